@@ -1,0 +1,1 @@
+//! Carry one subscriber over one transport. Each takes any [`Subscriber`](crate::Subscriber); none knows a sibling.

@@ -1,0 +1,119 @@
+use std::fmt;
+use std::ops::Range;
+use std::sync::{Arc, OnceLock};
+
+use crate::model::{Cursor, Event, Position, Topic};
+
+/// A run of one topic's events in their order: an owned handle on shared history, cheap to clone.
+///
+/// ```
+/// use tidings::{Batch, Event, Topic};
+///
+/// let batch = Batch::new(Topic::new("news")?, 7, [(3, Event::text("first")), (9, Event::text("second"))]);
+/// let cursors: Vec<_> = batch.iter().filter_map(|published| published.cursor).map(|c| c.to_string()).collect();
+/// assert_eq!(cursors, ["7.3", "7.9"]);
+/// # Ok::<(), tidings::TopicError>(())
+/// ```
+#[derive(Clone)]
+pub struct Batch {
+    run: Arc<Run>,
+    start: u32,
+    end: u32,
+}
+
+/// One event as a subscriber is given it.
+#[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
+pub struct Published<'a> {
+    /// The topic that it was published to.
+    pub topic: &'a Topic,
+    /// The event.
+    pub event: &'a Event,
+    /// Its cursor, where the source has them.
+    pub cursor: Option<Cursor>,
+}
+
+impl<'a> Published<'a> {
+    /// An event of a topic, at a cursor where there is one.
+    #[must_use]
+    pub fn new(topic: &'a Topic, event: &'a Event, cursor: Option<Cursor>) -> Self {
+        Self { topic, event, cursor }
+    }
+}
+
+impl Batch {
+    /// Events of one topic with their sequences in `epoch`, which must rise. Epoch 0 is that of a source that has no
+    /// cursors.
+    pub fn new(topic: Topic, epoch: u64, events: impl IntoIterator<Item = (u64, Event)>) -> Self {
+        let entries: Box<[OnceLock<Entry>]> =
+            events.into_iter().map(|(sequence, event)| OnceLock::from(Entry { sequence, at: 0, event })).collect();
+        let end = u32::try_from(entries.len()).unwrap_or(u32::MAX);
+        Self { run: Arc::new(Run { topic, epoch, entries }), start: 0, end }
+    }
+
+    pub(crate) fn of(run: Arc<Run>, range: Range<u32>) -> Self {
+        Self { run, start: range.start, end: range.end }
+    }
+
+    /// How many events there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        (self.end - self.start) as usize
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.start == self.end
+    }
+
+    /// The topic of all of them.
+    #[must_use]
+    pub fn topic(&self) -> &Topic {
+        &self.run.topic
+    }
+
+    /// The events, oldest first.
+    pub fn iter(&self) -> impl DoubleEndedIterator<Item = Published<'_>> + '_ {
+        self.run.published(self.start..self.end)
+    }
+}
+
+impl fmt::Debug for Batch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.iter()).finish()
+    }
+}
+
+/// Write-once places for one topic's events, shared by its log and by every batch of them.
+pub(crate) struct Run {
+    pub(crate) topic: Topic,
+    /// 0: the source has no cursors.
+    pub(crate) epoch: u64,
+    pub(crate) entries: Box<[OnceLock<Entry>]>,
+}
+
+/// An event in its place.
+#[derive(Debug)]
+pub(crate) struct Entry {
+    pub(crate) sequence: u64,
+    /// When it was published, in nanoseconds of its hub's clock.
+    pub(crate) at: u64,
+    pub(crate) event: Event,
+}
+
+impl Run {
+    /// The events in a range of places, those of them that are written.
+    pub(crate) fn published(&self, range: Range<u32>) -> impl DoubleEndedIterator<Item = Published<'_>> + '_ {
+        let entries = self.entries.get(range.start as usize..range.end as usize).unwrap_or_default();
+        entries.iter().filter_map(OnceLock::get).map(|entry| Published {
+            topic: &self.topic,
+            event: &entry.event,
+            cursor: self.cursor(entry.sequence),
+        })
+    }
+
+    pub(crate) fn cursor(&self, sequence: u64) -> Option<Cursor> {
+        (self.epoch != 0).then(|| Cursor::new(Position { epoch: self.epoch, sequence }))
+    }
+}

@@ -1,0 +1,51 @@
+use std::future::Future;
+
+use crate::contract::{Subscribe, SubscribeError, Subscriber};
+use crate::model::{Cursor, Event, Topic};
+
+/// Takes events and hands out subscribers. A handle: clones are the same hub.
+pub trait Hub: Clone + Send + Sync + 'static {
+    /// What [`subscribe`](Self::subscribe) hands out.
+    type Subscription: Subscriber;
+
+    /// Publishes one event. Ready when the hub has accepted it; never waits for a subscriber.
+    fn publish(&self, topic: &Topic, event: Event) -> impl Future<Output = Result<Receipt, PublishError>> + Send;
+
+    /// Subscribes from the given start on; events published after this returns are never missed.
+    fn subscribe(&self, what: Subscribe) -> Result<Self::Subscription, SubscribeError>;
+}
+
+/// What a publisher gets for an event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Receipt {
+    /// Where the event is in the hub's order.
+    pub cursor: Cursor,
+    /// How many subscriptions of this hub followed the topic then.
+    pub subscribers: usize,
+}
+
+impl Receipt {
+    /// A receipt for the event at `cursor`.
+    #[must_use]
+    pub fn new(cursor: Cursor, subscribers: usize) -> Self {
+        Self { cursor, subscribers }
+    }
+}
+
+/// Why an event was not published.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum PublishError {
+    /// The hub was closed; nothing more is published to it.
+    #[error("the hub is closed")]
+    Closed,
+    /// The event weighs more than the hub takes.
+    #[error("the event weighs {weight} bytes, the hub takes at most {limit}")]
+    TooLarge {
+        /// Payload, name and key, in bytes.
+        weight: usize,
+        /// The hub's limit, in bytes.
+        limit: usize,
+    },
+}

@@ -1,0 +1,35 @@
+//! What the floors agree on: who delivers, who encodes, who publishes, and what time it is.
+
+mod batch;
+mod clock;
+mod format;
+mod hub;
+mod message;
+#[cfg(feature = "http")]
+mod publisher;
+mod rejection;
+#[cfg(feature = "http")]
+mod request;
+mod std_clock;
+mod stream;
+mod subscribe;
+mod subscriber;
+mod transport;
+
+pub use batch::{Batch, Published};
+pub(crate) use batch::{Entry, Run};
+pub use clock::{Clock, Sleep, Timer};
+pub(crate) use format::place;
+pub use format::{APPLICATION_SLOTS, Format};
+pub use hub::{Hub, PublishError, Receipt};
+pub use message::Message;
+#[cfg(feature = "http")]
+pub use publisher::{Attach, Publisher, PublisherFn, publisher_fn};
+pub use rejection::Rejection;
+#[cfg(feature = "http")]
+pub use request::SubscribeRequest;
+pub use std_clock::StdClock;
+pub use stream::{FromStream, from_stream};
+pub use subscribe::{Start, Subscribe, SubscribeError};
+pub use subscriber::{BoxSubscriber, Delivery, Encoded, End, IntoStream, Next, Subscriber, SubscriberExt};
+pub use transport::Transport;

@@ -1,0 +1,139 @@
+use std::borrow::Cow;
+use std::fmt;
+use std::sync::Arc;
+
+use http::request::Parts;
+use http::{Extensions, Method};
+
+use crate::contract::{Start, Subscribe, Transport};
+use crate::model::{Topic, TopicError};
+
+/// What a client asked for. Clones share it.
+///
+/// It is kept as long as the session, so it is a compact copy: it does not hold on to the connection's read buffer.
+#[derive(Clone)]
+pub struct SubscribeRequest(Arc<Inner>);
+
+struct Inner {
+    method: Method,
+    path: Box<str>,
+    query: Box<str>,
+    headers: Box<[u8]>,
+    extensions: Extensions,
+    topics: Box<[Topic]>,
+    start: Start,
+    transport: Transport,
+}
+
+impl SubscribeRequest {
+    pub(crate) fn new(parts: Parts, topics: Vec<Topic>, start: Start, transport: Transport) -> Self {
+        Self(Arc::new(Inner {
+            method: parts.method,
+            path: parts.uri.path().into(),
+            query: parts.uri.query().unwrap_or_default().into(),
+            headers: pack(&parts.headers),
+            extensions: parts.extensions,
+            topics: topics.into(),
+            start,
+            transport,
+        }))
+    }
+
+    /// The topics named by `?topic=`, which may repeat. To name one is not to be allowed it.
+    #[must_use]
+    pub fn topics(&self) -> &[Topic] {
+        &self.0.topics
+    }
+
+    /// Where the client asks to begin: after its cursor, or now.
+    #[must_use]
+    pub fn start(&self) -> Start {
+        self.0.start
+    }
+
+    /// How the client gets its events. For a POST, [`Transport::ShortPoll`].
+    #[must_use]
+    pub fn transport(&self) -> Transport {
+        self.0.transport
+    }
+
+    /// The request's method: POST for a message that came by one.
+    #[must_use]
+    pub fn method(&self) -> &Method {
+        &self.0.method
+    }
+
+    /// The request's path, as it came (percent-encoded).
+    #[must_use]
+    pub fn path(&self) -> &str {
+        &self.0.path
+    }
+
+    /// The first header of that name, in any case, if it is UTF-8.
+    #[must_use]
+    pub fn header(&self, name: &str) -> Option<&str> {
+        let value = unpack(&self.0.headers).find(|(key, _)| key.eq_ignore_ascii_case(name.as_bytes()))?.1;
+        std::str::from_utf8(value).ok()
+    }
+
+    /// The first query parameter of that name, decoded.
+    #[must_use]
+    pub fn query(&self, name: &str) -> Option<Cow<'_, str>> {
+        form_urlencoded::parse(self.0.query.as_bytes()).find(|(key, _)| key == name).map(|(_, value)| value)
+    }
+
+    /// What a layer before the mount put into the request's extensions: the user, the peer's address.
+    #[must_use]
+    pub fn extension<T: Send + Sync + 'static>(&self) -> Option<&T> {
+        self.0.extensions.get()
+    }
+
+    /// A subscription of these topics from where the client asks to begin.
+    pub fn subscribe<I>(&self, topics: I) -> Subscribe
+    where
+        I: IntoIterator,
+        I::Item: TryInto<Topic>,
+        TopicError: From<<I::Item as TryInto<Topic>>::Error>,
+    {
+        Subscribe::to(topics).start(self.0.start)
+    }
+}
+
+/// Copies headers into one allocation: lengths of name and value, name, value. Longer values than 65,535 bytes, which
+/// no server lets through, are left out.
+fn pack(headers: &http::HeaderMap) -> Box<[u8]> {
+    let mut packed = Vec::new();
+    for (name, value) in headers {
+        let (name, value) = (name.as_str().as_bytes(), value.as_bytes());
+        let (Ok(name_len), Ok(value_len)) = (u16::try_from(name.len()), u16::try_from(value.len())) else {
+            continue;
+        };
+        packed.extend_from_slice(&name_len.to_be_bytes());
+        packed.extend_from_slice(&value_len.to_be_bytes());
+        packed.extend_from_slice(name);
+        packed.extend_from_slice(value);
+    }
+    packed.into()
+}
+
+fn unpack(mut packed: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
+    std::iter::from_fn(move || {
+        let (&[a, b, c, d], rest) = packed.split_first_chunk()?;
+        let (name, rest) = rest.split_at_checked(u16::from_be_bytes([a, b]).into())?;
+        let (value, rest) = rest.split_at_checked(u16::from_be_bytes([c, d]).into())?;
+        packed = rest;
+        Some((name, value))
+    })
+}
+
+impl fmt::Debug for SubscribeRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SubscribeRequest")
+            .field("method", &self.0.method)
+            .field("path", &self.0.path)
+            .field("transport", &self.0.transport)
+            .field("topics", &self.0.topics)
+            .field("start", &self.0.start)
+            .finish_non_exhaustive()
+    }
+}

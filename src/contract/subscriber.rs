@@ -1,0 +1,180 @@
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::{Bytes, BytesMut};
+use futures_core::Stream;
+
+use crate::contract::{Batch, Format};
+use crate::model::{Cursor, Gap};
+
+/// The pull side: yields batches of events, gaps, and the end.
+///
+/// One required method; the others have defaults that any source can live with. Every method is cancel-safe: what was
+/// not returned is delivered by the next call, by whichever method.
+pub trait Subscriber: Send + 'static {
+    /// The next events, a gap or the end. After the end, the end again.
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Delivery>;
+
+    /// The same, already encoded: whole events, at most `max` bytes of them, but always at least one.
+    ///
+    /// The default encodes what `poll_next` gives and does not heed `max`; a hub answers from its shared cache.
+    fn poll_encoded(&mut self, cx: &mut Context<'_>, format: &dyn Format, max: usize) -> Poll<Encoded> {
+        let _ = max;
+        self.poll_next(cx).map(|delivery| match delivery {
+            Delivery::Events(batch) => {
+                let mut out = BytesMut::new();
+                batch.iter().for_each(|event| format.encode(&event, &mut out));
+                Encoded::Events(out.freeze())
+            }
+            Delivery::Gap(gap) => Encoded::Gap(gap),
+            Delivery::End(end) => Encoded::End(end),
+        })
+    }
+
+    /// Everything up to here was delivered. `None` where the source has no cursors.
+    fn cursor(&self) -> Option<Cursor> {
+        None
+    }
+
+    /// Lets go of shared history while the socket takes nothing. The next poll takes it up again.
+    fn detach(&mut self) {}
+}
+
+/// A subscriber of any kind.
+pub type BoxSubscriber = Box<dyn Subscriber>;
+
+/// What a subscriber yields.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub enum Delivery {
+    /// At least one event.
+    Events(Batch),
+    /// Events that are gone, in their place.
+    Gap(Gap),
+    /// Nothing more will come.
+    End(End),
+}
+
+/// What a subscriber yields on the wire's side.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub enum Encoded {
+    /// At least one event, whole.
+    Events(Bytes),
+    /// Events that are gone, in their place.
+    Gap(Gap),
+    /// Nothing more will come.
+    End(End),
+}
+
+/// Why nothing more will come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum End {
+    /// The hub was closed; every event before that was delivered.
+    Closed,
+    /// The source is at its end; every event was delivered.
+    Finished,
+    /// The subscriber fell behind history, and asked to be let go then.
+    TooSlow,
+}
+
+impl<S: Subscriber + ?Sized> Subscriber for Box<S> {
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Delivery> {
+        (**self).poll_next(cx)
+    }
+
+    fn poll_encoded(&mut self, cx: &mut Context<'_>, format: &dyn Format, max: usize) -> Poll<Encoded> {
+        (**self).poll_encoded(cx, format, max)
+    }
+
+    fn cursor(&self) -> Option<Cursor> {
+        (**self).cursor()
+    }
+
+    fn detach(&mut self) {
+        (**self).detach();
+    }
+}
+
+/// Conveniences for every [`Subscriber`].
+pub trait SubscriberExt: Subscriber + sealed::Sealed {
+    /// The next delivery. Cancel-safe: a future that is dropped unready has taken nothing.
+    fn next(&mut self) -> Next<'_, Self> {
+        Next { subscriber: self }
+    }
+
+    /// The deliveries as a stream, which is over after [`Delivery::End`].
+    fn into_stream(self) -> IntoStream<Self>
+    where
+        Self: Sized,
+    {
+        IntoStream { subscriber: Some(self) }
+    }
+
+    /// The subscriber behind a pointer, where its type must not show.
+    fn boxed(self) -> BoxSubscriber
+    where
+        Self: Sized,
+    {
+        Box::new(self)
+    }
+}
+
+impl<S: Subscriber + ?Sized> SubscriberExt for S {}
+
+mod sealed {
+    pub trait Sealed {}
+    impl<S: super::Subscriber + ?Sized> Sealed for S {}
+}
+
+/// The future of [`SubscriberExt::next`].
+#[must_use = "futures do nothing unless polled"]
+pub struct Next<'a, S: ?Sized> {
+    subscriber: &'a mut S,
+}
+
+impl<S: Subscriber + ?Sized> Future for Next<'_, S> {
+    type Output = Delivery;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Delivery> {
+        self.subscriber.poll_next(cx)
+    }
+}
+
+/// The stream of [`SubscriberExt::into_stream`].
+#[must_use = "streams do nothing unless polled"]
+pub struct IntoStream<S> {
+    subscriber: Option<S>,
+}
+
+impl<S> Unpin for IntoStream<S> {}
+
+impl<S: Subscriber> Stream for IntoStream<S> {
+    type Item = Delivery;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Delivery>> {
+        let Some(subscriber) = &mut self.subscriber else {
+            return Poll::Ready(None);
+        };
+        let delivery = std::task::ready!(subscriber.poll_next(cx));
+        if let Delivery::End(_) = delivery {
+            self.subscriber = None;
+        }
+        Poll::Ready(Some(delivery))
+    }
+}
+
+impl<S: ?Sized> fmt::Debug for Next<'_, S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Next").finish_non_exhaustive()
+    }
+}
+
+impl<S> fmt::Debug for IntoStream<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("IntoStream").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,14 @@
+//! Server push for Rust web applications: publish once, deliver over whatever each client can speak, lose nothing
+//! silently.
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
+#[cfg(feature = "object")]
+mod adapters;
+mod contract;
+mod hub;
+mod model;
+#[cfg(feature = "http")]
+mod mount;
+
+pub use contract::*;
+pub use model::*;

@@ -1,0 +1,242 @@
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+
+/// What is published: a payload and, where wanted, a name, a coalescing key and a time to live.
+///
+/// Immutable; cloning shares the payload.
+///
+/// ```
+/// use std::time::Duration;
+/// use tidings::Event;
+///
+/// let event = Event::text("42.17").named("price")?.keyed("ACME")?.ttl(Duration::from_secs(30));
+/// assert_eq!(event.name(), Some("price"));
+/// # Ok::<(), tidings::EventError>(())
+/// ```
+#[derive(Clone, PartialEq, Eq)]
+pub struct Event {
+    payload: Bytes,
+    kind: EventKind,
+    extra: Option<Arc<Extra>>,
+}
+
+/// How a payload is to be read, and so how it is written on a text wire.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum EventKind {
+    /// UTF-8 text: a JSON string in the event object.
+    Text,
+    /// A JSON value on one line: itself in the event object.
+    Json,
+    /// Any bytes: base64 where only text can go.
+    Binary,
+}
+
+/// The rarer properties, kept out of line so that a plain event stays small.
+#[derive(Clone, Default, PartialEq, Eq)]
+struct Extra {
+    name: Option<Box<str>>,
+    key: Option<Box<str>>,
+    ttl: Option<Duration>,
+}
+
+impl Event {
+    /// The longest name and the longest key, in bytes.
+    pub const MAX_LABEL: usize = 128;
+
+    /// An event with a text payload.
+    pub fn text(text: impl Into<String>) -> Self {
+        Self::plain(Bytes::from(text.into()), EventKind::Text)
+    }
+
+    /// An event with a text payload that is already in `Bytes`; it must be UTF-8.
+    pub fn utf8(text: impl Into<Bytes>) -> Result<Self, EventError> {
+        let text = text.into();
+        match std::str::from_utf8(&text) {
+            Ok(_) => Ok(Self::plain(text, EventKind::Text)),
+            Err(error) => Err(EventError::NotUtf8 { at: error.valid_up_to() }),
+        }
+    }
+
+    /// An event with a binary payload.
+    pub fn binary(bytes: impl Into<Bytes>) -> Self {
+        Self::plain(bytes.into(), EventKind::Binary)
+    }
+
+    /// An event whose payload is `value` as JSON.
+    #[cfg(feature = "json")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "json")))]
+    pub fn json<T: serde::Serialize + ?Sized>(value: &T) -> Result<Self, EventError> {
+        let text = serde_json::to_vec(value).map_err(|error| EventError::NotJson { reason: error.to_string() })?;
+        Ok(Self::plain(Bytes::from(text), EventKind::Json))
+    }
+
+    /// An event whose payload is this JSON text, checked. Line breaks between tokens become spaces, so that the value
+    /// fits on one line of any wire.
+    #[cfg(feature = "json")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "json")))]
+    pub fn json_text(text: impl Into<Bytes>) -> Result<Self, EventError> {
+        let text = text.into();
+        serde_json::from_slice::<serde::de::IgnoredAny>(&text)
+            .map_err(|error| EventError::NotJson { reason: error.to_string() })?;
+        // IgnoredAny does not look at the bytes inside strings.
+        if let Err(error) = std::str::from_utf8(&text) {
+            return Err(EventError::NotUtf8 { at: error.valid_up_to() });
+        }
+        // A raw line break can't stand inside a JSON string (RFC 8259 §7), so each one is insignificant white space.
+        let text = if text.iter().any(|byte| matches!(byte, b'\r' | b'\n')) {
+            text.iter().map(|&byte| if matches!(byte, b'\r' | b'\n') { b' ' } else { byte }).collect()
+        } else {
+            text
+        };
+        Ok(Self::plain(text, EventKind::Json))
+    }
+
+    /// Names the event: SSE `event:`, `"event"` in the event object. 1 to 128 bytes, no control characters, not
+    /// beginning with `tidings.`, which is ours. `message` is every unnamed event's name, so it is not kept.
+    pub fn named(mut self, name: &str) -> Result<Self, EventError> {
+        check_label(name)?;
+        if name.starts_with("tidings.") {
+            return Err(EventError::ReservedName);
+        }
+        self.extra_mut().name = (name != "message").then(|| name.into());
+        Ok(self)
+    }
+
+    /// Says what the event is about: of the unread events with one key, the newest is enough for a subscriber that
+    /// conflates. 1 to 128 bytes, no control characters.
+    pub fn keyed(mut self, key: &str) -> Result<Self, EventError> {
+        check_label(key)?;
+        self.extra_mut().key = Some(key.into());
+        Ok(self)
+    }
+
+    /// Gives the event a time to live, counted from its publication. An expired event is not delivered, and is no gap.
+    #[must_use]
+    pub fn ttl(mut self, ttl: Duration) -> Self {
+        self.extra_mut().ttl = Some(ttl);
+        self
+    }
+
+    /// The payload's bytes, as published.
+    #[must_use]
+    pub fn payload(&self) -> &Bytes {
+        &self.payload
+    }
+
+    /// How the payload is to be read.
+    #[must_use]
+    pub fn kind(&self) -> EventKind {
+        self.kind
+    }
+
+    /// The payload as text, for [`EventKind::Text`] and [`EventKind::Json`].
+    #[must_use]
+    pub fn as_str(&self) -> Option<&str> {
+        match self.kind {
+            EventKind::Binary => None,
+            EventKind::Text | EventKind::Json => std::str::from_utf8(&self.payload).ok(),
+        }
+    }
+
+    /// The event's name.
+    #[must_use]
+    pub fn name(&self) -> Option<&str> {
+        self.extra.as_ref()?.name.as_deref()
+    }
+
+    /// The event's coalescing key.
+    #[must_use]
+    pub fn key(&self) -> Option<&str> {
+        self.extra.as_ref()?.key.as_deref()
+    }
+
+    /// The event's time to live.
+    #[must_use]
+    pub fn time_to_live(&self) -> Option<Duration> {
+        self.extra.as_ref()?.ttl
+    }
+
+    /// What the event counts against a limit of bytes: payload, name and key.
+    #[must_use]
+    pub fn weight(&self) -> usize {
+        self.payload.len() + self.name().map_or(0, str::len) + self.key().map_or(0, str::len)
+    }
+
+    fn plain(payload: Bytes, kind: EventKind) -> Self {
+        Self { payload, kind, extra: None }
+    }
+
+    fn extra_mut(&mut self) -> &mut Extra {
+        Arc::make_mut(self.extra.get_or_insert_default())
+    }
+}
+
+/// Why something can't be an event, or part of one.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum EventError {
+    /// Text that is not UTF-8.
+    #[error("the text is not UTF-8 from byte {at} on; publish other bytes as binary")]
+    NotUtf8 {
+        /// Where the first wrong byte is.
+        at: usize,
+    },
+    /// Text that is not JSON, or a value that has no JSON form.
+    #[error("not JSON: {reason}")]
+    NotJson {
+        /// What the parser or the serializer said.
+        reason: String,
+    },
+    /// An empty name or key.
+    #[error("an event's name or key has at least one byte")]
+    EmptyLabel,
+    /// A name or key longer than [`Event::MAX_LABEL`].
+    #[error("an event's name or key is at most 128 bytes, this one has {len}")]
+    LongLabel {
+        /// Its length in bytes.
+        len: usize,
+    },
+    /// A name or key with a control character.
+    #[error("an event's name or key has no control characters")]
+    Control,
+    /// A name that begins with `tidings.`.
+    #[error("names that begin with 'tidings.' are the library's own")]
+    ReservedName,
+}
+
+fn check_label(label: &str) -> Result<(), EventError> {
+    match label {
+        "" => Err(EventError::EmptyLabel),
+        _ if label.len() > Event::MAX_LABEL => Err(EventError::LongLabel { len: label.len() }),
+        _ if label.chars().any(char::is_control) => Err(EventError::Control),
+        _ => Ok(()),
+    }
+}
+
+impl From<&str> for Event {
+    fn from(text: &str) -> Self {
+        Self::text(text)
+    }
+}
+
+impl From<String> for Event {
+    fn from(text: String) -> Self {
+        Self::text(text)
+    }
+}
+
+impl fmt::Debug for Event {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Event")
+            .field("kind", &self.kind)
+            .field("payload", &self.payload)
+            .field("name", &self.name())
+            .field("key", &self.key())
+            .field("ttl", &self.time_to_live())
+            .finish()
+    }
+}

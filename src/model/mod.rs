@@ -1,0 +1,13 @@
+//! The words of the crate as plain values: no locks, no clock, no async.
+
+mod cursor;
+mod event;
+mod gap;
+mod retention;
+mod topic;
+
+pub use cursor::{Cursor, CursorError, Position};
+pub use event::{Event, EventError, EventKind};
+pub use gap::{Gap, GapReason, Overflow};
+pub use retention::Retention;
+pub use topic::{Topic, TopicError};

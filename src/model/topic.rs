@@ -1,0 +1,138 @@
+use std::borrow::Borrow;
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+
+/// A named, ordered stream of events.
+///
+/// 1 to 255 bytes of UTF-8 without control characters, in `/`-separated segments of which none is empty and none
+/// contains `*`. Cloning shares the name.
+///
+/// ```
+/// use tidings::Topic;
+///
+/// let topic = Topic::new("orders/eu")?;
+/// assert_eq!(topic.as_str(), "orders/eu");
+/// assert!(Topic::new("orders//eu").is_err());
+/// # Ok::<(), tidings::TopicError>(())
+/// ```
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Topic(Arc<str>);
+
+impl Topic {
+    /// The longest name, in bytes.
+    pub const MAX_LEN: usize = 255;
+
+    /// Checks a name and makes a topic of it.
+    pub fn new(name: impl AsRef<str>) -> Result<Self, TopicError> {
+        let name = name.as_ref();
+        if name.is_empty() {
+            return Err(TopicError::Empty);
+        }
+        if name.len() > Self::MAX_LEN {
+            return Err(TopicError::TooLong { len: name.len() });
+        }
+        if name.chars().any(char::is_control) {
+            return Err(TopicError::Control);
+        }
+        if name.contains('*') {
+            return Err(TopicError::Wildcard);
+        }
+        if name.split('/').any(str::is_empty) {
+            return Err(TopicError::EmptySegment);
+        }
+        Ok(Self(name.into()))
+    }
+
+    /// The name.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// Why a name is not a topic.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum TopicError {
+    /// The name has no bytes.
+    #[error("a topic needs a name of at least one byte")]
+    Empty,
+    /// The name is longer than [`Topic::MAX_LEN`].
+    #[error("a topic's name is at most 255 bytes, this one has {len}")]
+    TooLong {
+        /// The name's length in bytes.
+        len: usize,
+    },
+    /// The name contains a control character (U+0000–U+001F, U+007F–U+009F).
+    #[error("a topic's name has no control characters")]
+    Control,
+    /// The name contains `*`, which belongs to patterns.
+    #[error("a topic's name has no '*'")]
+    Wildcard,
+    /// A segment between two `/`, or before the first or after the last, is empty.
+    #[error("a topic's name has no empty segment: no '/' at either end, no '//'")]
+    EmptySegment,
+}
+
+impl FromStr for Topic {
+    type Err = TopicError;
+
+    fn from_str(name: &str) -> Result<Self, TopicError> {
+        Self::new(name)
+    }
+}
+
+impl TryFrom<&str> for Topic {
+    type Error = TopicError;
+
+    fn try_from(name: &str) -> Result<Self, TopicError> {
+        Self::new(name)
+    }
+}
+
+impl TryFrom<String> for Topic {
+    type Error = TopicError;
+
+    fn try_from(name: String) -> Result<Self, TopicError> {
+        Self::new(name)
+    }
+}
+
+impl TryFrom<&Self> for Topic {
+    type Error = TopicError;
+
+    fn try_from(topic: &Self) -> Result<Self, TopicError> {
+        Ok(topic.clone())
+    }
+}
+
+impl From<std::convert::Infallible> for TopicError {
+    fn from(never: std::convert::Infallible) -> Self {
+        match never {}
+    }
+}
+
+impl AsRef<str> for Topic {
+    fn as_ref(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Borrow<str> for Topic {
+    fn borrow(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Topic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for Topic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.0, f)
+    }
+}

@@ -1,0 +1,1 @@
+//! One tower service that answers every enabled transport at one URL.
