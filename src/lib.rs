@@ -10,5 +10,7 @@ mod model;
 #[cfg(feature = "http")]
 mod mount;
 
+#[cfg(feature = "object")]
+pub use adapters::*;
 pub use contract::*;
 pub use model::*;
