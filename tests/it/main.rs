@@ -1,0 +1,15 @@
+//! How the crate behaves at its public interface.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test's panic is its verdict")]
+
+mod support;
+
+mod cursor;
+
+#[cfg(feature = "chunked")]
+mod chunked;
+#[cfg(feature = "long-poll")]
+mod long_poll;
+#[cfg(feature = "short-poll")]
+mod short_poll;
+#[cfg(feature = "sse")]
+mod sse;
