@@ -81,7 +81,8 @@ impl SseReader {
 /// The standard's own examples, and the rules that Web Platform Tests hold browsers to.
 #[test]
 fn it_reads_as_the_standard_says() {
-    let cases: [(&str, &[(&str, &str, &str)]); 12] = [
+    type Read = (&'static str, &'static str, &'static str);
+    let cases: [(&str, &[Read]); 12] = [
         ("data: YHOO\ndata: +2\ndata: 10\n\n", &[("message", "YHOO\n+2\n10", "")]),
         (
             ": test stream\n\ndata: first event\nid: 1\n\ndata:second event\nid\n\ndata:  third event\n\n",

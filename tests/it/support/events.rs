@@ -69,7 +69,7 @@ fn any_json() -> impl Strategy<Value = Event> {
     let value = leaf.prop_recursive(3, 16, 4, |inner| {
         prop_oneof![
             prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
-            prop::collection::hash_map(any_hard_text(), inner, 0..4).prop_map(|map| Value::from_iter(map)),
+            prop::collection::hash_map(any_hard_text(), inner, 0..4).prop_map(Value::from_iter),
         ]
     });
     (value, any::<bool>()).prop_map(|(value, pretty)| match pretty {
