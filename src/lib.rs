@@ -14,3 +14,5 @@ mod mount;
 pub use adapters::*;
 pub use contract::*;
 pub use model::*;
+#[cfg(feature = "http")]
+pub use mount::*;
