@@ -11,8 +11,10 @@ mod model;
 mod mount;
 
 #[cfg(feature = "object")]
+#[allow(unused_imports, unreachable_pub, reason = "the mount alone has no adapter")]
 pub use adapters::*;
 pub use contract::*;
+pub use hub::*;
 pub use model::*;
 #[cfg(feature = "http")]
 pub use mount::*;

@@ -4,7 +4,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Instant;
 
-use super::reply::{Draft, Reply};
+use super::reply::{Draft, Progress, Reply};
 use crate::contract::{Sleep, Subscriber, Timer};
 
 /// Answers a long poll: with all that is there as soon as something is, or at the deadline with nothing.
@@ -72,10 +72,13 @@ impl<S: Subscriber> Future for LongPollWaiter<S> {
         let Some((subscriber, draft)) = &mut this.waiting else {
             return Poll::Pending;
         };
-        draft.collect(subscriber, cx);
+        let progress = draft.collect(subscriber, cx);
         loop {
-            if this.finishing || draft.is_urgent() || (!this.early && !draft.is_empty()) {
-                break;
+            match progress {
+                Progress::Urgent => break,
+                _ if this.finishing => break,
+                Progress::Events if !this.early => break,
+                Progress::Events | Progress::Nothing => {}
             }
             ready!(this.sleep.as_mut().poll(cx));
             if !this.early {

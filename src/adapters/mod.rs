@@ -1,5 +1,5 @@
 //! Carry one subscriber over one transport. Each takes any [`Subscriber`](crate::Subscriber) and works without HTTP;
-//! none knows a sibling. Their common ground: [`object`], [`reply`], [`keep_alive`] and [`limit`].
+//! none knows a sibling. Their common ground: `object`, `reply`, `keep_alive` and `limit`.
 
 #[cfg(feature = "chunked")]
 mod chunked;

@@ -76,6 +76,17 @@ pub(crate) struct Draft {
     reply: Reply,
 }
 
+/// How far a draft is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Progress {
+    /// Nothing to tell yet.
+    Nothing,
+    /// Events, to which more may be added.
+    Events,
+    /// A gap, the end, or as much as fits: not to be kept from the client.
+    Urgent,
+}
+
 impl Default for Draft {
     fn default() -> Self {
         let reply = Reply { cursor: None, more: false, end: None, items: Vec::new() };
@@ -93,7 +104,7 @@ impl Draft {
     ///
     /// What is ready and does not fit is taken and dropped, so the subscriber is of no use after that: the client gets
     /// it after the reply's cursor.
-    pub(crate) fn collect<S: Subscriber>(&mut self, subscriber: &mut S, cx: &mut Context<'_>) {
+    pub(crate) fn collect<S: Subscriber>(&mut self, subscriber: &mut S, cx: &mut Context<'_>) -> Progress {
         while !self.reply.more && self.reply.end.is_none() {
             let room = self.max.saturating_sub(self.len);
             let (item, gap) = match subscriber.poll_encoded(cx, &Item, room) {
@@ -123,16 +134,11 @@ impl Draft {
         if self.reply.is_empty() {
             self.reply.cursor = subscriber.cursor();
         }
-    }
-
-    /// Whether there is nothing in it that a client would want.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.reply.is_empty() && self.reply.end.is_none()
-    }
-
-    /// Whether it should not be kept from the client.
-    pub(crate) fn is_urgent(&self) -> bool {
-        self.has_gap || self.reply.more || self.reply.end.is_some()
+        match &self.reply {
+            reply if self.has_gap || reply.more || reply.end.is_some() => Progress::Urgent,
+            reply if reply.is_empty() => Progress::Nothing,
+            _ => Progress::Events,
+        }
     }
 
     pub(crate) fn finish(self) -> Reply {

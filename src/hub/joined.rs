@@ -1,0 +1,160 @@
+use std::ops::Range;
+
+use bytes::{Bytes, BytesMut};
+
+use crate::contract::{Format, Run, place};
+use crate::hub::sync::{Count, Mutex};
+
+/// How many subscriptions of a topic make it worth while to keep what one read for those behind it.
+const SHARED_FROM: u64 = 16;
+/// How many bytes of already delivered events a new window keeps for readers that are a little behind.
+const TAIL: usize = 4 * 1024;
+
+/// The encode-once cache of one segment: per format one window of contiguous events in one shared `Bytes`.
+///
+/// Subscribers at the same position get slices of the same bytes. A window that ends before what is asked is replaced by
+/// a longer one, which copies what it has of it and encodes only what is new.
+#[derive(Debug)]
+pub(super) struct Joined {
+    places: [Mutex<Option<Box<Cached>>>; place::COUNT],
+}
+
+#[derive(Debug)]
+struct Cached {
+    window: Window,
+    /// What was cut last: most who ask next stand at the same position.
+    last: Cut,
+}
+
+/// Some of a window's events: where the first is, where they end, and their bytes.
+#[derive(Debug, Clone)]
+struct Cut {
+    start: u32,
+    end: u32,
+    bytes: Bytes,
+}
+
+#[derive(Debug, Clone)]
+struct Window {
+    /// The place of the first event.
+    start: u32,
+    /// Where each event ends in `bytes`.
+    ends: Vec<u32>,
+    bytes: Bytes,
+}
+
+impl Default for Joined {
+    fn default() -> Self {
+        Self { places: std::array::from_fn(|_| Mutex::new(None)) }
+    }
+}
+
+impl Joined {
+    /// See [`Segment::encode`](super::segment::Segment::encode).
+    pub(super) fn encode(
+        &self,
+        run: &Run,
+        format: &dyn Format,
+        range: Range<u32>,
+        max: usize,
+        audience: &Count,
+    ) -> (Bytes, u32) {
+        let Some(place) = format.slot().and_then(|slot| self.places.get(usize::from(slot))) else {
+            let Cut { bytes, end, .. } = Window::extend(None, run, format, range.clone(), max).cut(&range, max);
+            return (bytes, end);
+        };
+        let mut cached = place.lock();
+        if let Some(Cached { last, window }) = cached.as_deref_mut() {
+            if last.start == range.start && last.end == range.end && last.bytes.len() <= max {
+                return (last.bytes.clone(), last.end);
+            }
+            if window.holds(&range, max) {
+                *last = window.cut(&range, max);
+                return (last.bytes.clone(), last.end);
+            }
+        }
+        let known = cached.as_deref().map(|cached| cached.window.clone());
+        drop(cached);
+        // Encoded outside of the lock: a format is the adapter's code. Two threads may do it at once; one result stays.
+        let window = Window::grow(known, run, format, range.clone(), max, audience.load() >= SHARED_FROM);
+        let last = window.cut(&range, max);
+        let (bytes, end) = (last.bytes.clone(), last.end);
+        let mut cached = place.lock();
+        let longer = cached
+            .as_deref()
+            .is_none_or(|Cached { window: old, .. }| window.end() > old.end() || window.start < old.start);
+        let old = if longer { cached.replace(Box::new(Cached { window, last })) } else { None };
+        drop(cached);
+        drop(old);
+        (bytes, end)
+    }
+}
+
+impl Window {
+    /// A window that holds the start of the range, with what is known of it copied. For many readers it also keeps a
+    /// little of what was before, for those of them that are behind.
+    fn grow(known: Option<Self>, run: &Run, format: &dyn Format, range: Range<u32>, max: usize, many: bool) -> Self {
+        let known = known.filter(|known| known.start <= range.start && range.start <= known.end());
+        let Some(known) = known else {
+            return Self::extend(None, run, format, range, max);
+        };
+        let start = if many && known.bytes.len() <= TAIL { known.start } else { range.start };
+        let kept = (known.offset(range.start) - known.offset(start)) as usize;
+        Self::extend(Some(&known), run, format, start..range.end, max.saturating_add(kept))
+    }
+
+    /// The window of the events in `range`, as far as `max` bytes go, with what `known` has of them copied from there.
+    fn extend(known: Option<&Self>, run: &Run, format: &dyn Format, range: Range<u32>, max: usize) -> Self {
+        let (mut bytes, mut ends) = (BytesMut::new(), Vec::with_capacity(range.len()));
+        let mut at = range.start;
+        if let Some(known) = known {
+            let from = known.offset(at);
+            let known_ends = known.ends.get((at - known.start) as usize..).unwrap_or_default();
+            bytes.extend_from_slice(&known.bytes[from as usize..]);
+            ends.extend(known_ends.iter().map(|end| end - from));
+            at = known.end();
+        }
+        if bytes.len() <= max {
+            for event in run.published(at..range.end.max(at)) {
+                format.encode(&event, &mut bytes);
+                ends.push(u32::try_from(bytes.len()).unwrap_or(u32::MAX));
+                if bytes.len() > max {
+                    break;
+                }
+            }
+        }
+        Self { start: range.start, ends, bytes: bytes.freeze() }
+    }
+
+    /// The place after the last event.
+    fn end(&self) -> u32 {
+        self.start + self.ends.len() as u32
+    }
+
+    /// Where the event in a place begins; at or before this window's end.
+    fn offset(&self, place: u32) -> u32 {
+        match (place - self.start) as usize {
+            0 => 0,
+            n => self.ends[n - 1],
+        }
+    }
+
+    /// Whether all that may be cut for this range is here.
+    fn holds(&self, range: &Range<u32>, max: usize) -> bool {
+        self.start <= range.start
+            && range.start < self.end()
+            && (range.end <= self.end() || self.bytes.len() - self.offset(range.start) as usize >= max)
+    }
+
+    /// The events of the range from its start on: at least one, at most `max` bytes otherwise.
+    fn cut(&self, range: &Range<u32>, max: usize) -> Cut {
+        let (start, from) = (range.start, self.offset(range.start) as usize);
+        let mut end = range.end.min(self.end());
+        if self.offset(end) as usize - from > max {
+            let ends = &self.ends[(start - self.start) as usize..(end - self.start) as usize];
+            let fit = ends.partition_point(|&end| end as usize - from <= max).max(1);
+            end = start + fit as u32;
+        }
+        Cut { start, end, bytes: self.bytes.slice(from..self.offset(end) as usize) }
+    }
+}
