@@ -17,7 +17,8 @@ mod reply;
 mod short_poll;
 #[cfg(feature = "sse")]
 mod sse;
-// #[cfg(feature = "websocket")] mod websocket;
+#[cfg(feature = "websocket")]
+mod websocket;
 
 #[cfg(feature = "chunked")]
 pub use chunked::{ChunkedStream, Heartbeat};
@@ -29,4 +30,5 @@ pub use reply::Reply;
 pub use short_poll::PollQueue;
 #[cfg(feature = "sse")]
 pub use sse::{SseEncoder, sse_retry_block};
-// #[cfg(feature = "websocket")] pub use websocket::*;
+#[cfg(feature = "websocket")]
+pub use websocket::*;
