@@ -39,6 +39,8 @@ impl EndpointBuilder {
         let Self { publisher, config, timer, spawn, jobs } = self;
         Endpoint::of(Mount {
             publisher,
+            #[cfg(feature = "websocket")]
+            websocket: config.websocket(),
             runtime: Runtime::new(timer, spawn, jobs),
             registry: Registry::new(config.max_sessions),
             counters: Counters::default(),

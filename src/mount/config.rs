@@ -78,6 +78,19 @@ impl Default for Config {
 }
 
 impl Config {
+    /// What of this is a WebSocket's.
+    #[cfg(feature = "websocket")]
+    pub(super) fn websocket(&self) -> std::sync::Arc<crate::adapters::WebSocketConfig> {
+        let config = crate::adapters::WebSocketConfig::default()
+            .ping(self.ping)
+            .pong_timeout(self.pong)
+            .write_stall(self.write_stall)
+            .max_message(self.max_message)
+            .message_timeout(self.receive_deadline)
+            .batch(self.batch);
+        config.into()
+    }
+
     /// When one client is to come back: another time for each, so that they don't come together.
     pub(super) fn jittered_retry(&self) -> Duration {
         let (from, to) = (self.retry.start(), self.retry.end());

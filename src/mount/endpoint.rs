@@ -2,7 +2,6 @@ use std::convert::Infallible;
 use std::error::Error;
 use std::fmt;
 use std::future::Future;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
@@ -14,6 +13,7 @@ use super::body::Body;
 use super::builder::EndpointBuilder;
 use super::headers;
 use super::mount::{Ask, Front, Mount};
+use super::response::{Finish, ResponseFuture, Work};
 use super::stats::EndpointStats;
 use crate::contract::{BoxSubscriber, Publisher, Subscriber};
 
@@ -129,23 +129,16 @@ impl Endpoint {
         let (parts, body) = request.into_parts();
         let Front { ask, origin } = self.mount.front(&parts);
         let mount = self.mount.clone();
-        let answer: Pin<Box<dyn Future<Output = Response<Body>> + Send>> = match ask {
+        let (version, stream) = (parts.version, ask.stream());
+        let work: Work = match ask {
             Ask::Done(mut response) => {
                 headers::dress(&mut response, origin.as_ref());
-                return ResponseFuture(State::Ready(Some(response)));
+                return ResponseFuture::ready(response);
             }
-            Ask::Attach(wanted) => Box::pin(async move {
-                let mut response = mount.attach(parts, wanted, given).await;
-                headers::dress(&mut response, origin.as_ref());
-                response
-            }),
-            Ask::Receive { topics, start } => Box::pin(async move {
-                let mut response = mount.receive(parts, body, topics, start).await;
-                headers::dress(&mut response, origin.as_ref());
-                response
-            }),
+            Ask::Attach(wanted) => Box::pin(mount.attach(parts, wanted, given)),
+            Ask::Receive { topics, start } => Box::pin(mount.receive(parts, body, topics, start)),
         };
-        ResponseFuture(State::Pending(answer))
+        ResponseFuture::working(work, Finish { mount: self.mount.clone(), origin, version, stream })
     }
 }
 
@@ -176,35 +169,8 @@ where
     }
 }
 
-/// The future of [`Endpoint`]'s `Service`.
-#[must_use = "futures do nothing unless polled"]
-pub struct ResponseFuture(State);
-
-enum State {
-    /// The head alone told the answer; taken by the poll that gives it.
-    Ready(Option<Response<Body>>),
-    Pending(Pin<Box<dyn Future<Output = Response<Body>> + Send>>),
-}
-
-impl Future for ResponseFuture {
-    type Output = Result<Response<Body>, Infallible>;
-
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        match &mut self.get_mut().0 {
-            State::Ready(response) => response.take().map_or(Poll::Pending, |response| Poll::Ready(Ok(response))),
-            State::Pending(future) => future.as_mut().poll(cx).map(Ok),
-        }
-    }
-}
-
 impl fmt::Debug for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Endpoint").field("stats", &self.stats()).finish_non_exhaustive()
-    }
-}
-
-impl fmt::Debug for ResponseFuture {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ResponseFuture").finish_non_exhaustive()
     }
 }

@@ -46,7 +46,8 @@ fn is_host(host: &str) -> bool {
         Some(address) => address.parse::<Ipv6Addr>().is_ok(),
         // Names on the wire are ASCII; an international one is punycode there.
         None => {
-            !host.is_empty() && host.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_'))
+            !host.is_empty()
+                && host.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_'))
         }
     }
 }

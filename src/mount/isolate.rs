@@ -1,7 +1,4 @@
-use std::future::{Future, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::pin;
-use std::task::Poll;
 
 /// The application's code panicked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -14,9 +11,12 @@ pub(super) fn isolate<T>(run: impl FnOnce() -> T) -> Result<T, Panicked> {
 }
 
 /// The same for a future's polls.
+#[cfg(feature = "websocket")]
 pub(super) async fn isolated<F: Future>(future: F) -> Result<F::Output, Panicked> {
-    let mut future = pin!(future);
-    poll_fn(|cx| match isolate(|| future.as_mut().poll(cx)) {
+    use std::task::Poll;
+
+    let mut future = std::pin::pin!(future);
+    std::future::poll_fn(|cx| match isolate(|| future.as_mut().poll(cx)) {
         Ok(Poll::Pending) => Poll::Pending,
         Ok(Poll::Ready(output)) => Poll::Ready(Ok(output)),
         Err(panicked) => Poll::Ready(Err(panicked)),

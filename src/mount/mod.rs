@@ -5,6 +5,7 @@
 //! adapter's, is an entry in one `wheel`, which one `driver` turns.
 
 mod answer;
+mod asked;
 mod attach;
 mod body;
 mod builder;
@@ -14,6 +15,7 @@ mod driver;
 mod endpoint;
 mod erased;
 mod flow;
+#[cfg(feature = "websocket")]
 mod handshake;
 mod headers;
 mod host;
@@ -29,6 +31,7 @@ mod prefer;
 mod receive;
 mod refusal;
 mod registry;
+mod response;
 mod runtime;
 mod session;
 mod stats;
@@ -37,12 +40,17 @@ mod stream;
 #[cfg(feature = "tokio")]
 mod tokio;
 mod transports;
+#[cfg(feature = "websocket")]
+mod upgrade;
+#[cfg(feature = "websocket")]
+mod upgraded;
 mod watch;
 mod wheel;
 
 pub use body::{Body, BodyError};
 pub use builder::EndpointBuilder;
-pub use endpoint::{Endpoint, ResponseFuture};
+pub use endpoint::Endpoint;
+pub use response::ResponseFuture;
 pub use stats::EndpointStats;
 #[cfg(feature = "tokio")]
 pub use tokio::{TokioTimer, tune};

@@ -1,20 +1,22 @@
 use std::fmt;
+#[cfg(feature = "websocket")]
+use std::sync::Arc;
 
 use http::request::Parts;
 use http::{HeaderValue, Method, Response};
 
 use super::answer;
+use super::asked;
 use super::body::Body;
 use super::config::Config;
 use super::erased::ErasedPublisher;
-use super::handshake;
 use super::headers::{self, METHODS};
 use super::negotiate::{self, Wanted};
 use super::refusal::Refusal;
 use super::registry::Registry;
 use super::runtime::Runtime;
 use super::stats::{Cause, Counters};
-use crate::contract::Start;
+use crate::contract::{Rejection, Start, Transport};
 use crate::model::Topic;
 
 /// What an endpoint's handles and sessions share.
@@ -22,6 +24,8 @@ pub(super) struct Mount {
     pub(super) config: Config,
     pub(super) publisher: Box<dyn ErasedPublisher>,
     pub(super) runtime: Runtime,
+    #[cfg(feature = "websocket")]
+    pub(super) websocket: Arc<crate::adapters::WebSocketConfig>,
     pub(super) registry: Registry,
     pub(super) counters: Counters,
 }
@@ -37,7 +41,20 @@ pub(super) enum Ask {
     /// Nothing more: this is the answer.
     Done(Response<Body>),
     Attach(Wanted),
-    Receive { topics: Vec<Topic>, start: Start },
+    Receive {
+        topics: Vec<Topic>,
+        start: Start,
+    },
+}
+
+impl Ask {
+    /// How the client would have its events, and where it stands.
+    pub(super) fn stream(&self) -> Option<(Transport, Start)> {
+        match self {
+            Self::Attach(wanted) => Some((wanted.transport, wanted.start)),
+            Self::Done(_) | Self::Receive { .. } => None,
+        }
+    }
 }
 
 impl Mount {
@@ -60,7 +77,7 @@ impl Mount {
         let wanted = match parts.method {
             Method::OPTIONS => return Ok(Ask::Done(headers::options(origin))),
             Method::POST => {
-                if handshake::names_websocket(parts) {
+                if asked::names_websocket(parts) {
                     return Err(Refusal::bad("a WebSocket handshake is a GET"));
                 }
                 let (topics, start) = negotiate::post(parts, max_topics)?;
@@ -72,7 +89,7 @@ impl Mount {
                 return Ok(Ask::Done(answer::head(wanted.transport, parts.version)));
             }
             Method::GET => negotiate::get(parts, transports, max_topics)?,
-            Method::CONNECT => match handshake::extended_protocol(parts) {
+            Method::CONNECT => match asked::extended_protocol(parts) {
                 Some("websocket") => negotiate::get(parts, transports, max_topics)?,
                 Some(_) => return Err(Refusal::protocol()),
                 None => return Err(Refusal::method(METHODS)),
@@ -81,6 +98,11 @@ impl Mount {
         };
         self.runtime.ready().map_err(|missing| Refusal::internal(missing.as_str()))?;
         Ok(Ask::Attach(wanted))
+    }
+
+    pub(super) fn refused_by_publisher(&self, rejection: Rejection) -> Refusal {
+        self.counters.refused(Cause::Publisher);
+        rejection.into()
     }
 
     /// "Later", and when.

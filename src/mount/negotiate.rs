@@ -5,11 +5,11 @@ use http::header::{ACCEPT, IF_NONE_MATCH};
 use http::request::Parts;
 use http::{HeaderMap, HeaderName};
 
-use super::handshake;
+use super::asked;
 use super::prefer;
 use super::refusal::Refusal;
 use super::transports::Transports;
-use crate::contract::{Start, Transport};
+use crate::contract::{Start, SubscribeRequest, Transport};
 use crate::model::{Cursor, Topic};
 
 const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
@@ -33,6 +33,11 @@ pub(super) struct Wanted {
 }
 
 impl Wanted {
+    /// The request as the publisher is shown it.
+    pub(super) fn request(&self, parts: Parts) -> SubscribeRequest {
+        SubscribeRequest::new(parts, self.topics.clone(), self.start, self.transport)
+    }
+
     /// The preference that was honoured (RFC 7240 §3): a wait that is 0 is, by a short poll.
     #[cfg(any(feature = "short-poll", feature = "long-poll"))]
     pub(super) fn applied(&self, max: Duration) -> Option<Duration> {
@@ -65,11 +70,11 @@ pub(super) fn get(parts: &Parts, here: Transports, max_topics: usize) -> Result<
         _ => Transport::ShortPoll,
     };
     let transport = match named {
-        Some(Transport::WebSocket) if !handshake::is_asked(parts) => {
+        Some(Transport::WebSocket) if !asked::is_asked(parts) => {
             return Err(Refusal::upgrade("a WebSocket needs a handshake: Upgrade: websocket"));
         }
         Some(named) => named,
-        None if handshake::is_asked(parts) => Transport::WebSocket,
+        None if asked::is_asked(parts) => Transport::WebSocket,
         None => preferred(&parts.headers, here)
             .or_else(|| (wait.is_some() && here.has(poll)).then_some(poll))
             .or_else(|| here.fallback())

@@ -112,7 +112,10 @@ impl AllowedOrigin {
     ///
     /// If `text` is not `scheme://host` or `scheme://host:port`; `*` and `null` are not, on purpose.
     pub(super) fn new(text: &str) -> Self {
-        assert!(Origin::parse(text).is_some(), "allow_origin takes `scheme://host` or `scheme://host:port`, not {text:?}");
+        assert!(
+            Origin::parse(text).is_some(),
+            "allow_origin takes `scheme://host` or `scheme://host:port`, not {text:?}"
+        );
         Self(text.to_owned())
     }
 

@@ -1,4 +1,3 @@
-use std::error::Error;
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -9,9 +8,7 @@ use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use http::request::Parts;
 use http::{HeaderMap, Response, StatusCode};
 
-use super::answer;
 use super::body::Body;
-use super::isolate::isolated;
 use super::mount::Mount;
 use super::refusal::Refusal;
 use super::stats::Cause;
@@ -19,47 +16,27 @@ use crate::contract::{Message, Start, SubscribeRequest, Timer, Transport};
 use crate::model::Topic;
 
 impl Mount {
-    /// Gives the publisher a message that came by POST.
+    /// Gives the publisher a message that came by POST: 204.
     pub(super) async fn receive<B>(
         self: Arc<Self>,
         parts: Parts,
         body: B,
         topics: Vec<Topic>,
         start: Start,
-    ) -> Response<Body>
-    where
-        B: http_body::Body + Send,
-        B::Data: Buf,
-        B::Error: Into<Box<dyn Error + Send + Sync>>,
-    {
-        match self.try_receive(parts, body, topics, start).await {
-            Ok(()) => {
-                let mut response = Response::new(Body::empty());
-                *response.status_mut() = StatusCode::NO_CONTENT;
-                response
-            }
-            Err(refusal) => answer::refusal(refusal),
-        }
-    }
-
-    async fn try_receive<B>(&self, parts: Parts, body: B, topics: Vec<Topic>, start: Start) -> Result<(), Refusal>
+    ) -> Result<Response<Body>, Refusal>
     where
         B: http_body::Body + Send,
         B::Data: Buf,
     {
         let message = self.read(&parts.headers, body).await.inspect_err(|_| self.counters.refused(Cause::Request))?;
         let request = SubscribeRequest::new(parts, topics, start, Transport::ShortPoll);
-        let Some(_permit) = self.counters.permit(self.config.max_attaches) else {
-            return Err(self.later());
-        };
-        let received = isolated(async { self.publisher.receive(&request, message).await }).await;
-        let refusal = match received {
-            Ok(Ok(())) => return Ok(()),
-            Ok(Err(rejection)) => rejection.into(),
-            Err(_) => Refusal::internal("internal error"),
-        };
-        self.counters.refused(Cause::Publisher);
-        Err(refusal)
+        let permit = self.counters.permit(self.config.max_attaches).ok_or_else(|| self.later())?;
+        let received = self.publisher.receive(&request, message).await;
+        drop(permit);
+        received.map_err(|rejection| self.refused_by_publisher(rejection))?;
+        let mut response = Response::new(Body::empty());
+        *response.status_mut() = StatusCode::NO_CONTENT;
+        Ok(response)
     }
 
     async fn read<B>(&self, headers: &HeaderMap, body: B) -> Result<Message, Refusal>
@@ -103,7 +80,12 @@ enum Unread {
 }
 
 /// Reads to the end, or to one byte more than `max`.
-fn poll_read<B>(mut body: Pin<&mut B>, bytes: &mut BytesMut, max: usize, cx: &mut Context<'_>) -> Poll<Result<(), Unread>>
+fn poll_read<B>(
+    mut body: Pin<&mut B>,
+    bytes: &mut BytesMut,
+    max: usize,
+    cx: &mut Context<'_>,
+) -> Poll<Result<(), Unread>>
 where
     B: http_body::Body,
     B::Data: Buf,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::driver::{Driver, Job, Seat};
 use super::wheel::Wheel;
-use crate::contract::{StdClock, Clock, Sleep, Timer};
+use crate::contract::{Clock, Sleep, StdClock, Timer};
 
 /// What a spawner is given.
 pub(super) type Task = Pin<Box<dyn Future<Output = ()> + Send>>;
@@ -16,6 +16,9 @@ pub(super) type Spawn = Arc<dyn Fn(Task) + Send + Sync>;
 /// nothing, which every request is told.
 pub(super) struct Runtime {
     pub(super) wheel: Wheel,
+    /// The wheel, for those who keep a timer.
+    #[cfg(feature = "websocket")]
+    pub(super) timer: Arc<dyn Timer>,
     timed: bool,
     spawn: Option<Spawn>,
     jobs: Vec<Job>,
@@ -51,7 +54,15 @@ impl Runtime {
         let timer = timer.or_else(default_timer);
         let timed = timer.is_some();
         let wheel = Wheel::new(timer.unwrap_or_else(|| Arc::new(Timeless)));
-        Self { wheel, timed, spawn, jobs, seat: Seat::default() }
+        Self {
+            #[cfg(feature = "websocket")]
+            timer: Arc::new(wheel.clone()),
+            wheel,
+            timed,
+            spawn,
+            jobs,
+            seat: Seat::default(),
+        }
     }
 
     /// Sees to it that there is a driver: one line when there is.
