@@ -11,4 +11,5 @@ mod model;
 mod mount;
 
 pub use contract::*;
+pub use hub::*;
 pub use model::*;

@@ -1,0 +1,3 @@
+//! The behaviour of the crate at its public API: one binary, one module an area.
+
+mod hub;
