@@ -5,7 +5,7 @@ use crate::hub::log::{Found, Placed};
 use crate::hub::reader::{Lost, Reader};
 use crate::hub::shared::Shared;
 use crate::hub::waiters::Ticket;
-use crate::model::{Gap, GapReason, Overflow};
+use crate::model::{Gap, GapReason, Overflow, Topic};
 
 /// A subscription of one topic: no inbox, no merge, and no lock that it shares with readers of other topics.
 #[derive(Debug)]
@@ -18,10 +18,13 @@ pub(super) struct Single {
     ended: Option<End>,
 }
 
-/// What comes instead of events.
-pub(super) enum Stop {
-    Gap(Gap),
-    End(End),
+/// What came of waiting.
+enum Waited {
+    /// There may be something to read now.
+    Look,
+    Registered,
+    Lost(Lost),
+    Ended(End),
 }
 
 impl Single {
@@ -38,8 +41,11 @@ impl Single {
                 self.delivered(events, sequence);
                 return Poll::Ready(Delivery::Events(batch));
             }
-            if let Some(stop) = std::task::ready!(self.wait(shared, cx)) {
-                return Poll::Ready(stop.into());
+            match self.wait(shared, cx) {
+                Waited::Look => {}
+                Waited::Registered => return Poll::Pending,
+                Waited::Lost(lost) => return Poll::Ready(Delivery::Gap(self.lost(&lost, shared))),
+                Waited::Ended(end) => return Poll::Ready(Delivery::End(end)),
             }
         }
     }
@@ -52,14 +58,16 @@ impl Single {
         max: usize,
     ) -> Poll<Encoded> {
         loop {
-            let many = self.reader.is_shared();
             if let Some(ahead) = self.reader.ahead(shared) {
-                let (bytes, events, sequence) = ahead.encode(format, max, many);
+                let (bytes, events, sequence) = ahead.encode(format, max);
                 self.delivered(events, sequence);
                 return Poll::Ready(Encoded::Events(bytes));
             }
-            if let Some(stop) = std::task::ready!(self.wait(shared, cx)) {
-                return Poll::Ready(stop.into());
+            match self.wait(shared, cx) {
+                Waited::Look => {}
+                Waited::Registered => return Poll::Pending,
+                Waited::Lost(lost) => return Poll::Ready(Encoded::Gap(self.lost(&lost, shared))),
+                Waited::Ended(end) => return Poll::Ready(Encoded::End(end)),
             }
         }
     }
@@ -69,41 +77,43 @@ impl Single {
         self.sequence = sequence;
     }
 
-    /// Registers for the next event. Ready if there is something to read, or to say, first.
-    fn wait(&mut self, shared: &Shared, cx: &mut Context<'_>) -> Poll<Option<Stop>> {
+    /// Registers for the next event, unless there is something to read, or to say, first.
+    fn wait(&mut self, shared: &Shared, cx: &mut Context<'_>) -> Waited {
         if let Some(end) = self.ended {
-            return Poll::Ready(Some(Stop::End(end)));
+            return Waited::Ended(end);
         }
         // Loaded before the look under the lock: every event of this topic up to here is in the log by then.
         let published = shared.published.load();
         // Cloned before the lock: a waker is the executor's code.
         let waker = cx.waker().clone();
         let mut state = self.reader.log.state();
+        if state.next == self.reader.next && !state.closed {
+            let replaced = state.waiters.register(&mut self.ticket, waker);
+            drop(state);
+            drop(replaced);
+            self.sequence = self.sequence.max(published);
+            return Waited::Registered;
+        }
         let found = state.find(self.reader.next);
-        if !matches!(found, Found::Nothing) {
-            drop(state);
-            let lost = self.reader.follow(found);
-            return Poll::Ready(lost.map(|lost| self.lost(&lost, shared)));
-        }
-        if state.closed {
-            drop(state);
-            self.ended = Some(End::Closed);
-            return Poll::Ready(self.ended.map(Stop::End));
-        }
-        let replaced = state.waiters.register(&mut self.ticket, waker);
         drop(state);
-        drop(replaced);
-        self.sequence = self.sequence.max(published);
-        Poll::Pending
+        if let Found::Nothing = found {
+            self.ended = Some(End::Closed);
+            return Waited::Ended(End::Closed);
+        }
+        match self.reader.follow(found) {
+            Some(_) if self.overflow == Overflow::Disconnect => {
+                self.ended = Some(End::TooSlow);
+                Waited::Ended(End::TooSlow)
+            }
+            Some(lost) => Waited::Lost(lost),
+            None => Waited::Look,
+        }
     }
 
-    fn lost(&mut self, lost: &Lost, shared: &Shared) -> Stop {
-        if self.overflow == Overflow::Disconnect {
-            self.ended = Some(End::TooSlow);
-            return Stop::End(End::TooSlow);
-        }
+    #[cold]
+    fn lost(&mut self, lost: &Lost, shared: &Shared) -> Gap {
         self.sequence = self.sequence.max(lost.evicted);
-        Stop::Gap(lost.gap(shared, &self.reader.log.topic))
+        lost.gap(shared, &self.reader.log.topic)
     }
 
     pub(super) fn detach(&mut self) {
@@ -118,25 +128,7 @@ impl Single {
 }
 
 impl Lost {
-    pub(super) fn gap(&self, shared: &Shared, topic: &crate::model::Topic) -> Gap {
+    pub(super) fn gap(&self, shared: &Shared, topic: &Topic) -> Gap {
         Gap::new(GapReason::Overflow, shared.cursor(self.evicted)).missed(self.missed).topic(topic.clone())
-    }
-}
-
-impl From<Stop> for Delivery {
-    fn from(stop: Stop) -> Self {
-        match stop {
-            Stop::Gap(gap) => Self::Gap(gap),
-            Stop::End(end) => Self::End(end),
-        }
-    }
-}
-
-impl From<Stop> for Encoded {
-    fn from(stop: Stop) -> Self {
-        match stop {
-            Stop::Gap(gap) => Self::Gap(gap),
-            Stop::End(end) => Self::End(end),
-        }
     }
 }
