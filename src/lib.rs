@@ -13,3 +13,7 @@ mod mount;
 pub use contract::*;
 pub use hub::*;
 pub use model::*;
+
+#[cfg(all(doctest, feature = "full"))]
+#[doc = include_str!("../README.md")]
+struct Readme;
