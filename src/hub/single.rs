@@ -15,7 +15,7 @@ pub(super) struct Single {
     /// Everything of the topic up to here was delivered.
     pub(super) sequence: u64,
     overflow: Overflow,
-    ended: Option<End>,
+    too_slow: bool,
 }
 
 /// What came of waiting.
@@ -31,10 +31,13 @@ impl Single {
     /// A subscription that begins where it was placed, after `sequence`.
     pub(super) fn new(reader: Reader, placed: &Placed, sequence: u64, overflow: Overflow) -> Self {
         let sequence = placed.head.map_or(sequence, |head| sequence.min(head - 1));
-        Self { reader, ticket: Ticket::NONE, sequence, overflow, ended: None }
+        Self { reader, ticket: Ticket::NONE, sequence, overflow, too_slow: false }
     }
 
     pub(super) fn poll_next(&mut self, shared: &Shared, cx: &mut Context<'_>) -> Poll<Delivery> {
+        if self.too_slow {
+            return Poll::Ready(Delivery::End(End::TooSlow));
+        }
         loop {
             if let Some(ahead) = self.reader.ahead(shared) {
                 let (batch, events, sequence) = (ahead.batch(), ahead.len(), ahead.last_sequence());
@@ -57,6 +60,9 @@ impl Single {
         format: &dyn Format,
         max: usize,
     ) -> Poll<Encoded> {
+        if self.too_slow {
+            return Poll::Ready(Encoded::End(End::TooSlow));
+        }
         loop {
             if let Some(ahead) = self.reader.ahead(shared) {
                 let (bytes, events, sequence) = ahead.encode(format, max);
@@ -78,10 +84,8 @@ impl Single {
     }
 
     /// Registers for the next event, unless there is something to read, or to say, first.
+    #[inline]
     fn wait(&mut self, shared: &Shared, cx: &mut Context<'_>) -> Waited {
-        if let Some(end) = self.ended {
-            return Waited::Ended(end);
-        }
         // Loaded before the look under the lock: every event of this topic up to here is in the log by then.
         let published = shared.published.load();
         // Cloned before the lock: a waker is the executor's code.
@@ -96,13 +100,17 @@ impl Single {
         }
         let found = state.find(self.reader.next);
         drop(state);
+        self.follow(found)
+    }
+
+    #[cold]
+    fn follow(&mut self, found: Found) -> Waited {
         if let Found::Nothing = found {
-            self.ended = Some(End::Closed);
             return Waited::Ended(End::Closed);
         }
         match self.reader.follow(found) {
             Some(_) if self.overflow == Overflow::Disconnect => {
-                self.ended = Some(End::TooSlow);
+                self.too_slow = true;
                 Waited::Ended(End::TooSlow)
             }
             Some(lost) => Waited::Lost(lost),
