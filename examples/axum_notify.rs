@@ -49,7 +49,7 @@ async fn main() -> std::io::Result<()> {
         .route_service("/events", events.clone())
         .with_state(hub);
     let listener = TcpListener::bind("127.0.0.1:3000").await?.tap_io(|stream| drop(tidings::tune(stream)));
-    serve(listener, app).with_graceful_shutdown(events.drain_on(async { drop(tokio::signal::ctrl_c().await) })).await
+    serve(listener, app).with_graceful_shutdown(events.drain_on(tokio::signal::ctrl_c())).await
 }
 
 async fn say(State(hub): State<LocalHub>, Form(say): Form<Say>) -> Redirect {

@@ -35,6 +35,8 @@ use options::{Options, Parsed};
 const MAX_PAYLOAD: usize = 1 << 20;
 /// The largest body of lines, in bytes.
 const MAX_LINES: usize = 8 << 20;
+/// How often what is too old leaves topics that nobody publishes to.
+const SWEEP: Duration = Duration::from_secs(10);
 /// How long a shutdown may take: below the 30 s after which orchestrators kill.
 const DRAIN: Duration = Duration::from_secs(8);
 /// How long requests that are still coming in may go on after that.
@@ -104,12 +106,12 @@ async fn serve(listener: TcpListener, options: Options) -> std::io::Result<()> {
 
 /// The push endpoint: a client gets the topics that it names.
 fn endpoint(hub: &LocalHub, origins: &[String]) -> Endpoint {
-    let hub = hub.clone();
+    let (hub, swept) = (hub.clone(), hub.clone());
     let publisher = publisher_fn(move |request: SubscribeRequest| {
         let hub = hub.clone();
         async move { Ok(hub.subscribe(request.subscribe(request.topics()))?) }
     });
-    let builder = Endpoint::builder(publisher).drain_window(DRAIN);
+    let builder = Endpoint::builder(publisher).drain_window(DRAIN).every(SWEEP, move || swept.sweep());
     origins.iter().fold(builder, |builder, origin| builder.allow_origin(origin)).build()
 }
 
