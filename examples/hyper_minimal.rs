@@ -37,7 +37,8 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
             async move { Ok::<_, Infallible>(endpoint.handle(request).await) }
         });
         tokio::spawn(async move {
-            let connection = http1::Builder::new().timer(TokioTimer::new()).serve_connection(TokioIo::new(stream), service);
+            let connection =
+                http1::Builder::new().timer(TokioTimer::new()).serve_connection(TokioIo::new(stream), service);
             // `with_upgrades`, or WebSockets end with their handshake.
             drop(connection.with_upgrades().await);
         });

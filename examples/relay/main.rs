@@ -17,6 +17,7 @@ mod problem;
 mod publish;
 mod status;
 
+use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -62,7 +63,9 @@ async fn main() -> ExitCode {
     };
     let listener = match TcpListener::bind(&options.listen).await {
         Ok(listener) => listener,
-        Err(error) => return fail(&format!("can't listen on {}: {error}; choose another with --listen", options.listen)),
+        Err(error) => {
+            return fail(&format!("can't listen on {}: {error}; choose another with --listen", options.listen));
+        }
     };
     match serve(listener, options).await {
         Ok(()) => ExitCode::SUCCESS,
@@ -75,7 +78,8 @@ async fn serve(listener: TcpListener, options: Options) -> std::io::Result<()> {
         .retain(options.retain.map_or_else(Retention::default, Retention::count))
         .max_event(MAX_PAYLOAD + 2 * Event::MAX_LABEL)
         .build();
-    let events = endpoint(&hub, &options.origins);
+    let address = listener.local_addr()?;
+    let events = endpoint(&hub, address, &options.origins);
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let asked = async move {
         tokio::select! {
@@ -84,7 +88,7 @@ async fn serve(listener: TcpListener, options: Options) -> std::io::Result<()> {
         }
     };
     let drained = events.drain_on(asked);
-    println!("relay: listening on http://{}", listener.local_addr()?);
+    println!("relay: listening on http://{address}");
 
     let relay = Relay { hub, events, origins: options.origins };
     let (over, wait) = tokio::sync::oneshot::channel::<()>();
@@ -105,14 +109,20 @@ async fn serve(listener: TcpListener, options: Options) -> std::io::Result<()> {
 }
 
 /// The push endpoint: a client gets the topics that it names.
-fn endpoint(hub: &LocalHub, origins: &[String]) -> Endpoint {
+fn endpoint(hub: &LocalHub, address: SocketAddr, origins: &[String]) -> Endpoint {
     let (hub, swept) = (hub.clone(), hub.clone());
     let publisher = publisher_fn(move |request: SubscribeRequest| {
         let hub = hub.clone();
         async move { Ok(hub.subscribe(request.subscribe(request.topics()))?) }
     });
     let builder = Endpoint::builder(publisher).drain_window(DRAIN).every(SWEEP, move || swept.sweep());
-    origins.iter().fold(builder, |builder, origin| builder.allow_origin(origin)).build()
+    let builder = origins.iter().fold(builder, |builder, origin| builder.allow_origin(origin));
+    if !address.ip().is_loopback() {
+        return builder.build();
+    }
+    // A page can point a name of its own at 127.0.0.1, and be of the same host then (DNS rebinding).
+    let listed = origins.iter().filter_map(|origin| origin.split_once("://")).map(|(_, host)| host);
+    builder.allowed_hosts(["localhost", "127.0.0.1", "[::1]"].into_iter().chain(listed)).build()
 }
 
 fn router(relay: Relay) -> Router {

@@ -1,5 +1,9 @@
 //! The command line.
 
+use std::net::Ipv6Addr;
+
+use axum::http::Uri;
+
 /// What `--help` prints.
 pub(crate) const HELP: &str = "\
 relay: a small push server
@@ -9,8 +13,10 @@ usage: relay [--listen ADDRESS] [--retain N] [--origin URL]…
   --listen ADDRESS  where to listen; port 0 takes a free one (default 127.0.0.1:7071)
   --retain N        how many events of each topic a client that comes back can catch up on
                     (default 1000; always at most 1 MiB and one hour)
-  --origin URL      a web origin, like https://app.example, whose pages may listen and publish
-                    besides those of this server's own host; may repeat
+  --origin URL      a web origin, like https://app.example, whose pages may listen and publish; may
+                    repeat. Pages of the server's own host may listen, other pages nothing; programs
+                    are not asked. On a loopback address it answers only for localhost and the hosts
+                    of these origins
   --help            this text
 
   GET  /events?topic=T[&topic=U]…   listen: SSE, WebSocket, NDJSON stream, long or short poll
@@ -59,7 +65,7 @@ impl Options {
                     let read = count.parse().map_err(|_| format!("--retain takes a number of events, not '{count}'"));
                     options.retain = Some(read?);
                 }
-                "--origin" => options.origins.push(origin(value()?)?),
+                "--origin" => options.origins.push(origin(&value()?)?),
                 _ => return Err(format!("there is no {flag}; --help lists what there is")),
             }
         }
@@ -67,12 +73,22 @@ impl Options {
     }
 }
 
-/// An origin has a scheme and a host, and no path (RFC 6454 §7.1).
-fn origin(text: String) -> Result<String, String> {
-    match text.split_once("://") {
-        Some((scheme, host)) if !scheme.is_empty() && !host.is_empty() && !host.contains(['/', '?', '#', '@', ' ']) => {
-            Ok(text.to_ascii_lowercase())
+/// A scheme, a host, maybe a port, and nothing else (RFC 6454 §4).
+fn origin(text: &str) -> Result<String, String> {
+    let parts = text.parse::<Uri>().map(Uri::into_parts).ok();
+    let bare = |parts: &axum::http::uri::Parts| parts.path_and_query.as_ref().is_none_or(|path| path == "/");
+    let (scheme, authority) = match parts.filter(bare).map(|parts| (parts.scheme, parts.authority)) {
+        Some((Some(scheme), Some(authority))) if is_host(authority.host()) && !authority.as_str().contains('@') => {
+            (scheme, authority)
         }
-        _ => Err(format!("--origin takes a scheme and a host, like https://app.example, not '{text}'")),
+        _ => return Err(format!("--origin takes a scheme and a host, like https://app.example, not '{text}'")),
+    };
+    Ok(format!("{scheme}://{authority}").to_ascii_lowercase())
+}
+
+fn is_host(host: &str) -> bool {
+    match host.strip_prefix('[').and_then(|host| host.strip_suffix(']')) {
+        Some(address) => address.parse::<Ipv6Addr>().is_ok(),
+        None => host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._".contains(&byte)),
     }
 }

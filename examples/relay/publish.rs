@@ -5,7 +5,7 @@ use std::time::Duration;
 use axum::Json;
 use axum::extract::rejection::{BytesRejection, PathRejection, QueryRejection};
 use axum::extract::{Path, Query, Request, State};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::Response;
 use bytes::Bytes;
@@ -61,23 +61,19 @@ pub(crate) async fn many(
     Ok(Json(json!({ "published": receipts.len(), "cursor": cursor.to_string() })))
 }
 
-/// Any page on the web can make its visitor's browser post here. Browsers say where such a request comes from
-/// (RFC 6454 §7), programs don't.
+/// Any page on the web can make its visitor's browser post here. Browsers say for which page they post (RFC 6454 §7),
+/// programs don't.
 pub(crate) async fn only_from_our_pages(
     State(relay): State<Relay>,
     request: Request,
     next: Next,
 ) -> Result<Response, Problem> {
-    let text = |name| request.headers().get(name).map(|value| value.to_str().unwrap_or("null").to_ascii_lowercase());
-    let allowed = match (text(header::ORIGIN), text(header::HOST)) {
-        (None, _) => true,
-        (Some(origin), host) => {
-            relay.origins.contains(&origin) || origin.split_once("://").map(|(_, at)| at) == host.as_deref()
-        }
-    };
-    match allowed {
+    let listed = |origin: &HeaderValue| relay.origins.iter().any(|listed| origin.as_bytes() == listed.as_bytes());
+    match request.headers().get_all(header::ORIGIN).iter().all(listed) {
         true => Ok(next.run(request).await),
-        false => Err(Problem::new(StatusCode::FORBIDDEN, "pages of this origin may not publish; relay --origin adds it")),
+        false => {
+            Err(Problem::new(StatusCode::FORBIDDEN, "pages of this origin may not publish; relay --origin adds it"))
+        }
     }
 }
 
