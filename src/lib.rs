@@ -14,4 +14,5 @@ mod mount;
 #[allow(unused_imports, unreachable_pub, reason = "the mount alone has no adapter")]
 pub use adapters::*;
 pub use contract::*;
+pub use hub::*;
 pub use model::*;

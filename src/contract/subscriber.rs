@@ -126,6 +126,7 @@ pub trait SubscriberExt: Subscriber + sealed::Sealed {
 impl<S: Subscriber + ?Sized> SubscriberExt for S {}
 
 mod sealed {
+    #[expect(unnameable_types, reason = "that is what seals")]
     pub trait Sealed {}
     impl<S: super::Subscriber + ?Sized> Sealed for S {}
 }

@@ -1,1 +1,27 @@
-//! The embedded hub.
+//! The embedded hub: a sequencer, a log of sealed segments per topic, and subscriptions that read it without a lock.
+//!
+//! A publish takes the sequencer's lock, appends to the topic's log, marks the inboxes of the several-topic
+//! subscriptions that follow it, and moves the watermark; wakers run after that. Locks are taken in the order
+//! sequencer, registry, log, inbox, and none is held while code of a user runs.
+
+mod builder;
+mod inbox;
+mod joined;
+mod local;
+mod log;
+mod merged;
+mod reader;
+mod registry;
+mod segment;
+mod shared;
+mod single;
+mod stats;
+mod subscription;
+mod sweeper;
+mod sync;
+mod waiters;
+
+pub use builder::LocalHubBuilder;
+pub use local::LocalHub;
+pub use stats::HubStats;
+pub use subscription::Subscription;

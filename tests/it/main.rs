@@ -1,12 +1,12 @@
-//! How the crate behaves at its public interface.
+//! The behaviour of the crate at its public API: one binary, one module an area.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test's panic is its verdict")]
 
 mod support;
 
-mod cursor;
-
 #[cfg(feature = "chunked")]
 mod chunked;
+mod cursor;
+mod hub;
 #[cfg(feature = "long-poll")]
 mod long_poll;
 #[cfg(feature = "short-poll")]

@@ -1,0 +1,47 @@
+use std::task::Waker;
+
+use crate::hub::sync::Mutex;
+
+/// Which of a subscription's topics have something to read: the subscription looks at these and at no others.
+///
+/// A key is in at most one place: here, with the reader (which has taken it), or armed at its topic.
+#[derive(Debug, Default)]
+pub(super) struct Inbox(Mutex<Ready>);
+
+#[derive(Debug, Default)]
+struct Ready {
+    keys: Vec<u32>,
+    waker: Option<Waker>,
+}
+
+impl Inbox {
+    /// Marks a topic. Called under the sequencer, before the watermark passes the event.
+    pub(super) fn mark(&self, key: u32) {
+        self.0.lock().keys.push(key);
+    }
+
+    /// Wakes the reader, if it waits.
+    pub(super) fn wake(&self) {
+        let waker = self.0.lock().waker.take();
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+
+    /// Hands the marked keys over.
+    pub(super) fn take(&self, keys: &mut Vec<u32>) {
+        keys.append(&mut self.0.lock().keys);
+    }
+
+    /// Waits for a mark, unless there is one: then `false`.
+    pub(super) fn park(&self, waker: Waker) -> bool {
+        let mut ready = self.0.lock();
+        let (parked, unused) = match ready.keys.is_empty() {
+            true => (true, ready.waker.replace(waker)),
+            false => (false, Some(waker)),
+        };
+        drop(ready);
+        drop(unused);
+        parked
+    }
+}

@@ -1,0 +1,202 @@
+use std::fmt;
+use std::future::{Future, ready};
+use std::sync::Arc;
+
+use crate::contract::{Entry, Hub, PublishError, Receipt, Subscribe, SubscribeError};
+use crate::hub::builder::LocalHubBuilder;
+use crate::hub::log::{Appended, Log};
+use crate::hub::shared::{Sequencer, Shared};
+use crate::hub::stats::HubStats;
+use crate::hub::subscription::Subscription;
+use crate::hub::waiters::wake_all;
+use crate::model::{Cursor, Event, Topic};
+
+/// The embedded hub: an append-only log per topic in memory, one order across all of them.
+///
+/// A handle; clones are the same hub. When the last one is dropped the hub is closed.
+///
+/// Publishing never waits for a subscriber: it appends, and wakes who waits. A subscriber that reads slower than its
+/// topics' histories are kept gets a gap with the exact count, or what its [`Overflow`](crate::Overflow) says.
+///
+/// ```
+/// use tidings::{LocalHub, Retention, Subscribe, Topic};
+///
+/// let hub = LocalHub::builder().retain(Retention::count(1_000)).build();
+/// let topic = Topic::new("news")?;
+/// let subscription = hub.subscribe(Subscribe::to([&topic]))?;
+/// let receipt = hub.publish_now(&topic, "it is on")?;
+/// assert_eq!(receipt.subscribers, 1);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone)]
+pub struct LocalHub {
+    handle: Arc<Handle>,
+}
+
+/// Closes the hub when the last handle goes.
+struct Handle {
+    shared: Arc<Shared>,
+}
+
+impl LocalHub {
+    /// A hub with every default.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::builder().build()
+    }
+
+    /// Sets what a hub keeps, and its clock.
+    pub fn builder() -> LocalHubBuilder {
+        LocalHubBuilder::default()
+    }
+
+    pub(super) fn of(shared: Shared) -> Self {
+        Self { handle: Arc::new(Handle { shared: Arc::new(shared) }) }
+    }
+
+    /// Publishes one event. Wakes its subscribers before it returns, and runs nothing of theirs under a lock.
+    pub fn publish_now(&self, topic: &Topic, event: impl Into<Event>) -> Result<Receipt, PublishError> {
+        let (shared, event) = (&*self.handle.shared, event.into());
+        shared.check(&event)?;
+        let mut round = Round::new(shared);
+        let log = shared.registry.log(topic).ok_or(PublishError::Closed)?;
+        let mut sequencer = shared.sequencer.lock();
+        let receipt = round.append(&mut sequencer, log, event)?;
+        shared.published.advance(sequencer.last);
+        drop(sequencer);
+        round.finish();
+        Ok(receipt)
+    }
+
+    /// Publishes events in this order and wakes each subscriber once for all of them. All or none: on an error none was
+    /// published. Other publishers wait for the whole, subscribers don't.
+    pub fn publish_all(&self, events: impl IntoIterator<Item = (Topic, Event)>) -> Result<Vec<Receipt>, PublishError> {
+        let shared = &*self.handle.shared;
+        let events = events.into_iter().map(|(topic, event)| {
+            shared.check(&event)?;
+            Ok((shared.registry.log(&topic).ok_or(PublishError::Closed)?, event))
+        });
+        let events = events.collect::<Result<Vec<_>, _>>()?;
+        let (mut round, mut receipts) = (Round::new(shared), Vec::with_capacity(events.len()));
+        let mut sequencer = shared.sequencer.lock();
+        for (log, event) in events {
+            receipts.push(round.append(&mut sequencer, log, event)?);
+        }
+        shared.published.advance(sequencer.last);
+        drop(sequencer);
+        round.finish();
+        Ok(receipts)
+    }
+
+    /// Subscribes from the given start on; events published after this returns are never missed.
+    pub fn subscribe(&self, what: Subscribe) -> Result<Subscription, SubscribeError> {
+        Subscription::new(Arc::clone(&self.handle.shared), what)
+    }
+
+    /// The cursor after the newest event.
+    #[must_use]
+    pub fn cursor(&self) -> Cursor {
+        let shared = &*self.handle.shared;
+        shared.cursor(shared.published.load())
+    }
+
+    /// Lets go of what is older than the retention's age, and of topics with neither history nor subscriptions. Each
+    /// publish does so for a few topics; this does it for all, which matters where nothing is published for long.
+    pub fn sweep(&self) {
+        let shared = &*self.handle.shared;
+        let now = shared.now();
+        shared.registry.logs().iter().for_each(|log| shared.sweep(log, now));
+    }
+
+    /// Closes the hub for good: subscribers get every event before this, then [`End::Closed`](crate::End::Closed).
+    pub fn close(&self) {
+        self.handle.shared.close();
+    }
+
+    /// What the hub holds, counted now: this looks at every topic.
+    #[must_use]
+    pub fn stats(&self) -> HubStats {
+        HubStats::of(&self.handle.shared)
+    }
+}
+
+impl Default for LocalHub {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Hub for LocalHub {
+    type Subscription = Subscription;
+
+    fn publish(&self, topic: &Topic, event: Event) -> impl Future<Output = Result<Receipt, PublishError>> + Send {
+        ready(self.publish_now(topic, event))
+    }
+
+    fn subscribe(&self, what: Subscribe) -> Result<Subscription, SubscribeError> {
+        self.subscribe(what)
+    }
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        self.shared.close();
+    }
+}
+
+/// What is appended under the sequencer in one go, and what is to be done for it after that: one round of wakes.
+struct Round<'a> {
+    shared: &'a Shared,
+    now: u64,
+    appended: Vec<(Arc<Log>, Appended)>,
+}
+
+impl<'a> Round<'a> {
+    fn new(shared: &'a Shared) -> Self {
+        Self { shared, now: shared.now(), appended: Vec::new() }
+    }
+
+    /// Gives the event its sequence, puts it into its log and marks the inboxes that it concerns.
+    fn append(&mut self, sequencer: &mut Sequencer, log: Arc<Log>, event: Event) -> Result<Receipt, PublishError> {
+        if sequencer.closed {
+            return Err(PublishError::Closed);
+        }
+        let sequence = sequencer.last + 1;
+        let (mut log, mut entry) = (log, Entry { sequence, at: self.now, event });
+        let appended = loop {
+            match log.append(entry, &self.shared.retention) {
+                Ok(appended) => break appended,
+                // Dropped between the registry and here: the next look makes a new one.
+                Err(back) => entry = back,
+            }
+            log = self.shared.registry.log(&log.topic).ok_or(PublishError::Closed)?;
+        };
+        sequencer.last = sequence;
+        for follower in appended.followers.iter().flatten() {
+            follower.inbox.mark(follower.key);
+        }
+        let receipt = Receipt::new(self.shared.cursor(sequence), appended.subscriptions);
+        self.appended.push((log, appended));
+        Ok(receipt)
+    }
+
+    /// Wakes, and puts back what can be used again.
+    fn finish(self) {
+        for (log, Appended { wakers, mut followers, idle, evicted, .. }) in self.appended {
+            followers.iter().flatten().for_each(|follower| follower.inbox.wake());
+            followers.clear();
+            log.give_back(wake_all(wakers), followers);
+            drop(evicted);
+            if idle {
+                self.shared.registry.release(&log);
+            }
+        }
+        self.shared.sweep_a_few(self.now);
+    }
+}
+
+impl fmt::Debug for LocalHub {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LocalHub").field("cursor", &self.cursor()).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,133 @@
+use std::ops::Range;
+use std::sync::{Arc, OnceLock, Weak};
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use crate::contract::{Entry, Format, Run};
+use crate::hub::joined::Joined;
+use crate::hub::sync::{Expiry, Length, Link};
+use crate::model::Topic;
+
+/// A stretch of one topic's log: written in order by one writer under the log's lock, read without a lock.
+pub(super) struct Segment {
+    /// The dense index of the first place.
+    pub(super) base: u64,
+    run: Arc<Run>,
+    len: Length,
+    expiry: Expiry,
+    /// Set when this one is sealed. Weak, so that a slow reader pins one segment and not all after it.
+    next: Link<Weak<Segment>>,
+    joined: OnceLock<Box<Joined>>,
+}
+
+impl Segment {
+    pub(super) fn new(topic: Topic, epoch: u64, base: u64, places: usize) -> Self {
+        let entries = std::iter::repeat_with(OnceLock::new).take(places).collect();
+        Self {
+            base,
+            run: Arc::new(Run { topic, epoch, entries }),
+            len: Length::new(),
+            expiry: Expiry::new(),
+            next: Link::new(),
+            joined: OnceLock::new(),
+        }
+    }
+
+    /// How many places there are.
+    pub(super) fn places(&self) -> usize {
+        self.run.entries.len()
+    }
+
+    /// How many are written.
+    pub(super) fn len(&self) -> u32 {
+        self.len.load()
+    }
+
+    /// The dense index after the last event.
+    pub(super) fn end(&self) -> u64 {
+        self.base + u64::from(self.len())
+    }
+
+    /// Writes the next place. Only under the log's lock, and only while there is one.
+    pub(super) fn push(&self, entry: Entry) {
+        let len = self.len();
+        if let Some(expires) = expires(&entry) {
+            self.expiry.lower(expires);
+        }
+        if let Some(place) = self.run.entries.get(len as usize) {
+            // A place above the length is empty: nobody else writes.
+            let _ = place.set(entry);
+            self.len.set(len + 1);
+        }
+    }
+
+    /// The written entry in a place.
+    pub(super) fn entry(&self, place: u32) -> Option<&Entry> {
+        self.run.entries.get(place as usize)?.get()
+    }
+
+    /// The written entry at a dense index.
+    pub(super) fn entry_at(&self, index: u64) -> Option<&Entry> {
+        self.entry(u32::try_from(index.checked_sub(self.base)?).ok()?)
+    }
+
+    /// The sequence in a written place; 0 in another.
+    pub(super) fn sequence(&self, place: u32) -> u64 {
+        self.entry(place).map_or(0, |entry| entry.sequence)
+    }
+
+    /// The first of the places in a range whose sequence is above this one, or the range's end.
+    pub(super) fn place_after(&self, sequence: u64, range: Range<u32>) -> u32 {
+        let places = self.run.entries.get(range.start as usize..range.end as usize).unwrap_or_default();
+        let before = places.partition_point(|place| place.get().is_some_and(|entry| entry.sequence <= sequence));
+        range.start + before as u32
+    }
+
+    /// The run for a batch.
+    pub(super) fn run(&self) -> &Arc<Run> {
+        &self.run
+    }
+
+    /// Seals the segment: what follows is there.
+    pub(super) fn seal(&self, next: &Arc<Self>) {
+        self.next.set(Arc::downgrade(next));
+    }
+
+    /// The segment after this one, when this one is sealed; `Some(None)` when that one is evicted already.
+    pub(super) fn next(&self) -> Option<Option<Arc<Self>>> {
+        self.next.get().map(Weak::upgrade)
+    }
+
+    /// Whether every event here lives for ever.
+    pub(super) fn never_expires(&self) -> bool {
+        self.expiry.is_never()
+    }
+
+    /// Whether the event in a written place has expired.
+    pub(super) fn is_expired(&self, place: u32, now: u64) -> bool {
+        self.entry(place).and_then(expires).is_some_and(|at| at <= now)
+    }
+
+    /// Events from the start of a range of written places, encoded: at least one, at most `max` bytes otherwise.
+    /// Returns where they end. `shared` says that more than a few subscribers are about to ask for the same.
+    pub(super) fn encode(&self, format: &dyn Format, range: Range<u32>, max: usize, shared: bool) -> (Bytes, u32) {
+        self.joined.get_or_init(Box::default).encode(&self.run, format, range, max, shared)
+    }
+}
+
+/// When an entry expires, in nanoseconds of its hub's clock.
+fn expires(entry: &Entry) -> Option<u64> {
+    entry.event.time_to_live().map(|ttl| entry.at.saturating_add(nanos(ttl)))
+}
+
+/// A duration in nanoseconds, as far as 584 years go.
+pub(super) fn nanos(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}
+
+impl std::fmt::Debug for Segment {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Segment").field("base", &self.base).field("len", &self.len).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,156 @@
+use std::sync::Arc;
+use std::time::Instant;
+
+use crate::contract::{Clock, PublishError};
+use crate::hub::log::{Follower, From, Log, Placed, State};
+use crate::hub::reader::Reader;
+use crate::hub::registry::Registry;
+use crate::hub::segment::nanos;
+use crate::hub::sweeper::Sweeper;
+use crate::hub::sync::{Count, Mutex, Watermark};
+use crate::hub::waiters::wake_all;
+use crate::model::{Cursor, Event, Position, Retention, Topic};
+
+/// What every handle of a hub and every subscription shares.
+pub(super) struct Shared {
+    pub(super) epoch: u64,
+    pub(super) retention: Retention,
+    pub(super) max_event: usize,
+    pub(super) registry: Registry,
+    pub(super) sequencer: Mutex<Sequencer>,
+    pub(super) published: Watermark,
+    /// Events that were stepped over because their time was up.
+    pub(super) expired: Count,
+    clock: Box<dyn Clock>,
+    began: Instant,
+}
+
+/// Who gives out sequences. Its lock is held while an event goes to its log and its marks to the inboxes.
+#[derive(Debug, Default)]
+pub(super) struct Sequencer {
+    /// The last sequence given out.
+    pub(super) last: u64,
+    pub(super) closed: bool,
+}
+
+impl Shared {
+    pub(super) fn new(epoch: u64, retention: Retention, max_event: usize, clock: Box<dyn Clock>) -> Self {
+        let began = clock.now();
+        Self {
+            epoch,
+            retention,
+            max_event,
+            registry: Registry::new(epoch),
+            sequencer: Mutex::default(),
+            published: Watermark::new(0),
+            expired: Count::new(0),
+            clock,
+            began,
+        }
+    }
+
+    /// The time in nanoseconds since the hub was built.
+    pub(super) fn now(&self) -> u64 {
+        nanos(self.clock.now().saturating_duration_since(self.began))
+    }
+
+    /// The cursor of a sequence.
+    pub(super) fn cursor(&self, sequence: u64) -> Cursor {
+        Cursor::new(Position { epoch: self.epoch, sequence })
+    }
+
+    /// Begins a subscription of a topic. `None` when the hub is closed.
+    pub(super) fn join(&self, topic: &Topic, from: From) -> Option<(Reader, Placed)> {
+        let now = self.now();
+        loop {
+            let log = self.registry.log(topic)?;
+            let Some(mut state) = log.live() else {
+                continue;
+            };
+            let evicted = state.evict(&self.retention, now);
+            let placed = state.place(from);
+            state.subscriptions += 1;
+            log.audience.set(state.subscriptions as u64);
+            drop(state);
+            drop(evicted);
+            return Some((Reader::new(log, &placed), placed));
+        }
+    }
+
+    /// Ends a subscription of a topic. `cancel` takes what is registered there out, to be dropped outside of the lock.
+    pub(super) fn leave<W>(&self, log: &Arc<Log>, cancel: impl FnOnce(&mut State) -> Option<W>) {
+        let mut state = log.state();
+        let waiter = cancel(&mut state);
+        state.subscriptions -= 1;
+        log.audience.set(state.subscriptions as u64);
+        let idle = state.is_idle();
+        drop(state);
+        drop(waiter);
+        if idle {
+            self.registry.release(log);
+        }
+    }
+
+    /// Refuses an event that is too large.
+    pub(super) fn check(&self, event: &Event) -> Result<(), PublishError> {
+        let (weight, limit) = (event.weight(), self.max_event);
+        if weight > limit {
+            return Err(PublishError::TooLarge { weight, limit });
+        }
+        Ok(())
+    }
+
+    /// Refuses events and subscriptions from now on, and tells every subscriber.
+    pub(super) fn close(&self) {
+        self.sequencer.lock().closed = true;
+        for log in self.registry.close() {
+            let mut state = log.state();
+            state.closed = true;
+            let wakers = state.waiters.take();
+            let followers = state.followers.as_mut().map(|followers| followers.take()).unwrap_or_default();
+            drop(state);
+            for Follower { inbox, key } in followers.into_iter().flatten() {
+                inbox.mark(key);
+                inbox.wake();
+            }
+            wake_all(wakers);
+        }
+    }
+
+    /// Lets go of a topic's old history, and of the topic if nothing is left of it.
+    pub(super) fn sweep(&self, log: &Arc<Log>, now: u64) {
+        let mut state = log.state();
+        let evicted = state.evict(&self.retention, now);
+        let idle = state.is_idle();
+        drop(state);
+        drop(evicted);
+        if idle {
+            self.registry.release(log);
+        }
+    }
+
+    /// The same for those few topics whose turn it is.
+    pub(super) fn sweep_a_few(&self, now: u64) {
+        for log in self.registry.sweeper.take(now) {
+            self.sweep(&log, now);
+            if log.live().is_some() {
+                self.registry.sweeper.add(&log, Sweeper::next(now));
+            }
+        }
+    }
+
+    /// The watermark after every event that is in its log now.
+    pub(super) fn settled(&self) -> u64 {
+        // Whoever appended an event holds the sequencer until the watermark is past it.
+        let sequencer = self.sequencer.lock();
+        let published = self.published.load();
+        drop(sequencer);
+        published
+    }
+}
+
+impl std::fmt::Debug for Shared {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Shared").field("epoch", &self.epoch).field("published", &self.published).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,51 @@
+use std::collections::VecDeque;
+use std::sync::{Arc, Weak};
+
+use crate::hub::log::Log;
+use crate::hub::sync::{Count, Mutex};
+
+/// How long after one look a topic is due for the next, in nanoseconds: a second.
+const INTERVAL: u64 = 1_000_000_000;
+/// How many topics one publish looks after.
+const A_FEW: usize = 2;
+
+/// The topics in turn, so that each publish can look after a few and none is forgotten.
+#[derive(Debug)]
+pub(super) struct Sweeper {
+    /// When the first one is due, to be asked without the lock.
+    due: Count,
+    turn: Mutex<VecDeque<(u64, Weak<Log>)>>,
+}
+
+impl Sweeper {
+    pub(super) fn new() -> Self {
+        Self { due: Count::new(0), turn: Mutex::default() }
+    }
+
+    /// Adds a topic, last in turn.
+    pub(super) fn add(&self, log: &Arc<Log>, due: u64) {
+        let mut turn = self.turn.lock();
+        turn.push_back((due, Arc::downgrade(log)));
+    }
+
+    /// The topics that are due, a few at most. They are out of turn until they are [added](Self::add) again.
+    pub(super) fn take(&self, now: u64) -> impl Iterator<Item = Arc<Log>> {
+        let mut taken: [Option<Weak<Log>>; A_FEW] = Default::default();
+        if self.due.load() <= now {
+            let mut turn = self.turn.lock();
+            for place in &mut taken {
+                if turn.front().is_some_and(|&(due, _)| due <= now) {
+                    *place = turn.pop_front().map(|(_, log)| log);
+                }
+            }
+            // With nothing in turn, whatever is added is due within the interval.
+            self.due.set(turn.front().map_or(now.saturating_add(INTERVAL), |&(due, _)| due));
+        }
+        taken.into_iter().flatten().filter_map(|log| log.upgrade())
+    }
+
+    /// When a topic that was looked after now is due again.
+    pub(super) fn next(now: u64) -> u64 {
+        now.saturating_add(INTERVAL)
+    }
+}

@@ -1,0 +1,175 @@
+//! The locks and atomics of the hub, in one place: the orderings are argued here, and loom replaces them here.
+
+#[cfg(loom)]
+use loom::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+#[cfg(not(loom))]
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+
+#[cfg(loom)]
+use loom::sync as primitives;
+#[cfg(not(loom))]
+use std::sync as primitives;
+
+use std::sync::atomic as unmodelled;
+
+pub(super) use primitives::{MutexGuard, RwLockReadGuard, RwLockWriteGuard};
+
+use std::sync::{OnceLock, PoisonError};
+
+/// Topics by name. Ordered under loom, which needs every run to be the same.
+#[cfg(loom)]
+pub(super) type Map<K, V> = std::collections::BTreeMap<K, V>;
+/// Topics by name. Hashed with the standard library's keyed hash: peers choose the names.
+#[cfg(not(loom))]
+pub(super) type Map<K, V> = std::collections::HashMap<K, V>;
+
+/// A mutex that does not know poison: no code of a user runs under one, so its data is whole whoever panicked.
+#[derive(Debug, Default)]
+pub(super) struct Mutex<T>(primitives::Mutex<T>);
+
+impl<T> Mutex<T> {
+    pub(super) fn new(value: T) -> Self {
+        Self(primitives::Mutex::new(value))
+    }
+
+    pub(super) fn lock(&self) -> MutexGuard<'_, T> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A readers-writer lock that does not know poison, for the same reason.
+#[derive(Debug, Default)]
+pub(super) struct RwLock<T>(primitives::RwLock<T>);
+
+impl<T> RwLock<T> {
+    pub(super) fn read(&self) -> RwLockReadGuard<'_, T> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn write(&self) -> RwLockWriteGuard<'_, T> {
+        self.0.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The sequence up to which every event is in its log and every inbox that it concerns is marked.
+///
+/// Release on the store, Acquire on the load: who sees a sequence here sees the marks made before it, and so may take an
+/// inbox without a mark for "nothing up to this sequence".
+#[derive(Debug)]
+pub(super) struct Watermark(AtomicU64);
+
+impl Watermark {
+    pub(super) fn new(sequence: u64) -> Self {
+        Self(AtomicU64::new(sequence))
+    }
+
+    pub(super) fn load(&self) -> u64 {
+        self.0.load(Ordering::Acquire)
+    }
+
+    /// Only under the sequencer, so it never goes back.
+    pub(super) fn advance(&self, sequence: u64) {
+        self.0.store(sequence, Ordering::Release);
+    }
+}
+
+/// How many places of a segment are written.
+///
+/// Release on the store, Acquire on the load: who sees a length sees the places below it. (A place is a `OnceLock`, so a
+/// reader that did not would find it empty, never torn.)
+#[derive(Debug)]
+pub(super) struct Length(AtomicU32);
+
+impl Length {
+    pub(super) fn new() -> Self {
+        Self(AtomicU32::new(0))
+    }
+
+    pub(super) fn load(&self) -> u32 {
+        self.0.load(Ordering::Acquire)
+    }
+
+    /// Only under the log's lock, by its one writer.
+    pub(super) fn set(&self, len: u32) {
+        self.0.store(len, Ordering::Release);
+    }
+}
+
+/// A link that is set once. Orders what was done before it was set before what is done by who finds it, as a `OnceLock`
+/// does; loom has none, so there a flag stands for the ordering.
+#[derive(Debug)]
+pub(super) struct Link<T> {
+    link: OnceLock<T>,
+    #[cfg(loom)]
+    is_set: loom::sync::atomic::AtomicBool,
+}
+
+impl<T> Link<T> {
+    pub(super) fn new() -> Self {
+        Self {
+            link: OnceLock::new(),
+            #[cfg(loom)]
+            is_set: loom::sync::atomic::AtomicBool::new(false),
+        }
+    }
+
+    pub(super) fn set(&self, link: T) {
+        // The second of two is not kept; there is one writer, so there is no second.
+        let _ = self.link.set(link);
+        #[cfg(loom)]
+        self.is_set.store(true, Ordering::Release);
+    }
+
+    pub(super) fn get(&self) -> Option<&T> {
+        #[cfg(loom)]
+        if !self.is_set.load(Ordering::Acquire) {
+            return None;
+        }
+        self.link.get()
+    }
+}
+
+/// The earliest expiry of a segment's events, in nanoseconds of the hub's clock.
+///
+/// Relaxed: it is lowered before the length that makes the event visible is stored, so Release and Acquire of
+/// [`Length`] order it.
+#[derive(Debug)]
+pub(super) struct Expiry(AtomicU64);
+
+impl Expiry {
+    const NEVER: u64 = u64::MAX;
+
+    pub(super) fn new() -> Self {
+        Self(AtomicU64::new(Self::NEVER))
+    }
+
+    pub(super) fn is_never(&self) -> bool {
+        self.0.load(Ordering::Relaxed) == Self::NEVER
+    }
+
+    pub(super) fn lower(&self, at: u64) {
+        self.0.fetch_min(at, Ordering::Relaxed);
+    }
+}
+
+/// A count for statistics and heuristics. Relaxed, and not modelled: nothing depends on when it is seen.
+#[derive(Debug)]
+pub(super) struct Count(unmodelled::AtomicU64);
+
+impl Count {
+    pub(super) fn new(value: u64) -> Self {
+        Self(value.into())
+    }
+
+    pub(super) fn load(&self) -> u64 {
+        self.0.load(unmodelled::Ordering::Relaxed)
+    }
+
+    pub(super) fn set(&self, value: u64) {
+        self.0.store(value, unmodelled::Ordering::Relaxed);
+    }
+
+    pub(super) fn add(&self, n: u64) {
+        self.0.fetch_add(n, unmodelled::Ordering::Relaxed);
+    }
+}

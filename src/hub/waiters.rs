@@ -1,0 +1,104 @@
+use std::mem;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::task::Waker;
+
+/// Who waits for a topic's next event: a slab that is taken whole.
+///
+/// A registration is good for one round. Taking the slab ends the round, so a waiter that was taken is not woken again
+/// before it has registered again, and no ticket of an old round can touch a newer registration.
+#[derive(Debug)]
+pub(super) struct Waiters<T> {
+    slots: Vec<Option<T>>,
+    free: Vec<u32>,
+    round: u64,
+    /// The allocation of the round before, to be used by the next.
+    spare: Vec<Option<T>>,
+}
+
+/// A place in the slab, in the round in which it was given.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Ticket {
+    round: u64,
+    slot: u32,
+}
+
+impl Ticket {
+    /// The ticket of nobody: rounds begin at 1.
+    pub(super) const NONE: Self = Self { round: 0, slot: 0 };
+}
+
+impl<T> Waiters<T> {
+    pub(super) fn new() -> Self {
+        Self { slots: Vec::new(), free: Vec::new(), round: 1, spare: Vec::new() }
+    }
+
+    /// Registers a waiter under its ticket. Returns what stood there before, to be dropped outside of the lock.
+    pub(super) fn register(&mut self, ticket: &mut Ticket, waiter: T) -> Option<T> {
+        if ticket.round == self.round {
+            if let Some(slot) = self.slots.get_mut(ticket.slot as usize) {
+                return slot.replace(waiter);
+            }
+        }
+        let slot = match self.free.pop() {
+            Some(slot) => {
+                self.slots[slot as usize] = Some(waiter);
+                slot
+            }
+            None => {
+                self.slots.push(Some(waiter));
+                // 2^32 waiters of one topic would need 64 GiB of slots.
+                (self.slots.len() - 1) as u32
+            }
+        };
+        *ticket = Ticket { round: self.round, slot };
+        None
+    }
+
+    /// Takes a waiter out. Returns it, to be dropped outside of the lock.
+    pub(super) fn cancel(&mut self, ticket: &mut Ticket) -> Option<T> {
+        let Ticket { round, slot } = mem::replace(ticket, Ticket::NONE);
+        if round != self.round {
+            return None;
+        }
+        let waiter = self.slots.get_mut(slot as usize)?.take()?;
+        self.free.push(slot);
+        Some(waiter)
+    }
+
+    /// Takes everyone, in time that does not depend on how many they are.
+    pub(super) fn take(&mut self) -> Vec<Option<T>> {
+        if self.slots.is_empty() {
+            return Vec::new();
+        }
+        self.round += 1;
+        self.free.clear();
+        mem::replace(&mut self.slots, mem::take(&mut self.spare))
+    }
+
+    /// Gives an emptied allocation back for a later round. Returns the one that is not needed.
+    pub(super) fn give_back(&mut self, slots: Vec<Option<T>>) -> Vec<Option<T>> {
+        match slots.capacity() > self.spare.capacity() {
+            true => mem::replace(&mut self.spare, slots),
+            false => slots,
+        }
+    }
+}
+
+/// Wakes everyone, each once, also when one of the wakers panics. Returns the emptied allocation.
+pub(super) fn wake_all(mut wakers: Vec<Option<Waker>>) -> Vec<Option<Waker>> {
+    struct Rest<'a>(std::vec::Drain<'a, Option<Waker>>);
+
+    impl Drop for Rest<'_> {
+        fn drop(&mut self) {
+            for waker in self.0.by_ref().flatten() {
+                // Reached only when a waker before this one panicked: a second panic here would abort.
+                let _ = catch_unwind(AssertUnwindSafe(|| waker.wake()));
+            }
+        }
+    }
+
+    let mut rest = Rest(wakers.drain(..));
+    rest.0.by_ref().flatten().for_each(Waker::wake);
+    drop(rest);
+    wakers
+}

@@ -1,0 +1,5 @@
+//! `LocalHub` and its subscriptions.
+
+mod model;
+mod promises;
+mod sequences;
