@@ -2,6 +2,8 @@
 //! runs each scenario at two lengths and prints the difference per delivery.
 
 mod hub;
+#[cfg(feature = "sse")]
+mod sse;
 
 use std::process::ExitCode;
 
@@ -19,6 +21,8 @@ fn main() -> ExitCode {
         "hub-reference" => hub::by_reference(burst, rounds),
         "hub-encoded" => hub::encoded(burst, rounds),
         "hub-merged" => hub::merged(burst, rounds),
+        #[cfg(feature = "sse")]
+        "sse" => sse::encoder(burst, rounds),
         _ => return ExitCode::FAILURE,
     };
     println!("{deliveries}");

@@ -45,22 +45,29 @@ impl KeepAlive {
     }
 
     /// Ready when a keep-alive is due, which then counts as written.
+    #[inline]
     pub(crate) fn poll_due(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        match self.fires {
+            Some(fired) if self.sleep.as_mut().poll(cx).is_ready() => self.fire(fired, cx),
+            _ => Poll::Pending,
+        }
+    }
+
+    /// Firings that were slept through are caught up with, and bring one keep-alive.
+    #[cold]
+    fn fire(&mut self, mut fired: Instant, cx: &mut Context<'_>) -> Poll<()> {
         let mut due = false;
-        // Firings that were slept through are caught up with, and bring one keep-alive.
-        while let Some(fired) = self.fires {
-            if self.sleep.as_mut().poll(cx).is_pending() {
-                break;
-            }
+        loop {
             due |= !self.written;
             self.written = false;
             self.fire_after(fired);
+            match self.fires {
+                Some(next) if self.sleep.as_mut().poll(cx).is_ready() => fired = next,
+                _ => break,
+            }
         }
-        if due {
-            self.written = true;
-            return Poll::Ready(());
-        }
-        Poll::Pending
+        self.written = due;
+        if due { Poll::Ready(()) } else { Poll::Pending }
     }
 
     fn fire_after(&mut self, instant: Instant) {
