@@ -55,16 +55,15 @@ impl KeepAlive {
 
     /// Firings that were slept through are caught up with, and bring one keep-alive.
     #[cold]
-    fn fire(&mut self, mut fired: Instant, cx: &mut Context<'_>) -> Poll<()> {
-        let mut due = false;
-        loop {
-            due |= !self.written;
-            self.written = false;
-            self.fire_after(fired);
-            match self.fires {
-                Some(next) if self.sleep.as_mut().poll(cx).is_ready() => fired = next,
-                _ => break,
+    fn fire(&mut self, fired: Instant, cx: &mut Context<'_>) -> Poll<()> {
+        let mut due = !self.written;
+        self.fire_after(fired);
+        while let Some(fired) = self.fires {
+            if self.sleep.as_mut().poll(cx).is_pending() {
+                break;
             }
+            due = true;
+            self.fire_after(fired);
         }
         self.written = due;
         if due { Poll::Ready(()) } else { Poll::Pending }
