@@ -2,8 +2,7 @@
 //! runs each scenario at two lengths and prints the difference per delivery.
 
 mod hub;
-#[cfg(feature = "sse")]
-mod sse;
+mod mounted;
 
 use std::process::ExitCode;
 
@@ -21,8 +20,9 @@ fn main() -> ExitCode {
         "hub-reference" => hub::by_reference(burst, rounds),
         "hub-encoded" => hub::encoded(burst, rounds),
         "hub-merged" => hub::merged(burst, rounds),
-        #[cfg(feature = "sse")]
-        "sse" => sse::encoder(burst, rounds),
+        "sse" => mounted::run(mounted::SSE, burst, rounds),
+        "chunked" => mounted::run(mounted::CHUNKED, burst, rounds),
+        "websocket" => mounted::run(mounted::WEBSOCKET, burst, rounds),
         _ => return ExitCode::FAILURE,
     };
     println!("{deliveries}");

@@ -3,10 +3,11 @@
 
 mod support;
 
-#[cfg(feature = "chunked")]
-mod chunked;
 mod cursor;
 mod hub;
+
+#[cfg(feature = "chunked")]
+mod chunked;
 #[cfg(feature = "long-poll")]
 mod long_poll;
 #[cfg(feature = "short-poll")]
