@@ -1,5 +1,5 @@
 //! Carry one subscriber over one transport. Each takes any [`Subscriber`](crate::Subscriber) and works without HTTP;
-//! none knows a sibling. Their common ground: [`object`], [`reply`], [`keep_alive`] and [`limit`].
+//! none knows a sibling. Their common ground: `object`, `reply`, `keep_alive` and `limit`.
 
 #[cfg(feature = "chunked")]
 mod chunked;
@@ -10,7 +10,7 @@ mod limit;
 #[cfg(feature = "long-poll")]
 mod long_poll;
 #[allow(dead_code, unused_imports, reason = "each function is used by some adapters, not by every one")]
-mod object;
+pub(crate) mod object;
 #[cfg(any(feature = "short-poll", feature = "long-poll"))]
 mod reply;
 #[cfg(feature = "short-poll")]

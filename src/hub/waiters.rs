@@ -1,6 +1,7 @@
 use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::task::Waker;
+use std::vec::Drain;
 
 /// Who waits for a topic's next event: a slab that is taken whole.
 ///
@@ -33,25 +34,25 @@ impl<T> Waiters<T> {
     }
 
     /// Registers a waiter under its ticket. Returns what stood there before, to be dropped outside of the lock.
+    #[inline]
     pub(super) fn register(&mut self, ticket: &mut Ticket, waiter: T) -> Option<T> {
-        if ticket.round == self.round {
-            if let Some(slot) = self.slots.get_mut(ticket.slot as usize) {
-                return slot.replace(waiter);
-            }
+        if ticket.round == self.round || !self.free.is_empty() {
+            return self.reuse(ticket, waiter);
         }
-        let slot = match self.free.pop() {
-            Some(slot) => {
-                self.slots[slot as usize] = Some(waiter);
-                slot
-            }
-            None => {
-                self.slots.push(Some(waiter));
-                // 2^32 waiters of one topic would need 64 GiB of slots.
-                (self.slots.len() - 1) as u32
-            }
-        };
-        *ticket = Ticket { round: self.round, slot };
+        // 2^32 waiters of one topic would need 64 GiB of slots.
+        *ticket = Ticket { round: self.round, slot: self.slots.len() as u32 };
+        self.slots.push(Some(waiter));
         None
+    }
+
+    /// Registers a waiter where it stands already, or where one was cancelled.
+    #[cold]
+    fn reuse(&mut self, ticket: &mut Ticket, waiter: T) -> Option<T> {
+        if ticket.round != self.round {
+            let slot = self.free.pop()?;
+            *ticket = Ticket { round: self.round, slot };
+        }
+        self.slots.get_mut(ticket.slot as usize)?.replace(waiter)
     }
 
     /// Takes a waiter out. Returns it, to be dropped outside of the lock.
@@ -75,30 +76,44 @@ impl<T> Waiters<T> {
         mem::replace(&mut self.slots, mem::take(&mut self.spare))
     }
 
-    /// Gives an emptied allocation back for a later round. Returns the one that is not needed.
+    /// Gives an emptied allocation back: for this round if nobody has registered yet, else for a later one. Returns the
+    /// one that is not needed.
     pub(super) fn give_back(&mut self, slots: Vec<Option<T>>) -> Vec<Option<T>> {
-        match slots.capacity() > self.spare.capacity() {
-            true => mem::replace(&mut self.spare, slots),
+        let place = if self.slots.is_empty() { &mut self.slots } else { &mut self.spare };
+        match slots.capacity() > place.capacity() {
+            true => mem::replace(place, slots),
             false => slots,
         }
     }
 }
 
-/// Wakes everyone, each once, also when one of the wakers panics. Returns the emptied allocation.
-pub(super) fn wake_all(mut wakers: Vec<Option<Waker>>) -> Vec<Option<Waker>> {
-    struct Rest<'a>(std::vec::Drain<'a, Option<Waker>>);
+/// Wakes everyone in these lists, each once, also when one of the wakers panics. Leaves the lists empty.
+pub(super) fn wake_all<'a>(lists: impl Iterator<Item = &'a mut Vec<Option<Waker>>>) {
+    struct Rest<'a, I: Iterator<Item = &'a mut Vec<Option<Waker>>>> {
+        list: Option<Drain<'a, Option<Waker>>>,
+        lists: I,
+    }
 
-    impl Drop for Rest<'_> {
-        fn drop(&mut self) {
-            for waker in self.0.by_ref().flatten() {
-                // Reached only when a waker before this one panicked: a second panic here would abort.
-                let _ = catch_unwind(AssertUnwindSafe(|| waker.wake()));
+    impl<'a, I: Iterator<Item = &'a mut Vec<Option<Waker>>>> Rest<'a, I> {
+        fn wake(&mut self, wake: impl Fn(Waker)) {
+            loop {
+                if let Some(list) = &mut self.list {
+                    list.flatten().for_each(&wake);
+                }
+                match self.lists.next() {
+                    Some(list) => self.list = Some(list.drain(..)),
+                    None => return,
+                }
             }
         }
     }
 
-    let mut rest = Rest(wakers.drain(..));
-    rest.0.by_ref().flatten().for_each(Waker::wake);
-    drop(rest);
-    wakers
+    impl<'a, I: Iterator<Item = &'a mut Vec<Option<Waker>>>> Drop for Rest<'a, I> {
+        fn drop(&mut self) {
+            // There is something left only when a waker panicked: a second panic here would abort.
+            self.wake(|waker| drop(catch_unwind(AssertUnwindSafe(|| waker.wake()))));
+        }
+    }
+
+    Rest { list: None, lists }.wake(Waker::wake);
 }
