@@ -1,11 +1,11 @@
 //! From publish to the socket: hub, adapter, endpoint, hyper and tokio, over connections in memory whose writes are
 //! counted and forgotten.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::convert::Infallible;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
@@ -18,7 +18,8 @@ const CONNECTIONS: usize = 200;
 const PAYLOAD: &[u8] = &[b'x'; 100];
 
 pub const SSE: &[u8] = b"GET /events?topic=bench HTTP/1.1\r\nhost: localhost\r\naccept: text/event-stream\r\n\r\n";
-pub const CHUNKED: &[u8] = b"GET /events?topic=bench HTTP/1.1\r\nhost: localhost\r\naccept: application/x-ndjson\r\n\r\n";
+pub const CHUNKED: &[u8] =
+    b"GET /events?topic=bench HTTP/1.1\r\nhost: localhost\r\naccept: application/x-ndjson\r\n\r\n";
 pub const WEBSOCKET: &[u8] = b"GET /events?topic=bench HTTP/1.1\r\nhost: localhost\r\nconnection: upgrade\r\n\
     upgrade: websocket\r\nsec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
 
@@ -42,7 +43,10 @@ pub fn run(request: &'static [u8], burst: usize, rounds: usize) -> usize {
                 hub.publish_now(&topic, event()).expect("open");
             }
             settle(&written).await;
-            assert!(written.load(Ordering::Relaxed) - before >= CONNECTIONS * burst * PAYLOAD.len(), "not everything was delivered");
+            assert!(
+                written.load(Ordering::Relaxed) - before >= CONNECTIONS * burst * PAYLOAD.len(),
+                "not everything was delivered"
+            );
         }
         CONNECTIONS * burst * rounds
     })
