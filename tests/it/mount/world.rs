@@ -13,7 +13,7 @@ use tidings::{
 
 /// An application with one topic, `news`. Its path says how it takes a client:
 /// `/events` lets it in; `/busy`, `/forbidden`, `/gone`, `/unauthorized`, `/absent`, `/broken` refuse it; `/panic`
-/// panics; `/wait` never answers.
+/// panics; `/wait` never answers. A message is taken by its path, or as `?say=` says.
 #[derive(Clone)]
 pub(crate) struct App {
     pub(crate) hub: LocalHub,
@@ -58,8 +58,8 @@ impl App {
         self.log.messages.lock().unwrap().clone()
     }
 
-    async fn admit(&self, request: &SubscribeRequest) -> Result<(), Rejection> {
-        match request.path() {
+    async fn admit(&self, path: &str) -> Result<(), Rejection> {
+        match path {
             "/busy" => Err(Rejection::Busy { retry_after: Duration::from_millis(2500) }),
             "/forbidden" => Err(Rejection::Forbidden),
             "/gone" => Err(Rejection::Gone),
@@ -80,12 +80,12 @@ impl Publisher for App {
         self.log.subscribes.fetch_add(1, Ordering::Relaxed);
         let topics = request.topics().iter().map(ToString::to_string).collect();
         *self.log.last.lock().unwrap() = Some((request.transport(), request.start(), topics));
-        self.admit(request).await?;
+        self.admit(request.path()).await?;
         Ok(self.hub.subscribe(request.subscribe(["news"]))?.boxed().into())
     }
 
     async fn receive(&self, request: &SubscribeRequest, message: Message) -> Result<(), Rejection> {
-        self.admit(request).await?;
+        self.admit(&request.query("say").map_or_else(|| request.path().to_owned(), |say| format!("/{say}"))).await?;
         self.log.messages.lock().unwrap().push(message);
         Ok(())
     }
