@@ -23,7 +23,7 @@ const RETRY: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_
 /// At the 20 KiB or so that the stack takes per connection: 2 GiB.
 const MAX_SESSIONS: usize = 100_000;
 /// More is a pattern's work; and a request's line has an end.
-const MAX_TOPICS: usize = 64;
+pub(super) const MAX_TOPICS: usize = 64;
 /// What a client says is short; uploads have other ways.
 const MAX_MESSAGE: usize = 64 * 1024;
 /// 64 KiB in ten seconds is a slow modem's speed.

@@ -19,6 +19,10 @@ use crate::contract::Transport;
 /// HTTP/1 and on HTTP/2.
 const AIR: Duration = Duration::from_millis(100);
 
+/// How many pieces that are ready go out before a goodbye: enough for all that was published before the drain, and an
+/// end for a topic that is never quiet.
+const LAST_PIECES: u8 = 8;
+
 /// One client's visit: a live body, a held poll or a WebSocket.
 ///
 /// A body that the client does not read is not polled by the HTTP stack, so it can't end itself. What it is made of is
@@ -44,8 +48,8 @@ struct Cell {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Stage {
     Open,
-    /// Its turn in a drain has come.
-    Leaving,
+    /// Its turn in a drain has come: it may yield so many more pieces.
+    Leaving(u8),
     /// The last bytes are on their way.
     Air(BodyError),
     Broken(BodyError),
@@ -120,13 +124,13 @@ impl Session {
     /// The next piece of the live body.
     pub(super) fn poll_body(self: &Arc<Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, BodyError>>> {
         let _other;
-        let (mut flow, leaving) = {
+        let (mut flow, left) = {
             let mut cell = self.cell.lock();
             cell.watch.polled();
             _other = cell.listen(cx);
             match (cell.stage, cell.flow.take()) {
-                (Stage::Open, Some(flow)) => (flow, false),
-                (Stage::Leaving, Some(flow)) => (flow, true),
+                (Stage::Open, Some(flow)) => (flow, None),
+                (Stage::Leaving(left), Some(flow)) => (flow, Some(left)),
                 (Stage::Air(_), _) => return Poll::Pending,
                 (Stage::Broken(error), _) => {
                     cell.stage = Stage::Over;
@@ -135,11 +139,11 @@ impl Session {
                 _ => return Poll::Ready(None),
             }
         };
-        let polled = isolate(|| match leaving && !flow.say_bye(self.mount.config.jittered_retry()) {
-            true => Poll::Ready(None),
-            false => flow.poll_next(cx),
+        let polled = isolate(|| match left {
+            None => flow.poll_next(cx),
+            Some(left) => self.poll_last(&mut *flow, left, cx),
         });
-        let comes_back = matches!(polled, Ok(Poll::Ready(None))) && (leaving || flow.breaks_off());
+        let comes_back = matches!(polled, Ok(Poll::Ready(None))) && (left.is_some() || flow.breaks_off());
         let mut cell = self.cell.lock();
         let (next, driver) = match (cell.stage, polled) {
             // It was cut meanwhile.
@@ -153,6 +157,9 @@ impl Session {
             }
             (_, Ok(Poll::Ready(Some(bytes)))) => {
                 cell.flow = Some(flow);
+                if let Stage::Leaving(left) = &mut cell.stage {
+                    *left = left.saturating_sub(1);
+                }
                 cell.watch.yielded(bytes.len());
                 let driver = if cell.errand == Errand::None { self.watch(&mut cell) } else { None };
                 drop(cell);
@@ -172,6 +179,19 @@ impl Session {
         next
     }
 
+    /// What is ready, then the goodbye, then the end.
+    fn poll_last(&self, flow: &mut dyn Flow, left: u8, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
+        if left > 0 {
+            if let ready @ Poll::Ready(_) = flow.poll_next(cx) {
+                return ready;
+            }
+        }
+        match flow.say_bye(self.mount.config.jittered_retry()) {
+            true => flow.poll_next(cx),
+            false => Poll::Ready(None),
+        }
+    }
+
     /// For a session that is no body: what a drain wants of it. Pending means that the task of `cx` will be told.
     pub(super) fn poll_order(&self, cx: &mut Context<'_>) -> Poll<Order> {
         let mut cell = self.cell.lock();
@@ -181,7 +201,7 @@ impl Session {
         drop(other);
         match stage {
             Stage::Open => Poll::Pending,
-            Stage::Leaving => Poll::Ready(Order::Leave),
+            Stage::Leaving(_) => Poll::Ready(Order::Leave),
             Stage::Air(_) | Stage::Broken(_) | Stage::Over => Poll::Ready(Order::Cut),
         }
     }
@@ -261,7 +281,7 @@ impl Wake for Session {
                 drop(cell);
                 return self.look();
             }
-            (Errand::Leave, Stage::Open) => cell.stage = Stage::Leaving,
+            (Errand::Leave, Stage::Open) => cell.stage = Stage::Leaving(LAST_PIECES),
             (Errand::Break, Stage::Air(error)) => cell.stage = Stage::Broken(error),
             _ => return,
         }

@@ -50,6 +50,7 @@ struct Carrier {
     stage: Stage,
 }
 
+#[allow(clippy::large_enum_variant, reason = "a session is open for all but its first moment")]
 enum Stage {
     /// The answer is on its way, after which the HTTP stack hands over the connection. Taken when it has.
     Opening(Option<Opening>),

@@ -10,6 +10,8 @@ mod hub;
 mod chunked;
 #[cfg(feature = "long-poll")]
 mod long_poll;
+#[cfg(feature = "full")]
+mod mount;
 #[cfg(feature = "short-poll")]
 mod short_poll;
 #[cfg(feature = "sse")]
