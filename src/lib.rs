@@ -16,6 +16,8 @@ pub use adapters::*;
 pub use contract::*;
 pub use hub::*;
 pub use model::*;
+#[cfg(feature = "http")]
+pub use mount::*;
 
 #[cfg(all(doctest, feature = "full"))]
 #[doc = include_str!("../README.md")]
