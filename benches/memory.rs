@@ -25,7 +25,7 @@ fn main() {
     for (name, request) in
         [("SSE", mounted::SSE), ("chunked stream", mounted::CHUNKED), ("WebSocket", mounted::WEBSOCKET)]
     {
-        let (held, hyper) = mounted::idle_heap(request, &|| heap());
+        let (held, hyper) = mounted::idle_heap(request, heap);
         report(&format!("idle {name} connection, of which hyper's {hyper:.0}"), held);
     }
 }

@@ -76,10 +76,12 @@ impl<T> Waiters<T> {
         mem::replace(&mut self.slots, mem::take(&mut self.spare))
     }
 
-    /// Gives an emptied allocation back for a later round. Returns the one that is not needed.
+    /// Gives an emptied allocation back: for this round if nobody has registered yet, else for a later one. Returns the
+    /// one that is not needed.
     pub(super) fn give_back(&mut self, slots: Vec<Option<T>>) -> Vec<Option<T>> {
-        match slots.capacity() > self.spare.capacity() {
-            true => mem::replace(&mut self.spare, slots),
+        let place = if self.slots.is_empty() { &mut self.slots } else { &mut self.spare };
+        match slots.capacity() > place.capacity() {
+            true => mem::replace(place, slots),
             false => slots,
         }
     }
