@@ -40,14 +40,14 @@ fn event(line: &[u8]) -> Result<(Topic, Event), Problem> {
             _ => malformed(error.inner()),
         })?;
     parser.end().map_err(|error| malformed(&error))?;
-    let topic = Topic::new(line.topic).map_err(|error| Problem::bad(error).at("topic"))?;
+    let topic = Topic::new(line.topic).map_err(|error| Problem::bad(error.to_string()).at("topic"))?;
     let data = line.data.get();
     if data.len() > MAX_PAYLOAD {
         return Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, format!("at most {MAX_PAYLOAD} bytes")).at("data"));
     }
     let event = match data.starts_with('"') {
         true => Event::text(serde_json::from_str::<String>(data).map_err(|error| malformed(&error).at("data"))?),
-        false => Event::json_text(data.to_owned()).map_err(|error| Problem::bad(error).at("data"))?,
+        false => Event::json_text(data.to_owned()).map_err(|error| Problem::bad(error.to_string()).at("data"))?,
     };
     let labels = Labels { event: line.event, key: line.key, ttl: line.ttl };
     Ok((topic, labels.put_on(event)?))
