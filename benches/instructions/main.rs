@@ -2,6 +2,7 @@
 //! runs each scenario at two lengths and prints the difference per delivery.
 
 mod hub;
+#[allow(dead_code, reason = "the memory bench uses the rest")]
 mod mounted;
 
 use std::process::ExitCode;

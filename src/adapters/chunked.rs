@@ -114,6 +114,7 @@ impl<S: Subscriber> ChunkedStream<S> {
         &mut self.subscriber
     }
 
+    #[cold]
     fn line(&mut self, write: impl FnOnce(&mut BytesMut)) -> Poll<Option<Bytes>> {
         self.keep_alive.wrote();
         let mut out = BytesMut::with_capacity(128);
@@ -122,6 +123,8 @@ impl<S: Subscriber> ChunkedStream<S> {
         Poll::Ready(Some(out.freeze()))
     }
 
+    /// The hot path: a batch's shared bytes go out as they are.
+    #[inline]
     fn poll_events(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
         match self.subscriber.poll_encoded(cx, &Line, self.batch) {
             Poll::Ready(Encoded::Events(bytes)) => {

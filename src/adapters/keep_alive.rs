@@ -45,22 +45,28 @@ impl KeepAlive {
     }
 
     /// Ready when a keep-alive is due, which then counts as written.
+    #[inline]
     pub(crate) fn poll_due(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let mut due = false;
-        // Firings that were slept through are caught up with, and bring one keep-alive.
+        match self.fires {
+            Some(fired) if self.sleep.as_mut().poll(cx).is_ready() => self.fire(fired, cx),
+            _ => Poll::Pending,
+        }
+    }
+
+    /// Firings that were slept through are caught up with, and bring one keep-alive.
+    #[cold]
+    fn fire(&mut self, fired: Instant, cx: &mut Context<'_>) -> Poll<()> {
+        let mut due = !self.written;
+        self.fire_after(fired);
         while let Some(fired) = self.fires {
             if self.sleep.as_mut().poll(cx).is_pending() {
                 break;
             }
-            due |= !self.written;
-            self.written = false;
+            due = true;
             self.fire_after(fired);
         }
-        if due {
-            self.written = true;
-            return Poll::Ready(());
-        }
-        Poll::Pending
+        self.written = due;
+        if due { Poll::Ready(()) } else { Poll::Pending }
     }
 
     fn fire_after(&mut self, instant: Instant) {

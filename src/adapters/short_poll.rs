@@ -6,26 +6,17 @@ use crate::contract::Subscriber;
 /// Answers a short poll: with what is there, at once.
 ///
 /// ```
-/// use std::task::{Context, Poll};
-/// use tidings::{Batch, Delivery, End, Event, PollQueue, Subscriber, Topic};
+/// use tidings::{LocalHub, PollQueue, Subscribe, Topic};
 ///
-/// /// A source of one event.
-/// struct Once(Option<Event>);
+/// let (hub, news) = (LocalHub::new(), Topic::new("news")?);
+/// let subscription = hub.subscribe(Subscribe::to([&news]))?;
+/// let cursor = hub.publish_now(&news, "first")?.cursor;
 ///
-/// impl Subscriber for Once {
-///     fn poll_next(&mut self, _: &mut Context<'_>) -> Poll<Delivery> {
-///         let news = Topic::new("news").expect("a good name");
-///         Poll::Ready(match self.0.take() {
-///             Some(event) => Delivery::Events(Batch::new(news, 7, [(3, event)])),
-///             None => Delivery::End(End::Finished),
-///         })
-///     }
-/// }
-///
-/// let reply = PollQueue::new(Once(Some("first".into()))).reply();
-/// assert_eq!(reply.end, Some(End::Finished));
-/// let body = reply.into_parts().concat();
-/// assert_eq!(body, br#"{"cursor":null,"events":[{"id":"7.3","topic":"news","data":"first"}]}"#);
+/// let reply = PollQueue::new(subscription).reply();
+/// assert_eq!((reply.cursor, reply.more), (Some(cursor), false));
+/// let body = format!(r#"{{"cursor":"{cursor}","events":[{{"id":"{cursor}","topic":"news","data":"first"}}]}}"#);
+/// assert_eq!(reply.into_parts().concat(), body.as_bytes());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug)]
 #[must_use = "a poll queue does nothing until it replies"]

@@ -104,16 +104,17 @@ fn nothing_urgent_is_kept_back() {
     let urgent: [fn(&Feed); 3] = [
         |feed| {
             feed.gap(GapReason::Overflow, Some(1));
+            feed.event("news", "after it");
         },
         |feed| feed.end(End::TooSlow),
         |feed| {
-            feed.event("news", "too much");
-            feed.event("news", "for one reply");
+            feed.event("news", "x".repeat(40_000));
+            feed.event("news", "x".repeat(40_000));
         },
     ];
     for urgent in urgent {
         let (timer, feed, task) = (VirtualTimer::new(), Feed::new(7), Task::new());
-        let mut poll = held(&feed, &timer).max_bytes(60);
+        let mut poll = held(&feed, &timer);
         feed.event("news", "first");
         assert!(task.poll(&mut poll).is_pending(), "an event alone can wait");
         urgent(&feed);
@@ -121,6 +122,24 @@ fn nothing_urgent_is_kept_back() {
         assert_eq!(events(&ready(task.poll(&mut poll)))[0]["data"], "first");
         assert_eq!(timer.elapsed(), Duration::ZERO);
     }
+}
+
+#[test]
+fn after_the_interval_it_goes_on_waiting() {
+    let (timer, feed, task) = (VirtualTimer::new(), Feed::new(7), Task::new());
+    let mut poll = held(&feed, &timer);
+    assert!(task.poll(&mut poll).is_pending());
+    timer.advance(INTERVAL);
+    assert!(task.poll(&mut poll).is_pending());
+    feed.event("news", "first");
+    assert_eq!(events(&ready(task.poll(&mut poll))).len(), 1);
+
+    let mut poll =
+        LongPollWaiter::new(Feed::new(7).reader(), &timer, timer.now() + HOLD).not_before(timer.now() + INTERVAL);
+    while task.poll(&mut poll).is_pending() {
+        assert!(timer.advance_to_next().is_some(), "nothing would ever wake it");
+    }
+    assert_eq!(timer.elapsed(), INTERVAL + HOLD);
 }
 
 #[test]

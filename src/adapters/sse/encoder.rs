@@ -127,6 +127,7 @@ impl<S: Subscriber> SseEncoder<S> {
     }
 
     /// The hot path: a batch's shared bytes go out as they are.
+    #[inline]
     fn poll_events(&mut self, cx: &mut Context<'_>, max: usize) -> Poll<Option<Bytes>> {
         match self.subscriber.poll_encoded(cx, self.format, max) {
             Poll::Ready(Encoded::Events(bytes)) => {
@@ -151,6 +152,7 @@ impl<S: Subscriber> SseEncoder<S> {
         Poll::Ready(Some(COMMENT))
     }
 
+    #[cold]
     fn open(&mut self) -> Poll<Option<Bytes>> {
         self.keep_alive.wrote();
         if !self.objects {
@@ -168,6 +170,7 @@ impl<S: Subscriber> SseEncoder<S> {
     }
 
     /// Puts the retry line into the first block. Asks for one event only, for the shared bytes must be copied for it.
+    #[cold]
     fn poll_retry(&mut self, cx: &mut Context<'_>, retry: Duration) -> Poll<Option<Bytes>> {
         let item = ready!(self.poll_events(cx, 1));
         let block = match item {
@@ -181,6 +184,7 @@ impl<S: Subscriber> SseEncoder<S> {
         })
     }
 
+    #[cold]
     fn block(&mut self, write: impl FnOnce(&mut BytesMut)) -> Poll<Option<Bytes>> {
         self.keep_alive.wrote();
         let mut out = BytesMut::with_capacity(128);

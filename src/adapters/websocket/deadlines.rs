@@ -9,14 +9,15 @@ use crate::contract::{Sleep, Timer};
 
 /// All of a connection's deadlines over one sleep.
 ///
-/// The sleep is set again only when a deadline comes before it and when it is over: a deadline that moves away costs
-/// nothing.
+/// The sleep is set again only when it is over, and when a deadline comes before it: what moves a deadline away, as
+/// every write does, costs nothing.
 pub(super) struct Deadlines {
     timer: Arc<dyn Timer>,
     sleep: Pin<Box<dyn Sleep>>,
-    /// When the sleep is over.
-    armed: Instant,
-    fired: bool,
+    /// When the sleep is over. `None`: it is, or it is set to nothing that is awaited.
+    armed: Option<Instant>,
+    /// Whether something is awaited that may come before the sleep is over.
+    moved: bool,
     awaited: Due,
     since: Instant,
     message: Option<Instant>,
@@ -37,7 +38,7 @@ impl Deadlines {
         let since = timer.now();
         let armed = after(since, config.ping);
         let sleep = timer.sleep_until(armed);
-        Self { timer, sleep, armed, fired: false, awaited: Due::Ping, since, message: None, stall: None }
+        Self { timer, sleep, armed: Some(armed), moved: false, awaited: Due::Ping, since, message: None, stall: None }
     }
 
     pub(super) fn now(&self) -> Instant {
@@ -46,27 +47,29 @@ impl Deadlines {
 
     /// A ping was sent, or left out: the next thing is its pong, or the next ping.
     pub(super) fn pinged(&mut self, awaited: Due) {
-        (self.awaited, self.since) = (awaited, self.now());
+        (self.awaited, self.since, self.moved) = (awaited, self.now(), true);
     }
 
     /// A pong came, asked or not.
     pub(super) fn ponged(&mut self) {
         if self.awaited == Due::Pong {
-            self.awaited = Due::Ping;
+            // To wake up for nothing would cost more than to set the sleep again.
+            (self.awaited, self.armed, self.moved) = (Due::Ping, None, true);
         }
     }
 
     /// The end has begun, and nothing but its own end is awaited any more.
     pub(super) fn closing(&mut self) {
         if self.awaited != Due::Close {
-            (self.awaited, self.since, self.message, self.stall) = (Due::Close, self.now(), None, None);
+            (self.awaited, self.since, self.moved) = (Due::Close, self.now(), true);
+            (self.message, self.stall) = (None, None);
         }
     }
 
     /// A message has begun, or gone on: it has `limit` from its beginning.
     pub(super) fn inside_message(&mut self, limit: Duration) {
         if self.message.is_none() {
-            self.message = Some(after(self.now(), limit));
+            (self.message, self.moved) = (Some(after(self.now(), limit)), true);
         }
     }
 
@@ -78,7 +81,7 @@ impl Deadlines {
     /// A write did not go through: it has `limit` from the last that did.
     pub(super) fn stalled(&mut self, limit: Duration) {
         if self.stall.is_none() {
-            self.stall = Some(after(self.now(), limit));
+            (self.stall, self.moved) = (Some(after(self.now(), limit)), true);
         }
     }
 
@@ -91,15 +94,20 @@ impl Deadlines {
     #[inline]
     pub(super) fn poll(&mut self, cx: &mut Context<'_>, config: &WebSocketConfig) -> Poll<Due> {
         loop {
-            let (at, due) = self.next(config);
-            if self.fired || at < self.armed {
-                self.sleep.as_mut().reset(at);
-                (self.armed, self.fired) = (at, false);
+            if self.moved {
+                let (at, _) = self.next(config);
+                if self.armed.is_none_or(|armed| at < armed) {
+                    self.sleep.as_mut().reset(at);
+                    self.armed = Some(at);
+                }
+                self.moved = false;
             }
             ready!(self.sleep.as_mut().poll(cx));
-            self.fired = true;
             // A sleep that is ready a moment early must not be polled in a loop.
-            if at <= self.now().max(self.armed) {
+            let now = self.armed.take().into_iter().fold(self.now(), Instant::max);
+            self.moved = true;
+            let (at, due) = self.next(config);
+            if at <= now {
                 return Poll::Ready(due);
             }
         }

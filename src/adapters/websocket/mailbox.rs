@@ -33,6 +33,7 @@ impl Mailbox {
     }
 
     /// Whether the handler has a message that it has not finished.
+    #[inline]
     pub(super) fn is_running(&self) -> bool {
         self.running.is_some()
     }
@@ -43,7 +44,6 @@ impl Mailbox {
     }
 
     /// Goes on with what there is. Ready when it is all handled, or when a message was refused.
-    #[inline]
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Rejection>> {
         loop {
             if let Some(running) = &mut self.running {

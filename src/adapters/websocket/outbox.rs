@@ -1,4 +1,5 @@
-use std::io;
+use std::collections::VecDeque;
+use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
@@ -9,16 +10,18 @@ use tungstenite::protocol::frame::coding::{Control, Data};
 use super::CloseCode;
 use super::frame::{Kind, put, put_close};
 
-/// Everything that is to be written, in one queue, so that a frame never begins inside another.
+/// How many pieces one write takes.
+pub(super) const PIECES: usize = 16;
+
+/// Everything that is to be written, in one queue of whole frames, so that a frame never begins inside another.
 ///
-/// It is bounded by its users: events are added when it is empty, of pongs the last one is kept, and of the rest there
-/// is one at a time.
+/// It is bounded by its users: events are added where it was empty, of pongs the last one is kept, and of the rest
+/// there is one at a time.
 #[derive(Debug, Default)]
 pub(super) struct Outbox {
-    /// Whole frames, without what of them is written.
+    /// Without what of it is written.
     front: Bytes,
-    /// The frames after them.
-    own: BytesMut,
+    rest: VecDeque<Bytes>,
     pong: Option<Bytes>,
     unflushed: bool,
     moved: bool,
@@ -27,60 +30,66 @@ pub(super) struct Outbox {
 impl Outbox {
     /// Whether all is written, and flushed.
     pub(super) fn is_idle(&self) -> bool {
-        !self.unflushed && self.front.is_empty() && self.own.is_empty() && self.pong.is_none()
+        !self.unflushed && self.is_written()
     }
 
-    /// Adds whole frames of events. Only after [`poll_write`](Self::poll_write) was ready.
+    /// Adds whole frames.
     #[inline]
     pub(super) fn push(&mut self, frames: Bytes) {
-        self.front = frames;
+        if self.front.is_empty() {
+            self.front = frames;
+        } else {
+            self.rest.push_back(frames);
+        }
     }
 
     /// Adds a text frame of what `write` appends.
     pub(super) fn put_text(&mut self, write: impl FnOnce(&mut BytesMut)) {
         let mut text = BytesMut::new();
         write(&mut text);
-        put(Kind::Data(Data::Text), &text, &mut self.own);
+        self.put(Kind::Data(Data::Text), &text);
     }
 
     pub(super) fn put_ping(&mut self) {
-        put(Kind::Control(Control::Ping), b"", &mut self.own);
+        self.put(Kind::Control(Control::Ping), b"");
     }
 
-    /// Answers a ping. An older answer that has not begun to be written is dropped (RFC 6455 §5.5.3).
+    /// Answers a ping, after all that is queued. An answer that still waits is dropped (RFC 6455 §5.5.3).
     pub(super) fn put_pong(&mut self, payload: Bytes) {
         self.pong = Some(payload);
     }
 
     /// Adds a Close frame, after which nothing may be added.
     pub(super) fn put_close(&mut self, code: Option<CloseCode>, reason: &str) {
-        self.settle_pong();
-        put_close(code, reason, &mut self.own);
+        if let Some(payload) = self.pong.take() {
+            self.put(Kind::Control(Control::Pong), &payload);
+        }
+        let mut frame = BytesMut::new();
+        put_close(code, reason, &mut frame);
+        self.push(frame.freeze());
     }
 
-    /// Writes until nothing is left.
+    /// Writes until nothing is left. The pieces go in one write where `Io` can.
     #[inline]
     pub(super) fn poll_write<Io: AsyncWrite + Unpin>(
         &mut self,
         io: &mut Io,
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<()>> {
-        loop {
-            if self.front.is_empty() && !self.refill() {
-                return Poll::Ready(Ok(()));
-            }
-            let written = ready!(Pin::new(&mut *io).poll_write(cx, &self.front))?;
+        while !self.is_written() {
+            self.settle_pong();
+            let io = Pin::new(&mut *io);
+            let written = ready!(match self.rest.is_empty() {
+                true => io.poll_write(cx, &self.front),
+                false => self.poll_pieces(io, cx),
+            })?;
             if written == 0 {
                 return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
             }
             (self.unflushed, self.moved) = (true, true);
-            if written < self.front.len() {
-                self.front.advance(written);
-            } else {
-                // An advance would keep the shared buffer.
-                self.front = Bytes::new();
-            }
+            self.advance(written);
         }
+        Poll::Ready(Ok(()))
     }
 
     /// Flushes where something was written since the last time.
@@ -102,17 +111,50 @@ impl Outbox {
         std::mem::take(&mut self.moved)
     }
 
-    fn refill(&mut self) -> bool {
-        self.settle_pong();
-        if !self.own.is_empty() {
-            self.front = std::mem::take(&mut self.own).freeze();
-        }
-        !self.front.is_empty()
+    fn put(&mut self, kind: Kind, payload: &[u8]) {
+        let mut frame = BytesMut::new();
+        put(kind, payload, &mut frame);
+        self.push(frame.freeze());
     }
 
+    #[inline]
+    fn is_written(&self) -> bool {
+        self.front.is_empty() && self.pong.is_none()
+    }
+
+    /// Queues the pong where nothing is before it.
+    #[inline]
     fn settle_pong(&mut self) {
-        if let Some(payload) = self.pong.take() {
-            put(Kind::Control(Control::Pong), &payload, &mut self.own);
+        if let Some(payload) = self.pong.take_if(|_| self.front.is_empty()) {
+            self.put(Kind::Control(Control::Pong), &payload);
         }
+    }
+
+    #[inline(never)]
+    fn poll_pieces<Io: AsyncWrite>(&self, io: Pin<&mut Io>, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        let mut slices = [IoSlice::new(&[]); PIECES];
+        let pieces = std::iter::once(&self.front).chain(&self.rest);
+        slices.iter_mut().zip(pieces).for_each(|(slice, piece)| *slice = IoSlice::new(piece));
+        io.poll_write_vectored(cx, &slices)
+    }
+
+    #[inline]
+    fn advance(&mut self, mut written: usize) {
+        // Replaced, since a piece advanced to its end would keep the shared buffer.
+        if written == self.front.len() && self.rest.is_empty() {
+            self.front = Bytes::new();
+            return;
+        }
+        while written >= self.front.len() {
+            written -= self.front.len();
+            self.front = self.rest.pop_front().unwrap_or_default();
+            if self.rest.is_empty() {
+                self.rest = VecDeque::new();
+            }
+            if self.front.is_empty() {
+                return;
+            }
+        }
+        self.front.advance(written);
     }
 }

@@ -19,7 +19,9 @@ impl<S: Subscriber, Io: AsyncRead + AsyncWrite + Unpin> WebSocketSink<S, Io> {
     /// Reads until nothing is there, or the handler is behind.
     #[inline]
     pub(super) fn poll_receive(&mut self, cx: &mut Context<'_>) {
-        self.poll_mailbox(cx);
+        if self.mailbox.is_running() {
+            self.poll_mailbox(cx);
+        }
         let mut budget = BUDGET;
         self.behind = true;
         while self.is_reading() {
@@ -52,11 +54,15 @@ impl<S: Subscriber, Io: AsyncRead + AsyncWrite + Unpin> WebSocketSink<S, Io> {
     }
 
     fn is_reading(&self) -> bool {
-        self.is_reading_frames() && !self.mailbox.is_full() || matches!(self.phase, Phase::Failing { .. })
+        match self.phase {
+            Phase::New | Phase::Open | Phase::Closing => !self.mailbox.is_full(),
+            Phase::Failing | Phase::Draining => true,
+            Phase::Finishing | Phase::Over => false,
+        }
     }
 
     fn is_reading_frames(&self) -> bool {
-        matches!(self.phase, Phase::New | Phase::Open | Phase::Closing(_))
+        self.phase <= Phase::Closing
     }
 
     fn poll_read(&mut self, scratch: &mut [u8], cx: &mut Context<'_>, budget: &mut u32) -> Poll<()> {
@@ -119,21 +125,19 @@ impl<S: Subscriber, Io: AsyncRead + AsyncWrite + Unpin> WebSocketSink<S, Io> {
     }
 
     fn closed_by_client(&mut self, code: Option<CloseCode>) {
-        let closed = match self.phase {
-            Phase::Closing(closed) => Closed { clean: true, ..closed },
-            _ => {
-                self.outbox.put_close(code, "");
-                Closed { cause: CloseCause::Client, code, clean: true }
-            }
-        };
-        self.leave(Phase::Finishing(closed));
+        if self.is_open() {
+            self.outbox.put_close(code, "");
+            self.closed = Closed { cause: CloseCause::Client, code, clean: false };
+        }
+        self.closed.clean = true;
+        self.leave(Phase::Finishing);
     }
 
     /// The client's side is at its end, without a Close.
     fn ended(&mut self) {
         match self.phase {
             // It may still read: our Close goes out first.
-            Phase::Closing(closed) | Phase::Failing { closed, shut: false } => self.leave(Phase::Finishing(closed)),
+            Phase::Closing | Phase::Failing => self.leave(Phase::Finishing),
             _ => self.abandon(CloseCause::Lost),
         }
     }

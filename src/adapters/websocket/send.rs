@@ -6,20 +6,21 @@ use futures_io::{AsyncRead, AsyncWrite};
 
 use super::close::of_end;
 use super::format::{ObjectFormat, RawFormat};
+use super::outbox::PIECES;
 use super::sink::Phase;
 use super::{CloseCause, CloseCode, WebSocketSink};
 use crate::adapters::object::write_gap;
 use crate::contract::{Encoded, Format, Subscriber};
 use crate::model::Gap;
 
-/// How many batches one poll writes, so that a socket that takes everything doesn't have the thread to itself.
+/// How often one poll writes, so that a socket that takes everything doesn't have the thread to itself.
 const BUDGET: u32 = 16;
 
 impl<S: Subscriber, Io: AsyncRead + AsyncWrite + Unpin> WebSocketSink<S, Io> {
     /// Writes until the subscriber has nothing more, or the socket takes nothing more.
     #[inline]
     pub(super) fn poll_send(&mut self, cx: &mut Context<'_>) {
-        if let Phase::Over(_) = self.phase {
+        if self.phase == Phase::Over {
             return;
         }
         match self.poll_queue(cx) {
@@ -32,34 +33,46 @@ impl<S: Subscriber, Io: AsyncRead + AsyncWrite + Unpin> WebSocketSink<S, Io> {
     /// Ready when all is written and flushed.
     fn poll_queue(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let mut budget = BUDGET;
-        ready!(self.outbox.poll_write(&mut self.io, cx))?;
-        while self.is_open() && self.pull(cx) {
+        let mut more = true;
+        loop {
             ready!(self.outbox.poll_write(&mut self.io, cx))?;
-            budget -= 1;
+            if !more || !self.is_open() {
+                break;
+            }
             if budget == 0 {
                 cx.waker().wake_by_ref();
                 break;
             }
+            budget -= 1;
+            more = self.gather(cx).is_ready();
         }
         // A socket does nothing here; TLS may hold back what it has accepted.
         ready!(self.outbox.poll_flush(&mut self.io, cx))?;
         self.poll_shut(cx)
     }
 
-    /// Asks the subscriber; whether that gave anything to write.
+    /// Queues what the subscriber has, as much as goes out in one write. Pending when that was all.
     #[inline]
-    fn pull(&mut self, cx: &mut Context<'_>) -> bool {
+    fn gather(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let format: &dyn Format = if self.has_objects() { &ObjectFormat } else { &RawFormat };
-        match self.subscriber.poll_encoded(cx, format, self.config.batch) {
-            Poll::Pending => return false,
-            Poll::Ready(Encoded::Events(frames)) => self.outbox.push(frames),
-            Poll::Ready(Encoded::Gap(gap)) => self.gap(&gap),
-            Poll::Ready(Encoded::End(end)) => {
-                let (code, reason) = of_end(end);
-                self.end(CloseCause::End(end), code, reason);
+        let mut room = self.config.batch;
+        for _ in 0..PIECES {
+            match ready!(self.subscriber.poll_encoded(cx, format, room)) {
+                Encoded::Events(frames) => {
+                    room = room.saturating_sub(frames.len());
+                    self.outbox.push(frames);
+                }
+                Encoded::Gap(gap) => self.gap(&gap),
+                Encoded::End(end) => {
+                    let (code, reason) = of_end(end);
+                    self.end(CloseCause::End(end), code, reason);
+                }
+            }
+            if room == 0 || !self.is_open() {
+                break;
             }
         }
-        true
+        Poll::Ready(())
     }
 
     fn gap(&mut self, gap: &Gap) {
@@ -72,21 +85,19 @@ impl<S: Subscriber, Io: AsyncRead + AsyncWrite + Unpin> WebSocketSink<S, Io> {
 
     /// Ends our side where there is nothing more to say.
     fn poll_shut(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match &mut self.phase {
-            Phase::Finishing(closed) => {
-                let closed = *closed;
+        match self.phase {
+            Phase::Finishing => {
                 // All was said; that the client is gone already takes nothing from that.
                 let _ = ready!(Pin::new(&mut self.io).poll_close(cx));
-                self.phase = Phase::Over(closed);
-                Poll::Ready(Ok(()))
+                self.phase = Phase::Over;
             }
-            Phase::Failing { shut: shut @ false, .. } => {
+            Phase::Failing => {
                 ready!(Pin::new(&mut self.io).poll_close(cx))?;
-                *shut = true;
-                Poll::Ready(Ok(()))
+                self.phase = Phase::Draining;
             }
-            _ => Poll::Ready(Ok(())),
+            _ => {}
         }
+        Poll::Ready(Ok(()))
     }
 
     /// The socket takes nothing.

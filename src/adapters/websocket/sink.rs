@@ -55,26 +55,27 @@ pub struct WebSocketSink<S, Io> {
     pub(super) outbox: Outbox,
     pub(super) deadlines: Deadlines,
     pub(super) phase: Phase,
+    /// How it ends, from [`Phase::Closing`] on.
+    pub(super) closed: Closed,
 }
 
-/// How far a connection is.
-#[derive(Debug, Clone, Copy)]
+/// How far a connection is, in the order in which that goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Phase {
     /// Nothing was written.
     New,
     Open,
     /// Our Close is on its way, the client's has not come.
-    Closing(Closed),
-    /// Our Close is on its way, and no frame of the client's can be read any more: when it is written we shut our
-    /// side, and wait for the client's, since to drop unread bytes may take the Close frame away from it.
-    Failing {
-        closed: Closed,
-        shut: bool,
-    },
+    Closing,
+    /// Our Close is on its way, and no frame of the client's can be read any more.
+    Failing,
+    /// Our Close is written and our side shut. The client's bytes are waited out, since to drop them unread may take
+    /// the Close frame away from it.
+    Draining,
     /// What is in the outbox is the last; nothing is read.
-    Finishing(Closed),
+    Finishing,
     /// Done, but for the handler.
-    Over(Closed),
+    Over,
 }
 
 impl<S: Subscriber, Io: AsyncRead + AsyncWrite + Unpin> WebSocketSink<S, Io> {
@@ -97,6 +98,7 @@ impl<S: Subscriber, Io: AsyncRead + AsyncWrite + Unpin> WebSocketSink<S, Io> {
             controls: Rate::default(),
             outbox: Outbox::default(),
             phase: Phase::New,
+            closed: Closed { cause: CloseCause::Lost, code: None, clean: false },
         }
     }
 
@@ -146,7 +148,7 @@ impl<S: Subscriber, Io: AsyncRead + AsyncWrite + Unpin> WebSocketSink<S, Io> {
 
     #[inline]
     pub(super) fn is_open(&self) -> bool {
-        matches!(self.phase, Phase::New | Phase::Open)
+        self.phase <= Phase::Open
     }
 
     #[inline]
@@ -158,7 +160,8 @@ impl<S: Subscriber, Io: AsyncRead + AsyncWrite + Unpin> WebSocketSink<S, Io> {
     pub(super) fn end(&mut self, cause: CloseCause, code: CloseCode, reason: &str) {
         if self.is_open() {
             self.outbox.put_close(Some(code), reason);
-            self.leave(Phase::Closing(Closed { cause, code: Some(code), clean: false }));
+            self.closed = Closed { cause, code: Some(code), clean: false };
+            self.leave(Phase::Closing);
         }
     }
 
@@ -170,20 +173,16 @@ impl<S: Subscriber, Io: AsyncRead + AsyncWrite + Unpin> WebSocketSink<S, Io> {
     /// Queues the Close that a violation calls for; after it, nothing the client sends has a meaning.
     pub(super) fn fail(&mut self, violation: Violation) {
         self.end(CloseCause::Violation, violation.code, violation.reason);
-        if let Phase::Closing(closed) = self.phase {
-            self.phase = Phase::Failing { closed, shut: false };
-        }
+        self.phase = Phase::Failing;
     }
 
     /// Ends it here and now.
     pub(super) fn abandon(&mut self, cause: CloseCause) {
-        let closed = match self.phase {
-            Phase::New | Phase::Open => Closed { cause, code: None, clean: false },
-            Phase::Closing(closed) | Phase::Failing { closed, .. } | Phase::Finishing(closed) | Phase::Over(closed) => {
-                Closed { clean: false, ..closed }
-            }
-        };
-        self.leave(Phase::Over(closed));
+        if self.is_open() {
+            self.closed.cause = cause;
+        }
+        self.closed.clean = false;
+        self.leave(Phase::Over);
     }
 
     /// Goes on to a phase in which there are no more events, and no more messages.
@@ -219,7 +218,7 @@ impl<S: Subscriber, Io: AsyncRead + AsyncWrite + Unpin> WebSocketSink<S, Io> {
             Due::Message => self.fail(Violation::MESSAGE_TOO_SLOW),
             Due::Stall => self.abandon(CloseCause::Stalled),
             Due::Close => {
-                if !matches!(self.phase, Phase::Over(_)) {
+                if self.phase != Phase::Over {
                     self.abandon(CloseCause::Lost);
                 }
                 self.mailbox.abort();
@@ -235,14 +234,14 @@ impl<S: Subscriber, Io: AsyncRead + AsyncWrite + Unpin> Future for WebSocketSink
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Closed> {
         let this = self.get_mut();
-        if let Phase::New = this.phase {
+        if this.phase == Phase::New {
             this.greet();
         }
         loop {
             this.poll_receive(cx);
             this.poll_send(cx);
-            if let (Phase::Over(closed), false) = (this.phase, this.mailbox.is_running()) {
-                return Poll::Ready(closed);
+            if this.phase == Phase::Over && !this.mailbox.is_running() {
+                return Poll::Ready(this.closed);
             }
             match this.deadlines.poll(cx, &this.config) {
                 Poll::Ready(due) => this.due(due),
