@@ -46,7 +46,7 @@ pub(crate) async fn one(
         Kind::Binary => Ok(Event::binary(body)),
     };
     let event = labels.put_on(event.map_err(|error| Problem::bad(error.to_string()).at("body"))?)?;
-    let receipt = relay.hub.publish_now(&topic, event).map_err(refused)?;
+    let receipt = relay.hub.publish_now(&topic, event).map_err(|error| refused(&error))?;
     Ok(Json(json!({ "cursor": receipt.cursor.to_string(), "subscribers": receipt.subscribers })))
 }
 
@@ -56,7 +56,7 @@ pub(crate) async fn many(
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Json<Value>, Problem> {
     let body = body.map_err(|rejection| too_long(&rejection, MAX_LINES))?;
-    let receipts = relay.hub.publish_all(lines::read(&body)?).map_err(refused)?;
+    let receipts = relay.hub.publish_all(lines::read(&body)?).map_err(|error| refused(&error))?;
     let cursor = receipts.last().map_or_else(|| relay.hub.cursor(), |last| last.cursor);
     Ok(Json(json!({ "published": receipts.len(), "cursor": cursor.to_string() })))
 }
@@ -131,7 +131,7 @@ fn too_long(rejection: &BytesRejection, limit: usize) -> Problem {
     }
 }
 
-fn refused(error: PublishError) -> Problem {
+fn refused(error: &PublishError) -> Problem {
     match error {
         PublishError::TooLarge { .. } => Problem::new(StatusCode::PAYLOAD_TOO_LARGE, error.to_string()),
         _ => Problem::new(StatusCode::SERVICE_UNAVAILABLE, error.to_string()),
