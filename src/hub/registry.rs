@@ -1,9 +1,9 @@
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::hub::log::Log;
 use crate::hub::sweeper::Sweeper;
-use crate::hub::sync::RwLock;
+use crate::hub::sync::{Map, RwLock};
 use crate::model::Topic;
 
 /// How many dropped topics are remembered one by one.
@@ -19,7 +19,7 @@ pub(super) struct Registry {
 
 #[derive(Debug, Default)]
 struct Topics {
-    live: HashMap<Topic, Arc<Log>>,
+    live: Map<Topic, Arc<Log>>,
     tombstones: Tombstones,
     closed: bool,
 }
@@ -28,7 +28,7 @@ struct Topics {
 /// ones become one mark: a cursor before it may have missed something of any topic that is not known.
 #[derive(Debug, Default)]
 struct Tombstones {
-    last: HashMap<Topic, u64>,
+    last: Map<Topic, u64>,
     by_age: BTreeMap<u64, Topic>,
     forgotten: u64,
 }

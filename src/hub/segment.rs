@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use crate::contract::{Entry, Format, Run};
 use crate::hub::joined::Joined;
-use crate::hub::sync::{Expiry, Length};
+use crate::hub::sync::{Expiry, Length, Link};
 use crate::model::Topic;
 
 /// A stretch of one topic's log: written in order by one writer under the log's lock, read without a lock.
@@ -17,7 +17,7 @@ pub(super) struct Segment {
     len: Length,
     expiry: Expiry,
     /// Set when this one is sealed. Weak, so that a slow reader pins one segment and not all after it.
-    next: OnceLock<Weak<Segment>>,
+    next: Link<Weak<Segment>>,
     joined: OnceLock<Box<Joined>>,
 }
 
@@ -29,7 +29,7 @@ impl Segment {
             run: Arc::new(Run { topic, epoch, entries }),
             len: Length::new(),
             expiry: Expiry::new(),
-            next: OnceLock::new(),
+            next: Link::new(),
             joined: OnceLock::new(),
         }
     }
@@ -91,7 +91,7 @@ impl Segment {
 
     /// Seals the segment: what follows is there.
     pub(super) fn seal(&self, next: &Arc<Self>) {
-        let _ = self.next.set(Arc::downgrade(next));
+        self.next.set(Arc::downgrade(next));
     }
 
     /// The segment after this one, when this one is sealed; `Some(None)` when that one is evicted already.

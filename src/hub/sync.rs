@@ -14,7 +14,14 @@ use std::sync::atomic as unmodelled;
 
 pub(super) use primitives::{MutexGuard, RwLockReadGuard, RwLockWriteGuard};
 
-use std::sync::PoisonError;
+use std::sync::{OnceLock, PoisonError};
+
+/// Topics by name. Ordered under loom, which needs every run to be the same.
+#[cfg(loom)]
+pub(super) type Map<K, V> = std::collections::BTreeMap<K, V>;
+/// Topics by name. Hashed with the standard library's keyed hash: peers choose the names.
+#[cfg(not(loom))]
+pub(super) type Map<K, V> = std::collections::HashMap<K, V>;
 
 /// A mutex that does not know poison: no code of a user runs under one, so its data is whole whoever panicked.
 #[derive(Debug, Default)]
@@ -85,6 +92,40 @@ impl Length {
     /// Only under the log's lock, by its one writer.
     pub(super) fn set(&self, len: u32) {
         self.0.store(len, Ordering::Release);
+    }
+}
+
+/// A link that is set once. Orders what was done before it was set before what is done by who finds it, as a `OnceLock`
+/// does; loom has none, so there a flag stands for the ordering.
+#[derive(Debug)]
+pub(super) struct Link<T> {
+    link: OnceLock<T>,
+    #[cfg(loom)]
+    is_set: loom::sync::atomic::AtomicBool,
+}
+
+impl<T> Link<T> {
+    pub(super) fn new() -> Self {
+        Self {
+            link: OnceLock::new(),
+            #[cfg(loom)]
+            is_set: loom::sync::atomic::AtomicBool::new(false),
+        }
+    }
+
+    pub(super) fn set(&self, link: T) {
+        // The second of two is not kept; there is one writer, so there is no second.
+        let _ = self.link.set(link);
+        #[cfg(loom)]
+        self.is_set.store(true, Ordering::Release);
+    }
+
+    pub(super) fn get(&self) -> Option<&T> {
+        #[cfg(loom)]
+        if !self.is_set.load(Ordering::Acquire) {
+            return None;
+        }
+        self.link.get()
     }
 }
 

@@ -20,7 +20,7 @@ export class Chunked extends Transport {
     const { signal } = this.abort;
     try {
       const nonce = Math.random().toString(36).slice(2, 10);
-      const response = await fetch(this.url({ transport: 'chunked', nonce }), { cache: 'no-store', signal });
+      const response = await fetch(this.url({ transport: 'chunked', heartbeat: 'visible', nonce }), { cache: 'no-store', signal });
       if (!response.ok) {
         const after = Number(response.headers.get('Retry-After'));
         return this.end({ retry: after ? after * 1000 : null, refused: refused(response.status) ? response.status : null });

@@ -19,14 +19,8 @@ export class Sse extends Transport {
     };
     source.onopen = () => this.on.alive();
     source.onmessage = object;
-    source.addEventListener('tidings.gap', object);
-    source.addEventListener('tidings.heartbeat', (message) => {
-      this.heard();
-      if (!this.closed && message.lastEventId) this.on.cursor(this.cursor = message.lastEventId);
-    });
-    source.addEventListener('tidings.retry', (message) => {
-      this.retry = JSON.parse(message.data).retry_ms;
-    });
+    for (const name of ['hello', 'heartbeat', 'gap']) source.addEventListener(`tidings.${name}`, object);
+    source.addEventListener('tidings.retry', ({ data }) => (this.retry = JSON.parse(data).retry_ms));
     source.onerror = () => {
       if (this.closed) return;
       if (source.readyState === EventSource.CLOSED) this.end();

@@ -1,0 +1,100 @@
+//! The hub alone: no executor, wakers that do nothing, one thread.
+
+use std::hint::black_box;
+use std::task::{Context, Poll, Waker};
+
+use bytes::{Bytes, BytesMut};
+use tidings::{Delivery, Encoded, Event, Format, LocalHub, Published, Subscribe, Subscriber, Subscription, Topic};
+
+const SUBSCRIBERS: usize = 1_000;
+const PAYLOAD: &[u8] = &[b'x'; 100];
+
+/// The payload and a line feed.
+struct Plain;
+
+impl Format for Plain {
+    fn slot(&self) -> Option<u8> {
+        Some(6)
+    }
+
+    fn encode(&self, event: &Published<'_>, out: &mut BytesMut) {
+        out.extend_from_slice(event.event.payload());
+        out.extend_from_slice(b"\n");
+    }
+}
+
+fn world(topics: &[Topic], subscribe: &[Topic]) -> (LocalHub, Vec<Subscription>) {
+    let hub = LocalHub::new();
+    let mut subscriptions: Vec<_> =
+        (0..SUBSCRIBERS).map(|_| hub.subscribe(Subscribe::to(subscribe)).expect("open")).collect();
+    let mut cx = Context::from_waker(Waker::noop());
+    for topic in topics {
+        hub.publish_now(topic, event()).expect("open");
+    }
+    for subscription in &mut subscriptions {
+        while subscription.poll_next(&mut cx).is_ready() {}
+    }
+    (hub, subscriptions)
+}
+
+fn event() -> Event {
+    Event::binary(Bytes::from_static(PAYLOAD))
+}
+
+/// Every subscriber looks at every event of each burst by reference.
+pub fn by_reference(burst: usize, rounds: usize) -> usize {
+    let topic = Topic::new("bench").expect("valid");
+    let (hub, mut subscriptions) = world(&[topic.clone()], &[topic.clone()]);
+    let mut cx = Context::from_waker(Waker::noop());
+    let mut deliveries = 0;
+    for _ in 0..rounds {
+        for _ in 0..burst {
+            hub.publish_now(&topic, event()).expect("open");
+        }
+        for subscription in &mut subscriptions {
+            while let Poll::Ready(Delivery::Events(batch)) = subscription.poll_next(&mut cx) {
+                for published in batch.iter() {
+                    deliveries += 1;
+                    black_box(published.event.payload().len());
+                }
+            }
+        }
+    }
+    deliveries
+}
+
+/// Every subscriber gets each burst as shared bytes.
+pub fn encoded(burst: usize, rounds: usize) -> usize {
+    let topic = Topic::new("bench").expect("valid");
+    let (hub, subscriptions) = world(&[topic.clone()], &[topic.clone()]);
+    run_encoded(&hub, subscriptions, &[topic], burst, rounds)
+}
+
+/// The same for subscriptions of ten topics, each burst spread over them.
+pub fn merged(burst: usize, rounds: usize) -> usize {
+    let topics: Vec<_> = (0..10).map(|n| Topic::new(format!("bench/{n}")).expect("valid")).collect();
+    let (hub, subscriptions) = world(&topics, &topics);
+    run_encoded(&hub, subscriptions, &topics, burst, rounds)
+}
+
+fn run_encoded(
+    hub: &LocalHub,
+    mut subscriptions: Vec<Subscription>,
+    topics: &[Topic],
+    burst: usize,
+    rounds: usize,
+) -> usize {
+    let mut cx = Context::from_waker(Waker::noop());
+    let mut bytes = 0;
+    for round in 0..rounds {
+        for n in 0..burst {
+            hub.publish_now(&topics[(round + n) % topics.len()], event()).expect("open");
+        }
+        for subscription in &mut subscriptions {
+            while let Poll::Ready(Encoded::Events(events)) = subscription.poll_encoded(&mut cx, &Plain, 64 * 1024) {
+                bytes += black_box(events).len();
+            }
+        }
+    }
+    bytes / (PAYLOAD.len() + 1)
+}

@@ -1,0 +1,347 @@
+//! The races of the hub, each explored over its interleavings. Run with
+//! `RUSTFLAGS="--cfg loom" LOOM_MAX_PREEMPTIONS=3 cargo test --release --test loom`.
+#![cfg(loom)]
+
+use std::time::Instant;
+
+use loom::future::block_on;
+use loom::thread;
+use tidings::{
+    Clock, Delivery, End, Event, LocalHub, Overflow, Retention, Start, Subscribe, Subscriber, SubscriberExt,
+    Subscription, Topic,
+};
+
+/// Time does not pass: loom needs every run to be the same.
+struct Still(Instant);
+
+impl Clock for Still {
+    fn now(&self) -> Instant {
+        self.0
+    }
+}
+
+fn hub(retention: Retention) -> LocalHub {
+    LocalHub::builder().retain(retention).clock(Still(Instant::now())).build()
+}
+
+fn topic(name: &str) -> Topic {
+    Topic::new(name).unwrap()
+}
+
+fn publish(hub: &LocalHub, name: &str) -> u64 {
+    hub.publish_now(&topic(name), Event::text("")).unwrap().cursor.position().sequence
+}
+
+/// Reads until `count` events are delivered or told missed. Returns the sequences delivered, which must rise.
+fn read(subscription: &mut Subscription, count: u64) -> Vec<u64> {
+    let (mut sequences, mut seen) = (Vec::new(), 0);
+    while seen < count {
+        match block_on(subscription.next()) {
+            Delivery::Events(batch) => {
+                seen += batch.len() as u64;
+                sequences.extend(batch.iter().map(|event| event.cursor.unwrap().position().sequence));
+                let at = subscription.cursor().unwrap().position().sequence;
+                assert_eq!(Some(&at), sequences.last(), "the cursor is what was delivered");
+            }
+            Delivery::Gap(gap) => seen += gap.missed.unwrap(),
+            other => panic!("{other:?}"),
+        }
+    }
+    assert_eq!(seen, count);
+    assert!(sequences.is_sorted_by(|a, b| a < b), "{sequences:?}");
+    sequences
+}
+
+#[test]
+fn two_publishers_of_two_topics_and_a_subscriber_of_both() {
+    loom::model(|| {
+        let hub = hub(Retention::default());
+        let mut subscription = hub.subscribe(Subscribe::to(["a", "b"])).unwrap();
+        let publishers = ["a", "b"].map(|name| {
+            let hub = hub.clone();
+            thread::spawn(move || publish(&hub, name))
+        });
+        assert_eq!(read(&mut subscription, 2), [1, 2]);
+        publishers.map(|publisher| publisher.join().unwrap());
+    });
+}
+
+#[test]
+fn two_events_of_one_topic_and_one_of_another_and_a_subscriber_of_both() {
+    loom::model(|| {
+        let hub = hub(Retention::default());
+        let mut subscription = hub.subscribe(Subscribe::to(["a", "b"])).unwrap();
+        let other = hub.clone();
+        let publisher = thread::spawn(move || (publish(&other, "a"), publish(&other, "b"), publish(&other, "a")));
+        assert_eq!(read(&mut subscription, 3), [1, 2, 3]);
+        publisher.join().unwrap();
+    });
+}
+
+#[test]
+fn two_publishers_of_one_topic_and_a_subscriber_of_it_and_another() {
+    loom::model(|| {
+        let hub = hub(Retention::default());
+        let mut subscription = hub.subscribe(Subscribe::to(["a", "b"])).unwrap();
+        let other = hub.clone();
+        let publisher = thread::spawn(move || publish(&other, "a"));
+        publish(&hub, "a");
+        assert_eq!(read(&mut subscription, 2), [1, 2]);
+        publisher.join().unwrap();
+    });
+}
+
+#[test]
+fn two_publishers_of_one_topic_and_a_subscriber_of_it() {
+    loom::model(|| {
+        let hub = hub(Retention::default());
+        let mut subscription = hub.subscribe(Subscribe::to(["a"])).unwrap();
+        let publishers = [(); 2].map(|()| {
+            let hub = hub.clone();
+            thread::spawn(move || publish(&hub, "a"))
+        });
+        assert_eq!(read(&mut subscription, 2), [1, 2]);
+        publishers.map(|publisher| publisher.join().unwrap());
+    });
+}
+
+#[test]
+fn events_across_a_sealed_segment() {
+    loom::model(|| {
+        let hub = hub(Retention::default());
+        let mut subscription = hub.subscribe(Subscribe::to(["a"])).unwrap();
+        publish(&hub, "a");
+        let other = hub.clone();
+        let publisher = thread::spawn(move || (publish(&other, "a"), publish(&other, "a")));
+        assert_eq!(read(&mut subscription, 3), [1, 2, 3]);
+        publisher.join().unwrap();
+    });
+}
+
+#[test]
+fn subscribe_while_published() {
+    loom::model(|| {
+        let hub = hub(Retention::default());
+        let other = hub.clone();
+        let publisher = thread::spawn(move || (publish(&other, "a"), publish(&other, "a")));
+        let mut subscription = hub.subscribe(Subscribe::to(["a"])).unwrap();
+        let start = subscription.cursor().unwrap().position().sequence;
+        // Everything after where it says that it begins, and nothing before.
+        let expected: Vec<_> = (start + 1..=2).collect();
+        assert_eq!(read(&mut subscription, expected.len() as u64), expected);
+        publisher.join().unwrap();
+    });
+}
+
+#[test]
+fn subscribe_to_two_while_published() {
+    loom::model(|| {
+        let hub = hub(Retention::default());
+        let other = hub.clone();
+        let publisher = thread::spawn(move || (publish(&other, "a"), publish(&other, "b")));
+        let mut subscription = hub.subscribe(Subscribe::to(["a", "b"])).unwrap();
+        let start = subscription.cursor().unwrap().position().sequence;
+        let expected: Vec<_> = (start + 1..=2).collect();
+        assert_eq!(read(&mut subscription, expected.len() as u64), expected);
+        publisher.join().unwrap();
+    });
+}
+
+#[test]
+fn resume_with_a_cursor_that_was_just_delivered() {
+    loom::model(|| {
+        let hub = hub(Retention::default());
+        let mut first = hub.subscribe(Subscribe::to(["a"])).unwrap();
+        let other = hub.clone();
+        let publisher = thread::spawn(move || (publish(&other, "a"), publish(&other, "b")));
+        read(&mut first, 1);
+        // The event is read without a lock, maybe before the watermark is past it: still no cursor of the future.
+        let cursor = first.cursor().unwrap();
+        let mut second = hub.subscribe(Subscribe::to(["a", "b"]).start(Start::After(cursor))).unwrap();
+        assert_eq!(read(&mut second, 1), [2]);
+        publisher.join().unwrap();
+    });
+}
+
+#[test]
+fn drop_while_published() {
+    loom::model(|| {
+        let hub = hub(Retention::count(0));
+        let mut subscription = hub.subscribe(Subscribe::to(["a"])).unwrap();
+        let _ = subscription.poll_next(&mut std::task::Context::from_waker(std::task::Waker::noop()));
+        let other = hub.clone();
+        let publisher = thread::spawn(move || publish(&other, "a"));
+        drop(subscription);
+        publisher.join().unwrap();
+        hub.sweep();
+        let stats = hub.stats();
+        assert_eq!((stats.subscriptions, stats.topics, stats.tombstones), (0, 0, 1));
+    });
+}
+
+#[test]
+fn the_topic_is_dropped_while_another_subscribes() {
+    loom::model(|| {
+        let hub = hub(Retention::count(0));
+        let leaving = hub.subscribe(Subscribe::to(["a"])).unwrap();
+        let other = hub.clone();
+        let leaver = thread::spawn(move || drop((leaving, other)));
+        let mut subscription = hub.subscribe(Subscribe::to(["a"])).unwrap();
+        publish(&hub, "a");
+        assert_eq!(read(&mut subscription, 1), [1]);
+        leaver.join().unwrap();
+        assert_eq!(hub.stats().subscriptions, 1);
+    });
+}
+
+#[test]
+fn the_topic_is_dropped_while_published() {
+    loom::model(|| {
+        let hub = hub(Retention::count(0));
+        let leaving = hub.subscribe(Subscribe::to(["a"])).unwrap();
+        let start = leaving.cursor().unwrap();
+        let other = hub.clone();
+        let publisher = thread::spawn(move || publish(&other, "a"));
+        drop(leaving);
+        publisher.join().unwrap();
+        // Whoever comes back is told that it missed the event.
+        let mut back = hub.subscribe(Subscribe::to(["a"]).start(Start::After(start))).unwrap();
+        assert!(matches!(block_on(back.next()), Delivery::Gap(gap) if gap.cursor.position().sequence == 1));
+    });
+}
+
+#[test]
+fn lag_while_published() {
+    loom::model(|| {
+        let hub = hub(Retention::count(1));
+        let mut subscription = hub.subscribe(Subscribe::to(["a"])).unwrap();
+        let other = hub.clone();
+        let publisher = thread::spawn(move || {
+            for _ in 0..4 {
+                publish(&other, "a");
+            }
+        });
+        read(&mut subscription, 4);
+        publisher.join().unwrap();
+    });
+}
+
+#[test]
+fn lag_of_two_topics_while_published() {
+    loom::model(|| {
+        let hub = hub(Retention::count(0));
+        let mut subscription = hub.subscribe(Subscribe::to(["a", "b"])).unwrap();
+        let other = hub.clone();
+        let publisher = thread::spawn(move || {
+            for _ in 0..3 {
+                publish(&other, "a");
+            }
+            publish(&other, "b");
+        });
+        read(&mut subscription, 4);
+        publisher.join().unwrap();
+    });
+}
+
+#[test]
+fn too_slow_while_published() {
+    loom::model(|| {
+        let hub = hub(Retention::count(0));
+        let mut subscription = hub.subscribe(Subscribe::to(["a"]).overflow(Overflow::Disconnect)).unwrap();
+        let other = hub.clone();
+        let publisher = thread::spawn(move || {
+            for _ in 0..3 {
+                publish(&other, "a");
+            }
+        });
+        let mut last = 0;
+        while last < 3 {
+            match block_on(subscription.next()) {
+                Delivery::Events(batch) => {
+                    for event in batch.iter() {
+                        assert_eq!(event.cursor.unwrap().position().sequence, last + 1, "no gap goes untold");
+                        last += 1;
+                    }
+                }
+                Delivery::End(End::TooSlow) => break,
+                other => panic!("{other:?}"),
+            }
+        }
+        publisher.join().unwrap();
+    });
+}
+
+#[test]
+fn close_while_waited_for() {
+    loom::model(|| {
+        let hub = hub(Retention::default());
+        let mut subscription = hub.subscribe(Subscribe::to(["a"])).unwrap();
+        let other = hub.clone();
+        let closer = thread::spawn(move || {
+            publish(&other, "a");
+            other.close();
+        });
+        assert_eq!(read(&mut subscription, 1), [1]);
+        assert!(matches!(block_on(subscription.next()), Delivery::End(End::Closed)));
+        closer.join().unwrap();
+    });
+}
+
+#[test]
+fn close_while_two_topics_are_waited_for() {
+    loom::model(|| {
+        let hub = hub(Retention::default());
+        let mut subscription = hub.subscribe(Subscribe::to(["a", "b"])).unwrap();
+        let other = hub.clone();
+        let closer = thread::spawn(move || other.close());
+        assert!(matches!(block_on(subscription.next()), Delivery::End(End::Closed)));
+        closer.join().unwrap();
+    });
+}
+
+#[test]
+fn close_while_published() {
+    loom::model(|| {
+        let hub = hub(Retention::default());
+        let mut subscription = hub.subscribe(Subscribe::to(["a"])).unwrap();
+        let (publishing, closing) = (hub.clone(), hub.clone());
+        let publisher = thread::spawn(move || publishing.publish_now(&topic("a"), Event::text("")).is_ok());
+        let closer = thread::spawn(move || closing.close());
+        let mut delivered = false;
+        loop {
+            match block_on(subscription.next()) {
+                Delivery::Events(_) => delivered = true,
+                Delivery::End(End::Closed) => break,
+                other => panic!("{other:?}"),
+            }
+        }
+        assert_eq!(publisher.join().unwrap(), delivered, "accepted is delivered, refused is not");
+        closer.join().unwrap();
+    });
+}
+
+#[test]
+fn subscribe_while_closed() {
+    loom::model(|| {
+        let hub = hub(Retention::default());
+        let other = hub.clone();
+        let closer = thread::spawn(move || other.close());
+        if let Ok(mut subscription) = hub.subscribe(Subscribe::to(["a"])) {
+            assert!(matches!(block_on(subscription.next()), Delivery::End(End::Closed)));
+        }
+        closer.join().unwrap();
+    });
+}
+
+#[test]
+fn two_subscribers_of_one_event() {
+    loom::model(|| {
+        let hub = hub(Retention::default());
+        let mut one = hub.subscribe(Subscribe::to(["a"])).unwrap();
+        let mut two = hub.subscribe(Subscribe::to(["a", "b"])).unwrap();
+        let reader = thread::spawn(move || read(&mut two, 1));
+        publish(&hub, "a");
+        assert_eq!(read(&mut one, 1), [1]);
+        assert_eq!(reader.join().unwrap(), [1]);
+    });
+}
