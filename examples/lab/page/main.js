@@ -11,6 +11,13 @@ const RATES = [0, 1, 2, 5, 10, 50, 100, 200];
 const SIZES = [64, 128, 256, 512, 1024, 4096, 16_384];
 const POLLS = [100, 250, 500, 1000, 2000, 5000, 10_000];
 
+const GAPS = {
+  epoch: 'the hub is a new one',
+  evicted: 'they were away longer than history is kept',
+  overflow: 'they were slower than history is kept',
+  invalid: 'their cursor means nothing here',
+};
+
 const page = Math.random().toString(36).slice(2, 10);
 const $ = (id) => document.getElementById(id);
 
@@ -32,11 +39,14 @@ const world = {
     else if (topic === about.log) lines?.take(panel, data.n, late, '', data.line);
   },
   gap(panel, { reason }) {
-    say(`Panel ${panel.letter} was told of a gap: ${reason}.`);
+    told.set(reason, (told.get(reason) ?? '') + panel.letter);
+    clearTimeout(told.soon);
+    told.soon = setTimeout(tellGaps, 400);
   },
 };
 
 let board, lines;
+const told = new Map();
 const panels = TRANSPORTS.map((_, index) => new Panel(page, index, about.topics, world));
 $('panels').append(...panels.map(({ root }) => root));
 board = new Board(page, panels);
@@ -54,6 +64,13 @@ $('twin').href = twin.href;
 
 function say(text) {
   $('status').textContent = text;
+}
+
+/** The gaps that came together, as one sentence. */
+function tellGaps() {
+  say([...told].map(([reason, letters]) =>
+    `Panel${letters.length > 1 ? 's' : ''} ${[...letters].join(', ')} ${letters.length > 1 ? 'were' : 'was'} told of a gap: ${GAPS[reason] ?? reason}.`).join(' '));
+  told.clear();
 }
 
 async function order(address, done) {

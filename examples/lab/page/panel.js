@@ -11,8 +11,8 @@ const RATE_WINDOW_MS = 10_000;
 const WORDS = {
   connecting: 'connecting',
   open: 'following',
-  waiting: 'away, coming back',
-  paused: 'paused',
+  waiting: 'coming back',
+  paused: 'paused, back',
   hidden: 'tab hidden',
   refused: 'refused',
 };
@@ -112,8 +112,9 @@ export class Panel {
     const heading = find('h2');
     heading.id = `panel-${this.letter}`;
     this.root.setAttribute('aria-labelledby', heading.id);
+    this.$.select.add(new Option('Move to …', '', true, true));
     for (const { key, short } of TRANSPORTS) this.$.select.add(new Option(short, key));
-    this.$.select.onchange = () => this.move(this.$.select.value);
+    this.$.select.onchange = () => this.$.select.value && this.move(this.$.select.value);
     this.$.pause.onclick = () => this.link.pause(10_000);
   }
 
@@ -124,7 +125,8 @@ export class Panel {
     this.root.dataset.transport = key;
     this.$.name.textContent = label;
     this.$.how.textContent = how;
-    this.$.select.value = key;
+    this.$.select.value = '';
+    for (const option of this.$.select.options) option.disabled = option.value === key;
     this.$.select.setAttribute('aria-label', `Move panel ${this.letter} to another transport`);
     this.$.pause.setAttribute('aria-label', `Pause panel ${this.letter} for ten seconds`);
   }
@@ -133,7 +135,7 @@ export class Panel {
     const { state, until } = this.link;
     this.$.state.dataset.state = state;
     const left = until && Math.max(0, Math.ceil((until - performance.now()) / 1000));
-    this.$.word.textContent = WORDS[state] + (left ? `, ${left} s` : '');
+    this.$.word.textContent = WORDS[state] + (left ? ` in ${left} s` : '');
   }
 
   /** The ribbon and the sparkline: often. */
