@@ -10,6 +10,9 @@ mod model;
 #[cfg(feature = "http")]
 mod mount;
 
+#[cfg(feature = "object")]
+#[allow(unused_imports, unreachable_pub, reason = "the mount alone has no adapter")]
+pub use adapters::*;
 pub use contract::*;
 pub use hub::*;
 pub use model::*;

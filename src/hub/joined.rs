@@ -3,8 +3,10 @@ use std::ops::Range;
 use bytes::{Bytes, BytesMut};
 
 use crate::contract::{Format, Run, place};
-use crate::hub::sync::Mutex;
+use crate::hub::sync::{Count, Mutex};
 
+/// How many subscriptions of a topic make it worth while to keep what one read for those behind it.
+const SHARED_FROM: u64 = 16;
 /// How many bytes of already delivered events a new window keeps for readers that are a little behind.
 const TAIL: usize = 4 * 1024;
 
@@ -14,7 +16,22 @@ const TAIL: usize = 4 * 1024;
 /// a longer one, which copies what it has of it and encodes only what is new.
 #[derive(Debug)]
 pub(super) struct Joined {
-    windows: [Mutex<Option<Box<Window>>>; place::COUNT],
+    places: [Mutex<Option<Box<Cached>>>; place::COUNT],
+}
+
+#[derive(Debug)]
+struct Cached {
+    window: Window,
+    /// What was cut last: most who ask next stand at the same position.
+    last: Cut,
+}
+
+/// Some of a window's events: where the first is, where they end, and their bytes.
+#[derive(Debug, Clone)]
+struct Cut {
+    start: u32,
+    end: u32,
+    bytes: Bytes,
 }
 
 #[derive(Debug, Clone)]
@@ -28,7 +45,7 @@ struct Window {
 
 impl Default for Joined {
     fn default() -> Self {
-        Self { windows: std::array::from_fn(|_| Mutex::new(None)) }
+        Self { places: std::array::from_fn(|_| Mutex::new(None)) }
     }
 }
 
@@ -40,36 +57,52 @@ impl Joined {
         format: &dyn Format,
         range: Range<u32>,
         max: usize,
-        shared: bool,
+        audience: &Count,
     ) -> (Bytes, u32) {
-        let window = format.slot().and_then(|slot| self.windows.get(usize::from(slot)));
-        let Some(window) = window else {
-            return Window::extend(None, run, format, range.clone(), max).cut(range, max);
+        let Some(place) = format.slot().and_then(|slot| self.places.get(usize::from(slot))) else {
+            let Cut { bytes, end, .. } = Window::extend(None, run, format, range.clone(), max).cut(&range, max);
+            return (bytes, end);
         };
-        let known = {
-            let window = window.lock();
-            match window.as_deref() {
-                Some(window) if window.holds(&range, max) => return window.cut(range, max),
-                other => other.cloned(),
+        let mut cached = place.lock();
+        if let Some(Cached { last, window }) = cached.as_deref_mut() {
+            if last.start == range.start && last.end == range.end && last.bytes.len() <= max {
+                return (last.bytes.clone(), last.end);
             }
-        };
+            if window.holds(&range, max) {
+                *last = window.cut(&range, max);
+                return (last.bytes.clone(), last.end);
+            }
+        }
+        let known = cached.as_deref().map(|cached| cached.window.clone());
+        drop(cached);
         // Encoded outside of the lock: a format is the adapter's code. Two threads may do it at once; one result stays.
-        let known = known.filter(|known| known.start <= range.start && range.start <= known.end());
-        let keep = known.as_ref().is_some_and(|known| shared && known.bytes.len() <= TAIL);
-        let start = known.as_ref().filter(|_| keep).map_or(range.start, |known| known.start);
-        let kept = known.as_ref().map_or(0, |known| known.offset(range.start) - known.offset(start));
-        let fresh = Window::extend(known.as_ref(), run, format, start..range.end, max.saturating_add(kept as usize));
-        let cut = fresh.cut(range, max);
-        let mut place = window.lock();
-        let newer = place.as_ref().is_none_or(|old| fresh.end() > old.end() || fresh.start < old.start);
-        let old = if newer { place.replace(Box::new(fresh)) } else { None };
-        drop(place);
+        let window = Window::grow(known, run, format, range.clone(), max, audience.load() >= SHARED_FROM);
+        let last = window.cut(&range, max);
+        let (bytes, end) = (last.bytes.clone(), last.end);
+        let mut cached = place.lock();
+        let longer = cached
+            .as_deref()
+            .is_none_or(|Cached { window: old, .. }| window.end() > old.end() || window.start < old.start);
+        let old = if longer { cached.replace(Box::new(Cached { window, last })) } else { None };
+        drop(cached);
         drop(old);
-        cut
+        (bytes, end)
     }
 }
 
 impl Window {
+    /// A window that holds the start of the range, with what is known of it copied. For many readers it also keeps a
+    /// little of what was before, for those of them that are behind.
+    fn grow(known: Option<Self>, run: &Run, format: &dyn Format, range: Range<u32>, max: usize, many: bool) -> Self {
+        let known = known.filter(|known| known.start <= range.start && range.start <= known.end());
+        let Some(known) = known else {
+            return Self::extend(None, run, format, range, max);
+        };
+        let start = if many && known.bytes.len() <= TAIL { known.start } else { range.start };
+        let kept = (known.offset(range.start) - known.offset(start)) as usize;
+        Self::extend(Some(&known), run, format, start..range.end, max.saturating_add(kept))
+    }
+
     /// The window of the events in `range`, as far as `max` bytes go, with what `known` has of them copied from there.
     fn extend(known: Option<&Self>, run: &Run, format: &dyn Format, range: Range<u32>, max: usize) -> Self {
         let (mut bytes, mut ends) = (BytesMut::new(), Vec::with_capacity(range.len()));
@@ -114,16 +147,14 @@ impl Window {
     }
 
     /// The events of the range from its start on: at least one, at most `max` bytes otherwise.
-    fn cut(&self, range: Range<u32>, max: usize) -> (Bytes, u32) {
-        let from = self.offset(range.start);
-        let end = range.end.min(self.end());
-        let to = self.offset(end);
-        if (to - from) as usize <= max {
-            return (self.bytes.slice(from as usize..to as usize), end);
+    fn cut(&self, range: &Range<u32>, max: usize) -> Cut {
+        let (start, from) = (range.start, self.offset(range.start) as usize);
+        let mut end = range.end.min(self.end());
+        if self.offset(end) as usize - from > max {
+            let ends = &self.ends[(start - self.start) as usize..(end - self.start) as usize];
+            let fit = ends.partition_point(|&end| end as usize - from <= max).max(1);
+            end = start + fit as u32;
         }
-        let first = (range.start - self.start) as usize;
-        let ends = &self.ends[first..(end - self.start) as usize];
-        let fit = ends.partition_point(|end| (end - from) as usize <= max).max(1);
-        (self.bytes.slice(from as usize..ends[fit - 1] as usize), range.start + fit as u32)
+        Cut { start, end, bytes: self.bytes.slice(from..self.offset(end) as usize) }
     }
 }

@@ -123,12 +123,11 @@ impl Merged {
                 Next::Events { key, up_to } => {
                     self.marked.push(key);
                     let reader = &mut self.topics[key as usize].reader;
-                    let many = reader.is_shared();
                     let Some(ahead) = reader.ahead(shared).and_then(|ahead| ahead.up_to(up_to)) else {
                         continue;
                     };
                     let room = max.saturating_sub(joined.len());
-                    let (bytes, events, sequence) = ahead.encode(format, room, many);
+                    let (bytes, events, sequence) = ahead.encode(format, room);
                     if bytes.len() > room && !joined.is_empty() {
                         break;
                     }

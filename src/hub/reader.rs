@@ -8,9 +8,6 @@ use crate::hub::log::{Found, Log, Placed};
 use crate::hub::segment::Segment;
 use crate::hub::shared::Shared;
 
-/// How many subscriptions of a topic make it worth while to keep what one reads for the next.
-const SHARED_FROM: u64 = 16;
-
 /// A place in one topic's log, and the segment that it is in. Reads without a lock.
 #[derive(Debug)]
 pub(super) struct Reader {
@@ -23,6 +20,7 @@ pub(super) struct Reader {
 /// Events to read: written places of a segment, none of which has expired.
 #[derive(Debug)]
 pub(super) struct Ahead<'a> {
+    log: &'a Log,
     segment: &'a Segment,
     places: Range<u32>,
 }
@@ -43,34 +41,39 @@ impl Reader {
 
     /// What can be read without a lock. Steps over what has expired.
     pub(super) fn ahead(&mut self, shared: &Shared) -> Option<Ahead<'_>> {
-        let places = self.written(shared)?;
         let segment = self.segment.as_deref()?;
-        Some(Ahead { segment, places })
+        let (place, len) = (self.place_in(segment), segment.len());
+        let places = if place < len && segment.never_expires() {
+            place..len
+        } else if place == len && !segment.is_sealed() {
+            return None;
+        } else {
+            self.step(shared)?
+        };
+        let segment = self.segment.as_deref()?;
+        Some(Ahead { log: &self.log, segment, places })
     }
 
-    fn written(&mut self, shared: &Shared) -> Option<Range<u32>> {
+    /// Steps over expired events and from sealed segments to the next, to written places that live.
+    #[cold]
+    fn step(&mut self, shared: &Shared) -> Option<Range<u32>> {
         loop {
             let segment = self.segment.as_deref()?;
-            let place = (self.next - segment.base) as u32;
-            let len = segment.len();
+            let (place, len) = (self.place_in(segment), segment.len());
             if place < len {
                 if segment.never_expires() {
                     return Some(place..len);
                 }
                 let now = shared.now();
-                match (place..len).find(|&place| !segment.is_expired(place, now)) {
-                    Some(start) => {
-                        shared.expired.add(u64::from(start - place));
-                        self.next = segment.base + u64::from(start);
-                        let end = (start..len).find(|&place| segment.is_expired(place, now)).unwrap_or(len);
-                        return Some(start..end);
-                    }
-                    None => {
-                        shared.expired.add(u64::from(len - place));
-                        self.next = segment.base + u64::from(len);
-                        continue;
-                    }
+                let alive = (place..len).find(|&place| !segment.is_expired(place, now));
+                let start = alive.unwrap_or(len);
+                shared.expired.add(u64::from(start - place));
+                self.next = segment.base + u64::from(start);
+                if start < len {
+                    let end = (start..len).find(|&place| segment.is_expired(place, now)).unwrap_or(len);
+                    return Some(start..end);
                 }
+                continue;
             }
             // Sealed: but it may have been written to between the look at its length and here.
             let next = segment.next()?;
@@ -78,6 +81,10 @@ impl Reader {
                 self.segment = next;
             }
         }
+    }
+
+    fn place_in(&self, segment: &Segment) -> u32 {
+        (self.next - segment.base) as u32
     }
 
     /// Goes to what was found under the log's lock.
@@ -103,11 +110,6 @@ impl Reader {
     /// Lets go of the segment.
     pub(super) fn detach(&mut self) {
         self.segment = None;
-    }
-
-    /// Whether enough others read this topic that they will ask for the same bytes.
-    pub(super) fn is_shared(&self) -> bool {
-        self.log.audience.load() >= SHARED_FROM
     }
 }
 
@@ -139,8 +141,8 @@ impl Ahead<'_> {
     }
 
     /// The first of them, encoded: how many they are and the sequence of the last.
-    pub(super) fn encode(&self, format: &dyn Format, max: usize, shared: bool) -> (Bytes, u32, u64) {
-        let (bytes, end) = self.segment.encode(format, self.places.clone(), max, shared);
+    pub(super) fn encode(&self, format: &dyn Format, max: usize) -> (Bytes, u32, u64) {
+        let (bytes, end) = self.segment.encode(format, self.places.clone(), max, &self.log.audience);
         (bytes, end - self.places.start, self.segment.sequence(end - 1))
     }
 }

@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use crate::contract::{Entry, Format, Run};
 use crate::hub::joined::Joined;
-use crate::hub::sync::{Expiry, Length, Link};
+use crate::hub::sync::{Count, Expiry, Length, Link};
 use crate::model::Topic;
 
 /// A stretch of one topic's log: written in order by one writer under the log's lock, read without a lock.
@@ -94,6 +94,11 @@ impl Segment {
         self.next.set(Arc::downgrade(next));
     }
 
+    /// Whether nothing more is written here.
+    pub(super) fn is_sealed(&self) -> bool {
+        self.next.get().is_some()
+    }
+
     /// The segment after this one, when this one is sealed; `Some(None)` when that one is evicted already.
     pub(super) fn next(&self) -> Option<Option<Arc<Self>>> {
         self.next.get().map(Weak::upgrade)
@@ -110,9 +115,9 @@ impl Segment {
     }
 
     /// Events from the start of a range of written places, encoded: at least one, at most `max` bytes otherwise.
-    /// Returns where they end. `shared` says that more than a few subscribers are about to ask for the same.
-    pub(super) fn encode(&self, format: &dyn Format, range: Range<u32>, max: usize, shared: bool) -> (Bytes, u32) {
-        self.joined.get_or_init(Box::default).encode(&self.run, format, range, max, shared)
+    /// Returns where they end. `audience` is how many may ask for the same.
+    pub(super) fn encode(&self, format: &dyn Format, range: Range<u32>, max: usize, audience: &Count) -> (Bytes, u32) {
+        self.joined.get_or_init(Box::default).encode(&self.run, format, range, max, audience)
     }
 }
 

@@ -5,7 +5,7 @@ use crate::hub::log::{Found, Placed};
 use crate::hub::reader::{Lost, Reader};
 use crate::hub::shared::Shared;
 use crate::hub::waiters::Ticket;
-use crate::model::{Gap, GapReason, Overflow};
+use crate::model::{Gap, GapReason, Overflow, Topic};
 
 /// A subscription of one topic: no inbox, no merge, and no lock that it shares with readers of other topics.
 #[derive(Debug)]
@@ -15,31 +15,40 @@ pub(super) struct Single {
     /// Everything of the topic up to here was delivered.
     pub(super) sequence: u64,
     overflow: Overflow,
-    ended: Option<End>,
+    too_slow: bool,
 }
 
-/// What comes instead of events.
-pub(super) enum Stop {
-    Gap(Gap),
-    End(End),
+/// What came of waiting.
+enum Waited {
+    /// There may be something to read now.
+    Look,
+    Registered,
+    Lost(Lost),
+    Ended(End),
 }
 
 impl Single {
     /// A subscription that begins where it was placed, after `sequence`.
     pub(super) fn new(reader: Reader, placed: &Placed, sequence: u64, overflow: Overflow) -> Self {
         let sequence = placed.head.map_or(sequence, |head| sequence.min(head - 1));
-        Self { reader, ticket: Ticket::NONE, sequence, overflow, ended: None }
+        Self { reader, ticket: Ticket::NONE, sequence, overflow, too_slow: false }
     }
 
     pub(super) fn poll_next(&mut self, shared: &Shared, cx: &mut Context<'_>) -> Poll<Delivery> {
+        if self.too_slow {
+            return Poll::Ready(Delivery::End(End::TooSlow));
+        }
         loop {
             if let Some(ahead) = self.reader.ahead(shared) {
                 let (batch, events, sequence) = (ahead.batch(), ahead.len(), ahead.last_sequence());
                 self.delivered(events, sequence);
                 return Poll::Ready(Delivery::Events(batch));
             }
-            if let Some(stop) = std::task::ready!(self.wait(shared, cx)) {
-                return Poll::Ready(stop.into());
+            match self.wait(shared, cx) {
+                Waited::Look => {}
+                Waited::Registered => return Poll::Pending,
+                Waited::Lost(lost) => return Poll::Ready(Delivery::Gap(self.lost(&lost, shared))),
+                Waited::Ended(end) => return Poll::Ready(Delivery::End(end)),
             }
         }
     }
@@ -51,15 +60,20 @@ impl Single {
         format: &dyn Format,
         max: usize,
     ) -> Poll<Encoded> {
+        if self.too_slow {
+            return Poll::Ready(Encoded::End(End::TooSlow));
+        }
         loop {
-            let many = self.reader.is_shared();
             if let Some(ahead) = self.reader.ahead(shared) {
-                let (bytes, events, sequence) = ahead.encode(format, max, many);
+                let (bytes, events, sequence) = ahead.encode(format, max);
                 self.delivered(events, sequence);
                 return Poll::Ready(Encoded::Events(bytes));
             }
-            if let Some(stop) = std::task::ready!(self.wait(shared, cx)) {
-                return Poll::Ready(stop.into());
+            match self.wait(shared, cx) {
+                Waited::Look => {}
+                Waited::Registered => return Poll::Pending,
+                Waited::Lost(lost) => return Poll::Ready(Encoded::Gap(self.lost(&lost, shared))),
+                Waited::Ended(end) => return Poll::Ready(Encoded::End(end)),
             }
         }
     }
@@ -69,41 +83,45 @@ impl Single {
         self.sequence = sequence;
     }
 
-    /// Registers for the next event. Ready if there is something to read, or to say, first.
-    fn wait(&mut self, shared: &Shared, cx: &mut Context<'_>) -> Poll<Option<Stop>> {
-        if let Some(end) = self.ended {
-            return Poll::Ready(Some(Stop::End(end)));
-        }
+    /// Registers for the next event, unless there is something to read, or to say, first.
+    #[inline]
+    fn wait(&mut self, shared: &Shared, cx: &mut Context<'_>) -> Waited {
         // Loaded before the look under the lock: every event of this topic up to here is in the log by then.
         let published = shared.published.load();
         // Cloned before the lock: a waker is the executor's code.
         let waker = cx.waker().clone();
         let mut state = self.reader.log.state();
+        if state.next == self.reader.next && !state.closed {
+            let replaced = state.waiters.register(&mut self.ticket, waker);
+            drop(state);
+            drop(replaced);
+            self.sequence = self.sequence.max(published);
+            return Waited::Registered;
+        }
         let found = state.find(self.reader.next);
-        if !matches!(found, Found::Nothing) {
-            drop(state);
-            let lost = self.reader.follow(found);
-            return Poll::Ready(lost.map(|lost| self.lost(&lost, shared)));
-        }
-        if state.closed {
-            drop(state);
-            self.ended = Some(End::Closed);
-            return Poll::Ready(self.ended.map(Stop::End));
-        }
-        let replaced = state.waiters.register(&mut self.ticket, waker);
         drop(state);
-        drop(replaced);
-        self.sequence = self.sequence.max(published);
-        Poll::Pending
+        self.follow(found)
     }
 
-    fn lost(&mut self, lost: &Lost, shared: &Shared) -> Stop {
-        if self.overflow == Overflow::Disconnect {
-            self.ended = Some(End::TooSlow);
-            return Stop::End(End::TooSlow);
+    #[cold]
+    fn follow(&mut self, found: Found) -> Waited {
+        if let Found::Nothing = found {
+            return Waited::Ended(End::Closed);
         }
+        match self.reader.follow(found) {
+            Some(_) if self.overflow == Overflow::Disconnect => {
+                self.too_slow = true;
+                Waited::Ended(End::TooSlow)
+            }
+            Some(lost) => Waited::Lost(lost),
+            None => Waited::Look,
+        }
+    }
+
+    #[cold]
+    fn lost(&mut self, lost: &Lost, shared: &Shared) -> Gap {
         self.sequence = self.sequence.max(lost.evicted);
-        Stop::Gap(lost.gap(shared, &self.reader.log.topic))
+        lost.gap(shared, &self.reader.log.topic)
     }
 
     pub(super) fn detach(&mut self) {
@@ -118,25 +136,7 @@ impl Single {
 }
 
 impl Lost {
-    pub(super) fn gap(&self, shared: &Shared, topic: &crate::model::Topic) -> Gap {
+    pub(super) fn gap(&self, shared: &Shared, topic: &Topic) -> Gap {
         Gap::new(GapReason::Overflow, shared.cursor(self.evicted)).missed(self.missed).topic(topic.clone())
-    }
-}
-
-impl From<Stop> for Delivery {
-    fn from(stop: Stop) -> Self {
-        match stop {
-            Stop::Gap(gap) => Self::Gap(gap),
-            Stop::End(end) => Self::End(end),
-        }
-    }
-}
-
-impl From<Stop> for Encoded {
-    fn from(stop: Stop) -> Self {
-        match stop {
-            Stop::Gap(gap) => Self::Gap(gap),
-            Stop::End(end) => Self::End(end),
-        }
     }
 }

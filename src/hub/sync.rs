@@ -10,7 +10,7 @@ use loom::sync as primitives;
 #[cfg(not(loom))]
 use std::sync as primitives;
 
-use std::sync::atomic as unmodelled;
+use std::sync::atomic::{AtomicU64 as Plain, Ordering as PlainOrdering};
 
 pub(super) use primitives::{MutexGuard, RwLockReadGuard, RwLockWriteGuard};
 
@@ -152,24 +152,24 @@ impl Expiry {
     }
 }
 
-/// A count for statistics and heuristics. Relaxed, and not modelled: nothing depends on when it is seen.
+/// A count for statistics and heuristics. Relaxed, and the same under loom: nothing depends on when it is seen.
 #[derive(Debug)]
-pub(super) struct Count(unmodelled::AtomicU64);
+pub(super) struct Count(Plain);
 
 impl Count {
     pub(super) fn new(value: u64) -> Self {
-        Self(value.into())
+        Self(Plain::new(value))
     }
 
     pub(super) fn load(&self) -> u64 {
-        self.0.load(unmodelled::Ordering::Relaxed)
+        self.0.load(PlainOrdering::Relaxed)
     }
 
     pub(super) fn set(&self, value: u64) {
-        self.0.store(value, unmodelled::Ordering::Relaxed);
+        self.0.store(value, PlainOrdering::Relaxed);
     }
 
     pub(super) fn add(&self, n: u64) {
-        self.0.fetch_add(n, unmodelled::Ordering::Relaxed);
+        self.0.fetch_add(n, PlainOrdering::Relaxed);
     }
 }

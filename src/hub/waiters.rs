@@ -33,25 +33,25 @@ impl<T> Waiters<T> {
     }
 
     /// Registers a waiter under its ticket. Returns what stood there before, to be dropped outside of the lock.
+    #[inline]
     pub(super) fn register(&mut self, ticket: &mut Ticket, waiter: T) -> Option<T> {
-        if ticket.round == self.round {
-            if let Some(slot) = self.slots.get_mut(ticket.slot as usize) {
-                return slot.replace(waiter);
-            }
+        if ticket.round == self.round || !self.free.is_empty() {
+            return self.reuse(ticket, waiter);
         }
-        let slot = match self.free.pop() {
-            Some(slot) => {
-                self.slots[slot as usize] = Some(waiter);
-                slot
-            }
-            None => {
-                self.slots.push(Some(waiter));
-                // 2^32 waiters of one topic would need 64 GiB of slots.
-                (self.slots.len() - 1) as u32
-            }
-        };
-        *ticket = Ticket { round: self.round, slot };
+        // 2^32 waiters of one topic would need 64 GiB of slots.
+        *ticket = Ticket { round: self.round, slot: self.slots.len() as u32 };
+        self.slots.push(Some(waiter));
         None
+    }
+
+    /// Registers a waiter where it stands already, or where one was cancelled.
+    #[cold]
+    fn reuse(&mut self, ticket: &mut Ticket, waiter: T) -> Option<T> {
+        if ticket.round != self.round {
+            let slot = self.free.pop()?;
+            *ticket = Ticket { round: self.round, slot };
+        }
+        self.slots.get_mut(ticket.slot as usize)?.replace(waiter)
     }
 
     /// Takes a waiter out. Returns it, to be dropped outside of the lock.

@@ -1,6 +1,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use bytes::BytesMut;
+
 /// A place in a hub's order: the hub's life, and a sequence across all its topics.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[non_exhaustive]
@@ -80,6 +82,20 @@ impl Cursor {
         };
         Ok(Self { position: Position { epoch, sequence }, tag })
     }
+
+    /// Appends the wire form.
+    ///
+    /// ```
+    /// use bytes::BytesMut;
+    /// use tidings::{Cursor, Position};
+    ///
+    /// let mut out = BytesMut::from("id: ");
+    /// Cursor::new(Position::new(36, 17)).encode(&mut out);
+    /// assert_eq!(&out[..], b"id: 10.17");
+    /// ```
+    pub fn encode(self, out: &mut BytesMut) {
+        out.extend_from_slice(Written::of(self).as_bytes());
+    }
 }
 
 /// The text is not a cursor.
@@ -118,11 +134,8 @@ impl From<Position> for Cursor {
 
 impl fmt::Display for Cursor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}.{}", Base36(self.position.epoch), self.position.sequence)?;
-        match self.tag {
-            Some(tag) => write!(f, ".{}", Base36(tag)),
-            None => Ok(()),
-        }
+        let written = Written::of(*self);
+        f.write_str(std::str::from_utf8(written.as_bytes()).map_err(|_| fmt::Error)?)
     }
 }
 
@@ -132,20 +145,38 @@ impl fmt::Debug for Cursor {
     }
 }
 
-struct Base36(u64);
+/// The wire form, written from its end backwards.
+struct Written {
+    /// Two numbers in base 36 take 13 bytes each at most, the decimal one 20, and there are two dots.
+    bytes: [u8; 48],
+    start: usize,
+}
 
-impl fmt::Display for Base36 {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // 13 digits hold the largest u64.
-        let (mut digits, mut start, mut rest) = ([b'0'; 13], 13, self.0);
+impl Written {
+    fn of(cursor: Cursor) -> Self {
+        let mut this = Self { bytes: [b'.'; 48], start: 48 };
+        if let Some(tag) = cursor.tag {
+            this.number::<36>(tag);
+            this.start -= 1;
+        }
+        this.number::<10>(cursor.position.sequence);
+        this.start -= 1;
+        this.number::<36>(cursor.position.epoch);
+        this
+    }
+
+    fn number<const RADIX: u64>(&mut self, mut rest: u64) {
         loop {
-            start -= 1;
-            digits[start] = b"0123456789abcdefghijklmnopqrstuvwxyz"[(rest % 36) as usize];
-            rest /= 36;
+            self.start -= 1;
+            self.bytes[self.start] = b"0123456789abcdefghijklmnopqrstuvwxyz"[(rest % RADIX) as usize];
+            rest /= RADIX;
             if rest == 0 {
                 break;
             }
         }
-        digits[start..].iter().try_for_each(|&digit| fmt::Write::write_char(f, digit.into()))
+    }
+
+    fn as_bytes(&self) -> &[u8] {
+        &self.bytes[self.start..]
     }
 }

@@ -1,3 +1,16 @@
 //! The behaviour of the crate at its public API: one binary, one module an area.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test's panic is its verdict")]
 
+mod support;
+
+mod cursor;
 mod hub;
+
+#[cfg(feature = "chunked")]
+mod chunked;
+#[cfg(feature = "long-poll")]
+mod long_poll;
+#[cfg(feature = "short-poll")]
+mod short_poll;
+#[cfg(feature = "sse")]
+mod sse;

@@ -1,0 +1,50 @@
+use std::time::Duration;
+
+use bytes::BytesMut;
+
+use crate::model::Cursor;
+
+/// Appends `{"tidings":"hello","cursor":"7.3","heartbeat_ms":15000}`: where the client is, and how long a silence it
+/// can see is at most (null: it sees no heartbeats).
+pub(crate) fn write_hello(cursor: Option<Cursor>, heartbeat: Option<Duration>, out: &mut BytesMut) {
+    out.extend_from_slice(b"{\"tidings\":\"hello\",\"cursor\":");
+    write_cursor(cursor, out);
+    out.extend_from_slice(b",\"heartbeat_ms\":");
+    match heartbeat {
+        Some(heartbeat) => write_millis(heartbeat, out),
+        None => out.extend_from_slice(b"null"),
+    }
+    out.extend_from_slice(b"}");
+}
+
+/// Appends `{"tidings":"heartbeat","cursor":"7.3"}`.
+pub(crate) fn write_heartbeat(cursor: Option<Cursor>, out: &mut BytesMut) {
+    out.extend_from_slice(b"{\"tidings\":\"heartbeat\",\"cursor\":");
+    write_cursor(cursor, out);
+    out.extend_from_slice(b"}");
+}
+
+/// Appends `{"tidings":"bye","retry_ms":1500}`: the connection ends now; come back then.
+pub(crate) fn write_bye(retry: Duration, out: &mut BytesMut) {
+    out.extend_from_slice(b"{\"tidings\":\"bye\",\"retry_ms\":");
+    write_millis(retry, out);
+    out.extend_from_slice(b"}");
+}
+
+/// Appends a cursor as a JSON string, or null.
+pub(crate) fn write_cursor(cursor: Option<Cursor>, out: &mut BytesMut) {
+    match cursor {
+        Some(cursor) => {
+            out.extend_from_slice(b"\"");
+            cursor.encode(out);
+            out.extend_from_slice(b"\"");
+        }
+        None => out.extend_from_slice(b"null"),
+    }
+}
+
+/// Appends whole milliseconds, at least one: to a client, 0 is "at once and for ever".
+pub(crate) fn write_millis(duration: Duration, out: &mut BytesMut) {
+    let millis = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX).max(1);
+    out.extend_from_slice(itoa::Buffer::new().format(millis).as_bytes());
+}

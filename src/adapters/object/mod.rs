@@ -1,0 +1,10 @@
+//! The JSON event object, the one form of an event on every wire that carries cursors: poll replies, NDJSON lines,
+//! `tidings.v1` frames and SSE with `?format=object`.
+
+mod control;
+mod event;
+mod string;
+
+pub(crate) use control::{write_bye, write_cursor, write_heartbeat, write_hello, write_millis};
+pub(crate) use event::{write_event, write_gap};
+pub(crate) use string::{write_base64, write_string};

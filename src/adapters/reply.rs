@@ -1,0 +1,161 @@
+use std::task::{Context, Poll};
+
+use bytes::{Bytes, BytesMut};
+
+use super::limit;
+use super::object::{write_cursor, write_event, write_gap};
+use crate::contract::{Encoded, End, Format, Published, Subscriber, place};
+use crate::model::Cursor;
+
+/// What a poll is answered with: `{"cursor":"7.9","events":[…],"more":true}`, and what of it a mount wants to know.
+///
+/// The body is the same bytes for everyone at the same position, and the events in it are shared, not copied.
+/// `events` holds event objects, and gap objects in their place among them. `"more"` is left out where it is not true.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Reply {
+    /// Where the next poll begins: the cursor of the last event or gap in the reply; if there is none, everything up to
+    /// here was looked at. `None` (JSON `null`) where the source has no cursors.
+    pub cursor: Option<Cursor>,
+    /// Whether the limit of bytes kept back something that is there already.
+    pub more: bool,
+    /// Why no later poll will bring anything, if so. What was there before the end is in the reply.
+    pub end: Option<End>,
+    /// Each ends with a comma.
+    items: Vec<Bytes>,
+}
+
+impl Reply {
+    /// Whether there is neither an event nor a gap in it.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.items.is_empty()
+    }
+
+    /// The length of the body in bytes, which is never 0.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        let items: usize = self.items.iter().map(Bytes::len).sum();
+        // The last comma is not written.
+        self.head().len() + items - usize::from(!self.is_empty()) + self.tail().len()
+    }
+
+    /// The body's parts, in order.
+    #[must_use]
+    pub fn into_parts(mut self) -> Vec<Bytes> {
+        let (head, tail) = (self.head(), self.tail());
+        if let Some(last) = self.items.last_mut() {
+            last.truncate(last.len() - 1);
+        }
+        let mut parts = Vec::with_capacity(self.items.len() + 2);
+        parts.push(head);
+        parts.append(&mut self.items);
+        parts.push(tail);
+        parts
+    }
+
+    fn head(&self) -> Bytes {
+        let mut head = BytesMut::with_capacity(80);
+        head.extend_from_slice(b"{\"cursor\":");
+        write_cursor(self.cursor, &mut head);
+        head.extend_from_slice(b",\"events\":[");
+        head.freeze()
+    }
+
+    fn tail(&self) -> Bytes {
+        Bytes::from_static(if self.more { b"],\"more\":true}" } else { b"]}" })
+    }
+}
+
+/// A reply in the making.
+#[derive(Debug)]
+pub(crate) struct Draft {
+    max: usize,
+    len: usize,
+    has_gap: bool,
+    reply: Reply,
+}
+
+/// How far a draft is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Progress {
+    /// Nothing to tell yet.
+    Nothing,
+    /// Events, to which more may be added.
+    Events,
+    /// A gap, the end, or as much as fits: not to be kept from the client.
+    Urgent,
+}
+
+impl Default for Draft {
+    fn default() -> Self {
+        let reply = Reply { cursor: None, more: false, end: None, items: Vec::new() };
+        Self { max: limit::BATCH, len: 0, has_gap: false, reply }
+    }
+}
+
+impl Draft {
+    /// The limit of events' bytes, which one event alone may exceed.
+    pub(crate) fn set_max(&mut self, max: usize) {
+        self.max = max;
+    }
+
+    /// Takes all that is ready and fits. Where the subscriber is pending then, it has the waker.
+    ///
+    /// What is ready and does not fit is taken and dropped, so the subscriber is of no use after that: the client gets
+    /// it after the reply's cursor.
+    pub(crate) fn collect<S: Subscriber>(&mut self, subscriber: &mut S, cx: &mut Context<'_>) -> Progress {
+        while !self.reply.more && self.reply.end.is_none() {
+            let room = self.max.saturating_sub(self.len);
+            let (item, gap) = match subscriber.poll_encoded(cx, &Item, room) {
+                Poll::Ready(Encoded::Events(bytes)) => (bytes, None),
+                Poll::Ready(Encoded::Gap(gap)) => {
+                    let mut out = BytesMut::with_capacity(128);
+                    write_gap(&gap, &mut out);
+                    out.extend_from_slice(b",");
+                    (out.freeze(), Some(gap.cursor))
+                }
+                Poll::Ready(Encoded::End(end)) => {
+                    self.reply.end = Some(end);
+                    break;
+                }
+                Poll::Pending => break,
+            };
+            if item.len() > room && !self.reply.is_empty() {
+                self.reply.more = true;
+            } else if !item.is_empty() {
+                // Taken now: the next look may move the subscriber's cursor past what the reply holds.
+                self.reply.cursor = gap.or_else(|| subscriber.cursor());
+                self.has_gap |= gap.is_some();
+                self.len += item.len();
+                self.reply.items.push(item);
+            }
+        }
+        if self.reply.is_empty() {
+            self.reply.cursor = subscriber.cursor();
+        }
+        match &self.reply {
+            reply if self.has_gap || reply.more || reply.end.is_some() => Progress::Urgent,
+            reply if reply.is_empty() => Progress::Nothing,
+            _ => Progress::Events,
+        }
+    }
+
+    pub(crate) fn finish(self) -> Reply {
+        self.reply
+    }
+}
+
+/// The event object and a comma.
+struct Item;
+
+impl Format for Item {
+    fn slot(&self) -> Option<u8> {
+        Some(place::OBJECT_ITEM)
+    }
+
+    fn encode(&self, event: &Published<'_>, out: &mut BytesMut) {
+        write_event(event, out);
+        out.extend_from_slice(b",");
+    }
+}

@@ -1,0 +1,214 @@
+use std::fmt;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use futures_core::Stream;
+
+use super::block::{write_gap_block, write_heartbeat_block, write_hello_block, write_retry};
+use super::format::{Object, Plain};
+use crate::adapters::keep_alive::KeepAlive;
+use crate::adapters::limit;
+use crate::contract::{Encoded, End, Format, Subscriber, Timer};
+use crate::model::Cursor;
+
+/// One line feed: after an empty line some readers would see an empty event.
+const COMMENT: Bytes = Bytes::from_static(b":\n");
+
+/// Writes a subscriber's events as server-sent events (WHATWG HTML §9.2).
+///
+/// First `:` and a line feed at once, so that the client sees the stream open; then a block an event, and the same
+/// comment as a keep-alive when nothing came for a while. A gap is a block with `event: tidings.gap`. `id:` is last in
+/// every block. Every item is whole blocks or a comment, so the stream may be cut between any two.
+///
+/// SSE carries text: binary payloads go as base64. A reader joins `data:` lines with LF, so CRLF and CR in a text
+/// arrive as LF; in [objects](Self::objects) they arrive as they are.
+///
+/// The stream is over when the subscriber is at its [`end`](Self::end). Polling is cancel-safe; an item that was
+/// returned is the caller's to write.
+///
+/// ```
+/// use std::pin::Pin;
+/// use std::time::Duration;
+/// use bytes::Bytes;
+/// use futures_core::Stream;
+/// use tidings::{SseEncoder, Subscriber, Timer};
+///
+/// fn body(subscriber: impl Subscriber, timer: &dyn Timer) -> Pin<Box<dyn Stream<Item = Bytes> + Send>> {
+///     Box::pin(SseEncoder::new(subscriber, timer).retry(Duration::from_secs(2)))
+/// }
+/// ```
+#[must_use = "streams do nothing unless polled"]
+pub struct SseEncoder<S> {
+    subscriber: S,
+    keep_alive: KeepAlive,
+    stage: Stage,
+    format: &'static dyn Format,
+    batch: usize,
+    retry: Option<Duration>,
+    objects: bool,
+    visible: bool,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Stage {
+    Opening,
+    /// The next block is the client's first, and tells it when to come back.
+    Retry {
+        retry: Duration,
+    },
+    Open,
+    Over(End),
+}
+
+impl<S: Subscriber> SseEncoder<S> {
+    /// A stream of this subscriber's events from where it stands.
+    pub fn new(subscriber: S, timer: &dyn Timer) -> Self {
+        Self {
+            subscriber,
+            keep_alive: KeepAlive::new(timer),
+            stage: Stage::Opening,
+            format: &Plain,
+            batch: limit::BATCH,
+            retry: None,
+            objects: false,
+            visible: false,
+        }
+    }
+
+    /// The longest silence: 15 s unless set, [`Duration::MAX`] for no keep-alive at all.
+    pub fn keep_alive(mut self, interval: Duration) -> Self {
+        self.keep_alive.set_interval(interval);
+        self
+    }
+
+    /// Tells the client, in its first block, how long to wait before it comes back (at least 1 ms). Not told unless set.
+    pub fn retry(self, retry: Duration) -> Self {
+        Self { retry: Some(retry), ..self }
+    }
+
+    /// Whether data is the JSON event object, which tells topic, name and encoding, rather than the payload. The blocks
+    /// of events then have no `event:`, and the first block is a `tidings.hello`.
+    pub fn objects(self, objects: bool) -> Self {
+        let format: &'static dyn Format = if objects { &Object } else { &Plain };
+        Self { objects, format, ..self }
+    }
+
+    /// Whether a keep-alive is a block, `event: tidings.heartbeat` with the current cursor as its id, rather than a
+    /// comment, which scripts can't see.
+    pub fn visible_heartbeat(self, visible: bool) -> Self {
+        Self { visible, ..self }
+    }
+
+    /// At most so many bytes of events in an item (64 KiB unless set), but always at least one event.
+    pub fn batch(self, max: usize) -> Self {
+        Self { batch: max, ..self }
+    }
+
+    /// Why nothing more comes; `None` while the stream goes on.
+    #[must_use]
+    pub fn end(&self) -> Option<End> {
+        match self.stage {
+            Stage::Over(end) => Some(end),
+            _ => None,
+        }
+    }
+
+    /// Everything up to here was yielded. `None` where the source has no cursors.
+    #[must_use]
+    pub fn cursor(&self) -> Option<Cursor> {
+        self.subscriber.cursor()
+    }
+
+    /// The subscriber, to [detach](Subscriber::detach) it while the socket takes nothing.
+    pub fn subscriber_mut(&mut self) -> &mut S {
+        &mut self.subscriber
+    }
+
+    /// The hot path: a batch's shared bytes go out as they are.
+    fn poll_events(&mut self, cx: &mut Context<'_>, max: usize) -> Poll<Option<Bytes>> {
+        match self.subscriber.poll_encoded(cx, self.format, max) {
+            Poll::Ready(Encoded::Events(bytes)) => {
+                self.keep_alive.wrote();
+                Poll::Ready(Some(bytes))
+            }
+            Poll::Ready(Encoded::Gap(gap)) => self.block(|out| write_gap_block(&gap, out)),
+            Poll::Ready(Encoded::End(end)) => {
+                self.stage = Stage::Over(end);
+                Poll::Ready(None)
+            }
+            Poll::Pending => self.poll_silence(cx),
+        }
+    }
+
+    fn poll_silence(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
+        ready!(self.keep_alive.poll_due(cx));
+        if self.visible {
+            let cursor = self.cursor();
+            return self.block(|out| write_heartbeat_block(cursor, out));
+        }
+        Poll::Ready(Some(COMMENT))
+    }
+
+    fn open(&mut self) -> Poll<Option<Bytes>> {
+        self.keep_alive.wrote();
+        if !self.objects {
+            self.stage = self.retry.map_or(Stage::Open, |retry| Stage::Retry { retry });
+            return Poll::Ready(Some(COMMENT));
+        }
+        self.stage = Stage::Open;
+        let (cursor, retry) = (self.cursor(), self.retry);
+        let heartbeat = self.keep_alive.interval().filter(|_| self.visible);
+        self.block(|out| {
+            out.extend_from_slice(&COMMENT);
+            retry.into_iter().for_each(|retry| write_retry(retry, out));
+            write_hello_block(cursor, heartbeat, out);
+        })
+    }
+
+    /// Puts the retry line into the first block. Asks for one event only, for the shared bytes must be copied for it.
+    fn poll_retry(&mut self, cx: &mut Context<'_>, retry: Duration) -> Poll<Option<Bytes>> {
+        let item = ready!(self.poll_events(cx, 1));
+        let block = match item {
+            Some(block) if block != COMMENT => block,
+            comment_or_end => return Poll::Ready(comment_or_end),
+        };
+        self.stage = Stage::Open;
+        self.block(|out| {
+            write_retry(retry, out);
+            out.extend_from_slice(&block);
+        })
+    }
+
+    fn block(&mut self, write: impl FnOnce(&mut BytesMut)) -> Poll<Option<Bytes>> {
+        self.keep_alive.wrote();
+        let mut out = BytesMut::with_capacity(128);
+        write(&mut out);
+        Poll::Ready(Some(out.freeze()))
+    }
+}
+
+impl<S> Unpin for SseEncoder<S> {}
+
+impl<S: Subscriber> Stream for SseEncoder<S> {
+    type Item = Bytes;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
+        match self.stage {
+            Stage::Open => {
+                let max = self.batch;
+                self.poll_events(cx, max)
+            }
+            Stage::Opening => self.open(),
+            Stage::Retry { retry } => self.poll_retry(cx, retry),
+            Stage::Over(_) => Poll::Ready(None),
+        }
+    }
+}
+
+impl<S> fmt::Debug for SseEncoder<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SseEncoder").field("stage", &self.stage).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,270 @@
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use eventsource_stream::Eventsource;
+use futures_core::Stream;
+use proptest::prelude::*;
+use serde_json::{Value, json};
+use tidings::{Encoded, End, Event, EventKind, Format, GapReason, SseEncoder, Subscriber, sse_retry_block};
+
+use super::reader::{SseEvent, SseReader};
+use crate::support::{Feed, Step, Task, VirtualTimer, any_history, check_silence, put};
+
+const INTERVAL: Duration = Duration::from_secs(10);
+
+proptest! {
+    /// However the wire is cut, both readers get what was published, each with its cursor as the id.
+    #[test]
+    fn what_is_published_is_read(
+        history in any_history(),
+        retry in prop::option::of(0..5_000_u64),
+        (batch, max) in (1..5_usize, 0..400_usize),
+        cuts in prop::collection::vec(1..40_usize, 1..8),
+    ) {
+        let (timer, feed, task) = (VirtualTimer::new(), Feed::new(7), Task::new());
+        let objects = put(&history, &feed);
+        let stream = SseEncoder::new(feed.reader().batches_of(batch), &timer).batch(max);
+        let mut stream = retry.into_iter().map(Duration::from_millis).fold(stream, SseEncoder::retry);
+        let (items, over) = task.drain(&mut stream);
+        prop_assert!(!over);
+
+        let expected = expected(&history, &objects);
+        let wire = items.concat();
+        let pieces = pieces(&wire, &cuts);
+        let mut reader = SseReader::default();
+        pieces.iter().for_each(|piece| reader.read(piece));
+        let read: Vec<_> = reader.events.into_iter().map(normal).collect();
+        prop_assert_eq!(&read, &expected);
+        let read: Vec<_> = second_reader(pieces).into_iter().map(normal).collect();
+        prop_assert_eq!(&read, &expected);
+        // Told once, in the first block, never 0.
+        let told = if expected.is_empty() { None } else { retry.map(|retry| retry.max(1)) };
+        prop_assert_eq!(reader.retries, Vec::from_iter(told));
+    }
+
+    /// As event objects, nothing is lost at all: not the topic, not a CR.
+    #[test]
+    fn objects_arrive_whole(history in any_history(), retry in prop::option::of(1..5_000_u64), max in 0..400_usize) {
+        let (timer, feed, task) = (VirtualTimer::new(), Feed::new(7), Task::new());
+        let expected = put(&history, &feed);
+        let stream = SseEncoder::new(feed.reader(), &timer).batch(max).objects(true);
+        let mut stream = retry.into_iter().map(Duration::from_millis).fold(stream, SseEncoder::retry);
+        let wire = task.drain(&mut stream).0.concat();
+        let mut reader = SseReader::default();
+        reader.read(&wire);
+        let (hello, events) = reader.events.split_first().unwrap();
+        prop_assert_eq!(&*hello.name, "tidings.hello");
+        prop_assert_eq!(parse(hello), json!({ "tidings": "hello", "cursor": "7.0", "heartbeat_ms": null }));
+        for event in events {
+            let object = parse(event);
+            prop_assert_eq!(&object["id"], &*event.id);
+            let name = if object.get("gap").is_some() { "tidings.gap" } else { "message" };
+            prop_assert_eq!(&*event.name, name);
+        }
+        prop_assert_eq!(events.iter().map(parse).collect::<Vec<_>>(), expected);
+        prop_assert_eq!(reader.retries, Vec::from_iter(retry));
+    }
+
+    /// Wherever the connection breaks, the reader's id is that of the last event it was given: a reader that keeps an
+    /// id as soon as it sees it loses nothing either, because the id comes last.
+    #[test]
+    fn a_cut_loses_nothing(history in any_history(), batch in 1..5_usize, retry: bool) {
+        let (timer, feed, task) = (VirtualTimer::new(), Feed::new(7), Task::new());
+        put(&history, &feed);
+        let stream = SseEncoder::new(feed.reader().batches_of(batch), &timer).visible_heartbeat(true);
+        let mut stream = if retry { stream.retry(Duration::from_secs(1)) } else { stream };
+        let (items, _) = task.drain(&mut stream);
+        let mut reader = SseReader::default();
+        for item in &items {
+            reader.read(item);
+            prop_assert!(!reader.is_mid_block(), "an item is whole blocks");
+        }
+        let wire = String::from_utf8(items.concat()).unwrap();
+        for block in wire.strip_prefix(":\n").unwrap().split_terminator("\n\n") {
+            prop_assert_eq!(block.lines().position(|line| line.starts_with("id: ")), Some(block.lines().count() - 1));
+        }
+    }
+
+    /// No silence is longer than the interval, and a busy stream has no keep-alives.
+    #[test]
+    fn silence_is_bounded(pauses in prop::collection::vec(0..40_000_u64, 0..40), visible: bool, retry: bool) {
+        let (timer, feed) = (VirtualTimer::new(), Feed::new(7));
+        let stream = SseEncoder::new(feed.reader(), &timer).keep_alive(INTERVAL).visible_heartbeat(visible);
+        let stream = if retry { stream.retry(Duration::from_secs(1)) } else { stream };
+        let is_keep_alive = |item: &Bytes| item == ":\n" || item.windows(17).any(|part| part == b"tidings.heartbeat");
+        check_silence(stream, &timer, &feed, INTERVAL, &pauses, is_keep_alive);
+    }
+}
+
+#[test]
+fn the_bytes_of_a_stream() {
+    let (timer, feed, task) = (VirtualTimer::new(), Feed::new(7), Task::new());
+    let mut stream = SseEncoder::new(feed.reader(), &timer).retry(Duration::from_millis(1500));
+    assert_eq!(task.drain(&mut stream), (vec![Bytes::from_static(b":\n")], false));
+    feed.event("news", "one\r\ntwo\rthree\n");
+    feed.event("news", Event::binary(vec![0, 255]).named("price").unwrap());
+    feed.event("news", "");
+    feed.gap(GapReason::Overflow, Some(12));
+    let wire = "retry: 1500\ndata: one\ndata: two\ndata: three\ndata: \nid: 7.1\n\n\
+        event: price\ndata: AP8=\nid: 7.2\n\n\
+        data: \nid: 7.3\n\n\
+        event: tidings.gap\ndata: {\"id\":\"7.4\",\"gap\":{\"reason\":\"overflow\",\"missed\":12}}\nid: 7.4\n\n";
+    assert_eq!(task.drain(&mut stream).0.concat(), wire.as_bytes());
+    timer.advance(2 * INTERVAL);
+    assert_eq!(task.drain(&mut stream), (vec![Bytes::from_static(b":\n")], false));
+}
+
+#[test]
+fn the_bytes_of_objects_with_visible_heartbeats() {
+    let (timer, feed, task) = (VirtualTimer::new(), Feed::new(7), Task::new());
+    let stream = SseEncoder::new(feed.reader(), &timer).retry(Duration::from_millis(1500));
+    let mut stream = stream.objects(true).visible_heartbeat(true).keep_alive(INTERVAL);
+    feed.event("news", Event::text("a\rb").named("price").unwrap());
+    let (mut items, _) = task.drain(&mut stream);
+    feed.pass();
+    assert_eq!(task.drain(&mut stream), (vec![], false));
+    timer.advance(INTERVAL);
+    items.extend(task.drain(&mut stream).0);
+    let wire = ":\nretry: 1500\nevent: tidings.hello\n\
+        data: {\"tidings\":\"hello\",\"cursor\":\"7.0\",\"heartbeat_ms\":10000}\nid: 7.0\n\n\
+        data: {\"id\":\"7.1\",\"topic\":\"news\",\"event\":\"price\",\"data\":\"a\\rb\"}\nid: 7.1\n\n\
+        event: tidings.heartbeat\ndata: {\"tidings\":\"heartbeat\",\"cursor\":\"7.2\"}\nid: 7.2\n\n";
+    assert_eq!(items.concat(), wire.as_bytes());
+}
+
+#[test]
+fn a_source_without_cursors_has_no_ids() {
+    let (timer, feed, task) = (VirtualTimer::new(), Feed::new(0), Task::new());
+    feed.event("news", "first");
+    let mut stream = SseEncoder::new(feed.reader(), &timer).visible_heartbeat(true);
+    assert_eq!(task.drain(&mut stream).0.concat(), b":\ndata: first\n\n");
+    timer.advance(2 * INTERVAL);
+    let heartbeat = b"event: tidings.heartbeat\ndata: {\"tidings\":\"heartbeat\",\"cursor\":null}\n\n";
+    assert_eq!(task.drain(&mut stream).0.concat(), heartbeat);
+}
+
+#[test]
+fn a_long_sleep_is_made_up_for_with_one_keep_alive() {
+    let (timer, feed, task) = (VirtualTimer::new(), Feed::new(7), Task::new());
+    let mut stream = SseEncoder::new(feed.reader(), &timer).keep_alive(INTERVAL);
+    task.drain(&mut stream);
+    timer.advance(360 * INTERVAL + INTERVAL / 3);
+    assert_eq!(task.drain(&mut stream).0.len(), 1);
+    timer.advance(INTERVAL / 2);
+    assert_eq!(task.drain(&mut stream).0.len(), 0);
+    timer.advance(INTERVAL / 2);
+    assert_eq!(task.drain(&mut stream).0.len(), 1);
+}
+
+#[test]
+fn the_end_is_told_and_stays() {
+    let (timer, feed, task) = (VirtualTimer::new(), Feed::new(7), Task::new());
+    feed.event("news", "last");
+    let mut stream = SseEncoder::new(feed.reader(), &timer);
+    assert_eq!((task.drain(&mut stream).1, stream.end()), (false, None));
+    feed.end(End::TooSlow);
+    assert_eq!((task.drain(&mut stream), stream.end()), ((vec![], true), Some(End::TooSlow)));
+    assert_eq!((task.drain(&mut stream), stream.end()), ((vec![], true), Some(End::TooSlow)));
+}
+
+/// A source of bytes that a hub encoded before.
+struct Shared(Bytes, usize);
+
+impl Subscriber for Shared {
+    fn poll_next(&mut self, _: &mut Context<'_>) -> Poll<tidings::Delivery> {
+        unreachable!("an adapter asks for bytes")
+    }
+
+    fn poll_encoded(&mut self, _: &mut Context<'_>, _: &dyn Format, _: usize) -> Poll<Encoded> {
+        match self.1.checked_sub(1) {
+            Some(left) => {
+                self.1 = left;
+                Poll::Ready(Encoded::Events(self.0.clone()))
+            }
+            None => Poll::Pending,
+        }
+    }
+}
+
+#[test]
+fn shared_bytes_go_out_as_they_are() {
+    let (timer, task, shared) = (VirtualTimer::new(), Task::new(), Bytes::from(b"data: x\n\n".to_vec()));
+    let mut stream = SseEncoder::new(Shared(shared.clone(), 3), &timer);
+    let (items, _) = task.drain(&mut stream);
+    assert_eq!(items.len(), 4);
+    assert!(items[1..].iter().all(|item| item.as_ptr() == shared.as_ptr()), "copied");
+}
+
+#[test]
+fn a_soft_reject_keeps_the_clients_cursor() {
+    let mut reader = SseReader::default();
+    reader.read(&sse_retry_block(Duration::ZERO, Some("7.3".parse().unwrap())));
+    assert_eq!((reader.last_event_id.as_str(), &reader.retries[..], reader.is_mid_block()), ("7.3", &[1][..], false));
+    let data = "{\"retry_ms\":1}".to_owned();
+    assert_eq!(reader.events, [SseEvent { name: "tidings.retry".into(), data, id: "7.3".into() }]);
+    let block = sse_retry_block(Duration::from_secs(2), None);
+    assert_eq!(block, "event: tidings.retry\nretry: 2000\ndata: {\"retry_ms\":2000}\n\n");
+}
+
+/// What an EventSource should give to the page.
+fn expected(history: &[Step], objects: &[Value]) -> Vec<SseEvent> {
+    let steps = history.iter().filter(|step| !matches!(step, Step::Pass));
+    let read = steps.zip(objects).map(|(step, object)| {
+        let (name, data) = match step {
+            Step::Event(_, event) => (event.name().unwrap_or("message"), data(event, object)),
+            _ => ("tidings.gap", object.to_string()),
+        };
+        SseEvent { name: name.to_owned(), data, id: object["id"].as_str().unwrap().to_owned() }
+    });
+    read.map(normal).collect()
+}
+
+fn data(event: &Event, object: &Value) -> String {
+    match event.kind() {
+        EventKind::Binary => object["data"].as_str().unwrap().to_owned(),
+        // The three line ends are one to every reader.
+        _ => event.as_str().unwrap().replace("\r\n", "\n").replace('\r', "\n"),
+    }
+}
+
+/// A gap's JSON with its keys in one order.
+fn normal(event: SseEvent) -> SseEvent {
+    match &*event.name {
+        "tidings.gap" => SseEvent { data: parse(&event).to_string(), ..event },
+        _ => event,
+    }
+}
+
+fn parse(event: &SseEvent) -> Value {
+    serde_json::from_str(&event.data).unwrap()
+}
+
+fn pieces(wire: &[u8], sizes: &[usize]) -> Vec<Bytes> {
+    let (mut left, mut pieces) = (Bytes::copy_from_slice(wire), Vec::new());
+    for size in sizes.iter().cycle() {
+        if left.is_empty() {
+            break;
+        }
+        pieces.push(left.split_to(left.len().min(*size)));
+    }
+    pieces
+}
+
+fn second_reader(pieces: Vec<Bytes>) -> Vec<SseEvent> {
+    struct Pieces(std::vec::IntoIter<Bytes>);
+    impl Stream for Pieces {
+        type Item = Result<Bytes, Infallible>;
+        fn poll_next(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+            Poll::Ready(self.0.next().map(Ok))
+        }
+    }
+    let mut events = std::pin::pin!(Pieces(pieces.into_iter()).eventsource());
+    let read = Task::new().drain(&mut events).0.into_iter().map(|event| {
+        let event = event.unwrap();
+        SseEvent { name: event.event, data: event.data, id: event.id }
+    });
+    read.collect()
+}

@@ -1,0 +1,4 @@
+//! Server-sent events: what is written, read back by two readers that are not ours to bend.
+
+mod encoder;
+mod reader;

@@ -1,0 +1,199 @@
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::task::{Context, Poll, Waker};
+
+use bytes::BytesMut;
+use tidings::{
+    Batch, Cursor, Delivery, Encoded, End, Event, Format, Gap, GapReason, Position, Published, Subscriber, Topic,
+};
+
+/// A scripted source: what is put in is what every reader gets, in that order. Clones share the script.
+///
+/// It behaves as a hub's subscription does: a reader that returns pending is woken by what is put in next, its cursor
+/// is that of the last thing it delivered, and the watermark once it looked and found nothing.
+#[derive(Clone)]
+pub(crate) struct Feed(Arc<Mutex<State>>);
+
+struct State {
+    epoch: u64,
+    watermark: u64,
+    script: Vec<Step>,
+    readers: u64,
+    /// By reader, who is one of them only while it waits.
+    waiting: BTreeMap<u64, Waker>,
+}
+
+#[derive(Clone)]
+enum Step {
+    Event { topic: Topic, sequence: u64, event: Event },
+    Gap(Gap),
+    End(End),
+}
+
+/// A subscriber of a [`Feed`].
+pub(crate) struct Reader {
+    feed: Feed,
+    id: u64,
+    at: usize,
+    sequence: u64,
+    /// How many events a poll gives at most.
+    batch: usize,
+}
+
+impl Feed {
+    /// A source with cursors of this epoch; of epoch 0, without cursors.
+    pub(crate) fn new(epoch: u64) -> Self {
+        let (script, waiting) = (Vec::new(), BTreeMap::new());
+        Self(Arc::new(Mutex::new(State { epoch, watermark: 0, script, readers: 0, waiting })))
+    }
+
+    /// Puts in an event, with the next sequence. Says its cursor.
+    pub(crate) fn event(&self, topic: &str, event: impl Into<Event>) -> Option<Cursor> {
+        let (topic, event) = (Topic::new(topic).unwrap(), event.into());
+        self.put(|sequence| Step::Event { topic, sequence, event })
+    }
+
+    /// Puts in a gap, whose last missing event has the next sequence. Says its cursor.
+    pub(crate) fn gap(&self, reason: GapReason, missed: Option<u64>) -> Cursor {
+        let epoch = self.state().epoch;
+        self.put(|sequence| {
+            let gap = Gap::new(reason, Position::new(epoch, sequence).into());
+            Step::Gap(missed.into_iter().fold(gap, Gap::missed))
+        });
+        Position::new(epoch, self.state().watermark).into()
+    }
+
+    /// Lets the watermark pass an event that these readers don't follow.
+    pub(crate) fn pass(&self) {
+        self.state().watermark += 1;
+    }
+
+    /// Puts in the end.
+    pub(crate) fn end(&self, end: End) {
+        self.put(|_| Step::End(end));
+    }
+
+    /// A reader from the beginning.
+    pub(crate) fn reader(&self) -> Reader {
+        let mut state = self.state();
+        state.readers += 1;
+        Reader { feed: self.clone(), id: state.readers, at: 0, sequence: 0, batch: usize::MAX }
+    }
+
+    /// A reader of what is after a cursor.
+    pub(crate) fn resume(&self, cursor: Cursor) -> Reader {
+        let sequence = cursor.position().sequence;
+        let at = self.state().script.partition_point(|step| match step {
+            Step::Event { sequence: here, .. } => *here <= sequence,
+            Step::Gap(gap) => gap.cursor.position().sequence <= sequence,
+            Step::End(_) => false,
+        });
+        let mut reader = self.reader();
+        (reader.at, reader.sequence) = (at, sequence);
+        reader
+    }
+
+    fn put(&self, step: impl FnOnce(u64) -> Step) -> Option<Cursor> {
+        let mut state = self.state();
+        state.watermark += 1;
+        let (epoch, sequence) = (state.epoch, state.watermark);
+        state.script.push(step(sequence));
+        let waiting = std::mem::take(&mut state.waiting);
+        drop(state);
+        waiting.into_values().for_each(Waker::wake);
+        (epoch != 0).then(|| Position::new(epoch, sequence).into())
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap()
+    }
+}
+
+impl Reader {
+    /// The same with at most `batch` events a poll.
+    pub(crate) fn batches_of(mut self, batch: usize) -> Self {
+        self.batch = batch.max(1);
+        self
+    }
+
+    /// The next step, if it is not an event; else the events from there on, with the epoch.
+    fn look(&mut self, cx: &mut Context<'_>) -> Poll<Result<(u64, Vec<Step>), Delivery>> {
+        let mut state = self.feed.state();
+        match state.script.get(self.at) {
+            None => {
+                self.sequence = state.watermark;
+                state.waiting.insert(self.id, cx.waker().clone());
+                Poll::Pending
+            }
+            Some(Step::Gap(gap)) => {
+                self.at += 1;
+                self.sequence = gap.cursor.position().sequence;
+                Poll::Ready(Err(Delivery::Gap(gap.clone())))
+            }
+            Some(Step::End(end)) => Poll::Ready(Err(Delivery::End(*end))),
+            Some(Step::Event { .. }) => {
+                let events = state.script[self.at..].iter().take_while(|step| matches!(step, Step::Event { .. }));
+                Poll::Ready(Ok((state.epoch, events.take(self.batch).cloned().collect())))
+            }
+        }
+    }
+}
+
+impl Subscriber for Reader {
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Delivery> {
+        self.look(cx).map(|looked| {
+            let (epoch, steps) = match looked {
+                Ok(events) => events,
+                Err(other) => return other,
+            };
+            let mut run: Option<(Topic, Vec<(u64, Event)>)> = None;
+            for step in steps {
+                let Step::Event { topic, sequence, event } = step else { break };
+                let (of, events) = run.get_or_insert_with(|| (topic.clone(), Vec::new()));
+                if *of != topic {
+                    break;
+                }
+                events.push((sequence, event));
+                (self.at, self.sequence) = (self.at + 1, sequence);
+            }
+            let (topic, events) = run.unwrap();
+            Delivery::Events(Batch::new(topic, epoch, events))
+        })
+    }
+
+    fn poll_encoded(&mut self, cx: &mut Context<'_>, format: &dyn Format, max: usize) -> Poll<Encoded> {
+        self.look(cx).map(|looked| {
+            let (epoch, steps) = match looked {
+                Ok(events) => events,
+                Err(Delivery::Gap(gap)) => return Encoded::Gap(gap),
+                Err(Delivery::End(end)) => return Encoded::End(end),
+                Err(other) => panic!("unexpected {other:?}"),
+            };
+            let mut out = BytesMut::new();
+            for step in steps {
+                let Step::Event { topic, sequence, event } = step else { break };
+                let whole = out.len();
+                let cursor = (epoch != 0).then(|| Position::new(epoch, sequence).into());
+                format.encode(&Published::new(&topic, &event, cursor), &mut out);
+                if whole != 0 && out.len() > max {
+                    out.truncate(whole);
+                    break;
+                }
+                (self.at, self.sequence) = (self.at + 1, sequence);
+            }
+            Encoded::Events(out.freeze())
+        })
+    }
+
+    fn cursor(&self) -> Option<Cursor> {
+        let epoch = self.feed.state().epoch;
+        (epoch != 0).then(|| Position::new(epoch, self.sequence).into())
+    }
+}
+
+impl Drop for Reader {
+    fn drop(&mut self) {
+        let waker = self.feed.state().waiting.remove(&self.id);
+        drop(waker);
+    }
+}

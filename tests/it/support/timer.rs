@@ -1,0 +1,149 @@
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::task::{Context, Poll, Waker};
+use std::time::{Duration, Instant};
+
+use tidings::{Clock, Sleep, Timer};
+
+/// A timer whose time passes only in [`advance`](Self::advance). Clones share the time.
+///
+/// A sleep that is due wakes the task that polled it last, once, while time advances, in the order of the instants. No
+/// waker is called under the timer's lock, so that a woken task may poll, reset or drop sleeps on the spot.
+#[derive(Clone)]
+pub(crate) struct VirtualTimer(Arc<Mutex<State>>);
+
+struct State {
+    begin: Instant,
+    now: Instant,
+    looks: usize,
+    next_id: u64,
+    /// The sleeps that are not due, by instant; each with the task to wake if it was polled.
+    sleeps: BTreeMap<(Instant, u64), Option<Waker>>,
+}
+
+impl VirtualTimer {
+    /// Time begins now, and stands still.
+    pub(crate) fn new() -> Self {
+        let now = Instant::now();
+        Self(Arc::new(Mutex::new(State { begin: now, now, looks: 0, next_id: 0, sleeps: BTreeMap::new() })))
+    }
+
+    /// Lets time pass. The sleeps that become due wake their tasks, each at its own instant.
+    pub(crate) fn advance(&self, duration: Duration) {
+        let end = self.state().now + duration;
+        while let Some(waker) = self.next_due(end) {
+            waker.into_iter().for_each(Waker::wake);
+        }
+        let mut state = self.state();
+        state.now = state.now.max(end);
+    }
+
+    /// Lets time pass to the next sleep's instant, and says how long that was; `None` where nothing sleeps.
+    pub(crate) fn advance_to_next(&self) -> Option<Duration> {
+        let duration = self.next_in()?;
+        self.advance(duration);
+        Some(duration)
+    }
+
+    /// How long until the next sleep is due.
+    pub(crate) fn next_in(&self) -> Option<Duration> {
+        let state = self.state();
+        state.sleeps.keys().next().map(|(at, _)| *at - state.now)
+    }
+
+    /// How much time has passed since the beginning.
+    pub(crate) fn elapsed(&self) -> Duration {
+        let state = self.state();
+        state.now - state.begin
+    }
+
+    /// How many sleeps there are that are not due: 0 when everything that slept was dropped.
+    pub(crate) fn sleeping(&self) -> usize {
+        self.state().sleeps.len()
+    }
+
+    /// How often somebody asked for the time.
+    pub(crate) fn looks(&self) -> usize {
+        self.state().looks
+    }
+
+    /// Moves time to the next sleep due by `end` and takes its waker.
+    fn next_due(&self, end: Instant) -> Option<Option<Waker>> {
+        let mut state = self.state();
+        let entry = state.sleeps.first_entry().filter(|entry| entry.key().0 <= end)?;
+        let ((at, _), waker) = entry.remove_entry();
+        state.now = state.now.max(at);
+        Some(waker)
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap()
+    }
+}
+
+impl Clock for VirtualTimer {
+    fn now(&self) -> Instant {
+        let mut state = self.state();
+        state.looks += 1;
+        state.now
+    }
+}
+
+impl Timer for VirtualTimer {
+    fn sleep_until(&self, at: Instant) -> Pin<Box<dyn Sleep>> {
+        let mut state = self.state();
+        let id = state.next_id;
+        state.next_id += 1;
+        if at > state.now {
+            state.sleeps.insert((at, id), None);
+        }
+        Box::pin(VirtualSleep { timer: self.clone(), at, id, task: None })
+    }
+}
+
+struct VirtualSleep {
+    timer: VirtualTimer,
+    at: Instant,
+    id: u64,
+    /// The task that polled last, which a reset sleep still wakes.
+    task: Option<Waker>,
+}
+
+impl Future for VirtualSleep {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let this = &mut *self;
+        this.task = Some(cx.waker().clone());
+        let mut state = this.timer.state();
+        if this.at <= state.now {
+            return Poll::Ready(());
+        }
+        state.sleeps.insert((this.at, this.id), this.task.clone());
+        Poll::Pending
+    }
+}
+
+impl Sleep for VirtualSleep {
+    fn reset(mut self: Pin<&mut Self>, at: Instant) {
+        let this = &mut *self;
+        let mut state = this.timer.state();
+        state.sleeps.remove(&(this.at, this.id));
+        this.at = at;
+        if at > state.now {
+            state.sleeps.insert((at, this.id), this.task.clone());
+            return;
+        }
+        drop(state);
+        this.task.iter().for_each(Waker::wake_by_ref);
+    }
+}
+
+impl Drop for VirtualSleep {
+    fn drop(&mut self) {
+        let waker = self.timer.state().sleeps.remove(&(self.at, self.id));
+        drop(waker);
+    }
+}
