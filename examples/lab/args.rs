@@ -6,7 +6,7 @@ use crate::stage;
 const PORT: u16 = 7070;
 
 /// What `--help` prints.
-pub const HELP: &str = "\
+pub(crate) const HELP: &str = "\
 The lab of tidings: five transports side by side in a browser, live.
 
     lab [--port N] [--stdin TOPIC]
@@ -25,20 +25,20 @@ everyone away in order and ends.";
 
 /// The command line.
 #[derive(Debug)]
-pub struct Args {
-    pub port: u16,
-    pub stdin: Option<Topic>,
+pub(crate) struct Args {
+    pub(crate) port: u16,
+    pub(crate) stdin: Option<Topic>,
 }
 
 /// What the command line asks for.
-pub enum Parsed {
+pub(crate) enum Parsed {
     Run(Args),
     Help,
     Wrong(String),
 }
 
 impl Args {
-    pub fn parse(mut words: impl Iterator<Item = String>) -> Parsed {
+    pub(crate) fn parse(mut words: impl Iterator<Item = String>) -> Parsed {
         let mut args = Self { port: PORT, stdin: None };
         while let Some(word) = words.next() {
             let (name, value) = match word.split_once('=') {

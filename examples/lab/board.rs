@@ -8,7 +8,7 @@ const MAX_NAME: usize = 24;
 const MAX_ID: usize = 16;
 
 /// Who may see what, and what becomes of what people send up.
-pub struct Board {
+pub(crate) struct Board {
     stage: Stage,
     topics: Vec<Topic>,
     board: Option<Topic>,
@@ -25,7 +25,7 @@ enum Said {
 }
 
 impl Board {
-    pub fn new(stage: Stage, log: Option<Topic>) -> Self {
+    pub(crate) fn new(stage: Stage, log: Option<Topic>) -> Self {
         let topics = stage::TOPICS.iter().filter_map(|&name| Topic::new(name).ok()).chain(log).collect();
         Self { stage, topics, board: Topic::new("board").ok() }
     }

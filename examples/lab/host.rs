@@ -39,7 +39,7 @@ struct Disk {
 }
 
 /// Publishes the figures four times a second, from a thread of its own: to read them waits on the system.
-pub fn start(stage: Stage) {
+pub(crate) fn start(stage: Stage) {
     thread::spawn(move || {
         let Ok(topic) = Topic::new("host") else { return };
         let mut probe = Probe::new();
@@ -85,9 +85,9 @@ impl Probe {
             .fold((0, 0), |(rx, tx), network| (rx + network.received(), tx + network.transmitted()));
         // A device that is mounted twice is one device.
         let devices: HashMap<_, _> = self.disks.iter().map(|disk| (disk.name(), disk.usage())).collect();
-        let (read, written) = devices.values().fold((0, 0), |(read, written), usage| {
-            (read + usage.read_bytes, written + usage.written_bytes)
-        });
+        let (read, written) = devices
+            .values()
+            .fold((0, 0), |(read, written), usage| (read + usage.read_bytes, written + usage.written_bytes));
         Figures {
             cpu,
             mem: Memory { used: self.system.used_memory(), total: self.system.total_memory() },

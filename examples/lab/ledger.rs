@@ -15,7 +15,7 @@ const MAX_ID: usize = 24;
 
 /// What the server counts: for each panel of each page, and which connections are whose.
 #[derive(Clone, Default)]
-pub struct Ledger(Arc<Inner>);
+pub(crate) struct Ledger(Arc<Inner>);
 
 #[derive(Default)]
 struct Inner {
@@ -24,7 +24,7 @@ struct Inner {
 }
 
 /// One panel's counters. Bytes are those of the socket: request lines, headers, framing and payload.
-pub struct Panel {
+pub(crate) struct Panel {
     id: String,
     requests: AtomicU64,
     connections: AtomicU64,
@@ -35,7 +35,7 @@ pub struct Panel {
 
 /// The counters, as the page gets them.
 #[derive(Serialize)]
-pub struct Counters {
+pub(crate) struct Counters {
     requests: u64,
     connections: u64,
     up: u64,
@@ -43,12 +43,12 @@ pub struct Counters {
 }
 
 impl Ledger {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self::default()
     }
 
     /// The panel of that id, new or known. `None` where the id is none, or too many are counted already.
-    pub fn panel(&self, id: &str) -> Option<Arc<Panel>> {
+    pub(crate) fn panel(&self, id: &str) -> Option<Arc<Panel>> {
         let sound = id.len() <= MAX_ID && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'.');
         if id.is_empty() || !sound {
             return None;
@@ -70,25 +70,28 @@ impl Ledger {
     }
 
     /// The counters of a page's panels.
-    pub fn page(&self, page: &str) -> HashMap<String, Counters> {
+    pub(crate) fn page(&self, page: &str) -> HashMap<String, Counters> {
         let panels = self.0.panels.lock().unwrap_or_else(PoisonError::into_inner);
         panels.values().filter(|panel| panel.page() == page).map(|panel| (panel.id.clone(), panel.counters())).collect()
     }
 
     /// Takes note of a connection.
-    pub fn opened(&self, meter: &Arc<Meter>) {
+    pub(crate) fn opened(&self, meter: &Arc<Meter>) {
         let mut connections = self.0.connections.lock().unwrap_or_else(PoisonError::into_inner);
         connections.retain(|meter| meter.strong_count() > 0);
         connections.push(Arc::downgrade(meter));
     }
 
     /// Drops every connection whose latest request was one of this page's panels. Says how many.
-    pub fn cut(&self, page: &str) -> usize {
+    pub(crate) fn cut(&self, page: &str) -> usize {
         let open: Vec<_> = {
             let connections = self.0.connections.lock().unwrap_or_else(PoisonError::into_inner);
             connections.iter().filter_map(Weak::upgrade).collect()
         };
-        open.iter().filter(|meter| meter.panel().is_some_and(|panel| panel.page() == page)).map(|meter| meter.cut()).count()
+        open.iter()
+            .filter(|meter| meter.panel().is_some_and(|panel| panel.page() == page))
+            .map(|meter| meter.cut())
+            .count()
     }
 }
 
@@ -104,7 +107,7 @@ impl Panel {
         }
     }
 
-    pub fn id(&self) -> &str {
+    pub(crate) fn id(&self) -> &str {
         &self.id
     }
 
@@ -113,16 +116,16 @@ impl Panel {
         self.id.split_once('.').map_or("", |(page, _)| page)
     }
 
-    pub fn asked(&self, on_new_connection: bool) {
+    pub(crate) fn asked(&self, on_new_connection: bool) {
         self.requests.fetch_add(1, Ordering::Relaxed);
         self.connections.fetch_add(on_new_connection.into(), Ordering::Relaxed);
     }
 
-    pub fn up(&self, bytes: u64) {
+    pub(crate) fn up(&self, bytes: u64) {
         self.up.fetch_add(bytes, Ordering::Relaxed);
     }
 
-    pub fn down(&self, bytes: u64) {
+    pub(crate) fn down(&self, bytes: u64) {
         self.down.fetch_add(bytes, Ordering::Relaxed);
     }
 

@@ -7,23 +7,23 @@ use tokio::time::{Instant, sleep_until};
 
 use crate::stage::Stage;
 
-pub const MAX_RATE: u32 = 200;
-pub const MAX_SIZE: usize = 16 << 10;
+pub(crate) const MAX_RATE: u32 = 200;
+pub(crate) const MAX_SIZE: usize = 16 << 10;
 
 /// What the JSON of an event weighs around its padding, about.
 const FRAME: usize = 50;
 
 /// The generator of the topic `load`.
 #[derive(Clone)]
-pub struct Load(watch::Sender<Pace>);
+pub(crate) struct Load(watch::Sender<Pace>);
 
 /// How often, and how large.
 #[derive(Debug, Clone, Copy, Serialize)]
-pub struct Pace {
+pub(crate) struct Pace {
     /// Events a second; 0 is none.
-    pub rate: u32,
+    pub(crate) rate: u32,
     /// Bytes of an event's data, about.
-    pub size: usize,
+    pub(crate) size: usize,
 }
 
 #[derive(Serialize)]
@@ -32,18 +32,18 @@ struct Padded<'a> {
 }
 
 impl Load {
-    pub fn start(stage: Stage) -> Self {
+    pub(crate) fn start(stage: Stage) -> Self {
         let this = Self(watch::Sender::new(Pace { rate: 10, size: 256 }));
         tokio::spawn(generate(stage, this.0.subscribe()));
         this
     }
 
-    pub fn pace(&self) -> Pace {
+    pub(crate) fn pace(&self) -> Pace {
         *self.0.borrow()
     }
 
     /// Sets what is given; says what is wrong with it.
-    pub fn set(&self, rate: Option<u32>, size: Option<usize>) -> Result<Pace, String> {
+    pub(crate) fn set(&self, rate: Option<u32>, size: Option<usize>) -> Result<Pace, String> {
         if rate.is_some_and(|rate| rate > MAX_RATE) {
             return Err(format!("rate is at most {MAX_RATE} events a second"));
         }

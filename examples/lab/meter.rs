@@ -15,7 +15,7 @@ use crate::ledger::Panel;
 /// they turn out to be: they wait until its head is understood, or until something is written, which can only be its
 /// answer. (No browser sends a request before the answer to the one before has come.)
 #[derive(Default)]
-pub struct Meter {
+pub(crate) struct Meter {
     tally: Mutex<Tally>,
     cut: AtomicBool,
     wakers: Mutex<[Option<Waker>; 2]>,
@@ -32,7 +32,7 @@ struct Tally {
 
 impl Meter {
     /// A request was understood: it and what follows is this panel's, or no panel's.
-    pub fn request(&self, panel: Option<Arc<Panel>>) {
+    pub(crate) fn request(&self, panel: Option<Arc<Panel>>) {
         let mut tally = self.tally.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(panel) = &panel {
             let new = !tally.known.iter().any(|id| id == panel.id());
@@ -46,12 +46,12 @@ impl Meter {
     }
 
     /// The panel whose request came last.
-    pub fn panel(&self) -> Option<Arc<Panel>> {
+    pub(crate) fn panel(&self) -> Option<Arc<Panel>> {
         self.tally.lock().unwrap_or_else(PoisonError::into_inner).panel.clone()
     }
 
     /// Makes the connection fail at its next read or write, which is now.
-    pub fn cut(&self) {
+    pub(crate) fn cut(&self) {
         self.cut.store(true, Ordering::Release);
         let wakers = std::mem::take(&mut *self.wakers.lock().unwrap_or_else(PoisonError::into_inner));
         wakers.into_iter().flatten().for_each(Waker::wake);
@@ -91,7 +91,7 @@ impl Tally {
 }
 
 /// A TCP connection that counts.
-pub struct Metered {
+pub(crate) struct Metered {
     stream: TcpStream,
     meter: Arc<Meter>,
 }
@@ -100,7 +100,7 @@ const READS: usize = 0;
 const WRITES: usize = 1;
 
 impl Metered {
-    pub fn new(stream: TcpStream, meter: Arc<Meter>) -> Self {
+    pub(crate) fn new(stream: TcpStream, meter: Arc<Meter>) -> Self {
         Self { stream, meter }
     }
 }

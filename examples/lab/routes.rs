@@ -16,16 +16,16 @@ use crate::stage::{self, Stage};
 
 /// What the page's controls act on.
 #[derive(Clone)]
-pub struct Lab {
-    pub stage: Stage,
-    pub ledger: Ledger,
-    pub load: Load,
-    pub log: Option<Topic>,
-    pub port: u16,
+pub(crate) struct Lab {
+    pub(crate) stage: Stage,
+    pub(crate) ledger: Ledger,
+    pub(crate) load: Load,
+    pub(crate) log: Option<Topic>,
+    pub(crate) port: u16,
 }
 
 /// Everything at its address: the events, the page, and the page's controls.
-pub fn router(lab: Lab, events: Endpoint) -> Router {
+pub(crate) fn router(lab: Lab, events: Endpoint) -> Router {
     let page = assets::ASSETS.iter().fold(Router::new(), |router, &(path, kind, text)| {
         router.route(path, get(move || async move { assets::answer(kind, text) }))
     });
@@ -43,8 +43,8 @@ pub fn router(lab: Lab, events: Endpoint) -> Router {
 }
 
 /// The names under which this machine may be asked: others are someone else's page playing at being ours.
-pub fn hosts(port: u16) -> [String; 3] {
-    ["127.0.0.1", "localhost", "[::1]"].map(|name| format!("{name}:{port}"))
+pub(crate) fn hosts(port: u16) -> [String; 2] {
+    ["127.0.0.1", "localhost"].map(|name| format!("{name}:{port}"))
 }
 
 /// What a page has to know to begin.
@@ -114,7 +114,10 @@ fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
 /// Nothing is loaded from elsewhere. The two cross-origin headers make the browser's clock finer: 5 µs, not 100.
 async fn sealed(mut response: Response) -> Response {
     const HEADERS: [(&str, &str); 5] = [
-        ("content-security-policy", "default-src 'self'; img-src 'self' data:; connect-src 'self' ws:; frame-ancestors 'none'"),
+        (
+            "content-security-policy",
+            "default-src 'self'; img-src 'self' data:; connect-src 'self' ws:; frame-ancestors 'none'",
+        ),
         ("x-content-type-options", "nosniff"),
         ("referrer-policy", "no-referrer"),
         ("cross-origin-opener-policy", "same-origin"),

@@ -21,7 +21,7 @@ const HEAD_WITHIN: Duration = Duration::from_secs(10);
 const BREATHE: Duration = Duration::from_millis(100);
 
 /// Accepts connections for good. An accept loop of our own, because the bytes are counted below HTTP.
-pub async fn serve(listener: TcpListener, app: Router, ledger: Ledger) {
+pub(crate) async fn serve(listener: TcpListener, app: Router, ledger: Ledger) {
     loop {
         match listener.accept().await {
             Ok((stream, _)) => {

@@ -6,14 +6,14 @@ use serde::Serialize;
 use tidings::{Cursor, Event, LocalHub, Retention, Topic};
 
 /// The topics the lab itself publishes to.
-pub const TOPICS: [&str; 3] = ["load", "host", "board"];
+pub(crate) const TOPICS: [&str; 3] = ["load", "host", "board"];
 
 /// The hub behind the endpoint, which can be exchanged for a new one, and the numbers of what is published.
 ///
 /// Every event is a JSON object that begins with `n`, dense in its topic over the whole life of the process, and `t`,
 /// when it was published: so that whoever reads can say exactly what is missing, what came twice and how late it was.
 #[derive(Clone)]
-pub struct Stage(Arc<Inner>);
+pub(crate) struct Stage(Arc<Inner>);
 
 struct Inner {
     hub: RwLock<LocalHub>,
@@ -30,13 +30,13 @@ struct Numbered<T> {
 }
 
 impl Stage {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let clock = WallClock { wall: SystemTime::now(), since: Instant::now() };
         Self(Arc::new(Inner { hub: RwLock::new(new_hub()), counts: Mutex::default(), clock }))
     }
 
     /// Publishes `data` with the next number of its topic.
-    pub fn publish(&self, topic: &Topic, data: impl Serialize) {
+    pub(crate) fn publish(&self, topic: &Topic, data: impl Serialize) {
         // Held together, so that numbers are published in order, and none into a hub that was just closed.
         let mut counts = self.0.counts.lock().unwrap_or_else(PoisonError::into_inner);
         let hub = self.0.hub.read().unwrap_or_else(PoisonError::into_inner);
@@ -51,12 +51,12 @@ impl Stage {
     }
 
     /// The hub of now.
-    pub fn hub(&self) -> LocalHub {
+    pub(crate) fn hub(&self) -> LocalHub {
         self.0.hub.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Puts a new, empty hub in the place of the present one, which tells its subscribers that it is closed.
-    pub fn restart(&self) -> Cursor {
+    pub(crate) fn restart(&self) -> Cursor {
         let new = new_hub();
         let cursor = new.cursor();
         let old = std::mem::replace(&mut *self.0.hub.write().unwrap_or_else(PoisonError::into_inner), new);
@@ -65,12 +65,12 @@ impl Stage {
     }
 
     /// How many events the topic has had.
-    pub fn count(&self, topic: &str) -> u64 {
+    pub(crate) fn count(&self, topic: &str) -> u64 {
         self.0.counts.lock().unwrap_or_else(PoisonError::into_inner).get(topic).copied().unwrap_or_default()
     }
 
     /// Milliseconds since 1970, to the microsecond.
-    pub fn now(&self) -> f64 {
+    pub(crate) fn now(&self) -> f64 {
         self.0.clock.now()
     }
 }

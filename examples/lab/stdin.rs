@@ -20,7 +20,7 @@ struct Line {
 }
 
 /// Publishes the lines of standard input until its end, from a thread of its own: to read waits.
-pub fn start(stage: Stage, topic: Topic) {
+pub(crate) fn start(stage: Stage, topic: Topic) {
     thread::spawn(move || {
         let mut input = std::io::stdin().lock();
         let mut buffer = Vec::new();
@@ -34,7 +34,8 @@ pub fn start(stage: Stage, topic: Topic) {
             let line = String::from_utf8_lossy(&buffer).trim_end_matches(['\r', '\n']).to_owned();
             stage.publish(&topic, Line { line });
             // A second's worth may come at once.
-            due = due.max(Instant::now().checked_sub(Duration::from_secs(1)).unwrap_or(due)) + Duration::from_secs(1) / MAX_RATE;
+            due = due.max(Instant::now().checked_sub(Duration::from_secs(1)).unwrap_or(due))
+                + Duration::from_secs(1) / MAX_RATE;
             thread::sleep(due.saturating_duration_since(Instant::now()));
         }
     });
