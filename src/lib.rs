@@ -16,3 +16,5 @@ pub use adapters::*;
 pub use contract::*;
 pub use hub::*;
 pub use model::*;
+#[cfg(feature = "http")]
+pub use mount::*;

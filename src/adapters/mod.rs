@@ -10,14 +10,15 @@ mod limit;
 #[cfg(feature = "long-poll")]
 mod long_poll;
 #[allow(dead_code, unused_imports, reason = "each function is used by some adapters, not by every one")]
-mod object;
+pub(crate) mod object;
 #[cfg(any(feature = "short-poll", feature = "long-poll"))]
 mod reply;
 #[cfg(feature = "short-poll")]
 mod short_poll;
 #[cfg(feature = "sse")]
 mod sse;
-// #[cfg(feature = "websocket")] mod websocket;
+#[cfg(feature = "websocket")]
+mod websocket;
 
 #[cfg(feature = "chunked")]
 pub use chunked::{ChunkedStream, Heartbeat};
@@ -29,4 +30,5 @@ pub use reply::Reply;
 pub use short_poll::PollQueue;
 #[cfg(feature = "sse")]
 pub use sse::{SseEncoder, sse_retry_block};
-// #[cfg(feature = "websocket")] pub use websocket::*;
+#[cfg(feature = "websocket")]
+pub use websocket::*;

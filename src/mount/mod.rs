@@ -1,1 +1,56 @@
-//! One tower service that answers every enabled transport at one URL.
+//! The mount: one tower `Service` that answers every transport at one URL.
+//!
+//! A request passes `front` (host, origin, method, negotiation: all that its head tells), then `attach` (place, publisher,
+//! transport) or `receive`. What lives on after the answer is a `session` in the `registry`; its time, and every
+//! adapter's, is an entry in one `wheel`, which one `driver` turns.
+
+mod answer;
+mod asked;
+mod attach;
+mod body;
+mod builder;
+mod config;
+mod drain;
+mod driver;
+mod endpoint;
+mod erased;
+mod flow;
+#[cfg(feature = "websocket")]
+mod handshake;
+mod headers;
+mod host;
+mod isolate;
+mod locked;
+#[allow(clippy::module_inception, reason = "the folder's one shared state")]
+mod mount;
+mod negotiate;
+mod origin;
+#[cfg(any(feature = "short-poll", feature = "long-poll"))]
+mod poll;
+mod prefer;
+mod receive;
+mod refusal;
+mod registry;
+mod response;
+mod runtime;
+mod session;
+mod stats;
+#[cfg(any(feature = "chunked", feature = "sse"))]
+mod stream;
+#[cfg(feature = "tokio")]
+mod tokio;
+mod transports;
+#[cfg(feature = "websocket")]
+mod upgrade;
+#[cfg(feature = "websocket")]
+mod upgraded;
+mod watch;
+mod wheel;
+
+pub use body::{Body, BodyError};
+pub use builder::EndpointBuilder;
+pub use endpoint::Endpoint;
+pub use response::ResponseFuture;
+pub use stats::EndpointStats;
+#[cfg(feature = "tokio")]
+pub use tokio::{TokioTimer, tune};

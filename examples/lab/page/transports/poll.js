@@ -37,7 +37,7 @@ class Poll extends Transport {
       this.on.alive();
       for (const object of reply.events) this.take(object);
       if (!this.closed && reply.cursor) this.on.cursor(this.cursor = reply.cursor);
-      if (!reply.more) await this.rest(asked, reply);
+      if (!reply.more) await this.rest(asked, Number(response.headers.get('Tidings-Retry-Ms')));
     }
   }
 
@@ -70,8 +70,8 @@ export class LongPoll extends Poll {
   asks = { transport: 'long-poll', wait: '25' };
   patience = 40_000;
 
-  /** An empty answer that came at once (a server that is going away) must not be asked for again at once. */
-  async rest(asked, reply) {
-    if (!reply.events.length && performance.now() - asked < 1000) await this.nap(1000);
+  /** At once again, unless the server says otherwise: it is going away, or its hub is. */
+  async rest(_, told) {
+    await this.nap(told);
   }
 }

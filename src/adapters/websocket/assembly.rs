@@ -1,0 +1,152 @@
+use bytes::Bytes;
+
+use super::violation::Violation;
+use crate::contract::Message;
+
+/// A message in the making: its fragments so far, checked as they come.
+#[derive(Debug, Default)]
+pub(super) struct Assembly {
+    partial: Option<Partial>,
+    fragments: u32,
+}
+
+#[derive(Debug)]
+enum Partial {
+    Text(Text),
+    Binary(Vec<u8>),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Begin {
+    Text,
+    Binary,
+    Continue,
+}
+
+/// What a message may be at most.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Limits {
+    pub(super) bytes: usize,
+    pub(super) fragments: u32,
+}
+
+impl Assembly {
+    /// Takes the header of a data frame with `length` bytes of payload. Nothing is allocated for what has not come.
+    pub(super) fn begin(&mut self, begin: Begin, length: u64, limits: Limits) -> Result<(), Violation> {
+        let partial = match (begin, self.partial.take()) {
+            (Begin::Continue, None) => return Err(Violation::protocol("continuation of no message")),
+            (Begin::Continue, Some(partial)) => partial,
+            (_, Some(_)) => return Err(Violation::protocol("message begun inside another")),
+            (Begin::Text, None) => Partial::Text(Text::default()),
+            (Begin::Binary, None) => Partial::Binary(Vec::new()),
+        };
+        let room = limits.bytes.saturating_sub(partial.len());
+        if length > room as u64 {
+            return Err(Violation::TOO_BIG);
+        }
+        if self.fragments >= limits.fragments {
+            return Err(Violation::TOO_MANY_FRAGMENTS);
+        }
+        self.fragments += 1;
+        self.partial = Some(partial);
+        Ok(())
+    }
+
+    /// Takes a part of a frame's payload, unmasked.
+    pub(super) fn push(&mut self, bytes: &[u8], limits: Limits) -> Result<(), Violation> {
+        match &mut self.partial {
+            Some(Partial::Text(text)) => text.push(bytes, limits.bytes),
+            Some(Partial::Binary(buffer)) => {
+                buffer.reserve_exact(growth(buffer.len(), buffer.capacity(), bytes.len(), limits.bytes));
+                buffer.extend_from_slice(bytes);
+                Ok(())
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// Takes the end of the last frame, and gives the message.
+    pub(super) fn finish(&mut self) -> Result<Message, Violation> {
+        self.fragments = 0;
+        match self.partial.take() {
+            Some(Partial::Text(text)) => text.finish().map(Message::Text),
+            Some(Partial::Binary(buffer)) => Ok(Message::Binary(Bytes::from(buffer))),
+            None => Err(Violation::protocol("continuation of no message")),
+        }
+    }
+
+    /// Whether a message was begun.
+    pub(super) fn is_begun(&self) -> bool {
+        self.partial.is_some()
+    }
+}
+
+impl Partial {
+    fn len(&self) -> usize {
+        match self {
+            Self::Text(text) => text.checked.len() + text.open().len(),
+            Self::Binary(buffer) => buffer.len(),
+        }
+    }
+}
+
+/// Text that is checked byte by byte: an error shows with the first wrong byte, not at the end of the message.
+#[derive(Debug, Default)]
+struct Text {
+    checked: String,
+    /// The beginning of a character whose end has not come.
+    open: [u8; 3],
+    opened: u8,
+}
+
+impl Text {
+    fn push(&mut self, mut bytes: &[u8], limit: usize) -> Result<(), Violation> {
+        let needed = self.open().len() + bytes.len();
+        self.checked.reserve_exact(growth(self.checked.len(), self.checked.capacity(), needed, limit));
+        while self.opened > 0 {
+            let Some((&byte, rest)) = bytes.split_first() else { return Ok(()) };
+            bytes = rest;
+            let (mut character, at) = ([0; 4], usize::from(self.opened));
+            character[..at].copy_from_slice(self.open());
+            character[at] = byte;
+            self.opened = 0;
+            self.check(&character[..=at])?;
+        }
+        self.check(bytes)
+    }
+
+    /// Takes bytes that begin where a character does.
+    fn check(&mut self, bytes: &[u8]) -> Result<(), Violation> {
+        let error = match std::str::from_utf8(bytes) {
+            Ok(text) => {
+                self.checked.push_str(text);
+                return Ok(());
+            }
+            Err(error) => error,
+        };
+        let (whole, open) = bytes.split_at(error.valid_up_to());
+        let (Ok(text), None, Some(place)) =
+            (std::str::from_utf8(whole), error.error_len(), self.open.get_mut(..open.len()))
+        else {
+            return Err(Violation::NOT_UTF8);
+        };
+        self.checked.push_str(text);
+        place.copy_from_slice(open);
+        self.opened = open.len() as u8;
+        Ok(())
+    }
+
+    fn open(&self) -> &[u8] {
+        self.open.get(..self.opened.into()).unwrap_or_default()
+    }
+
+    fn finish(self) -> Result<String, Violation> {
+        if self.opened == 0 { Ok(self.checked) } else { Err(Violation::NOT_UTF8) }
+    }
+}
+
+/// How much to reserve for `more` bytes: by doubling, but never over `limit` in all.
+fn growth(len: usize, capacity: usize, more: usize, limit: usize) -> usize {
+    let needed = len + more;
+    if needed <= capacity { 0 } else { needed.max(capacity.saturating_mul(2).min(limit)) - len }
+}

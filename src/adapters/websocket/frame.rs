@@ -1,0 +1,77 @@
+use bytes::{BufMut, BytesMut};
+use tungstenite::protocol::frame::FrameHeader;
+use tungstenite::protocol::frame::coding::{Control, Data, OpCode};
+
+use super::CloseCode;
+use super::close::cut;
+use super::violation::Violation;
+
+/// The longest header of a client's frame: two bytes, an eight-byte length and the mask (RFC 6455 §5.2).
+pub(super) const MAX_HEADER: usize = 14;
+
+/// The longest payload of a control frame (RFC 6455 §5.5).
+const MAX_CONTROL: u64 = 125;
+
+/// A client's frame header that breaks no rule.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Header {
+    pub(super) kind: Kind,
+    pub(super) last: bool,
+    pub(super) length: u64,
+    pub(super) mask: [u8; 4],
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    Data(Data),
+    Control(Control),
+}
+
+/// Reads a header at the beginning of `bytes`, and its length. `None` where it does not end in them.
+pub(super) fn parse(bytes: &[u8]) -> Result<Option<(Header, usize)>, Violation> {
+    let mut cursor = std::io::Cursor::new(bytes);
+    // The one thing that tungstenite refuses, of bytes in memory, is a reserved opcode.
+    let parsed = FrameHeader::parse(&mut cursor).map_err(|_| Violation::protocol("reserved opcode"))?;
+    let Some((header, length)) = parsed else { return Ok(None) };
+    let size = header.len(length);
+    if header.rsv1 || header.rsv2 || header.rsv3 {
+        return Err(Violation::protocol("reserved bit set"));
+    }
+    let Some(mask) = header.mask else {
+        return Err(Violation::protocol("frame not masked"));
+    };
+    if cursor.position() != size as u64 || length > i64::MAX as u64 {
+        return Err(Violation::protocol("length not minimal"));
+    }
+    let kind = match header.opcode {
+        OpCode::Data(data) => Kind::Data(data),
+        OpCode::Control(_) if !header.is_final => return Err(Violation::protocol("control frame fragmented")),
+        OpCode::Control(_) if length > MAX_CONTROL => return Err(Violation::protocol("control frame too long")),
+        OpCode::Control(control) => Kind::Control(control),
+    };
+    Ok(Some((Header { kind, last: header.is_final, length, mask }, size)))
+}
+
+/// Appends a whole frame, as a server sends it: not masked, not fragmented.
+pub(super) fn put(kind: Kind, payload: &[u8], out: &mut BytesMut) {
+    let opcode = match kind {
+        Kind::Data(data) => OpCode::Data(data),
+        Kind::Control(control) => OpCode::Control(control),
+    };
+    let header = FrameHeader { opcode, ..FrameHeader::default() };
+    let length = payload.len() as u64;
+    out.reserve(header.len(length) + payload.len());
+    // Writing into memory does not fail.
+    let _ = header.format(length, &mut out.writer());
+    out.extend_from_slice(payload);
+}
+
+/// Appends a Close frame; of the reason, what fits. Without a code there is no reason either (RFC 6455 §5.5.1).
+pub(super) fn put_close(code: Option<CloseCode>, reason: &str, out: &mut BytesMut) {
+    let mut body = Vec::new();
+    if let Some(code) = code {
+        body.extend_from_slice(&code.as_u16().to_be_bytes());
+        body.extend_from_slice(cut(reason).as_bytes());
+    }
+    put(Kind::Control(Control::Close), &body, out);
+}

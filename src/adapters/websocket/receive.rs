@@ -1,0 +1,140 @@
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::{Buf, BytesMut};
+use futures_io::{AsyncRead, AsyncWrite};
+
+use super::assembly::Limits;
+use super::reader::Inbound;
+use super::sink::Phase;
+use super::violation::Violation;
+use super::{CloseCause, CloseCode, Closed, WebSocketSink, scratch};
+use crate::contract::Subscriber;
+
+/// How many reads and messages one poll takes, so that a client that sends all the time doesn't have the thread to
+/// itself.
+const BUDGET: u32 = 16;
+
+impl<S: Subscriber, Io: AsyncRead + AsyncWrite + Unpin> WebSocketSink<S, Io> {
+    /// Reads until nothing is there, or the handler is behind.
+    #[inline]
+    pub(super) fn poll_receive(&mut self, cx: &mut Context<'_>) {
+        self.poll_mailbox(cx);
+        let mut budget = BUDGET;
+        self.behind = true;
+        while self.is_reading() {
+            if budget == 0 {
+                cx.waker().wake_by_ref();
+                break;
+            }
+            budget -= 1;
+            if !self.backlog.is_empty() {
+                let mut bytes = std::mem::take(&mut self.backlog);
+                let left = self.take_in(&mut bytes, cx, &mut budget);
+                if left > 0 {
+                    bytes.advance(bytes.len() - left);
+                    self.backlog = bytes;
+                }
+            } else if scratch::lend(|scratch| self.poll_read(scratch, cx, &mut budget)).is_pending() {
+                self.behind = false;
+                break;
+            }
+        }
+        if self.is_open() && self.reader.is_inside_message() {
+            self.deadlines.inside_message(self.config.message_timeout);
+        }
+    }
+
+    fn poll_mailbox(&mut self, cx: &mut Context<'_>) {
+        if let Poll::Ready(Err(rejection)) = self.mailbox.poll(cx) {
+            self.refuse(&rejection);
+        }
+    }
+
+    fn is_reading(&self) -> bool {
+        self.is_reading_frames() && !self.mailbox.is_full() || matches!(self.phase, Phase::Failing { .. })
+    }
+
+    fn is_reading_frames(&self) -> bool {
+        matches!(self.phase, Phase::New | Phase::Open | Phase::Closing(_))
+    }
+
+    fn poll_read(&mut self, scratch: &mut [u8], cx: &mut Context<'_>, budget: &mut u32) -> Poll<()> {
+        let read = std::task::ready!(Pin::new(&mut self.io).poll_read(cx, scratch));
+        match read.ok().and_then(|read| scratch.get_mut(..read)) {
+            Some([]) | None => self.ended(),
+            Some(bytes) => {
+                let left = self.take_in(bytes, cx, budget);
+                if left > 0 {
+                    self.backlog = BytesMut::from(&bytes[bytes.len() - left..]);
+                }
+            }
+        }
+        Poll::Ready(())
+    }
+
+    /// Takes bytes in as long as there is room for what they make, and gives the number of those to be kept for later.
+    fn take_in(&mut self, mut bytes: &mut [u8], cx: &mut Context<'_>, budget: &mut u32) -> usize {
+        let limits = Limits { bytes: self.config.max_message, fragments: self.config.max_fragments };
+        while !bytes.is_empty() && *budget > 0 && self.is_reading_frames() && !self.mailbox.is_full() {
+            match self.reader.read(&mut bytes, limits) {
+                Ok(None) => {}
+                Ok(Some(inbound)) => self.take(inbound, cx, budget),
+                Err(violation) => self.fail(violation),
+            }
+        }
+        if self.is_reading_frames() { bytes.len() } else { 0 }
+    }
+
+    fn take(&mut self, inbound: Inbound, cx: &mut Context<'_>, budget: &mut u32) {
+        match inbound {
+            Inbound::Message(message) => {
+                *budget -= 1;
+                self.deadlines.message_done();
+                if self.is_open() {
+                    self.mailbox.put(message);
+                    self.poll_mailbox(cx);
+                }
+            }
+            Inbound::Ping(payload) => {
+                if self.count_control() {
+                    self.outbox.put_pong(payload);
+                }
+            }
+            Inbound::Pong => {
+                if self.count_control() {
+                    self.deadlines.ponged();
+                }
+            }
+            Inbound::Close(code) => self.closed_by_client(code),
+        }
+    }
+
+    /// Whether a control frame is to be heeded.
+    fn count_control(&mut self) -> bool {
+        if !self.controls.admit(self.deadlines.now(), self.config.control_rate) {
+            self.fail(Violation::TOO_MANY_CONTROLS);
+        }
+        self.is_open()
+    }
+
+    fn closed_by_client(&mut self, code: Option<CloseCode>) {
+        let closed = match self.phase {
+            Phase::Closing(closed) => Closed { clean: true, ..closed },
+            _ => {
+                self.outbox.put_close(code, "");
+                Closed { cause: CloseCause::Client, code, clean: true }
+            }
+        };
+        self.leave(Phase::Finishing(closed));
+    }
+
+    /// The client's side is at its end, without a Close.
+    fn ended(&mut self) {
+        match self.phase {
+            // It may still read: our Close goes out first.
+            Phase::Closing(closed) | Phase::Failing { closed, shut: false } => self.leave(Phase::Finishing(closed)),
+            _ => self.abandon(CloseCause::Lost),
+        }
+    }
+}

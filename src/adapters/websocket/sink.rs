@@ -1,0 +1,263 @@
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::BytesMut;
+use futures_io::{AsyncRead, AsyncWrite};
+
+use super::close::of_rejection;
+use super::deadlines::{Deadlines, Due};
+use super::mailbox::Mailbox;
+use super::outbox::Outbox;
+use super::rate::Rate;
+use super::reader::Reader;
+use super::violation::Violation;
+use super::{CloseCause, CloseCode, Closed, Subprotocol, WebSocketConfig};
+use crate::adapters::object::{write_bye, write_heartbeat, write_hello};
+use crate::contract::{Message, Rejection, Subscriber, Timer};
+use crate::model::Cursor;
+
+/// Carries a subscriber over a WebSocket connection whose handshake is done, up to its end: a future of how it ended.
+///
+/// It owns both directions of `Io`. Events go out as the frames that the subscriber hands over already encoded; it is
+/// asked for more only when `Io` has taken all there was, and lets go of shared history ([`Subscriber::detach`]) when
+/// `Io` takes nothing. Pings, pongs and the Close frame go between those writes, never inside one.
+///
+/// Where events are gone, `tidings.v1` says so in their place; raw frames can't, and the connection ends with 1013.
+/// Whatever the client does wrong, and every limit of [`WebSocketConfig`] that it passes, ends the connection with the
+/// code that RFC 6455 §7.4.1 has for it.
+///
+/// Only a pong answers a ping: that other bytes come proves no more than that they were on their way.
+///
+/// Dropping it drops the connection without a Close frame, which a client sees as 1006. To end it in good order call
+/// [`close`](Self::close), and poll on until it is ready.
+///
+/// # Differences from `tungstenite::WebSocket`
+///
+/// Events are not copied into a write buffer, there is no read buffer while nothing is read, a client that sends pings
+/// and reads nothing costs one pong, and fragments are counted.
+#[must_use = "futures do nothing unless polled"]
+pub struct WebSocketSink<S, Io> {
+    pub(super) io: Io,
+    pub(super) subscriber: S,
+    pub(super) config: Arc<WebSocketConfig>,
+    pub(super) subprotocol: Subprotocol,
+    pub(super) reader: Reader,
+    /// What was read and not taken in, because the handler was behind.
+    pub(super) backlog: BytesMut,
+    /// Whether there may be more to read than was.
+    pub(super) behind: bool,
+    pub(super) mailbox: Mailbox,
+    pub(super) controls: Rate,
+    pub(super) outbox: Outbox,
+    pub(super) deadlines: Deadlines,
+    pub(super) phase: Phase,
+}
+
+/// How far a connection is.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Phase {
+    /// Nothing was written.
+    New,
+    Open,
+    /// Our Close is on its way, the client's has not come.
+    Closing(Closed),
+    /// Our Close is on its way, and no frame of the client's can be read any more: when it is written we shut our
+    /// side, and wait for the client's, since to drop unread bytes may take the Close frame away from it.
+    Failing {
+        closed: Closed,
+        shut: bool,
+    },
+    /// What is in the outbox is the last; nothing is read.
+    Finishing(Closed),
+    /// Done, but for the handler.
+    Over(Closed),
+}
+
+impl<S: Subscriber, Io: AsyncRead + AsyncWrite + Unpin> WebSocketSink<S, Io> {
+    /// Carries `subscriber` over `io`, in raw frames, and refuses what the client sends with 1008.
+    ///
+    /// The clock is read only beside the way of an event: when a control frame comes, a message begins, or a write
+    /// does not go through.
+    pub fn new(io: Io, subscriber: S, timer: Arc<dyn Timer>, config: impl Into<Arc<WebSocketConfig>>) -> Self {
+        let config = config.into();
+        Self {
+            io,
+            subscriber,
+            deadlines: Deadlines::new(timer, &config),
+            config,
+            subprotocol: Subprotocol::Raw,
+            reader: Reader::default(),
+            backlog: BytesMut::new(),
+            behind: false,
+            mailbox: Mailbox::default(),
+            controls: Rate::default(),
+            outbox: Outbox::default(),
+            phase: Phase::New,
+        }
+    }
+
+    /// What the frames carry. To be set before the first poll.
+    pub fn subprotocol(self, subprotocol: Subprotocol) -> Self {
+        Self { subprotocol, ..self }
+    }
+
+    /// Hands the client's messages to `handler`, one after another: while it is busy with one, at most one more is
+    /// read, and the client's sending stalls.
+    ///
+    /// A rejection ends the connection: `Busy` with 1013, `Internal` with 1011 and no text, the rest with 1008. A
+    /// message in the handler's hands when the connection ends is finished, if that takes no longer than
+    /// [`close_timeout`](WebSocketConfig::close_timeout).
+    pub fn receive<F, R>(mut self, handler: F) -> Self
+    where
+        F: FnMut(Message) -> R + Send + 'static,
+        R: Future<Output = Result<(), Rejection>> + Send + 'static,
+    {
+        self.mailbox.set(handler);
+        self
+    }
+
+    /// Begins the end: a Close frame after what is already in the queue, then the client's answer, then the end of the
+    /// connection. Poll on. Does nothing where the end has begun. Of the reason, the first 123 bytes are sent.
+    pub fn close(&mut self, code: CloseCode, reason: &str) {
+        self.end(CloseCause::Asked, code, reason);
+    }
+
+    /// The same, after telling the client when to come back, where the subprotocol has words for it.
+    pub fn bye(&mut self, retry: Duration, code: CloseCode, reason: &str) {
+        if self.is_open() && self.has_objects() {
+            self.outbox.put_text(|out| write_bye(retry, out));
+        }
+        self.close(code, reason);
+    }
+
+    /// Where the subscriber is. What it gave last may still be in the queue.
+    pub fn cursor(&self) -> Option<Cursor> {
+        self.subscriber.cursor()
+    }
+
+    /// The subscriber.
+    pub fn subscriber_mut(&mut self) -> &mut S {
+        &mut self.subscriber
+    }
+
+    #[inline]
+    pub(super) fn is_open(&self) -> bool {
+        matches!(self.phase, Phase::New | Phase::Open)
+    }
+
+    #[inline]
+    pub(super) fn has_objects(&self) -> bool {
+        self.subprotocol == Subprotocol::TidingsV1
+    }
+
+    /// Queues our Close, unless the end has begun.
+    pub(super) fn end(&mut self, cause: CloseCause, code: CloseCode, reason: &str) {
+        if self.is_open() {
+            self.outbox.put_close(Some(code), reason);
+            self.leave(Phase::Closing(Closed { cause, code: Some(code), clean: false }));
+        }
+    }
+
+    pub(super) fn refuse(&mut self, rejection: &Rejection) {
+        let (code, reason) = of_rejection(rejection);
+        self.end(CloseCause::Rejected, code, &reason);
+    }
+
+    /// Queues the Close that a violation calls for; after it, nothing the client sends has a meaning.
+    pub(super) fn fail(&mut self, violation: Violation) {
+        self.end(CloseCause::Violation, violation.code, violation.reason);
+        if let Phase::Closing(closed) = self.phase {
+            self.phase = Phase::Failing { closed, shut: false };
+        }
+    }
+
+    /// Ends it here and now.
+    pub(super) fn abandon(&mut self, cause: CloseCause) {
+        let closed = match self.phase {
+            Phase::New | Phase::Open => Closed { cause, code: None, clean: false },
+            Phase::Closing(closed) | Phase::Failing { closed, .. } | Phase::Finishing(closed) | Phase::Over(closed) => {
+                Closed { clean: false, ..closed }
+            }
+        };
+        self.leave(Phase::Over(closed));
+    }
+
+    /// Goes on to a phase in which there are no more events, and no more messages.
+    pub(super) fn leave(&mut self, phase: Phase) {
+        self.phase = phase;
+        self.subscriber.detach();
+        self.mailbox.discard_waiting();
+        self.deadlines.closing();
+    }
+
+    fn greet(&mut self) {
+        self.phase = Phase::Open;
+        if self.has_objects() {
+            let (cursor, heartbeat) = (self.subscriber.cursor(), self.config.ping);
+            self.outbox.put_text(|out| write_hello(cursor, Some(heartbeat), out));
+        }
+    }
+
+    fn due(&mut self, due: Due) {
+        match due {
+            // While a write is under way, its own deadline tells whether the client is there.
+            Due::Ping if !self.outbox.is_idle() => self.deadlines.pinged(Due::Ping),
+            // What was not read may have the pong in it; the ping shows at least whether the connection is there.
+            Due::Pong if !self.behind => self.abandon(CloseCause::NoPong),
+            Due::Ping | Due::Pong => {
+                if self.has_objects() {
+                    let cursor = self.subscriber.cursor();
+                    self.outbox.put_text(|out| write_heartbeat(cursor, out));
+                }
+                self.outbox.put_ping();
+                self.deadlines.pinged(Due::Pong);
+            }
+            Due::Message => self.fail(Violation::MESSAGE_TOO_SLOW),
+            Due::Stall => self.abandon(CloseCause::Stalled),
+            Due::Close => {
+                if !matches!(self.phase, Phase::Over(_)) {
+                    self.abandon(CloseCause::Lost);
+                }
+                self.mailbox.abort();
+            }
+        }
+    }
+}
+
+impl<S, Io> Unpin for WebSocketSink<S, Io> {}
+
+impl<S: Subscriber, Io: AsyncRead + AsyncWrite + Unpin> Future for WebSocketSink<S, Io> {
+    type Output = Closed;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Closed> {
+        let this = self.get_mut();
+        if let Phase::New = this.phase {
+            this.greet();
+        }
+        loop {
+            this.poll_receive(cx);
+            this.poll_send(cx);
+            if let (Phase::Over(closed), false) = (this.phase, this.mailbox.is_running()) {
+                return Poll::Ready(closed);
+            }
+            match this.deadlines.poll(cx, &this.config) {
+                Poll::Ready(due) => this.due(due),
+                Poll::Pending => return Poll::Pending,
+            }
+        }
+    }
+}
+
+impl<S, Io> fmt::Debug for WebSocketSink<S, Io> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WebSocketSink")
+            .field("subprotocol", &self.subprotocol)
+            .field("phase", &self.phase)
+            .field("deadlines", &self.deadlines)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,48 @@
+use bytes::BytesMut;
+use http::header::CONTENT_TYPE;
+use http::{HeaderValue, Response, Version};
+
+use super::body::Body;
+use super::headers::{self, JSON, TIDINGS_RETRY_MS};
+use super::refusal::Refusal;
+use crate::adapters::object::write_string;
+use crate::contract::Transport;
+
+/// A refusal as its status, with `{"error":"…"}`.
+pub(super) fn refusal(refusal: Refusal) -> Response<Body> {
+    let mut body = BytesMut::from(&b"{\"error\":"[..]);
+    write_string(refusal.why.as_bytes(), &mut body);
+    body.extend_from_slice(b"}");
+    let mut response = Response::new(Body::parts(vec![body.freeze()]));
+    *response.status_mut() = refusal.status;
+    let headers = response.headers_mut();
+    headers.extend(refusal.headers);
+    headers.insert(CONTENT_TYPE, JSON);
+    if let Some(retry) = refusal.later {
+        headers.insert(TIDINGS_RETRY_MS, u64::try_from(retry.as_millis()).unwrap_or(u64::MAX).into());
+    }
+    response
+}
+
+/// The head that a GET by this transport would get, and no body.
+pub(super) fn head(transport: Transport, version: Version) -> Response<Body> {
+    dressed_as(transport, version, Body::empty())
+}
+
+/// A 200 with this transport's content type.
+pub(super) fn dressed_as(transport: Transport, version: Version, body: Body) -> Response<Body> {
+    let mut response = Response::new(body);
+    response.headers_mut().insert(CONTENT_TYPE, content_type(transport));
+    if matches!(transport, Transport::Sse | Transport::Chunked) {
+        headers::close_after_stream(&mut response, version);
+    }
+    response
+}
+
+fn content_type(transport: Transport) -> HeaderValue {
+    match transport {
+        Transport::Sse => HeaderValue::from_static("text/event-stream"),
+        Transport::Chunked => HeaderValue::from_static("application/x-ndjson"),
+        Transport::ShortPoll | Transport::LongPoll | Transport::WebSocket => JSON,
+    }
+}

@@ -1,0 +1,94 @@
+use std::fmt;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use http_body::{Frame, SizeHint};
+
+use super::session::Visit;
+
+/// The body of an endpoint's answer: nothing, a poll's reply, or a live stream.
+///
+/// Dropping the body of a live stream ends its session.
+#[must_use]
+pub struct Body(Kind);
+
+enum Kind {
+    Parts { parts: std::vec::IntoIter<Bytes>, left: u64 },
+    Live(Visit),
+}
+
+/// Why a live stream broke off. The client sees the connection (HTTP/1) or the stream (HTTP/2) end without its last
+/// frame, and comes back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum BodyError {
+    /// The server ends the session, for now: it drains, or the client fell behind.
+    #[error("the session was ended; the client may come back")]
+    Ended,
+    /// The client took nothing for longer than the endpoint's write stall.
+    #[error("the client took nothing for too long")]
+    Stalled,
+    /// The application's subscriber panicked.
+    #[error("the subscriber panicked")]
+    Panicked,
+}
+
+impl Body {
+    pub(super) fn empty() -> Self {
+        Self::parts(Vec::new())
+    }
+
+    pub(super) fn parts(parts: Vec<Bytes>) -> Self {
+        let left = parts.iter().map(|part| part.len() as u64).sum();
+        Self(Kind::Parts { parts: parts.into_iter(), left })
+    }
+
+    pub(super) fn live(visit: Visit) -> Self {
+        Self(Kind::Live(visit))
+    }
+}
+
+impl http_body::Body for Body {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        Poll::Ready(match &mut self.0 {
+            Kind::Live(visit) => ready!(visit.session().poll_body(cx)).map(|bytes| bytes.map(Frame::data)),
+            Kind::Parts { parts, left } => parts.next().map(|part| {
+                *left -= part.len() as u64;
+                Ok(Frame::data(part))
+            }),
+        })
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match &self.0 {
+            Kind::Live(_) => false,
+            Kind::Parts { left, .. } => *left == 0,
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.0 {
+            Kind::Live(_) => SizeHint::default(),
+            Kind::Parts { left, .. } => SizeHint::with_exact(*left),
+        }
+    }
+}
+
+impl Default for Body {
+    fn default() -> Self {
+        Self::empty()
+    }
+}
+
+impl fmt::Debug for Body {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Kind::Live(_) => f.write_str("Body(live)"),
+            Kind::Parts { left, .. } => write!(f, "Body({left} bytes)"),
+        }
+    }
+}

@@ -1,0 +1,107 @@
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+use super::origin::OriginRule;
+use super::transports::Transports;
+
+/// A quarter of the 60 s after which nginx and load balancers take a silent connection for dead.
+const KEEP_ALIVE: Duration = Duration::from_secs(15);
+/// Under half of 60 s, so that one lost ping costs no connection; what browsers' libraries expect.
+const PING: Duration = Duration::from_secs(25);
+/// A peer that is there answers at once; ten seconds are a phone's way through a tunnel.
+const PONG: Duration = Duration::from_secs(10);
+/// The longest poll that every proxy's default lets live, and few enough requests from a quiet client.
+const HOLD: Duration = Duration::from_secs(25);
+/// What a client may ask for: below the 60 s of proxies, and Heroku's 55 s.
+const MAX_HOLD: Duration = Duration::from_secs(55);
+/// A socket that took nothing for so long belongs to nobody, or to an attacker.
+const WRITE_STALL: Duration = Duration::from_secs(10);
+/// A burst in one write, and still little beside the stack's own buffers.
+const BATCH: usize = 64 * 1024;
+/// Spread over four seconds, a thousand clients of a restarted server are 250 a second.
+const RETRY: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(5);
+/// At the 20 KiB or so that the stack takes per connection: 2 GiB.
+const MAX_SESSIONS: usize = 100_000;
+/// More is a pattern's work; and a request's line has an end.
+const MAX_TOPICS: usize = 64;
+/// What a client says is short; uploads have other ways.
+const MAX_MESSAGE: usize = 64 * 1024;
+/// 64 KiB in ten seconds is a slow modem's speed.
+const RECEIVE_DEADLINE: Duration = Duration::from_secs(10);
+/// Below the 30 s after which orchestrators kill, with room for whatever else must end.
+const DRAIN_WINDOW: Duration = Duration::from_secs(10);
+/// How many authorisations may run at once: a herd waits at its clients rather than at the database.
+const MAX_ATTACHES: usize = 1024;
+
+/// What an endpoint was told, or its defaults.
+#[derive(Debug, Clone)]
+pub(super) struct Config {
+    pub(super) transports: Transports,
+    pub(super) origins: OriginRule,
+    pub(super) keep_alive: Duration,
+    pub(super) ping: Duration,
+    pub(super) pong: Duration,
+    pub(super) hold: Duration,
+    pub(super) max_hold: Duration,
+    pub(super) write_stall: Duration,
+    pub(super) batch: usize,
+    pub(super) retry: RangeInclusive<Duration>,
+    pub(super) max_sessions: usize,
+    pub(super) max_attaches: usize,
+    pub(super) max_topics: usize,
+    pub(super) max_message: usize,
+    pub(super) receive_deadline: Duration,
+    pub(super) drain_window: Duration,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            transports: Transports::BUILT,
+            origins: OriginRule::default(),
+            keep_alive: KEEP_ALIVE,
+            ping: PING,
+            pong: PONG,
+            hold: HOLD,
+            max_hold: MAX_HOLD,
+            write_stall: WRITE_STALL,
+            batch: BATCH,
+            retry: RETRY,
+            max_sessions: MAX_SESSIONS,
+            max_attaches: MAX_ATTACHES,
+            max_topics: MAX_TOPICS,
+            max_message: MAX_MESSAGE,
+            receive_deadline: RECEIVE_DEADLINE,
+            drain_window: DRAIN_WINDOW,
+        }
+    }
+}
+
+impl Config {
+    /// What of this is a WebSocket's.
+    #[cfg(feature = "websocket")]
+    pub(super) fn websocket(&self) -> std::sync::Arc<crate::adapters::WebSocketConfig> {
+        let config = crate::adapters::WebSocketConfig::default()
+            .ping(self.ping)
+            .pong_timeout(self.pong)
+            .write_stall(self.write_stall)
+            .max_message(self.max_message)
+            .message_timeout(self.receive_deadline)
+            .batch(self.batch);
+        config.into()
+    }
+
+    /// When one client is to come back: another time for each, so that they don't come together.
+    pub(super) fn jittered_retry(&self) -> Duration {
+        let (from, to) = (self.retry.start(), self.retry.end());
+        *from + to.saturating_sub(*from).mul_f64(fastrand::f64())
+    }
+
+    /// How long to hold a poll. A wish is an upper bound, and so is the limit; our own default is a middle.
+    pub(super) fn jittered_hold(&self, wish: Option<Duration>) -> Duration {
+        match wish {
+            Some(wish) => wish.min(self.max_hold).mul_f64(0.9 + 0.1 * fastrand::f64()),
+            None => self.hold.mul_f64(0.9 + 0.2 * fastrand::f64()),
+        }
+    }
+}

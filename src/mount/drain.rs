@@ -1,0 +1,64 @@
+use std::future::{Future, poll_fn};
+use std::task::Poll;
+use std::time::Duration;
+
+use super::body::BodyError;
+use super::endpoint::Endpoint;
+use crate::contract::{Clock, Timer};
+
+/// The longest pause between two sessions' ends: fifty a second come back to the others without harm, so a few sessions
+/// need not take up the whole window.
+const LONGEST_STEP: Duration = Duration::from_millis(20);
+
+impl Endpoint {
+    /// Ends every session in an orderly way, spread over the window so that their clients don't come back together.
+    /// Ready when the last is gone or the window is over, whichever is first.
+    ///
+    /// It begins when it is called, and from then on whoever comes is told to come later; POSTs are answered on. Each
+    /// transport has its goodbye: polls are answered, with what is there or empty, streams break off after a whole
+    /// event (a chunked one says `bye` first), WebSockets are closed with 1012. All of them resume elsewhere with the
+    /// cursor that they have.
+    ///
+    /// Dropping the future does not call the drain off, but what then does not end by itself is not cut off at the
+    /// window's end. Any number may be waited for.
+    pub fn drain(&self) -> impl Future<Output = ()> + Send + 'static + use<> {
+        let mount = self.mount().clone();
+        let wheel = &mount.runtime.wheel;
+        let end = wheel.after(mount.config.drain_window);
+        let mut sessions = mount.registry.close();
+        fastrand::shuffle(&mut sessions);
+        // The last ones need a fifth of the window for their goodbye.
+        let step = mount.config.drain_window.mul_f64(0.8) / u32::try_from(sessions.len()).unwrap_or(u32::MAX).max(1);
+        let mut at = wheel.now();
+        for session in sessions {
+            session.leave_at(at);
+            at += step.min(LONGEST_STEP);
+        }
+        async move {
+            let mut over = mount.runtime.wheel.sleep_until(end);
+            poll_fn(|cx| match mount.registry.poll_empty(cx) {
+                Poll::Pending => over.as_mut().poll(cx),
+                empty => empty,
+            })
+            .await;
+            mount.registry.sessions().iter().for_each(|session| session.cut(BodyError::Ended));
+        }
+    }
+
+    /// [Drains](Self::drain) when `signal` is ready: for a server's graceful shutdown, which then waits for all to be
+    /// gone and goes on answering until then.
+    ///
+    /// ```ignore
+    /// axum::serve(listener, app).with_graceful_shutdown(events.drain_on(tokio::signal::ctrl_c())).await?;
+    /// ```
+    pub fn drain_on<F>(&self, signal: F) -> impl Future<Output = ()> + Send + 'static + use<F>
+    where
+        F: Future + Send + 'static,
+    {
+        let endpoint = self.clone();
+        async move {
+            drop(signal.await);
+            endpoint.drain().await;
+        }
+    }
+}

@@ -1,0 +1,176 @@
+use std::convert::Infallible;
+use std::error::Error;
+use std::fmt;
+use std::future::Future;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use bytes::Buf;
+use http::{Request, Response};
+use tower_service::Service;
+
+use super::body::Body;
+use super::builder::EndpointBuilder;
+use super::headers;
+use super::mount::{Ask, Front, Mount};
+use super::response::{Finish, ResponseFuture, Work};
+use super::stats::EndpointStats;
+use crate::contract::{BoxSubscriber, Publisher, Subscriber};
+
+/// The mount: answers every transport at one URL, as a tower `Service` and by [`handle`](Self::handle).
+///
+/// | the request | the answer |
+/// |---|---|
+/// | GET with `?transport=` of a name | that transport |
+/// | GET with `Upgrade: websocket` on HTTP/1.1, CONNECT with `:protocol: websocket` on HTTP/2 | WebSocket |
+/// | GET with `Accept: text/event-stream` | server-sent events |
+/// | GET with `Accept: application/x-ndjson` | a stream of JSON lines |
+/// | GET with `?wait=N` or `Prefer: wait=N`, N > 0 | a long poll |
+/// | any other GET | a short poll, or the first transport that is there |
+/// | POST | a message for [`Publisher::receive`]: 204 |
+/// | HEAD, OPTIONS, others | the GET's head, 204, 405: without a subscription |
+///
+/// A transport that the request demands (the first two rows) and that is not there is a 400; one that it prefers is
+/// passed over. `?topic=` names topics and may repeat; the cursor is `Last-Event-ID`, `?cursor=` or `If-None-Match`.
+/// The parameters `transport`, `topic`, `cursor`, `wait`, `format` and `heartbeat` are the endpoint's; the path and all
+/// other parameters are the application's.
+///
+/// Who may come is judged by Host and Origin first, then asked of the publisher, and nothing is sent before that. A
+/// panic in the application's code ends its request or session alone.
+///
+/// A handle: clones are the same endpoint. It needs a driver, see [`driver`](Self::driver).
+#[derive(Clone)]
+pub struct Endpoint {
+    mount: Arc<Mount>,
+}
+
+impl Endpoint {
+    /// An endpoint with the defaults.
+    pub fn new(publisher: impl Publisher) -> Self {
+        Self::builder(publisher).build()
+    }
+
+    /// An endpoint to be set up.
+    pub fn builder(publisher: impl Publisher) -> EndpointBuilder {
+        EndpointBuilder::new(Box::new(publisher))
+    }
+
+    pub(super) fn of(mount: Mount) -> Self {
+        Self { mount: Arc::new(mount) }
+    }
+
+    pub(super) fn mount(&self) -> &Arc<Mount> {
+        &self.mount
+    }
+
+    /// Answers a request.
+    ///
+    /// The future may be dropped at any time: a poll that is dropped loses nothing, for its client still has its cursor.
+    pub fn handle<B>(&self, request: Request<B>) -> impl Future<Output = Response<Body>> + Send + 'static + use<B>
+    where
+        B: http_body::Body + Send + 'static,
+        B::Data: Buf,
+        B::Error: Into<Box<dyn Error + Send + Sync>>,
+    {
+        certain(self.begin(request, None))
+    }
+
+    /// Answers a request with a subscriber that the application has made, in a handler of its own: as
+    /// [`handle`](Self::handle) does, except that the publisher is not asked to subscribe.
+    ///
+    /// Messages from the client still go to the publisher's [`receive`](Publisher::receive). For a request that needs
+    /// no subscriber (HEAD, a foreign origin) the one given is dropped.
+    pub fn respond<B>(
+        &self,
+        request: Request<B>,
+        subscriber: impl Subscriber,
+    ) -> impl Future<Output = Response<Body>> + Send + 'static
+    where
+        B: http_body::Body + Send + 'static,
+        B::Data: Buf,
+        B::Error: Into<Box<dyn Error + Send + Sync>>,
+    {
+        certain(self.begin(request, Some(Box::new(subscriber))))
+    }
+
+    /// What keeps the endpoint's time: heartbeats, deadlines, stalls, drains.
+    ///
+    /// Under the feature `tokio` the endpoint starts it itself, as a task, at the first request inside a runtime.
+    /// Without, the application gives the builder a [`Timer`](crate::Timer) and runs this future beside its server; until
+    /// it is called, requests are answered with 500 and what is missing. It ends when the endpoint and its last session
+    /// are gone, and at once where there is a driver already. Another may follow one that was dropped.
+    pub fn driver(&self) -> impl Future<Output = ()> + Send + 'static + use<> {
+        let driver = self.mount.runtime.driver();
+        async move {
+            if let Some(driver) = driver {
+                driver.await;
+            }
+        }
+    }
+
+    /// How many sessions are live.
+    #[must_use]
+    pub fn sessions(&self) -> usize {
+        self.mount.registry.counts().iter().sum()
+    }
+
+    /// What the endpoint has done.
+    #[must_use]
+    pub fn stats(&self) -> EndpointStats {
+        self.mount.counters.read(self.mount.registry.counts())
+    }
+
+    fn begin<B>(&self, request: Request<B>, given: Option<BoxSubscriber>) -> ResponseFuture
+    where
+        B: http_body::Body + Send + 'static,
+        B::Data: Buf,
+        B::Error: Into<Box<dyn Error + Send + Sync>>,
+    {
+        let (parts, body) = request.into_parts();
+        let Front { ask, origin } = self.mount.front(&parts);
+        let mount = self.mount.clone();
+        let (version, stream) = (parts.version, ask.stream());
+        let work: Work = match ask {
+            Ask::Done(mut response) => {
+                headers::dress(&mut response, origin.as_ref());
+                return ResponseFuture::ready(response);
+            }
+            Ask::Attach(wanted) => Box::pin(mount.attach(parts, wanted, given)),
+            Ask::Receive { topics, start } => Box::pin(mount.receive(parts, body, topics, start)),
+        };
+        ResponseFuture::working(work, Finish { mount: self.mount.clone(), origin, version, stream })
+    }
+}
+
+async fn certain(future: ResponseFuture) -> Response<Body> {
+    match future.await {
+        Ok(response) => response,
+        Err(never) => match never {},
+    }
+}
+
+impl<B> Service<Request<B>> for Endpoint
+where
+    B: http_body::Body + Send + 'static,
+    B::Data: Buf,
+    B::Error: Into<Box<dyn Error + Send + Sync>>,
+{
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = ResponseFuture;
+
+    /// Always ready: whoever there is no place for is told so.
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<B>) -> ResponseFuture {
+        self.begin(request, None)
+    }
+}
+
+impl fmt::Debug for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Endpoint").field("stats", &self.stats()).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,63 @@
+use http::header::{
+    ACCESS_CONTROL_ALLOW_CREDENTIALS, ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS,
+    ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ALLOW, CACHE_CONTROL,
+    CONNECTION, VARY, X_CONTENT_TYPE_OPTIONS,
+};
+use http::{HeaderName, HeaderValue, Response, StatusCode, Version};
+
+use super::body::Body;
+
+/// When to come again, in milliseconds.
+pub(super) const TIDINGS_RETRY_MS: HeaderName = HeaderName::from_static("tidings-retry-ms");
+
+/// Which preference was honoured (RFC 7240 §3).
+#[cfg(any(feature = "short-poll", feature = "long-poll"))]
+pub(super) const PREFERENCE_APPLIED: HeaderName = HeaderName::from_static("preference-applied");
+
+pub(super) const JSON: HeaderValue = HeaderValue::from_static("application/json");
+
+/// What an endpoint answers to.
+pub(super) const METHODS: &str = "GET, HEAD, POST, OPTIONS";
+
+const X_ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
+
+/// Puts on what every answer has, errors too: it is in no cache and in no proxy's buffer, it is what its type says,
+/// and it may differ by origin. A listed origin may read it.
+pub(super) fn dress(response: &mut Response<Body>, origin: Option<&HeaderValue>) {
+    let headers = response.headers_mut();
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store, no-transform"));
+    // nginx else holds a stream back until it ends.
+    headers.insert(X_ACCEL_BUFFERING, HeaderValue::from_static("no"));
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(VARY, HeaderValue::from_static("Origin"));
+    if let Some(origin) = origin {
+        headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
+        headers.insert(ACCESS_CONTROL_ALLOW_CREDENTIALS, HeaderValue::from_static("true"));
+        let readable = HeaderValue::from_static("ETag, Preference-Applied, Retry-After, Tidings-Retry-Ms");
+        headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, readable);
+    }
+}
+
+/// Says that the connection ends with the body: an HTTP/1.0 stream has no other end (RFC 9112 §6.3). Later versions
+/// must not be told so: HTTP/2 forbids the header.
+pub(super) fn close_after_stream(response: &mut Response<Body>, version: Version) {
+    if version < Version::HTTP_11 {
+        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+}
+
+/// The answer to OPTIONS; for a listed origin, also that to a preflight (Fetch §4.8).
+pub(super) fn options(origin: Option<&HeaderValue>) -> Response<Body> {
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = StatusCode::NO_CONTENT;
+    let headers = response.headers_mut();
+    headers.insert(ALLOW, HeaderValue::from_static(METHODS));
+    if origin.is_some() {
+        let asked = "Last-Event-ID, Prefer, Authorization, Content-Type, Cache-Control, If-None-Match";
+        headers.insert(ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static("GET, HEAD, POST"));
+        headers.insert(ACCESS_CONTROL_ALLOW_HEADERS, HeaderValue::from_static(asked));
+        // The longest that Chromium keeps one.
+        headers.insert(ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("7200"));
+    }
+    response
+}

@@ -1,0 +1,75 @@
+use std::borrow::Cow;
+use std::time::Duration;
+
+use http::header::{ALLOW, RETRY_AFTER, SEC_WEBSOCKET_VERSION, UPGRADE};
+use http::{HeaderName, HeaderValue, StatusCode};
+
+use crate::contract::Rejection;
+
+/// Why a request is not answered as it would be: a status, what the client is told, and what headers the status needs.
+#[derive(Debug, Clone)]
+pub(super) struct Refusal {
+    pub(super) status: StatusCode,
+    pub(super) why: Cow<'static, str>,
+    pub(super) headers: Vec<(HeaderName, HeaderValue)>,
+    /// "Later", and when. A client that would take a status for final is told in another way.
+    pub(super) later: Option<Duration>,
+}
+
+impl Refusal {
+    pub(super) fn new(status: StatusCode, why: impl Into<Cow<'static, str>>) -> Self {
+        Self { status, why: why.into(), headers: Vec::new(), later: None }
+    }
+
+    pub(super) fn bad(why: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, why)
+    }
+
+    pub(super) fn method(allowed: &'static str) -> Self {
+        let why = format!("the methods here are {allowed}");
+        Self::new(StatusCode::METHOD_NOT_ALLOWED, why).with(ALLOW, HeaderValue::from_static(allowed))
+    }
+
+    /// RFC 8441 §4: a protocol that is not known.
+    pub(super) fn protocol() -> Self {
+        Self::new(StatusCode::NOT_IMPLEMENTED, "the only protocol to connect by is websocket")
+    }
+
+    /// The status 426 needs the header (RFC 9110 §15.5.22), a WebSocket client the version (RFC 6455 §4.4).
+    pub(super) fn upgrade(why: &'static str) -> Self {
+        Self::new(StatusCode::UPGRADE_REQUIRED, why)
+            .with(UPGRADE, HeaderValue::from_static("websocket"))
+            .with(SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"))
+    }
+
+    pub(super) fn later(retry: Duration) -> Self {
+        // Whole seconds, and not before the time meant.
+        let seconds = retry.as_secs() + u64::from(retry.subsec_nanos() > 0);
+        let busy = Self::new(StatusCode::SERVICE_UNAVAILABLE, "busy, come back later");
+        Self { later: Some(retry), ..busy.with(RETRY_AFTER, seconds.into()) }
+    }
+
+    pub(super) fn internal(why: &'static str) -> Self {
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, why)
+    }
+
+    pub(super) fn with(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.headers.push((name, value));
+        self
+    }
+}
+
+impl From<Rejection> for Refusal {
+    fn from(rejection: Rejection) -> Self {
+        match rejection {
+            Rejection::Unauthorized => Self::new(StatusCode::UNAUTHORIZED, "unauthorized"),
+            Rejection::Forbidden => Self::new(StatusCode::FORBIDDEN, "forbidden"),
+            Rejection::NotFound => Self::new(StatusCode::NOT_FOUND, "not found"),
+            Rejection::Gone => Self::new(StatusCode::GONE, "gone"),
+            Rejection::Invalid(why) => Self::bad(why),
+            Rejection::Busy { retry_after } => Self::later(retry_after),
+            // Why is for the log.
+            Rejection::Internal(_) => Self::internal("internal error"),
+        }
+    }
+}

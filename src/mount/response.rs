@@ -1,0 +1,95 @@
+use std::convert::Infallible;
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use http::{HeaderValue, Response, Version};
+
+use super::answer;
+use super::body::Body;
+use super::headers;
+use super::isolate::isolate;
+use super::mount::Mount;
+use super::refusal::Refusal;
+use super::stats::Cause;
+use crate::contract::{Start, Transport};
+
+/// The future of [`Endpoint`](super::Endpoint)'s `Service`.
+#[must_use = "futures do nothing unless polled"]
+pub struct ResponseFuture(State);
+
+enum State {
+    /// The head alone told the answer; taken by the poll that gives it.
+    Ready(Option<Response<Body>>),
+    Pending(Work, Finish),
+}
+
+/// What takes the application, or time.
+pub(super) type Work = Pin<Box<dyn Future<Output = Result<Response<Body>, Refusal>> + Send>>;
+
+/// What is known of a request when its answer is there.
+pub(super) struct Finish {
+    pub(super) mount: Arc<Mount>,
+    pub(super) origin: Option<HeaderValue>,
+    pub(super) version: Version,
+    /// How the client gets its events, and where it stands; `None` for a POST.
+    pub(super) stream: Option<(Transport, Start)>,
+}
+
+impl ResponseFuture {
+    pub(super) fn ready(response: Response<Body>) -> Self {
+        Self(State::Ready(Some(response)))
+    }
+
+    pub(super) fn working(work: Work, finish: Finish) -> Self {
+        Self(State::Pending(work, finish))
+    }
+}
+
+impl Future for ResponseFuture {
+    type Output = Result<Response<Body>, Infallible>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let (work, finish) = match &mut self.get_mut().0 {
+            State::Ready(response) => {
+                return response.take().map_or(Poll::Pending, |response| Poll::Ready(Ok(response)));
+            }
+            State::Pending(work, finish) => (work, finish),
+        };
+        // The application's code runs in here. Its panic ends this request alone.
+        match isolate(|| work.as_mut().poll(cx)) {
+            Ok(Poll::Pending) => Poll::Pending,
+            Ok(Poll::Ready(done)) => Poll::Ready(Ok(finish.finish(done))),
+            Err(_) => {
+                finish.mount.counters.refused(Cause::Publisher);
+                Poll::Ready(Ok(finish.finish(Err(Refusal::internal("internal error")))))
+            }
+        }
+    }
+}
+
+impl Finish {
+    fn finish(&self, done: Result<Response<Body>, Refusal>) -> Response<Body> {
+        let mut response = done.unwrap_or_else(|refusal| self.refuse(refusal));
+        headers::dress(&mut response, self.origin.as_ref());
+        response
+    }
+
+    fn refuse(&self, refusal: Refusal) -> Response<Body> {
+        match (refusal.later, self.stream) {
+            #[cfg(feature = "sse")]
+            (Some(retry), Some((Transport::Sse, start))) => {
+                super::stream::later(&self.mount, retry, start, self.version)
+            }
+            _ => answer::refusal(refusal),
+        }
+    }
+}
+
+impl fmt::Debug for ResponseFuture {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ResponseFuture").finish_non_exhaustive()
+    }
+}

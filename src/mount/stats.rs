@@ -1,0 +1,111 @@
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+
+use crate::contract::Transport;
+
+/// What an endpoint has done since it was built. A snapshot: the numbers are not all of one instant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct EndpointStats {
+    /// The live sessions of each transport, in the order of [`Transport::ALL`]. Short polls are over at once.
+    pub sessions: [usize; Transport::ALL.len()],
+    /// How many times a client was given a subscriber: polls, streams and WebSockets.
+    pub attached: u64,
+    /// Refused for its origin or its host.
+    pub refused_origin: u64,
+    /// Refused by the publisher, or by its panic.
+    pub refused_publisher: u64,
+    /// Told to come back later: no place, or a drain.
+    pub refused_busy: u64,
+    /// Refused for what was wrong with the request.
+    pub refused_request: u64,
+    /// Sessions ended because their client took nothing.
+    pub stalled: u64,
+    /// Bytes of bodies given to the HTTP stack; a live one's within a write stall's time. Without WebSockets'.
+    pub bytes: u64,
+}
+
+impl EndpointStats {
+    /// The live sessions of one transport.
+    #[must_use]
+    pub fn sessions_of(&self, transport: Transport) -> usize {
+        self.sessions[transport as usize]
+    }
+}
+
+/// The running counts.
+#[derive(Debug, Default)]
+pub(super) struct Counters {
+    attaching: AtomicUsize,
+    attached: AtomicU64,
+    origin: AtomicU64,
+    publisher: AtomicU64,
+    busy: AtomicU64,
+    request: AtomicU64,
+    stalled: AtomicU64,
+    bytes: AtomicU64,
+}
+
+/// Why a request was refused, for the counters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Cause {
+    Origin,
+    Publisher,
+    Busy,
+    Request,
+}
+
+impl Counters {
+    pub(super) fn refused(&self, cause: Cause) {
+        let counter = match cause {
+            Cause::Origin => &self.origin,
+            Cause::Publisher => &self.publisher,
+            Cause::Busy => &self.busy,
+            Cause::Request => &self.request,
+        };
+        counter.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn attached(&self) {
+        self.attached.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn stalled(&self) {
+        self.stalled.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn sent(&self, bytes: u64) {
+        if bytes != 0 {
+            self.bytes.fetch_add(bytes, Ordering::Relaxed);
+        }
+    }
+
+    /// A place among the attaches in flight, until it is dropped.
+    pub(super) fn permit(&self, max: usize) -> Option<Permit<'_>> {
+        let permit = Permit(&self.attaching);
+        // Counted before it is compared, so that the permit's drop takes back what was added in either case.
+        (self.attaching.fetch_add(1, Ordering::Relaxed) < max).then_some(permit)
+    }
+
+    pub(super) fn read(&self, sessions: [usize; Transport::ALL.len()]) -> EndpointStats {
+        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        EndpointStats {
+            sessions,
+            attached: read(&self.attached),
+            refused_origin: read(&self.origin),
+            refused_publisher: read(&self.publisher),
+            refused_busy: read(&self.busy),
+            refused_request: read(&self.request),
+            stalled: read(&self.stalled),
+            bytes: read(&self.bytes),
+        }
+    }
+}
+
+#[derive(Debug)]
+pub(super) struct Permit<'a>(&'a AtomicUsize);
+
+impl Drop for Permit<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
