@@ -9,6 +9,7 @@
 import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
 import { chromium } from 'playwright-core';
 
 const TRANSPORTS = ['short-poll', 'long-poll', 'chunked', 'sse', 'websocket'];
@@ -52,8 +53,7 @@ async function visit() {
   const page = browser.pages()[0];
   page.on('pageerror', (error) => mistakes.push(String(error)));
   await page.goto(address);
-  await page.waitForFunction(() => window.lab, null, { timeout: 5000 });
-
+  await opened(page);
   await until(page, 'every panel receives within 3 s', 3000, (panels) => panels.every(({ events }) => events > 0));
   await until(page, 'every panel has a delay and the server counts its bytes', 8000, (panels) =>
     panels.every(({ delay, server }) => delay && server.requests && server.connections && server.up && server.down));
@@ -62,8 +62,8 @@ async function visit() {
   for (const transport of [...TRANSPORTS.slice(1), TRANSPORTS[0]]) {
     const { events, cursor } = (await panels(page))[0];
     await page.selectOption('.panel:nth-child(1) select', transport);
-    await until(page, `panel A goes on over ${transport}`, 8000, ([a], [before, at]) =>
-      a.state === 'open' && a.events > before + 20 && a.cursor !== at, [events, cursor]);
+    await until(page, `panel A goes on over ${transport}`, 8000, ([a]) =>
+      a.state === 'open' && a.events > events + 20 && a.cursor !== cursor);
   }
   await sound(page, 'five moves');
 
@@ -85,7 +85,7 @@ async function visit() {
 
   await hide(page, true);
   await until(page, 'a hidden tab lets go', 3000, (panels) => panels.every(({ state }) => state === 'hidden'));
-  await page.waitForTimeout(1000);
+  await pause(1000);
   await hide(page, false);
   await until(page, 'and comes back', 8000, (panels) =>
     panels.every(({ state, ribbon }) => state === 'open' && ribbon.missing === 0));
@@ -100,7 +100,8 @@ async function visit() {
 
   const other = await browser.newPage();
   await other.goto(address);
-  await other.waitForFunction(() => window.lab?.panels.every(({ events }) => events > 0), null, { timeout: 10_000 });
+  await opened(other);
+  await until(other, 'another window opens', 10_000, (panels) => panels.every(({ events }) => events > 0));
   await say(other, 'From another window.');
   await other.close();
   await page.bringToFront();
@@ -110,39 +111,50 @@ async function visit() {
   await until(page, 'a new hub is told of as an epoch gap', 30_000, (panels) =>
     panels.every(({ state, gaps }) => state === 'open' && gaps.some(({ reason }) => reason === 'epoch')));
   const after = await panels(page);
-  await until(page, 'and everyone goes on in the new epoch', 8000, (panels, before) =>
-    panels.every(({ events, cursor }, i) => events > before[i] + 10 && cursor.split('.')[0] === panels[0].cursor.split('.')[0]),
-  after.map(({ events }) => events));
+  await until(page, 'and everyone goes on in the new epoch', 8000, (panels) =>
+    panels.every(({ events, cursor }, i) => events > after[i].events + 10 && epoch(cursor) === epoch(panels[0].cursor)));
   const silent = (await panels(page)).filter(({ missed, told }) => missed > told);
   ok(silent.length === 0, 'what the old hub took with it was told of', JSON.stringify(silent));
 
   await page.evaluate(() => scrollTo(0, 0));
   await page.screenshot({ path: join(folder, 'full-light.png'), fullPage: true });
   await page.emulateMedia({ colorScheme: 'dark' });
-  await page.waitForTimeout(800);
+  await pause(800);
   await page.screenshot({ path: join(folder, 'laptop-dark.png') });
   await page.setViewportSize({ width: 390, height: 844 });
-  await page.waitForTimeout(800);
+  await pause(800);
   await page.screenshot({ path: join(folder, 'phone-dark.png') });
   const width = await page.evaluate(() => document.documentElement.scrollWidth);
   ok(width <= 390, 'nothing is wider than a phone', `${width} px`);
   ok(mistakes.length === 0, 'no script failed', mistakes.join('; '));
 }
 
+function epoch(cursor) {
+  return cursor.split('.')[0];
+}
+
 function panels(page) {
   return page.evaluate(() => window.lab.panels);
 }
 
-/** Waits until `holds(panels, given)`, which runs in the page at every frame. */
-async function until(page, what, timeout, holds, given) {
-  try {
-    await page.waitForFunction(`(${holds})(window.lab.panels, ${JSON.stringify(given ?? null)})`, null, { timeout, polling: 'raf' });
-  } catch (error) {
-    if (!/Timeout/.test(error.message)) throw error;
-    const state = (await panels(page)).map((panel) => ({ ...panel, gaps: panel.gaps.map(({ reason }) => reason) }));
-    throw new Error(`${what}: not within ${timeout} ms\n${state.map((panel) => JSON.stringify(panel)).join('\n')}`);
+async function opened(page) {
+  for (const deadline = Date.now() + 5000; !(await page.evaluate(() => Boolean(window.lab))); await pause(50)) {
+    if (Date.now() > deadline) throw new Error(`the page does not start: ${mistakes.join('; ') || 'no error told'}`);
   }
-  ok(true, what);
+}
+
+/** Waits until `holds(panels)`. Asked from here: the page's own policy forbids what Playwright's waiting needs. */
+async function until(page, what, timeout, holds) {
+  const deadline = Date.now() + timeout;
+  for (;;) {
+    const state = await panels(page);
+    if (holds(state)) return ok(true, what);
+    if (Date.now() > deadline) {
+      const lines = state.map((panel) => JSON.stringify({ ...panel, gaps: panel.gaps.map(({ reason }) => reason) }));
+      throw new Error(`${what}: not within ${timeout} ms\n${lines.join('\n')}`);
+    }
+    await pause(20);
+  }
 }
 
 /** Nothing missed, nothing twice. */
@@ -157,11 +169,8 @@ async function say(page, text) {
 }
 
 async function heard(page, text, what) {
-  await until(page, what, 8000, (panels, text) => panels.every(({ heard }) => heard.includes(text)), text);
-  await page.waitForFunction((text) => {
-    const line = [...document.querySelectorAll('#chat li')].find((line) => line.textContent.includes(text));
-    return line?.querySelectorAll('.bars .here').length === 5;
-  }, text, { timeout: 3000 });
+  await until(page, what, 8000, (panels) => panels.every(({ heard }) => heard.includes(text)));
+  await page.locator('#chat li', { hasText: text }).getByLabel('in 5 of 5 panels').waitFor({ timeout: 3000 });
 }
 
 /** Headless tabs are never hidden, so the page is told so. */
@@ -178,7 +187,7 @@ async function point(page) {
   const { x, y, width, height } = await field.boundingBox();
   for (let i = 0; i < 40; i++) {
     await page.mouse.move(x + width * (0.3 + 0.01 * i), y + height * (0.5 + 0.3 * Math.sin(i / 7)));
-    await page.waitForTimeout(25);
+    await pause(25);
   }
   await page.screenshot({ path: join(folder, 'board.png') });
 }

@@ -72,6 +72,6 @@ export class LongPoll extends Poll {
 
   /** At once again, unless the server says otherwise: it is going away, or its hub is. */
   async rest(_, told) {
-    await this.nap(told);
+    if (told) await this.nap(told);
   }
 }
