@@ -99,7 +99,7 @@ async function visit() {
   await point(page);
 
   const other = await browser.newPage();
-  await other.goto(address);
+  await other.goto(await page.getAttribute('#twin', 'href'));
   await opened(other);
   await until(other, 'another window opens', 10_000, (panels) => panels.every(({ events }) => events > 0));
   await say(other, 'From another window.');

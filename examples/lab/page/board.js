@@ -31,6 +31,11 @@ export class Board {
     }
   }
 
+  /** What the server counted for the POSTs. */
+  counted({ requests, up }) {
+    this.sender.postBytes = Math.round(up / requests);
+  }
+
   get who() {
     return this.$who.value.trim() || 'guest';
   }
@@ -165,6 +170,7 @@ class Sender {
     this.panels = panels;
     this.pending = null;
     this.busy = false;
+    this.postBytes = null;
   }
 
   /** Sends the newest of what is given here, as often as that is allowed. */
@@ -195,7 +201,8 @@ class Sender {
         headers: { 'Content-Type': 'application/json' },
         body: text,
       });
-      this.#note(sent.ok ? (over === 'post' ? 'one request each' : 'no WebSocket is open: by POST') : `refused: ${sent.status}`);
+      const size = this.postBytes ? `one request of ${this.postBytes} bytes each` : 'one request each';
+      this.#note(sent.ok ? size + (over === 'post' ? '' : ', by POST: no WebSocket is open') : `refused: ${sent.status}`);
     } catch {
       this.#note('not sent: the server does not answer');
     }

@@ -13,9 +13,9 @@ const POLLS = [100, 250, 500, 1000, 2000, 5000, 10_000];
 
 const GAPS = {
   epoch: 'the hub is a new one',
-  evicted: 'they were away longer than history is kept',
-  overflow: 'they were slower than history is kept',
-  invalid: 'their cursor means nothing here',
+  evicted: 'history is not kept that long',
+  overflow: 'history is not kept that long',
+  invalid: 'the cursor means nothing here',
 };
 
 const page = Math.random().toString(36).slice(2, 10);
@@ -24,8 +24,7 @@ const $ = (id) => document.getElementById(id);
 readInk();
 theme($('theme'));
 
-const about = await (await fetch('/about', { cache: 'no-store' })).json();
-await synchronise();
+const about = await begin();
 setInterval(() => document.hidden || synchronise().catch(() => {}), 60_000);
 
 const series = new Series();
@@ -38,15 +37,11 @@ const world = {
     if (topic === 'board') board.take(panel, data, late);
     else if (topic === about.log) lines?.take(panel, data.n, late, '', data.line);
   },
-  gap(panel, { reason }) {
-    told.set(reason, (told.get(reason) ?? '') + panel.letter);
-    clearTimeout(told.soon);
-    told.soon = setTimeout(tellGaps, 400);
-  },
+  gap: (panel, { reason }) => tellGap(panel.letter, reason),
 };
 
 let board, lines;
-const told = new Map();
+const told = { reason: null, letters: [], forget: 0 };
 const panels = TRANSPORTS.map((_, index) => new Panel(page, index, about.topics, world));
 $('panels').append(...panels.map(({ root }) => root));
 board = new Board(page, panels);
@@ -60,17 +55,31 @@ const twin = new URL(location.href);
 twin.hostname = location.hostname === 'localhost' ? '127.0.0.1' : 'localhost';
 $('twin').href = twin.href;
 
+async function begin() {
+  try {
+    const answer = await (await fetch('/about', { cache: 'no-store' })).json();
+    await synchronise();
+    return answer;
+  } catch (error) {
+    say('The server does not answer. Load the page again when it does.');
+    throw error;
+  }
+}
+
 /* Controls */
 
 function say(text) {
   $('status').textContent = text;
 }
 
-/** The gaps that came together, as one sentence. */
-function tellGaps() {
-  say([...told].map(([reason, letters]) =>
-    `Panel${letters.length > 1 ? 's' : ''} ${[...letters].join(', ')} ${letters.length > 1 ? 'were' : 'was'} told of a gap: ${GAPS[reason] ?? reason}.`).join(' '));
-  told.clear();
+/** The gaps that came within a few seconds, as one sentence. */
+function tellGap(letter, reason) {
+  told.letters = [...new Set([...(told.reason === reason ? told.letters : []), letter])].sort();
+  told.reason = reason;
+  clearTimeout(told.forget);
+  told.forget = setTimeout(() => (told.reason = null), 6000);
+  const who = told.letters.length > 1 ? `Panels ${told.letters.join(', ')} were` : `Panel ${letter} was`;
+  say(`${who} told of a gap: ${GAPS[reason] ?? reason}.`);
 }
 
 async function order(address, done) {
@@ -125,6 +134,7 @@ async function counters() {
     setRate(load.rate);
     setSize(load.size);
     for (const panel of panels) if (counted[panel.id]) panel.counted(counted[panel.id]);
+    if (counted[`${page}.post`]) board.counted(counted[`${page}.post`]);
     series.counted(panels.filter(({ id }) => counted[id]).map(({ id, key }) => ({
       id,
       transport: TRANSPORTS.findIndex((transport) => transport.key === key),
@@ -137,11 +147,22 @@ async function counters() {
 setInterval(counters, 1000);
 counters();
 
-/* A hidden tab holds no connections. */
+/* A hidden tab holds no connections. Two that are seen need more than a browser has for one host, and are told. */
 
-document.addEventListener('visibilitychange', () => {
+const windows = new BroadcastChannel('lab');
+windows.onmessage = ({ data }) => {
+  if (document.hidden) return;
+  $('crowd').hidden = false;
+  if (data === 'opened') windows.postMessage('here too');
+};
+
+function seen() {
+  $('crowd').hidden = true;
+  if (!document.hidden) windows.postMessage('opened');
   for (const { link } of panels) document.hidden ? link.hide() : link.show();
-});
+}
+document.addEventListener('visibilitychange', seen);
+seen();
 
 /* Drawing: ribbons and rings with the screen, figures four times a second, plots twice. */
 

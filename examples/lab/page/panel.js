@@ -2,19 +2,19 @@ import { TRANSPORTS, byKey, indexOf } from './transports/index.js';
 import { Delays, Tally } from './tally.js';
 import { Link } from './link.js';
 import { serverNow } from './clock.js';
-import { bytes, count, fit, ink, ms } from './ink.js';
+import { bytes, count, faint, fit, ink, ms } from './ink.js';
 import * as ribbon from './ribbon.js';
 
 const WINDOW_MS = 30_000;
 const RATE_WINDOW_MS = 10_000;
 
 const WORDS = {
-  connecting: 'connecting',
-  open: 'following',
-  waiting: 'coming back',
-  paused: 'paused, back',
-  hidden: 'tab hidden',
-  refused: 'refused',
+  connecting: () => 'connecting',
+  open: () => 'following',
+  waiting: (left) => (left ? `back in ${left} s` : 'coming back'),
+  paused: (left) => `paused, ${left} s`,
+  hidden: () => 'tab hidden',
+  refused: () => 'refused',
 };
 
 /** One panel: a link to the hub, what it counted, and how that is shown. */
@@ -135,7 +135,7 @@ export class Panel {
     const { state, until } = this.link;
     this.$.state.dataset.state = state;
     const left = until && Math.max(0, Math.ceil((until - performance.now()) / 1000));
-    this.$.word.textContent = WORDS[state] + (left ? ` in ${left} s` : '');
+    this.$.word.textContent = WORDS[state](left);
   }
 
   /** The ribbon and the sparkline: often. */
@@ -159,6 +159,10 @@ export class Panel {
     context.lineWidth = 1.25;
     context.lineJoin = 'round';
     context.stroke();
+    context.lineTo(width, height);
+    context.lineTo(width - (this.load.length - 1) * step, height);
+    context.fillStyle = faint(colour, 0.13);
+    context.fill();
   }
 
   /** The figures: a few times a second. */
@@ -171,7 +175,9 @@ export class Panel {
     $.p99.textContent = p99 === undefined ? '–' : ms(p99);
     $.events.textContent = count(tally.events);
     $.missed.textContent = count(tally.missed);
-    $.missed.classList.toggle('bad', tally.missed > 0);
+    const silent = tally.missed - tally.told;
+    $.missed.classList.toggle('bad', silent > 0);
+    $.missed.previousElementSibling.textContent = !tally.missed ? 'missed' : silent > 0 ? `missed, ${count(silent)} untold` : 'missed, told';
     $.duplicates.textContent = count(tally.duplicates);
     $.duplicates.classList.toggle('bad', tally.duplicates > 0);
     $.requests.textContent = count(server.requests);

@@ -80,6 +80,7 @@ export class Tally {
   /** A gap of one topic, or of any: the hole before the next event of each was told of. */
   gap({ reason, missed, topic }, at) {
     this.gaps.push({ reason, missed, topic: topic ?? null, at });
+    if (this.gaps.length > 500) this.gaps.shift();
     for (const name of topic ? [topic] : this.tracks.keys()) this.announced.set(name, true);
   }
 
