@@ -18,3 +18,7 @@ pub use hub::*;
 pub use model::*;
 #[cfg(feature = "http")]
 pub use mount::*;
+
+#[cfg(all(doctest, feature = "full"))]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -42,7 +42,7 @@ fn event() -> Event {
 }
 
 /// Every subscriber looks at every event of each burst by reference.
-pub fn by_reference(burst: usize, rounds: usize) -> usize {
+pub(crate) fn by_reference(burst: usize, rounds: usize) -> usize {
     let topic = Topic::new("bench").expect("valid");
     let (hub, mut subscriptions) = world(&[topic.clone()], &[topic.clone()]);
     let mut cx = Context::from_waker(Waker::noop());
@@ -64,14 +64,14 @@ pub fn by_reference(burst: usize, rounds: usize) -> usize {
 }
 
 /// Every subscriber gets each burst as shared bytes.
-pub fn encoded(burst: usize, rounds: usize) -> usize {
+pub(crate) fn encoded(burst: usize, rounds: usize) -> usize {
     let topic = Topic::new("bench").expect("valid");
     let (hub, subscriptions) = world(&[topic.clone()], &[topic.clone()]);
     run_encoded(&hub, subscriptions, &[topic], burst, rounds)
 }
 
 /// The same for subscriptions of ten topics, each burst spread over them.
-pub fn merged(burst: usize, rounds: usize) -> usize {
+pub(crate) fn merged(burst: usize, rounds: usize) -> usize {
     let topics: Vec<_> = (0..10).map(|n| Topic::new(format!("bench/{n}")).expect("valid")).collect();
     let (hub, subscriptions) = world(&topics, &topics);
     run_encoded(&hub, subscriptions, &topics, burst, rounds)

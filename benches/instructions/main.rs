@@ -2,6 +2,7 @@
 //! runs each scenario at two lengths and prints the difference per delivery.
 
 mod hub;
+mod mounted;
 
 use std::process::ExitCode;
 
@@ -19,6 +20,9 @@ fn main() -> ExitCode {
         "hub-reference" => hub::by_reference(burst, rounds),
         "hub-encoded" => hub::encoded(burst, rounds),
         "hub-merged" => hub::merged(burst, rounds),
+        "sse" => mounted::run(mounted::SSE, burst, rounds),
+        "chunked" => mounted::run(mounted::CHUNKED, burst, rounds),
+        "websocket" => mounted::run(mounted::WEBSOCKET, burst, rounds),
         _ => return ExitCode::FAILURE,
     };
     println!("{deliveries}");

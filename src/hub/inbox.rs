@@ -20,12 +20,9 @@ impl Inbox {
         self.0.lock().keys.push(key);
     }
 
-    /// Wakes the reader, if it waits.
-    pub(super) fn wake(&self) {
-        let waker = self.0.lock().waker.take();
-        if let Some(waker) = waker {
-            waker.wake();
-        }
+    /// Takes the waker of the reader, if it waits.
+    pub(super) fn waker(&self) -> Option<Waker> {
+        self.0.lock().waker.take()
     }
 
     /// Hands the marked keys over.

@@ -181,11 +181,14 @@ impl<'a> Round<'a> {
     }
 
     /// Wakes, and puts back what can be used again.
-    fn finish(self) {
+    fn finish(mut self) {
+        for (_, Appended { wakers, followers, .. }) in &mut self.appended {
+            wakers.extend(followers.iter().flatten().map(|follower| follower.inbox.waker()));
+        }
+        wake_all(self.appended.iter_mut().map(|(_, appended)| &mut appended.wakers));
         for (log, Appended { wakers, mut followers, idle, evicted, .. }) in self.appended {
-            followers.iter().flatten().for_each(|follower| follower.inbox.wake());
             followers.clear();
-            log.give_back(wake_all(wakers), followers);
+            log.give_back(wakers, followers);
             drop(evicted);
             if idle {
                 self.shared.registry.release(&log);

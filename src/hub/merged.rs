@@ -38,7 +38,7 @@ struct Followed {
     reader: Reader,
     ticket: Ticket,
     /// What is gone and must be told, in its place.
-    gap: Option<Gap>,
+    gap: Option<Box<Gap>>,
 }
 
 /// What comes next in the merged order. Its topic is out of `heads`: it goes back to `marked`, read or not.
@@ -63,7 +63,7 @@ impl Merged {
             .into_iter()
             .map(|(reader, placed)| {
                 let gap = placed.gap.map(|evicted| {
-                    Gap::new(GapReason::Evicted, shared.cursor(evicted)).topic(reader.log.topic.clone())
+                    Box::new(Gap::new(GapReason::Evicted, shared.cursor(evicted)).topic(reader.log.topic.clone()))
                 });
                 Followed { reader, ticket: Ticket::NONE, gap }
             })
@@ -234,7 +234,7 @@ impl Merged {
                     self.ended = Some(End::TooSlow);
                     return;
                 }
-                *gap = Some(lost.gap(shared, &reader.log.topic));
+                *gap = Some(Box::new(lost.gap(shared, &reader.log.topic)));
             }
         }
     }
@@ -244,7 +244,7 @@ impl Merged {
         self.marked.push(key);
         let gap = self.topics[key as usize].gap.take()?;
         self.sequence = gap.cursor.position().sequence;
-        Some(gap)
+        Some(*gap)
     }
 
     pub(super) fn detach(&mut self) {

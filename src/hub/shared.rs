@@ -103,18 +103,19 @@ impl Shared {
     /// Refuses events and subscriptions from now on, and tells every subscriber.
     pub(super) fn close(&self) {
         self.sequencer.lock().closed = true;
+        let mut wakers = Vec::new();
         for log in self.registry.close() {
             let mut state = log.state();
             state.closed = true;
-            let wakers = state.waiters.take();
+            wakers.append(&mut state.waiters.take());
             let followers = state.followers.as_mut().map(|followers| followers.take()).unwrap_or_default();
             drop(state);
             for Follower { inbox, key } in followers.into_iter().flatten() {
                 inbox.mark(key);
-                inbox.wake();
+                wakers.push(inbox.waker());
             }
-            wake_all(wakers);
         }
+        wake_all(std::iter::once(&mut wakers));
     }
 
     /// Lets go of a topic's old history, and of the topic if nothing is left of it.

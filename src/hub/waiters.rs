@@ -1,6 +1,7 @@
 use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::task::Waker;
+use std::vec::Drain;
 
 /// Who waits for a topic's next event: a slab that is taken whole.
 ///
@@ -75,30 +76,44 @@ impl<T> Waiters<T> {
         mem::replace(&mut self.slots, mem::take(&mut self.spare))
     }
 
-    /// Gives an emptied allocation back for a later round. Returns the one that is not needed.
+    /// Gives an emptied allocation back: for this round if nobody has registered yet, else for a later one. Returns the
+    /// one that is not needed.
     pub(super) fn give_back(&mut self, slots: Vec<Option<T>>) -> Vec<Option<T>> {
-        match slots.capacity() > self.spare.capacity() {
-            true => mem::replace(&mut self.spare, slots),
+        let place = if self.slots.is_empty() { &mut self.slots } else { &mut self.spare };
+        match slots.capacity() > place.capacity() {
+            true => mem::replace(place, slots),
             false => slots,
         }
     }
 }
 
-/// Wakes everyone, each once, also when one of the wakers panics. Returns the emptied allocation.
-pub(super) fn wake_all(mut wakers: Vec<Option<Waker>>) -> Vec<Option<Waker>> {
-    struct Rest<'a>(std::vec::Drain<'a, Option<Waker>>);
+/// Wakes everyone in these lists, each once, also when one of the wakers panics. Leaves the lists empty.
+pub(super) fn wake_all<'a>(lists: impl Iterator<Item = &'a mut Vec<Option<Waker>>>) {
+    struct Rest<'a, I: Iterator<Item = &'a mut Vec<Option<Waker>>>> {
+        list: Option<Drain<'a, Option<Waker>>>,
+        lists: I,
+    }
 
-    impl Drop for Rest<'_> {
-        fn drop(&mut self) {
-            for waker in self.0.by_ref().flatten() {
-                // Reached only when a waker before this one panicked: a second panic here would abort.
-                let _ = catch_unwind(AssertUnwindSafe(|| waker.wake()));
+    impl<'a, I: Iterator<Item = &'a mut Vec<Option<Waker>>>> Rest<'a, I> {
+        fn wake(&mut self, wake: impl Fn(Waker)) {
+            loop {
+                if let Some(list) = &mut self.list {
+                    list.flatten().for_each(&wake);
+                }
+                match self.lists.next() {
+                    Some(list) => self.list = Some(list.drain(..)),
+                    None => return,
+                }
             }
         }
     }
 
-    let mut rest = Rest(wakers.drain(..));
-    rest.0.by_ref().flatten().for_each(Waker::wake);
-    drop(rest);
-    wakers
+    impl<'a, I: Iterator<Item = &'a mut Vec<Option<Waker>>>> Drop for Rest<'a, I> {
+        fn drop(&mut self) {
+            // There is something left only when a waker panicked: a second panic here would abort.
+            self.wake(|waker| drop(catch_unwind(AssertUnwindSafe(|| waker.wake()))));
+        }
+    }
+
+    Rest { list: None, lists }.wake(Waker::wake);
 }

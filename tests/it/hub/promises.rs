@@ -1,1 +1,352 @@
+//! What the hub promises one by one, where a random sequence would not show it.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll, Wake, Waker};
+use std::time::Duration;
+
+use tidings::{
+    Cursor, Delivery, Encoded, End, Event, Format, Gap, GapReason, LocalHub, Overflow, Position, PublishError,
+    Published, Retention, Start, Subscribe, SubscribeError, Subscriber, Subscription, Topic,
+};
+
+use super::model::{Lines, ManualClock};
+
+fn topic(name: &str) -> Topic {
+    Topic::new(name).unwrap()
+}
+
+fn poll(subscription: &mut Subscription) -> Poll<Delivery> {
+    subscription.poll_next(&mut Context::from_waker(Waker::noop()))
+}
+
+fn gap(subscription: &mut Subscription) -> Gap {
+    match poll(subscription) {
+        Poll::Ready(Delivery::Gap(gap)) => gap,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// The payloads of everything that is ready, as far as no gap and no end comes.
+fn texts(subscription: &mut Subscription) -> Vec<String> {
+    let mut texts = Vec::new();
+    while let Poll::Ready(Delivery::Events(batch)) = poll(subscription) {
+        texts.extend(batch.iter().map(|event| event.event.as_str().unwrap().to_owned()));
+    }
+    texts
+}
+
+/// Does something each time that it wakes.
+struct OnWake<F>(F);
+
+impl<F: Fn() + Send + Sync + 'static> Wake for OnWake<F> {
+    fn wake(self: Arc<Self>) {
+        (self.0)();
+    }
+}
+
+fn on_wake(act: impl Fn() + Send + Sync + 'static) -> Waker {
+    Arc::new(OnWake(act)).into()
+}
+
+/// Registers the waker with a subscription that has nothing to read.
+fn park(subscription: &mut Subscription, waker: &Waker) {
+    assert!(subscription.poll_next(&mut Context::from_waker(waker)).is_pending());
+}
+
+#[test]
+fn an_event_is_encoded_once_for_all() {
+    struct Counting(AtomicUsize);
+
+    impl Format for Counting {
+        fn slot(&self) -> Option<u8> {
+            Some(6)
+        }
+
+        fn encode(&self, event: &Published<'_>, out: &mut bytes::BytesMut) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+            Lines(None).encode(event, out);
+        }
+    }
+
+    let (hub, ticks, format) = (LocalHub::new(), topic("ticks"), Counting(AtomicUsize::new(0)));
+    let mut all: Vec<_> = (0..100).map(|_| hub.subscribe(Subscribe::to([&ticks])).unwrap()).collect();
+    for burst in [1, 2, 1, 10, 70, 1] {
+        for _ in 0..burst {
+            hub.publish_now(&ticks, "tick").unwrap();
+        }
+        let mut places = Vec::new();
+        for subscription in &mut all {
+            let mut cx = Context::from_waker(Waker::noop());
+            let mut place = Vec::new();
+            while let Poll::Ready(Encoded::Events(bytes)) = subscription.poll_encoded(&mut cx, &format, 64 * 1024) {
+                place.push((bytes.as_ptr() as usize, bytes.len()));
+            }
+            places.push(place);
+        }
+        assert!(places.windows(2).all(|two| two[0] == two[1]), "everyone has the same bytes in the same place");
+    }
+    assert_eq!(format.0.load(Ordering::Relaxed), 1 + 2 + 1 + 10 + 70 + 1);
+}
+
+#[test]
+fn a_cursor_of_another_epoch_is_told_and_gets_all_that_is_retained() {
+    for topics in [vec!["a"], vec!["a", "b"]] {
+        let hub = LocalHub::new();
+        hub.publish_now(&topic("a"), "one").unwrap();
+        hub.publish_now(&topic("a"), "two").unwrap();
+        let foreign = Cursor::new(Position::new(hub.cursor().position().epoch ^ 1, 1));
+        let mut back = hub.subscribe(Subscribe::to(topics).start(Start::After(foreign))).unwrap();
+        assert_eq!(back.cursor(), None, "its own cursor is not told before the gap is");
+        let gap = gap(&mut back);
+        let start = Cursor::new(Position::new(hub.cursor().position().epoch, 0));
+        assert_eq!((gap.reason, gap.missed, gap.cursor), (GapReason::Epoch, None, start));
+        assert_eq!(back.cursor(), Some(start));
+        assert_eq!(texts(&mut back), ["one", "two"]);
+    }
+}
+
+#[test]
+fn a_cursor_that_cannot_be_is_told_and_goes_on_live() {
+    let hub = LocalHub::new();
+    hub.publish_now(&topic("a"), "before").unwrap();
+    let now = hub.cursor();
+    let ahead = Cursor::new(Position::new(now.position().epoch, 2));
+    let far = Cursor::new(Position::new(now.position().epoch, u64::MAX));
+    for start in [Start::Unreadable, Start::After(ahead), Start::After(far), Start::After(now.with_tag(7))] {
+        for topics in [vec!["a"], vec!["a", "b"]] {
+            let mut back = hub.subscribe(Subscribe::to(topics).start(start)).unwrap();
+            assert_eq!(back.cursor(), None);
+            let gap = gap(&mut back);
+            assert_eq!((gap.reason, gap.missed, gap.cursor), (GapReason::Invalid, None, now), "{start:?}");
+            assert!(poll(&mut back).is_pending());
+            assert_eq!(back.cursor(), Some(now));
+        }
+    }
+}
+
+#[test]
+fn a_dropped_topic_is_told_to_its_old_clients_and_to_no_others() {
+    let clock = ManualClock::new();
+    let retention = Retention::default().age(Duration::from_secs(1));
+    let hub = LocalHub::builder().retain(retention).clock(clock.clone()).build();
+    let start = hub.cursor();
+    hub.publish_now(&topic("loud"), "gone soon").unwrap();
+    clock.advance(Duration::from_secs(2));
+    hub.sweep();
+    let stats = hub.stats();
+    assert_eq!((stats.topics, stats.tombstones, stats.retained), (0, 1, 0), "gone from memory, but for its tombstone");
+
+    let mut quiet = hub.subscribe(Subscribe::to(["quiet"]).start(Start::After(start))).unwrap();
+    assert!(poll(&mut quiet).is_pending());
+    let mut loud = hub.subscribe(Subscribe::to(["loud"]).start(Start::After(start))).unwrap();
+    let told = gap(&mut loud);
+    assert_eq!((told.reason, told.topic, told.cursor), (GapReason::Evicted, Some(topic("loud")), hub.cursor()));
+    let mut both = hub.subscribe(Subscribe::to(["quiet", "loud"]).start(Start::After(start))).unwrap();
+    assert_eq!(gap(&mut both).topic, Some(topic("loud")));
+    assert!(poll(&mut both).is_pending());
+
+    drop((loud, both));
+    assert_eq!(hub.stats().topics, 1, "and again");
+    let mut back = hub.subscribe(Subscribe::to(["loud"]).start(Start::After(start))).unwrap();
+    assert_eq!(gap(&mut back).reason, GapReason::Evicted);
+    let mut told = hub.subscribe(Subscribe::to(["loud"]).start(Start::After(hub.cursor()))).unwrap();
+    assert!(poll(&mut told).is_pending(), "who was told is not told twice");
+}
+
+#[test]
+fn each_publish_looks_after_topics_whose_history_is_over() {
+    let clock = ManualClock::new();
+    let retention = Retention::default().age(Duration::from_secs(10));
+    let hub = LocalHub::builder().retain(retention).clock(clock.clone()).build();
+    for n in 0..100 {
+        hub.publish_now(&topic(&format!("once/{n}")), "and never again").unwrap();
+    }
+    clock.advance(Duration::from_secs(60));
+    for _ in 0..100 {
+        hub.publish_now(&topic("busy"), "still here").unwrap();
+    }
+    assert_eq!(hub.stats().topics, 1);
+}
+
+#[test]
+fn a_waker_may_use_the_hub() {
+    let (hub, a) = (LocalHub::new(), topic("a"));
+    let (mut one, mut two) =
+        (hub.subscribe(Subscribe::to(["a"])).unwrap(), hub.subscribe(Subscribe::to(["a", "b"])).unwrap());
+    let dropped = Mutex::new(Some(hub.subscribe(Subscribe::to(["a"])).unwrap()));
+    let waker = on_wake({
+        let (hub, a) = (hub.clone(), a.clone());
+        move || {
+            drop(dropped.lock().unwrap().take());
+            hub.subscribe(Subscribe::to([&a])).unwrap();
+            hub.publish_now(&topic("c"), "from a waker").unwrap();
+        }
+    });
+    park(&mut one, &waker);
+    park(&mut two, &waker);
+    assert_eq!(hub.publish_now(&a, "wake").unwrap().subscribers, 3);
+    assert_eq!(hub.stats().published, 3);
+    assert_eq!(hub.publish_now(&a, "again").unwrap().subscribers, 2);
+}
+
+#[test]
+fn a_waker_that_panics_does_not_keep_the_others_asleep() {
+    let (hub, a, woken) = (LocalHub::new(), topic("a"), Arc::new(AtomicUsize::new(0)));
+    let mut all: Vec<_> = (0..10).map(|_| hub.subscribe(Subscribe::to(["a"])).unwrap()).collect();
+    for (n, subscription) in all.iter_mut().enumerate() {
+        let woken = Arc::clone(&woken);
+        let waker = on_wake(move || match n % 3 {
+            0 => panic!("a waker's own fault"),
+            _ => {
+                woken.fetch_add(1, Ordering::Relaxed);
+            }
+        });
+        park(subscription, &waker);
+    }
+    let mut other = hub.subscribe(Subscribe::to(["b", "c"])).unwrap();
+    let count = Arc::clone(&woken);
+    park(
+        &mut other,
+        &on_wake(move || {
+            count.fetch_add(1, Ordering::Relaxed);
+        }),
+    );
+    let events = [(a.clone(), "wake".into()), (topic("b"), "too".into())];
+    let published = catch_unwind(AssertUnwindSafe(|| hub.publish_all(events)));
+    assert!(published.is_err(), "the panic is the publisher's to see");
+    assert_eq!(woken.load(Ordering::Relaxed), 7, "six of this topic, one of the next");
+    assert_eq!(hub.publish_now(&a, "go on").unwrap().subscribers, 10);
+    assert!(all.iter_mut().all(|subscription| texts(subscription) == ["wake", "go on"]));
+    assert_eq!(texts(&mut other), ["too"]);
+}
+
+#[test]
+fn a_parked_subscription_is_woken_once_until_it_looks_again() {
+    for topics in [vec!["a"], vec!["a", "b"]] {
+        let (hub, woken) = (LocalHub::new(), Arc::new(AtomicUsize::new(0)));
+        let mut subscription = hub.subscribe(Subscribe::to(topics)).unwrap();
+        let waker = on_wake({
+            let woken = Arc::clone(&woken);
+            move || {
+                woken.fetch_add(1, Ordering::Relaxed);
+            }
+        });
+        park(&mut subscription, &waker);
+        park(&mut subscription, &waker);
+        for _ in 0..3 {
+            hub.publish_now(&topic("a"), "event").unwrap();
+        }
+        assert_eq!(woken.load(Ordering::Relaxed), 1);
+        assert_eq!(texts(&mut subscription).len(), 3);
+        park(&mut subscription, &waker);
+        hub.publish_all([(topic("a"), "x".into()), (topic("a"), "y".into())]).unwrap();
+        assert_eq!(woken.load(Ordering::Relaxed), 2, "one round for a batch");
+    }
+}
+
+#[test]
+fn a_dropped_subscription_leaves_no_waker_behind() {
+    for topics in [vec!["a"], vec!["a", "b"]] {
+        let hub = LocalHub::new();
+        let mut subscription = hub.subscribe(Subscribe::to(topics)).unwrap();
+        let held = Arc::new(OnWake(|| {}));
+        park(&mut subscription, &Arc::clone(&held).into());
+        assert_eq!(Arc::strong_count(&held), 2);
+        drop(subscription);
+        assert_eq!(Arc::strong_count(&held), 1);
+        let stats = hub.stats();
+        assert_eq!((stats.subscriptions, stats.topics), (0, 0));
+    }
+}
+
+#[test]
+fn closing_delivers_what_was_accepted_and_refuses_the_rest() {
+    for topics in [vec!["a"], vec!["a", "b"]] {
+        let (hub, woken) = (LocalHub::new(), Arc::new(AtomicUsize::new(0)));
+        let mut subscription = hub.subscribe(Subscribe::to(topics.clone())).unwrap();
+        let count = Arc::clone(&woken);
+        park(
+            &mut subscription,
+            &on_wake(move || {
+                count.fetch_add(1, Ordering::Relaxed);
+            }),
+        );
+        hub.close();
+        assert_eq!(woken.load(Ordering::Relaxed), 1);
+        assert!(matches!(poll(&mut subscription), Poll::Ready(Delivery::End(End::Closed))));
+        assert!(matches!(poll(&mut subscription), Poll::Ready(Delivery::End(End::Closed))));
+        assert_eq!(hub.publish_now(&topic("a"), "late"), Err(PublishError::Closed));
+        assert_eq!(hub.publish_all([(topic("a"), "late".into())]), Err(PublishError::Closed));
+        assert_eq!(hub.subscribe(Subscribe::to(topics)).unwrap_err(), SubscribeError::Closed);
+    }
+}
+
+#[test]
+fn the_hub_is_closed_with_its_last_handle() {
+    let hub = LocalHub::new();
+    let mut subscription = hub.subscribe(Subscribe::to(["a"])).unwrap();
+    let other = hub.clone();
+    hub.publish_now(&topic("a"), "last").unwrap();
+    drop(hub);
+    assert_eq!(texts(&mut subscription), ["last"]);
+    assert!(poll(&mut subscription).is_pending());
+    drop(other);
+    assert!(matches!(poll(&mut subscription), Poll::Ready(Delivery::End(End::Closed))));
+}
+
+#[test]
+fn what_is_too_large_is_refused_whole() {
+    let hub = LocalHub::builder().max_event(4).build();
+    let refused = Err(PublishError::TooLarge { weight: 5, limit: 4 });
+    assert_eq!(hub.publish_now(&topic("a"), "12345"), refused);
+    let batch = [(topic("a"), Event::text("1234")), (topic("a"), Event::text("12345"))];
+    assert!(hub.publish_all(batch).is_err());
+    assert_eq!(hub.stats().published, 0, "all or none");
+}
+
+#[test]
+fn whoever_asks_to_be_let_go_when_slow_is_let_go() {
+    for topics in [vec!["a"], vec!["a", "b"]] {
+        let hub = LocalHub::builder().retain(Retention::count(1)).build();
+        let mut slow = hub.subscribe(Subscribe::to(topics).overflow(Overflow::Disconnect)).unwrap();
+        for _ in 0..200 {
+            hub.publish_now(&topic("a"), "event").unwrap();
+        }
+        assert!(matches!(poll(&mut slow), Poll::Ready(Delivery::End(End::TooSlow))));
+        assert!(matches!(poll(&mut slow), Poll::Ready(Delivery::End(End::TooSlow))));
+    }
+}
+
+#[test]
+fn a_detached_subscription_holds_no_history() {
+    let hub = LocalHub::builder().retain(Retention::count(1)).build();
+    let mut stalled = hub.subscribe(Subscribe::to(["a"])).unwrap();
+    let payload = bytes::Bytes::from(vec![0_u8; 1 << 16]);
+    hub.publish_now(&topic("a"), Event::binary(payload.clone())).unwrap();
+    let _ = poll(&mut stalled);
+    stalled.detach();
+    for _ in 0..10 {
+        hub.publish_now(&topic("a"), "newer").unwrap();
+    }
+    assert!(payload.is_unique(), "nobody keeps the old event");
+    assert_eq!(gap(&mut stalled).missed, Some(9));
+}
+
+#[test]
+fn subscribing_to_nothing_or_to_no_topic_is_an_error() {
+    let hub = LocalHub::new();
+    assert_eq!(hub.subscribe(Subscribe::to(Vec::<Topic>::new())).unwrap_err(), SubscribeError::NoTopics);
+    let error = hub.subscribe(Subscribe::to(["fine", "not//fine"])).unwrap_err();
+    assert!(matches!(error, SubscribeError::Topic(_)), "{error}");
+    assert_eq!(hub.stats().topics, 0);
+}
+
+#[test]
+fn handles_are_small() {
+    assert!(size_of::<Subscription>() <= 88, "{}", size_of::<Subscription>());
+    assert!(size_of::<Event>() <= 48, "{}", size_of::<Event>());
+    assert!(size_of::<PublishError>() <= 24, "{}", size_of::<PublishError>());
+    assert!(size_of::<SubscribeError>() <= 24, "{}", size_of::<SubscribeError>());
+}

@@ -1,0 +1,216 @@
+//! From publish to the socket: hub, adapter, endpoint, hyper and tokio, over connections in memory whose writes are
+//! counted and forgotten.
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use hyper::body::{Frame, Incoming};
+use hyper::rt::{Read, ReadBufCursor, Write};
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper::{Request, Response};
+use tidings::{Endpoint, Event, LocalHub, SubscribeRequest, Topic, publisher_fn};
+
+const CONNECTIONS: usize = 200;
+const PAYLOAD: &[u8] = &[b'x'; 100];
+
+pub(crate) const SSE: &[u8] =
+    b"GET /events?topic=bench HTTP/1.1\r\nhost: localhost\r\naccept: text/event-stream\r\n\r\n";
+pub(crate) const CHUNKED: &[u8] =
+    b"GET /events?topic=bench HTTP/1.1\r\nhost: localhost\r\naccept: application/x-ndjson\r\n\r\n";
+pub(crate) const WEBSOCKET: &[u8] = b"GET /events?topic=bench HTTP/1.1\r\nhost: localhost\r\nconnection: upgrade\r\n\
+    upgrade: websocket\r\nsec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+
+/// Opens the connections with this request, publishes the bursts, and returns how many events were delivered.
+pub(crate) fn run(request: &'static [u8], burst: usize, rounds: usize) -> usize {
+    in_memory(async {
+        let (hub, topic, written) = (LocalHub::new(), topic(), Arc::new(AtomicUsize::new(0)));
+        open(CONNECTIONS, request, &written, mounted(&hub));
+        settle(&written).await;
+        // The first event has the retry line in it, and every buffer at its first size.
+        hub.publish_now(&topic, event()).expect("open");
+        settle(&written).await;
+        for _ in 0..rounds {
+            let before = written.load(Ordering::Relaxed);
+            for _ in 0..burst {
+                hub.publish_now(&topic, event()).expect("open");
+            }
+            settle(&written).await;
+            let fresh = written.load(Ordering::Relaxed) - before;
+            assert!(fresh >= CONNECTIONS * burst * PAYLOAD.len(), "not everything was delivered");
+        }
+        CONNECTIONS * burst * rounds
+    })
+}
+
+/// Heap bytes per idle connection after an event, and those of one with the same request whose body, or whose upgraded
+/// side, is held by nobody's code but hyper's.
+pub(crate) fn idle_heap(request: &'static [u8], heap: fn() -> usize) -> (f64, f64) {
+    const IDLE: usize = 1_000;
+    let ours = in_memory(async {
+        let (hub, written) = (LocalHub::new(), Arc::new(AtomicUsize::new(0)));
+        let service = mounted(&hub);
+        // One first, for what is there once and not per connection.
+        open(1, request, &written, service.clone());
+        settle(&written).await;
+        let before = heap();
+        open(IDLE, request, &written, service);
+        settle(&written).await;
+        hub.publish_now(&topic(), event()).expect("open");
+        settle(&written).await;
+        (heap() - before) as f64 / IDLE as f64
+    });
+    let hypers = in_memory(async {
+        let written = Arc::new(AtomicUsize::new(0));
+        let service = |request| async move { Ok::<_, Infallible>(held(request)) };
+        open(1, request, &written, service);
+        settle(&written).await;
+        let before = heap();
+        open(IDLE, request, &written, service);
+        settle(&written).await;
+        (heap() - before) as f64 / IDLE as f64
+    });
+    (ours, hypers)
+}
+
+fn in_memory<T>(work: impl Future<Output = T>) -> T {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
+    tokio::task::LocalSet::new().block_on(&runtime, work)
+}
+
+fn topic() -> Topic {
+    Topic::new("bench").expect("valid")
+}
+
+fn event() -> Event {
+    Event::utf8(Bytes::from_static(PAYLOAD)).expect("text")
+}
+
+fn mounted(hub: &LocalHub) -> impl Fn(Request<Incoming>) -> Answer + Clone + 'static {
+    let hub = hub.clone();
+    let events = Endpoint::new(publisher_fn(move |request: SubscribeRequest| {
+        let hub = hub.clone();
+        async move { Ok(hub.subscribe(request.subscribe(request.topics()))?) }
+    }));
+    move |request| {
+        let events = events.clone();
+        Box::pin(async move { Ok(events.handle(request).await) })
+    }
+}
+
+type Answer = Pin<Box<dyn Future<Output = Result<Response<tidings::Body>, Infallible>>>>;
+
+/// The head of the answer that the endpoint would give, and nothing after it.
+fn held(mut request: Request<Incoming>) -> Response<Silence> {
+    let mut response = Response::new(Silence);
+    if request.headers().contains_key("upgrade") {
+        *response.status_mut() = hyper::StatusCode::SWITCHING_PROTOCOLS;
+        let upgrade = hyper::upgrade::on(&mut request);
+        tokio::spawn(async move {
+            let _held = upgrade.await;
+            std::future::pending::<()>().await;
+        });
+    }
+    response
+}
+
+/// A body that says nothing and does not end.
+struct Silence;
+
+impl hyper::body::Body for Silence {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        Poll::Pending
+    }
+}
+
+fn open<S, F, B>(count: usize, request: &'static [u8], written: &Arc<AtomicUsize>, service: S)
+where
+    S: Fn(Request<Incoming>) -> F + Clone + 'static,
+    F: Future<Output = Result<Response<B>, Infallible>> + 'static,
+    B: hyper::body::Body<Data = Bytes> + 'static,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    for _ in 0..count {
+        let memory = Memory { request, written: Arc::clone(written) };
+        let connection = http1::Builder::new().serve_connection(memory, service_fn(service.clone()));
+        tokio::task::spawn_local(async move {
+            connection.with_upgrades().await.expect("no error in memory");
+        });
+    }
+}
+
+/// Lets every task run until nothing more is written.
+async fn settle(written: &AtomicUsize) {
+    loop {
+        let before = written.load(Ordering::Relaxed);
+        for _ in 0..4 {
+            tokio::task::yield_now().await;
+        }
+        if written.load(Ordering::Relaxed) == before {
+            return;
+        }
+    }
+}
+
+/// A connection whose client sends one request, reads everything and says nothing more.
+struct Memory {
+    request: &'static [u8],
+    written: Arc<AtomicUsize>,
+}
+
+impl Memory {
+    fn take(&self, len: usize) -> Poll<std::io::Result<usize>> {
+        self.written.fetch_add(len, Ordering::Relaxed);
+        Poll::Ready(Ok(len))
+    }
+}
+
+impl Read for Memory {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        mut buf: ReadBufCursor<'_>,
+    ) -> Poll<std::io::Result<()>> {
+        if self.request.is_empty() {
+            return Poll::Pending;
+        }
+        let (now, later) = self.request.split_at(self.request.len().min(buf.remaining()));
+        buf.put_slice(now);
+        self.request = later;
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl Write for Memory {
+    fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, buf: &[u8]) -> Poll<std::io::Result<usize>> {
+        self.take(buf.len())
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        bufs: &[std::io::IoSlice<'_>],
+    ) -> Poll<std::io::Result<usize>> {
+        self.take(bufs.iter().map(|buf| buf.len()).sum())
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}

@@ -1,0 +1,90 @@
+//! Prints heap bytes per parked subscription, per topic and per idle connection: what the allocator has handed out, the
+//! difference over a thousand of each divided by a thousand. `cargo bench --features full --bench memory`.
+
+#[path = "instructions/mounted.rs"]
+#[allow(dead_code, reason = "shared with the instruction counts")]
+mod mounted;
+
+use std::alloc::System;
+use std::task::{Context, Waker};
+
+use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
+use tidings::{LocalHub, Retention, Subscribe, Subscriber, Subscription, Topic};
+
+#[global_allocator]
+static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
+
+const MANY: usize = 1_000;
+
+fn main() {
+    println!("{:>8}  bytes of heap per", "");
+    report("parked subscription of one topic", parked(1));
+    report("parked subscription of ten topics", parked(10));
+    report("topic with one small event", topics(1));
+    report("topic with no event and one subscription, beyond the subscription", empty_topics());
+    for (name, request) in
+        [("SSE", mounted::SSE), ("chunked stream", mounted::CHUNKED), ("WebSocket", mounted::WEBSOCKET)]
+    {
+        let (held, hyper) = mounted::idle_heap(request, heap);
+        report(&format!("idle {name} connection, of which hyper's {hyper:.0}"), held);
+    }
+}
+
+fn report(what: &str, bytes: f64) {
+    println!("{bytes:>8.0}  {what}");
+}
+
+/// Bytes handed out and not given back.
+fn heap() -> usize {
+    let stats = ALLOCATOR.stats();
+    stats.bytes_allocated - stats.bytes_deallocated
+}
+
+/// Subscriptions that were woken before and wait again: with the handle, as it lies in a `Vec`.
+fn parked(topics: usize) -> f64 {
+    let hub = LocalHub::new();
+    let topics: Vec<_> = (0..topics).map(|n| Topic::new(format!("bench/{n}")).expect("valid")).collect();
+    let region = Region::new(ALLOCATOR);
+    let mut subscriptions = Vec::with_capacity(MANY);
+    subscriptions.extend((0..MANY).map(|_| hub.subscribe(Subscribe::to(&topics)).expect("open")));
+    park(&mut subscriptions);
+    for topic in &topics {
+        hub.publish_now(topic, "event").expect("open");
+        park(&mut subscriptions);
+    }
+    per(&region)
+}
+
+fn park(subscriptions: &mut [Subscription]) {
+    for subscription in subscriptions {
+        while subscription.poll_next(&mut Context::from_waker(Waker::noop())).is_ready() {}
+    }
+}
+
+fn topics(events: usize) -> f64 {
+    let hub = LocalHub::builder().retain(Retention::default()).build();
+    let topics: Vec<_> = (0..MANY).map(|n| Topic::new(format!("bench/{n:04}")).expect("valid")).collect();
+    let region = Region::new(ALLOCATOR);
+    for topic in &topics {
+        for _ in 0..events {
+            hub.publish_now(topic, "a small event").expect("open");
+        }
+    }
+    per(&region)
+}
+
+fn empty_topics() -> f64 {
+    let hub = LocalHub::new();
+    let topics: Vec<_> = (0..MANY).map(|n| Topic::new(format!("bench/{n:04}")).expect("valid")).collect();
+    let region = Region::new(ALLOCATOR);
+    let subscriptions: Vec<_> =
+        topics.iter().map(|topic| hub.subscribe(Subscribe::to([topic])).expect("open")).collect();
+    let held = per(&region) - size_of::<Subscription>() as f64;
+    drop(subscriptions);
+    held
+}
+
+fn per(region: &Region<'_, System>) -> f64 {
+    let change = region.change();
+    (change.bytes_allocated as f64 - change.bytes_deallocated as f64) / MANY as f64
+}

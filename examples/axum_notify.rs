@@ -1,0 +1,59 @@
+//! A page that shows what anyone says on it.
+//!
+//! ```text
+//! cargo run --example axum_notify --features full
+//!
+//! curl -N http://127.0.0.1:3000/events -H 'accept: text/event-stream'    # or open http://127.0.0.1:3000
+//! curl http://127.0.0.1:3000/say -d 'text=hello'
+//! ```
+//!
+//! The first curl prints `data: hello` and its `id:`. Ctrl-C ends it at once, with word of when to come back.
+
+use axum::extract::{Form, State};
+use axum::response::{Html, Redirect};
+use axum::routing::{get, post};
+use axum::serve::ListenerExt;
+use axum::{Router, serve};
+use tidings::{Endpoint, LocalHub, SubscribeRequest, Topic, publisher_fn};
+use tokio::net::TcpListener;
+
+const PAGE: &str = r#"<!doctype html><title>tidings</title>
+<form method="post" action="/say"><input name="text" autofocus> <button>Say</button></form><ul></ul>
+<script>
+  new EventSource("/events").onmessage = ({ data }) => {
+    const line = document.createElement("li")
+    line.textContent = data
+    document.querySelector("ul").append(line)
+  }
+</script>"#;
+
+#[derive(serde::Deserialize)]
+struct Say {
+    text: String,
+}
+
+#[tokio::main]
+async fn main() -> std::io::Result<()> {
+    let hub = LocalHub::new();
+    let events = Endpoint::new(publisher_fn({
+        let hub = hub.clone();
+        move |request: SubscribeRequest| {
+            let hub = hub.clone();
+            // Who may see what is decided here.
+            async move { Ok(hub.subscribe(request.subscribe(["said"]))?) }
+        }
+    }));
+    let app = Router::new()
+        .route("/", get(|| async { Html(PAGE) }))
+        .route("/say", post(say))
+        .route_service("/events", events.clone())
+        .with_state(hub);
+    let listener = TcpListener::bind("127.0.0.1:3000").await?.tap_io(|stream| drop(tidings::tune(stream)));
+    serve(listener, app).with_graceful_shutdown(events.drain_on(tokio::signal::ctrl_c())).await
+}
+
+async fn say(State(hub): State<LocalHub>, Form(say): Form<Say>) -> Redirect {
+    let topic = Topic::new("said").expect("a good name");
+    hub.publish_now(&topic, say.text).expect("an open hub");
+    Redirect::to("/")
+}

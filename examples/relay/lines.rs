@@ -1,0 +1,50 @@
+//! The lines of `POST /publish`.
+
+use axum::http::StatusCode;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use tidings::{Event, Topic};
+
+use crate::MAX_PAYLOAD;
+use crate::problem::Problem;
+use crate::publish::Labels;
+
+/// One line. `data` is as in the event object: a string is text, anything else is JSON.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Line {
+    topic: String,
+    data: Box<RawValue>,
+    event: Option<String>,
+    key: Option<String>,
+    ttl: Option<u64>,
+}
+
+/// The events of all lines, or what is wrong with the first bad one. Empty lines are skipped.
+pub(crate) fn read(body: &[u8]) -> Result<Vec<(Topic, Event)>, Problem> {
+    let lines = body.split(|&byte| byte == b'\n').zip(1..);
+    let lines = lines.filter(|(line, _)| !line.trim_ascii().is_empty());
+    lines.map(|(line, number)| event(line).map_err(|problem| problem.at(&format!("line {number}")))).collect()
+}
+
+fn event(line: &[u8]) -> Result<(Topic, Event), Problem> {
+    let line: Line = serde_json::from_slice(line).map_err(|error| malformed(&error))?;
+    let topic = Topic::new(line.topic).map_err(|error| Problem::bad(error).at("topic"))?;
+    let data = line.data.get();
+    if data.len() > MAX_PAYLOAD {
+        return Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, format!("at most {MAX_PAYLOAD} bytes")).at("data"));
+    }
+    let event = match data.starts_with('"') {
+        true => Event::text(serde_json::from_str::<String>(data).map_err(|error| malformed(&error).at("data"))?),
+        false => Event::json_text(data.to_owned()).map_err(|error| Problem::bad(error).at("data"))?,
+    };
+    let labels = Labels { event: line.event, key: line.key, ttl: line.ttl };
+    Ok((topic, labels.put_on(event)?))
+}
+
+/// The parser's own words; it counts lines within the line.
+fn malformed(error: &serde_json::Error) -> Problem {
+    let text = error.to_string();
+    let text = text.rsplit_once(" at line ").map_or(text.as_str(), |(text, _)| text);
+    Problem::bad(format!("{text}, at column {}", error.column()))
+}

@@ -1,0 +1,146 @@
+//! A small push server, for who wants one without writing code: whatever is posted to a topic goes to everyone who
+//! listens to it, over whichever transport they speak.
+//!
+//! ```text
+//! cargo run --release --example relay --features full -- --listen 127.0.0.1:7071
+//!
+//! curl -N 'http://127.0.0.1:7071/events?topic=news' -H 'accept: text/event-stream'
+//! curl 'http://127.0.0.1:7071/publish/news' -H 'content-type: text/plain' -d 'it is on'
+//! ```
+//!
+//! Anyone who reaches it may listen to every topic and publish to it: put it where only your own programs do, or
+//! behind a proxy that asks who is there.
+
+mod lines;
+mod options;
+mod problem;
+mod publish;
+mod status;
+
+use std::net::SocketAddr;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::middleware::from_fn_with_state;
+use axum::routing::{get, post};
+use axum::serve::ListenerExt;
+use tidings::{Endpoint, Event, LocalHub, Retention, SubscribeRequest, publisher_fn};
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+
+use options::{Options, Parsed};
+
+/// The largest payload, in bytes.
+const MAX_PAYLOAD: usize = 1 << 20;
+/// The largest body of lines, in bytes.
+const MAX_LINES: usize = 8 << 20;
+/// How often what is too old leaves topics that nobody publishes to.
+const SWEEP: Duration = Duration::from_secs(10);
+/// How long a shutdown may take: below the 30 s after which orchestrators kill.
+const DRAIN: Duration = Duration::from_secs(8);
+/// How long requests that are still coming in may go on after that.
+const GRACE: Duration = Duration::from_secs(1);
+
+/// What every handler works with.
+#[derive(Clone)]
+struct Relay {
+    hub: LocalHub,
+    events: Endpoint,
+    origins: Vec<String>,
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let options = match Options::parse(std::env::args().skip(1)) {
+        Ok(Parsed::Run(options)) => options,
+        Ok(Parsed::Help) => {
+            println!("{}", options::HELP);
+            return ExitCode::SUCCESS;
+        }
+        Err(mistake) => return fail(&mistake),
+    };
+    let listener = match TcpListener::bind(&options.listen).await {
+        Ok(listener) => listener,
+        Err(error) => {
+            return fail(&format!("can't listen on {}: {error}; choose another with --listen", options.listen));
+        }
+    };
+    match serve(listener, options).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => fail(&error.to_string()),
+    }
+}
+
+async fn serve(listener: TcpListener, options: Options) -> std::io::Result<()> {
+    let hub = LocalHub::builder()
+        .retain(options.retain.map_or_else(Retention::default, Retention::count))
+        .max_event(MAX_PAYLOAD + 2 * Event::MAX_LABEL)
+        .build();
+    let address = listener.local_addr()?;
+    let events = endpoint(&hub, address, &options.origins);
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let asked = async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    };
+    let drained = events.drain_on(asked);
+    println!("relay: listening on http://{address}");
+
+    let relay = Relay { hub, events, origins: options.origins };
+    let (over, wait) = tokio::sync::oneshot::channel::<()>();
+    let server = axum::serve(listener.tap_io(|stream| drop(tidings::tune(stream))), router(relay));
+    let server = server.with_graceful_shutdown(async move {
+        drained.await;
+        drop(over);
+    });
+    // The server waits for requests that are half sent, for as long as their clients like.
+    let patience = async {
+        drop(wait.await);
+        tokio::time::sleep(GRACE).await;
+    };
+    tokio::select! {
+        done = async { server.await } => done,
+        () = patience => Ok(()),
+    }
+}
+
+/// The push endpoint: a client gets the topics that it names.
+fn endpoint(hub: &LocalHub, address: SocketAddr, origins: &[String]) -> Endpoint {
+    let (hub, swept) = (hub.clone(), hub.clone());
+    let publisher = publisher_fn(move |request: SubscribeRequest| {
+        let hub = hub.clone();
+        async move { Ok(hub.subscribe(request.subscribe(request.topics()))?) }
+    });
+    let builder = Endpoint::builder(publisher).drain_window(DRAIN).every(SWEEP, move || swept.sweep());
+    let builder = origins.iter().fold(builder, |builder, origin| builder.allow_origin(origin));
+    if !address.ip().is_loopback() {
+        return builder.build();
+    }
+    // A page can point a name of its own at 127.0.0.1, and be of the same host then (DNS rebinding).
+    let listed = origins.iter().filter_map(|origin| origin.split_once("://")).map(|(_, host)| host);
+    builder.allowed_hosts(["localhost", "127.0.0.1", "[::1]"].into_iter().chain(listed)).build()
+}
+
+fn router(relay: Relay) -> Router {
+    let publish = Router::new()
+        .route("/publish/{*topic}", post(publish::one).layer(DefaultBodyLimit::max(MAX_PAYLOAD)))
+        .route("/publish", post(publish::many).layer(DefaultBodyLimit::max(MAX_LINES)))
+        .layer(from_fn_with_state(relay.clone(), publish::only_from_our_pages));
+    Router::new()
+        .route_service("/events", relay.events.clone())
+        .route("/healthz", get(|| async { "ok\n" }))
+        .route("/stats", get(status::stats))
+        .merge(publish)
+        .fallback(problem::no_such_page)
+        .method_not_allowed_fallback(problem::wrong_method)
+        .with_state(relay)
+}
+
+fn fail(message: &str) -> ExitCode {
+    eprintln!("relay: {message}");
+    ExitCode::FAILURE
+}

@@ -1,0 +1,94 @@
+//! The command line.
+
+use std::net::Ipv6Addr;
+
+use axum::http::Uri;
+
+/// What `--help` prints.
+pub(crate) const HELP: &str = "\
+relay: a small push server
+
+usage: relay [--listen ADDRESS] [--retain N] [--origin URL]…
+
+  --listen ADDRESS  where to listen; port 0 takes a free one (default 127.0.0.1:7071)
+  --retain N        how many events of each topic a client that comes back can catch up on
+                    (default 1000; always at most 1 MiB and one hour)
+  --origin URL      a web origin, like https://app.example, whose pages may listen and publish; may
+                    repeat. Pages of the server's own host may listen, other pages nothing; programs
+                    are not asked. On a loopback address it answers only for localhost and the hosts
+                    of these origins
+  --help            this text
+
+  GET  /events?topic=T[&topic=U]…   listen: SSE, WebSocket, NDJSON stream, long or short poll
+  POST /publish/TOPIC[?event=NAME][&key=KEY][&ttl=MS]
+                                    publish the body: text, application/json or
+                                    application/octet-stream, at most 1 MiB
+  POST /publish                     publish lines of {\"topic\":…,\"data\":…,\"event\"?,\"key\"?,\"ttl\"?},
+                                    all or none, at most 8 MiB
+  GET  /healthz                     ok
+  GET  /stats                       counters, as JSON";
+
+const DEFAULT_LISTEN: &str = "127.0.0.1:7071";
+
+/// What the relay was told.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Options {
+    /// Where to listen: `host:port`.
+    pub(crate) listen: String,
+    /// How many events of history each topic keeps.
+    pub(crate) retain: Option<usize>,
+    /// Origins whose pages may listen and publish.
+    pub(crate) origins: Vec<String>,
+}
+
+/// What the command line asks for.
+pub(crate) enum Parsed {
+    Help,
+    Run(Options),
+}
+
+impl Options {
+    pub(crate) fn parse(arguments: impl Iterator<Item = String>) -> Result<Parsed, String> {
+        let mut options = Self { listen: DEFAULT_LISTEN.into(), retain: None, origins: Vec::new() };
+        let mut arguments = arguments;
+        while let Some(argument) = arguments.next() {
+            let (flag, inline) = match argument.split_once('=') {
+                Some((flag, value)) => (flag.to_owned(), Some(value.to_owned())),
+                None => (argument, None),
+            };
+            let mut value = || inline.clone().or_else(|| arguments.next()).ok_or(format!("{flag} needs a value"));
+            match flag.as_str() {
+                "--help" | "-h" => return Ok(Parsed::Help),
+                "--listen" => options.listen = value()?,
+                "--retain" => {
+                    let count = value()?;
+                    let read = count.parse().map_err(|_| format!("--retain takes a number of events, not '{count}'"));
+                    options.retain = Some(read?);
+                }
+                "--origin" => options.origins.push(origin(&value()?)?),
+                _ => return Err(format!("there is no {flag}; --help lists what there is")),
+            }
+        }
+        Ok(Parsed::Run(options))
+    }
+}
+
+/// A scheme, a host, maybe a port, and nothing else (RFC 6454 §4).
+fn origin(text: &str) -> Result<String, String> {
+    let parts = text.parse::<Uri>().map(Uri::into_parts).ok();
+    let bare = |parts: &axum::http::uri::Parts| parts.path_and_query.as_ref().is_none_or(|path| path == "/");
+    let (scheme, authority) = match parts.filter(bare).map(|parts| (parts.scheme, parts.authority)) {
+        Some((Some(scheme), Some(authority))) if is_host(authority.host()) && !authority.as_str().contains('@') => {
+            (scheme, authority)
+        }
+        _ => return Err(format!("--origin takes a scheme and a host, like https://app.example, not '{text}'")),
+    };
+    Ok(format!("{scheme}://{authority}").to_ascii_lowercase())
+}
+
+fn is_host(host: &str) -> bool {
+    match host.strip_prefix('[').and_then(|host| host.strip_suffix(']')) {
+        Some(address) => address.parse::<Ipv6Addr>().is_ok(),
+        None => host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._".contains(&byte)),
+    }
+}

@@ -1,0 +1,36 @@
+//! `GET /stats`.
+
+use axum::Json;
+use axum::extract::State;
+use serde_json::{Map, Value, json};
+use tidings::Transport;
+
+use crate::Relay;
+
+/// What the hub holds, and who is listening.
+pub(crate) async fn stats(State(relay): State<Relay>) -> Json<Value> {
+    let (hub, events) = (relay.hub.stats(), relay.events.stats());
+    let sessions = Transport::ALL.map(|each| (each.as_str().to_owned(), json!(events.sessions_of(each))));
+    Json(json!({
+        "cursor": relay.hub.cursor().to_string(),
+        "hub": {
+            "published": hub.published,
+            "topics": hub.topics,
+            "tombstones": hub.tombstones,
+            "subscriptions": hub.subscriptions,
+            "retained": hub.retained,
+            "retained_bytes": hub.retained_bytes,
+            "expired": hub.expired,
+        },
+        "endpoint": {
+            "sessions": Map::from_iter(sessions),
+            "attached": events.attached,
+            "refused_origin": events.refused_origin,
+            "refused_publisher": events.refused_publisher,
+            "refused_busy": events.refused_busy,
+            "refused_request": events.refused_request,
+            "stalled": events.stalled,
+            "bytes": events.bytes,
+        },
+    }))
+}
