@@ -14,3 +14,5 @@ mod long_poll;
 mod short_poll;
 #[cfg(feature = "sse")]
 mod sse;
+#[cfg(feature = "websocket")]
+mod websocket;
