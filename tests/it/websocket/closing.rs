@@ -1,10 +1,10 @@
 use std::time::Duration;
 
 use serde_json::json;
-use tidings::{CloseCause, CloseCode, Closed, End, GapReason, Rejection, WebSocketConfig};
+use tidings::{CloseCause, CloseCode, Closed, End, GapReason, Rejection, Subprotocol, WebSocketConfig};
 
 use super::{Frame, Received, Visit, masked};
-use crate::support::Task;
+use crate::support::{Feed, Task};
 
 fn how(closed: Option<Closed>) -> (CloseCause, Option<u16>, bool) {
     let closed = closed.expect("it is over");
@@ -19,7 +19,6 @@ fn close(code: u16, reason: &str) -> Vec<u8> {
 fn the_clients_code_is_echoed_and_the_server_ends_the_connection() {
     for code in [1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 1012, 1013, 1014, 3000, 3999, 4000, 4999] {
         let mut visit = Visit::raw();
-        visit.publish("before");
         visit.client.send(&[close(code, "off I go"), masked(0x81, b"too late")].concat());
         assert_eq!(how(visit.run()), (CloseCause::Client, Some(code), true));
         assert!(visit.client.is_shut() && visit.client.is_flushed());
@@ -32,6 +31,25 @@ fn the_clients_code_is_echoed_and_the_server_ends_the_connection() {
     let mut visit = Visit::raw();
     assert_eq!(how(visit.send(&masked(0x88, b""))), (CloseCause::Client, None, true));
     assert_eq!(visit.frames(), [Frame::close(0, "")]);
+}
+
+#[test]
+fn the_answers_to_the_last_messages_go_out_before_the_end() {
+    for (end, frame) in [
+        (close(1000, ""), Frame::close(1000, "")),
+        (masked(0xc1, b"x"), Frame::close(1002, "reserved bit set")),
+        (masked(0x88, b"x"), Frame::close(1002, "close code cut short")),
+    ] {
+        let feed = Feed::new(7);
+        let mut visit = Visit::of(feed.clone(), WebSocketConfig::default(), Subprotocol::Raw, |reader| reader);
+        visit = visit.receive(move |message| {
+            feed.event("news", message.as_text().unwrap());
+            std::future::ready(Ok(()))
+        });
+        visit.send(&[masked(0x81, b"one"), masked(0x89, b"ping"), masked(0x81, b"two"), end].concat());
+        let frames = visit.frames();
+        assert_eq!(frames, [Frame::Pong(b"ping".to_vec()), Frame::text("one"), Frame::text("two"), frame]);
+    }
 }
 
 #[test]
@@ -191,7 +209,7 @@ fn every_rejection_has_its_code() {
 fn without_a_handler_every_message_is_refused() {
     let (client, wire) = super::Client::connect();
     let timer = std::sync::Arc::new(crate::support::VirtualTimer::new());
-    let feed = crate::support::Feed::new(7);
+    let feed = Feed::new(7);
     let mut sink = tidings::WebSocketSink::new(wire, feed.reader(), timer, WebSocketConfig::default());
     client.send(&[masked(0x81, b"message"), close(1008, "")].concat());
     let std::task::Poll::Ready(closed) = Task::new().poll(&mut sink) else { panic!("it is over") };
