@@ -24,7 +24,8 @@ pub struct WebSocketConfig {
     pub write_stall: Duration,
     /// The longest message taken from the client, in bytes. 64 KiB: clients ask and acknowledge, they don't upload.
     pub max_message: usize,
-    /// The most fragments of one message. 65,536, the least that lets 4 MiB in fragments of 64 bytes pass.
+    /// The most fragments of one message. 65,537: 64 KiB byte by byte, or 4 MiB in fragments of 64 bytes, and an empty
+    /// last one, as the Autobahn suite sends them.
     pub max_fragments: u32,
     /// How long a message may take from its first byte to its last. 10 s: a 64 KiB message at 52 kbit/s.
     pub message_timeout: Duration,
@@ -43,7 +44,7 @@ impl Default for WebSocketConfig {
             close_timeout: Duration::from_secs(5),
             write_stall: Duration::from_secs(10),
             max_message: 64 * 1024,
-            max_fragments: 65_536,
+            max_fragments: 65_537,
             message_timeout: Duration::from_secs(10),
             control_rate: 10,
             batch: 64 * 1024,

@@ -86,7 +86,11 @@ impl<S: Subscriber, Io: AsyncRead + AsyncWrite + Unpin> WebSocketSink<S, Io> {
             match self.reader.read(&mut bytes, limits) {
                 Ok(None) => {}
                 Ok(Some(inbound)) => self.take(inbound, cx, budget),
-                Err(violation) => self.fail(violation),
+                Err(violation) => {
+                    // What the frames before it called for is said first.
+                    self.poll_send(cx);
+                    self.fail(violation);
+                }
             }
         }
         if self.is_reading_frames() { bytes.len() } else { 0 }
@@ -105,6 +109,10 @@ impl<S: Subscriber, Io: AsyncRead + AsyncWrite + Unpin> WebSocketSink<S, Io> {
             Inbound::Ping(payload) => {
                 if self.count_control() {
                     self.outbox.put_pong(payload);
+                    // At once, so that the next ping overtakes this one only where the socket takes nothing.
+                    if let Poll::Ready(Err(_)) = self.outbox.poll_write(&mut self.io, cx) {
+                        self.abandon(CloseCause::Lost);
+                    }
                 }
             }
             Inbound::Pong => {
