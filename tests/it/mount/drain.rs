@@ -5,7 +5,7 @@ use http_body_util::BodyExt;
 use tidings::{BodyError, Endpoint};
 use tokio::time::Instant;
 
-use super::world::{App, To, get, header, piece, request, text};
+use super::world::{App, To, get, header, pass, piece, request, text};
 
 #[tokio::test(start_paused = true)]
 async fn each_transport_has_its_goodbye() {
@@ -25,7 +25,7 @@ async fn each_transport_has_its_goodbye() {
         let said = Instant::now();
         (bye, piece(&mut chunked).await, said.elapsed())
     });
-    tokio::time::sleep(Duration::from_secs(1)).await;
+    pass(Duration::from_secs(1)).await;
     assert_eq!(endpoint.sessions(), 3);
 
     let begin = Instant::now();
@@ -114,7 +114,7 @@ async fn any_number_may_wait_and_none_need() {
     let mut readers = readers(&app, &endpoint, 4).await;
     let (signal, told) = tokio::sync::oneshot::channel::<()>();
     let waiting = tokio::spawn(endpoint.drain_on(told));
-    tokio::time::sleep(Duration::from_secs(60)).await;
+    pass(Duration::from_secs(60)).await;
     assert!(!waiting.is_finished() && endpoint.sessions() == 4);
     signal.send(()).unwrap();
     tokio::task::yield_now().await;

@@ -10,7 +10,7 @@ use http::StatusCode;
 use http_body::Body as _;
 use tidings::{Body, BodyError, Endpoint};
 
-use super::world::{App, To, get, text};
+use super::world::{App, To, get, pass, text};
 use crate::support::{Task, VirtualTimer};
 
 /// What a future gives that needs nobody.
@@ -105,7 +105,7 @@ async fn jobs_are_done_every_so_often_whatever_becomes_of_one() {
         })
         .build();
     get("/events").to(&endpoint).await;
-    tokio::time::sleep(Duration::from_secs(31)).await;
+    pass(Duration::from_secs(31)).await;
     assert_eq!(done.load(Ordering::Relaxed), 10);
 }
 

@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use http::StatusCode;
 
-use super::world::{App, To, get, header, piece, text};
+use super::world::{App, To, get, header, pass, piece, text};
 
 #[tokio::test(start_paused = true)]
 async fn one_session_too_many_is_told_to_come_later() {
@@ -33,7 +33,7 @@ async fn one_attach_too_many_is_told_to_come_later() {
     let app = App::new();
     let endpoint = app.builder().max_attaches(2).build();
     let waiting = [0, 1].map(|_| tokio::spawn(endpoint.handle(get("/wait").body(String::new()).unwrap())));
-    tokio::time::sleep(Duration::from_millis(1)).await;
+    pass(Duration::from_millis(1)).await;
     assert_eq!((app.subscribes(), get("/events").to(&endpoint).await.status()), (2, StatusCode::SERVICE_UNAVAILABLE));
     assert_eq!(get("/events").to(&endpoint).await.status(), StatusCode::SERVICE_UNAVAILABLE);
     for waiting in waiting {

@@ -3,7 +3,7 @@ use std::time::Duration;
 use http::StatusCode;
 use tidings::{Endpoint, Event};
 
-use super::world::{App, To, get, header, request, text};
+use super::world::{App, To, get, header, pass, request, text};
 
 #[tokio::test]
 async fn a_short_poll_is_answered_at_once_and_goes_on_from_its_cursor() {
@@ -48,7 +48,7 @@ async fn a_long_poll_is_answered_by_the_first_event() {
     let endpoint = app.endpoint();
     let begin = tokio::time::Instant::now();
     let poll = tokio::spawn(endpoint.handle(get("/events?wait=20").body(String::new()).unwrap()));
-    tokio::time::sleep(Duration::from_secs(5)).await;
+    pass(Duration::from_secs(5)).await;
     assert_eq!(endpoint.sessions(), 1);
     app.publish("one");
     let response = poll.await.unwrap();
@@ -105,7 +105,7 @@ async fn a_poll_that_is_let_go_of_leaves_nothing_behind() {
     let app = App::new();
     let endpoint = app.endpoint();
     let poll = tokio::spawn(endpoint.handle(get("/events?wait=20").body(String::new()).unwrap()));
-    tokio::time::sleep(Duration::from_secs(1)).await;
+    pass(Duration::from_secs(1)).await;
     assert_eq!((endpoint.sessions(), app.hub.stats().subscriptions), (1, 1));
     poll.abort();
     assert!(poll.await.unwrap_err().is_cancelled());

@@ -10,7 +10,7 @@ use tidings::{
 };
 use tokio::time::Instant;
 
-use super::world::{App, To, get, header, piece, text};
+use super::world::{App, To, get, header, pass, piece, text};
 
 async fn open(endpoint: &Endpoint, target: &str) -> Body {
     let response = get(target).to(endpoint).await;
@@ -123,10 +123,10 @@ async fn a_body_that_is_not_read_loses_its_session_in_time() {
             }
             let begin = Instant::now();
             assert_eq!((endpoint.sessions(), app.hub.stats().subscriptions), (1, 1));
-            tokio::time::sleep(Duration::from_millis(9_900)).await;
+            pass(Duration::from_millis(9_900)).await;
             assert_eq!(endpoint.sessions(), 1, "{target} after {pieces}");
             while endpoint.sessions() == 1 {
-                tokio::time::sleep(Duration::from_millis(10)).await;
+                pass(Duration::from_millis(10)).await;
             }
             assert!(begin.elapsed() <= Duration::from_millis(12_600), "{target}: {:?}", begin.elapsed());
             assert_eq!(app.hub.stats().subscriptions, 0);
@@ -142,7 +142,7 @@ async fn a_body_that_has_nothing_to_be_read_keeps_its_session() {
     let endpoint = app.builder().keep_alive(Duration::from_secs(10_000)).build();
     let mut body = open(&endpoint, "/?transport=sse").await;
     let reader = tokio::spawn(async move { [piece(&mut body).await, piece(&mut body).await] });
-    tokio::time::sleep(Duration::from_secs(1_000)).await;
+    pass(Duration::from_secs(1_000)).await;
     assert_eq!((endpoint.sessions(), endpoint.stats().stalled), (1, 0));
     app.publish("one");
     assert!(reader.await.unwrap()[1].as_ref().unwrap().as_ref().unwrap().contains("data: one"));
@@ -154,7 +154,7 @@ async fn a_body_that_is_read_slowly_keeps_its_session() {
     let endpoint = app.endpoint();
     let mut body = open(&endpoint, "/?transport=sse").await;
     for number in 0..30 {
-        tokio::time::sleep(Duration::from_secs(9)).await;
+        pass(Duration::from_secs(9)).await;
         piece(&mut body).await.unwrap().unwrap();
         app.publish(&number.to_string());
     }

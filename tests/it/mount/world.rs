@@ -131,3 +131,8 @@ pub(crate) async fn piece(body: &mut Body) -> Option<Result<String, BodyError>> 
 pub(crate) fn header<'a>(response: &'a Response<Body>, name: &str) -> &'a str {
     response.headers().get(name).map_or("", |value| value.to_str().unwrap())
 }
+
+/// Lets virtual time pass, with all that becomes due in it.
+pub(crate) async fn pass(time: Duration) {
+    assert!(tokio::time::timeout(time, pending::<()>()).await.is_err());
+}
