@@ -80,7 +80,7 @@ pub(crate) fn idle_heap(request: &'static [u8], heap: fn() -> usize) -> (f64, f6
 
 fn in_memory<T>(work: impl Future<Output = T>) -> T {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
-    tokio::task::LocalSet::new().block_on(&runtime, work)
+    runtime.block_on(work)
 }
 
 fn topic() -> Topic {
@@ -91,7 +91,7 @@ fn event() -> Event {
     Event::utf8(Bytes::from_static(PAYLOAD)).expect("text")
 }
 
-fn mounted(hub: &LocalHub) -> impl Fn(Request<Incoming>) -> Answer + Clone + 'static {
+fn mounted(hub: &LocalHub) -> impl Fn(Request<Incoming>) -> Answer + Clone + Send + 'static {
     let hub = hub.clone();
     let events = Endpoint::new(publisher_fn(move |request: SubscribeRequest| {
         let hub = hub.clone();
@@ -103,7 +103,7 @@ fn mounted(hub: &LocalHub) -> impl Fn(Request<Incoming>) -> Answer + Clone + 'st
     }
 }
 
-type Answer = Pin<Box<dyn Future<Output = Result<Response<tidings::Body>, Infallible>>>>;
+type Answer = Pin<Box<dyn Future<Output = Result<Response<tidings::Body>, Infallible>> + Send>>;
 
 /// The head of the answer that the endpoint would give, and nothing after it.
 fn held(mut request: Request<Incoming>) -> Response<Silence> {
@@ -133,15 +133,15 @@ impl hyper::body::Body for Silence {
 
 fn open<S, F, B>(count: usize, request: &'static [u8], written: &Arc<AtomicUsize>, service: S)
 where
-    S: Fn(Request<Incoming>) -> F + Clone + 'static,
-    F: Future<Output = Result<Response<B>, Infallible>> + 'static,
-    B: hyper::body::Body<Data = Bytes> + 'static,
+    S: Fn(Request<Incoming>) -> F + Clone + Send + 'static,
+    F: Future<Output = Result<Response<B>, Infallible>> + Send + 'static,
+    B: hyper::body::Body<Data = Bytes> + Send + 'static,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
     for _ in 0..count {
         let memory = Memory { request, written: Arc::clone(written) };
         let connection = http1::Builder::new().serve_connection(memory, service_fn(service.clone()));
-        tokio::task::spawn_local(async move {
+        tokio::spawn(async move {
             connection.with_upgrades().await.expect("no error in memory");
         });
     }
