@@ -1,6 +1,6 @@
 use std::fmt;
 use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use http_body::{Frame, SizeHint};
@@ -29,9 +29,6 @@ pub enum BodyError {
     /// The client took nothing for longer than the endpoint's write stall.
     #[error("the client took nothing for too long")]
     Stalled,
-    /// The application's subscriber panicked.
-    #[error("the subscriber panicked")]
-    Panicked,
 }
 
 impl Body {
@@ -54,13 +51,13 @@ impl http_body::Body for Body {
     type Error = BodyError;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        Poll::Ready(match &mut self.0 {
-            Kind::Live(visit) => ready!(visit.session().poll_body(cx)).map(|bytes| bytes.map(Frame::data)),
-            Kind::Parts { parts, left } => parts.next().map(|part| {
+        match &mut self.0 {
+            Kind::Live(visit) => visit.session().poll_body(cx).map(|next| next.map(|bytes| bytes.map(Frame::data))),
+            Kind::Parts { parts, left } => Poll::Ready(parts.next().map(|part| {
                 *left -= part.len() as u64;
                 Ok(Frame::data(part))
-            }),
-        })
+            })),
+        }
     }
 
     fn is_end_stream(&self) -> bool {

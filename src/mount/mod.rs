@@ -30,6 +30,7 @@ mod origin;
 #[cfg(any(feature = "short-poll", feature = "long-poll"))]
 mod poll;
 mod prefer;
+mod pull;
 mod receive;
 mod refusal;
 mod registry;

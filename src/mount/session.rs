@@ -1,27 +1,18 @@
 use std::fmt;
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
-use std::time::{Duration, Instant};
-
-use bytes::Bytes;
+use std::time::Instant;
 
 use super::body::BodyError;
 use super::flow::Flow;
 use super::isolate::isolate;
 use super::locked::Locked;
 use super::mount::Mount;
+use super::pull::LAST_PIECES;
 use super::registry::NoPlace;
 use super::watch::{Seen, Watch};
 use super::wheel::Alarm;
 use crate::contract::Transport;
-
-/// How long a body waits between its last bytes and its error: an error that comes with them takes them along, on
-/// HTTP/1 and on HTTP/2.
-const AIR: Duration = Duration::from_millis(100);
-
-/// How many pieces that are ready go out before a goodbye: enough for all that was published before the drain, and an
-/// end for a topic that is never quiet.
-const LAST_PIECES: u8 = 8;
 
 /// One client's visit: a live body, a held poll or a WebSocket.
 ///
@@ -29,24 +20,24 @@ const LAST_PIECES: u8 = 8;
 /// therefore kept here, where the driver reaches it too: the driver calls [`wake`](Wake::wake) when the session's alarm
 /// is due.
 pub(super) struct Session {
-    mount: Arc<Mount>,
+    pub(super) mount: Arc<Mount>,
     pub(super) transport: Transport,
-    cell: Locked<Cell>,
+    pub(super) cell: Locked<Cell>,
 }
 
-struct Cell {
-    stage: Stage,
+pub(super) struct Cell {
+    pub(super) stage: Stage,
     /// What a live body is made of. Out while it is polled, so that application code runs under no lock.
-    flow: Option<Box<dyn Flow>>,
+    pub(super) flow: Option<Box<dyn Flow>>,
     /// Whoever polls the session, to be told of a change of stage.
     waker: Option<Waker>,
     alarm: Alarm,
-    errand: Errand,
-    watch: Watch,
+    pub(super) errand: Errand,
+    pub(super) watch: Watch,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Stage {
+pub(super) enum Stage {
     Open,
     /// Its turn in a drain has come: it may yield so many more pieces.
     Leaving(u8),
@@ -58,7 +49,7 @@ enum Stage {
 
 /// What the alarm is set for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Errand {
+pub(super) enum Errand {
     None,
     Watch,
     Leave,
@@ -121,77 +112,6 @@ impl Session {
         Self { mount: mount.clone(), transport, cell: Locked::new(cell) }
     }
 
-    /// The next piece of the live body.
-    pub(super) fn poll_body(self: &Arc<Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, BodyError>>> {
-        let _other;
-        let (mut flow, left) = {
-            let mut cell = self.cell.lock();
-            cell.watch.polled();
-            _other = cell.listen(cx);
-            match (cell.stage, cell.flow.take()) {
-                (Stage::Open, Some(flow)) => (flow, None),
-                (Stage::Leaving(left), Some(flow)) => (flow, Some(left)),
-                (Stage::Air(_), _) => return Poll::Pending,
-                (Stage::Broken(error), _) => {
-                    cell.stage = Stage::Over;
-                    return Poll::Ready(Some(Err(error)));
-                }
-                _ => return Poll::Ready(None),
-            }
-        };
-        let polled = isolate(|| match left {
-            None => flow.poll_next(cx),
-            Some(left) => self.poll_last(&mut *flow, left, cx),
-        });
-        let comes_back = matches!(polled, Ok(Poll::Ready(None))) && (left.is_some() || flow.breaks_off());
-        let mut cell = self.cell.lock();
-        let (next, driver) = match (cell.stage, polled) {
-            // It was cut meanwhile.
-            (Stage::Broken(error), _) => {
-                cell.stage = Stage::Over;
-                (Poll::Ready(Some(Err(error))), None)
-            }
-            (_, Ok(Poll::Pending)) => {
-                cell.flow = Some(flow);
-                return Poll::Pending;
-            }
-            (_, Ok(Poll::Ready(Some(bytes)))) => {
-                cell.flow = Some(flow);
-                if let Stage::Leaving(left) = &mut cell.stage {
-                    *left = left.saturating_sub(1);
-                }
-                cell.watch.yielded(bytes.len());
-                let driver = if cell.errand == Errand::None { self.watch(&mut cell) } else { None };
-                drop(cell);
-                driver.into_iter().for_each(Waker::wake);
-                return Poll::Ready(Some(Ok(bytes)));
-            }
-            (_, Ok(Poll::Ready(None))) if !comes_back => {
-                cell.stage = Stage::Over;
-                (Poll::Ready(None), None)
-            }
-            (_, Ok(Poll::Ready(None))) => (Poll::Pending, self.hold_breath(&mut cell, BodyError::Ended)),
-            (_, Err(_)) => (Poll::Pending, self.hold_breath(&mut cell, BodyError::Panicked)),
-        };
-        drop(cell);
-        driver.into_iter().for_each(Waker::wake);
-        drop_isolated(flow);
-        next
-    }
-
-    /// What is ready, then the goodbye, then the end.
-    fn poll_last(&self, flow: &mut dyn Flow, left: u8, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
-        if left > 0 {
-            if let ready @ Poll::Ready(_) = flow.poll_next(cx) {
-                return ready;
-            }
-        }
-        match flow.say_bye(self.mount.config.jittered_retry()) {
-            true => flow.poll_next(cx),
-            false => Poll::Ready(None),
-        }
-    }
-
     /// For a session that is no body: what a drain wants of it. Pending means that the task of `cx` will be told.
     pub(super) fn poll_order(&self, cx: &mut Context<'_>) -> Poll<Order> {
         let mut cell = self.cell.lock();
@@ -237,18 +157,13 @@ impl Session {
         self.mount.registry.leave(self);
     }
 
-    fn watch(self: &Arc<Self>, cell: &mut Cell) -> Option<Waker> {
+    pub(super) fn watch(self: &Arc<Self>, cell: &mut Cell) -> Option<Waker> {
         let at = self.mount.runtime.wheel.after(self.mount.config.write_stall / Watch::LOOKS);
         self.set(cell, Errand::Watch, at)
     }
 
-    fn hold_breath(self: &Arc<Self>, cell: &mut Cell, error: BodyError) -> Option<Waker> {
-        cell.stage = Stage::Air(error);
-        self.set(cell, Errand::Break, self.mount.runtime.wheel.after(AIR))
-    }
-
     /// Sets the alarm. Who is returned is to be woken, under no lock.
-    fn set(self: &Arc<Self>, cell: &mut Cell, errand: Errand, at: Instant) -> Option<Waker> {
+    pub(super) fn set(self: &Arc<Self>, cell: &mut Cell, errand: Errand, at: Instant) -> Option<Waker> {
         cell.errand = errand;
         cell.alarm.set(at, self.clone().into())
     }
@@ -293,7 +208,8 @@ impl Wake for Session {
 
 impl Cell {
     /// Keeps the task's waker; another one's, which is to be dropped under no lock, is returned.
-    fn listen(&mut self, cx: &Context<'_>) -> Option<Waker> {
+    #[inline]
+    pub(super) fn listen(&mut self, cx: &Context<'_>) -> Option<Waker> {
         match &self.waker {
             Some(waker) if waker.will_wake(cx.waker()) => None,
             _ => self.waker.replace(cx.waker().clone()),
@@ -302,7 +218,7 @@ impl Cell {
 }
 
 /// Drops application code. What a panic of it leaves behind is lost with the session.
-fn drop_isolated<T>(value: T) {
+pub(super) fn drop_isolated<T>(value: T) {
     let _ = isolate(|| drop(value));
 }
 
