@@ -5,7 +5,7 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use http_body::{Frame, SizeHint};
 
-use super::session::Visit;
+use super::live::Live;
 
 /// The body of an endpoint's answer: nothing, a poll's reply, or a live stream.
 ///
@@ -15,7 +15,7 @@ pub struct Body(Kind);
 
 enum Kind {
     Parts { parts: std::vec::IntoIter<Bytes>, left: u64 },
-    Live(Visit),
+    Live(Live),
 }
 
 /// Why a live stream broke off. The client sees the connection (HTTP/1) or the stream (HTTP/2) end without its last
@@ -41,8 +41,8 @@ impl Body {
         Self(Kind::Parts { parts: parts.into_iter(), left })
     }
 
-    pub(super) fn live(visit: Visit) -> Self {
-        Self(Kind::Live(visit))
+    pub(super) fn live(live: Live) -> Self {
+        Self(Kind::Live(live))
     }
 }
 
@@ -52,7 +52,7 @@ impl http_body::Body for Body {
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         match &mut self.0 {
-            Kind::Live(visit) => visit.session().poll_body(cx).map(|next| next.map(|bytes| bytes.map(Frame::data))),
+            Kind::Live(live) => live.poll(cx),
             Kind::Parts { parts, left } => Poll::Ready(parts.next().map(|part| {
                 *left -= part.len() as u64;
                 Ok(Frame::data(part))

@@ -22,6 +22,7 @@ mod handshake;
 mod headers;
 mod host;
 mod isolate;
+mod live;
 mod locked;
 #[allow(clippy::module_inception, reason = "the folder's one shared state")]
 mod mount;
@@ -30,7 +31,6 @@ mod origin;
 #[cfg(any(feature = "short-poll", feature = "long-poll"))]
 mod poll;
 mod prefer;
-mod pull;
 mod receive;
 mod refusal;
 mod registry;
@@ -47,6 +47,7 @@ mod transports;
 mod upgrade;
 #[cfg(feature = "websocket")]
 mod upgraded;
+mod visit;
 mod watch;
 mod wheel;
 
