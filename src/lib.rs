@@ -8,7 +8,6 @@ mod contract;
 mod hub;
 mod model;
 #[cfg(feature = "http")]
-#[cfg_attr(not(feature = "full"), allow(dead_code, reason = "what it has for a transport is there without it, too"))]
 mod mount;
 
 #[cfg(feature = "object")]

@@ -84,7 +84,7 @@ async fn run(listener: TcpListener, args: Args) {
     });
     tokio::select! {
         () = serve::serve(listener, app, ledger) => {}
-        () = async { drained.await; } => {}
+        () = drained => {}
         () = async { interrupted().await; interrupted().await } => {}
     }
 }

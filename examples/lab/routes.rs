@@ -89,7 +89,7 @@ async fn restart(State(lab): State<Lab>) -> Json<Value> {
 
 fn load_now(lab: &Lab) -> Value {
     let Pace { rate, size } = lab.load.pace();
-    json!({ "rate": rate, "size": size, "n": lab.stage.count("load") })
+    json!({ "rate": rate, "size": size, "n": lab.stage.count("load"), "run": lab.stage.run() })
 }
 
 /// Lets in who asks for this machine by its name, and changes only from our own page or from no page at all.

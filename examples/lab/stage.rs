@@ -69,9 +69,14 @@ impl Stage {
         self.0.counts.lock().unwrap_or_else(PoisonError::into_inner).get(topic).copied().unwrap_or_default()
     }
 
+    /// When numbering began, which tells this run from others.
+    pub(crate) fn run(&self) -> f64 {
+        self.0.clock.at(Duration::ZERO)
+    }
+
     /// Milliseconds since 1970, to the microsecond.
     pub(crate) fn now(&self) -> f64 {
-        self.0.clock.now()
+        self.0.clock.at(self.0.clock.since.elapsed())
     }
 }
 
@@ -87,9 +92,8 @@ struct WallClock {
 }
 
 impl WallClock {
-    fn now(&self) -> f64 {
+    fn at(&self, elapsed: Duration) -> f64 {
         let start = self.wall.duration_since(SystemTime::UNIX_EPOCH).unwrap_or(Duration::ZERO);
-        let micros = (start + self.since.elapsed()).as_micros();
-        micros as f64 / 1000.0
+        (start + elapsed).as_micros() as f64 / 1000.0
     }
 }

@@ -21,7 +21,7 @@ usage: relay [--listen ADDRESS] [--retain N] [--origin URL]…
 
   GET  /events?topic=T[&topic=U]…   listen: SSE, WebSocket, NDJSON stream, long or short poll
   POST /publish/TOPIC[?event=NAME][&key=KEY][&ttl=MS]
-                                    publish the body: text, application/json or
+                                    publish the body: text (what `curl -d` sends too), application/json or
                                     application/octet-stream, at most 1 MiB
   POST /publish                     publish lines of {\"topic\":…,\"data\":…,\"event\"?,\"key\"?,\"ttl\"?},
                                     all or none, at most 8 MiB

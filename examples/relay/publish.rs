@@ -111,6 +111,8 @@ impl Kind {
         match kind.trim() {
             "application/octet-stream" => Ok(Self::Binary),
             "application/json" if utf8 => Ok(Self::Json),
+            // What `curl -d` says of any body, unless told otherwise.
+            "application/x-www-form-urlencoded" => Ok(Self::Text),
             kind if kind.starts_with("text/") && utf8 => Ok(Self::Text),
             _ => Err(Problem::new(
                 StatusCode::UNSUPPORTED_MEDIA_TYPE,

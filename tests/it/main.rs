@@ -16,3 +16,5 @@ mod mount;
 mod short_poll;
 #[cfg(feature = "sse")]
 mod sse;
+#[cfg(feature = "websocket")]
+mod websocket;

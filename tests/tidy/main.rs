@@ -156,7 +156,7 @@ fn tests_do_not_sleep() {
                 let before = file.code[..*at].trim_end();
                 file.code[at + "sleep".len()..].starts_with('(') && !before.ends_with("fn") && !before.ends_with('.')
             };
-            found.extend(file.words(|word| word == "sleep").iter().map(|(at, _)| *at).filter(called));
+            found.extend(file.words(|word| word == "sleep").into_iter().map(|(at, _)| at).filter(called));
             found.extend(file.places("time::sleep_until("));
         }
         at_each(file, found, "time is virtual in tests, and nothing here naps")

@@ -69,7 +69,7 @@ export const count = (n) => n.toLocaleString('en');
 export function ms(value) {
   if (value < 0.1) return '< 0.1 ms';
   if (value < 10) return `${value.toFixed(1)} ms`;
-  if (value < 1000) return `${Math.round(value)} ms`;
+  if (value < 999.5) return `${Math.round(value)} ms`;
   return `${(value / 1000).toFixed(value < 10_000 ? 2 : 1)} s`;
 }
 

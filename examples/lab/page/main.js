@@ -29,6 +29,7 @@ setInterval(() => document.hidden || synchronise().catch(() => {}), 60_000);
 
 const series = new Series();
 const world = {
+  run: about.load.run,
   head: about.load.n,
   rate: about.load.rate,
   pollEvery: 1000,
@@ -129,7 +130,8 @@ async function counters() {
   try {
     const { load, panels: counted } = await (await fetch(`/counters?page=${page}`, { cache: 'no-store' })).json();
     // A server that was started anew numbers its events from 1 again.
-    world.head = load.n < world.head - 8192 ? load.n : Math.max(world.head, load.n);
+    world.head = load.run === world.run ? Math.max(world.head, load.n) : load.n;
+    world.run = load.run;
     world.rate = load.rate;
     setRate(load.rate);
     setSize(load.size);

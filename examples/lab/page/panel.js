@@ -10,7 +10,7 @@ const RATE_WINDOW_MS = 10_000;
 
 const WORDS = {
   connecting: () => 'connecting',
-  open: () => 'following',
+  open: () => 'live',
   waiting: (left) => (left ? `back in ${left} s` : 'coming back'),
   paused: (left) => `paused, ${left} s`,
   hidden: () => 'tab hidden',

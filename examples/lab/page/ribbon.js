@@ -31,7 +31,7 @@ export function survey(track, head, rate, connected) {
 
 /** Draws a panel's latest numbers, newest at the right. `seams` are numbers before which the server told of a gap. */
 export function draw(canvas, { track, head, rate, connected, colour, seams }) {
-  const { context, width, height } = fit(canvas);
+  const { context, width, height, scale } = fit(canvas);
   const shown = span(rate);
   const first = head - shown + 1;
   const step = Math.max(1, width / shown);
@@ -44,8 +44,10 @@ export function draw(canvas, { track, head, rate, connected, colour, seams }) {
     let worst = BEFORE;
     for (let n = from; n < to; n++) worst = Math.max(worst, look(track, n, connected));
     if (worst === BEFORE) continue;
-    const left = column * step;
-    const wide = Math.max(1, step - (step > 2.5 ? 1 : 0));
+    // Edges on device pixels, or neighbours blur into a pattern that is not there.
+    const left = Math.round(column * step * scale) / scale;
+    const right = Math.round((column + 1) * step * scale) / scale;
+    const wide = right - left - (step > 2.5 ? 1 : 0);
     if (worst === HERE) mark(context, colour, left, 0, wide, height - 2);
     else if (worst === FILLED) mark(context, ink.replayed, left, 0, wide, height - 2);
     else if (worst === MISSING) mark(context, ink.missing, left, height / 2 - 1, wide, height / 2 - 1);

@@ -7,6 +7,7 @@ use crate::contract::Message;
 #[derive(Debug, Default)]
 pub(super) struct Assembly {
     partial: Option<Partial>,
+    /// Those after the first.
     fragments: u32,
 }
 
@@ -44,10 +45,12 @@ impl Assembly {
         if length > room as u64 {
             return Err(Violation::TOO_BIG);
         }
-        if self.fragments >= limits.fragments {
-            return Err(Violation::TOO_MANY_FRAGMENTS);
+        if begin == Begin::Continue {
+            if self.fragments >= limits.fragments {
+                return Err(Violation::TOO_MANY_FRAGMENTS);
+            }
+            self.fragments += 1;
         }
-        self.fragments += 1;
         self.partial = Some(partial);
         Ok(())
     }

@@ -43,7 +43,8 @@ fn an_endpoint_lives_on_an_injected_timer() {
     let (app, timer, task, reader) = (App::new(), VirtualTimer::new(), Task::new(), Task::new());
     let endpoint = app.builder().timer(timer.clone()).build();
     let mut driver = Box::pin(endpoint.driver());
-    assert!(now(endpoint.driver()) == (), "there is one already");
+    // There is one already: another is over at once.
+    now(endpoint.driver());
     let mut body = now(get("/?transport=sse").to(&endpoint)).into_body();
     assert_eq!(next(&reader, &mut body), Poll::Ready(Some(Ok(Bytes::from_static(b":\n")))));
     assert!(next(&reader, &mut body).is_pending());

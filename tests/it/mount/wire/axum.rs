@@ -104,7 +104,7 @@ async fn a_server_shuts_down_though_every_transport_is_in_use() {
     assert_eq!(socket.frame().await, Frame::close(1012, "restart"));
     socket.send(frame(8, &1012_u16.to_be_bytes())).await;
     for client in &mut clients {
-        client.to_end().await;
+        client.until_end().await;
     }
     server.await.unwrap();
     assert_eq!((endpoint.sessions(), app.hub.stats().subscriptions), (0, 0));

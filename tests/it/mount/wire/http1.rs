@@ -21,7 +21,7 @@ async fn an_http_1_0_stream_is_not_chunked_and_says_that_it_closes() {
     app.publish("one");
     assert!(client.until("\n\n").await.contains("data: one\n"));
     endpoint.drain().await;
-    assert_eq!(client.to_end().await, "");
+    assert_eq!(client.until_end().await, "");
 }
 
 #[tokio::test]
@@ -35,7 +35,7 @@ async fn an_end_that_is_not_one_has_no_last_chunk_and_takes_nothing_along() {
         client.until("\n\r\n").await;
         app.publish("the last words");
         endpoint.drain().await;
-        let rest = client.to_end().await;
+        let rest = client.until_end().await;
         assert!(rest.contains("the last words"), "{rest}");
         assert_eq!(rest.contains("bye"), transport == "chunked");
         assert!(!rest.ends_with("0\r\n\r\n"), "{rest}");
@@ -51,7 +51,7 @@ async fn an_end_that_is_one_has_its_last_chunk() {
     client.until(":\n").await;
     app.publish("one");
     app.hub.close();
-    let rest = client.to_end().await;
+    let rest = client.until_end().await;
     assert!(rest.contains("one") && rest.ends_with("\r\n0\r\n\r\n"), "{End:?} {rest}", End = End::Closed);
 }
 
@@ -60,7 +60,7 @@ async fn later_reaches_the_client_before_its_stream_breaks_off() {
     let mut client = Raw::connect(serve_http1(&App::new().endpoint()).await).await;
     client.send("GET /busy HTTP/1.1\r\nHost: h\r\nAccept: text/event-stream\r\n\r\n").await;
     assert!(client.head().await.starts_with("http/1.1 200 ok\r\n"));
-    let rest = client.to_end().await;
+    let rest = client.until_end().await;
     assert!(rest.contains("retry: 2500\n") && !rest.ends_with("0\r\n\r\n"), "{rest}");
 }
 

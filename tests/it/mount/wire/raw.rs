@@ -41,7 +41,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Raw<T> {
     }
 
     /// Everything up to the end of the connection.
-    pub(crate) async fn to_end(&mut self) -> String {
+    pub(crate) async fn until_end(&mut self) -> String {
         while self.more().await > 0 {}
         String::from_utf8(std::mem::take(&mut self.read)).unwrap()
     }

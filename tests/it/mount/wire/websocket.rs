@@ -84,7 +84,7 @@ async fn a_good_handshake_opens_raw_frames() {
     client.send(frame(2, b"bytes")).await;
     client.send(frame(8, &1000_u16.to_be_bytes())).await;
     assert_eq!(client.frame().await, Frame::close(1000, ""));
-    assert_eq!(client.to_end().await, "");
+    assert_eq!(client.until_end().await, "");
     assert_eq!(app.messages(), [Message::Binary("bytes".into())]);
     while endpoint.sessions() + app.hub.stats().subscriptions > 0 {
         yield_now().await;
@@ -104,7 +104,7 @@ async fn frames_in_the_handshakes_packet_are_read_once_and_in_order() {
     client.head().await;
     assert_eq!(client.frame().await, Frame(0x8a, b"ping".to_vec()));
     assert_eq!(client.frame().await, Frame::close(1000, ""));
-    assert_eq!(client.to_end().await, "");
+    assert_eq!(client.until_end().await, "");
     assert_eq!(app.messages(), [Message::Text("one".into()), Message::Text("two".into())]);
 }
 
@@ -127,7 +127,7 @@ async fn tidings_v1_resumes_and_says_goodbye() {
     assert_eq!(client.frame().await, Frame::close(1012, "restart"));
     assert!(!drain.is_finished());
     client.send(frame(8, &1012_u16.to_be_bytes())).await;
-    assert_eq!(client.to_end().await, "");
+    assert_eq!(client.until_end().await, "");
     drain.await.unwrap();
     assert_eq!(endpoint.sessions(), 0);
 }
@@ -197,7 +197,7 @@ async fn a_panic_in_a_subscriber_ends_its_own_socket() {
     let mut client = Raw::connect(serve_http1(&endpoint).await).await;
     client.send(hello("/events", "")).await;
     client.head().await;
-    assert_eq!(client.to_end().await, "");
+    assert_eq!(client.until_end().await, "");
     assert_eq!(endpoint.sessions(), 0);
 }
 
