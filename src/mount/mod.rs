@@ -22,6 +22,7 @@ mod handshake;
 mod headers;
 mod host;
 mod isolate;
+mod live;
 mod locked;
 #[allow(clippy::module_inception, reason = "the folder's one shared state")]
 mod mount;
@@ -46,6 +47,7 @@ mod transports;
 mod upgrade;
 #[cfg(feature = "websocket")]
 mod upgraded;
+mod visit;
 mod watch;
 mod wheel;
 

@@ -207,9 +207,10 @@ impl Drop for Alarm {
 /// entry come and sets the rest.
 struct WheelSleep {
     at: Instant,
-    /// What the alarm is set for, while there is a waker.
-    set_for: Instant,
+    /// The task that the alarm wakes at `at` or before, while it is set.
     waker: Option<Waker>,
+    /// What it is set for.
+    set_for: Instant,
     alarm: Alarm,
 }
 
@@ -219,7 +220,7 @@ impl Future for WheelSleep {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = self.get_mut();
         if let Some(waker) = &this.waker {
-            if this.at >= this.set_for && !this.alarm.is_due() && waker.will_wake(cx.waker()) {
+            if waker.will_wake(cx.waker()) && !this.alarm.is_due() {
                 return Poll::Pending;
             }
         }
@@ -238,7 +239,12 @@ impl Future for WheelSleep {
 
 impl Sleep for WheelSleep {
     fn reset(self: Pin<&mut Self>, at: Instant) {
-        self.get_mut().at = at;
+        let this = self.get_mut();
+        this.at = at;
+        if at < this.set_for {
+            // Too late for the alarm: the next poll sets it anew.
+            this.waker = None;
+        }
     }
 }
 

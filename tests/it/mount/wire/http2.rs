@@ -1,4 +1,5 @@
 use std::net::SocketAddr;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -8,7 +9,7 @@ use hyper::body::Incoming;
 use hyper::client::conn::http2::SendRequest;
 use hyper::ext::Protocol;
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use tidings::Topic;
+use tidings::{Batch, Delivery, Subscriber, Topic};
 use tokio::net::TcpStream;
 
 use super::raw::{Frame, Raw, frame};
@@ -138,4 +139,33 @@ async fn a_stream_that_takes_nothing_loses_its_session_and_its_siblings_do_not()
     assert_eq!((endpoint.stats().stalled, app.hub.stats().subscriptions), (1, 1));
     app.publish("one");
     assert!(piece(&mut well).await.unwrap().contains("one"));
+}
+
+#[tokio::test]
+async fn a_panic_ends_its_own_stream_and_not_the_connection() {
+    let endpoint = tidings::Endpoint::new(tidings::publisher_fn(|request: tidings::SubscribeRequest| {
+        let panics = request.path() == "/panic";
+        let mut first = true;
+        let subscriber = Scripted(Box::new(move || match (std::mem::replace(&mut first, false), panics) {
+            (true, _) => Poll::Ready(Delivery::Events(Batch::new(Topic::new("news").unwrap(), 7, [(1, "one".into())]))),
+            (false, true) => panic!("in a subscriber"),
+            (false, false) => Poll::Pending,
+        }));
+        async move { Ok::<_, tidings::Rejection>(subscriber) }
+    }));
+    let mut client = connect(serve_http2(&endpoint).await).await;
+    let mut well = client.send_request(get("/?transport=sse")).await.unwrap().into_body();
+    let mut sick = client.send_request(get("/panic?transport=sse")).await.unwrap().into_body();
+    while piece(&mut sick).await.is_ok() {}
+    while !piece(&mut well).await.unwrap().contains("data: one") {}
+    let poll = client.send_request(get("/panic")).await.unwrap();
+    assert_eq!((poll.status(), endpoint.sessions()), (StatusCode::INTERNAL_SERVER_ERROR, 1));
+}
+
+struct Scripted(Box<dyn FnMut() -> Poll<Delivery> + Send>);
+
+impl Subscriber for Scripted {
+    fn poll_next(&mut self, _: &mut Context<'_>) -> Poll<Delivery> {
+        (self.0)()
+    }
 }
