@@ -48,8 +48,10 @@ impl Endpoint {
     /// [Drains](Self::drain) when `signal` is ready: for a server's graceful shutdown, which then waits for all to be
     /// gone and goes on answering until then.
     ///
-    /// ```ignore
-    /// axum::serve(listener, app).with_graceful_shutdown(events.drain_on(tokio::signal::ctrl_c())).await?;
+    /// ```no_run
+    /// # async fn serve(listener: tokio::net::TcpListener, app: axum::Router, events: tidings::Endpoint) -> std::io::Result<()> {
+    /// axum::serve(listener, app).with_graceful_shutdown(events.drain_on(tokio::signal::ctrl_c())).await
+    /// # }
     /// ```
     pub fn drain_on<F>(&self, signal: F) -> impl Future<Output = ()> + Send + 'static + use<F>
     where
