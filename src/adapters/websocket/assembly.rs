@@ -153,3 +153,41 @@ fn growth(len: usize, capacity: usize, more: usize, limit: usize) -> usize {
     let needed = len + more;
     if needed <= capacity { 0 } else { needed.max(capacity.saturating_mul(2).min(limit)) - len }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::{Assembly, Begin, Limits, Partial};
+
+    proptest! {
+        #[test]
+        fn memory_grows_with_what_came_and_not_over_the_limit(
+            text in any::<bool>(),
+            fragments in prop::collection::vec((0_usize..700, 0_usize..700, any::<bool>()), 1..30),
+        ) {
+            let limits = Limits { bytes: 2_000, fragments: 20 };
+            let mut assembly = Assembly::default();
+            let (mut begin, mut came) = (if text { Begin::Text } else { Begin::Binary }, 0);
+            for (declared, first, odd) in fragments {
+                // The first two bytes of a character, and its last, may come apart.
+                let first = first.min(declared);
+                let bytes: Vec<u8> = "€".bytes().cycle().skip(came % 3).take(declared).collect();
+                if assembly.begin(begin, declared as u64, limits).is_err() {
+                    break;
+                }
+                begin = Begin::Continue;
+                for part in if odd { [&bytes[..first], &bytes[first..]] } else { [&bytes[..], &[]] } {
+                    prop_assert_eq!(assembly.push(part, limits), Ok(()));
+                    came += part.len();
+                    let capacity = match assembly.partial.as_ref() {
+                        Some(Partial::Text(text)) => text.checked.capacity(),
+                        Some(Partial::Binary(buffer)) => buffer.capacity(),
+                        None => 0,
+                    };
+                    prop_assert!(capacity <= limits.bytes.min(2 * came));
+                }
+            }
+        }
+    }
+}

@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use tidings::{CloseCause, Message, Subprotocol, WebSocketConfig};
 
 use super::{Frame, Visit, masked};
@@ -110,13 +112,13 @@ fn a_client_that_ends_its_side_at_once_still_gets_the_code() {
 #[test]
 fn control_frames_have_a_rate() {
     let config = WebSocketConfig::default();
-    let (burst, pace) = (config.control_rate, std::time::Duration::from_secs(1) / config.control_rate);
+    let (burst, pace) = (config.control_rate, Duration::from_secs(1) / config.control_rate);
     for frame in [masked(0x89, b"p"), masked(0x8a, b"")] {
         let mut visit = Visit::raw();
         // As many at once as in a second, and then as many as there is time for.
         for _ in 0..3 {
             assert_eq!(visit.send(&frame.repeat(burst as usize)), None);
-            assert_eq!(visit.pass(std::time::Duration::from_secs(1)), None);
+            assert_eq!(visit.pass(Duration::from_secs(1)), None);
         }
         assert_eq!(visit.send(&frame.repeat(burst as usize)), None);
         for _ in 0..50 {
@@ -131,9 +133,22 @@ fn control_frames_have_a_rate() {
 }
 
 #[test]
+fn a_long_silence_is_no_credit_for_control_frames() {
+    let config = WebSocketConfig::default().ping(Duration::MAX);
+    let burst = config.control_rate as usize;
+    let mut visit = Visit::with(config, Subprotocol::Raw);
+    assert_eq!(visit.send(&masked(0x8a, b"")), None);
+    assert_eq!(visit.pass(Duration::from_secs(3_600)), None);
+    assert_eq!(visit.send(&masked(0x8a, b"").repeat(burst)), None);
+    assert_eq!(visit.frames(), []);
+    assert_eq!(visit.send(&masked(0x8a, b"")), None);
+    assert_eq!(visit.frames(), [Frame::close(1008, "too many control frames")]);
+}
+
+#[test]
 fn a_message_has_a_time_to_be_finished_in() {
     let config = WebSocketConfig::default();
-    let second = std::time::Duration::from_secs(1);
+    let second = Duration::from_secs(1);
     for first in [&masked(0x81, b"text")[..9], &masked(0x01, b"text")] {
         let mut visit = Visit::with(config.clone(), Subprotocol::Raw);
         assert_eq!(visit.pass(second), None);
@@ -148,7 +163,7 @@ fn a_message_has_a_time_to_be_finished_in() {
 
 #[test]
 fn each_message_has_its_own_time() {
-    let config = WebSocketConfig::default().ping(std::time::Duration::MAX);
+    let config = WebSocketConfig::default().ping(Duration::MAX);
     let mut visit = Visit::with(config.clone(), Subprotocol::Raw);
     assert_eq!(visit.send(&masked(0x01, b"begin")), None);
     for _ in 0..4 {
