@@ -99,9 +99,11 @@ impl Config {
 
     /// How long to hold a poll. A wish is an upper bound, and so is the limit; our own default is a middle.
     pub(super) fn jittered_hold(&self, wish: Option<Duration>) -> Duration {
+        // A day, since a duration's product may be none.
+        const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
         match wish {
-            Some(wish) => wish.min(self.max_hold).mul_f64(0.9 + 0.1 * fastrand::f64()),
-            None => self.hold.mul_f64(0.9 + 0.2 * fastrand::f64()),
+            Some(wish) => wish.min(self.max_hold).min(LONGEST).mul_f64(0.9 + 0.1 * fastrand::f64()),
+            None => self.hold.min(LONGEST).mul_f64(0.9 + 0.2 * fastrand::f64()),
         }
     }
 }

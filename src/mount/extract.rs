@@ -17,7 +17,7 @@ impl SubscribeRequest {
     pub fn read(parts: &Parts) -> Result<Self, Rejection> {
         let invalid = |refusal: super::refusal::Refusal| Rejection::Invalid(refusal.why);
         if parts.method != Method::POST {
-            if let Ok(wanted) = negotiate::get(parts, Transports::BUILT, MAX_TOPICS) {
+            if let Ok(mut wanted) = negotiate::get(parts, Transports::BUILT, MAX_TOPICS) {
                 return Ok(wanted.request(parts.clone()));
             }
         }

@@ -33,9 +33,9 @@ pub(super) struct Wanted {
 }
 
 impl Wanted {
-    /// The request as the publisher is shown it.
-    pub(super) fn request(&self, parts: Parts) -> SubscribeRequest {
-        SubscribeRequest::new(parts, self.topics.clone(), self.start, self.transport)
+    /// The request as the publisher is shown it. The topics go there.
+    pub(super) fn request(&mut self, parts: Parts) -> SubscribeRequest {
+        SubscribeRequest::new(parts, std::mem::take(&mut self.topics), self.start, self.transport)
     }
 
     /// The preference that was honoured (RFC 7240 §3): a wait that is 0 is, by a short poll.

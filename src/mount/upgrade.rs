@@ -24,7 +24,7 @@ impl Mount {
     pub(super) async fn upgrade(
         self: &Arc<Self>,
         mut parts: Parts,
-        wanted: Wanted,
+        mut wanted: Wanted,
         given: Option<BoxSubscriber>,
     ) -> Result<Response<Body>, Refusal> {
         let handshake = Handshake::check(&parts)?;

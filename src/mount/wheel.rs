@@ -312,6 +312,18 @@ mod tests {
         ]
     }
 
+    struct Sleeper {
+        sleep: Pin<Box<dyn Sleep>>,
+        at: Instant,
+        flag: Arc<Flag>,
+    }
+
+    impl Sleeper {
+        fn is_ready(&mut self) -> bool {
+            self.sleep.as_mut().poll(&mut Context::from_waker(&self.flag.clone().into())).is_ready()
+        }
+    }
+
     proptest! {
         #[test]
         fn who_sleeps_is_woken_within_a_tick_and_never_early(steps in prop::collection::vec(any_step(), 0..200)) {
@@ -320,22 +332,19 @@ mod tests {
             let driver = Arc::new(Flag::default());
             let turn = || wheel.turn(&mut Context::from_waker(&driver.clone().into()));
             let Turn::Next(mut next) = turn() else { panic!("stopped") };
-            let mut sleepers: Vec<(Pin<Box<dyn Sleep>>, Instant, Arc<Flag>)> = Vec::new();
-            let poll = |(sleep, _, flag): &mut (Pin<Box<dyn Sleep>>, Instant, Arc<Flag>)| {
-                sleep.as_mut().poll(&mut Context::from_waker(&flag.clone().into()))
-            };
+            let mut sleepers: Vec<Sleeper> = Vec::new();
             for step in steps {
                 let now = wheel.now();
                 match step {
                     Step::Sleep(ms) => {
                         let at = now + Duration::from_millis(ms);
-                        sleepers.push((wheel.sleep_until(at), at, Arc::default()));
+                        sleepers.push(Sleeper { sleep: wheel.sleep_until(at), at, flag: Arc::default() });
                     }
                     Step::Reset(which, ms) if !sleepers.is_empty() => {
                         let which = which % sleepers.len();
                         let at = now + Duration::from_millis(ms);
-                        sleepers[which].0.as_mut().reset(at);
-                        sleepers[which].1 = at;
+                        sleepers[which].sleep.as_mut().reset(at);
+                        sleepers[which].at = at;
                     }
                     Step::Drop(which) if !sleepers.is_empty() => {
                         sleepers.swap_remove(which % sleepers.len());
@@ -349,8 +358,8 @@ mod tests {
                     next = at;
                 }
                 sleepers.retain_mut(|sleeper| {
-                    let (at, woken) = (sleeper.1, sleeper.2.was_set());
-                    let ready = poll(sleeper).is_ready();
+                    let (at, woken) = (sleeper.at, sleeper.flag.was_set());
+                    let ready = sleeper.is_ready();
                     assert!(!ready || at <= now, "early");
                     assert!(ready || at + TICK > now, "not ready though it is time");
                     assert!(!ready || woken || at + TICK > now || matches!(step, Step::Sleep(_) | Step::Reset(..)), "not woken");
@@ -360,7 +369,7 @@ mod tests {
                     let Turn::Next(at) = turn() else { panic!("stopped") };
                     next = at;
                 }
-                let first = sleepers.iter().map(|sleeper| sleeper.1).min();
+                let first = sleepers.iter().map(|sleeper| sleeper.at).min();
                 prop_assert!(first.is_none() || next.is_some_and(|at| at < first.unwrap() + TICK), "the driver comes too late");
             }
             drop(sleepers);
