@@ -1,13 +1,13 @@
 //! Prints heap bytes per parked subscription, per topic and per idle connection: what the allocator has handed out, the
 //! difference over a thousand of each divided by a thousand. `cargo bench --features full --bench memory`.
 
-#[path = "instructions/mounted.rs"]
-#[allow(dead_code, reason = "shared with the instruction counts")]
-mod mounted;
+#[allow(dead_code, reason = "the other benches use the rest")]
+mod scenarios;
 
 use std::alloc::System;
 use std::task::{Context, Waker};
 
+use scenarios::mounted;
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 use tidings::{LocalHub, Retention, Subscribe, Subscriber, Subscription, Topic};
 

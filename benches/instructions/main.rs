@@ -1,30 +1,25 @@
 //! Counts instructions: runs one scenario for so many rounds and stops, for callgrind to watch. `benches/instructions/run`
 //! runs each scenario at two lengths and prints the difference per delivery.
 
-mod hub;
-mod mounted;
+#[path = "../scenarios/mod.rs"]
+#[allow(dead_code, reason = "the other benches use the rest")]
+mod scenarios;
 
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
     let args: Vec<_> = std::env::args().skip(1).filter(|arg| arg != "--bench").collect();
     let [scenario, burst, rounds] = args.as_slice() else {
-        // `cargo bench` and `cargo test` run every bench: say how this one is run, and succeed.
+        // `cargo bench` runs every bench: say how this one is run.
         println!("instructions: run benches/instructions/run");
         return ExitCode::SUCCESS;
     };
     let (Ok(burst), Ok(rounds)) = (burst.parse(), rounds.parse()) else {
         return ExitCode::FAILURE;
     };
-    let deliveries = match scenario.as_str() {
-        "hub-reference" => hub::by_reference(burst, rounds),
-        "hub-encoded" => hub::encoded(burst, rounds),
-        "hub-merged" => hub::merged(burst, rounds),
-        "sse" => mounted::run(mounted::SSE, burst, rounds),
-        "chunked" => mounted::run(mounted::CHUNKED, burst, rounds),
-        "websocket" => mounted::run(mounted::WEBSOCKET, burst, rounds),
-        _ => return ExitCode::FAILURE,
-    };
-    println!("{deliveries}");
+    match scenarios::run(scenario, burst, rounds) {
+        Some(deliveries) => println!("{deliveries}"),
+        None => return ExitCode::FAILURE,
+    }
     ExitCode::SUCCESS
 }

@@ -3,6 +3,7 @@
 use axum::http::StatusCode;
 use serde::Deserialize;
 use serde_json::value::RawValue;
+use serde_path_to_error::Segment;
 use tidings::{Event, Topic};
 
 use crate::MAX_PAYLOAD;
@@ -28,15 +29,25 @@ pub(crate) fn read(body: &[u8]) -> Result<Vec<(Topic, Event)>, Problem> {
 }
 
 fn event(line: &[u8]) -> Result<(Topic, Event), Problem> {
-    let line: Line = serde_json::from_slice(line).map_err(|error| malformed(&error))?;
-    let topic = Topic::new(line.topic).map_err(|error| Problem::bad(error).at("topic"))?;
+    // Serde would take an array, too, for the fields in their order.
+    if !line.trim_ascii_start().starts_with(b"{") {
+        return Err(Problem::bad("not a JSON object"));
+    }
+    let mut parser = serde_json::Deserializer::from_slice(line);
+    let line: Line =
+        serde_path_to_error::deserialize(&mut parser).map_err(|error| match error.path().iter().next() {
+            Some(field @ Segment::Map { .. }) => malformed(error.inner()).at(&field.to_string()),
+            _ => malformed(error.inner()),
+        })?;
+    parser.end().map_err(|error| malformed(&error))?;
+    let topic = Topic::new(line.topic).map_err(|error| Problem::bad(error.to_string()).at("topic"))?;
     let data = line.data.get();
     if data.len() > MAX_PAYLOAD {
         return Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, format!("at most {MAX_PAYLOAD} bytes")).at("data"));
     }
     let event = match data.starts_with('"') {
         true => Event::text(serde_json::from_str::<String>(data).map_err(|error| malformed(&error).at("data"))?),
-        false => Event::json_text(data.to_owned()).map_err(|error| Problem::bad(error).at("data"))?,
+        false => Event::json_text(data.to_owned()).map_err(|error| Problem::bad(error.to_string()).at("data"))?,
     };
     let labels = Labels { event: line.event, key: line.key, ttl: line.ttl };
     Ok((topic, labels.put_on(event)?))

@@ -2,7 +2,7 @@
 
 use std::net::Ipv6Addr;
 
-use axum::http::Uri;
+use axum::http::uri::{Parts, Uri};
 
 /// What `--help` prints.
 pub(crate) const HELP: &str = "\
@@ -21,7 +21,7 @@ usage: relay [--listen ADDRESS] [--retain N] [--origin URL]…
 
   GET  /events?topic=T[&topic=U]…   listen: SSE, WebSocket, NDJSON stream, long or short poll
   POST /publish/TOPIC[?event=NAME][&key=KEY][&ttl=MS]
-                                    publish the body: text, application/json or
+                                    publish the body: text (what `curl -d` sends too), application/json or
                                     application/octet-stream, at most 1 MiB
   POST /publish                     publish lines of {\"topic\":…,\"data\":…,\"event\"?,\"key\"?,\"ttl\"?},
                                     all or none, at most 8 MiB
@@ -76,7 +76,7 @@ impl Options {
 /// A scheme, a host, maybe a port, and nothing else (RFC 6454 §4).
 fn origin(text: &str) -> Result<String, String> {
     let parts = text.parse::<Uri>().map(Uri::into_parts).ok();
-    let bare = |parts: &axum::http::uri::Parts| parts.path_and_query.as_ref().is_none_or(|path| path == "/");
+    let bare = |parts: &Parts| parts.path_and_query.as_ref().is_none_or(|path| path == "/");
     let (scheme, authority) = match parts.filter(bare).map(|parts| (parts.scheme, parts.authority)) {
         Some((Some(scheme), Some(authority))) if is_host(authority.host()) && !authority.as_str().contains('@') => {
             (scheme, authority)

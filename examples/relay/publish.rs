@@ -34,7 +34,7 @@ pub(crate) async fn one(
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Json<Value>, Problem> {
     let Path(topic) = topic.map_err(|rejection| Problem::bad(rejection.body_text()))?;
-    let topic = Topic::new(topic).map_err(|error| Problem::bad(error).at("topic"))?;
+    let topic = Topic::new(topic).map_err(|error| Problem::bad(error.to_string()).at("topic"))?;
     let Query(labels) = labels.map_err(|rejection| Problem::bad(rejection.body_text()))?;
     let kind = Kind::of(&headers)?;
     let body = body.map_err(|rejection| too_long(&rejection, MAX_PAYLOAD))?;
@@ -45,8 +45,8 @@ pub(crate) async fn one(
         Kind::Json => Event::json_text(body),
         Kind::Binary => Ok(Event::binary(body)),
     };
-    let event = labels.put_on(event.map_err(|error| Problem::bad(error).at("body"))?)?;
-    let receipt = relay.hub.publish_now(&topic, event).map_err(refused)?;
+    let event = labels.put_on(event.map_err(|error| Problem::bad(error.to_string()).at("body"))?)?;
+    let receipt = relay.hub.publish_now(&topic, event).map_err(|error| refused(&error))?;
     Ok(Json(json!({ "cursor": receipt.cursor.to_string(), "subscribers": receipt.subscribers })))
 }
 
@@ -56,7 +56,7 @@ pub(crate) async fn many(
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Json<Value>, Problem> {
     let body = body.map_err(|rejection| too_long(&rejection, MAX_LINES))?;
-    let receipts = relay.hub.publish_all(lines::read(&body)?).map_err(refused)?;
+    let receipts = relay.hub.publish_all(lines::read(&body)?).map_err(|error| refused(&error))?;
     let cursor = receipts.last().map_or_else(|| relay.hub.cursor(), |last| last.cursor);
     Ok(Json(json!({ "published": receipts.len(), "cursor": cursor.to_string() })))
 }
@@ -81,11 +81,11 @@ impl Labels {
     /// The event with these labels.
     pub(crate) fn put_on(self, event: Event) -> Result<Event, Problem> {
         let event = match self.event {
-            Some(name) => event.named(&name).map_err(|error| Problem::bad(error).at("event"))?,
+            Some(name) => event.named(&name).map_err(|error| Problem::bad(error.to_string()).at("event"))?,
             None => event,
         };
         let event = match self.key {
-            Some(key) => event.keyed(&key).map_err(|error| Problem::bad(error).at("key"))?,
+            Some(key) => event.keyed(&key).map_err(|error| Problem::bad(error.to_string()).at("key"))?,
             None => event,
         };
         Ok(match self.ttl {
@@ -111,6 +111,8 @@ impl Kind {
         match kind.trim() {
             "application/octet-stream" => Ok(Self::Binary),
             "application/json" if utf8 => Ok(Self::Json),
+            // What `curl -d` says of any body, unless told otherwise.
+            "application/x-www-form-urlencoded" => Ok(Self::Text),
             kind if kind.starts_with("text/") && utf8 => Ok(Self::Text),
             _ => Err(Problem::new(
                 StatusCode::UNSUPPORTED_MEDIA_TYPE,
@@ -131,9 +133,9 @@ fn too_long(rejection: &BytesRejection, limit: usize) -> Problem {
     }
 }
 
-fn refused(error: PublishError) -> Problem {
+fn refused(error: &PublishError) -> Problem {
     match error {
-        PublishError::TooLarge { .. } => Problem::new(StatusCode::PAYLOAD_TOO_LARGE, error),
-        _ => Problem::new(StatusCode::SERVICE_UNAVAILABLE, error),
+        PublishError::TooLarge { .. } => Problem::new(StatusCode::PAYLOAD_TOO_LARGE, error.to_string()),
+        _ => Problem::new(StatusCode::SERVICE_UNAVAILABLE, error.to_string()),
     }
 }

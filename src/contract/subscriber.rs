@@ -33,7 +33,9 @@ pub trait Subscriber: Send + 'static {
         })
     }
 
-    /// Everything up to here was delivered. `None` where the source has no cursors.
+    /// Everything up to here was delivered: a client that resumes from it misses nothing. `None` where the source has
+    /// no cursors, or none yet that would keep that promise (a gap is still to be told). Asked before the first poll
+    /// too, for the greeting.
     fn cursor(&self) -> Option<Cursor> {
         None
     }

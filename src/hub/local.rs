@@ -1,5 +1,6 @@
 use std::fmt;
 use std::future::{Future, ready};
+use std::mem::take;
 use std::sync::Arc;
 
 use crate::contract::{Entry, Hub, PublishError, Receipt, Subscribe, SubscribeError};
@@ -58,13 +59,14 @@ impl LocalHub {
     pub fn publish_now(&self, topic: &Topic, event: impl Into<Event>) -> Result<Receipt, PublishError> {
         let (shared, event) = (&*self.handle.shared, event.into());
         shared.check(&event)?;
-        let mut round = Round::new(shared);
+        let round = Round::new(shared);
         let log = shared.registry.log(topic).ok_or(PublishError::Closed)?;
         let mut sequencer = shared.sequencer.lock();
-        let receipt = round.append(&mut sequencer, log, event)?;
+        let appended = round.append(&mut sequencer, log, event)?;
         shared.published.advance(sequencer.last);
         drop(sequencer);
-        round.finish();
+        let receipt = appended.receipt;
+        round.finish(&mut [appended]);
         Ok(receipt)
     }
 
@@ -77,15 +79,15 @@ impl LocalHub {
             Ok((shared.registry.log(&topic).ok_or(PublishError::Closed)?, event))
         });
         let events = events.collect::<Result<Vec<_>, _>>()?;
-        let (mut round, mut receipts) = (Round::new(shared), Vec::with_capacity(events.len()));
+        let (round, mut all) = (Round::new(shared), Vec::with_capacity(events.len()));
         let mut sequencer = shared.sequencer.lock();
         for (log, event) in events {
-            receipts.push(round.append(&mut sequencer, log, event)?);
+            all.push(round.append(&mut sequencer, log, event)?);
         }
         shared.published.advance(sequencer.last);
         drop(sequencer);
-        round.finish();
-        Ok(receipts)
+        round.finish(&mut all);
+        Ok(all.into_iter().map(|appended| appended.receipt).collect())
     }
 
     /// Subscribes from the given start on; events published after this returns are never missed.
@@ -144,20 +146,26 @@ impl Drop for Handle {
     }
 }
 
-/// What is appended under the sequencer in one go, and what is to be done for it after that: one round of wakes.
+/// What is published in one go, at one time and with one round of wakes.
 struct Round<'a> {
     shared: &'a Shared,
     now: u64,
-    appended: Vec<(Arc<Log>, Appended)>,
+}
+
+/// An event in its log, and what is to be done for it when the sequencer is released.
+struct InLog {
+    receipt: Receipt,
+    log: Arc<Log>,
+    appended: Appended,
 }
 
 impl<'a> Round<'a> {
     fn new(shared: &'a Shared) -> Self {
-        Self { shared, now: shared.now(), appended: Vec::new() }
+        Self { shared, now: shared.now() }
     }
 
     /// Gives the event its sequence, puts it into its log and marks the inboxes that it concerns.
-    fn append(&mut self, sequencer: &mut Sequencer, log: Arc<Log>, event: Event) -> Result<Receipt, PublishError> {
+    fn append(&self, sequencer: &mut Sequencer, log: Arc<Log>, event: Event) -> Result<InLog, PublishError> {
         if sequencer.closed {
             return Err(PublishError::Closed);
         }
@@ -176,22 +184,21 @@ impl<'a> Round<'a> {
             follower.inbox.mark(follower.key);
         }
         let receipt = Receipt::new(self.shared.cursor(sequence), appended.subscriptions);
-        self.appended.push((log, appended));
-        Ok(receipt)
+        Ok(InLog { receipt, log, appended })
     }
 
     /// Wakes, and puts back what can be used again.
-    fn finish(mut self) {
-        for (_, Appended { wakers, followers, .. }) in &mut self.appended {
+    fn finish(&self, all: &mut [InLog]) {
+        for InLog { appended: Appended { wakers, followers, .. }, .. } in &mut *all {
             wakers.extend(followers.iter().flatten().map(|follower| follower.inbox.waker()));
         }
-        wake_all(self.appended.iter_mut().map(|(_, appended)| &mut appended.wakers));
-        for (log, Appended { wakers, mut followers, idle, evicted, .. }) in self.appended {
-            followers.clear();
-            log.give_back(wakers, followers);
-            drop(evicted);
-            if idle {
-                self.shared.registry.release(&log);
+        wake_all(all.iter_mut().map(|in_log| &mut in_log.appended.wakers));
+        for InLog { log, appended, .. } in all {
+            appended.evicted.clear();
+            appended.followers.clear();
+            log.give_back(take(&mut appended.wakers), take(&mut appended.followers));
+            if appended.idle {
+                self.shared.registry.release(log);
             }
         }
         self.shared.sweep_a_few(self.now);

@@ -11,8 +11,8 @@ use crate::model::{Retention, Topic};
 
 /// Places in a topic's first segment; each next one has twice as many, so that a small topic stays small.
 const FIRST_PLACES: usize = 2;
-/// Places in a segment at most.
-const MOST_PLACES: usize = 64;
+/// Places in a segment at most: a burst of a hundred events is mostly in one, and so goes out as one piece.
+const MOST_PLACES: usize = 256;
 /// The weight at which a segment is sealed, so that a slow reader pins no more than this and one event.
 const SEAL_WEIGHT: usize = 64 * 1024;
 

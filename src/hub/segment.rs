@@ -17,7 +17,7 @@ pub(super) struct Segment {
     len: Length,
     expiry: Expiry,
     /// Set when this one is sealed. Weak, so that a slow reader pins one segment and not all after it.
-    next: Link<Weak<Segment>>,
+    next: Link<Weak<Self>>,
     joined: OnceLock<Box<Joined>>,
 }
 

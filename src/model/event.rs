@@ -71,7 +71,7 @@ impl Event {
     #[cfg_attr(docsrs, doc(cfg(feature = "json")))]
     pub fn json<T: serde::Serialize + ?Sized>(value: &T) -> Result<Self, EventError> {
         let text = serde_json::to_vec(value).map_err(|error| EventError::NotJson { reason: error.to_string() })?;
-        Ok(Self::plain(Bytes::from(text), EventKind::Json))
+        Ok(Self::plain(one_line(text.into()), EventKind::Json))
     }
 
     /// An event whose payload is this JSON text, checked. Line breaks between tokens become spaces, so that the value
@@ -83,16 +83,10 @@ impl Event {
         serde_json::from_slice::<serde::de::IgnoredAny>(&text)
             .map_err(|error| EventError::NotJson { reason: error.to_string() })?;
         // IgnoredAny does not look at the bytes inside strings.
-        if let Err(error) = std::str::from_utf8(&text) {
-            return Err(EventError::NotUtf8 { at: error.valid_up_to() });
+        match std::str::from_utf8(&text) {
+            Ok(_) => Ok(Self::plain(one_line(text), EventKind::Json)),
+            Err(error) => Err(EventError::NotUtf8 { at: error.valid_up_to() }),
         }
-        // A raw line break can't stand inside a JSON string (RFC 8259 §7), so each one is insignificant white space.
-        let text = if text.iter().any(|byte| matches!(byte, b'\r' | b'\n')) {
-            text.iter().map(|&byte| if matches!(byte, b'\r' | b'\n') { b' ' } else { byte }).collect()
-        } else {
-            text
-        };
-        Ok(Self::plain(text, EventKind::Json))
     }
 
     /// Names the event: SSE `event:`, `"event"` in the event object. 1 to 128 bytes, no control characters, not
@@ -206,6 +200,16 @@ pub enum EventError {
     /// A name that begins with `tidings.`.
     #[error("names that begin with 'tidings.' are the library's own")]
     ReservedName,
+}
+
+/// JSON on one line. A raw line break can't stand inside a JSON string (RFC 8259 §7), so each is insignificant space.
+#[cfg(feature = "json")]
+fn one_line(json: Bytes) -> Bytes {
+    let is_break = |byte: u8| matches!(byte, b'\r' | b'\n');
+    if !json.iter().copied().any(is_break) {
+        return json;
+    }
+    json.iter().map(|&byte| if is_break(byte) { b' ' } else { byte }).collect()
 }
 
 fn check_label(label: &str) -> Result<(), EventError> {

@@ -22,7 +22,7 @@ impl Mount {
     pub(super) async fn attach(
         self: Arc<Self>,
         parts: Parts,
-        wanted: Wanted,
+        mut wanted: Wanted,
         given: Option<BoxSubscriber>,
     ) -> Result<Response<Body>, Refusal> {
         if !self.registry.has_place(wanted.transport != Transport::ShortPoll) {
@@ -35,7 +35,7 @@ impl Mount {
         let version = parts.version;
         let request = wanted.request(parts);
         let subscriber = self.subscriber(&request, given).await?;
-        // Nobody asks for anything of the request any more.
+        // Whoever only listens has no more use for it.
         drop(request);
         let visitor = Visitor { wanted, version, subscriber };
         match visitor.wanted.transport {

@@ -1,11 +1,12 @@
 use std::fmt;
 use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use http_body::{Frame, SizeHint};
 
-use super::session::Visit;
+use super::bell::Awaited;
+use super::live::Live;
 
 /// The body of an endpoint's answer: nothing, a poll's reply, or a live stream.
 ///
@@ -15,7 +16,7 @@ pub struct Body(Kind);
 
 enum Kind {
     Parts { parts: std::vec::IntoIter<Bytes>, left: u64 },
-    Live(Visit),
+    Live(Awaited),
 }
 
 /// Why a live stream broke off. The client sees the connection (HTTP/1) or the stream (HTTP/2) end without its last
@@ -29,9 +30,6 @@ pub enum BodyError {
     /// The client took nothing for longer than the endpoint's write stall.
     #[error("the client took nothing for too long")]
     Stalled,
-    /// The application's subscriber panicked.
-    #[error("the subscriber panicked")]
-    Panicked,
 }
 
 impl Body {
@@ -44,8 +42,8 @@ impl Body {
         Self(Kind::Parts { parts: parts.into_iter(), left })
     }
 
-    pub(super) fn live(visit: Visit) -> Self {
-        Self(Kind::Live(visit))
+    pub(super) fn live(live: Live) -> Self {
+        Self(Kind::Live(Awaited::new(live)))
     }
 }
 
@@ -54,13 +52,13 @@ impl http_body::Body for Body {
     type Error = BodyError;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        Poll::Ready(match &mut self.0 {
-            Kind::Live(visit) => ready!(visit.session().poll_body(cx)).map(|bytes| bytes.map(Frame::data)),
-            Kind::Parts { parts, left } => parts.next().map(|part| {
+        match &mut self.0 {
+            Kind::Live(live) => live.poll(cx),
+            Kind::Parts { parts, left } => Poll::Ready(parts.next().map(|part| {
                 *left -= part.len() as u64;
                 Ok(Frame::data(part))
-            }),
-        })
+            })),
+        }
     }
 
     fn is_end_stream(&self) -> bool {

@@ -23,7 +23,7 @@ const RETRY: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_
 /// At the 20 KiB or so that the stack takes per connection: 2 GiB.
 const MAX_SESSIONS: usize = 100_000;
 /// More is a pattern's work; and a request's line has an end.
-const MAX_TOPICS: usize = 64;
+pub(super) const MAX_TOPICS: usize = 64;
 /// What a client says is short; uploads have other ways.
 const MAX_MESSAGE: usize = 64 * 1024;
 /// 64 KiB in ten seconds is a slow modem's speed.
@@ -99,9 +99,11 @@ impl Config {
 
     /// How long to hold a poll. A wish is an upper bound, and so is the limit; our own default is a middle.
     pub(super) fn jittered_hold(&self, wish: Option<Duration>) -> Duration {
+        // A day, since a duration's product may be none.
+        const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
         match wish {
-            Some(wish) => wish.min(self.max_hold).mul_f64(0.9 + 0.1 * fastrand::f64()),
-            None => self.hold.mul_f64(0.9 + 0.2 * fastrand::f64()),
+            Some(wish) => wish.min(self.max_hold).min(LONGEST).mul_f64(0.9 + 0.1 * fastrand::f64()),
+            None => self.hold.min(LONGEST).mul_f64(0.9 + 0.2 * fastrand::f64()),
         }
     }
 }

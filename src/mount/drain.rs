@@ -15,8 +15,8 @@ impl Endpoint {
     /// Ready when the last is gone or the window is over, whichever is first.
     ///
     /// It begins when it is called, and from then on whoever comes is told to come later; POSTs are answered on. Each
-    /// transport has its goodbye: polls are answered, with what is there or empty, streams break off after a whole
-    /// event (a chunked one says `bye` first), WebSockets are closed with 1012. All of them resume elsewhere with the
+    /// transport has its goodbye: polls are answered, with what is there or empty, streams bring what is there
+    /// and break off (a chunked one says `bye` first), WebSockets are closed with 1012. All of them resume elsewhere with the
     /// cursor that they have.
     ///
     /// Dropping the future does not call the drain off, but what then does not end by itself is not cut off at the
@@ -48,8 +48,10 @@ impl Endpoint {
     /// [Drains](Self::drain) when `signal` is ready: for a server's graceful shutdown, which then waits for all to be
     /// gone and goes on answering until then.
     ///
-    /// ```ignore
-    /// axum::serve(listener, app).with_graceful_shutdown(events.drain_on(tokio::signal::ctrl_c())).await?;
+    /// ```no_run
+    /// # async fn serve(listener: tokio::net::TcpListener, app: axum::Router, events: tidings::Endpoint) -> std::io::Result<()> {
+    /// axum::serve(listener, app).with_graceful_shutdown(events.drain_on(tokio::signal::ctrl_c())).await
+    /// # }
     /// ```
     pub fn drain_on<F>(&self, signal: F) -> impl Future<Output = ()> + Send + 'static + use<F>
     where

@@ -1,11 +1,11 @@
 use std::future::Future;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
+use super::isolate::isolate;
 use super::wheel::{Turn, Wheel};
 use crate::contract::{Clock, Sleep};
 
@@ -44,8 +44,7 @@ impl Driver {
         if seat.0.swap(true, Ordering::AcqRel) {
             return None;
         }
-        let now = wheel.now();
-        let jobs = jobs.iter().map(|job| (job.clone(), now + job.period)).collect();
+        let jobs = jobs.iter().map(|job| (job.clone(), wheel.after(job.period))).collect();
         Some(Self { wheel: wheel.clone(), jobs, sleep: None, seat: seat.clone() })
     }
 
@@ -58,8 +57,8 @@ impl Driver {
         for (job, next) in &mut self.jobs {
             if *next <= now {
                 // A job that panics must not stop the others, nor every session's deadlines.
-                drop(catch_unwind(AssertUnwindSafe(|| (job.run)())));
-                *next = now + job.period;
+                let _ = isolate(|| (job.run)());
+                *next = self.wheel.after(job.period);
             }
         }
         self.jobs.iter().map(|&(_, next)| next).min()

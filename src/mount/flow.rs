@@ -19,10 +19,8 @@ pub(super) trait Flow: Send {
 }
 
 /// One piece, and the client is to come back: what a client gets that there is no place for now.
-#[cfg(feature = "sse")]
 pub(super) struct Piece(pub(super) Option<Bytes>);
 
-#[cfg(feature = "sse")]
 impl Flow for Piece {
     fn poll_next(&mut self, _: &mut Context<'_>) -> Poll<Option<Bytes>> {
         Poll::Ready(self.0.take())

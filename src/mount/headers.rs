@@ -11,7 +11,6 @@ use super::body::Body;
 pub(super) const TIDINGS_RETRY_MS: HeaderName = HeaderName::from_static("tidings-retry-ms");
 
 /// Which preference was honoured (RFC 7240 §3).
-#[cfg(any(feature = "short-poll", feature = "long-poll"))]
 pub(super) const PREFERENCE_APPLIED: HeaderName = HeaderName::from_static("preference-applied");
 
 pub(super) const JSON: HeaderValue = HeaderValue::from_static("application/json");
@@ -42,6 +41,8 @@ pub(super) fn dress(response: &mut Response<Body>, origin: Option<&HeaderValue>)
 /// must not be told so: HTTP/2 forbids the header.
 pub(super) fn close_after_stream(response: &mut Response<Body>, version: Version) {
     if version < Version::HTTP_11 {
+        // Hyper adds `keep-alive` to what an HTTP/1.0 client that asks for it gets in a later version.
+        *response.version_mut() = version;
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }
 }

@@ -11,7 +11,6 @@ pub(super) fn isolate<T>(run: impl FnOnce() -> T) -> Result<T, Panicked> {
 }
 
 /// The same for a future's polls.
-#[cfg(feature = "websocket")]
 pub(super) async fn isolated<F: Future>(future: F) -> Result<F::Output, Panicked> {
     use std::task::Poll;
 

@@ -3,10 +3,12 @@
 //! A request passes `front` (host, origin, method, negotiation: all that its head tells), then `attach` (place, publisher,
 //! transport) or `receive`. What lives on after the answer is a `session` in the `registry`; its time, and every
 //! adapter's, is an entry in one `wheel`, which one `driver` turns.
+#![cfg_attr(not(feature = "full"), allow(dead_code, reason = "each transport uses a part, and not each is built"))]
 
 mod answer;
 mod asked;
 mod attach;
+mod bell;
 mod body;
 mod builder;
 mod config;
@@ -14,12 +16,14 @@ mod drain;
 mod driver;
 mod endpoint;
 mod erased;
+mod extract;
 mod flow;
 #[cfg(feature = "websocket")]
 mod handshake;
 mod headers;
 mod host;
 mod isolate;
+mod live;
 mod locked;
 #[allow(clippy::module_inception, reason = "the folder's one shared state")]
 mod mount;
@@ -44,6 +48,7 @@ mod transports;
 mod upgrade;
 #[cfg(feature = "websocket")]
 mod upgraded;
+mod visit;
 mod watch;
 mod wheel;
 

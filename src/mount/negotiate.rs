@@ -33,13 +33,12 @@ pub(super) struct Wanted {
 }
 
 impl Wanted {
-    /// The request as the publisher is shown it.
-    pub(super) fn request(&self, parts: Parts) -> SubscribeRequest {
-        SubscribeRequest::new(parts, self.topics.clone(), self.start, self.transport)
+    /// The request as the publisher is shown it. The topics go there.
+    pub(super) fn request(&mut self, parts: Parts) -> SubscribeRequest {
+        SubscribeRequest::new(parts, std::mem::take(&mut self.topics), self.start, self.transport)
     }
 
     /// The preference that was honoured (RFC 7240 §3): a wait that is 0 is, by a short poll.
-    #[cfg(any(feature = "short-poll", feature = "long-poll"))]
     pub(super) fn applied(&self, max: Duration) -> Option<Duration> {
         let wait = self.wait.filter(|_| self.preferred)?;
         match self.transport {
@@ -50,50 +49,58 @@ impl Wanted {
     }
 }
 
-/// Chooses the transport and reads what was asked. In this order:
+/// Reads what a GET asks for, by the transport that [`choose`] finds. A cursor that can't be read is a start like any
+/// other.
+pub(super) fn get(parts: &Parts, here: Transports, max_topics: usize) -> Result<Wanted, Refusal> {
+    let query = query(parts, max_topics)?;
+    let preferred = prefer::wait(&parts.headers).filter(|_| query.wait.is_none());
+    let wait = query.wait.or(preferred);
+    let holds = parts.headers.get(IF_NONE_MATCH).and_then(|tag| Cursor::parse(opaque(tag.as_bytes())).ok());
+    Ok(Wanted {
+        transport: choose(parts, query.named, wait, here)?,
+        start: start(&parts.headers, query.cursor.as_deref()),
+        topics: query.topics,
+        wait,
+        preferred: preferred.is_some(),
+        objects: query.objects,
+        visible: query.visible,
+        holds,
+    })
+}
+
+/// Chooses the transport, in this order:
 ///
 /// 1. `?transport=` names it;
 /// 2. a WebSocket handshake is one;
 /// 3. `Accept: text/event-stream` → SSE, `Accept: application/x-ndjson` → chunked stream;
-/// 4. `?wait=` or `Prefer: wait=` above 0 → long poll;
+/// 4. a wait → long poll, where it is 0 short poll;
 /// 5. else a short poll, or what comes next to it where that is not there.
 ///
 /// What was demanded (1, 2) and is not there is refused; what was only preferred (3, 4) is passed over, so that there
-/// is no 406. A cursor that can't be read is a start like any other.
-pub(super) fn get(parts: &Parts, here: Transports, max_topics: usize) -> Result<Wanted, Refusal> {
-    let mut wanted = query(parts, max_topics)?;
-    let (named, asked_wait) = (wanted.named, wanted.wait);
-    let preferred_wait = prefer::wait(&parts.headers);
-    let wait = asked_wait.or(preferred_wait);
-    let poll = match wait {
-        Some(wait) if !wait.is_zero() => Transport::LongPoll,
-        _ => Transport::ShortPoll,
-    };
-    let transport = match named {
-        Some(Transport::WebSocket) if !asked::is_asked(parts) => {
+/// is no 406.
+fn choose(
+    parts: &Parts,
+    named: Option<Transport>,
+    wait: Option<Duration>,
+    here: Transports,
+) -> Result<Transport, Refusal> {
+    let handshake = asked::is_asked(parts);
+    let demanded = match named {
+        Some(Transport::WebSocket) if !handshake => {
             return Err(Refusal::upgrade("a WebSocket needs a handshake: Upgrade: websocket"));
         }
-        Some(named) => named,
-        None if asked::is_asked(parts) => Transport::WebSocket,
-        None => preferred(&parts.headers, here)
-            .or_else(|| (wait.is_some() && here.has(poll)).then_some(poll))
-            .or_else(|| here.fallback())
-            .ok_or_else(|| Refusal::upgrade("this endpoint speaks WebSocket only"))?,
+        None => handshake.then_some(Transport::WebSocket),
+        named => named,
     };
-    if !here.has(transport) {
-        return Err(Refusal::bad(format!("the transport {} is not offered here", transport.as_str())));
+    if let Some(transport) = demanded {
+        let refuse = || Refusal::bad(format!("the transport {} is not offered here", transport.as_str()));
+        return here.has(transport).then_some(transport).ok_or_else(refuse);
     }
-    let holds = parts.headers.get(IF_NONE_MATCH).and_then(|tag| Cursor::parse(opaque(tag.as_bytes())).ok());
-    Ok(Wanted {
-        transport,
-        topics: std::mem::take(&mut wanted.topics),
-        start: start(&parts.headers, wanted.cursor.as_deref()),
-        wait,
-        preferred: asked_wait.is_none() && preferred_wait.is_some(),
-        objects: wanted.objects,
-        visible: wanted.visible,
-        holds,
-    })
+    let poll = wait.map(|wait| if wait.is_zero() { Transport::ShortPoll } else { Transport::LongPoll });
+    preferred(&parts.headers, here)
+        .or(poll.filter(|&poll| here.has(poll)))
+        .or_else(|| here.fallback())
+        .ok_or_else(|| Refusal::upgrade("this endpoint speaks WebSocket only"))
 }
 
 /// Reads the topics and the start of a POST.
@@ -183,9 +190,9 @@ fn preferred(headers: &HeaderMap, here: Transports) -> Option<Transport> {
 /// Whether `Accept` names this type itself, and not with `q=0`.
 fn accepts(headers: &HeaderMap, media: &str) -> bool {
     let ranges = headers.get_all(ACCEPT).iter().filter_map(|line| line.to_str().ok()).flat_map(|line| line.split(','));
-    ranges.map(|range| range.split(';').map(str::trim)).any(|mut range| {
-        range.next().is_some_and(|name| name.eq_ignore_ascii_case(media)) && !range.any(|parameter| is_zero(parameter))
-    })
+    ranges
+        .map(|range| range.split(';').map(str::trim))
+        .any(|mut range| range.next().is_some_and(|name| name.eq_ignore_ascii_case(media)) && !range.any(is_zero))
 }
 
 /// Whether a parameter is `q=0`, with any number of zeros behind the point.

@@ -32,17 +32,17 @@ pub(super) async fn long(
     mount: &std::sync::Arc<Mount>,
     visitor: Visitor,
 ) -> Result<Response<Body>, super::refusal::Refusal> {
-    use super::session::Visit;
+    use super::visit::Visit;
     use crate::adapters::LongPollWaiter;
     use crate::contract::Transport;
 
-    let visit = Visit::new(mount, Transport::LongPoll).register().map_err(|_| mount.later())?;
+    let mut visit = Visit::new(mount, Transport::LongPoll).register().map_err(|_| mount.later())?;
     let wheel = &mount.runtime.wheel;
     let deadline = wheel.after(mount.config.jittered_hold(visitor.wanted.wait));
     let mut waiter = LongPollWaiter::new(visitor.subscriber, wheel, deadline).max_bytes(mount.config.batch);
     let mut ordered = false;
     let reply = poll_fn(|cx| {
-        ordered = visit.session().poll_order(cx).is_ready();
+        ordered = visit.poll_order(cx).is_ready();
         if ordered {
             waiter.finish();
         }

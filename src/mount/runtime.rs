@@ -2,6 +2,8 @@ use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Instant;
 
 use super::driver::{Driver, Job, Seat};
 use super::wheel::Wheel;
@@ -65,7 +67,7 @@ impl Runtime {
         }
     }
 
-    /// Sees to it that there is a driver: one line when there is.
+    /// Sees to it that there is a driver. Costs one load where there is.
     pub(super) fn ready(&self) -> Result<(), Missing> {
         if self.seat.is_taken() {
             return Ok(());
@@ -132,13 +134,13 @@ fn can_default_spawn() -> bool {
 struct Timeless;
 
 impl Clock for Timeless {
-    fn now(&self) -> std::time::Instant {
+    fn now(&self) -> Instant {
         StdClock::default().now()
     }
 }
 
 impl Timer for Timeless {
-    fn sleep_until(&self, _: std::time::Instant) -> Pin<Box<dyn Sleep>> {
+    fn sleep_until(&self, _: Instant) -> Pin<Box<dyn Sleep>> {
         Box::pin(Forever)
     }
 }
@@ -148,13 +150,13 @@ struct Forever;
 impl Future for Forever {
     type Output = ();
 
-    fn poll(self: Pin<&mut Self>, _: &mut std::task::Context<'_>) -> std::task::Poll<()> {
-        std::task::Poll::Pending
+    fn poll(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<()> {
+        Poll::Pending
     }
 }
 
 impl Sleep for Forever {
-    fn reset(self: Pin<&mut Self>, _: std::time::Instant) {}
+    fn reset(self: Pin<&mut Self>, _: Instant) {}
 }
 
 impl fmt::Debug for Runtime {

@@ -1,52 +1,49 @@
 use std::fmt;
 use std::sync::Arc;
-use std::task::{Context, Poll, Wake, Waker};
-use std::time::{Duration, Instant};
-
-use bytes::Bytes;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Wake, Waker};
+use std::time::Instant;
 
 use super::body::BodyError;
 use super::flow::Flow;
 use super::isolate::isolate;
+use super::live::LAST_PIECES;
 use super::locked::Locked;
 use super::mount::Mount;
-use super::registry::NoPlace;
 use super::watch::{Seen, Watch};
 use super::wheel::Alarm;
 use crate::contract::Transport;
 
-/// How long a body waits between its last bytes and its error: an error that comes with them takes them along, on
-/// HTTP/1 and on HTTP/2.
-const AIR: Duration = Duration::from_millis(100);
-
 /// One client's visit: a live body, a held poll or a WebSocket.
 ///
-/// A body that the client does not read is not polled by the HTTP stack, so it can't end itself. What it is made of is
-/// therefore kept here, where the driver reaches it too: the driver calls [`wake`](Wake::wake) when the session's alarm
-/// is due.
+/// The driver calls [`wake`](Wake::wake) when the session's alarm is due.
 pub(super) struct Session {
-    mount: Arc<Mount>,
+    pub(super) mount: Arc<Mount>,
     pub(super) transport: Transport,
+    /// The stage is no longer [`Stage::Open`]. Written after it, and read without the lock.
+    news: AtomicBool,
     cell: Locked<Cell>,
 }
 
 struct Cell {
     stage: Stage,
-    /// What a live body is made of. Out while it is polled, so that application code runs under no lock.
-    flow: Option<Box<dyn Flow>>,
+    /// What a live body is made of, while the body is not polled though it yielded bytes or is new. A body that the
+    /// client does not read can't end itself, so it lies where the driver can take it away.
+    unread: Option<Box<dyn Flow>>,
+    watch: Watch,
     /// Whoever polls the session, to be told of a change of stage.
     waker: Option<Waker>,
     alarm: Alarm,
     errand: Errand,
-    watch: Watch,
 }
 
+/// How far a session is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Stage {
+pub(super) enum Stage {
     Open,
-    /// Its turn in a drain has come.
-    Leaving,
-    /// The last bytes are on their way.
+    /// Its turn in a drain has come: a body may yield so many more pieces.
+    Leaving(u8),
+    /// A body's last bytes are on their way.
     Air(BodyError),
     Broken(BodyError),
     Over,
@@ -61,129 +58,74 @@ enum Errand {
     Break,
 }
 
-/// What a drain wants of a session that is no body.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Order {
-    /// End in an orderly way.
-    Leave,
-    /// End now.
-    Cut,
-}
-
-/// A session's hold on its place: the session ends when this is dropped.
-pub(super) struct Visit(Arc<Session>);
-
-impl Visit {
-    /// A session that is no body's: a held poll, a WebSocket.
-    pub(super) fn new(mount: &Arc<Mount>, transport: Transport) -> Self {
-        Self(Arc::new(Session::with(mount, transport, None)))
-    }
-
-    /// The session of a live body, which is watched from now on: it is to be polled soon.
-    pub(super) fn of_flow(mount: &Arc<Mount>, transport: Transport, flow: Box<dyn Flow>) -> Self {
-        let session = Arc::new(Session::with(mount, transport, Some(flow)));
-        let driver = session.watch(&mut session.cell.lock());
-        driver.into_iter().for_each(Waker::wake);
-        Self(session)
-    }
-
-    /// Takes a place in the registry.
-    pub(super) fn register(self) -> Result<Self, NoPlace> {
-        self.0.mount.registry.enter(&self.0)?;
-        Ok(self)
-    }
-
-    pub(super) fn session(&self) -> &Arc<Session> {
-        &self.0
-    }
-}
-
-impl Drop for Visit {
-    fn drop(&mut self) {
-        self.0.leave();
-    }
-}
-
 impl Session {
-    fn with(mount: &Arc<Mount>, transport: Transport, flow: Option<Box<dyn Flow>>) -> Self {
+    pub(super) fn new(mount: &Arc<Mount>, transport: Transport) -> Arc<Self> {
         let cell = Cell {
             stage: Stage::Open,
-            flow,
+            unread: None,
+            watch: Watch::default(),
             waker: None,
             alarm: mount.runtime.wheel.alarm(),
             errand: Errand::None,
-            watch: Watch::default(),
         };
-        Self { mount: mount.clone(), transport, cell: Locked::new(cell) }
+        Arc::new(Self { mount: mount.clone(), transport, news: AtomicBool::new(false), cell: Locked::new(cell) })
     }
 
-    /// The next piece of the live body.
-    pub(super) fn poll_body(self: &Arc<Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, BodyError>>> {
-        let _other;
-        let (mut flow, leaving) = {
-            let mut cell = self.cell.lock();
-            cell.watch.polled();
-            _other = cell.listen(cx);
-            match (cell.stage, cell.flow.take()) {
-                (Stage::Open, Some(flow)) => (flow, false),
-                (Stage::Leaving, Some(flow)) => (flow, true),
-                (Stage::Air(_), _) => return Poll::Pending,
-                (Stage::Broken(error), _) => {
-                    cell.stage = Stage::Over;
-                    return Poll::Ready(Some(Err(error)));
-                }
-                _ => return Poll::Ready(None),
-            }
-        };
-        let polled = isolate(|| match leaving && !flow.say_bye(self.mount.config.jittered_retry()) {
-            true => Poll::Ready(None),
-            false => flow.poll_next(cx),
-        });
-        let comes_back = matches!(polled, Ok(Poll::Ready(None))) && (leaving || flow.breaks_off());
+    /// Whether there is more to know than that it is open. Whoever [listens](Self::listen) is woken when there is.
+    #[inline]
+    pub(super) fn has_news(&self) -> bool {
+        self.news.load(Ordering::Acquire)
+    }
+
+    pub(super) fn stage(&self) -> Stage {
+        self.cell.lock().stage
+    }
+
+    /// Goes on to a stage, unless the session was cut off. Only the session's own task may call this.
+    pub(super) fn go_on(&self, stage: Stage) {
         let mut cell = self.cell.lock();
-        let (next, driver) = match (cell.stage, polled) {
-            // It was cut meanwhile.
-            (Stage::Broken(error), _) => {
-                cell.stage = Stage::Over;
-                (Poll::Ready(Some(Err(error))), None)
-            }
-            (_, Ok(Poll::Pending)) => {
-                cell.flow = Some(flow);
-                return Poll::Pending;
-            }
-            (_, Ok(Poll::Ready(Some(bytes)))) => {
-                cell.flow = Some(flow);
-                cell.watch.yielded(bytes.len());
-                let driver = if cell.errand == Errand::None { self.watch(&mut cell) } else { None };
-                drop(cell);
-                driver.into_iter().for_each(Waker::wake);
-                return Poll::Ready(Some(Ok(bytes)));
-            }
-            (_, Ok(Poll::Ready(None))) if !comes_back => {
-                cell.stage = Stage::Over;
-                (Poll::Ready(None), None)
-            }
-            (_, Ok(Poll::Ready(None))) => (Poll::Pending, self.hold_breath(&mut cell, BodyError::Ended)),
-            (_, Err(_)) => (Poll::Pending, self.hold_breath(&mut cell, BodyError::Panicked)),
-        };
+        if !matches!(cell.stage, Stage::Broken(_)) || stage == Stage::Over {
+            cell.stage = stage;
+        }
+        self.news.store(true, Ordering::Release);
+    }
+
+    /// Goes on to break off at `at`, unless it was cut off before.
+    pub(super) fn break_at(self: &Arc<Self>, at: Instant, error: BodyError) {
+        self.go_on(Stage::Air(error));
+        let mut cell = self.cell.lock();
+        let driver = self.set(&mut cell, Errand::Break, at);
         drop(cell);
         driver.into_iter().for_each(Waker::wake);
-        drop_isolated(flow);
-        next
     }
 
-    /// For a session that is no body: what a drain wants of it. Pending means that the task of `cx` will be told.
-    pub(super) fn poll_order(&self, cx: &mut Context<'_>) -> Poll<Order> {
-        let mut cell = self.cell.lock();
-        let other = cell.listen(cx);
-        let stage = cell.stage;
-        drop(cell);
+    /// Wakes this task from now on, instead of another.
+    pub(super) fn listen(&self, waker: Waker) {
+        let other = self.cell.lock().waker.replace(waker);
         drop(other);
-        match stage {
-            Stage::Open => Poll::Pending,
-            Stage::Leaving => Poll::Ready(Order::Leave),
-            Stage::Air(_) | Stage::Broken(_) | Stage::Over => Poll::Ready(Order::Cut),
+    }
+
+    /// Leaves what the body is made of to the driver's watch, after it yielded so many bytes.
+    #[inline]
+    pub(super) fn leave_unread(self: &Arc<Self>, flow: Box<dyn Flow>, bytes: usize) {
+        let mut cell = self.cell.lock();
+        cell.watch.yielded(bytes);
+        if let Stage::Broken(_) | Stage::Over = cell.stage {
+            drop(cell);
+            return drop_isolated(flow);
         }
+        cell.unread = Some(flow);
+        if cell.errand == Errand::None {
+            let driver = self.watch(&mut cell);
+            drop(cell);
+            driver.into_iter().for_each(Waker::wake);
+        }
+    }
+
+    /// Takes it back, to be polled; `None` where the driver has taken it away.
+    #[inline]
+    pub(super) fn take_unread(&self) -> Option<Box<dyn Flow>> {
+        self.cell.lock().unread.take()
     }
 
     /// Its turn in a drain comes at `at`.
@@ -199,7 +141,8 @@ impl Session {
         let waker = {
             let mut cell = self.cell.lock();
             cell.stage = Stage::Broken(error);
-            cell.waker.take()
+            self.news.store(true, Ordering::Release);
+            cell.waker.clone()
         };
         waker.into_iter().for_each(Waker::wake);
         self.leave();
@@ -210,7 +153,7 @@ impl Session {
         let (flow, fresh) = {
             let mut cell = self.cell.lock();
             cell.alarm.cancel();
-            (cell.flow.take(), cell.watch.count())
+            (cell.unread.take(), cell.watch.count())
         };
         drop_isolated(flow);
         self.mount.counters.sent(fresh);
@@ -222,11 +165,6 @@ impl Session {
         self.set(cell, Errand::Watch, at)
     }
 
-    fn hold_breath(self: &Arc<Self>, cell: &mut Cell, error: BodyError) -> Option<Waker> {
-        cell.stage = Stage::Air(error);
-        self.set(cell, Errand::Break, self.mount.runtime.wheel.after(AIR))
-    }
-
     /// Sets the alarm. Who is returned is to be woken, under no lock.
     fn set(self: &Arc<Self>, cell: &mut Cell, errand: Errand, at: Instant) -> Option<Waker> {
         cell.errand = errand;
@@ -236,7 +174,8 @@ impl Session {
     /// Whether the client took something since the last look.
     fn look(self: &Arc<Self>) {
         let mut cell = self.cell.lock();
-        let (seen, fresh) = (cell.watch.look(), cell.watch.count());
+        let unread = cell.unread.is_some();
+        let (seen, fresh) = (cell.watch.look(unread), cell.watch.count());
         let driver = if seen == Seen::Owing { self.watch(&mut cell) } else { None };
         drop(cell);
         driver.into_iter().for_each(Waker::wake);
@@ -261,28 +200,19 @@ impl Wake for Session {
                 drop(cell);
                 return self.look();
             }
-            (Errand::Leave, Stage::Open) => cell.stage = Stage::Leaving,
+            (Errand::Leave, Stage::Open) => cell.stage = Stage::Leaving(LAST_PIECES),
             (Errand::Break, Stage::Air(error)) => cell.stage = Stage::Broken(error),
             _ => return,
         }
-        let waker = cell.waker.take();
+        self.news.store(true, Ordering::Release);
+        let waker = cell.waker.clone();
         drop(cell);
         waker.into_iter().for_each(Waker::wake);
     }
 }
 
-impl Cell {
-    /// Keeps the task's waker; another one's, which is to be dropped under no lock, is returned.
-    fn listen(&mut self, cx: &Context<'_>) -> Option<Waker> {
-        match &self.waker {
-            Some(waker) if waker.will_wake(cx.waker()) => None,
-            _ => self.waker.replace(cx.waker().clone()),
-        }
-    }
-}
-
 /// Drops application code. What a panic of it leaves behind is lost with the session.
-fn drop_isolated<T>(value: T) {
+pub(super) fn drop_isolated<T>(value: T) {
     let _ = isolate(|| drop(value));
 }
 

@@ -11,9 +11,9 @@ use super::answer;
 use super::attach::Visitor;
 use super::body::Body;
 use super::flow::Flow;
+use super::live::Live;
 use super::mount::Mount;
 use super::refusal::Refusal;
-use super::session::Visit;
 use crate::contract::{BoxSubscriber, End, Transport};
 
 /// Opens a stream of server-sent events.
@@ -43,8 +43,7 @@ pub(super) fn later(
         _ => None,
     };
     let block = super::flow::Piece(Some(crate::adapters::sse_retry_block(retry, cursor)));
-    let visit = Visit::of_flow(mount, Transport::Sse, Box::new(block));
-    answer::dressed_as(Transport::Sse, version, Body::live(visit))
+    answer::dressed_as(Transport::Sse, version, Body::live(Live::new(mount, Transport::Sse, Box::new(block))))
 }
 
 /// Opens a stream of NDJSON.
@@ -66,8 +65,8 @@ fn open(
     version: Version,
     flow: Box<dyn Flow>,
 ) -> Result<Response<Body>, Refusal> {
-    let visit = Visit::of_flow(mount, transport, flow).register().map_err(|_| mount.later())?;
-    Ok(answer::dressed_as(transport, version, Body::live(visit)))
+    let live = Live::new(mount, transport, flow).register().map_err(|_| mount.later())?;
+    Ok(answer::dressed_as(transport, version, Body::live(live)))
 }
 
 /// A client whose source is at its end has all there is; one that fell behind has not.

@@ -13,8 +13,9 @@ use super::isolate::{isolate, isolated};
 use super::mount::Mount;
 use super::negotiate::Wanted;
 use super::refusal::Refusal;
-use super::session::{Order, Visit};
+
 use super::upgraded::Io;
+use super::visit::{Order, Visit};
 use crate::adapters::{CloseCause, CloseCode, Subprotocol, WebSocketSink};
 use crate::contract::{BoxSubscriber, Message, Rejection, SubscribeRequest, Transport};
 
@@ -23,7 +24,7 @@ impl Mount {
     pub(super) async fn upgrade(
         self: &Arc<Self>,
         mut parts: Parts,
-        wanted: Wanted,
+        mut wanted: Wanted,
         given: Option<BoxSubscriber>,
     ) -> Result<Response<Body>, Refusal> {
         let handshake = Handshake::check(&parts)?;
@@ -46,10 +47,11 @@ impl Mount {
 /// The task of one WebSocket. A panic in the subscriber ends it, and the connection with it.
 struct Carrier {
     mount: Arc<Mount>,
-    visit: Visit,
     stage: Stage,
+    visit: Visit,
 }
 
+#[allow(clippy::large_enum_variant, reason = "a session is open for all but its first moment")]
 enum Stage {
     /// The answer is on its way, after which the HTTP stack hands over the connection. Taken when it has.
     Opening(Option<Opening>),
@@ -65,7 +67,7 @@ struct Opening {
 
 impl Carrier {
     fn step(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let order = match self.visit.session().poll_order(cx) {
+        let order = match self.visit.poll_order(cx) {
             Poll::Ready(Order::Cut) => return Poll::Ready(()),
             Poll::Ready(order) => Some(order),
             Poll::Pending => None,

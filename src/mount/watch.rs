@@ -1,9 +1,7 @@
-/// Sees whether a body is polled again after it yielded bytes, with no look at a clock: a stall is so many looks in a
-/// row without a poll.
-#[derive(Debug)]
+/// Sees whether what a body yielded is taken, with no look at a clock: a stall is so many looks in a row that find the
+/// body unread and nothing yielded since the last.
+#[derive(Debug, Default)]
 pub(super) struct Watch {
-    /// Handed over, or yielded bytes, and not polled since.
-    owing: bool,
     looks: u32,
     bytes: u64,
     /// How many bytes the last look saw, and how many the endpoint's counter has.
@@ -22,30 +20,21 @@ pub(super) enum Seen {
     Stalled,
 }
 
-impl Default for Watch {
-    fn default() -> Self {
-        Self { owing: true, looks: 0, bytes: 0, seen: 0, counted: 0 }
-    }
-}
-
 impl Watch {
     /// In how many looks a stall is seen. It is found at most one look late.
     pub(super) const LOOKS: u32 = 4;
 
-    pub(super) fn polled(&mut self) {
-        self.owing = false;
-    }
-
+    #[inline]
     pub(super) fn yielded(&mut self, bytes: usize) {
-        self.owing = true;
         self.bytes += bytes as u64;
     }
 
-    pub(super) fn look(&mut self) -> Seen {
+    /// `unread`: it yielded bytes, or was handed over, and was not polled since.
+    pub(super) fn look(&mut self, unread: bool) -> Seen {
         let moved = self.seen != self.bytes;
         self.seen = self.bytes;
-        self.looks = if self.owing && !moved { self.looks + 1 } else { 0 };
-        match self.owing {
+        self.looks = if unread && !moved { self.looks + 1 } else { 0 };
+        match unread {
             true if self.looks >= Self::LOOKS => Seen::Stalled,
             true => Seen::Owing,
             false => Seen::Waiting,

@@ -15,7 +15,11 @@ mod conformance;
 mod chunked;
 #[cfg(feature = "long-poll")]
 mod long_poll;
+#[cfg(feature = "full")]
+mod mount;
 #[cfg(feature = "short-poll")]
 mod short_poll;
 #[cfg(feature = "sse")]
 mod sse;
+#[cfg(feature = "websocket")]
+mod websocket;

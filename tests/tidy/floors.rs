@@ -6,7 +6,7 @@ use crate::source::Source;
 const FLOORS: [(&str, u8); 5] = [("model", 0), ("contract", 1), ("hub", 2), ("adapters", 2), ("mount", 3)];
 
 /// What every adapter may stand on.
-const GROUND: [&str; 3] = ["object", "reply", "keep_alive"];
+const GROUND: [&str; 4] = ["object", "reply", "keep_alive", "limit"];
 
 pub(crate) fn imports_point_down(file: &Source) -> Vec<String> {
     let module = file.module();

@@ -63,7 +63,7 @@ impl Source {
 
 /// The text of a file of the root.
 pub(crate) fn read(path: &str) -> String {
-    fs::read_to_string(root().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
+    fs::read_to_string(root().join(path)).map_err(|error| format!("{path}: {error}")).expect("a file of the root")
 }
 
 fn root() -> &'static Path {

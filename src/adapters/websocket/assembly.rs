@@ -7,6 +7,7 @@ use crate::contract::Message;
 #[derive(Debug, Default)]
 pub(super) struct Assembly {
     partial: Option<Partial>,
+    /// Those after the first.
     fragments: u32,
 }
 
@@ -44,10 +45,12 @@ impl Assembly {
         if length > room as u64 {
             return Err(Violation::TOO_BIG);
         }
-        if self.fragments >= limits.fragments {
-            return Err(Violation::TOO_MANY_FRAGMENTS);
+        if begin == Begin::Continue {
+            if self.fragments >= limits.fragments {
+                return Err(Violation::TOO_MANY_FRAGMENTS);
+            }
+            self.fragments += 1;
         }
-        self.fragments += 1;
         self.partial = Some(partial);
         Ok(())
     }
@@ -149,4 +152,42 @@ impl Text {
 fn growth(len: usize, capacity: usize, more: usize, limit: usize) -> usize {
     let needed = len + more;
     if needed <= capacity { 0 } else { needed.max(capacity.saturating_mul(2).min(limit)) - len }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::{Assembly, Begin, Limits, Partial};
+
+    proptest! {
+        #[test]
+        fn memory_grows_with_what_came_and_not_over_the_limit(
+            text in any::<bool>(),
+            fragments in prop::collection::vec((0_usize..700, 0_usize..700, any::<bool>()), 1..30),
+        ) {
+            let limits = Limits { bytes: 2_000, fragments: 20 };
+            let mut assembly = Assembly::default();
+            let (mut begin, mut came) = (if text { Begin::Text } else { Begin::Binary }, 0);
+            for (declared, first, odd) in fragments {
+                // The first two bytes of a character, and its last, may come apart.
+                let first = first.min(declared);
+                let bytes: Vec<u8> = "€".bytes().cycle().skip(came % 3).take(declared).collect();
+                if assembly.begin(begin, declared as u64, limits).is_err() {
+                    break;
+                }
+                begin = Begin::Continue;
+                for part in if odd { [&bytes[..first], &bytes[first..]] } else { [&bytes[..], &[]] } {
+                    prop_assert_eq!(assembly.push(part, limits), Ok(()));
+                    came += part.len();
+                    let capacity = match assembly.partial.as_ref() {
+                        Some(Partial::Text(text)) => text.checked.capacity(),
+                        Some(Partial::Binary(buffer)) => buffer.capacity(),
+                        None => 0,
+                    };
+                    prop_assert!(capacity <= limits.bytes.min(2 * came));
+                }
+            }
+        }
+    }
 }

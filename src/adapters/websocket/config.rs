@@ -1,5 +1,7 @@
 use std::time::Duration;
 
+use crate::adapters::limit::BATCH;
+
 /// The limits and times of a [`WebSocketSink`](super::WebSocketSink). One can be shared by all of an application's.
 ///
 /// ```
@@ -24,7 +26,8 @@ pub struct WebSocketConfig {
     pub write_stall: Duration,
     /// The longest message taken from the client, in bytes. 64 KiB: clients ask and acknowledge, they don't upload.
     pub max_message: usize,
-    /// The most fragments of one message. 65,536, the least that lets 4 MiB in fragments of 64 bytes pass.
+    /// The most fragments after a message's first. 65,536: the Autobahn suite sends 4 MiB in fragments of 64 bytes, and
+    /// an empty one to end it.
     pub max_fragments: u32,
     /// How long a message may take from its first byte to its last. 10 s: a 64 KiB message at 52 kbit/s.
     pub message_timeout: Duration,
@@ -46,7 +49,7 @@ impl Default for WebSocketConfig {
             max_fragments: 65_536,
             message_timeout: Duration::from_secs(10),
             control_rate: 10,
-            batch: 64 * 1024,
+            batch: BATCH,
         }
     }
 }

@@ -28,6 +28,12 @@ pub(super) struct Outbox {
 }
 
 impl Outbox {
+    /// Whether all is written.
+    #[inline]
+    pub(super) fn is_written(&self) -> bool {
+        self.front.is_empty() && self.pong.is_none()
+    }
+
     /// Whether all is written, and flushed.
     pub(super) fn is_idle(&self) -> bool {
         !self.unflushed && self.is_written()
@@ -70,7 +76,7 @@ impl Outbox {
     }
 
     /// Writes until nothing is left. The pieces go in one write where `Io` can.
-    #[inline]
+    #[inline(always)]
     pub(super) fn poll_write<Io: AsyncWrite + Unpin>(
         &mut self,
         io: &mut Io,
@@ -115,11 +121,6 @@ impl Outbox {
         let mut frame = BytesMut::new();
         put(kind, payload, &mut frame);
         self.push(frame.freeze());
-    }
-
-    #[inline]
-    fn is_written(&self) -> bool {
-        self.front.is_empty() && self.pong.is_none()
     }
 
     /// Queues the pong where nothing is before it.

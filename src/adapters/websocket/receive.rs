@@ -86,7 +86,10 @@ impl<S: Subscriber, Io: AsyncRead + AsyncWrite + Unpin> WebSocketSink<S, Io> {
             match self.reader.read(&mut bytes, limits) {
                 Ok(None) => {}
                 Ok(Some(inbound)) => self.take(inbound, cx, budget),
-                Err(violation) => self.fail(violation),
+                Err(violation) => {
+                    self.say_last(cx);
+                    self.fail(violation);
+                }
             }
         }
         if self.is_reading_frames() { bytes.len() } else { 0 }
@@ -105,6 +108,8 @@ impl<S: Subscriber, Io: AsyncRead + AsyncWrite + Unpin> WebSocketSink<S, Io> {
             Inbound::Ping(payload) => {
                 if self.count_control() {
                     self.outbox.put_pong(payload);
+                    // At once, so that only a client that takes nothing has its pings answered together.
+                    self.say(cx);
                 }
             }
             Inbound::Pong => {
@@ -112,7 +117,10 @@ impl<S: Subscriber, Io: AsyncRead + AsyncWrite + Unpin> WebSocketSink<S, Io> {
                     self.deadlines.ponged();
                 }
             }
-            Inbound::Close(code) => self.closed_by_client(code),
+            Inbound::Close(code) => {
+                self.say_last(cx);
+                self.closed_by_client(code);
+            }
         }
     }
 
@@ -127,10 +135,12 @@ impl<S: Subscriber, Io: AsyncRead + AsyncWrite + Unpin> WebSocketSink<S, Io> {
     fn closed_by_client(&mut self, code: Option<CloseCode>) {
         if self.is_open() {
             self.outbox.put_close(code, "");
-            self.closed = Closed { cause: CloseCause::Client, code, clean: false };
+            self.closed = Closed { cause: CloseCause::Client, code, clean: true };
+            self.leave(Phase::Finishing);
+        } else if self.phase == Phase::Closing {
+            self.closed.clean = true;
+            self.leave(Phase::Finishing);
         }
-        self.closed.clean = true;
-        self.leave(Phase::Finishing);
     }
 
     /// The client's side is at its end, without a Close.

@@ -30,6 +30,23 @@ impl<S: Subscriber, Io: AsyncRead + AsyncWrite + Unpin> WebSocketSink<S, Io> {
         }
     }
 
+    /// Writes what is queued, and asks for no more.
+    #[cold]
+    pub(super) fn say(&mut self, cx: &mut Context<'_>) {
+        if let Poll::Ready(Err(_)) = self.outbox.poll_write(&mut self.io, cx) {
+            self.abandon(CloseCause::Lost);
+        }
+    }
+
+    /// Queues what was published before the client's end, if there is room for it: the answers to its last messages.
+    #[cold]
+    pub(super) fn say_last(&mut self, cx: &mut Context<'_>) {
+        self.say(cx);
+        if self.is_open() && self.outbox.is_written() {
+            let _ = self.gather(cx);
+        }
+    }
+
     /// Ready when all is written and flushed.
     fn poll_queue(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let mut budget = BUDGET;

@@ -173,7 +173,9 @@ impl<S: Subscriber, Io: AsyncRead + AsyncWrite + Unpin> WebSocketSink<S, Io> {
     /// Queues the Close that a violation calls for; after it, nothing the client sends has a meaning.
     pub(super) fn fail(&mut self, violation: Violation) {
         self.end(CloseCause::Violation, violation.code, violation.reason);
-        self.phase = Phase::Failing;
+        if self.phase == Phase::Closing {
+            self.phase = Phase::Failing;
+        }
     }
 
     /// Ends it here and now.

@@ -17,7 +17,7 @@ use hyper::{Request, Response};
 use tidings::{Endpoint, Event, LocalHub, SubscribeRequest, Topic, publisher_fn};
 
 const CONNECTIONS: usize = 200;
-const PAYLOAD: &[u8] = &[b'x'; 100];
+pub(super) const PAYLOAD: &[u8] = &[b'x'; 100];
 
 pub(crate) const SSE: &[u8] =
     b"GET /events?topic=bench HTTP/1.1\r\nhost: localhost\r\naccept: text/event-stream\r\n\r\n";
@@ -78,32 +78,37 @@ pub(crate) fn idle_heap(request: &'static [u8], heap: fn() -> usize) -> (f64, f6
     (ours, hypers)
 }
 
-fn in_memory<T>(work: impl Future<Output = T>) -> T {
+pub(super) fn in_memory<T>(work: impl Future<Output = T>) -> T {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
-    tokio::task::LocalSet::new().block_on(&runtime, work)
+    runtime.block_on(work)
 }
 
-fn topic() -> Topic {
+pub(super) fn topic() -> Topic {
     Topic::new("bench").expect("valid")
 }
 
-fn event() -> Event {
+pub(super) fn event() -> Event {
     Event::utf8(Bytes::from_static(PAYLOAD)).expect("text")
 }
 
-fn mounted(hub: &LocalHub) -> impl Fn(Request<Incoming>) -> Answer + Clone + 'static {
-    let hub = hub.clone();
-    let events = Endpoint::new(publisher_fn(move |request: SubscribeRequest| {
-        let hub = hub.clone();
-        async move { Ok(hub.subscribe(request.subscribe(request.topics()))?) }
-    }));
+fn mounted(hub: &LocalHub) -> impl Fn(Request<Incoming>) -> Answer + Clone + Send + 'static {
+    let events = endpoint(hub);
     move |request| {
         let events = events.clone();
         Box::pin(async move { Ok(events.handle(request).await) })
     }
 }
 
-type Answer = Pin<Box<dyn Future<Output = Result<Response<tidings::Body>, Infallible>>>>;
+/// An endpoint where anyone may subscribe to anything.
+pub(super) fn endpoint(hub: &LocalHub) -> Endpoint {
+    let hub = hub.clone();
+    Endpoint::new(publisher_fn(move |request: SubscribeRequest| {
+        let hub = hub.clone();
+        async move { Ok(hub.subscribe(request.subscribe(request.topics()))?) }
+    }))
+}
+
+type Answer = Pin<Box<dyn Future<Output = Result<Response<tidings::Body>, Infallible>> + Send>>;
 
 /// The head of the answer that the endpoint would give, and nothing after it.
 fn held(mut request: Request<Incoming>) -> Response<Silence> {
@@ -133,15 +138,15 @@ impl hyper::body::Body for Silence {
 
 fn open<S, F, B>(count: usize, request: &'static [u8], written: &Arc<AtomicUsize>, service: S)
 where
-    S: Fn(Request<Incoming>) -> F + Clone + 'static,
-    F: Future<Output = Result<Response<B>, Infallible>> + 'static,
-    B: hyper::body::Body<Data = Bytes> + 'static,
+    S: Fn(Request<Incoming>) -> F + Clone + Send + 'static,
+    F: Future<Output = Result<Response<B>, Infallible>> + Send + 'static,
+    B: hyper::body::Body<Data = Bytes> + Send + 'static,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
     for _ in 0..count {
         let memory = Memory { request, written: Arc::clone(written) };
         let connection = http1::Builder::new().serve_connection(memory, service_fn(service.clone()));
-        tokio::task::spawn_local(async move {
+        tokio::spawn(async move {
             connection.with_upgrades().await.expect("no error in memory");
         });
     }

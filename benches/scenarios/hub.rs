@@ -23,10 +23,10 @@ impl Format for Plain {
     }
 }
 
-fn world(topics: &[Topic], subscribe: &[Topic]) -> (LocalHub, Vec<Subscription>) {
+fn world(topics: &[Topic]) -> (LocalHub, Vec<Subscription>) {
     let hub = LocalHub::new();
     let mut subscriptions: Vec<_> =
-        (0..SUBSCRIBERS).map(|_| hub.subscribe(Subscribe::to(subscribe)).expect("open")).collect();
+        (0..SUBSCRIBERS).map(|_| hub.subscribe(Subscribe::to(topics)).expect("open")).collect();
     let mut cx = Context::from_waker(Waker::noop());
     for topic in topics {
         hub.publish_now(topic, event()).expect("open");
@@ -44,7 +44,7 @@ fn event() -> Event {
 /// Every subscriber looks at every event of each burst by reference.
 pub(crate) fn by_reference(burst: usize, rounds: usize) -> usize {
     let topic = Topic::new("bench").expect("valid");
-    let (hub, mut subscriptions) = world(&[topic.clone()], &[topic.clone()]);
+    let (hub, mut subscriptions) = world(std::slice::from_ref(&topic));
     let mut cx = Context::from_waker(Waker::noop());
     let mut deliveries = 0;
     for _ in 0..rounds {
@@ -66,14 +66,14 @@ pub(crate) fn by_reference(burst: usize, rounds: usize) -> usize {
 /// Every subscriber gets each burst as shared bytes.
 pub(crate) fn encoded(burst: usize, rounds: usize) -> usize {
     let topic = Topic::new("bench").expect("valid");
-    let (hub, subscriptions) = world(&[topic.clone()], &[topic.clone()]);
+    let (hub, subscriptions) = world(std::slice::from_ref(&topic));
     run_encoded(&hub, subscriptions, &[topic], burst, rounds)
 }
 
 /// The same for subscriptions of ten topics, each burst spread over them.
 pub(crate) fn merged(burst: usize, rounds: usize) -> usize {
     let topics: Vec<_> = (0..10).map(|n| Topic::new(format!("bench/{n}")).expect("valid")).collect();
-    let (hub, subscriptions) = world(&topics, &topics);
+    let (hub, subscriptions) = world(&topics);
     run_encoded(&hub, subscriptions, &topics, burst, rounds)
 }
 

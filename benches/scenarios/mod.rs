@@ -1,0 +1,25 @@
+//! What is measured: each scenario delivers bursts of events of 100 bytes to many subscribers, all at one position.
+
+pub(crate) mod hub;
+pub(crate) mod mounted;
+pub(crate) mod polled;
+
+/// Runs a scenario for so many rounds of so many events; returns how many events were delivered. `None`: there is no
+/// scenario of that name.
+pub(crate) fn run(name: &str, burst: usize, rounds: usize) -> Option<usize> {
+    Some(match name {
+        "hub-reference" => hub::by_reference(burst, rounds),
+        "hub-encoded" => hub::encoded(burst, rounds),
+        "hub-merged" => hub::merged(burst, rounds),
+        "short-poll" => polled::short(burst, rounds),
+        "long-poll" => polled::long(burst, rounds),
+        "chunked" => mounted::run(mounted::CHUNKED, burst, rounds),
+        "sse" => mounted::run(mounted::SSE, burst, rounds),
+        "websocket" => mounted::run(mounted::WEBSOCKET, burst, rounds),
+        _ => return None,
+    })
+}
+
+/// Every scenario.
+pub(crate) const NAMES: [&str; 8] =
+    ["hub-reference", "hub-encoded", "hub-merged", "short-poll", "long-poll", "chunked", "sse", "websocket"];

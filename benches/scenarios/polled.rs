@@ -1,0 +1,69 @@
+//! Polls at the endpoint itself, without a connection: a request, its reply and its reply's bytes.
+
+use bytes::Bytes;
+use http_body_util::{BodyExt, Empty};
+use hyper::{Request, Response};
+use tidings::{Body, Cursor, Endpoint, LocalHub};
+
+use super::mounted::{PAYLOAD, endpoint, event, in_memory, topic};
+
+const CLIENTS: usize = 200;
+
+/// Each client asks once after each burst, and gets it.
+pub(crate) fn short(burst: usize, rounds: usize) -> usize {
+    in_memory(async {
+        let hub = LocalHub::new();
+        let endpoint = endpoint(&hub);
+        let mut events = 0;
+        for _ in 0..rounds {
+            let before = hub.cursor();
+            publish(&hub, burst);
+            for _ in 0..CLIENTS {
+                events += read(poll(&endpoint, before, 0).await, burst).await;
+            }
+        }
+        events
+    })
+}
+
+/// Each client waits when a burst comes, and gets it. The whole burst is one publish, so that it is one reply.
+pub(crate) fn long(burst: usize, rounds: usize) -> usize {
+    in_memory(async {
+        let hub = LocalHub::new();
+        let endpoint = endpoint(&hub);
+        let mut events = 0;
+        for _ in 0..rounds {
+            let cursor = hub.cursor();
+            let waiting: Vec<_> = (0..CLIENTS).map(|_| tokio::spawn(poll(&endpoint, cursor, 25))).collect();
+            while endpoint.sessions() < CLIENTS {
+                tokio::task::yield_now().await;
+            }
+            publish(&hub, burst);
+            for reply in waiting {
+                events += read(reply.await.expect("no panic"), burst).await;
+            }
+        }
+        events
+    })
+}
+
+fn publish(hub: &LocalHub, burst: usize) {
+    hub.publish_all((0..burst).map(|_| (topic(), event()))).expect("open");
+}
+
+fn poll(
+    endpoint: &Endpoint,
+    cursor: Cursor,
+    wait: u32,
+) -> impl Future<Output = Response<Body>> + Send + 'static + use<> {
+    let uri = format!("/events?topic=bench&cursor={cursor}&wait={wait}");
+    let request = Request::get(uri).header("host", "localhost").body(Empty::<Bytes>::new());
+    endpoint.handle(request.expect("a request"))
+}
+
+/// A reply has the whole burst.
+async fn read(reply: Response<Body>, burst: usize) -> usize {
+    let bytes = reply.into_body().collect().await.expect("a whole body").to_bytes();
+    assert!(bytes.len() > burst * PAYLOAD.len(), "not everything was delivered");
+    burst
+}

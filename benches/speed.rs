@@ -1,0 +1,20 @@
+//! Wall time of a hundred rounds of each scenario, with the events delivered a second. `cargo bench --features full
+//! --bench speed`. Times are of this machine and this moment: compare within one run only.
+
+#[allow(dead_code, reason = "the other benches use the rest")]
+mod scenarios;
+
+use divan::Bencher;
+use divan::counter::ItemsCount;
+
+const ROUNDS: usize = 100;
+
+fn main() {
+    divan::main();
+}
+
+#[divan::bench(args = scenarios::NAMES, consts = [1, 10, 100], sample_count = 7, sample_size = 1)]
+fn scenario<const BURST: usize>(bencher: Bencher<'_, '_>, name: &str) {
+    let deliveries = scenarios::run(name, BURST, 1).unwrap_or_default() * ROUNDS;
+    bencher.counter(ItemsCount::new(deliveries)).bench(|| scenarios::run(name, BURST, ROUNDS));
+}

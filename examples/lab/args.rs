@@ -1,0 +1,73 @@
+use tidings::Topic;
+
+use crate::stage;
+
+/// The port where none is given.
+const PORT: u16 = 7070;
+
+/// What `--help` prints.
+pub(crate) const HELP: &str = "\
+The lab of tidings: five transports side by side in a browser, live.
+
+    lab [--port N] [--stdin TOPIC]
+
+    --port N        listen on 127.0.0.1:N (default 7070; 0 takes any free port)
+    --stdin TOPIC   publish each line of standard input to TOPIC, e.g.
+                    tail -f /var/log/syslog | lab --stdin log
+    --help          this
+
+Open the printed address. The page shows one panel for each transport (short
+poll, long poll, chunked stream, SSE, WebSocket) with what it received, missed
+and cost. It can change the load, cut its connections, pause a panel, move one
+to another transport with its cursor, and restart the hub. The events are this
+machine's load, a generator, and what people type and point at. Ctrl-C sends
+everyone away in order and ends.";
+
+/// The command line.
+#[derive(Debug)]
+pub(crate) struct Args {
+    pub(crate) port: u16,
+    pub(crate) stdin: Option<Topic>,
+}
+
+/// What the command line asks for.
+pub(crate) enum Parsed {
+    Run(Args),
+    Help,
+    Wrong(String),
+}
+
+impl Args {
+    pub(crate) fn parse(mut words: impl Iterator<Item = String>) -> Parsed {
+        let mut args = Self { port: PORT, stdin: None };
+        while let Some(word) = words.next() {
+            let (name, value) = match word.split_once('=') {
+                Some((name, value)) => (name.to_owned(), Some(value.to_owned())),
+                None => (word, None),
+            };
+            let mut value = || value.clone().or_else(|| words.next()).ok_or_else(|| format!("{name} needs a value"));
+            let read = match name.as_str() {
+                "--help" | "-h" => return Parsed::Help,
+                "--port" => value().and_then(|value| port(&value)).map(|port| args.port = port),
+                "--stdin" => value().and_then(|value| topic(&value)).map(|topic| args.stdin = Some(topic)),
+                _ => Err(format!("there is no option '{name}'")),
+            };
+            if let Err(why) = read {
+                return Parsed::Wrong(why);
+            }
+        }
+        Parsed::Run(args)
+    }
+}
+
+fn port(text: &str) -> Result<u16, String> {
+    text.parse().map_err(|_| format!("'{text}' is no port: a number from 0 to 65535"))
+}
+
+fn topic(text: &str) -> Result<Topic, String> {
+    let topic = Topic::new(text).map_err(|error| format!("'{text}' is no topic: {error}"))?;
+    match stage::TOPICS.contains(&topic.as_str()) {
+        true => Err(format!("the lab itself publishes to '{text}': take another topic, such as 'log'")),
+        false => Ok(topic),
+    }
+}

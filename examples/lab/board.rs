@@ -1,0 +1,76 @@
+use serde::{Deserialize, Serialize};
+use tidings::{Attach, Message, Publisher, Rejection, SubscribeRequest, Subscription, Topic};
+
+use crate::stage::{self, Stage};
+
+const MAX_TEXT: usize = 500;
+const MAX_NAME: usize = 24;
+const MAX_ID: usize = 16;
+
+/// Who may see what, and what becomes of what people send up.
+pub(crate) struct Board {
+    stage: Stage,
+    topics: Vec<Topic>,
+    board: Option<Topic>,
+}
+
+/// What a browser sends up, and, once checked, what is published.
+#[derive(Debug, Deserialize, Serialize)]
+#[serde(tag = "kind", rename_all = "lowercase", deny_unknown_fields)]
+enum Said {
+    /// Where someone points: from 0, the left or upper edge, to 1.
+    Point { me: String, who: String, x: f64, y: f64 },
+    /// What someone says.
+    Say { me: String, who: String, text: String },
+}
+
+impl Board {
+    pub(crate) fn new(stage: Stage, log: Option<Topic>) -> Self {
+        let topics = stage::TOPICS.iter().filter_map(|&name| Topic::new(name).ok()).chain(log).collect();
+        Self { stage, topics, board: Topic::new("board").ok() }
+    }
+}
+
+impl Publisher for Board {
+    type Subscriber = Subscription;
+
+    async fn subscribe(&self, request: &SubscribeRequest) -> Result<Attach<Subscription>, Rejection> {
+        if request.topics().iter().any(|topic| !self.topics.contains(topic)) {
+            return Err(Rejection::NotFound);
+        }
+        Ok(self.stage.hub().subscribe(request.subscribe(request.topics()))?.into())
+    }
+
+    async fn receive(&self, _: &SubscribeRequest, message: Message) -> Result<(), Rejection> {
+        let said: Said =
+            serde_json::from_slice(message.as_bytes()).map_err(|error| Rejection::invalid(error.to_string()))?;
+        said.check().map_err(Rejection::invalid)?;
+        if let Some(board) = &self.board {
+            self.stage.publish(board, said);
+        }
+        Ok(())
+    }
+}
+
+impl Said {
+    fn check(&self) -> Result<(), &'static str> {
+        let (Self::Point { me, who, .. } | Self::Say { me, who, .. }) = self;
+        if me.is_empty() || me.len() > MAX_ID || !me.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
+            return Err("'me' is 1 to 16 letters and digits");
+        }
+        if !printable(who, MAX_NAME) {
+            return Err("'who' is 1 to 24 characters on one line");
+        }
+        match self {
+            Self::Point { x, y, .. } if !(0.0..=1.0).contains(x) || !(0.0..=1.0).contains(y) => {
+                Err("'x' and 'y' are from 0 to 1")
+            }
+            Self::Say { text, .. } if !printable(text, MAX_TEXT) => Err("'text' is 1 to 500 characters on one line"),
+            Self::Point { .. } | Self::Say { .. } => Ok(()),
+        }
+    }
+}
+
+fn printable(text: &str, max: usize) -> bool {
+    !text.trim().is_empty() && text.chars().count() <= max && !text.chars().any(char::is_control)
+}

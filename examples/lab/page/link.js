@@ -1,0 +1,105 @@
+import { byKey } from './transports/index.js';
+import { serverNow } from './clock.js';
+
+/** A connection has to last this long before its loss is not held against the next one. */
+const ESTABLISHED_MS = 5000;
+const LEAST_WAIT_MS = 250;
+const MOST_WAIT_MS = 10_000;
+
+/**
+ * One panel's way to the hub: a cursor, the transport that follows from it now, and what to do when that ends.
+ *
+ * States: `connecting`, `open`, `waiting` (for the next try), `paused`, `hidden`, `refused`. The cursor outlives them
+ * all; it moves only when what came before it has been handed on.
+ */
+export class Link {
+  constructor(at, on) {
+    this.at = at;
+    this.on = on;
+    this.cursor = null;
+    this.key = null;
+    this.state = 'paused';
+    this.tries = 0;
+    // Events published before this moment came by replay. Infinite while nothing is open.
+    this.liveFrom = Infinity;
+  }
+
+  start(key) {
+    this.key = key;
+    this.#open();
+  }
+
+  /** To another transport, with the cursor. */
+  move(key) {
+    this.#halt();
+    this.key = key;
+    this.tries = 0;
+    this.#open();
+  }
+
+  pause(ms) {
+    this.#halt();
+    this.#become('paused', performance.now() + ms);
+    this.timer = setTimeout(() => this.#open(), ms);
+  }
+
+  hide() {
+    this.#halt();
+    this.#become('hidden');
+  }
+
+  show() {
+    if (this.state === 'hidden') this.#open();
+  }
+
+  /** Sends a message up over this link's own connection, if it can. */
+  send(text) {
+    return this.state === 'open' && this.transport.send ? this.transport.send(text) : false;
+  }
+
+  #open() {
+    this.#become('connecting');
+    const transport = new (byKey(this.key))(this.at, {
+      event: (object) => this.on.event(object, object.data?.t < this.liveFrom),
+      gap: (object) => this.on.gap(object),
+      cursor: (cursor) => (this.cursor = cursor),
+      alive: () => this.#alive(),
+      // The EventSource comes back by itself.
+      away: () => this.#become('waiting'),
+      ended: (how) => this.#ended(how),
+    });
+    this.transport = transport;
+    transport.open(this.cursor);
+  }
+
+  #halt() {
+    clearTimeout(this.timer);
+    this.transport?.close();
+    this.transport = null;
+  }
+
+  #alive() {
+    if (this.state === 'open') return;
+    this.liveFrom = this.cursor === null ? -Infinity : serverNow();
+    this.openedAt = performance.now();
+    this.#become('open');
+  }
+
+  #ended({ retry, refused }) {
+    const lasted = this.state === 'open' ? performance.now() - this.openedAt : 0;
+    if (refused) return this.#become('refused');
+    this.tries = lasted > ESTABLISHED_MS ? 0 : this.tries + 1;
+    // What the server said is jittered already; without a word from it the wait doubles, with a jitter of our own.
+    const wait = retry ?? Math.min(MOST_WAIT_MS, 500 * 2 ** this.tries) * (0.5 + Math.random() / 2);
+    const ms = Math.max(LEAST_WAIT_MS, wait);
+    this.#become('waiting', performance.now() + ms);
+    this.timer = setTimeout(() => this.#open(), ms);
+  }
+
+  #become(state, until = null) {
+    this.state = state;
+    this.until = until;
+    if (state !== 'open') this.liveFrom = Infinity;
+    this.on.state(state);
+  }
+}

@@ -1,0 +1,77 @@
+import { Transport, refused } from './transport.js';
+
+/** Ask, take the reply, ask again: what short and long poll have in common. */
+class Poll extends Transport {
+  begin() {
+    this.abort = new AbortController();
+    this.loop();
+  }
+
+  stop() {
+    this.abort.abort();
+    clearTimeout(this.timer);
+  }
+
+  async loop() {
+    const { signal } = this.abort;
+    while (!this.closed) {
+      let reply, response;
+      const asked = performance.now();
+      // A cut answers no one: whoever has waited longer than this is not waiting for anything.
+      const patience = setTimeout(() => this.abort.abort(), this.patience);
+      try {
+        // Chromium queues equal GETs behind one another, hence the nonce.
+        const nonce = Math.random().toString(36).slice(2, 10);
+        response = await fetch(this.url({ ...this.asks, nonce }), { cache: 'no-store', signal });
+        if (!response.ok) {
+          const after = Number(response.headers.get('Retry-After'));
+          return this.end({ retry: after ? after * 1000 : null, refused: refused(response.status) ? response.status : null });
+        }
+        reply = await response.json();
+      } catch {
+        return this.end();
+      } finally {
+        clearTimeout(patience);
+      }
+      if (this.closed) return;
+      this.on.alive();
+      for (const object of reply.events) this.take(object);
+      if (!this.closed && reply.cursor) this.on.cursor(this.cursor = reply.cursor);
+      if (!reply.more) await this.rest(asked, Number(response.headers.get('Tidings-Retry-Ms')));
+    }
+  }
+
+  nap(ms) {
+    return new Promise((done) => (this.timer = setTimeout(done, ms)));
+  }
+}
+
+export class ShortPoll extends Poll {
+  static key = 'short-poll';
+  static label = 'Short poll';
+  static short = 'Short poll';
+  static how = 'Asks at every interval, is answered at once.';
+  asks = { transport: 'short-poll' };
+  patience = 10_000;
+
+  /** In naps, so that a shorter interval counts at once. */
+  async rest(asked) {
+    for (let left; (left = asked + this.at.pollEvery() - performance.now()) > 0 && !this.closed; ) {
+      await this.nap(Math.min(left, 250));
+    }
+  }
+}
+
+export class LongPoll extends Poll {
+  static key = 'long-poll';
+  static label = 'Long poll';
+  static short = 'Long poll';
+  static how = 'Asks, and is answered when there is something.';
+  asks = { transport: 'long-poll', wait: '25' };
+  patience = 40_000;
+
+  /** At once again, unless the server says otherwise: it is going away, or its hub is. */
+  async rest(_, told) {
+    if (told) await this.nap(told);
+  }
+}

@@ -1,0 +1,38 @@
+import { Transport } from './transport.js';
+
+/** A WebSocket that speaks `tidings.v1`: one event object a message, and messages up on the same connection. */
+export class WebSocketTransport extends Transport {
+  static key = 'websocket';
+  static label = 'WebSocket';
+  static short = 'WebSocket';
+  static how = 'One connection, both ways.';
+
+  begin() {
+    const address = new URL(this.url({ transport: 'websocket' }), location.href);
+    address.protocol = address.protocol.replace('http', 'ws');
+    const socket = new WebSocket(address, 'tidings.v1');
+    socket.onopen = () => this.on.alive();
+    socket.onmessage = ({ data }) => {
+      if (this.closed || typeof data !== 'string') return;
+      this.heard();
+      this.take(JSON.parse(data));
+    };
+    // 1008: not allowed, now or later. Everything else is worth another try.
+    socket.onclose = ({ code }) => this.end({ refused: code === 1008 ? code : null });
+    this.socket = socket;
+  }
+
+  stop() {
+    const socket = this.socket;
+    if (!socket) return;
+    socket.onopen = socket.onmessage = socket.onclose = null;
+    socket.close(1000);
+  }
+
+  /** Sends a message up. False where it can't be sent now. */
+  send(text) {
+    if (this.socket?.readyState !== WebSocket.OPEN || this.socket.bufferedAmount > 65_536) return false;
+    this.socket.send(text);
+    return true;
+  }
+}

@@ -1,0 +1,130 @@
+use axum::extract::{Query, Request, State};
+use axum::http::header::{HOST, HeaderName, HeaderValue, ORIGIN};
+use axum::http::{HeaderMap, Method, StatusCode};
+use axum::middleware::{Next, from_fn_with_state, map_response};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use tidings::{Endpoint, Topic};
+
+use crate::assets;
+use crate::ledger::Ledger;
+use crate::load::{Load, Pace};
+use crate::stage::{self, Stage};
+
+/// What the page's controls act on.
+#[derive(Clone)]
+pub(crate) struct Lab {
+    pub(crate) stage: Stage,
+    pub(crate) ledger: Ledger,
+    pub(crate) load: Load,
+    pub(crate) log: Option<Topic>,
+    pub(crate) port: u16,
+}
+
+/// Everything at its address: the events, the page, and the page's controls.
+pub(crate) fn router(lab: Lab, events: Endpoint) -> Router {
+    let page = assets::ASSETS.iter().fold(Router::new(), |router, &(path, kind, text)| {
+        router.route(path, get(move || async move { assets::answer(kind, text) }))
+    });
+    page.route("/about", get(about))
+        .route("/clock", get(clock))
+        .route("/counters", get(counters))
+        .route("/load", post(set_load))
+        .route("/cut", post(cut))
+        .route("/restart", post(restart))
+        .layer(map_response(sealed))
+        .layer(from_fn_with_state(lab.clone(), guard))
+        // The endpoint has rules of its own for hosts and origins.
+        .route_service("/events", events)
+        .with_state(lab)
+}
+
+/// The names under which this machine may be asked: others are someone else's page playing at being ours.
+pub(crate) fn hosts(port: u16) -> [String; 2] {
+    ["127.0.0.1", "localhost"].map(|name| format!("{name}:{port}"))
+}
+
+/// What a page has to know to begin.
+async fn about(State(lab): State<Lab>) -> Json<Value> {
+    let topics: Vec<_> = stage::TOPICS.into_iter().chain(lab.log.as_ref().map(Topic::as_str)).collect();
+    Json(json!({ "topics": topics, "log": lab.log.as_ref().map(Topic::as_str), "load": load_now(&lab) }))
+}
+
+async fn clock(State(lab): State<Lab>) -> Json<Value> {
+    Json(json!({ "t": lab.stage.now() }))
+}
+
+#[derive(Deserialize)]
+struct Page {
+    page: String,
+}
+
+/// What was counted for a page's panels. The page asks for it rather than getting it as events: as events it would ride
+/// on the very connections that are counted, and each transport would pay for it in its own coin.
+async fn counters(State(lab): State<Lab>, Query(Page { page }): Query<Page>) -> Json<Value> {
+    Json(json!({ "load": load_now(&lab), "panels": lab.ledger.page(&page) }))
+}
+
+#[derive(Deserialize)]
+struct Wish {
+    rate: Option<u32>,
+    size: Option<usize>,
+}
+
+async fn set_load(State(lab): State<Lab>, Query(Wish { rate, size }): Query<Wish>) -> Result<Json<Pace>, Response> {
+    lab.load.set(rate, size).map(Json).map_err(|why| (StatusCode::BAD_REQUEST, why).into_response())
+}
+
+async fn cut(State(lab): State<Lab>, Query(Page { page }): Query<Page>) -> Json<Value> {
+    Json(json!({ "cut": lab.ledger.cut(&page) }))
+}
+
+async fn restart(State(lab): State<Lab>) -> Json<Value> {
+    let cursor = lab.stage.restart().to_string();
+    Json(json!({ "epoch": cursor.split('.').next() }))
+}
+
+fn load_now(lab: &Lab) -> Value {
+    let Pace { rate, size } = lab.load.pace();
+    json!({ "rate": rate, "size": size, "n": lab.stage.count("load"), "run": lab.stage.run() })
+}
+
+/// Lets in who asks for this machine by its name, and changes only from our own page or from no page at all.
+async fn guard(State(lab): State<Lab>, request: Request, next: Next) -> Response {
+    let hosts = hosts(lab.port);
+    let host = text(request.headers(), &HOST);
+    if !host.is_some_and(|host| hosts.iter().any(|ours| ours == host)) {
+        return StatusCode::MISDIRECTED_REQUEST.into_response();
+    }
+    let origin = text(request.headers(), &ORIGIN);
+    let foreign = origin.is_some_and(|origin| origin.strip_prefix("http://") != host);
+    if request.method() != Method::GET && foreign {
+        return StatusCode::FORBIDDEN.into_response();
+    }
+    next.run(request).await
+}
+
+fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
+    headers.get(name)?.to_str().ok()
+}
+
+/// Nothing is loaded from elsewhere. The two cross-origin headers make the browser's clock finer: 5 µs, not 100.
+async fn sealed(mut response: Response) -> Response {
+    const HEADERS: [(&str, &str); 5] = [
+        (
+            "content-security-policy",
+            "default-src 'self'; img-src 'self' data:; connect-src 'self' ws:; frame-ancestors 'none'",
+        ),
+        ("x-content-type-options", "nosniff"),
+        ("referrer-policy", "no-referrer"),
+        ("cross-origin-opener-policy", "same-origin"),
+        ("cross-origin-embedder-policy", "require-corp"),
+    ];
+    for (name, value) in HEADERS {
+        response.headers_mut().insert(HeaderName::from_static(name), HeaderValue::from_static(value));
+    }
+    response
+}

@@ -1,0 +1,65 @@
+use http::Method;
+use http::request::Parts;
+
+use super::config::MAX_TOPICS;
+use super::negotiate;
+use super::transports::Transports;
+use crate::contract::{Rejection, SubscribeRequest, Transport};
+
+impl SubscribeRequest {
+    /// Reads a request's topics, start and transport, as a publisher would be shown them: for a handler of the
+    /// application's own, before [`Endpoint::respond`](crate::Endpoint::respond).
+    ///
+    /// # Errors
+    ///
+    /// [`Rejection::Invalid`] where a topic is none, or there are more than 64. That a transport is not offered is told
+    /// by the endpoint.
+    pub fn read(parts: &Parts) -> Result<Self, Rejection> {
+        let invalid = |refusal: super::refusal::Refusal| Rejection::Invalid(refusal.why);
+        if parts.method != Method::POST {
+            if let Ok(mut wanted) = negotiate::get(parts, Transports::BUILT, MAX_TOPICS) {
+                return Ok(wanted.request(parts.clone()));
+            }
+        }
+        let (topics, start) = negotiate::post(parts, MAX_TOPICS).map_err(invalid)?;
+        Ok(Self::new(parts.clone(), topics, start, Transport::ShortPoll))
+    }
+}
+
+/// In axum, [`read`](SubscribeRequest::read) is an extractor.
+///
+/// ```
+/// use axum::extract::{Request, State};
+/// use http::Response;
+/// use tidings::{Body, Endpoint, LocalHub, Rejection, SubscribeRequest};
+///
+/// async fn events(
+///     State((endpoint, hub)): State<(Endpoint, LocalHub)>,
+///     wanted: SubscribeRequest,
+///     request: Request,
+/// ) -> Result<Response<Body>, Rejection> {
+///     let subscription = hub.subscribe(wanted.subscribe(["news"]))?;
+///     Ok(endpoint.respond(request, subscription).await)
+/// }
+/// ```
+#[cfg(feature = "axum")]
+#[cfg_attr(docsrs, doc(cfg(feature = "axum")))]
+impl<S: Sync> axum_core::extract::FromRequestParts<S> for SubscribeRequest {
+    type Rejection = Rejection;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Rejection> {
+        Self::read(parts)
+    }
+}
+
+/// The status of the rejection's table, with `{"error":"…"}`. To an EventSource "later" must be told otherwise, which
+/// only an endpoint can: [`Endpoint::handle`](crate::Endpoint::handle) does.
+#[cfg(feature = "axum")]
+#[cfg_attr(docsrs, doc(cfg(feature = "axum")))]
+impl axum_core::response::IntoResponse for Rejection {
+    fn into_response(self) -> axum_core::response::Response {
+        let mut response = super::answer::refusal(self.into());
+        super::headers::dress(&mut response, None);
+        response.map(axum_core::body::Body::new)
+    }
+}

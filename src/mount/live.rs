@@ -1,0 +1,136 @@
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body::Frame;
+
+use super::body::BodyError;
+use super::flow::Flow;
+use super::mount::Mount;
+use super::registry::NoPlace;
+use super::session::{Stage, drop_isolated};
+use super::visit::Visit;
+use crate::contract::Transport;
+
+/// How many pieces that are ready go out before a goodbye: enough for all that was published before the drain, and an
+/// end for a topic that is never quiet.
+pub(super) const LAST_PIECES: u8 = 8;
+
+/// How long a body waits between its last bytes and its error: an error that comes with them takes them along, on
+/// HTTP/1 and on HTTP/2.
+const AIR: Duration = Duration::from_millis(100);
+
+/// A session's stream of bytes, as a body has it.
+///
+/// A panic of the subscriber's goes to the HTTP stack's task, which has nothing but this body; its session goes along.
+pub(super) struct Live {
+    /// What it is made of, unless the client owes a poll. Never locked: the mutex lets a body be shared, and no more.
+    flow: Mutex<Option<Box<dyn Flow>>>,
+    visit: Visit,
+}
+
+/// What a body's poll comes to.
+pub(super) type Piece = Poll<Option<Result<Frame<Bytes>, BodyError>>>;
+
+impl Live {
+    /// A session of its own, which is watched from now on: it is to be polled soon.
+    pub(super) fn new(mount: &Arc<Mount>, transport: Transport, flow: Box<dyn Flow>) -> Self {
+        let visit = Visit::new(mount, transport);
+        visit.session().leave_unread(flow, 0);
+        Self { flow: Mutex::new(None), visit }
+    }
+
+    /// The same with a place in the registry.
+    pub(super) fn register(self) -> Result<Self, NoPlace> {
+        let Self { flow, visit } = self;
+        Ok(Self { flow, visit: visit.register()? })
+    }
+
+    /// The next piece.
+    #[inline]
+    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Piece {
+        let flow = self.flow.get_mut().unwrap_or_else(PoisonError::into_inner);
+        if flow.is_none() {
+            *flow = self.visit.session().take_unread();
+        }
+        if self.visit.poll_news(cx) {
+            return self.poll_late(cx);
+        }
+        let polled = match flow {
+            Some(flow) => flow.poll_next(cx),
+            None => return self.poll_late(cx),
+        };
+        match polled {
+            Poll::Pending => Poll::Pending,
+            Poll::Ready(Some(bytes)) => {
+                if let Some(flow) = flow.take() {
+                    self.visit.session().leave_unread(flow, bytes.len());
+                }
+                Poll::Ready(Some(Ok(Frame::data(bytes))))
+            }
+            Poll::Ready(None) => self.end(cx),
+        }
+    }
+
+    /// The flow is over: so is the body, or it breaks off when the last bytes are on their way.
+    #[cold]
+    fn end(&mut self, cx: &mut Context<'_>) -> Piece {
+        let flow = self.flow().take();
+        let breaks_off = flow.as_ref().is_some_and(|flow| flow.breaks_off());
+        drop_isolated(flow);
+        match breaks_off {
+            true => self.break_off(),
+            false => self.visit.session().go_on(Stage::Over),
+        }
+        self.poll_late(cx)
+    }
+
+    fn break_off(&self) {
+        let session = self.visit.session();
+        session.break_at(session.mount.runtime.wheel.after(AIR), BodyError::Ended);
+    }
+
+    /// The next piece, where the stage or the lack of a flow says what it is.
+    #[cold]
+    fn poll_late(&mut self, cx: &mut Context<'_>) -> Piece {
+        match self.visit.session().stage() {
+            Stage::Leaving(left) => self.poll_leaving(left, cx),
+            Stage::Air(_) => Poll::Pending,
+            Stage::Over => Poll::Ready(None),
+            Stage::Broken(error) => self.fail(error),
+            // The flow panicked, and somebody asks again.
+            Stage::Open => self.fail(BodyError::Ended),
+        }
+    }
+
+    /// What is ready, then the goodbye, then the end.
+    fn poll_leaving(&mut self, left: u8, cx: &mut Context<'_>) -> Piece {
+        let Some(mut flow) = self.flow().take() else {
+            return self.fail(BodyError::Ended);
+        };
+        let mut polled = if left > 0 { flow.poll_next(cx) } else { Poll::Pending };
+        if polled.is_pending() && flow.say_bye(self.visit.session().mount.config.jittered_retry()) {
+            polled = flow.poll_next(cx);
+        }
+        let session = self.visit.session();
+        if let Poll::Ready(Some(bytes)) = polled {
+            session.go_on(Stage::Leaving(left.saturating_sub(1)));
+            session.leave_unread(flow, bytes.len());
+            return Poll::Ready(Some(Ok(Frame::data(bytes))));
+        }
+        drop_isolated(flow);
+        self.break_off();
+        self.poll_late(cx)
+    }
+
+    fn fail(&mut self, error: BodyError) -> Piece {
+        drop_isolated(self.flow().take());
+        self.visit.session().go_on(Stage::Over);
+        Poll::Ready(Some(Err(error)))
+    }
+
+    fn flow(&mut self) -> &mut Option<Box<dyn Flow>> {
+        self.flow.get_mut().unwrap_or_else(PoisonError::into_inner)
+    }
+}

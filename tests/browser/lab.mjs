@@ -1,0 +1,199 @@
+// The lab in a real browser: what a person would do with it, and what they would have to see.
+//
+//   cargo run --release --example lab --features full -- --port 7070
+//   cd tests/browser && npm ci && node lab.mjs http://127.0.0.1:7070/ [folder for screenshots]
+//
+// Starts nothing but the browser: /usr/bin/chromium, or what CHROMIUM names. Ends with 1 at the first thing that is not
+// as it should be. Reads `window.lab`, which the page describes.
+
+import { mkdir, mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
+import { chromium } from 'playwright-core';
+
+const TRANSPORTS = ['short-poll', 'long-poll', 'chunked', 'sse', 'websocket'];
+const FLAGS = [
+  '--headless', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
+  '--disable-component-update', '--disable-sync',
+];
+
+const [address, folder = 'screenshots'] = process.argv.slice(2);
+if (!address) {
+  console.error('usage: node lab.mjs URL [folder for screenshots]');
+  process.exit(2);
+}
+
+const profile = await mkdtemp(join(tmpdir(), 'lab-'));
+await mkdir(folder, { recursive: true });
+const browser = await chromium.launchPersistentContext(profile, {
+  executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
+  args: FLAGS,
+  viewport: { width: 1440, height: 900 },
+  colorScheme: 'light',
+});
+
+let passed = 0;
+const mistakes = [];
+let failure = null;
+try {
+  await visit();
+} catch (error) {
+  failure = error;
+  console.error(`not ok - ${error.message}`);
+  await browser.pages()[0]?.screenshot({ path: join(folder, 'failure.png') }).catch(() => {});
+} finally {
+  await browser.close();
+  await rm(profile, { recursive: true, force: true });
+}
+console.log(`${passed} passed, ${failure ? 1 : 0} failed`);
+process.exit(failure ? 1 : 0);
+
+async function visit() {
+  const page = browser.pages()[0];
+  page.on('pageerror', (error) => mistakes.push(String(error)));
+  await page.goto(address);
+  await opened(page);
+  await until(page, 'every panel receives within 3 s', 3000, (panels) => panels.every(({ events }) => events > 0));
+  await until(page, 'every panel has a delay and the server counts its bytes', 8000, (panels) =>
+    panels.every(({ delay, server }) => delay && server.requests && server.connections && server.up && server.down));
+  await page.screenshot({ path: join(folder, 'laptop-light.png') });
+
+  for (const transport of [...TRANSPORTS.slice(1), TRANSPORTS[0]]) {
+    const { events, cursor } = (await panels(page))[0];
+    await page.selectOption('.panel:nth-child(1) select', transport);
+    await until(page, `panel A goes on over ${transport}`, 8000, ([a]) =>
+      a.state === 'open' && a.events > events + 20 && a.cursor !== cursor);
+  }
+  await sound(page, 'five moves');
+
+  await page.click('#cut');
+  await until(page, 'a cut leaves red in the ribbons', 5000, (panels) => panels.some(({ ribbon }) => ribbon.missing > 0));
+  await page.screenshot({ path: join(folder, 'cut.png') });
+  await until(page, 'replay fills them green', 30_000, (panels) =>
+    panels.every(({ state, ribbon }) => state === 'open' && ribbon.missing === 0)
+    && panels.some(({ ribbon }) => ribbon.filled > 0));
+  await sound(page, 'a cut');
+  await page.screenshot({ path: join(folder, 'healed.png') });
+
+  await page.click('.panel:nth-child(3) .pause');
+  await until(page, 'a pause stops one panel only', 5000, (panels) =>
+    panels[2].state === 'paused' && panels[2].ribbon.missing > 10 && panels[3].ribbon.missing === 0);
+  await until(page, 'and it catches up after it', 15_000, (panels) =>
+    panels[2].state === 'open' && panels[2].ribbon.missing === 0 && panels[2].ribbon.filled > 50);
+  await sound(page, 'a pause');
+
+  await hide(page, true);
+  await until(page, 'a hidden tab lets go', 3000, (panels) => panels.every(({ state }) => state === 'hidden'));
+  await pause(1000);
+  await hide(page, false);
+  await until(page, 'and comes back', 8000, (panels) =>
+    panels.every(({ state, ribbon }) => state === 'open' && ribbon.missing === 0));
+  await sound(page, 'having been hidden');
+
+  await say(page, 'To all five panels.');
+  await heard(page, 'To all five panels.', 'a chat message reaches every panel');
+  await page.check('[name=via][value=post]');
+  await say(page, 'This one went up by POST.');
+  await heard(page, 'This one went up by POST.', 'a POST reaches every panel');
+  await point(page);
+
+  const other = await browser.newPage();
+  await other.goto(await page.getAttribute('#twin', 'href'));
+  await opened(other);
+  await until(other, 'another window opens', 10_000, (panels) => panels.every(({ events }) => events > 0));
+  await say(other, 'From another window.');
+  await other.close();
+  await page.bringToFront();
+  await heard(page, 'From another window.', 'another window is heard');
+
+  await page.click('#restart');
+  await until(page, 'a new hub is told of as an epoch gap', 30_000, (panels) =>
+    panels.every(({ state, gaps }) => state === 'open' && gaps.some(({ reason }) => reason === 'epoch')));
+  const after = await panels(page);
+  await until(page, 'and everyone goes on in the new epoch', 8000, (panels) =>
+    panels.every(({ events, cursor }, i) => events > after[i].events + 10 && epoch(cursor) === epoch(panels[0].cursor)));
+  const silent = (await panels(page)).filter(({ missed, told }) => missed > told);
+  ok(silent.length === 0, 'what the old hub took with it was told of', JSON.stringify(silent));
+
+  await page.evaluate(() => scrollTo(0, 0));
+  await page.screenshot({ path: join(folder, 'full-light.png'), fullPage: true });
+  await page.emulateMedia({ colorScheme: 'dark' });
+  await pause(800);
+  await page.screenshot({ path: join(folder, 'laptop-dark.png') });
+  await page.setViewportSize({ width: 390, height: 844 });
+  await pause(800);
+  await page.screenshot({ path: join(folder, 'phone-dark.png') });
+  const width = await page.evaluate(() => document.documentElement.scrollWidth);
+  ok(width <= 390, 'nothing is wider than a phone', `${width} px`);
+  ok(mistakes.length === 0, 'no script failed', mistakes.join('; '));
+}
+
+function epoch(cursor) {
+  return cursor.split('.')[0];
+}
+
+function panels(page) {
+  return page.evaluate(() => window.lab.panels);
+}
+
+async function opened(page) {
+  for (const deadline = Date.now() + 5000; !(await page.evaluate(() => Boolean(window.lab))); await pause(50)) {
+    if (Date.now() > deadline) throw new Error(`the page does not start: ${mistakes.join('; ') || 'no error told'}`);
+  }
+}
+
+/** Waits until `holds(panels)`. Asked from here: the page's own policy forbids what Playwright's waiting needs. */
+async function until(page, what, timeout, holds) {
+  const deadline = Date.now() + timeout;
+  for (;;) {
+    const state = await panels(page);
+    if (holds(state)) return ok(true, what);
+    if (Date.now() > deadline) {
+      const lines = state.map((panel) => JSON.stringify({ ...panel, gaps: panel.gaps.map(({ reason }) => reason) }));
+      throw new Error(`${what}: not within ${timeout} ms\n${lines.join('\n')}`);
+    }
+    await pause(20);
+  }
+}
+
+/** Nothing missed, nothing twice. */
+async function sound(page, after) {
+  const bad = (await panels(page)).filter(({ missed, duplicates }) => missed || duplicates);
+  ok(bad.length === 0, `nothing missed and nothing twice after ${after}`, JSON.stringify(bad));
+}
+
+async function say(page, text) {
+  await page.fill('#text', text);
+  await page.press('#text', 'Enter');
+}
+
+async function heard(page, text, what) {
+  await until(page, what, 8000, (panels) => panels.every(({ heard }) => heard.includes(text)));
+  await page.locator('#chat li', { hasText: text }).getByLabel('in 5 of 5 panels').waitFor({ timeout: 3000 });
+}
+
+/** Headless tabs are never hidden, so the page is told so. */
+async function hide(page, hidden) {
+  await page.evaluate((hidden) => {
+    Object.defineProperty(document, 'hidden', { configurable: true, get: () => hidden });
+    document.dispatchEvent(new Event('visibilitychange'));
+  }, hidden);
+}
+
+async function point(page) {
+  const field = page.locator('#field');
+  await field.scrollIntoViewIfNeeded();
+  const { x, y, width, height } = await field.boundingBox();
+  for (let i = 0; i < 40; i++) {
+    await page.mouse.move(x + width * (0.3 + 0.01 * i), y + height * (0.5 + 0.3 * Math.sin(i / 7)));
+    await pause(25);
+  }
+  await page.screenshot({ path: join(folder, 'board.png') });
+}
+
+function ok(holds, what, detail = '') {
+  if (!holds) throw new Error(`${what}: ${detail}`);
+  passed++;
+  console.log(`ok - ${what}`);
+}

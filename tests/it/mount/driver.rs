@@ -1,0 +1,124 @@
+use std::future::Future;
+use std::pin::{Pin, pin};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::task::Poll;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::StatusCode;
+use http_body::Body as _;
+use tidings::{Body, BodyError, Endpoint};
+
+use super::world::{App, To, get, pass, text};
+use crate::support::{Task, VirtualTimer};
+
+/// What a future gives that needs nobody.
+fn now<T>(future: impl Future<Output = T>) -> T {
+    match Task::new().poll(&mut pin!(future)) {
+        Poll::Ready(value) => value,
+        Poll::Pending => panic!("it waits"),
+    }
+}
+
+fn next(task: &Task, body: &mut Body) -> Poll<Option<Result<Bytes, BodyError>>> {
+    task.with(|cx| Pin::new(body).poll_frame(cx)).map(|frame| frame.map(|frame| frame.map(|f| f.into_data().unwrap())))
+}
+
+#[test]
+fn without_a_driver_requests_are_told_what_is_missing() {
+    let app = App::new();
+    for endpoint in [app.endpoint(), app.builder().timer(VirtualTimer::new()).build()] {
+        for request in [get("/events"), get("/?transport=sse"), get("/?wait=5")] {
+            let response = now(request.to(&endpoint));
+            assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
+            assert!(now(text(response)).contains("no driver"));
+        }
+    }
+    assert_eq!(app.subscribes(), 0);
+}
+
+#[test]
+fn an_endpoint_lives_on_an_injected_timer() {
+    let (app, timer, task, reader) = (App::new(), VirtualTimer::new(), Task::new(), Task::new());
+    let endpoint = app.builder().timer(timer.clone()).build();
+    let mut driver = Box::pin(endpoint.driver());
+    // There is one already: another is over at once.
+    now(endpoint.driver());
+    let mut body = now(get("/?transport=sse").to(&endpoint)).into_body();
+    assert_eq!(next(&reader, &mut body), Poll::Ready(Some(Ok(Bytes::from_static(b":\n")))));
+    assert!(next(&reader, &mut body).is_pending());
+    assert!(task.poll(&mut driver).is_pending());
+    let mut keep_alives = 0;
+    while timer.elapsed() < Duration::from_secs(60) {
+        assert_eq!(timer.sleeping(), 1, "one timer of the runtime for all");
+        timer.advance_to_next();
+        while task.wakes() + reader.wakes() > 0 {
+            assert!(task.poll(&mut driver).is_pending());
+            while next(&reader, &mut body).is_ready() {
+                keep_alives += 1;
+            }
+        }
+    }
+    assert!((4..=8).contains(&keep_alives), "{keep_alives}");
+
+    // A quiet endpoint's driver sleeps without an end.
+    drop(body);
+    while timer.advance_to_next().is_some() {
+        assert_eq!(task.wakes(), 1);
+        assert!(task.poll(&mut driver).is_pending());
+    }
+    assert_eq!((timer.sleeping(), task.wakes()), (0, 0));
+    drop(endpoint);
+    assert_eq!(task.wakes(), 1);
+    assert!(task.poll(&mut driver).is_ready());
+}
+
+#[test]
+fn a_driver_may_follow_another() {
+    let endpoint = App::new().builder().timer(VirtualTimer::new()).build();
+    drop(endpoint.driver());
+    let _driver = endpoint.driver();
+    assert_eq!(now(get("/events").to(&endpoint)).status(), StatusCode::OK);
+}
+
+#[test]
+fn a_driver_may_be_started_by_the_applications_spawner() {
+    let tasks: Arc<Mutex<Vec<_>>> = Arc::default();
+    let spawner = tasks.clone();
+    let app = App::new();
+    let builder = app.builder().timer(VirtualTimer::new()).spawn(move |task| spawner.lock().unwrap().push(task));
+    let endpoint = builder.build();
+    assert_eq!(now(get("/events").to(&endpoint)).status(), StatusCode::OK);
+    assert_eq!(now(get("/events").to(&endpoint)).status(), StatusCode::OK);
+    assert_eq!(tasks.lock().unwrap().len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn jobs_are_done_every_so_often_whatever_becomes_of_one() {
+    let (app, done) = (App::new(), Arc::new(AtomicUsize::new(0)));
+    let counted = done.clone();
+    let endpoint = app
+        .builder()
+        .every(Duration::from_secs(2), || panic!("in a job"))
+        .every(Duration::from_secs(3), move || {
+            counted.fetch_add(1, Ordering::Relaxed);
+        })
+        .build();
+    get("/events").to(&endpoint).await;
+    pass(Duration::from_secs(31)).await;
+    assert_eq!(done.load(Ordering::Relaxed), 10);
+}
+
+#[test]
+fn an_endpoint_outlives_the_runtime_it_was_first_used_in() {
+    let app = App::new();
+    let endpoint: Endpoint = app.endpoint();
+    for _ in 0..2 {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+        runtime.block_on(async {
+            let poll = get("/?wait=5").to(&endpoint).await;
+            assert_eq!(poll.status(), StatusCode::OK);
+        });
+    }
+}

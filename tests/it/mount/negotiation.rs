@@ -1,0 +1,183 @@
+use http::StatusCode;
+use proptest::prelude::*;
+use tidings::{Cursor, Start, Transport};
+
+use super::world::{App, To, get, header, request, text};
+
+/// What a GET with this query and these headers asks the publisher for, or the status that refuses it.
+async fn choice(target: &str, headers: &[(&str, &str)]) -> Result<Transport, StatusCode> {
+    let (app, mut request) = (App::new(), get(target));
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    app.publish("something, so that no poll waits");
+    let request = request.header("last-event-id", "0.0");
+    let response = request.to(&app.endpoint()).await;
+    match response.status() {
+        StatusCode::OK => Ok(app.last().0),
+        status => {
+            assert_eq!(app.subscribes(), 0, "{target}: refused after a subscription");
+            Err(status)
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_the_request_says_chooses_the_transport() {
+    use Transport::{Chunked, LongPoll, ShortPoll, Sse};
+
+    let bad = Err(StatusCode::BAD_REQUEST);
+    let upgrade = Err(StatusCode::UPGRADE_REQUIRED);
+    for (target, headers, expected) in [
+        ("/events", &[][..], Ok(ShortPoll)),
+        ("/events", &[("accept", "*/*")], Ok(ShortPoll)),
+        ("/events", &[("accept", "application/json")], Ok(ShortPoll)),
+        ("/events", &[("accept", "text/event-stream")], Ok(Sse)),
+        ("/events", &[("accept", "TEXT/Event-Stream; charset=utf-8")], Ok(Sse)),
+        ("/events", &[("accept", "text/html, text/event-stream")], Ok(Sse)),
+        ("/events", &[("accept", "text/html"), ("accept", "text/event-stream;q=0.1")], Ok(Sse)),
+        ("/events", &[("accept", "text/event-stream;q=0")], Ok(ShortPoll)),
+        ("/events", &[("accept", "text/event-stream; q=0.000, */*")], Ok(ShortPoll)),
+        ("/events", &[("accept", "text/event-stream-x")], Ok(ShortPoll)),
+        ("/events", &[("accept", "image/png")], Ok(ShortPoll)),
+        ("/events", &[("accept", "application/x-ndjson")], Ok(Chunked)),
+        ("/events", &[("accept", "application/x-ndjson, text/event-stream")], Ok(Sse)),
+        ("/events", &[("prefer", "wait=5")], Ok(LongPoll)),
+        ("/events", &[("prefer", "wait=0")], Ok(ShortPoll)),
+        ("/events", &[("prefer", "WAIT=5")], Ok(LongPoll)),
+        ("/events", &[("prefer", "wait=\"5\"")], Ok(LongPoll)),
+        ("/events", &[("prefer", "wait = 5")], Ok(LongPoll)),
+        ("/events", &[("prefer", "respond-async, wait=5; x=y")], Ok(LongPoll)),
+        ("/events", &[("prefer", "foo=\"a, wait=5\"")], Ok(ShortPoll)),
+        ("/events", &[("prefer", "foo=\"\\\", wait=5\", wait=0")], Ok(ShortPoll)),
+        ("/events", &[("prefer", "wait=0, wait=5")], Ok(ShortPoll)),
+        ("/events", &[("prefer", "wait=5, wait=0")], Ok(LongPoll)),
+        ("/events", &[("prefer", "return=minimal"), ("prefer", "wait=5")], Ok(LongPoll)),
+        ("/events", &[("prefer", "wait=soon")], Ok(ShortPoll)),
+        ("/events", &[("prefer", "wait=-1")], Ok(ShortPoll)),
+        ("/events", &[("prefer", "wait=+1")], Ok(ShortPoll)),
+        ("/events", &[("prefer", "wait")], Ok(ShortPoll)),
+        ("/events", &[("prefer", "wait=")], Ok(ShortPoll)),
+        ("/events", &[("prefer", "wait=99999999999999999999999999")], Ok(LongPoll)),
+        ("/events?wait=5", &[], Ok(LongPoll)),
+        ("/events?wait=0", &[("prefer", "wait=5")], Ok(ShortPoll)),
+        ("/events?wait=x", &[], bad),
+        ("/events?wait=5", &[("accept", "text/event-stream")], Ok(Sse)),
+        ("/events?transport=sse", &[], Ok(Sse)),
+        ("/events?transport=chunked", &[("accept", "text/event-stream")], Ok(Chunked)),
+        ("/events?transport=short-poll", &[("prefer", "wait=5")], Ok(ShortPoll)),
+        ("/events?transport=long-poll", &[], Ok(LongPoll)),
+        ("/events?transport=sse&transport=chunked", &[], Ok(Sse)),
+        ("/events?transport=s%73e", &[], Ok(Sse)),
+        ("/events?transport=carrier-pigeon", &[], bad),
+        ("/events?transport=", &[], bad),
+        ("/events?transport=websocket", &[], upgrade),
+        ("/events?transport=sse", &[("upgrade", "websocket")], Ok(Sse)),
+        ("/events", &[("upgrade", "websocket")], bad),
+        ("/events", &[("upgrade", "h2c")], Ok(ShortPoll)),
+        ("/events", &[("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ==")], upgrade),
+        ("/events?topic=a&topic=b/c&x=y", &[], Ok(ShortPoll)),
+        ("/events?topic=", &[], bad),
+        ("/events?topic=a//b", &[], bad),
+        ("/events?topic=a*", &[], bad),
+        ("/events?topic=%00", &[], bad),
+    ] {
+        assert_eq!(choice(target, headers).await, expected, "{target} {headers:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_narrowed_endpoint_refuses_what_is_demanded_and_passes_over_what_is_preferred() {
+    use Transport::{Chunked, ShortPoll, Sse, WebSocket};
+
+    let app = App::new();
+    for (here, target, accept, expected) in [
+        (&[Sse][..], "/events", "*/*", Ok(Sse)),
+        (&[Sse], "/events?wait=5", "application/x-ndjson", Ok(Sse)),
+        (&[Sse], "/events?transport=chunked", "*/*", Err(StatusCode::BAD_REQUEST)),
+        (&[Chunked, ShortPoll], "/events", "text/event-stream", Ok(ShortPoll)),
+        (&[Chunked], "/events", "text/event-stream", Ok(Chunked)),
+        (&[WebSocket], "/events", "text/event-stream", Err(StatusCode::UPGRADE_REQUIRED)),
+    ] {
+        let endpoint = app.builder().transports(here.iter().copied()).build();
+        let response = get(target).header("accept", accept).to(&endpoint).await;
+        match expected {
+            Ok(transport) => assert_eq!((response.status(), app.last().0), (StatusCode::OK, transport), "{target}"),
+            Err(status) => assert_eq!(response.status(), status, "{target}"),
+        }
+        if response.status() == StatusCode::UPGRADE_REQUIRED {
+            assert_eq!((header(&response, "upgrade"), header(&response, "sec-websocket-version")), ("websocket", "13"));
+        }
+    }
+}
+
+#[tokio::test]
+async fn http_1_0_has_no_upgrade() {
+    let app = App::new();
+    let old = get("/events").version(http::Version::HTTP_10).header("upgrade", "websocket");
+    assert_eq!(old.header("connection", "upgrade").to(&app.endpoint()).await.status(), StatusCode::OK);
+    assert_eq!(app.last().0, Transport::ShortPoll);
+}
+
+#[tokio::test]
+async fn a_post_is_no_handshake() {
+    let app = App::new();
+    let response = request("POST", "/events").header("upgrade", "websocket").to(&app.endpoint()).await;
+    assert_eq!((response.status(), app.messages().len()), (StatusCode::BAD_REQUEST, 0));
+}
+
+#[tokio::test]
+async fn topics_are_limited_and_each_is_named_once() {
+    let app = App::new();
+    let named = |count| (0..count).map(|number| format!("topic=t{number}&topic=t0")).collect::<Vec<_>>().join("&");
+    let endpoint = app.endpoint();
+    assert_eq!(get(&format!("/events?{}", named(64))).to(&endpoint).await.status(), StatusCode::OK);
+    assert_eq!(app.last().2.len(), 64);
+    let response = get(&format!("/events?{}", named(65))).to(&endpoint).await;
+    assert_eq!(response.status(), StatusCode::BAD_REQUEST);
+    assert_eq!(text(response).await, r#"{"error":"more than 64 topics"}"#);
+}
+
+#[tokio::test]
+async fn the_cursor_comes_from_the_first_of_three_places() {
+    let app = App::new();
+    let endpoint = app.endpoint();
+    let after = |text: &str| Start::After(text.parse::<Cursor>().unwrap());
+    for (target, headers, expected) in [
+        ("/events", &[][..], Start::Now),
+        ("/events", &[("last-event-id", "a.1")], after("a.1")),
+        ("/events", &[("last-event-id", "")], Start::Now),
+        ("/events?cursor=a.2", &[("last-event-id", "a.1"), ("if-none-match", "\"a.3\"")], after("a.1")),
+        ("/events?cursor=a.2", &[("last-event-id", ""), ("if-none-match", "\"a.3\"")], after("a.2")),
+        ("/events?cursor=", &[("if-none-match", "\"a.3\"")], after("a.3")),
+        ("/events?cursor=&cursor=a.4", &[], after("a.4")),
+        ("/events", &[("if-none-match", "W/\"a.3\"")], after("a.3")),
+        ("/events", &[("if-none-match", "\"a.3\", \"a.2\"")], after("a.3")),
+        ("/events", &[("if-none-match", "*")], Start::Now),
+        ("/events", &[("if-none-match", "\"\"")], Start::Now),
+        ("/events", &[("last-event-id", "nonsense")], Start::Unreadable),
+        ("/events", &[("last-event-id", "a.1"), ("last-event-id", "a.1")], after("a.1")),
+        ("/events", &[("last-event-id", "a.1"), ("last-event-id", "a.2")], Start::Unreadable),
+        ("/events?cursor=A.1", &[], Start::Unreadable),
+        ("/events", &[("if-none-match", "\"elsewhere\"")], Start::Unreadable),
+    ] {
+        let mut request = get(target);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let status = request.to(&endpoint).await.status();
+        assert_eq!((status, app.last().1), (StatusCode::OK, expected), "{target} {headers:?}");
+    }
+}
+
+proptest! {
+    #[test]
+    fn no_cursor_is_an_error(id in prop::collection::vec(32_u8..=255, 0..100), query in ".{0,40}") {
+        let app = App::new();
+        let mut target = form_urlencoded::Serializer::new("/events?".to_owned());
+        let target = target.append_pair("cursor", &query).finish();
+        let request = get(&target).header("last-event-id", http::HeaderValue::from_bytes(&id).unwrap_or_else(|_| "".parse().unwrap()));
+        let response = tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(request.to(&app.endpoint()));
+        prop_assert_eq!(response.status(), StatusCode::OK);
+    }
+}

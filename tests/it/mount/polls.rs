@@ -1,0 +1,142 @@
+use std::time::Duration;
+
+use http::StatusCode;
+use tidings::{Endpoint, Event};
+
+use super::world::{App, To, get, header, pass, request, text};
+
+#[tokio::test]
+async fn a_short_poll_is_answered_at_once_and_goes_on_from_its_cursor() {
+    let app = App::new();
+    let endpoint = app.endpoint();
+    let empty = get("/events").to(&endpoint).await;
+    let tag = header(&empty, "etag").to_owned();
+    assert_eq!(text(empty).await, format!(r#"{{"cursor":{tag},"events":[]}}"#));
+
+    let cursor = app.publish("one");
+    let response = get("/events").header("if-none-match", &tag).to(&endpoint).await;
+    assert_eq!(header(&response, "etag"), format!("\"{cursor}\""));
+    let body = format!(r#"{{"cursor":"{cursor}","events":[{{"id":"{cursor}","topic":"news","data":"one"}}]}}"#);
+    assert_eq!(text(response).await, body);
+    // The same request has the same answer.
+    assert_eq!(text(get("/events").header("if-none-match", &tag).to(&endpoint).await).await, body);
+}
+
+#[tokio::test]
+async fn only_who_asks_for_it_is_told_that_nothing_changed() {
+    let app = App::new();
+    let (endpoint, cursor) = (app.endpoint(), app.publish("one"));
+    for (target, tag, expected) in [
+        ("/events", format!("\"{cursor}\""), StatusCode::NOT_MODIFIED),
+        ("/events", format!("W/\"{cursor}\""), StatusCode::NOT_MODIFIED),
+        ("/events", "\"other\"".to_owned(), StatusCode::OK),
+        ("/events", "*".to_owned(), StatusCode::OK),
+        // It asks from further back, where there is something.
+        ("/events?cursor=0.0", format!("\"{cursor}\""), StatusCode::OK),
+    ] {
+        let response = get(target).header("if-none-match", &tag).to(&endpoint).await;
+        assert_eq!(response.status(), expected, "{target} {tag}");
+        assert_eq!(text(response).await.is_empty(), expected == StatusCode::NOT_MODIFIED);
+    }
+    let same = get(&format!("/events?cursor={cursor}")).to(&endpoint).await;
+    assert_eq!(same.status(), StatusCode::OK);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_long_poll_is_answered_by_the_first_event() {
+    let app = App::new();
+    let endpoint = app.endpoint();
+    let begin = tokio::time::Instant::now();
+    let poll = tokio::spawn(endpoint.handle(get("/events?wait=20").body(String::new()).unwrap()));
+    pass(Duration::from_secs(5)).await;
+    assert_eq!(endpoint.sessions(), 1);
+    app.publish("one");
+    let response = poll.await.unwrap();
+    assert_eq!(begin.elapsed().as_secs(), 5);
+    assert_eq!((response.status(), header(&response, "tidings-retry-ms")), (StatusCode::OK, "0"));
+    assert!(text(response).await.contains("one"));
+    assert_eq!((endpoint.sessions(), app.hub.stats().subscriptions), (0, 0));
+}
+
+/// How long a poll of a quiet topic is held, in milliseconds.
+async fn held(endpoint: &Endpoint, target: &str, prefer: &str) -> (u64, String) {
+    let begin = tokio::time::Instant::now();
+    let response = get(target).header("prefer", prefer).to(endpoint).await;
+    assert_eq!((response.status(), header(&response, "tidings-retry-ms")), (StatusCode::OK, "0"));
+    let applied = header(&response, "preference-applied").to_owned();
+    assert!(text(response).await.ends_with(r#","events":[]}"#));
+    (u64::try_from(begin.elapsed().as_millis()).unwrap(), applied)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_quiet_poll_is_held_as_long_as_was_asked_and_no_longer() {
+    let endpoint = App::new().endpoint();
+    let mut times = Vec::new();
+    for (target, prefer, shortest, longest, applied) in [
+        ("/?transport=long-poll", "", 22_500, 27_600, ""),
+        ("/", "wait=10", 9_000, 10_100, "wait=10"),
+        ("/", "wait=1000000", 49_500, 55_100, "wait=55"),
+        ("/?wait=18446744073709551615", "wait=1", 49_500, 55_100, ""),
+        ("/?transport=long-poll&wait=0", "", 0, 10, ""),
+    ] {
+        for _ in 0..20 {
+            let (time, told) = held(&endpoint, target, prefer).await;
+            assert!((shortest..=longest).contains(&time), "{target} {prefer}: {time} ms");
+            assert_eq!(told, applied, "{target} {prefer}");
+            times.push(time);
+        }
+    }
+    times.dedup();
+    assert!(times.len() > 60, "the holds are not all the same: {times:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_holds_all_there_is_is_told_so_when_its_poll_is_over() {
+    let app = App::new();
+    let (endpoint, cursor) = (app.endpoint(), app.publish("one"));
+    let begin = tokio::time::Instant::now();
+    let response = get("/events?wait=10").header("if-none-match", format!("\"{cursor}\"")).to(&endpoint).await;
+    assert_eq!(response.status(), StatusCode::NOT_MODIFIED);
+    assert!(begin.elapsed() >= Duration::from_secs(9));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_poll_that_is_let_go_of_leaves_nothing_behind() {
+    let app = App::new();
+    let endpoint = app.endpoint();
+    let poll = tokio::spawn(endpoint.handle(get("/events?wait=20").body(String::new()).unwrap()));
+    pass(Duration::from_secs(1)).await;
+    assert_eq!((endpoint.sessions(), app.hub.stats().subscriptions), (1, 1));
+    poll.abort();
+    assert!(poll.await.unwrap_err().is_cancelled());
+    assert_eq!((endpoint.sessions(), app.hub.stats().subscriptions), (0, 0));
+}
+
+#[tokio::test]
+async fn what_does_not_fit_is_there_at_once() {
+    let app = App::new();
+    let endpoint = app.builder().batch(100).build();
+    let begin = header(&get("/events").to(&endpoint).await, "etag").to_owned();
+    let big = Event::text("x".repeat(90));
+    for _ in 0..3 {
+        app.hub.publish_now(&tidings::Topic::new("news").unwrap(), big.clone()).unwrap();
+    }
+    let mut tag = begin;
+    for left in (0..3).rev() {
+        let response = get("/events").header("if-none-match", &tag).to(&endpoint).await;
+        tag = header(&response, "etag").to_owned();
+        assert_eq!(header(&response, "tidings-retry-ms") == "0", left > 0);
+        assert_eq!(text(response).await.contains(r#""more":true"#), left > 0);
+    }
+}
+
+#[tokio::test]
+async fn a_closed_hub_does_not_bring_its_pollers_back_at_once() {
+    let app = App::new();
+    let endpoint = app.endpoint();
+    let response = request("GET", "/events").to(&endpoint).await;
+    assert_ne!(header(&response, "tidings-retry-ms"), "0");
+    app.hub.close();
+    let response = get("/events?wait=20").to(&endpoint).await;
+    assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
+}

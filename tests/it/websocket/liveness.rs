@@ -1,0 +1,136 @@
+use std::time::Duration;
+
+use serde_json::json;
+use tidings::{CloseCause, Subprotocol, WebSocketConfig};
+
+use super::closing::Gate;
+use super::{Frame, Visit, masked};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+#[test]
+fn a_client_that_answers_pings_stays() {
+    let config = WebSocketConfig::default();
+    let mut visit = Visit::raw();
+    for _ in 0..10 {
+        assert_eq!(visit.pass(config.ping - SECOND), None);
+        assert_eq!(visit.frames(), []);
+        assert_eq!(visit.pass(SECOND), None);
+        assert_eq!(visit.frames(), [Frame::Ping]);
+        assert_eq!(visit.answer(), None);
+    }
+    assert_eq!(visit.timer.elapsed(), 10 * config.ping);
+    // One ping, one answer, and no wake for nothing: that is one sleep a ping.
+    assert_eq!(visit.timer.sleeping(), 1);
+    assert_eq!(visit.timer.next_in(), Some(config.ping));
+}
+
+#[test]
+fn a_client_that_does_not_answer_is_left_though_it_sends() {
+    let config = WebSocketConfig::default();
+    for speaks in [false, true] {
+        let mut visit = Visit::raw();
+        assert_eq!(visit.pass(config.ping), None);
+        assert_eq!(visit.frames(), [Frame::Ping]);
+        for _ in 0..9 {
+            assert_eq!(visit.pass(config.pong_timeout / 10), None);
+            if speaks {
+                assert_eq!(visit.send(&masked(0x81, b"I am here")), None);
+                visit.publish("and so are we");
+                assert_eq!(visit.run(), None);
+            }
+        }
+        let closed = visit.pass(config.pong_timeout / 10).unwrap();
+        assert_eq!((closed.cause, closed.code, closed.clean), (CloseCause::NoPong, None, false));
+        assert_eq!(visit.timer.elapsed(), config.ping + config.pong_timeout);
+    }
+}
+
+#[test]
+fn a_late_pong_is_in_time_up_to_the_deadline() {
+    let config = WebSocketConfig::default();
+    let mut visit = Visit::raw();
+    assert_eq!(visit.pass(config.ping + config.pong_timeout - SECOND), None);
+    assert_eq!(visit.send(&masked(0x8a, b"")), None);
+    // The next ping comes after the last one, not after its pong.
+    assert_eq!(visit.timer.next_in(), Some(config.ping - config.pong_timeout + SECOND));
+}
+
+#[test]
+fn objects_have_a_heartbeat_with_each_ping() {
+    let config = WebSocketConfig::default().ping(Duration::from_millis(1_500));
+    let mut visit = Visit::with(config.clone(), Subprotocol::TidingsV1);
+    visit.publish("x");
+    assert_eq!(visit.run(), None);
+    let hello = visit.frames()[0].object();
+    assert_eq!(hello, json!({ "tidings": "hello", "cursor": "7.0", "heartbeat_ms": 1_500 }));
+    for sequence in 2..5 {
+        // The cursor moves on with what the client does not follow.
+        visit.feed.pass();
+        visit.publish("x");
+        assert_eq!(visit.run(), None);
+        visit.frames();
+        assert_eq!(visit.pass(config.ping), None);
+        let frames = visit.frames();
+        let cursor = format!("7.{}", 2 * sequence - 1);
+        assert_eq!(frames[0].object(), json!({ "tidings": "heartbeat", "cursor": cursor }));
+        assert_eq!(frames[1..], [Frame::Ping]);
+        assert_eq!(visit.answer(), None);
+    }
+}
+
+#[test]
+fn a_ping_does_not_wait_behind_what_the_client_does_not_take() {
+    let config = WebSocketConfig::default();
+    let mut visit = Visit::raw();
+    assert_eq!(visit.pass(config.ping - 2 * SECOND), None);
+    visit.client.allow(3);
+    visit.publish("a long text");
+    assert_eq!(visit.run(), None);
+    // The ping is due, and left out; what was stuck goes through.
+    assert_eq!(visit.pass(3 * SECOND), None);
+    visit.client.allow(usize::MAX);
+    assert_eq!(visit.run(), None);
+    assert_eq!(visit.frames(), [Frame::text("a long text")]);
+    assert_eq!(visit.pass(config.ping - 2 * SECOND), None);
+    assert_eq!(visit.frames(), []);
+    assert_eq!(visit.pass(SECOND), None);
+    assert_eq!(visit.frames(), [Frame::Ping]);
+}
+
+#[test]
+fn a_pong_behind_messages_that_were_not_read_is_no_missed_pong() {
+    let config = WebSocketConfig::default();
+    let gate = Gate::default();
+    let mut visit = Visit::raw().receive({
+        let gate = gate.clone();
+        move |_| {
+            let gate = gate.clone();
+            async move {
+                gate.pass().await;
+                Ok(())
+            }
+        }
+    });
+    assert_eq!(visit.send(&masked(0x81, b"slow to handle").repeat(2)), None);
+    assert_eq!(visit.pass(config.ping), None);
+    assert_eq!(visit.frames(), [Frame::Ping]);
+    assert_eq!(visit.answer(), None);
+    // It is there, and can't be read; another ping shows whether the connection still is.
+    assert_eq!(visit.pass(3 * config.pong_timeout), None);
+    assert_eq!(visit.frames(), vec![Frame::Ping; 3]);
+    gate.open();
+    assert_eq!(visit.run(), None);
+    assert_eq!(visit.timer.next_in(), Some(config.ping));
+}
+
+#[test]
+fn times_that_have_no_end_are_no_times() {
+    let never = Duration::MAX;
+    let config = WebSocketConfig::default().ping(never).write_stall(never).message_timeout(never);
+    let mut visit = Visit::with(config, Subprotocol::Raw);
+    visit.client.allow(0);
+    visit.publish("x");
+    assert_eq!(visit.send(&masked(0x01, b"begun")), None);
+    assert_eq!(visit.pass(Duration::from_secs(365 * 24 * 3600)), None);
+}

@@ -1,0 +1,14 @@
+//! The WebSocket adapter, at its public API, against tungstenite as the client.
+
+mod closing;
+mod handshake;
+mod inbound;
+mod liveness;
+mod outbound;
+mod pressure;
+mod violations;
+mod visit;
+mod wire;
+
+use visit::{Frame, Received, Visit, masked};
+use wire::{Client, Wire};
