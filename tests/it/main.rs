@@ -6,6 +6,11 @@ mod support;
 mod cursor;
 mod hub;
 
+#[cfg(feature = "full")]
+mod clients;
+#[cfg(feature = "full")]
+mod conformance;
+
 #[cfg(feature = "chunked")]
 mod chunked;
 #[cfg(feature = "long-poll")]

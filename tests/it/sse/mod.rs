@@ -2,3 +2,5 @@
 
 mod encoder;
 mod reader;
+
+pub(crate) use reader::{SseEvent, SseReader};

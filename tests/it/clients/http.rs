@@ -1,0 +1,94 @@
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::body::Incoming;
+use hyper::client::conn::{http1, http2};
+use hyper::{Request, Response, http};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use tokio::net::TcpStream;
+use tokio::task::JoinHandle;
+
+use super::Traffic;
+use super::counted::Counted;
+
+/// One connection to a server. Dropping it breaks it off, with all that goes over it.
+pub(crate) struct Connection {
+    sender: Sender,
+    authority: String,
+    traffic: Traffic,
+    task: JoinHandle<()>,
+}
+
+/// Which HTTP a connection speaks; HTTP/2 by prior knowledge.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Http {
+    One,
+    Two,
+}
+
+enum Sender {
+    One(http1::SendRequest<Full<Bytes>>),
+    Two(http2::SendRequest<Full<Bytes>>),
+}
+
+impl Connection {
+    pub(crate) async fn over(stream: TcpStream, http: Http, traffic: Traffic) -> Result<Self, String> {
+        let authority = stream.peer_addr().map_err(|error| error.to_string())?.to_string();
+        stream.set_nodelay(true).map_err(|error| error.to_string())?;
+        let io = TokioIo::new(Counted { stream, traffic: traffic.clone() });
+        let (sender, task) = match http {
+            Http::One => {
+                let (sender, connection) = http1::handshake(io).await.map_err(told)?;
+                (Sender::One(sender), tokio::spawn(async { drop(connection.with_upgrades().await) }))
+            }
+            Http::Two => {
+                let (sender, connection) = http2::handshake(TokioExecutor::new(), io).await.map_err(told)?;
+                (Sender::Two(sender), tokio::spawn(async { drop(connection.await) }))
+            }
+        };
+        Ok(Self { sender, authority, traffic, task })
+    }
+
+    pub(crate) fn http(&self) -> Http {
+        match self.sender {
+            Sender::One(_) => Http::One,
+            Sender::Two(_) => Http::Two,
+        }
+    }
+
+    /// A request for a path and a query.
+    pub(crate) fn request(&self, method: &str, target: &str) -> http::request::Builder {
+        let request = Request::builder().method(method);
+        match self.sender {
+            Sender::One(_) => request.uri(target).header("host", &self.authority),
+            Sender::Two(_) => request.uri(format!("http://{}{target}", self.authority)),
+        }
+    }
+
+    pub(crate) async fn send(
+        &mut self,
+        request: http::request::Builder,
+        body: impl Into<Bytes>,
+    ) -> Result<Response<Incoming>, String> {
+        let request = request.body(Full::new(body.into())).map_err(|error| error.to_string())?;
+        self.traffic.request();
+        match &mut self.sender {
+            Sender::One(sender) => {
+                sender.ready().await.map_err(told)?;
+                sender.send_request(request).await.map_err(told)
+            }
+            Sender::Two(sender) => sender.send_request(request).await.map_err(told),
+        }
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+/// An error of hyper's with its cause, which alone says something.
+fn told(error: hyper::Error) -> String {
+    let cause = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
+    format!("{error}: {cause}")
+}

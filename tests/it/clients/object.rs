@@ -1,0 +1,78 @@
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::{Map, Value};
+
+use super::inbox::Item;
+use super::{Data, End, Event, Gap, Seen};
+
+/// Reads the object of an event, of a gap or of the wire's own: whatever is not described is an error.
+pub(super) fn read_object(text: &[u8]) -> Result<Item, String> {
+    let value: Value = serde_json::from_slice(text).map_err(|error| format!("{error}: {}", text.escape_ascii()))?;
+    read_value(value)
+}
+
+pub(super) fn read_value(value: Value) -> Result<Item, String> {
+    let shown = value.to_string();
+    let Value::Object(mut object) = value else { return Err(format!("not an object: {shown}")) };
+    let item = if object.contains_key("tidings") {
+        control(&mut object)
+    } else if object.contains_key("gap") {
+        gap(&mut object).map(|gap| Item::Seen(Seen::Gap(gap)))
+    } else {
+        event(&mut object).map(|event| Item::Seen(Seen::Event(event)))
+    };
+    match item {
+        Some(item) if object.is_empty() => Ok(item),
+        Some(_) => Err(format!("what is {object:?} in {shown}")),
+        None => Err(format!("something is missing in {shown}")),
+    }
+}
+
+fn event(object: &mut Map<String, Value>) -> Option<Event> {
+    let (cursor, topic, name) = (text(object, "id"), Some(text(object, "topic")?), text(object, "event"));
+    let data = match (object.remove("data")?, object.remove("encoding")) {
+        (Value::String(text), None) => Data::Text(text),
+        (Value::String(text), Some(encoding)) if encoding == "base64" => Data::Binary(STANDARD.decode(text).ok()?),
+        (json, None) => Data::Json(json),
+        _ => return None,
+    };
+    Some(Event { cursor, topic, name, data })
+}
+
+fn gap(object: &mut Map<String, Value>) -> Option<Gap> {
+    let Some(Value::Object(mut inner)) = object.remove("gap") else { return None };
+    let missed = match inner.remove("missed")? {
+        Value::Null => None,
+        number => Some(number.as_u64()?),
+    };
+    let (reason, topic) = (text(&mut inner, "reason")?, text(&mut inner, "topic"));
+    inner.is_empty().then_some(Gap { cursor: text(object, "id")?, reason, missed, topic })
+}
+
+fn control(object: &mut Map<String, Value>) -> Option<Item> {
+    let kind = text(object, "tidings")?;
+    if kind == "bye" {
+        object.remove("retry_ms")?.as_u64()?;
+        return Some(Item::Seen(Seen::End(End::Later)));
+    }
+    let cursor = match object.remove("cursor")? {
+        Value::Null => None,
+        cursor => Some(cursor.as_str()?.to_owned()),
+    };
+    match kind.as_str() {
+        "hello" => object.remove("heartbeat_ms").map(|_| Item::Hello(cursor)),
+        "heartbeat" => Some(Item::Cursor(cursor)),
+        _ => None,
+    }
+}
+
+fn text(object: &mut Map<String, Value>, key: &str) -> Option<String> {
+    match object.remove(key)? {
+        Value::String(text) => Some(text),
+        other => {
+            // Left where it is, it is found to be too much.
+            object.insert(key.to_owned(), other);
+            None
+        }
+    }
+}

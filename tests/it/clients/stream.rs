@@ -1,0 +1,73 @@
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
+use hyper::header::CONTENT_TYPE;
+use hyper::{StatusCode, http};
+
+use super::inbox::Item;
+use super::{Client, Connection, End, Inbox, Seen, Waiting, Wire};
+
+/// A client that reads one response for ever.
+pub(super) struct Listener<W> {
+    _connection: Connection,
+    body: Incoming,
+    wire: W,
+    inbox: Inbox,
+}
+
+impl<W: Wire> Listener<W> {
+    pub(super) async fn open(
+        mut connection: Connection,
+        request: http::request::Builder,
+        media: &str,
+        cursor: Option<&str>,
+        wire: W,
+    ) -> Result<Self, String> {
+        let response = connection.send(request, "").await?;
+        let found = response.headers().get(CONTENT_TYPE).map(|found| found.as_bytes().escape_ascii().to_string());
+        if response.status() != StatusCode::OK || found.as_deref() != Some(media) {
+            return Err(format!("{} of {found:?}", response.status()));
+        }
+        let (body, inbox) = (response.into_body(), Inbox::after(cursor));
+        let mut this = Self { _connection: connection, body, wire, inbox };
+        while this.wire.says_hello() && !this.inbox.has_begun() && this.inbox.is_empty() {
+            this.read().await?;
+        }
+        Ok(this)
+    }
+
+    async fn read(&mut self) -> Result<(), String> {
+        match self.body.frame().await {
+            Some(Ok(frame)) => {
+                let bytes = frame.into_data().map_err(|_| "trailers")?;
+                self.wire.read(&bytes, &mut self.inbox)
+            }
+            Some(Err(_)) => {
+                self.inbox.put(Item::Seen(Seen::End(End::Later)));
+                Ok(())
+            }
+            None => {
+                self.inbox.put(Item::Seen(Seen::End(End::Finished)));
+                self.wire.end()
+            }
+        }
+    }
+
+    async fn next(&mut self) -> Result<Seen, String> {
+        loop {
+            if let Some(seen) = self.inbox.look() {
+                return Ok(seen);
+            }
+            self.read().await?;
+        }
+    }
+}
+
+impl<W: Wire> Client for Listener<W> {
+    fn see(&mut self) -> Waiting<'_, Result<Seen, String>> {
+        Box::pin(self.next())
+    }
+
+    fn cursor(&self) -> Option<&str> {
+        self.inbox.cursor()
+    }
+}

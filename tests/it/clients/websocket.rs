@@ -1,0 +1,93 @@
+use bytes::BytesMut;
+use hyper::StatusCode;
+use hyper::ext::Protocol;
+use hyper::header::{SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_PROTOCOL};
+use hyper::upgrade::Upgraded;
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tungstenite::handshake::client::generate_key;
+use tungstenite::handshake::derive_accept_key;
+
+use super::{Client, Connection, Frames, Http, Inbox, Seen, Waiting, Wire};
+
+/// A client with a WebSocket: of HTTP/1.1 by an upgrade, of HTTP/2 by an extended CONNECT.
+pub(super) struct Socket {
+    /// On HTTP/2 it goes on to carry the socket.
+    _connection: Connection,
+    io: TokioIo<Upgraded>,
+    buffer: BytesMut,
+    frames: Frames,
+    inbox: Inbox,
+}
+
+impl Socket {
+    pub(super) async fn open(
+        mut connection: Connection,
+        target: &str,
+        subprotocol: Option<&str>,
+        cursor: Option<&str>,
+        frames: Frames,
+    ) -> Result<Self, String> {
+        let key = generate_key();
+        let (request, expected, accept) = match connection.http() {
+            Http::One => {
+                let request = connection.request("GET", target).header("upgrade", "websocket");
+                let request = request.header("connection", "Upgrade").header("sec-websocket-key", &key);
+                (request, StatusCode::SWITCHING_PROTOCOLS, Some(derive_accept_key(key.as_bytes())))
+            }
+            Http::Two => {
+                let request = connection.request("CONNECT", target).extension(Protocol::from_static("websocket"));
+                (request, StatusCode::OK, None)
+            }
+        };
+        let request = request.header("sec-websocket-version", "13");
+        let request =
+            subprotocol.into_iter().fold(request, |request, offer| request.header(SEC_WEBSOCKET_PROTOCOL, offer));
+        let response = connection.send(request, "").await?;
+        let header = |name| response.headers().get(name).map(|value| value.as_bytes());
+        let taken = header(SEC_WEBSOCKET_PROTOCOL) == subprotocol.map(str::as_bytes);
+        if response.status() != expected
+            || !taken
+            || header(SEC_WEBSOCKET_ACCEPT) != accept.as_deref().map(str::as_bytes)
+        {
+            return Err(format!("{} with {:?}", response.status(), response.headers()));
+        }
+        let upgraded = hyper::upgrade::on(response).await.map_err(|error| error.to_string())?;
+        let (io, inbox) = (TokioIo::new(upgraded), Inbox::after(cursor));
+        let mut this = Self { _connection: connection, io, buffer: BytesMut::with_capacity(4096), frames, inbox };
+        while this.frames.says_hello() && !this.inbox.has_begun() && this.inbox.is_empty() {
+            this.read().await?;
+        }
+        Ok(this)
+    }
+
+    async fn read(&mut self) -> Result<(), String> {
+        self.buffer.clear();
+        let read = self.io.read_buf(&mut self.buffer).await.map_err(|error| error.to_string())?;
+        if read == 0 {
+            self.frames.end()?;
+            return Err("asked for more after the end".into());
+        }
+        self.frames.read(&self.buffer, &mut self.inbox)?;
+        self.io.write_all(&self.frames.take_answers()).await.map_err(|error| error.to_string())
+    }
+
+    async fn next(&mut self) -> Result<Seen, String> {
+        loop {
+            if let Some(seen) = self.inbox.look() {
+                return Ok(seen);
+            }
+            self.read().await?;
+        }
+    }
+}
+
+impl Client for Socket {
+    fn see(&mut self) -> Waiting<'_, Result<Seen, String>> {
+        Box::pin(self.next())
+    }
+
+    fn cursor(&self) -> Option<&str> {
+        self.inbox.cursor()
+    }
+}

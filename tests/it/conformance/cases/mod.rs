@@ -1,0 +1,6 @@
+//! What holds for every row.
+
+pub(super) mod end;
+pub(super) mod gaps;
+pub(super) mod order;
+pub(super) mod resume;

@@ -1,0 +1,101 @@
+//! Every transport of an endpoint, behind hyper and over loopback.
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use hyper::server::conn::{http1, http2};
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use tidings::{Endpoint, SubscribeRequest, publisher_fn};
+use tokio::net::{TcpListener, TcpStream};
+
+use super::row::Row;
+use super::stage::Stage;
+use crate::clients::{Client, Connection, End, Http, Seen, Speaks, Traffic, Waiting, connect};
+
+/// A row for each client on each HTTP. The servers are the current runtime's, and end with it.
+pub(super) async fn rows(stage: &Arc<Stage>) -> Vec<Box<dyn Row>> {
+    let stage = stage.clone();
+    let endpoint = Endpoint::new(publisher_fn(move |request: SubscribeRequest| {
+        let hub = stage.hub();
+        async move { Ok(hub.subscribe(request.subscribe(request.topics()))?) }
+    }));
+    let mut rows: Vec<Box<dyn Row>> = Vec::new();
+    for http in [Http::One, Http::Two] {
+        let address = serve(endpoint.clone(), http).await;
+        rows.extend(Speaks::ALL.map(|speaks| Box::new(Mounted { speaks, http, address }) as Box<dyn Row>));
+    }
+    rows
+}
+
+struct Mounted {
+    speaks: Speaks,
+    http: Http,
+    address: SocketAddr,
+}
+
+impl Row for Mounted {
+    fn name(&self) -> String {
+        match self.http {
+            Http::One => self.speaks.name().into(),
+            Http::Two => format!("{} on HTTP/2", self.speaks.name()),
+        }
+    }
+
+    fn connect<'a>(
+        &'a self,
+        topics: &'a [&'a str],
+        cursor: Option<&'a str>,
+    ) -> Waiting<'a, Result<Box<dyn Client>, String>> {
+        Box::pin(async move {
+            let stream = TcpStream::connect(self.address).await.map_err(|error| error.to_string())?;
+            let connection = Connection::over(stream, self.http, Traffic::default()).await?;
+            connect(connection, self.speaks, topics, cursor).await
+        })
+    }
+
+    fn shows(&self, seen: Seen) -> Seen {
+        match seen {
+            // A poll's answer has no word for it, and the next poll finds no hub.
+            Seen::End(End::Finished) if !self.is_live() => Seen::End(End::Later),
+            seen => self.speaks.shows(seen),
+        }
+    }
+
+    fn resumes(&self) -> bool {
+        self.speaks.resumes()
+    }
+
+    fn is_live(&self) -> bool {
+        self.speaks.is_live()
+    }
+}
+
+async fn serve(endpoint: Endpoint, http: Http) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        loop {
+            let (stream, _) = listener.accept().await.unwrap();
+            tidings::tune(&stream).unwrap();
+            let endpoint = endpoint.clone();
+            let service = service_fn(move |request| {
+                let response = endpoint.handle(request);
+                async move { Ok::<_, Infallible>(response.await) }
+            });
+            let io = TokioIo::new(stream);
+            match http {
+                Http::One => {
+                    tokio::spawn(http1::Builder::new().serve_connection(io, service).with_upgrades());
+                }
+                Http::Two => {
+                    let mut server = http2::Builder::new(TokioExecutor::new());
+                    server.enable_connect_protocol();
+                    tokio::spawn(server.serve_connection(io, service));
+                }
+            }
+        }
+    });
+    address
+}

@@ -1,0 +1,59 @@
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+
+use crate::clients::{Client, Data, End, Seen, Speaks, Waiting};
+
+/// One way to a hub's events.
+pub(crate) trait Row: Send + Sync {
+    fn name(&self) -> String;
+
+    /// A client of these topics, from a cursor or from now on.
+    fn connect<'a>(
+        &'a self,
+        topics: &'a [&'a str],
+        cursor: Option<&'a str>,
+    ) -> Waiting<'a, Result<Box<dyn Client>, String>>;
+
+    /// What this wire shows of what happens.
+    fn shows(&self, seen: Seen) -> Seen;
+
+    /// Whether its clients have cursors.
+    fn resumes(&self) -> bool;
+
+    /// Whether its clients are subscribed while they don't look.
+    fn is_live(&self) -> bool;
+}
+
+/// What the wires of the crate's own transports show.
+impl Speaks {
+    pub(super) fn shows(self, seen: Seen) -> Seen {
+        match (self, seen) {
+            (Self::Sse, Seen::Event(mut event)) => {
+                event.topic = None;
+                event.data = Data::Text(match event.data {
+                    Data::Text(text) => text.replace("\r\n", "\n").replace('\r', "\n"),
+                    Data::Json(json) => json.to_string(),
+                    Data::Binary(bytes) => STANDARD.encode(bytes),
+                });
+                Seen::Event(event)
+            }
+            (Self::RawWebSocket, Seen::Event(mut event)) => {
+                (event.cursor, event.topic, event.name) = (None, None, None);
+                if let Data::Json(json) = &event.data {
+                    event.data = Data::Text(json.to_string());
+                }
+                Seen::Event(event)
+            }
+            (Self::RawWebSocket, Seen::Gap(_)) => Seen::End(End::Gap),
+            (_, seen) => seen,
+        }
+    }
+
+    pub(super) fn resumes(self) -> bool {
+        self != Self::RawWebSocket
+    }
+
+    pub(super) fn is_live(self) -> bool {
+        !matches!(self, Self::ShortPoll | Self::LongPoll)
+    }
+}

@@ -1,0 +1,94 @@
+use super::cases::{end, gaps, order, resume};
+use super::row::Row;
+use super::scene::{Scene, Verdict};
+use super::stage::Stage;
+use crate::clients::Waiting;
+
+/// Something that holds for every row that it is for.
+pub(crate) struct Case {
+    name: &'static str,
+    /// How many events of each topic the hub keeps.
+    retain: usize,
+    rows: Rows,
+    run: for<'a> fn(Scene<'a>) -> Waiting<'a, Verdict>,
+}
+
+/// What a case is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Rows {
+    Every,
+    /// Whose clients have cursors.
+    Resuming,
+    /// Whose clients are subscribed while they don't look.
+    Live,
+    /// Every ordered pair of those whose clients have cursors.
+    Pairs,
+}
+
+impl Case {
+    const fn new(
+        name: &'static str,
+        retain: usize,
+        rows: Rows,
+        run: for<'a> fn(Scene<'a>) -> Waiting<'a, Verdict>,
+    ) -> Self {
+        Self { name, retain, rows, run }
+    }
+}
+
+/// The table.
+const CASES: &[Case] = &[
+    Case::new("order across topics", 100, Rows::Every, |scene| Box::pin(order::across_topics(scene))),
+    Case::new("payloads of every kind", 100, Rows::Every, |scene| Box::pin(order::payloads(scene))),
+    Case::new("a burst in more than one piece", 100, Rows::Every, |scene| Box::pin(order::a_burst(scene))),
+    Case::new("nothing of other topics", 100, Rows::Every, |scene| Box::pin(order::nothing_of_others(scene))),
+    Case::new("resume before the first event", 100, Rows::Resuming, |scene| Box::pin(resume::before_the_first(scene))),
+    Case::new("resume at every cut", 100, Rows::Resuming, |scene| Box::pin(resume::at_every_cut(scene))),
+    Case::new("resume twice with one cursor", 100, Rows::Resuming, |scene| Box::pin(resume::twice(scene))),
+    Case::new("resume by another transport", 100, Rows::Pairs, |scene| Box::pin(resume::by_another(scene))),
+    Case::new("gap on eviction", 4, Rows::Resuming, |scene| Box::pin(gaps::evicted(scene))),
+    Case::new("gap on eviction in one of two topics", 4, Rows::Resuming, |scene| Box::pin(gaps::evicted_in_one(scene))),
+    Case::new("gap on eviction, told to another transport", 4, Rows::Pairs, |scene| Box::pin(gaps::told_once(scene))),
+    Case::new("gap when it falls behind", 4, Rows::Live, |scene| Box::pin(gaps::overflow(scene))),
+    Case::new("gap on another epoch", 4, Rows::Resuming, |scene| Box::pin(gaps::epoch(scene))),
+    Case::new("unreadable cursor", 4, Rows::Every, |scene| Box::pin(gaps::unreadable(scene))),
+    Case::new("end", 100, Rows::Every, |scene| Box::pin(end::after_all_is_seen(scene))),
+    Case::new("end behind what was not seen", 100, Rows::Live, |scene| Box::pin(end::behind_the_rest(scene))),
+];
+
+/// Runs every case over the rows that it is for, each within what `within` allows it, and fails with all that failed.
+pub(crate) async fn run(
+    stage: &Stage,
+    rows: &[Box<dyn Row>],
+    within: impl for<'a> Fn(Waiting<'a, Verdict>) -> Waiting<'a, Verdict>,
+) {
+    let (mut runs, mut failed) = (0, Vec::new());
+    for case in CASES {
+        let chosen = case.rows.choose(rows);
+        assert!(!chosen.is_empty(), "{}: there is no row for it", case.name);
+        for rows in &chosen {
+            stage.begin(case.retain);
+            runs += 1;
+            if let Err(why) = within((case.run)(Scene { stage, rows })).await {
+                let names = rows.iter().map(|row| row.name()).collect::<Vec<_>>().join(" → ");
+                failed.push(format!("{}, {names}: {why}", case.name));
+            }
+        }
+    }
+    assert!(failed.is_empty(), "{} of {runs} failed:\n{}", failed.len(), failed.join("\n"));
+}
+
+impl Rows {
+    fn choose(self, rows: &[Box<dyn Row>]) -> Vec<Vec<&dyn Row>> {
+        let rows = rows.iter().map(|row| &**row);
+        match self {
+            Self::Every => rows.map(|row| vec![row]).collect(),
+            Self::Resuming => rows.filter(|row| row.resumes()).map(|row| vec![row]).collect(),
+            Self::Live => rows.filter(|row| row.is_live()).map(|row| vec![row]).collect(),
+            Self::Pairs => {
+                let rows: Vec<_> = rows.filter(|row| row.resumes()).collect();
+                rows.iter().flat_map(|from| rows.iter().map(|to| vec![*from, *to])).collect()
+            }
+        }
+    }
+}
