@@ -5,7 +5,7 @@
 //! cargo run --release --example relay --features full -- --listen 127.0.0.1:7071
 //!
 //! curl -N 'http://127.0.0.1:7071/events?topic=news' -H 'accept: text/event-stream'
-//! curl 'http://127.0.0.1:7071/publish/news' -H 'content-type: text/plain' -d 'it is on'
+//! curl 'http://127.0.0.1:7071/publish/news' -d 'it is on'
 //! ```
 //!
 //! Anyone who reaches it may listen to every topic and publish to it: put it where only your own programs do, or
