@@ -62,7 +62,9 @@ fn two_publishers_of_two_topics_and_a_subscriber_of_both() {
             thread::spawn(move || publish(&hub, name))
         });
         assert_eq!(read(&mut subscription, 2), [1, 2]);
-        publishers.into_iter().for_each(|publisher| publisher.join().unwrap());
+        for publisher in publishers {
+            publisher.join().unwrap();
+        }
     });
 }
 
@@ -101,7 +103,9 @@ fn two_publishers_of_one_topic_and_a_subscriber_of_it() {
             thread::spawn(move || publish(&hub, "a"))
         });
         assert_eq!(read(&mut subscription, 2), [1, 2]);
-        publishers.into_iter().for_each(|publisher| publisher.join().unwrap());
+        for publisher in publishers {
+            publisher.join().unwrap();
+        }
     });
 }
 

@@ -1,4 +1,5 @@
 use std::collections::VecDeque;
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::task::Waker;
 
@@ -11,8 +12,9 @@ use crate::model::{Retention, Topic};
 
 /// Places in a topic's first segment; each next one has twice as many, so that a small topic stays small.
 const FIRST_PLACES: usize = 2;
-/// Places in a segment at most: a burst of a hundred events is mostly in one, and so goes out as one piece.
-const MOST_PLACES: usize = 256;
+/// Places in a segment at most, between these as many as history has: a burst of a hundred events is mostly in one, and
+/// so goes out as one piece, and where little is to be kept no more than a little is.
+const MOST_PLACES: RangeInclusive<usize> = 64..=256;
 /// The weight at which a segment is sealed, so that a slow reader pins no more than this and one event.
 const SEAL_WEIGHT: usize = 64 * 1024;
 
@@ -148,7 +150,7 @@ impl Log {
             return Err(entry);
         };
         let now = entry.at;
-        state.push(entry, &self.topic, self.epoch);
+        state.push(entry, &self.topic, self.epoch, retention);
         Ok(Appended {
             evicted: state.evict(retention, now),
             wakers: state.waiters.take(),
@@ -175,7 +177,7 @@ impl Log {
 }
 
 impl State {
-    fn push(&mut self, entry: Entry, topic: &Topic, epoch: u64) {
+    fn push(&mut self, entry: Entry, topic: &Topic, epoch: u64, retention: &Retention) {
         let weight = entry.event.weight();
         self.last = entry.sequence;
         let tail = self.segments.back().filter(|tail| {
@@ -184,7 +186,8 @@ impl State {
         match tail {
             Some(tail) => tail.push(entry),
             None => {
-                let places = self.segments.back().map_or(FIRST_PLACES, |tail| MOST_PLACES.min(tail.places() * 2));
+                let most = retention.count.clamp(*MOST_PLACES.start(), *MOST_PLACES.end());
+                let places = self.segments.back().map_or(FIRST_PLACES, |tail| most.min(tail.places() * 2));
                 let fresh = Arc::new(Segment::new(topic.clone(), epoch, self.next, places));
                 fresh.push(entry);
                 if let Some(tail) = self.segments.back() {
