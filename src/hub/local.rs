@@ -189,6 +189,13 @@ impl<'a> Round<'a> {
 
     /// Wakes, and puts back what can be used again.
     fn finish(&self, all: &mut [InLog]) {
+        if !all.iter().all(|in_log| in_log.appended.is_settled()) {
+            self.settle(all);
+        }
+        self.shared.sweep_a_few(self.now);
+    }
+
+    fn settle(&self, all: &mut [InLog]) {
         for InLog { appended: Appended { wakers, followers, .. }, .. } in &mut *all {
             wakers.extend(followers.iter().flatten().map(|follower| follower.inbox.waker()));
         }
@@ -201,7 +208,6 @@ impl<'a> Round<'a> {
                 self.shared.registry.release(log);
             }
         }
-        self.shared.sweep_a_few(self.now);
     }
 }
 

@@ -104,6 +104,13 @@ pub(super) enum Found {
     Nothing,
 }
 
+impl Appended {
+    /// Whether nothing is left to be done: nobody waited, and nothing is to be let go of.
+    pub(super) fn is_settled(&self) -> bool {
+        self.wakers.is_empty() && self.followers.is_empty() && self.evicted.is_empty() && !self.idle
+    }
+}
+
 impl Log {
     /// An empty log. `evicted` is the sequence of the last event that the topic had before it was dropped.
     pub(super) fn new(topic: Topic, epoch: u64, evicted: u64) -> Self {

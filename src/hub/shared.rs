@@ -131,7 +131,11 @@ impl Shared {
     }
 
     /// The same for those few topics whose turn it is.
+    #[inline]
     pub(super) fn sweep_a_few(&self, now: u64) {
+        if !self.registry.sweeper.is_due(now) {
+            return;
+        }
         for log in self.registry.sweeper.take(now) {
             self.sweep(&log, now);
             if log.live().is_some() {

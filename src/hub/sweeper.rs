@@ -28,19 +28,24 @@ impl Sweeper {
         turn.push_back((due, Arc::downgrade(log)));
     }
 
+    /// Whether a topic may be due.
+    #[inline]
+    pub(super) fn is_due(&self, now: u64) -> bool {
+        self.due.load() <= now
+    }
+
     /// The topics that are due, a few at most. They are out of turn until they are [added](Self::add) again.
     pub(super) fn take(&self, now: u64) -> impl Iterator<Item = Arc<Log>> {
         let mut taken: [Option<Weak<Log>>; A_FEW] = Default::default();
-        if self.due.load() <= now {
-            let mut turn = self.turn.lock();
-            for place in &mut taken {
-                if turn.front().is_some_and(|&(due, _)| due <= now) {
-                    *place = turn.pop_front().map(|(_, log)| log);
-                }
+        let mut turn = self.turn.lock();
+        for place in &mut taken {
+            if turn.front().is_some_and(|&(due, _)| due <= now) {
+                *place = turn.pop_front().map(|(_, log)| log);
             }
-            // With nothing in turn, whatever is added is due within the interval.
-            self.due.set(turn.front().map_or(now.saturating_add(INTERVAL), |&(due, _)| due));
         }
+        // With nothing in turn, whatever is added is due within the interval.
+        self.due.set(turn.front().map_or(now.saturating_add(INTERVAL), |&(due, _)| due));
+        drop(turn);
         taken.into_iter().flatten().filter_map(|log| log.upgrade())
     }
 

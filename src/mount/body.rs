@@ -5,6 +5,7 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use http_body::{Frame, SizeHint};
 
+use super::bell::Awaited;
 use super::live::Live;
 
 /// The body of an endpoint's answer: nothing, a poll's reply, or a live stream.
@@ -15,7 +16,7 @@ pub struct Body(Kind);
 
 enum Kind {
     Parts { parts: std::vec::IntoIter<Bytes>, left: u64 },
-    Live(Live),
+    Live(Awaited),
 }
 
 /// Why a live stream broke off. The client sees the connection (HTTP/1) or the stream (HTTP/2) end without its last
@@ -42,7 +43,7 @@ impl Body {
     }
 
     pub(super) fn live(live: Live) -> Self {
-        Self(Kind::Live(live))
+        Self(Kind::Live(Awaited::new(live)))
     }
 }
 

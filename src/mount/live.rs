@@ -30,7 +30,8 @@ pub(super) struct Live {
     visit: Visit,
 }
 
-type Piece = Poll<Option<Result<Frame<Bytes>, BodyError>>>;
+/// What a body's poll comes to.
+pub(super) type Piece = Poll<Option<Result<Frame<Bytes>, BodyError>>>;
 
 impl Live {
     /// A session of its own, which is watched from now on: it is to be polled soon.

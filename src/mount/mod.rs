@@ -8,6 +8,7 @@
 mod answer;
 mod asked;
 mod attach;
+mod bell;
 mod body;
 mod builder;
 mod config;

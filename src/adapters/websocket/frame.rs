@@ -52,17 +52,27 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Option<(Header, usize)>, Violation> 
     Ok(Some((Header { kind, last: header.is_final, length, mask }, size)))
 }
 
-/// Appends a whole frame, as a server sends it: not masked, not fragmented.
+/// Appends a whole frame, as a server sends it: not masked, not fragmented (RFC 6455 §5.2).
 pub(super) fn put(kind: Kind, payload: &[u8], out: &mut BytesMut) {
+    /// FIN, and nothing reserved.
+    const WHOLE: u8 = 0x80;
     let opcode = match kind {
         Kind::Data(data) => OpCode::Data(data),
         Kind::Control(control) => OpCode::Control(control),
     };
-    let header = FrameHeader { opcode, ..FrameHeader::default() };
-    let length = payload.len() as u64;
-    out.reserve(header.len(length) + payload.len());
-    // Writing into memory does not fail.
-    let _ = header.format(length, &mut out.writer());
+    out.reserve(MAX_HEADER + payload.len());
+    out.put_u8(WHOLE | u8::from(opcode));
+    match payload.len() {
+        short @ 0..=125 => out.put_u8(short as u8),
+        medium @ 126..=0xFFFF => {
+            out.put_u8(126);
+            out.put_u16(medium as u16);
+        }
+        long => {
+            out.put_u8(127);
+            out.put_u64(long as u64);
+        }
+    }
     out.extend_from_slice(payload);
 }
 
