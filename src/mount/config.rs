@@ -91,10 +91,11 @@ impl Config {
         config.into()
     }
 
-    /// When one client is to come back: another time for each, so that they don't come together.
+    /// When one client is to come back, in whole milliseconds: another time for each, so that they don't come together.
     pub(super) fn jittered_retry(&self) -> Duration {
-        let (from, to) = (self.retry.start(), self.retry.end());
-        *from + to.saturating_sub(*from).mul_f64(fastrand::f64())
+        let millis = |duration: &Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+        let (from, to) = (millis(self.retry.start()), millis(self.retry.end()));
+        Duration::from_millis(fastrand::u64(from..=to.max(from)))
     }
 
     /// How long to hold a poll. A wish is an upper bound, and so is the limit; our own default is a middle.

@@ -1,8 +1,10 @@
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::StatusCode;
 use http_body_util::BodyExt;
-use tidings::{BodyError, Endpoint};
+use tidings::{BodyError, Endpoint, Rejection, SubscribeRequest, publisher_fn};
+use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use super::world::{App, To, get, header, pass, piece, request, text};
@@ -125,4 +127,36 @@ async fn any_number_may_wait_and_none_need() {
         reader.unwrap();
     }
     assert_eq!(endpoint.sessions(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_is_let_in_during_a_drain_is_told_to_come_later_all_the_same() {
+    let gate = Arc::new(Notify::new());
+    let (app, opened) = (App::new(), gate.clone());
+    let hub = app.hub.clone();
+    let endpoint = Endpoint::new(publisher_fn(move |request: SubscribeRequest| {
+        let (hub, opened) = (hub.clone(), opened.clone());
+        async move {
+            opened.notified().await;
+            Ok::<_, Rejection>(hub.subscribe(request.subscribe(["news"]))?)
+        }
+    }));
+    let attaches: Vec<_> = ["/?transport=sse", "/?transport=chunked", "/?wait=5"]
+        .into_iter()
+        .map(|target| tokio::spawn(endpoint.handle(get(target).body(String::new()).unwrap())))
+        .collect();
+    pass(Duration::from_millis(1)).await;
+    endpoint.drain().await;
+    gate.notify_waiters();
+    let mut told = Vec::new();
+    for attach in attaches {
+        told.push(text_of_first(attach.await.unwrap()).await);
+    }
+    assert!(told[0].starts_with("event: tidings.retry\n"), "{told:?}");
+    assert_eq!(&told[1..], [r#"{"error":"busy, come back later"}"#; 2]);
+    assert_eq!((endpoint.sessions(), app.hub.stats().subscriptions), (0, 0));
+}
+
+async fn text_of_first(response: http::Response<tidings::Body>) -> String {
+    piece(&mut response.into_body()).await.unwrap().unwrap()
 }

@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use http::StatusCode;
 use tidings::{Message, Transport};
 use tokio::task::yield_now;
@@ -5,6 +7,7 @@ use tokio::task::yield_now;
 use super::raw::{Frame, Raw, frame};
 use super::serve_http1;
 use crate::mount::world::{App, To, get, header, request};
+use crate::support::VirtualTimer;
 
 const KEY: (&str, &str) = ("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ==");
 const VERSION: (&str, &str) = ("sec-websocket-version", "13");
@@ -111,7 +114,7 @@ async fn frames_in_the_handshakes_packet_are_read_once_and_in_order() {
 #[tokio::test]
 async fn tidings_v1_resumes_and_says_goodbye() {
     let app = App::new();
-    let endpoint = app.builder().retry(std::time::Duration::from_secs(2)..=std::time::Duration::from_secs(2)).build();
+    let endpoint = app.builder().retry(Duration::from_secs(2)..=Duration::from_secs(2)).build();
     let first = app.publish("one");
     let second = app.publish("two");
     let mut client = Raw::connect(serve_http1(&endpoint).await).await;
@@ -212,4 +215,21 @@ async fn a_message_may_be_as_long_as_is_said() {
     client.send(frame(1, b"sixsix")).await;
     assert_eq!(client.frame().await, Frame::close(1009, "message too big"));
     assert_eq!(app.messages(), [Message::Text("five!".into())]);
+}
+
+#[tokio::test]
+async fn a_client_that_does_not_answer_the_goodbye_is_cut_off_at_the_windows_end() {
+    let (app, timer) = (App::new(), VirtualTimer::new());
+    let endpoint = app.builder().timer(timer.clone()).drain_window(Duration::from_secs(1)).build();
+    tokio::spawn(endpoint.driver());
+    let mut client = Raw::connect(serve_http1(&endpoint).await).await;
+    client.send(hello("/events", "")).await;
+    client.head().await;
+    let drain = tokio::spawn(endpoint.drain());
+    yield_now().await;
+    timer.advance(Duration::from_millis(10));
+    assert_eq!(client.frame().await, Frame::close(1012, "restart"));
+    timer.advance(Duration::from_millis(1_000));
+    drain.await.unwrap();
+    assert_eq!((client.until_end().await.as_str(), endpoint.sessions()), ("", 0));
 }
