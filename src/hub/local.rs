@@ -61,7 +61,7 @@ impl LocalHub {
         shared.check(&event)?;
         let round = Round::new(shared);
         let log = shared.registry.log(topic).ok_or(PublishError::Closed)?;
-        let mut sequencer = shared.sequencer.lock();
+        let mut sequencer = shared.sequence()?;
         let appended = round.append(&mut sequencer, log, event)?;
         shared.published.advance(sequencer.last);
         drop(sequencer);
@@ -80,7 +80,7 @@ impl LocalHub {
         });
         let events = events.collect::<Result<Vec<_>, _>>()?;
         let (round, mut all) = (Round::new(shared), Vec::with_capacity(events.len()));
-        let mut sequencer = shared.sequencer.lock();
+        let mut sequencer = shared.sequence()?;
         for (log, event) in events {
             all.push(round.append(&mut sequencer, log, event)?);
         }
@@ -166,9 +166,6 @@ impl<'a> Round<'a> {
 
     /// Gives the event its sequence, puts it into its log and marks the inboxes that it concerns.
     fn append(&self, sequencer: &mut Sequencer, log: Arc<Log>, event: Event) -> Result<InLog, PublishError> {
-        if sequencer.closed {
-            return Err(PublishError::Closed);
-        }
         let sequence = sequencer.last + 1;
         let (mut log, mut entry) = (log, Entry { sequence, at: self.now, event });
         let appended = loop {

@@ -7,7 +7,7 @@ use crate::hub::reader::Reader;
 use crate::hub::registry::Registry;
 use crate::hub::segment::nanos;
 use crate::hub::sweeper::Sweeper;
-use crate::hub::sync::{Count, Mutex, Watermark};
+use crate::hub::sync::{Count, Mutex, MutexGuard, Watermark};
 use crate::hub::waiters::wake_all;
 use crate::model::{Cursor, Event, Position, Retention, Topic};
 
@@ -98,6 +98,11 @@ impl Shared {
             return Err(PublishError::TooLarge { weight, limit });
         }
         Ok(())
+    }
+
+    /// The sequencer of a hub that is open. Of a closed one there is no lock to drop the refused events under.
+    pub(super) fn sequence(&self) -> Result<MutexGuard<'_, Sequencer>, PublishError> {
+        Some(self.sequencer.lock()).filter(|sequencer| !sequencer.closed).ok_or(PublishError::Closed)
     }
 
     /// Refuses events and subscriptions from now on, and tells every subscriber.

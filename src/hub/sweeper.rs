@@ -25,6 +25,12 @@ impl Sweeper {
     /// Adds a topic, last in turn.
     pub(super) fn add(&self, log: &Arc<Log>, due: u64) {
         let mut turn = self.turn.lock();
+        if turn.len() == turn.capacity() {
+            // Only publishes take turns: between two of them, topics may have come and gone with their subscribers.
+            turn.retain(|(_, log)| log.strong_count() > 0);
+            let len = turn.len();
+            turn.reserve(len + 1);
+        }
         turn.push_back((due, Arc::downgrade(log)));
     }
 
@@ -52,5 +58,25 @@ impl Sweeper {
     /// When a topic that was looked after now is due again.
     pub(super) fn next(now: u64) -> u64 {
         now.saturating_add(INTERVAL)
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+    use crate::model::Topic;
+
+    #[test]
+    fn topics_that_come_and_go_while_nothing_is_published_leave_nothing_behind() {
+        let sweeper = Sweeper::new();
+        let log = |name: String| Arc::new(Log::new(Topic::new(name).unwrap(), 1, 0));
+        let stay: Vec<_> = (0..10).map(|n| log(format!("stay/{n}"))).collect();
+        stay.iter().for_each(|log| sweeper.add(log, 0));
+        for n in 0..10_000 {
+            sweeper.add(&log(format!("go/{n}")), 0);
+        }
+        let turn = sweeper.turn.lock();
+        assert!(turn.len() <= 4 * stay.len(), "{}", turn.len());
+        assert_eq!(turn.iter().filter(|(_, log)| log.strong_count() > 0).count(), stay.len());
     }
 }

@@ -70,7 +70,8 @@ impl http_body::Body for Body {
 
     fn size_hint(&self) -> SizeHint {
         match &self.0 {
-            Kind::Live(_) => SizeHint::default(),
+            // An empty one answers a HEAD or is a 304's: the length to tell would be the GET's (RFC 9110 §8.6).
+            Kind::Live(_) | Kind::Parts { left: 0, .. } => SizeHint::default(),
             Kind::Parts { left, .. } => SizeHint::with_exact(*left),
         }
     }

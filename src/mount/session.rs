@@ -1,6 +1,6 @@
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, MutexGuard};
 use std::task::{Wake, Waker};
 use std::time::Instant;
 
@@ -171,9 +171,9 @@ impl Session {
         cell.alarm.set(at, self.clone().into())
     }
 
-    /// Whether the client took something since the last look.
-    fn look(self: &Arc<Self>) {
-        let mut cell = self.cell.lock();
+    /// Whether the client took something since the last look. Under the lock in which the errand was taken: a drain
+    /// that set the next one in between would lose it.
+    fn look(self: &Arc<Self>, mut cell: MutexGuard<'_, Cell>) {
         let unread = cell.unread.is_some();
         let (seen, fresh) = (cell.watch.look(unread), cell.watch.count());
         let driver = if seen == Seen::Owing { self.watch(&mut cell) } else { None };
@@ -197,8 +197,7 @@ impl Wake for Session {
         cell.alarm.cancel();
         match (std::mem::replace(&mut cell.errand, Errand::None), cell.stage) {
             (Errand::Watch, Stage::Open) => {
-                drop(cell);
-                return self.look();
+                return self.look(cell);
             }
             (Errand::Leave, Stage::Open) => cell.stage = Stage::Leaving(LAST_PIECES),
             (Errand::Break, Stage::Air(error)) => cell.stage = Stage::Broken(error),

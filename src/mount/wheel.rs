@@ -16,6 +16,8 @@ const TICK_BITS: u32 = 22;
 const ROUND: usize = 64;
 /// No tick: nothing is due.
 const NEVER: u64 = u64::MAX;
+/// The last tick that there is, 584 years on: whatever is later is due then.
+const LAST: u64 = u64::MAX >> TICK_BITS;
 
 /// Every deadline of one endpoint in one place, behind one timer of the runtime. A handle: clones are the same wheel.
 ///
@@ -126,7 +128,7 @@ impl Wheel {
     /// The first tick that is not before `at`.
     fn ceil(&self, at: Instant) -> u64 {
         let floor = self.floor(at);
-        if self.instant(floor) < at { floor + 1 } else { floor }
+        if self.instant(floor) < at { LAST.min(floor + 1) } else { floor }
     }
 
     fn instant(&self, tick: u64) -> Instant {
@@ -322,6 +324,17 @@ mod tests {
         fn is_ready(&mut self) -> bool {
             self.sleep.as_mut().poll(&mut Context::from_waker(&self.flag.clone().into())).is_ready()
         }
+    }
+
+    #[test]
+    fn a_time_that_never_comes_does_not_keep_the_driver_turning() {
+        let hand = Arc::new(Hand(Mutex::new(Instant::now())));
+        let (wheel, never) = (Wheel::new(hand), Duration::from_millis(u64::MAX));
+        let Some(at) = wheel.now().checked_add(never) else { return };
+        let (mut task, mut sleep) = (Context::from_waker(Waker::noop()), wheel.sleep_until(at));
+        assert!(sleep.as_mut().poll(&mut task).is_pending());
+        let Turn::Next(Some(next)) = wheel.turn(&mut task) else { panic!("nothing is due") };
+        assert!(next > wheel.after(Duration::MAX));
     }
 
     proptest! {

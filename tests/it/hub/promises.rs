@@ -284,6 +284,37 @@ fn closing_delivers_what_was_accepted_and_refuses_the_rest() {
 }
 
 #[test]
+fn an_event_that_is_refused_may_use_the_hub_when_it_is_dropped() {
+    struct Owner(LocalHub);
+
+    impl AsRef<[u8]> for Owner {
+        fn as_ref(&self) -> &[u8] {
+            b"payload"
+        }
+    }
+
+    impl Drop for Owner {
+        fn drop(&mut self) {
+            self.0.close();
+        }
+    }
+
+    let hub = LocalHub::new();
+    let (done, answer) = std::sync::mpsc::channel();
+    // In a thread of its own: a lock that is taken twice would never come back.
+    std::thread::spawn(move || {
+        let event = Event::binary(bytes::Bytes::from_owner(Owner(hub.clone())));
+        // Closed when the topic's log was found already.
+        let closing = std::iter::once((topic("a"), event)).chain(std::iter::from_fn(|| {
+            hub.close();
+            None
+        }));
+        done.send(hub.publish_all(closing)).unwrap();
+    });
+    assert_eq!(answer.recv_timeout(Duration::from_secs(10)), Ok(Err(PublishError::Closed)));
+}
+
+#[test]
 fn the_hub_is_closed_with_its_last_handle() {
     let hub = LocalHub::new();
     let mut subscription = hub.subscribe(Subscribe::to(["a"])).unwrap();

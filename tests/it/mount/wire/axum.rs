@@ -109,3 +109,24 @@ async fn a_server_shuts_down_though_every_transport_is_in_use() {
     server.await.unwrap();
     assert_eq!((endpoint.sessions(), app.hub.stats().subscriptions), (0, 0));
 }
+
+#[tokio::test]
+async fn what_has_no_body_has_no_length() {
+    let app = App::new();
+    let (address, _stop, _server) = serve(&app, &app.endpoint()).await;
+    let cursor = app.publish("one");
+    for (method, target, status) in [
+        ("HEAD", "/events?transport=sse", "200 ok"),
+        ("HEAD", "/mine?user=me&transport=sse", "200 ok"),
+        ("HEAD", "/events", "200 ok"),
+        ("OPTIONS", "/events", "204 no content"),
+        ("GET", "/events", "304 not modified"),
+    ] {
+        let mut client = Raw::connect(address).await;
+        client.send(format!("{method} {target} HTTP/1.1\r\nHost: h\r\nIf-None-Match: \"{cursor}\"\r\n\r\n")).await;
+        let head = client.head().await;
+        assert!(head.starts_with(&format!("http/1.1 {status}\r\n")), "{head}");
+        // RFC 9110 §8.6: a HEAD's and a 304's would be that of the GET's 200.
+        assert!(!head.contains("content-length") && !head.contains("transfer-encoding"), "{method} {target} {head}");
+    }
+}
