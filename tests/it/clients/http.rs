@@ -37,11 +37,12 @@ impl Connection {
         let io = TokioIo::new(Counted { stream, traffic: traffic.clone() });
         let (sender, task) = match http {
             Http::One => {
-                let (sender, connection) = http1::handshake(io).await.map_err(told)?;
+                let (sender, connection) = http1::handshake(io).await.map_err(|error| told(&error))?;
                 (Sender::One(sender), tokio::spawn(async { drop(connection.with_upgrades().await) }))
             }
             Http::Two => {
-                let (sender, connection) = http2::handshake(TokioExecutor::new(), io).await.map_err(told)?;
+                let (sender, connection) =
+                    http2::handshake(TokioExecutor::new(), io).await.map_err(|error| told(&error))?;
                 (Sender::Two(sender), tokio::spawn(async { drop(connection.await) }))
             }
         };
@@ -73,10 +74,10 @@ impl Connection {
         self.traffic.request();
         match &mut self.sender {
             Sender::One(sender) => {
-                sender.ready().await.map_err(told)?;
-                sender.send_request(request).await.map_err(told)
+                sender.ready().await.map_err(|error| told(&error))?;
+                sender.send_request(request).await.map_err(|error| told(&error))
             }
-            Sender::Two(sender) => sender.send_request(request).await.map_err(told),
+            Sender::Two(sender) => sender.send_request(request).await.map_err(|error| told(&error)),
         }
     }
 }
@@ -88,7 +89,7 @@ impl Drop for Connection {
 }
 
 /// An error of hyper's with its cause, which alone says something.
-fn told(error: hyper::Error) -> String {
-    let cause = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
+fn told(error: &hyper::Error) -> String {
+    let cause = std::error::Error::source(error).map(ToString::to_string).unwrap_or_default();
     format!("{error}: {cause}")
 }

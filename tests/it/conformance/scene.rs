@@ -57,10 +57,13 @@ impl<'a> Visit<'a> {
         Ok(())
     }
 
-    /// What it sees up to and with the first thing that is so.
-    pub(crate) async fn see_until(&mut self, found: impl Fn(&Seen) -> bool) -> Result<Vec<Seen>, String> {
+    /// What it sees up to and with the first thing that is so, which is to be one of so many.
+    pub(crate) async fn see_until(&mut self, most: usize, found: impl Fn(&Seen) -> bool) -> Result<Vec<Seen>, String> {
         let mut all = Vec::new();
         while !all.last().is_some_and(&found) {
+            if all.len() == most {
+                return Err(format!("not seen among {most}"));
+            }
             all.push(self.see().await?);
         }
         Ok(all)
