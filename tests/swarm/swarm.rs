@@ -1,0 +1,63 @@
+//! Many clients of a relay that already listens.
+//!
+//! ```text
+//! swarm run URL [--subscribers N] [--events N] [--seed N]    nothing is lost, twice or out of order, whoever is cut
+//! swarm figures URL                                          what an event costs on each transport, as Markdown
+//! ```
+
+mod figures;
+mod run;
+mod server;
+
+#[path = "../it/clients/mod.rs"]
+mod clients;
+
+#[path = "../it/sse/reader.rs"]
+#[allow(dead_code, reason = "the encoder's tests use the rest")]
+mod reader;
+
+/// Where the clients look for their reader.
+mod sse {
+    pub(crate) use crate::reader::{SseEvent, SseReader};
+}
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use server::Server;
+
+/// The five transports, each as a client that resumes speaks it.
+const TRANSPORTS: [clients::Speaks; 5] = [
+    clients::Speaks::ShortPoll,
+    clients::Speaks::LongPoll,
+    clients::Speaks::Chunked,
+    clients::Speaks::Sse,
+    clients::Speaks::WebSocket,
+];
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let args: Vec<_> = std::env::args().skip(1).collect();
+    let done = match args.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
+        ["run", url, options @ ..] => match (Server::at(url), run::Options::parse(options)) {
+            (Ok(server), Ok(options)) => run::run(server, options).await,
+            (Err(error), _) | (_, Err(error)) => Err(error),
+        },
+        ["figures", url] => match Server::at(url) {
+            Ok(server) => figures::figures(&server).await,
+            Err(error) => Err(error),
+        },
+        _ => Err("usage: swarm run URL [--subscribers N] [--events N] [--seed N] | swarm figures URL".to_owned()),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("swarm: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn pause(duration: Duration) {
+    tokio::time::sleep(duration).await;
+}
