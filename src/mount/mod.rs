@@ -38,6 +38,7 @@ mod registry;
 mod response;
 mod runtime;
 mod session;
+mod sleep;
 mod stats;
 #[cfg(any(feature = "chunked", feature = "sse"))]
 mod stream;

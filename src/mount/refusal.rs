@@ -44,7 +44,7 @@ impl Refusal {
 
     pub(super) fn later(retry: Duration) -> Self {
         // Whole seconds, and not before the time meant.
-        let seconds = retry.as_secs() + u64::from(retry.subsec_nanos() > 0);
+        let seconds = retry.as_secs().saturating_add(u64::from(retry.subsec_nanos() > 0));
         let busy = Self::new(StatusCode::SERVICE_UNAVAILABLE, "busy, come back later");
         Self { later: Some(retry), ..busy.with(RETRY_AFTER, seconds.into()) }
     }

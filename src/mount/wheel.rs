@@ -1,13 +1,11 @@
 use std::collections::BTreeMap;
-use std::future::Future;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Waker};
 use std::time::{Duration, Instant};
 
 use super::locked::Locked;
-use crate::contract::{Clock, Sleep, Timer};
+use crate::contract::{Clock, Timer};
 
 /// How exact the wheel is, as a power of two of nanoseconds: 2²² ns, 4.2 ms. What falls due within one tick is woken
 /// by one turn.
@@ -77,7 +75,7 @@ impl Wheel {
 
     /// Wakes what is due, and says when to turn again. The task of `cx` is woken if that changes to earlier.
     pub(super) fn turn(&self, cx: &mut Context<'_>) -> Turn {
-        let mut round = Vec::new();
+        let (mut round, waker) = (Vec::new(), cx.waker().clone());
         loop {
             let now = self.floor(self.now());
             {
@@ -93,9 +91,12 @@ impl Wheel {
                     if dial.stopped {
                         return Turn::Stopped;
                     }
-                    dial.driver = Some(cx.waker().clone());
-                    dial.armed = dial.due.first_key_value().map_or(NEVER, |(&(tick, _), _)| tick);
-                    return Turn::Next((dial.armed != NEVER).then(|| self.instant(dial.armed)));
+                    let armed = dial.due.first_key_value().map_or(NEVER, |(&(tick, _), _)| tick);
+                    dial.armed = armed;
+                    let replaced = dial.driver.replace(waker);
+                    drop(dial);
+                    drop(replaced);
+                    return Turn::Next((armed != NEVER).then(|| self.instant(armed)));
                 }
             }
             round.drain(..).for_each(Waker::wake);
@@ -159,12 +160,6 @@ impl Clock for Wheel {
     }
 }
 
-impl Timer for Wheel {
-    fn sleep_until(&self, at: Instant) -> Pin<Box<dyn Sleep>> {
-        Box::pin(WheelSleep { at, set_for: at, waker: None, alarm: self.alarm() })
-    }
-}
-
 /// One entry of the wheel, at one tick at most.
 #[derive(Debug)]
 pub(super) struct Alarm {
@@ -190,6 +185,10 @@ impl Alarm {
         self.tick <= self.wheel.0.turned.load(Ordering::Acquire)
     }
 
+    pub(super) fn now(&self) -> Instant {
+        self.wheel.now()
+    }
+
     pub(super) fn cancel(&mut self) {
         if self.tick != NEVER && !self.is_due() {
             // A waker is dropped here, outside the lock.
@@ -205,51 +204,6 @@ impl Drop for Alarm {
     }
 }
 
-/// A sleep that is moved to later, as a keep-alive is with every event, without touching the wheel: it lets the old
-/// entry come and sets the rest.
-struct WheelSleep {
-    at: Instant,
-    /// The task that the alarm wakes at `at` or before, while it is set.
-    waker: Option<Waker>,
-    /// What it is set for.
-    set_for: Instant,
-    alarm: Alarm,
-}
-
-impl Future for WheelSleep {
-    type Output = ();
-
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let this = self.get_mut();
-        if let Some(waker) = &this.waker {
-            if waker.will_wake(cx.waker()) && !this.alarm.is_due() {
-                return Poll::Pending;
-            }
-        }
-        if this.alarm.wheel.now() >= this.at {
-            this.waker = None;
-            this.alarm.cancel();
-            return Poll::Ready(());
-        }
-        this.set_for = this.at;
-        this.waker = Some(cx.waker().clone());
-        let driver = this.alarm.set(this.at, cx.waker().clone());
-        driver.into_iter().for_each(Waker::wake);
-        Poll::Pending
-    }
-}
-
-impl Sleep for WheelSleep {
-    fn reset(self: Pin<&mut Self>, at: Instant) {
-        let this = self.get_mut();
-        this.at = at;
-        if at < this.set_for {
-            // Too late for the alarm: the next poll sets it anew.
-            this.waker = None;
-        }
-    }
-}
-
 impl std::fmt::Debug for Inner {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Wheel").field("turned", &self.turned).finish_non_exhaustive()
@@ -258,6 +212,7 @@ impl std::fmt::Debug for Inner {
 
 #[cfg(test)]
 mod tests {
+    use std::pin::Pin;
     use std::sync::Mutex;
     use std::sync::atomic::AtomicBool;
     use std::task::Wake;
@@ -265,6 +220,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::contract::Sleep;
 
     const TICK: Duration = Duration::from_nanos(1 << TICK_BITS);
 
@@ -327,14 +283,35 @@ mod tests {
     }
 
     #[test]
+    fn a_drivers_waker_may_use_the_wheel_when_it_is_dropped() {
+        /// A task that its waker keeps, with what it sleeps on.
+        struct Owner(#[allow(dead_code, reason = "held to be dropped")] Mutex<Pin<Box<dyn Sleep>>>);
+
+        impl Wake for Owner {
+            fn wake(self: Arc<Self>) {}
+        }
+
+        let (done, answer) = std::sync::mpsc::channel();
+        // In a thread of its own: a lock that is taken twice would never come back.
+        std::thread::spawn(move || {
+            let mut none = Context::from_waker(Waker::noop());
+            let wheel = Wheel::new(Arc::new(Hand(Mutex::new(Instant::now()))));
+            let mut sleep = wheel.sleep_until(wheel.after(TICK * 9));
+            assert!(sleep.as_mut().poll(&mut none).is_pending());
+            wheel.turn(&mut Context::from_waker(&Arc::new(Owner(Mutex::new(sleep))).into()));
+            wheel.turn(&mut none);
+            done.send(()).unwrap();
+        });
+        assert_eq!(answer.recv_timeout(Duration::from_secs(10)), Ok(()));
+    }
+
+    #[test]
     fn a_time_that_never_comes_does_not_keep_the_driver_turning() {
-        let hand = Arc::new(Hand(Mutex::new(Instant::now())));
-        let (wheel, never) = (Wheel::new(hand), Duration::from_millis(u64::MAX));
-        let Some(at) = wheel.now().checked_add(never) else { return };
-        let (mut task, mut sleep) = (Context::from_waker(Waker::noop()), wheel.sleep_until(at));
+        let wheel = Wheel::new(Arc::new(Hand(Mutex::new(Instant::now()))));
+        let Some(never) = wheel.now().checked_add(Duration::from_millis(u64::MAX)) else { return };
+        let (mut task, mut sleep) = (Context::from_waker(Waker::noop()), wheel.sleep_until(never));
         assert!(sleep.as_mut().poll(&mut task).is_pending());
-        let Turn::Next(Some(next)) = wheel.turn(&mut task) else { panic!("nothing is due") };
-        assert!(next > wheel.after(Duration::MAX));
+        assert!(matches!(wheel.turn(&mut task), Turn::Next(Some(next)) if next > wheel.after(Duration::MAX)));
     }
 
     proptest! {

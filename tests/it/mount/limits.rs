@@ -57,3 +57,11 @@ async fn retries_differ() {
     retries.dedup();
     assert!(retries.len() > 25, "{retries:?}");
 }
+
+#[tokio::test]
+async fn later_may_be_as_late_as_can_be() {
+    let response = get("/never").to(&App::new().endpoint()).await;
+    assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(header(&response, "retry-after"), u64::MAX.to_string());
+    assert_eq!(header(&response, "tidings-retry-ms"), u64::MAX.to_string());
+}

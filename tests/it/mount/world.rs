@@ -12,7 +12,7 @@ use tidings::{
 };
 
 /// An application with one topic, `news`. Its path says how it takes a client:
-/// `/events` lets it in; `/busy`, `/forbidden`, `/gone`, `/unauthorized`, `/absent`, `/broken` refuse it; `/panic`
+/// `/events` lets it in; `/busy`, `/never`, `/forbidden`, `/gone`, `/unauthorized`, `/absent`, `/broken` refuse it; `/panic`
 /// panics; `/wait` never answers. A message is taken by its path, or as `?say=` says.
 #[derive(Clone)]
 pub(crate) struct App {
@@ -61,6 +61,7 @@ impl App {
     async fn admit(&self, path: &str) -> Result<(), Rejection> {
         match path {
             "/busy" => Err(Rejection::Busy { retry_after: Duration::from_millis(2500) }),
+            "/never" => Err(Rejection::Busy { retry_after: Duration::MAX }),
             "/forbidden" => Err(Rejection::Forbidden),
             "/gone" => Err(Rejection::Gone),
             "/unauthorized" => Err(Rejection::Unauthorized),
