@@ -56,26 +56,32 @@ const CASES: &[Case] = &[
     Case::new("end behind what was not seen", 100, Rows::Live, |scene| Box::pin(end::behind_the_rest(scene))),
 ];
 
-/// Runs every case over the rows that it is for, each within what `within` allows it, and fails with all that failed.
+/// How many failures are enough to see what is wrong. Many of them take as long as they are allowed.
+const ENOUGH: usize = 12;
+
+/// Runs every case over the rows that it is for, each within what `within` allows it, and fails with those that failed.
 pub(crate) async fn run(
     stage: &Stage,
     rows: &[Box<dyn Row>],
     within: impl for<'a> Fn(Waiting<'a, Verdict>) -> Waiting<'a, Verdict>,
 ) {
-    let (mut runs, mut failed) = (0, Vec::new());
+    let runs: Vec<_> =
+        CASES.iter().flat_map(|case| case.rows.choose(rows).into_iter().map(move |on| (case, on))).collect();
     for case in CASES {
-        let chosen = case.rows.choose(rows);
-        assert!(!chosen.is_empty(), "{}: there is no row for it", case.name);
-        for rows in &chosen {
-            stage.begin(case.retain);
-            runs += 1;
-            if let Err(why) = within((case.run)(Scene { stage, rows })).await {
-                let names = rows.iter().map(|row| row.name()).collect::<Vec<_>>().join(" → ");
-                failed.push(format!("{}, {names}: {why}", case.name));
-            }
+        assert!(runs.iter().any(|(other, _)| case.name == other.name), "{}: there is no row for it", case.name);
+    }
+    let mut failed = Vec::new();
+    for (number, (case, rows)) in (1..).zip(&runs) {
+        stage.begin(case.retain);
+        if let Err(why) = within((case.run)(Scene { stage, rows })).await {
+            let names = rows.iter().map(|row| row.name()).collect::<Vec<_>>().join(" → ");
+            failed.push(format!("{}, {names}: {why}", case.name));
+        }
+        if failed.len() == ENOUGH || number == runs.len() {
+            let of = format!("{} of the first {number} runs failed, of {}", failed.len(), runs.len());
+            assert!(failed.is_empty(), "{of}:\n{}", failed.join("\n"));
         }
     }
-    assert!(failed.is_empty(), "{} of {runs} failed:\n{}", failed.len(), failed.join("\n"));
 }
 
 impl Rows {
