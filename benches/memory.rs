@@ -22,9 +22,12 @@ fn main() {
     report("parked subscription of ten topics", parked(10));
     report("topic with one small event", topics(1));
     report("topic with no event and one subscription, beyond the subscription", empty_topics());
-    for (name, request) in
-        [("SSE", mounted::SSE), ("chunked stream", mounted::CHUNKED), ("WebSocket", mounted::WEBSOCKET)]
-    {
+    for (name, request) in [
+        ("long poll", mounted::LONG_POLL),
+        ("chunked stream", mounted::CHUNKED),
+        ("SSE", mounted::SSE),
+        ("WebSocket", mounted::WEBSOCKET),
+    ] {
         let (held, hyper) = mounted::idle_heap(request, heap);
         report(&format!("idle {name} connection, of which hyper's {hyper:.0}"), held);
     }
