@@ -52,7 +52,7 @@ impl EndpointBuilder {
     ///
     /// # Panics
     ///
-    /// If one of them is not built in: its feature is off.
+    /// If one of them is not built in (its feature is off), or if there is none.
     pub fn transports(mut self, transports: impl IntoIterator<Item = Transport>) -> Self {
         self.config.transports = Transports::new(transports);
         self

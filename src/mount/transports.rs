@@ -16,12 +16,13 @@ impl Transports {
 
     /// # Panics
     ///
-    /// If one of them was not built in.
+    /// If one of them was not built in, or if there is none.
     pub(super) fn new(transports: impl IntoIterator<Item = Transport>) -> Self {
         let set = transports.into_iter().fold(0, |set, transport| {
             assert!(Self::BUILT.has(transport), "the transport {transport:?} needs the crate's feature of its name");
             set | bit(transport, true)
         });
+        assert!(set != 0, "an endpoint answers by one transport at least");
         Self(set)
     }
 

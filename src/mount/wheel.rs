@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Waker};
 use std::time::{Duration, Instant};
 
+use super::isolate::isolate;
 use super::locked::Locked;
 use crate::contract::{Clock, Timer};
 
@@ -99,7 +100,8 @@ impl Wheel {
                     return Turn::Next((armed != NEVER).then(|| self.instant(armed)));
                 }
             }
-            round.drain(..).for_each(Waker::wake);
+            // A waker that panics must not keep the others asleep, nor end the driver.
+            round.drain(..).for_each(|waker| drop(isolate(|| waker.wake())));
         }
     }
 
