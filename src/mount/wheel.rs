@@ -101,7 +101,9 @@ impl Wheel {
                 }
             }
             // A waker that panics must not keep the others asleep, nor end the driver.
-            round.drain(..).for_each(|waker| drop(isolate(|| waker.wake())));
+            for waker in round.drain(..) {
+                let _ = isolate(|| waker.wake());
+            }
         }
     }
 
