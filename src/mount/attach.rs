@@ -4,9 +4,9 @@ use http::request::Parts;
 use http::{Response, Version};
 
 use super::body::Body;
-use super::mount::Mount;
 use super::negotiate::Wanted;
 use super::refusal::Refusal;
+use super::shared::Mount;
 use crate::contract::{BoxSubscriber, SubscribeRequest, Transport};
 
 /// A client that was let in.

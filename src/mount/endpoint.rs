@@ -12,8 +12,8 @@ use tower_service::Service;
 use super::body::Body;
 use super::builder::EndpointBuilder;
 use super::headers;
-use super::mount::{Ask, Front, Mount};
 use super::response::{Finish, ResponseFuture, Work};
+use super::shared::{Ask, Front, Mount};
 use super::stats::EndpointStats;
 use crate::contract::{BoxSubscriber, Publisher, Subscriber};
 

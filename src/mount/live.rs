@@ -7,9 +7,9 @@ use http_body::Frame;
 
 use super::body::BodyError;
 use super::flow::Flow;
-use super::mount::Mount;
 use super::registry::NoPlace;
 use super::session::{Stage, drop_isolated};
+use super::shared::Mount;
 use super::visit::Visit;
 use crate::contract::Transport;
 

@@ -25,8 +25,6 @@ mod host;
 mod isolate;
 mod live;
 mod locked;
-#[allow(clippy::module_inception, reason = "the folder's one shared state")]
-mod mount;
 mod negotiate;
 mod origin;
 #[cfg(any(feature = "short-poll", feature = "long-poll"))]
@@ -38,6 +36,7 @@ mod registry;
 mod response;
 mod runtime;
 mod session;
+mod shared;
 mod sleep;
 mod stats;
 #[cfg(any(feature = "chunked", feature = "sse"))]

@@ -12,8 +12,8 @@ use super::answer;
 use super::attach::Visitor;
 use super::body::Body;
 use super::headers::{PREFERENCE_APPLIED, TIDINGS_RETRY_MS};
-use super::mount::Mount;
 use super::negotiate::Wanted;
+use super::shared::Mount;
 use crate::adapters::Reply;
 
 /// Answers a short poll.

@@ -9,8 +9,8 @@ use http::request::Parts;
 use http::{HeaderMap, Response, StatusCode};
 
 use super::body::Body;
-use super::mount::Mount;
 use super::refusal::Refusal;
+use super::shared::Mount;
 use super::stats::Cause;
 use crate::contract::{Message, Start, SubscribeRequest, Timer, Transport};
 use crate::model::Topic;

@@ -11,8 +11,8 @@ use super::answer;
 use super::body::Body;
 use super::headers;
 use super::isolate::isolate;
-use super::mount::Mount;
 use super::refusal::Refusal;
+use super::shared::Mount;
 use super::stats::Cause;
 use crate::contract::{Start, Transport};
 

@@ -9,7 +9,7 @@ use super::flow::Flow;
 use super::isolate::isolate;
 use super::live::LAST_PIECES;
 use super::locked::Locked;
-use super::mount::Mount;
+use super::shared::Mount;
 use super::watch::{Seen, Watch};
 use super::wheel::Alarm;
 use crate::contract::Transport;

@@ -12,8 +12,8 @@ use super::attach::Visitor;
 use super::body::Body;
 use super::flow::Flow;
 use super::live::Live;
-use super::mount::Mount;
 use super::refusal::Refusal;
+use super::shared::Mount;
 use crate::contract::{BoxSubscriber, End, Transport};
 
 /// Opens a stream of server-sent events.

@@ -10,9 +10,9 @@ use hyper::upgrade::OnUpgrade;
 use super::body::Body;
 use super::handshake::Handshake;
 use super::isolate::{isolate, isolated};
-use super::mount::Mount;
 use super::negotiate::Wanted;
 use super::refusal::Refusal;
+use super::shared::Mount;
 
 use super::upgraded::Io;
 use super::visit::{Order, Visit};

@@ -1,9 +1,9 @@
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
-use super::mount::Mount;
 use super::registry::NoPlace;
 use super::session::{Session, Stage};
+use super::shared::Mount;
 use crate::contract::Transport;
 
 /// A session in the hands of its own task. The session ends when this is dropped.
