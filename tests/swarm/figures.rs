@@ -1,10 +1,9 @@
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};
+use tokio::time::{Instant, interval_at, timeout};
 
-use crate::clients::{Data, Seen, Speaks, Traffic};
+use crate::clients::{Client, Data, Seen, Speaks, Traffic, connect};
 use crate::server::{Server, answer};
 use crate::{TRANSPORTS, pause};
 
@@ -13,6 +12,8 @@ const CLIENTS: usize = 20;
 const EVENTS: u64 = 100;
 const PERIOD: Duration = Duration::from_millis(100);
 const SHORT_POLL: Duration = Duration::from_secs(1);
+/// For what is still on its way when all is published.
+const LIMIT: Duration = Duration::from_secs(10);
 
 /// Measures one transport after another, each with twenty clients and ten events a second for ten seconds, and prints
 /// a Markdown table. Bytes are those of HTTP and above, of both directions, and of what led to the events: requests,
@@ -38,31 +39,16 @@ pub(crate) async fn figures(server: &Server) -> Result<(), String> {
 
 /// The delays in microseconds from before the publication to the client, and what went over the wire for them.
 async fn measure(server: &Server, speaks: Speaks) -> Result<(Traffic, Vec<u64>), String> {
-    let (traffic, over) = (Traffic::default(), Arc::new(AtomicBool::new(false)));
+    let traffic = Traffic::default();
     let cursor = server.cursor().await?;
     let mut clients = Vec::new();
-    for _ in 0..CLIENTS {
-        let client = server.client(speaks, TOPIC, &cursor, traffic.clone()).await?;
-        clients.push((client, Arc::clone(&over)));
+    for number in 0..CLIENTS as u32 {
+        let connection = server.connection(traffic.clone()).await?;
+        let client = connect(connection, speaks, &[TOPIC], Some(&cursor)).await?;
         // Polls that began together would all find the same moment.
-        pause(SHORT_POLL / CLIENTS as u32).await;
+        let first = Instant::now() + SHORT_POLL * number / CLIENTS as u32;
+        clients.push(tokio::spawn(follow(client, speaks, first)));
     }
-    let clients: Vec<_> = clients
-        .into_iter()
-        .map(|(mut client, over)| {
-            tokio::spawn(async move {
-                let mut delays = Vec::new();
-                while delays.len() < EVENTS as usize && !over.load(Ordering::Relaxed) {
-                    match client.look().await? {
-                        Some(Seen::Event(event)) => delays.push(delay(&event.data)?),
-                        Some(other) => return Err(format!("{other:?}")),
-                        None => pause(SHORT_POLL).await,
-                    }
-                }
-                Ok(delays)
-            })
-        })
-        .collect();
     let mut connection = server.connection(Traffic::default()).await?;
     for n in 0..EVENTS {
         let request = connection.request("POST", &format!("/publish/{TOPIC}"));
@@ -72,16 +58,27 @@ async fn measure(server: &Server, speaks: Speaks) -> Result<(Traffic, Vec<u64>),
         answer(&mut connection, request, event.to_string()).await?;
         pause(PERIOD).await;
     }
-    pause(2 * SHORT_POLL).await;
-    over.store(true, Ordering::Relaxed);
     let mut delays = Vec::new();
     for client in clients {
-        delays.extend(client.await.map_err(|error| error.to_string())??);
+        let seen = timeout(LIMIT, client).await.map_err(|_| format!("{}: events are missing", speaks.name()))?;
+        delays.extend(seen.map_err(|error| error.to_string())??);
     }
-    match delays.len() == CLIENTS * EVENTS as usize {
-        true => Ok((traffic, delays)),
-        false => Err(format!("{} came to only {} events", speaks.name(), delays.len())),
+    Ok((traffic, delays))
+}
+
+/// The delays of all events, as one client sees them.
+async fn follow(mut client: Box<dyn Client>, speaks: Speaks, first: Instant) -> Result<Vec<u64>, String> {
+    let (mut delays, mut pace) = (Vec::new(), interval_at(first, SHORT_POLL));
+    while delays.len() < EVENTS as usize {
+        if speaks == Speaks::ShortPoll && client.must_ask() {
+            pace.tick().await;
+        }
+        match client.see().await? {
+            Seen::Event(event) => delays.push(delay(&event.data)?),
+            other => return Err(format!("{other:?}")),
+        }
     }
+    Ok(delays)
 }
 
 fn delay(data: &Data) -> Result<u64, String> {

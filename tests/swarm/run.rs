@@ -1,16 +1,25 @@
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use fastrand::Rng;
 use serde_json::json;
-use tokio::time::timeout;
+use tokio::task::JoinSet;
+use tokio::time::{interval, timeout};
 
-use crate::clients::{Data, Seen, Traffic};
+use crate::clients::{Connection, Data, Seen, Speaks, Traffic, connect};
+use crate::ledger::{Audit, Ledger};
 use crate::server::{Server, answer};
 use crate::{TRANSPORTS, pause};
 
-const TOPIC: &str = "swarm";
+const TOPICS: [&str; 3] = ["swarm/a", "swarm/b", "swarm/c"];
 /// After this, whoever has not everything has lost it.
 const LIMIT: Duration = Duration::from_secs(60);
-const SHORT_POLL: Duration = Duration::from_millis(200);
+/// How long the events take, whatever their number.
+const SPREAD: Duration = Duration::from_secs(10);
+/// The longest visit; half of it is usual.
+const VISIT: Duration = Duration::from_secs(4);
+const SHORT_POLL: Duration = Duration::from_secs(1);
 
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Options {
@@ -36,133 +45,156 @@ impl Options {
     }
 }
 
-/// What one subscriber, or all of them, came to.
-#[derive(Debug, Default, Clone, Copy)]
-struct Tally {
-    lost: u64,
-    duplicated: u64,
-    out_of_order: u64,
-    cuts: u64,
-    moves: u64,
+/// What the subscribers share.
+struct Swarm {
+    server: Server,
+    start: String,
+    /// The number behind the last event's, which tells that there is nothing more.
+    end: u64,
+    connected: AtomicU64,
 }
 
-/// Publishes events to subscribers that are cut at random and come back over another transport with their cursor. Each
-/// must get every one in order and once.
+/// Publishes events to subscribers that are cut at random, in the middle of whatever they do, and come back over another
+/// transport with their cursor. Each must get every one in order and once, and the relay must forget them when they are
+/// gone.
 pub(crate) async fn run(server: Server, options: Options) -> Result<(), String> {
     let Options { subscribers, events, seed } = options;
     println!("seed {seed}");
-    let (start, began) = (server.cursor().await?, Instant::now());
-    let mut seeds = fastrand::Rng::with_seed(seed);
-    let all: Vec<_> =
-        (0..subscribers).map(|_| tokio::spawn(follow(server.clone(), start.clone(), events, seeds.fork()))).collect();
-    publish(&server, events, seeds.fork()).await?;
-    let mut sum = Tally::default();
-    for subscriber in all {
-        let tally = subscriber.await.map_err(|error| error.to_string())??;
-        sum.lost += tally.lost;
-        sum.duplicated += tally.duplicated;
-        sum.out_of_order += tally.out_of_order;
-        sum.cuts += tally.cuts;
-        sum.moves += tally.moves;
+    let (start, began, mut rng) = (server.cursor().await?, Instant::now(), Rng::with_seed(seed));
+    let swarm = Arc::new(Swarm { server, start, end: events + 1, connected: AtomicU64::new(0) });
+    let ledgers: Vec<_> = (0..subscribers).map(|_| Arc::new(Mutex::new(Ledger::default()))).collect();
+    let mut all = JoinSet::new();
+    for (ledger, transport) in ledgers.iter().zip(TRANSPORTS.into_iter().cycle()) {
+        all.spawn(follow(swarm.clone(), transport, rng.fork(), ledger.clone()));
     }
+    let publishing = async {
+        while swarm.connected.load(Ordering::Relaxed) < subscribers {
+            pause(Duration::from_millis(10)).await;
+        }
+        publish(&swarm.server, events, &mut rng).await
+    };
+    let following = async {
+        while let Some(done) = all.join_next().await {
+            done.map_err(|error| error.to_string())??;
+        }
+        Ok(())
+    };
+    let done = timeout(LIMIT, async { tokio::try_join!(publishing, following) }).await;
+    all.shutdown().await;
+
+    let mut audit = Audit::default();
+    ledgers.iter().for_each(|ledger| audit.add(&lock(ledger), events));
     println!(
-        "{subscribers} subscribers, {events} events, {} cuts, {} of them to another transport, in {:.1} s: {} lost, {} \
-         duplicated, {} out of order",
-        sum.cuts,
-        sum.moves,
+        "{subscribers} subscribers, {events} events, {} cuts, {} moves, in {:.1} s: {} lost, {} duplicated, {} out of \
+         order",
+        audit.cuts,
+        audit.moves,
         began.elapsed().as_secs_f64(),
-        sum.lost,
-        sum.duplicated,
-        sum.out_of_order
+        audit.lost,
+        audit.duplicated,
+        audit.out_of_order
     );
-    let wrong = sum.lost + sum.duplicated + sum.out_of_order;
+    let verdict = match done {
+        Err(_) => Err(format!("not done in {LIMIT:?}")),
+        Ok(Err(why)) => Err(why),
+        Ok(Ok(_)) if !audit.is_clean() => Err("not every event came once and in order".to_owned()),
+        Ok(Ok(_)) => is_left_alone(&swarm.server).await,
+    };
     // The plain closing line of a test runner.
-    println!("{} passed, {} failed", u8::from(wrong == 0), u8::from(wrong != 0));
-    if wrong == 0 { Ok(()) } else { Err("events were lost, duplicated or out of order".to_owned()) }
+    println!("{} passed, {} failed", u8::from(verdict.is_ok()), u8::from(verdict.is_err()));
+    verdict
 }
 
-/// Publishes the numbers from 1 on, one alone or several lines together.
-async fn publish(server: &Server, events: u64, mut random: fastrand::Rng) -> Result<(), String> {
+/// Publishes the numbers from 1 on, one alone or several lines together, and then the end.
+async fn publish(server: &Server, events: u64, rng: &mut Rng) -> Result<(), String> {
     let mut connection = server.connection(Traffic::default()).await?;
     let mut next = 1;
-    while next <= events {
-        let last = events.min(next + random.u64(0..8));
+    while next <= events + 1 {
+        // The end goes alone.
+        let last = if next > events { next } else { events.min(next + rng.u64(0..8)) };
         if next == last {
-            let request = connection.request("POST", &format!("/publish/{TOPIC}"));
+            let request = connection.request("POST", &format!("/publish/{}", rng.choice(TOPICS).unwrap_or_default()));
             let request = request.header("content-type", "application/json");
             answer(&mut connection, request, next.to_string()).await?;
         } else {
-            let lines: String = (next..=last).map(|n| format!("{}\n", json!({ "topic": TOPIC, "data": n }))).collect();
+            let line = |n| format!("{}\n", json!({ "topic": rng.choice(TOPICS), "data": n }));
+            let lines: String = (next..=last).map(line).collect();
             let request = connection.request("POST", "/publish");
             answer(&mut connection, request, lines).await?;
         }
+        let share = (last + 1 - next) as f64 / events as f64;
         next = last + 1;
-        pause(Duration::from_millis(random.u64(10..150))).await;
+        pause(SPREAD.mul_f64(share * 2.0 * rng.f64())).await;
     }
     Ok(())
 }
 
-/// One subscriber, to its last event.
-async fn follow(server: Server, mut cursor: String, events: u64, mut random: fastrand::Rng) -> Result<Tally, String> {
-    let (mut tally, mut next, began) = (Tally::default(), 1, Instant::now());
-    let mut speaks = TRANSPORTS[random.usize(0..TRANSPORTS.len())];
-    while next <= events {
-        if began.elapsed() > LIMIT {
-            tally.lost += events + 1 - next;
-            break;
-        }
-        let Ok(mut client) = server.client(speaks, TOPIC, &cursor, Traffic::default()).await else {
-            // There may be no place just now.
-            pause(Duration::from_millis(random.u64(50..250))).await;
-            continue;
-        };
-        let life = tokio::time::Instant::now() + Duration::from_millis(random.u64(100..3_000));
-        while next <= events {
-            let look = async {
-                let seen = client.look().await;
-                if let Ok(None) = seen {
-                    pause(SHORT_POLL).await;
-                }
-                seen
-            };
-            match tokio::time::timeout_at(life, look).await {
-                Ok(Ok(Some(Seen::Event(event)))) => {
-                    let number = number(&event.data).ok_or_else(|| format!("not ours: {event:?}"))?;
-                    match number {
-                        _ if number == next => next += 1,
-                        _ if number > next => {
-                            tally.lost += number - next;
-                            next = number + 1;
-                        }
-                        _ if number + 1 == next => tally.duplicated += 1,
-                        _ => tally.out_of_order += 1,
-                    }
-                }
-                Ok(Ok(Some(Seen::Gap(gap)))) => return Err(format!("a gap: {gap:?}")),
-                Ok(Ok(None)) => {}
-                // It ended, or broke off, or its time is over.
-                Ok(Ok(Some(Seen::End(_))) | Err(_)) | Err(_) => break,
+/// One subscriber: visits, each cut off, until it has seen the end.
+async fn follow(swarm: Arc<Swarm>, mut speaks: Speaks, mut rng: Rng, ledger: Arc<Mutex<Ledger>>) -> Result<(), String> {
+    let (mut cursor, mut is_counted) = (swarm.start.clone(), false);
+    loop {
+        let (life, reset) = (VISIT.mul_f64(rng.f64()), rng.bool());
+        let visit = visit(&swarm, speaks, reset, &mut cursor, &mut is_counted, &ledger);
+        match timeout(life, visit).await {
+            Ok(done) => return done.map_err(|why| format!("{}: {why}", speaks.name())),
+            Err(_) => {
+                let other = TRANSPORTS[rng.usize(0..TRANSPORTS.len())];
+                let mut ledger = lock(&ledger);
+                ledger.cuts += 1;
+                ledger.moves += u64::from(other != speaks);
+                speaks = other;
             }
         }
-        cursor = client.cursor().map_or(cursor, str::to_owned);
-        // Dropped without a goodbye.
-        drop(client);
-        let other = TRANSPORTS[random.usize(0..TRANSPORTS.len())];
-        if next <= events {
-            tally.cuts += 1;
-            tally.moves += u64::from(other != speaks);
-        }
-        speaks = other;
     }
-    // Whoever has everything gets nothing more.
-    if next > events {
-        let mut client = server.client(TRANSPORTS[0], TOPIC, &cursor, Traffic::default()).await?;
-        if let Ok(Ok(Some(more))) = timeout(LIMIT, client.look()).await {
-            println!("after the last event: {more:?}");
-            tally.duplicated += 1;
-        }
+}
+
+/// Connects and reads up to the end. Dropped anywhere, it breaks off: with a reset, or as a program that is killed.
+async fn visit(
+    swarm: &Swarm,
+    speaks: Speaks,
+    reset: bool,
+    cursor: &mut String,
+    is_counted: &mut bool,
+    ledger: &Mutex<Ledger>,
+) -> Result<(), String> {
+    let connection: Connection = match reset {
+        true => swarm.server.resetting_connection().await?,
+        false => swarm.server.connection(Traffic::default()).await?,
+    };
+    let mut client = connect(connection, speaks, &TOPICS, Some(cursor)).await?;
+    if !std::mem::replace(is_counted, true) {
+        swarm.connected.fetch_add(1, Ordering::Relaxed);
     }
-    Ok(tally)
+    let mut pace = interval(SHORT_POLL);
+    loop {
+        if speaks == Speaks::ShortPoll && client.must_ask() {
+            pace.tick().await;
+        }
+        let seen = client.see().await?;
+        let Seen::Event(event) = &seen else { return Err(format!("{seen:?}")) };
+        match number(&event.data).ok_or_else(|| format!("not ours: {event:?}"))? {
+            number if number == swarm.end => return Ok(()),
+            number if number > swarm.end => return Err(format!("{number} was never published")),
+            // Written down and never again asked for, or neither: there is no await between the two.
+            number => lock(ledger).got.push(number),
+        }
+        client.cursor().ok_or("an event without a cursor")?.clone_into(cursor);
+    }
+}
+
+/// Whether the relay forgets those who are gone.
+async fn is_left_alone(server: &Server) -> Result<(), String> {
+    let mut stats = json!(null);
+    for _ in 0..100 {
+        stats = server.stats().await?;
+        let sessions = stats["endpoint"]["sessions"].as_object().into_iter().flatten();
+        if sessions.clone().count() > 0 && sessions.clone().all(|(_, n)| *n == 0) && stats["hub"]["subscriptions"] == 0
+        {
+            return Ok(());
+        }
+        pause(Duration::from_millis(50)).await;
+    }
+    Err(format!("all are gone, and the relay holds on to {stats}"))
 }
 
 fn number(data: &Data) -> Option<u64> {
@@ -171,4 +203,8 @@ fn number(data: &Data) -> Option<u64> {
         Data::Json(value) => value.as_u64(),
         Data::Binary(_) => None,
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

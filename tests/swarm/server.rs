@@ -1,9 +1,12 @@
+use std::time::Duration;
+
 use http_body_util::BodyExt;
 use hyper::http::request::Builder;
 use serde_json::Value;
+use socket2::SockRef;
 use tokio::net::TcpStream;
 
-use crate::clients::{Client, Connection, Http, Speaks, Traffic, connect};
+use crate::clients::{Connection, Http, Traffic};
 
 /// A relay.
 #[derive(Debug, Clone)]
@@ -18,25 +21,29 @@ impl Server {
     }
 
     pub(crate) async fn connection(&self, traffic: Traffic) -> Result<Connection, String> {
-        let stream = TcpStream::connect(&self.address).await.map_err(|error| format!("{}: {error}", self.address))?;
-        Connection::over(stream, Http::One, traffic).await
+        Connection::over(self.stream().await?, Http::One, traffic).await
     }
 
-    pub(crate) async fn client(
-        &self,
-        speaks: Speaks,
-        topic: &str,
-        cursor: &str,
-        traffic: Traffic,
-    ) -> Result<Box<dyn Client>, String> {
-        connect(self.connection(traffic).await?, speaks, &[topic], Some(cursor)).await
+    /// A connection that ends with a reset.
+    pub(crate) async fn resetting_connection(&self) -> Result<Connection, String> {
+        let stream = self.stream().await?;
+        SockRef::from(&stream).set_linger(Some(Duration::ZERO)).map_err(|error| error.to_string())?;
+        Connection::over(stream, Http::One, Traffic::default()).await
+    }
+
+    async fn stream(&self) -> Result<TcpStream, String> {
+        TcpStream::connect(&self.address).await.map_err(|error| format!("{}: {error}", self.address))
+    }
+
+    pub(crate) async fn stats(&self) -> Result<Value, String> {
+        let mut connection = self.connection(Traffic::default()).await?;
+        let request = connection.request("GET", "/stats");
+        answer(&mut connection, request, "").await
     }
 
     /// The newest cursor.
     pub(crate) async fn cursor(&self) -> Result<String, String> {
-        let mut connection = self.connection(Traffic::default()).await?;
-        let request = connection.request("GET", "/stats");
-        let stats = answer(&mut connection, request, "").await?;
+        let stats = self.stats().await?;
         stats["cursor"].as_str().map(str::to_owned).ok_or_else(|| format!("no cursor in {stats}"))
     }
 }

@@ -6,6 +6,7 @@
 //! ```
 
 mod figures;
+mod ledger;
 mod run;
 mod server;
 

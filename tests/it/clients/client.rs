@@ -14,11 +14,6 @@ pub(crate) trait Client: Send {
     /// What it sees next; as long as there is nothing, it waits.
     fn see(&mut self) -> Waiting<'_, Result<Seen, String>>;
 
-    /// The same, but a client that asks does so once at most; `None` if that brought nothing.
-    fn look(&mut self) -> Waiting<'_, Result<Option<Seen>, String>> {
-        Box::pin(async { self.see().await.map(Some) })
-    }
-
     /// Where it would resume, if it knows.
     fn cursor(&self) -> Option<&str>;
 

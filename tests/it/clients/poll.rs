@@ -78,15 +78,6 @@ impl Client for Poller {
         Box::pin(self.next())
     }
 
-    fn look(&mut self) -> Waiting<'_, Result<Option<Seen>, String>> {
-        Box::pin(async {
-            if self.inbox.is_empty() {
-                self.ask(self.wait).await?;
-            }
-            Ok(self.inbox.look())
-        })
-    }
-
     fn cursor(&self) -> Option<&str> {
         self.inbox.cursor()
     }

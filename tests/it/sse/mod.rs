@@ -3,4 +3,5 @@
 mod encoder;
 mod reader;
 
+#[cfg(feature = "full")]
 pub(crate) use reader::{SseEvent, SseReader};
