@@ -10,7 +10,7 @@ const SUBSCRIBERS: usize = 1_000;
 const PAYLOAD: &[u8] = &[b'x'; 100];
 
 /// The payload and a line feed.
-struct Plain;
+pub(crate) struct Plain;
 
 impl Format for Plain {
     fn slot(&self) -> Option<u8> {

@@ -1,5 +1,6 @@
 use std::fmt;
 use std::future::{Future, ready};
+use std::iter::once;
 use std::mem::take;
 use std::sync::Arc;
 
@@ -61,6 +62,7 @@ impl LocalHub {
         shared.check(&event)?;
         let round = Round::new(shared);
         let log = shared.registry.log(topic).ok_or(PublishError::Closed)?;
+        shared.make_room(once((&log, &event)))?;
         let mut sequencer = shared.sequence()?;
         let appended = round.append(&mut sequencer, log, event)?;
         shared.published.advance(sequencer.last);
@@ -79,6 +81,7 @@ impl LocalHub {
             Ok((shared.registry.log(&topic).ok_or(PublishError::Closed)?, event))
         });
         let events = events.collect::<Result<Vec<_>, _>>()?;
+        shared.make_room(events.iter().map(|(log, event)| (log, event)))?;
         let (round, mut all) = (Round::new(shared), Vec::with_capacity(events.len()));
         let mut sequencer = shared.sequence()?;
         for (log, event) in events {

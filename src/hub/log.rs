@@ -1,22 +1,17 @@
 use std::collections::VecDeque;
-use std::ops::RangeInclusive;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::task::Waker;
 
 use crate::contract::Entry;
+use crate::hub::budget::Budget;
+use crate::hub::footprint;
 use crate::hub::inbox::Inbox;
 use crate::hub::segment::{Segment, nanos};
+use crate::hub::stats::{HubStats, Tally};
 use crate::hub::sync::{Count, Mutex, MutexGuard};
+use crate::hub::tail::Tail;
 use crate::hub::waiters::Waiters;
 use crate::model::{Retention, Topic};
-
-/// Places in a topic's first segment; each next one has twice as many, so that a small topic stays small.
-const FIRST_PLACES: usize = 2;
-/// Places in a segment at most, between these as many as history has: a burst of a hundred events is mostly in one, and
-/// so goes out as one piece, and where little is to be kept no more than a little is.
-const MOST_PLACES: RangeInclusive<usize> = 64..=256;
-/// The weight at which a segment is sealed, so that a slow reader pins no more than this and one event.
-const SEAL_WEIGHT: usize = 64 * 1024;
 
 /// One topic's events, and who waits for the next.
 #[derive(Debug)]
@@ -25,6 +20,9 @@ pub(super) struct Log {
     pub(super) epoch: u64,
     /// A mirror of [`State::subscriptions`] for those who only want to know whether there are many.
     pub(super) audience: Count,
+    /// What its subscriptions came to.
+    pub(super) tally: Tally,
+    budget: Arc<Budget>,
     state: Mutex<State>,
 }
 
@@ -38,8 +36,13 @@ pub(super) struct State {
     pub(super) first: u64,
     /// The weight of what is retained.
     pub(super) bytes: usize,
-    /// The weight of the newest segment.
-    tail_weight: usize,
+    tail: Tail,
+    /// What the segments are charged with.
+    held: u64,
+    /// The same when the topic was last filed among the [sizes](crate::hub::sizes::Sizes).
+    filed: u64,
+    /// How many events went for the sake of the hub's budget.
+    evicted_by_budget: u64,
     /// The sequence of the newest event that is not retained any more; 0: there is none.
     pub(super) evicted: u64,
     /// The same of the newest event that is not in memory any more.
@@ -71,6 +74,16 @@ pub(super) struct Appended {
     pub(super) idle: bool,
     /// Dropped late: the events in it are the user's.
     pub(super) evicted: Vec<Arc<Segment>>,
+}
+
+/// What an eviction for the budget's sake leaves to be done when the lock is released.
+#[derive(Debug)]
+pub(super) struct Evicted {
+    pub(super) segment: Arc<Segment>,
+    /// Who waits with the segment in hand: it is free when they have looked.
+    pub(super) wakers: Vec<Option<Waker>>,
+    pub(super) followers: Vec<Option<Follower>>,
+    pub(super) idle: bool,
 }
 
 /// Where in the log a subscription begins.
@@ -115,13 +128,16 @@ impl Appended {
 
 impl Log {
     /// An empty log. `evicted` is the sequence of the last event that the topic had before it was dropped.
-    pub(super) fn new(topic: Topic, epoch: u64, evicted: u64) -> Self {
+    pub(super) fn new(topic: Topic, epoch: u64, evicted: u64, budget: Arc<Budget>) -> Self {
         let state = State {
             segments: VecDeque::new(),
             next: 0,
             first: 0,
             bytes: 0,
-            tail_weight: 0,
+            tail: Tail::default(),
+            held: 0,
+            filed: 0,
+            evicted_by_budget: 0,
             evicted,
             gone: evicted,
             last: evicted,
@@ -131,7 +147,7 @@ impl Log {
             closed: false,
             dropped: false,
         };
-        Self { topic, epoch, audience: Count::new(0), state: Mutex::new(state) }
+        Self { topic, epoch, audience: Count::new(0), tally: Tally::default(), budget, state: Mutex::new(state) }
     }
 
     /// The state, whether or not the log is still in the registry.
@@ -150,7 +166,7 @@ impl Log {
             return Err(entry);
         };
         let now = entry.at;
-        state.push(entry, &self.topic, self.epoch, retention);
+        state.push(entry, self, retention);
         Ok(Appended {
             evicted: state.evict(retention, now),
             wakers: state.waiters.take(),
@@ -158,6 +174,27 @@ impl Log {
             subscriptions: state.subscriptions,
             idle: state.is_idle(),
         })
+    }
+
+    /// Evicts the oldest segment, be it the newest too. `None` if the log turns out to hold less than it is filed with:
+    /// then it is filed anew.
+    pub(super) fn evict_oldest(&self) -> Option<Evicted> {
+        let mut state = self.live()?;
+        let evicted = if state.held < state.filed { None } else { state.evict_oldest() };
+        state.file(self);
+        evicted
+    }
+
+    /// Adds what the log holds, and what came of what was published to it, to a hub's statistics.
+    pub(super) fn count(&self, state: &State, stats: &mut HubStats) {
+        stats.published += state.next;
+        stats.evicted += state.first;
+        stats.evicted_by_budget += state.evicted_by_budget;
+        stats.retained += state.next - state.first;
+        stats.retained_bytes += state.bytes;
+        stats.subscriptions += state.subscriptions;
+        stats.parked += state.waiters.len() + state.followers.as_ref().map_or(0, |followers| followers.len());
+        self.tally.add_to(stats);
     }
 
     /// Takes the emptied allocations of an append back.
@@ -177,29 +214,43 @@ impl Log {
 }
 
 impl State {
-    fn push(&mut self, entry: Entry, topic: &Topic, epoch: u64, retention: &Retention) {
+    fn push(&mut self, entry: Entry, log: &Log, retention: &Retention) {
         let weight = entry.event.weight();
         self.last = entry.sequence;
-        let tail = self.segments.back().filter(|tail| {
-            (tail.len() as usize) < tail.places() && self.tail_weight.saturating_add(weight) <= SEAL_WEIGHT
-        });
-        match tail {
-            Some(tail) => tail.push(entry),
-            None => {
-                let most = retention.count.clamp(*MOST_PLACES.start(), *MOST_PLACES.end());
-                let places = self.segments.back().map_or(FIRST_PLACES, |tail| most.min(tail.places() * 2));
-                let fresh = Arc::new(Segment::new(topic.clone(), epoch, self.next, places));
+        self.bytes += weight;
+        self.held += footprint::event(&entry.event) as u64;
+        let begins = self.tail.take(weight, retention);
+        match (begins, self.segments.back()) {
+            (None, Some(tail)) => tail.push(entry),
+            (places, tail) => {
+                let Log { topic, epoch, budget, .. } = log;
+                let places = places.unwrap_or(1);
+                let fresh = Arc::new(Segment::new(topic.clone(), *epoch, self.next, places, budget));
                 fresh.push(entry);
-                if let Some(tail) = self.segments.back() {
-                    tail.seal(&fresh);
+                if let Some(tail) = tail.filter(|tail| tail.seal(Arc::downgrade(&fresh))) {
+                    budget.caches.add_cold(tail);
                 }
                 self.segments.push_back(fresh);
-                self.tail_weight = 0;
+                self.held += footprint::segment(places) as u64;
+                self.file(log);
             }
         }
         self.next += 1;
-        self.tail_weight += weight;
-        self.bytes += weight;
+    }
+
+    /// Files the topic under what it holds now.
+    fn file(&mut self, log: &Log) {
+        log.budget.sizes.file(&log.topic, self.filed, self.held);
+        self.filed = self.held;
+    }
+
+    /// Takes the oldest segment out.
+    fn pop(&mut self) -> Option<Arc<Segment>> {
+        let front = self.segments.pop_front()?;
+        self.gone = front.sequence(front.len().saturating_sub(1));
+        self.held -= front.charged();
+        front.evict();
+        Some(front)
     }
 
     /// Moves the start of history to where the retention allows. Returns the segments that are gone by that. The newest
@@ -209,10 +260,7 @@ impl State {
         let mut gone = Vec::new();
         loop {
             while self.segments.len() > 1 && self.segments.front().is_some_and(|front| front.end() <= self.first) {
-                if let Some(front) = self.segments.pop_front() {
-                    self.gone = front.sequence(front.len().saturating_sub(1));
-                    gone.push(front);
-                }
+                gone.extend(self.pop());
             }
             let Some((sequence, at, weight)) = self.oldest() else {
                 return gone;
@@ -227,10 +275,32 @@ impl State {
         }
     }
 
+    fn evict_oldest(&mut self) -> Option<Evicted> {
+        let segment = self.pop()?;
+        while let Some((sequence, _, weight)) = oldest(&segment, self.first) {
+            self.evicted = sequence;
+            self.bytes -= weight;
+            self.first += 1;
+            self.evicted_by_budget += 1;
+        }
+        let (mut wakers, mut followers) = (Vec::new(), Vec::new());
+        if self.segments.is_empty() {
+            self.tail = Tail::default();
+            segment.seal(Weak::new());
+            wakers = self.waiters.take();
+            followers = self.followers.as_mut().map(|followers| followers.take()).unwrap_or_default();
+        }
+        Some(Evicted { segment, wakers, followers, idle: self.is_idle() })
+    }
+
     /// Sequence, time and weight of the oldest event retained.
     fn oldest(&self) -> Option<(u64, u64, usize)> {
-        let oldest = self.segments.front()?.entry_at(self.first)?;
-        Some((oldest.sequence, oldest.at, oldest.event.weight()))
+        oldest(self.segments.front()?, self.first)
+    }
+
+    /// The room in the newest segment.
+    pub(super) fn tail(&self) -> Tail {
+        self.tail
     }
 
     /// Where a subscription begins. History must have been evicted to the present before.
@@ -285,8 +355,16 @@ impl State {
 
     /// Ends the log, for whoever drops it from the registry. Returns the sequence of its last event, 0 if it never had
     /// one.
-    pub(super) fn drop_log(&mut self) -> u64 {
+    pub(super) fn drop_log(&mut self, log: &Log) -> u64 {
         self.dropped = true;
+        self.held = 0;
+        self.file(log);
         self.last
     }
+}
+
+/// Sequence, time and weight of the event at an index of a segment, if it is there.
+fn oldest(segment: &Segment, index: u64) -> Option<(u64, u64, usize)> {
+    let entry = segment.entry_at(index)?;
+    Some((entry.sequence, entry.at, entry.event.weight()))
 }

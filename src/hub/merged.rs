@@ -88,13 +88,14 @@ impl Merged {
                     let reader = &mut self.topics[key as usize].reader;
                     if let Some(ahead) = reader.ahead(shared).and_then(|ahead| ahead.up_to(up_to)) {
                         let (batch, events, sequence) = (ahead.batch(), ahead.len(), ahead.last_sequence());
+                        reader.log.tally.delivered.add(u64::from(events));
                         reader.advance(events);
                         self.sequence = sequence;
                         return Poll::Ready(Delivery::Events(batch));
                     }
                 }
                 Next::Gap { key } => {
-                    if let Some(gap) = self.tell(key) {
+                    if let Some(gap) = self.tell(key, shared) {
                         return Poll::Ready(Delivery::Gap(gap));
                     }
                 }
@@ -131,6 +132,7 @@ impl Merged {
                     if bytes.len() > room && !joined.is_empty() {
                         break;
                     }
+                    reader.log.tally.delivered.add(u64::from(events));
                     reader.advance(events);
                     self.sequence = sequence;
                     if joined.is_empty() && self.heads.is_empty() {
@@ -140,7 +142,7 @@ impl Merged {
                     joined.extend_from_slice(&bytes);
                 }
                 Next::Gap { key } if joined.is_empty() => {
-                    if let Some(gap) = self.tell(key) {
+                    if let Some(gap) = self.tell(key, shared) {
                         return Poll::Ready(Encoded::Gap(gap));
                     }
                 }
@@ -240,9 +242,10 @@ impl Merged {
     }
 
     /// Takes the gap of a topic, to be told now.
-    fn tell(&mut self, key: u32) -> Option<Gap> {
+    fn tell(&mut self, key: u32, shared: &Shared) -> Option<Gap> {
         self.marked.push(key);
         let gap = self.topics[key as usize].gap.take()?;
+        shared.gaps.add(1);
         self.sequence = gap.cursor.position().sequence;
         Some(*gap)
     }

@@ -4,7 +4,10 @@
 //! subscriptions that follow it, and moves the watermark; wakers run after that. Locks are taken in the order
 //! sequencer, registry, log, inbox, and none is held while code of a user runs.
 
+mod budget;
 mod builder;
+mod caches;
+mod footprint;
 mod inbox;
 mod joined;
 mod local;
@@ -12,13 +15,16 @@ mod log;
 mod merged;
 mod reader;
 mod registry;
+mod room;
 mod segment;
 mod shared;
 mod single;
+mod sizes;
 mod stats;
 mod subscription;
 mod sweeper;
 mod sync;
+mod tail;
 mod waiters;
 
 pub use builder::LocalHubBuilder;

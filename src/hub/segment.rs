@@ -5,8 +5,10 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use crate::contract::{Entry, Format, Run};
-use crate::hub::joined::Joined;
-use crate::hub::sync::{Count, Expiry, Length, Link};
+use crate::hub::budget::{Budget, Charge};
+use crate::hub::footprint;
+use crate::hub::joined::{Joined, Reading};
+use crate::hub::sync::{Expiry, Length, Link, Marks};
 use crate::model::Topic;
 
 /// A stretch of one topic's log: written in order by one writer under the log's lock, read without a lock.
@@ -19,10 +21,13 @@ pub(super) struct Segment {
     /// Set when this one is sealed. Weak, so that a slow reader pins one segment and not all after it.
     next: Link<Weak<Self>>,
     joined: OnceLock<Box<Joined>>,
+    marks: Marks,
+    /// Given back when the last reader has let go of the segment.
+    charge: Charge,
 }
 
 impl Segment {
-    pub(super) fn new(topic: Topic, epoch: u64, base: u64, places: usize) -> Self {
+    pub(super) fn new(topic: Topic, epoch: u64, base: u64, places: usize, budget: &Arc<Budget>) -> Self {
         let entries = std::iter::repeat_with(OnceLock::new).take(places).collect();
         Self {
             base,
@@ -31,12 +36,9 @@ impl Segment {
             expiry: Expiry::new(),
             next: Link::new(),
             joined: OnceLock::new(),
+            marks: Marks::default(),
+            charge: budget.segment(footprint::segment(places)),
         }
-    }
-
-    /// How many places there are.
-    pub(super) fn places(&self) -> usize {
-        self.run.entries.len()
     }
 
     /// How many are written.
@@ -55,6 +57,7 @@ impl Segment {
         if let Some(expires) = expires(&entry) {
             self.expiry.lower(expires);
         }
+        self.charge.add(footprint::event(&entry.event));
         if let Some(place) = self.run.entries.get(len as usize) {
             // A place above the length is empty: nobody else writes.
             let _ = place.set(entry);
@@ -89,9 +92,21 @@ impl Segment {
         &self.run
     }
 
-    /// Seals the segment: what follows is there.
-    pub(super) fn seal(&self, next: &Arc<Self>) {
-        self.next.set(Arc::downgrade(next));
+    /// Seals the segment: what follows is there, or the segment was evicted before anything followed. Returns whether
+    /// it has caches.
+    pub(super) fn seal(&self, next: Weak<Self>) -> bool {
+        self.next.set(next);
+        self.marks.seal()
+    }
+
+    /// What it is charged with.
+    pub(super) fn charged(&self) -> u64 {
+        self.charge.bytes()
+    }
+
+    /// It is evicted, and stays for who reads it. Only under the log's lock.
+    pub(super) fn evict(&self) {
+        self.charge.pin();
     }
 
     /// Whether nothing more is written here.
@@ -115,9 +130,32 @@ impl Segment {
     }
 
     /// Events from the start of a range of written places, encoded: at least one, at most `max` bytes otherwise.
-    /// Returns where they end. `audience` is how many may ask for the same.
-    pub(super) fn encode(&self, format: &dyn Format, range: Range<u32>, max: usize, audience: &Count) -> (Bytes, u32) {
-        self.joined.get_or_init(Box::default).encode(&self.run, format, range, max, audience)
+    /// Returns where they end.
+    pub(super) fn encode(
+        self: &Arc<Self>,
+        format: &dyn Format,
+        range: Range<u32>,
+        max: usize,
+        reading: Reading<'_>,
+    ) -> (Bytes, u32) {
+        self.joined.get_or_init(Box::default).encode(self, format, range, max, reading)
+    }
+
+    /// There is something in the caches now: among the segments that have some it is the last.
+    pub(super) fn cached(self: &Arc<Self>, budget: &Budget) {
+        match self.marks.cache() {
+            Some(true) => budget.caches.add_cold(self),
+            Some(false) => budget.caches.add_hot(self),
+            None => {}
+        }
+    }
+
+    /// Empties the caches. False: there was nothing in them.
+    pub(super) fn forget(&self) -> bool {
+        // What is put in while they are emptied stays, and is marked by who puts it in after that.
+        let had = self.marks.empty();
+        self.joined.get().into_iter().for_each(|joined| joined.clear());
+        had
     }
 }
 

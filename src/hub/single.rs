@@ -79,6 +79,7 @@ impl Single {
     }
 
     fn delivered(&mut self, events: u32, sequence: u64) {
+        self.reader.log.tally.delivered.add(u64::from(events));
         self.reader.advance(events);
         self.sequence = sequence;
     }
@@ -120,6 +121,7 @@ impl Single {
 
     #[cold]
     fn lost(&mut self, lost: &Lost, shared: &Shared) -> Gap {
+        shared.gaps.add(1);
         self.sequence = self.sequence.max(lost.evicted);
         lost.gap(shared, &self.reader.log.topic)
     }

@@ -1,6 +1,8 @@
 //! `LocalHub` and its subscriptions.
 
+mod budget;
 mod model;
 mod promises;
 mod sequences;
+mod stats;
 mod threads;
