@@ -31,6 +31,7 @@ pub(super) struct Charge {
     budget: Arc<Budget>,
     kind: Kind,
     bytes: Count,
+    evicted: Flag,
     pinned: Flag,
 }
 
@@ -76,7 +77,13 @@ impl Budget {
     }
 
     fn charge(self: &Arc<Self>, kind: Kind, bytes: usize) -> Charge {
-        let charge = Charge { budget: Arc::clone(self), kind, bytes: Count::new(0), pinned: Flag::default() };
+        let charge = Charge {
+            budget: Arc::clone(self),
+            kind,
+            bytes: Count::new(0),
+            evicted: Flag::default(),
+            pinned: Flag::default(),
+        };
         charge.add(bytes);
         charge
     }
@@ -90,7 +97,7 @@ impl Budget {
 impl Charge {
     /// Adds bytes. Only by one thread at a time.
     pub(super) fn add(&self, bytes: usize) {
-        self.account().add(bytes as u64);
+        self.account().into_iter().for_each(|account| account.add(bytes as u64));
         self.bytes.set(self.bytes.load() + bytes as u64);
     }
 
@@ -99,24 +106,30 @@ impl Charge {
         self.bytes.load()
     }
 
-    /// The segment is evicted: from now on it is there only for whoever holds it. Only by who may add.
-    pub(super) fn pin(&self) {
-        self.account().sub(self.bytes());
-        self.pinned.set();
-        self.account().add(self.bytes());
+    /// The segment is evicted: it does not count, unless it turns out that somebody holds it. Nothing is added any more.
+    pub(super) fn evict(&self) {
+        self.budget.history.sub(self.bytes());
+        self.evicted.set();
     }
 
-    fn account(&self) -> &Count {
+    /// Somebody holds the evicted segment.
+    pub(super) fn pin(&self) {
+        self.budget.pinned.add(self.bytes());
+        self.pinned.set();
+    }
+
+    fn account(&self) -> Option<&Count> {
         match self.kind {
-            Kind::Cache => &self.budget.cached,
-            Kind::Segment if self.pinned.is_set() => &self.budget.pinned,
-            Kind::Segment => &self.budget.history,
+            Kind::Cache => Some(&self.budget.cached),
+            Kind::Segment if self.pinned.is_set() => Some(&self.budget.pinned),
+            Kind::Segment if self.evicted.is_set() => None,
+            Kind::Segment => Some(&self.budget.history),
         }
     }
 }
 
 impl Drop for Charge {
     fn drop(&mut self) {
-        self.account().sub(self.bytes());
+        self.account().into_iter().for_each(|account| account.sub(self.bytes()));
     }
 }

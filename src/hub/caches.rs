@@ -1,5 +1,5 @@
 use std::collections::VecDeque;
-use std::sync::{Arc, Weak};
+use std::sync::Weak;
 
 use crate::hub::segment::Segment;
 use crate::hub::sync::Leaf;
@@ -19,12 +19,12 @@ struct Queues {
 
 impl Caches {
     /// Adds a topic's newest segment.
-    pub(super) fn add_hot(&self, segment: &Arc<Segment>) {
+    pub(super) fn add_hot(&self, segment: &Weak<Segment>) {
         push(&mut self.0.lock().hot, segment);
     }
 
     /// Adds a sealed segment.
-    pub(super) fn add_cold(&self, segment: &Arc<Segment>) {
+    pub(super) fn add_cold(&self, segment: &Weak<Segment>) {
         push(&mut self.0.lock().cold, segment);
     }
 
@@ -39,13 +39,13 @@ impl Caches {
     }
 }
 
-fn push(queue: &mut VecDeque<Weak<Segment>>, segment: &Arc<Segment>) {
+fn push(queue: &mut VecDeque<Weak<Segment>>, segment: &Weak<Segment>) {
     if queue.len() == queue.capacity() {
         queue.retain(|segment| segment.strong_count() > 0);
         let len = queue.len();
         queue.reserve(len + 1);
     }
-    queue.push_back(Arc::downgrade(segment));
+    queue.push_back(Weak::clone(segment));
 }
 
 /// Empties a segment's caches. False: it had none.

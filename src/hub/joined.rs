@@ -1,5 +1,4 @@
 use std::ops::Range;
-use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 
@@ -68,15 +67,15 @@ impl Joined {
     /// See [`Segment::encode`](super::segment::Segment::encode).
     pub(super) fn encode(
         &self,
-        segment: &Arc<Segment>,
+        segment: &Segment,
         format: &dyn Format,
         range: Range<u32>,
         max: usize,
-        Reading { shared, log }: Reading<'_>,
+        reading: Reading<'_>,
     ) -> (Bytes, u32) {
-        let run = segment.run();
         let Some(place) = format.slot().and_then(|slot| self.places.get(usize::from(slot))) else {
-            let Cut { bytes, end, .. } = Window::extend(None, run, format, range.clone(), max).cut(&range, max);
+            let Cut { bytes, end, .. } =
+                Window::extend(None, segment.run(), format, range.clone(), max).cut(&range, max);
             return (bytes, end);
         };
         let mut cached = place.lock();
@@ -91,23 +90,7 @@ impl Joined {
         }
         let known = cached.as_deref().map(|cached| cached.window.clone());
         drop(cached);
-        // Encoded outside of the lock: a format is the adapter's code. Two threads may do it at once; one result stays.
-        let window = Window::grow(known, run, format, range.clone(), max, log.audience.load() >= SHARED_FROM);
-        let last = window.cut(&range, max);
-        let (bytes, end) = (last.bytes.clone(), last.end);
-        let Some(_charge) = shared.cache(window.footprint()) else {
-            return (bytes, end);
-        };
-        let fresh = Box::new(Cached { window, last, _charge });
-        let mut cached = place.lock();
-        let longer = cached
-            .as_deref()
-            .is_none_or(|Cached { window: old, .. }| fresh.window.end() > old.end() || fresh.window.start < old.start);
-        let unused = if longer { cached.replace(fresh) } else { Some(fresh) };
-        drop(cached);
-        drop(unused);
-        segment.cached(&shared.budget);
-        (bytes, end)
+        fill(place, known, segment, format, range, max, reading)
     }
 
     /// Empties every place.
@@ -117,6 +100,37 @@ impl Joined {
             drop(cached);
         }
     }
+}
+
+/// Encodes what is not known yet, and keeps it where there is room.
+#[cold]
+fn fill(
+    place: &Mutex<Option<Box<Cached>>>,
+    known: Option<Window>,
+    segment: &Segment,
+    format: &dyn Format,
+    range: Range<u32>,
+    max: usize,
+    Reading { shared, log }: Reading<'_>,
+) -> (Bytes, u32) {
+    // Encoded outside of the lock: a format is the adapter's code. Two threads may do it at once; one result stays.
+    let many = log.audience.load() >= SHARED_FROM;
+    let window = Window::grow(known, segment.run(), format, range.clone(), max, many);
+    let last = window.cut(&range, max);
+    let (bytes, end) = (last.bytes.clone(), last.end);
+    let Some(_charge) = shared.cache(window.footprint()) else {
+        return (bytes, end);
+    };
+    let fresh = Box::new(Cached { window, last, _charge });
+    let mut cached = place.lock();
+    let longer = cached
+        .as_deref()
+        .is_none_or(|Cached { window: old, .. }| fresh.window.end() > old.end() || fresh.window.start < old.start);
+    let unused = if longer { cached.replace(fresh) } else { Some(fresh) };
+    drop(cached);
+    drop(unused);
+    segment.cached(&shared.budget);
+    (bytes, end)
 }
 
 impl Window {

@@ -6,7 +6,7 @@ use crate::contract::Entry;
 use crate::hub::budget::Budget;
 use crate::hub::footprint;
 use crate::hub::inbox::Inbox;
-use crate::hub::segment::{Segment, nanos};
+use crate::hub::segment::{Evicted, Segment, nanos};
 use crate::hub::stats::{HubStats, Tally};
 use crate::hub::sync::{Count, Mutex, MutexGuard};
 use crate::hub::tail::Tail;
@@ -73,13 +73,13 @@ pub(super) struct Appended {
     pub(super) subscriptions: usize,
     pub(super) idle: bool,
     /// Dropped late: the events in it are the user's.
-    pub(super) evicted: Vec<Arc<Segment>>,
+    pub(super) evicted: Vec<Evicted>,
 }
 
 /// What an eviction for the budget's sake leaves to be done when the lock is released.
 #[derive(Debug)]
-pub(super) struct Evicted {
-    pub(super) segment: Arc<Segment>,
+pub(super) struct Relief {
+    pub(super) evicted: Evicted,
     /// Who waits with the segment in hand: it is free when they have looked.
     pub(super) wakers: Vec<Option<Waker>>,
     pub(super) followers: Vec<Option<Follower>>,
@@ -178,11 +178,11 @@ impl Log {
 
     /// Evicts the oldest segment, be it the newest too. `None` if the log turns out to hold less than it is filed with:
     /// then it is filed anew.
-    pub(super) fn evict_oldest(&self) -> Option<Evicted> {
+    pub(super) fn evict_oldest(&self) -> Option<Relief> {
         let mut state = self.live()?;
-        let evicted = if state.held < state.filed { None } else { state.evict_oldest() };
+        let relief = if state.held < state.filed { None } else { state.evict_oldest(&self.budget) };
         state.file(self);
-        evicted
+        relief
     }
 
     /// Adds what the log holds, and what came of what was published to it, to a hub's statistics.
@@ -219,23 +219,25 @@ impl State {
         self.last = entry.sequence;
         self.bytes += weight;
         self.held += footprint::event(&entry.event) as u64;
-        let begins = self.tail.take(weight, retention);
-        match (begins, self.segments.back()) {
+        match (self.tail.take(weight, retention), self.segments.back()) {
             (None, Some(tail)) => tail.push(entry),
-            (places, tail) => {
-                let Log { topic, epoch, budget, .. } = log;
-                let places = places.unwrap_or(1);
-                let fresh = Arc::new(Segment::new(topic.clone(), *epoch, self.next, places, budget));
-                fresh.push(entry);
-                if let Some(tail) = tail.filter(|tail| tail.seal(Arc::downgrade(&fresh))) {
-                    budget.caches.add_cold(tail);
-                }
-                self.segments.push_back(fresh);
-                self.held += footprint::segment(places) as u64;
-                self.file(log);
-            }
+            (places, _) => self.begin(places.unwrap_or(Tail::FIRST_PLACES), entry, log),
         }
         self.next += 1;
+    }
+
+    /// Begins a segment with an event.
+    fn begin(&mut self, places: usize, entry: Entry, log: &Log) {
+        let Log { topic, epoch, budget, .. } = log;
+        self.held += footprint::segment(places) as u64;
+        // Filed before it is charged: who finds no room finds what to evict, and waits for this lock.
+        self.file(log);
+        let fresh = Segment::new(topic.clone(), *epoch, self.next, places, budget);
+        fresh.push(entry);
+        if let Some(tail) = self.segments.back() {
+            tail.seal(Arc::downgrade(&fresh), budget);
+        }
+        self.segments.push_back(fresh);
     }
 
     /// Files the topic under what it holds now.
@@ -249,18 +251,17 @@ impl State {
         let front = self.segments.pop_front()?;
         self.gone = front.sequence(front.len().saturating_sub(1));
         self.held -= front.charged();
-        front.evict();
         Some(front)
     }
 
     /// Moves the start of history to where the retention allows. Returns the segments that are gone by that. The newest
     /// one stays for those who read along.
-    pub(super) fn evict(&mut self, retention: &Retention, now: u64) -> Vec<Arc<Segment>> {
+    pub(super) fn evict(&mut self, retention: &Retention, now: u64) -> Vec<Evicted> {
         let (count, age) = (retention.count as u64, nanos(retention.age));
         let mut gone = Vec::new();
         loop {
             while self.segments.len() > 1 && self.segments.front().is_some_and(|front| front.end() <= self.first) {
-                gone.extend(self.pop());
+                gone.extend(self.pop().map(Evicted::new));
             }
             let Some((sequence, at, weight)) = self.oldest() else {
                 return gone;
@@ -275,7 +276,7 @@ impl State {
         }
     }
 
-    fn evict_oldest(&mut self) -> Option<Evicted> {
+    fn evict_oldest(&mut self, budget: &Budget) -> Option<Relief> {
         let segment = self.pop()?;
         while let Some((sequence, _, weight)) = oldest(&segment, self.first) {
             self.evicted = sequence;
@@ -286,11 +287,11 @@ impl State {
         let (mut wakers, mut followers) = (Vec::new(), Vec::new());
         if self.segments.is_empty() {
             self.tail = Tail::default();
-            segment.seal(Weak::new());
+            segment.seal(Weak::new(), budget);
             wakers = self.waiters.take();
             followers = self.followers.as_mut().map(|followers| followers.take()).unwrap_or_default();
         }
-        Some(Evicted { segment, wakers, followers, idle: self.is_idle() })
+        Some(Relief { evicted: Evicted::new(segment), wakers, followers, idle: self.is_idle() })
     }
 
     /// Sequence, time and weight of the oldest event retained.
@@ -354,12 +355,12 @@ impl State {
     }
 
     /// Ends the log, for whoever drops it from the registry. Returns the sequence of its last event, 0 if it never had
-    /// one.
-    pub(super) fn drop_log(&mut self, log: &Log) -> u64 {
+    /// one, and what was left for readers.
+    pub(super) fn drop_log(&mut self, log: &Log) -> (u64, Vec<Evicted>) {
         self.dropped = true;
-        self.held = 0;
+        let left = std::iter::from_fn(|| self.pop()).map(Evicted::new).collect();
         self.file(log);
-        self.last
+        (self.last, left)
     }
 }
 

@@ -128,7 +128,7 @@ impl Merged {
                         continue;
                     };
                     let room = max.saturating_sub(joined.len());
-                    let (bytes, events, sequence) = ahead.encode(format, room);
+                    let (bytes, events, sequence) = ahead.encode(format, room, shared);
                     if bytes.len() > room && !joined.is_empty() {
                         break;
                     }

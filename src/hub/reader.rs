@@ -21,8 +21,8 @@ pub(super) struct Reader {
 /// Events to read: written places of a segment, none of which has expired.
 #[derive(Debug)]
 pub(super) struct Ahead<'a> {
-    reading: Reading<'a>,
-    segment: &'a Arc<Segment>,
+    log: &'a Log,
+    segment: &'a Segment,
     places: Range<u32>,
 }
 
@@ -41,7 +41,7 @@ impl Reader {
     }
 
     /// What can be read without a lock. Steps over what has expired.
-    pub(super) fn ahead<'a>(&'a mut self, shared: &'a Shared) -> Option<Ahead<'a>> {
+    pub(super) fn ahead(&mut self, shared: &Shared) -> Option<Ahead<'_>> {
         let segment = self.segment.as_deref()?;
         let (place, len) = (self.place_in(segment), segment.len());
         let places = if place < len && segment.never_expires() {
@@ -51,8 +51,8 @@ impl Reader {
         } else {
             self.step(shared)?
         };
-        let segment = self.segment.as_ref()?;
-        Some(Ahead { reading: Reading { shared, log: &self.log }, segment, places })
+        let segment = self.segment.as_deref()?;
+        Some(Ahead { log: &self.log, segment, places })
     }
 
     /// Steps over expired events and from sealed segments to the next, to written places that live.
@@ -143,8 +143,10 @@ impl Ahead<'_> {
     }
 
     /// The first of them, encoded: how many they are and the sequence of the last.
-    pub(super) fn encode(&self, format: &dyn Format, max: usize) -> (Bytes, u32, u64) {
-        let (bytes, end) = self.segment.encode(format, self.places.clone(), max, self.reading);
+    #[inline]
+    pub(super) fn encode(&self, format: &dyn Format, max: usize, shared: &Shared) -> (Bytes, u32, u64) {
+        let reading = Reading { shared, log: self.log };
+        let (bytes, end) = self.segment.encode(format, self.places.clone(), max, reading);
         (bytes, end - self.places.start, self.segment.sequence(end - 1))
     }
 }

@@ -85,12 +85,12 @@ impl Registry {
             return;
         }
         log.count(&state, &mut topics.past);
-        let last = state.drop_log(log);
+        let (last, left) = state.drop_log(log);
         drop(state);
         let gone = topics.live.remove(&log.topic);
         topics.tombstones.put(&log.topic, last);
         drop(topics);
-        drop(gone);
+        drop((gone, left));
     }
 
     /// Refuses new topics from now on, and returns those that there are.

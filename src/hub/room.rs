@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::contract::PublishError;
 use crate::hub::budget::Charge;
 use crate::hub::footprint;
-use crate::hub::log::{Evicted, Follower, Log};
+use crate::hub::log::{Follower, Log, Relief};
 use crate::hub::shared::Shared;
 use crate::hub::tail::Tail;
 use crate::hub::waiters::wake_all;
@@ -83,8 +83,8 @@ impl Shared {
         while let Some(topic) = self.budget.sizes.largest() {
             // A topic that is not in the registry any more is not among the sizes at the next look.
             if let Some(log) = self.registry.known(&topic) {
-                if let Some(evicted) = log.evict_oldest() {
-                    self.let_go(&log, evicted);
+                if let Some(relief) = log.evict_oldest() {
+                    self.let_go(&log, relief);
                     return true;
                 }
             }
@@ -92,10 +92,9 @@ impl Shared {
         false
     }
 
-    fn let_go(&self, log: &Arc<Log>, evicted: Evicted) {
-        let Evicted { segment, mut wakers, followers, idle } = evicted;
-        segment.forget();
-        drop(segment);
+    fn let_go(&self, log: &Arc<Log>, relief: Relief) {
+        let Relief { evicted, mut wakers, followers, idle } = relief;
+        drop(evicted);
         for Follower { inbox, key } in followers.into_iter().flatten() {
             inbox.mark(key);
             wakers.push(inbox.waker());

@@ -13,6 +13,8 @@ use crate::model::Topic;
 
 /// A stretch of one topic's log: written in order by one writer under the log's lock, read without a lock.
 pub(super) struct Segment {
+    /// The segment itself, for those who keep it in mind and not in memory.
+    this: Weak<Self>,
     /// The dense index of the first place.
     pub(super) base: u64,
     run: Arc<Run>,
@@ -27,9 +29,10 @@ pub(super) struct Segment {
 }
 
 impl Segment {
-    pub(super) fn new(topic: Topic, epoch: u64, base: u64, places: usize, budget: &Arc<Budget>) -> Self {
+    pub(super) fn new(topic: Topic, epoch: u64, base: u64, places: usize, budget: &Arc<Budget>) -> Arc<Self> {
         let entries = std::iter::repeat_with(OnceLock::new).take(places).collect();
-        Self {
+        Arc::new_cyclic(|this| Self {
+            this: Weak::clone(this),
             base,
             run: Arc::new(Run { topic, epoch, entries }),
             len: Length::new(),
@@ -38,7 +41,7 @@ impl Segment {
             joined: OnceLock::new(),
             marks: Marks::default(),
             charge: budget.segment(footprint::segment(places)),
-        }
+        })
     }
 
     /// How many are written.
@@ -92,21 +95,17 @@ impl Segment {
         &self.run
     }
 
-    /// Seals the segment: what follows is there, or the segment was evicted before anything followed. Returns whether
-    /// it has caches.
-    pub(super) fn seal(&self, next: Weak<Self>) -> bool {
+    /// Seals the segment: what follows is there, or the segment was evicted before anything followed.
+    pub(super) fn seal(&self, next: Weak<Self>, budget: &Budget) {
         self.next.set(next);
-        self.marks.seal()
+        if self.marks.seal() {
+            budget.caches.add_cold(&self.this);
+        }
     }
 
     /// What it is charged with.
     pub(super) fn charged(&self) -> u64 {
         self.charge.bytes()
-    }
-
-    /// It is evicted, and stays for who reads it. Only under the log's lock.
-    pub(super) fn evict(&self) {
-        self.charge.pin();
     }
 
     /// Whether nothing more is written here.
@@ -131,8 +130,9 @@ impl Segment {
 
     /// Events from the start of a range of written places, encoded: at least one, at most `max` bytes otherwise.
     /// Returns where they end.
+    #[inline]
     pub(super) fn encode(
-        self: &Arc<Self>,
+        &self,
         format: &dyn Format,
         range: Range<u32>,
         max: usize,
@@ -142,10 +142,10 @@ impl Segment {
     }
 
     /// There is something in the caches now: among the segments that have some it is the last.
-    pub(super) fn cached(self: &Arc<Self>, budget: &Budget) {
+    pub(super) fn cached(&self, budget: &Budget) {
         match self.marks.cache() {
-            Some(true) => budget.caches.add_cold(self),
-            Some(false) => budget.caches.add_hot(self),
+            Some(true) => budget.caches.add_cold(&self.this),
+            Some(false) => budget.caches.add_hot(&self.this),
             None => {}
         }
     }
@@ -156,6 +156,28 @@ impl Segment {
         let had = self.marks.empty();
         self.joined.get().into_iter().for_each(|joined| joined.clear());
         had
+    }
+}
+
+/// A segment that is not in its log any more. To be dropped outside of the lock: the events are the user's.
+#[derive(Debug)]
+pub(super) struct Evicted(Option<Arc<Segment>>);
+
+impl Evicted {
+    /// Under the log's lock.
+    pub(super) fn new(segment: Arc<Segment>) -> Self {
+        segment.charge.evict();
+        Self(Some(segment))
+    }
+}
+
+impl Drop for Evicted {
+    fn drop(&mut self) {
+        let Some(held) = self.0.take().and_then(|segment| Arc::try_unwrap(segment).err()) else {
+            return;
+        };
+        held.charge.pin();
+        held.forget();
     }
 }
 

@@ -65,7 +65,7 @@ impl Single {
         }
         loop {
             if let Some(ahead) = self.reader.ahead(shared) {
-                let (bytes, events, sequence) = ahead.encode(format, max);
+                let (bytes, events, sequence) = ahead.encode(format, max, shared);
                 self.delivered(events, sequence);
                 return Poll::Ready(Encoded::Events(bytes));
             }

@@ -58,7 +58,7 @@ proptest! {
     #[test]
     fn p13_everything_adds_up_and_stays_within_the_budget(
         retention in retention(),
-        limit in 16_000..60_000_usize,
+        limit in 25_000..80_000_usize,
         steps in prop::collection::vec(step(), 1..120),
     ) {
         let mut world = World::new(retention, limit);
