@@ -6,3 +6,5 @@ mod promises;
 mod sequences;
 mod stats;
 mod threads;
+
+pub(crate) use model::Lines;
