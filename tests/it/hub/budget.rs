@@ -92,6 +92,34 @@ proptest! {
         }
     }
 
+    /// Whatever the retention and the pace: what stays is as many of the newest as it allows.
+    #[test]
+    fn p14_retention_evicts_the_oldest_only(
+        (count, bytes, age) in (0..80_usize, 0..3_000_usize, 1..500_u64),
+        events in prop::collection::vec((0..100_usize, 0..20_u64), 1..200),
+    ) {
+        let clock = ManualClock::new();
+        let retention = Retention::count(count).bytes(bytes).age(Duration::from_millis(age));
+        let hub = LocalHub::builder().retain(retention).clock(clock.clone()).build();
+        let mut published: Vec<(u64, usize)> = Vec::new();
+        for (len, pause) in events {
+            hub.publish_now(&topic("a"), Event::text("x".repeat(len))).unwrap();
+            published.push((clock.millis(), len));
+            clock.advance(Duration::from_millis(pause));
+            let (mut kept, mut weight) = (0, 0);
+            for &(at, len) in published.iter().rev().take(count) {
+                weight += len;
+                if weight > bytes || clock.millis() - at >= age {
+                    break;
+                }
+                kept += 1;
+            }
+            let expected: Vec<_> = (published.len() as u64 + 1 - kept..=published.len() as u64).collect();
+            prop_assert_eq!(history(&hub, &topic("a")), expected);
+            prop_assert_eq!(hub.stats().evicted_by_budget, 0);
+        }
+    }
+
     /// What goes is the oldest of the topic that holds the most, give or take a segment: of each topic the newest events
     /// stay, without a hole.
     #[test]
@@ -330,7 +358,7 @@ fn a_spent_budget_under_threads() {
             let (mut cx, mut delivered, mut missed) = (Context::from_waker(Waker::noop()), 0, 0);
             loop {
                 match subscription.poll_encoded(&mut cx, &Lines(Some(6)), 8 * 1024) {
-                    Poll::Ready(Encoded::Events(bytes)) => delivered += bytes.iter().filter(|&&b| b == b'\n').count(),
+                    Poll::Ready(Encoded::Events(encoding)) => delivered += encoding.events as usize,
                     Poll::Ready(Encoded::Gap(gap)) => missed += gap.missed.unwrap() as usize,
                     Poll::Ready(_) => return (delivered, missed),
                     Poll::Pending => std::thread::yield_now(),
