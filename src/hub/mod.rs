@@ -2,7 +2,8 @@
 //!
 //! A publish takes the sequencer's lock, appends to the topic's log, marks the inboxes of the several-topic
 //! subscriptions that follow it, and moves the watermark; wakers run after that. Locks are taken in the order
-//! sequencer, registry, log, inbox, and none is held while code of a user runs.
+//! sequencer, registry, log, inbox, and none is held while code of a user runs. Room within the hub's byte budget is made
+//! before the sequencer is taken.
 
 mod budget;
 mod builder;

@@ -1,6 +1,7 @@
 //! `LocalHub` and its subscriptions.
 
 mod budget;
+mod caches;
 mod model;
 mod promises;
 mod sequences;
