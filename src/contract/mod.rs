@@ -1,5 +1,7 @@
 //! What the floors agree on: who delivers, who encodes, who publishes, and what time it is.
 
+#[cfg(feature = "http")]
+mod attach;
 mod batch;
 mod clock;
 mod format;
@@ -10,12 +12,18 @@ mod publisher;
 mod rejection;
 #[cfg(feature = "http")]
 mod request;
+#[cfg(feature = "http")]
+mod session;
+#[cfg(feature = "http")]
+mod snapshot;
 mod std_clock;
 mod stream;
 mod subscribe;
 mod subscriber;
 mod transport;
 
+#[cfg(feature = "http")]
+pub use attach::{Attach, IntoAttach};
 pub use batch::{Batch, Published};
 pub(crate) use batch::{Entry, Run};
 pub use clock::{Clock, Sleep, Timer};
@@ -24,10 +32,14 @@ pub use format::{APPLICATION_SLOTS, Format};
 pub use hub::{Hub, PublishError, Receipt};
 pub use message::Message;
 #[cfg(feature = "http")]
-pub use publisher::{Attach, Publisher, PublisherFn, publisher_fn};
+pub use publisher::{Publisher, PublisherFn, publisher_fn};
 pub use rejection::Rejection;
 #[cfg(feature = "http")]
 pub use request::SubscribeRequest;
+#[cfg(feature = "http")]
+pub use session::{Left, Session, SessionId};
+#[cfg(feature = "http")]
+pub use snapshot::Snapshot;
 pub use std_clock::StdClock;
 pub use stream::{FromStream, from_stream};
 pub use subscribe::{Start, Subscribe, SubscribeError};
