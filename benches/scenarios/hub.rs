@@ -92,7 +92,7 @@ fn run_encoded(
         }
         for subscription in &mut subscriptions {
             while let Poll::Ready(Encoded::Events(events)) = subscription.poll_encoded(&mut cx, &Plain, 64 * 1024) {
-                bytes += black_box(events).len();
+                bytes += black_box(events).bytes.len();
             }
         }
     }

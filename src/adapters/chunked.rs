@@ -127,9 +127,9 @@ impl<S: Subscriber> ChunkedStream<S> {
     #[inline]
     fn poll_events(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
         match self.subscriber.poll_encoded(cx, &Line, self.batch) {
-            Poll::Ready(Encoded::Events(bytes)) => {
+            Poll::Ready(Encoded::Events(events)) => {
                 self.keep_alive.wrote();
-                Poll::Ready(Some(bytes))
+                Poll::Ready(Some(events.bytes))
             }
             Poll::Ready(Encoded::Gap(gap)) => self.line(|out| write_gap(&gap, out)),
             Poll::Ready(Encoded::End(end)) => {

@@ -108,7 +108,7 @@ impl Draft {
         while !self.reply.more && self.reply.end.is_none() {
             let room = self.max.saturating_sub(self.len);
             let (item, gap) = match subscriber.poll_encoded(cx, &Item, room) {
-                Poll::Ready(Encoded::Events(bytes)) => (bytes, None),
+                Poll::Ready(Encoded::Events(events)) => (events.bytes, None),
                 Poll::Ready(Encoded::Gap(gap)) => {
                     let mut out = BytesMut::with_capacity(128);
                     write_gap(&gap, &mut out);

@@ -19,6 +19,7 @@ pub struct Batch {
     run: Arc<Run>,
     start: u32,
     end: u32,
+    conflated: u32,
 }
 
 /// One event as a subscriber is given it.
@@ -48,17 +49,35 @@ impl Batch {
         let entries: Box<[OnceLock<Entry>]> =
             events.into_iter().map(|(sequence, event)| OnceLock::from(Entry { sequence, at: 0, event })).collect();
         let end = u32::try_from(entries.len()).unwrap_or(u32::MAX);
-        Self { run: Arc::new(Run { topic, epoch, entries }), start: 0, end }
+        Self { run: Arc::new(Run { topic, epoch, entries }), start: 0, end, conflated: 0 }
     }
 
     pub(crate) fn of(run: Arc<Run>, range: Range<u32>) -> Self {
-        Self { run, start: range.start, end: range.end }
+        Self { run, start: range.start, end: range.end, conflated: 0 }
     }
 
     /// How many events there are.
     #[must_use]
     pub fn len(&self) -> usize {
-        (self.end - self.start) as usize
+        self.count() as usize
+    }
+
+    /// The same, as it is carried with an [`Encoding`](crate::Encoding).
+    pub(crate) fn count(&self) -> u32 {
+        self.end - self.start
+    }
+
+    /// How many events these stand for beside themselves: older ones of the same keys, for a subscriber that asked for
+    /// the newest of each only. See [`Overflow::Latest`](crate::Overflow::Latest).
+    #[must_use]
+    pub fn conflated(&self) -> u32 {
+        self.conflated
+    }
+
+    /// The same events, which stand for so many others too.
+    #[must_use]
+    pub fn with_conflated(self, conflated: u32) -> Self {
+        Self { conflated, ..self }
     }
 
     /// Whether there are none.

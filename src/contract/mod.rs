@@ -31,5 +31,5 @@ pub use request::SubscribeRequest;
 pub use std_clock::StdClock;
 pub use stream::{FromStream, from_stream};
 pub use subscribe::{Start, Subscribe, SubscribeError};
-pub use subscriber::{BoxSubscriber, Delivery, Encoded, End, IntoStream, Next, Subscriber, SubscriberExt};
+pub use subscriber::{BoxSubscriber, Delivery, Encoded, Encoding, End, IntoStream, Next, Subscriber, SubscriberExt};
 pub use transport::Transport;

@@ -26,7 +26,7 @@ pub trait Subscriber: Send + 'static {
             Delivery::Events(batch) => {
                 let mut out = BytesMut::new();
                 batch.iter().for_each(|event| format.encode(&event, &mut out));
-                Encoded::Events(out.freeze())
+                Encoded::Events(Encoding::new(out.freeze(), batch.count()).conflated(batch.conflated()))
             }
             Delivery::Gap(gap) => Encoded::Gap(gap),
             Delivery::End(end) => Encoded::End(end),
@@ -64,11 +64,37 @@ pub enum Delivery {
 #[non_exhaustive]
 pub enum Encoded {
     /// At least one event, whole.
-    Events(Bytes),
+    Events(Encoding),
     /// Events that are gone, in their place.
     Gap(Gap),
     /// Nothing more will come.
     End(End),
+}
+
+/// Events as they go on a wire.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Encoding {
+    /// Whole events, one after the other.
+    pub bytes: Bytes,
+    /// How many they are.
+    pub events: u32,
+    /// How many others these stand for, see [`Overflow::Latest`](crate::Overflow::Latest).
+    pub conflated: u32,
+}
+
+impl Encoding {
+    /// So many events in these bytes.
+    #[must_use]
+    pub fn new(bytes: Bytes, events: u32) -> Self {
+        Self { bytes, events, conflated: 0 }
+    }
+
+    /// The same, which stand for so many others too.
+    #[must_use]
+    pub fn conflated(self, conflated: u32) -> Self {
+        Self { conflated, ..self }
+    }
 }
 
 /// Why nothing more will come.

@@ -5,7 +5,7 @@ use std::task::{Context, Poll};
 
 use bytes::BytesMut;
 
-use crate::contract::{Delivery, Encoded, End, Format};
+use crate::contract::{Delivery, Encoded, Encoding, End, Format};
 use crate::hub::inbox::Inbox;
 use crate::hub::log::{Follower, Found, Placed};
 use crate::hub::reader::Reader;
@@ -110,7 +110,7 @@ impl Merged {
         format: &dyn Format,
         max: usize,
     ) -> Poll<Encoded> {
-        let mut joined = BytesMut::new();
+        let (mut joined, mut count) = (BytesMut::new(), 0);
         loop {
             let next = match joined.is_empty() {
                 true => std::task::ready!(self.poll_order(shared, cx)),
@@ -135,9 +135,10 @@ impl Merged {
                     self.sequence = sequence;
                     if joined.is_empty() && self.heads.is_empty() {
                         // One topic alone has something to say: its shared bytes go out as they are.
-                        return Poll::Ready(Encoded::Events(bytes));
+                        return Poll::Ready(Encoded::Events(Encoding::new(bytes, events)));
                     }
                     joined.extend_from_slice(&bytes);
+                    count += events;
                 }
                 Next::Gap { key } if joined.is_empty() => {
                     if let Some(gap) = self.tell(key) {
@@ -152,7 +153,7 @@ impl Merged {
                 Next::End(_) => break,
             }
         }
-        Poll::Ready(Encoded::Events(joined.freeze()))
+        Poll::Ready(Encoded::Events(Encoding::new(joined.freeze(), count)))
     }
 
     /// What comes next, or registers for it.

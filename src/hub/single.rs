@@ -1,6 +1,6 @@
 use std::task::{Context, Poll};
 
-use crate::contract::{Delivery, Encoded, End, Format};
+use crate::contract::{Delivery, Encoded, Encoding, End, Format};
 use crate::hub::log::{Found, Placed};
 use crate::hub::reader::{Lost, Reader};
 use crate::hub::shared::Shared;
@@ -67,7 +67,7 @@ impl Single {
             if let Some(ahead) = self.reader.ahead(shared) {
                 let (bytes, events, sequence) = ahead.encode(format, max);
                 self.delivered(events, sequence);
-                return Poll::Ready(Encoded::Events(bytes));
+                return Poll::Ready(Encoded::Events(Encoding::new(bytes, events)));
             }
             match self.wait(shared, cx) {
                 Waited::Look => {}

@@ -12,19 +12,27 @@ pub struct Gap {
     pub topic: Option<Topic>,
     /// The position of the last missing event: a client that holds it has been told.
     pub cursor: Cursor,
+    /// Whether the application's state follows, so that what is missing is missed by nobody.
+    pub snapshot: bool,
 }
 
 impl Gap {
     /// A gap up to and with `cursor`, of unknown size and topic.
     #[must_use]
     pub fn new(reason: GapReason, cursor: Cursor) -> Self {
-        Self { reason, missed: None, topic: None, cursor }
+        Self { reason, missed: None, topic: None, cursor, snapshot: false }
     }
 
     /// The same with the number of events missed.
     #[must_use]
     pub fn missed(self, missed: u64) -> Self {
         Self { missed: Some(missed), ..self }
+    }
+
+    /// The same, followed by the application's state.
+    #[must_use]
+    pub fn with_snapshot(self) -> Self {
+        Self { snapshot: true, ..self }
     }
 
     /// The same with the topic that they were of.
@@ -70,4 +78,7 @@ pub enum Overflow {
     Gap,
     /// Its subscription ends with [`End::TooSlow`](crate::End::TooSlow).
     Disconnect,
+    /// Of the events of a topic that it has not read, it gets only the newest of each key, in order, and those without
+    /// a key; what was evicted unread is still a [`Gap`].
+    Latest,
 }

@@ -55,5 +55,8 @@ pub(crate) fn write_gap(gap: &Gap, out: &mut BytesMut) {
         out.extend_from_slice(b",\"topic\":");
         write_string(topic.as_str().as_bytes(), out);
     }
+    if gap.snapshot {
+        out.extend_from_slice(b",\"snapshot\":true");
+    }
     out.extend_from_slice(b"}}");
 }

@@ -130,9 +130,9 @@ impl<S: Subscriber> SseEncoder<S> {
     #[inline]
     fn poll_events(&mut self, cx: &mut Context<'_>, max: usize) -> Poll<Option<Bytes>> {
         match self.subscriber.poll_encoded(cx, self.format, max) {
-            Poll::Ready(Encoded::Events(bytes)) => {
+            Poll::Ready(Encoded::Events(events)) => {
                 self.keep_alive.wrote();
-                Poll::Ready(Some(bytes))
+                Poll::Ready(Some(events.bytes))
             }
             Poll::Ready(Encoded::Gap(gap)) => self.block(|out| write_gap_block(&gap, out)),
             Poll::Ready(Encoded::End(end)) => {

@@ -75,9 +75,9 @@ impl<S: Subscriber, Io: AsyncRead + AsyncWrite + Unpin> WebSocketSink<S, Io> {
         let mut room = self.config.batch;
         for _ in 0..PIECES {
             match ready!(self.subscriber.poll_encoded(cx, format, room)) {
-                Encoded::Events(frames) => {
-                    room = room.saturating_sub(frames.len());
-                    self.outbox.push(frames);
+                Encoded::Events(events) => {
+                    room = room.saturating_sub(events.bytes.len());
+                    self.outbox.push(events.bytes);
                 }
                 Encoded::Gap(gap) => self.gap(&gap),
                 Encoded::End(end) => {
@@ -95,7 +95,8 @@ impl<S: Subscriber, Io: AsyncRead + AsyncWrite + Unpin> WebSocketSink<S, Io> {
     fn gap(&mut self, gap: &Gap) {
         if self.has_objects() {
             self.outbox.put_text(|out| write_gap(gap, out));
-        } else {
+        } else if !gap.snapshot {
+            // Raw frames can't tell of it.
             self.end(CloseCause::Gap, CloseCode::TRY_LATER, "gap");
         }
     }

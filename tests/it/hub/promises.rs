@@ -7,8 +7,8 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
 use tidings::{
-    Cursor, Delivery, Encoded, End, Event, Format, Gap, GapReason, LocalHub, Overflow, Position, PublishError,
-    Published, Retention, Start, Subscribe, SubscribeError, Subscriber, Subscription, Topic,
+    Cursor, Delivery, Encoded, Encoding, End, Event, Format, Gap, GapReason, LocalHub, Overflow, Position,
+    PublishError, Published, Retention, Start, Subscribe, SubscribeError, Subscriber, Subscription, Topic,
 };
 
 use super::model::{Lines, ManualClock};
@@ -80,7 +80,9 @@ fn an_event_is_encoded_once_for_all() {
         for subscription in &mut all {
             let mut cx = Context::from_waker(Waker::noop());
             let mut place = Vec::new();
-            while let Poll::Ready(Encoded::Events(bytes)) = subscription.poll_encoded(&mut cx, &format, 64 * 1024) {
+            while let Poll::Ready(Encoded::Events(Encoding { bytes, .. })) =
+                subscription.poll_encoded(&mut cx, &format, 64 * 1024)
+            {
                 place.push((bytes.as_ptr() as usize, bytes.len()));
             }
             places.push(place);

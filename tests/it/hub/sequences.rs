@@ -208,9 +208,11 @@ impl World {
             return false;
         };
         match reader.subscription.poll_encoded(&mut Context::from_waker(Waker::noop()), &Lines(slot), max) {
-            Poll::Ready(Encoded::Events(bytes)) => {
+            Poll::Ready(Encoded::Events(events)) => {
+                let bytes = events.bytes;
                 let text = std::str::from_utf8(&bytes).unwrap();
                 assert!(text.ends_with('\n'), "whole events");
+                assert_eq!(text.lines().count(), events.events as usize);
                 assert!(bytes.len() <= max || text.lines().count() == 1, "more than was asked for");
                 let mut last = 0;
                 for line in text.lines() {

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, Thread};
 
-use tidings::{Delivery, Encoded, End, Event, GapReason, LocalHub, Retention, Start, Subscribe, Subscriber, Topic};
+use tidings::{
+    Delivery, Encoded, Encoding, End, Event, GapReason, LocalHub, Retention, Start, Subscribe, Subscriber, Topic,
+};
 
 use super::model::Lines;
 
@@ -39,7 +41,7 @@ fn follow(hub: &LocalHub, topics: &[&str], encoded: bool, seed: u64) -> HashMap<
     loop {
         let polled = match encoded {
             true => subscription.poll_encoded(&mut cx, &Lines(Some(6)), 4096).map(|encoded| match encoded {
-                Encoded::Events(bytes) => {
+                Encoded::Events(Encoding { bytes, .. }) => {
                     for line in std::str::from_utf8(&bytes).unwrap().lines() {
                         let mut parts = line.split(' ');
                         let sequence = parts.next().unwrap().parse().unwrap();

@@ -186,7 +186,7 @@ impl Subscriber for Shared {
         match self.1.checked_sub(1) {
             Some(left) => {
                 self.1 = left;
-                Poll::Ready(Encoded::Events(self.0.clone()))
+                Poll::Ready(Encoded::Events(tidings::Encoding::new(self.0.clone(), 1)))
             }
             None => Poll::Pending,
         }

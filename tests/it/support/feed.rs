@@ -4,7 +4,8 @@ use std::task::{Context, Poll, Waker};
 
 use bytes::BytesMut;
 use tidings::{
-    Batch, Cursor, Delivery, Encoded, End, Event, Format, Gap, GapReason, Position, Published, Subscriber, Topic,
+    Batch, Cursor, Delivery, Encoded, Encoding, End, Event, Format, Gap, GapReason, Position, Published, Subscriber,
+    Topic,
 };
 
 /// A scripted source: what is put in is what every reader gets, in that order. Clones share the script.
@@ -169,7 +170,7 @@ impl Subscriber for Reader {
                 Err(Delivery::End(end)) => return Encoded::End(end),
                 Err(other) => panic!("unexpected {other:?}"),
             };
-            let mut out = BytesMut::new();
+            let (mut out, mut count) = (BytesMut::new(), 0);
             for step in steps {
                 let Step::Event { topic, sequence, event } = step else { break };
                 let whole = out.len();
@@ -180,8 +181,9 @@ impl Subscriber for Reader {
                     break;
                 }
                 (self.at, self.sequence) = (self.at + 1, sequence);
+                count += 1;
             }
-            Encoded::Events(out.freeze())
+            Encoded::Events(Encoding::new(out.freeze(), count))
         })
     }
 
