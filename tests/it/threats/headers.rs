@@ -1,7 +1,7 @@
 use http::Response;
 use tidings::Body;
 
-use super::world::{App, To, get, request};
+use crate::mount::world::{App, To, get, request};
 
 /// Status and headers, in the order of their names.
 fn head(response: &Response<Body>) -> String {

@@ -1,0 +1,7 @@
+//! x
+
+mod headers;
+mod host;
+mod limits;
+mod origin;
+mod site;
