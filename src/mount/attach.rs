@@ -7,6 +7,7 @@ use super::body::Body;
 use super::negotiate::Wanted;
 use super::refusal::Refusal;
 use super::shared::Mount;
+use super::within::within;
 use crate::contract::{BoxSubscriber, SubscribeRequest, Transport};
 
 /// A client that was let in.
@@ -62,7 +63,9 @@ impl Mount {
             Some(subscriber) => subscriber,
             None => {
                 let _permit = self.counters.permit(self.config.max_attaches).ok_or_else(|| self.later())?;
-                let subscribed = self.publisher.subscribe(request).await;
+                let subscribed =
+                    within(&self.runtime.wheel, self.config.attach_deadline, self.publisher.subscribe(request));
+                let subscribed = subscribed.await.ok_or_else(|| self.later())?;
                 subscribed.map_err(|rejection| self.refused_by_publisher(rejection))?
             }
         };

@@ -5,6 +5,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::challenge::Challenge;
 use super::config::Config;
 use super::driver::Job;
 use super::endpoint::Endpoint;
@@ -12,6 +13,7 @@ use super::erased::ErasedPublisher;
 use super::host::AllowedHost;
 use super::origin::AllowedOrigin;
 use super::registry::Registry;
+use super::rejects::Rejects;
 use super::runtime::{Runtime, Spawn};
 use super::shared::Mount;
 use super::stats::Counters;
@@ -19,6 +21,37 @@ use super::transports::Transports;
 use crate::contract::{Timer, Transport};
 
 /// An [`Endpoint`] in the making.
+///
+/// Whatever a client can use up has a limit, and whatever is waited for a deadline. All of them:
+///
+/// | what | unless set | set by | why so much |
+/// |---|---|---|---|
+/// | silence of an SSE or chunked stream | 15 s | [`keep_alive`](Self::keep_alive) | a quarter of the 60 s after which nginx and load balancers take a connection for dead |
+/// | time between a WebSocket's pings | 25 s | [`ping`](Self::ping) | under half of 60 s, so that one lost ping costs no connection |
+/// | time for a pong | 10 s | [`ping`](Self::ping) | a peer that is there answers at once; this is a phone's way through a tunnel |
+/// | pongs owed to a client | 1, the newest | fixed | a client that pings and does not read must not fill a queue (RFC 6455 §5.5.3) |
+/// | time for a WebSocket's goodbye | 5 s | [`close_timeout`](Self::close_timeout) | a round trip and a retransmission; nothing of value is waited for |
+/// | hold of a poll that does not say | 25 s ± 10 % | [`hold`](Self::hold) | every proxy's default lets it live, and a quiet client asks seldom |
+/// | hold that a poll may ask for | 55 s | [`max_hold`](Self::max_hold) | below the 60 s of proxies, and Heroku's 55 s |
+/// | time for which a client takes nothing | 10 s | [`write_stall`](Self::write_stall) | its socket belongs to nobody, or to an attacker |
+/// | events in one piece or reply | 64 KiB, or one event | [`batch`](Self::batch) | a burst in one write, and little beside the HTTP stack's own buffers |
+/// | when clients are told to come back | 1 to 5 s | [`retry`](Self::retry) | a thousand clients of a restarted server are 250 a second |
+/// | sessions | 100,000 | [`max_sessions`](Self::max_sessions) | at the 20 KiB or so that the HTTP stack takes for each: 2 GiB |
+/// | calls of the publisher under way | 1,024 | [`max_attaches`](Self::max_attaches) | a herd waits at its clients rather than at the database |
+/// | time for a subscribe | 10 s | [`attach_deadline`](Self::attach_deadline) | a user is gone by then, and a publisher that hangs would keep those places for good |
+/// | [soft rejects](Self::max_soft_rejects) at once | 1,024 | [`max_soft_rejects`](Self::max_soft_rejects) | each takes 100 ms: 10,000 refused clients a second |
+/// | target and headers of a request | 16 KiB | [`max_head`](Self::max_head) | what HTTP/2 servers take of headers, and a page of cookies; a session may keep it |
+/// | topics of a request | 64 | [`max_topics`](Self::max_topics) | more is a pattern's work |
+/// | topic's name; cursor | 255; 64 bytes | fixed | see [`Topic`](crate::Topic), [`Cursor`](crate::Cursor) |
+/// | message from a client | 64 KiB | [`max_message`](Self::max_message) | what a client says is short; uploads have other ways |
+/// | fragments of a message after its first | 65,536 | [`max_fragments`](Self::max_fragments) | Autobahn sends 4 MiB in fragments of 64 bytes |
+/// | time for a message to come in | 10 s | [`receive_deadline`](Self::receive_deadline) | a slow modem's speed |
+/// | a client's pings and pongs | 10 a second | [`control_rate`](Self::control_rate) | a real client sends one in 20 s, Autobahn ten at once |
+/// | drain | 10 s | [`drain_window`](Self::drain_window) | below the 30 s after which orchestrators kill |
+///
+/// Those of a hub are its builder's: [`Retention`](crate::Retention) and
+/// [`max_event`](crate::LocalHubBuilder::max_event). A message's handling has no deadline: to call it off halfway is worse
+/// than to wait, and a client that waits too long goes.
 #[must_use = "an endpoint comes of build()"]
 pub struct EndpointBuilder {
     publisher: Box<dyn ErasedPublisher>,
@@ -43,6 +76,7 @@ impl EndpointBuilder {
             websocket: config.websocket(),
             runtime: Runtime::new(timer, spawn, jobs),
             registry: Registry::new(config.max_sessions),
+            rejects: Rejects::new(config.max_soft_rejects, config.write_stall),
             counters: Counters::default(),
             config,
         })
@@ -90,6 +124,16 @@ impl EndpointBuilder {
         self
     }
 
+    /// What a 401 says in `WWW-Authenticate`: `Bearer` unless set.
+    ///
+    /// # Panics
+    ///
+    /// If it is not a scheme, with or without parameters (RFC 9110 §11.6.1), or can't be a header's value.
+    pub fn challenge(mut self, challenge: impl AsRef<str>) -> Self {
+        self.config.challenge = Challenge::new(challenge.as_ref());
+        self
+    }
+
     /// The timer that everything is timed by: tokio's under its feature, unless set.
     pub fn timer(mut self, timer: impl Timer) -> Self {
         self.timer = Some(Arc::new(timer));
@@ -120,6 +164,13 @@ impl EndpointBuilder {
     pub fn ping(mut self, every: Duration, pong: Duration) -> Self {
         self.config.ping = every;
         self.config.pong = pong;
+        self
+    }
+
+    /// How long a WebSocket's peer has to answer a Close, and a message in the publisher's hands to be finished after
+    /// it: 5 s unless set.
+    pub fn close_timeout(mut self, timeout: Duration) -> Self {
+        self.config.close_timeout = timeout;
         self
     }
 
@@ -165,6 +216,34 @@ impl EndpointBuilder {
         self
     }
 
+    /// How long [`Publisher::subscribe`](crate::Publisher::subscribe) may take: 10 s unless set. Its future is dropped
+    /// then, and the client told to come later.
+    pub fn attach_deadline(mut self, deadline: Duration) -> Self {
+        self.config.attach_deadline = deadline;
+        self
+    }
+
+    /// How many clients may be refused softly at once: 1,024 unless set. One more gets a plain status.
+    ///
+    /// A soft reject reaches a client that a status does not, and keeps its connection for the moment it takes: "later"
+    /// to an EventSource is a 200 whose one block says when, for 100 ms; a page's WebSocket that the publisher refuses
+    /// for good is opened, and closed with 1008 and the reason. One that stalls makes way for others after a
+    /// [`write_stall`](Self::write_stall).
+    pub fn max_soft_rejects(mut self, max: usize) -> Self {
+        self.config.max_soft_rejects = max;
+        self
+    }
+
+    /// How many bytes a request's target and its headers' names and values may have together: 16 KiB unless set. More
+    /// is a 431, or a 414 where the target alone is more, before the publisher is asked.
+    ///
+    /// The HTTP stack has a limit of its own, and answers by itself what is above it: hyper's is about 400 KiB on
+    /// HTTP/1, and 16 KiB of headers on HTTP/2.
+    pub fn max_head(mut self, max: usize) -> Self {
+        self.config.max_head = max;
+        self
+    }
+
     /// How many topics a request may name: 64 unless set.
     pub fn max_topics(mut self, max: usize) -> Self {
         self.config.max_topics = max;
@@ -174,6 +253,18 @@ impl EndpointBuilder {
     /// The longest message that a client may send, in bytes: 64 KiB unless set.
     pub fn max_message(mut self, max: usize) -> Self {
         self.config.max_message = max;
+        self
+    }
+
+    /// How many fragments a WebSocket's message may have after its first: 65,536 unless set.
+    pub fn max_fragments(mut self, max: u32) -> Self {
+        self.config.max_fragments = max;
+        self
+    }
+
+    /// How many pings and pongs a WebSocket's client may send a second, and at once: 10 unless set.
+    pub fn control_rate(mut self, rate: u32) -> Self {
+        self.config.control_rate = rate;
         self
     }
 

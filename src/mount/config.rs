@@ -1,46 +1,43 @@
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
+use super::challenge::Challenge;
 use super::origin::OriginRule;
 use super::transports::Transports;
 
-/// A quarter of the 60 s after which nginx and load balancers take a silent connection for dead.
+// Each one's reason is in the table of `EndpointBuilder`.
+
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
-/// Under half of 60 s, so that one lost ping costs no connection; what browsers' libraries expect.
 const PING: Duration = Duration::from_secs(25);
-/// A peer that is there answers at once; ten seconds are a phone's way through a tunnel.
 const PONG: Duration = Duration::from_secs(10);
-/// The longest poll that every proxy's default lets live, and few enough requests from a quiet client.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 const HOLD: Duration = Duration::from_secs(25);
-/// What a client may ask for: below the 60 s of proxies, and Heroku's 55 s.
 const MAX_HOLD: Duration = Duration::from_secs(55);
-/// A socket that took nothing for so long belongs to nobody, or to an attacker.
 const WRITE_STALL: Duration = Duration::from_secs(10);
-/// A burst in one write, and still little beside the stack's own buffers.
 const BATCH: usize = 64 * 1024;
-/// Spread over four seconds, a thousand clients of a restarted server are 250 a second.
 const RETRY: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(5);
-/// At the 20 KiB or so that the stack takes per connection: 2 GiB.
 const MAX_SESSIONS: usize = 100_000;
-/// More is a pattern's work; and a request's line has an end.
+const MAX_ATTACHES: usize = 1_024;
+const MAX_SOFT_REJECTS: usize = 1_024;
+const ATTACH_DEADLINE: Duration = Duration::from_secs(10);
+const MAX_HEAD: usize = 16 * 1024;
 pub(super) const MAX_TOPICS: usize = 64;
-/// What a client says is short; uploads have other ways.
 const MAX_MESSAGE: usize = 64 * 1024;
-/// 64 KiB in ten seconds is a slow modem's speed.
+const MAX_FRAGMENTS: u32 = 65_536;
+const CONTROL_RATE: u32 = 10;
 const RECEIVE_DEADLINE: Duration = Duration::from_secs(10);
-/// Below the 30 s after which orchestrators kill, with room for whatever else must end.
 const DRAIN_WINDOW: Duration = Duration::from_secs(10);
-/// How many authorisations may run at once: a herd waits at its clients rather than at the database.
-const MAX_ATTACHES: usize = 1024;
 
 /// What an endpoint was told, or its defaults.
 #[derive(Debug, Clone)]
 pub(super) struct Config {
     pub(super) transports: Transports,
     pub(super) origins: OriginRule,
+    pub(super) challenge: Challenge,
     pub(super) keep_alive: Duration,
     pub(super) ping: Duration,
     pub(super) pong: Duration,
+    pub(super) close_timeout: Duration,
     pub(super) hold: Duration,
     pub(super) max_hold: Duration,
     pub(super) write_stall: Duration,
@@ -48,8 +45,13 @@ pub(super) struct Config {
     pub(super) retry: RangeInclusive<Duration>,
     pub(super) max_sessions: usize,
     pub(super) max_attaches: usize,
+    pub(super) max_soft_rejects: usize,
+    pub(super) attach_deadline: Duration,
+    pub(super) max_head: usize,
     pub(super) max_topics: usize,
     pub(super) max_message: usize,
+    pub(super) max_fragments: u32,
+    pub(super) control_rate: u32,
     pub(super) receive_deadline: Duration,
     pub(super) drain_window: Duration,
 }
@@ -59,9 +61,11 @@ impl Default for Config {
         Self {
             transports: Transports::BUILT,
             origins: OriginRule::default(),
+            challenge: Challenge::default(),
             keep_alive: KEEP_ALIVE,
             ping: PING,
             pong: PONG,
+            close_timeout: CLOSE_TIMEOUT,
             hold: HOLD,
             max_hold: MAX_HOLD,
             write_stall: WRITE_STALL,
@@ -69,8 +73,13 @@ impl Default for Config {
             retry: RETRY,
             max_sessions: MAX_SESSIONS,
             max_attaches: MAX_ATTACHES,
+            max_soft_rejects: MAX_SOFT_REJECTS,
+            attach_deadline: ATTACH_DEADLINE,
+            max_head: MAX_HEAD,
             max_topics: MAX_TOPICS,
             max_message: MAX_MESSAGE,
+            max_fragments: MAX_FRAGMENTS,
+            control_rate: CONTROL_RATE,
             receive_deadline: RECEIVE_DEADLINE,
             drain_window: DRAIN_WINDOW,
         }
@@ -84,8 +93,11 @@ impl Config {
         let config = crate::adapters::WebSocketConfig::default()
             .ping(self.ping)
             .pong_timeout(self.pong)
+            .close_timeout(self.close_timeout)
             .write_stall(self.write_stall)
             .max_message(self.max_message)
+            .max_fragments(self.max_fragments)
+            .control_rate(self.control_rate)
             .message_timeout(self.receive_deadline)
             .batch(self.batch);
         config.into()

@@ -118,7 +118,7 @@ impl Endpoint {
     /// What the endpoint has done.
     #[must_use]
     pub fn stats(&self) -> EndpointStats {
-        self.mount.counters.read(self.mount.registry.counts())
+        self.mount.counters.read(self.mount.registry.counts(), self.mount.rejects.counts())
     }
 
     fn begin<B>(&self, request: Request<B>, given: Option<BoxSubscriber>) -> ResponseFuture

@@ -19,7 +19,7 @@ pub(super) const LAST_PIECES: u8 = 8;
 
 /// How long a body waits between its last bytes and its error: an error that comes with them takes them along, on
 /// HTTP/1 and on HTTP/2.
-const AIR: Duration = Duration::from_millis(100);
+pub(super) const AIR: Duration = Duration::from_millis(100);
 
 /// A session's stream of bytes, as a body has it.
 ///

@@ -11,6 +11,7 @@ mod attach;
 mod bell;
 mod body;
 mod builder;
+mod challenge;
 mod config;
 mod drain;
 mod driver;
@@ -20,6 +21,7 @@ mod extract;
 mod flow;
 #[cfg(feature = "websocket")]
 mod handshake;
+mod head;
 mod headers;
 mod host;
 mod isolate;
@@ -33,11 +35,14 @@ mod prefer;
 mod receive;
 mod refusal;
 mod registry;
+mod rejects;
 mod response;
 mod runtime;
 mod session;
 mod shared;
 mod sleep;
+#[cfg(feature = "sse")]
+mod soft_reject;
 mod stats;
 #[cfg(any(feature = "chunked", feature = "sse"))]
 mod stream;
@@ -45,12 +50,15 @@ mod stream;
 mod tokio;
 mod transports;
 #[cfg(feature = "websocket")]
+mod turn_away;
+#[cfg(feature = "websocket")]
 mod upgrade;
 #[cfg(feature = "websocket")]
 mod upgraded;
 mod visit;
 mod watch;
 mod wheel;
+mod within;
 
 pub use body::{Body, BodyError};
 pub use builder::EndpointBuilder;

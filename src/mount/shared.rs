@@ -10,10 +10,12 @@ use super::asked;
 use super::body::Body;
 use super::config::Config;
 use super::erased::ErasedPublisher;
+use super::head;
 use super::headers::{self, METHODS};
 use super::negotiate::{self, Wanted};
 use super::refusal::Refusal;
 use super::registry::Registry;
+use super::rejects::Rejects;
 use super::runtime::Runtime;
 use super::stats::{Cause, Counters};
 use crate::contract::{Rejection, Start, Transport};
@@ -27,6 +29,7 @@ pub(super) struct Mount {
     #[cfg(feature = "websocket")]
     pub(super) websocket: Arc<crate::adapters::WebSocketConfig>,
     pub(super) registry: Registry,
+    pub(super) rejects: Rejects,
     pub(super) counters: Counters,
 }
 
@@ -63,7 +66,9 @@ impl Mount {
         let (origin, judged) = self.config.origins.judge(parts);
         let ask = match judged {
             Err(refusal) => Err((Cause::Origin, refusal)),
-            Ok(()) => self.ask(parts, origin.as_ref()).map_err(|refusal| (Cause::Request, refusal)),
+            Ok(()) => head::check(parts, self.config.max_head)
+                .and_then(|()| self.ask(parts, origin.as_ref()))
+                .map_err(|refusal| (Cause::Request, refusal)),
         };
         let ask = ask.unwrap_or_else(|(cause, refusal)| {
             self.counters.refused(cause);
@@ -102,7 +107,7 @@ impl Mount {
 
     pub(super) fn refused_by_publisher(&self, rejection: Rejection) -> Refusal {
         self.counters.refused(Cause::Publisher);
-        rejection.into()
+        Refusal::of(rejection, &self.config.challenge)
     }
 
     /// "Later", and when.

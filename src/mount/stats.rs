@@ -18,6 +18,10 @@ pub struct EndpointStats {
     pub refused_busy: u64,
     /// Refused for what was wrong with the request.
     pub refused_request: u64,
+    /// Of those refused, how many softly: see [`max_soft_rejects`](crate::EndpointBuilder::max_soft_rejects).
+    pub soft_rejected: u64,
+    /// How many of these are still connected.
+    pub soft_rejects: usize,
     /// Sessions ended because their client took nothing.
     pub stalled: u64,
     /// Bytes of bodies given to the HTTP stack; a live one's within a write stall's time. Without WebSockets'.
@@ -86,7 +90,7 @@ impl Counters {
         (self.attaching.fetch_add(1, Ordering::Relaxed) < max).then_some(permit)
     }
 
-    pub(super) fn read(&self, sessions: [usize; Transport::ALL.len()]) -> EndpointStats {
+    pub(super) fn read(&self, sessions: [usize; Transport::ALL.len()], rejects: (usize, u64)) -> EndpointStats {
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         EndpointStats {
             sessions,
@@ -95,6 +99,8 @@ impl Counters {
             refused_publisher: read(&self.publisher),
             refused_busy: read(&self.busy),
             refused_request: read(&self.request),
+            soft_rejected: rejects.1,
+            soft_rejects: rejects.0,
             stalled: read(&self.stalled),
             bytes: read(&self.bytes),
         }

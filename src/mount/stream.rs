@@ -1,6 +1,7 @@
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+#[cfg(feature = "chunked")]
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -27,23 +28,6 @@ pub(super) fn sse(mount: &Arc<Mount>, visitor: Visitor) -> Result<Response<Body>
         .visible_heartbeat(visitor.wanted.visible)
         .batch(config.batch);
     open(mount, Transport::Sse, visitor.version, Box::new(flow))
-}
-
-/// Tells an EventSource "later" in the one way that it does not take for final: a 200 whose one block says when to
-/// come back, and that breaks off. The block has the cursor that the client came with, so that it keeps it.
-#[cfg(feature = "sse")]
-pub(super) fn later(
-    mount: &Arc<Mount>,
-    retry: Duration,
-    start: crate::contract::Start,
-    version: Version,
-) -> Response<Body> {
-    let cursor = match start {
-        crate::contract::Start::After(cursor) => Some(cursor),
-        _ => None,
-    };
-    let block = super::flow::Piece(Some(crate::adapters::sse_retry_block(retry, cursor)));
-    answer::dressed_as(Transport::Sse, version, Body::live(Live::new(mount, Transport::Sse, Box::new(block))))
 }
 
 /// Opens a stream of NDJSON.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use http::Response;
+use http::header::ORIGIN;
 use http::request::Parts;
 use hyper::upgrade::OnUpgrade;
 
@@ -13,7 +14,7 @@ use super::isolate::{isolate, isolated};
 use super::negotiate::Wanted;
 use super::refusal::Refusal;
 use super::shared::Mount;
-
+use super::turn_away::turn_away;
 use super::upgraded::Io;
 use super::visit::{Order, Visit};
 use crate::adapters::{CloseCause, CloseCode, Subprotocol, WebSocketSink};
@@ -34,8 +35,13 @@ impl Mount {
         let Some(upgrade) = parts.extensions.remove::<OnUpgrade>() else {
             return Err(Refusal::internal("the server does not hand over its connections"));
         };
+        // Browsers send it with every handshake, and nobody else needs to.
+        let is_page = parts.headers.contains_key(ORIGIN);
         let request = wanted.request(parts);
-        let subscriber = self.subscriber(&request, given).await?;
+        let subscriber = match self.subscriber(&request, given).await {
+            Err(refusal) if is_page => return turn_away(self, refusal, handshake, upgrade),
+            subscriber => subscriber?,
+        };
         let visit = Visit::new(self, Transport::WebSocket).register().map_err(|_| self.later())?;
         let opening = Opening { upgrade, subscriber, request, subprotocol: handshake.subprotocol };
         let carrier = Carrier { mount: self.clone(), visit, stage: Stage::Opening(Some(opening)) };

@@ -22,5 +22,7 @@ mod mount;
 mod short_poll;
 #[cfg(feature = "sse")]
 mod sse;
+#[cfg(feature = "full")]
+mod threats;
 #[cfg(feature = "websocket")]
 mod websocket;

@@ -136,6 +136,13 @@ impl<S: Subscriber, Io: AsyncRead + AsyncWrite + Unpin> WebSocketSink<S, Io> {
         self.close(code, reason);
     }
 
+    /// The same as [`close`](Self::close), with the code and the reason of a rejection: `Busy` with 1013, `Internal`
+    /// with 1011 and no text, the rest with 1008.
+    pub fn refuse(&mut self, rejection: &Rejection) {
+        let (code, reason) = of_rejection(rejection);
+        self.end(CloseCause::Rejected, code, &reason);
+    }
+
     /// Where the subscriber is. What it gave last may still be in the queue.
     pub fn cursor(&self) -> Option<Cursor> {
         self.subscriber.cursor()
@@ -163,11 +170,6 @@ impl<S: Subscriber, Io: AsyncRead + AsyncWrite + Unpin> WebSocketSink<S, Io> {
             self.closed = Closed { cause, code: Some(code), clean: false };
             self.leave(Phase::Closing);
         }
-    }
-
-    pub(super) fn refuse(&mut self, rejection: &Rejection) {
-        let (code, reason) = of_rejection(rejection);
-        self.end(CloseCause::Rejected, code, &reason);
     }
 
     /// Queues the Close that a violation calls for; after it, nothing the client sends has a meaning.

@@ -2,12 +2,9 @@
 
 mod drain;
 mod driver;
-mod headers;
-mod limits;
 mod methods;
 mod negotiation;
-mod origin;
 mod polls;
 mod streams;
-mod wire;
-mod world;
+pub(crate) mod wire;
+pub(crate) mod world;

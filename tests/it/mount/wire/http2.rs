@@ -17,7 +17,7 @@ use super::serve_http2;
 use crate::mount::world::App;
 use crate::support::VirtualTimer;
 
-async fn connect(address: SocketAddr) -> SendRequest<Empty<Bytes>> {
+pub(crate) async fn connect(address: SocketAddr) -> SendRequest<Empty<Bytes>> {
     let stream = TokioIo::new(TcpStream::connect(address).await.unwrap());
     let (client, connection) =
         hyper::client::conn::http2::Builder::new(TokioExecutor::new()).handshake(stream).await.unwrap();

@@ -60,7 +60,7 @@ async fn a_bad_handshake_has_its_own_answer() {
     assert_eq!((app.subscribes(), endpoint.sessions()), (0, 0));
 }
 
-fn hello(target: &str, extra: &str) -> String {
+pub(crate) fn hello(target: &str, extra: &str) -> String {
     format!(
         "GET {target} HTTP/1.1\r\nHost: example.com\r\nUpgrade: WebSocket\r\nConnection: keep-alive, Upgrade\r\n\
          Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n{extra}\r\n"

@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use http::StatusCode;
 
-use super::world::{App, To, get, header, pass, piece, text};
+use crate::mount::world::{App, To, get, header, pass, piece, text};
 
 #[tokio::test(start_paused = true)]
 async fn one_session_too_many_is_told_to_come_later() {
