@@ -25,6 +25,7 @@ mod host;
 mod isolate;
 mod live;
 mod locked;
+mod mend;
 mod negotiate;
 mod origin;
 #[cfg(any(feature = "short-poll", feature = "long-poll"))]
@@ -51,6 +52,7 @@ mod upgraded;
 mod visit;
 mod watch;
 mod wheel;
+mod within;
 
 pub use body::{Body, BodyError};
 pub use builder::EndpointBuilder;
