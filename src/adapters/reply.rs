@@ -73,6 +73,8 @@ pub(crate) struct Draft {
     max: usize,
     len: usize,
     has_gap: bool,
+    /// The next events are state that belongs to the gap before it: whole, or the client would ask for ever.
+    owes_state: bool,
     reply: Reply,
 }
 
@@ -90,7 +92,7 @@ pub(crate) enum Progress {
 impl Default for Draft {
     fn default() -> Self {
         let reply = Reply { cursor: None, more: false, end: None, items: Vec::new() };
-        Self { max: limit::BATCH, len: 0, has_gap: false, reply }
+        Self { max: limit::BATCH, len: 0, has_gap: false, owes_state: false, reply }
     }
 }
 
@@ -107,9 +109,11 @@ impl Draft {
     pub(crate) fn collect<S: Subscriber>(&mut self, subscriber: &mut S, cx: &mut Context<'_>) -> Progress {
         while !self.reply.more && self.reply.end.is_none() {
             let room = self.max.saturating_sub(self.len);
+            let mut owes_state = false;
             let (item, gap) = match subscriber.poll_encoded(cx, &Item, room) {
                 Poll::Ready(Encoded::Events(events)) => (events.bytes, None),
                 Poll::Ready(Encoded::Gap(gap)) => {
+                    owes_state = gap.snapshot;
                     let mut out = BytesMut::with_capacity(128);
                     write_gap(&gap, &mut out);
                     out.extend_from_slice(b",");
@@ -121,12 +125,13 @@ impl Draft {
                 }
                 Poll::Pending => break,
             };
-            if item.len() > room && !self.reply.is_empty() {
+            if item.len() > room && !self.reply.is_empty() && !self.owes_state {
                 self.reply.more = true;
             } else if !item.is_empty() {
                 // Taken now: the next look may move the subscriber's cursor past what the reply holds.
                 self.reply.cursor = gap.or_else(|| subscriber.cursor());
                 self.has_gap |= gap.is_some();
+                self.owes_state = owes_state;
                 self.len += item.len();
                 self.reply.items.push(item);
             }

@@ -37,6 +37,13 @@ impl<S: Subscriber> PollQueue<S> {
         self
     }
 
+    /// Takes what is ready, for a reply that waits for more.
+    #[cfg(feature = "http")]
+    pub(crate) fn collect(&mut self, cx: &mut Context<'_>) -> &S {
+        self.draft.collect(&mut self.subscriber, cx);
+        &self.subscriber
+    }
+
     /// Takes what is ready and answers with it.
     #[must_use]
     pub fn reply(mut self) -> Reply {

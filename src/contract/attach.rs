@@ -3,7 +3,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::contract::{Snapshot, Subscriber};
+use crate::contract::{BoxSubscriber, Snapshot, Subscriber};
 
 /// A client's subscriber, with what the mount should know about the client.
 ///
@@ -35,9 +35,16 @@ impl<S: Subscriber> Attach<S> {
         Self { data: Some(Arc::new(data)), ..self }
     }
 
-    /// Begins with the application's state. Subscribe first and load the state then, so that nothing is between them.
+    /// Begins with the application's state. Subscribe first and load the state then, so that nothing is between them:
+    /// this takes that an event is in the state before it is published, or both under one lock.
     pub fn with_snapshot(self, snapshot: Snapshot) -> Self {
         Self { snapshot: Some(snapshot), ..self }
+    }
+
+    /// The same, where the subscriber's type must not show.
+    pub(crate) fn boxed(self) -> Attach<BoxSubscriber> {
+        let Self { subscriber, lifetime, data, snapshot } = self;
+        Attach { subscriber: Box::new(subscriber), lifetime, data, snapshot }
     }
 }
 

@@ -6,6 +6,7 @@ mod batch;
 mod clock;
 mod format;
 mod hub;
+mod mended;
 mod message;
 #[cfg(feature = "http")]
 mod publisher;
@@ -14,7 +15,6 @@ mod rejection;
 mod request;
 #[cfg(feature = "http")]
 mod session;
-#[cfg(feature = "http")]
 mod snapshot;
 mod std_clock;
 mod stream;
@@ -30,6 +30,7 @@ pub use clock::{Clock, Sleep, Timer};
 pub(crate) use format::place;
 pub use format::{APPLICATION_SLOTS, Format};
 pub use hub::{Hub, PublishError, Receipt};
+pub use mended::{Mend, Mended, Mending};
 pub use message::Message;
 #[cfg(feature = "http")]
 pub use publisher::{Publisher, PublisherFn, publisher_fn};
@@ -38,7 +39,6 @@ pub use rejection::Rejection;
 pub use request::SubscribeRequest;
 #[cfg(feature = "http")]
 pub use session::{Left, Session, SessionId};
-#[cfg(feature = "http")]
 pub use snapshot::Snapshot;
 pub use std_clock::StdClock;
 pub use stream::{FromStream, from_stream};

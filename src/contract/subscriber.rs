@@ -107,6 +107,8 @@ pub enum End {
     Finished,
     /// The subscriber fell behind history, and asked to be let go then.
     TooSlow,
+    /// The application's code failed. What was not delivered can be asked for again, from the cursor.
+    Failed,
 }
 
 impl<S: Subscriber + ?Sized> Subscriber for Box<S> {

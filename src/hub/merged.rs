@@ -94,7 +94,7 @@ impl Merged {
                     }
                 }
                 Next::Gap { key } => {
-                    if let Some(gap) = self.tell(key) {
+                    if let Some(gap) = self.tell(key, shared) {
                         return Poll::Ready(Delivery::Gap(gap));
                     }
                 }
@@ -141,7 +141,7 @@ impl Merged {
                     count += events;
                 }
                 Next::Gap { key } if joined.is_empty() => {
-                    if let Some(gap) = self.tell(key) {
+                    if let Some(gap) = self.tell(key, shared) {
                         return Poll::Ready(Encoded::Gap(gap));
                     }
                 }
@@ -241,11 +241,12 @@ impl Merged {
     }
 
     /// Takes the gap of a topic, to be told now.
-    fn tell(&mut self, key: u32) -> Option<Gap> {
+    fn tell(&mut self, key: u32, shared: &Shared) -> Option<Gap> {
         self.marked.push(key);
-        let gap = self.topics[key as usize].gap.take()?;
+        let gap = *self.topics[key as usize].gap.take()?;
+        let after = shared.cursor(self.sequence);
         self.sequence = gap.cursor.position().sequence;
-        Some(*gap)
+        Some(gap.after(after))
     }
 
     pub(super) fn detach(&mut self) {

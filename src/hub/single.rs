@@ -120,8 +120,9 @@ impl Single {
 
     #[cold]
     fn lost(&mut self, lost: &Lost, shared: &Shared) -> Gap {
+        let after = shared.cursor(self.sequence);
         self.sequence = self.sequence.max(lost.evicted);
-        lost.gap(shared, &self.reader.log.topic)
+        lost.gap(shared, &self.reader.log.topic).after(after)
     }
 
     pub(super) fn detach(&mut self) {

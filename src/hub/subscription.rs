@@ -77,8 +77,9 @@ impl Subscription {
     fn open(&mut self) -> Option<Gap> {
         let gap = *self.opening.take()?;
         let sequence = self.order.sequence_mut();
+        let after = self.shared.cursor(*sequence);
         *sequence = (*sequence).max(gap.cursor.position().sequence);
-        Some(gap)
+        Some(if gap.reason == GapReason::Evicted { gap.after(after) } else { gap })
     }
 }
 

@@ -4,17 +4,18 @@ use http::request::Parts;
 use http::{Response, Version};
 
 use super::body::Body;
+use super::mend::{self, Feed};
 use super::negotiate::Wanted;
 use super::refusal::Refusal;
 use super::shared::Mount;
 use super::within::within;
-use crate::contract::{BoxSubscriber, SubscribeRequest, Transport};
+use crate::contract::{Attach, BoxSubscriber, Session, SessionId, SubscribeRequest, Transport};
 
 /// A client that was let in.
 pub(super) struct Visitor {
     pub(super) wanted: Wanted,
     pub(super) version: Version,
-    pub(super) subscriber: BoxSubscriber,
+    pub(super) subscriber: Feed,
 }
 
 impl Mount {
@@ -24,7 +25,7 @@ impl Mount {
         self: Arc<Self>,
         parts: Parts,
         mut wanted: Wanted,
-        given: Option<BoxSubscriber>,
+        given: Option<Attach<BoxSubscriber>>,
     ) -> Result<Response<Body>, Refusal> {
         if !self.registry.has_place(wanted.transport != Transport::ShortPoll) {
             return Err(self.later());
@@ -41,7 +42,7 @@ impl Mount {
         let visitor = Visitor { wanted, version, subscriber };
         match visitor.wanted.transport {
             #[cfg(feature = "short-poll")]
-            Transport::ShortPoll => Ok(super::poll::short(&self, visitor)),
+            Transport::ShortPoll => super::poll::short(&self, visitor).await,
             #[cfg(feature = "long-poll")]
             Transport::LongPoll => super::poll::long(&self, visitor).await,
             #[cfg(feature = "chunked")]
@@ -55,12 +56,12 @@ impl Mount {
 
     /// The subscriber that was given, or that the publisher gives.
     pub(super) async fn subscriber(
-        &self,
+        self: &Arc<Self>,
         request: &SubscribeRequest,
-        given: Option<BoxSubscriber>,
-    ) -> Result<BoxSubscriber, Refusal> {
-        let subscriber = match given {
-            Some(subscriber) => subscriber,
+        given: Option<Attach<BoxSubscriber>>,
+    ) -> Result<Feed, Refusal> {
+        let attach = match given {
+            Some(attach) => attach,
             None => {
                 let _permit = self.counters.permit(self.config.max_attaches).ok_or_else(|| self.later())?;
                 let subscribed =
@@ -70,6 +71,7 @@ impl Mount {
             }
         };
         self.counters.attached();
-        Ok(subscriber)
+        let session = Session::new(SessionId::new(0), request.transport(), None, None, attach.data.clone());
+        Ok(mend::feed(self, session, attach, request.start()))
     }
 }

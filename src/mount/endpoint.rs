@@ -15,7 +15,7 @@ use super::headers;
 use super::response::{Finish, ResponseFuture, Work};
 use super::shared::{Ask, Front, Mount};
 use super::stats::EndpointStats;
-use crate::contract::{BoxSubscriber, Publisher, Subscriber};
+use crate::contract::{Attach, BoxSubscriber, IntoAttach, Publisher};
 
 /// The mount: answers every transport at one URL, as a tower `Service` and by [`handle`](Self::handle).
 ///
@@ -76,22 +76,23 @@ impl Endpoint {
         certain(self.begin(request, None))
     }
 
-    /// Answers a request with a subscriber that the application has made, in a handler of its own: as
+    /// Answers a request with a subscriber, or an [`Attach`], that the application has made in a handler of its own: as
     /// [`handle`](Self::handle) does, except that the publisher is not asked to subscribe.
     ///
-    /// Messages from the client still go to the publisher's [`receive`](Publisher::receive). For a request that needs
+    /// Messages from the client still go to the publisher's [`receive`](Publisher::receive), and gaps to its
+    /// [`snapshot`](Publisher::snapshot). For a request that needs
     /// no subscriber (HEAD, a foreign origin) the one given is dropped.
     pub fn respond<B>(
         &self,
         request: Request<B>,
-        subscriber: impl Subscriber,
+        attach: impl IntoAttach,
     ) -> impl Future<Output = Response<Body>> + Send + 'static
     where
         B: http_body::Body + Send + 'static,
         B::Data: Buf,
         B::Error: Into<Box<dyn Error + Send + Sync>>,
     {
-        certain(self.begin(request, Some(Box::new(subscriber))))
+        certain(self.begin(request, Some(attach.into_attach().boxed())))
     }
 
     /// What keeps the endpoint's time: heartbeats, deadlines, stalls, drains.
@@ -121,7 +122,7 @@ impl Endpoint {
         self.mount.counters.read(self.mount.registry.counts(), self.mount.rejects.counts())
     }
 
-    fn begin<B>(&self, request: Request<B>, given: Option<BoxSubscriber>) -> ResponseFuture
+    fn begin<B>(&self, request: Request<B>, given: Option<Attach<BoxSubscriber>>) -> ResponseFuture
     where
         B: http_body::Body + Send + 'static,
         B::Data: Buf,

@@ -27,6 +27,7 @@ mod host;
 mod isolate;
 mod live;
 mod locked;
+mod mend;
 mod negotiate;
 mod origin;
 #[cfg(any(feature = "short-poll", feature = "long-poll"))]

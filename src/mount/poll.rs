@@ -1,5 +1,6 @@
 #[cfg(feature = "long-poll")]
-use std::future::{Future, poll_fn};
+use std::future::Future;
+use std::future::poll_fn;
 #[cfg(feature = "long-poll")]
 use std::pin::Pin;
 use std::time::Duration;
@@ -13,25 +14,28 @@ use super::attach::Visitor;
 use super::body::Body;
 use super::headers::{PREFERENCE_APPLIED, TIDINGS_RETRY_MS};
 use super::negotiate::Wanted;
+use super::refusal::Refusal;
 use super::shared::Mount;
 use crate::adapters::Reply;
+use crate::contract::End;
 
-/// Answers a short poll.
+/// Answers a short poll: at once, or when the state is there that it needs.
 #[cfg(feature = "short-poll")]
-pub(super) fn short(mount: &Mount, visitor: Visitor) -> Response<Body> {
+pub(super) async fn short(mount: &Mount, visitor: Visitor) -> Result<Response<Body>, Refusal> {
+    use std::task::Poll;
+
     use crate::adapters::PollQueue;
 
-    let reply = PollQueue::new(visitor.subscriber).max_bytes(mount.config.batch).reply();
+    let mut queue = PollQueue::new(visitor.subscriber).max_bytes(mount.config.batch);
+    poll_fn(|cx| if queue.collect(cx).is_mending() { Poll::Pending } else { Poll::Ready(()) }).await;
+    let reply = queue.reply();
     let retry = if reply.more { Duration::ZERO } else { mount.config.jittered_retry() };
     respond(mount, &visitor.wanted, reply, retry)
 }
 
 /// Answers a long poll, as a session for as long as it is held.
 #[cfg(feature = "long-poll")]
-pub(super) async fn long(
-    mount: &std::sync::Arc<Mount>,
-    visitor: Visitor,
-) -> Result<Response<Body>, super::refusal::Refusal> {
+pub(super) async fn long(mount: &std::sync::Arc<Mount>, visitor: Visitor) -> Result<Response<Body>, Refusal> {
     use super::visit::Visit;
     use crate::adapters::LongPollWaiter;
     use crate::contract::Transport;
@@ -52,11 +56,15 @@ pub(super) async fn long(
     // The next poll may come at once, unless it would find a closed door or the end again.
     let pause = ordered || (reply.end.is_some() && !reply.more);
     let retry = if pause { mount.config.jittered_retry() } else { Duration::ZERO };
-    Ok(respond(mount, &visitor.wanted, reply, retry))
+    respond(mount, &visitor.wanted, reply, retry)
 }
 
-/// A reply as a response: 200, or 304 to a client that holds all there is and said so.
-fn respond(mount: &Mount, wanted: &Wanted, reply: Reply, retry: Duration) -> Response<Body> {
+/// A reply as a response: 200, or 304 to a client that holds all there is and said so; 500 where there would be more,
+/// had the application's code not failed.
+fn respond(mount: &Mount, wanted: &Wanted, reply: Reply, retry: Duration) -> Result<Response<Body>, Refusal> {
+    if reply.end == Some(End::Failed) && reply.is_empty() {
+        return Err(Refusal::internal("internal error"));
+    }
     let cursor = reply.cursor;
     let unchanged = reply.is_empty() && cursor.is_some() && cursor == wanted.holds;
     let mut response = match unchanged {
@@ -82,5 +90,5 @@ fn respond(mount: &Mount, wanted: &Wanted, reply: Reply, retry: Duration) -> Res
         let applied = HeaderValue::try_from(format!("wait={}", wait.as_secs()));
         headers.extend(applied.ok().map(|applied| (PREFERENCE_APPLIED, applied)));
     }
-    response
+    Ok(response)
 }

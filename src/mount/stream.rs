@@ -13,9 +13,10 @@ use super::attach::Visitor;
 use super::body::Body;
 use super::flow::Flow;
 use super::live::Live;
+use super::mend::Feed;
 use super::refusal::Refusal;
 use super::shared::Mount;
-use crate::contract::{BoxSubscriber, End, Transport};
+use crate::contract::{End, Transport};
 
 /// Opens a stream of server-sent events.
 #[cfg(feature = "sse")]
@@ -53,13 +54,13 @@ fn open(
     Ok(answer::dressed_as(transport, version, Body::live(live)))
 }
 
-/// A client whose source is at its end has all there is; one that fell behind has not.
+/// A client whose source is at its end has all there is; one that fell behind, or whose source failed, has not.
 fn breaks_off(end: Option<End>) -> bool {
-    matches!(end, Some(End::TooSlow))
+    matches!(end, Some(End::TooSlow | End::Failed))
 }
 
 #[cfg(feature = "sse")]
-impl Flow for crate::adapters::SseEncoder<BoxSubscriber> {
+impl Flow for crate::adapters::SseEncoder<Feed> {
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
         Stream::poll_next(Pin::new(self), cx)
     }
@@ -70,7 +71,7 @@ impl Flow for crate::adapters::SseEncoder<BoxSubscriber> {
 }
 
 #[cfg(feature = "chunked")]
-impl Flow for crate::adapters::ChunkedStream<BoxSubscriber> {
+impl Flow for crate::adapters::ChunkedStream<Feed> {
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
         Stream::poll_next(Pin::new(self), cx)
     }

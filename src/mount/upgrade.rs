@@ -11,6 +11,7 @@ use hyper::upgrade::OnUpgrade;
 use super::body::Body;
 use super::handshake::Handshake;
 use super::isolate::{isolate, isolated};
+use super::mend::Feed;
 use super::negotiate::Wanted;
 use super::refusal::Refusal;
 use super::shared::Mount;
@@ -18,7 +19,7 @@ use super::turn_away::turn_away;
 use super::upgraded::Io;
 use super::visit::{Order, Visit};
 use crate::adapters::{CloseCause, CloseCode, Subprotocol, WebSocketSink};
-use crate::contract::{BoxSubscriber, Message, Rejection, SubscribeRequest, Transport};
+use crate::contract::{Attach, BoxSubscriber, Message, Rejection, SubscribeRequest, Transport};
 
 impl Mount {
     /// Opens a WebSocket: the handshake is checked and the publisher asked before the client is told anything.
@@ -26,7 +27,7 @@ impl Mount {
         self: &Arc<Self>,
         mut parts: Parts,
         mut wanted: Wanted,
-        given: Option<BoxSubscriber>,
+        given: Option<Attach<BoxSubscriber>>,
     ) -> Result<Response<Body>, Refusal> {
         let handshake = Handshake::check(&parts)?;
         if !self.runtime.can_spawn() {
@@ -61,12 +62,12 @@ struct Carrier {
 enum Stage {
     /// The answer is on its way, after which the HTTP stack hands over the connection. Taken when it has.
     Opening(Option<Opening>),
-    Open(WebSocketSink<BoxSubscriber, Io>),
+    Open(WebSocketSink<Feed, Io>),
 }
 
 struct Opening {
     upgrade: OnUpgrade,
-    subscriber: BoxSubscriber,
+    subscriber: Feed,
     request: SubscribeRequest,
     subprotocol: Subprotocol,
 }
@@ -114,7 +115,7 @@ impl Future for Carrier {
 }
 
 impl Opening {
-    fn open(self, mount: &Arc<Mount>, io: Io) -> WebSocketSink<BoxSubscriber, Io> {
+    fn open(self, mount: &Arc<Mount>, io: Io) -> WebSocketSink<Feed, Io> {
         let (mount, request) = (mount.clone(), self.request);
         let (timer, config) = (mount.runtime.timer.clone(), mount.websocket.clone());
         WebSocketSink::new(io, self.subscriber, timer, config)

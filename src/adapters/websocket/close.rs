@@ -76,7 +76,7 @@ pub enum CloseCause {
     Lost,
     /// [`close`](super::WebSocketSink::close) or [`bye`](super::WebSocketSink::bye) was called.
     Asked,
-    /// The subscriber came to its end: 1000, or 1013 where it was too slow.
+    /// The subscriber came to its end: 1000, 1013 where it was too slow, or 1011 where it failed.
     End(End),
     /// Events were gone, and raw frames can't say so: 1013.
     Gap,
@@ -116,5 +116,6 @@ pub(super) fn of_end(end: End) -> (CloseCode, &'static str) {
     match end {
         End::Closed | End::Finished => (CloseCode::NORMAL, "finished"),
         End::TooSlow => (CloseCode::TRY_LATER, "too slow"),
+        End::Failed => (CloseCode::INTERNAL, "internal error"),
     }
 }
