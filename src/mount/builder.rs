@@ -135,6 +135,15 @@ impl EndpointBuilder {
         self
     }
 
+    /// Keeps a long poll's events back until it has been held for so long, and then gives all that came: a client asks
+    /// no more often than that, however busy its topics are. Up to a tenth longer, another time for each poll, and never
+    /// beyond its hold. A gap, the end, a full batch and a drain are answered at once. Nothing is kept per client. 0, an
+    /// answer at the first event, unless set.
+    pub fn min_interval(mut self, interval: Duration) -> Self {
+        self.config.min_interval = interval;
+        self
+    }
+
     /// After how long a client that takes nothing loses its session: 10 s unless set, and up to a quarter more.
     pub fn write_stall(mut self, stall: Duration) -> Self {
         self.config.write_stall = stall;

@@ -14,6 +14,8 @@ const PONG: Duration = Duration::from_secs(10);
 const HOLD: Duration = Duration::from_secs(25);
 /// What a client may ask for: below the 60 s of proxies, and Heroku's 55 s.
 const MAX_HOLD: Duration = Duration::from_secs(55);
+/// None: an event goes out at once, and how long to gather a busy topic's is the application's to say.
+const MIN_INTERVAL: Duration = Duration::ZERO;
 /// A socket that took nothing for so long belongs to nobody, or to an attacker.
 const WRITE_STALL: Duration = Duration::from_secs(10);
 /// A burst in one write, and still little beside the stack's own buffers.
@@ -33,6 +35,9 @@ const DRAIN_WINDOW: Duration = Duration::from_secs(10);
 /// How many authorisations may run at once: a herd waits at its clients rather than at the database.
 const MAX_ATTACHES: usize = 1024;
 
+/// The longest time that is jittered: a day, since a duration's product may be none.
+const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
+
 /// What an endpoint was told, or its defaults.
 #[derive(Debug, Clone)]
 pub(super) struct Config {
@@ -43,6 +48,7 @@ pub(super) struct Config {
     pub(super) pong: Duration,
     pub(super) hold: Duration,
     pub(super) max_hold: Duration,
+    pub(super) min_interval: Duration,
     pub(super) write_stall: Duration,
     pub(super) batch: usize,
     pub(super) retry: RangeInclusive<Duration>,
@@ -64,6 +70,7 @@ impl Default for Config {
             pong: PONG,
             hold: HOLD,
             max_hold: MAX_HOLD,
+            min_interval: MIN_INTERVAL,
             write_stall: WRITE_STALL,
             batch: BATCH,
             retry: RETRY,
@@ -100,11 +107,16 @@ impl Config {
 
     /// How long to hold a poll. A wish is an upper bound, and so is the limit; our own default is a middle.
     pub(super) fn jittered_hold(&self, wish: Option<Duration>) -> Duration {
-        // A day, since a duration's product may be none.
-        const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
         match wish {
             Some(wish) => wish.min(self.max_hold).min(LONGEST).mul_f64(0.9 + 0.1 * fastrand::f64()),
             None => self.hold.min(LONGEST).mul_f64(0.9 + 0.2 * fastrand::f64()),
         }
+    }
+
+    /// How long to keep a long poll's events back, if at all: never shorter than was set, and another time for each,
+    /// for those that one event woke would else come and go together for ever.
+    pub(super) fn jittered_interval(&self) -> Option<Duration> {
+        let interval = self.min_interval.min(LONGEST);
+        (!interval.is_zero()).then(|| interval.mul_f64(1.0 + 0.1 * fastrand::f64()))
     }
 }

@@ -38,8 +38,12 @@ pub(super) async fn long(
 
     let mut visit = Visit::new(mount, Transport::LongPoll).register().map_err(|_| mount.later())?;
     let wheel = &mount.runtime.wheel;
-    let deadline = wheel.after(mount.config.jittered_hold(visitor.wanted.wait));
-    let mut waiter = LongPollWaiter::new(visitor.subscriber, wheel, deadline).max_bytes(mount.config.batch);
+    let config = &mount.config;
+    let deadline = wheel.after(config.jittered_hold(visitor.wanted.wait));
+    let mut waiter = LongPollWaiter::new(visitor.subscriber, wheel, deadline).max_bytes(config.batch);
+    if let Some(interval) = config.jittered_interval() {
+        waiter = waiter.not_before(wheel.after(interval));
+    }
     let mut ordered = false;
     let reply = poll_fn(|cx| {
         ordered = visit.poll_order(cx).is_ready();
@@ -51,7 +55,7 @@ pub(super) async fn long(
     .await;
     // The next poll may come at once, unless it would find a closed door or the end again.
     let pause = ordered || (reply.end.is_some() && !reply.more);
-    let retry = if pause { mount.config.jittered_retry() } else { Duration::ZERO };
+    let retry = if pause { config.jittered_retry() } else { Duration::ZERO };
     Ok(respond(mount, &visitor.wanted, reply, retry))
 }
 

@@ -5,6 +5,7 @@ mod driver;
 mod headers;
 mod limits;
 mod methods;
+mod min_interval;
 mod negotiation;
 mod origin;
 mod polls;
