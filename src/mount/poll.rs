@@ -4,7 +4,6 @@ use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::time::Duration;
 
-use bytes::BytesMut;
 use http::header::ETAG;
 use http::{HeaderValue, Response, StatusCode};
 
@@ -63,10 +62,11 @@ pub(super) async fn long(
 fn respond(mount: &Mount, wanted: &Wanted, reply: Reply, retry: Duration) -> Response<Body> {
     let cursor = reply.cursor;
     let unchanged = reply.is_empty() && cursor.is_some() && cursor == wanted.holds;
+    let (tag, parts) = reply.into_tagged_parts();
     let mut response = match unchanged {
         true => Response::new(Body::empty()),
         false => {
-            let body = Body::parts(reply.into_parts());
+            let body = Body::parts(parts);
             mount.counters.sent(http_body::Body::size_hint(&body).lower());
             answer::dressed_as(wanted.transport, http::Version::HTTP_11, body)
         }
@@ -75,16 +75,14 @@ fn respond(mount: &Mount, wanted: &Wanted, reply: Reply, retry: Duration) -> Res
         *response.status_mut() = StatusCode::NOT_MODIFIED;
     }
     let headers = response.headers_mut();
-    if let Some(cursor) = cursor {
-        let mut tag = BytesMut::from(&b"\""[..]);
-        cursor.encode(&mut tag);
-        tag.extend_from_slice(b"\"");
-        headers.extend(HeaderValue::from_maybe_shared(tag.freeze()).ok().map(|tag| (ETAG, tag)));
+    if let Some(tag) = tag.and_then(|tag| HeaderValue::from_maybe_shared(tag).ok()) {
+        headers.insert(ETAG, tag);
     }
     headers.insert(TIDINGS_RETRY_MS, u64::try_from(retry.as_millis()).unwrap_or(u64::MAX).into());
     if let Some(wait) = wanted.applied(mount.config.max_hold) {
-        let applied = HeaderValue::try_from(format!("wait={}", wait.as_secs()));
-        headers.extend(applied.ok().map(|applied| (PREFERENCE_APPLIED, applied)));
+        if let Ok(applied) = HeaderValue::try_from(format!("wait={}", wait.as_secs())) {
+            headers.insert(PREFERENCE_APPLIED, applied);
+        }
     }
     response
 }
