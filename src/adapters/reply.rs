@@ -7,6 +7,9 @@ use super::object::{write_cursor, write_event, write_gap};
 use crate::contract::{Encoded, End, Format, Published, Subscriber, place};
 use crate::model::Cursor;
 
+const CURSOR: &[u8] = b"{\"cursor\":";
+const EVENTS: &[u8] = b",\"events\":[";
+
 /// What a poll is answered with: `{"cursor":"7.9","events":[…],"more":true}`, and what of it a mount wants to know.
 ///
 /// The body is the same bytes for everyone at the same position, and the events in it are shared, not copied.
@@ -42,8 +45,15 @@ impl Reply {
 
     /// The body's parts, in order.
     #[must_use]
-    pub fn into_parts(mut self) -> Vec<Bytes> {
+    pub fn into_parts(self) -> Vec<Bytes> {
+        self.into_tagged_parts().1
+    }
+
+    /// The cursor as a strong entity tag, which is how it stands in the body: in its quotes (RFC 9110 §8.8.3). And the
+    /// body's parts.
+    pub(crate) fn into_tagged_parts(mut self) -> (Option<Bytes>, Vec<Bytes>) {
         let (head, tail) = (self.head(), self.tail());
+        let tag = self.cursor.map(|_| head.slice(CURSOR.len()..head.len() - EVENTS.len()));
         if let Some(last) = self.items.last_mut() {
             last.truncate(last.len() - 1);
         }
@@ -51,14 +61,14 @@ impl Reply {
         parts.push(head);
         parts.append(&mut self.items);
         parts.push(tail);
-        parts
+        (tag, parts)
     }
 
     fn head(&self) -> Bytes {
-        let mut head = BytesMut::with_capacity(80);
-        head.extend_from_slice(b"{\"cursor\":");
+        let mut head = BytesMut::with_capacity(CURSOR.len() + Cursor::MAX_LEN + 2 + EVENTS.len());
+        head.extend_from_slice(CURSOR);
         write_cursor(self.cursor, &mut head);
-        head.extend_from_slice(b",\"events\":[");
+        head.extend_from_slice(EVENTS);
         head.freeze()
     }
 

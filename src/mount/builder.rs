@@ -33,6 +33,7 @@ use crate::contract::{Timer, Transport};
 /// | time for a WebSocket's goodbye | 5 s | [`close_timeout`](Self::close_timeout) | a round trip and a retransmission; nothing of value is waited for |
 /// | hold of a poll that does not say | 25 s ± 10 % | [`hold`](Self::hold) | every proxy's default lets it live, and a quiet client asks seldom |
 /// | hold that a poll may ask for | 55 s | [`max_hold`](Self::max_hold) | below the 60 s of proxies, and Heroku's 55 s |
+/// | time for which a long poll's events are kept back | none | [`min_interval`](Self::min_interval) | an event goes out at once; how long to gather a busy topic's is the application's to say |
 /// | time for which a client takes nothing | 10 s | [`write_stall`](Self::write_stall) | its socket belongs to nobody, or to an attacker |
 /// | events in one piece or reply | 64 KiB, or one event | [`batch`](Self::batch) | a burst in one write, and little beside the HTTP stack's own buffers |
 /// | when clients are told to come back | 1 to 5 s | [`retry`](Self::retry) | a thousand clients of a restarted server are 250 a second |
@@ -183,6 +184,15 @@ impl EndpointBuilder {
     /// How long a poll may ask to be held: 55 s unless set. What is above it is cut.
     pub fn max_hold(mut self, max: Duration) -> Self {
         self.config.max_hold = max;
+        self
+    }
+
+    /// Keeps a long poll's events back until it has been held for so long, and then gives all that came: a client asks
+    /// no more often than that, however busy its topics are. Up to a tenth longer, another time for each poll, and never
+    /// beyond its hold. A gap, the end, a full batch and a drain are answered at once. Nothing is kept per client. 0, an
+    /// answer at the first event, unless set.
+    pub fn min_interval(mut self, interval: Duration) -> Self {
+        self.config.min_interval = interval;
         self
     }
 

@@ -13,6 +13,7 @@ const PONG: Duration = Duration::from_secs(10);
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 const HOLD: Duration = Duration::from_secs(25);
 const MAX_HOLD: Duration = Duration::from_secs(55);
+const MIN_INTERVAL: Duration = Duration::ZERO;
 const WRITE_STALL: Duration = Duration::from_secs(10);
 const BATCH: usize = 64 * 1024;
 const RETRY: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(5);
@@ -28,6 +29,9 @@ const CONTROL_RATE: u32 = 10;
 const RECEIVE_DEADLINE: Duration = Duration::from_secs(10);
 const DRAIN_WINDOW: Duration = Duration::from_secs(10);
 
+/// The longest time that is jittered: a day, since a duration's product may be none.
+const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
+
 /// What an endpoint was told, or its defaults.
 #[derive(Debug, Clone)]
 pub(super) struct Config {
@@ -40,6 +44,7 @@ pub(super) struct Config {
     pub(super) close_timeout: Duration,
     pub(super) hold: Duration,
     pub(super) max_hold: Duration,
+    pub(super) min_interval: Duration,
     pub(super) write_stall: Duration,
     pub(super) batch: usize,
     pub(super) retry: RangeInclusive<Duration>,
@@ -68,6 +73,7 @@ impl Default for Config {
             close_timeout: CLOSE_TIMEOUT,
             hold: HOLD,
             max_hold: MAX_HOLD,
+            min_interval: MIN_INTERVAL,
             write_stall: WRITE_STALL,
             batch: BATCH,
             retry: RETRY,
@@ -112,11 +118,16 @@ impl Config {
 
     /// How long to hold a poll. A wish is an upper bound, and so is the limit; our own default is a middle.
     pub(super) fn jittered_hold(&self, wish: Option<Duration>) -> Duration {
-        // A day, since a duration's product may be none.
-        const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
         match wish {
             Some(wish) => wish.min(self.max_hold).min(LONGEST).mul_f64(0.9 + 0.1 * fastrand::f64()),
             None => self.hold.min(LONGEST).mul_f64(0.9 + 0.2 * fastrand::f64()),
         }
+    }
+
+    /// How long to keep a long poll's events back, if at all: never shorter than was set, and another time for each,
+    /// for those that one event woke would else come and go together for ever.
+    pub(super) fn jittered_interval(&self) -> Option<Duration> {
+        let interval = self.min_interval.min(LONGEST);
+        (!interval.is_zero()).then(|| interval.mul_f64(1.0 + 0.1 * fastrand::f64()))
     }
 }

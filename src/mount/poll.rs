@@ -5,7 +5,6 @@ use std::future::poll_fn;
 use std::pin::Pin;
 use std::time::Duration;
 
-use bytes::BytesMut;
 use http::header::ETAG;
 use http::{HeaderValue, Response, StatusCode};
 
@@ -42,8 +41,12 @@ pub(super) async fn long(mount: &std::sync::Arc<Mount>, visitor: Visitor) -> Res
 
     let mut visit = Visit::new(mount, Transport::LongPoll).register().map_err(|_| mount.later())?;
     let wheel = &mount.runtime.wheel;
-    let deadline = wheel.after(mount.config.jittered_hold(visitor.wanted.wait));
-    let mut waiter = LongPollWaiter::new(visitor.subscriber, wheel, deadline).max_bytes(mount.config.batch);
+    let config = &mount.config;
+    let deadline = wheel.after(config.jittered_hold(visitor.wanted.wait));
+    let mut waiter = LongPollWaiter::new(visitor.subscriber, wheel, deadline).max_bytes(config.batch);
+    if let Some(interval) = config.jittered_interval() {
+        waiter = waiter.not_before(wheel.after(interval));
+    }
     let mut ordered = false;
     let reply = poll_fn(|cx| {
         ordered = visit.poll_order(cx).is_ready();
@@ -55,7 +58,7 @@ pub(super) async fn long(mount: &std::sync::Arc<Mount>, visitor: Visitor) -> Res
     .await;
     // The next poll may come at once, unless it would find a closed door or the end again.
     let pause = ordered || (reply.end.is_some() && !reply.more);
-    let retry = if pause { mount.config.jittered_retry() } else { Duration::ZERO };
+    let retry = if pause { config.jittered_retry() } else { Duration::ZERO };
     respond(mount, &visitor.wanted, reply, retry)
 }
 
@@ -67,10 +70,11 @@ fn respond(mount: &Mount, wanted: &Wanted, reply: Reply, retry: Duration) -> Res
     }
     let cursor = reply.cursor;
     let unchanged = reply.is_empty() && cursor.is_some() && cursor == wanted.holds;
+    let (tag, parts) = reply.into_tagged_parts();
     let mut response = match unchanged {
         true => Response::new(Body::empty()),
         false => {
-            let body = Body::parts(reply.into_parts());
+            let body = Body::parts(parts);
             mount.counters.sent(http_body::Body::size_hint(&body).lower());
             answer::dressed_as(wanted.transport, http::Version::HTTP_11, body)
         }
@@ -79,16 +83,14 @@ fn respond(mount: &Mount, wanted: &Wanted, reply: Reply, retry: Duration) -> Res
         *response.status_mut() = StatusCode::NOT_MODIFIED;
     }
     let headers = response.headers_mut();
-    if let Some(cursor) = cursor {
-        let mut tag = BytesMut::from(&b"\""[..]);
-        cursor.encode(&mut tag);
-        tag.extend_from_slice(b"\"");
-        headers.extend(HeaderValue::from_maybe_shared(tag.freeze()).ok().map(|tag| (ETAG, tag)));
+    if let Some(tag) = tag.and_then(|tag| HeaderValue::from_maybe_shared(tag).ok()) {
+        headers.insert(ETAG, tag);
     }
     headers.insert(TIDINGS_RETRY_MS, u64::try_from(retry.as_millis()).unwrap_or(u64::MAX).into());
     if let Some(wait) = wanted.applied(mount.config.max_hold) {
-        let applied = HeaderValue::try_from(format!("wait={}", wait.as_secs()));
-        headers.extend(applied.ok().map(|applied| (PREFERENCE_APPLIED, applied)));
+        if let Ok(applied) = HeaderValue::try_from(format!("wait={}", wait.as_secs())) {
+            headers.insert(PREFERENCE_APPLIED, applied);
+        }
     }
     Ok(response)
 }

@@ -3,6 +3,7 @@
 mod drain;
 mod driver;
 mod methods;
+mod min_interval;
 mod negotiation;
 mod polls;
 mod streams;
