@@ -1,12 +1,13 @@
 use std::collections::VecDeque;
 use std::fmt;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::BytesMut;
 
 use crate::contract::snapshot::Known;
-use crate::contract::{Batch, Delivery, Encoded, Encoding, End, Format, Published, Snapshot, Start, Subscriber};
+use crate::contract::{Batch, Delivery, Encoded, Encoding, End, Format, Head, Published, Snapshot, Start, Subscriber};
 use crate::model::{Cursor, Event, Gap, GapReason, Position, Topic};
 
 /// A subscriber whose gaps the application mends with its state, with no seam between the state and what follows it.
@@ -376,6 +377,10 @@ impl<S: Subscriber, M: Mend> Subscriber for Mended<S, M> {
 
     fn detach(&mut self) {
         self.inner.detach();
+    }
+
+    fn head(&self) -> Option<Arc<dyn Head>> {
+        self.inner.head()
     }
 }
 

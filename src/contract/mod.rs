@@ -5,6 +5,7 @@ mod attach;
 mod batch;
 mod clock;
 mod format;
+mod head;
 mod hub;
 mod mended;
 mod message;
@@ -29,6 +30,7 @@ pub(crate) use batch::{Entry, Run};
 pub use clock::{Clock, Sleep, Timer};
 pub(crate) use format::place;
 pub use format::{APPLICATION_SLOTS, Format};
+pub use head::Head;
 pub use hub::{Hub, PublishError, Receipt};
 pub use mended::{Mend, Mended, Mending};
 pub use message::Message;
@@ -37,6 +39,8 @@ pub use publisher::{Publisher, PublisherFn, publisher_fn};
 pub use rejection::Rejection;
 #[cfg(feature = "http")]
 pub use request::SubscribeRequest;
+#[cfg(feature = "http")]
+pub(crate) use session::Label;
 #[cfg(feature = "http")]
 pub use session::{Left, Session, SessionId};
 pub use snapshot::Snapshot;

@@ -5,14 +5,14 @@ use std::sync::Arc;
 use http::request::Parts;
 use http::{Extensions, Method};
 
-use crate::contract::{Start, Subscribe, Transport};
+use crate::contract::{Session, Start, Subscribe, Transport};
 use crate::model::{Topic, TopicError};
 
 /// What a client asked for. Clones share it.
 ///
 /// It is kept as long as the session, so it is a compact copy: it does not hold on to the connection's read buffer.
 #[derive(Clone)]
-pub struct SubscribeRequest(Arc<Inner>);
+pub struct SubscribeRequest(Arc<Inner>, Option<Session>);
 
 struct Inner {
     method: Method,
@@ -27,7 +27,7 @@ struct Inner {
 
 impl SubscribeRequest {
     pub(crate) fn new(parts: Parts, topics: Vec<Topic>, start: Start, transport: Transport) -> Self {
-        Self(Arc::new(Inner {
+        let inner = Inner {
             method: parts.method,
             path: parts.uri.path().into(),
             query: parts.uri.query().unwrap_or_default().into(),
@@ -36,7 +36,22 @@ impl SubscribeRequest {
             topics: topics.into(),
             start,
             transport,
-        }))
+        };
+        Self(Arc::new(inner), None)
+    }
+
+    /// The same, of a client with a session.
+    pub(crate) fn of(self, session: Option<Session>) -> Self {
+        Self(self.0, session)
+    }
+
+    /// The session that a message belongs to, in [`Publisher::receive`](crate::Publisher::receive): a WebSocket's own;
+    /// for a POST with `?session=NAME`, the newest of that name under the POST's own
+    /// [limit key](crate::Publisher::limit_key). `None` in [`Publisher::subscribe`](crate::Publisher::subscribe), for
+    /// nobody was let in yet.
+    #[must_use]
+    pub fn session(&self) -> Option<&Session> {
+        self.1.as_ref()
     }
 
     /// The topics named by `?topic=`, which may repeat. To name one is not to be allowed it.

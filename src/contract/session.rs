@@ -13,10 +13,13 @@ pub struct Session(Arc<Inner>);
 struct Inner {
     id: SessionId,
     transport: Transport,
-    name: Option<Box<str>>,
-    key: Option<Box<str>>,
+    name: Option<Arc<str>>,
+    key: Option<Arc<str>>,
     data: Option<Arc<dyn Any + Send + Sync>>,
 }
+
+/// A limit key, and the name that a client chose under it.
+pub(crate) type Label = (Option<Arc<str>>, Arc<str>);
 
 /// A session's number at its endpoint: never given twice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -30,31 +33,50 @@ pub enum Left {
     Gone,
     /// The source was at its end, and the client has all of it.
     Finished,
-    /// The client fell behind history and had asked to be let go then: [`Overflow::Disconnect`](crate::Overflow).
+    /// The client fell behind history and had asked to be let go then: [`Overflow::Disconnect`](crate::Overflow). Or
+    /// there was a gap that its transport, raw WebSocket, can't tell of.
     TooSlow,
     /// The client took nothing, or answered no ping, for too long.
     Stalled,
-    /// The client of a run of polls was silent for too long; a poll without a name was answered.
+    /// The client of a run of polls was silent for [too long](crate::EndpointBuilder::poll_silence); a poll without a
+    /// name was answered.
     Silent,
     /// The client broke its transport's rules, or the publisher refused what it sent.
     Refused,
     /// The endpoint drained.
     Drained,
-    /// The application [disconnected](crate::Endpoint::disconnect) it, or it had its time.
+    /// The application [disconnected](crate::Endpoint::disconnect) it, or it had
+    /// [its time](crate::EndpointBuilder::max_lifetime).
     Disconnected,
     /// The client's right ended: [`Attach::lifetime`](crate::Attach::lifetime), or
     /// [`Endpoint::revoke`](crate::Endpoint::revoke).
     Revoked,
-    /// The application's code panicked.
+    /// The application's code failed: it panicked.
     Panicked,
+}
+
+impl Left {
+    /// Every reason, in the order of the enum.
+    pub const ALL: [Self; 10] = [
+        Self::Gone,
+        Self::Finished,
+        Self::TooSlow,
+        Self::Stalled,
+        Self::Silent,
+        Self::Refused,
+        Self::Drained,
+        Self::Disconnected,
+        Self::Revoked,
+        Self::Panicked,
+    ];
 }
 
 impl Session {
     pub(crate) fn new(
         id: SessionId,
         transport: Transport,
-        name: Option<Box<str>>,
-        key: Option<Box<str>>,
+        name: Option<Arc<str>>,
+        key: Option<Arc<str>>,
         data: Option<Arc<dyn Any + Send + Sync>>,
     ) -> Self {
         Self(Arc::new(Inner { id, transport, name, key, data }))
@@ -76,6 +98,15 @@ impl Session {
     #[must_use]
     pub fn name(&self) -> Option<&str> {
         self.0.name.as_deref()
+    }
+
+    pub(crate) fn shared_key(&self) -> Option<Arc<str>> {
+        self.0.key.clone()
+    }
+
+    /// The name, and the key that it is good under.
+    pub(crate) fn label(&self) -> Option<Label> {
+        Some((self.0.key.clone(), self.0.name.clone()?))
     }
 
     /// What [`Publisher::limit_key`](crate::Publisher::limit_key) said of the client.

@@ -1,12 +1,13 @@
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::{Bytes, BytesMut};
 use futures_core::Stream;
 
-use crate::contract::{Batch, Format};
+use crate::contract::{Batch, Format, Head};
 use crate::model::{Cursor, Gap};
 
 /// The pull side: yields batches of events, gaps, and the end.
@@ -42,6 +43,11 @@ pub trait Subscriber: Send + 'static {
 
     /// Lets go of shared history while the socket takes nothing. The next poll takes it up again.
     fn detach(&mut self) {}
+
+    /// Where the source is, for who asks how far behind this subscriber is. `None` where that can't be said.
+    fn head(&self) -> Option<Arc<dyn Head>> {
+        None
+    }
 }
 
 /// A subscriber of any kind.
@@ -126,6 +132,10 @@ impl<S: Subscriber + ?Sized> Subscriber for Box<S> {
 
     fn detach(&mut self) {
         (**self).detach();
+    }
+
+    fn head(&self) -> Option<Arc<dyn Head>> {
+        (**self).head()
     }
 }
 

@@ -2,7 +2,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use crate::contract::{Delivery, Encoded, Format, Start, Subscribe, SubscribeError, Subscriber};
+use crate::contract::{Delivery, Encoded, Format, Head, Start, Subscribe, SubscribeError, Subscriber};
 use crate::hub::log::{From, Placed};
 use crate::hub::merged::Merged;
 use crate::hub::reader::Reader;
@@ -165,6 +165,10 @@ impl Subscriber for Subscription {
             Order::Single(single) => single.detach(),
             Order::Merged(merged) => merged.detach(),
         }
+    }
+
+    fn head(&self) -> Option<Arc<dyn Head>> {
+        Some(self.shared.clone())
     }
 }
 

@@ -34,6 +34,9 @@ pub enum BodyError {
     /// The server ends the session, for now: it drains, or the client fell behind.
     #[error("the session was ended; the client may come back")]
     Ended,
+    /// The client's right is gone.
+    #[error("the client's right is gone")]
+    Revoked,
     /// The client took nothing for longer than the endpoint's write stall.
     #[error("the client took nothing for too long")]
     Stalled,

@@ -38,6 +38,11 @@ use crate::contract::{Timer, Transport};
 /// | events in one piece or reply | 64 KiB, or one event | [`batch`](Self::batch) | a burst in one write, and little beside the HTTP stack's own buffers |
 /// | when clients are told to come back | 1 to 5 s | [`retry`](Self::retry) | a thousand clients of a restarted server are 250 a second |
 /// | sessions | 100,000 | [`max_sessions`](Self::max_sessions) | at the 20 KiB or so that the HTTP stack takes for each: 2 GiB |
+/// | sessions of one limit key | any number | [`max_sessions_per_key`](Self::max_sessions_per_key) | only the application knows who a key is: a user, or a company behind one address |
+/// | polls of one run at once | 16 | fixed | a person's tabs, and no place for any number of connections |
+/// | client's name for its session | 64 bytes | fixed | a UUID and something before it |
+/// | silence of a run of polls | 2 × hold | [`poll_silence`](Self::poll_silence) | one lost poll must not end it |
+/// | time of a session | none | [`max_lifetime`](Self::max_lifetime) | a proxy's, a balancer's or a token's is known to the application alone |
 /// | calls of the publisher under way | 1,024 | [`max_attaches`](Self::max_attaches) | a herd waits at its clients rather than at the database |
 /// | time for a subscribe | 10 s | [`attach_deadline`](Self::attach_deadline) | a user is gone by then, and a publisher that hangs would keep those places for good |
 /// | [soft rejects](Self::max_soft_rejects) at once | 1,024 | [`max_soft_rejects`](Self::max_soft_rejects) | each takes 100 ms: 10,000 refused clients a second |
@@ -48,6 +53,7 @@ use crate::contract::{Timer, Transport};
 /// | fragments of a message after its first | 65,536 | [`max_fragments`](Self::max_fragments) | Autobahn sends 4 MiB in fragments of 64 bytes |
 /// | time for a message to come in | 10 s | [`receive_deadline`](Self::receive_deadline) | a slow modem's speed |
 /// | a client's pings and pongs | 10 a second | [`control_rate`](Self::control_rate) | a real client sends one in 20 s, Autobahn ten at once |
+/// | a WebSocket client's messages | 100 a second | [`max_message_rate`](Self::max_message_rate) | a pointer that is followed sends 60 |
 /// | drain | 10 s | [`drain_window`](Self::drain_window) | below the 30 s after which orchestrators kill |
 ///
 /// Those of a hub are its builder's: [`Retention`](crate::Retention) and
@@ -76,7 +82,7 @@ impl EndpointBuilder {
             #[cfg(feature = "websocket")]
             websocket: config.websocket(),
             runtime: Runtime::new(timer, spawn, jobs),
-            registry: Registry::new(config.max_sessions),
+            registry: Registry::new(config.max_sessions, config.max_sessions_per_key),
             rejects: Rejects::new(config.max_soft_rejects, config.write_stall),
             counters: Counters::default(),
             config,
@@ -220,6 +226,27 @@ impl EndpointBuilder {
         self
     }
 
+    /// How many sessions of one [limit key](crate::Publisher::limit_key) there may be: any number unless set. One more
+    /// is told to come later.
+    pub fn max_sessions_per_key(mut self, max: usize) -> Self {
+        self.config.max_sessions_per_key = max;
+        self
+    }
+
+    /// How long a client that polls by a name, `?session=NAME`, may be silent between two polls before its session is
+    /// over: twice the [hold](Self::hold) unless set.
+    pub fn poll_silence(mut self, silence: Duration) -> Self {
+        self.config.poll_silence = Some(silence);
+        self
+    }
+
+    /// Ends each session after this time, or up to a tenth before, so that clients that came together don't come back
+    /// together: in an orderly way, as [`Endpoint::disconnect`] does. No session has an end unless set.
+    pub fn max_lifetime(mut self, lifetime: Duration) -> Self {
+        self.config.max_lifetime = Some(lifetime);
+        self
+    }
+
     /// How many calls of the publisher may be under way: 1,024 unless set. One more is told to come later.
     pub fn max_attaches(mut self, max: usize) -> Self {
         self.config.max_attaches = max;
@@ -275,6 +302,13 @@ impl EndpointBuilder {
     /// How many pings and pongs a WebSocket's client may send a second, and at once: 10 unless set.
     pub fn control_rate(mut self, rate: u32) -> Self {
         self.config.control_rate = rate;
+        self
+    }
+
+    /// How many messages a WebSocket's client may send a second, and at once: 100 unless set. One more closes the
+    /// connection with 1008. Those that come by POST are the application's to count.
+    pub fn max_message_rate(mut self, rate: u32) -> Self {
+        self.config.max_message_rate = rate;
         self
     }
 

@@ -13,6 +13,7 @@ const PONG: Duration = Duration::from_secs(10);
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 const HOLD: Duration = Duration::from_secs(25);
 const MAX_HOLD: Duration = Duration::from_secs(55);
+const MAX_MESSAGE_RATE: u32 = 100;
 const MIN_INTERVAL: Duration = Duration::ZERO;
 const WRITE_STALL: Duration = Duration::from_secs(10);
 const BATCH: usize = 64 * 1024;
@@ -32,6 +33,9 @@ const DRAIN_WINDOW: Duration = Duration::from_secs(10);
 /// The longest time that is jittered: a day, since a duration's product may be none.
 const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 
+/// The longest time that a session may be given: a year.
+const FAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+
 /// What an endpoint was told, or its defaults.
 #[derive(Debug, Clone)]
 pub(super) struct Config {
@@ -49,6 +53,10 @@ pub(super) struct Config {
     pub(super) batch: usize,
     pub(super) retry: RangeInclusive<Duration>,
     pub(super) max_sessions: usize,
+    pub(super) max_sessions_per_key: usize,
+    pub(super) poll_silence: Option<Duration>,
+    pub(super) max_lifetime: Option<Duration>,
+    pub(super) max_message_rate: u32,
     pub(super) max_attaches: usize,
     pub(super) max_soft_rejects: usize,
     pub(super) attach_deadline: Duration,
@@ -78,6 +86,10 @@ impl Default for Config {
             batch: BATCH,
             retry: RETRY,
             max_sessions: MAX_SESSIONS,
+            max_sessions_per_key: usize::MAX,
+            poll_silence: None,
+            max_lifetime: None,
+            max_message_rate: MAX_MESSAGE_RATE,
             max_attaches: MAX_ATTACHES,
             max_soft_rejects: MAX_SOFT_REJECTS,
             attach_deadline: ATTACH_DEADLINE,
@@ -104,6 +116,7 @@ impl Config {
             .max_message(self.max_message)
             .max_fragments(self.max_fragments)
             .control_rate(self.control_rate)
+            .message_rate(self.max_message_rate)
             .message_timeout(self.receive_deadline)
             .batch(self.batch);
         config.into()
@@ -122,6 +135,16 @@ impl Config {
             Some(wish) => wish.min(self.max_hold).min(LONGEST).mul_f64(0.9 + 0.1 * fastrand::f64()),
             None => self.hold.min(LONGEST).mul_f64(0.9 + 0.2 * fastrand::f64()),
         }
+    }
+
+    /// After how long a run of polls is over.
+    pub(super) fn silence(&self) -> Duration {
+        self.poll_silence.unwrap_or(self.hold.saturating_mul(2))
+    }
+
+    /// How long a session lasts, if it has an end: up to a tenth shorter than was set, another time for each.
+    pub(super) fn jittered_lifetime(&self) -> Option<Duration> {
+        self.max_lifetime.map(|max| max.min(FAR).mul_f64(0.9 + 0.1 * fastrand::f64()))
     }
 
     /// How long to keep a long poll's events back, if at all: never shorter than was set, and another time for each,

@@ -3,9 +3,8 @@ use std::pin::pin;
 use std::task::Poll;
 use std::time::Duration;
 
-use super::body::BodyError;
 use super::endpoint::Endpoint;
-use crate::contract::{Clock, Timer};
+use crate::contract::{Clock, Left, Timer};
 
 /// The longest pause between two sessions' ends: fifty a second come back to the others without harm, so a few sessions
 /// need not take up the whole window.
@@ -48,7 +47,7 @@ impl Endpoint {
                 gone => gone,
             })
             .await;
-            mount.registry.sessions().iter().for_each(|session| session.cut(BodyError::Ended));
+            mount.registry.members().iter().for_each(|session| session.cut(Left::Drained));
         }
     }
 

@@ -32,7 +32,8 @@ use crate::contract::{Attach, BoxSubscriber, IntoAttach, Publisher};
 ///
 /// A transport that the request demands (the first two rows) and that is not there is a 400; one that it prefers is
 /// passed over. `?topic=` names topics and may repeat; the cursor is `Last-Event-ID`, `?cursor=` or `If-None-Match`.
-/// The parameters `transport`, `topic`, `cursor`, `wait`, `format` and `heartbeat` are the endpoint's; the path and all
+/// `?session=` is the client's own name for its session, 1 to 64 visible ASCII characters, by which polls are one run.
+/// The parameters `transport`, `topic`, `cursor`, `session`, `wait`, `format` and `heartbeat` are the endpoint's; the path and all
 /// other parameters are the application's.
 ///
 /// Who may come is judged by Host and Origin first, then asked of the publisher, and nothing is sent before that. A
@@ -110,12 +111,6 @@ impl Endpoint {
         }
     }
 
-    /// How many sessions are live.
-    #[must_use]
-    pub fn sessions(&self) -> usize {
-        self.mount.registry.counts().iter().sum()
-    }
-
     /// What the endpoint has done.
     #[must_use]
     pub fn stats(&self) -> EndpointStats {
@@ -138,7 +133,7 @@ impl Endpoint {
                 return ResponseFuture::ready(response);
             }
             Ask::Attach(wanted) => Box::pin(mount.attach(parts, wanted, given)),
-            Ask::Receive { topics, start } => Box::pin(mount.receive(parts, body, topics, start)),
+            Ask::Receive(posted) => Box::pin(mount.receive(parts, body, posted)),
         };
         ResponseFuture::working(work, Finish { mount: self.mount.clone(), origin, version, stream })
     }

@@ -21,8 +21,8 @@ impl SubscribeRequest {
                 return Ok(wanted.request(parts.clone()));
             }
         }
-        let (topics, start) = negotiate::post(parts, MAX_TOPICS).map_err(invalid)?;
-        Ok(Self::new(parts.clone(), topics, start, Transport::ShortPoll))
+        let posted = negotiate::post(parts, MAX_TOPICS).map_err(invalid)?;
+        Ok(Self::new(parts.clone(), posted.topics, posted.start, Transport::ShortPoll))
     }
 }
 

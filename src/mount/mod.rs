@@ -5,6 +5,7 @@
 //! adapter's, is an entry in one `wheel`, which one `driver` turns.
 #![cfg_attr(not(feature = "full"), allow(dead_code, reason = "each transport uses a part, and not each is built"))]
 
+mod admit;
 mod answer;
 mod asked;
 mod attach;
@@ -38,8 +39,10 @@ mod refusal;
 mod registry;
 mod rejects;
 mod response;
+mod roll;
 mod runtime;
 mod session;
+mod sessions;
 mod shared;
 mod sleep;
 #[cfg(feature = "sse")]
@@ -56,8 +59,6 @@ mod turn_away;
 mod upgrade;
 #[cfg(feature = "websocket")]
 mod upgraded;
-mod visit;
-mod watch;
 mod wheel;
 mod within;
 
@@ -65,6 +66,7 @@ pub use body::{Body, BodyError};
 pub use builder::EndpointBuilder;
 pub use endpoint::Endpoint;
 pub use response::ResponseFuture;
+pub use session::{SessionInfo, SessionState};
 pub use stats::EndpointStats;
 #[cfg(feature = "tokio")]
 pub use tokio::{TokioTimer, tune};

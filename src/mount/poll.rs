@@ -3,6 +3,7 @@ use std::future::Future;
 use std::future::poll_fn;
 #[cfg(feature = "long-poll")]
 use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::header::ETAG;
@@ -18,48 +19,65 @@ use super::shared::Mount;
 use crate::adapters::Reply;
 use crate::contract::End;
 
-/// Answers a short poll: at once, or when the state is there that it needs.
+/// Answers a short poll: at once, or when the state is there that it needs. With a name it is one of a run; without, it
+/// is no session.
 #[cfg(feature = "short-poll")]
-pub(super) async fn short(mount: &Mount, visitor: Visitor) -> Result<Response<Body>, Refusal> {
+pub(super) async fn short(mount: &Arc<Mount>, visitor: Visitor) -> Result<Response<Body>, Refusal> {
     use std::task::Poll;
 
     use crate::adapters::PollQueue;
 
-    let mut queue = PollQueue::new(visitor.subscriber).max_bytes(mount.config.batch);
+    let Visitor { wanted, guest, attach, .. } = visitor;
+    let visit = mount.admit_poll(&wanted, &guest).await?;
+    let mut queue = PollQueue::new(visit.feed(attach, wanted.start)).max_bytes(mount.config.batch);
     poll_fn(|cx| if queue.collect(cx).is_mending() { Poll::Pending } else { Poll::Ready(()) }).await;
     let reply = queue.reply();
+    if visit.is_revoked() {
+        return Err(mount.revoked());
+    }
     let retry = if reply.more { Duration::ZERO } else { mount.config.jittered_retry() };
-    respond(mount, &visitor.wanted, reply, retry)
+    respond(mount, &wanted, reply, retry)
 }
 
-/// Answers a long poll, as a session for as long as it is held.
+/// Answers a long poll, as a session for as long as it is held, or as one poll of a run.
 #[cfg(feature = "long-poll")]
-pub(super) async fn long(mount: &std::sync::Arc<Mount>, visitor: Visitor) -> Result<Response<Body>, Refusal> {
-    use super::visit::Visit;
-    use crate::adapters::LongPollWaiter;
-    use crate::contract::Transport;
+pub(super) async fn long(mount: &Arc<Mount>, visitor: Visitor) -> Result<Response<Body>, Refusal> {
+    use std::task::Poll;
 
-    let mut visit = Visit::new(mount, Transport::LongPoll).register().map_err(|_| mount.later())?;
-    let wheel = &mount.runtime.wheel;
-    let config = &mount.config;
-    let deadline = wheel.after(config.jittered_hold(visitor.wanted.wait));
-    let mut waiter = LongPollWaiter::new(visitor.subscriber, wheel, deadline).max_bytes(config.batch);
+    use super::session::Order;
+    use crate::adapters::LongPollWaiter;
+    use crate::contract::Left;
+
+    let Visitor { wanted, guest, attach, .. } = visitor;
+    let mut visit = mount.admit_poll(&wanted, &guest).await?;
+    let (wheel, config) = (&mount.runtime.wheel, &mount.config);
+    let hold = wheel.after(config.jittered_hold(wanted.wait));
+    let deadline = visit.right().map_or(hold, |right| right.min(hold));
+    let mut waiter = LongPollWaiter::new(visit.feed(attach, wanted.start), wheel, deadline).max_bytes(config.batch);
     if let Some(interval) = config.jittered_interval() {
         waiter = waiter.not_before(wheel.after(interval));
     }
-    let mut ordered = false;
+    let mut order = None;
     let reply = poll_fn(|cx| {
-        ordered = visit.poll_order(cx).is_ready();
-        if ordered {
+        if let Poll::Ready(given) = visit.poll_order(cx) {
+            order = Some(given);
             waiter.finish();
         }
-        Pin::new(&mut waiter).poll(cx)
+        match order {
+            None | Some(Order::Leave) => Pin::new(&mut waiter).poll(cx).map(Some),
+            Some(Order::Cut | Order::Revoke) => Poll::Ready(None),
+        }
     })
     .await;
+    if visit.is_revoked() {
+        return Err(mount.revoked());
+    }
+    let reply = reply.ok_or_else(|| mount.later())?;
+    visit.ends(Left::Silent);
     // The next poll may come at once, unless it would find a closed door or the end again.
-    let pause = ordered || (reply.end.is_some() && !reply.more);
+    let pause = order.is_some() || (reply.end.is_some() && !reply.more);
     let retry = if pause { config.jittered_retry() } else { Duration::ZERO };
-    respond(mount, &visitor.wanted, reply, retry)
+    respond(mount, &wanted, reply, retry)
 }
 
 /// A reply as a response: 200, or 304 to a client that holds all there is and said so; 500 where there would be more,

@@ -12,14 +12,13 @@ use super::config::Config;
 use super::erased::ErasedPublisher;
 use super::head;
 use super::headers::{self, METHODS};
-use super::negotiate::{self, Wanted};
+use super::negotiate::{self, Posted, Wanted};
 use super::refusal::Refusal;
 use super::registry::Registry;
 use super::rejects::Rejects;
 use super::runtime::Runtime;
 use super::stats::{Cause, Counters};
 use crate::contract::{Rejection, Start, Transport};
-use crate::model::Topic;
 
 /// What an endpoint's handles and sessions share.
 pub(super) struct Mount {
@@ -44,10 +43,7 @@ pub(super) enum Ask {
     /// Nothing more: this is the answer.
     Done(Response<Body>),
     Attach(Wanted),
-    Receive {
-        topics: Vec<Topic>,
-        start: Start,
-    },
+    Receive(Posted),
 }
 
 impl Ask {
@@ -55,7 +51,7 @@ impl Ask {
     pub(super) fn stream(&self) -> Option<(Transport, Start)> {
         match self {
             Self::Attach(wanted) => Some((wanted.transport, wanted.start)),
-            Self::Done(_) | Self::Receive { .. } => None,
+            Self::Done(_) | Self::Receive(_) => None,
         }
     }
 }
@@ -85,9 +81,9 @@ impl Mount {
                 if asked::names_websocket(parts) {
                     return Err(Refusal::bad("a WebSocket handshake is a GET"));
                 }
-                let (topics, start) = negotiate::post(parts, max_topics)?;
+                let posted = negotiate::post(parts, max_topics)?;
                 self.runtime.ready().map_err(|missing| Refusal::internal(missing.as_str()))?;
-                return Ok(Ask::Receive { topics, start });
+                return Ok(Ask::Receive(posted));
             }
             Method::HEAD => {
                 let wanted = negotiate::get(parts, transports, max_topics)?;

@@ -52,6 +52,7 @@ pub struct WebSocketSink<S, Io> {
     pub(super) behind: bool,
     pub(super) mailbox: Mailbox,
     pub(super) controls: Rate,
+    pub(super) messages: Rate,
     pub(super) outbox: Outbox,
     pub(super) deadlines: Deadlines,
     pub(super) phase: Phase,
@@ -96,6 +97,7 @@ impl<S: Subscriber, Io: AsyncRead + AsyncWrite + Unpin> WebSocketSink<S, Io> {
             behind: false,
             mailbox: Mailbox::default(),
             controls: Rate::default(),
+            messages: Rate::default(),
             outbox: Outbox::default(),
             phase: Phase::New,
             closed: Closed { cause: CloseCause::Lost, code: None, clean: false },
@@ -141,6 +143,20 @@ impl<S: Subscriber, Io: AsyncRead + AsyncWrite + Unpin> WebSocketSink<S, Io> {
     pub fn refuse(&mut self, rejection: &Rejection) {
         let (code, reason) = of_rejection(rejection);
         self.end(CloseCause::Rejected, code, &reason);
+    }
+
+    /// The same at once: what is in the queue is thrown away. A client that has half of a frame can't be told anything
+    /// any more, and the connection is dropped.
+    pub fn close_now(&mut self, code: CloseCode, reason: &str) {
+        let unwritten = !self.outbox.is_written();
+        if !self.outbox.discard() {
+            self.abandon(CloseCause::Asked);
+        } else if self.is_open() {
+            self.close(code, reason);
+        } else if unwritten {
+            // A Close was last in the queue.
+            self.outbox.put_close(Some(code), reason);
+        }
     }
 
     /// Where the subscriber is. What it gave last may still be in the queue.

@@ -54,7 +54,7 @@ async fn a_busy_topic_is_answered_once_an_interval_with_everything() {
     }
     // All but what is published at the last instant.
     assert!(u128::from(next) + 2 >= begin.elapsed().as_millis() / 20, "{next} in {:?}", begin.elapsed());
-    assert_eq!((endpoint.sessions(), app.hub.stats().subscriptions), (0, 0));
+    assert_eq!((endpoint.session_count(), app.hub.stats().subscriptions), (0, 0));
     publishing.abort();
 }
 

@@ -49,13 +49,13 @@ async fn a_long_poll_is_answered_by_the_first_event() {
     let begin = tokio::time::Instant::now();
     let poll = tokio::spawn(endpoint.handle(get("/events?wait=20").body(String::new()).unwrap()));
     pass(Duration::from_secs(5)).await;
-    assert_eq!(endpoint.sessions(), 1);
+    assert_eq!(endpoint.session_count(), 1);
     app.publish("one");
     let response = poll.await.unwrap();
     assert_eq!(begin.elapsed().as_secs(), 5);
     assert_eq!((response.status(), header(&response, "tidings-retry-ms")), (StatusCode::OK, "0"));
     assert!(text(response).await.contains("one"));
-    assert_eq!((endpoint.sessions(), app.hub.stats().subscriptions), (0, 0));
+    assert_eq!((endpoint.session_count(), app.hub.stats().subscriptions), (0, 0));
 }
 
 /// How long a poll of a quiet topic is held, in milliseconds.
@@ -106,10 +106,10 @@ async fn a_poll_that_is_let_go_of_leaves_nothing_behind() {
     let endpoint = app.endpoint();
     let poll = tokio::spawn(endpoint.handle(get("/events?wait=20").body(String::new()).unwrap()));
     pass(Duration::from_secs(1)).await;
-    assert_eq!((endpoint.sessions(), app.hub.stats().subscriptions), (1, 1));
+    assert_eq!((endpoint.session_count(), app.hub.stats().subscriptions), (1, 1));
     poll.abort();
     assert!(poll.await.unwrap_err().is_cancelled());
-    assert_eq!((endpoint.sessions(), app.hub.stats().subscriptions), (0, 0));
+    assert_eq!((endpoint.session_count(), app.hub.stats().subscriptions), (0, 0));
 }
 
 #[tokio::test]

@@ -23,7 +23,7 @@ async fn one_session_too_many_is_told_to_come_later() {
     }
     assert_eq!(app.subscribes(), asked, "the publisher is not asked for whom there is no place");
     assert_eq!(get("/?transport=short-poll").to(&endpoint).await.status(), StatusCode::OK);
-    assert_eq!((endpoint.sessions(), endpoint.stats().refused_busy), (2, 3));
+    assert_eq!((endpoint.session_count(), endpoint.stats().refused_busy), (2, 3));
     drop(one);
     assert_eq!(get("/?transport=chunked").to(&endpoint).await.status(), StatusCode::OK);
 }

@@ -36,7 +36,7 @@ async fn wire_a_refusal_is_a_status_to_polls_streams_and_messages() {
             assert_eq!(text(response).await, format!(r#"{{"error":"{why}"}}"#), "{method} {path} {query}");
         }
     }
-    assert_eq!((endpoint.sessions(), endpoint.stats().refused_publisher), (0, 5 * REFUSALS.len() as u64));
+    assert_eq!((endpoint.session_count(), endpoint.stats().refused_publisher), (0, 5 * REFUSALS.len() as u64));
 }
 
 #[tokio::test]
@@ -67,7 +67,7 @@ async fn wire_a_page_is_told_by_a_close_code_and_others_by_a_status() {
         yield_now().await;
     }
     assert_eq!(app.messages(), [], "a client that is not let in is not listened to");
-    assert_eq!((endpoint.sessions(), endpoint.stats().soft_rejected), (0, 8));
+    assert_eq!((endpoint.session_count(), endpoint.stats().soft_rejected), (0, 8));
 }
 
 #[tokio::test]
@@ -125,7 +125,7 @@ async fn wire_a_publisher_that_takes_too_long_is_called_off_and_each_wire_says_l
     let mut sse = get("/events?transport=sse").to(&endpoint).await.into_body();
     piece(&mut sse).await.unwrap().unwrap();
     pass(Duration::from_secs(8)).await;
-    assert_eq!(endpoint.sessions(), 1);
+    assert_eq!(endpoint.session_count(), 1);
 }
 
 #[tokio::test]
@@ -148,7 +148,7 @@ async fn wire_a_websocket_whose_publisher_takes_too_long_is_not_opened() {
         let head = client.head().await;
         assert!(head.starts_with("http/1.1 503 ") && head.contains("\r\nretry-after: "), "{origin}: {head}");
     }
-    assert_eq!((endpoint.sessions(), endpoint.stats().soft_rejected), (0, 0));
+    assert_eq!((endpoint.session_count(), endpoint.stats().soft_rejected), (0, 0));
 }
 
 #[tokio::test(start_paused = true)]
@@ -170,7 +170,7 @@ async fn wire_soft_rejects_are_counted_and_bounded_and_their_places_come_back() 
     assert_eq!(endpoint.stats().soft_rejects, 0, "nor longer than its client is there");
     // Who never asks for the block makes way after a write stall, and is no session all the while.
     let (_three, _four) = (busy().await, busy().await);
-    assert_eq!((busy().await.status().as_u16(), endpoint.sessions()), (503, 0));
+    assert_eq!((busy().await.status().as_u16(), endpoint.session_count()), (503, 0));
     pass(Duration::from_secs(4)).await;
     assert_eq!(busy().await.status(), 200);
     assert_eq!(endpoint.stats().soft_rejected, 6);

@@ -80,7 +80,7 @@ async fn row_08_what_is_subscribed_is_bounded_by_sessions_and_their_topics() {
         sessions.push(response);
         assert!(app.hub.stats().topics <= 3 * 4);
     }
-    assert_eq!((endpoint.sessions(), app.hub.stats().topics), (3, 1 + 2 + 3));
+    assert_eq!((endpoint.session_count(), app.hub.stats().topics), (3, 1 + 2 + 3));
     drop(sessions);
     assert_eq!((app.hub.stats().topics, app.hub.stats().subscriptions), (0, 0));
 }

@@ -57,7 +57,7 @@ async fn a_bad_handshake_has_its_own_answer() {
         hostless = hostless.header(name, value);
     }
     assert_eq!(hostless.to(&endpoint).await.status(), bad);
-    assert_eq!((app.subscribes(), endpoint.sessions()), (0, 0));
+    assert_eq!((app.subscribes(), endpoint.session_count()), (0, 0));
 }
 
 pub(crate) fn hello(target: &str, extra: &str) -> String {
@@ -89,7 +89,7 @@ async fn a_good_handshake_opens_raw_frames() {
     assert_eq!(client.frame().await, Frame::close(1000, ""));
     assert_eq!(client.until_end().await, "");
     assert_eq!(app.messages(), [Message::Binary("bytes".into())]);
-    while endpoint.sessions() + app.hub.stats().subscriptions > 0 {
+    while endpoint.session_count() + app.hub.stats().subscriptions > 0 {
         yield_now().await;
     }
 }
@@ -132,7 +132,7 @@ async fn tidings_v1_resumes_and_says_goodbye() {
     client.send(frame(8, &1012_u16.to_be_bytes())).await;
     assert_eq!(client.until_end().await, "");
     drain.await.unwrap();
-    assert_eq!(endpoint.sessions(), 0);
+    assert_eq!(endpoint.session_count(), 0);
 }
 
 #[tokio::test]
@@ -201,7 +201,7 @@ async fn a_panic_in_a_subscriber_ends_its_own_socket() {
     client.send(hello("/events", "")).await;
     client.head().await;
     assert_eq!(client.until_end().await, "");
-    assert_eq!(endpoint.sessions(), 0);
+    assert_eq!(endpoint.session_count(), 0);
 }
 
 #[tokio::test]
@@ -231,5 +231,5 @@ async fn a_client_that_does_not_answer_the_goodbye_is_cut_off_at_the_windows_end
     assert_eq!(client.frame().await, Frame::close(1012, "restart"));
     timer.advance(Duration::from_millis(1_000));
     drain.await.unwrap();
-    assert_eq!((client.until_end().await.as_str(), endpoint.sessions()), ("", 0));
+    assert_eq!((client.until_end().await.as_str(), endpoint.session_count()), ("", 0));
 }
