@@ -14,6 +14,7 @@ use super::isolate::{isolate, isolated};
 use super::negotiate::Wanted;
 use super::refusal::Refusal;
 use super::shared::Mount;
+use super::stats::Cause;
 use super::turn_away::turn_away;
 use super::upgraded::Io;
 use super::visit::{Order, Visit};
@@ -28,7 +29,7 @@ impl Mount {
         mut wanted: Wanted,
         given: Option<BoxSubscriber>,
     ) -> Result<Response<Body>, Refusal> {
-        let handshake = Handshake::check(&parts)?;
+        let handshake = Handshake::check(&parts).inspect_err(|_| self.counters.refused(Cause::Request))?;
         if !self.runtime.can_spawn() {
             return Err(Refusal::internal(super::runtime::Missing::Spawner.as_str()));
         }
