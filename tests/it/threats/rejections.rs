@@ -1,4 +1,4 @@
-//! What WIRE says of a refusal: each transport tells it so that its client can hear it.
+//! What each transport makes of a refusal, so that its client can hear it.
 
 use std::time::Duration;
 
