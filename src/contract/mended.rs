@@ -229,10 +229,12 @@ impl<S: Subscriber, M: Mend> Mended<S, M> {
             self.stage = None;
             return gap;
         };
-        let (before, is_empty) = (self.held, snapshot.events.is_empty());
-        self.send(snapshot, None, Some(gap.cursor));
-        let cursor = if is_empty { self.held } else { before };
-        gap.cursor = cursor.unwrap_or(gap.cursor);
+        let is_empty = snapshot.events.is_empty();
+        let after = gap.cursor;
+        // Whoever has a part of a state has nothing: with the cursor from before it, it would be told too little.
+        self.held = Some(NOWHERE.into());
+        self.send(snapshot, None, Some(after));
+        gap.cursor = self.held.filter(|_| is_empty).unwrap_or(NOWHERE.into());
         gap.with_snapshot()
     }
 

@@ -28,7 +28,7 @@ pub(super) async fn short(mount: &Mount, visitor: Visitor) -> Result<Response<Bo
 
     let mut queue = PollQueue::new(visitor.subscriber).max_bytes(mount.config.batch);
     poll_fn(|cx| if queue.collect(cx).is_mending() { Poll::Pending } else { Poll::Ready(()) }).await;
-    let reply = queue.reply();
+    let reply = queue.finish();
     let retry = if reply.more { Duration::ZERO } else { mount.config.jittered_retry() };
     respond(mount, &visitor.wanted, reply, retry)
 }
