@@ -10,4 +10,4 @@ mod origin;
 mod polls;
 mod streams;
 mod wire;
-mod world;
+pub(crate) mod world;

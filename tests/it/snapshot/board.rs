@@ -47,13 +47,18 @@ impl Board {
 
     /// The counts as events: `reset`, `=3` of each topic, `done`.
     pub(crate) fn snapshot(&self) -> Snapshot {
+        self.snapshot_with([])
+    }
+
+    /// The same, with events in the middle that mean nothing.
+    pub(crate) fn snapshot_with(&self, middle: impl IntoIterator<Item = (Topic, Event)>) -> Snapshot {
         let state = self.0.lock().unwrap();
-        state.snapshot().as_of(state.as_of)
+        state.snapshot(middle).as_of(state.as_of)
     }
 
     /// The same, and nobody knows of when.
     pub(crate) fn undated(&self) -> Snapshot {
-        self.0.lock().unwrap().snapshot()
+        self.0.lock().unwrap().snapshot([])
     }
 
     pub(crate) fn counts(&self) -> BTreeMap<String, u64> {
@@ -62,11 +67,11 @@ impl Board {
 }
 
 impl State {
-    fn snapshot(&self) -> Snapshot {
+    fn snapshot(&self, middle: impl IntoIterator<Item = (Topic, Event)>) -> Snapshot {
         let event = |topic: &str, text: String| (Topic::new(topic).unwrap(), Event::text(text));
         let counts = self.counts.iter().map(|(topic, count)| event(topic, format!("={count}")));
         let (first, last) = (event(TOPICS[0], "reset".into()), event(TOPICS[2], "done".into()));
-        Snapshot::new([first].into_iter().chain(counts).chain([last]))
+        Snapshot::new([first].into_iter().chain(counts).chain(middle).chain([last]))
     }
 }
 
@@ -145,6 +150,7 @@ impl Client {
                 assert_eq!(self.base, Base::Begun, "part of a state that has not begun");
                 self.counts.insert(topic.to_owned(), count.parse().unwrap());
             }
+            (text, None) if text.starts_with('p') => assert_eq!(self.base, Base::Begun),
             (count, None) => {
                 assert_eq!(self.base, Base::There, "{topic} {count} without its base");
                 let count: u64 = count.parse().unwrap();

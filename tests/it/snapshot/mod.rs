@@ -4,3 +4,10 @@ mod board;
 mod cuts;
 mod order;
 mod threads;
+
+#[cfg(feature = "full")]
+mod app;
+#[cfg(feature = "full")]
+mod hook;
+#[cfg(feature = "full")]
+mod mounted;
