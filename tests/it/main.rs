@@ -5,6 +5,7 @@ mod support;
 
 mod cursor;
 mod hub;
+mod properties;
 mod snapshot;
 
 #[cfg(feature = "full")]
