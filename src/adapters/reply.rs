@@ -13,7 +13,8 @@ const EVENTS: &[u8] = b",\"events\":[";
 /// What a poll is answered with: `{"cursor":"7.9","events":[…],"more":true}`, and what of it a mount wants to know.
 ///
 /// The body is the same bytes for everyone at the same position, and the events in it are shared, not copied.
-/// `events` holds event objects, and gap objects in their place among them. `"more"` is left out where it is not true.
+/// `events` holds event objects, and gap objects in their place among them; the state that follows a gap is in the same
+/// reply, whatever its size. `"more"` is left out where it is not true.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Reply {
