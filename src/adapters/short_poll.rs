@@ -41,6 +41,8 @@ impl<S: Subscriber> PollQueue<S> {
     #[must_use]
     pub fn reply(mut self) -> Reply {
         self.draft.collect(&mut self.subscriber, &mut Context::from_waker(Waker::noop()));
-        self.draft.finish()
+        let mut reply = self.draft.finish();
+        reply.next_in = self.subscriber.next_in();
+        reply
     }
 }

@@ -21,7 +21,11 @@ pub(super) fn short(mount: &Mount, visitor: Visitor) -> Response<Body> {
     use crate::adapters::PollQueue;
 
     let reply = PollQueue::new(visitor.subscriber).max_bytes(mount.config.batch).reply();
-    let retry = if reply.more { Duration::ZERO } else { mount.config.jittered_retry() };
+    let retry = match reply.end {
+        _ if reply.more => Duration::ZERO,
+        Some(_) => mount.config.jittered_retry(),
+        None => mount.config.jittered_hint(reply.next_in),
+    };
     respond(mount, &visitor.wanted, reply, retry)
 }
 

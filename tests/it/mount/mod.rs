@@ -3,6 +3,8 @@
 mod drain;
 mod driver;
 mod headers;
+mod herd;
+mod hint;
 mod limits;
 mod methods;
 mod min_interval;
