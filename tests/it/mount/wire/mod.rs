@@ -3,6 +3,7 @@
 mod axum;
 mod http1;
 mod http2;
+mod polls;
 mod raw;
 mod websocket;
 
