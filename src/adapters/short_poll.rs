@@ -52,6 +52,6 @@ impl<S: Subscriber> PollQueue<S> {
 
     /// Answers with what was taken.
     pub(crate) fn finish(self) -> Reply {
-        self.draft.finish()
+        Reply { next_in: self.subscriber.next_in(), ..self.draft.finish() }
     }
 }

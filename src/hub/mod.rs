@@ -12,6 +12,7 @@ mod log;
 mod merged;
 mod reader;
 mod registry;
+mod rhythm;
 mod segment;
 mod shared;
 mod single;

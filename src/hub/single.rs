@@ -1,4 +1,5 @@
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use crate::contract::{Delivery, Encoded, Encoding, End, Format};
 use crate::hub::log::{Found, Placed};
@@ -123,6 +124,10 @@ impl Single {
         let after = shared.cursor(self.sequence);
         self.sequence = self.sequence.max(lost.evicted);
         lost.gap(shared, &self.reader.log.topic).after(after)
+    }
+
+    pub(super) fn next_in(&self, now: u64) -> Duration {
+        self.reader.next_in(now)
     }
 
     pub(super) fn detach(&mut self) {

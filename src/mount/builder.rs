@@ -220,6 +220,14 @@ impl EndpointBuilder {
         self
     }
 
+    /// When the client of a short poll is told to come again: between these, 1 to 5 s unless set. Within them at about
+    /// the time that the next event is likely, judged by the last ones of its topics, or at the latest where they are
+    /// silent; another time for each client. See [`Subscriber::next_in`](crate::Subscriber::next_in).
+    pub fn poll_hint(mut self, hint: RangeInclusive<Duration>) -> Self {
+        self.config.poll_hint = hint;
+        self
+    }
+
     /// How many sessions there may be: 100,000 unless set. One more is told to come later.
     pub fn max_sessions(mut self, max: usize) -> Self {
         self.config.max_sessions = max;

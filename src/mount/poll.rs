@@ -35,7 +35,11 @@ pub(super) async fn short(mount: &Arc<Mount>, visitor: Visitor) -> Result<Respon
     if visit.is_revoked() {
         return Err(mount.revoked());
     }
-    let retry = if reply.more { Duration::ZERO } else { mount.config.jittered_retry() };
+    let retry = match reply.end {
+        _ if reply.more => Duration::ZERO,
+        Some(_) => mount.config.jittered_retry(),
+        None => mount.config.jittered_hint(reply.next_in),
+    };
     respond(mount, &wanted, reply, retry)
 }
 
