@@ -86,11 +86,11 @@ impl Merged {
                 Next::Events { key, up_to } => {
                     self.marked.push(key);
                     let reader = &mut self.topics[key as usize].reader;
-                    if let Some(ahead) = reader.ahead(shared).and_then(|ahead| ahead.up_to(up_to)) {
-                        let (batch, events, sequence) = (ahead.batch(), ahead.len(), ahead.last_sequence());
-                        reader.advance(events);
-                        self.sequence = sequence;
-                        return Poll::Ready(Delivery::Events(batch));
+                    if let Some(ahead) = reader.ahead(shared, self.overflow).and_then(|ahead| ahead.up_to(up_to)) {
+                        let (batch, taken) = ahead.batch();
+                        self.sequence = taken.sequence;
+                        let conflated = reader.take(&taken, shared);
+                        return Poll::Ready(Delivery::Events(batch.with_conflated(conflated)));
                     }
                 }
                 Next::Gap { key } => {
@@ -110,7 +110,7 @@ impl Merged {
         format: &dyn Format,
         max: usize,
     ) -> Poll<Encoded> {
-        let (mut joined, mut count) = (BytesMut::new(), 0);
+        let (mut joined, mut events, mut conflated) = (BytesMut::new(), 0, 0);
         loop {
             let next = match joined.is_empty() {
                 true => std::task::ready!(self.poll_order(shared, cx)),
@@ -123,22 +123,23 @@ impl Merged {
                 Next::Events { key, up_to } => {
                     self.marked.push(key);
                     let reader = &mut self.topics[key as usize].reader;
-                    let Some(ahead) = reader.ahead(shared).and_then(|ahead| ahead.up_to(up_to)) else {
+                    let ahead = reader.ahead(shared, self.overflow).and_then(|ahead| ahead.up_to(up_to));
+                    let Some(ahead) = ahead else {
                         continue;
                     };
                     let room = max.saturating_sub(joined.len());
-                    let (bytes, events, sequence) = ahead.encode(format, room);
-                    if bytes.len() > room && !joined.is_empty() {
+                    let (encoding, taken) = ahead.encode(format, room);
+                    if encoding.bytes.len() > room && !joined.is_empty() {
                         break;
                     }
-                    reader.advance(events);
-                    self.sequence = sequence;
+                    self.sequence = taken.sequence;
+                    conflated += reader.take(&taken, shared);
                     if joined.is_empty() && self.heads.is_empty() {
                         // One topic alone has something to say: its shared bytes go out as they are.
-                        return Poll::Ready(Encoded::Events(Encoding::new(bytes, events)));
+                        return Poll::Ready(Encoded::Events(encoding.conflated(conflated)));
                     }
-                    joined.extend_from_slice(&bytes);
-                    count += events;
+                    joined.extend_from_slice(&encoding.bytes);
+                    events += encoding.events;
                 }
                 Next::Gap { key } if joined.is_empty() => {
                     if let Some(gap) = self.tell(key) {
@@ -153,7 +154,7 @@ impl Merged {
                 Next::End(_) => break,
             }
         }
-        Poll::Ready(Encoded::Events(Encoding::new(joined.freeze(), count)))
+        Poll::Ready(Encoded::Events(Encoding::new(joined.freeze(), events).conflated(conflated)))
     }
 
     /// What comes next, or registers for it.
@@ -209,7 +210,7 @@ impl Merged {
         loop {
             let head = match gap {
                 Some(gap) => Some(gap.cursor.position().sequence),
-                None => reader.ahead(shared).map(|ahead| ahead.first_sequence()),
+                None => reader.ahead(shared, self.overflow).map(|ahead| ahead.first_sequence()),
             };
             if let Some(head) = head {
                 self.heads.push(Reverse((head, key)));
@@ -230,7 +231,7 @@ impl Merged {
                 return;
             }
             drop(state);
-            if let Some(lost) = reader.follow(found) {
+            if let Some(lost) = reader.follow(found, shared) {
                 if self.overflow == Overflow::Disconnect {
                     self.ended = Some(End::TooSlow);
                     return;

@@ -1,8 +1,8 @@
 use std::task::{Context, Poll};
 
-use crate::contract::{Delivery, Encoded, Encoding, End, Format};
+use crate::contract::{Delivery, Encoded, End, Format};
 use crate::hub::log::{Found, Placed};
-use crate::hub::reader::{Lost, Reader};
+use crate::hub::reader::{Lost, Reader, Taken};
 use crate::hub::shared::Shared;
 use crate::hub::waiters::Ticket;
 use crate::model::{Gap, GapReason, Overflow, Topic};
@@ -39,10 +39,10 @@ impl Single {
             return Poll::Ready(Delivery::End(End::TooSlow));
         }
         loop {
-            if let Some(ahead) = self.reader.ahead(shared) {
-                let (batch, events, sequence) = (ahead.batch(), ahead.len(), ahead.last_sequence());
-                self.delivered(events, sequence);
-                return Poll::Ready(Delivery::Events(batch));
+            if let Some(ahead) = self.reader.ahead(shared, self.overflow) {
+                let (batch, taken) = ahead.batch();
+                let conflated = self.delivered(&taken, shared);
+                return Poll::Ready(Delivery::Events(batch.with_conflated(conflated)));
             }
             match self.wait(shared, cx) {
                 Waited::Look => {}
@@ -64,10 +64,10 @@ impl Single {
             return Poll::Ready(Encoded::End(End::TooSlow));
         }
         loop {
-            if let Some(ahead) = self.reader.ahead(shared) {
-                let (bytes, events, sequence) = ahead.encode(format, max);
-                self.delivered(events, sequence);
-                return Poll::Ready(Encoded::Events(Encoding::new(bytes, events)));
+            if let Some(ahead) = self.reader.ahead(shared, self.overflow) {
+                let (encoding, taken) = ahead.encode(format, max);
+                let conflated = self.delivered(&taken, shared);
+                return Poll::Ready(Encoded::Events(encoding.conflated(conflated)));
             }
             match self.wait(shared, cx) {
                 Waited::Look => {}
@@ -78,9 +78,10 @@ impl Single {
         }
     }
 
-    fn delivered(&mut self, events: u32, sequence: u64) {
-        self.reader.advance(events);
-        self.sequence = sequence;
+    /// Returns how many events were conflated for it.
+    fn delivered(&mut self, taken: &Taken, shared: &Shared) -> u32 {
+        self.sequence = taken.sequence;
+        self.reader.take(taken, shared)
     }
 
     /// Registers for the next event, unless there is something to read, or to say, first.
@@ -100,15 +101,15 @@ impl Single {
         }
         let found = state.find(self.reader.next);
         drop(state);
-        self.follow(found)
+        self.follow(found, shared)
     }
 
     #[cold]
-    fn follow(&mut self, found: Found) -> Waited {
+    fn follow(&mut self, found: Found, shared: &Shared) -> Waited {
         if let Found::Nothing = found {
             return Waited::Ended(End::Closed);
         }
-        match self.reader.follow(found) {
+        match self.reader.follow(found, shared) {
             Some(_) if self.overflow == Overflow::Disconnect => {
                 self.too_slow = true;
                 Waited::Ended(End::TooSlow)
