@@ -87,10 +87,18 @@ impl Merged {
                     self.marked.push(key);
                     let reader = &mut self.topics[key as usize].reader;
                     if let Some(ahead) = reader.ahead(shared, self.overflow).and_then(|ahead| ahead.up_to(up_to)) {
-                        let (batch, taken) = ahead.batch();
-                        self.sequence = taken.sequence;
-                        let conflated = reader.take(&taken, shared);
-                        return Poll::Ready(Delivery::Events(batch.with_conflated(conflated)));
+                        if !ahead.is_whole {
+                            let Some((batch, taken)) = ahead.sieved_batch(shared, self.overflow) else {
+                                continue;
+                            };
+                            self.sequence = taken.sequence;
+                            let conflated = reader.take(&taken, shared);
+                            return Poll::Ready(Delivery::Events(batch.with_conflated(conflated)));
+                        }
+                        let (batch, events, sequence) = (ahead.batch(), ahead.len(), ahead.last_sequence());
+                        reader.advance(events);
+                        self.sequence = sequence;
+                        return Poll::Ready(Delivery::Events(batch));
                     }
                 }
                 Next::Gap { key } => {
@@ -110,7 +118,7 @@ impl Merged {
         format: &dyn Format,
         max: usize,
     ) -> Poll<Encoded> {
-        let (mut joined, mut events, mut conflated) = (BytesMut::new(), 0, 0);
+        let (mut joined, mut count, mut conflated) = (BytesMut::new(), 0, 0);
         loop {
             let next = match joined.is_empty() {
                 true => std::task::ready!(self.poll_order(shared, cx)),
@@ -128,18 +136,31 @@ impl Merged {
                         continue;
                     };
                     let room = max.saturating_sub(joined.len());
-                    let (encoding, taken) = ahead.encode(format, room);
-                    if encoding.bytes.len() > room && !joined.is_empty() {
+                    if !ahead.is_whole {
+                        let Some((encoding, taken)) = ahead.sieved_encode(shared, self.overflow, format, room) else {
+                            continue;
+                        };
+                        if encoding.bytes.len() > room && !joined.is_empty() {
+                            break;
+                        }
+                        self.sequence = taken.sequence;
+                        conflated += reader.take(&taken, shared);
+                        joined.extend_from_slice(&encoding.bytes);
+                        count += encoding.events;
+                        continue;
+                    }
+                    let (bytes, events, sequence) = ahead.encode(format, room);
+                    if bytes.len() > room && !joined.is_empty() {
                         break;
                     }
-                    self.sequence = taken.sequence;
-                    conflated += reader.take(&taken, shared);
+                    reader.advance(events);
+                    self.sequence = sequence;
                     if joined.is_empty() && self.heads.is_empty() {
                         // One topic alone has something to say: its shared bytes go out as they are.
-                        return Poll::Ready(Encoded::Events(encoding.conflated(conflated)));
+                        return Poll::Ready(Encoded::Events(Encoding::new(bytes, events)));
                     }
-                    joined.extend_from_slice(&encoding.bytes);
-                    events += encoding.events;
+                    joined.extend_from_slice(&bytes);
+                    count += events;
                 }
                 Next::Gap { key } if joined.is_empty() => {
                     if let Some(gap) = self.tell(key) {
@@ -154,7 +175,7 @@ impl Merged {
                 Next::End(_) => break,
             }
         }
-        Poll::Ready(Encoded::Events(Encoding::new(joined.freeze(), events).conflated(conflated)))
+        Poll::Ready(Encoded::Events(Encoding::new(joined.freeze(), count).conflated(conflated)))
     }
 
     /// What comes next, or registers for it.
