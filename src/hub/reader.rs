@@ -89,9 +89,15 @@ impl Reader {
     }
 
     /// Whether all that is written from a place on is to be delivered, and there is nothing else to tell with it.
+    #[inline]
     fn takes_all(&self, segment: &Segment, place: u32, overflow: Overflow) -> bool {
-        let conflates = overflow == Overflow::Latest;
-        segment.never_expires() && (!conflates || (self.conflated == 0 && segment.is_newest_from(place)))
+        segment.never_expires() && (overflow != Overflow::Latest || self.takes_newest(segment, place))
+    }
+
+    /// Out of line for those who conflate nothing.
+    #[inline(never)]
+    fn takes_newest(&self, segment: &Segment, place: u32) -> bool {
+        self.conflated == 0 && segment.is_newest_from(place)
     }
 
     fn place_in(&self, segment: &Segment) -> u32 {
