@@ -281,17 +281,18 @@ proptest! {
             clock.millis.store(millis, Ordering::Relaxed);
             for _ in 0..polls {
                 let Poll::Ready(Delivery::Events(batch)) = poll(&mut subscription) else { break };
-                let sequences = batch.iter().map(|event| event.cursor.unwrap().position().sequence);
-                let alive = |sequence: &u64| expires[*sequence as usize - 1].is_none_or(|at| at > millis);
-                prop_assert!(sequences.clone().all(|sequence| alive(&sequence)));
-                read.extend(sequences);
+                for event in batch.iter() {
+                    let sequence = event.cursor.unwrap().position().sequence;
+                    prop_assert!(expires[sequence as usize - 1].is_none_or(|at| at > millis), "{} had expired", sequence);
+                    read.push(sequence);
+                }
             }
         }
         while let Poll::Ready(Delivery::Events(batch)) = poll(&mut subscription) {
             read.extend(batch.iter().map(|event| event.cursor.unwrap().position().sequence));
         }
         prop_assert!(read.is_sorted_by(|a, b| a < b), "{:?}", read);
-        let eternal = (1..).zip(&expires).filter(|(_, at)| at.is_none()).map(|(sequence, _)| sequence);
-        prop_assert!(eternal.clone().all(|sequence| read.contains(&sequence)), "{:?} of {:?}", read, expires);
+        let mut eternal = (1..).zip(&expires).filter(|(_, at)| at.is_none()).map(|(sequence, _)| sequence);
+        prop_assert!(eternal.all(|sequence| read.contains(&sequence)), "{:?} of {:?}", read, expires);
     }
 }
