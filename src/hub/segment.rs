@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use crate::contract::{Entry, Format, Run};
 use crate::hub::joined::Joined;
-use crate::hub::sync::{Count, Expiry, Length, Link, Marks};
+use crate::hub::sync::{Count, Expiry, Length, Link, Replaced};
 use crate::model::Topic;
 
 /// A stretch of one topic's log: written in order by one writer under the log's lock, read without a lock.
@@ -20,7 +20,7 @@ pub(super) struct Segment {
     next: Link<Weak<Self>>,
     joined: OnceLock<Box<Joined>>,
     /// Only where somebody conflates, and a key came twice.
-    replaced: OnceLock<Box<Marks>>,
+    replaced: OnceLock<Box<Replaced>>,
 }
 
 impl Segment {
@@ -117,10 +117,10 @@ impl Segment {
         self.entry(place).and_then(expires).is_some_and(|at| at <= now)
     }
 
-    /// Marks the event at a dense index as one that a newer one of its key replaces. Only under the log's lock.
+    /// Replaced the event at a dense index as one that a newer one of its key replaces. Only under the log's lock.
     pub(super) fn replace(&self, index: u64) {
         if let Some(place) = index.checked_sub(self.base) {
-            self.replaced.get_or_init(|| Box::new(Marks::new(self.places()))).set(place as u32);
+            self.replaced.get_or_init(|| Box::new(Replaced::new(self.places()))).set(place as u32);
         }
     }
 
