@@ -288,7 +288,7 @@ fn conflated_while_published() {
                 }
             });
             // The first who conflates may come at any moment.
-            let latest = Subscribe::to(topics).start(Start::Oldest).overflow(Overflow::Latest);
+            let latest = Subscribe::to(topics.iter().copied()).start(Start::Oldest).overflow(Overflow::Latest);
             let mut subscription = hub.subscribe(latest).unwrap();
             let (mut last, mut told) = (0, 0);
             while last < 3 {
