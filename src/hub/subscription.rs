@@ -51,7 +51,7 @@ impl Subscription {
         let Beginning { from, sequence, gap } = Beginning::new(&shared, start);
         let mut placed = Vec::with_capacity(topics.len());
         for topic in topics {
-            match shared.join(&topic, from) {
+            match shared.join(&topic, from, overflow) {
                 Some(place) => placed.push(place),
                 None => {
                     let joined: &[(Reader, Placed)] = &placed;
