@@ -60,7 +60,7 @@ pub(crate) fn gathered(burst: usize, rounds: usize) -> usize {
         for _ in 0..rounds {
             let cursor = hub.cursor();
             let waiting: Vec<_> = (0..CLIENTS).map(|_| tokio::spawn(poll(&endpoint, cursor, 25))).collect();
-            while endpoint.sessions() < CLIENTS {
+            while endpoint.session_count() < CLIENTS {
                 tokio::task::yield_now().await;
             }
             for _ in 0..burst {

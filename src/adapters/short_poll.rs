@@ -52,6 +52,8 @@ impl<S: Subscriber> PollQueue<S> {
 
     /// Answers with what was taken.
     pub(crate) fn finish(self) -> Reply {
-        Reply { next_in: self.subscriber.next_in(), ..self.draft.finish() }
+        let mut reply = self.draft.finish();
+        reply.next_in = self.subscriber.next_in();
+        reply
     }
 }

@@ -3,6 +3,7 @@ use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use bytes::BytesMut;
 
@@ -386,6 +387,10 @@ impl<S: Subscriber, M: Mend> Subscriber for Mended<S, M> {
 
     fn head(&self) -> Option<Arc<dyn Head>> {
         self.inner.head()
+    }
+
+    fn next_in(&self) -> Option<Duration> {
+        self.inner.next_in()
     }
 }
 

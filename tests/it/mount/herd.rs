@@ -71,13 +71,13 @@ async fn a_herd_that_waits_costs_one_encoding() {
     app.publish("before");
     let herd = poll(&endpoint, std::iter::repeat_n(app.hub.cursor(), CLIENTS));
     pass(Duration::from_secs(1)).await;
-    assert_eq!(endpoint.sessions(), CLIENTS);
+    assert_eq!(endpoint.session_count(), CLIENTS);
     (0..3).for_each(|_| drop(app.publish("now")));
     let answers = Answers::of(herd).await;
     assert_eq!((answers.each.len(), answers.places.len(), answers.places()), (1, 3, 3));
     let (tag, body) = answers.each.iter().next().unwrap();
     assert_eq!((tag, body.matches("now").count()), (&format!("\"{}\"", app.hub.cursor()), 3));
-    assert_eq!((endpoint.sessions(), app.hub.stats().subscriptions), (0, 0));
+    assert_eq!((endpoint.session_count(), app.hub.stats().subscriptions), (0, 0));
 }
 
 #[tokio::test(start_paused = true)]
@@ -87,7 +87,7 @@ async fn a_herd_that_comes_back_costs_one_encoding() {
     (0..100).for_each(|_| drop(app.publish("missed")));
     let answers = Answers::of(poll(&endpoint, std::iter::repeat_n(cursor, CLIENTS))).await;
     assert_eq!((answers.each.len(), answers.places.len(), answers.places()), (1, 100, 100));
-    assert_eq!((endpoint.sessions(), app.hub.stats().subscriptions), (0, 0));
+    assert_eq!((endpoint.session_count(), app.hub.stats().subscriptions), (0, 0));
 }
 
 #[tokio::test(start_paused = true)]
@@ -108,6 +108,6 @@ async fn a_herd_a_little_apart_costs_little_more() {
         let answers = Answers::of(poll(&endpoint, herd)).await;
         assert_eq!((answers.each.len(), answers.places.len()), (APART, APART));
         assert!(answers.places() <= most, "{}", answers.places());
-        assert_eq!((endpoint.sessions(), app.hub.stats().subscriptions), (0, 0));
+        assert_eq!((endpoint.session_count(), app.hub.stats().subscriptions), (0, 0));
     }
 }

@@ -40,7 +40,7 @@ async fn a_herd_asks_for_as_much_state_as_there_are_places() {
     // All places are free again.
     app.does(Hook::State);
     assert!(text(get(POLL).to(&endpoint).await).await.contains(r#""snapshot":true"#));
-    assert_eq!(endpoint.sessions(), 0);
+    assert_eq!(endpoint.session_count(), 0);
 }
 
 #[tokio::test(start_paused = true)]
@@ -60,7 +60,7 @@ async fn who_goes_while_state_is_on_its_way_leaves_nothing_behind() {
         assert_eq!((app.running().0, app.board().hub().stats().subscriptions), (1, 1), "{target}");
         visit.abort();
         assert!(visit.await.unwrap_err().is_cancelled());
-        assert_eq!((app.running().0, endpoint.sessions(), app.board().hub().stats().subscriptions), (0, 0, 0));
+        assert_eq!((app.running().0, endpoint.session_count(), app.board().hub().stats().subscriptions), (0, 0, 0));
     }
 }
 
@@ -103,5 +103,5 @@ async fn a_drain_does_not_wait_for_state() {
         assert!(!stream.await.unwrap().contains("gap"));
     }
     assert_eq!(text(poll.await.unwrap()).await, r#"{"cursor":"0.0","events":[]}"#);
-    assert_eq!((app.running().0, endpoint.sessions()), (0, 0));
+    assert_eq!((app.running().0, endpoint.session_count()), (0, 0));
 }

@@ -55,10 +55,10 @@ async fn row_11_a_held_poll_has_a_deadline() {
     }
     let held = tokio::spawn(endpoint.handle(get("/events?wait=50").body(String::new()).unwrap()));
     pass(Duration::from_secs(1)).await;
-    assert_eq!((endpoint.sessions(), app.hub.stats().subscriptions), (1, 1));
+    assert_eq!((endpoint.session_count(), app.hub.stats().subscriptions), (1, 1));
     held.abort();
     assert!(held.await.unwrap_err().is_cancelled());
-    assert_eq!((endpoint.sessions(), app.hub.stats().subscriptions), (0, 0));
+    assert_eq!((endpoint.session_count(), app.hub.stats().subscriptions), (0, 0));
 }
 
 /// The cap holds, and what was counted up is counted down, whatever became of it.
@@ -72,12 +72,12 @@ async fn row_12_sessions_are_capped_and_no_count_leaks() {
             let target =
                 ["/events?transport=sse", "/events?transport=chunked", "/forbidden", "/busy?transport=sse"][number % 4];
             bodies.push(get(target).to(&endpoint).await);
-            assert!(endpoint.sessions() <= 10 && endpoint.stats().soft_rejects <= 3);
+            assert!(endpoint.session_count() <= 10 && endpoint.stats().soft_rejects <= 3);
             assert!(app.hub.stats().subscriptions <= 10);
         }
-        assert_eq!((endpoint.sessions(), endpoint.stats().soft_rejects), (10, 3));
+        assert_eq!((endpoint.session_count(), endpoint.stats().soft_rejects), (10, 3));
         drop(bodies);
-        assert_eq!((endpoint.sessions(), endpoint.stats().soft_rejects), (0, 0));
+        assert_eq!((endpoint.session_count(), endpoint.stats().soft_rejects), (0, 0));
         assert_eq!(app.hub.stats().subscriptions, 0);
     }
 }

@@ -85,7 +85,7 @@ async fn row_13_14_15_each_has_its_close_code() {
         assert!(frames.iter().all(|frame| frame.1 == b"p"), "exchange {number}: {frames:?}");
         assert_eq!(client.until_end().await, "", "nothing follows a Close");
     }
-    while endpoint.sessions() + app.hub.stats().subscriptions > 0 {
+    while endpoint.session_count() + app.hub.stats().subscriptions > 0 {
         yield_now().await;
     }
     assert_eq!(app.messages(), [], "no message was made of any of it");
@@ -156,7 +156,7 @@ async fn row_15_a_flood_of_pings_that_nobody_reads_ends() {
     let flood = frame(9, &[b'p'; 125]).repeat(1_000);
     // The server closes at the eleventh, and takes no more.
     while tokio::io::AsyncWriteExt::write_all(&mut client.stream, &flood).await.is_ok() {
-        if endpoint.sessions() == 0 {
+        if endpoint.session_count() == 0 {
             break;
         }
         yield_now().await;

@@ -203,7 +203,7 @@ async fn a_websocket_has_25_s_to_its_ping_10_to_its_pong_and_5_to_say_goodbye() 
         let mut client = open(address, &app).await;
         timer.advance(ping * second + TICK);
         assert_eq!(client.frame().await, Frame(0x89, vec![]), "a ping");
-        assert_eq!(endpoint.sessions(), 1);
+        assert_eq!(endpoint.session_count(), 1);
         timer.advance(pong * second + TICK);
         assert_eq!(client.until_end().await, "", "no pong, no connection");
 
@@ -211,10 +211,10 @@ async fn a_websocket_has_25_s_to_its_ping_10_to_its_pong_and_5_to_say_goodbye() 
         client.send(frame(2, b"too much")).await;
         app.hub.close();
         while !matches!(client.frame().await, Frame(0x88, _)) {}
-        assert_eq!(endpoint.sessions(), 1, "it may still say goodbye");
+        assert_eq!(endpoint.session_count(), 1, "it may still say goodbye");
         timer.advance(close * second + TICK);
         assert_eq!(client.until_end().await, "");
-        while endpoint.sessions() > 0 {
+        while endpoint.session_count() > 0 {
             tokio::task::yield_now().await;
         }
     }

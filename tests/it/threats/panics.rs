@@ -66,7 +66,7 @@ async fn row_26_every_error_is_a_whole_answer_and_leaves_nothing_behind() {
         assert!(client.head().await.starts_with("http/1.1 200 "));
         client.until("]}").await;
     }
-    assert_eq!((endpoint.sessions(), app.hub.stats().subscriptions), (0, 0));
+    assert_eq!((endpoint.session_count(), app.hub.stats().subscriptions), (0, 0));
     let stats = endpoint.stats();
     let refused = stats.refused_request + stats.refused_origin + stats.refused_publisher + stats.refused_busy;
     assert_eq!((refused, stats.attached), (3 * WRONGS.len() as u64, 3), "each counted once");
@@ -88,7 +88,11 @@ async fn row_26_a_request_may_be_dropped_at_any_point() {
             }
             drop(answer);
             let stats = endpoint.stats();
-            assert_eq!((endpoint.sessions(), stats.soft_rejects, app.hub.stats().subscriptions), (0, 0, 0), "{target}");
+            assert_eq!(
+                (endpoint.session_count(), stats.soft_rejects, app.hub.stats().subscriptions),
+                (0, 0, 0),
+                "{target}"
+            );
             assert_eq!(get("/events").to(&endpoint).await.status(), 200, "{target} after {polls} polls");
         }
     }
@@ -222,7 +226,7 @@ proptest! {
                     assert_eq!(whole, dice.panics() == before);
                     whole
                 });
-                assert_eq!((endpoint.sessions(), hub.stats().subscriptions), (bodies.len(), bodies.len()));
+                assert_eq!((endpoint.session_count(), hub.stats().subscriptions), (bodies.len(), bodies.len()));
             }
             // Who is left missed nothing since it came.
             for (_, read) in &bodies {
@@ -233,7 +237,7 @@ proptest! {
             // No place was lost on the way.
             drop(bodies);
             let stats = endpoint.stats();
-            assert_eq!((endpoint.sessions(), stats.soft_rejects, hub.stats().subscriptions), (0, 0, 0));
+            assert_eq!((endpoint.session_count(), stats.soft_rejects, hub.stats().subscriptions), (0, 0, 0));
         });
     }
 }
@@ -321,7 +325,7 @@ async fn row_28_a_panic_on_a_websocket_ends_it_with_its_code() {
         assert!(client.head().await.starts_with("http/1.1 500 "));
         assert_eq!(client.until("}").await, r#"{"error":"internal error"}"#);
     }
-    while endpoint.sessions() > 1 {
+    while endpoint.session_count() > 1 {
         yield_now().await;
     }
     app.publish("one");

@@ -60,7 +60,7 @@ async fn row_25_a_handshake_with_a_body_is_refused() {
         assert!(!rest.contains("smuggled") && rest.matches("HTTP/1.1").count() <= 1, "{rest}");
     }
     assert!(app.subscribes() <= 4, "nothing but /absent was asked for");
-    assert_eq!((app.messages().len(), endpoint.sessions()), (0, 0));
+    assert_eq!((app.messages().len(), endpoint.session_count()), (0, 0));
 }
 
 #[tokio::test]

@@ -34,12 +34,12 @@ async fn who_is_gone_behind_a_pipelined_byte_is_held_no_longer_than_the_hold() {
         client.write_all(REQUEST.as_bytes()).await.unwrap();
         client.write_all(behind.as_bytes()).await.unwrap();
         pass(Duration::from_secs(1)).await;
-        assert_eq!((endpoint.sessions(), app.hub.stats().subscriptions), (1, 1));
+        assert_eq!((endpoint.session_count(), app.hub.stats().subscriptions), (1, 1));
         drop(client);
         pass(Duration::from_secs(1)).await;
-        assert_eq!(endpoint.sessions(), usize::from(held), "{behind:?}");
+        assert_eq!(endpoint.session_count(), usize::from(held), "{behind:?}");
         pass(Duration::from_millis(18_010)).await;
-        assert_eq!((endpoint.sessions(), app.hub.stats().subscriptions), (0, 0), "{behind:?}");
+        assert_eq!((endpoint.session_count(), app.hub.stats().subscriptions), (0, 0), "{behind:?}");
     }
 }
 
