@@ -10,10 +10,11 @@ use crate::model::Event;
 
 /// An event's payload beyond its bytes.
 const PAYLOAD: usize = 16;
-/// An event's name, key and time to live beyond their bytes.
-const LABELS: usize = 112;
-/// A segment's two allocations, beyond what is in them.
-const SEGMENT: usize = 64;
+/// An event's name, key and time to live beyond their bytes, and what a topic where somebody conflates remembers of a
+/// key.
+const LABELS: usize = 160;
+/// A segment's allocations, beyond what is in them, and the marks of its replaced events.
+const SEGMENT: usize = 160;
 /// A topic's log, its name, and its places in the registry and beside it.
 const TOPIC: usize = 560;
 

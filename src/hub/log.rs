@@ -3,11 +3,14 @@ use std::sync::{Arc, Weak};
 use std::task::Waker;
 
 use crate::contract::Entry;
+use crate::hub::appended::{Appended, Relief};
 use crate::hub::budget::Budget;
 use crate::hub::footprint;
 use crate::hub::inbox::Inbox;
+use crate::hub::newest::Newest;
+use crate::hub::rhythm::{INTERVALS, Rhythm};
 use crate::hub::segment::{Evicted, Segment, nanos};
-use crate::hub::stats::{HubStats, Tally};
+use crate::hub::stats::Tally;
 use crate::hub::sync::{Count, Mutex, MutexGuard};
 use crate::hub::tail::Tail;
 use crate::hub::waiters::Waiters;
@@ -36,21 +39,25 @@ pub(super) struct State {
     pub(super) first: u64,
     /// The weight of what is retained.
     pub(super) bytes: usize,
-    tail: Tail,
+    pub(super) tail: Tail,
     /// What the segments are charged with.
     held: u64,
     /// The same when the topic was last filed among the [sizes](crate::hub::sizes::Sizes).
     filed: u64,
     /// How many events went for the sake of the hub's budget.
-    evicted_by_budget: u64,
-    /// The sequence of the newest event that is not retained any more; 0: there is none.
+    pub(super) evicted_by_budget: u64,
+    /// The sequence of the newest event that left history before its time to live was over; 0: there is none.
     pub(super) evicted: u64,
+    /// The index after that event.
+    lost: u64,
     /// The same of the newest event that is not in memory any more.
     gone: u64,
     /// The sequence of the newest event.
     last: u64,
     pub(super) subscriptions: usize,
     pub(super) waiters: Waiters<Waker>,
+    /// Set once a subscription conflates: from then on what is replaced is marked.
+    newest: Option<Box<Newest>>,
     /// The inboxes of the several-topic subscriptions that have read everything here.
     pub(super) followers: Option<Box<Waiters<Follower>>>,
     pub(super) closed: bool,
@@ -63,27 +70,6 @@ pub(super) struct State {
 pub(super) struct Follower {
     pub(super) inbox: Arc<Inbox>,
     pub(super) key: u32,
-}
-
-/// What an append leaves to be done when the locks are released.
-#[derive(Debug, Default)]
-pub(super) struct Appended {
-    pub(super) wakers: Vec<Option<Waker>>,
-    pub(super) followers: Vec<Option<Follower>>,
-    pub(super) subscriptions: usize,
-    pub(super) idle: bool,
-    /// Dropped late: the events in it are the user's.
-    pub(super) evicted: Vec<Evicted>,
-}
-
-/// What an eviction for the budget's sake leaves to be done when the lock is released.
-#[derive(Debug)]
-pub(super) struct Relief {
-    pub(super) evicted: Evicted,
-    /// Who waits with the segment in hand: it is free when they have looked.
-    pub(super) wakers: Vec<Option<Waker>>,
-    pub(super) followers: Vec<Option<Follower>>,
-    pub(super) idle: bool,
 }
 
 /// Where in the log a subscription begins.
@@ -108,22 +94,24 @@ pub(super) struct Placed {
     pub(super) gap: Option<u64>,
 }
 
+/// The oldest event retained, as far as its eviction goes.
+struct Oldest {
+    sequence: u64,
+    at: u64,
+    weight: usize,
+    is_expired: bool,
+}
+
 /// What a reader finds at its index.
 #[derive(Debug)]
 pub(super) enum Found {
     /// The segment that holds it.
     Segment(Arc<Segment>),
-    /// It is gone, like everything before `to`; the last of it had the sequence `evicted`.
-    Lost { to: u64, evicted: u64 },
+    /// It is gone, like everything before `to`. Of that, everything from `lost` on had expired before it went; what is
+    /// before is missed, and the last of it had the sequence `evicted`.
+    Lost { to: u64, lost: u64, evicted: u64 },
     /// It is not published yet.
     Nothing,
-}
-
-impl Appended {
-    /// Whether nothing is left to be done: nobody waited, and nothing is to be let go of.
-    pub(super) fn is_settled(&self) -> bool {
-        self.wakers.is_empty() && self.followers.is_empty() && self.evicted.is_empty() && !self.idle
-    }
 }
 
 impl Log {
@@ -139,10 +127,12 @@ impl Log {
             filed: 0,
             evicted_by_budget: 0,
             evicted,
+            lost: 0,
             gone: evicted,
             last: evicted,
             subscriptions: 0,
             waiters: Waiters::new(),
+            newest: None,
             followers: None,
             closed: false,
             dropped: false,
@@ -178,23 +168,11 @@ impl Log {
 
     /// Evicts the oldest segment, be it the newest too. `None` if the log turns out to hold less than it is filed with:
     /// then it is filed anew.
-    pub(super) fn evict_oldest(&self) -> Option<Relief> {
+    pub(super) fn evict_oldest(&self, now: u64) -> Option<Relief> {
         let mut state = self.live()?;
-        let relief = if state.held < state.filed { None } else { state.evict_oldest(&self.budget) };
+        let relief = if state.held < state.filed { None } else { state.evict_oldest(&self.budget, now) };
         state.file(self);
         relief
-    }
-
-    /// Adds what the log holds, and what came of what was published to it, to a hub's statistics.
-    pub(super) fn count(&self, state: &State, stats: &mut HubStats) {
-        stats.published += state.next;
-        stats.evicted += state.first;
-        stats.evicted_by_budget += state.evicted_by_budget;
-        stats.retained += state.next - state.first;
-        stats.retained_bytes += state.bytes;
-        stats.subscriptions += state.subscriptions;
-        stats.parked += state.waiters.len() + state.followers.as_ref().map_or(0, |followers| followers.len());
-        self.tally.add_to(stats);
     }
 
     /// Takes the emptied allocations of an append back.
@@ -223,6 +201,7 @@ impl State {
             (None, Some(tail)) => tail.push(entry),
             (places, _) => self.begin(places.unwrap_or(Tail::FIRST_PLACES), entry, log),
         }
+        self.mark_replaced(self.next);
         self.next += 1;
     }
 
@@ -251,11 +230,36 @@ impl State {
         let front = self.segments.pop_front()?;
         self.gone = front.sequence(front.len().saturating_sub(1));
         self.held -= front.charged();
+        if let Some(newest) = &mut self.newest {
+            newest.forget(&front);
+        }
         Some(front)
     }
 
-    /// Moves the start of history to where the retention allows. Returns the segments that are gone by that. The newest
-    /// one stays for those who read along.
+    /// Begins to mark which events newer ones of their keys replace, if it has not begun, with those in memory.
+    pub(super) fn conflate(&mut self) {
+        if self.newest.is_none() {
+            self.newest = Some(Box::default());
+            let start = self.segments.front().map_or(self.next, |front| front.base);
+            (start..self.next).for_each(|index| self.mark_replaced(index));
+        }
+    }
+
+    /// Marks the event that the one at `index` replaces.
+    fn mark_replaced(&mut self, index: u64) {
+        let Some(mut newest) = self.newest.take() else {
+            return;
+        };
+        let entry = self.segment_at(index).and_then(|segment| segment.entry_at(index));
+        let replaced = entry.and_then(|entry| newest.put(entry.event.key()?, index));
+        if let Some(replaced) = replaced {
+            self.segment_at(replaced).into_iter().for_each(|segment| segment.replace(replaced));
+        }
+        self.newest = Some(newest);
+    }
+
+    /// Moves the start of history to where the retention allows, and past what has expired there. Returns the segments
+    /// that are gone by that. The newest one stays for those who read along.
     pub(super) fn evict(&mut self, retention: &Retention, now: u64) -> Vec<Evicted> {
         let (count, age) = (retention.count as u64, nanos(retention.age));
         let mut gone = Vec::new();
@@ -263,27 +267,25 @@ impl State {
             while self.segments.len() > 1 && self.segments.front().is_some_and(|front| front.end() <= self.first) {
                 gone.extend(self.pop().map(Evicted::new));
             }
-            let Some((sequence, at, weight)) = self.oldest() else {
+            let Some(oldest) = self.oldest(now) else {
                 return gone;
             };
             let too_much = self.next - self.first > count || self.bytes > retention.bytes;
-            if !too_much && now.saturating_sub(at) < age {
+            if !oldest.is_expired && !too_much && now.saturating_sub(oldest.at) < age {
                 return gone;
             }
-            self.evicted = sequence;
-            self.bytes -= weight;
-            self.first += 1;
+            self.forget(&oldest);
         }
     }
 
-    fn evict_oldest(&mut self, budget: &Budget) -> Option<Relief> {
-        let segment = self.pop()?;
-        while let Some((sequence, _, weight)) = oldest(&segment, self.first) {
-            self.evicted = sequence;
-            self.bytes -= weight;
-            self.first += 1;
+    /// Evicts the oldest segment. If that is the newest too, whoever waits is to be woken, and lets go of it.
+    fn evict_oldest(&mut self, budget: &Budget, now: u64) -> Option<Relief> {
+        let end = self.segments.front()?.end();
+        while let Some(oldest) = self.oldest(now).filter(|_| self.first < end) {
+            self.forget(&oldest);
             self.evicted_by_budget += 1;
         }
+        let segment = self.pop()?;
         let (mut wakers, mut followers) = (Vec::new(), Vec::new());
         if self.segments.is_empty() {
             self.tail = Tail::default();
@@ -294,25 +296,35 @@ impl State {
         Some(Relief { evicted: Evicted::new(segment), wakers, followers, idle: self.is_idle() })
     }
 
-    /// Sequence, time and weight of the oldest event retained.
-    fn oldest(&self) -> Option<(u64, u64, usize)> {
-        oldest(self.segments.front()?, self.first)
+    /// The oldest event is not in history any more.
+    fn forget(&mut self, oldest: &Oldest) {
+        self.bytes -= oldest.weight;
+        self.first += 1;
+        if !oldest.is_expired {
+            self.evicted = oldest.sequence;
+            self.lost = self.first;
+        }
     }
 
-    /// The room in the newest segment.
-    pub(super) fn tail(&self) -> Tail {
-        self.tail
+    fn oldest(&self, now: u64) -> Option<Oldest> {
+        let front = self.segments.front()?;
+        let Entry { sequence, at, event } = front.entry_at(self.first)?;
+        let is_expired = !front.never_expires() && front.is_expired((self.first - front.base) as u32, now);
+        Some(Oldest { sequence: *sequence, at: *at, weight: event.weight(), is_expired })
     }
 
     /// Where a subscription begins. History must have been evicted to the present before.
-    pub(super) fn place(&self, from: From) -> Placed {
+    pub(super) fn place(&self, from: From, now: u64) -> Placed {
         let (index, gap) = match from {
-            From::Live(sequence) => (self.index_after(sequence), Some(self.gone).filter(|&gone| gone > sequence)),
+            From::Live(sequence) => {
+                let lost = self.gone.min(self.evicted);
+                (self.index_after(sequence), Some(lost).filter(|&lost| lost > sequence))
+            }
             From::After(sequence) => {
                 (self.index_after(sequence).max(self.first), Some(self.evicted).filter(|&gone| gone > sequence))
             }
             From::Oldest => (self.first, None),
-            From::Last(n) => (self.first.max(self.next.saturating_sub(n as u64)), None),
+            From::Last(n) => (self.last_alive(n, now), None),
         };
         let head = self.segment_at(index).and_then(|segment| segment.entry_at(index)).map(|entry| entry.sequence);
         Placed { index, head, gap }
@@ -325,7 +337,21 @@ impl State {
         }
         match self.segment_at(index) {
             Some(segment) => Found::Segment(Arc::clone(segment)),
-            None => Found::Lost { to: self.first, evicted: self.evicted },
+            None => Found::Lost { to: self.first, lost: self.lost, evicted: self.evicted },
+        }
+    }
+
+    /// The index of the first of the last `n` retained events that have not expired.
+    fn last_alive(&self, n: usize, now: u64) -> u64 {
+        if self.segments.iter().all(|segment| segment.never_expires()) {
+            return self.first.max(self.next.saturating_sub(n as u64));
+        }
+        let is_alive = |&index: &u64| {
+            self.segment_at(index).is_some_and(|segment| !segment.is_expired((index - segment.base) as u32, now))
+        };
+        match n.checked_sub(1) {
+            Some(before) => (self.first..self.next).rev().filter(is_alive).nth(before).unwrap_or(self.first),
+            None => self.next,
         }
     }
 
@@ -349,23 +375,25 @@ impl State {
         self.segments.get(after.checked_sub(1)?)
     }
 
+    /// When the last events came, as far as they are in memory.
+    pub(super) fn rhythm(&self) -> Option<Rhythm> {
+        let at = |index| Some(self.segment_at(index)?.entry_at(index)?.at);
+        let last = self.next.checked_sub(1)?;
+        let first = last.saturating_sub(INTERVALS).max(self.segments.front()?.base);
+        Some(Rhythm { first: at(first)?, last: at(last)?, intervals: last - first })
+    }
+
     /// Whether nobody would miss the log.
     pub(super) fn is_idle(&self) -> bool {
         self.subscriptions == 0 && self.first == self.next
     }
 
-    /// Ends the log, for whoever drops it from the registry. Returns the sequence of its last event, 0 if it never had
-    /// one, and what was left for readers.
+    /// Ends the log, for whoever drops it from the registry. Returns the sequence of the last event that somebody may
+    /// have missed, 0 if there is none (nobody misses what has expired), and what was left for readers.
     pub(super) fn drop_log(&mut self, log: &Log) -> (u64, Vec<Evicted>) {
         self.dropped = true;
         let left = std::iter::from_fn(|| self.pop()).map(Evicted::new).collect();
         self.file(log);
-        (self.last, left)
+        (self.evicted, left)
     }
-}
-
-/// Sequence, time and weight of the event at an index of a segment, if it is there.
-fn oldest(segment: &Segment, index: u64) -> Option<(u64, u64, usize)> {
-    let entry = segment.entry_at(index)?;
-    Some((entry.sequence, entry.at, entry.event.weight()))
 }

@@ -5,6 +5,7 @@
 //! sequencer, registry, log, inbox, and none is held while code of a user runs. Room within the hub's byte budget is made
 //! before the sequencer is taken.
 
+mod appended;
 mod budget;
 mod builder;
 mod caches;
@@ -14,11 +15,14 @@ mod joined;
 mod local;
 mod log;
 mod merged;
+mod newest;
 mod reader;
 mod registry;
+mod rhythm;
 mod room;
 mod segment;
 mod shared;
+mod sieve;
 mod single;
 mod sizes;
 mod stats;

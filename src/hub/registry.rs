@@ -84,7 +84,7 @@ impl Registry {
         if !state.is_idle() {
             return;
         }
-        log.count(&state, &mut topics.past);
+        topics.past.add(log, &state);
         let (last, left) = state.drop_log(log);
         drop(state);
         let gone = topics.live.remove(&log.topic);
@@ -110,7 +110,7 @@ impl Registry {
         let topics = self.topics.read();
         let (live, tombstones) = (topics.live.len(), topics.tombstones.last.len());
         let mut stats = HubStats { topics: live, tombstones, ..topics.past };
-        topics.live.values().for_each(|log| log.count(&log.state(), &mut stats));
+        topics.live.values().for_each(|log| stats.add(log, &log.state()));
         stats
     }
 }

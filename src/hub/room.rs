@@ -3,9 +3,10 @@ use std::iter::once;
 use std::sync::Arc;
 
 use crate::contract::PublishError;
+use crate::hub::appended::Relief;
 use crate::hub::budget::Charge;
 use crate::hub::footprint;
-use crate::hub::log::{Follower, Log, Relief};
+use crate::hub::log::{Follower, Log};
 use crate::hub::shared::Shared;
 use crate::hub::tail::Tail;
 use crate::hub::waiters::wake_all;
@@ -37,7 +38,7 @@ impl Shared {
         // What is too much for an empty hub evicts nothing.
         let mut possible = self.need(events.clone(), |_| Tail::default()) <= self.budget.limit;
         while possible {
-            let need = self.need(events.clone(), |log| log.state().tail());
+            let need = self.need(events.clone(), |log| log.state().tail);
             if self.budget.has_room(need) {
                 return Ok(());
             }
@@ -83,7 +84,7 @@ impl Shared {
         while let Some(topic) = self.budget.sizes.largest() {
             // A topic that is not in the registry any more is not among the sizes at the next look.
             if let Some(log) = self.registry.known(&topic) {
-                if let Some(relief) = log.evict_oldest() {
+                if let Some(relief) = log.evict_oldest(self.now()) {
                     self.let_go(&log, relief);
                     return true;
                 }

@@ -1,3 +1,4 @@
+use crate::hub::log::{Log, State};
 use crate::hub::shared::Shared;
 use crate::hub::sync::Count;
 
@@ -21,7 +22,8 @@ pub struct HubStats {
     /// Events that subscriptions found gone: those of gaps with a count, and those for which one
     /// [asked to be let go](crate::Overflow::Disconnect). A client that comes back to a gap does not know how many.
     pub missed: u64,
-    /// Times that a subscription stepped over an event because a newer one has its key.
+    /// Times that a subscription stepped over an event because a newer one of its key was there, see
+    /// [`Overflow::Latest`](crate::Overflow::Latest).
     pub conflated: u64,
     /// Times that a subscription stepped over an event whose time to live was over.
     pub expired: u64,
@@ -29,7 +31,7 @@ pub struct HubStats {
     pub evicted: u64,
     /// Those of them that went because the hub's [budget](crate::LocalHubBuilder::max_bytes) was spent.
     pub evicted_by_budget: u64,
-    /// Events in history.
+    /// Events in history, expired ones behind others that live among them.
     pub retained: u64,
     /// Their payloads, names and keys, in bytes.
     pub retained_bytes: usize,
@@ -62,6 +64,20 @@ impl HubStats {
             ..shared.registry.count()
         }
     }
+
+    /// Adds what a topic holds, and what came of what was published to it.
+    pub(super) fn add(&mut self, log: &Log, state: &State) {
+        self.published += state.next;
+        self.evicted += state.first;
+        self.evicted_by_budget += state.evicted_by_budget;
+        self.retained += state.next - state.first;
+        self.retained_bytes += state.bytes;
+        self.subscriptions += state.subscriptions;
+        self.parked += state.waiters.len() + state.followers.as_ref().map_or(0, |followers| followers.len());
+        self.delivered += log.tally.delivered.load();
+        self.missed += log.tally.missed.load();
+        self.conflated += log.tally.conflated.load();
+    }
 }
 
 /// What the subscriptions of one topic came to: readers of different topics don't meet here.
@@ -75,13 +91,5 @@ pub(super) struct Tally {
 impl Default for Tally {
     fn default() -> Self {
         Self { delivered: Count::new(0), missed: Count::new(0), conflated: Count::new(0) }
-    }
-}
-
-impl Tally {
-    pub(super) fn add_to(&self, stats: &mut HubStats) {
-        stats.delivered += self.delivered.load();
-        stats.missed += self.missed.load();
-        stats.conflated += self.conflated.load();
     }
 }

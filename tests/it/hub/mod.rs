@@ -2,10 +2,13 @@
 
 mod budget;
 mod caches;
+mod latest;
 mod model;
+mod naive;
 mod promises;
 mod sequences;
 mod stats;
 mod threads;
+mod ttl;
 
 pub(crate) use model::Lines;

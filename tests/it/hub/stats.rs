@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 use tidings::{
-    Delivery, Encoded, Event, HubStats, LocalHub, PublishError, Retention, Subscribe, Subscriber, Subscription, Topic,
+    Delivery, Encoded, Event, HubStats, LocalHub, Overflow, PublishError, Retention, Subscribe, Subscriber,
+    Subscription, Topic,
 };
 
 use super::model::{Lines, ManualClock};
@@ -14,9 +15,9 @@ const TOPICS: usize = 4;
 
 #[derive(Debug, Clone)]
 enum Step {
-    Publish { topic: usize, len: usize, ttl: Option<u64> },
+    Publish { topic: usize, len: usize, key: Option<u8>, ttl: Option<u64> },
     PublishAll { topics: Vec<usize> },
-    Subscribe { topics: Vec<usize> },
+    Subscribe { topics: Vec<usize>, overflow: Overflow },
     Poll { who: usize },
     PollEncoded { who: usize, max: usize, slot: Option<u8> },
     Drain { who: usize },
@@ -32,11 +33,14 @@ fn topics() -> impl Strategy<Value = Vec<usize>> {
 
 fn step() -> impl Strategy<Value = Step> {
     let ttl = prop_oneof![4 => Just(None), 1 => (1..40_u64).prop_map(Some)];
+    let key = prop_oneof![2 => Just(None), 1 => (0..3_u8).prop_map(Some)];
+    let overflow = prop_oneof![Just(Overflow::Gap), Just(Overflow::Latest)];
     let slot = prop_oneof![Just(None), Just(Some(6)), Just(Some(7))];
     prop_oneof![
-        12 => (0..TOPICS, 0..2_000_usize, ttl).prop_map(|(topic, len, ttl)| Step::Publish { topic, len, ttl }),
+        12 => (0..TOPICS, 0..2_000_usize, key, ttl)
+            .prop_map(|(topic, len, key, ttl)| Step::Publish { topic, len, key, ttl }),
         3 => prop::collection::vec(0..TOPICS, 0..60).prop_map(|topics| Step::PublishAll { topics }),
-        3 => topics().prop_map(|topics| Step::Subscribe { topics }),
+        3 => (topics(), overflow).prop_map(|(topics, overflow)| Step::Subscribe { topics, overflow }),
         4 => any::<usize>().prop_map(|who| Step::Poll { who }),
         6 => (any::<usize>(), 0..9_000_usize, slot).prop_map(|(who, max, slot)| Step::PollEncoded { who, max, slot }),
         2 => any::<usize>().prop_map(|who| Step::Drain { who }),
@@ -122,8 +126,9 @@ impl World {
     fn step(&mut self, step: Step) {
         let who = |who: usize| who % self.readers.len().max(1);
         match step {
-            Step::Publish { topic, len, ttl } => {
+            Step::Publish { topic, len, key, ttl } => {
                 let event = Event::text("x".repeat(len));
+                let event = key.map_or(event.clone(), |key| event.keyed(&key.to_string()).unwrap());
                 let event = ttl.map_or(event.clone(), |ttl| event.ttl(Duration::from_millis(ttl)));
                 let published = self.hub.publish_now(&self.names[topic], event).map(drop);
                 self.published(&[topic], &published);
@@ -133,8 +138,9 @@ impl World {
                 let published = self.hub.publish_all(events).map(drop);
                 self.published(&topics, &published);
             }
-            Step::Subscribe { topics } => {
-                let subscription = self.hub.subscribe(Subscribe::to(topics.iter().map(|&n| &self.names[n]))).unwrap();
+            Step::Subscribe { topics, overflow } => {
+                let what = Subscribe::to(topics.iter().map(|&n| &self.names[n])).overflow(overflow);
+                let subscription = self.hub.subscribe(what).unwrap();
                 let before = self.published_to(&topics);
                 self.readers.push(Reader { subscription, topics, before, account: Account::default() });
             }
