@@ -6,7 +6,7 @@ use http::request::Parts;
 use http::{Extensions, Method};
 
 use crate::contract::{Start, Subscribe, Transport};
-use crate::model::{Topic, TopicError};
+use crate::model::{Pattern, PatternError, Topic};
 
 /// What a client asked for. Clones share it.
 ///
@@ -39,7 +39,7 @@ impl SubscribeRequest {
         }))
     }
 
-    /// The topics named by `?topic=`, which may repeat. To name one is not to be allowed it.
+    /// The topics named by `?topic=`, which may repeat: topics, never patterns. To name one is not to be allowed it.
     #[must_use]
     pub fn topics(&self) -> &[Topic] {
         &self.0.topics
@@ -88,14 +88,14 @@ impl SubscribeRequest {
         self.0.extensions.get()
     }
 
-    /// A subscription of these topics from where the client asks to begin.
-    pub fn subscribe<I>(&self, topics: I) -> Subscribe
+    /// A subscription of these topics and patterns from where the client asks to begin.
+    pub fn subscribe<I>(&self, patterns: I) -> Subscribe
     where
         I: IntoIterator,
-        I::Item: TryInto<Topic>,
-        TopicError: From<<I::Item as TryInto<Topic>>::Error>,
+        I::Item: TryInto<Pattern>,
+        PatternError: From<<I::Item as TryInto<Pattern>>::Error>,
     {
-        Subscribe::to(topics).start(self.0.start)
+        Subscribe::to(patterns).start(self.0.start)
     }
 }
 

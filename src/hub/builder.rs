@@ -3,20 +3,21 @@ use std::hash::{BuildHasher, Hasher, RandomState};
 
 use crate::contract::{Clock, StdClock};
 use crate::hub::local::LocalHub;
+use crate::hub::retentions::Retentions;
 use crate::hub::shared::Shared;
-use crate::model::Retention;
+use crate::model::{Pattern, PatternError, Retention};
 
 /// Builds a [`LocalHub`].
 #[must_use]
 pub struct LocalHubBuilder {
-    retention: Retention,
+    retentions: Retentions,
     max_event: usize,
     clock: Box<dyn Clock>,
 }
 
 impl Default for LocalHubBuilder {
     fn default() -> Self {
-        Self { retention: Retention::default(), max_event: Self::MAX_EVENT, clock: Box::new(StdClock) }
+        Self { retentions: Retentions::default(), max_event: Self::MAX_EVENT, clock: Box::new(StdClock) }
     }
 }
 
@@ -24,9 +25,41 @@ impl LocalHubBuilder {
     /// The default limit of one event's weight, in bytes: 1 MiB, a whole topic's default history.
     pub const MAX_EVENT: usize = 1 << 20;
 
-    /// How much history each topic keeps. Default: 1,000 events, 1 MiB, 1 hour.
-    pub fn retain(self, retention: Retention) -> Self {
-        Self { retention, ..self }
+    /// How much history each topic keeps that no [`retain_for`](Self::retain_for) is for. Default: 1,000 events, 1 MiB,
+    /// 1 hour.
+    pub fn retain(mut self, retention: Retention) -> Self {
+        self.retentions.otherwise(retention);
+        self
+    }
+
+    /// How much history the topics keep that match this topic or [`Pattern`]. Of several that match, the narrowest is
+    /// for a topic, in whatever order they were given: the topic itself, then `*`, then `**` with the longest prefix.
+    /// A pattern that is given again is given anew.
+    ///
+    /// ```
+    /// use tidings::{LocalHub, Retention};
+    ///
+    /// let hub = LocalHub::builder()
+    ///     .retain(Retention::count(1_000))
+    ///     .retain_for("prices/**", Retention::count(1))
+    ///     .retain_for("prices/audit", Retention::count(100_000).bytes(64 << 20))
+    ///     .build();
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// If the text is not a pattern.
+    pub fn retain_for<P>(mut self, pattern: P, retention: Retention) -> Self
+    where
+        P: TryInto<Pattern>,
+        PatternError: From<P::Error>,
+    {
+        let pattern = pattern.try_into().map_err(PatternError::from);
+        assert!(pattern.is_ok(), "retain_for takes a topic or a pattern: {}", pattern.unwrap_err());
+        if let Ok(pattern) = pattern {
+            self.retentions.set(pattern, retention);
+        }
+        self
     }
 
     /// How much one event may weigh (payload, name and key, in bytes). Default: 1 MiB.
@@ -42,7 +75,7 @@ impl LocalHubBuilder {
     /// The hub, in an epoch of its own.
     #[must_use]
     pub fn build(self) -> LocalHub {
-        LocalHub::of(Shared::new(random_epoch(), self.retention, self.max_event, self.clock))
+        LocalHub::of(Shared::new(random_epoch(), self.retentions, self.max_event, self.clock))
     }
 }
 
@@ -55,7 +88,7 @@ fn random_epoch() -> u64 {
 impl fmt::Debug for LocalHubBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("LocalHubBuilder")
-            .field("retention", &self.retention)
+            .field("retentions", &self.retentions)
             .field("max_event", &self.max_event)
             .finish_non_exhaustive()
     }

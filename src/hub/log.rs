@@ -9,7 +9,7 @@ use crate::hub::newest::Newest;
 use crate::hub::segment::{Segment, nanos};
 use crate::hub::sync::{Count, Mutex, MutexGuard};
 use crate::hub::waiters::Waiters;
-use crate::model::{Retention, Topic};
+use crate::model::{Cursor, Gap, GapReason, Pattern, Retention, Topic};
 
 /// Places in a topic's first segment; each next one has twice as many, so that a small topic stays small.
 const FIRST_PLACES: usize = 2;
@@ -19,17 +19,18 @@ const MOST_PLACES: RangeInclusive<usize> = 64..=256;
 /// The weight at which a segment is sealed, so that a slow reader pins no more than this and one event.
 const SEAL_WEIGHT: usize = 64 * 1024;
 
-/// One topic's events, and who waits for the next.
+/// The events of one topic, or of all topics that a pattern matches, and who waits for the next.
 #[derive(Debug)]
 pub(super) struct Log {
-    pub(super) topic: Topic,
+    pub(super) name: Pattern,
     pub(super) epoch: u64,
+    pub(super) retention: Arc<Retention>,
     /// A mirror of [`State::subscriptions`] for those who only want to know whether there are many.
     pub(super) audience: Count,
     state: Mutex<State>,
 }
 
-/// What the log's lock guards. Dense indices count this topic's events from 0.
+/// What the log's lock guards. Dense indices count this log's events from 0.
 #[derive(Debug)]
 pub(super) struct State {
     segments: VecDeque<Arc<Segment>>,
@@ -55,6 +56,9 @@ pub(super) struct State {
     newest: Option<Box<Newest>>,
     /// The inboxes of the several-topic subscriptions that have read everything here.
     pub(super) followers: Option<Box<Waiters<Follower>>>,
+    /// Of a topic's log, those of the patterns that match.
+    pub(super) feeds: Box<[Arc<Log>]>,
+    is_feed: bool,
     pub(super) closed: bool,
     /// Taken out of the registry: whoever still holds the log must ask there again.
     dropped: bool,
@@ -76,6 +80,8 @@ pub(super) struct Appended {
     pub(super) idle: bool,
     /// Dropped late: the events in it are the user's.
     pub(super) evicted: Vec<Arc<Segment>>,
+    /// The same of each pattern's log that the event went to.
+    pub(super) fed: Vec<(Arc<Log>, Appended)>,
 }
 
 /// Where in the log a subscription begins.
@@ -123,13 +129,28 @@ pub(super) enum Found {
 impl Appended {
     /// Whether nothing is left to be done: nobody waited, and nothing is to be let go of.
     pub(super) fn is_settled(&self) -> bool {
-        self.wakers.is_empty() && self.followers.is_empty() && self.evicted.is_empty() && !self.idle
+        self.wakers.is_empty()
+            && self.followers.is_empty()
+            && self.evicted.is_empty()
+            && !self.idle
+            && self.fed.is_empty()
+    }
+
+    /// How many subscriptions follow the topic, itself or by a pattern.
+    pub(super) fn subscribers(&self) -> usize {
+        self.subscriptions + self.fed.iter().map(|(_, fed)| fed.subscriptions).sum::<usize>()
     }
 }
 
 impl Log {
     /// An empty log. `evicted` is the sequence of the last event that the topic had before it was dropped.
-    pub(super) fn new(topic: Topic, epoch: u64, evicted: u64) -> Self {
+    pub(super) fn new(
+        name: Pattern,
+        epoch: u64,
+        retention: Arc<Retention>,
+        evicted: u64,
+        feeds: Box<[Arc<Self>]>,
+    ) -> Self {
         let state = State {
             segments: VecDeque::new(),
             next: 0,
@@ -144,10 +165,21 @@ impl Log {
             waiters: Waiters::new(),
             newest: None,
             followers: None,
+            feeds,
+            is_feed: name.as_topic().is_none(),
             closed: false,
             dropped: false,
         };
-        Self { topic, epoch, audience: Count::new(0), state: Mutex::new(state) }
+        Self { name, epoch, retention, audience: Count::new(0), state: Mutex::new(state) }
+    }
+
+    /// What is gone here, as a gap.
+    pub(super) fn gap(&self, reason: GapReason, cursor: Cursor) -> Gap {
+        let gap = Gap::new(reason, cursor);
+        match self.name.as_topic() {
+            Some(topic) => gap.topic(topic.clone()),
+            None => gap,
+        }
     }
 
     /// The state, whether or not the log is still in the registry.
@@ -160,20 +192,30 @@ impl Log {
         Some(self.state()).filter(|state| !state.dropped)
     }
 
-    /// Appends an event, or gives it back if the log was dropped meanwhile. Under the sequencer.
-    pub(super) fn append(&self, entry: Entry, retention: &Retention) -> Result<Appended, Entry> {
-        let Some(mut state) = self.live() else {
+    /// Appends an event of this topic, or gives it back if the log was dropped meanwhile. Under the sequencer.
+    pub(super) fn append(&self, entry: Entry) -> Result<Appended, Entry> {
+        let (Some(mut state), Some(topic)) = (self.live(), self.name.as_topic()) else {
             return Err(entry);
         };
+        let fed = match state.feeds.is_empty() {
+            true => Vec::new(),
+            false => state.feed(topic, &entry),
+        };
+        Ok(Appended { fed, ..self.put(&mut state, topic, entry) })
+    }
+
+    /// Puts an event of this topic, or of one that feeds this log, where it belongs.
+    pub(super) fn put(&self, state: &mut State, topic: &Topic, entry: Entry) -> Appended {
         let now = entry.at;
-        state.push(entry, &self.topic, self.epoch, retention);
-        Ok(Appended {
-            evicted: state.evict(retention, now),
+        state.push(entry, topic, self.epoch, &self.retention);
+        Appended {
+            evicted: state.evict(&self.retention, now),
             wakers: state.waiters.take(),
             followers: state.followers.as_mut().map(|followers| followers.take()).unwrap_or_default(),
             subscriptions: state.subscriptions,
             idle: state.is_idle(),
-        })
+            fed: Vec::new(),
+        }
     }
 
     /// Takes the emptied allocations of an append back.
@@ -200,12 +242,12 @@ impl State {
             (tail.len() as usize) < tail.places() && self.tail_weight.saturating_add(weight) <= SEAL_WEIGHT
         });
         match tail {
-            Some(tail) => tail.push(entry),
+            Some(tail) => tail.push(topic, entry),
             None => {
                 let most = retention.count.clamp(*MOST_PLACES.start(), *MOST_PLACES.end());
                 let places = self.segments.back().map_or(FIRST_PLACES, |tail| most.min(tail.places() * 2));
-                let fresh = Arc::new(Segment::new(topic.clone(), epoch, self.next, places));
-                fresh.push(entry);
+                let fresh = Arc::new(Segment::new(topic.clone(), epoch, self.next, places, self.is_feed));
+                fresh.push(topic, entry);
                 if let Some(tail) = self.segments.back() {
                     tail.seal(&fresh);
                 }
@@ -233,8 +275,8 @@ impl State {
         let Some(mut newest) = self.newest.take() else {
             return;
         };
-        let entry = self.segment_at(index).and_then(|segment| segment.entry_at(index));
-        let replaced = entry.and_then(|entry| newest.put(entry.event.key()?, index));
+        let key = self.segment_at(index).and_then(|segment| segment.key((index - segment.base) as u32));
+        let replaced = key.and_then(|key| newest.put(&key, index));
         if let Some(replaced) = replaced {
             self.segment_at(replaced).into_iter().for_each(|segment| segment.replace(replaced));
         }
@@ -282,7 +324,9 @@ impl State {
     /// Where a subscription begins. History must have been evicted to the present before.
     pub(super) fn place(&self, from: From, now: u64) -> Placed {
         let (index, gap) = match from {
-            From::Live(sequence) => (self.index_after(sequence), Some(self.gone).filter(|&gone| gone > sequence)),
+            From::Live(sequence) => {
+                (self.index_after(sequence), Some(self.gone.min(self.evicted)).filter(|&gone| gone > sequence))
+            }
             From::After(sequence) => {
                 (self.index_after(sequence).max(self.first), Some(self.evicted).filter(|&gone| gone > sequence))
             }
@@ -291,6 +335,16 @@ impl State {
         };
         let head = self.segment_at(index).and_then(|segment| segment.entry_at(index)).map(|entry| entry.sequence);
         Placed { index, head, gap }
+    }
+
+    /// The same for a replay up to and with a sequence: also the sequence of the last event there is to replay, and how
+    /// many there are.
+    pub(super) fn place_up_to(&self, sequence: u64, from: From, now: u64) -> (Placed, Option<(u64, u64)>) {
+        let (placed, end) = (self.place(from, now), self.index_after(sequence));
+        let last = end.checked_sub(1).filter(|&last| last >= placed.index);
+        let entry = last.and_then(|last| self.segment_at(last)?.entry_at(last));
+        let replay = entry.map(|entry| (entry.sequence, end - placed.index));
+        (placed, replay)
     }
 
     /// What is at an index.
@@ -340,13 +394,15 @@ impl State {
 
     /// Whether nobody would miss the log.
     pub(super) fn is_idle(&self) -> bool {
-        self.subscriptions == 0 && self.first == self.next
+        self.subscriptions == 0 && (self.is_feed || self.first == self.next)
     }
 
     /// Ends the log, for whoever drops it from the registry. Returns the sequence of the last event that somebody may
-    /// have missed, 0 if there is none: nobody misses what has expired.
-    pub(super) fn drop_log(&mut self) -> u64 {
+    /// have missed, 0 if there is none: nobody misses what has expired. Of a pattern's log, which topics may still know,
+    /// also what is in it.
+    pub(super) fn drop_log(&mut self) -> (u64, VecDeque<Arc<Segment>>) {
         self.dropped = true;
-        self.evicted
+        let segments = if self.is_feed { std::mem::take(&mut self.segments) } else { VecDeque::new() };
+        (self.evicted, segments)
     }
 }

@@ -2,17 +2,21 @@
 //!
 //! A publish takes the sequencer's lock, appends to the topic's log, marks the inboxes of the several-topic
 //! subscriptions that follow it, and moves the watermark; wakers run after that. Locks are taken in the order
-//! sequencer, registry, log, inbox, and none is held while code of a user runs.
+//! sequencer, registry, a topic's log, a pattern's log, inbox, and none is held while code of a user runs.
 
 mod builder;
+mod feed;
 mod inbox;
 mod joined;
 mod local;
 mod log;
 mod merged;
 mod newest;
+mod patterns;
 mod reader;
 mod registry;
+mod replay;
+mod retentions;
 mod segment;
 mod shared;
 mod sieve;
@@ -21,6 +25,7 @@ mod stats;
 mod subscription;
 mod sweeper;
 mod sync;
+mod tombstones;
 mod waiters;
 
 pub use builder::LocalHubBuilder;

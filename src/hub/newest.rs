@@ -18,11 +18,11 @@ impl Newest {
     /// A segment is not in memory any more.
     pub(super) fn forget(&mut self, segment: &Segment) {
         for place in 0..segment.len() {
-            let Some(key) = segment.entry(place).and_then(|entry| entry.event.key()) else {
+            let Some(key) = segment.key(place) else {
                 continue;
             };
-            if self.0.get(key).is_some_and(|&newest| newest < segment.end()) {
-                self.0.remove(key);
+            if self.0.get(&*key).is_some_and(|&newest| newest < segment.end()) {
+                self.0.remove(&*key);
             }
         }
     }

@@ -4,13 +4,13 @@ use std::sync::Arc;
 use bytes::BytesMut;
 
 use crate::contract::{Batch, Encoding, Format};
-use crate::hub::log::{Found, Log, Placed};
+use crate::hub::log::{Found, From, Log, Placed};
 use crate::hub::segment::Segment;
 use crate::hub::shared::Shared;
 use crate::hub::sieve::{LeftOut, Sieve};
 use crate::model::{Event, Overflow};
 
-/// A place in one topic's log, and the segment that it is in. Reads without a lock.
+/// A place in one log, and the segment that it is in. Reads without a lock.
 #[derive(Debug)]
 pub(super) struct Reader {
     pub(super) log: Arc<Log>,
@@ -132,6 +132,14 @@ impl Reader {
         left_out.count(&shared.expired, &shared.conflated);
     }
 
+    /// Goes to the first event after a sequence, unless something on the way there is gone.
+    pub(super) fn skip_to(&mut self, sequence: u64) {
+        let placed = self.log.state().place(From::Live(sequence), 0);
+        if placed.gap.is_none() {
+            self.next = self.next.max(placed.index);
+        }
+    }
+
     /// Lets go of the segment.
     pub(super) fn detach(&mut self) {
         self.segment = None;
@@ -150,6 +158,12 @@ impl Ahead<'_> {
         (!self.places.is_empty()).then_some(self)
     }
 
+    /// Those of them before the first of another topic.
+    pub(super) fn of_one_topic(mut self) -> Self {
+        self.places.end = self.segment.end_of_topic(self.places.clone());
+        self
+    }
+
     /// All of them: by reference, unless some are left out.
     pub(super) fn batch(&self) -> (Batch, Taken) {
         let Some(sieve) = &self.sieve else {
@@ -164,7 +178,7 @@ impl Ahead<'_> {
             taken = self.taken(run.end, left_out);
             true
         });
-        (Batch::new(self.log.topic.clone(), self.log.epoch, events), taken)
+        (Batch::new(self.segment.run().topic_at(self.places.start).clone(), self.log.epoch, events), taken)
     }
 
     /// The first of them, encoded: at least one, at most `max` bytes otherwise.

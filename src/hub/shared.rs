@@ -5,16 +5,16 @@ use crate::contract::{Clock, PublishError};
 use crate::hub::log::{Follower, From, Log, Placed, State};
 use crate::hub::reader::Reader;
 use crate::hub::registry::Registry;
+use crate::hub::retentions::Retentions;
 use crate::hub::segment::nanos;
 use crate::hub::sweeper::Sweeper;
 use crate::hub::sync::{Count, Mutex, MutexGuard, Watermark};
 use crate::hub::waiters::wake_all;
-use crate::model::{Cursor, Event, Overflow, Position, Retention, Topic};
+use crate::model::{Cursor, Event, Overflow, Pattern, Position, Topic};
 
 /// What every handle of a hub and every subscription shares.
 pub(super) struct Shared {
     pub(super) epoch: u64,
-    pub(super) retention: Retention,
     pub(super) max_event: usize,
     pub(super) registry: Registry,
     pub(super) sequencer: Mutex<Sequencer>,
@@ -36,13 +36,12 @@ pub(super) struct Sequencer {
 }
 
 impl Shared {
-    pub(super) fn new(epoch: u64, retention: Retention, max_event: usize, clock: Box<dyn Clock>) -> Self {
+    pub(super) fn new(epoch: u64, retentions: Retentions, max_event: usize, clock: Box<dyn Clock>) -> Self {
         let began = clock.now();
         Self {
             epoch,
-            retention,
             max_event,
-            registry: Registry::new(epoch),
+            registry: Registry::new(epoch, retentions),
             sequencer: Mutex::default(),
             published: Watermark::new(0),
             expired: Count::new(0),
@@ -70,7 +69,7 @@ impl Shared {
             let Some(mut state) = log.live() else {
                 continue;
             };
-            let evicted = state.evict(&self.retention, now);
+            let evicted = state.evict(&log.retention, now);
             let placed = state.place(from, now);
             if overflow == Overflow::Latest {
                 state.conflate();
@@ -83,7 +82,27 @@ impl Shared {
         }
     }
 
-    /// Ends a subscription of a topic. `cancel` takes what is registered there out, to be dropped outside of the lock.
+    /// Begins to follow a pattern: what is published after this is in the log that the reader reads. `None` when the hub
+    /// is closed.
+    pub(super) fn follow(&self, pattern: &Pattern, overflow: Overflow) -> Option<Reader> {
+        loop {
+            let feed = self.registry.feed(pattern)?;
+            let Some(mut state) = feed.live() else {
+                continue;
+            };
+            if overflow == Overflow::Latest {
+                state.conflate();
+            }
+            let end = Placed { index: state.next, head: None, gap: None };
+            state.subscriptions += 1;
+            feed.audience.set(state.subscriptions as u64);
+            drop(state);
+            self.registry.attach(&feed);
+            return Some(Reader::new(feed, &end));
+        }
+    }
+
+    /// Ends a subscription of a topic or a pattern. `cancel` takes what is registered there out, to be dropped outside of the lock.
     pub(super) fn leave<W>(&self, log: &Arc<Log>, cancel: impl FnOnce(&mut State) -> Option<W>) {
         let mut state = log.state();
         let waiter = cancel(&mut state);
@@ -129,10 +148,10 @@ impl Shared {
         wake_all(std::iter::once(&mut wakers));
     }
 
-    /// Lets go of a topic's old history, and of the topic if nothing is left of it.
+    /// Lets go of a log's old history, and of the topic if nothing is left of it.
     pub(super) fn sweep(&self, log: &Arc<Log>, now: u64) {
         let mut state = log.state();
-        let evicted = state.evict(&self.retention, now);
+        let evicted = state.evict(&log.retention, now);
         let idle = state.is_idle();
         drop(state);
         drop(evicted);

@@ -1,11 +1,11 @@
 use std::task::{Context, Poll};
 
 use crate::contract::{Delivery, Encoded, End, Format};
-use crate::hub::log::{Found, Placed};
+use crate::hub::log::{Found, Log, Placed};
 use crate::hub::reader::{Lost, Reader, Taken};
 use crate::hub::shared::Shared;
 use crate::hub::waiters::Ticket;
-use crate::model::{Gap, GapReason, Overflow, Topic};
+use crate::model::{Gap, GapReason, Overflow, Pattern};
 
 /// A subscription of one topic: no inbox, no merge, and no lock that it shares with readers of other topics.
 #[derive(Debug)]
@@ -122,7 +122,12 @@ impl Single {
     #[cold]
     fn lost(&mut self, lost: &Lost, shared: &Shared) -> Gap {
         self.sequence = self.sequence.max(lost.evicted);
-        lost.gap(shared, &self.reader.log.topic)
+        lost.gap(shared, &self.reader.log)
+    }
+
+    /// The topic that it follows.
+    pub(super) fn name(&self) -> &Pattern {
+        &self.reader.log.name
     }
 
     pub(super) fn detach(&mut self) {
@@ -137,7 +142,7 @@ impl Single {
 }
 
 impl Lost {
-    pub(super) fn gap(&self, shared: &Shared, topic: &Topic) -> Gap {
-        Gap::new(GapReason::Overflow, shared.cursor(self.evicted)).missed(self.missed).topic(topic.clone())
+    pub(super) fn gap(&self, shared: &Shared, log: &Log) -> Gap {
+        log.gap(GapReason::Overflow, shared.cursor(self.evicted)).missed(self.missed)
     }
 }

@@ -10,7 +10,9 @@ pub struct HubStats {
     pub topics: usize,
     /// Dropped topics of which the last sequence is remembered.
     pub tombstones: usize,
-    /// Subscriptions, counted once for each of their topics.
+    /// Patterns that are followed.
+    pub patterns: usize,
+    /// Subscriptions, counted once for each of their topics and patterns.
     pub subscriptions: usize,
     /// Events in history.
     pub retained: u64,
@@ -25,11 +27,12 @@ pub struct HubStats {
 
 impl HubStats {
     pub(super) fn of(shared: &Shared) -> Self {
-        let (topics, tombstones) = shared.registry.len();
+        let (topics, tombstones, patterns) = shared.registry.len();
         let mut stats = Self {
             published: shared.published.load(),
             topics,
             tombstones,
+            patterns,
             expired: shared.expired.load(),
             conflated: shared.conflated.load(),
             ..Self::default()
@@ -37,6 +40,10 @@ impl HubStats {
         for log in shared.registry.logs() {
             let state = log.state();
             stats.subscriptions += state.subscriptions;
+            // What a pattern's log has, the topics' logs have, or had.
+            if log.name.as_topic().is_none() {
+                continue;
+            }
             stats.retained += state.next - state.first;
             stats.retained_bytes += state.bytes;
         }

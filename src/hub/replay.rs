@@ -1,0 +1,266 @@
+use std::cmp::{Ordering, Reverse};
+use std::collections::{BTreeMap, BinaryHeap};
+
+use crate::hub::log::{Found, From};
+use crate::hub::reader::{Lost, Reader};
+use crate::hub::registry::Visited;
+use crate::hub::shared::Shared;
+use crate::model::{Gap, GapReason, Overflow, Pattern, Topic};
+
+/// What a subscription of a pattern reads from the logs of the topics, merged, before it reads on in the pattern's own:
+/// when it begins in the past, and when it fell behind. Only the topics with something unread are here, each until it
+/// is read.
+#[derive(Debug)]
+pub(super) struct Replay {
+    /// Up to and with this sequence; what is later is in the pattern's log.
+    seam: u64,
+    /// Of the topics with something unread, the one whose next event is the earliest.
+    first: Option<Unread>,
+    rest: BinaryHeap<Reverse<Unread>>,
+    /// What is gone, by the sequence of the last of it.
+    gaps: BTreeMap<u64, Missing>,
+    /// Whether something is gone that the subscription was there for.
+    pub(super) is_behind: bool,
+}
+
+/// A topic with something unread.
+#[derive(Debug)]
+struct Unread {
+    /// The sequence of its next event, or one before it.
+    head: u64,
+    /// The sequence of the last event to replay.
+    last: u64,
+    reader: Reader,
+}
+
+/// Events that are gone, of one topic or of several.
+#[derive(Debug)]
+struct Missing {
+    reason: GapReason,
+    missed: Option<u64>,
+    topic: Option<Topic>,
+}
+
+/// What a look at the topics found.
+struct Looked {
+    /// How many events there are to replay.
+    events: u64,
+    /// How many topics have lost some that should have been there too.
+    lossy: u64,
+    /// Whether others may have: what they lost last is after the seam, so it may be all they lost.
+    is_unsure: bool,
+}
+
+impl Replay {
+    /// Nothing: the pattern's log has everything after `seam`.
+    pub(super) fn none(seam: u64) -> Self {
+        Self { seam, first: None, rest: BinaryHeap::new(), gaps: BTreeMap::new(), is_behind: false }
+    }
+
+    /// What a subscription that begins in the past is to be given, up to and with `seam`. `true`: beside the gaps in it,
+    /// something may be gone of which it can't be said where.
+    pub(super) fn begin(shared: &Shared, pattern: &Pattern, from: From, seam: u64, overflow: Overflow) -> (Self, bool) {
+        let mut this = Self::none(seam);
+        if matches!(from, From::Live(after) | From::After(after) if after >= seam) {
+            return (this, false);
+        }
+        let looked = this.look_up(shared, pattern, from, GapReason::Evicted, overflow);
+        (this, looked.is_unsure)
+    }
+
+    /// What a subscription that has read up to and with `read` finds of what is gone from the pattern's log.
+    #[cold]
+    pub(super) fn catch_up(&mut self, shared: &Shared, pattern: &Pattern, read: u64, lost: &Lost, overflow: Overflow) {
+        let after = read.max(self.seam);
+        *self = Self::none(lost.evicted);
+        let looked = self.look_up(shared, pattern, From::Live(after), GapReason::Overflow, overflow);
+        if looked.is_unsure && looked.events + looked.lossy < lost.missed {
+            // Of all that went through the pattern's log some is nowhere.
+            self.put_gap(self.seam, Missing { reason: GapReason::Overflow, missed: None, topic: None });
+        }
+    }
+
+    fn look_up(
+        &mut self,
+        shared: &Shared,
+        pattern: &Pattern,
+        from: From,
+        reason: GapReason,
+        overflow: Overflow,
+    ) -> Looked {
+        let after = match from {
+            From::Live(after) | From::After(after) => after,
+            From::Oldest | From::Last(_) => u64::MAX,
+        };
+        let (now, seam) = (shared.now(), self.seam);
+        let (mut unread, mut looked) = (Vec::new(), Looked { events: 0, lossy: 0, is_unsure: false });
+        let gone = |this: &mut Self, looked: &mut Looked, sequence: u64, topic: Option<Topic>| {
+            if sequence <= seam {
+                looked.lossy += 1;
+                this.put_gap(sequence, Missing { reason, missed: None, topic });
+            } else {
+                looked.is_unsure = true;
+            }
+        };
+        let forgotten = shared.registry.visit(pattern, |visited| match visited {
+            Visited::Live(log) => {
+                let mut state = log.state();
+                let evicted = state.evict(&log.retention, now);
+                let (placed, replay) = state.place_up_to(seam, from, now);
+                // Where there is one event, it is the newest of its key.
+                if overflow == Overflow::Latest && replay.is_some_and(|(_, events)| events > 1) {
+                    state.conflate();
+                }
+                drop(state);
+                drop(evicted);
+                if let Some(sequence) = placed.gap {
+                    gone(self, &mut looked, sequence, log.name.as_topic().cloned());
+                }
+                if let (Some(head), Some((last, events))) = (placed.head, replay) {
+                    looked.events += events;
+                    unread.push(Reverse(Unread { head, last, reader: Reader::new(log, &placed) }));
+                }
+            }
+            Visited::Gone(topic, last) if last > after => gone(self, &mut looked, last, Some(topic)),
+            Visited::Gone(..) => {}
+        });
+        if forgotten > after {
+            gone(self, &mut looked, forgotten, None);
+        }
+        self.rest = unread.into();
+        looked
+    }
+
+    /// The sequence of what may come first.
+    pub(super) fn earliest(&self) -> Option<u64> {
+        self.rest.peek().map(|Reverse(unread)| unread.head)
+    }
+
+    /// The sequence of what comes next, an event or a gap; `None` when everything up to the seam was read.
+    pub(super) fn head(&mut self, shared: &Shared, overflow: Overflow) -> Option<u64> {
+        while let Some(mut unread) = self.first.take().or_else(|| Some(self.rest.pop()?.0)) {
+            match unread.look(shared, overflow) {
+                Some(Ok(head)) if head <= unread.last => unread.head = head,
+                Some(Err(lost)) => {
+                    // Where more is gone than was to be replayed, how much of it was is not known.
+                    let missed = Some(lost.missed).filter(|_| lost.evicted <= unread.last);
+                    let topic = unread.reader.log.name.as_topic().cloned();
+                    let missing = Missing { reason: GapReason::Overflow, missed, topic };
+                    self.put_gap(lost.evicted.min(unread.last), missing);
+                    self.first = Some(unread);
+                    continue;
+                }
+                _ => continue,
+            }
+            let earlier = self.rest.peek_mut().filter(|other| other.0.head < unread.head);
+            let is_first = earlier.is_none();
+            if let Some(mut earlier) = earlier {
+                std::mem::swap(&mut earlier.0, &mut unread);
+            }
+            self.first = Some(unread);
+            if is_first {
+                break;
+            }
+        }
+        let gap = self.gaps.keys().next().copied();
+        self.first.as_ref().map(|unread| unread.head).into_iter().chain(gap).min()
+    }
+
+    /// Whether what comes next is a gap. An event of the same sequence is before it.
+    pub(super) fn is_at_gap(&self) -> bool {
+        let gap = self.gaps.keys().next();
+        gap.is_some_and(|gap| self.first.as_ref().is_none_or(|unread| *gap < unread.head))
+    }
+
+    /// Who reads what comes next, up to which sequence; `None` when everything was read.
+    pub(super) fn reader(&mut self) -> Option<(&mut Reader, u64)> {
+        let unread = self.first.as_mut()?;
+        let other = self.rest.peek().map_or(u64::MAX, |Reverse(other)| other.head - 1);
+        let gap = self.gaps.keys().next().copied().unwrap_or(u64::MAX);
+        Some((&mut unread.reader, unread.last.min(other).min(gap)))
+    }
+
+    /// Takes the gap that comes next, as one with those that follow it up to a sequence with no event between.
+    pub(super) fn tell(&mut self, shared: &Shared, up_to: u64) -> Option<Gap> {
+        let up_to = self.first.as_ref().map_or(up_to, |unread| up_to.min(unread.head - 1));
+        let (mut sequence, mut missing) = self.gaps.pop_first()?;
+        while let Some(next) = self.gaps.first_entry() {
+            if *next.key() > up_to || next.get().reason != missing.reason {
+                break;
+            }
+            sequence = *next.key();
+            missing.add(next.remove());
+        }
+        let Missing { reason, missed, topic } = missing;
+        Some(Gap { missed, topic, ..Gap::new(reason, shared.cursor(sequence)) })
+    }
+
+    /// Lets go of the segments.
+    pub(super) fn detach(&mut self) {
+        let all = std::mem::take(&mut self.rest).into_iter().map(|Reverse(unread)| unread).chain(self.first.take());
+        self.rest = all
+            .map(|mut unread| {
+                unread.reader.detach();
+                Reverse(unread)
+            })
+            .collect();
+    }
+
+    fn put_gap(&mut self, sequence: u64, missing: Missing) {
+        self.is_behind |= missing.reason == GapReason::Overflow;
+        match self.gaps.get_mut(&sequence) {
+            Some(there) => there.add(missing),
+            None => {
+                self.gaps.insert(sequence, missing);
+            }
+        }
+    }
+}
+
+impl Unread {
+    /// The sequence of the next event, or what is gone before it; `None` where there is nothing more.
+    fn look(&mut self, shared: &Shared, overflow: Overflow) -> Option<Result<u64, Lost>> {
+        loop {
+            if let Some(ahead) = self.reader.ahead(shared, overflow) {
+                return Some(Ok(ahead.first_sequence()));
+            }
+            let found = self.reader.log.state().find(self.reader.next);
+            if matches!(found, Found::Nothing) {
+                return None;
+            }
+            if let Some(lost) = self.reader.follow(found, shared) {
+                return Some(Err(lost));
+            }
+        }
+    }
+}
+
+impl Missing {
+    /// The two as one. The reason is that of the first.
+    fn add(&mut self, other: Self) {
+        self.missed = self.missed.zip(other.missed).map(|(some, more)| some + more);
+        if self.topic != other.topic {
+            self.topic = None;
+        }
+    }
+}
+
+impl Ord for Unread {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.head.cmp(&other.head)
+    }
+}
+
+impl PartialOrd for Unread {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for Unread {
+    fn eq(&self, other: &Self) -> bool {
+        self.head == other.head
+    }
+}
+
+impl Eq for Unread {}
