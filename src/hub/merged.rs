@@ -102,10 +102,18 @@ impl Merged {
                     let (reader, up_to, _) = self.topics[key as usize].reader(up_to);
                     if let Some(ahead) = reader.ahead(shared, self.overflow).and_then(|ahead| ahead.up_to(up_to)) {
                         let ahead = ahead.of_one_topic();
-                        let (batch, taken) = ahead.batch();
-                        self.sequence = taken.sequence;
-                        let conflated = reader.take(&taken, shared);
-                        return Poll::Ready(Delivery::Events(batch.with_conflated(conflated)));
+                        if !ahead.is_whole {
+                            let Some((batch, taken)) = ahead.sieved_batch(shared, self.overflow) else {
+                                continue;
+                            };
+                            self.sequence = taken.sequence;
+                            let conflated = reader.take(&taken, shared);
+                            return Poll::Ready(Delivery::Events(batch.with_conflated(conflated)));
+                        }
+                        let (batch, events, sequence) = (ahead.batch(), ahead.len(), ahead.last_sequence());
+                        reader.advance(events);
+                        self.sequence = sequence;
+                        return Poll::Ready(Delivery::Events(batch));
                     }
                 }
                 Next::Gap { key, up_to } => {
@@ -125,7 +133,7 @@ impl Merged {
         format: &dyn Format,
         max: usize,
     ) -> Poll<Encoded> {
-        let (mut joined, mut events, mut conflated) = (BytesMut::new(), 0, 0);
+        let (mut joined, mut count, mut conflated) = (BytesMut::new(), 0, 0);
         loop {
             let next = match joined.is_empty() {
                 true => std::task::ready!(self.poll_order(shared, cx)),
@@ -143,18 +151,31 @@ impl Merged {
                         continue;
                     };
                     let room = max.saturating_sub(joined.len());
-                    let (encoding, taken) = ahead.encode(format, room);
-                    if encoding.bytes.len() > room && !joined.is_empty() {
+                    if !ahead.is_whole {
+                        let Some((encoding, taken)) = ahead.sieved_encode(shared, self.overflow, format, room) else {
+                            continue;
+                        };
+                        if encoding.bytes.len() > room && !joined.is_empty() {
+                            break;
+                        }
+                        self.sequence = taken.sequence;
+                        conflated += reader.take(&taken, shared);
+                        joined.extend_from_slice(&encoding.bytes);
+                        count += encoding.events;
+                        continue;
+                    }
+                    let (bytes, events, sequence) = ahead.encode(format, room);
+                    if bytes.len() > room && !joined.is_empty() {
                         break;
                     }
-                    self.sequence = taken.sequence;
-                    conflated += reader.take(&taken, shared);
+                    reader.advance(events);
+                    self.sequence = sequence;
                     if joined.is_empty() && is_alone && self.heads.is_empty() {
                         // One topic alone has something to say: its shared bytes go out as they are.
-                        return Poll::Ready(Encoded::Events(encoding.conflated(conflated)));
+                        return Poll::Ready(Encoded::Events(Encoding::new(bytes, events)));
                     }
-                    joined.extend_from_slice(&encoding.bytes);
-                    events += encoding.events;
+                    joined.extend_from_slice(&bytes);
+                    count += events;
                 }
                 Next::Gap { key, up_to } if joined.is_empty() => {
                     if let Some(gap) = self.tell(shared, key, up_to) {
@@ -169,7 +190,7 @@ impl Merged {
                 Next::End(_) => break,
             }
         }
-        Poll::Ready(Encoded::Events(Encoding::new(joined.freeze(), events).conflated(conflated)))
+        Poll::Ready(Encoded::Events(Encoding::new(joined.freeze(), count).conflated(conflated)))
     }
 
     /// What comes next, or registers for it.

@@ -1,14 +1,14 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use bytes::BytesMut;
+use bytes::Bytes;
 
 use crate::contract::{Batch, Encoding, Format};
 use crate::hub::log::{Found, From, Log, Placed};
 use crate::hub::segment::Segment;
 use crate::hub::shared::Shared;
-use crate::hub::sieve::{LeftOut, Sieve};
-use crate::model::{Event, Overflow};
+use crate::hub::sieve::{LeftOut, Sieve, Taken};
+use crate::model::Overflow;
 
 /// A place in one log, and the segment that it is in. Reads without a lock.
 #[derive(Debug)]
@@ -17,7 +17,7 @@ pub(super) struct Reader {
     segment: Option<Arc<Segment>>,
     /// The dense index of the next event.
     pub(super) next: u64,
-    /// How many events it stepped over since the last delivery because newer ones of their keys were there.
+    /// How many replaced events it stepped over since the last delivery.
     conflated: u32,
 }
 
@@ -27,17 +27,8 @@ pub(super) struct Ahead<'a> {
     log: &'a Log,
     segment: &'a Segment,
     places: Range<u32>,
-    /// What is to be left out of them; `None`: nothing.
-    sieve: Option<Sieve>,
-}
-
-/// How far a delivery goes.
-#[derive(Debug)]
-pub(super) struct Taken {
-    places: u32,
-    /// The sequence of the last event.
-    pub(super) sequence: u64,
-    left_out: LeftOut,
+    /// Whether all of them are to be delivered. If not, they go through a sieve.
+    pub(super) is_whole: bool,
 }
 
 /// What a reader should have read next is gone.
@@ -59,36 +50,33 @@ impl Reader {
     pub(super) fn ahead(&mut self, shared: &Shared, overflow: Overflow) -> Option<Ahead<'_>> {
         let segment = self.segment.as_deref()?;
         let (place, len) = (self.place_in(segment), segment.len());
-        let (places, sieve) = if place < len && is_whole_from(segment, place, overflow) {
-            (place..len, None)
+        let (places, is_whole) = if place < len && self.takes_all(segment, place, overflow) {
+            (place..len, true)
         } else if place == len && !segment.is_sealed() {
             return None;
         } else {
             self.step(shared, overflow)?
         };
         let segment = self.segment.as_deref()?;
-        Some(Ahead { log: &self.log, segment, places, sieve })
+        Some(Ahead { log: &self.log, segment, places, is_whole })
     }
 
-    /// Steps over what is to be left out and from sealed segments to the next, to an event that is to be delivered.
+    /// Steps over what is not to be delivered and from sealed segments to the next, to an event that is.
     #[cold]
-    fn step(&mut self, shared: &Shared, overflow: Overflow) -> Option<(Range<u32>, Option<Sieve>)> {
+    fn step(&mut self, shared: &Shared, overflow: Overflow) -> Option<(Range<u32>, bool)> {
         loop {
             let segment = self.segment.as_deref()?;
             let (place, len) = (self.place_in(segment), segment.len());
             if place < len {
-                if is_whole_from(segment, place, overflow) {
-                    return Some((place..len, None));
+                if self.takes_all(segment, place, overflow) {
+                    return Some((place..len, true));
                 }
-                // The clock is the user's: not asked where nothing ages.
-                let now = if segment.never_expires() { 0 } else { shared.now() };
-                let sieve = Sieve { now, conflates: overflow == Overflow::Latest };
                 let mut left_out = LeftOut::default();
-                let run = sieve.next(segment, place..len, &mut left_out);
+                let run = Sieve::new(segment, shared, overflow).next(place..len, &mut left_out);
                 self.next = segment.base + u64::from(run.start);
                 self.leave_out(left_out, shared);
                 if !run.is_empty() {
-                    return Some((run.start..len, (run.end < len).then_some(sieve)));
+                    return Some((run.start..len, false));
                 }
                 continue;
             }
@@ -98,6 +86,18 @@ impl Reader {
                 self.segment = next;
             }
         }
+    }
+
+    /// Whether all that is written from a place on is to be delivered, and there is nothing else to tell with it.
+    #[inline]
+    fn takes_all(&self, segment: &Segment, place: u32, overflow: Overflow) -> bool {
+        segment.never_expires() && (overflow != Overflow::Latest || self.takes_newest(segment, place))
+    }
+
+    /// Out of line for those who conflate nothing.
+    #[inline(never)]
+    fn takes_newest(&self, segment: &Segment, place: u32) -> bool {
+        self.conflated == 0 && segment.is_newest_from(place)
     }
 
     fn place_in(&self, segment: &Segment) -> u32 {
@@ -120,9 +120,15 @@ impl Reader {
         None
     }
 
-    /// Goes on behind what was taken of what was ahead. Returns how many events were conflated since the last delivery.
+    /// Takes the first events of what was ahead.
+    pub(super) fn advance(&mut self, events: u32) {
+        self.next += u64::from(events);
+    }
+
+    /// Takes what a sieve left of what was ahead. Returns how many events were conflated since the last delivery.
+    #[cold]
     pub(super) fn take(&mut self, taken: &Taken, shared: &Shared) -> u32 {
-        self.next += u64::from(taken.places);
+        self.next = taken.next;
         self.leave_out(taken.left_out, shared);
         std::mem::take(&mut self.conflated)
     }
@@ -147,9 +153,19 @@ impl Reader {
 }
 
 impl Ahead<'_> {
+    /// How many places there are; at least one.
+    pub(super) fn len(&self) -> u32 {
+        self.places.end - self.places.start
+    }
+
     /// The sequence of the first.
     pub(super) fn first_sequence(&self) -> u64 {
         self.segment.sequence(self.places.start)
+    }
+
+    /// The sequence of the last.
+    pub(super) fn last_sequence(&self) -> u64 {
+        self.segment.sequence(self.places.end - 1)
     }
 
     /// Those of them up to a sequence; `None` if there are none.
@@ -164,66 +180,32 @@ impl Ahead<'_> {
         self
     }
 
-    /// All of them: by reference, unless some are left out.
-    pub(super) fn batch(&self) -> (Batch, Taken) {
-        let Some(sieve) = &self.sieve else {
-            let batch = Batch::of(Arc::clone(self.segment.run()), self.places.clone());
-            return (batch, self.taken(self.places.end, LeftOut::default()));
-        };
-        let mut events: Vec<(u64, Event)> = Vec::new();
-        let mut taken = self.taken(self.places.start, LeftOut::default());
-        self.runs(sieve, |run, left_out| {
-            let entries = run.clone().filter_map(|place| self.segment.entry(place));
-            events.extend(entries.map(|entry| (entry.sequence, entry.event.clone())));
-            taken = self.taken(run.end, left_out);
-            true
-        });
-        (Batch::new(self.segment.run().topic_at(self.places.start).clone(), self.log.epoch, events), taken)
+    /// All of them, by reference.
+    pub(super) fn batch(&self) -> Batch {
+        Batch::of(Arc::clone(self.segment.run()), self.places.clone())
     }
 
-    /// The first of them, encoded: at least one, at most `max` bytes otherwise.
-    pub(super) fn encode(&self, format: &dyn Format, max: usize) -> (Encoding, Taken) {
-        let Some(sieve) = &self.sieve else {
-            let (bytes, end) = self.segment.encode(format, self.places.clone(), max, &self.log.audience);
-            return (Encoding::new(bytes, end - self.places.start), self.taken(end, LeftOut::default()));
-        };
-        let (mut bytes, mut events) = (BytesMut::new(), 0);
-        let mut taken = self.taken(self.places.start, LeftOut::default());
-        self.runs(sieve, |run, left_out| {
-            for (place, event) in run.clone().zip(self.segment.run().published(run)) {
-                let whole = bytes.len();
-                format.encode(&event, &mut bytes);
-                if whole > 0 && bytes.len() > max {
-                    bytes.truncate(whole);
-                    return false;
-                }
-                events += 1;
-                taken = self.taken(place + 1, left_out);
-            }
-            true
-        });
-        (Encoding::new(bytes.freeze(), events), taken)
+    /// The first of them, encoded: how many they are and the sequence of the last.
+    pub(super) fn encode(&self, format: &dyn Format, max: usize) -> (Bytes, u32, u64) {
+        let (bytes, end) = self.segment.encode(format, self.places.clone(), max, &self.log.audience);
+        (bytes, end - self.places.start, self.segment.sequence(end - 1))
     }
 
-    /// Hands out each run of events to deliver, with what was left out up to there, until one is not taken.
-    fn runs(&self, sieve: &Sieve, mut take: impl FnMut(Range<u32>, LeftOut) -> bool) {
-        let (mut at, mut left_out) = (self.places.start, LeftOut::default());
-        loop {
-            let run = sieve.next(self.segment, at..self.places.end, &mut left_out);
-            at = run.end;
-            if run.is_empty() || !take(run, left_out) {
-                return;
-            }
-        }
+    /// What a sieve leaves of them; `None` if that is nothing any more.
+    #[cold]
+    pub(super) fn sieved_batch(&self, shared: &Shared, overflow: Overflow) -> Option<(Batch, Taken)> {
+        Sieve::new(self.segment, shared, overflow).batch(self.places.clone())
     }
 
-    /// Up to this place, behind the last event delivered.
-    fn taken(&self, end: u32, left_out: LeftOut) -> Taken {
-        Taken { places: end - self.places.start, sequence: self.segment.sequence(end.saturating_sub(1)), left_out }
+    /// The same, encoded: the first of what is left.
+    #[cold]
+    pub(super) fn sieved_encode(
+        &self,
+        shared: &Shared,
+        overflow: Overflow,
+        format: &dyn Format,
+        max: usize,
+    ) -> Option<(Encoding, Taken)> {
+        Sieve::new(self.segment, shared, overflow).encode(self.places.clone(), format, max, &self.log.audience)
     }
-}
-
-/// Whether all that is written from this place on is for this reader.
-fn is_whole_from(segment: &Segment, place: u32, overflow: Overflow) -> bool {
-    segment.never_expires() && (overflow != Overflow::Latest || segment.is_newest_from(place))
 }

@@ -1,8 +1,8 @@
 use std::task::{Context, Poll};
 
-use crate::contract::{Delivery, Encoded, End, Format};
+use crate::contract::{Batch, Delivery, Encoded, Encoding, End, Format};
 use crate::hub::log::{Found, Log, Placed};
-use crate::hub::reader::{Lost, Reader, Taken};
+use crate::hub::reader::{Lost, Reader};
 use crate::hub::shared::Shared;
 use crate::hub::waiters::Ticket;
 use crate::model::{Gap, GapReason, Overflow, Pattern};
@@ -40,9 +40,15 @@ impl Single {
         }
         loop {
             if let Some(ahead) = self.reader.ahead(shared, self.overflow) {
-                let (batch, taken) = ahead.batch();
-                let conflated = self.delivered(&taken, shared);
-                return Poll::Ready(Delivery::Events(batch.with_conflated(conflated)));
+                if !ahead.is_whole {
+                    match self.sieved_batch(shared) {
+                        Some(batch) => return Poll::Ready(Delivery::Events(batch)),
+                        None => continue,
+                    }
+                }
+                let (batch, events, sequence) = (ahead.batch(), ahead.len(), ahead.last_sequence());
+                self.delivered(events, sequence);
+                return Poll::Ready(Delivery::Events(batch));
             }
             match self.wait(shared, cx) {
                 Waited::Look => {}
@@ -65,9 +71,15 @@ impl Single {
         }
         loop {
             if let Some(ahead) = self.reader.ahead(shared, self.overflow) {
-                let (encoding, taken) = ahead.encode(format, max);
-                let conflated = self.delivered(&taken, shared);
-                return Poll::Ready(Encoded::Events(encoding.conflated(conflated)));
+                if !ahead.is_whole {
+                    match self.sieved_encode(shared, format, max) {
+                        Some(encoding) => return Poll::Ready(Encoded::Events(encoding)),
+                        None => continue,
+                    }
+                }
+                let (bytes, events, sequence) = ahead.encode(format, max);
+                self.delivered(events, sequence);
+                return Poll::Ready(Encoded::Events(Encoding::new(bytes, events)));
             }
             match self.wait(shared, cx) {
                 Waited::Look => {}
@@ -78,10 +90,26 @@ impl Single {
         }
     }
 
-    /// Returns how many events were conflated for it.
-    fn delivered(&mut self, taken: &Taken, shared: &Shared) -> u32 {
+    fn delivered(&mut self, events: u32, sequence: u64) {
+        self.reader.advance(events);
+        self.sequence = sequence;
+    }
+
+    /// What is to be delivered of what is ahead, where that is not all of it.
+    #[cold]
+    fn sieved_batch(&mut self, shared: &Shared) -> Option<Batch> {
+        let (batch, taken) = self.reader.ahead(shared, self.overflow)?.sieved_batch(shared, self.overflow)?;
         self.sequence = taken.sequence;
-        self.reader.take(taken, shared)
+        Some(batch.with_conflated(self.reader.take(&taken, shared)))
+    }
+
+    /// The same, encoded.
+    #[cold]
+    fn sieved_encode(&mut self, shared: &Shared, format: &dyn Format, max: usize) -> Option<Encoding> {
+        let ahead = self.reader.ahead(shared, self.overflow)?;
+        let (encoding, taken) = ahead.sieved_encode(shared, self.overflow, format, max)?;
+        self.sequence = taken.sequence;
+        Some(encoding.conflated(self.reader.take(&taken, shared)))
     }
 
     /// Registers for the next event, unless there is something to read, or to say, first.

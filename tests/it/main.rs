@@ -5,6 +5,7 @@ mod support;
 
 mod cursor;
 mod hub;
+mod properties;
 
 #[cfg(feature = "full")]
 mod clients;

@@ -22,6 +22,8 @@ mod scene;
 mod stage;
 mod table;
 
+pub(crate) use mounted::serve;
+
 use std::sync::Arc;
 use std::time::Duration;
 

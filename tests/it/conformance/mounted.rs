@@ -72,7 +72,8 @@ impl Row for Mounted {
     }
 }
 
-async fn serve(endpoint: Endpoint, http: Http) -> SocketAddr {
+/// A server of an endpoint on a port of its own, for as long as the runtime lives.
+pub(crate) async fn serve(endpoint: Endpoint, http: Http) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     tokio::spawn(async move {

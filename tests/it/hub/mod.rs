@@ -4,3 +4,5 @@ mod model;
 mod promises;
 mod sequences;
 mod threads;
+
+pub(crate) use model::Lines;

@@ -1,0 +1,99 @@
+use std::task::{Context, Poll, Waker};
+
+use proptest::collection::vec;
+use proptest::prelude::*;
+use tidings::{
+    Batch, Cursor, Delivery, End, Event, Hub, LocalHub, PublishError, Retention, Start, Subscribe, SubscribeError,
+    Subscriber, Subscription,
+};
+
+use super::{TOPICS, bursts, keeper, poll, publish, read, topic};
+
+proptest! {
+    /// Drop safety: whatever was begun and dropped, and when, nothing is left of it.
+    #[test]
+    fn p9_what_is_dropped_leaves_nothing(steps in vec((0_usize..8, 0_usize..3), 0..60)) {
+        let hub = LocalHub::builder().retain(Retention::count(0)).build();
+        let mut all: Vec<Subscription> = Vec::new();
+        for (step, at) in steps {
+            match step {
+                0 | 1 => all.push(hub.subscribe(Subscribe::to(TOPICS[..=at].iter().copied()).start(Start::Oldest)).unwrap()),
+                2 => drop((!all.is_empty()).then(|| all.swap_remove(at % all.len()))),
+                3 | 4 => drop(publish(&hub, &[at])),
+                5 => all.iter_mut().for_each(Subscriber::detach),
+                _ => all.iter_mut().skip(at).step_by(2).for_each(|subscription| {
+                    drop(subscription.poll_next(&mut Context::from_waker(Waker::noop())));
+                }),
+            }
+        }
+        let topics: usize = all.iter().map(|_| 1).sum();
+        prop_assert!(hub.stats().subscriptions >= topics);
+        drop(all);
+        hub.sweep();
+        let stats = hub.stats();
+        prop_assert_eq!((stats.subscriptions, stats.topics, stats.retained), (0, 0, 0));
+    }
+
+    /// Closing: everyone gets every event before it, then that it is closed, again and again; nothing is published after.
+    #[test]
+    fn p16_a_closed_hub_has_delivered_all_and_stays_closed(topics in bursts(40), already in 0_usize..40) {
+        let hub = keeper();
+        let mut one = hub.subscribe(Subscribe::to(TOPICS[..1].iter().copied())).unwrap();
+        let mut several = hub.subscribe(Subscribe::to(TOPICS)).unwrap();
+        let (before, after) = topics.split_at(already.min(topics.len()));
+        let mut published = publish(&hub, before);
+        let mut seen = read(&mut several);
+        published.extend(publish(&hub, after));
+        hub.close();
+        let rest = |subscription: &mut Subscription| {
+            let mut seen = Vec::new();
+            loop {
+                match poll(subscription) {
+                    Poll::Ready(Delivery::Events(batch)) => {
+                        seen.extend(batch.iter().map(|event| event.cursor.unwrap().position().sequence));
+                    }
+                    Poll::Ready(Delivery::End(End::Closed)) => break,
+                    other => panic!("{other:?}"),
+                }
+            }
+            for _ in 0..3 {
+                assert!(matches!(poll(subscription), Poll::Ready(Delivery::End(End::Closed))));
+            }
+            seen
+        };
+        let mut sequences: Vec<_> = seen.drain(..).map(|event| event.sequence).collect();
+        sequences.extend(rest(&mut several));
+        prop_assert_eq!(sequences, published.iter().map(|event| event.sequence).collect::<Vec<_>>());
+        prop_assert_eq!(rest(&mut one).len(), published.iter().filter(|event| event.topic == TOPICS[0]).count());
+        prop_assert_eq!(hub.publish_now(&topic("a"), "late").unwrap_err(), PublishError::Closed);
+        let all = hub.publish_all([(topic("b"), Event::text("late"))]);
+        prop_assert_eq!(all.unwrap_err(), PublishError::Closed);
+        prop_assert_eq!(hub.subscribe(Subscribe::to(TOPICS)).unwrap_err(), SubscribeError::Closed);
+        prop_assert_eq!(hub.stats().published, published.len() as u64);
+        // Another life has another epoch.
+        prop_assert_ne!(keeper().cursor().position().epoch, hub.cursor().position().epoch);
+    }
+}
+
+/// What may go to another thread, and what may be used by several, says so truly: no unsafe code is in the crate, and
+/// what an event is made of is both.
+#[test]
+fn p21_what_is_sent_may_be_sent() {
+    fn send<T: Send>() {}
+    fn sync<T: Send + Sync>() {}
+
+    sync::<Event>();
+    sync::<Batch>();
+    sync::<Cursor>();
+    sync::<LocalHub>();
+    send::<Subscription>();
+    send::<<LocalHub as Hub>::Subscription>();
+    send::<Delivery>();
+    #[cfg(feature = "full")]
+    {
+        sync::<tidings::Endpoint>();
+        sync::<tidings::Body>();
+        sync::<tidings::SubscribeRequest>();
+        send::<tidings::BoxSubscriber>();
+    }
+}
