@@ -1,7 +1,7 @@
 use std::cmp::{Ordering, Reverse};
 use std::collections::{BTreeMap, BinaryHeap};
 
-use crate::hub::log::{Found, From};
+use crate::hub::log::From;
 use crate::hub::reader::{Lost, Reader};
 use crate::hub::registry::Visited;
 use crate::hub::shared::Shared;
@@ -30,6 +30,8 @@ struct Unread {
     head: u64,
     /// The sequence of the last event to replay.
     last: u64,
+    /// The dense index after that event.
+    end: u64,
     reader: Reader,
 }
 
@@ -118,7 +120,12 @@ impl Replay {
                 }
                 if let (Some(head), Some((last, events))) = (placed.head, replay) {
                     looked.events += events;
-                    unread.push(Reverse(Unread { head, last, reader: Reader::new(log, &placed) }));
+                    unread.push(Reverse(Unread {
+                        head,
+                        last,
+                        end: placed.index + events,
+                        reader: Reader::new(log, &placed),
+                    }));
                 }
             }
             Visited::Gone(topic, last) if last > after => gone(self, &mut looked, last, Some(topic)),
@@ -142,11 +149,9 @@ impl Replay {
             match unread.look(shared, overflow) {
                 Some(Ok(head)) if head <= unread.last => unread.head = head,
                 Some(Err(lost)) => {
-                    // Where more is gone than was to be replayed, how much of it was is not known.
-                    let missed = Some(lost.missed).filter(|_| lost.evicted <= unread.last);
                     let topic = unread.reader.log.name.as_topic().cloned();
-                    let missing = Missing { reason: GapReason::Overflow, missed, topic };
-                    self.put_gap(lost.evicted.min(unread.last), missing);
+                    let missing = Missing { reason: GapReason::Overflow, missed: Some(lost.missed), topic };
+                    self.put_gap(lost.evicted, missing);
                     self.first = Some(unread);
                     continue;
                 }
@@ -197,13 +202,10 @@ impl Replay {
 
     /// Lets go of the segments.
     pub(super) fn detach(&mut self) {
-        let all = std::mem::take(&mut self.rest).into_iter().map(|Reverse(unread)| unread).chain(self.first.take());
-        self.rest = all
-            .map(|mut unread| {
-                unread.reader.detach();
-                Reverse(unread)
-            })
-            .collect();
+        self.first.iter_mut().for_each(|unread| unread.reader.detach());
+        let mut rest = std::mem::take(&mut self.rest).into_vec();
+        rest.iter_mut().for_each(|Reverse(unread)| unread.reader.detach());
+        self.rest = rest.into();
     }
 
     fn put_gap(&mut self, sequence: u64, missing: Missing) {
@@ -224,12 +226,11 @@ impl Unread {
             if let Some(ahead) = self.reader.ahead(shared, overflow) {
                 return Some(Ok(ahead.first_sequence()));
             }
+            let left = self.end.checked_sub(self.reader.next).filter(|&left| left > 0)?;
             let found = self.reader.log.state().find(self.reader.next);
-            if matches!(found, Found::Nothing) {
-                return None;
-            }
-            if let Some(lost) = self.reader.follow(found, shared) {
-                return Some(Err(lost));
+            if let Some(Lost { missed, evicted }) = self.reader.follow(found, shared) {
+                // What is gone after the last event to replay is not missed here.
+                return Some(Err(Lost { missed: missed.min(left), evicted: evicted.min(self.last) }));
             }
         }
     }
