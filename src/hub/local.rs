@@ -4,8 +4,9 @@ use std::mem::take;
 use std::sync::Arc;
 
 use crate::contract::{Entry, Hub, PublishError, Receipt, Subscribe, SubscribeError};
+use crate::hub::appended::Appended;
 use crate::hub::builder::LocalHubBuilder;
-use crate::hub::log::{Appended, Log};
+use crate::hub::log::Log;
 use crate::hub::shared::{Sequencer, Shared};
 use crate::hub::stats::HubStats;
 use crate::hub::subscription::Subscription;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::task::Waker;
 
 use crate::contract::Entry;
+use crate::hub::appended::Appended;
 use crate::hub::inbox::Inbox;
 use crate::hub::newest::Newest;
 use crate::hub::segment::{Segment, nanos};
@@ -71,19 +72,6 @@ pub(super) struct Follower {
     pub(super) key: u32,
 }
 
-/// What an append leaves to be done when the locks are released.
-#[derive(Debug, Default)]
-pub(super) struct Appended {
-    pub(super) wakers: Vec<Option<Waker>>,
-    pub(super) followers: Vec<Option<Follower>>,
-    pub(super) subscriptions: usize,
-    pub(super) idle: bool,
-    /// Dropped late: the events in it are the user's.
-    pub(super) evicted: Vec<Arc<Segment>>,
-    /// The same of each pattern's log that the event went to.
-    pub(super) fed: Vec<(Arc<Log>, Appended)>,
-}
-
 /// Where in the log a subscription begins.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum From {
@@ -126,19 +114,13 @@ pub(super) enum Found {
     Nothing,
 }
 
-impl Appended {
-    /// Whether nothing is left to be done: nobody waited, and nothing is to be let go of.
-    pub(super) fn is_settled(&self) -> bool {
-        self.wakers.is_empty()
-            && self.followers.is_empty()
-            && self.evicted.is_empty()
-            && !self.idle
-            && self.fed.is_empty()
-    }
-
-    /// How many subscriptions follow the topic, itself or by a pattern.
-    pub(super) fn subscribers(&self) -> usize {
-        self.subscriptions + self.fed.iter().map(|(_, fed)| fed.subscriptions).sum::<usize>()
+impl From {
+    /// The sequence after which it begins, where that is one for all topics.
+    pub(super) fn after(self) -> Option<u64> {
+        match self {
+            Self::Live(after) | Self::After(after) => Some(after),
+            Self::Oldest | Self::Last(_) => None,
+        }
     }
 }
 

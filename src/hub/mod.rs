@@ -4,6 +4,7 @@
 //! subscriptions that follow it, and moves the watermark; wakers run after that. Locks are taken in the order
 //! sequencer, registry, a topic's log, a pattern's log, inbox, and none is held while code of a user runs.
 
+mod appended;
 mod builder;
 mod feed;
 mod inbox;

@@ -5,7 +5,7 @@ use crate::hub::log::From;
 use crate::hub::reader::{Lost, Reader};
 use crate::hub::registry::Visited;
 use crate::hub::shared::Shared;
-use crate::model::{Gap, GapReason, Overflow, Pattern, Topic};
+use crate::model::{Cursor, Gap, GapReason, Overflow, Pattern, Topic};
 
 /// What a subscription of a pattern reads from the logs of the topics, merged, before it reads on in the pattern's own:
 /// when it begins in the past, and when it fell behind. Only the topics with something unread are here, each until it
@@ -49,8 +49,8 @@ struct Looked {
     events: u64,
     /// How many topics have lost some that should have been there too.
     lossy: u64,
-    /// Whether others may have: what they lost last is after the seam, so it may be all they lost.
-    is_unsure: bool,
+    /// Those that may have: what they lost last is after the seam, so it may be all they lost.
+    unsure: Option<Missing>,
 }
 
 impl Replay {
@@ -59,15 +59,22 @@ impl Replay {
         Self { seam, first: None, rest: BinaryHeap::new(), gaps: BTreeMap::new(), is_behind: false }
     }
 
-    /// What a subscription that begins in the past is to be given, up to and with `seam`. `true`: beside the gaps in it,
-    /// something may be gone of which it can't be said where.
-    pub(super) fn begin(shared: &Shared, pattern: &Pattern, from: From, seam: u64, overflow: Overflow) -> (Self, bool) {
+    /// What a subscription that begins in the past is to be given, up to and with `seam`; and a gap that may be, of which
+    /// it can't be said where: so it is told before anything else.
+    pub(super) fn begin(
+        shared: &Shared,
+        pattern: &Pattern,
+        from: From,
+        seam: u64,
+        overflow: Overflow,
+    ) -> (Self, Option<Gap>) {
         let mut this = Self::none(seam);
-        if matches!(from, From::Live(after) | From::After(after) if after >= seam) {
-            return (this, false);
+        let after = from.after();
+        if after.is_some_and(|after| after >= seam) {
+            return (this, None);
         }
         let looked = this.look_up(shared, pattern, from, GapReason::Evicted, overflow);
-        (this, looked.is_unsure)
+        (this, looked.unsure.zip(after).map(|(missing, after)| missing.gap(shared.cursor(after))))
     }
 
     /// What a subscription that has read up to and with `read` finds of what is gone from the pattern's log.
@@ -76,9 +83,10 @@ impl Replay {
         let after = read.max(self.seam);
         *self = Self::none(lost.evicted);
         let looked = self.look_up(shared, pattern, From::Live(after), GapReason::Overflow, overflow);
-        if looked.is_unsure && looked.events + looked.lossy < lost.missed {
-            // Of all that went through the pattern's log some is nowhere.
-            self.put_gap(self.seam, Missing { reason: GapReason::Overflow, missed: None, topic: None });
+        // Of all that went through the pattern's log some is nowhere.
+        let is_short = looked.events + looked.lossy < lost.missed;
+        if let Some(missing) = looked.unsure.filter(|_| is_short) {
+            self.put_gap(self.seam, missing);
         }
     }
 
@@ -90,18 +98,19 @@ impl Replay {
         reason: GapReason,
         overflow: Overflow,
     ) -> Looked {
-        let after = match from {
-            From::Live(after) | From::After(after) => after,
-            From::Oldest | From::Last(_) => u64::MAX,
-        };
+        // From there on, whatever is gone is missed.
+        let after = from.after().unwrap_or(u64::MAX);
         let (now, seam) = (shared.now(), self.seam);
-        let (mut unread, mut looked) = (Vec::new(), Looked { events: 0, lossy: 0, is_unsure: false });
+        let (mut unread, mut looked) = (Vec::new(), Looked { events: 0, lossy: 0, unsure: None });
         let gone = |this: &mut Self, looked: &mut Looked, sequence: u64, topic: Option<Topic>| {
+            let missing = Missing { reason, missed: None, topic };
             if sequence <= seam {
                 looked.lossy += 1;
-                this.put_gap(sequence, Missing { reason, missed: None, topic });
-            } else {
-                looked.is_unsure = true;
+                return this.put_gap(sequence, missing);
+            }
+            match &mut looked.unsure {
+                Some(other) => other.add(missing),
+                none => *none = Some(missing),
             }
         };
         let forgotten = shared.registry.visit(pattern, |visited| match visited {
@@ -196,8 +205,7 @@ impl Replay {
             sequence = *next.key();
             missing.add(next.remove());
         }
-        let Missing { reason, missed, topic } = missing;
-        Some(Gap { missed, topic, ..Gap::new(reason, shared.cursor(sequence)) })
+        Some(missing.gap(shared.cursor(sequence)))
     }
 
     /// Lets go of the segments.
@@ -243,6 +251,10 @@ impl Missing {
         if self.topic != other.topic {
             self.topic = None;
         }
+    }
+
+    fn gap(self, cursor: Cursor) -> Gap {
+        Gap { missed: self.missed, topic: self.topic, ..Gap::new(self.reason, cursor) }
     }
 }
 

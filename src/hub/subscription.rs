@@ -96,14 +96,10 @@ impl Joined {
             self.topics.push(shared.join(topic, beginning.from, overflow)?);
         }
         for (reader, replay) in &mut self.patterns {
-            let is_unsure;
-            (*replay, is_unsure) = Replay::begin(shared, &reader.log.name, beginning.from, published, overflow);
+            let unsure;
+            (*replay, unsure) = Replay::begin(shared, &reader.log.name, beginning.from, published, overflow);
             reader.skip_to(published);
-            if is_unsure {
-                // Where is not known, so it is said first.
-                let cursor = shared.cursor(beginning.sequence);
-                beginning.gap.get_or_insert_with(|| Gap::new(GapReason::Evicted, cursor));
-            }
+            beginning.gap = beginning.gap.or(unsure);
         }
         Some(beginning)
     }

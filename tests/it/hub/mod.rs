@@ -1,6 +1,7 @@
 //! `LocalHub` and its subscriptions.
 
 mod model;
+mod patterns;
 mod promises;
 mod sequences;
 mod threads;

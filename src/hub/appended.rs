@@ -1,0 +1,34 @@
+use std::sync::Arc;
+use std::task::Waker;
+
+use crate::hub::log::{Follower, Log};
+use crate::hub::segment::Segment;
+
+/// What an append leaves to be done when the locks are released.
+#[derive(Debug, Default)]
+pub(super) struct Appended {
+    pub(super) wakers: Vec<Option<Waker>>,
+    pub(super) followers: Vec<Option<Follower>>,
+    pub(super) subscriptions: usize,
+    pub(super) idle: bool,
+    /// Dropped late: the events in it are the user's.
+    pub(super) evicted: Vec<Arc<Segment>>,
+    /// The same of each pattern's log that the event went to.
+    pub(super) fed: Vec<(Arc<Log>, Appended)>,
+}
+
+impl Appended {
+    /// Whether nothing is left to be done: nobody waited, and nothing is to be let go of.
+    pub(super) fn is_settled(&self) -> bool {
+        self.wakers.is_empty()
+            && self.followers.is_empty()
+            && self.evicted.is_empty()
+            && !self.idle
+            && self.fed.is_empty()
+    }
+
+    /// How many subscriptions follow the topic, itself or by a pattern.
+    pub(super) fn subscribers(&self) -> usize {
+        self.subscriptions + self.fed.iter().map(|(_, fed)| fed.subscriptions).sum::<usize>()
+    }
+}
