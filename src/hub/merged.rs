@@ -42,10 +42,16 @@ pub(super) struct Merged {
 struct Followed {
     reader: Reader,
     ticket: Ticket,
+    before: Option<Box<Before>>,
+}
+
+/// What comes before what the reader of the log finds.
+#[derive(Debug)]
+enum Before {
     /// What is gone and must be told, in its place.
-    gap: Option<Box<Gap>>,
-    /// Of a pattern: what is to be read before its log.
-    replay: Option<Box<Replay>>,
+    Gap(Gap),
+    /// Of a pattern: what is to be read of its topics.
+    Replay(Replay),
 }
 
 /// What comes next in the merged order. Its topic is out of `heads`: it goes back to `marked`, read or not.
@@ -69,12 +75,13 @@ impl Merged {
         let heads = joined.topics.iter().filter_map(|(_, placed)| placed.head);
         let earliest = heads.chain(joined.patterns.iter().filter_map(|(_, replay)| replay.earliest())).min();
         let topics = joined.topics.into_iter().map(|(reader, placed)| {
-            let gap = placed.gap.map(|sequence| Box::new(reader.log.gap(GapReason::Evicted, shared.cursor(sequence))));
-            Followed { reader, ticket: Ticket::NONE, gap, replay: None }
+            let gap = placed.gap.map(|sequence| reader.log.gap(GapReason::Evicted, shared.cursor(sequence)));
+            Followed { reader, ticket: Ticket::NONE, before: gap.map(Before::Gap).map(Box::new) }
         });
-        let patterns = joined.patterns.into_iter().map(|(reader, replay)| {
-            let replay = Some(Box::new(replay));
-            Followed { reader, ticket: Ticket::NONE, gap: None, replay }
+        let patterns = joined.patterns.into_iter().map(|(reader, replay)| Followed {
+            reader,
+            ticket: Ticket::NONE,
+            before: Some(Box::new(Before::Replay(replay))),
         });
         let topics: Box<[_]> = topics.chain(patterns).collect();
         Self {
@@ -243,16 +250,19 @@ impl Merged {
 
     /// Looks at a topic that may have something to read: puts it into `heads`, or arms it, or finds it over.
     fn look(&mut self, key: u32, shared: &Shared) {
-        let Followed { reader, ticket, gap, replay } = &mut self.topics[key as usize];
+        let Followed { reader, ticket, before } = &mut self.topics[key as usize];
         loop {
-            let replayed = replay.as_deref_mut().and_then(|replay| replay.head(shared, self.overflow));
-            if self.overflow == Overflow::Disconnect && replay.as_deref().is_some_and(|replay| replay.is_behind) {
-                self.ended = Some(End::TooSlow);
-                return;
-            }
-            let head = match gap {
-                Some(gap) => Some(gap.cursor.position().sequence),
-                None => replayed.or_else(|| reader.ahead(shared, self.overflow).map(|ahead| ahead.first_sequence())),
+            let head = match before.as_deref_mut() {
+                None => reader.ahead(shared, self.overflow).map(|ahead| ahead.first_sequence()),
+                Some(Before::Gap(gap)) => Some(gap.cursor.position().sequence),
+                Some(Before::Replay(replay)) => {
+                    let head = replay.head(reader, shared, self.overflow);
+                    if replay.is_behind && self.overflow == Overflow::Disconnect {
+                        self.ended = Some(End::TooSlow);
+                        return;
+                    }
+                    head
+                }
             };
             if let Some(head) = head {
                 self.heads.push(Reverse((head, key)));
@@ -274,7 +284,7 @@ impl Merged {
             }
             drop(state);
             if let Some(lost) = reader.follow(found, shared) {
-                if let Some(replay) = replay {
+                if let Some(Before::Replay(replay)) = before.as_deref_mut() {
                     replay.catch_up(shared, &reader.log.name, self.sequence, &lost, self.overflow);
                     continue;
                 }
@@ -282,7 +292,7 @@ impl Merged {
                     self.ended = Some(End::TooSlow);
                     return;
                 }
-                *gap = Some(Box::new(lost.gap(shared, &reader.log)));
+                *before = Some(Box::new(Before::Gap(lost.gap(shared, &reader.log))));
             }
         }
     }
@@ -290,19 +300,25 @@ impl Merged {
     /// Takes the gap of a topic, to be told now.
     fn tell(&mut self, shared: &Shared, key: u32, up_to: u64) -> Option<Gap> {
         self.marked.push(key);
-        let Followed { gap, replay, .. } = &mut self.topics[key as usize];
-        let gap = match gap.take() {
-            Some(gap) => *gap,
-            None => replay.as_deref_mut()?.tell(shared, up_to)?,
+        let before = &mut self.topics[key as usize].before;
+        let gap = match before.as_deref_mut()? {
+            Before::Replay(replay) => replay.tell(shared, up_to)?,
+            Before::Gap(gap) => {
+                let gap = gap.clone();
+                *before = None;
+                gap
+            }
         };
         self.sequence = gap.cursor.position().sequence;
         Some(gap)
     }
 
     pub(super) fn detach(&mut self) {
-        for Followed { reader, replay, .. } in &mut self.topics {
+        for Followed { reader, before, .. } in &mut self.topics {
             reader.detach();
-            replay.iter_mut().for_each(|replay| replay.detach());
+            if let Some(Before::Replay(replay)) = before.as_deref_mut() {
+                replay.detach();
+            }
         }
     }
 
@@ -315,15 +331,21 @@ impl Merged {
 }
 
 impl Followed {
+    #[inline]
     fn is_at_gap(&self) -> bool {
-        self.gap.is_some() || self.replay.as_deref().is_some_and(Replay::is_at_gap)
+        match self.before.as_deref() {
+            None => false,
+            Some(Before::Gap(_)) => true,
+            Some(Before::Replay(replay)) => replay.is_at_gap(),
+        }
     }
 
     /// Who reads what is next here, up to which sequence, and whether that is all that there is here.
+    #[inline]
     fn reader(&mut self, up_to: u64) -> (&mut Reader, u64, bool) {
-        match self.replay.as_deref_mut().and_then(Replay::reader) {
-            Some((reader, last)) => (reader, up_to.min(last), false),
-            None => (&mut self.reader, up_to, true),
+        match self.before.as_deref_mut() {
+            Some(Before::Replay(replay)) => replay.reader(&mut self.reader, up_to),
+            _ => (&mut self.reader, up_to, true),
         }
     }
 }

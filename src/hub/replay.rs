@@ -152,8 +152,17 @@ impl Replay {
         self.rest.peek().map(|Reverse(unread)| unread.head)
     }
 
-    /// The sequence of what comes next, an event or a gap; `None` when everything up to the seam was read.
-    pub(super) fn head(&mut self, shared: &Shared, overflow: Overflow) -> Option<u64> {
+    /// The sequence of what comes next, an event or a gap: here, or in the pattern's log when everything here was read.
+    #[inline(never)]
+    pub(super) fn head(&mut self, log: &mut Reader, shared: &Shared, overflow: Overflow) -> Option<u64> {
+        self.turn(shared, overflow);
+        let gap = self.gaps.keys().next().copied();
+        let here = self.first.as_ref().map(|unread| unread.head).into_iter().chain(gap).min();
+        here.or_else(|| log.ahead(shared, overflow).map(|ahead| ahead.first_sequence()))
+    }
+
+    /// Finds the topic whose turn it is.
+    fn turn(&mut self, shared: &Shared, overflow: Overflow) {
         while let Some(mut unread) = self.first.take().or_else(|| Some(self.rest.pop()?.0)) {
             match unread.look(shared, overflow) {
                 Some(Ok(head)) if head <= unread.last => unread.head = head,
@@ -176,22 +185,24 @@ impl Replay {
                 break;
             }
         }
-        let gap = self.gaps.keys().next().copied();
-        self.first.as_ref().map(|unread| unread.head).into_iter().chain(gap).min()
     }
 
     /// Whether what comes next is a gap. An event of the same sequence is before it.
+    #[inline(never)]
     pub(super) fn is_at_gap(&self) -> bool {
         let gap = self.gaps.keys().next();
         gap.is_some_and(|gap| self.first.as_ref().is_none_or(|unread| *gap < unread.head))
     }
 
-    /// Who reads what comes next, up to which sequence; `None` when everything was read.
-    pub(super) fn reader(&mut self) -> Option<(&mut Reader, u64)> {
-        let unread = self.first.as_mut()?;
+    /// Who reads what comes next, up to which sequence, and whether that is the reader of the pattern's log.
+    #[inline(never)]
+    pub(super) fn reader<'a>(&'a mut self, log: &'a mut Reader, up_to: u64) -> (&'a mut Reader, u64, bool) {
+        let Some(unread) = &mut self.first else {
+            return (log, up_to, true);
+        };
         let other = self.rest.peek().map_or(u64::MAX, |Reverse(other)| other.head - 1);
         let gap = self.gaps.keys().next().copied().unwrap_or(u64::MAX);
-        Some((&mut unread.reader, unread.last.min(other).min(gap)))
+        (&mut unread.reader, up_to.min(unread.last).min(other).min(gap), false)
     }
 
     /// Takes the gap that comes next, as one with those that follow it up to a sequence with no event between.

@@ -176,6 +176,7 @@ impl Order {
 }
 
 impl Subscriber for Subscription {
+    #[inline]
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Delivery> {
         if let Some(gap) = self.open() {
             return Poll::Ready(Delivery::Gap(gap));
@@ -186,6 +187,7 @@ impl Subscriber for Subscription {
         }
     }
 
+    #[inline]
     fn poll_encoded(&mut self, cx: &mut Context<'_>, format: &dyn Format, max: usize) -> Poll<Encoded> {
         if let Some(gap) = self.open() {
             return Poll::Ready(Encoded::Gap(gap));
