@@ -307,7 +307,8 @@ impl State {
     pub(super) fn place(&self, from: From, now: u64) -> Placed {
         let (index, gap) = match from {
             From::Live(sequence) => {
-                (self.index_after(sequence), Some(self.gone.min(self.evicted)).filter(|&gone| gone > sequence))
+                let lost = self.gone.min(self.evicted);
+                (self.index_after(sequence), Some(lost).filter(|&lost| lost > sequence))
             }
             From::After(sequence) => {
                 (self.index_after(sequence).max(self.first), Some(self.evicted).filter(|&gone| gone > sequence))

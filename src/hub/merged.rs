@@ -166,7 +166,7 @@ impl Merged {
                             break;
                         }
                         self.sequence = taken.sequence;
-                        conflated += reader.take(&taken, shared);
+                        conflated = reader.take(&taken, shared).saturating_add(conflated);
                         joined.extend_from_slice(&encoding.bytes);
                         count += encoding.events;
                         continue;

@@ -27,3 +27,26 @@ impl Newest {
         }
     }
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+    use crate::contract::Entry;
+    use crate::model::{Event, Topic};
+
+    #[test]
+    fn what_is_not_in_memory_is_not_remembered() {
+        let segments: Vec<_> = [0, 4].map(|base| Segment::new(Topic::new("a").unwrap(), 1, base, 4)).into();
+        let mut newest = Newest::default();
+        for (index, key) in (0..).zip(["a", "b", "c", "a", "c", "d", "d", "e"]) {
+            let event = Event::text("").keyed(key).unwrap();
+            segments[index as usize / 4].push(Entry { sequence: index + 1, at: 0, event });
+            let replaced = newest.put(key, index);
+            assert_eq!(replaced, [None, None, None, Some(0), Some(2), None, Some(5), None][index as usize]);
+        }
+        newest.forget(&segments[0]);
+        assert_eq!(newest.0, Map::from_iter([("c", 4), ("d", 6), ("e", 7)].map(|(key, at)| (key.into(), at))));
+        newest.forget(&segments[1]);
+        assert!(newest.0.is_empty());
+    }
+}

@@ -153,7 +153,6 @@ impl Replay {
     }
 
     /// The sequence of what comes next, an event or a gap: here, or in the pattern's log when everything here was read.
-    #[inline(never)]
     pub(super) fn head(&mut self, log: &mut Reader, shared: &Shared, overflow: Overflow) -> Option<u64> {
         self.turn(shared, overflow);
         let gap = self.gaps.keys().next().copied();
@@ -188,14 +187,12 @@ impl Replay {
     }
 
     /// Whether what comes next is a gap. An event of the same sequence is before it.
-    #[inline(never)]
     pub(super) fn is_at_gap(&self) -> bool {
         let gap = self.gaps.keys().next();
         gap.is_some_and(|gap| self.first.as_ref().is_none_or(|unread| *gap < unread.head))
     }
 
     /// Who reads what comes next, up to which sequence, and whether that is the reader of the pattern's log.
-    #[inline(never)]
     pub(super) fn reader<'a>(&'a mut self, log: &'a mut Reader, up_to: u64) -> (&'a mut Reader, u64, bool) {
         let Some(unread) = &mut self.first else {
             return (log, up_to, true);

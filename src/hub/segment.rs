@@ -7,7 +7,7 @@ use bytes::Bytes;
 
 use crate::contract::{Entry, Format, Run};
 use crate::hub::joined::Joined;
-use crate::hub::sync::{Count, Expiry, Length, Link, Marks};
+use crate::hub::sync::{Count, Expiry, Length, Link, Replaced};
 use crate::model::Topic;
 
 /// A stretch of one log: written in order by one writer under the log's lock, read without a lock.
@@ -21,7 +21,7 @@ pub(super) struct Segment {
     next: Link<Weak<Self>>,
     joined: OnceLock<Box<Joined>>,
     /// Only where somebody conflates, and a key came twice.
-    replaced: OnceLock<Box<Marks>>,
+    replaced: Link<Box<Replaced>>,
 }
 
 impl Segment {
@@ -36,7 +36,7 @@ impl Segment {
             expiry: Expiry::new(),
             next: Link::new(),
             joined: OnceLock::new(),
-            replaced: OnceLock::new(),
+            replaced: Link::new(),
         }
     }
 
@@ -144,19 +144,22 @@ impl Segment {
 
     /// Marks the event at a dense index as one that a newer one of its key replaces. Only under the log's lock.
     pub(super) fn replace(&self, index: u64) {
-        if let Some(place) = index.checked_sub(self.base) {
-            self.replaced.get_or_init(|| Box::new(Marks::new(self.places()))).set(place as u32);
+        if self.replaced.get().is_none() {
+            self.replaced.set(Box::new(Replaced::new(self.places())));
+        }
+        if let (Some(replaced), Some(place)) = (self.replaced.get(), index.checked_sub(self.base)) {
+            replaced.set(place as u32);
         }
     }
 
     /// Whether a newer event replaces the one in a written place.
     pub(super) fn is_replaced(&self, place: u32) -> bool {
-        self.replaced.get().is_some_and(|marks| marks.has(place))
+        self.replaced.get().is_some_and(|replaced| replaced.has(place))
     }
 
     /// Whether no event from this place on is replaced by a newer one.
     pub(super) fn is_newest_from(&self, place: u32) -> bool {
-        self.replaced.get().is_none_or(|marks| marks.end() <= place)
+        self.replaced.get().is_none_or(|replaced| replaced.end() <= place)
     }
 
     /// Events from the start of a range of written places, encoded: at least one, at most `max` bytes otherwise.

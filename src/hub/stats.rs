@@ -14,7 +14,7 @@ pub struct HubStats {
     pub patterns: usize,
     /// Subscriptions, counted once for each of their topics and patterns.
     pub subscriptions: usize,
-    /// Events in history.
+    /// Events in history, expired ones behind others that live among them.
     pub retained: u64,
     /// Their payloads, names and keys, in bytes.
     pub retained_bytes: usize,

@@ -157,13 +157,13 @@ impl Expiry {
 /// Relaxed: a reader that sees a mark steps over the event, and finds the newer one as it finds any other, by a
 /// [`Length`] or under the log's lock. One that does not see it yet reads the event as if it had come a moment earlier.
 #[derive(Debug)]
-pub(super) struct Marks {
+pub(super) struct Replaced {
     words: Box<[AtomicU64]>,
     /// The place after the last marked one.
     end: AtomicU32,
 }
 
-impl Marks {
+impl Replaced {
     /// For so many places, none of them marked.
     pub(super) fn new(places: usize) -> Self {
         let words = std::iter::repeat_with(|| AtomicU64::new(0)).take(places.div_ceil(64)).collect();
