@@ -14,6 +14,7 @@ pub(crate) fn run(name: &str, burst: usize, rounds: usize) -> Option<usize> {
         "hub-pattern" => hub::pattern(burst, rounds),
         "short-poll" => polled::short(burst, rounds),
         "long-poll" => polled::long(burst, rounds),
+        "long-poll-gathered" => polled::gathered(burst, rounds),
         "chunked" => mounted::run(mounted::CHUNKED, burst, rounds),
         "sse" => mounted::run(mounted::SSE, burst, rounds),
         "websocket" => mounted::run(mounted::WEBSOCKET, burst, rounds),
@@ -22,13 +23,14 @@ pub(crate) fn run(name: &str, burst: usize, rounds: usize) -> Option<usize> {
 }
 
 /// Every scenario.
-pub(crate) const NAMES: [&str; 9] = [
+pub(crate) const NAMES: [&str; 10] = [
     "hub-reference",
     "hub-encoded",
     "hub-merged",
     "hub-pattern",
     "short-poll",
     "long-poll",
+    "long-poll-gathered",
     "chunked",
     "sse",
     "websocket",

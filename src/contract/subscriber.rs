@@ -1,12 +1,14 @@
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use futures_core::Stream;
 
-use crate::contract::{Batch, Format};
+use crate::contract::{Batch, Format, Head};
 use crate::model::{Cursor, Gap, Pattern};
 
 /// The pull side: yields batches of events, gaps, and the end.
@@ -40,6 +42,12 @@ pub trait Subscriber: Send + 'static {
         None
     }
 
+    /// In how long the next event is likely, judged by when the last ones came; [`Duration::MAX`] where there were none.
+    /// `None`, the default, where the source can't tell. The answer to a short poll says by it when to come again.
+    fn next_in(&self) -> Option<Duration> {
+        None
+    }
+
     /// Lets go of shared history while the socket takes nothing. The next poll takes it up again.
     fn detach(&mut self) {}
 
@@ -47,6 +55,11 @@ pub trait Subscriber: Send + 'static {
     /// say.
     fn topics(&self) -> Vec<Pattern> {
         Vec::new()
+    }
+
+    /// Where the source is, for who asks how far behind this subscriber is. `None` where that can't be said.
+    fn head(&self) -> Option<Arc<dyn Head>> {
+        None
     }
 }
 
@@ -113,6 +126,8 @@ pub enum End {
     Finished,
     /// The subscriber fell behind history, and asked to be let go then.
     TooSlow,
+    /// The application's code failed. What was not delivered can be asked for again, from the cursor.
+    Failed,
 }
 
 impl<S: Subscriber + ?Sized> Subscriber for Box<S> {
@@ -128,12 +143,20 @@ impl<S: Subscriber + ?Sized> Subscriber for Box<S> {
         (**self).cursor()
     }
 
+    fn next_in(&self) -> Option<Duration> {
+        (**self).next_in()
+    }
+
     fn detach(&mut self) {
         (**self).detach();
     }
 
     fn topics(&self) -> Vec<Pattern> {
         (**self).topics()
+    }
+
+    fn head(&self) -> Option<Arc<dyn Head>> {
+        (**self).head()
     }
 }
 

@@ -7,6 +7,7 @@ use crate::contract::Entry;
 use crate::hub::appended::Appended;
 use crate::hub::inbox::Inbox;
 use crate::hub::newest::Newest;
+use crate::hub::rhythm::{INTERVALS, Rhythm};
 use crate::hub::segment::{Segment, nanos};
 use crate::hub::sync::{Count, Mutex, MutexGuard};
 use crate::hub::waiters::Waiters;
@@ -373,6 +374,14 @@ impl State {
     fn segment_at(&self, index: u64) -> Option<&Arc<Segment>> {
         let after = self.segments.partition_point(|segment| segment.base <= index);
         self.segments.get(after.checked_sub(1)?)
+    }
+
+    /// When the last events came, as far as they are in memory.
+    pub(super) fn rhythm(&self) -> Option<Rhythm> {
+        let at = |index| Some(self.segment_at(index)?.entry_at(index)?.at);
+        let last = self.next.checked_sub(1)?;
+        let first = last.saturating_sub(INTERVALS).max(self.segments.front()?.base);
+        Some(Rhythm { first: at(first)?, last: at(last)?, intervals: last - first })
     }
 
     /// Whether nobody would miss the log.

@@ -2,6 +2,7 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::BytesMut;
 
@@ -309,8 +310,14 @@ impl Merged {
                 gap
             }
         };
+        let after = shared.cursor(self.sequence);
         self.sequence = gap.cursor.position().sequence;
-        Some(gap)
+        Some(gap.after(after))
+    }
+
+    /// That of the topic where it is the least.
+    pub(super) fn next_in(&self, now: u64) -> Duration {
+        self.topics.iter().map(|followed| followed.reader.next_in(now)).min().unwrap_or(Duration::MAX)
     }
 
     pub(super) fn detach(&mut self) {

@@ -18,6 +18,7 @@ mod reader;
 mod registry;
 mod replay;
 mod retentions;
+mod rhythm;
 mod segment;
 mod shared;
 mod sieve;

@@ -1,5 +1,6 @@
 use std::ops::Range;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 
@@ -123,6 +124,11 @@ impl Reader {
     /// Takes the first events of what was ahead.
     pub(super) fn advance(&mut self, events: u32) {
         self.next += u64::from(events);
+    }
+
+    /// In how long the topic's next event is likely; never, where nothing is known of it.
+    pub(super) fn next_in(&self, now: u64) -> Duration {
+        self.log.state().rhythm().map_or(Duration::MAX, |rhythm| rhythm.next_in(now))
     }
 
     /// Takes what a sieve left of what was ahead. Returns how many events were conflated since the last delivery.

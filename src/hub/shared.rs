@@ -1,7 +1,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use crate::contract::{Clock, PublishError};
+use crate::contract::{Clock, Head, PublishError};
 use crate::hub::log::{Follower, From, Log, Placed, State};
 use crate::hub::reader::Reader;
 use crate::hub::registry::Registry;
@@ -181,6 +181,12 @@ impl Shared {
         let published = self.published.load();
         drop(sequencer);
         published
+    }
+}
+
+impl Head for Shared {
+    fn cursor(&self) -> Cursor {
+        Self::cursor(self, self.published.load())
     }
 }
 

@@ -1,4 +1,5 @@
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use crate::contract::{Batch, Delivery, Encoded, Encoding, End, Format};
 use crate::hub::log::{Found, Log, Placed};
@@ -149,13 +150,18 @@ impl Single {
 
     #[cold]
     fn lost(&mut self, lost: &Lost, shared: &Shared) -> Gap {
+        let after = shared.cursor(self.sequence);
         self.sequence = self.sequence.max(lost.evicted);
-        lost.gap(shared, &self.reader.log)
+        lost.gap(shared, &self.reader.log).after(after)
     }
 
     /// The topic that it follows.
     pub(super) fn name(&self) -> &Pattern {
         &self.reader.log.name
+    }
+
+    pub(super) fn next_in(&self, now: u64) -> Duration {
+        self.reader.next_in(now)
     }
 
     pub(super) fn detach(&mut self) {

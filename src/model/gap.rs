@@ -14,6 +14,8 @@ pub struct Gap {
     pub topic: Option<Topic>,
     /// The position of the last missing event: a client that holds it has been told.
     pub cursor: Cursor,
+    /// Everything up to here was delivered before it, where the hub knows: a client that resumes from it is told again.
+    pub after: Option<Cursor>,
     /// Whether the application's state follows, so that what is missing is missed by nobody.
     pub snapshot: bool,
 }
@@ -22,13 +24,19 @@ impl Gap {
     /// A gap up to and with `cursor`, of unknown size and topic.
     #[must_use]
     pub fn new(reason: GapReason, cursor: Cursor) -> Self {
-        Self { reason, missed: None, topic: None, cursor, snapshot: false }
+        Self { reason, missed: None, topic: None, cursor, after: None, snapshot: false }
     }
 
     /// The same with the number of events missed.
     #[must_use]
     pub fn missed(self, missed: u64) -> Self {
         Self { missed: Some(missed), ..self }
+    }
+
+    /// The same, and everything up to this cursor was delivered before it.
+    #[must_use]
+    pub fn after(self, cursor: Cursor) -> Self {
+        Self { after: Some(cursor), ..self }
     }
 
     /// The same, followed by the application's state.

@@ -7,6 +7,7 @@ mod cursor;
 mod hub;
 mod model;
 mod properties;
+mod snapshot;
 
 #[cfg(feature = "full")]
 mod clients;
@@ -23,5 +24,7 @@ mod mount;
 mod short_poll;
 #[cfg(feature = "sse")]
 mod sse;
+#[cfg(feature = "full")]
+mod threats;
 #[cfg(feature = "websocket")]
 mod websocket;
