@@ -36,11 +36,12 @@ mod tests {
 
     #[test]
     fn what_is_not_in_memory_is_not_remembered() {
-        let segments: Vec<_> = [0, 4].map(|base| Segment::new(Topic::new("a").unwrap(), 1, base, 4)).into();
+        let topic = Topic::new("a").unwrap();
+        let segments: Vec<_> = [0, 4].map(|base| Segment::new(topic.clone(), 1, base, 4, false)).into();
         let mut newest = Newest::default();
         for (index, key) in (0..).zip(["a", "b", "c", "a", "c", "d", "d", "e"]) {
             let event = Event::text("").keyed(key).unwrap();
-            segments[index as usize / 4].push(Entry { sequence: index + 1, at: 0, event });
+            segments[index as usize / 4].push(&topic, Entry { sequence: index + 1, at: 0, event });
             let replaced = newest.put(key, index);
             assert_eq!(replaced, [None, None, None, Some(0), Some(2), None, Some(5), None][index as usize]);
         }

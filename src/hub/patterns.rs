@@ -112,7 +112,7 @@ mod tests {
             }
             for pattern in by_pattern.values().filter(|pattern| pattern.as_topic().is_none()) {
                 let all: Vec<_> = names.keys().filter(|topic| pattern.matches(topic)).collect();
-                for (after, rest) in std::iter::once(None).chain(all.iter().map(|topic| Some(*topic))).zip(0..) {
+                for (after, rest) in once(None).chain(all.iter().map(|topic| Some(*topic))).zip(0..) {
                     let found: Vec<_> = below(&names, pattern, after).map(|(topic, ())| topic).collect();
                     prop_assert_eq!(&found, &all[rest..]);
                 }

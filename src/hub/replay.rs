@@ -83,7 +83,7 @@ impl Replay {
         let after = read.max(self.seam);
         *self = Self::none(lost.evicted);
         let looked = self.look_up(shared, pattern, From::Live(after), GapReason::Overflow, overflow);
-        // Of all that went through the pattern's log some is nowhere.
+        // Of all that went through the pattern's log some is nowhere: lost, or expired, which can't be told apart.
         let is_short = looked.events + looked.lossy < lost.missed;
         if let Some(missing) = looked.unsure.filter(|_| is_short) {
             self.put_gap(self.seam, missing);
