@@ -14,7 +14,7 @@ pub(super) struct Appended {
     /// Dropped late: the events in it are the user's.
     pub(super) evicted: Vec<Arc<Segment>>,
     /// The same of each pattern's log that the event went to.
-    pub(super) fed: Vec<(Arc<Log>, Appended)>,
+    pub(super) fed: Vec<(Arc<Log>, Self)>,
 }
 
 impl Appended {

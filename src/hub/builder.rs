@@ -55,7 +55,8 @@ impl LocalHubBuilder {
         PatternError: From<P::Error>,
     {
         let pattern = pattern.try_into().map_err(PatternError::from);
-        assert!(pattern.is_ok(), "retain_for takes a topic or a pattern: {}", pattern.unwrap_err());
+        let why = pattern.as_ref().err().map(ToString::to_string).unwrap_or_default();
+        assert!(pattern.is_ok(), "retain_for takes a topic or a pattern: {why}");
         if let Ok(pattern) = pattern {
             self.retentions.set(pattern, retention);
         }

@@ -109,7 +109,7 @@ impl Replay {
                 return this.put_gap(sequence, missing);
             }
             match &mut looked.unsure {
-                Some(other) => other.add(missing),
+                Some(other) => other.add(&missing),
                 none => *none = Some(missing),
             }
         };
@@ -211,7 +211,7 @@ impl Replay {
                 break;
             }
             sequence = *next.key();
-            missing.add(next.remove());
+            missing.add(&next.remove());
         }
         Some(missing.gap(shared.cursor(sequence)))
     }
@@ -227,7 +227,7 @@ impl Replay {
     fn put_gap(&mut self, sequence: u64, missing: Missing) {
         self.is_behind |= missing.reason == GapReason::Overflow;
         match self.gaps.get_mut(&sequence) {
-            Some(there) => there.add(missing),
+            Some(there) => there.add(&missing),
             None => {
                 self.gaps.insert(sequence, missing);
             }
@@ -254,7 +254,7 @@ impl Unread {
 
 impl Missing {
     /// The two as one. The reason is that of the first.
-    fn add(&mut self, other: Self) {
+    fn add(&mut self, other: &Self) {
         self.missed = self.missed.zip(other.missed).map(|(some, more)| some + more);
         if self.topic != other.topic {
             self.topic = None;
