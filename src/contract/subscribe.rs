@@ -2,6 +2,8 @@ use crate::model::{Cursor, Overflow, Pattern, PatternError};
 
 /// What to subscribe to, from where, and what happens to a subscriber that falls behind.
 ///
+/// Topics and [patterns](Pattern) may be mixed. An event comes once, however many of them match its topic.
+///
 /// ```
 /// use tidings::{Start, Subscribe};
 ///

@@ -16,6 +16,34 @@ use crate::model::{Cursor, Gap, GapReason, Overflow, Pattern, Position};
 ///
 /// It reads from the topics' shared history; what it holds of its own is a position. Dropping it leaves the topics.
 ///
+/// # Patterns
+///
+/// A pattern follows the topics that it matches as they appear, each from its first event, and again when one was dropped
+/// and comes back. It keeps a topic in memory no longer than the topic's history lasts.
+///
+/// ```
+/// use std::task::{Context, Poll, Waker};
+/// use tidings::{Delivery, LocalHub, Subscribe, Subscriber, Topic};
+///
+/// let hub = LocalHub::new();
+/// let mut orders = hub.subscribe(Subscribe::to(["orders/**", "news"]))?;
+/// hub.publish_now(&Topic::new("orders/eu/7")?, "placed")?;
+/// let Poll::Ready(Delivery::Events(batch)) = orders.poll_next(&mut Context::from_waker(Waker::noop())) else {
+///     unreachable!("the topic is new, and followed");
+/// };
+/// assert_eq!(batch.topic().as_str(), "orders/eu/7");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// A resume over a pattern looks at every topic below its prefix, in memory or dropped. Topics that were dropped so long
+/// ago that they are not remembered (there are 65,536 places) are told as one gap of no topic. Gaps with no event between
+/// them are one gap.
+///
+/// Live, a pattern's subscription reads a log that all who follow the pattern share, of up to 1,024 events, 256 KiB and
+/// 10 seconds; who is further behind reads on from the topics' own histories. If those have lost something it is told so
+/// for each topic, in its place; without a count where that is not known, and where events expire it may be told of a gap
+/// that was none.
+///
 /// # When it falls behind
 ///
 /// ```

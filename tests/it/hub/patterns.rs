@@ -17,7 +17,7 @@ fn topic(name: &str) -> Topic {
 }
 
 /// Publishes, and says how many follow.
-fn say(hub: &LocalHub, name: &str, text: impl ToString) -> usize {
+fn say(hub: &LocalHub, name: &str, text: &(impl ToString + ?Sized)) -> usize {
     hub.publish_now(&topic(name), text.to_string()).unwrap().subscribers
 }
 
@@ -109,7 +109,7 @@ fn a_cursor_on_a_pattern_gets_what_is_retained_in_order_and_is_told_of_the_rest(
         .build();
     let start = hub.cursor();
     for (n, name) in ["a/kept/x", "a/gone/x", "b", "a/kept/y", "a/gone/y", "a/kept/x"].iter().enumerate() {
-        say(&hub, name, n);
+        say(&hub, name, &n);
     }
     clock.advance(Duration::from_secs(2));
     hub.sweep();
@@ -137,7 +137,7 @@ fn a_cursor_on_a_pattern_gets_what_is_retained_in_order_and_is_told_of_the_rest(
 fn each_start_is_that_of_each_topic() {
     let hub = LocalHub::new();
     for n in 0..3 {
-        ["p/a", "p/b"].iter().for_each(|name| _ = say(&hub, name, n));
+        ["p/a", "p/b"].iter().for_each(|name| _ = say(&hub, name, &n));
     }
     let from = |start| events(&mut hub.subscribe(Subscribe::to(["p/*"]).start(start)).unwrap());
     assert_eq!(from(Start::Oldest), ["p/a: 0", "p/b: 0", "p/a: 1", "p/b: 1", "p/a: 2", "p/b: 2"]);
@@ -173,14 +173,14 @@ fn who_falls_behind_what_a_pattern_keeps_finds_it_with_its_topics() {
     let mut strict = hub.subscribe(Subscribe::to(["loud/*"]).overflow(Overflow::Disconnect)).unwrap();
     say(&hub, "loud/b", "before");
     for n in 0..900 {
-        ["loud/a", "loud/c", "quiet/d"].iter().for_each(|name| _ = say(&hub, name, n));
+        ["loud/a", "loud/c", "quiet/d"].iter().for_each(|name| _ = say(&hub, name, &n));
     }
     let mut both = (0..900).flat_map(|n| ["a", "c"].map(|name| format!("loud/{name}: {n}")));
     let expected: Vec<_> = std::iter::once("loud/b: before".to_owned()).chain(both.by_ref()).collect();
     assert_eq!(events(&mut slow), expected, "nothing is lost where the topics keep it");
     assert_eq!(events(&mut strict), expected, "and so nobody is too slow");
     for n in 0..900 {
-        ["loud/a", "loud/b"].iter().for_each(|name| _ = say(&hub, name, n));
+        ["loud/a", "loud/b"].iter().for_each(|name| _ = say(&hub, name, &n));
     }
     let (mut a, mut b, mut is_told) = (0, 0, false);
     for event in events(&mut slow) {
@@ -220,7 +220,7 @@ fn a_burst_over_many_topics_is_encoded_once_and_is_one_piece_for_each() {
     let (hub, format) = (LocalHub::new(), Counting(AtomicUsize::new(0)));
     let mut all: Vec<_> = (0..100).map(|_| hub.subscribe(Subscribe::to(["**"])).unwrap()).collect();
     // Fills the small segments that a log begins with.
-    (0..200).for_each(|n| _ = say(&hub, "warm", n));
+    (0..200).for_each(|n| _ = say(&hub, "warm", &n));
     all.iter_mut().for_each(|subscription| drop(events(subscription)));
     hub.publish_all((0..40).map(|n| (topic(&format!("t/{n}")), Event::text("burst")))).unwrap();
     let mut pieces = BTreeSet::new();
@@ -291,7 +291,7 @@ fn retention_is_that_of_the_narrowest_pattern() {
         .retain(Retention::count(6))
         .build();
     let kept = |name| {
-        (0..20).for_each(|n| _ = say(&hub, name, n));
+        (0..20).for_each(|n| _ = say(&hub, name, &n));
         events(&mut hub.subscribe(Subscribe::to([name]).start(Start::Oldest)).unwrap()).len()
     };
     assert_eq!(["a/b/c", "a/b/d", "a/b/d/e", "a/c", "b"].map(kept), [1, 3, 2, 4, 5]);
