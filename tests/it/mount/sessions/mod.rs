@@ -1,0 +1,13 @@
+//! Who is there: sessions of every transport from their beginning to their end.
+
+mod counts;
+mod deadlines;
+mod ends;
+mod guest;
+mod house;
+mod limits;
+mod reentrancy;
+mod revoked;
+mod runs;
+mod sequences;
+mod upstream;
