@@ -1,4 +1,5 @@
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 
@@ -13,7 +14,8 @@ const EVENTS: &[u8] = b",\"events\":[";
 /// What a poll is answered with: `{"cursor":"7.9","events":[…],"more":true}`, and what of it a mount wants to know.
 ///
 /// The body is the same bytes for everyone at the same position, and the events in it are shared, not copied.
-/// `events` holds event objects, and gap objects in their place among them. `"more"` is left out where it is not true.
+/// `events` holds event objects, and gap objects in their place among them; the state that follows a gap is in the same
+/// reply, whatever its size. `"more"` is left out where it is not true.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Reply {
@@ -24,6 +26,9 @@ pub struct Reply {
     pub more: bool,
     /// Why no later poll will bring anything, if so. What was there before the end is in the reply.
     pub end: Option<End>,
+    /// In how long the next event is likely, where the subscriber of a short poll could tell:
+    /// [`Subscriber::next_in`].
+    pub next_in: Option<Duration>,
     /// Each ends with a comma.
     items: Vec<Bytes>,
 }
@@ -101,7 +106,7 @@ pub(crate) enum Progress {
 
 impl Default for Draft {
     fn default() -> Self {
-        let reply = Reply { cursor: None, more: false, end: None, items: Vec::new() };
+        let reply = Reply { cursor: None, more: false, end: None, next_in: None, items: Vec::new() };
         Self { max: limit::BATCH, len: 0, has_gap: false, owes_state: false, reply }
     }
 }

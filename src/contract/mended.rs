@@ -3,6 +3,7 @@ use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use bytes::BytesMut;
 
@@ -16,10 +17,13 @@ use crate::model::{Cursor, Event, Gap, GapReason, Position, Topic};
 /// marked [`snapshot`](Gap::snapshot), then the state's events whole, whatever limit of bytes it is given, and steps
 /// over what the state has already; without one, the gap as it is. All else is passed through, encoded bytes included.
 ///
-/// Until the state's last event the client is not moved on: the gap, the events before the last one and
-/// [`cursor`](Subscriber::cursor) have the cursor that it had, or, where it had none that is good, `0.0`, which is no
-/// hub's and brings an [`Epoch`](GapReason::Epoch) gap. The last event has the cursor of what follows. So a client that
-/// is cut off in between gets the state anew.
+/// Whoever has a part of the state has nothing: the gap, the state's events but the last, and
+/// [`cursor`](Subscriber::cursor) in between are `0.0`, of no hub's epoch, so that a client that is cut off there comes
+/// back to an [`Epoch`](GapReason::Epoch) gap, and gets the state anew or is told that it has nothing. Its last event
+/// has the cursor of what follows. While the state is on its way, and in the state that a client
+/// [begins with](Self::with_snapshot), the client keeps the cursor that it had.
+///
+/// Cancel-safe as any subscriber is. Dropping it drops the future that the state comes from.
 ///
 /// ```
 /// use std::task::{Context, Poll, Waker};
@@ -230,10 +234,12 @@ impl<S: Subscriber, M: Mend> Mended<S, M> {
             self.stage = None;
             return gap;
         };
-        let (before, is_empty) = (self.held, snapshot.events.is_empty());
-        self.send(snapshot, None, Some(gap.cursor));
-        let cursor = if is_empty { self.held } else { before };
-        gap.cursor = cursor.unwrap_or(gap.cursor);
+        let is_empty = snapshot.events.is_empty();
+        let after = gap.cursor;
+        // Whoever has a part of a state has nothing: with the cursor from before it, it would be told too little.
+        self.held = Some(NOWHERE.into());
+        self.send(snapshot, None, Some(after));
+        gap.cursor = self.held.filter(|_| is_empty).unwrap_or(NOWHERE.into());
         gap.with_snapshot()
     }
 
@@ -381,6 +387,10 @@ impl<S: Subscriber, M: Mend> Subscriber for Mended<S, M> {
 
     fn head(&self) -> Option<Arc<dyn Head>> {
         self.inner.head()
+    }
+
+    fn next_in(&self) -> Option<Duration> {
+        self.inner.next_in()
     }
 }
 

@@ -35,6 +35,12 @@ pub trait Publisher: Send + Sync + 'static {
 
     /// State for a client that arrived with a gap, or ran into one. `None`, the default: it is told of the gap, and
     /// over raw WebSocket, which can't tell it, the connection is closed with 1013.
+    ///
+    /// The gap may be of one topic; the state is that of all that the session follows. It must have what is missing: an
+    /// event is in the state before it is published, or both are done under one lock. The client waits meanwhile, a
+    /// short poll too. A call is one of the endpoint's [attaches](crate::EndpointBuilder::max_attaches): where there
+    /// are too many, or after 10 s, it is as if it had said `None`. The future is dropped where its client goes. A panic
+    /// ends the session.
     fn snapshot(&self, session: &Session, gap: &Gap) -> impl Future<Output = Option<Snapshot>> + Send {
         let _ = (session, gap);
         ready(None)

@@ -117,7 +117,8 @@ impl SubscribeRequest {
 /// Copies headers into one allocation: lengths of name and value, name, value. Longer values than 65,535 bytes, which
 /// no server lets through, are left out.
 fn pack(headers: &http::HeaderMap) -> Box<[u8]> {
-    let mut packed = Vec::new();
+    let size = headers.iter().map(|(name, value)| 4 + name.as_str().len() + value.len()).sum();
+    let mut packed = Vec::with_capacity(size);
     for (name, value) in headers {
         let (name, value) = (name.as_str().as_bytes(), value.as_bytes());
         let (Ok(name_len), Ok(value_len)) = (u16::try_from(name.len()), u16::try_from(value.len())) else {

@@ -2,8 +2,9 @@ use crate::model::{Cursor, Event, Gap, GapReason, Topic};
 
 /// The application's state as events, for a client that can't be brought there by the events it missed.
 ///
-/// Sent whole, in one piece, before anything later. A client that is cut off before its end comes back with the cursor
-/// that it had, and gets it anew.
+/// Sent whole, in one piece, before anything later. Until its last event the client has no cursor that leads past it, so
+/// one that is cut off before comes back for it anew: see [`Mended`](crate::Mended). It is encoded for each client that
+/// gets it, and is in memory until the client has taken it.
 #[derive(Debug, Clone, Default)]
 pub struct Snapshot {
     pub(super) events: Vec<(Topic, Event)>,

@@ -3,6 +3,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use futures_core::Stream;
@@ -38,6 +39,12 @@ pub trait Subscriber: Send + 'static {
     /// no cursors, or none yet that would keep that promise (a gap is still to be told). Asked before the first poll
     /// too, for the greeting.
     fn cursor(&self) -> Option<Cursor> {
+        None
+    }
+
+    /// In how long the next event is likely, judged by when the last ones came; [`Duration::MAX`] where there were none.
+    /// `None`, the default, where the source can't tell. The answer to a short poll says by it when to come again.
+    fn next_in(&self) -> Option<Duration> {
         None
     }
 
@@ -128,6 +135,10 @@ impl<S: Subscriber + ?Sized> Subscriber for Box<S> {
 
     fn cursor(&self) -> Option<Cursor> {
         (**self).cursor()
+    }
+
+    fn next_in(&self) -> Option<Duration> {
+        (**self).next_in()
     }
 
     fn detach(&mut self) {

@@ -1,6 +1,7 @@
 use std::fmt;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use crate::contract::{Delivery, Encoded, Format, Head, Start, Subscribe, SubscribeError, Subscriber};
 use crate::hub::log::{From, Placed};
@@ -50,7 +51,7 @@ impl Subscription {
         let Beginning { from, sequence, gap } = Beginning::new(&shared, start);
         let mut placed = Vec::with_capacity(topics.len());
         for topic in topics {
-            match shared.join(&topic, from) {
+            match shared.join(&topic, from, overflow) {
                 Some(place) => placed.push(place),
                 None => {
                     let joined: &[(Reader, Placed)] = &placed;
@@ -158,6 +159,14 @@ impl Subscriber for Subscription {
             Some(Gap { reason: GapReason::Epoch | GapReason::Invalid, .. }) => None,
             _ => Some(self.shared.cursor(self.order.sequence())),
         }
+    }
+
+    fn next_in(&self) -> Option<Duration> {
+        let now = self.shared.now();
+        Some(match &self.order {
+            Order::Single(single) => single.next_in(now),
+            Order::Merged(merged) => merged.next_in(now),
+        })
     }
 
     fn detach(&mut self) {

@@ -18,6 +18,7 @@ const MIN_INTERVAL: Duration = Duration::ZERO;
 const WRITE_STALL: Duration = Duration::from_secs(10);
 const BATCH: usize = 64 * 1024;
 const RETRY: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(5);
+const POLL_HINT: RangeInclusive<Duration> = RETRY;
 const MAX_SESSIONS: usize = 100_000;
 const MAX_ATTACHES: usize = 1_024;
 const MAX_SOFT_REJECTS: usize = 1_024;
@@ -52,6 +53,7 @@ pub(super) struct Config {
     pub(super) write_stall: Duration,
     pub(super) batch: usize,
     pub(super) retry: RangeInclusive<Duration>,
+    pub(super) poll_hint: RangeInclusive<Duration>,
     pub(super) max_sessions: usize,
     pub(super) max_sessions_per_key: usize,
     pub(super) poll_silence: Option<Duration>,
@@ -85,6 +87,7 @@ impl Default for Config {
             write_stall: WRITE_STALL,
             batch: BATCH,
             retry: RETRY,
+            poll_hint: POLL_HINT,
             max_sessions: MAX_SESSIONS,
             max_sessions_per_key: usize::MAX,
             poll_silence: None,
@@ -124,9 +127,23 @@ impl Config {
 
     /// When one client is to come back, in whole milliseconds: another time for each, so that they don't come together.
     pub(super) fn jittered_retry(&self) -> Duration {
-        let millis = |duration: &Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
-        let (from, to) = (millis(self.retry.start()), millis(self.retry.end()));
-        Duration::from_millis(fastrand::u64(from..=to.max(from)))
+        let (from, to) = millis(&self.retry);
+        Duration::from_millis(fastrand::u64(from..=to))
+    }
+
+    /// When the client of a short poll is to come again: when the next event is likely or up to a quarter later, another
+    /// time for each, within the range. Where that is not known, at any time of the range.
+    pub(super) fn jittered_hint(&self, next_in: Option<Duration>) -> Duration {
+        let (from, to) = millis(&self.poll_hint);
+        let (wait, spread) = match next_in {
+            Some(next_in) => {
+                let wait = u64::try_from(next_in.as_millis()).unwrap_or(u64::MAX).clamp(from, to);
+                (wait, (wait / 4).min(to - from))
+            }
+            None => (from, to - from),
+        };
+        let earliest = wait.min(to - spread);
+        Duration::from_millis(fastrand::u64(earliest..=earliest + spread))
     }
 
     /// How long to hold a poll. A wish is an upper bound, and so is the limit; our own default is a middle.
@@ -153,4 +170,11 @@ impl Config {
         let interval = self.min_interval.min(LONGEST);
         (!interval.is_zero()).then(|| interval.mul_f64(1.0 + 0.1 * fastrand::f64()))
     }
+}
+
+/// A range in whole milliseconds. One that is empty is its beginning.
+fn millis(range: &RangeInclusive<Duration>) -> (u64, u64) {
+    let millis = |duration: &Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+    let (from, to) = (millis(range.start()), millis(range.end()));
+    (from, to.max(from))
 }

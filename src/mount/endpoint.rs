@@ -37,8 +37,8 @@ use crate::contract::{Attach, BoxSubscriber, IntoAttach, Publisher};
 /// other parameters are the application's.
 ///
 /// Who may come is judged by Host and Origin first, then asked of the publisher, and nothing is sent before that. A
-/// panic of the publisher's ends its request or its WebSocket alone, with 500 or 1011; one of a subscriber's goes to the
-/// task that reads it.
+/// panic of the publisher's ends its request or its WebSocket alone, with 500 or 1011, or breaks its stream off; one of a
+/// subscriber's goes to the task that reads it.
 ///
 /// A handle: clones are the same endpoint. It needs a driver, see [`driver`](Self::driver).
 #[derive(Clone)]

@@ -31,11 +31,15 @@ pub(super) async fn short(mount: &Arc<Mount>, visitor: Visitor) -> Result<Respon
     let visit = mount.admit_poll(&wanted, &guest).await?;
     let mut queue = PollQueue::new(visit.feed(attach, wanted.start)).max_bytes(mount.config.batch);
     poll_fn(|cx| if queue.collect(cx).is_mending() { Poll::Pending } else { Poll::Ready(()) }).await;
-    let reply = queue.reply();
+    let reply = queue.finish();
     if visit.is_revoked() {
         return Err(mount.revoked());
     }
-    let retry = if reply.more { Duration::ZERO } else { mount.config.jittered_retry() };
+    let retry = match reply.end {
+        _ if reply.more => Duration::ZERO,
+        Some(_) => mount.config.jittered_retry(),
+        None => mount.config.jittered_hint(reply.next_in),
+    };
     respond(mount, &wanted, reply, retry)
 }
 

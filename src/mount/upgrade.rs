@@ -16,6 +16,7 @@ use super::negotiate::Wanted;
 use super::refusal::Refusal;
 use super::session::{Member, Order, Tracked, Visit};
 use super::shared::Mount;
+use super::stats::Cause;
 use super::turn_away::turn_away;
 use super::upgraded::Io;
 use crate::adapters::{CloseCause, CloseCode, Subprotocol, WebSocketSink};
@@ -29,7 +30,7 @@ impl Mount {
         mut wanted: Wanted,
         given: Option<Attach<BoxSubscriber>>,
     ) -> Result<Response<Body>, Refusal> {
-        let handshake = Handshake::check(&parts)?;
+        let handshake = Handshake::check(&parts).inspect_err(|_| self.counters.refused(Cause::Request))?;
         if !self.runtime.can_spawn() {
             return Err(Refusal::internal(super::runtime::Missing::Spawner.as_str()));
         }

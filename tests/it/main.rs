@@ -6,6 +6,7 @@ mod support;
 mod cursor;
 mod hub;
 mod properties;
+mod snapshot;
 
 #[cfg(feature = "full")]
 mod clients;

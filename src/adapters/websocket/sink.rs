@@ -26,7 +26,8 @@ use crate::model::Cursor;
 /// asked for more only when `Io` has taken all there was, and lets go of shared history ([`Subscriber::detach`]) when
 /// `Io` takes nothing. Pings, pongs and the Close frame go between those writes, never inside one.
 ///
-/// Where events are gone, `tidings.v1` says so in their place; raw frames can't, and the connection ends with 1013.
+/// Where events are gone, `tidings.v1` says so in their place; raw frames can't, and the connection ends with 1013,
+/// unless state follows.
 /// Whatever the client does wrong, and every limit of [`WebSocketConfig`] that it passes, ends the connection with the
 /// code that RFC 6455 §7.4.1 has for it.
 ///

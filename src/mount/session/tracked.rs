@@ -1,6 +1,6 @@
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::member::Member;
 use crate::contract::{Clock, Delivery, Encoded, End, Format, Head, Left, Subscriber};
@@ -115,6 +115,10 @@ impl Subscriber for Tracked {
 
     fn head(&self) -> Option<Arc<dyn Head>> {
         self.feed.head()
+    }
+
+    fn next_in(&self) -> Option<Duration> {
+        self.feed.next_in()
     }
 }
 

@@ -2,6 +2,8 @@
 
 mod drain;
 mod driver;
+mod herd;
+mod hint;
 mod methods;
 mod min_interval;
 mod negotiation;

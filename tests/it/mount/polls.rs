@@ -140,3 +140,24 @@ async fn a_closed_hub_does_not_bring_its_pollers_back_at_once() {
     let response = get("/events?wait=20").to(&endpoint).await;
     assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
 }
+
+#[tokio::test(start_paused = true)]
+async fn holds_are_spread_over_their_range() {
+    let endpoint = App::new().endpoint();
+    for (target, prefer, from, to) in [
+        ("/?wait=20", "", 18_000, 20_000),
+        ("/", "wait=20", 18_000, 20_000),
+        ("/?transport=long-poll", "", 22_500, 27_500),
+    ] {
+        let mut herd = tokio::task::JoinSet::new();
+        for _ in 0..400 {
+            let (endpoint, prefer) = (endpoint.clone(), prefer.to_owned());
+            herd.spawn(async move { held(&endpoint, target, &prefer).await.0 });
+        }
+        let (times, quarter) = (herd.join_all().await, (to - from) / 4);
+        for begin in (from..to).step_by(quarter) {
+            let count = times.iter().filter(|&&time| (begin..begin + quarter).contains(&(time as usize))).count();
+            assert!(count > 50, "{count} of 400 within {quarter} ms after {begin}: {target} {prefer}");
+        }
+    }
+}

@@ -17,8 +17,11 @@ async fn judge(site: &Site, headers: &[(&str, &str)]) -> (u16, String) {
     (answer.status, answer.body)
 }
 
+/// Headers, and the status and the body that they are answered with.
+type Case<'a> = (&'a [(&'a str, &'a str)], (u16, &'a str));
+
 /// Has the site judge each of them, and compares.
-async fn check(site: &Site, table: &[(&[(&str, &str)], (u16, &str))]) {
+async fn check(site: &Site, table: &[Case<'_>]) {
     for (headers, (status, body)) in table {
         assert_eq!(judge(site, headers).await, (*status, (*body).to_owned()), "{headers:?}");
     }

@@ -1,10 +1,11 @@
-//! What WIRE says of a refusal: each transport tells it so that its client can hear it.
+//! What each transport makes of a refusal, so that its client can hear it.
 
 use std::time::Duration;
 
 use tidings::{EndpointStats, Rejection};
 use tokio::task::yield_now;
 
+use super::site::Site;
 use crate::mount::wire::raw::{Frame, Raw, frame};
 use crate::mount::wire::serve_http1;
 use crate::mount::wire::websocket::hello;
@@ -68,6 +69,30 @@ async fn wire_a_page_is_told_by_a_close_code_and_others_by_a_status() {
     }
     assert_eq!(app.messages(), [], "a client that is not let in is not listened to");
     assert_eq!((endpoint.session_count(), endpoint.stats().soft_rejected), (0, 8));
+}
+
+#[tokio::test]
+async fn wire_a_page_is_told_so_by_http_2_as_well() {
+    let app = App::new();
+    let site = Site::new(app.clone(), app.endpoint()).await;
+    let (host, origin) = (("host", "example.com"), ("origin", "https://example.com"));
+    for (path, status, _, reason) in REFUSALS {
+        let program = site.ask_by_connect(path, &[host]).await.unwrap();
+        let page = site.ask_by_connect(path, &[host, origin]).await.unwrap();
+        let opened = if reason.is_some() { 200 } else { status };
+        assert_eq!((program.status, page.status), (status, opened), "{path}");
+    }
+    assert_eq!(site.endpoint.stats().soft_rejected, 4);
+}
+
+#[test]
+fn wire_a_handlers_own_rejection_has_the_same_head() {
+    use axum::response::IntoResponse;
+
+    let response = Rejection::Unauthorized.into_response();
+    assert_eq!(response.status(), 401);
+    assert_eq!(response.headers()["www-authenticate"], "Bearer");
+    assert_eq!(response.headers()["cache-control"], "no-store, no-transform");
 }
 
 #[tokio::test]

@@ -3,6 +3,7 @@
 mod axum;
 mod http1;
 pub(crate) mod http2;
+mod polls;
 pub(crate) mod raw;
 pub(crate) mod websocket;
 

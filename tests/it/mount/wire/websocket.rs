@@ -95,23 +95,6 @@ async fn a_good_handshake_opens_raw_frames() {
 }
 
 #[tokio::test]
-async fn frames_in_the_handshakes_packet_are_read_once_and_in_order() {
-    let app = App::new();
-    let mut client = Raw::connect(serve_http1(&app.endpoint()).await).await;
-    let mut packet = hello("/events", "").into_bytes();
-    packet.extend(frame(1, b"one"));
-    packet.extend(frame(1, b"two"));
-    packet.extend(frame(9, b"ping"));
-    packet.extend(frame(8, &1000_u16.to_be_bytes()));
-    client.send(packet).await;
-    client.head().await;
-    assert_eq!(client.frame().await, Frame(0x8a, b"ping".to_vec()));
-    assert_eq!(client.frame().await, Frame::close(1000, ""));
-    assert_eq!(client.until_end().await, "");
-    assert_eq!(app.messages(), [Message::Text("one".into()), Message::Text("two".into())]);
-}
-
-#[tokio::test]
 async fn tidings_v1_resumes_and_says_goodbye() {
     let app = App::new();
     let endpoint = app.builder().retry(Duration::from_secs(2)..=Duration::from_secs(2)).build();
