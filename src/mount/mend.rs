@@ -1,5 +1,4 @@
 use std::sync::Arc;
-use std::time::Duration;
 
 use super::isolate::isolated;
 use super::shared::Mount;

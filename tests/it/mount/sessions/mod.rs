@@ -10,4 +10,5 @@ mod reentrancy;
 mod revoked;
 mod runs;
 mod sequences;
+mod sockets;
 mod upstream;
