@@ -28,6 +28,7 @@ struct Book {
     deliveries: usize,
     at: Vec<usize>,
     panics: bool,
+    during_joined: Option<Arc<dyn Fn(&Session) + Send + Sync>>,
 }
 
 /// A line of the book.
@@ -62,6 +63,11 @@ impl House {
     /// Has `joined` and `left` panic, after they wrote.
     pub(crate) fn panic_from_now_on(&self) {
         self.book.lock().unwrap().panics = true;
+    }
+
+    /// Has this done in each `joined`, after it wrote.
+    pub(crate) fn during_joined(&self, run: impl Fn(&Session) + Send + Sync + 'static) {
+        self.book.lock().unwrap().during_joined = Some(Arc::new(run));
     }
 
     pub(crate) fn publish(&self, text: &str) -> Cursor {
@@ -158,6 +164,8 @@ impl Publisher for House {
 
     fn joined(&self, session: &Session) {
         self.write(Line::Joined(session.id().get()));
+        let run = self.book.lock().unwrap().during_joined.clone();
+        run.iter().for_each(|run| run(session));
     }
 
     fn left(&self, session: &Session, why: Left) {

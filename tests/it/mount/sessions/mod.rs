@@ -5,6 +5,7 @@ mod deadlines;
 mod ends;
 mod guest;
 mod house;
+mod joining;
 mod limits;
 mod reentrancy;
 mod revoked;
