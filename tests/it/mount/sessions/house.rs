@@ -29,6 +29,7 @@ struct Book {
     at: Vec<usize>,
     panics: bool,
     during_joined: Option<Arc<dyn Fn(&Session) + Send + Sync>>,
+    during_delivery: Option<Arc<dyn Fn() + Send + Sync>>,
 }
 
 /// A line of the book.
@@ -68,6 +69,11 @@ impl House {
     /// Has this done in each `joined`, after it wrote.
     pub(crate) fn during_joined(&self, run: impl Fn(&Session) + Send + Sync + 'static) {
         self.book.lock().unwrap().during_joined = Some(Arc::new(run));
+    }
+
+    /// Has this done whenever a subscriber has events, before it hands them over.
+    pub(crate) fn during_delivery(&self, run: impl Fn() + Send + Sync + 'static) {
+        self.book.lock().unwrap().during_delivery = Some(Arc::new(run));
     }
 
     pub(crate) fn publish(&self, text: &str) -> Cursor {
@@ -183,6 +189,8 @@ impl<S: Subscriber> Watched<S> {
     fn look(&self, encoded: &Poll<Encoded>) {
         if let Poll::Ready(Encoded::Events(events)) = encoded {
             self.house.book.lock().unwrap().deliveries += 1;
+            let run = self.house.book.lock().unwrap().during_delivery.clone();
+            run.iter().for_each(|run| run());
             let text = String::from_utf8_lossy(&events.bytes);
             assert!(!(self.panics && text.contains("panic")), "in a subscriber");
         }

@@ -7,6 +7,7 @@ use tidings::{Left, Transport};
 use super::guest::{Guest, HELD};
 use super::house::{House, Line};
 use crate::mount::world::{To, get, text};
+use crate::support::Task;
 
 #[tokio::test(start_paused = true)]
 async fn who_is_ended_while_it_joins_leaves_after_that() {
@@ -26,6 +27,26 @@ async fn who_is_ended_while_it_joins_leaves_after_that() {
             assert_eq!((house.why(), guest.text().contains("one")), (why, !revoked), "{transport:?}");
             assert_eq!((endpoint.session_count(), house.hub.stats().subscriptions), (0, 0));
         }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_is_cut_off_while_it_joins_leaves_after_that() {
+    for transport in HELD {
+        let house = House::new();
+        let endpoint = house.builder().drain_window(Duration::ZERO).build();
+        let (seen, by) = (house.clone(), endpoint.clone());
+        house.during_joined(move |_| {
+            let mut drain = Box::pin(by.drain());
+            assert!(Task::new().poll(&mut drain).is_ready());
+            assert_eq!((seen.left(), by.session_count()), (vec![], 1));
+        });
+        house.publish("one");
+        let mut guest = Guest::come(&endpoint, transport, "/?oldest").await;
+        guest.see_out().await;
+        assert_eq!(house.why(), Left::Drained, "{transport:?}");
+        assert_eq!((endpoint.session_count(), house.hub.stats().subscriptions), (0, 0));
+        assert!(!guest.text().contains("one"), "{transport:?}: {}", guest.text());
     }
 }
 

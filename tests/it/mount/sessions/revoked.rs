@@ -83,6 +83,24 @@ async fn the_queue_of_a_websocket_that_reads_nothing_is_thrown_away() {
     assert_eq!(house.why(), Left::Revoked);
 }
 
+/// The moment that another thread would take: the event was taken from its source, and has not gone out.
+#[tokio::test(start_paused = true)]
+async fn an_event_that_is_on_its_way_out_does_not_go_out() {
+    for transport in Transport::ALL {
+        let house = House::new();
+        let endpoint = house.endpoint();
+        let by = endpoint.clone();
+        house.during_delivery(move || assert_eq!(by.revoke_where(|_| true), 1));
+        let name = if transport == Transport::ShortPoll { "?session=a&oldest" } else { "?oldest" };
+        house.publish("the event");
+        let mut guest = Guest::come(&endpoint, transport, &format!("/{name}")).await;
+        let expected = if transport == Transport::ShortPoll { "401 with a challenge" } else { saw(transport) };
+        assert_eq!(guest.see_out().await, expected, "{transport:?}");
+        assert!(!guest.text().contains("the event"), "{transport:?}: {}", guest.text());
+        assert_eq!((house.why(), house.deliveries().1), (Left::Revoked, 1));
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn it_comes_before_an_orderly_end() {
     for transport in HELD {
