@@ -64,6 +64,22 @@ async fn an_event_at_the_instant_a_right_ends_is_not_delivered() {
     }
 }
 
+/// Nor is one whose delivery takes until then.
+#[tokio::test]
+async fn an_event_that_is_ready_at_the_instant_a_right_ends_is_not_delivered() {
+    for transport in HELD {
+        let (house, timer) = (House::new(), VirtualTimer::new());
+        let endpoint = house.builder().timer(timer.clone()).build();
+        let _driver = endpoint.driver();
+        let guest = Guest::come(&endpoint, transport, "/?lifetime=5000").await;
+        timer.advance(Duration::from_millis(4_999));
+        house.during_delivery(move || timer.advance(Duration::from_millis(1)));
+        house.publish("the event");
+        settle().await;
+        assert!(!guest.text().contains("the event"), "{transport:?}");
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_poll_of_a_run_has_its_own_right_and_the_next_another() {
     let house = House::new();
