@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::member::Member;
 use crate::contract::{Clock, Delivery, Encoded, End, Format, Head, Left, Subscriber};
-use crate::model::Cursor;
+use crate::model::{Cursor, Pattern};
 use crate::mount::mend::Feed;
 
 /// What a session's transport reads from: counts what it hands on, and hands on nothing once the client's right is gone.
@@ -111,6 +111,10 @@ impl Subscriber for Tracked {
 
     fn detach(&mut self) {
         self.feed.detach();
+    }
+
+    fn topics(&self) -> Vec<Pattern> {
+        self.feed.topics()
     }
 
     fn head(&self) -> Option<Arc<dyn Head>> {
