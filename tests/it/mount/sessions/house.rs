@@ -8,6 +8,9 @@ use tidings::{
     Topic,
 };
 
+/// What the publisher does while it is told that a session began.
+type DuringJoined = Arc<dyn Fn(&Session) + Send + Sync>;
+
 /// An application that keeps a book of who came and why they left.
 ///
 /// `?key=` is the limit key, `?lifetime=` how many milliseconds the client's right lasts, `?user=` the session's data;
@@ -28,7 +31,7 @@ struct Book {
     deliveries: usize,
     at: Vec<usize>,
     panics: bool,
-    during_joined: Option<Arc<dyn Fn(&Session) + Send + Sync>>,
+    during_joined: Option<DuringJoined>,
     during_delivery: Option<Arc<dyn Fn() + Send + Sync>>,
 }
 
