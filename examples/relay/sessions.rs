@@ -40,6 +40,7 @@ pub(crate) async fn list(State(relay): State<Relay>) -> Json<Vec<Value>> {
             "id": info.session.id().get(),
             "transport": info.session.transport().as_str(),
             "name": info.session.name(),
+            "topics": info.session.topics().iter().map(ToString::to_string).collect::<Vec<_>>(),
             "state": format!("{:?}", info.state).to_lowercase(),
             "seconds": info.age.as_secs(),
             "cursor": info.cursor.map(|cursor| cursor.to_string()),

@@ -1,8 +1,9 @@
 use std::any::Any;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::contract::Transport;
+use crate::model::Pattern;
 
 /// One client's visit: a connection, or a run of polls under one name. A handle: clones are the same session.
 ///
@@ -16,6 +17,7 @@ struct Inner {
     name: Option<Arc<str>>,
     key: Option<Arc<str>>,
     data: Option<Arc<dyn Any + Send + Sync>>,
+    topics: Mutex<Arc<[Pattern]>>,
 }
 
 /// A limit key, and the name that a client chose under it.
@@ -78,8 +80,9 @@ impl Session {
         name: Option<Arc<str>>,
         key: Option<Arc<str>>,
         data: Option<Arc<dyn Any + Send + Sync>>,
+        topics: Arc<[Pattern]>,
     ) -> Self {
-        Self(Arc::new(Inner { id, transport, name, key, data }))
+        Self(Arc::new(Inner { id, transport, name, key, data, topics: Mutex::new(topics) }))
     }
 
     /// Its number at this endpoint.
@@ -98,6 +101,18 @@ impl Session {
     #[must_use]
     pub fn name(&self) -> Option<&str> {
         self.0.name.as_deref()
+    }
+
+    /// The topics and patterns that it follows: a run of polls those of its last poll. None where its source does not
+    /// [say](crate::Subscriber::topics).
+    #[must_use]
+    pub fn topics(&self) -> Arc<[Pattern]> {
+        self.0.topics.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Has it follow these from now on.
+    pub(crate) fn follow(&self, topics: Arc<[Pattern]>) {
+        *self.0.topics.lock().unwrap_or_else(PoisonError::into_inner) = topics;
     }
 
     pub(crate) fn shared_key(&self) -> Option<Arc<str>> {

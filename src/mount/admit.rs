@@ -8,6 +8,7 @@ use super::registry::NoPlace;
 use super::session::{NoTurn, Visit};
 use super::shared::Mount;
 use crate::contract::{Label, Rejection, Session};
+use crate::model::Pattern;
 
 /// What the publisher said of a client that was let in.
 pub(super) struct Guest {
@@ -16,6 +17,8 @@ pub(super) struct Guest {
     pub(super) data: Option<Arc<dyn Any + Send + Sync>>,
     /// When its right ends.
     pub(super) right: Option<Instant>,
+    /// What it follows, if it is a session.
+    pub(super) topics: Arc<[Pattern]>,
 }
 
 impl Mount {
@@ -46,6 +49,7 @@ impl Mount {
             match Visit::turn(run.clone(), guest.right) {
                 Ok(turn) => {
                     turn.joined().await;
+                    turn.member().who.follow(guest.topics.clone());
                     return Ok(turn);
                 }
                 Err(NoTurn::Full) => return Err(self.later()),
@@ -66,6 +70,13 @@ impl Mount {
 
     fn session(&self, wanted: &Wanted, guest: &Guest) -> Session {
         let id = self.registry.next_id();
-        Session::new(id, wanted.transport, wanted.name.clone(), guest.key.clone(), guest.data.clone())
+        Session::new(
+            id,
+            wanted.transport,
+            wanted.name.clone(),
+            guest.key.clone(),
+            guest.data.clone(),
+            guest.topics.clone(),
+        )
     }
 }

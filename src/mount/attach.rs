@@ -9,7 +9,7 @@ use super::negotiate::Wanted;
 use super::refusal::Refusal;
 use super::shared::Mount;
 use super::within::within;
-use crate::contract::{Attach, BoxSubscriber, Label, SubscribeRequest, Transport};
+use crate::contract::{Attach, BoxSubscriber, Label, SubscribeRequest, Subscriber, Transport};
 
 /// A client that was let in.
 pub(super) struct Visitor {
@@ -76,7 +76,8 @@ impl Mount {
         };
         self.counters.attached();
         let right = attach.lifetime.map(|lifetime| self.runtime.wheel.after(lifetime));
-        let guest = Guest { key, data: attach.data.clone(), right };
+        let topics = if wanted.is_session() { attach.subscriber.topics() } else { Vec::new() };
+        let guest = Guest { key, data: attach.data.clone(), right, topics: topics.into() };
         Ok(Visitor { wanted, version, guest, attach })
     }
 

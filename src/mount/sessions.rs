@@ -1,6 +1,7 @@
 use super::endpoint::Endpoint;
 use super::session::SessionInfo;
 use crate::contract::{Left, Session, SessionId};
+use crate::model::Topic;
 
 /// Who is there, and how they are ended.
 impl Endpoint {
@@ -14,6 +15,17 @@ impl Endpoint {
     #[must_use]
     pub fn session_count(&self) -> usize {
         self.mount().registry.len()
+    }
+
+    /// How many sessions follow a topic, by its name or by a pattern, as they are now: runs of polls are counted, and
+    /// short polls without a name are not.
+    ///
+    /// Every session is looked at for it. To tell clients of each change, publish it in
+    /// [`joined`](crate::Publisher::joined) and [`left`](crate::Publisher::left).
+    #[must_use]
+    pub fn presence(&self, topic: &Topic) -> usize {
+        let follows = |session: &Session| session.topics().iter().any(|pattern| pattern.matches(topic));
+        self.mount().registry.members().iter().filter(|member| follows(&member.who)).count()
     }
 
     /// Ends a session in an orderly way, as its turn in a drain would: what is ready goes out, with its transport's

@@ -83,3 +83,30 @@ async fn the_bytes_of_a_websocket_are_counted_when_it_left() {
     guest.go().await;
     assert_eq!(endpoint.stats().bytes, bytes);
 }
+
+#[tokio::test(start_paused = true)]
+async fn presence_is_who_follows_a_topic_by_name_or_pattern() {
+    let house = House::new();
+    let endpoint = house.endpoint();
+    let presence = |topic: &str| endpoint.presence(&Topic::new(topic).unwrap());
+    let mut guests = Vec::new();
+    for (present, transport) in HELD.into_iter().enumerate() {
+        guests.push(Guest::come(&endpoint, transport, "/?topic=a&topic=b/c").await);
+        assert_eq!((presence("a"), presence("b/c"), presence("b")), (present + 1, present + 1, 0));
+    }
+    guests.push(Guest::come(&endpoint, Transport::Sse, "/?pattern=b/*").await);
+    assert_eq!((presence("a"), presence("b/c"), presence("b/x"), presence("b/x/y")), (4, 5, 1, 0));
+    Guest::come(&endpoint, Transport::ShortPoll, "/?topic=a").await;
+    assert_eq!(presence("a"), 4, "it is no session");
+    // A run follows what its last poll did, between its polls too.
+    Guest::come(&endpoint, Transport::ShortPoll, "/?topic=a&session=s").await;
+    assert_eq!((presence("a"), presence("z")), (5, 0));
+    Guest::come(&endpoint, Transport::ShortPoll, "/?topic=z&session=s").await;
+    assert_eq!((presence("a"), presence("z")), (4, 1));
+    for guest in guests {
+        guest.go().await;
+    }
+    assert_eq!((presence("a"), presence("b/c"), presence("z")), (0, 0, 1));
+    pass(Duration::from_secs(51)).await;
+    assert_eq!((presence("z"), endpoint.session_count()), (0, 0));
+}

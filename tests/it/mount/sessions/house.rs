@@ -4,16 +4,13 @@ use std::time::Duration;
 
 use tidings::{
     Attach, BoxSubscriber, Cursor, Delivery, Encoded, Endpoint, EndpointBuilder, Format, Head, Left, LocalHub, Message,
-    Overflow, Publisher, Rejection, Retention, Session, Start, Subscribe, SubscribeRequest, Subscriber, SubscriberExt,
-    Topic,
+    Overflow, Pattern, Publisher, Rejection, Retention, Session, Start, Subscribe, SubscribeRequest, Subscriber,
+    SubscriberExt, Topic,
 };
-
-/// What the publisher does while it is told that a session began.
-type DuringJoined = Arc<dyn Fn(&Session) + Send + Sync>;
 
 /// An application that keeps a book of who came and why they left.
 ///
-/// `?key=` is the limit key, `?lifetime=` how many milliseconds the client's right lasts, `?user=` the session's data;
+/// `?pattern=` names a pattern beside the topics. `?key=` is the limit key, `?lifetime=` how many milliseconds the client's right lasts, `?user=` the session's data;
 /// `?topic=` names topics (`news` unless it does), `?overflow=disconnect` lets go of who is too slow. `/forbidden`
 /// refuses. A subscriber of `?panic` panics at the event `panic`, and so does the handler of a message `panic`; that of
 /// `no` refuses it.
@@ -31,9 +28,11 @@ struct Book {
     deliveries: usize,
     at: Vec<usize>,
     panics: bool,
-    during_joined: Option<DuringJoined>,
+    during_joined: Option<Hook>,
     during_delivery: Option<Arc<dyn Fn() + Send + Sync>>,
 }
+
+type Hook = Arc<dyn Fn(&Session) + Send + Sync>;
 
 /// A line of the book.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -137,9 +136,12 @@ impl Publisher for House {
         if request.path() == "/forbidden" {
             return Err(Rejection::Forbidden);
         }
-        let mut topics: Vec<_> = request.topics().to_vec();
+        let mut topics: Vec<_> = request.topics().iter().cloned().map(Pattern::from).collect();
+        if let Some(pattern) = request.query("pattern") {
+            topics.push(Pattern::new(pattern).unwrap());
+        }
         if topics.is_empty() {
-            topics.push(Topic::new("news").unwrap());
+            topics.push(Pattern::new("news").unwrap());
         }
         let mut what = Subscribe::to(topics).start(match request.start() {
             Start::Now if request.query("oldest").is_some() => Start::Oldest,
@@ -221,5 +223,9 @@ impl<S: Subscriber> Subscriber for Watched<S> {
 
     fn head(&self) -> Option<Arc<dyn Head>> {
         self.inner.head()
+    }
+
+    fn topics(&self) -> Vec<Pattern> {
+        self.inner.topics()
     }
 }

@@ -2,7 +2,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use proptest::prelude::*;
-use tidings::{Endpoint, Left, SessionId, SessionState, Transport};
+use tidings::{Endpoint, Left, SessionId, SessionInfo, SessionState, Topic, Transport};
 
 use super::guest::{Guest, settle};
 use super::house::{House, Line};
@@ -13,7 +13,7 @@ const TOTAL: usize = 9;
 
 #[derive(Debug, Clone)]
 enum Step {
-    Come { transport: usize, key: Option<u8>, name: Option<u8>, panics: bool, lifetime: Option<u16> },
+    Come { transport: usize, topic: u8, key: Option<u8>, name: Option<u8>, panics: bool, lifetime: Option<u16> },
     Go(usize),
     Publish { panic: bool },
     Disconnect(usize),
@@ -24,9 +24,17 @@ enum Step {
 }
 
 fn any_step() -> impl Strategy<Value = Step> {
-    let come = (0..5_usize, prop::option::of(0..2_u8), prop::option::of(0..3_u8), prop::bool::weighted(0.1));
-    let come = (come, prop::option::weighted(0.15, 50..4_000_u16))
-        .prop_map(|((transport, key, name, panics), lifetime)| Step::Come { transport, key, name, panics, lifetime });
+    let come = (0..5_usize, 0..3_u8, prop::option::of(0..2_u8), prop::option::of(0..3_u8), prop::bool::weighted(0.1));
+    let come = (come, prop::option::weighted(0.15, 50..4_000_u16)).prop_map(
+        |((transport, topic, key, name, panics), lifetime)| Step::Come {
+            transport,
+            topic,
+            key,
+            name,
+            panics,
+            lifetime,
+        },
+    );
     prop_oneof![
         6 => come,
         2 => any::<usize>().prop_map(Step::Go),
@@ -72,6 +80,10 @@ fn check(house: &House, endpoint: &Endpoint) {
         assert_eq!(stats.sessions_in(state), infos.iter().filter(|info| info.state == state).count(), "{state:?}");
     }
     assert!(live <= TOTAL);
+    for topic in ["news", "news/a", "news/b"].map(|topic| Topic::new(topic).unwrap()) {
+        let follows = |info: &&SessionInfo| info.session.topics().iter().any(|pattern| pattern.matches(&topic));
+        assert_eq!(endpoint.presence(&topic), infos.iter().filter(follows).count(), "{topic}");
+    }
     for key in ["0", "1"] {
         let of_key: Vec<_> = infos.iter().filter(|info| info.session.key() == Some(key)).collect();
         assert!(of_key.len() <= PER_KEY);
@@ -97,8 +109,8 @@ async fn run(steps: Vec<Step>) {
     };
     for step in steps {
         match step {
-            Step::Come { transport, key, name, panics, lifetime } => {
-                let mut target = "/?".to_owned();
+            Step::Come { transport, topic, key, name, panics, lifetime } => {
+                let mut target = format!("/?{}", ["topic=news", "topic=news/a", "pattern=news/*"][usize::from(topic)]);
                 key.iter().for_each(|key| target += &format!("&key={key}"));
                 name.iter().for_each(|name| target += &format!("&session={name}"));
                 lifetime.iter().for_each(|lifetime| target += &format!("&lifetime={lifetime}"));
