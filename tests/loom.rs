@@ -276,6 +276,36 @@ fn too_slow_while_published() {
 }
 
 #[test]
+fn conflated_while_published() {
+    for topics in [&["a"][..], &["a", "b"]] {
+        loom::model(move || {
+            let hub = hub(Retention::default());
+            let other = hub.clone();
+            let publisher = thread::spawn(move || {
+                for _ in 0..3 {
+                    let tick = Event::text("").keyed("key").unwrap();
+                    other.publish_now(&topic("a"), tick).unwrap();
+                }
+            });
+            // The first who conflates may come at any moment.
+            let latest = Subscribe::to(topics.iter().copied()).start(Start::Oldest).overflow(Overflow::Latest);
+            let mut subscription = hub.subscribe(latest).unwrap();
+            let (mut last, mut told) = (0, 0);
+            while last < 3 {
+                let Delivery::Events(batch) = block_on(subscription.next()) else { panic!("no events") };
+                for event in batch.iter() {
+                    assert!(event.cursor.unwrap().position().sequence > last);
+                    last = event.cursor.unwrap().position().sequence;
+                }
+                told += batch.len() as u32 + batch.conflated();
+            }
+            assert_eq!(told, 3, "delivered or conflated");
+            publisher.join().unwrap();
+        });
+    }
+}
+
+#[test]
 fn close_while_waited_for() {
     loom::model(|| {
         let hub = hub(Retention::default());

@@ -13,6 +13,7 @@ pub(crate) fn run(name: &str, burst: usize, rounds: usize) -> Option<usize> {
         "hub-merged" => hub::merged(burst, rounds),
         "short-poll" => polled::short(burst, rounds),
         "long-poll" => polled::long(burst, rounds),
+        "long-poll-gathered" => polled::gathered(burst, rounds),
         "chunked" => mounted::run(mounted::CHUNKED, burst, rounds),
         "sse" => mounted::run(mounted::SSE, burst, rounds),
         "websocket" => mounted::run(mounted::WEBSOCKET, burst, rounds),
@@ -21,5 +22,14 @@ pub(crate) fn run(name: &str, burst: usize, rounds: usize) -> Option<usize> {
 }
 
 /// Every scenario.
-pub(crate) const NAMES: [&str; 8] =
-    ["hub-reference", "hub-encoded", "hub-merged", "short-poll", "long-poll", "chunked", "sse", "websocket"];
+pub(crate) const NAMES: [&str; 9] = [
+    "hub-reference",
+    "hub-encoded",
+    "hub-merged",
+    "short-poll",
+    "long-poll",
+    "long-poll-gathered",
+    "chunked",
+    "sse",
+    "websocket",
+];

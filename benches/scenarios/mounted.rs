@@ -14,7 +14,7 @@ use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Request, Response};
-use tidings::{Endpoint, Event, LocalHub, SubscribeRequest, Topic, publisher_fn};
+use tidings::{Endpoint, EndpointBuilder, Event, LocalHub, SubscribeRequest, Topic, publisher_fn};
 
 const CONNECTIONS: usize = 200;
 pub(super) const PAYLOAD: &[u8] = &[b'x'; 100];
@@ -104,8 +104,12 @@ fn mounted(hub: &LocalHub) -> impl Fn(Request<Incoming>) -> Answer + Clone + Sen
 
 /// An endpoint where anyone may subscribe to anything.
 pub(super) fn endpoint(hub: &LocalHub) -> Endpoint {
+    builder(hub).build()
+}
+
+pub(super) fn builder(hub: &LocalHub) -> EndpointBuilder {
     let hub = hub.clone();
-    Endpoint::new(publisher_fn(move |request: SubscribeRequest| {
+    Endpoint::builder(publisher_fn(move |request: SubscribeRequest| {
         let hub = hub.clone();
         async move { Ok(hub.subscribe(request.subscribe(request.topics()))?) }
     }))

@@ -1,13 +1,16 @@
 //! Polls at the endpoint itself, without a connection: a request, its reply and its reply's bytes.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use http_body_util::{BodyExt, Empty};
 use hyper::{Request, Response};
 use tidings::{Body, Cursor, Endpoint, LocalHub};
 
-use super::mounted::{PAYLOAD, endpoint, event, in_memory, topic};
+use super::mounted::{PAYLOAD, builder, endpoint, event, in_memory, topic};
 
 const CLIENTS: usize = 200;
+const SECOND: Duration = Duration::from_secs(1);
 
 /// Each client asks once after each burst, and gets it.
 pub(crate) fn short(burst: usize, rounds: usize) -> usize {
@@ -35,10 +38,35 @@ pub(crate) fn long(burst: usize, rounds: usize) -> usize {
         for _ in 0..rounds {
             let cursor = hub.cursor();
             let waiting: Vec<_> = (0..CLIENTS).map(|_| tokio::spawn(poll(&endpoint, cursor, 25))).collect();
-            while endpoint.sessions() < CLIENTS {
+            while endpoint.session_count() < CLIENTS {
                 tokio::task::yield_now().await;
             }
             publish(&hub, burst);
+            for reply in waiting {
+                events += read(reply.await.expect("no panic"), burst).await;
+            }
+        }
+        events
+    })
+}
+
+/// Each client waits while the events of a second come one by one, and gets them in one reply.
+pub(crate) fn gathered(burst: usize, rounds: usize) -> usize {
+    in_memory(async {
+        tokio::time::pause();
+        let hub = LocalHub::new();
+        let endpoint = builder(&hub).min_interval(SECOND).build();
+        let mut events = 0;
+        for _ in 0..rounds {
+            let cursor = hub.cursor();
+            let waiting: Vec<_> = (0..CLIENTS).map(|_| tokio::spawn(poll(&endpoint, cursor, 25))).collect();
+            while endpoint.session_count() < CLIENTS {
+                tokio::task::yield_now().await;
+            }
+            for _ in 0..burst {
+                publish(&hub, 1);
+                tokio::time::sleep(SECOND / burst as u32).await;
+            }
             for reply in waiting {
                 events += read(reply.await.expect("no panic"), burst).await;
             }

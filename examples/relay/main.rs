@@ -79,7 +79,7 @@ async fn serve(listener: TcpListener, options: Options) -> std::io::Result<()> {
         .max_event(MAX_PAYLOAD + 2 * Event::MAX_LABEL)
         .build();
     let address = listener.local_addr()?;
-    let events = endpoint(&hub, address, &options.origins);
+    let events = endpoint(&hub, address, &options);
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let asked = async move {
         tokio::select! {
@@ -109,13 +109,17 @@ async fn serve(listener: TcpListener, options: Options) -> std::io::Result<()> {
 }
 
 /// The push endpoint: a client gets the topics that it names.
-fn endpoint(hub: &LocalHub, address: SocketAddr, origins: &[String]) -> Endpoint {
+fn endpoint(hub: &LocalHub, address: SocketAddr, options: &Options) -> Endpoint {
+    let origins = &options.origins;
     let (hub, swept) = (hub.clone(), hub.clone());
     let publisher = publisher_fn(move |request: SubscribeRequest| {
         let hub = hub.clone();
         async move { Ok(hub.subscribe(request.subscribe(request.topics()))?) }
     });
-    let builder = Endpoint::builder(publisher).drain_window(DRAIN).every(SWEEP, move || swept.sweep());
+    let builder = Endpoint::builder(publisher)
+        .drain_window(DRAIN)
+        .min_interval(options.min_interval)
+        .every(SWEEP, move || swept.sweep());
     let builder = origins.iter().fold(builder, |builder, origin| builder.allow_origin(origin));
     if !address.ip().is_loopback() {
         return builder.build();

@@ -1,6 +1,7 @@
 //! The command line.
 
 use std::net::Ipv6Addr;
+use std::time::Duration;
 
 use axum::http::uri::{Parts, Uri};
 
@@ -8,11 +9,13 @@ use axum::http::uri::{Parts, Uri};
 pub(crate) const HELP: &str = "\
 relay: a small push server
 
-usage: relay [--listen ADDRESS] [--retain N] [--origin URL]…
+usage: relay [--listen ADDRESS] [--retain N] [--min-interval MS] [--origin URL]…
 
   --listen ADDRESS  where to listen; port 0 takes a free one (default 127.0.0.1:7071)
   --retain N        how many events of each topic a client that comes back can catch up on
                     (default 1000; always at most 1 MiB and one hour)
+  --min-interval MS how long a long poll gathers a busy topic's events, in milliseconds (default 0:
+                    it is answered at the first)
   --origin URL      a web origin, like https://app.example, whose pages may listen and publish; may
                     repeat. Pages of the server's own host may listen, other pages nothing; programs
                     are not asked. On a loopback address it answers only for localhost and the hosts
@@ -37,6 +40,8 @@ pub(crate) struct Options {
     pub(crate) listen: String,
     /// How many events of history each topic keeps.
     pub(crate) retain: Option<usize>,
+    /// How long a long poll gathers events.
+    pub(crate) min_interval: Duration,
     /// Origins whose pages may listen and publish.
     pub(crate) origins: Vec<String>,
 }
@@ -49,7 +54,8 @@ pub(crate) enum Parsed {
 
 impl Options {
     pub(crate) fn parse(arguments: impl Iterator<Item = String>) -> Result<Parsed, String> {
-        let mut options = Self { listen: DEFAULT_LISTEN.into(), retain: None, origins: Vec::new() };
+        let mut options =
+            Self { listen: DEFAULT_LISTEN.into(), retain: None, min_interval: Duration::ZERO, origins: Vec::new() };
         let mut arguments = arguments;
         while let Some(argument) = arguments.next() {
             let (flag, inline) = match argument.split_once('=') {
@@ -64,6 +70,11 @@ impl Options {
                     let count = value()?;
                     let read = count.parse().map_err(|_| format!("--retain takes a number of events, not '{count}'"));
                     options.retain = Some(read?);
+                }
+                "--min-interval" => {
+                    let millis = value()?;
+                    let read = millis.parse().map_err(|_| format!("--min-interval takes milliseconds, not '{millis}'"));
+                    options.min_interval = Duration::from_millis(read?);
                 }
                 "--origin" => options.origins.push(origin(&value()?)?),
                 _ => return Err(format!("there is no {flag}; --help lists what there is")),

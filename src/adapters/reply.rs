@@ -1,4 +1,5 @@
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 
@@ -7,10 +8,14 @@ use super::object::{write_cursor, write_event, write_gap};
 use crate::contract::{Encoded, End, Format, Published, Subscriber, place};
 use crate::model::Cursor;
 
+const CURSOR: &[u8] = b"{\"cursor\":";
+const EVENTS: &[u8] = b",\"events\":[";
+
 /// What a poll is answered with: `{"cursor":"7.9","events":[…],"more":true}`, and what of it a mount wants to know.
 ///
 /// The body is the same bytes for everyone at the same position, and the events in it are shared, not copied.
-/// `events` holds event objects, and gap objects in their place among them. `"more"` is left out where it is not true.
+/// `events` holds event objects, and gap objects in their place among them; the state that follows a gap is in the same
+/// reply, whatever its size. `"more"` is left out where it is not true.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Reply {
@@ -21,6 +26,9 @@ pub struct Reply {
     pub more: bool,
     /// Why no later poll will bring anything, if so. What was there before the end is in the reply.
     pub end: Option<End>,
+    /// In how long the next event is likely, where the subscriber of a short poll could tell:
+    /// [`Subscriber::next_in`].
+    pub next_in: Option<Duration>,
     /// Each ends with a comma.
     items: Vec<Bytes>,
 }
@@ -42,8 +50,15 @@ impl Reply {
 
     /// The body's parts, in order.
     #[must_use]
-    pub fn into_parts(mut self) -> Vec<Bytes> {
+    pub fn into_parts(self) -> Vec<Bytes> {
+        self.into_tagged_parts().1
+    }
+
+    /// The cursor as a strong entity tag, which is how it stands in the body: in its quotes (RFC 9110 §8.8.3). And the
+    /// body's parts.
+    pub(crate) fn into_tagged_parts(mut self) -> (Option<Bytes>, Vec<Bytes>) {
         let (head, tail) = (self.head(), self.tail());
+        let tag = self.cursor.map(|_| head.slice(CURSOR.len()..head.len() - EVENTS.len()));
         if let Some(last) = self.items.last_mut() {
             last.truncate(last.len() - 1);
         }
@@ -51,14 +66,14 @@ impl Reply {
         parts.push(head);
         parts.append(&mut self.items);
         parts.push(tail);
-        parts
+        (tag, parts)
     }
 
     fn head(&self) -> Bytes {
-        let mut head = BytesMut::with_capacity(80);
-        head.extend_from_slice(b"{\"cursor\":");
+        let mut head = BytesMut::with_capacity(CURSOR.len() + Cursor::MAX_LEN + 2 + EVENTS.len());
+        head.extend_from_slice(CURSOR);
         write_cursor(self.cursor, &mut head);
-        head.extend_from_slice(b",\"events\":[");
+        head.extend_from_slice(EVENTS);
         head.freeze()
     }
 
@@ -73,6 +88,8 @@ pub(crate) struct Draft {
     max: usize,
     len: usize,
     has_gap: bool,
+    /// The next events are state that belongs to the gap before it: whole, or the client would ask for ever.
+    owes_state: bool,
     reply: Reply,
 }
 
@@ -89,8 +106,8 @@ pub(crate) enum Progress {
 
 impl Default for Draft {
     fn default() -> Self {
-        let reply = Reply { cursor: None, more: false, end: None, items: Vec::new() };
-        Self { max: limit::BATCH, len: 0, has_gap: false, reply }
+        let reply = Reply { cursor: None, more: false, end: None, next_in: None, items: Vec::new() };
+        Self { max: limit::BATCH, len: 0, has_gap: false, owes_state: false, reply }
     }
 }
 
@@ -107,9 +124,11 @@ impl Draft {
     pub(crate) fn collect<S: Subscriber>(&mut self, subscriber: &mut S, cx: &mut Context<'_>) -> Progress {
         while !self.reply.more && self.reply.end.is_none() {
             let room = self.max.saturating_sub(self.len);
+            let mut owes_state = false;
             let (item, gap) = match subscriber.poll_encoded(cx, &Item, room) {
                 Poll::Ready(Encoded::Events(events)) => (events.bytes, None),
                 Poll::Ready(Encoded::Gap(gap)) => {
+                    owes_state = gap.snapshot;
                     let mut out = BytesMut::with_capacity(128);
                     write_gap(&gap, &mut out);
                     out.extend_from_slice(b",");
@@ -121,12 +140,13 @@ impl Draft {
                 }
                 Poll::Pending => break,
             };
-            if item.len() > room && !self.reply.is_empty() {
+            if item.len() > room && !self.reply.is_empty() && !self.owes_state {
                 self.reply.more = true;
             } else if !item.is_empty() {
                 // Taken now: the next look may move the subscriber's cursor past what the reply holds.
                 self.reply.cursor = gap.or_else(|| subscriber.cursor());
                 self.has_gap |= gap.is_some();
+                self.owes_state = owes_state;
                 self.len += item.len();
                 self.reply.items.push(item);
             }

@@ -40,7 +40,20 @@ impl<S: Subscriber> PollQueue<S> {
     /// Takes what is ready and answers with it.
     #[must_use]
     pub fn reply(mut self) -> Reply {
-        self.draft.collect(&mut self.subscriber, &mut Context::from_waker(Waker::noop()));
-        self.draft.finish()
+        self.collect(&mut Context::from_waker(Waker::noop()));
+        self.finish()
+    }
+
+    /// Takes what is ready. Where the subscriber is pending then, it has the waker.
+    pub(crate) fn collect(&mut self, cx: &mut Context<'_>) -> &S {
+        self.draft.collect(&mut self.subscriber, cx);
+        &self.subscriber
+    }
+
+    /// Answers with what was taken.
+    pub(crate) fn finish(self) -> Reply {
+        let mut reply = self.draft.finish();
+        reply.next_in = self.subscriber.next_in();
+        reply
     }
 }

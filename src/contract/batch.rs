@@ -80,6 +80,11 @@ impl Batch {
         Self { conflated, ..self }
     }
 
+    /// Those after the first so many.
+    pub(crate) fn without_first(self, count: u32) -> Self {
+        Self { start: self.start.saturating_add(count).min(self.end), ..self }
+    }
+
     /// Whether there are none.
     #[must_use]
     pub fn is_empty(&self) -> bool {

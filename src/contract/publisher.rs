@@ -1,12 +1,20 @@
 use std::fmt;
 use std::future::{Future, ready};
 
-use crate::contract::{Message, Rejection, SubscribeRequest, Subscriber};
+use crate::contract::{Attach, IntoAttach, Left, Message, Rejection, Session, Snapshot, SubscribeRequest, Subscriber};
+use crate::model::Gap;
 
 /// What an application implements: who may subscribe to what, from where, and what becomes of what clients send.
 pub trait Publisher: Send + Sync + 'static {
     /// What a client is given to read from.
     type Subscriber: Subscriber;
+
+    /// What the client counts against where there are limits per key: its user, its address. Asked first, for every
+    /// request; `None`, the default, counts against no key's limit. A name of a run of polls is good under one key.
+    fn limit_key(&self, request: &SubscribeRequest) -> Option<String> {
+        let _ = request;
+        None
+    }
 
     /// Authorises the client and chooses its topics and start. Called for every attach and every poll, before the
     /// client's cursor is used.
@@ -24,30 +32,39 @@ pub trait Publisher: Send + Sync + 'static {
         let _ = (request, message);
         ready(Err(Rejection::Forbidden))
     }
-}
 
-/// A client's subscriber, with what the mount should know about the client.
-#[derive(Debug)]
-#[non_exhaustive]
-pub struct Attach<S> {
-    /// What the client reads from.
-    pub subscriber: S,
-}
+    /// State for a client that arrived with a gap, or ran into one. `None`, the default: it is told of the gap, and
+    /// over raw WebSocket, which can't tell it, the connection is closed with 1013.
+    ///
+    /// The gap may be of one topic; the state is that of all that the session follows. It must have what is missing: an
+    /// event is in the state before it is published, or both are done under one lock. The client waits meanwhile, a
+    /// short poll too. A call is one of the endpoint's [attaches](crate::EndpointBuilder::max_attaches): where there
+    /// are too many, or after 10 s, it is as if it had said `None`. The future is dropped where its client goes. A panic
+    /// ends the session.
+    fn snapshot(&self, session: &Session, gap: &Gap) -> impl Future<Output = Option<Snapshot>> + Send {
+        let _ = (session, gap);
+        ready(None)
+    }
 
-impl<S: Subscriber> From<S> for Attach<S> {
-    fn from(subscriber: S) -> Self {
-        Self { subscriber }
+    /// A session began: called once for each, before its first event goes out.
+    fn joined(&self, session: &Session) {
+        let _ = session;
+    }
+
+    /// A session ended: called once for each that [`joined`](Self::joined) was called for, after its last event.
+    fn left(&self, session: &Session, why: Left) {
+        let _ = (session, why);
     }
 }
 
 /// A [`Publisher`] of one function, for an application that only decides who may subscribe to what.
 ///
 /// The function takes the request by value (clones share it), so that its future may own it.
-pub fn publisher_fn<F, R, S>(subscribe: F) -> PublisherFn<F>
+pub fn publisher_fn<F, R, A>(subscribe: F) -> PublisherFn<F>
 where
     F: Fn(SubscribeRequest) -> R + Send + Sync + 'static,
-    R: Future<Output = Result<S, Rejection>> + Send + 'static,
-    S: Subscriber,
+    R: Future<Output = Result<A, Rejection>> + Send + 'static,
+    A: IntoAttach,
 {
     PublisherFn { subscribe }
 }
@@ -58,16 +75,16 @@ pub struct PublisherFn<F> {
     subscribe: F,
 }
 
-impl<F, R, S> Publisher for PublisherFn<F>
+impl<F, R, A> Publisher for PublisherFn<F>
 where
     F: Fn(SubscribeRequest) -> R + Send + Sync + 'static,
-    R: Future<Output = Result<S, Rejection>> + Send + 'static,
-    S: Subscriber,
+    R: Future<Output = Result<A, Rejection>> + Send + 'static,
+    A: IntoAttach,
 {
-    type Subscriber = S;
+    type Subscriber = A::Subscriber;
 
-    async fn subscribe(&self, request: &SubscribeRequest) -> Result<Attach<S>, Rejection> {
-        (self.subscribe)(request.clone()).await.map(Attach::from)
+    async fn subscribe(&self, request: &SubscribeRequest) -> Result<Attach<A::Subscriber>, Rejection> {
+        (self.subscribe)(request.clone()).await.map(IntoAttach::into_attach)
     }
 }
 

@@ -7,13 +7,16 @@ use crate::contract::SubscribeError;
 ///
 /// | | HTTP status | WebSocket, once open |
 /// |---|---|---|
-/// | `Unauthorized` | 401 | close 1008 |
+/// | `Unauthorized` | 401 with `WWW-Authenticate` | close 1008 |
 /// | `Forbidden` | 403 | close 1008 |
 /// | `NotFound` | 404 | close 1008 |
 /// | `Busy` | 503 with `Retry-After`; to an EventSource a soft reject, 200 with `retry:` | close 1013 |
 /// | `Gone` | 410 | close 1008 |
 /// | `Invalid` | 400 | close 1008 |
 /// | `Internal` | 500; the reason is not told | close 1011 |
+///
+/// A WebSocket's handshake gets the status too, before it is open. Except from a page, which is told by its `Origin`: its
+/// script can't see a status, so what would be a close with 1008 is one, on a connection that was opened for it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Rejection {

@@ -5,14 +5,14 @@ use std::sync::Arc;
 use http::request::Parts;
 use http::{Extensions, Method};
 
-use crate::contract::{Start, Subscribe, Transport};
+use crate::contract::{Session, Start, Subscribe, Transport};
 use crate::model::{Topic, TopicError};
 
 /// What a client asked for. Clones share it.
 ///
 /// It is kept as long as the session, so it is a compact copy: it does not hold on to the connection's read buffer.
 #[derive(Clone)]
-pub struct SubscribeRequest(Arc<Inner>);
+pub struct SubscribeRequest(Arc<Inner>, Option<Session>);
 
 struct Inner {
     method: Method,
@@ -27,7 +27,7 @@ struct Inner {
 
 impl SubscribeRequest {
     pub(crate) fn new(parts: Parts, topics: Vec<Topic>, start: Start, transport: Transport) -> Self {
-        Self(Arc::new(Inner {
+        let inner = Inner {
             method: parts.method,
             path: parts.uri.path().into(),
             query: parts.uri.query().unwrap_or_default().into(),
@@ -36,7 +36,22 @@ impl SubscribeRequest {
             topics: topics.into(),
             start,
             transport,
-        }))
+        };
+        Self(Arc::new(inner), None)
+    }
+
+    /// The same, of a client with a session.
+    pub(crate) fn of(self, session: Option<Session>) -> Self {
+        Self(self.0, session)
+    }
+
+    /// The session that a message belongs to, in [`Publisher::receive`](crate::Publisher::receive): a WebSocket's own;
+    /// for a POST with `?session=NAME`, the newest of that name under the POST's own
+    /// [limit key](crate::Publisher::limit_key). `None` in [`Publisher::subscribe`](crate::Publisher::subscribe), for
+    /// nobody was let in yet.
+    #[must_use]
+    pub fn session(&self) -> Option<&Session> {
+        self.1.as_ref()
     }
 
     /// The topics named by `?topic=`, which may repeat. To name one is not to be allowed it.
@@ -102,7 +117,8 @@ impl SubscribeRequest {
 /// Copies headers into one allocation: lengths of name and value, name, value. Longer values than 65,535 bytes, which
 /// no server lets through, are left out.
 fn pack(headers: &http::HeaderMap) -> Box<[u8]> {
-    let mut packed = Vec::new();
+    let size = headers.iter().map(|(name, value)| 4 + name.as_str().len() + value.len()).sum();
+    let mut packed = Vec::with_capacity(size);
     for (name, value) in headers {
         let (name, value) = (name.as_str().as_bytes(), value.as_bytes());
         let (Ok(name_len), Ok(value_len)) = (u16::try_from(name.len()), u16::try_from(value.len())) else {

@@ -25,7 +25,7 @@ pub enum Start {
     Now,
     /// With the oldest event retained.
     Oldest,
-    /// With the last `n` retained events of each topic.
+    /// With the last `n` retained events of each topic that have not expired.
     Last(usize),
     /// With the event after this cursor: a resume.
     After(Cursor),

@@ -1,12 +1,14 @@
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use futures_core::Stream;
 
-use crate::contract::{Batch, Format};
+use crate::contract::{Batch, Format, Head};
 use crate::model::{Cursor, Gap};
 
 /// The pull side: yields batches of events, gaps, and the end.
@@ -40,8 +42,19 @@ pub trait Subscriber: Send + 'static {
         None
     }
 
+    /// In how long the next event is likely, judged by when the last ones came; [`Duration::MAX`] where there were none.
+    /// `None`, the default, where the source can't tell. The answer to a short poll says by it when to come again.
+    fn next_in(&self) -> Option<Duration> {
+        None
+    }
+
     /// Lets go of shared history while the socket takes nothing. The next poll takes it up again.
     fn detach(&mut self) {}
+
+    /// Where the source is, for who asks how far behind this subscriber is. `None` where that can't be said.
+    fn head(&self) -> Option<Arc<dyn Head>> {
+        None
+    }
 }
 
 /// A subscriber of any kind.
@@ -107,6 +120,8 @@ pub enum End {
     Finished,
     /// The subscriber fell behind history, and asked to be let go then.
     TooSlow,
+    /// The application's code failed. What was not delivered can be asked for again, from the cursor.
+    Failed,
 }
 
 impl<S: Subscriber + ?Sized> Subscriber for Box<S> {
@@ -122,8 +137,16 @@ impl<S: Subscriber + ?Sized> Subscriber for Box<S> {
         (**self).cursor()
     }
 
+    fn next_in(&self) -> Option<Duration> {
+        (**self).next_in()
+    }
+
     fn detach(&mut self) {
         (**self).detach();
+    }
+
+    fn head(&self) -> Option<Arc<dyn Head>> {
+        (**self).head()
     }
 }
 

@@ -5,6 +5,8 @@ use std::task::Waker;
 
 use crate::contract::Entry;
 use crate::hub::inbox::Inbox;
+use crate::hub::newest::Newest;
+use crate::hub::rhythm::{INTERVALS, Rhythm};
 use crate::hub::segment::{Segment, nanos};
 use crate::hub::sync::{Count, Mutex, MutexGuard};
 use crate::hub::waiters::Waiters;
@@ -40,14 +42,18 @@ pub(super) struct State {
     pub(super) bytes: usize,
     /// The weight of the newest segment.
     tail_weight: usize,
-    /// The sequence of the newest event that is not retained any more; 0: there is none.
+    /// The sequence of the newest event that left history before its time to live was over; 0: there is none.
     pub(super) evicted: u64,
+    /// The index after that event.
+    lost: u64,
     /// The same of the newest event that is not in memory any more.
     gone: u64,
     /// The sequence of the newest event.
     last: u64,
     pub(super) subscriptions: usize,
     pub(super) waiters: Waiters<Waker>,
+    /// Set once a subscription conflates: from then on what is replaced is marked.
+    newest: Option<Box<Newest>>,
     /// The inboxes of the several-topic subscriptions that have read everything here.
     pub(super) followers: Option<Box<Waiters<Follower>>>,
     pub(super) closed: bool,
@@ -95,13 +101,22 @@ pub(super) struct Placed {
     pub(super) gap: Option<u64>,
 }
 
+/// The oldest event retained, as far as its eviction goes.
+struct Oldest {
+    sequence: u64,
+    at: u64,
+    weight: usize,
+    is_expired: bool,
+}
+
 /// What a reader finds at its index.
 #[derive(Debug)]
 pub(super) enum Found {
     /// The segment that holds it.
     Segment(Arc<Segment>),
-    /// It is gone, like everything before `to`; the last of it had the sequence `evicted`.
-    Lost { to: u64, evicted: u64 },
+    /// It is gone, like everything before `to`. Of that, everything from `lost` on had expired before it went; what is
+    /// before is missed, and the last of it had the sequence `evicted`.
+    Lost { to: u64, lost: u64, evicted: u64 },
     /// It is not published yet.
     Nothing,
 }
@@ -123,10 +138,12 @@ impl Log {
             bytes: 0,
             tail_weight: 0,
             evicted,
+            lost: 0,
             gone: evicted,
             last: evicted,
             subscriptions: 0,
             waiters: Waiters::new(),
+            newest: None,
             followers: None,
             closed: false,
             dropped: false,
@@ -197,51 +214,84 @@ impl State {
                 self.tail_weight = 0;
             }
         }
+        self.mark_replaced(self.next);
         self.next += 1;
         self.tail_weight += weight;
         self.bytes += weight;
     }
 
-    /// Moves the start of history to where the retention allows. Returns the segments that are gone by that. The newest
-    /// one stays for those who read along.
+    /// Begins to mark which events newer ones of their keys replace, if it has not begun, with those in memory.
+    pub(super) fn conflate(&mut self) {
+        if self.newest.is_none() {
+            self.newest = Some(Box::default());
+            let start = self.segments.front().map_or(self.next, |front| front.base);
+            (start..self.next).for_each(|index| self.mark_replaced(index));
+        }
+    }
+
+    /// Marks the event that the one at `index` replaces.
+    fn mark_replaced(&mut self, index: u64) {
+        let Some(mut newest) = self.newest.take() else {
+            return;
+        };
+        let entry = self.segment_at(index).and_then(|segment| segment.entry_at(index));
+        let replaced = entry.and_then(|entry| newest.put(entry.event.key()?, index));
+        if let Some(replaced) = replaced {
+            self.segment_at(replaced).into_iter().for_each(|segment| segment.replace(replaced));
+        }
+        self.newest = Some(newest);
+    }
+
+    /// Moves the start of history to where the retention allows, and past what has expired there. Returns the segments
+    /// that are gone by that. The newest one stays for those who read along.
     pub(super) fn evict(&mut self, retention: &Retention, now: u64) -> Vec<Arc<Segment>> {
         let (count, age) = (retention.count as u64, nanos(retention.age));
         let mut gone = Vec::new();
         loop {
             while self.segments.len() > 1 && self.segments.front().is_some_and(|front| front.end() <= self.first) {
                 if let Some(front) = self.segments.pop_front() {
+                    if let Some(newest) = &mut self.newest {
+                        newest.forget(&front);
+                    }
                     self.gone = front.sequence(front.len().saturating_sub(1));
                     gone.push(front);
                 }
             }
-            let Some((sequence, at, weight)) = self.oldest() else {
+            let Some(Oldest { sequence, at, weight, is_expired }) = self.oldest(now) else {
                 return gone;
             };
             let too_much = self.next - self.first > count || self.bytes > retention.bytes;
-            if !too_much && now.saturating_sub(at) < age {
+            if !is_expired && !too_much && now.saturating_sub(at) < age {
                 return gone;
             }
-            self.evicted = sequence;
             self.bytes -= weight;
             self.first += 1;
+            if !is_expired {
+                self.evicted = sequence;
+                self.lost = self.first;
+            }
         }
     }
 
-    /// Sequence, time and weight of the oldest event retained.
-    fn oldest(&self) -> Option<(u64, u64, usize)> {
-        let oldest = self.segments.front()?.entry_at(self.first)?;
-        Some((oldest.sequence, oldest.at, oldest.event.weight()))
+    fn oldest(&self, now: u64) -> Option<Oldest> {
+        let front = self.segments.front()?;
+        let Entry { sequence, at, event } = front.entry_at(self.first)?;
+        let is_expired = !front.never_expires() && front.is_expired((self.first - front.base) as u32, now);
+        Some(Oldest { sequence: *sequence, at: *at, weight: event.weight(), is_expired })
     }
 
     /// Where a subscription begins. History must have been evicted to the present before.
-    pub(super) fn place(&self, from: From) -> Placed {
+    pub(super) fn place(&self, from: From, now: u64) -> Placed {
         let (index, gap) = match from {
-            From::Live(sequence) => (self.index_after(sequence), Some(self.gone).filter(|&gone| gone > sequence)),
+            From::Live(sequence) => {
+                let lost = self.gone.min(self.evicted);
+                (self.index_after(sequence), Some(lost).filter(|&lost| lost > sequence))
+            }
             From::After(sequence) => {
                 (self.index_after(sequence).max(self.first), Some(self.evicted).filter(|&gone| gone > sequence))
             }
             From::Oldest => (self.first, None),
-            From::Last(n) => (self.first.max(self.next.saturating_sub(n as u64)), None),
+            From::Last(n) => (self.last_alive(n, now), None),
         };
         let head = self.segment_at(index).and_then(|segment| segment.entry_at(index)).map(|entry| entry.sequence);
         Placed { index, head, gap }
@@ -254,7 +304,21 @@ impl State {
         }
         match self.segment_at(index) {
             Some(segment) => Found::Segment(Arc::clone(segment)),
-            None => Found::Lost { to: self.first, evicted: self.evicted },
+            None => Found::Lost { to: self.first, lost: self.lost, evicted: self.evicted },
+        }
+    }
+
+    /// The index of the first of the last `n` retained events that have not expired.
+    fn last_alive(&self, n: usize, now: u64) -> u64 {
+        if self.segments.iter().all(|segment| segment.never_expires()) {
+            return self.first.max(self.next.saturating_sub(n as u64));
+        }
+        let is_alive = |&index: &u64| {
+            self.segment_at(index).is_some_and(|segment| !segment.is_expired((index - segment.base) as u32, now))
+        };
+        match n.checked_sub(1) {
+            Some(before) => (self.first..self.next).rev().filter(is_alive).nth(before).unwrap_or(self.first),
+            None => self.next,
         }
     }
 
@@ -278,15 +342,23 @@ impl State {
         self.segments.get(after.checked_sub(1)?)
     }
 
+    /// When the last events came, as far as they are in memory.
+    pub(super) fn rhythm(&self) -> Option<Rhythm> {
+        let at = |index| Some(self.segment_at(index)?.entry_at(index)?.at);
+        let last = self.next.checked_sub(1)?;
+        let first = last.saturating_sub(INTERVALS).max(self.segments.front()?.base);
+        Some(Rhythm { first: at(first)?, last: at(last)?, intervals: last - first })
+    }
+
     /// Whether nobody would miss the log.
     pub(super) fn is_idle(&self) -> bool {
         self.subscriptions == 0 && self.first == self.next
     }
 
-    /// Ends the log, for whoever drops it from the registry. Returns the sequence of its last event, 0 if it never had
-    /// one.
+    /// Ends the log, for whoever drops it from the registry. Returns the sequence of the last event that somebody may
+    /// have missed, 0 if there is none: nobody misses what has expired.
     pub(super) fn drop_log(&mut self) -> u64 {
         self.dropped = true;
-        self.last
+        self.evicted
     }
 }

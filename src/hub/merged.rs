@@ -2,6 +2,7 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::BytesMut;
 
@@ -86,7 +87,15 @@ impl Merged {
                 Next::Events { key, up_to } => {
                     self.marked.push(key);
                     let reader = &mut self.topics[key as usize].reader;
-                    if let Some(ahead) = reader.ahead(shared).and_then(|ahead| ahead.up_to(up_to)) {
+                    if let Some(ahead) = reader.ahead(shared, self.overflow).and_then(|ahead| ahead.up_to(up_to)) {
+                        if !ahead.is_whole {
+                            let Some((batch, taken)) = ahead.sieved_batch(shared, self.overflow) else {
+                                continue;
+                            };
+                            self.sequence = taken.sequence;
+                            let conflated = reader.take(&taken, shared);
+                            return Poll::Ready(Delivery::Events(batch.with_conflated(conflated)));
+                        }
                         let (batch, events, sequence) = (ahead.batch(), ahead.len(), ahead.last_sequence());
                         reader.advance(events);
                         self.sequence = sequence;
@@ -94,7 +103,7 @@ impl Merged {
                     }
                 }
                 Next::Gap { key } => {
-                    if let Some(gap) = self.tell(key) {
+                    if let Some(gap) = self.tell(key, shared) {
                         return Poll::Ready(Delivery::Gap(gap));
                     }
                 }
@@ -110,7 +119,7 @@ impl Merged {
         format: &dyn Format,
         max: usize,
     ) -> Poll<Encoded> {
-        let (mut joined, mut count) = (BytesMut::new(), 0);
+        let (mut joined, mut count, mut conflated) = (BytesMut::new(), 0, 0);
         loop {
             let next = match joined.is_empty() {
                 true => std::task::ready!(self.poll_order(shared, cx)),
@@ -123,10 +132,24 @@ impl Merged {
                 Next::Events { key, up_to } => {
                     self.marked.push(key);
                     let reader = &mut self.topics[key as usize].reader;
-                    let Some(ahead) = reader.ahead(shared).and_then(|ahead| ahead.up_to(up_to)) else {
+                    let ahead = reader.ahead(shared, self.overflow).and_then(|ahead| ahead.up_to(up_to));
+                    let Some(ahead) = ahead else {
                         continue;
                     };
                     let room = max.saturating_sub(joined.len());
+                    if !ahead.is_whole {
+                        let Some((encoding, taken)) = ahead.sieved_encode(shared, self.overflow, format, room) else {
+                            continue;
+                        };
+                        if encoding.bytes.len() > room && !joined.is_empty() {
+                            break;
+                        }
+                        self.sequence = taken.sequence;
+                        conflated = reader.take(&taken, shared).saturating_add(conflated);
+                        joined.extend_from_slice(&encoding.bytes);
+                        count += encoding.events;
+                        continue;
+                    }
                     let (bytes, events, sequence) = ahead.encode(format, room);
                     if bytes.len() > room && !joined.is_empty() {
                         break;
@@ -141,7 +164,7 @@ impl Merged {
                     count += events;
                 }
                 Next::Gap { key } if joined.is_empty() => {
-                    if let Some(gap) = self.tell(key) {
+                    if let Some(gap) = self.tell(key, shared) {
                         return Poll::Ready(Encoded::Gap(gap));
                     }
                 }
@@ -153,7 +176,7 @@ impl Merged {
                 Next::End(_) => break,
             }
         }
-        Poll::Ready(Encoded::Events(Encoding::new(joined.freeze(), count)))
+        Poll::Ready(Encoded::Events(Encoding::new(joined.freeze(), count).conflated(conflated)))
     }
 
     /// What comes next, or registers for it.
@@ -209,7 +232,7 @@ impl Merged {
         loop {
             let head = match gap {
                 Some(gap) => Some(gap.cursor.position().sequence),
-                None => reader.ahead(shared).map(|ahead| ahead.first_sequence()),
+                None => reader.ahead(shared, self.overflow).map(|ahead| ahead.first_sequence()),
             };
             if let Some(head) = head {
                 self.heads.push(Reverse((head, key)));
@@ -230,7 +253,7 @@ impl Merged {
                 return;
             }
             drop(state);
-            if let Some(lost) = reader.follow(found) {
+            if let Some(lost) = reader.follow(found, shared) {
                 if self.overflow == Overflow::Disconnect {
                     self.ended = Some(End::TooSlow);
                     return;
@@ -241,11 +264,17 @@ impl Merged {
     }
 
     /// Takes the gap of a topic, to be told now.
-    fn tell(&mut self, key: u32) -> Option<Gap> {
+    fn tell(&mut self, key: u32, shared: &Shared) -> Option<Gap> {
         self.marked.push(key);
-        let gap = self.topics[key as usize].gap.take()?;
+        let gap = *self.topics[key as usize].gap.take()?;
+        let after = shared.cursor(self.sequence);
         self.sequence = gap.cursor.position().sequence;
-        Some(*gap)
+        Some(gap.after(after))
+    }
+
+    /// That of the topic where it is the least.
+    pub(super) fn next_in(&self, now: u64) -> Duration {
+        self.topics.iter().map(|followed| followed.reader.next_in(now)).min().unwrap_or(Duration::MAX)
     }
 
     pub(super) fn detach(&mut self) {

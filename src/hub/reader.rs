@@ -1,12 +1,15 @@
 use std::ops::Range;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 
-use crate::contract::{Batch, Format};
+use crate::contract::{Batch, Encoding, Format};
 use crate::hub::log::{Found, Log, Placed};
 use crate::hub::segment::Segment;
 use crate::hub::shared::Shared;
+use crate::hub::sieve::{LeftOut, Sieve, Taken};
+use crate::model::Overflow;
 
 /// A place in one topic's log, and the segment that it is in. Reads without a lock.
 #[derive(Debug)]
@@ -15,14 +18,18 @@ pub(super) struct Reader {
     segment: Option<Arc<Segment>>,
     /// The dense index of the next event.
     pub(super) next: u64,
+    /// How many replaced events it stepped over since the last delivery.
+    conflated: u32,
 }
 
-/// Events to read: written places of a segment, none of which has expired.
+/// Events to read: written places of a segment, of which the first is to be delivered.
 #[derive(Debug)]
 pub(super) struct Ahead<'a> {
     log: &'a Log,
     segment: &'a Segment,
     places: Range<u32>,
+    /// Whether all of them are to be delivered. If not, they go through a sieve.
+    pub(super) is_whole: bool,
 }
 
 /// What a reader should have read next is gone.
@@ -36,42 +43,41 @@ pub(super) struct Lost {
 
 impl Reader {
     pub(super) fn new(log: Arc<Log>, placed: &Placed) -> Self {
-        Self { log, segment: None, next: placed.index }
+        Self { log, segment: None, next: placed.index, conflated: 0 }
     }
 
-    /// What can be read without a lock. Steps over what has expired.
-    pub(super) fn ahead(&mut self, shared: &Shared) -> Option<Ahead<'_>> {
+    /// What can be read without a lock. Steps over what has expired, and for a reader that conflates over what is
+    /// replaced.
+    pub(super) fn ahead(&mut self, shared: &Shared, overflow: Overflow) -> Option<Ahead<'_>> {
         let segment = self.segment.as_deref()?;
         let (place, len) = (self.place_in(segment), segment.len());
-        let places = if place < len && segment.never_expires() {
-            place..len
+        let (places, is_whole) = if place < len && self.takes_all(segment, place, overflow) {
+            (place..len, true)
         } else if place == len && !segment.is_sealed() {
             return None;
         } else {
-            self.step(shared)?
+            self.step(shared, overflow)?
         };
         let segment = self.segment.as_deref()?;
-        Some(Ahead { log: &self.log, segment, places })
+        Some(Ahead { log: &self.log, segment, places, is_whole })
     }
 
-    /// Steps over expired events and from sealed segments to the next, to written places that live.
+    /// Steps over what is not to be delivered and from sealed segments to the next, to an event that is.
     #[cold]
-    fn step(&mut self, shared: &Shared) -> Option<Range<u32>> {
+    fn step(&mut self, shared: &Shared, overflow: Overflow) -> Option<(Range<u32>, bool)> {
         loop {
             let segment = self.segment.as_deref()?;
             let (place, len) = (self.place_in(segment), segment.len());
             if place < len {
-                if segment.never_expires() {
-                    return Some(place..len);
+                if self.takes_all(segment, place, overflow) {
+                    return Some((place..len, true));
                 }
-                let now = shared.now();
-                let alive = (place..len).find(|&place| !segment.is_expired(place, now));
-                let start = alive.unwrap_or(len);
-                shared.expired.add(u64::from(start - place));
-                self.next = segment.base + u64::from(start);
-                if start < len {
-                    let end = (start..len).find(|&place| segment.is_expired(place, now)).unwrap_or(len);
-                    return Some(start..end);
+                let mut left_out = LeftOut::default();
+                let run = Sieve::new(segment, shared, overflow).next(place..len, &mut left_out);
+                self.next = segment.base + u64::from(run.start);
+                self.leave_out(left_out, shared);
+                if !run.is_empty() {
+                    return Some((run.start..len, false));
                 }
                 continue;
             }
@@ -83,19 +89,32 @@ impl Reader {
         }
     }
 
+    /// Whether all that is written from a place on is to be delivered, and there is nothing else to tell with it.
+    #[inline]
+    fn takes_all(&self, segment: &Segment, place: u32, overflow: Overflow) -> bool {
+        segment.never_expires() && (overflow != Overflow::Latest || self.takes_newest(segment, place))
+    }
+
+    /// Out of line for those who conflate nothing.
+    #[inline(never)]
+    fn takes_newest(&self, segment: &Segment, place: u32) -> bool {
+        self.conflated == 0 && segment.is_newest_from(place)
+    }
+
     fn place_in(&self, segment: &Segment) -> u32 {
         (self.next - segment.base) as u32
     }
 
     /// Goes to what was found under the log's lock.
-    pub(super) fn follow(&mut self, found: Found) -> Option<Lost> {
+    pub(super) fn follow(&mut self, found: Found, shared: &Shared) -> Option<Lost> {
         match found {
             Found::Segment(segment) => self.segment = Some(segment),
-            Found::Lost { to, evicted } => {
-                let missed = to - self.next;
+            Found::Lost { to, lost, evicted } => {
+                let missed = lost.saturating_sub(self.next);
+                shared.expired.add(to - lost.max(self.next));
                 self.segment = None;
                 self.next = to;
-                return Some(Lost { missed, evicted });
+                return (missed > 0).then_some(Lost { missed, evicted });
             }
             Found::Nothing => {}
         }
@@ -107,6 +126,24 @@ impl Reader {
         self.next += u64::from(events);
     }
 
+    /// In how long the topic's next event is likely; never, where nothing is known of it.
+    pub(super) fn next_in(&self, now: u64) -> Duration {
+        self.log.state().rhythm().map_or(Duration::MAX, |rhythm| rhythm.next_in(now))
+    }
+
+    /// Takes what a sieve left of what was ahead. Returns how many events were conflated since the last delivery.
+    #[cold]
+    pub(super) fn take(&mut self, taken: &Taken, shared: &Shared) -> u32 {
+        self.next = taken.next;
+        self.leave_out(taken.left_out, shared);
+        std::mem::take(&mut self.conflated)
+    }
+
+    fn leave_out(&mut self, left_out: LeftOut, shared: &Shared) {
+        self.conflated = self.conflated.saturating_add(left_out.conflated);
+        left_out.count(&shared.expired, &shared.conflated);
+    }
+
     /// Lets go of the segment.
     pub(super) fn detach(&mut self) {
         self.segment = None;
@@ -114,7 +151,7 @@ impl Reader {
 }
 
 impl Ahead<'_> {
-    /// How many events there are; at least one.
+    /// How many places there are; at least one.
     pub(super) fn len(&self) -> u32 {
         self.places.end - self.places.start
     }
@@ -144,5 +181,23 @@ impl Ahead<'_> {
     pub(super) fn encode(&self, format: &dyn Format, max: usize) -> (Bytes, u32, u64) {
         let (bytes, end) = self.segment.encode(format, self.places.clone(), max, &self.log.audience);
         (bytes, end - self.places.start, self.segment.sequence(end - 1))
+    }
+
+    /// What a sieve leaves of them; `None` if that is nothing any more.
+    #[cold]
+    pub(super) fn sieved_batch(&self, shared: &Shared, overflow: Overflow) -> Option<(Batch, Taken)> {
+        Sieve::new(self.segment, shared, overflow).batch(self.places.clone())
+    }
+
+    /// The same, encoded: the first of what is left.
+    #[cold]
+    pub(super) fn sieved_encode(
+        &self,
+        shared: &Shared,
+        overflow: Overflow,
+        format: &dyn Format,
+        max: usize,
+    ) -> Option<(Encoding, Taken)> {
+        Sieve::new(self.segment, shared, overflow).encode(self.places.clone(), format, max, &self.log.audience)
     }
 }

@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use crate::contract::{Entry, Format, Run};
 use crate::hub::joined::Joined;
-use crate::hub::sync::{Count, Expiry, Length, Link};
+use crate::hub::sync::{Count, Expiry, Length, Link, Replaced};
 use crate::model::Topic;
 
 /// A stretch of one topic's log: written in order by one writer under the log's lock, read without a lock.
@@ -19,6 +19,8 @@ pub(super) struct Segment {
     /// Set when this one is sealed. Weak, so that a slow reader pins one segment and not all after it.
     next: Link<Weak<Self>>,
     joined: OnceLock<Box<Joined>>,
+    /// Only where somebody conflates, and a key came twice.
+    replaced: Link<Box<Replaced>>,
 }
 
 impl Segment {
@@ -31,6 +33,7 @@ impl Segment {
             expiry: Expiry::new(),
             next: Link::new(),
             joined: OnceLock::new(),
+            replaced: Link::new(),
         }
     }
 
@@ -112,6 +115,26 @@ impl Segment {
     /// Whether the event in a written place has expired.
     pub(super) fn is_expired(&self, place: u32, now: u64) -> bool {
         self.entry(place).and_then(expires).is_some_and(|at| at <= now)
+    }
+
+    /// Marks the event at a dense index as one that a newer one of its key replaces. Only under the log's lock.
+    pub(super) fn replace(&self, index: u64) {
+        if self.replaced.get().is_none() {
+            self.replaced.set(Box::new(Replaced::new(self.places())));
+        }
+        if let (Some(replaced), Some(place)) = (self.replaced.get(), index.checked_sub(self.base)) {
+            replaced.set(place as u32);
+        }
+    }
+
+    /// Whether a newer event replaces the one in a written place.
+    pub(super) fn is_replaced(&self, place: u32) -> bool {
+        self.replaced.get().is_some_and(|replaced| replaced.has(place))
+    }
+
+    /// Whether no event from this place on is replaced by a newer one.
+    pub(super) fn is_newest_from(&self, place: u32) -> bool {
+        self.replaced.get().is_none_or(|replaced| replaced.end() <= place)
     }
 
     /// Events from the start of a range of written places, encoded: at least one, at most `max` bytes otherwise.

@@ -1,7 +1,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use crate::contract::{Clock, PublishError};
+use crate::contract::{Clock, Head, PublishError};
 use crate::hub::log::{Follower, From, Log, Placed, State};
 use crate::hub::reader::Reader;
 use crate::hub::registry::Registry;
@@ -9,7 +9,7 @@ use crate::hub::segment::nanos;
 use crate::hub::sweeper::Sweeper;
 use crate::hub::sync::{Count, Mutex, MutexGuard, Watermark};
 use crate::hub::waiters::wake_all;
-use crate::model::{Cursor, Event, Position, Retention, Topic};
+use crate::model::{Cursor, Event, Overflow, Position, Retention, Topic};
 
 /// What every handle of a hub and every subscription shares.
 pub(super) struct Shared {
@@ -21,6 +21,8 @@ pub(super) struct Shared {
     pub(super) published: Watermark,
     /// Events that were stepped over because their time was up.
     pub(super) expired: Count,
+    /// Events that were stepped over because newer ones of their keys were there.
+    pub(super) conflated: Count,
     clock: Box<dyn Clock>,
     began: Instant,
 }
@@ -44,6 +46,7 @@ impl Shared {
             sequencer: Mutex::default(),
             published: Watermark::new(0),
             expired: Count::new(0),
+            conflated: Count::new(0),
             clock,
             began,
         }
@@ -60,7 +63,7 @@ impl Shared {
     }
 
     /// Begins a subscription of a topic. `None` when the hub is closed.
-    pub(super) fn join(&self, topic: &Topic, from: From) -> Option<(Reader, Placed)> {
+    pub(super) fn join(&self, topic: &Topic, from: From, overflow: Overflow) -> Option<(Reader, Placed)> {
         let now = self.now();
         loop {
             let log = self.registry.log(topic)?;
@@ -68,7 +71,10 @@ impl Shared {
                 continue;
             };
             let evicted = state.evict(&self.retention, now);
-            let placed = state.place(from);
+            let placed = state.place(from, now);
+            if overflow == Overflow::Latest {
+                state.conflate();
+            }
             state.subscriptions += 1;
             log.audience.set(state.subscriptions as u64);
             drop(state);
@@ -156,6 +162,12 @@ impl Shared {
         let published = self.published.load();
         drop(sequencer);
         published
+    }
+}
+
+impl Head for Shared {
+    fn cursor(&self) -> Cursor {
+        Self::cursor(self, self.published.load())
     }
 }
 

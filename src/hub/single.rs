@@ -1,6 +1,7 @@
 use std::task::{Context, Poll};
+use std::time::Duration;
 
-use crate::contract::{Delivery, Encoded, Encoding, End, Format};
+use crate::contract::{Batch, Delivery, Encoded, Encoding, End, Format};
 use crate::hub::log::{Found, Placed};
 use crate::hub::reader::{Lost, Reader};
 use crate::hub::shared::Shared;
@@ -39,7 +40,13 @@ impl Single {
             return Poll::Ready(Delivery::End(End::TooSlow));
         }
         loop {
-            if let Some(ahead) = self.reader.ahead(shared) {
+            if let Some(ahead) = self.reader.ahead(shared, self.overflow) {
+                if !ahead.is_whole {
+                    match self.sieved_batch(shared) {
+                        Some(batch) => return Poll::Ready(Delivery::Events(batch)),
+                        None => continue,
+                    }
+                }
                 let (batch, events, sequence) = (ahead.batch(), ahead.len(), ahead.last_sequence());
                 self.delivered(events, sequence);
                 return Poll::Ready(Delivery::Events(batch));
@@ -64,7 +71,13 @@ impl Single {
             return Poll::Ready(Encoded::End(End::TooSlow));
         }
         loop {
-            if let Some(ahead) = self.reader.ahead(shared) {
+            if let Some(ahead) = self.reader.ahead(shared, self.overflow) {
+                if !ahead.is_whole {
+                    match self.sieved_encode(shared, format, max) {
+                        Some(encoding) => return Poll::Ready(Encoded::Events(encoding)),
+                        None => continue,
+                    }
+                }
                 let (bytes, events, sequence) = ahead.encode(format, max);
                 self.delivered(events, sequence);
                 return Poll::Ready(Encoded::Events(Encoding::new(bytes, events)));
@@ -81,6 +94,23 @@ impl Single {
     fn delivered(&mut self, events: u32, sequence: u64) {
         self.reader.advance(events);
         self.sequence = sequence;
+    }
+
+    /// What is to be delivered of what is ahead, where that is not all of it.
+    #[cold]
+    fn sieved_batch(&mut self, shared: &Shared) -> Option<Batch> {
+        let (batch, taken) = self.reader.ahead(shared, self.overflow)?.sieved_batch(shared, self.overflow)?;
+        self.sequence = taken.sequence;
+        Some(batch.with_conflated(self.reader.take(&taken, shared)))
+    }
+
+    /// The same, encoded.
+    #[cold]
+    fn sieved_encode(&mut self, shared: &Shared, format: &dyn Format, max: usize) -> Option<Encoding> {
+        let ahead = self.reader.ahead(shared, self.overflow)?;
+        let (encoding, taken) = ahead.sieved_encode(shared, self.overflow, format, max)?;
+        self.sequence = taken.sequence;
+        Some(encoding.conflated(self.reader.take(&taken, shared)))
     }
 
     /// Registers for the next event, unless there is something to read, or to say, first.
@@ -100,15 +130,15 @@ impl Single {
         }
         let found = state.find(self.reader.next);
         drop(state);
-        self.follow(found)
+        self.follow(found, shared)
     }
 
     #[cold]
-    fn follow(&mut self, found: Found) -> Waited {
+    fn follow(&mut self, found: Found, shared: &Shared) -> Waited {
         if let Found::Nothing = found {
             return Waited::Ended(End::Closed);
         }
-        match self.reader.follow(found) {
+        match self.reader.follow(found, shared) {
             Some(_) if self.overflow == Overflow::Disconnect => {
                 self.too_slow = true;
                 Waited::Ended(End::TooSlow)
@@ -120,8 +150,13 @@ impl Single {
 
     #[cold]
     fn lost(&mut self, lost: &Lost, shared: &Shared) -> Gap {
+        let after = shared.cursor(self.sequence);
         self.sequence = self.sequence.max(lost.evicted);
-        lost.gap(shared, &self.reader.log.topic)
+        lost.gap(shared, &self.reader.log.topic).after(after)
+    }
+
+    pub(super) fn next_in(&self, now: u64) -> Duration {
+        self.reader.next_in(now)
     }
 
     pub(super) fn detach(&mut self) {

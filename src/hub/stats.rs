@@ -12,12 +12,15 @@ pub struct HubStats {
     pub tombstones: usize,
     /// Subscriptions, counted once for each of their topics.
     pub subscriptions: usize,
-    /// Events in history.
+    /// Events in history, expired ones behind others that live among them.
     pub retained: u64,
     /// Their payloads, names and keys, in bytes.
     pub retained_bytes: usize,
     /// Times that a subscriber stepped over an event whose time to live was over.
     pub expired: u64,
+    /// Times that a subscriber stepped over an event because a newer one of its key was there, see
+    /// [`Overflow::Latest`](crate::Overflow::Latest).
+    pub conflated: u64,
 }
 
 impl HubStats {
@@ -28,6 +31,7 @@ impl HubStats {
             topics,
             tombstones,
             expired: shared.expired.load(),
+            conflated: shared.conflated.load(),
             ..Self::default()
         };
         for log in shared.registry.logs() {

@@ -1,8 +1,9 @@
 use std::fmt;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
-use crate::contract::{Delivery, Encoded, Format, Start, Subscribe, SubscribeError, Subscriber};
+use crate::contract::{Delivery, Encoded, Format, Head, Start, Subscribe, SubscribeError, Subscriber};
 use crate::hub::log::{From, Placed};
 use crate::hub::merged::Merged;
 use crate::hub::reader::Reader;
@@ -50,7 +51,7 @@ impl Subscription {
         let Beginning { from, sequence, gap } = Beginning::new(&shared, start);
         let mut placed = Vec::with_capacity(topics.len());
         for topic in topics {
-            match shared.join(&topic, from) {
+            match shared.join(&topic, from, overflow) {
                 Some(place) => placed.push(place),
                 None => {
                     let joined: &[(Reader, Placed)] = &placed;
@@ -77,8 +78,9 @@ impl Subscription {
     fn open(&mut self) -> Option<Gap> {
         let gap = *self.opening.take()?;
         let sequence = self.order.sequence_mut();
+        let after = self.shared.cursor(*sequence);
         *sequence = (*sequence).max(gap.cursor.position().sequence);
-        Some(gap)
+        Some(if gap.reason == GapReason::Evicted { gap.after(after) } else { gap })
     }
 }
 
@@ -159,11 +161,23 @@ impl Subscriber for Subscription {
         }
     }
 
+    fn next_in(&self) -> Option<Duration> {
+        let now = self.shared.now();
+        Some(match &self.order {
+            Order::Single(single) => single.next_in(now),
+            Order::Merged(merged) => merged.next_in(now),
+        })
+    }
+
     fn detach(&mut self) {
         match &mut self.order {
             Order::Single(single) => single.detach(),
             Order::Merged(merged) => merged.detach(),
         }
+    }
+
+    fn head(&self) -> Option<Arc<dyn Head>> {
+        Some(self.shared.clone())
     }
 }
 

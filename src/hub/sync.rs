@@ -152,6 +152,41 @@ impl Expiry {
     }
 }
 
+/// Which places of a segment hold an event that a newer one of its key replaces.
+///
+/// Relaxed: a reader that sees a mark steps over the event, and finds the newer one as it finds any other, by a
+/// [`Length`] or under the log's lock. One that does not see it yet reads the event as if it had come a moment earlier.
+#[derive(Debug)]
+pub(super) struct Replaced {
+    words: Box<[AtomicU64]>,
+    /// The place after the last marked one.
+    end: AtomicU32,
+}
+
+impl Replaced {
+    /// For so many places, none of them marked.
+    pub(super) fn new(places: usize) -> Self {
+        let words = std::iter::repeat_with(|| AtomicU64::new(0)).take(places.div_ceil(64)).collect();
+        Self { words, end: AtomicU32::new(0) }
+    }
+
+    pub(super) fn set(&self, place: u32) {
+        if let Some(word) = self.words.get(place as usize / 64) {
+            word.fetch_or(1 << (place % 64), Ordering::Relaxed);
+            self.end.fetch_max(place + 1, Ordering::Relaxed);
+        }
+    }
+
+    pub(super) fn has(&self, place: u32) -> bool {
+        let word = self.words.get(place as usize / 64);
+        word.is_some_and(|word| word.load(Ordering::Relaxed) & (1 << (place % 64)) != 0)
+    }
+
+    pub(super) fn end(&self) -> u32 {
+        self.end.load(Ordering::Relaxed)
+    }
+}
+
 /// A count for statistics and heuristics. Relaxed, and the same under loom: nothing depends on when it is seen.
 #[derive(Debug)]
 pub(super) struct Count(Plain);

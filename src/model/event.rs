@@ -100,15 +100,23 @@ impl Event {
         Ok(self)
     }
 
-    /// Says what the event is about: of the unread events with one key, the newest is enough for a subscriber that
-    /// conflates. 1 to 128 bytes, no control characters.
+    /// Says what the event is about: of a topic's unread events with one key, the newest is enough for a subscriber that
+    /// [conflates](crate::Overflow::Latest). 1 to 128 bytes, no control characters.
     pub fn keyed(mut self, key: &str) -> Result<Self, EventError> {
         check_label(key)?;
         self.extra_mut().key = Some(key.into());
         Ok(self)
     }
 
-    /// Gives the event a time to live, counted from its publication. An expired event is not delivered, and is no gap.
+    /// Gives the event a time to live, counted from its publication by the hub's clock.
+    ///
+    /// From then on it is delivered to nobody, live or replayed, wherever it stands among others, and it is no gap: it is
+    /// as if the subscriber had read it, and counts as `expired`. [`Start::Last`](crate::Start::Last) does not count it.
+    /// What was handed out before, as a batch or as bytes, stays as it is. An event with no time to live at all
+    /// (`Duration::ZERO`) is published, and delivered to nobody.
+    ///
+    /// It leaves history when it is the oldest there; behind an event that lives, it stays and counts against
+    /// [`Retention`](crate::Retention) until its turn comes.
     #[must_use]
     pub fn ttl(mut self, ttl: Duration) -> Self {
         self.extra_mut().ttl = Some(ttl);

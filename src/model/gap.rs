@@ -6,12 +6,16 @@ use crate::model::{Cursor, Topic};
 pub struct Gap {
     /// Why they are gone.
     pub reason: GapReason,
-    /// How many, where that can be known.
+    /// How many, where that can be known: all that left history before the subscriber came to them, from the first up to
+    /// the last that still lived then. An event that [expired](crate::Event::ttl) while it was in history is no gap alone,
+    /// but counted between two that are.
     pub missed: Option<u64>,
     /// The topic they were of, where it is one.
     pub topic: Option<Topic>,
     /// The position of the last missing event: a client that holds it has been told.
     pub cursor: Cursor,
+    /// Everything up to here was delivered before it, where the hub knows: a client that resumes from it is told again.
+    pub after: Option<Cursor>,
     /// Whether the application's state follows, so that what is missing is missed by nobody.
     pub snapshot: bool,
 }
@@ -20,13 +24,19 @@ impl Gap {
     /// A gap up to and with `cursor`, of unknown size and topic.
     #[must_use]
     pub fn new(reason: GapReason, cursor: Cursor) -> Self {
-        Self { reason, missed: None, topic: None, cursor, snapshot: false }
+        Self { reason, missed: None, topic: None, cursor, after: None, snapshot: false }
     }
 
     /// The same with the number of events missed.
     #[must_use]
     pub fn missed(self, missed: u64) -> Self {
         Self { missed: Some(missed), ..self }
+    }
+
+    /// The same, and everything up to this cursor was delivered before it.
+    #[must_use]
+    pub fn after(self, cursor: Cursor) -> Self {
+        Self { after: Some(cursor), ..self }
     }
 
     /// The same, followed by the application's state.
@@ -69,16 +79,47 @@ impl GapReason {
     }
 }
 
-/// What happens to a subscriber that falls behind history.
+/// What happens to a subscriber that falls behind.
+///
+/// The same on every transport. Falling behind is a subscriber's: a client that was away, or polls, and comes back with
+/// a cursor that is older than history gets a [`Gap`] ([`Evicted`](GapReason::Evicted)), whatever is chosen here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum Overflow {
     /// It gets a [`Gap`] with the exact count, and goes on from the oldest event retained.
     #[default]
     Gap,
-    /// Its subscription ends with [`End::TooSlow`](crate::End::TooSlow).
+    /// Its subscription ends with [`End::TooSlow`](crate::End::TooSlow), which each wire has a word for: a WebSocket
+    /// closes with 1013, a stream breaks off.
     Disconnect,
-    /// Of the events of a topic that it has not read, it gets only the newest of each key, in order, and those without
-    /// a key; what was evicted unread is still a [`Gap`].
+    /// Of the events that it has not read it gets only the newest of each [key](crate::Event::keyed) of each topic, in
+    /// its place in the order, and all without a key. For state of which only the present counts, such as prices.
+    ///
+    /// - Looked at anew at each poll, a polling client's too: who reads as fast as is published gets every event.
+    /// - What left history unread is still a [`Gap`], as with [`Overflow::Gap`].
+    /// - A client that resumes at any cursor it was given gets the newest event of each key after that. An older one that
+    ///   it was spared has a newer one behind it, whose cursor is later.
+    /// - Where the newest event of a key has [expired](crate::Event::ttl), nothing is delivered for the key: what it
+    ///   replaced does not become the present again.
+    /// - How many were left out is told with each delivery: [`Batch::conflated`](crate::Batch::conflated),
+    ///   [`Encoding::conflated`](crate::Encoding::conflated).
+    ///
+    /// ```
+    /// use std::task::{Context, Poll, Waker};
+    /// use tidings::{Delivery, Event, LocalHub, Overflow, Subscribe, Subscriber, Topic};
+    ///
+    /// let (hub, prices) = (LocalHub::new(), Topic::new("prices")?);
+    /// let mut slow = hub.subscribe(Subscribe::to([&prices]).overflow(Overflow::Latest))?;
+    /// for (key, price) in [("ACME", "42"), ("EMCA", "7"), ("ACME", "43"), ("ACME", "44")] {
+    ///     hub.publish_now(&prices, Event::text(price).keyed(key)?)?;
+    /// }
+    /// let (mut read, mut conflated) = (Vec::new(), 0);
+    /// while let Poll::Ready(Delivery::Events(batch)) = slow.poll_next(&mut Context::from_waker(Waker::noop())) {
+    ///     read.extend(batch.iter().map(|price| price.event.payload().clone()));
+    ///     conflated += batch.conflated();
+    /// }
+    /// assert_eq!((read, conflated), (vec!["7".into(), "44".into()], 2));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     Latest,
 }

@@ -1,6 +1,6 @@
 use bytes::BytesMut;
 use http::header::CONTENT_TYPE;
-use http::{HeaderValue, Response, Version};
+use http::{HeaderMap, HeaderValue, Response, Version};
 
 use super::body::Body;
 use super::headers::{self, JSON, TIDINGS_RETRY_MS};
@@ -32,6 +32,7 @@ pub(super) fn head(transport: Transport, version: Version) -> Response<Body> {
 /// A 200 with this transport's content type.
 pub(super) fn dressed_as(transport: Transport, version: Version, body: Body) -> Response<Body> {
     let mut response = Response::new(body);
+    *response.headers_mut() = HeaderMap::with_capacity(headers::MOST);
     response.headers_mut().insert(CONTENT_TYPE, content_type(transport));
     if matches!(transport, Transport::Sse | Transport::Chunked) {
         headers::close_after_stream(&mut response, version);

@@ -5,6 +5,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::challenge::Challenge;
 use super::config::Config;
 use super::driver::Job;
 use super::endpoint::Endpoint;
@@ -12,6 +13,7 @@ use super::erased::ErasedPublisher;
 use super::host::AllowedHost;
 use super::origin::AllowedOrigin;
 use super::registry::Registry;
+use super::rejects::Rejects;
 use super::runtime::{Runtime, Spawn};
 use super::shared::Mount;
 use super::stats::Counters;
@@ -19,6 +21,44 @@ use super::transports::Transports;
 use crate::contract::{Timer, Transport};
 
 /// An [`Endpoint`] in the making.
+///
+/// Whatever a client can use up has a limit, and whatever is waited for a deadline. All of them:
+///
+/// | what | unless set | set by | why so much |
+/// |---|---|---|---|
+/// | silence of an SSE or chunked stream | 15 s | [`keep_alive`](Self::keep_alive) | a quarter of the 60 s after which nginx and load balancers take a connection for dead |
+/// | time between a WebSocket's pings | 25 s | [`ping`](Self::ping) | under half of 60 s, so that one lost ping costs no connection |
+/// | time for a pong | 10 s | [`ping`](Self::ping) | a peer that is there answers at once; this is a phone's way through a tunnel |
+/// | pongs owed to a client | 1, the newest | fixed | a client that pings and does not read must not fill a queue (RFC 6455 §5.5.3) |
+/// | time for a WebSocket's goodbye | 5 s | [`close_timeout`](Self::close_timeout) | a round trip and a retransmission; nothing of value is waited for |
+/// | hold of a poll that does not say | 25 s ± 10 % | [`hold`](Self::hold) | every proxy's default lets it live, and a quiet client asks seldom |
+/// | hold that a poll may ask for | 55 s | [`max_hold`](Self::max_hold) | below the 60 s of proxies, and Heroku's 55 s |
+/// | time for which a long poll's events are kept back | none | [`min_interval`](Self::min_interval) | an event goes out at once; how long to gather a busy topic's is the application's to say |
+/// | time for which a client takes nothing | 10 s | [`write_stall`](Self::write_stall) | its socket belongs to nobody, or to an attacker |
+/// | events in one piece or reply | 64 KiB, or one event | [`batch`](Self::batch) | a burst in one write, and little beside the HTTP stack's own buffers |
+/// | when clients are told to come back | 1 to 5 s | [`retry`](Self::retry) | a thousand clients of a restarted server are 250 a second |
+/// | sessions | 100,000 | [`max_sessions`](Self::max_sessions) | at the 20 KiB or so that the HTTP stack takes for each: 2 GiB |
+/// | sessions of one limit key | any number | [`max_sessions_per_key`](Self::max_sessions_per_key) | only the application knows who a key is: a user, or a company behind one address |
+/// | polls of one run at once | 16 | fixed | a person's tabs, and no place for any number of connections |
+/// | client's name for its session | 64 bytes | fixed | a UUID and something before it |
+/// | silence of a run of polls | 2 × hold | [`poll_silence`](Self::poll_silence) | one lost poll must not end it |
+/// | time of a session | none | [`max_lifetime`](Self::max_lifetime) | a proxy's, a balancer's or a token's is known to the application alone |
+/// | calls of the publisher under way | 1,024 | [`max_attaches`](Self::max_attaches) | a herd waits at its clients rather than at the database |
+/// | time for a subscribe | 10 s | [`attach_deadline`](Self::attach_deadline) | a user is gone by then, and a publisher that hangs would keep those places for good |
+/// | [soft rejects](Self::max_soft_rejects) at once | 1,024 | [`max_soft_rejects`](Self::max_soft_rejects) | each takes 100 ms: 10,000 refused clients a second |
+/// | target and headers of a request | 16 KiB | [`max_head`](Self::max_head) | what HTTP/2 servers take of headers, and a page of cookies; a session may keep it |
+/// | topics of a request | 64 | [`max_topics`](Self::max_topics) | more is a pattern's work |
+/// | topic's name; cursor | 255; 64 bytes | fixed | see [`Topic`](crate::Topic), [`Cursor`](crate::Cursor) |
+/// | message from a client | 64 KiB | [`max_message`](Self::max_message) | what a client says is short; uploads have other ways |
+/// | fragments of a message after its first | 65,536 | [`max_fragments`](Self::max_fragments) | Autobahn sends 4 MiB in fragments of 64 bytes |
+/// | time for a message to come in | 10 s | [`receive_deadline`](Self::receive_deadline) | a slow modem's speed |
+/// | a client's pings and pongs | 10 a second | [`control_rate`](Self::control_rate) | a real client sends one in 20 s, Autobahn ten at once |
+/// | a WebSocket client's messages | 100 a second | [`max_message_rate`](Self::max_message_rate) | a pointer that is followed sends 60 |
+/// | drain | 10 s | [`drain_window`](Self::drain_window) | below the 30 s after which orchestrators kill |
+///
+/// Those of a hub are its builder's: [`Retention`](crate::Retention) and
+/// [`max_event`](crate::LocalHubBuilder::max_event). A message's handling has no deadline: to call it off halfway is worse
+/// than to wait, and a client that waits too long goes.
 #[must_use = "an endpoint comes of build()"]
 pub struct EndpointBuilder {
     publisher: Box<dyn ErasedPublisher>,
@@ -42,7 +82,8 @@ impl EndpointBuilder {
             #[cfg(feature = "websocket")]
             websocket: config.websocket(),
             runtime: Runtime::new(timer, spawn, jobs),
-            registry: Registry::new(config.max_sessions),
+            registry: Registry::new(config.max_sessions, config.max_sessions_per_key),
+            rejects: Rejects::new(config.max_soft_rejects, config.write_stall),
             counters: Counters::default(),
             config,
         })
@@ -90,6 +131,16 @@ impl EndpointBuilder {
         self
     }
 
+    /// What a 401 says in `WWW-Authenticate`: `Bearer` unless set.
+    ///
+    /// # Panics
+    ///
+    /// If it is not a scheme, with or without parameters (RFC 9110 §11.6.1), or can't be a header's value.
+    pub fn challenge(mut self, challenge: impl AsRef<str>) -> Self {
+        self.config.challenge = Challenge::new(challenge.as_ref());
+        self
+    }
+
     /// The timer that everything is timed by: tokio's under its feature, unless set.
     pub fn timer(mut self, timer: impl Timer) -> Self {
         self.timer = Some(Arc::new(timer));
@@ -123,6 +174,13 @@ impl EndpointBuilder {
         self
     }
 
+    /// How long a WebSocket's peer has to answer a Close, and a message in the publisher's hands to be finished after
+    /// it: 5 s unless set.
+    pub fn close_timeout(mut self, timeout: Duration) -> Self {
+        self.config.close_timeout = timeout;
+        self
+    }
+
     /// How long a poll is held that does not say: 25 s unless set, give or take a tenth.
     pub fn hold(mut self, hold: Duration) -> Self {
         self.config.hold = hold;
@@ -132,6 +190,15 @@ impl EndpointBuilder {
     /// How long a poll may ask to be held: 55 s unless set. What is above it is cut.
     pub fn max_hold(mut self, max: Duration) -> Self {
         self.config.max_hold = max;
+        self
+    }
+
+    /// Keeps a long poll's events back until it has been held for so long, and then gives all that came: a client asks
+    /// no more often than that, however busy its topics are. Up to a tenth longer, another time for each poll, and never
+    /// beyond its hold. A gap, the end, a full batch and a drain are answered at once. Nothing is kept per client. 0, an
+    /// answer at the first event, unless set.
+    pub fn min_interval(mut self, interval: Duration) -> Self {
+        self.config.min_interval = interval;
         self
     }
 
@@ -153,15 +220,72 @@ impl EndpointBuilder {
         self
     }
 
+    /// When the client of a short poll is told to come again: between these, 1 to 5 s unless set. Within them at about
+    /// the time that the next event is likely, judged by the last ones of its topics, or at the latest where they are
+    /// silent; another time for each client. See [`Subscriber::next_in`](crate::Subscriber::next_in).
+    pub fn poll_hint(mut self, hint: RangeInclusive<Duration>) -> Self {
+        self.config.poll_hint = hint;
+        self
+    }
+
     /// How many sessions there may be: 100,000 unless set. One more is told to come later.
     pub fn max_sessions(mut self, max: usize) -> Self {
         self.config.max_sessions = max;
         self
     }
 
+    /// How many sessions of one [limit key](crate::Publisher::limit_key) there may be: any number unless set. One more
+    /// is told to come later.
+    pub fn max_sessions_per_key(mut self, max: usize) -> Self {
+        self.config.max_sessions_per_key = max;
+        self
+    }
+
+    /// How long a client that polls by a name, `?session=NAME`, may be silent between two polls before its session is
+    /// over: twice the [hold](Self::hold) unless set.
+    pub fn poll_silence(mut self, silence: Duration) -> Self {
+        self.config.poll_silence = Some(silence);
+        self
+    }
+
+    /// Ends each session after this time, or up to a tenth before, so that clients that came together don't come back
+    /// together: in an orderly way, as [`Endpoint::disconnect`] does. No session has an end unless set.
+    pub fn max_lifetime(mut self, lifetime: Duration) -> Self {
+        self.config.max_lifetime = Some(lifetime);
+        self
+    }
+
     /// How many calls of the publisher may be under way: 1,024 unless set. One more is told to come later.
     pub fn max_attaches(mut self, max: usize) -> Self {
         self.config.max_attaches = max;
+        self
+    }
+
+    /// How long [`Publisher::subscribe`](crate::Publisher::subscribe) may take: 10 s unless set. Its future is dropped
+    /// then, and the client told to come later.
+    pub fn attach_deadline(mut self, deadline: Duration) -> Self {
+        self.config.attach_deadline = deadline;
+        self
+    }
+
+    /// How many clients may be refused softly at once: 1,024 unless set. One more gets a plain status.
+    ///
+    /// A soft reject reaches a client that a status does not, and keeps its connection for the moment it takes: "later"
+    /// to an EventSource is a 200 whose one block says when, for 100 ms; a page's WebSocket that the publisher refuses
+    /// for good is opened, and closed with 1008 and the reason. One that stalls makes way for others after a
+    /// [`write_stall`](Self::write_stall).
+    pub fn max_soft_rejects(mut self, max: usize) -> Self {
+        self.config.max_soft_rejects = max;
+        self
+    }
+
+    /// How many bytes a request's target and its headers' names and values may have together: 16 KiB unless set. More
+    /// is a 431, or a 414 where the target alone is more, before the publisher is asked.
+    ///
+    /// The HTTP stack has a limit of its own, and answers by itself what is above it: hyper's is about 400 KiB on
+    /// HTTP/1, and 16 KiB of headers on HTTP/2.
+    pub fn max_head(mut self, max: usize) -> Self {
+        self.config.max_head = max;
         self
     }
 
@@ -174,6 +298,25 @@ impl EndpointBuilder {
     /// The longest message that a client may send, in bytes: 64 KiB unless set.
     pub fn max_message(mut self, max: usize) -> Self {
         self.config.max_message = max;
+        self
+    }
+
+    /// How many fragments a WebSocket's message may have after its first: 65,536 unless set.
+    pub fn max_fragments(mut self, max: u32) -> Self {
+        self.config.max_fragments = max;
+        self
+    }
+
+    /// How many pings and pongs a WebSocket's client may send a second, and at once: 10 unless set.
+    pub fn control_rate(mut self, rate: u32) -> Self {
+        self.config.control_rate = rate;
+        self
+    }
+
+    /// How many messages a WebSocket's client may send a second, and at once: 100 unless set. One more closes the
+    /// connection with 1008. Those that come by POST are the application's to count.
+    pub fn max_message_rate(mut self, rate: u32) -> Self {
+        self.config.max_message_rate = rate;
         self
     }
 

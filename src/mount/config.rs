@@ -1,55 +1,72 @@
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
+use super::challenge::Challenge;
 use super::origin::OriginRule;
 use super::transports::Transports;
 
-/// A quarter of the 60 s after which nginx and load balancers take a silent connection for dead.
+// Each one's reason is in the table of `EndpointBuilder`.
+
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
-/// Under half of 60 s, so that one lost ping costs no connection; what browsers' libraries expect.
 const PING: Duration = Duration::from_secs(25);
-/// A peer that is there answers at once; ten seconds are a phone's way through a tunnel.
 const PONG: Duration = Duration::from_secs(10);
-/// The longest poll that every proxy's default lets live, and few enough requests from a quiet client.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 const HOLD: Duration = Duration::from_secs(25);
-/// What a client may ask for: below the 60 s of proxies, and Heroku's 55 s.
 const MAX_HOLD: Duration = Duration::from_secs(55);
-/// A socket that took nothing for so long belongs to nobody, or to an attacker.
+const MAX_MESSAGE_RATE: u32 = 100;
+const MIN_INTERVAL: Duration = Duration::ZERO;
 const WRITE_STALL: Duration = Duration::from_secs(10);
-/// A burst in one write, and still little beside the stack's own buffers.
 const BATCH: usize = 64 * 1024;
-/// Spread over four seconds, a thousand clients of a restarted server are 250 a second.
 const RETRY: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(5);
-/// At the 20 KiB or so that the stack takes per connection: 2 GiB.
+const POLL_HINT: RangeInclusive<Duration> = RETRY;
 const MAX_SESSIONS: usize = 100_000;
-/// More is a pattern's work; and a request's line has an end.
+const MAX_ATTACHES: usize = 1_024;
+const MAX_SOFT_REJECTS: usize = 1_024;
+const ATTACH_DEADLINE: Duration = Duration::from_secs(10);
+const MAX_HEAD: usize = 16 * 1024;
 pub(super) const MAX_TOPICS: usize = 64;
-/// What a client says is short; uploads have other ways.
 const MAX_MESSAGE: usize = 64 * 1024;
-/// 64 KiB in ten seconds is a slow modem's speed.
+const MAX_FRAGMENTS: u32 = 65_536;
+const CONTROL_RATE: u32 = 10;
 const RECEIVE_DEADLINE: Duration = Duration::from_secs(10);
-/// Below the 30 s after which orchestrators kill, with room for whatever else must end.
 const DRAIN_WINDOW: Duration = Duration::from_secs(10);
-/// How many authorisations may run at once: a herd waits at its clients rather than at the database.
-const MAX_ATTACHES: usize = 1024;
+
+/// The longest time that is jittered: a day, since a duration's product may be none.
+const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// The longest time that a session may be given: a year.
+const FAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
 /// What an endpoint was told, or its defaults.
 #[derive(Debug, Clone)]
 pub(super) struct Config {
     pub(super) transports: Transports,
     pub(super) origins: OriginRule,
+    pub(super) challenge: Challenge,
     pub(super) keep_alive: Duration,
     pub(super) ping: Duration,
     pub(super) pong: Duration,
+    pub(super) close_timeout: Duration,
     pub(super) hold: Duration,
     pub(super) max_hold: Duration,
+    pub(super) min_interval: Duration,
     pub(super) write_stall: Duration,
     pub(super) batch: usize,
     pub(super) retry: RangeInclusive<Duration>,
+    pub(super) poll_hint: RangeInclusive<Duration>,
     pub(super) max_sessions: usize,
+    pub(super) max_sessions_per_key: usize,
+    pub(super) poll_silence: Option<Duration>,
+    pub(super) max_lifetime: Option<Duration>,
+    pub(super) max_message_rate: u32,
     pub(super) max_attaches: usize,
+    pub(super) max_soft_rejects: usize,
+    pub(super) attach_deadline: Duration,
+    pub(super) max_head: usize,
     pub(super) max_topics: usize,
     pub(super) max_message: usize,
+    pub(super) max_fragments: u32,
+    pub(super) control_rate: u32,
     pub(super) receive_deadline: Duration,
     pub(super) drain_window: Duration,
 }
@@ -59,18 +76,31 @@ impl Default for Config {
         Self {
             transports: Transports::BUILT,
             origins: OriginRule::default(),
+            challenge: Challenge::default(),
             keep_alive: KEEP_ALIVE,
             ping: PING,
             pong: PONG,
+            close_timeout: CLOSE_TIMEOUT,
             hold: HOLD,
             max_hold: MAX_HOLD,
+            min_interval: MIN_INTERVAL,
             write_stall: WRITE_STALL,
             batch: BATCH,
             retry: RETRY,
+            poll_hint: POLL_HINT,
             max_sessions: MAX_SESSIONS,
+            max_sessions_per_key: usize::MAX,
+            poll_silence: None,
+            max_lifetime: None,
+            max_message_rate: MAX_MESSAGE_RATE,
             max_attaches: MAX_ATTACHES,
+            max_soft_rejects: MAX_SOFT_REJECTS,
+            attach_deadline: ATTACH_DEADLINE,
+            max_head: MAX_HEAD,
             max_topics: MAX_TOPICS,
             max_message: MAX_MESSAGE,
+            max_fragments: MAX_FRAGMENTS,
+            control_rate: CONTROL_RATE,
             receive_deadline: RECEIVE_DEADLINE,
             drain_window: DRAIN_WINDOW,
         }
@@ -84,8 +114,12 @@ impl Config {
         let config = crate::adapters::WebSocketConfig::default()
             .ping(self.ping)
             .pong_timeout(self.pong)
+            .close_timeout(self.close_timeout)
             .write_stall(self.write_stall)
             .max_message(self.max_message)
+            .max_fragments(self.max_fragments)
+            .control_rate(self.control_rate)
+            .message_rate(self.max_message_rate)
             .message_timeout(self.receive_deadline)
             .batch(self.batch);
         config.into()
@@ -93,18 +127,54 @@ impl Config {
 
     /// When one client is to come back, in whole milliseconds: another time for each, so that they don't come together.
     pub(super) fn jittered_retry(&self) -> Duration {
-        let millis = |duration: &Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
-        let (from, to) = (millis(self.retry.start()), millis(self.retry.end()));
-        Duration::from_millis(fastrand::u64(from..=to.max(from)))
+        let (from, to) = millis(&self.retry);
+        Duration::from_millis(fastrand::u64(from..=to))
+    }
+
+    /// When the client of a short poll is to come again: when the next event is likely or up to a quarter later, another
+    /// time for each, within the range. Where that is not known, at any time of the range.
+    pub(super) fn jittered_hint(&self, next_in: Option<Duration>) -> Duration {
+        let (from, to) = millis(&self.poll_hint);
+        let (wait, spread) = match next_in {
+            Some(next_in) => {
+                let wait = u64::try_from(next_in.as_millis()).unwrap_or(u64::MAX).clamp(from, to);
+                (wait, (wait / 4).min(to - from))
+            }
+            None => (from, to - from),
+        };
+        let earliest = wait.min(to - spread);
+        Duration::from_millis(fastrand::u64(earliest..=earliest + spread))
     }
 
     /// How long to hold a poll. A wish is an upper bound, and so is the limit; our own default is a middle.
     pub(super) fn jittered_hold(&self, wish: Option<Duration>) -> Duration {
-        // A day, since a duration's product may be none.
-        const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
         match wish {
             Some(wish) => wish.min(self.max_hold).min(LONGEST).mul_f64(0.9 + 0.1 * fastrand::f64()),
             None => self.hold.min(LONGEST).mul_f64(0.9 + 0.2 * fastrand::f64()),
         }
     }
+
+    /// After how long a run of polls is over.
+    pub(super) fn silence(&self) -> Duration {
+        self.poll_silence.unwrap_or(self.hold.saturating_mul(2))
+    }
+
+    /// How long a session lasts, if it has an end: up to a tenth shorter than was set, another time for each.
+    pub(super) fn jittered_lifetime(&self) -> Option<Duration> {
+        self.max_lifetime.map(|max| max.min(FAR).mul_f64(0.9 + 0.1 * fastrand::f64()))
+    }
+
+    /// How long to keep a long poll's events back, if at all: never shorter than was set, and another time for each,
+    /// for those that one event woke would else come and go together for ever.
+    pub(super) fn jittered_interval(&self) -> Option<Duration> {
+        let interval = self.min_interval.min(LONGEST);
+        (!interval.is_zero()).then(|| interval.mul_f64(1.0 + 0.1 * fastrand::f64()))
+    }
+}
+
+/// A range in whole milliseconds. One that is empty is its beginning.
+fn millis(range: &RangeInclusive<Duration>) -> (u64, u64) {
+    let millis = |duration: &Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+    let (from, to) = (millis(range.start()), millis(range.end()));
+    (from, to.max(from))
 }

@@ -1,10 +1,10 @@
 use std::future::{Future, poll_fn};
+use std::pin::pin;
 use std::task::Poll;
 use std::time::Duration;
 
-use super::body::BodyError;
 use super::endpoint::Endpoint;
-use crate::contract::{Clock, Timer};
+use crate::contract::{Clock, Left, Timer};
 
 /// The longest pause between two sessions' ends: fifty a second come back to the others without harm, so a few sessions
 /// need not take up the whole window.
@@ -12,7 +12,8 @@ const LONGEST_STEP: Duration = Duration::from_millis(20);
 
 impl Endpoint {
     /// Ends every session in an orderly way, spread over the window so that their clients don't come back together.
-    /// Ready when the last is gone or the window is over, whichever is first.
+    /// Ready when the last is gone, and whoever was told to come later until then, or the window is over, whichever is
+    /// first.
     ///
     /// It begins when it is called, and from then on whoever comes is told to come later; POSTs are answered on. Each
     /// transport has its goodbye: polls are answered, with what is there or empty, streams bring what is there
@@ -36,12 +37,17 @@ impl Endpoint {
         }
         async move {
             let mut over = mount.runtime.wheel.sleep_until(end);
-            poll_fn(|cx| match mount.registry.poll_empty(cx) {
+            let mut gone = pin!(async {
+                poll_fn(|cx| mount.registry.poll_empty(cx)).await;
+                let (_, before) = mount.rejects.counts();
+                poll_fn(|cx| mount.rejects.poll_gone(before, cx)).await;
+            });
+            poll_fn(|cx| match gone.as_mut().poll(cx) {
                 Poll::Pending => over.as_mut().poll(cx),
-                empty => empty,
+                gone => gone,
             })
             .await;
-            mount.registry.sessions().iter().for_each(|session| session.cut(BodyError::Ended));
+            mount.registry.members().iter().for_each(|session| session.cut(Left::Drained));
         }
     }
 

@@ -15,7 +15,7 @@ use super::headers;
 use super::response::{Finish, ResponseFuture, Work};
 use super::shared::{Ask, Front, Mount};
 use super::stats::EndpointStats;
-use crate::contract::{BoxSubscriber, Publisher, Subscriber};
+use crate::contract::{Attach, BoxSubscriber, IntoAttach, Publisher};
 
 /// The mount: answers every transport at one URL, as a tower `Service` and by [`handle`](Self::handle).
 ///
@@ -32,12 +32,13 @@ use crate::contract::{BoxSubscriber, Publisher, Subscriber};
 ///
 /// A transport that the request demands (the first two rows) and that is not there is a 400; one that it prefers is
 /// passed over. `?topic=` names topics and may repeat; the cursor is `Last-Event-ID`, `?cursor=` or `If-None-Match`.
-/// The parameters `transport`, `topic`, `cursor`, `wait`, `format` and `heartbeat` are the endpoint's; the path and all
+/// `?session=` is the client's own name for its session, 1 to 64 visible ASCII characters, by which polls are one run.
+/// The parameters `transport`, `topic`, `cursor`, `session`, `wait`, `format` and `heartbeat` are the endpoint's; the path and all
 /// other parameters are the application's.
 ///
 /// Who may come is judged by Host and Origin first, then asked of the publisher, and nothing is sent before that. A
-/// panic of the publisher's ends its request or its WebSocket alone, with 500 or 1011; one of a subscriber's goes to the
-/// task that reads it.
+/// panic of the publisher's ends its request or its WebSocket alone, with 500 or 1011, or breaks its stream off; one of a
+/// subscriber's goes to the task that reads it.
 ///
 /// A handle: clones are the same endpoint. It needs a driver, see [`driver`](Self::driver).
 #[derive(Clone)]
@@ -76,22 +77,23 @@ impl Endpoint {
         certain(self.begin(request, None))
     }
 
-    /// Answers a request with a subscriber that the application has made, in a handler of its own: as
+    /// Answers a request with a subscriber, or an [`Attach`], that the application has made in a handler of its own: as
     /// [`handle`](Self::handle) does, except that the publisher is not asked to subscribe.
     ///
-    /// Messages from the client still go to the publisher's [`receive`](Publisher::receive). For a request that needs
+    /// Messages from the client still go to the publisher's [`receive`](Publisher::receive), and gaps to its
+    /// [`snapshot`](Publisher::snapshot). For a request that needs
     /// no subscriber (HEAD, a foreign origin) the one given is dropped.
     pub fn respond<B>(
         &self,
         request: Request<B>,
-        subscriber: impl Subscriber,
+        attach: impl IntoAttach,
     ) -> impl Future<Output = Response<Body>> + Send + 'static
     where
         B: http_body::Body + Send + 'static,
         B::Data: Buf,
         B::Error: Into<Box<dyn Error + Send + Sync>>,
     {
-        certain(self.begin(request, Some(Box::new(subscriber))))
+        certain(self.begin(request, Some(attach.into_attach().boxed())))
     }
 
     /// What keeps the endpoint's time: heartbeats, deadlines, stalls, drains.
@@ -109,19 +111,13 @@ impl Endpoint {
         }
     }
 
-    /// How many sessions are live.
-    #[must_use]
-    pub fn sessions(&self) -> usize {
-        self.mount.registry.counts().iter().sum()
-    }
-
     /// What the endpoint has done.
     #[must_use]
     pub fn stats(&self) -> EndpointStats {
-        self.mount.counters.read(self.mount.registry.counts())
+        self.mount.counters.read(self.mount.registry.counts(), self.mount.rejects.counts())
     }
 
-    fn begin<B>(&self, request: Request<B>, given: Option<BoxSubscriber>) -> ResponseFuture
+    fn begin<B>(&self, request: Request<B>, given: Option<Attach<BoxSubscriber>>) -> ResponseFuture
     where
         B: http_body::Body + Send + 'static,
         B::Data: Buf,
@@ -137,7 +133,7 @@ impl Endpoint {
                 return ResponseFuture::ready(response);
             }
             Ask::Attach(wanted) => Box::pin(mount.attach(parts, wanted, given)),
-            Ask::Receive { topics, start } => Box::pin(mount.receive(parts, body, topics, start)),
+            Ask::Receive(posted) => Box::pin(mount.receive(parts, body, posted)),
         };
         ResponseFuture::working(work, Finish { mount: self.mount.clone(), origin, version, stream })
     }

@@ -1,25 +1,46 @@
 use std::future::Future;
 use std::pin::Pin;
 
-use crate::contract::{BoxSubscriber, Message, Publisher, Rejection, SubscribeRequest};
+use crate::contract::{
+    Attach, BoxSubscriber, Left, Message, Publisher, Rejection, Session, Snapshot, SubscribeRequest,
+};
+use crate::model::Gap;
 
-type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, Rejection>> + Send + 'a>>;
+type Work<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+type Answer<'a, T> = Work<'a, Result<T, Rejection>>;
 
 /// A publisher of any type, so that an endpoint has one.
 pub(super) trait ErasedPublisher: Send + Sync {
-    fn subscribe<'a>(&'a self, request: &'a SubscribeRequest) -> Answer<'a, BoxSubscriber>;
+    fn limit_key(&self, request: &SubscribeRequest) -> Option<String>;
+    fn subscribe<'a>(&'a self, request: &'a SubscribeRequest) -> Answer<'a, Attach<BoxSubscriber>>;
     fn receive<'a>(&'a self, request: &'a SubscribeRequest, message: Message) -> Answer<'a, ()>;
+    fn snapshot<'a>(&'a self, session: &'a Session, gap: &'a Gap) -> Work<'a, Option<Snapshot>>;
+    fn joined(&self, session: &Session);
+    fn left(&self, session: &Session, why: Left);
 }
 
 impl<P: Publisher> ErasedPublisher for P {
-    fn subscribe<'a>(&'a self, request: &'a SubscribeRequest) -> Answer<'a, BoxSubscriber> {
-        Box::pin(async move {
-            let attach = Publisher::subscribe(self, request).await?;
-            Ok(Box::new(attach.subscriber) as BoxSubscriber)
-        })
+    fn limit_key(&self, request: &SubscribeRequest) -> Option<String> {
+        Publisher::limit_key(self, request)
+    }
+
+    fn subscribe<'a>(&'a self, request: &'a SubscribeRequest) -> Answer<'a, Attach<BoxSubscriber>> {
+        Box::pin(async move { Ok(Publisher::subscribe(self, request).await?.boxed()) })
     }
 
     fn receive<'a>(&'a self, request: &'a SubscribeRequest, message: Message) -> Answer<'a, ()> {
         Box::pin(Publisher::receive(self, request, message))
+    }
+
+    fn snapshot<'a>(&'a self, session: &'a Session, gap: &'a Gap) -> Work<'a, Option<Snapshot>> {
+        Box::pin(Publisher::snapshot(self, session, gap))
+    }
+
+    fn joined(&self, session: &Session) {
+        Publisher::joined(self, session);
+    }
+
+    fn left(&self, session: &Session, why: Left) {
+        Publisher::left(self, session, why);
     }
 }

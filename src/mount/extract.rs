@@ -21,8 +21,8 @@ impl SubscribeRequest {
                 return Ok(wanted.request(parts.clone()));
             }
         }
-        let (topics, start) = negotiate::post(parts, MAX_TOPICS).map_err(invalid)?;
-        Ok(Self::new(parts.clone(), topics, start, Transport::ShortPoll))
+        let posted = negotiate::post(parts, MAX_TOPICS).map_err(invalid)?;
+        Ok(Self::new(parts.clone(), posted.topics, posted.start, Transport::ShortPoll))
     }
 }
 
@@ -52,13 +52,14 @@ impl<S: Sync> axum_core::extract::FromRequestParts<S> for SubscribeRequest {
     }
 }
 
-/// The status of the rejection's table, with `{"error":"…"}`. To an EventSource "later" must be told otherwise, which
+/// The status of the rejection's table, with `{"error":"…"}`, and `WWW-Authenticate: Bearer` where it is 401. To an EventSource "later" must be told otherwise, which
 /// only an endpoint can: [`Endpoint::handle`](crate::Endpoint::handle) does.
 #[cfg(feature = "axum")]
 #[cfg_attr(docsrs, doc(cfg(feature = "axum")))]
 impl axum_core::response::IntoResponse for Rejection {
     fn into_response(self) -> axum_core::response::Response {
-        let mut response = super::answer::refusal(self.into());
+        let mut response =
+            super::answer::refusal(super::refusal::Refusal::of(self, &super::challenge::Challenge::default()));
         super::headers::dress(&mut response, None);
         response.map(axum_core::body::Body::new)
     }

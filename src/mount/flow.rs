@@ -17,16 +17,3 @@ pub(super) trait Flow: Send {
         false
     }
 }
-
-/// One piece, and the client is to come back: what a client gets that there is no place for now.
-pub(super) struct Piece(pub(super) Option<Bytes>);
-
-impl Flow for Piece {
-    fn poll_next(&mut self, _: &mut Context<'_>) -> Poll<Option<Bytes>> {
-        Poll::Ready(self.0.take())
-    }
-
-    fn breaks_off(&self) -> bool {
-        true
-    }
-}

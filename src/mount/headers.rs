@@ -18,6 +18,9 @@ pub(super) const JSON: HeaderValue = HeaderValue::from_static("application/json"
 /// What an endpoint answers to.
 pub(super) const METHODS: &str = "GET, HEAD, POST, OPTIONS";
 
+/// As many as an answer mostly has at most, listed origin and all: room for them at once costs less than to grow.
+pub(super) const MOST: usize = 12;
+
 const X_ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
 
 /// Puts on what every answer has, errors too: it is in no cache and in no proxy's buffer, it is what its type says,

@@ -1,4 +1,4 @@
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -7,11 +7,7 @@ use http_body::Frame;
 
 use super::body::BodyError;
 use super::flow::Flow;
-use super::registry::NoPlace;
-use super::session::{Stage, drop_isolated};
-use super::shared::Mount;
-use super::visit::Visit;
-use crate::contract::Transport;
+use super::session::{Stage, Visit, drop_isolated};
 
 /// How many pieces that are ready go out before a goodbye: enough for all that was published before the drain, and an
 /// end for a topic that is never quiet.
@@ -19,7 +15,7 @@ pub(super) const LAST_PIECES: u8 = 8;
 
 /// How long a body waits between its last bytes and its error: an error that comes with them takes them along, on
 /// HTTP/1 and on HTTP/2.
-const AIR: Duration = Duration::from_millis(100);
+pub(super) const AIR: Duration = Duration::from_millis(100);
 
 /// A session's stream of bytes, as a body has it.
 ///
@@ -34,17 +30,10 @@ pub(super) struct Live {
 pub(super) type Piece = Poll<Option<Result<Frame<Bytes>, BodyError>>>;
 
 impl Live {
-    /// A session of its own, which is watched from now on: it is to be polled soon.
-    pub(super) fn new(mount: &Arc<Mount>, transport: Transport, flow: Box<dyn Flow>) -> Self {
-        let visit = Visit::new(mount, transport);
-        visit.session().leave_unread(flow, 0);
+    /// A session's, which is watched from now on: it is to be polled soon.
+    pub(super) fn new(visit: Visit, flow: Box<dyn Flow>) -> Self {
+        visit.member().leave_unread(flow, 0);
         Self { flow: Mutex::new(None), visit }
-    }
-
-    /// The same with a place in the registry.
-    pub(super) fn register(self) -> Result<Self, NoPlace> {
-        let Self { flow, visit } = self;
-        Ok(Self { flow, visit: visit.register()? })
     }
 
     /// The next piece.
@@ -52,7 +41,7 @@ impl Live {
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Piece {
         let flow = self.flow.get_mut().unwrap_or_else(PoisonError::into_inner);
         if flow.is_none() {
-            *flow = self.visit.session().take_unread();
+            *flow = self.visit.member().take_unread();
         }
         if self.visit.poll_news(cx) {
             return self.poll_late(cx);
@@ -64,10 +53,11 @@ impl Live {
         match polled {
             Poll::Pending => Poll::Pending,
             Poll::Ready(Some(bytes)) => {
-                if let Some(flow) = flow.take() {
-                    self.visit.session().leave_unread(flow, bytes.len());
+                let flow = flow.take();
+                match flow.is_some_and(|flow| self.visit.member().leave_unread(flow, bytes.len())) {
+                    true => Poll::Ready(Some(Ok(Frame::data(bytes)))),
+                    false => self.poll_late(cx),
                 }
-                Poll::Ready(Some(Ok(Frame::data(bytes))))
             }
             Poll::Ready(None) => self.end(cx),
         }
@@ -81,26 +71,29 @@ impl Live {
         drop_isolated(flow);
         match breaks_off {
             true => self.break_off(),
-            false => self.visit.session().go_on(Stage::Over),
+            false => self.visit.member().go_on(Stage::Over),
         }
         self.poll_late(cx)
     }
 
     fn break_off(&self) {
-        let session = self.visit.session();
-        session.break_at(session.mount.runtime.wheel.after(AIR), BodyError::Ended);
+        let member = self.visit.member();
+        member.break_at(member.mount.runtime.wheel.after(AIR), BodyError::Ended);
     }
 
     /// The next piece, where the stage or the lack of a flow says what it is.
     #[cold]
     fn poll_late(&mut self, cx: &mut Context<'_>) -> Piece {
-        match self.visit.session().stage() {
+        match self.visit.member().stage() {
             Stage::Leaving(left) => self.poll_leaving(left, cx),
-            Stage::Air(_) => Poll::Pending,
+            Stage::Air(_) => {
+                drop_isolated(self.flow().take());
+                Poll::Pending
+            }
             Stage::Over => Poll::Ready(None),
             Stage::Broken(error) => self.fail(error),
             // The flow panicked, and somebody asks again.
-            Stage::Open => self.fail(BodyError::Ended),
+            Stage::Open | Stage::Revoked => self.fail(BodyError::Ended),
         }
     }
 
@@ -110,14 +103,16 @@ impl Live {
             return self.fail(BodyError::Ended);
         };
         let mut polled = if left > 0 { flow.poll_next(cx) } else { Poll::Pending };
-        if polled.is_pending() && flow.say_bye(self.visit.session().mount.config.jittered_retry()) {
+        if polled.is_pending() && flow.say_bye(self.visit.member().mount.config.jittered_retry()) {
             polled = flow.poll_next(cx);
         }
-        let session = self.visit.session();
+        let member = self.visit.member();
         if let Poll::Ready(Some(bytes)) = polled {
-            session.go_on(Stage::Leaving(left.saturating_sub(1)));
-            session.leave_unread(flow, bytes.len());
-            return Poll::Ready(Some(Ok(Frame::data(bytes))));
+            member.go_on(Stage::Leaving(left.saturating_sub(1)));
+            if member.leave_unread(flow, bytes.len()) {
+                return Poll::Ready(Some(Ok(Frame::data(bytes))));
+            }
+            return self.poll_late(cx);
         }
         drop_isolated(flow);
         self.break_off();
@@ -126,7 +121,7 @@ impl Live {
 
     fn fail(&mut self, error: BodyError) -> Piece {
         drop_isolated(self.flow().take());
-        self.visit.session().go_on(Stage::Over);
+        self.visit.member().go_on(Stage::Over);
         Poll::Ready(Some(Err(error)))
     }
 

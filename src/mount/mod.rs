@@ -5,12 +5,14 @@
 //! adapter's, is an entry in one `wheel`, which one `driver` turns.
 #![cfg_attr(not(feature = "full"), allow(dead_code, reason = "each transport uses a part, and not each is built"))]
 
+mod admit;
 mod answer;
 mod asked;
 mod attach;
 mod bell;
 mod body;
 mod builder;
+mod challenge;
 mod config;
 mod drain;
 mod driver;
@@ -20,11 +22,13 @@ mod extract;
 mod flow;
 #[cfg(feature = "websocket")]
 mod handshake;
+mod head;
 mod headers;
 mod host;
 mod isolate;
 mod live;
 mod locked;
+mod mend;
 mod negotiate;
 mod origin;
 #[cfg(any(feature = "short-poll", feature = "long-poll"))]
@@ -33,11 +37,16 @@ mod prefer;
 mod receive;
 mod refusal;
 mod registry;
+mod rejects;
 mod response;
+mod roll;
 mod runtime;
 mod session;
+mod sessions;
 mod shared;
 mod sleep;
+#[cfg(feature = "sse")]
+mod soft_reject;
 mod stats;
 #[cfg(any(feature = "chunked", feature = "sse"))]
 mod stream;
@@ -45,17 +54,19 @@ mod stream;
 mod tokio;
 mod transports;
 #[cfg(feature = "websocket")]
+mod turn_away;
+#[cfg(feature = "websocket")]
 mod upgrade;
 #[cfg(feature = "websocket")]
 mod upgraded;
-mod visit;
-mod watch;
 mod wheel;
+mod within;
 
 pub use body::{Body, BodyError};
 pub use builder::EndpointBuilder;
 pub use endpoint::Endpoint;
 pub use response::ResponseFuture;
+pub use session::{SessionInfo, SessionState};
 pub use stats::EndpointStats;
 #[cfg(feature = "tokio")]
 pub use tokio::{TokioTimer, tune};

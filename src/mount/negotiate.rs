@@ -1,4 +1,5 @@
 use std::borrow::Cow;
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::header::{ACCEPT, IF_NONE_MATCH};
@@ -20,6 +21,8 @@ pub(super) struct Wanted {
     pub(super) transport: Transport,
     pub(super) topics: Vec<Topic>,
     pub(super) start: Start,
+    /// `?session=`: what the client calls its session.
+    pub(super) name: Option<Arc<str>>,
     /// How long the client would have a poll held.
     pub(super) wait: Option<Duration>,
     /// Whether `wait` is from a `Prefer` header, which is to be acknowledged.
@@ -36,6 +39,16 @@ impl Wanted {
     /// The request as the publisher is shown it. The topics go there.
     pub(super) fn request(&mut self, parts: Parts) -> SubscribeRequest {
         SubscribeRequest::new(parts, std::mem::take(&mut self.topics), self.start, self.transport)
+    }
+
+    /// Whether this makes a session: a short poll does as one of a run.
+    pub(super) fn is_session(&self) -> bool {
+        self.transport != Transport::ShortPoll || self.name.is_some()
+    }
+
+    /// The name of the run of polls that this is one of.
+    pub(super) fn run_name(&self) -> Option<Arc<str>> {
+        self.name.clone().filter(|_| matches!(self.transport, Transport::ShortPoll | Transport::LongPoll))
     }
 
     /// The preference that was honoured (RFC 7240 §3): a wait that is 0 is, by a short poll.
@@ -60,6 +73,7 @@ pub(super) fn get(parts: &Parts, here: Transports, max_topics: usize) -> Result<
         transport: choose(parts, query.named, wait, here)?,
         start: start(&parts.headers, query.cursor.as_deref()),
         topics: query.topics,
+        name: query.name,
         wait,
         preferred: preferred.is_some(),
         objects: query.objects,
@@ -103,11 +117,19 @@ fn choose(
         .ok_or_else(|| Refusal::upgrade("this endpoint speaks WebSocket only"))
 }
 
-/// Reads the topics and the start of a POST.
-pub(super) fn post(parts: &Parts, max_topics: usize) -> Result<(Vec<Topic>, Start), Refusal> {
+/// What a POST says beside its message.
+#[derive(Debug, Clone)]
+pub(super) struct Posted {
+    pub(super) topics: Vec<Topic>,
+    pub(super) start: Start,
+    pub(super) name: Option<Arc<str>>,
+}
+
+/// Reads what a POST says beside its message.
+pub(super) fn post(parts: &Parts, max_topics: usize) -> Result<Posted, Refusal> {
     let query = query(parts, max_topics)?;
     let start = start(&parts.headers, query.cursor.as_deref());
-    Ok((query.topics, start))
+    Ok(Posted { topics: query.topics, start, name: query.name })
 }
 
 /// The parameters that are the endpoint's own. All others are the application's.
@@ -116,6 +138,7 @@ struct Query<'a> {
     named: Option<Transport>,
     topics: Vec<Topic>,
     cursor: Option<Cow<'a, str>>,
+    name: Option<Arc<str>>,
     wait: Option<Duration>,
     objects: bool,
     visible: bool,
@@ -140,6 +163,10 @@ fn query(parts: &Parts, max_topics: usize) -> Result<Query<'_>, Refusal> {
                 query.topics.push(topic);
             }
             "cursor" if query.cursor.is_none() && !value.is_empty() => query.cursor = Some(value),
+            "session" if query.name.is_none() => {
+                let name = Some(&*value).filter(|name| is_name(name));
+                query.name = Some(name.ok_or_else(|| Refusal::bad(NAME))?.into());
+            }
             "wait" if query.wait.is_none() => {
                 let wait = prefer::seconds(&value).ok_or_else(|| Refusal::bad("wait is a whole number of seconds"))?;
                 query.wait = Some(wait);
@@ -150,6 +177,13 @@ fn query(parts: &Parts, max_topics: usize) -> Result<Query<'_>, Refusal> {
         }
     }
     Ok(query)
+}
+
+/// What a session's name is, told to who sends another.
+const NAME: &str = "session is a name of 1 to 64 visible ASCII characters";
+
+fn is_name(name: &str) -> bool {
+    (1..=64).contains(&name.len()) && name.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
 /// Where the client stands: Last-Event-ID, else `?cursor=`, else If-None-Match. An empty one is absent.

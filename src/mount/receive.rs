@@ -9,11 +9,11 @@ use http::request::Parts;
 use http::{HeaderMap, Response, StatusCode};
 
 use super::body::Body;
+use super::negotiate::Posted;
 use super::refusal::Refusal;
 use super::shared::Mount;
 use super::stats::Cause;
-use crate::contract::{Message, Start, SubscribeRequest, Timer, Transport};
-use crate::model::Topic;
+use crate::contract::{Message, SubscribeRequest, Timer, Transport};
 
 impl Mount {
     /// Gives the publisher a message that came by POST: 204.
@@ -21,15 +21,18 @@ impl Mount {
         self: Arc<Self>,
         parts: Parts,
         body: B,
-        topics: Vec<Topic>,
-        start: Start,
+        posted: Posted,
     ) -> Result<Response<Body>, Refusal>
     where
         B: http_body::Body + Send,
         B::Data: Buf,
     {
         let message = self.read(&parts.headers, body).await.inspect_err(|_| self.counters.refused(Cause::Request))?;
+        let Posted { topics, start, name } = posted;
         let request = SubscribeRequest::new(parts, topics, start, Transport::ShortPoll);
+        let key = self.key(&request);
+        let session = name.and_then(|name| self.registry.newest(&(key, name)));
+        let request = request.of(session);
         let permit = self.counters.permit(self.config.max_attaches).ok_or_else(|| self.later())?;
         let received = self.publisher.receive(&request, message).await;
         drop(permit);

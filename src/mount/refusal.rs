@@ -4,6 +4,7 @@ use std::time::Duration;
 use http::header::{ALLOW, RETRY_AFTER, SEC_WEBSOCKET_VERSION, UPGRADE};
 use http::{HeaderName, HeaderValue, StatusCode};
 
+use super::challenge::Challenge;
 use crate::contract::Rejection;
 
 /// Why a request is not answered as it would be: a status, what the client is told, and what headers the status needs.
@@ -14,11 +15,13 @@ pub(super) struct Refusal {
     pub(super) headers: Vec<(HeaderName, HeaderValue)>,
     /// "Later", and when. A client that would take a status for final is told in another way.
     pub(super) later: Option<Duration>,
+    /// The publisher's own word, where it is one.
+    pub(super) rejection: Option<Rejection>,
 }
 
 impl Refusal {
     pub(super) fn new(status: StatusCode, why: impl Into<Cow<'static, str>>) -> Self {
-        Self { status, why: why.into(), headers: Vec::new(), later: None }
+        Self { status, why: why.into(), headers: Vec::new(), later: None, rejection: None }
     }
 
     pub(super) fn bad(why: impl Into<Cow<'static, str>>) -> Self {
@@ -59,17 +62,19 @@ impl Refusal {
     }
 }
 
-impl From<Rejection> for Refusal {
-    fn from(rejection: Rejection) -> Self {
-        match rejection {
-            Rejection::Unauthorized => Self::new(StatusCode::UNAUTHORIZED, "unauthorized"),
+impl Refusal {
+    /// A rejection; one of who did not say who it is with the challenge to do so.
+    pub(super) fn of(rejection: Rejection, challenge: &Challenge) -> Self {
+        let refusal = match &rejection {
+            Rejection::Unauthorized => challenge.put(Self::new(StatusCode::UNAUTHORIZED, "unauthorized")),
             Rejection::Forbidden => Self::new(StatusCode::FORBIDDEN, "forbidden"),
             Rejection::NotFound => Self::new(StatusCode::NOT_FOUND, "not found"),
             Rejection::Gone => Self::new(StatusCode::GONE, "gone"),
-            Rejection::Invalid(why) => Self::bad(why),
-            Rejection::Busy { retry_after } => Self::later(retry_after),
+            Rejection::Invalid(why) => Self::bad(why.clone()),
+            Rejection::Busy { retry_after } => Self::later(*retry_after),
             // Why is for the log.
             Rejection::Internal(_) => Self::internal("internal error"),
-        }
+        };
+        Self { rejection: Some(rejection), ..refusal }
     }
 }

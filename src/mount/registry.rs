@@ -1,108 +1,190 @@
-use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::task::{Context, Poll, Waker};
 
 use super::locked::Locked;
-use super::session::Session;
-use crate::contract::Transport;
+use super::roll::Roll;
+use super::session::{Member, SessionState};
+use crate::contract::{Label, Left, Session, SessionId, Transport};
 
 /// Every live session of an endpoint.
 #[derive(Debug)]
 pub(super) struct Registry {
     roll: Locked<Roll>,
-    counts: [AtomicUsize; Transport::ALL.len()],
+    ids: AtomicU64,
     max: usize,
+    max_per_key: usize,
+    transports: [AtomicUsize; Transport::ALL.len()],
+    states: [AtomicUsize; SessionState::ALL.len()],
+    joined: AtomicU64,
+    left: [AtomicU64; Left::ALL.len()],
 }
 
-#[derive(Default)]
-struct Roll {
-    /// By address, which nobody else has while they are here.
-    sessions: HashMap<usize, Arc<Session>>,
-    draining: bool,
-    /// Who waits for the last one to leave.
-    waiting: Vec<Waker>,
-}
-
-/// There is no place: too many sessions, or a drain.
+/// Why a session does not get in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct NoPlace;
+pub(super) enum NoPlace {
+    /// There are too many sessions, or a drain.
+    Full,
+    /// There is a run of that name.
+    Taken,
+}
+
+/// How many sessions there are, and were.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Counts {
+    pub(super) transports: [usize; Transport::ALL.len()],
+    pub(super) states: [usize; SessionState::ALL.len()],
+    pub(super) joined: u64,
+    pub(super) left: [u64; Left::ALL.len()],
+}
 
 impl Registry {
-    pub(super) fn new(max: usize) -> Self {
-        Self { roll: Locked::new(Roll::default()), counts: Default::default(), max }
-    }
-
-    /// Whether a client may come, as it is now; one that stays is a session.
-    pub(super) fn has_place(&self, stays: bool) -> bool {
-        let roll = self.roll.lock();
-        !roll.draining && (!stays || roll.sessions.len() < self.max)
-    }
-
-    pub(super) fn enter(&self, session: &Arc<Session>) -> Result<(), NoPlace> {
-        let mut roll = self.roll.lock();
-        if roll.draining || roll.sessions.len() >= self.max {
-            return Err(NoPlace);
+    pub(super) fn new(max: usize, max_per_key: usize) -> Self {
+        Self {
+            roll: Locked::new(Roll::default()),
+            ids: AtomicU64::new(1),
+            max,
+            max_per_key,
+            transports: Default::default(),
+            states: Default::default(),
+            joined: AtomicU64::new(0),
+            left: Default::default(),
         }
-        roll.sessions.insert(address(session), session.clone());
-        self.count(session).fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// A number that no session had.
+    pub(super) fn next_id(&self) -> SessionId {
+        SessionId::new(self.ids.fetch_add(1, Ordering::Relaxed))
+    }
+
+    /// Whether a client may come, as it is now: one that stays is a session, or the next poll of a run.
+    pub(super) fn has_place(&self, key: Option<&str>, stays: bool, name: Option<&Label>) -> bool {
+        let roll = self.roll.lock();
+        let is_known = || name.is_some_and(|name| roll.run(name).is_some());
+        !roll.draining && (!stays || self.is_room(&roll, key) || is_known())
+    }
+
+    pub(super) fn enter(&self, member: &Arc<Member>) -> Result<(), NoPlace> {
+        let (who, is_run) = (&member.who, member.is_run());
+        let mut roll = self.roll.lock();
+        if roll.draining || !self.is_room(&roll, who.key()) {
+            return Err(NoPlace::Full);
+        }
+        if is_run && who.label().is_some_and(|label| roll.run(&label).is_some()) {
+            return Err(NoPlace::Taken);
+        }
+        roll.add(member.clone());
+        self.of(who).fetch_add(1, Ordering::Relaxed);
+        self.in_state(SessionState::Open).fetch_add(1, Ordering::Relaxed);
+        self.joined.fetch_add(1, Ordering::Relaxed);
         Ok(())
     }
 
-    /// Takes a session out, if it is there.
-    pub(super) fn leave(&self, session: &Session) {
-        let (left, waiting) = {
-            let mut roll = self.roll.lock();
-            let left = roll.sessions.remove(&address(session));
-            let waiting = if roll.sessions.is_empty() { std::mem::take(&mut roll.waiting) } else { Vec::new() };
-            (left, waiting)
-        };
-        if let Some(left) = left {
-            self.count(&left).fetch_sub(1, Ordering::Relaxed);
+    /// Takes a session out, which [is parted with](Self::parted) next.
+    pub(super) fn leave(&self, member: &Member, state: Option<SessionState>, why: Left) {
+        let mut roll = self.roll.lock();
+        let left = roll.remove(&member.who);
+        roll.parting += 1;
+        if left.is_some() {
+            self.of(&member.who).fetch_sub(1, Ordering::Relaxed);
+            state.map(|state| self.in_state(state).fetch_sub(1, Ordering::Relaxed));
+            if let Some(count) = self.left.get(why as usize) {
+                count.fetch_add(1, Ordering::Relaxed);
+            }
         }
+        drop(roll);
+        drop(left);
+    }
+
+    /// A session that left was seen off.
+    pub(super) fn parted(&self) {
+        let mut roll = self.roll.lock();
+        roll.parting -= 1;
+        let waiting = if roll.is_empty() { std::mem::take(&mut roll.waiting) } else { Vec::new() };
+        drop(roll);
         waiting.into_iter().for_each(Waker::wake);
     }
 
+    /// Has a run that is over take no further poll.
+    pub(super) fn forget(&self, run: &Member) {
+        self.roll.lock().forget(&run.who);
+    }
+
+    /// Counts a session in another state.
+    pub(super) fn shift(&self, from: SessionState, to: SessionState) {
+        self.in_state(from).fetch_sub(1, Ordering::Relaxed);
+        self.in_state(to).fetch_add(1, Ordering::Relaxed);
+    }
+
     /// Lets nobody in any more. The sessions that there are, the first time.
-    pub(super) fn close(&self) -> Vec<Arc<Session>> {
+    pub(super) fn close(&self) -> Vec<Arc<Member>> {
         let mut roll = self.roll.lock();
         match std::mem::replace(&mut roll.draining, true) {
             true => Vec::new(),
-            false => roll.sessions.values().cloned().collect(),
+            false => roll.members(),
         }
     }
 
-    pub(super) fn sessions(&self) -> Vec<Arc<Session>> {
-        self.roll.lock().sessions.values().cloned().collect()
+    pub(super) fn members(&self) -> Vec<Arc<Member>> {
+        self.roll.lock().members()
+    }
+
+    pub(super) fn get(&self, id: SessionId) -> Option<Arc<Member>> {
+        self.roll.lock().get(id)
+    }
+
+    pub(super) fn run(&self, label: &Label) -> Option<Arc<Member>> {
+        self.roll.lock().run(label)
+    }
+
+    pub(super) fn newest(&self, label: &Label) -> Option<Session> {
+        self.roll.lock().newest(label)
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.roll.lock().len()
     }
 
     /// Ready when there is no session.
     pub(super) fn poll_empty(&self, cx: &mut Context<'_>) -> Poll<()> {
+        let waker = cx.waker().clone();
         let mut roll = self.roll.lock();
-        if roll.sessions.is_empty() {
+        if roll.is_empty() {
             return Poll::Ready(());
         }
-        if !roll.waiting.iter().any(|waker| waker.will_wake(cx.waker())) {
-            roll.waiting.push(cx.waker().clone());
-        }
+        let known = roll.waiting.iter().any(|waiting| waiting.will_wake(&waker));
+        let spare = if known {
+            Some(waker)
+        } else {
+            roll.waiting.push(waker);
+            None
+        };
+        drop(roll);
+        drop(spare);
         Poll::Pending
     }
 
-    pub(super) fn counts(&self) -> [usize; Transport::ALL.len()] {
-        std::array::from_fn(|at| self.counts.get(at).map_or(0, |count| count.load(Ordering::Relaxed)))
+    pub(super) fn counts(&self) -> Counts {
+        let read = |counts: &[AtomicUsize], at: usize| counts.get(at).map_or(0, |count| count.load(Ordering::Relaxed));
+        // Under the lock: they add up.
+        let _roll = self.roll.lock();
+        Counts {
+            transports: std::array::from_fn(|at| read(&self.transports, at)),
+            states: std::array::from_fn(|at| read(&self.states, at)),
+            joined: self.joined.load(Ordering::Relaxed),
+            left: std::array::from_fn(|at| self.left.get(at).map_or(0, |count| count.load(Ordering::Relaxed))),
+        }
     }
 
-    fn count(&self, session: &Session) -> &AtomicUsize {
-        &self.counts[session.transport as usize]
+    fn is_room(&self, roll: &Roll, key: Option<&str>) -> bool {
+        roll.len() < self.max && roll.len_of(key) < self.max_per_key
     }
-}
 
-fn address(session: &Session) -> usize {
-    std::ptr::from_ref(session).addr()
-}
+    fn of(&self, who: &Session) -> &AtomicUsize {
+        &self.transports[who.transport() as usize]
+    }
 
-impl std::fmt::Debug for Roll {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Roll").field("sessions", &self.sessions.len()).finish_non_exhaustive()
+    fn in_state(&self, state: SessionState) -> &AtomicUsize {
+        &self.states[state as usize]
     }
 }

@@ -78,13 +78,12 @@ impl Finish {
     }
 
     fn refuse(&self, refusal: Refusal) -> Response<Body> {
-        match (refusal.later, self.stream) {
-            #[cfg(feature = "sse")]
-            (Some(retry), Some((Transport::Sse, start))) => {
-                super::stream::later(&self.mount, retry, start, self.version)
-            }
-            _ => answer::refusal(refusal),
+        #[cfg(feature = "sse")]
+        if let (Some(retry), Some((Transport::Sse, start))) = (refusal.later, self.stream) {
+            let soft = super::soft_reject::later(&self.mount, retry, start, self.version);
+            return soft.unwrap_or_else(|| answer::refusal(refusal));
         }
+        answer::refusal(refusal)
     }
 }
 

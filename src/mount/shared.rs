@@ -10,14 +10,15 @@ use super::asked;
 use super::body::Body;
 use super::config::Config;
 use super::erased::ErasedPublisher;
+use super::head;
 use super::headers::{self, METHODS};
-use super::negotiate::{self, Wanted};
+use super::negotiate::{self, Posted, Wanted};
 use super::refusal::Refusal;
 use super::registry::Registry;
+use super::rejects::Rejects;
 use super::runtime::Runtime;
 use super::stats::{Cause, Counters};
 use crate::contract::{Rejection, Start, Transport};
-use crate::model::Topic;
 
 /// What an endpoint's handles and sessions share.
 pub(super) struct Mount {
@@ -27,6 +28,7 @@ pub(super) struct Mount {
     #[cfg(feature = "websocket")]
     pub(super) websocket: Arc<crate::adapters::WebSocketConfig>,
     pub(super) registry: Registry,
+    pub(super) rejects: Rejects,
     pub(super) counters: Counters,
 }
 
@@ -41,10 +43,7 @@ pub(super) enum Ask {
     /// Nothing more: this is the answer.
     Done(Response<Body>),
     Attach(Wanted),
-    Receive {
-        topics: Vec<Topic>,
-        start: Start,
-    },
+    Receive(Posted),
 }
 
 impl Ask {
@@ -52,7 +51,7 @@ impl Ask {
     pub(super) fn stream(&self) -> Option<(Transport, Start)> {
         match self {
             Self::Attach(wanted) => Some((wanted.transport, wanted.start)),
-            Self::Done(_) | Self::Receive { .. } => None,
+            Self::Done(_) | Self::Receive(_) => None,
         }
     }
 }
@@ -63,7 +62,9 @@ impl Mount {
         let (origin, judged) = self.config.origins.judge(parts);
         let ask = match judged {
             Err(refusal) => Err((Cause::Origin, refusal)),
-            Ok(()) => self.ask(parts, origin.as_ref()).map_err(|refusal| (Cause::Request, refusal)),
+            Ok(()) => head::check(parts, self.config.max_head)
+                .and_then(|()| self.ask(parts, origin.as_ref()))
+                .map_err(|refusal| (Cause::Request, refusal)),
         };
         let ask = ask.unwrap_or_else(|(cause, refusal)| {
             self.counters.refused(cause);
@@ -80,9 +81,9 @@ impl Mount {
                 if asked::names_websocket(parts) {
                     return Err(Refusal::bad("a WebSocket handshake is a GET"));
                 }
-                let (topics, start) = negotiate::post(parts, max_topics)?;
+                let posted = negotiate::post(parts, max_topics)?;
                 self.runtime.ready().map_err(|missing| Refusal::internal(missing.as_str()))?;
-                return Ok(Ask::Receive { topics, start });
+                return Ok(Ask::Receive(posted));
             }
             Method::HEAD => {
                 let wanted = negotiate::get(parts, transports, max_topics)?;
@@ -102,7 +103,7 @@ impl Mount {
 
     pub(super) fn refused_by_publisher(&self, rejection: Rejection) -> Refusal {
         self.counters.refused(Cause::Publisher);
-        rejection.into()
+        Refusal::of(rejection, &self.config.challenge)
     }
 
     /// "Later", and when.

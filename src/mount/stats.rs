@@ -1,13 +1,22 @@
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
-use crate::contract::Transport;
+use super::registry::Counts;
+use super::session::SessionState;
+use crate::contract::{Left, Transport};
 
 /// What an endpoint has done since it was built. A snapshot: the numbers are not all of one instant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct EndpointStats {
-    /// The live sessions of each transport, in the order of [`Transport::ALL`]. Short polls are over at once.
+    /// The live sessions of each transport, in the order of [`Transport::ALL`]. A run of polls is of the kind that it
+    /// began with; a short poll without a name is none.
     pub sessions: [usize; Transport::ALL.len()],
+    /// The same sessions by what they do, in the order of [`SessionState::ALL`].
+    pub states: [usize; SessionState::ALL.len()],
+    /// How many sessions there were: those live, and those that left.
+    pub joined: u64,
+    /// How many left for each reason, in the order of [`Left::ALL`].
+    pub left: [u64; Left::ALL.len()],
     /// How many times a client was given a subscriber: polls, streams and WebSockets.
     pub attached: u64,
     /// Refused for its origin or its host.
@@ -18,9 +27,14 @@ pub struct EndpointStats {
     pub refused_busy: u64,
     /// Refused for what was wrong with the request.
     pub refused_request: u64,
+    /// Of those refused, how many softly: see [`max_soft_rejects`](crate::EndpointBuilder::max_soft_rejects).
+    pub soft_rejected: u64,
+    /// How many of these are still connected.
+    pub soft_rejects: usize,
     /// Sessions ended because their client took nothing.
     pub stalled: u64,
-    /// Bytes of bodies given to the HTTP stack; a live one's within a write stall's time. Without WebSockets'.
+    /// Bytes of bodies given to the HTTP stack; a live one's within a write stall's time. Of a WebSocket those of its
+    /// events, when it has left.
     pub bytes: u64,
 }
 
@@ -29,6 +43,18 @@ impl EndpointStats {
     #[must_use]
     pub fn sessions_of(&self, transport: Transport) -> usize {
         self.sessions[transport as usize]
+    }
+
+    /// The live sessions that do this.
+    #[must_use]
+    pub fn sessions_in(&self, state: SessionState) -> usize {
+        self.states[state as usize]
+    }
+
+    /// The sessions that left for this reason.
+    #[must_use]
+    pub fn left_for(&self, why: Left) -> u64 {
+        self.left[why as usize]
     }
 }
 
@@ -86,15 +112,20 @@ impl Counters {
         (self.attaching.fetch_add(1, Ordering::Relaxed) < max).then_some(permit)
     }
 
-    pub(super) fn read(&self, sessions: [usize; Transport::ALL.len()]) -> EndpointStats {
+    pub(super) fn read(&self, sessions: Counts, rejects: (usize, u64)) -> EndpointStats {
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         EndpointStats {
-            sessions,
+            sessions: sessions.transports,
+            states: sessions.states,
+            joined: sessions.joined,
+            left: sessions.left,
             attached: read(&self.attached),
             refused_origin: read(&self.origin),
             refused_publisher: read(&self.publisher),
             refused_busy: read(&self.busy),
             refused_request: read(&self.request),
+            soft_rejected: rejects.1,
+            soft_rejects: rejects.0,
             stalled: read(&self.stalled),
             bytes: read(&self.bytes),
         }

@@ -1,6 +1,7 @@
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+#[cfg(feature = "chunked")]
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -13,37 +14,22 @@ use super::body::Body;
 use super::flow::Flow;
 use super::live::Live;
 use super::refusal::Refusal;
+use super::session::{Tracked, Visit};
 use super::shared::Mount;
-use crate::contract::{BoxSubscriber, End, Transport};
+use crate::contract::End;
 
 /// Opens a stream of server-sent events.
 #[cfg(feature = "sse")]
 pub(super) fn sse(mount: &Arc<Mount>, visitor: Visitor) -> Result<Response<Body>, Refusal> {
-    let config = &mount.config;
-    let flow = crate::adapters::SseEncoder::new(visitor.subscriber, &mount.runtime.wheel)
+    let Visitor { wanted, version, guest, attach } = visitor;
+    let (config, visit) = (&mount.config, mount.admit(&wanted, &guest)?);
+    let flow = crate::adapters::SseEncoder::new(visit.feed(attach, wanted.start), &mount.runtime.wheel)
         .keep_alive(config.keep_alive)
         .retry(config.jittered_retry())
-        .objects(visitor.wanted.objects)
-        .visible_heartbeat(visitor.wanted.visible)
+        .objects(wanted.objects)
+        .visible_heartbeat(wanted.visible)
         .batch(config.batch);
-    open(mount, Transport::Sse, visitor.version, Box::new(flow))
-}
-
-/// Tells an EventSource "later" in the one way that it does not take for final: a 200 whose one block says when to
-/// come back, and that breaks off. The block has the cursor that the client came with, so that it keeps it.
-#[cfg(feature = "sse")]
-pub(super) fn later(
-    mount: &Arc<Mount>,
-    retry: Duration,
-    start: crate::contract::Start,
-    version: Version,
-) -> Response<Body> {
-    let cursor = match start {
-        crate::contract::Start::After(cursor) => Some(cursor),
-        _ => None,
-    };
-    let block = super::flow::Piece(Some(crate::adapters::sse_retry_block(retry, cursor)));
-    answer::dressed_as(Transport::Sse, version, Body::live(Live::new(mount, Transport::Sse, Box::new(block))))
+    Ok(open(visit, version, Box::new(flow)))
 }
 
 /// Opens a stream of NDJSON.
@@ -51,31 +37,28 @@ pub(super) fn later(
 pub(super) fn chunked(mount: &Arc<Mount>, visitor: Visitor) -> Result<Response<Body>, Refusal> {
     use crate::adapters::{ChunkedStream, Heartbeat};
 
-    let heartbeat = if visitor.wanted.visible { Heartbeat::Visible } else { Heartbeat::Silent };
-    let flow = ChunkedStream::new(visitor.subscriber, &mount.runtime.wheel)
+    let Visitor { wanted, version, guest, attach } = visitor;
+    let visit = mount.admit(&wanted, &guest)?;
+    let heartbeat = if wanted.visible { Heartbeat::Visible } else { Heartbeat::Silent };
+    let flow = ChunkedStream::new(visit.feed(attach, wanted.start), &mount.runtime.wheel)
         .keep_alive(mount.config.keep_alive)
         .heartbeat(heartbeat)
         .batch(mount.config.batch);
-    open(mount, Transport::Chunked, visitor.version, Box::new(flow))
+    Ok(open(visit, version, Box::new(flow)))
 }
 
-fn open(
-    mount: &Arc<Mount>,
-    transport: Transport,
-    version: Version,
-    flow: Box<dyn Flow>,
-) -> Result<Response<Body>, Refusal> {
-    let live = Live::new(mount, transport, flow).register().map_err(|_| mount.later())?;
-    Ok(answer::dressed_as(transport, version, Body::live(live)))
+fn open(visit: Visit, version: Version, flow: Box<dyn Flow>) -> Response<Body> {
+    let transport = visit.member().transport();
+    answer::dressed_as(transport, version, Body::live(Live::new(visit, flow)))
 }
 
-/// A client whose source is at its end has all there is; one that fell behind has not.
+/// A client whose source is at its end has all there is; one that fell behind, or whose source failed, has not.
 fn breaks_off(end: Option<End>) -> bool {
-    matches!(end, Some(End::TooSlow))
+    matches!(end, Some(End::TooSlow | End::Failed))
 }
 
 #[cfg(feature = "sse")]
-impl Flow for crate::adapters::SseEncoder<BoxSubscriber> {
+impl Flow for crate::adapters::SseEncoder<Tracked> {
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
         Stream::poll_next(Pin::new(self), cx)
     }
@@ -86,7 +69,7 @@ impl Flow for crate::adapters::SseEncoder<BoxSubscriber> {
 }
 
 #[cfg(feature = "chunked")]
-impl Flow for crate::adapters::ChunkedStream<BoxSubscriber> {
+impl Flow for crate::adapters::ChunkedStream<Tracked> {
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
         Stream::poll_next(Pin::new(self), cx)
     }

@@ -4,20 +4,23 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use http::Response;
+use http::header::ORIGIN;
 use http::request::Parts;
 use hyper::upgrade::OnUpgrade;
 
+use super::attach::Visitor;
 use super::body::Body;
 use super::handshake::Handshake;
 use super::isolate::{isolate, isolated};
 use super::negotiate::Wanted;
 use super::refusal::Refusal;
+use super::session::{Member, Order, Tracked, Visit};
 use super::shared::Mount;
-
+use super::stats::Cause;
+use super::turn_away::turn_away;
 use super::upgraded::Io;
-use super::visit::{Order, Visit};
 use crate::adapters::{CloseCause, CloseCode, Subprotocol, WebSocketSink};
-use crate::contract::{BoxSubscriber, Message, Rejection, SubscribeRequest, Transport};
+use crate::contract::{Attach, BoxSubscriber, Left, Message, Rejection, SubscribeRequest};
 
 impl Mount {
     /// Opens a WebSocket: the handshake is checked and the publisher asked before the client is told anything.
@@ -25,20 +28,29 @@ impl Mount {
         self: &Arc<Self>,
         mut parts: Parts,
         mut wanted: Wanted,
-        given: Option<BoxSubscriber>,
+        given: Option<Attach<BoxSubscriber>>,
     ) -> Result<Response<Body>, Refusal> {
-        let handshake = Handshake::check(&parts)?;
+        let handshake = Handshake::check(&parts).inspect_err(|_| self.counters.refused(Cause::Request))?;
         if !self.runtime.can_spawn() {
             return Err(Refusal::internal(super::runtime::Missing::Spawner.as_str()));
         }
         let Some(upgrade) = parts.extensions.remove::<OnUpgrade>() else {
             return Err(Refusal::internal("the server does not hand over its connections"));
         };
+        // Browsers send it with every handshake, and nobody else needs to.
+        let is_page = parts.headers.contains_key(ORIGIN);
+        let version = parts.version;
         let request = wanted.request(parts);
-        let subscriber = self.subscriber(&request, given).await?;
-        let visit = Visit::new(self, Transport::WebSocket).register().map_err(|_| self.later())?;
+        let visitor = match self.let_in(&request, wanted, version, given).await {
+            Err(refusal) if is_page => return turn_away(self, refusal, handshake, upgrade),
+            visitor => visitor?,
+        };
+        let Visitor { wanted, guest, attach, .. } = visitor;
+        let visit = self.admit(&wanted, &guest)?;
+        let subscriber = visit.feed(attach, wanted.start);
+        let request = request.of(Some(visit.member().who.clone()));
         let opening = Opening { upgrade, subscriber, request, subprotocol: handshake.subprotocol };
-        let carrier = Carrier { mount: self.clone(), visit, stage: Stage::Opening(Some(opening)) };
+        let carrier = Carrier { mount: self.clone(), visit, stage: Stage::Opening(Some(opening)), told: false };
         self.runtime.spawn(carrier).map_err(|missing| Refusal::internal(missing.as_str()))?;
         Ok(handshake.response())
     }
@@ -49,18 +61,20 @@ struct Carrier {
     mount: Arc<Mount>,
     stage: Stage,
     visit: Visit,
+    /// The client was told that its right is gone.
+    told: bool,
 }
 
 #[allow(clippy::large_enum_variant, reason = "a session is open for all but its first moment")]
 enum Stage {
     /// The answer is on its way, after which the HTTP stack hands over the connection. Taken when it has.
     Opening(Option<Opening>),
-    Open(WebSocketSink<BoxSubscriber, Io>),
+    Open(WebSocketSink<Tracked, Io>),
 }
 
 struct Opening {
     upgrade: OnUpgrade,
-    subscriber: BoxSubscriber,
+    subscriber: Tracked,
     request: SubscribeRequest,
     subprotocol: Subprotocol,
 }
@@ -80,17 +94,26 @@ impl Carrier {
                     let (Ok(connection), Some(opening)) = (connection, opening.take()) else {
                         return Poll::Ready(());
                     };
-                    self.stage = Stage::Open(opening.open(&self.mount, Io::new(connection)));
+                    self.stage = Stage::Open(opening.open(self.visit.member(), Io::new(connection)));
                 }
                 Stage::Open(sink) => {
-                    if order == Some(Order::Leave) {
+                    match order {
                         // Said once, however often it is called.
-                        sink.bye(self.mount.config.jittered_retry(), CloseCode::RESTART, "restart");
+                        Some(Order::Leave) => {
+                            let reason = goodbye(self.visit.member());
+                            sink.bye(self.mount.config.jittered_retry(), CloseCode::RESTART, reason);
+                        }
+                        Some(Order::Revoke) if !self.told => {
+                            sink.close_now(CloseCode::POLICY, "revoked");
+                            self.told = true;
+                        }
+                        _ => {}
                     }
                     let closed = ready!(Pin::new(sink).poll(cx));
                     if closed.cause == CloseCause::Stalled {
                         self.mount.counters.stalled();
                     }
+                    self.visit.ends(left(closed.cause));
                     return Poll::Ready(());
                 }
             }
@@ -103,24 +126,47 @@ impl Future for Carrier {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = self.get_mut();
-        isolate(|| this.step(cx)).unwrap_or(Poll::Ready(()))
+        isolate(|| this.step(cx)).unwrap_or_else(|_| {
+            this.visit.ends(Left::Panicked);
+            Poll::Ready(())
+        })
+    }
+}
+
+/// Why a session is over whose WebSocket ended so, where nobody knows better.
+fn left(cause: CloseCause) -> Left {
+    match cause {
+        CloseCause::Client | CloseCause::Lost | CloseCause::Asked | CloseCause::End(_) => Left::Gone,
+        CloseCause::Gap => Left::TooSlow,
+        CloseCause::Rejected | CloseCause::Violation => Left::Refused,
+        CloseCause::NoPong | CloseCause::Stalled => Left::Stalled,
+    }
+}
+
+fn goodbye(member: &Member) -> &'static str {
+    match member.why() {
+        Some(Left::Disconnected) => "disconnected",
+        _ => "restart",
     }
 }
 
 impl Opening {
-    fn open(self, mount: &Arc<Mount>, io: Io) -> WebSocketSink<BoxSubscriber, Io> {
-        let (mount, request) = (mount.clone(), self.request);
+    fn open(self, member: &Arc<Member>, io: Io) -> WebSocketSink<Tracked, Io> {
+        let (member, mount, request) = (member.clone(), &member.mount, self.request);
         let (timer, config) = (mount.runtime.timer.clone(), mount.websocket.clone());
         WebSocketSink::new(io, self.subscriber, timer, config)
             .subprotocol(self.subprotocol)
-            .receive(move |message| receive(mount.clone(), request.clone(), message))
+            .receive(move |message| receive(member.clone(), request.clone(), message))
     }
 }
 
 /// Gives the publisher a message. Its panic closes this one connection, with 1011.
-async fn receive(mount: Arc<Mount>, request: SubscribeRequest, message: Message) -> Result<(), Rejection> {
-    match isolated(async { mount.publisher.receive(&request, message).await }).await {
+async fn receive(member: Arc<Member>, request: SubscribeRequest, message: Message) -> Result<(), Rejection> {
+    match isolated(async { member.mount.publisher.receive(&request, message).await }).await {
         Ok(received) => received,
-        Err(_) => Err(Rejection::internal("the publisher panicked")),
+        Err(_) => {
+            member.note(Left::Panicked);
+            Err(Rejection::internal("the publisher panicked"))
+        }
     }
 }

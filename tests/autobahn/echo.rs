@@ -53,7 +53,7 @@ async fn number(mut request: Request, next: Next) -> Response {
 async fn main() -> std::io::Result<()> {
     // History in bytes: what a client may send before it reads.
     let hub = LocalHub::builder().max_event(MAX_MESSAGE).retain(Retention::default().bytes(4 * MAX_MESSAGE)).build();
-    let endpoint = Endpoint::builder(Echo { hub }).max_message(MAX_MESSAGE).build();
+    let endpoint = Endpoint::builder(Echo { hub }).max_message(MAX_MESSAGE).max_message_rate(u32::MAX).build();
     let app = Router::new().route_service("/", endpoint).layer(from_fn(number));
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     println!("listening on ws://{}", listener.local_addr()?);

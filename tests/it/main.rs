@@ -6,6 +6,7 @@ mod support;
 mod cursor;
 mod hub;
 mod properties;
+mod snapshot;
 
 #[cfg(feature = "full")]
 mod clients;
@@ -22,5 +23,7 @@ mod mount;
 mod short_poll;
 #[cfg(feature = "sse")]
 mod sse;
+#[cfg(feature = "full")]
+mod threats;
 #[cfg(feature = "websocket")]
 mod websocket;

@@ -76,11 +76,11 @@ pub enum CloseCause {
     Lost,
     /// [`close`](super::WebSocketSink::close) or [`bye`](super::WebSocketSink::bye) was called.
     Asked,
-    /// The subscriber came to its end: 1000, or 1013 where it was too slow.
+    /// The subscriber came to its end: 1000, 1013 where it was too slow, or 1011 where it failed.
     End(End),
     /// Events were gone, and raw frames can't say so: 1013.
     Gap,
-    /// The handler refused a message: 1008, 1011 or 1013.
+    /// The handler refused a message, or [`refuse`](super::WebSocketSink::refuse) was called: 1008, 1011 or 1013.
     Rejected,
     /// The client broke the protocol or went over a limit: 1002, 1007, 1008 or 1009.
     Violation,
@@ -116,5 +116,6 @@ pub(super) fn of_end(end: End) -> (CloseCode, &'static str) {
     match end {
         End::Closed | End::Finished => (CloseCode::NORMAL, "finished"),
         End::TooSlow => (CloseCode::TRY_LATER, "too slow"),
+        End::Failed => (CloseCode::INTERNAL, "internal error"),
     }
 }

@@ -34,6 +34,8 @@ pub struct WebSocketConfig {
     /// How many pings and pongs a client may send a second, and at once. 10: real clients send one in 20 s, the
     /// Autobahn suite ten at once.
     pub control_rate: u32,
+    /// How many messages a client may send a second, and at once. 100: a pointer that is followed sends 60.
+    pub message_rate: u32,
     /// How many bytes of events go out in one piece. 64 KiB: more saves nothing, and is kept for a client that stalls.
     pub batch: usize,
 }
@@ -49,6 +51,7 @@ impl Default for WebSocketConfig {
             max_fragments: 65_536,
             message_timeout: Duration::from_secs(10),
             control_rate: 10,
+            message_rate: 100,
             batch: BATCH,
         }
     }
@@ -101,6 +104,12 @@ impl WebSocketConfig {
     #[must_use]
     pub fn control_rate(self, control_rate: u32) -> Self {
         Self { control_rate, ..self }
+    }
+
+    /// Sets [`message_rate`](Self::message_rate).
+    #[must_use]
+    pub fn message_rate(self, message_rate: u32) -> Self {
+        Self { message_rate, ..self }
     }
 
     /// Sets [`batch`](Self::batch).

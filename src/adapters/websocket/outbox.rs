@@ -25,6 +25,8 @@ pub(super) struct Outbox {
     pong: Option<Bytes>,
     unflushed: bool,
     moved: bool,
+    /// Some of the front is written, and some is not: maybe in the middle of a frame.
+    begun: bool,
 }
 
 impl Outbox {
@@ -43,10 +45,17 @@ impl Outbox {
     #[inline]
     pub(super) fn push(&mut self, frames: Bytes) {
         if self.front.is_empty() {
-            self.front = frames;
+            (self.front, self.begun) = (frames, false);
         } else {
             self.rest.push_back(frames);
         }
+    }
+
+    /// Forgets what is not written. `false`: it may be the rest of a frame, so nothing can follow.
+    pub(super) fn discard(&mut self) -> bool {
+        let whole = self.front.is_empty() || !self.begun;
+        (self.front, self.rest, self.pong) = (Bytes::new(), VecDeque::new(), None);
+        whole
     }
 
     /// Adds a text frame of what `write` appends.
@@ -148,7 +157,7 @@ impl Outbox {
         }
         while written >= self.front.len() {
             written -= self.front.len();
-            self.front = self.rest.pop_front().unwrap_or_default();
+            (self.front, self.begun) = (self.rest.pop_front().unwrap_or_default(), false);
             if self.rest.is_empty() {
                 self.rest = VecDeque::new();
             }
@@ -156,6 +165,7 @@ impl Outbox {
                 return;
             }
         }
+        self.begun |= written > 0;
         self.front.advance(written);
     }
 }

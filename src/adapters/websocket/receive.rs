@@ -107,7 +107,7 @@ impl<S: Subscriber, Io: AsyncRead + AsyncWrite + Unpin> WebSocketSink<S, Io> {
             Inbound::Message(message) => {
                 *budget -= 1;
                 self.deadlines.message_done();
-                if self.is_open() {
+                if self.is_open() && self.count_message() {
                     self.mailbox.put(message);
                     self.poll_mailbox(cx);
                 }
@@ -135,6 +135,14 @@ impl<S: Subscriber, Io: AsyncRead + AsyncWrite + Unpin> WebSocketSink<S, Io> {
     fn count_control(&mut self) -> bool {
         if !self.controls.admit(self.deadlines.now(), self.config.control_rate) {
             self.fail(Violation::TOO_MANY_CONTROLS);
+        }
+        self.is_open()
+    }
+
+    /// Whether a message is to be handled.
+    fn count_message(&mut self) -> bool {
+        if !self.messages.admit(self.deadlines.now(), self.config.message_rate) {
+            self.fail(Violation::TOO_MANY_MESSAGES);
         }
         self.is_open()
     }

@@ -26,7 +26,8 @@ use crate::model::Cursor;
 /// asked for more only when `Io` has taken all there was, and lets go of shared history ([`Subscriber::detach`]) when
 /// `Io` takes nothing. Pings, pongs and the Close frame go between those writes, never inside one.
 ///
-/// Where events are gone, `tidings.v1` says so in their place; raw frames can't, and the connection ends with 1013.
+/// Where events are gone, `tidings.v1` says so in their place; raw frames can't, and the connection ends with 1013,
+/// unless state follows.
 /// Whatever the client does wrong, and every limit of [`WebSocketConfig`] that it passes, ends the connection with the
 /// code that RFC 6455 §7.4.1 has for it.
 ///
@@ -54,6 +55,7 @@ pub struct WebSocketSink<S, Io> {
     pub(super) waited_out: usize,
     pub(super) mailbox: Mailbox,
     pub(super) controls: Rate,
+    pub(super) messages: Rate,
     pub(super) outbox: Outbox,
     pub(super) deadlines: Deadlines,
     pub(super) phase: Phase,
@@ -99,6 +101,7 @@ impl<S: Subscriber, Io: AsyncRead + AsyncWrite + Unpin> WebSocketSink<S, Io> {
             waited_out: 0,
             mailbox: Mailbox::default(),
             controls: Rate::default(),
+            messages: Rate::default(),
             outbox: Outbox::default(),
             phase: Phase::New,
             closed: Closed { cause: CloseCause::Lost, code: None, clean: false },
@@ -139,6 +142,27 @@ impl<S: Subscriber, Io: AsyncRead + AsyncWrite + Unpin> WebSocketSink<S, Io> {
         self.close(code, reason);
     }
 
+    /// The same as [`close`](Self::close), with the code and the reason of a rejection: `Busy` with 1013, `Internal`
+    /// with 1011 and no text, the rest with 1008.
+    pub fn refuse(&mut self, rejection: &Rejection) {
+        let (code, reason) = of_rejection(rejection);
+        self.end(CloseCause::Rejected, code, &reason);
+    }
+
+    /// The same at once: what is in the queue is thrown away. A client that has half of a frame can't be told anything
+    /// any more, and the connection is dropped.
+    pub fn close_now(&mut self, code: CloseCode, reason: &str) {
+        let unwritten = !self.outbox.is_written();
+        if !self.outbox.discard() {
+            self.abandon(CloseCause::Asked);
+        } else if self.is_open() {
+            self.close(code, reason);
+        } else if unwritten {
+            // A Close was last in the queue.
+            self.outbox.put_close(Some(code), reason);
+        }
+    }
+
     /// Where the subscriber is. What it gave last may still be in the queue.
     pub fn cursor(&self) -> Option<Cursor> {
         self.subscriber.cursor()
@@ -166,11 +190,6 @@ impl<S: Subscriber, Io: AsyncRead + AsyncWrite + Unpin> WebSocketSink<S, Io> {
             self.closed = Closed { cause, code: Some(code), clean: false };
             self.leave(Phase::Closing);
         }
-    }
-
-    pub(super) fn refuse(&mut self, rejection: &Rejection) {
-        let (code, reason) = of_rejection(rejection);
-        self.end(CloseCause::Rejected, code, &reason);
     }
 
     /// Queues the Close that a violation calls for; after it, nothing the client sends has a meaning.

@@ -12,6 +12,7 @@ impl Violation {
     pub(super) const TOO_BIG: Self = Self { code: CloseCode::TOO_BIG, reason: "message too big" };
     pub(super) const TOO_MANY_FRAGMENTS: Self = Self { code: CloseCode::POLICY, reason: "too many fragments" };
     pub(super) const TOO_MANY_CONTROLS: Self = Self { code: CloseCode::POLICY, reason: "too many control frames" };
+    pub(super) const TOO_MANY_MESSAGES: Self = Self { code: CloseCode::POLICY, reason: "too many messages" };
     pub(super) const MESSAGE_TOO_SLOW: Self = Self { code: CloseCode::POLICY, reason: "message not finished in time" };
 
     pub(super) fn protocol(reason: &'static str) -> Self {

@@ -46,7 +46,11 @@ fn gap(object: &mut Map<String, Value>) -> Option<Gap> {
         number => Some(number.as_u64()?),
     };
     let (reason, topic) = (text(&mut inner, "reason")?, text(&mut inner, "topic"));
-    inner.is_empty().then_some(Gap { cursor: text(object, "id")?, reason, missed, topic })
+    let snapshot = match inner.remove("snapshot") {
+        None => false,
+        Some(follows) => (follows == true).then_some(true)?,
+    };
+    inner.is_empty().then_some(Gap { cursor: text(object, "id")?, reason, missed, topic, snapshot })
 }
 
 fn control(object: &mut Map<String, Value>) -> Option<Item> {

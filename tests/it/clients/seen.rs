@@ -30,6 +30,8 @@ pub(crate) struct Gap {
     pub(crate) reason: String,
     pub(crate) missed: Option<u64>,
     pub(crate) topic: Option<String>,
+    /// Whether the application's state follows.
+    pub(crate) snapshot: bool,
 }
 
 /// Why a client sees nothing more.

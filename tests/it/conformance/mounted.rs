@@ -18,8 +18,8 @@ use crate::clients::{Client, Connection, End, Http, Seen, Speaks, Traffic, Waiti
 pub(super) async fn rows(stage: &Arc<Stage>) -> Vec<Box<dyn Row>> {
     let stage = stage.clone();
     let endpoint = Endpoint::new(publisher_fn(move |request: SubscribeRequest| {
-        let hub = stage.hub();
-        async move { Ok(hub.subscribe(request.subscribe(request.topics()))?) }
+        let stage = stage.clone();
+        async move { Ok(stage.subscribe(request.subscribe(request.topics()))?) }
     }));
     let mut rows: Vec<Box<dyn Row>> = Vec::new();
     for http in [Http::One, Http::Two] {

@@ -1,7 +1,8 @@
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use tidings::{
-    BoxSubscriber, Cursor, EventKind, LocalHub, Position, Retention, Subscribe, SubscribeError, SubscriberExt, Topic,
+    BoxSubscriber, Cursor, EventKind, LocalHub, Overflow, Position, Retention, Subscribe, SubscribeError,
+    SubscriberExt, Topic,
 };
 
 use crate::clients::{Data, Event, Seen, Waiting};
@@ -23,26 +24,27 @@ pub(crate) struct Stage {
 
 struct Now {
     retain: usize,
+    overflow: Overflow,
     hub: Arc<dyn Source>,
 }
 
 impl Stage {
     /// `open` makes an empty hub, in an epoch of its own, which keeps so many events of each topic.
     pub(crate) fn new(open: fn(usize) -> Arc<dyn Source>) -> Self {
-        Self { open, now: Mutex::new(Now { retain: 0, hub: open(0) }) }
+        Self { open, now: Mutex::new(Now { retain: 0, overflow: Overflow::Gap, hub: open(0) }) }
     }
 
     /// Another hub, as if there had never been one.
-    pub(crate) fn begin(&self, retain: usize) {
+    pub(crate) fn begin(&self, retain: usize, overflow: Overflow) {
         let hub = (self.open)(retain);
-        let before = std::mem::replace(&mut *self.now(), Now { retain, hub });
+        let before = std::mem::replace(&mut *self.now(), Now { retain, overflow, hub });
         drop(before);
     }
 
     /// The hub's end, and another's beginning.
     pub(crate) fn restart(&self) {
-        let retain = self.now().retain;
-        self.begin(retain);
+        let Now { retain, overflow, .. } = *self.now();
+        self.begin(retain, overflow);
     }
 
     pub(crate) fn close(&self) {
@@ -65,7 +67,13 @@ impl Stage {
         })
     }
 
-    pub(crate) fn hub(&self) -> Arc<dyn Source> {
+    /// Subscribes, with the overflow of the case.
+    pub(crate) fn subscribe(&self, what: Subscribe) -> Result<BoxSubscriber, SubscribeError> {
+        let (hub, overflow) = (self.hub(), self.now().overflow);
+        hub.subscribe(what.overflow(overflow))
+    }
+
+    fn hub(&self) -> Arc<dyn Source> {
         self.now().hub.clone()
     }
 

@@ -1,4 +1,6 @@
-use super::cases::{end, gaps, order, resume};
+use tidings::Overflow;
+
+use super::cases::{end, gaps, order, overflow, resume, ttl};
 use super::row::Row;
 use super::scene::{Scene, Verdict};
 use super::stage::Stage;
@@ -9,6 +11,8 @@ pub(crate) struct Case {
     name: &'static str,
     /// How many events of each topic the hub keeps.
     retain: usize,
+    /// What becomes of a subscriber that falls behind.
+    overflow: Overflow,
     rows: Rows,
     run: for<'a> fn(Scene<'a>) -> Waiting<'a, Verdict>,
 }
@@ -32,7 +36,11 @@ impl Case {
         rows: Rows,
         run: for<'a> fn(Scene<'a>) -> Waiting<'a, Verdict>,
     ) -> Self {
-        Self { name, retain, rows, run }
+        Self { name, retain, overflow: Overflow::Gap, rows, run }
+    }
+
+    const fn overflow(self, overflow: Overflow) -> Self {
+        Self { overflow, ..self }
     }
 }
 
@@ -50,6 +58,20 @@ const CASES: &[Case] = &[
     Case::new("gap on eviction in one of two topics", 4, Rows::Resuming, |scene| Box::pin(gaps::evicted_in_one(scene))),
     Case::new("gap on eviction, told to another transport", 4, Rows::Pairs, |scene| Box::pin(gaps::told_once(scene))),
     Case::new("gap when it falls behind", 4, Rows::Live, |scene| Box::pin(gaps::overflow(scene))),
+    Case::new("the newest of each key", 1_000, Rows::Every, |scene| Box::pin(overflow::latest(scene)))
+        .overflow(Overflow::Latest),
+    Case::new("the newest of each key, by another transport", 100, Rows::Pairs, |scene| {
+        Box::pin(overflow::latest_by_another(scene))
+    })
+    .overflow(Overflow::Latest),
+    Case::new("gap when it falls behind, and the newest of each key", 4, Rows::Live, |scene| {
+        Box::pin(overflow::latest_behind(scene))
+    })
+    .overflow(Overflow::Latest),
+    Case::new("let go when it falls behind", 4, Rows::Live, |scene| Box::pin(overflow::disconnect(scene)))
+        .overflow(Overflow::Disconnect),
+    Case::new("nothing that has expired", 100, Rows::Every, |scene| Box::pin(ttl::never_seen(scene))),
+    Case::new("no gap of what has expired", 4, Rows::Resuming, |scene| Box::pin(ttl::no_gap(scene))),
     Case::new("gap on another epoch", 4, Rows::Resuming, |scene| Box::pin(gaps::epoch(scene))),
     Case::new("unreadable cursor", 4, Rows::Every, |scene| Box::pin(gaps::unreadable(scene))),
     Case::new("end", 100, Rows::Every, |scene| Box::pin(end::after_all_is_seen(scene))),
@@ -72,7 +94,7 @@ pub(crate) async fn run(
     }
     let mut failed = Vec::new();
     for (number, (case, rows)) in (1..).zip(&runs) {
-        stage.begin(case.retain);
+        stage.begin(case.retain, case.overflow);
         if let Err(why) = within((case.run)(Scene { stage, rows })).await {
             let names = rows.iter().map(|row| row.name()).collect::<Vec<_>>().join(" → ");
             failed.push(format!("{}, {names}: {why}", case.name));

@@ -95,10 +95,11 @@ impl Reference {
         gone.map(|(_, event)| event.sequence).max().unwrap_or(0)
     }
 
-    /// The sequence before the last `n` retained events of a topic.
+    /// The sequence before the last `n` events of a topic that are retained and have not expired.
     pub(crate) fn before_last(&self, topic: usize, n: usize, now: u64, retention: &Retention) -> u64 {
         let evicted = self.evicted(topic, now, retention);
-        let sequences: Vec<_> = self.of(topic).map(|event| event.sequence).filter(|&s| s > evicted).collect();
+        let alive = self.of(topic).filter(|event| event.sequence > evicted && !expired(event, now));
+        let sequences: Vec<_> = alive.map(|event| event.sequence).collect();
         match sequences.len().checked_sub(n + 1) {
             Some(before) => sequences[before],
             None => evicted,

@@ -28,12 +28,12 @@ async fn each_transport_has_its_goodbye() {
         (bye, piece(&mut chunked).await, said.elapsed())
     });
     pass(Duration::from_secs(1)).await;
-    assert_eq!(endpoint.sessions(), 3);
+    assert_eq!(endpoint.session_count(), 3);
 
     let begin = Instant::now();
     endpoint.drain().await;
     assert!(begin.elapsed() < Duration::from_millis(300), "few sessions need no window: {:?}", begin.elapsed());
-    assert_eq!(endpoint.sessions(), 0);
+    assert_eq!(endpoint.session_count(), 0);
     let poll = poll.await.unwrap();
     assert_eq!(header(&poll, "tidings-retry-ms"), "1500");
     assert_eq!(text(poll).await, format!(r#"{{"cursor":"{cursor}","events":[]}}"#));
@@ -86,7 +86,7 @@ async fn the_ends_are_spread_over_the_window_and_nothing_is_cut() {
     let begin = Instant::now();
     endpoint.drain().await;
     let window = begin.elapsed();
-    assert!(window <= Duration::from_secs(10) && endpoint.sessions() == 0, "{window:?}");
+    assert!(window <= Duration::from_secs(10) && endpoint.session_count() == 0, "{window:?}");
     let mut seconds = [0; 11];
     while let Some(reader) = readers.join_next().await {
         let (at, read) = reader.unwrap();
@@ -105,7 +105,7 @@ async fn what_does_not_leave_by_itself_is_cut_off_at_the_windows_end() {
     let begin = Instant::now();
     endpoint.drain().await;
     assert_eq!(begin.elapsed().as_millis() / 100, 50);
-    assert_eq!((endpoint.sessions(), app.hub.stats().subscriptions), (0, 0));
+    assert_eq!((endpoint.session_count(), app.hub.stats().subscriptions), (0, 0));
     assert_eq!(piece(&mut stuck).await, Some(Err(BodyError::Ended)));
 }
 
@@ -117,7 +117,7 @@ async fn any_number_may_wait_and_none_need() {
     let (signal, told) = tokio::sync::oneshot::channel::<()>();
     let waiting = tokio::spawn(endpoint.drain_on(told));
     pass(Duration::from_secs(60)).await;
-    assert!(!waiting.is_finished() && endpoint.sessions() == 4);
+    assert!(!waiting.is_finished() && endpoint.session_count() == 4);
     signal.send(()).unwrap();
     tokio::task::yield_now().await;
     drop(endpoint.drain());
@@ -126,7 +126,7 @@ async fn any_number_may_wait_and_none_need() {
     while let Some(reader) = readers.join_next().await {
         reader.unwrap();
     }
-    assert_eq!(endpoint.sessions(), 0);
+    assert_eq!(endpoint.session_count(), 0);
 }
 
 #[tokio::test(start_paused = true)]
@@ -154,7 +154,7 @@ async fn who_is_let_in_during_a_drain_is_told_to_come_later_all_the_same() {
     }
     assert!(told[0].starts_with("event: tidings.retry\n"), "{told:?}");
     assert_eq!(&told[1..], [r#"{"error":"busy, come back later"}"#; 2]);
-    assert_eq!((endpoint.sessions(), app.hub.stats().subscriptions), (0, 0));
+    assert_eq!((endpoint.session_count(), app.hub.stats().subscriptions), (0, 0));
 }
 
 async fn text_of_first(response: http::Response<tidings::Body>) -> String {

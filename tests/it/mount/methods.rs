@@ -34,7 +34,7 @@ async fn only_a_get_subscribes() {
             assert!(response.body().is_end_stream(), "{method} {target} has no body");
         }
     }
-    assert_eq!((app.subscribes(), endpoint.sessions()), (0, 0));
+    assert_eq!((app.subscribes(), endpoint.session_count()), (0, 0));
 }
 
 #[tokio::test]
@@ -192,7 +192,7 @@ async fn a_session_has_the_transport_it_came_by() {
     let stats = endpoint.stats();
     assert_eq!(Transport::ALL.map(|transport| stats.sessions_of(transport)), [0, 0, 1, 1, 0]);
     drop(sse);
-    assert_eq!((endpoint.sessions(), app.hub.stats().subscriptions), (1, 1));
+    assert_eq!((endpoint.session_count(), app.hub.stats().subscriptions), (1, 1));
     drop(chunked.into_body().frame().await);
-    assert_eq!((endpoint.sessions(), app.hub.stats().subscriptions), (0, 0));
+    assert_eq!((endpoint.session_count(), app.hub.stats().subscriptions), (0, 0));
 }

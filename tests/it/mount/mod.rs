@@ -2,12 +2,12 @@
 
 mod drain;
 mod driver;
-mod headers;
-mod limits;
+mod herd;
+mod hint;
 mod methods;
+mod min_interval;
 mod negotiation;
-mod origin;
 mod polls;
 mod streams;
-mod wire;
-mod world;
+pub(crate) mod wire;
+pub(crate) mod world;

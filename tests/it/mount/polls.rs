@@ -49,13 +49,13 @@ async fn a_long_poll_is_answered_by_the_first_event() {
     let begin = tokio::time::Instant::now();
     let poll = tokio::spawn(endpoint.handle(get("/events?wait=20").body(String::new()).unwrap()));
     pass(Duration::from_secs(5)).await;
-    assert_eq!(endpoint.sessions(), 1);
+    assert_eq!(endpoint.session_count(), 1);
     app.publish("one");
     let response = poll.await.unwrap();
     assert_eq!(begin.elapsed().as_secs(), 5);
     assert_eq!((response.status(), header(&response, "tidings-retry-ms")), (StatusCode::OK, "0"));
     assert!(text(response).await.contains("one"));
-    assert_eq!((endpoint.sessions(), app.hub.stats().subscriptions), (0, 0));
+    assert_eq!((endpoint.session_count(), app.hub.stats().subscriptions), (0, 0));
 }
 
 /// How long a poll of a quiet topic is held, in milliseconds.
@@ -106,10 +106,10 @@ async fn a_poll_that_is_let_go_of_leaves_nothing_behind() {
     let endpoint = app.endpoint();
     let poll = tokio::spawn(endpoint.handle(get("/events?wait=20").body(String::new()).unwrap()));
     pass(Duration::from_secs(1)).await;
-    assert_eq!((endpoint.sessions(), app.hub.stats().subscriptions), (1, 1));
+    assert_eq!((endpoint.session_count(), app.hub.stats().subscriptions), (1, 1));
     poll.abort();
     assert!(poll.await.unwrap_err().is_cancelled());
-    assert_eq!((endpoint.sessions(), app.hub.stats().subscriptions), (0, 0));
+    assert_eq!((endpoint.session_count(), app.hub.stats().subscriptions), (0, 0));
 }
 
 #[tokio::test]
@@ -139,4 +139,25 @@ async fn a_closed_hub_does_not_bring_its_pollers_back_at_once() {
     app.hub.close();
     let response = get("/events?wait=20").to(&endpoint).await;
     assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
+}
+
+#[tokio::test(start_paused = true)]
+async fn holds_are_spread_over_their_range() {
+    let endpoint = App::new().endpoint();
+    for (target, prefer, from, to) in [
+        ("/?wait=20", "", 18_000, 20_000),
+        ("/", "wait=20", 18_000, 20_000),
+        ("/?transport=long-poll", "", 22_500, 27_500),
+    ] {
+        let mut herd = tokio::task::JoinSet::new();
+        for _ in 0..400 {
+            let (endpoint, prefer) = (endpoint.clone(), prefer.to_owned());
+            herd.spawn(async move { held(&endpoint, target, &prefer).await.0 });
+        }
+        let (times, quarter) = (herd.join_all().await, (to - from) / 4);
+        for begin in (from..to).step_by(quarter) {
+            let count = times.iter().filter(|&&time| (begin..begin + quarter).contains(&(time as usize))).count();
+            assert!(count > 50, "{count} of 400 within {quarter} ms after {begin}: {target} {prefer}");
+        }
+    }
 }

@@ -29,7 +29,11 @@ struct Log {
 
 impl App {
     pub(crate) fn new() -> Self {
-        Self { hub: LocalHub::builder().build(), log: Arc::default() }
+        Self::with(LocalHub::builder().build())
+    }
+
+    pub(crate) fn with(hub: LocalHub) -> Self {
+        Self { hub, log: Arc::default() }
     }
 
     pub(crate) fn endpoint(&self) -> Endpoint {

@@ -55,6 +55,7 @@ impl<T: Ending, W: Wire> BareListener<T, W> {
                 self.wire.end()?;
                 return match self.stream.end() {
                     Some(tidings::End::Closed | tidings::End::Finished) => Ok(Seen::End(End::Finished)),
+                    Some(tidings::End::TooSlow) => Ok(Seen::End(End::Later)),
                     other => Err(format!("ended with {other:?}")),
                 };
             }

@@ -85,7 +85,7 @@ pub(crate) async fn epoch(scene: Scene<'_>) -> Verdict {
 
         let mut visit = Visit::begin(scene.row(), topics, Some(&cursor)).await?;
         let start = moved(all[0].cursor().unwrap(), |_| 0);
-        visit.sees(&[Seen::Gap(Gap { cursor: start, reason: "epoch".into(), missed: None, topic: None })]).await?;
+        visit.sees(&[Seen::Gap(Gap { cursor: start, ..gap("epoch", &all) })]).await?;
         visit.sees(&all).await?;
         let cursor = visit.cut()?;
         let away = scene.publish(topics, 2).await;
@@ -118,7 +118,7 @@ pub(crate) async fn unreadable(scene: Scene<'_>) -> Verdict {
 /// The gap that stands for these events and all before them.
 fn gap(reason: &str, gone: &[Seen]) -> Gap {
     let cursor = gone.last().and_then(Seen::cursor).unwrap().to_owned();
-    Gap { cursor, reason: reason.into(), missed: None, topic: None }
+    Gap { cursor, reason: reason.into(), missed: None, topic: None, snapshot: false }
 }
 
 fn evicted_of(topic: &str, gone: &[Seen]) -> Seen {

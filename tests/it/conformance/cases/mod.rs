@@ -3,4 +3,6 @@
 pub(super) mod end;
 pub(super) mod gaps;
 pub(super) mod order;
+pub(super) mod overflow;
 pub(super) mod resume;
+pub(super) mod ttl;

@@ -97,7 +97,7 @@ async fn a_server_shuts_down_though_every_transport_is_in_use() {
         )
         .await;
     socket.head().await;
-    while endpoint.sessions() < 4 {
+    while endpoint.session_count() < 4 {
         tokio::task::yield_now().await;
     }
     stop.send(()).unwrap();
@@ -107,7 +107,7 @@ async fn a_server_shuts_down_though_every_transport_is_in_use() {
         client.until_end().await;
     }
     server.await.unwrap();
-    assert_eq!((endpoint.sessions(), app.hub.stats().subscriptions), (0, 0));
+    assert_eq!((endpoint.session_count(), app.hub.stats().subscriptions), (0, 0));
 }
 
 #[tokio::test]

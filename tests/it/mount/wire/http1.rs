@@ -95,11 +95,11 @@ async fn a_client_that_goes_is_forgotten() {
     for target in ["/?transport=sse", "/?transport=chunked", "/?wait=50"] {
         let mut client = Raw::connect(address).await;
         client.send(format!("GET {target} HTTP/1.1\r\nHost: h\r\n\r\n")).await;
-        while endpoint.sessions() == 0 {
+        while endpoint.session_count() == 0 {
             yield_now().await;
         }
         drop(client);
-        while endpoint.sessions() + app.hub.stats().subscriptions > 0 {
+        while endpoint.session_count() + app.hub.stats().subscriptions > 0 {
             yield_now().await;
         }
     }
@@ -119,7 +119,7 @@ async fn a_client_that_takes_nothing_loses_its_session_though_hyper_asks_for_not
     }
     let big = "x".repeat(60 * 1024);
     let mut looks = 0;
-    while endpoint.sessions() == 2 {
+    while endpoint.session_count() == 2 {
         // More than all buffers between the two can hold, and then time.
         for _ in 0..if looks < 4 { 100 } else { 1 } {
             app.hub.publish_now(&Topic::new("news").unwrap(), big.as_str()).unwrap();

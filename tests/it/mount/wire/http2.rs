@@ -17,7 +17,7 @@ use super::serve_http2;
 use crate::mount::world::App;
 use crate::support::VirtualTimer;
 
-async fn connect(address: SocketAddr) -> SendRequest<Empty<Bytes>> {
+pub(crate) async fn connect(address: SocketAddr) -> SendRequest<Empty<Bytes>> {
     let stream = TokioIo::new(TcpStream::connect(address).await.unwrap());
     let (client, connection) =
         hyper::client::conn::http2::Builder::new(TokioExecutor::new()).handshake(stream).await.unwrap();
@@ -126,7 +126,7 @@ async fn a_stream_that_takes_nothing_loses_its_session_and_its_siblings_do_not()
     piece(&mut well).await.unwrap();
     let big = "x".repeat(20 * 1024);
     let mut looks = 0;
-    while endpoint.sessions() == 2 {
+    while endpoint.session_count() == 2 {
         app.hub.publish_now(&Topic::new("news").unwrap(), big.as_str()).unwrap();
         let mut read = 0;
         while read < big.len() {
@@ -159,7 +159,7 @@ async fn a_panic_ends_its_own_stream_and_not_the_connection() {
     while piece(&mut sick).await.is_ok() {}
     while !piece(&mut well).await.unwrap().contains("data: one") {}
     let poll = client.send_request(get("/panic")).await.unwrap();
-    assert_eq!((poll.status(), endpoint.sessions()), (StatusCode::INTERNAL_SERVER_ERROR, 1));
+    assert_eq!((poll.status(), endpoint.session_count()), (StatusCode::INTERNAL_SERVER_ERROR, 1));
 }
 
 struct Scripted(Box<dyn FnMut() -> Poll<Delivery> + Send>);

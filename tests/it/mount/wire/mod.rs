@@ -2,9 +2,10 @@
 
 mod axum;
 mod http1;
-mod http2;
-mod raw;
-mod websocket;
+pub(crate) mod http2;
+mod polls;
+pub(crate) mod raw;
+pub(crate) mod websocket;
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -15,7 +16,7 @@ use tidings::Endpoint;
 use tokio::net::TcpListener;
 
 /// A hyper server of HTTP/1 with the endpoint at every path, up to the end of the test.
-async fn serve_http1(endpoint: &Endpoint) -> SocketAddr {
+pub(crate) async fn serve_http1(endpoint: &Endpoint) -> SocketAddr {
     let (listener, endpoint) = (TcpListener::bind("127.0.0.1:0").await.unwrap(), endpoint.clone());
     let address = listener.local_addr().unwrap();
     tokio::spawn(async move {
@@ -35,7 +36,7 @@ async fn serve_http1(endpoint: &Endpoint) -> SocketAddr {
 }
 
 /// The same of HTTP/2 by prior knowledge.
-async fn serve_http2(endpoint: &Endpoint) -> SocketAddr {
+pub(crate) async fn serve_http2(endpoint: &Endpoint) -> SocketAddr {
     let (listener, endpoint) = (TcpListener::bind("127.0.0.1:0").await.unwrap(), endpoint.clone());
     let address = listener.local_addr().unwrap();
     tokio::spawn(async move {

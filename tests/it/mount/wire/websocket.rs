@@ -57,10 +57,10 @@ async fn a_bad_handshake_has_its_own_answer() {
         hostless = hostless.header(name, value);
     }
     assert_eq!(hostless.to(&endpoint).await.status(), bad);
-    assert_eq!((app.subscribes(), endpoint.sessions()), (0, 0));
+    assert_eq!((app.subscribes(), endpoint.session_count()), (0, 0));
 }
 
-fn hello(target: &str, extra: &str) -> String {
+pub(crate) fn hello(target: &str, extra: &str) -> String {
     format!(
         "GET {target} HTTP/1.1\r\nHost: example.com\r\nUpgrade: WebSocket\r\nConnection: keep-alive, Upgrade\r\n\
          Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n{extra}\r\n"
@@ -89,26 +89,9 @@ async fn a_good_handshake_opens_raw_frames() {
     assert_eq!(client.frame().await, Frame::close(1000, ""));
     assert_eq!(client.until_end().await, "");
     assert_eq!(app.messages(), [Message::Binary("bytes".into())]);
-    while endpoint.sessions() + app.hub.stats().subscriptions > 0 {
+    while endpoint.session_count() + app.hub.stats().subscriptions > 0 {
         yield_now().await;
     }
-}
-
-#[tokio::test]
-async fn frames_in_the_handshakes_packet_are_read_once_and_in_order() {
-    let app = App::new();
-    let mut client = Raw::connect(serve_http1(&app.endpoint()).await).await;
-    let mut packet = hello("/events", "").into_bytes();
-    packet.extend(frame(1, b"one"));
-    packet.extend(frame(1, b"two"));
-    packet.extend(frame(9, b"ping"));
-    packet.extend(frame(8, &1000_u16.to_be_bytes()));
-    client.send(packet).await;
-    client.head().await;
-    assert_eq!(client.frame().await, Frame(0x8a, b"ping".to_vec()));
-    assert_eq!(client.frame().await, Frame::close(1000, ""));
-    assert_eq!(client.until_end().await, "");
-    assert_eq!(app.messages(), [Message::Text("one".into()), Message::Text("two".into())]);
 }
 
 #[tokio::test]
@@ -132,7 +115,7 @@ async fn tidings_v1_resumes_and_says_goodbye() {
     client.send(frame(8, &1012_u16.to_be_bytes())).await;
     assert_eq!(client.until_end().await, "");
     drain.await.unwrap();
-    assert_eq!(endpoint.sessions(), 0);
+    assert_eq!(endpoint.session_count(), 0);
 }
 
 #[tokio::test]
@@ -201,7 +184,7 @@ async fn a_panic_in_a_subscriber_ends_its_own_socket() {
     client.send(hello("/events", "")).await;
     client.head().await;
     assert_eq!(client.until_end().await, "");
-    assert_eq!(endpoint.sessions(), 0);
+    assert_eq!(endpoint.session_count(), 0);
 }
 
 #[tokio::test]
@@ -231,5 +214,5 @@ async fn a_client_that_does_not_answer_the_goodbye_is_cut_off_at_the_windows_end
     assert_eq!(client.frame().await, Frame::close(1012, "restart"));
     timer.advance(Duration::from_millis(1_000));
     drain.await.unwrap();
-    assert_eq!((client.until_end().await.as_str(), endpoint.sessions()), ("", 0));
+    assert_eq!((client.until_end().await.as_str(), endpoint.session_count()), ("", 0));
 }

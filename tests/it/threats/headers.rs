@@ -1,7 +1,10 @@
+//! Rows 3, 17 and 19: what is in an answer's head, and what is not. CORS headers are a listed page's alone, on errors
+//! too; nothing is cached, held back, sniffed or wrapped.
+
 use http::Response;
 use tidings::Body;
 
-use super::world::{App, To, get, request};
+use crate::mount::world::{App, To, get, header, request, text};
 
 /// Status and headers, in the order of their names.
 fn head(response: &Response<Body>) -> String {
@@ -33,12 +36,14 @@ const LISTED: [&str; 3] = [
 ];
 
 #[tokio::test(start_paused = true)]
-async fn every_answer_has_its_headers_and_no_others() {
+async fn row_03_17_19_every_answer_has_its_headers_and_no_others() {
     let app = App::new();
     app.publish("one");
     let cursor = app.publish("two");
     let endpoint = app.builder().allow_origin("https://app.example.org").build();
     let full = app.builder().allow_origin("https://app.example.org").max_sessions(0).build();
+    let hosted = app.builder().allow_origin("https://app.example.org").allowed_hosts(["localhost"]).build();
+    let long = &*format!("/{}", "x".repeat(17_000));
     let etag = &*format!("etag: \"{cursor}\"");
     let json = "content-type: application/json";
     let stream = "content-type: text/event-stream";
@@ -79,6 +84,23 @@ async fn every_answer_has_its_headers_and_no_others() {
         (&endpoint, "GET", "/events?topic=", &[], &["400", json]),
         (&endpoint, "GET", "/forbidden", &[], &["403", json]),
         (&endpoint, "GET", "/panic", &[], &["500", json]),
+        (&endpoint, "POST", "/panic", &[], &["500", json]),
+        (&endpoint, "GET", "/broken", &[], &["500", json]),
+        (&endpoint, "GET", "/absent", &[], &["404", json]),
+        (&endpoint, "GET", "/gone", &[], &["410", json]),
+        (&endpoint, "GET", "/unauthorized", &[], &["401", json, "www-authenticate: Bearer"]),
+        (&endpoint, "POST", "/unauthorized", &[], &["401", json, "www-authenticate: Bearer"]),
+        (&endpoint, "GET", long, &[], &["414", json]),
+        (&endpoint, "GET", "/events", &[("cookie", long)], &["431", json]),
+        (&endpoint, "POST", "/events", &[("content-length", "65537")], &["413", json]),
+        (&hosted, "GET", "/events", &[], &["421", json]),
+        (
+            &endpoint,
+            "GET",
+            "/events?callback=steal&transport=short-poll",
+            &[],
+            &["200", etag, json, "tidings-retry-ms: ms"],
+        ),
         (&endpoint, "GET", "/busy", &[], &["503", json, "retry-after: s", "tidings-retry-ms: ms"]),
         (&endpoint, "GET", "/busy?transport=sse", &[], &["200", stream]),
         (
@@ -117,7 +139,7 @@ async fn every_answer_has_its_headers_and_no_others() {
 }
 
 #[tokio::test]
-async fn a_foreign_page_reads_nothing() {
+async fn row_03_a_foreign_page_reads_nothing() {
     let endpoint = App::new().builder().allow_origin("https://app.example.org").build();
     for method in ["GET", "HEAD", "POST", "OPTIONS"] {
         let response = request(method, "/events").header("origin", "https://evil.example").to(&endpoint).await;
@@ -128,7 +150,71 @@ async fn a_foreign_page_reads_nothing() {
 }
 
 #[tokio::test]
-async fn an_http_1_0_stream_ends_with_its_connection() {
+async fn row_03_a_preflight_of_a_foreign_page_says_that_it_differs_by_origin() {
+    let endpoint = App::new().builder().allow_origin("https://app.example.org").build();
+    for (origin, status, listed) in [("https://evil.example", 403, false), ("https://app.example.org", 204, true)] {
+        let preflight = request("OPTIONS", "/events")
+            .header("origin", origin)
+            .header("access-control-request-method", "GET")
+            .header("access-control-request-headers", "last-event-id, x-anything");
+        let response = preflight.to(&endpoint).await;
+        assert_eq!((response.status().as_u16(), header(&response, "vary")), (status, "Origin"));
+        let told = response.headers().keys().filter(|name| name.as_str().starts_with("access-control-")).count();
+        assert_eq!(told > 0, listed, "{origin}");
+        assert!(!header(&response, "access-control-allow-headers").contains("x-anything"));
+    }
+}
+
+#[tokio::test]
+async fn row_03_an_origin_is_named_by_no_star_and_only_if_it_is_listed() {
+    let endpoint = App::new().builder().allow_origin("https://app.example.org").build();
+    for (origin, named) in [
+        (Some("https://app.example.org"), "https://app.example.org"),
+        (Some("HTTPS://APP.example.org:443"), "HTTPS://APP.example.org:443"),
+        (Some("https://example.com"), ""),
+        (Some("https://evil.example"), ""),
+        (Some("null"), ""),
+        (None, ""),
+    ] {
+        let request = origin.into_iter().fold(get("/events"), |request, origin| request.header("origin", origin));
+        let response = request.to(&endpoint).await;
+        assert_eq!(header(&response, "access-control-allow-origin"), named, "{origin:?}");
+        let credentials = header(&response, "access-control-allow-credentials");
+        assert_eq!(credentials, if named.is_empty() { "" } else { "true" });
+    }
+}
+
+#[tokio::test]
+async fn row_17_two_users_at_one_url_get_each_their_own() {
+    let app = App::new();
+    let endpoint = app.endpoint();
+    // A cache may not keep the first answer for the second, and the second is not told "unchanged" by the first's tag.
+    let one = get("/events?cursor=0.0").header("cookie", "user=1").to(&endpoint).await;
+    let tag = header(&one, "etag").to_owned();
+    app.publish("since then");
+    let other = get("/events?cursor=0.0").header("cookie", "user=2").header("if-none-match", &tag).to(&endpoint).await;
+    for response in [&one, &other] {
+        assert_eq!(response.status(), http::StatusCode::OK);
+        assert_eq!(header(response, "cache-control"), "no-store, no-transform");
+        assert_eq!(header(response, "age"), "");
+    }
+}
+
+#[tokio::test]
+async fn row_19_a_callback_is_no_parameter_of_ours() {
+    let app = App::new();
+    let cursor = app.publish("one");
+    let endpoint = app.endpoint();
+    for name in ["callback", "jsonp", "cb"] {
+        let response = get(&format!("/events?cursor={cursor}&{name}=alert(1)//")).to(&endpoint).await;
+        assert_eq!(header(&response, "content-type"), "application/json");
+        assert_eq!(header(&response, "x-content-type-options"), "nosniff");
+        assert_eq!(text(response).await, format!(r#"{{"cursor":"{cursor}","events":[]}}"#));
+    }
+}
+
+#[tokio::test]
+async fn row_17_an_http_1_0_stream_ends_with_its_connection() {
     let endpoint = App::new().endpoint();
     for (target, closes) in [
         ("/events?transport=sse", true),

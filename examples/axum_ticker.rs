@@ -1,0 +1,65 @@
+//! Prices that change a thousand times a second, for clients that look as often as they like.
+//!
+//! ```text
+//! cargo run --example axum_ticker --features full
+//!
+//! curl -N http://127.0.0.1:3000/prices -H 'accept: text/event-stream'    # or open http://127.0.0.1:3000
+//! curl "http://127.0.0.1:3000/prices?cursor=…"      # with the last id of the first; again and again
+//! ```
+//!
+//! The first curl keeps up, and prints each price. Stop it, wait a second, and the second curl brings the newest price of
+//! each of the four, and not the thousand between. A price that is older than five seconds is shown to nobody.
+
+use std::time::Duration;
+
+use axum::response::Html;
+use axum::routing::get;
+use axum::serve::ListenerExt;
+use axum::{Router, serve};
+use tidings::{Endpoint, Event, LocalHub, Overflow, Retention, SubscribeRequest, Topic, publisher_fn};
+use tokio::net::TcpListener;
+
+const SHARES: [&str; 4] = ["ACME", "EMCA", "MACE", "CAME"];
+/// As long as a price lives, at a thousand a second.
+const HISTORY: usize = 5_000;
+
+const PAGE: &str = r#"<!doctype html><title>tidings</title><pre></pre>
+<script>
+  const prices = {}
+  new EventSource("/prices").onmessage = ({ data }) => {
+    const [share, price] = data.split(" ")
+    prices[share] = price
+    document.querySelector("pre").textContent = Object.entries(prices).map((one) => one.join("  ")).join("\n")
+  }
+</script>"#;
+
+#[tokio::main]
+async fn main() -> std::io::Result<()> {
+    let hub = LocalHub::builder().retain(Retention::count(HISTORY)).build();
+    let prices = Endpoint::new(publisher_fn({
+        let hub = hub.clone();
+        move |request: SubscribeRequest| {
+            let hub = hub.clone();
+            async move { Ok(hub.subscribe(request.subscribe(["prices"]).overflow(Overflow::Latest))?) }
+        }
+    }));
+    tokio::spawn(tick(hub));
+    let app = Router::new().route("/", get(|| async { Html(PAGE) })).route_service("/prices", prices.clone());
+    let listener = TcpListener::bind("127.0.0.1:3000").await?.tap_io(|stream| drop(tidings::tune(stream)));
+    serve(listener, app).with_graceful_shutdown(prices.drain_on(tokio::signal::ctrl_c())).await
+}
+
+async fn tick(hub: LocalHub) {
+    let (topic, mut cents) = (Topic::new("prices").expect("a good name"), [10_000_u32; SHARES.len()]);
+    let mut interval = tokio::time::interval(Duration::from_millis(1));
+    loop {
+        interval.tick().await;
+        let share = fastrand::usize(..SHARES.len());
+        cents[share] = (cents[share] + fastrand::u32(..21)).saturating_sub(10);
+        let price = format!("{} {}.{:02}", SHARES[share], cents[share] / 100, cents[share] % 100);
+        let event = Event::text(price).keyed(SHARES[share]).expect("a good key").ttl(Duration::from_secs(5));
+        if hub.publish_now(&topic, event).is_err() {
+            return;
+        }
+    }
+}

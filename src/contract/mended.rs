@@ -1,0 +1,401 @@
+use std::collections::VecDeque;
+use std::fmt;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::BytesMut;
+
+use crate::contract::snapshot::Known;
+use crate::contract::{Batch, Delivery, Encoded, Encoding, End, Format, Head, Published, Snapshot, Start, Subscriber};
+use crate::model::{Cursor, Event, Gap, GapReason, Position, Topic};
+
+/// A subscriber whose gaps the application mends with its state, with no seam between the state and what follows it.
+///
+/// On a gap it asks its [`Mend`] and yields nothing until the answer is there. With a [`Snapshot`] it yields the gap,
+/// marked [`snapshot`](Gap::snapshot), then the state's events whole, whatever limit of bytes it is given, and steps
+/// over what the state has already; without one, the gap as it is. All else is passed through, encoded bytes included.
+///
+/// Whoever has a part of the state has nothing: the gap, the state's events but the last, and
+/// [`cursor`](Subscriber::cursor) in between are `0.0`, of no hub's epoch, so that a client that is cut off there comes
+/// back to an [`Epoch`](GapReason::Epoch) gap, and gets the state anew or is told that it has nothing. Its last event
+/// has the cursor of what follows. While the state is on its way, and in the state that a client
+/// [begins with](Self::with_snapshot), the client keeps the cursor that it had.
+///
+/// Cancel-safe as any subscriber is. Dropping it drops the future that the state comes from.
+///
+/// ```
+/// use std::task::{Context, Poll, Waker};
+/// use tidings::{Delivery, Gap, LocalHub, Mended, Snapshot, Start, Subscribe, Subscriber, Topic};
+///
+/// let (hub, score) = (LocalHub::new(), Topic::new("score")?);
+/// hub.publish_now(&score, "1:0")?;
+/// let last = hub.publish_now(&score, "1:1")?.cursor;
+///
+/// let start = Start::After("0.0".parse()?); // of another life of the hub
+/// let subscription = hub.subscribe(Subscribe::to([&score]).start(start))?;
+/// let state = move |_: &Gap| {
+///     let state = Snapshot::new([(score.clone(), "1:1".into())]).as_of(last);
+///     async { Some(state) }
+/// };
+/// let mut mended = Mended::new(subscription, start, state);
+///
+/// let mut cx = Context::from_waker(Waker::noop());
+/// assert!(matches!(mended.poll_next(&mut cx), Poll::Ready(Delivery::Gap(gap)) if gap.snapshot));
+/// assert!(matches!(mended.poll_next(&mut cx), Poll::Ready(Delivery::Events(state)) if state.len() == 1));
+/// assert!(mended.poll_next(&mut cx).is_pending());
+/// assert_eq!(mended.cursor(), Some(last));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct Mended<S, M> {
+    inner: S,
+    mend: M,
+    /// Where the client was when it came, or was last sent state.
+    held: Option<Cursor>,
+    /// `None`: the inner one is asked, and nothing else.
+    stage: Option<Box<Stage>>,
+}
+
+/// Who has the state for a subscriber's gaps. A closure of a future of `Option<Snapshot>` is one.
+pub trait Mend: Send + 'static {
+    /// The state for a gap, if there is one. Called once for each gap; the future is polled by whoever polls the
+    /// subscriber, and dropped with it.
+    fn mend(&mut self, gap: &Gap) -> Mending;
+}
+
+/// The state for a gap, on its way; an error ends the subscriber.
+pub type Mending = Pin<Box<dyn Future<Output = Result<Option<Snapshot>, End>> + Send>>;
+
+impl<F, R> Mend for F
+where
+    F: FnMut(&Gap) -> R + Send + 'static,
+    R: Future<Output = Option<Snapshot>> + Send + 'static,
+{
+    fn mend(&mut self, gap: &Gap) -> Mending {
+        let state = self(gap);
+        Box::pin(async { Ok(state.await) })
+    }
+}
+
+/// The cursor of a client that has nothing: of no hub's epoch.
+const NOWHERE: Position = Position { epoch: 0, sequence: 0 };
+
+enum Stage {
+    /// A client that begins with the application's state.
+    Opening(Snapshot),
+    /// A gap was met, and the state for it is on its way.
+    Mending {
+        gap: Gap,
+        mending: Mending,
+    },
+    /// State, to go out before anything else. Empty when it has.
+    Sending(State, Following),
+    Following(Following),
+    /// What came with events that were stepped over, after what came to `cursor`.
+    Rest {
+        batch: Batch,
+        cursor: Option<Cursor>,
+    },
+    /// There was no state, and no saying so.
+    Over(End),
+}
+
+/// Events of a state.
+#[derive(Default)]
+struct State {
+    events: VecDeque<(Topic, Event)>,
+    /// Where the client is until it has them all, and then.
+    held: Option<Cursor>,
+    start: Option<Cursor>,
+}
+
+/// What the state has already is stepped over.
+#[derive(Default)]
+struct Following {
+    state: Known,
+    /// What the inner one has yielded before its time.
+    next: Option<Delivery>,
+}
+
+/// What is to be yielded before the inner one is asked.
+enum Step {
+    Gap(Gap),
+    /// What is not taken of it is put back.
+    State(State),
+    Rest(Batch),
+    End(End),
+}
+
+impl<S: Subscriber, M: Mend> Mended<S, M> {
+    /// Mends the gaps of a subscriber whose client began at `start`.
+    pub fn new(subscriber: S, start: Start, mend: M) -> Self {
+        let held = match start {
+            Start::After(cursor) => Some(cursor),
+            _ => None,
+        };
+        Self { inner: subscriber, mend, held, stage: None }
+    }
+
+    /// Begins with the application's state, which was loaded after the subscriber was made. To be set before the first
+    /// poll.
+    #[must_use]
+    pub fn with_snapshot(mut self, snapshot: Snapshot) -> Self {
+        self.go_on(Stage::Opening(snapshot));
+        self
+    }
+
+    /// Whether it is pending for state that is on its way: more than nothing will come of that, and soon.
+    #[must_use]
+    pub fn is_mending(&self) -> bool {
+        matches!(self.stage.as_deref(), Some(Stage::Mending { .. }))
+    }
+
+    fn go_on(&mut self, stage: Stage) {
+        self.stage = Some(Box::new(stage));
+    }
+
+    /// The inner one has yielded a gap.
+    #[cold]
+    fn meet(&mut self, gap: Gap) {
+        // A cursor that means nothing now may come to mean something, and then nobody would be told.
+        let known = gap.after.or(self.held).filter(|_| gap.reason != GapReason::Invalid);
+        self.held = Some(known.unwrap_or(NOWHERE.into()));
+        let mending = self.mend.mend(&gap);
+        self.go_on(Stage::Mending { gap, mending });
+    }
+
+    #[cold]
+    fn poll_stage(&mut self, cx: &mut Context<'_>) -> Poll<Option<Step>> {
+        while let Some(stage) = self.stage.as_deref_mut() {
+            match stage {
+                Stage::Opening(snapshot) => {
+                    let snapshot = std::mem::take(snapshot);
+                    let next = look(&mut self.inner, &snapshot, cx);
+                    self.send(snapshot, next, None);
+                }
+                Stage::Mending { gap, mending } => {
+                    let mended = ready!(mending.as_mut().poll(cx));
+                    let gap = gap.clone();
+                    match mended {
+                        Ok(snapshot) => return Poll::Ready(Some(Step::Gap(self.answer(gap, snapshot)))),
+                        Err(end) => self.go_on(Stage::Over(end)),
+                    }
+                }
+                Stage::Sending(state, following) if state.events.is_empty() => {
+                    *stage = Stage::Following(std::mem::take(following));
+                }
+                Stage::Sending(state, _) => return Poll::Ready(Some(Step::State(std::mem::take(state)))),
+                Stage::Following(Following { state, next }) => {
+                    let (state, next) = (*state, next.take());
+                    let Poll::Ready(delivery) = next.map_or_else(|| self.inner.poll_next(cx), Poll::Ready) else {
+                        if state.is_past(self.inner.cursor()) {
+                            self.stage = None;
+                        }
+                        return Poll::Pending;
+                    };
+                    match delivery {
+                        Delivery::Gap(gap) if gap.snapshot => {
+                            // Of a subscriber that mends its own.
+                            self.stage = None;
+                            return Poll::Ready(Some(Step::Gap(gap)));
+                        }
+                        Delivery::Gap(gap) if state.has_mended(&gap) => {}
+                        Delivery::Gap(gap) => self.meet(gap),
+                        Delivery::Events(batch) => {
+                            let held = batch.iter().take_while(|event| state.holds(event.cursor)).count();
+                            let rest = batch.without_first(u32::try_from(held).unwrap_or(u32::MAX));
+                            if !rest.is_empty() {
+                                self.stage = None;
+                                return Poll::Ready(Some(Step::Rest(rest)));
+                            }
+                        }
+                        Delivery::End(end) => {
+                            self.stage = None;
+                            return Poll::Ready(Some(Step::End(end)));
+                        }
+                    }
+                }
+                Stage::Rest { batch, .. } => {
+                    let batch = batch.clone();
+                    self.stage = None;
+                    return Poll::Ready(Some(Step::Rest(batch)));
+                }
+                Stage::Over(end) => return Poll::Ready(Some(Step::End(*end))),
+            }
+        }
+        Poll::Ready(None)
+    }
+
+    /// The application has answered: the gap as the client is told of it.
+    fn answer(&mut self, mut gap: Gap, snapshot: Option<Snapshot>) -> Gap {
+        let Some(snapshot) = snapshot.filter(|snapshot| snapshot.known().mends(&gap)) else {
+            self.held = Some(gap.cursor);
+            self.stage = None;
+            return gap;
+        };
+        let is_empty = snapshot.events.is_empty();
+        let after = gap.cursor;
+        // Whoever has a part of a state has nothing: with the cursor from before it, it would be told too little.
+        self.held = Some(NOWHERE.into());
+        self.send(snapshot, None, Some(after));
+        gap.cursor = self.held.filter(|_| is_empty).unwrap_or(NOWHERE.into());
+        gap.with_snapshot()
+    }
+
+    /// Goes on to a state, behind which the inner one is at its cursor, or at `gap` where it has none.
+    fn send(&mut self, snapshot: Snapshot, next: Option<Delivery>, gap: Option<Cursor>) {
+        let following = Following { state: snapshot.known(), next };
+        let (held, start) = (self.held, following.cursor(self.inner.cursor().or(gap)).or(self.held));
+        self.held = start;
+        self.go_on(Stage::Sending(State { events: snapshot.events.into(), held, start }, following));
+    }
+
+    /// As much of what came as fits, but at least one event.
+    fn encode(&mut self, batch: &Batch, format: &dyn Format, max: usize) -> Encoding {
+        let (mut out, mut count, mut cursor) = (BytesMut::new(), 0, None);
+        for event in batch.iter() {
+            let whole = out.len();
+            format.encode(&event, &mut out);
+            if count > 0 && out.len() > max {
+                out.truncate(whole);
+                break;
+            }
+            (count, cursor) = (count + 1, event.cursor);
+        }
+        let rest = batch.clone().without_first(count).with_conflated(0);
+        if !rest.is_empty() {
+            self.go_on(Stage::Rest { batch: rest, cursor });
+        }
+        Encoding::new(out.freeze(), count).conflated(batch.conflated())
+    }
+
+    /// Puts back what was not taken.
+    fn put_back(&mut self, state: State) {
+        if let Some(Stage::Sending(place, _)) = self.stage.as_deref_mut() {
+            *place = state;
+        }
+    }
+}
+
+/// What comes first of a subscriber that can't say where it is before that, unless it is a gap that the state mends.
+fn look<S: Subscriber>(subscriber: &mut S, snapshot: &Snapshot, cx: &mut Context<'_>) -> Option<Delivery> {
+    if subscriber.cursor().is_some() {
+        return None;
+    }
+    match subscriber.poll_next(cx) {
+        Poll::Ready(Delivery::Gap(gap)) if !gap.snapshot && snapshot.known().has_mended(&gap) => None,
+        Poll::Ready(delivery) => Some(delivery),
+        Poll::Pending => None,
+    }
+}
+
+impl Following {
+    /// Where a client is that has the state, and what the inner one has yielded.
+    fn cursor(&self, inner: Option<Cursor>) -> Option<Cursor> {
+        self.state.after(inner.filter(|_| self.next.is_none()))
+    }
+}
+
+impl State {
+    /// All of it.
+    fn encode(self, format: &dyn Format) -> Encoding {
+        let (mut out, count) = (BytesMut::new(), self.events.len());
+        for (at, (topic, event)) in self.events.iter().enumerate() {
+            let cursor = if at + 1 < count { self.held } else { self.start };
+            format.encode(&Published::new(topic, event, cursor), &mut out);
+        }
+        Encoding::new(out.freeze(), u32::try_from(count).unwrap_or(u32::MAX))
+    }
+
+    /// The first of it that makes a batch: of one topic and one cursor.
+    fn batch(&mut self) -> Option<Batch> {
+        let (topic, first) = self.events.pop_front()?;
+        let mut run = vec![first];
+        while self.events.len() > 1 && self.events.front().is_some_and(|(other, _)| *other == topic) {
+            run.extend(self.events.pop_front().map(|(_, event)| event));
+        }
+        let cursor = if self.events.is_empty() { self.start } else { self.held };
+        // A batch has no tags; without its own, a cursor is another one.
+        let cursor = cursor.filter(|cursor| cursor.tag().is_none());
+        let Position { epoch, sequence } = cursor.map_or(NOWHERE, Cursor::position);
+        Some(Batch::new(topic, epoch, run.into_iter().map(|event| (sequence, event))))
+    }
+}
+
+impl<S: Subscriber, M: Mend> Subscriber for Mended<S, M> {
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Delivery> {
+        loop {
+            match self.stage {
+                None => {}
+                Some(_) => match ready!(self.poll_stage(cx)) {
+                    Some(Step::Gap(gap)) => return Poll::Ready(Delivery::Gap(gap)),
+                    Some(Step::End(end)) => return Poll::Ready(Delivery::End(end)),
+                    Some(Step::Rest(batch)) => return Poll::Ready(Delivery::Events(batch)),
+                    Some(Step::State(mut state)) => {
+                        let batch = state.batch();
+                        self.put_back(state);
+                        match batch {
+                            Some(batch) => return Poll::Ready(Delivery::Events(batch)),
+                            None => continue,
+                        }
+                    }
+                    None => {}
+                },
+            }
+            match self.inner.poll_next(cx) {
+                Poll::Ready(Delivery::Gap(gap)) if !gap.snapshot => self.meet(gap),
+                polled => return polled,
+            }
+        }
+    }
+
+    #[inline]
+    fn poll_encoded(&mut self, cx: &mut Context<'_>, format: &dyn Format, max: usize) -> Poll<Encoded> {
+        loop {
+            if self.stage.is_some() {
+                match ready!(self.poll_stage(cx)) {
+                    Some(Step::Gap(gap)) => return Poll::Ready(Encoded::Gap(gap)),
+                    Some(Step::End(end)) => return Poll::Ready(Encoded::End(end)),
+                    Some(Step::Rest(batch)) => return Poll::Ready(Encoded::Events(self.encode(&batch, format, max))),
+                    Some(Step::State(state)) => return Poll::Ready(Encoded::Events(state.encode(format))),
+                    None => {}
+                }
+            }
+            match self.inner.poll_encoded(cx, format, max) {
+                Poll::Ready(Encoded::Gap(gap)) if !gap.snapshot => self.meet(gap),
+                polled => return polled,
+            }
+        }
+    }
+
+    fn cursor(&self) -> Option<Cursor> {
+        match self.stage.as_deref() {
+            None => self.inner.cursor(),
+            Some(Stage::Opening(_) | Stage::Mending { .. } | Stage::Over(_)) => self.held,
+            Some(Stage::Sending(state, _)) if !state.events.is_empty() => state.held,
+            Some(Stage::Sending(_, following) | Stage::Following(following)) => {
+                following.cursor(self.inner.cursor()).or(self.held)
+            }
+            Some(Stage::Rest { cursor, .. }) => *cursor,
+        }
+    }
+
+    fn detach(&mut self) {
+        self.inner.detach();
+    }
+
+    fn head(&self) -> Option<Arc<dyn Head>> {
+        self.inner.head()
+    }
+
+    fn next_in(&self) -> Option<Duration> {
+        self.inner.next_in()
+    }
+}
+
+impl<S: fmt::Debug, M> fmt::Debug for Mended<S, M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Mended").field("inner", &self.inner).finish_non_exhaustive()
+    }
+}

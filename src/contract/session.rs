@@ -1,0 +1,152 @@
+use std::any::Any;
+use std::fmt;
+use std::sync::Arc;
+
+use crate::contract::Transport;
+
+/// One client's visit: a connection, or a run of polls under one name. A handle: clones are the same session.
+///
+/// It begins when the publisher has let the client in, and ends once, for one [reason](Left).
+#[derive(Clone)]
+pub struct Session(Arc<Inner>);
+
+struct Inner {
+    id: SessionId,
+    transport: Transport,
+    name: Option<Arc<str>>,
+    key: Option<Arc<str>>,
+    data: Option<Arc<dyn Any + Send + Sync>>,
+}
+
+/// A limit key, and the name that a client chose under it.
+pub(crate) type Label = (Option<Arc<str>>, Arc<str>);
+
+/// A session's number at its endpoint: never given twice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SessionId(u64);
+
+/// Why a session ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Left {
+    /// The client went: it closed, or its connection broke.
+    Gone,
+    /// The source was at its end, and the client has all of it.
+    Finished,
+    /// The client fell behind history and had asked to be let go then: [`Overflow::Disconnect`](crate::Overflow). Or
+    /// there was a gap that its transport, raw WebSocket, can't tell of.
+    TooSlow,
+    /// The client took nothing, or answered no ping, for too long.
+    Stalled,
+    /// The client of a run of polls was silent for [too long](crate::EndpointBuilder::poll_silence); a poll without a
+    /// name was answered.
+    Silent,
+    /// The client broke its transport's rules, or the publisher refused what it sent.
+    Refused,
+    /// The endpoint drained.
+    Drained,
+    /// The application [disconnected](crate::Endpoint::disconnect) it, or it had
+    /// [its time](crate::EndpointBuilder::max_lifetime).
+    Disconnected,
+    /// The client's right ended: [`Attach::lifetime`](crate::Attach::lifetime), or
+    /// [`Endpoint::revoke`](crate::Endpoint::revoke).
+    Revoked,
+    /// The application's code failed: it panicked.
+    Panicked,
+}
+
+impl Left {
+    /// Every reason, in the order of the enum.
+    pub const ALL: [Self; 10] = [
+        Self::Gone,
+        Self::Finished,
+        Self::TooSlow,
+        Self::Stalled,
+        Self::Silent,
+        Self::Refused,
+        Self::Drained,
+        Self::Disconnected,
+        Self::Revoked,
+        Self::Panicked,
+    ];
+}
+
+impl Session {
+    pub(crate) fn new(
+        id: SessionId,
+        transport: Transport,
+        name: Option<Arc<str>>,
+        key: Option<Arc<str>>,
+        data: Option<Arc<dyn Any + Send + Sync>>,
+    ) -> Self {
+        Self(Arc::new(Inner { id, transport, name, key, data }))
+    }
+
+    /// Its number at this endpoint.
+    #[must_use]
+    pub fn id(&self) -> SessionId {
+        self.0.id
+    }
+
+    /// How the client gets its events: for a run of polls, by which kind it began.
+    #[must_use]
+    pub fn transport(&self) -> Transport {
+        self.0.transport
+    }
+
+    /// The name that the client chose, by `?session=`. Under another limit key it may be anybody's.
+    #[must_use]
+    pub fn name(&self) -> Option<&str> {
+        self.0.name.as_deref()
+    }
+
+    pub(crate) fn shared_key(&self) -> Option<Arc<str>> {
+        self.0.key.clone()
+    }
+
+    /// The name, and the key that it is good under.
+    pub(crate) fn label(&self) -> Option<Label> {
+        Some((self.0.key.clone(), self.0.name.clone()?))
+    }
+
+    /// What [`Publisher::limit_key`](crate::Publisher::limit_key) said of the client.
+    #[must_use]
+    pub fn key(&self) -> Option<&str> {
+        self.0.key.as_deref()
+    }
+
+    /// What the publisher gave to [`Attach::data`](crate::Attach::data), if it is of that type.
+    #[must_use]
+    pub fn data<T: Any>(&self) -> Option<&T> {
+        self.0.data.as_deref()?.downcast_ref()
+    }
+}
+
+impl SessionId {
+    pub(crate) fn new(id: u64) -> Self {
+        Self(id)
+    }
+
+    /// The number.
+    #[must_use]
+    pub fn get(self) -> u64 {
+        self.0
+    }
+}
+
+impl fmt::Display for SessionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl fmt::Debug for Session {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Session")
+            .field("id", &self.0.id)
+            .field("transport", &self.0.transport)
+            .field("name", &self.0.name)
+            .field("key", &self.0.key)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,88 @@
+use crate::model::{Cursor, Event, Gap, GapReason, Topic};
+
+/// The application's state as events, for a client that can't be brought there by the events it missed.
+///
+/// Sent whole, in one piece, before anything later. Until its last event the client has no cursor that leads past it, so
+/// one that is cut off before comes back for it anew: see [`Mended`](crate::Mended). It is encoded for each client that
+/// gets it, and is in memory until the client has taken it.
+#[derive(Debug, Clone, Default)]
+pub struct Snapshot {
+    pub(super) events: Vec<(Topic, Event)>,
+    as_of: Option<Cursor>,
+}
+
+impl Snapshot {
+    /// A snapshot of these events, in this order.
+    pub fn new(events: impl IntoIterator<Item = (Topic, Event)>) -> Self {
+        Self { events: events.into_iter().collect(), as_of: None }
+    }
+
+    /// Says that everything up to this cursor is in the state: such events are not sent after it. Without, the client
+    /// may get an event that the state has too.
+    ///
+    /// For a gap the state must have what is missing: one that is older than the last missing event is not sent, and
+    /// the client is told of the gap alone.
+    #[must_use]
+    pub fn as_of(self, cursor: Cursor) -> Self {
+        Self { as_of: Some(cursor), ..self }
+    }
+
+    pub(super) fn known(&self) -> Known {
+        Known { as_of: self.as_of }
+    }
+}
+
+/// What a state is known to hold.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Known {
+    as_of: Option<Cursor>,
+}
+
+impl Known {
+    /// Whether an event is in the state.
+    pub(super) fn holds(self, event: Option<Cursor>) -> bool {
+        match (self.as_of, event) {
+            (Some(as_of), Some(event)) => is_up_to(event, as_of),
+            _ => false,
+        }
+    }
+
+    /// Whether the state stands for what is missing, where it was asked for because of the gap.
+    pub(super) fn mends(self, gap: &Gap) -> bool {
+        match (self.as_of, gap.reason) {
+            // Nothing is known to be missing.
+            (None, _) | (_, GapReason::Epoch | GapReason::Invalid) => true,
+            (Some(as_of), _) => is_up_to(gap.cursor, as_of),
+        }
+    }
+
+    /// Whether it does where the gap comes after the state. All but overflows are of the time before the subscription,
+    /// and so before the state was loaded.
+    pub(super) fn has_mended(self, gap: &Gap) -> bool {
+        self.mends(gap) && (self.as_of.is_some() || gap.reason != GapReason::Overflow)
+    }
+
+    /// Whether nothing that a subscriber yields from here on can be in the state.
+    pub(super) fn is_past(self, subscriber: Option<Cursor>) -> bool {
+        match (self.as_of, subscriber) {
+            (Some(as_of), Some(here)) => !is_same_epoch(as_of, here) || is_up_to(as_of, here),
+            _ => true,
+        }
+    }
+
+    /// Where a client is that has the state, and what the subscriber has yielded.
+    pub(super) fn after(self, subscriber: Option<Cursor>) -> Option<Cursor> {
+        match (self.as_of, subscriber) {
+            (Some(as_of), Some(here)) if is_up_to(here, as_of) => Some(as_of),
+            (as_of, here) => here.or(as_of),
+        }
+    }
+}
+
+fn is_same_epoch(a: Cursor, b: Cursor) -> bool {
+    a.position().epoch == b.position().epoch
+}
+
+fn is_up_to(cursor: Cursor, end: Cursor) -> bool {
+    is_same_epoch(cursor, end) && cursor.position().sequence <= end.position().sequence
+}

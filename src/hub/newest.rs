@@ -1,0 +1,52 @@
+use crate::hub::segment::Segment;
+use crate::hub::sync::Map;
+
+/// The dense index of the newest event of each key, of those in a log's memory.
+#[derive(Debug, Default)]
+pub(super) struct Newest(Map<Box<str>, u64>);
+
+impl Newest {
+    /// The event at `index` is the newest of this key. Returns the one that it replaces.
+    pub(super) fn put(&mut self, key: &str, index: u64) -> Option<u64> {
+        if let Some(newest) = self.0.get_mut(key) {
+            return Some(std::mem::replace(newest, index));
+        }
+        self.0.insert(key.into(), index);
+        None
+    }
+
+    /// A segment is not in memory any more.
+    pub(super) fn forget(&mut self, segment: &Segment) {
+        for place in 0..segment.len() {
+            let Some(key) = segment.entry(place).and_then(|entry| entry.event.key()) else {
+                continue;
+            };
+            if self.0.get(key).is_some_and(|&newest| newest < segment.end()) {
+                self.0.remove(key);
+            }
+        }
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+    use crate::contract::Entry;
+    use crate::model::{Event, Topic};
+
+    #[test]
+    fn what_is_not_in_memory_is_not_remembered() {
+        let segments: Vec<_> = [0, 4].map(|base| Segment::new(Topic::new("a").unwrap(), 1, base, 4)).into();
+        let mut newest = Newest::default();
+        for (index, key) in (0..).zip(["a", "b", "c", "a", "c", "d", "d", "e"]) {
+            let event = Event::text("").keyed(key).unwrap();
+            segments[index as usize / 4].push(Entry { sequence: index + 1, at: 0, event });
+            let replaced = newest.put(key, index);
+            assert_eq!(replaced, [None, None, None, Some(0), Some(2), None, Some(5), None][index as usize]);
+        }
+        newest.forget(&segments[0]);
+        assert_eq!(newest.0, Map::from_iter([("c", 4), ("d", 6), ("e", 7)].map(|(key, at)| (key.into(), at))));
+        newest.forget(&segments[1]);
+        assert!(newest.0.is_empty());
+    }
+}

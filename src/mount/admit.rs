@@ -1,0 +1,71 @@
+use std::any::Any;
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::negotiate::Wanted;
+use super::refusal::Refusal;
+use super::registry::NoPlace;
+use super::session::{NoTurn, Visit};
+use super::shared::Mount;
+use crate::contract::{Label, Rejection, Session};
+
+/// What the publisher said of a client that was let in.
+pub(super) struct Guest {
+    /// What it counts against.
+    pub(super) key: Option<Arc<str>>,
+    pub(super) data: Option<Arc<dyn Any + Send + Sync>>,
+    /// When its right ends.
+    pub(super) right: Option<Instant>,
+}
+
+impl Mount {
+    /// A session for a client, with a place in the registry. The publisher knows of it.
+    pub(super) fn admit(self: &Arc<Self>, wanted: &Wanted, guest: &Guest) -> Result<Visit, Refusal> {
+        self.unregistered(wanted, guest).join().map_err(|_| self.later())
+    }
+
+    /// The same for a poll: one with a name is of a run, which goes on, or begins; a short one without is no session.
+    ///
+    /// A poll was let in before this, so one that is refused neither begins nor prolongs a run.
+    #[cfg(any(feature = "short-poll", feature = "long-poll"))]
+    pub(super) async fn admit_poll(self: &Arc<Self>, wanted: &Wanted, guest: &Guest) -> Result<Visit, Refusal> {
+        let Some(name) = wanted.run_name() else {
+            return match wanted.is_session() {
+                true => self.admit(wanted, guest),
+                false => Ok(self.unregistered(wanted, guest)),
+            };
+        };
+        let label: Label = (guest.key.clone(), name);
+        loop {
+            let Some(run) = self.registry.run(&label) else {
+                match Visit::run(self, self.session(wanted, guest), guest.right).join() {
+                    Err(NoPlace::Taken) => continue,
+                    joined => return joined.map_err(|_| self.later()),
+                }
+            };
+            match Visit::turn(run.clone(), guest.right) {
+                Ok(turn) => {
+                    turn.joined().await;
+                    return Ok(turn);
+                }
+                Err(NoTurn::Full) => return Err(self.later()),
+                Err(NoTurn::Over) => self.registry.forget(&run),
+            }
+        }
+    }
+
+    /// What a client is told whose right is gone.
+    #[cfg(any(feature = "short-poll", feature = "long-poll"))]
+    pub(super) fn revoked(&self) -> Refusal {
+        Refusal::of(Rejection::Unauthorized, &self.config.challenge)
+    }
+
+    fn unregistered(self: &Arc<Self>, wanted: &Wanted, guest: &Guest) -> Visit {
+        Visit::alone(self, self.session(wanted, guest), guest.right)
+    }
+
+    fn session(&self, wanted: &Wanted, guest: &Guest) -> Session {
+        let id = self.registry.next_id();
+        Session::new(id, wanted.transport, wanted.name.clone(), guest.key.clone(), guest.data.clone())
+    }
+}

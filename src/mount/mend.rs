@@ -1,0 +1,47 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::isolate::isolated;
+use super::shared::Mount;
+use super::within::within;
+use crate::contract::{Attach, BoxSubscriber, End, Mend, Mended, Mending, Session, Start};
+use crate::model::Gap;
+
+/// What a transport gets its events from.
+pub(super) type Feed = Mended<BoxSubscriber, State>;
+
+/// How long a client waits for state; then it is told of the gap alone.
+const DEADLINE: Duration = Duration::from_secs(10);
+
+/// The publisher's state, for one session.
+pub(super) struct State {
+    mount: Arc<Mount>,
+    session: Session,
+}
+
+/// The events for a session that began at `start`.
+pub(super) fn feed(mount: &Arc<Mount>, session: Session, attach: Attach<BoxSubscriber>, start: Start) -> Feed {
+    let feed = Mended::new(attach.subscriber, start, State { mount: mount.clone(), session });
+    match attach.snapshot {
+        Some(snapshot) => feed.with_snapshot(snapshot),
+        None => feed,
+    }
+}
+
+impl Mend for State {
+    /// None where too many calls of the publisher are under way, or it takes too long. Its panic ends the session.
+    fn mend(&mut self, gap: &Gap) -> Mending {
+        let (mount, session, gap) = (self.mount.clone(), self.session.clone(), gap.clone());
+        Box::pin(async move {
+            let Some(_permit) = mount.counters.permit(mount.config.max_attaches) else {
+                return Ok(None);
+            };
+            let state = isolated(async { mount.publisher.snapshot(&session, &gap).await });
+            match within(&mount.runtime.wheel, DEADLINE, state).await {
+                Some(Ok(snapshot)) => Ok(snapshot),
+                Some(Err(_)) => Err(End::Failed),
+                None => Ok(None),
+            }
+        })
+    }
+}

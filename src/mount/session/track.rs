@@ -1,0 +1,93 @@
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use crate::contract::Head;
+use crate::model::{Cursor, Gap, Position};
+
+/// What went out to a session's client. Relaxed: a count is of some moment, and nothing depends on which.
+#[derive(Debug, Default)]
+pub(super) struct Track {
+    bytes: AtomicU64,
+    events: AtomicU64,
+    gaps: AtomicU64,
+    missed: AtomicU64,
+    conflated: AtomicU64,
+    /// The position of the last delivery. Epoch 0: the source has no cursors.
+    epoch: AtomicU64,
+    sequence: AtomicU64,
+    /// At the last look, something was there.
+    behind: AtomicBool,
+}
+
+/// A reading of it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Tracked {
+    pub(super) bytes: u64,
+    pub(super) events: u64,
+    pub(super) gaps: u64,
+    pub(super) missed: u64,
+    pub(super) conflated: u64,
+    pub(super) cursor: Option<Cursor>,
+}
+
+impl Track {
+    #[inline]
+    pub(super) fn delivered(&self, bytes: usize, events: u32, conflated: u32, cursor: Option<Cursor>) {
+        self.bytes.fetch_add(bytes as u64, Ordering::Relaxed);
+        self.events.fetch_add(events.into(), Ordering::Relaxed);
+        if conflated != 0 {
+            self.conflated.fetch_add(conflated.into(), Ordering::Relaxed);
+        }
+        self.behind.store(true, Ordering::Relaxed);
+        self.moved(cursor);
+    }
+
+    #[cold]
+    pub(super) fn told(&self, gap: &Gap, cursor: Option<Cursor>) {
+        self.gaps.fetch_add(1, Ordering::Relaxed);
+        // What the application's state stands for, nobody misses.
+        let missed = gap.missed.filter(|_| !gap.snapshot).unwrap_or(0);
+        self.missed.fetch_add(missed, Ordering::Relaxed);
+        self.behind.store(true, Ordering::Relaxed);
+        self.moved(cursor);
+    }
+
+    /// The client is at this place.
+    #[inline]
+    pub(super) fn moved(&self, cursor: Option<Cursor>) {
+        let Some(Position { epoch, sequence, .. }) = cursor.map(Cursor::position) else { return };
+        self.sequence.store(sequence, Ordering::Relaxed);
+        self.epoch.store(epoch, Ordering::Relaxed);
+    }
+
+    /// Nothing is there that it has not.
+    #[inline]
+    pub(super) fn caught_up(&self) {
+        self.behind.store(false, Ordering::Relaxed);
+    }
+
+    pub(super) fn bytes(&self) -> u64 {
+        self.bytes.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn read(&self) -> Tracked {
+        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let position = Position::new(read(&self.epoch), read(&self.sequence));
+        Tracked {
+            bytes: read(&self.bytes),
+            events: read(&self.events),
+            gaps: read(&self.gaps),
+            missed: read(&self.missed),
+            conflated: read(&self.conflated),
+            cursor: (position.epoch != 0).then(|| Cursor::new(position)),
+        }
+    }
+
+    /// How far the source is ahead, at most.
+    pub(super) fn lag(&self, head: Option<&dyn Head>) -> Option<u64> {
+        let (client, head) = (self.read().cursor?.position(), head?.cursor().position());
+        match self.behind.load(Ordering::Relaxed) {
+            false => Some(0),
+            true => (client.epoch == head.epoch).then(|| head.sequence.saturating_sub(client.sequence)),
+        }
+    }
+}

@@ -1,0 +1,75 @@
+//! A live body that the client may not read: it lies where the driver can take it away, and is watched.
+
+use std::sync::Arc;
+use std::task::Waker;
+use std::time::Instant;
+
+use super::cell::{Errand, Stage};
+use super::member::{Member, drop_isolated};
+use super::watch::{Seen, Watch};
+use crate::contract::Left;
+use crate::mount::body::BodyError;
+use crate::mount::flow::Flow;
+
+impl Member {
+    /// Leaves what the body is made of to the driver's watch, after it yielded so many bytes. Whether they may go out.
+    #[inline]
+    pub(in crate::mount) fn leave_unread(self: &Arc<Self>, flow: Box<dyn Flow>, bytes: usize) -> bool {
+        let mut cell = self.cell.lock();
+        if self.is_shut() || cell.stage == Stage::Over {
+            drop(cell);
+            drop_isolated(flow);
+            return false;
+        }
+        cell.watch.yielded(bytes);
+        cell.unread = Some(flow);
+        let watched = cell.errand != Errand::None;
+        drop(cell);
+        if !watched {
+            self.watch();
+        }
+        true
+    }
+
+    /// Takes it back, to be polled; `None` where the driver has taken it away.
+    #[inline]
+    pub(in crate::mount) fn take_unread(&self) -> Option<Box<dyn Flow>> {
+        self.cell.lock().unread.take()
+    }
+
+    /// Goes on to break off at `at`, unless it was cut off before.
+    pub(in crate::mount) fn break_at(self: &Arc<Self>, at: Instant, error: BodyError) {
+        let mut cell = self.cell.lock();
+        if self.is_shut() {
+            return;
+        }
+        self.enter_stage(&mut cell, Stage::Air(error));
+        let driver = self.set(&mut cell, Errand::Break, at);
+        drop(cell);
+        driver.into_iter().for_each(Waker::wake);
+    }
+
+    /// Looks after it again in a while, if nothing else is to be done by then.
+    #[cold]
+    pub(super) fn watch(self: &Arc<Self>) {
+        let at = self.mount.runtime.wheel.after(self.mount.config.write_stall / Watch::LOOKS);
+        let mut cell = self.cell.lock();
+        let idle = cell.errand == Errand::None && cell.stage == Stage::Open;
+        let driver = if idle { self.set(&mut cell, Errand::Watch, at) } else { None };
+        drop(cell);
+        driver.into_iter().for_each(Waker::wake);
+    }
+
+    /// What to do about what a look saw.
+    pub(super) fn looked(self: &Arc<Self>, seen: Seen, fresh: u64) {
+        self.mount.counters.sent(fresh);
+        match seen {
+            Seen::Waiting => {}
+            Seen::Owing => self.watch(),
+            Seen::Stalled => {
+                self.mount.counters.stalled();
+                self.cut(Left::Stalled);
+            }
+        }
+    }
+}

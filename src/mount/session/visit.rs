@@ -1,0 +1,165 @@
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+use std::time::Instant;
+
+use atomic_waker::AtomicWaker;
+
+use super::cell::Stage;
+use super::member::Member;
+use super::tracked::Tracked;
+use super::turns::NoTurn;
+use crate::contract::{Attach, BoxSubscriber, Clock, Left, Session, Start, Transport};
+use crate::mount::mend;
+use crate::mount::registry::NoPlace;
+use crate::mount::shared::Mount;
+
+/// A session in the hands of its own task, or one poll of a run. The session ends when this is dropped; a run's poll does.
+pub(in crate::mount) struct Visit {
+    member: Arc<Member>,
+    /// The task that the session wakes, kept here too so that nothing is locked to see that it is still this one.
+    waker: Option<Waker>,
+    /// Of a run's poll: its bell.
+    turn: Option<Arc<AtomicWaker>>,
+    /// When the client's right ends.
+    right: Option<Instant>,
+    /// Why the session ends when this is dropped, unless something else was the reason.
+    why: Left,
+}
+
+/// What a session that is no body is to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::mount) enum Order {
+    /// End in an orderly way.
+    Leave,
+    /// End now.
+    Cut,
+    /// End now, and say that the client's right is gone.
+    Revoke,
+}
+
+impl Visit {
+    /// A session of its own, which nobody knows of yet.
+    pub(in crate::mount) fn alone(mount: &Arc<Mount>, who: Session, right: Option<Instant>) -> Self {
+        Self::new(Arc::new(Member::new(mount, who, None)), None, right)
+    }
+
+    /// The first poll of a run.
+    pub(in crate::mount) fn run(mount: &Arc<Mount>, who: Session, right: Option<Instant>) -> Self {
+        let bell = Arc::<AtomicWaker>::default();
+        Self::new(Arc::new(Member::new(mount, who, Some(bell.clone()))), Some(bell), right)
+    }
+
+    /// A further poll of a run.
+    pub(in crate::mount) fn turn(run: Arc<Member>, right: Option<Instant>) -> Result<Self, NoTurn> {
+        let bell = run.begin_turn()?;
+        Ok(Self::new(run, Some(bell), right))
+    }
+
+    fn new(member: Arc<Member>, turn: Option<Arc<AtomicWaker>>, right: Option<Instant>) -> Self {
+        Self { member, waker: None, turn, right, why: Left::Gone }
+    }
+
+    /// Takes a place in the registry, and has the publisher told.
+    pub(in crate::mount) fn join(self) -> Result<Self, NoPlace> {
+        let member = &self.member;
+        member.join()?;
+        let time = member.mount.config.jittered_lifetime().map(|time| member.mount.runtime.wheel.after(time));
+        // A poll is not held beyond its right.
+        let right = self
+            .right
+            .filter(|_| matches!(member.transport(), Transport::Chunked | Transport::Sse | Transport::WebSocket));
+        member.set_term(right, time);
+        Ok(self)
+    }
+
+    /// Ready when the publisher has been told of the run.
+    pub(in crate::mount) async fn joined(&self) {
+        if let Some(bell) = &self.turn {
+            poll_fn(|cx| self.member.poll_joined(bell, cx)).await;
+        }
+    }
+
+    /// What its transport is to read from.
+    pub(in crate::mount) fn feed(&self, attach: Attach<BoxSubscriber>, start: Start) -> Tracked {
+        let feed = mend::feed(&self.member.mount, self.member.who.clone(), attach, start);
+        Tracked::new(feed, &self.member, self.right)
+    }
+
+    pub(in crate::mount) fn member(&self) -> &Arc<Member> {
+        &self.member
+    }
+
+    /// When the client's right ends.
+    pub(in crate::mount) fn right(&self) -> Option<Instant> {
+        self.right
+    }
+
+    /// Has it end for this reason, if for no other.
+    pub(in crate::mount) fn ends(&mut self, why: Left) {
+        self.why = why;
+    }
+
+    /// Whether the session is no longer merely open. The task of `cx` is woken when that, or more, comes to be.
+    #[inline]
+    pub(in crate::mount) fn poll_news(&mut self, cx: &Context<'_>) -> bool {
+        match &self.waker {
+            Some(waker) if waker.will_wake(cx.waker()) => {}
+            _ => self.listen(cx.waker()),
+        }
+        if self.right.is_some() {
+            self.look_at_clock();
+        }
+        let news = self.member.has_news();
+        if news {
+            // Whoever had it woken has taken the waker.
+            self.listen(cx.waker());
+        }
+        news
+    }
+
+    /// For a session that is no body: what it is to do.
+    #[inline]
+    pub(in crate::mount) fn poll_order(&mut self, cx: &Context<'_>) -> Poll<Order> {
+        if !self.poll_news(cx) {
+            return Poll::Pending;
+        }
+        match self.member.stage() {
+            Stage::Open => Poll::Pending,
+            Stage::Leaving(_) => Poll::Ready(Order::Leave),
+            Stage::Revoked => Poll::Ready(Order::Revoke),
+            Stage::Air(_) | Stage::Broken(_) | Stage::Over => Poll::Ready(Order::Cut),
+        }
+    }
+
+    /// Whether the client's right is gone. To be asked after the last event was taken.
+    pub(in crate::mount) fn is_revoked(&self) -> bool {
+        self.look_at_clock();
+        self.member.stage() == Stage::Revoked
+    }
+
+    #[cold]
+    fn look_at_clock(&self) {
+        if self.right.is_some_and(|right| right <= self.member.mount.runtime.wheel.now()) {
+            self.member.revoke();
+        }
+    }
+
+    #[cold]
+    fn listen(&mut self, waker: &Waker) {
+        match &self.turn {
+            Some(bell) => bell.register(waker),
+            None => self.member.listen(waker),
+        }
+        self.waker = Some(waker.clone());
+    }
+}
+
+impl Drop for Visit {
+    fn drop(&mut self) {
+        match &self.turn {
+            Some(bell) => self.member.end_turn(bell),
+            None => self.member.leave(self.why),
+        }
+    }
+}

@@ -1,0 +1,52 @@
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use http::Response;
+use hyper::upgrade::OnUpgrade;
+
+use super::body::Body;
+use super::handshake::Handshake;
+use super::refusal::Refusal;
+use super::rejects::Place;
+use super::shared::Mount;
+use super::upgraded::Io;
+use crate::adapters::WebSocketSink;
+use crate::contract::{Delivery, Rejection, Subscriber};
+
+/// Opens a refused page's WebSocket to close it: a script sees nothing of a status, so it would come again and again for
+/// what it never gets. Only "never" is told so; after "later", and where there is no place, the status does.
+pub(super) fn turn_away(
+    mount: &Arc<Mount>,
+    refusal: Refusal,
+    handshake: Handshake,
+    upgrade: OnUpgrade,
+) -> Result<Response<Body>, Refusal> {
+    let never = refusal.rejection.clone().filter(is_never);
+    let Some((rejection, place)) = never.and_then(|never| Some((never, Place::take(mount)?))) else {
+        return Err(refusal);
+    };
+    let (timer, config) = (mount.runtime.timer.clone(), mount.websocket.clone());
+    let subprotocol = handshake.subprotocol;
+    let task = async move {
+        let _place = place;
+        let Ok(connection) = upgrade.await else { return };
+        let mut sink = WebSocketSink::new(Io::new(connection), Nothing, timer, config).subprotocol(subprotocol);
+        sink.refuse(&rejection);
+        sink.await;
+    };
+    mount.runtime.spawn(task).map_err(|_| refusal)?;
+    Ok(handshake.response())
+}
+
+fn is_never(rejection: &Rejection) -> bool {
+    !matches!(rejection, Rejection::Busy { .. } | Rejection::Internal(_))
+}
+
+/// What a refused client reads.
+struct Nothing;
+
+impl Subscriber for Nothing {
+    fn poll_next(&mut self, _: &mut Context<'_>) -> Poll<Delivery> {
+        Poll::Pending
+    }
+}

@@ -1,0 +1,113 @@
+use std::collections::HashMap;
+
+use tidings::Event;
+
+use crate::clients::{End, Gap, Seen};
+use crate::conformance::scene::{Scene, Verdict, Visit};
+
+const TOPICS: [&str; 2] = ["eu", "us"];
+
+/// Who conflates sees the newest of each key of each topic in its place, and all that has no key; and who keeps up,
+/// everything.
+pub(crate) async fn latest(scene: Scene<'_>) -> Verdict {
+    let mut visit = Visit::begin(scene.row(), &TOPICS, None).await?;
+    for size in [1, 7, 60, 500] {
+        visit.sees(&newest(&ticks(scene, size).await)).await?;
+        for _ in 0..3 {
+            let one = ticks(scene, 1).await.remove(0).1;
+            visit.sees(&[one]).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Wherever it breaks off: by the other row it sees the newest of what it has not seen, of keys too whose older events
+/// were left out before.
+pub(crate) async fn latest_by_another(scene: Scene<'_>) -> Verdict {
+    for cut in [0, 1, 4, 6] {
+        let mut visit = Visit::begin(scene.row(), &TOPICS, None).await?;
+        visit.sees(&scene.publish(&TOPICS, 1).await).await?;
+        let unread = newest(&ticks(scene, 40).await);
+        visit.sees(&unread[..cut]).await?;
+        let cursor = visit.cut()?;
+        visit = Visit::begin(scene.other(), &TOPICS, Some(&cursor)).await?;
+        visit.sees(&unread[cut..]).await?;
+        let cursor = visit.cut()?;
+        let away = newest(&ticks(scene, 30).await);
+        Visit::begin(scene.row(), &TOPICS, Some(&cursor)).await?.sees(&away).await?;
+    }
+    Ok(())
+}
+
+/// What left history unread is a gap for who conflates too, with the number; then come the newest of what is left.
+pub(crate) async fn latest_behind(scene: Scene<'_>) -> Verdict {
+    let mut visit = Visit::begin(scene.row(), &TOPICS, None).await?;
+    visit.sees(&scene.publish(&["eu"], 1).await).await?;
+    let mut burst = Vec::new();
+    for tick in 0..2_000 {
+        let (key, event) = keyed(tick, tick % 3);
+        burst.push((key, scene.stage.publish("eu", event).await));
+    }
+    let seen = visit.see_until(burst.len(), |seen| !matches!(seen, Seen::Event(_))).await?;
+    let (gap, before) = seen.split_last().ok_or("saw nothing")?;
+    let Seen::Gap(Gap { cursor, missed: Some(missed), reason, .. }) = gap else {
+        let raw = *gap == Seen::End(End::Gap) && !scene.row().resumes();
+        return if raw { Ok(()) } else { Err(format!("expected a gap with a number, saw {gap:?}")) };
+    };
+    let last = burst.iter().position(|(_, told)| told.cursor() == Some(cursor)).ok_or("a gap up to nowhere")?;
+    let first = (last + 1).checked_sub(*missed as usize).ok_or("missed more than there was")?;
+    if reason != "overflow" || last + 5 != burst.len() {
+        return Err(format!("four are kept: {gap:?}"));
+    }
+    // What is seen before was in memory still, and is a part of what stood there.
+    let mut old = burst[..first].iter();
+    for seen in before {
+        if !old.any(|(_, told)| visit.compare(std::slice::from_ref(told), std::slice::from_ref(seen)).is_ok()) {
+            return Err(format!("{seen:?} is none of those before the gap"));
+        }
+    }
+    visit.sees(&newest(&burst[last + 1..])).await?;
+    visit.sees(&scene.publish(&TOPICS, 2).await).await
+}
+
+/// Who asked to be let go when it is too slow gets the word of its wire for that, and nothing after it.
+pub(crate) async fn disconnect(scene: Scene<'_>) -> Verdict {
+    for topics in [&["a"][..], &["a", "b"]] {
+        let mut visit = Visit::begin(scene.row(), topics, None).await?;
+        visit.sees(&scene.publish(&["a"], 3).await).await?;
+        let burst = scene.publish(&["a"], 2_000).await;
+        let seen = visit.see_until(burst.len(), |seen| !matches!(seen, Seen::Event(_))).await?;
+        let read = seen.len() - 1;
+        visit.compare(&burst[..read], &seen[..read])?;
+        if seen[read] != Seen::End(End::Later) {
+            return Err(format!("expected to be let go, saw {:?}", seen[read]));
+        }
+    }
+    Ok(())
+}
+
+type Key = Option<String>;
+
+/// So many events in both topics: of a few keys, and every fifth of none.
+async fn ticks(scene: Scene<'_>, count: usize) -> Vec<(Key, Seen)> {
+    let mut all = Vec::with_capacity(count);
+    for (tick, topic) in (0..count).zip(TOPICS.into_iter().cycle()) {
+        let (key, event) = match tick % 5 {
+            4 => (None, Event::text(tick.to_string())),
+            _ => keyed(tick, tick % 3),
+        };
+        all.push((key.map(|key| format!("{topic} {key}")), scene.stage.publish(topic, event).await));
+    }
+    all
+}
+
+fn keyed(tick: usize, key: usize) -> (Key, Event) {
+    (Some(key.to_string()), Event::text(tick.to_string()).keyed(&key.to_string()).unwrap())
+}
+
+/// What is to be seen of these, if nothing of them was read before.
+fn newest(all: &[(Key, Seen)]) -> Vec<Seen> {
+    let last: HashMap<_, _> = all.iter().enumerate().map(|(at, (key, _))| (key, at)).collect();
+    let kept = all.iter().enumerate().filter(|(at, (key, _))| key.is_none() || last[key] == *at);
+    kept.map(|(_, (_, told))| told.clone()).collect()
+}

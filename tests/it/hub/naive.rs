@@ -1,0 +1,130 @@
+//! The naive reference of conflation and of time to live: every event ever published, what of it is history, and what a
+//! subscriber that comes with a cursor is to get of it.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
+
+use tidings::{Event, LocalHub, Overflow, Retention, Topic};
+
+use super::model::ManualClock;
+
+pub(super) const TOPICS: usize = 3;
+
+/// An event that was published. Its payload is its sequence, and as many `x` as were wanted.
+#[derive(Debug, Clone)]
+pub(super) struct Known {
+    pub(super) sequence: u64,
+    pub(super) topic: usize,
+    key: Option<usize>,
+    len: usize,
+    expires: Option<u64>,
+}
+
+impl Known {
+    pub(super) fn is_expired(&self, now: u64) -> bool {
+        self.expires.is_some_and(|at| at <= now)
+    }
+
+    /// Whether the other one is news of the same.
+    fn is_replaced_by(&self, other: &Self) -> bool {
+        self.key.is_some() && (other.topic, other.key) == (self.topic, self.key) && other.sequence > self.sequence
+    }
+}
+
+/// Something to be read: a gap that ends at a sequence, or the event there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Item {
+    Gap(u64),
+    Event(u64),
+}
+
+/// A hub and its reference. Nothing ages, so that only counts, bytes and times to live decide.
+pub(super) struct World {
+    pub(super) hub: LocalHub,
+    pub(super) clock: ManualClock,
+    retention: Retention,
+    pub(super) all: Vec<Known>,
+    history: BTreeMap<usize, VecDeque<Known>>,
+    /// Per topic, the newest event that left history before its time was over.
+    lost: BTreeMap<usize, u64>,
+}
+
+impl World {
+    pub(super) fn new(count: usize, bytes: usize) -> Self {
+        let clock = ManualClock::new();
+        let retention = Retention::count(count).bytes(bytes);
+        let hub = LocalHub::builder().retain(retention).clock(clock.clone()).build();
+        Self { hub, clock, retention, all: Vec::new(), history: BTreeMap::new(), lost: BTreeMap::new() }
+    }
+
+    pub(super) fn topic(topic: usize) -> Topic {
+        Topic::new(format!("topic/{topic}")).unwrap()
+    }
+
+    pub(super) fn publish(&mut self, topic: usize, key: Option<usize>, len: usize, ttl: Option<u64>) {
+        let (sequence, now) = (self.all.len() as u64 + 1, self.clock.millis());
+        let mut event = Event::text(format!("{sequence}{}", "x".repeat(len)));
+        if let Some(key) = key {
+            event = event.keyed(&key.to_string()).unwrap();
+        }
+        if let Some(ttl) = ttl {
+            event = event.ttl(Duration::from_millis(ttl));
+        }
+        let known = Known { sequence, topic, key, len: event.weight(), expires: ttl.map(|ttl| now + ttl) };
+        assert_eq!(
+            self.hub.publish_now(&Self::topic(topic), event).unwrap().cursor.position().sequence,
+            sequence,
+            "published is published, however short it lives"
+        );
+        self.all.push(known.clone());
+        self.history.entry(topic).or_default().push_back(known);
+        self.evict(topic);
+    }
+
+    /// What is over the limits goes, and what has expired as soon as it is the oldest.
+    fn evict(&mut self, topic: usize) {
+        let now = self.clock.millis();
+        let history = self.history.entry(topic).or_default();
+        while let Some(oldest) = history.front() {
+            let too_much = history.len() > self.retention.count
+                || history.iter().map(|event| event.len).sum::<usize>() > self.retention.bytes;
+            if oldest.is_expired(now) {
+                history.pop_front();
+            } else if too_much {
+                self.lost.insert(topic, oldest.sequence);
+                history.pop_front();
+            } else {
+                return;
+            }
+        }
+    }
+
+    pub(super) fn watermark(&self) -> u64 {
+        self.all.len() as u64
+    }
+
+    pub(super) fn is_retained(&self, topic: usize, sequence: u64) -> bool {
+        self.history[&topic].iter().any(|event| event.sequence == sequence)
+    }
+
+    /// Whether a newer event of its key was published.
+    pub(super) fn is_replaced(&self, event: &Known) -> bool {
+        self.all[event.sequence as usize..].iter().any(|newer| event.is_replaced_by(newer))
+    }
+
+    /// What a subscriber of these topics that comes with a cursor at this sequence is to read now, in order.
+    pub(super) fn expected(&mut self, topics: &[usize], after: u64, overflow: Overflow) -> Vec<Item> {
+        let (now, mut items) = (self.clock.millis(), Vec::new());
+        for &topic in topics {
+            self.evict(topic);
+            items.extend(self.lost.get(&topic).filter(|&&lost| lost > after).map(|&lost| Item::Gap(lost)));
+            let unread = self.history[&topic].iter().filter(|event| event.sequence > after && !event.is_expired(now));
+            let wanted = unread.filter(|event| overflow != Overflow::Latest || !self.is_replaced(event));
+            items.extend(wanted.map(|event| Item::Event(event.sequence)));
+        }
+        items.sort_by_key(|item| match item {
+            Item::Gap(sequence) | Item::Event(sequence) => *sequence,
+        });
+        items
+    }
+}

@@ -1,0 +1,113 @@
+//! Ten thousand polls that are answered at once cost one encoding of each event, and leave nothing behind.
+
+use std::collections::{HashMap, HashSet};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::BodyExt;
+use tidings::Cursor;
+use tokio::task::JoinSet;
+
+use super::world::{App, get, header, pass};
+
+const CLIENTS: usize = 10_000;
+
+/// The answers to a herd.
+#[derive(Default)]
+struct Answers {
+    /// Every entity tag and body that there is.
+    each: HashSet<(String, String)>,
+    /// Where in memory each event lies that somebody got. All are kept, so that one place is one encoding or copy.
+    places: HashMap<String, HashSet<usize>>,
+    kept: Vec<Bytes>,
+}
+
+impl Answers {
+    async fn of(mut herd: JoinSet<(String, Vec<Bytes>)>) -> Self {
+        let mut answers = Self::default();
+        while let Some(answer) = herd.join_next().await {
+            let (tag, parts) = answer.unwrap();
+            for part in &parts {
+                let text = std::str::from_utf8(part).unwrap();
+                for (at, _) in text.match_indices(r#"{"id":""#) {
+                    let id = text[at + 7..].split('"').next().unwrap();
+                    answers.places.entry(id.to_owned()).or_default().insert(part[at..].as_ptr().addr());
+                }
+            }
+            answers.each.insert((tag, String::from_utf8(parts.concat()).unwrap()));
+            answers.kept.extend(parts);
+        }
+        answers
+    }
+
+    /// In how many places events lie.
+    fn places(&self) -> usize {
+        self.places.values().map(HashSet::len).sum()
+    }
+}
+
+/// A long poll from each of the cursors.
+fn poll(endpoint: &tidings::Endpoint, cursors: impl Iterator<Item = Cursor>) -> JoinSet<(String, Vec<Bytes>)> {
+    let mut herd = JoinSet::new();
+    for cursor in cursors {
+        let response = endpoint.handle(get(&format!("/?wait=25&cursor={cursor}")).body(String::new()).unwrap());
+        herd.spawn(async move {
+            let response = response.await;
+            let (tag, mut parts) = (header(&response, "etag").to_owned(), Vec::new());
+            let mut body = response.into_body();
+            while let Some(frame) = body.frame().await {
+                parts.push(frame.unwrap().into_data().unwrap());
+            }
+            (tag, parts)
+        });
+    }
+    herd
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_herd_that_waits_costs_one_encoding() {
+    let app = App::new();
+    let endpoint = app.endpoint();
+    app.publish("before");
+    let herd = poll(&endpoint, std::iter::repeat_n(app.hub.cursor(), CLIENTS));
+    pass(Duration::from_secs(1)).await;
+    assert_eq!(endpoint.session_count(), CLIENTS);
+    (0..3).for_each(|_| drop(app.publish("now")));
+    let answers = Answers::of(herd).await;
+    assert_eq!((answers.each.len(), answers.places.len(), answers.places()), (1, 3, 3));
+    let (tag, body) = answers.each.iter().next().unwrap();
+    assert_eq!((tag, body.matches("now").count()), (&format!("\"{}\"", app.hub.cursor()), 3));
+    assert_eq!((endpoint.session_count(), app.hub.stats().subscriptions), (0, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_herd_that_comes_back_costs_one_encoding() {
+    let app = App::new();
+    let (endpoint, cursor) = (app.endpoint(), app.hub.cursor());
+    (0..100).for_each(|_| drop(app.publish("missed")));
+    let answers = Answers::of(poll(&endpoint, std::iter::repeat_n(cursor, CLIENTS))).await;
+    assert_eq!((answers.each.len(), answers.places.len(), answers.places()), (1, 100, 100));
+    assert_eq!((endpoint.session_count(), app.hub.stats().subscriptions), (0, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_herd_a_little_apart_costs_little_more() {
+    const APART: usize = 10;
+    // Those furthest behind come first, all mixed, those furthest behind come last.
+    for (step, most) in [(1, APART), (7, 4 * APART), (APART - 1, APART * APART)] {
+        let app = App::new();
+        let endpoint = app.endpoint();
+        (0..50).for_each(|_| drop(app.publish("before")));
+        let mut cursors = Vec::new();
+        for _ in 0..APART {
+            cursors.push(app.hub.cursor());
+            app.publish("missed");
+        }
+        let begin = if step == APART - 1 { step } else { 0 };
+        let herd = (0..CLIENTS).map(|client| cursors[(begin + client * step) % APART]);
+        let answers = Answers::of(poll(&endpoint, herd)).await;
+        assert_eq!((answers.each.len(), answers.places.len()), (APART, APART));
+        assert!(answers.places() <= most, "{}", answers.places());
+        assert_eq!((endpoint.session_count(), app.hub.stats().subscriptions), (0, 0));
+    }
+}

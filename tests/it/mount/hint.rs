@@ -1,0 +1,179 @@
+//! When a short poll's client is told to come again.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use proptest::prelude::*;
+use tidings::{Endpoint, LocalHub, Subscribe, SubscribeRequest, Subscriber, TokioTimer, Topic, publisher_fn};
+use tokio::time::Instant;
+
+use super::world::{To, get, header, pass, text};
+
+/// An endpoint of a hub whose clock is tokio's, which the tests pause.
+fn world() -> (LocalHub, Endpoint) {
+    let hub = LocalHub::builder().clock(TokioTimer::default()).build();
+    let shared = hub.clone();
+    let publisher = publisher_fn(move |request: SubscribeRequest| {
+        let hub = shared.clone();
+        async move { Ok(hub.subscribe(request.subscribe(request.topics()))?) }
+    });
+    (hub, Endpoint::new(publisher))
+}
+
+fn topic(name: &str) -> Topic {
+    Topic::new(name).unwrap()
+}
+
+fn millis(millis: u64) -> Duration {
+    Duration::from_millis(millis)
+}
+
+fn block_on<T>(work: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap().block_on(work)
+}
+
+async fn hint(endpoint: &Endpoint, target: &str) -> u64 {
+    header(&get(target).to(endpoint).await, "tidings-retry-ms").parse().unwrap()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    /// Whatever the topics' pasts: the hint is within its range, and the earlier of those of the topics.
+    #[test]
+    fn a_hint_is_within_its_range(
+        pasts in prop::collection::vec(prop::collection::vec(0..20_000_u64, 0..12), 1..4),
+        from in 0..3_000_u64,
+        more in 0..30_000_u64,
+        silence in 0..60_000_u64,
+    ) {
+        let hints = block_on(async {
+            let (hub, _) = world();
+            let names: Vec<_> = (0..pasts.len()).map(|at| topic(&format!("t/{at}"))).collect();
+            for (name, pauses) in names.iter().zip(&pasts) {
+                for pause in pauses {
+                    hub.publish_now(name, "x").unwrap();
+                    pass(millis(*pause)).await;
+                }
+            }
+            pass(millis(silence)).await;
+            let each: Vec<_> = names.iter().map(|name| hub.subscribe(Subscribe::to([name])).unwrap().next_in()).collect();
+            let all = hub.subscribe(Subscribe::to(&names)).unwrap().next_in();
+            assert_eq!(all, each.into_iter().min().unwrap());
+            let (range, shared) = (millis(from)..=millis(from + more), hub.clone());
+            let endpoint = Endpoint::builder(publisher_fn(move |_| {
+                let (hub, names) = (shared.clone(), names.clone());
+                async move { Ok(hub.subscribe(Subscribe::to(names))?) }
+            })).poll_hint(range).build();
+            let mut hints = Vec::new();
+            for _ in 0..20 {
+                hints.push(hint(&endpoint, "/").await);
+            }
+            hints
+        });
+        prop_assert!(hints.iter().all(|hint| (from..=from + more).contains(hint)), "{:?}", hints);
+    }
+
+    /// Who comes when it is told to sees each event of a steady topic soon, and seldom comes for nothing: with as many
+    /// polls at any other time an event would be half an interval old.
+    #[test]
+    fn hints_follow_a_steady_rhythm(interval in 2_000..4_500_u64, phase in 0..4_500_u64, wobble in 0..5_u64) {
+        const EVENTS: u64 = 60;
+        let (polls, delay) = block_on(async {
+            let (begin, (hub, endpoint)) = (Instant::now(), world());
+            let published = hub.clone();
+            tokio::spawn(async move {
+                for at in 0.. {
+                    let late = if at % 2 == 0 { interval * wobble / 100 } else { 0 };
+                    pass(millis(late)).await;
+                    published.publish_now(&topic("t"), begin.elapsed().as_millis().to_string()).unwrap();
+                    pass(millis(interval - late)).await;
+                }
+            });
+            pass(millis(3 * interval + phase)).await;
+            let (mut cursor, mut seen, mut polls, mut delay) = (hub.cursor().to_string(), 0, 0, 0);
+            while seen < EVENTS {
+                let response = get(&format!("/?topic=t&cursor={cursor}")).to(&endpoint).await;
+                let next = header(&response, "tidings-retry-ms").parse().unwrap();
+                let reply: serde_json::Value = serde_json::from_str(&text(response).await).unwrap();
+                cursor = reply["cursor"].as_str().unwrap().to_owned();
+                for event in reply["events"].as_array().unwrap() {
+                    delay += begin.elapsed().as_millis() as u64 - event["data"].as_str().unwrap().parse::<u64>().unwrap();
+                    seen += 1;
+                }
+                polls += 1;
+                pass(millis(next)).await;
+            }
+            (polls, delay / seen)
+        });
+        prop_assert!(polls * 10 <= EVENTS * 13, "{} polls for {} events", polls, EVENTS);
+        prop_assert!(delay * 10 <= interval * 3, "{} ms late of {}", delay, interval);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn clients_of_one_topic_come_at_different_times() {
+    let (hub, endpoint) = world();
+    for _ in 0..4 {
+        hub.publish_now(&topic("t"), "x").unwrap();
+        pass(millis(3_000)).await;
+    }
+    hub.publish_now(&topic("t"), "x").unwrap();
+    let mut hints = BTreeSet::new();
+    for _ in 0..200 {
+        hints.insert(hint(&endpoint, "/?topic=t").await);
+    }
+    // Soon after the next event, within a quarter of its interval.
+    assert!(hints.iter().all(|hint| (2_990..=3_760).contains(hint)), "{hints:?}");
+    assert!(hints.len() > 100 && hints.last().unwrap() - hints.first().unwrap() > 600, "{hints:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_silent_topic_is_looked_at_ever_more_seldom() {
+    let (hub, endpoint) = world();
+    for _ in 0..20 {
+        hub.publish_now(&topic("t"), "x").unwrap();
+        pass(millis(100)).await;
+    }
+    assert!(hint(&endpoint, "/?topic=t").await < 1_300);
+    pass(millis(3_000)).await;
+    assert!((2_800..3_800).contains(&hint(&endpoint, "/?topic=t").await));
+    pass(millis(60_000)).await;
+    for target in ["/?topic=t", "/?topic=nothing", "/?topic=t&topic=nothing"] {
+        assert!((3_750..=5_000).contains(&hint(&endpoint, target).await), "{target}");
+    }
+    // The quick one of two counts.
+    for _ in 0..9 {
+        hub.publish_now(&topic("quick"), "x").unwrap();
+        pass(millis(500)).await;
+    }
+    assert!(hint(&endpoint, "/?topic=t&topic=quick").await < 1_300);
+}
+
+#[tokio::test]
+async fn a_source_that_cannot_tell_is_asked_at_any_time() {
+    let endpoint = Endpoint::new(publisher_fn(|_| async { Ok(tidings::from_stream(topic("t"), Silence)) }));
+    let mut hints = Vec::new();
+    for _ in 0..400 {
+        hints.push(hint(&endpoint, "/").await);
+    }
+    for quarter in 0..4_u64 {
+        let within = 1_000_u64 + quarter * 1_000..2_001 + quarter * 1_000;
+        let count = hints.iter().filter(|hint| within.contains(hint)).count();
+        assert!(count > 50, "{count} of 400 in {within:?}");
+    }
+}
+
+/// A stream that yields nothing.
+struct Silence;
+
+impl futures_core::Stream for Silence {
+    type Item = tidings::Event;
+
+    fn poll_next(
+        self: std::pin::Pin<&mut Self>,
+        _: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<Option<tidings::Event>> {
+        std::task::Poll::Pending
+    }
+}

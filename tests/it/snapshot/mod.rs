@@ -1,0 +1,13 @@
+//! State in the place of what is gone: nothing between it and what follows, over every transport.
+
+mod board;
+mod cuts;
+mod order;
+mod threads;
+
+#[cfg(feature = "full")]
+mod app;
+#[cfg(feature = "full")]
+mod hook;
+#[cfg(feature = "full")]
+mod mounted;

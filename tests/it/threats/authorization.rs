@@ -1,0 +1,236 @@
+//! Row 5: who may see what is asked before anything else, every time, and a cursor is no key.
+
+use std::sync::Arc;
+
+use proptest::prelude::*;
+use serde_json::Value;
+use tidings::{
+    BoxSubscriber, Delivery, Endpoint, LocalHub, Publisher, Rejection, SubscribeRequest, Subscriber, SubscriberExt,
+    Topic,
+};
+
+use super::site::{Answer, Site};
+use crate::mount::wire::raw::Raw;
+use crate::mount::wire::serve_http1;
+use crate::mount::wire::websocket::hello;
+use crate::mount::world::{App, To, get, piece, text};
+use crate::sse::SseReader;
+use crate::support::Task;
+use crate::threats::random::runtime;
+
+const TOPICS: [&str; 4] = ["a", "a/b", "b", "c"];
+
+/// Which of the topics each user may read.
+type Acl = Vec<Vec<bool>>;
+
+/// An application that gives each user what of the named topics it may read.
+fn guarded(hub: &LocalHub, acl: &Acl) -> Endpoint {
+    let (hub, acl) = (hub.clone(), Arc::new(acl.clone()));
+    Endpoint::new(tidings::publisher_fn(move |request: SubscribeRequest| {
+        let user: Option<usize> = request.header("user").and_then(|user| user.parse().ok());
+        let allowed = user.and_then(|user| acl.get(user)).ok_or(Rejection::Unauthorized);
+        let topics = allowed.map(|allowed| {
+            let named = |topic: &&Topic| TOPICS.iter().zip(allowed).any(|(name, may)| *may && *name == topic.as_str());
+            request.topics().iter().filter(named).cloned().collect::<Vec<_>>()
+        });
+        let subscribed = topics.and_then(|topics| match topics.is_empty() {
+            true => Err(Rejection::NotFound),
+            false => Ok(hub.subscribe(request.subscribe(&topics))?),
+        });
+        async { subscribed }
+    }))
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    /// Whatever rights, cursor and transport: what is delivered is allowed, is after the cursor, and is all of that.
+    #[test]
+    fn row_05_what_is_delivered_is_allowed(
+        acl in prop::collection::vec(prop::collection::vec(any::<bool>(), TOPICS.len()), 3),
+        published in prop::collection::vec(0..TOPICS.len(), 1..24),
+        user in 0..3_usize,
+        at in 0..30_usize,
+        asked in prop::sample::subsequence(TOPICS.to_vec(), 1..=TOPICS.len()),
+    ) {
+        let hub = LocalHub::builder().build();
+        let cursors: Vec<_> = published.iter().enumerate().map(|(number, topic)| {
+            let event = tidings::Event::text(number.to_string());
+            hub.publish_now(&Topic::new(TOPICS[*topic]).unwrap(), event).unwrap().cursor
+        }).collect();
+        // Anybody's cursor: of an event that this user may see, or of one that it may not.
+        let cursor = cursors[at % cursors.len()];
+        let allowed: Vec<_> = published.iter().enumerate().filter(|(number, topic)| {
+            acl[user][**topic] && asked.contains(&TOPICS[**topic]) && *number > at % cursors.len()
+        }).map(|(number, topic)| (TOPICS[*topic].to_owned(), number.to_string())).collect();
+        let may = TOPICS.iter().zip(&acl[user]).any(|(topic, may)| *may && asked.contains(topic));
+        let topics: String = asked.iter().map(|topic| format!("&topic={topic}")).collect();
+        let endpoint = guarded(&hub, &acl);
+        runtime().block_on(async {
+            for transport in ["short-poll", "long-poll", "chunked", "sse"] {
+                let target = format!("/?transport={transport}&format=object&cursor={cursor}{topics}&wait=1");
+                let response = get(&target).header("user", user.to_string()).to(&endpoint).await;
+                if !may {
+                    assert_eq!(response.status(), 404);
+                    continue;
+                }
+                assert_eq!(response.status(), 200);
+                let mut seen = Vec::new();
+                let objects: Vec<Value> = match transport {
+                    "short-poll" | "long-poll" => {
+                        let reply: Value = serde_json::from_str(&text(response).await).unwrap();
+                        reply["events"].as_array().unwrap().clone()
+                    }
+                    _ => {
+                        let (mut body, mut wire) = (response.into_body(), String::new());
+                        while let Ok(Some(Ok(more))) = tokio::time::timeout(std::time::Duration::from_secs(1), piece(&mut body)).await {
+                            wire += &more;
+                        }
+                        objects(transport, &wire)
+                    }
+                };
+                for object in objects {
+                    assert!(object.get("gap").is_none(), "{object}");
+                    seen.push((object["topic"].as_str().unwrap().to_owned(), object["data"].as_str().unwrap().to_owned()));
+                }
+                assert_eq!(seen, allowed, "{transport}");
+            }
+        });
+    }
+}
+
+/// The event objects of a stream.
+fn objects(transport: &str, wire: &str) -> Vec<Value> {
+    let lines: Vec<String> = if transport == "sse" {
+        let mut reader = SseReader::default();
+        reader.read(wire.as_bytes());
+        reader.events.into_iter().map(|event| event.data).collect()
+    } else {
+        wire.lines().filter(|line| !line.is_empty()).map(str::to_owned).collect()
+    };
+    lines
+        .iter()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .filter(|it: &Value| it.get("tidings").is_none())
+        .collect()
+}
+
+#[tokio::test]
+async fn row_05_a_stolen_cursor_gives_nothing_on_a_websocket_either() {
+    for (target, user, expected) in [
+        ("topic=a&topic=b", 0, &["mine too"][..]),
+        ("topic=a&topic=b", 1, &["yours"]),
+        ("topic=b&topic=c", 1, &["yours"]),
+    ] {
+        let hub = LocalHub::builder().build();
+        let acl = vec![vec![true, true, false, false], vec![false, false, true, false]];
+        let address = serve_http1(&guarded(&hub, &acl)).await;
+        let publish = |topic: &str, text: &str| hub.publish_now(&Topic::new(topic).unwrap(), text).unwrap().cursor;
+        let stolen = publish("a", "mine");
+        publish("a", "mine too");
+        publish("b", "yours");
+        let mut client = Raw::connect(address).await;
+        let protocol = "Sec-WebSocket-Protocol: tidings.v1\r\n";
+        client.send(hello(&format!("/?cursor={stolen}&{target}"), &format!("User: {user}\r\n{protocol}"))).await;
+        assert!(client.head().await.starts_with("http/1.1 101 "));
+        client.frame().await;
+        for text in expected {
+            let object: Value = serde_json::from_slice(&client.frame().await.1).unwrap();
+            assert_eq!(object["data"], *text, "{target} of {user}");
+        }
+        // What is published now is the next thing.
+        publish(if user == 0 { "b" } else { "a" }, "not for them");
+        publish(if user == 0 { "a/b" } else { "c" }, "nor asked for");
+        publish(if user == 0 { "a" } else { "b" }, "the end");
+        let object: Value = serde_json::from_slice(&client.frame().await.1).unwrap();
+        assert_eq!(object["data"], "the end");
+    }
+}
+
+#[tokio::test]
+async fn row_05_absent_and_forbidden_look_the_same_whatever_the_cursor() {
+    let hub = LocalHub::builder().build();
+    let there = hub.publish_now(&Topic::new("c").unwrap(), "secret").unwrap().cursor;
+    let endpoint = guarded(&hub, &vec![vec![true, true, true, false]]);
+    let site = Site::new(App::new(), endpoint).await;
+    let before = hub.stats();
+    let mut answers: Vec<(String, Answer)> = Vec::new();
+    for topic in ["c", "nowhere", "c/d"] {
+        for cursor in
+            [String::new(), there.to_string(), "0.0".into(), format!("{there}9"), "%00".into(), "x".repeat(9_000)]
+        {
+            let query = format!("topic={topic}&cursor={cursor}");
+            let headers = [("host", "example.com"), ("user", "0")];
+            for transport in ["short-poll", "long-poll&wait=9", "chunked", "sse"] {
+                let target = format!("/?{query}&transport={transport}");
+                answers.push((target.clone(), site.ask_by("GET", &target, &headers).await));
+            }
+            answers.push((query.clone(), site.ask_by_upgrade(&format!("/?{query}"), &headers).await));
+            answers.push((query.clone(), site.ask_by_connect(&format!("/?{query}"), &headers).await.unwrap()));
+        }
+    }
+    for (asked, answer) in &answers {
+        assert_eq!(answer, &answers[0].1, "{asked}");
+    }
+    assert_eq!((answers[0].1.status, &*answers[0].1.body), (404, r#"{"error":"not found"}"#));
+    assert_eq!(hub.stats(), before, "the hub was not asked");
+}
+
+#[tokio::test(start_paused = true)]
+async fn row_05_every_attach_every_poll_and_every_message_is_asked_for() {
+    let app = App::new();
+    let endpoint = app.endpoint();
+    let cursor = app.publish("one");
+    for (number, transport) in
+        ["short-poll", "short-poll", "long-poll", "long-poll", "chunked", "sse"].iter().enumerate()
+    {
+        let target = format!("/?transport={transport}&cursor=0.0");
+        drop(get(&target).header("last-event-id", &cursor).to(&endpoint).await);
+        if *transport == "long-poll" {
+            drop(get(&target).to(&endpoint).await);
+        }
+        assert!(app.subscribes() > number, "{transport}");
+    }
+    assert_eq!(app.subscribes(), 8);
+    // A right that is taken away between two polls of one client is gone with the second.
+    let (one, two) = (get(&format!("/events?cursor={cursor}")), get(&format!("/forbidden?cursor={cursor}")));
+    assert_eq!((one.to(&endpoint).await.status().as_u16(), two.to(&endpoint).await.status().as_u16()), (200, 403));
+    let message = crate::mount::world::request("POST", &format!("/forbidden?cursor={cursor}"));
+    assert_eq!(message.with("hi", &endpoint).await.status(), 403);
+}
+
+/// What is asked of the publisher comes before the cursor is looked at: a subscriber that it does not give is never
+/// polled, and none is made for a request that it refuses.
+#[tokio::test]
+async fn row_05_a_cursor_is_not_used_before_its_bearer_is_let_in() {
+    struct Refuses;
+
+    impl Publisher for Refuses {
+        type Subscriber = BoxSubscriber;
+
+        async fn subscribe(&self, request: &SubscribeRequest) -> Result<tidings::Attach<BoxSubscriber>, Rejection> {
+            // The cursor is a plain value here; to use it takes a hub.
+            assert!(matches!(request.start(), tidings::Start::After(_)));
+            Err(Rejection::Forbidden)
+        }
+    }
+
+    let response = get("/?cursor=7.7").to(&Endpoint::new(Refuses)).await;
+    assert_eq!((response.status().as_u16(), text(response).await), (403, r#"{"error":"forbidden"}"#.to_owned()));
+}
+
+/// The texts that a subscriber has ready.
+pub(super) fn texts(subscriber: &mut impl Subscriber) -> Vec<String> {
+    let task = Task::new();
+    let mut texts = Vec::new();
+    while let std::task::Poll::Ready(delivery) = task.poll(&mut subscriber.next()) {
+        match delivery {
+            Delivery::Events(batch) => {
+                texts.extend(batch.iter().map(|event| event.event.as_str().unwrap().to_owned()));
+            }
+            Delivery::Gap(_) => {}
+            _ => break,
+        }
+    }
+    texts
+}

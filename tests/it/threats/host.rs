@@ -1,0 +1,58 @@
+//! Row 2: which hosts an endpoint answers for, against DNS rebinding.
+
+use super::site::Site;
+use crate::mount::world::App;
+
+#[tokio::test]
+async fn row_02_another_host_is_misdirected_whatever_it_says_of_itself() {
+    let app = App::new();
+    let endpoint = app.builder().allowed_hosts(["localhost", "example.com:8080", "[::1]"]).build();
+    let site = Site::new(app, endpoint).await;
+    let (yes, no) = ((200, ""), (421, r#"{"error":"this host is not served here"}"#));
+    for (host, (status, body)) in [
+        ("localhost", yes),
+        ("LOCALHOST:3000", yes),
+        ("example.com:8080", yes),
+        ("example.com", no),
+        ("example.com:8081", no),
+        ("[::1]:3000", yes),
+        ("[0::1]", yes),
+        ("attacker.example", no),
+        ("attacker.example:8080", no),
+        ("localhost.attacker.example", no),
+        ("localhost.", no),
+        ("127.0.0.1", no),
+        ("[::ffff:127.0.0.1]", no),
+    ] {
+        // A page that was bound to our address by its name says that it is of the same origin.
+        let before = site.app.subscribes();
+        let answer = site.ask("/events", &[("host", host), ("sec-fetch-site", "same-origin")]).await;
+        assert_eq!((answer.status, &*answer.body), (status, body), "{host}");
+        assert!(status == 200 || site.app.subscribes() == before, "nothing was asked");
+    }
+}
+
+#[tokio::test]
+async fn row_02_a_target_with_an_authority_is_judged_by_it() {
+    let app = App::new();
+    let endpoint = app.builder().allowed_hosts(["localhost"]).build();
+    let site = Site::new(app, endpoint).await;
+    for (target, host, expected) in [
+        ("http://localhost/events", "localhost", 200),
+        ("http://attacker.example/events", "localhost", 421),
+        ("http://localhost/events", "attacker.example", 200),
+    ] {
+        let answer = site.ask_by("GET", target, &[("host", host)]).await;
+        assert_eq!(answer.status, expected, "{target} of {host}");
+        let answer = site.ask_by_upgrade(target, &[("host", host)]).await;
+        assert_eq!(answer.status, expected, "{target} of {host}");
+    }
+}
+
+#[test]
+fn row_02_a_list_takes_hosts_only() {
+    for wrong in ["*", "", "http://localhost", "localhost/", "user@localhost", "*.example.com", "localhost:x"] {
+        let refused = std::panic::catch_unwind(|| App::new().builder().allowed_hosts([wrong]));
+        assert!(refused.is_err(), "{wrong}");
+    }
+}

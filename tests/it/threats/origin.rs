@@ -1,0 +1,179 @@
+//! Row 1: whose pages may use an endpoint (RFC 6454).
+
+use super::site::Site;
+use crate::mount::world::App;
+
+/// What a page that is not let in is told.
+const FOREIGN: (u16, &str) = (403, r#"{"error":"this origin is not allowed here"}"#);
+
+/// Has the site judge a request of these headers, on every transport and method.
+async fn judge(site: &Site, headers: &[(&str, &str)]) -> (u16, String) {
+    let before = (site.app.subscribes(), site.app.messages().len());
+    let answer = site.ask("/events", headers).await;
+    assert!(answer.headers.contains(&"vary: origin".to_owned()), "{headers:?}");
+    if answer.status != 200 {
+        assert_eq!((site.app.subscribes(), site.app.messages().len()), before, "nothing was asked: {headers:?}");
+    }
+    (answer.status, answer.body)
+}
+
+/// Headers, and the status and the body that they are answered with.
+type Case<'a> = (&'a [(&'a str, &'a str)], (u16, &'a str));
+
+/// Has the site judge each of them, and compares.
+async fn check(site: &Site, table: &[Case<'_>]) {
+    for (headers, (status, body)) in table {
+        assert_eq!(judge(site, headers).await, (*status, (*body).to_owned()), "{headers:?}");
+    }
+}
+
+const HOST: (&str, &str) = ("host", "example.com");
+/// What a request for a host that is none is told.
+const UNREADABLE: &str = r#"{"error":"the Host can't be read"}"#;
+const PORT: (&str, &str) = ("host", "example.com:8080");
+
+#[tokio::test]
+async fn row_01_a_page_must_be_the_hosts_own_or_listed() {
+    let app = App::new();
+    let listed = ["https://app.example.org", "http://localhost:5173", "capacitor://localhost"];
+    let endpoint = listed.into_iter().fold(app.builder(), |builder, origin| builder.allow_origin(origin)).build();
+    let site = Site::new(app, endpoint).await;
+    let (yes, no) = ((200, ""), FOREIGN);
+    check(
+        &site,
+        &[
+            // The host's own pages, whatever the scheme that a proxy took off.
+            (&[HOST, ("origin", "https://example.com")][..], yes),
+            (&[HOST, ("origin", "http://example.com")], yes),
+            (&[HOST, ("origin", "https://example.com:443")], yes),
+            (&[HOST, ("origin", "http://example.com:80")], yes),
+            (&[HOST, ("origin", "https://example.com:80")], no),
+            (&[HOST, ("origin", "https://example.com:8443")], no),
+            (&[PORT, ("origin", "http://example.com:8080")], yes),
+            (&[PORT, ("origin", "http://example.com")], no),
+            (&[("host", "example.com:443"), ("origin", "https://example.com")], yes),
+            (&[("host", "example.com:443"), ("origin", "http://example.com")], no),
+            (&[HOST, ("origin", "https://EXAMPLE.com")], yes),
+            (&[HOST, ("origin", "HTTPS://example.com")], yes),
+            (&[("host", "xn--bcher-kva.example"), ("origin", "https://xn--bcher-kva.example")], yes),
+            (&[("host", "127.0.0.1:3000"), ("origin", "http://127.0.0.1:3000")], yes),
+            (&[("host", "[::1]:3000"), ("origin", "http://[::1]:3000")], yes),
+            (&[("host", "[0:0::1]:3000"), ("origin", "http://[::1]:3000")], yes),
+            (&[("host", "[::1]:3000"), ("origin", "http://[::2]:3000")], no),
+            // Other pages.
+            (&[HOST, ("origin", "https://example.com.")], no),
+            (&[HOST, ("origin", "https://evil-example.com")], no),
+            (&[HOST, ("origin", "https://example.com.evil")], no),
+            (&[HOST, ("origin", "https://sub.example.com")], no),
+            (&[HOST, ("origin", "https://example.co")], no),
+            (&[HOST, ("origin", "https://evil")], no),
+            (&[HOST, ("origin", "https://example.com:443.evil")], no),
+            (&[HOST, ("origin", "https://evil#example.com")], no),
+            (&[HOST, ("origin", "https://evil/example.com")], no),
+            (&[HOST, ("origin", "https://example.com%2eevil")], no),
+            (&[HOST, ("origin", "https://xn--xample-hva.com")], no),
+            (&[("host", "127.0.0.1"), ("origin", "http://127.0.0.1.evil.example")], no),
+            (&[("host", "127.0.0.1"), ("origin", "http://127.0.0.2")], no),
+            (&[("host", "127.0.0.1"), ("origin", "http://2130706433")], no),
+            (&[("host", "127.0.0.1"), ("origin", "http://0x7f.0.0.1")], no),
+            (&[("host", "127.0.0.1"), ("origin", "http://[::ffff:127.0.0.1]")], no),
+            (&[("host", "127.0.0.1:3000"), ("origin", "http://localhost:3000")], no),
+            (&[("host", "localhost"), ("origin", "tauri://localhost")], no),
+            // What is no origin.
+            (&[HOST, ("origin", "null")], no),
+            (&[HOST, ("origin", "NULL")], no),
+            (&[HOST, ("origin", "file://")], no),
+            (&[HOST, ("origin", "data:text/html,hi")], no),
+            (&[HOST, ("origin", "")], no),
+            (&[HOST, ("origin", "*")], no),
+            (&[HOST, ("origin", "example.com")], no),
+            (&[HOST, ("origin", "//example.com")], no),
+            (&[HOST, ("origin", "://example.com")], no),
+            (&[HOST, ("origin", "https://example.com/")], no),
+            (&[HOST, ("origin", "https://user@example.com")], no),
+            (&[HOST, ("origin", "https://evil@example.com")], no),
+            (&[HOST, ("origin", "https://example.com:")], no),
+            (&[HOST, ("origin", "https://example.com:+443")], no),
+            (&[HOST, ("origin", "https://example.com:70000")], no),
+            (&[HOST, ("origin", "https://[::1")], no),
+            (&[HOST, ("origin", "https://example.com https://evil")], no),
+            (&[HOST, ("origin", "https://example.com"), ("origin", "https://example.com")], no),
+            (&[HOST, ("origin", "https://example.com"), ("origin", "https://evil")], no),
+            (&[HOST, ("origin", "https://exämple.com")], no),
+            // Listed ones.
+            (&[HOST, ("origin", "https://app.example.org")], yes),
+            (&[HOST, ("origin", "https://app.example.org:443")], yes),
+            (&[HOST, ("origin", "http://app.example.org")], no),
+            (&[HOST, ("origin", "https://app.example.org:444")], no),
+            (&[HOST, ("origin", "https://app.example.org"), ("sec-fetch-site", "cross-site")], yes),
+            (&[HOST, ("origin", "http://localhost:5173"), ("sec-fetch-site", "same-site")], yes),
+            (&[HOST, ("origin", "http://localhost:5174")], no),
+            (&[HOST, ("origin", "capacitor://localhost")], yes),
+            // What the browser says itself.
+            (&[HOST], yes),
+            (&[HOST, ("sec-fetch-site", "same-origin")], yes),
+            (&[HOST, ("sec-fetch-site", "none")], yes),
+            (&[HOST, ("sec-fetch-site", "cross-site")], no),
+            (&[HOST, ("sec-fetch-site", "same-site")], no),
+            (&[HOST, ("sec-fetch-site", "new-site")], no),
+            (&[HOST, ("sec-fetch-site", "same-origin"), ("sec-fetch-site", "cross-site")], no),
+            (&[("host", "upstream"), ("origin", "https://example.com"), ("sec-fetch-site", "same-origin")], yes),
+            (&[("host", "upstream"), ("origin", "null"), ("sec-fetch-site", "same-origin")], no),
+            (&[("host", "upstream"), ("origin", "https://example.com")], no),
+            // What is no host.
+            (&[("origin", "https://example.com")], (400, r#"{"error":"HTTP/1.1 needs a Host header"}"#)),
+            (&[HOST, HOST, ("origin", "https://example.com")], (400, r#"{"error":"more than one Host header"}"#)),
+            (&[("host", "a b")], (400, UNREADABLE)),
+            (&[("host", "user@example.com")], (400, UNREADABLE)),
+            (&[("host", "")], (400, UNREADABLE)),
+        ],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn row_01_a_request_of_no_page_may_be_shut_out() {
+    let app = App::new();
+    let endpoint = app.builder().allow_absent_origin(false).build();
+    let site = Site::new(app, endpoint).await;
+    check(
+        &site,
+        &[
+            (&[HOST], FOREIGN),
+            (&[HOST, ("sec-fetch-site", "none")], FOREIGN),
+            (&[HOST, ("sec-fetch-site", "same-origin")], (200, "")),
+            (&[HOST, ("origin", "https://example.com")], (200, "")),
+        ],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn row_01_two_mounts_have_two_lists() {
+    let app = App::new();
+    let (one, other) = (app.builder().allow_origin("https://one.example").build(), app.endpoint());
+    let (one, other) = (Site::new(app.clone(), one).await, Site::new(app, other).await);
+    let page = [HOST, ("origin", "https://one.example")];
+    for _ in 0..2 {
+        check(&one, &[(&page, (200, ""))]).await;
+        check(&other, &[(&page, FOREIGN)]).await;
+    }
+}
+
+#[tokio::test]
+async fn row_01_every_port_but_the_hosts_own_is_foreign() {
+    let site = Site::new(App::new(), App::new().endpoint()).await;
+    for port in (1..u16::MAX).step_by(4_099).chain([79, 80, 81, 442, 443, 444, 8_080]) {
+        let origin = format!("https://example.com:{port}");
+        let expected = if port == 443 { (200, "") } else { FOREIGN };
+        check(&site, &[(&[HOST, ("origin", &origin)], expected)]).await;
+    }
+}
+
+#[test]
+fn row_01_a_list_takes_origins_only() {
+    for wrong in ["*", "null", "example.com", "https://example.com/", "https://*.example.com", ""] {
+        let refused = std::panic::catch_unwind(|| App::new().builder().allow_origin(wrong));
+        assert!(refused.is_err(), "{wrong}");
+    }
+}

@@ -1,0 +1,338 @@
+//! Rows 26 and 28: whatever goes wrong on the way, a client gets a whole answer and nothing is left behind; and what
+//! panics ends alone.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::task::{Context, Poll};
+
+use bytes::{Bytes, BytesMut};
+use http_body_util::BodyExt;
+use proptest::prelude::*;
+use tidings::{
+    APPLICATION_SLOTS, Attach, Body, BoxSubscriber, Cursor, Delivery, Encoded, Encoding, Endpoint, Format, LocalHub,
+    Message, Published, Publisher, Rejection, Start, Subscribe, SubscribeRequest, Subscriber, SubscriberExt, Topic,
+};
+use tokio::task::yield_now;
+
+use super::random::runtime;
+use crate::mount::wire::raw::{Frame, Raw, frame};
+use crate::mount::wire::serve_http1;
+use crate::mount::wire::websocket::hello;
+use crate::mount::world::{App, To, get, header, request, text};
+use crate::support::Task;
+
+/// Every way to go wrong that a client has a part in.
+const WRONGS: [(&str, &str, &str, u16); 20] = [
+    ("GET", "/events?transport=x", "", 400),
+    ("GET", "/events?transport=websocket", "", 426),
+    ("GET", "/events?topic=%00", "", 400),
+    ("GET", "/events?topic=*", "", 400),
+    ("GET", "/events?wait=x", "", 400),
+    ("GET", "/events", "Upgrade: websocket\r\n", 400),
+    ("GET", "/events", "Sec-WebSocket-Key: x\r\n", 426),
+    ("GET", "/events", "Origin: null\r\n", 403),
+    ("GET", "/events", "Sec-Fetch-Site: cross-site\r\n", 403),
+    ("PUT", "/events", "", 405),
+    ("DELETE", "/events", "", 405),
+    ("GET", "/unauthorized", "", 401),
+    ("GET", "/forbidden", "", 403),
+    ("GET", "/absent", "", 404),
+    ("GET", "/gone", "", 410),
+    ("GET", "/busy", "", 503),
+    ("GET", "/broken", "", 500),
+    ("GET", "/panic", "", 500),
+    ("POST", "/panic", "", 500),
+    ("POST", "/forbidden", "", 403),
+];
+
+#[tokio::test]
+async fn row_26_every_error_is_a_whole_answer_and_leaves_nothing_behind() {
+    let app = App::new();
+    let endpoint = app.builder().max_attaches(1).build();
+    let mut client = Raw::connect(serve_http1(&endpoint).await).await;
+    for round in 0..3 {
+        for (method, target, extra, status) in WRONGS {
+            client.send(format!("{method} {target} HTTP/1.1\r\nHost: example.com\r\n{extra}\r\n")).await;
+            let head = client.head().await;
+            assert!(head.starts_with(&format!("http/1.1 {status} ")), "{round} {method} {target} {extra}: {head}");
+            assert!(head.contains("\r\ncontent-type: application/json\r\n"), "{head}");
+            let body = client.until("}").await;
+            assert!(head.contains(&format!("\r\ncontent-length: {}\r\n", body.len())), "{head}{body}");
+            assert!(body.starts_with(r#"{"error":""#), "{body}");
+        }
+        // The same connection goes on, and the one place is free.
+        client.send("GET /events HTTP/1.1\r\nHost: example.com\r\n\r\n").await;
+        assert!(client.head().await.starts_with("http/1.1 200 "));
+        client.until("]}").await;
+    }
+    assert_eq!((endpoint.session_count(), app.hub.stats().subscriptions), (0, 0));
+    let stats = endpoint.stats();
+    let refused = stats.refused_request + stats.refused_origin + stats.refused_publisher + stats.refused_busy;
+    assert_eq!((refused, stats.attached), (3 * WRONGS.len() as u64, 3), "each counted once");
+}
+
+/// A request that its client gives up on, at any point, gives back what it held.
+#[tokio::test(start_paused = true)]
+async fn row_26_a_request_may_be_dropped_at_any_point() {
+    let app = App::new();
+    let endpoint = app.builder().max_attaches(1).max_sessions(1).max_soft_rejects(1).build();
+    for target in ["/wait", "/events?wait=9", "/events?transport=sse", "/busy?transport=sse", "/panic", "/events"] {
+        for polls in 0..3 {
+            let mut answer = Box::pin(endpoint.handle(get(target).body(String::new()).unwrap()));
+            for _ in 0..polls {
+                if let Poll::Ready(mut response) = Task::new().poll(&mut answer) {
+                    let _ = Task::new().poll(&mut response.body_mut().frame());
+                    break;
+                }
+            }
+            drop(answer);
+            let stats = endpoint.stats();
+            assert_eq!(
+                (endpoint.session_count(), stats.soft_rejects, app.hub.stats().subscriptions),
+                (0, 0, 0),
+                "{target}"
+            );
+            assert_eq!(get("/events").to(&endpoint).await.status(), 200, "{target} after {polls} polls");
+        }
+    }
+}
+
+/// An application whose code panics now and then, wherever it is called.
+#[derive(Clone)]
+struct Shaky {
+    hub: LocalHub,
+    dice: Arc<Dice>,
+}
+
+/// Comes up once in so many throws, in an order of its own.
+struct Dice {
+    state: AtomicU32,
+    odds: u32,
+    panics: AtomicU32,
+}
+
+impl Dice {
+    fn throw(&self) {
+        let next = |state: u32| Some(state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223));
+        let thrown = self.state.fetch_update(Ordering::Relaxed, Ordering::Relaxed, next).unwrap();
+        if (thrown >> 8) % self.odds == 0 {
+            self.panics.fetch_add(1, Ordering::Relaxed);
+            panic!("the application's");
+        }
+    }
+
+    fn panics(&self) -> u32 {
+        self.panics.load(Ordering::Relaxed)
+    }
+}
+
+impl Publisher for Shaky {
+    type Subscriber = BoxSubscriber;
+
+    async fn subscribe(&self, request: &SubscribeRequest) -> Result<Attach<BoxSubscriber>, Rejection> {
+        self.dice.throw();
+        let subscription = self.hub.subscribe(request.subscribe(["news"]))?;
+        yield_now().await;
+        self.dice.throw();
+        Ok(Unsteady { inner: subscription, dice: self.dice.clone() }.boxed().into())
+    }
+
+    async fn receive(&self, _: &SubscribeRequest, _: Message) -> Result<(), Rejection> {
+        self.dice.throw();
+        yield_now().await;
+        self.dice.throw();
+        Ok(())
+    }
+}
+
+/// A subscriber that panics where it is polled and where it encodes.
+struct Unsteady<S> {
+    inner: S,
+    dice: Arc<Dice>,
+}
+
+impl<S: Subscriber> Subscriber for Unsteady<S> {
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Delivery> {
+        self.dice.throw();
+        self.inner.poll_next(cx)
+    }
+
+    fn poll_encoded(&mut self, cx: &mut Context<'_>, format: &dyn Format, _: usize) -> Poll<Encoded> {
+        self.poll_next(cx).map(|delivery| match delivery {
+            Delivery::Events(batch) => {
+                let mut out = BytesMut::new();
+                batch.iter().for_each(|event| {
+                    self.dice.throw();
+                    format.encode(&event, &mut out);
+                });
+                Encoded::Events(Encoding::new(out.freeze(), u32::try_from(batch.iter().count()).unwrap()))
+            }
+            Delivery::Gap(gap) => Encoded::Gap(gap),
+            Delivery::End(end) => Encoded::End(end),
+            other => panic!("unexpected {other:?}"),
+        })
+    }
+
+    fn cursor(&self) -> Option<Cursor> {
+        self.inner.cursor()
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(32))]
+
+    /// One call in a hundred panics: each ends one request or one stream, and the counts are those of who is left.
+    #[test]
+    fn row_28_a_panic_ends_its_own_session_alone(seed: u32, acts in prop::collection::vec(0..6_u8, 50..200)) {
+        let hub = LocalHub::builder().build();
+        let dice = Arc::new(Dice { state: AtomicU32::new(seed), odds: 100, panics: AtomicU32::new(0) });
+        let endpoint = Endpoint::new(Shaky { hub: hub.clone(), dice: dice.clone() });
+        let news = Topic::new("news").unwrap();
+        runtime().block_on(async {
+            let mut bodies: Vec<(Body, String)> = Vec::new();
+            let mut published = 0;
+            for act in acts {
+                let before = dice.panics();
+                match act {
+                    0 | 1 => {
+                        let target = ["/?transport=sse", "/?transport=chunked"][usize::from(act)];
+                        let response = get(target).to(&endpoint).await;
+                        let panicked = dice.panics() != before;
+                        assert_eq!(response.status(), if panicked { 500 } else { 200 });
+                        if !panicked {
+                            bodies.push((response.into_body(), String::new()));
+                        }
+                    }
+                    2 => {
+                        let status = get("/?transport=short-poll").to(&endpoint).await.status();
+                        assert_eq!(status, if dice.panics() != before { 500 } else { 200 });
+                    }
+                    3 => {
+                        let status = request("POST", "/").to(&endpoint).await.status();
+                        assert_eq!(status, if dice.panics() != before { 500 } else { 204 });
+                    }
+                    _ => {
+                        // In the publisher's task, no reader's code runs.
+                        hub.publish_now(&news, format!("<{published}>")).unwrap();
+                        published += 1;
+                        assert_eq!(dice.panics(), before);
+                    }
+                }
+                bodies.retain_mut(|(body, read)| {
+                    let before = dice.panics();
+                    // A body's panic is its connection's, which has nothing else.
+                    let whole = catch_unwind(AssertUnwindSafe(|| take(body, read))).is_ok();
+                    assert_eq!(whole, dice.panics() == before);
+                    whole
+                });
+                assert_eq!((endpoint.session_count(), hub.stats().subscriptions), (bodies.len(), bodies.len()));
+            }
+            // Who is left missed nothing since it came.
+            for (_, read) in &bodies {
+                let numbers: Vec<u32> = read.split('<').skip(1).map(|it| it.split('>').next().unwrap().parse().unwrap()).collect();
+                let expected: Vec<_> = (published - numbers.len() as u32..published).collect();
+                assert_eq!(numbers, expected);
+            }
+            // No place was lost on the way.
+            drop(bodies);
+            let stats = endpoint.stats();
+            assert_eq!((endpoint.session_count(), stats.soft_rejects, hub.stats().subscriptions), (0, 0, 0));
+        });
+    }
+}
+
+/// A format of the application's, in a slot that the hub caches, that panics now and then.
+struct UnsteadyFormat(Arc<Dice>);
+
+impl Format for UnsteadyFormat {
+    fn slot(&self) -> Option<u8> {
+        Some(APPLICATION_SLOTS.start)
+    }
+
+    fn encode(&self, event: &Published<'_>, out: &mut BytesMut) {
+        out.extend_from_slice(b"<");
+        self.0.throw();
+        out.extend_from_slice(event.event.payload());
+        out.extend_from_slice(b">");
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    /// What an encoder that panicked had written is in no cache: whoever reads on gets every event whole.
+    #[test]
+    fn row_28_a_format_that_panics_spoils_nobodys_bytes(seed: u32, acts in prop::collection::vec(0..4_usize, 20..120)) {
+        let hub = LocalHub::builder().build();
+        let dice = Arc::new(Dice { state: AtomicU32::new(seed), odds: 9, panics: AtomicU32::new(0) });
+        let (format, news, task) = (UnsteadyFormat(dice.clone()), Topic::new("news").unwrap(), Task::new());
+        let subscribe = || hub.subscribe(Subscribe::to([&news]).start(Start::Oldest)).unwrap();
+        let mut readers: Vec<_> = (0..3).map(|_| (subscribe(), String::new())).collect();
+        let mut published = String::new();
+        for act in acts {
+            if act == 3 {
+                hub.publish_now(&news, format!("{}", published.len())).unwrap();
+                published += &format!("<{}>", published.len());
+                continue;
+            }
+            let (reader, read) = &mut readers[act];
+            let before = dice.panics();
+            let polled = catch_unwind(AssertUnwindSafe(|| {
+                task.poll(&mut std::future::poll_fn(|cx| reader.poll_encoded(cx, &format, 64)))
+            }));
+            assert_eq!(polled.is_err(), dice.panics() > before);
+            match polled {
+                // Its session would end here, and its client come back.
+                Err(_) => readers[act] = (subscribe(), String::new()),
+                Ok(Poll::Ready(Encoded::Events(events))) => *read += std::str::from_utf8(&events.bytes).unwrap(),
+                Ok(Poll::Ready(other)) => panic!("unexpected {other:?}"),
+                Ok(Poll::Pending) => assert_eq!(*read, published),
+            }
+            assert!(readers.iter().all(|(_, read)| published.starts_with(&**read)), "{published} {readers:?}");
+            assert_eq!(hub.stats().subscriptions, 3);
+        }
+    }
+}
+
+/// Takes what is ready of a body.
+fn take(body: &mut Body, read: &mut String) {
+    while let Poll::Ready(Some(Ok(frame))) = Task::new().poll(&mut body.frame()) {
+        let data: Bytes = frame.into_data().unwrap();
+        read.push_str(std::str::from_utf8(&data).unwrap());
+    }
+}
+
+#[tokio::test]
+async fn row_28_a_panic_on_a_websocket_ends_it_with_its_code() {
+    let app = App::new();
+    let endpoint = app.endpoint();
+    let address = serve_http1(&endpoint).await;
+    let mut well = Raw::connect(address).await;
+    well.send(hello("/events", "")).await;
+    well.head().await;
+    for _ in 0..20 {
+        let mut client = Raw::connect(address).await;
+        client.send(hello("/events?say=panic", "")).await;
+        client.head().await;
+        client.send(frame(1, b"hello")).await;
+        assert_eq!(client.frame().await, Frame::close(1011, "internal error"));
+        client.send(frame(8, &1011_u16.to_be_bytes())).await;
+        assert_eq!(client.until_end().await, "");
+        // One that does not even come to be.
+        let mut client = Raw::connect(address).await;
+        client.send(hello("/panic", "Origin: https://example.com\r\n")).await;
+        assert!(client.head().await.starts_with("http/1.1 500 "));
+        assert_eq!(client.until("}").await, r#"{"error":"internal error"}"#);
+    }
+    while endpoint.session_count() > 1 {
+        yield_now().await;
+    }
+    app.publish("one");
+    assert_eq!(well.frame().await, Frame::text("one"));
+    assert_eq!((app.hub.stats().subscriptions, endpoint.stats().refused_publisher), (1, 20));
+    // What it said stays with us.
+    let response = get("/panic").to(&endpoint).await;
+    assert_eq!(header(&response, "content-type"), "application/json");
+    assert!(!text(response).await.contains("on request"));
+}

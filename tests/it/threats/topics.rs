@@ -1,0 +1,86 @@
+//! Rows 6 and 8: a topic's name is one name, and asking for one leaves nothing behind.
+
+use proptest::prelude::*;
+use tidings::{LocalHub, Start, Subscribe, Topic};
+
+use crate::mount::world::{App, To, get};
+use crate::support::any_topic;
+use crate::threats::random::runtime;
+
+proptest! {
+    /// Names that differ are topics that differ, be they as alike as separators can make them.
+    #[test]
+    fn row_06_names_do_not_collide(one in any_near_name(), other in any_near_name()) {
+        let hub = LocalHub::builder().build();
+        let (Ok(topic), Ok(foreign)) = (Topic::new(&one), Topic::new(&other)) else { return Ok(()) };
+        prop_assert_eq!((topic.as_str(), foreign.as_str()), (&*one, &*other), "kept as they are");
+        hub.publish_now(&topic, "mine").unwrap();
+        let mut reader = hub.subscribe(Subscribe::to([&foreign]).start(Start::Oldest)).unwrap();
+        prop_assert_eq!(crate::threats::authorization::texts(&mut reader).is_empty(), one != other);
+    }
+
+    /// What a client names is what the publisher is shown, however it is encoded.
+    #[test]
+    fn row_06_a_topic_comes_through_the_query_as_it_is(names in prop::collection::vec(any_topic(), 1..6)) {
+        let mut query = form_urlencoded::Serializer::new("/events?".to_owned());
+        names.iter().for_each(|name| { query.append_pair("topic", name); });
+        let (app, target) = (App::new(), query.finish());
+        runtime().block_on(get(&target).to(&app.endpoint()));
+        let mut expected: Vec<String> = Vec::new();
+        names.into_iter().for_each(|name| if !expected.contains(&name) { expected.push(name) });
+        prop_assert_eq!(app.last().2, expected);
+    }
+}
+
+fn any_near_name() -> impl Strategy<Value = String> {
+    let piece =
+        prop::sample::select(vec!["a", "b", "/", "%2f", "%2F", ":", ",", "\u{1f}", "\0", "*", "A", "é", "e\u{301}"]);
+    prop::collection::vec(piece, 1..5).prop_map(|pieces| pieces.concat())
+}
+
+#[tokio::test]
+async fn row_08_a_hundred_thousand_names_leave_nothing_behind() {
+    let app = App::new();
+    let news = Topic::new("news").unwrap();
+    app.publish("one");
+    let mut legitimate = app.hub.subscribe(Subscribe::to(["news"])).unwrap();
+    let before = app.hub.stats();
+    for number in 0..100_000_u32 {
+        let name = format!("{:x}/{number}", number.wrapping_mul(2_654_435_761));
+        drop(app.hub.subscribe(Subscribe::to([&*name, "news"])).unwrap());
+        if number % 1_000 == 0 {
+            // By its own name, by the endpoint, and where a history is asked for.
+            let target = format!("/events?topic={name}&cursor=0.0");
+            get(&target).to(&app.endpoint()).await;
+            drop(app.hub.subscribe(Subscribe::to([&*name]).start(Start::Last(9))).unwrap());
+        }
+    }
+    assert_eq!(app.hub.stats(), before);
+    app.hub.publish_now(&news, "two").unwrap();
+    assert_eq!(crate::threats::authorization::texts(&mut legitimate), ["two"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn row_08_what_is_subscribed_is_bounded_by_sessions_and_their_topics() {
+    let app = App::new();
+    let endpoint = tidings::Endpoint::builder(tidings::publisher_fn({
+        let hub = app.hub.clone();
+        move |request: tidings::SubscribeRequest| {
+            let subscribed = hub.subscribe(request.subscribe(request.topics()));
+            async { Ok(subscribed?) }
+        }
+    }));
+    let endpoint = endpoint.max_sessions(3).max_topics(4).build();
+    let mut sessions = Vec::new();
+    for number in 0..10 {
+        let topics: Vec<_> = (0..number).map(|topic| format!("topic={number}/{topic}")).collect();
+        let response = get(&format!("/?transport=sse&{}", topics.join("&"))).to(&endpoint).await;
+        // No topic is not a subscription, and five are too many.
+        assert_eq!(response.status(), if (1..=4).contains(&number) { 200 } else { 400 }, "{number}");
+        sessions.push(response);
+        assert!(app.hub.stats().topics <= 3 * 4);
+    }
+    assert_eq!((endpoint.session_count(), app.hub.stats().topics), (3, 1 + 2 + 3));
+    drop(sessions);
+    assert_eq!((app.hub.stats().topics, app.hub.stats().subscriptions), (0, 0));
+}
