@@ -58,21 +58,15 @@ async fn cut_lines(times: &Times, figures: &mut Figures) -> Result<(), String> {
         namespace.run(&["link", "set", device, "up"]).await?;
     }
     let mut server = times.serve(Some(&near.0), &format!("{SERVER}:0")).await?;
-    let address = server.read().await?["addresses"][0].as_str().unwrap_or_default().to_owned();
-    let cursor = server.ask("stats").await?["cursor"].as_str().unwrap_or_default().to_owned();
+    let address = server.address().await?;
+    let cursor = server.cursor().await?;
     let (each, goal) = (EACH.to_string(), (2 * BEFORE).to_string());
     let mut crowd = Process::start(
         Some(&far.0),
         &["crowd", "--kind", "silent", "--address", &address, "--each", &each, "--cursor", &cursor, "--goal", &goal],
     )?;
-    let all = |sessions: &Value| LIVE.iter().all(|transport| sessions[transport.as_str()] == EACH);
-    let began = Instant::now();
-    while !all(&sessions(&mut server).await?) {
-        if began.elapsed() > Duration::from_secs(10) {
-            return Err("not all have come".to_owned());
-        }
-        pause(Duration::from_millis(20)).await;
-    }
+    let all = |stats: &Value| LIVE.iter().all(|transport| stats["sessions"][transport.as_str()] == EACH);
+    server.until(0, Duration::from_secs(10), all).await?;
     server.ask(&format!("publish --rate 10 --each {BEFORE}")).await?;
     pause(Duration::from_millis(1_300)).await;
 
@@ -80,7 +74,7 @@ async fn cut_lines(times: &Times, figures: &mut Figures) -> Result<(), String> {
     let cut = Instant::now();
     let mut gone = [None; LIVE.len()];
     while gone.iter().any(Option::is_none) && cut.elapsed() < Duration::from_secs(120) {
-        let sessions = sessions(&mut server).await?;
+        let sessions = server.stats(0).await?["sessions"].take();
         for (transport, gone) in LIVE.iter().zip(&mut gone) {
             if sessions[transport.as_str()] == 0 && gone.is_none() {
                 *gone = Some(cut.elapsed().as_secs_f64());
@@ -108,7 +102,7 @@ const LIVE: [Transport; 4] = [Transport::Sse, Transport::Chunked, Transport::Web
 /// hyper does not read on behind a request, and so does not see the end that stands behind one more byte.
 async fn last_bytes(times: &Times, figures: &mut Figures) -> Result<(), String> {
     let mut server = times.serve(None, "127.0.0.1:0").await?;
-    let address = server.read().await?["addresses"][0].as_str().unwrap_or_default().to_owned();
+    let address = server.address().await?;
     for transport in LIVE {
         for (name, end) in [("FIN", Wire::close as fn(Wire)), ("RST", Wire::reset)] {
             let gone = last_byte(&mut server, &address, transport, end).await?;
@@ -124,28 +118,25 @@ async fn last_bytes(times: &Times, figures: &mut Figures) -> Result<(), String> 
 }
 
 async fn last_byte(server: &mut Process, address: &str, transport: Transport, end: fn(Wire)) -> Result<f64, String> {
+    const LIMIT: Duration = Duration::from_secs(60);
     let mut wire = begin(address, transport).await.map_err(|error| error.to_string())?;
-    while sessions(server).await?[transport.as_str()] != 1 {
-        pause(Duration::from_millis(2)).await;
-    }
+    server.until(0, LIMIT, |stats| stats["live"] == 1).await?;
     wire.send("G").await.map_err(|error| error.to_string())?;
     pause(Duration::from_millis(50)).await;
     let began = Instant::now();
     end(wire);
-    while sessions(server).await?[transport.as_str()] != 0 {
-        if began.elapsed() > Duration::from_secs(60) {
-            return Ok(f64::INFINITY);
-        }
-        pause(Duration::from_millis(5)).await;
-    }
+    server.until(0, LIMIT, |stats| stats["live"] == 0).await?;
     Ok(began.elapsed().as_secs_f64())
 }
 
 async fn begin(address: &str, transport: Transport) -> io::Result<Wire> {
     let mut wire = Wire::connect(address).await?;
     wire.send(request(transport, "storm/0", None)).await?;
-    if transport != Transport::LongPoll {
-        wire.head().await?;
+    // All that came is read: what is unread at a client's end makes a RST of its FIN.
+    match transport {
+        Transport::LongPoll => {}
+        Transport::WebSocket => drop((wire.head().await?, wire.frame().await?)),
+        _ => drop((wire.head().await?, wire.chunk().await?)),
     }
     Ok(wire)
 }
@@ -181,10 +172,6 @@ impl Times {
         };
         millis as f64 * 1.1 / 1_000.0
     }
-}
-
-async fn sessions(server: &mut Process) -> Result<Value, String> {
-    Ok(server.ask("stats").await?["instances"][0]["sessions"].clone())
 }
 
 /// A network namespace, which is gone with this.

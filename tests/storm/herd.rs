@@ -5,13 +5,15 @@ use tokio::time::Instant;
 
 use crate::args::Args;
 use crate::figures::Figures;
-use crate::pause;
 use crate::process::Process;
 
 /// Events a second.
 const RATE: u64 = 50;
 /// Milliseconds between a poll's coming and its answer.
 const INTERVAL: u64 = 1_000;
+
+/// For what takes the server a while.
+const LIMIT: Duration = Duration::from_secs(60);
 
 /// Long polls of a busy topic, with and without an interval; and many that return at once.
 pub(crate) async fn run(args: &mut Args, figures: &mut Figures) -> Result<(), String> {
@@ -28,13 +30,13 @@ pub(crate) async fn run(args: &mut Args, figures: &mut Figures) -> Result<(), St
         }
         let (events, replies) = (busy.count("events"), busy.count("replies"));
         figures.note(&format!("events a reply {name}"), format!("{:.1}", events / replies));
-        figures.note(&format!("processor for an event delivered {name}"), format!("{:.2} µs", busy.cost()));
+        let share = 100.0 * busy.processor / busy.took;
+        figures.note(&format!("server's processor {name}"), format!("{:.2} µs an event, {share:.0} %", busy.cost()));
         figures.note(&format!("time for all {name}"), format!("{:.1} s", busy.took));
     }
     let soonest = paced.count("soonest");
     figures.holds("soonest reply", format!("{soonest} ms, at least {INTERVAL}"), soonest >= INTERVAL as f64 - 1.0);
     figures.exactly("most replies to a client in a second", paced.count("most") as u64, 1);
-    figures.at_most("processor for an event, beside the same without", paced.cost() / unpaced.cost(), 1.0, "times");
     rush(args.or("rush", 10_000)?, figures).await
 }
 
@@ -59,12 +61,12 @@ impl Busy {
 /// All clients have every event; each asks again when it was answered.
 async fn busy(clients: u64, each: u64, interval: u64) -> Result<Busy, String> {
     let mut herd = Herd::start(clients, each, interval).await?;
-    herd.wait(|stats| stats["live"] == clients).await?;
+    herd.server.until(0, LIMIT, |stats| stats["live"] == clients).await?;
     let (before, began) = (herd.server.processor()?, Instant::now());
     herd.server.ask(&format!("publish --rate {RATE} --each {each}")).await?;
     let report = herd.crowd.read().await?;
     let (after, took) = (herd.server.processor()?, began.elapsed().as_secs_f64());
-    herd.wait(|stats| stats["live"] == 0).await?;
+    herd.server.until(0, LIMIT, |stats| stats["live"] == 0).await?;
     Ok(Busy { report, processor: after - before, took })
 }
 
@@ -72,16 +74,18 @@ async fn busy(clients: u64, each: u64, interval: u64) -> Result<Busy, String> {
 async fn rush(clients: u64, figures: &mut Figures) -> Result<(), String> {
     const ROUNDS: u64 = 5;
     let mut herd = Herd::start(clients, ROUNDS, 0).await?;
-    herd.wait(|stats| stats["live"] == clients).await?;
+    herd.server.until(0, LIMIT, |stats| stats["live"] == clients).await?;
     let (mut slowest, mut memory) = (0.0_f64, Vec::new());
     for round in 1..=ROUNDS {
         let began = Instant::now();
         herd.server.ask("publish --rate 1000 --each 1").await?;
         if round < ROUNDS {
             // All were answered, and are back.
-            herd.wait(|stats| stats["attached"] == clients * (round + 1) && stats["live"] == clients).await?;
+            herd.server
+                .until(0, LIMIT, |stats| stats["attached"] == clients * (round + 1) && stats["live"] == clients)
+                .await?;
             slowest = slowest.max(began.elapsed().as_secs_f64());
-            memory.push(herd.server.memory()?);
+            memory.push(herd.server.heap().await?);
         }
     }
     let report = herd.crowd.read().await?;
@@ -90,8 +94,8 @@ async fn rush(clients: u64, figures: &mut Figures) -> Result<(), String> {
         figures.exactly(&format!("of these, {name}"), report[name].as_u64().unwrap_or(u64::MAX), 0);
     }
     let growth = memory.last().unwrap_or(&f64::INFINITY) - memory.first().unwrap_or(&0.0);
-    figures.at_most("growth from the first return to the last", growth, 1024.0, "KiB");
-    herd.wait(|stats| stats["live"] == 0).await
+    figures.at_most("heap that grows from the first return to the last", growth, 1024.0, "KiB");
+    herd.server.until(0, LIMIT, |stats| stats["live"] == 0).await
 }
 
 struct Herd {
@@ -103,8 +107,8 @@ impl Herd {
     async fn start(clients: u64, goal: u64, interval: u64) -> Result<Self, String> {
         let interval = interval.to_string();
         let mut server = Process::start(None, &["serve", "--min-interval", &interval, "--retain", "100000"])?;
-        let address = server.read().await?["addresses"][0].as_str().unwrap_or_default().to_owned();
-        let cursor = server.ask("stats").await?["cursor"].as_str().unwrap_or_default().to_owned();
+        let address = server.address().await?;
+        let cursor = server.cursor().await?;
         let (clients, goal) = (clients.to_string(), goal.to_string());
         let crowd = Process::start(
             None,
@@ -123,17 +127,5 @@ impl Herd {
             ],
         )?;
         Ok(Self { server, crowd })
-    }
-
-    async fn wait(&mut self, done: impl Fn(&Value) -> bool) -> Result<(), String> {
-        let began = Instant::now();
-        loop {
-            let stats = self.server.ask("stats").await?;
-            match done(&stats["instances"][0]) {
-                true => return Ok(()),
-                false if began.elapsed() > Duration::from_secs(60) => return Err(format!("waiting at {stats}")),
-                false => pause(Duration::from_millis(10)).await,
-            }
-        }
     }
 }

@@ -22,16 +22,19 @@ struct Flood {
 /// How long a flood is watched.
 const WATCH: Duration = Duration::from_secs(3);
 
+/// In what time the last one must be gone, before the next begins.
+const GONE: Duration = Duration::from_secs(10);
+
 /// WebSockets that send up to a gigabyte and never read.
 pub(crate) async fn run(args: &mut Args, figures: &mut Figures) -> Result<(), String> {
     let most = args.or("bytes", 1_usize << 30)?;
     // A short heartbeat: behind a flood that nobody reads, only it sees that the client is gone.
     let mut server = Process::start(None, &["serve", "--ping", "1000", "--pong", "1000"])?;
-    let address = server.read().await?["addresses"][0].as_str().unwrap_or_default().to_owned();
+    let address = server.address().await?;
     // The first connection makes what is made once.
     drop(open(&address).await.map_err(|error| error.to_string())?);
     for flood in floods() {
-        gone(&mut server).await?;
+        server.until(0, GONE, |stats| stats["live"] == 0).await?;
         let before = server.memory()?;
         let began = Instant::now();
         let flooding = tokio::spawn(pour(address.clone(), flood.first.clone(), flood.frames.repeat(2_000), most));
@@ -61,7 +64,7 @@ pub(crate) async fn run(args: &mut Args, figures: &mut Figures) -> Result<(), St
             }
         }
     }
-    gone(&mut server).await
+    server.until(0, GONE, |stats| stats["live"] == 0).await
 }
 
 fn floods() -> [Flood; 6] {
@@ -121,14 +124,4 @@ async fn open(address: &str) -> io::Result<Wire> {
     wire.send(request(Transport::WebSocket, "storm/0", None)).await?;
     wire.head().await?;
     Ok(wire)
-}
-
-async fn gone(server: &mut Process) -> Result<(), String> {
-    for _ in 0..400 {
-        if server.ask("stats").await?["instances"][0]["live"] == 0 {
-            return Ok(());
-        }
-        pause(Duration::from_millis(20)).await;
-    }
-    Err("a session is left".to_owned())
 }

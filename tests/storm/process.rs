@@ -5,7 +5,9 @@ use std::time::Duration;
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
+
+use crate::pause;
 
 /// The longest wait for an answer: crowds work for as long as a scenario does.
 const PATIENCE: Duration = Duration::from_secs(180);
@@ -53,6 +55,52 @@ impl Process {
     pub(crate) async fn ask(&mut self, line: &str) -> Result<Value, String> {
         self.tell(line).await?;
         self.read().await
+    }
+
+    /// Where an instance of a server listens: the first thing that it says.
+    pub(crate) async fn addresses(&mut self) -> Result<[String; 2], String> {
+        let told = self.read().await?;
+        let address = |instance: usize| told["addresses"][instance].as_str().unwrap_or_default().to_owned();
+        Ok([address(0), address(1)])
+    }
+
+    pub(crate) async fn address(&mut self) -> Result<String, String> {
+        let [first, _] = self.addresses().await?;
+        Ok(first)
+    }
+
+    /// What an instance of a server counts.
+    pub(crate) async fn stats(&mut self, instance: usize) -> Result<Value, String> {
+        Ok(self.ask("stats").await?["instances"][instance].take())
+    }
+
+    /// A server's newest cursor.
+    pub(crate) async fn cursor(&mut self) -> Result<String, String> {
+        Ok(self.ask("stats").await?["cursor"].as_str().unwrap_or_default().to_owned())
+    }
+
+    /// What a server has asked of the allocator and not given back, in KiB. The allocator keeps what it is given back,
+    /// and so resident memory does not show that.
+    pub(crate) async fn heap(&mut self) -> Result<f64, String> {
+        Ok(self.ask("stats").await?["heap"].as_f64().ok_or("no heap")? / 1024.0)
+    }
+
+    /// Waits until an instance of a server counts what is wanted.
+    pub(crate) async fn until(
+        &mut self,
+        instance: usize,
+        limit: Duration,
+        wanted: impl Fn(&Value) -> bool,
+    ) -> Result<(), String> {
+        let began = Instant::now();
+        loop {
+            let stats = self.stats(instance).await?;
+            match wanted(&stats) {
+                true => return Ok(()),
+                false if began.elapsed() > limit => return Err(format!("after {limit:?} still {stats}")),
+                false => pause(Duration::from_millis(5)).await,
+            }
+        }
     }
 
     /// Sends it a SIGTERM.

@@ -176,7 +176,9 @@ impl Times {
         if let Some(window) = self.window {
             builder = builder.drain_window(window);
         }
-        // NOT YET
+        if let Some(interval) = self.min_interval {
+            builder = builder.min_interval(interval);
+        }
         let swept = hub.clone();
         builder.every(Duration::from_secs(1), move || swept.sweep()).build()
     }

@@ -1,14 +1,13 @@
 use std::time::Duration;
 
-use serde_json::Value;
 use tidings::Transport;
 use tokio::time::Instant;
 
 use crate::args::Args;
 use crate::figures::{Figures, quietest};
-use crate::pause;
 use crate::process::Process;
 use crate::visit::{Ledger, visit};
+use crate::{pause, streams};
 
 /// What the server is set to, and what is done to it.
 #[derive(Debug, Clone)]
@@ -45,7 +44,6 @@ struct Round {
 #[derive(Debug, Clone, Copy)]
 struct Memory {
     resident: f64,
-    /// What was asked of the allocator and not given back. It keeps what is given back, and so does not show that.
     heap: f64,
 }
 
@@ -98,7 +96,7 @@ pub(crate) async fn run(args: &mut Args, figures: &mut Figures) -> Result<(), St
     let [without, p99] =
         [&alone, &beside].map(|rounds| rounds.iter().map(|round| round.publish).fold(f64::MAX, f64::min));
     figures.at_most("publish, p99", p99, 1.2 * without + 5.0, "µs");
-    Ok(())
+    streams::run(figures).await
 }
 
 fn windows(rounds: &[Round]) -> Vec<Vec<f64>> {
@@ -139,8 +137,8 @@ async fn round(load: &Load) -> Result<Round, String> {
             "100000",
         ],
     )?;
-    let address = server.read().await?["addresses"][0].as_str().unwrap_or_default().to_owned();
-    let cursor = server.ask("stats").await?["cursor"].as_str().unwrap_or_default().to_owned();
+    let address = server.address().await?;
+    let cursor = server.cursor().await?;
     // It goes on when the stalled readers are gone: polls that were held behind others end with the next event.
     let each = load.rate * ((WARM + RAMP).as_secs() + load.seconds + 2);
     let fast = tokio::spawn({
@@ -185,7 +183,7 @@ async fn round(load: &Load) -> Result<Round, String> {
         }
         // Just before the first of them is replaced.
         if overdue.is_none() && began.elapsed() > all.min(load.life()) - Duration::from_millis(200) {
-            overdue = Some(live(&server.ask("stats").await?) - 1);
+            overdue = server.stats(0).await?["live"].as_u64().map(|live| live.saturating_sub(1));
         }
     }
     let (came, busy) = came.ok_or("no time to measure")?;
@@ -197,8 +195,12 @@ async fn round(load: &Load) -> Result<Round, String> {
     if ledger.lost + ledger.duplicated > 0 {
         return Err(format!("the fast reader: {ledger:?}"));
     }
-    gone(&mut server).await?;
-    let ended = server.ask("stats").await?["instances"][0]["stalled"].as_u64().unwrap_or(0);
+    server.until(0, Duration::from_secs(5), |stats| stats["live"] == 0).await?;
+    let stats = server.ask("stats").await?;
+    if stats["hub"]["subscriptions"] != 0 {
+        return Err(format!("all are gone, and the server holds on to {stats}"));
+    }
+    let ended = stats["instances"][0]["stalled"].as_u64().unwrap_or(0);
     let published = server.ask("published").await?;
     let mut delays: Vec<Vec<f64>> = Vec::new();
     for (at, delay) in ledger.delays.unwrap_or_default() {
@@ -222,22 +224,5 @@ async fn round(load: &Load) -> Result<Round, String> {
 }
 
 async fn memory(server: &mut Process) -> Result<Memory, String> {
-    let heap = server.ask("stats").await?["heap"].as_f64().ok_or("no heap")?;
-    Ok(Memory { resident: server.memory()?, heap: heap / 1024.0 })
-}
-
-/// Waits until the server holds nothing of anybody.
-async fn gone(server: &mut Process) -> Result<(), String> {
-    for _ in 0..100 {
-        let stats = server.ask("stats").await?;
-        if live(&stats) == 0 && stats["hub"]["subscriptions"] == 0 {
-            return Ok(());
-        }
-        pause(Duration::from_millis(50)).await;
-    }
-    Err(format!("all are gone, and the server holds on to {}", server.ask("stats").await?))
-}
-
-fn live(stats: &Value) -> u64 {
-    stats["instances"][0]["live"].as_u64().unwrap_or(u64::MAX)
+    Ok(Memory { resident: server.memory()?, heap: server.heap().await? })
 }

@@ -24,6 +24,7 @@ mod publish;
 mod server;
 mod stacks;
 mod stalled;
+mod streams;
 mod visit;
 mod wire;
 
