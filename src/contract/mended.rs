@@ -1,4 +1,3 @@
-use std::collections::VecDeque;
 use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -7,9 +6,9 @@ use std::time::Duration;
 
 use bytes::BytesMut;
 
-use crate::contract::snapshot::Known;
-use crate::contract::{Batch, Delivery, Encoded, Encoding, End, Format, Head, Published, Snapshot, Start, Subscriber};
-use crate::model::{Cursor, Event, Gap, GapReason, Position, Topic};
+use crate::contract::snapshot::{Known, NOWHERE, State};
+use crate::contract::{Batch, Delivery, Encoded, Encoding, End, Format, Head, Snapshot, Start, Subscriber};
+use crate::model::{Cursor, Gap, GapReason};
 
 /// A subscriber whose gaps the application mends with its state, with no seam between the state and what follows it.
 ///
@@ -78,9 +77,6 @@ where
     }
 }
 
-/// The cursor of a client that has nothing: of no hub's epoch.
-const NOWHERE: Position = Position { epoch: 0, sequence: 0 };
-
 enum Stage {
     /// A client that begins with the application's state.
     Opening(Snapshot),
@@ -99,15 +95,6 @@ enum Stage {
     },
     /// There was no state, and no saying so.
     Over(End),
-}
-
-/// Events of a state.
-#[derive(Default)]
-struct State {
-    events: VecDeque<(Topic, Event)>,
-    /// Where the client is until it has them all, and then.
-    held: Option<Cursor>,
-    start: Option<Cursor>,
 }
 
 /// What the state has already is stepped over.
@@ -294,32 +281,6 @@ impl Following {
     /// Where a client is that has the state, and what the inner one has yielded.
     fn cursor(&self, inner: Option<Cursor>) -> Option<Cursor> {
         self.state.after(inner.filter(|_| self.next.is_none()))
-    }
-}
-
-impl State {
-    /// All of it.
-    fn encode(self, format: &dyn Format) -> Encoding {
-        let (mut out, count) = (BytesMut::new(), self.events.len());
-        for (at, (topic, event)) in self.events.iter().enumerate() {
-            let cursor = if at + 1 < count { self.held } else { self.start };
-            format.encode(&Published::new(topic, event, cursor), &mut out);
-        }
-        Encoding::new(out.freeze(), u32::try_from(count).unwrap_or(u32::MAX))
-    }
-
-    /// The first of it that makes a batch: of one topic and one cursor.
-    fn batch(&mut self) -> Option<Batch> {
-        let (topic, first) = self.events.pop_front()?;
-        let mut run = vec![first];
-        while self.events.len() > 1 && self.events.front().is_some_and(|(other, _)| *other == topic) {
-            run.extend(self.events.pop_front().map(|(_, event)| event));
-        }
-        let cursor = if self.events.is_empty() { self.start } else { self.held };
-        // A batch has no tags; without its own, a cursor is another one.
-        let cursor = cursor.filter(|cursor| cursor.tag().is_none());
-        let Position { epoch, sequence } = cursor.map_or(NOWHERE, Cursor::position);
-        Some(Batch::new(topic, epoch, run.into_iter().map(|event| (sequence, event))))
     }
 }
 

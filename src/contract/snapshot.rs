@@ -1,4 +1,9 @@
-use crate::model::{Cursor, Event, Gap, GapReason, Topic};
+use std::collections::VecDeque;
+
+use bytes::BytesMut;
+
+use crate::contract::{Batch, Encoding, Format, Published};
+use crate::model::{Cursor, Event, Gap, GapReason, Position, Topic};
 
 /// The application's state as events, for a client that can't be brought there by the events it missed.
 ///
@@ -29,6 +34,44 @@ impl Snapshot {
 
     pub(super) fn known(&self) -> Known {
         Known { as_of: self.as_of }
+    }
+}
+
+/// The cursor of a client that has nothing: of no hub's epoch.
+pub(super) const NOWHERE: Position = Position { epoch: 0, sequence: 0 };
+
+/// A state's events, on their way to a client.
+#[derive(Default)]
+pub(super) struct State {
+    pub(super) events: VecDeque<(Topic, Event)>,
+    /// Where the client is until it has them all, and then.
+    pub(super) held: Option<Cursor>,
+    pub(super) start: Option<Cursor>,
+}
+
+impl State {
+    /// All of it.
+    pub(super) fn encode(self, format: &dyn Format) -> Encoding {
+        let (mut out, count) = (BytesMut::new(), self.events.len());
+        for (at, (topic, event)) in self.events.iter().enumerate() {
+            let cursor = if at + 1 < count { self.held } else { self.start };
+            format.encode(&Published::new(topic, event, cursor), &mut out);
+        }
+        Encoding::new(out.freeze(), u32::try_from(count).unwrap_or(u32::MAX))
+    }
+
+    /// The first of it that makes a batch: of one topic and one cursor.
+    pub(super) fn batch(&mut self) -> Option<Batch> {
+        let (topic, first) = self.events.pop_front()?;
+        let mut run = vec![first];
+        while self.events.len() > 1 && self.events.front().is_some_and(|(other, _)| *other == topic) {
+            run.extend(self.events.pop_front().map(|(_, event)| event));
+        }
+        let cursor = if self.events.is_empty() { self.start } else { self.held };
+        // A batch has no tags; without its own, a cursor is another one.
+        let cursor = cursor.filter(|cursor| cursor.tag().is_none());
+        let Position { epoch, sequence } = cursor.map_or(NOWHERE, Cursor::position);
+        Some(Batch::new(topic, epoch, run.into_iter().map(|event| (sequence, event))))
     }
 }
 

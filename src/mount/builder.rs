@@ -33,10 +33,11 @@ use crate::contract::{Timer, Transport};
 /// | time for a WebSocket's goodbye | 5 s | [`close_timeout`](Self::close_timeout) | a round trip and a retransmission; nothing of value is waited for |
 /// | hold of a poll that does not say | 25 s ± 10 % | [`hold`](Self::hold) | every proxy's default lets it live, and a quiet client asks seldom |
 /// | hold that a poll may ask for | 55 s | [`max_hold`](Self::max_hold) | below the 60 s of proxies, and Heroku's 55 s |
-/// | time for which a long poll's events are kept back | none | [`min_interval`](Self::min_interval) | an event goes out at once; how long to gather a busy topic's is the application's to say |
+/// | how soon a long poll may be answered | at once | [`min_interval`](Self::min_interval) | how long to gather a busy topic's is the application's to say |
 /// | time for which a client takes nothing | 10 s | [`write_stall`](Self::write_stall) | its socket belongs to nobody, or to an attacker |
 /// | events in one piece or reply | 64 KiB, or one event | [`batch`](Self::batch) | a burst in one write, and little beside the HTTP stack's own buffers |
 /// | when clients are told to come back | 1 to 5 s | [`retry`](Self::retry) | a thousand clients of a restarted server are 250 a second |
+/// | when a short poll is told to come again | 1 to 5 s | [`poll_hint`](Self::poll_hint) | between "at once" of a person's eye and a request that mostly brings nothing |
 /// | sessions | 100,000 | [`max_sessions`](Self::max_sessions) | at the 20 KiB or so that the HTTP stack takes for each: 2 GiB |
 /// | sessions of one limit key | any number | [`max_sessions_per_key`](Self::max_sessions_per_key) | only the application knows who a key is: a user, or a company behind one address |
 /// | polls of one run at once | 16 | fixed | a person's tabs, and no place for any number of connections |

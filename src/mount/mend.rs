@@ -1,5 +1,4 @@
 use std::sync::Arc;
-use std::time::Duration;
 
 use super::isolate::isolated;
 use super::shared::Mount;
@@ -9,9 +8,6 @@ use crate::model::Gap;
 
 /// What a transport gets its events from.
 pub(super) type Feed = Mended<BoxSubscriber, State>;
-
-/// How long a client waits for state; then it is told of the gap alone.
-const DEADLINE: Duration = Duration::from_secs(10);
 
 /// The publisher's state, for one session.
 pub(super) struct State {
@@ -37,7 +33,7 @@ impl Mend for State {
                 return Ok(None);
             };
             let state = isolated(async { mount.publisher.snapshot(&session, &gap).await });
-            match within(&mount.runtime.wheel, DEADLINE, state).await {
+            match within(&mount.runtime.wheel, mount.config.attach_deadline, state).await {
                 Some(Ok(snapshot)) => Ok(snapshot),
                 Some(Err(_)) => Err(End::Failed),
                 None => Ok(None),

@@ -91,7 +91,8 @@ fn mod_files_only_declare() {
             return Vec::new();
         }
         let declares = |item: &str| {
-            let item = item.split_once("pub(crate)").map_or(item, |(_, item)| item).trim();
+            let visible = ["pub(crate)", "pub(super)"].iter().find_map(|visible| item.split_once(visible));
+            let item = visible.map_or(item, |(_, item)| item).trim();
             let item = item.strip_prefix("pub ").unwrap_or(item);
             item.is_empty() || item.starts_with("use ") || (item.starts_with("mod ") && !item.contains('{'))
         };
