@@ -95,7 +95,7 @@ async fn movers(mut args: Args) -> Result<(), String> {
             (transport, moved, ledger)
         });
     }
-    let (mut left, mut returned, mut wrong, mut later) = (Vec::new(), Vec::new(), Vec::new(), 0);
+    let (mut left, mut refused, mut returned, mut wrong) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     let (mut lost, mut duplicated) = (0, 0);
     while let Some(done) = all.join_next().await {
         let (transport, moved, ledger) = done.map_err(|error| error.to_string())?;
@@ -103,9 +103,8 @@ async fn movers(mut args: Args) -> Result<(), String> {
         duplicated += ledger.duplicated;
         match moved {
             Ok(moved) => {
-                left.push(moved.left);
+                (if moved.later { &mut refused } else { &mut left }).push(moved.left);
                 returned.push(moved.returned);
-                later += u64::from(moved.later);
             }
             Err(error) => wrong.push(format!("{transport:?}: {error}")),
         }
@@ -113,8 +112,8 @@ async fn movers(mut args: Args) -> Result<(), String> {
     let count = wrong.len();
     wrong.truncate(5);
     let told = json!({
-        "left": left, "returned": returned, "wrong": count, "why": wrong,
-        "later": later, "lost": lost, "duplicated": duplicated,
+        "left": left, "refused": refused, "returned": returned, "wrong": count, "why": wrong,
+        "lost": lost, "duplicated": duplicated,
     });
     println!("{told}");
     Ok(())

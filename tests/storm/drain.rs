@@ -95,19 +95,19 @@ pub(crate) async fn run(args: &mut Args, figures: &mut Figures) -> Result<(), St
         all.sort_unstable();
         all
     };
-    let (left, back) = (times("left"), times("returned"));
+    let (left, refused, back) = (times("left"), times("refused"), times("returned"));
     for report in reports.iter().filter(|report| report["wrong"] != 0) {
         figures.note("wrong", &report["why"]);
     }
     figures.exactly("clients without the right goodbye, of two", sum("wrong"), 0);
-    figures.note("polls that found the door closed", sum("later"));
+    figures.note("polls that found the door closed", refused.len());
     figures.exactly("clients that moved", back.len() as u64, clients);
-    let latest = left.last().copied().unwrap_or(u64::MAX) as f64 / 1e6;
+    let latest = left.iter().chain(&refused).max().copied().unwrap_or(u64::MAX) as f64 / 1e6;
     figures.at_most("the last is let go after", latest, seconds(window + SLACK), "s");
     figures.exactly("events lost", sum("lost"), 0);
     figures.exactly("events twice", sum("duplicated"), 0);
     let even = clients as f64 / window.as_secs_f64();
-    figures.note("let go in the worst second", worst_second(&left));
+    figures.at_most("let go in the worst second", worst_second(&left), 1.5 * even, "clients");
     figures.at_most("come back in the worst second", worst_second(&back), 1.5 * even, "clients");
     Ok(())
 }
