@@ -84,7 +84,12 @@ async fn movers(mut args: Args) -> Result<(), String> {
         let (addresses, connecting, mut ledger) = (addresses.clone(), connecting.clone(), Ledger::new(&cursor));
         all.spawn(async move {
             let transport = SESSIONS[client % SESSIONS.len()];
-            let topic = format!("storm/{}", client / SESSIONS.len() % topics);
+            let topic = client / SESSIONS.len() % topics;
+            // Every other one has a name, by which its polls are one session.
+            let topic = match client / SESSIONS.len() % 2 {
+                0 => format!("storm/{topic}"),
+                _ => format!("storm/{topic}&session={}-{client}", std::process::id()),
+            };
             // Gives the others a moment before its place is free again, which is when it has connected.
             let place = connecting.acquire_owned().await;
             tokio::spawn(async move {
