@@ -6,10 +6,11 @@ mod scenarios;
 
 use std::alloc::System;
 use std::task::{Context, Waker};
+use std::time::Duration;
 
 use scenarios::mounted;
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
-use tidings::{LocalHub, Retention, Subscribe, Subscriber, Subscription, Topic};
+use tidings::{Event, LocalHub, Retention, Subscribe, Subscriber, Subscription, Topic};
 
 #[global_allocator]
 static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
@@ -20,7 +21,19 @@ fn main() {
     println!("{:>8}  bytes of heap per", "");
     report("parked subscription of one topic", parked(1));
     report("parked subscription of ten topics", parked(10));
-    report("topic with one small event", topics(1));
+    for (name, topics, events, event) in [
+        ("topic with one small event", MANY, 1, small as fn(usize) -> Event),
+        ("topic with ten small events", MANY, 10, small),
+        ("small event of a thousand", 1, MANY, small),
+        ("event of 1 KiB, of a thousand", 1, MANY, large),
+        ("event with a name and a key, of a thousand", 1, MANY, labelled),
+    ] {
+        let (held, counted) = budgeted(topics, events, event);
+        report(&format!("{name}, for which the budget counts {counted:.0}"), held);
+    }
+    let (held, counted) = cached();
+    report(&format!("small event encoded, for which the budget counts {counted:.0}"), held);
+    report("topic whose history has expired", expired());
     report("topic with no event and one subscription, beyond the subscription", empty_topics());
     for (name, request) in [
         ("long poll", mounted::LONG_POLL),
@@ -64,16 +77,56 @@ fn park(subscriptions: &mut [Subscription]) {
     }
 }
 
-fn topics(events: usize) -> f64 {
-    let hub = LocalHub::builder().retain(Retention::default()).build();
-    let topics: Vec<_> = (0..MANY).map(|n| Topic::new(format!("bench/{n:04}")).expect("valid")).collect();
+fn small(_: usize) -> Event {
+    Event::text("a small event")
+}
+
+fn large(_: usize) -> Event {
+    Event::text("x".repeat(1024))
+}
+
+fn labelled(n: usize) -> Event {
+    Event::text("42.17").named("price").and_then(|event| event.keyed(&format!("ticker/{n:04}"))).expect("valid")
+}
+
+/// What a thousand topics take or events of one, each, and what the hub's budget counts for them.
+fn budgeted(topics: usize, events: usize, event: fn(usize) -> Event) -> (f64, f64) {
+    let hub = LocalHub::new();
     let region = Region::new(ALLOCATOR);
-    for topic in &topics {
-        for _ in 0..events {
-            hub.publish_now(topic, "a small event").expect("open");
+    for topic in 0..topics {
+        let topic = Topic::new(format!("bench/{topic:04}")).expect("valid");
+        for n in 0..events {
+            hub.publish_now(&topic, event(n)).expect("open");
         }
     }
+    (per(&region), hub.stats().bytes as f64 / MANY as f64)
+}
+
+/// A thousand topics of one event each, a while after: what is left is their tombstones.
+fn expired() -> f64 {
+    let hub = LocalHub::builder().retain(Retention::default().age(Duration::ZERO)).build();
+    let region = Region::new(ALLOCATOR);
+    for topic in 0..MANY {
+        let topic = Topic::new(format!("bench/{topic:04}")).expect("valid");
+        hub.publish_now(&topic, "a small event").expect("open");
+    }
+    hub.sweep();
+    assert_eq!((hub.stats().topics, hub.stats().bytes), (0, 0));
     per(&region)
+}
+
+/// A thousand events, read encoded.
+fn cached() -> (f64, f64) {
+    let hub = LocalHub::new();
+    let topic = Topic::new("bench").expect("valid");
+    let mut subscription = hub.subscribe(Subscribe::to([&topic])).expect("open");
+    for n in 0..MANY {
+        hub.publish_now(&topic, small(n)).expect("open");
+    }
+    let region = Region::new(ALLOCATOR);
+    let mut cx = Context::from_waker(Waker::noop());
+    while subscription.poll_encoded(&mut cx, &scenarios::hub::Plain, 1 << 16).is_ready() {}
+    (per(&region), hub.stats().cached_bytes as f64 / MANY as f64)
 }
 
 fn empty_topics() -> f64 {

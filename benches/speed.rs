@@ -18,3 +18,10 @@ fn scenario<const BURST: usize>(bencher: Bencher<'_, '_>, name: &str) {
     let deliveries = scenarios::run(name, BURST, 1).unwrap_or_default() * ROUNDS;
     bencher.counter(ItemsCount::new(deliveries)).bench(|| scenarios::run(name, BURST, ROUNDS));
 }
+
+/// A publish to each of so many topics in turn, with the hub's budget spent or far from it.
+#[divan::bench(args = [1, 1_000, 100_000], consts = [false, true])]
+fn publish<const SPENT: bool>(bencher: Bencher<'_, '_>, topics: usize) {
+    let mut publish = scenarios::hub::publisher(topics, SPENT);
+    bencher.bench_local(|| (0..1_000).for_each(|_| publish()));
+}

@@ -4,13 +4,15 @@ use std::hint::black_box;
 use std::task::{Context, Poll, Waker};
 
 use bytes::{Bytes, BytesMut};
-use tidings::{Delivery, Encoded, Event, Format, LocalHub, Published, Subscribe, Subscriber, Subscription, Topic};
+use tidings::{
+    Delivery, Encoded, Event, Format, LocalHub, Published, Retention, Subscribe, Subscriber, Subscription, Topic,
+};
 
 const SUBSCRIBERS: usize = 1_000;
 const PAYLOAD: &[u8] = &[b'x'; 100];
 
 /// The payload and a line feed.
-struct Plain;
+pub(crate) struct Plain;
 
 impl Format for Plain {
     fn slot(&self) -> Option<u8> {
@@ -39,6 +41,22 @@ fn world(topics: &[Topic]) -> (LocalHub, Vec<Subscription>) {
 
 fn event() -> Event {
     Event::binary(Bytes::from_static(PAYLOAD))
+}
+
+/// Publishes to so many topics in turn. With the budget spent each publish must make room.
+pub(crate) fn publisher(topics: usize, spent: bool) -> impl FnMut() {
+    let retention = Retention::count(1_000_000).bytes(usize::MAX);
+    let limit = if spent { topics * 1_000 + 20_000 } else { usize::MAX };
+    let hub = LocalHub::builder().retain(retention).max_bytes(limit).build();
+    let fill = 3 * topics.max(1_000);
+    let topics: Vec<_> = (0..topics).map(|n| Topic::new(format!("bench/{n}")).expect("valid")).collect();
+    let mut turn = topics.into_iter().cycle();
+    let mut publish = move |hub: &LocalHub| drop(hub.publish_now(&turn.next().expect("a topic"), event()));
+    for _ in 0..fill {
+        publish(&hub);
+    }
+    assert_eq!(hub.stats().evicted_by_budget > 0, spent);
+    move || publish(&hub)
 }
 
 /// Every subscriber looks at every event of each burst by reference.

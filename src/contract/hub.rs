@@ -48,4 +48,13 @@ pub enum PublishError {
         /// The hub's limit, in bytes.
         limit: usize,
     },
+    /// The hub holds as much as it may, and nothing is left that it could let go of. Slow readers hold the rest: publish
+    /// again when they have read, raise the limit, or publish less at a time.
+    #[error("no room for {weight} bytes of events: the hub holds at most {limit}, and has nothing left to evict")]
+    Full {
+        /// Payloads, names and keys of what was to be published, in bytes.
+        weight: usize,
+        /// The hub's limit, in bytes.
+        limit: usize,
+    },
 }

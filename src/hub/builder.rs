@@ -11,18 +11,28 @@ use crate::model::Retention;
 pub struct LocalHubBuilder {
     retention: Retention,
     max_event: usize,
+    max_bytes: usize,
     clock: Box<dyn Clock>,
 }
 
 impl Default for LocalHubBuilder {
     fn default() -> Self {
-        Self { retention: Retention::default(), max_event: Self::MAX_EVENT, clock: Box::new(StdClock) }
+        Self {
+            retention: Retention::default(),
+            max_event: Self::MAX_EVENT,
+            max_bytes: Self::MAX_BYTES,
+            clock: Box::new(StdClock),
+        }
     }
 }
 
 impl LocalHubBuilder {
     /// The default limit of one event's weight, in bytes: 1 MiB, a whole topic's default history.
     pub const MAX_EVENT: usize = 1 << 20;
+
+    /// The default of [`max_bytes`](Self::max_bytes), 256 MiB: the default history of 256 topics at their fullest, and
+    /// of some hundred thousand at their emptiest.
+    pub const MAX_BYTES: usize = 256 << 20;
 
     /// How much history each topic keeps. Default: 1,000 events, 1 MiB, 1 hour.
     pub fn retain(self, retention: Retention) -> Self {
@@ -34,6 +44,23 @@ impl LocalHubBuilder {
         Self { max_event: bytes, ..self }
     }
 
+    /// How much the hub may hold, in bytes: events (their weight and what it takes to keep them) and what is kept of
+    /// them encoded. Default: 256 MiB.
+    ///
+    /// Over it, first what is encoded of segments that are not the newest of their topics goes, then the oldest segment
+    /// (at most 256 events, and at most 64 KiB or one event) of the topic that holds the most, again and again until
+    /// there is room; who has not read it is told of a gap, as with any eviction. Where nothing is left to evict, the
+    /// publisher is told [`PublishError::Full`](crate::PublishError::Full). Of the budget, a quarter at most is spent on
+    /// encoded events.
+    ///
+    /// The limit is exceeded by what is being published at one moment on several threads, and by up to a quarter of it
+    /// by what [slow readers](crate::Subscriber::detach) hold of evicted segments; what they hold beyond that takes the
+    /// place of history. A payload counts with its length: one that is a slice of a larger buffer keeps the whole of it.
+    /// Subscriptions, and [batches](crate::Batch) in the hands of the application, don't count.
+    pub fn max_bytes(self, bytes: usize) -> Self {
+        Self { max_bytes: bytes, ..self }
+    }
+
     /// The clock by which events age. Default: the operating system's monotonic clock.
     pub fn clock(self, clock: impl Clock) -> Self {
         Self { clock: Box::new(clock), ..self }
@@ -42,7 +69,7 @@ impl LocalHubBuilder {
     /// The hub, in an epoch of its own.
     #[must_use]
     pub fn build(self) -> LocalHub {
-        LocalHub::of(Shared::new(random_epoch(), self.retention, self.max_event, self.clock))
+        LocalHub::of(Shared::new(random_epoch(), self.retention, self.max_event, self.max_bytes, self.clock))
     }
 }
 
@@ -57,6 +84,7 @@ impl fmt::Debug for LocalHubBuilder {
         f.debug_struct("LocalHubBuilder")
             .field("retention", &self.retention)
             .field("max_event", &self.max_event)
+            .field("max_bytes", &self.max_bytes)
             .finish_non_exhaustive()
     }
 }

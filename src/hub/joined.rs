@@ -3,7 +3,11 @@ use std::ops::Range;
 use bytes::{Bytes, BytesMut};
 
 use crate::contract::{Format, Run, place};
-use crate::hub::sync::{Count, Mutex};
+use crate::hub::budget::Charge;
+use crate::hub::log::Log;
+use crate::hub::segment::Segment;
+use crate::hub::shared::Shared;
+use crate::hub::sync::Mutex;
 
 /// How many subscriptions of a topic make it worth while to keep what one read for those behind it.
 const SHARED_FROM: u64 = 16;
@@ -24,6 +28,14 @@ struct Cached {
     window: Window,
     /// What was cut last: most who ask next stand at the same position.
     last: Cut,
+    _charge: Charge,
+}
+
+/// For whom something is encoded.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Reading<'a> {
+    pub(super) shared: &'a Shared,
+    pub(super) log: &'a Log,
 }
 
 /// Some of a window's events: where the first is, where they end, and their bytes.
@@ -41,6 +53,8 @@ struct Window {
     /// Where each event ends in `bytes`.
     ends: Vec<u32>,
     bytes: Bytes,
+    /// How large the allocation behind the bytes is.
+    room: usize,
 }
 
 impl Default for Joined {
@@ -53,18 +67,19 @@ impl Joined {
     /// See [`Segment::encode`](super::segment::Segment::encode).
     pub(super) fn encode(
         &self,
-        run: &Run,
+        segment: &Segment,
         format: &dyn Format,
         range: Range<u32>,
         max: usize,
-        audience: &Count,
+        reading: Reading<'_>,
     ) -> (Bytes, u32) {
         let Some(place) = format.slot().and_then(|slot| self.places.get(usize::from(slot))) else {
-            let Cut { bytes, end, .. } = Window::extend(None, run, format, range.clone(), max).cut(&range, max);
+            let Cut { bytes, end, .. } =
+                Window::extend(None, segment.run(), format, range.clone(), max).cut(&range, max);
             return (bytes, end);
         };
         let mut cached = place.lock();
-        if let Some(Cached { last, window }) = cached.as_deref_mut() {
+        if let Some(Cached { last, window, .. }) = cached.as_deref_mut() {
             if last.start == range.start && last.end == range.end && last.bytes.len() <= max {
                 return (last.bytes.clone(), last.end);
             }
@@ -75,19 +90,47 @@ impl Joined {
         }
         let known = cached.as_deref().map(|cached| cached.window.clone());
         drop(cached);
-        // Encoded outside of the lock: a format is the adapter's code. Two threads may do it at once; one result stays.
-        let window = Window::grow(known, run, format, range.clone(), max, audience.load() >= SHARED_FROM);
-        let last = window.cut(&range, max);
-        let (bytes, end) = (last.bytes.clone(), last.end);
-        let mut cached = place.lock();
-        let longer = cached
-            .as_deref()
-            .is_none_or(|Cached { window: old, .. }| window.end() > old.end() || window.start < old.start);
-        let old = if longer { cached.replace(Box::new(Cached { window, last })) } else { None };
-        drop(cached);
-        drop(old);
-        (bytes, end)
+        fill(place, known, segment, format, range, max, reading)
     }
+
+    /// Empties every place.
+    pub(super) fn clear(&self) {
+        for place in &self.places {
+            let cached = place.lock().take();
+            drop(cached);
+        }
+    }
+}
+
+/// Encodes what is not known yet, and keeps it where there is room.
+#[cold]
+fn fill(
+    place: &Mutex<Option<Box<Cached>>>,
+    known: Option<Window>,
+    segment: &Segment,
+    format: &dyn Format,
+    range: Range<u32>,
+    max: usize,
+    Reading { shared, log }: Reading<'_>,
+) -> (Bytes, u32) {
+    // Encoded outside of the lock: a format is the adapter's code. Two threads may do it at once; one result stays.
+    let many = log.audience.load() >= SHARED_FROM;
+    let window = Window::grow(known, segment.run(), format, range.clone(), max, many);
+    let last = window.cut(&range, max);
+    let (bytes, end) = (last.bytes.clone(), last.end);
+    let Some(_charge) = shared.cache(window.footprint()) else {
+        return (bytes, end);
+    };
+    let fresh = Box::new(Cached { window, last, _charge });
+    let mut cached = place.lock();
+    let longer = cached
+        .as_deref()
+        .is_none_or(|Cached { window: old, .. }| fresh.window.end() > old.end() || fresh.window.start < old.start);
+    let unused = if longer { cached.replace(fresh) } else { Some(fresh) };
+    drop(cached);
+    drop(unused);
+    segment.cached(&shared.budget);
+    (bytes, end)
 }
 
 impl Window {
@@ -123,7 +166,12 @@ impl Window {
                 }
             }
         }
-        Self { start: range.start, ends, bytes: bytes.freeze() }
+        Self { start: range.start, ends, room: bytes.capacity(), bytes: bytes.freeze() }
+    }
+
+    /// What it takes in memory, in a cache.
+    fn footprint(&self) -> usize {
+        size_of::<Joined>() + size_of::<Cached>() + self.room + self.ends.capacity() * size_of::<u32>()
     }
 
     /// The place after the last event.

@@ -1,11 +1,13 @@
 use std::fmt;
 use std::future::{Future, ready};
+use std::iter::once;
 use std::mem::take;
 use std::sync::Arc;
 
 use crate::contract::{Entry, Hub, PublishError, Receipt, Subscribe, SubscribeError};
+use crate::hub::appended::Appended;
 use crate::hub::builder::LocalHubBuilder;
-use crate::hub::log::{Appended, Log};
+use crate::hub::log::Log;
 use crate::hub::shared::{Sequencer, Shared};
 use crate::hub::stats::HubStats;
 use crate::hub::subscription::Subscription;
@@ -61,6 +63,7 @@ impl LocalHub {
         shared.check(&event)?;
         let round = Round::new(shared);
         let log = shared.registry.log(topic).ok_or(PublishError::Closed)?;
+        shared.make_room(once((&log, &event)))?;
         let mut sequencer = shared.sequence()?;
         let appended = round.append(&mut sequencer, log, event)?;
         shared.published.advance(sequencer.last);
@@ -79,6 +82,7 @@ impl LocalHub {
             Ok((shared.registry.log(&topic).ok_or(PublishError::Closed)?, event))
         });
         let events = events.collect::<Result<Vec<_>, _>>()?;
+        shared.make_room(events.iter().map(|(log, event)| (log, event)))?;
         let (round, mut all) = (Round::new(shared), Vec::with_capacity(events.len()));
         let mut sequencer = shared.sequence()?;
         for (log, event) in events {

@@ -1,24 +1,20 @@
 use std::collections::VecDeque;
-use std::ops::RangeInclusive;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::task::Waker;
 
 use crate::contract::Entry;
+use crate::hub::appended::{Appended, Relief};
+use crate::hub::budget::Budget;
+use crate::hub::footprint;
 use crate::hub::inbox::Inbox;
 use crate::hub::newest::Newest;
 use crate::hub::rhythm::{INTERVALS, Rhythm};
-use crate::hub::segment::{Segment, nanos};
+use crate::hub::segment::{Evicted, Segment, nanos};
+use crate::hub::stats::Tally;
 use crate::hub::sync::{Count, Mutex, MutexGuard};
+use crate::hub::tail::Tail;
 use crate::hub::waiters::Waiters;
 use crate::model::{Retention, Topic};
-
-/// Places in a topic's first segment; each next one has twice as many, so that a small topic stays small.
-const FIRST_PLACES: usize = 2;
-/// Places in a segment at most, between these as many as history has: a burst of a hundred events is mostly in one, and
-/// so goes out as one piece, and where little is to be kept no more than a little is.
-const MOST_PLACES: RangeInclusive<usize> = 64..=256;
-/// The weight at which a segment is sealed, so that a slow reader pins no more than this and one event.
-const SEAL_WEIGHT: usize = 64 * 1024;
 
 /// One topic's events, and who waits for the next.
 #[derive(Debug)]
@@ -27,6 +23,9 @@ pub(super) struct Log {
     pub(super) epoch: u64,
     /// A mirror of [`State::subscriptions`] for those who only want to know whether there are many.
     pub(super) audience: Count,
+    /// What its subscriptions came to.
+    pub(super) tally: Tally,
+    budget: Arc<Budget>,
     state: Mutex<State>,
 }
 
@@ -40,8 +39,13 @@ pub(super) struct State {
     pub(super) first: u64,
     /// The weight of what is retained.
     pub(super) bytes: usize,
-    /// The weight of the newest segment.
-    tail_weight: usize,
+    pub(super) tail: Tail,
+    /// What the segments are charged with.
+    held: u64,
+    /// The same when the topic was last filed among the [sizes](crate::hub::sizes::Sizes).
+    filed: u64,
+    /// How many events went for the sake of the hub's budget.
+    pub(super) evicted_by_budget: u64,
     /// The sequence of the newest event that left history before its time to live was over; 0: there is none.
     pub(super) evicted: u64,
     /// The index after that event.
@@ -66,17 +70,6 @@ pub(super) struct State {
 pub(super) struct Follower {
     pub(super) inbox: Arc<Inbox>,
     pub(super) key: u32,
-}
-
-/// What an append leaves to be done when the locks are released.
-#[derive(Debug, Default)]
-pub(super) struct Appended {
-    pub(super) wakers: Vec<Option<Waker>>,
-    pub(super) followers: Vec<Option<Follower>>,
-    pub(super) subscriptions: usize,
-    pub(super) idle: bool,
-    /// Dropped late: the events in it are the user's.
-    pub(super) evicted: Vec<Arc<Segment>>,
 }
 
 /// Where in the log a subscription begins.
@@ -121,22 +114,18 @@ pub(super) enum Found {
     Nothing,
 }
 
-impl Appended {
-    /// Whether nothing is left to be done: nobody waited, and nothing is to be let go of.
-    pub(super) fn is_settled(&self) -> bool {
-        self.wakers.is_empty() && self.followers.is_empty() && self.evicted.is_empty() && !self.idle
-    }
-}
-
 impl Log {
     /// An empty log. `evicted` is the sequence of the last event that the topic had before it was dropped.
-    pub(super) fn new(topic: Topic, epoch: u64, evicted: u64) -> Self {
+    pub(super) fn new(topic: Topic, epoch: u64, evicted: u64, budget: Arc<Budget>) -> Self {
         let state = State {
             segments: VecDeque::new(),
             next: 0,
             first: 0,
             bytes: 0,
-            tail_weight: 0,
+            tail: Tail::default(),
+            held: 0,
+            filed: 0,
+            evicted_by_budget: 0,
             evicted,
             lost: 0,
             gone: evicted,
@@ -148,7 +137,7 @@ impl Log {
             closed: false,
             dropped: false,
         };
-        Self { topic, epoch, audience: Count::new(0), state: Mutex::new(state) }
+        Self { topic, epoch, audience: Count::new(0), tally: Tally::default(), budget, state: Mutex::new(state) }
     }
 
     /// The state, whether or not the log is still in the registry.
@@ -167,7 +156,7 @@ impl Log {
             return Err(entry);
         };
         let now = entry.at;
-        state.push(entry, &self.topic, self.epoch, retention);
+        state.push(entry, self, retention);
         Ok(Appended {
             evicted: state.evict(retention, now),
             wakers: state.waiters.take(),
@@ -175,6 +164,15 @@ impl Log {
             subscriptions: state.subscriptions,
             idle: state.is_idle(),
         })
+    }
+
+    /// Evicts the oldest segment, be it the newest too. `None` if the log turns out to hold less than it is filed with:
+    /// then it is filed anew.
+    pub(super) fn evict_oldest(&self, now: u64) -> Option<Relief> {
+        let mut state = self.live()?;
+        let relief = if state.held < state.filed { None } else { state.evict_oldest(&self.budget, now) };
+        state.file(self);
+        relief
     }
 
     /// Takes the emptied allocations of an append back.
@@ -194,30 +192,48 @@ impl Log {
 }
 
 impl State {
-    fn push(&mut self, entry: Entry, topic: &Topic, epoch: u64, retention: &Retention) {
+    fn push(&mut self, entry: Entry, log: &Log, retention: &Retention) {
         let weight = entry.event.weight();
         self.last = entry.sequence;
-        let tail = self.segments.back().filter(|tail| {
-            (tail.len() as usize) < tail.places() && self.tail_weight.saturating_add(weight) <= SEAL_WEIGHT
-        });
-        match tail {
-            Some(tail) => tail.push(entry),
-            None => {
-                let most = retention.count.clamp(*MOST_PLACES.start(), *MOST_PLACES.end());
-                let places = self.segments.back().map_or(FIRST_PLACES, |tail| most.min(tail.places() * 2));
-                let fresh = Arc::new(Segment::new(topic.clone(), epoch, self.next, places));
-                fresh.push(entry);
-                if let Some(tail) = self.segments.back() {
-                    tail.seal(&fresh);
-                }
-                self.segments.push_back(fresh);
-                self.tail_weight = 0;
-            }
+        self.bytes += weight;
+        self.held += footprint::event(&entry.event) as u64;
+        match (self.tail.take(weight, retention), self.segments.back()) {
+            (None, Some(tail)) => tail.push(entry),
+            (places, _) => self.begin(places.unwrap_or(Tail::FIRST_PLACES), entry, log),
         }
         self.mark_replaced(self.next);
         self.next += 1;
-        self.tail_weight += weight;
-        self.bytes += weight;
+    }
+
+    /// Begins a segment with an event.
+    fn begin(&mut self, places: usize, entry: Entry, log: &Log) {
+        let Log { topic, epoch, budget, .. } = log;
+        self.held += footprint::segment(places) as u64;
+        // Filed before it is charged: who finds no room finds what to evict, and waits for this lock.
+        self.file(log);
+        let fresh = Segment::new(topic.clone(), *epoch, self.next, places, budget);
+        fresh.push(entry);
+        if let Some(tail) = self.segments.back() {
+            tail.seal(Arc::downgrade(&fresh), budget);
+        }
+        self.segments.push_back(fresh);
+    }
+
+    /// Files the topic under what it holds now.
+    fn file(&mut self, log: &Log) {
+        log.budget.sizes.file(&log.topic, self.filed, self.held);
+        self.filed = self.held;
+    }
+
+    /// Takes the oldest segment out.
+    fn pop(&mut self) -> Option<Arc<Segment>> {
+        let front = self.segments.pop_front()?;
+        self.gone = front.sequence(front.len().saturating_sub(1));
+        self.held -= front.charged();
+        if let Some(newest) = &mut self.newest {
+            newest.forget(&front);
+        }
+        Some(front)
     }
 
     /// Begins to mark which events newer ones of their keys replace, if it has not begun, with those in memory.
@@ -244,32 +260,49 @@ impl State {
 
     /// Moves the start of history to where the retention allows, and past what has expired there. Returns the segments
     /// that are gone by that. The newest one stays for those who read along.
-    pub(super) fn evict(&mut self, retention: &Retention, now: u64) -> Vec<Arc<Segment>> {
+    pub(super) fn evict(&mut self, retention: &Retention, now: u64) -> Vec<Evicted> {
         let (count, age) = (retention.count as u64, nanos(retention.age));
         let mut gone = Vec::new();
         loop {
             while self.segments.len() > 1 && self.segments.front().is_some_and(|front| front.end() <= self.first) {
-                if let Some(front) = self.segments.pop_front() {
-                    if let Some(newest) = &mut self.newest {
-                        newest.forget(&front);
-                    }
-                    self.gone = front.sequence(front.len().saturating_sub(1));
-                    gone.push(front);
-                }
+                gone.extend(self.pop().map(Evicted::new));
             }
-            let Some(Oldest { sequence, at, weight, is_expired }) = self.oldest(now) else {
+            let Some(oldest) = self.oldest(now) else {
                 return gone;
             };
             let too_much = self.next - self.first > count || self.bytes > retention.bytes;
-            if !is_expired && !too_much && now.saturating_sub(at) < age {
+            if !oldest.is_expired && !too_much && now.saturating_sub(oldest.at) < age {
                 return gone;
             }
-            self.bytes -= weight;
-            self.first += 1;
-            if !is_expired {
-                self.evicted = sequence;
-                self.lost = self.first;
-            }
+            self.forget(&oldest);
+        }
+    }
+
+    /// Evicts the oldest segment. If that is the newest too, whoever waits is to be woken, and lets go of it.
+    fn evict_oldest(&mut self, budget: &Budget, now: u64) -> Option<Relief> {
+        let end = self.segments.front()?.end();
+        while let Some(oldest) = self.oldest(now).filter(|_| self.first < end) {
+            self.forget(&oldest);
+            self.evicted_by_budget += 1;
+        }
+        let segment = self.pop()?;
+        let (mut wakers, mut followers) = (Vec::new(), Vec::new());
+        if self.segments.is_empty() {
+            self.tail = Tail::default();
+            segment.seal(Weak::new(), budget);
+            wakers = self.waiters.take();
+            followers = self.followers.as_mut().map(|followers| followers.take()).unwrap_or_default();
+        }
+        Some(Relief { evicted: Evicted::new(segment), wakers, followers, idle: self.is_idle() })
+    }
+
+    /// The oldest event is not in history any more.
+    fn forget(&mut self, oldest: &Oldest) {
+        self.bytes -= oldest.weight;
+        self.first += 1;
+        if !oldest.is_expired {
+            self.evicted = oldest.sequence;
+            self.lost = self.first;
         }
     }
 
@@ -356,9 +389,11 @@ impl State {
     }
 
     /// Ends the log, for whoever drops it from the registry. Returns the sequence of the last event that somebody may
-    /// have missed, 0 if there is none: nobody misses what has expired.
-    pub(super) fn drop_log(&mut self) -> u64 {
+    /// have missed, 0 if there is none (nobody misses what has expired), and what was left for readers.
+    pub(super) fn drop_log(&mut self, log: &Log) -> (u64, Vec<Evicted>) {
         self.dropped = true;
-        self.evicted
+        let left = std::iter::from_fn(|| self.pop()).map(Evicted::new).collect();
+        self.file(log);
+        (self.evicted, left)
     }
 }

@@ -93,10 +93,11 @@ impl Merged {
                                 continue;
                             };
                             self.sequence = taken.sequence;
-                            let conflated = reader.take(&taken, shared);
+                            let conflated = reader.take(&taken, batch.count(), shared);
                             return Poll::Ready(Delivery::Events(batch.with_conflated(conflated)));
                         }
                         let (batch, events, sequence) = (ahead.batch(), ahead.len(), ahead.last_sequence());
+                        reader.log.tally.delivered.add(u64::from(events));
                         reader.advance(events);
                         self.sequence = sequence;
                         return Poll::Ready(Delivery::Events(batch));
@@ -145,15 +146,16 @@ impl Merged {
                             break;
                         }
                         self.sequence = taken.sequence;
-                        conflated = reader.take(&taken, shared).saturating_add(conflated);
+                        conflated = reader.take(&taken, encoding.events, shared).saturating_add(conflated);
                         joined.extend_from_slice(&encoding.bytes);
                         count += encoding.events;
                         continue;
                     }
-                    let (bytes, events, sequence) = ahead.encode(format, room);
+                    let (bytes, events, sequence) = ahead.encode(format, room, shared);
                     if bytes.len() > room && !joined.is_empty() {
                         break;
                     }
+                    reader.log.tally.delivered.add(u64::from(events));
                     reader.advance(events);
                     self.sequence = sequence;
                     if joined.is_empty() && self.heads.is_empty() {
@@ -267,6 +269,7 @@ impl Merged {
     fn tell(&mut self, key: u32, shared: &Shared) -> Option<Gap> {
         self.marked.push(key);
         let gap = *self.topics[key as usize].gap.take()?;
+        shared.gaps.add(1);
         let after = shared.cursor(self.sequence);
         self.sequence = gap.cursor.position().sequence;
         Some(gap.after(after))

@@ -2,9 +2,14 @@
 //!
 //! A publish takes the sequencer's lock, appends to the topic's log, marks the inboxes of the several-topic
 //! subscriptions that follow it, and moves the watermark; wakers run after that. Locks are taken in the order
-//! sequencer, registry, log, inbox, and none is held while code of a user runs.
+//! sequencer, registry, log, inbox, and none is held while code of a user runs. Room within the hub's byte budget is made
+//! before the sequencer is taken.
 
+mod appended;
+mod budget;
 mod builder;
+mod caches;
+mod footprint;
 mod inbox;
 mod joined;
 mod local;
@@ -14,14 +19,17 @@ mod newest;
 mod reader;
 mod registry;
 mod rhythm;
+mod room;
 mod segment;
 mod shared;
 mod sieve;
 mod single;
+mod sizes;
 mod stats;
 mod subscription;
 mod sweeper;
 mod sync;
+mod tail;
 mod waiters;
 
 pub use builder::LocalHubBuilder;

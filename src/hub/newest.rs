@@ -32,11 +32,13 @@ impl Newest {
 mod tests {
     use super::*;
     use crate::contract::Entry;
+    use crate::hub::budget::Budget;
     use crate::model::{Event, Topic};
 
     #[test]
     fn what_is_not_in_memory_is_not_remembered() {
-        let segments: Vec<_> = [0, 4].map(|base| Segment::new(Topic::new("a").unwrap(), 1, base, 4)).into();
+        let budget = Budget::new(0);
+        let segments = [0, 4].map(|base| Segment::new(Topic::new("a").unwrap(), 1, base, 4, &budget));
         let mut newest = Newest::default();
         for (index, key) in (0..).zip(["a", "b", "c", "a", "c", "d", "d", "e"]) {
             let event = Event::text("").keyed(key).unwrap();

@@ -5,6 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use crate::contract::{Batch, Encoding, Format};
+use crate::hub::joined::Reading;
 use crate::hub::log::{Found, Log, Placed};
 use crate::hub::segment::Segment;
 use crate::hub::shared::Shared;
@@ -111,6 +112,7 @@ impl Reader {
             Found::Segment(segment) => self.segment = Some(segment),
             Found::Lost { to, lost, evicted } => {
                 let missed = lost.saturating_sub(self.next);
+                self.log.tally.missed.add(missed);
                 shared.expired.add(to - lost.max(self.next));
                 self.segment = None;
                 self.next = to;
@@ -131,9 +133,10 @@ impl Reader {
         self.log.state().rhythm().map_or(Duration::MAX, |rhythm| rhythm.next_in(now))
     }
 
-    /// Takes what a sieve left of what was ahead. Returns how many events were conflated since the last delivery.
+    /// Takes so many events, which a sieve left of what was ahead. Returns how many events were conflated since the last delivery.
     #[cold]
-    pub(super) fn take(&mut self, taken: &Taken, shared: &Shared) -> u32 {
+    pub(super) fn take(&mut self, taken: &Taken, events: u32, shared: &Shared) -> u32 {
+        self.log.tally.delivered.add(events.into());
         self.next = taken.next;
         self.leave_out(taken.left_out, shared);
         std::mem::take(&mut self.conflated)
@@ -141,7 +144,7 @@ impl Reader {
 
     fn leave_out(&mut self, left_out: LeftOut, shared: &Shared) {
         self.conflated = self.conflated.saturating_add(left_out.conflated);
-        left_out.count(&shared.expired, &shared.conflated);
+        left_out.count(&shared.expired, &self.log.tally.conflated);
     }
 
     /// Lets go of the segment.
@@ -178,8 +181,10 @@ impl Ahead<'_> {
     }
 
     /// The first of them, encoded: how many they are and the sequence of the last.
-    pub(super) fn encode(&self, format: &dyn Format, max: usize) -> (Bytes, u32, u64) {
-        let (bytes, end) = self.segment.encode(format, self.places.clone(), max, &self.log.audience);
+    #[inline]
+    pub(super) fn encode(&self, format: &dyn Format, max: usize, shared: &Shared) -> (Bytes, u32, u64) {
+        let reading = Reading { shared, log: self.log };
+        let (bytes, end) = self.segment.encode(format, self.places.clone(), max, reading);
         (bytes, end - self.places.start, self.segment.sequence(end - 1))
     }
 
@@ -198,6 +203,7 @@ impl Ahead<'_> {
         format: &dyn Format,
         max: usize,
     ) -> Option<(Encoding, Taken)> {
-        Sieve::new(self.segment, shared, overflow).encode(self.places.clone(), format, max, &self.log.audience)
+        let reading = Reading { shared, log: self.log };
+        Sieve::new(self.segment, shared, overflow).encode(self.places.clone(), format, max, reading)
     }
 }

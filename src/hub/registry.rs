@@ -1,7 +1,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use crate::hub::budget::Budget;
 use crate::hub::log::Log;
+use crate::hub::stats::HubStats;
 use crate::hub::sweeper::Sweeper;
 use crate::hub::sync::{Map, RwLock};
 use crate::model::Topic;
@@ -13,6 +15,7 @@ const MOST_TOMBSTONES: usize = 65_536;
 #[derive(Debug)]
 pub(super) struct Registry {
     epoch: u64,
+    budget: Arc<Budget>,
     topics: RwLock<Topics>,
     pub(super) sweeper: Sweeper,
 }
@@ -21,6 +24,8 @@ pub(super) struct Registry {
 struct Topics {
     live: Map<Topic, Arc<Log>>,
     tombstones: Tombstones,
+    /// What came of the topics that were dropped.
+    past: HubStats,
     closed: bool,
 }
 
@@ -34,8 +39,8 @@ struct Tombstones {
 }
 
 impl Registry {
-    pub(super) fn new(epoch: u64) -> Self {
-        Self { epoch, topics: RwLock::default(), sweeper: Sweeper::new() }
+    pub(super) fn new(epoch: u64, budget: Arc<Budget>) -> Self {
+        Self { epoch, budget, topics: RwLock::default(), sweeper: Sweeper::new() }
     }
 
     /// The log of a topic, made if it is not there. `None` when the hub is closed.
@@ -49,6 +54,11 @@ impl Registry {
         known.or_else(|| self.make(topic))
     }
 
+    /// The log of a topic that is in memory.
+    pub(super) fn known(&self, topic: &Topic) -> Option<Arc<Log>> {
+        self.topics.read().live.get(topic).cloned()
+    }
+
     fn make(&self, topic: &Topic) -> Option<Arc<Log>> {
         let mut topics = self.topics.write();
         let topics = &mut *topics;
@@ -58,7 +68,7 @@ impl Registry {
         let tombstones = &mut topics.tombstones;
         let log = topics.live.entry(topic.clone()).or_insert_with(|| {
             let evicted = tombstones.take(topic);
-            let log = Arc::new(Log::new(topic.clone(), self.epoch, evicted));
+            let log = Arc::new(Log::new(topic.clone(), self.epoch, evicted, Arc::clone(&self.budget)));
             self.sweeper.add(&log, 0);
             log
         });
@@ -74,12 +84,13 @@ impl Registry {
         if !state.is_idle() {
             return;
         }
-        let last = state.drop_log();
+        topics.past.add(log, &state);
+        let (last, left) = state.drop_log(log);
         drop(state);
         let gone = topics.live.remove(&log.topic);
         topics.tombstones.put(&log.topic, last);
         drop(topics);
-        drop(gone);
+        drop((gone, left));
     }
 
     /// Refuses new topics from now on, and returns those that there are.
@@ -93,10 +104,14 @@ impl Registry {
         self.topics.read().live.values().cloned().collect()
     }
 
-    /// How many topics are in memory, and how many tombstones.
-    pub(super) fn len(&self) -> (usize, usize) {
+    /// What the topics hold, and what came of them and of those that were dropped: no topic is counted twice or left
+    /// out, whatever is dropped meanwhile.
+    pub(super) fn count(&self) -> HubStats {
         let topics = self.topics.read();
-        (topics.live.len(), topics.tombstones.last.len())
+        let (live, tombstones) = (topics.live.len(), topics.tombstones.last.len());
+        let mut stats = HubStats { topics: live, tombstones, ..topics.past };
+        topics.live.values().for_each(|log| stats.add(log, &log.state()));
+        stats
     }
 }
 

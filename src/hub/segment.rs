@@ -5,12 +5,16 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use crate::contract::{Entry, Format, Run};
-use crate::hub::joined::Joined;
-use crate::hub::sync::{Count, Expiry, Length, Link, Replaced};
+use crate::hub::budget::{Budget, Charge};
+use crate::hub::footprint;
+use crate::hub::joined::{Joined, Reading};
+use crate::hub::sync::{Expiry, Length, Link, Marks, Replaced};
 use crate::model::Topic;
 
 /// A stretch of one topic's log: written in order by one writer under the log's lock, read without a lock.
 pub(super) struct Segment {
+    /// The segment itself, for those who keep it in mind and not in memory.
+    this: Weak<Self>,
     /// The dense index of the first place.
     pub(super) base: u64,
     run: Arc<Run>,
@@ -21,12 +25,16 @@ pub(super) struct Segment {
     joined: OnceLock<Box<Joined>>,
     /// Only where somebody conflates, and a key came twice.
     replaced: Link<Box<Replaced>>,
+    marks: Marks,
+    /// Given back when the last reader has let go of the segment.
+    charge: Charge,
 }
 
 impl Segment {
-    pub(super) fn new(topic: Topic, epoch: u64, base: u64, places: usize) -> Self {
+    pub(super) fn new(topic: Topic, epoch: u64, base: u64, places: usize, budget: &Arc<Budget>) -> Arc<Self> {
         let entries = std::iter::repeat_with(OnceLock::new).take(places).collect();
-        Self {
+        Arc::new_cyclic(|this| Self {
+            this: Weak::clone(this),
             base,
             run: Arc::new(Run { topic, epoch, entries }),
             len: Length::new(),
@@ -34,7 +42,9 @@ impl Segment {
             next: Link::new(),
             joined: OnceLock::new(),
             replaced: Link::new(),
-        }
+            marks: Marks::default(),
+            charge: budget.segment(footprint::segment(places)),
+        })
     }
 
     /// How many places there are.
@@ -58,6 +68,7 @@ impl Segment {
         if let Some(expires) = expires(&entry) {
             self.expiry.lower(expires);
         }
+        self.charge.add(footprint::event(&entry.event));
         if let Some(place) = self.run.entries.get(len as usize) {
             // A place above the length is empty: nobody else writes.
             let _ = place.set(entry);
@@ -92,9 +103,17 @@ impl Segment {
         &self.run
     }
 
-    /// Seals the segment: what follows is there.
-    pub(super) fn seal(&self, next: &Arc<Self>) {
-        self.next.set(Arc::downgrade(next));
+    /// Seals the segment: what follows is there, or the segment was evicted before anything followed.
+    pub(super) fn seal(&self, next: Weak<Self>, budget: &Budget) {
+        self.next.set(next);
+        if self.marks.seal() {
+            budget.caches.add_cold(&self.this);
+        }
+    }
+
+    /// What it is charged with.
+    pub(super) fn charged(&self) -> u64 {
+        self.charge.bytes()
     }
 
     /// Whether nothing more is written here.
@@ -138,9 +157,55 @@ impl Segment {
     }
 
     /// Events from the start of a range of written places, encoded: at least one, at most `max` bytes otherwise.
-    /// Returns where they end. `audience` is how many may ask for the same.
-    pub(super) fn encode(&self, format: &dyn Format, range: Range<u32>, max: usize, audience: &Count) -> (Bytes, u32) {
-        self.joined.get_or_init(Box::default).encode(&self.run, format, range, max, audience)
+    /// Returns where they end.
+    #[inline]
+    pub(super) fn encode(
+        &self,
+        format: &dyn Format,
+        range: Range<u32>,
+        max: usize,
+        reading: Reading<'_>,
+    ) -> (Bytes, u32) {
+        self.joined.get_or_init(Box::default).encode(self, format, range, max, reading)
+    }
+
+    /// There is something in the caches now: among the segments that have some it is the last.
+    pub(super) fn cached(&self, budget: &Budget) {
+        match self.marks.cache() {
+            Some(true) => budget.caches.add_cold(&self.this),
+            Some(false) => budget.caches.add_hot(&self.this),
+            None => {}
+        }
+    }
+
+    /// Empties the caches. False: there was nothing in them.
+    pub(super) fn forget(&self) -> bool {
+        // What is put in while they are emptied stays, and is marked by who puts it in after that.
+        let had = self.marks.empty();
+        self.joined.get().into_iter().for_each(|joined| joined.clear());
+        had
+    }
+}
+
+/// A segment that is not in its log any more. To be dropped outside of the lock: the events are the user's.
+#[derive(Debug)]
+pub(super) struct Evicted(Option<Arc<Segment>>);
+
+impl Evicted {
+    /// Under the log's lock.
+    pub(super) fn new(segment: Arc<Segment>) -> Self {
+        segment.charge.evict();
+        Self(Some(segment))
+    }
+}
+
+impl Drop for Evicted {
+    fn drop(&mut self) {
+        let Some(held) = self.0.take().and_then(|segment| Arc::try_unwrap(segment).err()) else {
+            return;
+        };
+        held.charge.pin();
+        held.forget();
     }
 }
 

@@ -2,6 +2,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use crate::contract::{Clock, Head, PublishError};
+use crate::hub::budget::Budget;
 use crate::hub::log::{Follower, From, Log, Placed, State};
 use crate::hub::reader::Reader;
 use crate::hub::registry::Registry;
@@ -16,13 +17,14 @@ pub(super) struct Shared {
     pub(super) epoch: u64,
     pub(super) retention: Retention,
     pub(super) max_event: usize,
+    pub(super) budget: Arc<Budget>,
     pub(super) registry: Registry,
     pub(super) sequencer: Mutex<Sequencer>,
     pub(super) published: Watermark,
     /// Events that were stepped over because their time was up.
     pub(super) expired: Count,
-    /// Events that were stepped over because newer ones of their keys were there.
-    pub(super) conflated: Count,
+    /// Gaps that were told.
+    pub(super) gaps: Count,
     clock: Box<dyn Clock>,
     began: Instant,
 }
@@ -36,17 +38,24 @@ pub(super) struct Sequencer {
 }
 
 impl Shared {
-    pub(super) fn new(epoch: u64, retention: Retention, max_event: usize, clock: Box<dyn Clock>) -> Self {
-        let began = clock.now();
+    pub(super) fn new(
+        epoch: u64,
+        retention: Retention,
+        max_event: usize,
+        max_bytes: usize,
+        clock: Box<dyn Clock>,
+    ) -> Self {
+        let (began, budget) = (clock.now(), Budget::new(max_bytes));
         Self {
             epoch,
             retention,
             max_event,
-            registry: Registry::new(epoch),
+            registry: Registry::new(epoch, Arc::clone(&budget)),
+            budget,
             sequencer: Mutex::default(),
             published: Watermark::new(0),
             expired: Count::new(0),
-            conflated: Count::new(0),
+            gaps: Count::new(0),
             clock,
             began,
         }

@@ -3,6 +3,7 @@ use std::ops::Range;
 use bytes::BytesMut;
 
 use crate::contract::{Batch, Encoding, Format};
+use crate::hub::joined::Reading;
 use crate::hub::segment::Segment;
 use crate::hub::shared::Shared;
 use crate::hub::sync::Count;
@@ -88,13 +89,13 @@ impl<'a> Sieve<'a> {
         range: Range<u32>,
         format: &dyn Format,
         max: usize,
-        audience: &Count,
+        reading: Reading<'_>,
     ) -> Option<(Encoding, Taken)> {
         let mut left_out = LeftOut::default();
         let first = self.next(range.clone(), &mut left_out);
         if first.is_empty() || first.end == range.end {
             return (!first.is_empty()).then(|| {
-                let (bytes, end) = self.segment.encode(format, first.clone(), max, audience);
+                let (bytes, end) = self.segment.encode(format, first.clone(), max, reading);
                 (Encoding::new(bytes, end - first.start), self.taken(end, left_out))
             });
         }

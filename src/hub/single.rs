@@ -78,7 +78,7 @@ impl Single {
                         None => continue,
                     }
                 }
-                let (bytes, events, sequence) = ahead.encode(format, max);
+                let (bytes, events, sequence) = ahead.encode(format, max, shared);
                 self.delivered(events, sequence);
                 return Poll::Ready(Encoded::Events(Encoding::new(bytes, events)));
             }
@@ -92,6 +92,7 @@ impl Single {
     }
 
     fn delivered(&mut self, events: u32, sequence: u64) {
+        self.reader.log.tally.delivered.add(u64::from(events));
         self.reader.advance(events);
         self.sequence = sequence;
     }
@@ -101,7 +102,8 @@ impl Single {
     fn sieved_batch(&mut self, shared: &Shared) -> Option<Batch> {
         let (batch, taken) = self.reader.ahead(shared, self.overflow)?.sieved_batch(shared, self.overflow)?;
         self.sequence = taken.sequence;
-        Some(batch.with_conflated(self.reader.take(&taken, shared)))
+        let events = batch.count();
+        Some(batch.with_conflated(self.reader.take(&taken, events, shared)))
     }
 
     /// The same, encoded.
@@ -110,7 +112,8 @@ impl Single {
         let ahead = self.reader.ahead(shared, self.overflow)?;
         let (encoding, taken) = ahead.sieved_encode(shared, self.overflow, format, max)?;
         self.sequence = taken.sequence;
-        Some(encoding.conflated(self.reader.take(&taken, shared)))
+        let events = encoding.events;
+        Some(encoding.conflated(self.reader.take(&taken, events, shared)))
     }
 
     /// Registers for the next event, unless there is something to read, or to say, first.
@@ -150,6 +153,7 @@ impl Single {
 
     #[cold]
     fn lost(&mut self, lost: &Lost, shared: &Shared) -> Gap {
+        shared.gaps.add(1);
         let after = shared.cursor(self.sequence);
         self.sequence = self.sequence.max(lost.evicted);
         lost.gap(shared, &self.reader.log.topic).after(after)

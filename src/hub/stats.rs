@@ -1,45 +1,95 @@
+use crate::hub::log::{Log, State};
 use crate::hub::shared::Shared;
+use crate::hub::sync::Count;
 
-/// What a hub holds.
+/// What a hub holds, and what came of all that was published to it.
+///
+/// When nobody publishes or polls at the moment, these hold exactly:
+///
+/// - `published` = `retained` + `evicted`;
+/// - for each subscription that began before its topics had any event: what was published to them = what it added to
+///   `delivered` + `missed` + `conflated` + `expired`, + what it has not come to yet;
+/// - `bytes` ≥ `retained_bytes` + `cached_bytes` + `pinned_bytes`, and 0 when there is no topic and no subscription.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct HubStats {
     /// Events published since the hub was built.
     pub published: u64,
-    /// Topics in memory.
-    pub topics: usize,
-    /// Dropped topics of which the last sequence is remembered.
-    pub tombstones: usize,
-    /// Subscriptions, counted once for each of their topics.
-    pub subscriptions: usize,
+    /// Times that an event was handed to a subscription.
+    pub delivered: u64,
+    /// Gaps that subscriptions were told of.
+    pub gaps: u64,
+    /// Events that subscriptions found gone: those of gaps with a count, and those for which one
+    /// [asked to be let go](crate::Overflow::Disconnect). A client that comes back to a gap does not know how many.
+    pub missed: u64,
+    /// Times that a subscription stepped over an event because a newer one of its key was there, see
+    /// [`Overflow::Latest`](crate::Overflow::Latest).
+    pub conflated: u64,
+    /// Times that a subscription stepped over an event whose time to live was over.
+    pub expired: u64,
+    /// Events that are not in history any more.
+    pub evicted: u64,
+    /// Those of them that went because the hub's [budget](crate::LocalHubBuilder::max_bytes) was spent.
+    pub evicted_by_budget: u64,
     /// Events in history, expired ones behind others that live among them.
     pub retained: u64,
     /// Their payloads, names and keys, in bytes.
     pub retained_bytes: usize,
-    /// Times that a subscriber stepped over an event whose time to live was over.
-    pub expired: u64,
-    /// Times that a subscriber stepped over an event because a newer one of its key was there, see
-    /// [`Overflow::Latest`](crate::Overflow::Latest).
-    pub conflated: u64,
+    /// What is kept encoded, in bytes.
+    pub cached_bytes: usize,
+    /// What readers hold of evicted history, in bytes.
+    pub pinned_bytes: usize,
+    /// All that the [budget](crate::LocalHubBuilder::max_bytes) counts: events, what it takes to keep them, and the two
+    /// above.
+    pub bytes: usize,
+    /// Subscriptions, counted once for each of their topics.
+    pub subscriptions: usize,
+    /// Those of them that are registered for the topic's next event.
+    pub parked: usize,
+    /// Topics in memory.
+    pub topics: usize,
+    /// Dropped topics of which the last sequence is remembered.
+    pub tombstones: usize,
 }
 
 impl HubStats {
     pub(super) fn of(shared: &Shared) -> Self {
-        let (topics, tombstones) = shared.registry.len();
-        let mut stats = Self {
-            published: shared.published.load(),
-            topics,
-            tombstones,
+        let [history, pinned, cached] = shared.budget.used().map(|bytes| bytes as usize);
+        Self {
+            gaps: shared.gaps.load(),
             expired: shared.expired.load(),
-            conflated: shared.conflated.load(),
-            ..Self::default()
-        };
-        for log in shared.registry.logs() {
-            let state = log.state();
-            stats.subscriptions += state.subscriptions;
-            stats.retained += state.next - state.first;
-            stats.retained_bytes += state.bytes;
+            cached_bytes: cached,
+            pinned_bytes: pinned,
+            bytes: history + pinned + cached,
+            ..shared.registry.count()
         }
-        stats
+    }
+
+    /// Adds what a topic holds, and what came of what was published to it.
+    pub(super) fn add(&mut self, log: &Log, state: &State) {
+        self.published += state.next;
+        self.evicted += state.first;
+        self.evicted_by_budget += state.evicted_by_budget;
+        self.retained += state.next - state.first;
+        self.retained_bytes += state.bytes;
+        self.subscriptions += state.subscriptions;
+        self.parked += state.waiters.len() + state.followers.as_ref().map_or(0, |followers| followers.len());
+        self.delivered += log.tally.delivered.load();
+        self.missed += log.tally.missed.load();
+        self.conflated += log.tally.conflated.load();
+    }
+}
+
+/// What the subscriptions of one topic came to: readers of different topics don't meet here.
+#[derive(Debug)]
+pub(super) struct Tally {
+    pub(super) delivered: Count,
+    pub(super) missed: Count,
+    pub(super) conflated: Count,
+}
+
+impl Default for Tally {
+    fn default() -> Self {
+        Self { delivered: Count::new(0), missed: Count::new(0), conflated: Count::new(0) }
     }
 }

@@ -77,6 +77,7 @@ impl Subscription {
     /// What must be said before anything else, once.
     fn open(&mut self) -> Option<Gap> {
         let gap = *self.opening.take()?;
+        self.shared.gaps.add(1);
         let sequence = self.order.sequence_mut();
         let after = self.shared.cursor(*sequence);
         *sequence = (*sequence).max(gap.cursor.position().sequence);

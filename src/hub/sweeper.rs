@@ -64,12 +64,14 @@ impl Sweeper {
 #[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
+    use crate::hub::budget::Budget;
     use crate::model::Topic;
 
     #[test]
     fn topics_that_come_and_go_while_nothing_is_published_leave_nothing_behind() {
         let sweeper = Sweeper::new();
-        let log = |name: String| Arc::new(Log::new(Topic::new(name).unwrap(), 1, 0));
+        let budget = Budget::new(0);
+        let log = |name: String| Arc::new(Log::new(Topic::new(name).unwrap(), 1, 0, Arc::clone(&budget)));
         let stay: Vec<_> = (0..10).map(|n| log(format!("stay/{n}"))).collect();
         stay.iter().for_each(|log| sweeper.add(log, 0));
         for n in 0..10_000 {

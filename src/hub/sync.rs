@@ -10,11 +10,11 @@ use loom::sync as primitives;
 #[cfg(not(loom))]
 use std::sync as primitives;
 
-use std::sync::atomic::{AtomicU64 as Plain, Ordering as PlainOrdering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64 as Plain, Ordering as PlainOrdering};
 
 pub(super) use primitives::{MutexGuard, RwLockReadGuard, RwLockWriteGuard};
 
-use std::sync::{OnceLock, PoisonError};
+use std::sync::{Mutex as PlainMutex, MutexGuard as PlainGuard, OnceLock, PoisonError};
 
 /// Topics by name. Ordered under loom, which needs every run to be the same.
 #[cfg(loom)]
@@ -48,6 +48,17 @@ impl<T> RwLock<T> {
 
     pub(super) fn write(&self) -> RwLockWriteGuard<'_, T> {
         self.0.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A mutex under which nothing else is locked and nobody waits. So the others need not be tried while it is held, and
+/// loom does not know it.
+#[derive(Debug, Default)]
+pub(super) struct Leaf<T>(PlainMutex<T>);
+
+impl<T> Leaf<T> {
+    pub(super) fn lock(&self) -> PlainGuard<'_, T> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -206,5 +217,53 @@ impl Count {
 
     pub(super) fn add(&self, n: u64) {
         self.0.fetch_add(n, PlainOrdering::Relaxed);
+    }
+
+    /// Only what was added before.
+    pub(super) fn sub(&self, n: u64) {
+        self.0.fetch_sub(n, PlainOrdering::Relaxed);
+    }
+}
+
+/// A flag for the same purposes, set once.
+#[derive(Debug, Default)]
+pub(super) struct Flag(AtomicBool);
+
+impl Flag {
+    pub(super) fn set(&self) {
+        self.0.store(true, PlainOrdering::Relaxed);
+    }
+
+    pub(super) fn is_set(&self) -> bool {
+        self.0.load(PlainOrdering::Relaxed)
+    }
+}
+
+/// Whether a segment is sealed, and whether it has caches.
+///
+/// Two bits of one atomic, each changed by a read-modify-write: all changes are in one order, so of two threads of which
+/// one seals the segment and the other fills a cache, exactly one finds the other's bit. Relaxed: nothing else hangs on
+/// it.
+#[derive(Debug, Default)]
+pub(super) struct Marks(AtomicU8);
+
+impl Marks {
+    const SEALED: u8 = 1;
+    const CACHED: u8 = 2;
+
+    /// Says that the segment is sealed. Returns whether it has caches.
+    pub(super) fn seal(&self) -> bool {
+        self.0.fetch_or(Self::SEALED, PlainOrdering::Relaxed) & Self::CACHED != 0
+    }
+
+    /// Says that there is something in a cache. `None` if it was said before, else whether the segment is sealed.
+    pub(super) fn cache(&self) -> Option<bool> {
+        let before = self.0.fetch_or(Self::CACHED, PlainOrdering::Relaxed);
+        (before & Self::CACHED == 0).then_some(before & Self::SEALED != 0)
+    }
+
+    /// Says that the caches are about to be emptied. Returns whether there was something in them.
+    pub(super) fn empty(&self) -> bool {
+        self.0.fetch_and(!Self::CACHED, PlainOrdering::Relaxed) & Self::CACHED != 0
     }
 }

@@ -66,6 +66,11 @@ impl<T> Waiters<T> {
         Some(waiter)
     }
 
+    /// How many are registered.
+    pub(super) fn len(&self) -> usize {
+        self.slots.len() - self.free.len()
+    }
+
     /// Takes everyone, in time that does not depend on how many they are.
     pub(super) fn take(&mut self) -> Vec<Option<T>> {
         if self.slots.is_empty() {

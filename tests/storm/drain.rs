@@ -16,7 +16,7 @@ const QUIET: u64 = 2;
 
 /// All sessions leave an instance on axum for one on hyper, and then that one, while events go on.
 pub(crate) async fn run(args: &mut Args, figures: &mut Figures) -> Result<(), String> {
-    let (clients, window) = (args.or("clients", 2_000_u64)?, Duration::from_millis(args.or("window", 4_000)?));
+    let (clients, window) = (args.or("clients", 2_000_u64)?, Duration::from_millis(args.or("window", 3_000)?));
     let topics = args.or("topics", 50_u64)?;
     let millis = window.as_millis().to_string();
     let mut server = Process::start(None, &["serve", "--window", &millis])?;

@@ -28,6 +28,8 @@ struct Times {
     user_timeout: Option<u64>,
 }
 
+/// A minute more than anything takes by default.
+const LIMIT: Duration = Duration::from_secs(120);
 /// What `tidings::tune` has.
 const TUNED: u64 = 30_000;
 
@@ -72,19 +74,8 @@ async fn cut_lines(times: &Times, figures: &mut Figures) -> Result<(), String> {
 
     far.run(&["link", "set", "far", "down"]).await?;
     let cut = Instant::now();
-    let mut gone = [None; LIVE.len()];
-    while gone.iter().any(Option::is_none) && cut.elapsed() < Duration::from_secs(120) {
-        let sessions = server.stats(0).await?["sessions"].take();
-        for (transport, gone) in LIVE.iter().zip(&mut gone) {
-            if sessions[transport.as_str()] == 0 && gone.is_none() {
-                *gone = Some(cut.elapsed().as_secs_f64());
-            }
-        }
-        pause(Duration::from_millis(10)).await;
-    }
-    for (transport, gone) in LIVE.iter().zip(gone) {
-        let (limit, what) = (times.limit(*transport), format!("{transport:?}s are gone after"));
-        figures.at_most(&what, gone.unwrap_or(f64::INFINITY), limit, "s");
+    for (transport, gone) in LIVE.iter().zip(gone(&mut server, cut).await?) {
+        figures.at_most(&format!("{transport:?}, cut off, gone after"), gone, times.limit(*transport), "s");
     }
     server.ask(&format!("publish --rate 10 --each {BEFORE}")).await?;
     pause(Duration::from_millis(500)).await;
@@ -103,30 +94,39 @@ const LIVE: [Transport; 4] = [Transport::Sse, Transport::Chunked, Transport::Web
 async fn last_bytes(times: &Times, figures: &mut Figures) -> Result<(), String> {
     let mut server = times.serve(None, "127.0.0.1:0").await?;
     let address = server.address().await?;
-    for transport in LIVE {
-        for (name, end) in [("FIN", Wire::close as fn(Wire)), ("RST", Wire::reset)] {
-            let gone = last_byte(&mut server, &address, transport, end).await?;
-            figures.at_most(
-                &format!("{transport:?}, a {name} behind a byte, gone after"),
-                gone,
-                times.heartbeat(transport),
-                "s",
-            );
+    for (name, end) in [("FIN", Wire::close as fn(Wire)), ("RST", Wire::reset)] {
+        let mut wires = Vec::new();
+        for transport in LIVE {
+            wires.push(begin(&address, transport).await.map_err(|error| error.to_string())?);
+        }
+        server.until(0, LIMIT, |stats| stats["live"] == LIVE.len()).await?;
+        for wire in &mut wires {
+            wire.send("G").await.map_err(|error| error.to_string())?;
+        }
+        pause(Duration::from_millis(50)).await;
+        let ended = Instant::now();
+        wires.into_iter().for_each(end);
+        for (transport, gone) in LIVE.iter().zip(gone(&mut server, ended).await?) {
+            let what = format!("{transport:?}, a {name} behind a byte, gone after");
+            figures.at_most(&what, gone, times.heartbeat(*transport), "s");
         }
     }
     Ok(())
 }
 
-async fn last_byte(server: &mut Process, address: &str, transport: Transport, end: fn(Wire)) -> Result<f64, String> {
-    const LIMIT: Duration = Duration::from_secs(60);
-    let mut wire = begin(address, transport).await.map_err(|error| error.to_string())?;
-    server.until(0, LIMIT, |stats| stats["live"] == 1).await?;
-    wire.send("G").await.map_err(|error| error.to_string())?;
-    pause(Duration::from_millis(50)).await;
-    let began = Instant::now();
-    end(wire);
-    server.until(0, LIMIT, |stats| stats["live"] == 0).await?;
-    Ok(began.elapsed().as_secs_f64())
+/// After how many seconds the sessions of each transport were gone.
+async fn gone(server: &mut Process, since: Instant) -> Result<[f64; LIVE.len()], String> {
+    let mut gone = [f64::INFINITY; LIVE.len()];
+    while gone.contains(&f64::INFINITY) && since.elapsed() < LIMIT {
+        let sessions = server.stats(0).await?["sessions"].take();
+        for (transport, gone) in LIVE.iter().zip(&mut gone) {
+            if sessions[transport.as_str()] == 0 {
+                *gone = gone.min(since.elapsed().as_secs_f64());
+            }
+        }
+        pause(Duration::from_millis(5)).await;
+    }
+    Ok(gone)
 }
 
 async fn begin(address: &str, transport: Transport) -> io::Result<Wire> {

@@ -17,8 +17,8 @@ const LIMIT: Duration = Duration::from_secs(60);
 
 /// Long polls of a busy topic, with and without an interval; and many that return at once.
 pub(crate) async fn run(args: &mut Args, figures: &mut Figures) -> Result<(), String> {
-    let clients = args.or("clients", 5_000_u64)?;
-    let each = RATE * args.or("seconds", 5_u64)?;
+    let clients = args.or("clients", 2_000_u64)?;
+    let each = RATE * args.or("seconds", 3_u64)?;
     let paced = busy(clients, each, INTERVAL).await?;
     let unpaced = busy(clients, each, 0).await?;
     for (busy, name) in [(&paced, "with an interval"), (&unpaced, "without")] {
@@ -72,7 +72,7 @@ async fn busy(clients: u64, each: u64, interval: u64) -> Result<Busy, String> {
 
 /// One event after another wakes all, who ask again at once.
 async fn rush(clients: u64, figures: &mut Figures) -> Result<(), String> {
-    const ROUNDS: u64 = 5;
+    const ROUNDS: u64 = 4;
     let mut herd = Herd::start(clients, ROUNDS, 0).await?;
     herd.server.until(0, LIMIT, |stats| stats["live"] == clients).await?;
     let (mut slowest, mut memory) = (0.0_f64, Vec::new());

@@ -19,8 +19,8 @@ struct Flood {
     code: Option<u16>,
 }
 
-/// How long a flood is watched.
-const WATCH: Duration = Duration::from_secs(3);
+/// How long a flood is watched: longer than it may take.
+const WATCH: Duration = Duration::from_millis(2_500);
 
 /// In what time the last one must be gone, before the next begins.
 const GONE: Duration = Duration::from_secs(10);

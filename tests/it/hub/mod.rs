@@ -1,10 +1,13 @@
 //! `LocalHub` and its subscriptions.
 
+mod budget;
+mod caches;
 mod latest;
 mod model;
 mod naive;
 mod promises;
 mod sequences;
+mod stats;
 mod threads;
 mod ttl;
 

@@ -2,6 +2,8 @@
 //! `RUSTFLAGS="--cfg loom" LOOM_MAX_PREEMPTIONS=3 cargo test --release --test loom`.
 #![cfg(loom)]
 
+mod budget;
+
 use std::time::Instant;
 
 use loom::future::block_on;

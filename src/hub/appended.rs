@@ -1,0 +1,32 @@
+use std::task::Waker;
+
+use crate::hub::log::Follower;
+use crate::hub::segment::Evicted;
+
+/// What an append leaves to be done when the locks are released.
+#[derive(Debug, Default)]
+pub(super) struct Appended {
+    pub(super) wakers: Vec<Option<Waker>>,
+    pub(super) followers: Vec<Option<Follower>>,
+    pub(super) subscriptions: usize,
+    pub(super) idle: bool,
+    /// Dropped late: the events in it are the user's.
+    pub(super) evicted: Vec<Evicted>,
+}
+
+/// What an eviction for the budget's sake leaves to be done when the lock is released.
+#[derive(Debug)]
+pub(super) struct Relief {
+    pub(super) evicted: Evicted,
+    /// Who waits with the segment in hand: it is free when they have looked.
+    pub(super) wakers: Vec<Option<Waker>>,
+    pub(super) followers: Vec<Option<Follower>>,
+    pub(super) idle: bool,
+}
+
+impl Appended {
+    /// Whether nothing is left to be done: nobody waited, and nothing is to be let go of.
+    pub(super) fn is_settled(&self) -> bool {
+        self.wakers.is_empty() && self.followers.is_empty() && self.evicted.is_empty() && !self.idle
+    }
+}

@@ -1,0 +1,135 @@
+use std::sync::Arc;
+
+use crate::hub::caches::Caches;
+use crate::hub::sizes::Sizes;
+use crate::hub::sync::{Count, Flag};
+
+/// Caches take at most this part of the limit: they may push history out of memory, but not the most of it.
+const CACHE_SHARE: u64 = 4;
+/// What readers hold of evicted segments does not count up to this part of the limit. Evicting more does not free it, so
+/// that a publisher would evict all for nothing, and then be refused for the sake of a slow reader.
+const PIN_SHARE: u64 = 4;
+
+/// How many bytes a hub may hold, and how many it holds. Relaxed counts: between a look and what is done upon it others
+/// may add to them, each what it publishes or caches in one go.
+#[derive(Debug)]
+pub(super) struct Budget {
+    pub(super) limit: usize,
+    /// What segments in their logs take.
+    history: Count,
+    /// What evicted segments take that a reader still holds.
+    pinned: Count,
+    /// What is kept encoded.
+    cached: Count,
+    pub(super) sizes: Sizes,
+    pub(super) caches: Caches,
+}
+
+/// Bytes that count against a budget until this is dropped.
+#[derive(Debug)]
+pub(super) struct Charge {
+    budget: Arc<Budget>,
+    kind: Kind,
+    bytes: Count,
+    evicted: Flag,
+    pinned: Flag,
+}
+
+#[derive(Debug)]
+enum Kind {
+    Segment,
+    Cache,
+}
+
+impl Budget {
+    pub(super) fn new(limit: usize) -> Arc<Self> {
+        Arc::new(Self {
+            limit,
+            history: Count::new(0),
+            pinned: Count::new(0),
+            cached: Count::new(0),
+            sizes: Sizes::default(),
+            caches: Caches::default(),
+        })
+    }
+
+    /// Whether there is room for so many bytes more.
+    #[inline]
+    pub(super) fn has_room(&self, bytes: usize) -> bool {
+        let limit = self.limit as u64;
+        let pinned = self.pinned.load().saturating_sub(limit / PIN_SHARE);
+        (self.history.load() + self.cached.load() + pinned).saturating_add(bytes as u64) <= limit
+    }
+
+    /// Whether caches may take so many bytes more, if there is room for them.
+    pub(super) fn may_cache(&self, bytes: usize) -> bool {
+        self.cached.load().saturating_add(bytes as u64) <= self.limit as u64 / CACHE_SHARE
+    }
+
+    /// Charges a segment with bytes.
+    pub(super) fn segment(self: &Arc<Self>, bytes: usize) -> Charge {
+        self.charge(Kind::Segment, bytes)
+    }
+
+    /// Charges a cache with bytes.
+    pub(super) fn cache(self: &Arc<Self>, bytes: usize) -> Charge {
+        self.charge(Kind::Cache, bytes)
+    }
+
+    fn charge(self: &Arc<Self>, kind: Kind, bytes: usize) -> Charge {
+        let charge = Charge {
+            budget: Arc::clone(self),
+            kind,
+            bytes: Count::new(0),
+            evicted: Flag::default(),
+            pinned: Flag::default(),
+        };
+        charge.add(bytes);
+        charge
+    }
+
+    /// The bytes of segments in their logs, of evicted ones that readers hold, and of caches.
+    pub(super) fn used(&self) -> [u64; 3] {
+        [&self.history, &self.pinned, &self.cached].map(Count::load)
+    }
+}
+
+impl Charge {
+    /// Adds bytes. Only by one thread at a time.
+    pub(super) fn add(&self, bytes: usize) {
+        self.account().into_iter().for_each(|account| account.add(bytes as u64));
+        self.bytes.set(self.bytes.load() + bytes as u64);
+    }
+
+    /// How many bytes it is.
+    pub(super) fn bytes(&self) -> u64 {
+        self.bytes.load()
+    }
+
+    /// The segment is evicted: it does not count, unless it turns out that somebody holds it. Nothing is added any more.
+    pub(super) fn evict(&self) {
+        self.budget.history.sub(self.bytes());
+        self.evicted.set();
+    }
+
+    /// Somebody holds the evicted segment.
+    pub(super) fn pin(&self) {
+        self.budget.pinned.add(self.bytes());
+        self.pinned.set();
+    }
+
+    fn account(&self) -> Option<&Count> {
+        match self.kind {
+            Kind::Cache => Some(&self.budget.cached),
+            Kind::Segment if self.pinned.is_set() => Some(&self.budget.pinned),
+            Kind::Segment if self.evicted.is_set() => None,
+            Kind::Segment => Some(&self.budget.history),
+        }
+    }
+}
+
+impl Drop for Charge {
+    fn drop(&mut self) {
+        self.account().into_iter().for_each(|account| account.sub(self.bytes()));
+    }
+}

@@ -1,0 +1,37 @@
+//! What events and segments take in memory. The constants are measured, and hold the allocator's own share, 16 bytes an
+//! allocation: `benches/memory.rs` prints what is counted beside what was allocated.
+
+use std::sync::OnceLock;
+
+use crate::contract::{Entry, Run};
+use crate::hub::segment::Segment;
+use crate::hub::tail::Tail;
+use crate::model::Event;
+
+/// An event's payload beyond its bytes.
+const PAYLOAD: usize = 16;
+/// An event's name, key and time to live beyond their bytes, and what a topic where somebody conflates remembers of a
+/// key.
+const LABELS: usize = 160;
+/// A segment's allocations, beyond what is in them, and the marks of its replaced events.
+const SEGMENT: usize = 160;
+/// A topic's log, its name, and its places in the registry and beside it.
+const TOPIC: usize = 560;
+
+/// An event, beyond its place in a segment.
+pub(super) fn event(event: &Event) -> usize {
+    let labelled = event.name().is_some() || event.key().is_some() || event.time_to_live().is_some();
+    event.weight().saturating_add(PAYLOAD + if labelled { LABELS } else { 0 })
+}
+
+/// A segment of so many places. A topic's first, and no other has so few, is charged with the topic.
+pub(super) const fn segment(places: usize) -> usize {
+    let topic = if places <= Tail::FIRST_PLACES { TOPIC } else { 0 };
+    topic + SEGMENT + size_of::<Segment>() + size_of::<Run>() + places * size_of::<OnceLock<Entry>>()
+}
+
+/// The most that publishing an event can add, whatever it finds: itself, and a segment.
+pub(super) fn most(event: &Event) -> usize {
+    const { assert!(segment(Tail::MOST_PLACES) > segment(Tail::FIRST_PLACES)) };
+    event.weight().saturating_add(PAYLOAD + LABELS + segment(Tail::MOST_PLACES))
+}

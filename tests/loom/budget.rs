@@ -1,0 +1,63 @@
+//! A spent budget: what is evicted while others publish and read.
+
+use std::time::Instant;
+
+use loom::future::block_on;
+use loom::thread;
+use tidings::{Delivery, End, Event, LocalHub, Retention, Subscribe, SubscriberExt};
+
+use super::{Still, hub, publish, topic};
+
+#[test]
+fn the_budget_evicts_what_is_waited_for() {
+    for topics in [vec!["a"], vec!["a", "b"]] {
+        loom::model(move || {
+            let hub = tight_hub();
+            let mut subscription = hub.subscribe(Subscribe::to(topics.clone())).unwrap();
+            let other = hub.clone();
+            let publisher = thread::spawn(move || {
+                // While the reader holds what is evicted, there may be no room.
+                let accepted = (0..3).filter(|_| other.publish_now(&topic("a"), Event::text("")).is_ok()).count();
+                other.close();
+                accepted as u64
+            });
+            let (mut delivered, mut missed) = (0, 0);
+            loop {
+                match block_on(subscription.next()) {
+                    Delivery::Events(batch) => delivered += batch.len() as u64,
+                    Delivery::Gap(gap) => missed += gap.missed.unwrap(),
+                    Delivery::End(End::Closed) => break,
+                    other => panic!("{other:?}"),
+                }
+            }
+            let accepted = publisher.join().unwrap();
+            assert_eq!(delivered + missed, accepted);
+            let stats = hub.stats();
+            assert_eq!((stats.published, stats.delivered, stats.missed), (accepted, delivered, missed));
+        });
+    }
+}
+
+#[test]
+fn two_publishers_of_a_spent_budget() {
+    loom::model(|| {
+        let hub = tight_hub();
+        let publishers = ["a", "b"].map(|name| {
+            let hub = hub.clone();
+            thread::spawn(move || (publish(&hub, name), publish(&hub, name)))
+        });
+        for publisher in publishers {
+            publisher.join().unwrap();
+        }
+        let stats = hub.stats();
+        assert_eq!((stats.published, stats.retained + stats.evicted), (4, 4));
+    });
+}
+
+/// A hub with room for one topic's first segment.
+fn tight_hub() -> LocalHub {
+    let one = hub(Retention::default());
+    publish(&one, "a");
+    let limit = one.stats().bytes + 50;
+    LocalHub::builder().max_bytes(limit).clock(Still(Instant::now())).build()
+}
