@@ -127,8 +127,14 @@ impl Config {
 
     /// When one client is to come back, in whole milliseconds: another time for each, so that they don't come together.
     pub(super) fn jittered_retry(&self) -> Duration {
+        self.jittered_retry_over(Duration::ZERO)
+    }
+
+    /// The same, spread over so long at least.
+    pub(super) fn jittered_retry_over(&self, spread: Duration) -> Duration {
         let (from, to) = millis(&self.retry);
-        Duration::from_millis(fastrand::u64(from..=to))
+        let spread = u64::try_from(spread.as_millis()).unwrap_or(u64::MAX);
+        Duration::from_millis(fastrand::u64(from..=to.max(from.saturating_add(spread))))
     }
 
     /// When the client of a short poll is to come again: when the next event is likely or up to a quarter later, another

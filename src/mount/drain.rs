@@ -15,7 +15,8 @@ impl Endpoint {
     /// Ready when the last is gone, and whoever was told to come later until then, or the window is over, whichever is
     /// first.
     ///
-    /// It begins when it is called, and from then on whoever comes is told to come later; POSTs are answered on. Each
+    /// It begins when it is called, and from then on whoever comes is told to come later, at a time that is spread as
+    /// widely as the sessions' ends: a busy topic's polls all come at once. POSTs are answered on. Each
     /// transport has its goodbye: polls are answered, with what is there or empty, streams bring what is there
     /// and break off (a chunked one says `bye` first), WebSockets are closed with 1012. All of them resume elsewhere with the
     /// cursor that they have.
@@ -29,11 +30,13 @@ impl Endpoint {
         let mut sessions = mount.registry.close();
         fastrand::shuffle(&mut sessions);
         // The last ones need a fifth of the window for their goodbye.
-        let step = mount.config.drain_window.mul_f64(0.8) / u32::try_from(sessions.len()).unwrap_or(u32::MAX).max(1);
+        let count = u32::try_from(sessions.len()).unwrap_or(u32::MAX);
+        let step = (mount.config.drain_window.mul_f64(0.8) / count.max(1)).min(LONGEST_STEP);
+        mount.registry.spread(step * count);
         let mut at = wheel.now();
         for session in sessions {
             session.leave_at(at);
-            at += step.min(LONGEST_STEP);
+            at += step;
         }
         async move {
             let mut over = mount.runtime.wheel.sleep_until(end);

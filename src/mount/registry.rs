@@ -1,6 +1,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
 use super::locked::Locked;
 use super::roll::Roll;
@@ -17,6 +18,8 @@ pub(super) struct Registry {
     transports: [AtomicUsize; Transport::ALL.len()],
     states: [AtomicUsize; SessionState::ALL.len()],
     joined: AtomicU64,
+    /// In milliseconds.
+    spread: AtomicU64,
     left: [AtomicU64; Left::ALL.len()],
 }
 
@@ -48,6 +51,7 @@ impl Registry {
             transports: Default::default(),
             states: Default::default(),
             joined: AtomicU64::new(0),
+            spread: AtomicU64::new(0),
             left: Default::default(),
         }
     }
@@ -123,6 +127,16 @@ impl Registry {
             true => Vec::new(),
             false => roll.members(),
         }
+    }
+
+    /// Over how long a drain lets its sessions go.
+    pub(super) fn spread(&self, over: Duration) {
+        self.spread.fetch_max(u64::try_from(over.as_millis()).unwrap_or(u64::MAX), Ordering::Relaxed);
+    }
+
+    /// Over how long those are to be spread who are told to come later: as the sessions of a drain, if there is one.
+    pub(super) fn is_spread(&self) -> Duration {
+        Duration::from_millis(self.spread.load(Ordering::Relaxed))
     }
 
     pub(super) fn members(&self) -> Vec<Arc<Member>> {

@@ -109,7 +109,7 @@ impl Mount {
     /// "Later", and when.
     pub(super) fn later(&self) -> Refusal {
         self.counters.refused(Cause::Busy);
-        Refusal::later(self.config.jittered_retry())
+        Refusal::later(self.config.jittered_retry_over(self.registry.is_spread()))
     }
 }
 

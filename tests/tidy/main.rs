@@ -8,7 +8,7 @@ mod source;
 use source::{Source, read};
 
 /// Files that may really sleep, because a real server, a real socket or the runtime's timer is their point.
-const SLEEPERS: [&str; 2] = ["src/mount/tokio.rs", "tests/swarm/swarm.rs"];
+const SLEEPERS: [&str; 3] = ["src/mount/tokio.rs", "tests/storm/storm.rs", "tests/swarm/swarm.rs"];
 
 #[test]
 fn imports_point_down() {

@@ -15,6 +15,10 @@ use crate::contract::Subscriber;
 /// itself.
 const BUDGET: u32 = 16;
 
+/// How many bytes are waited out behind our Close. A client that heeds it had no more than this under way; one that
+/// sends on and on would have us read until the end of `close_timeout`.
+const WAITED_OUT: usize = 1 << 20;
+
 impl<S: Subscriber, Io: AsyncRead + AsyncWrite + Unpin> WebSocketSink<S, Io> {
     /// Reads until nothing is there, or the handler is behind.
     #[inline]
@@ -70,6 +74,9 @@ impl<S: Subscriber, Io: AsyncRead + AsyncWrite + Unpin> WebSocketSink<S, Io> {
         match read.ok().and_then(|read| scratch.get_mut(..read)) {
             Some([]) | None => self.ended(),
             Some(bytes) => {
+                if !self.is_reading_frames() {
+                    self.wait_out(bytes.len());
+                }
                 let left = self.take_in(bytes, cx, budget);
                 if left > 0 {
                     self.backlog = BytesMut::from(&bytes[bytes.len() - left..]);
@@ -148,6 +155,15 @@ impl<S: Subscriber, Io: AsyncRead + AsyncWrite + Unpin> WebSocketSink<S, Io> {
         } else if self.phase == Phase::Closing {
             self.closed.clean = true;
             self.leave(Phase::Finishing);
+        }
+    }
+
+    /// Bytes came after which nothing is to be read but the end.
+    #[cold]
+    fn wait_out(&mut self, bytes: usize) {
+        self.waited_out += bytes;
+        if self.waited_out > WAITED_OUT {
+            self.abandon(CloseCause::Lost);
         }
     }
 

@@ -51,6 +51,8 @@ pub struct WebSocketSink<S, Io> {
     pub(super) backlog: BytesMut,
     /// Whether there may be more to read than was.
     pub(super) behind: bool,
+    /// How many bytes came that nothing was made of, behind the end.
+    pub(super) waited_out: usize,
     pub(super) mailbox: Mailbox,
     pub(super) controls: Rate,
     pub(super) messages: Rate,
@@ -71,8 +73,8 @@ pub(super) enum Phase {
     Closing,
     /// Our Close is on its way, and no frame of the client's can be read any more.
     Failing,
-    /// Our Close is written and our side shut. The client's bytes are waited out, since to drop them unread may take
-    /// the Close frame away from it.
+    /// Our Close is written and our side shut. The client's bytes are waited out, up to a limit, since to drop them
+    /// unread may take the Close frame away from it.
     Draining,
     /// What is in the outbox is the last; nothing is read.
     Finishing,
@@ -96,6 +98,7 @@ impl<S: Subscriber, Io: AsyncRead + AsyncWrite + Unpin> WebSocketSink<S, Io> {
             reader: Reader::default(),
             backlog: BytesMut::new(),
             behind: false,
+            waited_out: 0,
             mailbox: Mailbox::default(),
             controls: Rate::default(),
             messages: Rate::default(),

@@ -130,6 +130,34 @@ async fn any_number_may_wait_and_none_need() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn who_comes_during_a_drain_is_told_to_come_back_as_spread_out_as_the_sessions() {
+    const WINDOW: Duration = Duration::from_secs(10);
+    for (sessions, spread) in [(500, Duration::from_secs(8)), (10, Duration::from_millis(1_000))] {
+        let app = App::new();
+        let endpoint =
+            app.builder().drain_window(WINDOW).retry(Duration::from_secs(1)..=Duration::from_secs(2)).build();
+        let mut held = Vec::new();
+        for _ in 0..sessions {
+            held.push(get("/?transport=sse").to(&endpoint).await);
+        }
+        // Polls of a busy topic: none was held when the drain began, and all come within a moment.
+        drop(endpoint.drain());
+        let (mut told, mut seconds) = (Vec::new(), vec![0; 9]);
+        for _ in 0..sessions {
+            let poll = get("/?wait=5").to(&endpoint).await;
+            assert_eq!(poll.status(), StatusCode::SERVICE_UNAVAILABLE);
+            told.push(header(&poll, "retry-after").parse::<u64>().unwrap());
+        }
+        told.iter().for_each(|&after| seconds[after as usize - 2] += 1);
+        assert!(told.iter().all(|&after| Duration::from_secs(after) <= Duration::from_secs(1) + spread), "{told:?}");
+        if sessions == 500 {
+            // 62 in each of eight seconds, and chance; within the two seconds of `retry` it would be 250.
+            assert!(seconds.iter().all(|&count| count < 100), "{seconds:?}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn who_is_let_in_during_a_drain_is_told_to_come_later_all_the_same() {
     let gate = Arc::new(Notify::new());
     let (app, opened) = (App::new(), gate.clone());

@@ -105,6 +105,24 @@ fn a_client_that_does_not_answer_a_close_is_left() {
 }
 
 #[test]
+fn a_client_that_floods_behind_a_violation_is_cut_off() {
+    let ping = masked(0x89, &[b'x'; 125]);
+    for takes in [usize::MAX, 0] {
+        let mut visit = Visit::raw();
+        visit.client.allow(takes);
+        // More than a client that stops at our Close has under way is not read, be the Close written or not.
+        let (mut sent, mut closed) = (0, None);
+        while closed.is_none() && sent < 4 << 20 {
+            closed = visit.send(&ping.repeat(64));
+            sent += 64 * ping.len();
+        }
+        assert_eq!(how(closed), (CloseCause::Violation, Some(1008), false));
+        assert!((1 << 20..(1 << 20) + (1 << 15)).contains(&sent), "{sent}");
+        assert_eq!(visit.timer.elapsed(), Duration::ZERO);
+    }
+}
+
+#[test]
 fn a_client_that_takes_no_close_is_left() {
     let timeout = WebSocketConfig::default().close_timeout;
     for bytes in [close(1000, ""), b"garbage".to_vec(), vec![]] {

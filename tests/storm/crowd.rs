@@ -1,0 +1,277 @@
+use std::future::Future;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+use tidings::Transport;
+use tokio::io;
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+
+use crate::args::Args;
+use crate::process::told;
+use crate::visit::{Ledger, Parting, poll, visit, wrong};
+use crate::wire::{Wire, request};
+use crate::{now, pause};
+
+/// How many connect at once: fewer than a listener's backlog.
+const CONNECTING: usize = 200;
+
+/// Many clients in one process. `--kind` says what they do; they stop when nobody tells them anything any more.
+pub(crate) async fn run(mut args: Args) -> Result<(), String> {
+    let mut lines = told();
+    let working = async {
+        match args.need::<String>("kind")?.as_str() {
+            "stalled" => stalled(args).await,
+            "movers" => movers(args).await,
+            "silent" => silent(args, &mut lines).await,
+            "pollers" => pollers(args).await,
+            kind => Err(format!("there is no --kind {kind}")),
+        }
+    };
+    working.await
+}
+
+/// Clients of the five transports that ask, and read nothing, until they are killed. They come one after another
+/// during `--ramp`; after `--life` each is reset and comes again.
+async fn stalled(mut args: Args) -> Result<(), String> {
+    let (address, cursor): (String, String) = (args.need("address")?, args.need("cursor")?);
+    let (clients, ramp) = (args.need::<u32>("clients")?, Duration::from_millis(args.need("ramp")?));
+    let life = Duration::from_millis(args.need("life")?);
+    args.finish()?;
+    let mut all = JoinSet::new();
+    let step = ramp / clients.max(1);
+    for client in 0..clients {
+        let (address, cursor) = (address.clone(), cursor.clone());
+        all.spawn(async move {
+            pause(step * client).await;
+            loop {
+                let transport = Transport::ALL[client as usize % Transport::ALL.len()];
+                // Every other one begins with all the history there is.
+                let start = (client % 2 == 0).then_some(cursor.as_str());
+                let ask = request(transport, "storm/0", start);
+                let asks = if is_poll(transport) { 32 } else { 1 };
+                let stuck = async {
+                    let mut wire = Wire::connect_narrow(&address).await?;
+                    wire.send(ask.repeat(asks)).await?;
+                    Ok::<_, io::Error>(wire)
+                };
+                let stuck = stuck.await;
+                pause(life).await;
+                stuck.into_iter().for_each(Wire::reset);
+            }
+        });
+    }
+    while all.join_next().await.is_some() {}
+    Ok(())
+}
+
+fn is_poll(transport: Transport) -> bool {
+    matches!(transport, Transport::ShortPoll | Transport::LongPoll)
+}
+
+/// Clients of all transports with sessions, that go from one instance to the next when they are let go, at the time
+/// that they are told, and stay there until they are let go again.
+async fn movers(mut args: Args) -> Result<(), String> {
+    let addresses: [String; 2] = [args.need("first")?, args.need("second")?];
+    let (clients, topics) = (args.need::<usize>("clients")?, args.need::<usize>("topics")?);
+    let (cursor, last): (String, u64) = (args.need("cursor")?, args.need("last")?);
+    args.finish()?;
+    let (addresses, connecting) = (Arc::new(addresses), Arc::new(Semaphore::new(CONNECTING)));
+    let mut all = JoinSet::new();
+    for client in 0..clients {
+        let (addresses, connecting, mut ledger) = (addresses.clone(), connecting.clone(), Ledger::new(&cursor));
+        all.spawn(async move {
+            let transport = SESSIONS[client % SESSIONS.len()];
+            let topic = client / SESSIONS.len() % topics;
+            // Every other one has a name, by which its polls are one session.
+            let topic = match client / SESSIONS.len() % 2 {
+                0 => format!("storm/{topic}"),
+                _ => format!("storm/{topic}&session={}-{client}", std::process::id()),
+            };
+            // Gives the others a moment before its place is free again, which is when it has connected.
+            let place = connecting.acquire_owned().await;
+            tokio::spawn(async move {
+                pause(Duration::from_millis(50)).await;
+                drop(place);
+            });
+            let moved = move_on(&addresses, transport, &topic, &mut ledger).await;
+            (transport, moved, ledger)
+        });
+    }
+    let (mut left, mut refused, mut returned, mut wrong) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    let (mut lost, mut duplicated) = (0, 0);
+    while let Some(done) = all.join_next().await {
+        let (transport, moved, ledger) = done.map_err(|error| error.to_string())?;
+        lost += ledger.lost + last.saturating_sub(ledger.last);
+        duplicated += ledger.duplicated;
+        match moved {
+            Ok(moved) => {
+                (if moved.later { &mut refused } else { &mut left }).push(moved.left);
+                returned.push(moved.returned);
+            }
+            Err(error) => wrong.push(format!("{transport:?}: {error}")),
+        }
+    }
+    let count = wrong.len();
+    wrong.truncate(5);
+    let told = json!({
+        "left": left, "refused": refused, "returned": returned, "wrong": count, "why": wrong,
+        "lost": lost, "duplicated": duplicated,
+    });
+    println!("{told}");
+    Ok(())
+}
+
+/// What stays: connections and held polls.
+const SESSIONS: [Transport; 4] = [Transport::Sse, Transport::Chunked, Transport::WebSocket, Transport::LongPoll];
+
+/// When a client left the first instance and came to the second, in microseconds.
+struct Moved {
+    left: u64,
+    returned: u64,
+    /// It was between two polls, and found the door closed.
+    later: bool,
+}
+
+async fn move_on(addresses: &[String; 2], transport: Transport, topic: &str, ledger: &mut Ledger) -> io::Result<Moved> {
+    let first = visit(&addresses[0], transport, topic, ledger).await?;
+    let left = now();
+    let (retry, later) = match first {
+        Parting::Goodbye(retry) => (retry, false),
+        Parting::Later(retry) if transport == Transport::LongPoll => (retry, true),
+        other => return Err(wrong(format!("the first visit ended with {other:?}"))),
+    };
+    pause(retry).await;
+    let returned = now();
+    match (visit(&addresses[1], transport, topic, ledger).await?, transport) {
+        (Parting::Goodbye(_), _) | (Parting::Later(_), Transport::LongPoll) => Ok(Moved { left, returned, later }),
+        (other, _) => Err(wrong(format!("the second visit ended with {other:?}"))),
+    }
+}
+
+/// Clients that listen until they are told to resume, which they do over new connections.
+async fn silent(mut args: Args, lines: &mut tokio::sync::mpsc::UnboundedReceiver<String>) -> Result<(), String> {
+    let (address, cursor): (String, String) = (args.need("address")?, args.need("cursor")?);
+    let (each, goal) = (args.need::<usize>("each")?, args.need("goal")?);
+    args.finish()?;
+    let (resume, told) = tokio::sync::watch::channel(false);
+    let mut all = JoinSet::new();
+    for client in 0..each * SESSIONS.len() {
+        let (address, transport, mut told) = (address.clone(), SESSIONS[client % SESSIONS.len()], told.clone());
+        let mut ledger = Ledger { goal: Some(goal), ..Ledger::new(&cursor) };
+        all.spawn(async move {
+            // Whatever comes of this visit: its line is cut.
+            let until_told = async { drop(told.wait_for(|&told| told).await) };
+            tokio::select! {
+                _ = async { while visit(&address, transport, "storm/0", &mut ledger).await.is_ok() {} } => {}
+                () = until_told => {}
+            }
+            drop(told.wait_for(|&told| told).await);
+            (resumed(&address, transport, &mut ledger).await, transport, ledger)
+        });
+    }
+    lines.recv().await.ok_or("not told to resume")?;
+    resume.send_replace(true);
+    let (mut lost, mut duplicated, mut wrong) = (0, 0, Vec::new());
+    while let Some(done) = all.join_next().await {
+        let (done, transport, ledger) = done.map_err(|error| error.to_string())?;
+        lost += ledger.lost + goal.saturating_sub(ledger.last);
+        duplicated += ledger.duplicated;
+        wrong.extend(done.err().map(|error| format!("{transport:?}: {error}")));
+    }
+    println!("{}", json!({ "lost": lost, "duplicated": duplicated, "wrong": wrong }));
+    Ok(())
+}
+
+async fn resumed(address: &str, transport: Transport, ledger: &mut Ledger) -> io::Result<()> {
+    let visit = visit(address, transport, "storm/0", ledger);
+    match within(Duration::from_secs(10), visit).await? {
+        Parting::Complete => Ok(()),
+        other => Err(wrong(format!("resumed, and ended with {other:?}"))),
+    }
+}
+
+/// Clients that ask again whenever they were answered, until they have the event number `--goal`.
+async fn pollers(mut args: Args) -> Result<(), String> {
+    let (address, cursor): (String, String) = (args.need("address")?, args.need("cursor")?);
+    let (clients, goal) = (args.need::<usize>("clients")?, args.need("goal")?);
+    args.finish()?;
+    let connecting = Arc::new(Semaphore::new(CONNECTING));
+    let mut all = JoinSet::new();
+    for _ in 0..clients {
+        let (address, connecting) = (address.clone(), connecting.clone());
+        let mut ledger = Ledger { goal: Some(goal), ..Ledger::new(&cursor) };
+        all.spawn(async move {
+            let connected = {
+                let _place = connecting.acquire_owned().await;
+                Wire::connect(&address).await
+            };
+            let mut asked = Asked::default();
+            let done = match connected {
+                Ok(mut wire) => asked.until_complete(&mut wire, &mut ledger).await,
+                Err(error) => Err(error),
+            };
+            (done, asked, ledger)
+        });
+    }
+    let (mut replies, mut events, mut soonest, mut most) = (0, 0, Duration::MAX, 0);
+    let (mut lost, mut duplicated, mut wrong) = (0, 0, Vec::new());
+    while let Some(done) = all.join_next().await {
+        let (done, asked, ledger) = done.map_err(|error| error.to_string())?;
+        replies += asked.replies.len();
+        events += asked.events;
+        soonest = soonest.min(asked.soonest.unwrap_or(Duration::MAX));
+        most = most.max(asked.most_in_a_second());
+        lost += ledger.lost + goal.saturating_sub(ledger.last);
+        duplicated += ledger.duplicated;
+        wrong.extend(done.err().map(|error| error.to_string()));
+    }
+    let count = wrong.len();
+    wrong.truncate(5);
+    let told = json!({
+        "replies": replies, "events": events, "soonest": soonest.as_millis() as u64, "most": most,
+        "lost": lost, "duplicated": duplicated, "wrong": count, "why": wrong,
+    });
+    println!("{told}");
+    Ok(())
+}
+
+/// What one poller was answered.
+#[derive(Default)]
+struct Asked {
+    /// When, of those replies that were not one part of more.
+    replies: Vec<Instant>,
+    events: usize,
+    soonest: Option<Duration>,
+}
+
+impl Asked {
+    async fn until_complete(&mut self, wire: &mut Wire, ledger: &mut Ledger) -> io::Result<()> {
+        while !ledger.is_complete() {
+            let asked = Instant::now();
+            let (head, reply) = poll(wire, Transport::LongPoll, "storm/0", &ledger.cursor).await?;
+            let reply = reply.ok_or_else(|| wrong(format!("{} to a long poll", head.status)))?;
+            self.events += ledger.see_reply(&reply)?;
+            if !reply.more {
+                let took = asked.elapsed();
+                self.soonest = Some(self.soonest.map_or(took, |soonest| soonest.min(took)));
+                self.replies.push(Instant::now());
+            }
+        }
+        Ok(())
+    }
+
+    /// The most replies that any second had.
+    fn most_in_a_second(&self) -> usize {
+        let second = Duration::from_secs(1);
+        let from =
+            |at: usize| self.replies[at..].iter().take_while(|reply| **reply - self.replies[at] < second).count();
+        (0..self.replies.len()).map(from).max().unwrap_or(0)
+    }
+}
+
+async fn within<T>(limit: Duration, doing: impl Future<Output = io::Result<T>>) -> io::Result<T> {
+    timeout(limit, doing).await.map_err(|_| wrong(format!("not in {limit:?}")))?
+}

@@ -1,0 +1,158 @@
+use std::time::Duration;
+
+use serde_json::Value;
+use tokio::time::Instant;
+
+use crate::args::Args;
+use crate::figures::Figures;
+use crate::pause;
+use crate::process::Process;
+
+/// For what is not the drain's: a signal, a process that ends.
+const EXIT: Duration = Duration::from_secs(2);
+const SLACK: Duration = Duration::from_millis(500);
+/// Each topic has an event in so many seconds.
+const QUIET: u64 = 2;
+
+/// All sessions leave an instance on axum for one on hyper, and then that one, while events go on.
+pub(crate) async fn run(args: &mut Args, figures: &mut Figures) -> Result<(), String> {
+    let (clients, window) = (args.or("clients", 2_000_u64)?, Duration::from_millis(args.or("window", 3_000)?));
+    let topics = args.or("topics", 50_u64)?;
+    let millis = window.as_millis().to_string();
+    let mut server = Process::start(None, &["serve", "--window", &millis])?;
+    let told = server.read().await?;
+    let [first, second] = [0, 1].map(|at| told["addresses"][at].as_str().unwrap_or_default().to_owned());
+    let cursor = server.cursor().await?;
+
+    // Until the last has come back: the window, what it is told at most, and a second.
+    let last = (window.as_secs() + 5 + 3) / QUIET;
+    let half = (clients / 2).to_string();
+    let (topics, last) = (topics.to_string(), last.to_string());
+    let crowd = || {
+        Process::start(
+            None,
+            &[
+                "crowd",
+                "--kind",
+                "movers",
+                "--first",
+                &first,
+                "--second",
+                &second,
+                "--clients",
+                &half,
+                "--topics",
+                &topics,
+                "--cursor",
+                &cursor,
+                "--last",
+                &last,
+            ],
+        )
+    };
+    let mut crowds = [crowd()?, crowd()?];
+    let began = Instant::now();
+    live(&mut server, 0, |live| live == clients, Duration::from_secs(60)).await?;
+    figures.note("sessions", format!("{clients}, all there after {:.1} s", began.elapsed().as_secs_f64()));
+
+    let rate = topics.parse::<u64>().unwrap_or(1) / QUIET;
+    server.ask(&format!("publish --rate {rate} --topics {topics} --each {last}")).await?;
+    pause(Duration::from_secs(1)).await;
+    let (signalled, at) = (Instant::now(), crate::now());
+    server.terminate().await?;
+    live(&mut server, 0, |live| live == 0, window + EXIT).await?;
+    figures.at_most(
+        "the first instance is empty after",
+        signalled.elapsed().as_secs_f64(),
+        seconds(window + SLACK),
+        "s",
+    );
+    returned(&mut server, window + EXIT).await?;
+    figures.at_most("and returns (axum) after", signalled.elapsed().as_secs_f64(), seconds(window + EXIT), "s");
+
+    live(&mut server, 1, |live| live >= clients * 9 / 10, Duration::from_secs(60)).await?;
+    while server.ask("published").await?["over"] != true {
+        pause(Duration::from_millis(50)).await;
+    }
+    // A poll between two is no session at this moment.
+    pause(Duration::from_secs(1)).await;
+    let signalled = Instant::now();
+    server.terminate().await?;
+    let code = server.exit(window + 2 * EXIT).await?;
+    figures.at_most(
+        "the process is over (hyper) after",
+        signalled.elapsed().as_secs_f64(),
+        seconds(window + EXIT),
+        "s",
+    );
+    figures.holds("its exit code", format!("{code:?}"), code == Some(0));
+
+    let reports = [crowds[0].read().await?, crowds[1].read().await?];
+    let sum = |name: &str| reports.iter().map(|report| report[name].as_u64().unwrap_or(u64::MAX)).sum();
+    let times = |name: &str| {
+        let all = reports.iter().flat_map(|report| report[name].as_array().into_iter().flatten());
+        let mut all: Vec<u64> = all.filter_map(Value::as_u64).map(|time| time.saturating_sub(at)).collect();
+        all.sort_unstable();
+        all
+    };
+    let (left, refused, back) = (times("left"), times("refused"), times("returned"));
+    for report in reports.iter().filter(|report| report["wrong"] != 0) {
+        figures.note("wrong", &report["why"]);
+    }
+    figures.exactly("clients without the right goodbye, of two", sum("wrong"), 0);
+    figures.note("polls that found the door closed", refused.len());
+    figures.exactly("clients that moved", back.len() as u64, clients);
+    let latest = left.iter().chain(&refused).max().copied().unwrap_or(u64::MAX) as f64 / 1e6;
+    figures.at_most("the last is let go after", latest, seconds(window + SLACK), "s");
+    figures.exactly("events lost", sum("lost"), 0);
+    figures.exactly("events twice", sum("duplicated"), 0);
+    let even = clients as f64 / window.as_secs_f64();
+    figures.at_most("let go in the worst second", worst_second(&left), 1.5 * even, "clients");
+    figures.at_most("come back in the worst second", worst_second(&back), 1.5 * even, "clients");
+    Ok(())
+}
+
+fn seconds(duration: Duration) -> f64 {
+    duration.as_secs_f64()
+}
+
+/// How many of these times, in microseconds and in order, are within one second at most.
+fn worst_second(times: &[u64]) -> f64 {
+    let mut from = 0;
+    let mut worst = 0;
+    for (to, time) in times.iter().enumerate() {
+        while time - times[from] > 1_000_000 {
+            from += 1;
+        }
+        worst = worst.max(to + 1 - from);
+    }
+    worst as f64
+}
+
+async fn live(
+    server: &mut Process,
+    instance: usize,
+    enough: impl Fn(u64) -> bool,
+    limit: Duration,
+) -> Result<(), String> {
+    let began = Instant::now();
+    loop {
+        let stats = server.ask("stats").await?;
+        match stats["instances"][instance]["live"].as_u64() {
+            Some(live) if enough(live) => return Ok(()),
+            _ if began.elapsed() > limit => return Err(format!("not in {limit:?}: {stats}")),
+            _ => pause(Duration::from_millis(10)).await,
+        }
+    }
+}
+
+async fn returned(server: &mut Process, limit: Duration) -> Result<(), String> {
+    let began = Instant::now();
+    while server.ask("stats").await?["instances"][0]["returned"] != true {
+        if began.elapsed() > limit {
+            return Err("the first instance does not return".to_owned());
+        }
+        pause(Duration::from_millis(10)).await;
+    }
+    Ok(())
+}

@@ -1,0 +1,153 @@
+use std::fs;
+use std::process::Stdio;
+use std::time::Duration;
+
+use serde_json::Value;
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
+use tokio::process::{Child, ChildStdin, ChildStdout, Command};
+use tokio::time::{Instant, timeout};
+
+use crate::pause;
+
+/// The longest wait for an answer: crowds work for as long as a scenario does.
+const PATIENCE: Duration = Duration::from_secs(180);
+
+/// A process of this program that is told lines and answers with lines of JSON. It is killed when this is dropped, and
+/// ends by itself when its input does.
+pub(crate) struct Process {
+    child: Child,
+    id: u32,
+    input: ChildStdin,
+    output: Lines<BufReader<ChildStdout>>,
+}
+
+impl Process {
+    /// Starts it, in a network namespace if one is named.
+    pub(crate) fn start(namespace: Option<&str>, args: &[&str]) -> Result<Self, String> {
+        let program = std::env::current_exe().map_err(|error| error.to_string())?;
+        let mut command = match namespace {
+            Some(namespace) => {
+                let mut command = Command::new("ip");
+                command.args(["netns", "exec", namespace]).arg(program);
+                command
+            }
+            None => Command::new(program),
+        };
+        let command = command.args(args).stdin(Stdio::piped()).stdout(Stdio::piped()).kill_on_drop(true);
+        let mut child = command.spawn().map_err(|error| error.to_string())?;
+        let (Some(id), Some(input), Some(output)) = (child.id(), child.stdin.take(), child.stdout.take()) else {
+            return Err("a process without pipes".to_owned());
+        };
+        Ok(Self { child, id, input, output: BufReader::new(output).lines() })
+    }
+
+    /// What it says next.
+    pub(crate) async fn read(&mut self) -> Result<Value, String> {
+        let line = timeout(PATIENCE, self.output.next_line()).await.map_err(|_| "no answer")?;
+        let line = line.map_err(|error| error.to_string())?.ok_or("the process is gone")?;
+        serde_json::from_str(&line).map_err(|error| format!("{line}: {error}"))
+    }
+
+    pub(crate) async fn tell(&mut self, line: &str) -> Result<(), String> {
+        self.input.write_all(format!("{line}\n").as_bytes()).await.map_err(|error| error.to_string())
+    }
+
+    pub(crate) async fn ask(&mut self, line: &str) -> Result<Value, String> {
+        self.tell(line).await?;
+        self.read().await
+    }
+
+    /// Where an instance of a server listens: the first thing that it says.
+    pub(crate) async fn addresses(&mut self) -> Result<[String; 2], String> {
+        let told = self.read().await?;
+        let address = |instance: usize| told["addresses"][instance].as_str().unwrap_or_default().to_owned();
+        Ok([address(0), address(1)])
+    }
+
+    pub(crate) async fn address(&mut self) -> Result<String, String> {
+        let [first, _] = self.addresses().await?;
+        Ok(first)
+    }
+
+    /// What an instance of a server counts.
+    pub(crate) async fn stats(&mut self, instance: usize) -> Result<Value, String> {
+        Ok(self.ask("stats").await?["instances"][instance].take())
+    }
+
+    /// A server's newest cursor.
+    pub(crate) async fn cursor(&mut self) -> Result<String, String> {
+        Ok(self.ask("stats").await?["cursor"].as_str().unwrap_or_default().to_owned())
+    }
+
+    /// What a server has asked of the allocator and not given back, in KiB. The allocator keeps what it is given back,
+    /// and so resident memory does not show that.
+    pub(crate) async fn heap(&mut self) -> Result<f64, String> {
+        Ok(self.ask("stats").await?["heap"].as_f64().ok_or("no heap")? / 1024.0)
+    }
+
+    /// Waits until an instance of a server counts what is wanted.
+    pub(crate) async fn until(
+        &mut self,
+        instance: usize,
+        limit: Duration,
+        wanted: impl Fn(&Value) -> bool,
+    ) -> Result<(), String> {
+        let began = Instant::now();
+        loop {
+            let stats = self.stats(instance).await?;
+            match wanted(&stats) {
+                true => return Ok(()),
+                false if began.elapsed() > limit => return Err(format!("after {limit:?} still {stats}")),
+                false => pause(Duration::from_millis(5)).await,
+            }
+        }
+    }
+
+    /// Sends it a SIGTERM.
+    pub(crate) async fn terminate(&self) -> Result<(), String> {
+        let killed = Command::new("kill").args(["-TERM", &self.id.to_string()]).status().await;
+        match killed.is_ok_and(|status| status.success()) {
+            true => Ok(()),
+            false => Err("can't be told to terminate".to_owned()),
+        }
+    }
+
+    /// Waits for its end: its code, if that was the way.
+    pub(crate) async fn exit(&mut self, limit: Duration) -> Result<Option<i32>, String> {
+        let status = timeout(limit, self.child.wait()).await.map_err(|_| format!("not over in {limit:?}"))?;
+        Ok(status.map_err(|error| error.to_string())?.code())
+    }
+
+    /// Resident memory, in KiB. Read where it costs the process nothing: its `smaps` would hold up its page faults.
+    pub(crate) fn memory(&self) -> Result<f64, String> {
+        let statm = self.proc("statm")?;
+        let pages = statm.split(' ').nth(1).and_then(|pages| pages.parse::<f64>().ok());
+        pages.map(|pages| pages * 4.0).ok_or_else(|| "no pages".to_owned())
+    }
+
+    /// Processor time since its start, of user and system, in seconds.
+    pub(crate) fn processor(&self) -> Result<f64, String> {
+        let stat = self.proc("stat")?;
+        // The name in parentheses may have spaces; utime and stime are the 14th and 15th field (proc(5)), in 1/100 s.
+        let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or("").split_whitespace().collect();
+        let ticks = |field: usize| fields.get(field).and_then(|ticks| ticks.parse::<f64>().ok());
+        ticks(11).zip(ticks(12)).map(|(user, system)| (user + system) / 100.0).ok_or_else(|| "no times".to_owned())
+    }
+
+    fn proc(&self, file: &str) -> Result<String, String> {
+        fs::read_to_string(format!("/proc/{}/{file}", self.id)).map_err(|error| format!("{file}: {error}"))
+    }
+}
+
+/// What the process that started this one says, from a thread: a runtime would wait for the last read at its end.
+pub(crate) fn told() -> tokio::sync::mpsc::UnboundedReceiver<String> {
+    let (sender, receiver) = tokio::sync::mpsc::unbounded_channel();
+    std::thread::spawn(move || {
+        for line in std::io::stdin().lines().map_while(Result::ok) {
+            if sender.send(line).is_err() {
+                return;
+            }
+        }
+    });
+    receiver
+}

@@ -1,0 +1,86 @@
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+use tidings::{Event, LocalHub, Topic};
+use tokio::time::{MissedTickBehavior, interval};
+
+use crate::args::Args;
+use crate::figures::quietest;
+use crate::now;
+
+/// Publishes at an even rate, to one topic after another, and measures what each call takes.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Publishing(Arc<Mutex<Done>>);
+
+#[derive(Debug, Default)]
+struct Done {
+    /// Nanoseconds of each call, in windows of a second.
+    calls: Vec<Vec<f64>>,
+    over: bool,
+    /// How often every topic was published to.
+    rounds: u64,
+}
+
+/// What is to be published: events numbered from 1 on in each of the topics `storm/0`, `storm/1` and so on.
+pub(crate) struct Plan {
+    topics: Vec<Topic>,
+    /// Events a second, of all topics together.
+    rate: u64,
+    /// How many events each topic gets.
+    each: u64,
+    /// The length of an event, in bytes.
+    size: usize,
+}
+
+impl Plan {
+    /// Reads `--rate R --each N --topics N --size BYTES`.
+    pub(crate) fn parse(words: &str) -> Result<Self, String> {
+        let mut args = Args::parse(words.split_whitespace().map(str::to_owned))?;
+        let topics = (0..args.or("topics", 1)?).map(|number: u64| Topic::new(format!("storm/{number}")));
+        let topics = topics.collect::<Result<_, _>>().map_err(|error| error.to_string())?;
+        let plan = Self { topics, rate: args.need("rate")?, each: args.need("each")?, size: args.or("size", 64)? };
+        args.finish()?;
+        Ok(plan)
+    }
+}
+
+impl Publishing {
+    pub(crate) async fn run(self, hub: LocalHub, plan: Plan) {
+        let mut pace = interval(Duration::from_secs(1) / u32::try_from(plan.rate.max(1)).unwrap_or(u32::MAX));
+        pace.set_missed_tick_behavior(MissedTickBehavior::Burst);
+        let first = self.lock().rounds;
+        let mut window = Vec::new();
+        for n in 1..=plan.each {
+            for topic in &plan.topics {
+                pace.tick().await;
+                let event = payload(first + n, plan.size);
+                let began = Instant::now();
+                drop(hub.publish_now(topic, event));
+                window.push(began.elapsed().as_nanos() as f64);
+                if window.len() as u64 >= plan.rate {
+                    self.lock().calls.push(std::mem::take(&mut window));
+                }
+            }
+            self.lock().rounds = first + n;
+        }
+        self.lock().over = true;
+    }
+
+    /// What came of it so far.
+    pub(crate) fn report(&self) -> Value {
+        let done = self.lock();
+        let microseconds = |share| quietest(&done.calls, share) / 1_000.0;
+        json!({ "over": done.over, "each": done.rounds, "p50": microseconds(0.5), "p99": microseconds(0.99) })
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Done> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn payload(n: u64, size: usize) -> Event {
+    let head = format!(r#"{{"n":{n},"at":{},"x":""#, now());
+    let padding = "x".repeat(size.saturating_sub(head.len() + 2));
+    Event::json_text(format!("{head}{padding}\"}}")).unwrap_or_else(|_| Event::text("not JSON"))
+}

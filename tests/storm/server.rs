@@ -1,0 +1,198 @@
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use serde_json::{Map, Value, json};
+use tidings::{
+    Attach, Endpoint, LocalHub, Message, Publisher, Rejection, Retention, SubscribeRequest, Subscription, Transport,
+};
+use tokio::net::{TcpListener, TcpSocket};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+
+use crate::args::Args;
+use crate::process::told;
+use crate::publish::{Plan, Publishing};
+use crate::stacks::{self, Sockets};
+use crate::{ALLOCATOR, pause};
+
+/// What a message from a client takes: longer than the next one needs to come.
+const RECEIVE: Duration = Duration::from_millis(10);
+
+/// Two instances in one process, which share a hub and nothing else: the first on axum, the second on hyper. Each
+/// SIGTERM drains one of them, and when both have returned the process is over.
+struct Server {
+    hub: LocalHub,
+    instances: [Endpoint; 2],
+    returned: Arc<Mutex<[Option<Instant>; 2]>>,
+    publishing: Publishing,
+}
+
+/// Serves until both instances are drained, or until nobody tells it anything any more.
+pub(crate) async fn serve(mut args: Args) -> Result<(), String> {
+    let retain = Retention::count(args.or("retain", 1_000)?).bytes(args.or("retain-bytes", 1 << 20)?);
+    let hub = LocalHub::builder().retain(retain).build();
+    let times = Times::parse(&mut args)?;
+    let address: SocketAddr = args.or("listen", ([127, 0, 0, 1], 0).into())?;
+    let listeners = [listen(address, times.send_buffer)?, listen(address, times.send_buffer)?];
+    args.finish()?;
+    let addresses = listeners.each_ref().map(|listener| listener.local_addr().map(|at| at.to_string()).ok());
+    let instances = [times.endpoint(&hub), times.endpoint(&hub)];
+    let server = Server { hub, instances, returned: Arc::default(), publishing: Publishing::default() };
+
+    let (sender, signals) = watch::channel(0_usize);
+    let mut terminate = signal(SignalKind::terminate()).map_err(|error| error.to_string())?;
+    tokio::spawn(async move {
+        while terminate.recv().await.is_some() {
+            sender.send_modify(|count| *count += 1);
+        }
+    });
+    let nth = |n: usize| {
+        let mut signals = signals.clone();
+        async move { drop(signals.wait_for(|&count| count >= n).await) }
+    };
+    let [first, second] = listeners;
+    let sockets = Sockets { user_timeout: times.user_timeout };
+    let [on_axum, on_hyper] = &server.instances;
+    let on_axum = stacks::on_axum(first, on_axum.clone(), nth(1), sockets);
+    let on_hyper = stacks::on_hyper(second, on_hyper.clone(), nth(2), sockets);
+    let (on_axum, on_hyper) = (server.noting(0, on_axum), server.noting(1, on_hyper));
+    println!("{}", json!({ "addresses": addresses }));
+    tokio::select! {
+        done = async { tokio::try_join!(on_axum, on_hyper) } => done.map(drop).map_err(|error| error.to_string()),
+        told = server.obey() => told,
+    }
+}
+
+impl Server {
+    async fn noting(&self, instance: usize, serving: impl Future<Output = std::io::Result<()>>) -> std::io::Result<()> {
+        serving.await?;
+        self.returned.lock().unwrap_or_else(PoisonError::into_inner)[instance] = Some(Instant::now());
+        Ok(())
+    }
+
+    async fn obey(&self) -> Result<(), String> {
+        let mut lines = told();
+        while let Some(line) = lines.recv().await {
+            let answer = match line.split_once(' ').unwrap_or((&line, "")) {
+                ("stats", _) => self.stats(),
+                ("published", _) => self.publishing.report(),
+                ("publish", plan) => {
+                    tokio::spawn(self.publishing.clone().run(self.hub.clone(), Plan::parse(plan)?));
+                    json!({})
+                }
+                _ => return Err(format!("told '{line}'")),
+            };
+            println!("{answer}");
+        }
+        Ok(())
+    }
+
+    fn stats(&self) -> Value {
+        let hub = self.hub.stats();
+        let returned = *self.returned.lock().unwrap_or_else(PoisonError::into_inner);
+        let instances = [0, 1].map(|instance| {
+            let stats = self.instances[instance].stats();
+            let sessions = Transport::ALL.map(|each| (each.as_str().to_owned(), json!(stats.sessions_of(each))));
+            json!({
+                "sessions": Map::from_iter(sessions),
+                "live": stats.sessions.iter().sum::<usize>(),
+                "attached": stats.attached,
+                "stalled": stats.stalled,
+                "returned": returned[instance].is_some(),
+            })
+        });
+        json!({
+            "cursor": self.hub.cursor().to_string(),
+            "instances": instances,
+            "heap": ALLOCATOR.stats().bytes_allocated - ALLOCATOR.stats().bytes_deallocated,
+            "hub": {
+                "published": hub.published,
+                "subscriptions": hub.subscriptions,
+                "retained_bytes": hub.retained_bytes,
+            },
+        })
+    }
+}
+
+/// The application: anybody may listen to anything, and is listened to, slowly.
+struct Open(LocalHub);
+
+impl Publisher for Open {
+    type Subscriber = Subscription;
+
+    async fn subscribe(&self, request: &SubscribeRequest) -> Result<Attach<Subscription>, Rejection> {
+        Ok(self.0.subscribe(request.subscribe(request.topics()))?.into())
+    }
+
+    async fn receive(&self, _: &SubscribeRequest, _: Message) -> Result<(), Rejection> {
+        pause(RECEIVE).await;
+        Ok(())
+    }
+}
+
+/// What of an endpoint's times and of its sockets a scenario sets; the rest is as it comes.
+struct Times {
+    keep_alive: Option<Duration>,
+    ping: Option<Duration>,
+    pong: Option<Duration>,
+    hold: Option<Duration>,
+    write_stall: Option<Duration>,
+    window: Option<Duration>,
+    min_interval: Option<Duration>,
+    user_timeout: Option<Duration>,
+    send_buffer: Option<u32>,
+}
+
+impl Times {
+    fn parse(args: &mut Args) -> Result<Self, String> {
+        Ok(Self {
+            keep_alive: args.millis("keep-alive")?,
+            ping: args.millis("ping")?,
+            pong: args.millis("pong")?,
+            hold: args.millis("hold")?,
+            write_stall: args.millis("write-stall")?,
+            window: args.millis("window")?,
+            min_interval: args.millis("min-interval")?,
+            user_timeout: args.millis("user-timeout")?,
+            send_buffer: args.get("send-buffer")?,
+        })
+    }
+
+    fn endpoint(&self, hub: &LocalHub) -> Endpoint {
+        let mut builder = Endpoint::builder(Open(hub.clone()));
+        if let Some(interval) = self.keep_alive {
+            builder = builder.keep_alive(interval);
+        }
+        if let (Some(ping), Some(pong)) = (self.ping, self.pong) {
+            builder = builder.ping(ping, pong);
+        }
+        if let Some(hold) = self.hold {
+            builder = builder.hold(hold).max_hold(hold);
+        }
+        if let Some(stall) = self.write_stall {
+            builder = builder.write_stall(stall);
+        }
+        if let Some(window) = self.window {
+            builder = builder.drain_window(window);
+        }
+        if let Some(interval) = self.min_interval {
+            builder = builder.min_interval(interval);
+        }
+        let swept = hub.clone();
+        builder.every(Duration::from_secs(1), move || swept.sweep()).build()
+    }
+}
+
+/// A listener. What is set on it, its connections have from their first byte on.
+fn listen(address: SocketAddr, send_buffer: Option<u32>) -> Result<TcpListener, String> {
+    let bound = || {
+        let socket = TcpSocket::new_v4()?;
+        if let Some(bytes) = send_buffer {
+            socket.set_send_buffer_size(bytes)?;
+        }
+        socket.bind(address)?;
+        socket.listen(4096)
+    };
+    bound().map_err(|error| format!("{address}: {error}"))
+}

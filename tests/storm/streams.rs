@@ -1,0 +1,82 @@
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::{BodyExt, Empty};
+use hyper::body::Incoming;
+use hyper::client::conn::http2::{Builder, SendRequest};
+use hyper::{Request, Response};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use tokio::net::TcpStream;
+
+use crate::figures::Figures;
+use crate::pause;
+use crate::process::Process;
+
+const CONNECTIONS: usize = 10;
+/// Half of what hyper allows on a connection.
+const STREAMS: usize = 100;
+/// A stream's window: less than an event.
+const WINDOW: u32 = 1024;
+const STALL: Duration = Duration::from_secs(2);
+/// What a stream that takes nothing may hold, in KiB: the batch that it took a part of, and its own state. The batches
+/// are shared, so that this many streams hold less.
+const BOUND: f64 = 64.0 + 16.0;
+
+/// HTTP/2 streams whose windows are closed, beside others of their connection that are read.
+pub(crate) async fn run(figures: &mut Figures) -> Result<(), String> {
+    let stall = STALL.as_millis().to_string();
+    let mut server = Process::start(None, &["serve", "--write-stall", &stall])?;
+    let address = server.address().await?;
+    // All begin with the whole history: each takes as much at once as it may.
+    let target = format!("http://storm/events?topic=storm/0&cursor={}", server.cursor().await?);
+    server.ask("publish --rate 100 --size 4096 --each 800").await?;
+    pause(Duration::from_secs(2)).await;
+    let before = server.heap().await?;
+
+    let (mut connections, mut unread) = (Vec::new(), Vec::new());
+    for _ in 0..CONNECTIONS {
+        let mut connection = connect(&address).await?;
+        for stream in 0..STREAMS {
+            let media = if stream % 2 == 0 { "text/event-stream" } else { "application/x-ndjson" };
+            unread.push(ask(&mut connection, &target, media).await?);
+        }
+        connections.push(connection);
+    }
+    let came = server.stats(0).await?["live"].as_u64().unwrap_or(0);
+    figures.exactly("HTTP/2 streams", came, (CONNECTIONS * STREAMS) as u64);
+    let mut most = before;
+    for _ in 0..10 {
+        pause((STALL.mul_f64(1.25) + Duration::from_millis(500)) / 10).await;
+        most = most.max(server.heap().await?);
+    }
+    figures.at_most("heap for each HTTP/2 stream", (most - before) / unread.len() as f64, BOUND, "KiB");
+    figures.exactly(
+        "sessions of theirs that outlive the write stall",
+        server.stats(0).await?["live"].as_u64().unwrap_or(1),
+        0,
+    );
+    for connection in &mut connections {
+        let poll = ask(connection, &target, "application/json").await?.into_body().collect().await;
+        poll.map_err(|error| format!("a poll beside stalled streams: {error}"))?;
+    }
+    drop((connections, unread));
+    pause(Duration::from_millis(500)).await;
+    let left = server.heap().await? - before;
+    figures.at_most("heap that is left of it when they are gone", left / 1024.0, 4.0, "MiB");
+    Ok(())
+}
+
+async fn connect(address: &str) -> Result<SendRequest<Empty<Bytes>>, String> {
+    let stream = TcpStream::connect(address).await.map_err(|error| error.to_string())?;
+    let mut http = Builder::new(TokioExecutor::new());
+    http.initial_stream_window_size(WINDOW).initial_connection_window_size(1 << 20);
+    let (client, connection) = http.handshake(TokioIo::new(stream)).await.map_err(|error| error.to_string())?;
+    tokio::spawn(connection);
+    Ok(client)
+}
+
+async fn ask(client: &mut SendRequest<Empty<Bytes>>, target: &str, media: &str) -> Result<Response<Incoming>, String> {
+    let request = Request::get(target).header("accept", media);
+    let request = request.body(Empty::new()).map_err(|error| error.to_string())?;
+    client.send_request(request).await.map_err(|error| error.to_string())
+}

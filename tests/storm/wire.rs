@@ -1,0 +1,156 @@
+use std::io::{self, ErrorKind};
+use std::time::Duration;
+
+use bytes::{Buf, Bytes, BytesMut};
+use socket2::SockRef;
+use tidings::Transport;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpSocket, TcpStream};
+
+/// A connection to a server, spoken to byte by byte: what it sees of an end is what was sent.
+#[derive(Debug)]
+pub(crate) struct Wire {
+    stream: TcpStream,
+    unread: BytesMut,
+}
+
+/// An answer's head.
+#[derive(Debug)]
+pub(crate) struct Head {
+    pub(crate) status: u16,
+    /// In lower case.
+    text: String,
+}
+
+impl Head {
+    pub(crate) fn header<T: std::str::FromStr>(&self, name: &str) -> Option<T> {
+        let line = self.text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "));
+        line.and_then(|value| value.trim().parse().ok())
+    }
+
+    /// When the client is told to come back.
+    pub(crate) fn retry(&self) -> Option<Duration> {
+        let exact = self.header("tidings-retry-ms").map(Duration::from_millis);
+        exact.or_else(|| self.header("retry-after").map(Duration::from_secs))
+    }
+}
+
+/// What asks for a topic's events. Long polls are held for as long as may be.
+pub(crate) fn request(transport: Transport, topic: &str, cursor: Option<&str>) -> String {
+    let more = match transport {
+        Transport::ShortPoll => "",
+        Transport::LongPoll => "Prefer: wait=50\r\n",
+        Transport::Chunked => "Accept: application/x-ndjson\r\n",
+        Transport::Sse => "Accept: text/event-stream\r\n",
+        _ => {
+            "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
+             Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Protocol: tidings.v1\r\n"
+        }
+    };
+    let cursor = cursor.map(|cursor| format!("&cursor={cursor}")).unwrap_or_default();
+    format!("GET /events?topic={topic}{cursor} HTTP/1.1\r\nHost: storm\r\n{more}\r\n")
+}
+
+impl Wire {
+    pub(crate) async fn connect(address: &str) -> io::Result<Self> {
+        let stream = TcpStream::connect(address).await?;
+        stream.set_nodelay(true)?;
+        Ok(Self { stream, unread: BytesMut::new() })
+    }
+
+    /// One that can take little before it is read from.
+    pub(crate) async fn connect_narrow(address: &str) -> io::Result<Self> {
+        let socket = TcpSocket::new_v4()?;
+        socket.set_recv_buffer_size(4096)?;
+        let address = address.parse().map_err(|_| io::Error::from(ErrorKind::InvalidInput))?;
+        let stream = socket.connect(address).await?;
+        Ok(Self { stream, unread: BytesMut::new() })
+    }
+
+    pub(crate) async fn send(&mut self, bytes: impl AsRef<[u8]>) -> io::Result<()> {
+        self.stream.write_all(bytes.as_ref()).await
+    }
+
+    /// Ends it with a FIN; what comes after is answered by a RST.
+    pub(crate) fn close(self) {
+        drop(self);
+    }
+
+    /// Ends it with a RST.
+    pub(crate) fn reset(self) {
+        drop(SockRef::from(&self.stream).set_linger(Some(Duration::ZERO)));
+    }
+
+    pub(crate) async fn head(&mut self) -> io::Result<Head> {
+        let text = String::from_utf8_lossy(&self.through(b"\r\n\r\n").await?).to_lowercase();
+        let status = text.split(' ').nth(1).and_then(|status| status.parse().ok());
+        Ok(Head { status: status.ok_or(ErrorKind::InvalidData)?, text })
+    }
+
+    /// The next chunk of a body (RFC 9112 §7.1); `None`: the last one. An end without it is an error.
+    pub(crate) async fn chunk(&mut self) -> io::Result<Option<Bytes>> {
+        let size = self.through(b"\r\n").await?;
+        let size = std::str::from_utf8(&size).ok().and_then(|size| usize::from_str_radix(size.trim_end(), 16).ok());
+        let size = size.ok_or(ErrorKind::InvalidData)?;
+        let mut chunk = self.exactly(size + 2).await?;
+        chunk.truncate(size);
+        Ok((size > 0).then_some(chunk))
+    }
+
+    /// The next frame of a server's: its opcode and payload (RFC 6455 §5.2).
+    pub(crate) async fn frame(&mut self) -> io::Result<(u8, Bytes)> {
+        let head = self.exactly(2).await?;
+        let length = match head[1] {
+            126 => self.exactly(2).await?.get_u16().into(),
+            127 => self.exactly(8).await?.get_u64(),
+            length => length.into(),
+        };
+        let length = usize::try_from(length).map_err(|_| ErrorKind::InvalidData)?;
+        Ok((head[0] & 0x0f, self.exactly(length).await?))
+    }
+
+    pub(crate) async fn exactly(&mut self, length: usize) -> io::Result<Bytes> {
+        while self.unread.len() < length {
+            self.fill().await?;
+        }
+        Ok(self.unread.split_to(length).freeze())
+    }
+
+    /// Waits for the end, which must bring nothing more: be it a FIN or a RST.
+    pub(crate) async fn end(&mut self) -> io::Result<()> {
+        match self.fill().await {
+            Err(error) if matches!(error.kind(), ErrorKind::UnexpectedEof | ErrorKind::ConnectionReset) => Ok(()),
+            Err(error) => Err(error),
+            Ok(()) => Err(ErrorKind::InvalidData.into()),
+        }
+    }
+
+    /// Whether nothing was read that was not looked at.
+    pub(crate) fn is_clear(&self) -> bool {
+        self.unread.is_empty()
+    }
+
+    async fn through(&mut self, mark: &[u8]) -> io::Result<Bytes> {
+        loop {
+            if let Some(at) = self.unread.windows(mark.len()).position(|window| window == mark) {
+                return Ok(self.unread.split_to(at + mark.len()).freeze());
+            }
+            self.fill().await?;
+        }
+    }
+
+    async fn fill(&mut self) -> io::Result<()> {
+        match self.stream.read_buf(&mut self.unread).await? {
+            0 => Err(ErrorKind::UnexpectedEof.into()),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// A client's frame. Masked with zeros: it is what it looks like.
+pub(crate) fn frame(opcode: u8, is_last: bool, payload: &[u8]) -> Vec<u8> {
+    let length = u8::try_from(payload.len()).unwrap_or(125).min(125);
+    let mut frame = vec![opcode | if is_last { 0x80 } else { 0 }, 0x80 | length, 0, 0, 0, 0];
+    frame.extend_from_slice(&payload[..length.into()]);
+    frame
+}
