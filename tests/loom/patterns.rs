@@ -1,9 +1,10 @@
 //! The races of patterns: topics that appear, die and come back under them.
 
+use loom::future::block_on;
 use loom::thread;
-use tidings::{Delivery, End, Retention, Start, Subscribe, SubscriberExt};
+use tidings::{Delivery, End, Retention, Start, Subscribe, Subscriber, SubscriberExt};
 
-use super::{hub, publish, read, topic};
+use super::{hub, publish, read};
 
 #[test]
 fn a_topic_is_made_while_a_pattern_is_begun_to_be_followed() {
