@@ -21,6 +21,7 @@ fn main() {
     println!("{:>8}  bytes of heap per", "");
     report("parked subscription of one topic", parked(1));
     report("parked subscription of ten topics", parked(10));
+    report("parked subscription of a pattern that 10,000 topics match", parked_by_pattern());
     for (name, topics, events, event) in [
         ("topic with one small event", MANY, 1, small as fn(usize) -> Event),
         ("topic with ten small events", MANY, 10, small),
@@ -69,6 +70,32 @@ fn parked(topics: usize) -> f64 {
         park(&mut subscriptions);
     }
     per(&region)
+}
+
+/// The same of one pattern, after each of its topics had an event.
+fn parked_by_pattern() -> f64 {
+    let hub = LocalHub::new();
+    let topics: Vec<_> = (0..10_000).map(|n| Topic::new(format!("bench/{n}")).expect("valid")).collect();
+    let publish = || {
+        for topic in &topics {
+            hub.publish_now(topic, "event").expect("open");
+        }
+    };
+    publish();
+    // The first makes the pattern's log.
+    let mut first = [hub.subscribe(Subscribe::to(["bench/*"])).expect("open")];
+    publish();
+    park(&mut first);
+    let region = Region::new(ALLOCATOR);
+    let mut subscriptions = Vec::with_capacity(MANY);
+    subscriptions.extend((0..MANY).map(|_| hub.subscribe(Subscribe::to(["bench/*"])).expect("open")));
+    park(&mut subscriptions);
+    let held = per(&region);
+    topics.iter().step_by(100).for_each(|topic| {
+        hub.publish_now(topic, "event").expect("open");
+        park(&mut subscriptions);
+    });
+    held.max(per(&region))
 }
 
 fn park(subscriptions: &mut [Subscription]) {

@@ -95,6 +95,21 @@ pub(crate) fn merged(burst: usize, rounds: usize) -> usize {
     run_encoded(&hub, subscriptions, &topics, burst, rounds)
 }
 
+/// The same by a pattern, in a hub with ten thousand topics and a thousand patterns that it has nothing to do with.
+pub(crate) fn pattern(burst: usize, rounds: usize) -> usize {
+    let topics: Vec<_> = (0..10).map(|n| Topic::new(format!("bench/{n}")).expect("valid")).collect();
+    let hub = LocalHub::new();
+    for n in 0..10_000 {
+        hub.publish_now(&Topic::new(format!("other/{n}/x")).expect("valid"), event()).expect("open");
+    }
+    let others: Vec<_> =
+        (0..1_000).map(|n| hub.subscribe(Subscribe::to([format!("other/{n}/*")])).expect("open")).collect();
+    let subscriptions = (0..SUBSCRIBERS).map(|_| hub.subscribe(Subscribe::to(["bench/**"])).expect("open")).collect();
+    let deliveries = run_encoded(&hub, subscriptions, &topics, burst, rounds);
+    drop(others);
+    deliveries
+}
+
 fn run_encoded(
     hub: &LocalHub,
     mut subscriptions: Vec<Subscription>,

@@ -11,6 +11,7 @@ pub(crate) fn run(name: &str, burst: usize, rounds: usize) -> Option<usize> {
         "hub-reference" => hub::by_reference(burst, rounds),
         "hub-encoded" => hub::encoded(burst, rounds),
         "hub-merged" => hub::merged(burst, rounds),
+        "hub-pattern" => hub::pattern(burst, rounds),
         "short-poll" => polled::short(burst, rounds),
         "long-poll" => polled::long(burst, rounds),
         "long-poll-gathered" => polled::gathered(burst, rounds),
@@ -22,10 +23,11 @@ pub(crate) fn run(name: &str, burst: usize, rounds: usize) -> Option<usize> {
 }
 
 /// Every scenario.
-pub(crate) const NAMES: [&str; 9] = [
+pub(crate) const NAMES: [&str; 10] = [
     "hub-reference",
     "hub-encoded",
     "hub-merged",
+    "hub-pattern",
     "short-poll",
     "long-poll",
     "long-poll-gathered",

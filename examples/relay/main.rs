@@ -15,6 +15,7 @@ mod lines;
 mod options;
 mod problem;
 mod publish;
+mod sessions;
 mod status;
 
 use std::net::SocketAddr;
@@ -24,9 +25,9 @@ use std::time::Duration;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware::from_fn_with_state;
-use axum::routing::{get, post};
+use axum::routing::{delete, get, post};
 use axum::serve::ListenerExt;
-use tidings::{Endpoint, Event, LocalHub, Retention, SubscribeRequest, publisher_fn};
+use tidings::{Endpoint, Event, LocalHub, Retention};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -112,11 +113,7 @@ async fn serve(listener: TcpListener, options: Options) -> std::io::Result<()> {
 fn endpoint(hub: &LocalHub, address: SocketAddr, options: &Options) -> Endpoint {
     let origins = &options.origins;
     let (hub, swept) = (hub.clone(), hub.clone());
-    let publisher = publisher_fn(move |request: SubscribeRequest| {
-        let hub = hub.clone();
-        async move { Ok(hub.subscribe(request.subscribe(request.topics()))?) }
-    });
-    let builder = Endpoint::builder(publisher)
+    let builder = Endpoint::builder(sessions::Guests { hub, log: options.log })
         .drain_window(DRAIN)
         .min_interval(options.min_interval)
         .every(SWEEP, move || swept.sweep());
@@ -133,10 +130,12 @@ fn router(relay: Relay) -> Router {
     let publish = Router::new()
         .route("/publish/{*topic}", post(publish::one).layer(DefaultBodyLimit::max(MAX_PAYLOAD)))
         .route("/publish", post(publish::many).layer(DefaultBodyLimit::max(MAX_LINES)))
+        .route("/sessions/{id}", delete(sessions::end))
         .layer(from_fn_with_state(relay.clone(), publish::only_from_our_pages));
     Router::new()
         .route_service("/events", relay.events.clone())
         .route("/healthz", get(|| async { "ok\n" }))
+        .route("/sessions", get(sessions::list))
         .route("/stats", get(status::stats))
         .merge(publish)
         .fallback(problem::no_such_page)

@@ -9,13 +9,14 @@ use axum::http::uri::{Parts, Uri};
 pub(crate) const HELP: &str = "\
 relay: a small push server
 
-usage: relay [--listen ADDRESS] [--retain N] [--min-interval MS] [--origin URL]…
+usage: relay [--listen ADDRESS] [--retain N] [--min-interval MS] [--log] [--origin URL]…
 
   --listen ADDRESS  where to listen; port 0 takes a free one (default 127.0.0.1:7071)
   --retain N        how many events of each topic a client that comes back can catch up on
                     (default 1000; always at most 1 MiB and one hour)
   --min-interval MS how long a long poll gathers a busy topic's events, in milliseconds (default 0:
                     it is answered at the first)
+  --log             say who comes, and why they leave, on the standard output
   --origin URL      a web origin, like https://app.example, whose pages may listen and publish; may
                     repeat. Pages of the server's own host may listen, other pages nothing; programs
                     are not asked. On a loopback address it answers only for localhost and the hosts
@@ -28,6 +29,8 @@ usage: relay [--listen ADDRESS] [--retain N] [--min-interval MS] [--origin URL]�
                                     application/octet-stream, at most 1 MiB
   POST /publish                     publish lines of {\"topic\":…,\"data\":…,\"event\"?,\"key\"?,\"ttl\"?},
                                     all or none, at most 8 MiB
+  GET  /sessions                    who is listening, as JSON
+  DELETE /sessions/ID               end a session; its client may come back
   GET  /healthz                     ok
   GET  /stats                       counters, as JSON";
 
@@ -42,6 +45,8 @@ pub(crate) struct Options {
     pub(crate) retain: Option<usize>,
     /// How long a long poll gathers events.
     pub(crate) min_interval: Duration,
+    /// Whether to say who comes and goes.
+    pub(crate) log: bool,
     /// Origins whose pages may listen and publish.
     pub(crate) origins: Vec<String>,
 }
@@ -54,8 +59,13 @@ pub(crate) enum Parsed {
 
 impl Options {
     pub(crate) fn parse(arguments: impl Iterator<Item = String>) -> Result<Parsed, String> {
-        let mut options =
-            Self { listen: DEFAULT_LISTEN.into(), retain: None, min_interval: Duration::ZERO, origins: Vec::new() };
+        let mut options = Self {
+            listen: DEFAULT_LISTEN.into(),
+            retain: None,
+            min_interval: Duration::ZERO,
+            log: false,
+            origins: Vec::new(),
+        };
         let mut arguments = arguments;
         while let Some(argument) = arguments.next() {
             let (flag, inline) = match argument.split_once('=') {
@@ -76,6 +86,7 @@ impl Options {
                     let read = millis.parse().map_err(|_| format!("--min-interval takes milliseconds, not '{millis}'"));
                     options.min_interval = Duration::from_millis(read?);
                 }
+                "--log" => options.log = true,
                 "--origin" => options.origins.push(origin(&value()?)?),
                 _ => return Err(format!("there is no {flag}; --help lists what there is")),
             }

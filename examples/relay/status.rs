@@ -3,7 +3,7 @@
 use axum::Json;
 use axum::extract::State;
 use serde_json::{Map, Value, json};
-use tidings::Transport;
+use tidings::{Left, Transport};
 
 use crate::Relay;
 
@@ -11,6 +11,7 @@ use crate::Relay;
 pub(crate) async fn stats(State(relay): State<Relay>) -> Json<Value> {
     let (hub, events) = (relay.hub.stats(), relay.events.stats());
     let sessions = Transport::ALL.map(|each| (each.as_str().to_owned(), json!(events.sessions_of(each))));
+    let left = Left::ALL.map(|why| (format!("{why:?}").to_lowercase(), json!(events.left_for(why))));
     Json(json!({
         "cursor": relay.hub.cursor().to_string(),
         "hub": {
@@ -34,6 +35,8 @@ pub(crate) async fn stats(State(relay): State<Relay>) -> Json<Value> {
         },
         "endpoint": {
             "sessions": Map::from_iter(sessions),
+            "joined": events.joined,
+            "left": Map::from_iter(left),
             "attached": events.attached,
             "refused_origin": events.refused_origin,
             "refused_publisher": events.refused_publisher,

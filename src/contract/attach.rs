@@ -25,12 +25,14 @@ impl<S: Subscriber> Attach<S> {
         Self { subscriber, lifetime: None, data: None, snapshot: None }
     }
 
-    /// Ends the client's right after this time: not one more event goes out then, and it is told to authenticate anew.
+    /// Ends the client's right after this time: not one more event goes out then, as after
+    /// [`Endpoint::revoke`](crate::Endpoint::revoke), and it is told to authenticate anew. That of a poll ends with the
+    /// poll: the next one is asked for anew.
     pub fn lifetime(self, lifetime: Duration) -> Self {
         Self { lifetime: Some(lifetime), ..self }
     }
 
-    /// Keeps something of the application's with the session: who the user is.
+    /// Keeps something of the application's with the session: who the user is. A run of polls has that of its first.
     pub fn data<T: Any + Send + Sync>(self, data: T) -> Self {
         Self { data: Some(Arc::new(data)), ..self }
     }

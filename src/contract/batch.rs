@@ -49,7 +49,7 @@ impl Batch {
         let entries: Box<[OnceLock<Entry>]> =
             events.into_iter().map(|(sequence, event)| OnceLock::from(Entry { sequence, at: 0, event })).collect();
         let end = u32::try_from(entries.len()).unwrap_or(u32::MAX);
-        Self { run: Arc::new(Run { topic, epoch, entries }), start: 0, end, conflated: 0 }
+        Self { run: Arc::new(Run { topic, topics: Box::default(), epoch, entries }), start: 0, end, conflated: 0 }
     }
 
     pub(crate) fn of(run: Arc<Run>, range: Range<u32>) -> Self {
@@ -94,12 +94,12 @@ impl Batch {
     /// The topic of all of them.
     #[must_use]
     pub fn topic(&self) -> &Topic {
-        &self.run.topic
+        self.run.topic_at(self.start)
     }
 
     /// The events, oldest first.
     pub fn iter(&self) -> impl DoubleEndedIterator<Item = Published<'_>> + '_ {
-        self.run.published(self.start..self.end)
+        self.run.published_of(self.topic(), self.start..self.end)
     }
 }
 
@@ -109,16 +109,19 @@ impl fmt::Debug for Batch {
     }
 }
 
-/// Write-once places for one topic's events, shared by its log and by every batch of them.
+/// Write-once places for events, shared by their log and by every batch of them.
 pub(crate) struct Run {
+    /// The topic of the events, or of the first where there are several.
     pub(crate) topic: Topic,
+    /// Where there are several, each event's.
+    pub(crate) topics: Box<[OnceLock<Topic>]>,
     /// 0: the source has no cursors.
     pub(crate) epoch: u64,
     pub(crate) entries: Box<[OnceLock<Entry>]>,
 }
 
 /// An event in its place.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Entry {
     pub(crate) sequence: u64,
     /// When it was published, in nanoseconds of its hub's clock.
@@ -127,14 +130,29 @@ pub(crate) struct Entry {
 }
 
 impl Run {
+    /// The topic of a written place.
+    pub(crate) fn topic_at(&self, place: u32) -> &Topic {
+        self.topics.get(place as usize).and_then(OnceLock::get).unwrap_or(&self.topic)
+    }
+
     /// The events in a range of places, those of them that are written.
     pub(crate) fn published(&self, range: Range<u32>) -> impl DoubleEndedIterator<Item = Published<'_>> + '_ {
+        range.filter_map(|place| self.published_at(self.topic_at(place), self.entries.get(place as usize)?))
+    }
+
+    /// The same where all are of this topic.
+    pub(crate) fn published_of<'a>(
+        &'a self,
+        topic: &'a Topic,
+        range: Range<u32>,
+    ) -> impl DoubleEndedIterator<Item = Published<'a>> + 'a {
         let entries = self.entries.get(range.start as usize..range.end as usize).unwrap_or_default();
-        entries.iter().filter_map(OnceLock::get).map(|entry| Published {
-            topic: &self.topic,
-            event: &entry.event,
-            cursor: self.cursor(entry.sequence),
-        })
+        entries.iter().filter_map(|place| self.published_at(topic, place))
+    }
+
+    fn published_at<'a>(&self, topic: &'a Topic, place: &'a OnceLock<Entry>) -> Option<Published<'a>> {
+        let entry = place.get()?;
+        Some(Published { topic, event: &entry.event, cursor: self.cursor(entry.sequence) })
     }
 
     pub(crate) fn cursor(&self, sequence: u64) -> Option<Cursor> {

@@ -8,7 +8,7 @@ use bytes::BytesMut;
 
 use crate::contract::snapshot::{Known, NOWHERE, State};
 use crate::contract::{Batch, Delivery, Encoded, Encoding, End, Format, Head, Snapshot, Start, Subscriber};
-use crate::model::{Cursor, Gap, GapReason};
+use crate::model::{Cursor, Gap, GapReason, Pattern};
 
 /// A subscriber whose gaps the application mends with its state, with no seam between the state and what follows it.
 ///
@@ -344,6 +344,10 @@ impl<S: Subscriber, M: Mend> Subscriber for Mended<S, M> {
 
     fn detach(&mut self) {
         self.inner.detach();
+    }
+
+    fn topics(&self) -> Vec<Pattern> {
+        self.inner.topics()
     }
 
     fn head(&self) -> Option<Arc<dyn Head>> {

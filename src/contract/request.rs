@@ -6,7 +6,7 @@ use http::request::Parts;
 use http::{Extensions, Method};
 
 use crate::contract::{Session, Start, Subscribe, Transport};
-use crate::model::{Topic, TopicError};
+use crate::model::{Pattern, PatternError, Topic};
 
 /// What a client asked for. Clones share it.
 ///
@@ -54,7 +54,7 @@ impl SubscribeRequest {
         self.1.as_ref()
     }
 
-    /// The topics named by `?topic=`, which may repeat. To name one is not to be allowed it.
+    /// The topics named by `?topic=`, which may repeat: topics, never patterns. To name one is not to be allowed it.
     #[must_use]
     pub fn topics(&self) -> &[Topic] {
         &self.0.topics
@@ -103,14 +103,14 @@ impl SubscribeRequest {
         self.0.extensions.get()
     }
 
-    /// A subscription of these topics from where the client asks to begin.
-    pub fn subscribe<I>(&self, topics: I) -> Subscribe
+    /// A subscription of these topics and patterns from where the client asks to begin.
+    pub fn subscribe<I>(&self, patterns: I) -> Subscribe
     where
         I: IntoIterator,
-        I::Item: TryInto<Topic>,
-        TopicError: From<<I::Item as TryInto<Topic>>::Error>,
+        I::Item: TryInto<Pattern>,
+        PatternError: From<<I::Item as TryInto<Pattern>>::Error>,
     {
-        Subscribe::to(topics).start(self.0.start)
+        Subscribe::to(patterns).start(self.0.start)
     }
 }
 

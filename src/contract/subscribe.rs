@@ -1,19 +1,21 @@
-use crate::model::{Cursor, Overflow, Topic, TopicError};
+use crate::model::{Cursor, Overflow, Pattern, PatternError};
 
 /// What to subscribe to, from where, and what happens to a subscriber that falls behind.
+///
+/// Topics and [patterns](Pattern) may be mixed. An event comes once, however many of them match its topic.
 ///
 /// ```
 /// use tidings::{Start, Subscribe};
 ///
-/// let subscribe = Subscribe::to(["prices/eu", "prices/us"]).start(Start::Last(10));
+/// let subscribe = Subscribe::to(["prices/*", "news"]).start(Start::Last(10));
 /// ```
 #[derive(Debug, Clone)]
 #[must_use]
 pub struct Subscribe {
-    topics: Vec<Topic>,
+    patterns: Vec<Pattern>,
     start: Start,
     overflow: Overflow,
-    invalid: Option<TopicError>,
+    invalid: Option<PatternError>,
 }
 
 /// Where a subscription begins.
@@ -34,18 +36,18 @@ pub enum Start {
 }
 
 impl Subscribe {
-    /// A subscription of these topics, from now on. A name that is no topic is told by the hub.
-    pub fn to<I>(topics: I) -> Self
+    /// A subscription of these topics and [patterns](Pattern), from now on. A text that is neither is told by the hub.
+    pub fn to<I>(patterns: I) -> Self
     where
         I: IntoIterator,
-        I::Item: TryInto<Topic>,
-        TopicError: From<<I::Item as TryInto<Topic>>::Error>,
+        I::Item: TryInto<Pattern>,
+        PatternError: From<<I::Item as TryInto<Pattern>>::Error>,
     {
-        let mut this = Self { topics: Vec::new(), start: Start::Now, overflow: Overflow::Gap, invalid: None };
-        for topic in topics {
-            match topic.try_into() {
-                Ok(topic) if this.topics.contains(&topic) => {}
-                Ok(topic) => this.topics.push(topic),
+        let mut this = Self { patterns: Vec::new(), start: Start::Now, overflow: Overflow::Gap, invalid: None };
+        for pattern in patterns {
+            match pattern.try_into() {
+                Ok(pattern) if this.patterns.contains(&pattern) => {}
+                Ok(pattern) => this.patterns.push(pattern),
                 Err(error) => this.invalid = Some(error.into()),
             }
         }
@@ -62,12 +64,13 @@ impl Subscribe {
         Self { overflow, ..self }
     }
 
-    /// For hubs: the parts, checked. At least one topic, none twice.
-    pub fn into_parts(self) -> Result<(Vec<Topic>, Start, Overflow), SubscribeError> {
+    /// For hubs: the parts, checked. At least one pattern, none twice; but one may match what another matches too, and a
+    /// hub delivers each event once.
+    pub fn into_parts(self) -> Result<(Vec<Pattern>, Start, Overflow), SubscribeError> {
         match self.invalid {
             Some(error) => Err(error.into()),
-            None if self.topics.is_empty() => Err(SubscribeError::NoTopics),
-            None => Ok((self.topics, self.start, self.overflow)),
+            None if self.patterns.is_empty() => Err(SubscribeError::NoTopics),
+            None => Ok((self.patterns, self.start, self.overflow)),
         }
     }
 }
@@ -79,9 +82,9 @@ pub enum SubscribeError {
     /// No topic was named.
     #[error("name at least one topic")]
     NoTopics,
-    /// A name is not a topic.
+    /// A text is neither a topic nor a pattern.
     #[error(transparent)]
-    Topic(#[from] TopicError),
+    Pattern(#[from] PatternError),
     /// The hub was closed.
     #[error("the hub is closed")]
     Closed,

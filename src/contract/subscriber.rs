@@ -9,7 +9,7 @@ use bytes::{Bytes, BytesMut};
 use futures_core::Stream;
 
 use crate::contract::{Batch, Format, Head};
-use crate::model::{Cursor, Gap};
+use crate::model::{Cursor, Gap, Pattern};
 
 /// The pull side: yields batches of events, gaps, and the end.
 ///
@@ -50,6 +50,12 @@ pub trait Subscriber: Send + 'static {
 
     /// Lets go of shared history while the socket takes nothing. The next poll takes it up again.
     fn detach(&mut self) {}
+
+    /// The topics and patterns that it follows, for an operator's view; none where the source has no topics or does not
+    /// say.
+    fn topics(&self) -> Vec<Pattern> {
+        Vec::new()
+    }
 
     /// Where the source is, for who asks how far behind this subscriber is. `None` where that can't be said.
     fn head(&self) -> Option<Arc<dyn Head>> {
@@ -143,6 +149,10 @@ impl<S: Subscriber + ?Sized> Subscriber for Box<S> {
 
     fn detach(&mut self) {
         (**self).detach();
+    }
+
+    fn topics(&self) -> Vec<Pattern> {
+        (**self).topics()
     }
 
     fn head(&self) -> Option<Arc<dyn Head>> {

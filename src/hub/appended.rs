@@ -1,6 +1,7 @@
+use std::sync::Arc;
 use std::task::Waker;
 
-use crate::hub::log::Follower;
+use crate::hub::log::{Follower, Log};
 use crate::hub::segment::Evicted;
 
 /// What an append leaves to be done when the locks are released.
@@ -12,6 +13,8 @@ pub(super) struct Appended {
     pub(super) idle: bool,
     /// Dropped late: the events in it are the user's.
     pub(super) evicted: Vec<Evicted>,
+    /// The same of each pattern's log that the event went to.
+    pub(super) fed: Vec<(Arc<Log>, Self)>,
 }
 
 /// What an eviction for the budget's sake leaves to be done when the lock is released.
@@ -27,6 +30,15 @@ pub(super) struct Relief {
 impl Appended {
     /// Whether nothing is left to be done: nobody waited, and nothing is to be let go of.
     pub(super) fn is_settled(&self) -> bool {
-        self.wakers.is_empty() && self.followers.is_empty() && self.evicted.is_empty() && !self.idle
+        self.wakers.is_empty()
+            && self.followers.is_empty()
+            && self.evicted.is_empty()
+            && !self.idle
+            && self.fed.is_empty()
+    }
+
+    /// How many subscriptions follow the topic, itself or by a pattern.
+    pub(super) fn subscribers(&self) -> usize {
+        self.subscriptions + self.fed.iter().map(|(_, fed)| fed.subscriptions).sum::<usize>()
     }
 }

@@ -3,13 +3,14 @@ use std::hash::{BuildHasher, Hasher, RandomState};
 
 use crate::contract::{Clock, StdClock};
 use crate::hub::local::LocalHub;
+use crate::hub::retentions::Retentions;
 use crate::hub::shared::Shared;
-use crate::model::Retention;
+use crate::model::{Pattern, PatternError, Retention};
 
 /// Builds a [`LocalHub`].
 #[must_use]
 pub struct LocalHubBuilder {
-    retention: Retention,
+    retentions: Retentions,
     max_event: usize,
     max_bytes: usize,
     clock: Box<dyn Clock>,
@@ -18,7 +19,7 @@ pub struct LocalHubBuilder {
 impl Default for LocalHubBuilder {
     fn default() -> Self {
         Self {
-            retention: Retention::default(),
+            retentions: Retentions::default(),
             max_event: Self::MAX_EVENT,
             max_bytes: Self::MAX_BYTES,
             clock: Box::new(StdClock),
@@ -34,9 +35,42 @@ impl LocalHubBuilder {
     /// of some hundred thousand at their emptiest.
     pub const MAX_BYTES: usize = 256 << 20;
 
-    /// How much history each topic keeps. Default: 1,000 events, 1 MiB, 1 hour.
-    pub fn retain(self, retention: Retention) -> Self {
-        Self { retention, ..self }
+    /// How much history each topic keeps that no [`retain_for`](Self::retain_for) is for. Default: 1,000 events, 1 MiB,
+    /// 1 hour.
+    pub fn retain(mut self, retention: Retention) -> Self {
+        self.retentions.otherwise(retention);
+        self
+    }
+
+    /// How much history the topics keep that match this topic or [`Pattern`]. Of several that match, the narrowest is
+    /// for a topic, in whatever order they were given: the topic itself, then `*`, then `**` with the longest prefix.
+    /// A pattern that is given again is given anew.
+    ///
+    /// ```
+    /// use tidings::{LocalHub, Retention};
+    ///
+    /// let hub = LocalHub::builder()
+    ///     .retain(Retention::count(1_000))
+    ///     .retain_for("prices/**", Retention::count(1))
+    ///     .retain_for("prices/audit", Retention::count(100_000).bytes(64 << 20))
+    ///     .build();
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// If the text is not a pattern.
+    pub fn retain_for<P>(mut self, pattern: P, retention: Retention) -> Self
+    where
+        P: TryInto<Pattern>,
+        PatternError: From<P::Error>,
+    {
+        let pattern = pattern.try_into().map_err(PatternError::from);
+        let why = pattern.as_ref().err().map(ToString::to_string).unwrap_or_default();
+        assert!(pattern.is_ok(), "retain_for takes a topic or a pattern: {why}");
+        if let Ok(pattern) = pattern {
+            self.retentions.set(pattern, retention);
+        }
+        self
     }
 
     /// How much one event may weigh (payload, name and key, in bytes). Default: 1 MiB.
@@ -69,7 +103,7 @@ impl LocalHubBuilder {
     /// The hub, in an epoch of its own.
     #[must_use]
     pub fn build(self) -> LocalHub {
-        LocalHub::of(Shared::new(random_epoch(), self.retention, self.max_event, self.max_bytes, self.clock))
+        LocalHub::of(Shared::new(random_epoch(), self.retentions, self.max_event, self.max_bytes, self.clock))
     }
 }
 
@@ -82,7 +116,7 @@ fn random_epoch() -> u64 {
 impl fmt::Debug for LocalHubBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("LocalHubBuilder")
-            .field("retention", &self.retention)
+            .field("retentions", &self.retentions)
             .field("max_event", &self.max_event)
             .field("max_bytes", &self.max_bytes)
             .finish_non_exhaustive()

@@ -26,6 +26,7 @@ impl Inbox {
     }
 
     /// Hands the marked keys over.
+    #[inline]
     pub(super) fn take(&self, keys: &mut Vec<u32>) {
         keys.append(&mut self.0.lock().keys);
     }

@@ -106,6 +106,13 @@ impl LocalHub {
         shared.cursor(shared.published.load())
     }
 
+    /// How many subscriptions follow this topic, by its name or by a pattern. A subscription is one, whatever else it
+    /// follows. To ask makes no topic.
+    #[must_use]
+    pub fn subscribers(&self, topic: &Topic) -> usize {
+        self.handle.shared.registry.subscribers(topic)
+    }
+
     /// Lets go of what is older than the retention's age, and of topics with neither history nor subscriptions. Each
     /// publish does so for a few topics; this does it for all, which matters where nothing is published for long.
     pub fn sweep(&self) {
@@ -173,18 +180,20 @@ impl<'a> Round<'a> {
         let sequence = sequencer.last + 1;
         let (mut log, mut entry) = (log, Entry { sequence, at: self.now, event });
         let appended = loop {
-            match log.append(entry, &self.shared.retention) {
+            match log.append(entry) {
                 Ok(appended) => break appended,
                 // Dropped between the registry and here: the next look makes a new one.
                 Err(back) => entry = back,
             }
-            log = self.shared.registry.log(&log.topic).ok_or(PublishError::Closed)?;
+            let again = log.name.as_topic().and_then(|topic| self.shared.registry.log(topic));
+            log = again.ok_or(PublishError::Closed)?;
         };
         sequencer.last = sequence;
-        for follower in appended.followers.iter().flatten() {
+        let fed = appended.fed.iter().map(|(_, fed)| fed);
+        for follower in once(&appended).chain(fed).flat_map(|appended| &appended.followers).flatten() {
             follower.inbox.mark(follower.key);
         }
-        let receipt = Receipt::new(self.shared.cursor(sequence), appended.subscriptions);
+        let receipt = Receipt::new(self.shared.cursor(sequence), appended.subscribers());
         Ok(InLog { receipt, log, appended })
     }
 
@@ -197,11 +206,12 @@ impl<'a> Round<'a> {
     }
 
     fn settle(&self, all: &mut [InLog]) {
-        for InLog { appended: Appended { wakers, followers, .. }, .. } in &mut *all {
+        let mut fed: Vec<_> = all.iter_mut().flat_map(|in_log| take(&mut in_log.appended.fed)).collect();
+        for (_, Appended { wakers, followers, .. }) in each(all, &mut fed) {
             wakers.extend(followers.iter().flatten().map(|follower| follower.inbox.waker()));
         }
-        wake_all(all.iter_mut().map(|in_log| &mut in_log.appended.wakers));
-        for InLog { log, appended, .. } in all {
+        wake_all(each(all, &mut fed).map(|(_, appended)| &mut appended.wakers));
+        for (log, appended) in each(all, &mut fed) {
             appended.evicted.clear();
             appended.followers.clear();
             log.give_back(take(&mut appended.wakers), take(&mut appended.followers));
@@ -210,6 +220,15 @@ impl<'a> Round<'a> {
             }
         }
     }
+}
+
+/// What was appended to topics' logs, and to patterns'.
+fn each<'a>(
+    all: &'a mut [InLog],
+    fed: &'a mut [(Arc<Log>, Appended)],
+) -> impl Iterator<Item = (&'a Arc<Log>, &'a mut Appended)> {
+    let all = all.iter_mut().map(|InLog { log, appended, .. }| (&*log, appended));
+    all.chain(fed.iter_mut().map(|(log, appended)| (&*log, appended)))
 }
 
 impl fmt::Debug for LocalHub {

@@ -14,22 +14,25 @@ use crate::hub::stats::Tally;
 use crate::hub::sync::{Count, Mutex, MutexGuard};
 use crate::hub::tail::Tail;
 use crate::hub::waiters::Waiters;
-use crate::model::{Retention, Topic};
+use crate::model::{Cursor, Gap, GapReason, Pattern, Retention, Topic};
 
-/// One topic's events, and who waits for the next.
+/// The events of one topic, or of all topics that a pattern matches, and who waits for the next.
 #[derive(Debug)]
 pub(super) struct Log {
-    pub(super) topic: Topic,
+    pub(super) name: Pattern,
     pub(super) epoch: u64,
+    pub(super) retention: Arc<Retention>,
     /// A mirror of [`State::subscriptions`] for those who only want to know whether there are many.
     pub(super) audience: Count,
     /// What its subscriptions came to.
     pub(super) tally: Tally,
     budget: Arc<Budget>,
+    /// A mirror of how many [feeds](State::feeds) there are.
+    pub(super) fed: Count,
     state: Mutex<State>,
 }
 
-/// What the log's lock guards. Dense indices count this topic's events from 0.
+/// What the log's lock guards. Dense indices count this log's events from 0.
 #[derive(Debug)]
 pub(super) struct State {
     segments: VecDeque<Arc<Segment>>,
@@ -60,6 +63,9 @@ pub(super) struct State {
     newest: Option<Box<Newest>>,
     /// The inboxes of the several-topic subscriptions that have read everything here.
     pub(super) followers: Option<Box<Waiters<Follower>>>,
+    /// Of a topic's log, those of the patterns that match.
+    pub(super) feeds: Box<[Arc<Log>]>,
+    is_feed: bool,
     pub(super) closed: bool,
     /// Taken out of the registry: whoever still holds the log must ask there again.
     dropped: bool,
@@ -114,9 +120,27 @@ pub(super) enum Found {
     Nothing,
 }
 
+impl From {
+    /// The sequence after which it begins, where that is one for all topics.
+    pub(super) fn after(self) -> Option<u64> {
+        match self {
+            Self::Live(after) | Self::After(after) => Some(after),
+            Self::Oldest | Self::Last(_) => None,
+        }
+    }
+}
+
 impl Log {
     /// An empty log. `evicted` is the sequence of the last event that the topic had before it was dropped.
-    pub(super) fn new(topic: Topic, epoch: u64, evicted: u64, budget: Arc<Budget>) -> Self {
+    pub(super) fn new(
+        name: Pattern,
+        epoch: u64,
+        retention: Arc<Retention>,
+        evicted: u64,
+        feeds: Box<[Arc<Self>]>,
+        budget: Arc<Budget>,
+    ) -> Self {
+        let fed = Count::new(feeds.len() as u64);
         let state = State {
             segments: VecDeque::new(),
             next: 0,
@@ -134,10 +158,35 @@ impl Log {
             waiters: Waiters::new(),
             newest: None,
             followers: None,
+            feeds,
+            is_feed: name.as_topic().is_none(),
             closed: false,
             dropped: false,
         };
-        Self { topic, epoch, audience: Count::new(0), tally: Tally::default(), budget, state: Mutex::new(state) }
+        Self {
+            name,
+            epoch,
+            retention,
+            audience: Count::new(0),
+            tally: Tally::default(),
+            budget,
+            fed,
+            state: Mutex::new(state),
+        }
+    }
+
+    /// To how many patterns' logs an event of this topic goes too.
+    pub(super) fn feeds(&self) -> usize {
+        self.fed.load() as usize
+    }
+
+    /// What is gone here, as a gap.
+    pub(super) fn gap(&self, reason: GapReason, cursor: Cursor) -> Gap {
+        let gap = Gap::new(reason, cursor);
+        match self.name.as_topic() {
+            Some(topic) => gap.topic(topic.clone()),
+            None => gap,
+        }
     }
 
     /// The state, whether or not the log is still in the registry.
@@ -150,20 +199,34 @@ impl Log {
         Some(self.state()).filter(|state| !state.dropped)
     }
 
-    /// Appends an event, or gives it back if the log was dropped meanwhile. Under the sequencer.
-    pub(super) fn append(&self, entry: Entry, retention: &Retention) -> Result<Appended, Entry> {
-        let Some(mut state) = self.live() else {
+    /// Appends an event of this topic, or gives it back if the log was dropped meanwhile. Under the sequencer.
+    pub(super) fn append(&self, entry: Entry) -> Result<Appended, Entry> {
+        let (Some(mut state), Some(topic)) = (self.live(), self.name.as_topic()) else {
             return Err(entry);
         };
+        let fed = match state.feeds.is_empty() {
+            true => Vec::new(),
+            false => {
+                let fed = state.feed(topic, &entry);
+                self.fed.set(state.feeds.len() as u64);
+                fed
+            }
+        };
+        Ok(Appended { fed, ..self.put(&mut state, topic, entry) })
+    }
+
+    /// Puts an event of this topic, or of one that feeds this log, where it belongs.
+    pub(super) fn put(&self, state: &mut State, topic: &Topic, entry: Entry) -> Appended {
         let now = entry.at;
-        state.push(entry, self, retention);
-        Ok(Appended {
-            evicted: state.evict(retention, now),
+        state.push(entry, topic, self);
+        Appended {
+            evicted: state.evict(&self.retention, now),
             wakers: state.waiters.take(),
             followers: state.followers.as_mut().map(|followers| followers.take()).unwrap_or_default(),
             subscriptions: state.subscriptions,
             idle: state.is_idle(),
-        })
+            fed: Vec::new(),
+        }
     }
 
     /// Evicts the oldest segment, be it the newest too. `None` if the log turns out to hold less than it is filed with:
@@ -192,27 +255,27 @@ impl Log {
 }
 
 impl State {
-    fn push(&mut self, entry: Entry, log: &Log, retention: &Retention) {
+    fn push(&mut self, entry: Entry, topic: &Topic, log: &Log) {
         let weight = entry.event.weight();
         self.last = entry.sequence;
         self.bytes += weight;
         self.held += footprint::event(&entry.event) as u64;
-        match (self.tail.take(weight, retention), self.segments.back()) {
-            (None, Some(tail)) => tail.push(entry),
-            (places, _) => self.begin(places.unwrap_or(Tail::FIRST_PLACES), entry, log),
+        match (self.tail.take(weight, &log.retention), self.segments.back()) {
+            (None, Some(tail)) => tail.push(topic, entry),
+            (places, _) => self.begin(places.unwrap_or(Tail::FIRST_PLACES), topic, entry, log),
         }
         self.mark_replaced(self.next);
         self.next += 1;
     }
 
     /// Begins a segment with an event.
-    fn begin(&mut self, places: usize, entry: Entry, log: &Log) {
-        let Log { topic, epoch, budget, .. } = log;
+    fn begin(&mut self, places: usize, topic: &Topic, entry: Entry, log: &Log) {
+        let Log { epoch, budget, .. } = log;
         self.held += footprint::segment(places) as u64;
         // Filed before it is charged: who finds no room finds what to evict, and waits for this lock.
         self.file(log);
-        let fresh = Segment::new(topic.clone(), *epoch, self.next, places, budget);
-        fresh.push(entry);
+        let fresh = Segment::new(topic.clone(), *epoch, self.next, places, self.is_feed, budget);
+        fresh.push(topic, entry);
         if let Some(tail) = self.segments.back() {
             tail.seal(Arc::downgrade(&fresh), budget);
         }
@@ -221,7 +284,7 @@ impl State {
 
     /// Files the topic under what it holds now.
     fn file(&mut self, log: &Log) {
-        log.budget.sizes.file(&log.topic, self.filed, self.held);
+        log.budget.sizes.file(&log.name, self.filed, self.held);
         self.filed = self.held;
     }
 
@@ -250,8 +313,8 @@ impl State {
         let Some(mut newest) = self.newest.take() else {
             return;
         };
-        let entry = self.segment_at(index).and_then(|segment| segment.entry_at(index));
-        let replaced = entry.and_then(|entry| newest.put(entry.event.key()?, index));
+        let key = self.segment_at(index).and_then(|segment| segment.key((index - segment.base) as u32));
+        let replaced = key.and_then(|key| newest.put(&key, index));
         if let Some(replaced) = replaced {
             self.segment_at(replaced).into_iter().for_each(|segment| segment.replace(replaced));
         }
@@ -330,6 +393,16 @@ impl State {
         Placed { index, head, gap }
     }
 
+    /// The same for a replay up to and with a sequence: also the sequence of the last event there is to replay, and how
+    /// many there are.
+    pub(super) fn place_up_to(&self, sequence: u64, from: From, now: u64) -> (Placed, Option<(u64, u64)>) {
+        let (placed, end) = (self.place(from, now), self.index_after(sequence));
+        let last = end.checked_sub(1).filter(|&last| last >= placed.index);
+        let entry = last.and_then(|last| self.segment_at(last)?.entry_at(last));
+        let replay = entry.map(|entry| (entry.sequence, end - placed.index));
+        (placed, replay)
+    }
+
     /// What is at an index.
     pub(super) fn find(&self, index: u64) -> Found {
         if index >= self.next {
@@ -385,7 +458,7 @@ impl State {
 
     /// Whether nobody would miss the log.
     pub(super) fn is_idle(&self) -> bool {
-        self.subscriptions == 0 && self.first == self.next
+        self.subscriptions == 0 && (self.is_feed || self.first == self.next)
     }
 
     /// Ends the log, for whoever drops it from the registry. Returns the sequence of the last event that somebody may

@@ -8,13 +8,18 @@ use bytes::BytesMut;
 
 use crate::contract::{Delivery, Encoded, Encoding, End, Format};
 use crate::hub::inbox::Inbox;
-use crate::hub::log::{Follower, Found, Placed};
+use crate::hub::log::{Follower, Found};
 use crate::hub::reader::Reader;
+use crate::hub::replay::Replay;
 use crate::hub::shared::Shared;
+use crate::hub::subscription::Joined;
 use crate::hub::waiters::{Ticket, Waiters};
-use crate::model::{Gap, GapReason, Overflow};
+use crate::model::{Gap, GapReason, Overflow, Pattern};
 
-/// A subscription of several topics, merged by sequence under the watermark.
+/// A subscription of several topics, or of patterns, merged by sequence under the watermark.
+///
+/// A pattern is as a topic here: its [log](crate::hub::feed) has the events of all topics that match. No event is in
+/// two of the logs: what one pattern covers, another does not, or is not here.
 ///
 /// Each topic is in one of four places: unlooked-at (`marked`), with something to read (`heads`), armed (its log knows
 /// our inbox), or over. The watermark is loaded before the inbox is taken, so an armed topic has nothing up to it; what
@@ -38,8 +43,16 @@ pub(super) struct Merged {
 struct Followed {
     reader: Reader,
     ticket: Ticket,
+    before: Option<Box<Before>>,
+}
+
+/// What comes before what the reader of the log finds.
+#[derive(Debug)]
+enum Before {
     /// What is gone and must be told, in its place.
-    gap: Option<Box<Gap>>,
+    Gap(Gap),
+    /// Of a pattern: what is to be read of its topics.
+    Replay(Replay),
 }
 
 /// What comes next in the merged order. Its topic is out of `heads`: it goes back to `marked`, read or not.
@@ -49,26 +62,29 @@ enum Next {
         key: u32,
         up_to: u64,
     },
-    /// The gap that waits in a topic.
+    /// The gap that waits in a topic, with those after it up to the sequence.
     Gap {
         key: u32,
+        up_to: u64,
     },
     End(End),
 }
 
 impl Merged {
-    /// A subscription whose topics begin where they were placed, after `sequence`.
-    pub(super) fn new(shared: &Shared, placed: Vec<(Reader, Placed)>, sequence: u64, overflow: Overflow) -> Self {
-        let earliest = placed.iter().filter_map(|(_, placed)| placed.head).min();
-        let topics: Box<[_]> = placed
-            .into_iter()
-            .map(|(reader, placed)| {
-                let gap = placed.gap.map(|evicted| {
-                    Box::new(Gap::new(GapReason::Evicted, shared.cursor(evicted)).topic(reader.log.topic.clone()))
-                });
-                Followed { reader, ticket: Ticket::NONE, gap }
-            })
-            .collect();
+    /// A subscription whose topics begin where they were placed, and its patterns with their replays, after `sequence`.
+    pub(super) fn new(shared: &Shared, joined: Joined, sequence: u64, overflow: Overflow) -> Self {
+        let heads = joined.topics.iter().filter_map(|(_, placed)| placed.head);
+        let earliest = heads.chain(joined.patterns.iter().filter_map(|(_, replay)| replay.earliest())).min();
+        let topics = joined.topics.into_iter().map(|(reader, placed)| {
+            let gap = placed.gap.map(|sequence| reader.log.gap(GapReason::Evicted, shared.cursor(sequence)));
+            Followed { reader, ticket: Ticket::NONE, before: gap.map(Before::Gap).map(Box::new) }
+        });
+        let patterns = joined.patterns.into_iter().map(|(reader, replay)| Followed {
+            reader,
+            ticket: Ticket::NONE,
+            before: Some(Box::new(Before::Replay(replay))),
+        });
+        let topics: Box<[_]> = topics.chain(patterns).collect();
         Self {
             inbox: Arc::default(),
             marked: (0..topics.len() as u32).collect(),
@@ -81,13 +97,19 @@ impl Merged {
         }
     }
 
+    /// What it follows.
+    pub(super) fn names(&self) -> impl Iterator<Item = &Pattern> {
+        self.topics.iter().map(|followed| &followed.reader.log.name)
+    }
+
     pub(super) fn poll_next(&mut self, shared: &Shared, cx: &mut Context<'_>) -> Poll<Delivery> {
         loop {
             match std::task::ready!(self.poll_order(shared, cx)) {
                 Next::Events { key, up_to } => {
                     self.marked.push(key);
-                    let reader = &mut self.topics[key as usize].reader;
+                    let (reader, up_to, _) = self.topics[key as usize].reader(up_to);
                     if let Some(ahead) = reader.ahead(shared, self.overflow).and_then(|ahead| ahead.up_to(up_to)) {
+                        let ahead = ahead.of_one_topic();
                         if !ahead.is_whole {
                             let Some((batch, taken)) = ahead.sieved_batch(shared, self.overflow) else {
                                 continue;
@@ -103,8 +125,8 @@ impl Merged {
                         return Poll::Ready(Delivery::Events(batch));
                     }
                 }
-                Next::Gap { key } => {
-                    if let Some(gap) = self.tell(key, shared) {
+                Next::Gap { key, up_to } => {
+                    if let Some(gap) = self.tell(shared, key, up_to) {
                         return Poll::Ready(Delivery::Gap(gap));
                     }
                 }
@@ -132,7 +154,7 @@ impl Merged {
             match next {
                 Next::Events { key, up_to } => {
                     self.marked.push(key);
-                    let reader = &mut self.topics[key as usize].reader;
+                    let (reader, up_to, is_alone) = self.topics[key as usize].reader(up_to);
                     let ahead = reader.ahead(shared, self.overflow).and_then(|ahead| ahead.up_to(up_to));
                     let Some(ahead) = ahead else {
                         continue;
@@ -158,19 +180,19 @@ impl Merged {
                     reader.log.tally.delivered.add(u64::from(events));
                     reader.advance(events);
                     self.sequence = sequence;
-                    if joined.is_empty() && self.heads.is_empty() {
+                    if joined.is_empty() && is_alone && self.heads.is_empty() {
                         // One topic alone has something to say: its shared bytes go out as they are.
                         return Poll::Ready(Encoded::Events(Encoding::new(bytes, events)));
                     }
                     joined.extend_from_slice(&bytes);
                     count += events;
                 }
-                Next::Gap { key } if joined.is_empty() => {
-                    if let Some(gap) = self.tell(key, shared) {
+                Next::Gap { key, up_to } if joined.is_empty() => {
+                    if let Some(gap) = self.tell(shared, key, up_to) {
                         return Poll::Ready(Encoded::Gap(gap));
                     }
                 }
-                Next::Gap { key } => {
+                Next::Gap { key, .. } => {
                     self.marked.push(key);
                     break;
                 }
@@ -220,21 +242,30 @@ impl Merged {
                 continue;
             }
             self.heads.pop();
-            if self.topics[key as usize].gap.is_some() {
-                return Ok(Next::Gap { key });
-            }
             let other = self.heads.peek().map_or(u64::MAX, |&Reverse((head, _))| head - 1);
-            return Ok(Next::Events { key, up_to: other.min(published) });
+            let up_to = other.min(published);
+            return Ok(match self.topics[key as usize].is_at_gap() {
+                true => Next::Gap { key, up_to },
+                false => Next::Events { key, up_to },
+            });
         }
     }
 
     /// Looks at a topic that may have something to read: puts it into `heads`, or arms it, or finds it over.
     fn look(&mut self, key: u32, shared: &Shared) {
-        let Followed { reader, ticket, gap } = &mut self.topics[key as usize];
+        let Followed { reader, ticket, before } = &mut self.topics[key as usize];
         loop {
-            let head = match gap {
-                Some(gap) => Some(gap.cursor.position().sequence),
+            let head = match before.as_deref_mut() {
                 None => reader.ahead(shared, self.overflow).map(|ahead| ahead.first_sequence()),
+                Some(Before::Gap(gap)) => Some(gap.cursor.position().sequence),
+                Some(Before::Replay(replay)) => {
+                    let head = replay.head(reader, shared, self.overflow);
+                    if replay.is_behind && self.overflow == Overflow::Disconnect {
+                        self.ended = Some(End::TooSlow);
+                        return;
+                    }
+                    head
+                }
             };
             if let Some(head) = head {
                 self.heads.push(Reverse((head, key)));
@@ -256,19 +287,31 @@ impl Merged {
             }
             drop(state);
             if let Some(lost) = reader.follow(found, shared) {
+                if let Some(Before::Replay(replay)) = before.as_deref_mut() {
+                    replay.catch_up(shared, &reader.log.name, self.sequence, &lost, self.overflow);
+                    continue;
+                }
                 if self.overflow == Overflow::Disconnect {
                     self.ended = Some(End::TooSlow);
                     return;
                 }
-                *gap = Some(Box::new(lost.gap(shared, &reader.log.topic)));
+                *before = Some(Box::new(Before::Gap(lost.gap(shared, &reader.log))));
             }
         }
     }
 
     /// Takes the gap of a topic, to be told now.
-    fn tell(&mut self, key: u32, shared: &Shared) -> Option<Gap> {
+    fn tell(&mut self, shared: &Shared, key: u32, up_to: u64) -> Option<Gap> {
         self.marked.push(key);
-        let gap = *self.topics[key as usize].gap.take()?;
+        let before = &mut self.topics[key as usize].before;
+        let gap = match before.as_deref_mut()? {
+            Before::Replay(replay) => replay.tell(shared, up_to)?,
+            Before::Gap(gap) => {
+                let gap = gap.clone();
+                *before = None;
+                gap
+            }
+        };
         shared.gaps.add(1);
         let after = shared.cursor(self.sequence);
         self.sequence = gap.cursor.position().sequence;
@@ -281,13 +324,38 @@ impl Merged {
     }
 
     pub(super) fn detach(&mut self) {
-        self.topics.iter_mut().for_each(|followed| followed.reader.detach());
+        for Followed { reader, before, .. } in &mut self.topics {
+            reader.detach();
+            if let Some(Before::Replay(replay)) = before.as_deref_mut() {
+                replay.detach();
+            }
+        }
     }
 
     /// Leaves every topic.
     pub(super) fn leave(&mut self, shared: &Shared) {
         for Followed { reader, ticket, .. } in &mut self.topics {
             shared.leave(&reader.log, |state| state.followers.as_mut().and_then(|slab| slab.cancel(ticket)));
+        }
+    }
+}
+
+impl Followed {
+    #[inline]
+    fn is_at_gap(&self) -> bool {
+        match self.before.as_deref() {
+            None => false,
+            Some(Before::Gap(_)) => true,
+            Some(Before::Replay(replay)) => replay.is_at_gap(),
+        }
+    }
+
+    /// Who reads what is next here, up to which sequence, and whether that is all that there is here.
+    #[inline]
+    fn reader(&mut self, up_to: u64) -> (&mut Reader, u64, bool) {
+        match self.before.as_deref_mut() {
+            Some(Before::Replay(replay)) => replay.reader(&mut self.reader, up_to),
+            _ => (&mut self.reader, up_to, true),
         }
     }
 }

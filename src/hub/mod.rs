@@ -2,13 +2,14 @@
 //!
 //! A publish takes the sequencer's lock, appends to the topic's log, marks the inboxes of the several-topic
 //! subscriptions that follow it, and moves the watermark; wakers run after that. Locks are taken in the order
-//! sequencer, registry, log, inbox, and none is held while code of a user runs. Room within the hub's byte budget is made
-//! before the sequencer is taken.
+//! sequencer, registry, a topic's log, a pattern's log, inbox, and none is held while code of a user runs. Room within
+//! the hub's byte budget is made before the sequencer is taken.
 
 mod appended;
 mod budget;
 mod builder;
 mod caches;
+mod feed;
 mod footprint;
 mod inbox;
 mod joined;
@@ -16,8 +17,11 @@ mod local;
 mod log;
 mod merged;
 mod newest;
+mod patterns;
 mod reader;
 mod registry;
+mod replay;
+mod retentions;
 mod rhythm;
 mod room;
 mod segment;
@@ -30,6 +34,7 @@ mod subscription;
 mod sweeper;
 mod sync;
 mod tail;
+mod tombstones;
 mod waiters;
 
 pub use builder::LocalHubBuilder;

@@ -18,11 +18,11 @@ impl Newest {
     /// A segment is not in memory any more.
     pub(super) fn forget(&mut self, segment: &Segment) {
         for place in 0..segment.len() {
-            let Some(key) = segment.entry(place).and_then(|entry| entry.event.key()) else {
+            let Some(key) = segment.key(place) else {
                 continue;
             };
-            if self.0.get(key).is_some_and(|&newest| newest < segment.end()) {
-                self.0.remove(key);
+            if self.0.get(&*key).is_some_and(|&newest| newest < segment.end()) {
+                self.0.remove(&*key);
             }
         }
     }
@@ -37,12 +37,12 @@ mod tests {
 
     #[test]
     fn what_is_not_in_memory_is_not_remembered() {
-        let budget = Budget::new(0);
-        let segments = [0, 4].map(|base| Segment::new(Topic::new("a").unwrap(), 1, base, 4, &budget));
+        let (budget, topic) = (Budget::new(0), Topic::new("a").unwrap());
+        let segments = [0, 4].map(|base| Segment::new(topic.clone(), 1, base, 4, false, &budget));
         let mut newest = Newest::default();
         for (index, key) in (0..).zip(["a", "b", "c", "a", "c", "d", "d", "e"]) {
             let event = Event::text("").keyed(key).unwrap();
-            segments[index as usize / 4].push(Entry { sequence: index + 1, at: 0, event });
+            segments[index as usize / 4].push(&topic, Entry { sequence: index + 1, at: 0, event });
             let replaced = newest.put(key, index);
             assert_eq!(replaced, [None, None, None, Some(0), Some(2), None, Some(5), None][index as usize]);
         }

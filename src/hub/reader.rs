@@ -6,13 +6,13 @@ use bytes::Bytes;
 
 use crate::contract::{Batch, Encoding, Format};
 use crate::hub::joined::Reading;
-use crate::hub::log::{Found, Log, Placed};
+use crate::hub::log::{Found, From, Log, Placed};
 use crate::hub::segment::Segment;
 use crate::hub::shared::Shared;
 use crate::hub::sieve::{LeftOut, Sieve, Taken};
 use crate::model::Overflow;
 
-/// A place in one topic's log, and the segment that it is in. Reads without a lock.
+/// A place in one log, and the segment that it is in. Reads without a lock.
 #[derive(Debug)]
 pub(super) struct Reader {
     pub(super) log: Arc<Log>,
@@ -112,8 +112,11 @@ impl Reader {
             Found::Segment(segment) => self.segment = Some(segment),
             Found::Lost { to, lost, evicted } => {
                 let missed = lost.saturating_sub(self.next);
-                self.log.tally.missed.add(missed);
-                shared.expired.add(to - lost.max(self.next));
+                // What is gone from a pattern's log is looked for in the topics' own.
+                if self.log.name.as_topic().is_some() {
+                    self.log.tally.missed.add(missed);
+                    shared.expired.add(to - lost.max(self.next));
+                }
                 self.segment = None;
                 self.next = to;
                 return (missed > 0).then_some(Lost { missed, evicted });
@@ -147,6 +150,14 @@ impl Reader {
         left_out.count(&shared.expired, &self.log.tally.conflated);
     }
 
+    /// Goes to the first event after a sequence, unless something on the way there is gone.
+    pub(super) fn skip_to(&mut self, sequence: u64) {
+        let placed = self.log.state().place(From::Live(sequence), 0);
+        if placed.gap.is_none() {
+            self.next = self.next.max(placed.index);
+        }
+    }
+
     /// Lets go of the segment.
     pub(super) fn detach(&mut self) {
         self.segment = None;
@@ -173,6 +184,12 @@ impl Ahead<'_> {
     pub(super) fn up_to(mut self, sequence: u64) -> Option<Self> {
         self.places.end = self.segment.place_after(sequence, self.places.clone());
         (!self.places.is_empty()).then_some(self)
+    }
+
+    /// Those of them before the first of another topic.
+    pub(super) fn of_one_topic(mut self) -> Self {
+        self.places.end = self.segment.end_of_topic(self.places.clone());
+        self
     }
 
     /// All of them, by reference.

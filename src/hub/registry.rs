@@ -3,18 +3,22 @@ use std::sync::Arc;
 
 use crate::hub::budget::Budget;
 use crate::hub::log::Log;
+use crate::hub::patterns::{Patterns, below};
+use crate::hub::retentions::Retentions;
 use crate::hub::stats::HubStats;
 use crate::hub::sweeper::Sweeper;
 use crate::hub::sync::{Map, RwLock};
-use crate::model::Topic;
+use crate::hub::tombstones::Tombstones;
+use crate::model::{Pattern, Topic};
 
-/// How many dropped topics are remembered one by one.
-const MOST_TOMBSTONES: usize = 65_536;
+/// How many topics a [visit](Registry::visit) looks up before it lets others have the lock.
+const STRETCH: usize = 256;
 
-/// The topics that are in memory, and what is left of those that are not.
+/// The topics that are in memory, what is left of those that are not, and the patterns that are followed.
 #[derive(Debug)]
 pub(super) struct Registry {
     epoch: u64,
+    retentions: Retentions,
     budget: Arc<Budget>,
     topics: RwLock<Topics>,
     pub(super) sweeper: Sweeper,
@@ -23,24 +27,34 @@ pub(super) struct Registry {
 #[derive(Debug, Default)]
 struct Topics {
     live: Map<Topic, Arc<Log>>,
+    /// The same in the order of their names.
+    names: BTreeMap<Topic, Arc<Log>>,
     tombstones: Tombstones,
-    /// What came of the topics that were dropped.
+    /// What came of the logs that were dropped.
     past: HubStats,
+    feeds: Patterns<Feed>,
     closed: bool,
 }
 
-/// The last sequence of each dropped topic, so that an old cursor is told of a gap. When there are too many, the oldest
-/// ones become one mark: a cursor before it may have missed something of any topic that is not known.
-#[derive(Debug, Default)]
-struct Tombstones {
-    last: Map<Topic, u64>,
-    by_age: BTreeMap<u64, Topic>,
-    forgotten: u64,
+/// The log of a pattern that is followed, see [`Log::feed`].
+#[derive(Debug)]
+struct Feed {
+    log: Arc<Log>,
+    /// Whether every topic in memory feeds it that matches. Those that are made later do so from their first event.
+    is_attached: bool,
+}
+
+/// A topic that a pattern matches.
+#[derive(Debug)]
+pub(super) enum Visited {
+    Live(Arc<Log>),
+    /// Not in memory any more. Its last event had this sequence.
+    Gone(Topic, u64),
 }
 
 impl Registry {
-    pub(super) fn new(epoch: u64, budget: Arc<Budget>) -> Self {
-        Self { epoch, budget, topics: RwLock::default(), sweeper: Sweeper::new() }
+    pub(super) fn new(epoch: u64, retentions: Retentions, budget: Arc<Budget>) -> Self {
+        Self { epoch, retentions, budget, topics: RwLock::default(), sweeper: Sweeper::new() }
     }
 
     /// The log of a topic, made if it is not there. `None` when the hub is closed.
@@ -54,25 +68,101 @@ impl Registry {
         known.or_else(|| self.make(topic))
     }
 
-    /// The log of a topic that is in memory.
-    pub(super) fn known(&self, topic: &Topic) -> Option<Arc<Log>> {
-        self.topics.read().live.get(topic).cloned()
+    /// The log of a topic, or of a pattern, that is in memory.
+    pub(super) fn known(&self, name: &Pattern) -> Option<Arc<Log>> {
+        let topics = self.topics.read();
+        match name.as_topic() {
+            Some(topic) => topics.live.get(topic).cloned(),
+            None => topics.feeds.get(name).map(|feed| Arc::clone(&feed.log)),
+        }
     }
 
     fn make(&self, topic: &Topic) -> Option<Arc<Log>> {
         let mut topics = self.topics.write();
-        let topics = &mut *topics;
-        if topics.closed {
+        let Topics { live, names, tombstones, feeds, closed, .. } = &mut *topics;
+        if *closed {
             return None;
         }
-        let tombstones = &mut topics.tombstones;
-        let log = topics.live.entry(topic.clone()).or_insert_with(|| {
-            let evicted = tombstones.take(topic);
-            let log = Arc::new(Log::new(topic.clone(), self.epoch, evicted, Arc::clone(&self.budget)));
+        let log = live.entry(topic.clone()).or_insert_with(|| {
+            // Under the lock that a feed is made under: a feed is known here, or it finds this log.
+            let feeds = feeds.matching(topic).map(|feed| Arc::clone(&feed.log)).collect();
+            let (retention, budget) = (self.retentions.of(topic), Arc::clone(&self.budget));
+            let log = Arc::new(Log::new(topic.into(), self.epoch, retention, tombstones.take(topic), feeds, budget));
+            names.insert(topic.clone(), Arc::clone(&log));
             self.sweeper.add(&log, 0);
             log
         });
         Some(Arc::clone(log))
+    }
+
+    /// The log of a pattern, made if it is not there. `None` when the hub is closed.
+    pub(super) fn feed(&self, pattern: &Pattern) -> Option<Arc<Log>> {
+        let topics = self.topics.read();
+        if topics.closed {
+            return None;
+        }
+        let known = topics.feeds.get(pattern).map(|feed| Arc::clone(&feed.log));
+        drop(topics);
+        known.or_else(|| self.make_feed(pattern))
+    }
+
+    fn make_feed(&self, pattern: &Pattern) -> Option<Arc<Log>> {
+        let mut topics = self.topics.write();
+        if topics.closed {
+            return None;
+        }
+        if let Some(feed) = topics.feeds.get(pattern) {
+            return Some(Arc::clone(&feed.log));
+        }
+        let log = Arc::new(Log::feed(pattern.clone(), self.epoch, Arc::clone(&self.budget)));
+        topics.feeds.insert(pattern.clone(), Feed { log: Arc::clone(&log), is_attached: false });
+        self.sweeper.add(&log, 0);
+        Some(log)
+    }
+
+    /// Has every topic that matches feed the log of a pattern: whatever is appended after this is in it.
+    pub(super) fn attach(&self, feed: &Arc<Log>) {
+        let is = |known: &Feed| Arc::ptr_eq(&known.log, feed);
+        let is_attached =
+            |topics: &Topics| topics.feeds.get(&feed.name).is_some_and(|known| is(known) && known.is_attached);
+        if is_attached(&self.topics.read()) {
+            return;
+        }
+        self.visit(&feed.name, |visited| {
+            if let Visited::Live(log) = visited {
+                log.attach(feed);
+            }
+        });
+        if let Some(known) = self.topics.write().feeds.get_mut(&feed.name).filter(|known| is(known)) {
+            known.is_attached = true;
+        }
+    }
+
+    /// Looks at every topic that a pattern with a wildcard matches, without a lock held, and at no other. Each that was
+    /// there all the time is seen once, whether or not it was dropped or came back meanwhile. Returns up to which
+    /// sequence there may have been others, which are forgotten.
+    pub(super) fn visit(&self, pattern: &Pattern, mut visit: impl FnMut(Visited)) -> u64 {
+        let (mut after, mut stretch) = (None, Vec::with_capacity(STRETCH));
+        loop {
+            let topics = self.topics.read();
+            let live = below(&topics.names, pattern, after.as_ref()).take(STRETCH);
+            stretch.extend(live.map(|(_, log)| Visited::Live(Arc::clone(log))));
+            let until = match stretch.last() {
+                Some(Visited::Live(log)) if stretch.len() == STRETCH => log.name.as_topic().cloned(),
+                _ => None,
+            };
+            // The dropped ones among the same names, under the same lock: a topic is either here or there.
+            let gone = topics.tombstones.below(pattern, after.as_ref());
+            let gone = gone.take_while(|(topic, _)| until.as_ref().is_none_or(|until| *topic < until));
+            stretch.extend(gone.map(|(topic, last)| Visited::Gone(topic.clone(), last)));
+            let forgotten = topics.tombstones.forgotten;
+            drop(topics);
+            stretch.drain(..).for_each(&mut visit);
+            match until {
+                Some(until) => after = Some(until),
+                None => return forgotten,
+            }
+        }
     }
 
     /// Drops a log that has neither subscriptions nor history, if that is still so.
@@ -87,59 +177,48 @@ impl Registry {
         topics.past.add(log, &state);
         let (last, left) = state.drop_log(log);
         drop(state);
-        let gone = topics.live.remove(&log.topic);
-        topics.tombstones.put(&log.topic, last);
+        let gone = match log.name.as_topic() {
+            Some(topic) => {
+                topics.tombstones.put(topic, last);
+                (topics.live.remove(topic), topics.names.remove(topic), None)
+            }
+            None => (None, None, topics.feeds.remove(&log.name)),
+        };
         drop(topics);
         drop((gone, left));
     }
 
-    /// Refuses new topics from now on, and returns those that there are.
+    /// Refuses new topics from now on, and returns the logs that there are.
     pub(super) fn close(&self) -> Vec<Arc<Log>> {
         self.topics.write().closed = true;
         self.logs()
     }
 
-    /// The logs in memory.
+    /// The logs in memory, of topics and of patterns.
     pub(super) fn logs(&self) -> Vec<Arc<Log>> {
-        self.topics.read().live.values().cloned().collect()
+        let topics = self.topics.read();
+        topics.live.values().chain(topics.feeds.values().map(|feed| &feed.log)).cloned().collect()
     }
 
-    /// What the topics hold, and what came of them and of those that were dropped: no topic is counted twice or left
-    /// out, whatever is dropped meanwhile.
+    /// What the logs hold, and what came of them and of those that were dropped: no topic is counted twice or left out,
+    /// whatever is dropped meanwhile.
     pub(super) fn count(&self) -> HubStats {
         let topics = self.topics.read();
-        let (live, tombstones) = (topics.live.len(), topics.tombstones.last.len());
-        let mut stats = HubStats { topics: live, tombstones, ..topics.past };
-        topics.live.values().for_each(|log| stats.add(log, &log.state()));
+        let mut stats = HubStats {
+            topics: topics.live.len(),
+            tombstones: topics.tombstones.len(),
+            patterns: topics.feeds.len(),
+            ..topics.past
+        };
+        let logs = topics.live.values().chain(topics.feeds.values().map(|feed| &feed.log));
+        logs.for_each(|log| stats.add(log, &log.state()));
         stats
     }
-}
 
-impl Tombstones {
-    /// The last sequence that the topic may have had.
-    fn take(&mut self, topic: &Topic) -> u64 {
-        match self.last.remove(topic) {
-            Some(last) => {
-                self.by_age.remove(&last);
-                last
-            }
-            None => self.forgotten,
-        }
-    }
-
-    fn put(&mut self, topic: &Topic, last: u64) {
-        // A topic that never had an event, or whose events are under the common mark, needs no stone.
-        if last <= self.forgotten {
-            return;
-        }
-        self.last.insert(topic.clone(), last);
-        self.by_age.insert(last, topic.clone());
-        while self.last.len() > MOST_TOMBSTONES {
-            let Some((last, topic)) = self.by_age.pop_first() else {
-                return;
-            };
-            self.last.remove(&topic);
-            self.forgotten = last;
-        }
+    /// How many subscriptions would be told of an event of this topic.
+    pub(super) fn subscribers(&self, topic: &Topic) -> usize {
+        let topics = self.topics.read();
+        let log = topics.live.get(topic).into_iter();
+        log.chain(topics.feeds.matching(topic).map(|feed| &feed.log)).map(|log| log.state().subscriptions).sum()
     }
 }

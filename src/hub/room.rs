@@ -10,7 +10,7 @@ use crate::hub::log::{Follower, Log};
 use crate::hub::shared::Shared;
 use crate::hub::tail::Tail;
 use crate::hub::waiters::wake_all;
-use crate::model::{Event, Topic};
+use crate::model::{Event, Pattern};
 
 /// How the budget is kept: caches of sealed segments go first, then the oldest segment of the largest topic.
 ///
@@ -23,7 +23,8 @@ impl Shared {
         &self,
         events: impl Iterator<Item = (&'a Arc<Log>, &'a Event)> + Clone,
     ) -> Result<(), PublishError> {
-        let most = events.clone().fold(0_usize, |sum, (_, event)| sum.saturating_add(footprint::most(event)));
+        let most = |(log, event): (&Arc<Log>, &Event)| footprint::most(event).saturating_mul(1 + log.feeds());
+        let most = events.clone().map(most).fold(0, usize::saturating_add);
         if self.budget.has_room(most) {
             return Ok(());
         }
@@ -55,11 +56,12 @@ impl Shared {
 
     /// How many bytes these events add, each topic's newest segment being as `tail` says.
     fn need<'a>(&self, events: impl Iterator<Item = (&'a Arc<Log>, &'a Event)>, tail: impl Fn(&Log) -> Tail) -> usize {
-        let mut tails: BTreeMap<&Topic, Tail> = BTreeMap::new();
+        let mut tails: BTreeMap<&Pattern, Tail> = BTreeMap::new();
         let needs = events.map(|(log, event)| {
-            let tail = tails.entry(&log.topic).or_insert_with(|| tail(log));
-            let segment = tail.take(event.weight(), &self.retention).map_or(0, footprint::segment);
-            footprint::event(event).saturating_add(segment)
+            let tail = tails.entry(&log.name).or_insert_with(|| tail(log));
+            let segment = tail.take(event.weight(), &log.retention).map_or(0, footprint::segment);
+            let fed = footprint::most(event).saturating_mul(log.feeds());
+            footprint::event(event).saturating_add(segment).saturating_add(fed)
         });
         needs.fold(0, usize::saturating_add)
     }
@@ -81,9 +83,9 @@ impl Shared {
 
     /// Evicts the oldest segment of the topic that holds the most. False: nothing is left to evict.
     fn evict_largest(&self) -> bool {
-        while let Some(topic) = self.budget.sizes.largest() {
+        while let Some(name) = self.budget.sizes.largest() {
             // A topic that is not in the registry any more is not among the sizes at the next look.
-            if let Some(log) = self.registry.known(&topic) {
+            if let Some(log) = self.registry.known(&name) {
                 if let Some(relief) = log.evict_oldest(self.now()) {
                     self.let_go(&log, relief);
                     return true;

@@ -1,3 +1,4 @@
+use std::borrow::Cow;
 use std::ops::Range;
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
@@ -11,7 +12,7 @@ use crate::hub::joined::{Joined, Reading};
 use crate::hub::sync::{Expiry, Length, Link, Marks, Replaced};
 use crate::model::Topic;
 
-/// A stretch of one topic's log: written in order by one writer under the log's lock, read without a lock.
+/// A stretch of one log: written in order by one writer under the log's lock, read without a lock.
 pub(super) struct Segment {
     /// The segment itself, for those who keep it in mind and not in memory.
     this: Weak<Self>,
@@ -31,12 +32,21 @@ pub(super) struct Segment {
 }
 
 impl Segment {
-    pub(super) fn new(topic: Topic, epoch: u64, base: u64, places: usize, budget: &Arc<Budget>) -> Arc<Self> {
+    /// A stretch for events of this topic; `is_mixed`: of this and of others.
+    pub(super) fn new(
+        topic: Topic,
+        epoch: u64,
+        base: u64,
+        places: usize,
+        is_mixed: bool,
+        budget: &Arc<Budget>,
+    ) -> Arc<Self> {
         let entries = std::iter::repeat_with(OnceLock::new).take(places).collect();
+        let topics = std::iter::repeat_with(OnceLock::new).take(if is_mixed { places } else { 0 }).collect();
         Arc::new_cyclic(|this| Self {
             this: Weak::clone(this),
             base,
-            run: Arc::new(Run { topic, epoch, entries }),
+            run: Arc::new(Run { topic, topics, epoch, entries }),
             len: Length::new(),
             expiry: Expiry::new(),
             next: Link::new(),
@@ -63,8 +73,11 @@ impl Segment {
     }
 
     /// Writes the next place. Only under the log's lock, and only while there is one.
-    pub(super) fn push(&self, entry: Entry) {
+    pub(super) fn push(&self, topic: &Topic, entry: Entry) {
         let len = self.len();
+        if let Some(place) = self.run.topics.get(len as usize) {
+            let _ = place.set(topic.clone());
+        }
         if let Some(expires) = expires(&entry) {
             self.expiry.lower(expires);
         }
@@ -96,6 +109,25 @@ impl Segment {
         let places = self.run.entries.get(range.start as usize..range.end as usize).unwrap_or_default();
         let before = places.partition_point(|place| place.get().is_some_and(|entry| entry.sequence <= sequence));
         range.start + before as u32
+    }
+
+    /// Where, in a range of written places, the events of its first one's topic end.
+    pub(super) fn end_of_topic(&self, range: Range<u32>) -> u32 {
+        if self.run.topics.is_empty() {
+            return range.end;
+        }
+        let topic = self.run.topic_at(range.start);
+        range.clone().find(|&place| self.run.topic_at(place) != topic).unwrap_or(range.end)
+    }
+
+    /// The key of the event in a written place, as one of its log: of several topics, each has its own keys.
+    pub(super) fn key(&self, place: u32) -> Option<Cow<'_, str>> {
+        let key = self.entry(place)?.event.key()?;
+        Some(match self.run.topics.get(place as usize).and_then(OnceLock::get) {
+            // No topic has a line feed.
+            Some(topic) => format!("{topic}\n{key}").into(),
+            None => key.into(),
+        })
     }
 
     /// The run for a batch.

@@ -6,16 +6,16 @@ use crate::hub::budget::Budget;
 use crate::hub::log::{Follower, From, Log, Placed, State};
 use crate::hub::reader::Reader;
 use crate::hub::registry::Registry;
+use crate::hub::retentions::Retentions;
 use crate::hub::segment::nanos;
 use crate::hub::sweeper::Sweeper;
 use crate::hub::sync::{Count, Mutex, MutexGuard, Watermark};
 use crate::hub::waiters::wake_all;
-use crate::model::{Cursor, Event, Overflow, Position, Retention, Topic};
+use crate::model::{Cursor, Event, Overflow, Pattern, Position, Topic};
 
 /// What every handle of a hub and every subscription shares.
 pub(super) struct Shared {
     pub(super) epoch: u64,
-    pub(super) retention: Retention,
     pub(super) max_event: usize,
     pub(super) budget: Arc<Budget>,
     pub(super) registry: Registry,
@@ -40,7 +40,7 @@ pub(super) struct Sequencer {
 impl Shared {
     pub(super) fn new(
         epoch: u64,
-        retention: Retention,
+        retentions: Retentions,
         max_event: usize,
         max_bytes: usize,
         clock: Box<dyn Clock>,
@@ -48,9 +48,8 @@ impl Shared {
         let (began, budget) = (clock.now(), Budget::new(max_bytes));
         Self {
             epoch,
-            retention,
             max_event,
-            registry: Registry::new(epoch, Arc::clone(&budget)),
+            registry: Registry::new(epoch, retentions, Arc::clone(&budget)),
             budget,
             sequencer: Mutex::default(),
             published: Watermark::new(0),
@@ -79,7 +78,7 @@ impl Shared {
             let Some(mut state) = log.live() else {
                 continue;
             };
-            let evicted = state.evict(&self.retention, now);
+            let evicted = state.evict(&log.retention, now);
             let placed = state.place(from, now);
             if overflow == Overflow::Latest {
                 state.conflate();
@@ -92,7 +91,27 @@ impl Shared {
         }
     }
 
-    /// Ends a subscription of a topic. `cancel` takes what is registered there out, to be dropped outside of the lock.
+    /// Begins to follow a pattern: what is published after this is in the log that the reader reads. `None` when the hub
+    /// is closed.
+    pub(super) fn follow(&self, pattern: &Pattern, overflow: Overflow) -> Option<Reader> {
+        loop {
+            let feed = self.registry.feed(pattern)?;
+            let Some(mut state) = feed.live() else {
+                continue;
+            };
+            if overflow == Overflow::Latest {
+                state.conflate();
+            }
+            let end = Placed { index: state.next, head: None, gap: None };
+            state.subscriptions += 1;
+            feed.audience.set(state.subscriptions as u64);
+            drop(state);
+            self.registry.attach(&feed);
+            return Some(Reader::new(feed, &end));
+        }
+    }
+
+    /// Ends a subscription of a topic or a pattern. `cancel` takes what is registered there out, to be dropped outside of the lock.
     pub(super) fn leave<W>(&self, log: &Arc<Log>, cancel: impl FnOnce(&mut State) -> Option<W>) {
         let mut state = log.state();
         let waiter = cancel(&mut state);
@@ -138,10 +157,10 @@ impl Shared {
         wake_all(std::iter::once(&mut wakers));
     }
 
-    /// Lets go of a topic's old history, and of the topic if nothing is left of it.
+    /// Lets go of a log's old history, and of the topic if nothing is left of it.
     pub(super) fn sweep(&self, log: &Arc<Log>, now: u64) {
         let mut state = log.state();
-        let evicted = state.evict(&self.retention, now);
+        let evicted = state.evict(&log.retention, now);
         let idle = state.is_idle();
         drop(state);
         drop(evicted);

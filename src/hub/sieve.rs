@@ -79,7 +79,7 @@ impl<'a> Sieve<'a> {
             run = self.next(run.end..range.end, &mut left_out);
         }
         let of = self.segment.run();
-        Some((Batch::new(of.topic.clone(), of.epoch, events), taken))
+        Some((Batch::new(of.topic_at(range.start).clone(), of.epoch, events), taken))
     }
 
     /// The first of what is left of a range, encoded: at least one event, at most `max` bytes otherwise. If it is one

@@ -2,11 +2,11 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use crate::contract::{Batch, Delivery, Encoded, Encoding, End, Format};
-use crate::hub::log::{Found, Placed};
+use crate::hub::log::{Found, Log, Placed};
 use crate::hub::reader::{Lost, Reader};
 use crate::hub::shared::Shared;
 use crate::hub::waiters::Ticket;
-use crate::model::{Gap, GapReason, Overflow, Topic};
+use crate::model::{Gap, GapReason, Overflow, Pattern};
 
 /// A subscription of one topic: no inbox, no merge, and no lock that it shares with readers of other topics.
 #[derive(Debug)]
@@ -156,7 +156,12 @@ impl Single {
         shared.gaps.add(1);
         let after = shared.cursor(self.sequence);
         self.sequence = self.sequence.max(lost.evicted);
-        lost.gap(shared, &self.reader.log.topic).after(after)
+        lost.gap(shared, &self.reader.log).after(after)
+    }
+
+    /// The topic that it follows.
+    pub(super) fn name(&self) -> &Pattern {
+        &self.reader.log.name
     }
 
     pub(super) fn next_in(&self, now: u64) -> Duration {
@@ -175,7 +180,7 @@ impl Single {
 }
 
 impl Lost {
-    pub(super) fn gap(&self, shared: &Shared, topic: &Topic) -> Gap {
-        Gap::new(GapReason::Overflow, shared.cursor(self.evicted)).missed(self.missed).topic(topic.clone())
+    pub(super) fn gap(&self, shared: &Shared, log: &Log) -> Gap {
+        log.gap(GapReason::Overflow, shared.cursor(self.evicted)).missed(self.missed)
     }
 }

@@ -42,7 +42,7 @@ pub struct HubStats {
     /// All that the [budget](crate::LocalHubBuilder::max_bytes) counts: events, what it takes to keep them, and the two
     /// above.
     pub bytes: usize,
-    /// Subscriptions, counted once for each of their topics.
+    /// Subscriptions, counted once for each of their topics and patterns.
     pub subscriptions: usize,
     /// Those of them that are registered for the topic's next event.
     pub parked: usize,
@@ -50,6 +50,8 @@ pub struct HubStats {
     pub topics: usize,
     /// Dropped topics of which the last sequence is remembered.
     pub tombstones: usize,
+    /// Patterns that are followed.
+    pub patterns: usize,
 }
 
 impl HubStats {
@@ -67,11 +69,14 @@ impl HubStats {
 
     /// Adds what a topic holds, and what came of what was published to it.
     pub(super) fn add(&mut self, log: &Log, state: &State) {
-        self.published += state.next;
-        self.evicted += state.first;
-        self.evicted_by_budget += state.evicted_by_budget;
-        self.retained += state.next - state.first;
-        self.retained_bytes += state.bytes;
+        // What a pattern's log has, the topics' logs have, or had.
+        if log.name.as_topic().is_some() {
+            self.published += state.next;
+            self.evicted += state.first;
+            self.evicted_by_budget += state.evicted_by_budget;
+            self.retained += state.next - state.first;
+            self.retained_bytes += state.bytes;
+        }
         self.subscriptions += state.subscriptions;
         self.parked += state.waiters.len() + state.followers.as_ref().map_or(0, |followers| followers.len());
         self.delivered += log.tally.delivered.load();

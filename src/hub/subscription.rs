@@ -7,13 +7,42 @@ use crate::contract::{Delivery, Encoded, Format, Head, Start, Subscribe, Subscri
 use crate::hub::log::{From, Placed};
 use crate::hub::merged::Merged;
 use crate::hub::reader::Reader;
+use crate::hub::replay::Replay;
 use crate::hub::shared::Shared;
 use crate::hub::single::Single;
-use crate::model::{Cursor, Gap, GapReason, Position};
+use crate::model::{Cursor, Gap, GapReason, Overflow, Pattern, Position};
 
 /// A subscription of a [`LocalHub`](crate::LocalHub): the events of its topics in the hub's order.
 ///
 /// It reads from the topics' shared history; what it holds of its own is a position. Dropping it leaves the topics.
+///
+/// # Patterns
+///
+/// A pattern follows the topics that it matches as they appear, each from its first event, and again when one was dropped
+/// and comes back. It keeps a topic in memory no longer than the topic's history lasts.
+///
+/// ```
+/// use std::task::{Context, Poll, Waker};
+/// use tidings::{Delivery, LocalHub, Subscribe, Subscriber, Topic};
+///
+/// let hub = LocalHub::new();
+/// let mut orders = hub.subscribe(Subscribe::to(["orders/**", "news"]))?;
+/// hub.publish_now(&Topic::new("orders/eu/7")?, "placed")?;
+/// let Poll::Ready(Delivery::Events(batch)) = orders.poll_next(&mut Context::from_waker(Waker::noop())) else {
+///     unreachable!("the topic is new, and followed");
+/// };
+/// assert_eq!(batch.topic().as_str(), "orders/eu/7");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// A resume over a pattern looks at every topic below its prefix, in memory or dropped. Topics that were dropped so long
+/// ago that they are not remembered (there are 65,536 places) are told as one gap of no topic. Gaps with no event between
+/// them are one gap.
+///
+/// Live, a pattern's subscription reads a log that all who follow the pattern share, of up to 1,024 events, 256 KiB and
+/// 10 seconds; who is further behind reads on from the topics' own histories. If those have lost something it is told so
+/// for each topic, in its place; without a count where that is not known, and where events expire it may be told of a gap
+/// that was none.
 ///
 /// # When it falls behind
 ///
@@ -47,29 +76,19 @@ enum Order {
 
 impl Subscription {
     pub(super) fn new(shared: Arc<Shared>, what: Subscribe) -> Result<Self, SubscribeError> {
-        let (topics, start, overflow) = what.into_parts()?;
-        let Beginning { from, sequence, gap } = Beginning::new(&shared, start);
-        let mut placed = Vec::with_capacity(topics.len());
-        for topic in topics {
-            match shared.join(&topic, from, overflow) {
-                Some(place) => placed.push(place),
-                None => {
-                    let joined: &[(Reader, Placed)] = &placed;
-                    joined.iter().for_each(|(reader, _)| shared.leave(&reader.log, |_| None::<()>));
-                    return Err(SubscribeError::Closed);
-                }
-            }
-        }
+        let (names, start, overflow) = what.into_parts()?;
+        let mut joined = Joined::default();
+        let Some(Beginning { sequence, gap, .. }) = joined.join(&shared, &narrowed(names), start, overflow) else {
+            joined.leave(&shared);
+            return Err(SubscribeError::Closed);
+        };
         let mut opening = gap;
-        let order = match <[_; 1]>::try_from(placed) {
-            Ok([(reader, placed)]) => {
-                let evicted = placed.gap.map(|evicted| {
-                    Gap::new(GapReason::Evicted, shared.cursor(evicted)).topic(reader.log.topic.clone())
-                });
-                opening = opening.or(evicted);
+        let order = match joined.only_topic() {
+            Ok((reader, placed)) => {
+                opening = opening.or(placed.gap.map(|gone| reader.log.gap(GapReason::Evicted, shared.cursor(gone))));
                 Order::Single(Single::new(reader, &placed, sequence, overflow))
             }
-            Err(placed) => Order::Merged(Box::new(Merged::new(&shared, placed, sequence, overflow))),
+            Err(joined) => Order::Merged(Box::new(Merged::new(&shared, joined, sequence, overflow))),
         };
         Ok(Self { shared, opening: opening.map(Box::new), order })
     }
@@ -85,6 +104,60 @@ impl Subscription {
     }
 }
 
+/// What a subscription has joined, and where it begins there.
+#[derive(Debug, Default)]
+pub(super) struct Joined {
+    pub(super) topics: Vec<(Reader, Placed)>,
+    pub(super) patterns: Vec<(Reader, Replay)>,
+}
+
+impl Joined {
+    /// Joins all. `None` when the hub is closed.
+    fn join(&mut self, shared: &Shared, names: &[Pattern], start: Start, overflow: Overflow) -> Option<Beginning> {
+        for pattern in names.iter().filter(|name| name.as_topic().is_none()) {
+            self.patterns.push((shared.follow(pattern, overflow)?, Replay::none(0)));
+        }
+        let published = match self.patterns.is_empty() {
+            true => shared.published.load(),
+            // Whoever publishes a later event appends it after this, and so to the patterns' logs too.
+            false => shared.settled(),
+        };
+        let mut beginning = Beginning::new(shared, start, published);
+        for topic in names.iter().filter_map(Pattern::as_topic) {
+            self.topics.push(shared.join(topic, beginning.from, overflow)?);
+        }
+        for (reader, replay) in &mut self.patterns {
+            let unsure;
+            (*replay, unsure) = Replay::begin(shared, &reader.log.name, beginning.from, published, overflow);
+            reader.skip_to(published);
+            beginning.gap = beginning.gap.or(unsure);
+        }
+        Some(beginning)
+    }
+
+    /// The topic, if that is all.
+    fn only_topic(self) -> Result<(Reader, Placed), Self> {
+        let Self { topics, patterns } = self;
+        if !patterns.is_empty() {
+            return Err(Self { topics, patterns });
+        }
+        <[_; 1]>::try_from(topics).map(|[only]| only).map_err(|topics| Self { topics, patterns })
+    }
+
+    fn leave(&self, shared: &Shared) {
+        let topics = self.topics.iter().map(|(reader, _)| reader);
+        let all = topics.chain(self.patterns.iter().map(|(reader, _)| reader));
+        all.for_each(|reader| shared.leave(&reader.log, |_| None::<()>));
+    }
+}
+
+/// Without those that another one covers: so no two have a topic in common.
+fn narrowed(mut names: Vec<Pattern>) -> Vec<Pattern> {
+    let wide: Vec<_> = names.iter().filter(|name| name.as_topic().is_none()).cloned().collect();
+    names.retain(|name| !wide.iter().any(|other| other != name && other.covers(name)));
+    names
+}
+
 /// Where a subscription begins in the hub's order.
 struct Beginning {
     from: From,
@@ -94,8 +167,8 @@ struct Beginning {
 }
 
 impl Beginning {
-    fn new(shared: &Shared, start: Start) -> Self {
-        let published = shared.published.load();
+    /// `published` is the present.
+    fn new(shared: &Shared, start: Start, published: u64) -> Self {
         let (from, sequence, reason) = match start {
             Start::Now => (From::Live(published), published, None),
             Start::Oldest => (From::Oldest, published, None),
@@ -134,6 +207,7 @@ impl Order {
 }
 
 impl Subscriber for Subscription {
+    #[inline]
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Delivery> {
         if let Some(gap) = self.open() {
             return Poll::Ready(Delivery::Gap(gap));
@@ -144,6 +218,7 @@ impl Subscriber for Subscription {
         }
     }
 
+    #[inline]
     fn poll_encoded(&mut self, cx: &mut Context<'_>, format: &dyn Format, max: usize) -> Poll<Encoded> {
         if let Some(gap) = self.open() {
             return Poll::Ready(Encoded::Gap(gap));
@@ -174,6 +249,14 @@ impl Subscriber for Subscription {
         match &mut self.order {
             Order::Single(single) => single.detach(),
             Order::Merged(merged) => merged.detach(),
+        }
+    }
+
+    /// Without those that a pattern among them covers.
+    fn topics(&self) -> Vec<Pattern> {
+        match &self.order {
+            Order::Single(single) => vec![single.name().clone()],
+            Order::Merged(merged) => merged.names().cloned().collect(),
         }
     }
 

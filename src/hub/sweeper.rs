@@ -71,7 +71,10 @@ mod tests {
     fn topics_that_come_and_go_while_nothing_is_published_leave_nothing_behind() {
         let sweeper = Sweeper::new();
         let budget = Budget::new(0);
-        let log = |name: String| Arc::new(Log::new(Topic::new(name).unwrap(), 1, 0, Arc::clone(&budget)));
+        let log = |name: String| {
+            let name = Topic::new(name).unwrap().into();
+            Arc::new(Log::new(name, 1, Arc::default(), 0, Box::default(), Arc::clone(&budget)))
+        };
         let stay: Vec<_> = (0..10).map(|n| log(format!("stay/{n}"))).collect();
         stay.iter().for_each(|log| sweeper.add(log, 0));
         for n in 0..10_000 {

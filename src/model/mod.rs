@@ -3,11 +3,13 @@
 mod cursor;
 mod event;
 mod gap;
+mod pattern;
 mod retention;
 mod topic;
 
 pub use cursor::{Cursor, CursorError, Position};
 pub use event::{Event, EventError, EventKind};
 pub use gap::{Gap, GapReason, Overflow};
+pub use pattern::{Pattern, PatternError};
 pub use retention::Retention;
 pub use topic::{Topic, TopicError};

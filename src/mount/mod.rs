@@ -3,7 +3,10 @@
 //! A request passes `front` (host, origin, method, negotiation: all that its head tells), then `attach` (place, publisher,
 //! transport) or `receive`. What lives on after the answer is a `session` in the `registry`; its time, and every
 //! adapter's, is an entry in one `wheel`, which one `driver` turns.
-#![cfg_attr(not(feature = "full"), allow(dead_code, reason = "each transport uses a part, and not each is built"))]
+#![cfg_attr(
+    not(feature = "full"),
+    allow(dead_code, unused_imports, reason = "each transport uses a part, and not each is built")
+)]
 
 mod admit;
 mod answer;

@@ -50,7 +50,7 @@ impl Mount {
         let subscriber = visit.feed(attach, wanted.start);
         let request = request.of(Some(visit.member().who.clone()));
         let opening = Opening { upgrade, subscriber, request, subprotocol: handshake.subprotocol };
-        let carrier = Carrier { mount: self.clone(), visit, stage: Stage::Opening(Some(opening)), told: false };
+        let carrier = Carrier { mount: self.clone(), visit, stage: Stage::Opening(Some(opening)), told: None };
         self.runtime.spawn(carrier).map_err(|missing| Refusal::internal(missing.as_str()))?;
         Ok(handshake.response())
     }
@@ -61,8 +61,8 @@ struct Carrier {
     mount: Arc<Mount>,
     stage: Stage,
     visit: Visit,
-    /// The client was told that its right is gone.
-    told: bool,
+    /// What the client was told to do.
+    told: Option<Order>,
 }
 
 #[allow(clippy::large_enum_variant, reason = "a session is open for all but its first moment")]
@@ -97,17 +97,9 @@ impl Carrier {
                     self.stage = Stage::Open(opening.open(self.visit.member(), Io::new(connection)));
                 }
                 Stage::Open(sink) => {
-                    match order {
-                        // Said once, however often it is called.
-                        Some(Order::Leave) => {
-                            let reason = goodbye(self.visit.member());
-                            sink.bye(self.mount.config.jittered_retry(), CloseCode::RESTART, reason);
-                        }
-                        Some(Order::Revoke) if !self.told => {
-                            sink.close_now(CloseCode::POLICY, "revoked");
-                            self.told = true;
-                        }
-                        _ => {}
+                    if let Some(order) = order.filter(|_| self.told != order) {
+                        self.told = Some(order);
+                        see_off(sink, order, self.visit.member(), cx);
                     }
                     let closed = ready!(Pin::new(sink).poll(cx));
                     if closed.cause == CloseCause::Stalled {
@@ -143,11 +135,16 @@ fn left(cause: CloseCause) -> Left {
     }
 }
 
-fn goodbye(member: &Member) -> &'static str {
-    match member.why() {
-        Some(Left::Disconnected) => "disconnected",
-        _ => "restart",
+/// Tells a client to go: after what is ready, or with nothing more.
+#[cold]
+fn see_off(sink: &mut WebSocketSink<Tracked, Io>, order: Order, member: &Member, cx: &mut Context<'_>) {
+    if order == Order::Revoke {
+        return sink.close_now(CloseCode::POLICY, "revoked");
     }
+    // If that is its end, a goodbye does nothing, and the next poll says so again.
+    let _ = Pin::new(&mut *sink).poll(cx);
+    let reason = if member.why() == Some(Left::Disconnected) { "disconnected" } else { "restart" };
+    sink.bye(member.mount.config.jittered_retry(), CloseCode::RESTART, reason);
 }
 
 impl Opening {

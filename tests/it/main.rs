@@ -5,6 +5,7 @@ mod support;
 
 mod cursor;
 mod hub;
+mod model;
 mod properties;
 mod snapshot;
 

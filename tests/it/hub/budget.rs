@@ -70,6 +70,46 @@ proptest! {
         }
     }
 
+    /// What is kept for those who follow patterns is within it, and whoever falls behind by that is told, or finds what it
+    /// has not read in the topics' own histories.
+    #[test]
+    fn p13_the_budget_holds_with_patterns(
+        limit in 200_000..600_000_usize,
+        spread in 1..200_u64,
+        events in prop::collection::vec((any::<u64>(), 0..4_000_usize, 0..10_u8), 1..500),
+    ) {
+        let hub = hub(limit);
+        let mut all: Vec<_> =
+            ["**", "topic/*"].iter().map(|pattern| hub.subscribe(Subscribe::to([*pattern])).unwrap()).collect();
+        let mut seen = vec![0; all.len()];
+        for (n, len, reads) in events {
+            hub.publish_now(&topic(n % spread), Event::text("x".repeat(len))).unwrap();
+            let stats = hub.stats();
+            let pinned = stats.pinned_bytes.min(limit / 4);
+            prop_assert!(stats.bytes - pinned <= limit, "beside what slow readers hold: {stats:?}");
+            prop_assert_eq!((stats.published, stats.patterns), (stats.retained + stats.evicted, 2));
+            if reads > 0 {
+                continue;
+            }
+            for (subscription, seen) in all.iter_mut().zip(&mut seen) {
+                let (before, mut is_told) = (*seen, false);
+                let mut delivered = 0;
+                while let Poll::Ready(delivery) = poll(subscription) {
+                    match delivery {
+                        Delivery::Gap(gap) => is_told = gap.reason == GapReason::Overflow,
+                        Delivery::Events(batch) => delivered += batch.len() as u64,
+                        other => panic!("{other:?}"),
+                    }
+                }
+                *seen = subscription.cursor().unwrap().position().sequence;
+                prop_assert_eq!(*seen, stats.published);
+                prop_assert!(is_told || delivered == *seen - before, "lost in silence");
+            }
+        }
+        drop(all);
+        prop_assert_eq!((hub.stats().patterns, hub.stats().subscriptions), (0, 0));
+    }
+
     /// Whatever the retention and the pace: what stays is as many of the newest as it allows.
     #[test]
     fn p14_retention_evicts_the_oldest_only(

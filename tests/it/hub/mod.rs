@@ -5,6 +5,7 @@ mod caches;
 mod latest;
 mod model;
 mod naive;
+mod patterns;
 mod promises;
 mod sequences;
 mod stats;

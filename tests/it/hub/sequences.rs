@@ -9,17 +9,20 @@ use tidings::{Cursor, Delivery, Encoded, Event, LocalHub, Retention, Start, Subs
 
 use super::model::{Ledger, Lines, ManualClock, Reference};
 
-const TOPICS: usize = 4;
+const TOPICS: [&str; 6] = ["a", "b", "a/x", "a/y", "a/x/1", "b/x"];
+/// What a subscription may name: the topics, and patterns of them.
+const NAMES: [&str; 13] =
+    ["a", "b", "a/x", "a/y", "a/x/1", "b/x", "*", "**", "a/*", "a/**", "a/x/*", "b/**", "none/**"];
 
 #[derive(Debug, Clone)]
 enum Step {
     Publish { topic: usize, len: usize, ttl: Option<u64> },
     PublishAll { topics: Vec<usize> },
-    Subscribe { topics: Vec<usize>, from: From },
+    Subscribe { names: Vec<&'static str>, from: From },
     Poll { who: usize },
     PollEncoded { who: usize, max: usize, slot: Option<u8> },
     Drain { who: usize },
-    Resume { who: usize, topics: Option<Vec<usize>> },
+    Resume { who: usize, names: Option<Vec<&'static str>> },
     Detach { who: usize },
     Drop { who: usize },
     Advance { millis: u64 },
@@ -33,8 +36,8 @@ enum From {
     Last(usize),
 }
 
-fn topics() -> impl Strategy<Value = Vec<usize>> {
-    prop::sample::subsequence((0..TOPICS).collect::<Vec<_>>(), 1..=TOPICS)
+fn names() -> impl Strategy<Value = Vec<&'static str>> {
+    prop::sample::subsequence(NAMES.to_vec(), 1..=4).prop_shuffle()
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -42,32 +45,38 @@ fn step() -> impl Strategy<Value = Step> {
     let from = prop_oneof![Just(From::Now), Just(From::Oldest), (0..5_usize).prop_map(From::Last)];
     let slot = prop_oneof![Just(None), Just(Some(6)), Just(Some(7))];
     prop_oneof![
-        12 => (0..TOPICS, 0..40_usize, ttl).prop_map(|(topic, len, ttl)| Step::Publish { topic, len, ttl }),
-        2 => prop::collection::vec(0..TOPICS, 0..90).prop_map(|topics| Step::PublishAll { topics }),
-        4 => (topics(), from).prop_map(|(topics, from)| Step::Subscribe { topics, from }),
+        12 => (0..TOPICS.len(), 0..40_usize, ttl).prop_map(|(topic, len, ttl)| Step::Publish { topic, len, ttl }),
+        2 => prop::collection::vec(0..TOPICS.len(), 0..90).prop_map(|topics| Step::PublishAll { topics }),
+        4 => (names(), from).prop_map(|(names, from)| Step::Subscribe { names, from }),
         6 => any::<usize>().prop_map(|who| Step::Poll { who }),
         6 => (any::<usize>(), 0..200_usize, slot).prop_map(|(who, max, slot)| Step::PollEncoded { who, max, slot }),
         3 => any::<usize>().prop_map(|who| Step::Drain { who }),
-        3 => (any::<usize>(), prop::option::of(topics())).prop_map(|(who, topics)| Step::Resume { who, topics }),
+        3 => (any::<usize>(), prop::option::of(names())).prop_map(|(who, names)| Step::Resume { who, names }),
         1 => any::<usize>().prop_map(|who| Step::Detach { who }),
         1 => any::<usize>().prop_map(|who| Step::Drop { who }),
         2 => (0..60_u64).prop_map(|millis| Step::Advance { millis }),
+        // Longer than a pattern's log keeps anything: its subscriptions must look into the topics' logs.
+        1 => Just(Step::Advance { millis: 11_000 }),
         1 => Just(Step::Sweep),
     ]
 }
 
 fn retention() -> impl Strategy<Value = Retention> {
-    (0..70_usize, 0..600_usize, 1..200_u64)
+    let age = prop_oneof![2 => 1..200_u64, 1 => Just(3_600_000)];
+    (0..70_usize, 0..600_usize, age)
         .prop_map(|(count, bytes, age)| Retention::count(count).bytes(bytes).age(Duration::from_millis(age)))
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 3_000, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 2_000, ..ProptestConfig::default() })]
 
     /// Whatever is done in whatever order: every subscriber gets every event in order and once, or is told.
     #[test]
-    fn nothing_is_lost_in_silence(retention in retention(), steps in prop::collection::vec(step(), 1..120)) {
-        let mut world = World::new(retention);
+    fn nothing_is_lost_in_silence(
+        retentions in prop::array::uniform3(retention()),
+        steps in prop::collection::vec(step(), 1..120),
+    ) {
+        let mut world = World::new(retentions);
         steps.into_iter().for_each(|step| world.step(step));
         world.finish();
     }
@@ -76,24 +85,41 @@ proptest! {
 struct World {
     hub: LocalHub,
     clock: ManualClock,
-    retention: Retention,
     reference: Reference,
-    names: Vec<Topic>,
+    topics: Vec<Topic>,
     readers: Vec<Reader>,
 }
 
 struct Reader {
     subscription: tidings::Subscription,
-    topics: Vec<usize>,
+    names: Vec<&'static str>,
     ledger: Ledger,
 }
 
+/// The topics that these names are for.
+fn followed(names: &[&str]) -> impl Iterator<Item = usize> {
+    (0..TOPICS.len()).filter(|&topic| names.iter().any(|name| is_for(name, TOPICS[topic])))
+}
+
+/// Whether a name is this topic's, or a pattern that matches it.
+fn is_for(name: &str, topic: &str) -> bool {
+    let (name, topic): (Vec<_>, Vec<_>) = (name.split('/').collect(), topic.split('/').collect());
+    match name.split_last() {
+        Some((&"**", prefix)) => topic.len() > prefix.len() && topic.starts_with(prefix),
+        Some((&"*", prefix)) => topic.len() == prefix.len() + 1 && topic.starts_with(prefix),
+        _ => name == topic,
+    }
+}
+
 impl World {
-    fn new(retention: Retention) -> Self {
+    /// One retention for all topics, one for some, and one for one of these.
+    fn new([all, some, one]: [Retention; 3]) -> Self {
         let clock = ManualClock::new();
-        let hub = LocalHub::builder().retain(retention).clock(clock.clone()).build();
-        let names = (0..TOPICS).map(|n| Topic::new(format!("topic/{n}")).unwrap()).collect();
-        Self { hub, clock, retention, reference: Reference::default(), names, readers: Vec::new() }
+        let hub = LocalHub::builder().retain_for("a/x", one).retain(all).retain_for("a/**", some);
+        let hub = hub.clock(clock.clone()).build();
+        let topics = TOPICS.iter().map(|name| Topic::new(name).unwrap()).collect();
+        let reference = Reference::new([all, all, one, some, some, all]);
+        Self { hub, clock, reference, topics, readers: Vec::new() }
     }
 
     fn step(&mut self, step: Step) {
@@ -106,20 +132,21 @@ impl World {
                 if let Some(ttl) = ttl {
                     event = event.ttl(Duration::from_millis(ttl));
                 }
-                let receipt = self.hub.publish_now(&self.names[topic], event).unwrap();
-                self.reference.publish(topic, payload, ttl, now, &self.retention);
+                let receipt = self.hub.publish_now(&self.topics[topic], event).unwrap();
+                self.reference.publish(topic, payload, ttl, now);
                 assert_eq!(receipt.cursor.position().sequence, self.reference.watermark());
-                let following = self.readers.iter().filter(|reader| reader.topics.contains(&topic)).count();
-                assert_eq!(receipt.subscribers, following);
+                let following = self.readers.iter().filter(|reader| followed(&reader.names).any(|one| one == topic));
+                assert_eq!(receipt.subscribers, following.count());
+                assert_eq!(self.hub.subscribers(&self.topics[topic]), receipt.subscribers);
             }
             Step::PublishAll { topics } => {
-                let events = topics.iter().map(|&topic| (self.names[topic].clone(), Event::text("y")));
+                let events = topics.iter().map(|&topic| (self.topics[topic].clone(), Event::text("y")));
                 assert_eq!(self.hub.publish_all(events).unwrap().len(), topics.len());
                 for topic in topics {
-                    self.reference.publish(topic, "y".to_owned(), None, now, &self.retention);
+                    self.reference.publish(topic, "y".to_owned(), None, now);
                 }
             }
-            Step::Subscribe { topics, from } => {
+            Step::Subscribe { names, from } => {
                 let start = match from {
                     From::Now => Start::Now,
                     From::Oldest => Start::Oldest,
@@ -127,12 +154,12 @@ impl World {
                 };
                 let owed_from = |topic| match from {
                     From::Now => self.reference.watermark(),
-                    From::Oldest => self.reference.evicted(topic, now, &self.retention),
-                    From::Last(n) => self.reference.before_last(topic, n, now, &self.retention),
+                    From::Oldest => self.reference.evicted(topic, now),
+                    From::Last(n) => self.reference.before_last(topic, n, now),
                 };
-                let ledger = Ledger::new(topics.iter().map(|&topic| (topic, owed_from(topic))).collect());
-                let subscription = self.subscribe(&topics, start);
-                self.readers.push(Reader { subscription, topics, ledger });
+                let ledger = Ledger::new(followed(&names).map(|topic| (topic, owed_from(topic))).collect());
+                let subscription = self.subscribe(&names, start);
+                self.readers.push(Reader { subscription, names, ledger });
             }
             Step::Poll { who } => {
                 self.poll(who % readers);
@@ -141,7 +168,7 @@ impl World {
                 self.poll_encoded(who % readers, max, slot);
             }
             Step::Drain { who } => while self.poll(who % readers) {},
-            Step::Resume { who, topics } => self.resume(who % readers, topics),
+            Step::Resume { who, names } => self.resume(who % readers, names),
             Step::Detach { who } => {
                 if let Some(reader) = self.readers.get_mut(who % readers) {
                     reader.subscription.detach();
@@ -157,23 +184,23 @@ impl World {
         }
     }
 
-    fn subscribe(&self, topics: &[usize], start: Start) -> tidings::Subscription {
-        self.hub.subscribe(Subscribe::to(topics.iter().map(|&topic| &self.names[topic])).start(start)).unwrap()
+    fn subscribe(&self, names: &[&str], start: Start) -> tidings::Subscription {
+        self.hub.subscribe(Subscribe::to(names.iter().copied()).start(start)).unwrap()
     }
 
-    /// The subscriber goes away and comes back with its cursor, for the same topics or for others.
-    fn resume(&mut self, who: usize, topics: Option<Vec<usize>>) {
+    /// The subscriber goes away and comes back with its cursor, for the same names or for others.
+    fn resume(&mut self, who: usize, names: Option<Vec<&'static str>>) {
         let Some(reader) = self.readers.get(who) else {
             return;
         };
         let cursor = reader.subscription.cursor().unwrap();
-        let topics = topics.unwrap_or_else(|| reader.topics.clone());
+        let names = names.unwrap_or_else(|| reader.names.clone());
         let owed_from = cursor.position().sequence;
-        let ledger = Ledger::new(topics.iter().map(|&topic| (topic, owed_from)).collect::<BTreeMap<_, _>>());
+        let ledger = Ledger::new(followed(&names).map(|topic| (topic, owed_from)).collect::<BTreeMap<_, _>>());
         self.readers.swap_remove(who);
         let cursor: Cursor = cursor.to_string().parse().unwrap();
-        let subscription = self.subscribe(&topics, Start::After(cursor));
-        self.readers.push(Reader { subscription, topics, ledger });
+        let subscription = self.subscribe(&names, Start::After(cursor));
+        self.readers.push(Reader { subscription, names, ledger });
     }
 
     /// One poll by reference. False when there was nothing.
@@ -186,7 +213,7 @@ impl World {
             Poll::Ready(Delivery::Events(batch)) => {
                 assert!(!batch.is_empty());
                 for event in batch.iter() {
-                    let topic = self.names.iter().position(|name| name == event.topic).unwrap();
+                    let topic = self.topics.iter().position(|name| name == event.topic).unwrap();
                     let sequence = event.cursor.unwrap().position().sequence;
                     reader.ledger.event(&self.reference, topic, sequence, event.event.as_str().unwrap(), now);
                     assert_eq!(batch.topic(), event.topic);
@@ -218,7 +245,7 @@ impl World {
                 for line in text.lines() {
                     let (sequence, rest) = line.split_once(' ').unwrap();
                     let (topic, payload) = rest.split_once(' ').unwrap();
-                    let topic = self.names.iter().position(|name| name.as_str() == topic).unwrap();
+                    let topic = self.topics.iter().position(|name| name.as_str() == topic).unwrap();
                     last = sequence.parse().unwrap();
                     reader.ledger.event(&self.reference, topic, last, payload, now);
                 }
@@ -233,8 +260,16 @@ impl World {
 
     fn gap(&mut self, who: usize, gap: &tidings::Gap) -> bool {
         let reader = &mut self.readers[who];
-        let topic = self.names.iter().position(|name| Some(name) == gap.topic.as_ref()).unwrap();
-        reader.ledger.gap(&self.reference, topic, gap, self.clock.millis(), &self.retention);
+        let (named, wild): (Vec<&str>, Vec<&str>) = reader.names.iter().partition(|name| !name.ends_with('*'));
+        let by_pattern: Vec<_> = followed(&wild).collect();
+        match &gap.topic {
+            Some(topic) => {
+                let topic = TOPICS.iter().position(|name| *name == topic.as_str()).unwrap();
+                let is_counted = named.contains(&TOPICS[topic]) && !by_pattern.contains(&topic);
+                reader.ledger.gap(&self.reference, &[topic], gap, self.clock.millis(), is_counted);
+            }
+            None => reader.ledger.gap(&self.reference, &by_pattern, gap, self.clock.millis(), false),
+        }
         assert_eq!(reader.subscription.cursor(), Some(gap.cursor));
         true
     }
@@ -258,10 +293,11 @@ impl World {
             assert!(matches!(last, Poll::Ready(Delivery::End(tidings::End::Closed))), "{last:?}");
         }
         self.readers.clear();
-        self.clock.advance(Duration::from_secs(1));
+        self.clock.advance(Duration::from_secs(3_600));
         self.hub.sweep();
         let stats = self.hub.stats();
-        assert_eq!((stats.subscriptions, stats.topics, stats.retained, stats.retained_bytes), (0, 0, 0, 0));
+        assert_eq!((stats.subscriptions, stats.topics, stats.patterns), (0, 0, 0));
+        assert_eq!((stats.retained, stats.retained_bytes), (0, 0));
         assert_eq!(stats.published, self.reference.watermark());
     }
 }

@@ -80,6 +80,10 @@ async fn what_the_request_says_chooses_the_transport() {
         ("/events?topic=", &[], bad),
         ("/events?topic=a//b", &[], bad),
         ("/events?topic=a*", &[], bad),
+        // A pattern is the application's to name: who checks each topic that a client names has checked all.
+        ("/events?topic=a/*", &[], bad),
+        ("/events?topic=a/%2A%2A", &[], bad),
+        ("/events?topic=b&topic=**", &[], bad),
         ("/events?topic=%00", &[], bad),
     ] {
         assert_eq!(choice(target, headers).await, expected, "{target} {headers:?}");

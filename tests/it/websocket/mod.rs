@@ -1,6 +1,7 @@
 //! The WebSocket adapter, at its public API, against tungstenite as the client.
 
 mod closing;
+mod closing_now;
 mod handshake;
 mod inbound;
 mod liveness;

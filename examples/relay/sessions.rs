@@ -1,0 +1,63 @@
+//! Who is listening: `GET /sessions`, `DELETE /sessions/ID`.
+
+use axum::Json;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use serde_json::{Value, json};
+use tidings::{Attach, Left, LocalHub, Publisher, Rejection, Session, SubscribeRequest, Subscription};
+
+use crate::Relay;
+
+/// Lets everyone listen to what they name, and may say who comes and goes.
+pub(crate) struct Guests {
+    pub(crate) hub: LocalHub,
+    pub(crate) log: bool,
+}
+
+impl Publisher for Guests {
+    type Subscriber = Subscription;
+
+    async fn subscribe(&self, request: &SubscribeRequest) -> Result<Attach<Subscription>, Rejection> {
+        Ok(self.hub.subscribe(request.subscribe(request.topics()))?.into())
+    }
+
+    fn joined(&self, session: &Session) {
+        if self.log {
+            println!("joined {} by {}", session.id(), session.transport().as_str());
+        }
+    }
+
+    fn left(&self, session: &Session, why: Left) {
+        if self.log {
+            println!("left {}: {why:?}", session.id());
+        }
+    }
+}
+
+pub(crate) async fn list(State(relay): State<Relay>) -> Json<Vec<Value>> {
+    let sessions = relay.events.sessions().into_iter().map(|info| {
+        json!({
+            "id": info.session.id().get(),
+            "transport": info.session.transport().as_str(),
+            "name": info.session.name(),
+            "state": format!("{:?}", info.state).to_lowercase(),
+            "seconds": info.age.as_secs(),
+            "cursor": info.cursor.map(|cursor| cursor.to_string()),
+            "events": info.events,
+            "bytes": info.bytes,
+            "gaps": info.gaps,
+            "missed": info.missed,
+            "lag": info.lag,
+        })
+    });
+    Json(sessions.collect())
+}
+
+/// 204, or 404 where there is no such session.
+pub(crate) async fn end(State(relay): State<Relay>, Path(id): Path<u64>) -> StatusCode {
+    let mut sessions = relay.events.sessions().into_iter().map(|info| info.session.id());
+    match sessions.find(|session| session.get() == id).is_some_and(|id| relay.events.disconnect(id)) {
+        true => StatusCode::NO_CONTENT,
+        false => StatusCode::NOT_FOUND,
+    }
+}

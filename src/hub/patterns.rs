@@ -1,0 +1,122 @@
+use std::collections::BTreeMap;
+use std::iter::{from_fn, once};
+use std::ops::Bound;
+
+use crate::hub::sync::Map;
+use crate::model::{Pattern, Topic};
+
+/// Values by pattern, found by a topic that matches in as many steps as the topic has segments.
+#[derive(Debug, Clone)]
+pub(super) struct Patterns<T>(Map<Pattern, T>);
+
+impl<T> Default for Patterns<T> {
+    fn default() -> Self {
+        Self(Map::new())
+    }
+}
+
+impl<T> Patterns<T> {
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    pub(super) fn get(&self, pattern: &Pattern) -> Option<&T> {
+        self.0.get(pattern)
+    }
+
+    pub(super) fn get_mut(&mut self, pattern: &Pattern) -> Option<&mut T> {
+        self.0.get_mut(pattern)
+    }
+
+    pub(super) fn insert(&mut self, pattern: Pattern, value: T) -> Option<T> {
+        self.0.insert(pattern, value)
+    }
+
+    pub(super) fn remove(&mut self, pattern: &Pattern) -> Option<T> {
+        self.0.remove(pattern)
+    }
+
+    pub(super) fn values(&self) -> impl Iterator<Item = &T> {
+        self.0.values()
+    }
+
+    /// The values of the patterns that match, the narrowest first: the topic itself, then `*` beside it, then `**` from
+    /// the longest prefix to none.
+    pub(super) fn matching<'a>(&'a self, topic: &'a Topic) -> impl Iterator<Item = &'a T> {
+        let candidates = (!self.0.is_empty()).then(|| {
+            let name = topic.as_str();
+            let prefixes =
+                name.rmatch_indices('/').map(|(slash, _)| slash + 1).chain([0]).map(|end| name.split_at(end).0);
+            let beside = prefixes.clone().take(1).map(|prefix| format!("{prefix}*"));
+            let above = prefixes.map(|prefix| format!("{prefix}**"));
+            once(name.to_owned()).chain(beside).chain(above)
+        });
+        candidates.into_iter().flatten().filter_map(|text| self.0.get(text.as_str()))
+    }
+}
+
+/// Those of the names that a pattern with a wildcard matches, in their order, behind `after`. Looks at no other than
+/// those and, for `prefix/*`, one below each.
+pub(super) fn below<'a, T>(
+    names: &'a BTreeMap<Topic, T>,
+    pattern: &'a Pattern,
+    after: Option<&'a Topic>,
+) -> impl Iterator<Item = (&'a Topic, &'a T)> {
+    let prefix = pattern.prefix();
+    let start = after.map_or(Bound::Included(prefix), |topic| Bound::Excluded(topic.as_str()));
+    let mut names_below = names.range::<str, _>((start, Bound::Unbounded));
+    from_fn(move || {
+        loop {
+            let (topic, value) = names_below.next()?;
+            let rest = topic.as_str().strip_prefix(prefix)?;
+            if pattern.matches(topic) {
+                return Some((topic, value));
+            }
+            // Too deep for `prefix/*`, and so are all with this segment: '0' is what follows '/'.
+            let next = format!("{prefix}{}0", rest.split('/').next().unwrap_or_default());
+            names_below = names.range::<str, _>((Bound::Included(next.as_str()), Bound::Unbounded));
+        }
+    })
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn name(last: &'static str) -> impl Strategy<Value = String> {
+        (prop::collection::vec("[ab-]", 0..3), last).prop_map(|(mut segments, last)| {
+            segments.push(last);
+            segments.join("/")
+        })
+    }
+
+    proptest! {
+        /// Both ways to find what matches, held to the pattern's own word, with every look counted.
+        #[test]
+        fn what_matches_is_found_and_little_else_is_looked_at(
+            names in prop::collection::btree_set(name("[ab-]"), 0..60),
+            patterns in prop::collection::btree_set(name("[ab-]|\\*|\\*\\*"), 0..20),
+        ) {
+            let names: BTreeMap<_, _> = names.iter().map(|name| (Topic::new(name).unwrap(), ())).collect();
+            let mut by_pattern = Patterns::default();
+            for text in &patterns {
+                let pattern = Pattern::new(text).unwrap();
+                by_pattern.insert(pattern.clone(), pattern);
+            }
+            for topic in names.keys() {
+                let found: Vec<_> = by_pattern.matching(topic).collect();
+                prop_assert!(found.windows(2).all(|two| two[1].covers(two[0])), "narrowest first: {found:?}");
+                prop_assert_eq!(found.len(), by_pattern.values().filter(|pattern| pattern.matches(topic)).count());
+            }
+            for pattern in by_pattern.values().filter(|pattern| pattern.as_topic().is_none()) {
+                let all: Vec<_> = names.keys().filter(|topic| pattern.matches(topic)).collect();
+                for (after, rest) in once(None).chain(all.iter().map(|topic| Some(*topic))).zip(0..) {
+                    let found: Vec<_> = below(&names, pattern, after).map(|(topic, ())| topic).collect();
+                    prop_assert_eq!(&found, &all[rest..]);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,287 @@
+use std::cmp::{Ordering, Reverse};
+use std::collections::{BTreeMap, BinaryHeap};
+
+use crate::hub::log::From;
+use crate::hub::reader::{Lost, Reader};
+use crate::hub::registry::Visited;
+use crate::hub::shared::Shared;
+use crate::model::{Cursor, Gap, GapReason, Overflow, Pattern, Topic};
+
+/// What a subscription of a pattern reads from the logs of the topics, merged, before it reads on in the pattern's own:
+/// when it begins in the past, and when it fell behind. Only the topics with something unread are here, each until it
+/// is read.
+#[derive(Debug)]
+pub(super) struct Replay {
+    /// Up to and with this sequence; what is later is in the pattern's log.
+    seam: u64,
+    /// Of the topics with something unread, the one whose next event is the earliest.
+    first: Option<Unread>,
+    rest: BinaryHeap<Reverse<Unread>>,
+    /// What is gone, by the sequence of the last of it.
+    gaps: BTreeMap<u64, Missing>,
+    /// Whether something is gone that the subscription was there for.
+    pub(super) is_behind: bool,
+}
+
+/// A topic with something unread.
+#[derive(Debug)]
+struct Unread {
+    /// The sequence of its next event, or one before it.
+    head: u64,
+    /// The sequence of the last event to replay.
+    last: u64,
+    /// The dense index after that event.
+    end: u64,
+    reader: Reader,
+}
+
+/// Events that are gone, of one topic or of several.
+#[derive(Debug)]
+struct Missing {
+    reason: GapReason,
+    missed: Option<u64>,
+    topic: Option<Topic>,
+}
+
+/// What a look at the topics found.
+struct Looked {
+    /// How many events there are to replay.
+    events: u64,
+    /// How many topics have lost some that should have been there too.
+    lossy: u64,
+    /// Those that may have: what they lost last is after the seam, so it may be all they lost.
+    unsure: Option<Missing>,
+}
+
+impl Replay {
+    /// Nothing: the pattern's log has everything after `seam`.
+    pub(super) fn none(seam: u64) -> Self {
+        Self { seam, first: None, rest: BinaryHeap::new(), gaps: BTreeMap::new(), is_behind: false }
+    }
+
+    /// What a subscription that begins in the past is to be given, up to and with `seam`; and a gap that may be, of which
+    /// it can't be said where: so it is told before anything else.
+    pub(super) fn begin(
+        shared: &Shared,
+        pattern: &Pattern,
+        from: From,
+        seam: u64,
+        overflow: Overflow,
+    ) -> (Self, Option<Gap>) {
+        let mut this = Self::none(seam);
+        let after = from.after();
+        if after.is_some_and(|after| after >= seam) {
+            return (this, None);
+        }
+        let looked = this.look_up(shared, pattern, from, GapReason::Evicted, overflow);
+        (this, looked.unsure.zip(after).map(|(missing, after)| missing.gap(shared.cursor(after))))
+    }
+
+    /// What a subscription that has read up to and with `read` finds of what is gone from the pattern's log.
+    #[cold]
+    pub(super) fn catch_up(&mut self, shared: &Shared, pattern: &Pattern, read: u64, lost: &Lost, overflow: Overflow) {
+        let after = read.max(self.seam);
+        *self = Self::none(lost.evicted);
+        let looked = self.look_up(shared, pattern, From::Live(after), GapReason::Overflow, overflow);
+        // Of all that went through the pattern's log some is nowhere: lost, or expired, which can't be told apart.
+        let is_short = looked.events + looked.lossy < lost.missed;
+        if let Some(missing) = looked.unsure.filter(|_| is_short) {
+            self.put_gap(self.seam, missing);
+        }
+    }
+
+    fn look_up(
+        &mut self,
+        shared: &Shared,
+        pattern: &Pattern,
+        from: From,
+        reason: GapReason,
+        overflow: Overflow,
+    ) -> Looked {
+        // From there on, whatever is gone is missed.
+        let after = from.after().unwrap_or(u64::MAX);
+        let (now, seam) = (shared.now(), self.seam);
+        let (mut unread, mut looked) = (Vec::new(), Looked { events: 0, lossy: 0, unsure: None });
+        let gone = |this: &mut Self, looked: &mut Looked, sequence: u64, topic: Option<Topic>| {
+            let missing = Missing { reason, missed: None, topic };
+            if sequence <= seam {
+                looked.lossy += 1;
+                return this.put_gap(sequence, missing);
+            }
+            match &mut looked.unsure {
+                Some(other) => other.add(&missing),
+                none => *none = Some(missing),
+            }
+        };
+        let forgotten = shared.registry.visit(pattern, |visited| match visited {
+            Visited::Live(log) => {
+                let mut state = log.state();
+                let evicted = state.evict(&log.retention, now);
+                let (placed, replay) = state.place_up_to(seam, from, now);
+                // Where there is one event, it is the newest of its key.
+                if overflow == Overflow::Latest && replay.is_some_and(|(_, events)| events > 1) {
+                    state.conflate();
+                }
+                drop(state);
+                drop(evicted);
+                if let Some(sequence) = placed.gap {
+                    gone(self, &mut looked, sequence, log.name.as_topic().cloned());
+                }
+                if let (Some(head), Some((last, events))) = (placed.head, replay) {
+                    looked.events += events;
+                    unread.push(Reverse(Unread {
+                        head,
+                        last,
+                        end: placed.index + events,
+                        reader: Reader::new(log, &placed),
+                    }));
+                }
+            }
+            Visited::Gone(topic, last) if last > after => gone(self, &mut looked, last, Some(topic)),
+            Visited::Gone(..) => {}
+        });
+        if forgotten > after {
+            gone(self, &mut looked, forgotten, None);
+        }
+        self.rest = unread.into();
+        looked
+    }
+
+    /// The sequence of what may come first.
+    pub(super) fn earliest(&self) -> Option<u64> {
+        self.rest.peek().map(|Reverse(unread)| unread.head)
+    }
+
+    /// The sequence of what comes next, an event or a gap: here, or in the pattern's log when everything here was read.
+    pub(super) fn head(&mut self, log: &mut Reader, shared: &Shared, overflow: Overflow) -> Option<u64> {
+        self.turn(shared, overflow);
+        let gap = self.gaps.keys().next().copied();
+        let here = self.first.as_ref().map(|unread| unread.head).into_iter().chain(gap).min();
+        here.or_else(|| log.ahead(shared, overflow).map(|ahead| ahead.first_sequence()))
+    }
+
+    /// Finds the topic whose turn it is.
+    fn turn(&mut self, shared: &Shared, overflow: Overflow) {
+        while let Some(mut unread) = self.first.take().or_else(|| Some(self.rest.pop()?.0)) {
+            match unread.look(shared, overflow) {
+                Some(Ok(head)) if head <= unread.last => unread.head = head,
+                Some(Err(lost)) => {
+                    let topic = unread.reader.log.name.as_topic().cloned();
+                    let missing = Missing { reason: GapReason::Overflow, missed: Some(lost.missed), topic };
+                    self.put_gap(lost.evicted, missing);
+                    self.first = Some(unread);
+                    continue;
+                }
+                _ => continue,
+            }
+            let earlier = self.rest.peek_mut().filter(|other| other.0.head < unread.head);
+            let is_first = earlier.is_none();
+            if let Some(mut earlier) = earlier {
+                std::mem::swap(&mut earlier.0, &mut unread);
+            }
+            self.first = Some(unread);
+            if is_first {
+                break;
+            }
+        }
+    }
+
+    /// Whether what comes next is a gap. An event of the same sequence is before it.
+    pub(super) fn is_at_gap(&self) -> bool {
+        let gap = self.gaps.keys().next();
+        gap.is_some_and(|gap| self.first.as_ref().is_none_or(|unread| *gap < unread.head))
+    }
+
+    /// Who reads what comes next, up to which sequence, and whether that is the reader of the pattern's log.
+    pub(super) fn reader<'a>(&'a mut self, log: &'a mut Reader, up_to: u64) -> (&'a mut Reader, u64, bool) {
+        let Some(unread) = &mut self.first else {
+            return (log, up_to, true);
+        };
+        let other = self.rest.peek().map_or(u64::MAX, |Reverse(other)| other.head - 1);
+        let gap = self.gaps.keys().next().copied().unwrap_or(u64::MAX);
+        (&mut unread.reader, up_to.min(unread.last).min(other).min(gap), false)
+    }
+
+    /// Takes the gap that comes next, as one with those that follow it up to a sequence with no event between.
+    pub(super) fn tell(&mut self, shared: &Shared, up_to: u64) -> Option<Gap> {
+        let up_to = self.first.as_ref().map_or(up_to, |unread| up_to.min(unread.head - 1));
+        let (mut sequence, mut missing) = self.gaps.pop_first()?;
+        while let Some(next) = self.gaps.first_entry() {
+            if *next.key() > up_to || next.get().reason != missing.reason {
+                break;
+            }
+            sequence = *next.key();
+            missing.add(&next.remove());
+        }
+        Some(missing.gap(shared.cursor(sequence)))
+    }
+
+    /// Lets go of the segments.
+    pub(super) fn detach(&mut self) {
+        self.first.iter_mut().for_each(|unread| unread.reader.detach());
+        let mut rest = std::mem::take(&mut self.rest).into_vec();
+        rest.iter_mut().for_each(|Reverse(unread)| unread.reader.detach());
+        self.rest = rest.into();
+    }
+
+    fn put_gap(&mut self, sequence: u64, missing: Missing) {
+        self.is_behind |= missing.reason == GapReason::Overflow;
+        match self.gaps.get_mut(&sequence) {
+            Some(there) => there.add(&missing),
+            None => {
+                self.gaps.insert(sequence, missing);
+            }
+        }
+    }
+}
+
+impl Unread {
+    /// The sequence of the next event, or what is gone before it; `None` where there is nothing more.
+    fn look(&mut self, shared: &Shared, overflow: Overflow) -> Option<Result<u64, Lost>> {
+        loop {
+            if let Some(ahead) = self.reader.ahead(shared, overflow) {
+                return Some(Ok(ahead.first_sequence()));
+            }
+            let left = self.end.checked_sub(self.reader.next).filter(|&left| left > 0)?;
+            let found = self.reader.log.state().find(self.reader.next);
+            if let Some(Lost { missed, evicted }) = self.reader.follow(found, shared) {
+                // What is gone after the last event to replay is not missed here.
+                return Some(Err(Lost { missed: missed.min(left), evicted: evicted.min(self.last) }));
+            }
+        }
+    }
+}
+
+impl Missing {
+    /// The two as one. The reason is that of the first.
+    fn add(&mut self, other: &Self) {
+        self.missed = self.missed.zip(other.missed).map(|(some, more)| some + more);
+        if self.topic != other.topic {
+            self.topic = None;
+        }
+    }
+
+    fn gap(self, cursor: Cursor) -> Gap {
+        Gap { missed: self.missed, topic: self.topic, ..Gap::new(self.reason, cursor) }
+    }
+}
+
+impl Ord for Unread {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.head.cmp(&other.head)
+    }
+}
+
+impl PartialOrd for Unread {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for Unread {
+    fn eq(&self, other: &Self) -> bool {
+        self.head == other.head
+    }
+}
+
+impl Eq for Unread {}

@@ -1,0 +1,190 @@
+use std::borrow::Borrow;
+use std::convert::Infallible;
+use std::fmt;
+use std::str::FromStr;
+
+use crate::model::{Topic, TopicError};
+
+/// What a subscription follows: a topic, or every topic below a prefix, those to come included.
+///
+/// `orders/eu` is that topic; `orders/*` is each topic with exactly one more segment; `orders/**` each with one more or
+/// several. `*` is every topic of one segment, `**` every topic. A wildcard stands alone in the last segment, and
+/// nowhere else. Of two patterns either one contains the other, or they have no topic in common. Cloning shares the
+/// text.
+///
+/// ```
+/// use tidings::{Pattern, Topic};
+///
+/// let (near, far) = (Topic::new("orders/eu")?, Topic::new("orders/eu/7")?);
+/// let children = Pattern::new("orders/*")?;
+/// assert!(children.matches(&near) && !children.matches(&far));
+/// let below = Pattern::new("orders/**")?;
+/// assert!(below.matches(&near) && below.matches(&far) && !below.matches(&Topic::new("orders")?));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Pattern(
+    /// The text. Only where it has no wildcard is it a topic to others.
+    Topic,
+);
+
+/// How many segments a wildcard stands for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Wildcard {
+    One,
+    Any,
+}
+
+impl Pattern {
+    /// Checks a text and makes a pattern of it. What stands before a wildcard is held to the rules of a [`Topic`].
+    pub fn new(text: impl AsRef<str>) -> Result<Self, PatternError> {
+        let text = text.as_ref();
+        let (prefix, last) = text.rsplit_once('/').map_or((None, text), |(prefix, last)| (Some(prefix), last));
+        if !matches!(last, "*" | "**") {
+            return Self::topic(text);
+        }
+        if let Some(prefix) = prefix {
+            Self::topic(prefix)?;
+        }
+        Ok(Self(Topic::unchecked(text)))
+    }
+
+    fn topic(name: &str) -> Result<Self, PatternError> {
+        Topic::new(name).map(Self).map_err(|error| match error {
+            TopicError::Wildcard => PatternError::Wildcard,
+            error => PatternError::Topic(error),
+        })
+    }
+
+    /// The text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        self.0.as_str()
+    }
+
+    /// The topic, if it is one and no other.
+    #[must_use]
+    pub fn as_topic(&self) -> Option<&Topic> {
+        match self.wildcard() {
+            None => Some(&self.0),
+            Some(_) => None,
+        }
+    }
+
+    /// Whether the topic is one of those that are followed.
+    #[must_use]
+    pub fn matches(&self, topic: &Topic) -> bool {
+        match self.wildcard() {
+            None => self.0 == *topic,
+            Some(Wildcard::One) => topic.as_str().strip_prefix(self.prefix()).is_some_and(|rest| !rest.contains('/')),
+            Some(Wildcard::Any) => topic.as_str().starts_with(self.prefix()),
+        }
+    }
+
+    /// Whether each topic that `other` matches is matched by this one too.
+    pub(crate) fn covers(&self, other: &Self) -> bool {
+        match (self.wildcard(), other.as_topic()) {
+            _ if self == other => true,
+            (Some(Wildcard::Any), _) => other.as_str().starts_with(self.prefix()),
+            (Some(Wildcard::One), Some(topic)) => self.matches(topic),
+            _ => false,
+        }
+    }
+
+    /// What every topic that matches begins with: up to and with the last `/` before a wildcard.
+    pub(crate) fn prefix(&self) -> &str {
+        self.as_str().trim_end_matches('*')
+    }
+
+    fn wildcard(&self) -> Option<Wildcard> {
+        match self.as_str().as_bytes() {
+            [.., b'*', b'*'] => Some(Wildcard::Any),
+            [.., b'*'] => Some(Wildcard::One),
+            _ => None,
+        }
+    }
+}
+
+/// Why a text is not a pattern.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum PatternError {
+    /// What stands before a wildcard, or the whole where there is none, is not a topic.
+    #[error(transparent)]
+    Topic(#[from] TopicError),
+    /// A `*` is neither `*` nor `**` alone in the last segment.
+    #[error("in a pattern '*' and '**' stand alone in the last segment: 'prefix/*' or 'prefix/**'")]
+    Wildcard,
+}
+
+impl From<Infallible> for PatternError {
+    fn from(never: Infallible) -> Self {
+        match never {}
+    }
+}
+
+impl FromStr for Pattern {
+    type Err = PatternError;
+
+    fn from_str(text: &str) -> Result<Self, PatternError> {
+        Self::new(text)
+    }
+}
+
+impl TryFrom<&str> for Pattern {
+    type Error = PatternError;
+
+    fn try_from(text: &str) -> Result<Self, PatternError> {
+        Self::new(text)
+    }
+}
+
+impl TryFrom<String> for Pattern {
+    type Error = PatternError;
+
+    fn try_from(text: String) -> Result<Self, PatternError> {
+        Self::new(text)
+    }
+}
+
+impl From<Topic> for Pattern {
+    fn from(topic: Topic) -> Self {
+        Self(topic)
+    }
+}
+
+impl From<&Topic> for Pattern {
+    fn from(topic: &Topic) -> Self {
+        Self(topic.clone())
+    }
+}
+
+impl From<&Self> for Pattern {
+    fn from(pattern: &Self) -> Self {
+        pattern.clone()
+    }
+}
+
+impl AsRef<str> for Pattern {
+    fn as_ref(&self) -> &str {
+        self.as_str()
+    }
+}
+
+impl Borrow<str> for Pattern {
+    fn borrow(&self) -> &str {
+        self.as_str()
+    }
+}
+
+impl fmt::Display for Pattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.0, f)
+    }
+}
+
+impl fmt::Debug for Pattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.0, f)
+    }
+}

@@ -1,0 +1,3 @@
+//! The plain values.
+
+mod pattern;

@@ -1,0 +1,15 @@
+//! Who is there: sessions of every transport from their beginning to their end.
+
+mod counts;
+mod deadlines;
+mod ends;
+mod guest;
+mod house;
+mod joining;
+mod limits;
+mod reentrancy;
+mod revoked;
+mod runs;
+mod sequences;
+mod sockets;
+mod upstream;
