@@ -258,15 +258,13 @@ impl Merged {
         loop {
             let head = match before.as_deref_mut() {
                 None => reader.ahead(shared, self.overflow).map(|ahead| ahead.first_sequence()),
-                Some(Before::Gap(gap)) => Some(gap.cursor.position().sequence),
-                Some(Before::Replay(replay)) => {
-                    let head = replay.head(reader, shared, self.overflow);
-                    if replay.is_behind && self.overflow == Overflow::Disconnect {
-                        self.ended = Some(End::TooSlow);
+                Some(before) => match before.head(reader, shared, self.overflow) {
+                    Ok(head) => head,
+                    Err(end) => {
+                        self.ended = Some(end);
                         return;
                     }
-                    head
-                }
+                },
             };
             if let Some(head) = head {
                 self.heads.push(Reverse((head, key)));
@@ -337,6 +335,23 @@ impl Merged {
     pub(super) fn leave(&mut self, shared: &Shared) {
         for Followed { reader, ticket, .. } in &mut self.topics {
             shared.leave(&reader.log, |state| state.followers.as_mut().and_then(|slab| slab.cancel(ticket)));
+        }
+    }
+}
+
+impl Before {
+    /// The sequence of what comes next, here or in the log.
+    #[cold]
+    fn head(&mut self, reader: &mut Reader, shared: &Shared, overflow: Overflow) -> Result<Option<u64>, End> {
+        match self {
+            Self::Gap(gap) => Ok(Some(gap.cursor.position().sequence)),
+            Self::Replay(replay) => {
+                let head = replay.head(reader, shared, overflow);
+                match replay.is_behind && overflow == Overflow::Disconnect {
+                    true => Err(End::TooSlow),
+                    false => Ok(head),
+                }
+            }
         }
     }
 }
