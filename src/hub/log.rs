@@ -35,7 +35,7 @@ pub(super) struct Log {
 /// What the log's lock guards. Dense indices count this log's events from 0.
 #[derive(Debug)]
 pub(super) struct State {
-    segments: VecDeque<Arc<Segment>>,
+    pub(super) segments: VecDeque<Arc<Segment>>,
     /// The index of the next event.
     pub(super) next: u64,
     /// The index of the oldest event retained.
@@ -52,11 +52,11 @@ pub(super) struct State {
     /// The sequence of the newest event that left history before its time to live was over; 0: there is none.
     pub(super) evicted: u64,
     /// The index after that event.
-    lost: u64,
+    pub(super) lost: u64,
     /// The same of the newest event that is not in memory any more.
-    gone: u64,
+    pub(super) gone: u64,
     /// The sequence of the newest event.
-    last: u64,
+    pub(super) last: u64,
     pub(super) subscriptions: usize,
     pub(super) waiters: Waiters<Waker>,
     /// Set once a subscription conflates: from then on what is replaced is marked.
@@ -78,56 +78,12 @@ pub(super) struct Follower {
     pub(super) key: u32,
 }
 
-/// Where in the log a subscription begins.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum From {
-    /// After a sequence that is the present: with what is in memory, retained or not.
-    Live(u64),
-    /// After a sequence of the past: with what is retained.
-    After(u64),
-    Oldest,
-    Last(usize),
-}
-
-/// Where a subscription was placed.
-#[derive(Debug)]
-pub(super) struct Placed {
-    /// The index of the first event to deliver.
-    pub(super) index: u64,
-    /// That event's sequence, if it is there already.
-    pub(super) head: Option<u64>,
-    /// The sequence up to which events are gone that it should have had.
-    pub(super) gap: Option<u64>,
-}
-
 /// The oldest event retained, as far as its eviction goes.
 struct Oldest {
     sequence: u64,
     at: u64,
     weight: usize,
     is_expired: bool,
-}
-
-/// What a reader finds at its index.
-#[derive(Debug)]
-pub(super) enum Found {
-    /// The segment that holds it.
-    Segment(Arc<Segment>),
-    /// It is gone, like everything before `to`. Of that, everything from `lost` on had expired before it went; what is
-    /// before is missed, and the last of it had the sequence `evicted`.
-    Lost { to: u64, lost: u64, evicted: u64 },
-    /// It is not published yet.
-    Nothing,
-}
-
-impl From {
-    /// The sequence after which it begins, where that is one for all topics.
-    pub(super) fn after(self) -> Option<u64> {
-        match self {
-            Self::Live(after) | Self::After(after) => Some(after),
-            Self::Oldest | Self::Last(_) => None,
-        }
-    }
 }
 
 impl Log {
@@ -374,78 +330,6 @@ impl State {
         let Entry { sequence, at, event } = front.entry_at(self.first)?;
         let is_expired = !front.never_expires() && front.is_expired((self.first - front.base) as u32, now);
         Some(Oldest { sequence: *sequence, at: *at, weight: event.weight(), is_expired })
-    }
-
-    /// Where a subscription begins. History must have been evicted to the present before.
-    pub(super) fn place(&self, from: From, now: u64) -> Placed {
-        let (index, gap) = match from {
-            From::Live(sequence) => {
-                let lost = self.gone.min(self.evicted);
-                (self.index_after(sequence), Some(lost).filter(|&lost| lost > sequence))
-            }
-            From::After(sequence) => {
-                (self.index_after(sequence).max(self.first), Some(self.evicted).filter(|&gone| gone > sequence))
-            }
-            From::Oldest => (self.first, None),
-            From::Last(n) => (self.last_alive(n, now), None),
-        };
-        let head = self.segment_at(index).and_then(|segment| segment.entry_at(index)).map(|entry| entry.sequence);
-        Placed { index, head, gap }
-    }
-
-    /// The same for a replay up to and with a sequence: also the sequence of the last event there is to replay, and how
-    /// many there are.
-    pub(super) fn place_up_to(&self, sequence: u64, from: From, now: u64) -> (Placed, Option<(u64, u64)>) {
-        let (placed, end) = (self.place(from, now), self.index_after(sequence));
-        let last = end.checked_sub(1).filter(|&last| last >= placed.index);
-        let entry = last.and_then(|last| self.segment_at(last)?.entry_at(last));
-        let replay = entry.map(|entry| (entry.sequence, end - placed.index));
-        (placed, replay)
-    }
-
-    /// What is at an index.
-    pub(super) fn find(&self, index: u64) -> Found {
-        if index >= self.next {
-            return Found::Nothing;
-        }
-        match self.segment_at(index) {
-            Some(segment) => Found::Segment(Arc::clone(segment)),
-            None => Found::Lost { to: self.first, lost: self.lost, evicted: self.evicted },
-        }
-    }
-
-    /// The index of the first of the last `n` retained events that have not expired.
-    fn last_alive(&self, n: usize, now: u64) -> u64 {
-        if self.segments.iter().all(|segment| segment.never_expires()) {
-            return self.first.max(self.next.saturating_sub(n as u64));
-        }
-        let is_alive = |&index: &u64| {
-            self.segment_at(index).is_some_and(|segment| !segment.is_expired((index - segment.base) as u32, now))
-        };
-        match n.checked_sub(1) {
-            Some(before) => (self.first..self.next).rev().filter(is_alive).nth(before).unwrap_or(self.first),
-            None => self.next,
-        }
-    }
-
-    /// The index of the first event in memory after a sequence.
-    fn index_after(&self, sequence: u64) -> u64 {
-        if sequence >= self.last {
-            return self.next;
-        }
-        let later = self.segments.partition_point(|segment| {
-            let len = segment.len();
-            segment.sequence(len.saturating_sub(1)) <= sequence
-        });
-        match self.segments.get(later) {
-            Some(segment) => segment.base + u64::from(segment.place_after(sequence, 0..segment.len())),
-            None => self.next,
-        }
-    }
-
-    fn segment_at(&self, index: u64) -> Option<&Arc<Segment>> {
-        let after = self.segments.partition_point(|segment| segment.base <= index);
-        self.segments.get(after.checked_sub(1)?)
     }
 
     /// When the last events came, as far as they are in memory.

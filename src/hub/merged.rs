@@ -8,7 +8,8 @@ use bytes::BytesMut;
 
 use crate::contract::{Delivery, Encoded, Encoding, End, Format};
 use crate::hub::inbox::Inbox;
-use crate::hub::log::{Follower, Found};
+use crate::hub::log::Follower;
+use crate::hub::placing::Found;
 use crate::hub::reader::Reader;
 use crate::hub::replay::Replay;
 use crate::hub::shared::Shared;

@@ -18,6 +18,7 @@ mod log;
 mod merged;
 mod newest;
 mod patterns;
+mod placing;
 mod reader;
 mod registry;
 mod replay;

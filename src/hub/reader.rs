@@ -6,7 +6,8 @@ use bytes::Bytes;
 
 use crate::contract::{Batch, Encoding, Format};
 use crate::hub::joined::Reading;
-use crate::hub::log::{Found, From, Log, Placed};
+use crate::hub::log::Log;
+use crate::hub::placing::{Found, From, Placed};
 use crate::hub::segment::Segment;
 use crate::hub::shared::Shared;
 use crate::hub::sieve::{LeftOut, Sieve, Taken};

@@ -1,7 +1,7 @@
 use std::cmp::{Ordering, Reverse};
 use std::collections::{BTreeMap, BinaryHeap};
 
-use crate::hub::log::From;
+use crate::hub::placing::From;
 use crate::hub::reader::{Lost, Reader};
 use crate::hub::registry::Visited;
 use crate::hub::shared::Shared;

@@ -3,7 +3,8 @@ use std::time::Instant;
 
 use crate::contract::{Clock, Head, PublishError};
 use crate::hub::budget::Budget;
-use crate::hub::log::{Follower, From, Log, Placed, State};
+use crate::hub::log::{Follower, Log, State};
+use crate::hub::placing::{From, Placed};
 use crate::hub::reader::Reader;
 use crate::hub::registry::Registry;
 use crate::hub::retentions::Retentions;

@@ -2,7 +2,8 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use crate::contract::{Batch, Delivery, Encoded, Encoding, End, Format};
-use crate::hub::log::{Found, Log, Placed};
+use crate::hub::log::Log;
+use crate::hub::placing::{Found, Placed};
 use crate::hub::reader::{Lost, Reader};
 use crate::hub::shared::Shared;
 use crate::hub::waiters::Ticket;

@@ -4,8 +4,8 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use crate::contract::{Delivery, Encoded, Format, Head, Start, Subscribe, SubscribeError, Subscriber};
-use crate::hub::log::{From, Placed};
 use crate::hub::merged::Merged;
+use crate::hub::placing::{From, Placed};
 use crate::hub::reader::Reader;
 use crate::hub::replay::Replay;
 use crate::hub::shared::Shared;

@@ -29,7 +29,7 @@ impl Figures {
 
     /// A figure that may be so much, and no more.
     pub(crate) fn at_most(&mut self, what: &str, value: f64, limit: f64, unit: &str) {
-        self.holds(what, format!("{value:.1} {unit}, at most {limit:.1}"), value <= limit);
+        self.holds(what, format!("{value:.2} {unit}, at most {limit:.2}"), value <= limit);
     }
 
     /// A figure that must be exactly so.
@@ -54,9 +54,9 @@ pub(crate) fn quantile(values: &[f64], share: f64) -> f64 {
     sorted.get((last as f64 * share).ceil() as usize).copied().unwrap_or(0.0)
 }
 
-/// The quantile of the window that has the least: what a machine's other work adds, it adds to some windows, what the
+/// The quantile of the window that has the least, no number where there is none: what a machine's other work adds, it adds to some windows, what the
 /// load adds, to all.
 pub(crate) fn quietest(windows: &[Vec<f64>], share: f64) -> f64 {
     let each = windows.iter().filter(|one| !one.is_empty()).map(|one| quantile(one, share));
-    each.fold(f64::INFINITY, f64::min)
+    each.fold(f64::NAN, f64::min)
 }
