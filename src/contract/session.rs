@@ -111,6 +111,7 @@ impl Session {
     }
 
     /// Has it follow these from now on.
+    #[cfg(any(feature = "short-poll", feature = "long-poll"))]
     pub(crate) fn follow(&self, topics: Arc<[Pattern]>) {
         *self.0.topics.lock().unwrap_or_else(PoisonError::into_inner) = topics;
     }
