@@ -147,6 +147,24 @@ impl TryFrom<String> for Pattern {
     }
 }
 
+/// An item of a slice of names.
+impl TryFrom<&&str> for Pattern {
+    type Error = PatternError;
+
+    fn try_from(text: &&str) -> Result<Self, PatternError> {
+        Self::new(*text)
+    }
+}
+
+/// The same of owned ones.
+impl TryFrom<&String> for Pattern {
+    type Error = PatternError;
+
+    fn try_from(text: &String) -> Result<Self, PatternError> {
+        Self::new(text.as_str())
+    }
+}
+
 impl From<Topic> for Pattern {
     fn from(topic: Topic) -> Self {
         Self(topic)

@@ -104,6 +104,14 @@ impl TryFrom<String> for Topic {
     }
 }
 
+impl TryFrom<&String> for Topic {
+    type Error = TopicError;
+
+    fn try_from(name: &String) -> Result<Self, TopicError> {
+        Self::new(name.as_str())
+    }
+}
+
 impl TryFrom<&Self> for Topic {
     type Error = TopicError;
 

@@ -65,3 +65,12 @@ fn publish(hub: &LocalHub, topics: &[usize]) -> Vec<Read> {
     };
     topics.iter().map(publish).collect()
 }
+
+#[test]
+fn every_property_has_its_test() {
+    let functions = crate::support::functions("tests/it".as_ref());
+    for number in 1..=24 {
+        let name = format!("p{number}_");
+        assert!(functions.iter().any(|function| function.starts_with(&name)), "no test {name}");
+    }
+}

@@ -41,7 +41,7 @@ proptest! {
     fn p7_the_last_waker_is_woken_by_the_next_event(several: bool, polls in 1_usize..5, at in 0_usize..2) {
         let hub = keeper();
         let topics = if several { &TOPICS[..2] } else { &TOPICS[at..=at] };
-        let mut subscription = hub.subscribe(Subscribe::to(topics.iter().copied())).unwrap();
+        let mut subscription = hub.subscribe(Subscribe::to(topics)).unwrap();
         let wakers: Vec<_> = (0..polls).map(|_| Arc::new(Counted::default())).collect();
         for waker in &wakers {
             prop_assert!(subscription.poll_next(&mut Context::from_waker(&waker.clone().into())).is_pending());
@@ -100,7 +100,7 @@ fn p8_a_waker_may_use_the_hub_when_it_is_woken_and_when_it_is_dropped() {
                 drop(hub.subscribe(Subscribe::to(TOPICS)).unwrap());
             })))
         };
-        let mut subscription = hub.subscribe(Subscribe::to(topics.iter().copied())).unwrap();
+        let mut subscription = hub.subscribe(Subscribe::to(topics)).unwrap();
         // The second replaces the first, which is dropped.
         for _ in 0..2 {
             while subscription.poll_next(&mut Context::from_waker(&waker())).is_ready() {}
@@ -180,8 +180,8 @@ fn p12_publishing_waits_for_no_subscriber() {
 
     for topics in [&TOPICS[..1], &TOPICS[..2]] {
         let (hub, format) = (keeper(), Stuck(Barrier::new(2), AtomicBool::new(false)));
-        let mut subscription = hub.subscribe(Subscribe::to(topics.iter().copied())).unwrap();
-        let mut other = hub.subscribe(Subscribe::to(topics.iter().copied())).unwrap();
+        let mut subscription = hub.subscribe(Subscribe::to(topics)).unwrap();
+        let mut other = hub.subscribe(Subscribe::to(topics)).unwrap();
         publish(&hub, &[0]);
         thread::scope(|scope| {
             scope.spawn(|| subscription.poll_encoded(&mut Context::from_waker(Waker::noop()), &format, 64).is_ready());
@@ -189,7 +189,7 @@ fn p12_publishing_waits_for_no_subscriber() {
             // It is in the encoder now, and stays there until all this is done.
             publish(&hub, &[0; 100]);
             assert_eq!(read(&mut other).len(), 101);
-            let late = hub.subscribe(Subscribe::to(topics.iter().copied()).start(Start::Oldest)).unwrap();
+            let late = hub.subscribe(Subscribe::to(topics).start(Start::Oldest)).unwrap();
             drop(late);
             format.0.wait();
         });

@@ -4,6 +4,7 @@
 #[cfg(feature = "object")]
 mod events;
 mod feed;
+mod functions;
 mod silence;
 mod task;
 mod timer;
@@ -11,6 +12,7 @@ mod timer;
 #[cfg(feature = "object")]
 pub(crate) use events::{Step, any_event, any_history, any_topic, put};
 pub(crate) use feed::{Feed, Reader};
+pub(crate) use functions::functions;
 pub(crate) use silence::check_silence;
 pub(crate) use task::Task;
 pub(crate) use timer::VirtualTimer;

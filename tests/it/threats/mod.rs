@@ -52,7 +52,7 @@ mod upgrade;
 
 #[test]
 fn every_row_has_its_tests() {
-    let functions = functions("tests/it".as_ref());
+    let functions = crate::support::functions("tests/it".as_ref());
     let rows = include_str!("mod.rs").lines().filter_map(|line| line.strip_prefix("//! | ")?.strip_suffix(" |"));
     let mut count = 0;
     for row in rows.filter(|row| row.starts_with(|first: char| first.is_ascii_digit())) {
@@ -63,20 +63,4 @@ fn every_row_has_its_tests() {
         count += 1;
     }
     assert_eq!(count, 27);
-}
-
-/// The names of all functions in a folder's files.
-fn functions(folder: &std::path::Path) -> Vec<String> {
-    let mut names = Vec::new();
-    for entry in std::fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            names.extend(functions(&path));
-        } else {
-            let text = std::fs::read_to_string(path).unwrap();
-            let lines = text.lines().filter_map(|line| line.trim().split_once("fn ")?.1.split_once('('));
-            names.extend(lines.map(|(name, _)| name.to_owned()));
-        }
-    }
-    names
 }
