@@ -10,7 +10,9 @@ pub trait Publisher: Send + Sync + 'static {
     type Subscriber: Subscriber;
 
     /// What the client counts against where there are limits per key: its user, its address. Asked first, for every
-    /// request; `None`, the default, counts against no key's limit. A name of a run of polls is good under one key.
+    /// request; `None`, the default, counts against no key's limit. A session's name is good under one key:
+    /// without keys, whoever names a session as another client did is taken for it, and a POST that names one must say
+    /// by itself who it is from.
     fn limit_key(&self, request: &SubscribeRequest) -> Option<String> {
         let _ = request;
         None

@@ -44,7 +44,7 @@ use crate::contract::{Timer, Transport};
 /// | client's name for its session | 64 bytes | fixed | a UUID and something before it |
 /// | silence of a run of polls | 2 × hold | [`poll_silence`](Self::poll_silence) | one lost poll must not end it |
 /// | time of a session | none | [`max_lifetime`](Self::max_lifetime) | a proxy's, a balancer's or a token's is known to the application alone |
-/// | calls of the publisher under way | 1,024 | [`max_attaches`](Self::max_attaches) | a herd waits at its clients rather than at the database |
+/// | calls of the publisher under way, and apart from them messages | 1,024 | [`max_attaches`](Self::max_attaches) | a herd waits at its clients rather than at the database |
 /// | time for a subscribe | 10 s | [`attach_deadline`](Self::attach_deadline) | a user is gone by then, and a publisher that hangs would keep those places for good |
 /// | [soft rejects](Self::max_soft_rejects) at once | 1,024 | [`max_soft_rejects`](Self::max_soft_rejects) | each takes 100 ms: 10,000 refused clients a second |
 /// | target and headers of a request | 16 KiB | [`max_head`](Self::max_head) | what HTTP/2 servers take of headers, and a page of cookies; a session may keep it |

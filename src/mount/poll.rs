@@ -25,16 +25,23 @@ use crate::contract::End;
 pub(super) async fn short(mount: &Arc<Mount>, visitor: Visitor) -> Result<Response<Body>, Refusal> {
     use std::task::Poll;
 
+    use super::session::Order;
     use crate::adapters::PollQueue;
 
     let Visitor { wanted, guest, attach, .. } = visitor;
-    let visit = mount.admit_poll(&wanted, &guest).await?;
+    let mut visit = mount.admit_poll(&wanted, &guest).await?;
     let mut queue = PollQueue::new(visit.feed(attach, wanted.start)).max_bytes(mount.config.batch);
-    poll_fn(|cx| if queue.collect(cx).is_mending() { Poll::Pending } else { Poll::Ready(()) }).await;
+    poll_fn(|cx| {
+        let order = visit.poll_order(cx);
+        if let Poll::Ready(Order::Cut | Order::Revoke) = order {
+            return Poll::Ready(());
+        }
+        // Whoever is to leave waits for nothing more.
+        if queue.collect(cx).is_mending() && order.is_pending() { Poll::Pending } else { Poll::Ready(()) }
+    })
+    .await;
     let reply = queue.finish();
-    if visit.is_revoked() {
-        return Err(mount.revoked());
-    }
+    visit.cut_off().map_or(Ok(()), |order| Err(mount.refuse_cut_off(order)))?;
     let retry = match reply.end {
         _ if reply.more => Duration::ZERO,
         Some(_) => mount.config.jittered_retry(),
@@ -73,15 +80,23 @@ pub(super) async fn long(mount: &Arc<Mount>, visitor: Visitor) -> Result<Respons
         }
     })
     .await;
-    if visit.is_revoked() {
-        return Err(mount.revoked());
-    }
+    visit.cut_off().map_or(Ok(()), |order| Err(mount.refuse_cut_off(order)))?;
     let reply = reply.ok_or_else(|| mount.later())?;
     visit.ends(Left::Silent);
     // The next poll may come at once, unless it would find a closed door or the end again.
     let pause = order.is_some() || (reply.end.is_some() && !reply.more);
     let retry = if pause { config.jittered_retry() } else { Duration::ZERO };
     respond(mount, &wanted, reply, retry)
+}
+
+impl Mount {
+    /// A poll that is ended before its answer: nothing of what it took has gone out.
+    fn refuse_cut_off(&self, order: super::session::Order) -> Refusal {
+        match order {
+            super::session::Order::Revoke => self.revoked(),
+            _ => self.later(),
+        }
+    }
 }
 
 /// A reply as a response: 200, or 304 to a client that holds all there is and said so; 500 where there would be more,

@@ -33,7 +33,7 @@ impl Mount {
         let key = self.key(&request);
         let session = name.and_then(|name| self.registry.newest(&(key, name)));
         let request = request.of(session);
-        let permit = self.counters.permit(self.config.max_attaches).ok_or_else(|| self.later())?;
+        let permit = self.counters.permit_message(self.config.max_attaches).ok_or_else(|| self.later())?;
         let received = self.publisher.receive(&request, message).await;
         drop(permit);
         received.map_err(|rejection| self.refused_by_publisher(rejection))?;

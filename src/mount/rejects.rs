@@ -67,7 +67,12 @@ impl Place {
         let mut roll = roll.lock();
         if roll.here.len() >= *max {
             // The HTTP stack may never ask for the rest of a body whose client takes nothing.
-            roll.here.retain(|_, since| now.saturating_duration_since(*since) < *stall);
+            while let Some(first) = roll.here.first_entry() {
+                if now.saturating_duration_since(*first.get()) < *stall {
+                    break;
+                }
+                first.remove();
+            }
         }
         if roll.here.len() >= *max {
             return None;

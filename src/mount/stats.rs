@@ -62,6 +62,7 @@ impl EndpointStats {
 #[derive(Debug, Default)]
 pub(super) struct Counters {
     attaching: AtomicUsize,
+    receiving: AtomicUsize,
     attached: AtomicU64,
     origin: AtomicU64,
     publisher: AtomicU64,
@@ -107,9 +108,12 @@ impl Counters {
 
     /// A place among the attaches in flight, until it is dropped.
     pub(super) fn permit(&self, max: usize) -> Option<Permit<'_>> {
-        let permit = Permit(&self.attaching);
-        // Counted before it is compared, so that the permit's drop takes back what was added in either case.
-        (self.attaching.fetch_add(1, Ordering::Relaxed) < max).then_some(permit)
+        Permit::take(&self.attaching, max)
+    }
+
+    /// A place among the messages in flight, which may take as long as they like, and so must not take the attaches'.
+    pub(super) fn permit_message(&self, max: usize) -> Option<Permit<'_>> {
+        Permit::take(&self.receiving, max)
     }
 
     pub(super) fn read(&self, sessions: Counts, rejects: (usize, u64)) -> EndpointStats {
@@ -134,6 +138,14 @@ impl Counters {
 
 #[derive(Debug)]
 pub(super) struct Permit<'a>(&'a AtomicUsize);
+
+impl<'a> Permit<'a> {
+    fn take(places: &'a AtomicUsize, max: usize) -> Option<Self> {
+        let permit = Self(places);
+        // Counted before it is compared, so that the permit's drop takes back what was added in either case.
+        (places.fetch_add(1, Ordering::Relaxed) < max).then_some(permit)
+    }
+}
 
 impl Drop for Permit<'_> {
     fn drop(&mut self) {

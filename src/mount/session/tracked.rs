@@ -38,7 +38,8 @@ impl Tracked {
     #[cold]
     fn has_expired(&self, right: Instant) -> bool {
         let expired = right <= self.member.mount.runtime.wheel.now();
-        if expired {
+        // The right of one poll is not that of the others of its run.
+        if expired && !self.member.is_run() {
             self.member.revoke();
         }
         expired

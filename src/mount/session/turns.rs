@@ -27,7 +27,9 @@ impl Member {
     pub(super) fn begin_turn(&self) -> Result<Arc<AtomicWaker>, NoTurn> {
         let bell = Arc::<AtomicWaker>::default();
         let mut cell = self.cell.lock();
-        let open = cell.stage == Stage::Open && matches!(cell.standing, Standing::Joining | Standing::Inside);
+        let open = cell.stage == Stage::Open
+            && cell.why.is_none()
+            && matches!(cell.standing, Standing::Joining | Standing::Inside);
         let Some(turns) = cell.turns.as_mut().filter(|_| open) else {
             return Err(NoTurn::Over);
         };
@@ -70,8 +72,16 @@ impl Member {
             return;
         }
         if cell.stage != Stage::Open || cell.why.is_some() {
+            // Under the lock that a further poll begins under: none joins what is given up.
+            if cell.stage == Stage::Open {
+                self.enter_stage(&mut cell, Stage::Over);
+            }
             drop(cell);
             return self.leave(Left::Gone);
+        }
+        if matches!(cell.standing, Standing::Outside | Standing::Parting | Standing::Gone) {
+            // It was let in nowhere, or is out: an alarm would keep it for nothing.
+            return;
         }
         self.count_as(&mut cell, SessionState::Idle);
         // A drain may have set another.

@@ -110,7 +110,7 @@ impl Visit {
         if self.right.is_some() {
             self.look_at_clock();
         }
-        let news = self.member.has_news();
+        let news = self.member.has_news() || self.is_run_expired();
         if news {
             // Whoever had it woken has taken the waker.
             self.listen(cx.waker());
@@ -125,24 +125,40 @@ impl Visit {
             return Poll::Pending;
         }
         match self.member.stage() {
+            Stage::Revoked => Poll::Ready(Order::Revoke),
+            _ if self.is_run_expired() => Poll::Ready(Order::Revoke),
             Stage::Open => Poll::Pending,
             Stage::Leaving(_) => Poll::Ready(Order::Leave),
-            Stage::Revoked => Poll::Ready(Order::Revoke),
             Stage::Air(_) | Stage::Broken(_) | Stage::Over => Poll::Ready(Order::Cut),
         }
     }
 
-    /// Whether the client's right is gone. To be asked after the last event was taken.
-    pub(in crate::mount) fn is_revoked(&self) -> bool {
+    /// Why it must not be answered, if so. To be asked after the last event was taken: of what was taken after this came
+    /// to be, some was withheld.
+    pub(in crate::mount) fn cut_off(&self) -> Option<Order> {
         self.look_at_clock();
-        self.member.stage() == Stage::Revoked
+        match self.member.stage() {
+            Stage::Revoked => Some(Order::Revoke),
+            _ if self.is_run_expired() => Some(Order::Revoke),
+            Stage::Open | Stage::Leaving(_) => None,
+            Stage::Air(_) | Stage::Broken(_) | Stage::Over => Some(Order::Cut),
+        }
     }
 
     #[cold]
     fn look_at_clock(&self) {
-        if self.right.is_some_and(|right| right <= self.member.mount.runtime.wheel.now()) {
+        // The right of one poll is not that of the others of its run.
+        if self.turn.is_none() && self.has_expired() {
             self.member.revoke();
         }
+    }
+
+    fn is_run_expired(&self) -> bool {
+        self.turn.is_some() && self.has_expired()
+    }
+
+    fn has_expired(&self) -> bool {
+        self.right.is_some_and(|right| right <= self.member.mount.runtime.wheel.now())
     }
 
     #[cold]

@@ -12,4 +12,5 @@ mod revoked;
 mod runs;
 mod sequences;
 mod sockets;
+mod turns;
 mod upstream;

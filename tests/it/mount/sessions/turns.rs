@@ -1,0 +1,106 @@
+use std::sync::{Arc, Mutex, Weak};
+use std::time::Duration;
+
+use tidings::{
+    Attach, BoxSubscriber, Endpoint, Gap, LocalHub, Publisher, Rejection, Session, Snapshot, Start, Subscribe,
+    SubscribeRequest, SubscriberExt, Topic, Transport,
+};
+use tokio::sync::Notify;
+
+use super::guest::{Guest, settle};
+use super::house::House;
+use crate::mount::world::{To, get, pass, text};
+
+/// An application that answers when it is told to: who subscribes, or who waits for state.
+#[derive(Clone, Default)]
+struct Slow {
+    hub: LocalHub,
+    go: Arc<Notify>,
+    subscribes: bool,
+    users: Arc<Mutex<Vec<Weak<()>>>>,
+}
+
+impl Publisher for Slow {
+    type Subscriber = BoxSubscriber;
+
+    async fn subscribe(&self, request: &SubscribeRequest) -> Result<Attach<BoxSubscriber>, Rejection> {
+        if self.subscribes {
+            self.go.notified().await;
+        }
+        let start = if request.start() == Start::Now { Start::Oldest } else { request.start() };
+        let user = Arc::new(());
+        self.users.lock().unwrap().push(Arc::downgrade(&user));
+        Ok(Attach::new(self.hub.subscribe(Subscribe::to(["news"]).start(start))?.boxed()).data(user))
+    }
+
+    async fn snapshot(&self, _: &Session, _: &Gap) -> Option<Snapshot> {
+        self.go.notified().await;
+        None
+    }
+}
+
+/// A short poll that waits for state when it is ended is answered without, and with the cursor that it had: it has not been
+/// told of the gap.
+#[tokio::test(start_paused = true)]
+async fn a_short_poll_that_is_cut_off_is_not_answered() {
+    for (is_revoked, status) in [(false, 200), (true, 401)] {
+        let app = Slow::default();
+        let endpoint = Endpoint::builder(app.clone()).drain_window(Duration::from_secs(1)).build();
+        app.hub.publish_now(&Topic::new("news").unwrap(), "missed").unwrap();
+        let poll = tokio::spawn({
+            let endpoint = endpoint.clone();
+            async move {
+                let answer = get("/?session=a&cursor=77.5").to(&endpoint).await;
+                (answer.status().as_u16(), text(answer).await)
+            }
+        });
+        settle().await;
+        match is_revoked {
+            true => assert_eq!(endpoint.revoke_where(|_| true), 1),
+            false => endpoint.drain().await,
+        }
+        settle().await;
+        app.go.notify_waiters();
+        let (told, body) = poll.await.unwrap();
+        assert_eq!(told, status, "{body}");
+        // It leaves in good order: with the cursor that it came with.
+        assert!(status != 200 || body.contains(r#""cursor":"77.5""#), "{body}");
+        assert_eq!(endpoint.session_count(), 0);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_end_of_one_polls_right_is_not_the_others() {
+    let house = House::new();
+    let endpoint = house.endpoint();
+    let mut old = Guest::come(&endpoint, Transport::LongPoll, "/?session=a&lifetime=5000").await;
+    let fresh = Guest::come(&endpoint, Transport::LongPoll, "/?session=a&lifetime=50000").await;
+    let unlimited = Guest::come(&endpoint, Transport::LongPoll, "/?session=a").await;
+    pass(Duration::from_secs(6)).await;
+    assert_eq!(old.see_out().await, "401 with a challenge");
+    assert_eq!((fresh.end(), unlimited.end()), (None, None));
+    assert!(house.left().is_empty());
+    house.publish("one");
+    settle().await;
+    assert_eq!((fresh.end().as_deref(), unlimited.end().as_deref()), (Some("200"), Some("200")));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_run_that_finds_no_place_is_not_kept() {
+    let app = Slow { subscribes: true, ..Slow::default() };
+    let endpoint = Endpoint::builder(app.clone()).max_sessions(1).build();
+    let polls: Vec<_> = (0..100)
+        .map(|n| {
+            let endpoint = endpoint.clone();
+            tokio::spawn(async move { get(&format!("/?session=n{n}")).to(&endpoint).await.status().as_u16() })
+        })
+        .collect();
+    settle().await;
+    app.go.notify_waiters();
+    let mut refused = 0;
+    for poll in polls {
+        refused += usize::from(poll.await.unwrap() == 503);
+    }
+    let kept = app.users.lock().unwrap().iter().filter(|user| user.upgrade().is_some()).count();
+    assert_eq!((refused, endpoint.session_count(), kept), (99, 1, 1));
+}
