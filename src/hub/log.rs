@@ -190,8 +190,22 @@ impl Log {
     pub(super) fn evict_oldest(&self, now: u64) -> Option<Relief> {
         let mut state = self.live()?;
         let relief = if state.held < state.filed { None } else { state.evict_oldest(&self.budget, now) };
+        // Before anybody can append: an event that found its follower neither here nor marked would be delivered late.
+        for Follower { inbox, key } in relief.iter().flat_map(|relief| relief.followers.iter().flatten()) {
+            inbox.mark(*key);
+        }
         state.file(self);
         relief
+    }
+
+    /// Forgets the patterns that nobody follows any more.
+    pub(super) fn forget_feeds(&self) {
+        let mut state = self.state();
+        let live = state.feeds.iter().filter(|feed| feed.live().is_some()).cloned().collect();
+        let old = std::mem::replace(&mut state.feeds, live);
+        self.fed.set(state.feeds.len() as u64);
+        drop(state);
+        drop(old);
     }
 
     /// Takes the emptied allocations of an append back.

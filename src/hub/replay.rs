@@ -83,8 +83,10 @@ impl Replay {
         let after = read.max(self.seam);
         *self = Self::none(lost.evicted);
         let looked = self.look_up(shared, pattern, From::Live(after), GapReason::Overflow, overflow);
-        // Of all that went through the pattern's log some is nowhere: lost, or expired, which can't be told apart.
-        let is_short = looked.events + looked.lossy < lost.missed;
+        // Of all that went through the pattern's log some is nowhere: lost, or expired, which can't be told apart. Where
+        // some was stepped over before, replaced or expired, it is found again and makes up for what is not.
+        let skips = overflow == Overflow::Latest || shared.expired.load() > 0;
+        let is_short = skips || looked.events + looked.lossy < lost.missed;
         if let Some(missing) = looked.unsure.filter(|_| is_short) {
             self.put_gap(self.seam, missing);
         }

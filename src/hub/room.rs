@@ -6,7 +6,7 @@ use crate::contract::PublishError;
 use crate::hub::appended::Relief;
 use crate::hub::budget::Charge;
 use crate::hub::footprint;
-use crate::hub::log::{Follower, Log};
+use crate::hub::log::Log;
 use crate::hub::shared::Shared;
 use crate::hub::tail::Tail;
 use crate::hub::waiters::wake_all;
@@ -36,6 +36,7 @@ impl Shared {
         &self,
         events: impl Iterator<Item = (&'a Arc<Log>, &'a Event)> + Clone,
     ) -> Result<(), PublishError> {
+        events.clone().for_each(|(log, _)| log.forget_feeds());
         // What is too much for an empty hub evicts nothing.
         let mut possible = self.need(events.clone(), |_| Tail::default()) <= self.budget.limit;
         while possible {
@@ -97,14 +98,12 @@ impl Shared {
 
     fn let_go(&self, log: &Arc<Log>, relief: Relief) {
         let Relief { evicted, mut wakers, followers, idle } = relief;
-        drop(evicted);
-        for Follower { inbox, key } in followers.into_iter().flatten() {
-            inbox.mark(key);
-            wakers.push(inbox.waker());
-        }
+        wakers.extend(followers.iter().flatten().map(|follower| follower.inbox.waker()));
+        wake_all(once(&mut wakers));
         if idle {
             self.registry.release(log);
         }
-        wake_all(once(&mut wakers));
+        // Last, for its events are the user's, and their drop may panic.
+        drop(evicted);
     }
 }

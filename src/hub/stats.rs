@@ -7,7 +7,7 @@ use crate::hub::sync::Count;
 /// When nobody publishes or polls at the moment, these hold exactly:
 ///
 /// - `published` = `retained` + `evicted`;
-/// - for each subscription that began before its topics had any event: what was published to them = what it added to
+/// - for each subscription of topics (not of patterns) that began before they had any event: what was published to them = what it added to
 ///   `delivered` + `missed` + `conflated` + `expired`, + what it has not come to yet;
 /// - `bytes` ≥ `retained_bytes` + `cached_bytes` + `pinned_bytes`, and 0 when there is no topic and no subscription.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

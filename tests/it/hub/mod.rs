@@ -10,6 +10,7 @@ mod promises;
 mod sequences;
 mod stats;
 mod threads;
+mod together;
 mod ttl;
 
 pub(crate) use model::Lines;
