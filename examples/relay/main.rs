@@ -11,6 +11,7 @@
 //! Anyone who reaches it may listen to every topic and publish to it: put it where only your own programs do, or
 //! behind a proxy that asks who is there.
 
+mod extract;
 mod lines;
 mod options;
 mod problem;
@@ -20,11 +21,10 @@ mod status;
 
 use std::net::SocketAddr;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::DefaultBodyLimit;
-use axum::middleware::from_fn_with_state;
 use axum::routing::{delete, get, post};
 use axum::serve::ListenerExt;
 use tidings::{Endpoint, Event, LocalHub, Retention};
@@ -45,7 +45,6 @@ const DRAIN: Duration = Duration::from_secs(8);
 const GRACE: Duration = Duration::from_secs(1);
 
 /// What every handler works with.
-#[derive(Clone)]
 struct Relay {
     hub: LocalHub,
     events: Endpoint,
@@ -93,7 +92,7 @@ async fn serve(listener: TcpListener, options: Options) -> std::io::Result<()> {
 
     let relay = Relay { hub, events, origins: options.origins };
     let (over, wait) = tokio::sync::oneshot::channel::<()>();
-    let server = axum::serve(listener.tap_io(|stream| drop(tidings::tune(stream))), router(relay));
+    let server = axum::serve(listener.tap_io(|stream| drop(tidings::tune(stream))), router(Arc::new(relay)));
     let server = server.with_graceful_shutdown(async move {
         drained.await;
         drop(over);
@@ -126,18 +125,15 @@ fn endpoint(hub: &LocalHub, address: SocketAddr, options: &Options) -> Endpoint 
     builder.allowed_hosts(["localhost", "127.0.0.1", "[::1]"].into_iter().chain(listed)).build()
 }
 
-fn router(relay: Relay) -> Router {
-    let publish = Router::new()
-        .route("/publish/{*topic}", post(publish::one).layer(DefaultBodyLimit::max(MAX_PAYLOAD)))
-        .route("/publish", post(publish::many).layer(DefaultBodyLimit::max(MAX_LINES)))
-        .route("/sessions/{id}", delete(sessions::end))
-        .layer(from_fn_with_state(relay.clone(), publish::only_from_our_pages));
+fn router(relay: Arc<Relay>) -> Router {
     Router::new()
         .route_service("/events", relay.events.clone())
-        .route("/healthz", get(|| async { "ok\n" }))
+        .route("/publish/{*topic}", post(publish::one))
+        .route("/publish", post(publish::many))
         .route("/sessions", get(sessions::list))
+        .route("/sessions/{id}", delete(sessions::end))
+        .route("/healthz", get(|| async { "ok\n" }))
         .route("/stats", get(status::stats))
-        .merge(publish)
         .fallback(problem::no_such_page)
         .method_not_allowed_fallback(problem::wrong_method)
         .with_state(relay)
