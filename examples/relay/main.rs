@@ -16,6 +16,7 @@ mod lines;
 mod options;
 mod problem;
 mod publish;
+mod serve;
 mod sessions;
 mod status;
 
@@ -26,7 +27,6 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::routing::{delete, get, post};
-use axum::serve::ListenerExt;
 use tidings::{Endpoint, Event, LocalHub, Retention};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -41,9 +41,6 @@ const MAX_LINES: usize = 8 << 20;
 const SWEEP: Duration = Duration::from_secs(10);
 /// How long a shutdown may take: below the 30 s after which orchestrators kill.
 const DRAIN: Duration = Duration::from_secs(8);
-/// How long requests that are still coming in may go on after that.
-const GRACE: Duration = Duration::from_secs(1);
-
 /// What every handler works with.
 struct Relay {
     hub: LocalHub,
@@ -90,22 +87,9 @@ async fn serve(listener: TcpListener, options: Options) -> std::io::Result<()> {
     let drained = events.drain_on(asked);
     println!("relay: listening on http://{address}");
 
-    let relay = Relay { hub, events, origins: options.origins };
-    let (over, wait) = tokio::sync::oneshot::channel::<()>();
-    let server = axum::serve(listener.tap_io(|stream| drop(tidings::tune(stream))), router(Arc::new(relay)));
-    let server = server.with_graceful_shutdown(async move {
-        drained.await;
-        drop(over);
-    });
-    // The server waits for requests that are half sent, for as long as their clients like.
-    let patience = async {
-        drop(wait.await);
-        tokio::time::sleep(GRACE).await;
-    };
-    tokio::select! {
-        done = async { server.await } => done,
-        () = patience => Ok(()),
-    }
+    let relay = Relay { hub, events: events.clone(), origins: options.origins };
+    serve::serve(listener, events, router(Arc::new(relay)), drained).await;
+    Ok(())
 }
 
 /// The push endpoint: a client gets the topics that it names.
@@ -127,7 +111,6 @@ fn endpoint(hub: &LocalHub, address: SocketAddr, options: &Options) -> Endpoint 
 
 fn router(relay: Arc<Relay>) -> Router {
     Router::new()
-        .route_service("/events", relay.events.clone())
         .route("/publish/{*topic}", post(publish::one))
         .route("/publish", post(publish::many))
         .route("/sessions", get(sessions::list))
