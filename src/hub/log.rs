@@ -10,7 +10,6 @@ use crate::hub::inbox::Inbox;
 use crate::hub::newest::Newest;
 use crate::hub::rhythm::{INTERVALS, Rhythm};
 use crate::hub::segment::{Evicted, Segment, nanos};
-use crate::hub::stats::Tally;
 use crate::hub::sync::{Count, Mutex, MutexGuard};
 use crate::hub::tail::Tail;
 use crate::hub::waiters::Waiters;
@@ -24,8 +23,6 @@ pub(super) struct Log {
     pub(super) retention: Arc<Retention>,
     /// A mirror of [`State::subscriptions`] for those who only want to know whether there are many.
     pub(super) audience: Count,
-    /// What its subscriptions came to.
-    pub(super) tally: Tally,
     budget: Arc<Budget>,
     /// A mirror of how many [feeds](State::feeds) there are.
     pub(super) fed: Count,
@@ -58,6 +55,8 @@ pub(super) struct State {
     /// The sequence of the newest event.
     pub(super) last: u64,
     pub(super) subscriptions: usize,
+    /// How many events its subscriptions were handed, as far as that is [counted](crate::hub::reader::Uncounted).
+    pub(super) delivered: u64,
     pub(super) waiters: Waiters<Waker>,
     /// Set once a subscription conflates: from then on what is replaced is marked.
     newest: Option<Box<Newest>>,
@@ -111,6 +110,7 @@ impl Log {
             gone: evicted,
             last: evicted,
             subscriptions: 0,
+            delivered: 0,
             waiters: Waiters::new(),
             newest: None,
             followers: None,
@@ -119,16 +119,7 @@ impl Log {
             closed: false,
             dropped: false,
         };
-        Self {
-            name,
-            epoch,
-            retention,
-            audience: Count::new(0),
-            tally: Tally::default(),
-            budget,
-            fed,
-            state: Mutex::new(state),
-        }
+        Self { name, epoch, retention, audience: Count::new(0), budget, fed, state: Mutex::new(state) }
     }
 
     /// To how many patterns' logs an event of this topic goes too.

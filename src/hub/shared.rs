@@ -26,6 +26,12 @@ pub(super) struct Shared {
     pub(super) expired: Count,
     /// Gaps that were told.
     pub(super) gaps: Count,
+    /// Events that were found gone.
+    pub(super) missed: Count,
+    /// Events that were stepped over because newer ones replaced them.
+    pub(super) conflated: Count,
+    /// Events that subscriptions of patterns were handed from the topics' own logs.
+    pub(super) replayed: Count,
     clock: Box<dyn Clock>,
     began: Instant,
 }
@@ -56,6 +62,9 @@ impl Shared {
             published: Watermark::new(0),
             expired: Count::new(0),
             gaps: Count::new(0),
+            missed: Count::new(0),
+            conflated: Count::new(0),
+            replayed: Count::new(0),
             clock,
             began,
         }

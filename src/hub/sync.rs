@@ -42,6 +42,10 @@ impl<T> Mutex<T> {
 pub(super) struct RwLock<T>(primitives::RwLock<T>);
 
 impl<T> RwLock<T> {
+    pub(super) fn new(value: T) -> Self {
+        Self(primitives::RwLock::new(value))
+    }
+
     pub(super) fn read(&self) -> RwLockReadGuard<'_, T> {
         self.0.read().unwrap_or_else(PoisonError::into_inner)
     }
