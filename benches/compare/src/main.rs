@@ -1,0 +1,112 @@
+//! What a delivery costs: tidings beside servers that are written by hand, in one run.
+//!
+//! ```text
+//! cargo run --release -p compare
+//! cargo run --release -p compare -- --only websocket --servers axum,tidings --rounds 3
+//! ```
+//!
+//! The server runs on one CPU, the client on another. What counts is the scheduler's count of the time that the server
+//! has run, from when everybody listens until everything is delivered; the ratios within one run mean more than the
+//! figures. Each run has a fresh server, and the servers take turns.
+
+mod client;
+mod contender;
+mod cpus;
+mod measure;
+mod options;
+mod relay;
+mod server;
+mod table;
+mod workload;
+
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use signal_hook::consts::{SIGINT, SIGTERM};
+
+use contender::Contender;
+use cpus::Cpus;
+use measure::Bench;
+use options::{Options, Parsed};
+use table::Row;
+
+fn main() -> ExitCode {
+    let args: Vec<_> = std::env::args().skip(1).collect();
+    let done = match args.first().map(String::as_str) {
+        Some("serve") => Err("the servers are not there yet".to_owned()),
+        _ => Options::parse(&args).and_then(|parsed| match parsed {
+            Parsed::Run(options) => compare(&options),
+            Parsed::Help => {
+                println!("{}", options::HELP);
+                Ok(())
+            }
+        }),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("compare: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn compare(options: &Options) -> Result<(), String> {
+    if cfg!(debug_assertions) && !options.quick {
+        return Err("a debug build has no figures worth having: cargo run --release, or --quick".to_owned());
+    }
+    let relay = relay::build()?;
+    let stop = Arc::new(AtomicBool::new(false));
+    for signal in [SIGINT, SIGTERM] {
+        signal_hook::flag::register(signal, stop.clone()).map_err(|error| format!("signals: {error}"))?;
+    }
+    raise_open_files()?;
+    let rest = Duration::from_millis(if options.quick { 200 } else { 2000 });
+    let bench = Bench { relay: &relay, cpus: Cpus::split()?, rest, stop: &stop };
+    for row in rows(options, &bench)? {
+        drop(row);
+    }
+    Ok(())
+}
+
+/// Runs everything that was asked for; each row is shown when it is there.
+fn rows(options: &Options, bench: &Bench<'_>) -> Result<Vec<Row>, String> {
+    let mut workloads = workload::all(options.quick);
+    workloads.retain(|one| options.only.as_ref().is_none_or(|only| one.name().to_lowercase().contains(only)));
+    if workloads.is_empty() {
+        return Err("--only: no workload's name has that in it".to_owned());
+    }
+    let mut all = Vec::new();
+    for workload in workloads {
+        let mut rows = workload.rows();
+        for _ in 0..options.rounds {
+            for contender in workload.contenders.iter().copied().filter(|one| options.servers.contains(one)) {
+                let (figures, counts) = bench.run(&workload, contender)?;
+                rows.iter_mut().zip(figures).for_each(|(row, figure)| row.add(contender, figure, counts));
+            }
+        }
+        rows.iter().for_each(show);
+        all.extend(rows);
+    }
+    Ok(all)
+}
+
+fn show(row: &Row) {
+    println!("{}", row.name);
+    for contender in Contender::ALL {
+        if let Some(spread) = row.spread(contender) {
+            let [median, least, most] = [spread.median, spread.least, spread.most].map(|figure| row.unit.write(figure));
+            println!("    {:12} {median:>8}  ({least}–{most})", contender.name());
+        }
+    }
+}
+
+/// Thousands of connections, in the servers too: they inherit it.
+fn raise_open_files() -> Result<(), String> {
+    let maximum = getrlimit(Resource::Nofile).maximum;
+    setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum })
+        .map_err(|error| format!("can't raise the number of open files: {error}"))
+}
