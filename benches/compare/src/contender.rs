@@ -3,15 +3,10 @@
 /// A server under test. They answer the same requests, so nothing else here knows them apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Contender {
-    /// A single-threaded epoll server that writes encoded frames: one write a message.
     Floor,
-    /// The same, with one write per socket and turn of its loop.
     FloorBatch,
-    /// What is written by hand today: axum and tokio's broadcast channel.
     Axum,
-    /// The same with `TCP_NODELAY`, a small read buffer, and messages fed before they are flushed.
     Tuned,
-    /// The `relay` example.
     Tidings,
 }
 
@@ -27,6 +22,19 @@ impl Contender {
             Self::Axum => "axum",
             Self::Tuned => "tuned",
             Self::Tidings => "tidings",
+        }
+    }
+
+    /// What it is, for who reads a table.
+    pub(crate) fn about(self) -> &'static str {
+        match self {
+            Self::Floor => "one thread, epoll and frames that are encoded once; one write a message and socket",
+            Self::FloorBatch => "the same with one write a socket for all that has come meanwhile",
+            Self::Axum => "what is written by hand today: axum 0.8 and tokio's broadcast channel",
+            Self::Tuned => {
+                "the same with TCP_NODELAY, a read buffer of 4 KiB, and messages fed before they are flushed"
+            }
+            Self::Tidings => "the relay example, as it is",
         }
     }
 

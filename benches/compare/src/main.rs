@@ -15,10 +15,12 @@ mod cpus;
 mod measure;
 mod options;
 mod relay;
+mod report;
 mod server;
 mod table;
 mod workload;
 
+use std::fs;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -31,6 +33,7 @@ use contender::Contender;
 use cpus::Cpus;
 use measure::Bench;
 use options::{Options, Parsed};
+use report::Machine;
 use table::Row;
 
 fn main() -> ExitCode {
@@ -64,10 +67,15 @@ fn compare(options: &Options) -> Result<(), String> {
         signal_hook::flag::register(signal, stop.clone()).map_err(|error| format!("signals: {error}"))?;
     }
     raise_open_files()?;
+    let machine = Machine::look();
     let rest = Duration::from_millis(if options.quick { 200 } else { 2000 });
     let bench = Bench { relay: &relay, cpus: Cpus::split()?, rest, stop: &stop };
-    for row in rows(options, &bench)? {
-        drop(row);
+    let rows = rows(options, &bench)?;
+    let markdown = report::markdown(&rows, options.rounds, &machine);
+    println!("\n{markdown}");
+    if options.writes() {
+        write("benches/compare/RESULTS.md", &markdown)?;
+        write("docs/compare.svg", &report::chart(&rows))?;
     }
     Ok(())
 }
@@ -102,6 +110,12 @@ fn show(row: &Row) {
             println!("    {:12} {median:>8}  ({least}–{most})", contender.name());
         }
     }
+}
+
+fn write(path: &str, text: &str) -> Result<(), String> {
+    fs::write(relay::root().join(path), text).map_err(|error| format!("can't write {path}: {error}"))?;
+    println!("wrote {path}");
+    Ok(())
 }
 
 /// Thousands of connections, in the servers too: they inherit it.

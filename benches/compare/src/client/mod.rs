@@ -8,7 +8,7 @@ mod subscriber;
 mod tally;
 
 pub(crate) use crowd::{Audience, Crowd};
-pub(crate) use mark::Mark;
+pub(crate) use mark::{MESSAGE, Mark};
 pub(crate) use publisher::{Pace, Script, post};
 pub(crate) use subscriber::Transport;
 pub(crate) use tally::Counts;
