@@ -17,6 +17,7 @@ mod options;
 mod relay;
 mod report;
 mod server;
+mod servers;
 mod table;
 mod workload;
 
@@ -39,7 +40,7 @@ use table::Row;
 fn main() -> ExitCode {
     let args: Vec<_> = std::env::args().skip(1).collect();
     let done = match args.first().map(String::as_str) {
-        Some("serve") => Err("the servers are not there yet".to_owned()),
+        Some("serve") => servers::run(args.into_iter().skip(1)),
         _ => Options::parse(&args).and_then(|parsed| match parsed {
             Parsed::Run(options) => compare(&options),
             Parsed::Help => {
