@@ -42,9 +42,9 @@ fn main() -> ExitCode {
     let done = match args.first().map(String::as_str) {
         Some("serve") => servers::run(args.into_iter().skip(1)),
         _ => Options::parse(&args).and_then(|parsed| match parsed {
-            Parsed::Run(options) => compare(&options),
+            Parsed::Run(options) => compare(&options, &args),
             Parsed::Help => {
-                println!("{}", options::HELP);
+                println!("{}\n\n  compare serve {}   one of the servers, by itself", options::HELP, servers::USAGE);
                 Ok(())
             }
         }),
@@ -58,7 +58,7 @@ fn main() -> ExitCode {
     }
 }
 
-fn compare(options: &Options) -> Result<(), String> {
+fn compare(options: &Options, args: &[String]) -> Result<(), String> {
     if cfg!(debug_assertions) && !options.quick {
         return Err("a debug build has no figures worth having: cargo run --release, or --quick".to_owned());
     }
@@ -72,7 +72,13 @@ fn compare(options: &Options) -> Result<(), String> {
     let rest = Duration::from_millis(if options.quick { 200 } else { 2000 });
     let bench = Bench { relay: &relay, cpus: Cpus::split()?, rest, stop: &stop };
     let rows = rows(options, &bench)?;
-    let markdown = report::markdown(&rows, options.rounds, &machine);
+    if options.quick {
+        println!("{} rows: nothing lost, twice or out of order", rows.len());
+        return Ok(());
+    }
+    let command = ["cargo run --release -p compare --"].into_iter().chain(args.iter().map(String::as_str));
+    let command = command.collect::<Vec<_>>().join(" ");
+    let markdown = report::markdown(&rows, command.trim_end_matches(" --"), options.rounds, &machine);
     println!("\n{markdown}");
     if options.writes() {
         write("benches/compare/RESULTS.md", &markdown)?;
@@ -91,22 +97,23 @@ fn rows(options: &Options, bench: &Bench<'_>) -> Result<Vec<Row>, String> {
     let mut all = Vec::new();
     for workload in workloads {
         let mut rows = workload.rows();
-        for _ in 0..options.rounds {
+        for _ in 0..workload.rounds(options.rounds) {
             for contender in workload.contenders.iter().copied().filter(|one| options.servers.contains(one)) {
                 let (figures, counts) = bench.run(&workload, contender)?;
                 rows.iter_mut().zip(figures).for_each(|(row, figure)| row.add(contender, figure, counts));
             }
         }
-        rows.iter().for_each(show);
+        rows.iter().for_each(|row| show(row, options.quick));
         all.extend(rows);
     }
     Ok(all)
 }
 
-fn show(row: &Row) {
+/// A quick run's figures would be taken for what they are not.
+fn show(row: &Row, quick: bool) {
     println!("{}", row.name);
     for contender in Contender::ALL {
-        if let Some(spread) = row.spread(contender) {
+        if let Some(spread) = row.spread(contender).filter(|_| !quick) {
             let [median, least, most] = [spread.median, spread.least, spread.most].map(|figure| row.unit.write(figure));
             println!("    {:12} {median:>8}  ({least}–{most})", contender.name());
         }

@@ -17,9 +17,7 @@ usage: cargo run --release -p compare [-- OPTION…]
 
 It builds the relay, which stands for tidings, prints the tables, and writes them to benches/compare/RESULTS.md and
 docs/compare.svg; with --only, --servers or --quick it writes nothing. It takes two CPUs: the server runs on one, the
-client on the other.
-
-  compare serve floor|floor-batch|axum|tuned [--listen ADDRESS]   one of the servers, by itself";
+client on the other.";
 
 /// What a run was told.
 #[derive(Debug, PartialEq, Eq)]

@@ -6,6 +6,9 @@ use crate::client::{Audience, Mark, Pace, Script, Transport, post};
 use crate::contender::Contender;
 use crate::table::{Row, Unit};
 
+/// At most so often memory is looked at.
+pub(crate) const MEMORY_ROUNDS: usize = 2;
+
 /// One row of a table, or for memory two.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Workload {
@@ -20,8 +23,8 @@ pub(crate) struct Workload {
 pub(crate) enum Load {
     /// All POSTs at once, each topic's next message after all others' present one.
     Burst { messages: u32 },
-    /// Each POST when the one before it is answered.
-    OneByOne { messages: u32 },
+    /// Each POST when the one before it to its topic is answered: no write carries two messages.
+    Single { messages: u32 },
     /// One POST in each interval.
     Paced { messages: u32, per_second: u32 },
     /// All POSTs at once, each of many lines.
@@ -40,7 +43,7 @@ pub(crate) fn all(quick: bool) -> Vec<Workload> {
     let listening = |transport, topics: u32, subscribers| Audience { transport, topics: topics as u16, subscribers };
     let burst = Load::Burst { messages: small(300, 30) };
     let paced = |per_second, seconds| Load::Paced { messages: small(per_second * seconds, per_second / 2), per_second };
-    let one_by_one = Load::OneByOne { messages: small(5, 2) };
+    let single_posts = Load::Single { messages: small(10, 2) };
     let batches = Load::Batches { batches: small(10, 3), lines: small(30, 10) };
     let memory = Load::Memory { messages: small(20, 5) };
     let crowd = small(8000, 200) as usize;
@@ -57,7 +60,7 @@ pub(crate) fn all(quick: bool) -> Vec<Workload> {
         (listening(Sse, 1, many), paced(50, 2), untuned),
         (listening(Chunked, 1, many), paced(50, 2), untuned),
         (listening(LongPoll, 1, many / 2), paced(20, 2), plain),
-        (listening(WebSocket, many as u32, many), one_by_one, unbatched),
+        (listening(WebSocket, many as u32, many), single_posts, unbatched),
         (listening(WebSocket, 1, many), batches, everyone),
         (listening(Sse, 1, many), batches, untuned),
         (listening(WebSocket, small(100, 10), many), Load::Burst { messages: small(30, 10) }, everyone),
@@ -83,12 +86,20 @@ impl Workload {
         let what = match self.load {
             Load::Burst { messages } if topics == 1 => format!("{messages} messages as fast as they go"),
             Load::Burst { messages } => format!("{messages} messages each as fast as they go"),
-            Load::OneByOne { .. } => "one POST a message".to_owned(),
+            Load::Single { .. } => "one POST a message".to_owned(),
             Load::Paced { per_second, .. } => format!("{per_second} messages a second"),
             Load::Batches { batches, lines } => format!("{batches} batches of {lines} messages"),
             Load::Memory { .. } => "idle".to_owned(),
         };
         format!("{who}, {what}: {}", transport.name())
+    }
+
+    /// How often it is run when others are run so often: memory hardly varies.
+    pub(crate) fn rounds(&self, others: usize) -> usize {
+        match self.load {
+            Load::Memory { .. } => others.min(MEMORY_ROUNDS),
+            _ => others,
+        }
     }
 
     /// The empty rows for its figures, in their order.
@@ -113,7 +124,7 @@ impl Workload {
         let posts = |messages| each(messages).map(single).collect();
         let (requests, pace, published) = match self.load {
             Load::Burst { messages } | Load::Memory { messages } => (posts(messages), Pace::Pipelined, messages),
-            Load::OneByOne { messages } => (posts(messages), Pace::Answered, messages),
+            Load::Single { messages } => (posts(messages), Pace::Window(self.audience.topics.into()), messages),
             Load::Paced { messages, per_second } => {
                 (posts(messages), Pace::Every(Duration::from_secs(1) / per_second), messages)
             }

@@ -21,8 +21,8 @@ pub(crate) struct Script {
 pub(crate) enum Pace {
     /// As fast as the server takes them.
     Pipelined,
-    /// Each when the one before it is answered.
-    Answered,
+    /// Each when the one that went out so many before it is answered.
+    Window(usize),
     /// One in each interval.
     Every(Duration),
 }
@@ -65,7 +65,7 @@ impl Publisher {
     pub(crate) fn push(&mut self, script: &Script, since: Duration) -> Result<(), String> {
         let due = match script.pace {
             Pace::Pipelined => usize::MAX,
-            Pace::Answered => self.answered + 1,
+            Pace::Window(posts) => self.answered + posts,
             Pace::Every(interval) => 1 + (since.as_nanos() / interval.as_nanos().max(1)) as usize,
         };
         for request in &script.requests[self.sent..due.clamp(self.sent, script.requests.len())] {

@@ -6,16 +6,19 @@ use super::machine::Machine;
 use crate::client::MESSAGE;
 use crate::contender::Contender;
 use crate::table::{Row, Unit};
+use crate::workload::MEMORY_ROUNDS;
 
-const COMMAND: &str = "cargo run --release -p compare";
-
-/// The whole file. A server that is not measured on a workload has an empty cell.
-pub(crate) fn markdown(rows: &[Row], rounds: usize, machine: &Machine) -> String {
+/// The whole file, as the command wrote it. A server that is not measured on a workload has an empty cell.
+pub(crate) fn markdown(rows: &[Row], command: &str, rounds: usize, machine: &Machine) -> String {
     let Machine { cores, kernel, rustc } = machine;
+    let rounds = match rounds {
+        ..=MEMORY_ROUNDS => format!("{rounds} rounds"),
+        _ => format!("{rounds} rounds, for memory {MEMORY_ROUNDS}"),
+    };
     let mut text = format!(
         "# What a delivery costs\n\n\
-         Written by `{COMMAND}`: {cores} cores, Linux {kernel}, rustc {rustc}, messages of {MESSAGE} bytes, medians of \
-         {rounds} rounds (least–most).\n\n\
+         Measured by `{command}`: {cores} cores, Linux {kernel}, rustc {rustc}, messages of {MESSAGE} bytes, medians of \
+         {rounds} (least–most).\n\n\
          Server and client have a CPU each and talk over loopback. Each run has a fresh server, and the servers take \
          turns. Figures drift with the machine: the ratios are what to compare.\n\n"
     );
@@ -33,7 +36,7 @@ pub(crate) fn markdown(rows: &[Row], rounds: usize, machine: &Machine) -> String
     }
     text.push_str(
         "\n\"As fast as they go\" is all POSTs at once on one connection, and so are the batches; \"one POST a message\" \
-         is each when the one before it is answered.\n",
+         is each POST when the one before it to its topic is answered.\n",
     );
     text
 }
@@ -50,12 +53,16 @@ fn table(rows: &[&Row]) -> String {
             let _ = write!(text, " {} |", cell(row, contender));
         }
         for other in [Contender::Axum, Contender::Floor] {
-            let _ = write!(text, " {} |", row.ratio(other).map(|ratio| format!("{ratio:.2}")).unwrap_or_default());
+            let _ = write!(text, " {} |", row.ratio(other).map(ratio).unwrap_or_default());
         }
         let counts = row.counts;
         let _ = writeln!(text, " {}, {}, {} |", counts.lost, counts.duplicated, counts.out_of_order);
     }
     text
+}
+
+fn ratio(ratio: f64) -> String {
+    if ratio < 10.0 { format!("{ratio:.2}") } else { format!("{ratio:.0}") }
 }
 
 fn cell(row: &Row, contender: Contender) -> String {
@@ -79,7 +86,7 @@ mod tests {
             row.add(contender, figure, Counts::default());
         }
         let machine = Machine { cores: 2, kernel: "6.1".to_owned(), rustc: "1.85.0".to_owned() };
-        let text = markdown(&[row], 1, &machine);
+        let text = markdown(&[row], "cargo x", 1, &machine);
         let line = "| many: SSE | 2.00 (2.00–2.00) |  | 4.00 (4.00–4.00) |  | **1.50** (1.00–2.00) | 0.38 | 0.75 | 0, 0, 0 |\n";
         assert!(text.contains(line), "{text}");
         let columns = |line: &str| line.matches('|').count();
