@@ -16,6 +16,7 @@ mod measure;
 mod options;
 mod relay;
 mod report;
+mod rounds;
 mod server;
 mod servers;
 mod table;
@@ -30,12 +31,10 @@ use std::time::Duration;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use signal_hook::consts::{SIGINT, SIGTERM};
 
-use contender::Contender;
 use cpus::Cpus;
 use measure::Bench;
 use options::{Options, Parsed};
 use report::Machine;
-use table::Row;
 
 fn main() -> ExitCode {
     let args: Vec<_> = std::env::args().skip(1).collect();
@@ -71,7 +70,7 @@ fn compare(options: &Options, args: &[String]) -> Result<(), String> {
     let machine = Machine::look();
     let rest = Duration::from_millis(if options.quick { 200 } else { 2000 });
     let bench = Bench { relay: &relay, cpus: Cpus::split()?, rest, stop: &stop };
-    let rows = rows(options, &bench)?;
+    let rows = rounds::run(options, &bench)?;
     if options.quick {
         println!("{} rows: nothing lost, twice or out of order", rows.len());
         return Ok(());
@@ -85,39 +84,6 @@ fn compare(options: &Options, args: &[String]) -> Result<(), String> {
         write("docs/compare.svg", &report::chart(&rows))?;
     }
     Ok(())
-}
-
-/// Runs everything that was asked for; each row is shown when it is there.
-fn rows(options: &Options, bench: &Bench<'_>) -> Result<Vec<Row>, String> {
-    let mut workloads = workload::all(options.quick);
-    workloads.retain(|one| options.only.as_ref().is_none_or(|only| one.name().to_lowercase().contains(only)));
-    if workloads.is_empty() {
-        return Err("--only: no workload's name has that in it".to_owned());
-    }
-    let mut all = Vec::new();
-    for workload in workloads {
-        let mut rows = workload.rows();
-        for _ in 0..workload.rounds(options.rounds) {
-            for contender in workload.contenders.iter().copied().filter(|one| options.servers.contains(one)) {
-                let (figures, counts) = bench.run(&workload, contender)?;
-                rows.iter_mut().zip(figures).for_each(|(row, figure)| row.add(contender, figure, counts));
-            }
-        }
-        rows.iter().for_each(|row| show(row, options.quick));
-        all.extend(rows);
-    }
-    Ok(all)
-}
-
-/// A quick run's figures would be taken for what they are not.
-fn show(row: &Row, quick: bool) {
-    println!("{}", row.name);
-    for contender in Contender::ALL {
-        if let Some(spread) = row.spread(contender).filter(|_| !quick) {
-            let [median, least, most] = [spread.median, spread.least, spread.most].map(|figure| row.unit.write(figure));
-            println!("    {:12} {median:>8}  ({least}–{most})", contender.name());
-        }
-    }
 }
 
 fn write(path: &str, text: &str) -> Result<(), String> {

@@ -80,10 +80,17 @@ impl Server {
             }
             thread::sleep(QUIET);
             let now = self.cpu()?;
-            quiet = if now - before < QUIET / 100 { quiet + 1 } else { 0 };
+            let idle = now - before < QUIET / 100 && !self.wants_to_run();
+            quiet = if idle { quiet + 1 } else { 0 };
             before = now;
         }
         Ok(())
+    }
+
+    /// Whether a thread runs, or waits for a CPU that others have: no CPU used is not nothing to do.
+    fn wants_to_run(&self) -> bool {
+        let runs = |stat: String| stat.rsplit_once(") ").is_some_and(|(_, state)| state.starts_with('R'));
+        tasks(self.child.id()).iter().any(|task| fs::read_to_string(task.join("stat")).is_ok_and(runs))
     }
 
     /// What its first line says.

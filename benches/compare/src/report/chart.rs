@@ -90,7 +90,8 @@ fn group(body: &mut String, row: &Row, top: f64, scale: &Scale) -> f64 {
 }
 
 fn legend() -> String {
-    let mut text = String::from("<text class=\"b\" x=\"10\" y=\"20\">µs of server CPU per delivery</text>\n");
+    let mut text =
+        String::from("<text class=\"b\" x=\"10\" y=\"20\">µs of server CPU per delivery, log scale</text>\n");
     for (index, contender) in Contender::ALL.into_iter().enumerate() {
         let (name, x) = (contender.name(), LEFT + 100.0 * index as f64);
         let _ = writeln!(
