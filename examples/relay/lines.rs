@@ -7,8 +7,8 @@ use serde_path_to_error::Segment;
 use tidings::{Event, Topic};
 
 use crate::MAX_PAYLOAD;
+use crate::extract::Labels;
 use crate::problem::Problem;
-use crate::publish::Labels;
 
 /// One line. `data` is as in the event object: a string is text, anything else is JSON.
 #[derive(Deserialize)]

@@ -11,22 +11,22 @@
 //! Anyone who reaches it may listen to every topic and publish to it: put it where only your own programs do, or
 //! behind a proxy that asks who is there.
 
+mod extract;
 mod lines;
 mod options;
 mod problem;
 mod publish;
+mod serve;
 mod sessions;
 mod status;
 
 use std::net::SocketAddr;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::DefaultBodyLimit;
-use axum::middleware::from_fn_with_state;
 use axum::routing::{delete, get, post};
-use axum::serve::ListenerExt;
 use tidings::{Endpoint, Event, LocalHub, Retention};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -41,11 +41,7 @@ const MAX_LINES: usize = 8 << 20;
 const SWEEP: Duration = Duration::from_secs(10);
 /// How long a shutdown may take: below the 30 s after which orchestrators kill.
 const DRAIN: Duration = Duration::from_secs(8);
-/// How long requests that are still coming in may go on after that.
-const GRACE: Duration = Duration::from_secs(1);
-
 /// What every handler works with.
-#[derive(Clone)]
 struct Relay {
     hub: LocalHub,
     events: Endpoint,
@@ -91,22 +87,9 @@ async fn serve(listener: TcpListener, options: Options) -> std::io::Result<()> {
     let drained = events.drain_on(asked);
     println!("relay: listening on http://{address}");
 
-    let relay = Relay { hub, events, origins: options.origins };
-    let (over, wait) = tokio::sync::oneshot::channel::<()>();
-    let server = axum::serve(listener.tap_io(|stream| drop(tidings::tune(stream))), router(relay));
-    let server = server.with_graceful_shutdown(async move {
-        drained.await;
-        drop(over);
-    });
-    // The server waits for requests that are half sent, for as long as their clients like.
-    let patience = async {
-        drop(wait.await);
-        tokio::time::sleep(GRACE).await;
-    };
-    tokio::select! {
-        done = async { server.await } => done,
-        () = patience => Ok(()),
-    }
+    let relay = Relay { hub, events: events.clone(), origins: options.origins };
+    serve::serve(listener, events, router(Arc::new(relay)), drained).await;
+    Ok(())
 }
 
 /// The push endpoint: a client gets the topics that it names.
@@ -126,18 +109,14 @@ fn endpoint(hub: &LocalHub, address: SocketAddr, options: &Options) -> Endpoint 
     builder.allowed_hosts(["localhost", "127.0.0.1", "[::1]"].into_iter().chain(listed)).build()
 }
 
-fn router(relay: Relay) -> Router {
-    let publish = Router::new()
-        .route("/publish/{*topic}", post(publish::one).layer(DefaultBodyLimit::max(MAX_PAYLOAD)))
-        .route("/publish", post(publish::many).layer(DefaultBodyLimit::max(MAX_LINES)))
-        .route("/sessions/{id}", delete(sessions::end))
-        .layer(from_fn_with_state(relay.clone(), publish::only_from_our_pages));
+fn router(relay: Arc<Relay>) -> Router {
     Router::new()
-        .route_service("/events", relay.events.clone())
-        .route("/healthz", get(|| async { "ok\n" }))
+        .route("/publish/{*topic}", post(publish::one))
+        .route("/publish", post(publish::many))
         .route("/sessions", get(sessions::list))
+        .route("/sessions/{id}", delete(sessions::end))
+        .route("/healthz", get(|| async { "ok\n" }))
         .route("/stats", get(status::stats))
-        .merge(publish)
         .fallback(problem::no_such_page)
         .method_not_allowed_fallback(problem::wrong_method)
         .with_state(relay)

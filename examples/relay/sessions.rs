@@ -1,5 +1,7 @@
 //! Who is listening: `GET /sessions`, `DELETE /sessions/ID`.
 
+use std::sync::Arc;
+
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
@@ -7,6 +9,7 @@ use serde_json::{Value, json};
 use tidings::{Attach, Left, LocalHub, Publisher, Rejection, Session, SubscribeRequest, Subscription};
 
 use crate::Relay;
+use crate::extract::FromOurPages;
 
 /// Lets everyone listen to what they name, and may say who comes and goes.
 pub(crate) struct Guests {
@@ -34,7 +37,7 @@ impl Publisher for Guests {
     }
 }
 
-pub(crate) async fn list(State(relay): State<Relay>) -> Json<Vec<Value>> {
+pub(crate) async fn list(State(relay): State<Arc<Relay>>) -> Json<Vec<Value>> {
     let sessions = relay.events.sessions().into_iter().map(|info| {
         json!({
             "id": info.session.id().get(),
@@ -55,7 +58,7 @@ pub(crate) async fn list(State(relay): State<Relay>) -> Json<Vec<Value>> {
 }
 
 /// 204, or 404 where there is no such session.
-pub(crate) async fn end(State(relay): State<Relay>, Path(id): Path<u64>) -> StatusCode {
+pub(crate) async fn end(State(relay): State<Arc<Relay>>, _: FromOurPages, Path(id): Path<u64>) -> StatusCode {
     let mut sessions = relay.events.sessions().into_iter().map(|info| info.session.id());
     match sessions.find(|session| session.get() == id).is_some_and(|id| relay.events.disconnect(id)) {
         true => StatusCode::NO_CONTENT,

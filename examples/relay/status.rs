@@ -1,5 +1,7 @@
 //! `GET /stats`.
 
+use std::sync::Arc;
+
 use axum::Json;
 use axum::extract::State;
 use serde_json::{Map, Value, json};
@@ -8,7 +10,7 @@ use tidings::{Left, Transport};
 use crate::Relay;
 
 /// What the hub holds, and who is listening.
-pub(crate) async fn stats(State(relay): State<Relay>) -> Json<Value> {
+pub(crate) async fn stats(State(relay): State<Arc<Relay>>) -> Json<Value> {
     let (hub, events) = (relay.hub.stats(), relay.events.stats());
     let sessions = Transport::ALL.map(|each| (each.as_str().to_owned(), json!(events.sessions_of(each))));
     let left = Left::ALL.map(|why| (format!("{why:?}").to_lowercase(), json!(events.left_for(why))));
