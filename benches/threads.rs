@@ -1,5 +1,6 @@
 //! What the hub costs on several threads: publishers that share a sequencer or don't, readers beside them, and who wakes
-//! many. `cargo bench --features full --bench threads`. Times are of this machine and this moment: compare within one run.
+//! many. `cargo bench --features full --bench threads`, or of these `-- publishers`, `readers` or `wakes` only. Times are of
+//! this machine and this moment: compare within one run.
 
 #[allow(dead_code, reason = "the other benches use the rest")]
 mod scenarios;
@@ -25,13 +26,17 @@ const BURSTS: usize = 300;
 
 fn main() {
     let cores = thread::available_parallelism().map_or(1, usize::from);
+    let wanted: Vec<_> = std::env::args().skip(1).filter(|arg| arg != "--bench").collect();
+    let is_wanted = |name: &str| wanted.is_empty() || wanted.iter().any(|wanted| wanted == name);
     println!("{cores} cores; median of {ROUNDS} interleaved rounds");
-    publishers(cores);
-    readers(cores);
-    println!("\na publish to a topic that so many wait for");
-    println!("{:>8}  {:<8}  {:>14}  {:>12}", "waiting", "notifier", "publish p50 us", "ns per wake");
-    for parked in [1_000, 10_000, 100_000] {
-        wakes(parked);
+    if is_wanted("publishers") {
+        publishers(cores);
+    }
+    if is_wanted("readers") {
+        readers(cores);
+    }
+    if is_wanted("wakes") {
+        wakes();
     }
 }
 
@@ -124,22 +129,32 @@ fn read(threads: usize, burst: usize) -> Cost {
     Cost::of(work.collect(), BURSTS * burst * share * threads)
 }
 
-/// Publishes with so many subscribers waiting: how long the publisher is held up, and what each wake costs.
-fn wakes(parked: usize) {
-    for with in [false, true] {
-        let (hub, topic) = (LocalHub::new(), topic(0));
+/// Publishes with many subscribers waiting: how long the publisher is held up, and what each wake costs.
+fn wakes() {
+    println!("\na publish to a topic that so many wait for");
+    println!(
+        "{:>8}  {:<8}  {:>14}  {:>14}  {:>12}",
+        "waiting", "notifier", "p50 us, cold", "p50 us, warm", "ns per wake"
+    );
+    for (parked, with) in [1_000, 10_000, 100_000].into_iter().flat_map(|parked| [(parked, false), (parked, true)]) {
+        let (hub, topic, other) = (LocalHub::new(), topic(0), topic(1));
         let mut notifier = if with { hub.notifier() } else { None };
         let subscribe = |_| (hub.subscribe(Subscribe::to([&topic])).expect("open"), flag());
         let mut all: Vec<_> = (0..parked).map(subscribe).collect();
         let rounds = (3_000_000 / parked).clamp(31, 501);
-        let (mut publishes, mut wakes, own) = (Vec::new(), Vec::new(), flag());
-        for _ in 0..rounds {
+        let (mut publishes, mut wakes, own) = ([Vec::new(), Vec::new()], Vec::new(), flag());
+        for round in 0..2 * rounds {
             for (one, flag) in &mut all {
                 drain(one, &Waker::from(Arc::clone(flag)));
             }
+            // The subscribers have pushed what is the hub's out of this core's caches. Another publish brings it back.
+            let is_warm = round % 2 == 1;
+            if is_warm {
+                hub.publish_now(&other, event()).expect("open");
+            }
             let begun = Instant::now();
             hub.publish_now(&topic, event()).expect("open");
-            publishes.push(begun.elapsed());
+            publishes[usize::from(is_warm)].push(begun.elapsed());
             while let Some(notifier) = &mut notifier {
                 let polled = Pin::new(notifier).poll(&mut Context::from_waker(&Waker::from(Arc::clone(&own))));
                 assert!(polled.is_pending());
@@ -152,10 +167,10 @@ fn wakes(parked: usize) {
         }
         let median = |mut times: Vec<Duration>| {
             times.sort_unstable();
-            times[rounds / 2].as_nanos() as f64
+            times[times.len() / 2].as_nanos() as f64
         };
-        let (publish, wake) = (median(publishes) / 1_000.0, median(wakes) / parked as f64);
-        println!("{parked:>8}  {:<8}  {publish:>14.2}  {wake:>12.1}", if with { "yes" } else { "no" });
+        let ([cold, warm], wake) = (publishes.map(|times| median(times) / 1_000.0), median(wakes) / parked as f64);
+        println!("{parked:>8}  {:<8}  {cold:>14.2}  {warm:>14.2}  {wake:>12.1}", if with { "yes" } else { "no" });
     }
 }
 
