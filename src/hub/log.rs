@@ -58,6 +58,8 @@ pub(super) struct State {
     /// How many events its subscriptions were handed, as far as that is [counted](crate::hub::reader::Uncounted).
     pub(super) delivered: u64,
     pub(super) waiters: Waiters<Waker>,
+    /// Whether somebody is to come for those waiters: the [notifier](crate::hub::notifier), or who queues the log there.
+    pub(super) is_queued: bool,
     /// Set once a subscription conflates: from then on what is replaced is marked.
     newest: Option<Box<Newest>>,
     /// The inboxes of the several-topic subscriptions that have read everything here.
@@ -112,6 +114,7 @@ impl Log {
             subscriptions: 0,
             delivered: 0,
             waiters: Waiters::new(),
+            is_queued: false,
             newest: None,
             followers: None,
             feeds,
@@ -146,8 +149,9 @@ impl Log {
         Some(self.state()).filter(|state| !state.dropped)
     }
 
-    /// Appends an event of this topic, or gives it back if the log was dropped meanwhile. Under the sequencer.
-    pub(super) fn append(&self, entry: Entry) -> Result<Appended, Entry> {
+    /// Appends an event of this topic, or gives it back if the log was dropped meanwhile. Under the sequencer. `queues`:
+    /// a notifier wakes who waits.
+    pub(super) fn append(&self, entry: Entry, queues: bool) -> Result<Appended, Entry> {
         let (Some(mut state), Some(topic)) = (self.live(), self.name.as_topic()) else {
             return Err(entry);
         };
@@ -159,16 +163,18 @@ impl Log {
                 fed
             }
         };
-        Ok(Appended { fed, ..self.put(&mut state, topic, entry) })
+        Ok(Appended { fed, ..self.put(&mut state, topic, entry, queues) })
     }
 
     /// Puts an event of this topic, or of one that feeds this log, where it belongs.
-    pub(super) fn put(&self, state: &mut State, topic: &Topic, entry: Entry) -> Appended {
+    pub(super) fn put(&self, state: &mut State, topic: &Topic, entry: Entry, queues: bool) -> Appended {
         let now = entry.at;
         state.push(entry, topic, self);
+        let queues = queues && !state.waiters.is_empty();
         Appended {
             evicted: state.evict(&self.retention, now),
-            wakers: state.waiters.take(),
+            wakers: if queues { Vec::new() } else { state.waiters.take() },
+            queues: queues && !std::mem::replace(&mut state.is_queued, true),
             followers: state.followers.as_mut().map(|followers| followers.take()).unwrap_or_default(),
             subscriptions: state.subscriptions,
             idle: state.is_idle(),

@@ -4,6 +4,7 @@ use std::time::Instant;
 use crate::contract::{Clock, Head, PublishError};
 use crate::hub::budget::Budget;
 use crate::hub::log::{Follower, Log, State};
+use crate::hub::notifier::Wakes;
 use crate::hub::placing::{From, Placed};
 use crate::hub::reader::Reader;
 use crate::hub::registry::Registry;
@@ -22,6 +23,7 @@ pub(super) struct Shared {
     pub(super) registry: Registry,
     pub(super) sequencer: Mutex<Sequencer>,
     pub(super) published: Watermark,
+    pub(super) wakes: Wakes,
     /// Events that were stepped over because their time was up.
     pub(super) expired: Count,
     /// Gaps that were told.
@@ -60,6 +62,7 @@ impl Shared {
             budget,
             sequencer: Mutex::default(),
             published: Watermark::new(0),
+            wakes: Wakes::default(),
             expired: Count::new(0),
             gaps: Count::new(0),
             missed: Count::new(0),
@@ -165,6 +168,7 @@ impl Shared {
             }
         }
         wake_all(std::iter::once(&mut wakers));
+        self.wakes.close();
     }
 
     /// Lets go of a log's old history, and of the topic if nothing is left of it.
