@@ -1,14 +1,14 @@
 //! The lines of `POST /publish`.
 
-use axum::http::StatusCode;
+use hyper::StatusCode;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_path_to_error::Segment;
 use tidings::{Event, Topic};
 
 use crate::MAX_PAYLOAD;
-use crate::extract::Labels;
 use crate::problem::Problem;
+use crate::request::Labels;
 
 /// One line. `data` is as in the event object: a string is text, anything else is JSON.
 #[derive(Deserialize)]

@@ -11,11 +11,12 @@
 //! Anyone who reaches it may listen to every topic and publish to it: put it where only your own programs do, or
 //! behind a proxy that asks who is there.
 
-mod extract;
 mod lines;
 mod options;
+mod pages;
 mod problem;
 mod publish;
+mod request;
 mod serve;
 mod sessions;
 mod status;
@@ -25,13 +26,14 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
-use axum::routing::{delete, get, post};
+use hyper::StatusCode;
+use hyper::header::{self, HeaderMap};
 use tidings::{Endpoint, Event, LocalHub, Retention};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
 use options::{Options, Parsed};
+use problem::Problem;
 
 /// The largest payload, in bytes.
 const MAX_PAYLOAD: usize = 1 << 20;
@@ -41,7 +43,7 @@ const MAX_LINES: usize = 8 << 20;
 const SWEEP: Duration = Duration::from_secs(10);
 /// How long a shutdown may take: below the 30 s after which orchestrators kill.
 const DRAIN: Duration = Duration::from_secs(8);
-/// What every handler works with.
+/// What every page works with.
 struct Relay {
     hub: LocalHub,
     events: Endpoint,
@@ -87,8 +89,7 @@ async fn serve(listener: TcpListener, options: Options) -> std::io::Result<()> {
     let drained = events.drain_on(asked);
     println!("relay: listening on http://{address}");
 
-    let relay = Relay { hub, events: events.clone(), origins: options.origins };
-    serve::serve(listener, events, router(Arc::new(relay)), drained).await;
+    serve::serve(listener, Arc::new(Relay { hub, events, origins: options.origins }), drained).await;
     Ok(())
 }
 
@@ -109,17 +110,18 @@ fn endpoint(hub: &LocalHub, address: SocketAddr, options: &Options) -> Endpoint 
     builder.allowed_hosts(["localhost", "127.0.0.1", "[::1]"].into_iter().chain(listed)).build()
 }
 
-fn router(relay: Arc<Relay>) -> Router {
-    Router::new()
-        .route("/publish/{*topic}", post(publish::one))
-        .route("/publish", post(publish::many))
-        .route("/sessions", get(sessions::list))
-        .route("/sessions/{id}", delete(sessions::end))
-        .route("/healthz", get(|| async { "ok\n" }))
-        .route("/stats", get(status::stats))
-        .fallback(problem::no_such_page)
-        .method_not_allowed_fallback(problem::wrong_method)
-        .with_state(relay)
+impl Relay {
+    /// Any page on the web can make its visitor's browser send a request here. Browsers say for which page they do
+    /// (RFC 6454 §7), programs don't.
+    fn only_from_our_pages(&self, headers: &HeaderMap) -> Result<(), Problem> {
+        let mut origins = headers.get_all(header::ORIGIN).iter();
+        match origins.all(|origin| self.origins.iter().any(|listed| origin.as_bytes() == listed.as_bytes())) {
+            true => Ok(()),
+            false => {
+                Err(Problem::new(StatusCode::FORBIDDEN, "pages of this origin may not publish; relay --origin adds it"))
+            }
+        }
+    }
 }
 
 fn fail(message: &str) -> ExitCode {

@@ -3,19 +3,20 @@
 use std::convert::Infallible;
 use std::future::Future;
 use std::pin::pin;
+use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
-use http_body_util::Either;
+use bytes::Bytes;
+use http_body_util::{Either, Full};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tidings::Endpoint;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
-use tower_service::Service;
+
+use crate::{Relay, pages};
 
 /// A client that has not sent a request's head in this time does not mean to.
 const HEAD_WITHIN: Duration = Duration::from_secs(30);
@@ -25,14 +26,14 @@ const BREATHE: Duration = Duration::from_millis(100);
 const GRACE: Duration = Duration::from_secs(1);
 
 /// Answers until `over`, and then what is under way.
-pub(crate) async fn serve(listener: TcpListener, events: Endpoint, pages: Router, over: impl Future<Output = ()>) {
+pub(crate) async fn serve(listener: TcpListener, relay: Arc<Relay>, over: impl Future<Output = ()>) {
     let (end, ended) = watch::channel(());
     let accept = async {
         loop {
             match listener.accept().await {
                 Ok((stream, _)) => {
                     drop(tidings::tune(&stream));
-                    tokio::spawn(connection(stream, events.clone(), pages.clone(), ended.clone()));
+                    tokio::spawn(connection(stream, relay.clone(), ended.clone()));
                 }
                 Err(_) => tokio::time::sleep(BREATHE).await,
             }
@@ -48,8 +49,8 @@ pub(crate) async fn serve(listener: TcpListener, events: Endpoint, pages: Router
     drop(tokio::time::timeout(GRACE, end.closed()).await);
 }
 
-async fn connection(stream: TcpStream, events: Endpoint, pages: Router, mut ended: watch::Receiver<()>) {
-    let service = service_fn(move |request| answer(events.clone(), pages.clone(), request));
+async fn connection(stream: TcpStream, relay: Arc<Relay>, mut ended: watch::Receiver<()>) {
+    let service = service_fn(|request| answer(&relay, request));
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_WITHIN)
@@ -67,14 +68,12 @@ async fn connection(stream: TcpStream, events: Endpoint, pages: Router, mut ende
     }
 }
 
-/// The endpoint's answers as they are, the other pages' through the router.
 async fn answer(
-    events: Endpoint,
-    mut pages: Router,
+    relay: &Relay,
     request: Request<Incoming>,
-) -> Result<Response<Either<tidings::Body, axum::body::Body>>, Infallible> {
-    if request.uri().path() == "/events" {
-        return Ok(events.handle(request).await.map(Either::Left));
-    }
-    Ok(pages.call(request).await?.map(Either::Right))
+) -> Result<Response<Either<tidings::Body, Full<Bytes>>>, Infallible> {
+    Ok(match request.uri().path() {
+        "/events" => relay.events.handle(request).await.map(Either::Left),
+        _ => pages::answer(relay, request).await.map(Either::Right),
+    })
 }
