@@ -3,41 +3,44 @@ use std::fmt;
 use std::sync::Arc;
 
 use http::request::Parts;
-use http::{Extensions, Method};
+use http::{Extensions, HeaderMap, Method, Uri};
 
 use crate::contract::{Session, Start, Subscribe, Transport};
 use crate::model::{Pattern, PatternError, Topic};
 
 /// What a client asked for. Clones share it.
 ///
-/// It is kept as long as the session, so it is a compact copy: it does not hold on to the connection's read buffer.
+/// That of a WebSocket is kept as long as its session, so it is a compact copy. Any other is the request's head as it
+/// came, and is meant to be let go of once the client is let in: with hyper it holds on to the connection's read buffer.
 #[derive(Clone)]
 pub struct SubscribeRequest(Arc<Inner>, Option<Session>);
 
 struct Inner {
     method: Method,
-    path: Box<str>,
-    query: Box<str>,
-    headers: Box<[u8]>,
+    head: Head,
     extensions: Extensions,
-    topics: Box<[Topic]>,
+    topics: Vec<Topic>,
     start: Start,
     transport: Transport,
 }
 
+enum Head {
+    AsItCame { uri: Uri, headers: HeaderMap },
+    Packed { path: Box<str>, query: Box<str>, headers: Box<[u8]> },
+}
+
 impl SubscribeRequest {
     pub(crate) fn new(parts: Parts, topics: Vec<Topic>, start: Start, transport: Transport) -> Self {
-        let inner = Inner {
-            method: parts.method,
-            path: parts.uri.path().into(),
-            query: parts.uri.query().unwrap_or_default().into(),
-            headers: pack(&parts.headers),
-            extensions: parts.extensions,
-            topics: topics.into(),
-            start,
-            transport,
+        let Parts { method, uri, headers, extensions, .. } = parts;
+        let head = match transport {
+            Transport::WebSocket => Head::Packed {
+                path: uri.path().into(),
+                query: uri.query().unwrap_or_default().into(),
+                headers: pack(&headers),
+            },
+            _ => Head::AsItCame { uri, headers },
         };
-        Self(Arc::new(inner), None)
+        Self(Arc::new(Inner { method, head, extensions, topics, start, transport }), None)
     }
 
     /// The same, of a client with a session.
@@ -81,20 +84,32 @@ impl SubscribeRequest {
     /// The request's path, as it came (percent-encoded).
     #[must_use]
     pub fn path(&self) -> &str {
-        &self.0.path
+        match &self.0.head {
+            Head::AsItCame { uri, .. } => uri.path(),
+            Head::Packed { path, .. } => path,
+        }
     }
 
     /// The first header of that name, in any case, if it is UTF-8.
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&str> {
-        let value = unpack(&self.0.headers).find(|(key, _)| key.eq_ignore_ascii_case(name.as_bytes()))?.1;
+        let value = match &self.0.head {
+            Head::AsItCame { headers, .. } => headers.get(name)?.as_bytes(),
+            Head::Packed { headers, .. } => {
+                unpack(headers).find(|(key, _)| key.eq_ignore_ascii_case(name.as_bytes()))?.1
+            }
+        };
         std::str::from_utf8(value).ok()
     }
 
     /// The first query parameter of that name, decoded.
     #[must_use]
     pub fn query(&self, name: &str) -> Option<Cow<'_, str>> {
-        form_urlencoded::parse(self.0.query.as_bytes()).find(|(key, _)| key == name).map(|(_, value)| value)
+        let query = match &self.0.head {
+            Head::AsItCame { uri, .. } => uri.query().unwrap_or_default(),
+            Head::Packed { query, .. } => query,
+        };
+        form_urlencoded::parse(query.as_bytes()).find(|(key, _)| key == name).map(|(_, value)| value)
     }
 
     /// What a layer before the mount put into the request's extensions: the user, the peer's address.
@@ -116,7 +131,7 @@ impl SubscribeRequest {
 
 /// Copies headers into one allocation: lengths of name and value, name, value. Longer values than 65,535 bytes, which
 /// no server lets through, are left out.
-fn pack(headers: &http::HeaderMap) -> Box<[u8]> {
+fn pack(headers: &HeaderMap) -> Box<[u8]> {
     let size = headers.iter().map(|(name, value)| 4 + name.as_str().len() + value.len()).sum();
     let mut packed = Vec::with_capacity(size);
     for (name, value) in headers {
@@ -146,7 +161,7 @@ impl fmt::Debug for SubscribeRequest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SubscribeRequest")
             .field("method", &self.0.method)
-            .field("path", &self.0.path)
+            .field("path", &self.path())
             .field("transport", &self.0.transport)
             .field("topics", &self.0.topics)
             .field("start", &self.0.start)

@@ -12,7 +12,7 @@ use tower_service::Service;
 use super::body::Body;
 use super::builder::EndpointBuilder;
 use super::headers;
-use super::response::{Finish, ResponseFuture, Work};
+use super::response::{Answer, Finish, ResponseFuture, Work};
 use super::shared::{Ask, Front, Mount};
 use super::stats::EndpointStats;
 use crate::contract::{Attach, BoxSubscriber, IntoAttach, Publisher};
@@ -132,8 +132,8 @@ impl Endpoint {
                 headers::dress(&mut response, origin.as_ref());
                 return ResponseFuture::ready(response);
             }
-            Ask::Attach(wanted) => Box::pin(mount.attach(parts, wanted, given)),
-            Ask::Receive(posted) => Box::pin(mount.receive(parts, body, posted)),
+            Ask::Attach(wanted) => mount.attach(parts, wanted, given),
+            Ask::Receive(posted) => Box::pin(async move { mount.receive(parts, body, posted).await.map(Answer::Now) }),
         };
         ResponseFuture::working(work, Finish { mount: self.mount.clone(), origin, version, stream })
     }
