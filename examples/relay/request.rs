@@ -82,22 +82,31 @@ impl Labels {
 impl Kind {
     pub(crate) fn of(headers: &HeaderMap) -> Result<Self, Problem> {
         let Some(value) = headers.get(header::CONTENT_TYPE) else { return Ok(Self::Text) };
-        let value = value.to_str().unwrap_or("").to_ascii_lowercase();
-        let (kind, parameters) = value.split_once(';').unwrap_or((&value, ""));
-        let charset = parameters.split(';').find_map(|parameter| parameter.trim().strip_prefix("charset="));
-        let utf8 = charset.is_none_or(|charset| matches!(charset.trim_matches('"'), "utf-8" | "utf8" | "us-ascii"));
-        match kind.trim() {
-            "application/octet-stream" => Ok(Self::Binary),
-            "application/json" if utf8 => Ok(Self::Json),
-            // What `curl -d` says of any body, unless told otherwise.
-            "application/x-www-form-urlencoded" => Ok(Self::Text),
-            kind if kind.starts_with("text/") && utf8 => Ok(Self::Text),
-            _ => Err(Problem::new(
-                StatusCode::UNSUPPORTED_MEDIA_TYPE,
-                format!(
-                    "content-type: '{value}' is none of text/* in UTF-8, application/json and application/octet-stream"
-                ),
-            )),
+        let value = value.to_str().unwrap_or("");
+        let (kind, parameters) = value.split_once(';').unwrap_or((value, ""));
+        let (kind, charset) = (kind.trim(), parameters.split(';').find_map(charset));
+        let utf8 = charset.is_none_or(|charset| {
+            ["utf-8", "utf8", "us-ascii"].iter().any(|known| charset.eq_ignore_ascii_case(known))
+        });
+        let is = |known: &str| kind.eq_ignore_ascii_case(known);
+        let is_text = || kind.get(..5).is_some_and(|start| start.eq_ignore_ascii_case("text/"));
+        // The last of the texts is what `curl -d` says of any body, unless told otherwise.
+        if is("application/octet-stream") {
+            Ok(Self::Binary)
+        } else if is("application/json") && utf8 {
+            Ok(Self::Json)
+        } else if is_text() && utf8 || is("application/x-www-form-urlencoded") {
+            Ok(Self::Text)
+        } else {
+            let known = "text/* in UTF-8, application/json and application/octet-stream";
+            let text = format!("content-type: '{value}' is none of {known}");
+            Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, text))
         }
     }
+}
+
+/// The value of a parameter that is the charset.
+fn charset(parameter: &str) -> Option<&str> {
+    let (name, value) = parameter.trim().split_once('=')?;
+    name.eq_ignore_ascii_case("charset").then(|| value.trim_matches('"'))
 }
