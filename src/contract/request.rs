@@ -1,5 +1,6 @@
 use std::borrow::Cow;
 use std::fmt;
+use std::ops::Range;
 use std::sync::Arc;
 
 use http::request::Parts;
@@ -10,36 +11,23 @@ use crate::model::{Pattern, PatternError, Topic};
 
 /// What a client asked for. Clones share it.
 ///
-/// That of a WebSocket is kept as long as its session, so it is a compact copy. Any other is the request's head as it
-/// came, and is meant to be let go of once the client is let in: with hyper it holds on to the connection's read buffer.
+/// It may be kept as long as the session, so it is a compact copy: it does not hold on to the connection's read buffer.
 #[derive(Clone)]
 pub struct SubscribeRequest(Arc<Inner>, Option<Session>);
 
 struct Inner {
     method: Method,
-    head: Head,
+    head: Packed,
     extensions: Extensions,
     topics: Vec<Topic>,
     start: Start,
     transport: Transport,
 }
 
-enum Head {
-    AsItCame { uri: Uri, headers: HeaderMap },
-    Packed { path: Box<str>, query: Box<str>, headers: Box<[u8]> },
-}
-
 impl SubscribeRequest {
     pub(crate) fn new(parts: Parts, topics: Vec<Topic>, start: Start, transport: Transport) -> Self {
-        let Parts { method, uri, headers, extensions, .. } = parts;
-        let head = match transport {
-            Transport::WebSocket => Head::Packed {
-                path: uri.path().into(),
-                query: uri.query().unwrap_or_default().into(),
-                headers: pack(&headers),
-            },
-            _ => Head::AsItCame { uri, headers },
-        };
+        let head = Packed::of(&parts.uri, &parts.headers);
+        let Parts { method, extensions, .. } = parts;
         Self(Arc::new(Inner { method, head, extensions, topics, start, transport }), None)
     }
 
@@ -84,32 +72,20 @@ impl SubscribeRequest {
     /// The request's path, as it came (percent-encoded).
     #[must_use]
     pub fn path(&self) -> &str {
-        match &self.0.head {
-            Head::AsItCame { uri, .. } => uri.path(),
-            Head::Packed { path, .. } => path,
-        }
+        self.0.head.path()
     }
 
     /// The first header of that name, in any case, if it is UTF-8.
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&str> {
-        let value = match &self.0.head {
-            Head::AsItCame { headers, .. } => headers.get(name)?.as_bytes(),
-            Head::Packed { headers, .. } => {
-                unpack(headers).find(|(key, _)| key.eq_ignore_ascii_case(name.as_bytes()))?.1
-            }
-        };
+        let value = self.0.head.headers().find(|(key, _)| key.eq_ignore_ascii_case(name.as_bytes()))?.1;
         std::str::from_utf8(value).ok()
     }
 
     /// The first query parameter of that name, decoded.
     #[must_use]
     pub fn query(&self, name: &str) -> Option<Cow<'_, str>> {
-        let query = match &self.0.head {
-            Head::AsItCame { uri, .. } => uri.query().unwrap_or_default(),
-            Head::Packed { query, .. } => query,
-        };
-        form_urlencoded::parse(query.as_bytes()).find(|(key, _)| key == name).map(|(_, value)| value)
+        form_urlencoded::parse(self.0.head.query().as_bytes()).find(|(key, _)| key == name).map(|(_, value)| value)
     }
 
     /// What a layer before the mount put into the request's extensions: the user, the peer's address.
@@ -129,32 +105,57 @@ impl SubscribeRequest {
     }
 }
 
-/// Copies headers into one allocation: lengths of name and value, name, value. Longer values than 65,535 bytes, which
-/// no server lets through, are left out.
-fn pack(headers: &HeaderMap) -> Box<[u8]> {
-    let size = headers.iter().map(|(name, value)| 4 + name.as_str().len() + value.len()).sum();
-    let mut packed = Vec::with_capacity(size);
-    for (name, value) in headers {
-        let (name, value) = (name.as_str().as_bytes(), value.as_bytes());
-        let (Ok(name_len), Ok(value_len)) = (u16::try_from(name.len()), u16::try_from(value.len())) else {
-            continue;
-        };
-        packed.extend_from_slice(&name_len.to_be_bytes());
-        packed.extend_from_slice(&value_len.to_be_bytes());
-        packed.extend_from_slice(name);
-        packed.extend_from_slice(value);
-    }
-    packed.into()
+/// A request's target and headers in one allocation: path, query, and for each header the lengths of its name and value,
+/// name, value.
+struct Packed {
+    path: usize,
+    query: usize,
+    bytes: Box<[u8]>,
 }
 
-fn unpack(mut packed: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
-    std::iter::from_fn(move || {
-        let (&[a, b, c, d], rest) = packed.split_first_chunk()?;
-        let (name, rest) = rest.split_at_checked(u16::from_be_bytes([a, b]).into())?;
-        let (value, rest) = rest.split_at_checked(u16::from_be_bytes([c, d]).into())?;
-        packed = rest;
-        Some((name, value))
-    })
+impl Packed {
+    /// Longer values than 65,535 bytes, which no server lets through, are left out.
+    fn of(uri: &Uri, headers: &HeaderMap) -> Self {
+        let (path, query) = (uri.path(), uri.query().unwrap_or_default());
+        let lines: usize = headers.iter().map(|(name, value)| 4 + name.as_str().len() + value.len()).sum();
+        let mut bytes = Vec::with_capacity(path.len() + query.len() + lines);
+        bytes.extend_from_slice(path.as_bytes());
+        bytes.extend_from_slice(query.as_bytes());
+        for (name, value) in headers {
+            let (name, value) = (name.as_str().as_bytes(), value.as_bytes());
+            let (Ok(name_len), Ok(value_len)) = (u16::try_from(name.len()), u16::try_from(value.len())) else {
+                continue;
+            };
+            let [[a, b], [c, d]] = [name_len.to_be_bytes(), value_len.to_be_bytes()];
+            bytes.extend_from_slice(&[a, b, c, d]);
+            bytes.extend_from_slice(name);
+            bytes.extend_from_slice(value);
+        }
+        Self { path: path.len(), query: query.len(), bytes: bytes.into() }
+    }
+
+    fn path(&self) -> &str {
+        self.text(0..self.path)
+    }
+
+    fn query(&self) -> &str {
+        self.text(self.path..self.path + self.query)
+    }
+
+    fn text(&self, range: Range<usize>) -> &str {
+        self.bytes.get(range).and_then(|bytes| std::str::from_utf8(bytes).ok()).unwrap_or_default()
+    }
+
+    fn headers(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
+        let mut lines = self.bytes.get(self.path + self.query..).unwrap_or_default();
+        std::iter::from_fn(move || {
+            let (&[a, b, c, d], rest) = lines.split_first_chunk()?;
+            let (name, rest) = rest.split_at_checked(u16::from_be_bytes([a, b]).into())?;
+            let (value, rest) = rest.split_at_checked(u16::from_be_bytes([c, d]).into())?;
+            lines = rest;
+            Some((name, value))
+        })
+    }
 }
 
 impl fmt::Debug for SubscribeRequest {

@@ -1,7 +1,7 @@
 use std::convert::Infallible;
 use std::error::Error;
 use std::fmt;
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
@@ -139,11 +139,8 @@ impl Endpoint {
     }
 }
 
-async fn certain(future: ResponseFuture) -> Response<Body> {
-    match future.await {
-        Ok(response) => response,
-        Err(never) => match never {},
-    }
+fn certain(mut future: ResponseFuture) -> impl Future<Output = Response<Body>> + Send + 'static {
+    poll_fn(move |cx| future.poll_response(cx))
 }
 
 impl<B> Service<Request<B>> for Endpoint

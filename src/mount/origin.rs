@@ -54,7 +54,8 @@ impl OriginRule {
     fn listed(&self, head: &Head<'_>) -> Option<HeaderValue> {
         let value = head.origin.once().ok()??;
         let origin = Origin::of(value)?;
-        self.listed.iter().any(|listed| listed.is(origin)).then(|| value.clone())
+        // A copy: the header is a slice of the connection's read buffer, which a held answer would keep.
+        self.listed.iter().any(|listed| listed.is(origin)).then(|| HeaderValue::from_bytes(value.as_bytes()).ok())?
     }
 }
 

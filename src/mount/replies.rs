@@ -17,9 +17,10 @@ pub(super) struct Replies(Locked<Places>);
 
 #[derive(Debug, Default)]
 struct Places {
+    /// The one that was asked for last is the first: mostly it is asked for again.
     known: Vec<Known>,
-    /// Where the oldest is, once all places are taken.
-    oldest: usize,
+    /// Whose place the next one gets, once all are taken.
+    next: usize,
 }
 
 #[derive(Debug)]
@@ -33,8 +34,8 @@ struct Known {
 impl Replies {
     /// A reply's entity tag and body.
     pub(super) fn of(&self, reply: Reply) -> (Option<HeaderValue>, Body) {
-        let places = self.0.lock();
-        if let Some(known) = places.known.iter().find(|known| known.reply.shares_all_with(&reply)) {
+        let mut places = self.0.lock();
+        if let Some(known) = places.find(&reply) {
             return (known.tag.clone(), Body::whole(known.body.clone()));
         }
         drop(places);
@@ -51,13 +52,21 @@ impl Replies {
 }
 
 impl Places {
+    fn find(&mut self, reply: &Reply) -> Option<&Known> {
+        let at = self.known.iter().position(|known| known.reply.shares_all_with(reply))?;
+        if at != 0 {
+            self.known.swap(0, at);
+        }
+        self.known.first()
+    }
+
     fn put(&mut self, fresh: Known) -> Option<Known> {
         if self.known.len() < PLACES {
             self.known.push(fresh);
             return None;
         }
-        let place = self.known.get_mut(self.oldest)?;
-        self.oldest = (self.oldest + 1) % PLACES;
+        self.next = (self.next + 1) % PLACES;
+        let place = self.known.get_mut(self.next)?;
         Some(std::mem::replace(place, fresh))
     }
 }

@@ -55,16 +55,10 @@ impl ResponseFuture {
     pub(super) fn working(work: Work, finish: Finish) -> Self {
         Self(State::Pending(work, finish))
     }
-}
 
-impl Future for ResponseFuture {
-    type Output = Result<Response<Body>, Infallible>;
-
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let (work, finish) = match &mut self.get_mut().0 {
-            State::Ready(response) => {
-                return response.take().map_or(Poll::Pending, |response| Poll::Ready(Ok(response)));
-            }
+    pub(super) fn poll_response(&mut self, cx: &mut Context<'_>) -> Poll<Response<Body>> {
+        let (work, finish) = match &mut self.0 {
+            State::Ready(response) => return response.take().map_or(Poll::Pending, Poll::Ready),
             State::Pending(work, finish) => (work, finish),
         };
         // The application's code runs in here. Its panic ends this request alone.
@@ -80,7 +74,15 @@ impl Future for ResponseFuture {
                 }
             }
         };
-        Poll::Ready(Ok(finish.finish(done)))
+        Poll::Ready(finish.finish(done))
+    }
+}
+
+impl Future for ResponseFuture {
+    type Output = Result<Response<Body>, Infallible>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        self.get_mut().poll_response(cx).map(Ok)
     }
 }
 
