@@ -68,13 +68,21 @@ async fn connection(stream: TcpStream, relay: Arc<Relay>, mut ended: watch::Rece
     }
 }
 
-async fn answer(
+fn answer(
     relay: &Relay,
     request: Request<Incoming>,
-) -> Result<Response<Either<tidings::Body, Full<Bytes>>>, Infallible> {
-    Ok(match request.uri().path() {
-        "/events" => relay.events.handle(request).await.map(Either::Left),
-        // Boxed, for each connection has room for the larger of the two, and most only listen.
-        _ => Box::pin(pages::answer(relay, request)).await.map(Either::Right),
-    })
+) -> impl Future<Output = Result<Response<Either<tidings::Body, Full<Bytes>>>, Infallible>> {
+    // Called here and not in the future, the endpoint lets go of the request's head at once, and hyper reads on in the
+    // same buffer.
+    let answer = match request.uri().path() {
+        "/events" => Either::Left(relay.events.handle(request)),
+        // Boxed, since every connection has room for the largest of its answers.
+        _ => Either::Right(Box::pin(pages::answer(relay, request))),
+    };
+    async move {
+        Ok(match answer {
+            Either::Left(events) => events.await.map(Either::Left),
+            Either::Right(page) => page.await.map(Either::Right),
+        })
+    }
 }

@@ -26,10 +26,12 @@ use crate::contract::{Sleep, Subscriber, Timer};
 pub struct LongPollWaiter<S> {
     /// The subscriber and what it gave so far, until the reply.
     waiting: Option<(S, Draft)>,
+    /// Set for the deadline, and for the earliest reply while events are kept back until then.
     sleep: Pin<Box<dyn Sleep>>,
     deadline: Instant,
-    /// Whether the sleep is that before the earliest reply rather than that before the deadline.
-    early: bool,
+    /// When the earliest reply may go out; taken by the first events.
+    not_before: Option<Instant>,
+    is_kept_back: bool,
     finishing: bool,
 }
 
@@ -37,7 +39,8 @@ impl<S: Subscriber> LongPollWaiter<S> {
     /// A poll of this subscriber, which begins where the client's cursor says, until `deadline`.
     pub fn new(subscriber: S, timer: &dyn Timer, deadline: Instant) -> Self {
         let waiting = Some((subscriber, Draft::default()));
-        Self { waiting, sleep: timer.sleep_until(deadline), deadline, early: false, finishing: false }
+        let sleep = timer.sleep_until(deadline);
+        Self { waiting, sleep, deadline, not_before: None, is_kept_back: false, finishing: false }
     }
 
     /// At most so many bytes of events (64 KiB unless set), but always at least one event if there is one.
@@ -51,8 +54,7 @@ impl<S: Subscriber> LongPollWaiter<S> {
     /// Keeps the reply back until `instant`, and collects what comes until then: a busy topic's client then polls no
     /// more often than that. A reply with `more`, a gap or the end is not kept back, and none beyond the deadline.
     pub fn not_before(mut self, instant: Instant) -> Self {
-        self.early = true;
-        self.sleep.as_mut().reset(instant.min(self.deadline));
+        self.not_before = Some(instant.min(self.deadline));
         self
     }
 
@@ -72,20 +74,19 @@ impl<S: Subscriber> Future for LongPollWaiter<S> {
         let Some((subscriber, draft)) = &mut this.waiting else {
             return Poll::Pending;
         };
-        let progress = draft.collect(subscriber, cx);
-        loop {
-            match progress {
-                Progress::Urgent => break,
-                _ if this.finishing => break,
-                Progress::Events if !this.early => break,
-                Progress::Events | Progress::Nothing => {}
+        match draft.collect(subscriber, cx) {
+            Progress::Urgent => {}
+            _ if this.finishing => {}
+            Progress::Nothing => ready!(this.sleep.as_mut().poll(cx)),
+            Progress::Events => {
+                if let Some(instant) = this.not_before.take() {
+                    this.is_kept_back = true;
+                    this.sleep.as_mut().reset(instant);
+                }
+                if this.is_kept_back {
+                    ready!(this.sleep.as_mut().poll(cx));
+                }
             }
-            ready!(this.sleep.as_mut().poll(cx));
-            if !this.early {
-                break;
-            }
-            this.early = false;
-            this.sleep.as_mut().reset(this.deadline);
         }
         match this.waiting.take() {
             Some((_, draft)) => Poll::Ready(draft.finish()),

@@ -29,23 +29,29 @@ pub struct Reply {
     /// In how long the next event is likely, where the subscriber of a short poll could tell:
     /// [`Subscriber::next_in`].
     pub next_in: Option<Duration>,
-    /// Each ends with a comma.
-    items: Vec<Bytes>,
+    items: Items,
+}
+
+/// Pieces of events and gaps, none empty. Each ends with a comma, and mostly there is one.
+#[derive(Debug, Clone, Default)]
+struct Items {
+    /// Empty where there is none.
+    first: Bytes,
+    others: Vec<Bytes>,
 }
 
 impl Reply {
     /// Whether there is neither an event nor a gap in it.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.items.is_empty()
+        self.items.first.is_empty()
     }
 
     /// The length of the body in bytes, which is never 0.
     #[must_use]
     pub fn len(&self) -> usize {
-        let items: usize = self.items.iter().map(Bytes::len).sum();
         // The last comma is not written.
-        self.head().len() + items - usize::from(!self.is_empty()) + self.tail().len()
+        self.head().len() + self.items.len() - usize::from(!self.is_empty()) + self.tail().len()
     }
 
     /// The body's parts, in order.
@@ -56,29 +62,75 @@ impl Reply {
 
     /// The cursor as a strong entity tag, which is how it stands in the body: in its quotes (RFC 9110 §8.8.3). And the
     /// body's parts.
-    pub(crate) fn into_tagged_parts(mut self) -> (Option<Bytes>, Vec<Bytes>) {
-        let (head, tail) = (self.head(), self.tail());
-        let tag = self.cursor.map(|_| head.slice(CURSOR.len()..head.len() - EVENTS.len()));
-        if let Some(last) = self.items.last_mut() {
-            last.truncate(last.len() - 1);
-        }
-        let mut parts = Vec::with_capacity(self.items.len() + 2);
+    pub(crate) fn into_tagged_parts(self) -> (Option<Bytes>, Vec<Bytes>) {
+        let (head, tail) = (self.head().freeze(), self.tail());
+        let tag = self.tag_in(&head, head.len());
+        let mut parts = Vec::with_capacity(self.items.others.len() + 3);
         parts.push(head);
-        parts.append(&mut self.items);
-        parts.push(tail);
+        if !self.is_empty() {
+            parts.push(self.items.first);
+            parts.extend(self.items.others);
+            parts.last_mut().into_iter().for_each(|last| last.truncate(last.len() - 1));
+        }
+        parts.push(Bytes::from_static(tail));
         (tag, parts)
     }
 
-    fn head(&self) -> Bytes {
+    /// The same with the parts in one piece, for which they are copied.
+    #[cfg(feature = "http")]
+    pub(crate) fn to_tagged_whole(&self) -> (Option<Bytes>, Bytes) {
+        let (mut whole, tail) = (self.head(), self.tail());
+        let head = whole.len();
+        whole.reserve(self.items.len() + tail.len());
+        self.items.iter().for_each(|item| whole.extend_from_slice(item));
+        whole.truncate(whole.len() - usize::from(!self.is_empty()));
+        whole.extend_from_slice(tail);
+        let whole = whole.freeze();
+        (self.tag_in(&whole, head), whole)
+    }
+
+    /// Whether it is the same as another one, and of the same shared bytes. Nothing is compared byte by byte.
+    #[cfg(feature = "http")]
+    pub(crate) fn shares_all_with(&self, other: &Self) -> bool {
+        let is_same = |(a, b): (&Bytes, &Bytes)| a.as_ptr() == b.as_ptr() && a.len() == b.len();
+        let others = self.items.others.len() == other.items.others.len();
+        (self.cursor, self.more) == (other.cursor, other.more)
+            && others
+            && self.items.iter().zip(other.items.iter()).all(is_same)
+    }
+
+    fn head(&self) -> BytesMut {
         let mut head = BytesMut::with_capacity(CURSOR.len() + Cursor::MAX_LEN + 2 + EVENTS.len());
         head.extend_from_slice(CURSOR);
         write_cursor(self.cursor, &mut head);
         head.extend_from_slice(EVENTS);
-        head.freeze()
+        head
     }
 
-    fn tail(&self) -> Bytes {
-        Bytes::from_static(if self.more { b"],\"more\":true}" } else { b"]}" })
+    fn tag_in(&self, body: &Bytes, head: usize) -> Option<Bytes> {
+        self.cursor.map(|_| body.slice(CURSOR.len()..head - EVENTS.len()))
+    }
+
+    fn tail(&self) -> &'static [u8] {
+        if self.more { b"],\"more\":true}" } else { b"]}" }
+    }
+}
+
+impl Items {
+    fn push(&mut self, item: Bytes) {
+        match self.first.is_empty() {
+            true => self.first = item,
+            false => self.others.push(item),
+        }
+    }
+
+    fn iter(&self) -> impl Iterator<Item = &Bytes> {
+        std::iter::once(&self.first).chain(&self.others)
+    }
+
+    /// In bytes.
+    fn len(&self) -> usize {
+        self.iter().map(Bytes::len).sum()
     }
 }
 
@@ -106,7 +158,7 @@ pub(crate) enum Progress {
 
 impl Default for Draft {
     fn default() -> Self {
-        let reply = Reply { cursor: None, more: false, end: None, next_in: None, items: Vec::new() };
+        let reply = Reply { cursor: None, more: false, end: None, next_in: None, items: Items::default() };
         Self { max: limit::BATCH, len: 0, has_gap: false, owes_state: false, reply }
     }
 }

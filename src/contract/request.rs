@@ -1,43 +1,34 @@
 use std::borrow::Cow;
 use std::fmt;
+use std::ops::Range;
 use std::sync::Arc;
 
 use http::request::Parts;
-use http::{Extensions, Method};
+use http::{Extensions, HeaderMap, Method, Uri};
 
 use crate::contract::{Session, Start, Subscribe, Transport};
 use crate::model::{Pattern, PatternError, Topic};
 
 /// What a client asked for. Clones share it.
 ///
-/// It is kept as long as the session, so it is a compact copy: it does not hold on to the connection's read buffer.
+/// It may be kept as long as the session, so it is a compact copy: it does not hold on to the connection's read buffer.
 #[derive(Clone)]
 pub struct SubscribeRequest(Arc<Inner>, Option<Session>);
 
 struct Inner {
     method: Method,
-    path: Box<str>,
-    query: Box<str>,
-    headers: Box<[u8]>,
+    head: Packed,
     extensions: Extensions,
-    topics: Box<[Topic]>,
+    topics: Vec<Topic>,
     start: Start,
     transport: Transport,
 }
 
 impl SubscribeRequest {
     pub(crate) fn new(parts: Parts, topics: Vec<Topic>, start: Start, transport: Transport) -> Self {
-        let inner = Inner {
-            method: parts.method,
-            path: parts.uri.path().into(),
-            query: parts.uri.query().unwrap_or_default().into(),
-            headers: pack(&parts.headers),
-            extensions: parts.extensions,
-            topics: topics.into(),
-            start,
-            transport,
-        };
-        Self(Arc::new(inner), None)
+        let head = Packed::of(&parts.uri, &parts.headers);
+        let Parts { method, extensions, .. } = parts;
+        Self(Arc::new(Inner { method, head, extensions, topics, start, transport }), None)
     }
 
     /// The same, of a client with a session.
@@ -81,20 +72,20 @@ impl SubscribeRequest {
     /// The request's path, as it came (percent-encoded).
     #[must_use]
     pub fn path(&self) -> &str {
-        &self.0.path
+        self.0.head.path()
     }
 
     /// The first header of that name, in any case, if it is UTF-8.
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&str> {
-        let value = unpack(&self.0.headers).find(|(key, _)| key.eq_ignore_ascii_case(name.as_bytes()))?.1;
+        let value = self.0.head.headers().find(|(key, _)| key.eq_ignore_ascii_case(name.as_bytes()))?.1;
         std::str::from_utf8(value).ok()
     }
 
     /// The first query parameter of that name, decoded.
     #[must_use]
     pub fn query(&self, name: &str) -> Option<Cow<'_, str>> {
-        form_urlencoded::parse(self.0.query.as_bytes()).find(|(key, _)| key == name).map(|(_, value)| value)
+        form_urlencoded::parse(self.0.head.query().as_bytes()).find(|(key, _)| key == name).map(|(_, value)| value)
     }
 
     /// What a layer before the mount put into the request's extensions: the user, the peer's address.
@@ -114,39 +105,64 @@ impl SubscribeRequest {
     }
 }
 
-/// Copies headers into one allocation: lengths of name and value, name, value. Longer values than 65,535 bytes, which
-/// no server lets through, are left out.
-fn pack(headers: &http::HeaderMap) -> Box<[u8]> {
-    let size = headers.iter().map(|(name, value)| 4 + name.as_str().len() + value.len()).sum();
-    let mut packed = Vec::with_capacity(size);
-    for (name, value) in headers {
-        let (name, value) = (name.as_str().as_bytes(), value.as_bytes());
-        let (Ok(name_len), Ok(value_len)) = (u16::try_from(name.len()), u16::try_from(value.len())) else {
-            continue;
-        };
-        packed.extend_from_slice(&name_len.to_be_bytes());
-        packed.extend_from_slice(&value_len.to_be_bytes());
-        packed.extend_from_slice(name);
-        packed.extend_from_slice(value);
-    }
-    packed.into()
+/// A request's target and headers in one allocation: path, query, and for each header the lengths of its name and value,
+/// name, value.
+struct Packed {
+    path: usize,
+    query: usize,
+    bytes: Box<[u8]>,
 }
 
-fn unpack(mut packed: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
-    std::iter::from_fn(move || {
-        let (&[a, b, c, d], rest) = packed.split_first_chunk()?;
-        let (name, rest) = rest.split_at_checked(u16::from_be_bytes([a, b]).into())?;
-        let (value, rest) = rest.split_at_checked(u16::from_be_bytes([c, d]).into())?;
-        packed = rest;
-        Some((name, value))
-    })
+impl Packed {
+    /// Longer values than 65,535 bytes, which no server lets through, are left out.
+    fn of(uri: &Uri, headers: &HeaderMap) -> Self {
+        let (path, query) = (uri.path(), uri.query().unwrap_or_default());
+        let lines: usize = headers.iter().map(|(name, value)| 4 + name.as_str().len() + value.len()).sum();
+        let mut bytes = Vec::with_capacity(path.len() + query.len() + lines);
+        bytes.extend_from_slice(path.as_bytes());
+        bytes.extend_from_slice(query.as_bytes());
+        for (name, value) in headers {
+            let (name, value) = (name.as_str().as_bytes(), value.as_bytes());
+            let (Ok(name_len), Ok(value_len)) = (u16::try_from(name.len()), u16::try_from(value.len())) else {
+                continue;
+            };
+            let [[a, b], [c, d]] = [name_len.to_be_bytes(), value_len.to_be_bytes()];
+            bytes.extend_from_slice(&[a, b, c, d]);
+            bytes.extend_from_slice(name);
+            bytes.extend_from_slice(value);
+        }
+        Self { path: path.len(), query: query.len(), bytes: bytes.into() }
+    }
+
+    fn path(&self) -> &str {
+        self.text(0..self.path)
+    }
+
+    fn query(&self) -> &str {
+        self.text(self.path..self.path + self.query)
+    }
+
+    fn text(&self, range: Range<usize>) -> &str {
+        self.bytes.get(range).and_then(|bytes| std::str::from_utf8(bytes).ok()).unwrap_or_default()
+    }
+
+    fn headers(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
+        let mut lines = self.bytes.get(self.path + self.query..).unwrap_or_default();
+        std::iter::from_fn(move || {
+            let (&[a, b, c, d], rest) = lines.split_first_chunk()?;
+            let (name, rest) = rest.split_at_checked(u16::from_be_bytes([a, b]).into())?;
+            let (value, rest) = rest.split_at_checked(u16::from_be_bytes([c, d]).into())?;
+            lines = rest;
+            Some((name, value))
+        })
+    }
 }
 
 impl fmt::Debug for SubscribeRequest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SubscribeRequest")
             .field("method", &self.0.method)
-            .field("path", &self.0.path)
+            .field("path", &self.path())
             .field("transport", &self.0.transport)
             .field("topics", &self.0.topics)
             .field("start", &self.0.start)

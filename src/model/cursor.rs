@@ -105,17 +105,20 @@ impl Cursor {
 pub struct CursorError;
 
 /// Reads an unsigned number without sign, leading zero or upper case.
-fn number(digits: &[u8], radix: u32) -> Result<u64, CursorError> {
+#[inline]
+fn number(digits: &[u8], radix: u64) -> Result<u64, CursorError> {
     if digits.is_empty() || (digits.len() > 1 && digits[0] == b'0') {
         return Err(CursorError);
     }
-    digits
-        .iter()
-        .try_fold(0_u64, |number, &byte| {
-            let digit = char::from(byte).to_digit(radix).filter(|_| !byte.is_ascii_uppercase())?;
-            number.checked_mul(radix.into())?.checked_add(digit.into())
-        })
-        .ok_or(CursorError)
+    digits.iter().try_fold(0_u64, |number, &byte| {
+        let digit = match byte {
+            b'0'..=b'9' => byte - b'0',
+            b'a'..=b'z' => byte - b'a' + 10,
+            _ => return Err(CursorError),
+        };
+        let digit = Some(u64::from(digit)).filter(|&digit| digit < radix);
+        digit.and_then(|digit| number.checked_mul(radix)?.checked_add(digit)).ok_or(CursorError)
+    })
 }
 
 impl FromStr for Cursor {

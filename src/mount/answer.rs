@@ -3,7 +3,7 @@ use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderValue, Response, Version};
 
 use super::body::Body;
-use super::headers::{self, JSON, TIDINGS_RETRY_MS};
+use super::headers::{self, JSON, TIDINGS_RETRY_MS, number};
 use super::refusal::Refusal;
 use crate::adapters::object::write_string;
 use crate::contract::Transport;
@@ -13,13 +13,13 @@ pub(super) fn refusal(refusal: Refusal) -> Response<Body> {
     let mut body = BytesMut::from(&b"{\"error\":"[..]);
     write_string(refusal.why.as_bytes(), &mut body);
     body.extend_from_slice(b"}");
-    let mut response = Response::new(Body::parts(vec![body.freeze()]));
+    let mut response = Response::new(Body::whole(body.freeze()));
     *response.status_mut() = refusal.status;
     let headers = response.headers_mut();
     headers.extend(refusal.headers);
     headers.insert(CONTENT_TYPE, JSON);
     if let Some(retry) = refusal.later {
-        headers.insert(TIDINGS_RETRY_MS, u64::try_from(retry.as_millis()).unwrap_or(u64::MAX).into());
+        headers.insert(TIDINGS_RETRY_MS, number(retry.as_millis()));
     }
     response
 }

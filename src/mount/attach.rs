@@ -1,12 +1,12 @@
 use std::sync::Arc;
 
+use http::Version;
 use http::request::Parts;
-use http::{Response, Version};
 
 use super::admit::Guest;
-use super::body::Body;
 use super::negotiate::Wanted;
 use super::refusal::Refusal;
+use super::response::{Answer, Work};
 use super::shared::Mount;
 use super::within::within;
 use crate::contract::{Attach, BoxSubscriber, Label, SubscribeRequest, Subscriber, Transport};
@@ -22,63 +22,69 @@ pub(super) struct Visitor {
 impl Mount {
     /// Gives a client its subscriber, by the transport that it wants. `given` is one that the application has made
     /// itself; else the publisher is asked.
-    pub(super) async fn attach(
+    pub(super) fn attach(
         self: Arc<Self>,
         parts: Parts,
         mut wanted: Wanted,
         given: Option<Attach<BoxSubscriber>>,
-    ) -> Result<Response<Body>, Refusal> {
+    ) -> Work {
         #[cfg(feature = "websocket")]
         if wanted.transport == Transport::WebSocket {
-            return self.upgrade(parts, wanted, given).await;
+            return Box::pin(async move { self.upgrade(parts, wanted, given).await.map(Answer::Now) });
         }
         let version = parts.version;
         let request = wanted.request(parts);
-        let visitor = self.let_in(&request, wanted, version, given).await?;
-        // Whoever only listens has no more use for it.
-        drop(request);
-        match visitor.wanted.transport {
-            #[cfg(feature = "short-poll")]
-            Transport::ShortPoll => super::poll::short(&self, visitor).await,
-            #[cfg(feature = "long-poll")]
-            Transport::LongPoll => super::poll::long(&self, visitor).await,
-            #[cfg(feature = "chunked")]
-            Transport::Chunked => super::stream::chunked(&self, visitor),
-            #[cfg(feature = "sse")]
-            Transport::Sse => super::stream::sse(&self, visitor),
-            #[allow(unreachable_patterns, reason = "which are left depends on what is built")]
-            _ => Err(Refusal::bad("this transport is not built in")),
-        }
+        Box::pin(async move {
+            let visitor = self.let_in(&request, wanted, version, given).await?;
+            // Whoever only listens has no more use for it.
+            drop(request);
+            match visitor.wanted.transport {
+                #[cfg(feature = "short-poll")]
+                Transport::ShortPoll => super::poll::short(&self, visitor).await,
+                #[cfg(feature = "long-poll")]
+                Transport::LongPoll => super::poll::long(&self, visitor).await,
+                #[cfg(feature = "chunked")]
+                Transport::Chunked => super::stream::chunked(&self, visitor).map(Answer::Now),
+                #[cfg(feature = "sse")]
+                Transport::Sse => super::stream::sse(&self, visitor).map(Answer::Now),
+                #[allow(unreachable_patterns, reason = "which are left depends on what is built")]
+                _ => Err(Refusal::bad("this transport is not built in")),
+            }
+        })
     }
 
     /// Asks the publisher, where there is a place, unless the application has made the subscriber itself.
-    pub(super) async fn let_in(
-        &self,
-        request: &SubscribeRequest,
+    #[allow(clippy::manual_async_fn, reason = "an async fn keeps each argument twice, for as long as it runs")]
+    pub(super) fn let_in<'a>(
+        &'a self,
+        request: &'a SubscribeRequest,
         wanted: Wanted,
         version: Version,
         given: Option<Attach<BoxSubscriber>>,
-    ) -> Result<Visitor, Refusal> {
-        let key = self.key(request);
-        let label = wanted.run_name().map(|name| -> Label { (key.clone(), name) });
-        if !self.registry.has_place(key.as_deref(), wanted.is_session(), label.as_ref()) {
-            return Err(self.later());
-        }
-        let attach = match given {
-            Some(attach) => attach,
-            None => {
-                let _permit = self.counters.permit(self.config.max_attaches).ok_or_else(|| self.later())?;
-                let subscribed =
-                    within(&self.runtime.wheel, self.config.attach_deadline, self.publisher.subscribe(request));
-                let subscribed = subscribed.await.ok_or_else(|| self.later())?;
-                subscribed.map_err(|rejection| self.refused_by_publisher(rejection))?
+    ) -> impl Future<Output = Result<Visitor, Refusal>> + Send + 'a {
+        async move {
+            let key = self.key(request);
+            let label = wanted.run_name().map(|name| -> Label { (key.clone(), name) });
+            if !self.registry.has_place(key.as_deref(), wanted.is_session(), label.as_ref()) {
+                return Err(self.later());
             }
-        };
-        self.counters.attached();
-        let right = attach.lifetime.map(|lifetime| self.runtime.wheel.after(lifetime));
-        let topics = if wanted.is_session() { attach.subscriber.topics() } else { Vec::new() };
-        let guest = Guest { key, data: attach.data.clone(), right, topics: topics.into() };
-        Ok(Visitor { wanted, version, guest, attach })
+            let attach = match given {
+                Some(attach) => attach,
+                None => self.ask_publisher(request).await?,
+            };
+            self.counters.attached();
+            let right = attach.lifetime.map(|lifetime| self.runtime.wheel.after(lifetime));
+            let topics = if wanted.is_session() { attach.subscriber.topics() } else { Vec::new() };
+            let guest = Guest { key, data: attach.data.clone(), right, topics: topics.into() };
+            Ok(Visitor { wanted, version, guest, attach })
+        }
+    }
+
+    async fn ask_publisher(&self, request: &SubscribeRequest) -> Result<Attach<BoxSubscriber>, Refusal> {
+        let _permit = self.counters.permit(self.config.max_attaches).ok_or_else(|| self.later())?;
+        let subscribed = within(&self.runtime.wheel, self.config.attach_deadline, self.publisher.subscribe(request));
+        let subscribed = subscribed.await.ok_or_else(|| self.later())?;
+        subscribed.map_err(|rejection| self.refused_by_publisher(rejection))
     }
 
     /// What a request counts against.

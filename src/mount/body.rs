@@ -17,8 +17,10 @@ use super::soft_reject::SoftReject;
 pub struct Body(Kind);
 
 enum Kind {
-    Parts {
-        parts: std::vec::IntoIter<Bytes>,
+    Pieces {
+        /// Empty where there is none.
+        next: Bytes,
+        others: std::vec::IntoIter<Bytes>,
         left: u64,
     },
     Live(Awaited),
@@ -44,12 +46,20 @@ pub enum BodyError {
 
 impl Body {
     pub(super) fn empty() -> Self {
-        Self::parts(Vec::new())
+        Self::whole(Bytes::new())
     }
 
+    pub(super) fn whole(bytes: Bytes) -> Self {
+        let left = bytes.len() as u64;
+        Self(Kind::Pieces { next: bytes, others: Vec::new().into_iter(), left })
+    }
+
+    /// One of several pieces, none of them empty.
+    #[cfg(any(feature = "short-poll", feature = "long-poll"))]
     pub(super) fn parts(parts: Vec<Bytes>) -> Self {
         let left = parts.iter().map(|part| part.len() as u64).sum();
-        Self(Kind::Parts { parts: parts.into_iter(), left })
+        let mut others = parts.into_iter();
+        Self(Kind::Pieces { next: others.next().unwrap_or_default(), others, left })
     }
 
     pub(super) fn live(live: Live) -> Self {
@@ -72,16 +82,17 @@ impl http_body::Body for Body {
             Kind::Live(live) => live.poll(cx),
             #[cfg(feature = "sse")]
             Kind::SoftReject(reject) => reject.poll(cx),
-            Kind::Parts { parts, left } => Poll::Ready(parts.next().map(|part| {
-                *left -= part.len() as u64;
-                Ok(Frame::data(part))
-            })),
+            Kind::Pieces { next, others, left } => {
+                let piece = std::mem::replace(next, others.next().unwrap_or_default());
+                *left -= piece.len() as u64;
+                Poll::Ready(Some(piece).filter(|piece| !piece.is_empty()).map(|piece| Ok(Frame::data(piece))))
+            }
         }
     }
 
     fn is_end_stream(&self) -> bool {
         match &self.0 {
-            Kind::Parts { left, .. } => *left == 0,
+            Kind::Pieces { left, .. } => *left == 0,
             _ => false,
         }
     }
@@ -89,7 +100,7 @@ impl http_body::Body for Body {
     fn size_hint(&self) -> SizeHint {
         match &self.0 {
             // An empty one answers a HEAD or is a 304's: the length to tell would be the GET's (RFC 9110 §8.6).
-            Kind::Parts { left, .. } if *left > 0 => SizeHint::with_exact(*left),
+            Kind::Pieces { left, .. } if *left > 0 => SizeHint::with_exact(*left),
             _ => SizeHint::default(),
         }
     }
@@ -104,7 +115,7 @@ impl Default for Body {
 impl fmt::Debug for Body {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
-            Kind::Parts { left, .. } => write!(f, "Body({left} bytes)"),
+            Kind::Pieces { left, .. } => write!(f, "Body({left} bytes)"),
             _ => f.write_str("Body(live)"),
         }
     }

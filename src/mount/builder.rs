@@ -85,6 +85,8 @@ impl EndpointBuilder {
             runtime: Runtime::new(timer, spawn, jobs),
             registry: Registry::new(config.max_sessions, config.max_sessions_per_key),
             rejects: Rejects::new(config.max_soft_rejects, config.write_stall),
+            #[cfg(any(feature = "short-poll", feature = "long-poll"))]
+            replies: super::replies::Replies::default(),
             counters: Counters::default(),
             config,
         })

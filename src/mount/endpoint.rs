@@ -1,7 +1,7 @@
 use std::convert::Infallible;
 use std::error::Error;
 use std::fmt;
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
@@ -12,7 +12,7 @@ use tower_service::Service;
 use super::body::Body;
 use super::builder::EndpointBuilder;
 use super::headers;
-use super::response::{Finish, ResponseFuture, Work};
+use super::response::{Answer, Finish, ResponseFuture, Work};
 use super::shared::{Ask, Front, Mount};
 use super::stats::EndpointStats;
 use crate::contract::{Attach, BoxSubscriber, IntoAttach, Publisher};
@@ -132,18 +132,15 @@ impl Endpoint {
                 headers::dress(&mut response, origin.as_ref());
                 return ResponseFuture::ready(response);
             }
-            Ask::Attach(wanted) => Box::pin(mount.attach(parts, wanted, given)),
-            Ask::Receive(posted) => Box::pin(mount.receive(parts, body, posted)),
+            Ask::Attach(wanted) => mount.attach(parts, wanted, given),
+            Ask::Receive(posted) => Box::pin(async move { mount.receive(parts, body, posted).await.map(Answer::Now) }),
         };
         ResponseFuture::working(work, Finish { mount: self.mount.clone(), origin, version, stream })
     }
 }
 
-async fn certain(future: ResponseFuture) -> Response<Body> {
-    match future.await {
-        Ok(response) => response,
-        Err(never) => match never {},
-    }
+fn certain(mut future: ResponseFuture) -> impl Future<Output = Response<Body>> + Send + 'static {
+    poll_fn(move |cx| future.poll_response(cx))
 }
 
 impl<B> Service<Request<B>> for Endpoint

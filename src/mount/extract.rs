@@ -2,6 +2,7 @@ use http::Method;
 use http::request::Parts;
 
 use super::config::MAX_TOPICS;
+use super::head::Head;
 use super::negotiate;
 use super::transports::Transports;
 use crate::contract::{Rejection, SubscribeRequest, Transport};
@@ -16,12 +17,13 @@ impl SubscribeRequest {
     /// by the endpoint.
     pub fn read(parts: &Parts) -> Result<Self, Rejection> {
         let invalid = |refusal: super::refusal::Refusal| Rejection::Invalid(refusal.why);
+        let head = Head::of(parts);
         if parts.method != Method::POST {
-            if let Ok(mut wanted) = negotiate::get(parts, Transports::BUILT, MAX_TOPICS) {
+            if let Ok(mut wanted) = negotiate::get(parts, &head, Transports::BUILT, MAX_TOPICS) {
                 return Ok(wanted.request(parts.clone()));
             }
         }
-        let posted = negotiate::post(parts, MAX_TOPICS).map_err(invalid)?;
+        let posted = negotiate::post(parts, &head, MAX_TOPICS).map_err(invalid)?;
         Ok(Self::new(parts.clone(), posted.topics, posted.start, Transport::ShortPoll))
     }
 }

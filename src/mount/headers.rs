@@ -1,9 +1,14 @@
+#[cfg(any(feature = "short-poll", feature = "long-poll"))]
+use std::sync::LazyLock;
+
 use http::header::{
     ACCESS_CONTROL_ALLOW_CREDENTIALS, ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS,
     ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ALLOW, CACHE_CONTROL,
     CONNECTION, VARY, X_CONTENT_TYPE_OPTIONS,
 };
-use http::{HeaderName, HeaderValue, Response, StatusCode, Version};
+#[cfg(any(feature = "short-poll", feature = "long-poll"))]
+use http::header::{CONTENT_TYPE, ETAG};
+use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, Version};
 
 use super::body::Body;
 
@@ -23,23 +28,61 @@ pub(super) const MOST: usize = 12;
 /// As many as a stream's answer has without a listed origin.
 pub(super) const FEW: usize = 6;
 
+/// The head that the replies of all polls have in common, but for their tag.
+#[cfg(any(feature = "short-poll", feature = "long-poll"))]
+static REPLY: LazyLock<HeaderMap> = LazyLock::new(|| {
+    let mut headers = HeaderMap::new();
+    headers.insert(CONTENT_TYPE, JSON);
+    headers.insert(ETAG, HeaderValue::from_static(""));
+    headers.insert(TIDINGS_RETRY_MS, HeaderValue::from_static("0"));
+    dress_all(&mut headers);
+    headers
+});
+
 const X_ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
 
 /// Puts on what every answer has, errors too: it is in no cache and in no proxy's buffer, it is what its type says,
 /// and it may differ by origin. A listed origin may read it.
 pub(super) fn dress(response: &mut Response<Body>, origin: Option<&HeaderValue>) {
     let headers = response.headers_mut();
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store, no-transform"));
-    // nginx else holds a stream back until it ends.
-    headers.insert(X_ACCEL_BUFFERING, HeaderValue::from_static("no"));
-    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    headers.insert(VARY, HeaderValue::from_static("Origin"));
+    // A poll's reply has them from the start.
+    if !headers.contains_key(CACHE_CONTROL) {
+        dress_all(headers);
+    }
     if let Some(origin) = origin {
         headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
         headers.insert(ACCESS_CONTROL_ALLOW_CREDENTIALS, HeaderValue::from_static("true"));
         let readable = HeaderValue::from_static("ETag, Preference-Applied, Retry-After, Tidings-Retry-Ms");
         headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, readable);
     }
+}
+
+/// What is the same for every answer.
+fn dress_all(headers: &mut HeaderMap) {
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store, no-transform"));
+    // nginx else holds a stream back until it ends.
+    headers.insert(X_ACCEL_BUFFERING, HeaderValue::from_static("no"));
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(VARY, HeaderValue::from_static("Origin"));
+}
+
+/// The head of a poll's reply, dressed, that tells the client to come again at once. Made once, since to copy it costs
+/// less than to look up places for its names.
+#[cfg(any(feature = "short-poll", feature = "long-poll"))]
+pub(super) fn of_reply(tag: Option<HeaderValue>) -> HeaderMap {
+    let mut headers = REPLY.clone();
+    match tag {
+        Some(tag) => headers.insert(ETAG, tag),
+        None => headers.remove(ETAG),
+    };
+    headers
+}
+
+/// A number as a header's value.
+pub(super) fn number(number: u128) -> HeaderValue {
+    let mut digits = itoa::Buffer::new();
+    let digits = digits.format(u64::try_from(number).unwrap_or(u64::MAX));
+    HeaderValue::from_str(digits).unwrap_or(HeaderValue::from_static("0"))
 }
 
 /// Says that the connection ends with the body: an HTTP/1.0 stream has no other end (RFC 9112 §6.3). Later versions

@@ -1,9 +1,9 @@
 use std::net::Ipv6Addr;
 
-use http::header::HOST;
 use http::request::Parts;
 use http::{StatusCode, Version};
 
+use super::head::Head;
 use super::refusal::Refusal;
 
 /// A host and, where one is written, a port. Compares as hosts do: without case.
@@ -18,7 +18,7 @@ impl<'a> HostPort<'a> {
     pub(super) fn parse(text: &'a str) -> Option<Self> {
         let end = match text.strip_prefix('[') {
             Some(rest) => rest.find(']')? + 2,
-            None => text.find(':').unwrap_or(text.len()),
+            None => text.bytes().position(|byte| byte == b':').unwrap_or(text.len()),
         };
         let (host, rest) = text.split_at_checked(end)?;
         let port = match rest.strip_prefix(':') {
@@ -61,13 +61,9 @@ fn parse_port(digits: &str) -> Option<u16> {
 /// HTTP/2 one, that names none.
 ///
 /// A missing Host in HTTP/1.1, one that is there twice and one that can't be read are 400 (RFC 9112 §3.2).
-pub(super) fn of(parts: &Parts) -> Result<Option<HostPort<'_>>, Refusal> {
+pub(super) fn of<'a>(parts: &'a Parts, head: &Head<'a>) -> Result<Option<HostPort<'a>>, Refusal> {
     let bad = |why| Refusal::new(StatusCode::BAD_REQUEST, why);
-    let mut lines = parts.headers.get_all(HOST).iter();
-    let (line, second) = (lines.next(), lines.next());
-    if second.is_some() {
-        return Err(bad("more than one Host header"));
-    }
+    let line = head.host.once().map_err(|_| bad("more than one Host header"))?;
     if line.is_none() && parts.version == Version::HTTP_11 {
         return Err(bad("HTTP/1.1 needs a Host header"));
     }
@@ -81,19 +77,23 @@ pub(super) fn of(parts: &Parts) -> Result<Option<HostPort<'_>>, Refusal> {
 
 /// A host that an endpoint answers for, with one port or with any.
 #[derive(Debug, Clone)]
-pub(super) struct AllowedHost(String);
+pub(super) struct AllowedHost {
+    host: String,
+    port: Option<u16>,
+}
 
 impl AllowedHost {
     /// # Panics
     ///
     /// If `text` is not a host with or without a port.
     pub(super) fn new(text: &str) -> Self {
-        assert!(HostPort::parse(text).is_some(), "allowed_hosts takes `host` or `host:port`, not {text:?}");
-        Self(text.to_owned())
+        let HostPort { host, port } = HostPort::parse(text).unwrap_or(HostPort { host: "", port: None });
+        assert!(!host.is_empty(), "allowed_hosts takes `host` or `host:port`, not {text:?}");
+        Self { host: host.to_owned(), port }
     }
 
     pub(super) fn allows(&self, host: HostPort<'_>) -> bool {
-        HostPort::parse(&self.0)
-            .is_some_and(|allowed| allowed.same_host(host) && (allowed.port.is_none() || allowed.port == host.port))
+        let allowed = HostPort { host: &self.host, port: self.port };
+        allowed.same_host(host) && (allowed.port.is_none() || allowed.port == host.port)
     }
 }

@@ -2,6 +2,7 @@ use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// A mutex that a panic elsewhere does not close: what it guards here is whole after every statement.
+#[derive(Default)]
 pub(super) struct Locked<T>(Mutex<T>);
 
 impl<T> Locked<T> {

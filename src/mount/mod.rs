@@ -47,6 +47,8 @@ mod receive;
 mod refusal;
 mod registry;
 mod rejects;
+#[cfg(any(feature = "short-poll", feature = "long-poll"))]
+mod replies;
 mod response;
 mod roll;
 mod runtime;

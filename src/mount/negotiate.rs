@@ -2,18 +2,16 @@ use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::header::{ACCEPT, IF_NONE_MATCH};
+use http::HeaderValue;
 use http::request::Parts;
-use http::{HeaderMap, HeaderName};
 
 use super::asked;
+use super::head::{Head, LastEventId};
 use super::prefer;
 use super::refusal::Refusal;
 use super::transports::Transports;
 use crate::contract::{Start, SubscribeRequest, Transport};
 use crate::model::{Cursor, Topic};
-
-const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 
 /// What a request asks for, read from its head alone.
 #[derive(Debug, Clone)]
@@ -64,14 +62,14 @@ impl Wanted {
 
 /// Reads what a GET asks for, by the transport that [`choose`] finds. A cursor that can't be read is a start like any
 /// other.
-pub(super) fn get(parts: &Parts, here: Transports, max_topics: usize) -> Result<Wanted, Refusal> {
+pub(super) fn get(parts: &Parts, head: &Head<'_>, here: Transports, max_topics: usize) -> Result<Wanted, Refusal> {
     let query = query(parts, max_topics)?;
-    let preferred = prefer::wait(&parts.headers).filter(|_| query.wait.is_none());
+    let preferred = head.wait.filter(|_| query.wait.is_none());
     let wait = query.wait.or(preferred);
-    let holds = parts.headers.get(IF_NONE_MATCH).and_then(|tag| Cursor::parse(opaque(tag.as_bytes())).ok());
+    let holds = head.holds.and_then(|tag| Cursor::parse(opaque(tag)).ok());
     Ok(Wanted {
-        transport: choose(parts, query.named, wait, here)?,
-        start: start(&parts.headers, query.cursor.as_deref()),
+        transport: choose(parts, head, query.named, wait, here)?,
+        start: start(head, query.cursor.as_deref()),
         topics: query.topics,
         name: query.name,
         wait,
@@ -94,11 +92,12 @@ pub(super) fn get(parts: &Parts, here: Transports, max_topics: usize) -> Result<
 /// is no 406.
 fn choose(
     parts: &Parts,
+    head: &Head<'_>,
     named: Option<Transport>,
     wait: Option<Duration>,
     here: Transports,
 ) -> Result<Transport, Refusal> {
-    let handshake = asked::is_asked(parts);
+    let handshake = asked::is_asked(parts, head);
     let demanded = match named {
         Some(Transport::WebSocket) if !handshake => {
             return Err(Refusal::upgrade("a WebSocket needs a handshake: Upgrade: websocket"));
@@ -111,7 +110,8 @@ fn choose(
         return here.has(transport).then_some(transport).ok_or_else(refuse);
     }
     let poll = wait.map(|wait| if wait.is_zero() { Transport::ShortPoll } else { Transport::LongPoll });
-    preferred(&parts.headers, here)
+    head.accepted
+        .of(here)
         .or(poll.filter(|&poll| here.has(poll)))
         .or_else(|| here.fallback())
         .ok_or_else(|| Refusal::upgrade("this endpoint speaks WebSocket only"))
@@ -126,9 +126,9 @@ pub(super) struct Posted {
 }
 
 /// Reads what a POST says beside its message.
-pub(super) fn post(parts: &Parts, max_topics: usize) -> Result<Posted, Refusal> {
+pub(super) fn post(parts: &Parts, head: &Head<'_>, max_topics: usize) -> Result<Posted, Refusal> {
     let query = query(parts, max_topics)?;
-    let start = start(&parts.headers, query.cursor.as_deref());
+    let start = start(head, query.cursor.as_deref());
     Ok(Posted { topics: query.topics, start, name: query.name })
 }
 
@@ -146,7 +146,7 @@ struct Query<'a> {
 
 fn query(parts: &Parts, max_topics: usize) -> Result<Query<'_>, Refusal> {
     let mut query = Query::default();
-    for (key, value) in form_urlencoded::parse(parts.uri.query().unwrap_or_default().as_bytes()) {
+    for (key, value) in pairs(parts.uri.query().unwrap_or_default()) {
         match &*key {
             "transport" if query.named.is_none() => {
                 let named = Transport::from_name(&value);
@@ -179,6 +179,34 @@ fn query(parts: &Parts, max_topics: usize) -> Result<Query<'_>, Refusal> {
     Ok(query)
 }
 
+/// The decoded names and values of a query. Most have no escape, and are taken as they stand.
+fn pairs(query: &str) -> impl Iterator<Item = (Cow<'_, str>, Cow<'_, str>)> {
+    let mut rest = query;
+    std::iter::from_fn(move || {
+        while !rest.is_empty() {
+            let (mut equals, mut is_escaped) = (None, false);
+            let end = rest.bytes().enumerate().position(|(at, byte)| {
+                match byte {
+                    b'&' => return true,
+                    b'=' if equals.is_none() => equals = Some(at),
+                    b'%' | b'+' => is_escaped = true,
+                    _ => {}
+                }
+                false
+            });
+            let (pair, after) = rest.split_at(end.unwrap_or(rest.len()));
+            rest = after.strip_prefix('&').unwrap_or_default();
+            match equals {
+                _ if pair.is_empty() => {}
+                _ if is_escaped => return form_urlencoded::parse(pair.as_bytes()).next(),
+                Some(at) => return Some((pair[..at].into(), pair[at + 1..].into())),
+                None => return Some((pair.into(), "".into())),
+            }
+        }
+        None
+    })
+}
+
 /// What a session's name is, told to who sends another.
 const NAME: &str = "session is a name of 1 to 64 visible ASCII characters";
 
@@ -187,16 +215,15 @@ fn is_name(name: &str) -> bool {
 }
 
 /// Where the client stands: Last-Event-ID, else `?cursor=`, else If-None-Match. An empty one is absent.
-fn start(headers: &HeaderMap, query: Option<&str>) -> Start {
-    let mut ids = headers.get_all(LAST_EVENT_ID).iter().map(|id| id.as_bytes()).filter(|id| !id.is_empty());
-    let id = ids.next();
-    if ids.any(|other| Some(other) != id) {
-        return Start::Unreadable;
-    }
-    let tag = headers.get(IF_NONE_MATCH).map(|tag| opaque(tag.as_bytes())).filter(|tag| !tag.is_empty());
+fn start(head: &Head<'_>, query: Option<&str>) -> Start {
+    let id = match head.last_event_id {
+        LastEventId::Absent => None,
+        LastEventId::Is(id) => Some(id),
+        LastEventId::Unclear => return Start::Unreadable,
+    };
     // `*` is any answer at all (RFC 9110 §13.1.2): no cursor.
-    let tag = tag.filter(|&tag| tag != b"*");
-    match id.or(query.map(str::as_bytes)).or(tag) {
+    let tag = || head.holds.map(opaque).filter(|&tag| !matches!(tag, b"" | b"*"));
+    match id.or(query.map(str::as_bytes)).or_else(tag) {
         Some(cursor) => Cursor::parse(cursor).map_or(Start::Unreadable, Start::After),
         None => Start::Now,
     }
@@ -209,24 +236,35 @@ fn opaque(tag: &[u8]) -> &[u8] {
     tag.strip_prefix(b"\"").and_then(|tag| tag.strip_suffix(b"\"")).unwrap_or(tag)
 }
 
-/// The stream that `Accept` names, if it is here.
-fn preferred(headers: &HeaderMap, here: Transports) -> Option<Transport> {
-    let named = |transport, media| here.has(transport) && accepts(headers, media);
-    if named(Transport::Sse, "text/event-stream") {
-        Some(Transport::Sse)
-    } else if named(Transport::Chunked, "application/x-ndjson") {
-        Some(Transport::Chunked)
-    } else {
-        None
-    }
+/// The streams that `Accept` names.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Accepted {
+    sse: bool,
+    chunked: bool,
 }
 
-/// Whether `Accept` names this type itself, and not with `q=0`.
-fn accepts(headers: &HeaderMap, media: &str) -> bool {
-    let ranges = headers.get_all(ACCEPT).iter().filter_map(|line| line.to_str().ok()).flat_map(|line| line.split(','));
-    ranges
-        .map(|range| range.split(';').map(str::trim))
-        .any(|mut range| range.next().is_some_and(|name| name.eq_ignore_ascii_case(media)) && !range.any(is_zero))
+impl Accepted {
+    /// Reads one of its lines.
+    pub(super) fn add(&mut self, line: &HeaderValue) {
+        for range in line.to_str().unwrap_or_default().split(',') {
+            let mut range = range.split(';').map(str::trim);
+            let name = range.next().unwrap_or_default();
+            let stream = if name.eq_ignore_ascii_case("text/event-stream") {
+                &mut self.sse
+            } else if name.eq_ignore_ascii_case("application/x-ndjson") {
+                &mut self.chunked
+            } else {
+                continue;
+            };
+            *stream |= !range.any(is_zero);
+        }
+    }
+
+    /// The stream that is here.
+    fn of(self, here: Transports) -> Option<Transport> {
+        let named = |transport, is_named| Some(transport).filter(|&transport| is_named && here.has(transport));
+        named(Transport::Sse, self.sse).or(named(Transport::Chunked, self.chunked))
+    }
 }
 
 /// Whether a parameter is `q=0`, with any number of zeros behind the point.

@@ -1,11 +1,9 @@
-use http::header::ORIGIN;
 use http::request::Parts;
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use http::{HeaderValue, StatusCode};
 
+use super::head::Head;
 use super::host::{self, AllowedHost, HostPort};
 use super::refusal::Refusal;
-
-const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
 /// Which pages may use an endpoint. Asked before anything else is done for a request, on every transport.
 ///
@@ -28,21 +26,21 @@ impl Default for OriginRule {
 impl OriginRule {
     /// The origin to name in CORS headers, if it is a listed one, and whether the request may go on. A listed page is
     /// told of errors too: without the headers its script sees only that the network failed.
-    pub(super) fn judge(&self, parts: &Parts) -> (Option<HeaderValue>, Result<(), Refusal>) {
-        let listed = self.listed(&parts.headers);
-        let judged = self.allow(parts, listed.is_some());
+    pub(super) fn judge(&self, parts: &Parts, head: &Head<'_>) -> (Option<HeaderValue>, Result<(), Refusal>) {
+        let listed = self.listed(head);
+        let judged = self.allow(parts, head, listed.is_some());
         (listed, judged)
     }
 
-    fn allow(&self, parts: &Parts, listed: bool) -> Result<(), Refusal> {
-        let host = host::of(parts)?;
+    fn allow(&self, parts: &Parts, head: &Head<'_>, listed: bool) -> Result<(), Refusal> {
+        let host = host::of(parts, head)?;
         if !self.hosts.is_empty() && !host.is_some_and(|host| self.hosts.iter().any(|allowed| allowed.allows(host))) {
             return Err(Refusal::new(StatusCode::MISDIRECTED_REQUEST, "this host is not served here"));
         }
         let foreign = || Refusal::new(StatusCode::FORBIDDEN, "this origin is not allowed here");
-        let site = one(&parts.headers, &SEC_FETCH_SITE).map_err(|_| foreign())?.map(HeaderValue::as_bytes);
+        let site = head.site.once().map_err(|_| foreign())?.map(HeaderValue::as_bytes);
         let own_page = site == Some(b"same-origin");
-        let allowed = match one(&parts.headers, &ORIGIN).map_err(|_| foreign())? {
+        let allowed = match head.origin.once().map_err(|_| foreign())? {
             Some(origin) => match Origin::of(origin) {
                 Some(origin) => own_page || listed || host.is_some_and(|host| origin.is_at(host)),
                 None => false,
@@ -53,10 +51,11 @@ impl OriginRule {
         if allowed { Ok(()) } else { Err(foreign()) }
     }
 
-    fn listed(&self, headers: &HeaderMap) -> Option<HeaderValue> {
-        let value = one(headers, &ORIGIN).ok()??;
+    fn listed(&self, head: &Head<'_>) -> Option<HeaderValue> {
+        let value = head.origin.once().ok()??;
         let origin = Origin::of(value)?;
-        self.listed.iter().any(|listed| listed.is(origin)).then(|| value.clone())
+        // A copy: the header is a slice of the connection's read buffer, which a held answer would keep.
+        self.listed.iter().any(|listed| listed.is(origin)).then(|| HeaderValue::from_bytes(value.as_bytes()).ok())?
     }
 }
 
@@ -123,14 +122,3 @@ impl AllowedOrigin {
         Origin::parse(&self.0).is_some_and(|listed| listed.is(origin))
     }
 }
-
-/// The header, if it is there; an error if it is there more than once.
-fn one<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<Option<&'a HeaderValue>, Twice> {
-    let mut lines = headers.get_all(name).iter();
-    match (lines.next(), lines.next()) {
-        (line, None) => Ok(line),
-        _ => Err(Twice),
-    }
-}
-
-struct Twice;

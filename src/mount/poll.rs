@@ -1,92 +1,122 @@
-#[cfg(feature = "long-poll")]
-use std::future::Future;
-use std::future::poll_fn;
+use std::future::{Future, poll_fn};
 #[cfg(feature = "long-poll")]
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::header::ETAG;
+use http::header::CONTENT_TYPE;
 use http::{HeaderValue, Response, StatusCode};
 
-use super::answer;
 use super::attach::Visitor;
 use super::body::Body;
-use super::headers::{PREFERENCE_APPLIED, TIDINGS_RETRY_MS};
+use super::headers::{self, PREFERENCE_APPLIED, TIDINGS_RETRY_MS, number};
 use super::negotiate::Wanted;
 use super::refusal::Refusal;
+use super::response::Answer;
+#[cfg(feature = "long-poll")]
+use super::response::Work;
+#[cfg(feature = "long-poll")]
+use super::session::{Tracked, Visit};
 use super::shared::Mount;
+#[cfg(feature = "long-poll")]
+use crate::adapters::LongPollWaiter;
 use crate::adapters::Reply;
+#[cfg(feature = "long-poll")]
+use crate::contract::Clock;
 use crate::contract::End;
+use crate::model::Cursor;
+
+/// What a poll's reply depends on beside its events.
+struct Terms {
+    /// What the client holds already, if it would take a 304.
+    holds: Option<Cursor>,
+    /// The wait that is honoured, to be acknowledged.
+    applied: Option<Duration>,
+}
 
 /// Answers a short poll: at once, or when the state is there that it needs. With a name it is one of a run; without, it
 /// is no session.
 #[cfg(feature = "short-poll")]
-pub(super) async fn short(mount: &Arc<Mount>, visitor: Visitor) -> Result<Response<Body>, Refusal> {
+pub(super) fn short(mount: &Arc<Mount>, visitor: Visitor) -> impl Future<Output = Result<Answer, Refusal>> + Send {
     use std::task::Poll;
 
     use super::session::Order;
     use crate::adapters::PollQueue;
 
-    let Visitor { wanted, guest, attach, .. } = visitor;
-    let mut visit = mount.admit_poll(&wanted, &guest).await?;
-    let mut queue = PollQueue::new(visit.feed(attach, wanted.start)).max_bytes(mount.config.batch);
-    poll_fn(|cx| {
-        let order = visit.poll_order(cx);
-        if let Poll::Ready(Order::Cut | Order::Revoke) = order {
-            return Poll::Ready(());
-        }
-        // Whoever is to leave waits for nothing more.
-        if queue.collect(cx).is_mending() && order.is_pending() { Poll::Pending } else { Poll::Ready(()) }
-    })
-    .await;
-    let reply = queue.finish();
-    visit.cut_off().map_or(Ok(()), |order| Err(mount.refuse_cut_off(order)))?;
-    let retry = match reply.end {
-        _ if reply.more => Duration::ZERO,
-        Some(_) => mount.config.jittered_retry(),
-        None => mount.config.jittered_hint(reply.next_in),
-    };
-    respond(mount, &wanted, reply, retry)
+    async move {
+        let mut visit = mount.admit_poll(&visitor.wanted, &visitor.guest).await?;
+        let terms = Terms::of(mount, &visitor.wanted);
+        let mut queue = PollQueue::new(visit.feed(visitor.attach, visitor.wanted.start)).max_bytes(mount.config.batch);
+        poll_fn(|cx| {
+            let order = visit.poll_order(cx);
+            if let Poll::Ready(Order::Cut | Order::Revoke) = order {
+                return Poll::Ready(());
+            }
+            // Whoever is to leave waits for nothing more.
+            if queue.collect(cx).is_mending() && order.is_pending() { Poll::Pending } else { Poll::Ready(()) }
+        })
+        .await;
+        let reply = queue.finish();
+        visit.cut_off().map_or(Ok(()), |order| Err(mount.refuse_cut_off(order)))?;
+        let retry = match reply.end {
+            _ if reply.more => Duration::ZERO,
+            Some(_) => mount.config.jittered_retry(),
+            None => mount.config.jittered_hint(reply.next_in),
+        };
+        terms.answer(mount, reply, retry).map(Answer::Now)
+    }
 }
 
 /// Answers a long poll, as a session for as long as it is held, or as one poll of a run.
 #[cfg(feature = "long-poll")]
-pub(super) async fn long(mount: &Arc<Mount>, visitor: Visitor) -> Result<Response<Body>, Refusal> {
+#[allow(clippy::manual_async_fn, reason = "an async fn keeps each argument twice, for as long as it runs")]
+pub(super) fn long(mount: &Arc<Mount>, visitor: Visitor) -> impl Future<Output = Result<Answer, Refusal>> + Send {
+    async move {
+        let visit = mount.admit_poll(&visitor.wanted, &visitor.guest).await?;
+        let Visitor { wanted, attach, .. } = visitor;
+        let (wheel, config) = (&mount.runtime.wheel, &mount.config);
+        let now = wheel.now();
+        let hold = now + config.jittered_hold(wanted.wait);
+        let deadline = visit.right().map_or(hold, |right| right.min(hold));
+        let feed = visit.feed(attach, wanted.start);
+        let mut waiter = LongPollWaiter::new(feed, wheel, deadline).max_bytes(config.batch);
+        if let Some(interval) = config.jittered_interval() {
+            waiter = waiter.not_before(now + interval);
+        }
+        let terms = Terms::of(mount, &wanted);
+        Ok(Answer::Held(hold_until_reply(mount.clone(), visit, waiter, terms)))
+    }
+}
+
+/// A long poll that is held.
+#[cfg(feature = "long-poll")]
+fn hold_until_reply(mount: Arc<Mount>, mut visit: Visit, mut waiter: LongPollWaiter<Tracked>, terms: Terms) -> Work {
     use std::task::Poll;
 
     use super::session::Order;
-    use crate::adapters::LongPollWaiter;
     use crate::contract::Left;
 
-    let Visitor { wanted, guest, attach, .. } = visitor;
-    let mut visit = mount.admit_poll(&wanted, &guest).await?;
-    let (wheel, config) = (&mount.runtime.wheel, &mount.config);
-    let hold = wheel.after(config.jittered_hold(wanted.wait));
-    let deadline = visit.right().map_or(hold, |right| right.min(hold));
-    let mut waiter = LongPollWaiter::new(visit.feed(attach, wanted.start), wheel, deadline).max_bytes(config.batch);
-    if let Some(interval) = config.jittered_interval() {
-        waiter = waiter.not_before(wheel.after(interval));
-    }
-    let mut order = None;
-    let reply = poll_fn(|cx| {
-        if let Poll::Ready(given) = visit.poll_order(cx) {
-            order = Some(given);
-            waiter.finish();
-        }
-        match order {
-            None | Some(Order::Leave) => Pin::new(&mut waiter).poll(cx).map(Some),
-            Some(Order::Cut | Order::Revoke) => Poll::Ready(None),
-        }
+    Box::pin(async move {
+        let mut order = None;
+        let reply = poll_fn(|cx| {
+            if let Poll::Ready(given) = visit.poll_order(cx) {
+                order = Some(given);
+                waiter.finish();
+            }
+            match order {
+                None | Some(Order::Leave) => Pin::new(&mut waiter).poll(cx).map(Some),
+                Some(Order::Cut | Order::Revoke) => Poll::Ready(None),
+            }
+        })
+        .await;
+        visit.cut_off().map_or(Ok(()), |order| Err(mount.refuse_cut_off(order)))?;
+        let reply = reply.ok_or_else(|| mount.later())?;
+        visit.ends(Left::Silent);
+        // The next poll may come at once, unless it would find a closed door or the end again.
+        let pause = order.is_some() || (reply.end.is_some() && !reply.more);
+        let retry = if pause { mount.config.jittered_retry() } else { Duration::ZERO };
+        terms.answer(&mount, reply, retry).map(Answer::Now)
     })
-    .await;
-    visit.cut_off().map_or(Ok(()), |order| Err(mount.refuse_cut_off(order)))?;
-    let reply = reply.ok_or_else(|| mount.later())?;
-    visit.ends(Left::Silent);
-    // The next poll may come at once, unless it would find a closed door or the end again.
-    let pause = order.is_some() || (reply.end.is_some() && !reply.more);
-    let retry = if pause { config.jittered_retry() } else { Duration::ZERO };
-    respond(mount, &wanted, reply, retry)
 }
 
 impl Mount {
@@ -99,35 +129,39 @@ impl Mount {
     }
 }
 
-/// A reply as a response: 200, or 304 to a client that holds all there is and said so; 500 where there would be more,
-/// had the application's code not failed.
-fn respond(mount: &Mount, wanted: &Wanted, reply: Reply, retry: Duration) -> Result<Response<Body>, Refusal> {
-    if reply.end == Some(End::Failed) && reply.is_empty() {
-        return Err(Refusal::internal("internal error"));
+impl Terms {
+    fn of(mount: &Mount, wanted: &Wanted) -> Self {
+        Self { holds: wanted.holds, applied: wanted.applied(mount.config.max_hold) }
     }
-    let cursor = reply.cursor;
-    let unchanged = reply.is_empty() && cursor.is_some() && cursor == wanted.holds;
-    let (tag, parts) = reply.into_tagged_parts();
-    let mut response = match unchanged {
-        true => Response::new(Body::empty()),
-        false => {
-            let body = Body::parts(parts);
-            mount.counters.sent(http_body::Body::size_hint(&body).lower());
-            answer::dressed_as(wanted.transport, http::Version::HTTP_11, body)
+
+    /// A reply as a response: 200, or 304 to a client that holds all there is and said so; 500 where there would be
+    /// more, had the application's code not failed.
+    fn answer(&self, mount: &Mount, reply: Reply, retry: Duration) -> Result<Response<Body>, Refusal> {
+        if reply.end == Some(End::Failed) && reply.is_empty() {
+            return Err(Refusal::internal("internal error"));
         }
-    };
-    if unchanged {
-        *response.status_mut() = StatusCode::NOT_MODIFIED;
-    }
-    let headers = response.headers_mut();
-    if let Some(tag) = tag.and_then(|tag| HeaderValue::from_maybe_shared(tag).ok()) {
-        headers.insert(ETAG, tag);
-    }
-    headers.insert(TIDINGS_RETRY_MS, u64::try_from(retry.as_millis()).unwrap_or(u64::MAX).into());
-    if let Some(wait) = wanted.applied(mount.config.max_hold) {
-        if let Ok(applied) = HeaderValue::try_from(format!("wait={}", wait.as_secs())) {
-            headers.insert(PREFERENCE_APPLIED, applied);
+        let unchanged = reply.is_empty() && reply.cursor.is_some() && reply.cursor == self.holds;
+        let (tag, body) = mount.replies.of(reply);
+        let mut response = Response::new(Body::empty());
+        *response.headers_mut() = headers::of_reply(tag);
+        match unchanged {
+            true => {
+                *response.status_mut() = StatusCode::NOT_MODIFIED;
+                response.headers_mut().remove(CONTENT_TYPE);
+            }
+            false => {
+                mount.counters.sent(http_body::Body::size_hint(&body).lower());
+                *response.body_mut() = body;
+            }
         }
+        if !retry.is_zero() {
+            response.headers_mut().insert(TIDINGS_RETRY_MS, number(retry.as_millis()));
+        }
+        if let Some(wait) = self.applied {
+            if let Ok(applied) = HeaderValue::try_from(format!("wait={}", wait.as_secs())) {
+                response.headers_mut().insert(PREFERENCE_APPLIED, applied);
+            }
+        }
+        Ok(response)
     }
-    Ok(response)
 }

@@ -1,12 +1,12 @@
 use std::time::Duration;
 
-use http::HeaderMap;
+use http::HeaderValue;
 
 /// `Prefer: wait=N` (RFC 7240 §4.3): how long the client would have the answer held.
 ///
-/// The first readable `wait` of all header lines counts; what can't be read is passed over, as a preference may be.
-pub(super) fn wait(headers: &HeaderMap) -> Option<Duration> {
-    headers.get_all("prefer").iter().filter_map(|line| line.to_str().ok()).flat_map(split).find_map(|preference| {
+/// The first readable `wait` of a header line counts; what can't be read is passed over, as a preference may be.
+pub(super) fn wait(line: &HeaderValue) -> Option<Duration> {
+    split(line.to_str().ok()?).find_map(|preference| {
         // Parameters of a preference follow after semicolons; `wait` has none.
         let (name, value) = preference.split(';').next()?.split_once('=')?;
         name.trim().eq_ignore_ascii_case("wait").then(|| seconds(unquote(value.trim())))?

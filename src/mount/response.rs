@@ -27,7 +27,16 @@ enum State {
 }
 
 /// What takes the application, or time.
-pub(super) type Work = Pin<Box<dyn Future<Output = Result<Response<Body>, Refusal>> + Send>>;
+pub(super) type Work = Pin<Box<dyn Future<Output = Result<Answer, Refusal>> + Send>>;
+
+/// What comes of it.
+#[allow(clippy::large_enum_variant, reason = "it is passed on at once")]
+pub(super) enum Answer {
+    Now(Response<Body>),
+    /// The client is let in, and waits for this. It is a future of its own, so that who is held takes no room for what
+    /// it took to come here.
+    Held(Work),
+}
 
 /// What is known of a request when its answer is there.
 pub(super) struct Finish {
@@ -46,27 +55,34 @@ impl ResponseFuture {
     pub(super) fn working(work: Work, finish: Finish) -> Self {
         Self(State::Pending(work, finish))
     }
+
+    pub(super) fn poll_response(&mut self, cx: &mut Context<'_>) -> Poll<Response<Body>> {
+        let (work, finish) = match &mut self.0 {
+            State::Ready(response) => return response.take().map_or(Poll::Pending, Poll::Ready),
+            State::Pending(work, finish) => (work, finish),
+        };
+        // The application's code runs in here. Its panic ends this request alone.
+        let done = loop {
+            match isolate(|| work.as_mut().poll(cx)) {
+                Ok(Poll::Pending) => return Poll::Pending,
+                Ok(Poll::Ready(Ok(Answer::Held(held)))) => *work = held,
+                Ok(Poll::Ready(Ok(Answer::Now(response)))) => break Ok(response),
+                Ok(Poll::Ready(Err(refusal))) => break Err(refusal),
+                Err(_) => {
+                    finish.mount.counters.refused(Cause::Publisher);
+                    break Err(Refusal::internal("internal error"));
+                }
+            }
+        };
+        Poll::Ready(finish.finish(done))
+    }
 }
 
 impl Future for ResponseFuture {
     type Output = Result<Response<Body>, Infallible>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let (work, finish) = match &mut self.get_mut().0 {
-            State::Ready(response) => {
-                return response.take().map_or(Poll::Pending, |response| Poll::Ready(Ok(response)));
-            }
-            State::Pending(work, finish) => (work, finish),
-        };
-        // The application's code runs in here. Its panic ends this request alone.
-        match isolate(|| work.as_mut().poll(cx)) {
-            Ok(Poll::Pending) => Poll::Pending,
-            Ok(Poll::Ready(done)) => Poll::Ready(Ok(finish.finish(done))),
-            Err(_) => {
-                finish.mount.counters.refused(Cause::Publisher);
-                Poll::Ready(Ok(finish.finish(Err(Refusal::internal("internal error")))))
-            }
-        }
+        self.get_mut().poll_response(cx).map(Ok)
     }
 }
 

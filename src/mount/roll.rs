@@ -1,5 +1,6 @@
 use std::collections::{BTreeSet, HashMap};
 use std::fmt;
+use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::Arc;
 use std::task::Waker;
 
@@ -9,7 +10,7 @@ use crate::contract::{Label, Session, SessionId};
 /// Who is in the registry, and by what they are found.
 #[derive(Default)]
 pub(super) struct Roll {
-    members: HashMap<SessionId, Arc<Member>>,
+    members: HashMap<SessionId, Arc<Member>, BuildHasherDefault<Spread>>,
     /// How many sessions a limit key has. None where it has none.
     keys: HashMap<Arc<str>, usize>,
     names: HashMap<Label, Named>,
@@ -26,6 +27,25 @@ struct Named {
     all: BTreeSet<SessionId>,
     /// The run of polls among them.
     run: Option<SessionId>,
+}
+
+/// Spreads numbers that count up. They are the endpoint's own, so nobody can choose them to collide.
+#[derive(Default)]
+struct Spread(u64);
+
+impl Hasher for Spread {
+    fn write_u64(&mut self, number: u64) {
+        // 2⁶⁴ divided by the golden ratio: neighbours come to lie far apart.
+        self.0 = number.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        bytes.iter().for_each(|&byte| self.write_u64(self.0 ^ u64::from(byte)));
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
 }
 
 impl Roll {

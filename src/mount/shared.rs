@@ -10,7 +10,7 @@ use super::asked;
 use super::body::Body;
 use super::config::Config;
 use super::erased::ErasedPublisher;
-use super::head;
+use super::head::Head;
 use super::headers::{self, METHODS};
 use super::negotiate::{self, Posted, Wanted};
 use super::refusal::Refusal;
@@ -29,6 +29,8 @@ pub(super) struct Mount {
     pub(super) websocket: Arc<crate::adapters::WebSocketConfig>,
     pub(super) registry: Registry,
     pub(super) rejects: Rejects,
+    #[cfg(any(feature = "short-poll", feature = "long-poll"))]
+    pub(super) replies: super::replies::Replies,
     pub(super) counters: Counters,
 }
 
@@ -59,11 +61,13 @@ impl Ask {
 impl Mount {
     /// Reads a request's head. Whatever can be answered by it alone is: no subscription is made for that.
     pub(super) fn front(&self, parts: &Parts) -> Front {
-        let (origin, judged) = self.config.origins.judge(parts);
+        let head = Head::of(parts);
+        let (origin, judged) = self.config.origins.judge(parts, &head);
         let ask = match judged {
             Err(refusal) => Err((Cause::Origin, refusal)),
-            Ok(()) => head::check(parts, self.config.max_head)
-                .and_then(|()| self.ask(parts, origin.as_ref()))
+            Ok(()) => head
+                .check(parts, self.config.max_head)
+                .and_then(|()| self.ask(parts, &head, origin.as_ref()))
                 .map_err(|refusal| (Cause::Request, refusal)),
         };
         let ask = ask.unwrap_or_else(|(cause, refusal)| {
@@ -73,25 +77,25 @@ impl Mount {
         Front { ask, origin }
     }
 
-    fn ask(&self, parts: &Parts, origin: Option<&HeaderValue>) -> Result<Ask, Refusal> {
+    fn ask(&self, parts: &Parts, head: &Head<'_>, origin: Option<&HeaderValue>) -> Result<Ask, Refusal> {
         let Config { transports, max_topics, .. } = self.config;
         let wanted = match parts.method {
             Method::OPTIONS => return Ok(Ask::Done(headers::options(origin))),
             Method::POST => {
-                if asked::names_websocket(parts) {
+                if head.upgrades {
                     return Err(Refusal::bad("a WebSocket handshake is a GET"));
                 }
-                let posted = negotiate::post(parts, max_topics)?;
+                let posted = negotiate::post(parts, head, max_topics)?;
                 self.runtime.ready().map_err(|missing| Refusal::internal(missing.as_str()))?;
                 return Ok(Ask::Receive(posted));
             }
             Method::HEAD => {
-                let wanted = negotiate::get(parts, transports, max_topics)?;
+                let wanted = negotiate::get(parts, head, transports, max_topics)?;
                 return Ok(Ask::Done(answer::head(wanted.transport, parts.version)));
             }
-            Method::GET => negotiate::get(parts, transports, max_topics)?,
+            Method::GET => negotiate::get(parts, head, transports, max_topics)?,
             Method::CONNECT => match asked::extended_protocol(parts) {
-                Some("websocket") => negotiate::get(parts, transports, max_topics)?,
+                Some("websocket") => negotiate::get(parts, head, transports, max_topics)?,
                 Some(_) => return Err(Refusal::protocol()),
                 None => return Err(Refusal::method(METHODS)),
             },
