@@ -1,7 +1,7 @@
 //! The accept loop, on hyper itself: a client that waits costs one HTTP/1 connection and nothing around it.
 
 use std::convert::Infallible;
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -49,23 +49,28 @@ pub(crate) async fn serve(listener: TcpListener, relay: Arc<Relay>, over: impl F
     drop(tokio::time::timeout(GRACE, end.closed()).await);
 }
 
-async fn connection(stream: TcpStream, relay: Arc<Relay>, mut ended: watch::Receiver<()>) {
+async fn connection(stream: TcpStream, relay: Arc<Relay>, ended: watch::Receiver<()>) {
     let service = service_fn(|request| answer(&relay, request));
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_WITHIN)
         .serve_connection(TokioIo::new(stream), service)
         .with_upgrades();
-    let mut connection = pin!(connection);
+    let mut end = ended.clone();
+    let (mut connection, mut end) = (pin!(connection), pin!(end.changed()));
+    let (mut listens, mut told) = (false, false);
     // How a connection ends is the endpoint's business; here it is only over.
-    tokio::select! {
-        biased;
-        _ = &mut connection => {}
-        _ = ended.changed() => {
-            connection.as_mut().graceful_shutdown();
-            drop(connection.await);
+    let over = poll_fn(|cx| {
+        // Waited for once, since it is always this task that waits: a connection is polled with every event.
+        if !listens || (!told && !matches!(ended.has_changed(), Ok(false))) {
+            (listens, told) = (true, end.as_mut().poll(cx).is_ready());
+            if told {
+                connection.as_mut().graceful_shutdown();
+            }
         }
-    }
+        connection.as_mut().poll(cx)
+    });
+    drop(over.await);
 }
 
 fn answer(
