@@ -79,6 +79,13 @@ pub(super) struct Follower {
     pub(super) key: u32,
 }
 
+impl Follower {
+    /// Marks the topic in the inbox. Returns the waker of who waits there.
+    pub(super) fn mark(&self) -> Option<Waker> {
+        self.inbox.mark(self.key)
+    }
+}
+
 /// The oldest event retained, as far as its eviction goes.
 struct Oldest {
     sequence: u64,
@@ -174,6 +181,7 @@ impl Log {
         Appended {
             evicted: state.evict(&self.retention, now),
             wakers: if queues { Vec::new() } else { state.waiters.take() },
+            marked: Vec::new(),
             queues: queues && !std::mem::replace(&mut state.is_queued, true),
             followers: state.followers.as_mut().map(|followers| followers.take()).unwrap_or_default(),
             subscriptions: state.subscriptions,
@@ -186,10 +194,10 @@ impl Log {
     /// then it is filed anew.
     pub(super) fn evict_oldest(&self, now: u64) -> Option<Relief> {
         let mut state = self.live()?;
-        let relief = if state.held < state.filed { None } else { state.evict_oldest(&self.budget, now) };
+        let mut relief = if state.held < state.filed { None } else { state.evict_oldest(&self.budget, now) };
         // Before anybody can append: an event that found its follower neither here nor marked would be delivered late.
-        for Follower { inbox, key } in relief.iter().flat_map(|relief| relief.followers.iter().flatten()) {
-            inbox.mark(*key);
+        if let Some(Relief { wakers, followers, .. }) = &mut relief {
+            wakers.extend(followers.iter().flatten().map(Follower::mark));
         }
         state.file(self);
         relief

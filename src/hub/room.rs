@@ -98,7 +98,7 @@ impl Shared {
 
     fn let_go(&self, log: &Arc<Log>, relief: Relief) {
         let Relief { evicted, mut wakers, followers, idle } = relief;
-        wakers.extend(followers.iter().flatten().map(|follower| follower.inbox.waker()));
+        drop(followers);
         wake_all(once(&mut wakers));
         if idle {
             self.registry.release(log);

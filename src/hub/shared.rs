@@ -162,10 +162,7 @@ impl Shared {
             wakers.append(&mut state.waiters.take());
             let followers = state.followers.as_mut().map(|followers| followers.take()).unwrap_or_default();
             drop(state);
-            for Follower { inbox, key } in followers.into_iter().flatten() {
-                inbox.mark(key);
-                wakers.push(inbox.waker());
-            }
+            wakers.extend(followers.iter().flatten().map(Follower::mark));
         }
         wake_all(std::iter::once(&mut wakers));
         self.wakes.close();
