@@ -13,7 +13,7 @@ pub(super) struct Appended {
     pub(super) followers: Vec<Option<Follower>>,
     /// The wakers of those whose inboxes are marked.
     pub(super) marked: Vec<Option<Waker>>,
-    pub(super) subscriptions: usize,
+    pub(super) subscriptions: u32,
     pub(super) idle: bool,
     /// Dropped late: the events in it are the user's.
     pub(super) evicted: Vec<Evicted>,
@@ -54,6 +54,6 @@ impl Appended {
 
     /// How many subscriptions follow the topic, itself or by a pattern.
     pub(super) fn subscribers(&self) -> usize {
-        self.subscriptions + self.fed.iter().map(|(_, fed)| fed.subscriptions).sum::<usize>()
+        (self.subscriptions + self.fed.iter().map(|(_, fed)| fed.subscriptions).sum::<u32>()) as usize
     }
 }
