@@ -16,6 +16,7 @@ use std::sync::{Arc, Mutex};
 
 use axum::extract::{Path, State};
 use axum::routing::post;
+use axum::serve::ListenerExt;
 use axum::{Router, serve};
 use tidings::{
     Attach, Cursor, Endpoint, Event, Gap, LocalHub, Publisher, Rejection, Session, Snapshot, Start, SubscribeRequest,
@@ -83,6 +84,6 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         board.score(&team).map_err(|error| error.to_string())
     });
     let app = Router::new().route("/score/{team}", score).route_service("/events", events.clone()).with_state(board);
-    let listener = TcpListener::bind("127.0.0.1:3000").await?;
+    let listener = TcpListener::bind("127.0.0.1:3000").await?.tap_io(|stream| drop(tidings::tune(stream)));
     Ok(serve(listener, app).with_graceful_shutdown(events.drain_on(tokio::signal::ctrl_c())).await?)
 }

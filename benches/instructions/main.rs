@@ -9,6 +9,10 @@ use std::process::ExitCode;
 
 fn main() -> ExitCode {
     let args: Vec<_> = std::env::args().skip(1).filter(|arg| arg != "--bench").collect();
+    if args == ["--names"] {
+        println!("{}", scenarios::NAMES.join("\n"));
+        return ExitCode::SUCCESS;
+    }
     let [scenario, burst, rounds] = args.as_slice() else {
         // `cargo bench` runs every bench: say how this one is run.
         println!("instructions: run benches/instructions/run");

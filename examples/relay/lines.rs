@@ -1,6 +1,6 @@
 //! The lines of `POST /publish`.
 
-use axum::http::StatusCode;
+use hyper::StatusCode;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_path_to_error::Segment;
@@ -8,7 +8,7 @@ use tidings::{Event, Topic};
 
 use crate::MAX_PAYLOAD;
 use crate::problem::Problem;
-use crate::publish::Labels;
+use crate::request::Labels;
 
 /// One line. `data` is as in the event object: a string is text, anything else is JSON.
 #[derive(Deserialize)]

@@ -13,25 +13,27 @@
 
 mod lines;
 mod options;
+mod pages;
 mod problem;
 mod publish;
+mod request;
+mod serve;
 mod sessions;
 mod status;
 
 use std::net::SocketAddr;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
-use axum::extract::DefaultBodyLimit;
-use axum::middleware::from_fn_with_state;
-use axum::routing::{delete, get, post};
-use axum::serve::ListenerExt;
+use hyper::StatusCode;
+use hyper::header::{self, HeaderMap};
 use tidings::{Endpoint, Event, LocalHub, Retention};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
 use options::{Options, Parsed};
+use problem::Problem;
 
 /// The largest payload, in bytes.
 const MAX_PAYLOAD: usize = 1 << 20;
@@ -41,11 +43,7 @@ const MAX_LINES: usize = 8 << 20;
 const SWEEP: Duration = Duration::from_secs(10);
 /// How long a shutdown may take: below the 30 s after which orchestrators kill.
 const DRAIN: Duration = Duration::from_secs(8);
-/// How long requests that are still coming in may go on after that.
-const GRACE: Duration = Duration::from_secs(1);
-
-/// What every handler works with.
-#[derive(Clone)]
+/// What every page works with.
 struct Relay {
     hub: LocalHub,
     events: Endpoint,
@@ -91,22 +89,8 @@ async fn serve(listener: TcpListener, options: Options) -> std::io::Result<()> {
     let drained = events.drain_on(asked);
     println!("relay: listening on http://{address}");
 
-    let relay = Relay { hub, events, origins: options.origins };
-    let (over, wait) = tokio::sync::oneshot::channel::<()>();
-    let server = axum::serve(listener.tap_io(|stream| drop(tidings::tune(stream))), router(relay));
-    let server = server.with_graceful_shutdown(async move {
-        drained.await;
-        drop(over);
-    });
-    // The server waits for requests that are half sent, for as long as their clients like.
-    let patience = async {
-        drop(wait.await);
-        tokio::time::sleep(GRACE).await;
-    };
-    tokio::select! {
-        done = async { server.await } => done,
-        () = patience => Ok(()),
-    }
+    serve::serve(listener, Arc::new(Relay { hub, events, origins: options.origins }), drained).await;
+    Ok(())
 }
 
 /// The push endpoint: a client gets the topics that it names.
@@ -126,21 +110,18 @@ fn endpoint(hub: &LocalHub, address: SocketAddr, options: &Options) -> Endpoint 
     builder.allowed_hosts(["localhost", "127.0.0.1", "[::1]"].into_iter().chain(listed)).build()
 }
 
-fn router(relay: Relay) -> Router {
-    let publish = Router::new()
-        .route("/publish/{*topic}", post(publish::one).layer(DefaultBodyLimit::max(MAX_PAYLOAD)))
-        .route("/publish", post(publish::many).layer(DefaultBodyLimit::max(MAX_LINES)))
-        .route("/sessions/{id}", delete(sessions::end))
-        .layer(from_fn_with_state(relay.clone(), publish::only_from_our_pages));
-    Router::new()
-        .route_service("/events", relay.events.clone())
-        .route("/healthz", get(|| async { "ok\n" }))
-        .route("/sessions", get(sessions::list))
-        .route("/stats", get(status::stats))
-        .merge(publish)
-        .fallback(problem::no_such_page)
-        .method_not_allowed_fallback(problem::wrong_method)
-        .with_state(relay)
+impl Relay {
+    /// Any page on the web can make its visitor's browser send a request here. Browsers say for which page they do
+    /// (RFC 6454 §7), programs don't.
+    fn only_from_our_pages(&self, headers: &HeaderMap) -> Result<(), Problem> {
+        let mut origins = headers.get_all(header::ORIGIN).iter();
+        match origins.all(|origin| self.origins.iter().any(|listed| origin.as_bytes() == listed.as_bytes())) {
+            true => Ok(()),
+            false => {
+                Err(Problem::new(StatusCode::FORBIDDEN, "pages of this origin may not publish; relay --origin adds it"))
+            }
+        }
+    }
 }
 
 fn fail(message: &str) -> ExitCode {

@@ -3,7 +3,7 @@
 use std::net::Ipv6Addr;
 use std::time::Duration;
 
-use axum::http::uri::{Parts, Uri};
+use hyper::http::uri::{Parts, Uri};
 
 /// What `--help` prints.
 pub(crate) const HELP: &str = "\

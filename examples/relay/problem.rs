@@ -1,20 +1,23 @@
 //! What a client is told when something is wrong: a status, and `{"error":"…"}`.
 
-use axum::Json;
-use axum::http::{Method, StatusCode, Uri};
-use axum::response::{IntoResponse, Response};
+use hyper::header::{self, HeaderValue};
+use hyper::{Method, StatusCode};
 use serde_json::json;
+
+use crate::pages::{self, Page};
 
 /// Why a request was refused.
 #[derive(Debug)]
 pub(crate) struct Problem {
     status: StatusCode,
     error: String,
+    /// What would be allowed, of a method that is not.
+    allow: Option<&'static str>,
 }
 
 impl Problem {
     pub(crate) fn new(status: StatusCode, error: impl Into<String>) -> Self {
-        Self { status, error: error.into() }
+        Self { status, error: error.into(), allow: None }
     }
 
     /// The request can't be understood.
@@ -22,23 +25,28 @@ impl Problem {
         Self::new(StatusCode::BAD_REQUEST, error)
     }
 
+    /// The page does not take this method.
+    pub(crate) fn method(path: &str, asked: &Method, allowed: &Method) -> Self {
+        let allow = match *allowed {
+            Method::POST => "POST",
+            Method::DELETE => "DELETE",
+            _ => "GET, HEAD",
+        };
+        let problem = Self::new(StatusCode::METHOD_NOT_ALLOWED, format!("{path} does not take {asked}, but {allow}"));
+        Self { allow: Some(allow), ..problem }
+    }
+
     /// The same problem, with the place where it is.
     pub(crate) fn at(self, place: &str) -> Self {
         Self { error: format!("{place}: {}", self.error), ..self }
     }
-}
 
-impl IntoResponse for Problem {
-    fn into_response(self) -> Response {
-        (self.status, Json(json!({ "error": self.error }))).into_response()
+    pub(crate) fn into_page(self) -> Page {
+        let mut page = pages::json(&json!({ "error": self.error }));
+        *page.status_mut() = self.status;
+        if let Some(allow) = self.allow {
+            page.headers_mut().insert(header::ALLOW, HeaderValue::from_static(allow));
+        }
+        page
     }
-}
-
-pub(crate) async fn no_such_page(method: Method, uri: Uri) -> Problem {
-    let path = uri.path();
-    Problem::new(StatusCode::NOT_FOUND, format!("there is no {method} {path}; relay --help lists what there is"))
-}
-
-pub(crate) async fn wrong_method(method: Method, uri: Uri) -> Problem {
-    Problem::new(StatusCode::METHOD_NOT_ALLOWED, format!("{} does not take {method}", uri.path()))
 }

@@ -1,12 +1,13 @@
 //! Who is listening: `GET /sessions`, `DELETE /sessions/ID`.
 
-use axum::Json;
-use axum::extract::{Path, State};
-use axum::http::StatusCode;
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::{Response, StatusCode};
 use serde_json::{Value, json};
 use tidings::{Attach, Left, LocalHub, Publisher, Rejection, Session, SubscribeRequest, Subscription};
 
 use crate::Relay;
+use crate::pages::{self, Page};
 
 /// Lets everyone listen to what they name, and may say who comes and goes.
 pub(crate) struct Guests {
@@ -34,7 +35,7 @@ impl Publisher for Guests {
     }
 }
 
-pub(crate) async fn list(State(relay): State<Relay>) -> Json<Vec<Value>> {
+pub(crate) fn list(relay: &Relay) -> Page {
     let sessions = relay.events.sessions().into_iter().map(|info| {
         json!({
             "id": info.session.id().get(),
@@ -51,14 +52,17 @@ pub(crate) async fn list(State(relay): State<Relay>) -> Json<Vec<Value>> {
             "lag": info.lag,
         })
     });
-    Json(sessions.collect())
+    pages::json(&sessions.collect::<Vec<Value>>())
 }
 
 /// 204, or 404 where there is no such session.
-pub(crate) async fn end(State(relay): State<Relay>, Path(id): Path<u64>) -> StatusCode {
+pub(crate) fn end(relay: &Relay, id: &str) -> Page {
     let mut sessions = relay.events.sessions().into_iter().map(|info| info.session.id());
-    match sessions.find(|session| session.get() == id).is_some_and(|id| relay.events.disconnect(id)) {
+    let found = id.parse().ok().and_then(|id: u64| sessions.find(|session| session.get() == id));
+    let mut page = Response::new(Full::<Bytes>::default());
+    *page.status_mut() = match found.is_some_and(|id| relay.events.disconnect(id)) {
         true => StatusCode::NO_CONTENT,
         false => StatusCode::NOT_FOUND,
-    }
+    };
+    page
 }

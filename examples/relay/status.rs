@@ -1,18 +1,17 @@
 //! `GET /stats`.
 
-use axum::Json;
-use axum::extract::State;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, json};
 use tidings::{Left, Transport};
 
 use crate::Relay;
+use crate::pages::{self, Page};
 
 /// What the hub holds, and who is listening.
-pub(crate) async fn stats(State(relay): State<Relay>) -> Json<Value> {
+pub(crate) fn stats(relay: &Relay) -> Page {
     let (hub, events) = (relay.hub.stats(), relay.events.stats());
     let sessions = Transport::ALL.map(|each| (each.as_str().to_owned(), json!(events.sessions_of(each))));
     let left = Left::ALL.map(|why| (format!("{why:?}").to_lowercase(), json!(events.left_for(why))));
-    Json(json!({
+    pages::json(&json!({
         "cursor": relay.hub.cursor().to_string(),
         "hub": {
             "published": hub.published,

@@ -20,6 +20,8 @@ pub(super) const METHODS: &str = "GET, HEAD, POST, OPTIONS";
 
 /// As many as an answer mostly has at most, listed origin and all: room for them at once costs less than to grow.
 pub(super) const MOST: usize = 12;
+/// As many as a stream's answer has without a listed origin.
+pub(super) const FEW: usize = 6;
 
 const X_ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
 

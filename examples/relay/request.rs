@@ -1,0 +1,112 @@
+//! What a request to publish says. Whatever is wrong with it is a [`Problem`].
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use hyper::body::Incoming;
+use hyper::{HeaderMap, StatusCode, Uri, header};
+use percent_encoding::percent_decode_str;
+use tidings::{Event, Topic};
+
+use crate::problem::Problem;
+
+/// What an event may have besides a payload.
+#[derive(Debug, Default)]
+pub(crate) struct Labels {
+    pub(crate) event: Option<String>,
+    pub(crate) key: Option<String>,
+    pub(crate) ttl: Option<u64>,
+}
+
+/// What a body is said to be.
+pub(crate) enum Kind {
+    Text,
+    Json,
+    Binary,
+}
+
+/// The topic that the path after `/publish/` is.
+pub(crate) fn topic(uri: &Uri) -> Result<Topic, Problem> {
+    let path = uri.path().strip_prefix("/publish/").unwrap_or_default();
+    let topic = percent_decode_str(path).decode_utf8().map_err(|error| Problem::bad(error.to_string()).at("topic"))?;
+    Topic::new(topic.as_ref()).map_err(|error| Problem::bad(error.to_string()).at("topic"))
+}
+
+/// The whole body, if it has no more than `max` bytes.
+pub(crate) async fn body(body: Incoming, max: usize) -> Result<Bytes, Problem> {
+    match Limited::new(body, max).collect().await {
+        Ok(body) => Ok(body.to_bytes()),
+        Err(error) if error.is::<LengthLimitError>() => {
+            Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, format!("body: at most {max} bytes")))
+        }
+        Err(error) => Err(Problem::bad(error.to_string()).at("body")),
+    }
+}
+
+impl Labels {
+    /// Those in the query.
+    pub(crate) fn of(uri: &Uri) -> Result<Self, Problem> {
+        let mut labels = Self::default();
+        for (name, value) in form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes()) {
+            match &*name {
+                "event" => labels.event = Some(value.into_owned()),
+                "key" => labels.key = Some(value.into_owned()),
+                "ttl" => {
+                    let wrong = |_| Problem::bad(format!("takes milliseconds, not '{value}'")).at("ttl");
+                    labels.ttl = Some(value.parse().map_err(wrong)?);
+                }
+                _ => return Err(Problem::bad(format!("there is no parameter '{name}': event, key and ttl are there"))),
+            }
+        }
+        Ok(labels)
+    }
+
+    /// The event with these labels.
+    pub(crate) fn put_on(self, event: Event) -> Result<Event, Problem> {
+        let event = match self.event {
+            Some(name) => event.named(&name).map_err(|error| Problem::bad(error.to_string()).at("event"))?,
+            None => event,
+        };
+        let event = match self.key {
+            Some(key) => event.keyed(&key).map_err(|error| Problem::bad(error.to_string()).at("key"))?,
+            None => event,
+        };
+        Ok(match self.ttl {
+            Some(ttl) => event.ttl(Duration::from_millis(ttl)),
+            None => event,
+        })
+    }
+}
+
+impl Kind {
+    pub(crate) fn of(headers: &HeaderMap) -> Result<Self, Problem> {
+        let Some(value) = headers.get(header::CONTENT_TYPE) else { return Ok(Self::Text) };
+        let value = value.to_str().unwrap_or("");
+        let (kind, parameters) = value.split_once(';').unwrap_or((value, ""));
+        let (kind, charset) = (kind.trim(), parameters.split(';').find_map(charset));
+        let utf8 = charset.is_none_or(|charset| {
+            ["utf-8", "utf8", "us-ascii"].iter().any(|known| charset.eq_ignore_ascii_case(known))
+        });
+        let is = |known: &str| kind.eq_ignore_ascii_case(known);
+        let is_text = || kind.get(..5).is_some_and(|start| start.eq_ignore_ascii_case("text/"));
+        // The last of the texts is what `curl -d` says of any body, unless told otherwise.
+        if is("application/octet-stream") {
+            Ok(Self::Binary)
+        } else if is("application/json") && utf8 {
+            Ok(Self::Json)
+        } else if is_text() && utf8 || is("application/x-www-form-urlencoded") {
+            Ok(Self::Text)
+        } else {
+            let known = "text/* in UTF-8, application/json and application/octet-stream";
+            let text = format!("content-type: '{value}' is none of {known}");
+            Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, text))
+        }
+    }
+}
+
+/// The value of a parameter that is the charset.
+fn charset(parameter: &str) -> Option<&str> {
+    let (name, value) = parameter.trim().split_once('=')?;
+    name.eq_ignore_ascii_case("charset").then(|| value.trim_matches('"'))
+}

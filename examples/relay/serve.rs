@@ -1,0 +1,80 @@
+//! The accept loop, on hyper itself: a client that waits costs one HTTP/1 connection and nothing around it.
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::{Either, Full};
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper::{Request, Response};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+
+use crate::{Relay, pages};
+
+/// A client that has not sent a request's head in this time does not mean to.
+const HEAD_WITHIN: Duration = Duration::from_secs(30);
+/// After an accept that failed, most likely for want of file descriptors.
+const BREATHE: Duration = Duration::from_millis(100);
+/// How long requests that are still coming in may go on after `over`.
+const GRACE: Duration = Duration::from_secs(1);
+
+/// Answers until `over`, and then what is under way.
+pub(crate) async fn serve(listener: TcpListener, relay: Arc<Relay>, over: impl Future<Output = ()>) {
+    let (end, ended) = watch::channel(());
+    let accept = async {
+        loop {
+            match listener.accept().await {
+                Ok((stream, _)) => {
+                    drop(tidings::tune(&stream));
+                    tokio::spawn(connection(stream, relay.clone(), ended.clone()));
+                }
+                Err(_) => tokio::time::sleep(BREATHE).await,
+            }
+        }
+    };
+    tokio::select! {
+        () = accept => {}
+        () = over => {}
+    }
+    drop((listener, ended));
+    let _ = end.send(());
+    // The connections wait for requests that are half sent, for as long as their clients like.
+    drop(tokio::time::timeout(GRACE, end.closed()).await);
+}
+
+async fn connection(stream: TcpStream, relay: Arc<Relay>, mut ended: watch::Receiver<()>) {
+    let service = service_fn(|request| answer(&relay, request));
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_WITHIN)
+        .serve_connection(TokioIo::new(stream), service)
+        .with_upgrades();
+    let mut connection = pin!(connection);
+    // How a connection ends is the endpoint's business; here it is only over.
+    tokio::select! {
+        biased;
+        _ = &mut connection => {}
+        _ = ended.changed() => {
+            connection.as_mut().graceful_shutdown();
+            drop(connection.await);
+        }
+    }
+}
+
+async fn answer(
+    relay: &Relay,
+    request: Request<Incoming>,
+) -> Result<Response<Either<tidings::Body, Full<Bytes>>>, Infallible> {
+    Ok(match request.uri().path() {
+        "/events" => relay.events.handle(request).await.map(Either::Left),
+        // Boxed, for each connection has room for the larger of the two, and most only listen.
+        _ => Box::pin(pages::answer(relay, request)).await.map(Either::Right),
+    })
+}
