@@ -19,7 +19,9 @@ const MANY: usize = 1_000;
 
 fn main() {
     println!("{:>8}  bytes of heap per", "");
-    report("parked subscription of one topic", parked(1));
+    let (parked_one, handle) = (parked(1), size_of::<Subscription>() as f64);
+    report("parked subscription of one topic", parked_one);
+    report(&format!("the same beyond its handle, which has {handle}"), parked_one - handle);
     report("parked subscription of ten topics", parked(10));
     report("parked subscription of a pattern that 10,000 topics match", parked_by_pattern());
     for (name, topics, events, event) in [

@@ -9,6 +9,8 @@ use tidings::{
 };
 
 const SUBSCRIBERS: usize = 1_000;
+/// Subscriptions of a thousand topics each.
+const WIDE_SUBSCRIBERS: usize = 100;
 const PAYLOAD: &[u8] = &[b'x'; 100];
 
 /// The payload and a line feed.
@@ -25,10 +27,10 @@ impl Format for Plain {
     }
 }
 
-fn world(topics: &[Topic]) -> (LocalHub, Vec<Subscription>) {
+fn world(subscribers: usize, topics: &[Topic]) -> (LocalHub, Vec<Subscription>) {
     let hub = LocalHub::new();
     let mut subscriptions: Vec<_> =
-        (0..SUBSCRIBERS).map(|_| hub.subscribe(Subscribe::to(topics)).expect("open")).collect();
+        (0..subscribers).map(|_| hub.subscribe(Subscribe::to(topics)).expect("open")).collect();
     let mut cx = Context::from_waker(Waker::noop());
     for topic in topics {
         hub.publish_now(topic, event()).expect("open");
@@ -62,7 +64,7 @@ pub(crate) fn publisher(topics: usize, spent: bool) -> impl FnMut() {
 /// Every subscriber looks at every event of each burst by reference.
 pub(crate) fn by_reference(burst: usize, rounds: usize) -> usize {
     let topic = Topic::new("bench").expect("valid");
-    let (hub, mut subscriptions) = world(std::slice::from_ref(&topic));
+    let (hub, mut subscriptions) = world(SUBSCRIBERS, std::slice::from_ref(&topic));
     let mut cx = Context::from_waker(Waker::noop());
     let mut deliveries = 0;
     for _ in 0..rounds {
@@ -84,14 +86,14 @@ pub(crate) fn by_reference(burst: usize, rounds: usize) -> usize {
 /// Every subscriber gets each burst as shared bytes.
 pub(crate) fn encoded(burst: usize, rounds: usize) -> usize {
     let topic = Topic::new("bench").expect("valid");
-    let (hub, subscriptions) = world(std::slice::from_ref(&topic));
+    let (hub, subscriptions) = world(SUBSCRIBERS, std::slice::from_ref(&topic));
     run_encoded(&hub, subscriptions, &[topic], burst, rounds)
 }
 
-/// The same for subscriptions of ten topics, each burst spread over them.
-pub(crate) fn merged(burst: usize, rounds: usize) -> usize {
-    let topics: Vec<_> = (0..10).map(|n| Topic::new(format!("bench/{n}")).expect("valid")).collect();
-    let (hub, subscriptions) = world(&topics);
+/// The same for subscriptions of ten topics, or of a thousand, each burst spread over them.
+pub(crate) fn merged(topics: usize, burst: usize, rounds: usize) -> usize {
+    let topics: Vec<_> = (0..topics).map(|n| Topic::new(format!("bench/{n}")).expect("valid")).collect();
+    let (hub, subscriptions) = world(if topics.len() > 10 { WIDE_SUBSCRIBERS } else { SUBSCRIBERS }, &topics);
     run_encoded(&hub, subscriptions, &topics, burst, rounds)
 }
 

@@ -10,7 +10,8 @@ pub(crate) fn run(name: &str, burst: usize, rounds: usize) -> Option<usize> {
     Some(match name {
         "hub-reference" => hub::by_reference(burst, rounds),
         "hub-encoded" => hub::encoded(burst, rounds),
-        "hub-merged" => hub::merged(burst, rounds),
+        "hub-merged" => hub::merged(10, burst, rounds),
+        "hub-merged-1000" => hub::merged(1_000, burst, rounds),
         "hub-pattern" => hub::pattern(burst, rounds),
         "short-poll" => polled::short(burst, rounds),
         "long-poll" => polled::long(burst, rounds),
@@ -23,10 +24,11 @@ pub(crate) fn run(name: &str, burst: usize, rounds: usize) -> Option<usize> {
 }
 
 /// Every scenario.
-pub(crate) const NAMES: [&str; 10] = [
+pub(crate) const NAMES: [&str; 11] = [
     "hub-reference",
     "hub-encoded",
     "hub-merged",
+    "hub-merged-1000",
     "hub-pattern",
     "short-poll",
     "long-poll",

@@ -11,7 +11,9 @@ pub(super) struct Appended {
     /// The log's waiters are to be queued for the notifier.
     pub(super) queues: bool,
     pub(super) followers: Vec<Option<Follower>>,
-    pub(super) subscriptions: usize,
+    /// The wakers of those whose inboxes are marked.
+    pub(super) marked: Vec<Option<Waker>>,
+    pub(super) subscriptions: u32,
     pub(super) idle: bool,
     /// Dropped late: the events in it are the user's.
     pub(super) evicted: Vec<Evicted>,
@@ -30,6 +32,16 @@ pub(super) struct Relief {
 }
 
 impl Appended {
+    /// Marks the inboxes that the event concerns. Under the sequencer.
+    #[inline]
+    pub(super) fn mark(&mut self) {
+        if !self.followers.is_empty() {
+            self.marked.reserve_exact(self.followers.len());
+            self.marked.extend(self.followers.iter().flatten().filter_map(Follower::mark).map(Some));
+        }
+        self.fed.iter_mut().for_each(|(_, fed)| fed.mark());
+    }
+
     /// Whether nothing is left to be done: nobody waited, and nothing is to be let go of.
     pub(super) fn is_settled(&self) -> bool {
         self.wakers.is_empty()
@@ -42,6 +54,6 @@ impl Appended {
 
     /// How many subscriptions follow the topic, itself or by a pattern.
     pub(super) fn subscribers(&self) -> usize {
-        self.subscriptions + self.fed.iter().map(|(_, fed)| fed.subscriptions).sum::<usize>()
+        (self.subscriptions + self.fed.iter().map(|(_, fed)| fed.subscriptions).sum::<u32>()) as usize
     }
 }

@@ -14,7 +14,11 @@ const PIN_SHARE: u64 = 4;
 /// may add to them, each what it publishes or caches in one go.
 #[derive(Debug)]
 pub(super) struct Budget {
+    /// The hub's, here for those who make segments.
+    pub(super) epoch: u64,
     pub(super) limit: usize,
+    /// How many events went for the budget's sake.
+    pub(super) evicted: Count,
     /// What segments in their logs take.
     history: Count,
     /// What evicted segments take that a reader still holds.
@@ -42,9 +46,11 @@ enum Kind {
 }
 
 impl Budget {
-    pub(super) fn new(limit: usize) -> Arc<Self> {
+    pub(super) fn new(epoch: u64, limit: usize) -> Arc<Self> {
         Arc::new(Self {
+            epoch,
             limit,
+            evicted: Count::new(0),
             history: Count::new(0),
             pinned: Count::new(0),
             cached: Count::new(0),

@@ -29,8 +29,8 @@ const KEPT: Retention =
 
 impl Log {
     /// The log of a pattern.
-    pub(super) fn feed(pattern: Pattern, epoch: u64, budget: Arc<Budget>) -> Self {
-        Self::new(pattern, epoch, Arc::new(KEPT), 0, Box::default(), budget)
+    pub(super) fn feed(pattern: Pattern, budget: Arc<Budget>) -> Self {
+        Self::new(pattern, Arc::new(KEPT), 0, Box::default(), budget)
     }
 
     /// Has this topic feed a pattern's log from now on.
@@ -42,7 +42,7 @@ impl Log {
         let live = state.feeds.iter().filter(|known| known.live().is_some());
         let feeds = live.chain([feed]).map(Arc::clone).collect();
         let old = std::mem::replace(&mut state.feeds, feeds);
-        self.fed.set(state.feeds.len() as u64);
+        self.fed.set(state.feeds.len() as u32);
         drop(state);
         drop(old);
     }

@@ -16,7 +16,7 @@ const LABELS: usize = 160;
 /// A segment's allocations, beyond what is in them, and the marks of its replaced events.
 const SEGMENT: usize = 160;
 /// A topic's log, its name, and its places in the registry and beside it.
-const TOPIC: usize = 560;
+const TOPIC: usize = 400;
 
 /// An event, beyond its place in a segment.
 pub(super) fn event(event: &Event) -> usize {

@@ -15,14 +15,13 @@ struct Ready {
 }
 
 impl Inbox {
-    /// Marks a topic. Called under the sequencer, before the watermark passes the event.
-    pub(super) fn mark(&self, key: u32) {
-        self.0.lock().keys.push(key);
-    }
-
-    /// Takes the waker of the reader, if it waits.
-    pub(super) fn waker(&self) -> Option<Waker> {
-        self.0.lock().waker.take()
+    /// Marks a topic. Called under the sequencer, before the watermark passes the event. Returns the waker of the reader,
+    /// if it waits: to be woken when the locks are released.
+    #[inline]
+    pub(super) fn mark(&self, key: u32) -> Option<Waker> {
+        let mut ready = self.0.lock();
+        ready.keys.push(key);
+        ready.waker.take()
     }
 
     /// Hands the marked keys over.

@@ -10,7 +10,7 @@ use crate::hub::shared::Shared;
 use crate::hub::sync::{RwLock, RwLockReadGuard};
 
 /// How many subscriptions of a topic make it worth while to keep what one read for those behind it.
-const SHARED_FROM: u64 = 16;
+const SHARED_FROM: u32 = 16;
 /// How many bytes of already delivered events a new window keeps for readers that are a little behind.
 const TAIL: usize = 4 * 1024;
 

@@ -213,7 +213,7 @@ impl<'a> Round<'a> {
     fn append(&self, sequencer: &mut Sequencer, log: Arc<Log>, event: Event) -> Result<InLog, PublishError> {
         let sequence = sequencer.last + 1;
         let (mut log, mut entry) = (log, Entry { sequence, at: self.now, event });
-        let appended = loop {
+        let mut appended = loop {
             match log.append(entry, self.queues) {
                 Ok(appended) => break appended,
                 // Dropped between the registry and here: the next look makes a new one.
@@ -223,10 +223,7 @@ impl<'a> Round<'a> {
             log = again.ok_or(PublishError::Closed)?;
         };
         sequencer.last = sequence;
-        let fed = appended.fed.iter().map(|(_, fed)| fed);
-        for follower in once(&appended).chain(fed).flat_map(|appended| &appended.followers).flatten() {
-            follower.inbox.mark(follower.key);
-        }
+        appended.mark();
         let receipt = Receipt::new(self.shared.cursor(sequence), appended.subscribers());
         Ok(InLog { receipt, log, appended })
     }
@@ -246,10 +243,7 @@ impl<'a> Round<'a> {
             }
         }
         let mut fed: Vec<_> = all.iter_mut().flat_map(|in_log| take(&mut in_log.appended.fed)).collect();
-        for (_, Appended { wakers, followers, .. }) in each(all, &mut fed) {
-            wakers.extend(followers.iter().flatten().map(|follower| follower.inbox.waker()));
-        }
-        wake_all(each(all, &mut fed).map(|(_, appended)| &mut appended.wakers));
+        wake_all(each(all, &mut fed).flat_map(|(_, appended)| [&mut appended.wakers, &mut appended.marked]));
         for (log, appended) in each(all, &mut fed) {
             appended.evicted.clear();
             appended.followers.clear();

@@ -1,4 +1,3 @@
-use std::collections::VecDeque;
 use std::sync::{Arc, Weak};
 use std::task::Waker;
 
@@ -7,10 +6,10 @@ use crate::hub::appended::{Appended, Relief};
 use crate::hub::budget::Budget;
 use crate::hub::footprint;
 use crate::hub::inbox::Inbox;
-use crate::hub::newest::Newest;
+use crate::hub::kept::Kept;
 use crate::hub::rhythm::{INTERVALS, Rhythm};
 use crate::hub::segment::{Evicted, Segment, nanos};
-use crate::hub::sync::{Count, Mutex, MutexGuard};
+use crate::hub::sync::{Mirror, Mutex, MutexGuard};
 use crate::hub::tail::Tail;
 use crate::hub::waiters::Waiters;
 use crate::model::{Cursor, Gap, GapReason, Pattern, Retention, Topic};
@@ -19,49 +18,33 @@ use crate::model::{Cursor, Gap, GapReason, Pattern, Retention, Topic};
 #[derive(Debug)]
 pub(super) struct Log {
     pub(super) name: Pattern,
-    pub(super) epoch: u64,
     pub(super) retention: Arc<Retention>,
     /// A mirror of [`State::subscriptions`] for those who only want to know whether there are many.
-    pub(super) audience: Count,
+    pub(super) audience: Mirror,
     budget: Arc<Budget>,
     /// A mirror of how many [feeds](State::feeds) there are.
-    pub(super) fed: Count,
+    pub(super) fed: Mirror,
     state: Mutex<State>,
 }
 
 /// What the log's lock guards. Dense indices count this log's events from 0.
 #[derive(Debug)]
 pub(super) struct State {
-    pub(super) segments: VecDeque<Arc<Segment>>,
+    pub(super) kept: Option<Box<Kept>>,
     /// The index of the next event.
     pub(super) next: u64,
     /// The index of the oldest event retained.
     pub(super) first: u64,
-    /// The weight of what is retained.
-    pub(super) bytes: usize,
-    pub(super) tail: Tail,
-    /// What the segments are charged with.
-    held: u64,
-    /// The same when the topic was last filed among the [sizes](crate::hub::sizes::Sizes).
-    filed: u64,
-    /// How many events went for the sake of the hub's budget.
-    pub(super) evicted_by_budget: u64,
     /// The sequence of the newest event that left history before its time to live was over; 0: there is none.
     pub(super) evicted: u64,
-    /// The index after that event.
-    pub(super) lost: u64,
     /// The same of the newest event that is not in memory any more.
     pub(super) gone: u64,
-    /// The sequence of the newest event.
-    pub(super) last: u64,
-    pub(super) subscriptions: usize,
+    pub(super) subscriptions: u32,
     /// How many events its subscriptions were handed, as far as that is [counted](crate::hub::reader::Uncounted).
     pub(super) delivered: u64,
     pub(super) waiters: Waiters<Waker>,
     /// Whether somebody is to come for those waiters: the [notifier](crate::hub::notifier), or who queues the log there.
     pub(super) is_queued: bool,
-    /// Set once a subscription conflates: from then on what is replaced is marked.
-    newest: Option<Box<Newest>>,
     /// The inboxes of the several-topic subscriptions that have read everything here.
     pub(super) followers: Option<Box<Waiters<Follower>>>,
     /// Of a topic's log, those of the patterns that match.
@@ -79,6 +62,13 @@ pub(super) struct Follower {
     pub(super) key: u32,
 }
 
+impl Follower {
+    /// Marks the topic in the inbox. Returns the waker of who waits there.
+    pub(super) fn mark(&self) -> Option<Waker> {
+        self.inbox.mark(self.key)
+    }
+}
+
 /// The oldest event retained, as far as its eviction goes.
 struct Oldest {
     sequence: u64,
@@ -91,38 +81,29 @@ impl Log {
     /// An empty log. `evicted` is the sequence of the last event that the topic had before it was dropped.
     pub(super) fn new(
         name: Pattern,
-        epoch: u64,
         retention: Arc<Retention>,
         evicted: u64,
         feeds: Box<[Arc<Self>]>,
         budget: Arc<Budget>,
     ) -> Self {
-        let fed = Count::new(feeds.len() as u64);
+        let fed = Mirror::new(feeds.len() as u32);
         let state = State {
-            segments: VecDeque::new(),
+            kept: None,
             next: 0,
             first: 0,
-            bytes: 0,
-            tail: Tail::default(),
-            held: 0,
-            filed: 0,
-            evicted_by_budget: 0,
             evicted,
-            lost: 0,
             gone: evicted,
-            last: evicted,
             subscriptions: 0,
             delivered: 0,
             waiters: Waiters::new(),
             is_queued: false,
-            newest: None,
             followers: None,
             feeds,
             is_feed: name.as_topic().is_none(),
             closed: false,
             dropped: false,
         };
-        Self { name, epoch, retention, audience: Count::new(0), budget, fed, state: Mutex::new(state) }
+        Self { name, retention, audience: Mirror::new(0), budget, fed, state: Mutex::new(state) }
     }
 
     /// To how many patterns' logs an event of this topic goes too.
@@ -159,7 +140,7 @@ impl Log {
             true => Vec::new(),
             false => {
                 let fed = state.feed(topic, &entry);
-                self.fed.set(state.feeds.len() as u64);
+                self.fed.set(state.feeds.len() as u32);
                 fed
             }
         };
@@ -174,6 +155,7 @@ impl Log {
         Appended {
             evicted: state.evict(&self.retention, now),
             wakers: if queues { Vec::new() } else { state.waiters.take() },
+            marked: Vec::new(),
             queues: queues && !std::mem::replace(&mut state.is_queued, true),
             followers: state.followers.as_mut().map(|followers| followers.take()).unwrap_or_default(),
             subscriptions: state.subscriptions,
@@ -186,10 +168,11 @@ impl Log {
     /// then it is filed anew.
     pub(super) fn evict_oldest(&self, now: u64) -> Option<Relief> {
         let mut state = self.live()?;
-        let relief = if state.held < state.filed { None } else { state.evict_oldest(&self.budget, now) };
+        let mut relief =
+            if state.kept().held < state.kept().filed { None } else { state.evict_oldest(&self.budget, now) };
         // Before anybody can append: an event that found its follower neither here nor marked would be delivered late.
-        for Follower { inbox, key } in relief.iter().flat_map(|relief| relief.followers.iter().flatten()) {
-            inbox.mark(*key);
+        if let Some(Relief { wakers, followers, .. }) = &mut relief {
+            wakers.extend(followers.iter().flatten().map(Follower::mark));
         }
         state.file(self);
         relief
@@ -200,7 +183,7 @@ impl Log {
         let mut state = self.state();
         let live = state.feeds.iter().filter(|feed| feed.live().is_some()).cloned().collect();
         let old = std::mem::replace(&mut state.feeds, live);
-        self.fed.set(state.feeds.len() as u64);
+        self.fed.set(state.feeds.len() as u32);
         drop(state);
         drop(old);
     }
@@ -223,11 +206,10 @@ impl Log {
 
 impl State {
     fn push(&mut self, entry: Entry, topic: &Topic, log: &Log) {
-        let weight = entry.event.weight();
-        self.last = entry.sequence;
-        self.bytes += weight;
-        self.held += footprint::event(&entry.event) as u64;
-        match (self.tail.take(weight, &log.retention), self.segments.back()) {
+        let (weight, kept) = (entry.event.weight(), self.kept_mut());
+        kept.bytes += weight;
+        kept.held += footprint::event(&entry.event) as u64;
+        match (kept.tail.take(weight, &log.retention), kept.segments.back()) {
             (None, Some(tail)) => tail.push(topic, entry),
             (places, _) => self.begin(places.unwrap_or(Tail::FIRST_PLACES), topic, entry, log),
         }
@@ -237,30 +219,32 @@ impl State {
 
     /// Begins a segment with an event.
     fn begin(&mut self, places: usize, topic: &Topic, entry: Entry, log: &Log) {
-        let Log { epoch, budget, .. } = log;
-        self.held += footprint::segment(places) as u64;
+        self.kept_mut().held += footprint::segment(places) as u64;
         // Filed before it is charged: who finds no room finds what to evict, and waits for this lock.
         self.file(log);
-        let fresh = Segment::new(topic.clone(), *epoch, self.next, places, self.is_feed, budget);
+        let fresh = Segment::new(topic.clone(), self.next, places, self.is_feed, &log.budget);
         fresh.push(topic, entry);
-        if let Some(tail) = self.segments.back() {
-            tail.seal(Arc::downgrade(&fresh), budget);
+        if let Some(tail) = self.kept().segments.back() {
+            tail.seal(Arc::downgrade(&fresh), &log.budget);
         }
-        self.segments.push_back(fresh);
+        self.kept_mut().push(fresh);
     }
 
     /// Files the topic under what it holds now.
     fn file(&mut self, log: &Log) {
-        log.budget.sizes.file(&log.name, self.filed, self.held);
-        self.filed = self.held;
+        if let Some(kept) = &mut self.kept {
+            log.budget.sizes.file(&log.name, kept.filed, kept.held);
+            kept.filed = kept.held;
+        }
     }
 
     /// Takes the oldest segment out.
     fn pop(&mut self) -> Option<Arc<Segment>> {
-        let front = self.segments.pop_front()?;
+        let kept = self.kept.as_deref_mut()?;
+        let front = kept.segments.pop_front()?;
+        kept.held -= front.charged();
         self.gone = front.sequence(front.len().saturating_sub(1));
-        self.held -= front.charged();
-        if let Some(newest) = &mut self.newest {
+        if let Some(newest) = &mut kept.newest {
             newest.forget(&front);
         }
         Some(front)
@@ -268,16 +252,16 @@ impl State {
 
     /// Begins to mark which events newer ones of their keys replace, if it has not begun, with those in memory.
     pub(super) fn conflate(&mut self) {
-        if self.newest.is_none() {
-            self.newest = Some(Box::default());
-            let start = self.segments.front().map_or(self.next, |front| front.base);
+        if self.kept().newest.is_none() {
+            self.kept_mut().newest = Some(Box::default());
+            let start = self.kept().segments.front().map_or(self.next, |front| front.base);
             (start..self.next).for_each(|index| self.mark_replaced(index));
         }
     }
 
     /// Marks the event that the one at `index` replaces.
     fn mark_replaced(&mut self, index: u64) {
-        let Some(mut newest) = self.newest.take() else {
+        let Some(mut newest) = self.kept.as_mut().and_then(|kept| kept.newest.take()) else {
             return;
         };
         let key = self.segment_at(index).and_then(|segment| segment.key((index - segment.base) as u32));
@@ -285,7 +269,7 @@ impl State {
         if let Some(replaced) = replaced {
             self.segment_at(replaced).into_iter().for_each(|segment| segment.replace(replaced));
         }
-        self.newest = Some(newest);
+        self.kept_mut().newest = Some(newest);
     }
 
     /// Moves the start of history to where the retention allows, and past what has expired there. Returns the segments
@@ -294,13 +278,13 @@ impl State {
         let (count, age) = (retention.count as u64, nanos(retention.age));
         let mut gone = Vec::new();
         loop {
-            while self.segments.len() > 1 && self.segments.front().is_some_and(|front| front.end() <= self.first) {
+            while self.kept().segments.len() > 1 && self.front().is_some_and(|front| front.end() <= self.first) {
                 gone.extend(self.pop().map(Evicted::new));
             }
             let Some(oldest) = self.oldest(now) else {
                 return gone;
             };
-            let too_much = self.next - self.first > count || self.bytes > retention.bytes;
+            let too_much = self.next - self.first > count || self.kept().bytes > retention.bytes;
             if !oldest.is_expired && !too_much && now.saturating_sub(oldest.at) < age {
                 return gone;
             }
@@ -310,15 +294,18 @@ impl State {
 
     /// Evicts the oldest segment. If that is the newest too, whoever waits is to be woken, and lets go of it.
     fn evict_oldest(&mut self, budget: &Budget, now: u64) -> Option<Relief> {
-        let end = self.segments.front()?.end();
+        let (end, first) = (self.front()?.end(), self.first);
         while let Some(oldest) = self.oldest(now).filter(|_| self.first < end) {
             self.forget(&oldest);
-            self.evicted_by_budget += 1;
+        }
+        // What a pattern's log has, the topics' logs have, too, or had.
+        if !self.is_feed {
+            budget.evicted.add(self.first - first);
         }
         let segment = self.pop()?;
         let (mut wakers, mut followers) = (Vec::new(), Vec::new());
-        if self.segments.is_empty() {
-            self.tail = Tail::default();
+        if self.kept().segments.is_empty() {
+            self.kept_mut().tail = Tail::NONE;
             segment.seal(Weak::new(), budget);
             wakers = self.waiters.take();
             followers = self.followers.as_mut().map(|followers| followers.take()).unwrap_or_default();
@@ -328,16 +315,17 @@ impl State {
 
     /// The oldest event is not in history any more.
     fn forget(&mut self, oldest: &Oldest) {
-        self.bytes -= oldest.weight;
         self.first += 1;
+        let (first, kept) = (self.first, self.kept_mut());
+        kept.bytes -= oldest.weight;
         if !oldest.is_expired {
+            kept.lost = first;
             self.evicted = oldest.sequence;
-            self.lost = self.first;
         }
     }
 
     fn oldest(&self, now: u64) -> Option<Oldest> {
-        let front = self.segments.front()?;
+        let front = self.front()?;
         let Entry { sequence, at, event } = front.entry_at(self.first)?;
         let is_expired = !front.never_expires() && front.is_expired((self.first - front.base) as u32, now);
         Some(Oldest { sequence: *sequence, at: *at, weight: event.weight(), is_expired })
@@ -347,7 +335,7 @@ impl State {
     pub(super) fn rhythm(&self) -> Option<Rhythm> {
         let at = |index| Some(self.segment_at(index)?.entry_at(index)?.at);
         let last = self.next.checked_sub(1)?;
-        let first = last.saturating_sub(INTERVALS).max(self.segments.front()?.base);
+        let first = last.saturating_sub(INTERVALS).max(self.front()?.base);
         Some(Rhythm { first: at(first)?, last: at(last)?, intervals: last - first })
     }
 

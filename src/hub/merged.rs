@@ -23,9 +23,9 @@ use crate::model::{Gap, GapReason, Overflow, Pattern};
 /// two of the logs: what one pattern covers, another does not, or is not here.
 ///
 /// Each topic is in one of four places: unlooked-at (`marked`), with something to read (`heads`), armed (its log knows
-/// our inbox), or over. The watermark is loaded before the inbox is taken, so an armed topic has nothing up to it; what
-/// is later than the watermark stays in `heads` until a later watermark. So nothing is delivered out of order, and the
-/// cursor never runs ahead of what was delivered.
+/// our inbox), or over. The watermark is loaded before the inbox is taken, so an armed topic has nothing up to it, now or
+/// later; what is later than the watermark stays in `heads` until all up to it is delivered and another is loaded. So
+/// nothing is delivered out of order, and the cursor never runs ahead of what was delivered.
 #[derive(Debug)]
 pub(super) struct Merged {
     inbox: Arc<Inbox>,
@@ -35,6 +35,8 @@ pub(super) struct Merged {
     heads: BinaryHeap<Reverse<(u64, u32)>>,
     /// How many topics are over.
     over: usize,
+    /// The watermark: what is up to it, and unread, is in `heads` or unlooked-at.
+    seen: u64,
     pub(super) sequence: u64,
     overflow: Overflow,
     ended: Option<End>,
@@ -92,6 +94,7 @@ impl Merged {
             heads: BinaryHeap::with_capacity(topics.len()),
             topics,
             over: 0,
+            seen: 0,
             sequence: earliest.map_or(sequence, |head| sequence.min(head - 1)),
             overflow,
             ended: None,
@@ -185,6 +188,9 @@ impl Merged {
                         // One topic alone has something to say: its shared bytes go out as they are.
                         return Poll::Ready(Encoded::Events(Encoding::new(bytes, events)));
                     }
+                    if joined.is_empty() {
+                        joined.reserve(bytes.len().saturating_mul(1 + self.heads.len()).min(max));
+                    }
                     joined.extend_from_slice(&bytes);
                     count += events;
                 }
@@ -221,34 +227,38 @@ impl Merged {
 
     /// What comes next; if nothing, the watermark up to which that is so.
     fn order(&mut self, shared: &Shared) -> Result<Next, u64> {
-        let mut published = shared.published.load();
+        let mut is_fresh = false;
         loop {
-            self.inbox.take(&mut self.marked);
             while let Some(key) = self.marked.pop() {
                 self.look(key, shared);
             }
             if let Some(end) = self.ended {
                 return Ok(Next::End(end));
             }
-            let Some(&Reverse((head, key))) = self.heads.peek() else {
-                if self.over == self.topics.len() {
-                    self.ended = Some(End::Closed);
-                    return Ok(Next::End(End::Closed));
-                }
-                return Err(published);
-            };
-            if head > published {
+            self.seen = match self.heads.peek() {
+                Some(&Reverse((head, key))) if head <= self.seen => return Ok(self.turn(key)),
                 // In its log, but the watermark is not past it yet: its publisher is between the two.
-                published = shared.settled();
-                continue;
-            }
-            self.heads.pop();
-            let other = self.heads.peek().map_or(u64::MAX, |&Reverse((head, _))| head - 1);
-            let up_to = other.min(published);
-            return Ok(match self.topics[key as usize].is_at_gap() {
-                true => Next::Gap { key, up_to },
-                false => Next::Events { key, up_to },
-            });
+                Some(_) if is_fresh => shared.settled(),
+                None if is_fresh && self.over == self.topics.len() => {
+                    self.ended = Some(End::Closed);
+                    continue;
+                }
+                None if is_fresh => return Err(self.seen),
+                _ => shared.published.load(),
+            };
+            is_fresh = true;
+            self.inbox.take(&mut self.marked);
+        }
+    }
+
+    /// Takes the topic that is first in `heads`.
+    fn turn(&mut self, key: u32) -> Next {
+        self.heads.pop();
+        let other = self.heads.peek().map_or(u64::MAX, |&Reverse((head, _))| head - 1);
+        let up_to = other.min(self.seen);
+        match self.topics[key as usize].is_at_gap() {
+            true => Next::Gap { key, up_to },
+            false => Next::Events { key, up_to },
         }
     }
 

@@ -13,6 +13,7 @@ mod feed;
 mod footprint;
 mod inbox;
 mod joined;
+mod kept;
 mod local;
 mod log;
 mod merged;

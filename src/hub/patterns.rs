@@ -1,3 +1,4 @@
+use std::borrow::Borrow;
 use std::collections::BTreeMap;
 use std::iter::{from_fn, once};
 use std::ops::Bound;
@@ -57,20 +58,21 @@ impl<T> Patterns<T> {
 
 /// Those of the names that a pattern with a wildcard matches, in their order, behind `after`. Looks at no other than
 /// those and, for `prefix/*`, one below each.
-pub(super) fn below<'a, T>(
-    names: &'a BTreeMap<Topic, T>,
+pub(super) fn below<'a, K: Borrow<str> + Ord, T>(
+    names: &'a BTreeMap<K, T>,
     pattern: &'a Pattern,
     after: Option<&'a Topic>,
-) -> impl Iterator<Item = (&'a Topic, &'a T)> {
+) -> impl Iterator<Item = (&'a K, &'a T)> {
     let prefix = pattern.prefix();
     let start = after.map_or(Bound::Included(prefix), |topic| Bound::Excluded(topic.as_str()));
     let mut names_below = names.range::<str, _>((start, Bound::Unbounded));
     from_fn(move || {
         loop {
-            let (topic, value) = names_below.next()?;
-            let rest = topic.as_str().strip_prefix(prefix)?;
-            if pattern.matches(topic) {
-                return Some((topic, value));
+            let (key, value) = names_below.next()?;
+            let name: &str = key.borrow();
+            let rest = name.strip_prefix(prefix)?;
+            if pattern.matches_name(name) {
+                return Some((key, value));
             }
             // Too deep for `prefix/*`, and so are all with this segment: '0' is what follows '/'.
             let next = format!("{prefix}{}0", rest.split('/').next().unwrap_or_default());

@@ -82,13 +82,13 @@ impl State {
         }
         match self.segment_at(index) {
             Some(segment) => Found::Segment(Arc::clone(segment)),
-            None => Found::Lost { to: self.first, lost: self.lost, evicted: self.evicted },
+            None => Found::Lost { to: self.first, lost: self.kept().lost, evicted: self.evicted },
         }
     }
 
     /// The index of the first of the last `n` retained events that have not expired.
     fn last_alive(&self, n: usize, now: u64) -> u64 {
-        if self.segments.iter().all(|segment| segment.never_expires()) {
+        if self.kept().segments.iter().all(|segment| segment.never_expires()) {
             return self.first.max(self.next.saturating_sub(n as u64));
         }
         let is_alive = |&index: &u64| {
@@ -102,21 +102,23 @@ impl State {
 
     /// The index of the first event in memory after a sequence.
     fn index_after(&self, sequence: u64) -> u64 {
-        if sequence >= self.last {
+        if sequence >= self.last() {
             return self.next;
         }
-        let later = self.segments.partition_point(|segment| {
+        let segments = &self.kept().segments;
+        let later = segments.partition_point(|segment| {
             let len = segment.len();
             segment.sequence(len.saturating_sub(1)) <= sequence
         });
-        match self.segments.get(later) {
+        match segments.get(later) {
             Some(segment) => segment.base + u64::from(segment.place_after(sequence, 0..segment.len())),
             None => self.next,
         }
     }
 
     pub(super) fn segment_at(&self, index: u64) -> Option<&Arc<Segment>> {
-        let after = self.segments.partition_point(|segment| segment.base <= index);
-        self.segments.get(after.checked_sub(1)?)
+        let segments = &self.kept().segments;
+        let after = segments.partition_point(|segment| segment.base <= index);
+        segments.get(after.checked_sub(1)?)
     }
 }

@@ -1,4 +1,7 @@
+use std::borrow::Borrow;
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use crate::hub::budget::Budget;
@@ -7,7 +10,7 @@ use crate::hub::patterns::{Patterns, below};
 use crate::hub::retentions::Retentions;
 use crate::hub::stats::HubStats;
 use crate::hub::sweeper::Sweeper;
-use crate::hub::sync::{Map, RwLock};
+use crate::hub::sync::{RwLock, Set};
 use crate::hub::tombstones::Tombstones;
 use crate::model::{Pattern, Topic};
 
@@ -17,7 +20,6 @@ const STRETCH: usize = 256;
 /// The topics that are in memory, what is left of those that are not, and the patterns that are followed.
 #[derive(Debug)]
 pub(super) struct Registry {
-    epoch: u64,
     retentions: Retentions,
     budget: Arc<Budget>,
     topics: RwLock<Topics>,
@@ -26,15 +28,52 @@ pub(super) struct Registry {
 
 #[derive(Debug, Default)]
 struct Topics {
-    live: Map<Topic, Arc<Log>>,
+    live: Set<Named>,
     /// The same in the order of their names.
-    names: BTreeMap<Topic, Arc<Log>>,
+    names: BTreeMap<Named, ()>,
     tombstones: Tombstones,
     /// What came of the logs that were dropped.
     past: HubStats,
     feeds: Patterns<Feed>,
     closed: bool,
 }
+
+/// A topic's log, found by the topic's name.
+#[derive(Debug, Clone)]
+struct Named(Arc<Log>);
+
+impl Borrow<str> for Named {
+    fn borrow(&self) -> &str {
+        self.0.name.as_str()
+    }
+}
+
+// As the name does, so that it may stand for the log.
+impl Hash for Named {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        Borrow::<str>::borrow(self).hash(state);
+    }
+}
+
+impl Ord for Named {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.0.name.as_str().cmp(other.borrow())
+    }
+}
+
+impl PartialOrd for Named {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for Named {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other).is_eq()
+    }
+}
+
+impl Eq for Named {}
 
 /// The log of a pattern that is followed, see [`Log::feed`].
 #[derive(Debug)]
@@ -53,8 +92,8 @@ pub(super) enum Visited {
 }
 
 impl Registry {
-    pub(super) fn new(epoch: u64, retentions: Retentions, budget: Arc<Budget>) -> Self {
-        Self { epoch, retentions, budget, topics: RwLock::default(), sweeper: Sweeper::new() }
+    pub(super) fn new(retentions: Retentions, budget: Arc<Budget>) -> Self {
+        Self { retentions, budget, topics: RwLock::default(), sweeper: Sweeper::new() }
     }
 
     /// The log of a topic, made if it is not there. `None` when the hub is closed.
@@ -63,7 +102,7 @@ impl Registry {
         if topics.closed {
             return None;
         }
-        let known = topics.live.get(topic).cloned();
+        let known = topics.named(topic);
         drop(topics);
         known.or_else(|| self.make(topic))
     }
@@ -72,7 +111,7 @@ impl Registry {
     pub(super) fn known(&self, name: &Pattern) -> Option<Arc<Log>> {
         let topics = self.topics.read();
         match name.as_topic() {
-            Some(topic) => topics.live.get(topic).cloned(),
+            Some(topic) => topics.named(topic),
             None => topics.feeds.get(name).map(|feed| Arc::clone(&feed.log)),
         }
     }
@@ -83,16 +122,17 @@ impl Registry {
         if *closed {
             return None;
         }
-        let log = live.entry(topic.clone()).or_insert_with(|| {
-            // Under the lock that a feed is made under: a feed is known here, or it finds this log.
-            let feeds = feeds.matching(topic).map(|feed| Arc::clone(&feed.log)).collect();
-            let (retention, budget) = (self.retentions.of(topic), Arc::clone(&self.budget));
-            let log = Arc::new(Log::new(topic.into(), self.epoch, retention, tombstones.take(topic), feeds, budget));
-            names.insert(topic.clone(), Arc::clone(&log));
-            self.sweeper.add(&log, 0);
-            log
-        });
-        Some(Arc::clone(log))
+        if let Some(Named(log)) = live.get(topic.as_str()) {
+            return Some(Arc::clone(log));
+        }
+        // Under the lock that a feed is made under: a feed is known here, or it finds this log.
+        let feeds = feeds.matching(topic).map(|feed| Arc::clone(&feed.log)).collect();
+        let (retention, budget) = (self.retentions.of(topic), Arc::clone(&self.budget));
+        let log = Arc::new(Log::new(topic.into(), retention, tombstones.take(topic), feeds, budget));
+        live.insert(Named(Arc::clone(&log)));
+        names.insert(Named(Arc::clone(&log)), ());
+        self.sweeper.add(&log, 0);
+        Some(log)
     }
 
     /// The log of a pattern, made if it is not there. `None` when the hub is closed.
@@ -114,7 +154,7 @@ impl Registry {
         if let Some(feed) = topics.feeds.get(pattern) {
             return Some(Arc::clone(&feed.log));
         }
-        let log = Arc::new(Log::feed(pattern.clone(), self.epoch, Arc::clone(&self.budget)));
+        let log = Arc::new(Log::feed(pattern.clone(), Arc::clone(&self.budget)));
         topics.feeds.insert(pattern.clone(), Feed { log: Arc::clone(&log), is_attached: false });
         self.sweeper.add(&log, 0);
         Some(log)
@@ -146,7 +186,7 @@ impl Registry {
         loop {
             let topics = self.topics.read();
             let live = below(&topics.names, pattern, after.as_ref()).take(STRETCH);
-            stretch.extend(live.map(|(_, log)| Visited::Live(Arc::clone(log))));
+            stretch.extend(live.map(|(Named(log), ())| Visited::Live(Arc::clone(log))));
             let until = match stretch.last() {
                 Some(Visited::Live(log)) if stretch.len() == STRETCH => log.name.as_topic().cloned(),
                 _ => None,
@@ -180,9 +220,10 @@ impl Registry {
         let gone = match log.name.as_topic() {
             Some(topic) => {
                 topics.tombstones.put(topic, last);
-                (topics.live.remove(topic), topics.names.remove(topic), None)
+                topics.names.remove(topic.as_str());
+                (topics.live.take(topic.as_str()), None)
             }
-            None => (None, None, topics.feeds.remove(&log.name)),
+            None => (None, topics.feeds.remove(&log.name)),
         };
         drop(topics);
         drop((gone, left));
@@ -197,7 +238,7 @@ impl Registry {
     /// The logs in memory, of topics and of patterns.
     pub(super) fn logs(&self) -> Vec<Arc<Log>> {
         let topics = self.topics.read();
-        topics.live.values().chain(topics.feeds.values().map(|feed| &feed.log)).cloned().collect()
+        topics.logs().cloned().collect()
     }
 
     /// What the logs hold, and what came of them and of those that were dropped: no topic is counted twice or left out,
@@ -210,15 +251,25 @@ impl Registry {
             patterns: topics.feeds.len(),
             ..topics.past
         };
-        let logs = topics.live.values().chain(topics.feeds.values().map(|feed| &feed.log));
-        logs.for_each(|log| stats.add(log, &log.state()));
+        topics.logs().for_each(|log| stats.add(log, &log.state()));
         stats
     }
 
     /// How many subscriptions would be told of an event of this topic.
     pub(super) fn subscribers(&self, topic: &Topic) -> usize {
         let topics = self.topics.read();
-        let log = topics.live.get(topic).into_iter();
-        log.chain(topics.feeds.matching(topic).map(|feed| &feed.log)).map(|log| log.state().subscriptions).sum()
+        let feeds = topics.feeds.matching(topic).map(|feed| Arc::clone(&feed.log));
+        topics.named(topic).into_iter().chain(feeds).map(|log| log.state().subscriptions as usize).sum()
+    }
+}
+
+impl Topics {
+    fn named(&self, topic: &Topic) -> Option<Arc<Log>> {
+        self.live.get(topic.as_str()).map(|Named(log)| Arc::clone(log))
+    }
+
+    /// Those of topics and those of patterns.
+    fn logs(&self) -> impl Iterator<Item = &Arc<Log>> {
+        self.live.iter().map(|Named(log)| log).chain(self.feeds.values().map(|feed| &feed.log))
     }
 }

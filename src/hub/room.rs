@@ -38,9 +38,9 @@ impl Shared {
     ) -> Result<(), PublishError> {
         events.clone().for_each(|(log, _)| log.forget_feeds());
         // What is too much for an empty hub evicts nothing.
-        let mut possible = self.need(events.clone(), |_| Tail::default()) <= self.budget.limit;
+        let mut possible = self.need(events.clone(), |_| Tail::NONE) <= self.budget.limit;
         while possible {
-            let need = self.need(events.clone(), |log| log.state().tail);
+            let need = self.need(events.clone(), |log| log.state().kept().tail);
             if self.budget.has_room(need) {
                 return Ok(());
             }
@@ -98,7 +98,7 @@ impl Shared {
 
     fn let_go(&self, log: &Arc<Log>, relief: Relief) {
         let Relief { evicted, mut wakers, followers, idle } = relief;
-        wakers.extend(followers.iter().flatten().map(|follower| follower.inbox.waker()));
+        drop(followers);
         wake_all(once(&mut wakers));
         if idle {
             self.registry.release(log);

@@ -33,20 +33,13 @@ pub(super) struct Segment {
 
 impl Segment {
     /// A stretch for events of this topic; `is_mixed`: of this and of others.
-    pub(super) fn new(
-        topic: Topic,
-        epoch: u64,
-        base: u64,
-        places: usize,
-        is_mixed: bool,
-        budget: &Arc<Budget>,
-    ) -> Arc<Self> {
+    pub(super) fn new(topic: Topic, base: u64, places: usize, is_mixed: bool, budget: &Arc<Budget>) -> Arc<Self> {
         let entries = std::iter::repeat_with(OnceLock::new).take(places).collect();
         let topics = std::iter::repeat_with(OnceLock::new).take(if is_mixed { places } else { 0 }).collect();
         Arc::new_cyclic(|this| Self {
             this: Weak::clone(this),
             base,
-            run: Arc::new(Run { topic, topics, epoch, entries }),
+            run: Arc::new(Run { topic, topics, epoch: budget.epoch, entries }),
             len: Length::new(),
             expiry: Expiry::new(),
             next: Link::new(),

@@ -54,11 +54,11 @@ impl Shared {
         max_bytes: usize,
         clock: Box<dyn Clock>,
     ) -> Self {
-        let (began, budget) = (clock.now(), Budget::new(max_bytes));
+        let (began, budget) = (clock.now(), Budget::new(epoch, max_bytes));
         Self {
             epoch,
             max_event,
-            registry: Registry::new(epoch, retentions, Arc::clone(&budget)),
+            registry: Registry::new(retentions, Arc::clone(&budget)),
             budget,
             sequencer: Mutex::default(),
             published: Watermark::new(0),
@@ -97,7 +97,7 @@ impl Shared {
                 state.conflate();
             }
             state.subscriptions += 1;
-            log.audience.set(state.subscriptions as u64);
+            log.audience.set(state.subscriptions);
             drop(state);
             drop(evicted);
             return Some((Reader::new(log, &placed), placed));
@@ -117,7 +117,7 @@ impl Shared {
             }
             let end = Placed { index: state.next, head: None, gap: None };
             state.subscriptions += 1;
-            feed.audience.set(state.subscriptions as u64);
+            feed.audience.set(state.subscriptions);
             drop(state);
             self.registry.attach(&feed);
             return Some(Reader::new(feed, &end));
@@ -129,7 +129,7 @@ impl Shared {
         let mut state = log.state();
         let waiter = cancel(&mut state);
         state.subscriptions -= 1;
-        log.audience.set(state.subscriptions as u64);
+        log.audience.set(state.subscriptions);
         let idle = state.is_idle();
         drop(state);
         drop(waiter);
@@ -162,10 +162,7 @@ impl Shared {
             wakers.append(&mut state.waiters.take());
             let followers = state.followers.as_mut().map(|followers| followers.take()).unwrap_or_default();
             drop(state);
-            for Follower { inbox, key } in followers.into_iter().flatten() {
-                inbox.mark(key);
-                wakers.push(inbox.waker());
-            }
+            wakers.extend(followers.iter().flatten().map(Follower::mark));
         }
         wake_all(std::iter::once(&mut wakers));
         self.wakes.close();

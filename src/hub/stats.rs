@@ -63,6 +63,7 @@ impl HubStats {
             expired: shared.expired.load(),
             missed: shared.missed.load(),
             conflated: shared.conflated.load(),
+            evicted_by_budget: shared.budget.evicted.load(),
             cached_bytes: cached,
             pinned_bytes: pinned,
             bytes: history + pinned + cached,
@@ -77,11 +78,10 @@ impl HubStats {
         if log.name.as_topic().is_some() {
             self.published += state.next;
             self.evicted += state.first;
-            self.evicted_by_budget += state.evicted_by_budget;
             self.retained += state.next - state.first;
-            self.retained_bytes += state.bytes;
+            self.retained_bytes += state.kept().bytes;
         }
-        self.subscriptions += state.subscriptions;
+        self.subscriptions += state.subscriptions as usize;
         self.parked += state.waiters.len() + state.followers.as_ref().map_or(0, |followers| followers.len());
         self.delivered += state.delivered;
     }

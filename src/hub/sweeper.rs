@@ -70,10 +70,10 @@ mod tests {
     #[test]
     fn topics_that_come_and_go_while_nothing_is_published_leave_nothing_behind() {
         let sweeper = Sweeper::new();
-        let budget = Budget::new(0);
+        let budget = Budget::new(1, 0);
         let log = |name: String| {
             let name = Topic::new(name).unwrap().into();
-            Arc::new(Log::new(name, 1, Arc::default(), 0, Box::default(), Arc::clone(&budget)))
+            Arc::new(Log::new(name, Arc::default(), 0, Box::default(), Arc::clone(&budget)))
         };
         let stay: Vec<_> = (0..10).map(|n| log(format!("stay/{n}"))).collect();
         stay.iter().for_each(|log| sweeper.add(log, 0));

@@ -10,7 +10,7 @@ use loom::sync as primitives;
 #[cfg(not(loom))]
 use std::sync as primitives;
 
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64 as Plain, Ordering as PlainOrdering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32 as PlainSmall, AtomicU64 as Plain, Ordering as PlainOrdering};
 
 pub(super) use primitives::{MutexGuard, RwLockReadGuard, RwLockWriteGuard};
 
@@ -22,6 +22,12 @@ pub(super) type Map<K, V> = std::collections::BTreeMap<K, V>;
 /// Topics by name. Hashed with the standard library's keyed hash: peers choose the names.
 #[cfg(not(loom))]
 pub(super) type Map<K, V> = std::collections::HashMap<K, V>;
+/// The same without values.
+#[cfg(loom)]
+pub(super) type Set<T> = std::collections::BTreeSet<T>;
+/// The same without values.
+#[cfg(not(loom))]
+pub(super) type Set<T> = std::collections::HashSet<T>;
 
 /// A mutex that does not know poison: no code of a user runs under one, so its data is whole whoever panicked.
 #[derive(Debug, Default)]
@@ -226,6 +232,24 @@ impl Count {
     /// Only what was added before.
     pub(super) fn sub(&self, n: u64) {
         self.0.fetch_sub(n, PlainOrdering::Relaxed);
+    }
+}
+
+/// A mirror of a number that a lock guards, as a count is.
+#[derive(Debug)]
+pub(super) struct Mirror(PlainSmall);
+
+impl Mirror {
+    pub(super) fn new(value: u32) -> Self {
+        Self(PlainSmall::new(value))
+    }
+
+    pub(super) fn load(&self) -> u32 {
+        self.0.load(PlainOrdering::Relaxed)
+    }
+
+    pub(super) fn set(&self, value: u32) {
+        self.0.store(value, PlainOrdering::Relaxed);
     }
 }
 

@@ -4,35 +4,38 @@ use crate::model::Retention;
 
 /// Places in a segment at most, between these as many as history has: a burst of a hundred events is mostly in one, and
 /// so goes out as one piece, and where little is to be kept no more than a little is.
-const MOST_PLACES: RangeInclusive<usize> = 64..=256;
+const MOST_PLACES: RangeInclusive<u16> = 64..=256;
 /// The weight at which a segment is sealed, so that a slow reader pins no more than this and one event.
-const SEAL_WEIGHT: usize = 64 * 1024;
+const SEAL_WEIGHT: u32 = 64 * 1024;
 
-/// What room a topic's newest segment has, and so which event begins the next. The default is that of no segment.
-#[derive(Debug, Clone, Copy, Default)]
+/// What room a topic's newest segment has, and so which event begins the next.
+#[derive(Debug, Clone, Copy)]
 pub(super) struct Tail {
-    places: usize,
-    free: usize,
-    weight: usize,
+    places: u16,
+    free: u16,
+    weight: u32,
 }
 
 impl Tail {
     /// Places in a topic's first segment; each next one has twice as many, so that a small topic stays small.
-    pub(super) const FIRST_PLACES: usize = 2;
+    pub(super) const FIRST_PLACES: usize = 1;
     /// The most places that a segment can have.
-    pub(super) const MOST_PLACES: usize = *MOST_PLACES.end();
+    pub(super) const MOST_PLACES: usize = *MOST_PLACES.end() as usize;
+    /// That of no segment.
+    pub(super) const NONE: Self = Self { places: 0, free: 0, weight: 0 };
 
     /// Takes an event in. Returns how many places the new segment has that it begins; `None` if it begins none.
     pub(super) fn take(&mut self, weight: usize, retention: &Retention) -> Option<usize> {
+        let weight = u32::try_from(weight).unwrap_or(u32::MAX);
         let whole = self.weight.saturating_add(weight);
         if self.free > 0 && whole <= SEAL_WEIGHT {
             self.free -= 1;
             self.weight = whole;
             return None;
         }
-        let most = retention.count.clamp(*MOST_PLACES.start(), *MOST_PLACES.end());
-        let places = if self.places == 0 { Self::FIRST_PLACES } else { most.min(self.places * 2) };
+        let most = u16::try_from(retention.count).unwrap_or(u16::MAX).clamp(*MOST_PLACES.start(), *MOST_PLACES.end());
+        let places = if self.places == 0 { Self::FIRST_PLACES as u16 } else { most.min(self.places * 2) };
         *self = Self { places, free: places - 1, weight };
-        Some(places)
+        Some(places.into())
     }
 }

@@ -10,8 +10,15 @@ use std::vec::Drain;
 #[derive(Debug)]
 pub(super) struct Waiters<T> {
     slots: Vec<Option<T>>,
-    free: Vec<u32>,
     round: u64,
+    /// What most topics with one subscriber do without.
+    beside: Option<Box<Beside<T>>>,
+}
+
+#[derive(Debug)]
+struct Beside<T> {
+    /// The slots that were cancelled in this round.
+    free: Vec<u32>,
     /// The allocation of the round before, to be used by the next.
     spare: Vec<Option<T>>,
 }
@@ -30,13 +37,13 @@ impl Ticket {
 
 impl<T> Waiters<T> {
     pub(super) fn new() -> Self {
-        Self { slots: Vec::new(), free: Vec::new(), round: 1, spare: Vec::new() }
+        Self { slots: Vec::new(), round: 1, beside: None }
     }
 
     /// Registers a waiter under its ticket. Returns what stood there before, to be dropped outside of the lock.
     #[inline]
     pub(super) fn register(&mut self, ticket: &mut Ticket, waiter: T) -> Option<T> {
-        if ticket.round == self.round || !self.free.is_empty() {
+        if ticket.round == self.round || self.has_free() {
             return self.reuse(ticket, waiter);
         }
         // 2^32 waiters of one topic would need 64 GiB of slots.
@@ -49,7 +56,7 @@ impl<T> Waiters<T> {
     #[cold]
     fn reuse(&mut self, ticket: &mut Ticket, waiter: T) -> Option<T> {
         if ticket.round != self.round {
-            let slot = self.free.pop()?;
+            let slot = self.beside.as_mut()?.free.pop()?;
             *ticket = Ticket { round: self.round, slot };
         }
         self.slots.get_mut(ticket.slot as usize)?.replace(waiter)
@@ -62,8 +69,21 @@ impl<T> Waiters<T> {
             return None;
         }
         let waiter = self.slots.get_mut(slot as usize)?.take()?;
-        self.free.push(slot);
+        if slot as usize + 1 == self.slots.len() {
+            self.slots.pop();
+        } else {
+            self.beside().free.push(slot);
+        }
         Some(waiter)
+    }
+
+    #[inline]
+    fn has_free(&self) -> bool {
+        self.beside.as_ref().is_some_and(|beside| !beside.free.is_empty())
+    }
+
+    fn beside(&mut self) -> &mut Beside<T> {
+        self.beside.get_or_insert_with(|| Box::new(Beside { free: Vec::new(), spare: Vec::new() }))
     }
 
     /// Whether nobody is registered, nor was in this round.
@@ -73,7 +93,7 @@ impl<T> Waiters<T> {
 
     /// How many are registered.
     pub(super) fn len(&self) -> usize {
-        self.slots.len() - self.free.len()
+        self.slots.len() - self.beside.as_ref().map_or(0, |beside| beside.free.len())
     }
 
     /// Takes everyone, in time that does not depend on how many they are.
@@ -82,14 +102,20 @@ impl<T> Waiters<T> {
             return Vec::new();
         }
         self.round += 1;
-        self.free.clear();
-        mem::replace(&mut self.slots, mem::take(&mut self.spare))
+        let next = match self.beside.as_deref_mut() {
+            Some(Beside { free, spare }) => {
+                free.clear();
+                mem::take(spare)
+            }
+            None => Vec::new(),
+        };
+        mem::replace(&mut self.slots, next)
     }
 
     /// Gives an emptied allocation back: for this round if nobody has registered yet, else for a later one. Returns the
     /// one that is not needed.
     pub(super) fn give_back(&mut self, slots: Vec<Option<T>>) -> Vec<Option<T>> {
-        let place = if self.slots.is_empty() { &mut self.slots } else { &mut self.spare };
+        let place = if self.slots.is_empty() { &mut self.slots } else { &mut self.beside().spare };
         match slots.capacity() > place.capacity() {
             true => mem::replace(place, slots),
             false => slots,

@@ -74,10 +74,15 @@ impl Pattern {
     /// Whether the topic is one of those that are followed.
     #[must_use]
     pub fn matches(&self, topic: &Topic) -> bool {
+        self.matches_name(topic.as_str())
+    }
+
+    /// The same of a topic's name.
+    pub(crate) fn matches_name(&self, topic: &str) -> bool {
         match self.wildcard() {
-            None => self.0 == *topic,
-            Some(Wildcard::One) => topic.as_str().strip_prefix(self.prefix()).is_some_and(|rest| !rest.contains('/')),
-            Some(Wildcard::Any) => topic.as_str().starts_with(self.prefix()),
+            None => self.as_str() == topic,
+            Some(Wildcard::One) => topic.strip_prefix(self.prefix()).is_some_and(|rest| !rest.contains('/')),
+            Some(Wildcard::Any) => topic.starts_with(self.prefix()),
         }
     }
 

@@ -8,6 +8,7 @@ mod naive;
 mod notifier;
 mod patterns;
 mod promises;
+mod segments;
 mod sequences;
 mod stats;
 mod threads;

@@ -1,0 +1,70 @@
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use crate::hub::log::State;
+use crate::hub::newest::Newest;
+use crate::hub::segment::Segment;
+use crate::hub::tail::Tail;
+
+/// What a log has of its events. A topic that never had one has nothing of this, unless somebody conflates.
+#[derive(Debug)]
+pub(super) struct Kept {
+    pub(super) segments: VecDeque<Arc<Segment>>,
+    pub(super) tail: Tail,
+    /// The weight of what is retained.
+    pub(super) bytes: usize,
+    /// What the segments are charged with.
+    pub(super) held: u64,
+    /// The same when the topic was last filed among the [sizes](crate::hub::sizes::Sizes).
+    pub(super) filed: u64,
+    /// Set once a subscription conflates: from then on what is replaced is marked.
+    pub(super) newest: Option<Box<Newest>>,
+    /// The index after the event that [left history](State::evicted) unexpired.
+    pub(super) lost: u64,
+}
+
+static NOTHING: Kept = Kept::new();
+
+impl Kept {
+    const fn new() -> Self {
+        Self { segments: VecDeque::new(), tail: Tail::NONE, bytes: 0, held: 0, filed: 0, newest: None, lost: 0 }
+    }
+
+    /// Adds the newest segment.
+    pub(super) fn push(&mut self, segment: Arc<Segment>) {
+        if self.segments.capacity() == 0 {
+            // Most topics of many have one.
+            self.segments.reserve_exact(1);
+        }
+        self.segments.push_back(segment);
+    }
+}
+
+impl Default for Kept {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl State {
+    #[inline]
+    pub(super) fn kept(&self) -> &Kept {
+        self.kept.as_deref().unwrap_or(&NOTHING)
+    }
+
+    #[inline]
+    pub(super) fn kept_mut(&mut self) -> &mut Kept {
+        self.kept.get_or_insert_default()
+    }
+
+    /// The oldest segment.
+    #[inline]
+    pub(super) fn front(&self) -> Option<&Arc<Segment>> {
+        self.kept().segments.front()
+    }
+
+    /// The sequence of the newest event.
+    pub(super) fn last(&self) -> u64 {
+        self.kept().segments.back().map_or(self.gone, |newest| newest.sequence(newest.len().saturating_sub(1)))
+    }
+}
