@@ -74,6 +74,7 @@ async fn answer(
 ) -> Result<Response<Either<tidings::Body, Full<Bytes>>>, Infallible> {
     Ok(match request.uri().path() {
         "/events" => relay.events.handle(request).await.map(Either::Left),
-        _ => pages::answer(relay, request).await.map(Either::Right),
+        // Boxed, for each connection has room for the larger of the two, and most only listen.
+        _ => Box::pin(pages::answer(relay, request)).await.map(Either::Right),
     })
 }
