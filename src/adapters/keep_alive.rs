@@ -59,10 +59,14 @@ impl KeepAlive {
     /// Ready when a keep-alive is due, which then counts as written.
     #[inline]
     pub(crate) fn poll_due(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        match &self.call {
-            Some(call) if call.task.will_wake(cx.waker()) && !call.came.load(Ordering::Relaxed) => Poll::Pending,
-            _ => self.look(cx),
-        }
+        if self.is_set(cx) { Poll::Pending } else { self.look(cx) }
+    }
+
+    /// Whether none is due, and the task of `cx` is woken when it may be.
+    #[inline]
+    pub(crate) fn is_set(&self, cx: &Context<'_>) -> bool {
+        let call = self.call.as_deref();
+        call.is_some_and(|call| call.task.will_wake(cx.waker()) && !call.came.load(Ordering::Relaxed))
     }
 
     /// Asks the timer.

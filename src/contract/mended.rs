@@ -352,6 +352,11 @@ impl<S: Subscriber, M: Mend> Subscriber for Mended<S, M> {
     }
 
     #[inline]
+    fn wait(&mut self, cx: &mut Context<'_>) -> bool {
+        self.stage.is_none() && self.inner.wait(cx)
+    }
+
+    #[inline]
     fn cursor(&self) -> Option<Cursor> {
         match &self.stage {
             None => self.inner.cursor(),

@@ -35,6 +35,14 @@ pub trait Subscriber: Send + 'static {
         })
     }
 
+    /// Has the task of `cx` woken when there is something to yield, as a poll that is pending does, if there is nothing
+    /// now: then `true`, and the caller may save itself the poll that would find this out. `false`, the default, where
+    /// there is something, or only a poll can tell: then nothing was done.
+    fn wait(&mut self, cx: &mut Context<'_>) -> bool {
+        let _ = cx;
+        false
+    }
+
     /// Everything up to here was delivered: a client that resumes from it misses nothing. `None` where the source has
     /// no cursors, or none yet that would keep that promise (a gap is still to be told). Asked before the first poll
     /// too, for the greeting.
@@ -137,6 +145,10 @@ impl<S: Subscriber + ?Sized> Subscriber for Box<S> {
 
     fn poll_encoded(&mut self, cx: &mut Context<'_>, format: &dyn Format, max: usize) -> Poll<Encoded> {
         (**self).poll_encoded(cx, format, max)
+    }
+
+    fn wait(&mut self, cx: &mut Context<'_>) -> bool {
+        (**self).wait(cx)
     }
 
     fn cursor(&self) -> Option<Cursor> {

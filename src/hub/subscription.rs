@@ -287,6 +287,13 @@ impl Subscriber for Subscription {
         self.find_encoded(cx, format, max)
     }
 
+    fn wait(&mut self, cx: &mut Context<'_>) -> bool {
+        match &mut self.order {
+            Order::Single(single) if self.opening.is_none() => single.wait(&self.shared, cx),
+            _ => false,
+        }
+    }
+
     /// `None` while a client whose cursor was of another epoch, or unreadable, has not been told so.
     fn cursor(&self) -> Option<Cursor> {
         match self.opening.as_deref() {

@@ -12,7 +12,7 @@ pub(super) struct Awaited {
     live: Live,
     /// `None` before the first poll.
     rope: Option<Rope>,
-    /// Nothing was there at the last poll.
+    /// Nothing was there at the last poll, or nothing more.
     asleep: bool,
 }
 
@@ -40,12 +40,13 @@ impl Awaited {
         match &self.rope {
             Some(rope) if rope.bell.task.will_wake(cx.waker()) => {
                 if self.asleep && !rope.bell.has_rung() {
+                    self.live.poll_waiting();
                     return Poll::Pending;
                 }
+                self.poll_awake()
             }
-            _ => self.hang(cx.waker()),
+            _ => self.poll_by(cx.waker()),
         }
-        self.poll_awake()
     }
 
     /// Out of line: most polls do not come so far.
@@ -53,17 +54,18 @@ impl Awaited {
     fn poll_awake(&mut self) -> Piece {
         let Some(rope) = &self.rope else { return Poll::Pending };
         let piece = self.live.poll(&mut Context::from_waker(&rope.waker));
-        self.asleep = piece.is_pending();
+        self.asleep = piece.is_pending() || self.live.waits();
         piece
     }
 
-    /// Hangs up a bell for this task.
+    /// Hangs up a bell for another task, which polls from now on.
     #[cold]
-    fn hang(&mut self, task: &Waker) {
+    fn poll_by(&mut self, task: &Waker) -> Piece {
         let bell = Arc::new(Bell { rung: AtomicBool::new(false), task: task.clone() });
         let waker = Waker::from(bell.clone());
         self.live.listen(&waker);
         self.rope = Some(Rope { bell, waker });
+        self.poll_awake()
     }
 }
 

@@ -24,13 +24,24 @@ pub(super) enum Flow {
 
 impl Flow {
     /// The next whole piece; never an empty one. `None`: the stream is over.
-    #[inline]
+    #[inline(always)]
     pub(super) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
         match *self {
             #[cfg(feature = "chunked")]
             Self::Chunked(ref mut stream) => Pin::new(stream).poll_next(cx),
             #[cfg(feature = "sse")]
             Self::Sse(ref mut encoder) => Pin::new(encoder).poll_next(cx),
+        }
+    }
+
+    /// Has the task of `cx` woken when there is a further piece, if there is none now. `false`: a poll must tell.
+    #[inline]
+    pub(super) fn wait(&mut self, cx: &mut Context<'_>) -> bool {
+        match *self {
+            #[cfg(feature = "chunked")]
+            Self::Chunked(ref mut stream) => stream.wait(cx),
+            #[cfg(feature = "sse")]
+            Self::Sse(ref mut encoder) => encoder.wait(cx),
         }
     }
 

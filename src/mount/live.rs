@@ -24,6 +24,8 @@ pub(super) struct Live {
     /// What it is made of, unless the client owes a poll. Never locked: the mutex lets a body be shared, and no more.
     flow: Mutex<Option<Box<Flow>>>,
     visit: Visit,
+    /// After the last piece there was nothing more, though nobody has asked.
+    waits: bool,
 }
 
 /// What a body's poll comes to.
@@ -33,7 +35,7 @@ impl Live {
     /// A session's, which is watched from now on: it is to be polled soon.
     pub(super) fn new(visit: Visit, flow: Box<Flow>) -> Self {
         visit.member().leave_unread(flow, 0);
-        Self { flow: Mutex::new(None), visit }
+        Self { flow: Mutex::new(None), visit, waits: false }
     }
 
     /// Has this task woken when its session is no longer merely open.
@@ -48,6 +50,7 @@ impl Live {
         if flow.is_none() {
             *flow = self.visit.member().take_unread();
         }
+        self.waits = false;
         let polled = match flow {
             Some(flow) if !self.visit.member().has_news() => flow.poll_next(cx),
             _ => return self.poll_late(cx),
@@ -55,6 +58,8 @@ impl Live {
         match polled {
             Poll::Pending => Poll::Pending,
             Poll::Ready(Some(bytes)) => {
+                // In its place: it may panic.
+                self.waits = flow.as_mut().is_some_and(|flow| flow.wait(cx));
                 let flow = flow.take();
                 match flow.is_some_and(|flow| self.visit.member().leave_unread(flow, bytes.len())) {
                     true => Poll::Ready(Some(Ok(Frame::data(bytes)))),
@@ -62,6 +67,20 @@ impl Live {
                 }
             }
             Poll::Ready(None) => self.end(cx),
+        }
+    }
+
+    /// Whether it need not be polled before its task is woken, though the last poll was not pending.
+    #[inline]
+    pub(super) fn waits(&self) -> bool {
+        self.waits
+    }
+
+    /// It is polled while it waits: what it yielded last is taken.
+    #[inline]
+    pub(super) fn poll_waiting(&mut self) {
+        if std::mem::take(&mut self.waits) {
+            self.visit.member().is_read();
         }
     }
 

@@ -126,6 +126,13 @@ impl<S: Subscriber> SseEncoder<S> {
         &mut self.subscriber
     }
 
+    /// Has the task of `cx` woken when there is a further item, if there is none now, see [`Subscriber::wait`].
+    #[cfg(feature = "http")]
+    #[inline]
+    pub(crate) fn wait(&mut self, cx: &mut Context<'_>) -> bool {
+        matches!(self.stage, Stage::Open) && self.keep_alive.is_set(cx) && self.subscriber.wait(cx)
+    }
+
     /// The hot path: a batch's shared bytes go out as they are.
     #[inline(always)]
     fn poll_events(&mut self, cx: &mut Context<'_>, max: usize) -> Poll<Option<Bytes>> {

@@ -1,6 +1,6 @@
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::task::Waker;
 use std::time::Instant;
 
@@ -24,6 +24,8 @@ pub(in crate::mount) struct Member {
     is_run: bool,
     pub(super) since: Instant,
     pub(super) track: Track,
+    /// Whether what is left unread was asked after since: by a poll that needed nothing of it.
+    pub(super) read: AtomicBool,
     /// Written after the stage, and read without the lock.
     news: AtomicU8,
     /// Whoever polls the session, to be told of a change of stage.
@@ -50,6 +52,7 @@ impl Member {
             is_run,
             since: mount.runtime.wheel.now(),
             track: Track::new(is_run),
+            read: AtomicBool::new(false),
             news: AtomicU8::new(NONE),
             listener: AtomicWaker::new(),
             cell: Locked::new(cell),

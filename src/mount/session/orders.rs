@@ -1,6 +1,7 @@
 //! How a session is ended from outside.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::task::{Wake, Waker};
 use std::time::Instant;
 
@@ -98,7 +99,7 @@ impl Wake for Member {
         // In the lock in which the errand is taken: a drain that set the next one in between would lose it.
         match (std::mem::replace(&mut cell.errand, Errand::None), cell.stage) {
             (Errand::Watch, Stage::Open) => {
-                let unread = cell.unread.is_some();
+                let unread = cell.unread.is_some() && !self.read.load(Ordering::Relaxed);
                 let (seen, fresh) = (cell.watch.look(unread), cell.watch.count());
                 drop(cell);
                 self.looked(seen, fresh);

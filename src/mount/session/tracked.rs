@@ -109,6 +109,17 @@ impl Subscriber for Tracked {
         }
     }
 
+    #[inline]
+    fn wait(&mut self, cx: &mut Context<'_>) -> bool {
+        let alert = Alert(&self.member);
+        let waits = self.feed.wait(cx);
+        std::mem::forget(alert);
+        if waits {
+            self.member.track.caught_up();
+        }
+        waits
+    }
+
     fn cursor(&self) -> Option<Cursor> {
         self.feed.cursor()
     }

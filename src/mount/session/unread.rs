@@ -1,6 +1,7 @@
 //! A live body that the client may not read: it lies where the driver can take it away, and is watched.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::task::Waker;
 use std::time::Instant;
 
@@ -13,22 +14,30 @@ use crate::mount::flow::Flow;
 
 impl Member {
     /// Leaves what the body is made of to the driver's watch, after it yielded so many bytes. Whether they may go out.
-    #[inline]
+    #[inline(always)]
     pub(in crate::mount) fn leave_unread(self: &Arc<Self>, flow: Box<Flow>, bytes: usize) -> bool {
         let mut cell = self.cell.lock();
         if self.is_shut() {
             drop(cell);
-            drop_isolated(flow);
+            drop_unread(flow);
             return false;
         }
         cell.watch.yielded(bytes);
-        cell.unread = Some(flow);
+        let none = cell.unread.replace(flow);
         let watched = cell.errand != Errand::None;
+        self.read.store(false, Ordering::Relaxed);
         drop(cell);
+        drop(none);
         if !watched {
             self.watch();
         }
         true
+    }
+
+    /// The HTTP stack asks for more than was left unread, though there is none.
+    #[inline]
+    pub(in crate::mount) fn is_read(&self) {
+        self.read.store(true, Ordering::Relaxed);
     }
 
     /// Takes it back, to be polled; `None` where the driver has taken it away.
@@ -72,4 +81,9 @@ impl Member {
             }
         }
     }
+}
+
+#[cold]
+fn drop_unread(flow: Box<Flow>) {
+    drop_isolated(flow);
 }

@@ -14,5 +14,6 @@ mod stats;
 mod threads;
 mod together;
 mod ttl;
+mod wait;
 
 pub(crate) use model::Lines;

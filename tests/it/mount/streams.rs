@@ -133,6 +133,35 @@ async fn a_body_that_has_nothing_to_be_read_keeps_its_session() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_body_that_was_read_to_its_end_keeps_its_session_and_one_that_was_not_loses_it() {
+    const EVENTS: [&str; 4] = ["one", "two", "three", "four"];
+    for transport in ["sse", "chunked"] {
+        let app = App::new();
+        let endpoint = app.builder().keep_alive(Duration::from_secs(10_000)).build();
+        let target = format!("/?transport={transport}");
+        let (mut read, mut unread) = (open(&endpoint, &target).await, open(&endpoint, &target).await);
+        piece(&mut unread).await.unwrap().unwrap();
+        // One task reads all: another would be waited for anew.
+        let reader = tokio::spawn(async move {
+            piece(&mut read).await.unwrap().unwrap();
+            for event in EVENTS {
+                assert!(piece(&mut read).await.unwrap().unwrap().contains(event));
+            }
+        });
+        for event in &EVENTS[..3] {
+            pass(Duration::from_secs(1)).await;
+            app.publish(event);
+            assert!(piece(&mut unread).await.unwrap().unwrap().contains(event));
+        }
+        pass(Duration::from_secs(1_000)).await;
+        assert_eq!((endpoint.session_count(), endpoint.stats().stalled), (1, 1), "{transport}");
+        app.publish(EVENTS[3]);
+        reader.await.unwrap();
+        assert_eq!(piece(&mut unread).await, Some(Err(BodyError::Stalled)));
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_body_that_is_read_slowly_keeps_its_session() {
     let app = App::new();
     let endpoint = app.endpoint();
