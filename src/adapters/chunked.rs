@@ -124,7 +124,7 @@ impl<S: Subscriber> ChunkedStream<S> {
     }
 
     /// The hot path: a batch's shared bytes go out as they are.
-    #[inline]
+    #[inline(always)]
     fn poll_events(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
         match self.subscriber.poll_encoded(cx, &Line, self.batch) {
             Poll::Ready(Encoded::Events(events)) => {
@@ -138,13 +138,34 @@ impl<S: Subscriber> ChunkedStream<S> {
             }
             Poll::Pending => {
                 ready!(self.keep_alive.poll_due(cx));
-                match self.heartbeat {
-                    Heartbeat::Silent => Poll::Ready(Some(Bytes::from_static(b"\n"))),
-                    Heartbeat::Visible => {
-                        let cursor = self.cursor();
-                        self.line(|out| write_heartbeat(cursor, out))
-                    }
-                }
+                self.beat()
+            }
+        }
+    }
+
+    #[cold]
+    fn poll_unopened(&mut self, stage: Stage) -> Poll<Option<Bytes>> {
+        match stage {
+            Stage::Opening => {
+                self.stage = Stage::Open;
+                let (cursor, heartbeat) = (self.cursor(), self.keep_alive.interval());
+                self.line(|out| write_hello(cursor, heartbeat, out))
+            }
+            Stage::Bye { retry } => {
+                self.stage = Stage::Over(None);
+                self.line(|out| write_bye(retry, out))
+            }
+            Stage::Open | Stage::Over(_) => Poll::Ready(None),
+        }
+    }
+
+    #[cold]
+    fn beat(&mut self) -> Poll<Option<Bytes>> {
+        match self.heartbeat {
+            Heartbeat::Silent => Poll::Ready(Some(Bytes::from_static(b"\n"))),
+            Heartbeat::Visible => {
+                let cursor = self.cursor();
+                self.line(|out| write_heartbeat(cursor, out))
             }
         }
     }
@@ -155,19 +176,11 @@ impl<S> Unpin for ChunkedStream<S> {}
 impl<S: Subscriber> Stream for ChunkedStream<S> {
     type Item = Bytes;
 
+    #[inline]
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
         match self.stage {
             Stage::Open => self.poll_events(cx),
-            Stage::Opening => {
-                self.stage = Stage::Open;
-                let (cursor, heartbeat) = (self.cursor(), self.keep_alive.interval());
-                self.line(|out| write_hello(cursor, heartbeat, out))
-            }
-            Stage::Bye { retry } => {
-                self.stage = Stage::Over(None);
-                self.line(|out| write_bye(retry, out))
-            }
-            Stage::Over(_) => Poll::Ready(None),
+            stage => self.poll_unopened(stage),
         }
     }
 }

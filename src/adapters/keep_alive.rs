@@ -1,5 +1,7 @@
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll, Wake, Waker};
 use std::time::{Duration, Instant};
 
 use crate::contract::{Sleep, Timer};
@@ -10,9 +12,11 @@ const INTERVAL: Duration = Duration::from_secs(15);
 /// Sees to it that silence is never longer than an interval.
 ///
 /// It fires twice in an interval, and a keep-alive is due when nothing was written since the last firing. So a delivery
-/// costs a `bool`: no look at the clock, no reset of the timer.
+/// costs a `bool`: no look at the clock, no reset of the timer. The timer is asked after only when it has called.
 pub(crate) struct KeepAlive {
     sleep: Pin<Box<dyn Sleep>>,
+    /// Whom the timer calls. `None` before it was first asked, and when it is to be asked anyway.
+    call: Option<Arc<Call>>,
     begin: Instant,
     interval: Duration,
     /// The next firing. `None`: the clock has no such instant, so never.
@@ -20,17 +24,25 @@ pub(crate) struct KeepAlive {
     written: bool,
 }
 
+/// The timer's waker: remembers that it called, and wakes the task.
+struct Call {
+    came: AtomicBool,
+    task: Waker,
+}
+
 impl KeepAlive {
     /// The default interval, from now on.
     pub(crate) fn new(timer: &dyn Timer) -> Self {
         let begin = timer.now();
         let fires = begin + INTERVAL / 2;
-        Self { sleep: timer.sleep_until(fires), begin, interval: INTERVAL, fires: Some(fires), written: false }
+        let sleep = timer.sleep_until(fires);
+        Self { sleep, call: None, begin, interval: INTERVAL, fires: Some(fires), written: false }
     }
 
     /// Another interval, counted from the beginning. Less than 2 ms is 2 ms.
     pub(crate) fn set_interval(&mut self, interval: Duration) {
         self.interval = interval.max(Duration::from_millis(2));
+        self.call = None;
         self.fire_after(self.begin);
     }
 
@@ -47,6 +59,24 @@ impl KeepAlive {
     /// Ready when a keep-alive is due, which then counts as written.
     #[inline]
     pub(crate) fn poll_due(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        match &self.call {
+            Some(call) if call.task.will_wake(cx.waker()) && !call.came.load(Ordering::Relaxed) => Poll::Pending,
+            _ => self.look(cx),
+        }
+    }
+
+    /// Asks the timer.
+    #[cold]
+    fn look(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let call = match self.call.take() {
+            Some(call) if call.task.will_wake(cx.waker()) => call,
+            _ => Arc::new(Call { came: AtomicBool::new(false), task: cx.waker().clone() }),
+        };
+        // Before the timer is asked: a call that comes in between is seen next time.
+        call.came.swap(false, Ordering::AcqRel);
+        self.call = Some(call.clone());
+        let waker = Waker::from(call);
+        let cx = &mut Context::from_waker(&waker);
         match self.fires {
             Some(fired) if self.sleep.as_mut().poll(cx).is_ready() => self.fire(fired, cx),
             _ => Poll::Pending,
@@ -54,7 +84,6 @@ impl KeepAlive {
     }
 
     /// Firings that were slept through are caught up with, and bring one keep-alive.
-    #[cold]
     fn fire(&mut self, fired: Instant, cx: &mut Context<'_>) -> Poll<()> {
         let mut due = !self.written;
         self.fire_after(fired);
@@ -74,5 +103,16 @@ impl KeepAlive {
         if let Some(fires) = self.fires {
             self.sleep.as_mut().reset(fires);
         }
+    }
+}
+
+impl Wake for Call {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        self.came.store(true, Ordering::Release);
+        self.task.wake_by_ref();
     }
 }

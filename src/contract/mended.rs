@@ -257,6 +257,29 @@ impl<S: Subscriber, M: Mend> Mended<S, M> {
         Encoding::new(out.freeze(), count).conflated(batch.conflated())
     }
 
+    #[cold]
+    fn poll_encoded_stage(&mut self, cx: &mut Context<'_>, format: &dyn Format, max: usize) -> Poll<Encoded> {
+        match ready!(self.poll_stage(cx)) {
+            Some(Step::Gap(gap)) => Poll::Ready(Encoded::Gap(gap)),
+            Some(Step::End(end)) => Poll::Ready(Encoded::End(end)),
+            Some(Step::Rest(batch)) => Poll::Ready(Encoded::Events(self.encode(&batch, format, max))),
+            Some(Step::State(state)) => Poll::Ready(Encoded::Events(state.encode(format))),
+            None => self.poll_encoded(cx, format, max),
+        }
+    }
+
+    #[cold]
+    fn cursor_at(&self, stage: &Stage) -> Option<Cursor> {
+        match stage {
+            Stage::Opening(_) | Stage::Mending { .. } | Stage::Over(_) => self.held,
+            Stage::Sending(state, _) if !state.events.is_empty() => state.held,
+            Stage::Sending(_, following) | Stage::Following(following) => {
+                following.cursor(self.inner.cursor()).or(self.held)
+            }
+            Stage::Rest { cursor, .. } => *cursor,
+        }
+    }
+
     /// Puts back what was not taken.
     fn put_back(&mut self, state: State) {
         if let Some(Stage::Sending(place, _)) = self.stage.as_deref_mut() {
@@ -311,34 +334,28 @@ impl<S: Subscriber, M: Mend> Subscriber for Mended<S, M> {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn poll_encoded(&mut self, cx: &mut Context<'_>, format: &dyn Format, max: usize) -> Poll<Encoded> {
-        loop {
-            if self.stage.is_some() {
-                match ready!(self.poll_stage(cx)) {
-                    Some(Step::Gap(gap)) => return Poll::Ready(Encoded::Gap(gap)),
-                    Some(Step::End(end)) => return Poll::Ready(Encoded::End(end)),
-                    Some(Step::Rest(batch)) => return Poll::Ready(Encoded::Events(self.encode(&batch, format, max))),
-                    Some(Step::State(state)) => return Poll::Ready(Encoded::Events(state.encode(format))),
-                    None => {}
-                }
+        if self.stage.is_some() {
+            return self.poll_encoded_stage(cx, format, max);
+        }
+        // Taken apart and put together: what is not a gap is much smaller.
+        match self.inner.poll_encoded(cx, format, max) {
+            Poll::Pending => Poll::Pending,
+            Poll::Ready(Encoded::Events(events)) => Poll::Ready(Encoded::Events(events)),
+            Poll::Ready(Encoded::Gap(gap)) if !gap.snapshot => {
+                self.meet(gap);
+                self.poll_encoded_stage(cx, format, max)
             }
-            match self.inner.poll_encoded(cx, format, max) {
-                Poll::Ready(Encoded::Gap(gap)) if !gap.snapshot => self.meet(gap),
-                polled => return polled,
-            }
+            Poll::Ready(other) => Poll::Ready(other),
         }
     }
 
+    #[inline]
     fn cursor(&self) -> Option<Cursor> {
-        match self.stage.as_deref() {
+        match &self.stage {
             None => self.inner.cursor(),
-            Some(Stage::Opening(_) | Stage::Mending { .. } | Stage::Over(_)) => self.held,
-            Some(Stage::Sending(state, _)) if !state.events.is_empty() => state.held,
-            Some(Stage::Sending(_, following) | Stage::Following(following)) => {
-                following.cursor(self.inner.cursor()).or(self.held)
-            }
-            Some(Stage::Rest { cursor, .. }) => *cursor,
+            Some(stage) => self.cursor_at(stage),
         }
     }
 

@@ -8,6 +8,8 @@ use crate::hub::segment::Evicted;
 #[derive(Debug, Default)]
 pub(super) struct Appended {
     pub(super) wakers: Vec<Option<Waker>>,
+    /// The log's waiters are to be queued for the notifier.
+    pub(super) queues: bool,
     pub(super) followers: Vec<Option<Follower>>,
     pub(super) subscriptions: usize,
     pub(super) idle: bool,
@@ -31,6 +33,7 @@ impl Appended {
     /// Whether nothing is left to be done: nobody waited, and nothing is to be let go of.
     pub(super) fn is_settled(&self) -> bool {
         self.wakers.is_empty()
+            && !self.queues
             && self.followers.is_empty()
             && self.evicted.is_empty()
             && !self.idle

@@ -52,7 +52,7 @@ impl Log {
         let Some(mut state) = self.live() else {
             return false;
         };
-        fed.push((Arc::clone(self), self.put(&mut state, topic, entry.clone())));
+        fed.push((Arc::clone(self), self.put(&mut state, topic, entry.clone(), false)));
         true
     }
 }

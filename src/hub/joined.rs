@@ -7,7 +7,7 @@ use crate::hub::budget::Charge;
 use crate::hub::log::Log;
 use crate::hub::segment::Segment;
 use crate::hub::shared::Shared;
-use crate::hub::sync::Mutex;
+use crate::hub::sync::{RwLock, RwLockReadGuard};
 
 /// How many subscriptions of a topic make it worth while to keep what one read for those behind it.
 const SHARED_FROM: u64 = 16;
@@ -17,17 +17,20 @@ const TAIL: usize = 4 * 1024;
 /// The encode-once cache of one segment: per format one window of contiguous events in one shared `Bytes`.
 ///
 /// Subscribers at the same position get slices of the same bytes. A window that ends before what is asked is replaced by
-/// a longer one, which copies what it has of it and encodes only what is new.
+/// a longer one, which copies what it has of it and encodes only what is new. Who finds its bytes here keeps nobody else
+/// from finding the same.
 #[derive(Debug)]
 pub(super) struct Joined {
-    places: [Mutex<Option<Box<Cached>>>; place::COUNT],
+    places: [Place; place::COUNT],
 }
+
+type Place = RwLock<Option<Box<Cached>>>;
 
 #[derive(Debug)]
 struct Cached {
     window: Window,
-    /// What was cut last: most who ask next stand at the same position.
-    last: Cut,
+    /// What was cut for who filled it: most who ask next stand at the same position.
+    first: Cut,
     _charge: Charge,
 }
 
@@ -59,12 +62,13 @@ struct Window {
 
 impl Default for Joined {
     fn default() -> Self {
-        Self { places: std::array::from_fn(|_| Mutex::new(None)) }
+        Self { places: std::array::from_fn(|_| RwLock::new(None)) }
     }
 }
 
 impl Joined {
     /// See [`Segment::encode`](super::segment::Segment::encode).
+    #[inline(always)]
     pub(super) fn encode(
         &self,
         segment: &Segment,
@@ -74,38 +78,56 @@ impl Joined {
         reading: Reading<'_>,
     ) -> (Bytes, u32) {
         let Some(place) = format.slot().and_then(|slot| self.places.get(usize::from(slot))) else {
-            let Cut { bytes, end, .. } =
-                Window::extend(None, segment.run(), format, range.clone(), max).cut(&range, max);
-            return (bytes, end);
+            return alone(segment, format, range, max);
         };
-        let mut cached = place.lock();
-        if let Some(Cached { last, window, .. }) = cached.as_deref_mut() {
-            if last.start == range.start && last.end == range.end && last.bytes.len() <= max {
-                return (last.bytes.clone(), last.end);
-            }
-            if window.holds(&range, max) {
-                *last = window.cut(&range, max);
-                return (last.bytes.clone(), last.end);
-            }
+        let cached = place.read();
+        match cached.as_deref() {
+            Some(Cached { first, .. }) if first.is_all(&range, max) => (first.bytes.clone(), first.end),
+            _ => cut_or_fill(place, cached, segment, format, range, max, reading),
         }
-        let known = cached.as_deref().map(|cached| cached.window.clone());
-        drop(cached);
-        fill(place, known, segment, format, range, max, reading)
     }
 
     /// Empties every place.
     pub(super) fn clear(&self) {
         for place in &self.places {
-            let cached = place.lock().take();
+            let cached = place.write().take();
             drop(cached);
         }
     }
 }
 
+/// Encodes for nobody else.
+#[inline(never)]
+fn alone(segment: &Segment, format: &dyn Format, range: Range<u32>, max: usize) -> (Bytes, u32) {
+    let Cut { bytes, end, .. } = Window::extend(None, segment.run(), format, range.clone(), max).cut(&range, max);
+    (bytes, end)
+}
+
+/// What the window has, for those who are behind, or ask for less. Without it, what fills the place.
+#[inline(never)]
+fn cut_or_fill(
+    place: &Place,
+    cached: RwLockReadGuard<'_, Option<Box<Cached>>>,
+    segment: &Segment,
+    format: &dyn Format,
+    range: Range<u32>,
+    max: usize,
+    reading: Reading<'_>,
+) -> (Bytes, u32) {
+    let window = cached.as_deref().map(|cached| &cached.window);
+    if let Some(window) = window.filter(|window| window.holds(&range, max)) {
+        let Cut { bytes, end, .. } = window.cut(&range, max);
+        return (bytes, end);
+    }
+    let known = window.cloned();
+    drop(cached);
+    fill(place, known, segment, format, range, max, reading)
+}
+
 /// Encodes what is not known yet, and keeps it where there is room.
 #[cold]
 fn fill(
-    place: &Mutex<Option<Box<Cached>>>,
+    place: &Place,
     known: Option<Window>,
     segment: &Segment,
     format: &dyn Format,
@@ -116,13 +138,13 @@ fn fill(
     // Encoded outside of the lock: a format is the adapter's code. Two threads may do it at once; one result stays.
     let many = log.audience.load() >= SHARED_FROM;
     let window = Window::grow(known, segment.run(), format, range.clone(), max, many);
-    let last = window.cut(&range, max);
-    let (bytes, end) = (last.bytes.clone(), last.end);
+    let first = window.cut(&range, max);
+    let (bytes, end) = (first.bytes.clone(), first.end);
     let Some(_charge) = shared.cache(window.footprint()) else {
         return (bytes, end);
     };
-    let fresh = Box::new(Cached { window, last, _charge });
-    let mut cached = place.lock();
+    let fresh = Box::new(Cached { window, first, _charge });
+    let mut cached = place.write();
     let longer = cached
         .as_deref()
         .is_none_or(|Cached { window: old, .. }| fresh.window.end() > old.end() || fresh.window.start < old.start);
@@ -131,6 +153,14 @@ fn fill(
     drop(unused);
     segment.cached(&shared.budget);
     (bytes, end)
+}
+
+impl Cut {
+    /// Whether this is all of the range, within `max` bytes.
+    #[inline]
+    fn is_all(&self, range: &Range<u32>, max: usize) -> bool {
+        self.start == range.start && self.end == range.end && self.bytes.len() <= max
+    }
 }
 
 impl Window {

@@ -10,7 +10,6 @@ use crate::hub::inbox::Inbox;
 use crate::hub::newest::Newest;
 use crate::hub::rhythm::{INTERVALS, Rhythm};
 use crate::hub::segment::{Evicted, Segment, nanos};
-use crate::hub::stats::Tally;
 use crate::hub::sync::{Count, Mutex, MutexGuard};
 use crate::hub::tail::Tail;
 use crate::hub::waiters::Waiters;
@@ -24,8 +23,6 @@ pub(super) struct Log {
     pub(super) retention: Arc<Retention>,
     /// A mirror of [`State::subscriptions`] for those who only want to know whether there are many.
     pub(super) audience: Count,
-    /// What its subscriptions came to.
-    pub(super) tally: Tally,
     budget: Arc<Budget>,
     /// A mirror of how many [feeds](State::feeds) there are.
     pub(super) fed: Count,
@@ -58,7 +55,11 @@ pub(super) struct State {
     /// The sequence of the newest event.
     pub(super) last: u64,
     pub(super) subscriptions: usize,
+    /// How many events its subscriptions were handed, as far as that is [counted](crate::hub::reader::Uncounted).
+    pub(super) delivered: u64,
     pub(super) waiters: Waiters<Waker>,
+    /// Whether somebody is to come for those waiters: the [notifier](crate::hub::notifier), or who queues the log there.
+    pub(super) is_queued: bool,
     /// Set once a subscription conflates: from then on what is replaced is marked.
     newest: Option<Box<Newest>>,
     /// The inboxes of the several-topic subscriptions that have read everything here.
@@ -111,7 +112,9 @@ impl Log {
             gone: evicted,
             last: evicted,
             subscriptions: 0,
+            delivered: 0,
             waiters: Waiters::new(),
+            is_queued: false,
             newest: None,
             followers: None,
             feeds,
@@ -119,16 +122,7 @@ impl Log {
             closed: false,
             dropped: false,
         };
-        Self {
-            name,
-            epoch,
-            retention,
-            audience: Count::new(0),
-            tally: Tally::default(),
-            budget,
-            fed,
-            state: Mutex::new(state),
-        }
+        Self { name, epoch, retention, audience: Count::new(0), budget, fed, state: Mutex::new(state) }
     }
 
     /// To how many patterns' logs an event of this topic goes too.
@@ -155,8 +149,9 @@ impl Log {
         Some(self.state()).filter(|state| !state.dropped)
     }
 
-    /// Appends an event of this topic, or gives it back if the log was dropped meanwhile. Under the sequencer.
-    pub(super) fn append(&self, entry: Entry) -> Result<Appended, Entry> {
+    /// Appends an event of this topic, or gives it back if the log was dropped meanwhile. Under the sequencer. `queues`:
+    /// a notifier wakes who waits.
+    pub(super) fn append(&self, entry: Entry, queues: bool) -> Result<Appended, Entry> {
         let (Some(mut state), Some(topic)) = (self.live(), self.name.as_topic()) else {
             return Err(entry);
         };
@@ -168,16 +163,18 @@ impl Log {
                 fed
             }
         };
-        Ok(Appended { fed, ..self.put(&mut state, topic, entry) })
+        Ok(Appended { fed, ..self.put(&mut state, topic, entry, queues) })
     }
 
     /// Puts an event of this topic, or of one that feeds this log, where it belongs.
-    pub(super) fn put(&self, state: &mut State, topic: &Topic, entry: Entry) -> Appended {
+    pub(super) fn put(&self, state: &mut State, topic: &Topic, entry: Entry, queues: bool) -> Appended {
         let now = entry.at;
         state.push(entry, topic, self);
+        let queues = queues && !state.waiters.is_empty();
         Appended {
             evicted: state.evict(&self.retention, now),
-            wakers: state.waiters.take(),
+            wakers: if queues { Vec::new() } else { state.waiters.take() },
+            queues: queues && !std::mem::replace(&mut state.is_queued, true),
             followers: state.followers.as_mut().map(|followers| followers.take()).unwrap_or_default(),
             subscriptions: state.subscriptions,
             idle: state.is_idle(),

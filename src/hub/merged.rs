@@ -103,6 +103,7 @@ impl Merged {
         self.topics.iter().map(|followed| &followed.reader.log.name)
     }
 
+    #[inline(never)]
     pub(super) fn poll_next(&mut self, shared: &Shared, cx: &mut Context<'_>) -> Poll<Delivery> {
         loop {
             match std::task::ready!(self.poll_order(shared, cx)) {
@@ -120,7 +121,6 @@ impl Merged {
                             return Poll::Ready(Delivery::Events(batch.with_conflated(conflated)));
                         }
                         let (batch, events, sequence) = (ahead.batch(), ahead.len(), ahead.last_sequence());
-                        reader.log.tally.delivered.add(u64::from(events));
                         reader.advance(events);
                         self.sequence = sequence;
                         return Poll::Ready(Delivery::Events(batch));
@@ -136,6 +136,7 @@ impl Merged {
         }
     }
 
+    #[inline(never)]
     pub(super) fn poll_encoded(
         &mut self,
         shared: &Shared,
@@ -178,7 +179,6 @@ impl Merged {
                     if bytes.len() > room && !joined.is_empty() {
                         break;
                     }
-                    reader.log.tally.delivered.add(u64::from(events));
                     reader.advance(events);
                     self.sequence = sequence;
                     if joined.is_empty() && is_alone && self.heads.is_empty() {
@@ -271,6 +271,7 @@ impl Merged {
                 return;
             }
             let mut state = reader.log.state();
+            reader.uncounted.count(&mut state);
             let found = state.find(reader.next);
             if matches!(found, Found::Nothing) {
                 if state.closed {
@@ -333,8 +334,14 @@ impl Merged {
 
     /// Leaves every topic.
     pub(super) fn leave(&mut self, shared: &Shared) {
-        for Followed { reader, ticket, .. } in &mut self.topics {
-            shared.leave(&reader.log, |state| state.followers.as_mut().and_then(|slab| slab.cancel(ticket)));
+        for Followed { reader: Reader { log, uncounted, .. }, ticket, before } in &mut self.topics {
+            if let Some(Before::Replay(replay)) = before.as_deref_mut() {
+                replay.count(shared);
+            }
+            shared.leave(log, |state| {
+                uncounted.count(state);
+                state.followers.as_mut().and_then(|slab| slab.cancel(ticket))
+            });
         }
     }
 }

@@ -17,6 +17,7 @@ mod local;
 mod log;
 mod merged;
 mod newest;
+mod notifier;
 mod patterns;
 mod placing;
 mod reader;
@@ -40,5 +41,6 @@ mod waiters;
 
 pub use builder::LocalHubBuilder;
 pub use local::LocalHub;
+pub use notifier::Notifier;
 pub use stats::HubStats;
 pub use subscription::Subscription;

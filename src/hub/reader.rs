@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use crate::contract::{Batch, Encoding, Format};
 use crate::hub::joined::Reading;
-use crate::hub::log::Log;
+use crate::hub::log::{Log, State};
 use crate::hub::placing::{Found, From, Placed};
 use crate::hub::segment::Segment;
 use crate::hub::shared::Shared;
@@ -22,6 +22,25 @@ pub(super) struct Reader {
     pub(super) next: u64,
     /// How many replaced events it stepped over since the last delivery.
     conflated: u32,
+    pub(super) uncounted: Uncounted,
+}
+
+/// How many events were delivered that are not yet counted in the log's state, for which it takes the log's lock:
+/// readers of one topic share no count that all of them write to.
+#[derive(Debug, Default)]
+pub(super) struct Uncounted(u32);
+
+/// How many events a reader delivers before it has them counted though there is more to read.
+const UNCOUNTED: u32 = 1 << 16;
+
+/// What a glance tells.
+#[derive(Debug)]
+pub(super) enum Glance<'a> {
+    /// Events, all of which are to be delivered.
+    AtHand(Ahead<'a>),
+    /// Nothing, as far as can be seen without the log's lock.
+    Nothing,
+    Unclear,
 }
 
 /// Events to read: written places of a segment, of which the first is to be delivered.
@@ -45,7 +64,32 @@ pub(super) struct Lost {
 
 impl Reader {
     pub(super) fn new(log: Arc<Log>, placed: &Placed) -> Self {
-        Self { log, segment: None, next: placed.index, conflated: 0 }
+        Self { log, segment: None, next: placed.index, conflated: 0, uncounted: Uncounted::default() }
+    }
+
+    /// What there is to do, as far as a glance tells that takes no step and no lock.
+    #[inline(always)]
+    pub(super) fn glance(&self, overflow: Overflow) -> Glance<'_> {
+        let Some(segment) = self.segment.as_deref() else {
+            return Glance::Nothing;
+        };
+        let places = self.place_in(segment)..segment.len();
+        if places.is_empty() {
+            // Of a sealed segment it must let go.
+            return if segment.is_sealed() { Glance::Unclear } else { Glance::Nothing };
+        }
+        match segment.never_expires() && overflow != Overflow::Latest {
+            true => Glance::AtHand(Ahead { log: &self.log, segment, places, is_whole: true }),
+            false => Glance::Unclear,
+        }
+    }
+
+    /// The same [at hand](Glance::AtHand), after a glance that told so.
+    #[inline(always)]
+    pub(super) fn at_hand(&self) -> Option<Ahead<'_>> {
+        let segment = self.segment.as_deref()?;
+        let places = self.place_in(segment)..segment.len();
+        Some(Ahead { log: &self.log, segment, places, is_whole: true })
     }
 
     /// What can be read without a lock. Steps over what has expired, and for a reader that conflates over what is
@@ -87,6 +131,9 @@ impl Reader {
             let next = segment.next()?;
             if place >= segment.len() {
                 self.segment = next;
+                if self.uncounted.0 >= UNCOUNTED {
+                    self.uncounted.count(&mut self.log.state());
+                }
             }
         }
     }
@@ -115,7 +162,7 @@ impl Reader {
                 let missed = lost.saturating_sub(self.next);
                 // What is gone from a pattern's log is looked for in the topics' own.
                 if self.log.name.as_topic().is_some() {
-                    self.log.tally.missed.add(missed);
+                    shared.missed.add(missed);
                     shared.expired.add(to - lost.max(self.next));
                 }
                 self.segment = None;
@@ -128,8 +175,10 @@ impl Reader {
     }
 
     /// Takes the first events of what was ahead.
+    #[inline]
     pub(super) fn advance(&mut self, events: u32) {
         self.next += u64::from(events);
+        self.uncounted.0 += events;
     }
 
     /// In how long the topic's next event is likely; never, where nothing is known of it.
@@ -140,15 +189,15 @@ impl Reader {
     /// Takes so many events, which a sieve left of what was ahead. Returns how many events were conflated since the last delivery.
     #[cold]
     pub(super) fn take(&mut self, taken: &Taken, events: u32, shared: &Shared) -> u32 {
-        self.log.tally.delivered.add(events.into());
         self.next = taken.next;
+        self.uncounted.0 += events;
         self.leave_out(taken.left_out, shared);
         std::mem::take(&mut self.conflated)
     }
 
     fn leave_out(&mut self, left_out: LeftOut, shared: &Shared) {
         self.conflated = self.conflated.saturating_add(left_out.conflated);
-        left_out.count(&shared.expired, &self.log.tally.conflated);
+        left_out.count(&shared.expired, &shared.conflated);
     }
 
     /// Goes to the first event after a sequence, unless something on the way there is gone.
@@ -162,6 +211,19 @@ impl Reader {
     /// Lets go of the segment.
     pub(super) fn detach(&mut self) {
         self.segment = None;
+    }
+}
+
+impl Uncounted {
+    /// Counts them.
+    #[inline]
+    pub(super) fn count(&mut self, state: &mut State) {
+        state.delivered += u64::from(std::mem::take(&mut self.0));
+    }
+
+    /// Hands them over, to be counted elsewhere.
+    pub(super) fn take(&mut self) -> u64 {
+        std::mem::take(&mut self.0).into()
     }
 }
 
@@ -199,7 +261,7 @@ impl Ahead<'_> {
     }
 
     /// The first of them, encoded: how many they are and the sequence of the last.
-    #[inline]
+    #[inline(always)]
     pub(super) fn encode(&self, format: &dyn Format, max: usize, shared: &Shared) -> (Bytes, u32, u64) {
         let reading = Reading { shared, log: self.log };
         let (bytes, end) = self.segment.encode(format, self.places.clone(), max, reading);

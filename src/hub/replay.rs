@@ -164,6 +164,7 @@ impl Replay {
 
     /// Finds the topic whose turn it is.
     fn turn(&mut self, shared: &Shared, overflow: Overflow) {
+        self.count(shared);
         while let Some(mut unread) = self.first.take().or_else(|| Some(self.rest.pop()?.0)) {
             match unread.look(shared, overflow) {
                 Some(Ok(head)) if head <= unread.last => unread.head = head,
@@ -185,6 +186,14 @@ impl Replay {
             if is_first {
                 break;
             }
+        }
+    }
+
+    /// Counts what was delivered from here: with the hub, for the topic may be dropped.
+    pub(super) fn count(&mut self, shared: &Shared) {
+        let events = self.first.as_mut().map_or(0, |unread| unread.reader.uncounted.take());
+        if events > 0 {
+            shared.replayed.add(events);
         }
     }
 

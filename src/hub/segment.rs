@@ -190,7 +190,7 @@ impl Segment {
 
     /// Events from the start of a range of written places, encoded: at least one, at most `max` bytes otherwise.
     /// Returns where they end.
-    #[inline]
+    #[inline(always)]
     pub(super) fn encode(
         &self,
         format: &dyn Format,

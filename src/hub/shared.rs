@@ -4,6 +4,7 @@ use std::time::Instant;
 use crate::contract::{Clock, Head, PublishError};
 use crate::hub::budget::Budget;
 use crate::hub::log::{Follower, Log, State};
+use crate::hub::notifier::Wakes;
 use crate::hub::placing::{From, Placed};
 use crate::hub::reader::Reader;
 use crate::hub::registry::Registry;
@@ -22,10 +23,17 @@ pub(super) struct Shared {
     pub(super) registry: Registry,
     pub(super) sequencer: Mutex<Sequencer>,
     pub(super) published: Watermark,
+    pub(super) wakes: Wakes,
     /// Events that were stepped over because their time was up.
     pub(super) expired: Count,
     /// Gaps that were told.
     pub(super) gaps: Count,
+    /// Events that were found gone.
+    pub(super) missed: Count,
+    /// Events that were stepped over because newer ones replaced them.
+    pub(super) conflated: Count,
+    /// Events that subscriptions of patterns were handed from the topics' own logs.
+    pub(super) replayed: Count,
     clock: Box<dyn Clock>,
     began: Instant,
 }
@@ -54,8 +62,12 @@ impl Shared {
             budget,
             sequencer: Mutex::default(),
             published: Watermark::new(0),
+            wakes: Wakes::default(),
             expired: Count::new(0),
             gaps: Count::new(0),
+            missed: Count::new(0),
+            conflated: Count::new(0),
+            replayed: Count::new(0),
             clock,
             began,
         }
@@ -156,6 +168,7 @@ impl Shared {
             }
         }
         wake_all(std::iter::once(&mut wakers));
+        self.wakes.close();
     }
 
     /// Lets go of a log's old history, and of the topic if nothing is left of it.

@@ -3,8 +3,8 @@ use std::time::Duration;
 
 use crate::contract::{Batch, Delivery, Encoded, Encoding, End, Format};
 use crate::hub::log::Log;
-use crate::hub::placing::{Found, Placed};
-use crate::hub::reader::{Lost, Reader};
+use crate::hub::placing::{self, Placed};
+use crate::hub::reader::{Ahead, Glance, Lost, Reader};
 use crate::hub::shared::Shared;
 use crate::hub::waiters::Ticket;
 use crate::model::{Gap, GapReason, Overflow, Pattern};
@@ -17,29 +17,40 @@ pub(super) struct Single {
     /// Everything of the topic up to here was delivered.
     pub(super) sequence: u64,
     overflow: Overflow,
-    too_slow: bool,
 }
 
-/// What came of waiting.
-enum Waited {
+/// Where a subscription is that was let go: an index that no log comes to.
+const TOO_SLOW: u64 = u64::MAX;
+
+/// What is found under the log's lock where there is nothing to read without it.
+enum Found {
     /// There may be something to read now.
-    Look,
-    Registered,
+    More,
     Lost(Lost),
-    Ended(End),
+    End(End),
 }
 
 impl Single {
     /// A subscription that begins where it was placed, after `sequence`.
     pub(super) fn new(reader: Reader, placed: &Placed, sequence: u64, overflow: Overflow) -> Self {
         let sequence = placed.head.map_or(sequence, |head| sequence.min(head - 1));
-        Self { reader, ticket: Ticket::NONE, sequence, overflow, too_slow: false }
+        Self { reader, ticket: Ticket::NONE, sequence, overflow }
     }
 
+    /// What there is to do, as far as a glance tells.
+    #[inline(always)]
+    pub(super) fn glance(&self) -> Glance<'_> {
+        self.reader.glance(self.overflow)
+    }
+
+    /// The same at hand, after a glance that told so.
+    #[inline(always)]
+    pub(super) fn at_hand(&self) -> Option<Ahead<'_>> {
+        self.reader.at_hand()
+    }
+
+    #[inline(always)]
     pub(super) fn poll_next(&mut self, shared: &Shared, cx: &mut Context<'_>) -> Poll<Delivery> {
-        if self.too_slow {
-            return Poll::Ready(Delivery::End(End::TooSlow));
-        }
         loop {
             if let Some(ahead) = self.reader.ahead(shared, self.overflow) {
                 if !ahead.is_whole {
@@ -52,15 +63,18 @@ impl Single {
                 self.delivered(events, sequence);
                 return Poll::Ready(Delivery::Events(batch));
             }
-            match self.wait(shared, cx) {
-                Waited::Look => {}
-                Waited::Registered => return Poll::Pending,
-                Waited::Lost(lost) => return Poll::Ready(Delivery::Gap(self.lost(&lost, shared))),
-                Waited::Ended(end) => return Poll::Ready(Delivery::End(end)),
+            if self.wait(shared, cx) {
+                return Poll::Pending;
+            }
+            match self.find(shared) {
+                Found::More => {}
+                Found::Lost(lost) => return Poll::Ready(Delivery::Gap(self.lost(&lost, shared))),
+                Found::End(end) => return Poll::Ready(Delivery::End(end)),
             }
         }
     }
 
+    #[inline(always)]
     pub(super) fn poll_encoded(
         &mut self,
         shared: &Shared,
@@ -68,9 +82,6 @@ impl Single {
         format: &dyn Format,
         max: usize,
     ) -> Poll<Encoded> {
-        if self.too_slow {
-            return Poll::Ready(Encoded::End(End::TooSlow));
-        }
         loop {
             if let Some(ahead) = self.reader.ahead(shared, self.overflow) {
                 if !ahead.is_whole {
@@ -83,17 +94,20 @@ impl Single {
                 self.delivered(events, sequence);
                 return Poll::Ready(Encoded::Events(Encoding::new(bytes, events)));
             }
-            match self.wait(shared, cx) {
-                Waited::Look => {}
-                Waited::Registered => return Poll::Pending,
-                Waited::Lost(lost) => return Poll::Ready(Encoded::Gap(self.lost(&lost, shared))),
-                Waited::Ended(end) => return Poll::Ready(Encoded::End(end)),
+            if self.wait(shared, cx) {
+                return Poll::Pending;
+            }
+            match self.find(shared) {
+                Found::More => {}
+                Found::Lost(lost) => return Poll::Ready(Encoded::Gap(self.lost(&lost, shared))),
+                Found::End(end) => return Poll::Ready(Encoded::End(end)),
             }
         }
     }
 
-    fn delivered(&mut self, events: u32, sequence: u64) {
-        self.reader.log.tally.delivered.add(u64::from(events));
+    /// So many events were delivered, the last with this sequence.
+    #[inline(always)]
+    pub(super) fn delivered(&mut self, events: u32, sequence: u64) {
         self.reader.advance(events);
         self.sequence = sequence;
     }
@@ -117,38 +131,41 @@ impl Single {
         Some(encoding.conflated(self.reader.take(&taken, events, shared)))
     }
 
-    /// Registers for the next event, unless there is something to read, or to say, first.
-    #[inline]
-    fn wait(&mut self, shared: &Shared, cx: &mut Context<'_>) -> Waited {
+    /// Registers for the next event, unless there is something to read, or to say, first: then `false`.
+    #[inline(always)]
+    pub(super) fn wait(&mut self, shared: &Shared, cx: &mut Context<'_>) -> bool {
         // Loaded before the look under the lock: every event of this topic up to here is in the log by then.
         let published = shared.published.load();
         // Cloned before the lock: a waker is the executor's code.
         let waker = cx.waker().clone();
         let mut state = self.reader.log.state();
-        if state.next == self.reader.next && !state.closed {
-            let replaced = state.waiters.register(&mut self.ticket, waker);
+        self.reader.uncounted.count(&mut state);
+        if state.next != self.reader.next || state.closed {
             drop(state);
-            drop(replaced);
-            self.sequence = self.sequence.max(published);
-            return Waited::Registered;
+            drop(waker);
+            return false;
         }
-        let found = state.find(self.reader.next);
+        let replaced = state.waiters.register(&mut self.ticket, waker);
         drop(state);
-        self.follow(found, shared)
+        drop(replaced);
+        self.sequence = self.sequence.max(published);
+        true
     }
 
+    /// Finds what there is to read, or to say.
     #[cold]
-    fn follow(&mut self, found: Found, shared: &Shared) -> Waited {
-        if let Found::Nothing = found {
-            return Waited::Ended(End::Closed);
+    fn find(&mut self, shared: &Shared) -> Found {
+        let found = self.reader.log.state().find(self.reader.next);
+        if let placing::Found::Nothing = found {
+            return Found::End(if self.reader.next == TOO_SLOW { End::TooSlow } else { End::Closed });
         }
         match self.reader.follow(found, shared) {
             Some(_) if self.overflow == Overflow::Disconnect => {
-                self.too_slow = true;
-                Waited::Ended(End::TooSlow)
+                self.reader.next = TOO_SLOW;
+                Found::End(End::TooSlow)
             }
-            Some(lost) => Waited::Lost(lost),
-            None => Waited::Look,
+            Some(lost) => Found::Lost(lost),
+            None => Found::More,
         }
     }
 
@@ -175,8 +192,11 @@ impl Single {
 
     /// Leaves the topic.
     pub(super) fn leave(&mut self, shared: &Shared) {
-        let ticket = &mut self.ticket;
-        shared.leave(&self.reader.log, |state| state.waiters.cancel(ticket));
+        let Self { reader: Reader { log, uncounted, .. }, ticket, .. } = self;
+        shared.leave(log, |state| {
+            uncounted.count(state);
+            state.waiters.cancel(ticket)
+        });
     }
 }
 

@@ -1,10 +1,10 @@
 use crate::hub::log::{Log, State};
 use crate::hub::shared::Shared;
-use crate::hub::sync::Count;
 
 /// What a hub holds, and what came of all that was published to it.
 ///
-/// When nobody publishes or polls at the moment, these hold exactly:
+/// When nobody publishes or polls at the moment, and each subscription was last found to have nothing more to read, or was
+/// dropped, these hold exactly:
 ///
 /// - `published` = `retained` + `evicted`;
 /// - for each subscription of topics (not of patterns) that began before they had any event: what was published to them = what it added to
@@ -15,7 +15,8 @@ use crate::hub::sync::Count;
 pub struct HubStats {
     /// Events published since the hub was built.
     pub published: u64,
-    /// Times that an event was handed to a subscription.
+    /// Times that an event was handed to a subscription. Counted when the subscription has read all that there is, or
+    /// much, and when it is dropped.
     pub delivered: u64,
     /// Gaps that subscriptions were told of.
     pub gaps: u64,
@@ -57,14 +58,17 @@ pub struct HubStats {
 impl HubStats {
     pub(super) fn of(shared: &Shared) -> Self {
         let [history, pinned, cached] = shared.budget.used().map(|bytes| bytes as usize);
-        Self {
+        let stats = Self {
             gaps: shared.gaps.load(),
             expired: shared.expired.load(),
+            missed: shared.missed.load(),
+            conflated: shared.conflated.load(),
             cached_bytes: cached,
             pinned_bytes: pinned,
             bytes: history + pinned + cached,
             ..shared.registry.count()
-        }
+        };
+        Self { delivered: stats.delivered + shared.replayed.load(), ..stats }
     }
 
     /// Adds what a topic holds, and what came of what was published to it.
@@ -79,22 +83,6 @@ impl HubStats {
         }
         self.subscriptions += state.subscriptions;
         self.parked += state.waiters.len() + state.followers.as_ref().map_or(0, |followers| followers.len());
-        self.delivered += log.tally.delivered.load();
-        self.missed += log.tally.missed.load();
-        self.conflated += log.tally.conflated.load();
-    }
-}
-
-/// What the subscriptions of one topic came to: readers of different topics don't meet here.
-#[derive(Debug)]
-pub(super) struct Tally {
-    pub(super) delivered: Count,
-    pub(super) missed: Count,
-    pub(super) conflated: Count,
-}
-
-impl Default for Tally {
-    fn default() -> Self {
-        Self { delivered: Count::new(0), missed: Count::new(0), conflated: Count::new(0) }
+        self.delivered += state.delivered;
     }
 }

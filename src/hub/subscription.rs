@@ -3,10 +3,10 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use crate::contract::{Delivery, Encoded, Format, Head, Start, Subscribe, SubscribeError, Subscriber};
+use crate::contract::{Delivery, Encoded, Encoding, Format, Head, Start, Subscribe, SubscribeError, Subscriber};
 use crate::hub::merged::Merged;
 use crate::hub::placing::{From, Placed};
-use crate::hub::reader::Reader;
+use crate::hub::reader::{Glance, Reader};
 use crate::hub::replay::Replay;
 use crate::hub::shared::Shared;
 use crate::hub::single::Single;
@@ -93,14 +93,67 @@ impl Subscription {
         Ok(Self { shared, opening: opening.map(Box::new), order })
     }
 
-    /// What must be said before anything else, once.
-    fn open(&mut self) -> Option<Gap> {
-        let gap = *self.opening.take()?;
+    #[inline(always)]
+    fn wait(&mut self, cx: &mut Context<'_>) -> bool {
+        match &mut self.order {
+            Order::Single(single) => single.wait(&self.shared, cx),
+            Order::Merged(_) => false,
+        }
+    }
+
+    #[inline(never)]
+    fn take_encoded(&mut self, cx: &mut Context<'_>, format: &dyn Format, max: usize) -> Poll<Encoded> {
+        let Order::Single(single) = &mut self.order else {
+            return self.find_encoded(cx, format, max);
+        };
+        let Some(ahead) = single.at_hand() else {
+            return self.find_encoded(cx, format, max);
+        };
+        let (bytes, events, sequence) = ahead.encode(format, max, &self.shared);
+        single.delivered(events, sequence);
+        Poll::Ready(Encoded::Events(Encoding::new(bytes, events)))
+    }
+
+    #[inline(never)]
+    fn wait_next(&mut self, cx: &mut Context<'_>) -> Poll<Delivery> {
+        if self.wait(cx) { Poll::Pending } else { self.find_next(cx) }
+    }
+
+    #[inline(never)]
+    fn wait_encoded(&mut self, cx: &mut Context<'_>, format: &dyn Format, max: usize) -> Poll<Encoded> {
+        if self.wait(cx) { Poll::Pending } else { self.find_encoded(cx, format, max) }
+    }
+
+    #[inline(never)]
+    fn find_next(&mut self, cx: &mut Context<'_>) -> Poll<Delivery> {
+        if let Some(gap) = self.opening.take() {
+            return Poll::Ready(Delivery::Gap(self.open(*gap)));
+        }
+        match &mut self.order {
+            Order::Single(single) => single.poll_next(&self.shared, cx),
+            Order::Merged(merged) => merged.poll_next(&self.shared, cx),
+        }
+    }
+
+    #[inline(never)]
+    fn find_encoded(&mut self, cx: &mut Context<'_>, format: &dyn Format, max: usize) -> Poll<Encoded> {
+        if let Some(gap) = self.opening.take() {
+            return Poll::Ready(Encoded::Gap(self.open(*gap)));
+        }
+        match &mut self.order {
+            Order::Single(single) => single.poll_encoded(&self.shared, cx, format, max),
+            Order::Merged(merged) => merged.poll_encoded(&self.shared, cx, format, max),
+        }
+    }
+
+    /// Says what must be said before anything else.
+    #[cold]
+    fn open(&mut self, gap: Gap) -> Gap {
         self.shared.gaps.add(1);
         let sequence = self.order.sequence_mut();
         let after = self.shared.cursor(*sequence);
         *sequence = (*sequence).max(gap.cursor.position().sequence);
-        Some(if gap.reason == GapReason::Evicted { gap.after(after) } else { gap })
+        if gap.reason == GapReason::Evicted { gap.after(after) } else { gap }
     }
 }
 
@@ -207,26 +260,31 @@ impl Order {
 }
 
 impl Subscriber for Subscription {
-    #[inline]
+    // A glance, and a jump to where the rest is done: so that none saves registers that only another needs.
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Delivery> {
-        if let Some(gap) = self.open() {
-            return Poll::Ready(Delivery::Gap(gap));
+        if let (None, Order::Single(single)) = (&self.opening, &mut self.order) {
+            match single.glance() {
+                Glance::AtHand(ahead) => {
+                    let (batch, events, sequence) = (ahead.batch(), ahead.len(), ahead.last_sequence());
+                    single.delivered(events, sequence);
+                    return Poll::Ready(Delivery::Events(batch));
+                }
+                Glance::Nothing => return self.wait_next(cx),
+                Glance::Unclear => {}
+            }
         }
-        match &mut self.order {
-            Order::Single(single) => single.poll_next(&self.shared, cx),
-            Order::Merged(merged) => merged.poll_next(&self.shared, cx),
-        }
+        self.find_next(cx)
     }
 
-    #[inline]
     fn poll_encoded(&mut self, cx: &mut Context<'_>, format: &dyn Format, max: usize) -> Poll<Encoded> {
-        if let Some(gap) = self.open() {
-            return Poll::Ready(Encoded::Gap(gap));
+        if let (None, Order::Single(single)) = (&self.opening, &self.order) {
+            match single.glance() {
+                Glance::AtHand(_) => return self.take_encoded(cx, format, max),
+                Glance::Nothing => return self.wait_encoded(cx, format, max),
+                Glance::Unclear => {}
+            }
         }
-        match &mut self.order {
-            Order::Single(single) => single.poll_encoded(&self.shared, cx, format, max),
-            Order::Merged(merged) => merged.poll_encoded(&self.shared, cx, format, max),
-        }
+        self.find_encoded(cx, format, max)
     }
 
     /// `None` while a client whose cursor was of another epoch, or unreadable, has not been told so.

@@ -1,9 +1,9 @@
 //! The locks and atomics of the hub, in one place: the orderings are argued here, and loom replaces them here.
 
 #[cfg(loom)]
-use loom::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use loom::sync::atomic::{AtomicBool as AtomicFlag, AtomicU32, AtomicU64, Ordering};
 #[cfg(not(loom))]
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool as AtomicFlag, AtomicU32, AtomicU64, Ordering};
 
 #[cfg(loom)]
 use loom::sync as primitives;
@@ -42,6 +42,10 @@ impl<T> Mutex<T> {
 pub(super) struct RwLock<T>(primitives::RwLock<T>);
 
 impl<T> RwLock<T> {
+    pub(super) fn new(value: T) -> Self {
+        Self(primitives::RwLock::new(value))
+    }
+
     pub(super) fn read(&self) -> RwLockReadGuard<'_, T> {
         self.0.read().unwrap_or_else(PoisonError::into_inner)
     }
@@ -222,6 +226,23 @@ impl Count {
     /// Only what was added before.
     pub(super) fn sub(&self, n: u64) {
         self.0.fetch_sub(n, PlainOrdering::Relaxed);
+    }
+}
+
+/// A mirror of a flag that a lock guards, for those who decide nothing for good by it. Relaxed: whoever acts upon an old
+/// word is told so under the lock.
+#[derive(Debug, Default)]
+pub(super) struct Switch(AtomicFlag);
+
+impl Switch {
+    #[inline]
+    pub(super) fn is_on(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    /// Only under the lock.
+    pub(super) fn set(&self, is_on: bool) {
+        self.0.store(is_on, Ordering::Relaxed);
     }
 }
 

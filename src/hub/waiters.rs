@@ -66,6 +66,11 @@ impl<T> Waiters<T> {
         Some(waiter)
     }
 
+    /// Whether nobody is registered, nor was in this round.
+    pub(super) fn is_empty(&self) -> bool {
+        self.slots.is_empty()
+    }
+
     /// How many are registered.
     pub(super) fn len(&self) -> usize {
         self.slots.len() - self.free.len()

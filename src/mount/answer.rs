@@ -32,9 +32,11 @@ pub(super) fn head(transport: Transport, version: Version) -> Response<Body> {
 /// A 200 with this transport's content type.
 pub(super) fn dressed_as(transport: Transport, version: Version, body: Body) -> Response<Body> {
     let mut response = Response::new(body);
-    *response.headers_mut() = HeaderMap::with_capacity(headers::MOST);
+    let is_stream = matches!(transport, Transport::Sse | Transport::Chunked);
+    // The HTTP stack keeps the map for as long as the connection.
+    *response.headers_mut() = HeaderMap::with_capacity(if is_stream { headers::FEW } else { headers::MOST });
     response.headers_mut().insert(CONTENT_TYPE, content_type(transport));
-    if matches!(transport, Transport::Sse | Transport::Chunked) {
+    if is_stream {
         headers::close_after_stream(&mut response, version);
     }
     response

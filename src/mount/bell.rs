@@ -2,8 +2,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 
-use atomic_waker::AtomicWaker;
-
 use super::live::{Live, Piece};
 
 /// A live stream that is polled only when there may be something: an HTTP connection polls its body whenever it does
@@ -12,48 +10,69 @@ use super::live::{Live, Piece};
 /// The stream's waker is a bell. While the stream is asleep and the bell has not rung, a poll asks nobody else.
 pub(super) struct Awaited {
     live: Live,
-    bell: Arc<Bell>,
-    rope: Waker,
+    /// `None` before the first poll.
+    rope: Option<Rope>,
     /// Nothing was there at the last poll.
     asleep: bool,
 }
 
-#[derive(Debug, Default)]
+/// A bell, and what rings it.
+struct Rope {
+    bell: Arc<Bell>,
+    waker: Waker,
+}
+
+#[derive(Debug)]
 struct Bell {
     rung: AtomicBool,
-    task: AtomicWaker,
+    /// Who polls the stream. Another task gets a bell of its own, so that nothing is written to see that it is this one.
+    task: Waker,
 }
 
 impl Awaited {
     pub(super) fn new(live: Live) -> Self {
-        let bell = Arc::<Bell>::default();
-        Self { live, rope: Arc::clone(&bell).into(), bell, asleep: false }
+        Self { live, rope: None, asleep: false }
     }
 
     /// The next piece.
     #[inline]
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Piece {
-        if self.asleep && !self.bell.has_rung(cx) {
-            return Poll::Pending;
+        match &self.rope {
+            Some(rope) if rope.bell.task.will_wake(cx.waker()) => {
+                if self.asleep && !rope.bell.has_rung() {
+                    return Poll::Pending;
+                }
+            }
+            _ => self.hang(cx.waker()),
         }
-        let piece = self.live.poll(&mut Context::from_waker(&self.rope));
+        self.poll_awake()
+    }
+
+    /// Out of line: most polls do not come so far.
+    #[inline(never)]
+    fn poll_awake(&mut self) -> Piece {
+        let Some(rope) = &self.rope else { return Poll::Pending };
+        let piece = self.live.poll(&mut Context::from_waker(&rope.waker));
         self.asleep = piece.is_pending();
-        if self.asleep && self.bell.has_rung(cx) {
-            // Before the bell knew the task, or by a stream that yields: another turn, after the others'.
-            self.asleep = false;
-            cx.waker().wake_by_ref();
-        }
         piece
+    }
+
+    /// Hangs up a bell for this task.
+    #[cold]
+    fn hang(&mut self, task: &Waker) {
+        let bell = Arc::new(Bell { rung: AtomicBool::new(false), task: task.clone() });
+        let waker = Waker::from(bell.clone());
+        self.live.listen(&waker);
+        self.rope = Some(Rope { bell, waker });
     }
 }
 
 impl Bell {
-    /// Whether it has rung since this was asked last. If not, the task of `cx` is woken when it does.
+    /// Whether it has rung since this was asked last. Whoever rings it has its task polled, and so this asked again.
     #[inline]
-    fn has_rung(&self, cx: &Context<'_>) -> bool {
-        // In this order: a ring that the second line does not see finds the task of the first.
-        self.task.register(cx.waker());
-        self.rung.swap(false, Ordering::AcqRel)
+    fn has_rung(&self) -> bool {
+        // The swap sees what was done before each ring that it takes, not only before the one that was loaded.
+        self.rung.load(Ordering::Relaxed) && self.rung.swap(false, Ordering::AcqRel)
     }
 }
 
@@ -64,6 +83,6 @@ impl Wake for Bell {
 
     fn wake_by_ref(self: &Arc<Self>) {
         self.rung.store(true, Ordering::Release);
-        self.task.wake();
+        self.task.wake_by_ref();
     }
 }

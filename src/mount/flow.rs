@@ -1,19 +1,64 @@
+use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures_core::Stream;
+
+use super::session::Tracked;
+#[cfg(feature = "chunked")]
+use crate::adapters::ChunkedStream;
+#[cfg(feature = "sse")]
+use crate::adapters::SseEncoder;
+use crate::contract::End;
 
 /// What a live body is made of: an adapter's stream, in the session's keeping.
-pub(super) trait Flow: Send {
-    /// The next whole piece; never an empty one. `None`: the stream is over.
-    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>>;
+///
+/// An enum and no trait object: the way of a delivery, from here down to the subscription, is one function.
+pub(super) enum Flow {
+    #[cfg(feature = "chunked")]
+    Chunked(ChunkedStream<Tracked>),
+    #[cfg(feature = "sse")]
+    Sse(SseEncoder<Tracked>),
+}
 
-    /// Once it is over: whether the client is to come back.
-    fn breaks_off(&self) -> bool;
+impl Flow {
+    /// The next whole piece; never an empty one. `None`: the stream is over.
+    #[inline]
+    pub(super) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
+        match *self {
+            #[cfg(feature = "chunked")]
+            Self::Chunked(ref mut stream) => Pin::new(stream).poll_next(cx),
+            #[cfg(feature = "sse")]
+            Self::Sse(ref mut encoder) => Pin::new(encoder).poll_next(cx),
+        }
+    }
+
+    /// Once it is over: whether the client is to come back. One whose source is at its end has all there is; one that
+    /// fell behind, or whose source failed, has not.
+    pub(super) fn breaks_off(&self) -> bool {
+        let end: Option<End> = match *self {
+            #[cfg(feature = "chunked")]
+            Self::Chunked(ref stream) => stream.end(),
+            #[cfg(feature = "sse")]
+            Self::Sse(ref encoder) => encoder.end(),
+        };
+        matches!(end, Some(End::TooSlow | End::Failed))
+    }
 
     /// Asks for a last piece that says when to come back. `false`: this wire has none.
-    fn say_bye(&mut self, retry: Duration) -> bool {
-        let _ = retry;
-        false
+    pub(super) fn say_bye(&mut self, retry: Duration) -> bool {
+        match *self {
+            #[cfg(feature = "chunked")]
+            Self::Chunked(ref mut stream) => {
+                stream.finish(retry);
+                true
+            }
+            #[cfg(feature = "sse")]
+            Self::Sse(_) => {
+                let _ = retry;
+                false
+            }
+        }
     }
 }

@@ -25,6 +25,8 @@ pub(super) const METHODS: &str = "GET, HEAD, POST, OPTIONS";
 
 /// As many as an answer mostly has at most, listed origin and all: room for them at once costs less than to grow.
 pub(super) const MOST: usize = 12;
+/// As many as a stream's answer has without a listed origin.
+pub(super) const FEW: usize = 6;
 
 /// The head that the replies of all polls have in common, but for their tag.
 #[cfg(any(feature = "short-poll", feature = "long-poll"))]

@@ -1,5 +1,5 @@
 use std::sync::{Mutex, PoisonError};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -22,7 +22,7 @@ pub(super) const AIR: Duration = Duration::from_millis(100);
 /// A panic of the subscriber's goes to the HTTP stack's task, which has nothing but this body; its session goes along.
 pub(super) struct Live {
     /// What it is made of, unless the client owes a poll. Never locked: the mutex lets a body be shared, and no more.
-    flow: Mutex<Option<Box<dyn Flow>>>,
+    flow: Mutex<Option<Box<Flow>>>,
     visit: Visit,
 }
 
@@ -31,24 +31,26 @@ pub(super) type Piece = Poll<Option<Result<Frame<Bytes>, BodyError>>>;
 
 impl Live {
     /// A session's, which is watched from now on: it is to be polled soon.
-    pub(super) fn new(visit: Visit, flow: Box<dyn Flow>) -> Self {
+    pub(super) fn new(visit: Visit, flow: Box<Flow>) -> Self {
         visit.member().leave_unread(flow, 0);
         Self { flow: Mutex::new(None), visit }
     }
 
-    /// The next piece.
+    /// Has this task woken when its session is no longer merely open.
+    pub(super) fn listen(&mut self, waker: &Waker) {
+        self.visit.listen(waker);
+    }
+
+    /// The next piece. The task that [listens](Self::listen) is to be the one of `cx`.
     #[inline]
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Piece {
         let flow = self.flow.get_mut().unwrap_or_else(PoisonError::into_inner);
         if flow.is_none() {
             *flow = self.visit.member().take_unread();
         }
-        if self.visit.poll_news(cx) {
-            return self.poll_late(cx);
-        }
         let polled = match flow {
-            Some(flow) => flow.poll_next(cx),
-            None => return self.poll_late(cx),
+            Some(flow) if !self.visit.member().has_news() => flow.poll_next(cx),
+            _ => return self.poll_late(cx),
         };
         match polled {
             Poll::Pending => Poll::Pending,
@@ -84,6 +86,8 @@ impl Live {
     /// The next piece, where the stage or the lack of a flow says what it is.
     #[cold]
     fn poll_late(&mut self, cx: &mut Context<'_>) -> Piece {
+        // Whoever had it woken has taken the waker.
+        self.visit.listen(cx.waker());
         match self.visit.member().stage() {
             Stage::Leaving(left) => self.poll_leaving(left, cx),
             Stage::Air(_) => {
@@ -125,7 +129,7 @@ impl Live {
         Poll::Ready(Some(Err(error)))
     }
 
-    fn flow(&mut self) -> &mut Option<Box<dyn Flow>> {
+    fn flow(&mut self) -> &mut Option<Box<Flow>> {
         self.flow.get_mut().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -5,7 +5,13 @@
 //! adapter's, is an entry in one `wheel`, which one `driver` turns.
 #![cfg_attr(
     not(feature = "full"),
-    allow(dead_code, unused_imports, reason = "each transport uses a part, and not each is built")
+    allow(
+        dead_code,
+        unreachable_code,
+        unused_imports,
+        unused_variables,
+        reason = "each transport uses a part, and not each is built"
+    )
 )]
 
 mod admit;

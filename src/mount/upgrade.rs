@@ -3,9 +3,9 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use http::Response;
 use http::header::ORIGIN;
 use http::request::Parts;
+use http::{Extensions, Response};
 use hyper::upgrade::OnUpgrade;
 
 use super::attach::Visitor;
@@ -37,6 +37,10 @@ impl Mount {
         let Some(upgrade) = parts.extensions.remove::<OnUpgrade>() else {
             return Err(Refusal::internal("the server does not hand over its connections"));
         };
+        if parts.extensions.is_empty() {
+            // The request is kept, and an emptied map keeps its table.
+            parts.extensions = Extensions::new();
+        }
         // Browsers send it with every handshake, and nobody else needs to.
         let is_page = parts.headers.contains_key(ORIGIN);
         let version = parts.version;

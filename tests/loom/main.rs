@@ -3,6 +3,7 @@
 #![cfg(loom)]
 
 mod budget;
+mod notifier;
 mod patterns;
 
 use std::time::Instant;

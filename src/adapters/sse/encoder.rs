@@ -127,24 +127,27 @@ impl<S: Subscriber> SseEncoder<S> {
     }
 
     /// The hot path: a batch's shared bytes go out as they are.
-    #[inline]
+    #[inline(always)]
     fn poll_events(&mut self, cx: &mut Context<'_>, max: usize) -> Poll<Option<Bytes>> {
         match self.subscriber.poll_encoded(cx, self.format, max) {
             Poll::Ready(Encoded::Events(events)) => {
                 self.keep_alive.wrote();
                 Poll::Ready(Some(events.bytes))
             }
+            Poll::Pending => {
+                ready!(self.keep_alive.poll_due(cx));
+                self.beat()
+            }
             Poll::Ready(Encoded::Gap(gap)) => self.block(|out| write_gap_block(&gap, out)),
             Poll::Ready(Encoded::End(end)) => {
                 self.stage = Stage::Over(end);
                 Poll::Ready(None)
             }
-            Poll::Pending => self.poll_silence(cx),
         }
     }
 
-    fn poll_silence(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
-        ready!(self.keep_alive.poll_due(cx));
+    #[cold]
+    fn beat(&mut self) -> Poll<Option<Bytes>> {
         if self.visible {
             let cursor = self.cursor();
             return self.block(|out| write_heartbeat_block(cursor, out));
@@ -153,6 +156,14 @@ impl<S: Subscriber> SseEncoder<S> {
     }
 
     #[cold]
+    fn poll_unopened(&mut self, cx: &mut Context<'_>, stage: Stage) -> Poll<Option<Bytes>> {
+        match stage {
+            Stage::Opening => self.open(),
+            Stage::Retry { retry } => self.poll_retry(cx, retry),
+            Stage::Open | Stage::Over(_) => Poll::Ready(None),
+        }
+    }
+
     fn open(&mut self) -> Poll<Option<Bytes>> {
         self.keep_alive.wrote();
         if !self.objects {
@@ -170,7 +181,6 @@ impl<S: Subscriber> SseEncoder<S> {
     }
 
     /// Puts the retry line into the first block. Asks for one event only, for the shared bytes must be copied for it.
-    #[cold]
     fn poll_retry(&mut self, cx: &mut Context<'_>, retry: Duration) -> Poll<Option<Bytes>> {
         let item = ready!(self.poll_events(cx, 1));
         let block = match item {
@@ -198,15 +208,14 @@ impl<S> Unpin for SseEncoder<S> {}
 impl<S: Subscriber> Stream for SseEncoder<S> {
     type Item = Bytes;
 
+    #[inline]
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
         match self.stage {
             Stage::Open => {
                 let max = self.batch;
                 self.poll_events(cx, max)
             }
-            Stage::Opening => self.open(),
-            Stage::Retry { retry } => self.poll_retry(cx, retry),
-            Stage::Over(_) => Poll::Ready(None),
+            stage => self.poll_unopened(cx, stage),
         }
     }
 }

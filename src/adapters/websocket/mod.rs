@@ -1,9 +1,11 @@
 //! Carries one subscriber over one WebSocket (RFC 6455), given a connection whose handshake is done.
 //!
 //! [`sink`] owns the connection and both directions of it, [`receive`] and [`send`] are its two halves. All that is
-//! protocol takes and gives bytes: [`reader`] what comes in, [`outbox`] what goes out, [`deadlines`] what is due.
+//! protocol takes and gives bytes: [`reader`] what comes in, [`outbox`] what goes out, [`deadlines`] what is due. An
+//! event wakes the task past [`bell`], and such a wake asks for nothing else.
 
 mod assembly;
+mod bell;
 mod close;
 mod config;
 mod deadlines;

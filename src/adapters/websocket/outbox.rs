@@ -21,22 +21,31 @@ pub(super) const PIECES: usize = 16;
 pub(super) struct Outbox {
     /// Without what of it is written.
     front: Bytes,
-    rest: VecDeque<Bytes>,
-    pong: Option<Bytes>,
+    /// Not there where nothing is, as at most times.
+    behind: Option<Box<Behind>>,
     unflushed: bool,
     moved: bool,
     /// Some of the front is written, and some is not: maybe in the middle of a frame.
     begun: bool,
 }
 
+/// What waits for the front to be written.
+#[derive(Debug, Default)]
+struct Behind {
+    rest: VecDeque<Bytes>,
+    /// The payload of an answer to a ping, which comes last.
+    pong: Option<Bytes>,
+}
+
 impl Outbox {
     /// Whether all is written.
     #[inline]
     pub(super) fn is_written(&self) -> bool {
-        self.front.is_empty() && self.pong.is_none()
+        self.front.is_empty()
     }
 
     /// Whether all is written, and flushed.
+    #[inline]
     pub(super) fn is_idle(&self) -> bool {
         !self.unflushed && self.is_written()
     }
@@ -44,17 +53,38 @@ impl Outbox {
     /// Adds whole frames.
     #[inline]
     pub(super) fn push(&mut self, frames: Bytes) {
-        if self.front.is_empty() {
+        if self.is_written() {
             (self.front, self.begun) = (frames, false);
         } else {
-            self.rest.push_back(frames);
+            self.behind().rest.push_back(frames);
         }
+    }
+
+    /// Writes whole frames past the queue, which is idle, and flushes. Pending: what did not go through is queued.
+    #[inline]
+    pub(super) fn poll_pass<Io: AsyncWrite + Unpin>(
+        &mut self,
+        frames: Bytes,
+        io: &mut Io,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<()>> {
+        let written = match Pin::new(&mut *io).poll_write(cx, &frames) {
+            Poll::Ready(written) => written?,
+            Poll::Pending => 0,
+        };
+        if written < frames.len() {
+            self.push(frames);
+            self.wrote(written);
+            return Poll::Pending;
+        }
+        self.unflushed = true;
+        self.poll_flush(io, cx)
     }
 
     /// Forgets what is not written. `false`: it may be the rest of a frame, so nothing can follow.
     pub(super) fn discard(&mut self) -> bool {
-        let whole = self.front.is_empty() || !self.begun;
-        (self.front, self.rest, self.pong) = (Bytes::new(), VecDeque::new(), None);
+        let whole = self.is_written() || !self.begun;
+        (self.front, self.behind) = (Bytes::new(), None);
         whole
     }
 
@@ -71,13 +101,16 @@ impl Outbox {
 
     /// Answers a ping, after all that is queued. An answer that still waits is dropped (RFC 6455 §5.5.3).
     pub(super) fn put_pong(&mut self, payload: Bytes) {
-        self.pong = Some(payload);
+        match self.is_written() {
+            true => self.push(pong(&payload)),
+            false => self.behind().pong = Some(payload),
+        }
     }
 
     /// Adds a Close frame, after which nothing may be added.
     pub(super) fn put_close(&mut self, code: Option<CloseCode>, reason: &str) {
-        if let Some(payload) = self.pong.take() {
-            self.put(Kind::Control(Control::Pong), &payload);
+        if let Some(payload) = self.behind.as_mut().and_then(|behind| behind.pong.take()) {
+            self.push(pong(&payload));
         }
         let mut frame = BytesMut::new();
         put_close(code, reason, &mut frame);
@@ -92,17 +125,15 @@ impl Outbox {
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<()>> {
         while !self.is_written() {
-            self.settle_pong();
             let io = Pin::new(&mut *io);
-            let written = ready!(match self.rest.is_empty() {
-                true => io.poll_write(cx, &self.front),
-                false => self.poll_pieces(io, cx),
+            let written = ready!(match &self.behind {
+                None => io.poll_write(cx, &self.front),
+                Some(behind) => poll_pieces(&self.front, &behind.rest, io, cx),
             })?;
             if written == 0 {
                 return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
             }
-            (self.unflushed, self.moved) = (true, true);
-            self.advance(written);
+            self.wrote(written);
         }
         Poll::Ready(Ok(()))
     }
@@ -127,40 +158,20 @@ impl Outbox {
     }
 
     fn put(&mut self, kind: Kind, payload: &[u8]) {
-        let mut frame = BytesMut::new();
-        put(kind, payload, &mut frame);
-        self.push(frame.freeze());
+        self.push(frame(kind, payload));
     }
 
-    /// Queues the pong where nothing is before it.
-    #[inline]
-    fn settle_pong(&mut self) {
-        if let Some(payload) = self.pong.take_if(|_| self.front.is_empty()) {
-            self.put(Kind::Control(Control::Pong), &payload);
-        }
-    }
-
-    #[inline(never)]
-    fn poll_pieces<Io: AsyncWrite>(&self, io: Pin<&mut Io>, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
-        let mut slices = [IoSlice::new(&[]); PIECES];
-        let pieces = std::iter::once(&self.front).chain(&self.rest);
-        slices.iter_mut().zip(pieces).for_each(|(slice, piece)| *slice = IoSlice::new(piece));
-        io.poll_write_vectored(cx, &slices)
+    fn behind(&mut self) -> &mut Behind {
+        self.behind.get_or_insert_default()
     }
 
     #[inline]
-    fn advance(&mut self, mut written: usize) {
+    fn wrote(&mut self, mut written: usize) {
+        (self.unflushed, self.moved) = (true, true);
         // Replaced, since a piece advanced to its end would keep the shared buffer.
-        if written == self.front.len() && self.rest.is_empty() {
-            self.front = Bytes::new();
-            return;
-        }
         while written >= self.front.len() {
             written -= self.front.len();
-            (self.front, self.begun) = (self.rest.pop_front().unwrap_or_default(), false);
-            if self.rest.is_empty() {
-                self.rest = VecDeque::new();
-            }
+            (self.front, self.begun) = (self.next(), false);
             if self.front.is_empty() {
                 return;
             }
@@ -168,4 +179,38 @@ impl Outbox {
         self.begun |= written > 0;
         self.front.advance(written);
     }
+
+    /// What comes after the front; empty where nothing does.
+    #[inline]
+    fn next(&mut self) -> Bytes {
+        let Some(behind) = &mut self.behind else { return Bytes::new() };
+        let next = behind.rest.pop_front().or_else(|| behind.pong.take().map(|payload| pong(&payload)));
+        if behind.rest.is_empty() && behind.pong.is_none() {
+            self.behind = None;
+        }
+        next.unwrap_or_default()
+    }
+}
+
+#[inline(never)]
+fn poll_pieces<Io: AsyncWrite>(
+    front: &Bytes,
+    rest: &VecDeque<Bytes>,
+    io: Pin<&mut Io>,
+    cx: &mut Context<'_>,
+) -> Poll<io::Result<usize>> {
+    let mut slices = [IoSlice::new(&[]); PIECES];
+    let pieces = std::iter::once(front).chain(rest);
+    slices.iter_mut().zip(pieces).for_each(|(slice, piece)| *slice = IoSlice::new(piece));
+    io.poll_write_vectored(cx, &slices)
+}
+
+fn frame(kind: Kind, payload: &[u8]) -> Bytes {
+    let mut frame = BytesMut::new();
+    put(kind, payload, &mut frame);
+    frame.freeze()
+}
+
+fn pong(payload: &[u8]) -> Bytes {
+    frame(Kind::Control(Control::Pong), payload)
 }

@@ -78,6 +78,11 @@ impl Reader {
         self.assembly.is_begun()
     }
 
+    /// Whether nothing was begun that is not finished.
+    pub(super) fn is_idle(&self) -> bool {
+        self.filled == 0 && self.frame.is_none() && !self.is_inside_message()
+    }
+
     fn read_header(&mut self, input: &mut &mut [u8]) -> Result<Option<Header>, Violation> {
         let before = usize::from(self.filled);
         let more = input.len().min(MAX_HEADER - before);

@@ -17,42 +17,41 @@ const BUDGET: u32 = 16;
 
 /// How many bytes are waited out behind our Close. A client that heeds it had no more than this under way; one that
 /// sends on and on would have us read until the end of `close_timeout`.
-const WAITED_OUT: usize = 1 << 20;
+const WAITED_OUT: u32 = 1 << 20;
 
 impl<S: Subscriber, Io: AsyncRead + AsyncWrite + Unpin> WebSocketSink<S, Io> {
     /// Reads until nothing is there, or the handler is behind.
     #[inline]
     pub(super) fn poll_receive(&mut self, cx: &mut Context<'_>) {
         if self.mailbox.is_running() {
-            self.poll_mailbox(cx);
+            self.poll_mailbox();
         }
         let mut budget = BUDGET;
         self.behind = true;
         while self.is_reading() {
             if budget == 0 {
-                cx.waker().wake_by_ref();
+                self.bell.context().waker().wake_by_ref();
                 break;
             }
             budget -= 1;
-            if !self.backlog.is_empty() {
-                let mut bytes = std::mem::take(&mut self.backlog);
+            if let Some(mut bytes) = self.backlog.take() {
                 let left = self.take_in(&mut bytes, cx, &mut budget);
                 if left > 0 {
                     bytes.advance(bytes.len() - left);
-                    self.backlog = bytes;
+                    self.backlog = Some(bytes);
                 }
             } else if scratch::lend(|scratch| self.poll_read(scratch, cx, &mut budget)).is_pending() {
                 self.behind = false;
                 break;
             }
         }
-        if self.is_open() && self.reader.is_inside_message() {
+        if self.is_open() && self.reader.as_ref().is_some_and(|reader| reader.is_inside_message()) {
             self.deadlines.inside_message(self.config.message_timeout);
         }
     }
 
-    fn poll_mailbox(&mut self, cx: &mut Context<'_>) {
-        if let Poll::Ready(Err(rejection)) = self.mailbox.poll(cx) {
+    fn poll_mailbox(&mut self) {
+        if let Poll::Ready(Err(rejection)) = self.mailbox.poll(&mut self.bell.context()) {
             self.refuse(&rejection);
         }
     }
@@ -70,7 +69,7 @@ impl<S: Subscriber, Io: AsyncRead + AsyncWrite + Unpin> WebSocketSink<S, Io> {
     }
 
     fn poll_read(&mut self, scratch: &mut [u8], cx: &mut Context<'_>, budget: &mut u32) -> Poll<()> {
-        let read = std::task::ready!(Pin::new(&mut self.io).poll_read(cx, scratch));
+        let read = std::task::ready!(Pin::new(&mut self.io).poll_read(&mut self.bell.context(), scratch));
         match read.ok().and_then(|read| scratch.get_mut(..read)) {
             Some([]) | None => self.ended(),
             Some(bytes) => {
@@ -79,7 +78,7 @@ impl<S: Subscriber, Io: AsyncRead + AsyncWrite + Unpin> WebSocketSink<S, Io> {
                 }
                 let left = self.take_in(bytes, cx, budget);
                 if left > 0 {
-                    self.backlog = BytesMut::from(&bytes[bytes.len() - left..]);
+                    self.backlog = Some(Box::new(BytesMut::from(&bytes[bytes.len() - left..])));
                 }
             }
         }
@@ -89,8 +88,9 @@ impl<S: Subscriber, Io: AsyncRead + AsyncWrite + Unpin> WebSocketSink<S, Io> {
     /// Takes bytes in as long as there is room for what they make, and gives the number of those to be kept for later.
     fn take_in(&mut self, mut bytes: &mut [u8], cx: &mut Context<'_>, budget: &mut u32) -> usize {
         let limits = Limits { bytes: self.config.max_message, fragments: self.config.max_fragments };
+        let mut reader = self.reader.take().unwrap_or_default();
         while !bytes.is_empty() && *budget > 0 && self.is_reading_frames() && !self.mailbox.is_full() {
-            match self.reader.read(&mut bytes, limits) {
+            match reader.read(&mut bytes, limits) {
                 Ok(None) => {}
                 Ok(Some(inbound)) => self.take(inbound, cx, budget),
                 Err(violation) => {
@@ -99,6 +99,7 @@ impl<S: Subscriber, Io: AsyncRead + AsyncWrite + Unpin> WebSocketSink<S, Io> {
                 }
             }
         }
+        self.reader = (!reader.is_idle()).then_some(reader);
         if self.is_reading_frames() { bytes.len() } else { 0 }
     }
 
@@ -109,14 +110,14 @@ impl<S: Subscriber, Io: AsyncRead + AsyncWrite + Unpin> WebSocketSink<S, Io> {
                 self.deadlines.message_done();
                 if self.is_open() && self.count_message() {
                     self.mailbox.put(message);
-                    self.poll_mailbox(cx);
+                    self.poll_mailbox();
                 }
             }
             Inbound::Ping(payload) => {
                 if self.count_control() {
                     self.outbox.put_pong(payload);
                     // At once, so that only a client that takes nothing has its pings answered together.
-                    self.say(cx);
+                    self.say();
                 }
             }
             Inbound::Pong => {
@@ -161,7 +162,7 @@ impl<S: Subscriber, Io: AsyncRead + AsyncWrite + Unpin> WebSocketSink<S, Io> {
     /// Bytes came after which nothing is to be read but the end.
     #[cold]
     fn wait_out(&mut self, bytes: usize) {
-        self.waited_out += bytes;
+        self.waited_out = self.waited_out.saturating_add(u32::try_from(bytes).unwrap_or(u32::MAX));
         if self.waited_out > WAITED_OUT {
             self.abandon(CloseCause::Lost);
         }

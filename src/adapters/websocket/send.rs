@@ -10,7 +10,7 @@ use super::outbox::PIECES;
 use super::sink::Phase;
 use super::{CloseCause, CloseCode, WebSocketSink};
 use crate::adapters::object::write_gap;
-use crate::contract::{Encoded, Format, Subscriber};
+use crate::contract::{Encoded, Encoding, Format, Subscriber};
 use crate::model::Gap;
 
 /// How often one poll writes, so that a socket that takes everything doesn't have the thread to itself.
@@ -18,22 +18,29 @@ const BUDGET: u32 = 16;
 
 impl<S: Subscriber, Io: AsyncRead + AsyncWrite + Unpin> WebSocketSink<S, Io> {
     /// Writes until the subscriber has nothing more, or the socket takes nothing more.
-    #[inline]
     pub(super) fn poll_send(&mut self, cx: &mut Context<'_>) {
-        if self.phase == Phase::Over {
-            return;
+        if self.phase != Phase::Over {
+            self.send(cx, true);
         }
-        match self.poll_queue(cx) {
-            Poll::Ready(Ok(())) => self.deadlines.written(),
+    }
+
+    /// The same, with what is queued first, and no more than that unless there may be `more`. Whether that went well.
+    fn send(&mut self, cx: &mut Context<'_>, more: bool) -> bool {
+        match self.poll_queue(cx, more) {
+            Poll::Ready(Ok(())) => {
+                self.deadlines.written();
+                return true;
+            }
             Poll::Ready(Err(_)) => self.abandon(CloseCause::Lost),
             Poll::Pending => self.stuck(),
         }
+        false
     }
 
     /// Writes what is queued, and asks for no more.
     #[cold]
-    pub(super) fn say(&mut self, cx: &mut Context<'_>) {
-        if let Poll::Ready(Err(_)) = self.outbox.poll_write(&mut self.io, cx) {
+    pub(super) fn say(&mut self) {
+        if let Poll::Ready(Err(_)) = self.outbox.poll_write(&mut self.io, &mut self.bell.context()) {
             self.abandon(CloseCause::Lost);
         }
     }
@@ -41,18 +48,17 @@ impl<S: Subscriber, Io: AsyncRead + AsyncWrite + Unpin> WebSocketSink<S, Io> {
     /// Queues what was published before the client's end, if there is room for it: the answers to its last messages.
     #[cold]
     pub(super) fn say_last(&mut self, cx: &mut Context<'_>) {
-        self.say(cx);
+        self.say();
         if self.is_open() && self.outbox.is_written() {
-            let _ = self.gather(cx);
+            let _ = self.gather(cx, self.config.batch, PIECES);
         }
     }
 
     /// Ready when all is written and flushed.
-    fn poll_queue(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    fn poll_queue(&mut self, cx: &mut Context<'_>, mut more: bool) -> Poll<io::Result<()>> {
         let mut budget = BUDGET;
-        let mut more = true;
         loop {
-            ready!(self.outbox.poll_write(&mut self.io, cx))?;
+            ready!(self.outbox.poll_write(&mut self.io, &mut self.bell.context()))?;
             if !more || !self.is_open() {
                 break;
             }
@@ -61,35 +67,75 @@ impl<S: Subscriber, Io: AsyncRead + AsyncWrite + Unpin> WebSocketSink<S, Io> {
                 break;
             }
             budget -= 1;
-            more = self.gather(cx).is_ready();
+            more = self.gather(cx, self.config.batch, PIECES).is_ready();
         }
         // A socket does nothing here; TLS may hold back what it has accepted.
-        ready!(self.outbox.poll_flush(&mut self.io, cx))?;
-        self.poll_shut(cx)
+        ready!(self.outbox.poll_flush(&mut self.io, &mut self.bell.context()))?;
+        self.poll_shut()
     }
 
-    /// Queues what the subscriber has, as much as goes out in one write. Pending when that was all.
+    /// Passes on events that go out in one write, as most do. `false`: there is more to do than that.
     #[inline]
-    fn gather(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let format: &dyn Format = if self.has_objects() { &ObjectFormat } else { &RawFormat };
-        let mut room = self.config.batch;
-        for _ in 0..PIECES {
-            match ready!(self.subscriber.poll_encoded(cx, format, room)) {
-                Encoded::Events(events) => {
-                    room = room.saturating_sub(events.bytes.len());
-                    self.outbox.push(events.bytes);
-                }
-                Encoded::Gap(gap) => self.gap(&gap),
-                Encoded::End(end) => {
-                    let (code, reason) = of_end(end);
-                    self.end(CloseCause::End(end), code, reason);
-                }
+    pub(super) fn pass_on(&mut self, cx: &mut Context<'_>) -> bool {
+        let room = self.config.batch;
+        let (first, room) = match self.poll_events(cx, room) {
+            Poll::Pending => return true,
+            Poll::Ready(Encoded::Events(events)) if events.bytes.len() < room => {
+                let left = room - events.bytes.len();
+                (events.bytes, left)
             }
+            Poll::Ready(other) => {
+                self.queue(other);
+                return false;
+            }
+        };
+        if let Poll::Ready(second) = self.poll_events(cx, room) {
+            self.outbox.push(first);
+            let room = room.saturating_sub(self.queue(second));
+            let more = room == 0 || !self.is_open() || self.gather(cx, room, PIECES - 2).is_ready();
+            return self.send(cx, more) && self.is_open();
+        }
+        match self.outbox.poll_pass(first, &mut self.io, &mut self.bell.context()) {
+            Poll::Ready(Ok(())) => return true,
+            Poll::Ready(Err(_)) => self.abandon(CloseCause::Lost),
+            Poll::Pending => {}
+        }
+        false
+    }
+
+    /// Queues what the subscriber has, so many bytes and pieces of it. Pending when that was all.
+    fn gather(&mut self, cx: &mut Context<'_>, mut room: usize, pieces: usize) -> Poll<()> {
+        for _ in 0..pieces {
+            let encoded = ready!(self.poll_events(cx, room));
+            room = room.saturating_sub(self.queue(encoded));
             if room == 0 || !self.is_open() {
                 break;
             }
         }
         Poll::Ready(())
+    }
+
+    #[inline]
+    fn poll_events(&mut self, cx: &mut Context<'_>, max: usize) -> Poll<Encoded> {
+        let format: &dyn Format = if self.has_objects() { &ObjectFormat } else { &RawFormat };
+        self.subscriber.poll_encoded(cx, format, max)
+    }
+
+    /// Queues what the subscriber has given: so many bytes of events.
+    fn queue(&mut self, encoded: Encoded) -> usize {
+        match encoded {
+            Encoded::Events(Encoding { bytes, .. }) => {
+                let len = bytes.len();
+                self.outbox.push(bytes);
+                return len;
+            }
+            Encoded::Gap(gap) => self.gap(&gap),
+            Encoded::End(end) => {
+                let (code, reason) = of_end(end);
+                self.end(CloseCause::End(end), code, reason);
+            }
+        }
+        0
     }
 
     fn gap(&mut self, gap: &Gap) {
@@ -102,15 +148,15 @@ impl<S: Subscriber, Io: AsyncRead + AsyncWrite + Unpin> WebSocketSink<S, Io> {
     }
 
     /// Ends our side where there is nothing more to say.
-    fn poll_shut(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    fn poll_shut(&mut self) -> Poll<io::Result<()>> {
         match self.phase {
             Phase::Finishing => {
                 // All was said; that the client is gone already takes nothing from that.
-                let _ = ready!(Pin::new(&mut self.io).poll_close(cx));
+                let _ = ready!(Pin::new(&mut self.io).poll_close(&mut self.bell.context()));
                 self.phase = Phase::Over;
             }
             Phase::Failing => {
-                ready!(Pin::new(&mut self.io).poll_close(cx))?;
+                ready!(Pin::new(&mut self.io).poll_close(&mut self.bell.context()))?;
                 self.phase = Phase::Draining;
             }
             _ => {}

@@ -8,6 +8,7 @@ use std::time::Duration;
 use bytes::BytesMut;
 use futures_io::{AsyncRead, AsyncWrite};
 
+use super::bell::Bell;
 use super::close::of_rejection;
 use super::deadlines::{Deadlines, Due};
 use super::mailbox::Mailbox;
@@ -43,16 +44,18 @@ use crate::model::Cursor;
 #[must_use = "futures do nothing unless polled"]
 pub struct WebSocketSink<S, Io> {
     pub(super) io: Io,
+    pub(super) bell: Bell,
     pub(super) subscriber: S,
     pub(super) config: Arc<WebSocketConfig>,
     pub(super) subprotocol: Subprotocol,
-    pub(super) reader: Reader,
+    /// Not there between two frames outside of a message.
+    pub(super) reader: Option<Box<Reader>>,
     /// What was read and not taken in, because the handler was behind.
-    pub(super) backlog: BytesMut,
+    pub(super) backlog: Option<Box<BytesMut>>,
     /// Whether there may be more to read than was.
     pub(super) behind: bool,
     /// How many bytes came that nothing was made of, behind the end.
-    pub(super) waited_out: usize,
+    pub(super) waited_out: u32,
     pub(super) mailbox: Mailbox,
     pub(super) controls: Rate,
     pub(super) messages: Rate,
@@ -91,12 +94,13 @@ impl<S: Subscriber, Io: AsyncRead + AsyncWrite + Unpin> WebSocketSink<S, Io> {
         let config = config.into();
         Self {
             io,
+            bell: Bell::default(),
             subscriber,
             deadlines: Deadlines::new(timer, &config),
             config,
             subprotocol: Subprotocol::Raw,
-            reader: Reader::default(),
-            backlog: BytesMut::new(),
+            reader: None,
+            backlog: None,
             behind: false,
             waited_out: 0,
             mailbox: Mailbox::default(),
@@ -217,6 +221,24 @@ impl<S: Subscriber, Io: AsyncRead + AsyncWrite + Unpin> WebSocketSink<S, Io> {
         self.deadlines.closing();
     }
 
+    /// Goes on with everything that may have woken the task.
+    fn poll_all(&mut self, cx: &mut Context<'_>) -> Poll<Closed> {
+        if self.phase == Phase::New {
+            self.greet();
+        }
+        loop {
+            self.poll_receive(cx);
+            self.poll_send(cx);
+            if self.phase == Phase::Over && !self.mailbox.is_running() {
+                return Poll::Ready(self.closed);
+            }
+            match self.deadlines.poll(&mut self.bell.context(), &self.config) {
+                Poll::Ready(due) => self.due(due),
+                Poll::Pending => return Poll::Pending,
+            }
+        }
+    }
+
     fn greet(&mut self) {
         self.phase = Phase::Open;
         if self.has_objects() {
@@ -258,20 +280,11 @@ impl<S: Subscriber, Io: AsyncRead + AsyncWrite + Unpin> Future for WebSocketSink
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Closed> {
         let this = self.get_mut();
-        if this.phase == Phase::New {
-            this.greet();
+        let quiet = !this.bell.has_rung(cx) && this.phase == Phase::Open && this.outbox.is_idle();
+        if quiet && this.pass_on(cx) {
+            return Poll::Pending;
         }
-        loop {
-            this.poll_receive(cx);
-            this.poll_send(cx);
-            if this.phase == Phase::Over && !this.mailbox.is_running() {
-                return Poll::Ready(this.closed);
-            }
-            match this.deadlines.poll(cx, &this.config) {
-                Poll::Ready(due) => this.due(due),
-                Poll::Pending => return Poll::Pending,
-            }
-        }
+        this.poll_all(cx)
     }
 }
 

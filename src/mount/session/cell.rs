@@ -21,7 +21,7 @@ pub(super) struct Cell {
     pub(super) why: Option<Left>,
     /// What a live body is made of, while the body is not polled though it yielded bytes or is new. A body that the
     /// client does not read can't end itself, so it lies where the driver can take it away.
-    pub(super) unread: Option<Box<dyn Flow>>,
+    pub(super) unread: Option<Box<Flow>>,
     pub(super) watch: Watch,
     pub(super) alarm: Alarm,
     pub(super) errand: Errand,

@@ -49,7 +49,7 @@ impl Member {
             who,
             is_run,
             since: mount.runtime.wheel.now(),
-            track: Track::default(),
+            track: Track::new(is_run),
             news: AtomicU8::new(NONE),
             listener: AtomicWaker::new(),
             cell: Locked::new(cell),

@@ -4,8 +4,10 @@ use crate::contract::Head;
 use crate::model::{Cursor, Gap, Position};
 
 /// What went out to a session's client. Relaxed: a count is of some moment, and nothing depends on which.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Track {
+    /// Whether several tasks may count at once: the polls of a run.
+    is_shared: bool,
     bytes: AtomicU64,
     events: AtomicU64,
     gaps: AtomicU64,
@@ -30,12 +32,26 @@ pub(super) struct Tracked {
 }
 
 impl Track {
+    pub(super) fn new(is_shared: bool) -> Self {
+        Self {
+            is_shared,
+            bytes: AtomicU64::new(0),
+            events: AtomicU64::new(0),
+            gaps: AtomicU64::new(0),
+            missed: AtomicU64::new(0),
+            conflated: AtomicU64::new(0),
+            epoch: AtomicU64::new(0),
+            sequence: AtomicU64::new(0),
+            behind: AtomicBool::new(false),
+        }
+    }
+
     #[inline]
     pub(super) fn delivered(&self, bytes: usize, events: u32, conflated: u32, cursor: Option<Cursor>) {
-        self.bytes.fetch_add(bytes as u64, Ordering::Relaxed);
-        self.events.fetch_add(events.into(), Ordering::Relaxed);
+        self.add(&self.bytes, bytes as u64);
+        self.add(&self.events, events.into());
         if conflated != 0 {
-            self.conflated.fetch_add(conflated.into(), Ordering::Relaxed);
+            self.add(&self.conflated, conflated.into());
         }
         self.behind.store(true, Ordering::Relaxed);
         self.moved(cursor);
@@ -43,12 +59,22 @@ impl Track {
 
     #[cold]
     pub(super) fn told(&self, gap: &Gap, cursor: Option<Cursor>) {
-        self.gaps.fetch_add(1, Ordering::Relaxed);
+        self.add(&self.gaps, 1);
         // What the application's state stands for, nobody misses.
         let missed = gap.missed.filter(|_| !gap.snapshot).unwrap_or(0);
-        self.missed.fetch_add(missed, Ordering::Relaxed);
+        self.add(&self.missed, missed);
         self.behind.store(true, Ordering::Relaxed);
         self.moved(cursor);
+    }
+
+    /// A counter's one writer needs no locked instruction.
+    #[inline]
+    fn add(&self, counter: &AtomicU64, more: u64) {
+        if self.is_shared {
+            counter.fetch_add(more, Ordering::Relaxed);
+        } else {
+            counter.store(counter.load(Ordering::Relaxed) + more, Ordering::Relaxed);
+        }
     }
 
     /// The client is at this place.

@@ -46,12 +46,16 @@ impl Tracked {
     }
 
     #[cold]
-    fn told(&self, what: &Encoded) {
-        match what {
+    fn told(&self, what: Encoded) -> Poll<Encoded> {
+        if self.is_shut() {
+            return Poll::Pending;
+        }
+        match &what {
             Encoded::Events(_) => {}
             Encoded::Gap(gap) => self.member.track.told(gap, self.feed.cursor()),
             Encoded::End(end) => self.ended(*end),
         }
+        Poll::Ready(what)
     }
 
     #[cold]
@@ -81,28 +85,27 @@ impl Subscriber for Tracked {
         polled
     }
 
-    #[inline]
+    #[inline(always)]
     fn poll_encoded(&mut self, cx: &mut Context<'_>, format: &dyn Format, max: usize) -> Poll<Encoded> {
         let alert = Alert(&self.member);
         let polled = self.feed.poll_encoded(cx, format, max);
         std::mem::forget(alert);
-        // Taken apart and put together, for what is not a gap is much smaller.
+        // Taken apart and put together, as in `Mended`.
         match polled {
             Poll::Pending => {
                 self.member.track.caught_up();
                 Poll::Pending
             }
-            // Whoever shut it wakes the task.
-            Poll::Ready(_) if self.is_shut() => Poll::Pending,
             Poll::Ready(Encoded::Events(events)) => {
+                if self.is_shut() {
+                    // Whoever shut it wakes the task.
+                    return Poll::Pending;
+                }
                 let cursor = self.feed.cursor();
                 self.member.track.delivered(events.bytes.len(), events.events, events.conflated, cursor);
                 Poll::Ready(Encoded::Events(events))
             }
-            Poll::Ready(other) => {
-                self.told(&other);
-                Poll::Ready(other)
-            }
+            Poll::Ready(other) => self.told(other),
         }
     }
 

@@ -14,9 +14,9 @@ use crate::mount::flow::Flow;
 impl Member {
     /// Leaves what the body is made of to the driver's watch, after it yielded so many bytes. Whether they may go out.
     #[inline]
-    pub(in crate::mount) fn leave_unread(self: &Arc<Self>, flow: Box<dyn Flow>, bytes: usize) -> bool {
+    pub(in crate::mount) fn leave_unread(self: &Arc<Self>, flow: Box<Flow>, bytes: usize) -> bool {
         let mut cell = self.cell.lock();
-        if self.is_shut() || cell.stage == Stage::Over {
+        if self.is_shut() {
             drop(cell);
             drop_isolated(flow);
             return false;
@@ -33,7 +33,7 @@ impl Member {
 
     /// Takes it back, to be polled; `None` where the driver has taken it away.
     #[inline]
-    pub(in crate::mount) fn take_unread(&self) -> Option<Box<dyn Flow>> {
+    pub(in crate::mount) fn take_unread(&self) -> Option<Box<Flow>> {
         self.cell.lock().unread.take()
     }
 

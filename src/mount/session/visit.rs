@@ -161,8 +161,9 @@ impl Visit {
         self.right.is_some_and(|right| right <= self.member.mount.runtime.wheel.now())
     }
 
+    /// Has this task woken when the session is no longer merely open.
     #[cold]
-    fn listen(&mut self, waker: &Waker) {
+    pub(in crate::mount) fn listen(&mut self, waker: &Waker) {
         match &self.turn {
             Some(bell) => bell.register(waker),
             None => self.member.listen(waker),

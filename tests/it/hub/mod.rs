@@ -5,6 +5,7 @@ mod caches;
 mod latest;
 mod model;
 mod naive;
+mod notifier;
 mod patterns;
 mod promises;
 mod sequences;

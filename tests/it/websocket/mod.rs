@@ -9,6 +9,7 @@ mod outbound;
 mod pressure;
 mod violations;
 mod visit;
+mod wakes;
 mod wire;
 
 use visit::{Frame, Received, Visit, masked};

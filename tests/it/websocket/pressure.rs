@@ -218,5 +218,5 @@ fn it_may_be_dropped_at_any_point() {
 
 #[test]
 fn a_connection_is_small() {
-    assert!(size_of::<tidings::WebSocketSink<(), ()>>() <= 440);
+    assert!(size_of::<tidings::WebSocketSink<(), ()>>() <= 320);
 }

@@ -26,6 +26,7 @@ struct State {
     read_waker: Option<Waker>,
     write_waker: Option<Waker>,
     broken: bool,
+    reads: usize,
     writes: usize,
     flushed: bool,
     shut: bool,
@@ -78,6 +79,11 @@ impl Client {
         self.state().to_server.len()
     }
 
+    /// How often the server tried to read since the last time this was asked.
+    pub(super) fn reads(&self) -> usize {
+        std::mem::take(&mut self.state().reads)
+    }
+
     /// How often the server wrote since the last time this was asked.
     pub(super) fn writes(&self) -> usize {
         std::mem::take(&mut self.state().writes)
@@ -120,6 +126,7 @@ impl Read for Client {
 impl AsyncRead for Wire {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<io::Result<usize>> {
         let mut state = self.0.lock().unwrap();
+        state.reads += 1;
         if state.broken {
             return Poll::Ready(Err(io::ErrorKind::ConnectionReset.into()));
         }

@@ -1,0 +1,115 @@
+//! What a message says of itself: which topic it is of, and the how manieth there.
+
+use memchr::memchr_iter;
+
+/// The bytes of a message.
+pub(crate) const MESSAGE: usize = 128;
+/// The bytes of a mark, `#00000123@0042 `: the only ones that are looked at, whatever frames them.
+const MARK: usize = 15;
+
+/// The mark at the beginning of each message. No framing that is measured here has a `#` of its own before fifteen
+/// bytes that look like this.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Mark {
+    /// The topic's number: below 10,000.
+    pub(crate) topic: u16,
+    /// The message's number in its topic, from 0: below 100,000,000.
+    pub(crate) number: u32,
+}
+
+impl Mark {
+    /// The message: nothing in it takes an escape in JSON.
+    pub(crate) fn message(self) -> String {
+        format!("{:.<MESSAGE$}", format!("#{:08}@{:04} ", self.number, self.topic))
+    }
+
+    fn read(bytes: &[u8]) -> Option<Self> {
+        let (number, topic) = (digits(bytes.get(1..9)?)?, digits(bytes.get(10..14)?)?);
+        let framed = bytes[0] == b'#' && bytes[9] == b'@' && bytes.get(14) == Some(&b' ');
+        framed.then_some(Self { topic: u16::try_from(topic).ok()?, number })
+    }
+}
+
+fn digits(bytes: &[u8]) -> Option<u32> {
+    bytes.iter().try_fold(0, |value, byte| Some(value * 10 + u32::from(byte.is_ascii_digit().then(|| byte - b'0')?)))
+}
+
+/// Finds marks in a stream that comes in pieces.
+#[derive(Debug, Default)]
+pub(crate) struct Finder {
+    /// What may be a mark's beginning, at the end of the last piece.
+    kept: [u8; MARK - 1],
+    len: u8,
+}
+
+impl Finder {
+    /// Calls `found` with each mark that ends in this piece, in their order.
+    pub(crate) fn feed(&mut self, piece: &[u8], mut found: impl FnMut(Mark)) {
+        if self.len > 0 {
+            let kept = usize::from(self.len);
+            let end = MARK.min(kept + piece.len());
+            let mut joined = [0; MARK];
+            joined[..kept].copy_from_slice(&self.kept[..kept]);
+            joined[kept..end].copy_from_slice(&piece[..end - kept]);
+            if end < MARK {
+                self.keep(&joined[..end]);
+            } else {
+                self.len = 0;
+                Mark::read(&joined).into_iter().for_each(&mut found);
+            }
+        }
+        for at in memchr_iter(b'#', piece) {
+            match piece.get(at..at + MARK) {
+                Some(whole) => Mark::read(whole).into_iter().for_each(&mut found),
+                None => self.keep(&piece[at..]),
+            }
+        }
+    }
+
+    /// At most [`MARK`] - 1 bytes.
+    fn keep(&mut self, beginning: &[u8]) {
+        self.kept[..beginning.len()].copy_from_slice(beginning);
+        self.len = beginning.len() as u8;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_is_plain_and_of_one_size() {
+        let message = Mark { topic: 42, number: 123 }.message();
+        assert_eq!(message.len(), MESSAGE);
+        assert!(message.starts_with("#00000123@0042 "));
+        assert!(!message[1..].contains(['"', '\\', '\n', '#']));
+    }
+
+    #[test]
+    fn marks_are_found_in_any_framing_cut_anywhere() {
+        let marks = [(7, 0), (7, 1), (9999, 99_999_999)].map(|(topic, number)| Mark { topic, number });
+        let blocks = marks.map(|mark| format!("8a\r\ndata: {}\nid: #{}\n\n", mark.message(), mark.number));
+        let stream = blocks.concat().into_bytes();
+        for first in 0..=stream.len() {
+            for second in
+                [first, first + 1, first + 7, first + MARK, stream.len()].map(|at| at.clamp(first, stream.len()))
+            {
+                let (mut finder, mut found) = (Finder::default(), Vec::new());
+                for piece in [&stream[..first], &stream[first..second], &stream[second..]] {
+                    finder.feed(piece, |mark| found.push(mark));
+                }
+                assert_eq!(found, marks, "cut at {first} and {second}");
+            }
+        }
+        let (mut finder, mut found) = (Finder::default(), Vec::new());
+        stream.chunks(1).for_each(|byte| finder.feed(byte, |mark| found.push(mark)));
+        assert_eq!(found, marks, "byte by byte");
+    }
+
+    #[test]
+    fn what_is_almost_a_mark_is_none() {
+        for almost in ["#0000012x@0042 ", "#00000123:0042 ", "#00000123@00 2 ", "#00000123@0042x", "00000123@0042 "] {
+            Finder::default().feed(almost.as_bytes(), |mark| panic!("{mark:?} in {almost}"));
+        }
+    }
+}

@@ -1,0 +1,14 @@
+//! The load client: one thread that publishes, and counts what each of thousands of subscribers gets.
+
+mod answer;
+mod crowd;
+mod mark;
+mod publisher;
+mod subscriber;
+mod tally;
+
+pub(crate) use crowd::{Audience, Crowd};
+pub(crate) use mark::{MESSAGE, Mark};
+pub(crate) use publisher::{Pace, Script, post};
+pub(crate) use subscriber::Transport;
+pub(crate) use tally::Counts;

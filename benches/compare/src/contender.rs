@@ -1,0 +1,44 @@
+//! Who is compared.
+
+/// A server under test. They answer the same requests, so nothing else here knows them apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Contender {
+    Floor,
+    FloorBatch,
+    Axum,
+    Tuned,
+    Tidings,
+}
+
+impl Contender {
+    /// In the order of the tables.
+    pub(crate) const ALL: [Self; 5] = [Self::Floor, Self::FloorBatch, Self::Axum, Self::Tuned, Self::Tidings];
+
+    /// As tables write it, and options name it.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Floor => "floor",
+            Self::FloorBatch => "floor-batch",
+            Self::Axum => "axum",
+            Self::Tuned => "tuned",
+            Self::Tidings => "tidings",
+        }
+    }
+
+    /// What it is, for who reads a table.
+    pub(crate) fn about(self) -> &'static str {
+        match self {
+            Self::Floor => "one thread, epoll and frames that are encoded once; one write a message and socket",
+            Self::FloorBatch => "the same with one write a socket for all that has come meanwhile",
+            Self::Axum => "what is written by hand today: axum 0.8 and tokio's broadcast channel",
+            Self::Tuned => {
+                "the same with TCP_NODELAY, a read buffer of 4 KiB, and messages fed before they are flushed"
+            }
+            Self::Tidings => "the relay example, as it is",
+        }
+    }
+
+    pub(crate) fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|one| one.name() == name)
+    }
+}

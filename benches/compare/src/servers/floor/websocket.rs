@@ -1,0 +1,46 @@
+//! The little that a WebSocket server hears (RFC 6455).
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use sha1::{Digest, Sha1};
+
+const CLOSE: u8 = 0x8;
+const PING: u8 = 0x9;
+
+/// The handshake's answer (§4.2.2).
+pub(super) fn accept(key: &[u8], out: &mut Vec<u8>) {
+    let digest = Sha1::new().chain_update(key).chain_update("258EAFA5-E914-47DA-95CA-C5AB0DC85B11").finalize();
+    let accept = STANDARD.encode(digest);
+    for part in [
+        "HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\nconnection: upgrade\r\nsec-websocket-accept: ",
+        &accept,
+        "\r\n\r\n",
+    ] {
+        out.extend_from_slice(part.as_bytes());
+    }
+}
+
+/// Reads one frame of a client: its size, 0 if it is not all there, `None` if it was the last. Pings and the closing
+/// are answered, everything else is passed over.
+pub(super) fn read(input: &[u8], out: &mut Vec<u8>) -> Option<usize> {
+    let [first, second, rest @ ..] = input else { return Some(0) };
+    let (length, rest) = match second & 0x7f {
+        126 => match rest {
+            [high, low, rest @ ..] => (u16::from_be_bytes([*high, *low]).into(), rest),
+            _ => return Some(0),
+        },
+        // More than anybody has to tell this server.
+        127 => return None,
+        length => (usize::from(length), rest),
+    };
+    let Some((mask, rest)) = rest.split_first_chunk::<4>() else { return Some(0) };
+    let Some(payload) = rest.get(..length) else { return Some(0) };
+    let opcode = first & 0xf;
+    if opcode == PING || opcode == CLOSE {
+        // Control frames are short (§5.5): the length is one byte.
+        let answer = if opcode == PING { 0x8a } else { 0x88 };
+        out.extend([answer, length.min(125) as u8]);
+        out.extend(payload.iter().take(125).zip(mask.iter().cycle()).map(|(byte, mask)| byte ^ mask));
+    }
+    (opcode != CLOSE).then_some(input.len() - rest.len() + length)
+}

@@ -1,0 +1,32 @@
+//! Long polling.
+
+use std::time::Duration;
+
+use axum::http::HeaderMap;
+use axum::http::header::CONTENT_TYPE;
+use axum::response::IntoResponse;
+use futures_util::stream::StreamExt;
+use tokio::time::timeout;
+
+use super::hub::Hub;
+
+/// How long a client wants to wait (RFC 7240 §4.3); not at all, if it does not say.
+pub(super) fn wait(headers: &HeaderMap) -> Duration {
+    let prefer = headers.get("prefer").and_then(|value| value.to_str().ok());
+    let seconds = prefer.and_then(|prefer| prefer.strip_prefix("wait=")).and_then(|seconds| seconds.parse().ok());
+    Duration::from_secs(seconds.unwrap_or(0))
+}
+
+/// What came after the cursor, as soon as there is something; without a cursor, what comes from now on.
+pub(super) async fn answer(hub: &Hub, topics: &[&str], cursor: Option<&str>, wait: Duration) -> impl IntoResponse {
+    // Before the first look, or what comes between the look and the wait would be slept through.
+    let mut coming = hub.follow(topics);
+    let cursor = cursor.and_then(|cursor| cursor.parse().ok()).unwrap_or_else(|| hub.last());
+    let (mut last, mut messages) = hub.since(topics, cursor);
+    if messages.is_empty() {
+        drop(timeout(wait, coming.next()).await);
+        (last, messages) = hub.since(topics, cursor);
+    }
+    let events: Vec<&str> = messages.iter().map(|message| message.line.trim_end()).collect();
+    ([(CONTENT_TYPE, "application/json")], format!(r#"{{"cursor":"{last}","events":[{}]}}"#, events.join(",")))
+}

@@ -1,0 +1,45 @@
+//! `compare serve`.
+
+use std::io;
+use std::net::TcpListener;
+
+use super::floor::{self, Turn};
+use super::hand_rolled::{self, Style};
+
+/// What `serve` takes.
+pub(crate) const USAGE: &str = "floor|floor-batch|axum|tuned [--listen ADDRESS]";
+
+/// How many connections may wait to be accepted: what tokio takes, too.
+const BACKLOG: i32 = 1024;
+
+/// Says in one line where it listens, and serves until it is killed.
+pub(crate) fn run(arguments: impl Iterator<Item = String>) -> Result<(), String> {
+    let mut arguments = arguments;
+    let kind = arguments.next().ok_or_else(|| format!("usage: compare serve {USAGE}"))?;
+    let mut address = "127.0.0.1:0".to_owned();
+    while let Some(argument) = arguments.next() {
+        match argument.as_str() {
+            "--listen" => address = arguments.next().ok_or("--listen needs a value")?,
+            _ => return Err(format!("there is no {argument}; usage: compare serve {USAGE}")),
+        }
+    }
+    let serve: fn(TcpListener) -> io::Result<()> = match kind.as_str() {
+        "floor" => |listener| floor::serve(listener, Turn::Message),
+        "floor-batch" => |listener| floor::serve(listener, Turn::Wakeup),
+        "axum" => |listener| hand_rolled::serve(listener, Style::Usual),
+        "tuned" => |listener| hand_rolled::serve(listener, Style::Tuned),
+        _ => return Err(format!("there is no server '{kind}'; usage: compare serve {USAGE}")),
+    };
+    let listener = listen(&address).map_err(|error| format!("can't listen on {address}: {error}"))?;
+    let bound = listener.local_addr().map_err(|error| error.to_string())?;
+    println!("{kind}: listening on http://{bound}");
+    serve(listener).map_err(|error| format!("{kind}: {error}"))
+}
+
+fn listen(address: &str) -> io::Result<TcpListener> {
+    let listener = TcpListener::bind(address)?;
+    listener.set_nonblocking(true)?;
+    // std has it at 128 and does not let one say.
+    rustix::net::listen(&listener, BACKLOG)?;
+    Ok(listener)
+}

@@ -1,0 +1,201 @@
+use std::collections::VecDeque;
+use std::fmt;
+use std::future::Future;
+use std::mem::take;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+
+use crate::hub::log::Log;
+use crate::hub::shared::Shared;
+use crate::hub::sync::{Mutex, Switch};
+
+/// How many it wakes before it lets other tasks run.
+const WAKES: usize = 256;
+
+/// Wakes the subscribers of a [`LocalHub`](crate::LocalHub) in the place of who publishes, see
+/// [`LocalHub::notifier`](crate::LocalHub::notifier).
+///
+/// A future for the application to run: as a task, or in one of its own. It is ready when the hub is closed. Dropped
+/// before, it wakes whom it still should; from then on publishers wake by themselves again.
+#[must_use = "a notifier wakes nobody unless it is polled"]
+pub struct Notifier {
+    shared: Arc<Shared>,
+    /// Whom it is waking: those before `next` are woken.
+    woken: Vec<Option<Waker>>,
+    next: usize,
+    log: Option<Arc<Log>>,
+}
+
+/// The topics whose waiters the notifier is to wake, each of them once. The waiters stay registered in their logs until
+/// it comes to them, so nothing is held here for each of them.
+#[derive(Debug, Default)]
+pub(super) struct Wakes {
+    /// A mirror of [`Queue::is_on`].
+    is_on: Switch,
+    queue: Mutex<Queue>,
+}
+
+#[derive(Debug, Default)]
+struct Queue {
+    /// Whether there is a notifier.
+    is_on: bool,
+    is_closed: bool,
+    logs: VecDeque<Arc<Log>>,
+    /// The notifier's, where it waits.
+    waker: Option<Waker>,
+}
+
+/// What a notifier finds in the queue.
+enum Turn {
+    Log(Arc<Log>),
+    Nothing,
+    Closed,
+}
+
+impl Notifier {
+    /// `None` while there is another.
+    pub(super) fn new(shared: &Arc<Shared>) -> Option<Self> {
+        let is_first = shared.wakes.start();
+        is_first.then(|| Self { shared: Arc::clone(shared), woken: Vec::new(), next: 0, log: None })
+    }
+
+    /// Wakes some of those whom it is waking. False: that was all of them.
+    fn wake(&mut self, left: &mut usize) -> bool {
+        while let Some(waker) = self.woken.get_mut(self.next) {
+            if *left == 0 {
+                return true;
+            }
+            *left -= 1;
+            self.next += 1;
+            if let Some(waker) = waker.take() {
+                waker.wake();
+            }
+        }
+        false
+    }
+
+    /// Begins with those of a topic. The allocation goes back to where it came from.
+    fn begin(&mut self, log: Option<Arc<Log>>) {
+        let mut woken = take(&mut self.woken);
+        woken.clear();
+        if let Some(log) = self.log.take() {
+            log.give_back(woken, Vec::new());
+        }
+        self.next = 0;
+        self.woken = log.as_ref().map(|log| log.take_queued()).unwrap_or_default();
+        self.log = log;
+    }
+}
+
+impl Future for Notifier {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let mut left = WAKES;
+        loop {
+            if self.wake(&mut left) {
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+            self.begin(None);
+            match self.shared.wakes.turn(cx) {
+                Turn::Log(log) => self.begin(Some(log)),
+                Turn::Nothing => return Poll::Pending,
+                Turn::Closed => return Poll::Ready(()),
+            }
+        }
+    }
+}
+
+impl Drop for Notifier {
+    fn drop(&mut self) {
+        // Maybe because a waker panicked: a second panic would abort.
+        let wake = |waker: Waker| drop(catch_unwind(AssertUnwindSafe(|| waker.wake())));
+        let logs = self.shared.wakes.stop();
+        self.woken.drain(..).flatten().for_each(wake);
+        for log in logs {
+            log.take_queued().into_iter().flatten().for_each(wake);
+        }
+    }
+}
+
+impl Wakes {
+    /// Whether there is a notifier. It may be gone, or there may be one, a moment later.
+    #[inline]
+    pub(super) fn is_on(&self) -> bool {
+        self.is_on.is_on()
+    }
+
+    /// There is a notifier now. False: there was one.
+    fn start(&self) -> bool {
+        let was_on = std::mem::replace(&mut self.queue.lock().is_on, true);
+        self.is_on.set(true);
+        !was_on
+    }
+
+    /// There is no notifier any more. Returns what it did not come to.
+    fn stop(&self) -> VecDeque<Arc<Log>> {
+        let mut queue = self.queue.lock();
+        self.is_on.set(false);
+        queue.is_on = false;
+        let (logs, waker) = (take(&mut queue.logs), queue.waker.take());
+        drop(queue);
+        drop(waker);
+        logs
+    }
+
+    /// Has the notifier wake a topic's waiters, which are [queued](crate::hub::log::State::is_queued). False: there is
+    /// none.
+    pub(super) fn push(&self, log: &Arc<Log>) -> bool {
+        let mut queue = self.queue.lock();
+        if !queue.is_on || queue.is_closed {
+            return false;
+        }
+        queue.logs.push_back(Arc::clone(log));
+        let waker = queue.waker.take();
+        drop(queue);
+        waker.into_iter().for_each(Waker::wake);
+        true
+    }
+
+    /// Nothing more is queued: the hub is closed.
+    pub(super) fn close(&self) {
+        let mut queue = self.queue.lock();
+        queue.is_closed = true;
+        let waker = queue.waker.take();
+        drop(queue);
+        waker.into_iter().for_each(Waker::wake);
+    }
+
+    /// The topic whose turn it is. Where there is none, the notifier waits for one.
+    fn turn(&self, cx: &Context<'_>) -> Turn {
+        // Cloned before the lock: a waker is the executor's code.
+        let waker = cx.waker().clone();
+        let mut queue = self.queue.lock();
+        let (turn, unused) = match queue.logs.pop_front() {
+            Some(log) => (Turn::Log(log), Some(waker)),
+            None if queue.is_closed => (Turn::Closed, Some(waker)),
+            None => (Turn::Nothing, queue.waker.replace(waker)),
+        };
+        drop(queue);
+        drop(unused);
+        turn
+    }
+}
+
+impl Log {
+    /// Takes the waiters that were queued.
+    pub(super) fn take_queued(&self) -> Vec<Option<Waker>> {
+        let mut state = self.state();
+        state.is_queued = false;
+        state.waiters.take()
+    }
+}
+
+impl fmt::Debug for Notifier {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Notifier").field("waking", &(self.woken.len() - self.next)).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,211 @@
+//! Who wakes a connection, and what is asked of whom for it.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, mpsc};
+use std::task::{Context, Poll, Wake, Waker};
+use std::thread::Thread;
+use std::time::Duration;
+
+use futures_io::{AsyncRead, AsyncWrite};
+use proptest::prelude::*;
+use tidings::{Message, WebSocketConfig, WebSocketSink};
+
+use super::{Client, Frame, Visit, Wire, masked};
+use crate::support::{Feed, Task, VirtualTimer};
+
+#[test]
+fn an_event_asks_nothing_of_the_connection_but_to_take_it() {
+    let mut visit = Visit::raw();
+    assert_eq!(visit.run(), None);
+    visit.client.reads();
+    for burst in [1, 7, 1] {
+        (0..burst).for_each(|_| visit.publish("tick"));
+        assert_eq!(visit.run(), None);
+        assert_eq!((visit.client.reads(), visit.client.writes()), (0, 1));
+    }
+    assert_eq!(visit.send(&masked(0x81, b"hello")), None);
+    assert!(visit.client.reads() > 0);
+    assert_eq!(visit.received.take_texts(), ["hello"]);
+}
+
+#[derive(Debug, Clone)]
+enum Step {
+    Publish,
+    Message,
+    Ping,
+    /// As much as the socket takes.
+    Allow(usize),
+    /// Polled by another task from now on.
+    Move,
+    /// Polled though nothing woke it.
+    Poll,
+}
+
+fn any_step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        4 => Just(Step::Publish),
+        3 => Just(Step::Message),
+        2 => Just(Step::Ping),
+        2 => prop_oneof![Just(0), 1..40_usize, Just(usize::MAX)].prop_map(Step::Allow),
+        2 => Just(Step::Move),
+        1 => Just(Step::Poll),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn whatever_comes_is_seen_by_the_task_that_polls(steps in prop::collection::vec(any_step(), 1..60)) {
+        let config = WebSocketConfig::default().control_rate(1_000).message_rate(1_000);
+        let mut visit = Visit::with(config, tidings::Subprotocol::Raw);
+        prop_assert_eq!(visit.run(), None);
+        let (mut published, mut pinged, mut blocked) = (0, 0, false);
+        for step in steps {
+            match step {
+                Step::Publish => {
+                    visit.publish("tick");
+                    published += 1;
+                }
+                Step::Message => {
+                    visit.client.send(&masked(0x81, b"tock"));
+                    prop_assert!(visit.task.wakes() > 0, "nothing woke it");
+                    prop_assert_eq!(visit.run(), None);
+                    prop_assert_eq!(visit.received.take_texts(), ["tock"]);
+                    continue;
+                }
+                Step::Ping => {
+                    visit.client.send(&masked(0x89, b"there?"));
+                    pinged += 1;
+                }
+                Step::Allow(room) => {
+                    visit.client.allow(room);
+                    blocked = room != usize::MAX;
+                }
+                Step::Move => visit.task = Task::new(),
+                Step::Poll => {}
+            }
+            if matches!(step, Step::Move | Step::Poll) || visit.task.wakes() > 0 {
+                prop_assert_eq!(visit.run(), None);
+            }
+        }
+        if blocked {
+            visit.client.allow(usize::MAX);
+            if visit.task.wakes() > 0 {
+                prop_assert_eq!(visit.run(), None);
+            }
+        }
+        let frames = visit.frames();
+        let ticks = frames.iter().filter(|frame| **frame == Frame::text("tick")).count();
+        let pongs = frames.iter().filter(|frame| matches!(frame, Frame::Pong(_))).count();
+        prop_assert_eq!(ticks, published);
+        prop_assert!(pongs <= pinged && (pongs > 0 || pinged == 0));
+    }
+}
+
+/// A connection where a read waits for the socket to take something, as TLS may have it, and the other way round.
+struct Crossed {
+    wire: Wire,
+    crossed: Arc<AtomicBool>,
+    waiting: Arc<std::sync::Mutex<Option<Waker>>>,
+}
+
+impl AsyncRead for Crossed {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<io::Result<usize>> {
+        if self.crossed.load(Ordering::Relaxed) {
+            *self.waiting.lock().unwrap() = Some(cx.waker().clone());
+            return Poll::Pending;
+        }
+        Pin::new(&mut self.wire).poll_read(cx, buf)
+    }
+}
+
+impl AsyncWrite for Crossed {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        if self.crossed.load(Ordering::Relaxed) {
+            // The one place for who waits for the socket: it forgets the reader.
+            *self.waiting.lock().unwrap() = Some(cx.waker().clone());
+            return Poll::Pending;
+        }
+        Pin::new(&mut self.wire).poll_write(cx, buf)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.wire).poll_flush(cx)
+    }
+
+    fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.wire).poll_close(cx)
+    }
+}
+
+#[test]
+fn a_read_that_waits_for_the_same_as_a_write_is_not_forgotten() {
+    let ((client, wire), feed, task) = (Client::connect(), Feed::new(7), Task::new());
+    let (crossed, waiting) = (Arc::new(AtomicBool::new(true)), Arc::default());
+    let io = Crossed { wire, crossed: Arc::clone(&crossed), waiting: Arc::clone(&waiting) };
+    let (sender, received) = mpsc::channel();
+    let timer = Arc::new(VirtualTimer::new());
+    let mut sink = WebSocketSink::new(io, feed.reader(), timer, WebSocketConfig::default()).receive(move |message| {
+        sender.send(message).unwrap();
+        std::future::ready(Ok(()))
+    });
+    assert!(task.poll(&mut sink).is_pending());
+    client.send(&masked(0x81, b"hello"));
+    feed.event("news", "tick");
+    assert!(task.poll(&mut sink).is_pending());
+    task.wakes();
+    crossed.store(false, Ordering::Relaxed);
+    waiting.lock().unwrap().take().into_iter().for_each(Waker::wake);
+    assert_eq!(task.wakes(), 1);
+    assert!(task.poll(&mut sink).is_pending());
+    assert_eq!(received.try_recv(), Ok(Message::Text("hello".to_owned())));
+    assert_eq!(client.writes(), 1);
+}
+
+/// A thread that polls.
+struct Sleeper {
+    thread: Thread,
+    woken: AtomicBool,
+}
+
+impl Wake for Sleeper {
+    fn wake(self: Arc<Self>) {
+        self.woken.store(true, Ordering::Release);
+        self.thread.unpark();
+    }
+}
+
+#[test]
+fn no_wake_of_another_thread_is_lost() {
+    const MESSAGES: usize = 3_000;
+    let ((client, wire), feed) = (Client::connect(), Feed::new(7));
+    let (sender, received) = mpsc::channel();
+    let config = WebSocketConfig::default().message_rate(u32::MAX);
+    let sink = WebSocketSink::new(wire, feed.reader(), Arc::new(VirtualTimer::new()), config).receive(move |_| {
+        sender.send(()).unwrap();
+        std::future::ready(Ok(()))
+    });
+    let server = std::thread::spawn(move || {
+        let mut sink = sink;
+        let sleeper = Arc::new(Sleeper { thread: std::thread::current(), woken: AtomicBool::new(true) });
+        let waker = Waker::from(Arc::clone(&sleeper));
+        loop {
+            while !sleeper.woken.swap(false, Ordering::Acquire) {
+                std::thread::park();
+            }
+            if Pin::new(&mut sink).poll(&mut Context::from_waker(&waker)).is_ready() {
+                return;
+            }
+        }
+    });
+    for message in 0..MESSAGES {
+        // What comes by the one wake must not hide what comes by the other.
+        feed.event("news", "tick");
+        client.send(&masked(0x81, b"tock"));
+        let seen = received.recv_timeout(Duration::from_secs(20));
+        assert_eq!(seen, Ok(()), "message {message} was not seen");
+    }
+    client.end();
+    server.join().unwrap();
+}

@@ -1,0 +1,80 @@
+//! A notifier that wakes in the place of publishers, and that comes and goes meanwhile.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Waker};
+
+use loom::future::block_on;
+use loom::thread;
+use tidings::{LocalHub, Retention, Subscribe};
+
+use super::{hub, publish, read};
+
+/// An event for a reader while `meanwhile` runs: it is woken, whoever is to do it.
+fn woken_while(meanwhile: impl Fn(LocalHub) + Clone + Send + Sync + 'static) {
+    loom::model(move || {
+        let hub = hub(Retention::default());
+        let mut subscription = hub.subscribe(Subscribe::to(["a"])).unwrap();
+        let (publishing, other, meanwhile) = (hub.clone(), hub.clone(), meanwhile.clone());
+        let publisher = thread::spawn(move || publish(&publishing, "a"));
+        let other = thread::spawn(move || meanwhile(other));
+        assert_eq!(read(&mut subscription, 1), [1]);
+        publisher.join().unwrap();
+        other.join().unwrap();
+    });
+}
+
+#[test]
+fn a_notifier_comes_and_goes_while_published() {
+    woken_while(|hub| drop(hub.notifier().unwrap()));
+}
+
+#[test]
+fn a_notifier_wakes_and_goes_while_published() {
+    woken_while(|hub| {
+        let mut notifier = hub.notifier().unwrap();
+        let _ = Pin::new(&mut notifier).poll(&mut Context::from_waker(Waker::noop()));
+    });
+}
+
+#[test]
+fn one_notifier_follows_another_while_published() {
+    woken_while(|hub| {
+        drop(hub.notifier().unwrap());
+        drop(hub.notifier().unwrap());
+    });
+}
+
+#[test]
+fn a_notifier_runs_while_published_and_closed() {
+    loom::model(|| {
+        let hub = hub(Retention::default());
+        let mut subscription = hub.subscribe(Subscribe::to(["a"])).unwrap();
+        let notifier = hub.notifier().unwrap();
+        let running = thread::spawn(move || block_on(notifier));
+        let publishing = hub.clone();
+        let publisher = thread::spawn(move || publish(&publishing, "a"));
+        assert_eq!(read(&mut subscription, 1), [1]);
+        publisher.join().unwrap();
+        hub.close();
+        running.join().unwrap();
+    });
+}
+
+#[test]
+fn a_notifier_goes_while_two_events_are_published() {
+    loom::model(|| {
+        let hub = hub(Retention::default());
+        let mut subscription = hub.subscribe(Subscribe::to(["a"])).unwrap();
+        let mut notifier = hub.notifier().unwrap();
+        let publishing = hub.clone();
+        let publisher = thread::spawn(move || (publish(&publishing, "a"), publish(&publishing, "a")));
+        let leaving = thread::spawn(move || {
+            let _ = Pin::new(&mut notifier).poll(&mut Context::from_waker(Waker::noop()));
+            drop(notifier);
+        });
+        assert_eq!(read(&mut subscription, 2), [1, 2]);
+        publisher.join().unwrap();
+        leaving.join().unwrap();
+    });
+}
