@@ -81,7 +81,7 @@ fn answer(
     // same buffer.
     let answer = match request.uri().path() {
         "/events" => Either::Left(relay.events.handle(request)),
-        // Boxed, since every connection has room for the largest of its answers.
+        // Boxed, for each connection has room for the larger of the two, and most only listen.
         _ => Either::Right(Box::pin(pages::answer(relay, request))),
     };
     async move {

@@ -142,17 +142,12 @@ impl Terms {
         }
         let unchanged = reply.is_empty() && reply.cursor.is_some() && reply.cursor == self.holds;
         let (tag, body) = mount.replies.of(reply);
-        let mut response = Response::new(Body::empty());
+        let mut response = Response::new(if unchanged { Body::empty() } else { body });
+        mount.counters.sent(http_body::Body::size_hint(response.body()).lower());
         *response.headers_mut() = headers::of_reply(tag);
-        match unchanged {
-            true => {
-                *response.status_mut() = StatusCode::NOT_MODIFIED;
-                response.headers_mut().remove(CONTENT_TYPE);
-            }
-            false => {
-                mount.counters.sent(http_body::Body::size_hint(&body).lower());
-                *response.body_mut() = body;
-            }
+        if unchanged {
+            *response.status_mut() = StatusCode::NOT_MODIFIED;
+            response.headers_mut().remove(CONTENT_TYPE);
         }
         if !retry.is_zero() {
             response.headers_mut().insert(TIDINGS_RETRY_MS, number(retry.as_millis()));

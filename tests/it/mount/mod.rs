@@ -8,6 +8,7 @@ mod methods;
 mod min_interval;
 mod negotiation;
 mod polls;
+mod replies;
 mod sessions;
 mod streams;
 pub(crate) mod wire;
