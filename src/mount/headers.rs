@@ -1,5 +1,7 @@
 #[cfg(any(feature = "short-poll", feature = "long-poll"))]
 use std::sync::LazyLock;
+#[cfg(any(feature = "short-poll", feature = "long-poll"))]
+use std::time::Duration;
 
 use http::header::{
     ACCESS_CONTROL_ALLOW_CREDENTIALS, ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS,
@@ -28,15 +30,18 @@ pub(super) const MOST: usize = 12;
 /// As many as a stream's answer has without a listed origin.
 pub(super) const FEW: usize = 6;
 
-/// The head that the replies of all polls have in common, but for their tag.
+/// The head that the replies of all polls have in common, but for their values; the second with a preference that was
+/// applied.
 #[cfg(any(feature = "short-poll", feature = "long-poll"))]
-static REPLY: LazyLock<HeaderMap> = LazyLock::new(|| {
+static REPLIES: LazyLock<[HeaderMap; 2]> = LazyLock::new(|| {
     let mut headers = HeaderMap::new();
     headers.insert(CONTENT_TYPE, JSON);
     headers.insert(ETAG, HeaderValue::from_static(""));
     headers.insert(TIDINGS_RETRY_MS, HeaderValue::from_static("0"));
     dress_all(&mut headers);
-    headers
+    let mut applied = headers.clone();
+    applied.insert(PREFERENCE_APPLIED, HeaderValue::from_static(""));
+    [headers, applied]
 });
 
 const X_ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
@@ -66,11 +71,19 @@ fn dress_all(headers: &mut HeaderMap) {
     headers.insert(VARY, HeaderValue::from_static("Origin"));
 }
 
-/// The head of a poll's reply, dressed, that tells the client to come again at once. Made once, since to copy it costs
-/// less than to look up places for its names.
+/// The head of a poll's reply, dressed, that tells the client to come again at once, and for how long it was ready to be
+/// held. Made once, since to copy it costs less than to look up places for its names.
 #[cfg(any(feature = "short-poll", feature = "long-poll"))]
-pub(super) fn of_reply(tag: Option<HeaderValue>) -> HeaderMap {
-    let mut headers = REPLY.clone();
+pub(super) fn of_reply(tag: Option<HeaderValue>, wait: Option<Duration>) -> HeaderMap {
+    let [plain, applied] = &*REPLIES;
+    let mut headers = match wait {
+        None => plain.clone(),
+        Some(wait) => {
+            let mut headers = applied.clone();
+            headers.insert(PREFERENCE_APPLIED, written("wait=", wait.as_secs()));
+            headers
+        }
+    };
     match tag {
         Some(tag) => headers.insert(ETAG, tag),
         None => headers.remove(ETAG),
@@ -80,9 +93,14 @@ pub(super) fn of_reply(tag: Option<HeaderValue>) -> HeaderMap {
 
 /// A number as a header's value.
 pub(super) fn number(number: u128) -> HeaderValue {
+    written("", u64::try_from(number).unwrap_or(u64::MAX))
+}
+
+/// A number after a name, as a header's value.
+fn written(name: &'static str, number: u64) -> HeaderValue {
     let mut digits = itoa::Buffer::new();
-    let digits = digits.format(u64::try_from(number).unwrap_or(u64::MAX));
-    HeaderValue::from_str(digits).unwrap_or(HeaderValue::from_static("0"))
+    let text = [name, digits.format(number)].concat();
+    HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static("0"))
 }
 
 /// Says that the connection ends with the body: an HTTP/1.0 stream has no other end (RFC 9112 §6.3). Later versions

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::header::CONTENT_TYPE;
-use http::{HeaderValue, Response, StatusCode};
+use http::{Response, StatusCode};
 
 use super::attach::Visitor;
 use super::body::Body;
-use super::headers::{self, PREFERENCE_APPLIED, TIDINGS_RETRY_MS, number};
+use super::headers::{self, TIDINGS_RETRY_MS, number};
 use super::negotiate::Wanted;
 use super::refusal::Refusal;
 use super::response::Answer;
@@ -144,18 +144,13 @@ impl Terms {
         let (tag, body) = mount.replies.of(reply);
         let mut response = Response::new(if unchanged { Body::empty() } else { body });
         mount.counters.sent(http_body::Body::size_hint(response.body()).lower());
-        *response.headers_mut() = headers::of_reply(tag);
+        *response.headers_mut() = headers::of_reply(tag, self.applied);
         if unchanged {
             *response.status_mut() = StatusCode::NOT_MODIFIED;
             response.headers_mut().remove(CONTENT_TYPE);
         }
         if !retry.is_zero() {
             response.headers_mut().insert(TIDINGS_RETRY_MS, number(retry.as_millis()));
-        }
-        if let Some(wait) = self.applied {
-            if let Ok(applied) = HeaderValue::try_from(format!("wait={}", wait.as_secs())) {
-                response.headers_mut().insert(PREFERENCE_APPLIED, applied);
-            }
         }
         Ok(response)
     }
