@@ -30,9 +30,9 @@ pub(super) struct Placed {
 pub(super) enum Found {
     /// The segment that holds it.
     Segment(Arc<Segment>),
-    /// It is gone, like everything before `to`. Of that, everything from `lost` on had expired before it went; what is
-    /// before is missed, and the last of it had the sequence `evicted`.
-    Lost { to: u64, lost: u64, evicted: u64 },
+    /// It is gone, like everything before `to`, the last of which had the sequence `gone`. Of that, everything from `lost`
+    /// on had expired before it went; what is before is missed, and the last of it had the sequence `evicted`.
+    Lost { to: u64, gone: u64, lost: u64, evicted: u64 },
     /// It is not published yet.
     Nothing,
 }
@@ -82,8 +82,16 @@ impl State {
         }
         match self.segment_at(index) {
             Some(segment) => Found::Segment(Arc::clone(segment)),
-            None => Found::Lost { to: self.first, lost: self.kept().lost, evicted: self.evicted },
+            None => {
+                Found::Lost { to: self.first, gone: self.before_first(), lost: self.kept().lost, evicted: self.evicted }
+            }
         }
+    }
+
+    /// The sequence of the newest event that is not in history any more.
+    fn before_first(&self) -> u64 {
+        let entry = self.first.checked_sub(1).and_then(|last| self.segment_at(last)?.entry_at(last));
+        entry.map_or(self.gone, |entry| entry.sequence)
     }
 
     /// The index of the first of the last `n` retained events that have not expired.

@@ -20,6 +20,8 @@ pub(super) struct Reader {
     segment: Option<Arc<Segment>>,
     /// The dense index of the next event.
     pub(super) next: u64,
+    /// The sequence of the last event that it stepped over between deliveries.
+    stepped: u64,
     /// How many replaced events it stepped over since the last delivery.
     conflated: u32,
     pub(super) uncounted: Uncounted,
@@ -60,11 +62,13 @@ pub(super) struct Lost {
     pub(super) missed: u64,
     /// The sequence of the last of them.
     pub(super) evicted: u64,
+    /// The sequence of the last event that it stepped over before them.
+    pub(super) stepped: u64,
 }
 
 impl Reader {
     pub(super) fn new(log: Arc<Log>, placed: &Placed) -> Self {
-        Self { log, segment: None, next: placed.index, conflated: 0, uncounted: Uncounted::default() }
+        Self { log, segment: None, next: placed.index, stepped: 0, conflated: 0, uncounted: Uncounted::default() }
     }
 
     /// What there is to do, as far as a glance tells that takes no step and no lock.
@@ -120,7 +124,9 @@ impl Reader {
                 }
                 let mut left_out = LeftOut::default();
                 let run = Sieve::new(segment, shared, overflow).next(place..len, &mut left_out);
+                let stepped = run.start.checked_sub(1).filter(|&last| last >= place).map(|last| segment.sequence(last));
                 self.next = segment.base + u64::from(run.start);
+                self.stepped = stepped.unwrap_or(self.stepped);
                 self.leave_out(left_out, shared);
                 if !run.is_empty() {
                     return Some((run.start..len, false));
@@ -158,7 +164,7 @@ impl Reader {
     pub(super) fn follow(&mut self, found: Found, shared: &Shared) -> Option<Lost> {
         match found {
             Found::Segment(segment) => self.segment = Some(segment),
-            Found::Lost { to, lost, evicted } => {
+            Found::Lost { to, gone, lost, evicted } => {
                 let missed = lost.saturating_sub(self.next);
                 // What is gone from a pattern's log is looked for in the topics' own.
                 if self.log.name.as_topic().is_some() {
@@ -167,7 +173,8 @@ impl Reader {
                 }
                 self.segment = None;
                 self.next = to;
-                return (missed > 0).then_some(Lost { missed, evicted });
+                let stepped = std::mem::replace(&mut self.stepped, gone);
+                return (missed > 0).then_some(Lost { missed, evicted, stepped });
             }
             Found::Nothing => {}
         }

@@ -80,13 +80,12 @@ impl Replay {
     /// What a subscription that has read up to and with `read` finds of what is gone from the pattern's log.
     #[cold]
     pub(super) fn catch_up(&mut self, shared: &Shared, pattern: &Pattern, read: u64, lost: &Lost, overflow: Overflow) {
-        let after = read.max(self.seam);
+        // What it stepped over must not be found again: it would make up for what is not.
+        let after = read.max(self.seam).max(lost.stepped);
         *self = Self::none(lost.evicted);
         let looked = self.look_up(shared, pattern, From::Live(after), GapReason::Overflow, overflow);
-        // Of all that went through the pattern's log some is nowhere: lost, or expired, which can't be told apart. Where
-        // some was stepped over before, replaced or expired, it is found again and makes up for what is not.
-        let skips = overflow == Overflow::Latest || shared.expired.load() > 0;
-        let is_short = skips || looked.events + looked.lossy < lost.missed;
+        // Of all that went through the pattern's log some is nowhere: lost, or expired, which can't be told apart.
+        let is_short = looked.events + looked.lossy < lost.missed;
         if let Some(missing) = looked.unsure.filter(|_| is_short) {
             self.put_gap(self.seam, missing);
         }
@@ -255,9 +254,9 @@ impl Unread {
             }
             let left = self.end.checked_sub(self.reader.next).filter(|&left| left > 0)?;
             let found = self.reader.log.state().find(self.reader.next);
-            if let Some(Lost { missed, evicted }) = self.reader.follow(found, shared) {
+            if let Some(Lost { missed, evicted, stepped }) = self.reader.follow(found, shared) {
                 // What is gone after the last event to replay is not missed here.
-                return Some(Err(Lost { missed: missed.min(left), evicted: evicted.min(self.last) }));
+                return Some(Err(Lost { missed: missed.min(left), evicted: evicted.min(self.last), stepped }));
             }
         }
     }

@@ -32,6 +32,14 @@ fn gap(subscription: &mut Subscription) -> Gap {
     }
 }
 
+/// How many events come with the next delivery.
+fn events_of_one_poll(subscription: &mut Subscription) -> usize {
+    match poll(subscription) {
+        Poll::Ready(Delivery::Events(batch)) => batch.iter().count(),
+        other => panic!("{other:?}"),
+    }
+}
+
 /// Everything that is ready: `topic: text`, and `-topic` of a gap.
 fn events(subscription: &mut Subscription) -> Vec<String> {
     let mut events = Vec::new();
@@ -200,6 +208,62 @@ fn who_falls_behind_what_a_pattern_keeps_finds_it_with_its_topics() {
     assert_eq!((a, b), (900, 900));
     while let Poll::Ready(Delivery::Events(_)) = poll(&mut strict) {}
     assert!(matches!(poll(&mut strict), Poll::Ready(Delivery::End(End::TooSlow))));
+}
+
+#[test]
+fn what_others_stepped_over_makes_no_gap_for_who_falls_behind() {
+    let clock = ManualClock::new();
+    let hub = LocalHub::builder().retain_for("a/none", Retention::count(0)).clock(clock.clone()).build();
+    let [mut quick, mut slow] = [(); 2].map(|()| hub.subscribe(Subscribe::to(["a/*"])).unwrap());
+    say(&hub, "a/kept", "first");
+    hub.publish_now(&topic("a/none"), Event::text("expires").ttl(Duration::from_millis(1))).unwrap();
+    clock.advance(Duration::from_secs(11));
+    assert_eq!(events(&mut quick), ["a/kept: first"]);
+    assert_eq!(hub.stats().expired, 1);
+    // The pattern's log has the last of these only; the topics have lost nothing of what is before it.
+    say(&hub, "a/none", "last");
+    assert_eq!(events(&mut slow), ["a/kept: first", "a/none: last"]);
+    assert_eq!(events(&mut quick), ["a/none: last"]);
+}
+
+#[test]
+fn what_a_subscription_stepped_over_hides_no_loss() {
+    // The expired event is stepped over by who has read what is before it, or has gone from the pattern's log before.
+    for has_read in [true, false] {
+        let clock = ManualClock::new();
+        let hub = LocalHub::builder().retain(Retention::count(500)).retain_for("a/none", Retention::count(0));
+        let hub = hub.clock(clock.clone()).build();
+        let fill = || (0..100).for_each(|_| assert_eq!(say(&hub, "a/kept", "fills"), 1));
+        let mut slow = hub.subscribe(Subscribe::to(["a/*"])).unwrap();
+        if has_read {
+            // The second of these is in one segment with what expires.
+            for text in ["first", "second"] {
+                say(&hub, "a/kept", text);
+                assert_eq!(events_of_one_poll(&mut slow), 1);
+            }
+        } else {
+            fill();
+        }
+        hub.publish_now(&topic("a/kept"), Event::text("expires").ttl(Duration::from_millis(1))).unwrap();
+        if !has_read {
+            clock.advance(Duration::from_secs(11));
+        }
+        // There are as many events of the topics to be found as went through the pattern's log, but not these.
+        say(&hub, "a/none", "lost");
+        if !has_read {
+            let mut read = 0;
+            while read < 100 {
+                read += events_of_one_poll(&mut slow);
+            }
+            assert_eq!(read, 100);
+        }
+        fill();
+        clock.advance(Duration::from_secs(11));
+        say(&hub, "a/none", "last");
+        let told = events(&mut slow);
+        assert_eq!(told.iter().filter(|told| *told == "a/kept: fills").count(), 100);
+        assert!(told.contains(&"-a/none".to_owned()), "has read: {has_read}");
+    }
 }
 
 #[test]
