@@ -17,8 +17,8 @@ pub(super) struct Tail {
 }
 
 impl Tail {
-    /// Places in a topic's first segment at most. With a history of one event or none it has these, for those who read
-    /// along have what is in the newest segment; with more it has one, for most topics of many have one event.
+    /// Places in a topic's first segment at most. Where little history is kept it has these, for those who read along have
+    /// what is in the newest segment; else it has one, for of many topics most have one event.
     pub(super) const FIRST_PLACES: usize = 2;
     /// Places in the second; each next one has twice as many, so that a small topic stays small.
     const SECOND_PLACES: u16 = 4;
@@ -38,7 +38,7 @@ impl Tail {
         }
         let most = u16::try_from(retention.count).unwrap_or(u16::MAX).clamp(*MOST_PLACES.start(), *MOST_PLACES.end());
         let places = match usize::from(self.places) {
-            0 if retention.count < 2 => Self::FIRST_PLACES as u16,
+            0 if retention.count < usize::from(*MOST_PLACES.start()) => Self::FIRST_PLACES as u16,
             0 => 1,
             1..=Self::FIRST_PLACES => Self::SECOND_PLACES,
             _ => most.min(self.places * 2),
