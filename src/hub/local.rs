@@ -111,7 +111,7 @@ impl LocalHub {
 
     /// A future that wakes subscribers in the place of who publishes. `None` while there is another.
     ///
-    /// Without one a publish wakes everyone who waits before it returns, at about 20 ns each. With one that the
+    /// Without one a publish wakes everyone who waits before it returns, at 10 to 20 ns each. With one that the
     /// application runs, a publish leaves them to it, so that it takes no longer however many they are; events
     /// then reach subscribers by one task more. Take it for topics that thousands wait for, where who publishes must not
     /// be held up; with few subscribers it costs more than it saves.

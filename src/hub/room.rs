@@ -39,15 +39,19 @@ impl Shared {
         events.clone().for_each(|(log, _)| log.forget_feeds());
         // What is too much for an empty hub evicts nothing.
         let mut possible = self.need(events.clone(), |_| Tail::NONE) <= self.budget.limit;
+        // With a topic's newest segment goes the room in it: then the need is another.
+        let need = || self.need(events.clone(), |log| log.state().kept().tail);
         while possible {
-            let need = self.need(events.clone(), |log| log.state().kept().tail);
-            if self.budget.has_room(need) {
+            let need_now = need();
+            if self.budget.has_room(need_now) {
                 return Ok(());
             }
-            // With a topic's newest segment goes the room in it: then the need is another.
-            while possible && !self.budget.has_room(need) {
-                possible = self.budget.caches.drop_cold() || self.evict_largest();
+            let mut evicts = true;
+            while evicts && !self.budget.has_room(need_now) {
+                evicts = self.budget.caches.drop_cold() || self.evict_largest();
             }
+            // Others evict and publish meanwhile: where nothing was left to evict there may be room, or something again.
+            possible = evicts || self.budget.has_room(need()) || self.budget.sizes.largest().is_some();
         }
         // A topic that was made for what is refused now.
         events.clone().for_each(|(log, _)| self.registry.release(log));

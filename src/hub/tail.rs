@@ -17,8 +17,11 @@ pub(super) struct Tail {
 }
 
 impl Tail {
-    /// Places in a topic's first segment; each next one has twice as many, so that a small topic stays small.
-    pub(super) const FIRST_PLACES: usize = 1;
+    /// Places in a topic's first segment at most. Where little history is kept it has these, for those who read along have
+    /// what is in the newest segment; else it has one, for of many topics most have one event.
+    pub(super) const FIRST_PLACES: usize = 2;
+    /// Places in the second; each next one has twice as many, so that a small topic stays small.
+    const SECOND_PLACES: u16 = 4;
     /// The most places that a segment can have.
     pub(super) const MOST_PLACES: usize = *MOST_PLACES.end() as usize;
     /// That of no segment.
@@ -34,7 +37,12 @@ impl Tail {
             return None;
         }
         let most = u16::try_from(retention.count).unwrap_or(u16::MAX).clamp(*MOST_PLACES.start(), *MOST_PLACES.end());
-        let places = if self.places == 0 { Self::FIRST_PLACES as u16 } else { most.min(self.places * 2) };
+        let places = match usize::from(self.places) {
+            0 if retention.count < usize::from(*MOST_PLACES.start()) => Self::FIRST_PLACES as u16,
+            0 => 1,
+            1..=Self::FIRST_PLACES => Self::SECOND_PLACES,
+            _ => most.min(self.places * 2),
+        };
         *self = Self { places, free: places - 1, weight };
         Some(places.into())
     }

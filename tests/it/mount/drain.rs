@@ -148,7 +148,7 @@ async fn who_comes_during_a_drain_is_told_to_come_back_as_spread_out_as_the_sess
             assert_eq!(poll.status(), StatusCode::SERVICE_UNAVAILABLE);
             told.push(header(&poll, "retry-after").parse::<u64>().unwrap());
         }
-        told.iter().for_each(|&after| seconds[after as usize - 2] += 1);
+        told.iter().for_each(|&after| seconds[(after as usize).saturating_sub(2)] += 1);
         assert!(told.iter().all(|&after| Duration::from_secs(after) <= Duration::from_secs(1) + spread), "{told:?}");
         if sessions == 500 {
             // 62 in each of eight seconds, and chance; within the two seconds of `retry` it would be 250.

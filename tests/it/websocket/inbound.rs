@@ -137,9 +137,11 @@ proptest! {
     ) {
         let mut visit = tolerant();
         visit.client.cut(&cuts);
-        prop_assert_eq!(visit.send(&bytes), None);
-        visit.client.end();
-        prop_assert!(visit.run().is_some());
+        // The first of them may be a whole close frame.
+        if visit.send(&bytes).is_none() {
+            visit.client.end();
+            prop_assert!(visit.run().is_some());
+        }
         prop_assert_eq!(visit.timer.sleeping(), 0);
     }
 
