@@ -16,7 +16,7 @@ use std::time::Duration;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tidings::{Endpoint, LocalHub, SubscribeRequest, Topic, publisher_fn};
+use tidings::{Endpoint, LocalHub, Socket, SubscribeRequest, Topic, publisher_fn};
 use tokio::net::TcpListener;
 
 #[tokio::main]
@@ -30,15 +30,15 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let listener = TcpListener::bind("127.0.0.1:3000").await?;
     loop {
         let (stream, _) = listener.accept().await?;
-        tidings::tune(&stream)?;
         let endpoint = endpoint.clone();
         let service = service_fn(move |request| {
             let endpoint = endpoint.clone();
             async move { Ok::<_, Infallible>(endpoint.handle(request).await) }
         });
         tokio::spawn(async move {
-            let connection =
-                http1::Builder::new().timer(TokioTimer::new()).serve_connection(TokioIo::new(stream), service);
+            let connection = http1::Builder::new()
+                .timer(TokioTimer::new())
+                .serve_connection(TokioIo::new(Socket::new(stream)), service);
             // `with_upgrades`, or WebSockets end with their handshake.
             drop(connection.with_upgrades().await);
         });

@@ -4,8 +4,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Waker, ready};
 
+use tidings::Socket;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 
 use crate::ledger::Panel;
 
@@ -92,7 +92,7 @@ impl Tally {
 
 /// A TCP connection that counts.
 pub(crate) struct Metered {
-    stream: TcpStream,
+    stream: Socket,
     meter: Arc<Meter>,
 }
 
@@ -100,7 +100,7 @@ const READS: usize = 0;
 const WRITES: usize = 1;
 
 impl Metered {
-    pub(crate) fn new(stream: TcpStream, meter: Arc<Meter>) -> Self {
+    pub(crate) fn new(stream: Socket, meter: Arc<Meter>) -> Self {
         Self { stream, meter }
     }
 }

@@ -9,6 +9,7 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use tidings::Socket;
 use tokio::net::{TcpListener, TcpStream};
 use tower_service::Service;
 
@@ -33,13 +34,9 @@ pub(crate) async fn serve(listener: TcpListener, app: Router, ledger: Ledger) {
 }
 
 async fn connection(stream: TcpStream, app: Router, ledger: Ledger) {
-    // Without it a small event waits for the acknowledgement of the one before.
-    if tidings::tune(&stream).is_err() {
-        return;
-    }
     let meter = Arc::new(Meter::default());
     ledger.opened(&meter);
-    let io = TokioIo::new(Metered::new(stream, meter.clone()));
+    let io = TokioIo::new(Metered::new(Socket::new(stream), meter.clone()));
     let service = service_fn(move |request: Request<Incoming>| {
         meter.request(panel(&request).and_then(|id| ledger.panel(id)));
         answer(app.clone(), request)

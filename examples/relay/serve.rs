@@ -13,7 +13,8 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::net::{TcpListener, TcpStream};
+use tidings::Socket;
+use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 use crate::{Relay, pages};
@@ -32,8 +33,7 @@ pub(crate) async fn serve(listener: TcpListener, relay: Arc<Relay>, over: impl F
         loop {
             match listener.accept().await {
                 Ok((stream, _)) => {
-                    drop(tidings::tune(&stream));
-                    tokio::spawn(connection(stream, relay.clone(), ended.clone()));
+                    tokio::spawn(connection(Socket::new(stream), relay.clone(), ended.clone()));
                 }
                 Err(_) => tokio::time::sleep(BREATHE).await,
             }
@@ -49,12 +49,12 @@ pub(crate) async fn serve(listener: TcpListener, relay: Arc<Relay>, over: impl F
     drop(tokio::time::timeout(GRACE, end.closed()).await);
 }
 
-async fn connection(stream: TcpStream, relay: Arc<Relay>, ended: watch::Receiver<()>) {
+async fn connection(socket: Socket, relay: Arc<Relay>, ended: watch::Receiver<()>) {
     let service = service_fn(|request| answer(&relay, request));
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_WITHIN)
-        .serve_connection(TokioIo::new(stream), service)
+        .serve_connection(TokioIo::new(socket), service)
         .with_upgrades();
     let mut end = ended.clone();
     let (mut connection, mut end) = (pin!(connection), pin!(end.changed()));

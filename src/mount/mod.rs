@@ -56,6 +56,8 @@ mod session;
 mod sessions;
 mod shared;
 mod sleep;
+#[cfg(feature = "tokio")]
+mod socket;
 #[cfg(feature = "sse")]
 mod soft_reject;
 mod stats;
@@ -78,6 +80,8 @@ pub use builder::EndpointBuilder;
 pub use endpoint::Endpoint;
 pub use response::ResponseFuture;
 pub use session::{SessionInfo, SessionState};
+#[cfg(feature = "tokio")]
+pub use socket::Socket;
 pub use stats::EndpointStats;
 #[cfg(feature = "tokio")]
 pub use tokio::{TokioTimer, tune};

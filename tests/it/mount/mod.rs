@@ -10,6 +10,7 @@ mod negotiation;
 mod polls;
 mod replies;
 mod sessions;
+mod socket;
 mod streams;
 pub(crate) mod wire;
 pub(crate) mod world;
