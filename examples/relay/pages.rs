@@ -28,6 +28,7 @@ pub(crate) fn json(value: &impl Serialize) -> Page {
 }
 
 async fn find(relay: &Relay, request: Request<Incoming>) -> Result<Page, Problem> {
+    relay.only_for_our_hosts(&request)?;
     let path = request.uri().path();
     if path.starts_with("/publish/") {
         may_only(&request, &Method::POST)?;
