@@ -26,8 +26,9 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hyper::StatusCode;
 use hyper::header::{self, HeaderMap};
+use hyper::http::uri::Authority;
+use hyper::{Request, StatusCode};
 use tidings::{Endpoint, Event, LocalHub, Retention};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -43,11 +44,14 @@ const MAX_LINES: usize = 8 << 20;
 const SWEEP: Duration = Duration::from_secs(10);
 /// How long a shutdown may take: below the 30 s after which orchestrators kill.
 const DRAIN: Duration = Duration::from_secs(8);
+
 /// What every page works with.
 struct Relay {
     hub: LocalHub,
     events: Endpoint,
     origins: Vec<String>,
+    /// Which it answers for. Empty: any.
+    hosts: Vec<Authority>,
 }
 
 #[tokio::main]
@@ -78,7 +82,8 @@ async fn serve(listener: TcpListener, options: Options) -> std::io::Result<()> {
         .max_event(MAX_PAYLOAD + 2 * Event::MAX_LABEL)
         .build();
     let address = listener.local_addr()?;
-    let events = endpoint(&hub, address, &options);
+    let hosts = hosts(address, &options.origins);
+    let events = endpoint(&hub, &hosts, &options);
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let asked = async move {
         tokio::select! {
@@ -89,28 +94,44 @@ async fn serve(listener: TcpListener, options: Options) -> std::io::Result<()> {
     let drained = events.drain_on(asked);
     println!("relay: listening on http://{address}");
 
-    serve::serve(listener, Arc::new(Relay { hub, events, origins: options.origins }), drained).await;
+    serve::serve(listener, Arc::new(Relay { hub, events, origins: options.origins, hosts }), drained).await;
     Ok(())
 }
 
 /// The push endpoint: a client gets the topics that it names.
-fn endpoint(hub: &LocalHub, address: SocketAddr, options: &Options) -> Endpoint {
-    let origins = &options.origins;
+fn endpoint(hub: &LocalHub, hosts: &[Authority], options: &Options) -> Endpoint {
     let (hub, swept) = (hub.clone(), hub.clone());
     let builder = Endpoint::builder(sessions::Guests { hub, log: options.log })
         .drain_window(DRAIN)
         .min_interval(options.min_interval)
+        .allowed_hosts(hosts.iter().map(Authority::as_str))
         .every(SWEEP, move || swept.sweep());
-    let builder = origins.iter().fold(builder, |builder, origin| builder.allow_origin(origin));
-    if !address.ip().is_loopback() {
-        return builder.build();
-    }
-    // A page can point a name of its own at 127.0.0.1, and be of the same host then (DNS rebinding).
+    options.origins.iter().fold(builder, |builder, origin| builder.allow_origin(origin)).build()
+}
+
+/// On a loopback address, its names and those of the listed pages: a page can point a name of its own at 127.0.0.1, and be
+/// of the same host then (DNS rebinding).
+fn hosts(address: SocketAddr, origins: &[String]) -> Vec<Authority> {
     let listed = origins.iter().filter_map(|origin| origin.split_once("://")).map(|(_, host)| host);
-    builder.allowed_hosts(["localhost", "127.0.0.1", "[::1]"].into_iter().chain(listed)).build()
+    let ours = ["localhost", "127.0.0.1", "[::1]"].into_iter().chain(listed);
+    ours.filter(|_| address.ip().is_loopback()).filter_map(|host| host.parse().ok()).collect()
 }
 
 impl Relay {
+    /// As the endpoint does for its own page.
+    fn only_for_our_hosts<B>(&self, request: &Request<B>) -> Result<(), Problem> {
+        let header = || request.headers().get(header::HOST)?.to_str().ok()?.parse().ok();
+        let asked: Option<Authority> = request.uri().authority().cloned().or_else(header);
+        let is = |ours: &Authority, asked: &Authority| {
+            let any_port = ours.port_u16().is_none();
+            ours.host().eq_ignore_ascii_case(asked.host()) && (any_port || ours.port_u16() == asked.port_u16())
+        };
+        match self.hosts.is_empty() || asked.is_some_and(|asked| self.hosts.iter().any(|ours| is(ours, &asked))) {
+            true => Ok(()),
+            false => Err(Problem::new(StatusCode::MISDIRECTED_REQUEST, "this host is not served here")),
+        }
+    }
+
     /// Any page on the web can make its visitor's browser send a request here. Browsers say for which page they do
     /// (RFC 6454 §7), programs don't.
     fn only_from_our_pages(&self, headers: &HeaderMap) -> Result<(), Problem> {

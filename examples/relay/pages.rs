@@ -27,7 +27,14 @@ pub(crate) fn json(value: &impl Serialize) -> Page {
     page
 }
 
+fn health() -> Page {
+    let mut page = Response::new(Full::from("ok\n"));
+    page.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+    page
+}
+
 async fn find(relay: &Relay, request: Request<Incoming>) -> Result<Page, Problem> {
+    relay.only_for_our_hosts(&request)?;
     let path = request.uri().path();
     if path.starts_with("/publish/") {
         may_only(&request, &Method::POST)?;
@@ -45,7 +52,7 @@ async fn find(relay: &Relay, request: Request<Incoming>) -> Result<Page, Problem
         }
         "/sessions" => may_only(&request, &Method::GET).map(|()| sessions::list(relay)),
         "/stats" => may_only(&request, &Method::GET).map(|()| status::stats(relay)),
-        "/healthz" => may_only(&request, &Method::GET).map(|()| Response::new(Full::from("ok\n"))),
+        "/healthz" => may_only(&request, &Method::GET).map(|()| health()),
         _ => {
             let method = request.method();
             let text = format!("there is no {method} {path}; relay --help lists what there is");

@@ -11,6 +11,9 @@ use tidings::{Event, Topic};
 
 use crate::problem::Problem;
 
+/// A body that has not come in this time is not meant to: it holds what has come of it until then.
+const BODY_WITHIN: Duration = Duration::from_secs(30);
+
 /// What an event may have besides a payload.
 #[derive(Debug, Default)]
 pub(crate) struct Labels {
@@ -33,9 +36,11 @@ pub(crate) fn topic(uri: &Uri) -> Result<Topic, Problem> {
     Topic::new(topic.as_ref()).map_err(|error| Problem::bad(error.to_string()).at("topic"))
 }
 
-/// The whole body, if it has no more than `max` bytes.
+/// The whole body, if it has no more than `max` bytes and comes in time.
 pub(crate) async fn body(body: Incoming, max: usize) -> Result<Bytes, Problem> {
-    match Limited::new(body, max).collect().await {
+    let read = tokio::time::timeout(BODY_WITHIN, Limited::new(body, max).collect()).await;
+    let late = |_| Problem::new(StatusCode::REQUEST_TIMEOUT, "body: it did not come in time");
+    match read.map_err(late)? {
         Ok(body) => Ok(body.to_bytes()),
         Err(error) if error.is::<LengthLimitError>() => {
             Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, format!("body: at most {max} bytes")))

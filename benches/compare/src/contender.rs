@@ -34,7 +34,9 @@ impl Contender {
             Self::Tuned => {
                 "the same with TCP_NODELAY, a read buffer of 4 KiB, and messages fed before they are flushed"
             }
-            Self::Tidings => "the relay example, as it is",
+            Self::Tidings => {
+                "the relay example, as it is: an endpoint on hyper's HTTP/1 server, without axum around it"
+            }
         }
     }
 

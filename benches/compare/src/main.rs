@@ -6,8 +6,8 @@
 //! ```
 //!
 //! The server runs on one CPU, the client on another. What counts is the scheduler's count of the time that the server
-//! has run, from when everybody listens until everything is delivered; the ratios within one run mean more than the
-//! figures. Each run has a fresh server, and the servers take turns.
+//! has run, from when everybody listens until everything is delivered and it is at rest; the ratios within one run mean
+//! more than the figures. Each run has a fresh server, and the servers take turns.
 
 mod client;
 mod contender;

@@ -26,7 +26,7 @@ pub(crate) fn markdown(rows: &[Row], command: &str, rounds: usize, machine: &Mac
         let _ = writeln!(text, "- **{}**: {}", contender.name(), contender.about());
     }
     let cpu = "Microseconds of the server's CPU per delivery, by the scheduler's count, from when everyone listens until \
-               everything is delivered:";
+               everything is delivered and the server is at rest:";
     let memory = "Resident bytes per connection, above those of the server that nobody is connected to:";
     for (unit, title) in [(Unit::Micros, cpu), (Unit::Bytes, memory)] {
         let rows: Vec<_> = rows.iter().filter(|row| row.unit == unit).collect();
