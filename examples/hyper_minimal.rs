@@ -29,7 +29,11 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     }));
     let listener = TcpListener::bind("127.0.0.1:3000").await?;
     loop {
-        let (stream, _) = listener.accept().await?;
+        let Ok((stream, _)) = listener.accept().await else {
+            // Most likely for want of file descriptors.
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            continue;
+        };
         let endpoint = endpoint.clone();
         let service = service_fn(move |request| {
             let endpoint = endpoint.clone();

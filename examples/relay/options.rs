@@ -7,7 +7,7 @@ use hyper::http::uri::{Parts, Uri};
 
 /// What `--help` prints.
 pub(crate) const HELP: &str = "\
-relay: a small push server
+relay: a small push server, over HTTP/1.1
 
 usage: relay [--listen ADDRESS] [--retain N] [--min-interval MS] [--log] [--origin URL]…
 
@@ -22,6 +22,8 @@ usage: relay [--listen ADDRESS] [--retain N] [--min-interval MS] [--log] [--orig
                     are not asked. On a loopback address it answers only for localhost and the hosts
                     of these origins
   --help            this text
+
+  Each connection takes a file descriptor: raise `ulimit -n` above as many as you expect.
 
   GET  /events?topic=T[&topic=U]…   listen: SSE, WebSocket, NDJSON stream, long or short poll
   POST /publish/TOPIC[?event=NAME][&key=KEY][&ttl=MS]

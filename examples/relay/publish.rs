@@ -1,6 +1,5 @@
 //! `POST /publish/{topic}` and `POST /publish`.
 
-use bytes::Bytes;
 use hyper::body::Incoming;
 use hyper::{Request, StatusCode};
 use serde::Serialize;
@@ -32,8 +31,7 @@ pub(crate) async fn one(relay: &Relay, request: Request<Incoming>) -> Result<Pag
     let topic = request::topic(&head.uri)?;
     let labels = Labels::of(&head.uri)?;
     let kind = Kind::of(&head.headers)?;
-    // A copy: the body is a slice of the connection's read buffer, which history would hold on to.
-    let body = Bytes::copy_from_slice(&request::body(body, MAX_PAYLOAD).await?);
+    let body = request::body(body, MAX_PAYLOAD).await?;
     let event = match kind {
         Kind::Text => Event::utf8(body),
         Kind::Json => Event::json_text(body),

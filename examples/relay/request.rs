@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use http_body_util::{BodyExt, LengthLimitError, Limited};
-use hyper::body::Incoming;
+use http_body_util::BodyExt;
+use hyper::body::{Body, Incoming};
 use hyper::{HeaderMap, StatusCode, Uri, header};
 use percent_encoding::percent_decode_str;
 use tidings::{Event, Topic};
@@ -13,6 +13,8 @@ use crate::problem::Problem;
 
 /// A body that has not come in this time is not meant to: it holds what has come of it until then.
 const BODY_WITHIN: Duration = Duration::from_secs(30);
+/// Room for so many bytes of a body before they have come.
+const AT_ONCE: usize = 64 * 1024;
 
 /// What an event may have besides a payload.
 #[derive(Debug, Default)]
@@ -38,15 +40,24 @@ pub(crate) fn topic(uri: &Uri) -> Result<Topic, Problem> {
 
 /// The whole body, if it has no more than `max` bytes and comes in time.
 pub(crate) async fn body(body: Incoming, max: usize) -> Result<Bytes, Problem> {
-    let read = tokio::time::timeout(BODY_WITHIN, Limited::new(body, max).collect()).await;
     let late = |_| Problem::new(StatusCode::REQUEST_TIMEOUT, "body: it did not come in time");
-    match read.map_err(late)? {
-        Ok(body) => Ok(body.to_bytes()),
-        Err(error) if error.is::<LengthLimitError>() => {
-            Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, format!("body: at most {max} bytes")))
+    tokio::time::timeout(BODY_WITHIN, read(body, max)).await.map_err(late)?
+}
+
+/// Copies what comes: it is in the connection's read buffer, which history would hold on to.
+async fn read(mut body: Incoming, max: usize) -> Result<Bytes, Problem> {
+    // As much as is announced, in reason: it may never come.
+    let announced = usize::try_from(body.size_hint().lower()).unwrap_or(max);
+    let mut whole = Vec::with_capacity(announced.min(AT_ONCE));
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|error| Problem::bad(error.to_string()).at("body"))?;
+        let Ok(data) = frame.into_data() else { continue };
+        if data.len() > max - whole.len() {
+            return Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, format!("body: at most {max} bytes")));
         }
-        Err(error) => Err(Problem::bad(error.to_string()).at("body")),
+        whole.extend_from_slice(&data);
     }
+    Ok(whole.into_boxed_slice().into())
 }
 
 impl Labels {

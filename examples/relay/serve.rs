@@ -1,4 +1,5 @@
-//! The accept loop, on hyper itself: a client that waits costs one HTTP/1 connection and nothing around it.
+//! The accept loop, on hyper itself: a client that waits costs one HTTP/1.1 connection and nothing around it. HTTP/2 is
+//! for the proxy in front.
 
 use std::convert::Infallible;
 use std::future::{Future, poll_fn};
@@ -30,12 +31,20 @@ const GRACE: Duration = Duration::from_secs(1);
 pub(crate) async fn serve(listener: TcpListener, relay: Arc<Relay>, over: impl Future<Output = ()>) {
     let (end, ended) = watch::channel(());
     let accept = async {
+        let mut failing = false;
         loop {
             match listener.accept().await {
                 Ok((stream, _)) => {
+                    failing = false;
                     tokio::spawn(connection(Socket::new(stream), relay.clone(), ended.clone()));
                 }
-                Err(_) => tokio::time::sleep(BREATHE).await,
+                Err(error) => {
+                    // Once, until it works again.
+                    if !std::mem::replace(&mut failing, true) {
+                        eprintln!("relay: can't accept connections: {error}; each takes a file descriptor (ulimit -n)");
+                    }
+                    tokio::time::sleep(BREATHE).await;
+                }
             }
         }
     };
@@ -61,7 +70,8 @@ async fn connection(socket: Socket, relay: Arc<Relay>, ended: watch::Receiver<()
     let (mut listens, mut told) = (false, false);
     // How a connection ends is the endpoint's business; here it is only over.
     let over = poll_fn(|cx| {
-        // Waited for once, since it is always this task that waits: a connection is polled with every event.
+        // Waited for once, since it is always this task that waits: a connection is polled with every event. What asks
+        // at each is `ended`, which is never marked as seen.
         if !listens || (!told && !matches!(ended.has_changed(), Ok(false))) {
             (listens, told) = (true, end.as_mut().poll(cx).is_ready());
             if told {
