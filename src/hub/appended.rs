@@ -11,7 +11,7 @@ pub(super) struct Appended {
     /// The log's waiters are to be queued for the notifier.
     pub(super) queues: bool,
     pub(super) followers: Vec<Option<Follower>>,
-    /// The wakers of those whose inboxes are marked.
+    /// The wakers of those whose inboxes are marked, and the notifier's.
     pub(super) marked: Vec<Option<Waker>>,
     pub(super) subscriptions: u32,
     pub(super) idle: bool,

@@ -99,8 +99,7 @@ impl Joined {
 /// Encodes for nobody else.
 #[inline(never)]
 fn alone(segment: &Segment, format: &dyn Format, range: Range<u32>, max: usize) -> (Bytes, u32) {
-    let Cut { bytes, end, .. } = Window::extend(None, segment.run(), format, range.clone(), max).cut(&range, max);
-    (bytes, end)
+    Window::extend(None, segment.run(), format, range.clone(), max).cut(&range, max).taken()
 }
 
 /// What the window has, for those who are behind, or ask for less. Without it, what fills the place.
@@ -116,8 +115,7 @@ fn cut_or_fill(
 ) -> (Bytes, u32) {
     let window = cached.as_deref().map(|cached| &cached.window);
     if let Some(window) = window.filter(|window| window.holds(&range, max)) {
-        let Cut { bytes, end, .. } = window.cut(&range, max);
-        return (bytes, end);
+        return window.cut(&range, max).taken();
     }
     let known = window.cloned();
     drop(cached);
@@ -139,9 +137,9 @@ fn fill(
     let many = log.audience.load() >= SHARED_FROM;
     let window = Window::grow(known, segment.run(), format, range.clone(), max, many);
     let first = window.cut(&range, max);
-    let (bytes, end) = (first.bytes.clone(), first.end);
+    let taken = first.clone().taken();
     let Some(_charge) = shared.cache(window.footprint()) else {
-        return (bytes, end);
+        return taken;
     };
     let fresh = Box::new(Cached { window, first, _charge });
     let mut cached = place.write();
@@ -152,7 +150,7 @@ fn fill(
     drop(cached);
     drop(unused);
     segment.cached(&shared.budget);
-    (bytes, end)
+    taken
 }
 
 impl Cut {
@@ -160,6 +158,11 @@ impl Cut {
     #[inline]
     fn is_all(&self, range: &Range<u32>, max: usize) -> bool {
         self.start == range.start && self.end == range.end && self.bytes.len() <= max
+    }
+
+    /// What a reader takes of it: the bytes, and where they end.
+    fn taken(self) -> (Bytes, u32) {
+        (self.bytes, self.end)
     }
 }
 

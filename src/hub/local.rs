@@ -8,7 +8,7 @@ use crate::contract::{Entry, Hub, PublishError, Receipt, Subscribe, SubscribeErr
 use crate::hub::appended::Appended;
 use crate::hub::builder::LocalHubBuilder;
 use crate::hub::log::Log;
-use crate::hub::notifier::Notifier;
+use crate::hub::notifier::{NoNotifier, Notifier};
 use crate::hub::shared::{Sequencer, Shared};
 use crate::hub::stats::HubStats;
 use crate::hub::subscription::Subscription;
@@ -67,7 +67,8 @@ impl LocalHub {
         Self { handle: Arc::new(Handle { shared: Arc::new(shared) }) }
     }
 
-    /// Publishes one event. Wakes its subscribers before it returns, and runs nothing of theirs under a lock.
+    /// Publishes one event. Wakes its subscribers before it returns, or has a [notifier](Self::notifier) do so, and runs
+    /// nothing of theirs under a lock.
     pub fn publish_now(&self, topic: &Topic, event: impl Into<Event>) -> Result<Receipt, PublishError> {
         let (shared, event) = (&*self.handle.shared, event.into());
         shared.check(&event)?;
@@ -237,9 +238,11 @@ impl<'a> Round<'a> {
     }
 
     fn settle(&self, all: &mut [InLog]) {
+        // All of them before anybody is woken, who may panic: nobody else comes for a topic that is to be queued here.
         for InLog { log, appended, .. } in all.iter_mut().filter(|in_log| in_log.appended.queues) {
-            if !self.shared.wakes.push(log) {
-                appended.wakers = log.take_queued();
+            match self.shared.wakes.push(log) {
+                Ok(notifier) => appended.marked.extend(notifier.map(Some)),
+                Err(NoNotifier) => appended.wakers = log.take_queued(),
             }
         }
         let mut fed: Vec<_> = all.iter_mut().flat_map(|in_log| take(&mut in_log.appended.fed)).collect();

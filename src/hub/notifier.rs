@@ -1,7 +1,7 @@
 use std::collections::VecDeque;
 use std::fmt;
 use std::future::Future;
-use std::mem::take;
+use std::mem::{replace, take};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -46,6 +46,9 @@ struct Queue {
     /// The notifier's, where it waits.
     waker: Option<Waker>,
 }
+
+/// Whoever queued a topic wakes its waiters.
+pub(super) struct NoNotifier;
 
 /// What a notifier finds in the queue.
 enum Turn {
@@ -130,9 +133,9 @@ impl Wakes {
 
     /// There is a notifier now. False: there was one.
     fn start(&self) -> bool {
-        let was_on = std::mem::replace(&mut self.queue.lock().is_on, true);
+        let mut queue = self.queue.lock();
         self.is_on.set(true);
-        !was_on
+        !replace(&mut queue.is_on, true)
     }
 
     /// There is no notifier any more. Returns what it did not come to.
@@ -146,18 +149,15 @@ impl Wakes {
         logs
     }
 
-    /// Has the notifier wake a topic's waiters, which are [queued](crate::hub::log::State::is_queued). False: there is
-    /// none.
-    pub(super) fn push(&self, log: &Arc<Log>) -> bool {
+    /// Has the notifier wake a topic's waiters, which are [queued](crate::hub::log::State::is_queued). Returns the waker
+    /// of the notifier, if it waits.
+    pub(super) fn push(&self, log: &Arc<Log>) -> Result<Option<Waker>, NoNotifier> {
         let mut queue = self.queue.lock();
         if !queue.is_on || queue.is_closed {
-            return false;
+            return Err(NoNotifier);
         }
         queue.logs.push_back(Arc::clone(log));
-        let waker = queue.waker.take();
-        drop(queue);
-        waker.into_iter().for_each(Waker::wake);
-        true
+        Ok(queue.waker.take())
     }
 
     /// Nothing more is queued: the hub is closed.

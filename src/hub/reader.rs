@@ -88,14 +88,6 @@ impl Reader {
         }
     }
 
-    /// The same [at hand](Glance::AtHand), after a glance that told so.
-    #[inline(always)]
-    pub(super) fn at_hand(&self) -> Option<Ahead<'_>> {
-        let segment = self.segment.as_deref()?;
-        let places = self.place_in(segment)..segment.len();
-        Some(Ahead { log: &self.log, segment, places, is_whole: true })
-    }
-
     /// What can be read without a lock. Steps over what has expired, and for a reader that conflates over what is
     /// replaced.
     pub(super) fn ahead(&mut self, shared: &Shared, overflow: Overflow) -> Option<Ahead<'_>> {

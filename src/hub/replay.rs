@@ -47,9 +47,9 @@ struct Missing {
 struct Looked {
     /// How many events there are to replay.
     events: u64,
-    /// How many topics have lost some that should have been there too.
-    lossy: u64,
-    /// Those that may have: what they lost last is after the seam, so it may be all they lost.
+    /// Up to which sequence there may have been topics that are forgotten: each that is new may seem to be one of them.
+    forgotten: u64,
+    /// Topics that may have lost some: what they lost last is after the seam, so it may be all they lost.
     unsure: Option<Missing>,
 }
 
@@ -84,11 +84,18 @@ impl Replay {
         let after = read.max(self.seam).max(lost.stepped);
         *self = Self::none(lost.evicted);
         let looked = self.look_up(shared, pattern, From::Live(after), GapReason::Overflow, overflow);
+        // In each of these a topic has lost one at least; those before them may be none.
+        let mut certain = self.gaps.split_off(&(looked.forgotten + 1));
         // Of all that went through the pattern's log some is nowhere: lost, or expired, which can't be told apart.
-        let is_short = looked.events + looked.lossy < lost.missed;
+        let is_short = looked.events + (certain.len() as u64) < lost.missed;
+        if !is_short {
+            self.gaps.clear();
+        }
+        self.gaps.append(&mut certain);
         if let Some(missing) = looked.unsure.filter(|_| is_short) {
             self.put_gap(self.seam, missing);
         }
+        self.is_behind = !self.gaps.is_empty();
     }
 
     fn look_up(
@@ -102,11 +109,10 @@ impl Replay {
         // From there on, whatever is gone is missed.
         let after = from.after().unwrap_or(u64::MAX);
         let (now, seam) = (shared.now(), self.seam);
-        let (mut unread, mut looked) = (Vec::new(), Looked { events: 0, lossy: 0, unsure: None });
+        let (mut unread, mut looked) = (Vec::new(), Looked { events: 0, forgotten: 0, unsure: None });
         let gone = |this: &mut Self, looked: &mut Looked, sequence: u64, topic: Option<Topic>| {
             let missing = Missing { reason, missed: None, topic };
             if sequence <= seam {
-                looked.lossy += 1;
                 return this.put_gap(sequence, missing);
             }
             match &mut looked.unsure {
@@ -145,7 +151,7 @@ impl Replay {
             gone(self, &mut looked, forgotten, None);
         }
         self.rest = unread.into();
-        looked
+        Looked { forgotten, ..looked }
     }
 
     /// The sequence of what may come first.

@@ -4,7 +4,7 @@ use std::time::Duration;
 use crate::contract::{Batch, Delivery, Encoded, Encoding, End, Format};
 use crate::hub::log::Log;
 use crate::hub::placing::{self, Placed};
-use crate::hub::reader::{Ahead, Glance, Lost, Reader};
+use crate::hub::reader::{Glance, Lost, Reader};
 use crate::hub::shared::Shared;
 use crate::hub::waiters::Ticket;
 use crate::model::{Gap, GapReason, Overflow, Pattern};
@@ -41,12 +41,6 @@ impl Single {
     #[inline(always)]
     pub(super) fn glance(&self) -> Glance<'_> {
         self.reader.glance(self.overflow)
-    }
-
-    /// The same at hand, after a glance that told so.
-    #[inline(always)]
-    pub(super) fn at_hand(&self) -> Option<Ahead<'_>> {
-        self.reader.at_hand()
     }
 
     #[inline(always)]

@@ -41,8 +41,8 @@ use crate::model::{Cursor, Gap, GapReason, Overflow, Pattern, Position};
 ///
 /// Live, a pattern's subscription reads a log that all who follow the pattern share, of up to 1,024 events, 256 KiB and
 /// 10 seconds; who is further behind reads on from the topics' own histories. If those have lost something it is told so
-/// for each topic, in its place; without a count where that is not known, and where events expire it may be told of a gap
-/// that was none.
+/// for each topic, in its place; without a count where that is not known, and where events expire, or topics are not
+/// remembered, it may be told of a gap that was none.
 ///
 /// # When it falls behind
 ///
@@ -106,7 +106,8 @@ impl Subscription {
         let Order::Single(single) = &mut self.order else {
             return self.find_encoded(cx, format, max);
         };
-        let Some(ahead) = single.at_hand() else {
+        // Another glance, for what came since the first may expire.
+        let Glance::AtHand(ahead) = single.glance() else {
             return self.find_encoded(cx, format, max);
         };
         let (bytes, events, sequence) = ahead.encode(format, max, &self.shared);

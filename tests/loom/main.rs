@@ -6,13 +6,15 @@ mod budget;
 mod notifier;
 mod patterns;
 
-use std::time::Instant;
+use std::task::{Context, Poll, Waker};
+use std::time::{Duration, Instant};
 
+use bytes::BytesMut;
 use loom::future::block_on;
 use loom::thread;
 use tidings::{
-    Clock, Delivery, End, Event, LocalHub, Overflow, Retention, Start, Subscribe, Subscriber, SubscriberExt,
-    Subscription, Topic,
+    Clock, Delivery, Encoded, End, Event, Format, LocalHub, Overflow, Published, Retention, Start, Subscribe,
+    Subscriber, SubscriberExt, Subscription, Topic,
 };
 
 /// Time does not pass: loom needs every run to be the same.
@@ -114,6 +116,30 @@ fn two_publishers_of_one_topic_and_a_subscriber_of_it() {
 }
 
 #[test]
+fn an_event_without_time_to_live_beside_one_that_is_encoded() {
+    struct Names;
+    impl Format for Names {
+        fn encode(&self, event: &Published<'_>, out: &mut BytesMut) {
+            out.extend_from_slice(event.event.as_str().unwrap().as_bytes());
+        }
+    }
+    loom::model(|| {
+        let hub = hub(Retention::default());
+        let mut subscription = hub.subscribe(Subscribe::to(["a"])).unwrap();
+        // The reader is in a segment with room.
+        (publish(&hub, "a"), publish(&hub, "a"));
+        read(&mut subscription, 2);
+        hub.publish_now(&topic("a"), "lives").unwrap();
+        let publisher = thread::spawn(move || {
+            hub.publish_now(&topic("a"), Event::text("over").ttl(Duration::ZERO)).unwrap();
+        });
+        let told = subscription.poll_encoded(&mut Context::from_waker(Waker::noop()), &Names, usize::MAX);
+        assert!(matches!(&told, Poll::Ready(Encoded::Events(events)) if events.bytes == "lives"), "{told:?}");
+        publisher.join().unwrap();
+    });
+}
+
+#[test]
 fn events_across_a_sealed_segment() {
     loom::model(|| {
         let hub = hub(Retention::default());
@@ -176,7 +202,7 @@ fn drop_while_published() {
     loom::model(|| {
         let hub = hub(Retention::count(0));
         let mut subscription = hub.subscribe(Subscribe::to(["a"])).unwrap();
-        let _ = subscription.poll_next(&mut std::task::Context::from_waker(std::task::Waker::noop()));
+        let _ = subscription.poll_next(&mut Context::from_waker(Waker::noop()));
         let other = hub.clone();
         let publisher = thread::spawn(move || publish(&other, "a"));
         drop(subscription);

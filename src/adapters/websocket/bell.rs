@@ -3,8 +3,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Wake, Waker};
 
-use atomic_waker::AtomicWaker;
-
 /// What wakes a connection's task for anything but events: the connection itself, its deadlines, the handler.
 ///
 /// Events wake the task past it, so that a poll before which it has not rung is one that only the subscriber is asked
@@ -13,34 +11,35 @@ pub(super) struct Bell {
     ring: Arc<Ring>,
     /// What rings it.
     rope: Waker,
-    /// Whom it wakes, kept here too so that nothing is locked to see that it is still this one.
-    task: Option<Waker>,
 }
 
-#[derive(Default)]
 struct Ring {
     rung: AtomicBool,
-    task: AtomicWaker,
+    /// Whom it wakes. It stays here when it rings: one who is about to wake must not take it from those who ring later.
+    task: Waker,
 }
 
 impl Bell {
     /// Whether there may be more than events: it has rung since this was asked last, or it didn't know the task of `cx`.
-    /// If not, that task is woken when it rings.
+    /// If not, that task is woken when it rings. If so, whatever is to ring it must be asked again.
     #[inline]
     pub(super) fn has_rung(&mut self, cx: &Context<'_>) -> bool {
-        match &self.task {
-            Some(task) if task.will_wake(cx.waker()) && !self.ring.rung.load(Ordering::Acquire) => false,
-            _ => self.answer(cx),
+        match self.ring.task.will_wake(cx.waker()) {
+            true => self.ring.rung.load(Ordering::Relaxed) && self.ring.rung.swap(false, Ordering::AcqRel),
+            false => self.answer(cx),
         }
     }
 
+    /// Hangs up another bell, for another task.
     #[cold]
     fn answer(&mut self, cx: &Context<'_>) -> bool {
-        // In this order: a ring that the second line does not see finds the task of the first.
-        self.ring.task.register(cx.waker());
-        self.ring.rung.swap(false, Ordering::AcqRel);
-        self.task = Some(cx.waker().clone());
+        *self = Self::of(cx.waker().clone(), false);
         true
+    }
+
+    fn of(task: Waker, rung: bool) -> Self {
+        let ring = Arc::new(Ring { rung: AtomicBool::new(rung), task });
+        Self { rope: Arc::clone(&ring).into(), ring }
     }
 
     /// For what is to ring it.
@@ -51,9 +50,9 @@ impl Bell {
 }
 
 impl Default for Bell {
+    /// One that has rung, for nobody yet.
     fn default() -> Self {
-        let ring = Arc::<Ring>::default();
-        Self { rope: Arc::clone(&ring).into(), ring, task: None }
+        Self::of(Waker::noop().clone(), true)
     }
 }
 
@@ -63,9 +62,9 @@ impl Wake for Ring {
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        // A swap, not a store: what follows is ordered behind it, as in `answer`.
+        // A swap, not a store: whoever answers one ring sees what was done before each ring up to that one.
         self.rung.swap(true, Ordering::AcqRel);
-        self.task.wake();
+        self.task.wake_by_ref();
     }
 }
 

@@ -132,6 +132,26 @@ fn a_waker_that_panics_keeps_nobody_asleep() {
     assert!([&readers[0], &readers[2], &other].iter().all(|reader| reader.is_woken()));
 }
 
+#[test]
+fn a_notifier_whose_waker_panics_is_asleep_for_no_topic() {
+    struct PanicsOnce(AtomicUsize);
+    impl Wake for PanicsOnce {
+        fn wake(self: Arc<Self>) {
+            assert!(self.0.fetch_add(1, Ordering::Relaxed) > 0, "as a test");
+        }
+    }
+    let hub = LocalHub::new();
+    let mut readers: Vec<_> = TOPICS.iter().map(|name| Reader::new(&hub, name)).collect();
+    readers.iter_mut().for_each(Reader::read);
+    let mut notifier = hub.notifier().unwrap();
+    let waker = Waker::from(Arc::new(PanicsOnce(AtomicUsize::new(0))));
+    assert!(Pin::new(&mut notifier).poll(&mut Context::from_waker(&waker)).is_pending());
+    let all = || hub.publish_all(TOPICS.map(|name| (named(name), "event".into())));
+    assert!(catch_unwind(AssertUnwindSafe(all)).is_err());
+    assert!(run(&mut notifier).is_pending());
+    assert!(readers.iter().all(Reader::is_woken));
+}
+
 struct Reader {
     subscription: Subscription,
     topic: Topic,

@@ -269,6 +269,39 @@ fn what_a_subscription_stepped_over_hides_no_loss() {
 }
 
 #[test]
+fn topics_that_are_forgotten_neither_hide_what_is_lost_nor_make_up_a_loss() {
+    for is_lost in [true, false] {
+        let clock = ManualClock::new();
+        let hub = LocalHub::builder().retain_for("a/none", Retention::count(0)).retain_for("b/*", Retention::count(0));
+        let hub = hub.clock(clock.clone()).build();
+        let mut slow = hub.subscribe(Subscribe::to(["a/*"])).unwrap();
+        for n in 0..=65_536 {
+            say(&hub, &format!("b/{n}"), "");
+        }
+        assert_eq!(hub.stats().tombstones, 65_536, "one of them is forgotten");
+        (0..100).for_each(|_| assert_eq!(say(&hub, "a/kept", "fills"), 1));
+        if is_lost {
+            say(&hub, "a/none", "lost");
+        }
+        (0..100).for_each(|_| assert_eq!(say(&hub, "a/kept", "fills"), 1));
+        clock.advance(Duration::from_secs(11));
+        let last = hub.publish_now(&topic("a/none"), "last").unwrap().cursor.position().sequence;
+        let (mut gaps, mut read) = (Vec::new(), 0);
+        loop {
+            match poll(&mut slow) {
+                Poll::Ready(Delivery::Events(batch)) => read += batch.len(),
+                Poll::Ready(Delivery::Gap(gap)) => gaps.push(gap.cursor.position().sequence),
+                _ => break,
+            }
+        }
+        assert_eq!(read, 201);
+        // The one that is lost is behind the first hundred, and the last event behind it is read.
+        assert_eq!(gaps.iter().any(|&gap| last - 101 <= gap), is_lost, "{gaps:?} of {last}");
+        assert!(is_lost || gaps.is_empty(), "nothing is lost: {gaps:?}");
+    }
+}
+
+#[test]
 fn a_burst_over_many_topics_is_encoded_once_and_is_one_piece_for_each() {
     struct Counting(AtomicUsize);
 

@@ -2,11 +2,11 @@
 
 use std::io;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, mpsc};
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::Thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_io::{AsyncRead, AsyncWrite};
 use proptest::prelude::*;
@@ -208,4 +208,80 @@ fn no_wake_of_another_thread_is_lost() {
     }
     client.end();
     server.join().unwrap();
+}
+
+/// A connection on which nothing comes, whose reads are counted, and what each of them waits by.
+#[derive(Clone, Default)]
+struct Silent {
+    reads: Arc<AtomicUsize>,
+    waiting: Arc<std::sync::Mutex<Option<Waker>>>,
+}
+
+impl AsyncRead for Silent {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, _: &mut [u8]) -> Poll<io::Result<usize>> {
+        *self.waiting.lock().unwrap() = Some(cx.waker().clone());
+        self.reads.fetch_add(1, Ordering::AcqRel);
+        Poll::Pending
+    }
+}
+
+impl AsyncWrite for Silent {
+    fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        Poll::Ready(Ok(buf.len()))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_close(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}
+
+/// Waits without going to sleep, for the other side is to be met at work.
+fn spin(turn: u32) {
+    match turn % 256 {
+        0 => std::thread::yield_now(),
+        _ => std::hint::spin_loop(),
+    }
+}
+
+#[test]
+fn a_wake_that_is_seen_while_it_is_under_way_silences_no_later_one() {
+    const ROUNDS: usize = 20_000;
+    let (silent, feed) = (Silent::default(), Feed::new(7));
+    let sleeper = Arc::new(Sleeper { thread: std::thread::current(), woken: AtomicBool::new(true) });
+    let is_over = Arc::new(AtomicBool::new(false));
+    let mut sink =
+        WebSocketSink::new(silent.clone(), feed.reader(), Arc::new(VirtualTimer::new()), WebSocketConfig::default());
+    let (waker, over) = (Waker::from(Arc::clone(&sleeper)), Arc::clone(&is_over));
+    assert!(Pin::new(&mut sink).poll(&mut Context::from_waker(&waker)).is_pending());
+    let server = std::thread::spawn(move || {
+        let waker = Waker::from(Arc::clone(&sleeper));
+        for turn in 1_u32.. {
+            if over.load(Ordering::Acquire) {
+                return;
+            }
+            if sleeper.woken.swap(false, Ordering::AcqRel) {
+                assert!(Pin::new(&mut sink).poll(&mut Context::from_waker(&waker)).is_pending());
+            }
+            spin(turn);
+        }
+    });
+    let read_by = |round: usize| {
+        let (before, begun) = (silent.reads.load(Ordering::Acquire), Instant::now());
+        // Polled for another reason at about the time at which there may be something to read.
+        waker.wake_by_ref();
+        (0..round % 256).for_each(|_| std::hint::spin_loop());
+        let rope = silent.waiting.lock().unwrap().clone();
+        rope.into_iter().for_each(Waker::wake);
+        let is_read = || silent.reads.load(Ordering::Acquire) > before;
+        (1..).inspect(|&turn| spin(turn)).any(|_| is_read() || begun.elapsed() > Duration::from_secs(20));
+        is_read()
+    };
+    let lost = (0..ROUNDS).find(|&round| !read_by(round));
+    is_over.store(true, Ordering::Release);
+    server.join().unwrap();
+    assert_eq!(lost, None, "nothing is read from here on");
 }
