@@ -27,7 +27,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hyper::header::{self, HeaderMap};
-use hyper::http::uri::Authority;
 use hyper::{Request, StatusCode};
 use tidings::{Endpoint, Event, LocalHub, Retention};
 use tokio::net::TcpListener;
@@ -51,7 +50,7 @@ struct Relay {
     events: Endpoint,
     origins: Vec<String>,
     /// Which it answers for. Empty: any.
-    hosts: Vec<Authority>,
+    hosts: Vec<String>,
 }
 
 #[tokio::main]
@@ -99,34 +98,32 @@ async fn serve(listener: TcpListener, options: Options) -> std::io::Result<()> {
 }
 
 /// The push endpoint: a client gets the topics that it names.
-fn endpoint(hub: &LocalHub, hosts: &[Authority], options: &Options) -> Endpoint {
+fn endpoint(hub: &LocalHub, hosts: &[String], options: &Options) -> Endpoint {
     let (hub, swept) = (hub.clone(), hub.clone());
     let builder = Endpoint::builder(sessions::Guests { hub, log: options.log })
         .drain_window(DRAIN)
         .min_interval(options.min_interval)
-        .allowed_hosts(hosts.iter().map(Authority::as_str))
+        .allowed_hosts(hosts.iter().map(String::as_str))
         .every(SWEEP, move || swept.sweep());
     options.origins.iter().fold(builder, |builder, origin| builder.allow_origin(origin)).build()
 }
 
 /// On a loopback address, its names and those of the listed pages: a page can point a name of its own at 127.0.0.1, and be
 /// of the same host then (DNS rebinding).
-fn hosts(address: SocketAddr, origins: &[String]) -> Vec<Authority> {
+fn hosts(address: SocketAddr, origins: &[String]) -> Vec<String> {
     let listed = origins.iter().filter_map(|origin| origin.split_once("://")).map(|(_, host)| host);
     let ours = ["localhost", "127.0.0.1", "[::1]"].into_iter().chain(listed);
-    ours.filter(|_| address.ip().is_loopback()).filter_map(|host| host.parse().ok()).collect()
+    ours.filter(|_| address.ip().is_loopback()).map(str::to_owned).collect()
 }
 
 impl Relay {
-    /// As the endpoint does for its own page.
+    /// As the endpoint does for its own page: a listed host without a port is meant with any.
     fn only_for_our_hosts<B>(&self, request: &Request<B>) -> Result<(), Problem> {
-        let header = || request.headers().get(header::HOST)?.to_str().ok()?.parse().ok();
-        let asked: Option<Authority> = request.uri().authority().cloned().or_else(header);
-        let is = |ours: &Authority, asked: &Authority| {
-            let any_port = ours.port_u16().is_none();
-            ours.host().eq_ignore_ascii_case(asked.host()) && (any_port || ours.port_u16() == asked.port_u16())
-        };
-        match self.hosts.is_empty() || asked.is_some_and(|asked| self.hosts.iter().any(|ours| is(ours, &asked))) {
+        let header = || request.headers().get(header::HOST)?.to_str().ok();
+        let asked = request.uri().authority().map(|authority| authority.as_str()).or_else(header).unwrap_or_default();
+        let bare = asked.trim_end_matches(|end: char| end.is_ascii_digit()).strip_suffix(':').unwrap_or(asked);
+        let is = |ours: &String| ours.eq_ignore_ascii_case(bare) || ours.eq_ignore_ascii_case(asked);
+        match self.hosts.is_empty() || self.hosts.iter().any(is) {
             true => Ok(()),
             false => Err(Problem::new(StatusCode::MISDIRECTED_REQUEST, "this host is not served here")),
         }

@@ -39,6 +39,8 @@ struct Cached {
 pub(super) struct Reading<'a> {
     pub(super) shared: &'a Shared,
     pub(super) log: &'a Log,
+    /// Whether the reader has waited for it. One that has just come, as polls do, may have others behind it.
+    pub(super) waited: bool,
 }
 
 /// Some of a window's events: where the first is, where they end, and their bytes.
@@ -98,8 +100,18 @@ impl Joined {
 
 /// Encodes for nobody else.
 #[inline(never)]
-fn alone(segment: &Segment, format: &dyn Format, range: Range<u32>, max: usize) -> (Bytes, u32) {
-    Window::extend(None, segment.run(), format, range.clone(), max).cut(&range, max).taken()
+pub(super) fn alone(segment: &Segment, format: &dyn Format, range: Range<u32>, max: usize) -> (Bytes, u32) {
+    let (mut bytes, mut end) = (BytesMut::new(), range.start);
+    for event in segment.run().published(range) {
+        let whole = bytes.len();
+        format.encode(&event, &mut bytes);
+        if whole > 0 && bytes.len() > max {
+            bytes.truncate(whole);
+            break;
+        }
+        end += 1;
+    }
+    (bytes.freeze(), end)
 }
 
 /// What the window has, for those who are behind, or ask for less. Without it, what fills the place.
@@ -131,8 +143,12 @@ fn fill(
     format: &dyn Format,
     range: Range<u32>,
     max: usize,
-    Reading { shared, log }: Reading<'_>,
+    reading: Reading<'_>,
 ) -> (Bytes, u32) {
+    if reading.is_alone() {
+        return alone(segment, format, range, max);
+    }
+    let Reading { shared, log, .. } = reading;
     // Encoded outside of the lock: a format is the adapter's code. Two threads may do it at once; one result stays.
     let many = log.audience.load() >= SHARED_FROM;
     let window = Window::grow(known, segment.run(), format, range.clone(), max, many);
@@ -151,6 +167,13 @@ fn fill(
     drop(unused);
     segment.cached(&shared.budget);
     taken
+}
+
+impl Reading<'_> {
+    /// Whether nobody else reads the same.
+    pub(super) fn is_alone(self) -> bool {
+        self.waited && self.log.audience.load() == 1
+    }
 }
 
 impl Cut {

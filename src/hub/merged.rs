@@ -178,7 +178,7 @@ impl Merged {
                         count += encoding.events;
                         continue;
                     }
-                    let (bytes, events, sequence) = ahead.encode(format, room, shared);
+                    let (bytes, events, sequence) = ahead.encode(format, room, shared, false);
                     if bytes.len() > room && !joined.is_empty() {
                         break;
                     }

@@ -259,10 +259,11 @@ impl Ahead<'_> {
         Batch::of(Arc::clone(self.segment.run()), self.places.clone())
     }
 
-    /// The first of them, encoded: how many they are and the sequence of the last.
+    /// The first of them, encoded, for a reader that has waited for them or has not: how many they are and the sequence of
+    /// the last.
     #[inline(always)]
-    pub(super) fn encode(&self, format: &dyn Format, max: usize, shared: &Shared) -> (Bytes, u32, u64) {
-        let reading = Reading { shared, log: self.log };
+    pub(super) fn encode(&self, format: &dyn Format, max: usize, shared: &Shared, waited: bool) -> (Bytes, u32, u64) {
+        let reading = Reading { shared, log: self.log, waited };
         let (bytes, end) = self.segment.encode(format, self.places.clone(), max, reading);
         (bytes, end - self.places.start, self.segment.sequence(end - 1))
     }
@@ -282,7 +283,7 @@ impl Ahead<'_> {
         format: &dyn Format,
         max: usize,
     ) -> Option<(Encoding, Taken)> {
-        let reading = Reading { shared, log: self.log };
+        let reading = Reading { shared, log: self.log, waited: false };
         Sieve::new(self.segment, shared, overflow).encode(self.places.clone(), format, max, reading)
     }
 }

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use crate::contract::{Entry, Format, Run};
 use crate::hub::budget::{Budget, Charge};
 use crate::hub::footprint;
-use crate::hub::joined::{Joined, Reading};
+use crate::hub::joined::{self, Joined, Reading};
 use crate::hub::sync::{Expiry, Length, Link, Marks, Replaced};
 use crate::model::Topic;
 
@@ -191,7 +191,18 @@ impl Segment {
         max: usize,
         reading: Reading<'_>,
     ) -> (Bytes, u32) {
-        self.joined.get_or_init(Box::default).encode(self, format, range, max, reading)
+        match self.joined.get() {
+            Some(joined) => joined.encode(self, format, range, max, reading),
+            None => self.encode_first(format, range, max, reading),
+        }
+    }
+
+    #[cold]
+    fn encode_first(&self, format: &dyn Format, range: Range<u32>, max: usize, reading: Reading<'_>) -> (Bytes, u32) {
+        match reading.is_alone() {
+            true => joined::alone(self, format, range, max),
+            false => self.joined.get_or_init(Box::default).encode(self, format, range, max, reading),
+        }
     }
 
     /// There is something in the caches now: among the segments that have some it is the last.

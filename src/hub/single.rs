@@ -43,6 +43,12 @@ impl Single {
         self.reader.glance(self.overflow)
     }
 
+    /// Whether it was ever registered for the next event.
+    #[inline(always)]
+    pub(super) fn has_waited(&self) -> bool {
+        self.ticket != Ticket::NONE
+    }
+
     #[inline(always)]
     pub(super) fn poll_next(&mut self, shared: &Shared, cx: &mut Context<'_>) -> Poll<Delivery> {
         loop {
@@ -76,6 +82,7 @@ impl Single {
         format: &dyn Format,
         max: usize,
     ) -> Poll<Encoded> {
+        let waited = self.has_waited();
         loop {
             if let Some(ahead) = self.reader.ahead(shared, self.overflow) {
                 if !ahead.is_whole {
@@ -84,7 +91,7 @@ impl Single {
                         None => continue,
                     }
                 }
-                let (bytes, events, sequence) = ahead.encode(format, max, shared);
+                let (bytes, events, sequence) = ahead.encode(format, max, shared, waited);
                 self.delivered(events, sequence);
                 return Poll::Ready(Encoded::Events(Encoding::new(bytes, events)));
             }

@@ -110,7 +110,7 @@ impl Subscription {
         let Glance::AtHand(ahead) = single.glance() else {
             return self.find_encoded(cx, format, max);
         };
-        let (bytes, events, sequence) = ahead.encode(format, max, &self.shared);
+        let (bytes, events, sequence) = ahead.encode(format, max, &self.shared, single.has_waited());
         single.delivered(events, sequence);
         Poll::Ready(Encoded::Events(Encoding::new(bytes, events)))
     }

@@ -59,6 +59,29 @@ fn caches_take_a_quarter_of_the_budget_at_most() {
     }
 }
 
+#[test]
+fn nothing_is_kept_for_who_follows_a_topic_alone() {
+    let hub = hub(1_000_000);
+    let mut alone = hub.subscribe(Subscribe::to([topic("a")])).unwrap();
+    assert_eq!(encode(&mut alone), 0, "it waits");
+    publish(&hub, &topic("a"), 3);
+    assert_eq!((encode(&mut alone), hub.stats().cached_bytes), (3, 0));
+
+    // Another one comes: what both read is encoded once.
+    let mut other = hub.subscribe(Subscribe::to([topic("a")])).unwrap();
+    publish(&hub, &topic("a"), 2);
+    assert_eq!([encode(&mut alone), encode(&mut other)], [2, 0]);
+
+    // Those who only come to read may have others behind them.
+    drop((alone, other));
+    let mut polls = [(); 2].map(|()| {
+        let mut poll = hub.subscribe(Subscribe::to([topic("a")]).start(Start::Oldest)).unwrap();
+        encode(&mut poll)
+    });
+    polls.sort_unstable();
+    assert_eq!(polls[0], 0);
+}
+
 /// Counts the events that it encodes.
 struct Counting(AtomicUsize);
 
