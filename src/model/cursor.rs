@@ -74,13 +74,18 @@ impl Cursor {
         if bytes.len() > Self::MAX_LEN {
             return Err(CursorError);
         }
-        let mut parts = bytes.split(|&byte| byte == b'.');
-        let mut part = |radix| parts.next().map(|digits| number(digits, radix));
-        let (epoch, sequence, tag) = (part(36), part(10), part(36).transpose()?);
-        let (Some(epoch), Some(sequence), None) = (epoch.transpose()?, sequence.transpose()?, parts.next()) else {
-            return Err(CursorError);
-        };
-        Ok(Self { position: Position { epoch, sequence }, tag })
+        Self::read(bytes).ok_or(CursorError)
+    }
+
+    fn read(bytes: &[u8]) -> Option<Self> {
+        let (epoch, rest) = number::<36>(bytes)?;
+        let (sequence, rest) = number::<10>(rest.strip_prefix(b".")?)?;
+        let position = Position { epoch, sequence };
+        if rest.is_empty() {
+            return Some(Self { position, tag: None });
+        }
+        let (tag, rest) = number::<36>(rest.strip_prefix(b".")?)?;
+        rest.is_empty().then_some(Self { position, tag: Some(tag) })
     }
 
     /// Appends the wire form.
@@ -104,21 +109,20 @@ impl Cursor {
 #[non_exhaustive]
 pub struct CursorError;
 
-/// Reads an unsigned number without sign, leading zero or upper case.
-#[inline]
-fn number(digits: &[u8], radix: u64) -> Result<u64, CursorError> {
-    if digits.is_empty() || (digits.len() > 1 && digits[0] == b'0') {
-        return Err(CursorError);
-    }
-    digits.iter().try_fold(0_u64, |number, &byte| {
+/// Reads an unsigned number without sign, leading zero or upper case: the number, and what follows its digits.
+fn number<const RADIX: u64>(bytes: &[u8]) -> Option<(u64, &[u8])> {
+    let (mut number, mut len) = (0_u64, 0);
+    for &byte in bytes {
         let digit = match byte {
             b'0'..=b'9' => byte - b'0',
-            b'a'..=b'z' => byte - b'a' + 10,
-            _ => return Err(CursorError),
+            b'a'..=b'z' if RADIX == 36 => byte - b'a' + 10,
+            _ => break,
         };
-        let digit = Some(u64::from(digit)).filter(|&digit| digit < radix);
-        digit.and_then(|digit| number.checked_mul(radix)?.checked_add(digit)).ok_or(CursorError)
-    })
+        number = number.checked_mul(RADIX)?.checked_add(digit.into())?;
+        len += 1;
+    }
+    let (digits, rest) = bytes.split_at_checked(len)?;
+    (!matches!(digits, [] | [b'0', _, ..])).then_some((number, rest))
 }
 
 impl FromStr for Cursor {

@@ -32,13 +32,14 @@ impl Topic {
         if name.len() > Self::MAX_LEN {
             return Err(TopicError::TooLong { len: name.len() });
         }
-        if name.chars().any(char::is_control) {
+        let bytes = name.as_bytes();
+        if !bytes.iter().all(|byte| matches!(byte, b' '..=b'~')) && name.chars().any(char::is_control) {
             return Err(TopicError::Control);
         }
-        if name.contains('*') {
+        if bytes.contains(&b'*') {
             return Err(TopicError::Wildcard);
         }
-        if name.split('/').any(str::is_empty) {
+        if bytes.split(|&byte| byte == b'/').any(<[u8]>::is_empty) {
             return Err(TopicError::EmptySegment);
         }
         Ok(Self::unchecked(name))

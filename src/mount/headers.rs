@@ -1,5 +1,5 @@
 #[cfg(any(feature = "short-poll", feature = "long-poll"))]
-use std::sync::LazyLock;
+use std::sync::{LazyLock, OnceLock};
 #[cfg(any(feature = "short-poll", feature = "long-poll"))]
 use std::time::Duration;
 
@@ -31,18 +31,25 @@ pub(super) const MOST: usize = 12;
 pub(super) const FEW: usize = 6;
 
 /// The head that the replies of all polls have in common, but for their values; the second with a preference that was
-/// applied.
+/// applied. What is yet to be filled in comes first, to be found soon.
 #[cfg(any(feature = "short-poll", feature = "long-poll"))]
 static REPLIES: LazyLock<[HeaderMap; 2]> = LazyLock::new(|| {
-    let mut headers = HeaderMap::new();
-    headers.insert(CONTENT_TYPE, JSON);
-    headers.insert(ETAG, HeaderValue::from_static(""));
-    headers.insert(TIDINGS_RETRY_MS, HeaderValue::from_static("0"));
-    dress_all(&mut headers);
-    let mut applied = headers.clone();
-    applied.insert(PREFERENCE_APPLIED, HeaderValue::from_static(""));
-    [headers, applied]
+    [false, true].map(|is_applied| {
+        let mut headers = HeaderMap::new();
+        headers.insert(ETAG, HeaderValue::from_static(""));
+        if is_applied {
+            headers.insert(PREFERENCE_APPLIED, HeaderValue::from_static(""));
+        }
+        dress_all(&mut headers);
+        headers.insert(CONTENT_TYPE, JSON);
+        headers.insert(TIDINGS_RETRY_MS, HeaderValue::from_static("0"));
+        headers
+    })
 });
+
+/// A wait that was applied, for each number of seconds up to these: written when it first was, and kept for good.
+#[cfg(any(feature = "short-poll", feature = "long-poll"))]
+static WAITS: [OnceLock<HeaderValue>; 64] = [const { OnceLock::new() }; 64];
 
 const X_ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
 
@@ -51,7 +58,7 @@ const X_ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering
 pub(super) fn dress(response: &mut Response<Body>, origin: Option<&HeaderValue>) {
     let headers = response.headers_mut();
     // A poll's reply has them from the start.
-    if !headers.contains_key(CACHE_CONTROL) {
+    if !headers.keys().any(|name| *name == CACHE_CONTROL) {
         dress_all(headers);
     }
     if let Some(origin) = origin {
@@ -80,15 +87,32 @@ pub(super) fn of_reply(tag: Option<HeaderValue>, wait: Option<Duration>) -> Head
         None => plain.clone(),
         Some(wait) => {
             let mut headers = applied.clone();
-            headers.insert(PREFERENCE_APPLIED, written("wait=", wait.as_secs()));
+            fill_in(&mut headers, &PREFERENCE_APPLIED, waited(wait.as_secs()));
             headers
         }
     };
     match tag {
-        Some(tag) => headers.insert(ETAG, tag),
-        None => headers.remove(ETAG),
-    };
+        Some(tag) => fill_in(&mut headers, &ETAG, tag),
+        None => drop(headers.remove(ETAG)),
+    }
     headers
+}
+
+/// Gives a header that is there its value. To go over the first few names costs less than to look one up.
+#[cfg(any(feature = "short-poll", feature = "long-poll"))]
+fn fill_in(headers: &mut HeaderMap, name: &HeaderName, value: HeaderValue) {
+    if let Some((_, place)) = headers.iter_mut().find(|(other, _)| *other == name) {
+        *place = value;
+    }
+}
+
+#[cfg(any(feature = "short-poll", feature = "long-poll"))]
+fn waited(seconds: u64) -> HeaderValue {
+    match usize::try_from(seconds).ok().and_then(|at| WAITS.get(at)) {
+        // Leaked, since it is kept for good: its clones then share no count.
+        Some(known) => known.get_or_init(|| HeaderValue::from_static(format!("wait={seconds}").leak())).clone(),
+        None => written("wait=", seconds),
+    }
 }
 
 /// A number as a header's value.

@@ -6,55 +6,51 @@ use http::{StatusCode, Version};
 use super::head::Head;
 use super::refusal::Refusal;
 
-/// A host and, where one is written, a port. Compares as hosts do: without case.
+/// A host and, where one is written, a port. Compares as hosts do: names without case, addresses as what they are.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct HostPort<'a> {
-    host: &'a str,
+    /// Empty where the host is an address in brackets.
+    name: &'a str,
+    v6: Option<Ipv6Addr>,
     pub(super) port: Option<u16>,
 }
 
 impl<'a> HostPort<'a> {
     /// Reads `host`, `host:port`, `[v6]` or `[v6]:port`, and nothing else: no user, no path, no white space.
     pub(super) fn parse(text: &'a str) -> Option<Self> {
-        let end = match text.strip_prefix('[') {
-            Some(rest) => rest.find(']')? + 2,
-            None => text.bytes().position(|byte| byte == b':').unwrap_or(text.len()),
+        let (name, v6, rest) = match text.strip_prefix('[') {
+            Some(rest) => {
+                let (address, rest) = rest.split_once(']')?;
+                ("", Some(address.parse().ok()?), rest)
+            }
+            None => {
+                let end = text.bytes().position(|byte| !is_of_name(byte)).unwrap_or(text.len());
+                let (name, rest) = text.split_at_checked(end).filter(|(name, _)| !name.is_empty())?;
+                (name, None, rest)
+            }
         };
-        let (host, rest) = text.split_at_checked(end)?;
         let port = match rest.strip_prefix(':') {
             Some(port) => Some(parse_port(port)?),
             None if rest.is_empty() => None,
             None => return None,
         };
-        is_host(host).then_some(Self { host, port })
+        Some(Self { name, v6, port })
     }
 
     pub(super) fn same_host(self, other: HostPort<'_>) -> bool {
-        match (self.v6(), other.v6()) {
-            (None, None) => self.host.eq_ignore_ascii_case(other.host),
-            (ours, theirs) => ours == theirs,
-        }
-    }
-
-    fn v6(self) -> Option<Ipv6Addr> {
-        self.host.strip_prefix('[')?.strip_suffix(']')?.parse().ok()
+        // Most are written alike, and that is seen at once.
+        self.v6 == other.v6 && (self.name == other.name || self.name.eq_ignore_ascii_case(other.name))
     }
 }
 
-fn is_host(host: &str) -> bool {
-    match host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
-        Some(address) => address.parse::<Ipv6Addr>().is_ok(),
-        // Names on the wire are ASCII; an international one is punycode there.
-        None => {
-            !host.is_empty()
-                && host.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_'))
-        }
-    }
+/// Names on the wire are ASCII; an international one is punycode there.
+fn is_of_name(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_')
 }
 
 fn parse_port(digits: &str) -> Option<u16> {
     // `u16::from_str` takes a sign.
-    digits.bytes().all(|byte| byte.is_ascii_digit()).then(|| digits.parse().ok())?
+    if digits.starts_with('+') { None } else { digits.parse().ok() }
 }
 
 /// The host that a request is for: the target's authority, else the Host header. `None` for an HTTP/1.0 request, or an
@@ -78,7 +74,8 @@ pub(super) fn of<'a>(parts: &'a Parts, head: &Head<'a>) -> Result<Option<HostPor
 /// A host that an endpoint answers for, with one port or with any.
 #[derive(Debug, Clone)]
 pub(super) struct AllowedHost {
-    host: String,
+    name: String,
+    v6: Option<Ipv6Addr>,
     port: Option<u16>,
 }
 
@@ -87,13 +84,14 @@ impl AllowedHost {
     ///
     /// If `text` is not a host with or without a port.
     pub(super) fn new(text: &str) -> Self {
-        let HostPort { host, port } = HostPort::parse(text).unwrap_or(HostPort { host: "", port: None });
-        assert!(!host.is_empty(), "allowed_hosts takes `host` or `host:port`, not {text:?}");
-        Self { host: host.to_owned(), port }
+        let host = HostPort::parse(text);
+        assert!(host.is_some(), "allowed_hosts takes `host` or `host:port`, not {text:?}");
+        let HostPort { name, v6, port } = host.unwrap_or(HostPort { name: "", v6: None, port: None });
+        Self { name: name.to_owned(), v6, port }
     }
 
     pub(super) fn allows(&self, host: HostPort<'_>) -> bool {
-        let allowed = HostPort { host: &self.host, port: self.port };
+        let allowed = HostPort { name: &self.name, v6: self.v6, port: self.port };
         allowed.same_host(host) && (allowed.port.is_none() || allowed.port == host.port)
     }
 }

@@ -6,11 +6,15 @@ use http::HeaderValue;
 ///
 /// The first readable `wait` of a header line counts; what can't be read is passed over, as a preference may be.
 pub(super) fn wait(line: &HeaderValue) -> Option<Duration> {
-    split(line.to_str().ok()?).find_map(|preference| {
-        // Parameters of a preference follow after semicolons; `wait` has none.
-        let (name, value) = preference.split(';').next()?.split_once('=')?;
-        name.trim().eq_ignore_ascii_case("wait").then(|| seconds(unquote(value.trim())))?
-    })
+    let line = line.to_str().ok()?;
+    // Mostly the line is that alone.
+    line.strip_prefix("wait=").and_then(seconds).or_else(|| split(line).find_map(of_one))
+}
+
+fn of_one(preference: &str) -> Option<Duration> {
+    // Parameters of a preference follow after semicolons; `wait` has none.
+    let (name, value) = preference.split(';').next()?.split_once('=')?;
+    name.trim().eq_ignore_ascii_case("wait").then(|| seconds(unquote(value.trim())))?
 }
 
 /// A whole number of seconds. One that fits no `u64` is very long all the same.

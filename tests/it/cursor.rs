@@ -16,6 +16,48 @@ proptest! {
     }
 }
 
+/// A number of the wire by its rules alone: as it would be written again.
+fn number(digits: &str, radix: u32) -> Option<u64> {
+    let is_plain = digits.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'z'));
+    let is_short = digits == "0" || !digits.starts_with('0');
+    u64::from_str_radix(digits, radix).ok().filter(|_| is_plain && is_short)
+}
+
+/// A cursor by the rules of the wire, read in the plainest way.
+fn by_the_rules(text: &str) -> Option<Cursor> {
+    let parts: Vec<_> = text.split('.').collect();
+    let at = |epoch, sequence| Some(Cursor::new(Position::new(number(epoch, 36)?, number(sequence, 10)?)));
+    match parts[..] {
+        [epoch, sequence] => at(epoch, sequence),
+        [epoch, sequence, tag] => Some(at(epoch, sequence)?.with_tag(number(tag, 36)?)),
+        _ => None,
+    }
+}
+
+proptest! {
+    #[test]
+    fn what_is_read_is_what_the_rules_say(
+        text in prop_oneof![
+            "[0-9a-z]{0,14}\\.[0-9]{0,21}(\\.[0-9a-z]{0,14})?",
+            "[012yz.]{0,8}",
+            "0{0,2}3w5e11264sg[rst][efg]\\.0{0,2}1844674407370955161[3-7](\\.3w5e11264sg[rst][efg])?",
+            "[0-9a-z.A-Z+ -]{0,70}",
+        ],
+    ) {
+        prop_assert_eq!(Cursor::parse(text.as_bytes()).ok(), by_the_rules(&text), "{}", text);
+    }
+
+    #[test]
+    fn one_byte_more_or_another_is_as_the_rules_say(epoch: u64, sequence: u64, tag: Option<u64>, at: usize, byte: u8, put: bool) {
+        let cursor = tag.into_iter().fold(Cursor::new(Position::new(epoch, sequence)), Cursor::with_tag);
+        let mut bytes = cursor.to_string().into_bytes();
+        let at = at % bytes.len();
+        if put { bytes.insert(at, byte) } else { bytes[at] = byte }
+        let expected = std::str::from_utf8(&bytes).ok().and_then(by_the_rules);
+        prop_assert_eq!(Cursor::parse(&bytes).ok(), expected);
+    }
+}
+
 #[test]
 fn the_longest_fits() {
     let longest = Cursor::new(Position::new(u64::MAX, u64::MAX)).with_tag(u64::MAX);

@@ -1,3 +1,4 @@
 //! The plain values.
 
 mod pattern;
+mod topic;

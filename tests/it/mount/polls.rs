@@ -75,6 +75,9 @@ async fn a_quiet_poll_is_held_as_long_as_was_asked_and_no_longer() {
     for (target, prefer, shortest, longest, applied) in [
         ("/?transport=long-poll", "", 22_500, 27_600, ""),
         ("/", "wait=10", 9_000, 10_100, "wait=10"),
+        ("/", "wait=10;x=y, wait=3", 9_000, 10_100, "wait=10"),
+        ("/", "wait=10, wait=3", 9_000, 10_100, "wait=10"),
+        ("/", "Wait = \"10\"", 9_000, 10_100, "wait=10"),
         ("/", "wait=1000000", 49_500, 55_100, "wait=55"),
         ("/?wait=18446744073709551615", "wait=1", 49_500, 55_100, ""),
         ("/?transport=long-poll&wait=0", "", 0, 10, ""),
@@ -88,6 +91,16 @@ async fn a_quiet_poll_is_held_as_long_as_was_asked_and_no_longer() {
     }
     times.dedup();
     assert!(times.len() > 60, "the holds are not all the same: {times:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_wait_is_acknowledged_as_what_it_was() {
+    let app = App::new();
+    let endpoint = app.builder().max_hold(Duration::from_secs(150)).build();
+    for wait in (0..200).chain(0..70) {
+        let response = get("/").header("prefer", format!("wait={wait}")).to(&endpoint).await;
+        assert_eq!(header(&response, "preference-applied"), format!("wait={}", wait.min(150)));
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -9,6 +9,7 @@ async fn row_02_another_host_is_misdirected_whatever_it_says_of_itself() {
     let endpoint = app.builder().allowed_hosts(["localhost", "example.com:8080", "[::1]"]).build();
     let site = Site::new(app, endpoint).await;
     let (yes, no) = ((200, ""), (421, r#"{"error":"this host is not served here"}"#));
+    let unreadable = (400, r#"{"error":"the Host can't be read"}"#);
     for (host, (status, body)) in [
         ("localhost", yes),
         ("LOCALHOST:3000", yes),
@@ -23,6 +24,20 @@ async fn row_02_another_host_is_misdirected_whatever_it_says_of_itself() {
         ("localhost.", no),
         ("127.0.0.1", no),
         ("[::ffff:127.0.0.1]", no),
+        ("example.com:08080", yes),
+        ("EXAMPLE.com:8080", yes),
+        ("localhost:", unreadable),
+        ("localhost:+80", unreadable),
+        ("localhost:-80", unreadable),
+        ("localhost:8o", unreadable),
+        ("localhost:65536", unreadable),
+        ("localhost:80:80", unreadable),
+        (":3000", unreadable),
+        ("::1", unreadable),
+        ("[::1", unreadable),
+        ("[::1]3000", unreadable),
+        ("[]", unreadable),
+        ("[localhost]", unreadable),
     ] {
         // A page that was bound to our address by its name says that it is of the same origin.
         let before = site.app.subscribes();
