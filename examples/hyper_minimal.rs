@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::TokioIo;
 use tidings::{Endpoint, LocalHub, Socket, SubscribeRequest, Topic, publisher_fn};
 use tokio::net::TcpListener;
 
@@ -34,15 +34,14 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
             tokio::time::sleep(Duration::from_millis(100)).await;
             continue;
         };
-        let endpoint = endpoint.clone();
+        let (endpoint, timer) = (endpoint.clone(), endpoint.timer());
         let service = service_fn(move |request| {
             let endpoint = endpoint.clone();
             async move { Ok::<_, Infallible>(endpoint.handle(request).await) }
         });
         tokio::spawn(async move {
-            let connection = http1::Builder::new()
-                .timer(TokioTimer::new())
-                .serve_connection(TokioIo::new(Socket::new(stream)), service);
+            let connection =
+                http1::Builder::new().timer(timer).serve_connection(TokioIo::new(Socket::new(stream)), service);
             // `with_upgrades`, or WebSockets end with their handshake.
             drop(connection.with_upgrades().await);
         });

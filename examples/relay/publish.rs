@@ -31,7 +31,7 @@ pub(crate) async fn one(relay: &Relay, request: Request<Incoming>) -> Result<Pag
     let topic = request::topic(&head.uri)?;
     let labels = Labels::of(&head.uri)?;
     let kind = Kind::of(&head.headers)?;
-    let body = request::body(body, MAX_PAYLOAD).await?;
+    let body = request::body(relay, body, MAX_PAYLOAD).await?;
     let event = match kind {
         Kind::Text => Event::utf8(body),
         Kind::Json => Event::json_text(body),
@@ -45,7 +45,7 @@ pub(crate) async fn one(relay: &Relay, request: Request<Incoming>) -> Result<Pag
 /// Publishes the events that the body's lines are, all or none, in one round of wakes.
 pub(crate) async fn many(relay: &Relay, request: Request<Incoming>) -> Result<Page, Problem> {
     relay.only_from_our_pages(request.headers())?;
-    let body = request::body(request.into_body(), MAX_LINES).await?;
+    let body = request::body(relay, request.into_body(), MAX_LINES).await?;
     let receipts = relay.hub.publish_all(lines::read(&body)?).map_err(|error| refused(&error))?;
     let cursor = receipts.last().map_or_else(|| relay.hub.cursor(), |last| last.cursor);
     Ok(pages::json(&AllPublished { published: receipts.len(), cursor: cursor.to_string() }))

@@ -7,8 +7,9 @@ use http_body_util::BodyExt;
 use hyper::body::{Body, Incoming};
 use hyper::{HeaderMap, StatusCode, Uri, header};
 use percent_encoding::percent_decode_str;
-use tidings::{Event, Topic};
+use tidings::{Clock, Event, Timer, Topic};
 
+use crate::Relay;
 use crate::problem::Problem;
 
 /// A body that has not come in this time is not meant to: it holds what has come of it until then.
@@ -39,9 +40,15 @@ pub(crate) fn topic(uri: &Uri) -> Result<Topic, Problem> {
 }
 
 /// The whole body, if it has no more than `max` bytes and comes in time.
-pub(crate) async fn body(body: Incoming, max: usize) -> Result<Bytes, Problem> {
-    let late = |_| Problem::new(StatusCode::REQUEST_TIMEOUT, "body: it did not come in time");
-    tokio::time::timeout(BODY_WITHIN, read(body, max)).await.map_err(late)?
+pub(crate) async fn body(relay: &Relay, body: Incoming, max: usize) -> Result<Bytes, Problem> {
+    let timer = relay.events.timer();
+    tokio::select! {
+        biased;
+        read = read(body, max) => read,
+        () = timer.sleep_until(timer.now() + BODY_WITHIN) => {
+            Err(Problem::new(StatusCode::REQUEST_TIMEOUT, "body: it did not come in time"))
+        }
+    }
 }
 
 /// Copies what comes: it is in the connection's read buffer, which history would hold on to.

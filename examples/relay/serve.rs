@@ -13,7 +13,7 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Request, Response};
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::TokioIo;
 use tidings::Socket;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -61,7 +61,7 @@ pub(crate) async fn serve(listener: TcpListener, relay: Arc<Relay>, over: impl F
 async fn connection(socket: Socket, relay: Arc<Relay>, ended: watch::Receiver<()>) {
     let service = service_fn(|request| answer(&relay, request));
     let connection = http1::Builder::new()
-        .timer(TokioTimer::new())
+        .timer(relay.events.timer())
         .header_read_timeout(HEAD_WITHIN)
         .serve_connection(TokioIo::new(socket), service)
         .with_upgrades();

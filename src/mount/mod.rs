@@ -63,6 +63,7 @@ mod soft_reject;
 mod stats;
 #[cfg(any(feature = "chunked", feature = "sse"))]
 mod stream;
+mod timer;
 #[cfg(feature = "tokio")]
 mod tokio;
 mod transports;
@@ -83,5 +84,6 @@ pub use session::{SessionInfo, SessionState};
 #[cfg(feature = "tokio")]
 pub use socket::Socket;
 pub use stats::EndpointStats;
+pub use timer::EndpointTimer;
 #[cfg(feature = "tokio")]
 pub use tokio::{TokioTimer, tune};

@@ -1,3 +1,4 @@
+use std::convert::Infallible;
 use std::future::Future;
 use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -9,6 +10,7 @@ use bytes::Bytes;
 use http::StatusCode;
 use http_body::Body as _;
 use tidings::{Body, BodyError, Endpoint};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::world::{App, To, get, pass, piece, text};
 use crate::support::{Task, VirtualTimer};
@@ -142,4 +144,63 @@ fn another_driver_follows_one_whose_runtime_ended() {
             assert_eq!(tokio::time::timeout(minute, piece(&mut body)).await.unwrap().unwrap().unwrap(), ":\n");
         }
     });
+}
+
+#[test]
+fn an_endpoints_time_is_there_for_others() {
+    let (timer, task) = (VirtualTimer::new(), Task::new());
+    let endpoint = App::new().builder().timer(timer.clone()).build();
+    let mut driver = Box::pin(endpoint.driver());
+    let time = endpoint.timer();
+    let start = tidings::Clock::now(&time);
+    let mut ours = tidings::Timer::sleep_until(&time, start + Duration::from_secs(3));
+    let mut hypers = hyper::rt::Timer::sleep(&time, Duration::from_secs(5));
+    let (mut at, mut ends) = ([None, None], 0);
+    while ends < 2 {
+        assert!(task.poll(&mut driver).is_pending());
+        let now = timer.elapsed();
+        if at[0].is_none() && task.poll(&mut ours).is_ready() {
+            (at[0], ends) = (Some(now), ends + 1);
+            hyper::rt::Timer::reset(&time, &mut hypers, start + Duration::from_secs(9));
+        }
+        if at[1].is_none() && task.poll(&mut hypers).is_ready() {
+            (at[1], ends) = (Some(now), ends + 1);
+        }
+        assert!(task.poll(&mut driver).is_pending());
+        timer.advance_to_next();
+    }
+    let late = |at: Option<Duration>, secs| at.unwrap().checked_sub(Duration::from_secs(secs)).expect("early");
+    assert!(late(at[0], 3) < Duration::from_millis(5), "{at:?}");
+    assert!(late(at[1], 9) < Duration::from_millis(5), "{at:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_head_that_is_half_sent_ends_on_an_endpoints_time() {
+    let endpoint = App::new().builder().build();
+    let (client, server) = tokio::io::duplex(1024);
+    let service = hyper::service::service_fn(move |request: http::Request<hyper::body::Incoming>| {
+        let endpoint = endpoint.clone();
+        async move { Ok::<_, Infallible>(endpoint.handle(request).await) }
+    });
+    let timer = App::new().builder().build().timer();
+    let connection = hyper::server::conn::http1::Builder::new()
+        .timer(timer)
+        .header_read_timeout(Duration::from_secs(30))
+        .serve_connection(hyper_util::rt::TokioIo::new(server), service);
+    let (mut read, mut write) = tokio::io::split(client);
+    let begun = tokio::time::Instant::now();
+    let client = async {
+        for head in [&b"GET /events HTTP/1.1\r\nhost: app.example\r\n\r\n"[..], b"GET /events HTTP/1.1\r\nho"] {
+            tokio::time::sleep(Duration::from_secs(20)).await;
+            write.write_all(head).await.unwrap();
+        }
+        let mut all = Vec::new();
+        read.read_to_end(&mut all).await.unwrap();
+        all
+    };
+    let (ended, got) = tokio::join!(connection, client);
+    assert!(ended.is_err_and(|error| error.is_timeout()));
+    assert!(got.starts_with(b"HTTP/1.1 200 OK\r\n"));
+    // The second head's time runs from when the first was answered.
+    assert!((50_000..50_010).contains(&begun.elapsed().as_millis()), "{:?}", begun.elapsed());
 }
