@@ -207,6 +207,15 @@ impl Reader {
         }
     }
 
+    /// Lets go of a segment that is sealed, when everything in it is read. For who has registered: if it is evicted
+    /// later than that, who waits is woken.
+    #[inline]
+    pub(super) fn let_go(&mut self) {
+        if self.segment.as_deref().is_some_and(Segment::is_sealed) {
+            self.detach();
+        }
+    }
+
     /// Lets go of the segment.
     pub(super) fn detach(&mut self) {
         self.segment = None;

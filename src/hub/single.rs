@@ -142,6 +142,7 @@ impl Single {
         let replaced = state.waiters.register(&mut self.ticket, waker);
         drop(state);
         drop(replaced);
+        self.reader.let_go();
         self.sequence = self.sequence.max(published);
         true
     }
