@@ -293,7 +293,6 @@ impl Merged {
                 let replaced = followers.register(ticket, follower);
                 drop(state);
                 drop(replaced);
-                reader.let_go();
                 return;
             }
             drop(state);
