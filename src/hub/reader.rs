@@ -88,6 +88,14 @@ impl Reader {
         }
     }
 
+    /// The same [at hand](Glance::AtHand), after a glance that told of so many events: what came since may expire.
+    #[inline(always)]
+    pub(super) fn at_hand(&self, events: u32) -> Option<Ahead<'_>> {
+        let segment = self.segment.as_deref()?;
+        let place = self.place_in(segment);
+        Some(Ahead { log: &self.log, segment, places: place..place + events, is_whole: true })
+    }
+
     /// What can be read without a lock. Steps over what has expired, and for a reader that conflates over what is
     /// replaced.
     pub(super) fn ahead(&mut self, shared: &Shared, overflow: Overflow) -> Option<Ahead<'_>> {
@@ -204,6 +212,13 @@ impl Reader {
         let placed = self.log.state().place(From::Live(sequence), 0);
         if placed.gap.is_none() {
             self.next = self.next.max(placed.index);
+        }
+    }
+
+    /// Lets go of a segment to which nothing is added any more, when everything in it is read.
+    pub(super) fn let_go(&mut self) {
+        if self.segment.as_deref().is_some_and(Segment::is_sealed) {
+            self.detach();
         }
     }
 

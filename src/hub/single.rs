@@ -4,7 +4,7 @@ use std::time::Duration;
 use crate::contract::{Batch, Delivery, Encoded, Encoding, End, Format};
 use crate::hub::log::Log;
 use crate::hub::placing::{self, Placed};
-use crate::hub::reader::{Glance, Lost, Reader};
+use crate::hub::reader::{Ahead, Glance, Lost, Reader};
 use crate::hub::shared::Shared;
 use crate::hub::waiters::Ticket;
 use crate::model::{Gap, GapReason, Overflow, Pattern};
@@ -41,6 +41,12 @@ impl Single {
     #[inline(always)]
     pub(super) fn glance(&self) -> Glance<'_> {
         self.reader.glance(self.overflow)
+    }
+
+    /// The same at hand, after a glance that told of so many events.
+    #[inline(always)]
+    pub(super) fn at_hand(&self, events: u32) -> Option<Ahead<'_>> {
+        self.reader.at_hand(events)
     }
 
     /// Whether it was ever registered for the next event.
@@ -151,6 +157,15 @@ impl Single {
         drop(replaced);
         self.sequence = self.sequence.max(published);
         true
+    }
+
+    /// The same without a look at what is in hand before: if that is evicted, nobody would wake who waits with it.
+    pub(super) fn wait_unseen(&mut self, shared: &Shared, cx: &mut Context<'_>) -> bool {
+        let waits = self.wait(shared, cx);
+        if waits {
+            self.reader.let_go();
+        }
+        waits
     }
 
     /// Finds what there is to read, or to say.

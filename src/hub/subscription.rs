@@ -102,12 +102,11 @@ impl Subscription {
     }
 
     #[inline(never)]
-    fn take_encoded(&mut self, cx: &mut Context<'_>, format: &dyn Format, max: usize) -> Poll<Encoded> {
+    fn take_encoded(&mut self, cx: &mut Context<'_>, format: &dyn Format, max: usize, events: u32) -> Poll<Encoded> {
         let Order::Single(single) = &mut self.order else {
             return self.find_encoded(cx, format, max);
         };
-        // Another glance, for what came since the first may expire.
-        let Glance::AtHand(ahead) = single.glance() else {
+        let Some(ahead) = single.at_hand(events) else {
             return self.find_encoded(cx, format, max);
         };
         let (bytes, events, sequence) = ahead.encode(format, max, &self.shared, single.has_waited());
@@ -280,7 +279,10 @@ impl Subscriber for Subscription {
     fn poll_encoded(&mut self, cx: &mut Context<'_>, format: &dyn Format, max: usize) -> Poll<Encoded> {
         if let (None, Order::Single(single)) = (&self.opening, &self.order) {
             match single.glance() {
-                Glance::AtHand(_) => return self.take_encoded(cx, format, max),
+                Glance::AtHand(ahead) => {
+                    let events = ahead.len();
+                    return self.take_encoded(cx, format, max, events);
+                }
                 Glance::Nothing => return self.wait_encoded(cx, format, max),
                 Glance::Unclear => {}
             }
@@ -290,7 +292,7 @@ impl Subscriber for Subscription {
 
     fn wait(&mut self, cx: &mut Context<'_>) -> bool {
         match &mut self.order {
-            Order::Single(single) if self.opening.is_none() => single.wait(&self.shared, cx),
+            Order::Single(single) if self.opening.is_none() => single.wait_unseen(&self.shared, cx),
             _ => false,
         }
     }

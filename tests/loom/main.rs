@@ -5,16 +5,16 @@
 mod budget;
 mod notifier;
 mod patterns;
+mod ttl;
 
-use std::task::{Context, Poll, Waker};
-use std::time::{Duration, Instant};
+use std::task::{Context, Waker};
+use std::time::Instant;
 
-use bytes::BytesMut;
 use loom::future::block_on;
 use loom::thread;
 use tidings::{
-    Clock, Delivery, Encoded, End, Event, Format, LocalHub, Overflow, Published, Retention, Start, Subscribe,
-    Subscriber, SubscriberExt, Subscription, Topic,
+    Clock, Delivery, End, Event, LocalHub, Overflow, Retention, Start, Subscribe, Subscriber, SubscriberExt,
+    Subscription, Topic,
 };
 
 /// Time does not pass: loom needs every run to be the same.
@@ -112,30 +112,6 @@ fn two_publishers_of_one_topic_and_a_subscriber_of_it() {
         for publisher in publishers {
             publisher.join().unwrap();
         }
-    });
-}
-
-#[test]
-fn an_event_without_time_to_live_beside_one_that_is_encoded() {
-    struct Names;
-    impl Format for Names {
-        fn encode(&self, event: &Published<'_>, out: &mut BytesMut) {
-            out.extend_from_slice(event.event.as_str().unwrap().as_bytes());
-        }
-    }
-    loom::model(|| {
-        let hub = hub(Retention::default());
-        let mut subscription = hub.subscribe(Subscribe::to(["a"])).unwrap();
-        // The reader is in a segment with room.
-        (publish(&hub, "a"), publish(&hub, "a"));
-        read(&mut subscription, 2);
-        hub.publish_now(&topic("a"), "lives").unwrap();
-        let publisher = thread::spawn(move || {
-            hub.publish_now(&topic("a"), Event::text("over").ttl(Duration::ZERO)).unwrap();
-        });
-        let told = subscription.poll_encoded(&mut Context::from_waker(Waker::noop()), &Names, usize::MAX);
-        assert!(matches!(&told, Poll::Ready(Encoded::Events(events)) if events.bytes == "lives"), "{told:?}");
-        publisher.join().unwrap();
     });
 }
 

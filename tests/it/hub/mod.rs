@@ -1,5 +1,6 @@
 //! `LocalHub` and its subscriptions.
 
+mod behind;
 mod budget;
 mod caches;
 mod latest;

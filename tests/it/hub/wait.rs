@@ -108,3 +108,18 @@ fn whoever_has_all_of_a_topic_waits() {
     assert!(flag.0.load(Ordering::Relaxed));
     assert!(!subscription.wait(&mut cx), "there is another");
 }
+
+#[test]
+fn who_waits_holds_nothing_that_is_evicted() {
+    let hub = LocalHub::builder().max_bytes(64 * 1024).build();
+    let topic = Topic::new("largest").unwrap();
+    let mut subscription = hub.subscribe(Subscribe::to([&topic])).unwrap();
+    hub.publish_now(&topic, "x".repeat(12 * 1024)).unwrap();
+    assert!(matches!(read(&mut subscription), Poll::Ready(_)));
+    for n in 0..6 {
+        hub.publish_now(&Topic::new(format!("other/{n}")).unwrap(), "y".repeat(10 * 1024)).unwrap();
+    }
+    assert!(hub.stats().pinned_bytes > 12 * 1024, "what it was given last");
+    assert!(subscription.wait(&mut Context::from_waker(Waker::noop())));
+    assert_eq!(hub.stats().pinned_bytes, 0);
+}

@@ -1,0 +1,34 @@
+//! An event that expires beside one that is read.
+
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use bytes::BytesMut;
+use loom::thread;
+use tidings::{Encoded, Event, Format, Published, Retention, Subscribe, Subscriber};
+
+use super::{hub, publish, read, topic};
+
+#[test]
+fn an_event_without_time_to_live_beside_one_that_is_encoded() {
+    struct Names;
+    impl Format for Names {
+        fn encode(&self, event: &Published<'_>, out: &mut BytesMut) {
+            out.extend_from_slice(event.event.as_str().unwrap().as_bytes());
+        }
+    }
+    loom::model(|| {
+        let hub = hub(Retention::default());
+        let mut subscription = hub.subscribe(Subscribe::to(["a"])).unwrap();
+        // The reader is in a segment with room.
+        (publish(&hub, "a"), publish(&hub, "a"));
+        read(&mut subscription, 2);
+        hub.publish_now(&topic("a"), "lives").unwrap();
+        let publisher = thread::spawn(move || {
+            hub.publish_now(&topic("a"), Event::text("over").ttl(Duration::ZERO)).unwrap();
+        });
+        let told = subscription.poll_encoded(&mut Context::from_waker(Waker::noop()), &Names, usize::MAX);
+        assert!(matches!(&told, Poll::Ready(Encoded::Events(events)) if events.bytes == "lives"), "{told:?}");
+        publisher.join().unwrap();
+    });
+}
