@@ -1,5 +1,6 @@
 use std::future::Future;
 use std::pin::Pin;
+use std::ptr;
 use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
@@ -8,7 +9,7 @@ use crate::contract::{Sleep, Timer};
 
 impl Timer for Wheel {
     fn sleep_until(&self, at: Instant) -> Pin<Box<dyn Sleep>> {
-        Box::pin(WheelSleep { at, set_for: at, waker: None, alarm: self.alarm() })
+        Box::pin(WheelSleep { at, set_for: at, task: None, alarm: self.alarm() })
     }
 }
 
@@ -16,11 +17,21 @@ impl Timer for Wheel {
 /// entry come and sets the rest.
 struct WheelSleep {
     at: Instant,
-    /// The task that the alarm wakes at `at` or before, while it is set.
-    waker: Option<Waker>,
+    /// Whom the alarm wakes at `at` or before, while it is set.
+    task: Option<Task>,
     /// What it is set for.
     set_for: Instant,
     alarm: Alarm,
+}
+
+/// Which waker the alarm has. Nothing else can stand at that address while it has it, so that no second one is kept.
+#[derive(PartialEq, Eq)]
+struct Task(usize, usize);
+
+impl Task {
+    fn of(waker: &Waker) -> Self {
+        Self(waker.data().addr(), ptr::from_ref(waker.vtable()).addr())
+    }
 }
 
 impl Future for WheelSleep {
@@ -28,20 +39,20 @@ impl Future for WheelSleep {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = self.get_mut();
-        if let Some(waker) = &this.waker {
-            if waker.will_wake(cx.waker()) && !this.alarm.is_due() {
-                return Poll::Pending;
-            }
+        if this.task == Some(Task::of(cx.waker())) && !this.alarm.is_due() {
+            return Poll::Pending;
         }
         if this.alarm.now() >= this.at {
-            this.waker = None;
+            this.task = None;
             this.alarm.cancel();
             return Poll::Ready(());
         }
+        let waker = cx.waker().clone();
         this.set_for = this.at;
-        this.waker = Some(cx.waker().clone());
-        let driver = this.alarm.set(this.at, cx.waker().clone());
-        driver.into_iter().for_each(Waker::wake);
+        this.task = Some(Task::of(&waker));
+        if let Some(driver) = this.alarm.set(this.at, waker) {
+            driver.wake();
+        }
         Poll::Pending
     }
 }
@@ -52,7 +63,7 @@ impl Sleep for WheelSleep {
         this.at = at;
         if at < this.set_for {
             // Too late for the alarm: the next poll sets it anew.
-            this.waker = None;
+            this.task = None;
         }
     }
 }
