@@ -69,7 +69,7 @@ impl Alarm {
     }
 
     /// Whether the place is this alarm's.
-    fn has_place(&self) -> bool {
+    pub(super) fn has_place(&self) -> bool {
         self.tick != NEVER && !self.is_due()
     }
 }

@@ -20,8 +20,8 @@ const SLOT: u32 = 1 << 31;
 ///
 /// An entry is filed by the first digit in which its tick differs from the dial's own: what is near by its tick, what
 /// is far by a range of ticks, in a list that is dealt out to the levels below when the dial gets there. So it is filed
-/// in constant time, and dealt out once a level at most. The lower level's entries are due before the higher one's, and
-/// in one level the slots come in order: a digit before the dial's own would differ in a digit before it.
+/// in constant time, and dealt out once a level at most. What a lower level has is due before what a higher one has, and
+/// the slots of a level are due in order, each with a digit past the dial's own.
 pub(super) struct Dial {
     /// The dial's own tick. All before it is over.
     at: u64,

@@ -111,3 +111,39 @@ fn split(place: u32) -> (usize, usize) {
     let place = place as usize;
     (place / PAGE, place % PAGE)
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn entry(tick: u64) -> Entry {
+        Entry { tick, next: NOWHERE, back: NOWHERE, waker: Waker::noop().clone() }
+    }
+
+    proptest! {
+        #[test]
+        fn each_has_a_place_of_its_own_and_a_herd_leaves_no_memory(
+            herds in prop::collection::vec((0..3_000_usize, any::<u64>()), 1..6),
+        ) {
+            let (mut entries, mut places) = (Entries::default(), Vec::new());
+            let mut ticks = 0..;
+            for (herd, seed) in herds {
+                places.extend(ticks.by_ref().take(herd).map(|tick| (tick, entries.insert(entry(tick)))));
+                let most = places.len();
+                for &(tick, place) in &places {
+                    prop_assert_eq!(entries.get(place).map(|entry| entry.tick), Some(tick));
+                }
+                // All but a few leave, in any order.
+                fastrand::Rng::with_seed(seed).shuffle(&mut places);
+                for (tick, place) in places.drain(seed as usize % 8.min(most + 1)..) {
+                    prop_assert_eq!(entries.remove(place).map(|entry| entry.tick), Some(tick));
+                    prop_assert!(entries.remove(place).is_none());
+                }
+                let pages = entries.pages.iter().flatten().count();
+                prop_assert!(pages <= places.len() + SPARE);
+            }
+        }
+    }
+}
