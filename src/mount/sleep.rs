@@ -1,7 +1,7 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::ptr;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, RawWakerVTable, Waker};
 use std::time::Instant;
 
 use super::wheel::{Alarm, Wheel};
@@ -25,12 +25,18 @@ struct WheelSleep {
 }
 
 /// Which waker the alarm has. Nothing else can stand at that address while it has it, so that no second one is kept.
-#[derive(PartialEq, Eq)]
-struct Task(usize, usize);
+struct Task {
+    data: usize,
+    vtable: &'static RawWakerVTable,
+}
 
 impl Task {
     fn of(waker: &Waker) -> Self {
-        Self(waker.data().addr(), ptr::from_ref(waker.vtable()).addr())
+        Self { data: waker.data().addr(), vtable: waker.vtable() }
+    }
+
+    fn has(&self, waker: &Waker) -> bool {
+        self.data == waker.data().addr() && ptr::eq(self.vtable, waker.vtable())
     }
 }
 
@@ -39,7 +45,7 @@ impl Future for WheelSleep {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = self.get_mut();
-        if this.task == Some(Task::of(cx.waker())) && !this.alarm.is_due() {
+        if this.task.as_ref().is_some_and(|task| task.has(cx.waker())) && !this.alarm.is_due() {
             return Poll::Pending;
         }
         if this.alarm.now() >= this.at {
