@@ -1,6 +1,7 @@
 use std::future::Future;
 use std::pin::Pin;
-use std::task::{Context, Poll, Waker};
+use std::ptr;
+use std::task::{Context, Poll, RawWakerVTable, Waker};
 use std::time::Instant;
 
 use super::wheel::{Alarm, Wheel};
@@ -15,7 +16,7 @@ impl Timer for Wheel {
 impl Wheel {
     /// The same in no allocation of its own.
     pub(super) fn sleep(&self, at: Instant) -> WheelSleep {
-        WheelSleep { at, set_for: at, waker: None, alarm: self.alarm() }
+        WheelSleep { at, set_for: at, task: None, alarm: self.alarm() }
     }
 }
 
@@ -23,11 +24,27 @@ impl Wheel {
 /// entry come and sets the rest.
 pub(super) struct WheelSleep {
     at: Instant,
-    /// The task that the alarm wakes at `at` or before, while it is set.
-    waker: Option<Waker>,
+    /// Whom the alarm wakes at `at` or before, while it is set.
+    task: Option<Task>,
     /// What it is set for.
     set_for: Instant,
     alarm: Alarm,
+}
+
+/// Which waker the alarm has. Nothing else can stand at that address while it has it, so that no second one is kept.
+struct Task {
+    data: usize,
+    vtable: &'static RawWakerVTable,
+}
+
+impl Task {
+    fn of(waker: &Waker) -> Self {
+        Self { data: waker.data().addr(), vtable: waker.vtable() }
+    }
+
+    fn has(&self, waker: &Waker) -> bool {
+        self.data == waker.data().addr() && ptr::eq(self.vtable, waker.vtable())
+    }
 }
 
 impl Future for WheelSleep {
@@ -35,20 +52,20 @@ impl Future for WheelSleep {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = self.get_mut();
-        if let Some(waker) = &this.waker {
-            if waker.will_wake(cx.waker()) && !this.alarm.is_due() {
-                return Poll::Pending;
-            }
+        if this.task.as_ref().is_some_and(|task| task.has(cx.waker())) && !this.alarm.is_due() {
+            return Poll::Pending;
         }
         if this.alarm.now() >= this.at {
-            this.waker = None;
+            this.task = None;
             this.alarm.cancel();
             return Poll::Ready(());
         }
+        let waker = cx.waker().clone();
         this.set_for = this.at;
-        this.waker = Some(cx.waker().clone());
-        let driver = this.alarm.set(this.at, cx.waker().clone());
-        driver.into_iter().for_each(Waker::wake);
+        this.task = Some(Task::of(&waker));
+        if let Some(driver) = this.alarm.set(this.at, waker) {
+            driver.wake();
+        }
         Poll::Pending
     }
 }
@@ -59,7 +76,7 @@ impl Sleep for WheelSleep {
         this.at = at;
         if at < this.set_for {
             // Too late for the alarm: the next poll sets it anew.
-            this.waker = None;
+            this.task = None;
         }
     }
 }

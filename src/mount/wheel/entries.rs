@@ -1,0 +1,149 @@
+use std::task::Waker;
+
+/// The place of no entry.
+pub(super) const NOWHERE: u32 = u32::MAX;
+
+/// Pages that one word has bits for.
+const WORD: usize = 64;
+/// Places in a page: half a kilobyte, which every allocator has at hand.
+const PAGE: usize = 16;
+/// How many empty pages are kept: so many entries may come and go and allocate nothing.
+const SPARE: usize = 16;
+
+/// An alarm that is set, in the list of a slot.
+pub(super) struct Entry {
+    pub(super) tick: u64,
+    /// The entry behind it, or [`NOWHERE`].
+    pub(super) next: u32,
+    /// The entry before it, or a slot.
+    pub(super) back: u32,
+    pub(super) waker: Waker,
+}
+
+/// The entries of a dial, each at one place for as long as it is there, in pages.
+///
+/// A new entry goes to the lowest page that has room, and a page that gets empty is given back, so that the
+/// memory of a herd goes when the herd does.
+#[derive(Default)]
+pub(super) struct Entries {
+    pages: Vec<Option<Box<Page>>>,
+    /// A bit for each page that has room, whether it is allocated or not.
+    room: Vec<u64>,
+    /// The first page that has room; one past the last where none has.
+    lowest: usize,
+    /// How many pages are allocated and empty.
+    spare: usize,
+}
+
+#[derive(Default)]
+struct Page {
+    /// A bit for each place that is taken.
+    taken: u16,
+    entries: [Option<Entry>; PAGE],
+}
+
+impl Entries {
+    pub(super) fn get(&self, place: u32) -> Option<&Entry> {
+        let (page, index) = split(place);
+        self.pages.get(page)?.as_ref()?.entries[index].as_ref()
+    }
+
+    pub(super) fn get_mut(&mut self, place: u32) -> Option<&mut Entry> {
+        let (page, index) = split(place);
+        self.pages.get_mut(page)?.as_mut()?.entries[index].as_mut()
+    }
+
+    /// Its place.
+    pub(super) fn insert(&mut self, entry: Entry) -> u32 {
+        let number = self.lowest;
+        if number == self.pages.len() {
+            self.room.push(u64::MAX);
+            self.pages.resize_with(number + WORD, || None);
+        }
+        let page = match &mut self.pages[number] {
+            Some(page) => {
+                self.spare -= usize::from(page.taken == 0);
+                page
+            }
+            none => none.insert(Box::default()),
+        };
+        let index = page.taken.trailing_ones() as usize;
+        page.taken |= 1 << index;
+        let is_full = page.taken == u16::MAX;
+        page.entries[index] = Some(entry);
+        if is_full {
+            self.fill(number);
+        }
+        (number * PAGE + index) as u32
+    }
+
+    /// What was at this place, which is free then.
+    pub(super) fn remove(&mut self, place: u32) -> Option<Entry> {
+        let (number, index) = split(place);
+        let page = self.pages.get_mut(number)?.as_mut()?;
+        let entry = page.entries[index].take()?;
+        page.taken &= !(1 << index);
+        if page.taken == 0 {
+            if self.spare < SPARE {
+                self.spare += 1;
+            } else {
+                self.pages[number] = None;
+            }
+        }
+        self.room[number / WORD] |= 1 << (number % WORD);
+        self.lowest = self.lowest.min(number);
+        Some(entry)
+    }
+
+    /// The lowest page has no room any more.
+    fn fill(&mut self, number: usize) {
+        let mut word = number / WORD;
+        self.room[word] &= !(1 << (number % WORD));
+        while self.room.get(word) == Some(&0) {
+            word += 1;
+        }
+        self.lowest = word * WORD + self.room.get(word).map_or(0, |room| room.trailing_zeros() as usize);
+    }
+}
+
+/// The page, and the place in it.
+fn split(place: u32) -> (usize, usize) {
+    let place = place as usize;
+    (place / PAGE, place % PAGE)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn entry(tick: u64) -> Entry {
+        Entry { tick, next: NOWHERE, back: NOWHERE, waker: Waker::noop().clone() }
+    }
+
+    proptest! {
+        #[test]
+        fn each_has_a_place_of_its_own_and_a_herd_leaves_no_memory(
+            herds in prop::collection::vec((0..3_000_usize, any::<u64>()), 1..6),
+        ) {
+            let (mut entries, mut places) = (Entries::default(), Vec::new());
+            let mut ticks = 0..;
+            for (herd, seed) in herds {
+                places.extend(ticks.by_ref().take(herd).map(|tick| (tick, entries.insert(entry(tick)))));
+                let most = places.len();
+                for &(tick, place) in &places {
+                    prop_assert_eq!(entries.get(place).map(|entry| entry.tick), Some(tick));
+                }
+                // All but a few leave, in any order.
+                fastrand::Rng::with_seed(seed).shuffle(&mut places);
+                for (tick, place) in places.drain(seed as usize % 8.min(most + 1)..) {
+                    prop_assert_eq!(entries.remove(place).map(|entry| entry.tick), Some(tick));
+                    prop_assert!(entries.remove(place).is_none());
+                }
+                let pages = entries.pages.iter().flatten().count();
+                prop_assert!(pages <= places.len() + SPARE);
+            }
+        }
+    }
+}
