@@ -1,6 +1,5 @@
 use std::sync::Arc;
 
-use http::Version;
 use http::request::Parts;
 
 use super::admit::Guest;
@@ -13,8 +12,6 @@ use crate::contract::{Attach, BoxSubscriber, Label, SubscribeRequest, Subscriber
 
 /// A client that was let in.
 pub(super) struct Visitor {
-    pub(super) wanted: Wanted,
-    pub(super) version: Version,
     pub(super) guest: Guest,
     pub(super) attach: Attach<BoxSubscriber>,
 }
@@ -35,18 +32,18 @@ impl Mount {
         let version = parts.version;
         let request = wanted.request(parts);
         Box::pin(async move {
-            let visitor = self.let_in(&request, wanted, version, given).await?;
+            let visitor = self.let_in(&request, &wanted, given).await?;
             // Whoever only listens has no more use for it.
             drop(request);
-            match visitor.wanted.transport {
+            match wanted.transport {
                 #[cfg(feature = "short-poll")]
-                Transport::ShortPoll => super::poll::short(&self, visitor).await,
+                Transport::ShortPoll => super::poll::short(&self, &wanted, visitor).await,
                 #[cfg(feature = "long-poll")]
-                Transport::LongPoll => super::poll::long(&self, visitor).await,
+                Transport::LongPoll => super::poll::long(&self, &wanted, visitor).await,
                 #[cfg(feature = "chunked")]
-                Transport::Chunked => super::stream::chunked(&self, visitor).map(Answer::Now),
+                Transport::Chunked => super::stream::chunked(&self, &wanted, version, visitor).map(Answer::Now),
                 #[cfg(feature = "sse")]
-                Transport::Sse => super::stream::sse(&self, visitor).map(Answer::Now),
+                Transport::Sse => super::stream::sse(&self, &wanted, version, visitor).map(Answer::Now),
                 #[allow(unreachable_patterns, reason = "which are left depends on what is built")]
                 _ => Err(Refusal::bad("this transport is not built in")),
             }
@@ -58,8 +55,7 @@ impl Mount {
     pub(super) fn let_in<'a>(
         &'a self,
         request: &'a SubscribeRequest,
-        wanted: Wanted,
-        version: Version,
+        wanted: &'a Wanted,
         given: Option<Attach<BoxSubscriber>>,
     ) -> impl Future<Output = Result<Visitor, Refusal>> + Send + 'a {
         async move {
@@ -68,15 +64,15 @@ impl Mount {
             if !self.registry.has_place(key.as_deref(), wanted.is_session(), label.as_ref()) {
                 return Err(self.later());
             }
-            let attach = match given {
+            let mut attach = match given {
                 Some(attach) => attach,
                 None => self.ask_publisher(request).await?,
             };
             self.counters.attached();
             let right = attach.lifetime.map(|lifetime| self.runtime.wheel.after(lifetime));
             let topics = if wanted.is_session() { attach.subscriber.topics() } else { Vec::new() };
-            let guest = Guest { key, data: attach.data.clone(), right, topics: topics.into() };
-            Ok(Visitor { wanted, version, guest, attach })
+            let guest = Guest { key, data: attach.data.take(), right, topics: topics.into() };
+            Ok(Visitor { guest, attach })
         }
     }
 

@@ -37,16 +37,21 @@ struct Terms {
 /// Answers a short poll: at once, or when the state is there that it needs. With a name it is one of a run; without, it
 /// is no session.
 #[cfg(feature = "short-poll")]
-pub(super) fn short(mount: &Arc<Mount>, visitor: Visitor) -> impl Future<Output = Result<Answer, Refusal>> + Send {
+pub(super) fn short<'a>(
+    mount: &'a Arc<Mount>,
+    wanted: &'a Wanted,
+    visitor: Visitor,
+) -> impl Future<Output = Result<Answer, Refusal>> + Send + 'a {
     use std::task::Poll;
 
     use super::session::Order;
     use crate::adapters::PollQueue;
 
     async move {
-        let mut visit = mount.admit_poll(&visitor.wanted, &visitor.guest).await?;
-        let terms = Terms::of(mount, &visitor.wanted);
-        let mut queue = PollQueue::new(visit.feed(visitor.attach, visitor.wanted.start)).max_bytes(mount.config.batch);
+        let Visitor { guest, attach } = visitor;
+        let mut visit = mount.admit_poll(wanted, guest).await?;
+        let terms = Terms::of(mount, wanted);
+        let mut queue = PollQueue::new(visit.feed(attach, wanted.start)).max_bytes(mount.config.batch);
         poll_fn(|cx| {
             let order = visit.poll_order(cx);
             if let Poll::Ready(Order::Cut | Order::Revoke) = order {
@@ -70,10 +75,14 @@ pub(super) fn short(mount: &Arc<Mount>, visitor: Visitor) -> impl Future<Output 
 /// Answers a long poll, as a session for as long as it is held, or as one poll of a run.
 #[cfg(feature = "long-poll")]
 #[allow(clippy::manual_async_fn, reason = "an async fn keeps each argument twice, for as long as it runs")]
-pub(super) fn long(mount: &Arc<Mount>, visitor: Visitor) -> impl Future<Output = Result<Answer, Refusal>> + Send {
+pub(super) fn long<'a>(
+    mount: &'a Arc<Mount>,
+    wanted: &'a Wanted,
+    visitor: Visitor,
+) -> impl Future<Output = Result<Answer, Refusal>> + Send + 'a {
     async move {
-        let visit = mount.admit_poll(&visitor.wanted, &visitor.guest).await?;
-        let Visitor { wanted, attach, .. } = visitor;
+        let Visitor { guest, attach } = visitor;
+        let visit = mount.admit_poll(wanted, guest).await?;
         let (wheel, config) = (&mount.runtime.wheel, &mount.config);
         let now = wheel.now();
         let hold = now + config.jittered_hold(wanted.wait);
@@ -83,7 +92,7 @@ pub(super) fn long(mount: &Arc<Mount>, visitor: Visitor) -> impl Future<Output =
         if let Some(interval) = config.jittered_interval() {
             waiter = waiter.not_before(now + interval);
         }
-        let terms = Terms::of(mount, &wanted);
+        let terms = Terms::of(mount, wanted);
         Ok(Answer::Held(hold_until_reply(mount.clone(), visit, waiter, terms)))
     }
 }

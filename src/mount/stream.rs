@@ -7,16 +7,21 @@ use super::attach::Visitor;
 use super::body::Body;
 use super::flow::Flow;
 use super::live::Live;
+use super::negotiate::Wanted;
 use super::refusal::Refusal;
 use super::session::Visit;
 use super::shared::Mount;
 
 /// Opens a stream of server-sent events.
 #[cfg(feature = "sse")]
-pub(super) fn sse(mount: &Arc<Mount>, visitor: Visitor) -> Result<Response<Body>, Refusal> {
-    let Visitor { wanted, version, guest, attach } = visitor;
-    let (config, visit) = (&mount.config, mount.admit(&wanted, &guest)?);
-    let flow = crate::adapters::SseEncoder::new(visit.feed(attach, wanted.start), &mount.runtime.wheel)
+pub(super) fn sse(
+    mount: &Arc<Mount>,
+    wanted: &Wanted,
+    version: Version,
+    visitor: Visitor,
+) -> Result<Response<Body>, Refusal> {
+    let (config, visit) = (&mount.config, mount.admit(wanted, visitor.guest)?);
+    let flow = crate::adapters::SseEncoder::new(visit.feed(visitor.attach, wanted.start), &mount.runtime.wheel)
         .keep_alive(config.keep_alive)
         .retry(config.jittered_retry())
         .objects(wanted.objects)
@@ -27,13 +32,17 @@ pub(super) fn sse(mount: &Arc<Mount>, visitor: Visitor) -> Result<Response<Body>
 
 /// Opens a stream of NDJSON.
 #[cfg(feature = "chunked")]
-pub(super) fn chunked(mount: &Arc<Mount>, visitor: Visitor) -> Result<Response<Body>, Refusal> {
+pub(super) fn chunked(
+    mount: &Arc<Mount>,
+    wanted: &Wanted,
+    version: Version,
+    visitor: Visitor,
+) -> Result<Response<Body>, Refusal> {
     use crate::adapters::{ChunkedStream, Heartbeat};
 
-    let Visitor { wanted, version, guest, attach } = visitor;
-    let visit = mount.admit(&wanted, &guest)?;
+    let visit = mount.admit(wanted, visitor.guest)?;
     let heartbeat = if wanted.visible { Heartbeat::Visible } else { Heartbeat::Silent };
-    let flow = ChunkedStream::new(visit.feed(attach, wanted.start), &mount.runtime.wheel)
+    let flow = ChunkedStream::new(visit.feed(visitor.attach, wanted.start), &mount.runtime.wheel)
         .keep_alive(mount.config.keep_alive)
         .heartbeat(heartbeat)
         .batch(mount.config.batch);

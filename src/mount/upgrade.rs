@@ -43,14 +43,13 @@ impl Mount {
         }
         // Browsers send it with every handshake, and nobody else needs to.
         let is_page = parts.headers.contains_key(ORIGIN);
-        let version = parts.version;
         let request = wanted.request(parts);
-        let visitor = match self.let_in(&request, wanted, version, given).await {
+        let visitor = match self.let_in(&request, &wanted, given).await {
             Err(refusal) if is_page => return turn_away(self, refusal, handshake, upgrade),
             visitor => visitor?,
         };
-        let Visitor { wanted, guest, attach, .. } = visitor;
-        let visit = self.admit(&wanted, &guest)?;
+        let Visitor { guest, attach } = visitor;
+        let visit = self.admit(&wanted, guest)?;
         let subscriber = visit.feed(attach, wanted.start);
         let request = request.of(Some(visit.member().who.clone()));
         let opening = Opening { upgrade, subscriber, request, subprotocol: handshake.subprotocol };
