@@ -19,7 +19,9 @@ pub(super) struct Guest {
     /// When its right ends.
     pub(super) right: Option<Instant>,
     /// What it follows, if it is a session.
-    pub(super) topics: Arc<[Pattern]>,
+    pub(super) topics: Vec<Pattern>,
+    /// When it was let in.
+    pub(super) came: Instant,
 }
 
 impl Mount {
@@ -42,7 +44,7 @@ impl Mount {
         let label: Label = (guest.key.clone(), name);
         loop {
             let Some(run) = self.registry.run(&label) else {
-                match Visit::run(self, self.session(wanted, guest.clone()), guest.right).join() {
+                match Visit::run(self, self.session(wanted, guest.clone()), guest.came, guest.right).join() {
                     Err(NoPlace::Taken) => continue,
                     joined => return joined.map_err(|_| self.later()),
                 }
@@ -66,8 +68,8 @@ impl Mount {
     }
 
     fn unregistered(self: &Arc<Self>, wanted: &Wanted, guest: Guest) -> Visit {
-        let right = guest.right;
-        Visit::alone(self, self.session(wanted, guest), right)
+        let (came, right) = (guest.came, guest.right);
+        Visit::alone(self, self.session(wanted, guest), came, right)
     }
 
     fn session(&self, wanted: &Wanted, guest: Guest) -> Session {

@@ -8,7 +8,7 @@ use super::refusal::Refusal;
 use super::response::{Answer, Work};
 use super::shared::Mount;
 use super::within::within;
-use crate::contract::{Attach, BoxSubscriber, Label, SubscribeRequest, Subscriber, Transport};
+use crate::contract::{Attach, BoxSubscriber, Clock, Label, SubscribeRequest, Subscriber, Transport};
 
 /// A client that was let in.
 pub(super) struct Visitor {
@@ -71,7 +71,7 @@ impl Mount {
             self.counters.attached();
             let right = attach.lifetime.map(|lifetime| self.runtime.wheel.after(lifetime));
             let topics = if wanted.is_session() { attach.subscriber.topics() } else { Vec::new() };
-            let guest = Guest { key, data: attach.data.take(), right, topics: topics.into() };
+            let guest = Guest { key, data: attach.data.take(), right, topics, came: self.runtime.wheel.now() };
             Ok(Visitor { guest, attach })
         }
     }

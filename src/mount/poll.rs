@@ -19,10 +19,10 @@ use super::response::Work;
 use super::session::{Tracked, Visit};
 use super::shared::Mount;
 #[cfg(feature = "long-poll")]
+use super::sleep::WheelSleep;
+#[cfg(feature = "long-poll")]
 use crate::adapters::LongPollWaiter;
 use crate::adapters::Reply;
-#[cfg(feature = "long-poll")]
-use crate::contract::Clock;
 use crate::contract::End;
 use crate::model::Cursor;
 
@@ -82,24 +82,25 @@ pub(super) fn long<'a>(
 ) -> impl Future<Output = Result<Answer, Refusal>> + Send + 'a {
     async move {
         let Visitor { guest, attach } = visitor;
+        let came = guest.came;
         let visit = mount.admit_poll(wanted, guest).await?;
-        let (wheel, config) = (&mount.runtime.wheel, &mount.config);
-        let now = wheel.now();
-        let hold = now + config.jittered_hold(wanted.wait);
+        let config = &mount.config;
+        let hold = came + config.jittered_hold(wanted.wait);
         let deadline = visit.right().map_or(hold, |right| right.min(hold));
         let feed = visit.feed(attach, wanted.start);
-        let mut waiter = LongPollWaiter::new(feed, wheel, deadline).max_bytes(config.batch);
+        let mut waiter =
+            LongPollWaiter::asleep(feed, mount.runtime.wheel.sleep(deadline), deadline).max_bytes(config.batch);
         if let Some(interval) = config.jittered_interval() {
-            waiter = waiter.not_before(now + interval);
+            waiter = waiter.not_before(came + interval);
         }
         let terms = Terms::of(mount, wanted);
-        Ok(Answer::Held(hold_until_reply(mount.clone(), visit, waiter, terms)))
+        Ok(Answer::Held(hold_until_reply(visit, waiter, terms)))
     }
 }
 
 /// A long poll that is held.
 #[cfg(feature = "long-poll")]
-fn hold_until_reply(mount: Arc<Mount>, mut visit: Visit, mut waiter: LongPollWaiter<Tracked>, terms: Terms) -> Work {
+fn hold_until_reply(mut visit: Visit, mut waiter: LongPollWaiter<Tracked, WheelSleep>, terms: Terms) -> Work {
     use std::task::Poll;
 
     use super::session::Order;
@@ -118,13 +119,14 @@ fn hold_until_reply(mount: Arc<Mount>, mut visit: Visit, mut waiter: LongPollWai
             }
         })
         .await;
-        visit.cut_off().map_or(Ok(()), |order| Err(mount.refuse_cut_off(order)))?;
-        let reply = reply.ok_or_else(|| mount.later())?;
+        visit.cut_off().map_or(Ok(()), |order| Err(visit.mount().refuse_cut_off(order)))?;
+        let reply = reply.ok_or_else(|| visit.mount().later())?;
         visit.ends(Left::Silent);
+        let mount = visit.mount();
         // The next poll may come at once, unless it would find a closed door or the end again.
         let pause = order.is_some() || (reply.end.is_some() && !reply.more);
         let retry = if pause { mount.config.jittered_retry() } else { Duration::ZERO };
-        terms.answer(&mount, reply, retry).map(Answer::Now)
+        terms.answer(mount, reply, retry).map(Answer::Now)
     })
 }
 

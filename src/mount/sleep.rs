@@ -8,13 +8,20 @@ use crate::contract::{Sleep, Timer};
 
 impl Timer for Wheel {
     fn sleep_until(&self, at: Instant) -> Pin<Box<dyn Sleep>> {
-        Box::pin(WheelSleep { at, set_for: at, waker: None, alarm: self.alarm() })
+        Box::pin(self.sleep(at))
+    }
+}
+
+impl Wheel {
+    /// The same in no allocation of its own.
+    pub(super) fn sleep(&self, at: Instant) -> WheelSleep {
+        WheelSleep { at, set_for: at, waker: None, alarm: self.alarm() }
     }
 }
 
 /// A sleep that is moved to later, as a keep-alive is with every event, without touching the wheel: it lets the old
 /// entry come and sets the rest.
-struct WheelSleep {
+pub(super) struct WheelSleep {
     at: Instant,
     /// The task that the alarm wakes at `at` or before, while it is set.
     waker: Option<Waker>,
