@@ -1,13 +1,12 @@
 use std::future::{Future, poll_fn};
 #[cfg(feature = "long-poll")]
 use std::pin::Pin;
-use std::sync::Arc;
 use std::time::Duration;
 
 use http::header::CONTENT_TYPE;
 use http::{Response, StatusCode};
 
-use super::attach::Visitor;
+use super::attach::{Arrival, Visitor};
 use super::body::Body;
 use super::headers::{self, TIDINGS_RETRY_MS, number};
 use super::negotiate::Wanted;
@@ -37,20 +36,19 @@ struct Terms {
 /// Answers a short poll: at once, or when the state is there that it needs. With a name it is one of a run; without, it
 /// is no session.
 #[cfg(feature = "short-poll")]
-pub(super) fn short<'a>(
-    mount: &'a Arc<Mount>,
-    wanted: &'a Wanted,
-    visitor: Visitor,
-) -> impl Future<Output = Result<Answer, Refusal>> + Send + 'a {
+pub(super) fn short(mut arrival: Arrival) -> impl Future<Output = Result<Answer, Refusal>> + Send {
     use std::task::Poll;
 
     use super::session::Order;
     use crate::adapters::PollQueue;
 
     async move {
-        let Visitor { guest, attach } = visitor;
-        let mut visit = mount.admit_poll(wanted, guest).await?;
-        let terms = Terms::of(mount, wanted);
+        let Visitor { guest, attach } = arrival.let_in().await?;
+        let Arrival { mount, wanted, request, .. } = arrival;
+        // Whoever only listens has no more use for it.
+        drop(request);
+        let mut visit = mount.admit_poll(&wanted, guest).await?;
+        let terms = Terms::of(&mount, &wanted);
         let mut queue = PollQueue::new(visit.feed(attach, wanted.start)).max_bytes(mount.config.batch);
         poll_fn(|cx| {
             let order = visit.poll_order(cx);
@@ -68,20 +66,17 @@ pub(super) fn short<'a>(
             Some(_) => mount.config.jittered_retry(),
             None => mount.config.jittered_hint(reply.next_in),
         };
-        terms.answer(mount, reply, retry).map(Answer::Now)
+        terms.answer(&mount, reply, retry).map(Answer::Now)
     }
 }
 
 /// Answers a long poll, as a session for as long as it is held, or as one poll of a run.
 #[cfg(feature = "long-poll")]
 #[allow(clippy::manual_async_fn, reason = "an async fn keeps each argument twice, for as long as it runs")]
-pub(super) fn long<'a>(
-    mount: &'a Arc<Mount>,
-    wanted: &'a Wanted,
-    visitor: Visitor,
-) -> impl Future<Output = Result<Answer, Refusal>> + Send + 'a {
+pub(super) fn long(mut arrival: Arrival) -> impl Future<Output = Result<Answer, Refusal>> + Send {
     async move {
-        let Visitor { guest, attach } = visitor;
+        let Visitor { guest, attach } = arrival.let_in().await?;
+        let Arrival { mount, wanted, .. } = &arrival;
         let came = guest.came;
         let visit = mount.admit_poll(wanted, guest).await?;
         let config = &mount.config;

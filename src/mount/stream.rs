@@ -1,27 +1,21 @@
-use std::sync::Arc;
-
-use http::{Response, Version};
+use http::Version;
 
 use super::answer;
-use super::attach::Visitor;
+use super::attach::{Arrival, Visitor};
 use super::body::Body;
 use super::flow::Flow;
 use super::live::Live;
-use super::negotiate::Wanted;
 use super::refusal::Refusal;
+use super::response::Answer;
 use super::session::Visit;
-use super::shared::Mount;
 
 /// Opens a stream of server-sent events.
 #[cfg(feature = "sse")]
-pub(super) fn sse(
-    mount: &Arc<Mount>,
-    wanted: &Wanted,
-    version: Version,
-    visitor: Visitor,
-) -> Result<Response<Body>, Refusal> {
-    let (config, visit) = (&mount.config, mount.admit(wanted, visitor.guest)?);
-    let flow = crate::adapters::SseEncoder::new(visit.feed(visitor.attach, wanted.start), &mount.runtime.wheel)
+pub(super) async fn sse(mut arrival: Arrival, version: Version) -> Result<Answer, Refusal> {
+    let Visitor { guest, attach } = arrival.let_in().await?;
+    let Arrival { mount, wanted, .. } = arrival;
+    let (config, visit) = (&mount.config, mount.admit(&wanted, guest)?);
+    let flow = crate::adapters::SseEncoder::new(visit.feed(attach, wanted.start), &mount.runtime.wheel)
         .keep_alive(config.keep_alive)
         .retry(config.jittered_retry())
         .objects(wanted.objects)
@@ -32,24 +26,21 @@ pub(super) fn sse(
 
 /// Opens a stream of NDJSON.
 #[cfg(feature = "chunked")]
-pub(super) fn chunked(
-    mount: &Arc<Mount>,
-    wanted: &Wanted,
-    version: Version,
-    visitor: Visitor,
-) -> Result<Response<Body>, Refusal> {
+pub(super) async fn chunked(mut arrival: Arrival, version: Version) -> Result<Answer, Refusal> {
     use crate::adapters::{ChunkedStream, Heartbeat};
 
-    let visit = mount.admit(wanted, visitor.guest)?;
+    let Visitor { guest, attach } = arrival.let_in().await?;
+    let Arrival { mount, wanted, .. } = arrival;
+    let visit = mount.admit(&wanted, guest)?;
     let heartbeat = if wanted.visible { Heartbeat::Visible } else { Heartbeat::Silent };
-    let flow = ChunkedStream::new(visit.feed(visitor.attach, wanted.start), &mount.runtime.wheel)
+    let flow = ChunkedStream::new(visit.feed(attach, wanted.start), &mount.runtime.wheel)
         .keep_alive(mount.config.keep_alive)
         .heartbeat(heartbeat)
         .batch(mount.config.batch);
     Ok(open(visit, version, Flow::Chunked(flow)))
 }
 
-fn open(visit: Visit, version: Version, flow: Flow) -> Response<Body> {
+fn open(visit: Visit, version: Version, flow: Flow) -> Answer {
     let transport = visit.member().transport();
-    answer::dressed_as(transport, version, Body::live(Live::new(visit, Box::new(flow))))
+    Answer::Now(answer::dressed_as(transport, version, Body::live(Live::new(visit, Box::new(flow)))))
 }
