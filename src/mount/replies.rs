@@ -11,10 +11,18 @@ const WHOLE: usize = 4 * 1024;
 /// For how many positions: a herd that an event woke stands at one, and those who come late at the few before it.
 const PLACES: usize = 16;
 
-/// The last small replies as they went out, each in its position's place: at most 64 KiB. Who polls at a position of
-/// theirs gets the same bytes, put together once.
+/// The last small replies as they went out: copies, which hold nothing of the source's, of at most 64 KiB together. Who
+/// polls at a position of theirs gets the same bytes, put together once.
 #[derive(Debug, Default)]
-pub(super) struct Replies([Locked<Option<Known>>; PLACES]);
+pub(super) struct Replies(Locked<Places>);
+
+#[derive(Debug, Default)]
+struct Places {
+    /// The one that was asked for last is the first: mostly it is asked for again.
+    known: Vec<Known>,
+    /// Whose place the next one gets, once all are taken.
+    next: usize,
+}
 
 #[derive(Debug)]
 struct Known {
@@ -25,25 +33,40 @@ struct Known {
 impl Replies {
     /// A reply's entity tag and body.
     pub(super) fn of(&self, reply: Reply) -> (Option<HeaderValue>, Body) {
-        let place = self.place(&reply);
-        if let Some(known) = place.lock().as_ref().filter(|known| known.whole.is_of(&reply)) {
+        let mut places = self.0.lock();
+        if let Some(known) = places.find(&reply) {
             return (known.tag.clone(), Body::whole(known.whole.body.clone()));
         }
+        drop(places);
         if reply.len() > WHOLE {
             let (tag, parts) = reply.into_tagged_parts();
             return (tag.and_then(header), Body::parts(parts));
         }
         let whole = reply.to_whole();
         let (tag, body) = (whole.tag.clone().and_then(header), whole.body.clone());
-        let replaced = place.lock().replace(Known { whole, tag: tag.clone() });
+        let replaced = self.0.lock().put(Known { whole, tag: tag.clone() });
         drop(replaced);
         (tag, Body::whole(body))
     }
+}
 
-    /// Positions that follow each other have different places.
-    fn place(&self, reply: &Reply) -> &Locked<Option<Known>> {
-        let sequence = reply.cursor.map_or(0, |cursor| cursor.position().sequence);
-        &self.0[sequence as usize % PLACES]
+impl Places {
+    fn find(&mut self, reply: &Reply) -> Option<&Known> {
+        let at = self.known.iter().position(|known| known.whole.is_of(reply))?;
+        if at != 0 {
+            self.known.swap(0, at);
+        }
+        self.known.first()
+    }
+
+    fn put(&mut self, fresh: Known) -> Option<Known> {
+        if self.known.len() < PLACES {
+            self.known.push(fresh);
+            return None;
+        }
+        self.next = (self.next + 1) % PLACES;
+        let place = self.known.get_mut(self.next)?;
+        Some(std::mem::replace(place, fresh))
     }
 }
 

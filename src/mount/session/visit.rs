@@ -82,7 +82,7 @@ impl Visit {
 
     /// What its transport is to read from.
     pub(in crate::mount) fn feed(&self, attach: Attach<BoxSubscriber>, start: Start) -> Tracked {
-        let feed = mend::feed(&self.member.mount, self.member.who.clone(), attach, start);
+        let feed = mend::feed(&self.member, attach, start);
         Tracked::new(feed, &self.member, self.right)
     }
 
