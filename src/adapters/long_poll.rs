@@ -9,6 +9,8 @@ use crate::contract::{Sleep, Subscriber, Timer};
 
 /// Answers a long poll: with all that is there as soon as something is, or at the deadline with nothing.
 ///
+/// `T` is what it sleeps with: the timer's boxed sleep, where no mount has one of its own.
+///
 /// Cancel-safe: dropping it loses nothing, for the client comes back with the cursor that it has. After the reply it
 /// stays pending.
 ///
