@@ -9,6 +9,8 @@ use crate::contract::{Sleep, Subscriber, Timer};
 
 /// Answers a long poll: with all that is there as soon as something is, or at the deadline with nothing.
 ///
+/// `T` is what it sleeps with: the timer's boxed sleep, where no mount has one of its own.
+///
 /// Cancel-safe: dropping it loses nothing, for the client comes back with the cursor that it has. After the reply it
 /// stays pending.
 ///
@@ -23,11 +25,13 @@ use crate::contract::{Sleep, Subscriber, Timer};
 /// }
 /// ```
 #[must_use = "futures do nothing unless polled"]
-pub struct LongPollWaiter<S> {
-    /// The subscriber and what it gave so far, until the reply.
-    waiting: Option<(S, Draft)>,
+pub struct LongPollWaiter<S, T = Pin<Box<dyn Sleep>>> {
+    /// Until the reply.
+    subscriber: Option<S>,
+    /// What it gave so far.
+    draft: Draft,
     /// Set for the deadline, and for the earliest reply while events are kept back until then.
-    sleep: Pin<Box<dyn Sleep>>,
+    sleep: T,
     deadline: Instant,
     /// When the earliest reply may go out; taken by the first events.
     not_before: Option<Instant>,
@@ -38,16 +42,27 @@ pub struct LongPollWaiter<S> {
 impl<S: Subscriber> LongPollWaiter<S> {
     /// A poll of this subscriber, which begins where the client's cursor says, until `deadline`.
     pub fn new(subscriber: S, timer: &dyn Timer, deadline: Instant) -> Self {
-        let waiting = Some((subscriber, Draft::default()));
-        let sleep = timer.sleep_until(deadline);
-        Self { waiting, sleep, deadline, not_before: None, is_kept_back: false, finishing: false }
+        Self::asleep(subscriber, timer.sleep_until(deadline), deadline)
+    }
+}
+
+impl<S: Subscriber, T: Sleep + Unpin> LongPollWaiter<S, T> {
+    /// The same with a sleep that ends at `deadline`.
+    pub(crate) fn asleep(subscriber: S, sleep: T, deadline: Instant) -> Self {
+        Self {
+            subscriber: Some(subscriber),
+            draft: Draft::default(),
+            sleep,
+            deadline,
+            not_before: None,
+            is_kept_back: false,
+            finishing: false,
+        }
     }
 
     /// At most so many bytes of events (64 KiB unless set), but always at least one event if there is one.
     pub fn max_bytes(mut self, max: usize) -> Self {
-        if let Some((_, draft)) = &mut self.waiting {
-            draft.set_max(max);
-        }
+        self.draft.set_max(max);
         self
     }
 
@@ -64,38 +79,36 @@ impl<S: Subscriber> LongPollWaiter<S> {
     }
 }
 
-impl<S> Unpin for LongPollWaiter<S> {}
+impl<S, T> Unpin for LongPollWaiter<S, T> {}
 
-impl<S: Subscriber> Future for LongPollWaiter<S> {
+impl<S: Subscriber, T: Sleep + Unpin> Future for LongPollWaiter<S, T> {
     type Output = Reply;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Reply> {
         let this = &mut *self;
-        let Some((subscriber, draft)) = &mut this.waiting else {
+        let Some(subscriber) = &mut this.subscriber else {
             return Poll::Pending;
         };
-        match draft.collect(subscriber, cx) {
+        match this.draft.collect(subscriber, cx) {
             Progress::Urgent => {}
             _ if this.finishing => {}
-            Progress::Nothing => ready!(this.sleep.as_mut().poll(cx)),
+            Progress::Nothing => ready!(Pin::new(&mut this.sleep).poll(cx)),
             Progress::Events => {
                 if let Some(instant) = this.not_before.take() {
                     this.is_kept_back = true;
-                    this.sleep.as_mut().reset(instant);
+                    Pin::new(&mut this.sleep).reset(instant);
                 }
                 if this.is_kept_back {
-                    ready!(this.sleep.as_mut().poll(cx));
+                    ready!(Pin::new(&mut this.sleep).poll(cx));
                 }
             }
         }
-        match this.waiting.take() {
-            Some((_, draft)) => Poll::Ready(draft.finish()),
-            None => Poll::Pending,
-        }
+        this.subscriber = None;
+        Poll::Ready(std::mem::take(&mut this.draft).finish())
     }
 }
 
-impl<S> fmt::Debug for LongPollWaiter<S> {
+impl<S, T> fmt::Debug for LongPollWaiter<S, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("LongPollWaiter").field("deadline", &self.deadline).finish_non_exhaustive()
     }

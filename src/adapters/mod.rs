@@ -26,6 +26,8 @@ pub use chunked::{ChunkedStream, Heartbeat};
 pub use long_poll::LongPollWaiter;
 #[cfg(any(feature = "short-poll", feature = "long-poll"))]
 pub use reply::Reply;
+#[cfg(all(feature = "http", any(feature = "short-poll", feature = "long-poll")))]
+pub(crate) use reply::Whole;
 #[cfg(feature = "short-poll")]
 pub use short_poll::PollQueue;
 #[cfg(feature = "sse")]

@@ -1,3 +1,5 @@
+#[cfg(feature = "http")]
+use std::ops::Range;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -30,6 +32,18 @@ pub struct Reply {
     /// [`Subscriber::next_in`].
     pub next_in: Option<Duration>,
     items: Items,
+}
+
+/// A reply in one piece.
+#[cfg(feature = "http")]
+#[derive(Debug)]
+pub(crate) struct Whole {
+    cursor: Option<Cursor>,
+    more: bool,
+    /// Where in the body the events and gaps are.
+    items: Range<usize>,
+    pub(crate) tag: Option<Bytes>,
+    pub(crate) body: Bytes,
 }
 
 /// Pieces of events and gaps, none empty. Each ends with a comma, and mostly there is one.
@@ -78,25 +92,16 @@ impl Reply {
 
     /// The same with the parts in one piece, for which they are copied.
     #[cfg(feature = "http")]
-    pub(crate) fn to_tagged_whole(&self) -> (Option<Bytes>, Bytes) {
+    pub(crate) fn to_whole(&self) -> Whole {
         let (mut whole, tail) = (self.head(), self.tail());
         let head = whole.len();
         whole.reserve(self.items.len() + tail.len());
         self.items.iter().for_each(|item| whole.extend_from_slice(item));
         whole.truncate(whole.len() - usize::from(!self.is_empty()));
+        let items = head..whole.len();
         whole.extend_from_slice(tail);
-        let whole = whole.freeze();
-        (self.tag_in(&whole, head), whole)
-    }
-
-    /// Whether it is the same as another one, and of the same shared bytes. Nothing is compared byte by byte.
-    #[cfg(feature = "http")]
-    pub(crate) fn shares_all_with(&self, other: &Self) -> bool {
-        let is_same = |(a, b): (&Bytes, &Bytes)| a.as_ptr() == b.as_ptr() && a.len() == b.len();
-        let others = self.items.others.len() == other.items.others.len();
-        (self.cursor, self.more) == (other.cursor, other.more)
-            && others
-            && self.items.iter().zip(other.items.iter()).all(is_same)
+        let body = whole.freeze();
+        Whole { cursor: self.cursor, more: self.more, items, tag: self.tag_in(&body, head), body }
     }
 
     fn head(&self) -> BytesMut {
@@ -116,6 +121,15 @@ impl Reply {
     }
 }
 
+#[cfg(feature = "http")]
+impl Whole {
+    /// Whether it is this reply's.
+    pub(crate) fn is_of(&self, reply: &Reply) -> bool {
+        (self.cursor, self.more) == (reply.cursor, reply.more)
+            && self.body.get(self.items.clone()).is_some_and(|items| reply.items.are(items))
+    }
+}
+
 impl Items {
     fn push(&mut self, item: Bytes) {
         match self.first.is_empty() {
@@ -126,6 +140,18 @@ impl Items {
 
     fn iter(&self) -> impl Iterator<Item = &Bytes> {
         std::iter::once(&self.first).chain(&self.others)
+    }
+
+    /// Whether they are these bytes, to which the last comma was not written.
+    #[cfg(feature = "http")]
+    fn are(&self, mut bytes: &[u8]) -> bool {
+        let comma = usize::from(!self.first.is_empty());
+        self.len() == bytes.len() + comma
+            && self.iter().all(|item| {
+                let (same, rest) = bytes.split_at(item.len().min(bytes.len()));
+                bytes = rest;
+                item.starts_with(same)
+            })
     }
 
     /// In bytes.

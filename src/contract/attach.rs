@@ -16,7 +16,8 @@ pub struct Attach<S> {
     /// How long its right lasts.
     pub(crate) lifetime: Option<Duration>,
     pub(crate) data: Option<Arc<dyn Any + Send + Sync>>,
-    pub(crate) snapshot: Option<Snapshot>,
+    /// Boxed, for most have none, and an attach is handed on a few times.
+    pub(crate) snapshot: Option<Box<Snapshot>>,
 }
 
 impl<S: Subscriber> Attach<S> {
@@ -40,7 +41,7 @@ impl<S: Subscriber> Attach<S> {
     /// Begins with the application's state. Subscribe first and load the state then, so that nothing is between them:
     /// this takes that an event is in the state before it is published, or both under one lock.
     pub fn with_snapshot(self, snapshot: Snapshot) -> Self {
-        Self { snapshot: Some(snapshot), ..self }
+        Self { snapshot: Some(Box::new(snapshot)), ..self }
     }
 
     /// The same, where the subscriber's type must not show.

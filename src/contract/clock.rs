@@ -32,3 +32,9 @@ impl<T: Timer + ?Sized> Timer for std::sync::Arc<T> {
         (**self).sleep_until(at)
     }
 }
+
+impl Sleep for Pin<Box<dyn Sleep>> {
+    fn reset(self: Pin<&mut Self>, at: Instant) {
+        self.get_mut().as_mut().reset(at);
+    }
+}

@@ -17,7 +17,13 @@ struct Inner {
     name: Option<Arc<str>>,
     key: Option<Arc<str>>,
     data: Option<Arc<dyn Any + Send + Sync>>,
-    topics: Mutex<Arc<[Pattern]>>,
+    topics: Mutex<Topics>,
+}
+
+/// What a session follows: shared when somebody asks for it, which is not so of most.
+enum Topics {
+    Named(Vec<Pattern>),
+    Shared(Arc<[Pattern]>),
 }
 
 /// A limit key, and the name that a client chose under it.
@@ -80,9 +86,9 @@ impl Session {
         name: Option<Arc<str>>,
         key: Option<Arc<str>>,
         data: Option<Arc<dyn Any + Send + Sync>>,
-        topics: Arc<[Pattern]>,
+        topics: Vec<Pattern>,
     ) -> Self {
-        Self(Arc::new(Inner { id, transport, name, key, data, topics: Mutex::new(topics) }))
+        Self(Arc::new(Inner { id, transport, name, key, data, topics: Mutex::new(Topics::Named(topics)) }))
     }
 
     /// Its number at this endpoint.
@@ -107,13 +113,13 @@ impl Session {
     /// [say](crate::Subscriber::topics).
     #[must_use]
     pub fn topics(&self) -> Arc<[Pattern]> {
-        self.0.topics.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.0.topics.lock().unwrap_or_else(PoisonError::into_inner).shared()
     }
 
     /// Has it follow these from now on.
     #[cfg(any(feature = "short-poll", feature = "long-poll"))]
-    pub(crate) fn follow(&self, topics: Arc<[Pattern]>) {
-        *self.0.topics.lock().unwrap_or_else(PoisonError::into_inner) = topics;
+    pub(crate) fn follow(&self, topics: Vec<Pattern>) {
+        *self.0.topics.lock().unwrap_or_else(PoisonError::into_inner) = Topics::Named(topics);
     }
 
     pub(crate) fn shared_key(&self) -> Option<Arc<str>> {
@@ -135,6 +141,17 @@ impl Session {
     #[must_use]
     pub fn data<T: Any>(&self) -> Option<&T> {
         self.0.data.as_deref()?.downcast_ref()
+    }
+}
+
+impl Topics {
+    fn shared(&mut self) -> Arc<[Pattern]> {
+        let shared: Arc<[_]> = match self {
+            Self::Shared(shared) => return shared.clone(),
+            Self::Named(names) => std::mem::take(names).into(),
+        };
+        *self = Self::Shared(shared.clone());
+        shared
     }
 }
 

@@ -43,7 +43,9 @@ impl Subscribe {
         I::Item: TryInto<Pattern>,
         PatternError: From<<I::Item as TryInto<Pattern>>::Error>,
     {
-        let mut this = Self { patterns: Vec::new(), start: Start::Now, overflow: Overflow::Gap, invalid: None };
+        let patterns = patterns.into_iter();
+        let room = Vec::with_capacity(patterns.size_hint().0);
+        let mut this = Self { patterns: room, start: Start::Now, overflow: Overflow::Gap, invalid: None };
         for pattern in patterns {
             match pattern.try_into() {
                 Ok(pattern) if this.patterns.contains(&pattern) => {}

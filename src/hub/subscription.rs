@@ -10,7 +10,7 @@ use crate::hub::reader::{Glance, Reader};
 use crate::hub::replay::Replay;
 use crate::hub::shared::Shared;
 use crate::hub::single::Single;
-use crate::model::{Cursor, Gap, GapReason, Overflow, Pattern, Position};
+use crate::model::{Cursor, Gap, GapReason, Overflow, Pattern, Position, Topic};
 
 /// A subscription of a [`LocalHub`](crate::LocalHub): the events of its topics in the hub's order.
 ///
@@ -77,19 +77,15 @@ enum Order {
 impl Subscription {
     pub(super) fn new(shared: Arc<Shared>, what: Subscribe) -> Result<Self, SubscribeError> {
         let (names, start, overflow) = what.into_parts()?;
-        let mut joined = Joined::default();
-        let Some(Beginning { sequence, gap, .. }) = joined.join(&shared, &narrowed(names), start, overflow) else {
-            joined.leave(&shared);
-            return Err(SubscribeError::Closed);
+        let only = match names.as_slice() {
+            [name] => name.as_topic(),
+            _ => None,
         };
-        let mut opening = gap;
-        let order = match joined.only_topic() {
-            Ok((reader, placed)) => {
-                opening = opening.or(placed.gap.map(|gone| reader.log.gap(GapReason::Evicted, shared.cursor(gone))));
-                Order::Single(Single::new(reader, &placed, sequence, overflow))
-            }
-            Err(joined) => Order::Merged(Box::new(Merged::new(&shared, joined, sequence, overflow))),
+        let begun = match only {
+            Some(topic) => Order::single(&shared, topic, start, overflow),
+            None => Order::merged(&shared, names, start, overflow),
         };
+        let (opening, order) = begun.ok_or(SubscribeError::Closed)?;
         Ok(Self { shared, opening: opening.map(Box::new), order })
     }
 
@@ -188,15 +184,6 @@ impl Joined {
         Some(beginning)
     }
 
-    /// The topic, if that is all.
-    fn only_topic(self) -> Result<(Reader, Placed), Self> {
-        let Self { topics, patterns } = self;
-        if !patterns.is_empty() {
-            return Err(Self { topics, patterns });
-        }
-        <[_; 1]>::try_from(topics).map(|[only]| only).map_err(|topics| Self { topics, patterns })
-    }
-
     fn leave(&self, shared: &Shared) {
         let topics = self.topics.iter().map(|(reader, _)| reader);
         let all = topics.chain(self.patterns.iter().map(|(reader, _)| reader));
@@ -244,6 +231,29 @@ impl Beginning {
 }
 
 impl Order {
+    /// That of one topic, and what is to be said first. `None` when the hub is closed.
+    fn single(shared: &Shared, topic: &Topic, start: Start, overflow: Overflow) -> Option<(Option<Gap>, Self)> {
+        let Beginning { from, sequence, gap } = Beginning::new(shared, start, shared.published.load());
+        let (reader, placed) = shared.join(topic, from, overflow)?;
+        let gap = gap.or(placed.gap.map(|gone| reader.log.gap(GapReason::Evicted, shared.cursor(gone))));
+        Some((gap, Self::Single(Single::new(reader, &placed, sequence, overflow))))
+    }
+
+    /// That of several, or of patterns.
+    fn merged(
+        shared: &Arc<Shared>,
+        names: Vec<Pattern>,
+        start: Start,
+        overflow: Overflow,
+    ) -> Option<(Option<Gap>, Self)> {
+        let mut joined = Joined::default();
+        let Some(Beginning { sequence, gap, .. }) = joined.join(shared, &narrowed(names), start, overflow) else {
+            joined.leave(shared);
+            return None;
+        };
+        Some((gap, Self::Merged(Box::new(Merged::new(shared, joined, sequence, overflow)))))
+    }
+
     fn sequence(&self) -> u64 {
         match self {
             Self::Single(single) => single.sequence,

@@ -11,6 +11,7 @@ use crate::contract::{Label, Rejection, Session};
 use crate::model::Pattern;
 
 /// What the publisher said of a client that was let in.
+#[derive(Clone)]
 pub(super) struct Guest {
     /// What it counts against.
     pub(super) key: Option<Arc<str>>,
@@ -18,12 +19,14 @@ pub(super) struct Guest {
     /// When its right ends.
     pub(super) right: Option<Instant>,
     /// What it follows, if it is a session.
-    pub(super) topics: Arc<[Pattern]>,
+    pub(super) topics: Vec<Pattern>,
+    /// When it was let in.
+    pub(super) came: Instant,
 }
 
 impl Mount {
     /// A session for a client, with a place in the registry. The publisher knows of it.
-    pub(super) fn admit(self: &Arc<Self>, wanted: &Wanted, guest: &Guest) -> Result<Visit, Refusal> {
+    pub(super) fn admit(self: &Arc<Self>, wanted: &Wanted, guest: Guest) -> Result<Visit, Refusal> {
         self.unregistered(wanted, guest).join().map_err(|_| self.later())
     }
 
@@ -31,7 +34,7 @@ impl Mount {
     ///
     /// A poll was let in before this, so one that is refused neither begins nor prolongs a run.
     #[cfg(any(feature = "short-poll", feature = "long-poll"))]
-    pub(super) async fn admit_poll(self: &Arc<Self>, wanted: &Wanted, guest: &Guest) -> Result<Visit, Refusal> {
+    pub(super) async fn admit_poll(self: &Arc<Self>, wanted: &Wanted, guest: Guest) -> Result<Visit, Refusal> {
         let Some(name) = wanted.run_name() else {
             return match wanted.is_session() {
                 true => self.admit(wanted, guest),
@@ -41,7 +44,7 @@ impl Mount {
         let label: Label = (guest.key.clone(), name);
         loop {
             let Some(run) = self.registry.run(&label) else {
-                match Visit::run(self, self.session(wanted, guest), guest.right).join() {
+                match Visit::run(self, self.session(wanted, guest.clone()), guest.came, guest.right).join() {
                     Err(NoPlace::Taken) => continue,
                     joined => return joined.map_err(|_| self.later()),
                 }
@@ -49,7 +52,7 @@ impl Mount {
             match Visit::turn(run.clone(), guest.right) {
                 Ok(turn) => {
                     turn.joined().await;
-                    turn.member().who.follow(guest.topics.clone());
+                    turn.member().who.follow(guest.topics);
                     return Ok(turn);
                 }
                 Err(NoTurn::Full) => return Err(self.later()),
@@ -64,19 +67,13 @@ impl Mount {
         Refusal::of(Rejection::Unauthorized, &self.config.challenge)
     }
 
-    fn unregistered(self: &Arc<Self>, wanted: &Wanted, guest: &Guest) -> Visit {
-        Visit::alone(self, self.session(wanted, guest), guest.right)
+    fn unregistered(self: &Arc<Self>, wanted: &Wanted, guest: Guest) -> Visit {
+        let (came, right) = (guest.came, guest.right);
+        Visit::alone(self, self.session(wanted, guest), came, right)
     }
 
-    fn session(&self, wanted: &Wanted, guest: &Guest) -> Session {
-        let id = self.registry.next_id();
-        Session::new(
-            id,
-            wanted.transport,
-            wanted.name.clone(),
-            guest.key.clone(),
-            guest.data.clone(),
-            guest.topics.clone(),
-        )
+    fn session(&self, wanted: &Wanted, guest: Guest) -> Session {
+        let Guest { key, data, topics, .. } = guest;
+        Session::new(self.registry.next_id(), wanted.transport, wanted.name.clone(), key, data, topics)
     }
 }

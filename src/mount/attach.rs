@@ -1,6 +1,5 @@
 use std::sync::Arc;
 
-use http::Version;
 use http::request::Parts;
 
 use super::admit::Guest;
@@ -9,12 +8,19 @@ use super::refusal::Refusal;
 use super::response::{Answer, Work};
 use super::shared::Mount;
 use super::within::within;
-use crate::contract::{Attach, BoxSubscriber, Label, SubscribeRequest, Subscriber, Transport};
+use crate::contract::{Attach, BoxSubscriber, Clock, Label, SubscribeRequest, Subscriber, Transport};
 
-/// A client that was let in.
-pub(super) struct Visitor {
+/// A client that is to be let in.
+pub(super) struct Arrival {
+    pub(super) mount: Arc<Mount>,
     pub(super) wanted: Wanted,
-    pub(super) version: Version,
+    pub(super) request: SubscribeRequest,
+    /// What the application has made itself; taken when the client is let in.
+    pub(super) given: Option<Attach<BoxSubscriber>>,
+}
+
+/// What it is let in with.
+pub(super) struct Visitor {
     pub(super) guest: Guest,
     pub(super) attach: Attach<BoxSubscriber>,
 }
@@ -34,49 +40,19 @@ impl Mount {
         }
         let version = parts.version;
         let request = wanted.request(parts);
-        Box::pin(async move {
-            let visitor = self.let_in(&request, wanted, version, given).await?;
-            // Whoever only listens has no more use for it.
-            drop(request);
-            match visitor.wanted.transport {
-                #[cfg(feature = "short-poll")]
-                Transport::ShortPoll => super::poll::short(&self, visitor).await,
-                #[cfg(feature = "long-poll")]
-                Transport::LongPoll => super::poll::long(&self, visitor).await,
-                #[cfg(feature = "chunked")]
-                Transport::Chunked => super::stream::chunked(&self, visitor).map(Answer::Now),
-                #[cfg(feature = "sse")]
-                Transport::Sse => super::stream::sse(&self, visitor).map(Answer::Now),
-                #[allow(unreachable_patterns, reason = "which are left depends on what is built")]
-                _ => Err(Refusal::bad("this transport is not built in")),
-            }
-        })
-    }
-
-    /// Asks the publisher, where there is a place, unless the application has made the subscriber itself.
-    #[allow(clippy::manual_async_fn, reason = "an async fn keeps each argument twice, for as long as it runs")]
-    pub(super) fn let_in<'a>(
-        &'a self,
-        request: &'a SubscribeRequest,
-        wanted: Wanted,
-        version: Version,
-        given: Option<Attach<BoxSubscriber>>,
-    ) -> impl Future<Output = Result<Visitor, Refusal>> + Send + 'a {
-        async move {
-            let key = self.key(request);
-            let label = wanted.run_name().map(|name| -> Label { (key.clone(), name) });
-            if !self.registry.has_place(key.as_deref(), wanted.is_session(), label.as_ref()) {
-                return Err(self.later());
-            }
-            let attach = match given {
-                Some(attach) => attach,
-                None => self.ask_publisher(request).await?,
-            };
-            self.counters.attached();
-            let right = attach.lifetime.map(|lifetime| self.runtime.wheel.after(lifetime));
-            let topics = if wanted.is_session() { attach.subscriber.topics() } else { Vec::new() };
-            let guest = Guest { key, data: attach.data.clone(), right, topics: topics.into() };
-            Ok(Visitor { wanted, version, guest, attach })
+        let arrival = Arrival { mount: self, wanted, request, given };
+        // Each a future of its own, so that none is as large as the largest.
+        match arrival.wanted.transport {
+            #[cfg(feature = "short-poll")]
+            Transport::ShortPoll => Box::pin(super::poll::short(arrival)),
+            #[cfg(feature = "long-poll")]
+            Transport::LongPoll => Box::pin(super::poll::long(arrival)),
+            #[cfg(feature = "chunked")]
+            Transport::Chunked => Box::pin(super::stream::chunked(arrival, version)),
+            #[cfg(feature = "sse")]
+            Transport::Sse => Box::pin(super::stream::sse(arrival, version)),
+            #[allow(unreachable_patterns, reason = "which are left depends on what is built")]
+            _ => Box::pin(std::future::ready(Err(Refusal::bad("this transport is not built in")))),
         }
     }
 
@@ -90,5 +66,26 @@ impl Mount {
     /// What a request counts against.
     pub(super) fn key(&self, request: &SubscribeRequest) -> Option<Arc<str>> {
         self.publisher.limit_key(request).map(Arc::from)
+    }
+}
+
+impl Arrival {
+    /// Asks the publisher, where there is a place, unless the application has made the subscriber itself.
+    pub(super) async fn let_in(&mut self) -> Result<Visitor, Refusal> {
+        let Self { mount, wanted, request, given } = self;
+        let key = mount.key(request);
+        let label = wanted.run_name().map(|name| -> Label { (key.clone(), name) });
+        if !mount.registry.has_place(key.as_deref(), wanted.is_session(), label.as_ref()) {
+            return Err(mount.later());
+        }
+        let mut attach = match given.take() {
+            Some(attach) => attach,
+            None => mount.ask_publisher(request).await?,
+        };
+        mount.counters.attached();
+        let right = attach.lifetime.map(|lifetime| mount.runtime.wheel.after(lifetime));
+        let topics = if wanted.is_session() { attach.subscriber.topics() } else { Vec::new() };
+        let guest = Guest { key, data: attach.data.take(), right, topics, came: mount.runtime.wheel.now() };
+        Ok(Visitor { guest, attach })
     }
 }

@@ -1,25 +1,22 @@
 use std::sync::Arc;
 
 use super::isolate::isolated;
-use super::shared::Mount;
+use super::session::Member;
 use super::within::within;
-use crate::contract::{Attach, BoxSubscriber, End, Mend, Mended, Mending, Session, Start};
+use crate::contract::{Attach, BoxSubscriber, End, Mend, Mended, Mending, Start};
 use crate::model::Gap;
 
 /// What a transport gets its events from.
 pub(super) type Feed = Mended<BoxSubscriber, State>;
 
 /// The publisher's state, for one session.
-pub(super) struct State {
-    mount: Arc<Mount>,
-    session: Session,
-}
+pub(super) struct State(Arc<Member>);
 
 /// The events for a session that began at `start`.
-pub(super) fn feed(mount: &Arc<Mount>, session: Session, attach: Attach<BoxSubscriber>, start: Start) -> Feed {
-    let feed = Mended::new(attach.subscriber, start, State { mount: mount.clone(), session });
+pub(super) fn feed(member: &Arc<Member>, attach: Attach<BoxSubscriber>, start: Start) -> Feed {
+    let feed = Mended::new(attach.subscriber, start, State(member.clone()));
     match attach.snapshot {
-        Some(snapshot) => feed.with_snapshot(snapshot),
+        Some(snapshot) => feed.with_snapshot(*snapshot),
         None => feed,
     }
 }
@@ -27,12 +24,13 @@ pub(super) fn feed(mount: &Arc<Mount>, session: Session, attach: Attach<BoxSubsc
 impl Mend for State {
     /// None where too many calls of the publisher are under way, or it takes too long. Its panic ends the session.
     fn mend(&mut self, gap: &Gap) -> Mending {
-        let (mount, session, gap) = (self.mount.clone(), self.session.clone(), gap.clone());
+        let (member, gap) = (self.0.clone(), gap.clone());
         Box::pin(async move {
+            let mount = &member.mount;
             let Some(_permit) = mount.counters.permit(mount.config.max_attaches) else {
                 return Ok(None);
             };
-            let state = isolated(async { mount.publisher.snapshot(&session, &gap).await });
+            let state = isolated(async { mount.publisher.snapshot(&member.who, &gap).await });
             match within(&mount.runtime.wheel, mount.config.attach_deadline, state).await {
                 Some(Ok(snapshot)) => Ok(snapshot),
                 Some(Err(_)) => Err(End::Failed),

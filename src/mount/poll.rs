@@ -1,13 +1,12 @@
 use std::future::{Future, poll_fn};
 #[cfg(feature = "long-poll")]
 use std::pin::Pin;
-use std::sync::Arc;
 use std::time::Duration;
 
 use http::header::CONTENT_TYPE;
 use http::{Response, StatusCode};
 
-use super::attach::Visitor;
+use super::attach::{Arrival, Visitor};
 use super::body::Body;
 use super::headers::{self, TIDINGS_RETRY_MS, number};
 use super::negotiate::Wanted;
@@ -19,10 +18,10 @@ use super::response::Work;
 use super::session::{Tracked, Visit};
 use super::shared::Mount;
 #[cfg(feature = "long-poll")]
+use super::sleep::WheelSleep;
+#[cfg(feature = "long-poll")]
 use crate::adapters::LongPollWaiter;
 use crate::adapters::Reply;
-#[cfg(feature = "long-poll")]
-use crate::contract::Clock;
 use crate::contract::End;
 use crate::model::Cursor;
 
@@ -37,16 +36,20 @@ struct Terms {
 /// Answers a short poll: at once, or when the state is there that it needs. With a name it is one of a run; without, it
 /// is no session.
 #[cfg(feature = "short-poll")]
-pub(super) fn short(mount: &Arc<Mount>, visitor: Visitor) -> impl Future<Output = Result<Answer, Refusal>> + Send {
+pub(super) fn short(mut arrival: Arrival) -> impl Future<Output = Result<Answer, Refusal>> + Send {
     use std::task::Poll;
 
     use super::session::Order;
     use crate::adapters::PollQueue;
 
     async move {
-        let mut visit = mount.admit_poll(&visitor.wanted, &visitor.guest).await?;
-        let terms = Terms::of(mount, &visitor.wanted);
-        let mut queue = PollQueue::new(visit.feed(visitor.attach, visitor.wanted.start)).max_bytes(mount.config.batch);
+        let Visitor { guest, attach } = arrival.let_in().await?;
+        let Arrival { mount, wanted, request, .. } = arrival;
+        // Whoever only listens has no more use for it.
+        drop(request);
+        let mut visit = mount.admit_poll(&wanted, guest).await?;
+        let terms = Terms::of(&mount, &wanted);
+        let mut queue = PollQueue::new(visit.feed(attach, wanted.start)).max_bytes(mount.config.batch);
         poll_fn(|cx| {
             let order = visit.poll_order(cx);
             if let Poll::Ready(Order::Cut | Order::Revoke) = order {
@@ -63,34 +66,36 @@ pub(super) fn short(mount: &Arc<Mount>, visitor: Visitor) -> impl Future<Output 
             Some(_) => mount.config.jittered_retry(),
             None => mount.config.jittered_hint(reply.next_in),
         };
-        terms.answer(mount, reply, retry).map(Answer::Now)
+        terms.answer(&mount, reply, retry).map(Answer::Now)
     }
 }
 
 /// Answers a long poll, as a session for as long as it is held, or as one poll of a run.
 #[cfg(feature = "long-poll")]
 #[allow(clippy::manual_async_fn, reason = "an async fn keeps each argument twice, for as long as it runs")]
-pub(super) fn long(mount: &Arc<Mount>, visitor: Visitor) -> impl Future<Output = Result<Answer, Refusal>> + Send {
+pub(super) fn long(mut arrival: Arrival) -> impl Future<Output = Result<Answer, Refusal>> + Send {
     async move {
-        let visit = mount.admit_poll(&visitor.wanted, &visitor.guest).await?;
-        let Visitor { wanted, attach, .. } = visitor;
-        let (wheel, config) = (&mount.runtime.wheel, &mount.config);
-        let now = wheel.now();
-        let hold = now + config.jittered_hold(wanted.wait);
+        let Visitor { guest, attach } = arrival.let_in().await?;
+        let Arrival { mount, wanted, .. } = &arrival;
+        let came = guest.came;
+        let visit = mount.admit_poll(wanted, guest).await?;
+        let config = &mount.config;
+        let hold = came + config.jittered_hold(wanted.wait);
         let deadline = visit.right().map_or(hold, |right| right.min(hold));
         let feed = visit.feed(attach, wanted.start);
-        let mut waiter = LongPollWaiter::new(feed, wheel, deadline).max_bytes(config.batch);
+        let mut waiter =
+            LongPollWaiter::asleep(feed, mount.runtime.wheel.sleep(deadline), deadline).max_bytes(config.batch);
         if let Some(interval) = config.jittered_interval() {
-            waiter = waiter.not_before(now + interval);
+            waiter = waiter.not_before(came + interval);
         }
-        let terms = Terms::of(mount, &wanted);
-        Ok(Answer::Held(hold_until_reply(mount.clone(), visit, waiter, terms)))
+        let terms = Terms::of(mount, wanted);
+        Ok(Answer::Held(hold_until_reply(visit, waiter, terms)))
     }
 }
 
 /// A long poll that is held.
 #[cfg(feature = "long-poll")]
-fn hold_until_reply(mount: Arc<Mount>, mut visit: Visit, mut waiter: LongPollWaiter<Tracked>, terms: Terms) -> Work {
+fn hold_until_reply(mut visit: Visit, mut waiter: LongPollWaiter<Tracked, WheelSleep>, terms: Terms) -> Work {
     use std::task::Poll;
 
     use super::session::Order;
@@ -109,13 +114,14 @@ fn hold_until_reply(mount: Arc<Mount>, mut visit: Visit, mut waiter: LongPollWai
             }
         })
         .await;
-        visit.cut_off().map_or(Ok(()), |order| Err(mount.refuse_cut_off(order)))?;
-        let reply = reply.ok_or_else(|| mount.later())?;
+        visit.cut_off().map_or(Ok(()), |order| Err(visit.mount().refuse_cut_off(order)))?;
+        let reply = reply.ok_or_else(|| visit.mount().later())?;
         visit.ends(Left::Silent);
+        let mount = visit.mount();
         // The next poll may come at once, unless it would find a closed door or the end again.
         let pause = order.is_some() || (reply.end.is_some() && !reply.more);
         let retry = if pause { mount.config.jittered_retry() } else { Duration::ZERO };
-        terms.answer(&mount, reply, retry).map(Answer::Now)
+        terms.answer(mount, reply, retry).map(Answer::Now)
     })
 }
 

@@ -3,7 +3,7 @@ use http::HeaderValue;
 
 use super::body::Body;
 use super::locked::Locked;
-use crate::adapters::Reply;
+use crate::adapters::{Reply, Whole};
 
 /// Up to how many bytes a reply is put into one piece: a copy of so little costs less than the HTTP stack's work for
 /// each piece.
@@ -11,7 +11,8 @@ const WHOLE: usize = 4 * 1024;
 /// For how many positions: a herd that an event woke stands at one, and those who come late at the few before it.
 const PLACES: usize = 16;
 
-/// The last small replies as they went out. Who polls at a position of theirs gets the same bytes, put together once.
+/// The last small replies as they went out: copies, which hold nothing of the source's, of at most 64 KiB together. Who
+/// polls at a position of theirs gets the same bytes, put together once.
 #[derive(Debug, Default)]
 pub(super) struct Replies(Locked<Places>);
 
@@ -25,10 +26,8 @@ struct Places {
 
 #[derive(Debug)]
 struct Known {
-    /// Keeps what it shares, so that no other bytes can come to lie in the same place.
-    reply: Reply,
+    whole: Whole,
     tag: Option<HeaderValue>,
-    body: Bytes,
 }
 
 impl Replies {
@@ -36,16 +35,16 @@ impl Replies {
     pub(super) fn of(&self, reply: Reply) -> (Option<HeaderValue>, Body) {
         let mut places = self.0.lock();
         if let Some(known) = places.find(&reply) {
-            return (known.tag.clone(), Body::whole(known.body.clone()));
+            return (known.tag.clone(), Body::whole(known.whole.body.clone()));
         }
         drop(places);
         if reply.len() > WHOLE {
             let (tag, parts) = reply.into_tagged_parts();
             return (tag.and_then(header), Body::parts(parts));
         }
-        let (tag, body) = reply.to_tagged_whole();
-        let tag = tag.and_then(header);
-        let replaced = self.0.lock().put(Known { reply, tag: tag.clone(), body: body.clone() });
+        let whole = reply.to_whole();
+        let (tag, body) = (whole.tag.clone().and_then(header), whole.body.clone());
+        let replaced = self.0.lock().put(Known { whole, tag: tag.clone() });
         drop(replaced);
         (tag, Body::whole(body))
     }
@@ -53,7 +52,7 @@ impl Replies {
 
 impl Places {
     fn find(&mut self, reply: &Reply) -> Option<&Known> {
-        let at = self.known.iter().position(|known| known.reply.shares_all_with(reply))?;
+        let at = self.known.iter().position(|known| known.whole.is_of(reply))?;
         if at != 0 {
             self.known.swap(0, at);
         }

@@ -1,21 +1,20 @@
-use std::sync::Arc;
-
-use http::{Response, Version};
+use http::Version;
 
 use super::answer;
-use super::attach::Visitor;
+use super::attach::{Arrival, Visitor};
 use super::body::Body;
 use super::flow::Flow;
 use super::live::Live;
 use super::refusal::Refusal;
+use super::response::Answer;
 use super::session::Visit;
-use super::shared::Mount;
 
 /// Opens a stream of server-sent events.
 #[cfg(feature = "sse")]
-pub(super) fn sse(mount: &Arc<Mount>, visitor: Visitor) -> Result<Response<Body>, Refusal> {
-    let Visitor { wanted, version, guest, attach } = visitor;
-    let (config, visit) = (&mount.config, mount.admit(&wanted, &guest)?);
+pub(super) async fn sse(mut arrival: Arrival, version: Version) -> Result<Answer, Refusal> {
+    let Visitor { guest, attach } = arrival.let_in().await?;
+    let Arrival { mount, wanted, .. } = arrival;
+    let (config, visit) = (&mount.config, mount.admit(&wanted, guest)?);
     let flow = crate::adapters::SseEncoder::new(visit.feed(attach, wanted.start), &mount.runtime.wheel)
         .keep_alive(config.keep_alive)
         .retry(config.jittered_retry())
@@ -27,11 +26,12 @@ pub(super) fn sse(mount: &Arc<Mount>, visitor: Visitor) -> Result<Response<Body>
 
 /// Opens a stream of NDJSON.
 #[cfg(feature = "chunked")]
-pub(super) fn chunked(mount: &Arc<Mount>, visitor: Visitor) -> Result<Response<Body>, Refusal> {
+pub(super) async fn chunked(mut arrival: Arrival, version: Version) -> Result<Answer, Refusal> {
     use crate::adapters::{ChunkedStream, Heartbeat};
 
-    let Visitor { wanted, version, guest, attach } = visitor;
-    let visit = mount.admit(&wanted, &guest)?;
+    let Visitor { guest, attach } = arrival.let_in().await?;
+    let Arrival { mount, wanted, .. } = arrival;
+    let visit = mount.admit(&wanted, guest)?;
     let heartbeat = if wanted.visible { Heartbeat::Visible } else { Heartbeat::Silent };
     let flow = ChunkedStream::new(visit.feed(attach, wanted.start), &mount.runtime.wheel)
         .keep_alive(mount.config.keep_alive)
@@ -40,7 +40,7 @@ pub(super) fn chunked(mount: &Arc<Mount>, visitor: Visitor) -> Result<Response<B
     Ok(open(visit, version, Flow::Chunked(flow)))
 }
 
-fn open(visit: Visit, version: Version, flow: Flow) -> Response<Body> {
+fn open(visit: Visit, version: Version, flow: Flow) -> Answer {
     let transport = visit.member().transport();
-    answer::dressed_as(transport, version, Body::live(Live::new(visit, Box::new(flow))))
+    Answer::Now(answer::dressed_as(transport, version, Body::live(Live::new(visit, Box::new(flow)))))
 }

@@ -8,7 +8,7 @@ use http::request::Parts;
 use http::{Extensions, Response};
 use hyper::upgrade::OnUpgrade;
 
-use super::attach::Visitor;
+use super::attach::{Arrival, Visitor};
 use super::body::Body;
 use super::handshake::Handshake;
 use super::isolate::{isolate, isolated};
@@ -43,14 +43,15 @@ impl Mount {
         }
         // Browsers send it with every handshake, and nobody else needs to.
         let is_page = parts.headers.contains_key(ORIGIN);
-        let version = parts.version;
         let request = wanted.request(parts);
-        let visitor = match self.let_in(&request, wanted, version, given).await {
+        let mut arrival = Arrival { mount: self.clone(), wanted, request, given };
+        let visitor = match arrival.let_in().await {
             Err(refusal) if is_page => return turn_away(self, refusal, handshake, upgrade),
             visitor => visitor?,
         };
-        let Visitor { wanted, guest, attach, .. } = visitor;
-        let visit = self.admit(&wanted, &guest)?;
+        let Visitor { guest, attach } = visitor;
+        let Arrival { wanted, request, .. } = arrival;
+        let visit = self.admit(&wanted, guest)?;
         let subscriber = visit.feed(attach, wanted.start);
         let request = request.of(Some(visit.member().who.clone()));
         let opening = Opening { upgrade, subscriber, request, subprotocol: handshake.subprotocol };

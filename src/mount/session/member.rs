@@ -9,7 +9,7 @@ use atomic_waker::AtomicWaker;
 use super::SessionState;
 use super::cell::{Cell, Errand, Stage};
 use super::track::Track;
-use crate::contract::{Clock, Left, Session, Transport};
+use crate::contract::{Left, Session, Transport};
 use crate::mount::isolate::isolate;
 use crate::mount::locked::Locked;
 use crate::mount::shared::Mount;
@@ -42,7 +42,7 @@ const SHUT: u8 = 2;
 
 impl Member {
     /// A session that is not registered; a run of polls, if it is one's bell that is given.
-    pub(super) fn new(mount: &Arc<Mount>, who: Session, run: Option<Arc<AtomicWaker>>) -> Self {
+    pub(super) fn new(mount: &Arc<Mount>, who: Session, since: Instant, run: Option<Arc<AtomicWaker>>) -> Self {
         let mut cell = Cell::new(mount.runtime.wheel.alarm());
         let is_run = run.is_some();
         cell.turns = run.map(|bell| vec![bell]);
@@ -50,7 +50,7 @@ impl Member {
             mount: mount.clone(),
             who,
             is_run,
-            since: mount.runtime.wheel.now(),
+            since,
             track: Track::new(is_run),
             read: AtomicBool::new(false),
             news: AtomicU8::new(NONE),

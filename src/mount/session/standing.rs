@@ -30,8 +30,10 @@ impl Member {
         if parted {
             self.part(why, state);
         }
-        // Another poll of the same run may wait for this.
-        self.ring();
+        if self.is_run() {
+            // Another poll of it may wait for this.
+            self.ring();
+        }
         Ok(())
     }
 

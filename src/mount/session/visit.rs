@@ -40,14 +40,14 @@ pub(in crate::mount) enum Order {
 
 impl Visit {
     /// A session of its own, which nobody knows of yet.
-    pub(in crate::mount) fn alone(mount: &Arc<Mount>, who: Session, right: Option<Instant>) -> Self {
-        Self::new(Arc::new(Member::new(mount, who, None)), None, right)
+    pub(in crate::mount) fn alone(mount: &Arc<Mount>, who: Session, since: Instant, right: Option<Instant>) -> Self {
+        Self::new(Arc::new(Member::new(mount, who, since, None)), None, right)
     }
 
     /// The first poll of a run.
-    pub(in crate::mount) fn run(mount: &Arc<Mount>, who: Session, right: Option<Instant>) -> Self {
+    pub(in crate::mount) fn run(mount: &Arc<Mount>, who: Session, since: Instant, right: Option<Instant>) -> Self {
         let bell = Arc::<AtomicWaker>::default();
-        Self::new(Arc::new(Member::new(mount, who, Some(bell.clone()))), Some(bell), right)
+        Self::new(Arc::new(Member::new(mount, who, since, Some(bell.clone()))), Some(bell), right)
     }
 
     /// A further poll of a run.
@@ -82,8 +82,13 @@ impl Visit {
 
     /// What its transport is to read from.
     pub(in crate::mount) fn feed(&self, attach: Attach<BoxSubscriber>, start: Start) -> Tracked {
-        let feed = mend::feed(&self.member.mount, self.member.who.clone(), attach, start);
+        let feed = mend::feed(&self.member, attach, start);
         Tracked::new(feed, &self.member, self.right)
+    }
+
+    #[cfg(feature = "long-poll")]
+    pub(in crate::mount) fn mount(&self) -> &Mount {
+        &self.member.mount
     }
 
     pub(in crate::mount) fn member(&self) -> &Arc<Member> {
