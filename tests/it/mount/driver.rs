@@ -154,7 +154,7 @@ fn an_endpoints_time_is_there_for_others() {
     let time = endpoint.timer();
     let start = tidings::Clock::now(&time);
     let mut ours = tidings::Timer::sleep_until(&time, start + Duration::from_secs(3));
-    let mut hypers = hyper::rt::Timer::sleep(&time, Duration::from_secs(5));
+    let mut hypers = hyper::rt::Timer::sleep_until(&time, start + Duration::from_secs(5));
     let (mut at, mut ends) = ([None, None], 0);
     while ends < 2 {
         assert!(task.poll(&mut driver).is_pending());
@@ -182,16 +182,18 @@ async fn a_head_that_is_half_sent_ends_on_an_endpoints_time() {
         let endpoint = endpoint.clone();
         async move { Ok::<_, Infallible>(endpoint.handle(request).await) }
     });
-    let timer = App::new().builder().build().timer();
+    let time = App::new().builder().build().timer();
+    let start = tidings::Clock::now(&time);
     let connection = hyper::server::conn::http1::Builder::new()
-        .timer(timer)
+        .timer(time.clone())
         .header_read_timeout(Duration::from_secs(30))
         .serve_connection(hyper_util::rt::TokioIo::new(server), service);
     let (mut read, mut write) = tokio::io::split(client);
     let begun = tokio::time::Instant::now();
     let client = async {
-        for head in [&b"GET /events HTTP/1.1\r\nhost: app.example\r\n\r\n"[..], b"GET /events HTTP/1.1\r\nho"] {
-            tokio::time::sleep(Duration::from_secs(20)).await;
+        let heads = [&b"GET /events HTTP/1.1\r\nhost: app.example\r\n\r\n"[..], b"GET /events HTTP/1.1\r\nho"];
+        for (head, secs) in heads.into_iter().zip([20, 40]) {
+            tidings::Timer::sleep_until(&time, start + Duration::from_secs(secs)).await;
             write.write_all(head).await.unwrap();
         }
         let mut all = Vec::new();
