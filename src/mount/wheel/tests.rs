@@ -201,6 +201,29 @@ fn a_time_that_never_comes_does_not_keep_the_driver_turning() {
     assert!(matches!(wheel.turn(&mut task), Turn::Next(Some(next)) if next > wheel.after(Duration::MAX)));
 }
 
+#[test]
+fn a_clock_that_goes_back_wakes_nobody_before_its_time() {
+    let hand = Arc::new(Hand::default());
+    let (wheel, start) = (Wheel::new(hand.clone()), hand.now());
+    let turn = || {
+        let Turn::Next(next) = wheel.turn(&mut Context::from_waker(Waker::noop())) else { panic!("stopped") };
+        next
+    };
+    hand.pass(TICK * 9);
+    assert_eq!(turn(), None);
+    // The clock of another runtime.
+    *hand.0.lock().unwrap() = start;
+    let at = wheel.after(TICK);
+    let mut sleeper = Sleeper { sleep: wheel.sleep_until(at), at, flag: Arc::default() };
+    for _ in 0..3 {
+        assert!(!sleeper.is_ready() && !sleeper.flag.was_set());
+        assert!(turn() >= Some(at));
+    }
+    *hand.0.lock().unwrap() = at + TICK;
+    assert_eq!(turn(), None);
+    assert!(sleeper.flag.was_set() && sleeper.is_ready());
+}
+
 proptest! {
     #[test]
     fn who_sleeps_is_woken_within_a_tick_and_never_early(steps in prop::collection::vec(any_step(), 0..200)) {

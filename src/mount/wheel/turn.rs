@@ -146,8 +146,10 @@ impl Works {
 }
 
 impl Clock for Wheel {
+    /// Never back, though the runtime's clock may be behind: that of another runtime, which is paused. What was set by
+    /// such a clock would be due again and again.
     fn now(&self) -> Instant {
-        self.0.base.now()
+        self.0.base.now().max(self.instant(self.turned()))
     }
 }
 
