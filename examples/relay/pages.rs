@@ -1,5 +1,7 @@
 //! What is at which path, besides `/events`.
 
+use std::future::Future;
+
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::body::Incoming;
@@ -13,43 +15,64 @@ use crate::{Relay, publish, sessions, status};
 /// What a page answers.
 pub(crate) type Page = Response<Full<Bytes>>;
 
-/// Answers a request for any page.
-pub(crate) async fn answer(relay: &Relay, request: Request<Incoming>) -> Page {
-    find(relay, request).await.unwrap_or_else(Problem::into_page)
+pub(crate) const JSON: &str = "application/json";
+
+/// What a request is for, as far as its head says.
+enum Found {
+    Page(Page),
+    One(publish::One),
+    Many(Incoming),
 }
 
-/// JSON, and 200.
+/// Answers a request for any page. Its head is read and let go of before there is a future, which so is small, and the
+/// connection reads on in the same buffer.
+pub(crate) fn answer(relay: &Relay, request: Request<Incoming>) -> impl Future<Output = Page> {
+    let found = find(relay, request);
+    async move {
+        let page = match found {
+            Ok(Found::Page(page)) => Ok(page),
+            Ok(Found::One(one)) => one.publish(relay).await,
+            Ok(Found::Many(body)) => publish::many(relay, body).await,
+            Err(problem) => Err(problem),
+        };
+        page.unwrap_or_else(Problem::into_page)
+    }
+}
+
+/// What is written here has text for its keys, and writes itself without fail: JSON, and 200.
 pub(crate) fn json(value: &impl Serialize) -> Page {
-    // What is written here has text for its keys, and writes itself without fail.
-    let text = serde_json::to_vec(value).unwrap_or_default();
-    let mut page = Response::new(Full::from(text));
-    page.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    page(JSON, serde_json::to_vec(value).unwrap_or_default())
+}
+
+/// 200, and what is of this type.
+pub(crate) fn page(kind: &'static str, text: impl Into<Bytes>) -> Page {
+    let mut page = Response::new(Full::new(text.into()));
+    page.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
     page
 }
 
 fn health() -> Page {
-    let mut page = Response::new(Full::from("ok\n"));
-    page.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
-    page
+    page("text/plain; charset=utf-8", "ok\n")
 }
 
-async fn find(relay: &Relay, request: Request<Incoming>) -> Result<Page, Problem> {
+fn find(relay: &Relay, request: Request<Incoming>) -> Result<Found, Problem> {
     relay.only_for_our_hosts(&request)?;
     let path = request.uri().path();
     if path.starts_with("/publish/") {
         may_only(&request, &Method::POST)?;
-        return publish::one(relay, request).await;
+        return publish::One::read(relay, request).map(Found::One);
     }
     if let Some(id) = path.strip_prefix("/sessions/") {
         may_only(&request, &Method::DELETE)?;
         relay.only_from_our_pages(request.headers())?;
-        return Ok(sessions::end(relay, id));
+        return Ok(Found::Page(sessions::end(relay, id)));
     }
-    match path {
-        "/publish" => {
-            may_only(&request, &Method::POST)?;
-            publish::many(relay, request).await
-        }
+    if path == "/publish" {
+        may_only(&request, &Method::POST)?;
+        relay.only_from_our_pages(request.headers())?;
+        return Ok(Found::Many(request.into_body()));
+    }
+    let page = match path {
         "/sessions" => may_only(&request, &Method::GET).map(|()| sessions::list(relay)),
         "/stats" => may_only(&request, &Method::GET).map(|()| status::stats(relay)),
         "/healthz" => may_only(&request, &Method::GET).map(|()| health()),
@@ -58,7 +81,8 @@ async fn find(relay: &Relay, request: Request<Incoming>) -> Result<Page, Problem
             let text = format!("there is no {method} {path}; relay --help lists what there is");
             Err(Problem::new(StatusCode::NOT_FOUND, text))
         }
-    }
+    };
+    page.map(Found::Page)
 }
 
 /// Refuses other methods. Where there is a GET, there is a HEAD.

@@ -1,20 +1,24 @@
 //! `POST /publish/{topic}` and `POST /publish`.
 
+use std::fmt::Write;
+
+use bytes::BytesMut;
 use hyper::body::Incoming;
 use hyper::{Request, StatusCode};
 use serde::Serialize;
-use tidings::{Event, PublishError};
+use tidings::{Cursor, Event, PublishError, Receipt, Topic};
 
-use crate::pages::{self, Page};
+use crate::pages::{self, JSON, Page};
 use crate::problem::Problem;
 use crate::request::{self, Kind, Labels};
 use crate::{MAX_LINES, MAX_PAYLOAD, Relay, lines};
 
-/// What became of an event.
-#[derive(Serialize)]
-struct Published {
-    cursor: String,
-    subscribers: usize,
+/// An event to be, without its payload.
+pub(crate) struct One {
+    topic: Topic,
+    labels: Labels,
+    kind: Kind,
+    body: Incoming,
 }
 
 /// What became of lines.
@@ -24,31 +28,48 @@ struct AllPublished {
     cursor: String,
 }
 
-/// Publishes the body to the topic that the rest of the path is.
-pub(crate) async fn one(relay: &Relay, request: Request<Incoming>) -> Result<Page, Problem> {
-    let (head, body) = request.into_parts();
-    relay.only_from_our_pages(&head.headers)?;
-    let topic = request::topic(&head.uri)?;
-    let labels = Labels::of(&head.uri)?;
-    let kind = Kind::of(&head.headers)?;
-    let body = request::body(relay, body, MAX_PAYLOAD).await?;
-    let event = match kind {
-        Kind::Text => Event::utf8(body),
-        Kind::Json => Event::json_text(body),
-        Kind::Binary => Ok(Event::binary(body)),
-    };
-    let event = labels.put_on(event.map_err(|error| Problem::bad(error.to_string()).at("body"))?)?;
-    let receipt = relay.hub.publish_now(&topic, event).map_err(|error| refused(&error))?;
-    Ok(pages::json(&Published { cursor: receipt.cursor.to_string(), subscribers: receipt.subscribers }))
+impl One {
+    /// What a request's head says of the event that its body is. The topic is the rest of the path.
+    pub(crate) fn read(relay: &Relay, request: Request<Incoming>) -> Result<Self, Problem> {
+        let (head, body) = request.into_parts();
+        relay.only_from_our_pages(&head.headers)?;
+        let topic = request::topic(&head.uri)?;
+        let labels = Labels::of(&head.uri)?;
+        let kind = Kind::of(&head.headers)?;
+        Ok(Self { topic, labels, kind, body })
+    }
+
+    /// Publishes it when the body is there.
+    pub(crate) async fn publish(self, relay: &Relay) -> Result<Page, Problem> {
+        let Self { topic, labels, kind, body } = self;
+        let body = request::body(relay, body, MAX_PAYLOAD).await?;
+        let event = match kind {
+            Kind::Text => Event::utf8(body),
+            Kind::Json => Event::json_text(body),
+            Kind::Binary => Ok(Event::binary(body)),
+        };
+        let event = labels.put_on(event.map_err(|error| Problem::bad(error.to_string()).at("body"))?)?;
+        let receipt = relay.hub.publish_now(&topic, event).map_err(|error| refused(&error))?;
+        Ok(published(&receipt))
+    }
 }
 
 /// Publishes the events that the body's lines are, all or none, in one round of wakes.
-pub(crate) async fn many(relay: &Relay, request: Request<Incoming>) -> Result<Page, Problem> {
-    relay.only_from_our_pages(request.headers())?;
-    let body = request::body(relay, request.into_body(), MAX_LINES).await?;
+pub(crate) async fn many(relay: &Relay, body: Incoming) -> Result<Page, Problem> {
+    let body = request::body(relay, body, MAX_LINES).await?;
     let receipts = relay.hub.publish_all(lines::read(&body)?).map_err(|error| refused(&error))?;
     let cursor = receipts.last().map_or_else(|| relay.hub.cursor(), |last| last.cursor);
     Ok(pages::json(&AllPublished { published: receipts.len(), cursor: cursor.to_string() }))
+}
+
+/// What became of an event. It is said of every one, and so written by hand: nothing in a cursor is special in JSON.
+fn published(receipt: &Receipt) -> Page {
+    let mut text = BytesMut::with_capacity(2 * Cursor::MAX_LEN);
+    text.extend_from_slice(br#"{"cursor":""#);
+    receipt.cursor.encode(&mut text);
+    // Bytes in memory always have room.
+    let _ = write!(text, r#"","subscribers":{}}}"#, receipt.subscribers);
+    pages::page(JSON, text)
 }
 
 fn refused(error: &PublishError) -> Problem {

@@ -41,13 +41,15 @@ pub(crate) fn topic(uri: &Uri) -> Result<Topic, Problem> {
 
 /// The whole body, if it has no more than `max` bytes and comes in time.
 pub(crate) async fn body(relay: &Relay, body: Incoming, max: usize) -> Result<Bytes, Problem> {
-    let timer = relay.events.timer();
+    // Asks for the time only where the body is not there with the head, as a small one is.
+    let late = async {
+        let timer = relay.events.timer();
+        timer.sleep_until(timer.now() + BODY_WITHIN).await;
+    };
     tokio::select! {
         biased;
         read = read(body, max) => read,
-        () = timer.sleep_until(timer.now() + BODY_WITHIN) => {
-            Err(Problem::new(StatusCode::REQUEST_TIMEOUT, "body: it did not come in time"))
-        }
+        () = late => Err(Problem::new(StatusCode::REQUEST_TIMEOUT, "body: it did not come in time")),
     }
 }
 
@@ -56,7 +58,8 @@ async fn read(mut body: Incoming, max: usize) -> Result<Bytes, Problem> {
     // As much as is announced, in reason: it may never come.
     let announced = usize::try_from(body.size_hint().lower()).unwrap_or(max);
     let mut whole = Vec::with_capacity(announced.min(AT_ONCE));
-    while let Some(frame) = body.frame().await {
+    while !body.is_end_stream() {
+        let Some(frame) = body.frame().await else { break };
         let frame = frame.map_err(|error| Problem::bad(error.to_string()).at("body"))?;
         let Ok(data) = frame.into_data() else { continue };
         if data.len() > max - whole.len() {
@@ -106,8 +109,8 @@ impl Kind {
     pub(crate) fn of(headers: &HeaderMap) -> Result<Self, Problem> {
         let Some(value) = headers.get(header::CONTENT_TYPE) else { return Ok(Self::Text) };
         let value = value.to_str().unwrap_or("");
-        let (kind, parameters) = value.split_once(';').unwrap_or((value, ""));
-        let (kind, charset) = (kind.trim(), parameters.split(';').find_map(charset));
+        let mut parts = value.split(';');
+        let (kind, charset) = (parts.next().unwrap_or_default().trim(), parts.find_map(charset));
         let utf8 = charset.is_none_or(|charset| {
             ["utf-8", "utf8", "us-ascii"].iter().any(|known| charset.eq_ignore_ascii_case(known))
         });

@@ -21,13 +21,16 @@ pub(super) struct Kept {
     pub(super) newest: Option<Box<Newest>>,
     /// The index after the event that [left history](State::evicted) unexpired.
     pub(super) lost: u64,
+    /// When the time of the oldest event is up, of the topic's or its own; 0 where nobody has looked. So most publishes
+    /// need not look at the oldest event, which is in no cache any more.
+    pub(super) due: u64,
 }
 
 static NOTHING: Kept = Kept::new();
 
 impl Kept {
     const fn new() -> Self {
-        Self { segments: VecDeque::new(), tail: Tail::NONE, bytes: 0, held: 0, filed: 0, newest: None, lost: 0 }
+        Self { segments: VecDeque::new(), tail: Tail::NONE, bytes: 0, held: 0, filed: 0, newest: None, lost: 0, due: 0 }
     }
 
     /// Adds the newest segment.

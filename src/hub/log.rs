@@ -8,7 +8,7 @@ use crate::hub::footprint;
 use crate::hub::inbox::Inbox;
 use crate::hub::kept::Kept;
 use crate::hub::rhythm::{INTERVALS, Rhythm};
-use crate::hub::segment::{Evicted, Segment, nanos};
+use crate::hub::segment::{Evicted, Segment, expires, nanos};
 use crate::hub::sync::{Mirror, Mutex, MutexGuard};
 use crate::hub::tail::Tail;
 use crate::hub::waiters::Waiters;
@@ -74,7 +74,8 @@ struct Oldest {
     sequence: u64,
     at: u64,
     weight: usize,
-    is_expired: bool,
+    /// When its own time is up.
+    expires: u64,
 }
 
 impl Log {
@@ -275,28 +276,37 @@ impl State {
     /// Moves the start of history to where the retention allows, and past what has expired there. Returns the segments
     /// that are gone by that. The newest one stays for those who read along.
     pub(super) fn evict(&mut self, retention: &Retention, now: u64) -> Vec<Evicted> {
-        let (count, age) = (retention.count as u64, nanos(retention.age));
         let mut gone = Vec::new();
+        if now < self.kept().due && !self.has_too_much(retention) {
+            return gone;
+        }
+        let age = nanos(retention.age);
         loop {
             while self.kept().segments.len() > 1 && self.front().is_some_and(|front| front.end() <= self.first) {
                 gone.extend(self.pop().map(Evicted::new));
             }
-            let Some(oldest) = self.oldest(now) else {
+            let Some(oldest) = self.oldest() else {
                 return gone;
             };
-            let too_much = self.next - self.first > count || self.kept().bytes > retention.bytes;
-            if !oldest.is_expired && !too_much && now.saturating_sub(oldest.at) < age {
+            let due = oldest.at.saturating_add(age).min(oldest.expires);
+            if now < due && !self.has_too_much(retention) {
+                self.kept_mut().due = due;
                 return gone;
             }
-            self.forget(&oldest);
+            self.forget(&oldest, now);
         }
+    }
+
+    /// Whether history is larger than the retention allows.
+    fn has_too_much(&self, retention: &Retention) -> bool {
+        self.next - self.first > retention.count as u64 || self.kept().bytes > retention.bytes
     }
 
     /// Evicts the oldest segment. If that is the newest too, whoever waits is to be woken, and lets go of it.
     fn evict_oldest(&mut self, budget: &Budget, now: u64) -> Option<Relief> {
         let (end, first) = (self.front()?.end(), self.first);
-        while let Some(oldest) = self.oldest(now).filter(|_| self.first < end) {
-            self.forget(&oldest);
+        while let Some(oldest) = self.oldest().filter(|_| self.first < end) {
+            self.forget(&oldest, now);
         }
         // What a pattern's log has, the topics' logs have, too, or had.
         if !self.is_feed {
@@ -314,21 +324,21 @@ impl State {
     }
 
     /// The oldest event is not in history any more.
-    fn forget(&mut self, oldest: &Oldest) {
+    fn forget(&mut self, oldest: &Oldest, now: u64) {
         self.first += 1;
         let (first, kept) = (self.first, self.kept_mut());
         kept.bytes -= oldest.weight;
-        if !oldest.is_expired {
+        kept.due = 0;
+        if now < oldest.expires {
             kept.lost = first;
             self.evicted = oldest.sequence;
         }
     }
 
-    fn oldest(&self, now: u64) -> Option<Oldest> {
-        let front = self.front()?;
-        let Entry { sequence, at, event } = front.entry_at(self.first)?;
-        let is_expired = !front.never_expires() && front.is_expired((self.first - front.base) as u32, now);
-        Some(Oldest { sequence: *sequence, at: *at, weight: event.weight(), is_expired })
+    fn oldest(&self) -> Option<Oldest> {
+        let entry = self.front()?.entry_at(self.first)?;
+        let expires = expires(entry).unwrap_or(u64::MAX);
+        Some(Oldest { sequence: entry.sequence, at: entry.at, weight: entry.event.weight(), expires })
     }
 
     /// When the last events came, as far as they are in memory.

@@ -246,7 +246,7 @@ impl Drop for Evicted {
 }
 
 /// When an entry expires, in nanoseconds of its hub's clock.
-fn expires(entry: &Entry) -> Option<u64> {
+pub(super) fn expires(entry: &Entry) -> Option<u64> {
     entry.event.time_to_live().map(|ttl| entry.at.saturating_add(nanos(ttl)))
 }
 

@@ -60,7 +60,13 @@ pub(super) fn put(kind: Kind, payload: &[u8], out: &mut BytesMut) {
         Kind::Data(data) => OpCode::Data(data),
         Kind::Control(control) => OpCode::Control(control),
     };
-    out.reserve(MAX_HEADER + payload.len());
+    // No more than that: of bytes without spare room `freeze` makes others without an allocation.
+    let header = match payload.len() {
+        0..=125 => 2,
+        126..=0xFFFF => 4,
+        _ => 10,
+    };
+    out.reserve(header + payload.len());
     out.put_u8(WHOLE | u8::from(opcode));
     match payload.len() {
         short @ 0..=125 => out.put_u8(short as u8),
