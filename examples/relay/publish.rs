@@ -64,7 +64,7 @@ pub(crate) async fn many(relay: &Relay, body: Incoming) -> Result<Page, Problem>
 
 /// What became of an event. It is said of every one, and so written by hand: nothing in a cursor is special in JSON.
 fn published(receipt: &Receipt) -> Page {
-    let mut text = BytesMut::with_capacity(2 * Cursor::MAX_LEN);
+    let mut text = BytesMut::with_capacity(Cursor::MAX_LEN);
     text.extend_from_slice(br#"{"cursor":""#);
     receipt.cursor.encode(&mut text);
     // Bytes in memory always have room.

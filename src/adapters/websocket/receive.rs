@@ -23,42 +23,42 @@ impl<S: Subscriber, Io: AsyncRead + AsyncWrite + Unpin> WebSocketSink<S, Io> {
     /// Reads until nothing is there, or the handler is behind.
     #[inline]
     pub(super) fn poll_receive(&mut self, cx: &mut Context<'_>) {
-        if self.mailbox.is_running() {
+        if self.aside.mailbox.is_running() {
             self.poll_mailbox();
         }
         let mut budget = BUDGET;
-        self.behind = true;
+        self.aside.behind = true;
         while self.is_reading() {
             if budget == 0 {
                 self.bell.context().waker().wake_by_ref();
                 break;
             }
             budget -= 1;
-            if let Some(mut bytes) = self.backlog.take() {
+            if let Some(mut bytes) = self.aside.backlog.take() {
                 let left = self.take_in(&mut bytes, cx, &mut budget);
                 if left > 0 {
                     bytes.advance(bytes.len() - left);
-                    self.backlog = Some(bytes);
+                    self.aside.backlog = Some(bytes);
                 }
             } else if scratch::lend(|scratch| self.poll_read(scratch, cx, &mut budget)).is_pending() {
-                self.behind = false;
+                self.aside.behind = false;
                 break;
             }
         }
-        if self.is_open() && self.reader.as_ref().is_some_and(|reader| reader.is_inside_message()) {
-            self.deadlines.inside_message(self.config.message_timeout);
+        if self.is_open() && self.aside.reader.as_ref().is_some_and(|reader| reader.is_inside_message()) {
+            self.aside.deadlines.inside_message(self.config.message_timeout);
         }
     }
 
     fn poll_mailbox(&mut self) {
-        if let Poll::Ready(Err(rejection)) = self.mailbox.poll(&mut self.bell.context()) {
+        if let Poll::Ready(Err(rejection)) = self.aside.mailbox.poll(&mut self.bell.context()) {
             self.refuse(&rejection);
         }
     }
 
     fn is_reading(&self) -> bool {
         match self.phase {
-            Phase::New | Phase::Open | Phase::Closing => !self.mailbox.is_full(),
+            Phase::New | Phase::Open | Phase::Closing => !self.aside.mailbox.is_full(),
             Phase::Failing | Phase::Draining => true,
             Phase::Finishing | Phase::Over => false,
         }
@@ -78,7 +78,7 @@ impl<S: Subscriber, Io: AsyncRead + AsyncWrite + Unpin> WebSocketSink<S, Io> {
                 }
                 let left = self.take_in(bytes, cx, budget);
                 if left > 0 {
-                    self.backlog = Some(Box::new(BytesMut::from(&bytes[bytes.len() - left..])));
+                    self.aside.backlog = Some(Box::new(BytesMut::from(&bytes[bytes.len() - left..])));
                 }
             }
         }
@@ -88,8 +88,8 @@ impl<S: Subscriber, Io: AsyncRead + AsyncWrite + Unpin> WebSocketSink<S, Io> {
     /// Takes bytes in as long as there is room for what they make, and gives the number of those to be kept for later.
     fn take_in(&mut self, mut bytes: &mut [u8], cx: &mut Context<'_>, budget: &mut u32) -> usize {
         let limits = Limits { bytes: self.config.max_message, fragments: self.config.max_fragments };
-        let mut reader = self.reader.take().unwrap_or_default();
-        while !bytes.is_empty() && *budget > 0 && self.is_reading_frames() && !self.mailbox.is_full() {
+        let mut reader = self.aside.reader.take().unwrap_or_default();
+        while !bytes.is_empty() && *budget > 0 && self.is_reading_frames() && !self.aside.mailbox.is_full() {
             match reader.read(&mut bytes, limits) {
                 Ok(None) => {}
                 Ok(Some(inbound)) => self.take(inbound, cx, budget),
@@ -99,7 +99,7 @@ impl<S: Subscriber, Io: AsyncRead + AsyncWrite + Unpin> WebSocketSink<S, Io> {
                 }
             }
         }
-        self.reader = (!reader.is_idle()).then_some(reader);
+        self.aside.reader = (!reader.is_idle()).then_some(reader);
         if self.is_reading_frames() { bytes.len() } else { 0 }
     }
 
@@ -107,9 +107,9 @@ impl<S: Subscriber, Io: AsyncRead + AsyncWrite + Unpin> WebSocketSink<S, Io> {
         match inbound {
             Inbound::Message(message) => {
                 *budget -= 1;
-                self.deadlines.message_done();
+                self.aside.deadlines.message_done();
                 if self.is_open() && self.count_message() {
-                    self.mailbox.put(message);
+                    self.aside.mailbox.put(message);
                     self.poll_mailbox();
                 }
             }
@@ -122,7 +122,7 @@ impl<S: Subscriber, Io: AsyncRead + AsyncWrite + Unpin> WebSocketSink<S, Io> {
             }
             Inbound::Pong => {
                 if self.count_control() {
-                    self.deadlines.ponged();
+                    self.aside.deadlines.ponged();
                 }
             }
             Inbound::Close(code) => {
@@ -134,7 +134,7 @@ impl<S: Subscriber, Io: AsyncRead + AsyncWrite + Unpin> WebSocketSink<S, Io> {
 
     /// Whether a control frame is to be heeded.
     fn count_control(&mut self) -> bool {
-        if !self.controls.admit(self.deadlines.now(), self.config.control_rate) {
+        if !self.aside.controls.admit(self.aside.deadlines.now(), self.config.control_rate) {
             self.fail(Violation::TOO_MANY_CONTROLS);
         }
         self.is_open()
@@ -142,7 +142,7 @@ impl<S: Subscriber, Io: AsyncRead + AsyncWrite + Unpin> WebSocketSink<S, Io> {
 
     /// Whether a message is to be handled.
     fn count_message(&mut self) -> bool {
-        if !self.messages.admit(self.deadlines.now(), self.config.message_rate) {
+        if !self.aside.messages.admit(self.aside.deadlines.now(), self.config.message_rate) {
             self.fail(Violation::TOO_MANY_MESSAGES);
         }
         self.is_open()
@@ -151,10 +151,10 @@ impl<S: Subscriber, Io: AsyncRead + AsyncWrite + Unpin> WebSocketSink<S, Io> {
     fn closed_by_client(&mut self, code: Option<CloseCode>) {
         if self.is_open() {
             self.outbox.put_close(code, "");
-            self.closed = Closed { cause: CloseCause::Client, code, clean: true };
+            self.aside.closed = Closed { cause: CloseCause::Client, code, clean: true };
             self.leave(Phase::Finishing);
         } else if self.phase == Phase::Closing {
-            self.closed.clean = true;
+            self.aside.closed.clean = true;
             self.leave(Phase::Finishing);
         }
     }
@@ -162,8 +162,8 @@ impl<S: Subscriber, Io: AsyncRead + AsyncWrite + Unpin> WebSocketSink<S, Io> {
     /// Bytes came after which nothing is to be read but the end.
     #[cold]
     fn wait_out(&mut self, bytes: usize) {
-        self.waited_out = self.waited_out.saturating_add(u32::try_from(bytes).unwrap_or(u32::MAX));
-        if self.waited_out > WAITED_OUT {
+        self.aside.waited_out = self.aside.waited_out.saturating_add(u32::try_from(bytes).unwrap_or(u32::MAX));
+        if self.aside.waited_out > WAITED_OUT {
             self.abandon(CloseCause::Lost);
         }
     }

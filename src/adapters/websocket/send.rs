@@ -28,7 +28,7 @@ impl<S: Subscriber, Io: AsyncRead + AsyncWrite + Unpin> WebSocketSink<S, Io> {
     fn send(&mut self, cx: &mut Context<'_>, more: bool) -> bool {
         match self.poll_queue(cx, more) {
             Poll::Ready(Ok(())) => {
-                self.deadlines.written();
+                self.aside.deadlines.written();
                 return true;
             }
             Poll::Ready(Err(_)) => self.abandon(CloseCause::Lost),
@@ -170,9 +170,9 @@ impl<S: Subscriber, Io: AsyncRead + AsyncWrite + Unpin> WebSocketSink<S, Io> {
             return;
         }
         if self.outbox.has_moved() {
-            self.deadlines.written();
+            self.aside.deadlines.written();
         }
-        self.deadlines.stalled(self.config.write_stall);
+        self.aside.deadlines.stalled(self.config.write_stall);
         self.subscriber.detach();
     }
 }

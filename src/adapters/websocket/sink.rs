@@ -47,7 +47,14 @@ pub struct WebSocketSink<S, Io> {
     pub(super) bell: Bell,
     pub(super) subscriber: S,
     pub(super) config: Arc<WebSocketConfig>,
+    pub(super) outbox: Outbox,
     pub(super) subprotocol: Subprotocol,
+    pub(super) phase: Phase,
+    pub(super) aside: Aside,
+}
+
+/// What a delivery has nothing to do with: together, and so beside the memory that each one touches.
+pub(super) struct Aside {
     /// Not there between two frames outside of a message.
     pub(super) reader: Option<Box<Reader>>,
     /// What was read and not taken in, because the handler was behind.
@@ -59,9 +66,7 @@ pub struct WebSocketSink<S, Io> {
     pub(super) mailbox: Mailbox,
     pub(super) controls: Rate,
     pub(super) messages: Rate,
-    pub(super) outbox: Outbox,
     pub(super) deadlines: Deadlines,
-    pub(super) phase: Phase,
     /// How it ends, from [`Phase::Closing`] on.
     pub(super) closed: Closed,
 }
@@ -96,19 +101,21 @@ impl<S: Subscriber, Io: AsyncRead + AsyncWrite + Unpin> WebSocketSink<S, Io> {
             io,
             bell: Bell::default(),
             subscriber,
-            deadlines: Deadlines::new(timer, &config),
-            config,
-            subprotocol: Subprotocol::Raw,
-            reader: None,
-            backlog: None,
-            behind: false,
-            waited_out: 0,
-            mailbox: Mailbox::default(),
-            controls: Rate::default(),
-            messages: Rate::default(),
             outbox: Outbox::default(),
+            subprotocol: Subprotocol::Raw,
             phase: Phase::New,
-            closed: Closed { cause: CloseCause::Lost, code: None, clean: false },
+            aside: Aside {
+                reader: None,
+                backlog: None,
+                behind: false,
+                waited_out: 0,
+                mailbox: Mailbox::default(),
+                controls: Rate::default(),
+                messages: Rate::default(),
+                deadlines: Deadlines::new(timer, &config),
+                closed: Closed { cause: CloseCause::Lost, code: None, clean: false },
+            },
+            config,
         }
     }
 
@@ -128,7 +135,7 @@ impl<S: Subscriber, Io: AsyncRead + AsyncWrite + Unpin> WebSocketSink<S, Io> {
         F: FnMut(Message) -> R + Send + 'static,
         R: Future<Output = Result<(), Rejection>> + Send + 'static,
     {
-        self.mailbox.set(handler);
+        self.aside.mailbox.set(handler);
         self
     }
 
@@ -191,7 +198,7 @@ impl<S: Subscriber, Io: AsyncRead + AsyncWrite + Unpin> WebSocketSink<S, Io> {
     pub(super) fn end(&mut self, cause: CloseCause, code: CloseCode, reason: &str) {
         if self.is_open() {
             self.outbox.put_close(Some(code), reason);
-            self.closed = Closed { cause, code: Some(code), clean: false };
+            self.aside.closed = Closed { cause, code: Some(code), clean: false };
             self.leave(Phase::Closing);
         }
     }
@@ -207,9 +214,9 @@ impl<S: Subscriber, Io: AsyncRead + AsyncWrite + Unpin> WebSocketSink<S, Io> {
     /// Ends it here and now.
     pub(super) fn abandon(&mut self, cause: CloseCause) {
         if self.is_open() {
-            self.closed.cause = cause;
+            self.aside.closed.cause = cause;
         }
-        self.closed.clean = false;
+        self.aside.closed.clean = false;
         self.leave(Phase::Over);
     }
 
@@ -217,8 +224,8 @@ impl<S: Subscriber, Io: AsyncRead + AsyncWrite + Unpin> WebSocketSink<S, Io> {
     pub(super) fn leave(&mut self, phase: Phase) {
         self.phase = phase;
         self.subscriber.detach();
-        self.mailbox.discard_waiting();
-        self.deadlines.closing();
+        self.aside.mailbox.discard_waiting();
+        self.aside.deadlines.closing();
     }
 
     /// Goes on with everything that may have woken the task.
@@ -229,10 +236,10 @@ impl<S: Subscriber, Io: AsyncRead + AsyncWrite + Unpin> WebSocketSink<S, Io> {
         loop {
             self.poll_receive(cx);
             self.poll_send(cx);
-            if self.phase == Phase::Over && !self.mailbox.is_running() {
-                return Poll::Ready(self.closed);
+            if self.phase == Phase::Over && !self.aside.mailbox.is_running() {
+                return Poll::Ready(self.aside.closed);
             }
-            match self.deadlines.poll(&mut self.bell.context(), &self.config) {
+            match self.aside.deadlines.poll(&mut self.bell.context(), &self.config) {
                 Poll::Ready(due) => self.due(due),
                 Poll::Pending => return Poll::Pending,
             }
@@ -250,16 +257,16 @@ impl<S: Subscriber, Io: AsyncRead + AsyncWrite + Unpin> WebSocketSink<S, Io> {
     fn due(&mut self, due: Due) {
         match due {
             // While a write is under way, its own deadline tells whether the client is there.
-            Due::Ping if !self.outbox.is_idle() => self.deadlines.pinged(Due::Ping),
+            Due::Ping if !self.outbox.is_idle() => self.aside.deadlines.pinged(Due::Ping),
             // What was not read may have the pong in it; the ping shows at least whether the connection is there.
-            Due::Pong if !self.behind => self.abandon(CloseCause::NoPong),
+            Due::Pong if !self.aside.behind => self.abandon(CloseCause::NoPong),
             Due::Ping | Due::Pong => {
                 if self.has_objects() {
                     let cursor = self.subscriber.cursor();
                     self.outbox.put_text(|out| write_heartbeat(cursor, out));
                 }
                 self.outbox.put_ping();
-                self.deadlines.pinged(Due::Pong);
+                self.aside.deadlines.pinged(Due::Pong);
             }
             Due::Message => self.fail(Violation::MESSAGE_TOO_SLOW),
             Due::Stall => self.abandon(CloseCause::Stalled),
@@ -267,7 +274,7 @@ impl<S: Subscriber, Io: AsyncRead + AsyncWrite + Unpin> WebSocketSink<S, Io> {
                 if self.phase != Phase::Over {
                     self.abandon(CloseCause::Lost);
                 }
-                self.mailbox.abort();
+                self.aside.mailbox.abort();
             }
         }
     }
@@ -293,7 +300,7 @@ impl<S, Io> fmt::Debug for WebSocketSink<S, Io> {
         f.debug_struct("WebSocketSink")
             .field("subprotocol", &self.subprotocol)
             .field("phase", &self.phase)
-            .field("deadlines", &self.deadlines)
+            .field("deadlines", &self.aside.deadlines)
             .finish_non_exhaustive()
     }
 }
