@@ -42,18 +42,20 @@ use crate::model::Cursor;
 /// Events are not copied into a write buffer, there is no read buffer while nothing is read, a client that sends pings
 /// and reads nothing costs one pong, and fragments are counted.
 #[must_use = "futures do nothing unless polled"]
+// In this order, so that what each delivery touches is on the fewest lines of memory.
+#[repr(C)]
 pub struct WebSocketSink<S, Io> {
-    pub(super) io: Io,
     pub(super) bell: Bell,
     pub(super) subscriber: S,
     pub(super) config: Arc<WebSocketConfig>,
-    pub(super) outbox: Outbox,
     pub(super) subprotocol: Subprotocol,
     pub(super) phase: Phase,
+    pub(super) outbox: Outbox,
+    pub(super) io: Io,
     pub(super) aside: Aside,
 }
 
-/// What a delivery has nothing to do with: together, and so beside the memory that each one touches.
+/// What a delivery has nothing to do with.
 pub(super) struct Aside {
     /// Not there between two frames outside of a message.
     pub(super) reader: Option<Box<Reader>>,
