@@ -69,7 +69,7 @@ async fn connection(socket: Socket, relay: Arc<Relay>, ended: watch::Receiver<()
     let (mut connection, mut end) = (pin!(connection), pin!(end.changed()));
     let (mut listens, mut told) = (false, false);
     // How a connection ends is the endpoint's business; here it is only over.
-    let over = poll_fn(|cx| {
+    let over = poll_fn(move |cx| {
         // Waited for once, since it is always this task that waits: a connection is polled with every event. What asks
         // at each is `ended`, which is never marked as seen.
         if !listens || (!told && !matches!(ended.has_changed(), Ok(false))) {

@@ -20,10 +20,11 @@ pub(super) const AIR: Duration = Duration::from_millis(100);
 /// A session's stream of bytes, as a body has it.
 ///
 /// A panic of the subscriber's goes to the HTTP stack's task, which has nothing but this body; its session goes along.
+#[repr(C)]
 pub(super) struct Live {
+    visit: Visit,
     /// What it is made of, unless the client owes a poll. Never locked: the mutex lets a body be shared, and no more.
     flow: Mutex<Option<Box<Flow>>>,
-    visit: Visit,
     /// After the last piece there was nothing more, though nobody has asked.
     waits: bool,
 }
