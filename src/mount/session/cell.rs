@@ -16,7 +16,7 @@ use crate::mount::wheel::Alarm;
 pub(super) struct Cell {
     /// What a live body is made of, while the body is not polled though it yielded bytes or is new. A body that the
     /// client does not read can't end itself, so it lies where the driver can take it away.
-    pub(super) unread: Option<Box<Flow>>,
+    pub(super) unread: Option<Flow>,
     pub(super) errand: Errand,
     pub(super) stage: Stage,
     pub(super) standing: Standing,
