@@ -171,6 +171,21 @@ fn what_has_expired_leaves_history_from_the_front() {
     assert_eq!(held(&world), (1, 4));
 }
 
+/// What is known of the oldest event's time is not taken for that of the next: there, the history is emptied by one that
+/// has no room in it.
+#[test]
+fn the_next_oldest_goes_in_its_own_time() {
+    let world = World::new(Retention::default().bytes(10));
+    // With no history and no reader there would be no topic.
+    let _readers = world.subscribe(Start::Now);
+    let large = "x".repeat(11);
+    world.publish(["1000 first", large.as_str(), "5 next", large.as_str(), "5 next"]);
+    assert_eq!(world.hub.stats().retained, 1);
+    world.pass(5);
+    world.hub.sweep();
+    assert_eq!(world.hub.stats().retained, 0);
+}
+
 #[test]
 fn a_topic_of_which_everything_expired_is_forgotten_without_a_gap() {
     let world = World::new(Retention::default());
