@@ -5,14 +5,14 @@ use super::body::Body;
 use super::locked::Locked;
 use crate::adapters::{Reply, Whole};
 
-/// Up to how many bytes a reply is put into one piece: a copy of so little costs less than the HTTP stack's work for
-/// each piece.
+/// Up to how many bytes, with the longest of cursors, a reply is put into one piece: a copy of so little costs less than
+/// the HTTP stack's work for each piece.
 const WHOLE: usize = 4 * 1024;
 /// For how many positions: a herd that an event woke stands at one, and those who come late at the few before it.
 const PLACES: usize = 16;
 
 /// The last small replies as they went out: copies, which hold nothing of the source's, of at most 64 KiB together. Who
-/// polls at a position of theirs gets the same bytes, put together once.
+/// polls at a position of theirs gets the same bytes, put together once. One that tells of a gap is for its client alone.
 #[derive(Debug, Default)]
 pub(super) struct Replies(Locked<Places>);
 
@@ -33,15 +33,19 @@ struct Known {
 impl Replies {
     /// A reply's entity tag and body.
     pub(super) fn of(&self, reply: Reply) -> (Option<HeaderValue>, Body) {
+        if reply.len_at_most() > WHOLE {
+            let (tag, parts) = reply.into_tagged_parts();
+            return (tag.and_then(header), Body::parts(parts));
+        }
+        if reply.has_gap() {
+            let whole = reply.to_whole();
+            return (whole.tag.and_then(header), Body::whole(whole.body));
+        }
         let mut places = self.0.lock();
         if let Some(known) = places.find(&reply) {
             return (known.tag.clone(), Body::whole(known.whole.body.clone()));
         }
         drop(places);
-        if reply.len() > WHOLE {
-            let (tag, parts) = reply.into_tagged_parts();
-            return (tag.and_then(header), Body::parts(parts));
-        }
         let whole = reply.to_whole();
         let (tag, body) = (whole.tag.clone().and_then(header), whole.body.clone());
         let replaced = self.0.lock().put(Known { whole, tag: tag.clone() });
@@ -64,7 +68,8 @@ impl Places {
             self.known.push(fresh);
             return None;
         }
-        self.next = (self.next + 1) % PLACES;
+        // Not the first: it is the one that is asked for.
+        self.next = self.next % (PLACES - 1) + 1;
         let place = self.known.get_mut(self.next)?;
         Some(std::mem::replace(place, fresh))
     }
