@@ -3,7 +3,6 @@
 
 use std::convert::Infallible;
 use std::future::{Future, poll_fn};
-use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -58,18 +57,15 @@ pub(crate) async fn serve(listener: TcpListener, relay: Arc<Relay>, over: impl F
     drop(tokio::time::timeout(GRACE, end.closed()).await);
 }
 
-async fn connection(socket: Socket, relay: Arc<Relay>, ended: watch::Receiver<()>) {
-    let service = service_fn(|request| answer(&relay, request));
-    let connection = http1::Builder::new()
-        .timer(relay.events.timer())
-        .header_read_timeout(HEAD_WITHIN)
-        .serve_connection(TokioIo::new(socket), service)
-        .with_upgrades();
+/// Boxed, so that what asks at each event lies in the task itself, beside what the runtime touches of it.
+fn connection(socket: Socket, relay: Arc<Relay>, ended: watch::Receiver<()>) -> impl Future<Output = ()> {
+    let builder = http1::Builder::new().timer(relay.events.timer()).header_read_timeout(HEAD_WITHIN).clone();
+    let service = service_fn(move |request| answer(&relay, request));
+    let mut connection = Box::pin(builder.serve_connection(TokioIo::new(socket), service).with_upgrades());
     let mut end = ended.clone();
-    let (mut connection, mut end) = (pin!(connection), pin!(end.changed()));
+    let mut end = Box::pin(async move { end.changed().await });
     let (mut listens, mut told) = (false, false);
-    // How a connection ends is the endpoint's business; here it is only over.
-    let over = poll_fn(|cx| {
+    poll_fn(move |cx| {
         // Waited for once, since it is always this task that waits: a connection is polled with every event. What asks
         // at each is `ended`, which is never marked as seen.
         if !listens || (!told && !matches!(ended.has_changed(), Ok(false))) {
@@ -78,21 +74,24 @@ async fn connection(socket: Socket, relay: Arc<Relay>, ended: watch::Receiver<()
                 connection.as_mut().graceful_shutdown();
             }
         }
-        connection.as_mut().poll(cx)
-    });
-    drop(over.await);
+        // How a connection ends is the endpoint's business; here it is only over.
+        connection.as_mut().poll(cx).map(drop)
+    })
 }
 
 fn answer(
-    relay: &Relay,
+    relay: &Arc<Relay>,
     request: Request<Incoming>,
-) -> impl Future<Output = Result<Response<Either<tidings::Body, Full<Bytes>>>, Infallible>> {
+) -> impl Future<Output = Result<Response<Either<tidings::Body, Full<Bytes>>>, Infallible>> + use<> {
     // Called here and not in the future, the endpoint lets go of the request's head at once, and hyper reads on in the
     // same buffer.
     let answer = match request.uri().path() {
         "/events" => Either::Left(relay.events.handle(request)),
         // Boxed, for each connection has room for the larger of the two, and most only listen.
-        _ => Either::Right(Box::pin(pages::answer(relay, request))),
+        _ => {
+            let relay = relay.clone();
+            Either::Right(Box::pin(async move { pages::answer(&relay, request).await }))
+        }
     };
     async move {
         Ok(match answer {

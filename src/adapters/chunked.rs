@@ -31,12 +31,14 @@ use crate::model::Cursor;
 /// }
 /// ```
 #[must_use = "streams do nothing unless polled"]
+#[repr(C)]
 pub struct ChunkedStream<S> {
-    subscriber: S,
     keep_alive: KeepAlive,
-    heartbeat: Heartbeat,
+    // From the end of the keep-alive to the beginning of the subscriber: what a delivery touches, together.
     batch: usize,
     stage: Stage,
+    heartbeat: Heartbeat,
+    subscriber: S,
 }
 
 /// What a keep-alive looks like.

@@ -13,15 +13,17 @@ const INTERVAL: Duration = Duration::from_secs(15);
 ///
 /// It fires twice in an interval, and a keep-alive is due when nothing was written since the last firing. So a delivery
 /// costs a `bool`: no look at the clock, no reset of the timer. The timer is asked after only when it has called.
+#[repr(C)]
 pub(crate) struct KeepAlive {
     sleep: Pin<Box<dyn Sleep>>,
-    /// Whom the timer calls. `None` before it was first asked, and when it is to be asked anyway.
-    call: Option<Arc<Call>>,
     begin: Instant,
     interval: Duration,
     /// The next firing. `None`: the clock has no such instant, so never.
     fires: Option<Instant>,
+    // What every delivery touches, last, so that its owner can have it beside what else it touches.
     written: bool,
+    /// Whom the timer calls. `None` before it was first asked, and when it is to be asked anyway.
+    call: Option<Arc<Call>>,
 }
 
 /// The timer's waker: remembers that it called, and wakes the task.

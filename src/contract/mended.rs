@@ -47,13 +47,15 @@ use crate::model::{Cursor, Gap, GapReason, Pattern};
 /// assert_eq!(mended.cursor(), Some(last));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
+#[repr(C)]
 pub struct Mended<S, M> {
+    // First what a delivery touches.
+    /// `None`: the inner one is asked, and nothing else.
+    stage: Option<Box<Stage>>,
     inner: S,
     mend: M,
     /// Where the client was when it came, or was last sent state.
     held: Option<Cursor>,
-    /// `None`: the inner one is asked, and nothing else.
-    stage: Option<Box<Stage>>,
 }
 
 /// Who has the state for a subscriber's gaps. A closure of a future of `Option<Snapshot>` is one.

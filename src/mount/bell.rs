@@ -8,6 +8,9 @@ use super::live::{Live, Piece};
 /// anything, mostly for nothing.
 ///
 /// The stream's waker is a bell. While the stream is asleep and the bell has not rung, a poll asks nobody else.
+///
+/// In this order, what a delivery touches is together: the last fields of the stream, and these.
+#[repr(C)]
 pub(super) struct Awaited {
     live: Live,
     /// `None` before the first poll.
@@ -84,7 +87,8 @@ impl Wake for Bell {
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        self.rung.store(true, Ordering::Release);
+        // Not a store: the poll that takes one of several rings is to see what was done before each.
+        self.rung.swap(true, Ordering::AcqRel);
         self.task.wake_by_ref();
     }
 }

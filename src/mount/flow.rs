@@ -14,12 +14,13 @@ use crate::contract::End;
 
 /// What a live body is made of: an adapter's stream, in the session's keeping.
 ///
-/// An enum and no trait object: the way of a delivery, from here down to the subscription, is one function.
+/// An enum and no trait object: the way of a delivery, from here down to the subscription, is one function. Which it is
+/// lies beside the pointer, where a delivery comes by anyway.
 pub(super) enum Flow {
     #[cfg(feature = "chunked")]
-    Chunked(ChunkedStream<Tracked>),
+    Chunked(Box<ChunkedStream<Tracked>>),
     #[cfg(feature = "sse")]
-    Sse(SseEncoder<Tracked>),
+    Sse(Box<SseEncoder<Tracked>>),
 }
 
 impl Flow {
@@ -28,9 +29,9 @@ impl Flow {
     pub(super) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
         match *self {
             #[cfg(feature = "chunked")]
-            Self::Chunked(ref mut stream) => Pin::new(stream).poll_next(cx),
+            Self::Chunked(ref mut stream) => Pin::new(&mut **stream).poll_next(cx),
             #[cfg(feature = "sse")]
-            Self::Sse(ref mut encoder) => Pin::new(encoder).poll_next(cx),
+            Self::Sse(ref mut encoder) => Pin::new(&mut **encoder).poll_next(cx),
         }
     }
 

@@ -20,10 +20,11 @@ pub(super) const AIR: Duration = Duration::from_millis(100);
 /// A session's stream of bytes, as a body has it.
 ///
 /// A panic of the subscriber's goes to the HTTP stack's task, which has nothing but this body; its session goes along.
+#[repr(C)]
 pub(super) struct Live {
-    /// What it is made of, unless the client owes a poll. Never locked: the mutex lets a body be shared, and no more.
-    flow: Mutex<Option<Box<Flow>>>,
     visit: Visit,
+    /// What it is made of, unless the client owes a poll. Never locked: the mutex lets a body be shared, and no more.
+    flow: Mutex<Option<Flow>>,
     /// After the last piece there was nothing more, though nobody has asked.
     waits: bool,
 }
@@ -33,7 +34,7 @@ pub(super) type Piece = Poll<Option<Result<Frame<Bytes>, BodyError>>>;
 
 impl Live {
     /// A session's, which is watched from now on: it is to be polled soon.
-    pub(super) fn new(visit: Visit, flow: Box<Flow>) -> Self {
+    pub(super) fn new(visit: Visit, flow: Flow) -> Self {
         visit.member().leave_unread(flow, 0);
         Self { flow: Mutex::new(None), visit, waits: false }
     }
@@ -148,7 +149,7 @@ impl Live {
         Poll::Ready(Some(Err(error)))
     }
 
-    fn flow(&mut self) -> &mut Option<Box<Flow>> {
+    fn flow(&mut self) -> &mut Option<Flow> {
         self.flow.get_mut().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -21,7 +21,7 @@ pub(super) async fn sse(mut arrival: Arrival, version: Version) -> Result<Answer
         .objects(wanted.objects)
         .visible_heartbeat(wanted.visible)
         .batch(config.batch);
-    Ok(open(visit, version, Flow::Sse(flow)))
+    Ok(open(visit, version, Flow::Sse(Box::new(flow))))
 }
 
 /// Opens a stream of NDJSON.
@@ -37,10 +37,10 @@ pub(super) async fn chunked(mut arrival: Arrival, version: Version) -> Result<An
         .keep_alive(mount.config.keep_alive)
         .heartbeat(heartbeat)
         .batch(mount.config.batch);
-    Ok(open(visit, version, Flow::Chunked(flow)))
+    Ok(open(visit, version, Flow::Chunked(Box::new(flow))))
 }
 
 fn open(visit: Visit, version: Version, flow: Flow) -> Answer {
     let transport = visit.member().transport();
-    Answer::Now(answer::dressed_as(transport, version, Body::live(Live::new(visit, Box::new(flow)))))
+    Answer::Now(answer::dressed_as(transport, version, Body::live(Live::new(visit, flow))))
 }

@@ -40,24 +40,23 @@ const COMMENT: Bytes = Bytes::from_static(b":\n");
 /// }
 /// ```
 #[must_use = "streams do nothing unless polled"]
+#[repr(C)]
 pub struct SseEncoder<S> {
-    subscriber: S,
-    keep_alive: KeepAlive,
-    stage: Stage,
-    format: &'static dyn Format,
-    batch: usize,
     retry: Option<Duration>,
+    keep_alive: KeepAlive,
+    // From the end of the keep-alive to the beginning of the subscriber: what a delivery touches, together.
+    batch: usize,
+    stage: Stage,
     objects: bool,
     visible: bool,
+    subscriber: S,
 }
 
 #[derive(Debug, Clone, Copy)]
 enum Stage {
     Opening,
     /// The next block is the client's first, and tells it when to come back.
-    Retry {
-        retry: Duration,
-    },
+    Retry,
     Open,
     Over(End),
 }
@@ -69,7 +68,6 @@ impl<S: Subscriber> SseEncoder<S> {
             subscriber,
             keep_alive: KeepAlive::new(timer),
             stage: Stage::Opening,
-            format: &Plain,
             batch: limit::BATCH,
             retry: None,
             objects: false,
@@ -91,8 +89,7 @@ impl<S: Subscriber> SseEncoder<S> {
     /// Whether data is the JSON event object, which tells topic, name and encoding, rather than the payload. The blocks
     /// of events then have no `event:`, and the first block is a `tidings.hello`.
     pub fn objects(self, objects: bool) -> Self {
-        let format: &'static dyn Format = if objects { &Object } else { &Plain };
-        Self { objects, format, ..self }
+        Self { objects, ..self }
     }
 
     /// Whether a keep-alive is a block, `event: tidings.heartbeat` with the current cursor as its id, rather than a
@@ -136,7 +133,8 @@ impl<S: Subscriber> SseEncoder<S> {
     /// The hot path: a batch's shared bytes go out as they are.
     #[inline(always)]
     fn poll_events(&mut self, cx: &mut Context<'_>, max: usize) -> Poll<Option<Bytes>> {
-        match self.subscriber.poll_encoded(cx, self.format, max) {
+        let format: &dyn Format = if self.objects { &Object } else { &Plain };
+        match self.subscriber.poll_encoded(cx, format, max) {
             Poll::Ready(Encoded::Events(events)) => {
                 self.keep_alive.wrote();
                 Poll::Ready(Some(events.bytes))
@@ -166,7 +164,7 @@ impl<S: Subscriber> SseEncoder<S> {
     fn poll_unopened(&mut self, cx: &mut Context<'_>, stage: Stage) -> Poll<Option<Bytes>> {
         match stage {
             Stage::Opening => self.open(),
-            Stage::Retry { retry } => self.poll_retry(cx, retry),
+            Stage::Retry => self.poll_retry(cx),
             Stage::Open | Stage::Over(_) => Poll::Ready(None),
         }
     }
@@ -174,7 +172,7 @@ impl<S: Subscriber> SseEncoder<S> {
     fn open(&mut self) -> Poll<Option<Bytes>> {
         self.keep_alive.wrote();
         if !self.objects {
-            self.stage = self.retry.map_or(Stage::Open, |retry| Stage::Retry { retry });
+            self.stage = if self.retry.is_some() { Stage::Retry } else { Stage::Open };
             return Poll::Ready(Some(COMMENT));
         }
         self.stage = Stage::Open;
@@ -188,15 +186,16 @@ impl<S: Subscriber> SseEncoder<S> {
     }
 
     /// Puts the retry line into the first block. Asks for one event only, for the shared bytes must be copied for it.
-    fn poll_retry(&mut self, cx: &mut Context<'_>, retry: Duration) -> Poll<Option<Bytes>> {
+    fn poll_retry(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
         let item = ready!(self.poll_events(cx, 1));
         let block = match item {
             Some(block) if block != COMMENT => block,
             comment_or_end => return Poll::Ready(comment_or_end),
         };
         self.stage = Stage::Open;
+        let retry = self.retry;
         self.block(|out| {
-            write_retry(retry, out);
+            retry.into_iter().for_each(|retry| write_retry(retry, out));
             out.extend_from_slice(&block);
         })
     }

@@ -11,20 +11,21 @@ use crate::mount::body::BodyError;
 use crate::mount::flow::Flow;
 use crate::mount::wheel::Alarm;
 
-/// What a session's task, its driver and whoever ends it agree on, under one lock.
+/// What a session's task, its driver and whoever ends it agree on, under one lock. What every delivery touches is first.
+#[repr(C)]
 pub(super) struct Cell {
+    /// What a live body is made of, while the body is not polled though it yielded bytes or is new. A body that the
+    /// client does not read can't end itself, so it lies where the driver can take it away.
+    pub(super) unread: Option<Flow>,
+    pub(super) errand: Errand,
     pub(super) stage: Stage,
     pub(super) standing: Standing,
     /// How it is counted, while it is in the registry.
     pub(super) state: Option<SessionState>,
     /// Why it ends, from when that is known on.
     pub(super) why: Option<Left>,
-    /// What a live body is made of, while the body is not polled though it yielded bytes or is new. A body that the
-    /// client does not read can't end itself, so it lies where the driver can take it away.
-    pub(super) unread: Option<Box<Flow>>,
     pub(super) watch: Watch,
     pub(super) alarm: Alarm,
-    pub(super) errand: Errand,
     pub(super) term: Option<Box<Term>>,
     /// Of a run: a bell for each of its polls that is under way.
     pub(super) turns: Option<Vec<Arc<AtomicWaker>>>,

@@ -17,19 +17,22 @@ use crate::mount::shared::Mount;
 /// One client's visit, as everybody but its task has it: a live body, a held poll, a run of polls or a WebSocket.
 ///
 /// The driver calls [`wake`](std::task::Wake::wake) when the session's alarm is due.
+///
+/// In this order, a delivery touches two cache lines of it: from the middle of the track on to the cell's first fields.
+#[repr(C)]
 pub(in crate::mount) struct Member {
     pub(in crate::mount) mount: Arc<Mount>,
     pub(in crate::mount) who: Session,
+    pub(super) since: Instant,
+    /// Whoever polls the session, to be told of a change of stage.
+    listener: AtomicWaker,
+    pub(super) track: Track,
     /// Whether it is a run of polls, which come and go.
     is_run: bool,
-    pub(super) since: Instant,
-    pub(super) track: Track,
     /// Whether what is left unread was asked after since: by a poll that needed nothing of it.
     pub(super) read: AtomicBool,
     /// Written after the stage, and read without the lock.
     news: AtomicU8,
-    /// Whoever polls the session, to be told of a change of stage.
-    listener: AtomicWaker,
     pub(super) cell: Locked<Cell>,
 }
 

@@ -4,20 +4,22 @@ use crate::contract::Head;
 use crate::model::{Cursor, Gap, Position};
 
 /// What went out to a session's client. Relaxed: a count is of some moment, and nothing depends on which.
-#[derive(Debug)]
+#[derive(Debug, Default)]
+#[repr(C)]
 pub(super) struct Track {
-    /// Whether several tasks may count at once: the polls of a run.
-    is_shared: bool,
-    bytes: AtomicU64,
-    events: AtomicU64,
     gaps: AtomicU64,
     missed: AtomicU64,
     conflated: AtomicU64,
+    // What every delivery touches, together.
+    bytes: AtomicU64,
+    events: AtomicU64,
     /// The position of the last delivery. Epoch 0: the source has no cursors.
     epoch: AtomicU64,
     sequence: AtomicU64,
     /// At the last look, something was there.
     behind: AtomicBool,
+    /// Whether several tasks may count at once: the polls of a run.
+    is_shared: bool,
 }
 
 /// A reading of it.
@@ -33,17 +35,7 @@ pub(super) struct Tracked {
 
 impl Track {
     pub(super) fn new(is_shared: bool) -> Self {
-        Self {
-            is_shared,
-            bytes: AtomicU64::new(0),
-            events: AtomicU64::new(0),
-            gaps: AtomicU64::new(0),
-            missed: AtomicU64::new(0),
-            conflated: AtomicU64::new(0),
-            epoch: AtomicU64::new(0),
-            sequence: AtomicU64::new(0),
-            behind: AtomicBool::new(false),
-        }
+        Self { is_shared, ..Self::default() }
     }
 
     #[inline]

@@ -8,11 +8,13 @@ use crate::model::{Cursor, Pattern};
 use crate::mount::mend::Feed;
 
 /// What a session's transport reads from: counts what it hands on, and hands on nothing once the client's right is gone.
+#[repr(C)]
 pub(in crate::mount) struct Tracked {
-    feed: Feed,
+    // In this order, beside what a delivery touches of the feed.
     member: Arc<Member>,
     /// When the client's right ends.
     right: Option<Instant>,
+    feed: Feed,
 }
 
 impl Tracked {

@@ -15,7 +15,7 @@ use crate::mount::flow::Flow;
 impl Member {
     /// Leaves what the body is made of to the driver's watch, after it yielded so many bytes. Whether they may go out.
     #[inline(always)]
-    pub(in crate::mount) fn leave_unread(self: &Arc<Self>, flow: Box<Flow>, bytes: usize) -> bool {
+    pub(in crate::mount) fn leave_unread(self: &Arc<Self>, flow: Flow, bytes: usize) -> bool {
         let mut cell = self.cell.lock();
         if self.is_shut() {
             drop(cell);
@@ -42,7 +42,7 @@ impl Member {
 
     /// Takes it back, to be polled; `None` where the driver has taken it away.
     #[inline]
-    pub(in crate::mount) fn take_unread(&self) -> Option<Box<Flow>> {
+    pub(in crate::mount) fn take_unread(&self) -> Option<Flow> {
         self.cell.lock().unread.take()
     }
 
@@ -84,6 +84,6 @@ impl Member {
 }
 
 #[cold]
-fn drop_unread(flow: Box<Flow>) {
+fn drop_unread(flow: Flow) {
     drop_isolated(flow);
 }

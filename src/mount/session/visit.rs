@@ -15,16 +15,18 @@ use crate::mount::registry::NoPlace;
 use crate::mount::shared::Mount;
 
 /// A session in the hands of its own task, or one poll of a run. The session ends when this is dropped; a run's poll does.
+#[repr(C)]
 pub(in crate::mount) struct Visit {
-    member: Arc<Member>,
+    /// Why the session ends when this is dropped, unless something else was the reason.
+    why: Left,
     /// The task that the session wakes, kept here too so that nothing is locked to see that it is still this one.
     waker: Option<Waker>,
     /// Of a run's poll: its bell.
     turn: Option<Arc<AtomicWaker>>,
     /// When the client's right ends.
     right: Option<Instant>,
-    /// Why the session ends when this is dropped, unless something else was the reason.
-    why: Left,
+    // Last, beside what a body has behind this: a delivery touches nothing else here.
+    member: Arc<Member>,
 }
 
 /// What a session that is no body is to do.

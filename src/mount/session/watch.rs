@@ -1,9 +1,11 @@
 /// Sees whether what a body yielded is taken, with no look at a clock: a stall is so many looks in a row that find the
 /// body unread and nothing yielded since the last.
 #[derive(Debug, Default)]
+#[repr(C)]
 pub(super) struct Watch {
-    looks: u32,
+    // First, as the only one that every delivery touches.
     bytes: u64,
+    looks: u32,
     /// How many bytes the last look saw, and how many the endpoint's counter has.
     seen: u64,
     counted: u64,
