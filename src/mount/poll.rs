@@ -15,8 +15,9 @@ use super::refusal::Refusal;
 use super::response::Answer;
 #[cfg(feature = "long-poll")]
 use super::response::Work;
+use super::session::Order;
 #[cfg(feature = "long-poll")]
-use super::session::{Order, Tracked, Visit};
+use super::session::{Tracked, Visit};
 use super::shared::Mount;
 #[cfg(feature = "long-poll")]
 use super::sleep::WheelSleep;

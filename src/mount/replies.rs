@@ -78,3 +78,38 @@ impl Places {
 fn header(tag: Bytes) -> Option<HeaderValue> {
     HeaderValue::from_maybe_shared(tag).ok()
 }
+
+#[cfg(all(test, feature = "short-poll"))]
+mod tests {
+    use super::*;
+    use crate::adapters::PollQueue;
+    use crate::{Cursor, LocalHub, Start, Subscribe, Topic};
+
+    fn reply(hub: &LocalHub, after: Cursor) -> Reply {
+        PollQueue::new(hub.subscribe(Subscribe::to(["news"]).start(Start::After(after))).unwrap()).reply()
+    }
+
+    #[test]
+    fn others_never_take_the_place_of_the_one_that_is_asked_for() {
+        let (hub, news, replies) = (LocalHub::new(), Topic::new("news").unwrap(), Replies::default());
+        let cursors: Vec<_> = (0..4 * PLACES).map(|_| hub.publish_now(&news, "new").unwrap().cursor).collect();
+        let first = || replies.0.lock().known.first().map(|known| known.whole.body.clone());
+        drop(replies.of(reply(&hub, cursors[0])));
+        let asked_for = first().unwrap();
+        for &late in &cursors[1..] {
+            drop(replies.of(reply(&hub, late)));
+            assert_eq!(first().unwrap().as_ptr(), asked_for.as_ptr());
+        }
+        assert_eq!(replies.0.lock().known.len(), PLACES);
+    }
+
+    #[test]
+    fn one_that_tells_of_a_gap_is_not_remembered() {
+        let (hub, replies) = (LocalHub::new(), Replies::default());
+        hub.publish_now(&Topic::new("news").unwrap(), "new").unwrap();
+        let gap = reply(&hub, "1.1".parse().unwrap());
+        assert!(gap.has_gap());
+        drop(replies.of(gap));
+        assert!(replies.0.lock().known.is_empty());
+    }
+}
