@@ -21,15 +21,18 @@ mod serve;
 mod sessions;
 mod status;
 
+use std::io;
 use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::thread::available_parallelism;
 use std::time::Duration;
 
 use hyper::header::{self, HeaderMap};
 use hyper::{Request, StatusCode};
 use tidings::{Endpoint, Event, LocalHub, Retention};
 use tokio::net::TcpListener;
+use tokio::runtime::{self, Runtime};
 use tokio::signal::unix::{SignalKind, signal};
 
 use options::{Options, Parsed};
@@ -53,8 +56,7 @@ struct Relay {
     hosts: Vec<String>,
 }
 
-#[tokio::main]
-async fn main() -> ExitCode {
+fn main() -> ExitCode {
     let options = match Options::parse(std::env::args().skip(1)) {
         Ok(Parsed::Run(options)) => options,
         Ok(Parsed::Help) => {
@@ -63,19 +65,26 @@ async fn main() -> ExitCode {
         }
         Err(mistake) => return fail(&mistake),
     };
-    let listener = match TcpListener::bind(&options.listen).await {
-        Ok(listener) => listener,
-        Err(error) => {
-            return fail(&format!("can't listen on {}: {error}; choose another with --listen", options.listen));
-        }
-    };
-    match serve(listener, options).await {
+    match runtime().and_then(|runtime| runtime.block_on(run(options))) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => fail(&error.to_string()),
     }
 }
 
-async fn serve(listener: TcpListener, options: Options) -> std::io::Result<()> {
+/// A thread for each CPU that this process may use. One alone does without what several need to share tasks.
+fn runtime() -> io::Result<Runtime> {
+    let mut builder = match available_parallelism().is_ok_and(|cpus| cpus.get() == 1) {
+        true => runtime::Builder::new_current_thread(),
+        false => runtime::Builder::new_multi_thread(),
+    };
+    builder.enable_all().build()
+}
+
+async fn run(options: Options) -> io::Result<()> {
+    let listener = TcpListener::bind(&options.listen).await.map_err(|error| {
+        let why = format!("can't listen on {}: {error}; choose another with --listen", options.listen);
+        io::Error::new(error.kind(), why)
+    })?;
     let hub = LocalHub::builder()
         .retain(options.retain.map_or_else(Retention::default, Retention::count))
         .max_event(MAX_PAYLOAD + 2 * Event::MAX_LABEL)
