@@ -79,11 +79,14 @@ fn header(tag: Bytes) -> Option<HeaderValue> {
     HeaderValue::from_maybe_shared(tag).ok()
 }
 
-#[cfg(all(test, feature = "short-poll"))]
+#[cfg(test)]
+#[cfg(feature = "short-poll")]
 mod tests {
     use super::*;
     use crate::adapters::PollQueue;
-    use crate::{Cursor, LocalHub, Start, Subscribe, Topic};
+    use crate::contract::{Start, Subscribe};
+    use crate::hub::LocalHub;
+    use crate::model::{Cursor, Topic};
 
     fn reply(hub: &LocalHub, after: Cursor) -> Reply {
         PollQueue::new(hub.subscribe(Subscribe::to(["news"]).start(Start::After(after))).unwrap()).reply()
