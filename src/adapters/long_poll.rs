@@ -4,6 +4,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Instant;
 
+use super::limit;
 use super::reply::{Draft, Progress, Reply};
 use crate::contract::{Sleep, Subscriber, Timer};
 
@@ -28,14 +29,14 @@ use crate::contract::{Sleep, Subscriber, Timer};
 pub struct LongPollWaiter<S, T = Pin<Box<dyn Sleep>>> {
     /// Until the reply.
     subscriber: Option<S>,
-    /// What it gave so far.
-    draft: Draft,
+    /// What it gave so far, while that is kept back: most who wait have nothing yet.
+    kept: Option<Box<Draft>>,
+    max: usize,
     /// Set for the deadline, and for the earliest reply while events are kept back until then.
     sleep: T,
     deadline: Instant,
     /// When the earliest reply may go out; taken by the first events.
     not_before: Option<Instant>,
-    is_kept_back: bool,
     finishing: bool,
 }
 
@@ -51,18 +52,18 @@ impl<S: Subscriber, T: Sleep + Unpin> LongPollWaiter<S, T> {
     pub(crate) fn asleep(subscriber: S, sleep: T, deadline: Instant) -> Self {
         Self {
             subscriber: Some(subscriber),
-            draft: Draft::default(),
+            kept: None,
+            max: limit::BATCH,
             sleep,
             deadline,
             not_before: None,
-            is_kept_back: false,
             finishing: false,
         }
     }
 
     /// At most so many bytes of events (64 KiB unless set), but always at least one event if there is one.
     pub fn max_bytes(mut self, max: usize) -> Self {
-        self.draft.set_max(max);
+        self.max = max;
         self
     }
 
@@ -89,22 +90,25 @@ impl<S: Subscriber, T: Sleep + Unpin> Future for LongPollWaiter<S, T> {
         let Some(subscriber) = &mut this.subscriber else {
             return Poll::Pending;
         };
-        match this.draft.collect(subscriber, cx) {
+        let was_kept = this.kept.is_some();
+        let mut draft = this.kept.take().map_or_else(|| Draft::new(this.max), |kept| *kept);
+        match draft.collect(subscriber, cx) {
             Progress::Urgent => {}
             _ if this.finishing => {}
             Progress::Nothing => ready!(Pin::new(&mut this.sleep).poll(cx)),
             Progress::Events => {
-                if let Some(instant) = this.not_before.take() {
-                    this.is_kept_back = true;
+                let earliest = this.not_before.take();
+                if let Some(instant) = earliest {
                     Pin::new(&mut this.sleep).reset(instant);
                 }
-                if this.is_kept_back {
-                    ready!(Pin::new(&mut this.sleep).poll(cx));
+                if (was_kept || earliest.is_some()) && Pin::new(&mut this.sleep).poll(cx).is_pending() {
+                    this.kept = Some(Box::new(draft));
+                    return Poll::Pending;
                 }
             }
         }
         this.subscriber = None;
-        Poll::Ready(std::mem::take(&mut this.draft).finish())
+        Poll::Ready(draft.finish())
     }
 }
 

@@ -5,13 +5,14 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 
-use super::limit;
 use super::object::{write_cursor, write_event, write_gap};
 use crate::contract::{Encoded, End, Format, Published, Subscriber, place};
 use crate::model::Cursor;
 
 const CURSOR: &[u8] = b"{\"cursor\":";
 const EVENTS: &[u8] = b",\"events\":[";
+/// The length of what stands before the events, at most.
+const HEAD: usize = CURSOR.len() + Cursor::MAX_LEN + 2 + EVENTS.len();
 
 /// What a poll is answered with: `{"cursor":"7.9","events":[…],"more":true}`, and what of it a mount wants to know.
 ///
@@ -31,6 +32,7 @@ pub struct Reply {
     /// In how long the next event is likely, where the subscriber of a short poll could tell:
     /// [`Subscriber::next_in`].
     pub next_in: Option<Duration>,
+    has_gap: bool,
     items: Items,
 }
 
@@ -61,11 +63,23 @@ impl Reply {
         self.items.first.is_empty()
     }
 
+    /// Whether there is a gap in it, which most who stand at its cursor were not told of.
+    #[cfg(feature = "http")]
+    pub(crate) fn has_gap(&self) -> bool {
+        self.has_gap
+    }
+
     /// The length of the body in bytes, which is never 0.
     #[must_use]
     pub fn len(&self) -> usize {
         // The last comma is not written.
         self.head().len() + self.items.len() - usize::from(!self.is_empty()) + self.tail().len()
+    }
+
+    /// The same with the longest of cursors.
+    #[cfg(feature = "http")]
+    pub(crate) fn len_at_most(&self) -> usize {
+        HEAD + self.items.len() + self.tail().len()
     }
 
     /// The body's parts, in order.
@@ -105,7 +119,7 @@ impl Reply {
     }
 
     fn head(&self) -> BytesMut {
-        let mut head = BytesMut::with_capacity(CURSOR.len() + Cursor::MAX_LEN + 2 + EVENTS.len());
+        let mut head = BytesMut::with_capacity(HEAD);
         head.extend_from_slice(CURSOR);
         write_cursor(self.cursor, &mut head);
         head.extend_from_slice(EVENTS);
@@ -165,7 +179,6 @@ impl Items {
 pub(crate) struct Draft {
     max: usize,
     len: usize,
-    has_gap: bool,
     /// The next events are state that belongs to the gap before it: whole, or the client would ask for ever.
     owes_state: bool,
     reply: Reply,
@@ -182,17 +195,12 @@ pub(crate) enum Progress {
     Urgent,
 }
 
-impl Default for Draft {
-    fn default() -> Self {
-        let reply = Reply { cursor: None, more: false, end: None, next_in: None, items: Items::default() };
-        Self { max: limit::BATCH, len: 0, has_gap: false, owes_state: false, reply }
-    }
-}
-
 impl Draft {
-    /// The limit of events' bytes, which one event alone may exceed.
-    pub(crate) fn set_max(&mut self, max: usize) {
-        self.max = max;
+    /// Takes at most `max` bytes of events, which one event alone may exceed.
+    pub(crate) fn new(max: usize) -> Self {
+        let items = Items::default();
+        let reply = Reply { cursor: None, more: false, end: None, next_in: None, has_gap: false, items };
+        Self { max, len: 0, owes_state: false, reply }
     }
 
     /// Takes all that is ready and fits. Where the subscriber is pending then, it has the waker.
@@ -223,7 +231,7 @@ impl Draft {
             } else if !item.is_empty() {
                 // Taken now: the next look may move the subscriber's cursor past what the reply holds.
                 self.reply.cursor = gap.or_else(|| subscriber.cursor());
-                self.has_gap |= gap.is_some();
+                self.reply.has_gap |= gap.is_some();
                 self.owes_state = owes_state;
                 self.len += item.len();
                 self.reply.items.push(item);
@@ -233,7 +241,7 @@ impl Draft {
             self.reply.cursor = subscriber.cursor();
         }
         match &self.reply {
-            reply if self.has_gap || reply.more || reply.end.is_some() => Progress::Urgent,
+            reply if reply.has_gap || reply.more || reply.end.is_some() => Progress::Urgent,
             reply if reply.is_empty() => Progress::Nothing,
             _ => Progress::Events,
         }

@@ -1,5 +1,6 @@
 use std::task::{Context, Waker};
 
+use super::limit;
 use super::reply::{Draft, Reply};
 use crate::contract::Subscriber;
 
@@ -28,12 +29,12 @@ pub struct PollQueue<S> {
 impl<S: Subscriber> PollQueue<S> {
     /// A poll of this subscriber, which begins where the client's cursor says.
     pub fn new(subscriber: S) -> Self {
-        Self { subscriber, draft: Draft::default() }
+        Self { subscriber, draft: Draft::new(limit::BATCH) }
     }
 
     /// At most so many bytes of events (64 KiB unless set), but always at least one event if there is one.
     pub fn max_bytes(mut self, max: usize) -> Self {
-        self.draft.set_max(max);
+        self.draft = Draft::new(max);
         self
     }
 

@@ -35,12 +35,17 @@ impl Mount {
     /// A poll was let in before this, so one that is refused neither begins nor prolongs a run.
     #[cfg(any(feature = "short-poll", feature = "long-poll"))]
     pub(super) async fn admit_poll(self: &Arc<Self>, wanted: &Wanted, guest: Guest) -> Result<Visit, Refusal> {
-        let Some(name) = wanted.run_name() else {
-            return match wanted.is_session() {
-                true => self.admit(wanted, guest),
-                false => Ok(self.unregistered(wanted, guest)),
-            };
-        };
+        match wanted.run_name() {
+            // Boxed, for most polls are of none.
+            Some(name) => Box::pin(self.admit_turn(wanted, name, guest)).await,
+            None if wanted.is_session() => self.admit(wanted, guest),
+            None => Ok(self.unregistered(wanted, guest)),
+        }
+    }
+
+    /// A poll of the run that has this name.
+    #[cfg(any(feature = "short-poll", feature = "long-poll"))]
+    async fn admit_turn(self: &Arc<Self>, wanted: &Wanted, name: Arc<str>, guest: Guest) -> Result<Visit, Refusal> {
         let label: Label = (guest.key.clone(), name);
         loop {
             let Some(run) = self.registry.run(&label) else {

@@ -160,7 +160,11 @@ fn query(parts: &Parts, max_topics: usize) -> Result<Query<'_>, Refusal> {
                 if query.topics.len() == max_topics {
                     return Err(Refusal::bad(format!("more than {max_topics} topics")));
                 }
-                query.topics.push(topic);
+                match query.topics.is_empty() {
+                    // Most name one, and a first push makes room for four.
+                    true => query.topics = vec![topic],
+                    false => query.topics.push(topic),
+                }
             }
             "cursor" if query.cursor.is_none() && !value.is_empty() => query.cursor = Some(value),
             "session" if query.name.is_none() => {

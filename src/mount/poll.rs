@@ -1,6 +1,7 @@
 use std::future::{Future, poll_fn};
 #[cfg(feature = "long-poll")]
 use std::pin::Pin;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use http::header::CONTENT_TYPE;
@@ -14,6 +15,7 @@ use super::refusal::Refusal;
 use super::response::Answer;
 #[cfg(feature = "long-poll")]
 use super::response::Work;
+use super::session::Order;
 #[cfg(feature = "long-poll")]
 use super::session::{Tracked, Visit};
 use super::shared::Mount;
@@ -22,13 +24,13 @@ use super::sleep::WheelSleep;
 #[cfg(feature = "long-poll")]
 use crate::adapters::LongPollWaiter;
 use crate::adapters::Reply;
-use crate::contract::End;
+use crate::contract::{End, Left};
 use crate::model::Cursor;
 
 /// What a poll's reply depends on beside its events.
 struct Terms {
-    /// What the client holds already, if it would take a 304.
-    holds: Option<Cursor>,
+    /// What the client holds already, if it would take a 304. Boxed, for most say nothing of it, and wait with this.
+    holds: Option<Box<Cursor>>,
     /// The wait that is honoured, to be acknowledged.
     applied: Option<Duration>,
 }
@@ -37,9 +39,6 @@ struct Terms {
 /// is no session.
 #[cfg(feature = "short-poll")]
 pub(super) fn short(mut arrival: Arrival) -> impl Future<Output = Result<Answer, Refusal>> + Send {
-    use std::task::Poll;
-
-    use super::session::Order;
     use crate::adapters::PollQueue;
 
     async move {
@@ -89,47 +88,59 @@ pub(super) fn long(mut arrival: Arrival) -> impl Future<Output = Result<Answer, 
             waiter = waiter.not_before(came + interval);
         }
         let terms = Terms::of(mount, wanted);
-        Ok(Answer::Held(hold_until_reply(visit, waiter, terms)))
+        Ok(Answer::Held(Held { visit, waiter, order: None, terms }.answered()))
     }
 }
 
-/// A long poll that is held.
+/// A long poll that is held. There are as many as clients, so it has nothing but what the reply takes.
 #[cfg(feature = "long-poll")]
-fn hold_until_reply(mut visit: Visit, mut waiter: LongPollWaiter<Tracked, WheelSleep>, terms: Terms) -> Work {
-    use std::task::Poll;
+struct Held {
+    visit: Visit,
+    waiter: LongPollWaiter<Tracked, WheelSleep>,
+    /// What it was told to do.
+    order: Option<Order>,
+    terms: Terms,
+}
 
-    use super::session::Order;
-    use crate::contract::Left;
-
-    Box::pin(async move {
-        let mut order = None;
-        let reply = poll_fn(|cx| {
-            if let Poll::Ready(given) = visit.poll_order(cx) {
-                order = Some(given);
-                waiter.finish();
-            }
-            match order {
-                None | Some(Order::Leave) => Pin::new(&mut waiter).poll(cx).map(Some),
-                Some(Order::Cut | Order::Revoke) => Poll::Ready(None),
-            }
+#[cfg(feature = "long-poll")]
+impl Held {
+    fn answered(mut self) -> Work {
+        Box::pin(async move {
+            let reply = poll_fn(|cx| self.poll_reply(cx)).await;
+            self.answer(reply).map(Answer::Now)
         })
-        .await;
+    }
+
+    /// `None`: there is to be none.
+    fn poll_reply(&mut self, cx: &mut Context<'_>) -> Poll<Option<Reply>> {
+        if let Poll::Ready(given) = self.visit.poll_order(cx) {
+            self.order = Some(given);
+            self.waiter.finish();
+        }
+        match self.order {
+            None | Some(Order::Leave) => Pin::new(&mut self.waiter).poll(cx).map(Some),
+            Some(Order::Cut | Order::Revoke) => Poll::Ready(None),
+        }
+    }
+
+    fn answer(&mut self, reply: Option<Reply>) -> Result<Response<Body>, Refusal> {
+        let visit = &mut self.visit;
         visit.cut_off().map_or(Ok(()), |order| Err(visit.mount().refuse_cut_off(order)))?;
         let reply = reply.ok_or_else(|| visit.mount().later())?;
         visit.ends(Left::Silent);
         let mount = visit.mount();
         // The next poll may come at once, unless it would find a closed door or the end again.
-        let pause = order.is_some() || (reply.end.is_some() && !reply.more);
+        let pause = self.order.is_some() || (reply.end.is_some() && !reply.more);
         let retry = if pause { mount.config.jittered_retry() } else { Duration::ZERO };
-        terms.answer(mount, reply, retry).map(Answer::Now)
-    })
+        self.terms.answer(mount, reply, retry)
+    }
 }
 
 impl Mount {
     /// A poll that is ended before its answer: nothing of what it took has gone out.
-    fn refuse_cut_off(&self, order: super::session::Order) -> Refusal {
+    fn refuse_cut_off(&self, order: Order) -> Refusal {
         match order {
-            super::session::Order::Revoke => self.revoked(),
+            Order::Revoke => self.revoked(),
             _ => self.later(),
         }
     }
@@ -137,7 +148,7 @@ impl Mount {
 
 impl Terms {
     fn of(mount: &Mount, wanted: &Wanted) -> Self {
-        Self { holds: wanted.holds, applied: wanted.applied(mount.config.max_hold) }
+        Self { holds: wanted.holds.map(Box::new), applied: wanted.applied(mount.config.max_hold) }
     }
 
     /// A reply as a response: 200, or 304 to a client that holds all there is and said so; 500 where there would be
@@ -146,7 +157,7 @@ impl Terms {
         if reply.end == Some(End::Failed) && reply.is_empty() {
             return Err(Refusal::internal("internal error"));
         }
-        let unchanged = reply.is_empty() && reply.cursor.is_some() && reply.cursor == self.holds;
+        let unchanged = reply.is_empty() && reply.cursor.is_some() && reply.cursor == self.holds.as_deref().copied();
         let (tag, body) = mount.replies.of(reply);
         let mut response = Response::new(if unchanged { Body::empty() } else { body });
         mount.counters.sent(http_body::Body::size_hint(response.body()).lower());

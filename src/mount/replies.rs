@@ -5,14 +5,14 @@ use super::body::Body;
 use super::locked::Locked;
 use crate::adapters::{Reply, Whole};
 
-/// Up to how many bytes a reply is put into one piece: a copy of so little costs less than the HTTP stack's work for
-/// each piece.
+/// Up to how many bytes, with the longest of cursors, a reply is put into one piece: a copy of so little costs less than
+/// the HTTP stack's work for each piece.
 const WHOLE: usize = 4 * 1024;
 /// For how many positions: a herd that an event woke stands at one, and those who come late at the few before it.
 const PLACES: usize = 16;
 
 /// The last small replies as they went out: copies, which hold nothing of the source's, of at most 64 KiB together. Who
-/// polls at a position of theirs gets the same bytes, put together once.
+/// polls at a position of theirs gets the same bytes, put together once. One that tells of a gap is for its client alone.
 #[derive(Debug, Default)]
 pub(super) struct Replies(Locked<Places>);
 
@@ -33,15 +33,19 @@ struct Known {
 impl Replies {
     /// A reply's entity tag and body.
     pub(super) fn of(&self, reply: Reply) -> (Option<HeaderValue>, Body) {
+        if reply.len_at_most() > WHOLE {
+            let (tag, parts) = reply.into_tagged_parts();
+            return (tag.and_then(header), Body::parts(parts));
+        }
+        if reply.has_gap() {
+            let whole = reply.to_whole();
+            return (whole.tag.and_then(header), Body::whole(whole.body));
+        }
         let mut places = self.0.lock();
         if let Some(known) = places.find(&reply) {
             return (known.tag.clone(), Body::whole(known.whole.body.clone()));
         }
         drop(places);
-        if reply.len() > WHOLE {
-            let (tag, parts) = reply.into_tagged_parts();
-            return (tag.and_then(header), Body::parts(parts));
-        }
         let whole = reply.to_whole();
         let (tag, body) = (whole.tag.clone().and_then(header), whole.body.clone());
         let replaced = self.0.lock().put(Known { whole, tag: tag.clone() });
@@ -64,7 +68,8 @@ impl Places {
             self.known.push(fresh);
             return None;
         }
-        self.next = (self.next + 1) % PLACES;
+        // Not the first: it is the one that is asked for.
+        self.next = self.next % (PLACES - 1) + 1;
         let place = self.known.get_mut(self.next)?;
         Some(std::mem::replace(place, fresh))
     }
@@ -72,4 +77,42 @@ impl Places {
 
 fn header(tag: Bytes) -> Option<HeaderValue> {
     HeaderValue::from_maybe_shared(tag).ok()
+}
+
+#[cfg(test)]
+#[cfg(feature = "short-poll")]
+mod tests {
+    use super::*;
+    use crate::adapters::PollQueue;
+    use crate::contract::{Start, Subscribe};
+    use crate::hub::LocalHub;
+    use crate::model::{Cursor, Topic};
+
+    fn reply(hub: &LocalHub, after: Cursor) -> Reply {
+        PollQueue::new(hub.subscribe(Subscribe::to(["news"]).start(Start::After(after))).unwrap()).reply()
+    }
+
+    #[test]
+    fn others_never_take_the_place_of_the_one_that_is_asked_for() {
+        let (hub, news, replies) = (LocalHub::new(), Topic::new("news").unwrap(), Replies::default());
+        let cursors: Vec<_> = (0..4 * PLACES).map(|_| hub.publish_now(&news, "new").unwrap().cursor).collect();
+        let first = || replies.0.lock().known.first().map(|known| known.whole.body.clone());
+        drop(replies.of(reply(&hub, cursors[0])));
+        let asked_for = first().unwrap();
+        for &late in &cursors[1..] {
+            drop(replies.of(reply(&hub, late)));
+            assert_eq!(first().unwrap().as_ptr(), asked_for.as_ptr());
+        }
+        assert_eq!(replies.0.lock().known.len(), PLACES);
+    }
+
+    #[test]
+    fn one_that_tells_of_a_gap_is_not_remembered() {
+        let (hub, replies) = (LocalHub::new(), Replies::default());
+        hub.publish_now(&Topic::new("news").unwrap(), "new").unwrap();
+        let gap = reply(&hub, "1.1".parse().unwrap());
+        assert!(gap.has_gap());
+        drop(replies.of(gap));
+        assert!(replies.0.lock().known.is_empty());
+    }
 }
