@@ -90,23 +90,34 @@ impl<S: Subscriber, T: Sleep + Unpin> Future for LongPollWaiter<S, T> {
         let Some(subscriber) = &mut this.subscriber else {
             return Poll::Pending;
         };
-        let was_kept = this.kept.is_some();
-        let mut draft = this.kept.take().map_or_else(|| Draft::new(this.max), |kept| *kept);
-        match draft.collect(subscriber, cx) {
-            Progress::Urgent => {}
-            _ if this.finishing => {}
-            Progress::Nothing => ready!(Pin::new(&mut this.sleep).poll(cx)),
-            Progress::Events => {
-                let earliest = this.not_before.take();
-                if let Some(instant) = earliest {
-                    Pin::new(&mut this.sleep).reset(instant);
-                }
-                if (was_kept || earliest.is_some()) && Pin::new(&mut this.sleep).poll(cx).is_pending() {
-                    this.kept = Some(Box::new(draft));
+        let draft = match this.kept.take() {
+            Some(mut kept) => {
+                let waits = kept.collect(subscriber, cx) != Progress::Urgent && !this.finishing;
+                if waits && Pin::new(&mut this.sleep).poll(cx).is_pending() {
+                    this.kept = Some(kept);
                     return Poll::Pending;
                 }
+                *kept
             }
-        }
+            None => {
+                let mut draft = Draft::new(this.max);
+                match draft.collect(subscriber, cx) {
+                    Progress::Urgent => {}
+                    _ if this.finishing => {}
+                    Progress::Nothing => ready!(Pin::new(&mut this.sleep).poll(cx)),
+                    Progress::Events => {
+                        if let Some(instant) = this.not_before.take() {
+                            Pin::new(&mut this.sleep).reset(instant);
+                            if Pin::new(&mut this.sleep).poll(cx).is_pending() {
+                                this.kept = Some(Box::new(draft));
+                                return Poll::Pending;
+                            }
+                        }
+                    }
+                }
+                draft
+            }
+        };
         this.subscriber = None;
         Poll::Ready(draft.finish())
     }

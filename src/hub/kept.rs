@@ -1,15 +1,15 @@
-use std::collections::VecDeque;
 use std::sync::Arc;
 
 use crate::hub::log::State;
 use crate::hub::newest::Newest;
 use crate::hub::segment::Segment;
+use crate::hub::segments::Segments;
 use crate::hub::tail::Tail;
 
 /// What a log has of its events. A topic that never had one has nothing of this, unless somebody conflates.
 #[derive(Debug)]
 pub(super) struct Kept {
-    pub(super) segments: VecDeque<Arc<Segment>>,
+    pub(super) segments: Segments,
     pub(super) tail: Tail,
     /// The weight of what is retained.
     pub(super) bytes: usize,
@@ -30,16 +30,7 @@ static NOTHING: Kept = Kept::new();
 
 impl Kept {
     const fn new() -> Self {
-        Self { segments: VecDeque::new(), tail: Tail::NONE, bytes: 0, held: 0, filed: 0, newest: None, lost: 0, due: 0 }
-    }
-
-    /// Adds the newest segment.
-    pub(super) fn push(&mut self, segment: Arc<Segment>) {
-        if self.segments.capacity() == 0 {
-            // Most topics of many have one.
-            self.segments.reserve_exact(1);
-        }
-        self.segments.push_back(segment);
+        Self { segments: Segments::new(), tail: Tail::NONE, bytes: 0, held: 0, filed: 0, newest: None, lost: 0, due: 0 }
     }
 }
 
@@ -63,11 +54,11 @@ impl State {
     /// The oldest segment.
     #[inline]
     pub(super) fn front(&self) -> Option<&Arc<Segment>> {
-        self.kept().segments.front()
+        self.kept().segments.oldest()
     }
 
     /// The sequence of the newest event.
     pub(super) fn last(&self) -> u64 {
-        self.kept().segments.back().map_or(self.gone, |newest| newest.sequence(newest.len().saturating_sub(1)))
+        self.kept().segments.newest().map_or(self.gone, |newest| newest.sequence(newest.len().saturating_sub(1)))
     }
 }

@@ -210,7 +210,7 @@ impl State {
         let (weight, kept) = (entry.event.weight(), self.kept_mut());
         kept.bytes += weight;
         kept.held += footprint::event(&entry.event) as u64;
-        match (kept.tail.take(weight, &log.retention), kept.segments.back()) {
+        match (kept.tail.take(weight, &log.retention), kept.segments.newest()) {
             (None, Some(tail)) => tail.push(topic, entry),
             (places, _) => self.begin(places.unwrap_or(Tail::FIRST_PLACES), topic, entry, log),
         }
@@ -225,10 +225,10 @@ impl State {
         self.file(log);
         let fresh = Segment::new(topic.clone(), self.next, places, self.is_feed, &log.budget);
         fresh.push(topic, entry);
-        if let Some(tail) = self.kept().segments.back() {
+        if let Some(tail) = self.kept().segments.newest() {
             tail.seal(Arc::downgrade(&fresh), &log.budget);
         }
-        self.kept_mut().push(fresh);
+        self.kept_mut().segments.push(fresh);
     }
 
     /// Files the topic under what it holds now.
@@ -242,7 +242,7 @@ impl State {
     /// Takes the oldest segment out.
     fn pop(&mut self) -> Option<Arc<Segment>> {
         let kept = self.kept.as_deref_mut()?;
-        let front = kept.segments.pop_front()?;
+        let front = kept.segments.pop()?;
         kept.held -= front.charged();
         self.gone = front.sequence(front.len().saturating_sub(1));
         if let Some(newest) = &mut kept.newest {
@@ -255,7 +255,7 @@ impl State {
     pub(super) fn conflate(&mut self) {
         if self.kept().newest.is_none() {
             self.kept_mut().newest = Some(Box::default());
-            let start = self.kept().segments.front().map_or(self.next, |front| front.base);
+            let start = self.kept().segments.oldest().map_or(self.next, |front| front.base);
             (start..self.next).for_each(|index| self.mark_replaced(index));
         }
     }
@@ -282,7 +282,7 @@ impl State {
         }
         let age = nanos(retention.age);
         loop {
-            while self.kept().segments.len() > 1 && self.front().is_some_and(|front| front.end() <= self.first) {
+            while self.kept().segments.has_older() && self.front().is_some_and(|front| front.end() <= self.first) {
                 gone.extend(self.pop().map(Evicted::new));
             }
             let Some(oldest) = self.oldest() else {

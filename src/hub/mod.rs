@@ -28,6 +28,7 @@ mod retentions;
 mod rhythm;
 mod room;
 mod segment;
+mod segments;
 mod shared;
 mod sieve;
 mod single;

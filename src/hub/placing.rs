@@ -113,20 +113,17 @@ impl State {
         if sequence >= self.last() {
             return self.next;
         }
-        let segments = &self.kept().segments;
-        let later = segments.partition_point(|segment| {
+        let later = self.kept().segments.first_that_not(|segment| {
             let len = segment.len();
             segment.sequence(len.saturating_sub(1)) <= sequence
         });
-        match segments.get(later) {
+        match later {
             Some(segment) => segment.base + u64::from(segment.place_after(sequence, 0..segment.len())),
             None => self.next,
         }
     }
 
     pub(super) fn segment_at(&self, index: u64) -> Option<&Arc<Segment>> {
-        let segments = &self.kept().segments;
-        let after = segments.partition_point(|segment| segment.base <= index);
-        segments.get(after.checked_sub(1)?)
+        self.kept().segments.last_that(|segment| segment.base <= index)
     }
 }
