@@ -89,6 +89,8 @@ async fn run(options: Options) -> io::Result<()> {
         .retain(options.retain.map_or_else(Retention::default, Retention::count))
         .max_event(MAX_PAYLOAD + 2 * Event::MAX_LABEL)
         .build();
+    // Wakes a topic's listeners, a few hundred at a time: who publishes goes on meanwhile, and they get more at once.
+    hub.notifier().map(tokio::spawn);
     let address = listener.local_addr()?;
     let hosts = hosts(address, &options.origins);
     let events = endpoint(&hub, &hosts, &options);
