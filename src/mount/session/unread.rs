@@ -26,8 +26,8 @@ impl Member {
         let none = cell.unread.replace(flow);
         let watched = cell.errand != Errand::None;
         self.read.store(false, Ordering::Relaxed);
-        drop(cell);
-        drop(none);
+        // The lock first.
+        drop((cell, none));
         if !watched {
             self.watch();
         }
