@@ -65,7 +65,7 @@ fn parked(topics: usize) -> f64 {
     let topics: Vec<_> = (0..topics).map(|n| Topic::new(format!("bench/{n}")).expect("valid")).collect();
     let region = Region::new(ALLOCATOR);
     let mut subscriptions = Vec::with_capacity(MANY);
-    subscriptions.extend((0..MANY).map(|_| hub.subscribe(Subscribe::to(&topics)).expect("open")));
+    subscriptions.extend((0..MANY).map(|_| hub.subscribe(Subscribe::topics(&topics)).expect("open")));
     park(&mut subscriptions);
     for topic in &topics {
         hub.publish_now(topic, "event").expect("open");
@@ -85,12 +85,12 @@ fn parked_by_pattern() -> f64 {
     };
     publish();
     // The first makes the pattern's log.
-    let mut first = [hub.subscribe(Subscribe::to(["bench/*"])).expect("open")];
+    let mut first = [hub.subscribe(Subscribe::patterns(["bench/*"])).expect("open")];
     publish();
     park(&mut first);
     let region = Region::new(ALLOCATOR);
     let mut subscriptions = Vec::with_capacity(MANY);
-    subscriptions.extend((0..MANY).map(|_| hub.subscribe(Subscribe::to(["bench/*"])).expect("open")));
+    subscriptions.extend((0..MANY).map(|_| hub.subscribe(Subscribe::patterns(["bench/*"])).expect("open")));
     park(&mut subscriptions);
     let held = per(&region);
     topics.iter().step_by(100).for_each(|topic| {
@@ -148,7 +148,7 @@ fn expired() -> f64 {
 fn cached() -> (f64, f64) {
     let hub = LocalHub::new();
     let topic = Topic::new("bench").expect("valid");
-    let mut subscription = hub.subscribe(Subscribe::to([&topic])).expect("open");
+    let mut subscription = hub.subscribe(Subscribe::topics([&topic])).expect("open");
     for n in 0..MANY {
         hub.publish_now(&topic, small(n)).expect("open");
     }
@@ -163,7 +163,7 @@ fn empty_topics() -> f64 {
     let topics: Vec<_> = (0..MANY).map(|n| Topic::new(format!("bench/{n:04}")).expect("valid")).collect();
     let region = Region::new(ALLOCATOR);
     let subscriptions: Vec<_> =
-        topics.iter().map(|topic| hub.subscribe(Subscribe::to([topic])).expect("open")).collect();
+        topics.iter().map(|topic| hub.subscribe(Subscribe::topics([topic])).expect("open")).collect();
     let held = per(&region) - size_of::<Subscription>() as f64;
     drop(subscriptions);
     held

@@ -110,7 +110,7 @@ fn read(threads: usize, burst: usize) -> Cost {
     let turn = Barrier::new(threads + 1);
     let work = (0..=threads).map(|n| {
         let count = if n < threads { share } else { 0 };
-        let subscribe = |_| hub.subscribe(Subscribe::to([&topic])).expect("open");
+        let subscribe = |_| hub.subscribe(Subscribe::topics([&topic])).expect("open");
         let mut all: Vec<_> = (0..count).map(subscribe).collect();
         let (hub, topic, turn) = (&hub, &topic, &turn);
         move || {
@@ -139,7 +139,7 @@ fn wakes() {
     for (parked, with) in [1_000, 10_000, 100_000].into_iter().flat_map(|parked| [(parked, false), (parked, true)]) {
         let (hub, topic, other) = (LocalHub::new(), topic(0), topic(1));
         let mut notifier = if with { hub.notifier() } else { None };
-        let subscribe = |_| (hub.subscribe(Subscribe::to([&topic])).expect("open"), flag());
+        let subscribe = |_| (hub.subscribe(Subscribe::topics([&topic])).expect("open"), flag());
         let mut all: Vec<_> = (0..parked).map(subscribe).collect();
         let rounds = (3_000_000 / parked).clamp(31, 501);
         let (mut publishes, mut wakes, own) = ([Vec::new(), Vec::new()], Vec::new(), flag());

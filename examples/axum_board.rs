@@ -66,7 +66,7 @@ impl Publisher for Board {
     type Subscriber = Subscription;
 
     async fn subscribe(&self, request: &SubscribeRequest) -> Result<Attach<Subscription>, Rejection> {
-        let attach = Attach::new(self.hub.subscribe(request.subscribe([&self.topic]))?);
+        let attach = Attach::new(self.hub.subscribe(request.subscribe_to([&self.topic]))?);
         // Subscribed first, so that nothing is between the scores and the first change.
         Ok(if request.start() == Start::Now { attach.with_snapshot(self.snapshot()) } else { attach })
     }

@@ -40,7 +40,7 @@ async fn main() -> std::io::Result<()> {
         move |request: SubscribeRequest| {
             let hub = hub.clone();
             // Who may see what is decided here.
-            async move { Ok(hub.subscribe(request.subscribe(["said"]))?) }
+            async move { Ok(hub.subscribe(request.subscribe_to(["said"]))?) }
         }
     }));
     let app = Router::new()

@@ -40,7 +40,7 @@ async fn main() -> std::io::Result<()> {
         let hub = hub.clone();
         move |request: SubscribeRequest| {
             let hub = hub.clone();
-            async move { Ok(hub.subscribe(request.subscribe(["prices"]).overflow(Overflow::Latest))?) }
+            async move { Ok(hub.subscribe(request.subscribe_to(["prices"]).overflow(Overflow::Latest))?) }
         }
     }));
     tokio::spawn(tick(hub));

@@ -25,7 +25,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     tokio::spawn(count(hub.clone(), Topic::new("count")?));
     let endpoint = Endpoint::new(publisher_fn(move |request: SubscribeRequest| {
         let hub = hub.clone();
-        async move { Ok(hub.subscribe(request.subscribe(["count"]))?) }
+        async move { Ok(hub.subscribe(request.subscribe_to(["count"]))?) }
     }));
     let listener = TcpListener::bind("127.0.0.1:3000").await?;
     loop {

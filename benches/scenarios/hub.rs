@@ -30,7 +30,7 @@ impl Format for Plain {
 fn world(subscribers: usize, topics: &[Topic]) -> (LocalHub, Vec<Subscription>) {
     let hub = LocalHub::new();
     let mut subscriptions: Vec<_> =
-        (0..subscribers).map(|_| hub.subscribe(Subscribe::to(topics)).expect("open")).collect();
+        (0..subscribers).map(|_| hub.subscribe(Subscribe::topics(topics)).expect("open")).collect();
     let mut cx = Context::from_waker(Waker::noop());
     for topic in topics {
         hub.publish_now(topic, event()).expect("open");
@@ -105,8 +105,9 @@ pub(crate) fn pattern(burst: usize, rounds: usize) -> usize {
         hub.publish_now(&Topic::new(format!("other/{n}/x")).expect("valid"), event()).expect("open");
     }
     let others: Vec<_> =
-        (0..1_000).map(|n| hub.subscribe(Subscribe::to([format!("other/{n}/*")])).expect("open")).collect();
-    let subscriptions = (0..SUBSCRIBERS).map(|_| hub.subscribe(Subscribe::to(["bench/**"])).expect("open")).collect();
+        (0..1_000).map(|n| hub.subscribe(Subscribe::patterns([format!("other/{n}/*")])).expect("open")).collect();
+    let subscriptions =
+        (0..SUBSCRIBERS).map(|_| hub.subscribe(Subscribe::patterns(["bench/**"])).expect("open")).collect();
     let deliveries = run_encoded(&hub, subscriptions, &topics, burst, rounds);
     drop(others);
     deliveries

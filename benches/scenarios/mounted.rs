@@ -111,7 +111,7 @@ pub(super) fn builder(hub: &LocalHub) -> EndpointBuilder {
     let hub = hub.clone();
     Endpoint::builder(publisher_fn(move |request: SubscribeRequest| {
         let hub = hub.clone();
-        async move { Ok(hub.subscribe(request.subscribe(request.topics()))?) }
+        async move { Ok(hub.subscribe(request.subscribe_to(request.topics()))?) }
     }))
 }
 

@@ -38,7 +38,7 @@ impl Publisher for Board {
         if request.topics().iter().any(|topic| !self.topics.contains(topic)) {
             return Err(Rejection::NotFound);
         }
-        Ok(self.stage.hub().subscribe(request.subscribe(request.topics()))?.into())
+        Ok(self.stage.hub().subscribe(request.subscribe_to(request.topics()))?.into())
     }
 
     async fn receive(&self, _: &SubscribeRequest, message: Message) -> Result<(), Rejection> {

@@ -19,7 +19,7 @@ impl Publisher for Guests {
     type Subscriber = Subscription;
 
     async fn subscribe(&self, request: &SubscribeRequest) -> Result<Attach<Subscription>, Rejection> {
-        Ok(self.hub.subscribe(request.subscribe(request.topics()))?.into())
+        Ok(self.hub.subscribe(request.subscribe_to(request.topics()))?.into())
     }
 
     fn joined(&self, session: &Session) {

@@ -10,7 +10,7 @@ use crate::contract::Subscriber;
 /// use tidings::{LocalHub, PollQueue, Subscribe, Topic};
 ///
 /// let (hub, news) = (LocalHub::new(), Topic::new("news")?);
-/// let subscription = hub.subscribe(Subscribe::to([&news]))?;
+/// let subscription = hub.subscribe(Subscribe::topics([&news]))?;
 /// let cursor = hub.publish_now(&news, "first")?.cursor;
 ///
 /// let reply = PollQueue::new(subscription).reply();

@@ -33,7 +33,7 @@ use crate::model::{Cursor, Gap, GapReason, Pattern};
 /// let last = hub.publish_now(&score, "1:1")?.cursor;
 ///
 /// let start = Start::After("0.0".parse()?); // of another life of the hub
-/// let subscription = hub.subscribe(Subscribe::to([&score]).start(start))?;
+/// let subscription = hub.subscribe(Subscribe::topics([&score]).start(start))?;
 /// let state = move |_: &Gap| {
 ///     let state = Snapshot::new([(score.clone(), "1:1".into())]).as_of(last);
 ///     async { Some(state) }

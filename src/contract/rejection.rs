@@ -63,7 +63,9 @@ impl Rejection {
 impl From<SubscribeError> for Rejection {
     fn from(error: SubscribeError) -> Self {
         match error {
-            SubscribeError::NoTopics | SubscribeError::Pattern(_) => Self::invalid(error.to_string()),
+            SubscribeError::NoTopics | SubscribeError::Topic(_) | SubscribeError::Pattern(_) => {
+                Self::invalid(error.to_string())
+            }
             SubscribeError::Closed => Self::Busy { retry_after: Duration::from_secs(5) },
         }
     }

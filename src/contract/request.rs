@@ -7,7 +7,7 @@ use http::request::Parts;
 use http::{Extensions, HeaderMap, Method, Uri};
 
 use crate::contract::{Session, Start, Subscribe, Transport};
-use crate::model::{Pattern, PatternError, Topic};
+use crate::model::{Pattern, PatternError, Topic, TopicError};
 
 /// What a client asked for. Clones share it.
 ///
@@ -94,14 +94,29 @@ impl SubscribeRequest {
         self.0.extensions.get()
     }
 
-    /// A subscription of these topics and patterns from where the client asks to begin.
-    pub fn subscribe<I>(&self, patterns: I) -> Subscribe
+    /// Returns a subscription to these topics, from the start that the client asks for.
+    ///
+    /// Refuses every `*`: a name built from the request, as `format!("rooms/{name}")`, cannot become a wildcard. It can
+    /// still get more segments; [`Topic::from_segments`] refuses those too. A refused name becomes
+    /// [`Rejection::Invalid`](crate::Rejection::Invalid), status 400.
+    pub fn subscribe_to<I>(&self, topics: I) -> Subscribe
+    where
+        I: IntoIterator,
+        I::Item: TryInto<Topic>,
+        TopicError: From<<I::Item as TryInto<Topic>>::Error>,
+    {
+        Subscribe::topics(topics).start(self.0.start)
+    }
+
+    /// Returns a subscription to these patterns, from the start that the client asks for. The patterns must be the
+    /// application's own: one that contains text of the client lets it follow what it likes.
+    pub fn subscribe_to_patterns<I>(&self, patterns: I) -> Subscribe
     where
         I: IntoIterator,
         I::Item: TryInto<Pattern>,
         PatternError: From<<I::Item as TryInto<Pattern>>::Error>,
     {
-        Subscribe::to(patterns).start(self.0.start)
+        Subscribe::patterns(patterns).start(self.0.start)
     }
 }
 

@@ -1,13 +1,15 @@
-use crate::model::{Cursor, Overflow, Pattern, PatternError};
+use crate::model::{Cursor, Overflow, Pattern, PatternError, Topic, TopicError};
 
 /// What to subscribe to, from where, and what happens to a subscriber that falls behind.
 ///
-/// Topics and [patterns](Pattern) may be mixed. An event comes once, however many of them match its topic.
+/// A subscription follows [topics](Self::topics), or [patterns](Self::patterns) and topics mixed. An event is delivered
+/// once, however many of them match its topic.
 ///
 /// ```
 /// use tidings::{Start, Subscribe};
 ///
-/// let subscribe = Subscribe::to(["prices/*", "news"]).start(Start::Last(10));
+/// let news = Subscribe::topics(["news"]).start(Start::Last(10));
+/// let prices = Subscribe::patterns(["prices/*", "news"]);
 /// ```
 #[derive(Debug, Clone)]
 #[must_use]
@@ -15,7 +17,7 @@ pub struct Subscribe {
     patterns: Vec<Pattern>,
     start: Start,
     overflow: Overflow,
-    invalid: Option<PatternError>,
+    invalid: Option<SubscribeError>,
 }
 
 /// Where a subscription begins.
@@ -36,21 +38,47 @@ pub enum Start {
 }
 
 impl Subscribe {
-    /// A subscription of these topics and [patterns](Pattern), from now on. A text that is neither is told by the hub.
-    pub fn to<I>(patterns: I) -> Self
+    /// Follows these topics, from now on. Refuses every `*`, so that a name that a client supplied cannot become a
+    /// wildcard: use [`patterns`](Self::patterns) for those.
+    ///
+    /// A text that is not a topic name is reported by [`Hub::subscribe`](crate::Hub::subscribe), as
+    /// [`SubscribeError::Topic`].
+    pub fn topics<I>(topics: I) -> Self
+    where
+        I: IntoIterator,
+        I::Item: TryInto<Topic>,
+        TopicError: From<<I::Item as TryInto<Topic>>::Error>,
+    {
+        let topics = topics.into_iter();
+        Self::collect(topics.map(|topic| match topic.try_into() {
+            Ok(topic) => Ok(Pattern::from(topic)),
+            Err(error) => Err(SubscribeError::Topic(error.into())),
+        }))
+    }
+
+    /// Follows these [patterns](Pattern), from now on; a topic name is a pattern that matches that topic alone.
+    ///
+    /// Do not build a pattern from a client's text: a client that sends `*` would follow every topic that matches. A
+    /// text that is not a pattern is reported by [`Hub::subscribe`](crate::Hub::subscribe), as
+    /// [`SubscribeError::Pattern`].
+    pub fn patterns<I>(patterns: I) -> Self
     where
         I: IntoIterator,
         I::Item: TryInto<Pattern>,
         PatternError: From<<I::Item as TryInto<Pattern>>::Error>,
     {
         let patterns = patterns.into_iter();
+        Self::collect(patterns.map(|pattern| pattern.try_into().map_err(|error| SubscribeError::Pattern(error.into()))))
+    }
+
+    fn collect(patterns: impl Iterator<Item = Result<Pattern, SubscribeError>>) -> Self {
         let room = Vec::with_capacity(patterns.size_hint().0);
         let mut this = Self { patterns: room, start: Start::Now, overflow: Overflow::Gap, invalid: None };
         for pattern in patterns {
-            match pattern.try_into() {
+            match pattern {
                 Ok(pattern) if this.patterns.contains(&pattern) => {}
                 Ok(pattern) => this.patterns.push(pattern),
-                Err(error) => this.invalid = Some(error.into()),
+                Err(error) => this.invalid = Some(error),
             }
         }
         this
@@ -70,7 +98,7 @@ impl Subscribe {
     /// hub delivers each event once.
     pub fn into_parts(self) -> Result<(Vec<Pattern>, Start, Overflow), SubscribeError> {
         match self.invalid {
-            Some(error) => Err(error.into()),
+            Some(error) => Err(error),
             None if self.patterns.is_empty() => Err(SubscribeError::NoTopics),
             None => Ok((self.patterns, self.start, self.overflow)),
         }
@@ -84,7 +112,10 @@ pub enum SubscribeError {
     /// No topic was named.
     #[error("name at least one topic")]
     NoTopics,
-    /// A text is neither a topic nor a pattern.
+    /// A text is not a topic name.
+    #[error(transparent)]
+    Topic(#[from] TopicError),
+    /// A text is not a pattern.
     #[error(transparent)]
     Pattern(#[from] PatternError),
     /// The hub was closed.

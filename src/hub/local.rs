@@ -28,7 +28,7 @@ use crate::model::{Cursor, Event, Topic};
 ///
 /// let hub = LocalHub::builder().retain(Retention::count(1_000)).build();
 /// let topic = Topic::new("news")?;
-/// let subscription = hub.subscribe(Subscribe::to([&topic]))?;
+/// let subscription = hub.subscribe(Subscribe::topics([&topic]))?;
 /// let receipt = hub.publish_now(&topic, "it is on")?;
 /// assert_eq!(receipt.subscribers, 1);
 /// # Ok::<(), Box<dyn std::error::Error>>(())

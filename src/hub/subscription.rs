@@ -26,7 +26,7 @@ use crate::model::{Cursor, Gap, GapReason, Overflow, Pattern, Position, Topic};
 /// use tidings::{Delivery, LocalHub, Subscribe, Subscriber, Topic};
 ///
 /// let hub = LocalHub::new();
-/// let mut orders = hub.subscribe(Subscribe::to(["orders/**", "news"]))?;
+/// let mut orders = hub.subscribe(Subscribe::patterns(["orders/**", "news"]))?;
 /// hub.publish_now(&Topic::new("orders/eu/7")?, "placed")?;
 /// let Poll::Ready(Delivery::Events(batch)) = orders.poll_next(&mut Context::from_waker(Waker::noop())) else {
 ///     unreachable!("the topic is new, and followed");
@@ -52,7 +52,7 @@ use crate::model::{Cursor, Gap, GapReason, Overflow, Pattern, Position, Topic};
 ///
 /// let hub = LocalHub::builder().retain(Retention::count(100)).build();
 /// let topic = Topic::new("ticks")?;
-/// let mut slow = hub.subscribe(Subscribe::to([&topic]))?;
+/// let mut slow = hub.subscribe(Subscribe::topics([&topic]))?;
 /// for tick in 0..1_000 {
 ///     hub.publish_now(&topic, tick.to_string())?;
 /// }

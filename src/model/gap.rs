@@ -109,7 +109,7 @@ pub enum Overflow {
     /// use tidings::{Delivery, Event, LocalHub, Overflow, Subscribe, Subscriber, Topic};
     ///
     /// let (hub, prices) = (LocalHub::new(), Topic::new("prices")?);
-    /// let mut slow = hub.subscribe(Subscribe::to([&prices]).overflow(Overflow::Latest))?;
+    /// let mut slow = hub.subscribe(Subscribe::topics([&prices]).overflow(Overflow::Latest))?;
     /// for (key, price) in [("ACME", "42"), ("EMCA", "7"), ("ACME", "43"), ("ACME", "44")] {
     ///     hub.publish_now(&prices, Event::text(price).keyed(key)?)?;
     /// }

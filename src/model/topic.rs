@@ -45,6 +45,44 @@ impl Topic {
         Ok(Self::unchecked(name))
     }
 
+    /// Joins segments with `/`, and refuses one that is empty or contains `/` or `*`.
+    ///
+    /// Use this for a topic that contains text of a client: a path parameter is percent-decoded, so `a%2Fb` arrives as
+    /// `a/b` and `%2A` as `*`, and a name that is joined by hand could reach a topic further down or become a wildcard.
+    ///
+    /// ```
+    /// use tidings::Topic;
+    ///
+    /// let id = "7"; // of the signed-in user
+    /// assert_eq!(Topic::from_segments(["users", id])?.as_str(), "users/7");
+    /// assert!(Topic::from_segments(["users", "7/private"]).is_err());
+    /// assert!(Topic::from_segments(["users", "*"]).is_err());
+    /// # Ok::<(), tidings::TopicError>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`TopicError::EmptySegment`], [`TopicError::Separator`] or [`TopicError::Wildcard`] for a segment, and those of
+    /// [`new`](Self::new) for the whole name.
+    pub fn from_segments<I>(segments: I) -> Result<Self, TopicError>
+    where
+        I: IntoIterator,
+        I::Item: AsRef<str>,
+    {
+        let mut name = String::new();
+        for segment in segments {
+            let segment = segment.as_ref();
+            match segment {
+                "" => return Err(TopicError::EmptySegment),
+                _ if segment.contains('/') => return Err(TopicError::Separator),
+                _ if segment.len() > Self::MAX_LEN => return Err(TopicError::TooLong { len: segment.len() }),
+                _ if name.is_empty() => name.push_str(segment),
+                _ => name.extend(["/", segment]),
+            }
+        }
+        Self::new(name)
+    }
+
     /// The text of a pattern, which no other code takes for a topic.
     pub(super) fn unchecked(text: &str) -> Self {
         Self(text.into())
@@ -62,7 +100,7 @@ impl Topic {
 #[non_exhaustive]
 pub enum TopicError {
     /// The name has no bytes.
-    #[error("a topic needs a name of at least one byte")]
+    #[error("a topic's name is empty")]
     Empty,
     /// The name is longer than [`Topic::MAX_LEN`].
     #[error("a topic's name is at most 255 bytes, this one has {len}")]
@@ -71,13 +109,16 @@ pub enum TopicError {
         len: usize,
     },
     /// The name contains a control character (U+0000–U+001F, U+007F–U+009F).
-    #[error("a topic's name has no control characters")]
+    #[error("a topic's name contains a control character")]
     Control,
     /// The name contains `*`, which belongs to patterns.
-    #[error("a topic's name has no '*'")]
+    #[error("a topic's name contains '*'")]
     Wildcard,
+    /// A segment that was given to [`Topic::from_segments`] contains `/`.
+    #[error("a topic's segment contains '/'")]
+    Separator,
     /// A segment between two `/`, or before the first or after the last, is empty.
-    #[error("a topic's name has no empty segment: no '/' at either end, no '//'")]
+    #[error("a topic's name has an empty segment: '/' at either end, or '//'")]
     EmptySegment,
 }
 
@@ -94,6 +135,14 @@ impl TryFrom<&str> for Topic {
 
     fn try_from(name: &str) -> Result<Self, TopicError> {
         Self::new(name)
+    }
+}
+
+impl TryFrom<&&str> for Topic {
+    type Error = TopicError;
+
+    fn try_from(name: &&str) -> Result<Self, TopicError> {
+        Self::new(*name)
     }
 }
 

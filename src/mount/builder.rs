@@ -48,7 +48,7 @@ use crate::contract::{Timer, Transport};
 /// | time for a subscribe | 10 s | [`attach_deadline`](Self::attach_deadline) | a user is gone by then, and a publisher that hangs would keep those places for good |
 /// | [soft rejects](Self::max_soft_rejects) at once | 1,024 | [`max_soft_rejects`](Self::max_soft_rejects) | each takes 100 ms: 10,000 refused clients a second |
 /// | target and headers of a request | 16 KiB | [`max_head`](Self::max_head) | what HTTP/2 servers take of headers, and a page of cookies; a session may keep it |
-/// | topics of a request | 64 | [`max_topics`](Self::max_topics) | more is a pattern's work |
+/// | topics of a request | 64 | [`max_topics_per_request`](Self::max_topics_per_request) | more is a pattern's work |
 /// | topic's name; cursor | 255; 64 bytes | fixed | see [`Topic`](crate::Topic), [`Cursor`](crate::Cursor) |
 /// | message from a client | 64 KiB | [`max_message`](Self::max_message) | what a client says is short; uploads have other ways |
 /// | fragments of a message after its first | 65,536 | [`max_fragments`](Self::max_fragments) | Autobahn sends 4 MiB in fragments of 64 bytes |
@@ -293,8 +293,8 @@ impl EndpointBuilder {
     }
 
     /// How many topics a request may name: 64 unless set.
-    pub fn max_topics(mut self, max: usize) -> Self {
-        self.config.max_topics = max;
+    pub fn max_topics_per_request(mut self, max: usize) -> Self {
+        self.config.max_topics_per_request = max;
         self
     }
 

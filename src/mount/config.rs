@@ -24,7 +24,7 @@ const MAX_ATTACHES: usize = 1_024;
 const MAX_SOFT_REJECTS: usize = 1_024;
 const ATTACH_DEADLINE: Duration = Duration::from_secs(10);
 const MAX_HEAD: usize = 16 * 1024;
-pub(super) const MAX_TOPICS: usize = 64;
+pub(super) const MAX_TOPICS_PER_REQUEST: usize = 64;
 const MAX_MESSAGE: usize = 64 * 1024;
 const MAX_FRAGMENTS: u32 = 65_536;
 const CONTROL_RATE: u32 = 10;
@@ -63,7 +63,7 @@ pub(super) struct Config {
     pub(super) max_soft_rejects: usize,
     pub(super) attach_deadline: Duration,
     pub(super) max_head: usize,
-    pub(super) max_topics: usize,
+    pub(super) max_topics_per_request: usize,
     pub(super) max_message: usize,
     pub(super) max_fragments: u32,
     pub(super) control_rate: u32,
@@ -97,7 +97,7 @@ impl Default for Config {
             max_soft_rejects: MAX_SOFT_REJECTS,
             attach_deadline: ATTACH_DEADLINE,
             max_head: MAX_HEAD,
-            max_topics: MAX_TOPICS,
+            max_topics_per_request: MAX_TOPICS_PER_REQUEST,
             max_message: MAX_MESSAGE,
             max_fragments: MAX_FRAGMENTS,
             control_rate: CONTROL_RATE,

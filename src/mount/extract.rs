@@ -1,7 +1,7 @@
 use http::Method;
 use http::request::Parts;
 
-use super::config::MAX_TOPICS;
+use super::config::MAX_TOPICS_PER_REQUEST;
 use super::head::Head;
 use super::negotiate;
 use super::transports::Transports;
@@ -19,11 +19,11 @@ impl SubscribeRequest {
         let invalid = |refusal: super::refusal::Refusal| Rejection::Invalid(refusal.why);
         let head = Head::of(parts);
         if parts.method != Method::POST {
-            if let Ok(mut wanted) = negotiate::get(parts, &head, Transports::BUILT, MAX_TOPICS) {
+            if let Ok(mut wanted) = negotiate::get(parts, &head, Transports::BUILT, MAX_TOPICS_PER_REQUEST) {
                 return Ok(wanted.request(parts.clone()));
             }
         }
-        let posted = negotiate::post(parts, &head, MAX_TOPICS).map_err(invalid)?;
+        let posted = negotiate::post(parts, &head, MAX_TOPICS_PER_REQUEST).map_err(invalid)?;
         Ok(Self::new(parts.clone(), posted.topics, posted.start, Transport::ShortPoll))
     }
 }
@@ -40,7 +40,7 @@ impl SubscribeRequest {
 ///     wanted: SubscribeRequest,
 ///     request: Request,
 /// ) -> Result<Response<Body>, Rejection> {
-///     let subscription = hub.subscribe(wanted.subscribe(["news"]))?;
+///     let subscription = hub.subscribe(wanted.subscribe_to(["news"]))?;
 ///     Ok(endpoint.respond(request, subscription).await)
 /// }
 /// ```

@@ -62,8 +62,13 @@ impl Wanted {
 
 /// Reads what a GET asks for, by the transport that [`choose`] finds. A cursor that can't be read is a start like any
 /// other.
-pub(super) fn get(parts: &Parts, head: &Head<'_>, here: Transports, max_topics: usize) -> Result<Wanted, Refusal> {
-    let query = query(parts, max_topics)?;
+pub(super) fn get(
+    parts: &Parts,
+    head: &Head<'_>,
+    here: Transports,
+    max_topics_per_request: usize,
+) -> Result<Wanted, Refusal> {
+    let query = query(parts, max_topics_per_request)?;
     let preferred = head.wait.filter(|_| query.wait.is_none());
     let wait = query.wait.or(preferred);
     let holds = head.holds.and_then(|tag| Cursor::parse(opaque(tag)).ok());
@@ -126,8 +131,8 @@ pub(super) struct Posted {
 }
 
 /// Reads what a POST says beside its message.
-pub(super) fn post(parts: &Parts, head: &Head<'_>, max_topics: usize) -> Result<Posted, Refusal> {
-    let query = query(parts, max_topics)?;
+pub(super) fn post(parts: &Parts, head: &Head<'_>, max_topics_per_request: usize) -> Result<Posted, Refusal> {
+    let query = query(parts, max_topics_per_request)?;
     let start = start(head, query.cursor.as_deref());
     Ok(Posted { topics: query.topics, start, name: query.name })
 }
@@ -144,7 +149,7 @@ struct Query<'a> {
     visible: bool,
 }
 
-fn query(parts: &Parts, max_topics: usize) -> Result<Query<'_>, Refusal> {
+fn query(parts: &Parts, max_topics_per_request: usize) -> Result<Query<'_>, Refusal> {
     let mut query = Query::default();
     for (key, value) in pairs(parts.uri.query().unwrap_or_default()) {
         match &*key {
@@ -157,8 +162,8 @@ fn query(parts: &Parts, max_topics: usize) -> Result<Query<'_>, Refusal> {
                 if query.topics.contains(&topic) {
                     continue;
                 }
-                if query.topics.len() == max_topics {
-                    return Err(Refusal::bad(format!("more than {max_topics} topics")));
+                if query.topics.len() == max_topics_per_request {
+                    return Err(Refusal::bad(format!("more than {max_topics_per_request} topics")));
                 }
                 match query.topics.is_empty() {
                     // Most name one, and a first push makes room for four.

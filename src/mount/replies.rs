@@ -89,7 +89,7 @@ mod tests {
     use crate::model::{Cursor, Topic};
 
     fn reply(hub: &LocalHub, after: Cursor) -> Reply {
-        PollQueue::new(hub.subscribe(Subscribe::to(["news"]).start(Start::After(after))).unwrap()).reply()
+        PollQueue::new(hub.subscribe(Subscribe::topics(["news"]).start(Start::After(after))).unwrap()).reply()
     }
 
     #[test]

@@ -78,24 +78,24 @@ impl Mount {
     }
 
     fn ask(&self, parts: &Parts, head: &Head<'_>, origin: Option<&HeaderValue>) -> Result<Ask, Refusal> {
-        let Config { transports, max_topics, .. } = self.config;
+        let Config { transports, max_topics_per_request, .. } = self.config;
         let wanted = match parts.method {
             Method::OPTIONS => return Ok(Ask::Done(headers::options(origin))),
             Method::POST => {
                 if head.upgrades {
                     return Err(Refusal::bad("a WebSocket handshake is a GET"));
                 }
-                let posted = negotiate::post(parts, head, max_topics)?;
+                let posted = negotiate::post(parts, head, max_topics_per_request)?;
                 self.runtime.ready().map_err(|missing| Refusal::internal(missing.as_str()))?;
                 return Ok(Ask::Receive(posted));
             }
             Method::HEAD => {
-                let wanted = negotiate::get(parts, head, transports, max_topics)?;
+                let wanted = negotiate::get(parts, head, transports, max_topics_per_request)?;
                 return Ok(Ask::Done(answer::head(wanted.transport, parts.version)));
             }
-            Method::GET => negotiate::get(parts, head, transports, max_topics)?,
+            Method::GET => negotiate::get(parts, head, transports, max_topics_per_request)?,
             Method::CONNECT => match asked::extended_protocol(parts) {
-                Some("websocket") => negotiate::get(parts, head, transports, max_topics)?,
+                Some("websocket") => negotiate::get(parts, head, transports, max_topics_per_request)?,
                 Some(_) => return Err(Refusal::protocol()),
                 None => return Err(Refusal::method(METHODS)),
             },

@@ -22,7 +22,7 @@ impl Publisher for Echo {
     type Subscriber = tidings::Subscription;
 
     async fn subscribe(&self, request: &SubscribeRequest) -> Result<Attach<Self::Subscriber>, Rejection> {
-        Ok(self.hub.subscribe(request.subscribe([own(request)?]))?.into())
+        Ok(self.hub.subscribe(request.subscribe_to([own(request)?]))?.into())
     }
 
     async fn receive(&self, request: &SubscribeRequest, message: Message) -> Result<(), Rejection> {

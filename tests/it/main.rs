@@ -20,11 +20,11 @@ mod chunked;
 mod long_poll;
 #[cfg(feature = "full")]
 mod mount;
+#[cfg(feature = "full")]
+mod security;
 #[cfg(feature = "short-poll")]
 mod short_poll;
 #[cfg(feature = "sse")]
 mod sse;
-#[cfg(feature = "full")]
-mod threats;
 #[cfg(feature = "websocket")]
 mod websocket;

@@ -13,7 +13,7 @@ fn the_budget_evicts_what_is_waited_for() {
     for topics in [vec!["a"], vec!["a", "b"]] {
         loom::model(move || {
             let hub = tight_hub();
-            let mut subscription = hub.subscribe(Subscribe::to(topics.clone())).unwrap();
+            let mut subscription = hub.subscribe(Subscribe::topics(topics.clone())).unwrap();
             let other = hub.clone();
             let publisher = thread::spawn(move || {
                 // While the reader holds what is evicted, there may be no room.

@@ -62,7 +62,7 @@ fn read(subscription: &mut Subscription, count: u64) -> Vec<u64> {
 fn two_publishers_of_two_topics_and_a_subscriber_of_both() {
     loom::model(|| {
         let hub = hub(Retention::default());
-        let mut subscription = hub.subscribe(Subscribe::to(["a", "b"])).unwrap();
+        let mut subscription = hub.subscribe(Subscribe::topics(["a", "b"])).unwrap();
         let publishers = ["a", "b"].map(|name| {
             let hub = hub.clone();
             thread::spawn(move || publish(&hub, name))
@@ -78,7 +78,7 @@ fn two_publishers_of_two_topics_and_a_subscriber_of_both() {
 fn two_events_of_one_topic_and_one_of_another_and_a_subscriber_of_both() {
     loom::model(|| {
         let hub = hub(Retention::default());
-        let mut subscription = hub.subscribe(Subscribe::to(["a", "b"])).unwrap();
+        let mut subscription = hub.subscribe(Subscribe::topics(["a", "b"])).unwrap();
         let other = hub.clone();
         let publisher = thread::spawn(move || (publish(&other, "a"), publish(&other, "b"), publish(&other, "a")));
         assert_eq!(read(&mut subscription, 3), [1, 2, 3]);
@@ -90,7 +90,7 @@ fn two_events_of_one_topic_and_one_of_another_and_a_subscriber_of_both() {
 fn two_publishers_of_one_topic_and_a_subscriber_of_it_and_another() {
     loom::model(|| {
         let hub = hub(Retention::default());
-        let mut subscription = hub.subscribe(Subscribe::to(["a", "b"])).unwrap();
+        let mut subscription = hub.subscribe(Subscribe::topics(["a", "b"])).unwrap();
         let other = hub.clone();
         let publisher = thread::spawn(move || publish(&other, "a"));
         publish(&hub, "a");
@@ -103,7 +103,7 @@ fn two_publishers_of_one_topic_and_a_subscriber_of_it_and_another() {
 fn two_publishers_of_one_topic_and_a_subscriber_of_it() {
     loom::model(|| {
         let hub = hub(Retention::default());
-        let mut subscription = hub.subscribe(Subscribe::to(["a"])).unwrap();
+        let mut subscription = hub.subscribe(Subscribe::topics(["a"])).unwrap();
         let publishers = [(); 2].map(|()| {
             let hub = hub.clone();
             thread::spawn(move || publish(&hub, "a"))
@@ -119,7 +119,7 @@ fn two_publishers_of_one_topic_and_a_subscriber_of_it() {
 fn events_across_a_sealed_segment() {
     loom::model(|| {
         let hub = hub(Retention::default());
-        let mut subscription = hub.subscribe(Subscribe::to(["a"])).unwrap();
+        let mut subscription = hub.subscribe(Subscribe::topics(["a"])).unwrap();
         publish(&hub, "a");
         let other = hub.clone();
         let publisher = thread::spawn(move || (publish(&other, "a"), publish(&other, "a")));
@@ -134,7 +134,7 @@ fn subscribe_while_published() {
         let hub = hub(Retention::default());
         let other = hub.clone();
         let publisher = thread::spawn(move || (publish(&other, "a"), publish(&other, "a")));
-        let mut subscription = hub.subscribe(Subscribe::to(["a"])).unwrap();
+        let mut subscription = hub.subscribe(Subscribe::topics(["a"])).unwrap();
         let start = subscription.cursor().unwrap().position().sequence;
         // Everything after where it says that it begins, and nothing before.
         let expected: Vec<_> = (start + 1..=2).collect();
@@ -149,7 +149,7 @@ fn subscribe_to_two_while_published() {
         let hub = hub(Retention::default());
         let other = hub.clone();
         let publisher = thread::spawn(move || (publish(&other, "a"), publish(&other, "b")));
-        let mut subscription = hub.subscribe(Subscribe::to(["a", "b"])).unwrap();
+        let mut subscription = hub.subscribe(Subscribe::topics(["a", "b"])).unwrap();
         let start = subscription.cursor().unwrap().position().sequence;
         let expected: Vec<_> = (start + 1..=2).collect();
         assert_eq!(read(&mut subscription, expected.len() as u64), expected);
@@ -161,13 +161,13 @@ fn subscribe_to_two_while_published() {
 fn resume_with_a_cursor_that_was_just_delivered() {
     loom::model(|| {
         let hub = hub(Retention::default());
-        let mut first = hub.subscribe(Subscribe::to(["a"])).unwrap();
+        let mut first = hub.subscribe(Subscribe::topics(["a"])).unwrap();
         let other = hub.clone();
         let publisher = thread::spawn(move || (publish(&other, "a"), publish(&other, "b")));
         read(&mut first, 1);
         // The event is read without a lock, maybe before the watermark is past it: still no cursor of the future.
         let cursor = first.cursor().unwrap();
-        let mut second = hub.subscribe(Subscribe::to(["a", "b"]).start(Start::After(cursor))).unwrap();
+        let mut second = hub.subscribe(Subscribe::topics(["a", "b"]).start(Start::After(cursor))).unwrap();
         assert_eq!(read(&mut second, 1), [2]);
         publisher.join().unwrap();
     });
@@ -177,7 +177,7 @@ fn resume_with_a_cursor_that_was_just_delivered() {
 fn drop_while_published() {
     loom::model(|| {
         let hub = hub(Retention::count(0));
-        let mut subscription = hub.subscribe(Subscribe::to(["a"])).unwrap();
+        let mut subscription = hub.subscribe(Subscribe::topics(["a"])).unwrap();
         let _ = subscription.poll_next(&mut Context::from_waker(Waker::noop()));
         let other = hub.clone();
         let publisher = thread::spawn(move || publish(&other, "a"));
@@ -193,10 +193,10 @@ fn drop_while_published() {
 fn the_topic_is_dropped_while_another_subscribes() {
     loom::model(|| {
         let hub = hub(Retention::count(0));
-        let leaving = hub.subscribe(Subscribe::to(["a"])).unwrap();
+        let leaving = hub.subscribe(Subscribe::topics(["a"])).unwrap();
         let other = hub.clone();
         let leaver = thread::spawn(move || drop((leaving, other)));
-        let mut subscription = hub.subscribe(Subscribe::to(["a"])).unwrap();
+        let mut subscription = hub.subscribe(Subscribe::topics(["a"])).unwrap();
         publish(&hub, "a");
         assert_eq!(read(&mut subscription, 1), [1]);
         leaver.join().unwrap();
@@ -208,14 +208,14 @@ fn the_topic_is_dropped_while_another_subscribes() {
 fn the_topic_is_dropped_while_published() {
     loom::model(|| {
         let hub = hub(Retention::count(0));
-        let leaving = hub.subscribe(Subscribe::to(["a"])).unwrap();
+        let leaving = hub.subscribe(Subscribe::topics(["a"])).unwrap();
         let start = leaving.cursor().unwrap();
         let other = hub.clone();
         let publisher = thread::spawn(move || publish(&other, "a"));
         drop(leaving);
         publisher.join().unwrap();
         // Whoever comes back is told that it missed the event.
-        let mut back = hub.subscribe(Subscribe::to(["a"]).start(Start::After(start))).unwrap();
+        let mut back = hub.subscribe(Subscribe::topics(["a"]).start(Start::After(start))).unwrap();
         assert!(matches!(block_on(back.next()), Delivery::Gap(gap) if gap.cursor.position().sequence == 1));
     });
 }
@@ -224,7 +224,7 @@ fn the_topic_is_dropped_while_published() {
 fn lag_while_published() {
     loom::model(|| {
         let hub = hub(Retention::count(1));
-        let mut subscription = hub.subscribe(Subscribe::to(["a"])).unwrap();
+        let mut subscription = hub.subscribe(Subscribe::topics(["a"])).unwrap();
         let other = hub.clone();
         let publisher = thread::spawn(move || {
             for _ in 0..4 {
@@ -240,7 +240,7 @@ fn lag_while_published() {
 fn lag_of_two_topics_while_published() {
     loom::model(|| {
         let hub = hub(Retention::count(0));
-        let mut subscription = hub.subscribe(Subscribe::to(["a", "b"])).unwrap();
+        let mut subscription = hub.subscribe(Subscribe::topics(["a", "b"])).unwrap();
         let other = hub.clone();
         let publisher = thread::spawn(move || {
             for _ in 0..3 {
@@ -257,7 +257,7 @@ fn lag_of_two_topics_while_published() {
 fn too_slow_while_published() {
     loom::model(|| {
         let hub = hub(Retention::count(0));
-        let mut subscription = hub.subscribe(Subscribe::to(["a"]).overflow(Overflow::Disconnect)).unwrap();
+        let mut subscription = hub.subscribe(Subscribe::topics(["a"]).overflow(Overflow::Disconnect)).unwrap();
         let other = hub.clone();
         let publisher = thread::spawn(move || {
             for _ in 0..3 {
@@ -294,7 +294,7 @@ fn conflated_while_published() {
                 }
             });
             // The first who conflates may come at any moment.
-            let latest = Subscribe::to(topics.iter().copied()).start(Start::Oldest).overflow(Overflow::Latest);
+            let latest = Subscribe::topics(topics.iter().copied()).start(Start::Oldest).overflow(Overflow::Latest);
             let mut subscription = hub.subscribe(latest).unwrap();
             let (mut last, mut told) = (0, 0);
             while last < 3 {
@@ -315,7 +315,7 @@ fn conflated_while_published() {
 fn close_while_waited_for() {
     loom::model(|| {
         let hub = hub(Retention::default());
-        let mut subscription = hub.subscribe(Subscribe::to(["a"])).unwrap();
+        let mut subscription = hub.subscribe(Subscribe::topics(["a"])).unwrap();
         let other = hub.clone();
         let closer = thread::spawn(move || {
             publish(&other, "a");
@@ -331,7 +331,7 @@ fn close_while_waited_for() {
 fn close_while_two_topics_are_waited_for() {
     loom::model(|| {
         let hub = hub(Retention::default());
-        let mut subscription = hub.subscribe(Subscribe::to(["a", "b"])).unwrap();
+        let mut subscription = hub.subscribe(Subscribe::topics(["a", "b"])).unwrap();
         let other = hub.clone();
         let closer = thread::spawn(move || other.close());
         assert!(matches!(block_on(subscription.next()), Delivery::End(End::Closed)));
@@ -343,7 +343,7 @@ fn close_while_two_topics_are_waited_for() {
 fn close_while_published() {
     loom::model(|| {
         let hub = hub(Retention::default());
-        let mut subscription = hub.subscribe(Subscribe::to(["a"])).unwrap();
+        let mut subscription = hub.subscribe(Subscribe::topics(["a"])).unwrap();
         let (publishing, closing) = (hub.clone(), hub.clone());
         let publisher = thread::spawn(move || publishing.publish_now(&topic("a"), Event::text("")).is_ok());
         let closer = thread::spawn(move || closing.close());
@@ -366,7 +366,7 @@ fn subscribe_while_closed() {
         let hub = hub(Retention::default());
         let other = hub.clone();
         let closer = thread::spawn(move || other.close());
-        if let Ok(mut subscription) = hub.subscribe(Subscribe::to(["a"])) {
+        if let Ok(mut subscription) = hub.subscribe(Subscribe::topics(["a"])) {
             assert!(matches!(block_on(subscription.next()), Delivery::End(End::Closed)));
         }
         closer.join().unwrap();
@@ -377,8 +377,8 @@ fn subscribe_while_closed() {
 fn two_subscribers_of_one_event() {
     loom::model(|| {
         let hub = hub(Retention::default());
-        let mut one = hub.subscribe(Subscribe::to(["a"])).unwrap();
-        let mut two = hub.subscribe(Subscribe::to(["a", "b"])).unwrap();
+        let mut one = hub.subscribe(Subscribe::topics(["a"])).unwrap();
+        let mut two = hub.subscribe(Subscribe::topics(["a", "b"])).unwrap();
         let reader = thread::spawn(move || read(&mut two, 1));
         publish(&hub, "a");
         assert_eq!(read(&mut one, 1), [1]);

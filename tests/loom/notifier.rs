@@ -14,7 +14,7 @@ use super::{hub, publish, read};
 fn woken_while(meanwhile: impl Fn(LocalHub) + Clone + Send + Sync + 'static) {
     loom::model(move || {
         let hub = hub(Retention::default());
-        let mut subscription = hub.subscribe(Subscribe::to(["a"])).unwrap();
+        let mut subscription = hub.subscribe(Subscribe::topics(["a"])).unwrap();
         let (publishing, other, meanwhile) = (hub.clone(), hub.clone(), meanwhile.clone());
         let publisher = thread::spawn(move || publish(&publishing, "a"));
         let other = thread::spawn(move || meanwhile(other));
@@ -49,7 +49,7 @@ fn one_notifier_follows_another_while_published() {
 fn a_notifier_runs_while_published_and_closed() {
     loom::model(|| {
         let hub = hub(Retention::default());
-        let mut subscription = hub.subscribe(Subscribe::to(["a"])).unwrap();
+        let mut subscription = hub.subscribe(Subscribe::topics(["a"])).unwrap();
         let notifier = hub.notifier().unwrap();
         let running = thread::spawn(move || block_on(notifier));
         let publishing = hub.clone();
@@ -65,7 +65,7 @@ fn a_notifier_runs_while_published_and_closed() {
 fn a_notifier_goes_while_two_events_are_published() {
     loom::model(|| {
         let hub = hub(Retention::default());
-        let mut subscription = hub.subscribe(Subscribe::to(["a"])).unwrap();
+        let mut subscription = hub.subscribe(Subscribe::topics(["a"])).unwrap();
         let mut notifier = hub.notifier().unwrap();
         let publishing = hub.clone();
         let publisher = thread::spawn(move || (publish(&publishing, "a"), publish(&publishing, "a")));

@@ -12,7 +12,7 @@ fn a_topic_is_made_while_a_pattern_is_begun_to_be_followed() {
         let hub = hub(Retention::default());
         let other = hub.clone();
         let publisher = thread::spawn(move || (publish(&other, "a/x"), publish(&other, "a/y")));
-        let mut subscription = hub.subscribe(Subscribe::to(["a/*"])).unwrap();
+        let mut subscription = hub.subscribe(Subscribe::patterns(["a/*"])).unwrap();
         let start = subscription.cursor().unwrap().position().sequence;
         let expected: Vec<_> = (start + 1..=2).collect();
         assert_eq!(read(&mut subscription, expected.len() as u64), expected);
@@ -27,7 +27,7 @@ fn topics_are_made_while_a_pattern_is_resumed() {
         let start = hub.cursor();
         let other = hub.clone();
         let publisher = thread::spawn(move || (publish(&other, "a/x"), publish(&other, "a/y")));
-        let mut subscription = hub.subscribe(Subscribe::to(["a/*", "b"]).start(Start::After(start))).unwrap();
+        let mut subscription = hub.subscribe(Subscribe::patterns(["a/*", "b"]).start(Start::After(start))).unwrap();
         assert_eq!(read(&mut subscription, 2), [1, 2]);
         publisher.join().unwrap();
     });
@@ -37,7 +37,7 @@ fn topics_are_made_while_a_pattern_is_resumed() {
 fn topics_are_made_while_a_pattern_is_waited_for() {
     loom::model(|| {
         let hub = hub(Retention::default());
-        let mut subscription = hub.subscribe(Subscribe::to(["a/*"])).unwrap();
+        let mut subscription = hub.subscribe(Subscribe::patterns(["a/*"])).unwrap();
         let publishers = ["a/x", "a/y"].map(|name| {
             let hub = hub.clone();
             thread::spawn(move || publish(&hub, name))
@@ -53,7 +53,7 @@ fn topics_are_made_while_a_pattern_is_waited_for() {
 fn a_topic_is_dropped_and_comes_back_while_a_pattern_is_followed() {
     loom::model(|| {
         let hub = hub(Retention::count(0));
-        let mut subscription = hub.subscribe(Subscribe::to(["a/*"])).unwrap();
+        let mut subscription = hub.subscribe(Subscribe::patterns(["a/*"])).unwrap();
         let other = hub.clone();
         let publisher = thread::spawn(move || (publish(&other, "a/x"), publish(&other, "a/x")));
         assert_eq!(read(&mut subscription, 2), [1, 2]);
@@ -65,7 +65,7 @@ fn a_topic_is_dropped_and_comes_back_while_a_pattern_is_followed() {
 fn a_pattern_and_a_topic_are_followed_in_one_order() {
     loom::model(|| {
         let hub = hub(Retention::default());
-        let mut subscription = hub.subscribe(Subscribe::to(["a/*", "b"])).unwrap();
+        let mut subscription = hub.subscribe(Subscribe::patterns(["a/*", "b"])).unwrap();
         let publishers = ["a/x", "b"].map(|name| {
             let hub = hub.clone();
             thread::spawn(move || publish(&hub, name))
@@ -82,10 +82,10 @@ fn one_leaves_a_pattern_while_another_begins_to_follow_it() {
     loom::model(|| {
         let hub = hub(Retention::default());
         publish(&hub, "a/x");
-        let leaving = hub.subscribe(Subscribe::to(["a/*"])).unwrap();
+        let leaving = hub.subscribe(Subscribe::patterns(["a/*"])).unwrap();
         let other = hub.clone();
         let leaver = thread::spawn(move || drop((leaving, other)));
-        let mut subscription = hub.subscribe(Subscribe::to(["a/*"])).unwrap();
+        let mut subscription = hub.subscribe(Subscribe::patterns(["a/*"])).unwrap();
         publish(&hub, "a/x");
         assert_eq!(read(&mut subscription, 1), [2]);
         leaver.join().unwrap();
@@ -100,11 +100,11 @@ fn two_begin_to_follow_a_pattern_while_published() {
         publish(&hub, "a/x");
         let other = hub.clone();
         let second = thread::spawn(move || {
-            let mut subscription = other.subscribe(Subscribe::to(["a/*"])).unwrap();
+            let mut subscription = other.subscribe(Subscribe::patterns(["a/*"])).unwrap();
             publish(&other, "a/x");
             read(&mut subscription, 1)
         });
-        let subscription = hub.subscribe(Subscribe::to(["a/*"])).unwrap();
+        let subscription = hub.subscribe(Subscribe::patterns(["a/*"])).unwrap();
         assert_eq!(second.join().unwrap(), [2]);
         drop(subscription);
     });
@@ -114,7 +114,7 @@ fn two_begin_to_follow_a_pattern_while_published() {
 fn a_pattern_is_outrun_by_topics_that_keep_all() {
     loom::model(|| {
         let hub = hub(Retention::default());
-        let mut subscription = hub.subscribe(Subscribe::to(["a/*"])).unwrap();
+        let mut subscription = hub.subscribe(Subscribe::patterns(["a/*"])).unwrap();
         let other = hub.clone();
         let publisher = thread::spawn(move || {
             for name in ["a/x", "a/y", "a/x", "a/y"] {
@@ -132,7 +132,7 @@ fn close_while_a_pattern_is_begun_to_be_followed() {
         let hub = hub(Retention::default());
         let other = hub.clone();
         let closer = thread::spawn(move || other.close());
-        if let Ok(mut subscription) = hub.subscribe(Subscribe::to(["a/*"])) {
+        if let Ok(mut subscription) = hub.subscribe(Subscribe::patterns(["a/*"])) {
             assert!(matches!(block_on(subscription.next()), Delivery::End(End::Closed)));
         }
         closer.join().unwrap();

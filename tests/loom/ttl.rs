@@ -19,7 +19,7 @@ fn an_event_without_time_to_live_beside_one_that_is_encoded() {
     }
     loom::model(|| {
         let hub = hub(Retention::default());
-        let mut subscription = hub.subscribe(Subscribe::to(["a"])).unwrap();
+        let mut subscription = hub.subscribe(Subscribe::topics(["a"])).unwrap();
         // The reader is in a segment with room.
         (publish(&hub, "a"), publish(&hub, "a"));
         read(&mut subscription, 2);

@@ -122,7 +122,7 @@ impl Publisher for Open {
     type Subscriber = Subscription;
 
     async fn subscribe(&self, request: &SubscribeRequest) -> Result<Attach<Subscription>, Rejection> {
-        Ok(self.0.subscribe(request.subscribe(request.topics()))?.into())
+        Ok(self.0.subscribe(request.subscribe_to(request.topics()))?.into())
     }
 
     async fn receive(&self, _: &SubscribeRequest, _: Message) -> Result<(), Rejection> {

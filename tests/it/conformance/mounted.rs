@@ -19,7 +19,7 @@ pub(super) async fn rows(stage: &Arc<Stage>) -> Vec<Box<dyn Row>> {
     let stage = stage.clone();
     let endpoint = Endpoint::new(publisher_fn(move |request: SubscribeRequest| {
         let stage = stage.clone();
-        async move { Ok(stage.subscribe(request.subscribe(request.topics()))?) }
+        async move { Ok(stage.subscribe(request.subscribe_to(request.topics()))?) }
     }));
     let mut rows: Vec<Box<dyn Row>> = Vec::new();
     for http in [Http::One, Http::Two] {

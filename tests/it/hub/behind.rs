@@ -19,8 +19,8 @@ fn events_of_one_poll(subscription: &mut Subscription) -> usize {
 #[test]
 fn who_falls_behind_what_a_pattern_keeps_finds_it_with_its_topics() {
     let hub = LocalHub::builder().retain(Retention::count(1_000)).retain_for("loud/b", Retention::count(1)).build();
-    let mut slow = hub.subscribe(Subscribe::to(["loud/*"])).unwrap();
-    let mut strict = hub.subscribe(Subscribe::to(["loud/*"]).overflow(Overflow::Disconnect)).unwrap();
+    let mut slow = hub.subscribe(Subscribe::patterns(["loud/*"])).unwrap();
+    let mut strict = hub.subscribe(Subscribe::patterns(["loud/*"]).overflow(Overflow::Disconnect)).unwrap();
     say(&hub, "loud/b", "before");
     for n in 0..900 {
         ["loud/a", "loud/c", "quiet/d"].iter().for_each(|name| _ = say(&hub, name, &n));
@@ -56,7 +56,7 @@ fn who_falls_behind_what_a_pattern_keeps_finds_it_with_its_topics() {
 fn what_others_stepped_over_makes_no_gap_for_who_falls_behind() {
     let clock = ManualClock::new();
     let hub = LocalHub::builder().retain_for("a/none", Retention::count(0)).clock(clock.clone()).build();
-    let [mut quick, mut slow] = [(); 2].map(|()| hub.subscribe(Subscribe::to(["a/*"])).unwrap());
+    let [mut quick, mut slow] = [(); 2].map(|()| hub.subscribe(Subscribe::patterns(["a/*"])).unwrap());
     say(&hub, "a/kept", "first");
     hub.publish_now(&topic("a/none"), Event::text("expires").ttl(Duration::from_millis(1))).unwrap();
     clock.advance(Duration::from_secs(11));
@@ -76,7 +76,7 @@ fn what_a_subscription_stepped_over_hides_no_loss() {
         let hub = LocalHub::builder().retain(Retention::count(500)).retain_for("a/none", Retention::count(0));
         let hub = hub.clock(clock.clone()).build();
         let fill = || (0..100).for_each(|_| assert_eq!(say(&hub, "a/kept", "fills"), 1));
-        let mut slow = hub.subscribe(Subscribe::to(["a/*"])).unwrap();
+        let mut slow = hub.subscribe(Subscribe::patterns(["a/*"])).unwrap();
         if has_read {
             // The second of these is in one segment with some of what expires.
             for text in ["first", "second"] {
@@ -116,7 +116,7 @@ fn topics_that_are_forgotten_neither_hide_what_is_lost_nor_make_up_a_loss() {
         let clock = ManualClock::new();
         let hub = LocalHub::builder().retain_for("a/none", Retention::count(0)).retain_for("b/*", Retention::count(0));
         let hub = hub.clock(clock.clone()).build();
-        let mut slow = hub.subscribe(Subscribe::to(["a/*"])).unwrap();
+        let mut slow = hub.subscribe(Subscribe::patterns(["a/*"])).unwrap();
         for n in 0..=65_536 {
             say(&hub, &format!("b/{n}"), "");
         }

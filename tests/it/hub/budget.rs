@@ -40,7 +40,7 @@ pub(super) fn publish(hub: &LocalHub, topic: &Topic, events: usize) {
 
 /// The sequences that are retained of a topic.
 fn history(hub: &LocalHub, topic: &Topic) -> Vec<u64> {
-    let mut subscription = hub.subscribe(Subscribe::to([topic]).start(Start::Oldest)).unwrap();
+    let mut subscription = hub.subscribe(Subscribe::topics([topic]).start(Start::Oldest)).unwrap();
     let mut sequences = Vec::new();
     while let Poll::Ready(delivery) = poll(&mut subscription) {
         let Delivery::Events(batch) = delivery else { panic!("{delivery:?}") };
@@ -80,7 +80,7 @@ proptest! {
     ) {
         let hub = hub(limit);
         let mut all: Vec<_> =
-            ["**", "topic/*"].iter().map(|pattern| hub.subscribe(Subscribe::to([*pattern])).unwrap()).collect();
+            ["**", "topic/*"].iter().map(|pattern| hub.subscribe(Subscribe::patterns([*pattern])).unwrap()).collect();
         let mut seen = vec![0; all.len()];
         for (n, len, reads) in events {
             hub.publish_now(&topic(n % spread), Event::text("x".repeat(len))).unwrap();
@@ -171,7 +171,7 @@ fn whoever_has_not_read_what_went_is_told_exactly() {
     for topics in [vec![topic("a")], vec![topic("a"), topic("b")]] {
         let hub = hub(200_000);
         let start = hub.cursor();
-        let mut slow = hub.subscribe(Subscribe::to(&topics)).unwrap();
+        let mut slow = hub.subscribe(Subscribe::topics(&topics)).unwrap();
         publish(&hub, &topic("a"), 1_000);
         let Poll::Ready(Delivery::Gap(gap)) = poll(&mut slow) else { panic!("it missed events") };
         let kept = history(&hub, &topic("a"));
@@ -181,7 +181,7 @@ fn whoever_has_not_read_what_went_is_told_exactly() {
         let Poll::Ready(Delivery::Events(batch)) = poll(&mut slow) else { panic!("the rest is there") };
         assert_eq!(batch.iter().next().unwrap().cursor.unwrap().position().sequence, kept[0]);
 
-        let mut back = hub.subscribe(Subscribe::to(&topics).start(Start::After(start))).unwrap();
+        let mut back = hub.subscribe(Subscribe::topics(&topics).start(Start::After(start))).unwrap();
         let Poll::Ready(Delivery::Gap(told)) = poll(&mut back) else { panic!("it missed events") };
         assert_eq!((told.reason, told.cursor), (GapReason::Evicted, gap.cursor));
         let stats = hub.stats();
@@ -221,7 +221,7 @@ fn p13_what_slow_readers_hold_is_bounded_too() {
     let refused: PublishError = loop {
         assert!(slow.len() < 1_000, "what is pinned counts");
         let topic = topic(slow.len());
-        let mut reader = hub.subscribe(Subscribe::to([&topic])).unwrap();
+        let mut reader = hub.subscribe(Subscribe::topics([&topic])).unwrap();
         // It reads the first two of ten, and so holds the segment that they are in.
         let published = (0..10).try_for_each(|n| {
             hub.publish_now(&topic, kib())?;
@@ -260,7 +260,7 @@ fn who_waits_with_an_evicted_segment_in_hand_is_woken_to_let_go_of_it() {
         let (mut readers, mut counts) = (Vec::new(), Vec::new());
         for n in 0..500 {
             let topics = (0..width).map(|part| topic(format!("{n}/{part}")));
-            readers.push(hub.subscribe(Subscribe::to(topics)).unwrap());
+            readers.push(hub.subscribe(Subscribe::topics(topics)).unwrap());
             counts.push(0);
             hub.publish_now(&topic(format!("{n}/0")), kib()).unwrap();
             // Whoever was woken, and whoever is new, reads all and waits.
@@ -287,7 +287,7 @@ fn p18_unsubscribing_frees_everything() {
     for width in [1, 3] {
         let hub = LocalHub::builder().retain(Retention::count(0)).build();
         let mut all: Vec<_> = (0..100)
-            .map(|n| hub.subscribe(Subscribe::to((0..width).map(|part| topic(n * width + part)))).unwrap())
+            .map(|n| hub.subscribe(Subscribe::topics((0..width).map(|part| topic(n * width + part)))).unwrap())
             .collect();
         (0..100 * width).for_each(|n| publish(&hub, &topic(n), 1));
         for subscription in &mut all {
@@ -326,7 +326,7 @@ fn a_spent_budget_under_threads() {
         let hub = hub.clone();
         move || {
             let topics: Vec<_> = (seed..seed + 2).map(|n| topic(n % 3)).collect();
-            let mut subscription = hub.subscribe(Subscribe::to(&topics[..1 + seed % 2])).unwrap();
+            let mut subscription = hub.subscribe(Subscribe::topics(&topics[..1 + seed % 2])).unwrap();
             let (mut cx, mut delivered, mut missed) = (Context::from_waker(Waker::noop()), 0, 0);
             loop {
                 match subscription.poll_encoded(&mut cx, &Lines(Some(6)), 8 * 1024) {

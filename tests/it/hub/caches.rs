@@ -13,7 +13,7 @@ fn caches_of_sealed_segments_go_before_history_and_that_of_the_newest_stays() {
     // Read when all is there, or along.
     for (events, every) in [(200, 200), (800, 20)] {
         let (hub, limit, a) = (hub(3_000_000), 3_000_000, topic("a"));
-        let mut readers = [(); 2].map(|()| hub.subscribe(Subscribe::to([&a])).unwrap());
+        let mut readers = [(); 2].map(|()| hub.subscribe(Subscribe::topics([&a])).unwrap());
         let mut encoded = [0, 0];
         for _ in 0..events / every {
             publish(&hub, &a, every);
@@ -34,7 +34,7 @@ fn caches_of_sealed_segments_go_before_history_and_that_of_the_newest_stays() {
         }
         let left = hub.stats();
         assert!(left.cached_bytes > 0 && left.cached_bytes < full.cached_bytes, "{left:?}");
-        let mut back = hub.subscribe(Subscribe::to([&a]).start(Start::Last(1))).unwrap();
+        let mut back = hub.subscribe(Subscribe::topics([&a]).start(Start::Last(1))).unwrap();
         assert_eq!(encode(&mut back), 0, "the newest segment's cache is still there");
     }
 }
@@ -45,7 +45,7 @@ fn caches_take_a_quarter_of_the_budget_at_most() {
     (0..10).for_each(|n| publish(&hub, &topic(n), 100));
     for start in [Start::Oldest, Start::Last(3), Start::Oldest] {
         for n in 0..10 {
-            let mut reader = hub.subscribe(Subscribe::to([topic(n)]).start(start)).unwrap();
+            let mut reader = hub.subscribe(Subscribe::topics([topic(n)]).start(start)).unwrap();
             encode(&mut reader);
             let stats = hub.stats();
             assert!(stats.cached_bytes > 0 && stats.cached_bytes <= limit / 4 && stats.bytes <= limit, "{stats:?}");
@@ -53,7 +53,7 @@ fn caches_take_a_quarter_of_the_budget_at_most() {
     }
     // Each fan-out of what is newest is still encoded once, though the budget is spent.
     for n in 0..10 {
-        let mut readers = [(); 3].map(|()| hub.subscribe(Subscribe::to([topic(n)])).unwrap());
+        let mut readers = [(); 3].map(|()| hub.subscribe(Subscribe::topics([topic(n)])).unwrap());
         hub.publish_now(&topic(n), kib()).unwrap();
         assert_eq!(readers.each_mut().map(encode), [1, 0, 0]);
     }
@@ -62,20 +62,20 @@ fn caches_take_a_quarter_of_the_budget_at_most() {
 #[test]
 fn nothing_is_kept_for_who_follows_a_topic_alone() {
     let hub = hub(1_000_000);
-    let mut alone = hub.subscribe(Subscribe::to([topic("a")])).unwrap();
+    let mut alone = hub.subscribe(Subscribe::topics([topic("a")])).unwrap();
     assert_eq!(encode(&mut alone), 0, "it waits");
     publish(&hub, &topic("a"), 3);
     assert_eq!((encode(&mut alone), hub.stats().cached_bytes), (3, 0));
 
     // Another one comes: what both read is encoded once.
-    let mut other = hub.subscribe(Subscribe::to([topic("a")])).unwrap();
+    let mut other = hub.subscribe(Subscribe::topics([topic("a")])).unwrap();
     publish(&hub, &topic("a"), 2);
     assert_eq!([encode(&mut alone), encode(&mut other)], [2, 0]);
 
     // Those who only come to read may have others behind them.
     drop((alone, other));
     let mut polls = [(); 2].map(|()| {
-        let mut poll = hub.subscribe(Subscribe::to([topic("a")]).start(Start::Oldest)).unwrap();
+        let mut poll = hub.subscribe(Subscribe::topics([topic("a")]).start(Start::Oldest)).unwrap();
         encode(&mut poll)
     });
     polls.sort_unstable();

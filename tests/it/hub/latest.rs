@@ -127,7 +127,7 @@ fn act(world: &mut World, step: &Step) {
 }
 
 fn subscribe(world: &World, topics: &[usize], overflow: Overflow, start: Start) -> Subscription {
-    let subscribe = Subscribe::to(topics.iter().map(|&topic| World::topic(topic)));
+    let subscribe = Subscribe::topics(topics.iter().map(|&topic| World::topic(topic)));
     world.hub.subscribe(subscribe.start(start).overflow(overflow)).unwrap()
 }
 
@@ -268,7 +268,7 @@ fn keyed(text: impl Into<String>, key: &str) -> Event {
 
 fn ticker() -> (LocalHub, Topic, Subscription) {
     let (hub, prices) = (LocalHub::new(), Topic::new("prices").unwrap());
-    let subscription = hub.subscribe(Subscribe::to([&prices]).overflow(Overflow::Latest)).unwrap();
+    let subscription = hub.subscribe(Subscribe::topics([&prices]).overflow(Overflow::Latest)).unwrap();
     (hub, prices, subscription)
 }
 
@@ -302,7 +302,7 @@ fn the_newest_of_each_key_comes_in_its_place_and_all_without_a_key() {
 #[test]
 fn a_key_is_of_its_topic() {
     let hub = LocalHub::new();
-    let mut subscription = hub.subscribe(Subscribe::to(["eu", "us"]).overflow(Overflow::Latest)).unwrap();
+    let mut subscription = hub.subscribe(Subscribe::topics(["eu", "us"]).overflow(Overflow::Latest)).unwrap();
     for (topic, text) in [("eu", "eu 1"), ("us", "us 1"), ("eu", "eu 2")] {
         hub.publish_now(&Topic::new(topic).unwrap(), keyed(text, "ACME")).unwrap();
     }
@@ -312,7 +312,7 @@ fn a_key_is_of_its_topic() {
 #[test]
 fn who_keeps_up_reads_everything_and_shares_the_bytes_of_those_who_do_not_conflate() {
     let (hub, prices, mut latest) = ticker();
-    let mut plain = hub.subscribe(Subscribe::to([&prices])).unwrap();
+    let mut plain = hub.subscribe(Subscribe::topics([&prices])).unwrap();
     for tick in 0..300 {
         hub.publish_now(&prices, keyed(tick.to_string(), "ACME")).unwrap();
         let bytes = [&mut latest, &mut plain].map(|one| {
@@ -334,7 +334,7 @@ fn who_keeps_up_reads_everything_and_shares_the_bytes_of_those_who_do_not_confla
 fn an_expired_event_does_not_bring_back_what_it_replaced() {
     let clock = super::model::ManualClock::new();
     let (hub, prices) = (LocalHub::builder().clock(clock.clone()).build(), Topic::new("prices").unwrap());
-    let mut subscription = hub.subscribe(Subscribe::to([&prices]).overflow(Overflow::Latest)).unwrap();
+    let mut subscription = hub.subscribe(Subscribe::topics([&prices]).overflow(Overflow::Latest)).unwrap();
     hub.publish_now(&prices, keyed("old", "ACME")).unwrap();
     hub.publish_now(&prices, keyed("short", "ACME").ttl(Duration::from_millis(5))).unwrap();
     clock.advance(Duration::from_millis(5));
@@ -349,7 +349,7 @@ fn an_expired_event_does_not_bring_back_what_it_replaced() {
 fn what_was_evicted_unread_is_still_a_gap() {
     for topics in [vec!["prices"], vec!["prices", "other"]] {
         let hub = LocalHub::builder().retain(Retention::count(100)).build();
-        let mut slow = hub.subscribe(Subscribe::to(topics).overflow(Overflow::Latest)).unwrap();
+        let mut slow = hub.subscribe(Subscribe::topics(topics).overflow(Overflow::Latest)).unwrap();
         for tick in 0..1_000 {
             hub.publish_now(&Topic::new("prices").unwrap(), keyed(tick.to_string(), &(tick % 7).to_string())).unwrap();
         }
@@ -369,7 +369,7 @@ fn history_from_before_anyone_conflated_is_conflated_too() {
     for tick in 0..500 {
         hub.publish_now(&prices, keyed(tick.to_string(), &(tick % 2).to_string())).unwrap();
     }
-    let all = Subscribe::to([&prices]).start(Start::Oldest);
+    let all = Subscribe::topics([&prices]).start(Start::Oldest);
     let mut latest = hub.subscribe(all.clone().overflow(Overflow::Latest)).unwrap();
     assert_eq!(texts(&mut latest), ["498", "499"]);
     assert_eq!(texts(&mut hub.subscribe(all).unwrap()).len(), 500, "nobody else is concerned");

@@ -174,7 +174,7 @@ impl Wake for Woken {
 
 impl Reader {
     fn new(hub: &LocalHub, topic: &str) -> Self {
-        let subscription = hub.subscribe(Subscribe::to([topic])).unwrap();
+        let subscription = hub.subscribe(Subscribe::topics([topic])).unwrap();
         let start = hub.cursor().position().sequence;
         Self { subscription, topic: named(topic), woken: Arc::default(), sleeps: 0, before: 0, read: 0, start }
     }
@@ -199,7 +199,7 @@ impl Reader {
     fn has_more(&self, hub: &LocalHub) -> bool {
         let position = Position::new(hub.cursor().position().epoch, self.start);
         let after = Start::After(Cursor::new(position));
-        let mut all = hub.subscribe(Subscribe::to([&self.topic]).start(after)).unwrap();
+        let mut all = hub.subscribe(Subscribe::topics([&self.topic]).start(after)).unwrap();
         let mut count = 0;
         while let Poll::Ready(Delivery::Events(batch)) = all.poll_next(&mut Context::from_waker(Waker::noop())) {
             count += batch.len();

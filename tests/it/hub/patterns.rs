@@ -53,7 +53,7 @@ fn a_topic_is_followed_from_its_first_event_and_each_time_that_it_comes_back() {
     for retention in [Retention::default().age(Duration::from_secs(1)), Retention::count(0)] {
         let clock = ManualClock::new();
         let hub = LocalHub::builder().retain(retention).clock(clock.clone()).build();
-        let mut all = hub.subscribe(Subscribe::to(["orders/*", "news"])).unwrap();
+        let mut all = hub.subscribe(Subscribe::patterns(["orders/*", "news"])).unwrap();
         assert_eq!(say(&hub, "orders", "not below itself"), 0);
         for life in ["first", "second", "third"] {
             assert_eq!(say(&hub, "orders/eu", life), 1);
@@ -70,10 +70,10 @@ fn a_topic_is_followed_from_its_first_event_and_each_time_that_it_comes_back() {
 #[test]
 fn what_several_names_match_comes_once() {
     let hub = LocalHub::new();
-    let mut all = hub.subscribe(Subscribe::to(["a/b", "a/*", "a/**", "c/*", "a/b/*", "c", "c/d"])).unwrap();
+    let mut all = hub.subscribe(Subscribe::patterns(["a/b", "a/*", "a/**", "c/*", "a/b/*", "c", "c/d"])).unwrap();
     let names: BTreeSet<_> = all.topics().iter().map(Pattern::to_string).collect();
     assert_eq!(names, ["a/**", "c", "c/*"].map(String::from).into());
-    let mut boxed: Box<dyn Subscriber> = Box::new(hub.subscribe(Subscribe::to(["c", "c"])).unwrap());
+    let mut boxed: Box<dyn Subscriber> = Box::new(hub.subscribe(Subscribe::topics(["c", "c"])).unwrap());
     assert_eq!(boxed.topics(), [Pattern::new("c").unwrap()]);
     boxed.detach();
     assert_eq!(
@@ -86,9 +86,11 @@ fn what_several_names_match_comes_once() {
 #[test]
 fn presence_counts_who_follows_by_a_pattern_and_makes_no_topic() {
     let hub = LocalHub::new();
-    let (one, two) =
-        (hub.subscribe(Subscribe::to(["a/**"])).unwrap(), hub.subscribe(Subscribe::to(["a/b", "**"])).unwrap());
-    let three = hub.subscribe(Subscribe::to(["a/b"])).unwrap();
+    let (one, two) = (
+        hub.subscribe(Subscribe::patterns(["a/**"])).unwrap(),
+        hub.subscribe(Subscribe::patterns(["a/b", "**"])).unwrap(),
+    );
+    let three = hub.subscribe(Subscribe::topics(["a/b"])).unwrap();
     let present = || ["a/b", "a/c", "a"].map(|name| hub.subscribers(&topic(name)));
     assert_eq!(present(), [3, 2, 1]);
     drop((three, one));
@@ -115,7 +117,7 @@ fn a_cursor_on_a_pattern_gets_what_is_retained_in_order_and_is_told_of_the_rest(
     hub.sweep();
     assert_eq!((hub.stats().topics, hub.stats().tombstones), (2, 3), "b's is none of ours");
 
-    let resume = |cursor| hub.subscribe(Subscribe::to(["a/**"]).start(Start::After(cursor))).unwrap();
+    let resume = |cursor| hub.subscribe(Subscribe::patterns(["a/**"]).start(Start::After(cursor))).unwrap();
     let told = ["a/kept/x: 0", "-a/gone/x", "a/kept/y: 3", "-a/gone/y", "a/kept/x: 5"];
     assert_eq!(events(&mut resume(start)), told);
     let mut back = resume(start);
@@ -128,7 +130,7 @@ fn a_cursor_on_a_pattern_gets_what_is_retained_in_order_and_is_told_of_the_rest(
     let _ = poll(&mut back);
     let told = gap(&mut back);
     assert_eq!((told.reason, told.missed, told.cursor.position().sequence), (GapReason::Evicted, None, 2));
-    let mut other = hub.subscribe(Subscribe::to(["a/kept/*"]).start(Start::After(start))).unwrap();
+    let mut other = hub.subscribe(Subscribe::patterns(["a/kept/*"]).start(Start::After(start))).unwrap();
     assert_eq!(events(&mut other), ["a/kept/x: 0", "a/kept/y: 3", "a/kept/x: 5"]);
     assert_eq!(other.cursor(), Some(hub.cursor()));
 }
@@ -139,11 +141,11 @@ fn each_start_is_that_of_each_topic() {
     for n in 0..3 {
         ["p/a", "p/b"].iter().for_each(|name| _ = say(&hub, name, &n));
     }
-    let from = |start| events(&mut hub.subscribe(Subscribe::to(["p/*"]).start(start)).unwrap());
+    let from = |start| events(&mut hub.subscribe(Subscribe::patterns(["p/*"]).start(start)).unwrap());
     assert_eq!(from(Start::Oldest), ["p/a: 0", "p/b: 0", "p/a: 1", "p/b: 1", "p/a: 2", "p/b: 2"]);
     assert_eq!(from(Start::Last(1)), ["p/a: 2", "p/b: 2"]);
     assert_eq!(from(Start::Now), [""; 0]);
-    let mut lost = hub.subscribe(Subscribe::to(["p/*"]).start(Start::Unreadable)).unwrap();
+    let mut lost = hub.subscribe(Subscribe::patterns(["p/*"]).start(Start::Unreadable)).unwrap();
     assert_eq!((gap(&mut lost).reason, events(&mut lost).len()), (GapReason::Invalid, 0));
 }
 
@@ -154,13 +156,13 @@ fn a_topic_that_is_forgotten_may_have_been_missed_by_any_pattern() {
     for n in 0..=65_536 {
         say(&hub, &format!("once/{n}"), "");
     }
-    let mut one = hub.subscribe(Subscribe::to(["other/*"]).start(Start::After(start))).unwrap();
+    let mut one = hub.subscribe(Subscribe::patterns(["other/*"]).start(Start::After(start))).unwrap();
     let told = gap(&mut one);
     assert_eq!((told.reason, told.missed, told.topic), (GapReason::Evicted, None, None));
     assert_eq!(told.cursor.position().sequence, 1, "the one that is forgotten");
     assert!(poll(&mut one).is_pending());
     // Gaps with nothing between them are one.
-    let mut all = hub.subscribe(Subscribe::to(["once/*"]).start(Start::After(start))).unwrap();
+    let mut all = hub.subscribe(Subscribe::patterns(["once/*"]).start(Start::After(start))).unwrap();
     let told = gap(&mut all);
     assert_eq!((told.topic, told.cursor), (None, hub.cursor()));
     assert!(poll(&mut all).is_pending());
@@ -182,7 +184,7 @@ fn a_burst_over_many_topics_is_encoded_once_and_is_one_piece_for_each() {
     }
 
     let (hub, format) = (LocalHub::new(), Counting(AtomicUsize::new(0)));
-    let mut all: Vec<_> = (0..100).map(|_| hub.subscribe(Subscribe::to(["**"])).unwrap()).collect();
+    let mut all: Vec<_> = (0..100).map(|_| hub.subscribe(Subscribe::patterns(["**"])).unwrap()).collect();
     // Fills the small segments that a log begins with.
     (0..200).for_each(|n| _ = say(&hub, "warm", &n));
     all.iter_mut().for_each(|subscription| drop(events(subscription)));
@@ -203,7 +205,7 @@ fn a_burst_over_many_topics_is_encoded_once_and_is_one_piece_for_each() {
 #[test]
 fn the_latest_is_that_of_each_key_of_each_topic() {
     let hub = LocalHub::new();
-    let mut ticker = hub.subscribe(Subscribe::to(["prices/*"]).overflow(Overflow::Latest)).unwrap();
+    let mut ticker = hub.subscribe(Subscribe::patterns(["prices/*"]).overflow(Overflow::Latest)).unwrap();
     let tick = |name: &str, key: &str, price: usize| {
         hub.publish_now(&topic(name), Event::text(format!("{key} {price}")).keyed(key).unwrap()).unwrap();
     };
@@ -231,7 +233,7 @@ fn a_pattern_that_nobody_follows_any_more_costs_its_topics_nothing() {
     say(&hub, "a/b", "before");
     let payload = bytes::Bytes::from(vec![0_u8; 1 << 10]);
     for _ in 0..10 {
-        let subscription = hub.subscribe(Subscribe::to(["a/*"])).unwrap();
+        let subscription = hub.subscribe(Subscribe::patterns(["a/*"])).unwrap();
         assert_eq!(hub.stats().patterns, 1);
         hub.publish_now(&topic("a/c"), Event::binary(payload.clone())).unwrap();
         drop(subscription);
@@ -256,7 +258,7 @@ fn retention_is_that_of_the_narrowest_pattern() {
         .build();
     let kept = |name| {
         (0..20).for_each(|n| _ = say(&hub, name, &n));
-        events(&mut hub.subscribe(Subscribe::to([name]).start(Start::Oldest)).unwrap()).len()
+        events(&mut hub.subscribe(Subscribe::topics([name]).start(Start::Oldest)).unwrap()).len()
     };
     assert_eq!(["a/b/c", "a/b/d", "a/b/d/e", "a/c", "b"].map(kept), [1, 3, 2, 4, 5]);
 }

@@ -71,7 +71,7 @@ fn an_event_is_encoded_once_for_all() {
     }
 
     let (hub, ticks, format) = (LocalHub::new(), topic("ticks"), Counting(AtomicUsize::new(0)));
-    let mut all: Vec<_> = (0..100).map(|_| hub.subscribe(Subscribe::to([&ticks])).unwrap()).collect();
+    let mut all: Vec<_> = (0..100).map(|_| hub.subscribe(Subscribe::topics([&ticks])).unwrap()).collect();
     for burst in [1, 2, 1, 10, 70, 1] {
         for _ in 0..burst {
             hub.publish_now(&ticks, "tick").unwrap();
@@ -99,7 +99,7 @@ fn a_cursor_of_another_epoch_is_told_and_gets_all_that_is_retained() {
         hub.publish_now(&topic("a"), "one").unwrap();
         hub.publish_now(&topic("a"), "two").unwrap();
         let foreign = Cursor::new(Position::new(hub.cursor().position().epoch ^ 1, 1));
-        let mut back = hub.subscribe(Subscribe::to(topics).start(Start::After(foreign))).unwrap();
+        let mut back = hub.subscribe(Subscribe::topics(topics).start(Start::After(foreign))).unwrap();
         assert_eq!(back.cursor(), None, "its own cursor is not told before the gap is");
         let gap = gap(&mut back);
         let start = Cursor::new(Position::new(hub.cursor().position().epoch, 0));
@@ -118,7 +118,7 @@ fn a_cursor_that_cannot_be_is_told_and_goes_on_live() {
     let far = Cursor::new(Position::new(now.position().epoch, u64::MAX));
     for start in [Start::Unreadable, Start::After(ahead), Start::After(far), Start::After(now.with_tag(7))] {
         for topics in [vec!["a"], vec!["a", "b"]] {
-            let mut back = hub.subscribe(Subscribe::to(topics).start(start)).unwrap();
+            let mut back = hub.subscribe(Subscribe::topics(topics).start(start)).unwrap();
             assert_eq!(back.cursor(), None);
             let gap = gap(&mut back);
             assert_eq!((gap.reason, gap.missed, gap.cursor), (GapReason::Invalid, None, now), "{start:?}");
@@ -140,20 +140,20 @@ fn a_dropped_topic_is_told_to_its_old_clients_and_to_no_others() {
     let stats = hub.stats();
     assert_eq!((stats.topics, stats.tombstones, stats.retained), (0, 1, 0), "gone from memory, but for its tombstone");
 
-    let mut quiet = hub.subscribe(Subscribe::to(["quiet"]).start(Start::After(start))).unwrap();
+    let mut quiet = hub.subscribe(Subscribe::topics(["quiet"]).start(Start::After(start))).unwrap();
     assert!(poll(&mut quiet).is_pending());
-    let mut loud = hub.subscribe(Subscribe::to(["loud"]).start(Start::After(start))).unwrap();
+    let mut loud = hub.subscribe(Subscribe::topics(["loud"]).start(Start::After(start))).unwrap();
     let told = gap(&mut loud);
     assert_eq!((told.reason, told.topic, told.cursor), (GapReason::Evicted, Some(topic("loud")), hub.cursor()));
-    let mut both = hub.subscribe(Subscribe::to(["quiet", "loud"]).start(Start::After(start))).unwrap();
+    let mut both = hub.subscribe(Subscribe::topics(["quiet", "loud"]).start(Start::After(start))).unwrap();
     assert_eq!(gap(&mut both).topic, Some(topic("loud")));
     assert!(poll(&mut both).is_pending());
 
     drop((loud, both));
     assert_eq!(hub.stats().topics, 1, "and again");
-    let mut back = hub.subscribe(Subscribe::to(["loud"]).start(Start::After(start))).unwrap();
+    let mut back = hub.subscribe(Subscribe::topics(["loud"]).start(Start::After(start))).unwrap();
     assert_eq!(gap(&mut back).reason, GapReason::Evicted);
-    let mut told = hub.subscribe(Subscribe::to(["loud"]).start(Start::After(hub.cursor()))).unwrap();
+    let mut told = hub.subscribe(Subscribe::topics(["loud"]).start(Start::After(hub.cursor()))).unwrap();
     assert!(poll(&mut told).is_pending(), "who was told is not told twice");
 }
 
@@ -176,13 +176,13 @@ fn each_publish_looks_after_topics_whose_history_is_over() {
 fn a_waker_may_use_the_hub() {
     let (hub, a) = (LocalHub::new(), topic("a"));
     let (mut one, mut two) =
-        (hub.subscribe(Subscribe::to(["a"])).unwrap(), hub.subscribe(Subscribe::to(["a", "b"])).unwrap());
-    let dropped = Mutex::new(Some(hub.subscribe(Subscribe::to(["a"])).unwrap()));
+        (hub.subscribe(Subscribe::topics(["a"])).unwrap(), hub.subscribe(Subscribe::topics(["a", "b"])).unwrap());
+    let dropped = Mutex::new(Some(hub.subscribe(Subscribe::topics(["a"])).unwrap()));
     let waker = on_wake({
         let (hub, a) = (hub.clone(), a.clone());
         move || {
             drop(dropped.lock().unwrap().take());
-            hub.subscribe(Subscribe::to([&a])).unwrap();
+            hub.subscribe(Subscribe::topics([&a])).unwrap();
             hub.publish_now(&topic("c"), "from a waker").unwrap();
         }
     });
@@ -196,7 +196,7 @@ fn a_waker_may_use_the_hub() {
 #[test]
 fn a_waker_that_panics_does_not_keep_the_others_asleep() {
     let (hub, a, woken) = (LocalHub::new(), topic("a"), Arc::new(AtomicUsize::new(0)));
-    let mut all: Vec<_> = (0..10).map(|_| hub.subscribe(Subscribe::to(["a"])).unwrap()).collect();
+    let mut all: Vec<_> = (0..10).map(|_| hub.subscribe(Subscribe::topics(["a"])).unwrap()).collect();
     for (n, subscription) in all.iter_mut().enumerate() {
         let woken = Arc::clone(&woken);
         let waker = on_wake(move || match n % 3 {
@@ -207,7 +207,7 @@ fn a_waker_that_panics_does_not_keep_the_others_asleep() {
         });
         park(subscription, &waker);
     }
-    let mut other = hub.subscribe(Subscribe::to(["b", "c"])).unwrap();
+    let mut other = hub.subscribe(Subscribe::topics(["b", "c"])).unwrap();
     let count = Arc::clone(&woken);
     park(
         &mut other,
@@ -228,7 +228,7 @@ fn a_waker_that_panics_does_not_keep_the_others_asleep() {
 fn a_parked_subscription_is_woken_once_until_it_looks_again() {
     for topics in [vec!["a"], vec!["a", "b"]] {
         let (hub, woken) = (LocalHub::new(), Arc::new(AtomicUsize::new(0)));
-        let mut subscription = hub.subscribe(Subscribe::to(topics)).unwrap();
+        let mut subscription = hub.subscribe(Subscribe::topics(topics)).unwrap();
         let waker = on_wake({
             let woken = Arc::clone(&woken);
             move || {
@@ -252,7 +252,7 @@ fn a_parked_subscription_is_woken_once_until_it_looks_again() {
 fn a_dropped_subscription_leaves_no_waker_behind() {
     for topics in [vec!["a"], vec!["a", "b"]] {
         let hub = LocalHub::new();
-        let mut subscription = hub.subscribe(Subscribe::to(topics)).unwrap();
+        let mut subscription = hub.subscribe(Subscribe::topics(topics)).unwrap();
         let held = Arc::new(OnWake(|| {}));
         park(&mut subscription, &Arc::clone(&held).into());
         assert_eq!(Arc::strong_count(&held), 2);
@@ -267,7 +267,7 @@ fn a_dropped_subscription_leaves_no_waker_behind() {
 fn closing_delivers_what_was_accepted_and_refuses_the_rest() {
     for topics in [vec!["a"], vec!["a", "b"]] {
         let (hub, woken) = (LocalHub::new(), Arc::new(AtomicUsize::new(0)));
-        let mut subscription = hub.subscribe(Subscribe::to(topics.clone())).unwrap();
+        let mut subscription = hub.subscribe(Subscribe::topics(topics.clone())).unwrap();
         let count = Arc::clone(&woken);
         park(
             &mut subscription,
@@ -281,7 +281,7 @@ fn closing_delivers_what_was_accepted_and_refuses_the_rest() {
         assert!(matches!(poll(&mut subscription), Poll::Ready(Delivery::End(End::Closed))));
         assert_eq!(hub.publish_now(&topic("a"), "late"), Err(PublishError::Closed));
         assert_eq!(hub.publish_all([(topic("a"), "late".into())]), Err(PublishError::Closed));
-        assert_eq!(hub.subscribe(Subscribe::to(topics)).unwrap_err(), SubscribeError::Closed);
+        assert_eq!(hub.subscribe(Subscribe::topics(topics)).unwrap_err(), SubscribeError::Closed);
     }
 }
 
@@ -319,7 +319,7 @@ fn an_event_that_is_refused_may_use_the_hub_when_it_is_dropped() {
 #[test]
 fn the_hub_is_closed_with_its_last_handle() {
     let hub = LocalHub::new();
-    let mut subscription = hub.subscribe(Subscribe::to(["a"])).unwrap();
+    let mut subscription = hub.subscribe(Subscribe::topics(["a"])).unwrap();
     let other = hub.clone();
     hub.publish_now(&topic("a"), "last").unwrap();
     drop(hub);
@@ -343,7 +343,7 @@ fn what_is_too_large_is_refused_whole() {
 fn whoever_asks_to_be_let_go_when_slow_is_let_go() {
     for topics in [vec!["a"], vec!["a", "b"]] {
         let hub = LocalHub::builder().retain(Retention::count(1)).build();
-        let mut slow = hub.subscribe(Subscribe::to(topics).overflow(Overflow::Disconnect)).unwrap();
+        let mut slow = hub.subscribe(Subscribe::topics(topics).overflow(Overflow::Disconnect)).unwrap();
         for _ in 0..200 {
             hub.publish_now(&topic("a"), "event").unwrap();
         }
@@ -355,7 +355,7 @@ fn whoever_asks_to_be_let_go_when_slow_is_let_go() {
 #[test]
 fn a_detached_subscription_holds_no_history() {
     let hub = LocalHub::builder().retain(Retention::count(1)).build();
-    let mut stalled = hub.subscribe(Subscribe::to(["a"])).unwrap();
+    let mut stalled = hub.subscribe(Subscribe::topics(["a"])).unwrap();
     let payload = bytes::Bytes::from(vec![0_u8; 1 << 16]);
     hub.publish_now(&topic("a"), Event::binary(payload.clone())).unwrap();
     let _ = poll(&mut stalled);
@@ -370,8 +370,8 @@ fn a_detached_subscription_holds_no_history() {
 #[test]
 fn subscribing_to_nothing_or_to_no_topic_is_an_error() {
     let hub = LocalHub::new();
-    assert_eq!(hub.subscribe(Subscribe::to(Vec::<Topic>::new())).unwrap_err(), SubscribeError::NoTopics);
-    let error = hub.subscribe(Subscribe::to(["fine", "not//fine"])).unwrap_err();
+    assert_eq!(hub.subscribe(Subscribe::topics(Vec::<Topic>::new())).unwrap_err(), SubscribeError::NoTopics);
+    let error = hub.subscribe(Subscribe::topics(["fine", "not//fine"])).unwrap_err();
     assert!(matches!(error, SubscribeError::Pattern(_)), "{error}");
     assert_eq!(hub.stats().topics, 0);
 }

@@ -19,7 +19,7 @@ proptest! {
     fn a_reader_that_stands_still_pins_one_segment_until_it_detaches(len in 0..3_000_usize, read in 1..600_u64) {
         let hub = LocalHub::builder().retain(Retention::count(1_000).bytes(usize::MAX)).build();
         let topic = Topic::new("a").unwrap();
-        let mut subscription = hub.subscribe(Subscribe::to([&topic])).unwrap();
+        let mut subscription = hub.subscribe(Subscribe::topics([&topic])).unwrap();
         let publish = |count: u64| (0..count).for_each(|_| {
             hub.publish_now(&topic, Event::text("x".repeat(len))).unwrap();
         });

@@ -30,7 +30,7 @@ fn follow(hub: &LocalHub, topics: &[&str], encoded: bool, seed: u64) -> HashMap<
     let mut random = fastrand::Rng::with_seed(seed);
     let mut counts: HashMap<String, u64> = HashMap::new();
     let mut last = 0;
-    let mut subscription = hub.subscribe(Subscribe::to(topics.iter().copied()).start(Start::Oldest)).unwrap();
+    let mut subscription = hub.subscribe(Subscribe::topics(topics.iter().copied()).start(Start::Oldest)).unwrap();
     let mut count = |topic: &str, number: u64, sequence: u64| {
         let next = counts.entry(topic.to_owned()).or_default();
         assert_eq!(number, *next, "of {topic}: lost, or twice");
@@ -72,7 +72,7 @@ fn follow(hub: &LocalHub, topics: &[&str], encoded: bool, seed: u64) -> HashMap<
         }
         if random.u8(..) < 8 {
             let start = Start::After(subscription.cursor().unwrap());
-            match hub.subscribe(Subscribe::to(topics.iter().copied()).start(start)) {
+            match hub.subscribe(Subscribe::topics(topics.iter().copied()).start(start)) {
                 Ok(again) => subscription = again,
                 // Closed meanwhile: read the old one to its end.
                 Err(_) => continue,
@@ -112,7 +112,7 @@ fn readers_that_come_and_go_get_everything_once() {
 fn a_reader_that_lags_is_told_exactly_how_much() {
     let hub = LocalHub::builder().retain(Retention::count(16)).build();
     let topic = Topic::new("a").unwrap();
-    let mut subscription = hub.subscribe(Subscribe::to([&topic])).unwrap();
+    let mut subscription = hub.subscribe(Subscribe::topics([&topic])).unwrap();
     thread::scope(|scope| {
         let hub = &hub;
         scope.spawn(move || {
@@ -149,7 +149,7 @@ fn a_reader_that_lags_is_told_exactly_how_much() {
 fn topics_without_end_are_followed_by_a_pattern() {
     // Nothing is kept: each topic is dropped after its one event, and made anew for the next.
     let hub = LocalHub::builder().retain(Retention::count(0)).build();
-    let mut subscription = hub.subscribe(Subscribe::to(["jobs/*"])).unwrap();
+    let mut subscription = hub.subscribe(Subscribe::patterns(["jobs/*"])).unwrap();
     thread::scope(|scope| {
         let hub = &hub;
         let publishers = [0, 1].map(|lane| {

@@ -54,7 +54,7 @@ impl Drop for Payload {
 fn what_is_published_while_the_budget_evicts_comes_in_order() {
     for names in [["p/a", "q"], ["p/**", "q"]] {
         let hub = LocalHub::builder().max_bytes(60_000).build();
-        let subscription = hub.subscribe(Subscribe::to(names)).unwrap();
+        let subscription = hub.subscribe(Subscribe::topics(names)).unwrap();
         let (subscription, hook) = (Arc::new(Mutex::new(subscription)), Hook::default());
         hub.publish_now(&topic("p/a"), Event::binary(Bytes::from_owner(Payload(hook.clone())))).unwrap();
         let mut seen = read(&mut subscription.lock().unwrap());
@@ -85,7 +85,7 @@ fn what_is_published_while_the_budget_evicts_comes_in_order() {
 fn what_is_lost_beside_what_is_replaced_is_told() {
     for overflow in [Overflow::Gap, Overflow::Latest] {
         let hub = LocalHub::builder().retain(Retention::count(100_000)).retain_for("b", Retention::count(1)).build();
-        let mut subscription = hub.subscribe(Subscribe::to(["**"]).overflow(overflow)).unwrap();
+        let mut subscription = hub.subscribe(Subscribe::patterns(["**"]).overflow(overflow)).unwrap();
         let publish = |name: &str, count: usize| {
             for _ in 0..count {
                 let event = if name == "a" { Event::text("").keyed("k").unwrap() } else { Event::text("") };
@@ -111,7 +111,7 @@ fn a_pattern_that_was_followed_takes_no_room() {
     let (first, large) = (topic("x/y/a"), || Event::binary(vec![0; 900_000]));
     hub.publish_now(&first, "first").unwrap();
     let patterns = ["x/y/*", "x/y/**", "x/**", "**"];
-    let all: Vec<_> = patterns.iter().map(|pattern| hub.subscribe(Subscribe::to([*pattern])).unwrap()).collect();
+    let all: Vec<_> = patterns.iter().map(|pattern| hub.subscribe(Subscribe::patterns([*pattern])).unwrap()).collect();
     assert!(matches!(hub.publish_now(&first, large()), Err(PublishError::Full { .. })), "five times in the hub");
     drop(all);
     hub.publish_now(&first, large()).unwrap();

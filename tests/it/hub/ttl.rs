@@ -42,7 +42,8 @@ impl World {
 
     /// Of one topic, and of two.
     fn subscribe(&self, start: Start) -> [Subscription; 2] {
-        [vec![NEWS], vec![NEWS, "other"]].map(|topics| self.hub.subscribe(Subscribe::to(topics).start(start)).unwrap())
+        [vec![NEWS], vec![NEWS, "other"]]
+            .map(|topics| self.hub.subscribe(Subscribe::topics(topics).start(start)).unwrap())
     }
 }
 
@@ -226,7 +227,7 @@ fn an_expired_event_is_no_gap_for_who_comes_back() {
 fn an_expired_event_is_no_gap_for_who_is_slow() {
     let world = World::new(Retention::count(2));
     let mut slow = world.subscribe(Start::Now);
-    let disconnects = Subscribe::to([NEWS]).overflow(Overflow::Disconnect);
+    let disconnects = Subscribe::topics([NEWS]).overflow(Overflow::Disconnect);
     let mut impatient = world.hub.subscribe(disconnects).unwrap();
     // So many that no segment of them is in memory.
     for _ in 0..300 {
@@ -287,7 +288,7 @@ proptest! {
         let clock = Jumping { began: Instant::now(), millis: Arc::default() };
         let hub = LocalHub::builder().retain(Retention::default().age(Duration::MAX)).clock(clock.clone()).build();
         let news = Topic::new(NEWS).unwrap();
-        let mut subscription = hub.subscribe(Subscribe::to([&news])).unwrap();
+        let mut subscription = hub.subscribe(Subscribe::topics([&news])).unwrap();
         let (mut read, mut expires) = (Vec::new(), Vec::new());
         for (millis, ttl, polls) in steps {
             let event = ttl.into_iter().fold(Event::text(""), |event, ttl| event.ttl(Duration::from_millis(ttl)));

@@ -51,8 +51,8 @@ proptest! {
         steps in prop::collection::vec(step(), 1..60),
     ) {
         let hub = LocalHub::builder().retain(Retention::count(kept)).build();
-        let mut waiting = hub.subscribe(Subscribe::to(&names)).unwrap();
-        let mut twin = hub.subscribe(Subscribe::to(&names)).unwrap();
+        let mut waiting = hub.subscribe(Subscribe::topics(&names)).unwrap();
+        let mut twin = hub.subscribe(Subscribe::topics(&names)).unwrap();
         let mut asleep: Option<Arc<Flag>> = None;
         for step in steps {
             match step {
@@ -95,7 +95,7 @@ proptest! {
 #[test]
 fn whoever_has_all_of_a_topic_waits() {
     let (hub, topic) = (LocalHub::new(), Topic::new("a").unwrap());
-    let mut subscription = hub.subscribe(Subscribe::to([&topic])).unwrap();
+    let mut subscription = hub.subscribe(Subscribe::topics([&topic])).unwrap();
     let flag = Arc::<Flag>::default();
     let waker = flag.clone().into();
     let mut cx = Context::from_waker(&waker);
@@ -113,7 +113,7 @@ fn whoever_has_all_of_a_topic_waits() {
 fn who_waits_holds_nothing_that_is_evicted() {
     let hub = LocalHub::builder().max_bytes(64 * 1024).build();
     let topic = Topic::new("largest").unwrap();
-    let mut subscription = hub.subscribe(Subscribe::to([&topic])).unwrap();
+    let mut subscription = hub.subscribe(Subscribe::topics([&topic])).unwrap();
     hub.publish_now(&topic, "x".repeat(12 * 1024)).unwrap();
     assert!(matches!(read(&mut subscription), Poll::Ready(_)));
     for n in 0..6 {

@@ -30,3 +30,26 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn from_segments_refuses_what_would_change_the_shape_of_the_name() {
+    assert_eq!(Topic::from_segments(["users", "7"]).unwrap().as_str(), "users/7");
+    assert_eq!(Topic::from_segments(vec!["café".to_owned()]).unwrap().as_str(), "café");
+    let refused = [
+        (vec!["users", "7/private"], TopicError::Separator),
+        (vec!["users", "/"], TopicError::Separator),
+        (vec!["users", "*"], TopicError::Wildcard),
+        (vec!["users", "**"], TopicError::Wildcard),
+        (vec!["users", "a*"], TopicError::Wildcard),
+        (vec!["users", ""], TopicError::EmptySegment),
+        (vec!["", "users"], TopicError::EmptySegment),
+        (vec!["users", "\u{85}"], TopicError::Control),
+        (vec![], TopicError::Empty),
+    ];
+    for (segments, error) in refused {
+        assert_eq!(Topic::from_segments(&segments), Err(error), "{segments:?}");
+    }
+    let long = "x".repeat(Topic::MAX_LEN);
+    assert!(Topic::from_segments([&long]).is_ok());
+    assert_eq!(Topic::from_segments([&*long, "y"]), Err(TopicError::TooLong { len: Topic::MAX_LEN + 2 }));
+}

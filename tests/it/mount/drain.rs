@@ -166,7 +166,7 @@ async fn who_is_let_in_during_a_drain_is_told_to_come_later_all_the_same() {
         let (hub, opened) = (hub.clone(), opened.clone());
         async move {
             opened.notified().await;
-            Ok::<_, Rejection>(hub.subscribe(request.subscribe(["news"]))?)
+            Ok::<_, Rejection>(hub.subscribe(request.subscribe_to(["news"]))?)
         }
     }));
     let attaches: Vec<_> = ["/?transport=sse", "/?transport=chunked", "/?wait=5"]

@@ -15,7 +15,7 @@ fn world() -> (LocalHub, Endpoint) {
     let shared = hub.clone();
     let publisher = publisher_fn(move |request: SubscribeRequest| {
         let hub = shared.clone();
-        async move { Ok(hub.subscribe(request.subscribe(request.topics()))?) }
+        async move { Ok(hub.subscribe(request.subscribe_to(request.topics()))?) }
     });
     (hub, Endpoint::new(publisher))
 }
@@ -57,13 +57,13 @@ proptest! {
                 }
             }
             pass(millis(silence)).await;
-            let each: Vec<_> = names.iter().map(|name| hub.subscribe(Subscribe::to([name])).unwrap().next_in()).collect();
-            let all = hub.subscribe(Subscribe::to(&names)).unwrap().next_in();
+            let each: Vec<_> = names.iter().map(|name| hub.subscribe(Subscribe::topics([name])).unwrap().next_in()).collect();
+            let all = hub.subscribe(Subscribe::topics(&names)).unwrap().next_in();
             assert_eq!(all, each.into_iter().min().unwrap());
             let (range, shared) = (millis(from)..=millis(from + more), hub.clone());
             let endpoint = Endpoint::builder(publisher_fn(move |_| {
                 let (hub, names) = (shared.clone(), names.clone());
-                async move { Ok(hub.subscribe(Subscribe::to(names))?) }
+                async move { Ok(hub.subscribe(Subscribe::topics(names))?) }
             })).poll_hint(range).build();
             let mut hints = Vec::new();
             for _ in 0..20 {

@@ -89,13 +89,7 @@ async fn a_message_that_is_refused_says_why() {
         ("/busy", "text/plain", "", StatusCode::SERVICE_UNAVAILABLE, r#"{"error":"busy, come back later"}"#),
         ("/broken", "text/plain", "", StatusCode::INTERNAL_SERVER_ERROR, r#"{"error":"internal error"}"#),
         ("/panic", "text/plain", "", StatusCode::INTERNAL_SERVER_ERROR, r#"{"error":"internal error"}"#),
-        (
-            "/events?topic=",
-            "text/plain",
-            "",
-            StatusCode::BAD_REQUEST,
-            r#"{"error":"topic: a topic needs a name of at least one byte"}"#,
-        ),
+        ("/events?topic=", "text/plain", "", StatusCode::BAD_REQUEST, r#"{"error":"topic: a topic's name is empty"}"#),
     ] {
         let response = request("POST", target).header("content-type", kind).with(body, &endpoint).await;
         assert_eq!(response.status(), expected, "{target}");
@@ -174,7 +168,7 @@ async fn a_handler_may_bring_its_own_subscriber() {
             .body(Full::<Bytes>::default())
             .unwrap()
     };
-    let subscribe = || app.hub.subscribe(tidings::Subscribe::to(["news"]).start(tidings::Start::Oldest)).unwrap();
+    let subscribe = || app.hub.subscribe(tidings::Subscribe::topics(["news"]).start(tidings::Start::Oldest)).unwrap();
     let response = endpoint.respond(request("GET"), subscribe()).await;
     assert_eq!(header(&response, "etag"), format!("\"{cursor}\""));
     assert!(text(response).await.contains("from the hub"));

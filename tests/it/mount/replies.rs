@@ -12,7 +12,7 @@ fn endpoint(hub: &LocalHub) -> Endpoint {
     let hub = hub.clone();
     Endpoint::new(publisher_fn(move |request: SubscribeRequest| {
         let hub = hub.clone();
-        async move { Ok::<_, Rejection>(hub.subscribe(request.subscribe(request.topics()))?) }
+        async move { Ok::<_, Rejection>(hub.subscribe(request.subscribe_to(request.topics()))?) }
     }))
 }
 

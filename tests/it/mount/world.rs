@@ -86,7 +86,7 @@ impl Publisher for App {
         let topics = request.topics().iter().map(ToString::to_string).collect();
         *self.log.last.lock().unwrap() = Some((request.transport(), request.start(), topics));
         self.admit(request.path()).await?;
-        Ok(self.hub.subscribe(request.subscribe(["news"]))?.boxed().into())
+        Ok(self.hub.subscribe(request.subscribe_to(["news"]))?.boxed().into())
     }
 
     async fn receive(&self, request: &SubscribeRequest, message: Message) -> Result<(), Rejection> {

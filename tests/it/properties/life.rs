@@ -17,7 +17,7 @@ proptest! {
         let mut all: Vec<Subscription> = Vec::new();
         for (step, at) in steps {
             match step {
-                0 | 1 => all.push(hub.subscribe(Subscribe::to(TOPICS[..=at].iter().copied()).start(Start::Oldest)).unwrap()),
+                0 | 1 => all.push(hub.subscribe(Subscribe::topics(TOPICS[..=at].iter().copied()).start(Start::Oldest)).unwrap()),
                 2 => drop((!all.is_empty()).then(|| all.swap_remove(at % all.len()))),
                 3 | 4 => drop(publish(&hub, &[at])),
                 5 => all.iter_mut().for_each(Subscriber::detach),
@@ -38,8 +38,8 @@ proptest! {
     #[test]
     fn p16_a_closed_hub_has_delivered_all_and_stays_closed(topics in bursts(40), already in 0_usize..40) {
         let hub = keeper();
-        let mut one = hub.subscribe(Subscribe::to(TOPICS[..1].iter().copied())).unwrap();
-        let mut several = hub.subscribe(Subscribe::to(TOPICS)).unwrap();
+        let mut one = hub.subscribe(Subscribe::topics(TOPICS[..1].iter().copied())).unwrap();
+        let mut several = hub.subscribe(Subscribe::topics(TOPICS)).unwrap();
         let (before, after) = topics.split_at(already.min(topics.len()));
         let mut published = publish(&hub, before);
         let mut seen = read(&mut several);
@@ -68,7 +68,7 @@ proptest! {
         prop_assert_eq!(hub.publish_now(&topic("a"), "late").unwrap_err(), PublishError::Closed);
         let all = hub.publish_all([(topic("b"), Event::text("late"))]);
         prop_assert_eq!(all.unwrap_err(), PublishError::Closed);
-        prop_assert_eq!(hub.subscribe(Subscribe::to(TOPICS)).unwrap_err(), SubscribeError::Closed);
+        prop_assert_eq!(hub.subscribe(Subscribe::topics(TOPICS)).unwrap_err(), SubscribeError::Closed);
         prop_assert_eq!(hub.stats().published, published.len() as u64);
         // Another life has another epoch.
         prop_assert_ne!(keeper().cursor().position().epoch, hub.cursor().position().epoch);

@@ -12,8 +12,8 @@ proptest! {
     #[test]
     fn p1_everyone_reads_the_same_rising_order(first in bursts(40), second in bursts(40)) {
         let hub = keeper();
-        let mut all = hub.subscribe(Subscribe::to(TOPICS)).unwrap();
-        let mut each = TOPICS.map(|name| hub.subscribe(Subscribe::to([name])).unwrap());
+        let mut all = hub.subscribe(Subscribe::topics(TOPICS)).unwrap();
+        let mut each = TOPICS.map(|name| hub.subscribe(Subscribe::topics([name])).unwrap());
         let mut published = publish(&hub, &first);
         let mut seen = read(&mut all);
         published.extend(publish(&hub, &second));
@@ -30,7 +30,7 @@ proptest! {
     #[test]
     fn p3_nothing_is_read_twice(topics in bursts(60), sizes in vec(0_usize..200, 1..20)) {
         let hub = keeper();
-        let mut subscription = hub.subscribe(Subscribe::to(TOPICS)).unwrap();
+        let mut subscription = hub.subscribe(Subscribe::topics(TOPICS)).unwrap();
         let published = publish(&hub, &topics);
         let (mut seen, mut sizes) = (Vec::new(), sizes.into_iter().cycle());
         let mut cx = Context::from_waker(Waker::noop());
@@ -55,8 +55,8 @@ proptest! {
         parts in vec((bursts(12), 0_usize..6, any::<bool>()), 1..12),
     ) {
         let hub = keeper();
-        let mut uncut = hub.subscribe(Subscribe::to(TOPICS)).unwrap();
-        let mut cut = hub.subscribe(Subscribe::to(TOPICS)).unwrap();
+        let mut uncut = hub.subscribe(Subscribe::topics(TOPICS)).unwrap();
+        let mut cut = hub.subscribe(Subscribe::topics(TOPICS)).unwrap();
         let mut seen = Vec::new();
         for (topics, batches, away) in parts {
             publish(&hub, &topics);
@@ -69,7 +69,7 @@ proptest! {
                 drop(cut);
                 publish(&hub, &topics);
             }
-            cut = hub.subscribe(Subscribe::to(TOPICS).start(Start::After(cursor))).unwrap();
+            cut = hub.subscribe(Subscribe::topics(TOPICS).start(Start::After(cursor))).unwrap();
         }
         let sequences = |events: Vec<super::Read>| events.into_iter().map(|event| event.sequence);
         let seen = seen.into_iter().map(|cursor: Cursor| cursor.position().sequence);
@@ -82,7 +82,7 @@ proptest! {
     fn p5_what_is_missed_is_counted(keep in 1_usize..20, parts in vec((0_usize..300, any::<bool>()), 1..8)) {
         let hub = LocalHub::builder().retain(Retention::count(keep)).build();
         let ticks = topic("ticks");
-        let mut slow = hub.subscribe(Subscribe::to([&ticks])).unwrap();
+        let mut slow = hub.subscribe(Subscribe::topics([&ticks])).unwrap();
         let (mut published, mut accounted) = (0, 0);
         for (events, reads) in parts {
             for _ in 0..events {
@@ -118,7 +118,7 @@ proptest! {
         let here = hub.cursor().position().epoch;
         let epoch = if ours { here } else { here ^ 1 };
         let start = Start::After(Cursor::new(Position::new(epoch, sequence)));
-        let mut back = hub.subscribe(Subscribe::to([&ticks]).start(start)).unwrap();
+        let mut back = hub.subscribe(Subscribe::topics([&ticks]).start(start)).unwrap();
         let (total, kept) = (events as u64, events.min(keep) as u64);
         let expected = match (ours, sequence) {
             (false, _) => Some(GapReason::Epoch),
@@ -143,7 +143,7 @@ proptest! {
     #[test]
     fn p19_the_cursor_is_past_what_was_delivered_and_no_more(topics in bursts(60), max in 1_usize..300) {
         let hub = keeper();
-        let mut subscription = hub.subscribe(Subscribe::to(TOPICS[..2].iter().copied())).unwrap();
+        let mut subscription = hub.subscribe(Subscribe::topics(TOPICS[..2].iter().copied())).unwrap();
         let published = publish(&hub, &topics);
         let ours: Vec<_> = published.iter().filter(|event| event.topic != TOPICS[2]).collect();
         let (mut delivered, mut cx) = (0, Context::from_waker(Waker::noop()));
@@ -163,7 +163,7 @@ proptest! {
     #[test]
     fn p20_a_busy_topic_starves_nobody(before in 0_usize..400, after in 0_usize..400, max in 64_usize..2_000) {
         let hub = keeper();
-        let mut subscription = hub.subscribe(Subscribe::to(TOPICS)).unwrap();
+        let mut subscription = hub.subscribe(Subscribe::topics(TOPICS)).unwrap();
         publish(&hub, &vec![0; before]);
         publish(&hub, &[1]);
         publish(&hub, &vec![0; after]);

@@ -32,7 +32,7 @@ fn p2_replayed_and_live_are_all_there_is() {
             let waker: Waker = Arc::new(Unpark(thread::current())).into();
             let (mut cursor, mut next, mut subscriptions) = (first, 1, 0);
             while next < EVENTS {
-                let start = Subscribe::to(topics).start(Start::After(cursor));
+                let start = Subscribe::topics(topics).start(Start::After(cursor));
                 let mut subscription = hub.subscribe(start).unwrap();
                 subscriptions += 1;
                 loop {

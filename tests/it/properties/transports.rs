@@ -21,7 +21,7 @@ fn endpoint(hub: &LocalHub) -> Endpoint {
     let hub = hub.clone();
     Endpoint::builder(publisher_fn(move |request: SubscribeRequest| {
         let hub = hub.clone();
-        async move { Ok(hub.subscribe(request.subscribe(request.topics()))?) }
+        async move { Ok(hub.subscribe(request.subscribe_to(request.topics()))?) }
     }))
     .drain_window(Duration::from_millis(500))
     .build()

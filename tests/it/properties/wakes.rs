@@ -41,7 +41,7 @@ proptest! {
     fn p7_the_last_waker_is_woken_by_the_next_event(several: bool, polls in 1_usize..5, at in 0_usize..2) {
         let hub = keeper();
         let topics = if several { &TOPICS[..2] } else { &TOPICS[at..=at] };
-        let mut subscription = hub.subscribe(Subscribe::to(topics)).unwrap();
+        let mut subscription = hub.subscribe(Subscribe::topics(topics)).unwrap();
         let wakers: Vec<_> = (0..polls).map(|_| Arc::new(Counted::default())).collect();
         for waker in &wakers {
             prop_assert!(subscription.poll_next(&mut Context::from_waker(&waker.clone().into())).is_pending());
@@ -55,7 +55,7 @@ proptest! {
     #[test]
     fn p10_a_dropped_wait_takes_nothing(topics in bursts(40), waits in 0_usize..4) {
         let hub = keeper();
-        let mut subscription = hub.subscribe(Subscribe::to(TOPICS)).unwrap();
+        let mut subscription = hub.subscribe(Subscribe::topics(TOPICS)).unwrap();
         let mut seen = Vec::new();
         for at in topics.chunks(3) {
             for _ in 0..waits {
@@ -76,7 +76,7 @@ proptest! {
         let (hub, ticks) = (keeper(), topic("ticks"));
         let counted = Arc::new(Counted::default());
         let waker: Waker = counted.clone().into();
-        let mut all: Vec<_> = (0..parked).map(|_| hub.subscribe(Subscribe::to([&ticks])).unwrap()).collect();
+        let mut all: Vec<_> = (0..parked).map(|_| hub.subscribe(Subscribe::topics([&ticks])).unwrap()).collect();
         for subscription in &mut all {
             prop_assert!(subscription.poll_next(&mut Context::from_waker(&waker)).is_pending());
         }
@@ -97,10 +97,10 @@ fn p8_a_waker_may_use_the_hub_when_it_is_woken_and_when_it_is_dropped() {
             Waker::from(Arc::new(Acts(move || {
                 // To one that is not followed here: else each waker that is dropped would bring the next event.
                 hub.publish_now(&topic("c/d"), "from a waker").unwrap();
-                drop(hub.subscribe(Subscribe::to(TOPICS)).unwrap());
+                drop(hub.subscribe(Subscribe::topics(TOPICS)).unwrap());
             })))
         };
-        let mut subscription = hub.subscribe(Subscribe::to(topics)).unwrap();
+        let mut subscription = hub.subscribe(Subscribe::topics(topics)).unwrap();
         // The second replaces the first, which is dropped.
         for _ in 0..2 {
             while subscription.poll_next(&mut Context::from_waker(&waker())).is_ready() {}
@@ -126,7 +126,7 @@ fn p11_a_payload_and_a_format_may_use_the_hub() {
         fn drop(&mut self) {
             // The hub may be closed, by what drops the last of its history.
             let _ = self.0.publish_now(&topic("b"), "from a payload");
-            drop(self.0.subscribe(Subscribe::to(TOPICS)));
+            drop(self.0.subscribe(Subscribe::topics(TOPICS)));
         }
     }
 
@@ -144,7 +144,7 @@ fn p11_a_payload_and_a_format_may_use_the_hub() {
     }
 
     let hub = LocalHub::builder().retain(tidings::Retention::count(2)).build();
-    let mut subscription = hub.subscribe(Subscribe::to(TOPICS[..2].iter().copied())).unwrap();
+    let mut subscription = hub.subscribe(Subscribe::topics(TOPICS[..2].iter().copied())).unwrap();
     for _ in 0..200 {
         hub.publish_now(&topic("a"), Event::binary(Bytes::from_owner(Payload(hub.clone())))).unwrap();
     }
@@ -180,8 +180,8 @@ fn p12_publishing_waits_for_no_subscriber() {
 
     for topics in [&TOPICS[..1], &TOPICS[..2]] {
         let (hub, format) = (keeper(), Stuck(Barrier::new(2), AtomicBool::new(false)));
-        let mut subscription = hub.subscribe(Subscribe::to(topics)).unwrap();
-        let mut other = hub.subscribe(Subscribe::to(topics)).unwrap();
+        let mut subscription = hub.subscribe(Subscribe::topics(topics)).unwrap();
+        let mut other = hub.subscribe(Subscribe::topics(topics)).unwrap();
         publish(&hub, &[0]);
         thread::scope(|scope| {
             scope.spawn(|| subscription.poll_encoded(&mut Context::from_waker(Waker::noop()), &format, 64).is_ready());
@@ -189,7 +189,7 @@ fn p12_publishing_waits_for_no_subscriber() {
             // It is in the encoder now, and stays there until all this is done.
             publish(&hub, &[0; 100]);
             assert_eq!(read(&mut other).len(), 101);
-            let late = hub.subscribe(Subscribe::to(topics).start(Start::Oldest)).unwrap();
+            let late = hub.subscribe(Subscribe::topics(topics).start(Start::Oldest)).unwrap();
             drop(late);
             format.0.wait();
         });

@@ -89,7 +89,7 @@ impl App {
     pub(crate) fn last(&self) -> String {
         use tidings::Subscriber;
 
-        self.0.board.hub().subscribe(tidings::Subscribe::to(["a"])).unwrap().cursor().unwrap().to_string()
+        self.0.board.hub().subscribe(tidings::Subscribe::topics(["a"])).unwrap().cursor().unwrap().to_string()
     }
 
     /// Lets those go on who wait in the hook.
@@ -134,7 +134,7 @@ impl Publisher for App {
     type Subscriber = Subscription;
 
     async fn subscribe(&self, request: &SubscribeRequest) -> Result<Attach<Subscription>, Rejection> {
-        let subscription = self.0.board.hub().subscribe(request.subscribe(["a"]))?;
+        let subscription = self.0.board.hub().subscribe(request.subscribe_to(["a"]))?;
         let attach = Attach::new(subscription).data("the user");
         match request.start() == Start::Now && self.0.opens.load(Ordering::Relaxed) {
             true => Ok(attach.with_snapshot(self.state())),

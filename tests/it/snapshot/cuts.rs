@@ -240,7 +240,7 @@ fn p2_a_cut_at_any_byte_begins_anew() {
 /// A visit from the client's cursor on; of the bytes it gets so many, and a gap is one. Whether that was all.
 fn visit(board: &Board, client: &mut Client, mut left: usize) -> bool {
     let start = Start::After(client.cursor.as_deref().unwrap().parse().unwrap());
-    let subscription = board.hub().subscribe(Subscribe::to(["a", "b"]).start(start)).unwrap();
+    let subscription = board.hub().subscribe(Subscribe::topics(["a", "b"]).start(start)).unwrap();
     let of = board.clone();
     let mut subscriber = Mended::new(subscription, start, move |_: &Gap| {
         // There is always more than there was.
@@ -277,13 +277,13 @@ fn a_hubs_gap_says_what_was_delivered_before_it() {
             let topic = Topic::new("a").unwrap();
             (0..times).for_each(|_| assert!(hub.publish_now(&topic, "x").is_ok()));
         };
-        let mut late = hub.subscribe(Subscribe::to(topics.iter().copied())).unwrap();
+        let mut late = hub.subscribe(Subscribe::topics(topics.iter().copied())).unwrap();
         publish(2);
         let mut cx = Context::from_waker(Waker::noop());
         assert!(matches!(late.poll_next(&mut cx), Poll::Ready(Delivery::Events(_))));
         let before = late.cursor().unwrap();
         publish(1_000);
-        let back = hub.subscribe(Subscribe::to(topics.iter().copied()).start(Start::After(before))).unwrap();
+        let back = hub.subscribe(Subscribe::topics(topics.iter().copied()).start(Start::After(before))).unwrap();
         for (mut subscription, reason) in [(late, GapReason::Overflow), (back, GapReason::Evicted)] {
             loop {
                 let before = subscription.cursor();

@@ -154,7 +154,7 @@ impl World {
                 let cursor = self.subscriber.cursor().map(Cursor::position);
                 let start = match (ahead, cursor) {
                     (Some(ahead), Some(Position { epoch, .. })) => {
-                        let head = self.board.hub().subscribe(Subscribe::to(TOPICS)).unwrap().cursor().unwrap();
+                        let head = self.board.hub().subscribe(Subscribe::topics(TOPICS)).unwrap().cursor().unwrap();
                         if head.position().epoch != epoch {
                             return;
                         }
@@ -270,7 +270,7 @@ impl World {
 /// An application that begins with state for who has no cursor.
 fn attach(board: &Board, desk: &Arc<Desk>, start: Start) -> Mended<Subscription, Asks> {
     let topics = &TOPICS[..desk.can.topics];
-    let subscription = board.hub().subscribe(Subscribe::to(topics.iter().copied()).start(start)).unwrap();
+    let subscription = board.hub().subscribe(Subscribe::topics(topics.iter().copied()).start(start)).unwrap();
     let mended = Mended::new(subscription, start, Asks(desk.clone()));
     if start == Start::Now { mended.with_snapshot(desk.state()) } else { mended }
 }

@@ -63,7 +63,7 @@ fn follow(board: &Board, over: &AtomicBool, topics: usize, seed: u64) -> (Client
 fn attach(board: &Board, client: &Client, topics: usize) -> impl Subscriber + use<> {
     let start = client.cursor.as_deref().map_or(Start::Now, |cursor| Start::After(cursor.parse().unwrap()));
     let topics = TOPICS[..topics].iter().copied();
-    let subscription = board.hub().subscribe(Subscribe::to(topics).start(start)).unwrap();
+    let subscription = board.hub().subscribe(Subscribe::topics(topics).start(start)).unwrap();
     let of = board.clone();
     let mended = Mended::new(subscription, start, move |_: &Gap| {
         let state = of.snapshot();

@@ -82,5 +82,5 @@ pub(super) fn subscribe(stage: &Stage, topics: &[&str], cursor: Option<&str>) ->
         Some(Ok(cursor)) => Start::After(cursor),
         Some(Err(_)) => Start::Unreadable,
     };
-    stage.subscribe(Subscribe::to(topics.iter().copied()).start(start))
+    stage.subscribe(Subscribe::topics(topics.iter().copied()).start(start))
 }

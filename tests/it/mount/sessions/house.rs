@@ -143,7 +143,7 @@ impl Publisher for House {
         if topics.is_empty() {
             topics.push(Pattern::new("news").unwrap());
         }
-        let mut what = Subscribe::to(topics).start(match request.start() {
+        let mut what = Subscribe::patterns(topics).start(match request.start() {
             Start::Now if request.query("oldest").is_some() => Start::Oldest,
             start => start,
         });

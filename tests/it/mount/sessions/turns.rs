@@ -30,7 +30,7 @@ impl Publisher for Slow {
         let start = if request.start() == Start::Now { Start::Oldest } else { request.start() };
         let user = Arc::new(());
         self.users.lock().unwrap().push(Arc::downgrade(&user));
-        Ok(Attach::new(self.hub.subscribe(Subscribe::to(["news"]).start(start))?.boxed()).data(user))
+        Ok(Attach::new(self.hub.subscribe(Subscribe::topics(["news"]).start(start))?.boxed()).data(user))
     }
 
     async fn snapshot(&self, _: &Session, _: &Gap) -> Option<Snapshot> {

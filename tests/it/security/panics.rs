@@ -132,7 +132,7 @@ impl Publisher for Shaky {
 
     async fn subscribe(&self, request: &SubscribeRequest) -> Result<Attach<BoxSubscriber>, Rejection> {
         self.dice.throw();
-        let subscription = self.hub.subscribe(request.subscribe(["news"]))?;
+        let subscription = self.hub.subscribe(request.subscribe_to(["news"]))?;
         yield_now().await;
         self.dice.throw();
         Ok(Unsteady { inner: subscription, dice: self.dice.clone() }.boxed().into())
@@ -267,7 +267,7 @@ proptest! {
         let hub = LocalHub::builder().build();
         let dice = Arc::new(Dice { state: AtomicU32::new(seed), odds: 9, panics: AtomicU32::new(0) });
         let (format, news, task) = (UnsteadyFormat(dice.clone()), Topic::new("news").unwrap(), Task::new());
-        let subscribe = || hub.subscribe(Subscribe::to([&news]).start(Start::Oldest)).unwrap();
+        let subscribe = || hub.subscribe(Subscribe::topics([&news]).start(Start::Oldest)).unwrap();
         let mut readers: Vec<_> = (0..3).map(|_| (subscribe(), String::new())).collect();
         let mut published = String::new();
         for act in acts {

@@ -14,9 +14,9 @@ use crate::mount::wire::raw::Raw;
 use crate::mount::wire::serve_http1;
 use crate::mount::wire::websocket::hello;
 use crate::mount::world::{App, To, get, piece, text};
+use crate::security::random::runtime;
 use crate::sse::SseReader;
 use crate::support::Task;
-use crate::threats::random::runtime;
 
 const TOPICS: [&str; 4] = ["a", "a/b", "b", "c"];
 
@@ -35,7 +35,7 @@ fn guarded(hub: &LocalHub, acl: &Acl) -> Endpoint {
         });
         let subscribed = topics.and_then(|topics| match topics.is_empty() {
             true => Err(Rejection::NotFound),
-            false => Ok(hub.subscribe(request.subscribe(&topics))?),
+            false => Ok(hub.subscribe(request.subscribe_to(&topics))?),
         });
         async { subscribed }
     }))

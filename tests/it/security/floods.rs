@@ -20,7 +20,7 @@ fn row_09_a_slow_reader_has_no_queue_and_is_told_what_it_missed() {
     for readers in [1, 100] {
         let hub = LocalHub::builder().retain(Retention::count(50)).build();
         let (news, task) = (Topic::new("news").unwrap(), Task::new());
-        let mut slow: Vec<_> = (0..readers).map(|_| hub.subscribe(Subscribe::to([&news])).unwrap()).collect();
+        let mut slow: Vec<_> = (0..readers).map(|_| hub.subscribe(Subscribe::topics([&news])).unwrap()).collect();
         slow.iter_mut().for_each(|reader| assert!(task.poll(&mut reader.next()).is_pending()));
         for number in 0..PUBLISHED {
             hub.publish_now(&news, number.to_string()).unwrap();

@@ -133,7 +133,7 @@ async fn topics_and_their_names_have_limits() {
             }
         }
     }
-    let few = app.builder().max_topics(2).build();
+    let few = app.builder().max_topics_per_request(2).build();
     let response = get(&format!("/events?{}", topics(3))).to(&few).await;
     assert_eq!((response.status().as_u16(), &*text(response).await), (400, r#"{"error":"more than 2 topics"}"#));
 }

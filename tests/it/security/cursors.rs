@@ -11,8 +11,8 @@ use crate::mount::wire::raw::{Frame, Raw};
 use crate::mount::wire::serve_http1;
 use crate::mount::wire::websocket::hello;
 use crate::mount::world::{App, To, get, header, piece, text};
+use crate::security::random::runtime;
 use crate::sse::SseReader;
-use crate::threats::random::runtime;
 
 /// What a client with a cursor is told of it, and then what else.
 type Told = (Option<&'static str>, &'static [&'static str]);

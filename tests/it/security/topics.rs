@@ -4,8 +4,8 @@ use proptest::prelude::*;
 use tidings::{LocalHub, Start, Subscribe, Topic};
 
 use crate::mount::world::{App, To, get};
+use crate::security::random::runtime;
 use crate::support::any_topic;
-use crate::threats::random::runtime;
 
 proptest! {
     /// Names that differ are topics that differ, be they as alike as separators can make them.
@@ -15,8 +15,8 @@ proptest! {
         let (Ok(topic), Ok(foreign)) = (Topic::new(&one), Topic::new(&other)) else { return Ok(()) };
         prop_assert_eq!((topic.as_str(), foreign.as_str()), (&*one, &*other), "kept as they are");
         hub.publish_now(&topic, "mine").unwrap();
-        let mut reader = hub.subscribe(Subscribe::to([&foreign]).start(Start::Oldest)).unwrap();
-        prop_assert_eq!(crate::threats::authorization::texts(&mut reader).is_empty(), one != other);
+        let mut reader = hub.subscribe(Subscribe::topics([&foreign]).start(Start::Oldest)).unwrap();
+        prop_assert_eq!(crate::security::authorization::texts(&mut reader).is_empty(), one != other);
     }
 
     /// What a client names is what the publisher is shown, however it is encoded.
@@ -43,7 +43,7 @@ async fn row_08_a_hundred_thousand_names_leave_nothing_behind() {
     let app = App::new();
     let news = Topic::new("news").unwrap();
     app.publish("one");
-    let mut legitimate = app.hub.subscribe(Subscribe::to(["news"])).unwrap();
+    let mut legitimate = app.hub.subscribe(Subscribe::topics(["news"])).unwrap();
     let held = || {
         let stats = app.hub.stats();
         (stats.topics, stats.tombstones, stats.subscriptions, stats.parked, stats.bytes - stats.cached_bytes)
@@ -51,17 +51,17 @@ async fn row_08_a_hundred_thousand_names_leave_nothing_behind() {
     let before = held();
     for number in 0..100_000_u32 {
         let name = format!("{:x}/{number}", number.wrapping_mul(2_654_435_761));
-        drop(app.hub.subscribe(Subscribe::to([&*name, "news"])).unwrap());
+        drop(app.hub.subscribe(Subscribe::topics([&*name, "news"])).unwrap());
         if number % 1_000 == 0 {
             // By its own name, by the endpoint, and where a history is asked for.
             let target = format!("/events?topic={name}&cursor=0.0");
             get(&target).to(&app.endpoint()).await;
-            drop(app.hub.subscribe(Subscribe::to([&*name]).start(Start::Last(9))).unwrap());
+            drop(app.hub.subscribe(Subscribe::topics([&*name]).start(Start::Last(9))).unwrap());
         }
     }
     assert_eq!(held(), before);
     app.hub.publish_now(&news, "two").unwrap();
-    assert_eq!(crate::threats::authorization::texts(&mut legitimate), ["two"]);
+    assert_eq!(crate::security::authorization::texts(&mut legitimate), ["two"]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -70,11 +70,11 @@ async fn row_08_what_is_subscribed_is_bounded_by_sessions_and_their_topics() {
     let endpoint = tidings::Endpoint::builder(tidings::publisher_fn({
         let hub = app.hub.clone();
         move |request: tidings::SubscribeRequest| {
-            let subscribed = hub.subscribe(request.subscribe(request.topics()));
+            let subscribed = hub.subscribe(request.subscribe_to(request.topics()));
             async { Ok(subscribed?) }
         }
     }));
-    let endpoint = endpoint.max_sessions(3).max_topics(4).build();
+    let endpoint = endpoint.max_sessions(3).max_topics_per_request(4).build();
     let mut sessions = Vec::new();
     for number in 0..10 {
         let topics: Vec<_> = (0..number).map(|topic| format!("topic={number}/{topic}")).collect();

@@ -4,9 +4,9 @@ use proptest::prelude::*;
 use tidings::{Event, EventError, EventKind, LocalHub, Topic, TopicError};
 
 use crate::mount::world::{App, To, get, piece, text};
+use crate::security::random::runtime;
 use crate::sse::{SseEvent, SseReader};
 use crate::support::any_event;
-use crate::threats::random::runtime;
 
 proptest! {
     /// Whatever is published, an EventSource gets one event for each, with its own name, text and cursor.
@@ -101,7 +101,7 @@ async fn row_04_the_known_injections_are_text() {
         let control = injected.chars().any(char::is_control);
         assert_eq!(Event::text("x").named(injected).is_err(), control, "{injected:?}");
         hub.publish_now(&news, injected).unwrap();
-        let subscriber = hub.subscribe(tidings::Subscribe::to(["news"]).start(tidings::Start::Oldest)).unwrap();
+        let subscriber = hub.subscribe(tidings::Subscribe::topics(["news"]).start(tidings::Start::Oldest)).unwrap();
         hub.close();
         let request = get("/?transport=sse").body(String::new()).unwrap();
         let wire = text(App::new().endpoint().respond(request, subscriber).await).await;
