@@ -8,7 +8,7 @@ use super::refusal::Refusal;
 use super::response::{Answer, Work};
 use super::shared::Mount;
 use super::within::within;
-use crate::contract::{Attach, BoxSubscriber, Clock, Label, SubscribeRequest, Subscriber, Transport};
+use crate::contract::{Attach, BoxSubscriber, Clock, SubscribeRequest, Subscriber, Transport};
 
 /// A client that is to be let in.
 pub(super) struct Arrival {
@@ -74,8 +74,8 @@ impl Arrival {
     pub(super) async fn let_in(&mut self) -> Result<Visitor, Refusal> {
         let Self { mount, wanted, request, given } = self;
         let key = mount.key(request);
-        let label = wanted.run_name().map(|name| -> Label { (key.clone(), name) });
-        if !mount.registry.has_place(key.as_deref(), wanted.is_session(), label.as_ref()) {
+        let (stays, label) = (wanted.is_session(key.as_ref()), wanted.run_label(key.as_ref()));
+        if !mount.registry.has_place(key.as_ref(), stays, label.as_ref()) {
             return Err(mount.later());
         }
         let mut attach = match given.take() {
@@ -84,7 +84,7 @@ impl Arrival {
         };
         mount.counters.attached();
         let right = attach.lifetime.map(|lifetime| mount.runtime.wheel.after(lifetime));
-        let topics = if wanted.is_session() { attach.subscriber.topics() } else { Vec::new() };
+        let topics = if stays { attach.subscriber.topics() } else { Vec::new() };
         let guest = Guest { key, data: attach.data.take(), right, topics, came: mount.runtime.wheel.now() };
         Ok(Visitor { guest, attach })
     }

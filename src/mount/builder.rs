@@ -40,6 +40,7 @@ use crate::contract::{Timer, Transport};
 /// | when a short poll is told to come again | 1 to 5 s | [`poll_hint`](Self::poll_hint) | between "at once" of a person's eye and a request that mostly brings nothing |
 /// | sessions | 100,000 | [`max_sessions`](Self::max_sessions) | at the 20 KiB or so that the HTTP stack takes for each: 2 GiB |
 /// | sessions of one limit key | any number | [`max_sessions_per_key`](Self::max_sessions_per_key) | only the application knows who a key is: a user, or a company behind one address |
+/// | runs of polls between two polls | 10,000 | [`max_idle_poll_sessions`](Self::max_idle_poll_sessions) | a tenth of all sessions, about 1 KiB each |
 /// | polls of one run at once | 16 | fixed | a person's tabs, and no place for any number of connections |
 /// | client's name for its session | 64 bytes | fixed | a UUID and something before it |
 /// | silence of a run of polls | 2 × hold | [`poll_silence`](Self::poll_silence) | one lost poll must not end it |
@@ -83,7 +84,7 @@ impl EndpointBuilder {
             #[cfg(feature = "websocket")]
             websocket: config.websocket(),
             runtime: Runtime::new(timer, spawn, jobs),
-            registry: Registry::new(config.max_sessions, config.max_sessions_per_key),
+            registry: Registry::new(config.limits()),
             rejects: Rejects::new(config.max_soft_rejects, config.write_stall),
             #[cfg(any(feature = "short-poll", feature = "long-poll"))]
             replies: super::replies::Replies::default(),
@@ -241,6 +242,16 @@ impl EndpointBuilder {
     /// is told to come later.
     pub fn max_sessions_per_key(mut self, max: usize) -> Self {
         self.config.max_sessions_per_key = max;
+        self
+    }
+
+    /// Sets how many runs of polls may be between two polls. One more ends the one that has been idle for the longest
+    /// time: of its own limit key if that has more than a sixteenth of them. They also give way, oldest first, to a
+    /// session that would exceed [`max_sessions`](Self::max_sessions) or
+    /// [`max_sessions_per_key`](Self::max_sessions_per_key). The next poll of an ended run begins another at its cursor.
+    /// Default: 10,000.
+    pub fn max_idle_poll_sessions(mut self, max: usize) -> Self {
+        self.config.max_idle_poll_sessions = max;
         self
     }
 

@@ -30,8 +30,10 @@ impl Mount {
         let message = self.read(&parts.headers, body).await.inspect_err(|_| self.counters.refused(Cause::Request))?;
         let Posted { topics, start, name } = posted;
         let request = SubscribeRequest::new(parts, topics, start, Transport::ShortPoll);
-        let key = self.key(&request);
-        let session = name.and_then(|name| self.registry.newest(&(key, name)));
+        let label = self.key(&request).zip(name);
+        // Without the data of the request that the session was accepted with: this is another one.
+        let session = label.and_then(|label| self.registry.newest(&label));
+        let session = session.map(|session| session.of_request(None, session.topics().to_vec()));
         let request = request.of(session);
         let permit = self.counters.permit_message(self.config.max_attaches).ok_or_else(|| self.later())?;
         let received = self.publisher.receive(&request, message).await;

@@ -121,6 +121,11 @@ struct Open(LocalHub);
 impl Publisher for Open {
     type Subscriber = Subscription;
 
+    /// Names of sessions are unique, so one key serves all of them.
+    fn limit_key(&self, _: &SubscribeRequest) -> Option<String> {
+        Some(String::new())
+    }
+
     async fn subscribe(&self, request: &SubscribeRequest) -> Result<Attach<Subscription>, Rejection> {
         Ok(self.0.subscribe(request.subscribe_to(request.topics()))?.into())
     }

@@ -109,9 +109,8 @@ impl Wake for Member {
                 self.leave_now(Left::Drained);
             }
             (Errand::Silence, Stage::Open) if cell.is_idle_run() => {
-                self.enter_stage(&mut cell, Stage::Over);
                 drop(cell);
-                self.leave(Left::Silent);
+                self.give_way();
             }
             (Errand::Break, Stage::Air(error)) => {
                 self.enter_stage(&mut cell, Stage::Broken(error));

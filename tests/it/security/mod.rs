@@ -30,6 +30,8 @@
 //! | 27 | one message is many | `row_27_` |
 //! | 28 | the application panics | `row_28_`, `a_panic_ends_its_own_session_alone`, `a_panic_ends_its_own_stream_and_not_the_connection` |
 //! | 29 | the server goes | `tidings_v1_resumes_and_says_goodbye`, `an_end_that_is_not_one_has_no_last_chunk_and_takes_nothing_along` |
+//! | 31 | a name takes another's session | `row_31_` |
+//! | 32 | idle runs take every place | `row_32_` |
 //!
 //! Beside the rows: refusals, each as its transport's clients can hear it (`wire_`), and every limit (`limits`).
 
@@ -46,6 +48,7 @@ mod origin;
 mod panics;
 mod random;
 mod rejections;
+mod sessions;
 mod site;
 mod topics;
 mod upgrade;
@@ -62,5 +65,5 @@ fn every_row_has_its_tests() {
         }
         count += 1;
     }
-    assert_eq!(count, 27);
+    assert_eq!(count, 29);
 }

@@ -3,8 +3,8 @@
 mod counts;
 mod deadlines;
 mod ends;
-mod guest;
-mod house;
+pub(crate) mod guest;
+pub(crate) mod house;
 mod joining;
 mod limits;
 mod reentrancy;
