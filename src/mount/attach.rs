@@ -44,9 +44,9 @@ impl Mount {
         // Each a future of its own, so that none is as large as the largest.
         match arrival.wanted.transport {
             #[cfg(feature = "short-poll")]
-            Transport::ShortPoll => Box::pin(super::poll::short(arrival)),
+            Transport::ShortPoll => Box::pin(super::poll::short(arrival, version)),
             #[cfg(feature = "long-poll")]
-            Transport::LongPoll => Box::pin(super::poll::long(arrival)),
+            Transport::LongPoll => Box::pin(super::poll::long(arrival, version)),
             #[cfg(feature = "chunked")]
             Transport::Chunked => Box::pin(super::stream::chunked(arrival, version)),
             #[cfg(feature = "sse")]

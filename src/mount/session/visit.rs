@@ -97,7 +97,7 @@ impl Visit {
         Tracked::new(feed, &self.member, self.right)
     }
 
-    #[cfg(feature = "long-poll")]
+    #[cfg(any(feature = "short-poll", feature = "long-poll"))]
     pub(in crate::mount) fn mount(&self) -> &Mount {
         &self.member.mount
     }

@@ -32,6 +32,8 @@
 //! | 29 | the server goes | `tidings_v1_resumes_and_says_goodbye`, `an_end_that_is_not_one_has_no_last_chunk_and_takes_nothing_along` |
 //! | 31 | a name takes another's session | `row_31_` |
 //! | 32 | idle runs take every place | `row_32_` |
+//! | 33 | bodies are not taken | `row_33_` |
+//! | 36 | a large event goes to a slow reader | `row_36_` |
 //!
 //! Beside the rows: refusals, each as its transport's clients can hear it (`wire_`), and every limit (`limits`).
 
@@ -51,6 +53,7 @@ mod rejections;
 mod sessions;
 mod site;
 mod topics;
+mod unread;
 mod upgrade;
 
 #[test]
@@ -65,5 +68,5 @@ fn every_row_has_its_tests() {
         }
         count += 1;
     }
-    assert_eq!(count, 29);
+    assert_eq!(count, 31);
 }
