@@ -34,7 +34,7 @@ use crate::contract::{Timer, Transport};
 /// | hold of a poll that does not say | 25 s ± 10 % | [`hold`](Self::hold) | every proxy's default lets it live, and a quiet client asks seldom |
 /// | hold that a poll may ask for | 55 s | [`max_hold`](Self::max_hold) | below the 60 s of proxies, and Heroku's 55 s |
 /// | how soon a long poll may be answered | at once | [`min_interval`](Self::min_interval) | how long to gather a busy topic's is the application's to say |
-/// | time for which a client takes nothing | 10 s | [`write_stall`](Self::write_stall) | its socket belongs to nobody, or to an attacker |
+/// | time for a client to take a frame of at most 64 KiB | 10 s | [`write_stall`](Self::write_stall) | 52 kbit/s is slower than any link that is in use |
 /// | events in one piece or reply | 64 KiB, or one event | [`batch`](Self::batch) | a burst in one write, and little beside the HTTP stack's own buffers |
 /// | when clients are told to come back | 1 to 5 s | [`retry`](Self::retry) | a thousand clients of a restarted server are 250 a second |
 /// | when a short poll is told to come again | 1 to 5 s | [`poll_hint`](Self::poll_hint) | between "at once" of a person's eye and a request that mostly brings nothing |
@@ -206,7 +206,13 @@ impl EndpointBuilder {
         self
     }
 
-    /// After how long a client that takes nothing loses its session: 10 s unless set, and up to a quarter more.
+    /// Sets the time within which a client must take a frame of a body, of at most 64 KiB, or a part of a WebSocket's
+    /// frame. After it, and up to a quarter more, its session is ended with [`Left::Stalled`](crate::Left::Stalled), and
+    /// what was kept for it is freed; a poll's reply that is not taken likewise. Default: 10 s, so the slowest client
+    /// that is served reads 64 KiB in 10 s, which is 52 kbit/s.
+    ///
+    /// The HTTP stack keeps what it was given: up to 408 KiB of an HTTP/1 connection under hyper, and on HTTP/2 no more of
+    /// a stream than 1 KiB plus what the client took. See [`EndpointStats::stalled_bodies`](crate::EndpointStats::stalled_bodies).
     pub fn write_stall(mut self, stall: Duration) -> Self {
         self.config.write_stall = stall;
         self
