@@ -19,7 +19,7 @@ const QUIET: u64 = 2;
 
 /// All sessions leave an instance on axum for one on hyper, and then that one, while events go on.
 pub(crate) async fn run(args: &mut Args, figures: &mut Figures) -> Result<(), String> {
-    let (clients, window) = (args.or("clients", 2_000_u64)?, Duration::from_millis(args.or("window", 3_000)?));
+    let (clients, window) = (args.or("clients", 2_000_u64)?, Duration::from_millis(args.or("window", 6_000)?));
     let topics = args.or("topics", 50_u64)?;
     let millis = window.as_millis().to_string();
     let mut server = Process::start(None, &["serve", "--window", &millis])?;
@@ -73,7 +73,8 @@ pub(crate) async fn run(args: &mut Args, figures: &mut Figures) -> Result<(), St
         pause(Duration::from_millis(50)).await;
     }
     // All have come back, and no poll is between two of them: nothing is published any more.
-    server.until(1, |stats| stats["live"] == clients).await?;
+    let (stats, _) = server.settled(1, |stats| stats["live"] == clients).await?;
+    figures.exactly("sessions at the second instance", stats["live"].as_u64().unwrap_or(u64::MAX), clients);
     let signalled = Instant::now();
     server.terminate().await?;
     let code = server.exit(window + CEILING).await?;

@@ -200,7 +200,7 @@ async fn round(load: &Load) -> Result<Round, String> {
     drop(crowd);
 
     // Events go on until the crowd is gone: polls that were held behind others end with the next event.
-    server.until(0, |stats| stats["live"] == 1).await?;
+    server.until(0, |stats| stats["live"] == 1 || fast.is_finished()).await?;
     server.ask("stop").await?;
     let ledger = fast.await.map_err(|error| error.to_string())?.map_err(|error| format!("the fast reader: {error}"))?;
     let published = server.ask("published").await?["each"].as_u64().unwrap_or(u64::MAX);
