@@ -13,7 +13,7 @@ use crate::process::{CEILING, Process};
 const SLACK: Duration = Duration::from_secs(15);
 /// For how many seconds the machine may be busy elsewhere in the middle of a drain: those who would have been let go or
 /// come back meanwhile are added to the next second's.
-const HICCUP: f64 = 1.25;
+const HICCUP: f64 = 2.5;
 /// Each topic has an event in so many seconds.
 const QUIET: u64 = 2;
 
