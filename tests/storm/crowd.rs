@@ -6,6 +6,7 @@ use serde_json::json;
 use tidings::Transport;
 use tokio::io;
 use tokio::sync::Semaphore;
+use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
@@ -18,12 +19,12 @@ use crate::{now, pause};
 /// How many connect at once: fewer than a listener's backlog.
 const CONNECTING: usize = 200;
 
-/// Many clients in one process. `--kind` says what they do; they stop when nobody tells them anything any more.
+/// Runs many clients in one process. `--kind` names their behaviour; they stop when the process's input ends.
 pub(crate) async fn run(mut args: Args) -> Result<(), String> {
     let mut lines = told();
     let working = async {
         match args.need::<String>("kind")?.as_str() {
-            "stalled" => stalled(args).await,
+            "stalled" => stalled(args, &mut lines).await,
             "movers" => movers(args).await,
             "silent" => silent(args, &mut lines).await,
             "pollers" => pollers(args).await,
@@ -33,37 +34,43 @@ pub(crate) async fn run(mut args: Args) -> Result<(), String> {
     working.await
 }
 
-/// Clients of the five transports that ask, and read nothing, until they are killed. They come one after another
-/// during `--ramp`; after `--life` each is reset and comes again.
-async fn stalled(mut args: Args) -> Result<(), String> {
+/// Clients of the five transports that ask and read nothing. Each line from the driver is a wave: the clients of the last
+/// one are reset, and as many come one after another during `--ramp`. The answer counts the streams and the polls that
+/// have asked.
+async fn stalled(mut args: Args, lines: &mut UnboundedReceiver<String>) -> Result<(), String> {
     let (address, cursor): (String, String) = (args.need("address")?, args.need("cursor")?);
     let (clients, ramp) = (args.need::<u32>("clients")?, Duration::from_millis(args.need("ramp")?));
-    let life = Duration::from_millis(args.need("life")?);
     args.finish()?;
-    let mut all = JoinSet::new();
     let step = ramp / clients.max(1);
-    for client in 0..clients {
-        let (address, cursor) = (address.clone(), cursor.clone());
-        all.spawn(async move {
-            pause(step * client).await;
-            loop {
-                let transport = Transport::ALL[client as usize % Transport::ALL.len()];
+    let mut stuck = Vec::new();
+    while lines.recv().await.is_some() {
+        stuck.drain(..).for_each(Wire::reset);
+        let mut coming = JoinSet::new();
+        for client in 0..clients {
+            let (address, cursor) = (address.clone(), cursor.clone());
+            let transport = Transport::ALL[client as usize % Transport::ALL.len()];
+            coming.spawn(async move {
+                pause(step * client).await;
                 // Every other one begins with all the history there is.
                 let start = (client % 2 == 0).then_some(cursor.as_str());
-                let ask = request(transport, "storm/0", start);
                 let asks = if is_poll(transport) { 32 } else { 1 };
-                let stuck = async {
-                    let mut wire = Wire::connect_narrow(&address).await?;
-                    wire.send(ask.repeat(asks)).await?;
-                    Ok::<_, io::Error>(wire)
-                };
-                let stuck = stuck.await;
-                pause(life).await;
-                stuck.into_iter().for_each(Wire::reset);
+                let mut wire = Wire::connect_narrow(&address).await?;
+                wire.send(request(transport, "storm/0", start).repeat(asks)).await?;
+                Ok::<_, io::Error>((wire, transport))
+            });
+        }
+        let (mut streams, mut polls, mut wrong) = (0, 0, Vec::new());
+        while let Some(came) = coming.join_next().await {
+            match came.map_err(|error| error.to_string())? {
+                Ok((wire, transport)) => {
+                    *(if is_poll(transport) { &mut polls } else { &mut streams }) += 1;
+                    stuck.push(wire);
+                }
+                Err(error) => wrong.push(error.to_string()),
             }
-        });
+        }
+        println!("{}", json!({ "streams": streams, "polls": polls, "wrong": wrong }));
     }
-    while all.join_next().await.is_some() {}
     Ok(())
 }
 
@@ -152,7 +159,7 @@ async fn move_on(addresses: &[String; 2], transport: Transport, topic: &str, led
 }
 
 /// Clients that listen until they are told to resume, which they do over new connections.
-async fn silent(mut args: Args, lines: &mut tokio::sync::mpsc::UnboundedReceiver<String>) -> Result<(), String> {
+async fn silent(mut args: Args, lines: &mut UnboundedReceiver<String>) -> Result<(), String> {
     let (address, cursor): (String, String) = (args.need("address")?, args.need("cursor")?);
     let (each, goal) = (args.need::<usize>("each")?, args.need("goal")?);
     args.finish()?;
@@ -187,7 +194,7 @@ async fn silent(mut args: Args, lines: &mut tokio::sync::mpsc::UnboundedReceiver
 
 async fn resumed(address: &str, transport: Transport, ledger: &mut Ledger) -> io::Result<()> {
     let visit = visit(address, transport, "storm/0", ledger);
-    match within(Duration::from_secs(10), visit).await? {
+    match within(Duration::from_secs(60), visit).await? {
         Parting::Complete => Ok(()),
         other => Err(wrong(format!("resumed, and ended with {other:?}"))),
     }
@@ -223,7 +230,7 @@ async fn pollers(mut args: Args) -> Result<(), String> {
         replies += asked.replies.len();
         events += asked.events;
         soonest = soonest.min(asked.soonest.unwrap_or(Duration::MAX));
-        most = most.max(asked.most_in_a_second());
+        most = most.max(asked.most_within(Duration::from_secs(1)));
         lost += ledger.lost + goal.saturating_sub(ledger.last);
         duplicated += ledger.duplicated;
         wrong.extend(done.err().map(|error| error.to_string()));
@@ -263,11 +270,11 @@ impl Asked {
         Ok(())
     }
 
-    /// The most replies that any second had.
-    fn most_in_a_second(&self) -> usize {
-        let second = Duration::from_secs(1);
+    /// The most replies that any interval had. One millisecond less than an interval: clocks are read in microseconds.
+    fn most_within(&self, interval: Duration) -> usize {
+        let interval = interval.saturating_sub(Duration::from_millis(1));
         let from =
-            |at: usize| self.replies[at..].iter().take_while(|reply| **reply - self.replies[at] < second).count();
+            |at: usize| self.replies[at..].iter().take_while(|reply| **reply - self.replies[at] < interval).count();
         (0..self.replies.len()).map(from).max().unwrap_or(0)
     }
 }

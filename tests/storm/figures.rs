@@ -1,7 +1,8 @@
 use std::fmt::Display;
 use std::process::ExitCode;
 
-/// What a scenario measured, and whether it holds.
+/// The figures of one scenario. A promise is asserted: as a count, or within a bound that holds on a busy machine. A speed
+/// is a note.
 pub(crate) struct Figures {
     of: String,
     passed: usize,
@@ -13,7 +14,7 @@ impl Figures {
         Self { of: scenario.to_owned(), passed: 0, failed: 0 }
     }
 
-    /// A figure with nothing to hold to.
+    /// Prints a figure that is kept and not asserted: a speed, or a detail of a promise.
     pub(crate) fn note(&self, what: &str, value: impl Display) {
         println!("{}: {what}: {value}", self.of);
     }

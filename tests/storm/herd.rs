@@ -1,5 +1,3 @@
-use std::time::Duration;
-
 use serde_json::Value;
 use tokio::time::Instant;
 
@@ -11,9 +9,6 @@ use crate::process::Process;
 const RATE: u64 = 50;
 /// Milliseconds between a poll's coming and its answer.
 const INTERVAL: u64 = 1_000;
-
-/// For what takes the server a while.
-const LIMIT: Duration = Duration::from_secs(60);
 
 /// Long polls of a busy topic, with and without an interval; and many that return at once.
 pub(crate) async fn run(args: &mut Args, figures: &mut Figures) -> Result<(), String> {
@@ -37,7 +32,7 @@ pub(crate) async fn run(args: &mut Args, figures: &mut Figures) -> Result<(), St
     let soonest = paced.count("soonest");
     figures.holds("soonest reply", format!("{soonest} ms, at least {INTERVAL}"), soonest >= INTERVAL as f64 - 1.0);
     figures.exactly("most replies to a client in a second", paced.count("most") as u64, 1);
-    rush(args.or("rush", 10_000)?, figures).await
+    rush(args.or("rush", 4_000)?, figures).await
 }
 
 struct Busy {
@@ -61,12 +56,12 @@ impl Busy {
 /// All clients have every event; each asks again when it was answered.
 async fn busy(clients: u64, each: u64, interval: u64) -> Result<Busy, String> {
     let mut herd = Herd::start(clients, each, interval).await?;
-    herd.server.until(0, LIMIT, |stats| stats["live"] == clients).await?;
+    herd.server.until(0, |stats| stats["live"] == clients).await?;
     let (before, began) = (herd.server.processor()?, Instant::now());
     herd.server.ask(&format!("publish --rate {RATE} --each {each}")).await?;
     let report = herd.crowd.read().await?;
     let (after, took) = (herd.server.processor()?, began.elapsed().as_secs_f64());
-    herd.server.until(0, LIMIT, |stats| stats["live"] == 0).await?;
+    herd.server.until(0, |stats| stats["live"] == 0).await?;
     Ok(Busy { report, processor: after - before, took })
 }
 
@@ -74,7 +69,7 @@ async fn busy(clients: u64, each: u64, interval: u64) -> Result<Busy, String> {
 async fn rush(clients: u64, figures: &mut Figures) -> Result<(), String> {
     const ROUNDS: u64 = 4;
     let mut herd = Herd::start(clients, ROUNDS, 0).await?;
-    herd.server.until(0, LIMIT, |stats| stats["live"] == clients).await?;
+    herd.server.until(0, |stats| stats["live"] == clients).await?;
     let (mut slowest, mut memory) = (0.0_f64, Vec::new());
     for round in 1..=ROUNDS {
         let began = Instant::now();
@@ -82,7 +77,7 @@ async fn rush(clients: u64, figures: &mut Figures) -> Result<(), String> {
         if round < ROUNDS {
             // All were answered, and are back.
             herd.server
-                .until(0, LIMIT, |stats| stats["attached"] == clients * (round + 1) && stats["live"] == clients)
+                .until(0, |stats| stats["attached"] == clients * (round + 1) && stats["live"] == clients)
                 .await?;
             slowest = slowest.max(began.elapsed().as_secs_f64());
             memory.push(herd.server.heap().await?);
@@ -95,7 +90,7 @@ async fn rush(clients: u64, figures: &mut Figures) -> Result<(), String> {
     }
     let growth = memory.last().unwrap_or(&f64::INFINITY) - memory.first().unwrap_or(&0.0);
     figures.at_most("heap that grows from the first return to the last", growth, 1024.0, "KiB");
-    herd.server.until(0, LIMIT, |stats| stats["live"] == 0).await
+    herd.server.until(0, |stats| stats["live"] == 0).await
 }
 
 struct Herd {

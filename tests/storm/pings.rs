@@ -7,10 +7,10 @@ use tokio::time::{Instant, timeout};
 use crate::args::Args;
 use crate::figures::Figures;
 use crate::pause;
-use crate::process::Process;
+use crate::process::{CEILING, Process};
 use crate::wire::{Wire, frame, request};
 
-/// What a client sends, over and over, and how it is closed for that.
+/// The frames that a client sends over and over, and how it is closed for that.
 struct Flood {
     of: &'static str,
     first: Vec<u8>,
@@ -19,11 +19,8 @@ struct Flood {
     code: Option<u16>,
 }
 
-/// How long a flood is watched: longer than it may take.
+/// How long a flood that is kept waiting is watched.
 const WATCH: Duration = Duration::from_millis(2_500);
-
-/// In what time the last one must be gone, before the next begins.
-const GONE: Duration = Duration::from_secs(10);
 
 /// WebSockets that send up to a gigabyte and never read.
 pub(crate) async fn run(args: &mut Args, figures: &mut Figures) -> Result<(), String> {
@@ -34,12 +31,13 @@ pub(crate) async fn run(args: &mut Args, figures: &mut Figures) -> Result<(), St
     // The first connection makes what is made once.
     drop(open(&address).await.map_err(|error| error.to_string())?);
     for flood in floods() {
-        server.until(0, GONE, |stats| stats["live"] == 0).await?;
+        server.until(0, |stats| stats["live"] == 0).await?;
         let before = server.memory()?;
         let began = Instant::now();
         let flooding = tokio::spawn(pour(address.clone(), flood.first.clone(), flood.frames.repeat(2_000), most));
         let (mut highest, mut closed) = (before, None);
-        while began.elapsed() < WATCH && closed.is_none() {
+        let watch = if flood.code.is_some() { CEILING } else { WATCH };
+        while began.elapsed() < watch && closed.is_none() {
             pause(Duration::from_millis(5)).await;
             highest = highest.max(server.memory()?);
             if flooding.is_finished() {
@@ -58,13 +56,14 @@ pub(crate) async fn run(args: &mut Args, figures: &mut Figures) -> Result<(), St
         match (flood.code, closed) {
             (None, closed) => figures.holds(&format!("{}: kept waiting", flood.of), closed.is_none(), closed.is_none()),
             (Some(code), closed) => {
-                figures.at_most(&format!("{}: closed after", flood.of), closed.unwrap_or(f64::INFINITY), 2.0, "s");
+                figures.holds(&format!("{}: closed", flood.of), closed.is_some(), closed.is_some());
+                figures.note(&format!("{}: closed after", flood.of), format!("{:.2} s", closed.unwrap_or(f64::NAN)));
                 let said = said(&address, &flood).await.map_err(|error| format!("{}: {error}", flood.of))?;
                 figures.exactly(&format!("{}: closed with", flood.of), said.into(), code.into());
             }
         }
     }
-    server.until(0, GONE, |stats| stats["live"] == 0).await
+    server.until(0, |stats| stats["live"] == 0).await
 }
 
 fn floods() -> [Flood; 6] {
@@ -116,7 +115,7 @@ async fn said(address: &str, flood: &Flood) -> io::Result<u16> {
             }
         }
     };
-    timeout(Duration::from_secs(5), reading).await?
+    timeout(CEILING, reading).await?
 }
 
 async fn open(address: &str) -> io::Result<Wire> {

@@ -12,6 +12,10 @@ use crate::pause;
 /// The longest wait for an answer: crowds work for as long as a scenario does.
 const PATIENCE: Duration = Duration::from_secs(180);
 
+/// The longest wait for a count that must become true: so much more than it takes that a machine with other work is no
+/// reason to fail, and that a session which is still there then has leaked.
+pub(crate) const CEILING: Duration = Duration::from_secs(60);
+
 /// A process of this program that is told lines and answers with lines of JSON. It is killed when this is dropped, and
 /// ends by itself when its input does.
 pub(crate) struct Process {
@@ -85,21 +89,41 @@ impl Process {
         Ok(self.ask("stats").await?["heap"].as_f64().ok_or("no heap")? / 1024.0)
     }
 
-    /// Waits until an instance of a server counts what is wanted.
-    pub(crate) async fn until(
+    /// Waits until the counts of a server's instance are as wanted, up to [`CEILING`].
+    pub(crate) async fn until(&mut self, instance: usize, wanted: impl Fn(&Value) -> bool) -> Result<(), String> {
+        match self.settled(instance, wanted).await? {
+            (_, true) => Ok(()),
+            (stats, false) => Err(format!("after {CEILING:?} still {stats}")),
+        }
+    }
+
+    /// Waits as [`until`](Self::until) does, and returns the last counts and whether they are as wanted: for figures
+    /// that print what is missing.
+    pub(crate) async fn settled(
         &mut self,
         instance: usize,
-        limit: Duration,
         wanted: impl Fn(&Value) -> bool,
-    ) -> Result<(), String> {
+    ) -> Result<(Value, bool), String> {
         let began = Instant::now();
         loop {
             let stats = self.stats(instance).await?;
             match wanted(&stats) {
-                true => return Ok(()),
-                false if began.elapsed() > limit => return Err(format!("after {limit:?} still {stats}")),
+                true => return Ok((stats, true)),
+                false if began.elapsed() > CEILING => return Ok((stats, false)),
                 false => pause(Duration::from_millis(5)).await,
             }
+        }
+    }
+
+    /// Waits until the heap is no larger than this, up to [`CEILING`]. Returns its size then, in KiB.
+    pub(crate) async fn heap_within(&mut self, limit: f64) -> Result<f64, String> {
+        let began = Instant::now();
+        loop {
+            let heap = self.heap().await?;
+            if heap <= limit || began.elapsed() > CEILING {
+                return Ok(heap);
+            }
+            pause(Duration::from_millis(50)).await;
         }
     }
 

@@ -18,6 +18,8 @@ struct Done {
     /// Nanoseconds of each call, in windows of a second.
     calls: Vec<Vec<f64>>,
     over: bool,
+    /// The next event of each topic is the last one, and is marked as that.
+    stopping: bool,
     /// How often every topic was published to.
     rounds: u64,
 }
@@ -46,15 +48,35 @@ impl Plan {
 }
 
 impl Publishing {
-    pub(crate) async fn run(self, hub: LocalHub, plan: Plan) {
+    /// Starts the plan in a task of its own.
+    pub(crate) fn start(&self, hub: LocalHub, plan: Plan) {
+        let mut done = self.lock();
+        (done.over, done.stopping) = (false, false);
+        drop(done);
+        tokio::spawn(self.clone().run(hub, plan));
+    }
+
+    /// Ends the plan with one more event of each topic, the last one.
+    pub(crate) fn stop(&self) {
+        self.lock().stopping = true;
+    }
+
+    /// Forgets the calls that were measured so far.
+    pub(crate) fn forget(&self) {
+        self.lock().calls.clear();
+    }
+
+    async fn run(self, hub: LocalHub, plan: Plan) {
         let mut pace = interval(Duration::from_secs(1) / u32::try_from(plan.rate.max(1)).unwrap_or(u32::MAX));
-        pace.set_missed_tick_behavior(MissedTickBehavior::Burst);
+        // Not in bursts: on a busy machine one would be longer than the history, and a gap for every reader.
+        pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let first = self.lock().rounds;
         let mut window = Vec::new();
         for n in 1..=plan.each {
+            let is_last = self.lock().stopping;
             for topic in &plan.topics {
                 pace.tick().await;
-                let event = payload(first + n, plan.size);
+                let event = payload(first + n, is_last, plan.size);
                 let began = Instant::now();
                 drop(hub.publish_now(topic, event));
                 window.push(began.elapsed().as_nanos() as f64);
@@ -63,6 +85,9 @@ impl Publishing {
                 }
             }
             self.lock().rounds = first + n;
+            if is_last {
+                break;
+            }
         }
         self.lock().over = true;
     }
@@ -79,8 +104,8 @@ impl Publishing {
     }
 }
 
-fn payload(n: u64, size: usize) -> Event {
-    let head = format!(r#"{{"n":{n},"at":{},"x":""#, now());
+fn payload(n: u64, is_last: bool, size: usize) -> Event {
+    let head = format!(r#"{{"n":{n},"at":{},"last":{is_last},"x":""#, now());
     let padding = "x".repeat(size.saturating_sub(head.len() + 2));
     Event::json_text(format!("{head}{padding}\"}}")).unwrap_or_else(|_| Event::text("not JSON"))
 }

@@ -80,7 +80,15 @@ impl Server {
                 ("stats", _) => self.stats(),
                 ("published", _) => self.publishing.report(),
                 ("publish", plan) => {
-                    tokio::spawn(self.publishing.clone().run(self.hub.clone(), Plan::parse(plan)?));
+                    self.publishing.start(self.hub.clone(), Plan::parse(plan)?);
+                    json!({})
+                }
+                ("stop", _) => {
+                    self.publishing.stop();
+                    json!({})
+                }
+                ("forget", _) => {
+                    self.publishing.forget();
                     json!({})
                 }
                 _ => return Err(format!("told '{line}'")),

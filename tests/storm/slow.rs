@@ -10,11 +10,9 @@ use tokio::time::{Instant, timeout};
 use crate::args::Args;
 use crate::figures::Figures;
 use crate::pause;
-use crate::process::Process;
+use crate::process::{CEILING, Process};
 use crate::wire::request;
 
-/// The ceiling for one event, on a machine with other work.
-const PATIENCE: Duration = Duration::from_secs(60);
 /// The sockets' buffers are small, or the kernel would take the event whole.
 const SEND_BUFFER: &str = "32768";
 const RECEIVE_BUFFER: u32 = 16 * 1024;
@@ -48,11 +46,11 @@ pub(crate) async fn run(args: &mut Args, figures: &mut Figures) -> Result<(), St
                 };
                 read(stream, size, rate).await
             };
-            let read = timeout(PATIENCE, read).await.unwrap_or_else(|_| Err(ErrorKind::TimedOut.into()));
+            let read = timeout(CEILING, read).await.unwrap_or_else(|_| Err(ErrorKind::TimedOut.into()));
             (transport, read, began.elapsed())
         });
     }
-    server.until(0, PATIENCE, |stats| stats["live"] == 8).await?;
+    server.until(0, |stats| stats["live"] == 8).await?;
     server.ask(&format!("publish --rate 1 --size {size} --each 1")).await?;
     while let Some(done) = readers.join_next().await {
         let (transport, read, took) = done.map_err(|error| error.to_string())?;
@@ -60,7 +58,7 @@ pub(crate) async fn run(args: &mut Args, figures: &mut Figures) -> Result<(), St
         let what = format!("{}: {size} bytes at {rate} a second", transport.as_str());
         figures.holds(&what, format!("{told}, {:.1} s", took.as_secs_f64()), read.is_ok());
     }
-    server.until(0, PATIENCE, |stats| stats["live"] == 0).await?;
+    server.until(0, |stats| stats["live"] == 0).await?;
     let stats = server.stats(0).await?;
     // A held poll's session ends with its answer, so its reply is counted, and not a session.
     figures.exactly("clients that read nothing, ended by the write timeout", stats["stalled"].as_u64().unwrap_or(0), 4);

@@ -1,3 +1,4 @@
+use std::pin::pin;
 use std::time::Duration;
 
 use tidings::Transport;
@@ -5,15 +6,17 @@ use tokio::time::Instant;
 
 use crate::args::Args;
 use crate::figures::{Figures, quietest};
-use crate::process::Process;
+use crate::process::{CEILING, Process};
 use crate::visit::{Ledger, visit};
 use crate::{pause, streams};
 
-/// What the server is set to, and what is done to it.
+/// The server's settings and the load on it.
 #[derive(Debug, Clone)]
 struct Load {
     clients: u32,
-    /// How long they are there.
+    /// How often all stalled readers are replaced by as many new ones, plus one.
+    waves: u64,
+    /// How long the fast reader is measured without stalled readers.
     seconds: u64,
     stall: Duration,
     /// Events a second, and their length.
@@ -21,158 +24,153 @@ struct Load {
     size: usize,
 }
 
-/// What one round came to.
+/// The results of one round.
+#[derive(Default)]
 struct Round {
     /// Of the fast reader, in milliseconds, in windows of a second.
     delays: Vec<Vec<f64>>,
-    /// Of the publisher, in microseconds.
+    /// The 99th percentile of the publisher, in microseconds.
     publish: f64,
     /// With full history and before the stalled readers, and at most while they are there.
     before: Memory,
     most: Memory,
-    /// When they are gone.
-    after: Memory,
+    /// Heap when they are gone, in KiB.
+    after: f64,
     /// Seconds of the server's processor for each second.
     processor: f64,
-    /// Sessions that were ended because their client took nothing, and those that were still there when they should
-    /// have been.
+    waves: Vec<Wave>,
+}
+
+/// The end of one wave of stalled readers.
+struct Wave {
+    /// Streams and polls that asked, and errors of those that could not.
+    streams: u64,
+    polls: u64,
+    wrong: u64,
+    /// Streams that the write stall ended, and sessions that it did not end within [`CEILING`].
     ended: u64,
     overdue: u64,
+    /// How long the last session outlived the last client's request.
+    took: Duration,
 }
 
 /// In KiB.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 struct Memory {
     resident: f64,
     heap: f64,
 }
 
-/// In how much time all stalled readers come.
+/// The time in which all stalled readers of a wave come.
 const RAMP: Duration = Duration::from_secs(2);
-/// For the server to settle before.
+/// The time for the server to settle before the measurement.
 const WARM: Duration = Duration::from_secs(1);
 /// A socket's own buffers are small, or the kernel would take megabytes for each before anything stalls.
 const SEND_BUFFER: &str = "32768";
 const HISTORY: usize = 2 << 20;
-/// In MiB: history is another then, and so are its caches; and the tables of who is there keep their size.
+/// In MiB: history is another then, and so are its caches; and the tables of sessions keep their size.
 const LEFT: f64 = 4.0;
 
-/// Readers of the five transports that ask and take nothing, while another reads and events are published.
+/// Runs readers of the five transports that ask and read nothing, while another client reads and events are published.
 pub(crate) async fn run(args: &mut Args, figures: &mut Figures) -> Result<(), String> {
     let load = Load {
         clients: args.or("clients", 2_000)?,
-        seconds: args.or("seconds", 5)?,
+        waves: args.or("waves", 1)?,
+        seconds: args.or("seconds", 3)?,
         stall: Duration::from_millis(args.or("write-stall", 2_000)?),
         rate: args.or("rate", 200)?,
         size: args.or("size", 4_096)?,
     };
-    let rounds = args.or("rounds", 4_usize)?;
-    let (mut alone, mut beside) = (Vec::new(), Vec::new());
-    // One pair of rounds, unless the machine has other work: then the next ones may find it quieter.
-    while beside.len() < rounds && !Times::of(&alone, &beside).hold() {
-        alone.push(round(&Load { clients: 0, ..load.clone() }).await?);
-        beside.push(round(&load).await?);
-    }
+    let alone = round(&Load { clients: 0, waves: 0, ..load.clone() }).await?;
+    let beside = round(&load).await?;
 
-    let most = |value: fn(&Round) -> f64| beside.iter().map(value).fold(0.0, f64::max);
-    let heap = most(|round| round.most.heap - round.before.heap);
+    let heap = beside.most.heap - beside.before.heap;
     figures.note("heap for each stalled reader", format!("{:.1} KiB", heap / f64::from(load.clients)));
-    let resident = most(|round| round.most.resident - round.before.resident);
+    let resident = beside.most.resident - beside.before.resident;
     figures.at_most("growth", resident / 1024.0, load.bound() / 1024.0, "MiB");
-    let left = most(|round| round.after.heap - round.before.heap);
+    let left = beside.after - beside.before.heap;
     figures.at_most("heap that is left of it when they are gone", left / 1024.0, LEFT, "MiB");
-    let stallers = u64::from(load.clients) * 3 / 5;
-    for round in &beside {
-        figures.holds("streams ended by the write stall", round.ended, round.ended >= stallers);
-        figures.exactly("sessions of theirs that outlive it", round.overdue, 0);
+    for wave in &beside.waves {
+        figures.exactly("stalled readers that asked", wave.streams + wave.polls, load.clients.into());
+        figures.exactly("stalled readers that could not ask", wave.wrong, 0);
+        figures.exactly("streams ended by the write stall", wave.ended, wave.streams);
+        figures.exactly("sessions of theirs that outlive it", wave.overdue, 0);
+        figures.note("the last session ended after", format!("{:.1} s", wave.took.as_secs_f64()));
     }
 
-    let processor = [&alone, &beside].map(|rounds| rounds.iter().map(|round| round.processor).sum::<f64>());
-    let [without, with] = processor.map(|sum| 100.0 * sum / beside.len() as f64);
+    let [without, with] = [&alone, &beside].map(|round| 100.0 * round.processor);
     figures.note("server's processor", format!("{with:.1} %, without {without:.1}"));
-    let times = Times::of(&alone, &beside);
-    figures.note("fast reader, median", format!("{:.2} ms, without {:.2}", times.median[1], times.median[0]));
-    figures.at_most("fast reader, p99", times.reader[1], 1.2 * times.reader[0] + READER_TICK, "ms");
-    figures.at_most("publish, p99", times.publish[1], 1.2 * times.publish[0] + PUBLISH_TICK, "µs");
+    for (name, share) in [("median", 0.5), ("p99", 0.99)] {
+        let [without, with] = [&alone, &beside].map(|round| quietest(&round.delays, share));
+        figures.note(&format!("fast reader, {name}"), format!("{with:.2} ms, without {without:.2}"));
+    }
+    figures.note("publish, p99", format!("{:.1} µs, without {:.1}", beside.publish, alone.publish));
     streams::run(figures).await
 }
 
-/// What is too little to be told from the machine's own unrest, in milliseconds and in microseconds.
-const READER_TICK: f64 = 0.1;
-const PUBLISH_TICK: f64 = 10.0;
-
-/// Of the quietest second of all rounds, each without stalled readers and with them: other work of the machine slows
-/// down some seconds, and what stalled readers cost all.
-struct Times {
-    median: [f64; 2],
-    reader: [f64; 2],
-    publish: [f64; 2],
-}
-
-impl Times {
-    fn of(alone: &[Round], beside: &[Round]) -> Self {
-        let windows = |rounds: &[Round]| rounds.iter().flat_map(|round| round.delays.clone()).collect::<Vec<_>>();
-        let reader = |share| [alone, beside].map(|rounds| quietest(&windows(rounds), share));
-        let publish = [alone, beside].map(|rounds| rounds.iter().map(|round| round.publish).fold(f64::NAN, f64::min));
-        Self { median: reader(0.5), reader: reader(0.99), publish }
-    }
-
-    fn hold(&self) -> bool {
-        let ([reader_without, reader], [publish_without, publish]) = (self.reader, self.publish);
-        reader <= 1.2 * reader_without + READER_TICK && publish <= 1.2 * publish_without + PUBLISH_TICK
-    }
-}
-
 impl Load {
-    /// Who is alone need not wait for others to come.
-    fn ramp(&self) -> Duration {
-        if self.clients == 0 { Duration::ZERO } else { RAMP }
-    }
-
-    /// How long one stalled reader stays before it is replaced: longer than any session of one lives.
+    /// Returns how long a stalled reader's session lives at most on a quiet machine.
     fn life(&self) -> Duration {
         RAMP + self.stall.mul_f64(1.25) + Duration::from_millis(2_500)
     }
 
-    /// What memory may grow by, in KiB.
+    /// Returns how much memory may grow, in KiB.
     fn bound(&self) -> f64 {
         // A connection of hyper's with its task and session, and the read buffer of 8 KiB that it begins with.
         let connection = 24.0;
-        // What is shared: history, and what was published as long as somebody may hold on to it, in each of the four
+        // The shared part: history, and events published while a session may hold on to them, in each of the four
         // forms, as single events and joined.
         let published = self.rate as f64 * self.size as f64 * self.life().as_secs_f64();
         let shared = (HISTORY as f64 + published) / 1024.0 * 4.0 * 2.0;
         f64::from(self.clients) * connection + shared
     }
+
+    fn serve(&self) -> Result<Process, String> {
+        let (stall, history) = (self.stall.as_millis().to_string(), HISTORY.to_string());
+        Process::start(
+            None,
+            &[
+                "serve",
+                "--write-stall",
+                &stall,
+                "--send-buffer",
+                SEND_BUFFER,
+                "--retain-bytes",
+                &history,
+                "--retain",
+                "100000",
+            ],
+        )
+    }
+
+    fn crowd(&self, address: &str, cursor: &str) -> Result<Process, String> {
+        let (clients, ramp) = (self.clients.to_string(), RAMP.as_millis().to_string());
+        Process::start(
+            None,
+            &[
+                "crowd",
+                "--kind",
+                "stalled",
+                "--address",
+                address,
+                "--cursor",
+                cursor,
+                "--clients",
+                &clients,
+                "--ramp",
+                &ramp,
+            ],
+        )
+    }
 }
 
 async fn round(load: &Load) -> Result<Round, String> {
-    let (stall, history) = (load.stall.as_millis().to_string(), HISTORY.to_string());
-    let mut server = Process::start(
-        None,
-        &[
-            "serve",
-            "--write-stall",
-            &stall,
-            "--send-buffer",
-            SEND_BUFFER,
-            "--retain-bytes",
-            &history,
-            "--retain",
-            "100000",
-        ],
-    )?;
+    let mut server = load.serve()?;
     let address = server.address().await?;
     let cursor = server.cursor().await?;
-    // It goes on when the stalled readers are gone: polls that were held behind others end with the next event.
-    let each = load.rate * ((WARM + load.ramp()).as_secs() + load.seconds + 1);
     let fast = tokio::spawn({
         let (address, cursor) = (address.clone(), cursor.clone());
-        let mut ledger = Ledger {
-            delays: Some(Vec::new()),
-            goal: Some(each + (HISTORY / load.size) as u64),
-            ..Ledger::new(&cursor)
-        };
+        let mut ledger = Ledger { delays: Some(Vec::new()), ..Ledger::new(&cursor) };
         async move { visit(&address, Transport::Sse, "storm/0", &mut ledger).await.map(|_| ledger) }
     });
     // History is full before anything is measured.
@@ -181,81 +179,89 @@ async fn round(load: &Load) -> Result<Round, String> {
     while server.ask("published").await?["over"] != true {
         pause(Duration::from_millis(20)).await;
     }
-    server.ask(&format!("publish --rate {} --size {} --each {each}", load.rate, load.size)).await?;
+    server.ask(&format!("publish --rate {} --size {} --each {}", load.rate, load.size, u32::MAX)).await?;
     pause(WARM).await;
 
     let before = memory(&mut server).await?;
-    let (clients, life) = (load.clients.to_string(), load.life().as_millis().to_string());
-    let crowd = match load.clients {
-        0 => None,
-        _ => Some(Process::start(
-            None,
-            &[
-                "crowd",
-                "--kind",
-                "stalled",
-                "--address",
-                &address,
-                "--cursor",
-                &cursor,
-                "--clients",
-                &clients,
-                "--life",
-                &life,
-                "--ramp",
-                &RAMP.as_millis().to_string(),
-            ],
-        )?),
-    };
-    let (began, all) = (Instant::now(), load.ramp() + Duration::from_secs(load.seconds));
-    let (mut most, mut overdue, mut came) = (before, None, None);
-    while began.elapsed() < all {
-        pause(Duration::from_millis(50)).await;
-        let memory = memory(&mut server).await?;
-        most = Memory { resident: most.resident.max(memory.resident), heap: most.heap.max(memory.heap) };
-        if came.is_none() && began.elapsed() > load.ramp() {
-            came = Some((crate::now(), server.processor()?));
-        }
-        // Just before the first of them is replaced.
-        if overdue.is_none() && began.elapsed() > all.min(load.life()) - Duration::from_millis(200) {
-            overdue = server.stats(0).await?["live"].as_u64().map(|live| live.saturating_sub(1));
-        }
+    let mut round = Round { before, most: before, ..Round::default() };
+    server.ask("forget").await?;
+    let (came, began, busy) = (crate::now(), Instant::now(), server.processor()?);
+    let mut crowd = load.crowd(&address, &cursor)?;
+    for _ in 0..load.waves {
+        let wave = wave(&mut server, &mut crowd, &mut round).await?;
+        round.waves.push(wave);
     }
-    let (came, busy) = came.ok_or("no time to measure")?;
+    if load.waves == 0 {
+        pause(Duration::from_secs(load.seconds)).await;
+    }
+    round.processor = (server.processor()? - busy) / began.elapsed().as_secs_f64();
+    round.publish = server.ask("published").await?["p99"].as_f64().unwrap_or(f64::INFINITY);
     let left = crate::now();
-    let processor = (server.processor()? - busy) / load.seconds as f64;
     drop(crowd);
 
+    // Events go on until the crowd is gone: polls that were held behind others end with the next event.
+    server.until(0, |stats| stats["live"] == 1 || fast.is_finished()).await?;
+    server.ask("stop").await?;
     let ledger = fast.await.map_err(|error| error.to_string())?.map_err(|error| format!("the fast reader: {error}"))?;
-    if ledger.lost + ledger.duplicated > 0 {
-        return Err(format!("the fast reader: {ledger:?}"));
+    let published = server.ask("published").await?["each"].as_u64().unwrap_or(u64::MAX);
+    if ledger.lost + ledger.duplicated > 0 || ledger.last != published {
+        return Err(format!("the fast reader: {ledger:?}, of {published} events"));
     }
-    server.until(0, Duration::from_secs(5), |stats| stats["live"] == 0).await?;
+    server.until(0, |stats| stats["live"] == 0).await?;
     let stats = server.ask("stats").await?;
     if stats["hub"]["subscriptions"] != 0 {
         return Err(format!("all are gone, and the server holds on to {stats}"));
     }
-    let ended = stats["instances"][0]["stalled"].as_u64().unwrap_or(0);
-    let published = server.ask("published").await?;
-    let mut delays: Vec<Vec<f64>> = Vec::new();
+    round.after = server.heap_within(before.heap + LEFT * 1024.0).await?;
     for (at, delay) in ledger.delays.unwrap_or_default() {
         if (came..left).contains(&at) {
             let window = ((at - came) / 1_000_000) as usize;
-            delays.resize_with(delays.len().max(window + 1), Vec::new);
-            delays[window].push(delay as f64 / 1_000.0);
+            round.delays.resize_with(round.delays.len().max(window + 1), Vec::new);
+            round.delays[window].push(delay as f64 / 1_000.0);
         }
     }
-    pause(Duration::from_millis(500)).await;
-    Ok(Round {
-        delays,
-        publish: published["p99"].as_f64().unwrap_or(f64::INFINITY),
-        before,
-        most,
-        after: memory(&mut server).await?,
-        processor,
-        ended,
-        overdue: overdue.unwrap_or(0),
-    })
+    Ok(round)
+}
+
+/// Lets one wave of stalled readers come, and waits until the write stall has ended all their sessions.
+async fn wave(server: &mut Process, crowd: &mut Process, round: &mut Round) -> Result<Wave, String> {
+    let earlier: u64 = round.waves.iter().map(|wave| wave.ended).sum();
+    crowd.tell("wave").await?;
+    let told = {
+        let mut asked = pin!(crowd.read());
+        loop {
+            tokio::select! {
+                told = &mut asked => break told?,
+                () = pause(SAMPLE) => round.most = round.most.or(memory(server).await?),
+            }
+        }
+    };
+    let count = |name: &str| told[name].as_u64().unwrap_or(0);
+    let (streams, polls) = (count("streams"), count("polls"));
+    let wrong = told["wrong"].as_array().map_or(u64::MAX, |wrong| wrong.len() as u64);
+    let asked = Instant::now();
+    loop {
+        round.most = round.most.or(memory(server).await?);
+        let stats = server.stats(0).await?;
+        let count = |name: &str| stats[name].as_u64().unwrap_or(0);
+        // The fast reader stays.
+        let (ended, overdue) = (count("stalled").saturating_sub(earlier), count("live").saturating_sub(1));
+        let took = asked.elapsed();
+        if (ended >= streams && overdue == 0) || took > CEILING {
+            return Ok(Wave { streams, polls, wrong, ended, overdue, took });
+        }
+        pause(SAMPLE).await;
+    }
+}
+
+/// How often memory is looked at.
+const SAMPLE: Duration = Duration::from_millis(50);
+
+impl Memory {
+    /// Returns the larger of each.
+    fn or(self, other: Self) -> Self {
+        Self { resident: self.resident.max(other.resident), heap: self.heap.max(other.heap) }
+    }
 }
 
 async fn memory(server: &mut Process) -> Result<Memory, String> {

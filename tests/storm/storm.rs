@@ -83,7 +83,11 @@ async fn run(what: &str, mut args: Args) -> Result<ExitCode, String> {
         "herd" => herd::run(&mut args, &mut figures).await?,
         "slow" => slow::run(&mut args, &mut figures).await?,
         "unread" => unread::run(&mut args, &mut figures).await?,
-        _ => return Err("usage: storm stalled | pings | drain | half-open | herd [--OPTION VALUE]…".to_owned()),
+        _ => {
+            return Err(
+                "usage: storm stalled | pings | drain | half-open | herd | slow | unread [--OPTION VALUE]…".to_owned()
+            );
+        }
     }
     args.finish()?;
     Ok(figures.verdict())

@@ -13,12 +13,10 @@ use tokio::time::Instant;
 use crate::args::Args;
 use crate::figures::Figures;
 use crate::pause;
-use crate::process::Process;
+use crate::process::{CEILING, Process};
 
 /// A stream of hyper's HTTP/2 server that its client does not read, in KiB.
 const STREAM: f64 = 6.0;
-/// The ceiling for all that the write timeout must do, on a machine with other work.
-const PATIENCE: Duration = Duration::from_secs(60);
 /// In MiB: tables keep their size, and the allocator its pages.
 const LEFT: f64 = 4.0;
 
@@ -64,7 +62,7 @@ async fn zero_window(
         let stats = server.stats(0).await?;
         let heap = server.heap().await?;
         most = most.max(heap);
-        if stats["stalled"] == all || began.elapsed() > PATIENCE {
+        if stats["stalled"] == all || began.elapsed() > CEILING {
             figures.exactly(
                 &format!("{name}: bodies ended by the write timeout"),
                 stats["stalled"].as_u64().unwrap_or(0),
@@ -80,7 +78,7 @@ async fn zero_window(
     figures.note(&format!("{name}: heap at most"), format!("{:.1} MiB", (most - before) / 1024.0));
     figures.at_most(&format!("{name}: heap of each unread stream"), heap / all as f64, STREAM, "KiB");
     drop(clients);
-    server.until(0, PATIENCE, |stats| stats["held"] == 0).await?;
+    server.until(0, |stats| stats["held"] == 0).await?;
     let left = (server.heap().await? - before) / 1024.0;
     figures.at_most(&format!("{name}: heap that is left when the clients are gone"), left, LEFT, "MiB");
     Ok(())

@@ -18,6 +18,8 @@ pub(crate) struct Ledger {
     pub(crate) duplicated: u64,
     /// After this event there is nothing to wait for.
     pub(crate) goal: Option<u64>,
+    /// The event that is marked as the last one has come.
+    pub(crate) is_over: bool,
     /// When events came, and how late, in microseconds; if that is wanted.
     pub(crate) delays: Option<Vec<(u64, u64)>>,
 }
@@ -50,6 +52,8 @@ struct Object {
 pub(crate) struct Payload {
     pub(crate) n: u64,
     at: u64,
+    #[serde(default)]
+    last: bool,
 }
 
 /// A poll's answer.
@@ -63,11 +67,11 @@ pub(crate) struct Reply {
 
 impl Ledger {
     pub(crate) fn new(cursor: &str) -> Self {
-        Self { cursor: cursor.to_owned(), last: 0, lost: 0, duplicated: 0, goal: None, delays: None }
+        Self { cursor: cursor.to_owned(), last: 0, lost: 0, duplicated: 0, goal: None, is_over: false, delays: None }
     }
 
     pub(crate) fn is_complete(&self) -> bool {
-        self.goal.is_some_and(|goal| self.last >= goal)
+        self.is_over || self.goal.is_some_and(|goal| self.last >= goal)
     }
 
     fn see(&mut self, payload: &Payload, cursor: &str) {
@@ -76,6 +80,7 @@ impl Ledger {
             _ => self.duplicated += 1,
         }
         self.last = self.last.max(payload.n);
+        self.is_over |= payload.last;
         cursor.clone_into(&mut self.cursor);
         if let Some(delays) = &mut self.delays {
             delays.push((payload.at, now().saturating_sub(payload.at)));

@@ -13,9 +13,9 @@ use crate::contender::Contender;
 use crate::cpus::Cpus;
 
 /// How long it may take until it listens.
-const START: Duration = Duration::from_secs(20);
+const START: Duration = Duration::from_secs(60);
 /// How long it may take until it has nothing left to do.
-const SETTLE: Duration = Duration::from_secs(20);
+const SETTLE: Duration = Duration::from_secs(60);
 /// It has nothing left to do when it used less than the hundredth part of two of these in a row.
 const QUIET: Duration = Duration::from_millis(50);
 

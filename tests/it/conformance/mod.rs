@@ -33,7 +33,7 @@ use crate::support::VirtualTimer;
 use stage::{Stage, open_local};
 
 /// On a machine that is busy with something else, too.
-const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_secs(60);
 /// Time enough for every deadline of an adapter.
 const VIRTUAL_PATIENCE: Duration = Duration::from_secs(3_600);
 

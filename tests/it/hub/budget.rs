@@ -50,7 +50,7 @@ fn history(hub: &LocalHub, topic: &Topic) -> Vec<u64> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 100, ..ProptestConfig::default() })]
+    #![proptest_config(crate::support::cases(100))]
 
     /// Whoever publishes however much to whatever topics: it is accepted, it is what is kept, and the limit holds.
     #[test]

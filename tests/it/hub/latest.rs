@@ -69,7 +69,7 @@ fn overflow() -> impl Strategy<Value = Overflow> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 500, ..ProptestConfig::default() })]
+    #![proptest_config(crate::support::cases(250))]
 
     /// A client that comes back with its cursor each time, as one that polls does, reads at each visit the beginning of
     /// what the reference says, however its visits are cut.

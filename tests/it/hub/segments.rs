@@ -13,7 +13,7 @@ const BYTES: usize = 64 * 1024;
 const BESIDE: usize = 128;
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
+    #![proptest_config(crate::support::cases(64))]
 
     #[test]
     fn a_reader_that_stands_still_pins_one_segment_until_it_detaches(len in 0..3_000_usize, read in 1..600_u64) {

@@ -68,7 +68,7 @@ fn retention() -> impl Strategy<Value = Retention> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 2_000, ..ProptestConfig::default() })]
+    #![proptest_config(crate::support::cases(500))]
 
     /// Whatever is done in whatever order: every subscriber gets every event in order and once, or is told.
     #[test]

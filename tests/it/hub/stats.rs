@@ -57,7 +57,7 @@ fn retention() -> impl Strategy<Value = Retention> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 1_000, ..ProptestConfig::default() })]
+    #![proptest_config(crate::support::cases(250))]
 
     #[test]
     fn p13_everything_adds_up_and_stays_within_the_budget(

@@ -37,7 +37,7 @@ async fn hint(endpoint: &Endpoint, target: &str) -> u64 {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(48))]
+    #![proptest_config(crate::support::cases(48))]
 
     /// Whatever the topics' pasts: the hint is within its range, and the earlier of those of the topics.
     #[test]

@@ -139,7 +139,7 @@ async fn nothing_is_kept_back_beyond_the_hold_nor_what_is_no_long_poll() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(32))]
+    #![proptest_config(crate::support::cases(32))]
 
     /// Whatever the interval and the pace of the topic: nothing is lost or repeated, no reply is early, and none but
     /// what the pace and the interval ask for.

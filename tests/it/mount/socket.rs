@@ -33,7 +33,7 @@ fn any_piece() -> impl Strategy<Value = Vec<u8>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(64))]
+    #![proptest_config(crate::support::cases(64))]
 
     #[test]
     fn what_is_written_in_pieces_arrives_in_order_and_once(

@@ -10,7 +10,7 @@ use crate::clients::{Client, Connection, Http, Seen, Speaks, Traffic, connect};
 use crate::conformance::serve;
 
 /// On a machine that is busy with something else, too.
-const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Those whose clients have cursors.
 fn who_resume() -> impl Iterator<Item = Speaks> {

@@ -42,7 +42,7 @@ fn guarded(hub: &LocalHub, acl: &Acl) -> Endpoint {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(64))]
+    #![proptest_config(crate::support::cases(64))]
 
     /// Whatever rights, cursor and transport: what is delivered is allowed, is after the cursor, and is all of that.
     #[test]

@@ -180,7 +180,7 @@ impl<S: Subscriber> Subscriber for Unsteady<S> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(32))]
+    #![proptest_config(crate::support::cases(32))]
 
     /// One call in a hundred panics: each ends one request or one stream, and the counts are those of who is left.
     #[test]
@@ -259,7 +259,7 @@ impl Format for UnsteadyFormat {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(64))]
+    #![proptest_config(crate::support::cases(64))]
 
     /// What an encoder that panicked had written is in no cache: whoever reads on gets every event whole.
     #[test]

@@ -10,7 +10,7 @@ use crate::clients::{End, Gap, Seen, Speaks};
 use crate::support::VirtualTimer;
 
 /// On a machine that is busy with something else, too.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Has a client come each way, to an application of its own.
 async fn each_way(app: impl Fn() -> App, visit: impl AsyncFn(&App, Way)) {

@@ -75,7 +75,7 @@ fn can() -> impl Strategy<Value = Can> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 2_000, ..ProptestConfig::default() })]
+    #![proptest_config(crate::support::cases(500))]
 
     /// Whatever happens, in whatever order: a client ends with the application's counts, or was told what it missed;
     /// nothing comes without its base, and with a date nothing comes twice.

@@ -16,7 +16,7 @@ use super::tally::Counts;
 /// How many connections are made before the server is waited for: below what a listening socket queues.
 const WAVE: usize = 100;
 /// How long nothing may come before what is missing is given up.
-const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_secs(60);
 /// The longest sleep: a signal is noticed after it.
 const NAP: Duration = Duration::from_millis(50);
 const PUBLISHER: u64 = u64::MAX;
@@ -66,7 +66,7 @@ impl<'a> Crowd<'a> {
         Ok(crowd)
     }
 
-    /// Publishes the script; done when all of it is answered and delivered, or nothing has come for ten seconds.
+    /// Publishes the script; done when all of it is answered and delivered, or nothing has come for a minute.
     pub(crate) fn publish(&mut self, script: &Script) -> Result<(), String> {
         self.published = script.published;
         self.publisher.begin();

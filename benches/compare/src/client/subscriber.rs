@@ -155,7 +155,7 @@ impl AsFd for Subscriber {
 /// A connection that does not block, and leaves no `TIME_WAIT` behind when it is closed.
 pub(crate) fn connect(server: SocketAddr) -> Result<TcpStream, String> {
     let connect = || {
-        let socket = TcpStream::connect_timeout(&server, Duration::from_secs(10))?;
+        let socket = TcpStream::connect_timeout(&server, Duration::from_secs(60))?;
         socket.set_nodelay(true)?;
         socket.set_nonblocking(true)?;
         sockopt::set_socket_linger(&socket, Some(Duration::ZERO))?;

@@ -159,7 +159,7 @@ async fn run(steps: Vec<Step>) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(64))]
+    #![proptest_config(crate::support::cases(64))]
 
     #[test]
     fn p18_whoever_joined_leaves_once_and_the_counts_add_up(steps in prop::collection::vec(any_step(), 1..40)) {
