@@ -100,7 +100,9 @@ impl Roll {
     /// Takes one out, if it is there.
     pub(super) fn remove(&mut self, who: &Session) -> Option<Arc<Member>> {
         let member = self.members.remove(&who.id())?;
-        let _ = self.idle.remove(who);
+        if member.is_run() {
+            drop(self.idle.remove(who));
+        }
         if let Some(key) = who.key() {
             let count = self.keys.get_mut(key);
             let last = count.map(|count| {
