@@ -55,6 +55,7 @@ mod runtime;
 mod session;
 mod sessions;
 mod shared;
+mod shares;
 mod sleep;
 #[cfg(feature = "tokio")]
 mod socket;

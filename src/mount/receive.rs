@@ -31,11 +31,12 @@ impl Mount {
         let Posted { topics, start, name } = posted;
         let request = SubscribeRequest::new(parts, topics, start, Transport::ShortPoll);
         let key = self.key(&request);
+        let share = self.shares.take(key.as_ref()).ok_or_else(|| self.later())?;
         let session = name.and_then(|name| self.registry.newest(&(key, name)));
         let request = request.of(session);
         let permit = self.counters.permit_message(self.config.max_attaches).ok_or_else(|| self.later())?;
         let received = self.publisher.receive(&request, message).await;
-        drop(permit);
+        drop((permit, share));
         received.map_err(|rejection| self.refused_by_publisher(rejection))?;
         let mut response = Response::new(Body::empty());
         *response.status_mut() = StatusCode::NO_CONTENT;
