@@ -133,7 +133,8 @@ impl EndpointBuilder {
     ///
     /// If one is not a host, or a host and a port.
     pub fn allowed_hosts<H: AsRef<str>>(mut self, hosts: impl IntoIterator<Item = H>) -> Self {
-        self.config.origins.hosts = hosts.into_iter().map(|host| AllowedHost::new(host.as_ref())).collect();
+        self.config.origins.hosts =
+            hosts.into_iter().map(|host| AllowedHost::new("allowed_hosts", host.as_ref())).collect();
         self
     }
 
