@@ -60,6 +60,7 @@ fn parse_port(digits: &str) -> Option<u16> {
 /// HTTP/2 one, that names none.
 ///
 /// A missing Host in HTTP/1.1, one that is there twice and one that can't be read are 400 (RFC 9112 §3.2).
+#[inline]
 pub(super) fn of<'a>(parts: &'a Parts, head: &Head<'a>) -> Result<Option<HostPort<'a>>, Refusal> {
     let bad = |why| Refusal::new(StatusCode::BAD_REQUEST, why);
     let line = head.host.once().map_err(|_| bad("more than one Host header"))?;
@@ -84,6 +85,7 @@ pub(crate) fn refuse_host(allowed: &[AllowedHost], parts: &Parts) -> Option<Resp
 }
 
 /// Returns the host if it is in the list, or if the list is empty.
+#[inline]
 pub(super) fn check<'a>(
     allowed: &[AllowedHost],
     host: Result<Option<HostPort<'a>>, Refusal>,

@@ -63,6 +63,7 @@ impl OriginRule {
     }
 
     /// Returns whether the page that a request comes from is the host's own, or listed, or none.
+    #[inline]
     fn allows(&self, head: &Head<'_>, host: Option<HostPort<'_>>, listed: bool) -> bool {
         let (Ok(site), Ok(origin)) = (head.site.once(), head.origin.once()) else { return false };
         let site = site.map(HeaderValue::as_bytes);
@@ -75,6 +76,7 @@ impl OriginRule {
         }
     }
 
+    #[inline]
     fn listed(&self, head: &Head<'_>) -> Option<HeaderValue> {
         let value = head.origin.once().ok()??;
         let origin = Origin::of(value)?;
