@@ -14,10 +14,10 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
+use axum::Router;
 use axum::extract::{Path, State};
 use axum::routing::post;
-use axum::serve::ListenerExt;
-use axum::{Router, serve};
+use tidings::server::serve;
 use tidings::{
     Attach, Cursor, Endpoint, Event, Gap, LocalHub, Publisher, Rejection, Session, Snapshot, Start, SubscribeRequest,
     Subscription, Topic,
@@ -83,7 +83,11 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let score = post(async |State(board): State<Board>, Path(team): Path<String>| {
         board.score(&team).map_err(|error| error.to_string())
     });
-    let app = Router::new().route("/score/{team}", score).route_service("/events", events.clone()).with_state(board);
-    let listener = TcpListener::bind("127.0.0.1:3000").await?.tap_io(|stream| drop(tidings::tune(stream)));
+    let app = Router::new()
+        .route("/score/{team}", score)
+        .layer(events.origin_layer()) // no page of another site may post
+        .route_service("/events", events.clone())
+        .with_state(board);
+    let listener = TcpListener::bind("127.0.0.1:3000").await?;
     Ok(serve(listener, app).with_graceful_shutdown(events.drain_on(tokio::signal::ctrl_c())).await?)
 }

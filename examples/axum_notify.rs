@@ -9,11 +9,11 @@
 //!
 //! The first curl prints `data: hello` and its `id:`. Ctrl-C ends it at once, with word of when to come back.
 
+use axum::Router;
 use axum::extract::{Form, State};
 use axum::response::{Html, Redirect};
 use axum::routing::{get, post};
-use axum::serve::ListenerExt;
-use axum::{Router, serve};
+use tidings::server::serve;
 use tidings::{Endpoint, LocalHub, SubscribeRequest, Topic, publisher_fn};
 use tokio::net::TcpListener;
 
@@ -46,9 +46,10 @@ async fn main() -> std::io::Result<()> {
     let app = Router::new()
         .route("/", get(|| async { Html(PAGE) }))
         .route("/say", post(say))
+        .layer(events.origin_layer()) // no page of another site may post
         .route_service("/events", events.clone())
         .with_state(hub);
-    let listener = TcpListener::bind("127.0.0.1:3000").await?.tap_io(|stream| drop(tidings::tune(stream)));
+    let listener = TcpListener::bind("127.0.0.1:3000").await?;
     serve(listener, app).with_graceful_shutdown(events.drain_on(tokio::signal::ctrl_c())).await
 }
 

@@ -12,10 +12,10 @@
 
 use std::time::Duration;
 
+use axum::Router;
 use axum::response::Html;
 use axum::routing::get;
-use axum::serve::ListenerExt;
-use axum::{Router, serve};
+use tidings::server::serve;
 use tidings::{Endpoint, Event, LocalHub, Overflow, Retention, SubscribeRequest, Topic, publisher_fn};
 use tokio::net::TcpListener;
 
@@ -45,7 +45,7 @@ async fn main() -> std::io::Result<()> {
     }));
     tokio::spawn(tick(hub));
     let app = Router::new().route("/", get(|| async { Html(PAGE) })).route_service("/prices", prices.clone());
-    let listener = TcpListener::bind("127.0.0.1:3000").await?.tap_io(|stream| drop(tidings::tune(stream)));
+    let listener = TcpListener::bind("127.0.0.1:3000").await?;
     serve(listener, app).with_graceful_shutdown(prices.drain_on(tokio::signal::ctrl_c())).await
 }
 

@@ -9,6 +9,9 @@
 //! ```
 //!
 //! The first two print a count a second, each in its own form; the third waits for the next one.
+//!
+//! `tidings::server::serve` does all of this and more. By hand, the limits of heads are set at hyper's builder, and the
+//! host names at the endpoint's.
 
 use std::convert::Infallible;
 use std::time::Duration;
@@ -23,10 +26,12 @@ use tokio::net::TcpListener;
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let hub = LocalHub::new();
     tokio::spawn(count(hub.clone(), Topic::new("count")?));
-    let endpoint = Endpoint::new(publisher_fn(move |request: SubscribeRequest| {
+    let endpoint = Endpoint::builder(publisher_fn(move |request: SubscribeRequest| {
         let hub = hub.clone();
         async move { Ok(hub.subscribe(request.subscribe_to(["count"]))?) }
     }));
+    // A foreign page can bind its own name to 127.0.0.1 and is of the same origin then; its name is not one of these.
+    let endpoint = endpoint.allowed_hosts(["localhost", "127.0.0.1"]).build();
     let listener = TcpListener::bind("127.0.0.1:3000").await?;
     loop {
         let Ok((stream, _)) = listener.accept().await else {
@@ -40,10 +45,11 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
             async move { Ok::<_, Infallible>(endpoint.handle(request).await) }
         });
         tokio::spawn(async move {
-            let connection =
-                http1::Builder::new().timer(timer).serve_connection(TokioIo::new(Socket::new(stream)), service);
+            let mut http = http1::Builder::new();
+            // Without a timer an unfinished head is kept for ever, and without a size it may have 400 KiB.
+            http.timer(timer).header_read_timeout(Duration::from_secs(10)).max_buf_size(32 * 1024);
             // `with_upgrades`, or WebSockets end with their handshake.
-            drop(connection.with_upgrades().await);
+            drop(http.serve_connection(TokioIo::new(Socket::new(stream)), service).with_upgrades().await);
         });
     }
 }

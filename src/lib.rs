@@ -9,6 +9,9 @@ mod hub;
 mod model;
 #[cfg(feature = "http")]
 mod mount;
+#[cfg(feature = "server")]
+#[cfg_attr(docsrs, doc(cfg(feature = "server")))]
+pub mod server;
 
 #[cfg(feature = "object")]
 #[allow(unused_imports, unreachable_pub, reason = "the mount alone has no adapter")]

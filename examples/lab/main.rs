@@ -74,7 +74,7 @@ async fn run(listener: TcpListener, args: Args) {
         .allowed_hosts(routes::hosts(port))
         .drain_window(Duration::from_secs(3))
         .build();
-    let lab = Lab { stage, ledger: ledger.clone(), load, log: args.stdin, port };
+    let lab = Lab { stage, ledger: ledger.clone(), load, log: args.stdin };
     let app = routes::router(lab, events.clone());
 
     println!("the lab is at http://127.0.0.1:{port}/");

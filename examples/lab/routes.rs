@@ -1,7 +1,7 @@
-use axum::extract::{Query, Request, State};
-use axum::http::header::{HOST, HeaderName, HeaderValue, ORIGIN};
-use axum::http::{HeaderMap, Method, StatusCode};
-use axum::middleware::{Next, from_fn_with_state, map_response};
+use axum::extract::{Query, State};
+use axum::http::StatusCode;
+use axum::http::header::{HeaderName, HeaderValue};
+use axum::middleware::map_response;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
@@ -21,7 +21,6 @@ pub(crate) struct Lab {
     pub(crate) ledger: Ledger,
     pub(crate) load: Load,
     pub(crate) log: Option<Topic>,
-    pub(crate) port: u16,
 }
 
 /// Everything at its address: the events, the page, and the page's controls.
@@ -36,8 +35,8 @@ pub(crate) fn router(lab: Lab, events: Endpoint) -> Router {
         .route("/cut", post(cut))
         .route("/restart", post(restart))
         .layer(map_response(sealed))
-        .layer(from_fn_with_state(lab.clone(), guard))
-        // The endpoint has rules of its own for hosts and origins.
+        .layer(events.origin_layer())
+        // The endpoint applies the same rules by itself.
         .route_service("/events", events)
         .with_state(lab)
 }
@@ -90,25 +89,6 @@ async fn restart(State(lab): State<Lab>) -> Json<Value> {
 fn load_now(lab: &Lab) -> Value {
     let Pace { rate, size } = lab.load.pace();
     json!({ "rate": rate, "size": size, "n": lab.stage.count("load"), "run": lab.stage.run() })
-}
-
-/// Lets in who asks for this machine by its name, and changes only from our own page or from no page at all.
-async fn guard(State(lab): State<Lab>, request: Request, next: Next) -> Response {
-    let hosts = hosts(lab.port);
-    let host = text(request.headers(), &HOST);
-    if !host.is_some_and(|host| hosts.iter().any(|ours| ours == host)) {
-        return StatusCode::MISDIRECTED_REQUEST.into_response();
-    }
-    let origin = text(request.headers(), &ORIGIN);
-    let foreign = origin.is_some_and(|origin| origin.strip_prefix("http://") != host);
-    if request.method() != Method::GET && foreign {
-        return StatusCode::FORBIDDEN.into_response();
-    }
-    next.run(request).await
-}
-
-fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
-    headers.get(name)?.to_str().ok()
 }
 
 /// Nothing is loaded from elsewhere. The two cross-origin headers make the browser's clock finer: 5 µs, not 100.

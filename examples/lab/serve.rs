@@ -18,6 +18,8 @@ use crate::meter::{Meter, Metered};
 
 /// A client that has not sent a request's head in this time does not mean to.
 const HEAD_WITHIN: Duration = Duration::from_secs(10);
+/// Bytes of a head: twice of what the endpoint accepts.
+const MAX_HEAD: usize = 32 * 1024;
 /// After an accept that failed, most likely for want of file descriptors.
 const BREATHE: Duration = Duration::from_millis(100);
 
@@ -45,6 +47,7 @@ async fn connection(stream: TcpStream, app: Router, ledger: Ledger) {
     let _ = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_WITHIN)
+        .max_buf_size(MAX_HEAD)
         .serve_connection(io, service)
         .with_upgrades()
         .await;

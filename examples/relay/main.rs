@@ -11,11 +11,14 @@
 //! Anyone who reaches it may listen to every topic and publish to it: put it where only your own programs do, or
 //! behind a proxy that asks who is there.
 
+mod bodies;
 mod lines;
 mod options;
 mod pages;
+mod peer;
 mod problem;
 mod publish;
+mod quota;
 mod request;
 mod serve;
 mod sessions;
@@ -31,12 +34,13 @@ use std::time::Duration;
 use hyper::header::{self, HeaderMap};
 use hyper::{Request, StatusCode};
 use tidings::{Endpoint, Event, LocalHub, Retention};
-use tokio::net::TcpListener;
 use tokio::runtime::{self, Runtime};
 use tokio::signal::unix::{SignalKind, signal};
 
+use bodies::Bodies;
 use options::{Options, Parsed};
 use problem::Problem;
+use quota::Quota;
 
 /// The largest payload, in bytes.
 const MAX_PAYLOAD: usize = 1 << 20;
@@ -51,6 +55,8 @@ const DRAIN: Duration = Duration::from_secs(8);
 struct Relay {
     hub: LocalHub,
     events: Endpoint,
+    bodies: Bodies,
+    quota: Quota,
     origins: Vec<String>,
     /// Which it answers for. Empty: any.
     hosts: Vec<String>,
@@ -81,7 +87,7 @@ fn runtime() -> io::Result<Runtime> {
 }
 
 async fn run(options: Options) -> io::Result<()> {
-    let listener = TcpListener::bind(&options.listen).await.map_err(|error| {
+    let listener = tidings::server::bind(&options.listen).await.map_err(|error| {
         let why = format!("can't listen on {}: {error}; choose another with --listen", options.listen);
         io::Error::new(error.kind(), why)
     })?;
@@ -104,7 +110,9 @@ async fn run(options: Options) -> io::Result<()> {
     let drained = events.drain_on(asked);
     println!("relay: listening on http://{address}");
 
-    serve::serve(listener, Arc::new(Relay { hub, events, origins: options.origins, hosts }), drained).await;
+    let (bodies, quota) = (Bodies::default(), Quota::new(options.new_topics));
+    let relay = Relay { hub, events, bodies, quota, origins: options.origins, hosts };
+    serve::serve(listener, Arc::new(relay), drained).await;
     Ok(())
 }
 

@@ -9,13 +9,17 @@ use hyper::http::uri::{Parts, Uri};
 pub(crate) const HELP: &str = "\
 relay: a small push server, over HTTP/1.1
 
-usage: relay [--listen ADDRESS] [--retain N] [--min-interval MS] [--log] [--origin URL]…
+usage: relay [--listen ADDRESS] [--retain N] [--min-interval MS] [--new-topics N]
+             [--log] [--origin URL]…
 
   --listen ADDRESS  where to listen; port 0 takes a free one (default 127.0.0.1:7071)
   --retain N        how many events of each topic a client that comes back can catch up on
                     (default 1000; always at most 1 MiB and one hour)
   --min-interval MS how long a long poll gathers a busy topic's events, in milliseconds (default 0:
                     it is answered at the first)
+  --new-topics N    how many topics one publisher, known by its address, may create in an hour
+                    (default 10000; 0: any number, for a relay behind a proxy, whose clients all
+                    have the proxy's address)
   --log             say who comes, and why they leave, on the standard output
   --origin URL      a web origin, like https://app.example, whose pages may listen and publish; may
                     repeat. Pages of the server's own host may listen, other pages nothing; programs
@@ -37,6 +41,8 @@ usage: relay [--listen ADDRESS] [--retain N] [--min-interval MS] [--log] [--orig
   GET  /stats                       counters, as JSON";
 
 const DEFAULT_LISTEN: &str = "127.0.0.1:7071";
+/// At about a kilobyte for a topic with one small event, 10 MB.
+const NEW_TOPICS: usize = 10_000;
 
 /// What the relay was told.
 #[derive(Debug, PartialEq)]
@@ -47,6 +53,8 @@ pub(crate) struct Options {
     pub(crate) retain: Option<usize>,
     /// How long a long poll gathers events.
     pub(crate) min_interval: Duration,
+    /// How many topics one publisher may create in an hour. 0: any number.
+    pub(crate) new_topics: usize,
     /// Whether to say who comes and goes.
     pub(crate) log: bool,
     /// Origins whose pages may listen and publish.
@@ -65,6 +73,7 @@ impl Options {
             listen: DEFAULT_LISTEN.into(),
             retain: None,
             min_interval: Duration::ZERO,
+            new_topics: NEW_TOPICS,
             log: false,
             origins: Vec::new(),
         };
@@ -87,6 +96,12 @@ impl Options {
                     let millis = value()?;
                     let read = millis.parse().map_err(|_| format!("--min-interval takes milliseconds, not '{millis}'"));
                     options.min_interval = Duration::from_millis(read?);
+                }
+                "--new-topics" => {
+                    let count = value()?;
+                    let read =
+                        count.parse().map_err(|_| format!("--new-topics takes a number of topics, not '{count}'"));
+                    options.new_topics = read?;
                 }
                 "--log" => options.log = true,
                 "--origin" => options.origins.push(origin(&value()?)?),

@@ -6,9 +6,11 @@ use bytes::Bytes;
 use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::header::{self, HeaderValue};
+use hyper::http::Extensions;
 use hyper::{Method, Request, Response, StatusCode};
 use serde::Serialize;
 
+use crate::peer::Peer;
 use crate::problem::Problem;
 use crate::{Relay, publish, sessions, status};
 
@@ -21,7 +23,7 @@ pub(crate) const JSON: &str = "application/json";
 enum Found {
     Page(Page),
     One(publish::One),
-    Many(Incoming),
+    Many(Peer, Incoming),
 }
 
 /// Answers a request for any page. Its head is read and let go of before there is a future, which so is small, and the
@@ -32,7 +34,7 @@ pub(crate) fn answer(relay: &Relay, request: Request<Incoming>) -> impl Future<O
         let page = match found {
             Ok(Found::Page(page)) => Ok(page),
             Ok(Found::One(one)) => one.publish(relay).await,
-            Ok(Found::Many(body)) => publish::many(relay, body).await,
+            Ok(Found::Many(peer, body)) => publish::many(relay, &peer, body).await,
             Err(problem) => Err(problem),
         };
         page.unwrap_or_else(Problem::into_page)
@@ -46,8 +48,17 @@ pub(crate) fn json(value: &impl Serialize) -> Page {
 
 /// 200, and what is of this type.
 pub(crate) fn page(kind: &'static str, text: impl Into<Bytes>) -> Page {
-    let mut page = Response::new(Full::new(text.into()));
+    let mut page = bare(StatusCode::OK, text);
     page.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
+    page
+}
+
+/// Returns a page without a type. No cache keeps a page, and no browser takes one for another type than it has.
+pub(crate) fn bare(status: StatusCode, text: impl Into<Bytes>) -> Page {
+    let mut page = Response::new(Full::new(text.into()));
+    *page.status_mut() = status;
+    page.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    page.headers_mut().insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     page
 }
 
@@ -70,7 +81,8 @@ fn find(relay: &Relay, request: Request<Incoming>) -> Result<Found, Problem> {
     if path == "/publish" {
         may_only(&request, &Method::POST)?;
         relay.only_from_our_pages(request.headers())?;
-        return Ok(Found::Many(request.into_body()));
+        let peer = peer(request.extensions())?;
+        return Ok(Found::Many(peer, request.into_body()));
     }
     let page = match path {
         "/sessions" => may_only(&request, &Method::GET).map(|()| sessions::list(relay)),
@@ -83,6 +95,12 @@ fn find(relay: &Relay, request: Request<Incoming>) -> Result<Found, Problem> {
         }
     };
     page.map(Found::Page)
+}
+
+/// Returns the peer that a connection's requests come from.
+pub(crate) fn peer(extensions: &Extensions) -> Result<Peer, Problem> {
+    let internal = || Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "the peer is not known");
+    extensions.get().cloned().ok_or_else(internal)
 }
 
 /// Refuses other methods. Where there is a GET, there is a HEAD.

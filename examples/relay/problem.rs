@@ -13,11 +13,13 @@ pub(crate) struct Problem {
     error: String,
     /// What would be allowed, of a method that is not.
     allow: Option<&'static str>,
+    /// Seconds after which the same request may succeed.
+    retry_after: Option<u32>,
 }
 
 impl Problem {
     pub(crate) fn new(status: StatusCode, error: impl Into<String>) -> Self {
-        Self { status, error: error.into(), allow: None }
+        Self { status, error: error.into(), allow: None, retry_after: None }
     }
 
     /// The request can't be understood.
@@ -36,6 +38,11 @@ impl Problem {
         Self { allow: Some(allow), ..problem }
     }
 
+    /// Says after how many seconds the same request may succeed.
+    pub(crate) fn retry_after(self, seconds: u32) -> Self {
+        Self { retry_after: Some(seconds), ..self }
+    }
+
     /// The same problem, with the place where it is.
     pub(crate) fn at(self, place: &str) -> Self {
         Self { error: format!("{place}: {}", self.error), ..self }
@@ -46,6 +53,9 @@ impl Problem {
         *page.status_mut() = self.status;
         if let Some(allow) = self.allow {
             page.headers_mut().insert(header::ALLOW, HeaderValue::from_static(allow));
+        }
+        if let Some(seconds) = self.retry_after {
+            page.headers_mut().insert(header::RETRY_AFTER, seconds.into());
         }
         page
     }

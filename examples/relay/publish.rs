@@ -1,6 +1,7 @@
 //! `POST /publish/{topic}` and `POST /publish`.
 
 use std::fmt::Write;
+use std::iter::once;
 
 use bytes::BytesMut;
 use hyper::body::Incoming;
@@ -9,6 +10,7 @@ use serde::Serialize;
 use tidings::{Cursor, Event, PublishError, Receipt, Topic};
 
 use crate::pages::{self, JSON, Page};
+use crate::peer::Peer;
 use crate::problem::Problem;
 use crate::request::{self, Kind, Labels};
 use crate::{MAX_LINES, MAX_PAYLOAD, Relay, lines};
@@ -16,6 +18,7 @@ use crate::{MAX_LINES, MAX_PAYLOAD, Relay, lines};
 /// An event to be, without its payload.
 pub(crate) struct One {
     topic: Topic,
+    peer: Peer,
     labels: Labels,
     kind: Kind,
     body: Incoming,
@@ -34,30 +37,35 @@ impl One {
         let (head, body) = request.into_parts();
         relay.only_from_our_pages(&head.headers)?;
         let topic = request::topic(&head.uri)?;
+        let peer = pages::peer(&head.extensions)?;
         let labels = Labels::of(&head.uri)?;
         let kind = Kind::of(&head.headers)?;
-        Ok(Self { topic, labels, kind, body })
+        Ok(Self { topic, peer, labels, kind, body })
     }
 
     /// Publishes it when the body is there.
     pub(crate) async fn publish(self, relay: &Relay) -> Result<Page, Problem> {
-        let Self { topic, labels, kind, body } = self;
-        let body = request::body(relay, body, MAX_PAYLOAD).await?;
+        let Self { topic, peer, labels, kind, body } = self;
+        let body = request::body(relay, &peer, body, MAX_PAYLOAD).await?;
         let event = match kind {
             Kind::Text => Event::utf8(body),
             Kind::Json => Event::json_text(body),
             Kind::Binary => Ok(Event::binary(body)),
         };
         let event = labels.put_on(event.map_err(|error| Problem::bad(error.to_string()).at("body"))?)?;
+        relay.quota.create(&relay.hub, &peer, once(&topic))?;
         let receipt = relay.hub.publish_now(&topic, event).map_err(|error| refused(&error))?;
         Ok(published(&receipt))
     }
 }
 
 /// Publishes the events that the body's lines are, all or none, in one round of wakes.
-pub(crate) async fn many(relay: &Relay, body: Incoming) -> Result<Page, Problem> {
-    let body = request::body(relay, body, MAX_LINES).await?;
-    let receipts = relay.hub.publish_all(lines::read(&body)?).map_err(|error| refused(&error))?;
+pub(crate) async fn many(relay: &Relay, peer: &Peer, body: Incoming) -> Result<Page, Problem> {
+    let body = request::body(relay, peer, body, MAX_LINES).await?;
+    let events = lines::read(&body)?;
+    drop(body);
+    relay.quota.create(&relay.hub, peer, events.iter().map(|(topic, _)| topic))?;
+    let receipts = relay.hub.publish_all(events).map_err(|error| refused(&error))?;
     let cursor = receipts.last().map_or_else(|| relay.hub.cursor(), |last| last.cursor);
     Ok(pages::json(&AllPublished { published: receipts.len(), cursor: cursor.to_string() }))
 }

@@ -10,6 +10,8 @@ use percent_encoding::percent_decode_str;
 use tidings::{Clock, Event, Timer, Topic};
 
 use crate::Relay;
+use crate::bodies::Charge;
+use crate::peer::Peer;
 use crate::problem::Problem;
 
 /// A body that has not come in this time is not meant to: it holds what has come of it until then.
@@ -39,8 +41,8 @@ pub(crate) fn topic(uri: &Uri) -> Result<Topic, Problem> {
     Topic::new(topic.as_ref()).map_err(|error| Problem::bad(error.to_string()).at("topic"))
 }
 
-/// The whole body, if it has no more than `max` bytes and comes in time.
-pub(crate) async fn body(relay: &Relay, body: Incoming, max: usize) -> Result<Bytes, Problem> {
+/// Returns the whole body, if it has no more than `max` bytes, comes in time, and there is room for it.
+pub(crate) async fn body(relay: &Relay, peer: &Peer, body: Incoming, max: usize) -> Result<Bytes, Problem> {
     // Asks for the time only where the body is not there with the head, as a small one is.
     let late = async {
         let timer = relay.events.timer();
@@ -48,13 +50,13 @@ pub(crate) async fn body(relay: &Relay, body: Incoming, max: usize) -> Result<By
     };
     tokio::select! {
         biased;
-        read = read(body, max) => read,
+        read = read(body, max, relay.bodies.charge(peer)) => read,
         () = late => Err(Problem::new(StatusCode::REQUEST_TIMEOUT, "body: it did not come in time")),
     }
 }
 
 /// Copies what comes: it is in the connection's read buffer, which history would hold on to.
-async fn read(mut body: Incoming, max: usize) -> Result<Bytes, Problem> {
+async fn read(mut body: Incoming, max: usize, mut charge: Charge) -> Result<Bytes, Problem> {
     // As much as is announced, in reason: it may never come.
     let announced = usize::try_from(body.size_hint().lower()).unwrap_or(max);
     let mut whole = Vec::with_capacity(announced.min(AT_ONCE));
@@ -65,6 +67,7 @@ async fn read(mut body: Incoming, max: usize) -> Result<Bytes, Problem> {
         if data.len() > max - whole.len() {
             return Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, format!("body: at most {max} bytes")));
         }
+        charge.grow(whole.len() + data.len())?;
         whole.extend_from_slice(&data);
     }
     Ok(whole.into_boxed_slice().into())

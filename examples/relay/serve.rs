@@ -17,10 +17,13 @@ use tidings::Socket;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
+use crate::peer::Peer;
 use crate::{Relay, pages};
 
 /// A client that has not sent a request's head in this time does not mean to.
-const HEAD_WITHIN: Duration = Duration::from_secs(30);
+const HEAD_WITHIN: Duration = Duration::from_secs(10);
+/// Bytes of a head: twice of what the endpoint accepts. It is the size of the buffer that a connection reads into.
+const MAX_HEAD: usize = 32 * 1024;
 /// After an accept that failed, most likely for want of file descriptors.
 const BREATHE: Duration = Duration::from_millis(100);
 /// How long requests that are still coming in may go on after `over`.
@@ -33,9 +36,9 @@ pub(crate) async fn serve(listener: TcpListener, relay: Arc<Relay>, over: impl F
         let mut failing = false;
         loop {
             match listener.accept().await {
-                Ok((stream, _)) => {
+                Ok((stream, peer)) => {
                     failing = false;
-                    tokio::spawn(connection(Socket::new(stream), relay.clone(), ended.clone()));
+                    tokio::spawn(connection(Socket::new(stream), Peer::of(peer.ip()), relay.clone(), ended.clone()));
                 }
                 Err(error) => {
                     // Once, until it works again.
@@ -58,9 +61,13 @@ pub(crate) async fn serve(listener: TcpListener, relay: Arc<Relay>, over: impl F
 }
 
 /// Boxed, so that what asks at each event lies in the task itself, beside what the runtime touches of it.
-fn connection(socket: Socket, relay: Arc<Relay>, ended: watch::Receiver<()>) -> impl Future<Output = ()> {
-    let builder = http1::Builder::new().timer(relay.events.timer()).header_read_timeout(HEAD_WITHIN).clone();
-    let service = service_fn(move |request| answer(&relay, request));
+fn connection(socket: Socket, peer: Peer, relay: Arc<Relay>, ended: watch::Receiver<()>) -> impl Future<Output = ()> {
+    let mut builder = http1::Builder::new();
+    builder.timer(relay.events.timer()).header_read_timeout(HEAD_WITHIN).max_buf_size(MAX_HEAD);
+    let service = service_fn(move |mut request: Request<Incoming>| {
+        request.extensions_mut().insert(peer.clone());
+        answer(&relay, request)
+    });
     let mut connection = Box::pin(builder.serve_connection(TokioIo::new(socket), service).with_upgrades());
     let mut end = ended.clone();
     let mut end = Box::pin(async move { end.changed().await });

@@ -1,13 +1,12 @@
 //! Who is listening: `GET /sessions`, `DELETE /sessions/ID`.
 
-use bytes::Bytes;
-use http_body_util::Full;
-use hyper::{Response, StatusCode};
+use hyper::StatusCode;
 use serde_json::{Value, json};
 use tidings::{Attach, Left, LocalHub, Publisher, Rejection, Session, SubscribeRequest, Subscription};
 
 use crate::Relay;
 use crate::pages::{self, Page};
+use crate::peer::Peer;
 
 /// Lets everyone listen to what they name, and may say who comes and goes.
 pub(crate) struct Guests {
@@ -17,6 +16,10 @@ pub(crate) struct Guests {
 
 impl Publisher for Guests {
     type Subscriber = Subscription;
+
+    fn limit_key(&self, request: &SubscribeRequest) -> Option<String> {
+        request.extension::<Peer>().map(|peer| peer.0.as_ref().to_owned())
+    }
 
     async fn subscribe(&self, request: &SubscribeRequest) -> Result<Attach<Subscription>, Rejection> {
         Ok(self.hub.subscribe(request.subscribe_to(request.topics()))?.into())
@@ -59,10 +62,9 @@ pub(crate) fn list(relay: &Relay) -> Page {
 pub(crate) fn end(relay: &Relay, id: &str) -> Page {
     let mut sessions = relay.events.sessions().into_iter().map(|info| info.session.id());
     let found = id.parse().ok().and_then(|id: u64| sessions.find(|session| session.get() == id));
-    let mut page = Response::new(Full::<Bytes>::default());
-    *page.status_mut() = match found.is_some_and(|id| relay.events.disconnect(id)) {
+    let status = match found.is_some_and(|id| relay.events.disconnect(id)) {
         true => StatusCode::NO_CONTENT,
         false => StatusCode::NOT_FOUND,
     };
-    page
+    pages::bare(status, "")
 }

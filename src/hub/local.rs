@@ -146,6 +146,28 @@ impl LocalHub {
         self.handle.shared.registry.subscribers(topic)
     }
 
+    /// Returns whether history holds an event of the topic, which may be older than its time to live or the retention's
+    /// age: those are removed later. The call creates no topic.
+    ///
+    /// ```
+    /// # fn example() -> Result<(), Box<dyn std::error::Error>> {
+    /// use tidings::{LocalHub, Topic};
+    ///
+    /// let (hub, topic) = (LocalHub::new(), Topic::new("news")?);
+    /// assert!(!hub.has_history(&topic));
+    /// hub.publish_now(&topic, "one")?;
+    /// assert!(hub.has_history(&topic));
+    /// # Ok(()) }
+    /// # example().unwrap();
+    /// ```
+    #[must_use]
+    pub fn has_history(&self, topic: &Topic) -> bool {
+        self.handle.shared.registry.known(&topic.into()).is_some_and(|log| {
+            let state = log.state();
+            state.first != state.next
+        })
+    }
+
     /// Lets go of what is older than the retention's age, and of topics with neither history nor subscriptions. Each
     /// publish does so for a few topics; this does it for all, which matters where nothing is published for long.
     pub fn sweep(&self) {

@@ -1,4 +1,4 @@
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderValue, Response, Version};
 
@@ -10,10 +10,15 @@ use crate::contract::Transport;
 
 /// A refusal as its status, with `{"error":"…"}`.
 pub(super) fn refusal(refusal: Refusal) -> Response<Body> {
+    text(refusal).map(Body::whole)
+}
+
+/// Returns the same response with its text as the body.
+pub(super) fn text(refusal: Refusal) -> Response<Bytes> {
     let mut body = BytesMut::from(&b"{\"error\":"[..]);
     write_string(refusal.why.as_bytes(), &mut body);
     body.extend_from_slice(b"}");
-    let mut response = Response::new(Body::whole(body.freeze()));
+    let mut response = Response::new(body.freeze());
     *response.status_mut() = refusal.status;
     let headers = response.headers_mut();
     headers.extend(refusal.headers);

@@ -53,10 +53,13 @@ pub(super) enum LastEventId<'a> {
 }
 
 impl<'a> Head<'a> {
+    #[inline]
     pub(super) fn of(parts: &'a Parts) -> Self {
         Self::read(&parts.headers, parts.version)
     }
 
+    // Large, and so written where it is used.
+    #[inline(always)]
     fn read(headers: &'a HeaderMap, version: Version) -> Self {
         let mut head = Self::default();
         for (name, value) in headers {

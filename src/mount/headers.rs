@@ -55,7 +55,7 @@ const X_ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering
 
 /// Puts on what every answer has, errors too: it is in no cache and in no proxy's buffer, it is what its type says,
 /// and it may differ by origin. A listed origin may read it.
-pub(super) fn dress(response: &mut Response<Body>, origin: Option<&HeaderValue>) {
+pub(super) fn dress<B>(response: &mut Response<B>, origin: Option<&HeaderValue>) {
     let headers = response.headers_mut();
     // A poll's reply has them from the start.
     if !headers.keys().any(|name| *name == CACHE_CONTROL) {

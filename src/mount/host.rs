@@ -1,9 +1,12 @@
 use std::net::Ipv6Addr;
 
+use bytes::Bytes;
 use http::request::Parts;
-use http::{StatusCode, Version};
+use http::{Response, StatusCode, Version};
 
+use super::answer;
 use super::head::Head;
+use super::headers;
 use super::refusal::Refusal;
 
 /// A host and, where one is written, a port. Compares as hosts do: names without case, addresses as what they are.
@@ -57,6 +60,7 @@ fn parse_port(digits: &str) -> Option<u16> {
 /// HTTP/2 one, that names none.
 ///
 /// A missing Host in HTTP/1.1, one that is there twice and one that can't be read are 400 (RFC 9112 §3.2).
+#[inline]
 pub(super) fn of<'a>(parts: &'a Parts, head: &Head<'a>) -> Result<Option<HostPort<'a>>, Refusal> {
     let bad = |why| Refusal::new(StatusCode::BAD_REQUEST, why);
     let line = head.host.once().map_err(|_| bad("more than one Host header"))?;
@@ -71,9 +75,31 @@ pub(super) fn of<'a>(parts: &'a Parts, head: &Head<'a>) -> Result<Option<HostPor
     HostPort::parse(text).map(Some).ok_or_else(|| bad("the Host can't be read"))
 }
 
-/// A host that an endpoint answers for, with one port or with any.
+/// Returns the refusal of a request whose host is not in a list: 421 (RFC 9110 §15.5.20), or 400 where the host is missing
+/// or cannot be read.
+pub(crate) fn refuse_host(allowed: &[AllowedHost], parts: &Parts) -> Option<Response<Bytes>> {
+    let refusal = check(allowed, of(parts, &Head::of(parts))).err()?;
+    let mut response = answer::text(refusal);
+    headers::dress(&mut response, None);
+    Some(response)
+}
+
+/// Returns the host if it is in the list, or if the list is empty.
+#[inline]
+pub(super) fn check<'a>(
+    allowed: &[AllowedHost],
+    host: Result<Option<HostPort<'a>>, Refusal>,
+) -> Result<Option<HostPort<'a>>, Refusal> {
+    let host = host?;
+    match allowed.is_empty() || host.is_some_and(|host| allowed.iter().any(|allowed| allowed.allows(host))) {
+        true => Ok(host),
+        false => Err(Refusal::new(StatusCode::MISDIRECTED_REQUEST, "this host is not served here")),
+    }
+}
+
+/// A host that an endpoint or a server answers for, with one port or with any.
 #[derive(Debug, Clone)]
-pub(super) struct AllowedHost {
+pub(crate) struct AllowedHost {
     name: String,
     v6: Option<Ipv6Addr>,
     port: Option<u16>,
@@ -82,10 +108,10 @@ pub(super) struct AllowedHost {
 impl AllowedHost {
     /// # Panics
     ///
-    /// If `text` is not a host with or without a port.
-    pub(super) fn new(text: &str) -> Self {
+    /// Panics if `text` is not a host with or without a port. The message names the method that was called.
+    pub(crate) fn new(method: &str, text: &str) -> Self {
         let host = HostPort::parse(text);
-        assert!(host.is_some(), "allowed_hosts takes `host` or `host:port`, not {text:?}");
+        assert!(host.is_some(), "{method} takes `host` or `host:port`, not {text:?}");
         let HostPort { name, v6, port } = host.unwrap_or(HostPort { name: "", v6: None, port: None });
         Self { name: name.to_owned(), v6, port }
     }

@@ -23,6 +23,7 @@ mod body;
 mod builder;
 mod challenge;
 mod config;
+mod connection;
 mod drain;
 mod driver;
 mod endpoint;
@@ -41,6 +42,7 @@ mod locked;
 mod mend;
 mod negotiate;
 mod origin;
+mod origin_layer;
 #[cfg(any(feature = "short-poll", feature = "long-poll"))]
 mod poll;
 mod prefer;
@@ -56,6 +58,7 @@ mod runtime;
 mod session;
 mod sessions;
 mod shared;
+mod shares;
 mod sleep;
 #[cfg(feature = "tokio")]
 mod socket;
@@ -79,7 +82,10 @@ mod within;
 
 pub use body::{Body, BodyError};
 pub use builder::EndpointBuilder;
+pub(crate) use connection::{ConnectionHandle, ConnectionOrder};
 pub use endpoint::Endpoint;
+pub(crate) use host::{AllowedHost, refuse_host};
+pub use origin_layer::{OriginFuture, OriginLayer, OriginService};
 pub use response::ResponseFuture;
 pub use session::{SessionInfo, SessionState};
 #[cfg(feature = "tokio")]

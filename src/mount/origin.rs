@@ -1,5 +1,5 @@
 use http::request::Parts;
-use http::{HeaderValue, StatusCode};
+use http::{HeaderValue, Method, StatusCode};
 
 use super::head::Head;
 use super::host::{self, AllowedHost, HostPort};
@@ -33,24 +33,50 @@ impl OriginRule {
     }
 
     fn allow(&self, parts: &Parts, head: &Head<'_>, listed: bool) -> Result<(), Refusal> {
-        let host = host::of(parts, head)?;
-        if !self.hosts.is_empty() && !host.is_some_and(|host| self.hosts.iter().any(|allowed| allowed.allows(host))) {
-            return Err(Refusal::new(StatusCode::MISDIRECTED_REQUEST, "this host is not served here"));
+        let host = host::check(&self.hosts, host::of(parts, head))?;
+        match self.allows(head, host, listed) {
+            true => Ok(()),
+            false => Err(Refusal::new(StatusCode::FORBIDDEN, "this origin is not allowed here")),
         }
-        let foreign = || Refusal::new(StatusCode::FORBIDDEN, "this origin is not allowed here");
-        let site = head.site.once().map_err(|_| foreign())?.map(HeaderValue::as_bytes);
-        let own_page = site == Some(b"same-origin");
-        let allowed = match head.origin.once().map_err(|_| foreign())? {
-            Some(origin) => match Origin::of(origin) {
-                Some(origin) => own_page || listed || host.is_some_and(|host| origin.is_at(host)),
-                None => false,
-            },
-            // A page's image or script carries no Origin, but it tells where it comes from.
-            None => own_page || (self.absent && matches!(site, None | Some(b"none"))),
-        };
-        if allowed { Ok(()) } else { Err(foreign()) }
     }
 
+    /// Checks a request for a route of the application itself, which links of other sites may lead to.
+    ///
+    /// A foreign page must not change anything, so GET, HEAD and OPTIONS are allowed to it and other methods are not. A
+    /// WebSocket's handshake is a GET that a foreign page can read the answer of, and so not allowed either.
+    pub(super) fn check_route(&self, parts: &Parts, head: &Head<'_>) -> Result<(), Refusal> {
+        let host = host::check(&self.hosts, host::of(parts, head))?;
+        let is_safe = matches!(parts.method, Method::GET | Method::HEAD | Method::OPTIONS) && !head.upgrades;
+        if is_safe || self.allows(head, host, self.listed(head).is_some()) {
+            return Ok(());
+        }
+        let from = match head.origin.once() {
+            Ok(Some(origin)) => format!("origin {}", shown(origin.as_bytes())),
+            Ok(None) if self.absent => "a page of another site".to_owned(),
+            Ok(None) => "a request without an origin".to_owned(),
+            Err(_) => "a request with two origins".to_owned(),
+        };
+        let name = parts.uri.authority().map(|authority| authority.as_str().as_bytes());
+        let name = name.or(head.host.once().ok().flatten().map(HeaderValue::as_bytes));
+        let why = format!("{from} may not send {} to host {}", parts.method, shown(name.unwrap_or_default()));
+        Err(Refusal::new(StatusCode::FORBIDDEN, why))
+    }
+
+    /// Returns whether the page that a request comes from is the host's own, or listed, or none.
+    #[inline]
+    fn allows(&self, head: &Head<'_>, host: Option<HostPort<'_>>, listed: bool) -> bool {
+        let (Ok(site), Ok(origin)) = (head.site.once(), head.origin.once()) else { return false };
+        let site = site.map(HeaderValue::as_bytes);
+        let own_page = site == Some(b"same-origin");
+        match origin.map(Origin::of) {
+            Some(Some(origin)) => own_page || listed || host.is_some_and(|host| origin.is_at(host)),
+            Some(None) => false,
+            // A page's image or script carries no Origin, but it tells where it comes from.
+            None => own_page || (self.absent && matches!(site, None | Some(b"none"))),
+        }
+    }
+
+    #[inline]
     fn listed(&self, head: &Head<'_>) -> Option<HeaderValue> {
         let value = head.origin.once().ok()??;
         let origin = Origin::of(value)?;
@@ -58,6 +84,15 @@ impl OriginRule {
         self.listed.iter().any(|listed| listed.is(origin)).then(|| HeaderValue::from_bytes(value.as_bytes()).ok())?
     }
 }
+
+/// Returns the beginning of what a client sent, for an error text.
+fn shown(value: &[u8]) -> String {
+    let start = value.get(..MAX_SHOWN).unwrap_or(value);
+    String::from_utf8_lossy(start).into_owned()
+}
+
+/// Longest name of a host (RFC 1035 §3.1), with a scheme and a port.
+const MAX_SHOWN: usize = 272;
 
 /// An origin (RFC 6454): scheme, host, port.
 #[derive(Debug, Clone, Copy)]

@@ -22,6 +22,8 @@ mod long_poll;
 mod mount;
 #[cfg(feature = "full")]
 mod security;
+#[cfg(feature = "full")]
+mod server;
 #[cfg(feature = "short-poll")]
 mod short_poll;
 #[cfg(feature = "sse")]

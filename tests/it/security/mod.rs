@@ -12,7 +12,7 @@
 //! | 7 | a cursor is forged | `row_07_` |
 //! | 8 | clients make topics | `row_08_` |
 //! | 9 | a reader is slow | `row_09_`, `a_client_that_takes_nothing_is_asked_for_and_holds_nothing` |
-//! | 10 | a body comes a byte at a time | `a_body_has_a_limit_and_a_deadline` |
+//! | 10 | a body comes a byte at a time | `row_10_`, `a_body_has_a_limit_and_a_deadline` |
 //! | 11 | polls are held for ever | `row_11_`, `a_client_that_goes_is_forgotten` |
 //! | 12 | connections come in floods | `row_12_`, `one_session_too_many_is_told_to_come_later` |
 //! | 13 | frames lie about their length, or never end | `row_13_`, `each_has_its_code_however_it_is_cut` |
@@ -23,7 +23,7 @@
 //! | 18 | an answer is split | `row_18_` |
 //! | 19 | an answer is run as a script | `row_19_`, `row_03_17_19_` |
 //! | 20 | a log is forged | `row_20_` |
-//! | 23 | one stream of HTTP/2 stalls | `a_stream_that_takes_nothing_loses_its_session_and_its_siblings_do_not` |
+//! | 23 | one stream of HTTP/2 stalls | `row_23_`, `a_stream_that_takes_nothing_loses_its_session_and_its_siblings_do_not` |
 //! | 24 | the peer is gone and says nothing | `a_client_that_does_not_answer_is_left_though_it_sends`, `a_client_that_takes_nothing_loses_its_session_though_hyper_asks_for_nothing` |
 //! | 25 | bytes follow an upgrade | `row_25_` |
 //! | 26 | an error leaks | `row_26_` |
@@ -50,6 +50,7 @@ mod origin;
 mod panics;
 mod random;
 mod rejections;
+mod server;
 mod sessions;
 mod site;
 mod topics;

@@ -1,0 +1,104 @@
+//! Topics that one publisher may create.
+
+use std::collections::{HashMap, HashSet};
+use std::hash::{BuildHasher, RandomState};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use hyper::StatusCode;
+use tidings::{LocalHub, Topic};
+
+use crate::peer::Peer;
+use crate::problem::Problem;
+
+/// Time for which a topic counts: without a further event it has left history by then.
+const PERIOD: Duration = Duration::from_secs(60 * 60);
+/// Number of topics that are counted for all peers together.
+const MAX_COUNTED: usize = 1_000_000;
+
+/// The topics that each peer created in the last hour.
+///
+/// A topic that has history is free for everyone. One whose events have expired is free for the peer that it counts for.
+#[derive(Debug)]
+pub(crate) struct Quota {
+    /// Topics of one peer. 0: any number.
+    max: usize,
+    hashes: RandomState,
+    created: Mutex<Created>,
+}
+
+#[derive(Debug, Default)]
+struct Created {
+    count: usize,
+    /// For each topic, by the hash of its name, when it was created.
+    peers: HashMap<Peer, HashMap<u64, Instant>>,
+}
+
+impl Quota {
+    pub(crate) fn new(max: usize) -> Self {
+        Self { max, hashes: RandomState::new(), created: Mutex::default() }
+    }
+
+    /// Counts those of the topics that do not exist yet. All are refused if the peer may not create so many.
+    pub(crate) fn create<'a>(
+        &self,
+        hub: &LocalHub,
+        peer: &Peer,
+        topics: impl Iterator<Item = &'a Topic>,
+    ) -> Result<(), Problem> {
+        if self.max == 0 {
+            return Ok(());
+        }
+        let new = topics.filter(|topic| !hub.has_history(topic)).map(|topic| self.hashes.hash_one(topic));
+        let new: HashSet<u64> = new.collect();
+        if new.is_empty() {
+            return Ok(());
+        }
+        self.created.lock().unwrap_or_else(PoisonError::into_inner).add(peer, &new, self.max, Instant::now())
+    }
+}
+
+impl Created {
+    fn add(&mut self, peer: &Peer, new: &HashSet<u64>, max: usize, now: Instant) -> Result<(), Problem> {
+        let mut more = self.unknown(peer, new);
+        if self.of(peer) + more > max || self.count + more > MAX_COUNTED {
+            self.forget_old(now);
+            more = self.unknown(peer, new);
+        }
+        if self.of(peer) + more > max {
+            let oldest = self.peers.get(peer).and_then(|topics| topics.values().min().copied()).unwrap_or(now);
+            let left = (oldest + PERIOD).saturating_duration_since(now).as_secs();
+            let text = format!("topic: a publisher may create {max} topics an hour; relay --new-topics sets it");
+            let problem = Problem::new(StatusCode::TOO_MANY_REQUESTS, text);
+            return Err(problem.retry_after(u32::try_from(left + 1).unwrap_or(u32::MAX)));
+        }
+        if self.count + more > MAX_COUNTED {
+            let text = "topic: too many topics were created in the last hour";
+            return Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, text).retry_after(60));
+        }
+        self.count += more;
+        let topics = self.peers.entry(peer.clone()).or_default();
+        for &hash in new {
+            topics.entry(hash).or_insert(now);
+        }
+        Ok(())
+    }
+
+    fn of(&self, peer: &Peer) -> usize {
+        self.peers.get(peer).map_or(0, HashMap::len)
+    }
+
+    /// Returns how many of the topics do not count for the peer yet.
+    fn unknown(&self, peer: &Peer, new: &HashSet<u64>) -> usize {
+        let known = self.peers.get(peer);
+        new.iter().filter(|hash| known.is_none_or(|known| !known.contains_key(hash))).count()
+    }
+
+    fn forget_old(&mut self, now: Instant) {
+        self.peers.retain(|_, topics| {
+            topics.retain(|_, created| now.saturating_duration_since(*created) < PERIOD);
+            !topics.is_empty()
+        });
+        self.count = self.peers.values().map(HashMap::len).sum();
+    }
+}

@@ -1,0 +1,65 @@
+use std::net::IpAddr;
+
+use bytes::Bytes;
+use http::Response;
+use http::request::Parts;
+
+use crate::mount::{AllowedHost, refuse_host};
+
+/// Host names that a server answers for.
+#[derive(Debug, Clone, Default)]
+pub(super) struct HostRule {
+    choice: Choice,
+    /// Names beside those of the choice.
+    added: Vec<AllowedHost>,
+}
+
+#[derive(Debug, Clone, Default)]
+enum Choice {
+    /// The names of the loopback interface on a loopback address, every name on others.
+    #[default]
+    ByAddress,
+    Any,
+    These(Vec<AllowedHost>),
+}
+
+impl HostRule {
+    pub(super) fn add(&mut self, host: &str) {
+        self.added.push(AllowedHost::new("allow_host", host));
+    }
+
+    pub(super) fn set<H: AsRef<str>>(&mut self, hosts: impl IntoIterator<Item = H>) {
+        let hosts = hosts.into_iter().map(|host| AllowedHost::new("allowed_hosts", host.as_ref()));
+        self.choice = Choice::These(hosts.collect());
+    }
+
+    pub(super) fn set_any(&mut self) {
+        self.choice = Choice::Any;
+    }
+
+    /// Returns the list for a server at this address. `None`: every name is allowed.
+    pub(super) fn at(self, address: IpAddr) -> Option<Hosts> {
+        let mut list = match self.choice {
+            Choice::These(hosts) => hosts,
+            Choice::ByAddress if address.is_loopback() => {
+                let own = if address.is_ipv6() { format!("[{address}]") } else { address.to_string() };
+                let names = ["localhost", "127.0.0.1", "[::1]", &own];
+                names.into_iter().map(|name| AllowedHost::new("allow_host", name)).collect()
+            }
+            Choice::ByAddress | Choice::Any => return None,
+        };
+        list.extend(self.added);
+        Some(Hosts(list))
+    }
+}
+
+/// List of host names, of which a request must name one.
+#[derive(Debug)]
+pub(super) struct Hosts(Vec<AllowedHost>);
+
+impl Hosts {
+    /// Returns 421 for a request to another host, and 400 where its host is missing or unreadable.
+    pub(super) fn refuse(&self, parts: &Parts) -> Option<Response<Bytes>> {
+        refuse_host(&self.0, parts)
+    }
+}

@@ -1,0 +1,40 @@
+//! Server for axum routers and other tower services, with limits against slow and numerous clients.
+//!
+//! [`serve`] is called like `axum::serve`, and adds what that lacks: a deadline and a limit for request heads, limits
+//! for HTTP/2, TCP options for push, a limit for connections, a graceful shutdown that ends, and, on a loopback
+//! address, a check of the host name against DNS rebinding. TLS and Unix sockets are not offered: put a proxy in front,
+//! or use hyper.
+//!
+//! ```no_run
+//! use axum::{Router, routing::get};
+//! use tidings::{Endpoint, LocalHub, SubscribeRequest, publisher_fn, server};
+//!
+//! # async fn run() -> std::io::Result<()> {
+//! let hub = LocalHub::new();
+//! let events = Endpoint::new(publisher_fn(move |request: SubscribeRequest| {
+//!     let hub = hub.clone();
+//!     async move { Ok(hub.subscribe(request.subscribe_to(["news"]))?) }
+//! }));
+//! let app = Router::new().route("/", get(|| async { "hello" })).route_service("/events", events.clone());
+//! let listener = server::bind("127.0.0.1:3000").await?;
+//! server::serve(listener, app).with_graceful_shutdown(events.drain_on(tokio::signal::ctrl_c())).await
+//! # }
+//! ```
+
+mod accept;
+mod app;
+mod bind;
+mod body;
+mod connection;
+mod connections;
+mod hosts;
+mod io;
+mod limits;
+mod peer;
+mod serve;
+#[cfg(all(test, not(loom)))]
+mod tests;
+
+pub use bind::bind;
+pub use peer::PeerAddr;
+pub use serve::{Serve, ServeFuture, serve};
