@@ -56,12 +56,7 @@ impl Mount {
         }
     }
 
-    async fn ask_publisher(
-        &self,
-        request: &SubscribeRequest,
-        key: Option<&Arc<str>>,
-    ) -> Result<Attach<BoxSubscriber>, Refusal> {
-        let _share = self.shares.take(key).ok_or_else(|| self.later())?;
+    async fn ask_publisher(&self, request: &SubscribeRequest) -> Result<Attach<BoxSubscriber>, Refusal> {
         let _permit = self.counters.permit(self.config.max_attaches).ok_or_else(|| self.later())?;
         let subscribed = within(&self.runtime.wheel, self.config.attach_deadline, self.publisher.subscribe(request));
         let subscribed = subscribed.await.ok_or_else(|| self.later())?;
@@ -85,7 +80,7 @@ impl Arrival {
         }
         let mut attach = match given.take() {
             Some(attach) => attach,
-            None => mount.ask_publisher(request, key.as_ref()).await?,
+            None => mount.ask_publisher(request).await?,
         };
         mount.counters.attached();
         let right = attach.lifetime.map(|lifetime| mount.runtime.wheel.after(lifetime));

@@ -16,7 +16,6 @@ use super::registry::Registry;
 use super::rejects::Rejects;
 use super::runtime::{Runtime, Spawn};
 use super::shared::Mount;
-use super::shares::Shares;
 use super::stats::Counters;
 use super::transports::Transports;
 use crate::contract::{Timer, Transport};
@@ -47,7 +46,6 @@ use crate::contract::{Timer, Transport};
 /// | silence of a run of polls | 2 × hold | [`poll_silence`](Self::poll_silence) | one lost poll must not end it |
 /// | time of a session | none | [`max_lifetime`](Self::max_lifetime) | a proxy's, a balancer's or a token's is known to the application alone |
 /// | calls of the publisher under way, and apart from them messages | 1,024 | [`max_attaches`](Self::max_attaches) | a herd waits at its clients rather than at the database |
-/// | calls of the publisher under way for one limit key | 128 | [`max_calls_per_key`](Self::max_calls_per_key) | an eighth of all, so that the slow calls of one client do not make all others wait |
 /// | time for a subscribe | 10 s | [`attach_deadline`](Self::attach_deadline) | a user is gone by then, and a publisher that hangs would keep those places for good |
 /// | [soft rejects](Self::max_soft_rejects) at once | 1,024 | [`max_soft_rejects`](Self::max_soft_rejects) | each takes 100 ms: 10,000 refused clients a second |
 /// | target and headers of a request | 16 KiB | [`max_head`](Self::max_head) | what HTTP/2 servers take of headers, and a page of cookies; a session may keep it |
@@ -91,7 +89,6 @@ impl EndpointBuilder {
             #[cfg(any(feature = "short-poll", feature = "long-poll"))]
             replies: super::replies::Replies::default(),
             counters: Counters::default(),
-            shares: Shares::new(config.max_calls_per_key),
             config,
         })
     }
@@ -282,14 +279,6 @@ impl EndpointBuilder {
     /// How many calls of the publisher may be under way: 1,024 unless set. One more is told to come later.
     pub fn max_attaches(mut self, max: usize) -> Self {
         self.config.max_attaches = max;
-        self
-    }
-
-    /// Sets how many calls of the publisher, subscribes and messages by POST together, may be under way for one
-    /// [limit key](crate::Publisher::limit_key). Default: 128. A further client of the key is told to come later. Calls
-    /// without a key count against [`max_attaches`](Self::max_attaches) only.
-    pub fn max_calls_per_key(mut self, max: usize) -> Self {
-        self.config.max_calls_per_key = max;
         self
     }
 

@@ -23,7 +23,6 @@ const POLL_HINT: RangeInclusive<Duration> = RETRY;
 const MAX_SESSIONS: usize = 100_000;
 const MAX_IDLE_POLL_SESSIONS: usize = 10_000;
 const MAX_ATTACHES: usize = 1_024;
-const MAX_CALLS_PER_KEY: usize = 128;
 const MAX_SOFT_REJECTS: usize = 1_024;
 const ATTACH_DEADLINE: Duration = Duration::from_secs(10);
 const MAX_HEAD: usize = 16 * 1024;
@@ -64,7 +63,6 @@ pub(super) struct Config {
     pub(super) max_lifetime: Option<Duration>,
     pub(super) max_message_rate: u32,
     pub(super) max_attaches: usize,
-    pub(super) max_calls_per_key: usize,
     pub(super) max_soft_rejects: usize,
     pub(super) attach_deadline: Duration,
     pub(super) max_head: usize,
@@ -100,7 +98,6 @@ impl Default for Config {
             max_lifetime: None,
             max_message_rate: MAX_MESSAGE_RATE,
             max_attaches: MAX_ATTACHES,
-            max_calls_per_key: MAX_CALLS_PER_KEY,
             max_soft_rejects: MAX_SOFT_REJECTS,
             attach_deadline: ATTACH_DEADLINE,
             max_head: MAX_HEAD,

@@ -31,9 +31,6 @@ impl Mend for State {
         let (member, turn, gap) = (self.member.clone(), self.turn.clone(), gap.clone());
         Box::pin(async move {
             let mount = &member.mount;
-            let Some(_share) = mount.shares.take(member.who.shared_key().as_ref()) else {
-                return Ok(None);
-            };
             let Some(_permit) = mount.counters.permit(mount.config.max_attaches) else {
                 return Ok(None);
             };

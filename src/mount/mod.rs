@@ -58,7 +58,6 @@ mod runtime;
 mod session;
 mod sessions;
 mod shared;
-mod shares;
 mod sleep;
 #[cfg(feature = "tokio")]
 mod socket;

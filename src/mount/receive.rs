@@ -30,16 +30,14 @@ impl Mount {
         let message = self.read(&parts.headers, body).await.inspect_err(|_| self.counters.refused(Cause::Request))?;
         let Posted { topics, start, name } = posted;
         let request = SubscribeRequest::new(parts, topics, start, Transport::ShortPoll);
-        let key = self.key(&request);
-        let share = self.shares.take(key.as_ref()).ok_or_else(|| self.later())?;
-        let label = key.zip(name);
+        let label = self.key(&request).zip(name);
         // Without the data of the request that the session was accepted with: this is another one.
         let session = label.and_then(|label| self.registry.newest(&label));
         let session = session.map(|session| session.of_request(None, session.topics().to_vec()));
         let request = request.of(session);
         let permit = self.counters.permit_message(self.config.max_attaches).ok_or_else(|| self.later())?;
         let received = self.publisher.receive(&request, message).await;
-        drop((permit, share));
+        drop(permit);
         received.map_err(|rejection| self.refused_by_publisher(rejection))?;
         let mut response = Response::new(Body::empty());
         *response.status_mut() = StatusCode::NO_CONTENT;

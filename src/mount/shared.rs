@@ -17,7 +17,6 @@ use super::refusal::Refusal;
 use super::registry::Registry;
 use super::rejects::Rejects;
 use super::runtime::Runtime;
-use super::shares::Shares;
 use super::stats::{Cause, Counters};
 use crate::contract::{Rejection, Start, Transport};
 
@@ -33,7 +32,6 @@ pub(super) struct Mount {
     #[cfg(any(feature = "short-poll", feature = "long-poll"))]
     pub(super) replies: super::replies::Replies,
     pub(super) counters: Counters,
-    pub(super) shares: Shares,
 }
 
 /// What is to be done for a request, read from its head.

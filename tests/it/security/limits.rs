@@ -9,7 +9,6 @@
 use std::time::Duration;
 
 use http::StatusCode;
-use tidings::{Attach, Endpoint, Message, Publisher, Rejection, SubscribeRequest, Subscription};
 
 use super::site::Site;
 use crate::mount::wire::raw::{Frame, Raw, frame};
@@ -55,56 +54,6 @@ async fn one_attach_too_many_is_told_to_come_later() {
         assert!(waiting.await.unwrap_err().is_cancelled());
     }
     assert_eq!(get("/events").to(&endpoint).await.status(), StatusCode::OK);
-}
-
-#[tokio::test(start_paused = true)]
-async fn one_call_too_many_of_a_key_is_told_to_come_later_and_other_keys_are_not() {
-    struct Keyed;
-
-    impl Publisher for Keyed {
-        type Subscriber = Subscription;
-
-        fn limit_key(&self, request: &SubscribeRequest) -> Option<String> {
-            request.query("key").map(String::from)
-        }
-
-        async fn subscribe(&self, request: &SubscribeRequest) -> Result<Attach<Subscription>, Rejection> {
-            if request.path() == "/slow" {
-                std::future::pending::<()>().await;
-            }
-            Err(Rejection::Forbidden)
-        }
-
-        async fn receive(&self, _: &SubscribeRequest, _: Message) -> Result<(), Rejection> {
-            std::future::pending().await
-        }
-    }
-
-    for (set, max) in [(None, 128), (Some(3), 3)] {
-        let builder = set.into_iter().fold(Endpoint::builder(Keyed), tidings::EndpointBuilder::max_calls_per_key);
-        let endpoint = builder.build();
-        let ask = |method: &str, target: &str| {
-            tokio::spawn(endpoint.handle(request(method, target).body(String::new()).unwrap()))
-        };
-        // Subscribes and messages count together.
-        let slow: Vec<_> = (0..max).map(|at| ask(if at % 3 == 0 { "POST" } else { "GET" }, "/slow?key=a")).collect();
-        pass(Duration::from_millis(1)).await;
-        for (method, target, status) in [
-            ("GET", "/?key=a", 503),
-            ("POST", "/?key=a", 503),
-            ("GET", "/?key=b", 403),
-            ("GET", "/", 403),
-            ("HEAD", "/?key=a", 200),
-        ] {
-            assert_eq!(ask(method, target).await.unwrap().status(), status, "{method} {target} of {max}");
-        }
-        let keyless: Vec<_> = (0..max + 1).map(|_| ask("GET", "/slow")).collect();
-        pass(Duration::from_millis(1)).await;
-        assert!(keyless.iter().all(|asked| !asked.is_finished()), "no key, no share");
-        slow.into_iter().for_each(|asked| asked.abort());
-        pass(Duration::from_millis(1)).await;
-        assert_eq!(ask("GET", "/?key=a").await.unwrap().status(), 403);
-    }
 }
 
 #[tokio::test]
