@@ -37,6 +37,8 @@ fn main() {
     let (held, counted) = cached();
     report(&format!("small event encoded, for which the budget counts {counted:.0}"), held);
     report("topic whose history has expired", expired());
+    let (held, counted) = flooded();
+    println!("{held:>8.2}  of a spent byte budget of 64 MiB, by topics of one byte; counted: {counted:.2}");
     report("topic with no event and one subscription, beyond the subscription", empty_topics());
     for (name, request) in [
         ("long poll", mounted::LONG_POLL),
@@ -142,6 +144,17 @@ fn expired() -> f64 {
     hub.sweep();
     assert_eq!((hub.stats().topics, hub.stats().bytes), (0, 0));
     per(&region)
+}
+
+/// The heap of a hub that is flooded with tiny topics, and what its budget counts, in parts of the budget.
+fn flooded() -> (f64, f64) {
+    const LIMIT: usize = 64 << 20;
+    let hub = LocalHub::builder().max_bytes(LIMIT).build();
+    let before = heap();
+    for topic in 0..300_000 {
+        hub.publish_now(&Topic::new(format!("flood/{topic}")).expect("valid"), "x").expect("open");
+    }
+    ((heap() - before) as f64 / LIMIT as f64, hub.stats().bytes as f64 / LIMIT as f64)
 }
 
 /// A thousand events, read encoded.

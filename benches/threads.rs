@@ -1,5 +1,5 @@
 //! What the hub costs on several threads: publishers that share a sequencer or don't, readers beside them, and who wakes
-//! many. `cargo bench --features full --bench threads`, or of these `-- publishers`, `readers` or `wakes` only. Times are of
+//! many. `cargo bench --features full --bench threads`, or of these `-- publishers`, `readers`, `wakes` or `floods` only. Times are of
 //! this machine and this moment: compare within one run.
 
 #[allow(dead_code, reason = "the other benches use the rest")]
@@ -38,6 +38,44 @@ fn main() {
     if is_wanted("wakes") {
         wakes();
     }
+    if is_wanted("floods") {
+        floods();
+    }
+}
+
+/// Prints the longest publish of another publisher while two threads flood the hub with tiny topics. CPU time leaves out
+/// the time for which the system ran other threads.
+fn floods() {
+    const EACH: usize = 300_000;
+    let hub = LocalHub::new();
+    let running = AtomicBool::new(true);
+    let (mut wall, mut used) = (Vec::new(), 0.0_f64);
+    thread::scope(|scope| {
+        let flood = |thread: usize| {
+            for n in 0..EACH {
+                let name = Topic::new(format!("flood/{thread}/{n}")).expect("valid");
+                hub.publish_now(&name, "x").expect("open");
+            }
+        };
+        let other = scope.spawn(|| {
+            while running.load(Ordering::Relaxed) {
+                let (begun, before) = (Instant::now(), cpu());
+                hub.publish_now(&topic(0), event()).expect("open");
+                wall.push(begun.elapsed());
+                used = used.max(cpu() - before);
+                thread::sleep(Duration::from_micros(500));
+            }
+        });
+        let floods = [0, 1].map(|thread| scope.spawn(move || flood(thread)));
+        floods.into_iter().for_each(|flood| flood.join().expect("no panic"));
+        running.store(false, Ordering::Relaxed);
+        other.join().expect("no panic");
+    });
+    wall.sort_unstable();
+    let at = |part: usize| wall[(wall.len() - 1) * part / 1_000].as_secs_f64() * 1_000.0;
+    println!("\na publish of another topic while two threads publish to {EACH} new topics each");
+    println!("{:>10}  {:>12}  {:>12}  {:>12}  {:>12}", "publishes", "p50 ms", "p99.9 ms", "worst ms", "worst CPU ms");
+    println!("{:>10}  {:>12.3}  {:>12.3}  {:>12.3}  {:>12.3}", wall.len(), at(500), at(999), at(1_000), used / 1e6);
 }
 
 /// What publishers on so many threads have in common.

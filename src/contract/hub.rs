@@ -57,4 +57,14 @@ pub enum PublishError {
         /// The hub's limit, in bytes.
         limit: usize,
     },
+    /// The events begin more topics than the hub holds. Publish fewer at once, or raise the limit.
+    #[error(
+        "the events begin {topics} topics, the hub holds at most {limit}: publish fewer at once or raise `max_topics`"
+    )]
+    TooManyTopics {
+        /// Number of topics without history among those of the events.
+        topics: usize,
+        /// The hub's limit.
+        limit: usize,
+    },
 }

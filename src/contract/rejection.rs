@@ -66,7 +66,9 @@ impl From<SubscribeError> for Rejection {
             SubscribeError::NoTopics | SubscribeError::Topic(_) | SubscribeError::Pattern(_) => {
                 Self::invalid(error.to_string())
             }
-            SubscribeError::Closed => Self::Busy { retry_after: Duration::from_secs(5) },
+            SubscribeError::TooManyTopics { .. } | SubscribeError::Closed => {
+                Self::Busy { retry_after: Duration::from_secs(5) }
+            }
         }
     }
 }

@@ -118,6 +118,12 @@ pub enum SubscribeError {
     /// A text is not a pattern.
     #[error(transparent)]
     Pattern(#[from] PatternError),
+    /// Subscriptions follow as many topics without events as the hub allows. Subscribe again later, or raise the limit.
+    #[error("{limit} topics without events are subscribed to already: raise `max_topics` of the hub")]
+    TooManyTopics {
+        /// The hub's limit.
+        limit: usize,
+    },
     /// The hub was closed.
     #[error("the hub is closed")]
     Closed,

@@ -25,6 +25,10 @@ pub(super) struct Budget {
     pinned: Count,
     /// What is kept encoded.
     cached: Count,
+    /// What publishers that make room at this moment are about to add.
+    reserved: Count,
+    /// How many topics may hold events.
+    pub(super) max_topics: usize,
     pub(super) sizes: Sizes,
     pub(super) caches: Caches,
 }
@@ -46,7 +50,7 @@ enum Kind {
 }
 
 impl Budget {
-    pub(super) fn new(epoch: u64, limit: usize) -> Arc<Self> {
+    pub(super) fn new(epoch: u64, limit: usize, max_topics: usize) -> Arc<Self> {
         Arc::new(Self {
             epoch,
             limit,
@@ -54,17 +58,36 @@ impl Budget {
             history: Count::new(0),
             pinned: Count::new(0),
             cached: Count::new(0),
+            reserved: Count::new(0),
+            max_topics,
             sizes: Sizes::default(),
             caches: Caches::default(),
         })
     }
 
-    /// Whether there is room for so many bytes more.
+    /// Returns whether there is room for so many bytes more, beside what is reserved.
     #[inline]
     pub(super) fn has_room(&self, bytes: usize) -> bool {
+        self.has_room_but_for_others(self.reserved.load().saturating_add(bytes as u64))
+    }
+
+    /// Returns whether there is room for so many bytes, if no other publisher adds what it has reserved.
+    #[inline]
+    pub(super) fn has_room_but_for_others(&self, bytes: u64) -> bool {
         let limit = self.limit as u64;
         let pinned = self.pinned.load().saturating_sub(limit / PIN_SHARE);
-        (self.history.load() + self.cached.load() + pinned).saturating_add(bytes as u64) <= limit
+        (self.history.load() + self.cached.load() + pinned).saturating_add(bytes) <= limit
+    }
+
+    /// Returns whether so many topics more may hold events.
+    #[inline]
+    pub(super) fn has_room_for_topics(&self, topics: usize) -> bool {
+        self.sizes.topics().saturating_add(topics as u64) <= self.max_topics as u64
+    }
+
+    /// Reserves room, so that other publishers evict for themselves instead of taking what this one has evicted.
+    pub(super) fn reserve(&self) -> Reserved<'_> {
+        Reserved { budget: self, bytes: 0 }
     }
 
     /// Whether caches may take so many bytes more, if there is room for them.
@@ -97,6 +120,30 @@ impl Budget {
     /// The bytes of segments in their logs, of evicted ones that readers hold, and of caches.
     pub(super) fn used(&self) -> [u64; 3] {
         [&self.history, &self.pinned, &self.cached].map(Count::load)
+    }
+}
+
+/// Bytes that other publishers leave free until this is dropped.
+#[derive(Debug)]
+pub(super) struct Reserved<'a> {
+    budget: &'a Budget,
+    bytes: u64,
+}
+
+impl Reserved<'_> {
+    /// Reserves so many bytes instead of those before.
+    pub(super) fn set(&mut self, bytes: usize) {
+        self.budget.reserved.add(bytes as u64);
+        self.budget.reserved.sub(self.bytes);
+        self.bytes = bytes as u64;
+    }
+}
+
+impl Drop for Reserved<'_> {
+    fn drop(&mut self) {
+        if self.bytes > 0 {
+            self.budget.reserved.sub(self.bytes);
+        }
     }
 }
 

@@ -13,6 +13,7 @@ pub struct LocalHubBuilder {
     retentions: Retentions,
     max_event: usize,
     max_bytes: usize,
+    max_topics: usize,
     clock: Box<dyn Clock>,
 }
 
@@ -22,6 +23,7 @@ impl Default for LocalHubBuilder {
             retentions: Retentions::default(),
             max_event: Self::MAX_EVENT,
             max_bytes: Self::MAX_BYTES,
+            max_topics: Self::MAX_TOPICS,
             clock: Box::new(StdClock),
         }
     }
@@ -34,6 +36,9 @@ impl LocalHubBuilder {
     /// The default of [`max_bytes`](Self::max_bytes), 256 MiB: the default history of 256 topics at their fullest, and
     /// of some hundred thousand at their emptiest.
     pub const MAX_BYTES: usize = 256 << 20;
+
+    /// The default of [`max_topics`](Self::max_topics).
+    pub const MAX_TOPICS: usize = 1_000_000;
 
     /// How much history each topic keeps that no [`retain_for`](Self::retain_for) is for. Default: 1,000 events, 1 MiB,
     /// 1 hour.
@@ -81,9 +86,14 @@ impl LocalHubBuilder {
     /// How much the hub may hold, in bytes: events (their weight and what it takes to keep them) and what is kept of
     /// them encoded. Default: 256 MiB.
     ///
-    /// Over it, first what is encoded of segments that are not the newest of their topics goes, then the oldest segment
-    /// (at most 256 events, and at most 64 KiB or one event) of the topic that holds the most, again and again until
-    /// there is room; who has not read it is told of a gap, as with any eviction. Where nothing is left to evict, the
+    /// Over it, first what is encoded of segments that are not the newest of their topics goes. Then the oldest segments go
+    /// (at most 256 events, and at most 64 KiB or one event, each) until there is room: those of the size class of topics
+    /// that holds the most bytes, where a class is a doubling of a topic's bytes, and the bytes of topics without a
+    /// subscription count twice, of those with one segment four times. In the class, topics with one segment and no
+    /// subscription go first, then the others without one, then the rest, each time the one that had an event least
+    /// recently. A topic that alone holds more than a sixteenth of the budget makes room for its own events, unless others
+    /// are larger by a class. A subscriber that has not read evicted events is told of a gap, as with any eviction. Where
+    /// nothing is left to evict, the
     /// publisher is told [`PublishError::Full`](crate::PublishError::Full). Of the budget, a quarter at most is spent on
     /// encoded events.
     ///
@@ -95,6 +105,21 @@ impl LocalHubBuilder {
         Self { max_bytes: bytes, ..self }
     }
 
+    /// The most topics that hold events at once, and the most topics without events that are subscribed to at once.
+    /// Default: 1,000,000. With an event each, the default byte budget has room for about 270,000, so there it decides;
+    /// topics without events, which it does not count, take at most about 350 MB.
+    ///
+    /// A publish that begins one more topic evicts the history of another: of those with one segment and no subscription
+    /// the one that began first, else of those without a subscription, else of any, the one that had an event least
+    /// recently. A client that resumes there is told of a gap, as with any eviction. A
+    /// subscription of one more topic without events is refused with
+    /// [`SubscribeError::TooManyTopics`](crate::SubscribeError::TooManyTopics). So subscriptions never keep publishers
+    /// out. A batch that begins more topics than the limit is refused with
+    /// [`PublishError::TooManyTopics`](crate::PublishError::TooManyTopics).
+    pub fn max_topics(self, topics: usize) -> Self {
+        Self { max_topics: topics, ..self }
+    }
+
     /// The clock by which events age. Default: the operating system's monotonic clock.
     pub fn clock(self, clock: impl Clock) -> Self {
         Self { clock: Box::new(clock), ..self }
@@ -103,7 +128,8 @@ impl LocalHubBuilder {
     /// The hub, in an epoch of its own.
     #[must_use]
     pub fn build(self) -> LocalHub {
-        LocalHub::of(Shared::new(random_epoch(), self.retentions, self.max_event, self.max_bytes, self.clock))
+        let Self { retentions, max_event, max_bytes, max_topics, clock } = self;
+        LocalHub::of(Shared::new(random_epoch(), retentions, max_event, max_bytes, max_topics, clock))
     }
 }
 
@@ -119,6 +145,7 @@ impl fmt::Debug for LocalHubBuilder {
             .field("retentions", &self.retentions)
             .field("max_event", &self.max_event)
             .field("max_bytes", &self.max_bytes)
+            .field("max_topics", &self.max_topics)
             .finish_non_exhaustive()
     }
 }

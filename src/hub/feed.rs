@@ -29,7 +29,7 @@ const KEPT: Retention =
 
 impl Log {
     /// The log of a pattern.
-    pub(super) fn feed(pattern: Pattern, budget: Arc<Budget>) -> Self {
+    pub(super) fn feed(pattern: Pattern, budget: Arc<Budget>) -> Arc<Self> {
         Self::new(pattern, Arc::new(KEPT), 0, Box::default(), budget)
     }
 

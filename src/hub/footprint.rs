@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 use crate::contract::{Entry, Run};
 use crate::hub::segment::Segment;
 use crate::hub::tail::Tail;
-use crate::model::Event;
+use crate::model::{Event, Pattern, Topic};
 
 /// An event's payload beyond its bytes.
 const PAYLOAD: usize = 16;
@@ -24,14 +24,20 @@ pub(super) fn event(event: &Event) -> usize {
     event.weight().saturating_add(PAYLOAD + if labelled { LABELS } else { 0 })
 }
 
-/// A segment of so many places. A topic's first, and no other has so few, is charged with the topic.
-pub(super) const fn segment(places: usize) -> usize {
-    let topic = if places <= Tail::FIRST_PLACES { TOPIC } else { 0 };
-    topic + SEGMENT + size_of::<Segment>() + size_of::<Run>() + places * size_of::<OnceLock<Entry>>()
+/// Returns the size of a segment of so many places. A topic's first, and no other has so few, is charged with the topic
+/// and its name.
+pub(super) fn segment(places: usize, name: &Pattern) -> usize {
+    let topic = if places <= Tail::FIRST_PLACES { TOPIC + name.as_str().len() } else { 0 };
+    topic + without_topic(places)
+}
+
+const fn without_topic(places: usize) -> usize {
+    SEGMENT + size_of::<Segment>() + size_of::<Run>() + places * size_of::<OnceLock<Entry>>()
 }
 
 /// The most that publishing an event can add, whatever it finds: itself, and a segment.
 pub(super) fn most(event: &Event) -> usize {
-    const { assert!(segment(Tail::MOST_PLACES) > segment(Tail::FIRST_PLACES)) };
-    event.weight().saturating_add(PAYLOAD + LABELS + segment(Tail::MOST_PLACES))
+    const FIRST: usize = TOPIC + Topic::MAX_LEN + without_topic(Tail::FIRST_PLACES);
+    const { assert!(without_topic(Tail::MOST_PLACES) > FIRST) };
+    event.weight().saturating_add(PAYLOAD + LABELS + without_topic(Tail::MOST_PLACES))
 }

@@ -17,6 +17,8 @@ pub(super) struct Kept {
     pub(super) held: u64,
     /// The same when the topic was last filed among the [sizes](crate::hub::sizes::Sizes).
     pub(super) filed: u64,
+    /// The sequence of the event that last had the topic [filed](State::file) for its own sake.
+    pub(super) filed_at: u64,
     /// Set once a subscription conflates: from then on what is replaced is marked.
     pub(super) newest: Option<Box<Newest>>,
     /// The index after the event that [left history](State::evicted) unexpired.
@@ -30,7 +32,17 @@ static NOTHING: Kept = Kept::new();
 
 impl Kept {
     const fn new() -> Self {
-        Self { segments: Segments::new(), tail: Tail::NONE, bytes: 0, held: 0, filed: 0, newest: None, lost: 0, due: 0 }
+        Self {
+            segments: Segments::new(),
+            tail: Tail::NONE,
+            bytes: 0,
+            held: 0,
+            filed: 0,
+            filed_at: 0,
+            newest: None,
+            lost: 0,
+            due: 0,
+        }
     }
 }
 

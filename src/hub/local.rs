@@ -74,7 +74,7 @@ impl LocalHub {
         shared.check(&event)?;
         let round = Round::new(shared);
         let log = shared.registry.log(topic).ok_or(PublishError::Closed)?;
-        shared.make_room(once((&log, &event)))?;
+        let _reserved = shared.make_room(once((&log, &event)))?;
         let mut sequencer = shared.sequence()?;
         let appended = round.append(&mut sequencer, log, event)?;
         shared.published.advance(sequencer.last);
@@ -93,7 +93,7 @@ impl LocalHub {
             Ok((shared.registry.log(&topic).ok_or(PublishError::Closed)?, event))
         });
         let events = events.collect::<Result<Vec<_>, _>>()?;
-        shared.make_room(events.iter().map(|(log, event)| (log, event)))?;
+        let _reserved = shared.make_room(events.iter().map(|(log, event)| (log, event)))?;
         let (round, mut all) = (Round::new(shared), Vec::with_capacity(events.len()));
         let mut sequencer = shared.sequence()?;
         for (log, event) in events {
@@ -173,7 +173,7 @@ impl LocalHub {
     pub fn sweep(&self) {
         let shared = &*self.handle.shared;
         let now = shared.now();
-        shared.registry.logs().iter().for_each(|log| shared.sweep(log, now));
+        shared.each_log(|log| shared.sweep(&log, now));
     }
 
     /// Closes the hub for good: subscribers get every event before this, then [`End::Closed`](crate::End::Closed).

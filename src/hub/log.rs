@@ -9,19 +9,25 @@ use crate::hub::inbox::Inbox;
 use crate::hub::kept::Kept;
 use crate::hub::rhythm::{INTERVALS, Rhythm};
 use crate::hub::segment::{Evicted, Segment, expires, nanos};
+use crate::hub::sizes::Rank;
 use crate::hub::sync::{Mirror, Mutex, MutexGuard};
 use crate::hub::tail::Tail;
 use crate::hub::waiters::Waiters;
 use crate::model::{Cursor, Gap, GapReason, Pattern, Retention, Topic};
 
+/// Number of the hub's events after which an event has its topic filed anew, as one that is in use.
+const FILED_EVERY: u64 = 256;
+
 /// The events of one topic, or of all topics that a pattern matches, and who waits for the next.
 #[derive(Debug)]
 pub(super) struct Log {
     pub(super) name: Pattern,
+    /// The log's slot in [`Sizes`](crate::hub::sizes::Sizes).
+    pub(super) slot: u32,
     pub(super) retention: Arc<Retention>,
     /// A mirror of [`State::subscriptions`] for those who only want to know whether there are many.
     pub(super) audience: Mirror,
-    budget: Arc<Budget>,
+    pub(super) budget: Arc<Budget>,
     /// A mirror of how many [feeds](State::feeds) there are.
     pub(super) fed: Mirror,
     state: Mutex<State>,
@@ -49,7 +55,9 @@ pub(super) struct State {
     pub(super) followers: Option<Box<Waiters<Follower>>>,
     /// Of a topic's log, those of the patterns that match.
     pub(super) feeds: Box<[Arc<Log>]>,
-    is_feed: bool,
+    pub(super) is_feed: bool,
+    /// The rank that the log was last [filed](Self::file) with.
+    pub(super) rank: Rank,
     pub(super) closed: bool,
     /// Taken out of the registry: whoever still holds the log must ask there again.
     dropped: bool,
@@ -79,14 +87,15 @@ struct Oldest {
 }
 
 impl Log {
-    /// An empty log. `evicted` is the sequence of the last event that the topic had before it was dropped.
+    /// Returns an empty log in a slot of its own. `evicted` is the sequence of the last event that the topic had before it
+    /// was dropped.
     pub(super) fn new(
         name: Pattern,
         retention: Arc<Retention>,
         evicted: u64,
         feeds: Box<[Arc<Self>]>,
         budget: Arc<Budget>,
-    ) -> Self {
+    ) -> Arc<Self> {
         let fed = Mirror::new(feeds.len() as u32);
         let state = State {
             kept: None,
@@ -101,10 +110,14 @@ impl Log {
             followers: None,
             feeds,
             is_feed: name.as_topic().is_none(),
+            rank: Rank::New,
             closed: false,
             dropped: false,
         };
-        Self { name, retention, audience: Mirror::new(0), budget, fed, state: Mutex::new(state) }
+        Arc::new_cyclic(|log| {
+            let slot = budget.sizes.add(log.clone());
+            Self { name, slot, retention, audience: Mirror::new(0), budget, fed, state: Mutex::new(state) }
+        })
     }
 
     /// To how many patterns' logs an event of this topic goes too.
@@ -165,17 +178,19 @@ impl Log {
         }
     }
 
-    /// Evicts the oldest segment, be it the newest too. `None` if the log turns out to hold less than it is filed with:
-    /// then it is filed anew.
+    /// Evicts the oldest segment, be it the newest too. `None` if there is none, or if the log turns out to hold less than
+    /// it is filed with, or to have a subscription since: then it is filed anew.
     pub(super) fn evict_oldest(&self, now: u64) -> Option<Relief> {
         let mut state = self.live()?;
-        let mut relief =
-            if state.kept().held < state.kept().filed { None } else { state.evict_oldest(&self.budget, now) };
+        let is_followed_since = state.rank() == Rank::Followed && state.rank != Rank::Followed;
+        let is_misfiled = state.kept().held < state.kept().filed || is_followed_since;
+        let mut relief = if is_misfiled { None } else { state.evict_oldest(&self.budget, now) };
         // Before anybody can append: an event that found its follower neither here nor marked would be delivered late.
         if let Some(Relief { wakers, followers, .. }) = &mut relief {
             wakers.extend(followers.iter().flatten().map(Follower::mark));
         }
-        state.file(self);
+        let goes_on = state.subscriptions == 0 && !state.is_feed;
+        state.file(self, goes_on || is_followed_since);
         relief
     }
 
@@ -207,11 +222,20 @@ impl Log {
 
 impl State {
     fn push(&mut self, entry: Entry, topic: &Topic, log: &Log) {
-        let (weight, kept) = (entry.event.weight(), self.kept_mut());
+        let (weight, sequence, kept) = (entry.event.weight(), entry.sequence, self.kept_mut());
+        let is_filed_late = sequence - kept.filed_at >= FILED_EVERY;
+        if is_filed_late {
+            kept.filed_at = sequence;
+        }
         kept.bytes += weight;
         kept.held += footprint::event(&entry.event) as u64;
         match (kept.tail.take(weight, &log.retention), kept.segments.newest()) {
-            (None, Some(tail)) => tail.push(topic, entry),
+            (None, Some(tail)) => {
+                tail.push(topic, entry);
+                if is_filed_late {
+                    self.file(log, false);
+                }
+            }
             (places, _) => self.begin(places.unwrap_or(Tail::FIRST_PLACES), topic, entry, log),
         }
         self.mark_replaced(self.next);
@@ -220,23 +244,15 @@ impl State {
 
     /// Begins a segment with an event.
     fn begin(&mut self, places: usize, topic: &Topic, entry: Entry, log: &Log) {
-        self.kept_mut().held += footprint::segment(places) as u64;
+        self.kept_mut().held += footprint::segment(places, &log.name) as u64;
         // Filed before it is charged: who finds no room finds what to evict, and waits for this lock.
-        self.file(log);
-        let fresh = Segment::new(topic.clone(), self.next, places, self.is_feed, &log.budget);
+        self.file(log, false);
+        let fresh = Segment::new(topic.clone(), &log.name, self.next, places, self.is_feed, &log.budget);
         fresh.push(topic, entry);
         if let Some(tail) = self.kept().segments.newest() {
             tail.seal(Arc::downgrade(&fresh), &log.budget);
         }
         self.kept_mut().segments.push(fresh);
-    }
-
-    /// Files the topic under what it holds now.
-    fn file(&mut self, log: &Log) {
-        if let Some(kept) = &mut self.kept {
-            log.budget.sizes.file(&log.name, kept.filed, kept.held);
-            kept.filed = kept.held;
-        }
     }
 
     /// Takes the oldest segment out.
@@ -359,7 +375,8 @@ impl State {
     pub(super) fn drop_log(&mut self, log: &Log) -> (u64, Vec<Evicted>) {
         self.dropped = true;
         let left = std::iter::from_fn(|| self.pop()).map(Evicted::new).collect();
-        self.file(log);
+        self.file(log, false);
+        log.budget.sizes.remove(log.slot);
         (self.evicted, left)
     }
 }

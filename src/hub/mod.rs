@@ -10,6 +10,7 @@ mod budget;
 mod builder;
 mod caches;
 mod feed;
+mod filing;
 mod footprint;
 mod inbox;
 mod joined;
@@ -39,6 +40,7 @@ mod sweeper;
 mod sync;
 mod tail;
 mod tombstones;
+mod topic_table;
 mod waiters;
 
 pub use builder::LocalHubBuilder;

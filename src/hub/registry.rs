@@ -4,14 +4,15 @@ use std::collections::BTreeMap;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
+use crate::contract::SubscribeError;
 use crate::hub::budget::Budget;
 use crate::hub::log::Log;
 use crate::hub::patterns::{Patterns, below};
 use crate::hub::retentions::Retentions;
 use crate::hub::stats::HubStats;
-use crate::hub::sweeper::Sweeper;
-use crate::hub::sync::{RwLock, Set};
+use crate::hub::sync::RwLock;
 use crate::hub::tombstones::Tombstones;
+use crate::hub::topic_table::TopicTable;
 use crate::model::{Pattern, Topic};
 
 /// How many topics a [visit](Registry::visit) looks up before it lets others have the lock.
@@ -23,12 +24,11 @@ pub(super) struct Registry {
     retentions: Retentions,
     budget: Arc<Budget>,
     topics: RwLock<Topics>,
-    pub(super) sweeper: Sweeper,
 }
 
 #[derive(Debug, Default)]
 struct Topics {
-    live: Set<Named>,
+    live: TopicTable<Named>,
     /// The same in the order of their names.
     names: BTreeMap<Named, ()>,
     tombstones: Tombstones,
@@ -93,46 +93,50 @@ pub(super) enum Visited {
 
 impl Registry {
     pub(super) fn new(retentions: Retentions, budget: Arc<Budget>) -> Self {
-        Self { retentions, budget, topics: RwLock::default(), sweeper: Sweeper::new() }
+        let topics = Topics { tombstones: Tombstones::new(budget.limit), ..Topics::default() };
+        Self { retentions, budget, topics: RwLock::new(topics) }
     }
 
-    /// The log of a topic, made if it is not there. `None` when the hub is closed.
+    /// Returns the log of a topic for a publisher, made if it is not there. `None` when the hub is closed.
     pub(super) fn log(&self, topic: &Topic) -> Option<Arc<Log>> {
+        self.log_or(topic, usize::MAX).ok()
+    }
+
+    /// Returns the log of a topic for a subscription, made if it is not there and there are not too many without events.
+    pub(super) fn log_for_subscription(&self, topic: &Topic) -> Result<Arc<Log>, SubscribeError> {
+        self.log_or(topic, self.budget.max_topics)
+    }
+
+    fn log_or(&self, topic: &Topic, limit: usize) -> Result<Arc<Log>, SubscribeError> {
         let topics = self.topics.read();
         if topics.closed {
-            return None;
+            return Err(SubscribeError::Closed);
         }
         let known = topics.named(topic);
         drop(topics);
-        known.or_else(|| self.make(topic))
+        known.map_or_else(|| self.make(topic, limit), Ok)
     }
 
-    /// The log of a topic, or of a pattern, that is in memory.
-    pub(super) fn known(&self, name: &Pattern) -> Option<Arc<Log>> {
-        let topics = self.topics.read();
-        match name.as_topic() {
-            Some(topic) => topics.named(topic),
-            None => topics.feeds.get(name).map(|feed| Arc::clone(&feed.log)),
-        }
-    }
-
-    fn make(&self, topic: &Topic) -> Option<Arc<Log>> {
+    /// Makes the log of a topic, unless `limit` topics have one and no events.
+    fn make(&self, topic: &Topic, limit: usize) -> Result<Arc<Log>, SubscribeError> {
         let mut topics = self.topics.write();
         let Topics { live, names, tombstones, feeds, closed, .. } = &mut *topics;
         if *closed {
-            return None;
+            return Err(SubscribeError::Closed);
         }
         if let Some(Named(log)) = live.get(topic.as_str()) {
-            return Some(Arc::clone(log));
+            return Ok(Arc::clone(log));
+        }
+        if live.len() as u64 >= self.budget.sizes.topics().saturating_add(limit as u64) {
+            return Err(SubscribeError::TooManyTopics { limit });
         }
         // Under the lock that a feed is made under: a feed is known here, or it finds this log.
         let feeds = feeds.matching(topic).map(|feed| Arc::clone(&feed.log)).collect();
         let (retention, budget) = (self.retentions.of(topic), Arc::clone(&self.budget));
-        let log = Arc::new(Log::new(topic.into(), retention, tombstones.take(topic), feeds, budget));
+        let log = Log::new(topic.into(), retention, tombstones.take(topic), feeds, budget);
         live.insert(Named(Arc::clone(&log)));
         names.insert(Named(Arc::clone(&log)), ());
-        self.sweeper.add(&log, 0);
-        Some(log)
+        Ok(log)
     }
 
     /// The log of a pattern, made if it is not there. `None` when the hub is closed.
@@ -154,9 +158,8 @@ impl Registry {
         if let Some(feed) = topics.feeds.get(pattern) {
             return Some(Arc::clone(&feed.log));
         }
-        let log = Arc::new(Log::feed(pattern.clone(), Arc::clone(&self.budget)));
+        let log = Log::feed(pattern.clone(), Arc::clone(&self.budget));
         topics.feeds.insert(pattern.clone(), Feed { log: Arc::clone(&log), is_attached: false });
-        self.sweeper.add(&log, 0);
         Some(log)
     }
 
@@ -229,16 +232,9 @@ impl Registry {
         drop((gone, left));
     }
 
-    /// Refuses new topics from now on, and returns the logs that there are.
-    pub(super) fn close(&self) -> Vec<Arc<Log>> {
+    /// Refuses new topics and patterns from now on.
+    pub(super) fn close(&self) {
         self.topics.write().closed = true;
-        self.logs()
-    }
-
-    /// The logs in memory, of topics and of patterns.
-    pub(super) fn logs(&self) -> Vec<Arc<Log>> {
-        let topics = self.topics.read();
-        topics.logs().cloned().collect()
     }
 
     /// What the logs hold, and what came of them and of those that were dropped: no topic is counted twice or left out,

@@ -1,18 +1,35 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::iter::once;
 use std::sync::Arc;
 
 use crate::contract::PublishError;
 use crate::hub::appended::Relief;
-use crate::hub::budget::Charge;
+use crate::hub::budget::{Charge, Reserved};
 use crate::hub::footprint;
 use crate::hub::log::Log;
 use crate::hub::shared::Shared;
+use crate::hub::sizes::Sizes;
 use crate::hub::tail::Tail;
 use crate::hub::waiters::wake_all;
 use crate::model::{Event, Pattern};
 
-/// How the budget is kept: caches of sealed segments go first, then the oldest segment of the largest topic.
+/// A topic that holds more than this part of the budget, and that no other exceeds by a size class, makes room for its own
+/// events.
+const LARGE_SHARE: usize = 16;
+/// Number of logs that an eviction looks at for one that holds as much as it is filed with.
+const LOOKS: usize = 1_024;
+
+/// Eviction within the byte budget and the limit of topics.
+///
+/// Caches of sealed segments go first. Then one segment after another goes, each under a lock of its own:
+///
+/// 1. A topic that holds more than a sixteenth of the budget loses its own oldest segment to its own events, if no topic
+///    is of a higher size class (a class is a doubling of the bytes). So one huge topic does not evict many small ones.
+/// 2. Otherwise the size class with the most bytes gives way: a flood of tiny topics counts as a whole, however small each
+///    is. Bytes of a topic without a subscription count twice, and four times if the topic has begun one segment only.
+/// 3. In that class, topics with one segment and no subscription go first, then the others without a subscription, then
+///    the logs of patterns, then the rest. Of equals the one that had an event, or lost its last subscription, least
+///    recently. A topic without a subscription then goes on giving way; of others each does in turn.
 ///
 /// Called before the sequencer is taken, and never with a lock held: what goes may be the user's to drop.
 impl Shared {
@@ -22,39 +39,71 @@ impl Shared {
     pub(super) fn make_room<'a>(
         &self,
         events: impl Iterator<Item = (&'a Arc<Log>, &'a Event)> + Clone,
-    ) -> Result<(), PublishError> {
+    ) -> Result<Option<Reserved<'_>>, PublishError> {
         let most = |(log, event): (&Arc<Log>, &Event)| footprint::most(event).saturating_mul(1 + log.feeds());
-        let most = events.clone().map(most).fold(0, usize::saturating_add);
-        if self.budget.has_room(most) {
-            return Ok(());
+        let (most, topics) =
+            events.clone().fold((0_usize, 0), |(sum, topics), event| (sum.saturating_add(most(event)), topics + 1));
+        if self.budget.has_room(most) && self.budget.has_room_for_topics(topics) {
+            return Ok(None);
         }
-        self.evict_for(events)
+        let made = self.evict_topics_for(&events).and_then(|()| self.evict_for(events.clone()));
+        if made.is_err() {
+            // A topic that was made for what is refused now.
+            events.for_each(|(log, _)| self.registry.release(log));
+        }
+        made.map(Some)
+    }
+
+    /// Makes room among the topics that hold events for those of these events.
+    #[cold]
+    fn evict_topics_for<'a>(
+        &self,
+        events: &(impl Iterator<Item = (&'a Arc<Log>, &'a Event)> + Clone),
+    ) -> Result<(), PublishError> {
+        loop {
+            let new = events.clone().filter(|(log, _)| log.state().kept().segments.is_empty());
+            let topics = new.map(|(log, _)| log.slot).collect::<BTreeSet<_>>().len();
+            if topics == 0 || self.budget.has_room_for_topics(topics) {
+                return Ok(());
+            }
+            if topics > self.budget.max_topics || !self.evict(Sizes::oldest_topic, true) {
+                return Err(PublishError::TooManyTopics { topics, limit: self.budget.max_topics });
+            }
+        }
     }
 
     #[cold]
     fn evict_for<'a>(
         &self,
         events: impl Iterator<Item = (&'a Arc<Log>, &'a Event)> + Clone,
-    ) -> Result<(), PublishError> {
+    ) -> Result<Reserved<'_>, PublishError> {
         events.clone().for_each(|(log, _)| log.forget_feeds());
+        let mut reserved = self.budget.reserve();
         // What is too much for an empty hub evicts nothing.
         let mut possible = self.need(events.clone(), |_| Tail::NONE) <= self.budget.limit;
         // With a topic's newest segment goes the room in it: then the need is another.
         let need = || self.need(events.clone(), |log| log.state().kept().tail);
         while possible {
             let need_now = need();
-            if self.budget.has_room(need_now) {
-                return Ok(());
+            reserved.set(need_now);
+            if self.budget.has_room(0) {
+                return Ok(reserved);
             }
+            let large = events.clone().map(|(log, _)| log).find(|log| self.is_largest(log));
             let mut evicts = true;
-            while evicts && !self.budget.has_room(need_now) {
-                evicts = self.budget.caches.drop_cold() || self.evict_largest();
+            while evicts && !self.budget.has_room(0) {
+                evicts = self.budget.caches.drop_cold()
+                    || large.is_some_and(|log| self.is_largest(log) && self.evict_from(log))
+                    || self.evict(Sizes::largest, false);
             }
-            // Others evict and publish meanwhile: where nothing was left to evict there may be room, or something again.
-            possible = evicts || self.budget.has_room(need()) || self.budget.sizes.largest().is_some();
+            // Where nothing is left to evict, what others have reserved is no reason to refuse this.
+            let need_now = need() as u64;
+            if !evicts && self.budget.has_room_but_for_others(need_now) {
+                return Ok(reserved);
+            }
+            // Others evict and publish meanwhile: there may be something again.
+            possible = evicts || self.budget.sizes.largest().is_some();
         }
-        // A topic that was made for what is refused now.
-        events.clone().for_each(|(log, _)| self.registry.release(log));
         let weight = events.fold(0_usize, |sum, (_, event)| sum.saturating_add(event.weight()));
         Err(PublishError::Full { weight, limit: self.budget.limit })
     }
@@ -64,7 +113,8 @@ impl Shared {
         let mut tails: BTreeMap<&Pattern, Tail> = BTreeMap::new();
         let needs = events.map(|(log, event)| {
             let tail = tails.entry(&log.name).or_insert_with(|| tail(log));
-            let segment = tail.take(event.weight(), &log.retention).map_or(0, footprint::segment);
+            let places = tail.take(event.weight(), &log.retention);
+            let segment = places.map_or(0, |places| footprint::segment(places, &log.name));
             let fed = footprint::most(event).saturating_mul(log.feeds());
             footprint::event(event).saturating_add(segment).saturating_add(fed)
         });
@@ -79,29 +129,38 @@ impl Shared {
             }
         }
         while !self.budget.has_room(bytes) {
-            if !self.budget.caches.drop_cold() && !self.evict_largest() {
+            if !self.budget.caches.drop_cold() && !self.evict(Sizes::largest, false) {
                 return None;
             }
         }
         Some(self.budget.cache(bytes))
     }
 
-    /// Evicts the oldest segment of the topic that holds the most. False: nothing is left to evict.
-    fn evict_largest(&self) -> bool {
-        while let Some(name) = self.budget.sizes.largest() {
-            // A topic that is not in the registry any more is not among the sizes at the next look.
-            if let Some(log) = self.registry.known(&name) {
-                if let Some(relief) = log.evict_oldest(self.now()) {
-                    self.let_go(&log, relief);
-                    return true;
-                }
-            }
-        }
-        false
+    /// Returns whether a topic is to make room for its own events.
+    fn is_largest(&self, log: &Log) -> bool {
+        let held = log.state().kept().held;
+        held > (self.budget.limit / LARGE_SHARE) as u64 && self.budget.sizes.is_of_highest_class(held)
     }
 
-    fn let_go(&self, log: &Arc<Log>, relief: Relief) {
-        let Relief { evicted, mut wakers, followers, idle } = relief;
+    /// Evicts the oldest segment, or `all`, of the log that is next to give way. False: nothing is left to evict.
+    fn evict(&self, next: impl Fn(&Sizes) -> Option<Arc<Log>>, all: bool) -> bool {
+        for _ in 0..LOOKS {
+            let Some(log) = next(&self.budget.sizes) else {
+                return false;
+            };
+            if self.evict_from(&log) {
+                while all && self.evict_from(&log) {}
+                return true;
+            }
+        }
+        true
+    }
+
+    /// Evicts the oldest segment of a log. False: it had none, or was filed with more than it holds.
+    fn evict_from(&self, log: &Arc<Log>) -> bool {
+        let Some(Relief { evicted, mut wakers, followers, idle }) = log.evict_oldest(self.now()) else {
+            return false;
+        };
         drop(followers);
         wake_all(once(&mut wakers));
         if idle {
@@ -109,5 +168,6 @@ impl Shared {
         }
         // Last, for its events are the user's, and their drop may panic.
         drop(evicted);
+        true
     }
 }

@@ -10,7 +10,7 @@ use crate::hub::budget::{Budget, Charge};
 use crate::hub::footprint;
 use crate::hub::joined::{self, Joined, Reading};
 use crate::hub::sync::{Expiry, Length, Link, Marks, Replaced};
-use crate::model::Topic;
+use crate::model::{Pattern, Topic};
 
 /// A stretch of one log: written in order by one writer under the log's lock, read without a lock.
 pub(super) struct Segment {
@@ -32,8 +32,15 @@ pub(super) struct Segment {
 }
 
 impl Segment {
-    /// A stretch for events of this topic; `is_mixed`: of this and of others.
-    pub(super) fn new(topic: Topic, base: u64, places: usize, is_mixed: bool, budget: &Arc<Budget>) -> Arc<Self> {
+    /// Returns a segment of a log, for events of this topic; `is_mixed`: of this and of others.
+    pub(super) fn new(
+        topic: Topic,
+        log: &Pattern,
+        base: u64,
+        places: usize,
+        is_mixed: bool,
+        budget: &Arc<Budget>,
+    ) -> Arc<Self> {
         let entries = std::iter::repeat_with(OnceLock::new).take(places).collect();
         let topics = std::iter::repeat_with(OnceLock::new).take(if is_mixed { places } else { 0 }).collect();
         Arc::new_cyclic(|this| Self {
@@ -46,7 +53,7 @@ impl Segment {
             joined: OnceLock::new(),
             replaced: Link::new(),
             marks: Marks::default(),
-            charge: budget.segment(footprint::segment(places)),
+            charge: budget.segment(footprint::segment(places, log)),
         })
     }
 

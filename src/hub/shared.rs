@@ -1,7 +1,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use crate::contract::{Clock, Head, PublishError};
+use crate::contract::{Clock, Head, PublishError, SubscribeError};
 use crate::hub::budget::Budget;
 use crate::hub::log::{Follower, Log, State};
 use crate::hub::notifier::Wakes;
@@ -15,12 +15,16 @@ use crate::hub::sync::{Count, Mutex, MutexGuard, Watermark};
 use crate::hub::waiters::wake_all;
 use crate::model::{Cursor, Event, Overflow, Pattern, Position, Topic};
 
+/// Number of logs that are looked up under one hold of a lock.
+const STRETCH: u32 = 256;
+
 /// What every handle of a hub and every subscription shares.
 pub(super) struct Shared {
     pub(super) epoch: u64,
     pub(super) max_event: usize,
     pub(super) budget: Arc<Budget>,
     pub(super) registry: Registry,
+    sweeper: Sweeper,
     pub(super) sequencer: Mutex<Sequencer>,
     pub(super) published: Watermark,
     pub(super) wakes: Wakes,
@@ -52,14 +56,16 @@ impl Shared {
         retentions: Retentions,
         max_event: usize,
         max_bytes: usize,
+        max_topics: usize,
         clock: Box<dyn Clock>,
     ) -> Self {
-        let (began, budget) = (clock.now(), Budget::new(epoch, max_bytes));
+        let (began, budget) = (clock.now(), Budget::new(epoch, max_bytes, max_topics));
         Self {
             epoch,
             max_event,
             registry: Registry::new(retentions, Arc::clone(&budget)),
             budget,
+            sweeper: Sweeper::new(),
             sequencer: Mutex::default(),
             published: Watermark::new(0),
             wakes: Wakes::default(),
@@ -83,11 +89,16 @@ impl Shared {
         Cursor::new(Position { epoch: self.epoch, sequence })
     }
 
-    /// Begins a subscription of a topic. `None` when the hub is closed.
-    pub(super) fn join(&self, topic: &Topic, from: From, overflow: Overflow) -> Option<(Reader, Placed)> {
+    /// Begins a subscription of a topic.
+    pub(super) fn join(
+        &self,
+        topic: &Topic,
+        from: From,
+        overflow: Overflow,
+    ) -> Result<(Reader, Placed), SubscribeError> {
         let now = self.now();
         loop {
-            let log = self.registry.log(topic)?;
+            let log = self.registry.log_for_subscription(topic)?;
             let Some(mut state) = log.live() else {
                 continue;
             };
@@ -96,19 +107,18 @@ impl Shared {
             if overflow == Overflow::Latest {
                 state.conflate();
             }
-            state.subscriptions += 1;
-            log.audience.set(state.subscriptions);
+            let subscriptions = state.subscriptions + 1;
+            state.subscribe(&log, subscriptions);
             drop(state);
             drop(evicted);
-            return Some((Reader::new(log, &placed), placed));
+            return Ok((Reader::new(log, &placed), placed));
         }
     }
 
-    /// Begins to follow a pattern: what is published after this is in the log that the reader reads. `None` when the hub
-    /// is closed.
-    pub(super) fn follow(&self, pattern: &Pattern, overflow: Overflow) -> Option<Reader> {
+    /// Begins to follow a pattern: what is published after this is in the log that the reader reads.
+    pub(super) fn follow(&self, pattern: &Pattern, overflow: Overflow) -> Result<Reader, SubscribeError> {
         loop {
-            let feed = self.registry.feed(pattern)?;
+            let feed = self.registry.feed(pattern).ok_or(SubscribeError::Closed)?;
             let Some(mut state) = feed.live() else {
                 continue;
             };
@@ -116,11 +126,11 @@ impl Shared {
                 state.conflate();
             }
             let end = Placed { index: state.next, head: None, gap: None };
-            state.subscriptions += 1;
-            feed.audience.set(state.subscriptions);
+            let subscriptions = state.subscriptions + 1;
+            state.subscribe(&feed, subscriptions);
             drop(state);
             self.registry.attach(&feed);
-            return Some(Reader::new(feed, &end));
+            return Ok(Reader::new(feed, &end));
         }
     }
 
@@ -128,8 +138,8 @@ impl Shared {
     pub(super) fn leave<W>(&self, log: &Arc<Log>, cancel: impl FnOnce(&mut State) -> Option<W>) {
         let mut state = log.state();
         let waiter = cancel(&mut state);
-        state.subscriptions -= 1;
-        log.audience.set(state.subscriptions);
+        let subscriptions = state.subscriptions - 1;
+        state.subscribe(log, subscriptions);
         let idle = state.is_idle();
         drop(state);
         drop(waiter);
@@ -156,14 +166,15 @@ impl Shared {
     pub(super) fn close(&self) {
         self.sequencer.lock().closed = true;
         let mut wakers = Vec::new();
-        for log in self.registry.close() {
+        self.registry.close();
+        self.each_log(|log| {
             let mut state = log.state();
             state.closed = true;
             wakers.append(&mut state.waiters.take());
             let followers = state.followers.as_mut().map(|followers| followers.take()).unwrap_or_default();
             drop(state);
             wakers.extend(followers.iter().flatten().map(Follower::mark));
-        }
+        });
         wake_all(std::iter::once(&mut wakers));
         self.wakes.close();
     }
@@ -180,17 +191,23 @@ impl Shared {
         }
     }
 
+    /// Calls `act` with every log that is in memory all the time, of topics and of patterns, without a lock held.
+    pub(super) fn each_log(&self, mut act: impl FnMut(Arc<Log>)) {
+        let (mut next, mut logs) = (Some(0), Vec::new());
+        while let Some(at) = next {
+            next = self.budget.sizes.walk(at, STRETCH, &mut logs, usize::MAX);
+            logs.drain(..).for_each(&mut act);
+        }
+    }
+
     /// The same for those few topics whose turn it is.
     #[inline]
     pub(super) fn sweep_a_few(&self, now: u64) {
-        if !self.registry.sweeper.is_due(now) {
+        if !self.sweeper.is_due(now) {
             return;
         }
-        for log in self.registry.sweeper.take(now) {
+        for log in self.sweeper.take(now, &self.budget.sizes) {
             self.sweep(&log, now);
-            if log.live().is_some() {
-                self.registry.sweeper.add(&log, Sweeper::next(now));
-            }
         }
     }
 

@@ -1,28 +1,246 @@
-use std::collections::BTreeSet;
+use std::sync::{Arc, Weak};
 
-use crate::hub::sync::Leaf;
-use crate::model::Pattern;
+use crate::hub::log::Log;
+use crate::hub::sync::{Count, Leaf};
 
-/// The topics, and the patterns that are followed, by how much their logs hold, so that the largest is found without a look at all of them.
+/// Number of slots that are allocated at once, so that growth moves no slot.
+const CHUNK: usize = 256;
+/// Number of size classes: up to 1 KiB, then one for each doubling.
+const CLASSES: usize = 24;
+/// The base-two logarithm of the smallest class's lower bound.
+const SMALLEST: u32 = 9;
+/// No slot.
+const NONE: u32 = u32::MAX;
+
+/// The use that is made of a log, in the order in which logs of one size class give way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Rank {
+    /// A topic that has begun one segment and has no subscription.
+    New,
+    /// A topic that has begun several segments and has no subscription.
+    Idle,
+    /// The log of a pattern, whose events are in the logs of their topics too.
+    Pattern,
+    /// A topic with subscriptions.
+    Followed,
+}
+
+impl Rank {
+    const ALL: [Self; 4] = [Self::New, Self::Idle, Self::Pattern, Self::Followed];
+    const TOPICS: [Self; 3] = [Self::New, Self::Idle, Self::Followed];
+
+    /// Returns how often the bytes of such a log count in the comparison of the classes.
+    const fn weight(self) -> u64 {
+        match self {
+            Self::New => 4,
+            Self::Idle => 2,
+            Self::Pattern | Self::Followed => 1,
+        }
+    }
+}
+
+/// The logs in memory, each in a slot of its own. Those that hold events are listed by size class and rank, the one that
+/// was filed least recently first.
 ///
-/// A topic is filed anew when it begins a segment, so what it is filed with falls behind by no more than a segment. When
-/// it shrinks it is not: who finds it to hold less than it is filed with files it anew, and looks again.
+/// A log is filed anew when it begins a segment, when the last subscription ends of one that was filed as followed, and
+/// when it has an event long after that. Its filed size is behind by at most a segment. Everything here takes constant time. The lock is
+/// the last one that is taken.
 #[derive(Debug, Default)]
-pub(super) struct Sizes(Leaf<BTreeSet<(u64, Pattern)>>);
+pub(super) struct Sizes {
+    slots: Leaf<Slots>,
+    /// Number of topics that are listed.
+    topics: Count,
+}
+
+#[derive(Debug, Default)]
+struct Slots {
+    chunks: Vec<Vec<Slot>>,
+    len: u32,
+    free: Link,
+    lists: [[List; Rank::ALL.len()]; CLASSES],
+}
+
+#[derive(Debug)]
+struct Slot {
+    /// The log. Dangling in a free slot.
+    log: Weak<Log>,
+    before: u32,
+    /// The next slot of the list, or the next free one.
+    after: u32,
+    listed: Option<(u8, Rank)>,
+}
+
+/// A slot's number, or [`NONE`].
+#[derive(Debug, Clone, Copy)]
+struct Link(u32);
+
+impl Default for Link {
+    fn default() -> Self {
+        Self(NONE)
+    }
+}
+
+#[derive(Debug, Default)]
+struct List {
+    first: Link,
+    last: Link,
+    bytes: u64,
+}
 
 impl Sizes {
-    /// Files a topic under `new` bytes that was under `old`; 0: it is not filed. Only under its log's lock.
-    pub(super) fn file(&self, name: &Pattern, old: u64, new: u64) {
-        let (old, new) = ((old, name.clone()), (new, name.clone()));
-        let mut topics = self.0.lock();
-        topics.remove(&old);
-        if new.0 > 0 {
-            topics.insert(new);
+    /// Returns a slot for a log.
+    pub(super) fn add(&self, log: Weak<Log>) -> u32 {
+        let fresh = Slot { log, before: NONE, after: NONE, listed: None };
+        let mut slots = self.slots.lock();
+        let free = slots.free.0;
+        if let Some(slot) = slots.slot(free) {
+            let next = slot.after;
+            *slot = fresh;
+            slots.free = Link(next);
+            return free;
+        }
+        match slots.chunks.last_mut().filter(|chunk| chunk.len() < CHUNK) {
+            Some(chunk) => chunk.push(fresh),
+            None => {
+                let mut chunk = Vec::with_capacity(CHUNK);
+                chunk.push(fresh);
+                slots.chunks.push(chunk);
+            }
+        }
+        slots.len += 1;
+        slots.len - 1
+    }
+
+    /// Frees the slot of a log that is not listed.
+    pub(super) fn remove(&self, number: u32) {
+        let mut slots = self.slots.lock();
+        let next = slots.free.0;
+        let Some(slot) = slots.slot(number) else {
+            return;
+        };
+        slot.after = next;
+        let log = std::mem::take(&mut slot.log);
+        slots.free = Link(number);
+        drop(slots);
+        drop(log);
+    }
+
+    /// Files a log that was filed with `old` bytes under `new`, last in its list, or first if it is the `next` to give way.
+    /// 0 bytes: it is not listed. Only under the log's lock.
+    pub(super) fn file(&self, number: u32, rank: Rank, old: u64, new: u64, next: bool) {
+        let mut slots = self.slots.lock();
+        let was_listed = slots.unlink(number, old);
+        if new > 0 {
+            slots.link(number, rank, new, next);
+        }
+        drop(slots);
+        match (was_listed, new > 0, rank) {
+            (_, _, Rank::Pattern) | (true, true, _) | (false, false, _) => {}
+            (false, true, _) => self.topics.add(1),
+            (true, false, _) => self.topics.sub(1),
         }
     }
 
-    /// The topic that holds the most.
-    pub(super) fn largest(&self) -> Option<Pattern> {
-        self.0.lock().last().map(|(_, name)| name.clone())
+    /// Returns how many topics hold events.
+    pub(super) fn topics(&self) -> u64 {
+        self.topics.load()
     }
+
+    /// Returns the log that gives way next: of the class with the most weighted bytes the lowest rank, and of that the
+    /// one that was filed least recently.
+    pub(super) fn largest(&self) -> Option<Arc<Log>> {
+        let slots = self.slots.lock();
+        let weighted = |class: &&[List; 4]| {
+            Rank::ALL.iter().zip(*class).map(|(rank, list)| list.bytes * rank.weight()).sum::<u64>()
+        };
+        slots.first_of(slots.lists.iter().max_by_key(weighted)?)
+    }
+
+    /// Returns whether no topic is of a higher class than one with so many bytes.
+    pub(super) fn is_of_highest_class(&self, bytes: u64) -> bool {
+        let slots = self.slots.lock();
+        let higher = slots.lists.get(class(bytes) + 1..).unwrap_or_default();
+        higher.iter().all(|class| Rank::TOPICS.iter().all(|&rank| class[rank as usize].bytes == 0))
+    }
+
+    /// Returns the topic that gives way to a new one: of the lowest rank that there is, in the class that has the most
+    /// bytes of it, the one that was filed least recently.
+    pub(super) fn oldest_topic(&self) -> Option<Arc<Log>> {
+        let slots = self.slots.lock();
+        Rank::TOPICS.iter().find_map(|&rank| {
+            let list = slots.lists.iter().map(|class| &class[rank as usize]).max_by_key(|list| list.bytes)?;
+            slots.first_of(std::slice::from_ref(list))
+        })
+    }
+
+    /// Returns the logs in at most `most` slots from `at` on, and the number of the next slot; `None` after the last.
+    pub(super) fn walk(&self, at: u32, most: u32, logs: &mut Vec<Arc<Log>>, wanted: usize) -> Option<u32> {
+        let slots = self.slots.lock();
+        for number in at..slots.len.min(at.saturating_add(most)) {
+            logs.extend(slots.get(number).and_then(|slot| slot.log.upgrade()));
+            if logs.len() == wanted {
+                return Some(number + 1).filter(|&next| next < slots.len);
+            }
+        }
+        at.checked_add(most).filter(|&next| next < slots.len)
+    }
+}
+
+impl Slots {
+    fn get(&self, number: u32) -> Option<&Slot> {
+        self.chunks.get(number as usize / CHUNK)?.get(number as usize % CHUNK)
+    }
+
+    fn slot(&mut self, number: u32) -> Option<&mut Slot> {
+        self.chunks.get_mut(number as usize / CHUNK)?.get_mut(number as usize % CHUNK)
+    }
+
+    fn first_of(&self, lists: &[List]) -> Option<Arc<Log>> {
+        lists.iter().find_map(|list| self.get(list.first.0)?.log.upgrade())
+    }
+
+    /// Takes a log out of its list. Returns whether it was in one.
+    fn unlink(&mut self, number: u32, bytes: u64) -> bool {
+        let Some(slot) = self.slot(number) else {
+            return false;
+        };
+        let (before, after) = (slot.before, slot.after);
+        let Some((class, rank)) = slot.listed.take() else {
+            return false;
+        };
+        let list = &mut self.lists[usize::from(class)][rank as usize];
+        list.bytes -= bytes;
+        if list.first.0 == number {
+            list.first.0 = after;
+        }
+        if list.last.0 == number {
+            list.last.0 = before;
+        }
+        self.slot(before).into_iter().for_each(|slot| slot.after = after);
+        self.slot(after).into_iter().for_each(|slot| slot.before = before);
+        true
+    }
+
+    fn link(&mut self, number: u32, rank: Rank, bytes: u64, is_first: bool) {
+        let class = class(bytes);
+        let list = &mut self.lists[class][rank as usize];
+        list.bytes += bytes;
+        let (before, after) = if is_first { (NONE, list.first.0) } else { (list.last.0, NONE) };
+        if before == NONE {
+            list.first.0 = number;
+        }
+        if after == NONE {
+            list.last.0 = number;
+        }
+        self.slot(before).into_iter().for_each(|slot| slot.after = number);
+        self.slot(after).into_iter().for_each(|slot| slot.before = number);
+        if let Some(slot) = self.slot(number) {
+            (slot.before, slot.after, slot.listed) = (before, after, Some((class as u8, rank)));
+        }
+    }
+}
+
+/// Returns the size class of so many bytes, of which there is at least one.
+fn class(bytes: u64) -> usize {
+    (bytes.ilog2().saturating_sub(SMALLEST) as usize).min(CLASSES - 1)
 }

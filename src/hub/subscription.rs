@@ -85,7 +85,7 @@ impl Subscription {
             Some(topic) => Order::single(&shared, topic, start, overflow),
             None => Order::merged(&shared, names, start, overflow),
         };
-        let (opening, order) = begun.ok_or(SubscribeError::Closed)?;
+        let (opening, order) = begun?;
         Ok(Self { shared, opening: opening.map(Box::new), order })
     }
 
@@ -161,8 +161,14 @@ pub(super) struct Joined {
 }
 
 impl Joined {
-    /// Joins all. `None` when the hub is closed.
-    fn join(&mut self, shared: &Shared, names: &[Pattern], start: Start, overflow: Overflow) -> Option<Beginning> {
+    /// Joins all, or those before the first that is refused.
+    fn join(
+        &mut self,
+        shared: &Shared,
+        names: &[Pattern],
+        start: Start,
+        overflow: Overflow,
+    ) -> Result<Beginning, SubscribeError> {
         for pattern in names.iter().filter(|name| name.as_topic().is_none()) {
             self.patterns.push((shared.follow(pattern, overflow)?, Replay::none(0)));
         }
@@ -181,7 +187,7 @@ impl Joined {
             reader.skip_to(published);
             beginning.gap = beginning.gap.or(unsure);
         }
-        Some(beginning)
+        Ok(beginning)
     }
 
     fn leave(&self, shared: &Shared) {
@@ -231,12 +237,17 @@ impl Beginning {
 }
 
 impl Order {
-    /// That of one topic, and what is to be said first. `None` when the hub is closed.
-    fn single(shared: &Shared, topic: &Topic, start: Start, overflow: Overflow) -> Option<(Option<Gap>, Self)> {
+    /// Returns that of one topic, and what is to be said first.
+    fn single(
+        shared: &Shared,
+        topic: &Topic,
+        start: Start,
+        overflow: Overflow,
+    ) -> Result<(Option<Gap>, Self), SubscribeError> {
         let Beginning { from, sequence, gap } = Beginning::new(shared, start, shared.published.load());
         let (reader, placed) = shared.join(topic, from, overflow)?;
         let gap = gap.or(placed.gap.map(|gone| reader.log.gap(GapReason::Evicted, shared.cursor(gone))));
-        Some((gap, Self::Single(Single::new(reader, &placed, sequence, overflow))))
+        Ok((gap, Self::Single(Single::new(reader, &placed, sequence, overflow))))
     }
 
     /// That of several, or of patterns.
@@ -245,13 +256,11 @@ impl Order {
         names: Vec<Pattern>,
         start: Start,
         overflow: Overflow,
-    ) -> Option<(Option<Gap>, Self)> {
+    ) -> Result<(Option<Gap>, Self), SubscribeError> {
         let mut joined = Joined::default();
-        let Some(Beginning { sequence, gap, .. }) = joined.join(shared, &narrowed(names), start, overflow) else {
-            joined.leave(shared);
-            return None;
-        };
-        Some((gap, Self::Merged(Box::new(Merged::new(shared, joined, sequence, overflow)))))
+        let joining = joined.join(shared, &narrowed(names), start, overflow);
+        let Beginning { sequence, gap, .. } = joining.inspect_err(|_| joined.leave(shared))?;
+        Ok((gap, Self::Merged(Box::new(Merged::new(shared, joined, sequence, overflow)))))
     }
 
     fn sequence(&self) -> u64 {

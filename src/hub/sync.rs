@@ -209,7 +209,7 @@ impl Replaced {
 }
 
 /// A count for statistics and heuristics. Relaxed, and the same under loom: nothing depends on when it is seen.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Count(Plain);
 
 impl Count {

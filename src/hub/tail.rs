@@ -27,6 +27,11 @@ impl Tail {
     /// That of no segment.
     pub(super) const NONE: Self = Self { places: 0, free: 0, weight: 0 };
 
+    /// Returns whether it is that of a topic's first segment.
+    pub(super) fn is_first(&self) -> bool {
+        usize::from(self.places) <= Self::FIRST_PLACES
+    }
+
     /// Takes an event in. Returns how many places the new segment has that it begins; `None` if it begins none.
     pub(super) fn take(&mut self, weight: usize, retention: &Retention) -> Option<usize> {
         let weight = u32::try_from(weight).unwrap_or(u32::MAX);

@@ -3,6 +3,7 @@
 mod behind;
 mod budget;
 mod caches;
+mod floods;
 mod latest;
 mod model;
 mod naive;

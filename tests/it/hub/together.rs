@@ -55,6 +55,9 @@ fn what_is_published_while_the_budget_evicts_comes_in_order() {
     for names in [["p/a", "q"], ["p/**", "q"]] {
         let hub = LocalHub::builder().max_bytes(60_000).build();
         let subscription = hub.subscribe(Subscribe::patterns(names)).unwrap();
+        // Topics without a subscription would be evicted first.
+        let others: Vec<_> = (0..6).map(|other| topic(&format!("c/{other}"))).collect();
+        let _followed = hub.subscribe(Subscribe::topics(&others)).unwrap();
         let (subscription, hook) = (Arc::new(Mutex::new(subscription)), Hook::default());
         hub.publish_now(&topic("p/a"), Event::binary(Bytes::from_owner(Payload(hook.clone())))).unwrap();
         let mut seen = read(&mut subscription.lock().unwrap());
@@ -68,8 +71,8 @@ fn what_is_published_while_the_budget_evicts_comes_in_order() {
                 *during.lock().unwrap() = read(&mut subscription.lock().unwrap());
             }
         }));
-        for other in 0..6 {
-            let _ = hub.publish_now(&topic(&format!("c/{other}")), Event::binary(vec![0; 9_000]));
+        for other in &others {
+            let _ = hub.publish_now(other, Event::binary(vec![0; 17_000]));
         }
         assert!(hook.lock().unwrap().is_none(), "the first event was evicted");
         seen.append(&mut during.lock().unwrap());

@@ -116,8 +116,11 @@ fn who_waits_holds_nothing_that_is_evicted() {
     let mut subscription = hub.subscribe(Subscribe::topics([&topic])).unwrap();
     hub.publish_now(&topic, "x".repeat(12 * 1024)).unwrap();
     assert!(matches!(read(&mut subscription), Poll::Ready(_)));
-    for n in 0..6 {
-        hub.publish_now(&Topic::new(format!("other/{n}")).unwrap(), "y".repeat(10 * 1024)).unwrap();
+    // Topics without a subscription would be evicted first.
+    let others: Vec<_> = (0..6).map(|n| Topic::new(format!("other/{n}")).unwrap()).collect();
+    let _followed = hub.subscribe(Subscribe::topics(&others)).unwrap();
+    for other in &others {
+        hub.publish_now(other, "y".repeat(10 * 1024)).unwrap();
     }
     assert!(hub.stats().pinned_bytes > 12 * 1024, "what it was given last");
     assert!(subscription.wait(&mut Context::from_waker(Waker::noop())));

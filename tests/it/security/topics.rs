@@ -1,7 +1,7 @@
-//! Rows 6 and 8: a topic's name is one name, and asking for one leaves nothing behind.
+//! Rows 6, 8 and 34: a topic's name is one name, asking for one leaves nothing behind, and floods of topics are bounded.
 
 use proptest::prelude::*;
-use tidings::{LocalHub, Start, Subscribe, Topic};
+use tidings::{Event, LocalHub, Retention, Start, Subscribe, Topic};
 
 use crate::mount::world::{App, To, get};
 use crate::security::random::runtime;
@@ -87,4 +87,60 @@ async fn row_08_what_is_subscribed_is_bounded_by_sessions_and_their_topics() {
     assert_eq!((endpoint.session_count(), app.hub.stats().topics), (3, 1 + 2 + 3));
     drop(sessions);
     assert_eq!((app.hub.stats().topics, app.hub.stats().subscriptions), (0, 0));
+}
+
+/// Returns a hub that holds at most 4 MiB and 2,000 topics, with a topic of 50 events.
+fn flooded_hub() -> (LocalHub, Topic) {
+    let news = Topic::new("news").unwrap();
+    let hub = LocalHub::builder().retain(Retention::count(50)).max_bytes(4 << 20).max_topics(2_000).build();
+    for number in 0..50 {
+        hub.publish_now(&news, number.to_string()).unwrap();
+    }
+    (hub, news)
+}
+
+/// Returns the number of events that the hub keeps of a topic.
+fn kept(hub: &LocalHub, topic: &Topic) -> usize {
+    let mut reader = hub.subscribe(Subscribe::topics([topic]).start(Start::Oldest)).unwrap();
+    crate::security::authorization::texts(&mut reader).len()
+}
+
+#[test]
+fn row_08_random_topic_names_published_stay_within_the_limits() {
+    let (hub, news) = flooded_hub();
+    let mut random = fastrand::Rng::with_seed(8);
+    for number in 0..200_000 {
+        hub.publish_now(&Topic::new(format!("{:x}", random.u128(..))).unwrap(), "x").unwrap();
+        if number % 1_000 == 0 {
+            let stats = hub.stats();
+            assert!(stats.topics <= 2_000 && stats.tombstones <= 1_024 && stats.bytes <= 4 << 20, "{stats:?}");
+        }
+    }
+    assert_eq!((kept(&hub, &news), hub.stats().topics), (50, 2_000), "a legitimate topic is unaffected");
+}
+
+#[test]
+fn row_08_random_topic_names_subscribed_to_do_not_block_publishers() {
+    let (hub, news) = flooded_hub();
+    let mut random = fastrand::Rng::with_seed(8);
+    let name = |random: &mut fastrand::Rng| Topic::new(format!("{:x}", random.u128(..))).unwrap();
+    let flood: Vec<_> = (0..10_000).map(|_| hub.subscribe(Subscribe::topics([name(&mut random)]))).collect();
+    assert_eq!(flood.iter().filter(|subscribed| subscribed.is_ok()).count(), 2_000);
+    for _ in 0..5_000 {
+        hub.publish_now(&name(&mut random), "x").unwrap();
+    }
+    assert_eq!((kept(&hub, &news), hub.stats().topics), (50, 4_000));
+}
+
+#[test]
+fn row_34_honest_topics_keep_their_history_while_clients_flood_topics() {
+    for payload in [1, 10_000] {
+        let (hub, news) = flooded_hub();
+        for number in 0..20_000 {
+            let event = Event::text("x".repeat(payload));
+            hub.publish_now(&Topic::new(format!("flood/{number}")).unwrap(), event).unwrap();
+        }
+        assert!(hub.stats().evicted_by_budget > 15_000);
+        assert_eq!(kept(&hub, &news), 50);
+    }
 }

@@ -1,0 +1,35 @@
+use crate::hub::log::{Log, State};
+use crate::hub::sizes::Rank;
+
+/// The place of a log among those that give way, see [`Sizes`](crate::hub::sizes::Sizes).
+impl State {
+    /// Counts a subscription that begins or ends.
+    pub(super) fn subscribe(&mut self, log: &Log, subscriptions: u32) {
+        self.subscriptions = subscriptions;
+        log.audience.set(subscriptions);
+        // One that begins is found when the log is next to give way, so that a poll files nothing.
+        if subscriptions == 0 && self.rank == Rank::Followed {
+            self.file(log, false);
+        }
+    }
+
+    /// Returns the use that is made of the log.
+    pub(super) fn rank(&self) -> Rank {
+        match self.subscriptions {
+            _ if self.is_feed => Rank::Pattern,
+            0 if self.kept().tail.is_first() => Rank::New,
+            0 => Rank::Idle,
+            _ => Rank::Followed,
+        }
+    }
+
+    /// Files the log under what it holds now and the use that is made of it: last in turn, or as the `next` to give way.
+    pub(super) fn file(&mut self, log: &Log, next: bool) {
+        let rank = self.rank();
+        self.rank = rank;
+        if let Some(kept) = &mut self.kept {
+            log.budget.sizes.file(log.slot, rank, kept.filed, kept.held, next);
+            kept.filed = kept.held;
+        }
+    }
+}

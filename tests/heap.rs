@@ -1,0 +1,54 @@
+//! The heap of a hub under floods of topics, by a counting allocator. One test, because all threads share the allocator.
+#![cfg(not(loom))]
+
+use std::alloc::System;
+
+use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
+use tidings::{Event, LocalHub, Subscribe, Topic};
+
+#[global_allocator]
+static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
+
+/// The byte budget: 8 MiB, of which a flood of tiny topics needs fewer than 10,000.
+const LIMIT: usize = 8 << 20;
+
+/// Returns the n-th event of a flood.
+type EventOf<'a> = &'a dyn Fn(usize) -> Event;
+
+fn heap() -> usize {
+    let stats = ALLOCATOR.stats();
+    stats.bytes_allocated - stats.bytes_deallocated
+}
+
+#[test]
+fn heap_under_topic_floods_is_within_one_and_a_half_of_the_byte_budget() {
+    let long = "n".repeat(240);
+    let labelled = |n: usize| Event::text("x").named("price").and_then(|event| event.keyed(&n.to_string())).unwrap();
+    let floods: [(&str, &str, EventOf<'_>); 4] = [
+        ("tiny topics", "t", &|_| Event::text("")),
+        ("long names", &long, &|_| Event::text("x")),
+        ("labelled events", "labelled", &labelled),
+        ("events of 1 KiB", "large", &|_| Event::text("x".repeat(1024))),
+    ];
+    for (flood, prefix, event) in floods {
+        for pattern in [None, Some("**")] {
+            let before = heap();
+            let hub = LocalHub::builder().max_bytes(LIMIT).build();
+            let pattern = pattern.map(|pattern| hub.subscribe(Subscribe::patterns([pattern])).unwrap());
+            let (mut peak, mut counted) = (0, 0);
+            for n in 0..20_000 {
+                hub.publish_now(&Topic::new(format!("{prefix}/{n}")).unwrap(), event(n)).unwrap();
+                if n % 1_000 == 999 {
+                    peak = peak.max(heap() - before);
+                    counted = hub.stats().bytes;
+                    let ratio = peak as f64 / LIMIT as f64;
+                    assert!(ratio <= 1.5, "{flood} after {n}: {ratio:.2} of the budget, {counted} bytes counted");
+                }
+            }
+            println!("{flood}: peak {:.2} of the budget", peak as f64 / LIMIT as f64);
+            assert!(counted <= LIMIT && counted > LIMIT / 2, "{flood}: {counted}");
+            drop((pattern, hub));
+            assert!(heap() < before + 64 * 1024, "{flood}: everything is freed");
+        }
+    }
+}

@@ -1,0 +1,148 @@
+//! Floods of topics: the history that honest topics keep, the work of one publish, and the limit of topics.
+
+use std::task::{Context, Poll, Waker};
+
+use tidings::{
+    Delivery, Event, GapReason, LocalHub, PublishError, Retention, Start, Subscribe, SubscribeError, Subscriber, Topic,
+};
+
+use super::budget::{history, hub, kib, publish, topic};
+
+/// Number of tiny topics in a flood. Publishes take ten times as long without optimisation.
+const FLOOD: usize = if cfg!(debug_assertions) { 100_000 } else { 600_000 };
+/// Number of honest topics, and of the events that each keeps.
+const HONEST: usize = 100;
+/// A budget of which the honest topics hold less than half.
+const LIMIT: usize = 48 << 20;
+
+fn say(hub: &LocalHub, topic: impl std::fmt::Display, text: &str) {
+    hub.publish_now(&self::topic(topic), text).unwrap();
+}
+
+fn honest(n: usize) -> Topic {
+    topic(format_args!("honest/{}", n % HONEST))
+}
+
+/// Publishes events of a flood, and one to an honest topic after each `every` of them. Half of the honest topics have a
+/// subscription. Returns the hub.
+fn flooded(flood: impl Iterator<Item = (Topic, Event)>, every: usize) -> LocalHub {
+    let retention = Retention::count(HONEST).bytes(usize::MAX);
+    let hub = LocalHub::builder().retain(retention).max_bytes(LIMIT).build();
+    let subscribe = |n| hub.subscribe(Subscribe::topics([honest(n)])).unwrap();
+    let _followed: Vec<_> = (0..HONEST / 2).map(subscribe).collect();
+    (0..HONEST * HONEST).for_each(|n| publish(&hub, &honest(n), 1));
+    for (n, (topic, event)) in flood.enumerate() {
+        hub.publish_now(&topic, event).unwrap();
+        if n % every == 0 {
+            publish(&hub, &honest(n / every), 1);
+        }
+    }
+    let stats = hub.stats();
+    assert!(stats.bytes <= LIMIT && stats.evicted_by_budget > 20_000, "the flood is larger than the budget: {stats:?}");
+    hub
+}
+
+fn assert_honest_topics_are_whole(hub: &LocalHub) {
+    let kept: Vec<_> = (0..HONEST).map(|n| history(hub, &honest(n)).len()).collect();
+    assert_eq!(kept, [HONEST; HONEST]);
+}
+
+#[test]
+fn honest_topics_keep_their_history_under_a_flood_of_tiny_topics() {
+    let flood = (0..FLOOD).map(|n| (topic(format_args!("flood/{n}")), Event::text("x")));
+    assert_honest_topics_are_whole(&flooded(flood, 50));
+}
+
+#[test]
+fn honest_topics_keep_their_history_under_a_flood_of_large_topics() {
+    let flood = (0..100_000).map(|n| (topic(format_args!("flood/{}", n / 100)), kib()));
+    assert_honest_topics_are_whole(&flooded(flood, 50));
+}
+
+#[test]
+fn one_huge_topic_evicts_its_own_events_and_no_small_topic() {
+    let hub = hub(8 << 20);
+    (0..3_000).for_each(|n| (0..3).for_each(|_| say(&hub, n, "small")));
+    let small = hub.stats();
+    assert!((4 << 20..6 << 20).contains(&small.bytes), "{small:?}");
+    publish(&hub, &topic("huge"), 20_000);
+    assert!((0..3_000).all(|n| history(&hub, &topic(n)).len() == 3));
+    let huge = history(&hub, &topic("huge")).len();
+    assert!(huge > 500, "{huge}");
+}
+
+#[test]
+fn a_new_topic_after_a_flood_gets_a_history() {
+    let hub = hub(8 << 20);
+    (0..20_000).for_each(|n| say(&hub, n, "x"));
+    publish(&hub, &topic("honest"), 300);
+    assert_eq!(history(&hub, &topic("honest")).len(), 300);
+}
+
+#[test]
+fn one_publish_evicts_no_more_than_its_own_size() {
+    let hub = hub(4 << 20);
+    (0..10_000).for_each(|n| say(&hub, n, "x"));
+    for n in 0..1_000 {
+        for (name, event, most) in [("tiny", Event::text("x"), 2), ("large", Event::text("x".repeat(64 * 1024)), 150)] {
+            let before = hub.stats().evicted_by_budget;
+            hub.publish_now(&topic(format_args!("{name}/{n}")), event).unwrap();
+            let evicted = hub.stats().evicted_by_budget - before;
+            assert!(evicted <= most, "{evicted} for a {name} event");
+        }
+    }
+}
+
+#[test]
+fn publish_over_the_topic_limit_evicts_the_oldest_topic_without_a_subscription() {
+    let hub = LocalHub::builder().max_topics(100).build();
+    let start = hub.cursor();
+    let followed = hub.subscribe(Subscribe::topics([topic("followed")])).unwrap();
+    publish(&hub, &topic("followed"), 3);
+    publish(&hub, &topic("busy"), 3);
+    for n in 0..1_000 {
+        publish(&hub, &topic(n), 1);
+        assert!(hub.stats().topics <= 100);
+    }
+    assert_eq!((history(&hub, &topic("followed")).len(), history(&hub, &topic("busy")).len()), (3, 3));
+    let kept: Vec<_> = (0..1_000).filter(|&n| !history(&hub, &topic(n)).is_empty()).collect();
+    assert_eq!(kept, (902..1_000).collect::<Vec<_>>(), "those that began last");
+    let mut resumed = hub.subscribe(Subscribe::topics([topic(0)]).start(Start::After(start))).unwrap();
+    let polled = resumed.poll_next(&mut Context::from_waker(Waker::noop()));
+    let Poll::Ready(Delivery::Gap(gap)) = polled else { panic!("{polled:?}") };
+    assert_eq!(gap.reason, GapReason::Evicted);
+    drop(followed);
+}
+
+#[test]
+fn subscriptions_over_the_topic_limit_are_refused_and_publishers_are_not() {
+    let hub = LocalHub::builder().max_topics(10).build();
+    let mut all: Vec<_> = (0..10).map(|n| hub.subscribe(Subscribe::topics([topic(n)])).unwrap()).collect();
+    let before = hub.stats();
+    for names in [vec![topic(10)], vec![topic(0), topic(10)]] {
+        let refused = hub.subscribe(Subscribe::topics(names)).unwrap_err();
+        assert_eq!(refused, SubscribeError::TooManyTopics { limit: 10 });
+        assert_eq!(hub.stats(), before, "nothing is left of it");
+    }
+    (20..40).for_each(|n| publish(&hub, &topic(n), 1));
+    all.push(hub.subscribe(Subscribe::topics([topic(39), topic(0)])).unwrap());
+    (0..10).for_each(|n| publish(&hub, &topic(n), 1));
+    for subscription in &mut all[..10] {
+        let polled = subscription.poll_next(&mut Context::from_waker(Waker::noop()));
+        assert!(matches!(polled, Poll::Ready(Delivery::Events(_))), "{polled:?}");
+    }
+    all.clear();
+    hub.subscribe(Subscribe::topics([topic(10)])).unwrap();
+}
+
+#[test]
+fn batch_that_begins_more_topics_than_the_limit_is_refused() {
+    let hub = LocalHub::builder().max_topics(10).build();
+    let batch = |topics: usize| hub.publish_all((0..2 * topics).map(|n| (topic(n % topics), kib())));
+    assert_eq!(batch(11), Err(PublishError::TooManyTopics { topics: 11, limit: 10 }));
+    assert_eq!(hub.stats().topics, 0);
+    (20..30).for_each(|n| publish(&hub, &topic(n), 1));
+    assert_eq!(batch(10).unwrap().len(), 20);
+    let none = LocalHub::builder().max_topics(0).build();
+    assert_eq!(none.publish_now(&topic(1), "x"), Err(PublishError::TooManyTopics { topics: 1, limit: 0 }));
+}
