@@ -16,7 +16,7 @@ usage: relay [--listen ADDRESS] [--retain N] [--min-interval MS] [--log] [--orig
                     (default 1000; always at most 1 MiB and one hour)
   --min-interval MS how long a long poll gathers a busy topic's events, in milliseconds (default 0:
                     it is answered at the first)
-  --log             say who comes, and why they leave, on the standard output
+  --log             say who comes, why they leave, and what is refused and why, on the standard output
   --origin URL      a web origin, like https://app.example, whose pages may listen and publish; may
                     repeat. Pages of the server's own host may listen, other pages nothing; programs
                     are not asked. On a loopback address it answers only for localhost and the hosts
@@ -47,7 +47,7 @@ pub(crate) struct Options {
     pub(crate) retain: Option<usize>,
     /// How long a long poll gathers events.
     pub(crate) min_interval: Duration,
-    /// Whether to say who comes and goes.
+    /// Whether to say who comes and goes, and what is refused.
     pub(crate) log: bool,
     /// Origins whose pages may listen and publish.
     pub(crate) origins: Vec<String>,

@@ -95,6 +95,10 @@ impl SubscribeRequest {
         decode(value).ok()
     }
 
+    pub(crate) fn extensions(&self) -> &Extensions {
+        &self.0.extensions
+    }
+
     /// What a layer before the mount put into the request's extensions: the user, the peer's address.
     #[must_use]
     pub fn extension<T: Send + Sync + 'static>(&self) -> Option<&T> {

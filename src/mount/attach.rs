@@ -57,9 +57,11 @@ impl Mount {
     }
 
     async fn ask_publisher(&self, request: &SubscribeRequest) -> Result<Attach<BoxSubscriber>, Refusal> {
-        let _permit = self.counters.permit(self.config.max_attaches).ok_or_else(|| self.later())?;
+        let permit = self.counters.permit(self.config.max_attaches);
+        let _permit = permit.ok_or_else(|| self.busy("too many calls of the publisher"))?;
         let subscribed = within(&self.runtime.wheel, self.config.attach_deadline, self.publisher.subscribe(request));
-        let subscribed = subscribed.await.ok_or_else(|| self.later())?;
+        let late = || self.busy(format!("subscribe took longer than {:?}", self.config.attach_deadline));
+        let subscribed = subscribed.await.ok_or_else(late)?;
         subscribed.map_err(|rejection| self.refused_by_publisher(rejection))
     }
 

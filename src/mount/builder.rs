@@ -12,6 +12,7 @@ use super::endpoint::Endpoint;
 use super::erased::ErasedPublisher;
 use super::host::AllowedHost;
 use super::origin::AllowedOrigin;
+use super::refused::{Hook, Refused};
 use super::registry::Registry;
 use super::rejects::Rejects;
 use super::runtime::{Runtime, Spawn};
@@ -67,17 +68,18 @@ pub struct EndpointBuilder {
     timer: Option<Arc<dyn Timer>>,
     spawn: Option<Spawn>,
     jobs: Vec<Job>,
+    hook: Option<Hook>,
 }
 
 impl EndpointBuilder {
     pub(super) fn new(publisher: Box<dyn ErasedPublisher>) -> Self {
-        Self { publisher, config: Config::default(), timer: None, spawn: None, jobs: Vec::new() }
+        Self { publisher, config: Config::default(), timer: None, spawn: None, jobs: Vec::new(), hook: None }
     }
 
     /// The endpoint.
     #[must_use]
     pub fn build(self) -> Endpoint {
-        let Self { publisher, config, timer, spawn, jobs } = self;
+        let Self { publisher, config, timer, spawn, jobs, hook } = self;
         Endpoint::of(Mount {
             publisher,
             #[cfg(feature = "websocket")]
@@ -88,6 +90,7 @@ impl EndpointBuilder {
             #[cfg(any(feature = "short-poll", feature = "long-poll"))]
             replies: super::replies::Replies::default(),
             counters: Counters::default(),
+            hook,
             config,
         })
     }
@@ -161,6 +164,23 @@ impl EndpointBuilder {
     pub fn every(mut self, period: Duration, run: impl Fn() + Send + Sync + 'static) -> Self {
         // None may be due at once again.
         self.jobs.push(Job { period: period.max(Duration::from_millis(1)), run: Arc::new(run) });
+        self
+    }
+
+    /// Calls this for each refused request, message and snapshot, on every transport: for a log or a metric. There is one
+    /// hook; the last one that was set is called. Default: none.
+    ///
+    /// Each call is one count of [`EndpointStats::refused_for`](crate::EndpointStats::refused_for). The hook is called
+    /// under no lock, in the task that answers, so a slow one delays that client. A panic is caught. A handler's own
+    /// `Rejection` never reaches the endpoint, and so the hook.
+    ///
+    /// ```
+    /// # fn with(publisher: impl tidings::Publisher) -> tidings::EndpointBuilder {
+    /// tidings::Endpoint::builder(publisher).on_refusal(|refused| eprintln!("{refused}"))
+    /// # }
+    /// ```
+    pub fn on_refusal(mut self, hook: impl Fn(&Refused<'_>) + Send + Sync + 'static) -> Self {
+        self.hook = Some(Box::new(hook));
         self
     }
 

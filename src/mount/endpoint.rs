@@ -12,6 +12,7 @@ use tower_service::Service;
 use super::body::Body;
 use super::builder::EndpointBuilder;
 use super::headers;
+use super::refused::Caller;
 use super::response::{Answer, Finish, ResponseFuture, Work};
 use super::shared::{Ask, Front, Mount};
 use super::stats::EndpointStats;
@@ -127,6 +128,7 @@ impl Endpoint {
         let Front { ask, origin } = self.mount.front(&parts);
         let mount = self.mount.clone();
         let (version, stream) = (parts.version, ask.stream());
+        let caller = mount.hook.as_ref().map(|_| Caller::of(&parts, stream.map(|(transport, _)| transport)).into());
         let work: Work = match ask {
             Ask::Done(mut response) => {
                 headers::dress(&mut response, origin.as_ref());
@@ -135,7 +137,7 @@ impl Endpoint {
             Ask::Attach(wanted) => mount.attach(parts, wanted, given),
             Ask::Receive(posted) => Box::pin(async move { mount.receive(parts, body, posted).await.map(Answer::Now) }),
         };
-        ResponseFuture::working(work, Finish { mount: self.mount.clone(), origin, version, stream })
+        ResponseFuture::working(work, Finish { mount: self.mount.clone(), origin, version, stream, caller })
     }
 }
 

@@ -1,6 +1,7 @@
 use std::net::Ipv6Addr;
 
 use http::request::Parts;
+use http::uri::Authority;
 use http::{StatusCode, Version};
 
 use super::head::Head;
@@ -69,6 +70,12 @@ pub(super) fn of<'a>(parts: &'a Parts, head: &Head<'a>) -> Result<Option<HostPor
         (None, None) => return Ok(None),
     };
     HostPort::parse(text).map(Some).ok_or_else(|| bad("the Host can't be read"))
+}
+
+/// Returns the text that the host of a request is read from, if there is one.
+pub(super) fn text<'a>(parts: &'a Parts, head: &Head<'a>) -> Option<&'a str> {
+    let authority = parts.uri.authority().map(Authority::as_str);
+    authority.or_else(|| head.host.once().ok()??.to_str().ok())
 }
 
 /// A host that an endpoint answers for, with one port or with any.

@@ -1,9 +1,10 @@
 use std::sync::Arc;
 
 use super::isolate::isolated;
+use super::refused::{RefusalCause, Refused};
 use super::session::Member;
 use super::within::within;
-use crate::contract::{Attach, BoxSubscriber, End, Mend, Mended, Mending, Start};
+use crate::contract::{Attach, BoxSubscriber, End, Mend, Mended, Mending, Start, Transport};
 use crate::model::Gap;
 
 /// What a transport gets its events from.
@@ -27,14 +28,26 @@ impl Mend for State {
         let (member, gap) = (self.0.clone(), gap.clone());
         Box::pin(async move {
             let mount = &member.mount;
+            let tell = |cause, text: &str| mount.tell(&Refused::new(cause, text).of_session(&member.who));
             let Some(_permit) = mount.counters.permit(mount.config.max_attaches) else {
+                tell(RefusalCause::Busy, "snapshot: too many calls of the publisher");
                 return Ok(None);
             };
             let state = isolated(async { mount.publisher.snapshot(&member.who, &gap).await });
             match within(&mount.runtime.wheel, mount.config.attach_deadline, state).await {
                 Some(Ok(snapshot)) => Ok(snapshot),
-                Some(Err(_)) => Err(End::Failed),
-                None => Ok(None),
+                Some(Err(_)) => {
+                    // A poll is answered with a status, which is told too.
+                    if !matches!(member.transport(), Transport::ShortPoll | Transport::LongPoll) {
+                        tell(RefusalCause::Publisher, "snapshot: publisher panicked");
+                    }
+                    Err(End::Failed)
+                }
+                None => {
+                    let text = format!("snapshot took longer than {:?}", mount.config.attach_deadline);
+                    tell(RefusalCause::Busy, &text);
+                    Ok(None)
+                }
             }
         })
     }

@@ -45,6 +45,7 @@ mod poll;
 mod prefer;
 mod receive;
 mod refusal;
+mod refused;
 mod registry;
 mod rejects;
 #[cfg(any(feature = "short-poll", feature = "long-poll"))]
@@ -79,6 +80,7 @@ mod within;
 pub use body::{Body, BodyError};
 pub use builder::EndpointBuilder;
 pub use endpoint::Endpoint;
+pub use refused::{RefusalCause, Refused};
 pub use response::ResponseFuture;
 pub use session::{SessionInfo, SessionState};
 #[cfg(feature = "tokio")]

@@ -1,9 +1,12 @@
+use std::borrow::Cow;
+
 use http::request::Parts;
 use http::{HeaderValue, StatusCode};
 
 use super::head::Head;
 use super::host::{self, AllowedHost, HostPort};
 use super::refusal::Refusal;
+use super::refused::shorten;
 
 /// Which pages may use an endpoint. Asked before anything else is done for a request, on every transport.
 ///
@@ -35,12 +38,13 @@ impl OriginRule {
     fn allow(&self, parts: &Parts, head: &Head<'_>, listed: bool) -> Result<(), Refusal> {
         let host = host::of(parts, head)?;
         if !self.hosts.is_empty() && !host.is_some_and(|host| self.hosts.iter().any(|allowed| allowed.allows(host))) {
-            return Err(Refusal::new(StatusCode::MISDIRECTED_REQUEST, "this host is not served here"));
+            return Err(not_served(parts, head));
         }
-        let foreign = || Refusal::new(StatusCode::FORBIDDEN, "this origin is not allowed here");
-        let site = head.site.once().map_err(|_| foreign())?.map(HeaderValue::as_bytes);
+        let site = head.site.once().map_err(|_| forbidden("more than one Sec-Fetch-Site header"))?;
+        let site = site.map(HeaderValue::as_bytes);
         let own_page = site == Some(b"same-origin");
-        let allowed = match head.origin.once().map_err(|_| foreign())? {
+        let line = head.origin.once().map_err(|_| forbidden("more than one Origin header"))?;
+        let allowed = match line {
             Some(origin) => match Origin::of(origin) {
                 Some(origin) => own_page || listed || host.is_some_and(|host| origin.is_at(host)),
                 None => false,
@@ -48,7 +52,7 @@ impl OriginRule {
             // A page's image or script carries no Origin, but it tells where it comes from.
             None => own_page || (self.absent && matches!(site, None | Some(b"none"))),
         };
-        if allowed { Ok(()) } else { Err(foreign()) }
+        if allowed { Ok(()) } else { Err(foreign(parts, head, line, site)) }
     }
 
     fn listed(&self, head: &Head<'_>) -> Option<HeaderValue> {
@@ -57,6 +61,39 @@ impl OriginRule {
         // A copy: the header is a slice of the connection's read buffer, which a held answer would keep.
         self.listed.iter().any(|listed| listed.is(origin)).then(|| HeaderValue::from_bytes(value.as_bytes()).ok())?
     }
+}
+
+fn forbidden(why: impl Into<Cow<'static, str>>) -> Refusal {
+    Refusal::new(StatusCode::FORBIDDEN, why)
+}
+
+/// Returns the refusal of a foreign page. It names the origin and the host that it was compared with, each cut after 128
+/// bytes: with a proxy that changes the Host, they differ for the endpoint's own pages.
+#[cold]
+fn foreign(parts: &Parts, head: &Head<'_>, origin: Option<&HeaderValue>, site: Option<&[u8]>) -> Refusal {
+    let host = host::text(parts, head).map(shorten);
+    let host = host.map_or_else(|| "a request without a host".to_owned(), |host| format!("host {host:?}"));
+    forbidden(match (origin, site) {
+        (Some(origin), _) => format!("origin {:?} is not allowed for {host}", shorten(&readable(origin.as_bytes()))),
+        (None, Some(site)) => {
+            format!("no Origin header and Sec-Fetch-Site {:?}: not allowed for {host}", shorten(&readable(site)))
+        }
+        (None, None) => format!("no Origin header: not allowed for {host}"),
+    })
+}
+
+/// Returns the refusal of a request for a host that is not among the allowed ones.
+#[cold]
+fn not_served(parts: &Parts, head: &Head<'_>) -> Refusal {
+    let why = match host::text(parts, head) {
+        Some(host) => format!("host {:?} is not served here", shorten(host)),
+        None => "a request without a host is not served here".to_owned(),
+    };
+    Refusal::new(StatusCode::MISDIRECTED_REQUEST, why)
+}
+
+fn readable(bytes: &[u8]) -> Cow<'_, str> {
+    String::from_utf8_lossy(bytes)
 }
 
 /// An origin (RFC 6454): scheme, host, port.

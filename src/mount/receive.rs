@@ -12,7 +12,6 @@ use super::body::Body;
 use super::negotiate::Posted;
 use super::refusal::Refusal;
 use super::shared::Mount;
-use super::stats::Cause;
 use crate::contract::{Message, SubscribeRequest, Timer, Transport};
 
 impl Mount {
@@ -27,13 +26,14 @@ impl Mount {
         B: http_body::Body + Send,
         B::Data: Buf,
     {
-        let message = self.read(&parts.headers, body).await.inspect_err(|_| self.counters.refused(Cause::Request))?;
+        let message = self.read(&parts.headers, body).await?;
         let Posted { topics, start, name } = posted;
         let request = SubscribeRequest::new(parts, topics, start, Transport::ShortPoll);
         let key = self.key(&request);
         let session = name.and_then(|name| self.registry.newest(&(key, name)));
         let request = request.of(session);
-        let permit = self.counters.permit_message(self.config.max_attaches).ok_or_else(|| self.later())?;
+        let permit = self.counters.permit_message(self.config.max_attaches);
+        let permit = permit.ok_or_else(|| self.busy("too many messages in the publisher's hands"))?;
         let received = self.publisher.receive(&request, message).await;
         drop(permit);
         received.map_err(|rejection| self.refused_by_publisher(rejection))?;

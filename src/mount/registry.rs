@@ -129,6 +129,11 @@ impl Registry {
         }
     }
 
+    /// Returns whether a drain has begun.
+    pub(super) fn is_draining(&self) -> bool {
+        self.roll.lock().draining
+    }
+
     /// Over how long a drain lets its sessions go.
     pub(super) fn spread(&self, over: Duration) {
         self.spread.fetch_max(u64::try_from(over.as_millis()).unwrap_or(u64::MAX), Ordering::Relaxed);

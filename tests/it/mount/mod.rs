@@ -9,7 +9,7 @@ mod min_interval;
 mod negotiation;
 mod polls;
 mod replies;
-mod sessions;
+pub(crate) mod sessions;
 mod socket;
 mod streams;
 pub(crate) mod wire;

@@ -45,6 +45,7 @@ mod limits;
 mod origin;
 mod panics;
 mod random;
+mod refusals;
 mod rejections;
 mod site;
 mod topics;

@@ -3,7 +3,7 @@
 mod counts;
 mod deadlines;
 mod ends;
-mod guest;
+pub(crate) mod guest;
 mod house;
 mod joining;
 mod limits;
