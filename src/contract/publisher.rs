@@ -26,6 +26,9 @@ pub trait Publisher: Send + Sync + 'static {
     ) -> impl Future<Output = Result<Attach<Self::Subscriber>, Rejection>> + Send;
 
     /// A message from the client: a WebSocket message, or a POST with its own headers. Refused unless implemented.
+    ///
+    /// At most [`max_attaches`](crate::EndpointBuilder::max_attaches) are under way. Above that a POST is refused with 503,
+    /// and a WebSocket's message waits, while its connection is not read.
     fn receive(
         &self,
         request: &SubscribeRequest,

@@ -29,9 +29,12 @@ impl Mend for State {
         Box::pin(async move {
             let mount = &member.mount;
             let tell = |cause, text: &str| mount.tell(&Refused::new(cause, text).of_session(&member.who));
-            let Some(_permit) = mount.counters.permit(mount.config.max_attaches) else {
-                tell(RefusalCause::Busy, "snapshot: too many calls of the publisher");
-                return Ok(None);
+            let _permit = match mount.calls.try_enter(member.who.shared_key().as_ref()) {
+                Ok(permit) => permit,
+                Err(full) => {
+                    tell(RefusalCause::Busy, full.as_str());
+                    return Ok(None);
+                }
             };
             let state = isolated(async { mount.publisher.snapshot(&member.who, &gap).await });
             match within(&mount.runtime.wheel, mount.config.attach_deadline, state).await {

@@ -29,6 +29,7 @@ mod endpoint;
 mod erased;
 mod extract;
 mod flow;
+mod gate;
 #[cfg(feature = "websocket")]
 mod handshake;
 mod head;

@@ -30,10 +30,9 @@ impl Mount {
         let Posted { topics, start, name } = posted;
         let request = SubscribeRequest::new(parts, topics, start, Transport::ShortPoll);
         let key = self.key(&request);
+        let permit = self.messages.try_enter(key.as_ref()).map_err(|full| self.full(full))?;
         let session = name.and_then(|name| self.registry.newest(&(key, name)));
         let request = request.of(session);
-        let permit = self.counters.permit_message(self.config.max_attaches);
-        let permit = permit.ok_or_else(|| self.busy("too many messages in the publisher's hands"))?;
         let received = self.publisher.receive(&request, message).await;
         drop(permit);
         received.map_err(|rejection| self.refused_by_publisher(rejection))?;

@@ -11,6 +11,7 @@ use super::asked;
 use super::body::Body;
 use super::config::Config;
 use super::erased::ErasedPublisher;
+use super::gate::{Full, Gate};
 use super::head::Head;
 use super::headers::{self, METHODS};
 use super::isolate::isolate;
@@ -35,6 +36,10 @@ pub(super) struct Mount {
     #[cfg(any(feature = "short-poll", feature = "long-poll"))]
     pub(super) replies: super::replies::Replies,
     pub(super) counters: Counters,
+    /// Calls of `subscribe` and `snapshot` under way.
+    pub(super) calls: Gate,
+    /// Messages under way. They may take as long as they like, and so have places of their own.
+    pub(super) messages: Gate,
     /// Told of each refusal.
     pub(super) hook: Option<Hook>,
 }
@@ -126,6 +131,11 @@ impl Mount {
             true => "endpoint is draining",
             false => "too many sessions, in all or of the limit key",
         })
+    }
+
+    /// Returns the refusal of a call that has no place.
+    pub(super) fn full(&self, full: Full) -> Refusal {
+        self.busy(full.as_str())
     }
 
     /// Returns the refusal of a client that is told to come back later. The text is for the operator.

@@ -1,4 +1,4 @@
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::refused::RefusalCause;
 use super::registry::Counts;
@@ -77,8 +77,6 @@ impl EndpointStats {
 /// The running counts.
 #[derive(Debug, Default)]
 pub(super) struct Counters {
-    attaching: AtomicUsize,
-    receiving: AtomicUsize,
     attached: AtomicU64,
     refused: [AtomicU64; RefusalCause::ALL.len()],
     stalled: AtomicU64,
@@ -104,16 +102,6 @@ impl Counters {
         }
     }
 
-    /// A place among the attaches in flight, until it is dropped.
-    pub(super) fn permit(&self, max: usize) -> Option<Permit<'_>> {
-        Permit::take(&self.attaching, max)
-    }
-
-    /// A place among the messages in flight, which may take as long as they like, and so must not take the attaches'.
-    pub(super) fn permit_message(&self, max: usize) -> Option<Permit<'_>> {
-        Permit::take(&self.receiving, max)
-    }
-
     pub(super) fn read(&self, sessions: Counts, rejects: (usize, u64)) -> EndpointStats {
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         let refused = |cause: RefusalCause| read(&self.refused[cause as usize]);
@@ -133,22 +121,5 @@ impl Counters {
             stalled: read(&self.stalled),
             bytes: read(&self.bytes),
         }
-    }
-}
-
-#[derive(Debug)]
-pub(super) struct Permit<'a>(&'a AtomicUsize);
-
-impl<'a> Permit<'a> {
-    fn take(places: &'a AtomicUsize, max: usize) -> Option<Self> {
-        let permit = Self(places);
-        // Counted before it is compared, so that the permit's drop takes back what was added in either case.
-        (places.fetch_add(1, Ordering::Relaxed) < max).then_some(permit)
-    }
-}
-
-impl Drop for Permit<'_> {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }

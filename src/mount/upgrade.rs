@@ -1,5 +1,5 @@
-use std::future::Future;
-use std::pin::Pin;
+use std::future::{Future, poll_fn};
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
@@ -176,8 +176,19 @@ impl Opening {
     }
 }
 
-/// Gives the publisher a message. Its panic closes this one connection, with 1011.
+/// Gives the publisher a message when there is a place for it, until when the connection is not read. A panic of the
+/// publisher closes this one connection, with 1011.
+///
+/// A message that waits when its session is revoked or cut off is dropped. One that waits when its connection is closed is
+/// handled if it gets a place within [`close_timeout`](crate::EndpointBuilder::close_timeout).
 async fn receive(member: Arc<Member>, request: SubscribeRequest, message: Message) -> Result<(), Rejection> {
+    let mut enter = pin!(member.mount.messages.enter(member.who.shared_key()));
+    // A session that is ended wakes its task, which polls this.
+    let permit = poll_fn(|cx| match member.is_shut() {
+        true => Poll::Ready(None),
+        false => enter.as_mut().poll(cx).map(Some),
+    });
+    let Some(_permit) = permit.await else { return Ok(()) };
     let received = isolated(async { member.mount.publisher.receive(&request, message).await }).await;
     let received = received.unwrap_or_else(|_| {
         member.note(Left::Panicked);

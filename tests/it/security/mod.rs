@@ -34,6 +34,7 @@
 //! Beside the rows: refusals, each as its transport's clients can hear it (`wire_`), and every limit (`limits`).
 
 mod authorization;
+mod calls;
 mod cursors;
 mod echo;
 mod floods;
