@@ -31,7 +31,9 @@ usage: relay [--listen ADDRESS] [--retain N] [--min-interval MS] [--log] [--orig
                                     application/octet-stream, at most 1 MiB
   POST /publish                     publish lines of {\"topic\":…,\"data\":…,\"event\"?,\"key\"?,\"ttl\"?},
                                     all or none, at most 8 MiB
-  GET  /sessions                    who is listening, as JSON
+  GET  /sessions[?after=ID][&limit=N]
+                                    who is listening, as JSON: the first N (1 to 1000, default 1000) of those with
+                                    a greater id than ID, in the order of the ids
   DELETE /sessions/ID               end a session; its client may come back
   GET  /healthz                     ok
   GET  /stats                       counters, as JSON";

@@ -148,6 +148,10 @@ impl Registry {
         self.roll.lock().members()
     }
 
+    pub(super) fn members_after(&self, after: Option<SessionId>, limit: usize) -> Vec<Arc<Member>> {
+        self.roll.lock().members_after(after, limit)
+    }
+
     pub(super) fn get(&self, id: SessionId) -> Option<Arc<Member>> {
         self.roll.lock().get(id)
     }
