@@ -30,6 +30,7 @@
 //! | 27 | one message is many | `row_27_` |
 //! | 28 | the application panics | `row_28_`, `a_panic_ends_its_own_session_alone`, `a_panic_ends_its_own_stream_and_not_the_connection` |
 //! | 29 | the server goes | `tidings_v1_resumes_and_says_goodbye`, `an_end_that_is_not_one_has_no_last_chunk_and_takes_nothing_along` |
+//! | 30 | a path parameter is a wildcard | `row_30_` |
 //!
 //! Beside the rows: refusals, each as its transport's clients can hear it (`wire_`), and every limit (`limits`).
 
@@ -51,6 +52,7 @@ mod rejections;
 mod site;
 mod topics;
 mod upgrade;
+mod wildcards;
 
 #[test]
 fn every_row_has_its_tests() {
@@ -64,5 +66,5 @@ fn every_row_has_its_tests() {
         }
         count += 1;
     }
-    assert_eq!(count, 27);
+    assert_eq!(count, 28);
 }
