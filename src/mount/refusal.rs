@@ -104,7 +104,7 @@ impl Refusal {
     }
 }
 
-/// Returns what the operator is told of a rejection, where it is more than the client is told.
+/// Returns the text of a rejection for the operator, if it says more than the client's.
 pub(super) fn log_of(rejection: &Rejection) -> Option<Cow<'static, str>> {
     match rejection {
         Rejection::Internal(why) => Some(why.clone()),

@@ -209,7 +209,7 @@ pub(super) fn shorten(text: &str) -> &str {
     text.get(..end.unwrap_or(0)).unwrap_or_default()
 }
 
-/// Copy of what a refusal tells of a request, kept while the request is answered. Made only for a hook.
+/// Part of a request that a refusal shows, copied while the request is answered. Made only for a hook.
 pub(super) struct Caller {
     method: Method,
     path: Box<str>,

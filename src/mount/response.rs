@@ -45,7 +45,7 @@ pub(super) struct Finish {
     pub(super) version: Version,
     /// How the client gets its events, and where it stands; `None` for a POST.
     pub(super) stream: Option<(Transport, Start)>,
-    /// What a refusal tells of the request, where there is a hook.
+    /// Part of the request that a refusal shows, if there is a hook.
     pub(super) caller: Option<Box<Caller>>,
 }
 

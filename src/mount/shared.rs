@@ -40,7 +40,7 @@ pub(super) struct Mount {
     pub(super) calls: Gate,
     /// Messages under way. They may take as long as they like, and so have places of their own.
     pub(super) messages: Gate,
-    /// Told of each refusal.
+    /// Called for each refusal.
     pub(super) hook: Option<Hook>,
 }
 

@@ -1,5 +1,5 @@
-//! How many calls of the publisher are under way at once: in all, and for one limit key. Who is above the limit is told
-//! to come later; a WebSocket's message waits.
+//! Limits of the publisher's calls under way, in all and for one limit key. A request above the limit gets 503; a
+//! WebSocket's message waits.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

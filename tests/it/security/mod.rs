@@ -23,6 +23,8 @@
 //! | 18 | an answer is split | `row_18_` |
 //! | 19 | an answer is run as a script | `row_19_`, `row_03_17_19_` |
 //! | 20 | a log is forged | `row_20_` |
+//! | 21 | an authorization has ended | `row_21_` |
+//! | 22 | a token in a URL is logged | `row_22_` |
 //! | 23 | one stream of HTTP/2 stalls | `a_stream_that_takes_nothing_loses_its_session_and_its_siblings_do_not` |
 //! | 24 | the peer is gone and says nothing | `a_client_that_does_not_answer_is_left_though_it_sends`, `a_client_that_takes_nothing_loses_its_session_though_hyper_asks_for_nothing` |
 //! | 25 | bytes follow an upgrade | `row_25_` |
@@ -38,6 +40,7 @@ mod authorization;
 mod calls;
 mod cursors;
 mod echo;
+mod expiry;
 mod floods;
 mod frames;
 mod headers;
@@ -50,6 +53,7 @@ mod random;
 mod refusals;
 mod rejections;
 mod site;
+mod tokens;
 mod topics;
 mod upgrade;
 mod wildcards;
@@ -66,5 +70,5 @@ fn every_row_has_its_tests() {
         }
         count += 1;
     }
-    assert_eq!(count, 28);
+    assert_eq!(count, 30);
 }

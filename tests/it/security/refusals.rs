@@ -1,4 +1,4 @@
-//! What the operator is told of refusals: each one once, with its cause and its reason, and nothing that forges a log.
+//! Refusals as the operator sees them: each one once, with its cause and its reason, and no text that forges a log.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;

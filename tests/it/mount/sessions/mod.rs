@@ -4,7 +4,7 @@ mod counts;
 mod deadlines;
 mod ends;
 pub(crate) mod guest;
-mod house;
+pub(crate) mod house;
 mod joining;
 mod limits;
 mod pages;
