@@ -89,19 +89,47 @@ impl KeepAlive {
         }
     }
 
-    /// Firings that were slept through are caught up with, and bring one keep-alive.
+    /// Sets the next firing. Missed firings bring one keep-alive.
     fn fire(&mut self, fired: Instant, cx: &mut Context<'_>) -> Poll<()> {
         let mut due = !self.written;
         self.fire_after(fired);
-        while let Some(fired) = self.fires {
-            if self.sleep.as_mut().poll(cx).is_pending() {
-                break;
-            }
+        if self.fires.is_some() && self.sleep.as_mut().poll(cx).is_ready() {
             due = true;
-            self.fire_after(fired);
+            self.skip_missed(fired, cx);
         }
         self.written = due;
         if due { Poll::Ready(()) } else { Poll::Pending }
+    }
+
+    /// Finds the first firing after `fired` that is not over: doubles the distance until one is not, then halves the
+    /// interval in between. The clock is not known here, and after a leap of it there may be millions.
+    fn skip_missed(&mut self, fired: Instant, cx: &mut Context<'_>) {
+        let (mut over, mut ahead) = (1_u32, 2_u32);
+        while ahead < u32::MAX && self.is_over(fired, ahead, cx) {
+            (over, ahead) = (ahead, ahead.saturating_mul(2));
+        }
+        while ahead - over > 1 {
+            let middle = over + (ahead - over) / 2;
+            if self.is_over(fired, middle, cx) {
+                over = middle;
+            } else {
+                ahead = middle;
+            }
+        }
+        // The last look may have been at an earlier one.
+        let _ = self.is_over(fired, ahead, cx);
+    }
+
+    /// Sets the sleep to the firing this many half intervals after `fired`. Returns whether that is over.
+    fn is_over(&mut self, fired: Instant, halves: u32, cx: &mut Context<'_>) -> bool {
+        self.fires = (self.interval / 2).checked_mul(halves).and_then(|wait| fired.checked_add(wait));
+        match self.fires {
+            Some(fires) => {
+                self.sleep.as_mut().reset(fires);
+                self.sleep.as_mut().poll(cx).is_ready()
+            }
+            None => false,
+        }
     }
 
     fn fire_after(&mut self, instant: Instant) {

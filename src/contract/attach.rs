@@ -33,7 +33,9 @@ impl<S: Subscriber> Attach<S> {
         Self { lifetime: Some(lifetime), ..self }
     }
 
-    /// Keeps something of the application's with the session: who the user is. A run of polls has that of its first.
+    /// Keeps a value of the application's with the session, such as the user. In
+    /// [`snapshot`](crate::Publisher::snapshot) each poll of a run has its own; elsewhere the run has that of its first
+    /// poll.
     pub fn data<T: Any + Send + Sync>(self, data: T) -> Self {
         Self { data: Some(Arc::new(data)), ..self }
     }

@@ -9,10 +9,13 @@ pub trait Publisher: Send + Sync + 'static {
     /// What a client is given to read from.
     type Subscriber: Subscriber;
 
-    /// What the client counts against where there are limits per key: its user, its address. Asked first, for every
-    /// request; `None`, the default, counts against no key's limit. A session's name is good under one key:
-    /// without keys, whoever names a session as another client did is taken for it, and a POST that names one must say
-    /// by itself who it is from.
+    /// Returns the key that the client's limits are counted under: its user, its address. Called first, for every
+    /// request. Default: `None`, which counts against no key's limit.
+    ///
+    /// A session's name (`?session=`) joins polls and POSTs to a session under the same key only, and joins nothing
+    /// without a key. Clients that share a key, as users behind one address do, can name each other's sessions: then
+    /// [`snapshot`](Self::snapshot) still gets the [data](Session::data) of the poll that it is for, and
+    /// [`receive`](Self::receive) of a POST gets none. Return a key for each user where that is not enough.
     fn limit_key(&self, request: &SubscribeRequest) -> Option<String> {
         let _ = request;
         None
@@ -25,7 +28,10 @@ pub trait Publisher: Send + Sync + 'static {
         request: &SubscribeRequest,
     ) -> impl Future<Output = Result<Attach<Self::Subscriber>, Rejection>> + Send;
 
-    /// A message from the client: a WebSocket message, or a POST with its own headers. Refused unless implemented.
+    /// Takes a message from the client: a WebSocket message, or a POST. Refused unless implemented.
+    ///
+    /// A POST is not authorised by [`subscribe`](Self::subscribe): authenticate it by its own headers, whatever session it
+    /// names.
     ///
     /// At most [`max_attaches`](crate::EndpointBuilder::max_attaches) are under way. Above that a POST is refused with 503,
     /// and a WebSocket's message waits, while its connection is not read.

@@ -37,10 +37,10 @@ impl SubscribeRequest {
         Self(self.0, session)
     }
 
-    /// The session that a message belongs to, in [`Publisher::receive`](crate::Publisher::receive): a WebSocket's own;
-    /// for a POST with `?session=NAME`, the newest of that name under the POST's own
-    /// [limit key](crate::Publisher::limit_key). `None` in [`Publisher::subscribe`](crate::Publisher::subscribe), for
-    /// nobody was let in yet.
+    /// Returns the session that a message belongs to, in [`Publisher::receive`](crate::Publisher::receive): a WebSocket's
+    /// own; for a POST with `?session=NAME`, the newest of that name under the POST's own
+    /// [limit key](crate::Publisher::limit_key), without its [data](Session::data); `None` for a POST without a key.
+    /// Also `None` in [`Publisher::subscribe`](crate::Publisher::subscribe), which is called before there is a session.
     #[must_use]
     pub fn session(&self) -> Option<&Session> {
         self.1.as_ref()

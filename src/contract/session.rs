@@ -28,8 +28,8 @@ enum Topics {
     Shared(Arc<[Pattern]>),
 }
 
-/// A limit key, and the name that a client chose under it.
-pub(crate) type Label = (Option<Arc<str>>, Arc<str>);
+/// A limit key, and the name that a client chose under it. Without a key a name joins nothing: it would be anybody's.
+pub(crate) type Label = (Arc<str>, Arc<str>);
 
 /// A session's number at its endpoint: never given twice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -105,7 +105,8 @@ impl Session {
         self.0.transport
     }
 
-    /// The name that the client chose, by `?session=`. Under another limit key it may be anybody's.
+    /// The name that the client chose, by `?session=`. It joins polls and messages to a session under one
+    /// [limit key](crate::Publisher::limit_key) only; without a key it joins nothing.
     #[must_use]
     pub fn name(&self) -> Option<&str> {
         self.0.name.as_deref()
@@ -128,9 +129,15 @@ impl Session {
         self.0.key.clone()
     }
 
-    /// The name, and the key that it is good under.
+    /// Returns the key and the name, if the session has both.
     pub(crate) fn label(&self) -> Option<Label> {
-        Some((self.0.key.clone(), self.0.name.clone()?))
+        Some((self.0.key.clone()?, self.0.name.clone()?))
+    }
+
+    /// Returns a handle of this session for another request that belongs to it, with that request's data and topics.
+    pub(crate) fn of_request(&self, data: Option<Arc<dyn Any + Send + Sync>>, topics: Vec<Pattern>) -> Self {
+        let Inner { id, transport, name, key, .. } = &*self.0;
+        Self::new(*id, *transport, name.clone(), key.clone(), data, topics)
     }
 
     /// What [`Publisher::limit_key`](crate::Publisher::limit_key) said of the client.
@@ -139,7 +146,9 @@ impl Session {
         self.0.key.as_deref()
     }
 
-    /// What the publisher gave to [`Attach::data`](crate::Attach::data), if it is of that type.
+    /// Returns the value that the publisher gave to [`Attach::data`](crate::Attach::data) for this request, if it is of
+    /// that type. Each poll of a run has its own; a message that came by POST has none, because no
+    /// [`subscribe`](crate::Publisher::subscribe) accepted it.
     #[must_use]
     pub fn data<T: Any>(&self) -> Option<&T> {
         self.0.data.as_deref()?.downcast_ref()

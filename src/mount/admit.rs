@@ -7,7 +7,7 @@ use super::refusal::Refusal;
 use super::registry::NoPlace;
 use super::session::{NoTurn, Visit};
 use super::shared::Mount;
-use crate::contract::{Label, Rejection, Session};
+use crate::contract::{Label, Rejection, Session, Transport};
 use crate::model::Pattern;
 
 /// What the publisher said of a client that was let in.
@@ -35,18 +35,25 @@ impl Mount {
     /// A poll was let in before this, so one that is refused neither begins nor prolongs a run.
     #[cfg(any(feature = "short-poll", feature = "long-poll"))]
     pub(super) async fn admit_poll(self: &Arc<Self>, wanted: &Wanted, guest: Guest) -> Result<Visit, Refusal> {
-        match wanted.run_name() {
+        match wanted.run_label(guest.key.as_ref()) {
             // Boxed, for most polls are of none.
-            Some(name) => Box::pin(self.admit_turn(wanted, name, guest)).await,
-            None if wanted.is_session() => self.admit(wanted, guest),
-            None => Ok(self.unregistered(wanted, guest)),
+            Some(label) => Box::pin(self.admit_turn(wanted, label, guest)).await,
+            None => self.admit_alone(wanted, guest),
         }
     }
 
-    /// A poll of the run that has this name.
+    /// Admits a poll that belongs to no run. A long one is a session of its own, a short one is none.
     #[cfg(any(feature = "short-poll", feature = "long-poll"))]
-    async fn admit_turn(self: &Arc<Self>, wanted: &Wanted, name: Arc<str>, guest: Guest) -> Result<Visit, Refusal> {
-        let label: Label = (guest.key.clone(), name);
+    fn admit_alone(self: &Arc<Self>, wanted: &Wanted, guest: Guest) -> Result<Visit, Refusal> {
+        match wanted.transport {
+            Transport::ShortPoll => Ok(self.unregistered(wanted, guest)),
+            _ => self.admit(wanted, guest),
+        }
+    }
+
+    /// Admits a poll of the run that has this label.
+    #[cfg(any(feature = "short-poll", feature = "long-poll"))]
+    async fn admit_turn(self: &Arc<Self>, wanted: &Wanted, label: Label, guest: Guest) -> Result<Visit, Refusal> {
         loop {
             let Some(run) = self.registry.run(&label) else {
                 match Visit::run(self, self.session(wanted, guest.clone()), guest.came, guest.right).join() {
@@ -54,13 +61,15 @@ impl Mount {
                     joined => return joined.map_err(|_| self.later()),
                 }
             };
-            match Visit::turn(run.clone(), guest.right) {
+            let who = run.who.of_request(guest.data.clone(), guest.topics.clone());
+            match Visit::turn(run.clone(), who, guest.right) {
                 Ok(turn) => {
                     turn.joined().await;
                     turn.member().who.follow(guest.topics);
                     return Ok(turn);
                 }
-                Err(NoTurn::Full) => return Err(self.later()),
+                // Others who share the key and the name must not keep this client out.
+                Err(NoTurn::Full) => return self.admit_alone(wanted, guest),
                 Err(NoTurn::Over) => self.registry.forget(&run),
             }
         }

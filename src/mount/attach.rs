@@ -8,7 +8,7 @@ use super::refusal::Refusal;
 use super::response::{Answer, Work};
 use super::shared::Mount;
 use super::within::within;
-use crate::contract::{Attach, BoxSubscriber, Clock, Label, SubscribeRequest, Subscriber, Transport};
+use crate::contract::{Attach, BoxSubscriber, Clock, SubscribeRequest, Subscriber, Transport};
 
 /// A client that is to be let in.
 pub(super) struct Arrival {
@@ -44,9 +44,9 @@ impl Mount {
         // Each a future of its own, so that none is as large as the largest.
         match arrival.wanted.transport {
             #[cfg(feature = "short-poll")]
-            Transport::ShortPoll => Box::pin(super::poll::short(arrival)),
+            Transport::ShortPoll => Box::pin(super::poll::short(arrival, version)),
             #[cfg(feature = "long-poll")]
-            Transport::LongPoll => Box::pin(super::poll::long(arrival)),
+            Transport::LongPoll => Box::pin(super::poll::long(arrival, version)),
             #[cfg(feature = "chunked")]
             Transport::Chunked => Box::pin(super::stream::chunked(arrival, version)),
             #[cfg(feature = "sse")]
@@ -79,8 +79,8 @@ impl Arrival {
     pub(super) async fn let_in(&mut self) -> Result<Visitor, Refusal> {
         let Self { mount, wanted, request, given } = self;
         let key = mount.key(request);
-        let label = wanted.run_name().map(|name| -> Label { (key.clone(), name) });
-        if !mount.registry.has_place(key.as_deref(), wanted.is_session(), label.as_ref()) {
+        let (stays, label) = (wanted.is_session(key.as_ref()), wanted.run_label(key.as_ref()));
+        if !mount.registry.has_place(key.as_ref(), stays, label.as_ref()) {
             return Err(mount.later());
         }
         let mut attach = match given.take() {
@@ -89,7 +89,7 @@ impl Arrival {
         };
         mount.counters.attached();
         let right = attach.lifetime.map(|lifetime| mount.runtime.wheel.after(lifetime));
-        let topics = if wanted.is_session() { attach.subscriber.topics() } else { Vec::new() };
+        let topics = if stays { attach.subscriber.topics() } else { Vec::new() };
         let guest = Guest { key, data: attach.data.take(), right, topics, came: mount.runtime.wheel.now() };
         Ok(Visitor { guest, attach })
     }

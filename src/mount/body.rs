@@ -7,6 +7,8 @@ use http_body::{Frame, SizeHint};
 
 use super::bell::Awaited;
 use super::live::Live;
+#[cfg(any(feature = "short-poll", feature = "long-poll"))]
+use super::replies::Payload;
 #[cfg(feature = "sse")]
 use super::soft_reject::SoftReject;
 
@@ -36,11 +38,11 @@ pub enum BodyError {
     /// The server ends the session, for now: it drains, or the client fell behind.
     #[error("the session was ended; the client may come back")]
     Ended,
-    /// The client's right is gone.
-    #[error("the client's right is gone")]
+    /// The application revoked the client's authorization, or it expired.
+    #[error("authorization revoked")]
     Revoked,
-    /// The client took nothing for longer than the endpoint's write stall.
-    #[error("the client took nothing for too long")]
+    /// The client took no frame, of at most 64 KiB, within the endpoint's write timeout.
+    #[error("write timed out")]
     Stalled,
 }
 
@@ -54,12 +56,18 @@ impl Body {
         Self(Kind::Pieces { next: bytes, others: Vec::new().into_iter(), left })
     }
 
-    /// One of several pieces, none of them empty.
+    /// Returns a body that holds these bytes until it is polled or dropped. The write timeout does not end it: see
+    /// [`first_frame`](super::live::first_frame) for the length up to which that is bounded.
     #[cfg(any(feature = "short-poll", feature = "long-poll"))]
-    pub(super) fn parts(parts: Vec<Bytes>) -> Self {
-        let left = parts.iter().map(|part| part.len() as u64).sum();
-        let mut others = parts.into_iter();
-        Self(Kind::Pieces { next: others.next().unwrap_or_default(), others, left })
+    pub(super) fn reply(payload: Payload) -> Self {
+        match payload {
+            Payload::Whole(bytes) => Self::whole(bytes),
+            Payload::Parts(parts) => {
+                let left = parts.iter().map(|part| part.len() as u64).sum();
+                let mut others = parts.into_iter();
+                Self(Kind::Pieces { next: others.next().unwrap_or_default(), others, left })
+            }
+        }
     }
 
     pub(super) fn live(live: Live) -> Self {

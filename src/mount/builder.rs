@@ -36,12 +36,13 @@ use crate::contract::{Timer, Transport};
 /// | hold of a poll that does not say | 25 s ± 10 % | [`hold`](Self::hold) | every proxy's default lets it live, and a quiet client asks seldom |
 /// | hold that a poll may ask for | 55 s | [`max_hold`](Self::max_hold) | below the 60 s of proxies, and Heroku's 55 s |
 /// | how soon a long poll may be answered | at once | [`min_interval`](Self::min_interval) | how long to gather a busy topic's is the application's to say |
-/// | time for which a client takes nothing | 10 s | [`write_stall`](Self::write_stall) | its socket belongs to nobody, or to an attacker |
+/// | time for a client to take a frame of at most 64 KiB | 10 s | [`write_stall`](Self::write_stall) | 52 kbit/s is slower than any link that is in use |
 /// | events in one piece or reply | 64 KiB, or one event | [`batch`](Self::batch) | a burst in one write, and little beside the HTTP stack's own buffers |
 /// | when clients are told to come back | 1 to 5 s | [`retry`](Self::retry) | a thousand clients of a restarted server are 250 a second |
 /// | when a short poll is told to come again | 1 to 5 s | [`poll_hint`](Self::poll_hint) | between "at once" of a person's eye and a request that mostly brings nothing |
 /// | sessions | 100,000 | [`max_sessions`](Self::max_sessions) | at the 20 KiB or so that the HTTP stack takes for each: 2 GiB |
 /// | sessions of one limit key | any number | [`max_sessions_per_key`](Self::max_sessions_per_key) | only the application knows who a key is: a user, or a company behind one address |
+/// | runs of polls between two polls | 10,000 | [`max_idle_poll_sessions`](Self::max_idle_poll_sessions) | a tenth of all sessions, about 1 KiB each |
 /// | polls of one run at once | 16 | fixed | a person's tabs, and no place for any number of connections |
 /// | client's name for its session | 64 bytes | fixed | a UUID and something before it |
 /// | silence of a run of polls | 2 × hold | [`poll_silence`](Self::poll_silence) | one lost poll must not end it |
@@ -87,7 +88,7 @@ impl EndpointBuilder {
             #[cfg(feature = "websocket")]
             websocket: config.websocket(),
             runtime: Runtime::new(timer, spawn, jobs),
-            registry: Registry::new(config.max_sessions, config.max_sessions_per_key),
+            registry: Registry::new(config.limits()),
             rejects: Rejects::new(config.max_soft_rejects, config.write_stall),
             #[cfg(any(feature = "short-poll", feature = "long-poll"))]
             replies: super::replies::Replies::default(),
@@ -229,7 +230,13 @@ impl EndpointBuilder {
         self
     }
 
-    /// After how long a client that takes nothing loses its session: 10 s unless set, and up to a quarter more.
+    /// Sets the time within which a client must take a frame of a body, of at most 64 KiB, or a part of a WebSocket's
+    /// frame. After it, and up to a quarter more, its session is ended with [`Left::Stalled`](crate::Left::Stalled), and
+    /// what was kept for it is freed; a poll's reply that is not taken likewise. Default: 10 s, so the slowest client
+    /// that is served reads 64 KiB in 10 s, which is 52 kbit/s.
+    ///
+    /// The HTTP stack keeps what it was given: up to 408 KiB of an HTTP/1 connection under hyper, and on HTTP/2 no more of
+    /// a stream than 1 KiB plus what the client took. See [`EndpointStats::stalled_bodies`](crate::EndpointStats::stalled_bodies).
     pub fn write_stall(mut self, stall: Duration) -> Self {
         self.config.write_stall = stall;
         self
@@ -265,6 +272,16 @@ impl EndpointBuilder {
     /// is told to come later.
     pub fn max_sessions_per_key(mut self, max: usize) -> Self {
         self.config.max_sessions_per_key = max;
+        self
+    }
+
+    /// Sets how many runs of polls may be between two polls. One more ends the one that has been idle for the longest
+    /// time: of its own limit key if that has more than a sixteenth of them. They also give way, oldest first, to a
+    /// session that would exceed [`max_sessions`](Self::max_sessions) or
+    /// [`max_sessions_per_key`](Self::max_sessions_per_key). The next poll of an ended run begins another at its cursor.
+    /// Default: 10,000.
+    pub fn max_idle_poll_sessions(mut self, max: usize) -> Self {
+        self.config.max_idle_poll_sessions = max;
         self
     }
 

@@ -3,6 +3,7 @@ use std::time::Duration;
 
 use super::challenge::Challenge;
 use super::origin::OriginRule;
+use super::registry::Limits;
 use super::transports::Transports;
 
 // Each one's reason is in the table of `EndpointBuilder`.
@@ -20,6 +21,7 @@ const BATCH: usize = 64 * 1024;
 const RETRY: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(5);
 const POLL_HINT: RangeInclusive<Duration> = RETRY;
 const MAX_SESSIONS: usize = 100_000;
+const MAX_IDLE_POLL_SESSIONS: usize = 10_000;
 const MAX_ATTACHES: usize = 1_024;
 const MAX_SOFT_REJECTS: usize = 1_024;
 const ATTACH_DEADLINE: Duration = Duration::from_secs(10);
@@ -56,6 +58,7 @@ pub(super) struct Config {
     pub(super) poll_hint: RangeInclusive<Duration>,
     pub(super) max_sessions: usize,
     pub(super) max_sessions_per_key: usize,
+    pub(super) max_idle_poll_sessions: usize,
     pub(super) poll_silence: Option<Duration>,
     pub(super) max_lifetime: Option<Duration>,
     pub(super) max_message_rate: u32,
@@ -91,6 +94,7 @@ impl Default for Config {
             poll_hint: POLL_HINT,
             max_sessions: MAX_SESSIONS,
             max_sessions_per_key: usize::MAX,
+            max_idle_poll_sessions: MAX_IDLE_POLL_SESSIONS,
             poll_silence: None,
             max_lifetime: None,
             max_message_rate: MAX_MESSAGE_RATE,
@@ -165,6 +169,11 @@ impl Config {
     /// Returns the share of one limit key in the publisher's calls.
     pub(super) fn calls_per_key(&self) -> usize {
         self.max_concurrent_calls_per_key.unwrap_or(self.max_attaches / 4).max(1)
+    }
+
+    /// Returns how many sessions there may be.
+    pub(super) fn limits(&self) -> Limits {
+        Limits { sessions: self.max_sessions, per_key: self.max_sessions_per_key, idle: self.max_idle_poll_sessions }
     }
 
     /// After how long a run of polls is over.

@@ -1,6 +1,7 @@
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
+use std::vec;
 
 use bytes::Bytes;
 use futures_core::Stream;
@@ -12,30 +13,78 @@ use crate::adapters::ChunkedStream;
 use crate::adapters::SseEncoder;
 use crate::contract::End;
 
-/// What a live body is made of: an adapter's stream, in the session's keeping.
+/// The source of a live body's frames: an adapter's stream, or a poll's reply.
 ///
-/// An enum and no trait object: the way of a delivery, from here down to the subscription, is one function. Which it is
+/// An enum and no trait object: the way of a delivery, from here down to the subscription, is one function. The variant
 /// lies beside the pointer, where a delivery comes by anyway.
 pub(super) enum Flow {
     #[cfg(feature = "chunked")]
     Chunked(Box<ChunkedStream<Tracked>>),
     #[cfg(feature = "sse")]
     Sse(Box<SseEncoder<Tracked>>),
+    /// The parts of a reply, none of them empty.
+    Reply(Box<vec::IntoIter<Bytes>>),
+    /// A flow whose last item did not fit into one frame.
+    Cut(Box<Cut>),
 }
 
+/// The rest of an item, and what follows it. `flow` is only taken together with the rest.
+pub(super) struct Cut {
+    rest: Bytes,
+    flow: Option<Flow>,
+}
+
+/// A frame of up to this many bytes is copied when it is cut off a longer item, which the HTTP stack would else keep in
+/// memory for as long as the frame.
+const COPIED: usize = 4 * 1024;
+
 impl Flow {
-    /// The next whole piece; never an empty one. `None`: the stream is over.
+    /// Yields the next frame, of 1 to `limit` bytes. `None`: the flow is over.
     #[inline(always)]
-    pub(super) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
+    pub(super) fn poll_frame(&mut self, cx: &mut Context<'_>, limit: usize) -> Poll<Option<Bytes>> {
+        match self.poll_item(cx) {
+            Poll::Ready(Some(item)) if item.len() > limit => Poll::Ready(Some(self.cut(item, limit))),
+            polled => polled,
+        }
+    }
+
+    #[inline(always)]
+    fn poll_item(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
         match *self {
             #[cfg(feature = "chunked")]
             Self::Chunked(ref mut stream) => Pin::new(&mut **stream).poll_next(cx),
             #[cfg(feature = "sse")]
             Self::Sse(ref mut encoder) => Pin::new(&mut **encoder).poll_next(cx),
+            Self::Reply(ref mut parts) => Poll::Ready(parts.next()),
+            Self::Cut(ref mut cut) => {
+                let (rest, flow) = (std::mem::take(&mut cut.rest), cut.flow.take());
+                self.go_on(flow);
+                Poll::Ready(Some(rest))
+            }
         }
     }
 
-    /// Has the task of `cx` woken when there is a further piece, if there is none now. `false`: a poll must tell.
+    #[cold]
+    fn go_on(&mut self, flow: Option<Self>) {
+        *self = flow.unwrap_or_else(|| Self::Reply(Box::default()));
+    }
+
+    /// Keeps back all but the first `limit` bytes of an item.
+    #[cold]
+    fn cut(&mut self, mut item: Bytes, limit: usize) -> Bytes {
+        let frame = item.split_to(limit);
+        let frame = if limit <= COPIED { Bytes::copy_from_slice(&frame) } else { frame };
+        let flow = std::mem::replace(self, Self::Reply(Box::default()));
+        *self = Self::Cut(Box::new(Cut { rest: item, flow: Some(flow) }));
+        frame
+    }
+
+    /// Returns whether the last frame was not the end of its item.
+    pub(super) fn is_cut(&self) -> bool {
+        matches!(self, Self::Cut(_))
+    }
+
+    /// Registers the waker if there is no further frame now. `false`: the caller must poll.
     #[inline]
     pub(super) fn wait(&mut self, cx: &mut Context<'_>) -> bool {
         match *self {
@@ -43,22 +92,24 @@ impl Flow {
             Self::Chunked(ref mut stream) => stream.wait(cx),
             #[cfg(feature = "sse")]
             Self::Sse(ref mut encoder) => encoder.wait(cx),
+            Self::Reply(_) | Self::Cut(_) => false,
         }
     }
 
-    /// Once it is over: whether the client is to come back. One whose source is at its end has all there is; one that
-    /// fell behind, or whose source failed, has not.
+    /// Once it is over: returns whether the client is to come back. One whose source is at its end has all there is; one
+    /// that fell behind, or whose source failed, has not.
     pub(super) fn breaks_off(&self) -> bool {
         let end: Option<End> = match *self {
             #[cfg(feature = "chunked")]
             Self::Chunked(ref stream) => stream.end(),
             #[cfg(feature = "sse")]
             Self::Sse(ref encoder) => encoder.end(),
+            Self::Reply(_) | Self::Cut(_) => None,
         };
         matches!(end, Some(End::TooSlow | End::Failed))
     }
 
-    /// Asks for a last piece that says when to come back. `false`: this wire has none.
+    /// Asks for a last item that says when to come back. `false`: this wire has none.
     pub(super) fn say_bye(&mut self, retry: Duration) -> bool {
         match *self {
             #[cfg(feature = "chunked")]
@@ -67,7 +118,8 @@ impl Flow {
                 true
             }
             #[cfg(feature = "sse")]
-            Self::Sse(_) => {
+            Self::Sse(_) => false,
+            Self::Reply(_) | Self::Cut(_) => {
                 let _ = retry;
                 false
             }

@@ -3,6 +3,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::Version;
 use http_body::Frame;
 
 use super::body::BodyError;
@@ -12,6 +13,13 @@ use super::session::{Stage, Visit, drop_isolated};
 /// How many pieces that are ready go out before a goodbye: enough for all that was published before the drain, and an
 /// end for a topic that is never quiet.
 pub(super) const LAST_PIECES: u8 = 8;
+
+/// The largest frame of a body, in bytes. A client that takes one within each write timeout is not stalled.
+pub(super) const MAX_FRAME: usize = 64 * 1024;
+
+/// The largest frame of a body that nothing was taken of, in bytes, where the HTTP stack keeps a frame of a stalled stream
+/// out of reach: hyper on HTTP/2.
+pub(super) const FIRST_FRAME: usize = 1024;
 
 /// How long a body waits between its last bytes and its error: an error that comes with them takes them along, on
 /// HTTP/1 and on HTTP/2.
@@ -25,6 +33,9 @@ pub(super) struct Live {
     visit: Visit,
     /// What it is made of, unless the client owes a poll. Never locked: the mutex lets a body be shared, and no more.
     flow: Mutex<Option<Flow>>,
+    /// The length that the next frame may have: on HTTP/2 as many bytes as were taken so far, so that the frame which the
+    /// HTTP stack keeps of a stalled stream is no larger than what the client took.
+    limit: u32,
     /// After the last piece there was nothing more, though nobody has asked.
     waits: bool,
 }
@@ -34,9 +45,9 @@ pub(super) type Piece = Poll<Option<Result<Frame<Bytes>, BodyError>>>;
 
 impl Live {
     /// A session's, which is watched from now on: it is to be polled soon.
-    pub(super) fn new(visit: Visit, flow: Flow) -> Self {
+    pub(super) fn new(visit: Visit, flow: Flow, version: Version) -> Self {
         visit.member().leave_unread(flow, 0);
-        Self { flow: Mutex::new(None), visit, waits: false }
+        Self { flow: Mutex::new(None), visit, limit: first_frame(version) as u32, waits: false }
     }
 
     /// Has this task woken when its session is no longer merely open.
@@ -53,7 +64,7 @@ impl Live {
         }
         self.waits = false;
         let polled = match flow {
-            Some(flow) if !self.visit.member().has_news() => flow.poll_next(cx),
+            Some(flow) if !self.visit.member().has_news() => flow.poll_frame(cx, self.limit as usize),
             _ => return self.poll_late(cx),
         };
         match polled {
@@ -62,6 +73,9 @@ impl Live {
                 // In its place: it may panic.
                 self.waits = flow.as_mut().is_some_and(|flow| flow.wait(cx));
                 let flow = flow.take();
+                if self.limit < MAX_FRAME as u32 {
+                    self.raise_limit(bytes.len());
+                }
                 match flow.is_some_and(|flow| self.visit.member().leave_unread(flow, bytes.len())) {
                     true => Poll::Ready(Some(Ok(Frame::data(bytes)))),
                     false => self.poll_late(cx),
@@ -69,6 +83,10 @@ impl Live {
             }
             Poll::Ready(None) => self.end(cx),
         }
+    }
+
+    fn raise_limit(&mut self, taken: usize) {
+        self.limit = (self.limit as usize + taken).min(MAX_FRAME) as u32;
     }
 
     /// Whether it need not be polled before its task is woken, though the last poll was not pending.
@@ -126,13 +144,19 @@ impl Live {
         let Some(mut flow) = self.flow().take() else {
             return self.fail(BodyError::Ended);
         };
-        let mut polled = if left > 0 { flow.poll_next(cx) } else { Poll::Pending };
+        // An item that was begun is brought to its end.
+        let is_cut = flow.is_cut();
+        let limit = self.limit as usize;
+        let mut polled = if left > 0 || is_cut { flow.poll_frame(cx, limit) } else { Poll::Pending };
         if polled.is_pending() && flow.say_bye(self.visit.member().mount.config.jittered_retry()) {
-            polled = flow.poll_next(cx);
+            polled = flow.poll_frame(cx, limit);
+        }
+        if let Poll::Ready(Some(bytes)) = &polled {
+            self.raise_limit(bytes.len());
         }
         let member = self.visit.member();
         if let Poll::Ready(Some(bytes)) = polled {
-            member.go_on(Stage::Leaving(left.saturating_sub(1)));
+            member.go_on(Stage::Leaving(if is_cut { left } else { left.saturating_sub(1) }));
             if member.leave_unread(flow, bytes.len()) {
                 return Poll::Ready(Some(Ok(Frame::data(bytes))));
             }
@@ -152,4 +176,15 @@ impl Live {
     fn flow(&mut self) -> &mut Option<Flow> {
         self.flow.get_mut().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+impl Drop for Live {
+    fn drop(&mut self) {
+        self.visit.member().drop_body();
+    }
+}
+
+/// Returns the length that a body's first frame may have.
+pub(super) fn first_frame(version: Version) -> usize {
+    if version < Version::HTTP_2 { MAX_FRAME } else { FIRST_FRAME }
 }

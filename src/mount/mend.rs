@@ -4,18 +4,22 @@ use super::isolate::isolated;
 use super::refused::{RefusalCause, Refused};
 use super::session::Member;
 use super::within::within;
-use crate::contract::{Attach, BoxSubscriber, End, Mend, Mended, Mending, Start, Transport};
+use crate::contract::{Attach, BoxSubscriber, End, Mend, Mended, Mending, Session, Start, Transport};
 use crate::model::Gap;
 
 /// What a transport gets its events from.
 pub(super) type Feed = Mended<BoxSubscriber, State>;
 
 /// The publisher's state, for one session.
-pub(super) struct State(Arc<Member>);
+pub(super) struct State {
+    member: Arc<Member>,
+    /// The session as one poll of a run has it; `None`: as its member has it.
+    turn: Option<Session>,
+}
 
-/// The events for a session that began at `start`.
-pub(super) fn feed(member: &Arc<Member>, attach: Attach<BoxSubscriber>, start: Start) -> Feed {
-    let feed = Mended::new(attach.subscriber, start, State(member.clone()));
+/// Returns the events of a session that began at `start`. The publisher is asked for state with `turn`, if there is one.
+pub(super) fn feed(member: &Arc<Member>, turn: Option<Session>, attach: Attach<BoxSubscriber>, start: Start) -> Feed {
+    let feed = Mended::new(attach.subscriber, start, State { member: member.clone(), turn });
     match attach.snapshot {
         Some(snapshot) => feed.with_snapshot(*snapshot),
         None => feed,
@@ -25,10 +29,11 @@ pub(super) fn feed(member: &Arc<Member>, attach: Attach<BoxSubscriber>, start: S
 impl Mend for State {
     /// None where too many calls of the publisher are under way, or it takes too long. Its panic ends the session.
     fn mend(&mut self, gap: &Gap) -> Mending {
-        let (member, gap) = (self.0.clone(), gap.clone());
+        let (member, turn, gap) = (self.member.clone(), self.turn.clone(), gap.clone());
         Box::pin(async move {
             let mount = &member.mount;
-            let tell = |cause, text: &str| mount.tell(&Refused::new(cause, text).of_session(&member.who));
+            let who = turn.as_ref().unwrap_or(&member.who);
+            let tell = |cause, text: &str| mount.tell(&Refused::new(cause, text).of_session(who));
             let _permit = match mount.calls.try_enter(member.who.shared_key().as_ref()) {
                 Ok(permit) => permit,
                 Err(full) => {
@@ -36,7 +41,7 @@ impl Mend for State {
                     return Ok(None);
                 }
             };
-            let state = isolated(async { mount.publisher.snapshot(&member.who, &gap).await });
+            let state = isolated(async { mount.publisher.snapshot(who, &gap).await });
             match within(&mount.runtime.wheel, mount.config.attach_deadline, state).await {
                 Some(Ok(snapshot)) => Ok(snapshot),
                 Some(Err(_)) => {

@@ -35,6 +35,7 @@ mod handshake;
 mod head;
 mod headers;
 mod host;
+mod idle;
 mod isolate;
 mod live;
 mod locked;

@@ -11,7 +11,7 @@ use super::prefer;
 use super::refusal::Refusal;
 use super::transports::Transports;
 use crate::contract::query::{NotUtf8, decode, pairs};
-use crate::contract::{Start, SubscribeRequest, Transport};
+use crate::contract::{Label, Start, SubscribeRequest, Transport};
 use crate::model::{Cursor, Topic};
 
 /// What a request asks for, read from its head alone.
@@ -40,14 +40,16 @@ impl Wanted {
         SubscribeRequest::new(parts, std::mem::take(&mut self.topics), self.start, self.transport)
     }
 
-    /// Whether this makes a session: a short poll does as one of a run.
-    pub(super) fn is_session(&self) -> bool {
-        self.transport != Transport::ShortPoll || self.name.is_some()
+    /// Returns whether this makes a session under this limit key: a short poll does only as one of a run.
+    pub(super) fn is_session(&self, key: Option<&Arc<str>>) -> bool {
+        self.transport != Transport::ShortPoll || (key.is_some() && self.name.is_some())
     }
 
-    /// The name of the run of polls that this is one of.
-    pub(super) fn run_name(&self) -> Option<Arc<str>> {
-        self.name.clone().filter(|_| matches!(self.transport, Transport::ShortPoll | Transport::LongPoll))
+    /// Returns the label of the run that this poll belongs to: a poll without a name or without a limit key belongs to
+    /// none.
+    pub(super) fn run_label(&self, key: Option<&Arc<str>>) -> Option<Label> {
+        let name = self.name.as_ref().filter(|_| matches!(self.transport, Transport::ShortPoll | Transport::LongPoll));
+        Some((key?.clone(), name?.clone()))
     }
 
     /// The preference that was honoured (RFC 7240 §3): a wait that is 0 is, by a short poll.

@@ -4,31 +4,35 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use http::header::CONTENT_TYPE;
-use http::{Response, StatusCode};
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
+use http::{Response, StatusCode, Version};
 
 use super::attach::{Arrival, Visitor};
 use super::body::Body;
+use super::flow::Flow;
 use super::headers::{self, TIDINGS_RETRY_MS, number};
+use super::live::{Live, first_frame};
 use super::negotiate::Wanted;
 use super::refusal::Refusal;
+use super::replies::Payload;
 use super::response::Answer;
 #[cfg(feature = "long-poll")]
 use super::response::Work;
-use super::session::Order;
 #[cfg(feature = "long-poll")]
-use super::session::{Tracked, Visit};
+use super::session::Tracked;
+use super::session::{Order, Visit};
 use super::shared::Mount;
 #[cfg(feature = "long-poll")]
 use super::sleep::WheelSleep;
 #[cfg(feature = "long-poll")]
 use crate::adapters::LongPollWaiter;
 use crate::adapters::Reply;
-use crate::contract::{End, Left};
+use crate::contract::{Clock, End, Left};
 use crate::model::Cursor;
 
 /// What a poll's reply depends on beside its events.
 struct Terms {
+    version: Version,
     /// What the client holds already, if it would take a 304. Boxed, for most say nothing of it, and wait with this.
     holds: Option<Box<Cursor>>,
     /// The wait that is honoured, to be acknowledged.
@@ -38,7 +42,7 @@ struct Terms {
 /// Answers a short poll: at once, or when the state is there that it needs. With a name it is one of a run; without, it
 /// is no session.
 #[cfg(feature = "short-poll")]
-pub(super) fn short(mut arrival: Arrival) -> impl Future<Output = Result<Answer, Refusal>> + Send {
+pub(super) fn short(mut arrival: Arrival, version: Version) -> impl Future<Output = Result<Answer, Refusal>> + Send {
     use crate::adapters::PollQueue;
 
     async move {
@@ -47,7 +51,7 @@ pub(super) fn short(mut arrival: Arrival) -> impl Future<Output = Result<Answer,
         // Whoever only listens has no more use for it.
         drop(request);
         let mut visit = mount.admit_poll(&wanted, guest).await?;
-        let terms = Terms::of(&mount, &wanted);
+        let terms = Terms::of(&mount, &wanted, version);
         let mut queue = PollQueue::new(visit.feed(attach, wanted.start)).max_bytes(mount.config.batch);
         poll_fn(|cx| {
             let order = visit.poll_order(cx);
@@ -65,14 +69,14 @@ pub(super) fn short(mut arrival: Arrival) -> impl Future<Output = Result<Answer,
             Some(_) => mount.config.jittered_retry(),
             None => mount.config.jittered_hint(reply.next_in),
         };
-        terms.answer(&mount, reply, retry).map(Answer::Now)
+        terms.answer(&visit, reply, retry).map(Answer::Now)
     }
 }
 
 /// Answers a long poll, as a session for as long as it is held, or as one poll of a run.
 #[cfg(feature = "long-poll")]
 #[allow(clippy::manual_async_fn, reason = "an async fn keeps each argument twice, for as long as it runs")]
-pub(super) fn long(mut arrival: Arrival) -> impl Future<Output = Result<Answer, Refusal>> + Send {
+pub(super) fn long(mut arrival: Arrival, version: Version) -> impl Future<Output = Result<Answer, Refusal>> + Send {
     async move {
         let Visitor { guest, attach } = arrival.let_in().await?;
         let Arrival { mount, wanted, .. } = &arrival;
@@ -87,7 +91,7 @@ pub(super) fn long(mut arrival: Arrival) -> impl Future<Output = Result<Answer, 
         if let Some(interval) = config.jittered_interval() {
             waiter = waiter.not_before(came + interval);
         }
-        let terms = Terms::of(mount, wanted);
+        let terms = Terms::of(mount, wanted, version);
         Ok(Answer::Held(Held { visit, waiter, order: None, terms }.answered()))
     }
 }
@@ -132,7 +136,7 @@ impl Held {
         // The next poll may come at once, unless it would find a closed door or the end again.
         let pause = self.order.is_some() || (reply.end.is_some() && !reply.more);
         let retry = if pause { mount.config.jittered_retry() } else { Duration::ZERO };
-        self.terms.answer(mount, reply, retry)
+        self.terms.answer(visit, reply, retry)
     }
 }
 
@@ -147,28 +151,49 @@ impl Mount {
 }
 
 impl Terms {
-    fn of(mount: &Mount, wanted: &Wanted) -> Self {
-        Self { holds: wanted.holds.map(Box::new), applied: wanted.applied(mount.config.max_hold) }
+    fn of(mount: &Mount, wanted: &Wanted, version: Version) -> Self {
+        Self { version, holds: wanted.holds.map(Box::new), applied: wanted.applied(mount.config.max_hold) }
     }
 
     /// A reply as a response: 200, or 304 to a client that holds all there is and said so; 500 where there would be
     /// more, had the application's code not failed.
-    fn answer(&self, mount: &Mount, reply: Reply, retry: Duration) -> Result<Response<Body>, Refusal> {
+    fn answer(&self, visit: &Visit, reply: Reply, retry: Duration) -> Result<Response<Body>, Refusal> {
         if reply.end == Some(End::Failed) && reply.is_empty() {
             return Err(Refusal::failed("subscriber failed"));
         }
         let unchanged = reply.is_empty() && reply.cursor.is_some() && reply.cursor == self.holds.as_deref().copied();
-        let (tag, body) = mount.replies.of(reply);
-        let mut response = Response::new(if unchanged { Body::empty() } else { body });
-        mount.counters.sent(http_body::Body::size_hint(response.body()).lower());
+        let mount = visit.mount();
+        let (tag, payload) = mount.replies.of(reply);
+        let len = payload.len();
+        let is_watched = !unchanged && len > first_frame(self.version);
+        let mut response = Response::new(match unchanged {
+            true => Body::empty(),
+            false if is_watched => self.watched(visit, payload),
+            false => Body::reply(payload),
+        });
         *response.headers_mut() = headers::of_reply(tag, self.applied);
         if unchanged {
             *response.status_mut() = StatusCode::NOT_MODIFIED;
             response.headers_mut().remove(CONTENT_TYPE);
+        } else if is_watched {
+            response.headers_mut().insert(CONTENT_LENGTH, number(len as u128));
+        } else {
+            mount.counters.sent(len as u64);
         }
         if !retry.is_zero() {
             response.headers_mut().insert(TIDINGS_RETRY_MS, number(retry.as_millis()));
         }
         Ok(response)
+    }
+
+    /// Returns the body of a reply that is more than the HTTP stack takes at once: the write timeout ends it, as it ends a
+    /// stream.
+    #[cold]
+    fn watched(&self, visit: &Visit, payload: Payload) -> Body {
+        let member = visit.member();
+        let now = member.mount.runtime.wheel.now();
+        let visit = Visit::alone(&member.mount, member.who.clone(), now, None);
+        let flow = Flow::Reply(Box::new(payload.into_parts().into_iter()));
+        Body::live(Live::new(visit, flow, self.version))
     }
 }

@@ -31,7 +31,9 @@ impl Mount {
         let request = SubscribeRequest::new(parts, topics, start, Transport::ShortPoll);
         let key = self.key(&request);
         let permit = self.messages.try_enter(key.as_ref()).map_err(|full| self.full(full))?;
-        let session = name.and_then(|name| self.registry.newest(&(key, name)));
+        // Without the data of the request that the session was accepted with: this is another one.
+        let session = key.zip(name).and_then(|label| self.registry.newest(&label));
+        let session = session.map(|session| session.of_request(None, session.topics().to_vec()));
         let request = request.of(session);
         let received = self.publisher.receive(&request, message).await;
         drop(permit);

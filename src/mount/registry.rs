@@ -13,14 +13,22 @@ use crate::contract::{Label, Left, Session, SessionId, Transport};
 pub(super) struct Registry {
     roll: Locked<Roll>,
     ids: AtomicU64,
-    max: usize,
-    max_per_key: usize,
+    limits: Limits,
     transports: [AtomicUsize; Transport::ALL.len()],
     states: [AtomicUsize; SessionState::ALL.len()],
     joined: AtomicU64,
     /// In milliseconds.
     spread: AtomicU64,
     left: [AtomicU64; Left::ALL.len()],
+}
+
+/// How many sessions there may be.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Limits {
+    pub(super) sessions: usize,
+    pub(super) per_key: usize,
+    /// Runs of polls that are between two polls.
+    pub(super) idle: usize,
 }
 
 /// Why a session does not get in.
@@ -42,12 +50,11 @@ pub(super) struct Counts {
 }
 
 impl Registry {
-    pub(super) fn new(max: usize, max_per_key: usize) -> Self {
+    pub(super) fn new(limits: Limits) -> Self {
         Self {
             roll: Locked::new(Roll::default()),
             ids: AtomicU64::new(1),
-            max,
-            max_per_key,
+            limits,
             transports: Default::default(),
             states: Default::default(),
             joined: AtomicU64::new(0),
@@ -62,13 +69,49 @@ impl Registry {
     }
 
     /// Whether a client may come, as it is now: one that stays is a session, or the next poll of a run.
-    pub(super) fn has_place(&self, key: Option<&str>, stays: bool, name: Option<&Label>) -> bool {
+    pub(super) fn has_place(&self, key: Option<&Arc<str>>, stays: bool, name: Option<&Label>) -> bool {
         let roll = self.roll.lock();
         let is_known = || name.is_some_and(|name| roll.run(name).is_some());
-        !roll.draining && (!stays || self.is_room(&roll, key) || is_known())
+        let key = key.map(|key| &**key);
+        let is_room = || {
+            (roll.len() < self.limits.sessions || !roll.idle.is_empty())
+                && (roll.len_of(key) < self.limits.per_key || key.is_some_and(|key| roll.idle.has(key)))
+        };
+        !roll.draining && (!stays || is_room() || is_known())
     }
 
+    /// Adds a session. Where there is no place, idle runs of polls give way: those of its key where the key has too many
+    /// sessions, else any.
     pub(super) fn enter(&self, member: &Arc<Member>) -> Result<(), NoPlace> {
+        loop {
+            match self.try_enter(member) {
+                Err(NoPlace::Full) => self.take_idle(&member.who).ok_or(NoPlace::Full)?.give_way(),
+                done => return done,
+            }
+        }
+    }
+
+    fn take_idle(&self, who: &Session) -> Option<Arc<Member>> {
+        let mut roll = self.roll.lock();
+        match who.shared_key().filter(|key| roll.len_of(Some(key)) >= self.limits.per_key) {
+            _ if roll.draining => None,
+            Some(key) => roll.idle.take_oldest_of(&key),
+            None => roll.idle.take_oldest(),
+        }
+    }
+
+    /// Notes that a run of polls is between two polls. Returns the run that is to [give way](Member::give_way) for it.
+    pub(super) fn begin_idle(&self, run: &Arc<Member>) -> Option<Arc<Member>> {
+        self.roll.lock().idle.add(run, self.limits.idle)
+    }
+
+    /// Notes that a run of polls is polled again.
+    pub(super) fn end_idle(&self, run: &Member) {
+        let idle = self.roll.lock().idle.remove(&run.who);
+        drop(idle);
+    }
+
+    fn try_enter(&self, member: &Arc<Member>) -> Result<(), NoPlace> {
         let (who, is_run) = (&member.who, member.is_run());
         let mut roll = self.roll.lock();
         if roll.draining || !self.is_room(&roll, who.key()) {
@@ -200,7 +243,7 @@ impl Registry {
     }
 
     fn is_room(&self, roll: &Roll, key: Option<&str>) -> bool {
-        roll.len() < self.max && roll.len_of(key) < self.max_per_key
+        roll.len() < self.limits.sessions && roll.len_of(key) < self.limits.per_key
     }
 
     fn of(&self, who: &Session) -> &AtomicUsize {

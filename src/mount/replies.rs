@@ -1,7 +1,6 @@
 use bytes::Bytes;
 use http::HeaderValue;
 
-use super::body::Body;
 use super::locked::Locked;
 use crate::adapters::{Reply, Whole};
 
@@ -30,27 +29,51 @@ struct Known {
     tag: Option<HeaderValue>,
 }
 
+/// The bytes of a reply, in their order. No part is empty.
+#[derive(Debug)]
+pub(super) enum Payload {
+    Whole(Bytes),
+    Parts(Vec<Bytes>),
+}
+
+impl Payload {
+    /// Returns the length in bytes.
+    pub(super) fn len(&self) -> usize {
+        match self {
+            Self::Whole(bytes) => bytes.len(),
+            Self::Parts(parts) => parts.iter().map(Bytes::len).sum(),
+        }
+    }
+
+    pub(super) fn into_parts(self) -> Vec<Bytes> {
+        match self {
+            Self::Whole(bytes) => vec![bytes],
+            Self::Parts(parts) => parts,
+        }
+    }
+}
+
 impl Replies {
-    /// A reply's entity tag and body.
-    pub(super) fn of(&self, reply: Reply) -> (Option<HeaderValue>, Body) {
+    /// Returns a reply's entity tag and its bytes.
+    pub(super) fn of(&self, reply: Reply) -> (Option<HeaderValue>, Payload) {
         if reply.len_at_most() > WHOLE {
             let (tag, parts) = reply.into_tagged_parts();
-            return (tag.and_then(header), Body::parts(parts));
+            return (tag.and_then(header), Payload::Parts(parts));
         }
         if reply.has_gap() {
             let whole = reply.to_whole();
-            return (whole.tag.and_then(header), Body::whole(whole.body));
+            return (whole.tag.and_then(header), Payload::Whole(whole.body));
         }
         let mut places = self.0.lock();
         if let Some(known) = places.find(&reply) {
-            return (known.tag.clone(), Body::whole(known.whole.body.clone()));
+            return (known.tag.clone(), Payload::Whole(known.whole.body.clone()));
         }
         drop(places);
         let whole = reply.to_whole();
         let (tag, body) = (whole.tag.clone().and_then(header), whole.body.clone());
         let replaced = self.0.lock().put(Known { whole, tag: tag.clone() });
         drop(replaced);
-        (tag, Body::whole(body))
+        (tag, Payload::Whole(body))
     }
 }
 

@@ -4,6 +4,7 @@ use std::ops::Bound;
 use std::sync::Arc;
 use std::task::Waker;
 
+use super::idle::IdleRuns;
 use super::session::Member;
 use crate::contract::{Label, Session, SessionId};
 
@@ -15,6 +16,7 @@ pub(super) struct Roll {
     /// How many sessions a limit key has. None where it has none.
     keys: HashMap<Arc<str>, usize>,
     names: HashMap<Label, Named>,
+    pub(super) idle: IdleRuns,
     pub(super) draining: bool,
     /// How many are no longer here, but not yet seen off.
     pub(super) parting: usize,
@@ -86,6 +88,7 @@ impl Roll {
     /// Takes one out, if it is there.
     pub(super) fn remove(&mut self, who: &Session) -> Option<Arc<Member>> {
         let member = self.members.remove(&who.id())?;
+        let _ = self.idle.remove(who);
         if let Some(key) = who.key() {
             let count = self.keys.get_mut(key);
             let last = count.map(|count| {

@@ -1,4 +1,4 @@
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use super::refused::RefusalCause;
 use super::registry::Counts;
@@ -34,8 +34,11 @@ pub struct EndpointStats {
     pub soft_rejected: u64,
     /// How many of these are still connected.
     pub soft_rejects: usize,
-    /// Sessions ended because their client took nothing.
+    /// Sessions, and replies of polls, that the write timeout ended.
     pub stalled: u64,
+    /// Bodies that the HTTP stack still holds though the write timeout ended them. Each is an unread HTTP/1 connection, or
+    /// a stream of an HTTP/2 connection, and takes 3 to 8 KiB of the stack's memory until its client goes.
+    pub stalled_bodies: usize,
     /// Bytes of bodies given to the HTTP stack; a live one's within a write stall's time. Of a WebSocket those of its
     /// events, when it has left.
     pub bytes: u64,
@@ -80,6 +83,7 @@ pub(super) struct Counters {
     attached: AtomicU64,
     refused: [AtomicU64; RefusalCause::ALL.len()],
     stalled: AtomicU64,
+    stalled_bodies: AtomicUsize,
     bytes: AtomicU64,
 }
 
@@ -90,6 +94,14 @@ impl Counters {
 
     pub(super) fn attached(&self) {
         self.attached.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn hold_stalled(&self) {
+        self.stalled_bodies.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn drop_stalled(&self) {
+        self.stalled_bodies.fetch_sub(1, Ordering::Relaxed);
     }
 
     pub(super) fn stalled(&self) {
@@ -119,6 +131,7 @@ impl Counters {
             soft_rejected: rejects.1,
             soft_rejects: rejects.0,
             stalled: read(&self.stalled),
+            stalled_bodies: self.stalled_bodies.load(Ordering::Relaxed),
             bytes: read(&self.bytes),
         }
     }

@@ -42,5 +42,5 @@ pub(super) async fn chunked(mut arrival: Arrival, version: Version) -> Result<An
 
 fn open(visit: Visit, version: Version, flow: Flow) -> Answer {
     let transport = visit.member().transport();
-    Answer::Now(answer::dressed_as(transport, version, Body::live(Live::new(visit, flow))))
+    Answer::Now(answer::dressed_as(transport, version, Body::live(Live::new(visit, flow, version))))
 }

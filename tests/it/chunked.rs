@@ -108,3 +108,20 @@ fn without_a_keep_alive_nothing_sleeps() {
 fn read(items: &[Bytes]) -> Vec<Value> {
     items.concat().split_inclusive(|&byte| byte == b'\n').map(|line| serde_json::from_slice(line).unwrap()).collect()
 }
+
+/// A suspended machine, or a clock that leaps: the work does not grow with the length of the leap.
+#[test]
+fn keep_alive_after_a_clock_leap_is_one_line_and_little_work() {
+    let (timer, feed, task) = (VirtualTimer::new(), Feed::new(7), Task::new());
+    let mut stream = ChunkedStream::new(feed.reader(), &timer).keep_alive(Duration::from_millis(20));
+    assert_eq!(task.drain(&mut stream).0.len(), 1);
+    for leap in [1, 10, 3_600_000, 30 * 24 * 3_600_000_u64] {
+        // It fires half an interval after the last time, so one of these is never in between.
+        timer.advance(Duration::from_millis(leap) + Duration::from_millis(25));
+        let before = timer.polls();
+        assert_eq!(task.drain(&mut stream).0, ["\n"], "{leap} ms");
+        assert!(timer.polls() - before <= 100, "{} polls after {leap} ms", timer.polls() - before);
+        let next = timer.next_in().unwrap();
+        assert!(next <= Duration::from_millis(10), "the next look is in {next:?}");
+    }
+}

@@ -4,7 +4,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Map, Value, json};
 use tidings::{
-    Attach, Endpoint, LocalHub, Message, Publisher, Rejection, Retention, SubscribeRequest, Subscription, Transport,
+    Attach, Endpoint, Event, Gap, LocalHub, Message, Publisher, Rejection, Retention, Session, Snapshot,
+    SubscribeRequest, Subscription, Topic, Transport,
 };
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::signal::unix::{SignalKind, signal};
@@ -33,11 +34,12 @@ pub(crate) async fn serve(mut args: Args) -> Result<(), String> {
     let retain = Retention::count(args.or("retain", 1_000)?).bytes(args.or("retain-bytes", 1 << 20)?);
     let hub = LocalHub::builder().retain(retain).build();
     let times = Times::parse(&mut args)?;
+    let state = args.or("state", 0_usize)?;
     let address: SocketAddr = args.or("listen", ([127, 0, 0, 1], 0).into())?;
     let listeners = [listen(address, times.send_buffer)?, listen(address, times.send_buffer)?];
     args.finish()?;
     let addresses = listeners.each_ref().map(|listener| listener.local_addr().map(|at| at.to_string()).ok());
-    let instances = [times.endpoint(&hub), times.endpoint(&hub)];
+    let instances = [times.endpoint(&hub, state), times.endpoint(&hub, state)];
     let server = Server { hub, instances, returned: Arc::default(), publishing: Publishing::default() };
 
     let (sender, signals) = watch::channel(0_usize);
@@ -99,6 +101,7 @@ impl Server {
                 "live": stats.sessions.iter().sum::<usize>(),
                 "attached": stats.attached,
                 "stalled": stats.stalled,
+                "held": stats.stalled_bodies,
                 "returned": returned[instance].is_some(),
             })
         });
@@ -116,13 +119,27 @@ impl Server {
 }
 
 /// The application: anybody may listen to anything, and is listened to, slowly.
-struct Open(LocalHub);
+struct Open {
+    hub: LocalHub,
+    /// The length of the state that a client with a gap is given. 0: it is given none.
+    state: usize,
+}
 
 impl Publisher for Open {
     type Subscriber = Subscription;
 
+    /// Names of sessions are unique, so one key serves all of them.
+    fn limit_key(&self, _: &SubscribeRequest) -> Option<String> {
+        Some(String::new())
+    }
+
     async fn subscribe(&self, request: &SubscribeRequest) -> Result<Attach<Subscription>, Rejection> {
-        Ok(self.0.subscribe(request.subscribe_to(request.topics()))?.into())
+        Ok(self.hub.subscribe(request.subscribe_to(request.topics()))?.into())
+    }
+
+    async fn snapshot(&self, _: &Session, _: &Gap) -> Option<Snapshot> {
+        let topic = Topic::new("storm/0").ok().filter(|_| self.state > 0)?;
+        Some(Snapshot::new([(topic, Event::text("s".repeat(self.state)))]))
     }
 
     async fn receive(&self, _: &SubscribeRequest, _: Message) -> Result<(), Rejection> {
@@ -159,8 +176,8 @@ impl Times {
         })
     }
 
-    fn endpoint(&self, hub: &LocalHub) -> Endpoint {
-        let mut builder = Endpoint::builder(Open(hub.clone()));
+    fn endpoint(&self, hub: &LocalHub, state: usize) -> Endpoint {
+        let mut builder = Endpoint::builder(Open { hub: hub.clone(), state });
         if let Some(interval) = self.keep_alive {
             builder = builder.keep_alive(interval);
         }

@@ -6,6 +6,8 @@
 //! storm drain        all sessions leave one instance, paced, and lose nothing at the next
 //! storm half-open    peers that are gone without a word (needs root, for network namespaces)
 //! storm herd         long polls of a busy topic, and many that return at once
+//! storm slow         one large event, for clients that read slowly and for those that read nothing
+//! storm unread       HTTP/2 clients that let no byte of a body through
 //! ```
 //!
 //! Each starts its server, and crowds of clients, as processes of its own: `storm serve` and `storm crowd`. It prints
@@ -22,9 +24,11 @@ mod pings;
 mod process;
 mod publish;
 mod server;
+mod slow;
 mod stacks;
 mod stalled;
 mod streams;
+mod unread;
 mod visit;
 mod wire;
 
@@ -77,6 +81,8 @@ async fn run(what: &str, mut args: Args) -> Result<ExitCode, String> {
             half_open::run(&mut args, &mut figures).await?;
         }
         "herd" => herd::run(&mut args, &mut figures).await?,
+        "slow" => slow::run(&mut args, &mut figures).await?,
+        "unread" => unread::run(&mut args, &mut figures).await?,
         _ => return Err("usage: storm stalled | pings | drain | half-open | herd [--OPTION VALUE]…".to_owned()),
     }
     args.finish()?;

@@ -20,6 +20,7 @@ pub(super) struct Cell {
     pub(super) errand: Errand,
     pub(super) stage: Stage,
     pub(super) standing: Standing,
+    pub(super) held: Held,
     /// How it is counted, while it is in the registry.
     pub(super) state: Option<SessionState>,
     /// Why it ends, from when that is known on.
@@ -44,6 +45,15 @@ pub(in crate::mount) enum Stage {
     /// The client's right is gone, and it is to be told so.
     Revoked,
     Over,
+}
+
+/// Whether the HTTP stack holds the body, and why it matters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Held {
+    Live,
+    /// It is counted among the bodies that are still held though their write timed out.
+    Stalled,
+    Dropped,
 }
 
 /// How the registry and the publisher know it.
@@ -76,6 +86,7 @@ impl Cell {
         Self {
             stage: Stage::Open,
             standing: Standing::Outside,
+            held: Held::Live,
             state: None,
             why: None,
             unread: None,

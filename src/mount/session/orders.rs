@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use std::task::{Wake, Waker};
 use std::time::Instant;
 
-use super::cell::{Errand, Stage, Standing};
+use super::cell::{Errand, Held, Stage, Standing};
 use super::member::{Member, drop_isolated};
 use crate::contract::Left;
 use crate::mount::body::BodyError;
@@ -80,6 +80,10 @@ impl Member {
         if cell.stage != Stage::Over && !matches!(cell.stage, Stage::Broken(_)) {
             self.enter_stage(&mut cell, Stage::Broken(error));
         }
+        if why == Left::Stalled && cell.held == Held::Live {
+            cell.held = Held::Stalled;
+            self.mount.counters.hold_stalled();
+        }
         self.shut();
         drop(cell);
         self.leave(why);
@@ -109,9 +113,8 @@ impl Wake for Member {
                 self.leave_now(Left::Drained);
             }
             (Errand::Silence, Stage::Open) if cell.is_idle_run() => {
-                self.enter_stage(&mut cell, Stage::Over);
                 drop(cell);
-                self.leave(Left::Silent);
+                self.give_way();
             }
             (Errand::Break, Stage::Air(error)) => {
                 self.enter_stage(&mut cell, Stage::Broken(error));

@@ -37,6 +37,7 @@ impl Member {
             return Err(NoTurn::Full);
         }
         turns.push(bell.clone());
+        self.mount.registry.end_idle(self);
         if cell.errand == Errand::Silence {
             cell.alarm.cancel();
             cell.errand = Errand::None;
@@ -86,7 +87,20 @@ impl Member {
         self.count_as(&mut cell, SessionState::Idle);
         // A drain may have set another.
         let driver = if cell.errand == Errand::None { self.set(&mut cell, Errand::Silence, silent) } else { None };
+        // In the lock under which a further poll begins, so that only an idle run is among the idle ones.
+        let gives_way = self.mount.registry.begin_idle(self);
         drop(cell);
         driver.into_iter().for_each(Waker::wake);
+        gives_way.into_iter().for_each(|run| run.give_way());
+    }
+
+    /// Ends the run if it is between two polls, to make room for another session or because its client is silent.
+    pub(in crate::mount) fn give_way(self: &Arc<Self>) {
+        let mut cell = self.cell.lock();
+        if cell.is_idle_run() && cell.stage == Stage::Open {
+            self.enter_stage(&mut cell, Stage::Over);
+            drop(cell);
+            self.leave(Left::Silent);
+        }
     }
 }

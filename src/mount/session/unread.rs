@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use std::task::Waker;
 use std::time::Instant;
 
-use super::cell::{Errand, Stage};
+use super::cell::{Errand, Held, Stage};
 use super::member::{Member, drop_isolated};
 use super::watch::{Seen, Watch};
 use crate::contract::Left;
@@ -44,6 +44,14 @@ impl Member {
     #[inline]
     pub(in crate::mount) fn take_unread(&self) -> Option<Flow> {
         self.cell.lock().unread.take()
+    }
+
+    /// Notes that the HTTP stack dropped the body.
+    pub(in crate::mount) fn drop_body(&self) {
+        let mut cell = self.cell.lock();
+        if std::mem::replace(&mut cell.held, Held::Dropped) == Held::Stalled {
+            self.mount.counters.drop_stalled();
+        }
     }
 
     /// Goes on to break off at `at`, unless it was cut off before.

@@ -21,12 +21,19 @@ pub(in crate::mount) struct Visit {
     why: Left,
     /// The task that the session wakes, kept here too so that nothing is locked to see that it is still this one.
     waker: Option<Waker>,
-    /// Of a run's poll: its bell.
-    turn: Option<Arc<AtomicWaker>>,
+    /// Of a run's poll.
+    turn: Option<Box<Turn>>,
     /// When the client's right ends.
     right: Option<Instant>,
     // Last, beside what a body has behind this: a delivery touches nothing else here.
     member: Arc<Member>,
+}
+
+/// One poll of a run.
+struct Turn {
+    bell: Arc<AtomicWaker>,
+    /// The session with what this poll was accepted with.
+    who: Session,
 }
 
 /// What a session that is no body is to do.
@@ -49,17 +56,18 @@ impl Visit {
     /// The first poll of a run.
     pub(in crate::mount) fn run(mount: &Arc<Mount>, who: Session, since: Instant, right: Option<Instant>) -> Self {
         let bell = Arc::<AtomicWaker>::default();
-        Self::new(Arc::new(Member::new(mount, who, since, Some(bell.clone()))), Some(bell), right)
+        let member = Member::new(mount, who.clone(), since, Some(bell.clone()));
+        Self::new(Arc::new(member), Some(Turn { bell, who }), right)
     }
 
-    /// A further poll of a run.
-    pub(in crate::mount) fn turn(run: Arc<Member>, right: Option<Instant>) -> Result<Self, NoTurn> {
+    /// Begins a further poll of a run, which `who` is the session of.
+    pub(in crate::mount) fn turn(run: Arc<Member>, who: Session, right: Option<Instant>) -> Result<Self, NoTurn> {
         let bell = run.begin_turn()?;
-        Ok(Self::new(run, Some(bell), right))
+        Ok(Self::new(run, Some(Turn { bell, who }), right))
     }
 
-    fn new(member: Arc<Member>, turn: Option<Arc<AtomicWaker>>, right: Option<Instant>) -> Self {
-        Self { member, waker: None, turn, right, why: Left::Gone }
+    fn new(member: Arc<Member>, turn: Option<Turn>, right: Option<Instant>) -> Self {
+        Self { member, waker: None, turn: turn.map(Box::new), right, why: Left::Gone }
     }
 
     /// Takes a place in the registry, and has the publisher told.
@@ -77,18 +85,19 @@ impl Visit {
 
     /// Ready when the publisher has been told of the run.
     pub(in crate::mount) async fn joined(&self) {
-        if let Some(bell) = &self.turn {
-            poll_fn(|cx| self.member.poll_joined(bell, cx)).await;
+        if let Some(turn) = &self.turn {
+            poll_fn(|cx| self.member.poll_joined(&turn.bell, cx)).await;
         }
     }
 
     /// What its transport is to read from.
     pub(in crate::mount) fn feed(&self, attach: Attach<BoxSubscriber>, start: Start) -> Tracked {
-        let feed = mend::feed(&self.member, attach, start);
+        let turn = self.turn.as_ref().map(|turn| turn.who.clone());
+        let feed = mend::feed(&self.member, turn, attach, start);
         Tracked::new(feed, &self.member, self.right)
     }
 
-    #[cfg(feature = "long-poll")]
+    #[cfg(any(feature = "short-poll", feature = "long-poll"))]
     pub(in crate::mount) fn mount(&self) -> &Mount {
         &self.member.mount
     }
@@ -172,7 +181,7 @@ impl Visit {
     #[cold]
     pub(in crate::mount) fn listen(&mut self, waker: &Waker) {
         match &self.turn {
-            Some(bell) => bell.register(waker),
+            Some(turn) => turn.bell.register(waker),
             None => self.member.listen(waker),
         }
         self.waker = Some(waker.clone());
@@ -182,7 +191,7 @@ impl Visit {
 impl Drop for Visit {
     fn drop(&mut self) {
         match &self.turn {
-            Some(bell) => self.member.end_turn(bell),
+            Some(turn) => self.member.end_turn(&turn.bell),
             None => self.member.leave(self.why),
         }
     }

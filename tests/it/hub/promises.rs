@@ -372,6 +372,8 @@ fn subscribing_to_nothing_or_to_no_topic_is_an_error() {
     let hub = LocalHub::new();
     assert_eq!(hub.subscribe(Subscribe::topics(Vec::<Topic>::new())).unwrap_err(), SubscribeError::NoTopics);
     let error = hub.subscribe(Subscribe::topics(["fine", "not//fine"])).unwrap_err();
+    assert!(matches!(error, SubscribeError::Topic(_)), "{error}");
+    let error = hub.subscribe(Subscribe::patterns(["fine", "not//fine"])).unwrap_err();
     assert!(matches!(error, SubscribeError::Pattern(_)), "{error}");
     assert_eq!(hub.stats().topics, 0);
 }

@@ -185,7 +185,7 @@ impl World {
     }
 
     fn subscribe(&self, names: &[&str], start: Start) -> tidings::Subscription {
-        self.hub.subscribe(Subscribe::topics(names.iter().copied()).start(start)).unwrap()
+        self.hub.subscribe(Subscribe::patterns(names.iter().copied()).start(start)).unwrap()
     }
 
     /// The subscriber goes away and comes back with its cursor, for the same names or for others.

@@ -30,7 +30,7 @@ fn follow(hub: &LocalHub, topics: &[&str], encoded: bool, seed: u64) -> HashMap<
     let mut random = fastrand::Rng::with_seed(seed);
     let mut counts: HashMap<String, u64> = HashMap::new();
     let mut last = 0;
-    let mut subscription = hub.subscribe(Subscribe::topics(topics.iter().copied()).start(Start::Oldest)).unwrap();
+    let mut subscription = hub.subscribe(Subscribe::patterns(topics.iter().copied()).start(Start::Oldest)).unwrap();
     let mut count = |topic: &str, number: u64, sequence: u64| {
         let next = counts.entry(topic.to_owned()).or_default();
         assert_eq!(number, *next, "of {topic}: lost, or twice");
@@ -72,7 +72,7 @@ fn follow(hub: &LocalHub, topics: &[&str], encoded: bool, seed: u64) -> HashMap<
         }
         if random.u8(..) < 8 {
             let start = Start::After(subscription.cursor().unwrap());
-            match hub.subscribe(Subscribe::topics(topics.iter().copied()).start(start)) {
+            match hub.subscribe(Subscribe::patterns(topics.iter().copied()).start(start)) {
                 Ok(again) => subscription = again,
                 // Closed meanwhile: read the old one to its end.
                 Err(_) => continue,

@@ -54,7 +54,7 @@ impl Drop for Payload {
 fn what_is_published_while_the_budget_evicts_comes_in_order() {
     for names in [["p/a", "q"], ["p/**", "q"]] {
         let hub = LocalHub::builder().max_bytes(60_000).build();
-        let subscription = hub.subscribe(Subscribe::topics(names)).unwrap();
+        let subscription = hub.subscribe(Subscribe::patterns(names)).unwrap();
         let (subscription, hook) = (Arc::new(Mutex::new(subscription)), Hook::default());
         hub.publish_now(&topic("p/a"), Event::binary(Bytes::from_owner(Payload(hook.clone())))).unwrap();
         let mut seen = read(&mut subscription.lock().unwrap());

@@ -33,6 +33,10 @@
 //! | 28 | the application panics | `row_28_`, `a_panic_ends_its_own_session_alone`, `a_panic_ends_its_own_stream_and_not_the_connection` |
 //! | 29 | the server goes | `tidings_v1_resumes_and_says_goodbye`, `an_end_that_is_not_one_has_no_last_chunk_and_takes_nothing_along` |
 //! | 30 | a path parameter is a wildcard | `row_30_` |
+//! | 31 | a name takes another's session | `row_31_` |
+//! | 32 | idle runs take every place | `row_32_` |
+//! | 33 | bodies are not taken | `row_33_` |
+//! | 36 | a large event goes to a slow reader | `row_36_` |
 //!
 //! Beside the rows: refusals, each as its transport's clients can hear it (`wire_`), and every limit (`limits`).
 
@@ -52,9 +56,11 @@ mod panics;
 mod random;
 mod refusals;
 mod rejections;
+mod sessions;
 mod site;
 mod tokens;
 mod topics;
+mod unread;
 mod upgrade;
 mod wildcards;
 
@@ -70,5 +76,5 @@ fn every_row_has_its_tests() {
         }
         count += 1;
     }
-    assert_eq!(count, 30);
+    assert_eq!(count, 34);
 }

@@ -121,7 +121,7 @@ async fn row_22_token_in_a_query_is_in_no_text_that_the_crate_makes() {
             }
         }
     }
-    assert!(seen > 5_000, "{seen} texts");
+    assert!(seen > 4_000, "{seen} texts");
 }
 
 #[test]

@@ -18,6 +18,7 @@ struct State {
     begin: Instant,
     now: Instant,
     looks: usize,
+    polls: usize,
     next_id: u64,
     /// The sleeps that are not due, by instant; each with the task to wake if it was polled.
     sleeps: BTreeMap<(Instant, u64), Option<Waker>>,
@@ -27,7 +28,7 @@ impl VirtualTimer {
     /// Time begins now, and stands still.
     pub(crate) fn new() -> Self {
         let now = Instant::now();
-        Self(Arc::new(Mutex::new(State { begin: now, now, looks: 0, next_id: 0, sleeps: BTreeMap::new() })))
+        Self(Arc::new(Mutex::new(State { begin: now, now, looks: 0, polls: 0, next_id: 0, sleeps: BTreeMap::new() })))
     }
 
     /// Lets time pass. The sleeps that become due wake their tasks, each at its own instant.
@@ -67,6 +68,11 @@ impl VirtualTimer {
     /// How often somebody asked for the time.
     pub(crate) fn looks(&self) -> usize {
         self.state().looks
+    }
+
+    /// Returns how often a sleep was polled.
+    pub(crate) fn polls(&self) -> usize {
+        self.state().polls
     }
 
     /// Moves time to the next sleep due by `end` and takes its waker.
@@ -118,6 +124,7 @@ impl Future for VirtualSleep {
         let this = &mut *self;
         this.task = Some(cx.waker().clone());
         let mut state = this.timer.state();
+        state.polls += 1;
         if this.at <= state.now {
             return Poll::Ready(());
         }

@@ -10,7 +10,7 @@ use tidings::{
 
 /// An application that keeps a book of who came and why they left.
 ///
-/// `?pattern=` names a pattern beside the topics. `?key=` is the limit key, `?lifetime=` how many milliseconds the client's right lasts, `?user=` the session's data;
+/// `?pattern=` names a pattern beside the topics. `?key=` is the limit key (`anybody` without, and none with `?anonymous`), `?lifetime=` how many milliseconds the client's right lasts, `?user=` the session's data;
 /// `?topic=` names topics (`news` unless it does), `?overflow=disconnect` lets go of who is too slow. `/forbidden`
 /// refuses. A subscriber of `?panic` panics at the event `panic`, and so does the handler of a message `panic`; that of
 /// `no` refuses it.
@@ -128,7 +128,8 @@ impl Publisher for House {
     type Subscriber = BoxSubscriber;
 
     fn limit_key(&self, request: &SubscribeRequest) -> Option<String> {
-        request.query("key").map(|key| key.into_owned())
+        let given = request.query("key").map(|key| key.into_owned());
+        given.or_else(|| request.query("anonymous").is_none().then(|| "anybody".to_owned()))
     }
 
     async fn subscribe(&self, request: &SubscribeRequest) -> Result<Attach<BoxSubscriber>, Rejection> {

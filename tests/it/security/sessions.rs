@@ -1,0 +1,279 @@
+//! Rows 31 and 32: a session's name gives nobody another client's data, and idle runs take nobody's place.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use proptest::prelude::*;
+use tidings::{
+    Attach, Endpoint, Event, Gap, Left, LocalHub, Message, Publisher, Rejection, Session, SessionState, Snapshot,
+    SubscribeRequest, Subscription, Topic, Transport,
+};
+
+use crate::mount::sessions::guest::{Guest, HELD, settle};
+use crate::mount::sessions::house::{House, Line};
+use crate::mount::world::{To, get, pass, request, text};
+use crate::security::random::runtime;
+
+/// An application whose clients say their user in `?user=`, and whose state is each user's own.
+#[derive(Clone)]
+struct Private {
+    hub: LocalHub,
+    keys: Keys,
+    received: Arc<Mutex<Vec<Received>>>,
+}
+
+/// The limit keys of an application.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Keys {
+    None,
+    /// One for everybody, as users behind one address have.
+    Shared,
+    PerUser,
+}
+
+/// A message: the user that sent it, and what the publisher was told of its session.
+#[derive(Debug, Clone)]
+struct Received {
+    user: String,
+    key: Option<String>,
+    data: Option<String>,
+}
+
+impl Private {
+    fn new(keys: Keys) -> Self {
+        Self { hub: LocalHub::new(), keys, received: Arc::default() }
+    }
+
+    fn endpoint(&self) -> Endpoint {
+        Endpoint::new(self.clone())
+    }
+}
+
+fn user(request: &SubscribeRequest) -> String {
+    request.query("user").unwrap().into_owned()
+}
+
+impl Publisher for Private {
+    type Subscriber = Subscription;
+
+    fn limit_key(&self, request: &SubscribeRequest) -> Option<String> {
+        match self.keys {
+            Keys::None => None,
+            Keys::Shared => Some("everybody".to_owned()),
+            Keys::PerUser => Some(user(request)),
+        }
+    }
+
+    async fn subscribe(&self, request: &SubscribeRequest) -> Result<Attach<Subscription>, Rejection> {
+        Ok(Attach::new(self.hub.subscribe(request.subscribe_to(["news"]))?).data(user(request)))
+    }
+
+    async fn snapshot(&self, session: &Session, _: &Gap) -> Option<Snapshot> {
+        let state = format!("state of {}.", session.data::<String>()?);
+        Some(Snapshot::new([(Topic::new("news").ok()?, Event::text(state))]))
+    }
+
+    async fn receive(&self, request: &SubscribeRequest, _: Message) -> Result<(), Rejection> {
+        let session = request.session();
+        self.received.lock().unwrap().push(Received {
+            user: user(request),
+            key: session.and_then(Session::key).map(str::to_owned),
+            data: session.and_then(|session| session.data::<String>()).cloned(),
+        });
+        Ok(())
+    }
+}
+
+#[derive(Debug, Clone)]
+enum Step {
+    /// A client comes with a cursor that brings it the state.
+    Come(Transport, u8, Option<u8>),
+    /// It sends a message by POST.
+    Post(u8, Option<u8>),
+    /// One of the WebSockets sends a message.
+    Send(usize),
+    Pass(u16),
+}
+
+fn any_step() -> impl Strategy<Value = Step> {
+    let (who, name) = (0..3_u8, prop::option::weighted(0.8, 0..2_u8));
+    prop_oneof![
+        4 => (prop::sample::select(Transport::ALL.to_vec()), who.clone(), name.clone())
+            .prop_map(|(transport, who, name)| Step::Come(transport, who, name)),
+        2 => (who, name).prop_map(|(who, name)| Step::Post(who, name)),
+        1 => any::<usize>().prop_map(Step::Send),
+        1 => (0..30_000_u16).prop_map(Step::Pass),
+    ]
+}
+
+fn target(who: u8, name: Option<u8>) -> String {
+    format!("/?user=u{who}{}", name.map_or(String::new(), |name| format!("&session=n{name}")))
+}
+
+async fn run(keys: Keys, steps: Vec<Step>) {
+    let app = Private::new(keys);
+    let endpoint = app.endpoint();
+    let (mut guests, mut sent) = (Vec::new(), 0);
+    for step in steps {
+        match step {
+            Step::Come(transport, who, name) => {
+                let guest = Guest::come(&endpoint, transport, &(target(who, name) + "&cursor=bogus")).await;
+                assert!(guest.text().contains(&format!("state of u{who}.")), "{}", guest.text());
+                guests.push((transport, who, guest));
+            }
+            Step::Post(who, name) => {
+                let answer = request("POST", &target(who, name)).with("a message", &endpoint).await;
+                assert_eq!(answer.status(), 204);
+                sent += 1;
+            }
+            Step::Send(which) => {
+                let mut sockets = guests
+                    .iter_mut()
+                    .filter(|(transport, _, guest)| *transport == Transport::WebSocket && guest.end().is_none());
+                if let Some((_, _, guest)) = sockets.nth(which % 3) {
+                    guest.send(1, b"a message").await;
+                    sent += 1;
+                }
+            }
+            Step::Pass(time) => pass(Duration::from_millis(time.into())).await,
+        }
+        settle().await;
+        for (_, who, guest) in &guests {
+            let others = (0..3).filter(|other| other != who).map(|other| format!("state of u{other}."));
+            others.for_each(|state| assert!(!guest.text().contains(&state), "u{who} has {}", guest.text()));
+        }
+    }
+    let received = app.received.lock().unwrap().clone();
+    assert_eq!(received.len(), sent);
+    for Received { user, key, data } in received {
+        assert!(data.as_ref().is_none_or(|data| *data == user), "a message of {user} as {data:?}");
+        match keys {
+            Keys::None => assert_eq!(key, None),
+            Keys::Shared => assert!(key.is_none_or(|key| key == "everybody")),
+            Keys::PerUser => assert!(key.is_none_or(|key| key == user)),
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    /// Row 5, too: the data that a publisher's hooks are given is that of the request that they are called for.
+    #[test]
+    fn row_31_hooks_get_the_data_of_the_request_that_they_serve(
+        keys in prop::sample::select(vec![Keys::None, Keys::Shared, Keys::PerUser]),
+        steps in prop::collection::vec(any_step(), 1..30),
+    ) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+        runtime.block_on(run(keys, steps));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn row_31_a_name_without_a_limit_key_joins_nothing() {
+    let app = Private::new(Keys::None);
+    let endpoint = app.endpoint();
+    let first = get("/?user=a&session=tab1&cursor=bogus").to(&endpoint).await;
+    assert!(text(first).await.contains("state of a."));
+    assert_eq!(endpoint.session_count(), 0, "a short poll is no session");
+    let second = get("/?user=b&session=tab1&cursor=bogus").to(&endpoint).await;
+    assert!(text(second).await.contains("state of b."));
+    let held = Guest::come(&endpoint, Transport::LongPoll, "/?user=a&session=tab1").await;
+    let other = Guest::come(&endpoint, Transport::LongPoll, "/?user=b&session=tab1").await;
+    assert_eq!(endpoint.session_count(), 2, "each long poll is a session of its own");
+    request("POST", "/?user=b&session=tab1").with("hello", &endpoint).await;
+    assert_eq!(app.received.lock().unwrap()[0].key, None);
+    held.go().await;
+    other.go().await;
+    assert_eq!(endpoint.session_count(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn row_31_polls_of_a_shared_name_lock_nobody_out() {
+    for wait in ["", "&wait=50"] {
+        let app = Private::new(Keys::Shared);
+        let endpoint = app.endpoint();
+        let mut strangers = Vec::new();
+        for _ in 0..40 {
+            strangers.push(Guest::come(&endpoint, Transport::LongPoll, "/?user=b&session=tab1").await);
+        }
+        assert!(strangers.iter().all(|stranger| stranger.end().is_none()), "all are held");
+        let owner = get(&format!("/?user=a&session=tab1&cursor=bogus{wait}")).to(&endpoint).await;
+        assert_eq!(owner.status(), 200);
+        assert!(text(owner).await.contains("state of a."));
+    }
+}
+
+const FLOOD: usize = 20_000;
+
+/// The flood of row 32 takes a limit key, since names without one make no session.
+#[test]
+fn row_32_idle_runs_are_bounded_and_give_way_oldest_first() {
+    runtime().block_on(async {
+        let house = House::new();
+        let endpoint = house.builder().max_sessions(100).max_idle_poll_sessions(32).build();
+        // Two runs of an honest client, between two polls.
+        for name in ["a", "b"] {
+            get(&format!("/?key=honest&session={name}")).to(&endpoint).await;
+        }
+        let honest = endpoint.sessions();
+        for n in 0..FLOOD {
+            assert_eq!(get(&format!("/?key=flood&session=n{n}")).to(&endpoint).await.status(), 200);
+        }
+        assert_eq!(endpoint.stats().sessions_in(SessionState::Idle), 32);
+        let here = |id| endpoint.sessions().iter().any(|info| info.session.id() == id);
+        assert!(honest.iter().all(|info| here(info.session.id())), "the flood's own runs gave way");
+        let newest = endpoint.sessions().iter().filter_map(|info| info.session.name().map(str::to_owned)).max();
+        assert!(newest.is_some());
+        assert!(endpoint.sessions().iter().any(|info| info.session.name() == Some(&format!("n{}", FLOOD - 1))));
+        // Each that gave way left once.
+        assert_eq!(house.left().len(), 2 + FLOOD - 32);
+        assert!(house.left().iter().all(|&(_, why)| why == Left::Silent));
+    });
+}
+
+#[tokio::test(start_paused = true)]
+async fn row_32_idle_runs_give_way_to_every_transport() {
+    for transport in HELD {
+        let house = House::new();
+        let endpoint = house.builder().max_sessions(4).build();
+        for n in 0..4 {
+            get(&format!("/?key=flood&session=n{n}")).to(&endpoint).await;
+        }
+        let mut guests = Vec::new();
+        for n in 0..4 {
+            guests.push(Guest::come(&endpoint, transport, &format!("/?key=guest{n}")).await);
+        }
+        assert!(guests.iter().all(|guest| guest.end().is_none()), "{transport:?}: all are let in");
+        assert_eq!((endpoint.session_count(), endpoint.stats().sessions_in(SessionState::Idle)), (4, 0));
+        let mut late = Guest::come(&endpoint, transport, "/?key=late").await;
+        let expected = if transport == Transport::Sse { "Ended" } else { "503" };
+        assert_eq!(late.see_out().await, expected, "{transport:?}: only idle runs give way");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn row_32_idle_runs_of_a_key_give_way_to_the_key_alone() {
+    let house = House::new();
+    let endpoint = house.builder().max_sessions_per_key(2).build();
+    for name in ["a", "b", "c"] {
+        for key in ["one", "two"] {
+            assert_eq!(get(&format!("/?key={key}&session={name}")).to(&endpoint).await.status(), 200);
+        }
+    }
+    let mut names: Vec<_> = endpoint
+        .sessions()
+        .iter()
+        .map(|info| format!("{}/{}", info.session.key().unwrap(), info.session.name().unwrap()))
+        .collect();
+    names.sort();
+    assert_eq!(names, ["one/b", "one/c", "two/b", "two/c"]);
+    let stream = Guest::come(&endpoint, Transport::Sse, "/?key=one").await;
+    assert_eq!(stream.end(), None);
+    assert_eq!(endpoint.session_count(), 4);
+    // A run that is polled at the moment does not give way.
+    let held = Guest::come(&endpoint, Transport::LongPoll, "/?key=one&session=c").await;
+    assert_eq!(get("/?key=one&session=d").to(&endpoint).await.status(), 503);
+    drop((stream, held));
+    assert_eq!(house.lines().iter().filter(|line| matches!(line, Line::Joined(_))).count(), 7);
+}

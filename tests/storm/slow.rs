@@ -1,0 +1,95 @@
+use std::io::{self, ErrorKind};
+use std::time::Duration;
+
+use tidings::Transport;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpSocket, TcpStream};
+use tokio::task::JoinSet;
+use tokio::time::{Instant, timeout};
+
+use crate::args::Args;
+use crate::figures::Figures;
+use crate::pause;
+use crate::process::Process;
+use crate::wire::request;
+
+/// The ceiling for one event, on a machine with other work.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// The sockets' buffers are small, or the kernel would take the event whole.
+const SEND_BUFFER: &str = "32768";
+const RECEIVE_BUFFER: u32 = 16 * 1024;
+
+/// One large event, for clients that read slowly and steadily and for clients that read nothing.
+pub(crate) async fn run(args: &mut Args, figures: &mut Figures) -> Result<(), String> {
+    let (size, rate) = (args.or("size", 1_000_000_usize)?, args.or("rate", 200_000_usize)?);
+    let stall = args.or("write-stall", 5_000_u64)?.to_string();
+    let mut server = Process::start(None, &["serve", "--write-stall", &stall, "--send-buffer", SEND_BUFFER])?;
+    let address = server.address().await?;
+    let cursor = server.cursor().await?;
+    let mut readers = JoinSet::new();
+    let mut dead = Vec::new();
+    for transport in Transport::ALL {
+        let (address, cursor) = (address.clone(), cursor.clone());
+        // A short poll is asked for when the event is there.
+        let begun =
+            if transport == Transport::ShortPoll { None } else { Some(connect(&address, transport, &cursor).await) };
+        if transport != Transport::ShortPoll {
+            dead.push(connect(&address, transport, &cursor).await.map_err(|error| error.to_string())?);
+        }
+        readers.spawn(async move {
+            let began = Instant::now();
+            let read = async {
+                let stream = match begun {
+                    Some(stream) => stream?,
+                    None => {
+                        pause(Duration::from_millis(500)).await;
+                        connect(&address, transport, &cursor).await?
+                    }
+                };
+                read(stream, size, rate).await
+            };
+            let read = timeout(PATIENCE, read).await.unwrap_or_else(|_| Err(ErrorKind::TimedOut.into()));
+            (transport, read, began.elapsed())
+        });
+    }
+    server.until(0, PATIENCE, |stats| stats["live"] == 8).await?;
+    server.ask(&format!("publish --rate 1 --size {size} --each 1")).await?;
+    while let Some(done) = readers.join_next().await {
+        let (transport, read, took) = done.map_err(|error| error.to_string())?;
+        let told = read.as_ref().map_or_else(ToString::to_string, |()| "arrived".to_owned());
+        let what = format!("{}: {size} bytes at {rate} a second", transport.as_str());
+        figures.holds(&what, format!("{told}, {:.1} s", took.as_secs_f64()), read.is_ok());
+    }
+    server.until(0, PATIENCE, |stats| stats["live"] == 0).await?;
+    let stats = server.stats(0).await?;
+    // A held poll's session ends with its answer, so its reply is counted, and not a session.
+    figures.exactly("clients that read nothing, ended by the write timeout", stats["stalled"].as_u64().unwrap_or(0), 4);
+    drop(dead);
+    Ok(())
+}
+
+async fn connect(address: &str, transport: Transport, cursor: &str) -> io::Result<TcpStream> {
+    let socket = TcpSocket::new_v4()?;
+    socket.set_recv_buffer_size(RECEIVE_BUFFER)?;
+    let address = address.parse().map_err(|_| io::Error::from(ErrorKind::InvalidInput))?;
+    let mut stream = socket.connect(address).await?;
+    stream.write_all(request(transport, "storm/0", Some(cursor)).as_bytes()).await?;
+    Ok(stream)
+}
+
+/// Reads at this rate, in bytes a second, until the event's padding has come.
+async fn read(mut stream: TcpStream, size: usize, rate: usize) -> io::Result<()> {
+    let (mut padding, mut bytes, began) = (0, 0, Instant::now());
+    let mut buffer = vec![0; 8 * 1024];
+    while padding < size - 128 {
+        let read = stream.read(&mut buffer).await?;
+        if read == 0 {
+            return Err(ErrorKind::UnexpectedEof.into());
+        }
+        padding += buffer[..read].iter().filter(|&&byte| byte == b'x').count();
+        bytes += read;
+        let due = Duration::from_secs_f64(bytes as f64 / rate as f64);
+        pause(due.saturating_sub(began.elapsed())).await;
+    }
+    Ok(())
+}
