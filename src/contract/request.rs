@@ -6,7 +6,7 @@ use std::sync::Arc;
 use http::request::Parts;
 use http::{Extensions, HeaderMap, Method, Uri};
 
-use crate::contract::query::{decode, pairs};
+use crate::contract::query::pairs;
 use crate::contract::{Session, Start, Subscribe, Transport};
 use crate::model::{Pattern, PatternError, Topic, TopicError};
 
@@ -90,9 +90,7 @@ impl SubscribeRequest {
     /// here if it is not UTF-8.
     #[must_use]
     pub fn query(&self, name: &str) -> Option<Cow<'_, str>> {
-        let is_named = |key: &str| decode(key).is_ok_and(|key| key == name);
-        let (_, value) = pairs(self.0.head.query()).find(|(key, _)| is_named(key))?;
-        decode(value).ok()
+        pairs(self.0.head.query()).find(|pair| pair.name().is_ok_and(|key| key == name))?.value().ok()
     }
 
     pub(crate) fn extensions(&self) -> &Extensions {

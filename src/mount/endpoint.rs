@@ -35,7 +35,8 @@ use crate::contract::{Attach, BoxSubscriber, IntoAttach, Publisher};
 /// passed over. `?topic=` names topics and may repeat; the cursor is `Last-Event-ID`, `?cursor=` or `If-None-Match`.
 /// `?session=` is the client's own name for its session, 1 to 64 visible ASCII characters, by which polls are one run.
 /// The parameters `transport`, `topic`, `cursor`, `session`, `wait`, `format` and `heartbeat` are the endpoint's; the path and all
-/// other parameters are the application's.
+/// other parameters are the application's. A query with a name or a value that is not UTF-8 is a 400; a cursor that is not
+/// becomes an `invalid` gap.
 ///
 /// Who may come is judged by Host and Origin first, then asked of the publisher, and nothing is sent before that. A
 /// panic of the publisher's ends its request or its WebSocket alone, with 500 or 1011, or breaks its stream off; one of a

@@ -10,7 +10,7 @@ use super::head::{Head, LastEventId};
 use super::prefer;
 use super::refusal::Refusal;
 use super::transports::Transports;
-use crate::contract::query::{NotUtf8, decode, pairs};
+use crate::contract::query::{NotUtf8, pairs};
 use crate::contract::{Label, Start, SubscribeRequest, Transport};
 use crate::model::{Cursor, Topic};
 
@@ -155,16 +155,16 @@ struct Query<'a> {
 fn query(parts: &Parts, max_topics_per_request: usize) -> Result<Query<'_>, Refusal> {
     let mut query = Query::default();
     let not_utf8 = |NotUtf8| Refusal::bad(NOT_UTF8);
-    for (key, value) in pairs(parts.uri.query().unwrap_or_default()) {
-        let key = decode(key).map_err(not_utf8)?;
+    for pair in pairs(parts.uri.query().unwrap_or_default()) {
+        let key = pair.name().map_err(not_utf8)?;
         if key == "cursor" {
             // A cursor is never an error status. `?` is not a cursor either, and so becomes an `invalid` gap.
-            let cursor = decode(value).unwrap_or(Cow::Borrowed("?"));
+            let cursor = pair.value().unwrap_or(Cow::Borrowed("?"));
             query.cursor = query.cursor.or(Some(cursor).filter(|cursor| !cursor.is_empty()));
             continue;
         }
         // The application's parameters too: it must not read a value that differs from the one that was sent.
-        let value = decode(value).map_err(not_utf8)?;
+        let value = pair.value().map_err(not_utf8)?;
         match &*key {
             "transport" if query.named.is_none() => {
                 let named = Transport::from_name(&value);

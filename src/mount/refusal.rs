@@ -14,8 +14,8 @@ pub(super) struct Refusal {
     pub(super) cause: RefusalCause,
     pub(super) status: StatusCode,
     pub(super) why: Cow<'static, str>,
-    /// The reason for the operator, where it says more than the client is told.
-    log: Option<Cow<'static, str>>,
+    /// The reason for the operator, where it says more than the client is told. Boxed, for most have none.
+    log: Option<Box<Cow<'static, str>>>,
     pub(super) headers: Vec<(HeaderName, HeaderValue)>,
     /// "Later", and when. A client that would take a status for final is told in another way.
     pub(super) later: Option<Duration>,
@@ -77,7 +77,7 @@ impl Refusal {
 
     /// Sets the reason that the operator is told in place of the client's.
     pub(super) fn logged(self, log: impl Into<Cow<'static, str>>) -> Self {
-        Self { log: Some(log.into()), ..self }
+        Self { log: Some(Box::new(log.into())), ..self }
     }
 
     /// Returns the reason that the operator is told.
@@ -99,7 +99,7 @@ impl Refusal {
             // Why is for the log.
             Rejection::Internal(_) => Self::internal("internal error"),
         };
-        let log = log_of(&rejection);
+        let log = log_of(&rejection).map(Box::new);
         Self { cause: RefusalCause::Publisher, log, rejection: Some(rejection), ..refusal }
     }
 }
