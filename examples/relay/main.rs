@@ -124,6 +124,7 @@ fn endpoint(hub: &LocalHub, hosts: &[String], options: &Options) -> Endpoint {
         .min_interval(options.min_interval)
         .allowed_hosts(hosts.iter().map(String::as_str))
         .every(SWEEP, move || swept.sweep());
+    let builder = if options.log { builder.on_refusal(|refused| println!("{refused}")) } else { builder };
     options.origins.iter().fold(builder, |builder, origin| builder.allow_origin(origin)).build()
 }
 

@@ -20,7 +20,7 @@ usage: relay [--listen ADDRESS] [--retain N] [--min-interval MS] [--new-topics N
   --new-topics N    how many topics one publisher, known by its address, may create in an hour
                     (default 10000; 0: any number, for a relay behind a proxy, whose clients all
                     have the proxy's address)
-  --log             say who comes, and why they leave, on the standard output
+  --log             say who comes, why they leave, and what is refused and why, on the standard output
   --origin URL      a web origin, like https://app.example, whose pages may listen and publish; may
                     repeat. Pages of the server's own host may listen, other pages nothing; programs
                     are not asked. On a loopback address it answers only for localhost and the hosts
@@ -35,7 +35,9 @@ usage: relay [--listen ADDRESS] [--retain N] [--min-interval MS] [--new-topics N
                                     application/octet-stream, at most 1 MiB
   POST /publish                     publish lines of {\"topic\":…,\"data\":…,\"event\"?,\"key\"?,\"ttl\"?},
                                     all or none, at most 8 MiB
-  GET  /sessions                    who is listening, as JSON
+  GET  /sessions[?after=ID][&limit=N]
+                                    who is listening, as JSON: the first N (1 to 1000, default 1000) of those with
+                                    a greater id than ID, in the order of the ids
   DELETE /sessions/ID               end a session; its client may come back
   GET  /healthz                     ok
   GET  /stats                       counters, as JSON";
@@ -55,7 +57,7 @@ pub(crate) struct Options {
     pub(crate) min_interval: Duration,
     /// How many topics one publisher may create in an hour. 0: any number.
     pub(crate) new_topics: usize,
-    /// Whether to say who comes and goes.
+    /// Whether to say who comes and goes, and what is refused.
     pub(crate) log: bool,
     /// Origins whose pages may listen and publish.
     pub(crate) origins: Vec<String>,

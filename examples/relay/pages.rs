@@ -85,7 +85,7 @@ fn find(relay: &Relay, request: Request<Incoming>) -> Result<Found, Problem> {
         return Ok(Found::Many(peer, request.into_body()));
     }
     let page = match path {
-        "/sessions" => may_only(&request, &Method::GET).map(|()| sessions::list(relay)),
+        "/sessions" => may_only(&request, &Method::GET).and_then(|()| sessions::list(relay, request.uri())),
         "/stats" => may_only(&request, &Method::GET).map(|()| status::stats(relay)),
         "/healthz" => may_only(&request, &Method::GET).map(|()| health()),
         _ => {

@@ -1,5 +1,6 @@
 //! What a request to publish says. Whatever is wrong with it is a [`Problem`].
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -41,6 +42,24 @@ pub(crate) fn topic(uri: &Uri) -> Result<Topic, Problem> {
     Topic::new(topic.as_ref()).map_err(|error| Problem::bad(error.to_string()).at("topic"))
 }
 
+/// Returns the names and values of the query, decoded. A lossy decoder would make two keys one, so one that is not UTF-8
+/// is refused.
+pub(crate) fn parameters(uri: &Uri) -> Result<Vec<(String, String)>, Problem> {
+    let decode = |text: &str| {
+        let spaced = text.replace('+', " ");
+        percent_decode_str(&spaced).decode_utf8().map(Cow::into_owned).map_err(|error| Problem::bad(error.to_string()))
+    };
+    let pairs = uri.query().unwrap_or_default().split('&').filter(|pair| !pair.is_empty());
+    let pairs = pairs.map(|pair| pair.split_once('=').unwrap_or((pair, "")));
+    pairs
+        .map(|(name, value)| {
+            let name = decode(name).map_err(|problem| problem.at("query"))?;
+            let value = decode(value).map_err(|problem| problem.at(&name))?;
+            Ok((name, value))
+        })
+        .collect()
+}
+
 /// Returns the whole body, if it has no more than `max` bytes, comes in time, and there is room for it.
 pub(crate) async fn body(relay: &Relay, peer: &Peer, body: Incoming, max: usize) -> Result<Bytes, Problem> {
     // Asks for the time only where the body is not there with the head, as a small one is.
@@ -77,10 +96,10 @@ impl Labels {
     /// Those in the query.
     pub(crate) fn of(uri: &Uri) -> Result<Self, Problem> {
         let mut labels = Self::default();
-        for (name, value) in form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes()) {
+        for (name, value) in parameters(uri)? {
             match &*name {
-                "event" => labels.event = Some(value.into_owned()),
-                "key" => labels.key = Some(value.into_owned()),
+                "event" => labels.event = Some(value),
+                "key" => labels.key = Some(value),
                 "ttl" => {
                     let wrong = |_| Problem::bad(format!("takes milliseconds, not '{value}'")).at("ttl");
                     labels.ttl = Some(value.parse().map_err(wrong)?);

@@ -1,12 +1,13 @@
-//! Who is listening: `GET /sessions`, `DELETE /sessions/ID`.
+//! Who is listening: `GET /sessions?after=ID&limit=N`, `DELETE /sessions/ID`.
 
-use hyper::StatusCode;
+use hyper::{StatusCode, Uri};
 use serde_json::{Value, json};
 use tidings::{Attach, Left, LocalHub, Publisher, Rejection, Session, SubscribeRequest, Subscription};
 
-use crate::Relay;
 use crate::pages::{self, Page};
 use crate::peer::Peer;
+use crate::problem::Problem;
+use crate::{Relay, request};
 
 /// Lets everyone listen to what they name, and may say who comes and goes.
 pub(crate) struct Guests {
@@ -38,8 +39,24 @@ impl Publisher for Guests {
     }
 }
 
-pub(crate) fn list(relay: &Relay) -> Page {
-    let sessions = relay.events.sessions().into_iter().map(|info| {
+/// Sessions of one page, unless the request says, and at most.
+const PAGE: usize = 1_000;
+
+/// One page of the sessions, in the order of their ids.
+pub(crate) fn list(relay: &Relay, uri: &Uri) -> Result<Page, Problem> {
+    let (mut after, mut limit) = (None, PAGE);
+    for (name, value) in request::parameters(uri)? {
+        let wrong = |takes: &str| Problem::bad(format!("takes {takes}, not '{value}'")).at(&name);
+        match &*name {
+            "after" => after = Some(value.parse().map_err(|_| wrong("the id of a session"))?),
+            "limit" => {
+                let count = value.parse().ok().filter(|count| (1..=PAGE).contains(count));
+                limit = count.ok_or_else(|| wrong(&format!("a number from 1 to {PAGE}")))?;
+            }
+            _ => return Err(Problem::bad(format!("there is no parameter '{name}': after and limit are there"))),
+        }
+    }
+    let sessions = relay.events.sessions_after(after, limit).into_iter().map(|info| {
         json!({
             "id": info.session.id().get(),
             "transport": info.session.transport().as_str(),
@@ -55,14 +72,12 @@ pub(crate) fn list(relay: &Relay) -> Page {
             "lag": info.lag,
         })
     });
-    pages::json(&sessions.collect::<Vec<Value>>())
+    Ok(pages::json(&sessions.collect::<Vec<Value>>()))
 }
 
 /// 204, or 404 where there is no such session.
 pub(crate) fn end(relay: &Relay, id: &str) -> Page {
-    let mut sessions = relay.events.sessions().into_iter().map(|info| info.session.id());
-    let found = id.parse().ok().and_then(|id: u64| sessions.find(|session| session.get() == id));
-    let status = match found.is_some_and(|id| relay.events.disconnect(id)) {
+    let status = match id.parse().is_ok_and(|id| relay.events.disconnect(id)) {
         true => StatusCode::NO_CONTENT,
         false => StatusCode::NOT_FOUND,
     };

@@ -41,6 +41,7 @@ pub(crate) fn stats(relay: &Relay) -> Page {
             "refused_publisher": events.refused_publisher,
             "refused_busy": events.refused_busy,
             "refused_request": events.refused_request,
+            "refused_internal": events.refused_internal,
             "stalled": events.stalled,
             "bytes": events.bytes,
         },

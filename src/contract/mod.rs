@@ -11,6 +11,8 @@ mod mended;
 mod message;
 #[cfg(feature = "http")]
 mod publisher;
+#[cfg(feature = "http")]
+pub(crate) mod query;
 mod rejection;
 #[cfg(feature = "http")]
 mod request;

@@ -32,6 +32,9 @@ pub trait Publisher: Send + Sync + 'static {
     ///
     /// A POST is not authorised by [`subscribe`](Self::subscribe): authenticate it by its own headers, whatever session it
     /// names.
+    ///
+    /// At most [`max_attaches`](crate::EndpointBuilder::max_attaches) are under way. Above that a POST is refused with 503,
+    /// and a WebSocket's message waits, while its connection is not read.
     fn receive(
         &self,
         request: &SubscribeRequest,

@@ -2,6 +2,7 @@ use std::borrow::Cow;
 use std::time::Duration;
 
 use crate::contract::SubscribeError;
+use crate::model::TopicError;
 
 /// Why a client does not get what it asked for. Each transport tells it in its own way.
 ///
@@ -57,6 +58,13 @@ impl Rejection {
     #[must_use]
     pub fn internal(why: impl Into<Cow<'static, str>>) -> Self {
         Self::Internal(why.into())
+    }
+}
+
+impl From<TopicError> for Rejection {
+    /// Makes an [`Invalid`](Self::Invalid): the name was made of what the client sent.
+    fn from(error: TopicError) -> Self {
+        Self::invalid(error.to_string())
     }
 }
 

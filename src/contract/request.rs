@@ -6,6 +6,7 @@ use std::sync::Arc;
 use http::request::Parts;
 use http::{Extensions, HeaderMap, Method, Uri};
 
+use crate::contract::query::pairs;
 use crate::contract::{Session, Start, Subscribe, Transport};
 use crate::model::{Pattern, PatternError, Topic, TopicError};
 
@@ -82,10 +83,18 @@ impl SubscribeRequest {
         std::str::from_utf8(value).ok()
     }
 
-    /// The first query parameter of that name, decoded.
+    /// Returns the first query parameter of that name, decoded.
+    ///
+    /// The value is never changed to make it UTF-8: a request with a name or a value that is not UTF-8 is refused with
+    /// 400 before the publisher is called. `cursor` is exempt, since a bad cursor is never an error status, and `None`
+    /// here if it is not UTF-8.
     #[must_use]
     pub fn query(&self, name: &str) -> Option<Cow<'_, str>> {
-        form_urlencoded::parse(self.0.head.query().as_bytes()).find(|(key, _)| key == name).map(|(_, value)| value)
+        pairs(self.0.head.query()).find(|pair| pair.name().is_ok_and(|key| key == name))?.value().ok()
+    }
+
+    pub(crate) fn extensions(&self) -> &Extensions {
+        &self.0.extensions
     }
 
     /// What a layer before the mount put into the request's extensions: the user, the peer's address.

@@ -1,5 +1,7 @@
 use std::any::Any;
 use std::fmt;
+use std::num::ParseIntError;
+use std::str::FromStr;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::contract::Transport;
@@ -173,6 +175,22 @@ impl SessionId {
     #[must_use]
     pub fn get(self) -> u64 {
         self.0
+    }
+}
+
+impl From<u64> for SessionId {
+    /// Returns the id of this number, whether or not there is such a session.
+    fn from(number: u64) -> Self {
+        Self(number)
+    }
+}
+
+impl FromStr for SessionId {
+    type Err = ParseIntError;
+
+    /// Reads the decimal number that [`Display`](fmt::Display) writes.
+    fn from_str(digits: &str) -> Result<Self, ParseIntError> {
+        digits.parse().map(Self)
     }
 }
 

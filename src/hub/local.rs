@@ -162,10 +162,7 @@ impl LocalHub {
     /// ```
     #[must_use]
     pub fn has_history(&self, topic: &Topic) -> bool {
-        self.handle.shared.registry.known(&topic.into()).is_some_and(|log| {
-            let state = log.state();
-            state.first != state.next
-        })
+        self.handle.shared.registry.has_history(topic)
     }
 
     /// Lets go of what is older than the retention's age, and of topics with neither history nor subscriptions. Each

@@ -251,6 +251,15 @@ impl Registry {
         stats
     }
 
+    /// Returns whether history holds an event of this topic.
+    pub(super) fn has_history(&self, topic: &Topic) -> bool {
+        let log = self.topics.read().named(topic);
+        log.is_some_and(|log| {
+            let state = log.state();
+            state.first != state.next
+        })
+    }
+
     /// How many subscriptions would be told of an event of this topic.
     pub(super) fn subscribers(&self, topic: &Topic) -> usize {
         let topics = self.topics.read();

@@ -78,7 +78,7 @@ impl Mount {
     /// What a client is told whose right is gone.
     #[cfg(any(feature = "short-poll", feature = "long-poll"))]
     pub(super) fn revoked(&self) -> Refusal {
-        Refusal::of(Rejection::Unauthorized, &self.config.challenge)
+        Refusal::of(Rejection::Unauthorized, &self.config.challenge).logged("authorization revoked")
     }
 
     fn unregistered(self: &Arc<Self>, wanted: &Wanted, guest: Guest) -> Visit {

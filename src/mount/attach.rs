@@ -56,10 +56,15 @@ impl Mount {
         }
     }
 
-    async fn ask_publisher(&self, request: &SubscribeRequest) -> Result<Attach<BoxSubscriber>, Refusal> {
-        let _permit = self.counters.permit(self.config.max_attaches).ok_or_else(|| self.later())?;
+    async fn ask_publisher(
+        &self,
+        request: &SubscribeRequest,
+        key: Option<&Arc<str>>,
+    ) -> Result<Attach<BoxSubscriber>, Refusal> {
+        let _permit = self.calls.try_enter(key).map_err(|full| self.full(full))?;
         let subscribed = within(&self.runtime.wheel, self.config.attach_deadline, self.publisher.subscribe(request));
-        let subscribed = subscribed.await.ok_or_else(|| self.later())?;
+        let late = || self.busy(format!("subscribe took longer than {:?}", self.config.attach_deadline));
+        let subscribed = subscribed.await.ok_or_else(late)?;
         subscribed.map_err(|rejection| self.refused_by_publisher(rejection))
     }
 
@@ -80,7 +85,7 @@ impl Arrival {
         }
         let mut attach = match given.take() {
             Some(attach) => attach,
-            None => mount.ask_publisher(request).await?,
+            None => mount.ask_publisher(request, key.as_ref()).await?,
         };
         mount.counters.attached();
         let right = attach.lifetime.map(|lifetime| mount.runtime.wheel.after(lifetime));

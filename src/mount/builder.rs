@@ -10,8 +10,10 @@ use super::config::Config;
 use super::driver::Job;
 use super::endpoint::Endpoint;
 use super::erased::ErasedPublisher;
+use super::gate::Gate;
 use super::host::AllowedHost;
 use super::origin::AllowedOrigin;
+use super::refused::{Hook, Refused};
 use super::registry::Registry;
 use super::rejects::Rejects;
 use super::runtime::{Runtime, Spawn};
@@ -46,6 +48,7 @@ use crate::contract::{Timer, Transport};
 /// | silence of a run of polls | 2 × hold | [`poll_silence`](Self::poll_silence) | one lost poll must not end it |
 /// | time of a session | none | [`max_lifetime`](Self::max_lifetime) | a proxy's, a balancer's or a token's is known to the application alone |
 /// | calls of the publisher under way, and apart from them messages | 1,024 | [`max_attaches`](Self::max_attaches) | a herd waits at its clients rather than at the database |
+/// | of these for one limit key | a quarter of them | [`max_concurrent_calls_per_key`](Self::max_concurrent_calls_per_key) | one client's slow calls leave places for the others |
 /// | time for a subscribe | 10 s | [`attach_deadline`](Self::attach_deadline) | a user is gone by then, and a publisher that hangs would keep those places for good |
 /// | [soft rejects](Self::max_soft_rejects) at once | 1,024 | [`max_soft_rejects`](Self::max_soft_rejects) | each takes 100 ms: 10,000 refused clients a second |
 /// | target and headers of a request | 16 KiB | [`max_head`](Self::max_head) | what HTTP/2 servers take of headers, and a page of cookies; a session may keep it |
@@ -68,17 +71,18 @@ pub struct EndpointBuilder {
     timer: Option<Arc<dyn Timer>>,
     spawn: Option<Spawn>,
     jobs: Vec<Job>,
+    hook: Option<Hook>,
 }
 
 impl EndpointBuilder {
     pub(super) fn new(publisher: Box<dyn ErasedPublisher>) -> Self {
-        Self { publisher, config: Config::default(), timer: None, spawn: None, jobs: Vec::new() }
+        Self { publisher, config: Config::default(), timer: None, spawn: None, jobs: Vec::new(), hook: None }
     }
 
     /// The endpoint.
     #[must_use]
     pub fn build(self) -> Endpoint {
-        let Self { publisher, config, timer, spawn, jobs } = self;
+        let Self { publisher, config, timer, spawn, jobs, hook } = self;
         Endpoint::of(Mount {
             publisher,
             #[cfg(feature = "websocket")]
@@ -89,6 +93,9 @@ impl EndpointBuilder {
             #[cfg(any(feature = "short-poll", feature = "long-poll"))]
             replies: super::replies::Replies::default(),
             counters: Counters::default(),
+            calls: Gate::new(config.max_attaches, config.calls_per_key()),
+            messages: Gate::new(config.max_attaches, config.calls_per_key()),
+            hook,
             config,
         })
     }
@@ -163,6 +170,23 @@ impl EndpointBuilder {
     pub fn every(mut self, period: Duration, run: impl Fn() + Send + Sync + 'static) -> Self {
         // None may be due at once again.
         self.jobs.push(Job { period: period.max(Duration::from_millis(1)), run: Arc::new(run) });
+        self
+    }
+
+    /// Calls this for each refused request, message and snapshot, on every transport: for a log or a metric. There is one
+    /// hook; the last one that was set is called. Default: none.
+    ///
+    /// Each call is one count of [`EndpointStats::refused_for`](crate::EndpointStats::refused_for). The hook is called
+    /// under no lock, in the task that answers, so a slow one delays that client. A panic is caught. A handler's own
+    /// `Rejection` never reaches the endpoint, and so the hook.
+    ///
+    /// ```
+    /// # fn with(publisher: impl tidings::Publisher) -> tidings::EndpointBuilder {
+    /// tidings::Endpoint::builder(publisher).on_refusal(|refused| eprintln!("{refused}"))
+    /// # }
+    /// ```
+    pub fn on_refusal(mut self, hook: impl Fn(&Refused<'_>) + Send + Sync + 'static) -> Self {
+        self.hook = Some(Box::new(hook));
         self
     }
 
@@ -276,9 +300,22 @@ impl EndpointBuilder {
         self
     }
 
-    /// How many calls of the publisher may be under way: 1,024 unless set. One more is told to come later.
+    /// Sets the number of calls of [`Publisher::subscribe`](crate::Publisher::subscribe) and
+    /// [`snapshot`](crate::Publisher::snapshot) that may be under way, and apart from them of
+    /// [`receive`](crate::Publisher::receive). Default: 1,024.
+    ///
+    /// A request above it is refused with 503. A WebSocket message waits for a place instead, in the order of arrival,
+    /// and its connection is not read meanwhile.
     pub fn max_attaches(mut self, max: usize) -> Self {
         self.config.max_attaches = max;
+        self
+    }
+
+    /// Sets the share of one [limit key](crate::Publisher::limit_key) in
+    /// [these calls](Self::max_attaches), at least 1. A client above it is refused or waits as there, while others are
+    /// served. Default: a quarter of them. Clients without a key have no share.
+    pub fn max_concurrent_calls_per_key(mut self, max: usize) -> Self {
+        self.config.max_concurrent_calls_per_key = Some(max);
         self
     }
 

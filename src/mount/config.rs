@@ -63,6 +63,7 @@ pub(super) struct Config {
     pub(super) max_lifetime: Option<Duration>,
     pub(super) max_message_rate: u32,
     pub(super) max_attaches: usize,
+    pub(super) max_concurrent_calls_per_key: Option<usize>,
     pub(super) max_soft_rejects: usize,
     pub(super) attach_deadline: Duration,
     pub(super) max_head: usize,
@@ -98,6 +99,7 @@ impl Default for Config {
             max_lifetime: None,
             max_message_rate: MAX_MESSAGE_RATE,
             max_attaches: MAX_ATTACHES,
+            max_concurrent_calls_per_key: None,
             max_soft_rejects: MAX_SOFT_REJECTS,
             attach_deadline: ATTACH_DEADLINE,
             max_head: MAX_HEAD,
@@ -162,6 +164,11 @@ impl Config {
             Some(wish) => wish.min(self.max_hold).min(LONGEST).mul_f64(0.9 + 0.1 * fastrand::f64()),
             None => self.hold.min(LONGEST).mul_f64(0.9 + 0.2 * fastrand::f64()),
         }
+    }
+
+    /// Returns the share of one limit key in the publisher's calls.
+    pub(super) fn calls_per_key(&self) -> usize {
+        self.max_concurrent_calls_per_key.unwrap_or(self.max_attaches / 4).max(1)
     }
 
     /// Returns how many sessions there may be.

@@ -12,6 +12,7 @@ use tower_service::Service;
 use super::body::Body;
 use super::builder::EndpointBuilder;
 use super::headers;
+use super::refused::Caller;
 use super::response::{Answer, Finish, ResponseFuture, Work};
 use super::shared::{Ask, Front, Mount};
 use super::stats::EndpointStats;
@@ -34,7 +35,8 @@ use crate::contract::{Attach, BoxSubscriber, IntoAttach, Publisher};
 /// passed over. `?topic=` names topics and may repeat; the cursor is `Last-Event-ID`, `?cursor=` or `If-None-Match`.
 /// `?session=` is the client's own name for its session, 1 to 64 visible ASCII characters, by which polls are one run.
 /// The parameters `transport`, `topic`, `cursor`, `session`, `wait`, `format` and `heartbeat` are the endpoint's; the path and all
-/// other parameters are the application's.
+/// other parameters are the application's. A query with a name or a value that is not UTF-8 is a 400; a cursor that is not
+/// becomes an `invalid` gap.
 ///
 /// Who may come is judged by Host and Origin first, then asked of the publisher, and nothing is sent before that. A
 /// panic of the publisher's ends its request or its WebSocket alone, with 500 or 1011, or breaks its stream off; one of a
@@ -127,6 +129,7 @@ impl Endpoint {
         let Front { ask, origin } = self.mount.front(&parts);
         let mount = self.mount.clone();
         let (version, stream) = (parts.version, ask.stream());
+        let caller = mount.hook.as_ref().map(|_| Caller::of(&parts, stream.map(|(transport, _)| transport)).into());
         let work: Work = match ask {
             Ask::Done(mut response) => {
                 headers::dress(&mut response, origin.as_ref());
@@ -135,7 +138,7 @@ impl Endpoint {
             Ask::Attach(wanted) => mount.attach(parts, wanted, given),
             Ask::Receive(posted) => Box::pin(async move { mount.receive(parts, body, posted).await.map(Answer::Now) }),
         };
-        ResponseFuture::working(work, Finish { mount: self.mount.clone(), origin, version, stream })
+        ResponseFuture::working(work, Finish { mount: self.mount.clone(), origin, version, stream, caller })
     }
 }
 

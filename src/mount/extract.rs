@@ -13,7 +13,7 @@ impl SubscribeRequest {
     ///
     /// # Errors
     ///
-    /// [`Rejection::Invalid`] where a topic is none, or there are more than 64. That a transport is not offered is told
+    /// [`Rejection::Invalid`] where a topic is none, where there are more than 64, or where the query is not UTF-8. That a transport is not offered is told
     /// by the endpoint.
     pub fn read(parts: &Parts) -> Result<Self, Rejection> {
         let invalid = |refusal: super::refusal::Refusal| Rejection::Invalid(refusal.why);

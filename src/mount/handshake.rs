@@ -30,7 +30,8 @@ impl Handshake {
             }
             _ => Some(check_upgrade(parts)?),
         };
-        let offers = parts.headers.get_all(SEC_WEBSOCKET_PROTOCOL).iter().filter_map(|offer| offer.to_str().ok());
+        // A field that is not ASCII offers something, which is no subprotocol that is known here.
+        let offers = parts.headers.get_all(SEC_WEBSOCKET_PROTOCOL).iter().map(|offer| offer.to_str().unwrap_or("?"));
         let subprotocol = Subprotocol::choose(offers);
         let subprotocol = subprotocol.ok_or_else(|| Refusal::bad("the subprotocol here is tidings.v1, or none"))?;
         Ok(Self { subprotocol, accept })

@@ -2,12 +2,14 @@ use std::net::Ipv6Addr;
 
 use bytes::Bytes;
 use http::request::Parts;
+use http::uri::Authority;
 use http::{Response, StatusCode, Version};
 
 use super::answer;
 use super::head::Head;
 use super::headers;
 use super::refusal::Refusal;
+use super::refused::shorten;
 
 /// A host and, where one is written, a port. Compares as hosts do: names without case, addresses as what they are.
 #[derive(Debug, Clone, Copy)]
@@ -75,26 +77,42 @@ pub(super) fn of<'a>(parts: &'a Parts, head: &Head<'a>) -> Result<Option<HostPor
     HostPort::parse(text).map(Some).ok_or_else(|| bad("the Host can't be read"))
 }
 
+/// Returns the text that the host of a request is read from, if there is one.
+pub(super) fn text<'a>(parts: &'a Parts, head: &Head<'a>) -> Option<&'a str> {
+    let authority = parts.uri.authority().map(Authority::as_str);
+    authority.or_else(|| head.host.once().ok()??.to_str().ok())
+}
+
 /// Returns the refusal of a request whose host is not in a list: 421 (RFC 9110 §15.5.20), or 400 where the host is missing
 /// or cannot be read.
 pub(crate) fn refuse_host(allowed: &[AllowedHost], parts: &Parts) -> Option<Response<Bytes>> {
-    let refusal = check(allowed, of(parts, &Head::of(parts))).err()?;
+    let refusal = check(allowed, parts, &Head::of(parts)).err()?;
     let mut response = answer::text(refusal);
     headers::dress(&mut response, None);
     Some(response)
 }
 
-/// Returns the host if it is in the list, or if the list is empty.
+/// Returns the host of a request if it is in the list, or if the list is empty.
 #[inline]
 pub(super) fn check<'a>(
     allowed: &[AllowedHost],
-    host: Result<Option<HostPort<'a>>, Refusal>,
+    parts: &'a Parts,
+    head: &Head<'a>,
 ) -> Result<Option<HostPort<'a>>, Refusal> {
-    let host = host?;
+    let host = of(parts, head)?;
     match allowed.is_empty() || host.is_some_and(|host| allowed.iter().any(|allowed| allowed.allows(host))) {
         true => Ok(host),
-        false => Err(Refusal::new(StatusCode::MISDIRECTED_REQUEST, "this host is not served here")),
+        false => Err(not_served(parts, head)),
     }
+}
+
+#[cold]
+fn not_served(parts: &Parts, head: &Head<'_>) -> Refusal {
+    let why = match text(parts, head) {
+        Some(host) => format!("host {:?} is not served here", shorten(host)),
+        None => "a request without a host is not served here".to_owned(),
+    };
+    Refusal::new(StatusCode::MISDIRECTED_REQUEST, why)
 }
 
 /// A host that an endpoint or a server answers for, with one port or with any.

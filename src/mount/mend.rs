@@ -1,9 +1,10 @@
 use std::sync::Arc;
 
 use super::isolate::isolated;
+use super::refused::{RefusalCause, Refused};
 use super::session::Member;
 use super::within::within;
-use crate::contract::{Attach, BoxSubscriber, End, Mend, Mended, Mending, Session, Start};
+use crate::contract::{Attach, BoxSubscriber, End, Mend, Mended, Mending, Session, Start, Transport};
 use crate::model::Gap;
 
 /// What a transport gets its events from.
@@ -31,15 +32,30 @@ impl Mend for State {
         let (member, turn, gap) = (self.member.clone(), self.turn.clone(), gap.clone());
         Box::pin(async move {
             let mount = &member.mount;
-            let Some(_permit) = mount.counters.permit(mount.config.max_attaches) else {
-                return Ok(None);
-            };
             let who = turn.as_ref().unwrap_or(&member.who);
+            let tell = |cause, text: &str| mount.tell(&Refused::new(cause, text).of_session(who));
+            let _permit = match mount.calls.try_enter(member.who.shared_key().as_ref()) {
+                Ok(permit) => permit,
+                Err(full) => {
+                    tell(RefusalCause::Busy, full.as_str());
+                    return Ok(None);
+                }
+            };
             let state = isolated(async { mount.publisher.snapshot(who, &gap).await });
             match within(&mount.runtime.wheel, mount.config.attach_deadline, state).await {
                 Some(Ok(snapshot)) => Ok(snapshot),
-                Some(Err(_)) => Err(End::Failed),
-                None => Ok(None),
+                Some(Err(_)) => {
+                    // A poll is answered with a status, which is told too.
+                    if !matches!(member.transport(), Transport::ShortPoll | Transport::LongPoll) {
+                        tell(RefusalCause::Publisher, "snapshot: publisher panicked");
+                    }
+                    Err(End::Failed)
+                }
+                None => {
+                    let text = format!("snapshot took longer than {:?}", mount.config.attach_deadline);
+                    tell(RefusalCause::Busy, &text);
+                    Ok(None)
+                }
             }
         })
     }

@@ -30,6 +30,7 @@ mod endpoint;
 mod erased;
 mod extract;
 mod flow;
+mod gate;
 #[cfg(feature = "websocket")]
 mod handshake;
 mod head;
@@ -48,6 +49,7 @@ mod poll;
 mod prefer;
 mod receive;
 mod refusal;
+mod refused;
 mod registry;
 mod rejects;
 #[cfg(any(feature = "short-poll", feature = "long-poll"))]
@@ -85,6 +87,7 @@ pub(crate) use connection::{ConnectionHandle, ConnectionOrder};
 pub use endpoint::Endpoint;
 pub(crate) use host::{AllowedHost, refuse_host};
 pub use origin_layer::{OriginFuture, OriginLayer, OriginService};
+pub use refused::{RefusalCause, Refused};
 pub use response::ResponseFuture;
 pub use session::{SessionInfo, SessionState};
 #[cfg(feature = "tokio")]

@@ -10,6 +10,7 @@ use super::head::{Head, LastEventId};
 use super::prefer;
 use super::refusal::Refusal;
 use super::transports::Transports;
+use crate::contract::query::{NotUtf8, pairs};
 use crate::contract::{Label, Start, SubscribeRequest, Transport};
 use crate::model::{Cursor, Topic};
 
@@ -153,7 +154,17 @@ struct Query<'a> {
 
 fn query(parts: &Parts, max_topics_per_request: usize) -> Result<Query<'_>, Refusal> {
     let mut query = Query::default();
-    for (key, value) in pairs(parts.uri.query().unwrap_or_default()) {
+    let not_utf8 = |NotUtf8| Refusal::bad(NOT_UTF8);
+    for pair in pairs(parts.uri.query().unwrap_or_default()) {
+        let key = pair.name().map_err(not_utf8)?;
+        if key == "cursor" {
+            // A cursor is never an error status. `?` is not a cursor either, and so becomes an `invalid` gap.
+            let cursor = pair.value().unwrap_or(Cow::Borrowed("?"));
+            query.cursor = query.cursor.or(Some(cursor).filter(|cursor| !cursor.is_empty()));
+            continue;
+        }
+        // The application's parameters too: it must not read a value that differs from the one that was sent.
+        let value = pair.value().map_err(not_utf8)?;
         match &*key {
             "transport" if query.named.is_none() => {
                 let named = Transport::from_name(&value);
@@ -173,7 +184,6 @@ fn query(parts: &Parts, max_topics_per_request: usize) -> Result<Query<'_>, Refu
                     false => query.topics.push(topic),
                 }
             }
-            "cursor" if query.cursor.is_none() && !value.is_empty() => query.cursor = Some(value),
             "session" if query.name.is_none() => {
                 let name = Some(&*value).filter(|name| is_name(name));
                 query.name = Some(name.ok_or_else(|| Refusal::bad(NAME))?.into());
@@ -190,33 +200,8 @@ fn query(parts: &Parts, max_topics_per_request: usize) -> Result<Query<'_>, Refu
     Ok(query)
 }
 
-/// The decoded names and values of a query. Most have no escape, and are taken as they stand.
-fn pairs(query: &str) -> impl Iterator<Item = (Cow<'_, str>, Cow<'_, str>)> {
-    let mut rest = query;
-    std::iter::from_fn(move || {
-        while !rest.is_empty() {
-            let (mut equals, mut is_escaped) = (None, false);
-            let end = rest.bytes().enumerate().position(|(at, byte)| {
-                match byte {
-                    b'&' => return true,
-                    b'=' if equals.is_none() => equals = Some(at),
-                    b'%' | b'+' => is_escaped = true,
-                    _ => {}
-                }
-                false
-            });
-            let (pair, after) = rest.split_at(end.unwrap_or(rest.len()));
-            rest = after.strip_prefix('&').unwrap_or_default();
-            match equals {
-                _ if pair.is_empty() => {}
-                _ if is_escaped => return form_urlencoded::parse(pair.as_bytes()).next(),
-                Some(at) => return Some((pair[..at].into(), pair[at + 1..].into())),
-                None => return Some((pair.into(), "".into())),
-            }
-        }
-        None
-    })
-}
+/// Told to a client whose query has a name or a value that is not UTF-8.
+const NOT_UTF8: &str = "query is not UTF-8: percent-encode the UTF-8 bytes of each name and value";
 
 /// What a session's name is, told to who sends another.
 const NAME: &str = "session is a name of 1 to 64 visible ASCII characters";

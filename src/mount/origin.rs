@@ -4,6 +4,7 @@ use http::{HeaderValue, Method, StatusCode};
 use super::head::Head;
 use super::host::{self, AllowedHost, HostPort};
 use super::refusal::Refusal;
+use super::refused::shorten;
 
 /// Which pages may use an endpoint. Asked before anything else is done for a request, on every transport.
 ///
@@ -33,10 +34,10 @@ impl OriginRule {
     }
 
     fn allow(&self, parts: &Parts, head: &Head<'_>, listed: bool) -> Result<(), Refusal> {
-        let host = host::check(&self.hosts, host::of(parts, head))?;
+        let host = host::check(&self.hosts, parts, head)?;
         match self.allows(head, host, listed) {
             true => Ok(()),
-            false => Err(Refusal::new(StatusCode::FORBIDDEN, "this origin is not allowed here")),
+            false => Err(foreign(parts, head)),
         }
     }
 
@@ -45,21 +46,12 @@ impl OriginRule {
     /// A foreign page must not change anything, so GET, HEAD and OPTIONS are allowed to it and other methods are not. A
     /// WebSocket's handshake is a GET that a foreign page can read the answer of, and so not allowed either.
     pub(super) fn check_route(&self, parts: &Parts, head: &Head<'_>) -> Result<(), Refusal> {
-        let host = host::check(&self.hosts, host::of(parts, head))?;
+        let host = host::check(&self.hosts, parts, head)?;
         let is_safe = matches!(parts.method, Method::GET | Method::HEAD | Method::OPTIONS) && !head.upgrades;
-        if is_safe || self.allows(head, host, self.listed(head).is_some()) {
-            return Ok(());
+        match is_safe || self.allows(head, host, self.listed(head).is_some()) {
+            true => Ok(()),
+            false => Err(foreign(parts, head)),
         }
-        let from = match head.origin.once() {
-            Ok(Some(origin)) => format!("origin {}", shown(origin.as_bytes())),
-            Ok(None) if self.absent => "a page of another site".to_owned(),
-            Ok(None) => "a request without an origin".to_owned(),
-            Err(_) => "a request with two origins".to_owned(),
-        };
-        let name = parts.uri.authority().map(|authority| authority.as_str().as_bytes());
-        let name = name.or(head.host.once().ok().flatten().map(HeaderValue::as_bytes));
-        let why = format!("{from} may not send {} to host {}", parts.method, shown(name.unwrap_or_default()));
-        Err(Refusal::new(StatusCode::FORBIDDEN, why))
     }
 
     /// Returns whether the page that a request comes from is the host's own, or listed, or none.
@@ -85,14 +77,24 @@ impl OriginRule {
     }
 }
 
-/// Returns the beginning of what a client sent, for an error text.
-fn shown(value: &[u8]) -> String {
-    let start = value.get(..MAX_SHOWN).unwrap_or(value);
-    String::from_utf8_lossy(start).into_owned()
+/// Returns the refusal of a foreign page. It names the origin and the host that it was compared with, each cut after 128
+/// bytes: with a proxy that changes the Host, they differ for the endpoint's own pages.
+#[cold]
+fn foreign(parts: &Parts, head: &Head<'_>) -> Refusal {
+    let host = host::text(parts, head).map(shorten);
+    let host = host.map_or_else(|| "a request without a host".to_owned(), |host| format!("host {host:?}"));
+    let shown = |value: &HeaderValue| format!("{:?}", shorten(&String::from_utf8_lossy(value.as_bytes())));
+    let why = match (head.origin.once(), head.site.once()) {
+        (Err(_), _) => "more than one Origin header".to_owned(),
+        (_, Err(_)) => "more than one Sec-Fetch-Site header".to_owned(),
+        (Ok(Some(origin)), _) => format!("origin {} is not allowed for {host}", shown(origin)),
+        (Ok(None), Ok(Some(site))) => {
+            format!("no Origin header and Sec-Fetch-Site {}: not allowed for {host}", shown(site))
+        }
+        (Ok(None), Ok(None)) => format!("no Origin header: not allowed for {host}"),
+    };
+    Refusal::new(StatusCode::FORBIDDEN, why)
 }
-
-/// Longest name of a host (RFC 1035 §3.1), with a scheme and a port.
-const MAX_SHOWN: usize = 272;
 
 /// An origin (RFC 6454): scheme, host, port.
 #[derive(Debug, Clone, Copy)]

@@ -15,8 +15,8 @@ use super::answer;
 use super::endpoint::Endpoint;
 use super::head::Head;
 use super::headers;
+use super::refused::{RefusalCause, Refused};
 use super::shared::Mount;
-use super::stats::Cause;
 
 impl Endpoint {
     /// Returns a tower layer that applies the endpoint's rules for origins and hosts to the application's own routes.
@@ -109,7 +109,8 @@ where
         let state = match self.mount.config.origins.check_route(&parts, &Head::of(&parts)) {
             Ok(()) => State::Passed { answer: self.inner.call(Request::from_parts(parts, body)) },
             Err(refusal) => {
-                self.mount.counters.refused(Cause::Origin);
+                let refused = Refused::new(RefusalCause::Origin, refusal.text());
+                self.mount.tell(&refused.of_parts(&parts).status_is(refusal.status));
                 let mut refusal = answer::text(refusal);
                 headers::dress(&mut refusal, None);
                 State::Refused { refusal: Some(refusal) }

@@ -159,7 +159,7 @@ impl Terms {
     /// more, had the application's code not failed.
     fn answer(&self, visit: &Visit, reply: Reply, retry: Duration) -> Result<Response<Body>, Refusal> {
         if reply.end == Some(End::Failed) && reply.is_empty() {
-            return Err(Refusal::internal("internal error"));
+            return Err(Refusal::failed("subscriber failed"));
         }
         let unchanged = reply.is_empty() && reply.cursor.is_some() && reply.cursor == self.holds.as_deref().copied();
         let mount = visit.mount();

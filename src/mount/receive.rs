@@ -12,7 +12,6 @@ use super::body::Body;
 use super::negotiate::Posted;
 use super::refusal::Refusal;
 use super::shared::Mount;
-use super::stats::Cause;
 use crate::contract::{Message, SubscribeRequest, Timer, Transport};
 
 impl Mount {
@@ -27,15 +26,15 @@ impl Mount {
         B: http_body::Body + Send,
         B::Data: Buf,
     {
-        let message = self.read(&parts.headers, body).await.inspect_err(|_| self.counters.refused(Cause::Request))?;
+        let message = self.read(&parts.headers, body).await?;
         let Posted { topics, start, name } = posted;
         let request = SubscribeRequest::new(parts, topics, start, Transport::ShortPoll);
-        let label = self.key(&request).zip(name);
+        let key = self.key(&request);
+        let permit = self.messages.try_enter(key.as_ref()).map_err(|full| self.full(full))?;
         // Without the data of the request that the session was accepted with: this is another one.
-        let session = label.and_then(|label| self.registry.newest(&label));
+        let session = key.zip(name).and_then(|label| self.registry.newest(&label));
         let session = session.map(|session| session.of_request(None, session.topics().to_vec()));
         let request = request.of(session);
-        let permit = self.counters.permit_message(self.config.max_attaches).ok_or_else(|| self.later())?;
         let received = self.publisher.receive(&request, message).await;
         drop(permit);
         received.map_err(|rejection| self.refused_by_publisher(rejection))?;

@@ -5,13 +5,17 @@ use http::header::{ALLOW, RETRY_AFTER, SEC_WEBSOCKET_VERSION, UPGRADE};
 use http::{HeaderName, HeaderValue, StatusCode};
 
 use super::challenge::Challenge;
+use super::refused::RefusalCause;
 use crate::contract::Rejection;
 
 /// Why a request is not answered as it would be: a status, what the client is told, and what headers the status needs.
 #[derive(Debug, Clone)]
 pub(super) struct Refusal {
+    pub(super) cause: RefusalCause,
     pub(super) status: StatusCode,
     pub(super) why: Cow<'static, str>,
+    /// The reason for the operator, where it says more than the client is told. Boxed, for most have none.
+    log: Option<Box<Cow<'static, str>>>,
     pub(super) headers: Vec<(HeaderName, HeaderValue)>,
     /// "Later", and when. A client that would take a status for final is told in another way.
     pub(super) later: Option<Duration>,
@@ -21,7 +25,8 @@ pub(super) struct Refusal {
 
 impl Refusal {
     pub(super) fn new(status: StatusCode, why: impl Into<Cow<'static, str>>) -> Self {
-        Self { status, why: why.into(), headers: Vec::new(), later: None, rejection: None }
+        let (cause, why) = (RefusalCause::Request, why.into());
+        Self { cause, status, why, log: None, headers: Vec::new(), later: None, rejection: None }
     }
 
     pub(super) fn bad(why: impl Into<Cow<'static, str>>) -> Self {
@@ -49,16 +54,35 @@ impl Refusal {
         // Whole seconds, and not before the time meant.
         let seconds = retry.as_secs().saturating_add(u64::from(retry.subsec_nanos() > 0));
         let busy = Self::new(StatusCode::SERVICE_UNAVAILABLE, "busy, come back later");
-        Self { later: Some(retry), ..busy.with(RETRY_AFTER, seconds.into()) }
+        Self { cause: RefusalCause::Busy, later: Some(retry), ..busy.with(RETRY_AFTER, seconds.into()) }
     }
 
     pub(super) fn internal(why: &'static str) -> Self {
-        Self::new(StatusCode::INTERNAL_SERVER_ERROR, why)
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, why).caused_by(RefusalCause::Internal)
+    }
+
+    /// Returns a 500 for a failure of the application's code: a panic, or a subscriber that failed.
+    pub(super) fn failed(log: &'static str) -> Self {
+        Self::internal("internal error").logged(log).caused_by(RefusalCause::Publisher)
     }
 
     pub(super) fn with(mut self, name: HeaderName, value: HeaderValue) -> Self {
         self.headers.push((name, value));
         self
+    }
+
+    pub(super) fn caused_by(self, cause: RefusalCause) -> Self {
+        Self { cause, ..self }
+    }
+
+    /// Sets the reason that the operator is told in place of the client's.
+    pub(super) fn logged(self, log: impl Into<Cow<'static, str>>) -> Self {
+        Self { log: Some(Box::new(log.into())), ..self }
+    }
+
+    /// Returns the reason that the operator is told.
+    pub(super) fn text(&self) -> &str {
+        self.log.as_deref().unwrap_or(&self.why)
     }
 }
 
@@ -75,6 +99,16 @@ impl Refusal {
             // Why is for the log.
             Rejection::Internal(_) => Self::internal("internal error"),
         };
-        Self { rejection: Some(rejection), ..refusal }
+        let log = log_of(&rejection).map(Box::new);
+        Self { cause: RefusalCause::Publisher, log, rejection: Some(rejection), ..refusal }
+    }
+}
+
+/// Returns the text of a rejection for the operator, if it says more than the client's.
+pub(super) fn log_of(rejection: &Rejection) -> Option<Cow<'static, str>> {
+    match rejection {
+        Rejection::Internal(why) => Some(why.clone()),
+        Rejection::Busy { .. } => Some(rejection.to_string().into()),
+        _ => None,
     }
 }

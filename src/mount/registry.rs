@@ -172,6 +172,11 @@ impl Registry {
         }
     }
 
+    /// Returns whether a drain has begun.
+    pub(super) fn is_draining(&self) -> bool {
+        self.roll.lock().draining
+    }
+
     /// Over how long a drain lets its sessions go.
     pub(super) fn spread(&self, over: Duration) {
         self.spread.fetch_max(u64::try_from(over.as_millis()).unwrap_or(u64::MAX), Ordering::Relaxed);
@@ -184,6 +189,10 @@ impl Registry {
 
     pub(super) fn members(&self) -> Vec<Arc<Member>> {
         self.roll.lock().members()
+    }
+
+    pub(super) fn members_after(&self, after: Option<SessionId>, limit: usize) -> Vec<Arc<Member>> {
+        self.roll.lock().members_after(after, limit)
     }
 
     pub(super) fn get(&self, id: SessionId) -> Option<Arc<Member>> {

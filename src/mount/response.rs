@@ -12,8 +12,8 @@ use super::body::Body;
 use super::headers;
 use super::isolate::isolate;
 use super::refusal::Refusal;
+use super::refused::{Caller, Refused};
 use super::shared::Mount;
-use super::stats::Cause;
 use crate::contract::{Start, Transport};
 
 /// The future of [`Endpoint`](super::Endpoint)'s `Service`.
@@ -45,6 +45,8 @@ pub(super) struct Finish {
     pub(super) version: Version,
     /// How the client gets its events, and where it stands; `None` for a POST.
     pub(super) stream: Option<(Transport, Start)>,
+    /// Part of the request that a refusal shows, if there is a hook.
+    pub(super) caller: Option<Box<Caller>>,
 }
 
 impl ResponseFuture {
@@ -68,10 +70,7 @@ impl ResponseFuture {
                 Ok(Poll::Ready(Ok(Answer::Held(held)))) => *work = held,
                 Ok(Poll::Ready(Ok(Answer::Now(response)))) => break Ok(response),
                 Ok(Poll::Ready(Err(refusal))) => break Err(refusal),
-                Err(_) => {
-                    finish.mount.counters.refused(Cause::Publisher);
-                    break Err(Refusal::internal("internal error"));
-                }
+                Err(_) => break Err(Refusal::failed("publisher panicked")),
             }
         };
         Poll::Ready(finish.finish(done))
@@ -94,12 +93,26 @@ impl Finish {
     }
 
     fn refuse(&self, refusal: Refusal) -> Response<Body> {
-        #[cfg(feature = "sse")]
-        if let (Some(retry), Some((Transport::Sse, start))) = (refusal.later, self.stream) {
-            let soft = super::soft_reject::later(&self.mount, retry, start, self.version);
-            return soft.unwrap_or_else(|| answer::refusal(refusal));
+        let soft = self.soft_reject(&refusal);
+        let refused = Refused::new(refusal.cause, refusal.text());
+        let refused = self.caller.iter().fold(refused, |refused, caller| refused.of_caller(caller));
+        self.mount.tell(&refused.status_is(soft.as_ref().map_or(refusal.status, Response::status)));
+        soft.unwrap_or_else(|| answer::refusal(refusal))
+    }
+
+    #[cfg(feature = "sse")]
+    fn soft_reject(&self, refusal: &Refusal) -> Option<Response<Body>> {
+        match (refusal.later, self.stream) {
+            (Some(retry), Some((Transport::Sse, start))) => {
+                super::soft_reject::later(&self.mount, retry, start, self.version)
+            }
+            _ => None,
         }
-        answer::refusal(refusal)
+    }
+
+    #[cfg(not(feature = "sse"))]
+    fn soft_reject(&self, _: &Refusal) -> Option<Response<Body>> {
+        None
     }
 }
 

@@ -1,6 +1,6 @@
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
-use std::hash::{BuildHasherDefault, Hasher};
+use std::ops::Bound;
 use std::sync::Arc;
 use std::task::Waker;
 
@@ -11,7 +11,8 @@ use crate::contract::{Label, Session, SessionId};
 /// Who is in the registry, and by what they are found.
 #[derive(Default)]
 pub(super) struct Roll {
-    members: HashMap<SessionId, Arc<Member>, BuildHasherDefault<Spread>>,
+    /// In the order of their ids, for listings by pages.
+    members: BTreeMap<SessionId, Arc<Member>>,
     /// How many sessions a limit key has. None where it has none.
     keys: HashMap<Arc<str>, usize>,
     names: HashMap<Label, Named>,
@@ -31,25 +32,6 @@ struct Named {
     run: Option<SessionId>,
 }
 
-/// Spreads numbers that count up. They are the endpoint's own, so nobody can choose them to collide.
-#[derive(Default)]
-struct Spread(u64);
-
-impl Hasher for Spread {
-    fn write_u64(&mut self, number: u64) {
-        // 2⁶⁴ divided by the golden ratio: neighbours come to lie far apart.
-        self.0 = number.wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        bytes.iter().for_each(|&byte| self.write_u64(self.0 ^ u64::from(byte)));
-    }
-
-    fn finish(&self) -> u64 {
-        self.0
-    }
-}
-
 impl Roll {
     pub(super) fn len(&self) -> usize {
         self.members.len()
@@ -65,6 +47,12 @@ impl Roll {
 
     pub(super) fn members(&self) -> Vec<Arc<Member>> {
         self.members.values().cloned().collect()
+    }
+
+    /// Returns the first `limit` sessions whose id is greater than `after`.
+    pub(super) fn members_after(&self, after: Option<SessionId>, limit: usize) -> Vec<Arc<Member>> {
+        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+        self.members.range((from, Bound::Unbounded)).take(limit).map(|(_, member)| member.clone()).collect()
     }
 
     pub(super) fn get(&self, id: SessionId) -> Option<Arc<Member>> {

@@ -3,12 +3,54 @@ use super::session::SessionInfo;
 use crate::contract::{Left, Session, SessionId};
 use crate::model::Topic;
 
+/// Sessions that are looked up under one lock of the registry, which every request takes too.
+const AT_ONCE: usize = 1_024;
+
 /// Who is there, and how they are ended.
 impl Endpoint {
-    /// Every live session, in no order.
+    /// Returns every live session, in the order of the ids.
+    ///
+    /// For a listing that someone asks for, use [`sessions_after`](Self::sessions_after): the cost of this one grows with
+    /// the number of sessions.
     #[must_use]
     pub fn sessions(&self) -> Vec<SessionInfo> {
-        self.mount().registry.members().iter().filter_map(|member| member.info()).collect()
+        self.sessions_after(None, usize::MAX)
+    }
+
+    /// Returns the live session of this id, at a cost that does not grow with the number of sessions.
+    #[must_use]
+    pub fn session(&self, id: SessionId) -> Option<SessionInfo> {
+        self.mount().registry.get(id)?.info()
+    }
+
+    /// Returns one page of the live sessions: the first `limit` of those whose id is greater than `after`, in the order of
+    /// the ids. The id of the last one is `after` for the next page. A page is shorter only where there are no more.
+    ///
+    /// It looks at as many sessions as it returns, and holds the registry's lock for at most 1,024 of them at a time, so
+    /// it is not of one instant: a session that ends or begins meanwhile may be left out. Ids are given in ascending
+    /// order, so sessions that begin later come at the end.
+    ///
+    /// ```
+    /// # fn list(endpoint: &tidings::Endpoint) {
+    /// let mut after = None;
+    /// loop {
+    ///     let page = endpoint.sessions_after(after, 100);
+    ///     let Some(last) = page.last() else { break };
+    ///     after = Some(last.session.id());
+    /// }
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn sessions_after(&self, after: Option<SessionId>, limit: usize) -> Vec<SessionInfo> {
+        let (mut page, mut after) = (Vec::new(), after);
+        while page.len() < limit {
+            let members = self.mount().registry.members_after(after, AT_ONCE.min(limit - page.len()));
+            let Some(last) = members.last() else { break };
+            after = Some(last.who.id());
+            // One that has left since is passed over.
+            page.extend(members.iter().filter_map(|member| member.info()));
+        }
+        page
     }
 
     /// How many sessions are live.

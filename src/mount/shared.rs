@@ -1,3 +1,4 @@
+use std::borrow::Cow;
 use std::fmt;
 #[cfg(feature = "websocket")]
 use std::sync::Arc;
@@ -10,14 +11,17 @@ use super::asked;
 use super::body::Body;
 use super::config::Config;
 use super::erased::ErasedPublisher;
+use super::gate::{Full, Gate};
 use super::head::Head;
 use super::headers::{self, METHODS};
+use super::isolate::isolate;
 use super::negotiate::{self, Posted, Wanted};
 use super::refusal::Refusal;
+use super::refused::{Hook, RefusalCause, Refused};
 use super::registry::Registry;
 use super::rejects::Rejects;
 use super::runtime::Runtime;
-use super::stats::{Cause, Counters};
+use super::stats::Counters;
 use crate::contract::{Rejection, Start, Transport};
 
 /// What an endpoint's handles and sessions share.
@@ -32,6 +36,12 @@ pub(super) struct Mount {
     #[cfg(any(feature = "short-poll", feature = "long-poll"))]
     pub(super) replies: super::replies::Replies,
     pub(super) counters: Counters,
+    /// Calls of `subscribe` and `snapshot` under way.
+    pub(super) calls: Gate,
+    /// Messages under way. They may take as long as they like, and so have places of their own.
+    pub(super) messages: Gate,
+    /// Called for each refusal.
+    pub(super) hook: Option<Hook>,
 }
 
 /// What is to be done for a request, read from its head.
@@ -64,14 +74,12 @@ impl Mount {
         let head = Head::of(parts);
         let (origin, judged) = self.config.origins.judge(parts, &head);
         let ask = match judged {
-            Err(refusal) => Err((Cause::Origin, refusal)),
-            Ok(()) => head
-                .check(parts, self.config.max_head)
-                .and_then(|()| self.ask(parts, &head, origin.as_ref()))
-                .map_err(|refusal| (Cause::Request, refusal)),
+            Err(refusal) => Err(refusal.caused_by(RefusalCause::Origin)),
+            Ok(()) => head.check(parts, self.config.max_head).and_then(|()| self.ask(parts, &head, origin.as_ref())),
         };
-        let ask = ask.unwrap_or_else(|(cause, refusal)| {
-            self.counters.refused(cause);
+        let ask = ask.unwrap_or_else(|refusal| {
+            let refused = Refused::new(refusal.cause, refusal.text());
+            self.tell(&refused.of_parts(parts).status_is(refusal.status));
             Ask::Done(answer::refusal(refusal))
         });
         Front { ask, origin }
@@ -105,15 +113,34 @@ impl Mount {
         Ok(Ask::Attach(wanted))
     }
 
+    /// Counts a refusal, and calls the application's hook. Called once for each, under no lock.
+    pub(super) fn tell(&self, refused: &Refused<'_>) {
+        self.counters.refused(refused.cause());
+        if let Some(hook) = &self.hook {
+            let _ = isolate(|| hook(refused));
+        }
+    }
+
     pub(super) fn refused_by_publisher(&self, rejection: Rejection) -> Refusal {
-        self.counters.refused(Cause::Publisher);
         Refusal::of(rejection, &self.config.challenge)
     }
 
-    /// "Later", and when.
+    /// Returns the refusal of a client that there is no place for as a session.
     pub(super) fn later(&self) -> Refusal {
-        self.counters.refused(Cause::Busy);
-        Refusal::later(self.config.jittered_retry_over(self.registry.is_spread()))
+        self.busy(match self.registry.is_draining() {
+            true => "endpoint is draining",
+            false => "too many sessions, in all or of the limit key",
+        })
+    }
+
+    /// Returns the refusal of a call that has no place.
+    pub(super) fn full(&self, full: Full) -> Refusal {
+        self.busy(full.as_str())
+    }
+
+    /// Returns the refusal of a client that is told to come back later. The text is for the operator.
+    pub(super) fn busy(&self, log: impl Into<Cow<'static, str>>) -> Refusal {
+        Refusal::later(self.config.jittered_retry_over(self.registry.is_spread())).logged(log)
     }
 }
 

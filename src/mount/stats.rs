@@ -1,5 +1,6 @@
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
+use super::refused::RefusalCause;
 use super::registry::Counts;
 use super::session::SessionState;
 use crate::contract::{Left, Transport};
@@ -27,6 +28,8 @@ pub struct EndpointStats {
     pub refused_busy: u64,
     /// Refused for what was wrong with the request.
     pub refused_request: u64,
+    /// Refused because the endpoint lacks a driver or a spawner, or the server does not hand over its connections.
+    pub refused_internal: u64,
     /// Of those refused, how many softly: see [`max_soft_rejects`](crate::EndpointBuilder::max_soft_rejects).
     pub soft_rejected: u64,
     /// How many of these are still connected.
@@ -54,6 +57,19 @@ impl EndpointStats {
         self.states[state as usize]
     }
 
+    /// Returns the number of refusals with this cause. Each is one call of
+    /// [`on_refusal`](crate::EndpointBuilder::on_refusal).
+    #[must_use]
+    pub fn refused_for(&self, cause: RefusalCause) -> u64 {
+        match cause {
+            RefusalCause::Origin => self.refused_origin,
+            RefusalCause::Publisher => self.refused_publisher,
+            RefusalCause::Busy => self.refused_busy,
+            RefusalCause::Request => self.refused_request,
+            RefusalCause::Internal => self.refused_internal,
+        }
+    }
+
     /// The sessions that left for this reason.
     #[must_use]
     pub fn left_for(&self, why: Left) -> u64 {
@@ -64,36 +80,16 @@ impl EndpointStats {
 /// The running counts.
 #[derive(Debug, Default)]
 pub(super) struct Counters {
-    attaching: AtomicUsize,
-    receiving: AtomicUsize,
     attached: AtomicU64,
-    origin: AtomicU64,
-    publisher: AtomicU64,
-    busy: AtomicU64,
-    request: AtomicU64,
+    refused: [AtomicU64; RefusalCause::ALL.len()],
     stalled: AtomicU64,
     stalled_bodies: AtomicUsize,
     bytes: AtomicU64,
 }
 
-/// Why a request was refused, for the counters.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Cause {
-    Origin,
-    Publisher,
-    Busy,
-    Request,
-}
-
 impl Counters {
-    pub(super) fn refused(&self, cause: Cause) {
-        let counter = match cause {
-            Cause::Origin => &self.origin,
-            Cause::Publisher => &self.publisher,
-            Cause::Busy => &self.busy,
-            Cause::Request => &self.request,
-        };
-        counter.fetch_add(1, Ordering::Relaxed);
+    pub(super) fn refused(&self, cause: RefusalCause) {
+        self.refused[cause as usize].fetch_add(1, Ordering::Relaxed);
     }
 
     pub(super) fn attached(&self) {
@@ -118,50 +114,25 @@ impl Counters {
         }
     }
 
-    /// A place among the attaches in flight, until it is dropped.
-    pub(super) fn permit(&self, max: usize) -> Option<Permit<'_>> {
-        Permit::take(&self.attaching, max)
-    }
-
-    /// A place among the messages in flight, which may take as long as they like, and so must not take the attaches'.
-    pub(super) fn permit_message(&self, max: usize) -> Option<Permit<'_>> {
-        Permit::take(&self.receiving, max)
-    }
-
     pub(super) fn read(&self, sessions: Counts, rejects: (usize, u64)) -> EndpointStats {
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let refused = |cause: RefusalCause| read(&self.refused[cause as usize]);
         EndpointStats {
             sessions: sessions.transports,
             states: sessions.states,
             joined: sessions.joined,
             left: sessions.left,
             attached: read(&self.attached),
-            refused_origin: read(&self.origin),
-            refused_publisher: read(&self.publisher),
-            refused_busy: read(&self.busy),
-            refused_request: read(&self.request),
+            refused_origin: refused(RefusalCause::Origin),
+            refused_publisher: refused(RefusalCause::Publisher),
+            refused_busy: refused(RefusalCause::Busy),
+            refused_request: refused(RefusalCause::Request),
+            refused_internal: refused(RefusalCause::Internal),
             soft_rejected: rejects.1,
             soft_rejects: rejects.0,
             stalled: read(&self.stalled),
             stalled_bodies: self.stalled_bodies.load(Ordering::Relaxed),
             bytes: read(&self.bytes),
         }
-    }
-}
-
-#[derive(Debug)]
-pub(super) struct Permit<'a>(&'a AtomicUsize);
-
-impl<'a> Permit<'a> {
-    fn take(places: &'a AtomicUsize, max: usize) -> Option<Self> {
-        let permit = Self(places);
-        // Counted before it is compared, so that the permit's drop takes back what was added in either case.
-        (places.fetch_add(1, Ordering::Relaxed) < max).then_some(permit)
-    }
-}
-
-impl Drop for Permit<'_> {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }

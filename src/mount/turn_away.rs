@@ -7,17 +7,19 @@ use hyper::upgrade::OnUpgrade;
 use super::body::Body;
 use super::handshake::Handshake;
 use super::refusal::Refusal;
+use super::refused::Refused;
 use super::rejects::Place;
 use super::shared::Mount;
 use super::upgraded::Io;
-use crate::adapters::WebSocketSink;
-use crate::contract::{Delivery, Rejection, Subscriber};
+use crate::adapters::{CloseCode, WebSocketSink};
+use crate::contract::{Delivery, Rejection, SubscribeRequest, Subscriber};
 
 /// Opens a refused page's WebSocket to close it: a script sees nothing of a status, so it would come again and again for
 /// what it never gets. Only "never" is told so; after "later", and where there is no place, the status does.
 pub(super) fn turn_away(
     mount: &Arc<Mount>,
     refusal: Refusal,
+    request: &SubscribeRequest,
     handshake: Handshake,
     upgrade: OnUpgrade,
 ) -> Result<Response<Body>, Refusal> {
@@ -34,7 +36,11 @@ pub(super) fn turn_away(
         sink.refuse(&rejection);
         sink.await;
     };
-    mount.runtime.spawn(task).map_err(|_| refusal)?;
+    if mount.runtime.spawn(task).is_err() {
+        return Err(refusal);
+    }
+    let refused = Refused::new(refusal.cause, refusal.text()).of_request(request);
+    mount.tell(&refused.close_code_is(CloseCode::POLICY.as_u16()));
     Ok(handshake.response())
 }
 

@@ -1,5 +1,5 @@
-use std::future::Future;
-use std::pin::Pin;
+use std::future::{Future, poll_fn};
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
@@ -13,10 +13,10 @@ use super::body::Body;
 use super::handshake::Handshake;
 use super::isolate::{isolate, isolated};
 use super::negotiate::Wanted;
-use super::refusal::Refusal;
+use super::refusal::{Refusal, log_of};
+use super::refused::{RefusalCause, Refused};
 use super::session::{Member, Order, Tracked, Visit};
 use super::shared::Mount;
-use super::stats::Cause;
 use super::turn_away::turn_away;
 use super::upgraded::Io;
 use crate::adapters::{CloseCause, CloseCode, Subprotocol, WebSocketSink};
@@ -30,7 +30,7 @@ impl Mount {
         mut wanted: Wanted,
         given: Option<Attach<BoxSubscriber>>,
     ) -> Result<Response<Body>, Refusal> {
-        let handshake = Handshake::check(&parts).inspect_err(|_| self.counters.refused(Cause::Request))?;
+        let handshake = Handshake::check(&parts)?;
         if !self.runtime.can_spawn() {
             return Err(Refusal::internal(super::runtime::Missing::Spawner.as_str()));
         }
@@ -46,7 +46,7 @@ impl Mount {
         let request = wanted.request(parts);
         let mut arrival = Arrival { mount: self.clone(), wanted, request, given };
         let visitor = match arrival.let_in().await {
-            Err(refusal) if is_page => return turn_away(self, refusal, handshake, upgrade),
+            Err(refusal) if is_page => return turn_away(self, refusal, &arrival.request, handshake, upgrade),
             visitor => visitor?,
         };
         let Visitor { guest, attach } = visitor;
@@ -112,11 +112,23 @@ impl Carrier {
                     if closed.cause == CloseCause::Stalled {
                         self.mount.counters.stalled();
                     }
+                    if closed.cause == CloseCause::Violation {
+                        self.tell_violation(closed.code);
+                    }
                     self.visit.ends(left(closed.cause));
                     return Poll::Ready(());
                 }
             }
         }
+    }
+}
+
+impl Carrier {
+    #[cold]
+    fn tell_violation(&self, code: Option<CloseCode>) {
+        let text = "client broke the WebSocket protocol or went over a limit";
+        let refused = Refused::new(RefusalCause::Request, text).of_session(&self.visit.member().who);
+        self.mount.tell(&code.into_iter().fold(refused, |refused, code| refused.close_code_is(code.as_u16())));
     }
 }
 
@@ -164,13 +176,37 @@ impl Opening {
     }
 }
 
-/// Gives the publisher a message. Its panic closes this one connection, with 1011.
+/// Gives the publisher a message when there is a place for it, until when the connection is not read. A panic of the
+/// publisher closes this one connection, with 1011.
+///
+/// A message that waits when its session is revoked or cut off is dropped. One that waits when its connection is closed is
+/// handled if it gets a place within [`close_timeout`](crate::EndpointBuilder::close_timeout).
 async fn receive(member: Arc<Member>, request: SubscribeRequest, message: Message) -> Result<(), Rejection> {
-    match isolated(async { member.mount.publisher.receive(&request, message).await }).await {
-        Ok(received) => received,
-        Err(_) => {
-            member.note(Left::Panicked);
-            Err(Rejection::internal("the publisher panicked"))
-        }
+    let mut enter = pin!(member.mount.messages.enter(member.who.shared_key()));
+    // A session that is ended wakes its task, which polls this.
+    let permit = poll_fn(|cx| match member.is_shut() {
+        true => Poll::Ready(None),
+        false => enter.as_mut().poll(cx).map(Some),
+    });
+    let Some(_permit) = permit.await else { return Ok(()) };
+    let received = isolated(async { member.mount.publisher.receive(&request, message).await }).await;
+    let received = received.unwrap_or_else(|_| {
+        member.note(Left::Panicked);
+        Err(Rejection::internal("publisher panicked"))
+    });
+    received.inspect_err(|rejection| {
+        let (told, log) = (rejection.to_string(), log_of(rejection));
+        let refused = Refused::new(RefusalCause::Publisher, log.as_deref().unwrap_or(&told));
+        let refused = refused.of_request(&request).of_session(&member.who);
+        member.mount.tell(&refused.close_code_is(close_code(rejection).as_u16()));
+    })
+}
+
+/// Returns the code that [`WebSocketSink`] closes with after this rejection.
+fn close_code(rejection: &Rejection) -> CloseCode {
+    match rejection {
+        Rejection::Busy { .. } => CloseCode::TRY_LATER,
+        Rejection::Internal(_) => CloseCode::INTERNAL,
+        _ => CloseCode::POLICY,
     }
 }

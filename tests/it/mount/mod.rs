@@ -1,6 +1,7 @@
 //! The mount, as its clients see it: most of it by calling the endpoint, what only a server shows over loopback.
 
 mod drain;
+mod drain_resume;
 mod driver;
 mod herd;
 mod hint;

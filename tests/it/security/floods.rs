@@ -8,8 +8,10 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http_body::{Body, Frame};
-use tidings::{Delivery, GapReason, LocalHub, Message, Retention, Subscribe, SubscriberExt, Topic};
+use tidings::{Delivery, GapReason, LocalHub, Message, Retention, Subscribe, SubscriberExt, Topic, Transport};
 
+use crate::mount::sessions::guest::Guest;
+use crate::mount::sessions::house::House;
 use crate::mount::world::{App, To, get, header, pass, request, text};
 use crate::support::Task;
 
@@ -79,6 +81,55 @@ async fn row_12_sessions_are_capped_and_no_count_leaks() {
         drop(bodies);
         assert_eq!((endpoint.session_count(), endpoint.stats().soft_rejects), (0, 0));
         assert_eq!(app.hub.stats().subscriptions, 0);
+    }
+}
+
+/// On every transport, and however a session ends: no counter keeps what was counted up, and each place is free again.
+#[tokio::test(start_paused = true)]
+async fn row_12_counters_are_0_after_the_last_close_on_every_transport() {
+    for transport in Transport::ALL {
+        let house = House::new();
+        let endpoint = house
+            .builder()
+            .max_sessions(4)
+            .max_sessions_per_key(4)
+            .max_attaches(2)
+            .max_concurrent_calls_per_key(1)
+            .close_timeout(Duration::from_secs(1))
+            .build();
+        for round in 0..8 {
+            let mut here = Vec::new();
+            for number in 0..6 {
+                let mut guest = Guest::come(&endpoint, transport, &format!("/?key=k&session={round}-{number}")).await;
+                if transport == Transport::WebSocket && guest.end().is_none() {
+                    guest.send(1, b"a message").await;
+                }
+                here.push(guest);
+            }
+            assert_eq!((endpoint.session_count(), endpoint.stats().sessions.iter().sum()), (4, 4), "{transport:?}");
+            match round % 4 {
+                0 => house.publish("one").to_string(),
+                1 => endpoint.disconnect_where(|_| true).to_string(),
+                2 => endpoint.revoke_where(|_| true).to_string(),
+                _ => String::new(),
+            };
+            pass(Duration::from_millis(300)).await;
+            for guest in here {
+                guest.go().await;
+            }
+            // Longer than a run of polls may be silent.
+            pass(Duration::from_secs(60)).await;
+            let stats = endpoint.stats();
+            assert_eq!(
+                (stats.sessions, stats.states, stats.soft_rejects),
+                ([0; 5], [0; 3], 0),
+                "{transport:?} {round}"
+            );
+            assert_eq!((endpoint.session_count(), house.hub.stats().subscriptions), (0, 0), "{transport:?} {round}");
+            assert_eq!(stats.joined, stats.left.iter().sum::<u64>());
+            assert_eq!(request("POST", "/?key=k").to(&endpoint).await.status(), 204, "a message's place");
+            assert_eq!(get("/?key=k").to(&endpoint).await.status(), 200, "a call's place");
+        }
     }
 }
 

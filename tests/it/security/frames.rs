@@ -116,6 +116,46 @@ async fn row_13_nothing_is_allocated_by_a_declared_length() {
     assert_eq!(post.with("short", &endpoint).await.status(), 204);
 }
 
+/// A message of one byte a fragment ends at its limit, in bytes or in fragments, however much the client goes on to send.
+#[tokio::test]
+async fn row_13_a_million_fragments_of_one_byte_end_at_the_limit() {
+    for (max_message, expected) in
+        [(64 * 1024, Frame::close(1009, "message too big")), (1 << 20, Frame::close(1008, "too many fragments"))]
+    {
+        let app = App::new();
+        let endpoint = app.builder().max_message(max_message).build();
+        let address = serve_http1(&endpoint).await;
+        let mut well = Raw::connect(address).await;
+        well.send(hello("/events", "")).await;
+        well.head().await;
+        let mut client = Raw::connect(address).await;
+        client.send(hello("/events", "")).await;
+        client.head().await;
+        let (read, mut write) = client.stream.into_split();
+        let mut client = Raw::over(tokio::io::join(read, tokio::io::sink()));
+        let fragment = |first: u8| {
+            let mut fragment = frame(first, b"x");
+            fragment[0] = first;
+            fragment
+        };
+        let thousand = fragment(0x00).repeat(1_000);
+        let send = async {
+            let mut sent = tokio::io::AsyncWriteExt::write_all(&mut write, &fragment(0x02)).await;
+            for _ in 0..1_000 {
+                if sent.is_ok() {
+                    sent = tokio::io::AsyncWriteExt::write_all(&mut write, &thousand).await;
+                }
+            }
+            sent.is_ok()
+        };
+        let (all_sent, close) = tokio::join!(send, client.frame());
+        assert_eq!(close, expected);
+        assert!(!all_sent, "7 MB were read of a client that had its Close");
+        app.publish("still here");
+        assert_eq!((well.frame().await, app.messages()), (Frame::text("still here"), vec![]));
+    }
+}
+
 /// RFC 7692 §5: an offer may be left unanswered. What is offered that is no extension of ours changes nothing else.
 #[tokio::test]
 async fn row_14_no_extension_is_agreed_and_nothing_is_compressed() {

@@ -4,6 +4,7 @@
 use http::Response;
 use tidings::Body;
 
+use super::site::{Answer, Site};
 use crate::mount::world::{App, To, get, header, request, text};
 
 /// Status and headers, in the order of their names.
@@ -182,6 +183,78 @@ async fn row_03_an_origin_is_named_by_no_star_and_only_if_it_is_listed() {
         let credentials = header(&response, "access-control-allow-credentials");
         assert_eq!(credentials, if named.is_empty() { "" } else { "true" });
     }
+}
+
+/// On the wire: every status that an endpoint has, by each transport and version of HTTP that can get it.
+#[tokio::test]
+async fn row_17_19_every_status_on_the_wire_has_no_store_nosniff_and_vary() {
+    let app = App::new();
+    let cursor = app.publish("one");
+    let tag = format!("\"{cursor}\"");
+    // Below the 16 KiB of headers above which hyper answers by itself on HTTP/2.
+    let builder = app.builder().allowed_hosts(["example.com"]).max_topics_per_request(1).max_head(4_096);
+    let endpoint = builder.build();
+    let site = Site::new(app, endpoint).await;
+    let long = format!("/{}", "x".repeat(5_000));
+    let (cookie, none) = ("x".repeat(4_096), &[][..]);
+    let check = |way: String, status: u16, answer: &Answer| {
+        assert_eq!(answer.status, status, "{way}");
+        for line in ["cache-control: no-store, no-transform", "x-content-type-options: nosniff", "vary: origin"] {
+            assert!(answer.headers.iter().any(|header| header == line), "{way}: no {line} in {:?}", answer.headers);
+        }
+    };
+    let transports = ["short-poll", "long-poll&wait=0", "chunked", "sse"];
+    for (method, path, headers, status) in [
+        ("GET", "/events?cursor=0.0&", none, 200),
+        ("HEAD", "/events?", none, 200),
+        ("OPTIONS", "/events?", none, 200),
+        ("GET", "/events?topic=%00&", none, 400),
+        ("GET", "/events?topic=a&topic=b&", none, 400),
+        ("GET", "/events?topic=%FF&", none, 400),
+        ("GET", "/unauthorized?", none, 401),
+        ("GET", "/forbidden?", none, 403),
+        ("GET", "/events?", &[("origin", "https://evil.example")], 403),
+        ("GET", "/absent?", none, 404),
+        ("PUT", "/events?", none, 405),
+        ("DELETE", "/events?", none, 405),
+        ("GET", "/gone?", none, 410),
+        ("GET", &*format!("{long}?"), none, 414),
+        ("GET", "/events?", &[("cookie", &*cookie)], 431),
+        ("GET", "/broken?", none, 500),
+        ("GET", "/panic?", none, 500),
+        ("GET", "/busy?", none, 503),
+    ] {
+        for transport in transports {
+            let target = format!("{path}transport={transport}");
+            let status = if transport == "sse" && status == 503 { 200 } else { status };
+            let way = format!("{method} {}", &target[..target.len().min(60)]);
+            let with_host: Vec<_> = [("host", "example.com")].into_iter().chain(headers.iter().copied()).collect();
+            check(way.clone(), status, &site.ask_by(method, &target, &with_host).await);
+            check(format!("{way} over HTTP/2"), status, &site.ask_by_http2(method, &target, headers).await);
+        }
+    }
+    // A WebSocket's: an opened one has them too.
+    for (path, host, status) in [
+        ("/events", "example.com", 200),
+        ("/events?topic=%FF", "example.com", 400),
+        ("/unauthorized", "example.com", 401),
+        ("/forbidden", "example.com", 403),
+        ("/absent", "example.com", 404),
+        ("/gone", "example.com", 410),
+        ("/events", "evil.example", 421),
+        ("/panic", "example.com", 500),
+        ("/busy", "example.com", 503),
+    ] {
+        let headers = [("host", host)];
+        check(format!("WebSocket {path}"), status, &site.ask_by_upgrade(path, &headers).await);
+        check(format!("CONNECT {path}"), status, &site.ask_by_connect(path, &headers).await.unwrap());
+    }
+    let host = ("host", "example.com");
+    check("304".into(), 304, &site.ask_by("GET", "/events", &[host, ("if-none-match", &tag)]).await);
+    check("413".into(), 413, &site.ask_by("POST", "/events", &[host, ("content-length", "65537")]).await);
+    check("POST".into(), 200, &site.ask_by("POST", "/events", &[host]).await);
+    check("421".into(), 421, &site.ask_by("GET", "/events", &[("host", "evil.example")]).await);
+    check("426".into(), 426, &site.ask_by("GET", "/events?transport=websocket", &[host]).await);
 }
 
 #[tokio::test]

@@ -263,7 +263,7 @@ fn the_table_is_whole_and_true() {
             None => match (default.split_whitespace().next().unwrap().replace(',', ""), default) {
                 (_, "any number") => usize::MAX.to_string(),
                 (_, "at once") => "0ns".to_owned(),
-                (_, "none" | "2 × hold") => "None".to_owned(),
+                (_, "none" | "2 × hold" | "a quarter of them") => "None".to_owned(),
                 (number, kib) if kib.contains(" KiB") => (number.parse::<usize>().unwrap() * 1024).to_string(),
                 (number, seconds) if seconds.contains(" s") && !seconds.contains("second") => number + "s",
                 (number, _) => number,

@@ -23,6 +23,8 @@
 //! | 18 | an answer is split | `row_18_` |
 //! | 19 | an answer is run as a script | `row_19_`, `row_03_17_19_` |
 //! | 20 | a log is forged | `row_20_` |
+//! | 21 | an authorization has ended | `row_21_` |
+//! | 22 | a token in a URL is logged | `row_22_` |
 //! | 23 | one stream of HTTP/2 stalls | `row_23_`, `a_stream_that_takes_nothing_loses_its_session_and_its_siblings_do_not` |
 //! | 24 | the peer is gone and says nothing | `a_client_that_does_not_answer_is_left_though_it_sends`, `a_client_that_takes_nothing_loses_its_session_though_hyper_asks_for_nothing` |
 //! | 25 | bytes follow an upgrade | `row_25_` |
@@ -30,6 +32,7 @@
 //! | 27 | one message is many | `row_27_` |
 //! | 28 | the application panics | `row_28_`, `a_panic_ends_its_own_session_alone`, `a_panic_ends_its_own_stream_and_not_the_connection` |
 //! | 29 | the server goes | `tidings_v1_resumes_and_says_goodbye`, `an_end_that_is_not_one_has_no_last_chunk_and_takes_nothing_along` |
+//! | 30 | a path parameter is a wildcard | `row_30_` |
 //! | 31 | a name takes another's session | `row_31_` |
 //! | 32 | idle runs take every place | `row_32_` |
 //! | 33 | bodies are not taken | `row_33_` |
@@ -39,8 +42,10 @@
 //! Beside the rows: refusals, each as its transport's clients can hear it (`wire_`), and every limit (`limits`).
 
 mod authorization;
+mod calls;
 mod cursors;
 mod echo;
+mod expiry;
 mod floods;
 mod frames;
 mod headers;
@@ -50,13 +55,16 @@ mod limits;
 mod origin;
 mod panics;
 mod random;
+mod refusals;
 mod rejections;
 mod server;
 mod sessions;
 mod site;
+mod tokens;
 mod topics;
 mod unread;
 mod upgrade;
+mod wildcards;
 
 #[test]
 fn every_row_has_its_tests() {
@@ -70,5 +78,5 @@ fn every_row_has_its_tests() {
         }
         count += 1;
     }
-    assert_eq!(count, 32);
+    assert_eq!(count, 35);
 }

@@ -1,10 +1,25 @@
 //! Row 1: whose pages may use an endpoint (RFC 6454).
 
 use super::site::Site;
-use crate::mount::world::App;
+use crate::mount::world::{App, To, text};
 
-/// What a page that is not let in is told.
-const FOREIGN: (u16, &str) = (403, r#"{"error":"this origin is not allowed here"}"#);
+/// Status of a page that is not allowed, which is told why: see [`why`].
+const FOREIGN: (u16, &str) = (403, "");
+
+/// Returns the body of the 403 to a request of these headers.
+fn why(headers: &[(&str, &str)]) -> String {
+    let all = |name| headers.iter().filter(move |(it, _)| *it == name).map(|(_, value)| *value);
+    let one = |name| all(name).next().filter(|_| all(name).count() == 1);
+    let host = one("host").unwrap_or("upstream");
+    let text = match (one("origin"), one("sec-fetch-site")) {
+        _ if all("sec-fetch-site").count() > 1 => "more than one Sec-Fetch-Site header".to_owned(),
+        _ if all("origin").count() > 1 => "more than one Origin header".to_owned(),
+        (Some(origin), _) => format!("origin {origin:?} is not allowed for host {host:?}"),
+        (None, Some(site)) => format!("no Origin header and Sec-Fetch-Site {site:?}: not allowed for host {host:?}"),
+        (None, None) => format!("no Origin header: not allowed for host {host:?}"),
+    };
+    serde_json::json!({ "error": text }).to_string()
+}
 
 /// Has the site judge a request of these headers, on every transport and method.
 async fn judge(site: &Site, headers: &[(&str, &str)]) -> (u16, String) {
@@ -23,7 +38,8 @@ type Case<'a> = (&'a [(&'a str, &'a str)], (u16, &'a str));
 /// Has the site judge each of them, and compares.
 async fn check(site: &Site, table: &[Case<'_>]) {
     for (headers, (status, body)) in table {
-        assert_eq!(judge(site, headers).await, (*status, (*body).to_owned()), "{headers:?}");
+        let body = if (*status, *body) == FOREIGN { why(headers) } else { (*body).to_owned() };
+        assert_eq!(judge(site, headers).await, (*status, body), "{headers:?}");
     }
 }
 
@@ -167,6 +183,24 @@ async fn row_01_every_port_but_the_hosts_own_is_foreign() {
         let origin = format!("https://example.com:{port}");
         let expected = if port == 443 { (200, "") } else { FOREIGN };
         check(&site, &[(&[HOST, ("origin", &origin)], expected)]).await;
+    }
+}
+
+/// Both are cut, and neither can end the JSON text or its own quotes.
+#[tokio::test]
+async fn row_01_refused_origin_and_host_are_cut_and_escaped() {
+    let endpoint = App::new().builder().allowed_hosts(["example.com"]).build();
+    let long = format!("https://{}.example", "x".repeat(300));
+    let cut = &long[..128];
+    let (host, foreign) = (format!("{}.example", "h".repeat(300)), r#"https://"}{\u0000.example"#);
+    for (host, origin, expected) in [
+        ("example.com", &*long, format!("origin {cut:?} is not allowed for host \"example.com\"")),
+        ("example.com", foreign, format!("origin {foreign:?} is not allowed for host \"example.com\"")),
+        (&host, "https://example.com", format!("host {:?} is not served here", &host[..128])),
+    ] {
+        let request = http::Request::builder().uri("/events").header("host", host).header("origin", origin);
+        let error: serde_json::Value = serde_json::from_str(&text(request.to(&endpoint).await).await).unwrap();
+        assert_eq!(error, serde_json::json!({ "error": expected }));
     }
 }
 

@@ -330,7 +330,11 @@ async fn row_28_a_panic_on_a_websocket_ends_it_with_its_code() {
     }
     app.publish("one");
     assert_eq!(well.frame().await, Frame::text("one"));
-    assert_eq!((app.hub.stats().subscriptions, endpoint.stats().refused_publisher), (1, 20));
+    assert_eq!(
+        (app.hub.stats().subscriptions, endpoint.stats().refused_publisher),
+        (1, 40),
+        "20 messages and 20 handshakes"
+    );
     // What it said stays with us.
     let response = get("/panic").to(&endpoint).await;
     assert_eq!(header(&response, "content-type"), "application/json");

@@ -87,6 +87,16 @@ impl Site {
         Answer::read(&mut client).await
     }
 
+    /// Asks over HTTP/2 for a transport other than a WebSocket. The host is the target's authority.
+    pub(super) async fn ask_by_http2(&self, method: &str, target: &str, headers: &[(&str, &str)]) -> Answer {
+        let mut request = Request::builder().method(method).uri(format!("http://example.com{target}"));
+        for (name, value) in headers {
+            request = request.header(*name, value.as_bytes());
+        }
+        let response = self.http2.clone().send_request(request.body(Empty::new()).unwrap()).await.unwrap();
+        Answer::of_connect(response).await
+    }
+
     /// Asks for a WebSocket by an extended CONNECT. `None` where the host can't be an authority.
     pub(super) async fn ask_by_connect(&self, path: &str, headers: &[(&str, &str)]) -> Option<Answer> {
         let mut hosts = headers.iter().filter(|(name, _)| *name == "host");

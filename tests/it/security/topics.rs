@@ -3,7 +3,8 @@
 use proptest::prelude::*;
 use tidings::{Event, LocalHub, Retention, Start, Subscribe, Topic};
 
-use crate::mount::world::{App, To, get};
+use super::site::Site;
+use crate::mount::world::{App, To, get, request, text};
 use crate::security::random::runtime;
 use crate::support::any_topic;
 
@@ -29,6 +30,87 @@ proptest! {
         let mut expected: Vec<String> = Vec::new();
         names.into_iter().for_each(|name| if !expected.contains(&name) { expected.push(name) });
         prop_assert_eq!(app.last().2, expected);
+    }
+}
+
+#[tokio::test]
+async fn row_06_query_that_is_not_utf8_is_refused_unless_it_is_the_cursor() {
+    const REFUSED: &str = r#"{"error":"query is not UTF-8: percent-encode the UTF-8 bytes of each name and value"}"#;
+    let app = App::new();
+    let site = Site::new(app.clone(), app.endpoint()).await;
+    let host = [("host", "example.com")];
+    for (query, allowed) in [
+        ("topic=caf%C3%A9", true),
+        ("topic=caf%EF%BF%BD", true),
+        ("cursor=caf%E9", true),
+        ("cursor=%FF&topic=news", true),
+        ("topic=caf%E9", false),
+        ("topic=news&topic=caf%E9", false),
+        ("topic=%C0%AF", false),
+        ("topic=%ED%A0%80", false),
+        ("topic=a+%E9", false),
+        ("session=caf%E9", false),
+        ("wait=%E9", false),
+        ("transport=%E9", false),
+        ("format=%E9", false),
+        ("heartbeat=%E9", false),
+        // The application's own: it would read another value than the one that was sent.
+        ("user=caf%E9", false),
+        ("caf%E9=user", false),
+        ("%FFcursor=1.2", false),
+    ] {
+        let target = format!("/events?{query}");
+        for (method, way) in [
+            ("GET", "transport=short-poll"),
+            ("GET", "transport=long-poll&wait=0"),
+            ("GET", "transport=chunked"),
+            ("GET", "transport=sse"),
+            ("HEAD", ""),
+            ("POST", ""),
+        ] {
+            let before = app.subscribes() + app.messages().len();
+            let answer = site.ask_by(method, &format!("/events?{way}&{query}"), &host).await;
+            let expected = if allowed { 200 } else { 400 };
+            assert_eq!(answer.status, expected, "{method} {way} {query}: {}", answer.body);
+            if !allowed && !query.starts_with("transport") && !query.starts_with("wait") {
+                assert_eq!(answer.body, REFUSED, "{method} {way} {query}");
+            }
+            assert!(allowed || app.subscribes() + app.messages().len() == before, "the publisher was not called");
+        }
+        for answer in [site.ask_by_upgrade(&target, &host).await, site.ask_by_connect(&target, &host).await.unwrap()] {
+            assert_eq!(
+                (answer.status, answer.body.as_str()),
+                if allowed { (200, "") } else { (400, REFUSED) },
+                "{query}"
+            );
+        }
+    }
+    // A malformed cursor is a gap.
+    let reply = text(get("/events?cursor=caf%E9").to(&site.endpoint).await).await;
+    assert!(reply.contains(r#""gap":{"reason":"invalid""#) || reply.contains(r#""reason":"invalid""#), "{reply}");
+}
+
+#[test]
+fn row_06_request_that_is_read_by_a_handler_keeps_no_lossy_value() {
+    let read = |target: &str| tidings::SubscribeRequest::read(&request("GET", target).body(()).unwrap().into_parts().0);
+    assert!(read("/events?user=caf%E9").is_err());
+    let wanted = read("/events?user=caf%C3%A9+x&user=second&empty&cursor=%E9&=nameless").unwrap();
+    let query = |name: &str| wanted.query(name).map(std::borrow::Cow::into_owned);
+    assert_eq!(query("user").as_deref(), Some("caf\u{e9} x"));
+    assert_eq!((query("empty").as_deref(), query("").as_deref()), (Some(""), Some("nameless")));
+    assert_eq!((query("cursor"), query("absent")), (None, None));
+    assert_eq!(wanted.start(), Start::Unreadable);
+}
+
+/// A field that cannot be read offers a subprotocol that is not known here, and not none.
+#[tokio::test]
+async fn row_06_subprotocol_that_is_not_ascii_is_refused() {
+    let app = App::new();
+    let site = Site::new(app.clone(), app.endpoint()).await;
+    for (offer, status) in [("caf\u{e9}", 400), ("tidings.v1", 200), ("", 200)] {
+        let headers = [("host", "example.com"), ("sec-websocket-protocol", offer)];
+        assert_eq!(site.ask_by_upgrade("/events", &headers).await.status, status, "{offer}");
+        assert_eq!(site.ask_by_connect("/events", &headers).await.unwrap().status, status, "{offer}");
     }
 }
 

@@ -6,7 +6,7 @@ mod order;
 mod threads;
 
 #[cfg(feature = "full")]
-mod app;
+pub(crate) mod app;
 #[cfg(feature = "full")]
 mod hook;
 #[cfg(feature = "full")]

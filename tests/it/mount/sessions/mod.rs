@@ -7,6 +7,7 @@ pub(crate) mod guest;
 pub(crate) mod house;
 mod joining;
 mod limits;
+mod pages;
 mod reentrancy;
 mod revoked;
 mod runs;
