@@ -3,6 +3,7 @@ use std::sync::Arc;
 use http::request::Parts;
 
 use super::admit::Guest;
+use super::connection::Hop;
 use super::negotiate::Wanted;
 use super::refusal::Refusal;
 use super::response::{Answer, Work};
@@ -38,19 +39,19 @@ impl Mount {
         if wanted.transport == Transport::WebSocket {
             return Box::pin(async move { self.upgrade(parts, wanted, given).await.map(Answer::Now) });
         }
-        let version = parts.version;
+        let hop = Hop::of(&parts);
         let request = wanted.request(parts);
         let arrival = Arrival { mount: self, wanted, request, given };
         // Each a future of its own, so that none is as large as the largest.
         match arrival.wanted.transport {
             #[cfg(feature = "short-poll")]
-            Transport::ShortPoll => Box::pin(super::poll::short(arrival, version)),
+            Transport::ShortPoll => Box::pin(super::poll::short(arrival, hop)),
             #[cfg(feature = "long-poll")]
-            Transport::LongPoll => Box::pin(super::poll::long(arrival, version)),
+            Transport::LongPoll => Box::pin(super::poll::long(arrival, hop)),
             #[cfg(feature = "chunked")]
-            Transport::Chunked => Box::pin(super::stream::chunked(arrival, version)),
+            Transport::Chunked => Box::pin(super::stream::chunked(arrival, hop)),
             #[cfg(feature = "sse")]
-            Transport::Sse => Box::pin(super::stream::sse(arrival, version)),
+            Transport::Sse => Box::pin(super::stream::sse(arrival, hop)),
             #[allow(unreachable_patterns, reason = "which are left depends on what is built")]
             _ => Box::pin(std::future::ready(Err(Refusal::bad("this transport is not built in")))),
         }

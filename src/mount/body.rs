@@ -57,7 +57,7 @@ impl Body {
     }
 
     /// Returns a body that holds these bytes until it is polled or dropped. The write timeout does not end it: see
-    /// [`first_frame`](super::live::first_frame) for the length up to which that is bounded.
+    /// [`Hop::first_frame`](super::connection::Hop::first_frame) for the length up to which that is bounded.
     #[cfg(any(feature = "short-poll", feature = "long-poll"))]
     pub(super) fn reply(payload: Payload) -> Self {
         match payload {

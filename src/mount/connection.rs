@@ -1,13 +1,21 @@
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
 use std::task::Context;
 
 use atomic_waker::AtomicWaker;
+use http::Version;
+use http::request::Parts;
+
+use super::live::{FIRST_FRAME, MAX_FRAME};
 
 const SERVES: u8 = 0;
 const FINISHES: u8 = 1;
 const ABORTED: u8 = 2;
+
+/// Largest number of stalled streams of an HTTP/2 connection. One more aborts it: hyper keeps 3 to 8 KiB for each, and
+/// nothing else ends them. A page may leave a few unread while the connection's other streams go on.
+const MAX_STALLED: usize = 4;
 
 /// Handle of one connection of [`serve`](crate::server::serve), which puts a clone into the extensions of each request.
 ///
@@ -18,6 +26,8 @@ pub(crate) struct ConnectionHandle(Arc<State>);
 struct State {
     /// Only grows: an aborted connection stays aborted.
     order: AtomicU8,
+    /// Bodies that hyper still holds though their write timed out.
+    stalled: AtomicUsize,
     task: AtomicWaker,
 }
 
@@ -33,7 +43,7 @@ pub(crate) enum ConnectionOrder {
 
 impl ConnectionHandle {
     pub(crate) fn new() -> Self {
-        Self(Arc::new(State { order: AtomicU8::new(SERVES), task: AtomicWaker::new() }))
+        Self(Arc::new(State { order: AtomicU8::new(SERVES), stalled: AtomicUsize::new(0), task: AtomicWaker::new() }))
     }
 
     /// Closes the connection once the requests that have begun are answered.
@@ -46,6 +56,20 @@ impl ConnectionHandle {
     /// An HTTP/1 connection that became a WebSocket has left its task, and is not closed.
     pub(crate) fn abort(&self) {
         self.raise(ABORTED);
+    }
+
+    /// Notes that the write of a body timed out. Aborts the connection if the body has it to itself, which is so on HTTP/1,
+    /// or if too many of its streams are stalled.
+    pub(super) fn begin_stall(&self, is_alone: bool) {
+        let before = self.0.stalled.fetch_add(1, Ordering::Relaxed);
+        if is_alone || before >= MAX_STALLED {
+            self.abort();
+        }
+    }
+
+    /// Notes that hyper dropped a stalled body.
+    pub(super) fn end_stall(&self) {
+        self.0.stalled.fetch_sub(1, Ordering::Relaxed);
     }
 
     /// Returns the order, and registers the task for the next one.
@@ -79,5 +103,37 @@ impl ConnectionHandle {
 impl fmt::Debug for ConnectionHandle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("ConnectionHandle").field(&self.order()).finish()
+    }
+}
+
+/// The connection that a request came by, as its body needs it.
+#[derive(Debug, Clone)]
+pub(super) struct Hop {
+    version: Version,
+    /// `None` under other servers than [`serve`](crate::server::serve).
+    handle: Option<ConnectionHandle>,
+}
+
+impl Hop {
+    pub(super) fn of(parts: &Parts) -> Self {
+        Self { version: parts.version, handle: parts.extensions.get().cloned() }
+    }
+
+    pub(super) fn version(&self) -> Version {
+        self.version
+    }
+
+    /// Returns whether a body has the connection to itself.
+    pub(super) fn is_alone(&self) -> bool {
+        self.version < Version::HTTP_2
+    }
+
+    pub(super) fn into_handle(self) -> Option<ConnectionHandle> {
+        self.handle
+    }
+
+    /// Returns the length that a body's first frame may have.
+    pub(super) fn first_frame(&self) -> usize {
+        if self.is_alone() { MAX_FRAME } else { FIRST_FRAME }
     }
 }

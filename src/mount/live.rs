@@ -3,10 +3,10 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::Version;
 use http_body::Frame;
 
 use super::body::BodyError;
+use super::connection::Hop;
 use super::flow::Flow;
 use super::session::{Stage, Visit, drop_isolated};
 
@@ -45,9 +45,11 @@ pub(super) type Piece = Poll<Option<Result<Frame<Bytes>, BodyError>>>;
 
 impl Live {
     /// A session's, which is watched from now on: it is to be polled soon.
-    pub(super) fn new(visit: Visit, flow: Flow, version: Version) -> Self {
+    pub(super) fn new(visit: Visit, flow: Flow, hop: Hop) -> Self {
+        let limit = hop.first_frame() as u32;
+        visit.member().set_hop(hop);
         visit.member().leave_unread(flow, 0);
-        Self { flow: Mutex::new(None), visit, limit: first_frame(version) as u32, waits: false }
+        Self { flow: Mutex::new(None), visit, limit, waits: false }
     }
 
     /// Has this task woken when its session is no longer merely open.
@@ -182,9 +184,4 @@ impl Drop for Live {
     fn drop(&mut self) {
         self.visit.member().drop_body();
     }
-}
-
-/// Returns the length that a body's first frame may have.
-pub(super) fn first_frame(version: Version) -> usize {
-    if version < Version::HTTP_2 { MAX_FRAME } else { FIRST_FRAME }
 }

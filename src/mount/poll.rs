@@ -5,13 +5,14 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
-use http::{Response, StatusCode, Version};
+use http::{Response, StatusCode};
 
 use super::attach::{Arrival, Visitor};
 use super::body::Body;
+use super::connection::Hop;
 use super::flow::Flow;
 use super::headers::{self, TIDINGS_RETRY_MS, number};
-use super::live::{Live, first_frame};
+use super::live::Live;
 use super::negotiate::Wanted;
 use super::refusal::Refusal;
 use super::replies::Payload;
@@ -32,7 +33,7 @@ use crate::model::Cursor;
 
 /// What a poll's reply depends on beside its events.
 struct Terms {
-    version: Version,
+    hop: Hop,
     /// What the client holds already, if it would take a 304. Boxed, for most say nothing of it, and wait with this.
     holds: Option<Box<Cursor>>,
     /// The wait that is honoured, to be acknowledged.
@@ -42,7 +43,7 @@ struct Terms {
 /// Answers a short poll: at once, or when the state is there that it needs. With a name it is one of a run; without, it
 /// is no session.
 #[cfg(feature = "short-poll")]
-pub(super) fn short(mut arrival: Arrival, version: Version) -> impl Future<Output = Result<Answer, Refusal>> + Send {
+pub(super) fn short(mut arrival: Arrival, hop: Hop) -> impl Future<Output = Result<Answer, Refusal>> + Send {
     use crate::adapters::PollQueue;
 
     async move {
@@ -51,7 +52,7 @@ pub(super) fn short(mut arrival: Arrival, version: Version) -> impl Future<Outpu
         // Whoever only listens has no more use for it.
         drop(request);
         let mut visit = mount.admit_poll(&wanted, guest).await?;
-        let terms = Terms::of(&mount, &wanted, version);
+        let terms = Terms::of(&mount, &wanted, hop);
         let mut queue = PollQueue::new(visit.feed(attach, wanted.start)).max_bytes(mount.config.batch);
         poll_fn(|cx| {
             let order = visit.poll_order(cx);
@@ -76,7 +77,7 @@ pub(super) fn short(mut arrival: Arrival, version: Version) -> impl Future<Outpu
 /// Answers a long poll, as a session for as long as it is held, or as one poll of a run.
 #[cfg(feature = "long-poll")]
 #[allow(clippy::manual_async_fn, reason = "an async fn keeps each argument twice, for as long as it runs")]
-pub(super) fn long(mut arrival: Arrival, version: Version) -> impl Future<Output = Result<Answer, Refusal>> + Send {
+pub(super) fn long(mut arrival: Arrival, hop: Hop) -> impl Future<Output = Result<Answer, Refusal>> + Send {
     async move {
         let Visitor { guest, attach } = arrival.let_in().await?;
         let Arrival { mount, wanted, .. } = &arrival;
@@ -91,7 +92,7 @@ pub(super) fn long(mut arrival: Arrival, version: Version) -> impl Future<Output
         if let Some(interval) = config.jittered_interval() {
             waiter = waiter.not_before(came + interval);
         }
-        let terms = Terms::of(mount, wanted, version);
+        let terms = Terms::of(mount, wanted, hop);
         Ok(Answer::Held(Held { visit, waiter, order: None, terms }.answered()))
     }
 }
@@ -151,8 +152,8 @@ impl Mount {
 }
 
 impl Terms {
-    fn of(mount: &Mount, wanted: &Wanted, version: Version) -> Self {
-        Self { version, holds: wanted.holds.map(Box::new), applied: wanted.applied(mount.config.max_hold) }
+    fn of(mount: &Mount, wanted: &Wanted, hop: Hop) -> Self {
+        Self { hop, holds: wanted.holds.map(Box::new), applied: wanted.applied(mount.config.max_hold) }
     }
 
     /// A reply as a response: 200, or 304 to a client that holds all there is and said so; 500 where there would be
@@ -165,7 +166,7 @@ impl Terms {
         let mount = visit.mount();
         let (tag, payload) = mount.replies.of(reply);
         let len = payload.len();
-        let is_watched = !unchanged && len > first_frame(self.version);
+        let is_watched = !unchanged && len > self.hop.first_frame();
         let mut response = Response::new(match unchanged {
             true => Body::empty(),
             false if is_watched => self.watched(visit, payload),
@@ -194,6 +195,6 @@ impl Terms {
         let now = member.mount.runtime.wheel.now();
         let visit = Visit::alone(&member.mount, member.who.clone(), now, None);
         let flow = Flow::Reply(Box::new(payload.into_parts().into_iter()));
-        Body::live(Live::new(visit, flow, self.version))
+        Body::live(Live::new(visit, flow, self.hop.clone()))
     }
 }

@@ -1,8 +1,7 @@
-use http::Version;
-
 use super::answer;
 use super::attach::{Arrival, Visitor};
 use super::body::Body;
+use super::connection::Hop;
 use super::flow::Flow;
 use super::live::Live;
 use super::refusal::Refusal;
@@ -11,7 +10,7 @@ use super::session::Visit;
 
 /// Opens a stream of server-sent events.
 #[cfg(feature = "sse")]
-pub(super) async fn sse(mut arrival: Arrival, version: Version) -> Result<Answer, Refusal> {
+pub(super) async fn sse(mut arrival: Arrival, hop: Hop) -> Result<Answer, Refusal> {
     let Visitor { guest, attach } = arrival.let_in().await?;
     let Arrival { mount, wanted, .. } = arrival;
     let (config, visit) = (&mount.config, mount.admit(&wanted, guest)?);
@@ -21,12 +20,12 @@ pub(super) async fn sse(mut arrival: Arrival, version: Version) -> Result<Answer
         .objects(wanted.objects)
         .visible_heartbeat(wanted.visible)
         .batch(config.batch);
-    Ok(open(visit, version, Flow::Sse(Box::new(flow))))
+    Ok(open(visit, hop, Flow::Sse(Box::new(flow))))
 }
 
 /// Opens a stream of NDJSON.
 #[cfg(feature = "chunked")]
-pub(super) async fn chunked(mut arrival: Arrival, version: Version) -> Result<Answer, Refusal> {
+pub(super) async fn chunked(mut arrival: Arrival, hop: Hop) -> Result<Answer, Refusal> {
     use crate::adapters::{ChunkedStream, Heartbeat};
 
     let Visitor { guest, attach } = arrival.let_in().await?;
@@ -37,10 +36,10 @@ pub(super) async fn chunked(mut arrival: Arrival, version: Version) -> Result<An
         .keep_alive(mount.config.keep_alive)
         .heartbeat(heartbeat)
         .batch(mount.config.batch);
-    Ok(open(visit, version, Flow::Chunked(Box::new(flow))))
+    Ok(open(visit, hop, Flow::Chunked(Box::new(flow))))
 }
 
-fn open(visit: Visit, version: Version, flow: Flow) -> Answer {
+fn open(visit: Visit, hop: Hop, flow: Flow) -> Answer {
     let transport = visit.member().transport();
-    Answer::Now(answer::dressed_as(transport, version, Body::live(Live::new(visit, flow, version))))
+    Answer::Now(answer::dressed_as(transport, hop.version(), Body::live(Live::new(visit, flow, hop))))
 }

@@ -8,6 +8,7 @@ use super::term::Term;
 use super::watch::Watch;
 use crate::contract::{Head, Left};
 use crate::mount::body::BodyError;
+use crate::mount::connection::ConnectionHandle;
 use crate::mount::flow::Flow;
 use crate::mount::wheel::Alarm;
 
@@ -21,6 +22,8 @@ pub(super) struct Cell {
     pub(super) stage: Stage,
     pub(super) standing: Standing,
     pub(super) held: Held,
+    /// Whether the body has the connection to itself.
+    pub(super) is_alone: bool,
     /// How it is counted, while it is in the registry.
     pub(super) state: Option<SessionState>,
     /// Why it ends, from when that is known on.
@@ -31,6 +34,8 @@ pub(super) struct Cell {
     /// Of a run: a bell for each of its polls that is under way.
     pub(super) turns: Option<Vec<Arc<AtomicWaker>>>,
     pub(super) head: Option<Arc<dyn Head>>,
+    /// Of a body, under [`serve`](crate::server::serve).
+    pub(super) connection: Option<ConnectionHandle>,
 }
 
 /// How far a session is.
@@ -87,6 +92,8 @@ impl Cell {
             stage: Stage::Open,
             standing: Standing::Outside,
             held: Held::Live,
+            is_alone: false,
+            connection: None,
             state: None,
             why: None,
             unread: None,

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use std::task::{Wake, Waker};
 use std::time::Instant;
 
-use super::cell::{Errand, Held, Stage, Standing};
+use super::cell::{Errand, Stage, Standing};
 use super::member::{Member, drop_isolated};
 use crate::contract::Left;
 use crate::mount::body::BodyError;
@@ -80,12 +80,11 @@ impl Member {
         if cell.stage != Stage::Over && !matches!(cell.stage, Stage::Broken(_)) {
             self.enter_stage(&mut cell, Stage::Broken(error));
         }
-        if why == Left::Stalled && cell.held == Held::Live {
-            cell.held = Held::Stalled;
-            self.mount.counters.hold_stalled();
-        }
         self.shut();
         drop(cell);
+        if why == Left::Stalled {
+            self.stall_body();
+        }
         self.leave(why);
         self.ring();
     }

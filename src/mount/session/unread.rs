@@ -10,6 +10,7 @@ use super::member::{Member, drop_isolated};
 use super::watch::{Seen, Watch};
 use crate::contract::Left;
 use crate::mount::body::BodyError;
+use crate::mount::connection::{ConnectionHandle, Hop};
 use crate::mount::flow::Flow;
 
 impl Member {
@@ -46,11 +47,32 @@ impl Member {
         self.cell.lock().unread.take()
     }
 
+    /// Notes the connection that the body goes out by.
+    pub(in crate::mount) fn set_hop(&self, hop: Hop) {
+        let mut cell = self.cell.lock();
+        (cell.is_alone, cell.connection) = (hop.is_alone(), hop.into_handle());
+    }
+
+    /// Notes that the write timed out while the HTTP stack holds the body, and may have the connection aborted.
+    pub(super) fn stall_body(&self) {
+        let mut cell = self.cell.lock();
+        if cell.held != Held::Live {
+            return;
+        }
+        cell.held = Held::Stalled;
+        self.mount.counters.hold_stalled();
+        let (is_alone, connection) = (cell.is_alone, cell.connection.clone());
+        drop(cell);
+        connection.inspect(|connection| connection.begin_stall(is_alone));
+    }
+
     /// Notes that the HTTP stack dropped the body.
     pub(in crate::mount) fn drop_body(&self) {
         let mut cell = self.cell.lock();
+        let connection = cell.connection.take();
         if std::mem::replace(&mut cell.held, Held::Dropped) == Held::Stalled {
             self.mount.counters.drop_stalled();
+            connection.inspect(ConnectionHandle::end_stall);
         }
     }
 
