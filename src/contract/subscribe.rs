@@ -71,6 +71,7 @@ impl Subscribe {
         Self::collect(patterns.map(|pattern| pattern.try_into().map_err(|error| SubscribeError::Pattern(error.into()))))
     }
 
+    #[inline]
     fn collect(patterns: impl Iterator<Item = Result<Pattern, SubscribeError>>) -> Self {
         let room = Vec::with_capacity(patterns.size_hint().0);
         let mut this = Self { patterns: room, start: Start::Now, overflow: Overflow::Gap, invalid: None };

@@ -64,6 +64,7 @@ impl Gate {
     }
 
     /// Takes a place at once, or says which limit is reached.
+    #[inline]
     pub(super) fn try_enter(&self, key: Option<&Arc<str>>) -> Result<Permit<'_>, Full> {
         let mut state = self.state.lock();
         if state.taken >= self.max {
@@ -82,20 +83,24 @@ impl Gate {
         Enter { gate: self, key, number: None }
     }
 
+    #[inline]
     fn leave(&self, key: Option<&Arc<str>>) {
         let mut state = self.state.lock();
         state.taken -= 1;
         if let Some(key) = key {
             state.give_back(key);
         }
-        let given = state.pass_on(self.max);
-        drop(state);
-        given.into_iter().for_each(Waker::wake);
+        if !state.waiting.is_empty() {
+            let given = state.pass_on(self.max);
+            drop(state);
+            given.into_iter().for_each(Waker::wake);
+        }
     }
 }
 
 impl State {
     /// Takes a place of the key, if it has one left. A call without a key needs none.
+    #[inline]
     fn take_of_key(&mut self, key: Option<&Arc<str>>, max: usize) -> bool {
         let Some(key) = key else { return true };
         let taken = self.keys.get(key).map_or(0, |share| share.taken);

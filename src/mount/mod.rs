@@ -40,6 +40,7 @@ mod idle;
 mod isolate;
 mod live;
 mod locked;
+mod member_table;
 mod mend;
 mod negotiate;
 mod origin;

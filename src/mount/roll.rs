@@ -1,18 +1,17 @@
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap};
 use std::fmt;
-use std::ops::Bound;
 use std::sync::Arc;
 use std::task::Waker;
 
 use super::idle::IdleRuns;
+use super::member_table::MemberTable;
 use super::session::Member;
 use crate::contract::{Label, Session, SessionId};
 
 /// Who is in the registry, and by what they are found.
 #[derive(Default)]
 pub(super) struct Roll {
-    /// In the order of their ids, for listings by pages.
-    members: BTreeMap<SessionId, Arc<Member>>,
+    members: MemberTable,
     /// How many sessions a limit key has. None where it has none.
     keys: HashMap<Arc<str>, usize>,
     names: HashMap<Label, Named>,
@@ -42,21 +41,20 @@ impl Roll {
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.members.is_empty() && self.parting == 0
+        self.members.len() == 0 && self.parting == 0
     }
 
     pub(super) fn members(&self) -> Vec<Arc<Member>> {
-        self.members.values().cloned().collect()
+        self.members.after(None).cloned().collect()
     }
 
     /// Returns the first `limit` sessions whose id is greater than `after`.
     pub(super) fn members_after(&self, after: Option<SessionId>, limit: usize) -> Vec<Arc<Member>> {
-        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
-        self.members.range((from, Bound::Unbounded)).take(limit).map(|(_, member)| member.clone()).collect()
+        self.members.after(after).take(limit).cloned().collect()
     }
 
     pub(super) fn get(&self, id: SessionId) -> Option<Arc<Member>> {
-        self.members.get(&id).cloned()
+        self.members.get(id).cloned()
     }
 
     /// The run of this name, if there is one that was not [forgotten](Self::forget).
@@ -66,7 +64,7 @@ impl Roll {
 
     /// The newest session of this name.
     pub(super) fn newest(&self, label: &Label) -> Option<Session> {
-        let id = self.names.get(label)?.all.last()?;
+        let id = *self.names.get(label)?.all.last()?;
         self.members.get(id).map(|member| member.who.clone())
     }
 
@@ -82,12 +80,12 @@ impl Roll {
                 named.run = Some(who.id());
             }
         }
-        self.members.insert(who.id(), member);
+        self.members.insert(member);
     }
 
     /// Takes one out, if it is there.
     pub(super) fn remove(&mut self, who: &Session) -> Option<Arc<Member>> {
-        let member = self.members.remove(&who.id())?;
+        let member = self.members.remove(who.id())?;
         if member.is_run() {
             drop(self.idle.remove(who));
         }
