@@ -104,6 +104,25 @@ impl Publishing {
     }
 }
 
+/// Publishes a tiny event to each of many new topics: `--topics N --round N`. Returns the longest call, in microseconds,
+/// and how many were refused.
+pub(crate) async fn flood(hub: &LocalHub, words: &str) -> Result<Value, String> {
+    let mut args = Args::parse(words.split_whitespace().map(str::to_owned))?;
+    let (topics, round) = (args.need::<u64>("topics")?, args.need::<u64>("round")?);
+    args.finish()?;
+    let (mut worst, mut refused) = (Duration::ZERO, 0);
+    for n in 0..topics {
+        let topic = Topic::new(format!("flood/{round}/{n}")).map_err(|error| error.to_string())?;
+        let began = Instant::now();
+        refused += u64::from(hub.publish_now(&topic, "x").is_err());
+        worst = worst.max(began.elapsed());
+        if n % 256 == 0 {
+            tokio::task::yield_now().await;
+        }
+    }
+    Ok(json!({ "worst": worst.as_micros() as u64, "refused": refused }))
+}
+
 fn payload(n: u64, is_last: bool, size: usize) -> Event {
     let head = format!(r#"{{"n":{n},"at":{},"last":{is_last},"x":""#, now());
     let padding = "x".repeat(size.saturating_sub(head.len() + 2));

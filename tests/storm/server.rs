@@ -32,7 +32,11 @@ struct Server {
 /// Serves until both instances are drained, or until nobody tells it anything any more.
 pub(crate) async fn serve(mut args: Args) -> Result<(), String> {
     let retain = Retention::count(args.or("retain", 1_000)?).bytes(args.or("retain-bytes", 1 << 20)?);
-    let hub = LocalHub::builder().retain(retain).build();
+    let mut hub = LocalHub::builder().retain(retain);
+    if let Some(bytes) = args.get("max-bytes")? {
+        hub = hub.max_bytes(bytes);
+    }
+    let hub = hub.build();
     let times = Times::parse(&mut args)?;
     let state = args.or("state", 0_usize)?;
     let address: SocketAddr = args.or("listen", ([127, 0, 0, 1], 0).into())?;
@@ -79,6 +83,7 @@ impl Server {
             let answer = match line.split_once(' ').unwrap_or((&line, "")) {
                 ("stats", _) => self.stats(),
                 ("published", _) => self.publishing.report(),
+                ("flood", plan) => crate::publish::flood(&self.hub, plan).await?,
                 ("publish", plan) => {
                     self.publishing.start(self.hub.clone(), Plan::parse(plan)?);
                     json!({})
@@ -167,6 +172,8 @@ struct Times {
     min_interval: Option<Duration>,
     user_timeout: Option<Duration>,
     send_buffer: Option<u32>,
+    max_sessions: Option<usize>,
+    max_idle: Option<usize>,
 }
 
 impl Times {
@@ -181,6 +188,8 @@ impl Times {
             min_interval: args.millis("min-interval")?,
             user_timeout: args.millis("user-timeout")?,
             send_buffer: args.get("send-buffer")?,
+            max_sessions: args.get("max-sessions")?,
+            max_idle: args.get("max-idle")?,
         })
     }
 
@@ -203,6 +212,12 @@ impl Times {
         }
         if let Some(interval) = self.min_interval {
             builder = builder.min_interval(interval);
+        }
+        if let Some(max) = self.max_sessions {
+            builder = builder.max_sessions(max);
+        }
+        if let Some(max) = self.max_idle {
+            builder = builder.max_idle_poll_sessions(max);
         }
         let swept = hub.clone();
         builder.every(Duration::from_secs(1), move || swept.sweep()).build()

@@ -6,6 +6,7 @@
 //! storm drain        all sessions leave one instance, paced, and lose nothing at the next
 //! storm half-open    peers that are gone without a word (needs root, for network namespaces)
 //! storm herd         long polls of a busy topic, and many that return at once
+//! storm floods       idle poll sessions of one client, and topics of one publisher, without end
 //! storm slow         one large event, for clients that read slowly and for those that read nothing
 //! storm unread       HTTP/2 clients that let no byte of a body through
 //! ```
@@ -18,6 +19,7 @@ mod args;
 mod crowd;
 mod drain;
 mod figures;
+mod floods;
 mod half_open;
 mod herd;
 mod pings;
@@ -81,11 +83,13 @@ async fn run(what: &str, mut args: Args) -> Result<ExitCode, String> {
             half_open::run(&mut args, &mut figures).await?;
         }
         "herd" => herd::run(&mut args, &mut figures).await?,
+        "floods" => floods::run(&mut args, &mut figures).await?,
         "slow" => slow::run(&mut args, &mut figures).await?,
         "unread" => unread::run(&mut args, &mut figures).await?,
         _ => {
             return Err(
-                "usage: storm stalled | pings | drain | half-open | herd | slow | unread [--OPTION VALUE]…".to_owned()
+                "usage: storm stalled | pings | drain | half-open | herd | floods | slow | unread [--OPTION VALUE]…"
+                    .to_owned(),
             );
         }
     }
