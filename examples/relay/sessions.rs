@@ -1,4 +1,4 @@
-//! Who is listening: `GET /sessions?after=ID&limit=N`, `DELETE /sessions/ID`.
+//! The list of sessions: `GET /sessions?after=ID&limit=N`, `DELETE /sessions/ID`.
 
 use hyper::{StatusCode, Uri};
 use serde_json::{Value, json};

@@ -25,7 +25,7 @@ pub(super) struct Budget {
     pinned: Count,
     /// What is kept encoded.
     cached: Count,
-    /// What publishers that make room at this moment are about to add.
+    /// Bytes that the publishers which make room at this moment are about to add.
     reserved: Count,
     /// How many topics may hold events.
     pub(super) max_topics: usize,

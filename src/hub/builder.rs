@@ -92,7 +92,7 @@ impl LocalHubBuilder {
     /// subscription count twice, of those with one segment four times. In the class, topics with one segment and no
     /// subscription go first, then the others without one, then the rest, each time the one that had an event least
     /// recently. A topic that alone holds more than a sixteenth of the budget makes room for its own events, unless others
-    /// are larger by a class. A subscriber that has not read evicted events is told of a gap, as with any eviction. Where
+    /// are larger by a class. A subscriber that has not read evicted events gets a gap, as with any eviction. Where
     /// nothing is left to evict, the
     /// publisher is told [`PublishError::Full`](crate::PublishError::Full). Of the budget, a quarter at most is spent on
     /// encoded events.
@@ -111,7 +111,7 @@ impl LocalHubBuilder {
     ///
     /// A publish that begins one more topic evicts the history of another: of those with one segment and no subscription
     /// the one that began first, else of those without a subscription, else of any, the one that had an event least
-    /// recently. A client that resumes there is told of a gap, as with any eviction. A
+    /// recently. A client that resumes there gets a gap, as with any eviction. A
     /// subscription of one more topic without events is refused with
     /// [`SubscribeError::TooManyTopics`](crate::SubscribeError::TooManyTopics). So subscriptions never keep publishers
     /// out. A batch that begins more topics than the limit is refused with

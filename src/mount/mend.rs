@@ -45,7 +45,7 @@ impl Mend for State {
             match within(&mount.runtime.wheel, mount.config.attach_deadline, state).await {
                 Some(Ok(snapshot)) => Ok(snapshot),
                 Some(Err(_)) => {
-                    // A poll is answered with a status, which is told too.
+                    // A poll is answered with a status, which the hook gets too.
                     if !matches!(member.transport(), Transport::ShortPoll | Transport::LongPoll) {
                         tell(RefusalCause::Publisher, "snapshot: publisher panicked");
                     }

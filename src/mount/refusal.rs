@@ -14,7 +14,7 @@ pub(super) struct Refusal {
     pub(super) cause: RefusalCause,
     pub(super) status: StatusCode,
     pub(super) why: Cow<'static, str>,
-    /// The reason for the operator, where it says more than the client is told. Boxed, for most have none.
+    /// The reason for the operator, where it says more than the client's. Boxed, since most have none.
     log: Option<Box<Cow<'static, str>>>,
     pub(super) headers: Vec<(HeaderName, HeaderValue)>,
     /// "Later", and when. A client that would take a status for final is told in another way.
@@ -75,12 +75,12 @@ impl Refusal {
         Self { cause, ..self }
     }
 
-    /// Sets the reason that the operator is told in place of the client's.
+    /// Sets the reason for the operator, in place of the client's.
     pub(super) fn logged(self, log: impl Into<Cow<'static, str>>) -> Self {
         Self { log: Some(Box::new(log.into())), ..self }
     }
 
-    /// Returns the reason that the operator is told.
+    /// Returns the reason for the operator.
     pub(super) fn text(&self) -> &str {
         self.log.as_deref().unwrap_or(&self.why)
     }

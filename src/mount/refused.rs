@@ -46,7 +46,7 @@ impl RefusalCause {
 }
 
 /// Refusal of a request, of a message, or of a call for a snapshot, as
-/// [`EndpointBuilder::on_refusal`](crate::EndpointBuilder::on_refusal) is told of it.
+/// [`EndpointBuilder::on_refusal`](crate::EndpointBuilder::on_refusal) gets it.
 ///
 /// `Display` and `Debug` write one line for a log: text of the client is escaped and cut after 128 bytes, and the query
 /// string is left out, since it may contain a token.

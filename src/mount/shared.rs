@@ -138,7 +138,7 @@ impl Mount {
         self.busy(full.as_str())
     }
 
-    /// Returns the refusal of a client that is told to come back later. The text is for the operator.
+    /// Returns the refusal of a client that is to come back later. The text is for the operator.
     pub(super) fn busy(&self, log: impl Into<Cow<'static, str>>) -> Refusal {
         Refusal::later(self.config.jittered_retry_over(self.registry.is_spread())).logged(log)
     }

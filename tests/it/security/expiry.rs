@@ -1,4 +1,4 @@
-//! Row 21: no event goes out after an authorization ended, and the client is told soon, on every transport over HTTP/1.1
+//! Row 21: no event goes out after an authorization ended, and the client learns it soon, on every transport over HTTP/1.1
 //! and HTTP/2.
 
 use std::convert::Infallible;

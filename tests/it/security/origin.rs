@@ -3,7 +3,7 @@
 use super::site::Site;
 use crate::mount::world::{App, To, text};
 
-/// Status of a page that is not allowed, which is told why: see [`why`].
+/// Status for a page that is not allowed; its text is [`why`].
 const FOREIGN: (u16, &str) = (403, "");
 
 /// Returns the body of the 403 to a request of these headers.

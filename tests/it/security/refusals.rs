@@ -72,7 +72,7 @@ impl Log {
 
 const TRANSPORTS: [&str; 4] = ["short-poll", "long-poll", "chunked", "sse"];
 
-/// Path, further headers, and what the operator is told: cause, status and text.
+/// Path, further headers, and the hook's cause, status and text.
 type Case = (&'static str, &'static [(&'static str, &'static str)], RefusalCause, u16, &'static str);
 
 const CASES: [Case; 12] = [
@@ -147,7 +147,7 @@ async fn refusal_is_told_once_with_cause_status_and_text_on_every_transport() {
         log.agrees_with(&site.endpoint);
         assert_eq!(log.one(method).code, Some(status));
     }
-    // What is answered is not told.
+    // An answer is no refusal.
     site.ask("/events", &[("host", "example.com")]).await;
     assert_eq!(log.all(), []);
 }
@@ -289,7 +289,7 @@ async fn refusal_whose_hook_panics_or_uses_the_endpoint_is_answered() {
             // Nothing is locked: each of these takes a lock of the endpoint's.
             let endpoint = inside.lock().unwrap().clone().unwrap();
             endpoint.disconnect_where(|_| true);
-            assert!(endpoint.stats().refused_publisher > 0, "counted before it is told");
+            assert!(endpoint.stats().refused_publisher > 0, "counted before the hook is called");
             panic!("in the hook, of {} sessions", endpoint.sessions().len());
         })
         .build();

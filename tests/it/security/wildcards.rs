@@ -106,7 +106,7 @@ async fn row_30_wildcard_in_a_path_parameter_is_refused_on_every_transport() {
     }
 }
 
-/// A publisher that makes a topic of the path is told by its endpoint: pages by 1008.
+/// A publisher that makes a topic of the path is refused by its endpoint: pages with 1008.
 #[tokio::test]
 async fn row_30_wildcard_in_a_publishers_path_is_refused_and_closes_a_pages_websocket() {
     let hub = LocalHub::new();

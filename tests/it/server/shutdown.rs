@@ -16,7 +16,7 @@ use crate::mount::wire::raw::{Frame, Raw, frame};
 use crate::mount::wire::websocket::hello;
 use crate::mount::world::App;
 
-/// A server that is told to stop.
+/// A server whose shutdown signal is given.
 async fn server(
     app: Router,
     signal: impl Future<Output = ()> + Send + 'static,
