@@ -1,22 +1,17 @@
 //! Clients by their address, which limits are counted for.
 
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 
-/// Text of a peer's address, in the extensions of each request. Of an IPv6 address the first 64 bits, since that many
-/// are what one subscriber line gets.
+use tidings::server::PeerAddr;
+
+/// Text of a peer's address, in the extensions of each request. Of an IPv6 address the first 64 bits, since one
+/// client has all addresses that share them.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Peer(pub(crate) Arc<str>);
 
 impl Peer {
-    pub(crate) fn of(address: IpAddr) -> Self {
-        let text = match address.to_canonical() {
-            IpAddr::V4(address) => address.to_string(),
-            IpAddr::V6(address) => {
-                let [a, b, c, d, ..] = address.segments();
-                format!("{}/64", Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0))
-            }
-        };
-        Self(text.into())
+    pub(crate) fn of(address: SocketAddr) -> Self {
+        Self(PeerAddr(address).limit_key().into())
     }
 }

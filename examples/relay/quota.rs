@@ -30,6 +30,8 @@ pub(crate) struct Quota {
 #[derive(Debug, Default)]
 struct Created {
     count: usize,
+    /// When old topics of all peers were forgotten the last time.
+    forgot: Option<Instant>,
     /// For each topic, by the hash of its name, when it was created.
     peers: HashMap<Peer, HashMap<u64, Instant>>,
 }
@@ -61,8 +63,8 @@ impl Quota {
 impl Created {
     fn add(&mut self, peer: &Peer, new: &HashSet<u64>, max: usize, now: Instant) -> Result<(), Problem> {
         let mut more = self.unknown(peer, new);
-        if self.of(peer) + more > max || self.count + more > MAX_COUNTED {
-            self.forget_old(now);
+        if self.of(peer) + more > max {
+            self.forget_old_of(peer, now);
             more = self.unknown(peer, new);
         }
         if self.of(peer) + more > max {
@@ -73,10 +75,9 @@ impl Created {
             return Err(problem.retry_after(u32::try_from(left + 1).unwrap_or(u32::MAX)));
         }
         if self.count + more > MAX_COUNTED {
-            let text = "topic: too many topics were created in the last hour";
-            return Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, text).retry_after(60));
+            self.make_room(now);
         }
-        self.count += more;
+        self.count += self.unknown(peer, new);
         let topics = self.peers.entry(peer.clone()).or_default();
         for &hash in new {
             topics.entry(hash).or_insert(now);
@@ -94,11 +95,28 @@ impl Created {
         new.iter().filter(|hash| known.is_none_or(|known| !known.contains_key(hash))).count()
     }
 
-    fn forget_old(&mut self, now: Instant) {
-        self.peers.retain(|_, topics| {
-            topics.retain(|_, created| now.saturating_duration_since(*created) < PERIOD);
-            !topics.is_empty()
-        });
-        self.count = self.peers.values().map(HashMap::len).sum();
+    fn forget_old_of(&mut self, peer: &Peer, now: Instant) {
+        let Some(topics) = self.peers.get_mut(peer) else { return };
+        let before = topics.len();
+        topics.retain(|_, created| now.saturating_duration_since(*created) < PERIOD);
+        self.count -= before - topics.len();
+    }
+
+    /// Forgets old topics, at most once a minute since it looks at all of them; else those of the peer with the most, which
+    /// must not keep the others from creating any.
+    fn make_room(&mut self, now: Instant) {
+        if self.forgot.is_none_or(|forgot| now.saturating_duration_since(forgot) >= Duration::from_secs(60)) {
+            self.forgot = Some(now);
+            self.peers.retain(|_, topics| {
+                topics.retain(|_, created| now.saturating_duration_since(*created) < PERIOD);
+                !topics.is_empty()
+            });
+            self.count = self.peers.values().map(HashMap::len).sum();
+        }
+        if self.count >= MAX_COUNTED {
+            let most = self.peers.iter().max_by_key(|(_, topics)| topics.len()).map(|(peer, _)| peer.clone());
+            let forgotten = most.and_then(|peer| self.peers.remove(&peer));
+            self.count -= forgotten.map_or(0, |topics| topics.len());
+        }
     }
 }

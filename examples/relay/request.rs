@@ -18,7 +18,7 @@ use crate::problem::Problem;
 /// A body that has not come in this time is not meant to: it holds what has come of it until then.
 const BODY_WITHIN: Duration = Duration::from_secs(30);
 /// Room for so many bytes of a body before they have come.
-const AT_ONCE: usize = 64 * 1024;
+const AT_ONCE: usize = 16 * 1024;
 
 /// What an event may have besides a payload.
 #[derive(Debug, Default)]

@@ -38,7 +38,7 @@ pub(crate) async fn serve(listener: TcpListener, relay: Arc<Relay>, over: impl F
             match listener.accept().await {
                 Ok((stream, peer)) => {
                     failing = false;
-                    tokio::spawn(connection(Socket::new(stream), Peer::of(peer.ip()), relay.clone(), ended.clone()));
+                    tokio::spawn(connection(Socket::new(stream), Peer::of(peer), relay.clone(), ended.clone()));
                 }
                 Err(error) => {
                     // Once, until it works again.

@@ -28,7 +28,7 @@ enum Topics {
     Shared(Arc<[Pattern]>),
 }
 
-/// A limit key, and the name that a client chose under it. Without a key a name joins nothing: it would be anybody's.
+/// A limit key, and the name that a client chose under it. Without a key a name joins nothing, because any client could use it.
 pub(crate) type Label = (Arc<str>, Arc<str>);
 
 /// A session's number at its endpoint: never given twice.

@@ -85,6 +85,11 @@ impl Budget {
         self.sizes.topics().saturating_add(topics as u64) <= self.max_topics as u64
     }
 
+    /// Returns how many topics must be evicted before so many more may hold events.
+    pub(super) fn missing_topics(&self, topics: usize) -> u64 {
+        self.sizes.topics().saturating_add(topics as u64).saturating_sub(self.max_topics as u64)
+    }
+
     /// Reserves room, so that other publishers evict for themselves instead of taking what this one has evicted.
     pub(super) fn reserve(&self) -> Reserved<'_> {
         Reserved { budget: self, bytes: 0 }

@@ -86,16 +86,21 @@ impl LocalHubBuilder {
     /// How much the hub may hold, in bytes: events (their weight and what it takes to keep them) and what is kept of
     /// them encoded. Default: 256 MiB.
     ///
-    /// Over it, first what is encoded of segments that are not the newest of their topics goes. Then the oldest segments go
-    /// (at most 256 events, and at most 64 KiB or one event, each) until there is room: those of the size class of topics
-    /// that holds the most bytes, where a class is a doubling of a topic's bytes, and the bytes of topics without a
-    /// subscription count twice, of those with one segment four times. In the class, topics with one segment and no
-    /// subscription go first, then the others without one, then the rest, each time the one that had an event least
-    /// recently. A topic that alone holds more than a sixteenth of the budget makes room for its own events, unless others
-    /// are larger by a class. A subscriber that has not read evicted events gets a gap, as with any eviction. Where
-    /// nothing is left to evict, the
-    /// publisher is told [`PublishError::Full`](crate::PublishError::Full). Of the budget, a quarter at most is spent on
-    /// encoded events.
+    /// Over the limit, encoded copies of sealed segments are dropped first. Then segments are evicted, oldest
+    /// first within a topic; a segment has at most 256 events, and at most 64 KiB or one event. The topic is chosen by these
+    /// rules:
+    ///
+    /// 1. A topic that holds more than a sixteenth of the budget makes room for its own events, if no other is larger by a
+    ///    size class. A size class is one doubling of a topic's bytes.
+    /// 2. New topics, which have one segment and no subscription, are evicted first while they hold more than an eighth of
+    ///    all bytes.
+    /// 3. Otherwise a topic of the size class with the most bytes is evicted. Bytes of topics without a subscription count
+    ///    twice, bytes of new topics four times. Within the class new topics are evicted first, then others without a
+    ///    subscription, then the rest; of equals the least recently used one.
+    ///
+    /// A subscriber that has not read evicted events gets a gap, as with any eviction. A publish fails with
+    /// [`PublishError::Full`](crate::PublishError::Full) if nothing is left to evict. Encoded events take at most a quarter
+    /// of the budget.
     ///
     /// The limit is exceeded by what is being published at one moment on several threads, and by up to a quarter of it
     /// by what [slow readers](crate::Subscriber::detach) hold of evicted segments; what they hold beyond that takes the

@@ -7,7 +7,7 @@ impl State {
     pub(super) fn subscribe(&mut self, log: &Log, subscriptions: u32) {
         self.subscriptions = subscriptions;
         log.audience.set(subscriptions);
-        // One that begins is found when the log is next to give way, so that a poll files nothing.
+        // A new subscription does not file the log. Eviction checks for subscriptions instead.
         if subscriptions == 0 && self.rank == Rank::Followed {
             self.file(log, false);
         }

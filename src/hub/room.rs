@@ -25,9 +25,12 @@ const LOOKS: usize = 1_024;
 ///
 /// 1. A topic that holds more than a sixteenth of the budget loses its own oldest segment to its own events, if no topic
 ///    is of a higher size class (a class is a doubling of the bytes). So one huge topic does not evict many small ones.
-/// 2. Otherwise the size class with the most bytes gives way: a flood of tiny topics counts as a whole, however small each
+/// 2. Otherwise, if topics with one segment and no subscription hold more than an eighth of all bytes, the least recently
+///    used of them is evicted, of the class that holds the most of these bytes. So a flood that is spread over many size
+///    classes does not evict topics in use.
+/// 3. Otherwise the size class with the most bytes gives way: a flood of tiny topics counts as a whole, however small each
 ///    is. Bytes of a topic without a subscription count twice, and four times if the topic has begun one segment only.
-/// 3. In that class, topics with one segment and no subscription go first, then the others without a subscription, then
+/// 4. In that class, topics with one segment and no subscription go first, then the others without a subscription, then
 ///    the logs of patterns, then the rest. Of equals the one that had an event, or lost its last subscription, least
 ///    recently. A topic without a subscription then goes on giving way; of others each does in turn.
 ///
@@ -48,7 +51,7 @@ impl Shared {
         }
         let made = self.evict_topics_for(&events).and_then(|()| self.evict_for(events.clone()));
         if made.is_err() {
-            // A topic that was made for what is refused now.
+            // Topics that were created for the refused events.
             events.for_each(|(log, _)| self.registry.release(log));
         }
         made.map(Some)
@@ -66,8 +69,15 @@ impl Shared {
             if topics == 0 || self.budget.has_room_for_topics(topics) {
                 return Ok(());
             }
-            if topics > self.budget.max_topics || !self.evict(Sizes::oldest_topic, true) {
-                return Err(PublishError::TooManyTopics { topics, limit: self.budget.max_topics });
+            let refuse = || PublishError::TooManyTopics { topics, limit: self.budget.max_topics };
+            if topics > self.budget.max_topics {
+                return Err(refuse());
+            }
+            // At once, since each look at the events costs by their number.
+            for _ in 0..self.budget.missing_topics(topics) {
+                if !self.evict(Sizes::oldest_topic, true) {
+                    return Err(refuse());
+                }
             }
         }
     }
@@ -96,7 +106,7 @@ impl Shared {
                     || large.is_some_and(|log| self.is_largest(log) && self.evict_from(log))
                     || self.evict(Sizes::largest, false);
             }
-            // Where nothing is left to evict, what others have reserved is no reason to refuse this.
+            // Reservations of other publishers do not refuse this publish if nothing is left to evict.
             let need_now = need() as u64;
             if !evicts && self.budget.has_room_but_for_others(need_now) {
                 return Ok(reserved);

@@ -9,6 +9,9 @@ const CHUNK: usize = 256;
 const CLASSES: usize = 24;
 /// The base-two logarithm of the smallest class's lower bound.
 const SMALLEST: u32 = 9;
+/// Share of the listed bytes, an eighth, above which new topics are evicted before all others. A flood whose events have
+/// many sizes would else be spread over many classes, each smaller than one class of topics in use.
+const NEW_SHARE: u64 = 8;
 /// No slot.
 const NONE: u32 = u32::MAX;
 
@@ -146,10 +149,19 @@ impl Sizes {
         self.topics.load()
     }
 
-    /// Returns the log that gives way next: of the class with the most weighted bytes the lowest rank, and of that the
-    /// one that was filed least recently.
+    /// Returns the next log to evict: the least recently filed log of the lowest rank in the class with the most weighted
+    /// bytes. If new topics hold more than their share of all bytes, whatever their sizes, it is the least recently filed
+    /// one of the class with the most bytes of new topics.
     pub(super) fn largest(&self) -> Option<Arc<Log>> {
         let slots = self.slots.lock();
+        let new = |class: &&[List; 4]| class[Rank::New as usize].bytes;
+        let all: u64 = slots.lists.iter().flatten().map(|list| list.bytes).sum();
+        if slots.lists.iter().map(|class| new(&class)).sum::<u64>() > all / NEW_SHARE {
+            let class = slots.lists.iter().max_by_key(new)?;
+            if let Some(log) = slots.first_of(std::slice::from_ref(&class[Rank::New as usize])) {
+                return Some(log);
+            }
+        }
         let weighted = |class: &&[List; 4]| {
             Rank::ALL.iter().zip(*class).map(|(rank, list)| list.bytes * rank.weight()).sum::<u64>()
         };

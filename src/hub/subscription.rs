@@ -237,7 +237,7 @@ impl Beginning {
 }
 
 impl Order {
-    /// Returns that of one topic, and what is to be said first.
+    /// Returns the reader of one topic and its first gap.
     fn single(
         shared: &Shared,
         topic: &Topic,

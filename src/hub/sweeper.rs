@@ -49,9 +49,14 @@ impl Sweeper {
         let mut logs = Vec::new();
         let next = sizes.walk(at, LOOKS, &mut logs, A_FEW);
         let mut round = self.round.lock();
-        round.at = next.unwrap_or(0);
-        if next.is_none() {
-            self.due.set(round.began.saturating_add(INTERVAL));
+        match next {
+            // Others may have taken the next slots meanwhile: those that were left out here come again.
+            Some(next) if next < at.saturating_add(LOOKS) => round.at = round.at.min(next),
+            Some(_) => {}
+            None => {
+                round.at = 0;
+                self.due.set(round.began.saturating_add(INTERVAL));
+            }
         }
         logs
     }

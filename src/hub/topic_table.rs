@@ -7,8 +7,8 @@ use crate::hub::sync::Set;
 const FILL: usize = 256;
 
 /// A set that never moves all of its values at once: it consists of parts, and when it grows, one of them is split.
-/// (Linear hashing: the parts before `split` are split already in this round.) The parts are hashed with keys of chance,
-/// so that names chosen by a peer spread evenly.
+/// (Linear hashing: the parts before `split` are split already in this round.) The hash is randomly keyed,
+/// so that a peer cannot choose names that fall into one part.
 #[derive(Debug)]
 pub(super) struct TopicTable<T> {
     parts: Vec<Set<T>>,

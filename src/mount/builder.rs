@@ -233,7 +233,7 @@ impl EndpointBuilder {
 
     /// Sets the time within which a client must take a frame of a body, of at most 64 KiB, or a part of a WebSocket's
     /// frame. After it, and up to a quarter more, its session is ended with [`Left::Stalled`](crate::Left::Stalled), and
-    /// what was kept for it is freed; a poll's reply that is not taken likewise. Default: 10 s, so the slowest client
+    /// what was kept for it is freed. The same limit applies to replies of polls. Default: 10 s, so the slowest client
     /// that is served reads 64 KiB in 10 s, which is 52 kbit/s.
     ///
     /// The HTTP stack keeps what it was given: up to 408 KiB of an HTTP/1 connection under hyper, and on HTTP/2 no more of

@@ -13,10 +13,6 @@ const SERVES: u8 = 0;
 const FINISHES: u8 = 1;
 const ABORTED: u8 = 2;
 
-/// Largest number of stalled streams of an HTTP/2 connection. One more aborts it: hyper keeps 3 to 8 KiB for each, and
-/// nothing else ends them. A page may leave a few unread while the connection's other streams go on.
-const MAX_STALLED: usize = 4;
-
 /// Handle of one connection of [`serve`](crate::server::serve), which puts a clone into the extensions of each request.
 ///
 /// Other servers put none there. Clones refer to the same connection and may outlive it; a call then has no effect.
@@ -28,6 +24,8 @@ struct State {
     order: AtomicU8,
     /// Bodies that hyper still holds though their write timed out.
     stalled: AtomicUsize,
+    /// Number of stalled streams of an HTTP/2 connection above which it is aborted.
+    max_stalled: usize,
     task: AtomicWaker,
 }
 
@@ -42,8 +40,13 @@ pub(crate) enum ConnectionOrder {
 }
 
 impl ConnectionHandle {
-    pub(crate) fn new() -> Self {
-        Self(Arc::new(State { order: AtomicU8::new(SERVES), stalled: AtomicUsize::new(0), task: AtomicWaker::new() }))
+    pub(crate) fn new(max_stalled: usize) -> Self {
+        Self(Arc::new(State {
+            order: AtomicU8::new(SERVES),
+            stalled: AtomicUsize::new(0),
+            max_stalled,
+            task: AtomicWaker::new(),
+        }))
     }
 
     /// Closes the connection once the requests that have begun are answered.
@@ -58,13 +61,11 @@ impl ConnectionHandle {
         self.raise(ABORTED);
     }
 
-    /// Notes that the write of a body timed out. Aborts the connection if the body has it to itself, which is so on HTTP/1,
-    /// or if too many of its streams are stalled.
-    pub(super) fn begin_stall(&self, is_alone: bool) {
+    /// Notes that the write of a body timed out. Returns whether the connection is to be aborted: the body has it to itself,
+    /// which is so on HTTP/1, or too many of its streams are stalled.
+    pub(super) fn begin_stall(&self, is_alone: bool) -> bool {
         let before = self.0.stalled.fetch_add(1, Ordering::Relaxed);
-        if is_alone || before >= MAX_STALLED {
-            self.abort();
-        }
+        is_alone || before >= self.0.max_stalled
     }
 
     /// Notes that hyper dropped a stalled body.

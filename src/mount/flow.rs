@@ -15,8 +15,8 @@ use crate::contract::End;
 
 /// The source of a live body's frames: an adapter's stream, or a poll's reply.
 ///
-/// An enum and no trait object: the way of a delivery, from here down to the subscription, is one function. The variant
-/// lies beside the pointer, where a delivery comes by anyway.
+/// An enum, so that the compiler inlines the path from here to the subscription. The variant lies beside the pointer, in
+/// the same cache line.
 pub(super) enum Flow {
     #[cfg(feature = "chunked")]
     Chunked(Box<ChunkedStream<Tracked>>),
@@ -96,8 +96,7 @@ impl Flow {
         }
     }
 
-    /// Once it is over: returns whether the client is to come back. One whose source is at its end has all there is; one
-    /// that fell behind, or whose source failed, has not.
+    /// Returns whether the client must reconnect after the end: `true` if it fell behind or its source failed.
     pub(super) fn breaks_off(&self) -> bool {
         let end: Option<End> = match *self {
             #[cfg(feature = "chunked")]

@@ -9,8 +9,7 @@ use super::locked::Locked;
 
 /// Limit of the publisher's calls under way, in all and for each limit key.
 ///
-/// A place is passed on in the order of arrival, so no call overtakes one that waits, except where the waiting one's key
-/// has its share.
+/// Places are given in the order of arrival. A call whose key is at its limit is skipped.
 pub(super) struct Gate {
     max: usize,
     max_per_key: usize,
@@ -19,7 +18,7 @@ pub(super) struct Gate {
 
 #[derive(Default)]
 struct State {
-    /// Places taken, those that a waiting call was given and does not know of yet included.
+    /// Places taken. Includes places given to a waiting call that has not been polled since.
     taken: usize,
     keys: HashMap<Arc<str>, Share>,
     /// Calls that have a place of their key, or have no key, and wait for one of all. By order of arrival.

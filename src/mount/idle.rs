@@ -18,7 +18,7 @@ pub(super) struct IdleRuns {
     counts: HashMap<Arc<str>, usize>,
 }
 
-/// The share of the limit above which a key's runs give way to the key itself: a sixteenth.
+/// A key with more than a sixteenth of the idle runs loses its own oldest run.
 const KEY_SHARE: usize = 16;
 
 impl IdleRuns {

@@ -17,8 +17,7 @@ pub(super) const LAST_PIECES: u8 = 8;
 /// The largest frame of a body, in bytes. A client that takes one within each write timeout is not stalled.
 pub(super) const MAX_FRAME: usize = 64 * 1024;
 
-/// The largest frame of a body that nothing was taken of, in bytes, where the HTTP stack keeps a frame of a stalled stream
-/// out of reach: hyper on HTTP/2.
+/// Largest first frame on HTTP/2, in bytes. hyper keeps this frame while the stream is stalled.
 pub(super) const FIRST_FRAME: usize = 1024;
 
 /// How long a body waits between its last bytes and its error: an error that comes with them takes them along, on

@@ -42,12 +42,13 @@ pub(super) async fn run<S, B>(
     // Where the future is dropped, the connections go on: as those of `axum::serve`.
     let connections = Connections::default();
     let places = Semaphore::new(limits.max_connections.min(Semaphore::MAX_PERMITS));
+    let max_stalled = limits.max_stalled_streams;
     let (places, open, listening) = (Arc::new(places), &connections, &listener);
     let accepts = async move {
         // Only a closed semaphore refuses, and this one is not closed.
         while let Ok(place) = places.clone().acquire_owned().await {
             let (stream, peer) = accept(listening).await;
-            let open = open.open(place);
+            let open = open.open(place, max_stalled);
             let handle = open.handle().clone();
             let app = App::new(app.clone(), hosts.clone(), peer, handle.clone());
             let io = Io::new(Socket::new(stream), open);

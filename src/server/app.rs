@@ -17,7 +17,7 @@ use super::hosts::Hosts;
 use super::peer::PeerAddr;
 use crate::mount::ConnectionHandle;
 
-/// The application as one connection calls it: after the check of the host, with what is known of the connection.
+/// Service of one connection. Checks the host and adds the connection's extensions.
 #[derive(Debug)]
 pub(super) struct App<S> {
     service: TowerToHyperService<S>,

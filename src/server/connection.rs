@@ -49,7 +49,7 @@ where
         ConnectionOrder::Finish | ConnectionOrder::Abort => Poll::Ready(None),
     });
     let Ok(Some(version)) = timeout(http.head_timeout, version).await else { return };
-    // How a connection ends concerns the requests on it; here it is only over. Each is boxed, so that a connection has
+    // The result is ignored, since each request sees its own error. Each is boxed, so that a connection has
     // room for its own version only.
     match version {
         Version::Http1 => {

@@ -31,8 +31,8 @@ pub(super) struct Open {
 }
 
 impl Connections {
-    pub(super) fn open(&self, permit: OwnedSemaphorePermit) -> Open {
-        let handle = ConnectionHandle::new();
+    pub(super) fn open(&self, permit: OwnedSemaphorePermit, max_stalled: usize) -> Open {
+        let handle = ConnectionHandle::new(max_stalled);
         let mut live = self.live();
         let number = live.next;
         live.next += 1;

@@ -12,6 +12,7 @@ const MIN_REQUEST_HEAD: usize = 8 * 1024;
 const MAX_CONNECTIONS: usize = 120_000;
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(10);
 const MAX_CONCURRENT_STREAMS: u32 = 200;
+const MAX_STALLED_STREAMS: usize = 4;
 const MAX_HEADER_LIST_SIZE: u32 = 16 * 1024;
 const MAX_SEND_BUF_SIZE: usize = 64 * 1024;
 const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(20);
@@ -25,6 +26,7 @@ pub(super) struct Limits {
     pub(super) max_connections: usize,
     pub(super) shutdown_timeout: Duration,
     pub(super) max_concurrent_streams: u32,
+    pub(super) max_stalled_streams: usize,
     pub(super) max_header_list_size: u32,
     pub(super) max_send_buf_size: usize,
     pub(super) keep_alive_interval: Duration,
@@ -39,6 +41,7 @@ impl Default for Limits {
             max_connections: MAX_CONNECTIONS,
             shutdown_timeout: SHUTDOWN_TIMEOUT,
             max_concurrent_streams: MAX_CONCURRENT_STREAMS,
+            max_stalled_streams: MAX_STALLED_STREAMS,
             max_header_list_size: MAX_HEADER_LIST_SIZE,
             max_send_buf_size: MAX_SEND_BUF_SIZE,
             keep_alive_interval: KEEP_ALIVE_INTERVAL,

@@ -53,10 +53,11 @@ pub fn serve<S>(listener: TcpListener, app: S) -> Serve<S> {
 /// | connections | 120,000 | [`max_connections`](Self::max_connections) | more than the endpoint's 100,000 sessions, so that further clients still get its 503 |
 /// | time for a shutdown | 10 s | [`shutdown_timeout`](Self::shutdown_timeout) | with a drain of 10 s before, below the 30 s after which orchestrators kill |
 /// | streams of an HTTP/2 connection | 200 | [`max_concurrent_streams`](Self::max_concurrent_streams) | a browser uses up to 100 |
+/// | stalled streams of an HTTP/2 connection | 4 | [`max_stalled_streams`](Self::max_stalled_streams) | a page may leave a few unread; hyper keeps 3 to 8 KiB for each |
 /// | size of an HTTP/2 header list | 16 KiB | [`max_header_list_size`](Self::max_header_list_size) | what the endpoint accepts |
 /// | bytes buffered for an HTTP/2 stream | 64 KiB | [`max_send_buf_size`](Self::max_send_buf_size) | one batch of events; it is held for each stream that takes nothing |
-/// | silence of an HTTP/2 connection until a ping | 20 s | [`keep_alive`](Self::keep_alive) | below the 60 s after which proxies end a connection |
-/// | time for the answer to it | 10 s | [`keep_alive`](Self::keep_alive) | tolerates brief mobile outages |
+/// | silence of an HTTP/2 connection until a ping | 20 s | [`http2_keep_alive`](Self::http2_keep_alive) | below the 60 s after which proxies end a connection |
+/// | time for the answer to it | 10 s | [`http2_keep_alive`](Self::http2_keep_alive) | tolerates brief mobile outages |
 ///
 /// Fixed: `TCP_NODELAY` and a `TCP_USER_TIMEOUT` of 30 s, see [`tune`](crate::tune).
 #[must_use = "a server does nothing until it is awaited"]
@@ -102,8 +103,8 @@ impl<S, F> Serve<S, F> {
 
     /// Sets how long a client may take for a request's head. Default: 10 s.
     ///
-    /// The connection is closed then, without an answer. A connection that is idle between two requests is closed after
-    /// the same time. A client whose first byte comes late has this time for it, and again for the rest.
+    /// The connection is closed then, without an answer. An HTTP/1 connection that is idle between two requests is closed
+    /// after the same time; an HTTP/2 one stays open while it answers pings. A client whose first byte comes late has this time for it, and again for the rest.
     pub fn head_timeout(mut self, timeout: Duration) -> Self {
         self.limits.head_timeout = timeout;
         self
@@ -140,6 +141,17 @@ impl<S, F> Serve<S, F> {
         self
     }
 
+    /// Sets how many streams of an HTTP/2 connection may be stalled, which are those whose endpoint's
+    /// [write timeout](crate::EndpointBuilder::write_stall) has ended while their client keeps them. One more resets the
+    /// connection, which is the only way to free what hyper keeps for them. Default: 4.
+    ///
+    /// Set `usize::MAX` behind a proxy that carries several clients on one HTTP/2 connection: else a client that reads
+    /// nothing has the others disconnected. An HTTP/1 connection is reset at its first stalled body.
+    pub fn max_stalled_streams(mut self, streams: usize) -> Self {
+        self.limits.max_stalled_streams = streams;
+        self
+    }
+
     /// Sets the largest header list of an HTTP/2 request, in bytes as RFC 9113 §6.5.2 counts them. Default: 16 KiB.
     ///
     /// A larger one gets 431.
@@ -156,7 +168,7 @@ impl<S, F> Serve<S, F> {
 
     /// Sets after which silence an HTTP/2 connection is pinged, and how long the answer may take. Default: 20 s and
     /// 10 s. The connection is closed where the answer does not come.
-    pub fn keep_alive(mut self, interval: Duration, timeout: Duration) -> Self {
+    pub fn http2_keep_alive(mut self, interval: Duration, timeout: Duration) -> Self {
         self.limits.keep_alive_interval = interval;
         self.limits.keep_alive_timeout = timeout;
         self

@@ -131,7 +131,7 @@ async fn aborted_connection_without_a_request_is_closed() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let mut client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
     let (connections, places) = (super::connections::Connections::default(), Arc::new(tokio::sync::Semaphore::new(1)));
-    let open = connections.open(places.clone().acquire_owned().await.unwrap());
+    let open = connections.open(places.clone().acquire_owned().await.unwrap(), 4);
     let handle = open.handle().clone();
     let io = super::io::Io::new(crate::mount::Socket::new(listener.accept().await.unwrap().0), open);
     let http = Arc::new(super::connection::Http::new(&super::limits::Limits::default()));

@@ -22,7 +22,7 @@ pub(crate) async fn run(args: &mut Args, figures: &mut Figures) -> Result<(), St
     new_topics(topics, bytes, figures).await
 }
 
-/// Sends short polls on one connection, each under a name of its own, and then comes by every other transport.
+/// Sends short polls on one connection, each under a name of its own, and then connects over each other transport.
 async fn idle_runs(polls: usize, idle: u64, figures: &mut Figures) -> Result<(), String> {
     let (most, max) = (idle.to_string(), (2 * idle).to_string());
     let mut server = Process::start(None, &["serve", "--max-idle", &most, "--max-sessions", &max])?;

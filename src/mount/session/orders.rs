@@ -125,6 +125,8 @@ impl Wake for Member {
             }
             (Errand::Cut, _) => {
                 drop(cell);
+                // Its client takes nothing, or the HTTP stack would have asked for the end.
+                self.stall_body();
                 self.cut(Left::Gone);
             }
             _ => {}

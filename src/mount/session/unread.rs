@@ -61,9 +61,11 @@ impl Member {
         }
         cell.held = Held::Stalled;
         self.mount.counters.hold_stalled();
-        let (is_alone, connection) = (cell.is_alone, cell.connection.clone());
+        // Under the lock that the body's drop takes it back under.
+        let is_alone = cell.is_alone;
+        let aborts = cell.connection.as_ref().filter(|connection| connection.begin_stall(is_alone)).cloned();
         drop(cell);
-        connection.inspect(|connection| connection.begin_stall(is_alone));
+        aborts.inspect(ConnectionHandle::abort);
     }
 
     /// Notes that the HTTP stack dropped the body.
@@ -72,8 +74,10 @@ impl Member {
         let connection = cell.connection.take();
         if std::mem::replace(&mut cell.held, Held::Dropped) == Held::Stalled {
             self.mount.counters.drop_stalled();
-            connection.inspect(ConnectionHandle::end_stall);
+            connection.iter().for_each(ConnectionHandle::end_stall);
         }
+        // The lock first: the last handle drops a waker.
+        drop((cell, connection));
     }
 
     /// Goes on to break off at `at`, unless it was cut off before.

@@ -60,7 +60,7 @@ impl Visit {
         Self::new(Arc::new(member), Some(Turn { bell, who }), right)
     }
 
-    /// Begins a further poll of a run, which `who` is the session of.
+    /// Begins another poll of a run. `who` is the poll's handle of the session.
     pub(in crate::mount) fn turn(run: Arc<Member>, who: Session, right: Option<Instant>) -> Result<Self, NoTurn> {
         let bell = run.begin_turn()?;
         Ok(Self::new(run, Some(Turn { bell, who }), right))

@@ -146,3 +146,22 @@ fn batch_that_begins_more_topics_than_the_limit_is_refused() {
     let none = LocalHub::builder().max_topics(0).build();
     assert_eq!(none.publish_now(&topic(1), "x"), Err(PublishError::TooManyTopics { topics: 1, limit: 0 }));
 }
+
+/// The flood's topics are spread over eight size classes, each smaller than the class of the honest ones.
+#[test]
+fn followed_topics_keep_their_history_under_a_flood_of_events_of_many_sizes() {
+    const EACH: usize = 64;
+    let hub = LocalHub::builder().retain(Retention::count(EACH).bytes(usize::MAX)).max_bytes(LIMIT).build();
+    let topics: Vec<_> = (0..450).map(|n| topic(format_args!("followed/{n}"))).collect();
+    let _followed: Vec<_> = topics.iter().map(|topic| hub.subscribe(Subscribe::topics([topic])).unwrap()).collect();
+    topics.iter().for_each(|topic| (0..EACH).for_each(|_| publish(&hub, topic, 1)));
+    let before = hub.stats().bytes;
+    assert!((LIMIT / 2..LIMIT * 3 / 4).contains(&before), "{before} of {LIMIT}");
+    for n in 0..4_000 {
+        let event = Event::text("x".repeat(2_048 << (n % 8)));
+        hub.publish_now(&topic(format_args!("flood/{n}")), event).unwrap();
+    }
+    assert!(hub.stats().evicted_by_budget > 2_000, "{:?}", hub.stats());
+    let kept: Vec<_> = topics.iter().map(|topic| history(&hub, topic).len()).filter(|&kept| kept < EACH).collect();
+    assert!(kept.is_empty(), "{} of {} topics lost events: {kept:?}", kept.len(), topics.len());
+}

@@ -41,6 +41,8 @@ async fn row_02_foreign_host_gets_421_on_every_route_of_a_loopback_server() {
     let by_default = start(router(&app, &app.endpoint()), |server| server).await;
     let added = start(router(&app, &app.endpoint()), |server| server.allow_host("a.example").allow_host("b:1")).await;
     let listed = start(router(&app, &app.endpoint()), |server| server.allowed_hosts(["a.example"])).await;
+    let none = start(router(&app, &app.endpoint()), |server| server.allowed_hosts([""; 0])).await;
+    assert_eq!(ask(none, "GET", "/", &[("host", "evil.example")]).await.0, 421, "an empty list allows no more hosts");
     let any = start(router(&app, &app.endpoint()), |server| server.allow_any_host().allow_host("b:1")).await;
     for (host, expected) in [
         ("localhost", [200, 200, 421, 200]),

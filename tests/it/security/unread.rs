@@ -134,6 +134,31 @@ async fn row_33_a_frame_over_http_2_is_at_most_1_kib_longer_than_all_before_it()
     }
 }
 
+/// A goodbye that is not taken is a stall as well, however the session ended before.
+#[tokio::test(start_paused = true)]
+async fn row_33_a_body_whose_goodbye_is_not_taken_is_counted_until_it_is_dropped() {
+    for (transport, version, revokes) in [Transport::Sse, Transport::Chunked]
+        .into_iter()
+        .flat_map(|transport| VERSIONS.map(|version| (transport, version)))
+        .flat_map(|(transport, version)| [true, false].map(|revokes| (transport, version, revokes)))
+    {
+        let held = Held::default();
+        let endpoint = builder(&held).write_stall(STALL).build();
+        let mut body = ask(&endpoint, transport, version).await;
+        frame(&mut body).await.unwrap().unwrap();
+        match revokes {
+            true => endpoint.revoke_where(|_| true),
+            false => endpoint.disconnect_where(|_| true),
+        };
+        pass(2 * STALL).await;
+        let context = format!("{transport:?} over {version:?}, revoked: {revokes}");
+        assert_eq!((endpoint.session_count(), endpoint.stats().stalled_bodies), (0, 1), "{context}");
+        assert_eq!(held.bytes(), 0, "{context}");
+        drop(body);
+        assert_eq!(endpoint.stats().stalled_bodies, 0, "{context}");
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn row_33_a_small_reply_over_http_2_is_one_frame() {
     let app = App::new();
