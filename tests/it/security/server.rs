@@ -354,3 +354,30 @@ async fn row_33_http_1_connection_whose_client_reads_nothing_is_aborted() {
         drop(client);
     }
 }
+
+/// Requests whose streams are reset before or with their answer (CVE-2023-44487).
+#[tokio::test]
+async fn row_23_flood_of_resets_leaves_no_session_behind() {
+    let app = App::new();
+    let endpoint = app.endpoint();
+    let address = start(router(&app, &endpoint), |server| server).await;
+    for turns in 0..10 {
+        let mut client = http2::connect(address).await;
+        for _ in 0..300 {
+            // The server may have closed the connection for it.
+            if client.ready().await.is_err() {
+                break;
+            }
+            let answer = client.send_request(from_localhost("/events?transport=sse"));
+            for _ in 0..turns {
+                tokio::task::yield_now().await;
+            }
+            drop(answer);
+        }
+    }
+    while endpoint.session_count() > 0 || app.hub.stats().subscriptions > 0 {
+        tokio::task::yield_now().await;
+    }
+    let mut other = http2::connect(address).await;
+    assert_eq!(other.send_request(from_localhost("/")).await.unwrap().status(), 200);
+}

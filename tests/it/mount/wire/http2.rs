@@ -9,7 +9,7 @@ use hyper::body::Incoming;
 use hyper::client::conn::http2::SendRequest;
 use hyper::ext::Protocol;
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use tidings::{Batch, Delivery, Subscriber, Topic};
+use tidings::{Batch, Delivery, Left, Subscriber, Topic};
 use tokio::net::TcpStream;
 
 use super::raw::{Frame, Raw, frame};
@@ -137,6 +137,33 @@ async fn a_stream_that_takes_nothing_loses_its_session_and_its_siblings_do_not()
         assert!(looks < 1_000);
     }
     assert_eq!((endpoint.stats().stalled, app.hub.stats().subscriptions), (1, 1));
+    app.publish("one");
+    assert!(piece(&mut well).await.unwrap().contains("one"));
+}
+
+#[tokio::test]
+async fn row_23_websocket_over_http_2_that_reads_nothing_is_ended_and_its_siblings_go_on() {
+    let (app, timer) = (App::new(), VirtualTimer::new());
+    let endpoint = app.builder().timer(timer.clone()).build();
+    tokio::spawn(endpoint.driver());
+    let mut client = connect(serve_http2(&endpoint).await).await;
+    let request = connect_to("websocket").header("sec-websocket-version", "13").body(Empty::new()).unwrap();
+    let _stuck = hyper::upgrade::on(client.send_request(request).await.unwrap()).await.unwrap();
+    let mut well = client.send_request(get("/?transport=sse")).await.unwrap().into_body();
+    piece(&mut well).await.unwrap();
+    let big = "x".repeat(20 * 1024);
+    let mut looks = 0;
+    while endpoint.session_count() == 2 {
+        app.hub.publish_now(&Topic::new("news").unwrap(), big.as_str()).unwrap();
+        let mut read = 0;
+        while read < big.len() {
+            read += piece(&mut well).await.unwrap().len();
+        }
+        timer.advance(Duration::from_millis(1_000));
+        looks += 1;
+        assert!(looks < 1_000);
+    }
+    assert_eq!((endpoint.stats().left_for(Left::Stalled), app.hub.stats().subscriptions), (1, 1));
     app.publish("one");
     assert!(piece(&mut well).await.unwrap().contains("one"));
 }
