@@ -10,7 +10,7 @@ use tidings::{
 
 const SUBSCRIBERS: usize = 1_000;
 /// Subscriptions of a thousand topics each.
-const WIDE_SUBSCRIBERS: usize = 20;
+const WIDE_SUBSCRIBERS: usize = 100;
 const PAYLOAD: &[u8] = &[b'x'; 100];
 
 /// The payload and a line feed.
