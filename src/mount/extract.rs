@@ -13,8 +13,8 @@ impl SubscribeRequest {
     ///
     /// # Errors
     ///
-    /// [`Rejection::Invalid`] where a topic is none, where there are more than 64, or where the query is not UTF-8. That a transport is not offered is told
-    /// by the endpoint.
+    /// [`Rejection::Invalid`] if a topic name is not valid, if there are more than 64 topics, or if the query is not UTF-8. A
+    /// transport that is not offered is no error here: the endpoint refuses it.
     pub fn read(parts: &Parts) -> Result<Self, Rejection> {
         let invalid = |refusal: super::refusal::Refusal| Rejection::Invalid(refusal.why);
         let head = Head::of(parts);

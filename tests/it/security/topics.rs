@@ -20,7 +20,7 @@ proptest! {
         prop_assert_eq!(crate::security::authorization::texts(&mut reader).is_empty(), one != other);
     }
 
-    /// What a client names is what the publisher is shown, however it is encoded.
+    /// The publisher gets the topic names that the client sent, however they are percent-encoded.
     #[test]
     fn row_06_a_topic_comes_through_the_query_as_it_is(names in prop::collection::vec(any_topic(), 1..6)) {
         let mut query = form_urlencoded::Serializer::new("/events?".to_owned());
