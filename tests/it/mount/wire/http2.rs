@@ -9,7 +9,7 @@ use hyper::body::Incoming;
 use hyper::client::conn::http2::SendRequest;
 use hyper::ext::Protocol;
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use tidings::{Batch, Delivery, Left, Subscriber, Topic};
+use tidings::{Batch, Delivery, Endpoint, Left, Subscriber, Topic};
 use tokio::net::TcpStream;
 
 use super::raw::{Frame, Raw, frame};
@@ -114,6 +114,22 @@ async fn a_bad_connect_is_refused() {
     assert_eq!((response.status(), app.subscribes()), (StatusCode::BAD_REQUEST, 0));
 }
 
+/// Publishes to two sessions, of which one reads, and lets this much time pass after each event, until the other one ends.
+async fn stall(app: &App, endpoint: &Endpoint, timer: &VirtualTimer, well: &mut Incoming, pause: Duration) {
+    let big = "x".repeat(20 * 1024);
+    let mut events = 0;
+    while endpoint.session_count() == 2 {
+        app.publish(&big);
+        let mut read = 0;
+        while read < big.len() {
+            read += piece(well).await.unwrap().len();
+        }
+        timer.advance(pause);
+        events += 1;
+        assert!(events < 1_000);
+    }
+}
+
 #[tokio::test]
 async fn a_stream_that_takes_nothing_loses_its_session_and_its_siblings_do_not() {
     let (app, timer) = (App::new(), VirtualTimer::new());
@@ -124,18 +140,7 @@ async fn a_stream_that_takes_nothing_loses_its_session_and_its_siblings_do_not()
     let _stuck = client.send_request(get("/?transport=sse")).await.unwrap();
     let mut well = client.send_request(get("/?transport=sse")).await.unwrap().into_body();
     piece(&mut well).await.unwrap();
-    let big = "x".repeat(20 * 1024);
-    let mut looks = 0;
-    while endpoint.session_count() == 2 {
-        app.hub.publish_now(&Topic::new("news").unwrap(), big.as_str()).unwrap();
-        let mut read = 0;
-        while read < big.len() {
-            read += piece(&mut well).await.unwrap().len();
-        }
-        timer.advance(Duration::from_millis(2_500));
-        looks += 1;
-        assert!(looks < 1_000);
-    }
+    stall(&app, &endpoint, &timer, &mut well, Duration::from_millis(2_500)).await;
     assert_eq!((endpoint.stats().stalled, app.hub.stats().subscriptions), (1, 1));
     app.publish("one");
     assert!(piece(&mut well).await.unwrap().contains("one"));
@@ -151,18 +156,7 @@ async fn row_23_websocket_over_http_2_that_reads_nothing_is_ended_and_its_siblin
     let _stuck = hyper::upgrade::on(client.send_request(request).await.unwrap()).await.unwrap();
     let mut well = client.send_request(get("/?transport=sse")).await.unwrap().into_body();
     piece(&mut well).await.unwrap();
-    let big = "x".repeat(20 * 1024);
-    let mut looks = 0;
-    while endpoint.session_count() == 2 {
-        app.hub.publish_now(&Topic::new("news").unwrap(), big.as_str()).unwrap();
-        let mut read = 0;
-        while read < big.len() {
-            read += piece(&mut well).await.unwrap().len();
-        }
-        timer.advance(Duration::from_millis(1_000));
-        looks += 1;
-        assert!(looks < 1_000);
-    }
+    stall(&app, &endpoint, &timer, &mut well, Duration::from_millis(1_000)).await;
     assert_eq!((endpoint.stats().left_for(Left::Stalled), app.hub.stats().subscriptions), (1, 1));
     app.publish("one");
     assert!(piece(&mut well).await.unwrap().contains("one"));
@@ -170,7 +164,7 @@ async fn row_23_websocket_over_http_2_that_reads_nothing_is_ended_and_its_siblin
 
 #[tokio::test]
 async fn a_panic_ends_its_own_stream_and_not_the_connection() {
-    let endpoint = tidings::Endpoint::new(tidings::publisher_fn(|request: tidings::SubscribeRequest| {
+    let endpoint = Endpoint::new(tidings::publisher_fn(|request: tidings::SubscribeRequest| {
         let panics = request.path() == "/panic";
         let mut first = true;
         let subscriber = Scripted(Box::new(move || match (std::mem::replace(&mut first, false), panics) {
