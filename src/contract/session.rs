@@ -48,7 +48,7 @@ pub enum Left {
     TooSlow,
     /// The client took nothing, or answered no ping, for too long.
     Stalled,
-    /// The client of a run of polls was silent for [too long](crate::EndpointBuilder::poll_silence); a poll without a
+    /// The client of a run of polls was silent for [too long](crate::EndpointBuilder::poll_silence), or a poll without a
     /// name was answered.
     Silent,
     /// The client broke its transport's rules, or the publisher refused what it sent.

@@ -6,12 +6,13 @@ use std::vec;
 use bytes::Bytes;
 use futures_core::Stream;
 
-use super::session::Tracked;
+use super::body::BodyError;
+use super::session::{Order, Tracked, Visit};
 #[cfg(feature = "chunked")]
 use crate::adapters::ChunkedStream;
 #[cfg(feature = "sse")]
 use crate::adapters::SseEncoder;
-use crate::contract::End;
+use crate::contract::{End, Left};
 
 /// The source of a live body's frames: an adapter's stream, or a poll's reply.
 ///
@@ -22,10 +23,20 @@ pub(super) enum Flow {
     Chunked(Box<ChunkedStream<Tracked>>),
     #[cfg(feature = "sse")]
     Sse(Box<SseEncoder<Tracked>>),
-    /// The parts of a reply, none of them empty.
-    Reply(Box<vec::IntoIter<Bytes>>),
+    Reply(Box<ReplyFlow>),
     /// A flow whose last item did not fit into one frame.
     Cut(Box<Cut>),
+}
+
+/// A poll's reply on its way to the client.
+#[derive(Default)]
+pub(super) struct ReplyFlow {
+    /// None of them is empty.
+    parts: vec::IntoIter<Bytes>,
+    /// The poll, which is under way until its reply is taken.
+    visit: Option<Visit>,
+    /// Why the reply breaks off, if it does.
+    broken: Option<BodyError>,
 }
 
 /// The rest of an item, and what follows it. `flow` is only taken together with the rest.
@@ -37,6 +48,27 @@ pub(super) struct Cut {
 /// A frame of up to this many bytes is copied when it is cut off a longer item, which the HTTP stack would else keep in
 /// memory for as long as the frame.
 const COPIED: usize = 4 * 1024;
+
+impl ReplyFlow {
+    pub(super) fn new(parts: Vec<Bytes>, visit: Visit) -> Self {
+        Self { parts: parts.into_iter(), visit: Some(visit), broken: None }
+    }
+
+    fn next_part(&mut self, cx: &Context<'_>) -> Option<Bytes> {
+        if self.is_cut_off(cx) { None } else { self.parts.next() }
+    }
+
+    /// Returns whether the poll was ended from outside, so that nothing more of its reply may go out.
+    fn is_cut_off(&mut self, cx: &Context<'_>) -> bool {
+        self.broken = match self.visit.as_mut().map(|visit| visit.poll_order(cx)) {
+            Some(Poll::Ready(Order::Revoke)) => Some(BodyError::Revoked),
+            Some(Poll::Ready(Order::Cut)) => Some(BodyError::Ended),
+            // One that is to leave has its answer already.
+            Some(Poll::Ready(Order::Leave) | Poll::Pending) | None => None,
+        };
+        self.broken.is_some()
+    }
+}
 
 impl Flow {
     /// Yields the next frame, of 1 to `limit` bytes. `None`: the flow is over.
@@ -55,18 +87,23 @@ impl Flow {
             Self::Chunked(ref mut stream) => Pin::new(&mut **stream).poll_next(cx),
             #[cfg(feature = "sse")]
             Self::Sse(ref mut encoder) => Pin::new(&mut **encoder).poll_next(cx),
-            Self::Reply(ref mut parts) => Poll::Ready(parts.next()),
+            Self::Reply(ref mut reply) => Poll::Ready(reply.next_part(cx)),
             Self::Cut(ref mut cut) => {
                 let (rest, flow) = (std::mem::take(&mut cut.rest), cut.flow.take());
-                self.go_on(flow);
-                Poll::Ready(Some(rest))
+                Poll::Ready(self.go_on(flow, cx).then_some(rest))
             }
         }
     }
 
+    /// Goes on with what follows a cut item. Returns whether the rest of the item may go out.
     #[cold]
-    fn go_on(&mut self, flow: Option<Self>) {
+    fn go_on(&mut self, flow: Option<Self>, cx: &Context<'_>) -> bool {
         *self = flow.unwrap_or_else(|| Self::Reply(Box::default()));
+        match self {
+            Self::Reply(reply) => !reply.is_cut_off(cx),
+            // The session of a stream is that of its body, which is asked before each frame.
+            _ => true,
+        }
     }
 
     /// Keeps back all but the first `limit` bytes of an item.
@@ -96,16 +133,31 @@ impl Flow {
         }
     }
 
-    /// Returns whether the client must reconnect after the end: `true` if it fell behind or its source failed.
-    pub(super) fn breaks_off(&self) -> bool {
+    /// Returns the error that the body ends with, after which the client must come again: it fell behind, its source
+    /// failed, or its poll was ended.
+    pub(super) fn error(&self) -> Option<BodyError> {
         let end: Option<End> = match *self {
             #[cfg(feature = "chunked")]
             Self::Chunked(ref stream) => stream.end(),
             #[cfg(feature = "sse")]
             Self::Sse(ref encoder) => encoder.end(),
-            Self::Reply(_) | Self::Cut(_) => None,
+            Self::Reply(ref reply) => return reply.broken,
+            Self::Cut(_) => None,
         };
-        matches!(end, Some(End::TooSlow | End::Failed))
+        end.filter(|end| matches!(end, End::TooSlow | End::Failed)).map(|_| BodyError::Ended)
+    }
+
+    /// Notes why the body ends before its end. The session of a reply is not that of its body.
+    pub(super) fn note(&self, why: Left) {
+        let reply = match self {
+            Self::Reply(reply) if !reply.parts.as_slice().is_empty() => reply,
+            Self::Cut(cut) => match &cut.flow {
+                Some(Self::Reply(reply)) => reply,
+                _ => return,
+            },
+            _ => return,
+        };
+        reply.visit.iter().for_each(|visit| visit.member().ended(why));
     }
 
     /// Asks for a last item that says when to come back. `false`: this wire has none.

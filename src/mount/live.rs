@@ -108,18 +108,18 @@ impl Live {
     #[cold]
     fn end(&mut self, cx: &mut Context<'_>) -> Piece {
         let flow = self.flow().take();
-        let breaks_off = flow.as_ref().is_some_and(|flow| flow.breaks_off());
+        let error = flow.as_ref().and_then(Flow::error);
         drop_isolated(flow);
-        match breaks_off {
-            true => self.break_off(),
-            false => self.visit.member().go_on(Stage::Over),
+        match error {
+            Some(error) => self.break_off(error),
+            None => self.visit.member().go_on(Stage::Over),
         }
         self.poll_late(cx)
     }
 
-    fn break_off(&self) {
+    fn break_off(&self, error: BodyError) {
         let member = self.visit.member();
-        member.break_at(member.mount.runtime.wheel.after(AIR), BodyError::Ended);
+        member.break_at(member.mount.runtime.wheel.after(AIR), error);
     }
 
     /// The next piece, where the stage or the lack of a flow says what it is.
@@ -164,7 +164,7 @@ impl Live {
             return self.poll_late(cx);
         }
         drop_isolated(flow);
-        self.break_off();
+        self.break_off(BodyError::Ended);
         self.poll_late(cx)
     }
 

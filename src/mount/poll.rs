@@ -10,7 +10,7 @@ use http::{Response, StatusCode};
 use super::attach::{Arrival, Visitor};
 use super::body::Body;
 use super::connection::Hop;
-use super::flow::Flow;
+use super::flow::{Flow, ReplyFlow};
 use super::headers::{self, TIDINGS_RETRY_MS, number};
 use super::live::Live;
 use super::negotiate::Wanted;
@@ -70,7 +70,7 @@ pub(super) fn short(mut arrival: Arrival, hop: Hop) -> impl Future<Output = Resu
             Some(_) => mount.config.jittered_retry(),
             None => mount.config.jittered_hint(reply.next_in),
         };
-        terms.answer(&visit, reply, retry).map(Answer::Now)
+        terms.answer(visit, reply, retry).map(Answer::Now)
     }
 }
 
@@ -128,16 +128,16 @@ impl Held {
         }
     }
 
-    fn answer(&mut self, reply: Option<Reply>) -> Result<Response<Body>, Refusal> {
-        let visit = &mut self.visit;
+    fn answer(self, reply: Option<Reply>) -> Result<Response<Body>, Refusal> {
+        let Self { mut visit, order, terms, .. } = self;
         visit.cut_off().map_or(Ok(()), |order| Err(visit.mount().refuse_cut_off(order)))?;
         let reply = reply.ok_or_else(|| visit.mount().later())?;
         visit.ends(Left::Silent);
         let mount = visit.mount();
         // The next poll may come at once, unless it would find a closed door or the end again.
-        let pause = self.order.is_some() || (reply.end.is_some() && !reply.more);
+        let pause = order.is_some() || (reply.end.is_some() && !reply.more);
         let retry = if pause { mount.config.jittered_retry() } else { Duration::ZERO };
-        self.terms.answer(visit, reply, retry)
+        terms.answer(visit, reply, retry)
     }
 }
 
@@ -158,15 +158,17 @@ impl Terms {
 
     /// A reply as a response: 200, or 304 to a client that holds all there is and said so; 500 where there would be
     /// more, had the application's code not failed.
-    fn answer(&self, visit: &Visit, reply: Reply, retry: Duration) -> Result<Response<Body>, Refusal> {
+    fn answer(&self, visit: Visit, reply: Reply, retry: Duration) -> Result<Response<Body>, Refusal> {
         if reply.end == Some(End::Failed) && reply.is_empty() {
             return Err(Refusal::failed("subscriber failed"));
         }
         let unchanged = reply.is_empty() && reply.cursor.is_some() && reply.cursor == self.holds.as_deref().copied();
-        let mount = visit.mount();
-        let (tag, payload) = mount.replies.of(reply);
+        let (tag, payload) = visit.mount().replies.of(reply);
         let len = payload.len();
         let is_watched = !unchanged && len > self.hop.first_frame();
+        if !unchanged && !is_watched {
+            visit.mount().counters.sent(len as u64);
+        }
         let mut response = Response::new(match unchanged {
             true => Body::empty(),
             false if is_watched => self.watched(visit, payload),
@@ -178,8 +180,6 @@ impl Terms {
             response.headers_mut().remove(CONTENT_TYPE);
         } else if is_watched {
             response.headers_mut().insert(CONTENT_LENGTH, number(len as u128));
-        } else {
-            mount.counters.sent(len as u64);
         }
         if !retry.is_zero() {
             response.headers_mut().insert(TIDINGS_RETRY_MS, number(retry.as_millis()));
@@ -188,13 +188,13 @@ impl Terms {
     }
 
     /// Returns the body of a reply that is more than the HTTP stack takes at once: the write timeout ends it, as it ends a
-    /// stream.
+    /// stream. The poll is under way until then, so that its session can be ended and counts for its key.
     #[cold]
-    fn watched(&self, visit: &Visit, payload: Payload) -> Body {
+    fn watched(&self, visit: Visit, payload: Payload) -> Body {
         let member = visit.member();
-        let now = member.mount.runtime.wheel.now();
-        let visit = Visit::alone(&member.mount, member.who.clone(), now, None);
-        let flow = Flow::Reply(Box::new(payload.into_parts().into_iter()));
-        Body::live(Live::new(visit, flow, self.hop.clone()))
+        // The polls of a run share a session, and each has a body of its own.
+        let body = Visit::alone(&member.mount, member.who.clone(), member.mount.runtime.wheel.now(), None);
+        let flow = Flow::Reply(Box::new(ReplyFlow::new(payload.into_parts(), visit)));
+        Body::live(Live::new(body, flow, self.hop.clone()))
     }
 }

@@ -145,6 +145,10 @@ impl<S, F> Serve<S, F> {
     /// [write timeout](crate::EndpointBuilder::write_stall) has ended while their client keeps them. One more resets the
     /// connection, which is the only way to free what hyper keeps for them. Default: 4.
     ///
+    /// A reply of up to 1 KiB, a refusal, and a body of the application's own routes are not among them. If the client does
+    /// not take these, hyper keeps them, with 3 to 8 KiB for the stream, until the client resets the stream or the
+    /// connection ends. [`max_concurrent_streams`](Self::max_concurrent_streams) limits their number.
+    ///
     /// Set `usize::MAX` behind a proxy that carries several clients on one HTTP/2 connection: else a client that reads
     /// nothing has the others disconnected. An HTTP/1 connection is reset at its first stalled body.
     pub fn max_stalled_streams(mut self, streams: usize) -> Self {

@@ -54,6 +54,7 @@ impl Member {
             Standing::Outside | Standing::Parting | Standing::Gone => {}
         }
         drop(cell);
+        flow.iter().for_each(|flow| flow.note(why));
         drop_isolated((flow, head));
         drop(term);
         self.mount.counters.sent(fresh);

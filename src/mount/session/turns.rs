@@ -56,7 +56,7 @@ impl Member {
     }
 
     /// The source gave its last. That of one poll is not the run's.
-    pub(super) fn ended(&self, why: Left) {
+    pub(in crate::mount) fn ended(&self, why: Left) {
         if !self.is_run() || why == Left::Panicked {
             self.note(why);
         }

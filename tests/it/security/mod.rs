@@ -57,6 +57,7 @@ mod panics;
 mod random;
 mod refusals;
 mod rejections;
+mod replies;
 mod server;
 mod sessions;
 mod site;

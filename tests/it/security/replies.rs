@@ -1,0 +1,169 @@
+//! Rows 12, 21 and 33: a poll is under way until its reply is taken. Its session can be ended, and counts, as long.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Response, Version};
+use http_body_util::{BodyExt, Empty};
+use tidings::{Body, BodyError, Endpoint, Left, Transport};
+
+use crate::mount::sessions::guest::settle;
+use crate::mount::sessions::house::House;
+use crate::mount::world::{get, pass};
+
+const STALL: Duration = Duration::from_secs(10);
+const VERSIONS: [Version; 2] = [Version::HTTP_11, Version::HTTP_2];
+const LARGE: usize = 200_000;
+/// A poll that is its own session, and polls of a run.
+const SESSIONS: [(Transport, &str); 3] = [
+    (Transport::LongPoll, "wait=20"),
+    (Transport::LongPoll, "wait=20&session=tab"),
+    (Transport::ShortPoll, "session=tab"),
+];
+
+/// An application with one event, which takes four frames at least.
+fn house() -> House {
+    let house = House::new();
+    house.publish(&"x".repeat(LARGE));
+    house
+}
+
+async fn ask(endpoint: &Endpoint, transport: Transport, query: &str, version: Version) -> Response<Body> {
+    let target = format!("/?transport={}&{query}&oldest", transport.as_str());
+    endpoint.handle(get(&target).version(version).body(Empty::<Bytes>::new()).unwrap()).await
+}
+
+async fn frame(body: &mut Body) -> Option<Result<usize, BodyError>> {
+    Some(body.frame().await?.map(|frame| frame.into_data().unwrap().len()))
+}
+
+async fn rest(body: &mut Body) -> usize {
+    let mut bytes = 0;
+    while let Some(frame) = frame(body).await {
+        bytes += frame.unwrap();
+    }
+    bytes
+}
+
+fn cases() -> impl Iterator<Item = (Transport, &'static str, Version)> {
+    SESSIONS.into_iter().flat_map(|(transport, query)| VERSIONS.map(|version| (transport, query, version)))
+}
+
+#[tokio::test(start_paused = true)]
+async fn row_21_a_revocation_ends_a_reply_that_is_going_out() {
+    for (transport, query, version) in cases() {
+        let (house, context) = (house(), format!("{transport:?} {query} over {version:?}"));
+        let endpoint = house.builder().write_stall(STALL).build();
+        let mut body = ask(&endpoint, transport, query, version).await.into_body();
+        frame(&mut body).await.unwrap().unwrap();
+        assert_eq!(endpoint.revoke_where(|_| true), 1, "{context}");
+        assert_eq!(frame(&mut body).await, Some(Err(BodyError::Revoked)), "{context}");
+        assert_eq!(frame(&mut body).await, None, "{context}");
+        drop(body);
+        assert_eq!((endpoint.session_count(), house.why()), (0, Left::Revoked), "{context}");
+    }
+}
+
+/// A short poll without a name is no session, and has a lifetime all the same.
+#[tokio::test(start_paused = true)]
+async fn row_21_a_reply_ends_with_the_lifetime_of_its_poll() {
+    for (transport, query, version) in
+        cases().chain(VERSIONS.map(|version| (Transport::ShortPoll, "anonymous", version)))
+    {
+        let (house, context) = (house(), format!("{transport:?} {query} over {version:?}"));
+        let endpoint = house.builder().write_stall(STALL).build();
+        let query = format!("{query}&lifetime=3000");
+        let mut body = ask(&endpoint, transport, &query, version).await.into_body();
+        frame(&mut body).await.unwrap().unwrap();
+        pass(Duration::from_millis(2_900)).await;
+        frame(&mut body).await.unwrap().unwrap();
+        pass(Duration::from_millis(200)).await;
+        assert_eq!(frame(&mut body).await, Some(Err(BodyError::Revoked)), "{context}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn row_12_a_session_counts_for_its_key_until_its_reply_is_taken() {
+    for (transport, query, version) in cases() {
+        let (house, context) = (house(), format!("{transport:?} {query} over {version:?}"));
+        let endpoint = house.builder().max_sessions_per_key(1).poll_silence(Duration::from_secs(1)).build();
+        let mut body = ask(&endpoint, transport, query, version).await.into_body();
+        frame(&mut body).await.unwrap().unwrap();
+        let other = ask(&endpoint, Transport::Sse, "", version).await;
+        assert_eq!(endpoint.session_count(), 1, "{context}");
+        drop(other);
+        rest(&mut body).await;
+        drop(body);
+        // A run's session outlives its polls.
+        pass(Duration::from_secs(3)).await;
+        assert_eq!(house.why(), Left::Silent, "{context}");
+        let other = ask(&endpoint, Transport::Sse, "", version).await;
+        assert_eq!(endpoint.session_count(), 1, "{context}");
+        drop(other);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn row_33_a_session_leaves_with_its_reply_and_says_why() {
+    for (version, taken, why) in VERSIONS
+        .into_iter()
+        .flat_map(|version| [(false, Left::Stalled), (true, Left::Gone)].map(|(taken, why)| (version, taken, why)))
+    {
+        let (house, context) = (house(), format!("{version:?}, {why:?}"));
+        let endpoint = house.builder().write_stall(STALL).build();
+        let mut body = ask(&endpoint, Transport::LongPoll, "wait=20", version).await.into_body();
+        frame(&mut body).await.unwrap().unwrap();
+        if taken {
+            drop(body);
+        } else {
+            pass(2 * STALL).await;
+        }
+        assert_eq!((endpoint.session_count(), house.why()), (0, why), "{context}");
+    }
+}
+
+/// The run goes on, since the next poll may be another client's of the same name.
+#[tokio::test(start_paused = true)]
+async fn row_33_a_run_outlives_a_reply_that_is_not_taken() {
+    for version in VERSIONS {
+        let house = house();
+        let endpoint = house.builder().write_stall(STALL).poll_silence(Duration::from_secs(60)).build();
+        let mut body = ask(&endpoint, Transport::ShortPoll, "session=tab", version).await.into_body();
+        frame(&mut body).await.unwrap().unwrap();
+        pass(2 * STALL).await;
+        assert_eq!((endpoint.session_count(), house.left().len()), (1, 0));
+        let mut second = ask(&endpoint, Transport::ShortPoll, "session=tab", version).await.into_body();
+        assert!(rest(&mut second).await > LARGE);
+        assert_eq!(endpoint.stats().joined, 1);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_drain_waits_for_a_reply_that_is_going_out() {
+    for (transport, query, version) in cases() {
+        let house = house();
+        let endpoint = house.builder().write_stall(STALL).drain_window(Duration::from_secs(10)).build();
+        let mut body = ask(&endpoint, transport, query, version).await.into_body();
+        let first = frame(&mut body).await.unwrap().unwrap();
+        let drain = tokio::spawn(endpoint.drain());
+        pass(Duration::from_secs(5)).await;
+        assert!(!drain.is_finished(), "{transport:?} {query} {version:?}");
+        assert!(first + rest(&mut body).await > LARGE);
+        drop(body);
+        settle().await;
+        assert!(drain.is_finished(), "{transport:?} {query} {version:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_drain_breaks_off_a_reply_that_takes_longer() {
+    for (transport, query, version) in cases() {
+        let house = house();
+        let endpoint = house.builder().write_stall(STALL).drain_window(Duration::from_secs(5)).build();
+        let mut body = ask(&endpoint, transport, query, version).await.into_body();
+        frame(&mut body).await.unwrap().unwrap();
+        endpoint.drain().await;
+        assert_eq!(endpoint.session_count(), 0, "{transport:?} {query} {version:?}");
+        assert_eq!(frame(&mut body).await, Some(Err(BodyError::Ended)), "{transport:?} {query} {version:?}");
+    }
+}
