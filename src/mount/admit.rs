@@ -1,4 +1,5 @@
 use std::any::Any;
+use std::future::Future;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -34,11 +35,18 @@ impl Mount {
     ///
     /// A poll was let in before this, so one that is refused neither begins nor prolongs a run.
     #[cfg(any(feature = "short-poll", feature = "long-poll"))]
-    pub(super) async fn admit_poll(self: &Arc<Self>, wanted: &Wanted, guest: Guest) -> Result<Visit, Refusal> {
-        match wanted.run_label(guest.key.as_ref()) {
-            // Boxed, for most polls are of none.
-            Some(label) => Box::pin(self.admit_turn(wanted, label, guest)).await,
-            None => self.admit_alone(wanted, guest),
+    #[allow(clippy::manual_async_fn, reason = "an async fn keeps each argument twice, for as long as it runs")]
+    pub(super) fn admit_poll(
+        self: &Arc<Self>,
+        wanted: &Wanted,
+        guest: Guest,
+    ) -> impl Future<Output = Result<Visit, Refusal>> + Send {
+        async move {
+            match wanted.run_label(guest.key.as_ref()) {
+                // Boxed, for most polls are of none.
+                Some(label) => Box::pin(self.admit_turn(wanted, label, guest)).await,
+                None => self.admit_alone(wanted, guest),
+            }
         }
     }
 

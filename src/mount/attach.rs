@@ -1,3 +1,4 @@
+use std::future::Future;
 use std::sync::Arc;
 
 use http::request::Parts;
@@ -57,16 +58,28 @@ impl Mount {
         }
     }
 
-    async fn ask_publisher(
+    #[allow(clippy::manual_async_fn, reason = "an async fn keeps each argument twice, for as long as it runs")]
+    fn ask_publisher(
         &self,
         request: &SubscribeRequest,
         key: Option<&Arc<str>>,
-    ) -> Result<Attach<BoxSubscriber>, Refusal> {
-        let _permit = self.calls.try_enter(key).map_err(|full| self.full(full))?;
-        let subscribed = within(&self.runtime.wheel, self.config.attach_deadline, self.publisher.subscribe(request));
-        let late = || self.busy(format!("subscribe took longer than {:?}", self.config.attach_deadline));
-        let subscribed = subscribed.await.ok_or_else(late)?;
-        subscribed.map_err(|rejection| self.refused_by_publisher(rejection))
+    ) -> impl Future<Output = Result<Attach<BoxSubscriber>, Refusal>> + Send {
+        async move {
+            let _permit = self.calls.try_enter(key).map_err(|full| self.full(full))?;
+            let deadline = self.config.attach_deadline;
+            match within(&self.runtime.wheel, deadline, self.publisher.subscribe(request)).await {
+                Some(subscribed) => subscribed.map_err(|rejection| self.refused_by_publisher(rejection)),
+                None => Err(self.busy(format!("subscribe took longer than {deadline:?}"))),
+            }
+        }
+    }
+
+    /// Refuses a client that there is no place for, as it is now.
+    fn find_place(&self, wanted: &Wanted, key: Option<&Arc<str>>, stays: bool) -> Result<(), Refusal> {
+        match self.registry.has_place(key, stays, wanted.run_label(key).as_ref()) {
+            true => Ok(()),
+            false => Err(self.later()),
+        }
     }
 
     /// What a request counts against.
@@ -77,21 +90,26 @@ impl Mount {
 
 impl Arrival {
     /// Asks the publisher, where there is a place, unless the application has made the subscriber itself.
-    pub(super) async fn let_in(&mut self) -> Result<Visitor, Refusal> {
-        let Self { mount, wanted, request, given } = self;
-        let key = mount.key(request);
-        let (stays, label) = (wanted.is_session(key.as_ref()), wanted.run_label(key.as_ref()));
-        if !mount.registry.has_place(key.as_ref(), stays, label.as_ref()) {
-            return Err(mount.later());
+    #[allow(clippy::manual_async_fn, reason = "an async fn keeps each argument twice, for as long as it runs")]
+    pub(super) fn let_in(&mut self) -> impl Future<Output = Result<Visitor, Refusal>> + Send {
+        async move {
+            let key = self.mount.key(&self.request);
+            let stays = self.wanted.is_session(key.as_ref());
+            self.mount.find_place(&self.wanted, key.as_ref(), stays)?;
+            if let Some(attach) = self.given.take() {
+                return Ok(self.visitor(key, stays, attach));
+            }
+            let attach = self.mount.ask_publisher(&self.request, key.as_ref()).await?;
+            Ok(self.visitor(key, stays, attach))
         }
-        let mut attach = match given.take() {
-            Some(attach) => attach,
-            None => mount.ask_publisher(request, key.as_ref()).await?,
-        };
-        mount.counters.attached();
-        let right = attach.lifetime.map(|lifetime| mount.runtime.wheel.after(lifetime));
+    }
+
+    fn visitor(&self, key: Option<Arc<str>>, stays: bool, mut attach: Attach<BoxSubscriber>) -> Visitor {
+        let wheel = &self.mount.runtime.wheel;
+        self.mount.counters.attached();
+        let right = attach.lifetime.map(|lifetime| wheel.after(lifetime));
         let topics = if stays { attach.subscriber.topics() } else { Vec::new() };
-        let guest = Guest { key, data: attach.data.take(), right, topics, came: mount.runtime.wheel.now() };
-        Ok(Visitor { guest, attach })
+        let guest = Guest { key, data: attach.data.take(), right, topics, came: wheel.now() };
+        Visitor { guest, attach }
     }
 }

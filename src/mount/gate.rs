@@ -2,7 +2,8 @@ use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, MutexGuard};
 use std::task::{Context, Poll, Waker};
 
 use super::locked::Locked;
@@ -13,13 +14,17 @@ use super::locked::Locked;
 pub(super) struct Gate {
     max: usize,
     max_per_key: usize,
+    /// Places taken, with the bit [`QUEUED`] while a call waits for one of them: then all are taken, and one that is given
+    /// back goes to the first that waits. Includes places given to a waiting call that has not been polled since.
+    taken: AtomicUsize,
     state: Locked<State>,
 }
 
+/// Set and cleared under the lock. Calls without a key take and give back their places without the lock while it is clear.
+const QUEUED: usize = 1 << (usize::BITS - 1);
+
 #[derive(Default)]
 struct State {
-    /// Places taken. Includes places given to a waiting call that has not been polled since.
-    taken: usize,
     keys: HashMap<Arc<str>, Share>,
     /// Calls that have a place of their key, or have no key, and wait for one of all. By order of arrival.
     waiting: BTreeMap<u64, Waker>,
@@ -59,22 +64,23 @@ pub(super) struct Permit<'a> {
 impl Gate {
     /// Makes a gate of `max` places, and for each key of `max_per_key`, which is at least 1.
     pub(super) fn new(max: usize, max_per_key: usize) -> Self {
-        Self { max, max_per_key: max_per_key.max(1), state: Locked::default() }
+        let (max, max_per_key) = (max.min(QUEUED - 1), max_per_key.max(1));
+        Self { max, max_per_key, taken: AtomicUsize::new(0), state: Locked::default() }
     }
 
     /// Takes a place at once, or says which limit is reached.
-    #[inline]
+    #[inline(always)]
     pub(super) fn try_enter(&self, key: Option<&Arc<str>>) -> Result<Permit<'_>, Full> {
-        let mut state = self.state.lock();
-        if state.taken >= self.max {
-            return Err(Full::All);
+        let may_take = |taken| if taken < self.max { Some(taken + 1) } else { None };
+        self.taken.fetch_update(Ordering::AcqRel, Ordering::Acquire, may_take).map_err(|_| Full::All)?;
+        let mut permit = Permit { gate: self, key: None };
+        if let Some(key) = key {
+            if !self.state.lock().take_of_key(key, self.max_per_key) {
+                return Err(Full::Key);
+            }
+            permit.key = Some(key.clone());
         }
-        if !state.take_of_key(key, self.max_per_key) {
-            return Err(Full::Key);
-        }
-        state.taken += 1;
-        drop(state);
-        Ok(Permit { gate: self, key: key.cloned() })
+        Ok(permit)
     }
 
     /// Waits for a place. Dropping the future gives up the wait, or the place that it was given meanwhile.
@@ -82,26 +88,54 @@ impl Gate {
         Enter { gate: self, key, number: None }
     }
 
-    #[inline]
+    fn taken(&self) -> usize {
+        self.taken.load(Ordering::Relaxed) & !QUEUED
+    }
+
+    /// Takes a place, or sets the bit that says that a call waits for one. To be called under the lock.
+    fn take_or_queue(&self) -> bool {
+        let next = |taken| Some(if taken < self.max { taken + 1 } else { taken | QUEUED });
+        let before = self.taken.fetch_update(Ordering::AcqRel, Ordering::Acquire, next);
+        before.is_ok_and(|before| before < self.max)
+    }
+
+    #[inline(always)]
     fn leave(&self, key: Option<&Arc<str>>) {
-        let mut state = self.state.lock();
-        state.taken -= 1;
+        let may_leave = |taken| if taken & QUEUED == 0 { Some(taken - 1) } else { None };
+        let left = key.is_none() && self.taken.fetch_update(Ordering::AcqRel, Ordering::Acquire, may_leave).is_ok();
+        if !left {
+            self.pass_on(self.state.lock(), key);
+        }
+    }
+
+    /// Gives a place back, to the call that waits the longest if there is one.
+    #[cold]
+    fn pass_on(&self, mut state: MutexGuard<'_, State>, key: Option<&Arc<str>>) {
         if let Some(key) = key {
             state.give_back(key);
         }
-        if !state.waiting.is_empty() {
-            let given = state.pass_on(self.max);
-            drop(state);
-            given.into_iter().for_each(Waker::wake);
+        let next = state.waiting.pop_first();
+        match &next {
+            Some(_) => self.unqueue(&state),
+            None => drop(self.taken.fetch_sub(1, Ordering::AcqRel)),
+        }
+        drop(state);
+        if let Some((_, waker)) = next {
+            waker.wake();
+        }
+    }
+
+    /// Clears the bit after a call was removed from those that wait, if it was the last.
+    fn unqueue(&self, state: &State) {
+        if state.waiting.is_empty() {
+            self.taken.fetch_and(!QUEUED, Ordering::AcqRel);
         }
     }
 }
 
 impl State {
-    /// Takes a place of the key, if it has one left. A call without a key needs none.
-    #[inline]
-    fn take_of_key(&mut self, key: Option<&Arc<str>>, max: usize) -> bool {
-        let Some(key) = key else { return true };
+    /// Takes a place of the key, if it has one left.
+    fn take_of_key(&mut self, key: &Arc<str>, max: usize) -> bool {
         let taken = self.keys.get(key).map_or(0, |share| share.taken);
         if taken < max {
             self.keys.entry(key.clone()).or_default().taken += 1;
@@ -119,17 +153,6 @@ impl State {
         if share.taken == 0 {
             self.keys.remove(key);
         }
-    }
-
-    /// Gives free places to those that wait the longest, which are to be woken under no lock.
-    fn pass_on(&mut self, max: usize) -> Vec<Waker> {
-        let mut given = Vec::new();
-        while self.taken < max {
-            let Some((_, waker)) = self.waiting.pop_first() else { break };
-            self.taken += 1;
-            given.push(waker);
-        }
-        given
     }
 
     fn arrive(&mut self) -> u64 {
@@ -167,17 +190,14 @@ impl<'a> Future for Enter<'a> {
                 }
                 None => true,
             },
-            None if !state.take_of_key(this.key.as_ref(), this.gate.max_per_key) => {
+            None if this.key.as_ref().is_some_and(|key| !state.take_of_key(key, this.gate.max_per_key)) => {
                 let number = state.arrive();
                 let share = this.key.as_ref().and_then(|key| state.keys.get_mut(key));
                 share.map(|share| share.waiting.insert(number, waker));
                 this.number = Some(number);
                 false
             }
-            None if state.taken < this.gate.max => {
-                state.taken += 1;
-                true
-            }
+            None if this.gate.take_or_queue() => true,
             None => {
                 let number = state.arrive();
                 state.waiting.insert(number, waker);
@@ -206,19 +226,20 @@ impl Drop for Enter<'_> {
         }
         let waker = state.waiting.remove(&number);
         if waker.is_none() {
-            state.taken -= 1;
+            // It was given a place.
+            return self.gate.pass_on(state, key);
         }
         if let Some(key) = key {
             state.give_back(key);
         }
-        let given = state.pass_on(self.gate.max);
+        self.gate.unqueue(&state);
         drop(state);
         drop(waker);
-        given.into_iter().for_each(Waker::wake);
     }
 }
 
 impl Drop for Permit<'_> {
+    #[inline(always)]
     fn drop(&mut self) {
         self.gate.leave(self.key.as_ref());
     }
@@ -226,15 +247,17 @@ impl Drop for Permit<'_> {
 
 impl fmt::Debug for Gate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Gate").field("max", &self.max).field("taken", &self.state.lock().taken).finish_non_exhaustive()
+        f.debug_struct("Gate").field("max", &self.max).field("taken", &self.taken()).finish_non_exhaustive()
     }
 }
 
 #[cfg(test)]
 mod tests {
     use std::pin::pin;
-    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::sync::mpsc;
     use std::task::Wake;
+    use std::thread::{self, Thread};
+    use std::time::Duration;
 
     use super::*;
 
@@ -274,8 +297,7 @@ mod tests {
         assert_eq!(task.0.load(Ordering::Relaxed), 2);
         assert!(poll(&task, same.as_mut()).is_some_and(|_| true));
         drop(two);
-        let state = gate.state.lock();
-        assert_eq!((state.taken, state.keys.len()), (0, 0));
+        assert_eq!((gate.taken.load(Ordering::Relaxed), gate.state.lock().keys.len()), (0, 0));
     }
 
     /// Random calls that come, wait, go and give up: no place is lost, none is given twice, and none stays free while a
@@ -330,8 +352,59 @@ mod tests {
                 assert!(waiting.len() < before, "{before} wait for ever");
             }
             inside.clear();
+            let taken = gate.taken.load(Ordering::Relaxed);
             let state = gate.state.lock();
-            assert_eq!((state.taken, state.keys.len(), state.waiting.len()), (0, 0, 0));
+            assert_eq!((taken, state.keys.len(), state.waiting.len()), (0, 0, 0));
         }
+    }
+
+    struct Parked(Thread);
+
+    impl Wake for Parked {
+        fn wake(self: Arc<Self>) {
+            self.0.unpark();
+        }
+    }
+
+    /// Waits for a place on this thread.
+    fn wait(gate: &Gate, key: Option<Arc<str>>) -> Permit<'_> {
+        let waker = Waker::from(Arc::new(Parked(thread::current())));
+        let mut enter = pin!(gate.enter(key));
+        loop {
+            match enter.as_mut().poll(&mut Context::from_waker(&waker)) {
+                Poll::Ready(permit) => return permit,
+                Poll::Pending => thread::park(),
+            }
+        }
+    }
+
+    #[test]
+    fn calls_on_several_threads_all_get_their_place() {
+        const CALLS: usize = 2_000;
+        let keys: [Option<Arc<str>>; 4] = [None, None, Some("a".into()), Some("a".into())];
+        let (gate, inside) = (Arc::new(Gate::new(2, 1)), Arc::<AtomicUsize>::default());
+        let (done, all) = mpsc::channel();
+        for key in keys {
+            let (gate, inside, done) = (gate.clone(), inside.clone(), done.clone());
+            thread::spawn(move || {
+                for call in 0..CALLS {
+                    let permit = match call % 3 {
+                        0 => gate.try_enter(key.as_ref()).ok(),
+                        _ => Some(wait(&gate, key.clone())),
+                    };
+                    if permit.is_some() {
+                        assert!(inside.fetch_add(1, Ordering::AcqRel) < 2);
+                        thread::yield_now();
+                        inside.fetch_sub(1, Ordering::AcqRel);
+                    }
+                }
+                done.send(()).unwrap();
+            });
+        }
+        for _ in 0..4 {
+            all.recv_timeout(Duration::from_secs(60)).expect("a call that waits is woken");
+        }
+        let state = gate.state.lock();
+        assert_eq!((gate.taken.load(Ordering::Relaxed), state.keys.len(), state.waiting.len()), (0, 0, 0));
     }
 }

@@ -1,8 +1,4 @@
 #[cfg(any(feature = "short-poll", feature = "long-poll"))]
-use std::sync::{LazyLock, OnceLock};
-#[cfg(any(feature = "short-poll", feature = "long-poll"))]
-use std::time::Duration;
-
 use http::header::{
     ACCESS_CONTROL_ALLOW_CREDENTIALS, ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS,
     ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ALLOW, CACHE_CONTROL,
@@ -11,6 +7,8 @@ use http::header::{
 #[cfg(any(feature = "short-poll", feature = "long-poll"))]
 use http::header::{CONTENT_TYPE, ETAG};
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, Version};
+#[cfg(any(feature = "short-poll", feature = "long-poll"))]
+use std::sync::{LazyLock, OnceLock};
 
 use super::body::Body;
 
@@ -81,13 +79,13 @@ fn dress_all(headers: &mut HeaderMap) {
 /// The head of a poll's reply, dressed, that tells the client to come again at once, and for how long it was ready to be
 /// held. Made once, since to copy it costs less than to look up places for its names.
 #[cfg(any(feature = "short-poll", feature = "long-poll"))]
-pub(super) fn of_reply(tag: Option<HeaderValue>, wait: Option<Duration>) -> HeaderMap {
+pub(super) fn of_reply(tag: Option<HeaderValue>, wait: Option<u32>) -> HeaderMap {
     let [plain, applied] = &*REPLIES;
     let mut headers = match wait {
         None => plain.clone(),
         Some(wait) => {
             let mut headers = applied.clone();
-            fill_in(&mut headers, &PREFERENCE_APPLIED, waited(wait.as_secs()));
+            fill_in(&mut headers, &PREFERENCE_APPLIED, waited(wait));
             headers
         }
     };
@@ -107,11 +105,11 @@ fn fill_in(headers: &mut HeaderMap, name: &HeaderName, value: HeaderValue) {
 }
 
 #[cfg(any(feature = "short-poll", feature = "long-poll"))]
-fn waited(seconds: u64) -> HeaderValue {
+fn waited(seconds: u32) -> HeaderValue {
     match usize::try_from(seconds).ok().and_then(|at| WAITS.get(at)) {
         // Leaked, since it is kept for good: its clones then share no count.
         Some(known) => known.get_or_init(|| HeaderValue::from_static(format!("wait={seconds}").leak())).clone(),
-        None => written("wait=", seconds),
+        None => written("wait=", seconds.into()),
     }
 }
 

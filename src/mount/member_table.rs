@@ -1,4 +1,4 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use super::session::Member;
@@ -7,7 +7,8 @@ use crate::contract::SessionId;
 /// Live sessions by id, which can be listed in the order of the ids.
 ///
 /// Ids count up, so sessions that began together are in one group, which is a short sorted list. Only every 64th session
-/// changes the tree of groups, and the newest group is beside it.
+/// changes the tree of groups, and the newest group is beside it. The first of a group often leaves first, and so is
+/// removed without a search or a move of the others.
 #[derive(Default)]
 pub(super) struct MemberTable {
     newest: u64,
@@ -16,7 +17,7 @@ pub(super) struct MemberTable {
     len: usize,
 }
 
-type Group = Vec<(SessionId, Arc<Member>)>;
+type Group = VecDeque<(SessionId, Arc<Member>)>;
 
 /// Number of ids of one group, as a power of two.
 const GROUP_BITS: u32 = 6;
@@ -45,8 +46,14 @@ impl MemberTable {
             self.newest = number;
         }
         let group = if number == self.newest { &mut self.newest_group } else { self.groups.entry(number).or_default() };
-        let at = group.partition_point(|&(other, _)| other < id);
-        group.insert(at, (id, member));
+        // Mostly ids come in their order.
+        match group.back() {
+            Some(&(last, _)) if last > id => {
+                let at = group.partition_point(|&(other, _)| other < id);
+                group.insert(at, (id, member));
+            }
+            _ => group.push_back((id, member)),
+        }
         self.len += 1;
     }
 
@@ -54,8 +61,10 @@ impl MemberTable {
         let number = number_of(id);
         let is_newest = number == self.newest;
         let group = if is_newest { &mut self.newest_group } else { self.groups.get_mut(&number)? };
-        let at = group.binary_search_by_key(&id, |&(id, _)| id).ok()?;
-        let (_, member) = group.remove(at);
+        let (_, member) = match group.front() {
+            Some(&(first, _)) if first == id => group.pop_front()?,
+            _ => group.remove(group.binary_search_by_key(&id, |&(id, _)| id).ok()?)?,
+        };
         self.len -= 1;
         if !is_newest && group.is_empty() {
             self.groups.remove(&number);

@@ -52,12 +52,12 @@ impl Wanted {
         Some((key?.clone(), name?.clone()))
     }
 
-    /// The preference that was honoured (RFC 7240 §3): a wait that is 0 is, by a short poll.
-    pub(super) fn applied(&self, max: Duration) -> Option<Duration> {
+    /// Returns the preference that was honoured (RFC 7240 §3), in whole seconds: a wait that is 0 is, by a short poll.
+    pub(super) fn applied(&self, max: Duration) -> Option<u32> {
         let wait = self.wait.filter(|_| self.preferred)?;
         match self.transport {
-            Transport::LongPoll => Some(wait.min(max)),
-            Transport::ShortPoll => wait.is_zero().then_some(wait),
+            Transport::LongPoll => Some(u32::try_from(wait.min(max).as_secs()).unwrap_or(u32::MAX)),
+            Transport::ShortPoll => wait.is_zero().then_some(0),
             _ => None,
         }
     }

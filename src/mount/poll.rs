@@ -1,6 +1,8 @@
 use std::future::{Future, poll_fn};
 #[cfg(feature = "long-poll")]
 use std::pin::Pin;
+#[cfg(feature = "long-poll")]
+use std::task::ready;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -18,8 +20,6 @@ use super::refusal::Refusal;
 use super::replies::Payload;
 use super::response::Answer;
 #[cfg(feature = "long-poll")]
-use super::response::Work;
-#[cfg(feature = "long-poll")]
 use super::session::Tracked;
 use super::session::{Order, Visit};
 use super::shared::Mount;
@@ -36,8 +36,8 @@ struct Terms {
     hop: Hop,
     /// What the client holds already, if it would take a 304. Boxed, for most say nothing of it, and wait with this.
     holds: Option<Box<Cursor>>,
-    /// The wait that is honoured, to be acknowledged.
-    applied: Option<Duration>,
+    /// The wait that is honoured, to be acknowledged, in seconds.
+    applied: Option<u32>,
 }
 
 /// Answers a short poll: at once, or when the state is there that it needs. With a name it is one of a run; without, it
@@ -48,11 +48,8 @@ pub(super) fn short(mut arrival: Arrival, hop: Hop) -> impl Future<Output = Resu
 
     async move {
         let Visitor { guest, attach } = arrival.let_in().await?;
-        let Arrival { mount, wanted, request, .. } = arrival;
-        // Whoever only listens has no more use for it.
-        drop(request);
-        let mut visit = mount.admit_poll(&wanted, guest).await?;
-        let terms = Terms::of(&mount, &wanted, hop);
+        let Arrival { mount, wanted, .. } = &arrival;
+        let mut visit = mount.admit_poll(wanted, guest).await?;
         let mut queue = PollQueue::new(visit.feed(attach, wanted.start)).max_bytes(mount.config.batch);
         poll_fn(|cx| {
             let order = visit.poll_order(cx);
@@ -70,7 +67,7 @@ pub(super) fn short(mut arrival: Arrival, hop: Hop) -> impl Future<Output = Resu
             Some(_) => mount.config.jittered_retry(),
             None => mount.config.jittered_hint(reply.next_in),
         };
-        terms.answer(visit, reply, retry).map(Answer::Now)
+        Terms::of(mount, wanted, hop).answer(visit, reply, retry).map(Answer::Now)
     }
 }
 
@@ -93,14 +90,15 @@ pub(super) fn long(mut arrival: Arrival, hop: Hop) -> impl Future<Output = Resul
             waiter = waiter.not_before(came + interval);
         }
         let terms = Terms::of(mount, wanted, hop);
-        Ok(Answer::Held(Held { visit, waiter, order: None, terms }.answered()))
+        Ok(Answer::Held(Box::pin(Held { visit: Some(visit), waiter, order: None, terms })))
     }
 }
 
 /// A long poll that is held. There are as many as clients, so it has nothing but what the reply takes.
 #[cfg(feature = "long-poll")]
 struct Held {
-    visit: Visit,
+    /// Taken with the reply.
+    visit: Option<Visit>,
     waiter: LongPollWaiter<Tracked, WheelSleep>,
     /// What it was told to do.
     order: Option<Order>,
@@ -109,16 +107,9 @@ struct Held {
 
 #[cfg(feature = "long-poll")]
 impl Held {
-    fn answered(mut self) -> Work {
-        Box::pin(async move {
-            let reply = poll_fn(|cx| self.poll_reply(cx)).await;
-            self.answer(reply).map(Answer::Now)
-        })
-    }
-
     /// `None`: there is to be none.
     fn poll_reply(&mut self, cx: &mut Context<'_>) -> Poll<Option<Reply>> {
-        if let Poll::Ready(given) = self.visit.poll_order(cx) {
+        if let Some(Poll::Ready(given)) = self.visit.as_mut().map(|visit| visit.poll_order(cx)) {
             self.order = Some(given);
             self.waiter.finish();
         }
@@ -127,17 +118,17 @@ impl Held {
             Some(Order::Cut | Order::Revoke) => Poll::Ready(None),
         }
     }
+}
 
-    fn answer(self, reply: Option<Reply>) -> Result<Response<Body>, Refusal> {
-        let Self { mut visit, order, terms, .. } = self;
-        visit.cut_off().map_or(Ok(()), |order| Err(visit.mount().refuse_cut_off(order)))?;
-        let reply = reply.ok_or_else(|| visit.mount().later())?;
-        visit.ends(Left::Silent);
-        let mount = visit.mount();
-        // The next poll may come at once, unless it would find a closed door or the end again.
-        let pause = order.is_some() || (reply.end.is_some() && !reply.more);
-        let retry = if pause { mount.config.jittered_retry() } else { Duration::ZERO };
-        terms.answer(visit, reply, retry)
+#[cfg(feature = "long-poll")]
+impl Future for Held {
+    type Output = Result<Answer, Refusal>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let reply = ready!(self.poll_reply(cx));
+        // It is not polled after its end.
+        let Some(visit) = self.visit.take() else { return Poll::Pending };
+        Poll::Ready(self.terms.answer_held(visit, self.order, reply).map(Answer::Now))
     }
 }
 
@@ -154,6 +145,23 @@ impl Mount {
 impl Terms {
     fn of(mount: &Mount, wanted: &Wanted, hop: Hop) -> Self {
         Self { hop, holds: wanted.holds.map(Box::new), applied: wanted.applied(mount.config.max_hold) }
+    }
+
+    /// Answers a poll that was held and was given this order. `None`: there is to be no reply.
+    #[cfg(feature = "long-poll")]
+    fn answer_held(
+        &self,
+        mut visit: Visit,
+        order: Option<Order>,
+        reply: Option<Reply>,
+    ) -> Result<Response<Body>, Refusal> {
+        visit.cut_off().map_or(Ok(()), |order| Err(visit.mount().refuse_cut_off(order)))?;
+        let reply = reply.ok_or_else(|| visit.mount().later())?;
+        visit.ends(Left::Silent);
+        // The next poll may come at once, unless it would find a closed door or the end again.
+        let pause = order.is_some() || (reply.end.is_some() && !reply.more);
+        let retry = if pause { visit.mount().config.jittered_retry() } else { Duration::ZERO };
+        self.answer(visit, reply, retry)
     }
 
     /// A reply as a response: 200, or 304 to a client that holds all there is and said so; 500 where there would be

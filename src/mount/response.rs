@@ -64,16 +64,17 @@ impl ResponseFuture {
             State::Pending(work, finish) => (work, finish),
         };
         // The application's code runs in here. Its panic ends this request alone.
-        let done = loop {
+        let mut response = loop {
             match isolate(|| work.as_mut().poll(cx)) {
                 Ok(Poll::Pending) => return Poll::Pending,
                 Ok(Poll::Ready(Ok(Answer::Held(held)))) => *work = held,
-                Ok(Poll::Ready(Ok(Answer::Now(response)))) => break Ok(response),
-                Ok(Poll::Ready(Err(refusal))) => break Err(refusal),
-                Err(_) => break Err(Refusal::failed("publisher panicked")),
+                Ok(Poll::Ready(Ok(Answer::Now(response)))) => break response,
+                Ok(Poll::Ready(Err(refusal))) => break finish.refuse(refusal),
+                Err(_) => break finish.refuse(Refusal::failed("publisher panicked")),
             }
         };
-        Poll::Ready(finish.finish(done))
+        headers::dress(&mut response, finish.origin.as_ref());
+        Poll::Ready(response)
     }
 }
 
@@ -86,12 +87,7 @@ impl Future for ResponseFuture {
 }
 
 impl Finish {
-    fn finish(&self, done: Result<Response<Body>, Refusal>) -> Response<Body> {
-        let mut response = done.unwrap_or_else(|refusal| self.refuse(refusal));
-        headers::dress(&mut response, self.origin.as_ref());
-        response
-    }
-
+    #[cold]
     fn refuse(&self, refusal: Refusal) -> Response<Body> {
         let soft = self.soft_reject(&refusal);
         let refused = Refused::new(refusal.cause, refusal.text());

@@ -8,14 +8,17 @@ use crate::contract::Timer;
 
 /// What a future comes to, unless it takes longer than `limit`; then it is dropped. One that is ready at once costs no
 /// look at a clock.
-pub(super) async fn within<F: Future>(wheel: &Wheel, limit: Duration, future: F) -> Option<F::Output> {
-    let (mut future, mut deadline) = (pin!(future), None);
-    poll_fn(|cx| {
-        if let Poll::Ready(output) = future.as_mut().poll(cx) {
-            return Poll::Ready(Some(output));
-        }
-        let deadline = deadline.get_or_insert_with(|| wheel.sleep_until(wheel.after(limit)));
-        deadline.as_mut().poll(cx).map(|()| None)
-    })
-    .await
+#[allow(clippy::manual_async_fn, reason = "an async fn keeps each argument twice, for as long as it runs")]
+pub(super) fn within<F: Future>(wheel: &Wheel, limit: Duration, future: F) -> impl Future<Output = Option<F::Output>> {
+    async move {
+        let (mut future, mut deadline) = (pin!(future), None);
+        poll_fn(|cx| {
+            if let Poll::Ready(output) = future.as_mut().poll(cx) {
+                return Poll::Ready(Some(output));
+            }
+            let deadline = deadline.get_or_insert_with(|| wheel.sleep_until(wheel.after(limit)));
+            deadline.as_mut().poll(cx).map(|()| None)
+        })
+        .await
+    }
 }

@@ -87,7 +87,8 @@ pub(super) enum Errand {
 }
 
 impl Cell {
-    pub(super) fn new(alarm: Alarm) -> Self {
+    #[inline(always)]
+    pub(super) fn new(alarm: Alarm, run: Option<Arc<AtomicWaker>>) -> Self {
         Self {
             stage: Stage::Open,
             standing: Standing::Outside,
@@ -101,7 +102,7 @@ impl Cell {
             alarm,
             errand: Errand::None,
             term: None,
-            turns: None,
+            turns: run.map(|bell| vec![bell]),
             head: None,
         }
     }

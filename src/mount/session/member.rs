@@ -45,10 +45,9 @@ const SHUT: u8 = 2;
 
 impl Member {
     /// A session that is not registered; a run of polls, if it is one's bell that is given.
+    #[inline(always)]
     pub(super) fn new(mount: &Arc<Mount>, who: Session, since: Instant, run: Option<Arc<AtomicWaker>>) -> Self {
-        let mut cell = Cell::new(mount.runtime.wheel.alarm());
         let is_run = run.is_some();
-        cell.turns = run.map(|bell| vec![bell]);
         Self {
             mount: mount.clone(),
             who,
@@ -58,7 +57,7 @@ impl Member {
             read: AtomicBool::new(false),
             news: AtomicU8::new(NONE),
             listener: AtomicWaker::new(),
-            cell: Locked::new(cell),
+            cell: Locked::new(Cell::new(mount.runtime.wheel.alarm(), run)),
         }
     }
 

@@ -49,6 +49,7 @@ pub(in crate::mount) enum Order {
 
 impl Visit {
     /// A session of its own, which nobody knows of yet.
+    #[inline(always)]
     pub(in crate::mount) fn alone(mount: &Arc<Mount>, who: Session, since: Instant, right: Option<Instant>) -> Self {
         Self::new(Arc::new(Member::new(mount, who, since, None)), None, right)
     }
