@@ -58,7 +58,7 @@ impl Full {
 /// Place of one call, given back when it is dropped.
 pub(super) struct Permit<'a> {
     gate: &'a Gate,
-    key: Option<Arc<str>>,
+    key: Option<&'a Arc<str>>,
 }
 
 impl Gate {
@@ -70,7 +70,7 @@ impl Gate {
 
     /// Takes a place at once, or says which limit is reached.
     #[inline(always)]
-    pub(super) fn try_enter(&self, key: Option<&Arc<str>>) -> Result<Permit<'_>, Full> {
+    pub(super) fn try_enter<'a>(&'a self, key: Option<&'a Arc<str>>) -> Result<Permit<'a>, Full> {
         let may_take = |taken| if taken < self.max { Some(taken + 1) } else { None };
         self.taken.fetch_update(Ordering::AcqRel, Ordering::Acquire, may_take).map_err(|_| Full::All)?;
         let mut permit = Permit { gate: self, key: None };
@@ -78,13 +78,13 @@ impl Gate {
             if !self.state.lock().take_of_key(key, self.max_per_key) {
                 return Err(Full::Key);
             }
-            permit.key = Some(key.clone());
+            permit.key = Some(key);
         }
         Ok(permit)
     }
 
     /// Waits for a place. Dropping the future gives up the wait, or the place that it was given meanwhile.
-    pub(super) fn enter(&self, key: Option<Arc<str>>) -> Enter<'_> {
+    pub(super) fn enter<'a>(&'a self, key: Option<&'a Arc<str>>) -> Enter<'a> {
         Enter { gate: self, key, number: None }
     }
 
@@ -169,7 +169,7 @@ impl State {
 /// Wait for a place.
 pub(super) struct Enter<'a> {
     gate: &'a Gate,
-    key: Option<Arc<str>>,
+    key: Option<&'a Arc<str>>,
     /// Order of arrival, while this waits.
     number: Option<u64>,
 }
@@ -183,16 +183,16 @@ impl<'a> Future for Enter<'a> {
         let (waker, mut replaced) = (cx.waker().clone(), None);
         let mut state = this.gate.state.lock();
         let is_given = match this.number {
-            Some(number) => match state.waker_of(this.key.as_ref(), number) {
+            Some(number) => match state.waker_of(this.key, number) {
                 Some(waiting) => {
                     replaced = Some(std::mem::replace(waiting, waker));
                     false
                 }
                 None => true,
             },
-            None if this.key.as_ref().is_some_and(|key| !state.take_of_key(key, this.gate.max_per_key)) => {
+            None if this.key.is_some_and(|key| !state.take_of_key(key, this.gate.max_per_key)) => {
                 let number = state.arrive();
-                let share = this.key.as_ref().and_then(|key| state.keys.get_mut(key));
+                let share = this.key.and_then(|key| state.keys.get_mut(key));
                 share.map(|share| share.waiting.insert(number, waker));
                 this.number = Some(number);
                 false
@@ -211,7 +211,7 @@ impl<'a> Future for Enter<'a> {
             return Poll::Pending;
         }
         this.number = None;
-        Poll::Ready(Permit { gate: this.gate, key: this.key.take() })
+        Poll::Ready(Permit { gate: this.gate, key: this.key })
     }
 }
 
@@ -219,7 +219,7 @@ impl Drop for Enter<'_> {
     fn drop(&mut self) {
         let Some(number) = self.number else { return };
         let mut state = self.gate.state.lock();
-        let key = self.key.as_ref();
+        let key = self.key;
         if let Some(waker) = key.and_then(|key| state.keys.get_mut(key)?.waiting.remove(&number)) {
             drop(state);
             return drop(waker);
@@ -241,7 +241,7 @@ impl Drop for Enter<'_> {
 impl Drop for Permit<'_> {
     #[inline(always)]
     fn drop(&mut self) {
-        self.gate.leave(self.key.as_ref());
+        self.gate.leave(self.key);
     }
 }
 
@@ -281,12 +281,13 @@ mod tests {
     #[test]
     fn place_given_back_goes_to_the_call_that_waits_longest() {
         let (gate, task, key) = (Gate::new(2, 1), Arc::<Task>::default(), Arc::<str>::from("a"));
+        let b = Arc::<str>::from("b");
         let one = gate.try_enter(Some(&key)).ok();
         assert!(one.is_some());
         assert_eq!(gate.try_enter(Some(&key)).err(), Some(Full::Key));
         let two = gate.try_enter(None).ok();
         assert_eq!(gate.try_enter(None).err(), Some(Full::All));
-        let (mut same, mut other) = (pin!(gate.enter(Some(key.clone()))), pin!(gate.enter(Some("b".into()))));
+        let (mut same, mut other) = (pin!(gate.enter(Some(&key))), pin!(gate.enter(Some(&b))));
         assert!(poll(&task, same.as_mut()).is_none() && poll(&task, other.as_mut()).is_none());
         // The key of the first that waits has its share, so the second is next.
         drop(two);
@@ -318,7 +319,7 @@ mod tests {
                 match next(5) {
                     0 => {
                         let key = next(4);
-                        waiting.push((key, Box::pin(gate.enter(keys[key].clone()))));
+                        waiting.push((key, Box::pin(gate.enter(keys[key].as_ref()))));
                     }
                     1 if !waiting.is_empty() => drop(waiting.swap_remove(next(waiting.len()))),
                     2 if !inside.is_empty() => drop(inside.swap_remove(next(inside.len()))),
@@ -367,7 +368,7 @@ mod tests {
     }
 
     /// Waits for a place on this thread.
-    fn wait(gate: &Gate, key: Option<Arc<str>>) -> Permit<'_> {
+    fn wait<'a>(gate: &'a Gate, key: Option<&'a Arc<str>>) -> Permit<'a> {
         let waker = Waker::from(Arc::new(Parked(thread::current())));
         let mut enter = pin!(gate.enter(key));
         loop {
@@ -390,7 +391,7 @@ mod tests {
                 for call in 0..CALLS {
                     let permit = match call % 3 {
                         0 => gate.try_enter(key.as_ref()).ok(),
-                        _ => Some(wait(&gate, key.clone())),
+                        _ => Some(wait(&gate, key.as_ref())),
                     };
                     if permit.is_some() {
                         assert!(inside.fetch_add(1, Ordering::AcqRel) < 2);

@@ -6,9 +6,8 @@ use crate::contract::SessionId;
 
 /// Live sessions by id, which can be listed in the order of the ids.
 ///
-/// Ids count up, so sessions that began together are in one group, which is a short sorted list. Only every 64th session
-/// changes the tree of groups, and the newest group is beside it. The first of a group often leaves first, and so is
-/// removed without a search or a move of the others.
+/// Ids count up, so sessions that began together are in one group. Only every 64th session changes the tree of groups, and
+/// the newest group is beside it.
 #[derive(Default)]
 pub(super) struct MemberTable {
     newest: u64,
@@ -17,7 +16,14 @@ pub(super) struct MemberTable {
     len: usize,
 }
 
-type Group = VecDeque<(SessionId, Arc<Member>)>;
+/// The sessions with ids of one range of 64.
+#[derive(Default)]
+struct Group {
+    /// The id of the first slot.
+    first: u64,
+    /// A slot for each id from the first live session to the last.
+    slots: VecDeque<Option<Arc<Member>>>,
+}
 
 /// Number of ids of one group, as a power of two.
 const GROUP_BITS: u32 = 6;
@@ -30,30 +36,21 @@ impl MemberTable {
     pub(super) fn get(&self, id: SessionId) -> Option<&Arc<Member>> {
         let number = number_of(id);
         let group = if number == self.newest { &self.newest_group } else { self.groups.get(&number)? };
-        let at = group.binary_search_by_key(&id, |&(id, _)| id).ok()?;
-        group.get(at).map(|(_, member)| member)
+        group.slots.get(group.slot_of(id)?)?.as_ref()
     }
 
     /// Adds a session whose id was not added before.
     pub(super) fn insert(&mut self, member: Arc<Member>) {
-        let id = member.who.id();
-        let number = number_of(id);
+        let number = number_of(member.who.id());
         if number > self.newest {
             let group = std::mem::take(&mut self.newest_group);
-            if !group.is_empty() {
+            if !group.slots.is_empty() {
                 self.groups.insert(self.newest, group);
             }
             self.newest = number;
         }
         let group = if number == self.newest { &mut self.newest_group } else { self.groups.entry(number).or_default() };
-        // Mostly ids come in their order.
-        match group.back() {
-            Some(&(last, _)) if last > id => {
-                let at = group.partition_point(|&(other, _)| other < id);
-                group.insert(at, (id, member));
-            }
-            _ => group.push_back((id, member)),
-        }
+        group.insert(member);
         self.len += 1;
     }
 
@@ -61,16 +58,10 @@ impl MemberTable {
         let number = number_of(id);
         let is_newest = number == self.newest;
         let group = if is_newest { &mut self.newest_group } else { self.groups.get_mut(&number)? };
-        let (_, member) = match group.front() {
-            Some(&(first, _)) if first == id => group.pop_front()?,
-            _ => group.remove(group.binary_search_by_key(&id, |&(id, _)| id).ok()?)?,
-        };
+        let member = group.remove(id)?;
         self.len -= 1;
-        if !is_newest && group.is_empty() {
+        if !is_newest && group.slots.is_empty() {
             self.groups.remove(&number);
-        } else if group.len() < group.capacity() / 4 {
-            // A long-lived session must not keep the room of all that began with it.
-            group.shrink_to(group.len() * 2);
         }
         Some(member)
     }
@@ -78,9 +69,59 @@ impl MemberTable {
     /// Returns the sessions whose id is greater than `after`, in the order of the ids.
     pub(super) fn after(&self, after: Option<SessionId>) -> impl Iterator<Item = &Arc<Member>> {
         let from = after.map_or(0, number_of);
-        let groups = self.groups.range(from..).map(|(_, group)| group);
-        let sessions = groups.chain([&self.newest_group]).flatten();
-        sessions.skip_while(move |(id, _)| after.is_some_and(|after| *id <= after)).map(|(_, member)| member)
+        let groups = self.groups.range(from..).map(|(_, group)| group).chain([&self.newest_group]);
+        let members = groups.flat_map(|group| group.slots.iter().flatten());
+        members.skip_while(move |member| after.is_some_and(|after| member.who.id() <= after))
+    }
+}
+
+impl Group {
+    fn slot_of(&self, id: SessionId) -> Option<usize> {
+        usize::try_from(id.get().checked_sub(self.first)?).ok()
+    }
+
+    fn insert(&mut self, member: Arc<Member>) {
+        let id = member.who.id();
+        if self.slots.is_empty() {
+            self.first = id.get();
+        }
+        // Sessions begin at the same time on several threads, so an id may come after a greater one.
+        while self.first > id.get() {
+            self.slots.push_front(None);
+            self.first -= 1;
+        }
+        let at = (id.get() - self.first) as usize;
+        if at >= self.slots.len() {
+            self.slots.resize_with(at, || None);
+            self.slots.push_back(Some(member));
+        } else if let Some(slot) = self.slots.get_mut(at) {
+            *slot = Some(member);
+        }
+    }
+
+    fn remove(&mut self, id: SessionId) -> Option<Arc<Member>> {
+        let at = self.slot_of(id)?;
+        let member = self.slots.get_mut(at)?.take()?;
+        if at == 0 {
+            while let Some(None) = self.slots.front() {
+                self.slots.pop_front();
+                self.first += 1;
+            }
+            self.shrink();
+        } else if at + 1 == self.slots.len() {
+            while let Some(None) = self.slots.back() {
+                self.slots.pop_back();
+            }
+            self.shrink();
+        }
+        Some(member)
+    }
+
+    /// Gives memory back: a long-lived session must not keep the room of all that began with it.
+    fn shrink(&mut self) {
+        if self.slots.len() < self.slots.capacity() / 4 {
+            self.slots.shrink_to(self.slots.len() * 2);
+        }
     }
 }
 

@@ -34,7 +34,8 @@ impl Mend for State {
             let mount = &member.mount;
             let who = turn.as_ref().unwrap_or(&member.who);
             let tell = |cause, text: &str| mount.tell(&Refused::new(cause, text).of_session(who));
-            let _permit = match mount.calls.try_enter(member.who.shared_key().as_ref()) {
+            let key = member.who.shared_key();
+            let _permit = match mount.calls.try_enter(key.as_ref()) {
                 Ok(permit) => permit,
                 Err(full) => {
                     tell(RefusalCause::Busy, full.as_str());

@@ -99,10 +99,10 @@ impl Roll {
                 self.keys.remove(key);
             }
         }
-        self.forget(who);
         if let Some(label) = who.label() {
             if let Some(named) = self.names.get_mut(&label) {
                 named.all.remove(&who.id());
+                named.forget(who.id());
                 if named.all.is_empty() {
                     self.names.remove(&label);
                 }
@@ -114,8 +114,14 @@ impl Roll {
     /// Has a run take no further poll: the next one begins another.
     pub(super) fn forget(&mut self, who: &Session) {
         if let Some(named) = who.label().and_then(|label| self.names.get_mut(&label)) {
-            named.run = named.run.filter(|&run| run != who.id());
+            named.forget(who.id());
         }
+    }
+}
+
+impl Named {
+    fn forget(&mut self, run: SessionId) {
+        self.run = self.run.filter(|&other| other != run);
     }
 }
 

@@ -182,7 +182,8 @@ impl Opening {
 /// A message that waits when its session is revoked or cut off is dropped. One that waits when its connection is closed is
 /// handled if it gets a place within [`close_timeout`](crate::EndpointBuilder::close_timeout).
 async fn receive(member: Arc<Member>, request: SubscribeRequest, message: Message) -> Result<(), Rejection> {
-    let mut enter = pin!(member.mount.messages.enter(member.who.shared_key()));
+    let key = member.who.shared_key();
+    let mut enter = pin!(member.mount.messages.enter(key.as_ref()));
     // A session that is ended wakes its task, which polls this.
     let permit = poll_fn(|cx| match member.is_shut() {
         true => Poll::Ready(None),
