@@ -2,7 +2,7 @@ use std::io;
 use std::time::Duration;
 
 use tidings::Transport;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
 use crate::args::Args;
 use crate::figures::Figures;
@@ -14,10 +14,15 @@ use crate::wire::{Wire, request};
 /// Polls that are sent before their replies are read.
 const AT_ONCE: usize = 500;
 
-/// One client that leaves idle sessions behind, and a publisher that makes topics without end.
+/// Open files of a server that runs out of them.
+const FILES: usize = 256;
+
+/// One client that leaves idle sessions behind, one that connects more often than the server has descriptors, and a
+/// publisher that makes topics without end.
 pub(crate) async fn run(args: &mut Args, figures: &mut Figures) -> Result<(), String> {
     let (polls, idle) = (args.or("polls", 10_000_usize)?, args.or("max-idle", 1_000_u64)?);
     idle_runs(polls, idle, figures).await?;
+    connections(args.or("connections", 800_usize)?, figures).await?;
     let (topics, bytes) = (args.or("topics", 100_000_u64)?, args.or("max-bytes", 16_u64 << 20)?);
     new_topics(topics, bytes, figures).await
 }
@@ -67,6 +72,38 @@ async fn flood(address: &str, polls: usize) -> io::Result<u64> {
         }
     }
     Ok(refused)
+}
+
+/// Connects until the server has no descriptor left, and goes: those who were there before notice nothing, and those who
+/// come after are served.
+async fn connections(connections: usize, figures: &mut Figures) -> Result<(), String> {
+    let mut server = Process::start_limited(FILES, &["serve", "--own", "1"])?;
+    let address = server.address().await?;
+    let failed = |error: io::Error| error.to_string();
+    let mut reader = Wire::connect(&address).await.map_err(failed)?;
+    reader.send(request(Transport::Chunked, "storm/0", None)).await.map_err(failed)?;
+    figures.exactly(
+        "connections: status of a reader before them",
+        reader.head().await.map_err(failed)?.status.into(),
+        200,
+    );
+    let mut idle = Vec::new();
+    for _ in 0..connections {
+        idle.push(Wire::connect(&address).await.map_err(failed)?);
+    }
+    let (before, began) = (server.processor()?, Instant::now());
+    pause(Duration::from_secs(1)).await;
+    let busy = (server.processor()? - before) / began.elapsed().as_secs_f64();
+    figures.at_most("connections: processors in use without a descriptor", busy, 0.5, "");
+    server.ask("publish --rate 1000 --size 100 --topics 1 --each 10").await?;
+    let is_read = timeout(CEILING, reader.chunk()).await.is_ok_and(|chunk| matches!(chunk, Ok(Some(_))));
+    figures.holds("connections: the reader gets events", is_read, is_read);
+    drop(idle);
+    let mut late = Wire::connect(&address).await.map_err(failed)?;
+    late.send(request(Transport::Chunked, "storm/0", None)).await.map_err(failed)?;
+    let status = timeout(CEILING, late.head()).await.map_err(|_| "no answer after the flood")?.map_err(failed)?.status;
+    figures.exactly("connections: status of a reader after them", status.into(), 200);
+    Ok(())
 }
 
 /// Publishes to many new topics while a topic in use has a history, which its client comes back to.

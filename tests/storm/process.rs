@@ -29,7 +29,7 @@ impl Process {
     /// Starts it, in a network namespace if one is named.
     pub(crate) fn start(namespace: Option<&str>, args: &[&str]) -> Result<Self, String> {
         let program = std::env::current_exe().map_err(|error| error.to_string())?;
-        let mut command = match namespace {
+        let command = match namespace {
             Some(namespace) => {
                 let mut command = Command::new("ip");
                 command.args(["netns", "exec", namespace]).arg(program);
@@ -37,6 +37,18 @@ impl Process {
             }
             None => Command::new(program),
         };
+        Self::spawn(command, args)
+    }
+
+    /// Starts it with at most `files` open files.
+    pub(crate) fn start_limited(files: usize, args: &[&str]) -> Result<Self, String> {
+        let program = std::env::current_exe().map_err(|error| error.to_string())?;
+        let mut command = Command::new("sh");
+        command.args(["-c", &format!("ulimit -n {files} && exec \"$0\" \"$@\"")]).arg(program);
+        Self::spawn(command, args)
+    }
+
+    fn spawn(mut command: Command, args: &[&str]) -> Result<Self, String> {
         let command = command.args(args).stdin(Stdio::piped()).stdout(Stdio::piped()).kill_on_drop(true);
         let mut child = command.spawn().map_err(|error| error.to_string())?;
         let (Some(id), Some(input), Some(output)) = (child.id(), child.stdin.take(), child.stdout.take()) else {

@@ -1,4 +1,6 @@
+use std::io;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -20,7 +22,8 @@ use crate::{ALLOCATOR, pause};
 /// What a message from a client takes: longer than the next one needs to come.
 const RECEIVE: Duration = Duration::from_millis(10);
 
-/// Two instances in one process, which share a hub and nothing else: the first on axum, the second on hyper. Each
+/// Two instances in one process, which share a hub and nothing else: the first on axum, or with `--own 1` on the library's
+/// server, the second on hyper. Each
 /// SIGTERM drains one of them, and when both have returned the process is over.
 struct Server {
     hub: LocalHub,
@@ -39,6 +42,7 @@ pub(crate) async fn serve(mut args: Args) -> Result<(), String> {
     let hub = hub.build();
     let times = Times::parse(&mut args)?;
     let state = args.or("state", 0_usize)?;
+    let is_own = args.or("own", 0_u8)? == 1;
     let address: SocketAddr = args.or("listen", ([127, 0, 0, 1], 0).into())?;
     let listeners = [listen(address, times.send_buffer)?, listen(address, times.send_buffer)?];
     args.finish()?;
@@ -60,7 +64,10 @@ pub(crate) async fn serve(mut args: Args) -> Result<(), String> {
     let [first, second] = listeners;
     let sockets = Sockets { user_timeout: times.user_timeout };
     let [on_axum, on_hyper] = &server.instances;
-    let on_axum = stacks::on_axum(first, on_axum.clone(), nth(1), sockets);
+    let on_axum: Pin<Box<dyn Future<Output = io::Result<()>>>> = match is_own {
+        true => Box::pin(stacks::on_server(first, on_axum.clone(), nth(1))),
+        false => Box::pin(stacks::on_axum(first, on_axum.clone(), nth(1), sockets)),
+    };
     let on_hyper = stacks::on_hyper(second, on_hyper.clone(), nth(2), sockets);
     let (on_axum, on_hyper) = (server.noting(0, on_axum), server.noting(1, on_hyper));
     println!("{}", json!({ "addresses": addresses }));
@@ -71,7 +78,7 @@ pub(crate) async fn serve(mut args: Args) -> Result<(), String> {
 }
 
 impl Server {
-    async fn noting(&self, instance: usize, serving: impl Future<Output = std::io::Result<()>>) -> std::io::Result<()> {
+    async fn noting(&self, instance: usize, serving: impl Future<Output = io::Result<()>>) -> io::Result<()> {
         serving.await?;
         self.returned.lock().unwrap_or_else(PoisonError::into_inner)[instance] = Some(Instant::now());
         Ok(())

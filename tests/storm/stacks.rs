@@ -30,6 +30,16 @@ impl Sockets {
     }
 }
 
+/// Serves with the library's own server until the signal, and until all are gone.
+pub(crate) async fn on_server(
+    listener: TcpListener,
+    endpoint: Endpoint,
+    signal: impl Future<Output = ()> + Send + 'static,
+) -> io::Result<()> {
+    let app = Router::new().route_service("/events", endpoint.clone());
+    tidings::server::serve(listener, app).allow_any_host().with_graceful_shutdown(endpoint.drain_on(signal)).await
+}
+
 /// Serves on axum until the signal, and until all are gone.
 pub(crate) async fn on_axum(
     listener: TcpListener,

@@ -6,7 +6,7 @@
 //! storm drain        all sessions leave one instance, paced, and lose nothing at the next
 //! storm half-open    peers that are gone without a word (needs root, for network namespaces)
 //! storm herd         long polls of a busy topic, and many that return at once
-//! storm floods       idle poll sessions of one client, and topics of one publisher, without end
+//! storm floods       idle poll sessions of one client, its connections, and topics of one publisher, without end
 //! storm slow         one large event, for clients that read slowly and for those that read nothing
 //! storm unread       HTTP/2 clients that let no byte of a body through
 //! ```
