@@ -49,8 +49,8 @@ pub(super) enum Full {
 impl Full {
     pub(super) fn as_str(self) -> &'static str {
         match self {
-            Self::All => "too many calls of the publisher",
-            Self::Key => "too many calls of the publisher for the limit key",
+            Self::All => "too many calls of the publisher: max_attaches is reached",
+            Self::Key => "too many calls of the publisher for the limit key: max_concurrent_calls_per_key is reached",
         }
     }
 }

@@ -109,8 +109,8 @@ pub(super) fn check<'a>(
 #[cold]
 fn not_served(parts: &Parts, head: &Head<'_>) -> Refusal {
     let why = match text(parts, head) {
-        Some(host) => format!("host {:?} is not served here", shorten(host)),
-        None => "a request without a host is not served here".to_owned(),
+        Some(host) => format!("host {:?} is not served here (see allowed_hosts)", shorten(host)),
+        None => "a request without a host is not served here (see allowed_hosts)".to_owned(),
     };
     Refusal::new(StatusCode::MISDIRECTED_REQUEST, why)
 }

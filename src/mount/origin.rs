@@ -87,11 +87,11 @@ fn foreign(parts: &Parts, head: &Head<'_>) -> Refusal {
     let why = match (head.origin.once(), head.site.once()) {
         (Err(_), _) => "more than one Origin header".to_owned(),
         (_, Err(_)) => "more than one Sec-Fetch-Site header".to_owned(),
-        (Ok(Some(origin)), _) => format!("origin {} is not allowed for {host}", shown(origin)),
+        (Ok(Some(origin)), _) => format!("origin {} is not allowed for {host} (see allow_origin)", shown(origin)),
         (Ok(None), Ok(Some(site))) => {
-            format!("no Origin header and Sec-Fetch-Site {}: not allowed for {host}", shown(site))
+            format!("no Origin header and Sec-Fetch-Site {}: not allowed for {host} (see allow_origin)", shown(site))
         }
-        (Ok(None), Ok(None)) => format!("no Origin header: not allowed for {host}"),
+        (Ok(None), Ok(None)) => format!("no Origin header: not allowed for {host} (see allow_absent_origin)"),
     };
     Refusal::new(StatusCode::FORBIDDEN, why)
 }

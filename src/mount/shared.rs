@@ -129,7 +129,7 @@ impl Mount {
     pub(super) fn later(&self) -> Refusal {
         self.busy(match self.registry.is_draining() {
             true => "endpoint is draining",
-            false => "too many sessions, in all or of the limit key",
+            false => "too many sessions: max_sessions, or max_sessions_per_key of the limit key, is reached",
         })
     }
 

@@ -21,7 +21,7 @@ pub(super) struct Cell {
     pub(super) errand: Errand,
     pub(super) stage: Stage,
     pub(super) standing: Standing,
-    pub(super) held: Held,
+    pub(super) body: BodyState,
     /// Whether the body has the connection to itself.
     pub(super) is_alone: bool,
     /// How it is counted, while it is in the registry.
@@ -54,7 +54,7 @@ pub(in crate::mount) enum Stage {
 
 /// Whether the HTTP stack holds the body, and why it matters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Held {
+pub(super) enum BodyState {
     Live,
     /// It is counted among the bodies that are still held though their write timed out.
     Stalled,
@@ -92,7 +92,7 @@ impl Cell {
         Self {
             stage: Stage::Open,
             standing: Standing::Outside,
-            held: Held::Live,
+            body: BodyState::Live,
             is_alone: false,
             connection: None,
             state: None,

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use std::task::Waker;
 use std::time::Instant;
 
-use super::cell::{Errand, Held, Stage};
+use super::cell::{BodyState, Errand, Stage};
 use super::member::{Member, drop_isolated};
 use super::watch::{Seen, Watch};
 use crate::contract::Left;
@@ -56,10 +56,10 @@ impl Member {
     /// Notes that the write timed out while the HTTP stack holds the body, and may have the connection aborted.
     pub(super) fn stall_body(&self) {
         let mut cell = self.cell.lock();
-        if cell.held != Held::Live {
+        if cell.body != BodyState::Live {
             return;
         }
-        cell.held = Held::Stalled;
+        cell.body = BodyState::Stalled;
         self.mount.counters.hold_stalled();
         // Under the lock that the body's drop takes it back under.
         let is_alone = cell.is_alone;
@@ -72,7 +72,7 @@ impl Member {
     pub(in crate::mount) fn drop_body(&self) {
         let mut cell = self.cell.lock();
         let connection = cell.connection.take();
-        if std::mem::replace(&mut cell.held, Held::Dropped) == Held::Stalled {
+        if std::mem::replace(&mut cell.body, BodyState::Dropped) == BodyState::Stalled {
             self.mount.counters.drop_stalled();
             connection.iter().for_each(ConnectionHandle::end_stall);
         }

@@ -96,21 +96,21 @@ const CASES: [Case; 12] = [
         &[("origin", "https://evil.example")],
         RefusalCause::Origin,
         403,
-        "origin \"https://evil.example\" is not allowed for host \"example.com\"",
+        "origin \"https://evil.example\" is not allowed for host \"example.com\" (see allow_origin)",
     ),
     (
         "/events?",
         &[("origin", "null")],
         RefusalCause::Origin,
         403,
-        "origin \"null\" is not allowed for host \"example.com\"",
+        "origin \"null\" is not allowed for host \"example.com\" (see allow_origin)",
     ),
     (
         "/events?",
         &[("sec-fetch-site", "cross-site")],
         RefusalCause::Origin,
         403,
-        "no Origin header and Sec-Fetch-Site \"cross-site\": not allowed for host \"example.com\"",
+        "no Origin header and Sec-Fetch-Site \"cross-site\": not allowed for host \"example.com\" (see allow_origin)",
     ),
 ];
 
@@ -219,7 +219,7 @@ async fn refusal_for_a_limit_says_which() {
     let waiting = tokio::spawn(endpoint.handle(get("/wait").body(String::new()).unwrap()));
     settle().await;
     get("/events").to(&endpoint).await;
-    assert_eq!(log.one("permit").text, "too many calls of the publisher");
+    assert_eq!(log.one("permit").text, "too many calls of the publisher: max_attaches is reached");
     pass(Duration::from_secs(8)).await;
     assert_eq!(waiting.await.unwrap().status(), StatusCode::SERVICE_UNAVAILABLE);
     assert_eq!(log.one("deadline").text, "subscribe took longer than 7s");
@@ -227,7 +227,7 @@ async fn refusal_for_a_limit_says_which() {
     let told = |response: StatusCode| (response.as_u16(), log.one("sessions"));
     let (status, refused) = told(get("/events?transport=sse").to(&endpoint).await.status());
     assert_eq!((status, refused.cause, refused.code), (200, RefusalCause::Busy, Some(200)), "a soft reject");
-    assert_eq!(refused.text, "too many sessions, in all or of the limit key");
+    assert_eq!(refused.text, "too many sessions: max_sessions, or max_sessions_per_key of the limit key, is reached");
     drop(held);
     let too_large = request("POST", "/events").header("content-length", "65537");
     assert_eq!(too_large.to(&endpoint).await.status(), StatusCode::PAYLOAD_TOO_LARGE);
@@ -266,7 +266,7 @@ async fn refusal_of_a_snapshot_is_told_with_its_session() {
         if hook == Hook::Wait {
             let other = Guest::come(&endpoint, Transport::Sse, target).await;
             // The subscribe call of the second finds no place either, while the first one's snapshot has it.
-            assert_eq!(log.one("busy").text, "too many calls of the publisher");
+            assert_eq!(log.one("busy").text, "too many calls of the publisher: max_attaches is reached");
             drop(other);
         }
         pass(Duration::from_secs(11)).await;
