@@ -1,6 +1,11 @@
 use std::io::{self, ErrorKind};
 use std::time::Duration;
 
+use bytes::Bytes;
+use http_body_util::{BodyExt, Empty};
+use hyper::client::conn::http2;
+use hyper::{Request, Response, body::Incoming};
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use tidings::Transport;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
@@ -16,6 +21,12 @@ use crate::wire::request;
 /// The sockets' buffers are small, or the kernel would take the event whole.
 const SEND_BUFFER: &str = "32768";
 const RECEIVE_BUFFER: u32 = 16 * 1024;
+/// The transports that HTTP/2 carries as bodies.
+const BODIES: [Transport; 4] = [Transport::ShortPoll, Transport::LongPoll, Transport::Chunked, Transport::Sse];
+/// Clients that read nothing: one of each transport over HTTP/1 but short poll, and of each stream over HTTP/2.
+const DEAD: u64 = 4 + 3;
+/// The same and the readers that wait when the event comes.
+const WAITING: u64 = 2 * DEAD;
 
 /// One large event, for clients that read slowly and steadily and for clients that read nothing.
 pub(crate) async fn run(args: &mut Args, figures: &mut Figures) -> Result<(), String> {
@@ -47,22 +58,71 @@ pub(crate) async fn run(args: &mut Args, figures: &mut Figures) -> Result<(), St
                 read(stream, size, rate).await
             };
             let read = timeout(CEILING, read).await.unwrap_or_else(|_| Err(ErrorKind::TimedOut.into()));
-            (transport, read, began.elapsed())
+            (transport.as_str().to_owned(), read, began.elapsed())
         });
     }
-    server.until(0, |stats| stats["live"] == 8).await?;
+    let mut unread = Vec::new();
+    for transport in BODIES {
+        let (address, cursor) = (address.clone(), cursor.clone());
+        let is_held = transport != Transport::ShortPoll;
+        if is_held {
+            unread.push(tokio::spawn(ask_http2(address.clone(), transport, cursor.clone())));
+        }
+        readers.spawn(async move {
+            let began = Instant::now();
+            let read = async {
+                if !is_held {
+                    pause(Duration::from_millis(500)).await;
+                }
+                read_http2(ask_http2(address, transport, cursor).await?, size, rate).await
+            };
+            let read = timeout(CEILING, read).await.unwrap_or_else(|_| Err(ErrorKind::TimedOut.into()));
+            (format!("{} over HTTP/2", transport.as_str()), read, began.elapsed())
+        });
+    }
+    server.until(0, |stats| stats["live"] == WAITING).await?;
     server.ask(&format!("publish --rate 1 --size {size} --each 1")).await?;
     while let Some(done) = readers.join_next().await {
-        let (transport, read, took) = done.map_err(|error| error.to_string())?;
+        let (client, read, took) = done.map_err(|error| error.to_string())?;
         let told = read.as_ref().map_or_else(ToString::to_string, |()| "arrived".to_owned());
-        let what = format!("{}: {size} bytes at {rate} a second", transport.as_str());
+        let what = format!("{client}: {size} bytes at {rate} a second");
         figures.holds(&what, format!("{told}, {:.1} s", took.as_secs_f64()), read.is_ok());
     }
     server.until(0, |stats| stats["live"] == 0).await?;
     // A held poll's session ends with its answer, so its reply is counted later than the sessions.
-    let (stats, _) = server.settled(0, |stats| stats["stalled"] == 4).await?;
-    figures.exactly("clients that read nothing, ended by the write timeout", stats["stalled"].as_u64().unwrap_or(0), 4);
-    drop(dead);
+    let (stats, _) = server.settled(0, |stats| stats["stalled"] == DEAD).await?;
+    figures.exactly(
+        "clients that read nothing, ended by the write timeout",
+        stats["stalled"].as_u64().unwrap_or(0),
+        DEAD,
+    );
+    drop((dead, unread));
+    Ok(())
+}
+
+/// Asks for the topic on a connection of its own, whose streams may be sent 16 KiB that were not read.
+async fn ask_http2(address: String, transport: Transport, cursor: String) -> io::Result<Response<Incoming>> {
+    let stream = TcpStream::connect(&address).await?;
+    let mut builder = http2::Builder::new(TokioExecutor::new());
+    builder.initial_stream_window_size(RECEIVE_BUFFER);
+    let (mut client, connection) = builder.handshake(TokioIo::new(stream)).await.map_err(io::Error::other)?;
+    tokio::spawn(connection);
+    let target = format!("http://storm/events?topic=storm/0&transport={}&cursor={cursor}&wait=50", transport.as_str());
+    let request = Request::get(target).body(Empty::<Bytes>::new()).map_err(io::Error::other)?;
+    client.send_request(request).await.map_err(io::Error::other)
+}
+
+/// Reads a body at this rate until the event's padding has come.
+async fn read_http2(answer: Response<Incoming>, size: usize, rate: usize) -> io::Result<()> {
+    let (mut body, mut padding, mut bytes, began) = (answer.into_body(), 0, 0, Instant::now());
+    while padding < size - 128 {
+        let frame = body.frame().await.ok_or(ErrorKind::UnexpectedEof)?.map_err(io::Error::other)?;
+        let data = frame.into_data().unwrap_or_default();
+        padding += data.iter().filter(|&&byte| byte == b'x').count();
+        bytes += data.len();
+        let due = Duration::from_secs_f64(bytes as f64 / rate as f64);
+        pause(due.saturating_sub(began.elapsed())).await;
+    }
     Ok(())
 }
 
