@@ -14,7 +14,8 @@ use super::soft_reject::SoftReject;
 
 /// The body of an endpoint's answer: nothing, a poll's reply, or a live stream.
 ///
-/// Dropping the body of a live stream ends its session.
+/// Dropping the body of a live stream ends its session. So does dropping the body of a large reply, if the poll is a
+/// session.
 #[must_use]
 pub struct Body(Kind);
 

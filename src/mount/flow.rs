@@ -1,6 +1,6 @@
 use std::pin::Pin;
 use std::task::{Context, Poll};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use std::vec;
 
 use bytes::Bytes;
@@ -12,7 +12,7 @@ use super::session::{Order, Tracked, Visit};
 use crate::adapters::ChunkedStream;
 #[cfg(feature = "sse")]
 use crate::adapters::SseEncoder;
-use crate::contract::{End, Left};
+use crate::contract::{Clock, End, Left};
 
 /// The source of a live body's frames: an adapter's stream, or a poll's reply.
 ///
@@ -35,6 +35,8 @@ pub(super) struct ReplyFlow {
     parts: vec::IntoIter<Bytes>,
     /// The poll, which is under way until its reply is taken.
     visit: Option<Visit>,
+    /// When a poll that is to leave is cut off.
+    ends_by: Option<Instant>,
     /// Why the reply breaks off, if it does.
     broken: Option<BodyError>,
 }
@@ -51,20 +53,34 @@ const COPIED: usize = 4 * 1024;
 
 impl ReplyFlow {
     pub(super) fn new(parts: Vec<Bytes>, visit: Visit) -> Self {
-        Self { parts: parts.into_iter(), visit: Some(visit), broken: None }
+        Self { parts: parts.into_iter(), visit: Some(visit), ends_by: None, broken: None }
     }
 
-    fn next_part(&mut self, cx: &Context<'_>) -> Option<Bytes> {
-        if self.is_cut_off(cx) { None } else { self.parts.next() }
+    fn next_part(&mut self, cx: &Context<'_>, limit: usize) -> Option<Bytes> {
+        let part = if self.is_cut_off(cx) { None } else { self.parts.next() };
+        part.inspect(|part| self.hands_out(part, limit))
+    }
+
+    /// Notes that the poll is answered if this is the end of the reply.
+    fn hands_out(&mut self, part: &Bytes, limit: usize) {
+        if part.len() <= limit && self.parts.as_slice().is_empty() {
+            self.visit.iter_mut().for_each(|visit| visit.ends(Left::Silent));
+        }
     }
 
     /// Returns whether the poll was ended from outside, so that nothing more of its reply may go out.
     fn is_cut_off(&mut self, cx: &Context<'_>) -> bool {
-        self.broken = match self.visit.as_mut().map(|visit| visit.poll_order(cx)) {
-            Some(Poll::Ready(Order::Revoke)) => Some(BodyError::Revoked),
-            Some(Poll::Ready(Order::Cut)) => Some(BodyError::Ended),
-            // One that is to leave has its answer already.
-            Some(Poll::Ready(Order::Leave) | Poll::Pending) | None => None,
+        let Some(visit) = &mut self.visit else { return false };
+        self.broken = match visit.poll_order(cx) {
+            Poll::Ready(Order::Revoke) => Some(BodyError::Revoked),
+            Poll::Ready(Order::Cut) => Some(BodyError::Ended),
+            // It has its answer already, and a write timeout to take the rest of it.
+            Poll::Ready(Order::Leave) => {
+                let (wheel, timeout) = (&visit.mount().runtime.wheel, visit.mount().config.write_stall);
+                let is_over = *self.ends_by.get_or_insert_with(|| wheel.after(timeout)) <= wheel.now();
+                is_over.then_some(BodyError::Ended)
+            }
+            Poll::Pending => None,
         };
         self.broken.is_some()
     }
@@ -74,36 +90,38 @@ impl Flow {
     /// Yields the next frame, of 1 to `limit` bytes. `None`: the flow is over.
     #[inline(always)]
     pub(super) fn poll_frame(&mut self, cx: &mut Context<'_>, limit: usize) -> Poll<Option<Bytes>> {
-        match self.poll_item(cx) {
+        match self.poll_item(cx, limit) {
             Poll::Ready(Some(item)) if item.len() > limit => Poll::Ready(Some(self.cut(item, limit))),
             polled => polled,
         }
     }
 
     #[inline(always)]
-    fn poll_item(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
+    fn poll_item(&mut self, cx: &mut Context<'_>, limit: usize) -> Poll<Option<Bytes>> {
         match *self {
             #[cfg(feature = "chunked")]
             Self::Chunked(ref mut stream) => Pin::new(&mut **stream).poll_next(cx),
             #[cfg(feature = "sse")]
             Self::Sse(ref mut encoder) => Pin::new(&mut **encoder).poll_next(cx),
-            Self::Reply(ref mut reply) => Poll::Ready(reply.next_part(cx)),
+            Self::Reply(ref mut reply) => Poll::Ready(reply.next_part(cx, limit)),
             Self::Cut(ref mut cut) => {
                 let (rest, flow) = (std::mem::take(&mut cut.rest), cut.flow.take());
-                Poll::Ready(self.go_on(flow, cx).then_some(rest))
+                Poll::Ready(self.go_on(flow, rest, cx, limit))
             }
         }
     }
 
-    /// Goes on with what follows a cut item. Returns whether the rest of the item may go out.
+    /// Goes on with the flow after a cut item. Returns the rest of the item, if it may go out.
     #[cold]
-    fn go_on(&mut self, flow: Option<Self>, cx: &Context<'_>) -> bool {
+    fn go_on(&mut self, flow: Option<Self>, rest: Bytes, cx: &Context<'_>, limit: usize) -> Option<Bytes> {
         *self = flow.unwrap_or_else(|| Self::Reply(Box::default()));
-        match self {
-            Self::Reply(reply) => !reply.is_cut_off(cx),
-            // The session of a stream is that of its body, which is asked before each frame.
-            _ => true,
+        // The session of a stream is that of its body, which is asked before each frame.
+        let Self::Reply(reply) = self else { return Some(rest) };
+        if reply.is_cut_off(cx) {
+            return None;
         }
+        reply.hands_out(&rest, limit);
+        Some(rest)
     }
 
     /// Keeps back all but the first `limit` bytes of an item.
@@ -147,17 +165,17 @@ impl Flow {
         end.filter(|end| matches!(end, End::TooSlow | End::Failed)).map(|_| BodyError::Ended)
     }
 
-    /// Notes why the body ends before its end. The session of a reply is not that of its body.
-    pub(super) fn note(&self, why: Left) {
+    /// Notes that the write of the body timed out. The session of a reply is not that of its body.
+    pub(super) fn note_stall(&self) {
         let reply = match self {
-            Self::Reply(reply) if !reply.parts.as_slice().is_empty() => reply,
+            Self::Reply(reply) => reply,
             Self::Cut(cut) => match &cut.flow {
                 Some(Self::Reply(reply)) => reply,
                 _ => return,
             },
             _ => return,
         };
-        reply.visit.iter().for_each(|visit| visit.member().ended(why));
+        reply.visit.iter().for_each(|visit| visit.member().ended(Left::Stalled));
     }
 
     /// Asks for a last item that says when to come back. `false`: this wire has none.

@@ -71,16 +71,31 @@ impl Gate {
     /// Takes a place at once, or says which limit is reached.
     #[inline(always)]
     pub(super) fn try_enter<'a>(&'a self, key: Option<&'a Arc<str>>) -> Result<Permit<'a>, Full> {
-        let may_take = |taken| if taken < self.max { Some(taken + 1) } else { None };
-        self.taken.fetch_update(Ordering::AcqRel, Ordering::Acquire, may_take).map_err(|_| Full::All)?;
-        let mut permit = Permit { gate: self, key: None };
-        if let Some(key) = key {
-            if !self.state.lock().take_of_key(key, self.max_per_key) {
-                return Err(Full::Key);
-            }
-            permit.key = Some(key);
+        match key {
+            None if self.take() => Ok(Permit { gate: self, key }),
+            None => Err(Full::All),
+            Some(key) => self.try_enter_with(key),
         }
-        Ok(permit)
+    }
+
+    fn try_enter_with<'a>(&'a self, key: &'a Arc<str>) -> Result<Permit<'a>, Full> {
+        let mut state = self.state.lock();
+        if !state.take_of_key(key, self.max_per_key) {
+            return Err(Full::Key);
+        }
+        if !self.take() {
+            // Nobody waits for this place: it was taken under the lock.
+            state.give_back(key);
+            return Err(Full::All);
+        }
+        Ok(Permit { gate: self, key: Some(key) })
+    }
+
+    /// Takes a place if there is one. None is free while a call waits, so no call overtakes it.
+    #[inline]
+    fn take(&self) -> bool {
+        let next = |taken| if taken < self.max { Some(taken + 1) } else { None };
+        self.taken.fetch_update(Ordering::AcqRel, Ordering::Acquire, next).is_ok()
     }
 
     /// Waits for a place. Dropping the future gives up the wait, or the place that it was given meanwhile.

@@ -149,15 +149,9 @@ impl Terms {
 
     /// Answers a poll that was held and was given this order. `None`: there is to be no reply.
     #[cfg(feature = "long-poll")]
-    fn answer_held(
-        &self,
-        mut visit: Visit,
-        order: Option<Order>,
-        reply: Option<Reply>,
-    ) -> Result<Response<Body>, Refusal> {
+    fn answer_held(&self, visit: Visit, order: Option<Order>, reply: Option<Reply>) -> Result<Response<Body>, Refusal> {
         visit.cut_off().map_or(Ok(()), |order| Err(visit.mount().refuse_cut_off(order)))?;
         let reply = reply.ok_or_else(|| visit.mount().later())?;
-        visit.ends(Left::Silent);
         // The next poll may come at once, unless it would find a closed door or the end again.
         let pause = order.is_some() || (reply.end.is_some() && !reply.more);
         let retry = if pause { visit.mount().config.jittered_retry() } else { Duration::ZERO };
@@ -166,7 +160,7 @@ impl Terms {
 
     /// A reply as a response: 200, or 304 to a client that holds all there is and said so; 500 where there would be
     /// more, had the application's code not failed.
-    fn answer(&self, visit: Visit, reply: Reply, retry: Duration) -> Result<Response<Body>, Refusal> {
+    fn answer(&self, mut visit: Visit, reply: Reply, retry: Duration) -> Result<Response<Body>, Refusal> {
         if reply.end == Some(End::Failed) && reply.is_empty() {
             return Err(Refusal::failed("subscriber failed"));
         }
@@ -174,8 +168,9 @@ impl Terms {
         let (tag, payload) = visit.mount().replies.of(reply);
         let len = payload.len();
         let is_watched = !unchanged && len > self.hop.first_frame();
-        if !unchanged && !is_watched {
-            visit.mount().counters.sent(len as u64);
+        if !is_watched {
+            visit.ends(Left::Silent);
+            visit.mount().counters.sent(if unchanged { 0 } else { len as u64 });
         }
         let mut response = Response::new(match unchanged {
             true => Body::empty(),

@@ -1,6 +1,6 @@
 use std::convert::Infallible;
 use std::fmt;
-use std::future::Future;
+use std::future::{Future, pending};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -70,7 +70,11 @@ impl ResponseFuture {
                 Ok(Poll::Ready(Ok(Answer::Held(held)))) => *work = held,
                 Ok(Poll::Ready(Ok(Answer::Now(response)))) => break response,
                 Ok(Poll::Ready(Err(refusal))) => break finish.refuse(refusal),
-                Err(_) => break finish.refuse(Refusal::failed("publisher panicked")),
+                Err(_) => {
+                    // Its session has left when the refusal is told.
+                    let _ = isolate(|| *work = Box::pin(pending()));
+                    break finish.refuse(Refusal::failed("publisher panicked"));
+                }
             }
         };
         headers::dress(&mut response, finish.origin.as_ref());

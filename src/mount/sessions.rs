@@ -91,7 +91,8 @@ impl Endpoint {
     /// handing to the connection at that moment has gone out; what the library still has is thrown away.
     ///
     /// A WebSocket is closed with 1008 (cut off, where half of a frame was written), a stream breaks off, a held poll is
-    /// answered with 401, and a reply of more than 64 KiB (1 KiB over HTTP/2) that is going out breaks off. A client that comes back is a matter of [`Publisher::subscribe`](crate::Publisher::subscribe),
+    /// answered with 401, and a reply of more than 64 KiB (1 KiB over HTTP/2) that is going out breaks off. If the client of
+    /// such a reply takes nothing, its rest is freed by the [write timeout](crate::EndpointBuilder::write_stall). A client that comes back is a matter of [`Publisher::subscribe`](crate::Publisher::subscribe),
     /// as each poll is.
     ///
     /// Whether there was such a session that had a right.

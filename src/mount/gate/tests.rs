@@ -124,6 +124,19 @@ fn wait<'a>(gate: &'a Gate, key: Option<&'a Arc<str>>) -> Permit<'a> {
     }
 }
 
+/// A key at its limit takes no place for a moment that another call would have.
+#[test]
+fn call_of_a_full_key_never_keeps_another_out() {
+    const CALLS: usize = 200_000;
+    let (gate, key) = (Gate::new(2, 1), Arc::<str>::from("a"));
+    let held = gate.try_enter(Some(&key)).ok();
+    thread::scope(|scope| {
+        scope.spawn(|| (0..CALLS).for_each(|_| assert_eq!(gate.try_enter(Some(&key)).err(), Some(Full::Key))));
+        (0..CALLS).for_each(|_| assert_eq!(gate.try_enter(None).err(), None));
+    });
+    drop(held);
+}
+
 #[test]
 fn calls_on_several_threads_all_get_their_place() {
     const CALLS: usize = 2_000;

@@ -77,6 +77,8 @@ impl Member {
     pub(in crate::mount) fn cut(self: &Arc<Self>, why: Left) {
         let error = if why == Left::Stalled { BodyError::Stalled } else { BodyError::Ended };
         let mut cell = self.cell.lock();
+        // Before its task can see the end, and leave for another reason.
+        cell.why.get_or_insert(why);
         if cell.stage != Stage::Over && !matches!(cell.stage, Stage::Broken(_)) {
             self.enter_stage(&mut cell, Stage::Broken(error));
         }

@@ -6,6 +6,7 @@ use super::SessionState;
 use super::cell::Standing;
 use super::member::{Member, drop_isolated};
 use crate::contract::{Left, Transport};
+use crate::mount::flow::Flow;
 use crate::mount::isolate::isolate;
 use crate::mount::registry::NoPlace;
 
@@ -54,7 +55,9 @@ impl Member {
             Standing::Outside | Standing::Parting | Standing::Gone => {}
         }
         drop(cell);
-        flow.iter().for_each(|flow| flow.note(why));
+        if why == Left::Stalled {
+            flow.iter().for_each(Flow::note_stall);
+        }
         drop_isolated((flow, head));
         drop(term);
         self.mount.counters.sent(fresh);

@@ -105,20 +105,48 @@ async fn row_12_a_session_counts_for_its_key_until_its_reply_is_taken() {
 
 #[tokio::test(start_paused = true)]
 async fn row_33_a_session_leaves_with_its_reply_and_says_why() {
-    for (version, taken, why) in VERSIONS
-        .into_iter()
-        .flat_map(|version| [(false, Left::Stalled), (true, Left::Gone)].map(|(taken, why)| (version, taken, why)))
-    {
-        let (house, context) = (house(), format!("{version:?}, {why:?}"));
+    for (version, is_whole, is_dropped, why) in VERSIONS.into_iter().flat_map(|version| {
+        [
+            (false, false, Left::Stalled),
+            (true, false, Left::Stalled),
+            (false, true, Left::Gone),
+            // hyper drops the body when its length is taken.
+            (true, true, Left::Silent),
+        ]
+        .map(|(is_whole, is_dropped, why)| (version, is_whole, is_dropped, why))
+    }) {
+        let (house, context) = (house(), format!("{version:?}, whole: {is_whole}, dropped: {is_dropped}"));
         let endpoint = house.builder().write_stall(STALL).build();
-        let mut body = ask(&endpoint, Transport::LongPoll, "wait=20", version).await.into_body();
-        frame(&mut body).await.unwrap().unwrap();
-        if taken {
+        let response = ask(&endpoint, Transport::LongPoll, "wait=20", version).await;
+        let length: usize = response.headers()["content-length"].to_str().unwrap().parse().unwrap();
+        let (mut body, mut taken) = (response.into_body(), 0);
+        while taken < if is_whole { length } else { 1 } {
+            taken += frame(&mut body).await.unwrap().unwrap();
+        }
+        if is_dropped {
             drop(body);
         } else {
             pass(2 * STALL).await;
         }
         assert_eq!((endpoint.session_count(), house.why()), (0, why), "{context}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn row_33_a_disconnected_client_has_one_write_timeout_for_the_rest_of_its_reply() {
+    for (transport, query, version) in cases() {
+        let (house, context) = (house(), format!("{transport:?} {query} over {version:?}"));
+        let endpoint = house.builder().write_stall(STALL).build();
+        let mut body = ask(&endpoint, transport, query, version).await.into_body();
+        frame(&mut body).await.unwrap().unwrap();
+        assert_eq!(endpoint.disconnect_where(|_| true), 1, "{context}");
+        frame(&mut body).await.unwrap().unwrap();
+        pass(STALL - Duration::from_secs(1)).await;
+        frame(&mut body).await.unwrap().unwrap();
+        pass(Duration::from_secs(2)).await;
+        assert_eq!(frame(&mut body).await, Some(Err(BodyError::Ended)), "{context}");
+        drop(body);
+        assert_eq!((endpoint.session_count(), house.why()), (0, Left::Disconnected), "{context}");
     }
 }
 
