@@ -29,6 +29,9 @@ async fn only_who_asks_for_it_is_told_that_nothing_changed() {
     for (target, tag, expected) in [
         ("/events", format!("\"{cursor}\""), StatusCode::NOT_MODIFIED),
         ("/events", format!("W/\"{cursor}\""), StatusCode::NOT_MODIFIED),
+        ("/events", format!("\"{cursor}-gzip\""), StatusCode::NOT_MODIFIED),
+        ("/events", format!("W/\"{cursor};br\""), StatusCode::NOT_MODIFIED),
+        ("/events", format!("\"other\", \"{cursor}--gzip\""), StatusCode::NOT_MODIFIED),
         ("/events", "\"other\"".to_owned(), StatusCode::OK),
         ("/events", "*".to_owned(), StatusCode::OK),
         // It asks from further back, where there is something.
