@@ -27,6 +27,7 @@ mod connection;
 mod drain;
 mod driver;
 mod endpoint;
+mod entity_tag;
 mod erased;
 mod extract;
 mod flow;
