@@ -119,11 +119,7 @@ enum Step {
 impl<S: Subscriber, M: Mend> Mended<S, M> {
     /// Mends the gaps of a subscriber whose client began at `start`.
     pub fn new(subscriber: S, start: Start, mend: M) -> Self {
-        let held = match start {
-            Start::After(cursor) => Some(cursor),
-            _ => None,
-        };
-        Self { inner: subscriber, mend, held, stage: None }
+        Self { inner: subscriber, mend, held: start.cursor(), stage: None }
     }
 
     /// Begins with the application's state, which was loaded after the subscriber was made. To be set before the first

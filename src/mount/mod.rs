@@ -67,6 +67,7 @@ mod sleep;
 mod socket;
 #[cfg(feature = "sse")]
 mod soft_reject;
+mod sse_settings;
 mod stats;
 #[cfg(any(feature = "chunked", feature = "sse"))]
 mod stream;

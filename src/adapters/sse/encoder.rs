@@ -1,4 +1,5 @@
 use std::fmt;
+use std::num::NonZeroU64;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
@@ -10,17 +11,17 @@ use super::block::{write_gap_block, write_heartbeat_block, write_hello_block, wr
 use super::format::{Object, Plain};
 use crate::adapters::keep_alive::KeepAlive;
 use crate::adapters::limit;
-use crate::contract::{Encoded, End, Format, Subscriber, Timer};
-use crate::model::Cursor;
+use crate::contract::{Encoded, End, Format, Start, Subscriber, Timer};
+use crate::model::{Cursor, Position};
 
 /// One line feed: after an empty line some readers would see an empty event.
 const COMMENT: Bytes = Bytes::from_static(b":\n");
 
 /// Writes a subscriber's events as server-sent events (WHATWG HTML §9.2).
 ///
-/// First `:` and a line feed at once, so that the client sees the stream open; then a block an event, and the same
-/// comment as a keep-alive when nothing came for a while. A gap is a block with `event: tidings.gap`. `id:` is last in
-/// every block. Every item is whole blocks or a comment, so the stream may be cut between any two.
+/// The first item, at once, is `:` and a line feed, and the [hello](Self::hello). Then comes a block for each event, and
+/// the same comment as a keep-alive when nothing came for a while. A gap is a block with `event: tidings.gap`. `id:` is
+/// last in every block. Every item is whole blocks or a comment, so the stream may be cut between any two.
 ///
 /// SSE carries text: binary payloads go as base64. A reader joins `data:` lines with LF, so CRLF and CR in a text
 /// arrive as LF; in [objects](Self::objects) they arrive as they are.
@@ -33,29 +34,33 @@ const COMMENT: Bytes = Bytes::from_static(b":\n");
 /// use std::time::Duration;
 /// use bytes::Bytes;
 /// use futures_core::Stream;
-/// use tidings::{SseEncoder, Subscriber, Timer};
+/// use tidings::{SseEncoder, Start, Subscriber, Timer};
 ///
-/// fn body(subscriber: impl Subscriber, timer: &dyn Timer) -> Pin<Box<dyn Stream<Item = Bytes> + Send>> {
-///     Box::pin(SseEncoder::new(subscriber, timer).retry(Duration::from_secs(2)))
+/// fn body(subscriber: impl Subscriber, start: Start, timer: &dyn Timer) -> Pin<Box<dyn Stream<Item = Bytes> + Send>> {
+///     Box::pin(SseEncoder::new(subscriber, timer).start(start).retry(Duration::from_secs(2)))
 /// }
 /// ```
 #[must_use = "streams do nothing unless polled"]
 #[repr(C)]
 pub struct SseEncoder<S> {
-    retry: Option<Duration>,
+    /// In milliseconds.
+    retry: Option<NonZeroU64>,
+    /// The hello's id where the subscriber has no cursor. Taken when the stream opens.
+    came_with: Option<Box<Cursor>>,
     keep_alive: KeepAlive,
     // From the end of the keep-alive to the beginning of the subscriber: what a delivery touches, together.
     batch: usize,
     stage: Stage,
     objects: bool,
     visible: bool,
+    hello: bool,
     subscriber: S,
 }
 
 #[derive(Debug, Clone, Copy)]
 enum Stage {
     Opening,
-    /// The next block is the client's first, and tells it when to come back.
+    /// There was no hello. The next block is the client's first, and tells it when to come back.
     Retry,
     Open,
     Over(End),
@@ -70,9 +75,36 @@ impl<S: Subscriber> SseEncoder<S> {
             stage: Stage::Opening,
             batch: limit::BATCH,
             retry: None,
+            came_with: None,
             objects: false,
             visible: false,
+            hello: true,
         }
+    }
+
+    /// Sets where the client asked to begin, [`Start::Now`] by default: its cursor is the hello's id while the subscriber
+    /// has none, because a gap is still to come, or never has one.
+    ///
+    /// So a client that is cut between the hello and the gap comes back to the gap. [`Start::Unreadable`] is `0.0`, a
+    /// cursor of no hub, since some clients forget their id at a block that has none.
+    pub fn start(mut self, start: Start) -> Self {
+        self.came_with = match start {
+            Start::Unreadable => Some(Position::new(0, 0).into()),
+            start => start.cursor(),
+        }
+        .map(Box::new);
+        self
+    }
+
+    /// Sets whether the stream begins with a block `event: tidings.hello`, whose id is the cursor where the subscriber
+    /// stands. Default: `true`.
+    ///
+    /// A client that is cut before its first event resumes from that id. Without the hello it has no id yet, so it loses,
+    /// without a gap, what was published until it was back. An `EventSource` gives the block to listeners for its name
+    /// only. Turn it off for readers that show or parse every block alike. Streams of [objects](Self::objects) always
+    /// have it.
+    pub fn hello(self, hello: bool) -> Self {
+        Self { hello, ..self }
     }
 
     /// The longest silence: 15 s unless set, [`Duration::MAX`] for no keep-alive at all.
@@ -83,11 +115,12 @@ impl<S: Subscriber> SseEncoder<S> {
 
     /// Tells the client, in its first block, how long to wait before it comes back (at least 1 ms). Not told unless set.
     pub fn retry(self, retry: Duration) -> Self {
-        Self { retry: Some(retry), ..self }
+        let millis = u64::try_from(retry.as_millis()).unwrap_or(u64::MAX);
+        Self { retry: NonZeroU64::new(millis.max(1)), ..self }
     }
 
     /// Whether data is the JSON event object, which tells topic, name and encoding, rather than the payload. The blocks
-    /// of events then have no `event:`, and the first block is a `tidings.hello`.
+    /// of events then have no `event:`.
     pub fn objects(self, objects: bool) -> Self {
         Self { objects, ..self }
     }
@@ -171,18 +204,23 @@ impl<S: Subscriber> SseEncoder<S> {
 
     fn open(&mut self) -> Poll<Option<Bytes>> {
         self.keep_alive.wrote();
-        if !self.objects {
+        let came_with = self.came_with.take();
+        if !self.hello && !self.objects {
             self.stage = if self.retry.is_some() { Stage::Retry } else { Stage::Open };
             return Poll::Ready(Some(COMMENT));
         }
         self.stage = Stage::Open;
-        let (cursor, retry) = (self.cursor(), self.retry);
-        let heartbeat = self.keep_alive.interval().filter(|_| self.visible);
+        let cursor = self.cursor().or(came_with.map(|cursor| *cursor));
+        let (retry, heartbeat) = (self.told_retry(), self.keep_alive.interval().filter(|_| self.visible));
         self.block(|out| {
             out.extend_from_slice(&COMMENT);
             retry.into_iter().for_each(|retry| write_retry(retry, out));
             write_hello_block(cursor, heartbeat, out);
         })
+    }
+
+    fn told_retry(&self) -> Option<Duration> {
+        self.retry.map(|retry| Duration::from_millis(retry.get()))
     }
 
     /// Puts the retry line into the first block. Asks for one event only, for the shared bytes must be copied for it.
@@ -193,7 +231,7 @@ impl<S: Subscriber> SseEncoder<S> {
             comment_or_end => return Poll::Ready(comment_or_end),
         };
         self.stage = Stage::Open;
-        let retry = self.retry;
+        let retry = self.told_retry();
         self.block(|out| {
             retry.into_iter().for_each(|retry| write_retry(retry, out));
             out.extend_from_slice(&block);
