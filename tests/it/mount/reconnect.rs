@@ -100,7 +100,8 @@ async fn sse_hello_has_the_id_that_the_client_came_with_so_that_no_gap_is_lost()
         // Nowhere: some clients lose an id that a block leaves out, and then nobody would tell them.
         ("nonsense", "0.0", &["epoch", "3", "4"]),
     ] {
-        for (version, query) in VERSIONS.into_iter().flat_map(|version| ["", "&format=object"].map(|it| (version, it))) {
+        for (version, query) in VERSIONS.into_iter().flat_map(|version| ["", "&format=object"].map(|it| (version, it)))
+        {
             let mut source = Source::at(came);
             assert_eq!(source.visit(&endpoint, query, version, 1).await, id, "{came}{query} over {version:?}");
             assert_eq!(source.seen(), [""; 0], "{came}{query} over {version:?}");
@@ -184,10 +185,7 @@ async fn long_poll_of_a_source_without_cursors_is_held() {
     struct Silence;
     impl futures_core::Stream for Silence {
         type Item = Event;
-        fn poll_next(
-            self: std::pin::Pin<&mut Self>,
-            _: &mut std::task::Context<'_>,
-        ) -> std::task::Poll<Option<Event>> {
+        fn poll_next(self: std::pin::Pin<&mut Self>, _: &mut std::task::Context<'_>) -> std::task::Poll<Option<Event>> {
             std::task::Poll::Pending
         }
     }
