@@ -1,5 +1,4 @@
 use std::fmt;
-use std::num::NonZeroU64;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
@@ -11,8 +10,8 @@ use super::block::{write_gap_block, write_heartbeat_block, write_hello_block, wr
 use super::format::{Object, Plain};
 use crate::adapters::keep_alive::KeepAlive;
 use crate::adapters::limit;
-use crate::contract::{Encoded, End, Format, Start, Subscriber, Timer};
-use crate::model::{Cursor, Position};
+use crate::contract::{Encoded, End, Format, Subscriber, Timer};
+use crate::model::Cursor;
 
 /// One line feed: after an empty line some readers would see an empty event.
 const COMMENT: Bytes = Bytes::from_static(b":\n");
@@ -34,19 +33,16 @@ const COMMENT: Bytes = Bytes::from_static(b":\n");
 /// use std::time::Duration;
 /// use bytes::Bytes;
 /// use futures_core::Stream;
-/// use tidings::{SseEncoder, Start, Subscriber, Timer};
+/// use tidings::{SseEncoder, Subscriber, Timer};
 ///
-/// fn body(subscriber: impl Subscriber, start: Start, timer: &dyn Timer) -> Pin<Box<dyn Stream<Item = Bytes> + Send>> {
-///     Box::pin(SseEncoder::new(subscriber, timer).start(start).retry(Duration::from_secs(2)))
+/// fn body(subscriber: impl Subscriber, timer: &dyn Timer) -> Pin<Box<dyn Stream<Item = Bytes> + Send>> {
+///     Box::pin(SseEncoder::new(subscriber, timer).retry(Duration::from_secs(2)))
 /// }
 /// ```
 #[must_use = "streams do nothing unless polled"]
 #[repr(C)]
 pub struct SseEncoder<S> {
-    /// In milliseconds.
-    retry: Option<NonZeroU64>,
-    /// The hello's id where the subscriber has no cursor. Taken when the stream opens.
-    came_with: Option<Box<Cursor>>,
+    retry: Option<Duration>,
     keep_alive: KeepAlive,
     // From the end of the keep-alive to the beginning of the subscriber: what a delivery touches, together.
     batch: usize,
@@ -75,25 +71,10 @@ impl<S: Subscriber> SseEncoder<S> {
             stage: Stage::Opening,
             batch: limit::BATCH,
             retry: None,
-            came_with: None,
             objects: false,
             visible: false,
             hello: true,
         }
-    }
-
-    /// Sets where the client asked to begin, [`Start::Now`] by default: its cursor is the hello's id while the subscriber
-    /// has none, because a gap is still to come, or never has one.
-    ///
-    /// So a client that is cut between the hello and the gap comes back to the gap. [`Start::Unreadable`] is `0.0`, a
-    /// cursor of no hub, since some clients forget their id at a block that has none.
-    pub fn start(mut self, start: Start) -> Self {
-        self.came_with = match start {
-            Start::Unreadable => Some(Position::new(0, 0).into()),
-            start => start.cursor(),
-        }
-        .map(Box::new);
-        self
     }
 
     /// Sets whether the stream begins with a block `event: tidings.hello`, whose id is the cursor where the subscriber
@@ -103,6 +84,9 @@ impl<S: Subscriber> SseEncoder<S> {
     /// without a gap, what was published until it was back. An `EventSource` gives the block to listeners for its name
     /// only. Turn it off for readers that show or parse every block alike. Streams of [objects](Self::objects) always
     /// have it.
+    ///
+    /// The block has no id while the subscriber has no cursor, because a gap of another epoch is still to be told. Some
+    /// clients then forget theirs. In [`Mended`](crate::Mended) a subscriber has the client's own until the gap.
     pub fn hello(self, hello: bool) -> Self {
         Self { hello, ..self }
     }
@@ -115,8 +99,7 @@ impl<S: Subscriber> SseEncoder<S> {
 
     /// Tells the client, in its first block, how long to wait before it comes back (at least 1 ms). Not told unless set.
     pub fn retry(self, retry: Duration) -> Self {
-        let millis = u64::try_from(retry.as_millis()).unwrap_or(u64::MAX);
-        Self { retry: NonZeroU64::new(millis.max(1)), ..self }
+        Self { retry: Some(retry), ..self }
     }
 
     /// Whether data is the JSON event object, which tells topic, name and encoding, rather than the payload. The blocks
@@ -204,23 +187,18 @@ impl<S: Subscriber> SseEncoder<S> {
 
     fn open(&mut self) -> Poll<Option<Bytes>> {
         self.keep_alive.wrote();
-        let came_with = self.came_with.take();
         if !self.hello && !self.objects {
             self.stage = if self.retry.is_some() { Stage::Retry } else { Stage::Open };
             return Poll::Ready(Some(COMMENT));
         }
         self.stage = Stage::Open;
-        let cursor = self.cursor().or(came_with.map(|cursor| *cursor));
-        let (retry, heartbeat) = (self.told_retry(), self.keep_alive.interval().filter(|_| self.visible));
+        let (cursor, retry) = (self.cursor(), self.retry);
+        let heartbeat = self.keep_alive.interval().filter(|_| self.visible);
         self.block(|out| {
             out.extend_from_slice(&COMMENT);
             retry.into_iter().for_each(|retry| write_retry(retry, out));
             write_hello_block(cursor, heartbeat, out);
         })
-    }
-
-    fn told_retry(&self) -> Option<Duration> {
-        self.retry.map(|retry| Duration::from_millis(retry.get()))
     }
 
     /// Puts the retry line into the first block. Asks for one event only, for the shared bytes must be copied for it.
@@ -231,7 +209,7 @@ impl<S: Subscriber> SseEncoder<S> {
             comment_or_end => return Poll::Ready(comment_or_end),
         };
         self.stage = Stage::Open;
-        let retry = self.told_retry();
+        let retry = self.retry;
         self.block(|out| {
             retry.into_iter().for_each(|retry| write_retry(retry, out));
             out.extend_from_slice(&block);

@@ -7,6 +7,9 @@ use serde_json::{Value, json};
 use tidings::{Endpoint, Event, LocalHub, Retention, SubscribeRequest, Topic, from_stream, publisher_fn};
 use tokio::time::{Instant, timeout};
 
+use super::wire::raw::Raw;
+use super::wire::serve_http1;
+use super::wire::websocket::hello;
 use super::world::{App, To, get, header, pass, piece, text};
 use crate::sse::{SseEvent, SseReader};
 
@@ -97,7 +100,7 @@ async fn sse_hello_has_the_id_that_the_client_came_with_so_that_no_gap_is_lost()
         (&cursors[0], &cursors[0], &["evicted", "3", "4"]),
         ("1.1", "1.1", &["epoch", "3", "4"]),
         (&format!("{epoch}.99"), &format!("{epoch}.99"), &["invalid"]),
-        // Nowhere: some clients lose an id that a block leaves out, and then nobody would tell them.
+        // Nowhere: some clients forget their id at a block that has none, and then nobody would tell them.
         ("nonsense", "0.0", &["epoch", "3", "4"]),
     ] {
         for (version, query) in VERSIONS.into_iter().flat_map(|version| ["", "&format=object"].map(|it| (version, it)))
@@ -108,6 +111,31 @@ async fn sse_hello_has_the_id_that_the_client_came_with_so_that_no_gap_is_lost()
             source.visit(&endpoint, query, version, 9).await;
             assert_eq!(source.seen(), seen, "{came}{query} over {version:?}");
         }
+    }
+}
+
+/// The hello of NDJSON and of `tidings.v1` too: a client that takes its cursor from there must not forget its own.
+#[tokio::test]
+async fn hello_object_has_the_cursor_that_the_client_came_with() {
+    let app = App::with(LocalHub::builder().retain(Retention::count(2)).build());
+    let endpoint = app.endpoint();
+    let address = serve_http1(&endpoint).await;
+    let cursors: Vec<_> = ["1", "2", "3", "4"].map(|text| app.publish(text)).into();
+    let epoch = cursors[0].split_once('.').unwrap().0;
+    let ahead = format!("{epoch}.99");
+    for (came, told) in
+        [(&*cursors[2], &*cursors[2]), (&cursors[0], &cursors[0]), ("1.1", "1.1"), (&ahead, &ahead), ("x", "0.0")]
+    {
+        for version in VERSIONS {
+            let request = get(&format!("/?transport=chunked&cursor={came}")).version(version);
+            let first = piece(&mut request.to(&endpoint).await.into_body()).await.unwrap().unwrap();
+            assert_eq!(parse(&first)["cursor"], told, "{came} over {version:?}");
+        }
+        let mut socket = Raw::connect(address).await;
+        socket.send(hello(&format!("/?cursor={came}"), "Sec-WebSocket-Protocol: tidings.v1\r\n")).await;
+        socket.head().await;
+        let first = String::from_utf8(socket.frame().await.1).unwrap();
+        assert_eq!(parse(&first)["cursor"], told, "WebSocket {came}");
     }
 }
 

@@ -8,7 +8,7 @@ use eventsource_stream::Eventsource;
 use futures_core::Stream;
 use proptest::prelude::*;
 use serde_json::{Value, json};
-use tidings::{Encoded, End, Event, EventKind, Format, GapReason, SseEncoder, Start, Subscriber, sse_retry_block};
+use tidings::{Encoded, End, Event, EventKind, Format, GapReason, SseEncoder, Subscriber, sse_retry_block};
 
 use super::reader::{SseEvent, SseReader};
 use crate::support::{Feed, Step, Task, VirtualTimer, any_history, check_silence, put};
@@ -140,32 +140,6 @@ fn the_bytes_of_a_stream() {
     );
     timer.advance(2 * INTERVAL);
     assert_eq!(task.drain(&mut stream), (vec![Bytes::from_static(b":\n")], false));
-}
-
-#[test]
-fn hello_without_a_cursor_has_the_id_that_the_client_came_with() {
-    for (start, id) in [
-        (Start::Now, None),
-        (Start::Oldest, None),
-        (Start::After("9.4".parse().unwrap()), Some("9.4")),
-        (Start::Unreadable, Some("0.0")),
-    ] {
-        // A source without cursors, and so is one whose gap is still to be told.
-        let (timer, feed, task) = (VirtualTimer::new(), Feed::new(0), Task::new());
-        let mut stream = SseEncoder::new(feed.reader(), &timer).start(start);
-        let (data, line) = match id {
-            Some(id) => (format!("\"{id}\""), format!("id: {id}\n")),
-            None => ("null".to_owned(), String::new()),
-        };
-        let hello = format!(
-            ":\nevent: tidings.hello\ndata: {{\"tidings\":\"hello\",\"cursor\":{data},\"heartbeat_ms\":null}}\n{line}\n"
-        );
-        assert_eq!(task.drain(&mut stream).0, [hello]);
-        // The subscriber's own is where it stands.
-        let feed = Feed::new(7);
-        let mut stream = SseEncoder::new(feed.reader(), &timer).start(start);
-        assert!(task.drain(&mut stream).0[0].ends_with(b"\nid: 7.0\n\n"));
-    }
 }
 
 #[test]
