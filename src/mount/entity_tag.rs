@@ -2,7 +2,7 @@ use crate::model::Cursor;
 
 /// Cursor that a client says it holds, by `If-None-Match`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(super) enum Held {
+pub(super) enum HeldCursor {
     /// There is no tag but empty ones and `*`, which is any reply at all (RFC 9110 §13.1.2).
     #[default]
     Nothing,
@@ -11,7 +11,7 @@ pub(super) enum Held {
     Unreadable,
 }
 
-impl Held {
+impl HeldCursor {
     /// Reads one line of the header, which is a list and may repeat. The first cursor in it counts.
     pub(super) fn add(&mut self, line: &[u8]) {
         for tag in tags(line).filter(|&tag| !matches!(tag, b"" | b"*")) {

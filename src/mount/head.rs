@@ -4,7 +4,7 @@ use http::request::Parts;
 use http::{HeaderMap, HeaderValue, StatusCode, Version};
 
 use super::asked;
-use super::entity_tag::Held;
+use super::entity_tag::HeldCursor;
 use super::negotiate::Accepted;
 use super::prefer;
 use super::refusal::Refusal;
@@ -18,7 +18,7 @@ pub(super) struct Head<'a> {
     pub(super) site: Line<'a>,
     pub(super) last_event_id: LastEventId<'a>,
     /// If-None-Match.
-    pub(super) held: Held,
+    pub(super) held: HeldCursor,
     /// The streams that `Accept` names.
     pub(super) accepted: Accepted,
     /// `Prefer: wait=N`.

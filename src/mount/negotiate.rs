@@ -6,7 +6,7 @@ use http::HeaderValue;
 use http::request::Parts;
 
 use super::asked;
-use super::entity_tag::Held;
+use super::entity_tag::HeldCursor;
 use super::head::{Head, LastEventId};
 use super::prefer;
 use super::refusal::Refusal;
@@ -243,9 +243,9 @@ fn start(head: &Head<'_>, query: Option<&str>) -> Start {
         (LastEventId::Unclear, _) => Start::Unreadable,
         (LastEventId::Absent, Some(cursor)) => read(cursor.as_bytes()),
         (LastEventId::Absent, None) => match head.held {
-            Held::Nothing => Start::Now,
-            Held::Cursor(cursor) => Start::After(cursor),
-            Held::Unreadable => Start::Unreadable,
+            HeldCursor::Nothing => Start::Now,
+            HeldCursor::Cursor(cursor) => Start::After(cursor),
+            HeldCursor::Unreadable => Start::Unreadable,
         },
     }
 }
