@@ -5,10 +5,10 @@
 //!
 //! curl -N http://127.0.0.1:3000 -H 'accept: text/event-stream'
 //! curl -N http://127.0.0.1:3000 -H 'accept: application/x-ndjson'
-//! curl http://127.0.0.1:3000 -H 'prefer: wait=20'
+//! curl 'http://127.0.0.1:3000?cursor=…' -H 'prefer: wait=20'   # with an id that the first one printed
 //! ```
 //!
-//! The first two print a count a second, each in its own form; the third waits for the next one.
+//! The first two print a count a second, each in its own form; the third prints all after that id, or waits for the next.
 //!
 //! `tidings::server::serve` does all of this and more. By hand, the limits of heads are set at hyper's builder, and the
 //! host names at the endpoint's.

@@ -1,5 +1,5 @@
 //! Server push for Rust web applications: publish once, deliver over whatever each client can speak, lose nothing
-//! silently.
+//! silently. Raw WebSocket frames, which carry no cursor, are the exception: see [`Transport::WebSocket`].
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 #[cfg(feature = "object")]

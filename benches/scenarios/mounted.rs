@@ -33,7 +33,7 @@ pub(crate) fn run(request: &'static [u8], burst: usize, rounds: usize) -> usize 
         let (hub, topic, written) = (LocalHub::new(), topic(), Arc::new(AtomicUsize::new(0)));
         open(CONNECTIONS, request, &written, mounted(&hub));
         settle(&written).await;
-        // The first event has the retry line in it, and every buffer at its first size.
+        // With the first event every buffer is at its first size.
         hub.publish_now(&topic, event()).expect("open");
         settle(&written).await;
         for _ in 0..rounds {
@@ -53,16 +53,17 @@ pub(crate) fn run(request: &'static [u8], burst: usize, rounds: usize) -> usize 
 /// side, is held by nobody's code but hyper's.
 pub(crate) fn idle_heap(request: &'static [u8], heap: fn() -> usize) -> (f64, f64) {
     const IDLE: usize = 1_000;
+    let is_poll = request == LONG_POLL;
     let ours = in_memory(async {
         let (hub, written) = (LocalHub::new(), Arc::new(AtomicUsize::new(0)));
-        let service = mounted(&hub);
+        let (service, request) = (mounted(&hub), if is_poll { from_now(request, &hub) } else { request });
         // One first, for what is there once and not per connection.
         open(1, request, &written, service.clone());
         settle(&written).await;
         let before = heap();
         open(IDLE, request, &written, service);
         settle(&written).await;
-        if request != LONG_POLL {
+        if !is_poll {
             hub.publish_now(&topic(), event()).expect("open");
             settle(&written).await;
         }
@@ -79,6 +80,12 @@ pub(crate) fn idle_heap(request: &'static [u8], heap: fn() -> usize) -> (f64, f6
         (heap() - before) as f64 / IDLE as f64
     });
     (ours, hypers)
+}
+
+/// The same request with a cursor, without which a poll is not held.
+fn from_now(request: &'static [u8], hub: &LocalHub) -> &'static [u8] {
+    let request = std::str::from_utf8(request).expect("ASCII");
+    request.replacen("?topic=bench", &format!("?topic=bench&cursor={}", hub.cursor()), 1).leak().as_bytes()
 }
 
 pub(super) fn in_memory<T>(work: impl Future<Output = T>) -> T {

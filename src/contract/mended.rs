@@ -20,7 +20,8 @@ use crate::model::{Cursor, Gap, GapReason, Pattern};
 /// [`cursor`](Subscriber::cursor) in between are `0.0`, of no hub's epoch, so that a client that is cut off there comes
 /// back to an [`Epoch`](GapReason::Epoch) gap, and gets the state anew or is told that it has nothing. Its last event
 /// has the cursor of what follows. While the state is on its way, and in the state that a client
-/// [begins with](Self::with_snapshot), the client keeps the cursor that it had.
+/// [begins with](Self::with_snapshot), the client keeps the cursor that it had. So it does before the first poll if the
+/// subscriber has no cursor because a gap is still to be told; a cursor that could not be read is `0.0` then.
 ///
 /// Cancel-safe as any subscriber is. Dropping it drops the future that the state comes from.
 ///
@@ -80,6 +81,9 @@ where
 }
 
 enum Stage {
+    /// Not polled yet, and the inner one has no cursor, because a gap is still to be told: the cursor that the client came
+    /// with, or nowhere. A client that is cut now comes back to the gap.
+    New(Cursor),
     /// A client that begins with the application's state.
     Opening(Snapshot),
     /// A gap was met, and the state for it is on its way.
@@ -119,11 +123,13 @@ enum Step {
 impl<S: Subscriber, M: Mend> Mended<S, M> {
     /// Mends the gaps of a subscriber whose client began at `start`.
     pub fn new(subscriber: S, start: Start, mend: M) -> Self {
-        let held = match start {
+        let came_with = match start {
             Start::After(cursor) => Some(cursor),
+            Start::Unreadable => Some(NOWHERE.into()),
             _ => None,
         };
-        Self { inner: subscriber, mend, held, stage: None }
+        let stage = came_with.filter(|_| subscriber.cursor().is_none()).map(|cursor| Box::new(Stage::New(cursor)));
+        Self { inner: subscriber, mend, held: start.cursor(), stage }
     }
 
     /// Begins with the application's state, which was loaded after the subscriber was made. To be set before the first
@@ -158,6 +164,7 @@ impl<S: Subscriber, M: Mend> Mended<S, M> {
     fn poll_stage(&mut self, cx: &mut Context<'_>) -> Poll<Option<Step>> {
         while let Some(stage) = self.stage.as_deref_mut() {
             match stage {
+                Stage::New(_) => self.stage = None,
                 Stage::Opening(snapshot) => {
                     let snapshot = std::mem::take(snapshot);
                     let next = look(&mut self.inner, &snapshot, cx);
@@ -273,6 +280,7 @@ impl<S: Subscriber, M: Mend> Mended<S, M> {
     #[cold]
     fn cursor_at(&self, stage: &Stage) -> Option<Cursor> {
         match stage {
+            Stage::New(cursor) => Some(*cursor),
             Stage::Opening(_) | Stage::Mending { .. } | Stage::Over(_) => self.held,
             Stage::Sending(state, _) if !state.events.is_empty() => state.held,
             Stage::Sending(_, following) | Stage::Following(following) => {

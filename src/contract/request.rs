@@ -86,8 +86,8 @@ impl SubscribeRequest {
     /// Returns the first query parameter of that name, decoded.
     ///
     /// The value is never changed to make it UTF-8: a request with a name or a value that is not UTF-8 is refused with
-    /// 400 before the publisher is called. `cursor` is exempt, since a bad cursor is never an error status, and `None`
-    /// here if it is not UTF-8.
+    /// 400 before the publisher is called. `cursor` and `lastEventId` are exempt, since a bad cursor is never an error
+    /// status, and `None` here if they are not UTF-8.
     #[must_use]
     pub fn query(&self, name: &str) -> Option<Cow<'_, str>> {
         pairs(self.0.head.query()).find(|pair| pair.name().is_ok_and(|key| key == name))?.value().ok()

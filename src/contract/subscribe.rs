@@ -37,6 +37,16 @@ pub enum Start {
     Unreadable,
 }
 
+impl Start {
+    /// Returns the cursor that the client came with.
+    pub(crate) fn cursor(self) -> Option<Cursor> {
+        match self {
+            Self::After(cursor) => Some(cursor),
+            _ => None,
+        }
+    }
+}
+
 impl Subscribe {
     /// Follows these topics, from now on. Refuses every `*`, so that a name that a client supplied cannot become a
     /// wildcard: use [`patterns`](Self::patterns) for those.

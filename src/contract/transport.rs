@@ -2,15 +2,17 @@
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Transport {
-    /// One request, answered at once.
+    /// One request, answered at once. The reply has the cursor.
     ShortPoll,
-    /// One request, answered when there is something.
+    /// One request, answered when there is something. The reply has the cursor; a first poll, without one, is answered at
+    /// once.
     LongPoll,
-    /// One response of one JSON line an event.
+    /// One response of one JSON line an event. Each line has the cursor, the first one too.
     Chunked,
-    /// Server-sent events.
+    /// Server-sent events. Each block has the cursor as its id, the first one too.
     Sse,
-    /// A WebSocket.
+    /// A WebSocket. Its messages have cursors under the subprotocol `tidings.v1` only: a client of raw frames loses what is
+    /// published between two connections, and is not told.
     WebSocket,
 }
 

@@ -5,18 +5,30 @@ use http::{HeaderMap, HeaderValue, Response, Version};
 use super::body::Body;
 use super::headers::{self, JSON, TIDINGS_RETRY_MS, number};
 use super::refusal::Refusal;
-use crate::adapters::object::write_string;
+use crate::adapters::object::{write_cursor, write_string};
 use crate::contract::Transport;
+use crate::model::Cursor;
 
-/// A refusal as its status, with `{"error":"…"}`.
+/// Returns a refusal as its status, with `{"error":"…"}`.
 pub(super) fn refusal(refusal: Refusal) -> Response<Body> {
-    text(refusal).map(Body::whole)
+    text(refusal, None).map(Body::whole)
+}
+
+/// Returns a refusal of a client that came with this cursor. "Later" repeats it, as a poll's reply would:
+/// `{"error":"…","cursor":"7.3"}`.
+pub(super) fn refusal_at(cursor: Option<Cursor>, refusal: Refusal) -> Response<Body> {
+    let cursor = cursor.filter(|_| refusal.later.is_some());
+    text(refusal, cursor).map(Body::whole)
 }
 
 /// Returns the same response with its text as the body.
-pub(super) fn text(refusal: Refusal) -> Response<Bytes> {
+pub(super) fn text(refusal: Refusal, cursor: Option<Cursor>) -> Response<Bytes> {
     let mut body = BytesMut::from(&b"{\"error\":"[..]);
     write_string(refusal.why.as_bytes(), &mut body);
+    if cursor.is_some() {
+        body.extend_from_slice(b",\"cursor\":");
+        write_cursor(cursor, &mut body);
+    }
     body.extend_from_slice(b"}");
     let mut response = Response::new(body.freeze());
     *response.status_mut() = refusal.status;

@@ -67,7 +67,7 @@ use crate::contract::{Timer, Transport};
 #[must_use = "an endpoint comes of build()"]
 pub struct EndpointBuilder {
     publisher: Box<dyn ErasedPublisher>,
-    config: Config,
+    pub(super) config: Config,
     timer: Option<Arc<dyn Timer>>,
     spawn: Option<Spawn>,
     jobs: Vec<Job>,
@@ -210,7 +210,7 @@ impl EndpointBuilder {
         self
     }
 
-    /// How long a poll is held that does not say: 25 s unless set, give or take a tenth.
+    /// How long a poll is held that does not say: 25 s unless set, give or take a tenth. One without a cursor is not held.
     pub fn hold(mut self, hold: Duration) -> Self {
         self.config.hold = hold;
         self
@@ -224,8 +224,8 @@ impl EndpointBuilder {
 
     /// Keeps a long poll's events back until it has been held for so long, and then gives all that came: a client asks
     /// no more often than that, however busy its topics are. Up to a tenth longer, another time for each poll, and never
-    /// beyond its hold. A gap, the end, a full batch and a drain are answered at once. Nothing is kept per client. 0, an
-    /// answer at the first event, unless set.
+    /// beyond its hold. A gap, the end, a full batch and a drain are answered at once, a poll without a cursor after this
+    /// time. Nothing is kept per client. 0, an answer at the first event, unless set.
     pub fn min_interval(mut self, interval: Duration) -> Self {
         self.config.min_interval = interval;
         self

@@ -4,6 +4,7 @@ use http::request::Parts;
 use http::{HeaderMap, HeaderValue, StatusCode, Version};
 
 use super::asked;
+use super::entity_tag::HeldCursor;
 use super::negotiate::Accepted;
 use super::prefer;
 use super::refusal::Refusal;
@@ -16,8 +17,8 @@ pub(super) struct Head<'a> {
     /// Sec-Fetch-Site.
     pub(super) site: Line<'a>,
     pub(super) last_event_id: LastEventId<'a>,
-    /// The first If-None-Match.
-    pub(super) holds: Option<&'a [u8]>,
+    /// If-None-Match.
+    pub(super) held: HeldCursor,
     /// The streams that `Accept` names.
     pub(super) accepted: Accepted,
     /// `Prefer: wait=N`.
@@ -70,7 +71,7 @@ impl<'a> Head<'a> {
                 "origin" => head.origin.add(value),
                 "sec-fetch-site" => head.site.add(value),
                 "last-event-id" => head.last_event_id.add(value.as_bytes()),
-                "if-none-match" => head.holds = head.holds.or(Some(value.as_bytes())),
+                "if-none-match" => head.held.add(value.as_bytes()),
                 "accept" => head.accepted.add(value),
                 "prefer" => head.wait = head.wait.or_else(|| prefer::wait(value)),
                 "upgrade" => head.upgrades |= version == Version::HTTP_11 && asked::has_item(value, "websocket"),

@@ -87,7 +87,7 @@ pub(super) fn text<'a>(parts: &'a Parts, head: &Head<'a>) -> Option<&'a str> {
 /// or cannot be read.
 pub(crate) fn refuse_host(allowed: &[AllowedHost], parts: &Parts) -> Option<Response<Bytes>> {
     let refusal = check(allowed, parts, &Head::of(parts)).err()?;
-    let mut response = answer::text(refusal);
+    let mut response = answer::text(refusal, None);
     headers::dress(&mut response, None);
     Some(response)
 }

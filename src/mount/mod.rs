@@ -27,6 +27,7 @@ mod connection;
 mod drain;
 mod driver;
 mod endpoint;
+mod entity_tag;
 mod erased;
 mod extract;
 mod flow;
@@ -66,6 +67,7 @@ mod sleep;
 mod socket;
 #[cfg(feature = "sse")]
 mod soft_reject;
+mod sse_settings;
 mod stats;
 #[cfg(any(feature = "chunked", feature = "sse"))]
 mod stream;

@@ -6,6 +6,7 @@ use http::HeaderValue;
 use http::request::Parts;
 
 use super::asked;
+use super::entity_tag::HeldCursor;
 use super::head::{Head, LastEventId};
 use super::prefer;
 use super::refusal::Refusal;
@@ -74,17 +75,16 @@ pub(super) fn get(
     let query = query(parts, max_topics_per_request)?;
     let preferred = head.wait.filter(|_| query.wait.is_none());
     let wait = query.wait.or(preferred);
-    let holds = head.holds.and_then(|tag| Cursor::parse(opaque(tag)).ok());
     Ok(Wanted {
         transport: choose(parts, head, query.named, wait, here)?,
-        start: start(head, query.cursor.as_deref()),
+        start: start(head, query.cursor()),
         topics: query.topics,
         name: query.name,
         wait,
         preferred: preferred.is_some(),
         objects: query.objects,
         visible: query.visible,
-        holds,
+        holds: head.held.cursor(),
     })
 }
 
@@ -136,7 +136,7 @@ pub(super) struct Posted {
 /// Reads what a POST says beside its message.
 pub(super) fn post(parts: &Parts, head: &Head<'_>, max_topics_per_request: usize) -> Result<Posted, Refusal> {
     let query = query(parts, max_topics_per_request)?;
-    let start = start(head, query.cursor.as_deref());
+    let start = start(head, query.cursor());
     Ok(Posted { topics: query.topics, start, name: query.name })
 }
 
@@ -146,10 +146,33 @@ struct Query<'a> {
     named: Option<Transport>,
     topics: Vec<Topic>,
     cursor: Option<Cow<'a, str>>,
+    /// `Last-Event-ID` as a parameter, for clients that cannot set a header.
+    last_event_id: Option<Cow<'a, str>>,
     name: Option<Arc<str>>,
     wait: Option<Duration>,
     objects: bool,
     visible: bool,
+}
+
+impl<'a> Query<'a> {
+    fn cursor(&self) -> Option<&str> {
+        self.cursor.as_deref().or(self.last_event_id.as_deref())
+    }
+
+    /// Returns the place of the cursor that a parameter of this name is, if it is one.
+    fn cursor_mut(&mut self, name: &str) -> Option<&mut Option<Cow<'a, str>>> {
+        match name.len() {
+            6 if name == "cursor" => Some(&mut self.cursor),
+            11 | 13 if is_last_event_id(name) => Some(&mut self.last_event_id),
+            _ => None,
+        }
+    }
+}
+
+/// Returns whether polyfills of `EventSource` or Mercure clients send their last event's id under this name: in any case,
+/// with `-`, `_` or nothing between the words.
+fn is_last_event_id(name: &str) -> bool {
+    ["lasteventid", "last-event-id", "last_event_id"].iter().any(|known| name.eq_ignore_ascii_case(known))
 }
 
 fn query(parts: &Parts, max_topics_per_request: usize) -> Result<Query<'_>, Refusal> {
@@ -157,10 +180,12 @@ fn query(parts: &Parts, max_topics_per_request: usize) -> Result<Query<'_>, Refu
     let not_utf8 = |NotUtf8| Refusal::bad(NOT_UTF8);
     for pair in pairs(parts.uri.query().unwrap_or_default()) {
         let key = pair.name().map_err(not_utf8)?;
-        if key == "cursor" {
+        if let Some(place) = query.cursor_mut(&key) {
             // A cursor is never an error status. `?` is not a cursor either, and so becomes an `invalid` gap.
             let cursor = pair.value().unwrap_or(Cow::Borrowed("?"));
-            query.cursor = query.cursor.or(Some(cursor).filter(|cursor| !cursor.is_empty()));
+            if place.is_none() && !cursor.is_empty() {
+                *place = Some(cursor);
+            }
             continue;
         }
         // The application's parameters too: it must not read a value that differs from the one that was sent.
@@ -210,26 +235,19 @@ fn is_name(name: &str) -> bool {
     (1..=64).contains(&name.len()) && name.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
-/// Where the client stands: Last-Event-ID, else `?cursor=`, else If-None-Match. An empty one is absent.
+/// Returns where the client stands: the Last-Event-ID header, else the query, else If-None-Match. An empty one is absent.
 fn start(head: &Head<'_>, query: Option<&str>) -> Start {
-    let id = match head.last_event_id {
-        LastEventId::Absent => None,
-        LastEventId::Is(id) => Some(id),
-        LastEventId::Unclear => return Start::Unreadable,
-    };
-    // `*` is any answer at all (RFC 9110 §13.1.2): no cursor.
-    let tag = || head.holds.map(opaque).filter(|&tag| !matches!(tag, b"" | b"*"));
-    match id.or(query.map(str::as_bytes)).or_else(tag) {
-        Some(cursor) => Cursor::parse(cursor).map_or(Start::Unreadable, Start::After),
-        None => Start::Now,
+    let read = |cursor: &[u8]| Cursor::parse(cursor).map_or(Start::Unreadable, Start::After);
+    match (head.last_event_id, query) {
+        (LastEventId::Is(id), _) => read(id),
+        (LastEventId::Unclear, _) => Start::Unreadable,
+        (LastEventId::Absent, Some(cursor)) => read(cursor.as_bytes()),
+        (LastEventId::Absent, None) => match head.held {
+            HeldCursor::Nothing => Start::Now,
+            HeldCursor::Cursor(cursor) => Start::After(cursor),
+            HeldCursor::Unreadable => Start::Unreadable,
+        },
     }
-}
-
-/// What is inside an entity tag, strong or weak: the first of the list.
-fn opaque(tag: &[u8]) -> &[u8] {
-    let tag = tag.split(|&byte| byte == b',').next().unwrap_or_default().trim_ascii();
-    let tag = tag.strip_prefix(b"W/").unwrap_or(tag);
-    tag.strip_prefix(b"\"").and_then(|tag| tag.strip_suffix(b"\"")).unwrap_or(tag)
 }
 
 /// The streams that `Accept` names.

@@ -111,7 +111,7 @@ where
             Err(refusal) => {
                 let refused = Refused::new(RefusalCause::Origin, refusal.text());
                 self.mount.tell(&refused.of_parts(&parts).status_is(refusal.status));
-                let mut refusal = answer::text(refusal);
+                let mut refusal = answer::text(refusal, None);
                 headers::dress(&mut refusal, None);
                 State::Refused { refusal: Some(refusal) }
             }

@@ -28,7 +28,7 @@ use super::sleep::WheelSleep;
 #[cfg(feature = "long-poll")]
 use crate::adapters::LongPollWaiter;
 use crate::adapters::Reply;
-use crate::contract::{Clock, End, Left};
+use crate::contract::{Clock, End, Left, Start, Subscriber};
 use crate::model::Cursor;
 
 /// What a poll's reply depends on beside its events.
@@ -71,7 +71,8 @@ pub(super) fn short(mut arrival: Arrival, hop: Hop) -> impl Future<Output = Resu
     }
 }
 
-/// Answers a long poll, as a session for as long as it is held, or as one poll of a run.
+/// Answers a long poll, as a session for as long as it is held, or as one poll of a run. One without a cursor is answered
+/// at once, or after the least wait, with its cursor.
 #[cfg(feature = "long-poll")]
 #[allow(clippy::manual_async_fn, reason = "an async fn keeps each argument twice, for as long as it runs")]
 pub(super) fn long(mut arrival: Arrival, hop: Hop) -> impl Future<Output = Result<Answer, Refusal>> + Send {
@@ -80,13 +81,16 @@ pub(super) fn long(mut arrival: Arrival, hop: Hop) -> impl Future<Output = Resul
         let Arrival { mount, wanted, .. } = &arrival;
         let came = guest.came;
         let visit = mount.admit_poll(wanted, guest).await?;
-        let config = &mount.config;
-        let hold = came + config.jittered_hold(wanted.wait);
-        let deadline = visit.right().map_or(hold, |right| right.min(hold));
+        let (config, interval) = (&mount.config, mount.config.jittered_interval());
         let feed = visit.feed(attach, wanted.start);
+        // A client that has no cursor yet could not say where it was, were it cut off while it is held.
+        let is_first = wanted.start == Start::Now && feed.cursor().is_some();
+        let hold = if is_first { interval.unwrap_or_default() } else { config.jittered_hold(wanted.wait) };
+        let hold = came + hold;
+        let deadline = visit.right().map_or(hold, |right| right.min(hold));
         let mut waiter =
             LongPollWaiter::asleep(feed, mount.runtime.wheel.sleep(deadline), deadline).max_bytes(config.batch);
-        if let Some(interval) = config.jittered_interval() {
+        if let Some(interval) = interval {
             waiter = waiter.not_before(came + interval);
         }
         let terms = Terms::of(mount, wanted, hop);

@@ -97,7 +97,7 @@ impl Finish {
         let refused = Refused::new(refusal.cause, refusal.text());
         let refused = self.caller.iter().fold(refused, |refused, caller| refused.of_caller(caller));
         self.mount.tell(&refused.status_is(soft.as_ref().map_or(refusal.status, Response::status)));
-        soft.unwrap_or_else(|| answer::refusal(refusal))
+        soft.unwrap_or_else(|| answer::refusal_at(self.stream.and_then(|(_, start)| start.cursor()), refusal))
     }
 
     #[cfg(feature = "sse")]

@@ -29,11 +29,7 @@ pub(super) struct SoftReject {
 /// where as many as may be are being told so already.
 pub(super) fn later(mount: &Arc<Mount>, retry: Duration, start: Start, version: Version) -> Option<Response<Body>> {
     let place = Place::take(mount)?;
-    let cursor = match start {
-        Start::After(cursor) => Some(cursor),
-        _ => None,
-    };
-    let block = crate::adapters::sse_retry_block(retry, cursor);
+    let block = crate::adapters::sse_retry_block(retry, start.cursor());
     let body = SoftReject { block: Some(block), air: Mutex::default(), mount: mount.clone(), place: Some(place) };
     Some(answer::dressed_as(Transport::Sse, version, Body::soft_reject(body)))
 }

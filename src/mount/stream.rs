@@ -16,6 +16,7 @@ pub(super) async fn sse(mut arrival: Arrival, hop: Hop) -> Result<Answer, Refusa
     let (config, visit) = (&mount.config, mount.admit(&wanted, guest)?);
     let flow = crate::adapters::SseEncoder::new(visit.feed(attach, wanted.start), &mount.runtime.wheel)
         .keep_alive(config.keep_alive)
+        .hello(config.sse_hello)
         .retry(config.jittered_retry())
         .objects(wanted.objects)
         .visible_heartbeat(wanted.visible)

@@ -50,8 +50,9 @@ async fn idle_runs(polls: usize, idle: u64, figures: &mut Figures) -> Result<(),
         figures.exactly(&format!("idle runs: status of a {} behind them", transport.as_str()), status.into(), expected);
         held.push(wire);
     }
-    let mut poll = Wire::connect(&address).await.map_err(|error| error.to_string())?;
-    poll.send(request(Transport::LongPoll, "storm/0", None)).await.map_err(|error| error.to_string())?;
+    let (mut poll, cursor) =
+        (Wire::connect(&address).await.map_err(|error| error.to_string())?, server.cursor().await?);
+    poll.send(request(Transport::LongPoll, "storm/0", Some(&cursor))).await.map_err(|error| error.to_string())?;
     let (_, is_held) = server.settled(0, |stats| stats["live"].as_u64().is_some_and(|live| live >= idle + 4)).await?;
     figures.holds("idle runs: a long poll behind them is held", is_held, is_held);
     Ok(())

@@ -97,11 +97,11 @@ const LIVE: [Transport; 4] = [Transport::Sse, Transport::Chunked, Transport::Web
 /// hyper does not read on behind a request, and so does not see the end that stands behind one more byte.
 async fn last_bytes(times: &Times, figures: &mut Figures) -> Result<(), String> {
     let mut server = times.serve(None, "127.0.0.1:0").await?;
-    let address = server.address().await?;
+    let (address, cursor) = (server.address().await?, server.cursor().await?);
     for (name, end) in [("FIN", Wire::close as fn(Wire)), ("RST", Wire::reset)] {
         let mut wires = Vec::new();
         for transport in LIVE {
-            wires.push(begin(&address, transport).await.map_err(|error| error.to_string())?);
+            wires.push(begin(&address, transport, &cursor).await.map_err(|error| error.to_string())?);
         }
         server.until(0, |stats| stats["live"] == LIVE.len()).await?;
         for wire in &mut wires {
@@ -133,9 +133,9 @@ async fn gone(server: &mut Process, since: Instant) -> Result<[f64; LIVE.len()],
     Ok(gone)
 }
 
-async fn begin(address: &str, transport: Transport) -> io::Result<Wire> {
+async fn begin(address: &str, transport: Transport, cursor: &str) -> io::Result<Wire> {
     let mut wire = Wire::connect(address).await?;
-    wire.send(request(transport, "storm/0", None)).await?;
+    wire.send(request(transport, "storm/0", Some(cursor))).await?;
     // All that came is read: what is unread at a client's end makes a RST of its FIN.
     match transport {
         Transport::LongPoll => {}

@@ -178,6 +178,7 @@ async fn sse(wire: &mut Wire, ledger: &mut Ledger) -> io::Result<Parting> {
             retry = field("retry").and_then(|retry| retry.parse().ok()).map(Duration::from_millis).or(retry);
             match (field("event"), field("data"), field("id")) {
                 (None, Some(data), Some(id)) => ledger.see(&serde_json::from_str(data)?, id),
+                (Some("tidings.hello"), Some(_), Some(_)) => {}
                 (Some("tidings.retry"), _, _) => return Ok(Parting::Later(retry.unwrap_or(UNTOLD))),
                 _ => return Err(wrong(block)),
             }

@@ -4,8 +4,8 @@ use bytes::BytesMut;
 
 use crate::model::Cursor;
 
-/// Appends `{"tidings":"hello","cursor":"7.3","heartbeat_ms":15000}`: where the client is, and how long a silence it
-/// can see is at most (null: it sees no heartbeats).
+/// Appends `{"tidings":"hello","cursor":"7.3","heartbeat_ms":15000}`: the cursor where the client is (null: the source
+/// has none), and how long a silence it can see is at most (null: it sees no heartbeats).
 pub(crate) fn write_hello(cursor: Option<Cursor>, heartbeat: Option<Duration>, out: &mut BytesMut) {
     out.extend_from_slice(b"{\"tidings\":\"hello\",\"cursor\":");
     write_cursor(cursor, out);

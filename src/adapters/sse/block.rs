@@ -50,7 +50,7 @@ pub(super) fn write_heartbeat_block(cursor: Option<Cursor>, out: &mut BytesMut) 
     end_block(cursor, out);
 }
 
-/// Appends the block that begins a stream of event objects.
+/// Appends the block that begins a stream.
 pub(super) fn write_hello_block(cursor: Option<Cursor>, heartbeat: Option<Duration>, out: &mut BytesMut) {
     out.extend_from_slice(b"event: tidings.hello\ndata: ");
     write_hello(cursor, heartbeat, out);

@@ -18,9 +18,9 @@ const COMMENT: Bytes = Bytes::from_static(b":\n");
 
 /// Writes a subscriber's events as server-sent events (WHATWG HTML §9.2).
 ///
-/// First `:` and a line feed at once, so that the client sees the stream open; then a block an event, and the same
-/// comment as a keep-alive when nothing came for a while. A gap is a block with `event: tidings.gap`. `id:` is last in
-/// every block. Every item is whole blocks or a comment, so the stream may be cut between any two.
+/// The first item, at once, is `:` and a line feed, and the [hello](Self::hello). Then comes a block for each event, and
+/// the same comment as a keep-alive when nothing came for a while. A gap is a block with `event: tidings.gap`. `id:` is
+/// last in every block. Every item is whole blocks or a comment, so the stream may be cut between any two.
 ///
 /// SSE carries text: binary payloads go as base64. A reader joins `data:` lines with LF, so CRLF and CR in a text
 /// arrive as LF; in [objects](Self::objects) they arrive as they are.
@@ -49,13 +49,14 @@ pub struct SseEncoder<S> {
     stage: Stage,
     objects: bool,
     visible: bool,
+    hello: bool,
     subscriber: S,
 }
 
 #[derive(Debug, Clone, Copy)]
 enum Stage {
     Opening,
-    /// The next block is the client's first, and tells it when to come back.
+    /// There was no hello. The next block is the client's first, and tells it when to come back.
     Retry,
     Open,
     Over(End),
@@ -72,7 +73,22 @@ impl<S: Subscriber> SseEncoder<S> {
             retry: None,
             objects: false,
             visible: false,
+            hello: true,
         }
+    }
+
+    /// Sets whether the stream begins with a block `event: tidings.hello`, whose id is the cursor where the subscriber
+    /// stands. Default: `true`.
+    ///
+    /// A client that is cut before its first event resumes from that id. Without the hello it has no id yet, so it loses,
+    /// without a gap, what was published until it was back. An `EventSource` gives the block to listeners for its name
+    /// only. Turn it off for readers that show or parse every block alike. Streams of [objects](Self::objects) always
+    /// have it.
+    ///
+    /// The block has no id while the subscriber has no cursor, because a gap of another epoch is still to be told. Some
+    /// clients then forget theirs. In [`Mended`](crate::Mended) a subscriber has the client's own until the gap.
+    pub fn hello(self, hello: bool) -> Self {
+        Self { hello, ..self }
     }
 
     /// The longest silence: 15 s unless set, [`Duration::MAX`] for no keep-alive at all.
@@ -87,7 +103,7 @@ impl<S: Subscriber> SseEncoder<S> {
     }
 
     /// Whether data is the JSON event object, which tells topic, name and encoding, rather than the payload. The blocks
-    /// of events then have no `event:`, and the first block is a `tidings.hello`.
+    /// of events then have no `event:`.
     pub fn objects(self, objects: bool) -> Self {
         Self { objects, ..self }
     }
@@ -171,7 +187,7 @@ impl<S: Subscriber> SseEncoder<S> {
 
     fn open(&mut self) -> Poll<Option<Bytes>> {
         self.keep_alive.wrote();
-        if !self.objects {
+        if !self.hello && !self.objects {
             self.stage = if self.retry.is_some() { Stage::Retry } else { Stage::Open };
             return Poll::Ready(Some(COMMENT));
         }

@@ -3,9 +3,14 @@
 #[non_exhaustive]
 pub enum Subprotocol {
     /// Payloads and nothing else: no cursors, and so no gaps. Events that are gone end the connection.
+    ///
+    /// A client loses what is published between two of its connections, and is not told: it has no cursor to resume from.
+    /// Where that matters, use [`TidingsV1`](Self::TidingsV1), or send each new client the application's state.
     #[default]
     Raw,
-    /// `tidings.v1`: JSON event objects, gaps, and the control objects `hello`, `heartbeat` and `bye`.
+    /// `tidings.v1`: JSON event objects, gaps, and the control objects `hello`, `heartbeat` and `bye`. The hello has the
+    /// cursor where the connection begins, and each object its own, so a client that comes back with `?cursor=` gets what was
+    /// published meanwhile.
     TidingsV1,
 }
 

@@ -28,7 +28,8 @@ use crate::model::Cursor;
 /// `Io` takes nothing. Pings, pongs and the Close frame go between those writes, never inside one.
 ///
 /// Where events are gone, `tidings.v1` says so in their place; raw frames can't, and the connection ends with 1013,
-/// unless state follows.
+/// unless state follows. Raw frames carry no cursor either: what is published between two connections of a client is lost
+/// to it, see [`Subprotocol::Raw`].
 /// Whatever the client does wrong, and every limit of [`WebSocketConfig`] that it passes, ends the connection with the
 /// code that RFC 6455 §7.4.1 has for it.
 ///

@@ -25,7 +25,7 @@ impl Poller {
         let topics = topics.iter().map(|&topic| topic.to_owned()).collect();
         let mut this = Self { connection, topics, wait, inbox: Inbox::after(cursor) };
         if cursor.is_none() {
-            // Without a cursor, what is published between two polls would be lost.
+            // What is published after this is not lost, whatever becomes of the first long poll.
             this.ask(None).await?;
         }
         Ok(this)

@@ -16,9 +16,9 @@ async fn each_transport_has_its_goodbye() {
     let cursor = app.publish("one");
     let mut sse = get("/?transport=sse").to(&endpoint).await.into_body();
     let mut chunked = get("/?transport=chunked").to(&endpoint).await.into_body();
-    let poll = tokio::spawn(endpoint.handle(get("/?wait=50").body(String::new()).unwrap()));
+    let poll = tokio::spawn(endpoint.handle(get(&format!("/?wait=50&cursor={cursor}")).body(String::new()).unwrap()));
     let sse = tokio::spawn(async move {
-        piece(&mut sse).await;
+        assert!(piece(&mut sse).await.unwrap().unwrap().contains("retry: 1500\n"));
         (piece(&mut sse).await, piece(&mut sse).await.is_none())
     });
     let chunked = tokio::spawn(async move {

@@ -61,8 +61,8 @@ async fn a_busy_topic_is_answered_once_an_interval_with_everything() {
 #[tokio::test(start_paused = true)]
 async fn after_the_interval_the_first_event_is_the_answer() {
     let app = App::new();
-    let endpoint = endpoint(&app);
-    let poll = tokio::spawn(async move { answer(&endpoint, "/?wait=25").await });
+    let (endpoint, target) = (endpoint(&app), format!("/?wait=25&cursor={}", app.hub.cursor()));
+    let poll = tokio::spawn(async move { answer(&endpoint, &target).await });
     pass(Duration::from_secs(7)).await;
     app.publish("1");
     let (reply, took) = poll.await.unwrap();
@@ -88,7 +88,8 @@ async fn what_is_urgent_is_not_kept_back() {
 
     // The end, with what was before it.
     let (app, begin) = (App::new(), Instant::now());
-    let poll = tokio::spawn(self::endpoint(&app).handle(get("/?wait=25").body(String::new()).unwrap()));
+    let target = format!("/?wait=25&cursor={}", app.hub.cursor());
+    let poll = tokio::spawn(self::endpoint(&app).handle(get(&target).body(String::new()).unwrap()));
     pass(Duration::from_millis(100)).await;
     app.publish("last");
     app.hub.close();
@@ -102,7 +103,8 @@ async fn what_is_urgent_is_not_kept_back() {
 async fn a_drain_does_not_wait_for_it() {
     let app = App::new();
     let endpoint = app.builder().min_interval(Duration::from_secs(20)).drain_window(Duration::from_millis(100)).build();
-    let poll = tokio::spawn(endpoint.handle(get("/?wait=25").body(String::new()).unwrap()));
+    let target = format!("/?wait=25&cursor={}", app.hub.cursor());
+    let poll = tokio::spawn(endpoint.handle(get(&target).body(String::new()).unwrap()));
     pass(Duration::from_millis(10)).await;
     app.publish("last");
     pass(Duration::from_millis(10)).await;

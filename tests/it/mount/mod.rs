@@ -9,6 +9,7 @@ mod methods;
 mod min_interval;
 mod negotiation;
 mod polls;
+mod reconnect;
 mod replies;
 pub(crate) mod sessions;
 mod socket;

@@ -1,7 +1,10 @@
 use http::StatusCode;
 use proptest::prelude::*;
-use tidings::{Cursor, Start, Transport};
+use tidings::{Start, SubscribeRequest, Transport};
 
+use super::wire::raw::Raw;
+use super::wire::serve_http1;
+use super::wire::websocket::hello;
 use super::world::{App, To, get, header, request, text};
 
 /// What a GET with this query and these headers asks the publisher for, or the status that refuses it.
@@ -143,10 +146,9 @@ async fn topics_are_limited_and_each_is_named_once() {
 }
 
 #[tokio::test]
-async fn the_cursor_comes_from_the_first_of_three_places() {
+async fn the_cursor_comes_from_the_first_of_four_places() {
     let app = App::new();
     let endpoint = app.endpoint();
-    let after = |text: &str| Start::After(text.parse::<Cursor>().unwrap());
     for (target, headers, expected) in [
         ("/events", &[][..], Start::Now),
         ("/events", &[("last-event-id", "a.1")], after("a.1")),
@@ -164,6 +166,14 @@ async fn the_cursor_comes_from_the_first_of_three_places() {
         ("/events", &[("last-event-id", "a.1"), ("last-event-id", "a.2")], Start::Unreadable),
         ("/events?cursor=A.1", &[], Start::Unreadable),
         ("/events", &[("if-none-match", "\"elsewhere\"")], Start::Unreadable),
+        ("/events?cursor=a.2&lastEventId=a.5", &[], after("a.2")),
+        ("/events?lastEventId=a.5&cursor=a.2", &[], after("a.2")),
+        ("/events?lastEventId=a.5&cursor=", &[], after("a.5")),
+        ("/events?lastEventId=nonsense&cursor=a.2", &[], after("a.2")),
+        ("/events?lastEventId=a.5", &[("last-event-id", "a.1"), ("if-none-match", "\"a.3\"")], after("a.1")),
+        ("/events?lastEventId=a.5", &[("if-none-match", "\"a.3\"")], after("a.5")),
+        ("/events?lastEventId=", &[("if-none-match", "\"a.3\"")], after("a.3")),
+        ("/events?lastEventId=&last_event_id=a.5&lastEventID=a.6", &[], after("a.5")),
     ] {
         let mut request = get(target);
         for (name, value) in headers {
@@ -171,6 +181,97 @@ async fn the_cursor_comes_from_the_first_of_three_places() {
         }
         let status = request.to(&endpoint).await.status();
         assert_eq!((status, app.last().1), (StatusCode::OK, expected), "{target} {headers:?}");
+    }
+}
+
+/// Names that polyfills of `EventSource` and Mercure clients give it in the query.
+const LAST_EVENT_ID: [&str; 6] =
+    ["lastEventId", "lastEventID", "last_event_id", "Last-Event-ID", "last-event-id", "Last%2DEvent%2DID"];
+
+fn after(text: &str) -> Start {
+    Start::After(text.parse().unwrap())
+}
+
+#[tokio::test]
+async fn last_event_id_in_the_query_is_read_as_a_cursor_is() {
+    let app = App::new();
+    let endpoint = app.endpoint();
+    let address = serve_http1(&endpoint).await;
+    for (name, (value, expected)) in LAST_EVENT_ID.into_iter().flat_map(|name| {
+        [
+            ("a.1", after("a.1")),
+            ("%61.1", after("a.1")),
+            ("", Start::Now),
+            ("A.1", Start::Unreadable),
+            ("earliest", Start::Unreadable),
+            ("%FF", Start::Unreadable),
+        ]
+        .map(|it| (name, it))
+    }) {
+        let target = format!("/events?{name}={value}");
+        for transport in ["short-poll", "long-poll&wait=0", "chunked", "sse"] {
+            let status = get(&format!("{target}&transport={transport}")).to(&endpoint).await.status();
+            assert_eq!((status, app.last().1), (StatusCode::OK, expected), "{target} {transport}");
+        }
+        let mut socket = Raw::connect(address).await;
+        socket.send(hello(&target, "Sec-WebSocket-Protocol: tidings.v1\r\n")).await;
+        assert!(socket.head().await.starts_with("http/1.1 101 "), "{target}");
+        assert_eq!((app.last().0, app.last().1), (Transport::WebSocket, expected), "{target}");
+        for method in ["GET", "POST"] {
+            let (parts, ()) = request(method, &target).body(()).unwrap().into_parts();
+            assert_eq!(SubscribeRequest::read(&parts).unwrap().start(), expected, "{method} {target}");
+        }
+        let posted = request("POST", &target).with("hi", &endpoint).await;
+        assert_eq!(posted.status(), StatusCode::NO_CONTENT, "{target}");
+    }
+    // All other names are the application's.
+    for name in ["lastEvent", "last.event.id", "xlastEventId", "lastEventIds", "last__event__id"] {
+        get(&format!("/events?{name}=a.1")).to(&endpoint).await;
+        assert_eq!(app.last().1, Start::Now, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn entity_tag_that_a_proxy_changed_is_still_the_cursor() {
+    let app = App::new();
+    let endpoint = app.endpoint();
+    for (lines, expected) in [
+        (&["\"a.3-gzip\""][..], after("a.3")),
+        (&["\"a.3-br\""], after("a.3")),
+        (&["\"a.3-zstd\""], after("a.3")),
+        (&["\"a.3;gzip\""], after("a.3")),
+        (&["\"a.3--gzip\""], after("a.3")),
+        (&["\"a.3:dtagent10\""], after("a.3")),
+        (&["\"a.3.k-gzip\""], after("a.3.k")),
+        (&["W/\"a.3\""], after("a.3")),
+        (&["W/\"a.3-gzip\""], after("a.3")),
+        (&["\"x\", \"a.3\""], after("a.3")),
+        (&["\"x\",W/\"a.3-gzip\" , \"y\""], after("a.3")),
+        (&["\"x, y\", \"a.3\""], after("a.3")),
+        (&[",, \"a.3\","], after("a.3")),
+        (&["\"x\"", "\"a.3\""], after("a.3")),
+        (&["", "\"x\"", "*", "W/\"a.3;br\""], after("a.3")),
+        (&["\"a.3\"", "\"a.4\""], after("a.3")),
+        (&["a.3"], after("a.3")),
+        (&["a.3-gzip"], after("a.3")),
+        // A cursor inside a tag is none.
+        (&["\"x, a.3\""], Start::Unreadable),
+        (&["\"-a.3\""], Start::Unreadable),
+        (&["\"a.3x\""], Start::Unreadable),
+        (&["\"a.3X\""], Start::Unreadable),
+        (&["\"a.3.-gzip\""], Start::Unreadable),
+        (&["\"a.3"], Start::Unreadable),
+        (&["\"x\"", "\"y\""], Start::Unreadable),
+        (&["*"], Start::Now),
+        (&["*", "\"\""], Start::Now),
+        (&["", ","], Start::Now),
+    ] {
+        for transport in ["short-poll", "long-poll&wait=0", "chunked", "sse"] {
+            let request = get(&format!("/events?transport={transport}"));
+            let request = lines.iter().fold(request, |request, line| request.header("if-none-match", *line));
+            let status = request.to(&endpoint).await.status();
+            assert_eq!((status, app.last().1), (StatusCode::OK, expected), "{lines:?} {transport}");
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use http::StatusCode;
-use tidings::{Endpoint, Event};
+use tidings::{Cursor, Endpoint, Event};
 
 use super::world::{App, To, get, header, pass, request, text};
 
@@ -29,6 +29,9 @@ async fn only_who_asks_for_it_is_told_that_nothing_changed() {
     for (target, tag, expected) in [
         ("/events", format!("\"{cursor}\""), StatusCode::NOT_MODIFIED),
         ("/events", format!("W/\"{cursor}\""), StatusCode::NOT_MODIFIED),
+        ("/events", format!("\"{cursor}-gzip\""), StatusCode::NOT_MODIFIED),
+        ("/events", format!("W/\"{cursor};br\""), StatusCode::NOT_MODIFIED),
+        ("/events", format!("\"other\", \"{cursor}--gzip\""), StatusCode::NOT_MODIFIED),
         ("/events", "\"other\"".to_owned(), StatusCode::OK),
         ("/events", "*".to_owned(), StatusCode::OK),
         // It asks from further back, where there is something.
@@ -47,7 +50,8 @@ async fn a_long_poll_is_answered_by_the_first_event() {
     let app = App::new();
     let endpoint = app.endpoint();
     let begin = tokio::time::Instant::now();
-    let poll = tokio::spawn(endpoint.handle(get("/events?wait=20").body(String::new()).unwrap()));
+    let target = format!("/events?wait=20&cursor={}", app.hub.cursor());
+    let poll = tokio::spawn(endpoint.handle(get(&target).body(String::new()).unwrap()));
     pass(Duration::from_secs(5)).await;
     assert_eq!(endpoint.session_count(), 1);
     app.publish("one");
@@ -59,9 +63,10 @@ async fn a_long_poll_is_answered_by_the_first_event() {
 }
 
 /// How long a poll of a quiet topic is held, in milliseconds.
-async fn held(endpoint: &Endpoint, target: &str, prefer: &str) -> (u64, String) {
+async fn held(endpoint: &Endpoint, cursor: Cursor, target: &str, prefer: &str) -> (u64, String) {
     let begin = tokio::time::Instant::now();
-    let response = get(target).header("prefer", prefer).to(endpoint).await;
+    let request = get(target).header("prefer", prefer).header("last-event-id", cursor.to_string());
+    let response = request.to(endpoint).await;
     assert_eq!((response.status(), header(&response, "tidings-retry-ms")), (StatusCode::OK, "0"));
     let applied = header(&response, "preference-applied").to_owned();
     assert!(text(response).await.ends_with(r#","events":[]}"#));
@@ -70,7 +75,8 @@ async fn held(endpoint: &Endpoint, target: &str, prefer: &str) -> (u64, String) 
 
 #[tokio::test(start_paused = true)]
 async fn a_quiet_poll_is_held_as_long_as_was_asked_and_no_longer() {
-    let endpoint = App::new().endpoint();
+    let app = App::new();
+    let endpoint = app.endpoint();
     let mut times = Vec::new();
     for (target, prefer, shortest, longest, applied) in [
         ("/?transport=long-poll", "", 22_500, 27_600, ""),
@@ -83,7 +89,7 @@ async fn a_quiet_poll_is_held_as_long_as_was_asked_and_no_longer() {
         ("/?transport=long-poll&wait=0", "", 0, 10, ""),
     ] {
         for _ in 0..20 {
-            let (time, told) = held(&endpoint, target, prefer).await;
+            let (time, told) = held(&endpoint, app.hub.cursor(), target, prefer).await;
             assert!((shortest..=longest).contains(&time), "{target} {prefer}: {time} ms");
             assert_eq!(told, applied, "{target} {prefer}");
             times.push(time);
@@ -117,7 +123,8 @@ async fn a_client_that_holds_all_there_is_is_told_so_when_its_poll_is_over() {
 async fn a_poll_that_is_let_go_of_leaves_nothing_behind() {
     let app = App::new();
     let endpoint = app.endpoint();
-    let poll = tokio::spawn(endpoint.handle(get("/events?wait=20").body(String::new()).unwrap()));
+    let target = format!("/events?wait=20&cursor={}", app.hub.cursor());
+    let poll = tokio::spawn(endpoint.handle(get(&target).body(String::new()).unwrap()));
     pass(Duration::from_secs(1)).await;
     assert_eq!((endpoint.session_count(), app.hub.stats().subscriptions), (1, 1));
     poll.abort();
@@ -156,7 +163,8 @@ async fn a_closed_hub_does_not_bring_its_pollers_back_at_once() {
 
 #[tokio::test(start_paused = true)]
 async fn holds_are_spread_over_their_range() {
-    let endpoint = App::new().endpoint();
+    let app = App::new();
+    let (endpoint, cursor) = (app.endpoint(), app.hub.cursor());
     for (target, prefer, from, to) in [
         ("/?wait=20", "", 18_000, 20_000),
         ("/", "wait=20", 18_000, 20_000),
@@ -165,7 +173,7 @@ async fn holds_are_spread_over_their_range() {
         let mut herd = tokio::task::JoinSet::new();
         for _ in 0..400 {
             let (endpoint, prefer) = (endpoint.clone(), prefer.to_owned());
-            herd.spawn(async move { held(&endpoint, target, &prefer).await.0 });
+            herd.spawn(async move { held(&endpoint, cursor, target, &prefer).await.0 });
         }
         let (times, quarter) = (herd.join_all().await, (to - from) / 4);
         for begin in (from..to).step_by(quarter) {

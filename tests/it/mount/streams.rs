@@ -38,10 +38,12 @@ async fn a_stream_opens_at_once_and_brings_events_as_they_come() {
     let endpoint = app.builder().retry(Duration::from_millis(1500)..=Duration::from_millis(1500)).build();
     let (mut sse, mut chunked) =
         (open(&endpoint, "/?transport=sse").await, open(&endpoint, "/?transport=chunked").await);
-    assert_eq!(piece(&mut sse).await.unwrap().unwrap(), ":\n");
+    let hello = piece(&mut sse).await.unwrap().unwrap();
+    assert!(hello.starts_with(":\nretry: 1500\nevent: tidings.hello\n"), "{hello}");
+    assert!(hello.ends_with(&format!("\nid: {}\n\n", app.hub.cursor())), "{hello}");
     assert!(piece(&mut chunked).await.unwrap().unwrap().starts_with(r#"{"tidings":"hello","#));
     let cursor = app.publish("one");
-    let block = format!("retry: 1500\ndata: one\nid: {cursor}\n\n");
+    let block = format!("data: one\nid: {cursor}\n\n");
     assert_eq!(piece(&mut sse).await.unwrap().unwrap(), block);
     let line = format!("{{\"id\":\"{cursor}\",\"topic\":\"news\",\"data\":\"one\"}}\n");
     assert_eq!(piece(&mut chunked).await.unwrap().unwrap(), line);
@@ -58,6 +60,19 @@ async fn the_query_says_what_a_stream_looks_like() {
     let object = format!("data: {{\"id\":\"{cursor}\",\"topic\":\"news\",\"data\":\"one\"}}\nid: {cursor}\n\n");
     assert_eq!(piece(&mut sse).await.unwrap().unwrap(), object);
     assert!(piece(&mut sse).await.unwrap().unwrap().starts_with("event: tidings.heartbeat\n"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_the_hello_a_stream_begins_with_a_comment_and_the_first_event_says_when_to_come_back() {
+    let app = App::new();
+    let endpoint =
+        app.builder().sse_hello(false).retry(Duration::from_millis(1500)..=Duration::from_millis(1500)).build();
+    let mut sse = open(&endpoint, "/?transport=sse").await;
+    assert_eq!(piece(&mut sse).await.unwrap().unwrap(), ":\n");
+    let cursor = app.publish("one");
+    assert_eq!(piece(&mut sse).await.unwrap().unwrap(), format!("retry: 1500\ndata: one\nid: {cursor}\n\n"));
+    let mut objects = open(&endpoint, "/?transport=sse&format=object").await;
+    assert!(piece(&mut objects).await.unwrap().unwrap().contains("event: tidings.hello\n"));
 }
 
 /// An endpoint of a source that ends as told.

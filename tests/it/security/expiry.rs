@@ -125,7 +125,8 @@ async fn row_21_event_published_at_or_after_the_expiry_is_not_delivered() {
             let house = House::new();
             let endpoint = house.endpoint();
             let begin = Instant::now();
-            let client = Client::come(&endpoint, transport, http2, "lifetime=5000").await;
+            let query = format!("lifetime=5000&cursor={}", house.hub.cursor());
+            let client = Client::come(&endpoint, transport, http2, &query).await;
             assert_eq!((endpoint.session_count(), begin.elapsed()), (1, Duration::ZERO), "{transport:?} {http2}");
             pass(Duration::from_millis(4_999)).await;
             if transport != Transport::LongPoll {
@@ -155,7 +156,8 @@ async fn row_21_revoked_client_is_told_within_a_second_and_gets_nothing_more() {
         for http2 in [false, true] {
             let house = House::new();
             let endpoint = house.endpoint();
-            let client = Client::come(&endpoint, transport, http2, "key=ann").await;
+            let query = format!("key=ann&cursor={}", house.hub.cursor());
+            let client = Client::come(&endpoint, transport, http2, &query).await;
             let other = Client::come(&endpoint, Transport::Sse, http2, "key=bob").await;
             // Ready, and not taken.
             house.publish("published before");

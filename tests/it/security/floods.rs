@@ -49,13 +49,14 @@ async fn row_11_a_held_poll_has_a_deadline() {
         [("transport=long-poll", 28), ("wait=1", 1), ("wait=55", 55), ("wait=18446744073709551616", 55)]
     {
         let begin = tokio::time::Instant::now();
-        let response = get(&format!("/events?{asked}")).to(&endpoint).await;
+        let response = get(&format!("/events?{asked}&cursor={}", app.hub.cursor())).to(&endpoint).await;
         assert_eq!(response.status(), 200);
         let held = begin.elapsed();
         let (most, least) = (Duration::from_secs(at_most), Duration::from_secs(at_most).mul_f64(0.8));
         assert!(least <= held && held <= most + Duration::from_millis(10), "{asked}: {held:?}");
     }
-    let held = tokio::spawn(endpoint.handle(get("/events?wait=50").body(String::new()).unwrap()));
+    let target = format!("/events?wait=50&cursor={}", app.hub.cursor());
+    let held = tokio::spawn(endpoint.handle(get(&target).body(String::new()).unwrap()));
     pass(Duration::from_secs(1)).await;
     assert_eq!((endpoint.session_count(), app.hub.stats().subscriptions), (1, 1));
     held.abort();

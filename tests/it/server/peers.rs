@@ -41,7 +41,7 @@ async fn endpoint_is_served_without_a_router_and_its_publisher_reads_the_peer_ad
     let mut client = Raw::connect(address).await;
     client.send("GET /?transport=sse HTTP/1.1\r\nHost: localhost\r\n\r\n").await;
     client.head().await;
-    client.until(":\n").await;
+    client.until("\n\n").await;
     app.hub.publish_now(&Topic::new("news").unwrap(), "one").unwrap();
     assert!(client.until("\n\n").await.contains("data: one\n"));
 }

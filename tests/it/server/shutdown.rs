@@ -88,7 +88,8 @@ async fn drain_ends_every_transport_and_then_the_server() {
     let mut clients = Vec::new();
     for headers in ["Accept: text/event-stream", "Accept: application/x-ndjson", "Prefer: wait=50"] {
         let mut client = Raw::connect(address).await;
-        client.send(format!("GET /events HTTP/1.1\r\nHost: localhost\r\n{headers}\r\n\r\n")).await;
+        let target = format!("/events?cursor={}", app.hub.cursor());
+        client.send(format!("GET {target} HTTP/1.1\r\nHost: localhost\r\n{headers}\r\n\r\n")).await;
         clients.push(client);
     }
     let mut socket = Raw::connect(address).await;

@@ -21,17 +21,19 @@ proptest! {
     fn what_is_published_is_read(
         history in any_history(),
         retry in prop::option::of(0..5_000_u64),
+        hello: bool,
         (batch, max) in (1..5_usize, 0..400_usize),
         cuts in prop::collection::vec(1..40_usize, 1..8),
     ) {
         let (timer, feed, task) = (VirtualTimer::new(), Feed::new(7), Task::new());
         let objects = put(&history, &feed);
-        let stream = SseEncoder::new(feed.reader().batches_of(batch), &timer).batch(max);
+        let stream = SseEncoder::new(feed.reader().batches_of(batch), &timer).batch(max).hello(hello);
         let mut stream = retry.into_iter().map(Duration::from_millis).fold(stream, SseEncoder::retry);
         let (items, over) = task.drain(&mut stream);
         prop_assert!(!over);
 
-        let expected = expected(&history, &objects);
+        let told_first = hello.then(|| hello_at("7.0"));
+        let expected: Vec<_> = told_first.into_iter().chain(expected(&history, &objects)).collect();
         let wire = items.concat();
         let pieces = pieces(&wire, &cuts);
         let mut reader = SseReader::default();
@@ -100,9 +102,9 @@ proptest! {
 }
 
 #[test]
-fn the_bytes_of_a_stream() {
+fn the_bytes_of_a_stream_without_a_hello() {
     let (timer, feed, task) = (VirtualTimer::new(), Feed::new(7), Task::new());
-    let mut stream = SseEncoder::new(feed.reader(), &timer).retry(Duration::from_millis(1500));
+    let mut stream = SseEncoder::new(feed.reader(), &timer).retry(Duration::from_millis(1500)).hello(false);
     assert_eq!(task.drain(&mut stream), (vec![Bytes::from_static(b":\n")], false));
     timer.advance(2 * INTERVAL);
     assert_eq!(task.drain(&mut stream), (vec![Bytes::from_static(b":\n")], false));
@@ -122,10 +124,29 @@ fn the_bytes_of_a_stream() {
 }
 
 #[test]
+fn the_bytes_of_a_stream() {
+    let (timer, feed, task) = (VirtualTimer::new(), Feed::new(7), Task::new());
+    let mut stream = SseEncoder::new(feed.reader(), &timer).retry(Duration::from_millis(1500));
+    let hello = ":\nretry: 1500\nevent: tidings.hello\n\
+        data: {\"tidings\":\"hello\",\"cursor\":\"7.0\",\"heartbeat_ms\":null}\nid: 7.0\n\n";
+    assert_eq!(task.drain(&mut stream), (vec![Bytes::from(hello)], false));
+    feed.event("news", "one");
+    feed.event("news", "two");
+    let (items, _) = task.drain(&mut stream);
+    assert_eq!(
+        items,
+        ["data: one\nid: 7.1\n\ndata: two\nid: 7.2\n\n"],
+        "in one piece, and the retry is not told again"
+    );
+    timer.advance(2 * INTERVAL);
+    assert_eq!(task.drain(&mut stream), (vec![Bytes::from_static(b":\n")], false));
+}
+
+#[test]
 fn the_bytes_of_objects_with_visible_heartbeats() {
     let (timer, feed, task) = (VirtualTimer::new(), Feed::new(7), Task::new());
     let stream = SseEncoder::new(feed.reader(), &timer).retry(Duration::from_millis(1500));
-    let mut stream = stream.objects(true).visible_heartbeat(true).keep_alive(INTERVAL);
+    let mut stream = stream.objects(true).hello(false).visible_heartbeat(true).keep_alive(INTERVAL);
     feed.event("news", Event::text("a\rb").named("price").unwrap());
     let (mut items, _) = task.drain(&mut stream);
     feed.pass();
@@ -144,7 +165,8 @@ fn a_source_without_cursors_has_no_ids() {
     let (timer, feed, task) = (VirtualTimer::new(), Feed::new(0), Task::new());
     feed.event("news", "first");
     let mut stream = SseEncoder::new(feed.reader(), &timer).visible_heartbeat(true);
-    assert_eq!(task.drain(&mut stream).0.concat(), b":\ndata: first\n\n");
+    let hello = ":\nevent: tidings.hello\ndata: {\"tidings\":\"hello\",\"cursor\":null,\"heartbeat_ms\":15000}\n\n";
+    assert_eq!(task.drain(&mut stream).0, [hello, "data: first\n\n"]);
     timer.advance(2 * INTERVAL);
     let heartbeat = b"event: tidings.heartbeat\ndata: {\"tidings\":\"heartbeat\",\"cursor\":null}\n\n";
     assert_eq!(task.drain(&mut stream).0.concat(), heartbeat);
@@ -226,6 +248,12 @@ fn expected(history: &[Step], objects: &[Value]) -> Vec<SseEvent> {
     read.map(normal).collect()
 }
 
+/// The hello of a stream without visible heartbeats.
+fn hello_at(cursor: &str) -> SseEvent {
+    let data = json!({ "tidings": "hello", "cursor": cursor, "heartbeat_ms": null });
+    SseEvent { name: "tidings.hello".into(), data: data.to_string(), id: cursor.into() }
+}
+
 fn data(event: &Event, object: &Value) -> String {
     match event.kind() {
         EventKind::Binary => object["data"].as_str().unwrap().to_owned(),
@@ -234,10 +262,10 @@ fn data(event: &Event, object: &Value) -> String {
     }
 }
 
-/// A gap's JSON with its keys in one order.
+/// JSON with its keys in one order.
 fn normal(event: SseEvent) -> SseEvent {
     match &*event.name {
-        "tidings.gap" => SseEvent { data: parse(&event).to_string(), ..event },
+        "tidings.gap" | "tidings.hello" => SseEvent { data: parse(&event).to_string(), ..event },
         _ => event,
     }
 }

@@ -11,7 +11,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 use tokio::task::JoinHandle;
 
 use crate::mount::wire::raw::frame;
-use crate::mount::world::{get, pass};
+use crate::mount::world::{To, get, header, pass};
 
 /// A client of any transport, in virtual time. It reads all it is given, and answers a Close.
 pub(crate) struct Guest {
@@ -31,12 +31,17 @@ struct Seen {
 pub(crate) const HELD: [Transport; 4] = [Transport::LongPoll, Transport::Chunked, Transport::Sse, Transport::WebSocket];
 
 impl Guest {
-    /// Comes by this transport to this target, and waits until it is let in or refused. A long poll asks to be held.
+    /// Comes by this transport to this target, and waits until it is let in or refused. A long poll asks to be held: from
+    /// now on, unless the target says `oldest`.
     pub(crate) async fn come(endpoint: &Endpoint, transport: Transport, target: &str) -> Self {
         let target =
             format!("{target}{}transport={}", if target.contains('?') { '&' } else { '?' }, transport.as_str());
         let guest = match transport {
             Transport::WebSocket => Self::connect(endpoint, &target, 1 << 16).await,
+            Transport::LongPoll if !target.contains("oldest") => {
+                let cursor = cursor(endpoint, &target).await;
+                Self::ask(endpoint, &format!("{target}&wait=50&cursor={cursor}"))
+            }
             Transport::LongPoll => Self::ask(endpoint, &format!("{target}&wait=50")),
             _ => Self::ask(endpoint, &target),
         };
@@ -148,6 +153,16 @@ impl Guest {
         drop(self.write);
         settle().await;
     }
+}
+
+/// Where a client of this target would begin, by a short poll that is no session. Empty where it is refused.
+async fn cursor(endpoint: &Endpoint, target: &str) -> String {
+    let (path, query) = target.split_once('?').unwrap();
+    let query = query.split('&').filter(|pair| !pair.starts_with("session=") && !pair.starts_with("transport="));
+    let target = format!("{path}?transport=short-poll&{}", query.collect::<Vec<_>>().join("&"));
+    let asked = get(&target).to(endpoint);
+    let answer = tokio::time::timeout(Duration::ZERO, asked).await;
+    answer.map(|answer| header(&answer, "etag").trim_matches('"').to_owned()).unwrap_or_default()
 }
 
 async fn next_frame(read: &mut tokio::io::ReadHalf<DuplexStream>) -> Option<(u8, Vec<u8>)> {

@@ -89,7 +89,7 @@ fn p11_nobodys_code_runs_under_a_lock_of_the_sessions() {
         for round in 0..8 {
             let mut bodies =
                 [open("/?transport=sse&lifetime=60000").ok().unwrap(), open("/?transport=chunked").ok().unwrap()];
-            let mut held = open("/?wait=50&session=a").err().unwrap();
+            let mut held = open(&format!("/?wait=50&session=a&cursor={}", house.hub.cursor())).err().unwrap();
             assert!(open("/?session=b").is_ok());
             for body in &mut bodies {
                 poll(body, &nosy);

@@ -14,9 +14,10 @@ async fn poll(endpoint: &Endpoint, target: &str) -> (u16, String) {
     (answer.status().as_u16(), text(answer).await)
 }
 
-fn polling(endpoint: &Endpoint, target: &'static str) -> JoinHandle<(u16, String)> {
-    let endpoint = endpoint.clone();
-    tokio::spawn(async move { poll(&endpoint, target).await })
+/// Polls from now on, and is held.
+fn polling(house: &House, endpoint: &Endpoint, target: &str) -> JoinHandle<(u16, String)> {
+    let (endpoint, target) = (endpoint.clone(), format!("{target}&cursor={}", house.hub.cursor()));
+    tokio::spawn(async move { poll(&endpoint, &target).await })
 }
 
 #[tokio::test(start_paused = true)]
@@ -26,7 +27,7 @@ async fn a_run_goes_on_over_both_kinds_of_poll_until_silence() {
     let begin = tokio::time::Instant::now();
     for round in 0..5 {
         assert_eq!(poll(&endpoint, "/?session=a").await.0, 200);
-        assert_eq!(poll(&endpoint, "/?session=a&wait=5").await.0, 200);
+        assert_eq!(polling(&house, &endpoint, "/?session=a&wait=5").await.unwrap().0, 200);
         assert_eq!(house.lines(), [Line::Joined(1)], "round {round}");
         let info = &endpoint.sessions()[0];
         assert_eq!((info.state, info.session.transport()), (SessionState::Idle, Transport::ShortPoll));
@@ -47,7 +48,7 @@ async fn a_run_goes_on_over_both_kinds_of_poll_until_silence() {
 async fn silence_is_counted_from_the_end_of_the_last_poll_and_can_be_set() {
     let house = House::new();
     let endpoint = house.builder().poll_silence(Duration::from_secs(3)).build();
-    let held = polling(&endpoint, "/?session=a&wait=50");
+    let held = polling(&house, &endpoint, "/?session=a&wait=50");
     pass(Duration::from_secs(30)).await;
     assert_eq!(endpoint.sessions()[0].state, SessionState::Open);
     house.publish("one");
@@ -63,7 +64,7 @@ async fn silence_is_counted_from_the_end_of_the_last_poll_and_can_be_set() {
 async fn two_polls_of_one_name_at_once_are_both_answered_and_leave_once() {
     let house = House::new();
     let endpoint = house.builder().poll_silence(Duration::from_secs(3)).build();
-    let tabs = [0, 1].map(|_| polling(&endpoint, "/?session=tab&wait=50"));
+    let tabs = [0, 1].map(|_| polling(&house, &endpoint, "/?session=tab&wait=50"));
     pass(Duration::from_secs(1)).await;
     assert_eq!((endpoint.session_count(), house.lines()), (1, vec![Line::Joined(1)]));
     house.publish("one");
@@ -73,9 +74,9 @@ async fn two_polls_of_one_name_at_once_are_both_answered_and_leave_once() {
         assert!(body.contains("one"));
     }
     // One goes on alone, and the other comes back.
-    let one = polling(&endpoint, "/?session=tab&wait=50");
+    let one = polling(&house, &endpoint, "/?session=tab&wait=50");
     pass(Duration::from_secs(5)).await;
-    let other = polling(&endpoint, "/?session=tab&wait=50");
+    let other = polling(&house, &endpoint, "/?session=tab&wait=50");
     settle().await;
     one.abort();
     pass(Duration::from_secs(5)).await;
@@ -154,12 +155,12 @@ async fn a_name_is_1_to_64_visible_characters() {
 async fn a_run_that_is_ended_answers_its_polls_and_the_next_begins_another() {
     let house = House::new();
     let endpoint = house.endpoint();
-    let tabs = [0, 1].map(|_| polling(&endpoint, "/?session=a&wait=50"));
+    let tabs = [0, 1].map(|_| polling(&house, &endpoint, "/?session=a&wait=50"));
     settle().await;
     let id = endpoint.sessions()[0].session.id();
     assert!(endpoint.disconnect(id));
     // One that comes while the others are still being answered is of the next.
-    let next = polling(&endpoint, "/?session=a&wait=50");
+    let next = polling(&house, &endpoint, "/?session=a&wait=50");
     for tab in tabs {
         assert_eq!(tab.await.unwrap().0, 200);
     }
@@ -187,11 +188,11 @@ async fn a_run_that_is_ended_answers_its_polls_and_the_next_begins_another() {
 async fn a_run_has_so_many_polls_at_once() {
     let house = House::new();
     let endpoint = house.endpoint();
-    let polls: Vec<_> = (0..16).map(|_| polling(&endpoint, "/?session=a&wait=50")).collect();
+    let polls: Vec<_> = (0..16).map(|_| polling(&house, &endpoint, "/?session=a&wait=50")).collect();
     settle().await;
     assert_eq!((endpoint.session_count(), house.lines().len()), (1, 1));
     // Another one is served, and belongs to no run.
-    let another = polling(&endpoint, "/?session=a&wait=50");
+    let another = polling(&house, &endpoint, "/?session=a&wait=50");
     settle().await;
     assert_eq!(poll(&endpoint, "/?session=a").await.0, 200);
     assert_eq!((endpoint.session_count(), house.lines().len()), (2, 2));
@@ -206,7 +207,7 @@ async fn a_run_has_so_many_polls_at_once() {
 async fn a_panic_in_a_poll_ends_its_run() {
     let house = House::new();
     let endpoint = house.endpoint();
-    let held = polling(&endpoint, "/?session=a&panic&wait=50");
+    let held = polling(&house, &endpoint, "/?session=a&panic&wait=50");
     settle().await;
     house.publish("panic");
     assert_eq!(held.await.unwrap().0, 500);

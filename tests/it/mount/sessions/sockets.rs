@@ -14,7 +14,7 @@ async fn p9_a_socket_that_is_closed_has_left_once() {
         [("/?transport=sse", ""), ("/?transport=chunked", ""), ("/?wait=50", ""), ("/?transport=websocket", upgrade)]
     {
         let house = House::new();
-        let endpoint = house.endpoint();
+        let (endpoint, target) = (house.endpoint(), format!("{target}&cursor={}", house.hub.cursor()));
         let mut client = Raw::connect(serve_http1(&endpoint).await).await;
         client.send(format!("GET {target} HTTP/1.1\r\nHost: example.com\r\n{headers}\r\n")).await;
         while house.lines().is_empty() {
@@ -39,6 +39,7 @@ fn p9_a_runtime_that_ends_takes_its_sessions_along() {
         let mut clients = Vec::new();
         for target in ["/?transport=sse", "/?transport=chunked", "/?wait=50"] {
             let mut client = Raw::connect(address).await;
+            let target = format!("{target}&cursor={}", house.hub.cursor());
             client.send(format!("GET {target} HTTP/1.1\r\nHost: example.com\r\n\r\n")).await;
             clients.push(client);
         }

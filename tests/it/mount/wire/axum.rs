@@ -47,7 +47,7 @@ async fn an_endpoint_is_a_route_and_a_handlers_answer() {
         let mut client = Raw::connect(address).await;
         client.send(format!("GET {target} HTTP/1.1\r\nHost: h\r\nAccept: text/event-stream\r\n\r\n")).await;
         assert!(client.head().await.contains("\r\ncontent-type: text/event-stream\r\n"));
-        client.until(":\n").await;
+        client.until("\n\n").await;
         app.hub.publish_now(&tidings::Topic::new(topic).unwrap(), topic).unwrap();
         assert!(client.until("\n\n").await.contains(&format!("data: {topic}\n")));
     }
@@ -86,7 +86,8 @@ async fn a_server_shuts_down_though_every_transport_is_in_use() {
     let mut clients = Vec::new();
     for headers in ["Accept: text/event-stream", "Accept: application/x-ndjson", "Prefer: wait=50"] {
         let mut client = Raw::connect(address).await;
-        client.send(format!("GET /events HTTP/1.1\r\nHost: h\r\n{headers}\r\n\r\n")).await;
+        let cursor = app.hub.cursor();
+        client.send(format!("GET /events?cursor={cursor} HTTP/1.1\r\nHost: h\r\n{headers}\r\n\r\n")).await;
         clients.push(client);
     }
     let mut socket = Raw::connect(address).await;

@@ -26,12 +26,12 @@ fn connect(endpoint: &Endpoint) -> DuplexStream {
 /// hyper reads no further than the next request's first bytes, so it does not see an end that comes behind them.
 #[tokio::test(start_paused = true)]
 async fn who_is_gone_behind_a_pipelined_byte_is_held_no_longer_than_the_hold() {
-    const REQUEST: &str = "GET /?wait=20 HTTP/1.1\r\nhost: example.com\r\n\r\n";
     let app = App::new();
-    for (min_interval, behind, held) in [(0, "", false), (0, "G", true), (0, REQUEST, true), (60, "G", true)] {
+    let request = &*format!("GET /?wait=20&cursor={} HTTP/1.1\r\nhost: example.com\r\n\r\n", app.hub.cursor());
+    for (min_interval, behind, held) in [(0, "", false), (0, "G", true), (0, request, true), (60, "G", true)] {
         let endpoint = app.builder().min_interval(Duration::from_secs(min_interval)).build();
         let mut client = connect(&endpoint);
-        client.write_all(REQUEST.as_bytes()).await.unwrap();
+        client.write_all(request.as_bytes()).await.unwrap();
         client.write_all(behind.as_bytes()).await.unwrap();
         pass(Duration::from_secs(1)).await;
         assert_eq!((endpoint.session_count(), app.hub.stats().subscriptions), (1, 1));
@@ -47,9 +47,10 @@ async fn who_is_gone_behind_a_pipelined_byte_is_held_no_longer_than_the_hold() {
 async fn http_1_0_polls_are_held_and_whole() {
     let app = App::new();
     let endpoint = app.builder().min_interval(Duration::from_secs(1)).build();
-    for head in ["GET /?wait=20 HTTP/1.0\r\n\r\n", "GET /?wait=20 HTTP/1.0\r\nconnection: keep-alive\r\n\r\n"] {
+    for headers in ["", "connection: keep-alive\r\n"] {
         let mut client = connect(&endpoint);
-        let begin = Instant::now();
+        let (begin, cursor) = (Instant::now(), app.hub.cursor());
+        let head = format!("GET /?wait=20&cursor={cursor} HTTP/1.0\r\n{headers}\r\n");
         client.write_all(head.as_bytes()).await.unwrap();
         pass(Duration::from_millis(10)).await;
         app.publish("one");

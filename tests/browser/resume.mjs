@@ -1,0 +1,216 @@
+// Clients of server-sent events that are cut before their first event and come back: an event that is published while they
+// are away reaches them once, and they see nothing that is not an event.
+//
+//   cargo run --release --example relay --features full -- --listen 127.0.0.1:7071
+//   cd tests/browser && npm ci && node resume.mjs http://127.0.0.1:7071/
+//
+// Starts nothing but the browser: /usr/bin/chromium, or what CHROMIUM names. Ends with 1 at the first thing that is not
+// as it should be. The clients connect through a proxy in this process, which cuts them.
+
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { connect, createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
+import { EventSource as NodeEventSource } from 'eventsource';
+import { chromium } from 'playwright-core';
+
+/** How long a thing that must come true may take, in ms: a busy machine is no reason to fail. */
+const PATIENCE = 60_000;
+const FLAGS = [
+  '--headless', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
+  '--disable-component-update', '--disable-sync',
+];
+
+const [address] = process.argv.slice(2);
+if (!address) {
+  console.error('usage: node resume.mjs URL');
+  process.exit(2);
+}
+const relay = new URL(address);
+
+/** A proxy to the relay. Keeps what came down, with the time of each connection and of each cut. */
+class Proxy {
+  static async open() {
+    const proxy = new Proxy();
+    proxy.sockets = new Set();
+    proxy.forget();
+    proxy.server = createServer((near) => proxy.join(near));
+    await new Promise((listening) => proxy.server.listen(0, '127.0.0.1', listening));
+    proxy.url = `http://127.0.0.1:${proxy.server.address().port}/`;
+    return proxy;
+  }
+
+  forget() {
+    this.down = [];
+    this.heads = [];
+  }
+
+  join(near) {
+    const far = connect(relay.port, relay.hostname);
+    const entry = { bytes: '', ended: null };
+    const pair = [near, far];
+    pair.forEach((socket) => this.sockets.add(socket));
+    near.on('data', (bytes) => {
+      const text = String(bytes);
+      if (text.startsWith('GET /events')) {
+        this.heads.push({ text, at: performance.now() });
+        this.down.push(entry);
+      }
+      far.write(bytes);
+    });
+    far.on('data', (bytes) => {
+      entry.bytes += bytes;
+      near.write(bytes);
+    });
+    for (const socket of pair) {
+      socket.on('error', () => {});
+      socket.on('close', () => {
+        entry.ended ??= performance.now();
+        pair.forEach((other) => {
+          this.sockets.delete(other);
+          other.destroy();
+        });
+      });
+    }
+  }
+
+  /** Ends every connection after what was sent, in the middle of its response. */
+  cut() {
+    this.sockets.forEach((socket) => socket.end());
+  }
+
+  close() {
+    this.sockets.forEach((socket) => socket.destroy());
+    this.server.close();
+  }
+}
+
+const profile = await mkdtemp(join(tmpdir(), 'resume-'));
+const browser = await chromium.launchPersistentContext(profile, {
+  executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
+  args: FLAGS,
+});
+const proxy = await Proxy.open();
+
+/** Opens a page of the proxy's own origin, to which the relay's events are its own. */
+async function blank() {
+  const page = await browser.newPage();
+  const modules = join(import.meta.dirname, 'node_modules');
+  await page.route('**/blank', (route) => route.fulfill({ contentType: 'text/html', body: '<!doctype html>' }));
+  await page.route('**/modules/**', async (route) => {
+    const path = new URL(route.request().url()).pathname.slice('/modules/'.length);
+    const file = join(modules, path.endsWith('.js') ? path : `${path}.js`);
+    await route.fulfill({ contentType: 'text/javascript', body: await readFile(file, 'utf8') });
+  });
+  await page.goto(`${proxy.url}blank`);
+  await page.evaluate(() => (window.seen = []));
+  return page;
+}
+
+/** Each returns what it has seen so far, by `seen()`: name and data of all that it hands to the application. */
+const clients = {
+  'EventSource of Chromium': async (url) => {
+    const page = await blank();
+    await page.evaluate((url) => {
+      const source = new EventSource(url);
+      source.onmessage = ({ type, data }) => window.seen.push([type, data]);
+    }, url);
+    return { seen: () => page.evaluate(() => window.seen), close: () => page.close() };
+  },
+  'fetch-event-source': async (url) => {
+    const page = await blank();
+    await page.evaluate(async (url) => {
+      const { fetchEventSource } = await import('/modules/@microsoft/fetch-event-source/lib/esm/index.js');
+      fetchEventSource(url, {
+        openWhenHidden: true,
+        onmessage: ({ event, data }) => window.seen.push([event || 'message', data]),
+      });
+    }, url);
+    return { seen: () => page.evaluate(() => window.seen), close: () => page.close() };
+  },
+  'event-source-polyfill': async (url) => {
+    const page = await blank();
+    await page.addScriptTag({ url: '/modules/event-source-polyfill/src/eventsource.js' });
+    await page.evaluate((url) => {
+      const source = new EventSourcePolyfill(url);
+      source.onmessage = ({ type, data }) => window.seen.push([type, data]);
+    }, url);
+    return { seen: () => page.evaluate(() => window.seen), close: () => page.close() };
+  },
+  'npm eventsource': async (url) => {
+    const [source, seen] = [new NodeEventSource(url), []];
+    source.onmessage = ({ type, data }) => seen.push([type, data]);
+    return { seen: () => seen, close: () => source.close() };
+  },
+};
+
+/** How a connection is cut. */
+const cuts = {
+  'by the network': async () => proxy.cut(),
+  'by the server': async () => {
+    const sessions = await (await fetch(new URL('sessions', relay))).json();
+    ok(sessions.length === 1, 'one session', JSON.stringify(sessions));
+    const { status } = await fetch(new URL(`sessions/${sessions[0].id}`, relay), { method: 'DELETE' });
+    ok(status === 204, 'the session is ended', String(status));
+  },
+};
+
+let passed = 0;
+let failure = null;
+try {
+  for (const [name, client] of Object.entries(clients)) {
+    for (const [how, cut] of Object.entries(cuts)) await trial(`${name}, cut ${how}`, client, cut);
+  }
+} catch (error) {
+  failure = error;
+  console.error(`not ok - ${error.stack}`);
+} finally {
+  await browser.close();
+  proxy.close();
+  await rm(profile, { recursive: true, force: true });
+}
+console.log(`${passed} passed, ${failure ? 1 : 0} failed`);
+process.exit(failure ? 1 : 0);
+
+async function trial(name, client, cut) {
+  proxy.forget();
+  const topic = `resume/${passed}`;
+  const { seen, close } = await client(`${proxy.url}events?transport=sse&topic=${topic}`);
+  await until(`${name}: the stream opens`, () => proxy.down[0]?.bytes.includes('tidings.hello'));
+  const hello = proxy.down[0].bytes;
+  const id = /^id: (\S+)$/m.exec(hello)[1];
+  const retry = Number(/^retry: (\d+)$/m.exec(hello)[1]);
+  await cut();
+  await until(`${name}: it is cut`, () => proxy.down[0].ended !== null);
+  const published = await fetch(new URL(`publish/${topic}`, relay), { method: 'POST', body: 'while it was away' });
+  ok(published.ok, `${name}: published while it was away`, String(published.status));
+
+  await until(`${name}: it comes back`, () => proxy.heads.length > 1);
+  const { text, at } = proxy.heads[1];
+  ok(text.toLowerCase().includes(`last-event-id: ${id}`) || text.includes(`lastEventId=${id}`),
+    `${name}: it comes back with the hello's id`, text);
+  const away = at - proxy.down[0].ended;
+  ok(away > retry - 100, `${name}: it comes back when it was told to`, `${away} ms instead of ${retry} ms`);
+  await until(`${name}: the event arrives`, async () => (await seen()).some(([, data]) => data === 'while it was away'));
+  await fetch(new URL(`publish/${topic}`, relay), { method: 'POST', body: 'the last' });
+  await until(`${name}: it goes on`, async () => (await seen()).some(([, data]) => data === 'the last'));
+  // Readers that show all names are given the hello under its own.
+  const events = (await seen()).filter(([type]) => type !== 'tidings.hello');
+  const expected = [['message', 'while it was away'], ['message', 'the last']];
+  ok(JSON.stringify(events) === JSON.stringify(expected), `${name}: nothing else, and nothing twice`, JSON.stringify(events));
+  await close();
+  await until(`${name}: it leaves`, async () => (await (await fetch(new URL('sessions', relay))).json()).length === 0);
+}
+
+async function until(what, holds) {
+  for (const deadline = Date.now() + PATIENCE; !(await holds()); await pause(20)) {
+    if (Date.now() > deadline) throw new Error(`${what}: not within ${PATIENCE} ms`);
+  }
+}
+
+function ok(holds, what, detail = '') {
+  if (!holds) throw new Error(`${what}: ${detail}`);
+  passed++;
+  console.log(`ok - ${what}`);
+}
