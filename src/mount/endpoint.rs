@@ -40,9 +40,9 @@ use crate::contract::{Attach, BoxSubscriber, IntoAttach, Publisher};
 /// The cursor is the first of these that is there and not empty. One that can't be read becomes an `invalid` gap.
 ///
 /// 1. The header `Last-Event-ID`.
-/// 2. `?cursor=`.
-/// 3. `?lastEventId=`, in any case, also written `last_event_id` or `last-event-id`, as polyfills of `EventSource` and clients
-///    of Mercure send it.
+/// 2. `?lastEventId=`, in any case, also written `last_event_id` or `last-event-id`, as polyfills of `EventSource` and clients
+///    of Mercure send it. Such a URL may still have the `?cursor=` of the first connection.
+/// 3. `?cursor=`.
 /// 4. `If-None-Match`: the first entity tag that is a cursor, strong or weak. An ending that a proxy added, such as `-gzip` or
 ///    `;br`, is passed over.
 ///

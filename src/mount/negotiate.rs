@@ -155,8 +155,9 @@ struct Query<'a> {
 }
 
 impl<'a> Query<'a> {
+    /// Returns the newer one: a polyfill adds its last id to a URL that may have the cursor of the page's first connection.
     fn cursor(&self) -> Option<&str> {
-        self.cursor.as_deref().or(self.last_event_id.as_deref())
+        self.last_event_id.as_deref().or(self.cursor.as_deref())
     }
 
     /// Returns the place of the cursor that a parameter of this name is, if it is one.
