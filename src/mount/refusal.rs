@@ -6,7 +6,8 @@ use http::{HeaderName, HeaderValue, StatusCode};
 
 use super::challenge::Challenge;
 use super::refused::RefusalCause;
-use crate::contract::Rejection;
+use super::transports::Transports;
+use crate::contract::{Rejection, Transport};
 
 /// Why a request is not answered as it would be: a status, what the client is told, and what headers the status needs.
 #[derive(Debug, Clone)]
@@ -31,6 +32,21 @@ impl Refusal {
 
     pub(super) fn bad(why: impl Into<Cow<'static, str>>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, why)
+    }
+
+    /// Returns a 400 for a poll of a source without cursors, with the transports that work.
+    pub(super) fn no_cursors(here: Transports) -> Self {
+        let streams = [
+            (Transport::Sse, "SSE (Accept: text/event-stream)"),
+            (Transport::Chunked, "NDJSON (Accept: application/x-ndjson)"),
+            (Transport::WebSocket, "a WebSocket"),
+        ];
+        let streams: Vec<_> = streams.into_iter().filter(|(each, _)| here.has(*each)).map(|(_, name)| name).collect();
+        let why = "the events have no cursors and their source has not ended, so a poll would lose the rest";
+        match streams.is_empty() {
+            true => Self::bad(format!("{why}, and no other transport is offered here")),
+            false => Self::bad(format!("{why}: use {}", streams.join(", "))),
+        }
     }
 
     pub(super) fn method(allowed: &'static str) -> Self {
