@@ -1,5 +1,6 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -166,9 +167,9 @@ impl Merged {
                     };
                     let room = max.saturating_sub(joined.len());
                     if !ahead.is_whole {
-                        let Some((encoding, taken)) = ahead.sieved_encode(shared, self.overflow, format, room) else {
-                            continue;
-                        };
+                        let encode = || ahead.sieved_encode(shared, self.overflow, format, room);
+                        let Some(encoded) = behind_others(&joined, encode) else { break };
+                        let Some((encoding, taken)) = encoded else { continue };
                         if encoding.bytes.len() > room && !joined.is_empty() {
                             break;
                         }
@@ -178,7 +179,8 @@ impl Merged {
                         count += encoding.events;
                         continue;
                     }
-                    let (bytes, events, sequence) = ahead.encode(format, room, shared, false);
+                    let encode = || ahead.encode(format, room, shared, false);
+                    let Some((bytes, events, sequence)) = behind_others(&joined, encode) else { break };
                     if bytes.len() > room && !joined.is_empty() {
                         break;
                     }
@@ -354,6 +356,13 @@ impl Merged {
             });
         }
     }
+}
+
+/// Encodes events. `None`: the format panicked, and what is joined is to be delivered first, since its readers are past it.
+/// The next poll panics again.
+#[inline]
+fn behind_others<T>(joined: &[u8], encode: impl FnOnce() -> T) -> Option<T> {
+    if joined.is_empty() { Some(encode()) } else { catch_unwind(AssertUnwindSafe(encode)).ok() }
 }
 
 impl Before {
