@@ -9,6 +9,7 @@ mod hint;
 mod methods;
 mod min_interval;
 mod negotiation;
+mod pings;
 mod polls;
 mod replies;
 pub(crate) mod sessions;

@@ -26,7 +26,7 @@
 //! | 21 | an authorization has ended | `row_21_` |
 //! | 22 | a token in a URL is logged | `row_22_` |
 //! | 23 | one stream of HTTP/2 stalls | `row_23_`, `a_stream_that_takes_nothing_loses_its_session_and_its_siblings_do_not` |
-//! | 24 | the peer is gone and says nothing | `a_client_that_does_not_answer_is_left_though_it_sends`, `a_client_that_takes_nothing_loses_its_session_though_hyper_asks_for_nothing` |
+//! | 24 | the peer is gone and says nothing | `client_that_neither_answers_nor_sends_is_left`, `a_client_that_takes_nothing_loses_its_session_though_hyper_asks_for_nothing` |
 //! | 25 | bytes follow an upgrade | `row_25_` |
 //! | 26 | an error leaks | `row_26_` |
 //! | 27 | one message is many | `row_27_` |
