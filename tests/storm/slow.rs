@@ -10,14 +10,15 @@ use tokio::time::{Instant, timeout};
 use crate::args::Args;
 use crate::figures::Figures;
 use crate::pause;
+use crate::pongs;
 use crate::process::{CEILING, Process};
 use crate::wire::request;
 
 /// The sockets' buffers are small, or the kernel would take the event whole.
-const SEND_BUFFER: &str = "32768";
-const RECEIVE_BUFFER: u32 = 16 * 1024;
+pub(crate) const SEND_BUFFER: &str = "32768";
+pub(crate) const RECEIVE_BUFFER: u32 = 16 * 1024;
 
-/// One large event, for clients that read slowly and steadily and for clients that read nothing.
+/// One large event, for clients that read slowly and steadily and for clients that read nothing; then with pings.
 pub(crate) async fn run(args: &mut Args, figures: &mut Figures) -> Result<(), String> {
     let (size, rate) = (args.or("size", 1_000_000_usize)?, args.or("rate", 200_000_usize)?);
     let stall = args.or("write-stall", 5_000_u64)?.to_string();
@@ -63,7 +64,7 @@ pub(crate) async fn run(args: &mut Args, figures: &mut Figures) -> Result<(), St
     let (stats, _) = server.settled(0, |stats| stats["stalled"] == 4).await?;
     figures.exactly("clients that read nothing, ended by the write timeout", stats["stalled"].as_u64().unwrap_or(0), 4);
     drop(dead);
-    Ok(())
+    pongs::run(&stall, figures).await
 }
 
 async fn connect(address: &str, transport: Transport, cursor: &str) -> io::Result<TcpStream> {
