@@ -64,7 +64,35 @@ pub(crate) async fn run(args: &mut Args, figures: &mut Figures) -> Result<(), St
     let (stats, _) = server.settled(0, |stats| stats["stalled"] == 4).await?;
     figures.exactly("clients that read nothing, ended by the write timeout", stats["stalled"].as_u64().unwrap_or(0), 4);
     drop(dead);
+    steady(figures).await?;
     pongs::run(&stall, figures).await
+}
+
+/// Events of some megabytes, for clients that read slowly and steadily over sockets as they come: their buffers grow so large
+/// that the kernel takes nothing more for many seconds unless it is told to.
+async fn steady(figures: &mut Figures) -> Result<(), String> {
+    let (rate, watch) = (100_000, Duration::from_secs(15));
+    let mut server = Process::start(None, &["serve", "--write-stall", "4000", "--retain-bytes", "67108864"])?;
+    let (address, cursor) = (server.address().await?, server.cursor().await?);
+    let mut readers = JoinSet::new();
+    for transport in [Transport::Chunked, Transport::Sse, Transport::WebSocket] {
+        let mut stream = TcpStream::connect(&address).await.map_err(|error| error.to_string())?;
+        let request = request(transport, "storm/0", Some(&cursor));
+        stream.write_all(request.as_bytes()).await.map_err(|error| error.to_string())?;
+        readers.spawn(async move { timeout(watch, read(stream, usize::MAX, rate)).await.is_err() });
+    }
+    server.until(0, |stats| stats["live"] == 3).await?;
+    server.ask("publish --rate 10 --size 1000000 --each 6").await?;
+    let mut still_reading = 0;
+    while let Some(done) = readers.join_next().await {
+        still_reading += u64::from(done.map_err(|error| error.to_string())?);
+    }
+    figures.exactly(
+        "streams and WebSockets that read steadily, with the kernel's own buffers, and go on",
+        still_reading,
+        3,
+    );
+    Ok(())
 }
 
 async fn connect(address: &str, transport: Transport, cursor: &str) -> io::Result<TcpStream> {

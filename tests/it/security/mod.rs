@@ -80,5 +80,5 @@ fn every_row_has_its_tests() {
         }
         count += 1;
     }
-    assert_eq!(count, 35);
+    assert_eq!(count, 36);
 }
