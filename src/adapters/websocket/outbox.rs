@@ -89,9 +89,14 @@ impl Outbox {
             return Poll::Pending;
         }
         self.unproved = self.unproved.wrapping_add(written as u32);
-        let flushed = Pin::new(io).poll_flush(cx);
-        self.unflushed = flushed.is_pending();
-        flushed
+        // All before this was flushed.
+        match Pin::new(io).poll_flush(cx) {
+            Poll::Pending => {
+                self.unflushed = true;
+                Poll::Pending
+            }
+            flushed => flushed,
+        }
     }
 
     /// Forgets what is not written. `false`: it may be the rest of a frame, so nothing can follow.
