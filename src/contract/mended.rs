@@ -1,13 +1,12 @@
 use std::fmt;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use bytes::BytesMut;
-
 use crate::contract::snapshot::{Known, NOWHERE, State};
-use crate::contract::{Batch, Delivery, Encoded, Encoding, End, Format, Head, Snapshot, Start, Subscriber};
+use crate::contract::{
+    Batch, Delivery, Encoded, Encoding, End, Format, Head, Mend, Mending, Snapshot, Start, Subscriber,
+};
 use crate::model::{Cursor, Gap, GapReason, Pattern};
 
 /// A subscriber whose gaps the application mends with its state, with no seam between the state and what follows it.
@@ -61,27 +60,6 @@ pub struct Mended<S, M> {
     mend: M,
     /// Where the client was when it came, or was last sent state or events that waited here.
     held: Option<Cursor>,
-}
-
-/// Who has the state for a subscriber's gaps. A closure of a future of `Option<Snapshot>` is one.
-pub trait Mend: Send + 'static {
-    /// Returns the state for a gap, if there is one. Called once for a gap that no earlier state replaces, and again if the
-    /// call or the future panicked; the future is polled by the task that polls the subscriber, and dropped with it.
-    fn mend(&mut self, gap: &Gap) -> Mending;
-}
-
-/// The state for a gap, on its way; an error ends the subscriber.
-pub type Mending = Pin<Box<dyn Future<Output = Result<Option<Snapshot>, End>> + Send>>;
-
-impl<F, R> Mend for F
-where
-    F: FnMut(&Gap) -> R + Send + 'static,
-    R: Future<Output = Option<Snapshot>> + Send + 'static,
-{
-    fn mend(&mut self, gap: &Gap) -> Mending {
-        let state = self(gap);
-        Box::pin(async { Ok(state.await) })
-    }
 }
 
 enum Stage {
@@ -256,19 +234,10 @@ impl<S: Subscriber, M: Mend> Mended<S, M> {
 
     /// Encodes as much of these events as fits, but at least one, and takes them.
     fn encode(&mut self, batch: &Batch, format: &dyn Format, max: usize) -> Encoding {
-        let (mut out, mut count, mut cursor) = (BytesMut::new(), 0, None);
-        for event in batch.iter() {
-            let whole = out.len();
-            format.encode(&event, &mut out);
-            if count > 0 && out.len() > max {
-                out.truncate(whole);
-                break;
-            }
-            (count, cursor) = (count + 1, event.cursor);
-        }
+        let (bytes, count, cursor) = batch.encode_first(format, max);
         let rest = batch.clone().without_first(count).with_conflated(0);
         self.took_events(Some(rest).filter(|rest| !rest.is_empty()), cursor);
-        Encoding::new(out.freeze(), count).conflated(batch.conflated())
+        Encoding::new(bytes, count).conflated(batch.conflated())
     }
 
     /// Notes that events were delivered, up to `cursor` if some are left.

@@ -1,6 +1,5 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -9,6 +8,7 @@ use bytes::BytesMut;
 
 use crate::contract::{Delivery, Encoded, Encoding, End, Format};
 use crate::hub::inbox::Inbox;
+use crate::hub::joined::behind_others;
 use crate::hub::log::Follower;
 use crate::hub::placing::Found;
 use crate::hub::reader::Reader;
@@ -356,13 +356,6 @@ impl Merged {
             });
         }
     }
-}
-
-/// Encodes events. `None`: the format panicked, and what is joined is to be delivered first, since its readers are past it.
-/// The next poll panics again.
-#[inline]
-fn behind_others<T>(joined: &[u8], encode: impl FnOnce() -> T) -> Option<T> {
-    if joined.is_empty() { Some(encode()) } else { catch_unwind(AssertUnwindSafe(encode)).ok() }
 }
 
 impl Before {

@@ -196,12 +196,9 @@ impl EndpointBuilder {
         self
     }
 
-    /// Sets how often a WebSocket's peer is pinged, and how long its pong may take. Default: 25 s and 10 s.
-    ///
-    /// A ping may lie behind events that the client has not read. So the pong may take one
-    /// [`write_stall`](Self::write_stall) more for each 64 KiB that were written since what the last pong answered, of which
-    /// at most 4 MiB count: with the defaults at most 650 s. If anything else came from the client meanwhile, the wait
-    /// begins once more.
+    /// Sets how often a WebSocket's peer is pinged, and how long its pong may take. Default: 25 s and 10 s. The pong may take
+    /// one [`write_stall`](Self::write_stall) more for each 64 KiB that were written since what the last pong answered, of
+    /// which 4 MiB count: by default 650 s at most. If anything else came from the client, the wait begins once more.
     pub fn ping(mut self, every: Duration, pong: Duration) -> Self {
         self.config.ping = every;
         self.config.pong = pong;

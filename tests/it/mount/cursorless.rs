@@ -13,7 +13,7 @@ use tidings::{
     Body, BoxSubscriber, Delivery, End, Endpoint, Event, Rejection, Subscriber, SubscriberExt, Topic, Transport,
     from_stream, publisher_fn,
 };
-use tokio::time::{Instant, Sleep, sleep};
+use tokio::time::Instant;
 
 use super::world::{get, pass, text};
 use crate::support::Feed;
@@ -30,7 +30,7 @@ enum Step {
 /// A stream by script. It is pending after the last step.
 struct Script {
     steps: VecDeque<Step>,
-    pause: Option<Pin<Box<Sleep>>>,
+    pause: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
 }
 
 impl Stream for Script {
@@ -44,7 +44,7 @@ impl Stream for Script {
             }
             match self.steps.pop_front() {
                 Some(Step::Event(text)) => return Poll::Ready(Some(text.into())),
-                Some(Step::Pause(time)) => self.pause = Some(Box::pin(sleep(time))),
+                Some(Step::Pause(time)) => self.pause = Some(Box::pin(pass(time))),
                 Some(Step::End) => return Poll::Ready(None),
                 None => return Poll::Pending,
             }

@@ -14,7 +14,7 @@ use hyper::upgrade::Upgraded;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use tidings::{Endpoint, EndpointBuilder, Left, LocalHub, Retention};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, timeout};
 
 use super::wire::raw::frame;
 use super::world::{App, pass};
@@ -85,7 +85,7 @@ impl Slow {
             let Ok(read @ 1..) = read else { return };
             self.read.extend_from_slice(&buffer[..read]);
             self.take_frames().await;
-            sleep(Duration::from_secs(1) * read as u32 / rate as u32).await;
+            pass(SECOND * read as u32 / rate as u32).await;
         }
     }
 
