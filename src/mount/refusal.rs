@@ -6,8 +6,11 @@ use http::{HeaderName, HeaderValue, StatusCode};
 
 use super::challenge::Challenge;
 use super::refused::RefusalCause;
+#[cfg(any(feature = "short-poll", feature = "long-poll"))]
 use super::transports::Transports;
-use crate::contract::{Rejection, Transport};
+use crate::contract::Rejection;
+#[cfg(any(feature = "short-poll", feature = "long-poll"))]
+use crate::contract::Transport;
 
 /// Why a request is not answered as it would be: a status, what the client is told, and what headers the status needs.
 #[derive(Debug, Clone)]
@@ -35,6 +38,7 @@ impl Refusal {
     }
 
     /// Returns a 400 for a poll of a source without cursors, with the transports that work.
+    #[cfg(any(feature = "short-poll", feature = "long-poll"))]
     pub(super) fn no_cursors(here: Transports) -> Self {
         let streams = [
             (Transport::Sse, "SSE (Accept: text/event-stream)"),
