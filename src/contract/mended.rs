@@ -210,7 +210,7 @@ impl<S: Subscriber, M: Mend> Mended<S, M> {
 
     /// The application has answered: the gap as the client is told of it.
     fn answer(&mut self, mut gap: Gap, snapshot: Option<Snapshot>, asked: Option<Cursor>) -> Gap {
-        let Some(snapshot) = snapshot.filter(|snapshot| snapshot.known(asked).mends(&gap)) else {
+        let Some(snapshot) = snapshot.filter(|snapshot| snapshot.known(asked).answers(&gap, self.held)) else {
             self.held = Some(gap.cursor);
             self.stage = None;
             return gap;

@@ -25,8 +25,9 @@ impl Snapshot {
     /// Says that everything up to this cursor is in the state: such events are not sent after it. Without, the client
     /// may get an event that the state has too.
     ///
-    /// For a gap the state must have what is missing: one that is older than the last missing event, or of another epoch,
-    /// is not sent, and the client is told of the gap alone.
+    /// For a gap the state must have what is missing. One that is older than the last missing event, or than what the client
+    /// has, is not sent, and the client is told of the gap alone. So is one of another epoch, unless nothing of the hub's
+    /// epoch is missing.
     #[must_use]
     pub fn as_of(self, cursor: Cursor) -> Self {
         Self { as_of: Some(cursor), ..self }
@@ -93,8 +94,14 @@ impl Known {
         }
     }
 
-    /// Whether the state stands for what is missing, where it was asked for because of the gap.
-    pub(super) fn mends(self, gap: &Gap) -> bool {
+    /// Returns whether the state stands for what is missing, where it was asked for because of the gap of a client that is
+    /// at `held`.
+    pub(super) fn answers(self, gap: &Gap, held: Option<Cursor>) -> bool {
+        let is_older = |as_of, held| is_same_epoch(as_of, held) && !is_up_to(held, as_of);
+        self.mends(gap) && !self.as_of.zip(held).is_some_and(|(as_of, held)| is_older(as_of, held))
+    }
+
+    fn mends(self, gap: &Gap) -> bool {
         let gone = gap.gone.unwrap_or(gap.cursor);
         match self.as_of {
             // No event of this epoch is missing: all of them follow the gap.

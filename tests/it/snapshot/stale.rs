@@ -140,15 +140,18 @@ fn state_that_is_older_than_what_is_missing_is_not_sent() {
 /// The date of another life says nothing of this one.
 #[test]
 fn state_of_another_epoch_is_sent_only_where_nothing_of_this_one_is_missing() {
-    let as_of: Cursor = "zz.9".parse().unwrap();
-    for (retain, events, start, expected) in [
-        (8, 0, elsewhere(), &["epoch+", "s"][..]),
-        (8, 2, elsewhere(), &["epoch+", "s", "1", "2"]),
-        (1, 2, elsewhere(), &["epoch", "2"]),
-        (8, 0, Start::Unreadable, &["invalid+", "s"]),
-        (8, 2, Start::Unreadable, &["invalid"]),
+    for (as_of, retain, events, start, expected) in [
+        ("zz.9", 8, 0, elsewhere(), &["epoch+", "s"][..]),
+        ("zz.9", 8, 2, elsewhere(), &["epoch+", "s", "1", "2"]),
+        ("zz.9", 1, 2, elsewhere(), &["epoch", "2"]),
+        ("zz.9", 8, 0, Start::Unreadable, &["invalid+", "s"]),
+        ("zz.9", 8, 2, Start::Unreadable, &["invalid"]),
+        // Older than what the client has.
+        ("zz.5", 8, 2, elsewhere(), &["epoch+", "s", "1", "2"]),
+        ("zz.4", 8, 2, elsewhere(), &["epoch", "1", "2"]),
     ] {
         let hub = hub(retain, events, 0);
+        let as_of: Cursor = as_of.parse().unwrap();
         assert_eq!(yielded(&mut mended(&hub, Names::One, start, as_of), true), expected, "{retain} {events} {start:?}");
     }
 }
