@@ -1,5 +1,4 @@
 use std::ops::Range;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use bytes::{Bytes, BytesMut};
 
@@ -113,13 +112,6 @@ pub(super) fn alone(segment: &Segment, format: &dyn Format, range: Range<u32>, m
         end += 1;
     }
     (bytes.freeze(), end)
-}
-
-/// Encodes events. `None`: the format panicked, and what is joined is to be delivered first, since its readers are past it.
-/// The next poll panics again.
-#[inline]
-pub(super) fn behind_others<T>(joined: &[u8], encode: impl FnOnce() -> T) -> Option<T> {
-    if joined.is_empty() { Some(encode()) } else { catch_unwind(AssertUnwindSafe(encode)).ok() }
 }
 
 /// What the window has, for those who are behind, or ask for less. Without it, what fills the place.

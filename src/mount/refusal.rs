@@ -39,18 +39,25 @@ impl Refusal {
 
     /// Returns a 400 for a poll of a source without cursors, with the transports that work.
     #[cfg(any(feature = "short-poll", feature = "long-poll"))]
+    #[cold]
     pub(super) fn no_cursors(here: Transports) -> Self {
         let streams = [
             (Transport::Sse, "SSE (Accept: text/event-stream)"),
             (Transport::Chunked, "NDJSON (Accept: application/x-ndjson)"),
             (Transport::WebSocket, "a WebSocket"),
         ];
-        let streams: Vec<_> = streams.into_iter().filter(|(each, _)| here.has(*each)).map(|(_, name)| name).collect();
-        let why = "the events have no cursors and their source has not ended, so a poll would lose the rest";
-        match streams.is_empty() {
-            true => Self::bad(format!("{why}, and no other transport is offered here")),
-            false => Self::bad(format!("{why}: use {}", streams.join(", "))),
+        let mut why =
+            "the events have no cursors and their source has not ended, so a poll would lose the rest".to_owned();
+        let mut named = 0;
+        for (_, name) in streams.into_iter().filter(|(each, _)| here.has(*each)) {
+            why.push_str(if named == 0 { ": use " } else { ", " });
+            why.push_str(name);
+            named += 1;
         }
+        if named == 0 {
+            why.push_str(", and no other transport is offered here");
+        }
+        Self::bad(why)
     }
 
     pub(super) fn method(allowed: &'static str) -> Self {
