@@ -25,8 +25,8 @@ use crate::model::{Cursor, Gap, GapReason, Pattern};
 /// its [`head`](Subscriber::head). A state that does not hold what is missing is not sent: see [`Snapshot::as_of`].
 ///
 /// Cancel-safe as any subscriber is. Dropping it drops the future that the state comes from. After a panic of the [`Mend`],
-/// of its future or of a [`Format`] its cursor is where it was, and the next poll yields the same gap, state or events;
-/// for a panic of the inner subscriber that subscriber's own promise counts.
+/// of its future or of a [`Format`] its cursor is where it was, and the next poll yields the same gap, state or events. A
+/// panic of the inner subscriber may lose what that one had taken.
 ///
 /// ```
 /// use std::task::{Context, Poll, Waker};
