@@ -10,6 +10,10 @@ use crate::contract::{Sleep, Subscriber, Timer};
 
 /// Answers a long poll: with all that is there as soon as something is, or at the deadline with nothing.
 ///
+/// A source without cursors, such as [`from_stream`](crate::from_stream), is answered with everything up to its end, since
+/// its client can't come back for the rest. If the end does not come before the deadline, or the events are more than
+/// [`max_bytes`](Self::max_bytes), the reply [is not complete](Reply::is_complete).
+///
 /// `T` is what it sleeps with: the timer's boxed sleep, where no mount has one of its own.
 ///
 /// Cancel-safe: dropping it loses nothing, for the client comes back with the cursor that it has. A client that has none
@@ -106,6 +110,12 @@ impl<S: Subscriber, T: Sleep + Unpin> Future for LongPollWaiter<S, T> {
                     Progress::Urgent => {}
                     _ if this.finishing => {}
                     Progress::Nothing => ready!(Pin::new(&mut this.sleep).poll(cx)),
+                    Progress::Partial => {
+                        if Pin::new(&mut this.sleep).poll(cx).is_pending() {
+                            this.kept = Some(Box::new(draft));
+                            return Poll::Pending;
+                        }
+                    }
                     Progress::Events => {
                         if let Some(instant) = this.not_before.take() {
                             Pin::new(&mut this.sleep).reset(instant);

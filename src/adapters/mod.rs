@@ -6,7 +6,7 @@ mod chunked;
 #[cfg(any(feature = "chunked", feature = "sse"))]
 mod keep_alive;
 #[allow(dead_code, reason = "the mount alone turns this folder on, without an adapter that uses it")]
-mod limit;
+pub(crate) mod limit;
 #[cfg(feature = "long-poll")]
 mod long_poll;
 #[allow(dead_code, unused_imports, reason = "each function is used by some adapters, not by every one")]

@@ -24,6 +24,9 @@ const HEAD: usize = CURSOR.len() + Cursor::MAX_LEN + 2 + EVENTS.len();
 pub struct Reply {
     /// Where the next poll begins: the cursor of the last event or gap in the reply; if there is none, everything up to
     /// here was looked at. `None` (JSON `null`) where the source has no cursors.
+    ///
+    /// A client can't go on from `None`: each poll of such a source is a new subscriber, which has none of the events
+    /// between two polls. Send such a reply only if it [is complete](Self::is_complete).
     pub cursor: Option<Cursor>,
     /// Whether the limit of bytes kept back something that is there already.
     pub more: bool,
@@ -61,6 +64,14 @@ impl Reply {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.items.first.is_empty()
+    }
+
+    /// Returns whether the client gets everything: it has a cursor to go on from, or the reply holds all there was up to the
+    /// end of the source. A reply that is not complete loses what follows it; an
+    /// [`Endpoint`](crate::Endpoint) answers such a poll with 400.
+    #[must_use]
+    pub fn is_complete(&self) -> bool {
+        self.cursor.is_some() || (!self.more && matches!(self.end, Some(End::Finished | End::Closed)))
     }
 
     /// Whether there is a gap in it, which most who stand at its cursor were not told of.
@@ -189,6 +200,8 @@ pub(crate) struct Draft {
 pub(crate) enum Progress {
     /// Nothing to tell yet.
     Nothing,
+    /// Events without a cursor, which are of use only together with all up to the end of the source.
+    Partial,
     /// Events, to which more may be added.
     Events,
     /// A gap, the end, or as much as fits: not to be kept from the client.
@@ -243,6 +256,7 @@ impl Draft {
         match &self.reply {
             reply if reply.has_gap || reply.more || reply.end.is_some() => Progress::Urgent,
             reply if reply.is_empty() => Progress::Nothing,
+            reply if reply.cursor.is_none() => Progress::Partial,
             _ => Progress::Events,
         }
     }

@@ -6,6 +6,8 @@ use crate::contract::Subscriber;
 
 /// Answers a short poll: with what is there, at once.
 ///
+/// Of a source without cursors the reply may [not be complete](Reply::is_complete): its client can't come back for the rest.
+///
 /// ```
 /// use tidings::{LocalHub, PollQueue, Subscribe, Topic};
 ///

@@ -2,6 +2,9 @@ use std::fmt;
 use std::ops::Range;
 use std::sync::{Arc, OnceLock};
 
+use bytes::{Bytes, BytesMut};
+
+use crate::contract::Format;
 use crate::model::{Cursor, Event, Position, Topic};
 
 /// A run of one topic's events in their order: an owned handle on shared history, cheap to clone.
@@ -83,6 +86,22 @@ impl Batch {
     /// Those after the first so many.
     pub(crate) fn without_first(self, count: u32) -> Self {
         Self { start: self.start.saturating_add(count).min(self.end), ..self }
+    }
+
+    /// Encodes the first of them: as many as fit into `max` bytes, but at least one. Returns their bytes, their number and
+    /// the cursor of the last.
+    pub(crate) fn encode_first(&self, format: &dyn Format, max: usize) -> (Bytes, u32, Option<Cursor>) {
+        let (mut out, mut count, mut cursor) = (BytesMut::new(), 0, None);
+        for event in self.iter() {
+            let whole = out.len();
+            format.encode(&event, &mut out);
+            if count > 0 && out.len() > max {
+                out.truncate(whole);
+                break;
+            }
+            (count, cursor) = (count + 1, event.cursor);
+        }
+        (out.freeze(), count, cursor)
     }
 
     /// Whether there are none.

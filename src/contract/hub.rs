@@ -8,7 +8,10 @@ pub trait Hub: Clone + Send + Sync + 'static {
     /// What [`subscribe`](Self::subscribe) hands out.
     type Subscription: Subscriber;
 
-    /// Publishes one event. Ready when the hub has accepted it; never waits for a subscriber.
+    /// Publishes one event when the future is polled. Ready when the hub has accepted it; never waits for a subscriber.
+    ///
+    /// Cancel safety: a future that is dropped before its first poll publishes nothing. After that the event may have been
+    /// published. That of a [`LocalHub`](crate::LocalHub) is ready at its first poll, so there is nothing in between.
     fn publish(&self, topic: &Topic, event: Event) -> impl Future<Output = Result<Receipt, PublishError>> + Send;
 
     /// Subscribes from the given start on; events published after this returns are never missed.

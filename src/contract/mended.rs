@@ -1,13 +1,12 @@
 use std::fmt;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use bytes::BytesMut;
-
 use crate::contract::snapshot::{Known, NOWHERE, State};
-use crate::contract::{Batch, Delivery, Encoded, Encoding, End, Format, Head, Snapshot, Start, Subscriber};
+use crate::contract::{
+    Batch, Delivery, Encoded, Encoding, End, Format, Head, Mend, Mending, Snapshot, Start, Subscriber,
+};
 use crate::model::{Cursor, Gap, GapReason, Pattern};
 
 /// A subscriber whose gaps the application mends with its state, with no seam between the state and what follows it.
@@ -23,7 +22,12 @@ use crate::model::{Cursor, Gap, GapReason, Pattern};
 /// [begins with](Self::with_snapshot), the client keeps the cursor that it had. So it does before the first poll if the
 /// subscriber has no cursor because a gap is still to be told; a cursor that could not be read is `0.0` then.
 ///
-/// Cancel-safe as any subscriber is. Dropping it drops the future that the state comes from.
+/// One state replaces all gaps whose events were gone when it was asked for: without a date too, where the subscriber says
+/// its [`head`](Subscriber::head). A state that does not hold what is missing is not sent: see [`Snapshot::as_of`].
+///
+/// Cancel-safe as any subscriber is. Dropping it drops the future that the state comes from. After a panic of the [`Mend`],
+/// of its future or of a [`Format`] its cursor is where it was, and the next poll yields the same gap, state or events. A
+/// panic of the inner subscriber may lose what that one had taken.
 ///
 /// ```
 /// use std::task::{Context, Poll, Waker};
@@ -55,29 +59,8 @@ pub struct Mended<S, M> {
     stage: Option<Box<Stage>>,
     inner: S,
     mend: M,
-    /// Where the client was when it came, or was last sent state.
+    /// Where the client was when it came, or was last sent state or events that waited here.
     held: Option<Cursor>,
-}
-
-/// Who has the state for a subscriber's gaps. A closure of a future of `Option<Snapshot>` is one.
-pub trait Mend: Send + 'static {
-    /// The state for a gap, if there is one. Called once for each gap; the future is polled by whoever polls the
-    /// subscriber, and dropped with it.
-    fn mend(&mut self, gap: &Gap) -> Mending;
-}
-
-/// The state for a gap, on its way; an error ends the subscriber.
-pub type Mending = Pin<Box<dyn Future<Output = Result<Option<Snapshot>, End>> + Send>>;
-
-impl<F, R> Mend for F
-where
-    F: FnMut(&Gap) -> R + Send + 'static,
-    R: Future<Output = Option<Snapshot>> + Send + 'static,
-{
-    fn mend(&mut self, gap: &Gap) -> Mending {
-        let state = self(gap);
-        Box::pin(async { Ok(state.await) })
-    }
 }
 
 enum Stage {
@@ -86,19 +69,17 @@ enum Stage {
     New(Cursor),
     /// A client that begins with the application's state.
     Opening(Snapshot),
-    /// A gap was met, and the state for it is on its way.
+    /// A gap was met, and is yielded when the state for it is there.
     Mending {
         gap: Gap,
-        mending: Mending,
+        /// `None`: the state is to be asked for, for the first time or because a panic ended the future.
+        mending: Option<Mending>,
+        /// Head of the source when the state was asked for.
+        asked: Option<Cursor>,
     },
     /// State, to go out before anything else. Empty when it has.
     Sending(State, Following),
     Following(Following),
-    /// What came with events that were stepped over, after what came to `cursor`.
-    Rest {
-        batch: Batch,
-        cursor: Option<Cursor>,
-    },
     /// There was no state, and no saying so.
     Over(End),
 }
@@ -107,16 +88,17 @@ enum Stage {
 #[derive(Default)]
 struct Following {
     state: Known,
-    /// What the inner one has yielded before its time.
+    /// What the inner one has yielded, and was not delivered. The client is at `held`.
     next: Option<Delivery>,
 }
 
 /// What is to be yielded before the inner one is asked.
 enum Step {
     Gap(Gap),
-    /// What is not taken of it is put back.
-    State(State),
-    Rest(Batch),
+    /// That of the stage, where it stays until it is taken.
+    State,
+    /// Those that come next in the stage, where they stay until they are taken.
+    Events(Batch),
     End(End),
 }
 
@@ -156,8 +138,7 @@ impl<S: Subscriber, M: Mend> Mended<S, M> {
         // A cursor that means nothing now may come to mean something, and then nobody would be told.
         let known = gap.after.or(self.held).filter(|_| gap.reason != GapReason::Invalid);
         self.held = Some(known.unwrap_or(NOWHERE.into()));
-        let mending = self.mend.mend(&gap);
-        self.go_on(Stage::Mending { gap, mending });
+        self.go_on(Stage::Mending { gap, mending: None, asked: None });
     }
 
     #[cold]
@@ -166,29 +147,45 @@ impl<S: Subscriber, M: Mend> Mended<S, M> {
             match stage {
                 Stage::New(_) => self.stage = None,
                 Stage::Opening(snapshot) => {
+                    let next = look(&mut self.inner, snapshot, cx);
                     let snapshot = std::mem::take(snapshot);
-                    let next = look(&mut self.inner, &snapshot, cx);
-                    self.send(snapshot, next, None);
+                    self.send(snapshot, None, next, None);
                 }
-                Stage::Mending { gap, mending } => {
-                    let mended = ready!(mending.as_mut().poll(cx));
-                    let gap = gap.clone();
+                Stage::Mending { gap, mending, asked } => {
+                    // Taken out while the application's code runs: a future that panicked is not polled again.
+                    let mut under_way = mending.take().unwrap_or_else(|| {
+                        *asked = self.inner.head().map(|head| head.cursor());
+                        self.mend.mend(gap)
+                    });
+                    let Poll::Ready(mended) = under_way.as_mut().poll(cx) else {
+                        *mending = Some(under_way);
+                        return Poll::Pending;
+                    };
+                    let (gap, asked) = (gap.clone(), *asked);
                     match mended {
-                        Ok(snapshot) => return Poll::Ready(Some(Step::Gap(self.answer(gap, snapshot)))),
+                        Ok(snapshot) => return Poll::Ready(Some(Step::Gap(self.answer(gap, snapshot, asked)))),
                         Err(end) => self.go_on(Stage::Over(end)),
                     }
                 }
                 Stage::Sending(state, following) if state.events.is_empty() => {
                     *stage = Stage::Following(std::mem::take(following));
                 }
-                Stage::Sending(state, _) => return Poll::Ready(Some(Step::State(std::mem::take(state)))),
+                Stage::Sending(..) => return Poll::Ready(Some(Step::State)),
                 Stage::Following(Following { state, next }) => {
-                    let (state, next) = (*state, next.take());
-                    let Poll::Ready(delivery) = next.map_or_else(|| self.inner.poll_next(cx), Poll::Ready) else {
-                        if state.is_past(self.inner.cursor()) {
-                            self.stage = None;
+                    let state = *state;
+                    let delivery = match next.take() {
+                        Some(delivery) => delivery,
+                        None => {
+                            let here = state.after(self.inner.cursor()).or(self.held);
+                            let Poll::Ready(delivery) = self.inner.poll_next(cx) else {
+                                if state.is_past(self.inner.cursor()) {
+                                    self.stage = None;
+                                }
+                                return Poll::Pending;
+                            };
+                            self.held = here;
+                            delivery
                         }
-                        return Poll::Pending;
                     };
                     match delivery {
                         Delivery::Gap(gap) if gap.snapshot => {
@@ -202,8 +199,8 @@ impl<S: Subscriber, M: Mend> Mended<S, M> {
                             let held = batch.iter().take_while(|event| state.holds(event.cursor)).count();
                             let rest = batch.without_first(u32::try_from(held).unwrap_or(u32::MAX));
                             if !rest.is_empty() {
-                                self.stage = None;
-                                return Poll::Ready(Some(Step::Rest(rest)));
+                                *next = Some(Delivery::Events(rest.clone()));
+                                return Poll::Ready(Some(Step::Events(rest)));
                             }
                         }
                         Delivery::End(end) => {
@@ -212,11 +209,6 @@ impl<S: Subscriber, M: Mend> Mended<S, M> {
                         }
                     }
                 }
-                Stage::Rest { batch, .. } => {
-                    let batch = batch.clone();
-                    self.stage = None;
-                    return Poll::Ready(Some(Step::Rest(batch)));
-                }
                 Stage::Over(end) => return Poll::Ready(Some(Step::End(*end))),
             }
         }
@@ -224,8 +216,8 @@ impl<S: Subscriber, M: Mend> Mended<S, M> {
     }
 
     /// The application has answered: the gap as the client is told of it.
-    fn answer(&mut self, mut gap: Gap, snapshot: Option<Snapshot>) -> Gap {
-        let Some(snapshot) = snapshot.filter(|snapshot| snapshot.known().mends(&gap)) else {
+    fn answer(&mut self, mut gap: Gap, snapshot: Option<Snapshot>, asked: Option<Cursor>) -> Gap {
+        let Some(snapshot) = snapshot.filter(|snapshot| snapshot.known(asked).answers(&gap, self.held)) else {
             self.held = Some(gap.cursor);
             self.stage = None;
             return gap;
@@ -234,47 +226,66 @@ impl<S: Subscriber, M: Mend> Mended<S, M> {
         let after = gap.cursor;
         // Whoever has a part of a state has nothing: with the cursor from before it, it would be told too little.
         self.held = Some(NOWHERE.into());
-        self.send(snapshot, None, Some(after));
+        self.send(snapshot, asked, None, Some(after));
         gap.cursor = self.held.filter(|_| is_empty).unwrap_or(NOWHERE.into());
         gap.with_snapshot()
     }
 
     /// Goes on to a state, behind which the inner one is at its cursor, or at `gap` where it has none.
-    fn send(&mut self, snapshot: Snapshot, next: Option<Delivery>, gap: Option<Cursor>) {
-        let following = Following { state: snapshot.known(), next };
+    fn send(&mut self, snapshot: Snapshot, asked: Option<Cursor>, next: Option<Delivery>, gap: Option<Cursor>) {
+        let following = Following { state: snapshot.known(asked), next };
         let (held, start) = (self.held, following.cursor(self.inner.cursor().or(gap)).or(self.held));
         self.held = start;
         self.go_on(Stage::Sending(State { events: snapshot.events.into(), held, start }, following));
     }
 
-    /// As much of what came as fits, but at least one event.
+    /// Encodes as much of these events as fits, but at least one, and takes them.
     fn encode(&mut self, batch: &Batch, format: &dyn Format, max: usize) -> Encoding {
-        let (mut out, mut count, mut cursor) = (BytesMut::new(), 0, None);
-        for event in batch.iter() {
-            let whole = out.len();
-            format.encode(&event, &mut out);
-            if count > 0 && out.len() > max {
-                out.truncate(whole);
-                break;
-            }
-            (count, cursor) = (count + 1, event.cursor);
-        }
+        let (bytes, count, cursor) = batch.encode_first(format, max);
         let rest = batch.clone().without_first(count).with_conflated(0);
-        if !rest.is_empty() {
-            self.go_on(Stage::Rest { batch: rest, cursor });
+        self.took_events(Some(rest).filter(|rest| !rest.is_empty()), cursor);
+        Encoding::new(bytes, count).conflated(batch.conflated())
+    }
+
+    /// Notes that events were delivered, up to `cursor` if some are left.
+    fn took_events(&mut self, rest: Option<Batch>, cursor: Option<Cursor>) {
+        let Some(Stage::Following(following)) = self.stage.as_deref_mut() else { return };
+        let is_whole = rest.is_none();
+        following.next = rest.map(Delivery::Events);
+        if !is_whole {
+            self.held = cursor;
+        } else if following.state.is_past(self.inner.cursor()) {
+            self.stage = None;
         }
-        Encoding::new(out.freeze(), count).conflated(batch.conflated())
+    }
+
+    /// Takes the state, or a part of it.
+    fn take_state<T>(&mut self, take: impl FnOnce(&mut State) -> Option<T>) -> Option<T> {
+        match self.stage.as_deref_mut() {
+            Some(Stage::Sending(state, _)) => take(state),
+            _ => None,
+        }
     }
 
     #[cold]
     fn poll_encoded_stage(&mut self, cx: &mut Context<'_>, format: &dyn Format, max: usize) -> Poll<Encoded> {
         match ready!(self.poll_stage(cx)) {
-            Some(Step::Gap(gap)) => Poll::Ready(Encoded::Gap(gap)),
-            Some(Step::End(end)) => Poll::Ready(Encoded::End(end)),
-            Some(Step::Rest(batch)) => Poll::Ready(Encoded::Events(self.encode(&batch, format, max))),
-            Some(Step::State(state)) => Poll::Ready(Encoded::Events(state.encode(format))),
-            None => self.poll_encoded(cx, format, max),
+            Some(Step::Gap(gap)) => return Poll::Ready(Encoded::Gap(gap)),
+            Some(Step::End(end)) => return Poll::Ready(Encoded::End(end)),
+            Some(Step::Events(batch)) => return Poll::Ready(Encoded::Events(self.encode(&batch, format, max))),
+            Some(Step::State) => {
+                let encoding = self.take_state(|state| {
+                    let encoding = state.encode(format);
+                    *state = State::default();
+                    Some(encoding)
+                });
+                if let Some(encoding) = encoding {
+                    return Poll::Ready(Encoded::Events(encoding));
+                }
+            }
+            None => {}
         }
+        self.poll_encoded(cx, format, max)
     }
 
     #[cold]
@@ -283,17 +294,10 @@ impl<S: Subscriber, M: Mend> Mended<S, M> {
             Stage::New(cursor) => Some(*cursor),
             Stage::Opening(_) | Stage::Mending { .. } | Stage::Over(_) => self.held,
             Stage::Sending(state, _) if !state.events.is_empty() => state.held,
-            Stage::Sending(_, following) | Stage::Following(following) => {
-                following.cursor(self.inner.cursor()).or(self.held)
-            }
-            Stage::Rest { cursor, .. } => *cursor,
-        }
-    }
-
-    /// Puts back what was not taken.
-    fn put_back(&mut self, state: State) {
-        if let Some(Stage::Sending(place, _)) = self.stage.as_deref_mut() {
-            *place = state;
+            Stage::Sending(_, following) | Stage::Following(following) => match following.next {
+                Some(_) => self.held,
+                None => following.state.after(self.inner.cursor()).or(self.held),
+            },
         }
     }
 }
@@ -304,7 +308,7 @@ fn look<S: Subscriber>(subscriber: &mut S, snapshot: &Snapshot, cx: &mut Context
         return None;
     }
     match subscriber.poll_next(cx) {
-        Poll::Ready(Delivery::Gap(gap)) if !gap.snapshot && snapshot.known().has_mended(&gap) => None,
+        Poll::Ready(Delivery::Gap(gap)) if !gap.snapshot && snapshot.known(None).has_mended(&gap) => None,
         Poll::Ready(delivery) => Some(delivery),
         Poll::Pending => None,
     }
@@ -325,15 +329,14 @@ impl<S: Subscriber, M: Mend> Subscriber for Mended<S, M> {
                 Some(_) => match ready!(self.poll_stage(cx)) {
                     Some(Step::Gap(gap)) => return Poll::Ready(Delivery::Gap(gap)),
                     Some(Step::End(end)) => return Poll::Ready(Delivery::End(end)),
-                    Some(Step::Rest(batch)) => return Poll::Ready(Delivery::Events(batch)),
-                    Some(Step::State(mut state)) => {
-                        let batch = state.batch();
-                        self.put_back(state);
-                        match batch {
-                            Some(batch) => return Poll::Ready(Delivery::Events(batch)),
-                            None => continue,
-                        }
+                    Some(Step::Events(batch)) => {
+                        self.took_events(None, None);
+                        return Poll::Ready(Delivery::Events(batch));
                     }
+                    Some(Step::State) => match self.take_state(State::take_batch) {
+                        Some(batch) => return Poll::Ready(Delivery::Events(batch)),
+                        None => continue,
+                    },
                     None => {}
                 },
             }

@@ -7,6 +7,7 @@ mod clock;
 mod format;
 mod head;
 mod hub;
+mod mend;
 mod mended;
 mod message;
 #[cfg(feature = "http")]
@@ -34,7 +35,8 @@ pub(crate) use format::place;
 pub use format::{APPLICATION_SLOTS, Format};
 pub use head::Head;
 pub use hub::{Hub, PublishError, Receipt};
-pub use mended::{Mend, Mended, Mending};
+pub use mend::{Mend, Mending};
+pub use mended::Mended;
 pub use message::Message;
 #[cfg(feature = "http")]
 pub use publisher::{Publisher, PublisherFn, publisher_fn};

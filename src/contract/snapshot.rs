@@ -25,15 +25,17 @@ impl Snapshot {
     /// Says that everything up to this cursor is in the state: such events are not sent after it. Without, the client
     /// may get an event that the state has too.
     ///
-    /// For a gap the state must have what is missing: one that is older than the last missing event is not sent, and
-    /// the client is told of the gap alone.
+    /// For a gap the state must have what is missing. One that is older than the last missing event, or than what the client
+    /// has, is not sent, and the client is told of the gap alone. So is one of another epoch, unless nothing of the hub's
+    /// epoch is missing.
     #[must_use]
     pub fn as_of(self, cursor: Cursor) -> Self {
         Self { as_of: Some(cursor), ..self }
     }
 
-    pub(super) fn known(&self) -> Known {
-        Known { as_of: self.as_of }
+    /// `asked` is the head of the source when the state was asked for, if it is known.
+    pub(super) fn known(&self, asked: Option<Cursor>) -> Known {
+        Known { as_of: self.as_of, asked }
     }
 }
 
@@ -50,8 +52,8 @@ pub(super) struct State {
 }
 
 impl State {
-    /// All of it.
-    pub(super) fn encode(self, format: &dyn Format) -> Encoding {
+    /// Encodes all of it.
+    pub(super) fn encode(&self, format: &dyn Format) -> Encoding {
         let (mut out, count) = (BytesMut::new(), self.events.len());
         for (at, (topic, event)) in self.events.iter().enumerate() {
             let cursor = if at + 1 < count { self.held } else { self.start };
@@ -60,8 +62,8 @@ impl State {
         Encoding::new(out.freeze(), u32::try_from(count).unwrap_or(u32::MAX))
     }
 
-    /// The first of it that makes a batch: of one topic and one cursor.
-    pub(super) fn batch(&mut self) -> Option<Batch> {
+    /// Takes the first of it that makes a batch: of one topic and one cursor.
+    pub(super) fn take_batch(&mut self) -> Option<Batch> {
         let (topic, first) = self.events.pop_front()?;
         let mut run = vec![first];
         while self.events.len() > 1 && self.events.front().is_some_and(|(other, _)| *other == topic) {
@@ -79,6 +81,8 @@ impl State {
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Known {
     as_of: Option<Cursor>,
+    /// Head of the source when the state was asked for. An undated state replaces what was gone by then.
+    asked: Option<Cursor>,
 }
 
 impl Known {
@@ -90,25 +94,37 @@ impl Known {
         }
     }
 
-    /// Whether the state stands for what is missing, where it was asked for because of the gap.
-    pub(super) fn mends(self, gap: &Gap) -> bool {
-        match (self.as_of, gap.reason) {
+    /// Returns whether the state stands for what is missing, where it was asked for because of the gap of a client that is
+    /// at `held`.
+    pub(super) fn answers(self, gap: &Gap, held: Option<Cursor>) -> bool {
+        let is_older = |as_of, held| is_same_epoch(as_of, held) && !is_up_to(held, as_of);
+        self.mends(gap) && !self.as_of.zip(held).is_some_and(|(as_of, held)| is_older(as_of, held))
+    }
+
+    fn mends(self, gap: &Gap) -> bool {
+        let gone = gap.gone.unwrap_or(gap.cursor);
+        match self.as_of {
+            // No event of this epoch is missing: all of them follow the gap.
+            _ if gone.position().sequence == 0 => true,
+            Some(as_of) => is_up_to(gone, as_of),
             // Nothing is known to be missing.
-            (None, _) | (_, GapReason::Epoch | GapReason::Invalid) => true,
-            (Some(as_of), _) => is_up_to(gap.cursor, as_of),
+            None => true,
         }
     }
 
     /// Whether it does where the gap comes after the state. All but overflows are of the time before the subscription,
     /// and so before the state was loaded.
     pub(super) fn has_mended(self, gap: &Gap) -> bool {
-        self.mends(gap) && (self.as_of.is_some() || gap.reason != GapReason::Overflow)
+        match (self.as_of, gap.reason) {
+            (None, GapReason::Overflow) => self.asked.is_some_and(|asked| is_up_to(gap.cursor, asked)),
+            _ => self.mends(gap),
+        }
     }
 
     /// Whether nothing that a subscriber yields from here on can be in the state.
     pub(super) fn is_past(self, subscriber: Option<Cursor>) -> bool {
-        match (self.as_of, subscriber) {
-            (Some(as_of), Some(here)) => !is_same_epoch(as_of, here) || is_up_to(as_of, here),
+        match (self.as_of.or(self.asked), subscriber) {
+            (Some(end), Some(here)) => !is_same_epoch(end, here) || is_up_to(end, here),
             _ => true,
         }
     }

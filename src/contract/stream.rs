@@ -12,7 +12,10 @@ const BATCH: usize = 64;
 
 /// A subscriber of any stream of events, as the events of one topic.
 ///
-/// Such a source has no history and no cursors: a client that comes back begins anew, and is not told what it missed.
+/// Such a source has no history and no cursors: a client that comes back begins anew, and is not told what it missed. It
+/// is for transports that stay open: chunked stream, SSE and WebSocket. A poll is answered with all events if the stream
+/// ends in time: for a short poll at once, for a long poll before its wait is over, and within one batch of bytes.
+/// Otherwise it is refused with 400, since what follows a reply would be lost.
 pub fn from_stream<T>(topic: Topic, stream: T) -> FromStream<T>
 where
     T: Stream<Item = Event> + Send + 'static,

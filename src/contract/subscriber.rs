@@ -22,6 +22,10 @@ pub trait Subscriber: Send + 'static {
     /// The same, already encoded: whole events, at most `max` bytes of them, but always at least one.
     ///
     /// The default encodes what `poll_next` gives and does not heed `max`; a hub answers from its shared cache.
+    ///
+    /// After a panic of the format, a hub's subscription and a [`Mended`](crate::Mended) yield the same events again. The
+    /// default has lost them, so its subscriber must be dropped, as a session of an [`Endpoint`](crate::Endpoint) does: the
+    /// client resumes at the last cursor that it got.
     fn poll_encoded(&mut self, cx: &mut Context<'_>, format: &dyn Format, max: usize) -> Poll<Encoded> {
         let _ = max;
         self.poll_next(cx).map(|delivery| match delivery {

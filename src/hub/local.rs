@@ -1,5 +1,4 @@
 use std::fmt;
-use std::future::{Future, ready};
 use std::iter::once;
 use std::mem::take;
 use std::sync::Arc;
@@ -194,8 +193,8 @@ impl Default for LocalHub {
 impl Hub for LocalHub {
     type Subscription = Subscription;
 
-    fn publish(&self, topic: &Topic, event: Event) -> impl Future<Output = Result<Receipt, PublishError>> + Send {
-        ready(self.publish_now(topic, event))
+    async fn publish(&self, topic: &Topic, event: Event) -> Result<Receipt, PublishError> {
+        self.publish_now(topic, event)
     }
 
     fn subscribe(&self, what: Subscribe) -> Result<Subscription, SubscribeError> {

@@ -1,5 +1,6 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -7,11 +8,11 @@ use std::time::Duration;
 use bytes::BytesMut;
 
 use crate::contract::{Delivery, Encoded, Encoding, End, Format};
+use crate::hub::followed::{Before, Followed};
 use crate::hub::inbox::Inbox;
 use crate::hub::log::Follower;
 use crate::hub::placing::Found;
 use crate::hub::reader::Reader;
-use crate::hub::replay::Replay;
 use crate::hub::shared::Shared;
 use crate::hub::subscription::Joined;
 use crate::hub::waiters::{Ticket, Waiters};
@@ -42,22 +43,6 @@ pub(super) struct Merged {
     ended: Option<End>,
 }
 
-#[derive(Debug)]
-struct Followed {
-    reader: Reader,
-    ticket: Ticket,
-    before: Option<Box<Before>>,
-}
-
-/// What comes before what the reader of the log finds.
-#[derive(Debug)]
-enum Before {
-    /// What is gone and must be told, in its place.
-    Gap(Gap),
-    /// Of a pattern: what is to be read of its topics.
-    Replay(Replay),
-}
-
 /// What comes next in the merged order. Its topic is out of `heads`: it goes back to `marked`, read or not.
 enum Next {
     /// Events of one topic, up to and with the sequence.
@@ -71,6 +56,24 @@ enum Next {
         up_to: u64,
     },
     End(End),
+}
+
+/// Encoded events of several topics.
+#[derive(Default)]
+struct Piece {
+    bytes: BytesMut,
+    events: u32,
+    conflated: u32,
+}
+
+/// What joining events to a piece has come to.
+enum Fit {
+    /// They are in the piece, if there were any, and more may be added.
+    More,
+    /// They do not fit.
+    Full,
+    /// They are a piece of their own.
+    Alone(Encoding),
 }
 
 impl Merged {
@@ -147,67 +150,92 @@ impl Merged {
         format: &dyn Format,
         max: usize,
     ) -> Poll<Encoded> {
-        let (mut joined, mut count, mut conflated) = (BytesMut::new(), 0, 0);
-        loop {
-            let next = match joined.is_empty() {
-                true => std::task::ready!(self.poll_order(shared, cx)),
-                false => match self.order(shared) {
-                    Ok(next) => next,
-                    Err(_) => break,
-                },
-            };
-            match next {
+        let mut piece = Piece::default();
+        while piece.bytes.is_empty() {
+            match std::task::ready!(self.poll_order(shared, cx)) {
                 Next::Events { key, up_to } => {
-                    self.marked.push(key);
-                    let (reader, up_to, is_alone) = self.topics[key as usize].reader(up_to);
-                    let ahead = reader.ahead(shared, self.overflow).and_then(|ahead| ahead.up_to(up_to));
-                    let Some(ahead) = ahead else {
-                        continue;
-                    };
-                    let room = max.saturating_sub(joined.len());
-                    if !ahead.is_whole {
-                        let Some((encoding, taken)) = ahead.sieved_encode(shared, self.overflow, format, room) else {
-                            continue;
-                        };
-                        if encoding.bytes.len() > room && !joined.is_empty() {
-                            break;
-                        }
-                        self.sequence = taken.sequence;
-                        conflated = reader.take(&taken, encoding.events, shared).saturating_add(conflated);
-                        joined.extend_from_slice(&encoding.bytes);
-                        count += encoding.events;
-                        continue;
+                    if let Fit::Alone(encoding) = self.join(key, up_to, shared, format, max, &mut piece) {
+                        return Poll::Ready(Encoded::Events(encoding));
                     }
-                    let (bytes, events, sequence) = ahead.encode(format, room, shared, false);
-                    if bytes.len() > room && !joined.is_empty() {
-                        break;
-                    }
-                    reader.advance(events);
-                    self.sequence = sequence;
-                    if joined.is_empty() && is_alone && self.heads.is_empty() {
-                        // One topic alone has something to say: its shared bytes go out as they are.
-                        return Poll::Ready(Encoded::Events(Encoding::new(bytes, events)));
-                    }
-                    if joined.is_empty() {
-                        joined.reserve(bytes.len().saturating_mul(1 + self.heads.len()).min(max));
-                    }
-                    joined.extend_from_slice(&bytes);
-                    count += events;
                 }
-                Next::Gap { key, up_to } if joined.is_empty() => {
+                Next::Gap { key, up_to } => {
                     if let Some(gap) = self.tell(shared, key, up_to) {
                         return Poll::Ready(Encoded::Gap(gap));
+                    }
+                }
+                Next::End(end) => return Poll::Ready(Encoded::End(end)),
+            }
+        }
+        // If the format panics here, what was joined before goes out, since its readers are past it; the next poll panics.
+        let _ = catch_unwind(AssertUnwindSafe(|| self.join_others(shared, format, max, &mut piece)));
+        Poll::Ready(Encoded::Events(piece.encoding()))
+    }
+
+    /// Joins what follows without a gap, as far as it fits.
+    fn join_others(&mut self, shared: &Shared, format: &dyn Format, max: usize, piece: &mut Piece) {
+        while let Ok(next) = self.order(shared) {
+            match next {
+                Next::Events { key, up_to } => {
+                    if let Fit::Full = self.join(key, up_to, shared, format, max, piece) {
+                        break;
                     }
                 }
                 Next::Gap { key, .. } => {
                     self.marked.push(key);
                     break;
                 }
-                Next::End(end) if joined.is_empty() => return Poll::Ready(Encoded::End(end)),
                 Next::End(_) => break,
             }
         }
-        Poll::Ready(Encoded::Events(Encoding::new(joined.freeze(), count).conflated(conflated)))
+    }
+
+    /// Joins the next events of a topic to a piece.
+    #[inline(always)]
+    fn join(
+        &mut self,
+        key: u32,
+        up_to: u64,
+        shared: &Shared,
+        format: &dyn Format,
+        max: usize,
+        piece: &mut Piece,
+    ) -> Fit {
+        self.marked.push(key);
+        let (reader, up_to, is_alone) = self.topics[key as usize].reader(up_to);
+        let ahead = reader.ahead(shared, self.overflow).and_then(|ahead| ahead.up_to(up_to));
+        let Some(ahead) = ahead else {
+            return Fit::More;
+        };
+        let is_first = piece.bytes.is_empty();
+        let room = max.saturating_sub(piece.bytes.len());
+        if !ahead.is_whole {
+            let Some((encoding, taken)) = ahead.sieved_encode(shared, self.overflow, format, room) else {
+                return Fit::More;
+            };
+            if encoding.bytes.len() > room && !is_first {
+                return Fit::Full;
+            }
+            self.sequence = taken.sequence;
+            let conflated = reader.take(&taken, encoding.events, shared);
+            piece.add(&encoding.bytes, encoding.events);
+            piece.conflated = piece.conflated.saturating_add(conflated);
+            return Fit::More;
+        }
+        let (bytes, events, sequence) = ahead.encode(format, room, shared, false);
+        if bytes.len() > room && !is_first {
+            return Fit::Full;
+        }
+        reader.advance(events);
+        self.sequence = sequence;
+        if is_first && is_alone && self.heads.is_empty() {
+            // One topic alone has something to say: its shared bytes go out as they are.
+            return Fit::Alone(Encoding::new(bytes, events));
+        }
+        if is_first {
+            piece.bytes.reserve(bytes.len().saturating_mul(1 + self.heads.len()).min(max));
+        }
+        piece.add(&bytes, events);
+        Fit::More
     }
 
     /// What comes next, or registers for it.
@@ -356,39 +384,14 @@ impl Merged {
     }
 }
 
-impl Before {
-    /// The sequence of what comes next, here or in the log.
-    #[cold]
-    fn head(&mut self, reader: &mut Reader, shared: &Shared, overflow: Overflow) -> Result<Option<u64>, End> {
-        match self {
-            Self::Gap(gap) => Ok(Some(gap.cursor.position().sequence)),
-            Self::Replay(replay) => {
-                let head = replay.head(reader, shared, overflow);
-                match replay.is_behind && overflow == Overflow::Disconnect {
-                    true => Err(End::TooSlow),
-                    false => Ok(head),
-                }
-            }
-        }
-    }
-}
-
-impl Followed {
+impl Piece {
     #[inline]
-    fn is_at_gap(&self) -> bool {
-        match self.before.as_deref() {
-            None => false,
-            Some(Before::Gap(_)) => true,
-            Some(Before::Replay(replay)) => replay.is_at_gap(),
-        }
+    fn add(&mut self, bytes: &[u8], events: u32) {
+        self.bytes.extend_from_slice(bytes);
+        self.events += events;
     }
 
-    /// Who reads what is next here, up to which sequence, and whether that is all that there is here.
-    #[inline]
-    fn reader(&mut self, up_to: u64) -> (&mut Reader, u64, bool) {
-        match self.before.as_deref_mut() {
-            Some(Before::Replay(replay)) => replay.reader(&mut self.reader, up_to),
-            _ => (&mut self.reader, up_to, true),
-        }
+    fn encoding(self) -> Encoding {
+        Encoding::new(self.bytes.freeze(), self.events).conflated(self.conflated)
     }
 }

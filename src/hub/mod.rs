@@ -11,6 +11,7 @@ mod builder;
 mod caches;
 mod feed;
 mod filing;
+mod followed;
 mod footprint;
 mod inbox;
 mod joined;

@@ -74,7 +74,8 @@ impl Replay {
             return (this, None);
         }
         let looked = this.look_up(shared, pattern, from, GapReason::Evicted, overflow);
-        (this, looked.unsure.zip(after).map(|(missing, after)| missing.gap(shared.cursor(after))))
+        let unsure = looked.unsure.zip(after);
+        (this, unsure.map(|(missing, after)| missing.gap(shared.cursor(after)).gone(shared.cursor(seam))))
     }
 
     /// What a subscription that has read up to and with `read` finds of what is gone from the pattern's log.
@@ -230,6 +231,11 @@ impl Replay {
             missing.add(&next.remove());
         }
         Some(missing.gap(shared.cursor(sequence)))
+    }
+
+    /// Takes the gaps of a replay that has not begun. Returns the sequence of the last missing event.
+    pub(super) fn take_gaps(&mut self) -> Option<u64> {
+        std::mem::take(&mut self.gaps).into_keys().next_back()
     }
 
     /// Lets go of the segments.

@@ -185,9 +185,22 @@ impl Joined {
             let unsure;
             (*replay, unsure) = Replay::begin(shared, &reader.log.name, beginning.from, published, overflow);
             reader.skip_to(published);
-            beginning.gap = beginning.gap.or(unsure);
+            beginning.gap = match (beginning.gap, unsure) {
+                (Some(gap), Some(unsure)) => Some(Gap { gone: unsure.gone, ..gap }),
+                (gap, unsure) => gap.or(unsure),
+            };
+        }
+        if let Some(gap) = beginning.gap.as_mut().filter(|gap| gap.reason == GapReason::Epoch) {
+            let gone = self.take_gaps().map(|sequence| shared.cursor(sequence));
+            gap.gone = gap.gone.or(gone);
         }
         Ok(beginning)
+    }
+
+    /// Takes the gaps that are not told on their own. Returns the sequence of the last missing event.
+    fn take_gaps(&mut self) -> Option<u64> {
+        let topics = self.topics.iter_mut().filter_map(|(_, placed)| placed.gap.take());
+        topics.chain(self.patterns.iter_mut().filter_map(|(_, replay)| replay.take_gaps())).max()
     }
 
     fn leave(&self, shared: &Shared) {
@@ -224,7 +237,8 @@ impl Beginning {
                 let Position { epoch, sequence, .. } = cursor.position();
                 let known = || sequence <= published || sequence <= shared.settled();
                 if epoch != shared.epoch {
-                    (From::Oldest, 0, Some(GapReason::Epoch))
+                    // With all that is retained. What is not belongs to this one gap.
+                    (From::After(0), 0, Some(GapReason::Epoch))
                 } else if cursor.tag().is_some() || !known() {
                     (From::Live(published), published, Some(GapReason::Invalid))
                 } else {
@@ -246,7 +260,11 @@ impl Order {
     ) -> Result<(Option<Gap>, Self), SubscribeError> {
         let Beginning { from, sequence, gap } = Beginning::new(shared, start, shared.published.load());
         let (reader, placed) = shared.join(topic, from, overflow)?;
-        let gap = gap.or(placed.gap.map(|gone| reader.log.gap(GapReason::Evicted, shared.cursor(gone))));
+        let gone = placed.gap.map(|gone| shared.cursor(gone));
+        let gap = match gap {
+            Some(gap) => Some(gone.into_iter().fold(gap, Gap::gone)),
+            None => gone.map(|gone| reader.log.gap(GapReason::Evicted, gone)),
+        };
         Ok((gap, Self::Single(Single::new(reader, &placed, sequence, overflow))))
     }
 

@@ -47,6 +47,10 @@ impl Event {
     /// The longest name and the longest key, in bytes.
     pub const MAX_LABEL: usize = 128;
 
+    /// The deepest nesting of arrays and objects in a JSON payload: 124 levels. A poll's reply has three levels around the
+    /// payload, and many parsers, serde_json among them, read at most 127.
+    pub const MAX_JSON_DEPTH: usize = 124;
+
     /// An event with a text payload.
     pub fn text(text: impl Into<String>) -> Self {
         Self::plain(Bytes::from(text.into()), EventKind::Text)
@@ -67,15 +71,38 @@ impl Event {
     }
 
     /// An event whose payload is `value` as JSON.
+    ///
+    /// # Errors
+    ///
+    /// [`EventError::NotJson`] if the value has no JSON form, and the errors of [`json_text`](Self::json_text): a value
+    /// may be nested too deep, and a `RawValue` may hold any of them.
     #[cfg(feature = "json")]
     #[cfg_attr(docsrs, doc(cfg(feature = "json")))]
     pub fn json<T: serde::Serialize + ?Sized>(value: &T) -> Result<Self, EventError> {
         let text = serde_json::to_vec(value).map_err(|error| EventError::NotJson { reason: error.to_string() })?;
+        super::json::check(&text)?;
         Ok(Self::plain(one_line(text.into()), EventKind::Json))
     }
 
     /// An event whose payload is this JSON text, checked. Line breaks between tokens become spaces, so that the value
     /// fits on one line of any wire.
+    ///
+    /// The value becomes part of replies that hold other events too, so it must be one that common parsers read.
+    /// Integers of any length up to the largest double pass.
+    ///
+    /// ```
+    /// use tidings::{Event, EventError};
+    ///
+    /// assert!(Event::json_text(r#"{"temperature":21.5,"place":"\ud83c\udfe0"}"#).is_ok());
+    /// assert_eq!(Event::json_text(r#"{"a":"\ud800"}"#), Err(EventError::UnpairedSurrogate { at: 6 }));
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// - [`EventError::NotJson`] and [`EventError::NotUtf8`]: the text is not JSON.
+    /// - [`EventError::UnpairedSurrogate`]: a name or a string has half of a surrogate pair, such as `"\ud800"`.
+    /// - [`EventError::JsonTooDeep`]: arrays and objects are nested deeper than [`MAX_JSON_DEPTH`](Self::MAX_JSON_DEPTH).
+    /// - [`EventError::JsonNumberTooLarge`]: a number is larger than the largest double, such as `1e999`.
     #[cfg(feature = "json")]
     #[cfg_attr(docsrs, doc(cfg(feature = "json")))]
     pub fn json_text(text: impl Into<Bytes>) -> Result<Self, EventError> {
@@ -83,10 +110,11 @@ impl Event {
         serde_json::from_slice::<serde::de::IgnoredAny>(&text)
             .map_err(|error| EventError::NotJson { reason: error.to_string() })?;
         // IgnoredAny does not look at the bytes inside strings.
-        match std::str::from_utf8(&text) {
-            Ok(_) => Ok(Self::plain(one_line(text), EventKind::Json)),
-            Err(error) => Err(EventError::NotUtf8 { at: error.valid_up_to() }),
+        if let Err(error) = std::str::from_utf8(&text) {
+            return Err(EventError::NotUtf8 { at: error.valid_up_to() });
         }
+        super::json::check(&text)?;
+        Ok(Self::plain(one_line(text), EventKind::Json))
     }
 
     /// Names the event: SSE `event:`, `"event"` in the event object. 1 to 128 bytes, no control characters, not
@@ -192,6 +220,26 @@ pub enum EventError {
     NotJson {
         /// What the parser or the serializer said.
         reason: String,
+    },
+    /// A JSON string or name with one half of a surrogate pair, for which there is no text.
+    #[error(
+        "JSON string has an unpaired surrogate at byte {at}: escape a character beyond U+FFFF as a pair, high half first"
+    )]
+    UnpairedSurrogate {
+        /// Offset of the escape, in bytes.
+        at: usize,
+    },
+    /// JSON that is nested deeper than [`Event::MAX_JSON_DEPTH`].
+    #[error("JSON is nested deeper than 124 levels at byte {at}: publish a flatter value, or the text as a string")]
+    JsonTooDeep {
+        /// Offset of the first bracket that is too deep, in bytes.
+        at: usize,
+    },
+    /// A JSON number that is larger than the largest double.
+    #[error("JSON number at byte {at} is too large for a double: publish it as a string")]
+    JsonNumberTooLarge {
+        /// Offset of the number, in bytes.
+        at: usize,
     },
     /// An empty name or key.
     #[error("an event's name or key has at least one byte")]

@@ -14,6 +14,10 @@ pub struct Gap {
     pub topic: Option<Topic>,
     /// The position of the last missing event: a client that holds it has been told.
     pub cursor: Cursor,
+    /// Position of the last missing event, if it is after `cursor`: of an [`Epoch`](GapReason::Epoch) gap, whose cursor is
+    /// the beginning of the hub and which all that is retained follows. State that is older does not replace what is
+    /// missing.
+    pub gone: Option<Cursor>,
     /// Everything up to here was delivered before it, where the hub knows: a client that resumes from it is told again.
     pub after: Option<Cursor>,
     /// Whether the application's state follows, so that what is missing is missed by nobody.
@@ -24,13 +28,19 @@ impl Gap {
     /// A gap up to and with `cursor`, of unknown size and topic.
     #[must_use]
     pub fn new(reason: GapReason, cursor: Cursor) -> Self {
-        Self { reason, missed: None, topic: None, cursor, after: None, snapshot: false }
+        Self { reason, missed: None, topic: None, cursor, gone: None, after: None, snapshot: false }
     }
 
     /// The same with the number of events missed.
     #[must_use]
     pub fn missed(self, missed: u64) -> Self {
         Self { missed: Some(missed), ..self }
+    }
+
+    /// The same with the position of the last missing event, which is after the gap's cursor.
+    #[must_use]
+    pub fn gone(self, gone: Cursor) -> Self {
+        Self { gone: Some(gone), ..self }
     }
 
     /// The same, and everything up to this cursor was delivered before it.

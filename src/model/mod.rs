@@ -3,6 +3,8 @@
 mod cursor;
 mod event;
 mod gap;
+#[cfg(feature = "json")]
+mod json;
 mod pattern;
 mod retention;
 mod topic;

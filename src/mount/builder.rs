@@ -30,7 +30,7 @@ use crate::contract::{Timer, Transport};
 /// |---|---|---|---|
 /// | silence of an SSE or chunked stream | 15 s | [`keep_alive`](Self::keep_alive) | a quarter of the 60 s after which nginx and load balancers take a connection for dead |
 /// | time between a WebSocket's pings | 25 s | [`ping`](Self::ping) | under half of 60 s, so that one lost ping costs no connection |
-/// | time for a pong | 10 s | [`ping`](Self::ping) | a peer that is there answers at once; this is a phone's way through a tunnel |
+/// | time for a pong | 10 s | [`ping`](Self::ping) | a peer that is there answers at once, and 10 s tolerates brief mobile outages; one write timeout more for each 64 KiB ahead of the ping, 4 MiB at most |
 /// | pongs owed to a client | 1, the newest | fixed | a client that pings and does not read must not fill a queue (RFC 6455 §5.5.3) |
 /// | time for a WebSocket's goodbye | 5 s | [`close_timeout`](Self::close_timeout) | a round trip and a retransmission; nothing of value is waited for |
 /// | hold of a poll that does not say | 25 s ± 10 % | [`hold`](Self::hold) | every proxy's default lets it live, and a quiet client asks seldom |
@@ -196,7 +196,9 @@ impl EndpointBuilder {
         self
     }
 
-    /// How often a WebSocket's peer is pinged, and how long its pong may take: 25 s and 10 s unless set.
+    /// Sets how often a WebSocket's peer is pinged, and how long its pong may take. Default: 25 s and 10 s. The pong may take
+    /// one [`write_stall`](Self::write_stall) more for each 64 KiB that were written since what the last pong answered, of
+    /// which 4 MiB count: by default 650 s at most. If anything else came from the client, the wait begins once more.
     pub fn ping(mut self, every: Duration, pong: Duration) -> Self {
         self.config.ping = every;
         self.config.pong = pong;

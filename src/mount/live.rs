@@ -9,13 +9,14 @@ use super::body::BodyError;
 use super::connection::Hop;
 use super::flow::Flow;
 use super::session::{Stage, Visit, drop_isolated};
+use crate::adapters::limit;
 
 /// How many pieces that are ready go out before a goodbye: enough for all that was published before the drain, and an
 /// end for a topic that is never quiet.
 pub(super) const LAST_PIECES: u8 = 8;
 
 /// The largest frame of a body, in bytes. A client that takes one within each write timeout is not stalled.
-pub(super) const MAX_FRAME: usize = 64 * 1024;
+pub(super) const MAX_FRAME: usize = limit::FRAME;
 
 /// Largest first frame on HTTP/2, in bytes. hyper keeps this frame while the stream is stalled.
 pub(super) const FIRST_FRAME: usize = 1024;

@@ -156,6 +156,10 @@ impl Terms {
     fn answer_held(&self, visit: Visit, order: Option<Order>, reply: Option<Reply>) -> Result<Response<Body>, Refusal> {
         visit.cut_off().map_or(Ok(()), |order| Err(visit.mount().refuse_cut_off(order)))?;
         let reply = reply.ok_or_else(|| visit.mount().later())?;
+        if order.is_some() && !reply.is_complete() {
+            // It might have been, had the poll not been ended.
+            return Err(visit.mount().later());
+        }
         // The next poll may come at once, unless it would find a closed door or the end again.
         let pause = order.is_some() || (reply.end.is_some() && !reply.more);
         let retry = if pause { visit.mount().config.jittered_retry() } else { Duration::ZERO };
@@ -165,8 +169,11 @@ impl Terms {
     /// A reply as a response: 200, or 304 to a client that holds all there is and said so; 500 where there would be
     /// more, had the application's code not failed.
     fn answer(&self, mut visit: Visit, reply: Reply, retry: Duration) -> Result<Response<Body>, Refusal> {
-        if reply.end == Some(End::Failed) && reply.is_empty() {
+        if reply.end == Some(End::Failed) && (reply.is_empty() || reply.cursor.is_none()) {
             return Err(Refusal::failed("subscriber failed"));
+        }
+        if !reply.is_complete() {
+            return Err(Refusal::no_cursors(visit.mount().config.transports));
         }
         let unchanged = reply.is_empty() && reply.cursor.is_some() && reply.cursor == self.holds.as_deref().copied();
         let (tag, payload) = visit.mount().replies.of(reply);

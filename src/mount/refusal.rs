@@ -6,7 +6,11 @@ use http::{HeaderName, HeaderValue, StatusCode};
 
 use super::challenge::Challenge;
 use super::refused::RefusalCause;
+#[cfg(any(feature = "short-poll", feature = "long-poll"))]
+use super::transports::Transports;
 use crate::contract::Rejection;
+#[cfg(any(feature = "short-poll", feature = "long-poll"))]
+use crate::contract::Transport;
 
 /// Why a request is not answered as it would be: a status, what the client is told, and what headers the status needs.
 #[derive(Debug, Clone)]
@@ -31,6 +35,29 @@ impl Refusal {
 
     pub(super) fn bad(why: impl Into<Cow<'static, str>>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, why)
+    }
+
+    /// Returns a 400 for a poll of a source without cursors, with the transports that work.
+    #[cfg(any(feature = "short-poll", feature = "long-poll"))]
+    #[cold]
+    pub(super) fn no_cursors(here: Transports) -> Self {
+        let streams = [
+            (Transport::Sse, "SSE (Accept: text/event-stream)"),
+            (Transport::Chunked, "NDJSON (Accept: application/x-ndjson)"),
+            (Transport::WebSocket, "a WebSocket"),
+        ];
+        let mut why =
+            "the events have no cursors and their source has not ended, so a poll would lose the rest".to_owned();
+        let mut named = 0;
+        for (_, name) in streams.into_iter().filter(|(each, _)| here.has(*each)) {
+            why.push_str(if named == 0 { ": use " } else { ", " });
+            why.push_str(name);
+            named += 1;
+        }
+        if named == 0 {
+            why.push_str(", and no other transport is offered here");
+        }
+        Self::bad(why)
     }
 
     pub(super) fn method(allowed: &'static str) -> Self {

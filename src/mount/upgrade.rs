@@ -5,7 +5,7 @@ use std::task::{Context, Poll, ready};
 
 use http::header::ORIGIN;
 use http::request::Parts;
-use http::{Extensions, Response};
+use http::{Extensions, Response, Version};
 use hyper::upgrade::OnUpgrade;
 
 use super::attach::{Arrival, Visitor};
@@ -43,6 +43,7 @@ impl Mount {
         }
         // Browsers send it with every handshake, and nobody else needs to.
         let is_page = parts.headers.contains_key(ORIGIN);
+        let version = parts.version;
         let request = wanted.request(parts);
         let mut arrival = Arrival { mount: self.clone(), wanted, request, given };
         let visitor = match arrival.let_in().await {
@@ -54,7 +55,7 @@ impl Mount {
         let visit = self.admit(&wanted, guest)?;
         let subscriber = visit.feed(attach, wanted.start);
         let request = request.of(Some(visit.member().who.clone()));
-        let opening = Opening { upgrade, subscriber, request, subprotocol: handshake.subprotocol };
+        let opening = Opening { upgrade, subscriber, request, subprotocol: handshake.subprotocol, version };
         let carrier = Carrier { mount: self.clone(), visit, stage: Stage::Opening(Some(opening)), told: None };
         self.runtime.spawn(carrier).map_err(|missing| Refusal::internal(missing.as_str()))?;
         Ok(handshake.response())
@@ -84,6 +85,7 @@ struct Opening {
     subscriber: Tracked,
     request: SubscribeRequest,
     subprotocol: Subprotocol,
+    version: Version,
 }
 
 impl Carrier {
@@ -170,9 +172,11 @@ impl Opening {
     fn open(self, member: &Arc<Member>, io: Io) -> WebSocketSink<Tracked, Io> {
         let (member, mount, request) = (member.clone(), &member.mount, self.request);
         let (timer, config) = (mount.runtime.timer.clone(), mount.websocket.clone());
-        WebSocketSink::new(io, self.subscriber, timer, config)
+        let sink = WebSocketSink::new(io, self.subscriber, timer, config)
             .subprotocol(self.subprotocol)
-            .receive(move |message| receive(member.clone(), request.clone(), message))
+            .receive(move |message| receive(member.clone(), request.clone(), message));
+        // hyper takes a write on HTTP/2 whole.
+        if self.version < Version::HTTP_2 { sink } else { sink.in_frames() }
     }
 }
 

@@ -59,7 +59,7 @@ pub fn serve<S>(listener: TcpListener, app: S) -> Serve<S> {
 /// | silence of an HTTP/2 connection until a ping | 20 s | [`http2_keep_alive`](Self::http2_keep_alive) | below the 60 s after which proxies end a connection |
 /// | time for the answer to it | 10 s | [`http2_keep_alive`](Self::http2_keep_alive) | tolerates brief mobile outages |
 ///
-/// Fixed: `TCP_NODELAY` and a `TCP_USER_TIMEOUT` of 30 s, see [`tune`](crate::tune).
+/// Fixed: `TCP_NODELAY`, a `TCP_USER_TIMEOUT` of 30 s and a `TCP_NOTSENT_LOWAT` of 64 KiB, see [`tune`](crate::tune).
 #[must_use = "a server does nothing until it is awaited"]
 pub struct Serve<S, F = Pending<()>> {
     listener: TcpListener,

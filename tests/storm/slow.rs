@@ -15,12 +15,13 @@ use tokio::time::{Instant, timeout};
 use crate::args::Args;
 use crate::figures::Figures;
 use crate::pause;
+use crate::pongs;
 use crate::process::{CEILING, Process};
 use crate::wire::request;
 
 /// The sockets' buffers are small, or the kernel would take the event whole.
-const SEND_BUFFER: &str = "32768";
-const RECEIVE_BUFFER: u32 = 16 * 1024;
+pub(crate) const SEND_BUFFER: &str = "32768";
+pub(crate) const RECEIVE_BUFFER: u32 = 16 * 1024;
 /// The transports that HTTP/2 carries as bodies.
 const BODIES: [Transport; 4] = [Transport::ShortPoll, Transport::LongPoll, Transport::Chunked, Transport::Sse];
 /// Clients that read nothing: one of each transport over HTTP/1 but short poll, and of each stream over HTTP/2.
@@ -28,7 +29,7 @@ const DEAD: u64 = 4 + 3;
 /// The same and the readers that wait when the event comes.
 const WAITING: u64 = 2 * DEAD;
 
-/// One large event, for clients that read slowly and steadily and for clients that read nothing.
+/// One large event, for clients that read slowly and steadily and for clients that read nothing; then with pings.
 pub(crate) async fn run(args: &mut Args, figures: &mut Figures) -> Result<(), String> {
     let (size, rate) = (args.or("size", 1_000_000_usize)?, args.or("rate", 200_000_usize)?);
     let stall = args.or("write-stall", 5_000_u64)?.to_string();
@@ -97,6 +98,34 @@ pub(crate) async fn run(args: &mut Args, figures: &mut Figures) -> Result<(), St
         DEAD,
     );
     drop((dead, unread));
+    steady(figures).await?;
+    pongs::run(&stall, figures).await
+}
+
+/// Events of some megabytes, for clients that read slowly and steadily over sockets as they come: their buffers grow so large
+/// that the kernel takes nothing more for many seconds unless it is told to.
+async fn steady(figures: &mut Figures) -> Result<(), String> {
+    let (rate, watch) = (100_000, Duration::from_secs(15));
+    let mut server = Process::start(None, &["serve", "--write-stall", "4000", "--retain-bytes", "67108864"])?;
+    let (address, cursor) = (server.address().await?, server.cursor().await?);
+    let mut readers = JoinSet::new();
+    for transport in [Transport::Chunked, Transport::Sse, Transport::WebSocket] {
+        let mut stream = TcpStream::connect(&address).await.map_err(|error| error.to_string())?;
+        let request = request(transport, "storm/0", Some(&cursor));
+        stream.write_all(request.as_bytes()).await.map_err(|error| error.to_string())?;
+        readers.spawn(async move { timeout(watch, read(stream, usize::MAX, rate)).await.is_err() });
+    }
+    server.until(0, |stats| stats["live"] == 3).await?;
+    server.ask("publish --rate 10 --size 1000000 --each 6").await?;
+    let mut still_reading = 0;
+    while let Some(done) = readers.join_next().await {
+        still_reading += u64::from(done.map_err(|error| error.to_string())?);
+    }
+    figures.exactly(
+        "streams and WebSockets that read steadily, with the kernel's own buffers, and go on",
+        still_reading,
+        3,
+    );
     Ok(())
 }
 

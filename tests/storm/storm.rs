@@ -7,7 +7,7 @@
 //! storm half-open    peers that are gone without a word (needs root, for network namespaces)
 //! storm herd         long polls of a busy topic, and many that return at once
 //! storm floods       idle poll sessions of one client, its connections, and topics of one publisher, without end
-//! storm slow         one large event, for clients that read slowly and for those that read nothing
+//! storm slow         one large event, for clients that read slowly, which answer pings late, and for those that read nothing
 //! storm unread       HTTP/2 clients that let no byte of a body through
 //! ```
 //!
@@ -23,6 +23,7 @@ mod floods;
 mod half_open;
 mod herd;
 mod pings;
+mod pongs;
 mod process;
 mod publish;
 mod server;

@@ -17,12 +17,15 @@ pub struct WebSocketConfig {
     /// How long after one ping the next is sent. 25 s: below the 30 s after which a home router may forget a
     /// connection, and the 55 to 60 s after which proxies end a silent one.
     pub ping: Duration,
-    /// How long a ping may stay unanswered. 10 s: several retransmissions on a bad line.
+    /// How long a ping may stay unanswered once the client can have read it, which is one
+    /// [`write_stall`](Self::write_stall) later for each 64 KiB ahead of it, 4 MiB at most. Default: 10 s. It tolerates
+    /// several retransmissions on a bad line.
     pub pong_timeout: Duration,
     /// How long the client has to answer a Close, and a message in the handler's hands to be finished after the end.
     /// 5 s: a round trip and a retransmission; nothing of value is waited for.
     pub close_timeout: Duration,
-    /// How long the client may take none of what is to be written. 10 s, as the other transports have it.
+    /// How long the client may take none of what is to be written, and how long it may take for each 64 KiB ahead of a
+    /// ping. Default: 10 s, as on the other transports.
     pub write_stall: Duration,
     /// The longest message taken from the client, in bytes. 64 KiB: clients ask and acknowledge, they don't upload.
     pub max_message: usize,

@@ -5,7 +5,12 @@ use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 use super::WebSocketConfig;
+use crate::adapters::limit::FRAME;
 use crate::contract::{Sleep, Timer};
+
+/// The most bytes ahead of a ping that its deadline takes account of: the send buffer of a socket grows up to as many, by
+/// default on Linux.
+const MAX_AHEAD: u32 = 4 << 20;
 
 /// All of a connection's deadlines over one sleep.
 ///
@@ -19,6 +24,10 @@ pub(super) struct Deadlines {
     /// Whether something is awaited that may come before the sleep is over.
     moved: bool,
     awaited: Due,
+    /// Whether the client sent anything since the ping.
+    heard: bool,
+    /// Number of bytes that were written before the oldest ping without an answer, and that no answer proves to be taken.
+    ahead: u32,
     since: Instant,
     message: Option<Instant>,
     stall: Option<Instant>,
@@ -38,24 +47,62 @@ impl Deadlines {
         let since = timer.now();
         let armed = after(since, config.ping);
         let sleep = timer.sleep_until(armed);
-        Self { timer, sleep, armed: Some(armed), moved: false, awaited: Due::Ping, since, message: None, stall: None }
+        Self {
+            timer,
+            sleep,
+            armed: Some(armed),
+            moved: false,
+            awaited: Due::Ping,
+            heard: false,
+            ahead: 0,
+            since,
+            message: None,
+            stall: None,
+        }
     }
 
     pub(super) fn now(&self) -> Instant {
         self.timer.now()
     }
 
-    /// A ping was sent, or left out: the next thing is its pong, or the next ping.
-    pub(super) fn pinged(&mut self, awaited: Due) {
-        (self.awaited, self.since, self.moved) = (awaited, self.now(), true);
+    /// Notes that a ping was left out: the next comes a whole interval later.
+    pub(super) fn put_off(&mut self) {
+        (self.since, self.moved) = (self.now(), true);
     }
 
-    /// A pong came, asked or not.
-    pub(super) fn ponged(&mut self) {
-        if self.awaited == Due::Pong {
-            // To wake up for nothing would cost more than to set the sleep again.
-            (self.awaited, self.armed, self.moved) = (Due::Ping, None, true);
+    /// Notes that a ping is sent behind so many bytes that no pong proves to be taken.
+    pub(super) fn pinged(&mut self, ahead: u32) {
+        // The next pong may be that of an earlier ping, which proves no more than what was before that.
+        if self.awaited != Due::Pong {
+            self.ahead = ahead;
         }
+        (self.awaited, self.heard) = (Due::Pong, false);
+        (self.since, self.moved) = (self.now(), true);
+    }
+
+    /// Notes that a pong came, asked or not. Returns the number of bytes that it proves to be taken.
+    pub(super) fn ponged(&mut self) -> u32 {
+        if self.awaited != Due::Pong {
+            return 0;
+        }
+        // To wake up for nothing would cost more than to set the sleep again.
+        (self.awaited, self.armed, self.moved) = (Due::Ping, None, true);
+        std::mem::take(&mut self.ahead)
+    }
+
+    /// Notes that the client sent something.
+    #[inline]
+    pub(super) fn heard(&mut self) {
+        self.heard = true;
+    }
+
+    /// Waits for the pong once more if the client sent anything else meanwhile. Returns whether it did.
+    pub(super) fn wait_on(&mut self) -> bool {
+        let heard = std::mem::take(&mut self.heard);
+        if heard {
+            (self.since, self.moved) = (self.now(), true);
+        }
+        heard
     }
 
     /// The end has begun, and nothing but its own end is awaited any more.
@@ -115,7 +162,7 @@ impl Deadlines {
 
     fn next(&self, config: &WebSocketConfig) -> (Instant, Due) {
         let limit = match self.awaited {
-            Due::Pong => config.pong_timeout,
+            Due::Pong => config.pong_timeout.saturating_add(self.getting_through(config)),
             Due::Close => config.close_timeout,
             _ => config.ping,
         };
@@ -126,6 +173,11 @@ impl Deadlines {
             }
         }
         next
+    }
+
+    /// Returns how long a client at the least rate takes for what is ahead of the ping.
+    fn getting_through(&self, config: &WebSocketConfig) -> Duration {
+        config.write_stall.saturating_mul(self.ahead.min(MAX_AHEAD)) / FRAME as u32
     }
 }
 

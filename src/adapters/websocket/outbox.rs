@@ -9,6 +9,7 @@ use tungstenite::protocol::frame::coding::{Control, Data};
 
 use super::CloseCode;
 use super::frame::{Kind, put, put_close};
+use crate::adapters::limit::FRAME;
 
 /// How many pieces one write takes.
 pub(super) const PIECES: usize = 16;
@@ -27,6 +28,10 @@ pub(super) struct Outbox {
     moved: bool,
     /// Some of the front is written, and some is not: maybe in the middle of a frame.
     begun: bool,
+    /// Whether what is queued is written in pieces of at most [`FRAME`] bytes.
+    in_frames: bool,
+    /// Number of bytes written that no pong proves to be taken. Wraps around.
+    unproved: u32,
 }
 
 /// What waits for the front to be written.
@@ -38,6 +43,12 @@ struct Behind {
 }
 
 impl Outbox {
+    /// Has what is queued written in pieces of at most [`FRAME`] bytes.
+    #[cfg(feature = "http")]
+    pub(super) fn write_in_frames(&mut self) {
+        self.in_frames = true;
+    }
+
     /// Whether all is written.
     #[inline]
     pub(super) fn is_written(&self) -> bool {
@@ -77,8 +88,15 @@ impl Outbox {
             self.wrote(written);
             return Poll::Pending;
         }
-        self.unflushed = true;
-        self.poll_flush(io, cx)
+        self.unproved = self.unproved.wrapping_add(written as u32);
+        // All before this was flushed.
+        match Pin::new(io).poll_flush(cx) {
+            Poll::Pending => {
+                self.unflushed = true;
+                Poll::Pending
+            }
+            flushed => flushed,
+        }
     }
 
     /// Forgets what is not written. `false`: it may be the rest of a frame, so nothing can follow.
@@ -127,6 +145,7 @@ impl Outbox {
         while !self.is_written() {
             let io = Pin::new(&mut *io);
             let written = ready!(match &self.behind {
+                _ if self.in_frames => io.poll_write(cx, self.front.get(..FRAME).unwrap_or(&self.front)),
                 None => io.poll_write(cx, &self.front),
                 Some(behind) => poll_pieces(&self.front, &behind.rest, io, cx),
             })?;
@@ -152,6 +171,16 @@ impl Outbox {
         Poll::Ready(Ok(()))
     }
 
+    /// Returns the number of bytes written that no pong proves to be taken, modulo 2^32.
+    pub(super) fn unproved(&self) -> u32 {
+        self.unproved
+    }
+
+    /// Notes that so many of these bytes were taken.
+    pub(super) fn prove(&mut self, taken: u32) {
+        self.unproved = self.unproved.wrapping_sub(taken);
+    }
+
     /// Whether anything was written since the last call.
     pub(super) fn has_moved(&mut self) -> bool {
         std::mem::take(&mut self.moved)
@@ -168,6 +197,7 @@ impl Outbox {
     #[inline]
     fn wrote(&mut self, mut written: usize) {
         (self.unflushed, self.moved) = (true, true);
+        self.unproved = self.unproved.wrapping_add(written as u32);
         // Replaced, since a piece advanced to its end would keep the shared buffer.
         while written >= self.front.len() {
             written -= self.front.len();

@@ -73,6 +73,7 @@ impl<S: Subscriber, Io: AsyncRead + AsyncWrite + Unpin> WebSocketSink<S, Io> {
         match read.ok().and_then(|read| scratch.get_mut(..read)) {
             Some([]) | None => self.ended(),
             Some(bytes) => {
+                self.aside.deadlines.heard();
                 if !self.is_reading_frames() {
                     self.wait_out(bytes.len());
                 }
@@ -122,7 +123,8 @@ impl<S: Subscriber, Io: AsyncRead + AsyncWrite + Unpin> WebSocketSink<S, Io> {
             }
             Inbound::Pong => {
                 if self.count_control() {
-                    self.aside.deadlines.ponged();
+                    let taken = self.aside.deadlines.ponged();
+                    self.outbox.prove(taken);
                 }
             }
             Inbound::Close(code) => {

@@ -33,7 +33,12 @@ use crate::model::Cursor;
 /// Whatever the client does wrong, and every limit of [`WebSocketConfig`] that it passes, ends the connection with the
 /// code that RFC 6455 §7.4.1 has for it.
 ///
-/// Only a pong answers a ping: that other bytes come proves no more than that they were on their way.
+/// A ping may lie behind events that the client has not read, in the buffers of sockets and proxies. So its pong is due
+/// after [`pong_timeout`](WebSocketConfig::pong_timeout) and, for each 64 KiB that were written since what the last pong
+/// answered, one [`write_stall`](WebSocketConfig::write_stall) more: with the defaults after 10 s, and 10 s for each 64 KiB,
+/// of which at most 4 MiB count. So a client that reads 64 KiB within each write timeout stays, and one that answers nothing
+/// is ended at the latest 650 s after the ping. If anything else came from the client meanwhile, this wait begins once more.
+/// A client that takes nothing is ended by the write timeout as soon as the buffers are full.
 ///
 /// Dropping it drops the connection without a Close frame, which a client sees as 1006. To end it in good order call
 /// [`close`](Self::close), and poll on until it is ready.
@@ -139,6 +144,14 @@ impl<S: Subscriber, Io: AsyncRead + AsyncWrite + Unpin> WebSocketSink<S, Io> {
         R: Future<Output = Result<(), Rejection>> + Send + 'static,
     {
         self.aside.mailbox.set(handler);
+        self
+    }
+
+    /// Writes what does not go out at once in pieces of 64 KiB: for an `Io` that takes any write whole, however little its
+    /// client takes, so that only a further write shows that the client goes on.
+    #[cfg(feature = "http")]
+    pub(crate) fn in_frames(mut self) -> Self {
+        self.outbox.write_in_frames();
         self
     }
 
@@ -260,16 +273,20 @@ impl<S: Subscriber, Io: AsyncRead + AsyncWrite + Unpin> WebSocketSink<S, Io> {
     fn due(&mut self, due: Due) {
         match due {
             // While a write is under way, its own deadline tells whether the client is there.
-            Due::Ping if !self.outbox.is_idle() => self.aside.deadlines.pinged(Due::Ping),
+            Due::Ping if !self.outbox.is_idle() => self.aside.deadlines.put_off(),
             // What was not read may have the pong in it; the ping shows at least whether the connection is there.
-            Due::Pong if !self.aside.behind => self.abandon(CloseCause::NoPong),
+            Due::Pong if !self.aside.behind => {
+                if !self.aside.deadlines.wait_on() {
+                    self.abandon(CloseCause::NoPong);
+                }
+            }
             Due::Ping | Due::Pong => {
                 if self.has_objects() {
                     let cursor = self.subscriber.cursor();
                     self.outbox.put_text(|out| write_heartbeat(cursor, out));
                 }
                 self.outbox.put_ping();
-                self.aside.deadlines.pinged(Due::Pong);
+                self.aside.deadlines.pinged(self.outbox.unproved());
             }
             Due::Message => self.fail(Violation::MESSAGE_TOO_SLOW),
             Due::Stall => self.abandon(CloseCause::Stalled),

@@ -10,6 +10,7 @@ mod naive;
 mod notifier;
 mod patterns;
 mod promises;
+mod publish;
 mod segments;
 mod sequences;
 mod stats;

@@ -1,4 +1,6 @@
 //! The plain values.
 
+#[cfg(feature = "full")]
+mod json;
 mod pattern;
 mod topic;

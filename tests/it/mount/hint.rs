@@ -152,7 +152,7 @@ async fn a_silent_topic_is_looked_at_ever_more_seldom() {
 
 #[tokio::test]
 async fn a_source_that_cannot_tell_is_asked_at_any_time() {
-    let endpoint = Endpoint::new(publisher_fn(|_| async { Ok(tidings::from_stream(topic("t"), Silence)) }));
+    let endpoint = Endpoint::new(publisher_fn(|_| async { Ok::<_, tidings::Rejection>(Silence) }));
     let mut hints = Vec::new();
     for _ in 0..400 {
         hints.push(hint(&endpoint, "/").await);
@@ -164,16 +164,15 @@ async fn a_source_that_cannot_tell_is_asked_at_any_time() {
     }
 }
 
-/// A stream that yields nothing.
+/// A source that yields nothing, and has a cursor.
 struct Silence;
 
-impl futures_core::Stream for Silence {
-    type Item = tidings::Event;
-
-    fn poll_next(
-        self: std::pin::Pin<&mut Self>,
-        _: &mut std::task::Context<'_>,
-    ) -> std::task::Poll<Option<tidings::Event>> {
+impl Subscriber for Silence {
+    fn poll_next(&mut self, _: &mut std::task::Context<'_>) -> std::task::Poll<tidings::Delivery> {
         std::task::Poll::Pending
+    }
+
+    fn cursor(&self) -> Option<tidings::Cursor> {
+        Some(tidings::Position::new(7, 1).into())
     }
 }

@@ -1,5 +1,6 @@
 //! The mount, as its clients see it: most of it by calling the endpoint, what only a server shows over loopback.
 
+mod cursorless;
 mod drain;
 mod drain_resume;
 mod driver;
@@ -8,6 +9,7 @@ mod hint;
 mod methods;
 mod min_interval;
 mod negotiation;
+mod pings;
 mod polls;
 mod reconnect;
 mod replies;

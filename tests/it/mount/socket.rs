@@ -80,3 +80,11 @@ async fn it_is_tuned_and_can_be_had_back() {
     client.read_exact(&mut answer).await.unwrap();
     assert_eq!(&answer, b"answer");
 }
+
+/// Without it, a slow client seems to take nothing, see [`tidings::tune`].
+#[cfg(any(target_os = "android", target_os = "linux"))]
+#[tokio::test]
+async fn kernel_holds_little_that_is_not_sent() {
+    let (socket, _client) = pair().await;
+    assert_eq!(socket2::SockRef::from(socket.get_ref()).tcp_notsent_lowat().unwrap(), 64 * 1024);
+}

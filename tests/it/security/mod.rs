@@ -26,18 +26,19 @@
 //! | 21 | an authorization has ended | `row_21_` |
 //! | 22 | a token in a URL is logged | `row_22_` |
 //! | 23 | one stream of HTTP/2 stalls | `row_23_`, `a_stream_that_takes_nothing_loses_its_session_and_its_siblings_do_not` |
-//! | 24 | the peer is gone and says nothing | `a_client_that_does_not_answer_is_left_though_it_sends`, `a_client_that_takes_nothing_loses_its_session_though_hyper_asks_for_nothing` |
+//! | 24 | the peer is gone and says nothing | `client_that_neither_answers_nor_sends_is_left`, `a_client_that_takes_nothing_loses_its_session_though_hyper_asks_for_nothing` |
 //! | 25 | bytes follow an upgrade | `row_25_` |
 //! | 26 | an error leaks | `row_26_` |
 //! | 27 | one message is many | `row_27_` |
-//! | 28 | the application panics | `row_28_`, `a_panic_ends_its_own_session_alone`, `a_panic_ends_its_own_stream_and_not_the_connection` |
+//! | 28 | the application panics | `row_28_`, `a_panic_ends_its_own_session_alone`, `a_panic_ends_its_own_stream_and_not_the_connection`, `panics_pass_over_nothing`, `client_whose_events_were_lost_in_a_panic_gets_them_when_it_is_back` |
 //! | 29 | the server goes | `tidings_v1_resumes_and_says_goodbye`, `an_end_that_is_not_one_has_no_last_chunk_and_takes_nothing_along` |
 //! | 30 | a path parameter is a wildcard | `row_30_` |
 //! | 31 | a name takes another's session | `row_31_` |
 //! | 32 | idle runs take every place | `row_32_` |
 //! | 33 | bodies are not taken | `row_33_` |
 //! | 34 | publishers make topics in floods | `row_34_`, `honest_topics_keep_their_history_under_a_flood_of_tiny_topics` |
-//! | 36 | a large event goes to a slow reader | `row_36_` |
+//! | 35 | one value spoils every reply with it | `json_that_common_parsers_refuse_is_refused_with_kind_and_offset`, `json_is_taken_exactly_where_a_reply_with_it_is_read` |
+//! | 36 | a large event goes to a slow reader | `row_36_`, `websocket_that_takes_large_events_slowly_gets_them` |
 //!
 //! Beside the rows: refusals, each as its transport's clients can hear it (`wire_`), and every limit (`limits`).
 
@@ -79,5 +80,5 @@ fn every_row_has_its_tests() {
         }
         count += 1;
     }
-    assert_eq!(count, 35);
+    assert_eq!(count, 36);
 }

@@ -17,13 +17,15 @@ struct State {
     retain: usize,
     counts: BTreeMap<String, u64>,
     as_of: Cursor,
+    /// What it was before each count in this hub.
+    past: Vec<(BTreeMap<String, u64>, Cursor)>,
 }
 
 impl Board {
     /// Of a hub that keeps so many events of each topic.
     pub(crate) fn new(retain: usize) -> Self {
         let (hub, as_of) = (open(retain), "1.0".parse().unwrap());
-        Self(Arc::new(Mutex::new(State { hub, retain, counts: BTreeMap::new(), as_of })))
+        Self(Arc::new(Mutex::new(State { hub, retain, counts: BTreeMap::new(), as_of, past: Vec::new() })))
     }
 
     pub(crate) fn hub(&self) -> LocalHub {
@@ -34,11 +36,14 @@ impl Board {
     pub(crate) fn restart(&self) {
         let mut state = self.0.lock().unwrap();
         state.hub = open(state.retain);
+        state.past.clear();
     }
 
     /// One more of a topic.
     pub(crate) fn count(&self, topic: &str) {
         let mut state = self.0.lock().unwrap();
+        let before = (state.counts.clone(), state.as_of);
+        state.past.push(before);
         let count = state.counts.entry(topic.to_owned()).or_default();
         *count += 1;
         let event = count.to_string();
@@ -56,6 +61,15 @@ impl Board {
         state.snapshot(middle).as_of(state.as_of)
     }
 
+    /// The same as it was before so many counts.
+    pub(crate) fn earlier(&self, counts: usize) -> Snapshot {
+        let state = self.0.lock().unwrap();
+        let at = state.past.len().saturating_sub(counts);
+        let (counts, as_of) =
+            state.past.get(at).map_or((&state.counts, state.as_of), |(counts, as_of)| (counts, *as_of));
+        State::snapshot_of(counts, []).as_of(as_of)
+    }
+
     /// The same, and nobody knows of when.
     pub(crate) fn undated(&self) -> Snapshot {
         self.0.lock().unwrap().snapshot([])
@@ -68,8 +82,12 @@ impl Board {
 
 impl State {
     fn snapshot(&self, middle: impl IntoIterator<Item = (Topic, Event)>) -> Snapshot {
+        Self::snapshot_of(&self.counts, middle)
+    }
+
+    fn snapshot_of(counts: &BTreeMap<String, u64>, middle: impl IntoIterator<Item = (Topic, Event)>) -> Snapshot {
         let event = |topic: &str, text: String| (Topic::new(topic).unwrap(), Event::text(text));
-        let counts = self.counts.iter().map(|(topic, count)| event(topic, format!("={count}")));
+        let counts = counts.iter().map(|(topic, count)| event(topic, format!("={count}")));
         let (first, last) = (event(TOPICS[0], "reset".into()), event(TOPICS[2], "done".into()));
         Snapshot::new([first].into_iter().chain(counts).chain(middle).chain([last]))
     }

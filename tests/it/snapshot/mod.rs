@@ -3,6 +3,8 @@
 mod board;
 mod cuts;
 mod order;
+mod panics;
+mod stale;
 mod threads;
 
 #[cfg(feature = "full")]

@@ -1,12 +1,19 @@
 //! State over every transport of the mount, behind a server on HTTP/1.1 and HTTP/2.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
-use tidings::{GapReason, Transport};
+use tidings::{
+    Cursor, Delivery, Endpoint, GapReason, Rejection, SubscribeRequest, Subscriber, Subscription, Transport,
+    publisher_fn,
+};
 use tokio::time::timeout;
 
 use super::app::{App, Hook, Reader, Server, Way};
-use crate::clients::{End, Gap, Seen, Speaks};
+use super::board::Board;
+use crate::clients::{Data, End, Gap, Seen, Speaks};
 use crate::support::VirtualTimer;
 
 /// On a machine that is busy with something else, too.
@@ -224,6 +231,83 @@ async fn a_hook_that_panics_ends_its_session_alone() {
     }
     app.count(1);
     for mut reader in others {
+        timeout(PATIENCE, reader.count_to(4)).await.unwrap();
+    }
+}
+
+/// A panic moves nobody on: the client comes back to the gap that it was not told of.
+#[tokio::test]
+async fn client_whose_hook_panicked_comes_back_to_the_same_gap() {
+    each_way(
+        || App::new(4).does(Hook::Panic),
+        async |app, way| {
+            app.count(1);
+            let before = app.last();
+            app.count(10);
+            let cursor = until_it_fails(way, &before).await;
+            app.does(Hook::State);
+            let mut reader = way.open(Some(&cursor)).await.unwrap();
+            reader.count_to(11).await;
+            assert_eq!((reader.counted.states, app.asked().len()), (1, 2), "{way:?}");
+            assert!(app.asked().iter().all(|(_, gap)| gap.reason == GapReason::Evicted));
+        },
+    )
+    .await;
+}
+
+/// The cursor of a client after its session failed. Raw frames have none, so it has the one that it came with.
+async fn until_it_fails(way: Way, came_with: &str) -> String {
+    let Ok(mut reader) = way.open(Some(came_with)).await else { return came_with.to_owned() };
+    let seen = timeout(PATIENCE, reader.see()).await.unwrap();
+    assert!(matches!(seen, Err(_) | Ok(Seen::End(_))), "{seen:?} by {way:?}");
+    reader.cursor().unwrap_or(came_with).to_owned()
+}
+
+/// A subscriber that panics with events in its hands, as one whose format panics.
+struct Drops {
+    inner: Subscription,
+    panics: Arc<AtomicBool>,
+}
+
+impl Subscriber for Drops {
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Delivery> {
+        let polled = self.inner.poll_next(cx);
+        let has_events = matches!(polled, Poll::Ready(Delivery::Events(_)));
+        assert!(!has_events || !self.panics.swap(false, Ordering::Relaxed), "on request");
+        polled
+    }
+
+    fn cursor(&self) -> Option<Cursor> {
+        self.inner.cursor()
+    }
+}
+
+/// The client comes back to the events that were lost in a panic.
+#[tokio::test]
+async fn client_whose_events_were_lost_in_a_panic_gets_them_when_it_is_back() {
+    for number in 0..Speaks::ALL.len() * 2 {
+        let (board, panics) = (Board::new(100), Arc::new(AtomicBool::new(true)));
+        let endpoint = Endpoint::new(publisher_fn({
+            let (board, panics) = (board.clone(), panics.clone());
+            move |request: SubscribeRequest| {
+                let (board, panics) = (board.clone(), panics.clone());
+                async move {
+                    let inner = board.hub().subscribe(request.subscribe_to(["a"]))?;
+                    Ok::<_, Rejection>(Drops { inner, panics })
+                }
+            }
+        }));
+        let way = Server::of(&endpoint).await.ways().nth(number).unwrap();
+        board.count("a");
+        let before = board.hub().cursor().to_string();
+        (0..3).for_each(|_| board.count("a"));
+        let cursor = until_it_fails(way, &before).await;
+        assert!(!panics.load(Ordering::Relaxed), "{way:?}");
+        let mut reader = way.open(Some(&cursor)).await.unwrap();
+        let Seen::Event(first) = timeout(PATIENCE, reader.see()).await.unwrap().unwrap() else {
+            panic!("no event by {way:?}")
+        };
+        assert_eq!(first.data, Data::Text("2".to_owned()), "{way:?}");
         timeout(PATIENCE, reader.count_to(4)).await.unwrap();
     }
 }

@@ -26,24 +26,85 @@ fn a_client_that_answers_pings_stays() {
 }
 
 #[test]
-fn a_client_that_does_not_answer_is_left_though_it_sends() {
+fn client_that_neither_answers_nor_sends_is_left() {
     let config = WebSocketConfig::default();
-    for speaks in [false, true] {
-        let mut visit = Visit::raw();
-        assert_eq!(visit.pass(config.ping), None);
-        assert_eq!(visit.frames(), [Frame::Ping]);
-        for _ in 0..9 {
-            assert_eq!(visit.pass(config.pong_timeout / 10), None);
-            if speaks {
-                assert_eq!(visit.send(&masked(0x81, b"I am here")), None);
-                visit.publish("and so are we");
-                assert_eq!(visit.run(), None);
-            }
-        }
-        let closed = visit.pass(config.pong_timeout / 10).unwrap();
-        assert_eq!((closed.cause, closed.code, closed.clean), (CloseCause::NoPong, None, false));
-        assert_eq!(visit.timer.elapsed(), config.ping + config.pong_timeout);
+    let mut visit = Visit::raw();
+    assert_eq!(visit.pass(config.ping), None);
+    assert_eq!(visit.frames(), [Frame::Ping]);
+    for _ in 0..9 {
+        assert_eq!(visit.pass(config.pong_timeout / 10), None);
+        // What is sent to it proves nothing.
+        visit.publish("we are here");
+        assert_eq!(visit.run(), None);
     }
+    let closed = visit.pass(config.pong_timeout / 10).unwrap();
+    assert_eq!((closed.cause, closed.code, closed.clean), (CloseCause::NoPong, None, false));
+    assert_eq!(visit.timer.elapsed(), config.ping + config.pong_timeout);
+}
+
+#[test]
+fn client_that_sends_without_answering_stays_until_it_is_silent() {
+    let config = WebSocketConfig::default();
+    let mut visit = Visit::raw();
+    assert_eq!(visit.pass(config.ping), None);
+    // One byte is enough: the beginning of a frame.
+    for bytes in [&masked(0x81, b"I am here")[..], &masked(0x81, b""), &masked(0x81, b"and here"), &[0x81]] {
+        assert_eq!(visit.pass(config.pong_timeout - SECOND), None);
+        assert_eq!(visit.send(bytes), None);
+    }
+    let last = visit.timer.elapsed();
+    let closed = visit.pass(2 * config.pong_timeout).unwrap();
+    assert_eq!((closed.cause, visit.frames()), (CloseCause::NoPong, vec![Frame::Ping]));
+    assert!(visit.timer.elapsed() - last >= config.pong_timeout);
+}
+
+/// Two events of 800 kB, and a client that reads 200 kB a second and answers a ping when it comes to it.
+#[test]
+fn pong_deadline_grows_by_the_bytes_ahead_of_the_ping() {
+    let config = WebSocketConfig::default().ping(2 * SECOND).pong_timeout(SECOND);
+    let mut visit = Visit::with(config, Subprotocol::Raw);
+    (0..2).for_each(|_| visit.publish("x".repeat(800_000)));
+    assert_eq!(visit.pass(8 * SECOND), None);
+    assert_eq!(visit.frames().last(), Some(&Frame::Ping));
+    assert_eq!(visit.answer(), None);
+    // The next ping is due already, and has nothing ahead of it but what came since.
+    assert_eq!(visit.frames(), [Frame::Ping]);
+    let closed = visit.pass(2 * SECOND).unwrap();
+    assert_eq!(closed.cause, CloseCause::NoPong);
+    assert!(visit.timer.elapsed() < 9 * SECOND + Duration::from_millis(10), "{:?}", visit.timer.elapsed());
+}
+
+#[test]
+fn client_that_answers_nothing_is_left_when_the_bytes_ahead_are_due() {
+    const FRAME: u32 = 65_536;
+
+    let config = WebSocketConfig::default().ping(2 * SECOND).pong_timeout(SECOND).write_stall(4 * SECOND);
+    // Bytes published, and those of which the pong's deadline takes account: 4 MiB at most.
+    for (events, bytes) in [(0, 0), (1, 800_010), (2, 1_600_020), (6, 4 << 20), (50, 4 << 20)] {
+        let mut visit = Visit::with(config.clone(), Subprotocol::Raw);
+        (0..events).for_each(|_| visit.publish("x".repeat(800_000)));
+        let due = 3 * SECOND + 4 * SECOND * bytes / FRAME;
+        assert_eq!(visit.pass(due - Duration::from_millis(1)), None, "{events} events");
+        let closed = visit.pass(Duration::from_millis(1)).unwrap();
+        assert_eq!((closed.cause, visit.timer.elapsed()), (CloseCause::NoPong, due));
+    }
+}
+
+#[test]
+fn answered_ping_proves_the_bytes_ahead_of_it_and_no_others() {
+    let config = WebSocketConfig::default().ping(20 * SECOND).pong_timeout(SECOND).write_stall(SECOND);
+    let mut visit = Visit::with(config, Subprotocol::Raw);
+    visit.publish("x".repeat(800_000));
+    assert_eq!(visit.pass(20 * SECOND), None);
+    visit.publish("x".repeat(400_000));
+    assert_eq!(visit.pass(12 * SECOND), None);
+    visit.frames();
+    assert_eq!(visit.answer(), None);
+    // The next ping goes 20 s after the last one, behind the 400,000 bytes that came since.
+    let due = 41 * SECOND + SECOND * 400_000 / 65_536;
+    assert_eq!(visit.pass(due - 32 * SECOND), None);
+    assert_eq!(visit.frames(), [Frame::Ping]);
+    assert_eq!(visit.pass(Duration::from_millis(1)).unwrap().cause, CloseCause::NoPong);
 }
 
 #[test]

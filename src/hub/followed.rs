@@ -1,0 +1,65 @@
+use crate::contract::End;
+use crate::hub::reader::Reader;
+use crate::hub::replay::Replay;
+use crate::hub::shared::Shared;
+use crate::hub::waiters::Ticket;
+use crate::model::{Gap, Overflow};
+
+/// One of the topics or patterns of a subscription.
+#[derive(Debug)]
+pub(super) struct Followed {
+    pub(super) reader: Reader,
+    pub(super) ticket: Ticket,
+    pub(super) before: Option<Box<Before>>,
+}
+
+/// What comes before what the reader of the log finds.
+#[derive(Debug)]
+pub(super) enum Before {
+    /// What is gone and must be told, in its place.
+    Gap(Gap),
+    /// Of a pattern: what is to be read of its topics.
+    Replay(Replay),
+}
+
+impl Before {
+    /// The sequence of what comes next, here or in the log.
+    #[cold]
+    pub(super) fn head(
+        &mut self,
+        reader: &mut Reader,
+        shared: &Shared,
+        overflow: Overflow,
+    ) -> Result<Option<u64>, End> {
+        match self {
+            Self::Gap(gap) => Ok(Some(gap.cursor.position().sequence)),
+            Self::Replay(replay) => {
+                let head = replay.head(reader, shared, overflow);
+                match replay.is_behind && overflow == Overflow::Disconnect {
+                    true => Err(End::TooSlow),
+                    false => Ok(head),
+                }
+            }
+        }
+    }
+}
+
+impl Followed {
+    #[inline]
+    pub(super) fn is_at_gap(&self) -> bool {
+        match self.before.as_deref() {
+            None => false,
+            Some(Before::Gap(_)) => true,
+            Some(Before::Replay(replay)) => replay.is_at_gap(),
+        }
+    }
+
+    /// Who reads what is next here, up to which sequence, and whether that is all that there is here.
+    #[inline]
+    pub(super) fn reader(&mut self, up_to: u64) -> (&mut Reader, u64, bool) {
+        match self.before.as_deref_mut() {
+            Some(Before::Replay(replay)) => replay.reader(&mut self.reader, up_to),
+            _ => (&mut self.reader, up_to, true),
+        }
+    }
+}

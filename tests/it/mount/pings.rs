@@ -1,0 +1,183 @@
+//! WebSockets whose client reads slowly, over HTTP/1.1 and HTTP/2, through a pipe and in virtual time.
+
+use std::any::Any;
+use std::convert::Infallible;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::Request;
+use http_body_util::Empty;
+use hyper::client::conn::{http1, http2};
+use hyper::ext::Protocol;
+use hyper::service::service_fn;
+use hyper::upgrade::Upgraded;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use tidings::{Endpoint, EndpointBuilder, Left, LocalHub, Retention};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
+use tokio::time::{Instant, timeout};
+
+use super::wire::raw::frame;
+use super::world::{App, pass};
+use crate::clients::Http;
+
+const SECOND: Duration = Duration::from_secs(1);
+/// Size of an event, in bytes.
+const LARGE: usize = 800_000;
+/// How often the client reads.
+const STEP: Duration = Duration::from_millis(100);
+
+/// An open WebSocket of a client that reads no more than it is told to.
+struct Slow {
+    io: TokioIo<Upgraded>,
+    read: Vec<u8>,
+    /// Length of each text.
+    texts: Vec<usize>,
+    pings: usize,
+    answers: bool,
+    /// Keeps the connection.
+    _sender: Box<dyn Any + Send>,
+}
+
+impl Slow {
+    /// Comes over a pipe that takes so many bytes. On HTTP/2 the client's windows are as large.
+    async fn come(endpoint: &Endpoint, http: Http, pipe: usize) -> Self {
+        let (near, far) = duplex(pipe);
+        let (near, far) = (TokioIo::new(near), TokioIo::new(far));
+        let endpoint = endpoint.clone();
+        let service = service_fn(move |request| {
+            let answer = endpoint.handle(request);
+            async move { Ok::<_, Infallible>(answer.await) }
+        });
+        let (response, sender): (_, Box<dyn Any + Send>) = match http {
+            Http::One => {
+                let server = hyper::server::conn::http1::Builder::new().serve_connection(far, service);
+                tokio::spawn(server.with_upgrades());
+                let (mut sender, connection) = http1::handshake(near).await.unwrap();
+                tokio::spawn(connection.with_upgrades());
+                let request = Request::get("/events").header("host", "example.com").header("upgrade", "websocket");
+                let request = request.header("connection", "Upgrade").header("sec-websocket-version", "13");
+                let request = request.header("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ==");
+                (sender.send_request(request.body(Empty::<Bytes>::new()).unwrap()).await.unwrap(), Box::new(sender))
+            }
+            Http::Two => {
+                let mut server = hyper::server::conn::http2::Builder::new(TokioExecutor::new());
+                tokio::spawn(server.enable_connect_protocol().serve_connection(far, service));
+                let mut client = http2::Builder::new(TokioExecutor::new());
+                client.initial_stream_window_size(pipe as u32).initial_connection_window_size(pipe as u32);
+                let (mut sender, connection) = client.handshake(near).await.unwrap();
+                tokio::spawn(connection);
+                let request = Request::connect("http://example.com/events");
+                let request = request.extension(Protocol::from_static("websocket"));
+                let request = request.header("sec-websocket-version", "13").body(Empty::<Bytes>::new()).unwrap();
+                (sender.send_request(request).await.unwrap(), Box::new(sender))
+            }
+        };
+        let io = TokioIo::new(hyper::upgrade::on(response).await.unwrap());
+        Self { io, read: Vec::new(), texts: Vec::new(), pings: 0, answers: true, _sender: sender }
+    }
+
+    /// Reads so many bytes a second at most, for this time or up to the end of the connection.
+    async fn read(&mut self, rate: usize, time: Duration) {
+        let end = Instant::now() + time;
+        let mut buffer = vec![0; rate / 10];
+        while Instant::now() < end {
+            let Ok(read) = timeout(STEP, self.io.read(&mut buffer)).await else { continue };
+            let Ok(read @ 1..) = read else { return };
+            self.read.extend_from_slice(&buffer[..read]);
+            self.take_frames().await;
+            pass(SECOND * read as u32 / rate as u32).await;
+        }
+    }
+
+    async fn take_frames(&mut self) {
+        loop {
+            let (head, len) = match self.read[..] {
+                [_, 126, a, b, ..] => (4, usize::from(u16::from_be_bytes([a, b]))),
+                [_, 127, a, b, c, d, e, f, g, h, ..] => (10, u64::from_be_bytes([a, b, c, d, e, f, g, h]) as usize),
+                [_, len @ ..126, ..] => (2, usize::from(len)),
+                _ => return,
+            };
+            if self.read.len() < head + len {
+                return;
+            }
+            match self.read[0] {
+                0x81 => self.texts.push(len),
+                0x89 => {
+                    self.pings += 1;
+                    if self.answers {
+                        self.io.write_all(&frame(0xa, &self.read[head..head + len])).await.unwrap();
+                    }
+                }
+                other => panic!("a frame {other:x}"),
+            }
+            self.read.drain(..head + len);
+        }
+    }
+}
+
+/// An application whose hub keeps many large events, and an endpoint with these times.
+fn app(set: impl FnOnce(EndpointBuilder) -> EndpointBuilder) -> (App, Endpoint) {
+    let retain = Retention::count(100).bytes(64 << 20);
+    let app = App::with(LocalHub::builder().retain(retain).build());
+    let endpoint = set(app.builder()).build();
+    (app, endpoint)
+}
+
+#[tokio::test(start_paused = true)]
+async fn websocket_that_answers_a_ping_behind_large_events_late_stays() {
+    for http in [Http::One, Http::Two] {
+        let (app, endpoint) = app(|builder| builder.ping(2 * SECOND, SECOND));
+        let mut client = Slow::come(&endpoint, http, 4 << 20).await;
+        pass(STEP).await;
+        (0..2).for_each(|_| drop(app.publish(&"x".repeat(LARGE))));
+        client.read(200_000, 12 * SECOND).await;
+        assert_eq!(client.texts, [LARGE, LARGE], "{http:?}");
+        assert!(client.pings >= 2, "{http:?}: {}", client.pings);
+        // What it was sent before an answered ping gives it no more time.
+        client.answers = false;
+        client.read(200_000, 3 * SECOND).await;
+        assert_eq!((endpoint.session_count(), endpoint.stats().left_for(Left::Stalled)), (0, 1), "{http:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn websocket_that_reads_and_answers_nothing_is_ended_when_its_bytes_are_due() {
+    for http in [Http::One, Http::Two] {
+        let (app, endpoint) = app(|builder| builder.ping(2 * SECOND, SECOND).write_stall(SECOND));
+        let mut client = Slow::come(&endpoint, http, 4 << 20).await;
+        client.answers = false;
+        pass(STEP).await;
+        (0..2).for_each(|_| drop(app.publish(&"x".repeat(LARGE))));
+        // 1,600,000 bytes at 65,536 a second.
+        client.read(200_000, 26 * SECOND).await;
+        assert_eq!((client.texts.len(), endpoint.session_count()), (2, 1), "{http:?}");
+        client.read(200_000, 3 * SECOND).await;
+        assert_eq!(endpoint.session_count(), 0, "{http:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn websocket_that_takes_nothing_is_ended_by_the_write_timeout() {
+    for http in [Http::One, Http::Two] {
+        let (app, endpoint) = app(|builder| builder.ping(2 * SECOND, SECOND).write_stall(SECOND));
+        let client = Slow::come(&endpoint, http, 64 * 1024).await;
+        pass(STEP).await;
+        (0..4).for_each(|_| drop(app.publish(&"x".repeat(LARGE))));
+        pass(3 * SECOND).await;
+        assert_eq!((endpoint.session_count(), endpoint.stats().stalled), (0, 1), "{http:?}");
+        drop(client);
+    }
+}
+
+/// At the documented least rate, one frame of 64 KiB within each write timeout.
+#[tokio::test(start_paused = true)]
+async fn websocket_that_takes_large_events_slowly_gets_them() {
+    for http in [Http::One, Http::Two] {
+        let (app, endpoint) = app(|builder| builder.write_stall(SECOND));
+        let mut client = Slow::come(&endpoint, http, 16 * 1024).await;
+        pass(STEP).await;
+        (0..5).for_each(|_| drop(app.publish(&"x".repeat(LARGE))));
+        client.read(100_000, 60 * SECOND).await;
+        assert_eq!((client.texts.len(), endpoint.session_count()), (5, 1), "{http:?}");
+    }
+}
