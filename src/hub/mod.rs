@@ -12,6 +12,7 @@ mod caches;
 mod feed;
 mod filing;
 mod footprint;
+mod growth;
 mod inbox;
 mod joined;
 mod kept;

@@ -6,12 +6,13 @@ use crate::contract::PublishError;
 use crate::hub::appended::Relief;
 use crate::hub::budget::{Charge, Reserved};
 use crate::hub::footprint;
+use crate::hub::growth::Growth;
 use crate::hub::log::Log;
 use crate::hub::shared::Shared;
 use crate::hub::sizes::Sizes;
 use crate::hub::tail::Tail;
 use crate::hub::waiters::wake_all;
-use crate::model::{Event, Pattern};
+use crate::model::Event;
 
 /// A topic that holds more than this part of the budget, and that no other exceeds by a size class, makes room for its own
 /// events.
@@ -30,9 +31,13 @@ const LOOKS: usize = 1_024;
 ///    classes does not evict topics in use.
 /// 3. Otherwise the size class with the most bytes gives way: a flood of tiny topics counts as a whole, however small each
 ///    is. Bytes of a topic without a subscription count twice, and four times if the topic has begun one segment only.
-/// 4. In that class, topics with one segment and no subscription go first, then the others without a subscription, then
-///    the logs of patterns, then the rest. Of equals the one that had an event, or lost its last subscription, least
-///    recently. A topic without a subscription then goes on giving way; of others each does in turn.
+/// 4. In that class, topics without a subscription go first, then the logs of patterns, then the rest. Of equals the one
+///    that had an event, or lost its last subscription, least recently. A topic without a subscription then goes on giving
+///    way, and stays in its class meanwhile, else the next one would begin to before it is gone; of others each does in
+///    turn.
+///
+/// The need of a batch is what it adds to each log at once, see [`Growth`]: not more than the log's retention keeps, and
+/// segments as they are begun.
 ///
 /// Called before the sequencer is taken, and never with a lock held: what goes may be the user's to drop.
 impl Shared {
@@ -87,19 +92,20 @@ impl Shared {
         &self,
         events: impl Iterator<Item = (&'a Arc<Log>, &'a Event)> + Clone,
     ) -> Result<Reserved<'_>, PublishError> {
-        events.clone().for_each(|(log, _)| log.forget_feeds());
+        let logs: BTreeMap<_, _> = events.clone().map(|(log, _)| (log.slot, log)).collect();
+        logs.values().for_each(|log| log.forget_feeds());
         let mut reserved = self.budget.reserve();
         // What is too much for an empty hub evicts nothing.
-        let mut possible = self.need(events.clone(), |_| Tail::NONE) <= self.budget.limit;
-        // With a topic's newest segment goes the room in it: then the need is another.
-        let need = || self.need(events.clone(), |log| log.state().kept().tail);
+        let mut possible = Growth::of(events.clone(), |_| Tail::NONE).bytes() <= self.budget.limit;
+        // With a log's newest segment goes the room in it: then the need is another.
+        let need = || Growth::of(events.clone(), |log| log.state().kept().tail).bytes();
         while possible {
             let need_now = need();
             reserved.set(need_now);
             if self.budget.has_room(0) {
                 return Ok(reserved);
             }
-            let large = events.clone().map(|(log, _)| log).find(|log| self.is_largest(log));
+            let large = logs.values().find(|log| self.is_largest(log));
             let mut evicts = true;
             while evicts && !self.budget.has_room(0) {
                 evicts = self.budget.caches.drop_cold()
@@ -116,19 +122,6 @@ impl Shared {
         }
         let weight = events.fold(0_usize, |sum, (_, event)| sum.saturating_add(event.weight()));
         Err(PublishError::Full { weight, limit: self.budget.limit })
-    }
-
-    /// How many bytes these events add, each topic's newest segment being as `tail` says.
-    fn need<'a>(&self, events: impl Iterator<Item = (&'a Arc<Log>, &'a Event)>, tail: impl Fn(&Log) -> Tail) -> usize {
-        let mut tails: BTreeMap<&Pattern, Tail> = BTreeMap::new();
-        let needs = events.map(|(log, event)| {
-            let tail = tails.entry(&log.name).or_insert_with(|| tail(log));
-            let places = tail.take(event.weight(), &log.retention);
-            let segment = places.map_or(0, |places| footprint::segment(places, &log.name));
-            let fed = footprint::most(event).saturating_mul(log.feeds());
-            footprint::event(event).saturating_add(segment).saturating_add(fed)
-        });
-        needs.fold(0, usize::saturating_add)
     }
 
     /// Makes room for a cache of so many bytes. `None` when it should not be kept.

@@ -1,5 +1,6 @@
 //! `LocalHub` and its subscriptions.
 
+mod batches;
 mod behind;
 mod budget;
 mod caches;
