@@ -95,8 +95,8 @@ impl LocalHubBuilder {
     /// 2. New topics, which have one segment and no subscription, are evicted first while they hold more than an eighth of
     ///    all bytes.
     /// 3. Otherwise a topic of the size class with the most bytes is evicted. Bytes of topics without a subscription count
-    ///    twice, bytes of new topics four times. Within the class new topics are evicted first, then others without a
-    ///    subscription, then the rest; of equals the least recently used one.
+    ///    twice, bytes of new topics four times. Within the class topics without a subscription are evicted first, the least
+    ///    recently used one of them whole before the next; then the rest, in turn.
     ///
     /// A subscriber that has not read evicted events gets a gap, as with any eviction. A publish fails with
     /// [`PublishError::Full`](crate::PublishError::Full) if nothing is left to evict. Encoded events take at most a quarter

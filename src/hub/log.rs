@@ -9,7 +9,7 @@ use crate::hub::inbox::Inbox;
 use crate::hub::kept::Kept;
 use crate::hub::rhythm::{INTERVALS, Rhythm};
 use crate::hub::segment::{Evicted, Segment, expires, nanos};
-use crate::hub::sizes::Rank;
+use crate::hub::sizes::{Place, Rank};
 use crate::hub::sync::{Mirror, Mutex, MutexGuard};
 use crate::hub::tail::Tail;
 use crate::hub::waiters::Waiters;
@@ -189,8 +189,13 @@ impl Log {
         if let Some(Relief { wakers, followers, .. }) = &mut relief {
             wakers.extend(followers.iter().flatten().map(Follower::mark));
         }
-        let goes_on = state.subscriptions == 0 && !state.is_feed;
-        state.file(self, goes_on || is_followed_since);
+        let place = match (state.subscriptions == 0 && !state.is_feed, &relief) {
+            (true, Some(_)) => Place::Stays,
+            (true, None) => Place::First,
+            (false, _) if is_followed_since => Place::First,
+            (false, _) => Place::Last,
+        };
+        state.file(self, place);
         relief
     }
 
@@ -233,7 +238,7 @@ impl State {
             (None, Some(tail)) => {
                 tail.push(topic, entry);
                 if is_filed_late {
-                    self.file(log, false);
+                    self.file(log, Place::Last);
                 }
             }
             (places, _) => self.begin(places.unwrap_or(Tail::FIRST_PLACES), topic, entry, log),
@@ -246,7 +251,7 @@ impl State {
     fn begin(&mut self, places: usize, topic: &Topic, entry: Entry, log: &Log) {
         self.kept_mut().held += footprint::segment(places, &log.name) as u64;
         // Filed before it is charged: who finds no room finds what to evict, and waits for this lock.
-        self.file(log, false);
+        self.file(log, Place::Last);
         let fresh = Segment::new(topic.clone(), &log.name, self.next, places, self.is_feed, &log.budget);
         fresh.push(topic, entry);
         if let Some(tail) = self.kept().segments.newest() {
@@ -375,7 +380,7 @@ impl State {
     pub(super) fn drop_log(&mut self, log: &Log) -> (u64, Vec<Evicted>) {
         self.dropped = true;
         let left = std::iter::from_fn(|| self.pop()).map(Evicted::new).collect();
-        self.file(log, false);
+        self.file(log, Place::Last);
         log.budget.sizes.remove(log.slot);
         (self.evicted, left)
     }
