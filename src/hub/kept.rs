@@ -19,10 +19,12 @@ pub(super) struct Kept {
     pub(super) filed: u64,
     /// The sequence of the event that last had the topic [filed](State::file) for its own sake.
     pub(super) filed_at: u64,
-    /// Set once a subscription conflates: from then on what is replaced is marked.
+    /// Of a log that [conflates](State::conflates), once it has several events in memory.
     pub(super) newest: Option<Box<Newest>>,
     /// The index after the event that [left history](State::evicted) unexpired.
     pub(super) lost: u64,
+    /// The index after the event that left history [unreplaced](State::unreplaced).
+    pub(super) unreplaced: u64,
     /// When the time of the oldest event is up, of the topic's or its own; 0 where nobody has looked. So most publishes
     /// need not look at the oldest event, which is in no cache any more.
     pub(super) due: u64,
@@ -41,6 +43,7 @@ impl Kept {
             filed_at: 0,
             newest: None,
             lost: 0,
+            unreplaced: 0,
             due: 0,
         }
     }

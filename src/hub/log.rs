@@ -43,6 +43,8 @@ pub(super) struct State {
     pub(super) first: u64,
     /// The sequence of the newest event that left history before its time to live was over; 0: there is none.
     pub(super) evicted: u64,
+    /// The same of the newest such event that no newer one of its key had replaced by then, as far as that is known.
+    pub(super) unreplaced: u64,
     /// The same of the newest event that is not in memory any more.
     pub(super) gone: u64,
     pub(super) subscriptions: u32,
@@ -56,6 +58,9 @@ pub(super) struct State {
     /// Of a topic's log, those of the patterns that match.
     pub(super) feeds: Box<[Arc<Log>]>,
     pub(super) is_feed: bool,
+    /// Whether a subscription conflates, of the topic or of a pattern that matches: from then on what is replaced is
+    /// marked.
+    pub(super) conflates: bool,
     /// The rank that the log was last [filed](Self::file) with.
     pub(super) rank: Rank,
     pub(super) closed: bool,
@@ -84,6 +89,7 @@ struct Oldest {
     weight: usize,
     /// When its own time is up.
     expires: u64,
+    has_key: bool,
 }
 
 impl Log {
@@ -97,11 +103,13 @@ impl Log {
         budget: Arc<Budget>,
     ) -> Arc<Self> {
         let fed = Mirror::new(feeds.len() as u32);
+        let conflates = feeds.iter().any(|feed| feed.state().conflates);
         let state = State {
             kept: None,
             next: 0,
             first: 0,
             evicted,
+            unreplaced: evicted,
             gone: evicted,
             subscriptions: 0,
             delivered: 0,
@@ -110,6 +118,7 @@ impl Log {
             followers: None,
             feeds,
             is_feed: name.as_topic().is_none(),
+            conflates,
             rank: Rank::New,
             closed: false,
             dropped: false,
@@ -243,7 +252,9 @@ impl State {
             }
             (places, _) => self.begin(places.unwrap_or(Tail::FIRST_PLACES), topic, entry, log),
         }
-        self.mark_replaced(self.next);
+        if self.conflates {
+            self.mark_replaced(self.next);
+        }
         self.next += 1;
     }
 
@@ -270,28 +281,6 @@ impl State {
             newest.forget(&front);
         }
         Some(front)
-    }
-
-    /// Begins to mark which events newer ones of their keys replace, if it has not begun, with those in memory.
-    pub(super) fn conflate(&mut self) {
-        if self.kept().newest.is_none() {
-            self.kept_mut().newest = Some(Box::default());
-            let start = self.kept().segments.oldest().map_or(self.next, |front| front.base);
-            (start..self.next).for_each(|index| self.mark_replaced(index));
-        }
-    }
-
-    /// Marks the event that the one at `index` replaces.
-    fn mark_replaced(&mut self, index: u64) {
-        let Some(mut newest) = self.kept.as_mut().and_then(|kept| kept.newest.take()) else {
-            return;
-        };
-        let key = self.segment_at(index).and_then(|segment| segment.key((index - segment.base) as u32));
-        let replaced = key.and_then(|key| newest.put(&key, index));
-        if let Some(replaced) = replaced {
-            self.segment_at(replaced).into_iter().for_each(|segment| segment.replace(replaced));
-        }
-        self.kept_mut().newest = Some(newest);
     }
 
     /// Moves the start of history to where the retention allows, and past what has expired there. Returns the segments
@@ -346,20 +335,31 @@ impl State {
 
     /// The oldest event is not in history any more.
     fn forget(&mut self, oldest: &Oldest, now: u64) {
+        let is_lost = now < oldest.expires;
+        let is_unreplaced = is_lost && !(oldest.has_key && self.is_replaced(self.first));
         self.first += 1;
         let (first, kept) = (self.first, self.kept_mut());
         kept.bytes -= oldest.weight;
         kept.due = 0;
-        if now < oldest.expires {
+        if is_lost {
             kept.lost = first;
-            self.evicted = oldest.sequence;
         }
+        if is_unreplaced {
+            kept.unreplaced = first;
+        }
+        self.evicted = if is_lost { oldest.sequence } else { self.evicted };
+        self.unreplaced = if is_unreplaced { oldest.sequence } else { self.unreplaced };
     }
 
     fn oldest(&self) -> Option<Oldest> {
         let entry = self.front()?.entry_at(self.first)?;
-        let expires = expires(entry).unwrap_or(u64::MAX);
-        Some(Oldest { sequence: entry.sequence, at: entry.at, weight: entry.event.weight(), expires })
+        Some(Oldest {
+            sequence: entry.sequence,
+            at: entry.at,
+            weight: entry.event.weight(),
+            expires: expires(entry).unwrap_or(u64::MAX),
+            has_key: entry.event.key().is_some(),
+        })
     }
 
     /// When the last events came, as far as they are in memory.

@@ -112,8 +112,9 @@ impl Merged {
             match std::task::ready!(self.poll_order(shared, cx)) {
                 Next::Events { key, up_to } => {
                     self.marked.push(key);
-                    let (reader, up_to, _) = self.topics[key as usize].reader(up_to);
-                    if let Some(ahead) = reader.ahead(shared, self.overflow).and_then(|ahead| ahead.up_to(up_to)) {
+                    let (reader, up_to, end) = self.topics[key as usize].reader(up_to);
+                    let ahead = reader.ahead_before(end, shared, self.overflow);
+                    if let Some(ahead) = ahead.and_then(|ahead| ahead.up_to(up_to)) {
                         let ahead = ahead.of_one_topic();
                         if !ahead.is_whole {
                             let Some((batch, taken)) = ahead.sieved_batch(shared, self.overflow) else {
@@ -159,9 +160,9 @@ impl Merged {
             match next {
                 Next::Events { key, up_to } => {
                     self.marked.push(key);
-                    let (reader, up_to, is_alone) = self.topics[key as usize].reader(up_to);
-                    let ahead = reader.ahead(shared, self.overflow).and_then(|ahead| ahead.up_to(up_to));
-                    let Some(ahead) = ahead else {
+                    let (reader, up_to, end) = self.topics[key as usize].reader(up_to);
+                    let ahead = reader.ahead_before(end, shared, self.overflow);
+                    let Some(ahead) = ahead.and_then(|ahead| ahead.up_to(up_to)) else {
                         continue;
                     };
                     let room = max.saturating_sub(joined.len());
@@ -184,7 +185,7 @@ impl Merged {
                     }
                     reader.advance(events);
                     self.sequence = sequence;
-                    if joined.is_empty() && is_alone && self.heads.is_empty() {
+                    if joined.is_empty() && end == u64::MAX && self.heads.is_empty() {
                         // One topic alone has something to say: its shared bytes go out as they are.
                         return Poll::Ready(Encoded::Events(Encoding::new(bytes, events)));
                     }
@@ -282,7 +283,7 @@ impl Merged {
             }
             let mut state = reader.log.state();
             reader.uncounted.count(&mut state);
-            let found = state.find(reader.next);
+            let found = state.find(reader.next, self.overflow);
             if matches!(found, Found::Nothing) {
                 if state.closed {
                     self.over += 1;
@@ -296,7 +297,7 @@ impl Merged {
                 return;
             }
             drop(state);
-            if let Some(lost) = reader.follow(found, shared) {
+            if let Some(lost) = reader.follow(found, u64::MAX, shared) {
                 if let Some(Before::Replay(replay)) = before.as_deref_mut() {
                     replay.catch_up(shared, &reader.log.name, self.sequence, &lost, self.overflow);
                     continue;
@@ -383,12 +384,13 @@ impl Followed {
         }
     }
 
-    /// Who reads what is next here, up to which sequence, and whether that is all that there is here.
+    /// Who reads what is next here, up to which sequence, and the index where it ends: the highest, if that is all that
+    /// there is here.
     #[inline]
-    fn reader(&mut self, up_to: u64) -> (&mut Reader, u64, bool) {
+    fn reader(&mut self, up_to: u64) -> (&mut Reader, u64, u64) {
         match self.before.as_deref_mut() {
             Some(Before::Replay(replay)) => replay.reader(&mut self.reader, up_to),
-            _ => (&mut self.reader, up_to, true),
+            _ => (&mut self.reader, up_to, u64::MAX),
         }
     }
 }

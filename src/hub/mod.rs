@@ -9,6 +9,7 @@ mod appended;
 mod budget;
 mod builder;
 mod caches;
+mod conflating;
 mod feed;
 mod filing;
 mod footprint;

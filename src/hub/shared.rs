@@ -102,11 +102,11 @@ impl Shared {
             let Some(mut state) = log.live() else {
                 continue;
             };
-            let evicted = state.evict(&log.retention, now);
-            let placed = state.place(from, now);
             if overflow == Overflow::Latest {
                 state.conflate();
             }
+            let evicted = state.evict(&log.retention, now);
+            let placed = state.place(from, overflow, now);
             let subscriptions = state.subscriptions + 1;
             state.subscribe(&log, subscriptions);
             drop(state);
@@ -122,14 +122,12 @@ impl Shared {
             let Some(mut state) = feed.live() else {
                 continue;
             };
-            if overflow == Overflow::Latest {
-                state.conflate();
-            }
+            let begins = overflow == Overflow::Latest && state.conflate();
             let end = Placed { index: state.next, head: None, gap: None };
             let subscriptions = state.subscriptions + 1;
             state.subscribe(&feed, subscriptions);
             drop(state);
-            self.registry.attach(&feed);
+            self.registry.attach(&feed, begins);
             return Ok(Reader::new(feed, &end));
         }
     }

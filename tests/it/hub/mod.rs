@@ -11,6 +11,7 @@ mod naive;
 mod notifier;
 mod patterns;
 mod promises;
+mod replaced;
 mod segments;
 mod sequences;
 mod stats;
