@@ -4,7 +4,7 @@
 use std::alloc::System;
 
 use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
-use tidings::{Event, LocalHub, Subscribe, Topic};
+use tidings::{Event, LocalHub, Overflow, Subscribe, Topic};
 
 #[global_allocator]
 static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
@@ -31,10 +31,11 @@ fn heap_under_topic_floods_is_within_one_and_a_half_of_the_byte_budget() {
         ("events of 1 KiB", "large", &|_| Event::text("x".repeat(1024))),
     ];
     for (flood, prefix, event) in floods {
-        for pattern in [None, Some("**")] {
+        for overflow in [None, Some(Overflow::Gap), Some(Overflow::Latest)] {
             let before = heap();
             let hub = LocalHub::builder().max_bytes(LIMIT).build();
-            let pattern = pattern.map(|pattern| hub.subscribe(Subscribe::patterns([pattern])).unwrap());
+            let all = || Subscribe::patterns(["**"]);
+            let pattern = overflow.map(|overflow| hub.subscribe(all().overflow(overflow)).unwrap());
             let (mut peak, mut counted) = (0, 0);
             for n in 0..20_000 {
                 hub.publish_now(&Topic::new(format!("{prefix}/{n}")).unwrap(), event(n)).unwrap();
@@ -45,7 +46,7 @@ fn heap_under_topic_floods_is_within_one_and_a_half_of_the_byte_budget() {
                     assert!(ratio <= 1.5, "{flood} after {n}: {ratio:.2} of the budget, {counted} bytes counted");
                 }
             }
-            println!("{flood}: peak {:.2} of the budget", peak as f64 / LIMIT as f64);
+            println!("{flood}, {overflow:?}: peak {:.2} of the budget", peak as f64 / LIMIT as f64);
             assert!(counted <= LIMIT && counted > LIMIT / 2, "{flood}: {counted}");
             drop((pattern, hub));
             assert!(heap() < before + 64 * 1024, "{flood}: everything is freed");
