@@ -1,5 +1,6 @@
 use std::sync::Arc;
 
+use crate::hub::kept::Kept;
 use crate::hub::log::State;
 use crate::hub::segment::Segment;
 
@@ -83,15 +84,10 @@ impl State {
         match self.segment_at(index) {
             Some(segment) => Found::Segment(Arc::clone(segment)),
             None => {
-                Found::Lost { to: self.first, gone: self.before_first(), lost: self.kept().lost, evicted: self.evicted }
+                let Kept { lost, lost_sequence, .. } = *self.kept();
+                Found::Lost { to: self.floor(), gone: self.gone, lost, evicted: lost_sequence }
             }
         }
-    }
-
-    /// The sequence of the newest event that is not in history any more.
-    fn before_first(&self) -> u64 {
-        let entry = self.first.checked_sub(1).and_then(|last| self.segment_at(last)?.entry_at(last));
-        entry.map_or(self.gone, |entry| entry.sequence)
     }
 
     /// The index of the first of the last `n` retained events that have not expired.
@@ -113,7 +109,7 @@ impl State {
         if sequence >= self.last() {
             return self.next;
         }
-        let later = self.kept().segments.first_that_not(|segment| {
+        let later = self.first_that_not(|segment| {
             let len = segment.len();
             segment.sequence(len.saturating_sub(1)) <= sequence
         });
@@ -124,6 +120,6 @@ impl State {
     }
 
     pub(super) fn segment_at(&self, index: u64) -> Option<&Arc<Segment>> {
-        self.kept().segments.last_that(|segment| segment.base <= index)
+        self.last_that(|segment| segment.base <= index)
     }
 }

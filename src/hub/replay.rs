@@ -1,5 +1,6 @@
 use std::cmp::{Ordering, Reverse};
 use std::collections::{BTreeMap, BinaryHeap};
+use std::sync::Arc;
 
 use crate::hub::placing::From;
 use crate::hub::reader::{Lost, Reader};
@@ -123,12 +124,13 @@ impl Replay {
         let forgotten = shared.registry.visit(pattern, |visited| match visited {
             Visited::Live(log) => {
                 let mut state = log.state();
-                let evicted = state.evict(&log.retention, now);
+                let evicted = state.evict(&log, now);
                 let (placed, replay) = state.place_up_to(seam, from, now);
                 // Where there is one event, it is the newest of its key.
                 if overflow == Overflow::Latest && replay.is_some_and(|(_, events)| events > 1) {
                     state.conflate();
                 }
+                state.replays += u32::from(placed.head.is_some() && replay.is_some());
                 drop(state);
                 drop(evicted);
                 if let Some(sequence) = placed.gap {
@@ -180,7 +182,10 @@ impl Replay {
                     self.first = Some(unread);
                     continue;
                 }
-                _ => continue,
+                _ => {
+                    unread.leave(shared);
+                    continue;
+                }
             }
             let earlier = self.rest.peek_mut().filter(|other| other.0.head < unread.head);
             let is_first = earlier.is_none();
@@ -200,6 +205,13 @@ impl Replay {
         if events > 0 {
             shared.replayed.add(events);
         }
+    }
+
+    /// Leaves the topics.
+    pub(super) fn leave(&mut self, shared: &Shared) {
+        self.count(shared);
+        let rest = self.rest.drain().map(|Reverse(unread)| unread);
+        self.first.take().into_iter().chain(rest).for_each(|unread| unread.leave(shared));
     }
 
     /// Whether what comes next is a gap. An event of the same sequence is before it.
@@ -251,7 +263,26 @@ impl Replay {
     }
 }
 
+impl Drop for Unread {
+    fn drop(&mut self) {
+        let mut state = self.reader.log.state();
+        state.replays -= 1;
+        let released = state.release_live();
+        drop(state);
+        drop(released);
+    }
+}
+
 impl Unread {
+    /// Leaves the topic.
+    fn leave(self, shared: &Shared) {
+        let log = Arc::clone(&self.reader.log);
+        drop(self);
+        if log.state().is_idle() {
+            shared.registry.release(&log);
+        }
+    }
+
     /// The sequence of the next event, or what is gone before it; `None` where there is nothing more.
     fn look(&mut self, shared: &Shared, overflow: Overflow) -> Option<Result<u64, Lost>> {
         loop {

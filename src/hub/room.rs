@@ -21,7 +21,8 @@ const LOOKS: usize = 1_024;
 
 /// Eviction within the byte budget and the limit of topics.
 ///
-/// Caches of sealed segments go first. Then one segment after another goes, each under a lock of its own:
+/// Caches of sealed segments go first, then what retention does not promise: live buffers, and segments with nothing of
+/// history. Then one segment after another goes, each under a lock of its own:
 ///
 /// 1. A topic that holds more than a sixteenth of the budget loses its own oldest segment to its own events, if no topic
 ///    is of a higher size class (a class is a doubling of the bytes). So one huge topic does not evict many small ones.
@@ -92,7 +93,7 @@ impl Shared {
         // What is too much for an empty hub evicts nothing.
         let mut possible = self.need(events.clone(), |_| Tail::NONE) <= self.budget.limit;
         // With a topic's newest segment goes the room in it: then the need is another.
-        let need = || self.need(events.clone(), |log| log.state().kept().tail);
+        let need = || self.need(events.clone(), |log| log.state().tail());
         while possible {
             let need_now = need();
             reserved.set(need_now);
@@ -103,6 +104,7 @@ impl Shared {
             let mut evicts = true;
             while evicts && !self.budget.has_room(0) {
                 evicts = self.budget.caches.drop_cold()
+                    || self.evict_surplus()
                     || large.is_some_and(|log| self.is_largest(log) && self.evict_from(log))
                     || self.evict(Sizes::largest, false);
             }
@@ -123,8 +125,10 @@ impl Shared {
         let mut tails: BTreeMap<&Pattern, Tail> = BTreeMap::new();
         let needs = events.map(|(log, event)| {
             let tail = tails.entry(&log.name).or_insert_with(|| tail(log));
-            let places = tail.take(event.weight(), &log.retention);
-            let segment = places.map_or(0, |places| footprint::segment(places, &log.name));
+            let topic = if tail.is_none() { footprint::topic(&log.name) } else { 0 };
+            let segment = tail.take(event.weight(), &log.retention).map_or(0, footprint::segment).saturating_add(topic);
+            // Readers that waited for the first of them are behind from then on.
+            tail.is_behind = log.audience.load() > 0;
             let fed = footprint::most(event).saturating_mul(log.feeds());
             footprint::event(event).saturating_add(segment).saturating_add(fed)
         });
@@ -139,7 +143,7 @@ impl Shared {
             }
         }
         while !self.budget.has_room(bytes) {
-            if !self.budget.caches.drop_cold() && !self.evict(Sizes::largest, false) {
+            if !self.budget.caches.drop_cold() && !self.evict_surplus() && !self.evict(Sizes::largest, false) {
                 return None;
             }
         }
@@ -166,9 +170,20 @@ impl Shared {
         true
     }
 
+    /// Evicts a segment of which retention promises nothing. False: none is left, or none was found.
+    fn evict_surplus(&self) -> bool {
+        let mut logs = std::iter::from_fn(|| self.budget.surplus.take()).take(LOOKS);
+        logs.any(|log| self.relieve(&log, log.evict_surplus(self.now())))
+    }
+
     /// Evicts the oldest segment of a log. False: it had none, or was filed with more than it holds.
     fn evict_from(&self, log: &Arc<Log>) -> bool {
-        let Some(Relief { evicted, mut wakers, followers, idle }) = log.evict_oldest(self.now()) else {
+        self.relieve(log, log.evict_oldest(self.now()))
+    }
+
+    /// Does what an eviction leaves to be done. False: there was none.
+    fn relieve(&self, log: &Arc<Log>, relief: Option<Relief>) -> bool {
+        let Some(Relief { evicted, mut wakers, followers, idle }) = relief else {
             return false;
         };
         drop(followers);

@@ -10,7 +10,7 @@ use crate::hub::budget::{Budget, Charge};
 use crate::hub::footprint;
 use crate::hub::joined::{self, Joined, Reading};
 use crate::hub::sync::{Expiry, Length, Link, Marks, Replaced};
-use crate::model::{Pattern, Topic};
+use crate::model::Topic;
 
 /// A stretch of one log: written in order by one writer under the log's lock, read without a lock.
 pub(super) struct Segment {
@@ -33,14 +33,7 @@ pub(super) struct Segment {
 
 impl Segment {
     /// Returns a segment of a log, for events of this topic; `is_mixed`: of this and of others.
-    pub(super) fn new(
-        topic: Topic,
-        log: &Pattern,
-        base: u64,
-        places: usize,
-        is_mixed: bool,
-        budget: &Arc<Budget>,
-    ) -> Arc<Self> {
+    pub(super) fn new(topic: Topic, base: u64, places: usize, is_mixed: bool, budget: &Arc<Budget>) -> Arc<Self> {
         let entries = std::iter::repeat_with(OnceLock::new).take(places).collect();
         let topics = std::iter::repeat_with(OnceLock::new).take(if is_mixed { places } else { 0 }).collect();
         Arc::new_cyclic(|this| Self {
@@ -53,7 +46,7 @@ impl Segment {
             joined: OnceLock::new(),
             replaced: Link::new(),
             marks: Marks::default(),
-            charge: budget.segment(footprint::segment(places, log)),
+            charge: budget.segment(footprint::segment(places)),
         })
     }
 

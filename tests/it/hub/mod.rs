@@ -5,6 +5,7 @@ mod budget;
 mod caches;
 mod floods;
 mod latest;
+mod live_buffer;
 mod model;
 mod naive;
 mod notifier;
