@@ -23,14 +23,6 @@ impl State {
         }
     }
 
-    /// Has the next event begin a segment, if a burst has left one in which much more has left history than is in it.
-    pub(super) fn end_burst(&mut self) {
-        let past = self.first.saturating_sub(self.floor());
-        if past > (self.next - self.first).max(8) && !self.is_lagging() && !self.kept().segments.has_older() {
-            self.kept_mut().tail.seal();
-        }
-    }
-
     /// Files the log under what it holds now and the use that is made of it: last in turn, or as the `next` to give way.
     pub(super) fn file(&mut self, log: &Log, next: bool) {
         let rank = self.rank();

@@ -100,14 +100,14 @@ impl State {
         Some(Oldest { sequence: entry.sequence, at: entry.at, weight: entry.event.weight(), expires })
     }
 
-    /// The oldest segment is taken out of memory.
-    pub(super) fn leave_memory(&mut self, segment: &Segment, now: u64) {
-        self.gone = segment.sequence(segment.len().saturating_sub(1));
+    /// The events of the oldest segment before the place `end` are taken out of memory.
+    pub(super) fn leave_memory(&mut self, segment: &Segment, end: u32, now: u64) {
+        self.gone = segment.sequence(end.saturating_sub(1));
         let kept = self.kept_mut();
         if let Some(newest) = &mut kept.newest {
-            newest.forget(segment);
+            newest.forget(segment, end);
         }
-        if let Some(lost) = (0..segment.len()).rev().find(|&place| !segment.is_expired(place, now)) {
+        if let Some(lost) = (0..end).rev().find(|&place| !segment.is_expired(place, now)) {
             kept.lost = segment.base + u64::from(lost) + 1;
             kept.lost_sequence = segment.sequence(lost);
         }
@@ -121,7 +121,7 @@ impl State {
             kept.held -= footprint::topic(&log.name) as u64;
             log.budget.sub_topic(footprint::topic(&log.name));
         }
-        self.leave_memory(&segment, now);
+        self.leave_memory(&segment, segment.len(), now);
         Some(segment)
     }
 

@@ -6,6 +6,9 @@ use crate::hub::segment::{Evicted, Segment};
 use crate::hub::segments::Segments;
 use crate::hub::sync::Leaf;
 
+/// The bytes of a segment up to which it is not worth while to replace it by a smaller one.
+const SMALL: u64 = 4 * 1024;
+
 /// The segments of a log that have left history, oldest first, and stay in memory for connected readers that have not
 /// read them.
 #[derive(Debug)]
@@ -89,7 +92,7 @@ impl State {
         };
         let kept = self.kept_mut();
         if !is_needed && kept.live.is_none() {
-            self.leave_memory(&segment, now);
+            self.leave_memory(&segment, segment.len(), now);
             gone.push(Evicted::new(segment));
             return;
         }
@@ -116,12 +119,43 @@ impl State {
         }
     }
 
-    /// Takes everything out of the live buffer, if no subscription is connected any more.
-    pub(super) fn release_live(&mut self) -> Vec<Evicted> {
+    /// Takes out of memory what is kept for readers only, if no subscription is connected any more.
+    pub(super) fn release_live(&mut self, log: &Log) -> Vec<Evicted> {
         if self.has_readers() {
             return Vec::new();
         }
-        std::iter::from_fn(|| self.pop_live(0)).map(Evicted::new).collect()
+        let mut gone: Vec<_> = std::iter::from_fn(|| self.pop_live(0)).map(Evicted::new).collect();
+        gone.extend(self.end_burst(log, 0));
+        gone
+    }
+
+    /// Puts a smaller segment in the place of history's oldest, if that was begun for a reader that was behind, and most of
+    /// it has left history. If readers hold it, the next event begins another.
+    pub(super) fn end_burst(&mut self, log: &Log, now: u64) -> Option<Evicted> {
+        let kept = self.kept.as_deref_mut()?;
+        let front = kept.segments.oldest()?;
+        let is_large = front.charged() > SMALL + 2 * kept.bytes as u64;
+        let past = self.first.saturating_sub(front.base);
+        if !is_large || front.end() > self.first + past || self.is_lagging() {
+            return None;
+        }
+        let kept = self.kept.as_deref_mut()?;
+        let (front, is_newest) = (kept.segments.oldest()?, !kept.segments.has_older());
+        if is_newest {
+            kept.tail.seal();
+        }
+        if Arc::strong_count(front) > 1 || front.end() <= self.first {
+            return None;
+        }
+        let fresh = front.from(past as u32, self.is_feed, &log.budget);
+        if is_newest {
+            front.seal(Arc::downgrade(&fresh), &log.budget);
+        }
+        kept.held += fresh.charged();
+        let old = kept.segments.replace_oldest(fresh)?;
+        kept.held -= old.charged();
+        self.leave_memory(&old, past as u32, now);
+        Some(Evicted::new(old))
     }
 
     /// Takes the oldest segment of the live buffer out.
@@ -133,7 +167,7 @@ impl State {
         if live.segments.is_empty() {
             kept.live = None;
         }
-        self.leave_memory(&segment, now);
+        self.leave_memory(&segment, segment.len(), now);
         Some(segment)
     }
 

@@ -267,7 +267,7 @@ impl Drop for Unread {
     fn drop(&mut self) {
         let mut state = self.reader.log.state();
         state.replays -= 1;
-        let released = state.release_live();
+        let released = state.release_live(&self.reader.log);
         drop(state);
         drop(released);
     }

@@ -50,6 +50,19 @@ impl Segment {
         })
     }
 
+    /// Returns a segment of its own for the written places from this one on.
+    pub(super) fn from(&self, place: u32, is_mixed: bool, budget: &Arc<Budget>) -> Arc<Self> {
+        let (base, places) = (self.base + u64::from(place), place..self.len());
+        let fresh = Self::new(self.run.topic.clone(), base, places.len(), is_mixed, budget);
+        for (place, entry) in places.filter_map(|place| Some((place, self.entry(place)?))) {
+            fresh.push(self.run.topic_at(place), entry.clone());
+            if self.is_replaced(place) {
+                fresh.replace(self.base + u64::from(place));
+            }
+        }
+        fresh
+    }
+
     /// How many places there are.
     pub(super) fn places(&self) -> usize {
         self.run.entries.len()

@@ -141,7 +141,7 @@ impl Shared {
         let waiter = cancel(&mut state);
         let subscriptions = state.subscriptions - 1;
         state.subscribe(log, subscriptions);
-        let released = state.release_live();
+        let released = state.release_live(log);
         let idle = state.is_idle();
         drop(state);
         drop((waiter, released));
@@ -185,10 +185,10 @@ impl Shared {
     pub(super) fn sweep(&self, log: &Arc<Log>, now: u64) {
         let mut state = log.state();
         let evicted = state.evict(log, now);
-        state.end_burst();
+        let replaced = state.end_burst(log, now);
         let idle = state.is_idle();
         drop(state);
-        drop(evicted);
+        drop((evicted, replaced));
         if idle {
             self.registry.release(log);
         }

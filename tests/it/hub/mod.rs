@@ -4,6 +4,7 @@ mod behind;
 mod budget;
 mod caches;
 mod floods;
+mod last_value;
 mod latest;
 mod live_buffer;
 mod model;
