@@ -58,7 +58,8 @@ impl Gap {
 pub enum GapReason {
     /// The client was away longer than history is kept.
     Evicted,
-    /// The subscriber was here, and slower than history is kept.
+    /// The subscriber was here, and further behind than history and the hub's
+    /// [live buffer](crate::LocalHubBuilder::live_buffer) go.
     Overflow,
     /// The cursor is of another life of the hub; all that is retained follows.
     Epoch,
@@ -79,14 +80,15 @@ impl GapReason {
     }
 }
 
-/// What happens to a subscriber that falls behind.
+/// What happens to a subscriber that falls behind what is kept for it: its topics' histories, and the hub's
+/// [live buffer](crate::LocalHubBuilder::live_buffer).
 ///
 /// The same on every transport. Falling behind is a subscriber's: a client that was away, or polls, and comes back with
 /// a cursor that is older than history gets a [`Gap`] ([`Evicted`](GapReason::Evicted)), whatever is chosen here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum Overflow {
-    /// It gets a [`Gap`] with the exact count, and goes on from the oldest event retained.
+    /// It gets a [`Gap`] with the exact count, and goes on from the oldest event in memory.
     #[default]
     Gap,
     /// Its subscription ends with [`End::TooSlow`](crate::End::TooSlow), which each wire has a word for: a WebSocket
@@ -96,7 +98,7 @@ pub enum Overflow {
     /// its place in the order, and all without a key. For state of which only the present counts, such as prices.
     ///
     /// - Looked at anew at each poll, a polling client's too: who reads as fast as is published gets every event.
-    /// - What left history unread is still a [`Gap`], as with [`Overflow::Gap`].
+    /// - What left history and the live buffer unread is still a [`Gap`], as with [`Overflow::Gap`].
     /// - A client that resumes at any cursor it was given gets the newest event of each key after that. An older one that
     ///   it was spared has a newer one behind it, whose cursor is later.
     /// - Where the newest event of a key has [expired](crate::Event::ttl), nothing is delivered for the key: what it
