@@ -128,7 +128,7 @@ fn overhead_of_segments_of_reasonable_events_is_below_15_percent() {
         for count in [100, 1_000] {
             let hub = LocalHub::builder().retain(Retention::count(count).bytes(usize::MAX)).build();
             let event = Event::text("x".repeat(len));
-            (0..count).for_each(|_| drop(hub.publish_now(&topic(0), event.clone()).unwrap()));
+            (0..count).for_each(|_| _ = hub.publish_now(&topic(0), event.clone()).unwrap());
             let stats = hub.stats();
             let overhead = stats.bytes - stats.retained_bytes;
             assert!(overhead * 100 < stats.retained_bytes * 15, "{count} of {len}: {overhead} of {stats:?}");

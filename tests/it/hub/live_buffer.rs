@@ -164,7 +164,7 @@ impl World {
                 topics.into_iter().for_each(|topic| self.published(topic, len));
             }
             Step::Subscribe { names, overflow } => self.subscribe(NAMES[names], overflow, None),
-            Step::Poll { who, times } => (0..times).for_each(|_| drop(self.poll(who % readers))),
+            Step::Poll { who, times } => (0..times).for_each(|_| _ = self.poll(who % readers)),
             Step::Drain { who } => while self.poll(who % readers) {},
             Step::Resume { who, reads } if !self.readers.is_empty() => {
                 let (who, reader) = (self.readers.len() - 1, self.readers.swap_remove(who % readers));
@@ -172,7 +172,7 @@ impl World {
                 let (names, overflow) = (reader.names, reader.overflow);
                 drop(reader);
                 self.subscribe(names, overflow, Some(cursor));
-                (0..reads).for_each(|_| drop(self.poll(who)));
+                (0..reads).for_each(|_| _ = self.poll(who));
             }
             Step::Resume { .. } => {}
             Step::Detach { who } => {
@@ -259,7 +259,7 @@ impl World {
                 assert!(gone.any(|gone| self.may_lose(reader.names, gone)), "it is behind by no more: {gap:?}");
                 (0..TOPICS.len())
                     .filter(|&topic| is_of(topic))
-                    .for_each(|topic| drop(reader.told.insert(topic, sequence)));
+                    .for_each(|topic| _ = reader.told.insert(topic, sequence));
             }
             GapReason::Overflow => {
                 let gone = reader.owed.iter().filter(|(owed, topic)| is_of(**topic) && **owed <= sequence);
@@ -270,7 +270,7 @@ impl World {
                 assert!(kept.is_none(), "{kept:?} is in the live buffer");
                 let history = gone.iter().find(|&&gone| gone > self.evicted(topic.unwrap()));
                 assert!(history.is_none(), "{history:?} is in history");
-                gone.iter().for_each(|gone| drop(reader.owed.remove(gone)));
+                gone.iter().for_each(|gone| _ = reader.owed.remove(gone));
             }
             other => panic!("{other:?}"),
         }
