@@ -1,4 +1,5 @@
 use crate::hub::log::State;
+use crate::hub::segment::Segment;
 use crate::model::Overflow;
 
 /// Which events of a log newer ones of their keys replace, for subscriptions that [conflate](Overflow::Latest).
@@ -16,12 +17,9 @@ impl State {
     /// Marks the event that the newest one, at `index`, replaces. The first time it does so for all in memory, when these
     /// are several: many topics have one event.
     pub(super) fn mark_replaced(&mut self, index: u64) {
-        let Some(front) = self.front().map(|front| front.base) else {
-            return;
-        };
-        let known = self.kept_mut().newest.take();
-        let start = if known.is_some() { index } else { front };
-        if known.is_none() && start == index {
+        let (floor, known) = (self.floor(), self.kept_mut().newest.take());
+        let start = if known.is_some() { index } else { floor };
+        if known.is_none() && start >= index {
             return;
         }
         let mut newest = known.unwrap_or_default();
@@ -35,25 +33,33 @@ impl State {
         self.kept_mut().newest = Some(newest);
     }
 
-    /// Returns whether a newer event of its key is in history behind the one at `index`. Where nothing is marked, only the
-    /// newest event is compared, which is enough for a topic with one key.
-    pub(super) fn is_replaced(&self, index: u64) -> bool {
-        let (Some(segment), Some(newest)) = (self.segment_at(index), self.kept().segments.newest()) else {
-            return false;
-        };
-        let place = (index - segment.base) as u32;
+    /// Returns whether a newer event of its key is in history behind the one in this place. Where nothing is marked, only
+    /// the newest event is compared, which is enough for a topic with one key.
+    pub(super) fn is_replaced(&self, segment: &Segment, place: u32) -> bool {
         if self.conflates {
             return segment.is_replaced(place);
         }
-        index + 1 < newest.end() && segment.key(place) == newest.key(newest.len().saturating_sub(1))
+        let Some((newest, key)) = self.kept().segments.newest().zip(segment.key(place)) else {
+            return false;
+        };
+        segment.base + u64::from(place) + 1 < newest.end() && newest.key(newest.len().saturating_sub(1)) == Some(key)
     }
 
-    /// Returns the index after the newest event that left history and is missed by who had not read it, and the event's
-    /// sequence. Who conflates misses nothing that is replaced.
-    pub(super) fn missed(&self, overflow: Overflow) -> (u64, u64) {
+    /// Returns the sequence of the newest event that left history and is missed by who had not read it. Who conflates
+    /// misses nothing that is replaced.
+    pub(super) fn evicted_for(&self, overflow: Overflow) -> u64 {
         match overflow {
-            Overflow::Latest => (self.kept().unreplaced, self.unreplaced),
-            Overflow::Gap | Overflow::Disconnect => (self.kept().lost, self.evicted),
+            Overflow::Latest => self.unreplaced,
+            Overflow::Gap | Overflow::Disconnect => self.evicted,
+        }
+    }
+
+    /// Returns the same of the newest event that left memory, with the index after it.
+    pub(super) fn missed(&self, overflow: Overflow) -> (u64, u64) {
+        let kept = self.kept();
+        match overflow {
+            Overflow::Latest => (kept.unreplaced, kept.unreplaced_sequence),
+            Overflow::Gap | Overflow::Disconnect => (kept.lost, kept.lost_sequence),
         }
     }
 }

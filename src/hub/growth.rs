@@ -24,6 +24,8 @@ struct Topic {
 /// log held before is not taken into account: it counts as if it stayed.
 struct Grown {
     tail: Tail,
+    /// Whether there are connected readers, which are behind from the first event on: for them a part stays in memory.
+    is_read: bool,
     /// What is added in segments that are sealed by now, oldest first.
     sealed: VecDeque<Part>,
     newest: Part,
@@ -49,11 +51,11 @@ impl Growth {
         for (log, event) in events {
             let topic = this.topics.entry(log.slot).or_insert_with(|| {
                 let feeds = if log.feeds() > 0 { log.state().feeds.clone() } else { Box::default() };
-                Topic { grown: Grown::new(tail(log)), feeds }
+                Topic { grown: Grown::new(log, tail(log)), feeds }
             });
             topic.grown.add(event, log);
             for feed in &topic.feeds {
-                this.feeds.entry(feed.slot).or_insert_with(|| Grown::new(tail(feed))).add(event, feed);
+                this.feeds.entry(feed.slot).or_insert_with(|| Grown::new(feed, tail(feed))).add(event, feed);
             }
         }
         this
@@ -67,16 +69,17 @@ impl Growth {
 }
 
 impl Grown {
-    fn new(tail: Tail) -> Self {
-        let none = Part::default();
-        Self { tail, sealed: VecDeque::new(), newest: none, all: none, most: 0 }
+    fn new(log: &Log, tail: Tail) -> Self {
+        let (is_read, none) = (log.state().has_readers(), Part::default());
+        Self { tail, is_read, sealed: VecDeque::new(), newest: none, all: none, most: 0 }
     }
 
     fn add(&mut self, event: &Event, log: &Log) {
         let weight = event.weight();
-        let mut part = Part { events: 1, weight, bytes: footprint::event(event) };
+        let topic = if self.tail.is_none() { footprint::topic(&log.name) } else { 0 };
+        let mut part = Part { events: 1, weight, bytes: footprint::event(event).saturating_add(topic) };
         if let Some(places) = self.tail.take(weight, &log.retention) {
-            part.bytes = part.bytes.saturating_add(footprint::segment(places, &log.name));
+            part.bytes = part.bytes.saturating_add(footprint::segment(places));
             if self.newest.events > 0 {
                 self.sealed.push_back(take(&mut self.newest));
             }
@@ -84,8 +87,10 @@ impl Grown {
         self.newest = self.newest.and(part);
         self.all = self.all.and(part);
         self.most = self.most.max(self.all.bytes);
+        self.tail.is_behind |= self.is_read;
+        let live_buffer = if self.is_read { log.budget.live_buffer as usize } else { 0 };
         while let Some(rest) = self.sealed.front().map(|oldest| self.all.without(oldest)) {
-            if !rest.fills(&log.retention) {
+            if !rest.fills(&log.retention) || self.all.bytes <= live_buffer {
                 return;
             }
             self.sealed.pop_front();

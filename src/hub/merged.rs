@@ -347,7 +347,7 @@ impl Merged {
     pub(super) fn leave(&mut self, shared: &Shared) {
         for Followed { reader: Reader { log, uncounted, .. }, ticket, before } in &mut self.topics {
             if let Some(Before::Replay(replay)) = before.as_deref_mut() {
-                replay.count(shared);
+                replay.leave(shared);
             }
             shared.leave(log, |state| {
                 uncounted.count(state);

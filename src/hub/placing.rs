@@ -52,7 +52,7 @@ impl From {
 impl State {
     /// Where a subscription begins. History must have been evicted to the present before.
     pub(super) fn place(&self, from: From, overflow: Overflow, now: u64) -> Placed {
-        let (_, evicted) = self.missed(overflow);
+        let evicted = self.evicted_for(overflow);
         let (index, gap) = match from {
             From::Live(sequence) => {
                 let lost = self.gone.min(evicted);
@@ -93,15 +93,9 @@ impl State {
             Some(segment) => Found::Segment(Arc::clone(segment)),
             None => {
                 let (missed, evicted) = self.missed(overflow);
-                Found::Lost { to: self.first, gone: self.before_first(), missed, lost: self.kept().lost, evicted }
+                Found::Lost { to: self.floor(), gone: self.gone, missed, lost: self.kept().lost, evicted }
             }
         }
-    }
-
-    /// The sequence of the newest event that is not in history any more.
-    fn before_first(&self) -> u64 {
-        let entry = self.first.checked_sub(1).and_then(|last| self.segment_at(last)?.entry_at(last));
-        entry.map_or(self.gone, |entry| entry.sequence)
     }
 
     /// The index of the first of the last `n` retained events that have not expired.
@@ -123,7 +117,7 @@ impl State {
         if sequence >= self.last() {
             return self.next;
         }
-        let later = self.kept().segments.first_that_not(|segment| {
+        let later = self.first_that_not(|segment| {
             let len = segment.len();
             segment.sequence(len.saturating_sub(1)) <= sequence
         });
@@ -134,6 +128,6 @@ impl State {
     }
 
     pub(super) fn segment_at(&self, index: u64) -> Option<&Arc<Segment>> {
-        self.kept().segments.last_that(|segment| segment.base <= index)
+        self.last_that(|segment| segment.base <= index)
     }
 }

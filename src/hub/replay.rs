@@ -1,5 +1,6 @@
 use std::cmp::{Ordering, Reverse};
 use std::collections::{BTreeMap, BinaryHeap};
+use std::sync::Arc;
 
 use crate::hub::placing::From;
 use crate::hub::reader::{Lost, Reader};
@@ -126,8 +127,9 @@ impl Replay {
                 if overflow == Overflow::Latest {
                     state.conflate();
                 }
-                let evicted = state.evict(&log.retention, now);
+                let evicted = state.evict(&log, now);
                 let (placed, replay) = state.place_up_to(seam, from, overflow, now);
+                state.replays += u32::from(placed.head.is_some() && replay.is_some());
                 drop(state);
                 drop(evicted);
                 if let Some(sequence) = placed.gap {
@@ -181,6 +183,7 @@ impl Replay {
                 }
                 None => {
                     log.take_conflated(&mut unread.reader);
+                    unread.leave(shared);
                     continue;
                 }
             }
@@ -202,6 +205,13 @@ impl Replay {
         if events > 0 {
             shared.replayed.add(events);
         }
+    }
+
+    /// Leaves the topics.
+    pub(super) fn leave(&mut self, shared: &Shared) {
+        self.count(shared);
+        let rest = self.rest.drain().map(|Reverse(unread)| unread);
+        self.first.take().into_iter().chain(rest).for_each(|unread| unread.leave(shared));
     }
 
     /// Whether what comes next is a gap. An event of the same sequence is before it.
@@ -254,7 +264,26 @@ impl Replay {
     }
 }
 
+impl Drop for Unread {
+    fn drop(&mut self) {
+        let mut state = self.reader.log.state();
+        state.replays -= 1;
+        let released = state.release_live(&self.reader.log);
+        drop(state);
+        drop(released);
+    }
+}
+
 impl Unread {
+    /// Leaves the topic.
+    fn leave(self, shared: &Shared) {
+        let log = Arc::clone(&self.reader.log);
+        drop(self);
+        if log.state().is_idle() {
+            shared.registry.release(&log);
+        }
+    }
+
     /// The sequence of the next event, or what is gone before it; `None` where there is nothing more.
     fn look(&mut self, shared: &Shared, overflow: Overflow) -> Option<Result<u64, Lost>> {
         while self.reader.next < self.end {

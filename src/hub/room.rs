@@ -22,7 +22,8 @@ const LOOKS: usize = 1_024;
 
 /// Eviction within the byte budget and the limit of topics.
 ///
-/// Caches of sealed segments go first. Then one segment after another goes, each under a lock of its own:
+/// Caches of sealed segments go first, then what retention does not promise: live buffers, and segments with nothing of
+/// history. Then one segment after another goes, each under a lock of its own:
 ///
 /// 1. A topic that holds more than a sixteenth of the budget loses its own oldest segment to its own events, if no topic
 ///    is of a higher size class (a class is a doubling of the bytes). So one huge topic does not evict many small ones.
@@ -98,7 +99,7 @@ impl Shared {
         // What is too much for an empty hub evicts nothing.
         let mut possible = Growth::of(events.clone(), |_| Tail::NONE).bytes() <= self.budget.limit;
         // With a log's newest segment goes the room in it: then the need is another.
-        let need = || Growth::of(events.clone(), |log| log.state().kept().tail).bytes();
+        let need = || Growth::of(events.clone(), |log| log.state().tail()).bytes();
         while possible {
             let need_now = need();
             reserved.set(need_now);
@@ -109,6 +110,7 @@ impl Shared {
             let mut evicts = true;
             while evicts && !self.budget.has_room(0) {
                 evicts = self.budget.caches.drop_cold()
+                    || self.evict_surplus()
                     || large.is_some_and(|log| self.is_largest(log) && self.evict_from(log))
                     || self.evict(Sizes::largest, false);
             }
@@ -132,7 +134,7 @@ impl Shared {
             }
         }
         while !self.budget.has_room(bytes) {
-            if !self.budget.caches.drop_cold() && !self.evict(Sizes::largest, false) {
+            if !self.budget.caches.drop_cold() && !self.evict_surplus() && !self.evict(Sizes::largest, false) {
                 return None;
             }
         }
@@ -159,9 +161,20 @@ impl Shared {
         true
     }
 
+    /// Evicts a segment of which retention promises nothing. False: none is left, or none was found.
+    fn evict_surplus(&self) -> bool {
+        let mut logs = std::iter::from_fn(|| self.budget.surplus.take()).take(LOOKS);
+        logs.any(|log| self.relieve(&log, log.evict_surplus(self.now())))
+    }
+
     /// Evicts the oldest segment of a log. False: it had none, or was filed with more than it holds.
     fn evict_from(&self, log: &Arc<Log>) -> bool {
-        let Some(Relief { evicted, mut wakers, followers, idle }) = log.evict_oldest(self.now()) else {
+        self.relieve(log, log.evict_oldest(self.now()))
+    }
+
+    /// Does what an eviction leaves to be done. False: there was none.
+    fn relieve(&self, log: &Arc<Log>, relief: Option<Relief>) -> bool {
+        let Some(Relief { evicted, mut wakers, followers, idle }) = relief else {
             return false;
         };
         drop(followers);

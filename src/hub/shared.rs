@@ -56,10 +56,11 @@ impl Shared {
         retentions: Retentions,
         max_event: usize,
         max_bytes: usize,
+        live_buffer: usize,
         max_topics: usize,
         clock: Box<dyn Clock>,
     ) -> Self {
-        let (began, budget) = (clock.now(), Budget::new(epoch, max_bytes, max_topics));
+        let (began, budget) = (clock.now(), Budget::new(epoch, max_bytes, live_buffer, max_topics));
         Self {
             epoch,
             max_event,
@@ -105,7 +106,7 @@ impl Shared {
             if overflow == Overflow::Latest {
                 state.conflate();
             }
-            let evicted = state.evict(&log.retention, now);
+            let evicted = state.evict(&log, now);
             let placed = state.place(from, overflow, now);
             let subscriptions = state.subscriptions + 1;
             state.subscribe(&log, subscriptions);
@@ -138,9 +139,10 @@ impl Shared {
         let waiter = cancel(&mut state);
         let subscriptions = state.subscriptions - 1;
         state.subscribe(log, subscriptions);
+        let released = state.release_live(log);
         let idle = state.is_idle();
         drop(state);
-        drop(waiter);
+        drop((waiter, released));
         if idle {
             self.registry.release(log);
         }
@@ -180,10 +182,11 @@ impl Shared {
     /// Lets go of a log's old history, and of the topic if nothing is left of it.
     pub(super) fn sweep(&self, log: &Arc<Log>, now: u64) {
         let mut state = log.state();
-        let evicted = state.evict(&log.retention, now);
+        let evicted = state.evict(log, now);
+        let replaced = state.end_burst(log, now);
         let idle = state.is_idle();
         drop(state);
-        drop(evicted);
+        drop((evicted, replaced));
         if idle {
             self.registry.release(log);
         }

@@ -58,7 +58,8 @@ impl Gap {
 pub enum GapReason {
     /// The client was away longer than history is kept.
     Evicted,
-    /// The subscriber was here, and slower than history is kept.
+    /// The subscriber was here, and further behind than history and the hub's
+    /// [live buffer](crate::LocalHubBuilder::live_buffer) go.
     Overflow,
     /// The cursor is of another life of the hub; all that is retained follows.
     Epoch,
@@ -79,7 +80,8 @@ impl GapReason {
     }
 }
 
-/// What happens to a subscriber that falls behind.
+/// What happens to a subscriber that falls behind what is kept for it: its topics' histories, and the hub's
+/// [live buffer](crate::LocalHubBuilder::live_buffer).
 ///
 /// The same on every transport. Falling behind is a subscriber's: a client that was away, or polls, and comes back with
 /// a cursor that is older than history gets a [`Gap`] ([`Evicted`](GapReason::Evicted)); with [`Latest`](Self::Latest) only
@@ -87,7 +89,7 @@ impl GapReason {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum Overflow {
-    /// It gets a [`Gap`] with the exact count, and goes on from the oldest event retained.
+    /// It gets a [`Gap`] with the exact count, and goes on from the oldest event in memory.
     #[default]
     Gap,
     /// Its subscription ends with [`End::TooSlow`](crate::End::TooSlow), which each wire has a word for: a WebSocket
@@ -97,7 +99,7 @@ pub enum Overflow {
     /// its place in the order, and all without a key. For state of which only the present counts, such as prices.
     ///
     /// - Looked at anew at each poll, a polling client's too: who reads as fast as is published gets every event.
-    /// - What left history unread is a [`Gap`], except for events that a newer one of their key had replaced by then: it is
+    /// - What left history and the live buffer unread is a [`Gap`], except for events that a newer one of their key had replaced by then: it is
     ///   delivered in their place. To a subscriber that was there they count as conflated. A hub knows of all replaced events
     ///   of a topic once it had a subscription that conflates, of the topic or of a pattern that matches; before that only
     ///   of those that have the key of the newest event.

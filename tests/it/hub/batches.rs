@@ -64,7 +64,11 @@ fn batch_larger_than_its_topic_keeps_evicts_no_other_topic() {
 /// One event that fills the budget is counted with its topic and with each pattern that is followed, as before.
 #[test]
 fn batch_of_large_events_reserves_no_more_of_a_pattern_than_it_keeps() {
-    let hub = hub(20 << 20);
+    let hub = LocalHub::builder()
+        .retain(Retention::count(usize::MAX).bytes(usize::MAX))
+        .live_buffer(0)
+        .max_bytes(20 << 20)
+        .build();
     let followers = follow(&hub, &["topic/*", "topic/**", "**"]);
     publish(&hub, &topic("old"), 4_000);
     // 10 MiB in the topic, and about 1 MiB in each pattern: not four times as much.

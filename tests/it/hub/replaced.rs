@@ -155,7 +155,7 @@ fn latest_resume_of_a_topic_without_history_is_told() {
 #[test]
 fn latest_subscriber_behind_replaced_events_is_told_of_none() {
     for (names, encoded) in NAMES.iter().flat_map(|names| [(*names, false), (*names, true)]) {
-        let hub = LocalHub::builder().retain(Retention::count(2)).build();
+        let hub = LocalHub::builder().retain(Retention::count(2)).live_buffer(0).build();
         let mut latest = subscribe(&hub, names, Start::Now, Overflow::Latest);
         let total = 3_000;
         for n in 0..total {
@@ -182,7 +182,7 @@ fn latest_subscriber_behind_replaced_events_is_told_of_none() {
 #[test]
 fn latest_gap_counts_up_to_the_last_event_that_nothing_replaced() {
     for names in [&["a/x"][..], &["a/x", "b"]] {
-        let hub = LocalHub::builder().retain(Retention::count(1)).build();
+        let hub = LocalHub::builder().retain(Retention::count(1)).live_buffer(0).build();
         let mut latest = subscribe(&hub, names, Start::Now, Overflow::Latest);
         (0..300).for_each(|_| _ = say(&hub, "a/x", Some("key"), "tick"));
         say(&hub, "a/x", None, "note");
