@@ -1,7 +1,7 @@
 use crate::hub::log::State;
 use crate::model::Overflow;
 
-/// Which events of a log newer ones of their keys replace, for subscriptions that [conflate](Overflow::Latest).
+/// Marks of the events that newer ones of their keys replace, for subscriptions that [conflate](Overflow::Latest).
 impl State {
     /// Begins to mark which events newer ones of their keys replace, with those in memory. Returns whether it had not
     /// begun.
@@ -48,8 +48,8 @@ impl State {
         index + 1 < newest.end() && segment.key(place) == newest.key(newest.len().saturating_sub(1))
     }
 
-    /// Returns the index after the newest event that left history and is missed by who had not read it, and the event's
-    /// sequence. Who conflates misses nothing that is replaced.
+    /// Returns the index after the newest event that left history and is missed by a reader that had not read it, and the
+    /// event's sequence. A reader that conflates misses nothing that is replaced.
     pub(super) fn missed(&self, overflow: Overflow) -> (u64, u64) {
         match overflow {
             Overflow::Latest => (self.kept().unreplaced, self.unreplaced),

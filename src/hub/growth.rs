@@ -20,11 +20,11 @@ struct Topic {
     feeds: Box<[Arc<Log>]>,
 }
 
-/// Growth of one log. Its retention evicts old events while new ones are added, so it is less than what is added. What the
-/// log held before is not taken into account: it counts as if it stayed.
+/// Growth of one log. Its retention evicts old events while new ones are added, so it may be less than what is added. Events
+/// that the log held before are not taken into account: they count as if they stayed.
 struct Grown {
     tail: Tail,
-    /// What is added in segments that are sealed by now, oldest first.
+    /// Growth in segments that are sealed by now, oldest first.
     sealed: VecDeque<Part>,
     newest: Part,
     /// The sum of these.
@@ -38,7 +38,7 @@ struct Grown {
 struct Part {
     events: usize,
     weight: usize,
-    /// What they take, and the segment if it is begun with them.
+    /// Their bytes, and those of the segment if it is begun with them.
     bytes: usize,
 }
 
