@@ -20,8 +20,8 @@ struct Topic {
     feeds: Box<[Arc<Log>]>,
 }
 
-/// Growth of one log. Its retention evicts old events while new ones are added, so it may be less than what is added. Events
-/// that the log held before are not taken into account: they count as if they stayed.
+/// Growth of one log. Its retention evicts old events while new ones are added, so it may be less than what is added.
+/// Events that the log held before are not taken into account: they count as if they stayed.
 struct Grown {
     tail: Tail,
     /// Growth in segments that are sealed by now, oldest first.
