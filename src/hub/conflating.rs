@@ -2,7 +2,7 @@ use crate::hub::log::State;
 use crate::hub::segment::Segment;
 use crate::model::Overflow;
 
-/// Which events of a log newer ones of their keys replace, for subscriptions that [conflate](Overflow::Latest).
+/// Marks of the events that newer ones of their keys replace, for subscriptions that [conflate](Overflow::Latest).
 impl State {
     /// Begins to mark which events newer ones of their keys replace, with those in memory. Returns whether it had not
     /// begun.
@@ -45,8 +45,8 @@ impl State {
         segment.base + u64::from(place) + 1 < newest.end() && newest.key(newest.len().saturating_sub(1)) == Some(key)
     }
 
-    /// Returns the sequence of the newest event that left history and is missed by who had not read it. Who conflates
-    /// misses nothing that is replaced.
+    /// Returns the sequence of the newest event that left history and is missed by a reader that had not read it. A reader
+    /// that conflates misses nothing that is replaced.
     pub(super) fn evicted_for(&self, overflow: Overflow) -> u64 {
         match overflow {
             Overflow::Latest => self.unreplaced,
@@ -54,7 +54,7 @@ impl State {
         }
     }
 
-    /// Returns the same of the newest event that left memory, with the index after it.
+    /// Returns the index after the newest event that left memory and is missed by such a reader, and the event's sequence.
     pub(super) fn missed(&self, overflow: Overflow) -> (u64, u64) {
         let kept = self.kept();
         match overflow {

@@ -20,13 +20,13 @@ struct Topic {
     feeds: Box<[Arc<Log>]>,
 }
 
-/// Growth of one log. Its retention evicts old events while new ones are added, so it is less than what is added. What the
-/// log held before is not taken into account: it counts as if it stayed.
+/// Growth of one log. Its retention evicts old events while new ones are added, so it may be less than what is added.
+/// Events that the log held before are not taken into account: they count as if they stayed.
 struct Grown {
     tail: Tail,
     /// Whether there are connected readers, which are behind from the first event on: for them a part stays in memory.
     is_read: bool,
-    /// What is added in segments that are sealed by now, oldest first.
+    /// Growth in segments that are sealed by now, oldest first.
     sealed: VecDeque<Part>,
     newest: Part,
     /// The sum of these.
@@ -40,7 +40,7 @@ struct Grown {
 struct Part {
     events: usize,
     weight: usize,
-    /// What they take, and the segment if it is begun with them.
+    /// Their bytes, and those of the segment if it is begun with them.
     bytes: usize,
 }
 

@@ -43,7 +43,7 @@ pub(super) struct State {
     pub(super) first: u64,
     /// The sequence of the newest event that left history before its time to live was over; 0: there is none.
     pub(super) evicted: u64,
-    /// The same of the newest such event that no newer one of its key had replaced by then, as far as that is known.
+    /// The sequence of the newest such event that no newer one of its key had replaced by then, as far as that is known.
     pub(super) unreplaced: u64,
     /// The same of the newest event that is not in memory any more.
     pub(super) gone: u64,

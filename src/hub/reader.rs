@@ -103,7 +103,7 @@ impl Reader {
         self.ahead_before(u64::MAX, shared, overflow)
     }
 
-    /// The same, for a reader that does not step over the event at `end` or a later one.
+    /// Returns what can be read without a lock, for a reader that does not step over the event at `end` or a later one.
     #[inline]
     pub(super) fn ahead_before(&mut self, end: u64, shared: &Shared, overflow: Overflow) -> Option<Ahead<'_>> {
         let segment = self.segment.as_deref()?;

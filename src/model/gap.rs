@@ -99,10 +99,10 @@ pub enum Overflow {
     /// its place in the order, and all without a key. For state of which only the present counts, such as prices.
     ///
     /// - Looked at anew at each poll, a polling client's too: who reads as fast as is published gets every event.
-    /// - What left history and the live buffer unread is a [`Gap`], except for events that a newer one of their key had replaced by then: it is
-    ///   delivered in their place. To a subscriber that was there they count as conflated. A hub knows of all replaced events
-    ///   of a topic once it had a subscription that conflates, of the topic or of a pattern that matches; before that only
-    ///   of those that have the key of the newest event.
+    /// - Events that left history and the live buffer unread are a [`Gap`], except for those that a newer one of their key
+    ///   had replaced by then: it is delivered in their place. To a subscriber that was there they count as conflated. A hub knows of all
+    ///   replaced events of a topic once it had a subscription that conflates, of the topic or of a pattern that matches;
+    ///   before that only of those that have the key of the newest event.
     /// - A client that resumes at any cursor it was given gets the newest event of each key after that. An older one that
     ///   it was spared has a newer one behind it, whose cursor is later.
     /// - Where the newest event of a key has [expired](crate::Event::ttl), nothing is delivered for the key: what it

@@ -45,7 +45,7 @@ fn batch_beside_a_followed_pattern_evicts_no_history_while_there_is_room() {
     drop(followers);
 }
 
-/// What the retention lets go while a batch is published needs no room.
+/// Events that the retention evicts while a batch is published need no room.
 #[test]
 fn batch_larger_than_its_topic_keeps_evicts_no_other_topic() {
     let limit = 4 << 20;
@@ -61,7 +61,6 @@ fn batch_larger_than_its_topic_keeps_evicts_no_other_topic() {
     assert_eq!(["other", "another", "short"].map(|name| history(&hub, &topic(name)).len()), [1_000, 1_000, 100]);
 }
 
-/// One event that fills the budget is counted with its topic and with each pattern that is followed, as before.
 #[test]
 fn batch_of_large_events_reserves_no_more_of_a_pattern_than_it_keeps() {
     let hub = LocalHub::builder()

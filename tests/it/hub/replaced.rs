@@ -1,5 +1,5 @@
-//! What `Overflow::Latest` makes of events that a newer one of their key replaces: over names and patterns, in history and
-//! gone from it.
+//! `Overflow::Latest` and events that a newer one of their key replaces: over names and patterns, in history and gone from
+//! it.
 
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
