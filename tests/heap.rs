@@ -4,7 +4,7 @@
 use std::alloc::System;
 
 use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
-use tidings::{Event, LocalHub, Subscribe, Topic};
+use tidings::{Event, LocalHub, Overflow, Retention, Subscribe, Topic};
 
 #[global_allocator]
 static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
@@ -31,10 +31,11 @@ fn heap_under_topic_floods_is_within_one_and_a_half_of_the_byte_budget() {
         ("events of 1 KiB", "large", &|_| Event::text("x".repeat(1024))),
     ];
     for (flood, prefix, event) in floods {
-        for pattern in [None, Some("**")] {
+        for overflow in [None, Some(Overflow::Gap), Some(Overflow::Latest)] {
             let before = heap();
             let hub = LocalHub::builder().max_bytes(LIMIT).build();
-            let pattern = pattern.map(|pattern| hub.subscribe(Subscribe::patterns([pattern])).unwrap());
+            let all = || Subscribe::patterns(["**"]);
+            let pattern = overflow.map(|overflow| hub.subscribe(all().overflow(overflow)).unwrap());
             let (mut peak, mut counted) = (0, 0);
             for n in 0..20_000 {
                 hub.publish_now(&Topic::new(format!("{prefix}/{n}")).unwrap(), event(n)).unwrap();
@@ -45,10 +46,52 @@ fn heap_under_topic_floods_is_within_one_and_a_half_of_the_byte_budget() {
                     assert!(ratio <= 1.5, "{flood} after {n}: {ratio:.2} of the budget, {counted} bytes counted");
                 }
             }
-            println!("{flood}: peak {:.2} of the budget", peak as f64 / LIMIT as f64);
+            println!("{flood}, {overflow:?}: peak {:.2} of the budget", peak as f64 / LIMIT as f64);
             assert!(counted <= LIMIT && counted > LIMIT / 2, "{flood}: {counted}");
             drop((pattern, hub));
             assert!(heap() < before + 64 * 1024, "{flood}: everything is freed");
         }
     }
+    heap_of_live_buffers();
+    heap_of_last_values();
+}
+
+/// Subscriptions that read nothing, each of a topic of its own.
+fn heap_of_live_buffers() {
+    let before = heap();
+    let hub = LocalHub::builder().max_bytes(LIMIT).retain(Retention::count(10)).build();
+    let topics: Vec<_> =
+        (0..20).map(|n| Topic::new(format!("behind/{n}")).expect("valid, and within the budget")).collect();
+    let behind: Vec<_> = topics
+        .iter()
+        .map(|topic| hub.subscribe(Subscribe::topics([topic])).expect("valid, and within the budget"))
+        .collect();
+    for n in 0..20_000 {
+        hub.publish_now(&topics[n % 20], Event::text("x".repeat(1024))).expect("valid, and within the budget");
+    }
+    let (held, counted) = (heap() - before, hub.stats().bytes);
+    println!("live buffers: {:.2} of the budget", held as f64 / LIMIT as f64);
+    assert!(counted > LIMIT / 2 && counted <= LIMIT, "{counted}");
+    assert!(held as f64 <= 1.1 * counted as f64, "{held} for {counted}");
+    drop(behind);
+    let (held, counted) = (heap() - before, hub.stats().bytes);
+    assert!(counted < 20 * 11 * 1_200 + 20 * 2_000, "{counted}");
+    assert!(held < counted + 64 * 1024, "{held} for {counted}");
+}
+
+/// Topics that keep one event, each published to several times.
+fn heap_of_last_values() {
+    let before = heap();
+    let hub = LocalHub::builder().max_bytes(LIMIT).retain(Retention::count(1)).build();
+    for n in 0..20_000 {
+        hub.publish_now(
+            &Topic::new(format!("last/{}", n % 3_000)).expect("valid, and within the budget"),
+            Event::text("x".repeat(1024)),
+        )
+        .expect("valid, and within the budget");
+    }
+    let (held, stats) = (heap() - before, hub.stats());
+    println!("last values: {:.2} of the budget", held as f64 / LIMIT as f64);
+    assert_eq!((stats.retained, stats.evicted_by_budget), (3_000, 0), "{stats:?}");
+    assert!(held as f64 <= 1.1 * stats.bytes as f64, "{held} for {}", stats.bytes);
 }

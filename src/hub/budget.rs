@@ -1,6 +1,7 @@
 use std::sync::Arc;
 
 use crate::hub::caches::Caches;
+use crate::hub::live_buffer::Surplus;
 use crate::hub::sizes::Sizes;
 use crate::hub::sync::{Count, Flag};
 
@@ -17,6 +18,8 @@ pub(super) struct Budget {
     /// The hub's, here for those who make segments.
     pub(super) epoch: u64,
     pub(super) limit: usize,
+    /// How many bytes of a log are kept for connected readers that are behind, those in history included.
+    pub(super) live_buffer: u64,
     /// How many events went for the budget's sake.
     pub(super) evicted: Count,
     /// What segments in their logs take.
@@ -31,6 +34,7 @@ pub(super) struct Budget {
     pub(super) max_topics: usize,
     pub(super) sizes: Sizes,
     pub(super) caches: Caches,
+    pub(super) surplus: Surplus,
 }
 
 /// Bytes that count against a budget until this is dropped.
@@ -50,10 +54,11 @@ enum Kind {
 }
 
 impl Budget {
-    pub(super) fn new(epoch: u64, limit: usize, max_topics: usize) -> Arc<Self> {
+    pub(super) fn new(epoch: u64, limit: usize, live_buffer: usize, max_topics: usize) -> Arc<Self> {
         Arc::new(Self {
             epoch,
             limit,
+            live_buffer: live_buffer as u64,
             evicted: Count::new(0),
             history: Count::new(0),
             pinned: Count::new(0),
@@ -62,6 +67,7 @@ impl Budget {
             max_topics,
             sizes: Sizes::default(),
             caches: Caches::default(),
+            surplus: Surplus::default(),
         })
     }
 
@@ -98,6 +104,16 @@ impl Budget {
     /// Whether caches may take so many bytes more, if there is room for them.
     pub(super) fn may_cache(&self, bytes: usize) -> bool {
         self.cached.load().saturating_add(bytes as u64) <= self.limit as u64 / CACHE_SHARE
+    }
+
+    /// Counts what a topic takes that holds events, beside its segments.
+    pub(super) fn add_topic(&self, bytes: usize) {
+        self.history.add(bytes as u64);
+    }
+
+    /// Counts no more what a topic took that holds no events any more.
+    pub(super) fn sub_topic(&self, bytes: usize) {
+        self.history.sub(bytes as u64);
     }
 
     /// Charges a segment with bytes.

@@ -13,6 +13,7 @@ pub struct LocalHubBuilder {
     retentions: Retentions,
     max_event: usize,
     max_bytes: usize,
+    live_buffer: usize,
     max_topics: usize,
     clock: Box<dyn Clock>,
 }
@@ -23,6 +24,7 @@ impl Default for LocalHubBuilder {
             retentions: Retentions::default(),
             max_event: Self::MAX_EVENT,
             max_bytes: Self::MAX_BYTES,
+            live_buffer: Self::LIVE_BUFFER,
             max_topics: Self::MAX_TOPICS,
             clock: Box::new(StdClock),
         }
@@ -36,6 +38,9 @@ impl LocalHubBuilder {
     /// The default of [`max_bytes`](Self::max_bytes), 256 MiB: the default history of 256 topics at their fullest, and
     /// of some hundred thousand at their emptiest.
     pub const MAX_BYTES: usize = 256 << 20;
+
+    /// The default of [`live_buffer`](Self::live_buffer), 4 MiB: four times a topic's default history.
+    pub const LIVE_BUFFER: usize = 4 << 20;
 
     /// The default of [`max_topics`](Self::max_topics).
     pub const MAX_TOPICS: usize = 1_000_000;
@@ -86,8 +91,8 @@ impl LocalHubBuilder {
     /// How much the hub may hold, in bytes: events (their weight and what it takes to keep them) and what is kept of
     /// them encoded. Default: 256 MiB.
     ///
-    /// Over the limit, encoded copies of sealed segments are dropped first. Then segments are evicted, oldest
-    /// first within a topic; a segment has at most 256 events, and at most 64 KiB or one event. The topic is chosen by these
+    /// Over the limit, encoded copies of sealed segments are dropped first, then [live buffers](Self::live_buffer) and
+    /// whatever else retention does not promise, then segments of history are evicted, oldest first within a topic; a segment has at most 256 events, and at most 64 KiB or one event. The topic is chosen by these
     /// rules:
     ///
     /// 1. A topic that holds more than a sixteenth of the budget makes room for its own events, if no other is larger by a
@@ -95,8 +100,8 @@ impl LocalHubBuilder {
     /// 2. New topics, which have one segment and no subscription, are evicted first while they hold more than an eighth of
     ///    all bytes.
     /// 3. Otherwise a topic of the size class with the most bytes is evicted. Bytes of topics without a subscription count
-    ///    twice, bytes of new topics four times. Within the class new topics are evicted first, then others without a
-    ///    subscription, then the rest; of equals the least recently used one.
+    ///    twice, bytes of new topics four times. Within the class topics without a subscription are evicted first, the least
+    ///    recently used one of them whole before the next; then the rest, in turn.
     ///
     /// A subscriber that has not read evicted events gets a gap, as with any eviction. A publish fails with
     /// [`PublishError::Full`](crate::PublishError::Full) if nothing is left to evict. Encoded events take at most a quarter
@@ -108,6 +113,27 @@ impl LocalHubBuilder {
     /// Subscriptions, and [batches](crate::Batch) in the hands of the application, don't count.
     pub fn max_bytes(self, bytes: usize) -> Self {
         Self { max_bytes: bytes, ..self }
+    }
+
+    /// The bytes of a topic that a connected reader may be behind, and of a pattern: events (their weight and what it takes
+    /// to keep them), those in history included. Default: 4 MiB.
+    ///
+    /// [Retention](Self::retain) limits the events that a client gets when it subscribes or returns. A subscription that
+    /// is there when an event is published gets it also if it leaves history before the subscription reads it: such
+    /// events stay in memory while they and the newer ones of the topic take at most this many bytes. Beyond that
+    /// the subscription gets a gap, or what its [`Overflow`](crate::Overflow) says.
+    ///
+    /// Events are released when every subscription of the topic has read them, and when the last one ends; that is checked
+    /// when the topic has an event and when it is [swept](LocalHub::sweep). They count in [`max_bytes`](Self::max_bytes),
+    /// and are evicted before history is. With 0, a subscription that falls behind history gets a gap.
+    ///
+    /// ```
+    /// use tidings::LocalHub;
+    ///
+    /// let hub = LocalHub::builder().live_buffer(64 << 10).build();
+    /// ```
+    pub fn live_buffer(self, bytes: usize) -> Self {
+        Self { live_buffer: bytes, ..self }
     }
 
     /// The most topics that hold events at once, and the most topics without events that are subscribed to at once.
@@ -133,8 +159,8 @@ impl LocalHubBuilder {
     /// The hub, in an epoch of its own.
     #[must_use]
     pub fn build(self) -> LocalHub {
-        let Self { retentions, max_event, max_bytes, max_topics, clock } = self;
-        LocalHub::of(Shared::new(random_epoch(), retentions, max_event, max_bytes, max_topics, clock))
+        let Self { retentions, max_event, max_bytes, live_buffer, max_topics, clock } = self;
+        LocalHub::of(Shared::new(random_epoch(), retentions, max_event, max_bytes, live_buffer, max_topics, clock))
     }
 }
 
@@ -150,6 +176,7 @@ impl fmt::Debug for LocalHubBuilder {
             .field("retentions", &self.retentions)
             .field("max_event", &self.max_event)
             .field("max_bytes", &self.max_bytes)
+            .field("live_buffer", &self.live_buffer)
             .field("max_topics", &self.max_topics)
             .finish_non_exhaustive()
     }

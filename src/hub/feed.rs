@@ -33,9 +33,12 @@ impl Log {
         Self::new(pattern, Arc::new(KEPT), 0, Box::default(), budget)
     }
 
-    /// Has this topic feed a pattern's log from now on.
+    /// Has this topic feed a pattern's log from now on, and mark what is replaced if that log does.
     pub(super) fn attach(&self, feed: &Arc<Self>) {
         let mut state = self.state();
+        if feed.state().conflates {
+            state.conflate();
+        }
         if state.feeds.iter().any(|known| Arc::ptr_eq(known, feed)) {
             return;
         }

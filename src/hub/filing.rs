@@ -1,5 +1,5 @@
 use crate::hub::log::{Log, State};
-use crate::hub::sizes::Rank;
+use crate::hub::sizes::{Place, Rank};
 
 /// The place of a log among those that give way, see [`Sizes`](crate::hub::sizes::Sizes).
 impl State {
@@ -9,7 +9,7 @@ impl State {
         log.audience.set(subscriptions);
         // A new subscription does not file the log. Eviction checks for subscriptions instead.
         if subscriptions == 0 && self.rank == Rank::Followed {
-            self.file(log, false);
+            self.file(log, Place::Last);
         }
     }
 
@@ -23,12 +23,12 @@ impl State {
         }
     }
 
-    /// Files the log under what it holds now and the use that is made of it: last in turn, or as the `next` to give way.
-    pub(super) fn file(&mut self, log: &Log, next: bool) {
+    /// Files the log under what it holds now and the use that is made of it.
+    pub(super) fn file(&mut self, log: &Log, place: Place) {
         let rank = self.rank();
         self.rank = rank;
         if let Some(kept) = &mut self.kept {
-            log.budget.sizes.file(log.slot, rank, kept.filed, kept.held, next);
+            log.budget.sizes.file(log.slot, rank, kept.filed, kept.held, place);
             kept.filed = kept.held;
         }
     }

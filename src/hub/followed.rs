@@ -54,12 +54,13 @@ impl Followed {
         }
     }
 
-    /// Who reads what is next here, up to which sequence, and whether that is all that there is here.
+    /// Returns the reader of what is next here, up to which sequence, and the index where it ends: the highest, if that is
+    /// all that there is here.
     #[inline]
-    pub(super) fn reader(&mut self, up_to: u64) -> (&mut Reader, u64, bool) {
+    pub(super) fn reader(&mut self, up_to: u64) -> (&mut Reader, u64, u64) {
         match self.before.as_deref_mut() {
             Some(Before::Replay(replay)) => replay.reader(&mut self.reader, up_to),
-            _ => (&mut self.reader, up_to, true),
+            _ => (&mut self.reader, up_to, u64::MAX),
         }
     }
 }

@@ -24,20 +24,19 @@ pub(super) fn event(event: &Event) -> usize {
     event.weight().saturating_add(PAYLOAD + if labelled { LABELS } else { 0 })
 }
 
-/// Returns the size of a segment of so many places. A topic's first, and no other has so few, is charged with the topic
-/// and its name.
-pub(super) fn segment(places: usize, name: &Pattern) -> usize {
-    let topic = if places <= Tail::FIRST_PLACES { TOPIC + name.as_str().len() } else { 0 };
-    topic + without_topic(places)
+/// Returns the size of a topic that holds events, or of a pattern's log, beside its segments.
+pub(super) fn topic(name: &Pattern) -> usize {
+    TOPIC + name.as_str().len()
 }
 
-const fn without_topic(places: usize) -> usize {
+/// Returns the size of a segment of so many places.
+pub(super) const fn segment(places: usize) -> usize {
     SEGMENT + size_of::<Segment>() + size_of::<Run>() + places * size_of::<OnceLock<Entry>>()
 }
 
 /// The most that publishing an event can add, whatever it finds: itself, and a segment.
 pub(super) fn most(event: &Event) -> usize {
-    const FIRST: usize = TOPIC + Topic::MAX_LEN + without_topic(Tail::FIRST_PLACES);
-    const { assert!(without_topic(Tail::MOST_PLACES) > FIRST) };
-    event.weight().saturating_add(PAYLOAD + LABELS + without_topic(Tail::MOST_PLACES))
+    const FIRST: usize = TOPIC + Topic::MAX_LEN + segment(1);
+    const { assert!(segment(Tail::MOST_PLACES) > FIRST) };
+    event.weight().saturating_add(PAYLOAD + LABELS + segment(Tail::MOST_PLACES))
 }

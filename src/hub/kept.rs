@@ -1,5 +1,6 @@
 use std::sync::Arc;
 
+use crate::hub::live_buffer::LiveBuffer;
 use crate::hub::log::State;
 use crate::hub::newest::Newest;
 use crate::hub::segment::Segment;
@@ -13,16 +14,24 @@ pub(super) struct Kept {
     pub(super) tail: Tail,
     /// The weight of what is retained.
     pub(super) bytes: usize,
-    /// What the segments are charged with.
+    /// What the segments are charged with, and the topic.
     pub(super) held: u64,
     /// The same when the topic was last filed among the [sizes](crate::hub::sizes::Sizes).
     pub(super) filed: u64,
     /// The sequence of the event that last had the topic [filed](State::file) for its own sake.
     pub(super) filed_at: u64,
-    /// Set once a subscription conflates: from then on what is replaced is marked.
+    /// Of a log that [conflates](State::conflates), once it has several events in memory.
     pub(super) newest: Option<Box<Newest>>,
-    /// The index after the event that [left history](State::evicted) unexpired.
+    /// What has left history and is kept for connected readers.
+    pub(super) live: Option<Box<LiveBuffer>>,
+    /// The index after the newest event that left memory before its time to live was over.
     pub(super) lost: u64,
+    /// The sequence of that event.
+    pub(super) lost_sequence: u64,
+    /// The index after the newest such event that no newer one of its key had replaced, as far as that is known.
+    pub(super) unreplaced: u64,
+    /// The sequence of that event.
+    pub(super) unreplaced_sequence: u64,
     /// When the time of the oldest event is up, of the topic's or its own; 0 where nobody has looked. So most publishes
     /// need not look at the oldest event, which is in no cache any more.
     pub(super) due: u64,
@@ -40,9 +49,20 @@ impl Kept {
             filed: 0,
             filed_at: 0,
             newest: None,
+            live: None,
             lost: 0,
+            lost_sequence: 0,
+            unreplaced: 0,
+            unreplaced_sequence: 0,
             due: 0,
         }
+    }
+
+    /// Takes the oldest segment of history out.
+    pub(super) fn take_oldest(&mut self) -> Option<Arc<Segment>> {
+        let oldest = self.segments.pop()?;
+        self.held -= oldest.charged();
+        Some(oldest)
     }
 }
 
@@ -63,7 +83,7 @@ impl State {
         self.kept.get_or_insert_default()
     }
 
-    /// The oldest segment.
+    /// The oldest segment of history.
     #[inline]
     pub(super) fn front(&self) -> Option<&Arc<Segment>> {
         self.kept().segments.oldest()

@@ -19,8 +19,9 @@ use crate::model::{Cursor, Event, Topic};
 /// A handle; clones are the same hub. When the last one is dropped the hub is closed.
 ///
 /// Publishing never waits for a subscriber: it appends, and wakes who waits, or leaves that to a
-/// [notifier](Self::notifier). A subscriber that reads slower than its
-/// topics' histories are kept gets a gap with the exact count, or what its [`Overflow`](crate::Overflow) says.
+/// [notifier](Self::notifier). A subscriber that falls further behind than its topics' histories and the
+/// [live buffer](LocalHubBuilder::live_buffer) go gets a gap with the exact count, or what its
+/// [`Overflow`](crate::Overflow) says.
 ///
 /// ```
 /// use tidings::{LocalHub, Retention, Subscribe, Topic};

@@ -1,4 +1,4 @@
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 use std::task::Waker;
 
 use crate::contract::Entry;
@@ -8,8 +8,8 @@ use crate::hub::footprint;
 use crate::hub::inbox::Inbox;
 use crate::hub::kept::Kept;
 use crate::hub::rhythm::{INTERVALS, Rhythm};
-use crate::hub::segment::{Evicted, Segment, expires, nanos};
-use crate::hub::sizes::Rank;
+use crate::hub::segment::Segment;
+use crate::hub::sizes::{Place, Rank};
 use crate::hub::sync::{Mirror, Mutex, MutexGuard};
 use crate::hub::tail::Tail;
 use crate::hub::waiters::Waiters;
@@ -43,9 +43,13 @@ pub(super) struct State {
     pub(super) first: u64,
     /// The sequence of the newest event that left history before its time to live was over; 0: there is none.
     pub(super) evicted: u64,
+    /// The sequence of the newest such event that no newer one of its key had replaced by then, as far as that is known.
+    pub(super) unreplaced: u64,
     /// The same of the newest event that is not in memory any more.
     pub(super) gone: u64,
     pub(super) subscriptions: u32,
+    /// How many subscriptions of patterns read events of the past here.
+    pub(super) replays: u32,
     /// How many events its subscriptions were handed, as far as that is [counted](crate::hub::reader::Uncounted).
     pub(super) delivered: u64,
     pub(super) waiters: Waiters<Waker>,
@@ -56,11 +60,16 @@ pub(super) struct State {
     /// Of a topic's log, those of the patterns that match.
     pub(super) feeds: Box<[Arc<Log>]>,
     pub(super) is_feed: bool,
+    /// Whether a subscription conflates, of the topic or of a pattern that matches: from then on what is replaced is
+    /// marked.
+    pub(super) conflates: bool,
     /// The rank that the log was last [filed](Self::file) with.
     pub(super) rank: Rank,
     pub(super) closed: bool,
+    /// Whether it is among those that give way before history does.
+    pub(super) is_offered: bool,
     /// Taken out of the registry: whoever still holds the log must ask there again.
-    dropped: bool,
+    pub(super) dropped: bool,
 }
 
 /// An inbox that wants to know of the next event, and the key of this topic there.
@@ -77,15 +86,6 @@ impl Follower {
     }
 }
 
-/// The oldest event retained, as far as its eviction goes.
-struct Oldest {
-    sequence: u64,
-    at: u64,
-    weight: usize,
-    /// When its own time is up.
-    expires: u64,
-}
-
 impl Log {
     /// Returns an empty log in a slot of its own. `evicted` is the sequence of the last event that the topic had before it
     /// was dropped.
@@ -97,21 +97,26 @@ impl Log {
         budget: Arc<Budget>,
     ) -> Arc<Self> {
         let fed = Mirror::new(feeds.len() as u32);
+        let conflates = feeds.iter().any(|feed| feed.state().conflates);
         let state = State {
             kept: None,
             next: 0,
             first: 0,
             evicted,
+            unreplaced: evicted,
             gone: evicted,
             subscriptions: 0,
+            replays: 0,
             delivered: 0,
             waiters: Waiters::new(),
             is_queued: false,
             followers: None,
             feeds,
             is_feed: name.as_topic().is_none(),
+            conflates,
             rank: Rank::New,
             closed: false,
+            is_offered: false,
             dropped: false,
         };
         Arc::new_cyclic(|log| {
@@ -146,7 +151,7 @@ impl Log {
 
     /// Appends an event of this topic, or gives it back if the log was dropped meanwhile. Under the sequencer. `queues`:
     /// a notifier wakes who waits.
-    pub(super) fn append(&self, entry: Entry, queues: bool) -> Result<Appended, Entry> {
+    pub(super) fn append(self: &Arc<Self>, entry: Entry, queues: bool) -> Result<Appended, Entry> {
         let (Some(mut state), Some(topic)) = (self.live(), self.name.as_topic()) else {
             return Err(entry);
         };
@@ -162,12 +167,12 @@ impl Log {
     }
 
     /// Puts an event of this topic, or of one that feeds this log, where it belongs.
-    pub(super) fn put(&self, state: &mut State, topic: &Topic, entry: Entry, queues: bool) -> Appended {
+    pub(super) fn put(self: &Arc<Self>, state: &mut State, topic: &Topic, entry: Entry, queues: bool) -> Appended {
         let now = entry.at;
         state.push(entry, topic, self);
         let queues = queues && !state.waiters.is_empty();
         Appended {
-            evicted: state.evict(&self.retention, now),
+            evicted: state.evict(self, now),
             wakers: if queues { Vec::new() } else { state.waiters.take() },
             marked: Vec::new(),
             queues: queues && !std::mem::replace(&mut state.is_queued, true),
@@ -184,13 +189,26 @@ impl Log {
         let mut state = self.live()?;
         let is_followed_since = state.rank() == Rank::Followed && state.rank != Rank::Followed;
         let is_misfiled = state.kept().held < state.kept().filed || is_followed_since;
-        let mut relief = if is_misfiled { None } else { state.evict_oldest(&self.budget, now) };
-        // Before anybody can append: an event that found its follower neither here nor marked would be delivered late.
-        if let Some(Relief { wakers, followers, .. }) = &mut relief {
-            wakers.extend(followers.iter().flatten().map(Follower::mark));
+        let relief = if is_misfiled { None } else { state.evict_oldest(self, now) };
+        let place = match (state.subscriptions == 0 && !state.is_feed, &relief) {
+            (true, Some(_)) => Place::Stays,
+            (true, None) => Place::First,
+            (false, _) if is_followed_since => Place::First,
+            (false, _) => Place::Last,
+        };
+        state.file(self, place);
+        relief
+    }
+
+    /// Evicts the oldest segment, if retention promises nothing of it.
+    pub(super) fn evict_surplus(self: &Arc<Self>, now: u64) -> Option<Relief> {
+        let mut state = self.live()?;
+        state.is_offered = false;
+        let relief = if state.has_surplus() { state.evict_oldest(self, now) } else { None };
+        if state.has_surplus() {
+            state.offer(self);
         }
-        let goes_on = state.subscriptions == 0 && !state.is_feed;
-        state.file(self, goes_on || is_followed_since);
+        state.file(self, Place::Last);
         relief
     }
 
@@ -229,25 +247,35 @@ impl State {
         }
         kept.bytes += weight;
         kept.held += footprint::event(&entry.event) as u64;
-        match (kept.tail.take(weight, &log.retention), kept.segments.newest()) {
-            (None, Some(tail)) => {
+        match (kept.tail.fit(weight), kept.segments.newest()) {
+            (true, Some(tail)) => {
                 tail.push(topic, entry);
                 if is_filed_late {
-                    self.file(log, false);
+                    self.file(log, Place::Last);
                 }
             }
-            (places, _) => self.begin(places.unwrap_or(Tail::FIRST_PLACES), topic, entry, log),
+            _ => self.begin(weight, topic, entry, log),
         }
-        self.mark_replaced(self.next);
+        if self.conflates {
+            self.mark_replaced(self.next);
+        }
         self.next += 1;
     }
 
     /// Begins a segment with an event.
-    fn begin(&mut self, places: usize, topic: &Topic, entry: Entry, log: &Log) {
-        self.kept_mut().held += footprint::segment(places, &log.name) as u64;
+    fn begin(&mut self, weight: usize, topic: &Topic, entry: Entry, log: &Log) {
+        let tail = self.tail();
+        let kept = self.kept_mut();
+        if kept.segments.is_empty() {
+            kept.held += footprint::topic(&log.name) as u64;
+            log.budget.add_topic(footprint::topic(&log.name));
+        }
+        kept.tail = tail;
+        let places = kept.tail.begin(weight, &log.retention);
+        kept.held += footprint::segment(places) as u64;
         // Filed before it is charged: who finds no room finds what to evict, and waits for this lock.
-        self.file(log, false);
-        let fresh = Segment::new(topic.clone(), &log.name, self.next, places, self.is_feed, &log.budget);
+        self.file(log, Place::Last);
+        let fresh = Segment::new(topic.clone(), self.next, places, self.is_feed, &log.budget);
         fresh.push(topic, entry);
         if let Some(tail) = self.kept().segments.newest() {
             tail.seal(Arc::downgrade(&fresh), &log.budget);
@@ -255,106 +283,11 @@ impl State {
         self.kept_mut().segments.push(fresh);
     }
 
-    /// Takes the oldest segment out.
-    fn pop(&mut self) -> Option<Arc<Segment>> {
-        let kept = self.kept.as_deref_mut()?;
-        let front = kept.segments.pop()?;
-        kept.held -= front.charged();
-        self.gone = front.sequence(front.len().saturating_sub(1));
-        if let Some(newest) = &mut kept.newest {
-            newest.forget(&front);
-        }
-        Some(front)
-    }
-
-    /// Begins to mark which events newer ones of their keys replace, if it has not begun, with those in memory.
-    pub(super) fn conflate(&mut self) {
-        if self.kept().newest.is_none() {
-            self.kept_mut().newest = Some(Box::default());
-            let start = self.kept().segments.oldest().map_or(self.next, |front| front.base);
-            (start..self.next).for_each(|index| self.mark_replaced(index));
-        }
-    }
-
-    /// Marks the event that the one at `index` replaces.
-    fn mark_replaced(&mut self, index: u64) {
-        let Some(mut newest) = self.kept.as_mut().and_then(|kept| kept.newest.take()) else {
-            return;
-        };
-        let key = self.segment_at(index).and_then(|segment| segment.key((index - segment.base) as u32));
-        let replaced = key.and_then(|key| newest.put(&key, index));
-        if let Some(replaced) = replaced {
-            self.segment_at(replaced).into_iter().for_each(|segment| segment.replace(replaced));
-        }
-        self.kept_mut().newest = Some(newest);
-    }
-
-    /// Moves the start of history to where the retention allows, and past what has expired there. Returns the segments
-    /// that are gone by that. The newest one stays for those who read along.
-    pub(super) fn evict(&mut self, retention: &Retention, now: u64) -> Vec<Evicted> {
-        let mut gone = Vec::new();
-        if now < self.kept().due && !self.has_too_much(retention) {
-            return gone;
-        }
-        let age = nanos(retention.age);
-        loop {
-            while self.kept().segments.has_older() && self.front().is_some_and(|front| front.end() <= self.first) {
-                gone.extend(self.pop().map(Evicted::new));
-            }
-            let Some(oldest) = self.oldest() else {
-                return gone;
-            };
-            let due = oldest.at.saturating_add(age).min(oldest.expires);
-            if now < due && !self.has_too_much(retention) {
-                self.kept_mut().due = due;
-                return gone;
-            }
-            self.forget(&oldest, now);
-        }
-    }
-
-    /// Whether history is larger than the retention allows.
-    fn has_too_much(&self, retention: &Retention) -> bool {
-        self.next - self.first > retention.count as u64 || self.kept().bytes > retention.bytes
-    }
-
-    /// Evicts the oldest segment. If that is the newest too, whoever waits is to be woken, and lets go of it.
-    fn evict_oldest(&mut self, budget: &Budget, now: u64) -> Option<Relief> {
-        let (end, first) = (self.front()?.end(), self.first);
-        while let Some(oldest) = self.oldest().filter(|_| self.first < end) {
-            self.forget(&oldest, now);
-        }
-        // What a pattern's log has, the topics' logs have, too, or had.
-        if !self.is_feed {
-            budget.evicted.add(self.first - first);
-        }
-        let segment = self.pop()?;
-        let (mut wakers, mut followers) = (Vec::new(), Vec::new());
-        if self.kept().segments.is_empty() {
-            self.kept_mut().tail = Tail::NONE;
-            segment.seal(Weak::new(), budget);
-            wakers = self.waiters.take();
-            followers = self.followers.as_mut().map(|followers| followers.take()).unwrap_or_default();
-        }
-        Some(Relief { evicted: Evicted::new(segment), wakers, followers, idle: self.is_idle() })
-    }
-
-    /// The oldest event is not in history any more.
-    fn forget(&mut self, oldest: &Oldest, now: u64) {
-        self.first += 1;
-        let (first, kept) = (self.first, self.kept_mut());
-        kept.bytes -= oldest.weight;
-        kept.due = 0;
-        if now < oldest.expires {
-            kept.lost = first;
-            self.evicted = oldest.sequence;
-        }
-    }
-
-    fn oldest(&self) -> Option<Oldest> {
-        let entry = self.front()?.entry_at(self.first)?;
-        let expires = expires(entry).unwrap_or(u64::MAX);
-        Some(Oldest { sequence: entry.sequence, at: entry.at, weight: entry.event.weight(), expires })
+    /// What room the newest segment has.
+    pub(super) fn tail(&self) -> Tail {
+        let mut tail = self.kept().tail;
+        tail.is_behind = self.is_lagging();
+        tail
     }
 
     /// When the last events came, as far as they are in memory.
@@ -367,16 +300,6 @@ impl State {
 
     /// Whether nobody would miss the log.
     pub(super) fn is_idle(&self) -> bool {
-        self.subscriptions == 0 && (self.is_feed || self.first == self.next)
-    }
-
-    /// Ends the log, for whoever drops it from the registry. Returns the sequence of the last event that somebody may
-    /// have missed, 0 if there is none (nobody misses what has expired), and what was left for readers.
-    pub(super) fn drop_log(&mut self, log: &Log) -> (u64, Vec<Evicted>) {
-        self.dropped = true;
-        let left = std::iter::from_fn(|| self.pop()).map(Evicted::new).collect();
-        self.file(log, false);
-        log.budget.sizes.remove(log.slot);
-        (self.evicted, left)
+        !self.has_readers() && (self.is_feed || self.first == self.next)
     }
 }

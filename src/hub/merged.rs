@@ -115,8 +115,9 @@ impl Merged {
             match std::task::ready!(self.poll_order(shared, cx)) {
                 Next::Events { key, up_to } => {
                     self.marked.push(key);
-                    let (reader, up_to, _) = self.topics[key as usize].reader(up_to);
-                    if let Some(ahead) = reader.ahead(shared, self.overflow).and_then(|ahead| ahead.up_to(up_to)) {
+                    let (reader, up_to, end) = self.topics[key as usize].reader(up_to);
+                    let ahead = reader.ahead_before(end, shared, self.overflow);
+                    if let Some(ahead) = ahead.and_then(|ahead| ahead.up_to(up_to)) {
                         let ahead = ahead.of_one_topic();
                         if !ahead.is_whole {
                             let Some((batch, taken)) = ahead.sieved_batch(shared, self.overflow) else {
@@ -201,9 +202,9 @@ impl Merged {
         piece: &mut Piece,
     ) -> Fit {
         self.marked.push(key);
-        let (reader, up_to, is_alone) = self.topics[key as usize].reader(up_to);
-        let ahead = reader.ahead(shared, self.overflow).and_then(|ahead| ahead.up_to(up_to));
-        let Some(ahead) = ahead else {
+        let (reader, up_to, end) = self.topics[key as usize].reader(up_to);
+        let ahead = reader.ahead_before(end, shared, self.overflow);
+        let Some(ahead) = ahead.and_then(|ahead| ahead.up_to(up_to)) else {
             return Fit::More;
         };
         let is_first = piece.bytes.is_empty();
@@ -227,7 +228,7 @@ impl Merged {
         }
         reader.advance(events);
         self.sequence = sequence;
-        if is_first && is_alone && self.heads.is_empty() {
+        if is_first && end == u64::MAX && self.heads.is_empty() {
             // One topic alone has something to say: its shared bytes go out as they are.
             return Fit::Alone(Encoding::new(bytes, events));
         }
@@ -310,7 +311,7 @@ impl Merged {
             }
             let mut state = reader.log.state();
             reader.uncounted.count(&mut state);
-            let found = state.find(reader.next);
+            let found = state.find(reader.next, self.overflow);
             if matches!(found, Found::Nothing) {
                 if state.closed {
                     self.over += 1;
@@ -324,7 +325,7 @@ impl Merged {
                 return;
             }
             drop(state);
-            if let Some(lost) = reader.follow(found, shared) {
+            if let Some(lost) = reader.follow(found, u64::MAX, shared) {
                 if let Some(Before::Replay(replay)) = before.as_deref_mut() {
                     replay.catch_up(shared, &reader.log.name, self.sequence, &lost, self.overflow);
                     continue;
@@ -374,7 +375,7 @@ impl Merged {
     pub(super) fn leave(&mut self, shared: &Shared) {
         for Followed { reader: Reader { log, uncounted, .. }, ticket, before } in &mut self.topics {
             if let Some(Before::Replay(replay)) = before.as_deref_mut() {
-                replay.count(shared);
+                replay.leave(shared);
             }
             shared.leave(log, |state| {
                 uncounted.count(state);

@@ -15,13 +15,13 @@ impl Newest {
         None
     }
 
-    /// A segment is not in memory any more.
-    pub(super) fn forget(&mut self, segment: &Segment) {
-        for place in 0..segment.len() {
+    /// The events of a segment before the place `end` are not in memory any more.
+    pub(super) fn forget(&mut self, segment: &Segment, end: u32) {
+        for place in 0..end {
             let Some(key) = segment.key(place) else {
                 continue;
             };
-            if self.0.get(&*key).is_some_and(|&newest| newest < segment.end()) {
+            if self.0.get(&*key).is_some_and(|&newest| newest < segment.base + u64::from(end)) {
                 self.0.remove(&*key);
             }
         }
@@ -37,8 +37,8 @@ mod tests {
 
     #[test]
     fn what_is_not_in_memory_is_not_remembered() {
-        let (budget, topic) = (Budget::new(1, 0, 0), Topic::new("a").unwrap());
-        let segments = [0, 4].map(|base| Segment::new(topic.clone(), &topic.clone().into(), base, 4, false, &budget));
+        let (budget, topic) = (Budget::new(1, 0, 0, 0), Topic::new("a").unwrap());
+        let segments = [0, 4].map(|base| Segment::new(topic.clone(), base, 4, false, &budget));
         let mut newest = Newest::default();
         for (index, key) in (0..).zip(["a", "b", "c", "a", "c", "d", "d", "e"]) {
             let event = Event::text("").keyed(key).unwrap();
@@ -46,9 +46,9 @@ mod tests {
             let replaced = newest.put(key, index);
             assert_eq!(replaced, [None, None, None, Some(0), Some(2), None, Some(5), None][index as usize]);
         }
-        newest.forget(&segments[0]);
+        newest.forget(&segments[0], 4);
         assert_eq!(newest.0, Map::from_iter([("c", 4), ("d", 6), ("e", 7)].map(|(key, at)| (key.into(), at))));
-        newest.forget(&segments[1]);
+        newest.forget(&segments[1], 4);
         assert!(newest.0.is_empty());
     }
 }

@@ -2,6 +2,7 @@ use std::sync::Arc;
 
 use crate::hub::log::State;
 use crate::hub::segment::Segment;
+use crate::model::Overflow;
 
 /// Where in the log a subscription begins.
 #[derive(Debug, Clone, Copy)]
@@ -30,9 +31,10 @@ pub(super) struct Placed {
 pub(super) enum Found {
     /// The segment that holds it.
     Segment(Arc<Segment>),
-    /// It is gone, like everything before `to`, the last of which had the sequence `gone`. Of that, everything from `lost`
-    /// on had expired before it went; what is before is missed, and the last of it had the sequence `evicted`.
-    Lost { to: u64, gone: u64, lost: u64, evicted: u64 },
+    /// It is gone, like everything before `to`, the last of which had the sequence `gone`. Of that, what is before
+    /// `missed` is missed, and the last of it had the sequence `evicted`; what is from there to `lost` was replaced, for a
+    /// reader that conflates; everything from `lost` on had expired before it went.
+    Lost { to: u64, gone: u64, missed: u64, lost: u64, evicted: u64 },
     /// It is not published yet.
     Nothing,
 }
@@ -49,14 +51,15 @@ impl From {
 
 impl State {
     /// Where a subscription begins. History must have been evicted to the present before.
-    pub(super) fn place(&self, from: From, now: u64) -> Placed {
+    pub(super) fn place(&self, from: From, overflow: Overflow, now: u64) -> Placed {
+        let evicted = self.evicted_for(overflow);
         let (index, gap) = match from {
             From::Live(sequence) => {
-                let lost = self.gone.min(self.evicted);
+                let lost = self.gone.min(evicted);
                 (self.index_after(sequence), Some(lost).filter(|&lost| lost > sequence))
             }
             From::After(sequence) => {
-                (self.index_after(sequence).max(self.first), Some(self.evicted).filter(|&gone| gone > sequence))
+                (self.index_after(sequence).max(self.first), Some(evicted).filter(|&gone| gone > sequence))
             }
             From::Oldest => (self.first, None),
             From::Last(n) => (self.last_alive(n, now), None),
@@ -67,8 +70,14 @@ impl State {
 
     /// The same for a replay up to and with a sequence: also the sequence of the last event there is to replay, and how
     /// many there are.
-    pub(super) fn place_up_to(&self, sequence: u64, from: From, now: u64) -> (Placed, Option<(u64, u64)>) {
-        let (placed, end) = (self.place(from, now), self.index_after(sequence));
+    pub(super) fn place_up_to(
+        &self,
+        sequence: u64,
+        from: From,
+        overflow: Overflow,
+        now: u64,
+    ) -> (Placed, Option<(u64, u64)>) {
+        let (placed, end) = (self.place(from, overflow, now), self.index_after(sequence));
         let last = end.checked_sub(1).filter(|&last| last >= placed.index);
         let entry = last.and_then(|last| self.segment_at(last)?.entry_at(last));
         let replay = entry.map(|entry| (entry.sequence, end - placed.index));
@@ -76,22 +85,17 @@ impl State {
     }
 
     /// What is at an index.
-    pub(super) fn find(&self, index: u64) -> Found {
+    pub(super) fn find(&self, index: u64, overflow: Overflow) -> Found {
         if index >= self.next {
             return Found::Nothing;
         }
         match self.segment_at(index) {
             Some(segment) => Found::Segment(Arc::clone(segment)),
             None => {
-                Found::Lost { to: self.first, gone: self.before_first(), lost: self.kept().lost, evicted: self.evicted }
+                let (missed, evicted) = self.missed(overflow);
+                Found::Lost { to: self.floor(), gone: self.gone, missed, lost: self.kept().lost, evicted }
             }
         }
-    }
-
-    /// The sequence of the newest event that is not in history any more.
-    fn before_first(&self) -> u64 {
-        let entry = self.first.checked_sub(1).and_then(|last| self.segment_at(last)?.entry_at(last));
-        entry.map_or(self.gone, |entry| entry.sequence)
     }
 
     /// The index of the first of the last `n` retained events that have not expired.
@@ -113,7 +117,7 @@ impl State {
         if sequence >= self.last() {
             return self.next;
         }
-        let later = self.kept().segments.first_that_not(|segment| {
+        let later = self.first_that_not(|segment| {
             let len = segment.len();
             segment.sequence(len.saturating_sub(1)) <= sequence
         });
@@ -124,6 +128,6 @@ impl State {
     }
 
     pub(super) fn segment_at(&self, index: u64) -> Option<&Arc<Segment>> {
-        self.kept().segments.last_that(|segment| segment.base <= index)
+        self.last_that(|segment| segment.base <= index)
     }
 }

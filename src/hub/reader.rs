@@ -98,7 +98,14 @@ impl Reader {
 
     /// What can be read without a lock. Steps over what has expired, and for a reader that conflates over what is
     /// replaced.
+    #[inline]
     pub(super) fn ahead(&mut self, shared: &Shared, overflow: Overflow) -> Option<Ahead<'_>> {
+        self.ahead_before(u64::MAX, shared, overflow)
+    }
+
+    /// Returns what can be read without a lock, for a reader that does not step over the event at `end` or a later one.
+    #[inline]
+    pub(super) fn ahead_before(&mut self, end: u64, shared: &Shared, overflow: Overflow) -> Option<Ahead<'_>> {
         let segment = self.segment.as_deref()?;
         let (place, len) = (self.place_in(segment), segment.len());
         let (places, is_whole) = if place < len && self.takes_all(segment, place, overflow) {
@@ -106,7 +113,7 @@ impl Reader {
         } else if place == len && !segment.is_sealed() {
             return None;
         } else {
-            self.step(shared, overflow)?
+            self.step(end, shared, overflow)?
         };
         let segment = self.segment.as_deref()?;
         Some(Ahead { log: &self.log, segment, places, is_whole })
@@ -114,8 +121,8 @@ impl Reader {
 
     /// Steps over what is not to be delivered and from sealed segments to the next, to an event that is.
     #[cold]
-    fn step(&mut self, shared: &Shared, overflow: Overflow) -> Option<(Range<u32>, bool)> {
-        loop {
+    fn step(&mut self, end: u64, shared: &Shared, overflow: Overflow) -> Option<(Range<u32>, bool)> {
+        while self.next < end {
             let segment = self.segment.as_deref()?;
             let (place, len) = (self.place_in(segment), segment.len());
             if place < len {
@@ -123,7 +130,8 @@ impl Reader {
                     return Some((place..len, true));
                 }
                 let mut left_out = LeftOut::default();
-                let run = Sieve::new(segment, shared, overflow).next(place..len, &mut left_out);
+                let until = u32::try_from(end - segment.base).map_or(len, |end| end.min(len));
+                let run = Sieve::new(segment, shared, overflow).next(place..until, &mut left_out);
                 let stepped = run.start.checked_sub(1).filter(|&last| last >= place).map(|last| segment.sequence(last));
                 self.next = segment.base + u64::from(run.start);
                 self.stepped = stepped.unwrap_or(self.stepped);
@@ -142,6 +150,7 @@ impl Reader {
                 }
             }
         }
+        None
     }
 
     /// Whether all that is written from a place on is to be delivered, and there is nothing else to tell with it.
@@ -160,17 +169,18 @@ impl Reader {
         (self.next - segment.base) as u32
     }
 
-    /// Goes to what was found under the log's lock.
-    pub(super) fn follow(&mut self, found: Found, shared: &Shared) -> Option<Lost> {
+    /// Goes to what was found under the log's lock. What is gone from the event at `end` on does not count.
+    pub(super) fn follow(&mut self, found: Found, end: u64, shared: &Shared) -> Option<Lost> {
         match found {
             Found::Segment(segment) => self.segment = Some(segment),
-            Found::Lost { to, gone, lost, evicted } => {
-                let missed = lost.saturating_sub(self.next);
-                // What is gone from a pattern's log is looked for in the topics' own.
+            Found::Lost { to, gone, missed, lost, evicted } => {
+                let [missed_to, lost_to, gone_to] = [missed, lost, to].map(|index| index.clamp(self.next, end));
+                let missed = missed_to - self.next;
+                // What is missing in a pattern's log is looked for in the topics' own.
                 if self.log.name.as_topic().is_some() {
                     shared.missed.add(missed);
-                    shared.expired.add(to - lost.max(self.next));
                 }
+                self.leave_out(LeftOut::new(gone_to - lost_to, lost_to - missed_to), shared);
                 self.segment = None;
                 self.next = to;
                 let stepped = std::mem::replace(&mut self.stepped, gone);
@@ -202,6 +212,11 @@ impl Reader {
         std::mem::take(&mut self.conflated)
     }
 
+    /// Takes over what another reader of the subscription conflated and did not tell.
+    pub(super) fn take_conflated(&mut self, other: &mut Self) {
+        self.conflated = self.conflated.saturating_add(std::mem::take(&mut other.conflated));
+    }
+
     fn leave_out(&mut self, left_out: LeftOut, shared: &Shared) {
         self.conflated = self.conflated.saturating_add(left_out.conflated);
         left_out.count(&shared.expired, &shared.conflated);
@@ -209,7 +224,7 @@ impl Reader {
 
     /// Goes to the first event after a sequence, unless something on the way there is gone.
     pub(super) fn skip_to(&mut self, sequence: u64) {
-        let placed = self.log.state().place(From::Live(sequence), 0);
+        let placed = self.log.state().place(From::Live(sequence), Overflow::Gap, 0);
         if placed.gap.is_none() {
             self.next = self.next.max(placed.index);
         }

@@ -163,12 +163,13 @@ impl Registry {
         Some(log)
     }
 
-    /// Has every topic that matches feed the log of a pattern: whatever is appended after this is in it.
-    pub(super) fn attach(&self, feed: &Arc<Log>) {
+    /// Has every topic that matches feed the log of a pattern: whatever is appended after this is in it. `again`: although
+    /// they do already, for the log conflates from now on.
+    pub(super) fn attach(&self, feed: &Arc<Log>, again: bool) {
         let is = |known: &Feed| Arc::ptr_eq(&known.log, feed);
         let is_attached =
             |topics: &Topics| topics.feeds.get(&feed.name).is_some_and(|known| is(known) && known.is_attached);
-        if is_attached(&self.topics.read()) {
+        if !again && is_attached(&self.topics.read()) {
             return;
         }
         self.visit(&feed.name, |visited| {

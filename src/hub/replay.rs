@@ -1,5 +1,6 @@
 use std::cmp::{Ordering, Reverse};
 use std::collections::{BTreeMap, BinaryHeap};
+use std::sync::Arc;
 
 use crate::hub::placing::From;
 use crate::hub::reader::{Lost, Reader};
@@ -124,12 +125,12 @@ impl Replay {
         let forgotten = shared.registry.visit(pattern, |visited| match visited {
             Visited::Live(log) => {
                 let mut state = log.state();
-                let evicted = state.evict(&log.retention, now);
-                let (placed, replay) = state.place_up_to(seam, from, now);
-                // Where there is one event, it is the newest of its key.
-                if overflow == Overflow::Latest && replay.is_some_and(|(_, events)| events > 1) {
+                if overflow == Overflow::Latest {
                     state.conflate();
                 }
+                let evicted = state.evict(&log, now);
+                let (placed, replay) = state.place_up_to(seam, from, overflow, now);
+                state.replays += u32::from(placed.head.is_some() && replay.is_some());
                 drop(state);
                 drop(evicted);
                 if let Some(sequence) = placed.gap {
@@ -162,18 +163,18 @@ impl Replay {
 
     /// The sequence of what comes next, an event or a gap: here, or in the pattern's log when everything here was read.
     pub(super) fn head(&mut self, log: &mut Reader, shared: &Shared, overflow: Overflow) -> Option<u64> {
-        self.turn(shared, overflow);
+        self.turn(log, shared, overflow);
         let gap = self.gaps.keys().next().copied();
         let here = self.first.as_ref().map(|unread| unread.head).into_iter().chain(gap).min();
         here.or_else(|| log.ahead(shared, overflow).map(|ahead| ahead.first_sequence()))
     }
 
-    /// Finds the topic whose turn it is.
-    fn turn(&mut self, shared: &Shared, overflow: Overflow) {
+    /// Finds the topic whose turn it is. `log` is the reader of the pattern's log.
+    fn turn(&mut self, log: &mut Reader, shared: &Shared, overflow: Overflow) {
         self.count(shared);
         while let Some(mut unread) = self.first.take().or_else(|| Some(self.rest.pop()?.0)) {
             match unread.look(shared, overflow) {
-                Some(Ok(head)) if head <= unread.last => unread.head = head,
+                Some(Ok(head)) => unread.head = head,
                 Some(Err(lost)) => {
                     let topic = unread.reader.log.name.as_topic().cloned();
                     let missing = Missing { reason: GapReason::Overflow, missed: Some(lost.missed), topic };
@@ -181,7 +182,11 @@ impl Replay {
                     self.first = Some(unread);
                     continue;
                 }
-                _ => continue,
+                None => {
+                    log.take_conflated(&mut unread.reader);
+                    unread.leave(shared);
+                    continue;
+                }
             }
             let earlier = self.rest.peek_mut().filter(|other| other.0.head < unread.head);
             let is_first = earlier.is_none();
@@ -203,20 +208,28 @@ impl Replay {
         }
     }
 
+    /// Leaves the topics.
+    pub(super) fn leave(&mut self, shared: &Shared) {
+        self.count(shared);
+        let rest = self.rest.drain().map(|Reverse(unread)| unread);
+        self.first.take().into_iter().chain(rest).for_each(|unread| unread.leave(shared));
+    }
+
     /// Whether what comes next is a gap. An event of the same sequence is before it.
     pub(super) fn is_at_gap(&self) -> bool {
         let gap = self.gaps.keys().next();
         gap.is_some_and(|gap| self.first.as_ref().is_none_or(|unread| *gap < unread.head))
     }
 
-    /// Who reads what comes next, up to which sequence, and whether that is the reader of the pattern's log.
-    pub(super) fn reader<'a>(&'a mut self, log: &'a mut Reader, up_to: u64) -> (&'a mut Reader, u64, bool) {
+    /// Who reads what comes next, up to which sequence, and the index where it ends: the highest, if that is the reader of
+    /// the pattern's log.
+    pub(super) fn reader<'a>(&'a mut self, log: &'a mut Reader, up_to: u64) -> (&'a mut Reader, u64, u64) {
         let Some(unread) = &mut self.first else {
-            return (log, up_to, true);
+            return (log, up_to, u64::MAX);
         };
         let other = self.rest.peek().map_or(u64::MAX, |Reverse(other)| other.head - 1);
         let gap = self.gaps.keys().next().copied().unwrap_or(u64::MAX);
-        (&mut unread.reader, up_to.min(unread.last).min(other).min(gap), false)
+        (&mut unread.reader, up_to.min(unread.last).min(other).min(gap), unread.end)
     }
 
     /// Takes the gap that comes next, as one with those that follow it up to a sequence with no event between.
@@ -257,20 +270,39 @@ impl Replay {
     }
 }
 
+impl Drop for Unread {
+    fn drop(&mut self) {
+        let mut state = self.reader.log.state();
+        state.replays -= 1;
+        let released = state.release_live(&self.reader.log);
+        drop(state);
+        drop(released);
+    }
+}
+
 impl Unread {
+    /// Leaves the topic.
+    fn leave(self, shared: &Shared) {
+        let log = Arc::clone(&self.reader.log);
+        drop(self);
+        if log.state().is_idle() {
+            shared.registry.release(&log);
+        }
+    }
+
     /// The sequence of the next event, or what is gone before it; `None` where there is nothing more.
     fn look(&mut self, shared: &Shared, overflow: Overflow) -> Option<Result<u64, Lost>> {
-        loop {
-            if let Some(ahead) = self.reader.ahead(shared, overflow) {
+        while self.reader.next < self.end {
+            if let Some(ahead) = self.reader.ahead_before(self.end, shared, overflow) {
                 return Some(Ok(ahead.first_sequence()));
             }
-            let left = self.end.checked_sub(self.reader.next).filter(|&left| left > 0)?;
-            let found = self.reader.log.state().find(self.reader.next);
-            if let Some(Lost { missed, evicted, stepped }) = self.reader.follow(found, shared) {
+            let found = self.reader.log.state().find(self.reader.next, overflow);
+            if let Some(lost) = self.reader.follow(found, self.end, shared) {
                 // What is gone after the last event to replay is not missed here.
-                return Some(Err(Lost { missed: missed.min(left), evicted: evicted.min(self.last), stepped }));
+                return Some(Err(Lost { evicted: lost.evicted.min(self.last), ..lost }));
             }
         }
+        None
     }
 }
 

@@ -6,12 +6,13 @@ use crate::contract::PublishError;
 use crate::hub::appended::Relief;
 use crate::hub::budget::{Charge, Reserved};
 use crate::hub::footprint;
+use crate::hub::growth::Growth;
 use crate::hub::log::Log;
 use crate::hub::shared::Shared;
 use crate::hub::sizes::Sizes;
 use crate::hub::tail::Tail;
 use crate::hub::waiters::wake_all;
-use crate::model::{Event, Pattern};
+use crate::model::Event;
 
 /// A topic that holds more than this part of the budget, and that no other exceeds by a size class, makes room for its own
 /// events.
@@ -21,7 +22,8 @@ const LOOKS: usize = 1_024;
 
 /// Eviction within the byte budget and the limit of topics.
 ///
-/// Caches of sealed segments go first. Then one segment after another goes, each under a lock of its own:
+/// Caches of sealed segments go first, then what retention does not promise: live buffers, and segments with nothing of
+/// history. Then one segment after another goes, each under a lock of its own:
 ///
 /// 1. A topic that holds more than a sixteenth of the budget loses its own oldest segment to its own events, if no topic
 ///    is of a higher size class (a class is a doubling of the bytes). So one huge topic does not evict many small ones.
@@ -30,9 +32,13 @@ const LOOKS: usize = 1_024;
 ///    classes does not evict topics in use.
 /// 3. Otherwise the size class with the most bytes gives way: a flood of tiny topics counts as a whole, however small each
 ///    is. Bytes of a topic without a subscription count twice, and four times if the topic has begun one segment only.
-/// 4. In that class, topics with one segment and no subscription go first, then the others without a subscription, then
-///    the logs of patterns, then the rest. Of equals the one that had an event, or lost its last subscription, least
-///    recently. A topic without a subscription then goes on giving way; of others each does in turn.
+/// 4. In that class, topics without a subscription go first, then the logs of patterns, then the rest. Of equals the one
+///    that had an event, or lost its last subscription, least recently. A topic without a subscription then goes on giving
+///    way, and stays in its class meanwhile, else the next one would begin to before it is gone; of others each does in
+///    turn.
+///
+/// The need of a batch is what it adds to each log at once, see [`Growth`]: not more than the log's retention keeps, and
+/// segments as they are begun.
 ///
 /// Called before the sequencer is taken, and never with a lock held: what goes may be the user's to drop.
 impl Shared {
@@ -87,22 +93,24 @@ impl Shared {
         &self,
         events: impl Iterator<Item = (&'a Arc<Log>, &'a Event)> + Clone,
     ) -> Result<Reserved<'_>, PublishError> {
-        events.clone().for_each(|(log, _)| log.forget_feeds());
+        let logs: BTreeMap<_, _> = events.clone().map(|(log, _)| (log.slot, log)).collect();
+        logs.values().for_each(|log| log.forget_feeds());
         let mut reserved = self.budget.reserve();
         // What is too much for an empty hub evicts nothing.
-        let mut possible = self.need(events.clone(), |_| Tail::NONE) <= self.budget.limit;
-        // With a topic's newest segment goes the room in it: then the need is another.
-        let need = || self.need(events.clone(), |log| log.state().kept().tail);
+        let mut possible = Growth::of(events.clone(), |_| Tail::NONE).bytes() <= self.budget.limit;
+        // With a log's newest segment goes the room in it: then the need is another.
+        let need = || Growth::of(events.clone(), |log| log.state().tail()).bytes();
         while possible {
             let need_now = need();
             reserved.set(need_now);
             if self.budget.has_room(0) {
                 return Ok(reserved);
             }
-            let large = events.clone().map(|(log, _)| log).find(|log| self.is_largest(log));
+            let large = logs.values().find(|log| self.is_largest(log));
             let mut evicts = true;
             while evicts && !self.budget.has_room(0) {
                 evicts = self.budget.caches.drop_cold()
+                    || self.evict_surplus()
                     || large.is_some_and(|log| self.is_largest(log) && self.evict_from(log))
                     || self.evict(Sizes::largest, false);
             }
@@ -118,19 +126,6 @@ impl Shared {
         Err(PublishError::Full { weight, limit: self.budget.limit })
     }
 
-    /// How many bytes these events add, each topic's newest segment being as `tail` says.
-    fn need<'a>(&self, events: impl Iterator<Item = (&'a Arc<Log>, &'a Event)>, tail: impl Fn(&Log) -> Tail) -> usize {
-        let mut tails: BTreeMap<&Pattern, Tail> = BTreeMap::new();
-        let needs = events.map(|(log, event)| {
-            let tail = tails.entry(&log.name).or_insert_with(|| tail(log));
-            let places = tail.take(event.weight(), &log.retention);
-            let segment = places.map_or(0, |places| footprint::segment(places, &log.name));
-            let fed = footprint::most(event).saturating_mul(log.feeds());
-            footprint::event(event).saturating_add(segment).saturating_add(fed)
-        });
-        needs.fold(0, usize::saturating_add)
-    }
-
     /// Makes room for a cache of so many bytes. `None` when it should not be kept.
     pub(super) fn cache(&self, bytes: usize) -> Option<Charge> {
         while !self.budget.may_cache(bytes) {
@@ -139,7 +134,7 @@ impl Shared {
             }
         }
         while !self.budget.has_room(bytes) {
-            if !self.budget.caches.drop_cold() && !self.evict(Sizes::largest, false) {
+            if !self.budget.caches.drop_cold() && !self.evict_surplus() && !self.evict(Sizes::largest, false) {
                 return None;
             }
         }
@@ -166,9 +161,20 @@ impl Shared {
         true
     }
 
+    /// Evicts a segment of which retention promises nothing. False: none is left, or none was found.
+    fn evict_surplus(&self) -> bool {
+        let mut logs = std::iter::from_fn(|| self.budget.surplus.take()).take(LOOKS);
+        logs.any(|log| self.relieve(&log, log.evict_surplus(self.now())))
+    }
+
     /// Evicts the oldest segment of a log. False: it had none, or was filed with more than it holds.
     fn evict_from(&self, log: &Arc<Log>) -> bool {
-        let Some(Relief { evicted, mut wakers, followers, idle }) = log.evict_oldest(self.now()) else {
+        self.relieve(log, log.evict_oldest(self.now()))
+    }
+
+    /// Does what an eviction leaves to be done. False: there was none.
+    fn relieve(&self, log: &Arc<Log>, relief: Option<Relief>) -> bool {
+        let Some(Relief { evicted, mut wakers, followers, idle }) = relief else {
             return false;
         };
         drop(followers);

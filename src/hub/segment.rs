@@ -10,7 +10,7 @@ use crate::hub::budget::{Budget, Charge};
 use crate::hub::footprint;
 use crate::hub::joined::{self, Joined, Reading};
 use crate::hub::sync::{Expiry, Length, Link, Marks, Replaced};
-use crate::model::{Pattern, Topic};
+use crate::model::Topic;
 
 /// A stretch of one log: written in order by one writer under the log's lock, read without a lock.
 pub(super) struct Segment {
@@ -33,14 +33,7 @@ pub(super) struct Segment {
 
 impl Segment {
     /// Returns a segment of a log, for events of this topic; `is_mixed`: of this and of others.
-    pub(super) fn new(
-        topic: Topic,
-        log: &Pattern,
-        base: u64,
-        places: usize,
-        is_mixed: bool,
-        budget: &Arc<Budget>,
-    ) -> Arc<Self> {
+    pub(super) fn new(topic: Topic, base: u64, places: usize, is_mixed: bool, budget: &Arc<Budget>) -> Arc<Self> {
         let entries = std::iter::repeat_with(OnceLock::new).take(places).collect();
         let topics = std::iter::repeat_with(OnceLock::new).take(if is_mixed { places } else { 0 }).collect();
         Arc::new_cyclic(|this| Self {
@@ -53,8 +46,21 @@ impl Segment {
             joined: OnceLock::new(),
             replaced: Link::new(),
             marks: Marks::default(),
-            charge: budget.segment(footprint::segment(places, log)),
+            charge: budget.segment(footprint::segment(places)),
         })
+    }
+
+    /// Returns a segment of its own for the written places from this one on.
+    pub(super) fn from(&self, place: u32, is_mixed: bool, budget: &Arc<Budget>) -> Arc<Self> {
+        let (base, places) = (self.base + u64::from(place), place..self.len());
+        let fresh = Self::new(self.run.topic.clone(), base, places.len(), is_mixed, budget);
+        for (place, entry) in places.filter_map(|place| Some((place, self.entry(place)?))) {
+            fresh.push(self.run.topic_at(place), entry.clone());
+            if self.is_replaced(place) {
+                fresh.replace(self.base + u64::from(place));
+            }
+        }
+        fresh
     }
 
     /// How many places there are.

@@ -35,6 +35,15 @@ impl<T> Segments<T> {
         oldest
     }
 
+    /// Puts another in the place of the oldest. Returns that one.
+    pub(super) fn replace_oldest(&mut self, other: T) -> Option<T> {
+        let oldest = match &mut self.older {
+            Some(older) => older.front_mut(),
+            None => self.newest.as_mut(),
+        };
+        oldest.map(|oldest| std::mem::replace(oldest, other))
+    }
+
     #[inline]
     pub(super) fn newest(&self) -> Option<&T> {
         self.newest.as_ref()

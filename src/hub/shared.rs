@@ -56,10 +56,11 @@ impl Shared {
         retentions: Retentions,
         max_event: usize,
         max_bytes: usize,
+        live_buffer: usize,
         max_topics: usize,
         clock: Box<dyn Clock>,
     ) -> Self {
-        let (began, budget) = (clock.now(), Budget::new(epoch, max_bytes, max_topics));
+        let (began, budget) = (clock.now(), Budget::new(epoch, max_bytes, live_buffer, max_topics));
         Self {
             epoch,
             max_event,
@@ -102,11 +103,11 @@ impl Shared {
             let Some(mut state) = log.live() else {
                 continue;
             };
-            let evicted = state.evict(&log.retention, now);
-            let placed = state.place(from, now);
             if overflow == Overflow::Latest {
                 state.conflate();
             }
+            let evicted = state.evict(&log, now);
+            let placed = state.place(from, overflow, now);
             let subscriptions = state.subscriptions + 1;
             state.subscribe(&log, subscriptions);
             drop(state);
@@ -122,14 +123,12 @@ impl Shared {
             let Some(mut state) = feed.live() else {
                 continue;
             };
-            if overflow == Overflow::Latest {
-                state.conflate();
-            }
+            let begins = overflow == Overflow::Latest && state.conflate();
             let end = Placed { index: state.next, head: None, gap: None };
             let subscriptions = state.subscriptions + 1;
             state.subscribe(&feed, subscriptions);
             drop(state);
-            self.registry.attach(&feed);
+            self.registry.attach(&feed, begins);
             return Ok(Reader::new(feed, &end));
         }
     }
@@ -140,9 +139,10 @@ impl Shared {
         let waiter = cancel(&mut state);
         let subscriptions = state.subscriptions - 1;
         state.subscribe(log, subscriptions);
+        let released = state.release_live(log);
         let idle = state.is_idle();
         drop(state);
-        drop(waiter);
+        drop((waiter, released));
         if idle {
             self.registry.release(log);
         }
@@ -182,10 +182,11 @@ impl Shared {
     /// Lets go of a log's old history, and of the topic if nothing is left of it.
     pub(super) fn sweep(&self, log: &Arc<Log>, now: u64) {
         let mut state = log.state();
-        let evicted = state.evict(&log.retention, now);
+        let evicted = state.evict(log, now);
+        let replaced = state.end_burst(log, now);
         let idle = state.is_idle();
         drop(state);
-        drop(evicted);
+        drop((evicted, replaced));
         if idle {
             self.registry.release(log);
         }

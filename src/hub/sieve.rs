@@ -128,6 +128,12 @@ impl<'a> Sieve<'a> {
 }
 
 impl LeftOut {
+    /// So many events that had expired, and so many that newer ones had replaced.
+    pub(super) fn new(expired: u64, conflated: u64) -> Self {
+        let [expired, conflated] = [expired, conflated].map(|events| u32::try_from(events).unwrap_or(u32::MAX));
+        Self { expired, conflated }
+    }
+
     /// Adds to a hub's counts.
     pub(super) fn count(self, expired: &Count, conflated: &Count) {
         if self.expired > 0 {

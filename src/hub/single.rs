@@ -171,11 +171,11 @@ impl Single {
     /// Finds what there is to read, or to say.
     #[cold]
     fn find(&mut self, shared: &Shared) -> Found {
-        let found = self.reader.log.state().find(self.reader.next);
+        let found = self.reader.log.state().find(self.reader.next, self.overflow);
         if let placing::Found::Nothing = found {
             return Found::End(if self.reader.next == TOO_SLOW { End::TooSlow } else { End::Closed });
         }
-        match self.reader.follow(found, shared) {
+        match self.reader.follow(found, u64::MAX, shared) {
             Some(_) if self.overflow == Overflow::Disconnect => {
                 self.reader.next = TOO_SLOW;
                 Found::End(End::TooSlow)

@@ -15,7 +15,8 @@ const NEW_SHARE: u64 = 8;
 /// No slot.
 const NONE: u32 = u32::MAX;
 
-/// The use that is made of a log, in the order in which logs of one size class give way.
+/// The use that is made of a log, in the order in which logs of one size class give way: of the first two the one that was
+/// filed less recently.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Rank {
     /// A topic that has begun one segment and has no subscription.
@@ -31,6 +32,8 @@ pub(super) enum Rank {
 impl Rank {
     const ALL: [Self; 4] = [Self::New, Self::Idle, Self::Pattern, Self::Followed];
     const TOPICS: [Self; 3] = [Self::New, Self::Idle, Self::Followed];
+    const UNUSED: [Self; 2] = [Self::New, Self::Idle];
+    const USED: [Self; 2] = [Self::Pattern, Self::Followed];
 
     /// Returns how often the bytes of such a log count in the comparison of the classes.
     const fn weight(self) -> u64 {
@@ -40,6 +43,18 @@ impl Rank {
             Self::Pattern | Self::Followed => 1,
         }
     }
+}
+
+/// The place that a log is filed at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Place {
+    /// Last in the list of its size class.
+    Last,
+    /// First there: it is the next of the list to give way.
+    First,
+    /// First in the list of the class that it was filed under before, which it is too small for by now: it gave way, and
+    /// goes on until nothing is left of it.
+    Stays,
 }
 
 /// The logs in memory, each in a slot of its own. Those that hold events are listed by size class and rank, the one that
@@ -60,6 +75,8 @@ struct Slots {
     chunks: Vec<Vec<Slot>>,
     len: u32,
     free: Link,
+    /// How often a log was filed last in a list. Wraps around.
+    filings: u32,
     lists: [[List; Rank::ALL.len()]; CLASSES],
 }
 
@@ -70,6 +87,8 @@ struct Slot {
     before: u32,
     /// The next slot of the list, or the next free one.
     after: u32,
+    /// The number of the filing that put the log last in a list.
+    filed: u32,
     listed: Option<(u8, Rank)>,
 }
 
@@ -93,7 +112,7 @@ struct List {
 impl Sizes {
     /// Returns a slot for a log.
     pub(super) fn add(&self, log: Weak<Log>) -> u32 {
-        let fresh = Slot { log, before: NONE, after: NONE, listed: None };
+        let fresh = Slot { log, before: NONE, after: NONE, filed: 0, listed: None };
         let mut slots = self.slots.lock();
         let free = slots.free.0;
         if let Some(slot) = slots.slot(free) {
@@ -128,16 +147,16 @@ impl Sizes {
         drop(log);
     }
 
-    /// Files a log that was filed with `old` bytes under `new`, last in its list, or first if it is the `next` to give way.
-    /// 0 bytes: it is not listed. Only under the log's lock.
-    pub(super) fn file(&self, number: u32, rank: Rank, old: u64, new: u64, next: bool) {
+    /// Files a log that was filed with `old` bytes under `new`. 0 bytes: it is not listed. Only under the log's lock.
+    pub(super) fn file(&self, number: u32, rank: Rank, old: u64, new: u64, place: Place) {
         let mut slots = self.slots.lock();
-        let was_listed = slots.unlink(number, old);
+        let before = slots.unlink(number, old);
         if new > 0 {
-            slots.link(number, rank, new, next);
+            let class = before.filter(|_| place == Place::Stays).unwrap_or_else(|| class(new));
+            slots.link(number, class, rank, new, place != Place::Last);
         }
         drop(slots);
-        match (was_listed, new > 0, rank) {
+        match (before.is_some(), new > 0, rank) {
             (_, _, Rank::Pattern) | (true, true, _) | (false, false, _) => {}
             (false, true, _) => self.topics.add(1),
             (true, false, _) => self.topics.sub(1),
@@ -149,30 +168,33 @@ impl Sizes {
         self.topics.load()
     }
 
-    /// Returns the next log to evict: the least recently filed log of the lowest rank in the class with the most weighted
-    /// bytes. If new topics hold more than their share of all bytes, whatever their sizes, it is the least recently filed
-    /// one of the class with the most bytes of new topics.
+    /// Returns the next log to evict: in the class with the most weighted bytes the least recently filed topic without a
+    /// subscription, else the least recently filed log of the lowest rank. If new topics hold more than their share of all
+    /// bytes, whatever their sizes, it is the least recently filed one of the class with the most bytes of new topics.
     pub(super) fn largest(&self) -> Option<Arc<Log>> {
         let slots = self.slots.lock();
         let new = |class: &&[List; 4]| class[Rank::New as usize].bytes;
         let all: u64 = slots.lists.iter().flatten().map(|list| list.bytes).sum();
         if slots.lists.iter().map(|class| new(&class)).sum::<u64>() > all / NEW_SHARE {
             let class = slots.lists.iter().max_by_key(new)?;
-            if let Some(log) = slots.first_of(std::slice::from_ref(&class[Rank::New as usize])) {
+            if let Some(log) = slots.first_of(class, Rank::New) {
                 return Some(log);
             }
         }
         let weighted = |class: &&[List; 4]| {
             Rank::ALL.iter().zip(*class).map(|(rank, list)| list.bytes * rank.weight()).sum::<u64>()
         };
-        slots.first_of(slots.lists.iter().max_by_key(weighted)?)
+        let class = slots.lists.iter().max_by_key(weighted)?;
+        let used = || Rank::USED.into_iter().find_map(|rank| slots.first_of(class, rank));
+        slots.oldest_unused(class).or_else(used)
     }
 
     /// Returns whether no topic is of a higher class than one with so many bytes.
     pub(super) fn is_of_highest_class(&self, bytes: u64) -> bool {
         let slots = self.slots.lock();
-        let higher = slots.lists.get(class(bytes) + 1..).unwrap_or_default();
-        higher.iter().all(|class| Rank::TOPICS.iter().all(|&rank| class[rank as usize].bytes == 0))
+        let held = |class: &[List; 4]| Rank::TOPICS.iter().map(|&rank| class[rank as usize].bytes).sum::<u64>();
+        // A class that holds less than one topic of it has only the rest of one that gave way.
+        slots.lists.iter().zip(SMALLEST..).skip(class(bytes) + 1).all(|(class, bound)| held(class) < 1 << bound)
     }
 
     /// Returns the topic that gives way to a new one: of the lowest rank that there is, in the class that has the most
@@ -180,8 +202,8 @@ impl Sizes {
     pub(super) fn oldest_topic(&self) -> Option<Arc<Log>> {
         let slots = self.slots.lock();
         Rank::TOPICS.iter().find_map(|&rank| {
-            let list = slots.lists.iter().map(|class| &class[rank as usize]).max_by_key(|list| list.bytes)?;
-            slots.first_of(std::slice::from_ref(list))
+            let class = slots.lists.iter().max_by_key(|class| class[rank as usize].bytes)?;
+            slots.first_of(class, rank)
         })
     }
 
@@ -207,19 +229,21 @@ impl Slots {
         self.chunks.get_mut(number as usize / CHUNK)?.get_mut(number as usize % CHUNK)
     }
 
-    fn first_of(&self, lists: &[List]) -> Option<Arc<Log>> {
-        lists.iter().find_map(|list| self.get(list.first.0)?.log.upgrade())
+    fn first_of(&self, class: &[List; Rank::ALL.len()], rank: Rank) -> Option<Arc<Log>> {
+        self.get(class[rank as usize].first.0)?.log.upgrade()
     }
 
-    /// Takes a log out of its list. Returns whether it was in one.
-    fn unlink(&mut self, number: u32, bytes: u64) -> bool {
-        let Some(slot) = self.slot(number) else {
-            return false;
-        };
+    /// Returns the topic of a class that was filed least recently, of those without a subscription.
+    fn oldest_unused(&self, class: &[List; Rank::ALL.len()]) -> Option<Arc<Log>> {
+        let firsts = Rank::UNUSED.iter().filter_map(|&rank| self.get(class[rank as usize].first.0));
+        firsts.max_by_key(|slot| self.filings.wrapping_sub(slot.filed))?.log.upgrade()
+    }
+
+    /// Takes a log out of its list. Returns the class of the list; `None` if it was in none.
+    fn unlink(&mut self, number: u32, bytes: u64) -> Option<usize> {
+        let slot = self.slot(number)?;
         let (before, after) = (slot.before, slot.after);
-        let Some((class, rank)) = slot.listed.take() else {
-            return false;
-        };
+        let (class, rank) = slot.listed.take()?;
         let list = &mut self.lists[usize::from(class)][rank as usize];
         list.bytes -= bytes;
         if list.first.0 == number {
@@ -230,11 +254,10 @@ impl Slots {
         }
         self.slot(before).into_iter().for_each(|slot| slot.after = after);
         self.slot(after).into_iter().for_each(|slot| slot.before = before);
-        true
+        Some(class.into())
     }
 
-    fn link(&mut self, number: u32, rank: Rank, bytes: u64, is_first: bool) {
-        let class = class(bytes);
+    fn link(&mut self, number: u32, class: usize, rank: Rank, bytes: u64, is_first: bool) {
         let list = &mut self.lists[class][rank as usize];
         list.bytes += bytes;
         let (before, after) = if is_first { (NONE, list.first.0) } else { (list.last.0, NONE) };
@@ -246,8 +269,11 @@ impl Slots {
         }
         self.slot(before).into_iter().for_each(|slot| slot.after = number);
         self.slot(after).into_iter().for_each(|slot| slot.before = number);
+        self.filings = self.filings.wrapping_add(u32::from(!is_first));
+        let filings = self.filings;
         if let Some(slot) = self.slot(number) {
             (slot.before, slot.after, slot.listed) = (before, after, Some((class as u8, rank)));
+            slot.filed = if is_first { slot.filed } else { filings };
         }
     }
 }

@@ -40,8 +40,8 @@ pub struct HubStats {
     pub cached_bytes: usize,
     /// What readers hold of evicted history, in bytes.
     pub pinned_bytes: usize,
-    /// All that the [budget](crate::LocalHubBuilder::max_bytes) counts: events, what it takes to keep them, and the two
-    /// above.
+    /// All that the [budget](crate::LocalHubBuilder::max_bytes) counts: events in history and in
+    /// [live buffers](crate::LocalHubBuilder::live_buffer), what it takes to keep them, and the two above.
     pub bytes: usize,
     /// Subscriptions, counted once for each of their topics and patterns.
     pub subscriptions: usize,

@@ -8,7 +8,7 @@ pub struct Gap {
     pub reason: GapReason,
     /// How many, where that can be known: all that left history before the subscriber came to them, from the first up to
     /// the last that still lived then. An event that [expired](crate::Event::ttl) while it was in history is no gap alone,
-    /// but counted between two that are.
+    /// but counted between two that are; with [`Overflow::Latest`] the same goes for one that a newer event replaced.
     pub missed: Option<u64>,
     /// The topic they were of, where it is one.
     pub topic: Option<Topic>,
@@ -68,7 +68,8 @@ impl Gap {
 pub enum GapReason {
     /// The client was away longer than history is kept.
     Evicted,
-    /// The subscriber was here, and slower than history is kept.
+    /// The subscriber was here, and further behind than history and the hub's
+    /// [live buffer](crate::LocalHubBuilder::live_buffer) go.
     Overflow,
     /// The cursor is of another life of the hub; all that is retained follows.
     Epoch,
@@ -89,14 +90,16 @@ impl GapReason {
     }
 }
 
-/// What happens to a subscriber that falls behind.
+/// What happens to a subscriber that falls behind what is kept for it: its topics' histories, and the hub's
+/// [live buffer](crate::LocalHubBuilder::live_buffer).
 ///
 /// The same on every transport. Falling behind is a subscriber's: a client that was away, or polls, and comes back with
-/// a cursor that is older than history gets a [`Gap`] ([`Evicted`](GapReason::Evicted)), whatever is chosen here.
+/// a cursor that is older than history gets a [`Gap`] ([`Evicted`](GapReason::Evicted)); with [`Latest`](Self::Latest) only
+/// if it misses an event that no newer one replaced.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum Overflow {
-    /// It gets a [`Gap`] with the exact count, and goes on from the oldest event retained.
+    /// It gets a [`Gap`] with the exact count, and goes on from the oldest event in memory.
     #[default]
     Gap,
     /// Its subscription ends with [`End::TooSlow`](crate::End::TooSlow), which each wire has a word for: a WebSocket
@@ -106,7 +109,10 @@ pub enum Overflow {
     /// its place in the order, and all without a key. For state of which only the present counts, such as prices.
     ///
     /// - Looked at anew at each poll, a polling client's too: who reads as fast as is published gets every event.
-    /// - What left history unread is still a [`Gap`], as with [`Overflow::Gap`].
+    /// - Events that left history and the live buffer unread are a [`Gap`], except for those that a newer one of their key
+    ///   had replaced by then: it is delivered in their place. To a subscriber that was there they count as conflated. A hub knows of all
+    ///   replaced events of a topic once it had a subscription that conflates, of the topic or of a pattern that matches;
+    ///   before that only of those that have the key of the newest event.
     /// - A client that resumes at any cursor it was given gets the newest event of each key after that. An older one that
     ///   it was spared has a newer one behind it, whose cursor is later.
     /// - Where the newest event of a key has [expired](crate::Event::ttl), nothing is delivered for the key: what it

@@ -2,6 +2,9 @@ use std::time::Duration;
 
 /// How much of a topic's history is kept for replay: until any of the three limits is reached.
 ///
+/// It limits the events that a client gets when it subscribes or returns. A connected subscription may be further behind,
+/// see [`LocalHubBuilder::live_buffer`](crate::LocalHubBuilder::live_buffer).
+///
 /// An event is evicted when there are more than `count` newer ones in its topic, when it and the newer ones weigh
 /// more than `bytes` (payload, name and key), or when it is older than `age`. One that has
 /// [expired](crate::Event::ttl) goes as soon as it is the oldest.

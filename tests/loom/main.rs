@@ -30,6 +30,11 @@ fn hub(retention: Retention) -> LocalHub {
     LocalHub::builder().retain(retention).clock(Still(Instant::now())).build()
 }
 
+/// A hub that keeps nothing for connected readers beside history.
+fn hub_without_live_buffer(retention: Retention) -> LocalHub {
+    LocalHub::builder().retain(retention).live_buffer(0).clock(Still(Instant::now())).build()
+}
+
 fn topic(name: &str) -> Topic {
     Topic::new(name).unwrap()
 }
@@ -223,7 +228,7 @@ fn the_topic_is_dropped_while_published() {
 #[test]
 fn lag_while_published() {
     loom::model(|| {
-        let hub = hub(Retention::count(1));
+        let hub = hub_without_live_buffer(Retention::count(1));
         let mut subscription = hub.subscribe(Subscribe::topics(["a"])).unwrap();
         let other = hub.clone();
         let publisher = thread::spawn(move || {
@@ -239,7 +244,7 @@ fn lag_while_published() {
 #[test]
 fn lag_of_two_topics_while_published() {
     loom::model(|| {
-        let hub = hub(Retention::count(0));
+        let hub = hub_without_live_buffer(Retention::count(0));
         let mut subscription = hub.subscribe(Subscribe::topics(["a", "b"])).unwrap();
         let other = hub.clone();
         let publisher = thread::spawn(move || {
@@ -254,9 +259,45 @@ fn lag_of_two_topics_while_published() {
 }
 
 #[test]
-fn too_slow_while_published() {
+fn live_buffer_holds_what_left_history_while_published() {
+    for topics in [vec!["a"], vec!["a", "b"]] {
+        loom::model(move || {
+            let hub = hub(Retention::count(0));
+            let mut subscription = hub.subscribe(Subscribe::topics(topics.clone())).unwrap();
+            let other = hub.clone();
+            let publisher = thread::spawn(move || {
+                for _ in 0..3 {
+                    publish(&other, "a");
+                }
+            });
+            assert_eq!(read(&mut subscription, 3), [1, 2, 3]);
+            publisher.join().unwrap();
+        });
+    }
+}
+
+#[test]
+fn live_buffer_is_released_while_another_reader_reads_it() {
     loom::model(|| {
         let hub = hub(Retention::count(0));
+        let [mut subscription, leaving] = [(); 2].map(|()| hub.subscribe(Subscribe::topics(["a"])).unwrap());
+        publish(&hub, "a");
+        publish(&hub, "a");
+        let other = hub.clone();
+        let leaver = thread::spawn(move || {
+            drop(leaving);
+            other.sweep();
+            publish(&other, "a");
+        });
+        assert_eq!(read(&mut subscription, 3), [1, 2, 3]);
+        leaver.join().unwrap();
+    });
+}
+
+#[test]
+fn too_slow_while_published() {
+    loom::model(|| {
+        let hub = hub_without_live_buffer(Retention::count(0));
         let mut subscription = hub.subscribe(Subscribe::topics(["a"]).overflow(Overflow::Disconnect)).unwrap();
         let other = hub.clone();
         let publisher = thread::spawn(move || {

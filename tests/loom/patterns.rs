@@ -4,7 +4,7 @@ use loom::future::block_on;
 use loom::thread;
 use tidings::{Delivery, End, Retention, Start, Subscribe, Subscriber, SubscriberExt};
 
-use super::{hub, publish, read};
+use super::{hub, hub_without_live_buffer, publish, read};
 
 #[test]
 fn a_topic_is_made_while_a_pattern_is_begun_to_be_followed() {
@@ -113,7 +113,7 @@ fn two_begin_to_follow_a_pattern_while_published() {
 #[test]
 fn a_pattern_is_outrun_by_topics_that_keep_all() {
     loom::model(|| {
-        let hub = hub(Retention::default());
+        let hub = hub_without_live_buffer(Retention::default());
         let mut subscription = hub.subscribe(Subscribe::patterns(["a/*"])).unwrap();
         let other = hub.clone();
         let publisher = thread::spawn(move || {

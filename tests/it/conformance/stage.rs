@@ -84,7 +84,7 @@ impl Stage {
 
 /// The embedded hub, as [`Stage::new`] wants it.
 pub(crate) fn open_local(retain: usize) -> Arc<dyn Source> {
-    Arc::new(LocalHub::builder().retain(Retention::count(retain)).build())
+    Arc::new(LocalHub::builder().retain(Retention::count(retain)).live_buffer(0).build())
 }
 
 impl Source for LocalHub {

@@ -64,6 +64,8 @@ const CASES: &[Case] = &[
         Box::pin(overflow::latest_by_another(scene))
     })
     .overflow(Overflow::Latest),
+    Case::new("no gap of what newer events replaced", 3, Rows::Every, |scene| Box::pin(overflow::latest_away(scene)))
+        .overflow(Overflow::Latest),
     Case::new("gap when it falls behind, and the newest of each key", 4, Rows::Live, |scene| {
         Box::pin(overflow::latest_behind(scene))
     })

@@ -3,7 +3,7 @@
 use std::task::Poll;
 use std::time::Duration;
 
-use tidings::{Delivery, End, Event, LocalHub, Overflow, Retention, Subscribe, Subscription};
+use tidings::{Delivery, End, Event, LocalHub, Overflow, Retention, Subscribe, Subscriber, Subscription};
 
 use super::model::ManualClock;
 use super::patterns::{events, poll, say, topic};
@@ -18,7 +18,8 @@ fn events_of_one_poll(subscription: &mut Subscription) -> usize {
 
 #[test]
 fn who_falls_behind_what_a_pattern_keeps_finds_it_with_its_topics() {
-    let hub = LocalHub::builder().retain(Retention::count(1_000)).retain_for("loud/b", Retention::count(1)).build();
+    let hub = LocalHub::builder().retain(Retention::count(1_000)).retain_for("loud/b", Retention::count(1));
+    let hub = hub.live_buffer(0).build();
     let mut slow = hub.subscribe(Subscribe::patterns(["loud/*"])).unwrap();
     let mut strict = hub.subscribe(Subscribe::patterns(["loud/*"]).overflow(Overflow::Disconnect)).unwrap();
     say(&hub, "loud/b", "before");
@@ -74,7 +75,7 @@ fn what_a_subscription_stepped_over_hides_no_loss() {
     for has_read in [true, false] {
         let clock = ManualClock::new();
         let hub = LocalHub::builder().retain(Retention::count(500)).retain_for("a/none", Retention::count(0));
-        let hub = hub.clock(clock.clone()).build();
+        let hub = hub.live_buffer(0).clock(clock.clone()).build();
         let fill = || (0..100).for_each(|_| assert_eq!(say(&hub, "a/kept", "fills"), 1));
         let mut slow = hub.subscribe(Subscribe::patterns(["a/*"])).unwrap();
         if has_read {
@@ -100,6 +101,7 @@ fn what_a_subscription_stepped_over_hides_no_loss() {
                 read += events_of_one_poll(&mut slow);
             }
             assert_eq!(read, 100);
+            slow.detach();
         }
         fill();
         clock.advance(Duration::from_secs(11));
@@ -115,7 +117,7 @@ fn topics_that_are_forgotten_neither_hide_what_is_lost_nor_make_up_a_loss() {
     for is_lost in [true, false] {
         let clock = ManualClock::new();
         let hub = LocalHub::builder().retain_for("a/none", Retention::count(0)).retain_for("b/*", Retention::count(0));
-        let hub = hub.clock(clock.clone()).build();
+        let hub = hub.live_buffer(0).clock(clock.clone()).build();
         let mut slow = hub.subscribe(Subscribe::patterns(["a/*"])).unwrap();
         for n in 0..=65_536 {
             say(&hub, &format!("b/{n}"), "");

@@ -79,6 +79,47 @@ fn a_new_topic_after_a_flood_gets_a_history() {
     assert_eq!(history(&hub, &topic("honest")).len(), 300);
 }
 
+/// Whatever else is so for each of them: the newest topics that fit are kept, and the oldest go.
+#[test]
+fn topics_of_one_size_are_evicted_oldest_first() {
+    const TOPICS: usize = 5_000;
+    let hundred = || Event::text("x".repeat(100));
+    let long = "n".repeat(230);
+    for (kind, name, retention, pattern, follow, events, batch) in [
+        ("by default", "job", Retention::default(), None, false, 1, false),
+        ("last value", "job", Retention::count(1), None, false, 1, false),
+        ("two events each", "job", Retention::default(), None, false, 2, false),
+        ("two events each, of the class of one", &long, Retention::default(), None, false, 2, false),
+        ("ten events each", "job", Retention::default(), None, false, 10, false),
+        ("of a followed pattern", "job", Retention::default(), Some("job/*"), false, 1, false),
+        ("followed", "job", Retention::default(), None, true, 1, false),
+        ("in batches", "job", Retention::default(), None, false, 1, true),
+    ] {
+        let job = |n: usize| Topic::new(format!("{name}/{n:06}")).unwrap();
+        let hub = LocalHub::builder().retain(retention).max_bytes(1 << 20).build();
+        let _pattern = pattern.map(|pattern| hub.subscribe(Subscribe::patterns([pattern])).unwrap());
+        let mut followed = Vec::new();
+        for first in (0..TOPICS).step_by(10) {
+            let jobs: Vec<_> = (first..first + 10).map(job).collect();
+            if follow {
+                followed.extend(jobs.iter().map(|job| hub.subscribe(Subscribe::topics([job])).unwrap()));
+            }
+            let all = (0..events).flat_map(|_| jobs.iter().map(|job| (job.clone(), hundred())));
+            if batch {
+                hub.publish_all(all).unwrap();
+            } else {
+                all.for_each(|(job, event)| _ = hub.publish_now(&job, event).unwrap());
+            }
+        }
+        let kept: Vec<_> = (0..TOPICS).filter(|&n| hub.has_history(&job(n))).collect();
+        assert!(kept.len() >= 200, "{kind}: {} fit", kept.len());
+        let oldest = TOPICS - kept.len();
+        assert!(kept.iter().copied().eq(oldest..TOPICS), "{kind}: of the newest {} {kept:?}", kept.len());
+        let stats = hub.stats();
+        assert!(stats.bytes > (1 << 20) - 64 * 1024, "{kind}: nothing goes before it must: {stats:?}");
+    }
+}
+
 #[test]
 fn one_publish_evicts_no_more_than_its_own_size() {
     let hub = hub(4 << 20);

@@ -1,16 +1,20 @@
 //! `LocalHub` and its subscriptions.
 
+mod batches;
 mod behind;
 mod budget;
 mod caches;
 mod floods;
+mod last_value;
 mod latest;
+mod live_buffer;
 mod model;
 mod naive;
 mod notifier;
 mod patterns;
 mod promises;
 mod publish;
+mod replaced;
 mod segments;
 mod sequences;
 mod stats;

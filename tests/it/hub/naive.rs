@@ -47,6 +47,8 @@ pub(super) struct World {
     history: BTreeMap<usize, VecDeque<Known>>,
     /// Per topic, the newest event that left history before its time was over.
     lost: BTreeMap<usize, u64>,
+    /// The same of those that no newer event of their key had replaced by then.
+    unreplaced: BTreeMap<usize, u64>,
 }
 
 impl World {
@@ -54,7 +56,8 @@ impl World {
         let clock = ManualClock::new();
         let retention = Retention::count(count).bytes(bytes);
         let hub = LocalHub::builder().retain(retention).clock(clock.clone()).build();
-        Self { hub, clock, retention, all: Vec::new(), history: BTreeMap::new(), lost: BTreeMap::new() }
+        let (lost, unreplaced) = (BTreeMap::new(), BTreeMap::new());
+        Self { hub, clock, retention, all: Vec::new(), history: BTreeMap::new(), lost, unreplaced }
     }
 
     pub(super) fn topic(topic: usize) -> Topic {
@@ -84,7 +87,7 @@ impl World {
     /// What is over the limits goes, and what has expired as soon as it is the oldest.
     fn evict(&mut self, topic: usize) {
         let now = self.clock.millis();
-        let history = self.history.entry(topic).or_default();
+        let mut history = self.history.remove(&topic).unwrap_or_default();
         while let Some(oldest) = history.front() {
             let too_much = history.len() > self.retention.count
                 || history.iter().map(|event| event.len).sum::<usize>() > self.retention.bytes;
@@ -92,11 +95,15 @@ impl World {
                 history.pop_front();
             } else if too_much {
                 self.lost.insert(topic, oldest.sequence);
+                if !self.is_replaced(oldest) {
+                    self.unreplaced.insert(topic, oldest.sequence);
+                }
                 history.pop_front();
             } else {
-                return;
+                break;
             }
         }
+        self.history.insert(topic, history);
     }
 
     pub(super) fn watermark(&self) -> u64 {
@@ -112,12 +119,14 @@ impl World {
         self.all[event.sequence as usize..].iter().any(|newer| event.is_replaced_by(newer))
     }
 
-    /// What a subscriber of these topics that comes with a cursor at this sequence is to read now, in order.
+    /// What a subscriber of these topics that comes with a cursor at this sequence is to read now, in order. Who conflates is
+    /// told of what it can know: somebody must have followed the topics so from the beginning.
     pub(super) fn expected(&mut self, topics: &[usize], after: u64, overflow: Overflow) -> Vec<Item> {
         let (now, mut items) = (self.clock.millis(), Vec::new());
         for &topic in topics {
             self.evict(topic);
-            items.extend(self.lost.get(&topic).filter(|&&lost| lost > after).map(|&lost| Item::Gap(lost)));
+            let lost = if overflow == Overflow::Latest { &self.unreplaced } else { &self.lost };
+            items.extend(lost.get(&topic).filter(|&&lost| lost > after).map(|&lost| Item::Gap(lost)));
             let unread = self.history[&topic].iter().filter(|event| event.sequence > after && !event.is_expired(now));
             let wanted = unread.filter(|event| overflow != Overflow::Latest || !self.is_replaced(event));
             items.extend(wanted.map(|event| Item::Event(event.sequence)));

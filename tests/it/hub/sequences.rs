@@ -5,7 +5,9 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use proptest::prelude::*;
-use tidings::{Cursor, Delivery, Encoded, Event, LocalHub, Retention, Start, Subscribe, Subscriber, Topic};
+use tidings::{
+    Cursor, Delivery, Encoded, Event, LocalHub, LocalHubBuilder, Retention, Start, Subscribe, Subscriber, Topic,
+};
 
 use super::model::{Ledger, Lines, ManualClock, Reference};
 
@@ -74,9 +76,10 @@ proptest! {
     #[test]
     fn nothing_is_lost_in_silence(
         retentions in prop::array::uniform3(retention()),
+        live_buffer in prop_oneof![2 => Just(0), 1 => 1_000..30_000_usize, 1 => Just(LocalHubBuilder::LIVE_BUFFER)],
         steps in prop::collection::vec(step(), 1..120),
     ) {
-        let mut world = World::new(retentions);
+        let mut world = World::new(retentions, live_buffer);
         steps.into_iter().for_each(|step| world.step(step));
         world.finish();
     }
@@ -113,10 +116,10 @@ fn is_for(name: &str, topic: &str) -> bool {
 
 impl World {
     /// One retention for all topics, one for some, and one for one of these.
-    fn new([all, some, one]: [Retention; 3]) -> Self {
+    fn new([all, some, one]: [Retention; 3], live_buffer: usize) -> Self {
         let clock = ManualClock::new();
         let hub = LocalHub::builder().retain_for("a/x", one).retain(all).retain_for("a/**", some);
-        let hub = hub.clock(clock.clone()).build();
+        let hub = hub.live_buffer(live_buffer).clock(clock.clone()).build();
         let topics = TOPICS.iter().map(|name| Topic::new(name).unwrap()).collect();
         let reference = Reference::new([all, all, one, some, some, all]);
         Self { hub, clock, reference, topics, readers: Vec::new() }

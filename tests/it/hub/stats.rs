@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 use tidings::{
-    Delivery, Encoded, Event, HubStats, LocalHub, Overflow, PublishError, Retention, Subscribe, Subscriber,
-    Subscription, Topic,
+    Delivery, Encoded, Event, HubStats, LocalHub, LocalHubBuilder, Overflow, PublishError, Retention, Subscribe,
+    Subscriber, Subscription, Topic,
 };
 
 use super::model::{Lines, ManualClock};
@@ -63,9 +63,10 @@ proptest! {
     fn p13_everything_adds_up_and_stays_within_the_budget(
         retention in retention(),
         limit in 25_000..80_000_usize,
+        live_buffer in prop_oneof![Just(0), 1_000..80_000_usize, Just(LocalHubBuilder::LIVE_BUFFER)],
         steps in prop::collection::vec(step(), 1..120),
     ) {
-        let mut world = World::new(retention, limit);
+        let mut world = World::new(retention, limit, live_buffer);
         for step in steps {
             world.step(step);
             world.check();
@@ -117,9 +118,10 @@ impl Account {
 }
 
 impl World {
-    fn new(retention: Retention, limit: usize) -> Self {
+    fn new(retention: Retention, limit: usize, live_buffer: usize) -> Self {
         let clock = ManualClock::new();
-        let hub = LocalHub::builder().retain(retention).max_bytes(limit).clock(clock.clone()).build();
+        let hub = LocalHub::builder().retain(retention).max_bytes(limit).live_buffer(live_buffer);
+        let hub = hub.clock(clock.clone()).build();
         let names = (0..TOPICS).map(|n| Topic::new(format!("topic/{n}")).unwrap()).collect();
         let (published, total) = ([0; TOPICS], Account::default());
         Self { hub, clock, limit, names, published, readers: Vec::new(), total }

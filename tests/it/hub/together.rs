@@ -87,7 +87,8 @@ fn what_is_published_while_the_budget_evicts_comes_in_order() {
 #[test]
 fn what_is_lost_beside_what_is_replaced_is_told() {
     for overflow in [Overflow::Gap, Overflow::Latest] {
-        let hub = LocalHub::builder().retain(Retention::count(100_000)).retain_for("b", Retention::count(1)).build();
+        let hub = LocalHub::builder().retain(Retention::count(100_000)).retain_for("b", Retention::count(1));
+        let hub = hub.live_buffer(0).build();
         let mut subscription = hub.subscribe(Subscribe::patterns(["**"]).overflow(overflow)).unwrap();
         let publish = |name: &str, count: usize| {
             for _ in 0..count {

@@ -225,7 +225,9 @@ fn an_expired_event_is_no_gap_for_who_comes_back() {
 /// Whoever is slow is told of what left history while it lived. What expired before that is no loss.
 #[test]
 fn an_expired_event_is_no_gap_for_who_is_slow() {
-    let world = World::new(Retention::count(2));
+    let mut world = World::new(Retention::count(2));
+    let builder = LocalHub::builder().retain(Retention::count(2)).live_buffer(0);
+    world.hub = builder.clock(world.clock.clone()).build();
     let mut slow = world.subscribe(Start::Now);
     let disconnects = Subscribe::topics([NEWS]).overflow(Overflow::Disconnect);
     let mut impatient = world.hub.subscribe(disconnects).unwrap();

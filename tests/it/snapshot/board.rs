@@ -94,7 +94,7 @@ impl State {
 }
 
 fn open(retain: usize) -> LocalHub {
-    LocalHub::builder().retain(Retention::count(retain)).build()
+    LocalHub::builder().retain(Retention::count(retain)).live_buffer(0).build()
 }
 
 /// What a client makes of what it gets.

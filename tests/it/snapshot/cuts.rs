@@ -272,7 +272,7 @@ fn visit(board: &Board, client: &mut Client, mut left: usize) -> bool {
 #[test]
 fn a_hubs_gap_says_what_was_delivered_before_it() {
     for topics in [&["a"][..], &["a", "b"]] {
-        let hub = LocalHub::builder().retain(Retention::count(2)).build();
+        let hub = LocalHub::builder().retain(Retention::count(2)).live_buffer(0).build();
         let publish = |times: usize| {
             let topic = Topic::new("a").unwrap();
             (0..times).for_each(|_| assert!(hub.publish_now(&topic, "x").is_ok()));

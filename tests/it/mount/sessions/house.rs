@@ -48,7 +48,7 @@ impl House {
 
     /// One that keeps so few events that it is easy to fall behind.
     pub(crate) fn forgetful() -> Self {
-        Self::of(LocalHub::builder().retain(Retention::count(2)).build())
+        Self::of(LocalHub::builder().retain(Retention::count(2)).live_buffer(0).build())
     }
 
     fn of(hub: LocalHub) -> Self {

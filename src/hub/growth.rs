@@ -1,0 +1,123 @@
+use std::collections::{BTreeMap, VecDeque};
+use std::mem::take;
+use std::sync::Arc;
+
+use crate::hub::footprint;
+use crate::hub::log::Log;
+use crate::hub::tail::Tail;
+use crate::model::{Event, Retention};
+
+/// Bytes that publishing events adds to the logs of their topics and of the patterns that match.
+#[derive(Default)]
+pub(super) struct Growth {
+    /// By the logs' slots.
+    topics: BTreeMap<u32, Topic>,
+    feeds: BTreeMap<u32, Grown>,
+}
+
+struct Topic {
+    grown: Grown,
+    feeds: Box<[Arc<Log>]>,
+}
+
+/// Growth of one log. Its retention evicts old events while new ones are added, so it may be less than what is added.
+/// Events that the log held before are not taken into account: they count as if they stayed.
+struct Grown {
+    tail: Tail,
+    /// Whether there are connected readers, which are behind from the first event on: for them a part stays in memory.
+    is_read: bool,
+    /// Growth in segments that are sealed by now, oldest first.
+    sealed: VecDeque<Part>,
+    newest: Part,
+    /// The sum of these.
+    all: Part,
+    /// The most bytes that it was.
+    most: usize,
+}
+
+/// Events that are added to one segment, or to several.
+#[derive(Clone, Copy, Default)]
+struct Part {
+    events: usize,
+    weight: usize,
+    /// Their bytes, and those of the segment if it is begun with them.
+    bytes: usize,
+}
+
+impl Growth {
+    /// Returns the growth by these events of logs whose newest segments are as `tail` says.
+    pub(super) fn of<'a>(events: impl Iterator<Item = (&'a Arc<Log>, &'a Event)>, tail: impl Fn(&Log) -> Tail) -> Self {
+        let mut this = Self::default();
+        for (log, event) in events {
+            let topic = this.topics.entry(log.slot).or_insert_with(|| {
+                let feeds = if log.feeds() > 0 { log.state().feeds.clone() } else { Box::default() };
+                Topic { grown: Grown::new(log, tail(log)), feeds }
+            });
+            topic.grown.add(event, log);
+            for feed in &topic.feeds {
+                this.feeds.entry(feed.slot).or_insert_with(|| Grown::new(feed, tail(feed))).add(event, feed);
+            }
+        }
+        this
+    }
+
+    /// Returns the bytes of all logs.
+    pub(super) fn bytes(&self) -> usize {
+        let topics = self.topics.values().map(|topic| &topic.grown);
+        topics.chain(self.feeds.values()).fold(0, |sum, grown| sum.saturating_add(grown.most))
+    }
+}
+
+impl Grown {
+    fn new(log: &Log, tail: Tail) -> Self {
+        let (is_read, none) = (log.state().has_readers(), Part::default());
+        Self { tail, is_read, sealed: VecDeque::new(), newest: none, all: none, most: 0 }
+    }
+
+    fn add(&mut self, event: &Event, log: &Log) {
+        let weight = event.weight();
+        let topic = if self.tail.is_none() { footprint::topic(&log.name) } else { 0 };
+        let mut part = Part { events: 1, weight, bytes: footprint::event(event).saturating_add(topic) };
+        if let Some(places) = self.tail.take(weight, &log.retention) {
+            part.bytes = part.bytes.saturating_add(footprint::segment(places));
+            if self.newest.events > 0 {
+                self.sealed.push_back(take(&mut self.newest));
+            }
+        }
+        self.newest = self.newest.and(part);
+        self.all = self.all.and(part);
+        self.most = self.most.max(self.all.bytes);
+        self.tail.is_behind |= self.is_read;
+        let live_buffer = if self.is_read { log.budget.live_buffer as usize } else { 0 };
+        while let Some(rest) = self.sealed.front().map(|oldest| self.all.without(oldest)) {
+            if !rest.fills(&log.retention) || self.all.bytes <= live_buffer {
+                return;
+            }
+            self.sealed.pop_front();
+            self.all = rest;
+        }
+    }
+}
+
+impl Part {
+    fn and(self, other: Self) -> Self {
+        Self {
+            events: self.events + other.events,
+            weight: self.weight.saturating_add(other.weight),
+            bytes: self.bytes.saturating_add(other.bytes),
+        }
+    }
+
+    fn without(self, other: &Self) -> Self {
+        Self {
+            events: self.events - other.events,
+            weight: self.weight.saturating_sub(other.weight),
+            bytes: self.bytes.saturating_sub(other.bytes),
+        }
+    }
+
+    /// Returns whether nothing is retained of what is before these events.
+    fn fills(&self, retention: &Retention) -> bool {
+        self.events >= retention.count || self.weight > retention.bytes
+    }
+}

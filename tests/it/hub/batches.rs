@@ -1,0 +1,123 @@
+//! The room that a batch takes in the byte budget, beside topics with a history and patterns that are followed.
+
+use bytes::Bytes;
+use proptest::prelude::*;
+use tidings::{Event, LocalHub, Retention, Subscribe, Subscription, Topic};
+
+use super::budget::{history, hub, kib, publish, topic};
+
+/// Room for the feed of a pattern: 1,024 events and 256 KiB of them at most, and a segment more.
+const FEED: usize = 512 * 1024;
+
+fn follow(hub: &LocalHub, patterns: &[&str]) -> Vec<Subscription> {
+    patterns.iter().map(|pattern| hub.subscribe(Subscribe::patterns([*pattern])).unwrap()).collect()
+}
+
+#[test]
+fn batch_of_ten_thousand_small_events_fits_an_empty_hub_with_followed_patterns() {
+    for topics in [1, 100, 10_000] {
+        let hub = LocalHub::new();
+        let followers = follow(&hub, &["topic/*", "**"]);
+        let batch = (0..10_000).map(|n| (topic(n % topics), Event::text("tick")));
+        assert_eq!(hub.publish_all(batch).unwrap().len(), 10_000, "{topics} topics");
+        let stats = hub.stats();
+        assert_eq!((stats.published, stats.evicted_by_budget), (10_000, 0), "{topics} topics");
+        drop(followers);
+    }
+}
+
+#[test]
+fn batch_beside_a_followed_pattern_evicts_no_history_while_there_is_room() {
+    let hub = LocalHub::new();
+    let payload = Bytes::from(vec![b'x'; 64 * 1024]);
+    let mut held = 0;
+    while hub.stats().bytes < 236 << 20 {
+        hub.publish_now(&topic(format_args!("held/{}", held / 10)), Event::binary(payload.clone())).unwrap();
+        held += 1;
+    }
+    let before = hub.stats();
+    assert_eq!(before.evicted, 0, "{before:?}");
+    let followers = follow(&hub, &["topic/*"]);
+    hub.publish_all((0..5_000).map(|n| (topic(n % 500), Event::text("tick")))).unwrap();
+    let stats = hub.stats();
+    assert_eq!(stats.evicted_by_budget, 0, "{stats:?}");
+    assert!(stats.bytes < before.bytes + (3 << 20), "so little is added: {stats:?}");
+    drop(followers);
+}
+
+/// Events that the retention evicts while a batch is published need no room.
+#[test]
+fn batch_larger_than_its_topic_keeps_evicts_no_other_topic() {
+    let limit = 4 << 20;
+    let hub = LocalHub::builder()
+        .retain(Retention::count(usize::MAX))
+        .retain_for("topic/short", Retention::count(100))
+        .max_bytes(limit)
+        .build();
+    publish(&hub, &topic("other"), 1_000);
+    publish(&hub, &topic("another"), 1_000);
+    hub.publish_all((0..5_000).map(|_| (topic("short"), kib()))).unwrap();
+    assert_eq!(hub.stats().evicted_by_budget, 0);
+    assert_eq!(["other", "another", "short"].map(|name| history(&hub, &topic(name)).len()), [1_000, 1_000, 100]);
+}
+
+#[test]
+fn batch_of_large_events_reserves_no_more_of_a_pattern_than_it_keeps() {
+    let hub = LocalHub::builder()
+        .retain(Retention::count(usize::MAX).bytes(usize::MAX))
+        .live_buffer(0)
+        .max_bytes(20 << 20)
+        .build();
+    let followers = follow(&hub, &["topic/*", "topic/**", "**"]);
+    publish(&hub, &topic("old"), 4_000);
+    // 10 MiB in the topic, and about 1 MiB in each pattern: not four times as much.
+    hub.publish_all((0..100).map(|_| (topic("new"), Event::binary(vec![0; 100 * 1024])))).unwrap();
+    assert_eq!(hub.stats().evicted_by_budget, 0);
+    drop(followers);
+}
+
+proptest! {
+    #![proptest_config(crate::support::cases(100))]
+
+    /// Whatever is published in batches, beside whatever patterns: the limit holds, and as long as what a hub without a
+    /// limit holds would fit, nothing is evicted.
+    #[test]
+    fn p13_batches_stay_within_the_budget_and_evict_nothing_that_fits(
+        limit in 1_000_000..4_000_000_usize,
+        patterns in prop::sample::subsequence(vec!["topic/*", "**"], 0..=2),
+        batches in prop::collection::vec((1..300_u64, 1..600_usize, 0..1_500_usize, any::<bool>()), 1..20),
+    ) {
+        let (hub, unlimited) = (hub(limit), hub(usize::MAX));
+        let followers = (follow(&hub, &patterns), follow(&unlimited, &patterns));
+        let room = limit - patterns.len() * FEED.min(limit / 4);
+        for (spread, events, len, is_keyed) in batches {
+            let event = |n: usize| {
+                let event = Event::text("x".repeat(n * 37 % (len + 1)));
+                if is_keyed { event.keyed(&n.to_string()).unwrap() } else { event }
+            };
+            let batch = || (0..events).map(|n| (topic(n as u64 % spread), event(n)));
+            unlimited.publish_all(batch()).unwrap();
+            let published = hub.publish_all(batch());
+            let (stats, other) = (hub.stats(), unlimited.stats());
+            prop_assert!(stats.bytes <= limit, "{stats:?}");
+            let fits = other.bytes <= room;
+            prop_assert!(!fits || stats.evicted_by_budget == 0, "{stats:?} beside {other:?}");
+            prop_assert!(!fits || published.is_ok(), "{published:?} beside {other:?}");
+        }
+        drop(followers);
+    }
+}
+
+#[test]
+fn batch_of_one_event_reserves_as_much_as_one_event() {
+    let limit = 300_000;
+    let (one, all) = (hub(limit), hub(limit));
+    let followers = (follow(&one, &["**"]), follow(&all, &["**"]));
+    for n in 0..2_000 {
+        let topic: Topic = topic(n % 50);
+        one.publish_now(&topic, kib()).unwrap();
+        all.publish_all([(topic, kib())]).unwrap();
+    }
+    assert_eq!(one.stats().bytes, all.stats().bytes);
+    drop(followers);
+}

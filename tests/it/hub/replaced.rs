@@ -1,0 +1,276 @@
+//! `Overflow::Latest` and events that a newer one of their key replaces: over names and patterns, in history and gone from
+//! it.
+
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use proptest::prelude::*;
+use tidings::{
+    Cursor, Delivery, Encoded, Event, GapReason, LocalHub, Overflow, Retention, Start, Subscribe, Subscriber,
+    Subscription, Topic,
+};
+
+use super::Lines;
+use super::model::ManualClock;
+
+/// Names of which each follows `a/x`.
+const NAMES: [&[&str]; 6] = [&["a/x"], &["a/x", "b"], &["a/*"], &["a/**", "b"], &["**"], &["a/*", "b/*"]];
+
+fn say(hub: &LocalHub, topic: &str, key: Option<&str>, text: &str) -> Cursor {
+    let event = Event::text(text);
+    let event = key.map_or(event.clone(), |key| event.keyed(key).unwrap());
+    hub.publish_now(&Topic::new(topic).unwrap(), event).unwrap().cursor
+}
+
+fn subscribe(hub: &LocalHub, names: &[&str], start: Start, overflow: Overflow) -> Subscription {
+    hub.subscribe(Subscribe::patterns(names.iter().copied()).start(start).overflow(overflow)).unwrap()
+}
+
+/// Everything that is ready: texts, and `-` and the sequence of each gap. And how many others these are said to stand for.
+fn read(subscription: &mut Subscription, encoded: bool) -> (Vec<String>, u32) {
+    let (mut seen, mut conflated, mut cx) = (Vec::new(), 0, Context::from_waker(Waker::noop()));
+    loop {
+        let gap = if encoded {
+            match subscription.poll_encoded(&mut cx, &Lines(Some(6)), 1 << 20) {
+                Poll::Ready(Encoded::Events(events)) => {
+                    let lines = std::str::from_utf8(&events.bytes).unwrap().lines();
+                    seen.extend(lines.map(|line| line.splitn(3, ' ').nth(2).unwrap().to_owned()));
+                    conflated += events.conflated;
+                    continue;
+                }
+                Poll::Ready(Encoded::Gap(gap)) => gap,
+                Poll::Ready(end) => panic!("{end:?}"),
+                Poll::Pending => return (seen, conflated),
+            }
+        } else {
+            match subscription.poll_next(&mut cx) {
+                Poll::Ready(Delivery::Events(batch)) => {
+                    seen.extend(batch.iter().map(|event| event.event.as_str().unwrap().to_owned()));
+                    conflated += batch.conflated();
+                    continue;
+                }
+                Poll::Ready(Delivery::Gap(gap)) => gap,
+                Poll::Ready(end) => panic!("{end:?}"),
+                Poll::Pending => return (seen, conflated),
+            }
+        };
+        seen.push(format!("-{}", gap.cursor.position().sequence));
+    }
+}
+
+#[test]
+fn latest_event_replaced_after_the_subscription_began_is_left_out_over_every_name() {
+    for (names, encoded) in NAMES.iter().flat_map(|names| [(*names, false), (*names, true)]) {
+        let hub = LocalHub::new();
+        say(&hub, "a/x", Some("key"), "old");
+        let mut latest = subscribe(&hub, names, Start::Oldest, Overflow::Latest);
+        say(&hub, "a/x", Some("key"), "new");
+        assert_eq!(read(&mut latest, encoded), (vec!["new".to_owned()], 1), "{names:?}");
+        drop(latest);
+        let stats = hub.stats();
+        assert_eq!((stats.delivered, stats.conflated, stats.missed), (1, 1, 0), "{names:?}");
+    }
+}
+
+#[test]
+fn latest_resume_behind_replaced_events_of_a_last_value_topic_is_no_gap() {
+    for (names, is_known) in NAMES.iter().flat_map(|names| [(*names, false), (*names, true)]) {
+        let hub = LocalHub::builder().retain(Retention::count(1)).build();
+        if is_known {
+            drop(subscribe(&hub, names, Start::Now, Overflow::Latest));
+        }
+        let start = hub.cursor();
+        let cursor = say(&hub, "a/x", Some("key"), "seen");
+        (0..200).for_each(|n| _ = say(&hub, "a/x", Some("key"), &n.to_string()));
+        for cursor in [start, cursor] {
+            let mut latest = subscribe(&hub, names, Start::After(cursor), Overflow::Latest);
+            assert_eq!(read(&mut latest, false), (vec!["199".to_owned()], 0), "{names:?}, {is_known}");
+            assert_eq!(latest.cursor(), Some(hub.cursor()));
+            let stats = hub.stats();
+            assert_eq!((stats.gaps, stats.missed, stats.conflated), (0, 0, 0), "{names:?}");
+        }
+        let mut every = subscribe(&hub, names, Start::After(cursor), Overflow::Gap);
+        assert_eq!(read(&mut every, false).0, ["-200", "199"], "{names:?}: another is told");
+    }
+}
+
+#[test]
+fn latest_resume_behind_replaced_events_of_several_keys_is_no_gap() {
+    for names in NAMES {
+        let hub = LocalHub::builder().retain(Retention::count(3)).build();
+        let mut before = subscribe(&hub, names, Start::Now, Overflow::Latest);
+        ["a", "b", "c"].iter().for_each(|key| _ = say(&hub, "a/x", Some(key), "seen"));
+        assert_eq!(read(&mut before, false).0.len(), 3);
+        let cursor = before.cursor().unwrap();
+        drop(before);
+        for n in 0..200 {
+            ["a", "b", "c"].iter().for_each(|key| _ = say(&hub, "a/x", Some(key), &format!("{key}{n}")));
+        }
+        let mut latest = subscribe(&hub, names, Start::After(cursor), Overflow::Latest);
+        assert_eq!(read(&mut latest, false).0, ["a199", "b199", "c199"], "{names:?}");
+        // One without a key, and one whose key has no other in history, are missed.
+        let lost = ["note", "d"].map(|key| say(&hub, "a/x", (key == "d").then_some(key), key)).map(sequence);
+        ["a", "b", "c"].iter().for_each(|key| _ = say(&hub, "a/x", Some(key), "last"));
+        let mut latest = subscribe(&hub, names, Start::After(cursor), Overflow::Latest);
+        let told = format!("-{}", lost[1]);
+        assert_eq!(read(&mut latest, false).0, [&told, "last", "last", "last"], "{names:?}");
+    }
+}
+
+fn sequence(cursor: Cursor) -> u64 {
+    cursor.position().sequence
+}
+
+#[test]
+fn latest_resume_is_told_of_the_newest_event_of_a_key_that_left_history() {
+    for names in NAMES {
+        let clock = ManualClock::new();
+        let retention = Retention::count(2).age(Duration::from_secs(1));
+        let hub = LocalHub::builder().retain(retention).clock(clock.clone()).build();
+        let followed = subscribe(&hub, &["a/x"], Start::Now, Overflow::Latest);
+        let cursor = hub.cursor();
+        let lost = ["1", "2"].map(|text| say(&hub, "a/x", Some("old"), text));
+        clock.advance(Duration::from_secs(2));
+        hub.sweep();
+        say(&hub, "a/x", Some("new"), "3");
+        let resume = |cursor| read(&mut subscribe(&hub, names, Start::After(cursor), Overflow::Latest), false).0;
+        assert_eq!(resume(cursor), [format!("-{}", sequence(lost[1])), "3".into()], "{names:?}");
+        assert_eq!(resume(lost[1]), ["3"], "{names:?}: who has it misses nothing");
+        drop(followed);
+    }
+}
+
+/// A dropped topic has nothing that replaces what it lost.
+#[test]
+fn latest_resume_of_a_topic_without_history_is_told() {
+    for names in NAMES {
+        let hub = LocalHub::builder().retain(Retention::count(0)).build();
+        let cursor = hub.cursor();
+        (0..3).for_each(|n| _ = say(&hub, "a/x", Some("key"), &n.to_string()));
+        let mut latest = subscribe(&hub, names, Start::After(cursor), Overflow::Latest);
+        assert_eq!(read(&mut latest, false).0, ["-3"], "{names:?}");
+    }
+}
+
+#[test]
+fn latest_subscriber_behind_replaced_events_is_told_of_none() {
+    for (names, encoded) in NAMES.iter().flat_map(|names| [(*names, false), (*names, true)]) {
+        let hub = LocalHub::builder().retain(Retention::count(2)).live_buffer(0).build();
+        let mut latest = subscribe(&hub, names, Start::Now, Overflow::Latest);
+        let total = 3_000;
+        for n in 0..total {
+            say(&hub, "a/x", Some(["a", "b"][n % 2]), &n.to_string());
+        }
+        let (seen, conflated) = read(&mut latest, encoded);
+        assert_eq!(seen, ["2998", "2999"], "{names:?}");
+        let stats = hub.stats();
+        assert_eq!((stats.gaps, stats.missed), (0, 0), "{names:?}");
+        if names.iter().all(|name| !name.contains('*')) {
+            assert_eq!((stats.conflated, u64::from(conflated)), (total as u64 - 2, total as u64 - 2), "{names:?}");
+        }
+        // What had no key is missed, and counted up to there.
+        let note = sequence(say(&hub, "a/x", None, "note"));
+        for n in 0..total {
+            say(&hub, "a/x", Some(["a", "b"][n % 2]), &n.to_string());
+        }
+        latest.detach();
+        assert_eq!(read(&mut latest, encoded).0, [format!("-{note}"), "2998".into(), "2999".into()], "{names:?}");
+        assert_eq!(hub.stats().gaps, 1, "{names:?}");
+    }
+}
+
+#[test]
+fn latest_gap_counts_up_to_the_last_event_that_nothing_replaced() {
+    for names in [&["a/x"][..], &["a/x", "b"]] {
+        let hub = LocalHub::builder().retain(Retention::count(1)).live_buffer(0).build();
+        let mut latest = subscribe(&hub, names, Start::Now, Overflow::Latest);
+        (0..300).for_each(|_| _ = say(&hub, "a/x", Some("key"), "tick"));
+        say(&hub, "a/x", None, "note");
+        (0..700).for_each(|_| _ = say(&hub, "a/x", Some("key"), "tick"));
+        latest.detach();
+        let Poll::Ready(Delivery::Gap(gap)) = latest.poll_next(&mut Context::from_waker(Waker::noop())) else {
+            panic!("the note is gone");
+        };
+        assert_eq!((gap.reason, gap.missed, sequence(gap.cursor)), (GapReason::Overflow, Some(301), 301));
+        assert_eq!(read(&mut latest, false), (vec!["tick".to_owned()], 699));
+        drop(latest);
+        let stats = hub.stats();
+        assert_eq!((stats.delivered, stats.missed, stats.conflated), (1, 301, 699));
+    }
+}
+
+#[derive(Debug, Clone)]
+enum Step {
+    Publish { topic: usize, key: Option<usize> },
+    Burst { topic: usize, keys: usize, count: usize },
+    Read { encoded: bool },
+    Resume,
+    Wait,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        8 => (0..3_usize, prop::option::of(0..3_usize)).prop_map(|(topic, key)| Step::Publish { topic, key }),
+        1 => (0..3_usize, 1..40_usize, 0..1_500_usize)
+            .prop_map(|(topic, keys, count)| Step::Burst { topic, keys, count }),
+        3 => any::<bool>().prop_map(|encoded| Step::Read { encoded }),
+        1 => Just(Step::Resume),
+        1 => Just(Step::Wait),
+    ]
+}
+
+proptest! {
+    #![proptest_config(crate::support::cases(100))]
+
+    /// Over patterns a subscription that conflates gets what it gets over the names, and it is counted in the same way,
+    /// whenever it reads and however far it falls behind the patterns' logs.
+    #[test]
+    fn p5_latest_over_patterns_is_that_over_names(
+        before in prop::collection::vec(step(), 0..20),
+        steps in prop::collection::vec(step(), 1..40),
+        oldest in any::<bool>(),
+    ) {
+        const TOPICS: [&str; 3] = ["a/x", "a/y", "b/z"];
+        let clock = ManualClock::new();
+        let retention = Retention::count(usize::MAX).bytes(usize::MAX);
+        let hub = LocalHub::builder().retain(retention).clock(clock.clone()).build();
+        let mut number = 0;
+        let mut publish = |step: &Step| {
+            let mut one = |topic: usize, key: Option<usize>| {
+                number += 1;
+                say(&hub, TOPICS[topic], key.map(|key| key.to_string()).as_deref(), &format!("{number}"));
+            };
+            match *step {
+                Step::Publish { topic, key } => one(topic, key),
+                Step::Burst { topic, keys, count } => (0..count).for_each(|n| one(topic, Some(n % keys))),
+                Step::Wait => clock.advance(Duration::from_secs(11)),
+                Step::Read { .. } | Step::Resume => {}
+            }
+        };
+        before.iter().for_each(&mut publish);
+        let start = if oldest { Start::Oldest } else { Start::Now };
+        let all: [&[&str]; 4] = [&TOPICS, &["a/*", "b/*"], &["**"], &["a/x", "a/y", "b/**"]];
+        let mut readers = all.map(|names| subscribe(&hub, names, start, Overflow::Latest));
+        let last = Step::Read { encoded: false };
+        for step in steps.iter().chain([&last]) {
+            publish(step);
+            let (&Step::Read { .. } | &Step::Resume) = step else { continue };
+            let mut seen = Vec::new();
+            for (names, reader) in all.iter().zip(&mut readers) {
+                if let Step::Resume = step {
+                    let cursor = reader.cursor().unwrap();
+                    *reader = subscribe(&hub, names, Start::After(cursor), Overflow::Latest);
+                }
+                // What it has in hand, and is not in the pattern's log any more, may be read as it stood.
+                reader.detach();
+                let before = hub.stats();
+                let read = read(reader, matches!(step, Step::Read { encoded: true }));
+                let stats = hub.stats();
+                prop_assert_eq!((stats.gaps, stats.missed), (0, 0));
+                prop_assert_eq!(stats.delivered - before.delivered, read.0.len() as u64, "{:?}", names);
+                seen.push((read.0, stats.conflated - before.conflated));
+            }
+            prop_assert!(seen.iter().all(|one| *one == seen[0]), "{:?}", seen);
+        }
+    }
+}
