@@ -83,11 +83,16 @@ impl State {
         }
         match self.segment_at(index) {
             Some(segment) => Found::Segment(Arc::clone(segment)),
-            None => {
-                let Kept { lost, lost_sequence, .. } = *self.kept();
-                Found::Lost { to: self.floor(), gone: self.gone, lost, evicted: lost_sequence }
-            }
+            None => self.lost(),
         }
+    }
+
+    /// What a reader finds at an index that is not in memory any more.
+    #[cold]
+    #[inline(never)]
+    fn lost(&self) -> Found {
+        let Kept { lost, lost_sequence, .. } = *self.kept();
+        Found::Lost { to: self.floor(), gone: self.gone, lost, evicted: lost_sequence }
     }
 
     /// The index of the first of the last `n` retained events that have not expired.
@@ -120,6 +125,6 @@ impl State {
     }
 
     pub(super) fn segment_at(&self, index: u64) -> Option<&Arc<Segment>> {
-        self.last_that(|segment| segment.base <= index)
+        self.kept().segments.last_that(|segment| segment.base <= index).or_else(|| self.live_at(index))
     }
 }

@@ -449,3 +449,25 @@ fn live_buffers_are_evicted_before_history_that_retention_promises() {
         }
     }
 }
+
+#[test]
+fn newest_segment_without_history_is_evicted_before_history() {
+    let limit = 1 << 20;
+    let hub =
+        LocalHub::builder().retain(Retention::count(0)).retain_for("kept/*", Retention::count(1)).max_bytes(limit);
+    let (hub, topic) = (hub.build(), |name: &str, n: usize| Topic::new(format!("{name}/{n}")).unwrap());
+    let large = || Event::text("x".repeat(10_000));
+    (0..50).for_each(|n| _ = hub.publish_now(&topic("kept", n), large()).unwrap());
+    let follow = |n| hub.subscribe(Subscribe::topics([topic("live", n)])).unwrap();
+    let mut readers: Vec<_> = (0..100).map(follow).collect();
+    readers.iter_mut().for_each(|reader| assert_eq!(read(reader), (0, Vec::new())));
+    for n in 0..500 {
+        hub.publish_now(&topic("live", n % 100), large()).unwrap();
+        // Each that is woken to let go of a segment does so, and gets nothing that it has had.
+        let all = readers.iter_mut().map(|reader| read(reader).0);
+        assert_eq!(all.sum::<usize>(), 1);
+        assert!(hub.stats().bytes <= limit, "{:?}", hub.stats());
+    }
+    let stats = hub.stats();
+    assert_eq!((stats.retained, stats.evicted_by_budget), (50, 0), "{stats:?}");
+}
