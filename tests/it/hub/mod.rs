@@ -3,6 +3,7 @@
 mod behind;
 mod budget;
 mod caches;
+mod connected;
 mod floods;
 mod last_value;
 mod latest;
