@@ -128,7 +128,7 @@ impl Shared {
             let topic = if tail.is_none() { footprint::topic(&log.name) } else { 0 };
             let segment = tail.take(event.weight(), &log.retention).map_or(0, footprint::segment).saturating_add(topic);
             // Readers that waited for the first of them are behind from then on.
-            tail.is_behind = log.audience.load() > 0;
+            tail.is_behind |= log.audience.load() > 0;
             let fed = footprint::most(event).saturating_mul(log.feeds());
             footprint::event(event).saturating_add(segment).saturating_add(fed)
         });
