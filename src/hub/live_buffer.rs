@@ -69,11 +69,11 @@ impl State {
         live.or(kept.segments.oldest()).map_or(self.next, |oldest| oldest.base)
     }
 
-    /// Returns the last segment in memory for which this is so, as it is for all before that.
-    pub(super) fn last_that(&self, is_so: impl Fn(&Segment) -> bool) -> Option<&Arc<Segment>> {
-        let kept = self.kept();
-        let is_so = |segment: &Arc<Segment>| is_so(segment);
-        kept.segments.last_that(is_so).or_else(|| kept.live.as_ref()?.segments.last_that(is_so))
+    /// Returns the segment of the live buffer that holds the event at an index before history's segments.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn live_at(&self, index: u64) -> Option<&Arc<Segment>> {
+        self.kept().live.as_ref()?.segments.last_that(|segment| segment.base <= index)
     }
 
     /// Returns the first segment in memory for which this is not so, as it is for all before that.

@@ -91,11 +91,16 @@ impl State {
         }
         match self.segment_at(index) {
             Some(segment) => Found::Segment(Arc::clone(segment)),
-            None => {
-                let (missed, evicted) = self.missed(overflow);
-                Found::Lost { to: self.floor(), gone: self.gone, missed, lost: self.kept().lost, evicted }
-            }
+            None => self.lost(overflow),
         }
+    }
+
+    /// What a reader finds at an index that is not in memory any more.
+    #[cold]
+    #[inline(never)]
+    fn lost(&self, overflow: Overflow) -> Found {
+        let (missed, evicted) = self.missed(overflow);
+        Found::Lost { to: self.floor(), gone: self.gone, missed, lost: self.kept().lost, evicted }
     }
 
     /// The index of the first of the last `n` retained events that have not expired.
@@ -128,6 +133,6 @@ impl State {
     }
 
     pub(super) fn segment_at(&self, index: u64) -> Option<&Arc<Segment>> {
-        self.last_that(|segment| segment.base <= index)
+        self.kept().segments.last_that(|segment| segment.base <= index).or_else(|| self.live_at(index))
     }
 }

@@ -60,6 +60,9 @@ impl Segment {
                 fresh.replace(self.base + u64::from(place));
             }
         }
+        if let Some(next) = self.next.get() {
+            fresh.seal(Weak::clone(next), budget);
+        }
         fresh
     }
 

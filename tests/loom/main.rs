@@ -3,6 +3,7 @@
 #![cfg(loom)]
 
 mod budget;
+mod live_buffer;
 mod notifier;
 mod patterns;
 mod ttl;
@@ -255,42 +256,6 @@ fn lag_of_two_topics_while_published() {
         });
         read(&mut subscription, 4);
         publisher.join().unwrap();
-    });
-}
-
-#[test]
-fn live_buffer_holds_what_left_history_while_published() {
-    for topics in [vec!["a"], vec!["a", "b"]] {
-        loom::model(move || {
-            let hub = hub(Retention::count(0));
-            let mut subscription = hub.subscribe(Subscribe::topics(topics.clone())).unwrap();
-            let other = hub.clone();
-            let publisher = thread::spawn(move || {
-                for _ in 0..3 {
-                    publish(&other, "a");
-                }
-            });
-            assert_eq!(read(&mut subscription, 3), [1, 2, 3]);
-            publisher.join().unwrap();
-        });
-    }
-}
-
-#[test]
-fn live_buffer_is_released_while_another_reader_reads_it() {
-    loom::model(|| {
-        let hub = hub(Retention::count(0));
-        let [mut subscription, leaving] = [(); 2].map(|()| hub.subscribe(Subscribe::topics(["a"])).unwrap());
-        publish(&hub, "a");
-        publish(&hub, "a");
-        let other = hub.clone();
-        let leaver = thread::spawn(move || {
-            drop(leaving);
-            other.sweep();
-            publish(&other, "a");
-        });
-        assert_eq!(read(&mut subscription, 3), [1, 2, 3]);
-        leaver.join().unwrap();
     });
 }
 

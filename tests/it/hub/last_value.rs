@@ -3,7 +3,7 @@
 use std::task::{Context, Poll, Waker};
 
 use proptest::prelude::*;
-use tidings::{Delivery, Event, LocalHub, Retention, Start, Subscribe, Subscriber, Subscription, Topic};
+use tidings::{Delivery, Event, LocalHub, Overflow, Retention, Start, Subscribe, Subscriber, Subscription, Topic};
 
 const TOPICS: usize = 10_000;
 
@@ -132,6 +132,33 @@ fn overhead_of_segments_of_reasonable_events_is_below_15_percent() {
             let stats = hub.stats();
             let overhead = stats.bytes - stats.retained_bytes;
             assert!(overhead * 100 < stats.retained_bytes * 15, "{count} of {len}: {overhead} of {stats:?}");
+        }
+    }
+}
+
+/// The segment that is replaced may have others behind it, and events that newer ones of their keys replace.
+#[test]
+fn history_after_a_burst_is_whole_wherever_its_segments_end() {
+    for events in 1..140 {
+        for overflow in [Overflow::Gap, Overflow::Latest] {
+            let hub = LocalHub::builder().retain(Retention::count(5)).build();
+            let mut reader = hub.subscribe(Subscribe::topics([topic(0)]).overflow(overflow)).unwrap();
+            assert!(read(&mut reader).is_empty());
+            let event = |n: usize| event(n, 1_000).keyed(&(n % 3).to_string()).unwrap();
+            hub.publish_all((0..events).map(|n| (topic(0), event(n)))).unwrap();
+            drop(reader);
+            let bytes = hub.stats().bytes;
+            assert!(bytes < 17_000, "{bytes} after {events}");
+            let what = || Subscribe::topics([topic(0)]).start(Start::Oldest).overflow(overflow);
+            let mut late = hub.subscribe(what()).unwrap();
+            hub.publish_now(&topic(0), event(events)).unwrap();
+            let first = match overflow {
+                Overflow::Latest => (events + 1).saturating_sub(3),
+                _ => events.saturating_sub(5),
+            };
+            let expected: Vec<_> = (first..=events).map(|n| format!("{n:01000}")).collect();
+            assert_eq!(read(&mut late), expected, "after {events}");
+            assert_eq!((hub.stats().missed, hub.stats().retained), (0, 5.min(events as u64 + 1)));
         }
     }
 }

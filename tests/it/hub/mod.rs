@@ -4,6 +4,7 @@ mod batches;
 mod behind;
 mod budget;
 mod caches;
+mod connected;
 mod floods;
 mod last_value;
 mod latest;

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use tidings::{SessionState, Topic, Transport};
+use tidings::{Event, SessionState, Topic, Transport};
 
 use super::guest::{Guest, HELD, settle};
 use super::house::House;
@@ -109,4 +109,20 @@ async fn presence_is_who_follows_a_topic_by_name_or_pattern() {
     assert_eq!((presence("a"), presence("b/c"), presence("z")), (0, 0, 1));
     pass(Duration::from_secs(51)).await;
     assert_eq!((presence("z"), endpoint.session_count()), (0, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn idle_session_gets_every_event_of_a_batch_larger_than_history() {
+    for transport in HELD.into_iter().filter(|transport| *transport != Transport::LongPoll) {
+        let house = House::new();
+        let endpoint = house.endpoint();
+        let guest = Guest::come(&endpoint, transport, "/").await;
+        let event = (Topic::new("news").unwrap(), Event::text("tick"));
+        house.hub.publish_all(std::iter::repeat_n(event, 5_000)).unwrap();
+        assert_eq!(house.hub.stats().retained, 1_000);
+        pass(Duration::from_secs(1)).await;
+        let info = endpoint.sessions().remove(0);
+        assert_eq!((info.events, info.gaps, info.lag), (5_000, 0, Some(0)), "{transport:?}");
+        drop(guest);
+    }
 }
