@@ -15,12 +15,11 @@ use crate::model::{Cursor, Gap, GapReason, Pattern};
 /// marked [`snapshot`](Gap::snapshot), then the state's events whole, whatever limit of bytes it is given, and steps
 /// over what the state has already; without one, the gap as it is. All else is passed through, encoded bytes included.
 ///
-/// Whoever has a part of the state has nothing: the gap, the state's events but the last, and
-/// [`cursor`](Subscriber::cursor) in between are `0.0`, of no hub's epoch, so that a client that is cut off there comes
-/// back to an [`Epoch`](GapReason::Epoch) gap, and gets the state anew or is told that it has nothing. Its last event
-/// has the cursor of what follows. While the state is on its way, and in the state that a client
-/// [begins with](Self::with_snapshot), the client keeps the cursor that it had. So it does before the first poll if the
-/// subscriber has no cursor because a gap is still to be told; a cursor that could not be read is `0.0` then.
+/// A client that received only a part of a snapshot starts over: the gap, the snapshot's events but the last, and the
+/// [`cursor`](Subscriber::cursor) in between are `0.0`, of no hub's epoch, so it comes back to an
+/// [`Epoch`](GapReason::Epoch) gap. The last event has the cursor of what follows. While the state is on its way, and in
+/// the state that a client [begins with](Self::with_snapshot), the client keeps its own cursor. So it does before the first
+/// poll if the subscriber has no cursor because a gap is still to be told; an unreadable cursor is `0.0` then.
 ///
 /// One state replaces all gaps whose events were gone when it was asked for: without a date too, where the subscriber says
 /// its [`head`](Subscriber::head). A state that does not hold what is missing is not sent: see [`Snapshot::as_of`].

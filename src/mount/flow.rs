@@ -167,15 +167,13 @@ impl Flow {
 
     /// Notes that the write of the body timed out. The session of a reply is not that of its body.
     pub(super) fn note_stall(&self) {
-        let reply = match self {
-            Self::Reply(reply) => reply,
-            Self::Cut(cut) => match &cut.flow {
-                Some(Self::Reply(reply)) => reply,
-                _ => return,
-            },
-            _ => return,
+        let flow = match self {
+            Self::Cut(cut) => cut.flow.as_ref(),
+            flow => Some(flow),
         };
-        reply.visit.iter().for_each(|visit| visit.member().ended(Left::Stalled));
+        if let Some(Self::Reply(reply)) = flow {
+            reply.visit.iter().for_each(|visit| visit.member().ended(Left::Stalled));
+        }
     }
 
     /// Asks for a last item that says when to come back. `false`: this wire has none.

@@ -98,7 +98,6 @@ impl Visit {
         Tracked::new(feed, &self.member, self.right)
     }
 
-    #[cfg(any(feature = "short-poll", feature = "long-poll"))]
     pub(in crate::mount) fn mount(&self) -> &Mount {
         &self.member.mount
     }

@@ -176,7 +176,7 @@ fn undated_state_is_asked_for_once_after_an_overflow_of_many_topics() {
     for what in [Subscribe::topics(&topics), Subscribe::patterns(["t/*"])] {
         for in_turn in [false, true] {
             for encoded in [true, false] {
-                let hub = LocalHub::builder().retain(Retention::count(2)).build();
+                let hub = LocalHub::builder().retain(Retention::count(2)).live_buffer(0).build();
                 let subscription = hub.subscribe(what.clone()).unwrap();
                 let asked = Arc::new(AtomicUsize::new(0));
                 let count = asked.clone();
