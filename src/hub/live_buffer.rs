@@ -120,10 +120,15 @@ impl State {
     }
 
     /// Takes out of memory what is kept for readers only, if no subscription is connected any more.
+    #[inline]
     pub(super) fn release_live(&mut self, log: &Log) -> Vec<Evicted> {
-        if self.has_readers() {
-            return Vec::new();
-        }
+        let kept = self.kept();
+        let has_more = kept.live.is_some() || kept.segments.oldest().is_some_and(|oldest| oldest.base < self.first);
+        if has_more && !self.has_readers() { self.release(log) } else { Vec::new() }
+    }
+
+    #[cold]
+    fn release(&mut self, log: &Log) -> Vec<Evicted> {
         let mut gone: Vec<_> = std::iter::from_fn(|| self.pop_live(0)).map(Evicted::new).collect();
         gone.extend(self.end_burst(log, 0));
         gone
