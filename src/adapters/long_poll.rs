@@ -17,7 +17,7 @@ use crate::contract::{Sleep, Subscriber, Timer};
 /// `T` is what it sleeps with: the timer's boxed sleep, where no mount has one of its own.
 ///
 /// Cancel-safe: dropping it loses nothing, for the client comes back with the cursor that it has. A client that has none
-/// yet would lose what is published until it is back: give its poll a deadline of now, so that it is answered at once with
+/// yet would lose what is published until it is back: give its poll an early deadline, so that it is answered soon with
 /// its cursor. After the reply it stays pending.
 ///
 /// ```

@@ -3,7 +3,8 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use crate::contract::snapshot::{Known, NOWHERE, State};
+use crate::contract::following::{Begun, Following, look};
+use crate::contract::snapshot::{NOWHERE, State};
 use crate::contract::{
     Batch, Delivery, Encoded, Encoding, End, Format, Head, Mend, Mending, Snapshot, Start, Subscriber,
 };
@@ -22,7 +23,7 @@ use crate::model::{Cursor, Gap, GapReason, Pattern};
 /// poll if the subscriber has no cursor because a gap is still to be told; an unreadable cursor is `0.0` then.
 ///
 /// One state replaces all gaps whose events were gone when it was asked for: without a date too, where the subscriber says
-/// its [`head`](Subscriber::head). A state that does not hold what is missing is not sent: see [`Snapshot::as_of`].
+/// its [`head`](Subscriber::head), until older events of the gap's topic were delivered. A state that does not hold what is missing is not sent: see [`Snapshot::as_of`].
 ///
 /// Cancel-safe as any subscriber is. Dropping it drops the future that the state comes from. After a panic of the [`Mend`],
 /// of its future or of a [`Format`] its cursor is where it was, and the next poll yields the same gap, state or events. A
@@ -83,14 +84,6 @@ enum Stage {
     Over(End),
 }
 
-/// What the state has already is stepped over.
-#[derive(Default)]
-struct Following {
-    state: Known,
-    /// What the inner one has yielded, and was not delivered. The client is at `held`.
-    next: Option<Delivery>,
-}
-
 /// What is to be yielded before the inner one is asked.
 enum Step {
     Gap(Gap),
@@ -117,7 +110,9 @@ impl<S: Subscriber, M: Mend> Mended<S, M> {
     /// poll.
     #[must_use]
     pub fn with_snapshot(mut self, snapshot: Snapshot) -> Self {
-        self.go_on(Stage::Opening(snapshot));
+        if !snapshot.is_nothing() {
+            self.go_on(Stage::Opening(snapshot));
+        }
         self
     }
 
@@ -170,7 +165,7 @@ impl<S: Subscriber, M: Mend> Mended<S, M> {
                     *stage = Stage::Following(std::mem::take(following));
                 }
                 Stage::Sending(..) => return Poll::Ready(Some(Step::State)),
-                Stage::Following(Following { state, next }) => {
+                Stage::Following(Following { state, next, begun }) => {
                     let state = *state;
                     let delivery = match next.take() {
                         Some(delivery) => delivery,
@@ -192,12 +187,13 @@ impl<S: Subscriber, M: Mend> Mended<S, M> {
                             self.stage = None;
                             return Poll::Ready(Some(Step::Gap(gap)));
                         }
-                        Delivery::Gap(gap) if state.has_mended(&gap) => {}
+                        Delivery::Gap(gap) if state.has_mended(&gap) && begun.allows(&gap) => {}
                         Delivery::Gap(gap) => self.meet(gap),
                         Delivery::Events(batch) => {
                             let held = batch.iter().take_while(|event| state.holds(event.cursor)).count();
                             let rest = batch.without_first(u32::try_from(held).unwrap_or(u32::MAX));
                             if !rest.is_empty() {
+                                begun.add(&rest, state);
                                 *next = Some(Delivery::Events(rest.clone()));
                                 return Poll::Ready(Some(Step::Events(rest)));
                             }
@@ -232,7 +228,7 @@ impl<S: Subscriber, M: Mend> Mended<S, M> {
 
     /// Goes on to a state, behind which the inner one is at its cursor, or at `gap` where it has none.
     fn send(&mut self, snapshot: Snapshot, asked: Option<Cursor>, next: Option<Delivery>, gap: Option<Cursor>) {
-        let following = Following { state: snapshot.known(asked), next };
+        let following = Following { state: snapshot.known(asked), next, begun: Begun::default() };
         let (held, start) = (self.held, following.cursor(self.inner.cursor().or(gap)).or(self.held));
         self.held = start;
         self.go_on(Stage::Sending(State { events: snapshot.events.into(), held, start }, following));
@@ -298,25 +294,6 @@ impl<S: Subscriber, M: Mend> Mended<S, M> {
                 None => following.state.after(self.inner.cursor()).or(self.held),
             },
         }
-    }
-}
-
-/// What comes first of a subscriber that can't say where it is before that, unless it is a gap that the state mends.
-fn look<S: Subscriber>(subscriber: &mut S, snapshot: &Snapshot, cx: &mut Context<'_>) -> Option<Delivery> {
-    if subscriber.cursor().is_some() {
-        return None;
-    }
-    match subscriber.poll_next(cx) {
-        Poll::Ready(Delivery::Gap(gap)) if !gap.snapshot && snapshot.known(None).has_mended(&gap) => None,
-        Poll::Ready(delivery) => Some(delivery),
-        Poll::Pending => None,
-    }
-}
-
-impl Following {
-    /// Where a client is that has the state, and what the inner one has yielded.
-    fn cursor(&self, inner: Option<Cursor>) -> Option<Cursor> {
-        self.state.after(inner.filter(|_| self.next.is_none()))
     }
 }
 

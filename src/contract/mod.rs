@@ -4,6 +4,7 @@
 mod attach;
 mod batch;
 mod clock;
+mod following;
 mod format;
 mod head;
 mod hub;

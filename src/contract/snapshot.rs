@@ -34,6 +34,11 @@ impl Snapshot {
     }
 
     /// `asked` is the head of the source when the state was asked for, if it is known.
+    /// Returns whether a client that begins with it begins with no state.
+    pub(super) fn is_nothing(&self) -> bool {
+        self.events.is_empty() && self.as_of.is_none()
+    }
+
     pub(super) fn known(&self, asked: Option<Cursor>) -> Known {
         Known { as_of: self.as_of, asked }
     }
@@ -90,6 +95,14 @@ impl Known {
     pub(super) fn holds(self, event: Option<Cursor>) -> bool {
         match (self.as_of, event) {
             (Some(as_of), Some(event)) => is_up_to(event, as_of),
+            _ => false,
+        }
+    }
+
+    /// Returns whether the state has no date and may contain this event: it was published before the state was asked for.
+    pub(super) fn may_have(self, event: Option<Cursor>) -> bool {
+        match (self.as_of, self.asked, event) {
+            (None, Some(asked), Some(event)) => is_up_to(event, asked),
             _ => false,
         }
     }

@@ -4,8 +4,8 @@
 pub enum Transport {
     /// One request, answered at once. The reply has the cursor.
     ShortPoll,
-    /// One request, answered when there is something. The reply has the cursor; a first poll, without one, is answered at
-    /// once.
+    /// One request, answered when there is something. The reply has the cursor; a first poll, without one, is held for at most
+    /// 1 s.
     LongPoll,
     /// One response of one JSON line an event. Each line has the cursor, the first one too.
     Chunked,

@@ -24,7 +24,8 @@ struct Topic {
 /// Events that the log held before are not taken into account: they count as if they stayed.
 struct Grown {
     tail: Tail,
-    /// Whether there are connected readers, which are behind from the first event on: for them a part stays in memory.
+    /// Whether there are connected readers, which are behind from the first event on. Their live buffer is not counted: it
+    /// gives way to the batch.
     is_read: bool,
     /// Growth in segments that are sealed by now, oldest first.
     sealed: VecDeque<Part>,
@@ -88,9 +89,8 @@ impl Grown {
         self.all = self.all.and(part);
         self.most = self.most.max(self.all.bytes);
         self.tail.is_behind |= self.is_read;
-        let live_buffer = if self.is_read { log.budget.live_buffer as usize } else { 0 };
         while let Some(rest) = self.sealed.front().map(|oldest| self.all.without(oldest)) {
-            if !rest.fills(&log.retention) || self.all.bytes <= live_buffer {
+            if !rest.fills(&log.retention) {
                 return;
             }
             self.sealed.pop_front();

@@ -35,6 +35,10 @@ impl Surplus {
         logs.push_back(Arc::downgrade(log));
     }
 
+    pub(super) fn len(&self) -> usize {
+        self.0.lock().len()
+    }
+
     /// Takes the first log out.
     pub(super) fn take(&self) -> Option<Arc<Log>> {
         let mut logs = self.0.lock();
@@ -107,7 +111,9 @@ impl State {
         let limit = if self.is_lagging() { log.budget.live_buffer } else { 0 };
         let is_over = |state: &Self| {
             let kept = state.kept();
-            kept.live.as_ref().is_some_and(|live| live.bytes + kept.held > limit)
+            kept.live
+                .as_ref()
+                .is_some_and(|live| live.bytes + kept.held > limit || !log.budget.has_room_but_for_others(0))
         };
         while is_over(self) {
             gone.extend(self.pop_live(now).map(Evicted::new));

@@ -253,6 +253,9 @@ impl<'a> Round<'a> {
         if !all.iter().all(|in_log| in_log.appended.is_settled()) {
             self.settle(all);
         }
+        if !self.shared.budget.has_room_but_for_others(0) {
+            self.shared.evict_excess();
+        }
         self.shared.sweep_a_few(self.now);
     }
 

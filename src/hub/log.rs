@@ -204,11 +204,14 @@ impl Log {
     pub(super) fn evict_surplus(self: &Arc<Self>, now: u64) -> Option<Relief> {
         let mut state = self.live()?;
         state.is_offered = false;
+        let held = state.kept().held;
         let relief = if state.has_surplus() { state.evict_oldest(self, now) } else { None };
         if state.has_surplus() {
             state.offer(self);
         }
-        state.file(self, Place::Last);
+        if state.kept().held != held {
+            state.file(self, Place::Last);
+        }
         relief
     }
 

@@ -25,6 +25,10 @@ impl Newest {
                 self.0.remove(&*key);
             }
         }
+        // A burst of keys must not keep its room.
+        if self.0.len() < self.0.capacity() / 4 {
+            self.0.shrink_to(self.0.len() * 2);
+        }
     }
 }
 

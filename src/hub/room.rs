@@ -163,8 +163,15 @@ impl Shared {
 
     /// Evicts a segment of which retention promises nothing. False: none is left, or none was found.
     fn evict_surplus(&self) -> bool {
-        let mut logs = std::iter::from_fn(|| self.budget.surplus.take()).take(LOOKS);
+        // Each is looked at once: one that still has a surplus is put into the queue again.
+        let mut logs = std::iter::from_fn(|| self.budget.surplus.take()).take(self.budget.surplus.len());
         logs.any(|log| self.relieve(&log, log.evict_surplus(self.now())))
+    }
+
+    /// Evicts what retention does not promise while the hub is over its budget: live buffers may have grown beyond it.
+    #[cold]
+    pub(super) fn evict_excess(&self) {
+        while !self.budget.has_room_but_for_others(0) && self.evict_surplus() {}
     }
 
     /// Evicts the oldest segment of a log. False: it had none, or was filed with more than it holds.

@@ -14,8 +14,8 @@ pub struct Gap {
     pub topic: Option<Topic>,
     /// The position of the last missing event: a client that holds it has been told.
     pub cursor: Cursor,
-    /// Position of the last missing event, if it is after `cursor`: of an [`Epoch`](GapReason::Epoch) gap, whose cursor is
-    /// the beginning of the hub and which all that is retained follows. State that is older does not replace what is
+    /// Position of the last missing event, if it is after `cursor`. Set for [`Epoch`](GapReason::Epoch) gaps only: the cursor
+    /// of such a gap is the beginning of the hub, and all retained events follow it. Older state does not replace what is
     /// missing.
     pub gone: Option<Cursor>,
     /// Everything up to here was delivered before it, where the hub knows: a client that resumes from it is told again.

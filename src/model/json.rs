@@ -1,5 +1,4 @@
-//! Rules for JSON beyond the grammar of RFC 8259: what common parsers refuse, and with it the whole reply that the value
-//! is in.
+//! Rules for JSON beyond RFC 8259. Common parsers reject these values, and with them the whole reply.
 
 use super::{Event, EventError};
 

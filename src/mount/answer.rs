@@ -14,7 +14,7 @@ pub(super) fn refusal(refusal: Refusal) -> Response<Body> {
     text(refusal, None).map(Body::whole)
 }
 
-/// Returns a refusal of a client that came with this cursor. "Later" repeats it, as a poll's reply would:
+/// Returns a refusal. A 503 repeats the client's cursor in its body:
 /// `{"error":"…","cursor":"7.3"}`.
 pub(super) fn refusal_at(cursor: Option<Cursor>, refusal: Refusal) -> Response<Body> {
     let cursor = cursor.filter(|_| refusal.later.is_some());

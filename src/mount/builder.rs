@@ -196,9 +196,9 @@ impl EndpointBuilder {
         self
     }
 
-    /// Sets how often a WebSocket's peer is pinged, and how long its pong may take. Default: 25 s and 10 s. The pong may take
-    /// one [`write_stall`](Self::write_stall) more for each 64 KiB that were written since what the last pong answered, of
-    /// which 4 MiB count: by default 650 s at most. If anything else came from the client, the wait begins once more.
+    /// Sets how often a WebSocket's peer is pinged, and how long its pong may take. Default: 25 s and 10 s. Each 64 KiB
+    /// written since the last answered ping, up to 4 MiB, extend the deadline by one [`write_stall`](Self::write_stall), and by
+    /// 640 s at most. A client that sent anything else by then is pinged again.
     pub fn ping(mut self, every: Duration, pong: Duration) -> Self {
         self.config.ping = every;
         self.config.pong = pong;
@@ -227,7 +227,7 @@ impl EndpointBuilder {
     /// Keeps a long poll's events back until it has been held for so long, and then gives all that came: a client asks
     /// no more often than that, however busy its topics are. Up to a tenth longer, another time for each poll, and never
     /// beyond its hold. A gap, the end, a full batch and a drain are answered at once, a poll without a cursor after this
-    /// time. Nothing is kept per client. 0, an answer at the first event, unless set.
+    /// time or 1 s, the longer. Nothing is kept per client. 0, an answer at the first event, unless set.
     pub fn min_interval(mut self, interval: Duration) -> Self {
         self.config.min_interval = interval;
         self

@@ -26,7 +26,7 @@ use crate::contract::{Attach, BoxSubscriber, IntoAttach, Publisher};
 /// | GET with `Upgrade: websocket` on HTTP/1.1, CONNECT with `:protocol: websocket` on HTTP/2 | WebSocket |
 /// | GET with `Accept: text/event-stream` | server-sent events |
 /// | GET with `Accept: application/x-ndjson` | a stream of JSON lines |
-/// | GET with `?wait=N` or `Prefer: wait=N`, N > 0 | a long poll; without a cursor it is answered at once with one |
+/// | GET with `?wait=N` or `Prefer: wait=N`, N > 0 | a long poll; without a cursor it is held for at most 1 s |
 /// | any other GET | a short poll, or the first transport that is there |
 /// | POST | a message for [`Publisher::receive`]: 204 |
 /// | HEAD, OPTIONS, others | the GET's head, 204, 405: without a subscription |
@@ -35,7 +35,8 @@ use crate::contract::{Attach, BoxSubscriber, IntoAttach, Publisher};
 /// passed over. `?topic=` names topics and may repeat.
 /// `?session=` is the client's own name for its session, 1 to 64 visible ASCII characters, by which polls are one run.
 /// The parameters `transport`, `topic`, `cursor`, `lastEventId`, `session`, `wait`, `format` and `heartbeat` are the endpoint's;
-/// the path and all other parameters are the application's. A query with a name or a value that is not UTF-8 is a 400.
+/// the path and all other parameters are the application's. A query with a name or a value that is not UTF-8 is a 400,
+/// except that a cursor is never an error.
 ///
 /// The cursor is the first of these that is there and not empty. One that can't be read becomes an `invalid` gap.
 ///
@@ -46,14 +47,14 @@ use crate::contract::{Attach, BoxSubscriber, IntoAttach, Publisher};
 /// 4. `If-None-Match`: the first entity tag that is a cursor, strong or weak. An ending that a proxy added, such as `-gzip` or
 ///    `;br`, is passed over.
 ///
-/// A client gets its cursor before its first event, so that one which is cut before that can resume: streams begin with a
-/// hello, see [`EndpointBuilder::sse_hello`], and a long poll that comes without a cursor is answered at once, or after
-/// [`EndpointBuilder::min_interval`], with its cursor and the events that there are. A source without cursors holds it.
+/// Every client receives a cursor before its first event. If its connection is cut before that event, it resumes from the
+/// cursor. Streams begin with a hello, see [`EndpointBuilder::sse_hello`]. A long poll that comes without a cursor is held for
+/// at most 1 s, or [`EndpointBuilder::min_interval`] if that is longer. A source without cursors holds it for its whole wait.
 /// Raw WebSocket frames carry no cursor: a client loses what is published between two connections, unless it asks for
 /// [`Subprotocol::TidingsV1`](crate::Subprotocol::TidingsV1).
 ///
-/// A client that is to come later gets 503 with `{"error":"…","cursor":"…"}`, the cursor being its own, if it came with one;
-/// an `EventSource` gets a soft reject, see [`EndpointBuilder::max_soft_rejects`].
+/// A client that must retry later gets 503 with `{"error":"…","cursor":"…"}`. `cursor` is the one that the client sent, and
+/// is absent if it sent none. An `EventSource` gets a soft reject, see [`EndpointBuilder::max_soft_rejects`].
 ///
 /// Who may come is judged by Host and Origin first, then asked of the publisher, and nothing is sent before that. A
 /// panic of the publisher's ends its request or its WebSocket alone, with 500 or 1011, or breaks its stream off; one of a

@@ -35,7 +35,7 @@ pub(super) struct ReplyFlow {
     parts: vec::IntoIter<Bytes>,
     /// The poll, which is under way until its reply is taken.
     visit: Option<Visit>,
-    /// When a poll that is to leave is cut off.
+    /// Deadline of a poll that was told to leave.
     ends_by: Option<Instant>,
     /// Why the reply breaks off, if it does.
     broken: Option<BodyError>,

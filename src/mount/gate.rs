@@ -84,7 +84,7 @@ impl Gate {
             return Err(Full::Key);
         }
         if !self.take() {
-            // Nobody waits for this place: it was taken under the lock.
+            // No call waits for this place: it was taken under the lock.
             state.give_back(key);
             return Err(Full::All);
         }

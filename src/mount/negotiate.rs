@@ -160,7 +160,7 @@ impl<'a> Query<'a> {
         self.last_event_id.as_deref().or(self.cursor.as_deref())
     }
 
-    /// Returns the place of the cursor that a parameter of this name is, if it is one.
+    /// Returns the field of the cursor that a parameter of this name holds, if any.
     fn cursor_mut(&mut self, name: &str) -> Option<&mut Option<Cow<'a, str>>> {
         match name.len() {
             6 if name == "cursor" => Some(&mut self.cursor),

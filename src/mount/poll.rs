@@ -71,8 +71,12 @@ pub(super) fn short(mut arrival: Arrival, hop: Hop) -> impl Future<Output = Resu
     }
 }
 
-/// Answers a long poll, as a session for as long as it is held, or as one poll of a run. One without a cursor is answered
-/// at once, or after the least wait, with its cursor.
+/// Longest time that a poll without a cursor is held, if `min_interval` is not longer. A client that never sends a cursor
+/// asks no more often than that.
+#[cfg(feature = "long-poll")]
+const FIRST_HOLD: Duration = Duration::from_secs(1);
+
+/// Answers a long poll, as a session for as long as it is held, or as one poll of a run.
 #[cfg(feature = "long-poll")]
 #[allow(clippy::manual_async_fn, reason = "an async fn keeps each argument twice, for as long as it runs")]
 pub(super) fn long(mut arrival: Arrival, hop: Hop) -> impl Future<Output = Result<Answer, Refusal>> + Send {
@@ -83,10 +87,10 @@ pub(super) fn long(mut arrival: Arrival, hop: Hop) -> impl Future<Output = Resul
         let visit = mount.admit_poll(wanted, guest).await?;
         let (config, interval) = (&mount.config, mount.config.jittered_interval());
         let feed = visit.feed(attach, wanted.start);
-        // A client that has no cursor yet could not say where it was, were it cut off while it is held.
+        // A client without a cursor cannot resume if its held poll is cut, so its first poll is answered soon, with one.
         let is_first = wanted.start == Start::Now && feed.cursor().is_some();
-        let hold = if is_first { interval.unwrap_or_default() } else { config.jittered_hold(wanted.wait) };
-        let hold = came + hold;
+        let longest = if is_first { interval.unwrap_or_default().max(FIRST_HOLD) } else { Duration::MAX };
+        let hold = came + config.jittered_hold(wanted.wait).min(longest);
         let deadline = visit.right().map_or(hold, |right| right.min(hold));
         let mut waiter =
             LongPollWaiter::asleep(feed, mount.runtime.wheel.sleep(deadline), deadline).max_bytes(config.batch);

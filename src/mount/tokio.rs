@@ -37,8 +37,8 @@ impl Sleep for tokio::time::Sleep {
 /// lives, and a quarter of what TCP's retransmissions would take at the least.
 const USER_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// The most unsent bytes that the kernel holds of a connection, and takes more at half of that. Without, its buffer grows to
-/// megabytes, takes more when a third is free, and a client that reads 64 KiB in a write timeout seems to take nothing.
+/// Limit of unsent bytes in the kernel. The socket is writable again at half of it. Without the limit the buffer grows to
+/// megabytes, and a slow client seems to read nothing for longer than a write timeout.
 #[cfg(any(target_os = "android", target_os = "linux"))]
 const UNSENT: u32 = 64 * 1024;
 

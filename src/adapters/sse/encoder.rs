@@ -18,7 +18,7 @@ const COMMENT: Bytes = Bytes::from_static(b":\n");
 
 /// Writes a subscriber's events as server-sent events (WHATWG HTML §9.2).
 ///
-/// The first item, at once, is `:` and a line feed, and the [hello](Self::hello). Then comes a block for each event, and
+/// The first item is ready at once: a comment line and the [hello](Self::hello). Then comes a block for each event, and
 /// the same comment as a keep-alive when nothing came for a while. A gap is a block with `event: tidings.gap`. `id:` is
 /// last in every block. Every item is whole blocks or a comment, so the stream may be cut between any two.
 ///

@@ -12,6 +12,9 @@ use crate::contract::{Sleep, Timer};
 /// default on Linux.
 const MAX_AHEAD: u32 = 4 << 20;
 
+/// The longest time that is added for them. A write timeout may be endless, and a pong's deadline is not.
+const LONGEST_WAIT: Duration = Duration::from_secs(640);
+
 /// All of a connection's deadlines over one sleep.
 ///
 /// The sleep is set again only when it is over, and when a deadline comes before it: what moves a deadline away, as
@@ -28,6 +31,10 @@ pub(super) struct Deadlines {
     heard: bool,
     /// Number of bytes that were written before the oldest ping without an answer, and that no answer proves to be taken.
     ahead: u32,
+    /// Whether the deadline takes account of them: a client that was heard from after it has read them, at the least rate.
+    extends: bool,
+    /// Payload of the pings without an answer. The next ones after an answer have another.
+    round: u8,
     since: Instant,
     message: Option<Instant>,
     stall: Option<Instant>,
@@ -55,6 +62,8 @@ impl Deadlines {
             awaited: Due::Ping,
             heard: false,
             ahead: 0,
+            extends: true,
+            round: 0,
             since,
             message: None,
             stall: None,
@@ -70,21 +79,25 @@ impl Deadlines {
         (self.since, self.moved) = (self.now(), true);
     }
 
-    /// Notes that a ping is sent behind so many bytes that no pong proves to be taken.
-    pub(super) fn pinged(&mut self, ahead: u32) {
+    /// Records a sent ping. `ahead` is the number of bytes written before it that no pong has acknowledged. Returns its
+    /// payload.
+    pub(super) fn pinged(&mut self, ahead: u32) -> u8 {
         // The next pong may be that of an earlier ping, which proves no more than what was before that.
         if self.awaited != Due::Pong {
-            self.ahead = ahead;
+            (self.ahead, self.extends) = (ahead, true);
         }
         (self.awaited, self.heard) = (Due::Pong, false);
         (self.since, self.moved) = (self.now(), true);
+        self.round
     }
 
-    /// Notes that a pong came, asked or not. Returns the number of bytes that it proves to be taken.
-    pub(super) fn ponged(&mut self) -> u32 {
-        if self.awaited != Due::Pong {
+    /// Records a pong. Returns the number of bytes that it proves to be taken: none, if it answers no ping of the present
+    /// round (RFC 6455 §5.5.3 allows pongs that answer none).
+    pub(super) fn ponged(&mut self, payload: &[u8]) -> u32 {
+        if self.awaited != Due::Pong || payload != [self.round] {
             return 0;
         }
+        self.round = self.round.wrapping_add(1);
         // To wake up for nothing would cost more than to set the sleep again.
         (self.awaited, self.armed, self.moved) = (Due::Ping, None, true);
         std::mem::take(&mut self.ahead)
@@ -100,7 +113,7 @@ impl Deadlines {
     pub(super) fn wait_on(&mut self) -> bool {
         let heard = std::mem::take(&mut self.heard);
         if heard {
-            (self.since, self.moved) = (self.now(), true);
+            self.extends = false;
         }
         heard
     }
@@ -177,7 +190,8 @@ impl Deadlines {
 
     /// Returns how long a client at the least rate takes for what is ahead of the ping.
     fn getting_through(&self, config: &WebSocketConfig) -> Duration {
-        config.write_stall.saturating_mul(self.ahead.min(MAX_AHEAD)) / FRAME as u32
+        let ahead = if self.extends { self.ahead.min(MAX_AHEAD) } else { 0 };
+        (config.write_stall.saturating_mul(ahead) / FRAME as u32).min(LONGEST_WAIT)
     }
 }
 

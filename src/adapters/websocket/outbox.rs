@@ -30,7 +30,7 @@ pub(super) struct Outbox {
     begun: bool,
     /// Whether what is queued is written in pieces of at most [`FRAME`] bytes.
     in_frames: bool,
-    /// Number of bytes written that no pong proves to be taken. Wraps around.
+    /// Number of bytes written that no pong proves to be taken, up to 4 GiB.
     unproved: u32,
 }
 
@@ -79,7 +79,8 @@ impl Outbox {
         io: &mut Io,
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<()>> {
-        let written = match Pin::new(&mut *io).poll_write(cx, &frames) {
+        let piece = if self.in_frames { frames.get(..FRAME).unwrap_or(&frames) } else { &frames };
+        let written = match Pin::new(&mut *io).poll_write(cx, piece) {
             Poll::Ready(written) => written?,
             Poll::Pending => 0,
         };
@@ -88,7 +89,7 @@ impl Outbox {
             self.wrote(written);
             return Poll::Pending;
         }
-        self.unproved = self.unproved.wrapping_add(written as u32);
+        self.unproved = self.unproved.saturating_add(written as u32);
         // All before this was flushed.
         match Pin::new(io).poll_flush(cx) {
             Poll::Pending => {
@@ -113,8 +114,8 @@ impl Outbox {
         self.put(Kind::Data(Data::Text), &text);
     }
 
-    pub(super) fn put_ping(&mut self) {
-        self.put(Kind::Control(Control::Ping), b"");
+    pub(super) fn put_ping(&mut self, payload: u8) {
+        self.put(Kind::Control(Control::Ping), &[payload]);
     }
 
     /// Answers a ping, after all that is queued. An answer that still waits is dropped (RFC 6455 §5.5.3).
@@ -171,14 +172,14 @@ impl Outbox {
         Poll::Ready(Ok(()))
     }
 
-    /// Returns the number of bytes written that no pong proves to be taken, modulo 2^32.
+    /// Returns the number of bytes written that no pong proves to be taken, up to 4 GiB.
     pub(super) fn unproved(&self) -> u32 {
         self.unproved
     }
 
     /// Notes that so many of these bytes were taken.
     pub(super) fn prove(&mut self, taken: u32) {
-        self.unproved = self.unproved.wrapping_sub(taken);
+        self.unproved = self.unproved.saturating_sub(taken);
     }
 
     /// Whether anything was written since the last call.
@@ -197,7 +198,7 @@ impl Outbox {
     #[inline]
     fn wrote(&mut self, mut written: usize) {
         (self.unflushed, self.moved) = (true, true);
-        self.unproved = self.unproved.wrapping_add(written as u32);
+        self.unproved = self.unproved.saturating_add(written as u32);
         // Replaced, since a piece advanced to its end would keep the shared buffer.
         while written >= self.front.len() {
             written -= self.front.len();

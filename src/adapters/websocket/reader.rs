@@ -34,7 +34,7 @@ struct Frame {
 pub(super) enum Inbound {
     Message(Message),
     Ping(Bytes),
-    Pong,
+    Pong(Vec<u8>),
     Close(Option<CloseCode>),
 }
 
@@ -117,7 +117,7 @@ impl Reader {
 fn control_frame(control: Control, payload: Vec<u8>) -> Result<Inbound, Violation> {
     match control {
         Control::Ping => Ok(Inbound::Ping(payload.into())),
-        Control::Pong => Ok(Inbound::Pong),
+        Control::Pong => Ok(Inbound::Pong(payload)),
         _ => close_body(&payload).map(Inbound::Close),
     }
 }

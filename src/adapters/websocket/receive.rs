@@ -121,9 +121,9 @@ impl<S: Subscriber, Io: AsyncRead + AsyncWrite + Unpin> WebSocketSink<S, Io> {
                     self.say();
                 }
             }
-            Inbound::Pong => {
+            Inbound::Pong(payload) => {
                 if self.count_control() {
-                    let taken = self.aside.deadlines.ponged();
+                    let taken = self.aside.deadlines.ponged(&payload);
                     self.outbox.prove(taken);
                 }
             }

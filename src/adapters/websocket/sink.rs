@@ -147,8 +147,8 @@ impl<S: Subscriber, Io: AsyncRead + AsyncWrite + Unpin> WebSocketSink<S, Io> {
         self
     }
 
-    /// Writes what does not go out at once in pieces of 64 KiB: for an `Io` that takes any write whole, however little its
-    /// client takes, so that only a further write shows that the client goes on.
+    /// Writes queued frames in pieces of 64 KiB. Needed for an `Io` that accepts a write of any size: only the next accepted
+    /// piece shows that the client reads.
     #[cfg(feature = "http")]
     pub(crate) fn in_frames(mut self) -> Self {
         self.outbox.write_in_frames();
@@ -275,18 +275,14 @@ impl<S: Subscriber, Io: AsyncRead + AsyncWrite + Unpin> WebSocketSink<S, Io> {
             // While a write is under way, its own deadline tells whether the client is there.
             Due::Ping if !self.outbox.is_idle() => self.aside.deadlines.put_off(),
             // What was not read may have the pong in it; the ping shows at least whether the connection is there.
-            Due::Pong if !self.aside.behind => {
-                if !self.aside.deadlines.wait_on() {
-                    self.abandon(CloseCause::NoPong);
-                }
-            }
+            Due::Pong if !self.aside.behind && !self.aside.deadlines.wait_on() => self.abandon(CloseCause::NoPong),
             Due::Ping | Due::Pong => {
                 if self.has_objects() {
                     let cursor = self.subscriber.cursor();
                     self.outbox.put_text(|out| write_heartbeat(cursor, out));
                 }
-                self.outbox.put_ping();
-                self.aside.deadlines.pinged(self.outbox.unproved());
+                let payload = self.aside.deadlines.pinged(self.outbox.unproved());
+                self.outbox.put_ping(payload);
             }
             Due::Message => self.fail(Violation::MESSAGE_TOO_SLOW),
             Due::Stall => self.abandon(CloseCause::Stalled),

@@ -61,6 +61,26 @@ fn batch_larger_than_its_topic_keeps_evicts_no_other_topic() {
     assert_eq!(["other", "another", "short"].map(|name| history(&hub, &topic(name)).len()), [1_000, 1_000, 100]);
 }
 
+/// A live buffer gives way to a batch, and evicts no history.
+#[test]
+fn batch_larger_than_its_topic_keeps_evicts_no_other_topic_for_a_reader() {
+    for other in [0, 1_500] {
+        let hub = LocalHub::builder()
+            .retain(Retention::count(usize::MAX))
+            .retain_for("topic/short", Retention::count(100))
+            .max_bytes(4 << 20)
+            .build();
+        publish(&hub, &topic("other"), other);
+        publish(&hub, &topic("another"), other);
+        let reader = hub.subscribe(Subscribe::topics([topic("short")])).unwrap();
+        hub.publish_all((0..3_000 + 2_000 * usize::from(other == 0)).map(|_| (topic("short"), kib()))).unwrap();
+        let stats = hub.stats();
+        assert_eq!(stats.evicted_by_budget, 0, "{stats:?}");
+        assert!(stats.bytes <= 4 << 20, "{stats:?}");
+        drop(reader);
+    }
+}
+
 #[test]
 fn batch_of_large_events_reserves_no_more_of_a_pattern_than_it_keeps() {
     let hub = LocalHub::builder()

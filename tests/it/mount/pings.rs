@@ -181,3 +181,19 @@ async fn websocket_that_takes_large_events_slowly_gets_them() {
         assert_eq!((client.texts.len(), endpoint.session_count()), (5, 1), "{http:?}");
     }
 }
+
+/// hyper takes a write of any size, so a batch is written in pieces, too.
+#[tokio::test(start_paused = true)]
+async fn websocket_with_a_large_batch_takes_large_events_slowly() {
+    for http in [Http::One, Http::Two] {
+        let (app, endpoint) = app(|builder| builder.write_stall(SECOND).batch(1 << 20));
+        let mut client = Slow::come(&endpoint, http, 16 * 1024).await;
+        pass(STEP).await;
+        for _ in 0..6 {
+            app.publish(&"x".repeat(LARGE));
+            client.read(100_000, STEP).await;
+        }
+        client.read(100_000, 60 * SECOND).await;
+        assert_eq!((client.texts.len(), endpoint.session_count()), (6, 1), "{http:?}");
+    }
+}

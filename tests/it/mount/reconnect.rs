@@ -166,7 +166,7 @@ async fn poll(endpoint: &Endpoint, target: &str, prefer: &str) -> (Value, Durati
 }
 
 #[tokio::test(start_paused = true)]
-async fn long_poll_without_a_cursor_is_answered_at_once_with_one() {
+async fn long_poll_without_a_cursor_is_answered_soon_with_one() {
     let app = App::new();
     let endpoint = app.endpoint();
     for (target, prefer) in [
@@ -179,7 +179,7 @@ async fn long_poll_without_a_cursor_is_answered_at_once_with_one() {
         app.publish("before it came");
         let (reply, took) = poll(&endpoint, target, prefer).await;
         assert_eq!(reply, json!({ "cursor": app.hub.cursor().to_string(), "events": [] }), "{target}");
-        assert_eq!(took, Duration::ZERO, "{target} {prefer}");
+        assert!((Duration::from_secs(1)..Duration::from_millis(1_020)).contains(&took), "{target} {prefer}: {took:?}");
         // The next one is held. It is cut, and comes back.
         let target = format!("/?wait=20&cursor={}", reply["cursor"].as_str().unwrap());
         let held = tokio::spawn(endpoint.handle(get(&target).body(String::new()).unwrap()));

@@ -202,7 +202,7 @@ async fn a_websocket_has_25_s_to_its_ping_10_to_its_pong_and_5_to_say_goodbye() 
         let address = serve_http1(&endpoint).await;
         let mut client = open(address, &app).await;
         timer.advance(ping * second + TICK);
-        assert_eq!(client.frame().await, Frame(0x89, vec![]), "a ping");
+        assert_eq!(client.frame().await, Frame(0x89, vec![0]), "a ping");
         assert_eq!(endpoint.session_count(), 1);
         timer.advance(pong * second + TICK);
         assert_eq!(client.until_end().await, "", "no pong, no connection");

@@ -54,8 +54,58 @@ fn client_that_sends_without_answering_stays_until_it_is_silent() {
     }
     let last = visit.timer.elapsed();
     let closed = visit.pass(2 * config.pong_timeout).unwrap();
-    assert_eq!((closed.cause, visit.frames()), (CloseCause::NoPong, vec![Frame::Ping]));
+    assert_eq!(closed.cause, CloseCause::NoPong);
+    // It is pinged again each time that it was heard from.
+    let frames = visit.frames();
+    assert!(frames.len() > 2 && frames.iter().all(|frame| *frame == Frame::Ping), "{frames:?}");
     assert!(visit.timer.elapsed() - last >= config.pong_timeout);
+}
+
+/// RFC 6455 §5.5.3: a pong may come unasked, and some clients send one now and then.
+#[test]
+fn pong_that_answers_no_ping_proves_nothing() {
+    let config = WebSocketConfig::default().ping(2 * SECOND).pong_timeout(SECOND).write_stall(SECOND);
+    let mut visit = Visit::with(config, Subprotocol::Raw);
+    (0..2).for_each(|_| visit.publish("x".repeat(800_000)));
+    assert_eq!(visit.pass(5 * SECOND / 2), None);
+    assert_eq!(visit.send(&masked(0x8a, b"")), None);
+    // 1,600,000 bytes take 24 s at the least rate.
+    assert_eq!(visit.pass(20 * SECOND), None);
+    assert_eq!(visit.pass(10 * SECOND).unwrap().cause, CloseCause::NoPong);
+}
+
+#[test]
+fn endless_write_timeout_leaves_the_pong_a_deadline() {
+    let mut visit = Visit::with(WebSocketConfig::default().write_stall(Duration::MAX), Subprotocol::Raw);
+    visit.publish("x");
+    assert_eq!(visit.pass(Duration::from_secs(3_600)).unwrap().cause, CloseCause::NoPong);
+}
+
+#[test]
+fn heartbeats_go_on_while_a_client_sends_and_answers_no_ping() {
+    let config = WebSocketConfig::default().ping(2 * SECOND).pong_timeout(SECOND).write_stall(SECOND);
+    let mut visit = Visit::with(config, Subprotocol::TidingsV1);
+    let mut pings = 0;
+    for _ in 0..60 {
+        assert_eq!(visit.pass(SECOND / 2), None);
+        assert_eq!(visit.send(&masked(0x81, b"hi")), None);
+        pings += visit.frames().iter().filter(|frame| **frame == Frame::Ping).count();
+    }
+    assert!(pings >= 10, "{pings} in 30 s");
+}
+
+/// After the extended deadline a client at the least rate has read everything, so it is given no more than the pong's time.
+#[test]
+fn byte_from_the_client_extends_the_deadline_by_the_pong_timeout_only() {
+    let config = WebSocketConfig::default();
+    let mut visit = Visit::with(config.clone(), Subprotocol::Raw);
+    (0..6).for_each(|_| visit.publish("x".repeat(800_000)));
+    assert_eq!(visit.pass(config.ping + SECOND), None);
+    assert_eq!(visit.send(&masked(0x81, b"hi")), None);
+    let closed = visit.pass(Duration::from_secs(3_600)).unwrap();
+    assert_eq!(closed.cause, CloseCause::NoPong);
+    let most = config.ping + Duration::from_secs(640) + 3 * config.pong_timeout;
+    assert!(visit.timer.elapsed() < most, "{:?}", visit.timer.elapsed());
 }
 
 /// Two events of 800 kB, and a client that reads 200 kB a second and answers a ping when it comes to it.
@@ -112,7 +162,8 @@ fn a_late_pong_is_in_time_up_to_the_deadline() {
     let config = WebSocketConfig::default();
     let mut visit = Visit::raw();
     assert_eq!(visit.pass(config.ping + config.pong_timeout - SECOND), None);
-    assert_eq!(visit.send(&masked(0x8a, b"")), None);
+    visit.frames();
+    assert_eq!(visit.answer(), None);
     // The next ping comes after the last one, not after its pong.
     assert_eq!(visit.timer.next_in(), Some(config.ping - config.pong_timeout + SECOND));
 }

@@ -189,7 +189,7 @@ impl From<tungstenite::Message> for Frame {
         match message {
             tungstenite::Message::Text(text) => Self::Text(text.to_string()),
             tungstenite::Message::Binary(bytes) => Self::Binary(bytes.to_vec()),
-            tungstenite::Message::Ping(payload) if payload.is_empty() => Self::Ping,
+            tungstenite::Message::Ping(payload) if payload.len() == 1 => Self::Ping,
             tungstenite::Message::Pong(payload) => Self::Pong(payload.to_vec()),
             tungstenite::Message::Close(None) => Self::Close(0, String::new()),
             tungstenite::Message::Close(Some(close)) => Self::Close(close.code.into(), close.reason.to_string()),
