@@ -82,7 +82,7 @@ pub(crate) fn idle_heap(request: &'static [u8], heap: fn() -> usize) -> (f64, f6
     (ours, hypers)
 }
 
-/// The same request with a cursor, without which a poll is not held.
+/// Returns the same request with a cursor: a poll without one is held for 1 s only.
 fn from_now(request: &'static [u8], hub: &LocalHub) -> &'static [u8] {
     let request = std::str::from_utf8(request).expect("ASCII");
     request.replacen("?topic=bench", &format!("?topic=bench&cursor={}", hub.cursor()), 1).leak().as_bytes()

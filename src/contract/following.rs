@@ -5,11 +5,11 @@ use crate::contract::snapshot::Known;
 use crate::contract::{Batch, Delivery, Snapshot, Subscriber};
 use crate::model::{Cursor, Gap, GapReason, Topic};
 
-/// What follows a state: events that the state has already are stepped over.
+/// Deliveries after a state. Events that the state contains are skipped.
 #[derive(Default)]
 pub(super) struct Following {
     pub(super) state: Known,
-    /// What the inner subscriber has yielded, and was not delivered. The client is at `held`.
+    /// Delivery of the inner subscriber that was not passed on yet. The client is at `held`.
     pub(super) next: Option<Delivery>,
     pub(super) begun: Begun,
 }

@@ -43,7 +43,7 @@ struct Behind {
 }
 
 impl Outbox {
-    /// Has what is queued written in pieces of at most [`FRAME`] bytes.
+    /// Writes queued frames in pieces of at most [`FRAME`] bytes from now on.
     #[cfg(feature = "http")]
     pub(super) fn write_in_frames(&mut self) {
         self.in_frames = true;
