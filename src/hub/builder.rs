@@ -125,7 +125,8 @@ impl LocalHubBuilder {
     ///
     /// Events are released when every subscription of the topic has read them, and when the last one ends; that is checked
     /// when the topic has an event and when it is [swept](LocalHub::sweep). They count in [`max_bytes`](Self::max_bytes),
-    /// and are evicted before history is. With 0, a subscription that falls behind history gets a gap.
+    /// and are evicted before history is. A subscription that stalls can keep so much of each of its topics in memory, up to
+    /// that limit. With 0, a subscription that falls behind history gets a gap.
     ///
     /// ```
     /// use tidings::LocalHub;

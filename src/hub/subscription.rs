@@ -42,8 +42,8 @@ use crate::model::{Cursor, Gap, GapReason, Overflow, Pattern, Position, Topic};
 /// Live, a pattern's subscription reads a log that all who follow the pattern share, of up to 1,024 events, 256 KiB and
 /// 10 seconds, and of as much as the [live buffer](crate::LocalHubBuilder::live_buffer) holds while one of them is behind;
 /// a subscription that is further behind reads on from the topics' own histories. If those have lost something it is told so
-/// for each topic, in its place; without a count where that is not known, and where events expire, or topics are not
-/// remembered, it may be told of a gap that was none.
+/// for each topic, in its place, without a count where that is not known. Where events expire, topics are not remembered, or
+/// [`Overflow::Latest`](crate::Overflow) leaves events out, it may be told of a gap that was none.
 ///
 /// # When it falls behind
 ///
