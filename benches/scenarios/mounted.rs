@@ -17,7 +17,13 @@ use hyper::{Request, Response};
 use tidings::{Endpoint, EndpointBuilder, Event, LocalHub, SubscribeRequest, Topic, publisher_fn};
 
 const CONNECTIONS: usize = 200;
-pub(super) const PAYLOAD: &[u8] = &[b'x'; 100];
+pub(super) static PAYLOAD: &[u8] = &ALIGNED.0;
+
+/// Aligned, so that the check for UTF-8 costs the same in each build.
+#[repr(align(16))]
+struct Aligned([u8; 100]);
+
+static ALIGNED: Aligned = Aligned([b'x'; 100]);
 
 pub(crate) const SSE: &[u8] =
     b"GET /events?topic=bench HTTP/1.1\r\nhost: localhost\r\naccept: text/event-stream\r\n\r\n";

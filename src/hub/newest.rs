@@ -25,7 +25,8 @@ impl Newest {
                 self.0.remove(&*key);
             }
         }
-        // A burst of keys must not keep its room.
+        // A burst of keys must not keep its room. Under loom the map is a tree.
+        #[cfg(not(loom))]
         if self.0.len() < self.0.capacity() / 4 {
             self.0.shrink_to(self.0.len() * 2);
         }
