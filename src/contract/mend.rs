@@ -3,7 +3,7 @@ use std::pin::Pin;
 use crate::contract::{End, Snapshot};
 use crate::model::Gap;
 
-/// Who has the state for a subscriber's gaps. A closure of a future of `Option<Snapshot>` is one.
+/// Source of the state for a subscriber's gaps. A closure that returns a future of `Option<Snapshot>` is one.
 pub trait Mend: Send + 'static {
     /// Returns the state for a gap, if there is one. Called once for a gap that no earlier state replaces, and again if the
     /// call or the future panicked; the future is polled by the task that polls the subscriber, and dropped with it.

@@ -59,7 +59,7 @@ pub struct Mended<S, M> {
     stage: Option<Box<Stage>>,
     inner: S,
     mend: M,
-    /// Where the client was when it came, or was last sent state or events that waited here.
+    /// Cursor of the client when it subscribed, or when it was last sent a state or events that waited here.
     held: Option<Cursor>,
 }
 

@@ -25,9 +25,9 @@ impl Snapshot {
     /// Says that everything up to this cursor is in the state: such events are not sent after it. Without, the client
     /// may get an event that the state has too.
     ///
-    /// For a gap the state must have what is missing. One that is older than the last missing event, or than what the client
-    /// has, is not sent, and the client is told of the gap alone. So is one of another epoch, unless nothing of the hub's
-    /// epoch is missing.
+    /// A state answers a gap only if it contains the missing events. A state that is older than the last missing event, or
+    /// than the client's own position, is not sent: the client gets the gap alone. The same holds for a state of another
+    /// epoch, unless no event of the hub's epoch is missing.
     #[must_use]
     pub fn as_of(self, cursor: Cursor) -> Self {
         Self { as_of: Some(cursor), ..self }

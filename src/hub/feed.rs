@@ -33,7 +33,7 @@ impl Log {
         Self::new(pattern, Arc::new(KEPT), 0, Box::default(), budget)
     }
 
-    /// Has this topic feed a pattern's log from now on, and mark what is replaced if that log does.
+    /// Adds a pattern's log to this topic's feeds. Begins to mark replaced events if that log marks them.
     pub(super) fn attach(&self, feed: &Arc<Self>) {
         let mut state = self.state();
         if feed.state().conflates {

@@ -13,10 +13,10 @@ pub(super) struct Followed {
     pub(super) before: Option<Box<Before>>,
 }
 
-/// What comes before what the reader of the log finds.
+/// Deliveries that precede those of the log's reader.
 #[derive(Debug)]
 pub(super) enum Before {
-    /// What is gone and must be told, in its place.
+    /// Gap that is still to be delivered.
     Gap(Gap),
     /// Of a pattern: what is to be read of its topics.
     Replay(Replay),

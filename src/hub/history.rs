@@ -18,11 +18,11 @@ struct Oldest {
     has_key: bool,
 }
 
-/// What leaves history, and memory.
+/// Eviction of events from history and from memory.
 impl State {
     /// Moves the start of history to where the retention allows, and past what has expired there. Returns the segments
-    /// that are not in memory any more. The newest one stays for those who read along, others as far as the live buffer
-    /// goes for those who are behind.
+    /// that are not in memory any more. The newest one stays for readers that keep up, others within the live buffer for
+    /// readers that are behind.
     pub(super) fn evict(&mut self, log: &Arc<Log>, now: u64) -> Vec<Evicted> {
         let (mut gone, retention) = (Vec::new(), &*log.retention);
         if now < self.kept().due && !self.has_too_much(retention) {
@@ -57,7 +57,7 @@ impl State {
         self.next - self.first > retention.count as u64 || self.kept().bytes > retention.bytes
     }
 
-    /// Evicts the oldest segment in memory. If that is the newest too, whoever waits is to be woken, and lets go of it.
+    /// Evicts the oldest segment in memory. If it is the newest, the waiting readers are to be woken, and release it.
     pub(super) fn evict_oldest(&mut self, log: &Log, now: u64) -> Option<Relief> {
         let relief =
             |segment| Relief { evicted: Evicted::new(segment), wakers: Vec::new(), followers: Vec::new(), idle: false };
@@ -68,7 +68,7 @@ impl State {
         while let Some(oldest) = self.oldest().filter(|_| self.first < end) {
             self.forget(&oldest, now);
         }
-        // What a pattern's log has, the topics' logs have, too, or had.
+        // An event of a pattern's log is counted in its topic's log.
         if !self.is_feed {
             log.budget.evicted.add(self.first - first);
         }
@@ -141,8 +141,8 @@ impl State {
         Some(segment)
     }
 
-    /// Ends the log, for whoever drops it from the registry. Returns the sequence of the last event that somebody may
-    /// have missed, 0 if there is none (nobody misses what has expired), and what was left for readers.
+    /// Ends the log, which is dropped from the registry. Returns the sequence of the last event that a subscription may
+    /// have missed (0: none; expired events do not count), and the segments that were left for readers.
     pub(super) fn drop_log(&mut self, log: &Log) -> (u64, Vec<Evicted>) {
         self.dropped = true;
         let mut left: Vec<_> = std::iter::from_fn(|| self.pop_live(0)).map(Evicted::new).collect();

@@ -14,7 +14,7 @@ pub(super) struct Kept {
     pub(super) tail: Tail,
     /// The weight of what is retained.
     pub(super) bytes: usize,
-    /// What the segments are charged with, and the topic.
+    /// Bytes charged for the segments and the topic.
     pub(super) held: u64,
     /// The same when the topic was last filed among the [sizes](crate::hub::sizes::Sizes).
     pub(super) filed: u64,
@@ -22,7 +22,7 @@ pub(super) struct Kept {
     pub(super) filed_at: u64,
     /// Of a log that [conflates](State::conflates), once it has several events in memory.
     pub(super) newest: Option<Box<Newest>>,
-    /// What has left history and is kept for connected readers.
+    /// Segments that left history and are kept for connected readers.
     pub(super) live: Option<Box<LiveBuffer>>,
     /// The index after the newest event that left memory before its time to live was over.
     pub(super) lost: u64,

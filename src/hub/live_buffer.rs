@@ -14,7 +14,7 @@ const SMALL: u64 = 4 * 1024;
 #[derive(Debug)]
 pub(super) struct LiveBuffer {
     segments: Segments,
-    /// What they are charged with.
+    /// Bytes charged for them.
     bytes: u64,
 }
 
@@ -52,7 +52,7 @@ impl Default for LiveBuffer {
     }
 }
 
-/// What is in memory beside history.
+/// Events in memory that are not history.
 impl State {
     /// Returns whether a subscription is connected.
     pub(super) fn has_readers(&self) -> bool {
@@ -119,7 +119,7 @@ impl State {
             gone.extend(self.pop_live(now).map(Evicted::new));
         }
         if self.kept().live.is_some() {
-            // So that each publish looks whether the readers have read it.
+            // Each publish then checks whether the readers have read it.
             self.kept_mut().due = 0;
             self.offer(log);
         }

@@ -286,7 +286,7 @@ impl State {
         self.kept_mut().segments.push(fresh);
     }
 
-    /// What room the newest segment has.
+    /// Returns the room in the newest segment.
     pub(super) fn tail(&self) -> Tail {
         let mut tail = self.kept().tail;
         tail.is_behind = self.is_lagging();

@@ -66,7 +66,7 @@ struct Piece {
     conflated: u32,
 }
 
-/// What joining events to a piece has come to.
+/// Result of joining events to a piece.
 enum Fit {
     /// They are in the piece, if there were any, and more may be added.
     More,

@@ -95,7 +95,7 @@ impl State {
         }
     }
 
-    /// What a reader finds at an index that is not in memory any more.
+    /// Returns the loss that a reader finds at an index that is not in memory any more.
     #[cold]
     #[inline(never)]
     fn lost(&self, overflow: Overflow) -> Found {

@@ -176,7 +176,7 @@ impl Reader {
             Found::Lost { to, gone, missed, lost, evicted } => {
                 let [missed_to, lost_to, gone_to] = [missed, lost, to].map(|index| index.clamp(self.next, end));
                 let missed = missed_to - self.next;
-                // What is missing in a pattern's log is looked for in the topics' own.
+                // Events missing in a pattern's log are looked up in the topics' logs.
                 if self.log.name.as_topic().is_some() {
                     shared.missed.add(missed);
                 }

@@ -128,7 +128,7 @@ impl<'a> Sieve<'a> {
 }
 
 impl LeftOut {
-    /// So many events that had expired, and so many that newer ones had replaced.
+    /// Number of expired events, and number of replaced events.
     pub(super) fn new(expired: u64, conflated: u64) -> Self {
         let [expired, conflated] = [expired, conflated].map(|events| u32::try_from(events).unwrap_or(u32::MAX));
         Self { expired, conflated }

@@ -89,7 +89,7 @@ impl Tail {
         places as usize
     }
 
-    /// Has the next event begin a segment.
+    /// Makes the next event begin a segment.
     pub(super) fn seal(&mut self) {
         self.free = 0;
     }

@@ -37,7 +37,7 @@ impl Gap {
         Self { missed: Some(missed), ..self }
     }
 
-    /// The same with the position of the last missing event, which is after the gap's cursor.
+    /// Sets the position of the last missing event, which is after the gap's cursor.
     #[must_use]
     pub fn gone(self, gone: Cursor) -> Self {
         Self { gone: Some(gone), ..self }

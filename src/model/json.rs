@@ -47,7 +47,7 @@ fn string_end(json: &[u8], mut at: usize) -> Result<usize, EventError> {
     }
 }
 
-/// Returns the UTF-16 code unit of an escape `\uXXXX` that begins here.
+/// Returns the UTF-16 code unit of an escape that begins here: `\u` and four hexadecimal digits.
 fn code_unit(json: &[u8], at: usize) -> Option<u16> {
     let digits = json.get(at..at.checked_add(6)?)?.strip_prefix(b"\\u")?;
     u16::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()
