@@ -7,11 +7,11 @@
 //! It holds little. A subscription that falls behind it finds what it has not read in the topics' own logs, see
 //! [`Replay`](super::replay::Replay).
 //!
-//! What holds it together: a feed is entered into the registry before it is attached to the logs that there are, and a
-//! log is made with the feeds that are entered. An event goes to its topic's log and to the feeds in one go, under the
-//! log's lock and the sequencer. So for each topic there is a moment from which all its events are in the feed too, and
-//! all before it are in the topic's log; the watermark that is loaded after the last of these moments, with no publish
-//! under way, is the seam between what is replayed and what is read here.
+//! A topic's log knows the feeds of the patterns that match. It looks them up when it is made, and again before an event
+//! is appended if the registry's patterns are of another generation since. A feed is entered into the registry, with a
+//! new generation, before the subscription reads the watermark with no publish under way; each publish after that finds
+//! the new generation under the sequencer. So that watermark is the seam between the events that are replayed and those
+//! that are read here, and to follow a pattern costs the same however many topics match.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,26 +28,22 @@ const KEPT: Retention =
     Retention { count: if cfg!(loom) { 0 } else { 1_024 }, bytes: 256 * 1024, age: Duration::from_secs(10) };
 
 impl Log {
-    /// The log of a pattern.
+    /// Returns a new log of a pattern.
     pub(super) fn feed(pattern: Pattern, budget: Arc<Budget>) -> Arc<Self> {
-        Self::new(pattern, Arc::new(KEPT), 0, Box::default(), budget)
+        Self::new(pattern, Arc::new(KEPT), 0, Box::default(), 0, budget)
     }
 
-    /// Adds a pattern's log to this topic's feeds. Begins to mark replaced events if that log marks them.
-    pub(super) fn attach(&self, feed: &Arc<Self>) {
+    /// Sets the feeds of this topic, which were found among the patterns of a generation. Begins to mark replaced events
+    /// if one of the feeds marks them. Under the registry's lock, so that an earlier generation never comes later.
+    #[cold]
+    pub(super) fn set_feeds(&self, feeds: Box<[Arc<Self>]>, generation: u64) -> Box<[Arc<Self>]> {
         let mut state = self.state();
-        if feed.state().conflates {
+        if feeds.iter().any(|feed| feed.state().conflates) {
             state.conflate();
         }
-        if state.feeds.iter().any(|known| Arc::ptr_eq(known, feed)) {
-            return;
-        }
-        let live = state.feeds.iter().filter(|known| known.live().is_some());
-        let feeds = live.chain([feed]).map(Arc::clone).collect();
-        let old = std::mem::replace(&mut state.feeds, feeds);
-        self.fed.set(state.feeds.len() as u32);
-        drop(state);
-        drop(old);
+        self.fed.set(feeds.len() as u32);
+        self.generation.set(generation);
+        std::mem::replace(&mut state.feeds, feeds)
     }
 
     /// Puts an event of a topic that feeds this log into it. `false` if the log was dropped.

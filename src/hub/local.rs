@@ -67,6 +67,11 @@ impl LocalHub {
         Self { handle: Arc::new(Handle { shared: Arc::new(shared) }) }
     }
 
+    #[cfg(test)]
+    pub(super) fn shared(&self) -> &Shared {
+        &self.handle.shared
+    }
+
     /// Publishes one event. Wakes its subscribers before it returns, or has a [notifier](Self::notifier) do so, and runs
     /// nothing of theirs under a lock.
     pub fn publish_now(&self, topic: &Topic, event: impl Into<Event>) -> Result<Receipt, PublishError> {
@@ -234,9 +239,11 @@ impl<'a> Round<'a> {
         let sequence = sequencer.last + 1;
         let (mut log, mut entry) = (log, Entry { sequence, at: self.now, event });
         let mut appended = loop {
-            match log.append(entry, self.queues) {
+            // Before the append: a reader that finds the event, or that it is evicted, finds its topic.
+            self.shared.recent.push(&mut sequencer.block, sequence, log.slot, || self.shared.budget.sizes.topics());
+            match log.append(entry, self.queues, self.shared.registry.generation()) {
                 Ok(appended) => break appended,
-                // Dropped between the registry and here: the next look makes a new one.
+                // Dropped between the registry and here, or with feeds to be looked up again: the registry does both.
                 Err(back) => entry = back,
             }
             let again = log.name.as_topic().and_then(|topic| self.shared.registry.log(topic));

@@ -10,7 +10,7 @@ use crate::hub::kept::Kept;
 use crate::hub::rhythm::{INTERVALS, Rhythm};
 use crate::hub::segment::Segment;
 use crate::hub::sizes::{Place, Rank};
-use crate::hub::sync::{Mirror, Mutex, MutexGuard};
+use crate::hub::sync::{Count, Mirror, Mutex, MutexGuard};
 use crate::hub::tail::Tail;
 use crate::hub::waiters::Waiters;
 use crate::model::{Cursor, Gap, GapReason, Pattern, Retention, Topic};
@@ -30,6 +30,9 @@ pub(super) struct Log {
     pub(super) budget: Arc<Budget>,
     /// A mirror of how many [feeds](State::feeds) there are.
     pub(super) fed: Mirror,
+    /// The [generation](crate::hub::registry::Registry::generation) of the patterns that the feeds were found among.
+    /// Changes under the log's lock.
+    pub(super) generation: Count,
     state: Mutex<State>,
 }
 
@@ -88,12 +91,13 @@ impl Follower {
 
 impl Log {
     /// Returns an empty log in a slot of its own. `evicted` is the sequence of the last event that the topic had before it
-    /// was dropped.
+    /// was dropped. The feeds were found among the patterns of this generation.
     pub(super) fn new(
         name: Pattern,
         retention: Arc<Retention>,
         evicted: u64,
         feeds: Box<[Arc<Self>]>,
+        generation: u64,
         budget: Arc<Budget>,
     ) -> Arc<Self> {
         let fed = Mirror::new(feeds.len() as u32);
@@ -121,7 +125,8 @@ impl Log {
         };
         Arc::new_cyclic(|log| {
             let slot = budget.sizes.add(log.clone());
-            Self { name, slot, retention, audience: Mirror::new(0), budget, fed, state: Mutex::new(state) }
+            let (audience, generation) = (Mirror::new(0), Count::new(generation));
+            Self { name, slot, retention, audience, budget, fed, generation, state: Mutex::new(state) }
         })
     }
 
@@ -149,12 +154,15 @@ impl Log {
         Some(self.state()).filter(|state| !state.dropped)
     }
 
-    /// Appends an event of this topic, or gives it back if the log was dropped meanwhile. Under the sequencer. `queues`:
-    /// a notifier wakes who waits.
-    pub(super) fn append(self: &Arc<Self>, entry: Entry, queues: bool) -> Result<Appended, Entry> {
+    /// Appends an event of this topic. Gives it back if the log was dropped meanwhile, or its feeds were found among
+    /// patterns of another generation. Under the sequencer. `queues`: a notifier wakes the waiting subscriptions.
+    pub(super) fn append(self: &Arc<Self>, entry: Entry, queues: bool, generation: u64) -> Result<Appended, Entry> {
         let (Some(mut state), Some(topic)) = (self.live(), self.name.as_topic()) else {
             return Err(entry);
         };
+        if self.generation.load() != generation {
+            return Err(entry);
+        }
         let fed = match state.feeds.is_empty() {
             true => Vec::new(),
             false => {

@@ -28,6 +28,7 @@ mod notifier;
 mod patterns;
 mod placing;
 mod reader;
+mod recent;
 mod registry;
 mod replay;
 mod retentions;
@@ -46,6 +47,7 @@ mod sync;
 mod tail;
 mod tombstones;
 mod topic_table;
+mod visit;
 mod waiters;
 
 pub use builder::LocalHubBuilder;

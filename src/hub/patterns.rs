@@ -25,10 +25,6 @@ impl<T> Patterns<T> {
         self.0.get(pattern)
     }
 
-    pub(super) fn get_mut(&mut self, pattern: &Pattern) -> Option<&mut T> {
-        self.0.get_mut(pattern)
-    }
-
     pub(super) fn insert(&mut self, pattern: Pattern, value: T) -> Option<T> {
         self.0.insert(pattern, value)
     }
@@ -56,33 +52,35 @@ impl<T> Patterns<T> {
     }
 }
 
-/// Those of the names that a pattern with a wildcard matches, in their order, behind `after`. Looks at no other than
-/// those and, for `prefix/*`, one below each.
+/// Returns the names from `after` on that tell which of them a pattern with a wildcard matches, in their order, each with
+/// its value and whether the pattern matches it: those that it does and, for `prefix/*`, one for each segment that has
+/// names below it.
 pub(super) fn below<'a, K: Borrow<str> + Ord, T>(
     names: &'a BTreeMap<K, T>,
     pattern: &'a Pattern,
-    after: Option<&'a Topic>,
-) -> impl Iterator<Item = (&'a K, &'a T)> {
+    after: Option<&'a str>,
+) -> impl Iterator<Item = (&'a K, &'a T, bool)> {
     let prefix = pattern.prefix();
-    let start = after.map_or(Bound::Included(prefix), |topic| Bound::Excluded(topic.as_str()));
+    let start = after.map_or(Bound::Included(prefix), Bound::Excluded);
     let mut names_below = names.range::<str, _>((start, Bound::Unbounded));
     from_fn(move || {
-        loop {
-            let (key, value) = names_below.next()?;
-            let name: &str = key.borrow();
-            let rest = name.strip_prefix(prefix)?;
-            if pattern.matches_name(name) {
-                return Some((key, value));
-            }
-            // Too deep for `prefix/*`, and so are all with this segment: '0' is what follows '/'.
+        let (key, value) = names_below.next()?;
+        let name: &str = key.borrow();
+        let rest = name.strip_prefix(prefix)?;
+        let matches = pattern.matches_name(name);
+        if !matches {
+            // Too deep for `prefix/*`, as are all names with this segment: '0' follows '/'.
             let next = format!("{prefix}{}0", rest.split('/').next().unwrap_or_default());
             names_below = names.range::<str, _>((Bound::Included(next.as_str()), Bound::Unbounded));
         }
+        Some((key, value, matches))
     })
 }
 
 #[cfg(all(test, not(loom)))]
 mod tests {
+    use std::collections::BTreeSet;
+
     use proptest::prelude::*;
 
     use super::*;
@@ -114,9 +112,17 @@ mod tests {
             }
             for pattern in by_pattern.values().filter(|pattern| pattern.as_topic().is_none()) {
                 let all: Vec<_> = names.keys().filter(|topic| pattern.matches(topic)).collect();
-                for (after, rest) in once(None).chain(all.iter().map(|topic| Some(*topic))).zip(0..) {
-                    let found: Vec<_> = below(&names, pattern, after).map(|(topic, ())| topic).collect();
+                for (after, rest) in once(None).chain(all.iter().map(|topic| Some(topic.as_str()))).zip(0..) {
+                    let looked: Vec<_> = below(&names, pattern, after).collect();
+                    let found: Vec<_> = looked.iter().filter(|looked| looked.2).map(|looked| looked.0).collect();
                     prop_assert_eq!(&found, &all[rest..]);
+                    let rest = |topic: &Topic| topic.as_str()[pattern.prefix().len()..].to_owned();
+                    let deep: BTreeSet<_> = looked
+                        .iter()
+                        .filter(|looked| !looked.2)
+                        .map(|(topic, ..)| rest(topic).split('/').next().unwrap().to_owned())
+                        .collect();
+                    prop_assert_eq!(deep.len(), looked.len() - found.len(), "one name for each segment");
                 }
             }
         }

@@ -7,40 +7,40 @@ use std::sync::Arc;
 use crate::contract::SubscribeError;
 use crate::hub::budget::Budget;
 use crate::hub::log::Log;
-use crate::hub::patterns::{Patterns, below};
+use crate::hub::patterns::Patterns;
 use crate::hub::retentions::Retentions;
 use crate::hub::stats::HubStats;
-use crate::hub::sync::RwLock;
+use crate::hub::sync::{Count, RwLock};
 use crate::hub::tombstones::Tombstones;
 use crate::hub::topic_table::TopicTable;
 use crate::model::{Pattern, Topic};
-
-/// How many topics a [visit](Registry::visit) looks up before it lets others have the lock.
-const STRETCH: usize = 256;
 
 /// The topics that are in memory, what is left of those that are not, and the patterns that are followed.
 #[derive(Debug)]
 pub(super) struct Registry {
     retentions: Retentions,
     budget: Arc<Budget>,
-    topics: RwLock<Topics>,
+    pub(super) topics: RwLock<Topics>,
+    /// Changes under the lock of `topics`.
+    generation: Count,
 }
 
 #[derive(Debug, Default)]
-struct Topics {
-    live: TopicTable<Named>,
+pub(super) struct Topics {
+    pub(super) live: TopicTable<Named>,
     /// The same in the order of their names.
-    names: BTreeMap<Named, ()>,
-    tombstones: Tombstones,
+    pub(super) names: BTreeMap<Named, ()>,
+    pub(super) tombstones: Tombstones,
     /// What came of the logs that were dropped.
     past: HubStats,
-    feeds: Patterns<Feed>,
+    /// The logs of the patterns that are followed, see [`Log::feed`].
+    feeds: Patterns<Arc<Log>>,
     closed: bool,
 }
 
 /// A topic's log, found by the topic's name.
 #[derive(Debug, Clone)]
-struct Named(Arc<Log>);
+pub(super) struct Named(pub(super) Arc<Log>);
 
 impl Borrow<str> for Named {
     fn borrow(&self) -> &str {
@@ -75,26 +75,26 @@ impl PartialEq for Named {
 
 impl Eq for Named {}
 
-/// The log of a pattern that is followed, see [`Log::feed`].
-#[derive(Debug)]
-struct Feed {
-    log: Arc<Log>,
-    /// Whether every topic in memory feeds it that matches. Those that are made later do so from their first event.
-    is_attached: bool,
-}
-
-/// A topic that a pattern matches.
-#[derive(Debug)]
-pub(super) enum Visited {
-    Live(Arc<Log>),
-    /// Not in memory any more. Its last event had this sequence.
-    Gone(Topic, u64),
-}
-
 impl Registry {
     pub(super) fn new(retentions: Retentions, budget: Arc<Budget>) -> Self {
         let topics = Topics { tombstones: Tombstones::new(budget.limit), ..Topics::default() };
-        Self { retentions, budget, topics: RwLock::new(topics) }
+        Self { retentions, budget, topics: RwLock::new(topics), generation: Count::new(0) }
+    }
+
+    /// Returns the number that changes when a pattern is followed for the first time, or begins to conflate. A topic's
+    /// [feeds](crate::hub::log::State::feeds) are to be looked up again then.
+    ///
+    /// The count is relaxed. A thread that changes it takes the sequencer afterwards ([`Shared::settled`](crate::hub::shared::Shared::settled)),
+    /// and a publisher reads it under the sequencer, which orders the two.
+    #[inline]
+    pub(super) fn generation(&self) -> u64 {
+        self.generation.load()
+    }
+
+    /// Has every topic look up its feeds before its next event, since a pattern's log conflates from now on.
+    pub(super) fn renew_feeds(&self) {
+        let _topics = self.topics.write();
+        self.generation.add(1);
     }
 
     /// Returns the log of a topic for a publisher, made if it is not there. `None` when the hub is closed.
@@ -113,39 +113,41 @@ impl Registry {
             return Err(SubscribeError::Closed);
         }
         let known = topics.named(topic);
+        let generation = self.generation();
+        let outdated = known.as_ref().filter(|log| log.generation.load() != generation);
+        let replaced = outdated.map(|log| log.set_feeds(topics.feeds_of(topic), generation));
         drop(topics);
+        drop(replaced);
         known.map_or_else(|| self.make(topic, limit), Ok)
     }
 
     /// Makes the log of a topic, unless `limit` topics have one and no events.
     fn make(&self, topic: &Topic, limit: usize) -> Result<Arc<Log>, SubscribeError> {
         let mut topics = self.topics.write();
-        let Topics { live, names, tombstones, feeds, closed, .. } = &mut *topics;
-        if *closed {
+        if topics.closed {
             return Err(SubscribeError::Closed);
         }
-        if let Some(Named(log)) = live.get(topic.as_str()) {
-            return Ok(Arc::clone(log));
+        if let Some(log) = topics.named(topic) {
+            return Ok(log);
         }
-        if live.len() as u64 >= self.budget.sizes.topics().saturating_add(limit as u64) {
+        if topics.live.len() as u64 >= self.budget.sizes.topics().saturating_add(limit as u64) {
             return Err(SubscribeError::TooManyTopics { limit });
         }
-        // Under the lock that a feed is made under: a feed is known here, or it finds this log.
-        let feeds = feeds.matching(topic).map(|feed| Arc::clone(&feed.log)).collect();
+        let (feeds, last) = (topics.feeds_of(topic), topics.tombstones.last(topic));
         let (retention, budget) = (self.retentions.of(topic), Arc::clone(&self.budget));
-        let log = Log::new(topic.into(), retention, tombstones.take(topic), feeds, budget);
-        live.insert(Named(Arc::clone(&log)));
-        names.insert(Named(Arc::clone(&log)), ());
+        let log = Log::new(topic.into(), retention, last, feeds, self.generation(), budget);
+        topics.live.insert(Named(Arc::clone(&log)));
+        topics.names.insert(Named(Arc::clone(&log)), ());
         Ok(log)
     }
 
-    /// The log of a pattern, made if it is not there. `None` when the hub is closed.
+    /// Returns the log of a pattern, made if it is not there. `None` when the hub is closed.
     pub(super) fn feed(&self, pattern: &Pattern) -> Option<Arc<Log>> {
         let topics = self.topics.read();
         if topics.closed {
             return None;
         }
-        let known = topics.feeds.get(pattern).map(|feed| Arc::clone(&feed.log));
+        let known = topics.feeds.get(pattern).cloned();
         drop(topics);
         known.or_else(|| self.make_feed(pattern))
     }
@@ -156,57 +158,12 @@ impl Registry {
             return None;
         }
         if let Some(feed) = topics.feeds.get(pattern) {
-            return Some(Arc::clone(&feed.log));
+            return Some(Arc::clone(feed));
         }
         let log = Log::feed(pattern.clone(), Arc::clone(&self.budget));
-        topics.feeds.insert(pattern.clone(), Feed { log: Arc::clone(&log), is_attached: false });
+        topics.feeds.insert(pattern.clone(), Arc::clone(&log));
+        self.generation.add(1);
         Some(log)
-    }
-
-    /// Has every topic that matches feed the log of a pattern: whatever is appended after this is in it. `again`: although
-    /// they do already, for the log conflates from now on.
-    pub(super) fn attach(&self, feed: &Arc<Log>, again: bool) {
-        let is = |known: &Feed| Arc::ptr_eq(&known.log, feed);
-        let is_attached =
-            |topics: &Topics| topics.feeds.get(&feed.name).is_some_and(|known| is(known) && known.is_attached);
-        if !again && is_attached(&self.topics.read()) {
-            return;
-        }
-        self.visit(&feed.name, |visited| {
-            if let Visited::Live(log) = visited {
-                log.attach(feed);
-            }
-        });
-        if let Some(known) = self.topics.write().feeds.get_mut(&feed.name).filter(|known| is(known)) {
-            known.is_attached = true;
-        }
-    }
-
-    /// Looks at every topic that a pattern with a wildcard matches, without a lock held, and at no other. Each that was
-    /// there all the time is seen once, whether or not it was dropped or came back meanwhile. Returns up to which
-    /// sequence there may have been others, which are forgotten.
-    pub(super) fn visit(&self, pattern: &Pattern, mut visit: impl FnMut(Visited)) -> u64 {
-        let (mut after, mut stretch) = (None, Vec::with_capacity(STRETCH));
-        loop {
-            let topics = self.topics.read();
-            let live = below(&topics.names, pattern, after.as_ref()).take(STRETCH);
-            stretch.extend(live.map(|(Named(log), ())| Visited::Live(Arc::clone(log))));
-            let until = match stretch.last() {
-                Some(Visited::Live(log)) if stretch.len() == STRETCH => log.name.as_topic().cloned(),
-                _ => None,
-            };
-            // The dropped ones among the same names, under the same lock: a topic is either here or there.
-            let gone = topics.tombstones.below(pattern, after.as_ref());
-            let gone = gone.take_while(|(topic, _)| until.as_ref().is_none_or(|until| *topic < until));
-            stretch.extend(gone.map(|(topic, last)| Visited::Gone(topic.clone(), last)));
-            let forgotten = topics.tombstones.forgotten;
-            drop(topics);
-            stretch.drain(..).for_each(&mut visit);
-            match until {
-                Some(until) => after = Some(until),
-                None => return forgotten,
-            }
-        }
     }
 
     /// Drops a log that has neither subscriptions nor history, if that is still so.
@@ -264,18 +221,23 @@ impl Registry {
     /// How many subscriptions would be told of an event of this topic.
     pub(super) fn subscribers(&self, topic: &Topic) -> usize {
         let topics = self.topics.read();
-        let feeds = topics.feeds.matching(topic).map(|feed| Arc::clone(&feed.log));
+        let feeds = topics.feeds_of(topic);
         topics.named(topic).into_iter().chain(feeds).map(|log| log.state().subscriptions as usize).sum()
     }
 }
 
 impl Topics {
+    /// Returns the logs of the patterns that match a topic.
+    fn feeds_of(&self, topic: &Topic) -> Box<[Arc<Log>]> {
+        self.feeds.matching(topic).cloned().collect()
+    }
+
     fn named(&self, topic: &Topic) -> Option<Arc<Log>> {
         self.live.get(topic.as_str()).map(|Named(log)| Arc::clone(log))
     }
 
     /// Those of topics and those of patterns.
     fn logs(&self) -> impl Iterator<Item = &Arc<Log>> {
-        self.live.iter().map(|Named(log)| log).chain(self.feeds.values().map(|feed| &feed.log))
+        self.live.iter().map(|Named(log)| log).chain(self.feeds.values())
     }
 }

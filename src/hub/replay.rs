@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use crate::hub::placing::From;
 use crate::hub::reader::{Lost, Reader};
-use crate::hub::registry::Visited;
 use crate::hub::shared::Shared;
+use crate::hub::visit::Visited;
 use crate::model::{Cursor, Gap, GapReason, Overflow, Pattern, Topic};
 
 /// What a subscription of a pattern reads from the logs of the topics, merged, before it reads on in the pattern's own:
@@ -122,7 +122,7 @@ impl Replay {
                 none => *none = Some(missing),
             }
         };
-        let forgotten = shared.registry.visit(pattern, |visited| match visited {
+        let forgotten = shared.visit(pattern, from.after(), seam, |visited| match visited {
             Visited::Live(log) => {
                 let mut state = log.state();
                 if overflow == Overflow::Latest {

@@ -7,6 +7,7 @@ use crate::hub::log::{Follower, Log, State};
 use crate::hub::notifier::Wakes;
 use crate::hub::placing::{From, Placed};
 use crate::hub::reader::Reader;
+use crate::hub::recent::{Block, Recent};
 use crate::hub::registry::Registry;
 use crate::hub::retentions::Retentions;
 use crate::hub::segment::nanos;
@@ -24,6 +25,7 @@ pub(super) struct Shared {
     pub(super) max_event: usize,
     pub(super) budget: Arc<Budget>,
     pub(super) registry: Registry,
+    pub(super) recent: Recent,
     sweeper: Sweeper,
     pub(super) sequencer: Mutex<Sequencer>,
     pub(super) published: Watermark,
@@ -47,6 +49,8 @@ pub(super) struct Shared {
 pub(super) struct Sequencer {
     /// The last sequence given out.
     pub(super) last: u64,
+    /// The block of [`Shared::recent`] that the last event is in.
+    pub(super) block: Option<Arc<Block>>,
     pub(super) closed: bool,
 }
 
@@ -66,6 +70,7 @@ impl Shared {
             max_event,
             registry: Registry::new(retentions, Arc::clone(&budget)),
             budget,
+            recent: Recent::default(),
             sweeper: Sweeper::new(),
             sequencer: Mutex::default(),
             published: Watermark::new(0),
@@ -116,7 +121,7 @@ impl Shared {
         }
     }
 
-    /// Begins to follow a pattern: what is published after this is in the log that the reader reads.
+    /// Begins to follow a pattern. Events after the next [settled](Self::settled) watermark are in the log of the reader.
     pub(super) fn follow(&self, pattern: &Pattern, overflow: Overflow) -> Result<Reader, SubscribeError> {
         loop {
             let feed = self.registry.feed(pattern).ok_or(SubscribeError::Closed)?;
@@ -128,7 +133,9 @@ impl Shared {
             let subscriptions = state.subscriptions + 1;
             state.subscribe(&feed, subscriptions);
             drop(state);
-            self.registry.attach(&feed, begins);
+            if begins {
+                self.registry.renew_feeds();
+            }
             return Ok(Reader::new(feed, &end));
         }
     }

@@ -207,6 +207,12 @@ impl Sizes {
         })
     }
 
+    /// Adds the logs in these slots.
+    pub(super) fn find(&self, numbers: impl Iterator<Item = u32>, logs: &mut Vec<Arc<Log>>) {
+        let slots = self.slots.lock();
+        logs.extend(numbers.filter_map(|number| slots.get(number)?.log.upgrade()));
+    }
+
     /// Returns the logs in at most `most` slots from `at` on, and the number of the next slot; `None` after the last.
     pub(super) fn walk(&self, at: u32, most: u32, logs: &mut Vec<Arc<Log>>, wanted: usize) -> Option<u32> {
         let slots = self.slots.lock();

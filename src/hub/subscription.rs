@@ -35,9 +35,12 @@ use crate::model::{Cursor, Gap, GapReason, Overflow, Pattern, Position, Topic};
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
-/// A resume over a pattern looks at every topic below its prefix, in memory or dropped. Topics that were dropped so long
-/// ago that they are not remembered (there are 65,536 places) are told as one gap of no topic. Gaps with no event between
-/// them are one gap.
+/// A resume over a pattern costs in proportion to what was published since the cursor, however many topics there are; one
+/// that starts at the oldest or at the last events costs in proportion to the topics that match. To follow a pattern from
+/// now on costs the same for any number of topics.
+///
+/// Topics that were dropped so long ago that they are not remembered (there are 65,536 places) are told as one gap of no
+/// topic. Gaps with no event between them are one gap.
 ///
 /// Live, a pattern's subscription reads a log that all who follow the pattern share, of up to 1,024 events, 256 KiB and
 /// 10 seconds, and of as much as the [live buffer](crate::LocalHubBuilder::live_buffer) holds while one of them is behind;

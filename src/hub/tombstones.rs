@@ -1,5 +1,5 @@
 use std::collections::BTreeMap;
-use std::ops::RangeInclusive;
+use std::ops::{Bound, RangeInclusive};
 
 use crate::hub::patterns::below;
 use crate::model::{Pattern, Topic};
@@ -9,8 +9,9 @@ const MOST: RangeInclusive<usize> = 1_024..=65_536;
 /// One is remembered for so many bytes of the hub's budget, in which they do not count: they take a tenth of it at most.
 const BYTES_EACH: usize = 4_096;
 
-/// The last sequence of each dropped topic, so that an old cursor is told of a gap. When there are too many, the oldest
-/// ones become one mark: a cursor before it may have missed something of any topic that is not known.
+/// The last sequence of each topic that was dropped, so that an old cursor is told of a gap, and also if the topic came
+/// back since. When there are too many, the oldest ones become one mark: a cursor before it may have missed something of
+/// any topic that is not known.
 #[derive(Debug, Default)]
 pub(super) struct Tombstones {
     last: BTreeMap<Topic, u64>,
@@ -29,15 +30,9 @@ impl Tombstones {
         self.last.len()
     }
 
-    /// The last sequence that the topic may have had.
-    pub(super) fn take(&mut self, topic: &Topic) -> u64 {
-        match self.last.remove(topic) {
-            Some(last) => {
-                self.by_age.remove(&last);
-                last
-            }
-            None => self.forgotten,
-        }
+    /// Returns the last sequence that the topic may have had when it was dropped.
+    pub(super) fn last(&self, topic: &Topic) -> u64 {
+        self.last.get(topic).copied().unwrap_or(self.forgotten)
     }
 
     pub(super) fn put(&mut self, topic: &Topic, last: u64) {
@@ -45,7 +40,9 @@ impl Tombstones {
         if last <= self.forgotten {
             return;
         }
-        self.last.insert(topic.clone(), last);
+        if let Some(earlier) = self.last.insert(topic.clone(), last) {
+            self.by_age.remove(&earlier);
+        }
         self.by_age.insert(last, topic.clone());
         while self.last.len() > self.most {
             let Some((last, topic)) = self.by_age.pop_first() else {
@@ -56,12 +53,17 @@ impl Tombstones {
         }
     }
 
-    /// The remembered topics that a pattern matches, by name, behind `after`.
+    /// Returns the remembered topics by name, see [`below`].
     pub(super) fn below<'a>(
         &'a self,
         pattern: &'a Pattern,
-        after: Option<&'a Topic>,
-    ) -> impl Iterator<Item = (&'a Topic, u64)> {
-        below(&self.last, pattern, after).map(|(topic, &last)| (topic, last))
+        after: Option<&'a str>,
+    ) -> impl Iterator<Item = (&'a Topic, u64, bool)> {
+        below(&self.last, pattern, after).map(|(topic, &last, matches)| (topic, last, matches))
+    }
+
+    /// Returns the remembered topics whose last sequence is after `sequence`, the earliest first.
+    pub(super) fn after(&self, sequence: u64) -> impl Iterator<Item = (u64, &Topic)> {
+        self.by_age.range((Bound::Excluded(sequence), Bound::Unbounded)).map(|(&last, topic)| (last, topic))
     }
 }

@@ -138,3 +138,22 @@ fn close_while_a_pattern_is_begun_to_be_followed() {
         closer.join().unwrap();
     });
 }
+
+#[test]
+fn topic_that_is_dropped_and_comes_back_while_a_pattern_is_resumed_is_told_as_a_gap() {
+    loom::model(|| {
+        let hub = hub(Retention::count(0));
+        let start = hub.cursor();
+        publish(&hub, "a/x");
+        let other = hub.clone();
+        let reviver = thread::spawn(move || {
+            let subscription = other.subscribe(Subscribe::topics(["a/x"])).unwrap();
+            publish(&other, "a/x");
+            drop(subscription);
+        });
+        let mut subscription = hub.subscribe(Subscribe::patterns(["a/*"]).start(Start::After(start))).unwrap();
+        let first = block_on(subscription.next());
+        assert!(matches!(first, Delivery::Gap(_)), "the first event is gone: {first:?}");
+        reviver.join().unwrap();
+    });
+}
