@@ -19,6 +19,7 @@ use std::time::Duration;
 use crate::contract::Entry;
 use crate::hub::appended::Appended;
 use crate::hub::budget::Budget;
+use crate::hub::history::EVICTED;
 use crate::hub::log::{Log, State};
 use crate::model::{Pattern, Retention, Topic};
 
@@ -35,10 +36,10 @@ impl Log {
 
     /// Adds a pattern's log to this topic's feeds. Begins to mark replaced events if that log marks them.
     pub(super) fn attach(&self, feed: &Arc<Self>) {
-        let mut state = self.state();
         if feed.state().conflates {
-            state.conflate();
+            self.conflate();
         }
+        let mut state = self.state();
         if state.feeds.iter().any(|known| Arc::ptr_eq(known, feed)) {
             return;
         }
@@ -51,11 +52,17 @@ impl Log {
     }
 
     /// Puts an event of a topic that feeds this log into it. `false` if the log was dropped.
-    fn take_in(self: &Arc<Self>, topic: &Topic, entry: &Entry, fed: &mut Vec<(Arc<Self>, Appended)>) -> bool {
+    fn take_in(
+        self: &Arc<Self>,
+        topic: &Topic,
+        entry: &Entry,
+        left: &mut usize,
+        fed: &mut Vec<(Arc<Self>, Appended)>,
+    ) -> bool {
         let Some(mut state) = self.live() else {
             return false;
         };
-        fed.push((Arc::clone(self), self.put(&mut state, topic, entry.clone(), false)));
+        fed.push((Arc::clone(self), self.put(&mut state, topic, entry.clone(), false, left)));
         true
     }
 }
@@ -64,8 +71,8 @@ impl State {
     /// Puts an event of this topic into the feeds, and forgets those that were dropped.
     #[cold]
     pub(super) fn feed(&mut self, topic: &Topic, entry: &Entry) -> Vec<(Arc<Log>, Appended)> {
-        let mut fed = Vec::with_capacity(self.feeds.len());
-        let live = self.feeds.iter().filter(|feed| feed.take_in(topic, entry, &mut fed)).count();
+        let (mut fed, mut left) = (Vec::with_capacity(self.feeds.len()), EVICTED);
+        let live = self.feeds.iter().filter(|feed| feed.take_in(topic, entry, &mut left, &mut fed)).count();
         if live < self.feeds.len() {
             self.feeds = fed.iter().map(|(feed, _)| Arc::clone(feed)).collect();
         }

@@ -1,5 +1,6 @@
 use std::sync::{Arc, Weak};
 
+use crate::hub::holds::visit;
 use crate::hub::log::Log;
 use crate::hub::sync::{Count, Leaf};
 
@@ -211,6 +212,7 @@ impl Sizes {
     pub(super) fn walk(&self, at: u32, most: u32, logs: &mut Vec<Arc<Log>>, wanted: usize) -> Option<u32> {
         let slots = self.slots.lock();
         for number in at..slots.len.min(at.saturating_add(most)) {
+            visit(1);
             logs.extend(slots.get(number).and_then(|slot| slot.log.upgrade()));
             if logs.len() == wanted {
                 return Some(number + 1).filter(|&next| next < slots.len);
