@@ -1,6 +1,7 @@
 use std::sync::Arc;
 use std::task::Waker;
 
+use crate::hub::late_marks::{MARKED, Marking};
 use crate::hub::log::{Follower, Log};
 use crate::hub::segment::Evicted;
 
@@ -23,16 +24,24 @@ pub(super) struct Appended {
 
 /// What an eviction for the budget's sake leaves to be done when the lock is released.
 #[derive(Debug)]
-pub(super) struct Relief {
+pub(super) struct Relief<'a> {
     pub(super) evicted: Evicted,
     /// Who waits with the segment in hand: it is free when they have looked.
     pub(super) wakers: Vec<Option<Waker>>,
+    /// Those of them that follow several topics. They are to be marked.
     pub(super) followers: Vec<Option<Follower>>,
+    pub(super) marking: Option<Marking<'a>>,
     pub(super) idle: bool,
 }
 
 impl Appended {
-    /// Marks the inboxes that the event concerns. Under the sequencer.
+    /// Returns whether the inboxes that the event concerns are few enough to be marked under the sequencer.
+    #[inline]
+    pub(super) fn has_few_followers(&self) -> bool {
+        self.fed.iter().map(|(_, fed)| fed.followers.len()).sum::<usize>() + self.followers.len() <= MARKED
+    }
+
+    /// Marks the inboxes that the event concerns.
     #[inline]
     pub(super) fn mark(&mut self) {
         if !self.followers.is_empty() {

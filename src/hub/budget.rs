@@ -1,6 +1,7 @@
 use std::sync::Arc;
 
 use crate::hub::caches::Caches;
+use crate::hub::late_marks::LateMarks;
 use crate::hub::live_buffer::Surplus;
 use crate::hub::sizes::Sizes;
 use crate::hub::sync::{Count, Flag};
@@ -35,6 +36,8 @@ pub(super) struct Budget {
     pub(super) sizes: Sizes,
     pub(super) caches: Caches,
     pub(super) surplus: Surplus,
+    /// The hub's, here for those who evict.
+    pub(super) late_marks: LateMarks,
 }
 
 /// Bytes that count against a budget until this is dropped.
@@ -68,6 +71,7 @@ impl Budget {
             sizes: Sizes::default(),
             caches: Caches::default(),
             surplus: Surplus::default(),
+            late_marks: LateMarks::default(),
         })
     }
 

@@ -19,6 +19,8 @@ use std::time::Duration;
 use crate::contract::Entry;
 use crate::hub::appended::Appended;
 use crate::hub::budget::Budget;
+use crate::hub::history::EVICTED;
+use crate::hub::holds::STRETCH;
 use crate::hub::log::{Log, State};
 use crate::model::{Pattern, Retention, Topic};
 
@@ -33,25 +35,41 @@ impl Log {
         Self::new(pattern, Arc::new(KEPT), 0, Box::default(), 0, budget)
     }
 
-    /// Sets the feeds of this topic, which were found among the patterns of a generation. Begins to mark replaced events
-    /// if one of the feeds marks them. Under the registry's lock, so that an earlier generation never comes later.
+    /// Sets the feeds of this topic, which were found among the patterns of a generation. Under the registry's lock, so that
+    /// an earlier generation never comes later. Returns the feeds that it had before.
     #[cold]
     pub(super) fn set_feeds(&self, feeds: Box<[Arc<Self>]>, generation: u64) -> Box<[Arc<Self>]> {
         let mut state = self.state();
-        if feeds.iter().any(|feed| feed.state().conflates) {
-            state.conflate();
-        }
         self.fed.set(feeds.len() as u32);
         self.generation.set(generation);
         std::mem::replace(&mut state.feeds, feeds)
     }
 
+    /// Begins to mark replaced events, if one of the feeds does and few are in memory: the caller is a publisher, which must
+    /// not wait for a long history to be marked. A subscription that reads such a history has it marked.
+    #[cold]
+    pub(super) fn conflate_as_feeds(&self) {
+        let state = self.state();
+        let is_short = state.next - state.floor() <= STRETCH as u64;
+        let begins = is_short && !state.conflates && state.feeds.iter().any(|feed| feed.state().conflates);
+        drop(state);
+        if begins {
+            self.conflate();
+        }
+    }
+
     /// Puts an event of a topic that feeds this log into it. `false` if the log was dropped.
-    fn take_in(self: &Arc<Self>, topic: &Topic, entry: &Entry, fed: &mut Vec<(Arc<Self>, Appended)>) -> bool {
+    fn take_in(
+        self: &Arc<Self>,
+        topic: &Topic,
+        entry: &Entry,
+        left: &mut usize,
+        fed: &mut Vec<(Arc<Self>, Appended)>,
+    ) -> bool {
         let Some(mut state) = self.live() else {
             return false;
         };
-        fed.push((Arc::clone(self), self.put(&mut state, topic, entry.clone(), false)));
+        fed.push((Arc::clone(self), self.put(&mut state, topic, entry.clone(), false, left)));
         true
     }
 }
@@ -60,8 +78,8 @@ impl State {
     /// Puts an event of this topic into the feeds, and forgets those that were dropped.
     #[cold]
     pub(super) fn feed(&mut self, topic: &Topic, entry: &Entry) -> Vec<(Arc<Log>, Appended)> {
-        let mut fed = Vec::with_capacity(self.feeds.len());
-        let live = self.feeds.iter().filter(|feed| feed.take_in(topic, entry, &mut fed)).count();
+        let (mut fed, mut left) = (Vec::with_capacity(self.feeds.len()), EVICTED);
+        let live = self.feeds.iter().filter(|feed| feed.take_in(topic, entry, &mut left, &mut fed)).count();
         if live < self.feeds.len() {
             self.feeds = fed.iter().map(|(feed, _)| Arc::clone(feed)).collect();
         }

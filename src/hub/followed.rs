@@ -10,6 +10,8 @@ use crate::model::{Gap, Overflow};
 pub(super) struct Followed {
     pub(super) reader: Reader,
     pub(super) ticket: Ticket,
+    /// Whether the log knows the inbox, and has not marked it as far as is known here.
+    pub(super) is_armed: bool,
     pub(super) before: Option<Box<Before>>,
 }
 
@@ -45,6 +47,15 @@ impl Before {
 }
 
 impl Followed {
+    /// Leaves the topic or the pattern. Returns what is to be dropped when all is done.
+    pub(super) fn leave(&mut self, shared: &Shared) -> impl Sized + use<> {
+        let Self { reader: Reader { log, uncounted, .. }, ticket, .. } = self;
+        shared.leave(log, |state| {
+            uncounted.count(state);
+            state.followers.as_mut().and_then(|slab| slab.cancel(ticket))
+        })
+    }
+
     #[inline]
     pub(super) fn is_at_gap(&self) -> bool {
         match self.before.as_deref() {

@@ -2,11 +2,29 @@ use std::sync::{Arc, Weak};
 
 use crate::hub::appended::Relief;
 use crate::hub::footprint;
-use crate::hub::log::{Follower, Log, State};
+use crate::hub::holds::visit;
+use crate::hub::kept::Kept;
+use crate::hub::log::{Log, State};
 use crate::hub::segment::{Evicted, Segment, expires, nanos};
+use crate::hub::segments::Segments;
 use crate::hub::sizes::Place;
+use crate::hub::sync::MutexGuard;
 use crate::hub::tail::Tail;
 use crate::model::Retention;
+
+/// Number of events that one hold of a log's lock evicts, at most. As many as the largest segment has, which leaves memory
+/// whole.
+pub(super) const EVICTED: usize = 256;
+
+/// How far a sweep of a log came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Swept {
+    /// There may be more to evict.
+    Partly,
+    Whole,
+    /// Nothing is left, and the log is to be released.
+    Idle,
+}
 
 /// The oldest event retained, as far as its eviction goes.
 struct Oldest {
@@ -18,19 +36,60 @@ struct Oldest {
     has_key: bool,
 }
 
+/// Takes so many visits from those that are left. `false` if they are not left: then none is.
+#[inline]
+pub(super) fn spend(left: &mut usize, visits: u32) -> bool {
+    let rest = left.checked_sub(visits as usize);
+    *left = rest.unwrap_or(0);
+    rest.is_some()
+}
+
+impl Log {
+    /// Locks the log, with history evicted to the present: in steps, and what is evicted is dropped between them.
+    pub(super) fn present(self: &Arc<Self>, now: u64) -> MutexGuard<'_, State> {
+        loop {
+            let (mut state, mut left) = (self.state(), EVICTED);
+            let gone = state.evict(self, now, &mut left);
+            if left > 0 && gone.is_empty() {
+                return state;
+            }
+            drop(state);
+            drop(gone);
+        }
+    }
+
+    /// Evicts what retention does not keep any more, as far as one hold of the lock goes. What is evicted is added to
+    /// `gone`, to be dropped later.
+    pub(super) fn sweep(self: &Arc<Self>, now: u64, gone: &mut Vec<Evicted>) -> Swept {
+        let (mut state, mut left) = (self.state(), EVICTED);
+        gone.append(&mut state.evict(self, now, &mut left));
+        let released = state.release_live(self);
+        if left == 0 || !released.is_empty() {
+            gone.extend(released);
+            return Swept::Partly;
+        }
+        gone.extend(state.end_burst(self, now));
+        if state.is_idle() { Swept::Idle } else { Swept::Whole }
+    }
+}
+
 /// Eviction of events from history and from memory.
 impl State {
-    /// Moves the start of history to where the retention allows, and past what has expired there. Returns the segments
-    /// that are not in memory any more. The newest one stays for readers that keep up, others within the live buffer for
-    /// readers that are behind.
-    pub(super) fn evict(&mut self, log: &Arc<Log>, now: u64) -> Vec<Evicted> {
+    /// Moves the start of history towards where the retention allows, and past what has expired there, by as many events
+    /// as `left` says, which is 0 afterwards if there may be more to do. Returns the segments that are not in memory any
+    /// more. The newest one stays for readers that keep up, others within the live buffer for readers that are behind.
+    pub(super) fn evict(&mut self, log: &Arc<Log>, now: u64, left: &mut usize) -> Vec<Evicted> {
         let (mut gone, retention) = (Vec::new(), &*log.retention);
         if now < self.kept().due && !self.has_too_much(retention) {
             return gone;
         }
         let age = nanos(retention.age);
         loop {
-            while self.kept().segments.has_older() && self.front().is_some_and(|front| front.end() <= self.first) {
+            while let Some(len) = self.past_segment() {
+                if !spend(left, len) {
+                    self.kept_mut().due = 0;
+                    return gone;
+                }
                 self.retire(log, now, &mut gone);
             }
             let Some(oldest) = self.oldest() else {
@@ -44,12 +103,22 @@ impl State {
                 self.kept_mut().due = due;
                 break;
             }
+            if !spend(left, 1) {
+                break;
+            }
             self.forget(&oldest, now);
         }
         if self.kept().live.is_some() {
-            self.trim_live(log, now, &mut gone);
+            self.trim_live(log, now, left, &mut gone);
         }
         gone
+    }
+
+    /// Returns the length of the oldest segment if all of it has left history, and if it is not the newest.
+    #[inline]
+    fn past_segment(&self) -> Option<u32> {
+        let is_past = |front: &&Arc<Segment>| front.end() <= self.first;
+        self.front().filter(|_| self.kept().segments.has_older()).filter(is_past).map(|front| front.len())
     }
 
     /// Whether history is larger than the retention allows.
@@ -58,9 +127,14 @@ impl State {
     }
 
     /// Evicts the oldest segment in memory. If it is the newest, the waiting readers are to be woken, and release it.
-    pub(super) fn evict_oldest(&mut self, log: &Log, now: u64) -> Option<Relief> {
-        let relief =
-            |segment| Relief { evicted: Evicted::new(segment), wakers: Vec::new(), followers: Vec::new(), idle: false };
+    pub(super) fn evict_oldest<'a>(&mut self, log: &'a Arc<Log>, now: u64) -> Option<Relief<'a>> {
+        let relief = |segment| Relief {
+            evicted: Evicted::new(segment),
+            wakers: Vec::new(),
+            followers: Vec::new(),
+            marking: None,
+            idle: false,
+        };
         if let Some(segment) = self.pop_live(now) {
             return Some(relief(segment));
         }
@@ -73,16 +147,16 @@ impl State {
             log.budget.evicted.add(self.first - first);
         }
         let segment = self.take_last(log, now)?;
-        let (mut wakers, mut followers) = (Vec::new(), Vec::new());
+        let (mut wakers, mut followers, mut marking) = (Vec::new(), Vec::new(), None);
         if self.kept().segments.is_empty() {
             self.kept_mut().tail = Tail::NONE;
             segment.seal(Weak::new(), &log.budget);
             wakers = self.waiters.take();
             followers = self.followers.as_mut().map(|followers| followers.take()).unwrap_or_default();
             // Before anybody can append: an event that found its follower neither here nor marked would be delivered late.
-            wakers.extend(followers.iter().flatten().map(Follower::mark));
+            marking = (!followers.is_empty()).then(|| log.budget.late_marks.enter([Arc::clone(log)].into()));
         }
-        Some(Relief { wakers, followers, idle: self.is_idle(), ..relief(segment) })
+        Some(Relief { wakers, followers, marking, idle: self.is_idle(), ..relief(segment) })
     }
 
     /// The oldest event is not in history any more.
@@ -90,6 +164,7 @@ impl State {
         let is_replaced = oldest.has_key
             && self.front().is_some_and(|front| self.is_replaced(front, (self.first - front.base) as u32));
         self.first += 1;
+        visit(1);
         let kept = self.kept_mut();
         kept.bytes -= oldest.weight;
         kept.due = 0;
@@ -113,6 +188,7 @@ impl State {
     /// The events of the oldest segment before the place `end` are taken out of memory.
     pub(super) fn leave_memory(&mut self, segment: &Segment, end: u32, now: u64) {
         self.gone = segment.sequence(end.saturating_sub(1));
+        visit(end as usize);
         let kept = self.kept_mut();
         if let Some(newest) = &mut kept.newest {
             newest.forget(segment, end);
@@ -142,13 +218,29 @@ impl State {
     }
 
     /// Ends the log, which is dropped from the registry. Returns the sequence of the last event that a subscription may
-    /// have missed (0: none; expired events do not count), and the segments that were left for readers.
-    pub(super) fn drop_log(&mut self, log: &Log) -> (u64, Vec<Evicted>) {
+    /// have missed (0: none; expired events do not count), and what was left for readers.
+    pub(super) fn drop_log(&mut self, log: &Log) -> (u64, Option<Left>) {
         self.dropped = true;
-        let mut left: Vec<_> = std::iter::from_fn(|| self.pop_live(0)).map(Evicted::new).collect();
-        left.extend(std::iter::from_fn(|| self.take_last(log, 0)).map(Evicted::new));
+        if let Some(kept) = self.kept.as_mut() {
+            if !kept.segments.is_empty() {
+                log.budget.sub_topic(footprint::topic(&log.name));
+            }
+            kept.held = 0;
+        }
         self.file(log, Place::Last);
         log.budget.sizes.remove(log.slot);
-        (self.evicted, left)
+        (self.evicted, self.kept.take().map(Left))
+    }
+}
+
+/// The segments of a log that is dropped. To be dropped outside of the locks, as [`Evicted`] is.
+pub(super) struct Left(Box<Kept>);
+
+impl Drop for Left {
+    fn drop(&mut self) {
+        let live = self.0.live.take();
+        let mut live = live.map(|live| live.into_segments()).unwrap_or_else(Segments::new);
+        let segments = std::iter::from_fn(|| live.pop().or_else(|| self.0.segments.pop()));
+        segments.for_each(|segment| drop(Evicted::new(segment)));
     }
 }

@@ -4,7 +4,8 @@ use crate::hub::sync::Mutex;
 
 /// Which of a subscription's topics have something to read: the subscription looks at these and at no others.
 ///
-/// A key is in at most one place: here, with the reader (which has taken it), or armed at its topic.
+/// A key is in at most one place: here, with the reader (which has taken it), or armed at its topic. A mark that comes
+/// late may be one too many: the reader ignores the key if the topic is not armed.
 #[derive(Debug, Default)]
 pub(super) struct Inbox(Mutex<Ready>);
 
@@ -15,7 +16,8 @@ struct Ready {
 }
 
 impl Inbox {
-    /// Marks a topic. Called under the sequencer, before the watermark passes the event. Returns the waker of the reader,
+    /// Marks a topic. Called under the sequencer, before the watermark passes the event, or while the topic's log is among
+    /// the [`LateMarks`](crate::hub::late_marks::LateMarks). Returns the waker of the reader,
     /// if it waits: to be woken when the locks are released.
     #[inline]
     pub(super) fn mark(&self, key: u32) -> Option<Waker> {
@@ -24,10 +26,10 @@ impl Inbox {
         ready.waker.take()
     }
 
-    /// Hands the marked keys over.
+    /// Hands the marked keys over, for an empty list.
     #[inline]
     pub(super) fn take(&self, keys: &mut Vec<u32>) {
-        keys.append(&mut self.0.lock().keys);
+        std::mem::swap(keys, &mut self.0.lock().keys);
     }
 
     /// Waits for a mark, unless there is one: then `false`.

@@ -1,11 +1,13 @@
-use std::collections::VecDeque;
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 
+use crate::hub::history::spend;
 use crate::hub::log::{Log, State};
 use crate::hub::segment::{Evicted, Segment};
 use crate::hub::segments::Segments;
-use crate::hub::sync::Leaf;
+use crate::hub::weak_queue::WeakQueue;
 
+/// Number of events that leave a live buffer under one hold of the log's lock, at most.
+const RELEASED: usize = 256;
 /// The bytes of a segment up to which it is not worth while to replace it by a smaller one.
 const SMALL: u64 = 4 * 1024;
 
@@ -19,36 +21,32 @@ pub(super) struct LiveBuffer {
 }
 
 /// The logs with something in memory that retention does not promise, in the order in which they came to it. A log is in
-/// the queue once; one that has nothing any more stays in it until its turn, or until the queue would grow.
-#[derive(Debug, Default)]
-pub(super) struct Surplus(Leaf<VecDeque<Weak<Log>>>);
-
-impl Surplus {
-    /// Adds a log that is not in the queue.
-    fn add(&self, log: &Arc<Log>) {
-        let mut logs = self.0.lock();
-        if logs.len() == logs.capacity() {
-            logs.retain(|log| log.strong_count() > 0);
-            let len = logs.len();
-            logs.reserve(len + 1);
-        }
-        logs.push_back(Arc::downgrade(log));
-    }
-
-    pub(super) fn len(&self) -> usize {
-        self.0.lock().len()
-    }
-
-    /// Takes the first log out.
-    pub(super) fn take(&self) -> Option<Arc<Log>> {
-        let mut logs = self.0.lock();
-        std::iter::from_fn(|| logs.pop_front()).find_map(|log| log.upgrade())
-    }
-}
+/// the queue once; one that has nothing any more stays in it until its turn.
+pub(super) type Surplus = WeakQueue<Log>;
 
 impl Default for LiveBuffer {
     fn default() -> Self {
         Self { segments: Segments::new(), bytes: 0 }
+    }
+}
+
+impl LiveBuffer {
+    pub(super) fn into_segments(self) -> Segments {
+        self.segments
+    }
+}
+
+impl Log {
+    /// Takes the rest out of memory of what is kept for readers only, if no subscription is connected any more. It is added
+    /// to `gone`.
+    pub(super) fn release_live(&self, gone: &mut Vec<Evicted>) {
+        loop {
+            let mut released = self.state().release_live(self);
+            if released.is_empty() {
+                return;
+            }
+            gone.append(&mut released);
+        }
     }
 }
 
@@ -105,9 +103,10 @@ impl State {
         live.segments.push(segment);
     }
 
-    /// Takes out of the live buffer what exceeds its limit; all of it, if every reader has read it.
+    /// Takes out of the live buffer what exceeds its limit; all of it, if every reader has read it. As far as `left` goes,
+    /// as [`evict`](Self::evict) does.
     #[cold]
-    pub(super) fn trim_live(&mut self, log: &Arc<Log>, now: u64, gone: &mut Vec<Evicted>) {
+    pub(super) fn trim_live(&mut self, log: &Arc<Log>, now: u64, left: &mut usize, gone: &mut Vec<Evicted>) {
         let limit = if self.is_lagging() { log.budget.live_buffer } else { 0 };
         let is_over = |state: &Self| {
             let kept = state.kept();
@@ -115,7 +114,7 @@ impl State {
                 .as_ref()
                 .is_some_and(|live| live.bytes + kept.held > limit || !log.budget.has_room_but_for_others(0))
         };
-        while is_over(self) {
+        while is_over(self) && spend(left, self.oldest_live()) {
             gone.extend(self.pop_live(now).map(Evicted::new));
         }
         if self.kept().live.is_some() {
@@ -125,7 +124,14 @@ impl State {
         }
     }
 
-    /// Takes out of memory what is kept for readers only, if no subscription is connected any more.
+    /// Returns the length of the oldest segment of the live buffer.
+    fn oldest_live(&self) -> u32 {
+        let live = self.kept().live.as_ref();
+        live.and_then(|live| live.segments.oldest()).map_or(0, |oldest| oldest.len())
+    }
+
+    /// Takes out of memory what is kept for readers only, if no subscription is connected any more, as far as one hold of
+    /// the lock goes. The next sweep does more.
     #[inline]
     pub(super) fn release_live(&mut self, log: &Log) -> Vec<Evicted> {
         let kept = self.kept();
@@ -135,8 +141,13 @@ impl State {
 
     #[cold]
     fn release(&mut self, log: &Log) -> Vec<Evicted> {
-        let mut gone: Vec<_> = std::iter::from_fn(|| self.pop_live(0)).map(Evicted::new).collect();
-        gone.extend(self.end_burst(log, 0));
+        let (mut gone, mut left) = (Vec::new(), RELEASED);
+        while self.kept().live.is_some() && spend(&mut left, self.oldest_live()) {
+            gone.extend(self.pop_live(0).map(Evicted::new));
+        }
+        if self.kept().live.is_none() {
+            gone.extend(self.end_burst(log, 0));
+        }
         gone
     }
 
@@ -193,7 +204,7 @@ impl State {
     pub(super) fn offer(&mut self, log: &Arc<Log>) {
         if !self.is_offered {
             self.is_offered = true;
-            log.budget.surplus.add(log);
+            log.budget.surplus.push(Arc::downgrade(log));
         }
     }
 }

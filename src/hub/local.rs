@@ -6,6 +6,8 @@ use std::sync::Arc;
 use crate::contract::{Entry, Hub, PublishError, Receipt, Subscribe, SubscribeError};
 use crate::hub::appended::Appended;
 use crate::hub::builder::LocalHubBuilder;
+use crate::hub::holds::next_event;
+use crate::hub::late_marks::Marking;
 use crate::hub::log::Log;
 use crate::hub::notifier::{NoNotifier, Notifier};
 use crate::hub::shared::{Sequencer, Shared};
@@ -81,16 +83,18 @@ impl LocalHub {
         let log = shared.registry.log(topic).ok_or(PublishError::Closed)?;
         let _reserved = shared.make_room(once((&log, &event)))?;
         let mut sequencer = shared.sequence()?;
-        let appended = round.append(&mut sequencer, log, event)?;
+        let mut appended = [round.append(&mut sequencer, log, event)?];
+        let marking = round.enter_unmarked(&appended);
         shared.published.advance(sequencer.last);
         drop(sequencer);
-        let receipt = appended.receipt;
-        round.finish(&mut [appended]);
+        let receipt = appended[0].receipt;
+        round.finish(&mut appended, marking);
         Ok(receipt)
     }
 
     /// Publishes events in this order and wakes each subscriber once for all of them. All or none: on an error none was
-    /// published. Other publishers wait for the whole, subscribers don't.
+    /// published. Other publishers wait while all of its events are appended, subscribers don't: a batch of thousands is
+    /// better split.
     pub fn publish_all(&self, events: impl IntoIterator<Item = (Topic, Event)>) -> Result<Vec<Receipt>, PublishError> {
         let shared = &*self.handle.shared;
         let events = events.into_iter().map(|(topic, event)| {
@@ -103,10 +107,12 @@ impl LocalHub {
         let mut sequencer = shared.sequence()?;
         for (log, event) in events {
             all.push(round.append(&mut sequencer, log, event)?);
+            next_event();
         }
+        let marking = round.enter_unmarked(&all);
         shared.published.advance(sequencer.last);
         drop(sequencer);
-        round.finish(&mut all);
+        round.finish(&mut all, marking);
         Ok(all.into_iter().map(|appended| appended.receipt).collect())
     }
 
@@ -171,11 +177,17 @@ impl LocalHub {
     }
 
     /// Lets go of what is older than the retention's age, and of topics with neither history nor subscriptions. Each
-    /// publish does so for a few topics; this does it for all, which matters where nothing is published for long.
+    /// publish does so for a few topics and a few hundred events; this does it for all, which matters where nothing is
+    /// published for long.
+    ///
+    /// It takes each lock for a few hundred events or topics at a time, so that publishers do not wait for the whole.
+    ///
+    /// # Panics
+    ///
+    /// If the drop of an event's payload panics, when all of the rest is done.
     pub fn sweep(&self) {
         let shared = &*self.handle.shared;
-        let now = shared.now();
-        shared.each_log(|log| shared.sweep(&log, now));
+        shared.sweep_all(shared.now());
     }
 
     /// Closes the hub for good: subscribers get every event before this, then [`End::Closed`](crate::End::Closed).
@@ -183,7 +195,10 @@ impl LocalHub {
         self.handle.shared.close();
     }
 
-    /// What the hub holds, counted now: this looks at every topic.
+    /// What the hub holds, counted now: this looks at every topic, 256 at a time, so that publishers do not wait for the
+    /// whole. Each topic counts as it is when the count comes to it, or as it was when it was dropped before that; one that
+    /// is made meanwhile may be left out. What is published, evicted or dropped meanwhile is in the sums of a topic or is
+    /// not, and in all of them alike, so `published` = `retained` + `evicted` holds.
     #[must_use]
     pub fn stats(&self) -> HubStats {
         HubStats::of(&self.handle.shared)
@@ -227,6 +242,8 @@ struct InLog {
     receipt: Receipt,
     log: Arc<Log>,
     appended: Appended,
+    /// Whether the inboxes that it concerns are marked.
+    is_marked: bool,
 }
 
 impl<'a> Round<'a> {
@@ -234,7 +251,7 @@ impl<'a> Round<'a> {
         Self { shared, now: shared.now(), queues: shared.wakes.is_on() }
     }
 
-    /// Gives the event its sequence, puts it into its log and marks the inboxes that it concerns.
+    /// Gives the event its sequence, puts it into its log and marks the inboxes that it concerns, if they are few.
     fn append(&self, sequencer: &mut Sequencer, log: Arc<Log>, event: Event) -> Result<InLog, PublishError> {
         let sequence = sequencer.last + 1;
         let (mut log, mut entry) = (log, Entry { sequence, at: self.now, event });
@@ -250,13 +267,30 @@ impl<'a> Round<'a> {
             log = again.ok_or(PublishError::Closed)?;
         };
         sequencer.last = sequence;
-        appended.mark();
+        let is_marked = appended.has_few_followers();
+        if is_marked {
+            appended.mark();
+        }
         let receipt = Receipt::new(self.shared.cursor(sequence), appended.subscribers());
-        Ok(InLog { receipt, log, appended })
+        Ok(InLog { receipt, log, appended, is_marked })
     }
 
-    /// Wakes, and puts back what can be used again.
-    fn finish(&self, all: &mut [InLog]) {
+    /// Enters the logs whose followers are too many to be marked under the sequencer, before the watermark is advanced.
+    #[inline]
+    fn enter_unmarked(&self, all: &[InLog]) -> Option<Marking<'a>> {
+        let unmarked = || all.iter().filter(|in_log| !in_log.is_marked);
+        unmarked().next()?;
+        let fed = unmarked().flat_map(|in_log| in_log.appended.fed.iter().map(|(log, _)| log));
+        let logs = unmarked().map(|in_log| &in_log.log).chain(fed).cloned().collect();
+        Some(self.shared.budget.late_marks.enter(logs))
+    }
+
+    /// Marks those that are not, wakes, and puts back what can be used again.
+    fn finish(&self, all: &mut [InLog], marking: Option<Marking<'_>>) {
+        if let Some(marking) = marking {
+            all.iter_mut().filter(|in_log| !in_log.is_marked).for_each(|in_log| in_log.appended.mark());
+            drop(marking);
+        }
         if !all.iter().all(|in_log| in_log.appended.is_settled()) {
             self.settle(all);
         }

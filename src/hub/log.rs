@@ -5,6 +5,7 @@ use crate::contract::Entry;
 use crate::hub::appended::{Appended, Relief};
 use crate::hub::budget::Budget;
 use crate::hub::footprint;
+use crate::hub::history::EVICTED;
 use crate::hub::inbox::Inbox;
 use crate::hub::kept::Kept;
 use crate::hub::rhythm::{INTERVALS, Rhythm};
@@ -171,16 +172,23 @@ impl Log {
                 fed
             }
         };
-        Ok(Appended { fed, ..self.put(&mut state, topic, entry, queues) })
+        Ok(Appended { fed, ..self.put(&mut state, topic, entry, queues, &mut { EVICTED }) })
     }
 
-    /// Puts an event of this topic, or of one that feeds this log, where it belongs.
-    pub(super) fn put(self: &Arc<Self>, state: &mut State, topic: &Topic, entry: Entry, queues: bool) -> Appended {
+    /// Puts an event of this topic, or of one that feeds this log, where it belongs. Evicts as far as `left` goes.
+    pub(super) fn put(
+        self: &Arc<Self>,
+        state: &mut State,
+        topic: &Topic,
+        entry: Entry,
+        queues: bool,
+        left: &mut usize,
+    ) -> Appended {
         let now = entry.at;
         state.push(entry, topic, self);
         let queues = queues && !state.waiters.is_empty();
         Appended {
-            evicted: state.evict(self, now),
+            evicted: state.evict(self, now, left),
             wakers: if queues { Vec::new() } else { state.waiters.take() },
             marked: Vec::new(),
             queues: queues && !std::mem::replace(&mut state.is_queued, true),
@@ -193,7 +201,7 @@ impl Log {
 
     /// Evicts the oldest segment, be it the newest too. `None` if there is none, or if the log turns out to hold less than
     /// it is filed with, or to have a subscription since: then it is filed anew.
-    pub(super) fn evict_oldest(&self, now: u64) -> Option<Relief> {
+    pub(super) fn evict_oldest(self: &Arc<Self>, now: u64) -> Option<Relief<'_>> {
         let mut state = self.live()?;
         let is_followed_since = state.rank() == Rank::Followed && state.rank != Rank::Followed;
         let is_misfiled = state.kept().held < state.kept().filed || is_followed_since;
@@ -209,7 +217,7 @@ impl Log {
     }
 
     /// Evicts the oldest segment, if retention promises nothing of it.
-    pub(super) fn evict_surplus(self: &Arc<Self>, now: u64) -> Option<Relief> {
+    pub(super) fn evict_surplus(self: &Arc<Self>, now: u64) -> Option<Relief<'_>> {
         let mut state = self.live()?;
         state.is_offered = false;
         let held = state.kept().held;

@@ -1,5 +1,6 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
+use std::mem::replace;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -12,7 +13,6 @@ use crate::hub::followed::{Before, Followed};
 use crate::hub::inbox::Inbox;
 use crate::hub::log::Follower;
 use crate::hub::placing::Found;
-use crate::hub::reader::Reader;
 use crate::hub::shared::Shared;
 use crate::hub::subscription::Joined;
 use crate::hub::waiters::{Ticket, Waiters};
@@ -83,11 +83,12 @@ impl Merged {
         let earliest = heads.chain(joined.patterns.iter().filter_map(|(_, replay)| replay.earliest())).min();
         let topics = joined.topics.into_iter().map(|(reader, placed)| {
             let gap = placed.gap.map(|sequence| reader.log.gap(GapReason::Evicted, shared.cursor(sequence)));
-            Followed { reader, ticket: Ticket::NONE, before: gap.map(Before::Gap).map(Box::new) }
+            Followed { reader, ticket: Ticket::NONE, is_armed: false, before: gap.map(Before::Gap).map(Box::new) }
         });
         let patterns = joined.patterns.into_iter().map(|(reader, replay)| Followed {
             reader,
             ticket: Ticket::NONE,
+            is_armed: false,
             before: Some(Box::new(Before::Replay(replay))),
         });
         let topics: Box<[_]> = topics.chain(patterns).collect();
@@ -258,8 +259,10 @@ impl Merged {
     fn order(&mut self, shared: &Shared) -> Result<Next, u64> {
         let mut is_fresh = false;
         loop {
-            while let Some(key) = self.marked.pop() {
+            while let Some(&key) = self.marked.last() {
                 self.look(key, shared);
+                // After the look, which asks the clock: that may panic.
+                self.marked.pop();
             }
             if let Some(end) = self.ended {
                 return Ok(Next::End(end));
@@ -276,8 +279,31 @@ impl Merged {
                 _ => shared.published.load(),
             };
             is_fresh = true;
-            self.inbox.take(&mut self.marked);
+            self.take_marked(shared);
         }
+    }
+
+    /// Takes the keys of topics that may have something to read. After the watermark is loaded: each event up to it is
+    /// found here.
+    #[inline]
+    fn take_marked(&mut self, shared: &Shared) {
+        let late = shared.budget.late_marks.is_on().then(|| self.late(shared));
+        let Self { inbox, marked, topics, .. } = self;
+        inbox.take(marked);
+        marked.extend(late.into_iter().flatten());
+        // A key that is not armed is in hand already, or over.
+        marked.retain(|&key| replace(&mut topics[key as usize].is_armed, false));
+    }
+
+    /// Returns the keys of topics whose followers are about to be marked.
+    #[cold]
+    fn late(&self, shared: &Shared) -> Vec<u32> {
+        let mut keys = Vec::new();
+        shared.budget.late_marks.each(|log| {
+            let key = (0..).zip(&self.topics).find(|(_, followed)| Arc::ptr_eq(&followed.reader.log, log));
+            keys.extend(key.map(|(key, _)| key));
+        });
+        keys
     }
 
     /// Takes the topic that is first in `heads`.
@@ -293,7 +319,7 @@ impl Merged {
 
     /// Looks at a topic that may have something to read: puts it into `heads`, or arms it, or finds it over.
     fn look(&mut self, key: u32, shared: &Shared) {
-        let Followed { reader, ticket, before } = &mut self.topics[key as usize];
+        let Followed { reader, ticket, is_armed, before } = &mut self.topics[key as usize];
         loop {
             let head = match before.as_deref_mut() {
                 None => reader.ahead(shared, self.overflow).map(|ahead| ahead.first_sequence()),
@@ -321,6 +347,7 @@ impl Merged {
                 let followers = state.followers.get_or_insert_with(|| Box::new(Waiters::new()));
                 let replaced = followers.register(ticket, follower);
                 drop(state);
+                *is_armed = true;
                 drop(replaced);
                 return;
             }
@@ -373,14 +400,12 @@ impl Merged {
 
     /// Leaves every topic.
     pub(super) fn leave(&mut self, shared: &Shared) {
-        for Followed { reader: Reader { log, uncounted, .. }, ticket, before } in &mut self.topics {
+        // Dropped last: a payload or a waker may panic, and the rest must be left all the same.
+        let _gone: Vec<_> = self.topics.iter_mut().map(|followed| followed.leave(shared)).collect();
+        for Followed { before, .. } in &mut self.topics {
             if let Some(Before::Replay(replay)) = before.as_deref_mut() {
                 replay.leave(shared);
             }
-            shared.leave(log, |state| {
-                uncounted.count(state);
-                state.followers.as_mut().and_then(|slab| slab.cancel(ticket))
-            });
         }
     }
 }

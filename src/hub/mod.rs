@@ -1,7 +1,8 @@
 //! The embedded hub: a sequencer, a log of sealed segments per topic, and subscriptions that read it without a lock.
 //!
 //! A publish takes the sequencer's lock, appends to the topic's log, marks the inboxes of the several-topic
-//! subscriptions that follow it, and moves the watermark; wakers run after that. Locks are taken in the order
+//! subscriptions that follow it, and moves the watermark; if these are many they are marked after that
+//! ([`late_marks`]). Wakers run last. No lock is held for longer because a hub has grown ([`holds`]). Locks are taken in the order
 //! sequencer, registry, a topic's log, a pattern's log, inbox, and none is held while code of a user runs. Room within
 //! the hub's byte budget is made before the sequencer is taken.
 
@@ -10,15 +11,18 @@ mod budget;
 mod builder;
 mod caches;
 mod conflating;
+mod counts;
 mod feed;
 mod filing;
 mod followed;
 mod footprint;
 mod growth;
 mod history;
+mod holds;
 mod inbox;
 mod joined;
 mod kept;
+mod late_marks;
 mod live_buffer;
 mod local;
 mod log;
@@ -49,6 +53,7 @@ mod tombstones;
 mod topic_table;
 mod visit;
 mod waiters;
+mod weak_queue;
 
 pub use builder::LocalHubBuilder;
 pub use local::LocalHub;

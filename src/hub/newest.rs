@@ -1,9 +1,11 @@
-use crate::hub::segment::Segment;
-use crate::hub::sync::Map;
+use std::collections::BTreeMap;
 
-/// The dense index of the newest event of each key, of those in a log's memory.
+use crate::hub::segment::Segment;
+
+/// The dense index of the newest event of each key, of those in a log's memory. A tree, since a hash table moves all of its
+/// keys when it grows, under the log's lock.
 #[derive(Debug, Default)]
-pub(super) struct Newest(Map<Box<str>, u64>);
+pub(super) struct Newest(BTreeMap<Box<str>, u64>);
 
 impl Newest {
     /// The event at `index` is the newest of this key. Returns the one that it replaces.
@@ -24,11 +26,6 @@ impl Newest {
             if self.0.get(&*key).is_some_and(|&newest| newest < segment.base + u64::from(end)) {
                 self.0.remove(&*key);
             }
-        }
-        // A burst of keys must not keep its room. Under loom the map is a tree.
-        #[cfg(not(loom))]
-        if self.0.len() < self.0.capacity() / 4 {
-            self.0.shrink_to(self.0.len() * 2);
         }
     }
 }
@@ -52,7 +49,7 @@ mod tests {
             assert_eq!(replaced, [None, None, None, Some(0), Some(2), None, Some(5), None][index as usize]);
         }
         newest.forget(&segments[0], 4);
-        assert_eq!(newest.0, Map::from_iter([("c", 4), ("d", 6), ("e", 7)].map(|(key, at)| (key.into(), at))));
+        assert_eq!(newest.0, BTreeMap::from_iter([("c", 4), ("d", 6), ("e", 7)].map(|(key, at)| (key.into(), at))));
         newest.forget(&segments[1], 4);
         assert!(newest.0.is_empty());
     }

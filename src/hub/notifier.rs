@@ -160,13 +160,11 @@ impl Wakes {
         Ok(queue.waker.take())
     }
 
-    /// Nothing more is queued: the hub is closed.
-    pub(super) fn close(&self) {
+    /// Nothing more is queued: the hub is closed. Returns the waker of the notifier, if it waits.
+    pub(super) fn close(&self) -> Option<Waker> {
         let mut queue = self.queue.lock();
         queue.is_closed = true;
-        let waker = queue.waker.take();
-        drop(queue);
-        waker.into_iter().for_each(Waker::wake);
+        queue.waker.take()
     }
 
     /// The topic whose turn it is. Where there is none, the notifier waits for one.

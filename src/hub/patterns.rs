@@ -33,6 +33,7 @@ impl<T> Patterns<T> {
         self.0.remove(pattern)
     }
 
+    #[cfg(test)]
     pub(super) fn values(&self) -> impl Iterator<Item = &T> {
         self.0.values()
     }

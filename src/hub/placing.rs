@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use crate::hub::log::State;
+use crate::hub::log::{Log, State};
 use crate::hub::segment::Segment;
 use crate::model::Overflow;
 
@@ -13,6 +13,8 @@ pub(super) enum From {
     After(u64),
     Oldest,
     Last(usize),
+    /// At the event with this index, see [`Log::resolve`].
+    At(u64),
 }
 
 /// Where a subscription was placed.
@@ -44,14 +46,47 @@ impl From {
     pub(super) fn after(self) -> Option<u64> {
         match self {
             Self::Live(after) | Self::After(after) => Some(after),
-            Self::Oldest | Self::Last(_) => None,
+            Self::Oldest | Self::Last(_) | Self::At(_) => None,
+        }
+    }
+}
+
+impl Log {
+    /// Returns where a subscription begins, with the index of the first of the last events: of those that have not
+    /// expired. They are counted without the log's lock.
+    pub(super) fn resolve(&self, from: From, now: u64) -> From {
+        let From::Last(mut left) = from else {
+            return from;
+        };
+        let mut end = u64::MAX;
+        loop {
+            let state = self.state();
+            let first = state.first;
+            end = end.min(state.next);
+            let segment =
+                end.checked_sub(1).filter(|_| left > 0 && end > first).and_then(|last| state.segment_at(last));
+            let Some(segment) = segment.map(Arc::clone) else {
+                return From::At(end);
+            };
+            drop(state);
+            let base = segment.base.max(first);
+            // An event that is counted without a look has no time to live.
+            let counted = if segment.never_expires() { left.min((end - base) as usize) } else { 0 };
+            (left, end) = (left - counted, end - counted as u64);
+            for index in (base..end).rev() {
+                if left == 0 {
+                    break;
+                }
+                left -= usize::from(!segment.is_expired((index - segment.base) as u32, now));
+                end = index;
+            }
         }
     }
 }
 
 impl State {
     /// Where a subscription begins. History must have been evicted to the present before.
-    pub(super) fn place(&self, from: From, overflow: Overflow, now: u64) -> Placed {
+    pub(super) fn place(&self, from: From, overflow: Overflow) -> Placed {
         let evicted = self.evicted_for(overflow);
         let (index, gap) = match from {
             From::Live(sequence) => {
@@ -62,7 +97,8 @@ impl State {
                 (self.index_after(sequence).max(self.first), Some(evicted).filter(|&gone| gone > sequence))
             }
             From::Oldest => (self.first, None),
-            From::Last(n) => (self.last_alive(n, now), None),
+            From::Last(n) => (self.next.saturating_sub(n as u64).max(self.first), None),
+            From::At(index) => (index.max(self.first), None),
         };
         let head = self.segment_at(index).and_then(|segment| segment.entry_at(index)).map(|entry| entry.sequence);
         Placed { index, head, gap }
@@ -70,14 +106,8 @@ impl State {
 
     /// The same for a replay up to and with a sequence: also the sequence of the last event there is to replay, and how
     /// many there are.
-    pub(super) fn place_up_to(
-        &self,
-        sequence: u64,
-        from: From,
-        overflow: Overflow,
-        now: u64,
-    ) -> (Placed, Option<(u64, u64)>) {
-        let (placed, end) = (self.place(from, overflow, now), self.index_after(sequence));
+    pub(super) fn place_up_to(&self, sequence: u64, from: From, overflow: Overflow) -> (Placed, Option<(u64, u64)>) {
+        let (placed, end) = (self.place(from, overflow), self.index_after(sequence));
         let last = end.checked_sub(1).filter(|&last| last >= placed.index);
         let entry = last.and_then(|last| self.segment_at(last)?.entry_at(last));
         let replay = entry.map(|entry| (entry.sequence, end - placed.index));
@@ -101,20 +131,6 @@ impl State {
     fn lost(&self, overflow: Overflow) -> Found {
         let (missed, evicted) = self.missed(overflow);
         Found::Lost { to: self.floor(), gone: self.gone, missed, lost: self.kept().lost, evicted }
-    }
-
-    /// The index of the first of the last `n` retained events that have not expired.
-    fn last_alive(&self, n: usize, now: u64) -> u64 {
-        if self.kept().segments.iter().all(|segment| segment.never_expires()) {
-            return self.first.max(self.next.saturating_sub(n as u64));
-        }
-        let is_alive = |&index: &u64| {
-            self.segment_at(index).is_some_and(|segment| !segment.is_expired((index - segment.base) as u32, now))
-        };
-        match n.checked_sub(1) {
-            Some(before) => (self.first..self.next).rev().filter(is_alive).nth(before).unwrap_or(self.first),
-            None => self.next,
-        }
     }
 
     /// The index of the first event in memory after a sequence.

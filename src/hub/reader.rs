@@ -224,7 +224,7 @@ impl Reader {
 
     /// Goes to the first event after a sequence, unless something on the way there is gone.
     pub(super) fn skip_to(&mut self, sequence: u64) {
-        let placed = self.log.state().place(From::Live(sequence), Overflow::Gap, 0);
+        let placed = self.log.state().place(From::Live(sequence), Overflow::Gap);
         if placed.gap.is_none() {
             self.next = self.next.max(placed.index);
         }

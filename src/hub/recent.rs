@@ -1,6 +1,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use crate::hub::holds::visit;
 use crate::hub::sync::{Leaf, Mirror};
 
 /// Number of events in a block. A few under loom, which is to see events leave the index.
@@ -60,6 +61,7 @@ impl Recent {
         let blocks = self.0.lock();
         let oldest = blocks.front()?.first;
         let skipped = (sequence + 1).checked_sub(oldest)? / BLOCK;
+        visit(blocks.len());
         Some(blocks.iter().skip(skipped as usize).cloned().collect())
     }
 }

@@ -6,6 +6,8 @@ use std::sync::Arc;
 
 use crate::contract::SubscribeError;
 use crate::hub::budget::Budget;
+use crate::hub::counts::{COUNTED, Counts};
+use crate::hub::history::Left;
 use crate::hub::log::Log;
 use crate::hub::patterns::Patterns;
 use crate::hub::retentions::Retentions;
@@ -33,6 +35,7 @@ pub(super) struct Topics {
     pub(super) tombstones: Tombstones,
     /// What came of the logs that were dropped.
     past: HubStats,
+    counts: Counts,
     /// The logs of the patterns that are followed, see [`Log::feed`].
     feeds: Patterns<Arc<Log>>,
     closed: bool,
@@ -74,6 +77,13 @@ impl PartialEq for Named {
 }
 
 impl Eq for Named {}
+
+/// A log that is out of the registry, to be dropped without a lock.
+pub(super) struct Released {
+    _topic: Option<Named>,
+    _feed: Option<Arc<Log>>,
+    _left: Option<Left>,
+}
 
 impl Registry {
     pub(super) fn new(retentions: Retentions, budget: Arc<Budget>) -> Self {
@@ -117,7 +127,10 @@ impl Registry {
         let outdated = known.as_ref().filter(|log| log.generation.load() != generation);
         let replaced = outdated.map(|log| log.set_feeds(topics.feeds_of(topic), generation));
         drop(topics);
-        drop(replaced);
+        if let Some(log) = outdated {
+            drop(replaced);
+            log.conflate_as_feeds();
+        }
         known.map_or_else(|| self.make(topic, limit), Ok)
     }
 
@@ -168,26 +181,14 @@ impl Registry {
 
     /// Drops a log that has neither subscriptions nor history, if that is still so.
     pub(super) fn release(&self, log: &Arc<Log>) {
+        drop(self.release_all(std::iter::once(log)));
+    }
+
+    /// Drops those of these logs that have neither subscriptions nor history, under one hold of the lock. Returns what is to
+    /// be dropped without it.
+    pub(super) fn release_all<'a>(&self, logs: impl Iterator<Item = &'a Arc<Log>>) -> Vec<Released> {
         let mut topics = self.topics.write();
-        let Some(mut state) = log.live() else {
-            return;
-        };
-        if !state.is_idle() {
-            return;
-        }
-        topics.past.add(log, &state);
-        let (last, left) = state.drop_log(log);
-        drop(state);
-        let gone = match log.name.as_topic() {
-            Some(topic) => {
-                topics.tombstones.put(topic, last);
-                topics.names.remove(topic.as_str());
-                (topics.live.take(topic.as_str()), None)
-            }
-            None => (None, topics.feeds.remove(&log.name)),
-        };
-        drop(topics);
-        drop((gone, left));
+        logs.filter_map(|log| topics.release(log)).collect::<Vec<_>>()
     }
 
     /// Refuses new topics and patterns from now on.
@@ -195,18 +196,26 @@ impl Registry {
         self.topics.write().closed = true;
     }
 
-    /// What the logs hold, and what came of them and of those that were dropped: no topic is counted twice or left out,
-    /// whatever is dropped meanwhile.
+    /// Returns what the logs hold, and what came of them and of those that were dropped. They are counted in steps, see
+    /// [`Counts`].
     pub(super) fn count(&self) -> HubStats {
-        let topics = self.topics.read();
-        let mut stats = HubStats {
-            topics: topics.live.len(),
-            tombstones: topics.tombstones.len(),
-            patterns: topics.feeds.len(),
-            ..topics.past
-        };
-        topics.logs().for_each(|log| stats.add(log, &log.state()));
-        stats
+        let mut topics = self.topics.read();
+        let (number, mut stats) = (topics.counts.begin(), topics.past);
+        let (mut next, mut logs) = (0, Vec::new());
+        while let Some(at) = self.budget.sizes.walk(next, COUNTED, &mut logs, usize::MAX) {
+            // Under the lock: none of them is dropped before it is counted.
+            logs.iter().for_each(|log| stats.add(log, &log.state()));
+            topics.counts.advance(number, at);
+            next = at;
+            drop(topics);
+            logs.clear();
+            topics = self.topics.read();
+        }
+        logs.iter().for_each(|log| stats.add(log, &log.state()));
+        stats.add_all(&topics.counts.end(number));
+        let (live, tombstones, patterns) = (topics.live.len(), topics.tombstones.len(), topics.feeds.len());
+        drop(topics);
+        HubStats { topics: live, tombstones, patterns, ..stats }
     }
 
     /// Returns whether history holds an event of this topic.
@@ -236,8 +245,21 @@ impl Topics {
         self.live.get(topic.as_str()).map(|Named(log)| Arc::clone(log))
     }
 
-    /// Those of topics and those of patterns.
-    fn logs(&self) -> impl Iterator<Item = &Arc<Log>> {
-        self.live.iter().map(|Named(log)| log).chain(self.feeds.values())
+    /// Drops a log, if it has neither subscriptions nor history.
+    fn release(&mut self, log: &Arc<Log>) -> Option<Released> {
+        let mut state = log.live().filter(|state| state.is_idle())?;
+        self.past.add(log, &state);
+        self.counts.add_dropped(log, &state);
+        let (last, left) = state.drop_log(log);
+        drop(state);
+        let (topic, feed) = match log.name.as_topic() {
+            Some(topic) => {
+                self.tombstones.put(topic, last);
+                self.names.remove(topic.as_str());
+                (self.live.take(topic.as_str()), None)
+            }
+            None => (None, self.feeds.remove(&log.name)),
+        };
+        Some(Released { _topic: topic, _feed: feed, _left: left })
     }
 }

@@ -124,15 +124,14 @@ impl Replay {
         };
         let forgotten = shared.visit(pattern, from.after(), seam, |visited| match visited {
             Visited::Live(log) => {
-                let mut state = log.state();
+                let from = log.resolve(from, now);
                 if overflow == Overflow::Latest {
-                    state.conflate();
+                    log.conflate();
                 }
-                let evicted = state.evict(&log, now);
-                let (placed, replay) = state.place_up_to(seam, from, overflow, now);
+                let mut state = log.present(now);
+                let (placed, replay) = state.place_up_to(seam, from, overflow);
                 state.replays += u32::from(placed.head.is_some() && replay.is_some());
                 drop(state);
-                drop(evicted);
                 if let Some(sequence) = placed.gap {
                     gone(self, &mut looked, sequence, log.name.as_topic().cloned());
                 }

@@ -7,7 +7,7 @@ use crate::hub::appended::Relief;
 use crate::hub::budget::{Charge, Reserved};
 use crate::hub::footprint;
 use crate::hub::growth::Growth;
-use crate::hub::log::Log;
+use crate::hub::log::{Follower, Log};
 use crate::hub::shared::Shared;
 use crate::hub::sizes::Sizes;
 use crate::hub::tail::Tail;
@@ -164,8 +164,10 @@ impl Shared {
     /// Evicts a segment of which retention promises nothing. False: none is left, or none was found.
     fn evict_surplus(&self) -> bool {
         // Each is looked at once: one that still has a surplus is put into the queue again.
-        let mut logs = std::iter::from_fn(|| self.budget.surplus.take()).take(self.budget.surplus.len());
-        logs.any(|log| self.relieve(&log, log.evict_surplus(self.now())))
+        let mut logs = std::iter::from_fn(|| self.budget.surplus.pop()).take(self.budget.surplus.len());
+        // Before a log is taken out: the clock is the user's.
+        let now = self.now();
+        logs.any(|log| self.relieve(&log, log.evict_surplus(now)))
     }
 
     /// Evicts what retention does not promise while the hub is over its budget: live buffers may have grown beyond it.
@@ -180,10 +182,12 @@ impl Shared {
     }
 
     /// Does what an eviction leaves to be done. False: there was none.
-    fn relieve(&self, log: &Arc<Log>, relief: Option<Relief>) -> bool {
-        let Some(Relief { evicted, mut wakers, followers, idle }) = relief else {
+    fn relieve(&self, log: &Arc<Log>, relief: Option<Relief<'_>>) -> bool {
+        let Some(Relief { evicted, mut wakers, followers, marking, idle }) = relief else {
             return false;
         };
+        wakers.extend(followers.iter().flatten().map(Follower::mark));
+        drop(marking);
         drop(followers);
         wake_all(once(&mut wakers));
         if idle {

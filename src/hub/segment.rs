@@ -8,6 +8,7 @@ use bytes::Bytes;
 use crate::contract::{Entry, Format, Run};
 use crate::hub::budget::{Budget, Charge};
 use crate::hub::footprint;
+use crate::hub::holds::visit;
 use crate::hub::joined::{self, Joined, Reading};
 use crate::hub::sync::{Expiry, Length, Link, Marks, Replaced};
 use crate::model::Topic;
@@ -55,6 +56,7 @@ impl Segment {
         let (base, places) = (self.base + u64::from(place), place..self.len());
         let fresh = Self::new(self.run.topic.clone(), base, places.len(), is_mixed, budget);
         for (place, entry) in places.filter_map(|place| Some((place, self.entry(place)?))) {
+            visit(1);
             fresh.push(self.run.topic_at(place), entry.clone());
             if self.is_replaced(place) {
                 fresh.replace(self.base + u64::from(place));
@@ -177,13 +179,23 @@ impl Segment {
         self.entry(place).and_then(expires).is_some_and(|at| at <= now)
     }
 
-    /// Marks the event at a dense index as one that a newer one of its key replaces. Only under the log's lock.
+    /// Marks the event at a dense index as one that a newer one of its key replaces.
     pub(super) fn replace(&self, index: u64) {
         if self.replaced.get().is_none() {
             self.replaced.set(Box::new(Replaced::new(self.places())));
         }
         if let (Some(replaced), Some(place)) = (self.replaced.get(), index.checked_sub(self.base)) {
             replaced.set(place as u32);
+        }
+    }
+
+    /// Marks the events here that are marked in another segment of the log.
+    pub(super) fn copy_marks(&self, other: &Self) {
+        for index in self.base.max(other.base)..self.end().min(other.end()) {
+            visit(1);
+            if other.is_replaced((index - other.base) as u32) {
+                self.replace(index);
+            }
         }
     }
 

@@ -63,6 +63,7 @@ impl<T> Segments<T> {
         self.older.is_some()
     }
 
+    #[cfg(test)]
     pub(super) fn iter(&self) -> impl Iterator<Item = &T> {
         self.older.iter().flat_map(|older| older.iter()).chain(&self.newest)
     }

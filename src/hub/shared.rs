@@ -1,8 +1,13 @@
+use std::mem::replace;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
+use std::thread;
 use std::time::Instant;
 
 use crate::contract::{Clock, Head, PublishError, SubscribeError};
 use crate::hub::budget::Budget;
+use crate::hub::history::Swept;
+use crate::hub::holds::STRETCH;
 use crate::hub::log::{Follower, Log, State};
 use crate::hub::notifier::Wakes;
 use crate::hub::placing::{From, Placed};
@@ -10,14 +15,14 @@ use crate::hub::reader::Reader;
 use crate::hub::recent::{Block, Recent};
 use crate::hub::registry::Registry;
 use crate::hub::retentions::Retentions;
-use crate::hub::segment::nanos;
+use crate::hub::segment::{Evicted, nanos};
 use crate::hub::sweeper::Sweeper;
 use crate::hub::sync::{Count, Mutex, MutexGuard, Watermark};
 use crate::hub::waiters::wake_all;
 use crate::model::{Cursor, Event, Overflow, Pattern, Position, Topic};
 
-/// Number of logs that are looked up under one hold of a lock.
-const STRETCH: u32 = 256;
+/// Number of logs that a sweep of all drops under one hold of the registry's lock.
+const RELEASED: usize = 64;
 
 /// What every handle of a hub and every subscription shares.
 pub(super) struct Shared {
@@ -105,18 +110,18 @@ impl Shared {
         let now = self.now();
         loop {
             let log = self.registry.log_for_subscription(topic)?;
-            let Some(mut state) = log.live() else {
-                continue;
-            };
+            let from = log.resolve(from, now);
             if overflow == Overflow::Latest {
-                state.conflate();
+                log.conflate();
             }
-            let evicted = state.evict(&log, now);
-            let placed = state.place(from, overflow, now);
+            let mut state = log.present(now);
+            if state.dropped {
+                continue;
+            }
+            let placed = state.place(from, overflow);
             let subscriptions = state.subscriptions + 1;
             state.subscribe(&log, subscriptions);
             drop(state);
-            drop(evicted);
             return Ok((Reader::new(log, &placed), placed));
         }
     }
@@ -125,10 +130,10 @@ impl Shared {
     pub(super) fn follow(&self, pattern: &Pattern, overflow: Overflow) -> Result<Reader, SubscribeError> {
         loop {
             let feed = self.registry.feed(pattern).ok_or(SubscribeError::Closed)?;
+            let begins = overflow == Overflow::Latest && feed.conflate();
             let Some(mut state) = feed.live() else {
                 continue;
             };
-            let begins = overflow == Overflow::Latest && state.conflate();
             let end = Placed { index: state.next, head: None, gap: None };
             let subscriptions = state.subscriptions + 1;
             state.subscribe(&feed, subscriptions);
@@ -140,19 +145,26 @@ impl Shared {
         }
     }
 
-    /// Ends a subscription of a topic or a pattern. `cancel` takes what is registered there out, to be dropped outside of the lock.
-    pub(super) fn leave<W>(&self, log: &Arc<Log>, cancel: impl FnOnce(&mut State) -> Option<W>) {
+    /// Ends a subscription of a topic or a pattern. `cancel` takes what is registered there out. That, and what is not in
+    /// memory any more, is returned, to be dropped when all is done: it is the user's.
+    pub(super) fn leave<W>(
+        &self,
+        log: &Arc<Log>,
+        cancel: impl FnOnce(&mut State) -> Option<W>,
+    ) -> (Option<W>, Vec<Evicted>) {
         let mut state = log.state();
         let waiter = cancel(&mut state);
         let subscriptions = state.subscriptions - 1;
         state.subscribe(log, subscriptions);
-        let released = state.release_live(log);
+        let mut gone = state.release_live(log);
         let idle = state.is_idle();
         drop(state);
-        drop((waiter, released));
         if idle {
             self.registry.release(log);
+        } else if !gone.is_empty() {
+            log.release_live(&mut gone);
         }
+        (waiter, gone)
     }
 
     /// Refuses an event that is too large.
@@ -169,53 +181,87 @@ impl Shared {
         Some(self.sequencer.lock()).filter(|sequencer| !sequencer.closed).ok_or(PublishError::Closed)
     }
 
-    /// Refuses events and subscriptions from now on, and tells every subscriber.
+    /// Refuses events and subscriptions from now on, and tells every subscriber and the notifier.
     pub(super) fn close(&self) {
         self.sequencer.lock().closed = true;
-        let mut wakers = Vec::new();
+        let (mut wakers, mut taken) = (Vec::new(), Vec::new());
         self.registry.close();
-        self.each_log(|log| {
-            let mut state = log.state();
-            state.closed = true;
-            wakers.append(&mut state.waiters.take());
-            let followers = state.followers.as_mut().map(|followers| followers.take()).unwrap_or_default();
-            drop(state);
-            wakers.extend(followers.iter().flatten().map(Follower::mark));
+        self.each_stretch(|logs| {
+            for log in logs {
+                let mut state = log.state();
+                state.closed = true;
+                let waiters = state.waiters.take();
+                let followers = state.followers.as_mut().map(|followers| followers.take()).unwrap_or_default();
+                drop(state);
+                wakers.extend(waiters);
+                wakers.extend(followers.iter().flatten().map(Follower::mark));
+                taken.push(followers);
+            }
         });
+        wakers.push(self.wakes.close());
         wake_all(std::iter::once(&mut wakers));
-        self.wakes.close();
     }
 
-    /// Lets go of a log's old history, and of the topic if nothing is left of it.
-    pub(super) fn sweep(&self, log: &Arc<Log>, now: u64) {
-        let mut state = log.state();
-        let evicted = state.evict(log, now);
-        let replaced = state.end_burst(log, now);
-        let idle = state.is_idle();
-        drop(state);
-        drop((evicted, replaced));
-        if idle {
-            self.registry.release(log);
+    /// Lets go of the old history of all logs, and of topics of which nothing is left. A panic of an event's drop is
+    /// resumed when all is done.
+    pub(super) fn sweep_all(&self, now: u64) {
+        let mut panicked = Ok(());
+        self.each_stretch(|logs| {
+            let idle: Vec<_> = logs.iter().filter(|log| self.sweep_whole(log, now, &mut panicked)).collect();
+            idle.chunks(RELEASED).for_each(|idle| {
+                let gone = self.registry.release_all(idle.iter().copied());
+                panicked = replace(&mut panicked, Ok(())).and(catch_unwind(AssertUnwindSafe(|| drop(gone))));
+            });
+        });
+        if let Err(panic) = panicked {
+            resume_unwind(panic);
         }
     }
 
-    /// Calls `act` with every log that is in memory all the time, of topics and of patterns, without a lock held.
-    pub(super) fn each_log(&self, mut act: impl FnMut(Arc<Log>)) {
+    /// Sweeps a log until all is done. Returns whether it is idle then.
+    fn sweep_whole(&self, log: &Arc<Log>, now: u64, panicked: &mut thread::Result<()>) -> bool {
+        loop {
+            let mut gone = Vec::new();
+            let swept = log.sweep(now, &mut gone);
+            if !gone.is_empty() {
+                let dropped = catch_unwind(AssertUnwindSafe(|| drop(gone)));
+                *panicked = replace(panicked, Ok(())).and(dropped);
+            }
+            if swept != Swept::Partly {
+                return swept == Swept::Idle;
+            }
+        }
+    }
+
+    /// Calls `act` with the logs of each stretch of slots, of topics and of patterns, without a lock held: with each that is
+    /// in memory all the time.
+    fn each_stretch(&self, mut act: impl FnMut(&[Arc<Log>])) {
         let (mut next, mut logs) = (Some(0), Vec::new());
         while let Some(at) = next {
-            next = self.budget.sizes.walk(at, STRETCH, &mut logs, usize::MAX);
-            logs.drain(..).for_each(&mut act);
+            next = self.budget.sizes.walk(at, STRETCH as u32, &mut logs, usize::MAX);
+            act(&logs);
+            logs.clear();
         }
     }
 
-    /// The same for those few topics whose turn it is.
+    /// Lets go of the old history of those few logs whose turn it is, as far as one hold of their locks goes.
     #[inline]
     pub(super) fn sweep_a_few(&self, now: u64) {
-        if !self.sweeper.is_due(now) {
-            return;
+        if self.sweeper.is_due(now) {
+            self.sweep_next(now);
         }
+    }
+
+    #[inline(never)]
+    fn sweep_next(&self, now: u64) {
+        // Dropped last: it is the user's, and its drop may panic.
+        let mut gone = Vec::new();
         for log in self.sweeper.take(now, &self.budget.sizes) {
-            self.sweep(&log, now);
+            match log.sweep(now, &mut gone) {
+                Swept::Partly => self.sweeper.again(&log),
+                Swept::Whole => {}
+                Swept::Idle => self.registry.release(&log),
+            }
         }
     }
 

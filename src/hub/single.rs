@@ -209,10 +209,10 @@ impl Single {
     /// Leaves the topic.
     pub(super) fn leave(&mut self, shared: &Shared) {
         let Self { reader: Reader { log, uncounted, .. }, ticket, .. } = self;
-        shared.leave(log, |state| {
+        drop(shared.leave(log, |state| {
             uncounted.count(state);
             state.waiters.cancel(ticket)
-        });
+        }));
     }
 }
 

@@ -1,5 +1,6 @@
 use std::sync::{Arc, Weak};
 
+use crate::hub::holds::visit;
 use crate::hub::log::Log;
 use crate::hub::sync::{Count, Leaf};
 
@@ -210,13 +211,17 @@ impl Sizes {
     /// Adds the logs in these slots.
     pub(super) fn find(&self, numbers: impl Iterator<Item = u32>, logs: &mut Vec<Arc<Log>>) {
         let slots = self.slots.lock();
-        logs.extend(numbers.filter_map(|number| slots.get(number)?.log.upgrade()));
+        for number in numbers {
+            visit(1);
+            logs.extend(slots.get(number).and_then(|slot| slot.log.upgrade()));
+        }
     }
 
     /// Returns the logs in at most `most` slots from `at` on, and the number of the next slot; `None` after the last.
     pub(super) fn walk(&self, at: u32, most: u32, logs: &mut Vec<Arc<Log>>, wanted: usize) -> Option<u32> {
         let slots = self.slots.lock();
         for number in at..slots.len.min(at.saturating_add(most)) {
+            visit(1);
             logs.extend(slots.get(number).and_then(|slot| slot.log.upgrade()));
             if logs.len() == wanted {
                 return Some(number + 1).filter(|&next| next < slots.len);

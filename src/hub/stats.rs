@@ -72,6 +72,17 @@ impl HubStats {
         Self { delivered: stats.delivered + shared.replayed.load(), ..stats }
     }
 
+    /// Adds what came of topics that were dropped.
+    pub(super) fn add_all(&mut self, other: &Self) {
+        self.published += other.published;
+        self.evicted += other.evicted;
+        self.retained += other.retained;
+        self.retained_bytes += other.retained_bytes;
+        self.subscriptions += other.subscriptions;
+        self.parked += other.parked;
+        self.delivered += other.delivered;
+    }
+
     /// Adds what a topic holds, and what came of what was published to it.
     pub(super) fn add(&mut self, log: &Log, state: &State) {
         // What a pattern's log has, the topics' logs have, or had.

@@ -210,7 +210,20 @@ impl Joined {
     fn leave(&self, shared: &Shared) {
         let topics = self.topics.iter().map(|(reader, _)| reader);
         let all = topics.chain(self.patterns.iter().map(|(reader, _)| reader));
-        all.for_each(|reader| shared.leave(&reader.log, |_| None::<()>));
+        let _gone: Vec<_> = all.map(|reader| shared.leave(&reader.log, |_| None::<()>)).collect();
+    }
+}
+
+/// What a subscription has joined so far. It leaves all of it if it is dropped before it has joined the rest: it is refused,
+/// or the clock or an event's drop panics.
+struct Joining<'a> {
+    shared: &'a Shared,
+    joined: Joined,
+}
+
+impl Drop for Joining<'_> {
+    fn drop(&mut self) {
+        self.joined.leave(self.shared);
     }
 }
 
@@ -279,9 +292,9 @@ impl Order {
         start: Start,
         overflow: Overflow,
     ) -> Result<(Option<Gap>, Self), SubscribeError> {
-        let mut joined = Joined::default();
-        let joining = joined.join(shared, &narrowed(names), start, overflow);
-        let Beginning { sequence, gap, .. } = joining.inspect_err(|_| joined.leave(shared))?;
+        let mut joining = Joining { shared, joined: Joined::default() };
+        let Beginning { sequence, gap, .. } = joining.joined.join(shared, &narrowed(names), start, overflow)?;
+        let joined = std::mem::take(&mut joining.joined);
         Ok((gap, Self::Merged(Box::new(Merged::new(shared, joined, sequence, overflow)))))
     }
 

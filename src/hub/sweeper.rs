@@ -1,4 +1,4 @@
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use crate::hub::log::Log;
 use crate::hub::sizes::Sizes;
@@ -24,6 +24,8 @@ struct Round {
     began: u64,
     /// The next slot.
     at: u32,
+    /// Logs with more to evict than one hold of the lock does. They come first.
+    again: Vec<Weak<Log>>,
 }
 
 impl Sweeper {
@@ -37,9 +39,23 @@ impl Sweeper {
         self.due.load() <= now
     }
 
+    /// Takes a log again that was swept in part.
+    #[cold]
+    pub(super) fn again(&self, log: &Arc<Log>) {
+        let mut round = self.round.lock();
+        round.again.push(Arc::downgrade(log));
+        self.due.set(0);
+    }
+
     /// Takes the next logs of the round, a few at most.
     pub(super) fn take(&self, now: u64, sizes: &Sizes) -> Vec<Arc<Log>> {
         let mut round = self.round.lock();
+        if let Some(log) = round.again.pop() {
+            if round.again.is_empty() && round.at == 0 {
+                self.due.set(round.began.saturating_add(INTERVAL));
+            }
+            return log.upgrade().into_iter().collect();
+        }
         if round.at == 0 {
             round.began = now;
         }

@@ -12,9 +12,15 @@ use std::sync as primitives;
 
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32 as PlainSmall, AtomicU64 as Plain, Ordering as PlainOrdering};
 
-pub(super) use primitives::{MutexGuard, RwLockReadGuard, RwLockWriteGuard};
+use std::ops::{Deref, DerefMut};
+use std::sync::{Mutex as PlainMutex, OnceLock, PoisonError};
 
-use std::sync::{Mutex as PlainMutex, MutexGuard as PlainGuard, OnceLock, PoisonError};
+use crate::hub::holds::Hold;
+
+pub(super) type MutexGuard<'a, T> = Held<primitives::MutexGuard<'a, T>>;
+pub(super) type RwLockReadGuard<'a, T> = Held<primitives::RwLockReadGuard<'a, T>>;
+pub(super) type RwLockWriteGuard<'a, T> = Held<primitives::RwLockWriteGuard<'a, T>>;
+pub(super) type LeafGuard<'a, T> = Held<std::sync::MutexGuard<'a, T>>;
 
 /// Topics by name. Ordered under loom, which needs every run to be the same.
 #[cfg(loom)]
@@ -29,6 +35,36 @@ pub(super) type Set<T> = std::collections::BTreeSet<T>;
 #[cfg(not(loom))]
 pub(super) type Set<T> = std::collections::HashSet<T>;
 
+/// A lock's guard, and the [hold](crate::hub::holds) that ends with it.
+#[derive(Debug)]
+pub(super) struct Held<G> {
+    guard: G,
+    _hold: Hold,
+}
+
+impl<G> Held<G> {
+    #[inline(always)]
+    fn new(guard: G) -> Self {
+        Self { guard, _hold: Hold::begin() }
+    }
+}
+
+impl<G: Deref> Deref for Held<G> {
+    type Target = G::Target;
+
+    #[inline(always)]
+    fn deref(&self) -> &G::Target {
+        &self.guard
+    }
+}
+
+impl<G: DerefMut> DerefMut for Held<G> {
+    #[inline(always)]
+    fn deref_mut(&mut self) -> &mut G::Target {
+        &mut self.guard
+    }
+}
+
 /// A mutex that does not know poison: no code of a user runs under one, so its data is whole whoever panicked.
 #[derive(Debug, Default)]
 pub(super) struct Mutex<T>(primitives::Mutex<T>);
@@ -39,7 +75,7 @@ impl<T> Mutex<T> {
     }
 
     pub(super) fn lock(&self) -> MutexGuard<'_, T> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        Held::new(self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
@@ -53,11 +89,11 @@ impl<T> RwLock<T> {
     }
 
     pub(super) fn read(&self) -> RwLockReadGuard<'_, T> {
-        self.0.read().unwrap_or_else(PoisonError::into_inner)
+        Held::new(self.0.read().unwrap_or_else(PoisonError::into_inner))
     }
 
     pub(super) fn write(&self) -> RwLockWriteGuard<'_, T> {
-        self.0.write().unwrap_or_else(PoisonError::into_inner)
+        Held::new(self.0.write().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
@@ -67,12 +103,17 @@ impl<T> RwLock<T> {
 pub(super) struct Leaf<T>(PlainMutex<T>);
 
 impl<T> Leaf<T> {
-    pub(super) fn lock(&self) -> PlainGuard<'_, T> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(super) fn new(value: T) -> Self {
+        Self(PlainMutex::new(value))
+    }
+
+    pub(super) fn lock(&self) -> LeafGuard<'_, T> {
+        Held::new(self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
-/// The sequence up to which every event is in its log and every inbox that it concerns is marked.
+/// The sequence up to which every event is in its log, and every inbox that it concerns is marked or found by
+/// [`LateMarks`](crate::hub::late_marks::LateMarks).
 ///
 /// Release on the store, Acquire on the load: who sees a sequence here sees the marks made before it, and so may take an
 /// inbox without a mark for "nothing up to this sequence".
@@ -135,7 +176,7 @@ impl<T> Link<T> {
     }
 
     pub(super) fn set(&self, link: T) {
-        // The second of two is not kept; there is one writer, so there is no second.
+        // The second of two is not kept.
         let _ = self.link.set(link);
         #[cfg(loom)]
         self.is_set.store(true, Ordering::Release);
@@ -270,7 +311,26 @@ impl Switch {
     }
 }
 
-/// A flag for the same purposes, set once.
+/// A flag for those who act upon it without a lock. Changed under a lock only.
+///
+/// Release on the store, Acquire on the load: who sees it cleared sees what was done before. It is set before the
+/// [`Watermark`] is advanced, which orders it for who sees that sequence.
+#[derive(Debug, Default)]
+pub(super) struct Signal(AtomicFlag);
+
+impl Signal {
+    #[inline(always)]
+    pub(super) fn is_on(&self) -> bool {
+        self.0.load(Ordering::Acquire)
+    }
+
+    /// Only under the lock.
+    pub(super) fn set(&self, is_on: bool) {
+        self.0.store(is_on, Ordering::Release);
+    }
+}
+
+/// A flag that is set once, for those who decide nothing for good by it.
 #[derive(Debug, Default)]
 pub(super) struct Flag(AtomicBool);
 

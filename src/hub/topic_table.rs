@@ -46,6 +46,7 @@ impl<T: Hash + Ord + Borrow<str>> TopicTable<T> {
         taken
     }
 
+    #[cfg(test)]
     pub(super) fn iter(&self) -> impl Iterator<Item = &T> {
         self.parts.iter().flatten()
     }

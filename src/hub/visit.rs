@@ -1,13 +1,13 @@
 use std::sync::Arc;
 
+use crate::hub::holds;
+use crate::hub::holds::STRETCH;
 use crate::hub::log::Log;
 use crate::hub::patterns::below;
 use crate::hub::registry::{Named, Registry};
 use crate::hub::shared::Shared;
 use crate::model::{Pattern, Topic};
 
-/// Number of topics that are looked at under one hold of a lock.
-const STRETCH: usize = 256;
 /// Events per topic up to which it costs less to find the topics of these events in the index of recent events than to
 /// look at every topic that a pattern matches.
 const EVENTS_PER_TOPIC: u64 = 16;
@@ -93,6 +93,7 @@ impl Registry {
                 live.extend(matches.then(|| Arc::clone(log)));
                 until = (count == STRETCH).then(|| log.name.as_str());
                 looks += 1;
+                holds::visit(1);
             }
             // The dropped ones among the same names, under the same lock: a topic is either in memory, or dropped.
             for (count, (topic, sequence, matches)) in
@@ -105,6 +106,7 @@ impl Registry {
                 gone.extend(is_gone.then(|| Visited::Gone(topic.clone(), sequence)));
                 last = (count == STRETCH).then(|| topic.as_str());
                 looks += 1;
+                holds::visit(1);
             }
             let until = last.or(until).map(str::to_owned);
             let forgotten = topics.tombstones.forgotten;
@@ -129,6 +131,7 @@ impl Registry {
             let topics = self.topics.read();
             let mut until = None;
             for (count, (last, topic)) in (1..).zip(topics.tombstones.after(after).take(STRETCH)) {
+                holds::visit(1);
                 gone.extend(pattern.matches(topic).then(|| Visited::Gone(topic.clone(), last)));
                 until = (count == STRETCH).then_some(last);
             }

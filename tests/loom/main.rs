@@ -3,6 +3,8 @@
 #![cfg(loom)]
 
 mod budget;
+mod counts;
+mod late_marks;
 mod live_buffer;
 mod notifier;
 mod patterns;

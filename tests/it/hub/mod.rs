@@ -12,6 +12,7 @@ mod live_buffer;
 mod model;
 mod naive;
 mod notifier;
+mod panics;
 mod patterns;
 mod promises;
 mod publish;

@@ -1,0 +1,51 @@
+use crate::hub::log::{Log, State};
+use crate::hub::stats::HubStats;
+use crate::hub::sync::Leaf;
+
+/// Number of slots that are counted under one hold of the registry's lock.
+pub(super) const COUNTED: u32 = if cfg!(loom) { 1 } else { 256 };
+
+/// Counts of all logs that are under way, each in steps, slot by slot.
+///
+/// A log is counted when a count comes to its slot, or when it is dropped before that. So none is counted twice or left
+/// out that was there when the count began.
+#[derive(Debug, Default)]
+pub(super) struct Counts(Leaf<Vec<Underway>>);
+
+#[derive(Debug)]
+struct Underway {
+    number: u64,
+    /// The first slot that is not counted yet.
+    next: u32,
+    /// Logs that were dropped before they were counted.
+    dropped: HubStats,
+}
+
+impl Counts {
+    /// Begins a count. Returns its number.
+    pub(super) fn begin(&self) -> u64 {
+        let mut counts = self.0.lock();
+        let number = counts.last().map_or(0, |last| last.number + 1);
+        counts.push(Underway { number, next: 0, dropped: HubStats::default() });
+        number
+    }
+
+    /// The slots before this one are counted. Under the lock under which they were.
+    pub(super) fn advance(&self, number: u64, next: u32) {
+        let mut counts = self.0.lock();
+        counts.iter_mut().filter(|count| count.number == number).for_each(|count| count.next = next);
+    }
+
+    /// Counts a log that is about to be dropped.
+    pub(super) fn add_dropped(&self, log: &Log, state: &State) {
+        let mut counts = self.0.lock();
+        counts.iter_mut().filter(|count| count.next <= log.slot).for_each(|count| count.dropped.add(log, state));
+    }
+
+    /// Ends a count. Returns what it has of dropped logs.
+    pub(super) fn end(&self, number: u64) -> HubStats {
+        let mut counts = self.0.lock();
+        let at = counts.iter().position(|count| count.number == number);
+        at.map(|at| counts.remove(at).dropped).unwrap_or_default()
+    }
+}

@@ -1,0 +1,68 @@
+use std::sync::Arc;
+
+use crate::hub::holds::visit;
+use crate::hub::log::Log;
+use crate::hub::sync::{Leaf, Signal};
+
+/// Most inboxes that are marked under a lock. Under loom one, so that two take the other way.
+pub(super) const MARKED: usize = if cfg!(loom) { 1 } else { 128 };
+
+/// Logs whose followers are being marked without a lock, since they are many.
+///
+/// Few followers are marked under the sequencer, before the watermark passes the event. If they are many, the log is
+/// entered here instead, under the lock under which its followers are taken out and before the watermark passes the
+/// event; it is taken out of here when all of them are marked. A reader loads the watermark, looks here, and takes its
+/// inbox, in this order. So of each event up to the watermark it finds the log here, or the mark in its inbox. A log that
+/// it finds here it looks at as if it were marked; the mark that comes later is one too many, and ignored.
+#[derive(Debug, Default)]
+pub(super) struct LateMarks {
+    is_on: Signal,
+    /// What each publisher marks.
+    all: Leaf<Vec<Arc<[Arc<Log>]>>>,
+}
+
+/// Logs whose followers are being marked until this is dropped.
+#[derive(Debug)]
+pub(super) struct Marking<'a> {
+    marks: &'a LateMarks,
+    logs: Arc<[Arc<Log>]>,
+}
+
+impl LateMarks {
+    /// Enters logs whose followers are to be marked. Under the lock under which the followers were taken out.
+    #[cold]
+    pub(super) fn enter(&self, logs: Arc<[Arc<Log>]>) -> Marking<'_> {
+        let mut all = self.all.lock();
+        all.push(Arc::clone(&logs));
+        self.is_on.set(true);
+        drop(all);
+        Marking { marks: self, logs }
+    }
+
+    /// Returns whether followers of a log may be about to be marked.
+    #[inline(always)]
+    pub(super) fn is_on(&self) -> bool {
+        self.is_on.is_on()
+    }
+
+    /// Calls `act` with the logs whose followers are about to be marked.
+    #[cold]
+    pub(super) fn each(&self, act: impl FnMut(&Arc<Log>)) {
+        let all = self.all.lock();
+        visit(all.len());
+        let now = all.clone();
+        drop(all);
+        now.iter().flat_map(|logs| logs.iter()).for_each(act);
+    }
+}
+
+impl Drop for Marking<'_> {
+    fn drop(&mut self) {
+        let mut all = self.marks.all.lock();
+        visit(all.len());
+        if let Some(at) = all.iter().position(|logs| Arc::ptr_eq(logs, &self.logs)) {
+            all.swap_remove(at);
+        }
+        self.marks.is_on.set(!all.is_empty());
+    }
+}

@@ -1,0 +1,38 @@
+//! A count of all logs, which goes slot by slot under loom, while logs are dropped and made.
+
+use loom::thread;
+use tidings::Retention;
+
+use super::{hub, publish};
+
+#[test]
+fn topics_are_dropped_and_come_back_while_counted() {
+    loom::model(|| {
+        // No topic is kept: each publish makes its topic and drops it.
+        let hub = hub(Retention::count(0));
+        ["a", "b"].map(|name| publish(&hub, name));
+        let other = hub.clone();
+        let publisher = thread::spawn(move || (publish(&other, "b"), publish(&other, "a")));
+        let stats = hub.stats();
+        assert!((2..=4).contains(&stats.published), "{stats:?}");
+        assert_eq!(stats.published, stats.retained + stats.evicted);
+        publisher.join().unwrap();
+        let stats = hub.stats();
+        assert_eq!((stats.published, stats.evicted, stats.topics), (4, 4, 0));
+    });
+}
+
+#[test]
+fn subscriptions_leave_while_counted() {
+    loom::model(|| {
+        let hub = hub(Retention::default());
+        let leaving = ["a", "b"].map(|name| hub.subscribe(tidings::Subscribe::topics([name])).unwrap());
+        publish(&hub, "a");
+        let leaver = thread::spawn(move || drop(leaving));
+        let stats = hub.stats();
+        assert!(stats.subscriptions <= 2, "{stats:?}");
+        assert_eq!((stats.published, stats.retained), (1, 1), "counted once, whatever is dropped");
+        leaver.join().unwrap();
+        assert_eq!((hub.stats().subscriptions, hub.stats().topics), (0, 1));
+    });
+}
