@@ -6,12 +6,14 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Buf;
+use http::header::COOKIE;
 use http::{Request, Response};
 use tower_service::Service;
 
 use super::body::Body;
 use super::builder::EndpointBuilder;
 use super::headers;
+use super::origin::Access;
 use super::refused::Caller;
 use super::response::{Answer, Finish, ResponseFuture, Work};
 use super::shared::{Ask, Front, Mount};
@@ -143,8 +145,11 @@ impl Endpoint {
         B::Data: Buf,
         B::Error: Into<Box<dyn Error + Send + Sync>>,
     {
-        let (parts, body) = request.into_parts();
-        let Front { ask, origin } = self.mount.front(&parts);
+        let (mut parts, body) = request.into_parts();
+        let Front { ask, origin, access } = self.mount.front(&parts);
+        if access == Access::Anonymous {
+            parts.headers.remove(COOKIE);
+        }
         let mount = self.mount.clone();
         let (version, stream) = (parts.version, ask.stream());
         let caller = mount.hook.as_ref().map(|_| Caller::of(&parts, stream.map(|(transport, _)| transport)).into());

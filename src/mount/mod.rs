@@ -14,6 +14,7 @@
     )
 )]
 
+mod accept;
 mod admit;
 mod answer;
 mod asked;
@@ -24,6 +25,8 @@ mod builder;
 mod challenge;
 mod config;
 mod connection;
+mod content_encoding;
+mod cors;
 mod drain;
 mod driver;
 mod endpoint;
@@ -56,6 +59,8 @@ mod registry;
 mod rejects;
 #[cfg(any(feature = "short-poll", feature = "long-poll"))]
 mod replies;
+#[cfg(feature = "tokio")]
+mod request_timer;
 mod response;
 mod roll;
 mod runtime;
@@ -91,6 +96,8 @@ pub use endpoint::Endpoint;
 pub(crate) use host::{AllowedHost, refuse_host};
 pub use origin_layer::{OriginFuture, OriginLayer, OriginService};
 pub use refused::{RefusalCause, Refused};
+#[cfg(feature = "tokio")]
+pub use request_timer::RequestTimer;
 pub use response::ResponseFuture;
 pub use session::{SessionInfo, SessionState};
 #[cfg(feature = "tokio")]

@@ -1,11 +1,13 @@
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
+use hyper_util::rt::TokioTimer;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::connections::Open;
-use crate::mount::Socket;
+use crate::mount::{RequestTimer, Socket};
 
 /// First bytes of an HTTP/2 connection with prior knowledge (RFC 9113 §3.4).
 const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -37,6 +39,11 @@ struct First {
 impl Io {
     pub(super) fn new(socket: Socket, open: Open) -> Self {
         Self { socket, first: Some(Box::default()), open }
+    }
+
+    /// Returns the timer of an HTTP/1 connection over this.
+    pub(super) fn request_timer(&mut self, idle: Duration) -> RequestTimer<TokioTimer> {
+        self.socket.request_timer(TokioTimer::new(), idle)
     }
 
     /// Reads as much as tells the version: one byte of most HTTP/1 clients.
@@ -110,7 +117,7 @@ impl Drop for Io {
     fn drop(&mut self) {
         if self.open.handle().is_aborted() {
             // The peer takes nothing: what the kernel holds for it goes too. Where this fails, TCP_USER_TIMEOUT ends it.
-            let _ = socket2::SockRef::from(self.socket.get_ref()).set_linger(Some(std::time::Duration::ZERO));
+            let _ = socket2::SockRef::from(self.socket.get_ref()).set_linger(Some(Duration::ZERO));
         }
     }
 }
