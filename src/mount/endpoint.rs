@@ -69,7 +69,7 @@ use crate::contract::{Attach, BoxSubscriber, IntoAttach, Publisher};
 /// # Under tower layers and in a nested router
 ///
 /// - **`TimeoutLayer`** limits the time to an answer's head. A long poll has its head only when it is answered, so a layer
-///   with a shorter time than the hold cuts each off with 408 or 504. No event is lost, since the client still has its
+///   with a shorter time than the hold cuts each of them off with 408 or 504. No event is lost, since the client still has its
 ///   cursor. Set [`hold`](EndpointBuilder::hold) and [`max_hold`](EndpointBuilder::max_hold) below the layer's time; a hold
 ///   without a wish lasts up to a tenth longer than was set, so leave that room. Streams and WebSockets have their heads at
 ///   once, and may last.

@@ -96,8 +96,6 @@ pub use endpoint::Endpoint;
 pub(crate) use host::{AllowedHost, refuse_host};
 pub use origin_layer::{OriginFuture, OriginLayer, OriginService};
 pub use refused::{RefusalCause, Refused};
-#[cfg(feature = "tokio")]
-pub use request_timer::RequestTimer;
 pub use response::ResponseFuture;
 pub use session::{SessionInfo, SessionState};
 #[cfg(feature = "tokio")]

@@ -1,4 +1,3 @@
-use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -6,13 +5,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-/// hyper's timer for one HTTP/1 connection, which tells an idle connection from one whose request's head is late. Made by
-/// [`Socket::request_timer`](crate::Socket::request_timer).
+/// Timer of one HTTP/1 connection of hyper, which tells an idle connection from one whose request's head is late.
 ///
 /// hyper counts its `header_read_timeout` from the end of the last answer, so that it also closes a connection on which no
 /// further request has begun. With this timer that connection has the idle time, and the head of a further request has the
 /// `header_read_timeout` from its first byte on. The head of the first request has it from the beginning.
-pub struct RequestTimer<T> {
+pub(super) struct RequestTimer<T> {
     timer: T,
     idle: Duration,
     /// Whether the first head is still to come.
@@ -27,7 +25,8 @@ impl<T> RequestTimer<T> {
     }
 }
 
-/// hyper waits for a request's head until this is ready, and polls it after each read that did not bring the whole head.
+/// Sleep of a [`RequestTimer`]. hyper waits for a request's head until it is ready, and polls it after each read that did not
+/// bring the whole head.
 struct HeadSleep<T> {
     timer: T,
     sleep: Pin<Box<dyn hyper::rt::Sleep>>,
@@ -76,9 +75,3 @@ impl<T: hyper::rt::Timer + Unpin> Future for HeadSleep<T> {
 }
 
 impl<T: hyper::rt::Timer + Unpin + Send + Sync> hyper::rt::Sleep for HeadSleep<T> {}
-
-impl<T> fmt::Debug for RequestTimer<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RequestTimer").field("idle", &self.idle).finish_non_exhaustive()
-    }
-}

@@ -23,7 +23,7 @@ const TOGETHER: usize = 1024;
 #[derive(Debug)]
 pub struct Socket {
     stream: TcpStream,
-    /// Set by each read, if there is a [`RequestTimer`].
+    /// Set by each read, if there is a request timer.
     has_read: Option<Arc<AtomicBool>>,
 }
 
@@ -36,8 +36,8 @@ impl Socket {
         Self { stream, has_read: None }
     }
 
-    /// Returns a timer for hyper's HTTP/1 connection over this socket, for which an idle connection between two requests is
-    /// not one whose request's head is late. `timer` is the one that it asks.
+    /// Returns a timer for hyper's HTTP/1 connection over this socket, which tells an idle connection between two requests
+    /// from one whose request's head is late. It sleeps by `timer`.
     ///
     /// hyper closes an idle connection after its `header_read_timeout`. A proxy in front keeps connections for reuse, commonly
     /// for 60 s, and gets an error for a request that it sends just when the server closes one. With this timer the connection
@@ -55,7 +55,7 @@ impl Socket {
     ///     builder
     /// }
     /// ```
-    pub fn request_timer<T>(&mut self, timer: T, idle: Duration) -> RequestTimer<T>
+    pub fn request_timer<T>(&mut self, timer: T, idle: Duration) -> impl hyper::rt::Timer + Send + Sync + use<T>
     where
         T: hyper::rt::Timer + Clone + Unpin + Send + Sync + 'static,
     {

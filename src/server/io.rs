@@ -7,7 +7,7 @@ use hyper_util::rt::TokioTimer;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::connections::Open;
-use crate::mount::{RequestTimer, Socket};
+use crate::mount::Socket;
 
 /// First bytes of an HTTP/2 connection with prior knowledge (RFC 9113 §3.4).
 const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -42,7 +42,7 @@ impl Io {
     }
 
     /// Returns the timer of an HTTP/1 connection over this.
-    pub(super) fn request_timer(&mut self, idle: Duration) -> RequestTimer<TokioTimer> {
+    pub(super) fn request_timer(&mut self, idle: Duration) -> impl hyper::rt::Timer + Send + Sync + use<> {
         self.socket.request_timer(TokioTimer::new(), idle)
     }
 

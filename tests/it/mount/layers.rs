@@ -110,7 +110,7 @@ async fn timeout_layer_leaves_streams_that_have_begun_alone() {
 const FLUSHED: [u8; 4] = [0, 0, 0xff, 0xff];
 
 #[tokio::test(start_paused = true)]
-async fn compression_layer_holds_no_event_back() {
+async fn row_14_compression_layer_holds_no_event_back() {
     let app = App::new();
     let plain = DefaultPredicate::new().and(NotForContentType::const_new("application/x-ndjson"));
     for (transport, by_default, with_predicate) in [("sse", &[][..], [""; 0]), ("chunked", &["gzip"], [])] {
