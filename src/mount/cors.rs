@@ -13,8 +13,8 @@ impl EndpointBuilder {
     /// - **Cookies** do not authorize such a page. A browser gives a page no answer with `*` to a request that it sent
     ///   cookies with, and the publisher is not shown the `Cookie` header of such a request. A layer around the endpoint
     ///   still sees it. Pages of the own host and of `allow_origin` are served with cookies as before.
-    /// - **POST and WebSocket** of another origin still get 403: a browser sends cookies with both, and does not ask for
-    ///   permission before a form's POST or a WebSocket.
+    /// - **POST and WebSocket** of another origin still get 403: a browser sends cookies with both, and makes no preflight
+    ///   before a form's POST or a WebSocket.
     /// - **A request without `Origin`** that another site caused, such as one for an image, a script or a link, still gets 403.
     /// - **[`Endpoint::origin_layer`](crate::Endpoint::origin_layer)** does not change.
     ///

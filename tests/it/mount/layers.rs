@@ -25,7 +25,7 @@ use crate::server::start;
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// Has a service answer a request without a body.
+/// Asks a service, with a request without a body.
 async fn ask<S, B>(mut service: S, request: request::Builder) -> Response<B>
 where
     S: Service<Request<Full<Bytes>>, Response = Response<B>, Error = Infallible>,
@@ -106,7 +106,7 @@ async fn timeout_layer_leaves_streams_that_have_begun_alone() {
     assert_eq!(socket.frame().await, super::wire::raw::Frame::text("late"));
 }
 
-/// The end of what deflate has flushed: every byte before it can be decompressed.
+/// The end of a flush of deflate: every byte before it can be decompressed.
 const FLUSHED: [u8; 4] = [0, 0, 0xff, 0xff];
 
 #[tokio::test(start_paused = true)]

@@ -54,7 +54,7 @@ async fn row_03_any_origin_is_named_by_a_star_without_credentials_and_a_listed_o
     }
 }
 
-/// What a browser says beside this origin.
+/// Returns the `Sec-Fetch-Site` that a browser sends beside this origin.
 fn site_of(origin: Option<&str>) -> &'static str {
     match origin {
         None => "none",
@@ -190,7 +190,7 @@ async fn row_03_preflight_allows_the_declared_headers_that_it_asks_for_and_no_ot
             assert_eq!(header(&response, "access-control-max-age"), "7200");
         }
     }
-    // A foreign page is told nothing.
+    // The answer to a foreign page allows nothing.
     let refused = preflight(&listed, "https://evil.example", &["x-csrf-token"]).await;
     assert_eq!((refused.status().as_u16(), header(&refused, "access-control-allow-headers")), (403, ""));
     assert!(text(refused).await.contains("see allow_origin"));
