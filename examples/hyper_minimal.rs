@@ -39,7 +39,9 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
             tokio::time::sleep(Duration::from_millis(100)).await;
             continue;
         };
-        let (endpoint, timer) = (endpoint.clone(), endpoint.timer());
+        let (endpoint, mut socket) = (endpoint.clone(), Socket::new(stream));
+        // A proxy keeps connections for 60 s.
+        let timer = socket.request_timer(endpoint.timer(), Duration::from_secs(75));
         let service = service_fn(move |request| {
             let endpoint = endpoint.clone();
             async move { Ok::<_, Infallible>(endpoint.handle(request).await) }
@@ -49,7 +51,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
             // Without a timer an unfinished head is kept for ever, and without a size it may have 400 KiB.
             http.timer(timer).header_read_timeout(Duration::from_secs(10)).max_buf_size(32 * 1024);
             // `with_upgrades`, or WebSockets end with their handshake.
-            drop(http.serve_connection(TokioIo::new(Socket::new(stream)), service).with_upgrades().await);
+            drop(http.serve_connection(TokioIo::new(socket), service).with_upgrades().await);
         });
     }
 }

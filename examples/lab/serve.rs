@@ -18,6 +18,8 @@ use crate::meter::{Meter, Metered};
 
 /// A client that has not sent a request's head in this time does not mean to.
 const HEAD_WITHIN: Duration = Duration::from_secs(10);
+/// How long a connection may be idle between two requests.
+const IDLE: Duration = Duration::from_secs(75);
 /// Bytes of a head: twice of what the endpoint accepts.
 const MAX_HEAD: usize = 32 * 1024;
 /// After an accept that failed, most likely for want of file descriptors.
@@ -38,14 +40,16 @@ pub(crate) async fn serve(listener: TcpListener, app: Router, ledger: Ledger) {
 async fn connection(stream: TcpStream, app: Router, ledger: Ledger) {
     let meter = Arc::new(Meter::default());
     ledger.opened(&meter);
-    let io = TokioIo::new(Metered::new(Socket::new(stream), meter.clone()));
+    let mut socket = Socket::new(stream);
+    let timer = socket.request_timer(TokioTimer::new(), IDLE);
+    let io = TokioIo::new(Metered::new(socket, meter.clone()));
     let service = service_fn(move |request: Request<Incoming>| {
         meter.request(panel(&request).and_then(|id| ledger.panel(id)));
         answer(app.clone(), request)
     });
     // How a connection ends is the endpoint's business, and the page's; here it is only over.
     let _ = http1::Builder::new()
-        .timer(TokioTimer::new())
+        .timer(timer)
         .header_read_timeout(HEAD_WITHIN)
         .max_buf_size(MAX_HEAD)
         .serve_connection(io, service)

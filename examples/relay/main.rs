@@ -14,6 +14,8 @@
 mod bodies;
 mod lines;
 mod options;
+mod origins;
+mod pace;
 mod pages;
 mod peer;
 mod problem;
@@ -31,14 +33,14 @@ use std::sync::Arc;
 use std::thread::available_parallelism;
 use std::time::Duration;
 
-use hyper::header::{self, HeaderMap};
-use hyper::{Request, StatusCode};
+use hyper::{Request, StatusCode, header};
 use tidings::{Endpoint, Event, LocalHub, Retention};
 use tokio::runtime::{self, Runtime};
 use tokio::signal::unix::{SignalKind, signal};
 
 use bodies::Bodies;
 use options::{Options, Parsed};
+use origins::Origins;
 use problem::Problem;
 use quota::Quota;
 
@@ -48,6 +50,8 @@ const MAX_PAYLOAD: usize = 1 << 20;
 const MAX_LINES: usize = 8 << 20;
 /// How often what is too old leaves topics that nobody publishes to.
 const SWEEP: Duration = Duration::from_secs(10);
+/// How long the pong of a WebSocket may take.
+const PONG: Duration = Duration::from_secs(10);
 /// How long a shutdown may take: below the 30 s after which orchestrators kill.
 const DRAIN: Duration = Duration::from_secs(8);
 
@@ -57,7 +61,7 @@ struct Relay {
     events: Endpoint,
     bodies: Bodies,
     quota: Quota,
-    origins: Vec<String>,
+    origins: Origins,
     /// Which it answers for. Empty: any.
     hosts: Vec<String>,
 }
@@ -98,7 +102,7 @@ async fn run(options: Options) -> io::Result<()> {
     // Wakes a topic's listeners, a few hundred at a time: who publishes goes on meanwhile, and they get more at once.
     hub.notifier().map(tokio::spawn);
     let address = listener.local_addr()?;
-    let hosts = hosts(address, &options.origins);
+    let hosts = hosts(address, &options);
     let events = endpoint(&hub, &hosts, &options);
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let asked = async move {
@@ -111,7 +115,7 @@ async fn run(options: Options) -> io::Result<()> {
     println!("relay: listening on http://{address}");
 
     let (bodies, quota) = (Bodies::default(), Quota::new(options.new_topics));
-    let relay = Relay { hub, events, bodies, quota, origins: options.origins, hosts };
+    let relay = Relay { hub, events, bodies, quota, origins: Origins::new(options.origins), hosts };
     serve::serve(listener, Arc::new(relay), drained).await;
     Ok(())
 }
@@ -124,16 +128,26 @@ fn endpoint(hub: &LocalHub, hosts: &[String], options: &Options) -> Endpoint {
         .min_interval(options.min_interval)
         .allowed_hosts(hosts.iter().map(String::as_str))
         .every(SWEEP, move || swept.sweep());
+    let builder = match options.heartbeat {
+        Some(heartbeat) => builder.keep_alive(heartbeat).ping(heartbeat, PONG),
+        None => builder,
+    };
     let builder = if options.log { builder.on_refusal(|refused| println!("{refused}")) } else { builder };
     options.origins.iter().fold(builder, |builder, origin| builder.allow_origin(origin)).build()
 }
 
-/// On a loopback address, its names and those of the listed pages: a page can point a name of its own at 127.0.0.1, and be
-/// of the same host then (DNS rebinding).
-fn hosts(address: SocketAddr, origins: &[String]) -> Vec<String> {
-    let listed = origins.iter().filter_map(|origin| origin.split_once("://")).map(|(_, host)| host);
-    let ours = ["localhost", "127.0.0.1", "[::1]"].into_iter().chain(listed);
-    ours.filter(|_| address.ip().is_loopback()).map(str::to_owned).collect()
+/// Returns the hosts that are answered on a loopback address: its names, those that were named, and those of the listed
+/// pages. A page can point a name of its own at 127.0.0.1, and be of the same host then (DNS rebinding). On another address
+/// there is no list, and every host is answered.
+fn hosts(address: SocketAddr, options: &Options) -> Vec<String> {
+    let ip = address.ip();
+    if !ip.to_canonical().is_loopback() {
+        return Vec::new();
+    }
+    let own = if ip.is_ipv6() { format!("[{ip}]") } else { ip.to_string() };
+    let listed = options.origins.iter().filter_map(|origin| origin.split_once("://")).map(|(_, host)| host);
+    let ours = ["localhost", "127.0.0.1", "[::1]", &own].into_iter().chain(listed).map(str::to_owned);
+    ours.chain(options.hosts.iter().cloned()).collect()
 }
 
 impl Relay {
@@ -146,18 +160,9 @@ impl Relay {
         let is = |ours: &String| ours == bare || ours.eq_ignore_ascii_case(bare) || ours.eq_ignore_ascii_case(asked);
         match self.hosts.is_empty() || self.hosts.iter().any(is) {
             true => Ok(()),
-            false => Err(Problem::new(StatusCode::MISDIRECTED_REQUEST, "this host is not served here")),
-        }
-    }
-
-    /// Any page on the web can make its visitor's browser send a request here. Browsers say for which page they do
-    /// (RFC 6454 §7), programs don't.
-    fn only_from_our_pages(&self, headers: &HeaderMap) -> Result<(), Problem> {
-        let mut origins = headers.get_all(header::ORIGIN).iter();
-        match origins.all(|origin| self.origins.iter().any(|listed| origin.as_bytes() == listed.as_bytes())) {
-            true => Ok(()),
             false => {
-                Err(Problem::new(StatusCode::FORBIDDEN, "pages of this origin may not publish; relay --origin adds it"))
+                let why = "this host is not served here; relay --host adds it";
+                Err(Problem::new(StatusCode::MISDIRECTED_REQUEST, why))
             }
         }
     }

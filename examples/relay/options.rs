@@ -3,43 +3,64 @@
 use std::net::Ipv6Addr;
 use std::time::Duration;
 
-use hyper::http::uri::{Parts, Uri};
+use hyper::http::uri::{Authority, Parts, Uri};
+
+use crate::origins::canonical;
 
 /// What `--help` prints.
 pub(crate) const HELP: &str = "\
 relay: a small push server, over HTTP/1.1
 
-usage: relay [--listen ADDRESS] [--retain N] [--min-interval MS] [--new-topics N]
-             [--log] [--origin URL]…
+usage: relay [--listen ADDRESS] [--host NAME]… [--origin URL]… [--retain N] [--min-interval MS]
+             [--heartbeat SECONDS] [--new-topics N] [--log]
 
   --listen ADDRESS  where to listen; port 0 takes a free one (default 127.0.0.1:7071)
-  --retain N        how many events of each topic a client that comes back can catch up on
-                    (default 1000; always at most 1 MiB and one hour)
+  --host NAME       a host that is answered on a loopback address too, like push.example or
+                    push.example:8080: the one that a proxy in front passes on; may repeat. By
+                    default these are localhost, the address itself and the hosts of --origin;
+                    on other addresses every host is answered
+  --origin URL      a web origin, like https://app.example, whose pages may listen and publish; may
+                    repeat. Pages of the server's own host may listen, other pages nothing; programs
+                    are not asked
+  --retain N        how many events of each topic are kept for clients that come back and for polls
+                    (default 1000; always at most 1 MiB and one hour). A burst of more than N events,
+                    or 1 MiB, between two polls of a client reaches it with a gap: N is at least the
+                    events of the longest time that a client may be away. A client that is connected
+                    gets a longer burst whole, while it is no more than 4 MiB behind
   --min-interval MS how long a long poll gathers a busy topic's events, in milliseconds (default 0:
                     it is answered at the first)
+  --heartbeat SECONDS
+                    the longest silence of a stream, and the time between two pings of a WebSocket
+                    (default 15 and 25): below the time after which a proxy closes a silent
+                    connection
   --new-topics N    how many topics one publisher, known by its address, may create in an hour
                     (default 10000; 0: any number, for a relay behind a proxy, whose clients all
                     have the proxy's address)
   --log             say who comes, why they leave, and what is refused and why, on the standard output
-  --origin URL      a web origin, like https://app.example, whose pages may listen and publish; may
-                    repeat. Pages of the server's own host may listen, other pages nothing; programs
-                    are not asked. On a loopback address it answers only for localhost and the hosts
-                    of these origins
   --help            this text
 
   Each connection takes a file descriptor: raise `ulimit -n` above as many as you expect.
 
-  GET  /events?topic=T[&topic=U]…   listen: SSE, WebSocket, NDJSON stream, long or short poll
+  GET  /events?topic=T[&topic=U]…   listen: SSE, WebSocket, NDJSON stream, long or short poll, as the headers
+                                    Accept, Upgrade and Prefer say, or:
+         &transport=NAME            sse, websocket, chunked, long-poll or short-poll, whatever the headers say
+         &cursor=CURSOR             begin after this cursor, which every event and reply has; also
+                                    &lastEventId=, or the headers Last-Event-ID and If-None-Match
+         &wait=SECONDS              a long poll that is held for so long at most; also the header Prefer: wait=
+         &session=NAME              the client's name for its polls, which makes them one session
+         &format=object             SSE: each event as a JSON object, with its topic
+         &heartbeat=visible         SSE and NDJSON: heartbeats as objects, which a script sees
   POST /publish/TOPIC[?event=NAME][&key=KEY][&ttl=MS]
                                     publish the body: text (what `curl -d` sends too), application/json or
-                                    application/octet-stream, at most 1 MiB
+                                    application/octet-stream, at most 1 MiB, not compressed
   POST /publish                     publish lines of {\"topic\":…,\"data\":…,\"event\"?,\"key\"?,\"ttl\"?},
-                                    all or none, at most 8 MiB
+                                    all or none, at most 8 MiB. A body may pause for 30 s, and must come at
+                                    8 KiB a second or faster over its whole length
   GET  /sessions[?after=ID][&limit=N]
                                     who is listening, as JSON: the first N (1 to 1000, default 1000) of those with
                                     a greater id than ID, in the order of the ids
   DELETE /sessions/ID               end a session; its client may come back
-  GET  /healthz                     ok
+  GET  /healthz                     ok, for every host
   GET  /stats                       counters, as JSON";
 
 const DEFAULT_LISTEN: &str = "127.0.0.1:7071";
@@ -51,10 +72,14 @@ const NEW_TOPICS: usize = 10_000;
 pub(crate) struct Options {
     /// Where to listen: `host:port`.
     pub(crate) listen: String,
+    /// Hosts that are answered on a loopback address, beside its own names.
+    pub(crate) hosts: Vec<String>,
     /// How many events of history each topic keeps.
     pub(crate) retain: Option<usize>,
     /// How long a long poll gathers events.
     pub(crate) min_interval: Duration,
+    /// The longest silence of a stream, and the time between two pings of a WebSocket.
+    pub(crate) heartbeat: Option<Duration>,
     /// How many topics one publisher may create in an hour. 0: any number.
     pub(crate) new_topics: usize,
     /// Whether to say who comes and goes, and what is refused.
@@ -73,8 +98,10 @@ impl Options {
     pub(crate) fn parse(arguments: impl Iterator<Item = String>) -> Result<Parsed, String> {
         let mut options = Self {
             listen: DEFAULT_LISTEN.into(),
+            hosts: Vec::new(),
             retain: None,
             min_interval: Duration::ZERO,
+            heartbeat: None,
             new_topics: NEW_TOPICS,
             log: false,
             origins: Vec::new(),
@@ -99,6 +126,12 @@ impl Options {
                     let read = millis.parse().map_err(|_| format!("--min-interval takes milliseconds, not '{millis}'"));
                     options.min_interval = Duration::from_millis(read?);
                 }
+                "--heartbeat" => {
+                    let seconds = value()?;
+                    let read = seconds.parse().ok().filter(|seconds| (1..=3600).contains(seconds));
+                    let wrong = || format!("--heartbeat takes seconds from 1 to 3600, not '{seconds}'");
+                    options.heartbeat = Some(Duration::from_secs(read.ok_or_else(wrong)?));
+                }
                 "--new-topics" => {
                     let count = value()?;
                     let read =
@@ -106,6 +139,7 @@ impl Options {
                     options.new_topics = read?;
                 }
                 "--log" => options.log = true,
+                "--host" => options.hosts.push(host(&value()?)?),
                 "--origin" => options.origins.push(origin(&value()?)?),
                 _ => return Err(format!("there is no {flag}; --help lists what there is")),
             }
@@ -119,12 +153,26 @@ fn origin(text: &str) -> Result<String, String> {
     let parts = text.parse::<Uri>().map(Uri::into_parts).ok();
     let bare = |parts: &Parts| parts.path_and_query.as_ref().is_none_or(|path| path == "/");
     let (scheme, authority) = match parts.filter(bare).map(|parts| (parts.scheme, parts.authority)) {
-        Some((Some(scheme), Some(authority))) if is_host(authority.host()) && !authority.as_str().contains('@') => {
-            (scheme, authority)
-        }
+        Some((Some(scheme), Some(authority))) if is_host_and_port(&authority) => (scheme, authority),
         _ => return Err(format!("--origin takes a scheme and a host, like https://app.example, not '{text}'")),
     };
-    Ok(format!("{scheme}://{authority}").to_ascii_lowercase())
+    Ok(canonical(&format!("{scheme}://{authority}")))
+}
+
+/// A host, maybe a port, and nothing else.
+fn host(text: &str) -> Result<String, String> {
+    let wrong =
+        |_| format!("--host takes a host with or without a port, like push.example or push.example:8080, not '{text}'");
+    let authority = text.parse::<Authority>().map_err(|_| ()).map_err(wrong)?;
+    let authority = is_host_and_port(&authority).then_some(authority).ok_or(()).map_err(wrong)?;
+    Ok(authority.as_str().to_ascii_lowercase())
+}
+
+fn is_host_and_port(authority: &Authority) -> bool {
+    let port = authority.as_str().strip_prefix(authority.host());
+    let is_port =
+        |port: &str| port.is_empty() || authority.port_u16().is_some_and(|number| port == format!(":{number}"));
+    is_host(authority.host()) && port.is_some_and(is_port)
 }
 
 fn is_host(host: &str) -> bool {

@@ -12,7 +12,7 @@ use serde::Serialize;
 
 use crate::peer::Peer;
 use crate::problem::Problem;
-use crate::{Relay, publish, sessions, status};
+use crate::{Relay, publish, request, sessions, status};
 
 /// What a page answers.
 pub(crate) type Page = Response<Full<Bytes>>;
@@ -29,6 +29,9 @@ enum Found {
 /// Answers a request for any page. Its head is read and let go of before there is a future, which so is small, and the
 /// connection reads on in the same buffer.
 pub(crate) fn answer(relay: &Relay, request: Request<Incoming>) -> impl Future<Output = Page> {
+    // Pages of listed origins may publish, and see nothing else.
+    let is_publication = request.uri().path().starts_with("/publish");
+    let cors = is_publication.then(|| relay.origins.cors(request.method(), request.headers()));
     let found = find(relay, request);
     async move {
         let page = match found {
@@ -37,7 +40,11 @@ pub(crate) fn answer(relay: &Relay, request: Request<Incoming>) -> impl Future<O
             Ok(Found::Many(peer, body)) => publish::many(relay, &peer, body).await,
             Err(problem) => Err(problem),
         };
-        page.unwrap_or_else(Problem::into_page)
+        let mut page = page.unwrap_or_else(Problem::into_page);
+        if let Some(cors) = cors {
+            cors.put_on(&mut page);
+        }
+        page
     }
 }
 
@@ -66,28 +73,43 @@ fn health() -> Page {
     page("text/plain; charset=utf-8", "ok\n")
 }
 
+/// Returns the answer to OPTIONS: a browser asks before it sends a page's publication as JSON.
+fn preflight() -> Page {
+    let mut page = bare(StatusCode::NO_CONTENT, "");
+    page.headers_mut().insert(header::ALLOW, HeaderValue::from_static("POST, OPTIONS"));
+    page
+}
+
 fn find(relay: &Relay, request: Request<Incoming>) -> Result<Found, Problem> {
-    relay.only_for_our_hosts(&request)?;
     let path = request.uri().path();
+    // A health check may have no Host, or that of a container.
+    if path == "/healthz" {
+        return may_only(&request, &Method::GET).map(|()| Found::Page(health()));
+    }
+    relay.only_for_our_hosts(&request)?;
+    if request.method() == Method::OPTIONS && (path == "/publish" || path.starts_with("/publish/")) {
+        relay.origins.check(request.headers())?;
+        return Ok(Found::Page(preflight()));
+    }
     if path.starts_with("/publish/") {
         may_only(&request, &Method::POST)?;
         return publish::One::read(relay, request).map(Found::One);
     }
     if let Some(id) = path.strip_prefix("/sessions/") {
         may_only(&request, &Method::DELETE)?;
-        relay.only_from_our_pages(request.headers())?;
+        relay.origins.check(request.headers())?;
         return Ok(Found::Page(sessions::end(relay, id)));
     }
     if path == "/publish" {
         may_only(&request, &Method::POST)?;
-        relay.only_from_our_pages(request.headers())?;
+        relay.origins.check(request.headers())?;
+        request::only_identity(request.headers())?;
         let peer = peer(request.extensions())?;
         return Ok(Found::Many(peer, request.into_body()));
     }
     let page = match path {
         "/sessions" => may_only(&request, &Method::GET).and_then(|()| sessions::list(relay, request.uri())),
         "/stats" => may_only(&request, &Method::GET).map(|()| status::stats(relay)),
-        "/healthz" => may_only(&request, &Method::GET).map(|()| health()),
         _ => {
             let method = request.method();
             let text = format!("there is no {method} {path}; relay --help lists what there is");

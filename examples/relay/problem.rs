@@ -15,11 +15,13 @@ pub(crate) struct Problem {
     allow: Option<&'static str>,
     /// Seconds after which the same request may succeed.
     retry_after: Option<u32>,
+    /// Whether the body was encoded, and must not be.
+    is_encoded: bool,
 }
 
 impl Problem {
     pub(crate) fn new(status: StatusCode, error: impl Into<String>) -> Self {
-        Self { status, error: error.into(), allow: None, retry_after: None }
+        Self { status, error: error.into(), allow: None, retry_after: None, is_encoded: false }
     }
 
     /// The request can't be understood.
@@ -27,10 +29,16 @@ impl Problem {
         Self::new(StatusCode::BAD_REQUEST, error)
     }
 
+    /// The body is compressed.
+    pub(crate) fn encoded() -> Self {
+        let text = "content-encoding: only identity is accepted here; send the body uncompressed";
+        Self { is_encoded: true, ..Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, text) }
+    }
+
     /// The page does not take this method.
     pub(crate) fn method(path: &str, asked: &Method, allowed: &Method) -> Self {
         let allow = match *allowed {
-            Method::POST => "POST",
+            Method::POST => "POST, OPTIONS",
             Method::DELETE => "DELETE",
             _ => "GET, HEAD",
         };
@@ -56,6 +64,10 @@ impl Problem {
         }
         if let Some(seconds) = self.retry_after {
             page.headers_mut().insert(header::RETRY_AFTER, seconds.into());
+        }
+        if self.is_encoded {
+            // RFC 9110 §12.5.3.
+            page.headers_mut().insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         }
         page
     }

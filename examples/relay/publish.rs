@@ -35,7 +35,8 @@ impl One {
     /// What a request's head says of the event that its body is. The topic is the rest of the path.
     pub(crate) fn read(relay: &Relay, request: Request<Incoming>) -> Result<Self, Problem> {
         let (head, body) = request.into_parts();
-        relay.only_from_our_pages(&head.headers)?;
+        relay.origins.check(&head.headers)?;
+        request::only_identity(&head.headers)?;
         let topic = request::topic(&head.uri)?;
         let peer = pages::peer(&head.extensions)?;
         let labels = Labels::of(&head.uri)?;

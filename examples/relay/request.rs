@@ -1,22 +1,22 @@
 //! What a request to publish says. Whatever is wrong with it is a [`Problem`].
 
 use std::borrow::Cow;
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::task::Poll;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http_body_util::BodyExt;
-use hyper::body::{Body, Incoming};
+use hyper::body::{Body, Frame, Incoming};
 use hyper::{HeaderMap, StatusCode, Uri, header};
 use percent_encoding::percent_decode_str;
-use tidings::{Clock, Event, Timer, Topic};
+use tidings::{Clock, Event, Sleep, Timer, Topic};
 
 use crate::Relay;
-use crate::bodies::Charge;
+use crate::pace::Pace;
 use crate::peer::Peer;
 use crate::problem::Problem;
 
-/// A body that has not come in this time is not meant to: it holds what has come of it until then.
-const BODY_WITHIN: Duration = Duration::from_secs(30);
 /// Room for so many bytes of a body before they have come.
 const AT_ONCE: usize = 16 * 1024;
 
@@ -60,27 +60,28 @@ pub(crate) fn parameters(uri: &Uri) -> Result<Vec<(String, String)>, Problem> {
         .collect()
 }
 
-/// Returns the whole body, if it has no more than `max` bytes, comes in time, and there is room for it.
-pub(crate) async fn body(relay: &Relay, peer: &Peer, body: Incoming, max: usize) -> Result<Bytes, Problem> {
-    // Asks for the time only where the body is not there with the head, as a small one is.
-    let late = async {
-        let timer = relay.events.timer();
-        timer.sleep_until(timer.now() + BODY_WITHIN).await;
-    };
-    tokio::select! {
-        biased;
-        read = read(body, max, relay.bodies.charge(peer)) => read,
-        () = late => Err(Problem::new(StatusCode::REQUEST_TIMEOUT, "body: it did not come in time")),
+/// Refuses a compressed body: it would be published as it is, and its readers could make nothing of it.
+pub(crate) fn only_identity(headers: &HeaderMap) -> Result<(), Problem> {
+    let is_identity = |coding: &str| coding.trim().is_empty() || coding.trim().eq_ignore_ascii_case("identity");
+    let mut lines = headers.get_all(header::CONTENT_ENCODING).iter();
+    match lines.all(|line| line.to_str().is_ok_and(|line| line.split(',').all(is_identity))) {
+        true => Ok(()),
+        false => Err(Problem::encoded()),
     }
 }
 
+/// Returns the whole body, if it has no more than `max` bytes, comes in time, and there is room for it.
+///
 /// Copies what comes: it is in the connection's read buffer, which history would hold on to.
-async fn read(mut body: Incoming, max: usize, mut charge: Charge) -> Result<Bytes, Problem> {
+pub(crate) async fn body(relay: &Relay, peer: &Peer, mut body: Incoming, max: usize) -> Result<Bytes, Problem> {
+    let mut charge = relay.bodies.charge(peer);
+    // Asks for the time only where the body is not there with the head, as a small one is.
+    let mut late = None;
     // As much as is announced, in reason: it may never come.
     let announced = usize::try_from(body.size_hint().lower()).unwrap_or(max);
     let mut whole = Vec::with_capacity(announced.min(AT_ONCE));
     while !body.is_end_stream() {
-        let Some(frame) = body.frame().await else { break };
+        let Some(frame) = next(&mut body, relay, &mut late).await? else { break };
         let frame = frame.map_err(|error| Problem::bad(error.to_string()).at("body"))?;
         let Ok(data) = frame.into_data() else { continue };
         if data.len() > max - whole.len() {
@@ -88,8 +89,47 @@ async fn read(mut body: Incoming, max: usize, mut charge: Charge) -> Result<Byte
         }
         charge.grow(whole.len() + data.len())?;
         whole.extend_from_slice(&data);
+        if let Some(late) = &mut late {
+            late.received(data.len(), relay);
+        }
     }
     Ok(whole.into_boxed_slice().into())
+}
+
+/// A wait for a body that is late.
+struct Late {
+    pace: Pace,
+    sleep: Pin<Box<dyn Sleep>>,
+}
+
+impl Late {
+    fn begin(relay: &Relay) -> Self {
+        let timer = relay.events.timer();
+        let pace = Pace::begin(timer.now());
+        Self { sleep: timer.sleep_until(pace.deadline()), pace }
+    }
+
+    fn received(&mut self, bytes: usize, relay: &Relay) {
+        self.pace.received(bytes, relay.events.timer().now());
+        self.sleep.as_mut().reset(self.pace.deadline());
+    }
+}
+
+/// Returns the next frame of a body, if it comes in time.
+async fn next(
+    body: &mut Incoming,
+    relay: &Relay,
+    late: &mut Option<Late>,
+) -> Result<Option<Result<Frame<Bytes>, hyper::Error>>, Problem> {
+    poll_fn(|cx| {
+        if let Poll::Ready(frame) = Pin::new(&mut *body).poll_frame(cx) {
+            return Poll::Ready(Ok(frame));
+        }
+        let late = late.get_or_insert_with(|| Late::begin(relay));
+        let ended = late.sleep.as_mut().poll(cx);
+        ended.map(|()| Err(Problem::new(StatusCode::REQUEST_TIMEOUT, late.pace.fault())))
+    })
+    .await
 }
 
 impl Labels {

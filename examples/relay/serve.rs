@@ -22,6 +22,9 @@ use crate::{Relay, pages};
 
 /// A client that has not sent a request's head in this time does not mean to.
 const HEAD_WITHIN: Duration = Duration::from_secs(10);
+/// How long a connection may be idle between two requests: longer than the 60 s for which proxies keep one, so that the
+/// proxy closes it first.
+const IDLE: Duration = Duration::from_secs(75);
 /// Bytes of a head: twice of what the endpoint accepts. It is the size of the buffer that a connection reads into.
 const MAX_HEAD: usize = 32 * 1024;
 /// After an accept that failed, most likely for want of file descriptors.
@@ -61,9 +64,15 @@ pub(crate) async fn serve(listener: TcpListener, relay: Arc<Relay>, over: impl F
 }
 
 /// Boxed, so that what asks at each event lies in the task itself, beside what the runtime touches of it.
-fn connection(socket: Socket, peer: Peer, relay: Arc<Relay>, ended: watch::Receiver<()>) -> impl Future<Output = ()> {
+fn connection(
+    mut socket: Socket,
+    peer: Peer,
+    relay: Arc<Relay>,
+    ended: watch::Receiver<()>,
+) -> impl Future<Output = ()> {
     let mut builder = http1::Builder::new();
-    builder.timer(relay.events.timer()).header_read_timeout(HEAD_WITHIN).max_buf_size(MAX_HEAD);
+    let timer = socket.request_timer(relay.events.timer(), IDLE);
+    builder.timer(timer).header_read_timeout(HEAD_WITHIN).max_buf_size(MAX_HEAD);
     let service = service_fn(move |mut request: Request<Incoming>| {
         request.extensions_mut().insert(peer.clone());
         answer(&relay, request)

@@ -15,7 +15,10 @@ pub trait Timer: Clock {
 }
 
 /// A sleep that can be set again, also after it was ready, without a new allocation.
-pub trait Sleep: Future<Output = ()> + Send {
+///
+/// It is `Sync`, as those of tokio and hyper are, so that adapters can be bodies of frameworks that share a body, such as
+/// warp.
+pub trait Sleep: Future<Output = ()> + Send + Sync {
     /// Makes it ready at `at` instead. The task that polled it last is woken then without another poll, or polls it
     /// again: a caller polls after a reset.
     fn reset(self: Pin<&mut Self>, at: Instant);

@@ -2,8 +2,10 @@ use bytes::{Bytes, BytesMut};
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderValue, Response, Version};
 
+use super::accept::LinesType;
 use super::body::Body;
 use super::headers::{self, JSON, TIDINGS_RETRY_MS, number};
+use super::negotiate::Wanted;
 use super::refusal::Refusal;
 use crate::adapters::object::{write_cursor, write_string};
 use crate::contract::Transport;
@@ -41,28 +43,28 @@ pub(super) fn text(refusal: Refusal, cursor: Option<Cursor>) -> Response<Bytes> 
     response
 }
 
-/// The head that a GET by this transport would get, and no body.
-pub(super) fn head(transport: Transport, version: Version) -> Response<Body> {
-    dressed_as(transport, version, Body::empty())
+/// Returns the head that a GET of this request would get, and no body.
+pub(super) fn head(wanted: &Wanted, version: Version) -> Response<Body> {
+    dressed_as(wanted.transport, wanted.lines, version, Body::empty())
 }
 
-/// A 200 with this transport's content type.
-pub(super) fn dressed_as(transport: Transport, version: Version, body: Body) -> Response<Body> {
+/// Returns a 200 with this transport's content type.
+pub(super) fn dressed_as(transport: Transport, lines: LinesType, version: Version, body: Body) -> Response<Body> {
     let mut response = Response::new(body);
     let is_stream = matches!(transport, Transport::Sse | Transport::Chunked);
     // The HTTP stack keeps the map for as long as the connection.
     *response.headers_mut() = HeaderMap::with_capacity(if is_stream { headers::FEW } else { headers::MOST });
-    response.headers_mut().insert(CONTENT_TYPE, content_type(transport));
+    response.headers_mut().insert(CONTENT_TYPE, content_type(transport, lines));
     if is_stream {
         headers::close_after_stream(&mut response, version);
     }
     response
 }
 
-fn content_type(transport: Transport) -> HeaderValue {
+fn content_type(transport: Transport, lines: LinesType) -> HeaderValue {
     match transport {
         Transport::Sse => HeaderValue::from_static("text/event-stream"),
-        Transport::Chunked => HeaderValue::from_static("application/x-ndjson"),
+        Transport::Chunked => lines.content_type(),
         Transport::ShortPoll | Transport::LongPoll | Transport::WebSocket => JSON,
     }
 }

@@ -115,8 +115,8 @@ impl EndpointBuilder {
     ///
     /// # Panics
     ///
-    /// If it is not `scheme://host` or `scheme://host:port`. `*` is not: with cookies it never works, and a public
-    /// endpoint's requests can't be told from a user's.
+    /// If it is not `scheme://host` or `scheme://host:port`. `*` is not: see
+    /// [`allow_any_origin`](Self::allow_any_origin).
     pub fn allow_origin(mut self, origin: impl AsRef<str>) -> Self {
         self.config.origins.listed.push(AllowedOrigin::new(origin.as_ref()));
         self

@@ -6,12 +6,14 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Buf;
+use http::header::COOKIE;
 use http::{Request, Response};
 use tower_service::Service;
 
 use super::body::Body;
 use super::builder::EndpointBuilder;
 use super::headers;
+use super::origin::Access;
 use super::refused::Caller;
 use super::response::{Answer, Finish, ResponseFuture, Work};
 use super::shared::{Ask, Front, Mount};
@@ -25,14 +27,16 @@ use crate::contract::{Attach, BoxSubscriber, IntoAttach, Publisher};
 /// | GET with `?transport=` of a name | that transport |
 /// | GET with `Upgrade: websocket` on HTTP/1.1, CONNECT with `:protocol: websocket` on HTTP/2 | WebSocket |
 /// | GET with `Accept: text/event-stream` | server-sent events |
-/// | GET with `Accept: application/x-ndjson` | a stream of JSON lines |
+/// | GET with `Accept: application/x-ndjson`, `application/ndjson` or `application/jsonl` | a stream of JSON lines, under the name that was asked for |
 /// | GET with `?wait=N` or `Prefer: wait=N`, N > 0 | a long poll; without a cursor it is held for at most 1 s |
 /// | any other GET | a short poll, or the first transport that is there |
 /// | POST | a message for [`Publisher::receive`]: 204 |
 /// | HEAD, OPTIONS, others | the GET's head, 204, 405: without a subscription |
 ///
 /// A transport that the request demands (the first two rows) and that is not there is a 400; one that it prefers is
-/// passed over. `?topic=` names topics and may repeat.
+/// passed over. Of several media types the one with the greatest weight (`q=`) is taken, SSE where weights are equal; a type
+/// with `q=0` is not, and a stream is not where `application/json`, `application/*` or `*/*` has a greater weight. There is
+/// no 406. A POST whose `Content-Encoding` is not `identity` gets 415. `?topic=` names topics and may repeat.
 /// `?session=` is the client's own name for its session, 1 to 64 visible ASCII characters, by which polls are one run.
 /// The parameters `transport`, `topic`, `cursor`, `lastEventId`, `session`, `wait`, `format` and `heartbeat` are the endpoint's;
 /// the path and all other parameters are the application's. A query with a name or a value that is not UTF-8 is a 400,
@@ -61,6 +65,26 @@ use crate::contract::{Attach, BoxSubscriber, IntoAttach, Publisher};
 /// subscriber's goes to the task that reads it.
 ///
 /// A handle: clones are the same endpoint. It needs a driver, see [`driver`](Self::driver).
+///
+/// # Under tower layers and in a nested router
+///
+/// - **`TimeoutLayer`** limits the time to an answer's head. A long poll has its head only when it is answered, so a layer
+///   with a shorter time than the hold cuts each of them off with 408 or 504. No event is lost, since the client still has its
+///   cursor. Set [`hold`](EndpointBuilder::hold) and [`max_hold`](EndpointBuilder::max_hold) below the layer's time; a hold
+///   without a wish lasts up to a tenth longer than was set, so leave that room. Streams and WebSockets have their heads at
+///   once, and may last.
+/// - **`CompressionLayer`** leaves SSE alone by its default predicate. It compresses replies of polls, whose tags stay valid
+///   cursors, and chunked streams, since it does not look at their `Cache-Control: no-transform`. Current versions flush
+///   each piece, so that no event is held back; old ones may wait for more. Each compressed stream costs memory for its
+///   compressor, and a text that an attacker chooses beside a secret can betray the secret by its length (BREACH). Leave
+///   chunked streams out: `CompressionLayer::new().compress_when(DefaultPredicate::new().and(NotForContentType::const_new("application/x-ndjson")))`,
+///   and the same for the other names.
+/// - **`CorsLayer`** only adds headers: the endpoint still refuses a page of an origin that is not allowed with 403. Use
+///   [`allow_origin`](EndpointBuilder::allow_origin), [`allow_any_origin`](EndpointBuilder::allow_any_origin) and
+///   [`allow_request_header`](EndpointBuilder::allow_request_header) in its place, and put the layer around other routes.
+///   Around the endpoint its headers replace those of the endpoint, none is there twice, and it answers all OPTIONS
+///   requests itself, so the list of request headers is then the layer's.
+/// - **`Router::nest`** works as with any service: the publisher reads the path without the prefix, and the whole query.
 #[derive(Clone)]
 pub struct Endpoint {
     mount: Arc<Mount>,
@@ -143,8 +167,11 @@ impl Endpoint {
         B::Data: Buf,
         B::Error: Into<Box<dyn Error + Send + Sync>>,
     {
-        let (parts, body) = request.into_parts();
-        let Front { ask, origin } = self.mount.front(&parts);
+        let (mut parts, body) = request.into_parts();
+        let Front { ask, origin, access } = self.mount.front(&parts);
+        if access == Access::Anonymous {
+            parts.headers.remove(COOKIE);
+        }
         let mount = self.mount.clone();
         let (version, stream) = (parts.version, ask.stream());
         let caller = mount.hook.as_ref().map(|_| Caller::of(&parts, stream.map(|(transport, _)| transport)).into());

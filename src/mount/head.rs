@@ -3,9 +3,9 @@ use std::time::Duration;
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, StatusCode, Version};
 
+use super::accept::Accepted;
 use super::asked;
 use super::entity_tag::HeldCursor;
-use super::negotiate::Accepted;
 use super::prefer;
 use super::refusal::Refusal;
 
@@ -19,7 +19,7 @@ pub(super) struct Head<'a> {
     pub(super) last_event_id: LastEventId<'a>,
     /// If-None-Match.
     pub(super) held: HeldCursor,
-    /// The streams that `Accept` names.
+    /// Weights of `Accept`.
     pub(super) accepted: Accepted,
     /// `Prefer: wait=N`.
     pub(super) wait: Option<Duration>,

@@ -10,6 +10,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, Version};
 use std::sync::{LazyLock, OnceLock};
 
 use super::body::Body;
+use super::origin::ANY;
 
 /// When to come again, in milliseconds.
 pub(super) const TIDINGS_RETRY_MS: HeaderName = HeaderName::from_static("tidings-retry-ms");
@@ -60,7 +61,9 @@ pub(super) fn dress<B>(response: &mut Response<B>, origin: Option<&HeaderValue>)
     }
     if let Some(origin) = origin {
         headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
-        headers.insert(ACCESS_CONTROL_ALLOW_CREDENTIALS, HeaderValue::from_static("true"));
+        if origin != ANY {
+            headers.insert(ACCESS_CONTROL_ALLOW_CREDENTIALS, HeaderValue::from_static("true"));
+        }
         let readable = HeaderValue::from_static("ETag, Preference-Applied, Retry-After, Tidings-Retry-Ms");
         headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, readable);
     }
@@ -134,16 +137,16 @@ pub(super) fn close_after_stream(response: &mut Response<Body>, version: Version
     }
 }
 
-/// The answer to OPTIONS; for a listed origin, also that to a preflight (Fetch §4.8).
-pub(super) fn options(origin: Option<&HeaderValue>) -> Response<Body> {
+/// Returns the answer to OPTIONS; for an allowed origin, also that to a preflight (Fetch §4.8).
+pub(super) fn options(origin: Option<&HeaderValue>, allow_headers: impl FnOnce() -> HeaderValue) -> Response<Body> {
     let mut response = Response::new(Body::empty());
     *response.status_mut() = StatusCode::NO_CONTENT;
     let headers = response.headers_mut();
     headers.insert(ALLOW, HeaderValue::from_static(METHODS));
-    if origin.is_some() {
-        let asked = "Last-Event-ID, Prefer, Authorization, Content-Type, Cache-Control, If-None-Match";
-        headers.insert(ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static("GET, HEAD, POST"));
-        headers.insert(ACCESS_CONTROL_ALLOW_HEADERS, HeaderValue::from_static(asked));
+    if let Some(origin) = origin {
+        let methods = if origin == ANY { "GET, HEAD" } else { "GET, HEAD, POST" };
+        headers.insert(ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static(methods));
+        headers.insert(ACCESS_CONTROL_ALLOW_HEADERS, allow_headers());
         // The longest that Chromium keeps one.
         headers.insert(ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("7200"));
     }

@@ -14,6 +14,7 @@
     )
 )]
 
+mod accept;
 mod admit;
 mod answer;
 mod asked;
@@ -24,6 +25,8 @@ mod builder;
 mod challenge;
 mod config;
 mod connection;
+mod content_encoding;
+mod cors;
 mod drain;
 mod driver;
 mod endpoint;
@@ -56,6 +59,8 @@ mod registry;
 mod rejects;
 #[cfg(any(feature = "short-poll", feature = "long-poll"))]
 mod replies;
+#[cfg(feature = "tokio")]
+mod request_timer;
 mod response;
 mod roll;
 mod runtime;

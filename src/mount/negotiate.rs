@@ -2,9 +2,9 @@ use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::HeaderValue;
 use http::request::Parts;
 
+use super::accept::LinesType;
 use super::asked;
 use super::entity_tag::HeldCursor;
 use super::head::{Head, LastEventId};
@@ -31,6 +31,8 @@ pub(super) struct Wanted {
     pub(super) objects: bool,
     /// `?heartbeat=visible`.
     pub(super) visible: bool,
+    /// Name of a chunked stream's content type.
+    pub(super) lines: LinesType,
     /// The cursor of `If-None-Match`: what the client holds, if it would take a 304.
     pub(super) holds: Option<Cursor>,
 }
@@ -84,6 +86,7 @@ pub(super) fn get(
         preferred: preferred.is_some(),
         objects: query.objects,
         visible: query.visible,
+        lines: head.accepted.lines(),
         holds: head.held.cursor(),
     })
 }
@@ -92,7 +95,8 @@ pub(super) fn get(
 ///
 /// 1. `?transport=` names it;
 /// 2. a WebSocket handshake is one;
-/// 3. `Accept: text/event-stream` → SSE, `Accept: application/x-ndjson` → chunked stream;
+/// 3. `Accept`: `text/event-stream` → SSE, `application/x-ndjson`, `application/ndjson` or `application/jsonl` → chunked
+///    stream, the one with the greater weight, unless JSON has a greater one;
 /// 4. a wait → long poll, where it is 0 short poll;
 /// 5. else a short poll, or what comes next to it where that is not there.
 ///
@@ -249,41 +253,4 @@ fn start(head: &Head<'_>, query: Option<&str>) -> Start {
             HeldCursor::Unreadable => Start::Unreadable,
         },
     }
-}
-
-/// The streams that `Accept` names.
-#[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Accepted {
-    sse: bool,
-    chunked: bool,
-}
-
-impl Accepted {
-    /// Reads one of its lines.
-    pub(super) fn add(&mut self, line: &HeaderValue) {
-        for range in line.to_str().unwrap_or_default().split(',') {
-            let mut range = range.split(';').map(str::trim);
-            let name = range.next().unwrap_or_default();
-            let stream = if name.eq_ignore_ascii_case("text/event-stream") {
-                &mut self.sse
-            } else if name.eq_ignore_ascii_case("application/x-ndjson") {
-                &mut self.chunked
-            } else {
-                continue;
-            };
-            *stream |= !range.any(is_zero);
-        }
-    }
-
-    /// The stream that is here.
-    fn of(self, here: Transports) -> Option<Transport> {
-        let named = |transport, is_named| Some(transport).filter(|&transport| is_named && here.has(transport));
-        named(Transport::Sse, self.sse).or(named(Transport::Chunked, self.chunked))
-    }
-}
-
-/// Whether a parameter is `q=0`, with any number of zeros behind the point.
-fn is_zero(parameter: &str) -> bool {
-    let weight = parameter.split_once('=').filter(|(name, _)| name.trim().eq_ignore_ascii_case("q"));
-    weight.is_some_and(|(_, weight)| weight.trim().parse() == Ok(0.0))
 }

@@ -1,7 +1,9 @@
 use http::request::Parts;
 use http::{HeaderValue, Method, StatusCode};
 
-use super::head::Head;
+use super::asked;
+use super::cors::AllowedHeader;
+use super::head::{Head, Line};
 use super::host::{self, AllowedHost, HostPort};
 use super::refusal::Refusal;
 use super::refused::shorten;
@@ -13,6 +15,10 @@ use super::refused::shorten;
 #[derive(Debug, Clone)]
 pub(super) struct OriginRule {
     pub(super) listed: Vec<AllowedOrigin>,
+    /// Whether pages of every origin may read without credentials.
+    pub(super) any: bool,
+    /// Request headers that listed pages may send, beside those that are always allowed.
+    pub(super) headers: Vec<AllowedHeader>,
     pub(super) absent: bool,
     /// Empty: any.
     pub(super) hosts: Vec<AllowedHost>,
@@ -20,24 +26,40 @@ pub(super) struct OriginRule {
 
 impl Default for OriginRule {
     fn default() -> Self {
-        Self { listed: Vec::new(), absent: true, hosts: Vec::new() }
+        Self { listed: Vec::new(), any: false, headers: Vec::new(), absent: true, hosts: Vec::new() }
     }
 }
 
+/// Access of a request that may go on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Access {
+    /// With the credentials that it came with.
+    Full,
+    /// Without cookies: it comes from a page that may read as every page may.
+    Anonymous,
+}
+
+/// Origin in the CORS headers of an endpoint that every page may read.
+pub(super) const ANY: HeaderValue = HeaderValue::from_static("*");
+
 impl OriginRule {
-    /// The origin to name in CORS headers, if it is a listed one, and whether the request may go on. A listed page is
-    /// told of errors too: without the headers its script sees only that the network failed.
-    pub(super) fn judge(&self, parts: &Parts, head: &Head<'_>) -> (Option<HeaderValue>, Result<(), Refusal>) {
+    /// Returns the origin to name in CORS headers, if there is one, and whether the request may go on. The page can read
+    /// errors too: without the headers its script sees only that the network failed.
+    pub(super) fn judge(&self, parts: &Parts, head: &Head<'_>) -> (Option<HeaderValue>, Result<Access, Refusal>) {
         let listed = self.listed(head);
         let judged = self.allow(parts, head, listed.is_some());
-        (listed, judged)
+        let any = self.any && !matches!(head.origin, Line::Absent);
+        (listed.or_else(|| any.then_some(ANY)), judged)
     }
 
-    fn allow(&self, parts: &Parts, head: &Head<'_>, listed: bool) -> Result<(), Refusal> {
+    fn allow(&self, parts: &Parts, head: &Head<'_>, listed: bool) -> Result<Access, Refusal> {
         let host = host::check(&self.hosts, parts, head)?;
-        match self.allows(head, host, listed) {
-            true => Ok(()),
-            false => Err(foreign(parts, head)),
+        if self.allows(head, host, listed) {
+            return Ok(Access::Full);
+        }
+        match self.any && only_reads(parts, head) {
+            true => Ok(Access::Anonymous),
+            false => Err(self.foreign(parts, head)),
         }
     }
 
@@ -51,6 +73,18 @@ impl OriginRule {
         match is_safe || self.allows(head, host, self.listed(head).is_some()) {
             true => Ok(()),
             false => Err(foreign(parts, head)),
+        }
+    }
+
+    #[cold]
+    fn foreign(&self, parts: &Parts, head: &Head<'_>) -> Refusal {
+        match head.origin {
+            Line::Once(origin) if self.any => {
+                let origin = shorten(&String::from_utf8_lossy(origin.as_bytes())).to_owned();
+                let why = format!("origin {origin:?} may only read here: a POST or a WebSocket needs allow_origin");
+                Refusal::new(StatusCode::FORBIDDEN, why)
+            }
+            _ => foreign(parts, head),
         }
     }
 
@@ -75,6 +109,15 @@ impl OriginRule {
         // A copy: the header is a slice of the connection's read buffer, which a held answer would keep.
         self.listed.iter().any(|listed| listed.is(origin)).then(|| HeaderValue::from_bytes(value.as_bytes()).ok())?
     }
+}
+
+/// Returns whether a page's request is one that CORS governs and that changes nothing. A browser sends cookies with a POST
+/// and a WebSocket's handshake of any page, and with a GET without Origin, such as an image's.
+fn only_reads(parts: &Parts, head: &Head<'_>) -> bool {
+    matches!(parts.method, Method::GET | Method::HEAD | Method::OPTIONS)
+        && !asked::is_asked(parts, head)
+        && matches!(head.origin, Line::Once(_))
+        && !matches!(head.site, Line::Twice)
 }
 
 /// Returns the refusal of a foreign page. It names the origin and the host that it was compared with, each cut after 128

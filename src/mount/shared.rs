@@ -10,12 +10,15 @@ use super::answer;
 use super::asked;
 use super::body::Body;
 use super::config::Config;
+use super::content_encoding;
+use super::cors;
 use super::erased::ErasedPublisher;
 use super::gate::{Full, Gate};
 use super::head::Head;
 use super::headers::{self, METHODS};
 use super::isolate::isolate;
 use super::negotiate::{self, Posted, Wanted};
+use super::origin::Access;
 use super::refusal::Refusal;
 use super::refused::{Hook, RefusalCause, Refused};
 use super::registry::Registry;
@@ -47,8 +50,10 @@ pub(super) struct Mount {
 /// What is to be done for a request, read from its head.
 pub(super) struct Front {
     pub(super) ask: Ask,
-    /// The listed origin, for CORS.
+    /// The origin to name in CORS headers.
     pub(super) origin: Option<HeaderValue>,
+    /// Access of the page that the request comes from.
+    pub(super) access: Access,
 }
 
 pub(super) enum Ask {
@@ -73,33 +78,38 @@ impl Mount {
     pub(super) fn front(&self, parts: &Parts) -> Front {
         let head = Head::of(parts);
         let (origin, judged) = self.config.origins.judge(parts, &head);
+        let access = *judged.as_ref().unwrap_or(&Access::Full);
         let ask = match judged {
             Err(refusal) => Err(refusal.caused_by(RefusalCause::Origin)),
-            Ok(()) => head.check(parts, self.config.max_head).and_then(|()| self.ask(parts, &head, origin.as_ref())),
+            Ok(_) => head.check(parts, self.config.max_head).and_then(|()| self.ask(parts, &head, origin.as_ref())),
         };
         let ask = ask.unwrap_or_else(|refusal| {
             let refused = Refused::new(refusal.cause, refusal.text());
             self.tell(&refused.of_parts(parts).status_is(refusal.status));
             Ask::Done(answer::refusal(refusal))
         });
-        Front { ask, origin }
+        Front { ask, origin, access }
     }
 
     fn ask(&self, parts: &Parts, head: &Head<'_>, origin: Option<&HeaderValue>) -> Result<Ask, Refusal> {
         let Config { transports, max_topics_per_request, .. } = self.config;
         let wanted = match parts.method {
-            Method::OPTIONS => return Ok(Ask::Done(headers::options(origin))),
+            Method::OPTIONS => {
+                let allow_headers = || cors::allow_headers(&self.config.origins.headers, &parts.headers);
+                return Ok(Ask::Done(headers::options(origin, allow_headers)));
+            }
             Method::POST => {
                 if head.upgrades {
                     return Err(Refusal::bad("a WebSocket handshake is a GET"));
                 }
+                content_encoding::check(&parts.headers)?;
                 let posted = negotiate::post(parts, head, max_topics_per_request)?;
                 self.runtime.ready().map_err(|missing| Refusal::internal(missing.as_str()))?;
                 return Ok(Ask::Receive(posted));
             }
             Method::HEAD => {
                 let wanted = negotiate::get(parts, head, transports, max_topics_per_request)?;
-                return Ok(Ask::Done(answer::head(wanted.transport, parts.version)));
+                return Ok(Ask::Done(answer::head(&wanted, parts.version)));
             }
             Method::GET => negotiate::get(parts, head, transports, max_topics_per_request)?,
             Method::CONNECT => match asked::extended_protocol(parts) {

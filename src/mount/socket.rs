@@ -1,10 +1,14 @@
 use std::io::{self, IoSlice, Write};
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
+use super::request_timer::RequestTimer;
 use super::tokio::tune;
 
 /// Up to how many bytes several pieces are put together: to copy so few costs less than the kernel's work for each
@@ -17,7 +21,11 @@ const TOGETHER: usize = 1024;
 /// two; written as they are they cost the kernel more than the copy that makes them one. A larger write is passed on as
 /// it comes. With hyper: `TokioIo::new(Socket::new(stream))`; TLS goes around it.
 #[derive(Debug)]
-pub struct Socket(TcpStream);
+pub struct Socket {
+    stream: TcpStream,
+    /// Set by each read, if there is a request timer.
+    has_read: Option<Arc<AtomicBool>>,
+}
 
 impl Socket {
     /// A connection as it was accepted. Without the options where the operating system refuses them.
@@ -25,29 +33,61 @@ impl Socket {
     pub fn new(stream: TcpStream) -> Self {
         // It works without.
         let _ = tune(&stream);
-        Self(stream)
+        Self { stream, has_read: None }
+    }
+
+    /// Returns a timer for hyper's HTTP/1 connection over this socket, which tells an idle connection between two requests
+    /// from one whose request's head is late. It sleeps by `timer`.
+    ///
+    /// hyper closes an idle connection after its `header_read_timeout`. A proxy in front keeps connections for reuse, commonly
+    /// for 60 s, and gets an error for a request that it sends just when the server closes one. With this timer the connection
+    /// is closed after `idle`, and the time for a head counts from its first byte:
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use hyper::server::conn::http1;
+    ///
+    /// fn builder(socket: &mut tidings::Socket, endpoint: &tidings::Endpoint) -> http1::Builder {
+    ///     let mut builder = http1::Builder::new();
+    ///     builder
+    ///         .timer(socket.request_timer(endpoint.timer(), Duration::from_secs(75)))
+    ///         .header_read_timeout(Duration::from_secs(10));
+    ///     builder
+    /// }
+    /// ```
+    pub fn request_timer<T>(&mut self, timer: T, idle: Duration) -> impl hyper::rt::Timer + Send + Sync + use<T>
+    where
+        T: hyper::rt::Timer + Clone + Unpin + Send + Sync + 'static,
+    {
+        RequestTimer::new(timer, idle, self.has_read.get_or_insert_default().clone())
     }
 
     /// The connection as it is.
     #[must_use]
     pub fn get_ref(&self) -> &TcpStream {
-        &self.0
+        &self.stream
     }
 
     /// The connection without this. Nothing is held back that would have to be written first.
     #[must_use]
     pub fn into_inner(self) -> TcpStream {
-        self.0
+        self.stream
     }
 
     fn stream(self: Pin<&mut Self>) -> Pin<&mut TcpStream> {
-        Pin::new(&mut self.get_mut().0)
+        Pin::new(&mut self.get_mut().stream)
     }
 }
 
 impl AsyncRead for Socket {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        self.stream().poll_read(cx, buf)
+        let this = self.get_mut();
+        let before = buf.filled().len();
+        let polled = Pin::new(&mut this.stream).poll_read(cx, buf);
+        if let Some(has_read) = this.has_read.as_ref().filter(|_| buf.filled().len() > before) {
+            has_read.store(true, Ordering::Relaxed);
+        }
+        polled
     }
 }
 

@@ -1,5 +1,5 @@
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -7,6 +7,7 @@ use bytes::Bytes;
 use http::{Response, Version};
 use http_body::Frame;
 
+use super::accept::LinesType;
 use super::answer;
 use super::body::{Body, BodyError};
 use super::live::{AIR, Piece};
@@ -17,8 +18,8 @@ use crate::contract::{Sleep, Start, Timer, Transport};
 /// The body of a soft reject: one block, and then it breaks off.
 pub(super) struct SoftReject {
     block: Option<Bytes>,
-    /// The air between the block and the end, once the block is taken. Never locked: the mutex lets a body be shared.
-    air: Mutex<Option<Pin<Box<dyn Sleep>>>>,
+    /// The air between the block and the end, once the block is taken.
+    air: Option<Pin<Box<dyn Sleep>>>,
     mount: Arc<Mount>,
     /// Given back at the end, though the HTTP stack may keep the body for longer.
     place: Option<Place>,
@@ -30,8 +31,8 @@ pub(super) struct SoftReject {
 pub(super) fn later(mount: &Arc<Mount>, retry: Duration, start: Start, version: Version) -> Option<Response<Body>> {
     let place = Place::take(mount)?;
     let block = crate::adapters::sse_retry_block(retry, start.cursor());
-    let body = SoftReject { block: Some(block), air: Mutex::default(), mount: mount.clone(), place: Some(place) };
-    Some(answer::dressed_as(Transport::Sse, version, Body::soft_reject(body)))
+    let body = SoftReject { block: Some(block), air: None, mount: mount.clone(), place: Some(place) };
+    Some(answer::dressed_as(Transport::Sse, LinesType::default(), version, Body::soft_reject(body)))
 }
 
 impl SoftReject {
@@ -43,8 +44,7 @@ impl SoftReject {
         }
         if self.place.is_some() {
             let wheel = &self.mount.runtime.wheel;
-            let air = self.air.get_mut().unwrap_or_else(PoisonError::into_inner);
-            let air = air.get_or_insert_with(|| wheel.sleep_until(wheel.after(AIR)));
+            let air = self.air.get_or_insert_with(|| wheel.sleep_until(wheel.after(AIR)));
             ready!(air.as_mut().poll(cx));
             self.place = None;
         }

@@ -1,3 +1,4 @@
+use super::accept::LinesType;
 use super::answer;
 use super::attach::{Arrival, Visitor};
 use super::body::Body;
@@ -21,7 +22,7 @@ pub(super) async fn sse(mut arrival: Arrival, hop: Hop) -> Result<Answer, Refusa
         .objects(wanted.objects)
         .visible_heartbeat(wanted.visible)
         .batch(config.batch);
-    Ok(open(visit, hop, Flow::Sse(Box::new(flow))))
+    Ok(open(visit, wanted.lines, hop, Flow::Sse(Box::new(flow))))
 }
 
 /// Opens a stream of NDJSON.
@@ -37,10 +38,10 @@ pub(super) async fn chunked(mut arrival: Arrival, hop: Hop) -> Result<Answer, Re
         .keep_alive(mount.config.keep_alive)
         .heartbeat(heartbeat)
         .batch(mount.config.batch);
-    Ok(open(visit, hop, Flow::Chunked(Box::new(flow))))
+    Ok(open(visit, wanted.lines, hop, Flow::Chunked(Box::new(flow))))
 }
 
-fn open(visit: Visit, hop: Hop, flow: Flow) -> Answer {
+fn open(visit: Visit, lines: LinesType, hop: Hop, flow: Flow) -> Answer {
     let transport = visit.member().transport();
-    Answer::Now(answer::dressed_as(transport, hop.version(), Body::live(Live::new(visit, flow, hop))))
+    Answer::Now(answer::dressed_as(transport, lines, hop.version(), Body::live(Live::new(visit, flow, hop))))
 }

@@ -23,13 +23,15 @@ use crate::mount::{ConnectionHandle, ConnectionOrder};
 #[derive(Debug)]
 pub(super) struct Http {
     head_timeout: Duration,
+    idle_timeout: Duration,
     http1: http1::Builder,
     http2: http2::Builder<TokioExecutor>,
 }
 
 impl Http {
     pub(super) fn new(limits: &Limits) -> Self {
-        Self { head_timeout: limits.head_timeout, http1: limits.http1(), http2: limits.http2() }
+        let &Limits { head_timeout, idle_timeout, .. } = limits;
+        Self { head_timeout, idle_timeout, http1: limits.http1(), http2: limits.http2() }
     }
 }
 
@@ -53,7 +55,9 @@ where
     // room for its own version only.
     match version {
         Version::Http1 => {
-            let connection = http.http1.serve_connection(TokioIo::new(io), app).with_upgrades();
+            let mut builder = http.http1.clone();
+            builder.timer(io.request_timer(http.idle_timeout));
+            let connection = builder.serve_connection(TokioIo::new(io), app).with_upgrades();
             drop(http);
             drive(Box::pin(connection), UpgradeableConnection::graceful_shutdown, &handle).await;
         }

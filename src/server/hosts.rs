@@ -39,9 +39,11 @@ impl HostRule {
 
     /// Returns the list for a server at this address. `None`: every name is allowed.
     pub(super) fn at(self, address: IpAddr) -> Option<Hosts> {
+        // An IPv4 address may be written as one of IPv6.
+        let is_loopback = address.to_canonical().is_loopback();
         let mut list = match self.choice {
             Choice::These(hosts) if !hosts.is_empty() => hosts,
-            Choice::These(_) | Choice::ByAddress if address.is_loopback() => {
+            Choice::These(_) | Choice::ByAddress if is_loopback => {
                 let own = if address.is_ipv6() { format!("[{address}]") } else { address.to_string() };
                 let names = ["localhost", "127.0.0.1", "[::1]", &own];
                 names.into_iter().map(|name| AllowedHost::new("allow_host", name)).collect()

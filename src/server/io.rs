@@ -1,7 +1,9 @@
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
+use hyper_util::rt::TokioTimer;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::connections::Open;
@@ -37,6 +39,11 @@ struct First {
 impl Io {
     pub(super) fn new(socket: Socket, open: Open) -> Self {
         Self { socket, first: Some(Box::default()), open }
+    }
+
+    /// Returns the timer of an HTTP/1 connection over this.
+    pub(super) fn request_timer(&mut self, idle: Duration) -> impl hyper::rt::Timer + Send + Sync + use<> {
+        self.socket.request_timer(TokioTimer::new(), idle)
     }
 
     /// Reads as much as tells the version: one byte of most HTTP/1 clients.
@@ -110,7 +117,7 @@ impl Drop for Io {
     fn drop(&mut self) {
         if self.open.handle().is_aborted() {
             // The peer takes nothing: what the kernel holds for it goes too. Where this fails, TCP_USER_TIMEOUT ends it.
-            let _ = socket2::SockRef::from(self.socket.get_ref()).set_linger(Some(std::time::Duration::ZERO));
+            let _ = socket2::SockRef::from(self.socket.get_ref()).set_linger(Some(Duration::ZERO));
         }
     }
 }

@@ -6,6 +6,7 @@ use hyper_util::rt::{TokioExecutor, TokioTimer};
 // The reasons are in the table of `Serve`.
 
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+const IDLE_TIMEOUT: Duration = Duration::from_secs(75);
 const MAX_REQUEST_HEAD: usize = 32 * 1024;
 /// The least that hyper takes.
 const MIN_REQUEST_HEAD: usize = 8 * 1024;
@@ -22,6 +23,7 @@ const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(10);
 #[derive(Debug, Clone)]
 pub(super) struct Limits {
     pub(super) head_timeout: Duration,
+    pub(super) idle_timeout: Duration,
     pub(super) max_request_head: usize,
     pub(super) max_connections: usize,
     pub(super) shutdown_timeout: Duration,
@@ -37,6 +39,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             head_timeout: HEAD_TIMEOUT,
+            idle_timeout: IDLE_TIMEOUT,
             max_request_head: MAX_REQUEST_HEAD,
             max_connections: MAX_CONNECTIONS,
             shutdown_timeout: SHUTDOWN_TIMEOUT,
@@ -51,12 +54,10 @@ impl Default for Limits {
 }
 
 impl Limits {
+    /// Returns a builder that lacks a timer, of which each connection has its own.
     pub(super) fn http1(&self) -> http1::Builder {
         let mut builder = http1::Builder::new();
-        builder
-            .timer(TokioTimer::new())
-            .header_read_timeout(self.head_timeout)
-            .max_buf_size(self.max_request_head.max(MIN_REQUEST_HEAD));
+        builder.header_read_timeout(self.head_timeout).max_buf_size(self.max_request_head.max(MIN_REQUEST_HEAD));
         builder
     }
 

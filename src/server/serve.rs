@@ -49,6 +49,7 @@ pub fn serve<S>(listener: TcpListener, app: S) -> Serve<S> {
 /// | limit | default | set by | reason |
 /// |---|---|---|---|
 /// | time for a request's head | 10 s | [`head_timeout`](Self::head_timeout) | a slow modem sends a head in 1 s |
+/// | idle time of an HTTP/1 connection between two requests | 75 s | [`idle_timeout`](Self::idle_timeout) | above the 60 s for which proxies keep a connection, so that the proxy closes it first |
 /// | size of an HTTP/1 head | 32 KiB | [`max_request_head`](Self::max_request_head) | twice of what the endpoint accepts; 500 unfinished heads take 16 MiB |
 /// | connections | 120,000 | [`max_connections`](Self::max_connections) | more than the endpoint's 100,000 sessions, so that further clients still get its 503 |
 /// | time for a shutdown | 10 s | [`shutdown_timeout`](Self::shutdown_timeout) | with a drain of 10 s before, below the 30 s after which orchestrators kill |
@@ -103,10 +104,20 @@ impl<S, F> Serve<S, F> {
 
     /// Sets how long a client may take for a request's head. Default: 10 s.
     ///
-    /// The connection is closed then, without an answer. An HTTP/1 connection that is idle between two requests is closed
-    /// after the same time; an HTTP/2 one stays open while it answers pings. A client whose first byte comes late has this time for it, and again for the rest.
+    /// The connection is closed then, without an answer. The time begins with the connection, and for a further request on
+    /// it with the first byte. A client whose first byte comes late has this time for it, and again for the rest.
     pub fn head_timeout(mut self, timeout: Duration) -> Self {
         self.limits.head_timeout = timeout;
+        self
+    }
+
+    /// Sets how long an HTTP/1 connection may be idle between two requests. Default: 75 s.
+    ///
+    /// The connection is closed then. A proxy keeps connections to reuse them, nginx and others for 60 s: if the server
+    /// closed them sooner, the proxy would at times send a request on a connection that is just being closed, and answer
+    /// 502. An HTTP/2 connection stays open while it answers pings.
+    pub fn idle_timeout(mut self, timeout: Duration) -> Self {
+        self.limits.idle_timeout = timeout;
         self
     }
 

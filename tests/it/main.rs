@@ -7,6 +7,7 @@ mod cursor;
 mod hub;
 mod model;
 mod properties;
+mod relay_pace;
 mod snapshot;
 
 #[cfg(feature = "full")]

@@ -101,6 +101,38 @@ async fn a_message_that_is_refused_says_why() {
     assert_eq!(app.messages().len(), 1);
 }
 
+#[tokio::test]
+async fn post_with_an_encoded_body_gets_415_and_no_message() {
+    let app = App::new();
+    let endpoint = app.endpoint();
+    for (lines, expected) in [
+        (&[][..], 204),
+        (&["identity"], 204),
+        (&["Identity, identity", ""], 204),
+        (&["gzip"], 415),
+        (&["GZIP"], 415),
+        (&["br"], 415),
+        (&["identity, gzip"], 415),
+        (&["identity", "zstd"], 415),
+        (&["identity;q=1"], 415),
+        (&["x"], 415),
+    ] {
+        let before = app.messages().len();
+        let request = lines.iter().fold(request("POST", "/events"), |it, line| it.header("content-encoding", *line));
+        let response = request.with("not text at all", &endpoint).await;
+        assert_eq!(response.status(), expected, "{lines:?}");
+        assert_eq!(app.messages().len() - before, usize::from(expected == 204), "{lines:?}");
+        if expected == 415 {
+            assert_eq!(header(&response, "accept-encoding"), "identity");
+            let error = "content-encoding: only identity is accepted here; send the body uncompressed";
+            assert_eq!(text(response).await, format!(r#"{{"error":"{error}"}}"#));
+        }
+    }
+    assert_eq!(endpoint.stats().refused_request, 7);
+    // A GET has no body to decode.
+    assert_eq!(request("GET", "/events").header("content-encoding", "gzip").to(&endpoint).await.status(), 200);
+}
+
 /// A body of so many bytes, one at a time, that then says no more; or breaks off.
 struct Slow {
     bytes: usize,

@@ -6,6 +6,7 @@ mod drain_resume;
 mod driver;
 mod herd;
 mod hint;
+mod layers;
 mod methods;
 mod min_interval;
 mod negotiation;

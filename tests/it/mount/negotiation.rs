@@ -45,6 +45,46 @@ async fn what_the_request_says_chooses_the_transport() {
         ("/events", &[("accept", "image/png")], Ok(ShortPoll)),
         ("/events", &[("accept", "application/x-ndjson")], Ok(Chunked)),
         ("/events", &[("accept", "application/x-ndjson, text/event-stream")], Ok(Sse)),
+        ("/events", &[("accept", "application/ndjson")], Ok(Chunked)),
+        ("/events", &[("accept", "application/jsonl")], Ok(Chunked)),
+        ("/events", &[("accept", "Application/NDJSON; charset=utf-8")], Ok(Chunked)),
+        ("/events", &[("accept", "application/json-seq")], Ok(ShortPoll)),
+        // The greatest weight (RFC 9110 §12.5.1); of equal ones SSE, then the chunked stream, then a poll.
+        ("/events", &[("accept", "text/event-stream;q=0.5, application/x-ndjson")], Ok(Chunked)),
+        ("/events", &[("accept", "text/event-stream;q=0.5, application/x-ndjson;q=0.501")], Ok(Chunked)),
+        ("/events", &[("accept", "text/event-stream;q=0.5"), ("accept", "application/x-ndjson;q=0.4")], Ok(Sse)),
+        ("/events", &[("accept", "text/event-stream;Q=0.5, application/ndjson;q=0.5")], Ok(Sse)),
+        ("/events", &[("accept", "text/event-stream;q=0, application/x-ndjson;q=0.1")], Ok(Chunked)),
+        ("/events", &[("accept", "application/json, text/event-stream;q=0.9")], Ok(ShortPoll)),
+        ("/events", &[("accept", "application/json;q=0.9, text/event-stream")], Ok(Sse)),
+        ("/events", &[("accept", "text/event-stream, text/html, application/json")], Ok(Sse)),
+        ("/events", &[("accept", "application/json;q=0.5, application/jsonl;q=0.4")], Ok(ShortPoll)),
+        ("/events", &[("accept", "application/json, text/event-stream;q=0.9"), ("prefer", "wait=5")], Ok(LongPoll)),
+        // A range with a wildcard is for JSON too, unless JSON has its own weight.
+        ("/events", &[("accept", "*/*, text/event-stream;q=0.9")], Ok(ShortPoll)),
+        ("/events", &[("accept", "*/*;q=0.8, text/event-stream;q=0.9")], Ok(Sse)),
+        ("/events", &[("accept", "application/*, text/event-stream;q=0.9")], Ok(ShortPoll)),
+        ("/events", &[("accept", "text/*, text/event-stream;q=0.9")], Ok(Sse)),
+        ("/events", &[("accept", "application/json;q=0.1, */*, text/event-stream;q=0.2")], Ok(Sse)),
+        // No stream is chosen by a wildcard, unless JSON is not acceptable.
+        ("/events", &[("accept", "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8")], Ok(ShortPoll)),
+        ("/events", &[("accept", "application/json, text/plain, */*")], Ok(ShortPoll)),
+        ("/events", &[("accept", "application/json;q=0, */*")], Ok(Sse)),
+        ("/events", &[("accept", "application/json;q=0, text/event-stream;q=0, */*;q=0.1")], Ok(Chunked)),
+        ("/events", &[("accept", "text/*;q=0.1")], Ok(Sse)),
+        ("/events", &[("accept", "*/*;q=0")], Ok(ShortPoll)),
+        ("/events", &[("accept", "application/json;q=0")], Ok(ShortPoll)),
+        // A weight that is none counts as 1; more than three digits are cut.
+        ("/events", &[("accept", "text/event-stream;q=, application/x-ndjson;q=0.9")], Ok(Sse)),
+        ("/events", &[("accept", "text/event-stream;q=x, application/x-ndjson;q=0.9")], Ok(Sse)),
+        ("/events", &[("accept", "text/event-stream;q=-0.1, application/x-ndjson;q=0.9")], Ok(Sse)),
+        ("/events", &[("accept", "text/event-stream;q=nan, application/x-ndjson;q=0.9")], Ok(Sse)),
+        ("/events", &[("accept", "text/event-stream;q=7, application/x-ndjson")], Ok(Sse)),
+        ("/events", &[("accept", "text/event-stream;q=0.99999999999, application/x-ndjson")], Ok(Chunked)),
+        ("/events", &[("accept", "text/event-stream;q=0.0001")], Ok(ShortPoll)),
+        ("/events", &[("accept", "text/event-stream;q=1.000;q=0")], Ok(Sse)),
+        ("/events", &[("accept", "text/event-stream, text/event-stream;q=0")], Ok(Sse)),
+        ("/events", &[("accept", ",, ;q=0, text/event-stream")], Ok(Sse)),
         ("/events", &[("prefer", "wait=5")], Ok(LongPoll)),
         ("/events", &[("prefer", "wait=0")], Ok(ShortPoll)),
         ("/events", &[("prefer", "WAIT=5")], Ok(LongPoll)),
@@ -114,6 +154,27 @@ async fn a_narrowed_endpoint_refuses_what_is_demanded_and_passes_over_what_is_pr
         }
         if response.status() == StatusCode::UPGRADE_REQUIRED {
             assert_eq!((header(&response, "upgrade"), header(&response, "sec-websocket-version")), ("websocket", "13"));
+        }
+    }
+}
+
+/// A client may know only the name that it asks for.
+#[tokio::test]
+async fn chunked_stream_has_the_content_type_that_accept_names() {
+    let endpoint = App::new().endpoint();
+    for (accept, expected) in [
+        ("application/x-ndjson", "application/x-ndjson"),
+        ("application/ndjson", "application/ndjson"),
+        ("application/jsonl", "application/jsonl"),
+        ("APPLICATION/JSONL", "application/jsonl"),
+        ("application/jsonl;q=0.5, application/ndjson", "application/ndjson"),
+        ("application/jsonl, application/ndjson", "application/jsonl"),
+        ("application/jsonl;q=0, */*", "application/x-ndjson"),
+        ("*/*", "application/x-ndjson"),
+    ] {
+        for method in ["GET", "HEAD"] {
+            let request = request(method, "/events?transport=chunked").header("accept", accept);
+            assert_eq!(header(&request.to(&endpoint).await, "content-type"), expected, "{method} {accept}");
         }
     }
 }

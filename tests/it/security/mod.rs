@@ -44,6 +44,7 @@
 
 mod authorization;
 mod calls;
+mod cors;
 mod cursors;
 mod echo;
 mod expiry;

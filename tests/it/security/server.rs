@@ -187,9 +187,9 @@ async fn row_10_500_unfinished_heads_are_closed_at_the_deadline_while_another_cl
     }
     let took = begin.elapsed();
     assert!((10..=20).contains(&took.as_secs()), "{took:?}");
-    // The connection that is idle since its last answer is closed too.
+    // The connection that is idle since its last answer is closed later.
     healthy.until_end().await;
-    assert!(begin.elapsed() <= Duration::from_secs(21));
+    assert!((75..=86).contains(&begin.elapsed().as_secs()), "{:?}", begin.elapsed());
 }
 
 #[tokio::test]

@@ -36,5 +36,5 @@ async fn table_of_limits_has_every_setter_with_its_default() {
     for (method, parameters) in methods.filter(|(_, parameters)| !parameters.contains("host")) {
         assert!(setters.contains(&method), "{method}({parameters}");
     }
-    assert_eq!(setters.len(), 10);
+    assert_eq!(setters.len(), 11);
 }

@@ -1,0 +1,81 @@
+//! Web pages that may publish, and what their browsers need to be told for it (Fetch §3.2, CORS).
+
+use hyper::header::{self, HeaderMap, HeaderValue};
+use hyper::{Method, StatusCode};
+
+use crate::pages::Page;
+use crate::problem::Problem;
+
+/// Origins that were listed with `--origin`, in their canonical form.
+#[derive(Debug)]
+pub(crate) struct Origins(Vec<String>);
+
+/// CORS headers of an answer.
+#[derive(Debug)]
+pub(crate) struct Cors {
+    /// The listed origin, as its page wrote it.
+    origin: Option<HeaderValue>,
+    is_preflight: bool,
+}
+
+impl Origins {
+    /// Takes origins in their canonical form.
+    pub(crate) fn new(origins: Vec<String>) -> Self {
+        Self(origins)
+    }
+
+    /// Refuses a page that is not listed. Any page on the web can make its visitor's browser send a request here. Browsers
+    /// say for which page they do (RFC 6454 §7), programs don't.
+    pub(crate) fn check(&self, headers: &HeaderMap) -> Result<(), Problem> {
+        match headers.get_all(header::ORIGIN).iter().all(|origin| self.lists(origin)) {
+            true => Ok(()),
+            false => {
+                Err(Problem::new(StatusCode::FORBIDDEN, "pages of this origin may not publish; relay --origin adds it"))
+            }
+        }
+    }
+
+    /// Returns the headers that the answer to a publication has, a refused one too: without them the page's script sees
+    /// only that the network failed.
+    pub(crate) fn cors(&self, method: &Method, headers: &HeaderMap) -> Cors {
+        let mut origins = headers.get_all(header::ORIGIN).iter();
+        let origin = origins.next().filter(|origin| self.lists(origin) && origins.next().is_none());
+        // A copy: the header is a slice of the connection's read buffer.
+        let origin = origin.and_then(|origin| HeaderValue::from_bytes(origin.as_bytes()).ok());
+        Cors { origin, is_preflight: method == Method::OPTIONS }
+    }
+
+    fn lists(&self, origin: &HeaderValue) -> bool {
+        // A browser writes an origin in its canonical form.
+        let is = |origin: &str| self.0.iter().any(|listed| listed == origin);
+        origin.to_str().is_ok_and(|origin| is(origin) || is(&canonical(origin)))
+    }
+}
+
+impl Cors {
+    pub(crate) fn put_on(self, page: &mut Page) {
+        let headers = page.headers_mut();
+        headers.insert(header::VARY, HeaderValue::from_static("Origin"));
+        let Some(origin) = self.origin else { return };
+        headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+        // As the endpoint does: a proxy in front may ask for cookies.
+        headers.insert(header::ACCESS_CONTROL_ALLOW_CREDENTIALS, HeaderValue::from_static("true"));
+        headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static("Retry-After"));
+        if self.is_preflight {
+            headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static("POST"));
+            headers
+                .insert(header::ACCESS_CONTROL_ALLOW_HEADERS, HeaderValue::from_static("Content-Type, Authorization"));
+            // The longest that Chromium keeps one.
+            headers.insert(header::ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("7200"));
+        }
+    }
+}
+
+/// Returns an origin in lower case and without its scheme's default port, which is how a browser writes it.
+pub(crate) fn canonical(origin: &str) -> String {
+    let origin = origin.to_ascii_lowercase();
+    let bare = [("https://", ":443"), ("http://", ":80")]
+        .into_iter()
+        .find_map(|(scheme, port)| origin.strip_suffix(port).filter(|bare| bare.starts_with(scheme)));
+    bare.map_or_else(|| origin.clone(), str::to_owned)
+}

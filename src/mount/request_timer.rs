@@ -1,0 +1,77 @@
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+/// Timer of one HTTP/1 connection of hyper, which tells an idle connection from one whose request's head is late.
+///
+/// hyper counts its `header_read_timeout` from the end of the last answer, so that it also closes a connection on which no
+/// further request has begun. With this timer that connection has the idle time, and the head of a further request has the
+/// `header_read_timeout` from its first byte on. The head of the first request has it from the beginning.
+pub(super) struct RequestTimer<T> {
+    timer: T,
+    idle: Duration,
+    /// Whether the first head is still to come.
+    is_new: AtomicBool,
+    has_read: Arc<AtomicBool>,
+}
+
+impl<T> RequestTimer<T> {
+    /// `has_read` is set by each read from the socket.
+    pub(super) fn new(timer: T, idle: Duration, has_read: Arc<AtomicBool>) -> Self {
+        Self { timer, idle, is_new: AtomicBool::new(true), has_read }
+    }
+}
+
+/// Sleep of a [`RequestTimer`]. hyper waits for a request's head until it is ready, and polls it after each read that did not
+/// bring the whole head.
+struct HeadSleep<T> {
+    timer: T,
+    sleep: Pin<Box<dyn hyper::rt::Sleep>>,
+    /// Time for a head, until it begins.
+    head: Option<Duration>,
+    has_read: Arc<AtomicBool>,
+}
+
+impl<T: hyper::rt::Timer + Clone + Unpin + Send + Sync + 'static> hyper::rt::Timer for RequestTimer<T> {
+    fn sleep(&self, duration: Duration) -> Pin<Box<dyn hyper::rt::Sleep>> {
+        self.sleep_until(self.now() + duration)
+    }
+
+    fn sleep_until(&self, deadline: Instant) -> Pin<Box<dyn hyper::rt::Sleep>> {
+        // A byte that came together with the last request does not count: the head that it begins has the idle time.
+        self.has_read.store(false, Ordering::Relaxed);
+        if self.is_new.swap(false, Ordering::Relaxed) {
+            return self.timer.sleep_until(deadline);
+        }
+        let now = self.now();
+        Box::pin(HeadSleep {
+            timer: self.timer.clone(),
+            sleep: self.timer.sleep_until(now.checked_add(self.idle).unwrap_or(deadline)),
+            head: Some(deadline.saturating_duration_since(now)),
+            has_read: self.has_read.clone(),
+        })
+    }
+
+    fn now(&self) -> Instant {
+        self.timer.now()
+    }
+}
+
+impl<T: hyper::rt::Timer + Unpin> Future for HeadSleep<T> {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let this = self.get_mut();
+        if this.has_read.load(Ordering::Relaxed) {
+            if let Some(head) = this.head.take() {
+                this.timer.reset(&mut this.sleep, this.timer.now() + head);
+            }
+        }
+        this.sleep.as_mut().poll(cx)
+    }
+}
+
+impl<T: hyper::rt::Timer + Unpin + Send + Sync> hyper::rt::Sleep for HeadSleep<T> {}

@@ -1,0 +1,70 @@
+//! How slowly a body may come to the relay. `tests/relay` shows it with curl.
+
+use std::time::{Duration, Instant};
+
+use pace::Pace;
+
+#[path = "../../examples/relay/pace.rs"]
+mod pace;
+
+const SECOND: Duration = Duration::from_secs(1);
+
+#[test]
+fn body_that_pauses_is_late_30_s_after_its_last_byte() {
+    let begin = Instant::now();
+    let mut pace = Pace::begin(begin);
+    assert_eq!(pace.deadline(), begin + 30 * SECOND);
+    let mut now = begin;
+    // 8 MiB with a pause after each: longer than any deadline for the whole.
+    for _ in 0..8 {
+        now += 29 * SECOND;
+        assert!(now < pace.deadline());
+        pace.received(1 << 20, now);
+        assert_eq!(pace.deadline(), now + 30 * SECOND);
+    }
+    assert_eq!(pace.fault(), "body: nothing came for 30 s");
+}
+
+#[test]
+fn body_of_a_byte_now_and_then_is_late_as_soon_as_one_of_which_nothing_comes() {
+    for every in [1, 5, 29] {
+        let begin = Instant::now();
+        let (mut pace, mut now) = (Pace::begin(begin), begin);
+        while now + every * SECOND < pace.deadline() {
+            now += every * SECOND;
+            pace.received(1, now);
+        }
+        let late = pace.deadline() - begin;
+        assert!((30 * SECOND..31 * SECOND).contains(&late), "{late:?}");
+        assert_eq!(pace.fault(), "body: it came slower than 8 KiB a second");
+    }
+}
+
+#[test]
+fn body_at_the_least_rate_is_not_late_however_long_it_is() {
+    for rate in [8 * 1024, 20_000, 1 << 20] {
+        let begin = Instant::now();
+        let (mut pace, mut now) = (Pace::begin(begin), begin);
+        for _ in 0..(8 << 20) / rate {
+            now += SECOND;
+            assert!(now < pace.deadline(), "{rate} bytes a second");
+            pace.received(rate, now);
+        }
+    }
+    // At half of it a body of 8 MiB is late after a minute.
+    let begin = Instant::now();
+    let (mut pace, mut now) = (Pace::begin(begin), begin);
+    while now < pace.deadline() {
+        now += SECOND;
+        pace.received(4 * 1024, now);
+    }
+    assert!((now - begin).as_secs().abs_diff(60) <= 1, "{:?}", now - begin);
+}
+
+#[test]
+fn number_of_bytes_that_overflows_is_no_panic() {
+    let begin = Instant::now();
+    let mut pace = Pace::begin(begin);
+    pace.received(1 << 40, begin);
+    assert_eq!(pace.deadline(), begin + 30 * SECOND);
+}

@@ -1,0 +1,71 @@
+//! How long a connection is kept, and which address is a loopback one.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use tidings::server::serve;
+use tokio::net::TcpListener;
+use tokio::time::Instant;
+
+use super::{router, start};
+use crate::mount::wire::raw::Raw;
+use crate::mount::world::{App, pass};
+
+/// A proxy keeps its connections for 60 s, and meets no closed one.
+#[tokio::test(start_paused = true)]
+async fn row_10_connection_is_kept_75_s_between_requests_and_10_s_for_the_head_of_each() {
+    const REQUEST: &str = "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    let second = Duration::from_secs(1);
+    let app = App::new();
+    let by_default = start(router(&app, &app.endpoint()), |server| server).await;
+    let set =
+        start(router(&app, &app.endpoint()), |server| server.idle_timeout(200 * second).head_timeout(3 * second)).await;
+    let short = start(router(&app, &app.endpoint()), |server| server.idle_timeout(5 * second)).await;
+    for (address, idle, head) in [(by_default, 75, 10), (set, 200, 3), (short, 5, 10)] {
+        let mut client = Raw::connect(address).await;
+        for _ in 0..3 {
+            client.send(REQUEST).await;
+            client.until("hello").await;
+            pass((idle - 1) * second).await;
+        }
+        // A body is no head.
+        client.send("POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\n\r\n").await;
+        pass(30 * second).await;
+        client.send("ok").await;
+        client.until("ok").await;
+        let begin = Instant::now();
+        client.until_end().await;
+        assert_eq!(begin.elapsed().as_secs(), u64::from(idle), "the idle time ends the connection");
+
+        let mut client = Raw::connect(address).await;
+        client.send(REQUEST).await;
+        client.until("hello").await;
+        pass((idle - 1) * second).await;
+        client.send("G").await;
+        let begin = Instant::now();
+        pass((head - 1) * second).await;
+        // A further byte does not prolong it.
+        client.send("ET / HTTP/1.1\r\n").await;
+        client.until_end().await;
+        assert_eq!(begin.elapsed().as_secs(), u64::from(head), "the time of a head ends the connection");
+
+        let (mut client, begin) = (Raw::connect(address).await, Instant::now());
+        client.until_end().await;
+        assert_eq!(begin.elapsed().as_secs(), u64::from(head), "a new connection has the time of a head");
+    }
+}
+
+#[tokio::test]
+async fn row_02_loopback_address_that_is_written_as_ipv6_is_one() {
+    let Ok(listener) = TcpListener::bind("[::ffff:127.0.0.1]:0").await else { return };
+    let port = listener.local_addr().unwrap().port();
+    let app = App::new();
+    tokio::spawn(serve(listener, router(&app, &app.endpoint())).into_future());
+    let address = SocketAddr::from(([127, 0, 0, 1], port));
+    for (host, expected) in [("localhost", 200), ("[::ffff:127.0.0.1]", 200), ("127.0.0.1", 200), ("evil.example", 421)]
+    {
+        let mut client = Raw::connect(address).await;
+        client.send(format!("GET / HTTP/1.1\r\nHost: {host}\r\n\r\n")).await;
+        assert!(client.head().await.starts_with(&format!("http/1.1 {expected} ")), "{host}");
+    }
+}
