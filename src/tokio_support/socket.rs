@@ -5,7 +5,7 @@ use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
-use super::tokio::tune;
+use super::tune::tune;
 
 /// Up to how many bytes several pieces are put together: to copy so few costs less than the kernel's work for each
 /// further piece.
