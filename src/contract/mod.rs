@@ -12,6 +12,8 @@ mod mend;
 mod mended;
 mod message;
 #[cfg(feature = "http")]
+mod no_publisher;
+#[cfg(feature = "http")]
 mod publisher;
 #[cfg(feature = "http")]
 pub(crate) mod query;
@@ -21,6 +23,7 @@ mod request;
 #[cfg(feature = "http")]
 mod session;
 mod snapshot;
+mod starts;
 mod std_clock;
 mod stream;
 mod subscribe;
@@ -49,6 +52,7 @@ pub(crate) use session::Label;
 #[cfg(feature = "http")]
 pub use session::{Left, Session, SessionId};
 pub use snapshot::Snapshot;
+pub use starts::Starts;
 pub use std_clock::StdClock;
 pub use stream::{FromStream, from_stream};
 pub use subscribe::{Start, Subscribe, SubscribeError};

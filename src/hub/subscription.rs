@@ -3,7 +3,9 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use crate::contract::{Delivery, Encoded, Encoding, Format, Head, Start, Subscribe, SubscribeError, Subscriber};
+use crate::contract::{
+    Delivery, Encoded, Encoding, Format, Head, Start, Starts, Subscribe, SubscribeError, Subscriber,
+};
 use crate::hub::merged::Merged;
 use crate::hub::placing::{From, Placed};
 use crate::hub::reader::{Glance, Reader};
@@ -77,14 +79,14 @@ enum Order {
 
 impl Subscription {
     pub(super) fn new(shared: Arc<Shared>, what: Subscribe) -> Result<Self, SubscribeError> {
-        let (names, start, overflow) = what.into_parts()?;
+        let (names, starts, overflow) = what.into_parts()?;
         let only = match names.as_slice() {
             [name] => name.as_topic(),
             _ => None,
         };
         let begun = match only {
-            Some(topic) => Order::single(&shared, topic, start, overflow),
-            None => Order::merged(&shared, names, start, overflow),
+            Some(topic) => Order::single(&shared, topic, starts.of(&names[0]), overflow),
+            None => Order::merged(&shared, names, &starts, overflow),
         };
         let (opening, order) = begun?;
         Ok(Self { shared, opening: opening.map(Box::new), order })
@@ -167,7 +169,7 @@ impl Joined {
         &mut self,
         shared: &Shared,
         names: &[Pattern],
-        start: Start,
+        starts: &Starts,
         overflow: Overflow,
     ) -> Result<Beginning, SubscribeError> {
         for pattern in names.iter().filter(|name| name.as_topic().is_none()) {
@@ -178,13 +180,15 @@ impl Joined {
             // Whoever publishes a later event appends it after this, and so to the patterns' logs too.
             false => shared.settled(),
         };
-        let mut beginning = Beginning::new(shared, start, published);
-        for topic in names.iter().filter_map(Pattern::as_topic) {
-            self.topics.push(shared.join(topic, beginning.from, overflow)?);
+        let mut beginning = Beginning::new(shared, starts.all(), published);
+        let all = beginning.from;
+        let from = |name: &Pattern| starts.own_of(name).map_or(all, |own| From::start(own, published));
+        for (name, topic) in names.iter().filter_map(|name| Some((name, name.as_topic()?))) {
+            self.topics.push(shared.join(topic, from(name), overflow)?);
         }
         for (reader, replay) in &mut self.patterns {
             let unsure;
-            (*replay, unsure) = Replay::begin(shared, &reader.log.name, beginning.from, published, overflow);
+            (*replay, unsure) = Replay::begin(shared, &reader.log.name, from(&reader.log.name), published, overflow);
             reader.skip_to(published);
             beginning.gap = match (beginning.gap, unsure) {
                 (Some(gap), Some(unsure)) => Some(Gap { gone: unsure.gone, ..gap }),
@@ -230,9 +234,7 @@ impl Beginning {
     /// `published` is the present.
     fn new(shared: &Shared, start: Start, published: u64) -> Self {
         let (from, sequence, reason) = match start {
-            Start::Now => (From::Live(published), published, None),
-            Start::Oldest => (From::Oldest, published, None),
-            Start::Last(n) => (From::Last(n), published, None),
+            Start::Now | Start::Oldest | Start::Last(_) => (From::start(start, published), published, None),
             Start::Unreadable => (From::Live(published), published, Some(GapReason::Invalid)),
             Start::After(cursor) => {
                 let Position { epoch, sequence, .. } = cursor.position();
@@ -273,11 +275,11 @@ impl Order {
     fn merged(
         shared: &Arc<Shared>,
         names: Vec<Pattern>,
-        start: Start,
+        starts: &Starts,
         overflow: Overflow,
     ) -> Result<(Option<Gap>, Self), SubscribeError> {
         let mut joined = Joined::default();
-        let joining = joined.join(shared, &narrowed(names), start, overflow);
+        let joining = joined.join(shared, &narrowed(names), starts, overflow);
         let Beginning { sequence, gap, .. } = joining.inspect_err(|_| joined.leave(shared))?;
         Ok((gap, Self::Merged(Box::new(Merged::new(shared, joined, sequence, overflow)))))
     }
