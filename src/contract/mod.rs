@@ -23,10 +23,10 @@ mod request;
 #[cfg(feature = "http")]
 mod session;
 mod snapshot;
-mod starts;
 mod std_clock;
 mod stream;
 mod subscribe;
+mod subscribe_options;
 mod subscriber;
 mod transport;
 
@@ -52,9 +52,9 @@ pub(crate) use session::Label;
 #[cfg(feature = "http")]
 pub use session::{Left, Session, SessionId};
 pub use snapshot::Snapshot;
-pub use starts::Starts;
 pub use std_clock::StdClock;
 pub use stream::{FromStream, from_stream};
 pub use subscribe::{Start, Subscribe, SubscribeError};
+pub use subscribe_options::SubscribeOptions;
 pub use subscriber::{BoxSubscriber, Delivery, Encoded, Encoding, End, IntoStream, Next, Subscriber, SubscriberExt};
 pub use transport::Transport;

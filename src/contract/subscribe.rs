@@ -1,4 +1,4 @@
-use super::Starts;
+use super::SubscribeOptions;
 use crate::model::{Cursor, Overflow, Pattern, PatternError, Topic, TopicError};
 
 /// What to subscribe to, from where, and what happens to a subscriber that falls behind.
@@ -16,8 +16,7 @@ use crate::model::{Cursor, Overflow, Pattern, PatternError, Topic, TopicError};
 #[must_use]
 pub struct Subscribe {
     patterns: Vec<Pattern>,
-    starts: Starts,
-    overflow: Overflow,
+    options: SubscribeOptions,
     invalid: Option<SubscribeError>,
 }
 
@@ -85,7 +84,7 @@ impl Subscribe {
     #[inline]
     fn collect(patterns: impl Iterator<Item = Result<Pattern, SubscribeError>>) -> Self {
         let room = Vec::with_capacity(patterns.size_hint().0);
-        let mut this = Self { patterns: room, starts: Starts::default(), overflow: Overflow::Gap, invalid: None };
+        let mut this = Self { patterns: room, options: SubscribeOptions::default(), invalid: None };
         for pattern in patterns {
             match pattern {
                 Ok(pattern) if this.patterns.contains(&pattern) => {}
@@ -98,7 +97,7 @@ impl Subscribe {
 
     /// Sets the start of all topics. Default: [`Start::Now`].
     pub fn start(mut self, start: Start) -> Self {
-        self.starts.set_all(start);
+        self.options.set_start(start);
         self
     }
 
@@ -131,35 +130,65 @@ impl Subscribe {
     ///
     /// # Errors
     ///
-    /// [`Hub::subscribe`](crate::Hub::subscribe) returns [`SubscribeError::Start`] if the subscription does not name the
-    /// topic, if one of its patterns matches it too, or if the start is a cursor; and [`SubscribeError::Pattern`] if
-    /// `name` is not a pattern.
+    /// [`Hub::subscribe`](crate::Hub::subscribe) returns [`SubscribeError::NotFollowed`] if the subscription does not name
+    /// the topic, [`Covered`](SubscribeError::Covered) if one of its patterns matches it too,
+    /// [`OwnCursor`](SubscribeError::OwnCursor) if the start is a cursor, and [`Pattern`](SubscribeError::Pattern) if `name`
+    /// is not a pattern.
     pub fn start_of<P>(mut self, name: P, start: Start) -> Self
     where
         P: TryInto<Pattern>,
         PatternError: From<P::Error>,
     {
         let set = name.try_into().map_err(|error| SubscribeError::Pattern(error.into()));
-        if let Err(error) = set.and_then(|name| self.starts.set_own(name, start)) {
+        if let Err(error) = set.and_then(|name| self.options.set_start_of(name, start)) {
             self.invalid = Some(error);
         }
         self
     }
 
-    /// The same with another fate for a subscriber that falls behind.
-    pub fn overflow(self, overflow: Overflow) -> Self {
-        Self { overflow, ..self }
+    /// Sets the overflow of all topics: the treatment of a subscriber that falls behind. Default: [`Overflow::Gap`].
+    pub fn overflow(mut self, overflow: Overflow) -> Self {
+        self.options.set_overflow(overflow);
+        self
+    }
+
+    /// Sets the overflow of one topic or pattern of the subscription: of a chat no message is left out silently, of prices
+    /// the newest are enough. With [`Overflow::Disconnect`] the whole subscription ends if it falls behind there.
+    ///
+    /// ```
+    /// use tidings::{LocalHub, Overflow, Subscribe};
+    ///
+    /// let hub = LocalHub::new();
+    /// let room = Subscribe::topics(["rooms/7/chat", "rooms/7/prices"]).overflow_of("rooms/7/prices", Overflow::Latest);
+    /// let room = hub.subscribe(room)?;
+    /// # drop(room);
+    /// # Ok::<(), tidings::SubscribeError>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`start_of`](Self::start_of).
+    pub fn overflow_of<P>(mut self, name: P, overflow: Overflow) -> Self
+    where
+        P: TryInto<Pattern>,
+        PatternError: From<P::Error>,
+    {
+        match name.try_into() {
+            Ok(name) => self.options.set_overflow_of(name, overflow),
+            Err(error) => self.invalid = Some(SubscribeError::Pattern(error.into())),
+        }
+        self
     }
 
     /// For hubs: the parts, checked. At least one pattern, none twice; but one may match what another matches too, and a
     /// hub delivers each event once.
-    pub fn into_parts(self) -> Result<(Vec<Pattern>, Starts, Overflow), SubscribeError> {
+    pub fn into_parts(self) -> Result<(Vec<Pattern>, SubscribeOptions), SubscribeError> {
         match self.invalid {
             Some(error) => Err(error),
             None if self.patterns.is_empty() => Err(SubscribeError::NoTopics),
             None => {
-                let starts = self.starts.checked(&self.patterns)?;
-                Ok((self.patterns, starts, self.overflow))
+                self.options.check(&self.patterns)?;
+                Ok((self.patterns, self.options))
             }
         }
     }
@@ -178,14 +207,15 @@ pub enum SubscribeError {
     /// A text is not a pattern.
     #[error(transparent)]
     Pattern(#[from] PatternError),
-    /// A topic or pattern cannot have a start of its own, see [`Subscribe::start_of`].
-    #[error("`{name}` cannot have a start of its own: {why}")]
-    Start {
-        /// The topic or pattern.
-        name: Pattern,
-        /// The reason, and what to do.
-        why: &'static str,
-    },
+    /// A topic or pattern that the subscription does not follow has a start or overflow of its own.
+    #[error("`{0}` has a start or overflow of its own: name it in `Subscribe::topics` or `Subscribe::patterns` too")]
+    NotFollowed(Pattern),
+    /// A topic or pattern that another pattern of the subscription covers has a start or overflow of its own.
+    #[error("`{0}` cannot have a start or overflow of its own: a pattern of the same subscription matches it too")]
+    Covered(Pattern),
+    /// The start of one topic or pattern is a cursor.
+    #[error("`{0}` cannot have a cursor of its own: a cursor is for all topics, give it to `Subscribe::start`")]
+    OwnCursor(Pattern),
     /// Subscriptions follow as many topics without events as the hub allows. Subscribe again later, or raise the limit.
     #[error("{limit} topics without events are subscribed to already: raise `max_topics` of the hub")]
     TooManyTopics {

@@ -1,4 +1,4 @@
-use crate::contract::End;
+use crate::contract::{End, SubscribeOptions};
 use crate::hub::reader::Reader;
 use crate::hub::replay::Replay;
 use crate::hub::shared::Shared;
@@ -10,6 +10,7 @@ use crate::model::{Gap, Overflow};
 pub(super) struct Followed {
     pub(super) reader: Reader,
     pub(super) ticket: Ticket,
+    pub(super) overflow: Overflow,
     pub(super) before: Option<Box<Before>>,
 }
 
@@ -45,6 +46,11 @@ impl Before {
 }
 
 impl Followed {
+    pub(super) fn new(reader: Reader, options: &SubscribeOptions, before: Option<Before>) -> Self {
+        let overflow = options.overflow_of(&reader.log.name);
+        Self { reader, ticket: Ticket::NONE, overflow, before: before.map(Box::new) }
+    }
+
     #[inline]
     pub(super) fn is_at_gap(&self) -> bool {
         match self.before.as_deref() {

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bytes::BytesMut;
 
-use crate::contract::{Delivery, Encoded, Encoding, End, Format};
+use crate::contract::{Delivery, Encoded, Encoding, End, Format, SubscribeOptions};
 use crate::hub::followed::{Before, Followed};
 use crate::hub::inbox::Inbox;
 use crate::hub::log::Follower;
@@ -15,7 +15,7 @@ use crate::hub::placing::Found;
 use crate::hub::reader::Reader;
 use crate::hub::shared::Shared;
 use crate::hub::subscription::Joined;
-use crate::hub::waiters::{Ticket, Waiters};
+use crate::hub::waiters::Waiters;
 use crate::model::{Gap, GapReason, Overflow, Pattern};
 
 /// A subscription of several topics, or of patterns, merged by sequence under the watermark.
@@ -39,7 +39,6 @@ pub(super) struct Merged {
     /// The watermark: what is up to it, and unread, is in `heads` or unlooked-at.
     seen: u64,
     pub(super) sequence: u64,
-    overflow: Overflow,
     ended: Option<End>,
 }
 
@@ -78,18 +77,15 @@ enum Fit {
 
 impl Merged {
     /// A subscription whose topics begin where they were placed, and its patterns with their replays, after `sequence`.
-    pub(super) fn new(shared: &Shared, joined: Joined, sequence: u64, overflow: Overflow) -> Self {
+    pub(super) fn new(shared: &Shared, joined: Joined, sequence: u64, options: &SubscribeOptions) -> Self {
         let heads = joined.topics.iter().filter_map(|(_, placed)| placed.head);
         let earliest = heads.chain(joined.patterns.iter().filter_map(|(_, replay)| replay.earliest())).min();
         let topics = joined.topics.into_iter().map(|(reader, placed)| {
             let gap = placed.gap.map(|sequence| reader.log.gap(GapReason::Evicted, shared.cursor(sequence)));
-            Followed { reader, ticket: Ticket::NONE, before: gap.map(Before::Gap).map(Box::new) }
+            Followed::new(reader, options, gap.map(Before::Gap))
         });
-        let patterns = joined.patterns.into_iter().map(|(reader, replay)| Followed {
-            reader,
-            ticket: Ticket::NONE,
-            before: Some(Box::new(Before::Replay(replay))),
-        });
+        let patterns = joined.patterns.into_iter();
+        let patterns = patterns.map(|(reader, replay)| Followed::new(reader, options, Some(Before::Replay(replay))));
         let topics: Box<[_]> = topics.chain(patterns).collect();
         Self {
             inbox: Arc::default(),
@@ -99,7 +95,6 @@ impl Merged {
             over: 0,
             seen: 0,
             sequence: earliest.map_or(sequence, |head| sequence.min(head - 1)),
-            overflow,
             ended: None,
         }
     }
@@ -115,12 +110,14 @@ impl Merged {
             match std::task::ready!(self.poll_order(shared, cx)) {
                 Next::Events { key, up_to } => {
                     self.marked.push(key);
-                    let (reader, up_to, end) = self.topics[key as usize].reader(up_to);
-                    let ahead = reader.ahead_before(end, shared, self.overflow);
+                    let followed = &mut self.topics[key as usize];
+                    let overflow = followed.overflow;
+                    let (reader, up_to, end) = followed.reader(up_to);
+                    let ahead = reader.ahead_before(end, shared, overflow);
                     if let Some(ahead) = ahead.and_then(|ahead| ahead.up_to(up_to)) {
                         let ahead = ahead.of_one_topic();
                         if !ahead.is_whole {
-                            let Some((batch, taken)) = ahead.sieved_batch(shared, self.overflow) else {
+                            let Some((batch, taken)) = ahead.sieved_batch(shared, overflow) else {
                                 continue;
                             };
                             self.sequence = taken.sequence;
@@ -202,15 +199,17 @@ impl Merged {
         piece: &mut Piece,
     ) -> Fit {
         self.marked.push(key);
-        let (reader, up_to, end) = self.topics[key as usize].reader(up_to);
-        let ahead = reader.ahead_before(end, shared, self.overflow);
+        let followed = &mut self.topics[key as usize];
+        let overflow = followed.overflow;
+        let (reader, up_to, end) = followed.reader(up_to);
+        let ahead = reader.ahead_before(end, shared, overflow);
         let Some(ahead) = ahead.and_then(|ahead| ahead.up_to(up_to)) else {
             return Fit::More;
         };
         let is_first = piece.bytes.is_empty();
         let room = max.saturating_sub(piece.bytes.len());
         if !ahead.is_whole {
-            let Some((encoding, taken)) = ahead.sieved_encode(shared, self.overflow, format, room) else {
+            let Some((encoding, taken)) = ahead.sieved_encode(shared, overflow, format, room) else {
                 return Fit::More;
             };
             if encoding.bytes.len() > room && !is_first {
@@ -293,11 +292,12 @@ impl Merged {
 
     /// Looks at a topic that may have something to read: puts it into `heads`, or arms it, or finds it over.
     fn look(&mut self, key: u32, shared: &Shared) {
-        let Followed { reader, ticket, before } = &mut self.topics[key as usize];
+        let Followed { reader, ticket, overflow, before } = &mut self.topics[key as usize];
+        let overflow = *overflow;
         loop {
             let head = match before.as_deref_mut() {
-                None => reader.ahead(shared, self.overflow).map(|ahead| ahead.first_sequence()),
-                Some(before) => match before.head(reader, shared, self.overflow) {
+                None => reader.ahead(shared, overflow).map(|ahead| ahead.first_sequence()),
+                Some(before) => match before.head(reader, shared, overflow) {
                     Ok(head) => head,
                     Err(end) => {
                         self.ended = Some(end);
@@ -311,7 +311,7 @@ impl Merged {
             }
             let mut state = reader.log.state();
             reader.uncounted.count(&mut state);
-            let found = state.find(reader.next, self.overflow);
+            let found = state.find(reader.next, overflow);
             if matches!(found, Found::Nothing) {
                 if state.closed {
                     self.over += 1;
@@ -327,10 +327,10 @@ impl Merged {
             drop(state);
             if let Some(lost) = reader.follow(found, u64::MAX, shared) {
                 if let Some(Before::Replay(replay)) = before.as_deref_mut() {
-                    replay.catch_up(shared, &reader.log.name, self.sequence, &lost, self.overflow);
+                    replay.catch_up(shared, &reader.log.name, self.sequence, &lost, overflow);
                     continue;
                 }
-                if self.overflow == Overflow::Disconnect {
+                if overflow == Overflow::Disconnect {
                     self.ended = Some(End::TooSlow);
                     return;
                 }
@@ -373,7 +373,7 @@ impl Merged {
 
     /// Leaves every topic.
     pub(super) fn leave(&mut self, shared: &Shared) {
-        for Followed { reader: Reader { log, uncounted, .. }, ticket, before } in &mut self.topics {
+        for Followed { reader: Reader { log, uncounted, .. }, ticket, before, .. } in &mut self.topics {
             if let Some(Before::Replay(replay)) = before.as_deref_mut() {
                 replay.leave(shared);
             }

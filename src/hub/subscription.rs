@@ -4,7 +4,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use crate::contract::{
-    Delivery, Encoded, Encoding, Format, Head, Start, Starts, Subscribe, SubscribeError, Subscriber,
+    Delivery, Encoded, Encoding, Format, Head, Start, Subscribe, SubscribeError, SubscribeOptions, Subscriber,
 };
 use crate::hub::merged::Merged;
 use crate::hub::placing::{From, Placed};
@@ -79,14 +79,14 @@ enum Order {
 
 impl Subscription {
     pub(super) fn new(shared: Arc<Shared>, what: Subscribe) -> Result<Self, SubscribeError> {
-        let (names, starts, overflow) = what.into_parts()?;
+        let (names, options) = what.into_parts()?;
         let only = match names.as_slice() {
             [name] => name.as_topic(),
             _ => None,
         };
         let begun = match only {
-            Some(topic) => Order::single(&shared, topic, starts.of(&names[0]), overflow),
-            None => Order::merged(&shared, names, &starts, overflow),
+            Some(topic) => Order::single(&shared, topic, options.start_of(&names[0]), options.overflow_of(&names[0])),
+            None => Order::merged(&shared, names, &options),
         };
         let (opening, order) = begun?;
         Ok(Self { shared, opening: opening.map(Box::new), order })
@@ -169,26 +169,26 @@ impl Joined {
         &mut self,
         shared: &Shared,
         names: &[Pattern],
-        starts: &Starts,
-        overflow: Overflow,
+        options: &SubscribeOptions,
     ) -> Result<Beginning, SubscribeError> {
         for pattern in names.iter().filter(|name| name.as_topic().is_none()) {
-            self.patterns.push((shared.follow(pattern, overflow)?, Replay::none(0)));
+            self.patterns.push((shared.follow(pattern, options.overflow_of(pattern))?, Replay::none(0)));
         }
         let published = match self.patterns.is_empty() {
             true => shared.published.load(),
             // Whoever publishes a later event appends it after this, and so to the patterns' logs too.
             false => shared.settled(),
         };
-        let mut beginning = Beginning::new(shared, starts.all(), published);
+        let mut beginning = Beginning::new(shared, options.start(), published);
         let all = beginning.from;
-        let from = |name: &Pattern| starts.own_of(name).map_or(all, |own| From::start(own, published));
+        let from = |name: &Pattern| options.own_start(name).map_or(all, |own| From::start(own, published));
         for (name, topic) in names.iter().filter_map(|name| Some((name, name.as_topic()?))) {
-            self.topics.push(shared.join(topic, from(name), overflow)?);
+            self.topics.push(shared.join(topic, from(name), options.overflow_of(name))?);
         }
         for (reader, replay) in &mut self.patterns {
+            let name = &reader.log.name;
             let unsure;
-            (*replay, unsure) = Replay::begin(shared, &reader.log.name, from(&reader.log.name), published, overflow);
+            (*replay, unsure) = Replay::begin(shared, name, from(name), published, options.overflow_of(name));
             reader.skip_to(published);
             beginning.gap = match (beginning.gap, unsure) {
                 (Some(gap), Some(unsure)) => Some(Gap { gone: unsure.gone, ..gap }),
@@ -275,13 +275,12 @@ impl Order {
     fn merged(
         shared: &Arc<Shared>,
         names: Vec<Pattern>,
-        starts: &Starts,
-        overflow: Overflow,
+        options: &SubscribeOptions,
     ) -> Result<(Option<Gap>, Self), SubscribeError> {
         let mut joined = Joined::default();
-        let joining = joined.join(shared, &narrowed(names), starts, overflow);
+        let joining = joined.join(shared, &narrowed(names), options);
         let Beginning { sequence, gap, .. } = joining.inspect_err(|_| joined.leave(shared))?;
-        Ok((gap, Self::Merged(Box::new(Merged::new(shared, joined, sequence, overflow)))))
+        Ok((gap, Self::Merged(Box::new(Merged::new(shared, joined, sequence, options)))))
     }
 
     fn sequence(&self) -> u64 {

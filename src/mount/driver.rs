@@ -26,14 +26,14 @@ pub(super) struct Driver {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Stage {
     Unpolled,
-    /// In its first poll. One that panics there would do so again, and is not followed by another.
+    /// In its first poll. A driver that panics there is not followed by another, which would panic too.
     First,
     Running,
     /// The endpoint is gone. Its wheel needs no other driver.
     Over,
 }
 
-/// Tells the one who starts a driver and the driver whether it came to run.
+/// State of a driver's start, shared by the driver and the code that starts it.
 #[derive(Clone, Default)]
 pub(super) struct Launch(Arc<AtomicU8>);
 
@@ -41,14 +41,14 @@ const LAUNCHED: u8 = 1;
 const DROPPED: u8 = 2;
 
 impl Launch {
-    /// Ends the start: from here on, a driver that is dropped calls for another. Returns `false` if it was dropped
-    /// already, as a runtime does that is shut down.
+    /// Ends the start: from here on, a driver that is dropped wakes the tasks that can start another. Returns `false` if it
+    /// was dropped already: a runtime that is shut down drops a task at once.
     pub(super) fn finish(&self) -> bool {
         self.0.swap(LAUNCHED, Ordering::AcqRel) != DROPPED
     }
 }
 
-/// What the application wants done every so often: a hub's sweep.
+/// A periodic job of the application, such as a hub's sweep.
 #[derive(Clone)]
 pub(super) struct Job {
     pub(super) period: Duration,
@@ -104,7 +104,7 @@ impl Driver {
 
     fn sleep_until(&mut self, at: Instant, cx: &mut Context<'_>) -> Poll<()> {
         if let Some(sleep) = &mut self.sleep {
-            // One of tokio's panics where its runtime has ended, and this future was moved to another.
+            // A sleep of tokio panics after its runtime has ended, if this future was moved to another runtime.
             let polled = isolate(|| {
                 sleep.as_mut().reset(at);
                 sleep.as_mut().poll(cx)

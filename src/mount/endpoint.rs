@@ -155,8 +155,8 @@ impl Endpoint {
     ///
     /// Several runtimes may serve one endpoint: the driver runs in the first. When it is dropped, because its runtime ends
     /// or its task is aborted, the sessions of the other runtimes start another at once; without any, the next request does.
-    /// So does a panic of the timer, except in the driver's first poll. A runtime that is kept but does not run keeps the
-    /// driver: drop it.
+    /// A driver whose timer panics is followed by another in the same way, unless that was in its first poll. A runtime that
+    /// exists but is not run still has the driver: drop it.
     pub fn driver(&self) -> impl Future<Output = ()> + Send + 'static + use<> {
         let driver = self.mount.runtime.driver();
         async move {

@@ -22,7 +22,7 @@ pub(super) struct Runtime {
     tasks: Arc<Tasks>,
 }
 
-/// What a driver is started with, and other tasks.
+/// The means to start a driver and other tasks.
 struct Tasks {
     spawn: Option<Spawn>,
     jobs: Vec<Job>,
@@ -115,7 +115,7 @@ impl Tasks {
         let launch = driver.launch();
         let spawned = isolate(|| self.spawn(driver)).unwrap_or(Err(Missing::Spawner));
         if !launch.finish() {
-            // The spawner dropped it. Where that is a runtime that ends, others may run a driver, and looked meanwhile.
+            // The spawner dropped it. If that is a runtime that ends, tasks of another one that looked meanwhile saw a driver.
             if self.spawn.is_none() {
                 wheel.call_for_driver();
             }

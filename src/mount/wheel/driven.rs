@@ -36,7 +36,7 @@ impl Wheel {
 
     /// Wakes the tasks that have an alarm, until one of them has started a driver.
     ///
-    /// The caller left the driver's place before. A task that sets an alarm meanwhile looks for the driver after it.
+    /// The caller must have left the driver's place. A task that sets an alarm meanwhile checks for a driver after that.
     pub(in crate::mount) fn call_for_driver(&self) {
         let (mut page, mut wakers) = (Some(0), Vec::with_capacity(ROUND));
         while let Some(from) = page.filter(|_| !self.is_driven()) {

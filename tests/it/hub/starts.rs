@@ -1,10 +1,13 @@
-//! Topics of a subscription with a start of their own.
+//! Topics of a subscription with a start or an overflow of their own.
 
 use std::task::{Context, Poll, Waker};
 
-use tidings::{Cursor, GapReason, LocalHub, Overflow, Start, Subscribe, SubscribeError, Subscriber, Subscription};
+use tidings::{
+    Cursor, Delivery, End, Event, GapReason, LocalHub, Overflow, Retention, Start, Subscribe, SubscribeError,
+    Subscriber, Subscription,
+};
 
-use super::patterns::{events, say};
+use super::patterns::{events, say, topic};
 
 /// A hub with three events of each of the topics `a`, `b`, `x/1` and `x/2`, published in turn.
 fn hub() -> LocalHub {
@@ -99,7 +102,7 @@ fn cursor_resumes_every_topic_and_no_start_of_its_own_is_used() {
     assert_eq!(events(&mut subscribe(&hub, single)), ["b: missed"]);
     // One that cannot be read is a gap, and no start.
     let mut unreadable = subscribe(&hub, all().start(Start::Unreadable));
-    let Poll::Ready(tidings::Delivery::Gap(gap)) = unreadable.poll_next(&mut Context::from_waker(Waker::noop())) else {
+    let Poll::Ready(Delivery::Gap(gap)) = unreadable.poll_next(&mut Context::from_waker(Waker::noop())) else {
         panic!("it begins with a gap");
     };
     assert_eq!(gap.reason, GapReason::Invalid);
@@ -107,7 +110,7 @@ fn cursor_resumes_every_topic_and_no_start_of_its_own_is_used() {
 }
 
 fn say_cursor(hub: &LocalHub, name: &str) -> Cursor {
-    hub.publish_now(&super::patterns::topic(name), "last read").unwrap().cursor
+    hub.publish_now(&topic(name), "last read").unwrap().cursor
 }
 
 #[test]
@@ -126,37 +129,80 @@ fn client_that_is_cut_among_older_events_resumes_all_topics_and_loses_none() {
     assert!(resumed(cut.cursor().unwrap()).is_empty());
 }
 
+/// Publishes an event with the key `k`.
+fn keyed(hub: &LocalHub, name: &str, text: &str) {
+    hub.publish_now(&topic(name), Event::text(text).keyed("k").unwrap()).unwrap();
+}
+
 #[test]
-fn overflow_and_starts_of_topics_are_independent() {
+fn each_topic_conflates_or_not_by_its_own_overflow() {
     let hub = LocalHub::new();
-    for number in 1..=3 {
-        hub.publish_now(&super::patterns::topic("a"), tidings::Event::text(number.to_string()).keyed("k").unwrap())
-            .unwrap();
-        say(&hub, "b", &number);
+    let ab = || Subscribe::topics(["a", "b"]);
+    let mut latest_b = subscribe(&hub, ab().overflow_of("b", Overflow::Latest));
+    let mut latest_a = subscribe(&hub, ab().overflow(Overflow::Latest).overflow_of("b", Overflow::Gap));
+    let mut single = subscribe(&hub, Subscribe::topics(["a"]).overflow_of("a", Overflow::Latest));
+    let both = Subscribe::patterns(["*", "x/*"]).overflow_of("*", Overflow::Latest);
+    let mut pattern = subscribe(&hub, both);
+    for number in ["1", "2", "3"] {
+        ["a", "b", "x/1"].map(|name| keyed(&hub, name, number));
     }
-    let what = Subscribe::topics(["a", "b"]).start_of("a", Start::Oldest).overflow(Overflow::Latest);
-    assert_eq!(events(&mut subscribe(&hub, what)), ["a: 3"]);
+    assert_eq!(events(&mut latest_b), ["a: 1", "a: 2", "a: 3", "b: 3"]);
+    assert_eq!(events(&mut latest_a), ["b: 1", "b: 2", "a: 3", "b: 3"]);
+    assert_eq!(events(&mut single), ["a: 3"]);
+    assert_eq!(events(&mut pattern), ["x/1: 1", "x/1: 2", "a: 3", "b: 3", "x/1: 3"]);
+}
+
+#[test]
+fn subscription_ends_where_it_falls_behind_in_a_topic_that_disconnects_and_gets_a_gap_elsewhere() {
+    for (behind, ends) in [("a", false), ("b", true)] {
+        let hub = LocalHub::builder().retain(Retention::count(2)).live_buffer(0).build();
+        let mut slow = subscribe(&hub, Subscribe::topics(["a", "b"]).overflow_of("b", Overflow::Disconnect));
+        for number in 0..10_000 {
+            say(&hub, behind, &number);
+        }
+        let first = slow.poll_next(&mut Context::from_waker(Waker::noop()));
+        match first {
+            Poll::Ready(Delivery::End(End::TooSlow)) => assert!(ends),
+            Poll::Ready(Delivery::Gap(gap)) => assert!(!ends && gap.reason == GapReason::Overflow),
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+#[test]
+fn start_and_overflow_of_one_topic_are_both_used_and_a_cursor_replaces_the_start_only() {
+    let hub = LocalHub::new();
+    let first = hub.publish_now(&topic("b"), "first").unwrap().cursor;
+    for number in ["1", "2", "3"] {
+        ["a", "b"].map(|name| keyed(&hub, name, number));
+    }
+    let what = || Subscribe::topics(["a", "b"]).start_of("a", Start::Oldest).overflow_of("a", Overflow::Latest);
+    assert_eq!(events(&mut subscribe(&hub, what())), ["a: 3"]);
+    let resumed = events(&mut subscribe(&hub, what().start(Start::After(first))));
+    assert_eq!(resumed, ["b: 1", "b: 2", "a: 3", "b: 3"]);
 }
 
 #[test]
 fn start_of_a_topic_that_cannot_have_one_is_refused_with_the_reason() {
     let ab = || Subscribe::topics(["a", "b"]);
     let unknown = error(ab().start_of("c", Start::Oldest));
-    assert!(matches!(&unknown, SubscribeError::Start { name, .. } if name.as_str() == "c"));
+    assert!(matches!(&unknown, SubscribeError::NotFollowed(name) if name.as_str() == "c"));
     assert!(unknown.to_string().contains("`Subscribe::topics`"), "{unknown}");
-    assert!(matches!(error(ab().start_of("*", Start::Oldest)), SubscribeError::Start { .. }));
-    let covered = error(Subscribe::patterns(["x/*", "x/1", "a"]).start_of("x/1", Start::Oldest));
-    assert!(covered.to_string().contains("a pattern of the same subscription"), "{covered}");
-    let covered = error(Subscribe::patterns(["x/*", "**"]).start_of("x/*", Start::Oldest));
-    assert!(matches!(&covered, SubscribeError::Start { name, .. } if name.as_str() == "x/*"));
+    assert!(matches!(error(ab().start_of("*", Start::Oldest)), SubscribeError::NotFollowed(_)));
+    for (names, own) in [(["x/*", "x/1", "a"], "x/1"), (["x/*", "**", "a"], "x/*")] {
+        let covered = error(Subscribe::patterns(names).start_of(own, Start::Oldest));
+        assert!(matches!(&covered, SubscribeError::Covered(name) if name.as_str() == own));
+    }
     let cursor = say_cursor(&hub(), "a");
     for start in [Start::After(cursor), Start::Unreadable] {
         let refused = error(ab().start_of("a", start));
-        assert!(refused.to_string().contains("`Subscribe::start`"), "{refused}");
+        assert!(matches!(refused, SubscribeError::OwnCursor(_)) && refused.to_string().contains("`Subscribe::start`"));
     }
     assert!(matches!(error(ab().start_of("a*", Start::Now)), SubscribeError::Pattern(_)));
+    assert!(matches!(error(ab().overflow_of("a*", Overflow::Gap)), SubscribeError::Pattern(_)));
+    assert!(matches!(error(ab().overflow_of("c", Overflow::Gap)), SubscribeError::NotFollowed(_)));
     // Checked before a cursor replaces it, so that a mistake does not show with the first client only.
     let resumed = ab().start_of("c", Start::Oldest).start(Start::After(cursor));
-    assert!(matches!(error(resumed), SubscribeError::Start { .. }));
+    assert!(matches!(error(resumed), SubscribeError::NotFollowed(_)));
     assert!(matches!(error(Subscribe::topics([""; 0]).start_of("a", Start::Now)), SubscribeError::NoTopics));
 }
