@@ -11,14 +11,16 @@
 
 use axum::Router;
 use axum::extract::{Form, State};
-use axum::response::{Html, Redirect};
+use axum::http::StatusCode;
+use axum::response::Html;
 use axum::routing::{get, post};
 use tidings::server::serve;
 use tidings::{Endpoint, LocalHub, SubscribeRequest, Topic, publisher_fn};
 use tokio::net::TcpListener;
 
 const PAGE: &str = r#"<!doctype html><title>tidings</title>
-<form method="post" action="/say"><input name="text" autofocus> <button>Say</button></form><ul></ul>
+<form method="post" action="/say" onsubmit="setTimeout(() => this.reset())">
+<input name="text" autofocus> <button>Say</button></form><ul></ul>
 <script>
   new EventSource("/events").onmessage = ({ data }) => {
     const line = document.createElement("li")
@@ -50,11 +52,15 @@ async fn main() -> std::io::Result<()> {
         .route_service("/events", events.clone())
         .with_state(hub);
     let listener = TcpListener::bind("127.0.0.1:3000").await?;
+    let address = listener.local_addr()?;
+    println!("open http://{address}, or type in two shells:");
+    println!("  curl -N http://{address}/events -H 'accept: text/event-stream'");
+    println!("  curl http://{address}/say -d 'text=hello'");
     serve(listener, app).with_graceful_shutdown(events.drain_on(tokio::signal::ctrl_c())).await
 }
 
-async fn say(State(hub): State<LocalHub>, Form(say): Form<Say>) -> Redirect {
+/// A browser stays on the page when a form is answered with 204, so its stream goes on.
+async fn say(State(hub): State<LocalHub>, Form(say): Form<Say>) -> StatusCode {
     let topic = Topic::new("said").expect("a good name");
-    hub.publish_now(&topic, say.text).expect("an open hub");
-    Redirect::to("/")
+    hub.publish_now(&topic, say.text).map_or(StatusCode::INSUFFICIENT_STORAGE, |_| StatusCode::NO_CONTENT)
 }

@@ -46,6 +46,9 @@ async fn main() -> std::io::Result<()> {
     tokio::spawn(tick(hub));
     let app = Router::new().route("/", get(|| async { Html(PAGE) })).route_service("/prices", prices.clone());
     let listener = TcpListener::bind("127.0.0.1:3000").await?;
+    let address = listener.local_addr()?;
+    println!("open http://{address}, or follow it from a shell:");
+    println!("  curl -N http://{address}/prices -H 'accept: text/event-stream'");
     serve(listener, app).with_graceful_shutdown(prices.drain_on(tokio::signal::ctrl_c())).await
 }
 

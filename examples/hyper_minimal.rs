@@ -33,6 +33,9 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     // A foreign page can bind its own name to 127.0.0.1 and is of the same origin then; its name is not one of these.
     let endpoint = endpoint.allowed_hosts(["localhost", "127.0.0.1"]).build();
     let listener = TcpListener::bind("127.0.0.1:3000").await?;
+    let address = listener.local_addr()?;
+    println!("listening on http://{address}, follow it from a shell:");
+    println!("  curl -N http://{address} -H 'accept: text/event-stream'");
     loop {
         let Ok((stream, _)) = listener.accept().await else {
             // Most likely for want of file descriptors.

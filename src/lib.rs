@@ -12,6 +12,8 @@ mod mount;
 #[cfg(feature = "server")]
 #[cfg_attr(docsrs, doc(cfg(feature = "server")))]
 pub mod server;
+#[cfg(feature = "tokio")]
+mod tokio_support;
 
 #[cfg(feature = "object")]
 #[allow(unused_imports, unreachable_pub, reason = "the mount alone has no adapter")]
@@ -21,6 +23,8 @@ pub use hub::*;
 pub use model::*;
 #[cfg(feature = "http")]
 pub use mount::*;
+#[cfg(feature = "tokio")]
+pub use tokio_support::*;
 
 #[cfg(all(doctest, feature = "full"))]
 #[doc = include_str!("../README.md")]

@@ -12,6 +12,8 @@ mod mend;
 mod mended;
 mod message;
 #[cfg(feature = "http")]
+mod no_publisher;
+#[cfg(feature = "http")]
 mod publisher;
 #[cfg(feature = "http")]
 pub(crate) mod query;
@@ -24,6 +26,7 @@ mod snapshot;
 mod std_clock;
 mod stream;
 mod subscribe;
+mod subscribe_options;
 mod subscriber;
 mod transport;
 
@@ -52,5 +55,6 @@ pub use snapshot::Snapshot;
 pub use std_clock::StdClock;
 pub use stream::{FromStream, from_stream};
 pub use subscribe::{Start, Subscribe, SubscribeError};
+pub use subscribe_options::SubscribeOptions;
 pub use subscriber::{BoxSubscriber, Delivery, Encoded, Encoding, End, IntoStream, Next, Subscriber, SubscriberExt};
 pub use transport::Transport;

@@ -74,6 +74,9 @@ impl From<SubscribeError> for Rejection {
             SubscribeError::NoTopics | SubscribeError::Topic(_) | SubscribeError::Pattern(_) => {
                 Self::invalid(error.to_string())
             }
+            SubscribeError::NotFollowed(_) | SubscribeError::Covered(_) | SubscribeError::OwnCursor(_) => {
+                Self::internal(error.to_string())
+            }
             SubscribeError::TooManyTopics { .. } | SubscribeError::Closed => {
                 Self::Busy { retry_after: Duration::from_secs(5) }
             }

@@ -1,3 +1,4 @@
+use super::SubscribeOptions;
 use crate::model::{Cursor, Overflow, Pattern, PatternError, Topic, TopicError};
 
 /// What to subscribe to, from where, and what happens to a subscriber that falls behind.
@@ -15,8 +16,7 @@ use crate::model::{Cursor, Overflow, Pattern, PatternError, Topic, TopicError};
 #[must_use]
 pub struct Subscribe {
     patterns: Vec<Pattern>,
-    start: Start,
-    overflow: Overflow,
+    options: SubscribeOptions,
     invalid: Option<SubscribeError>,
 }
 
@@ -84,7 +84,7 @@ impl Subscribe {
     #[inline]
     fn collect(patterns: impl Iterator<Item = Result<Pattern, SubscribeError>>) -> Self {
         let room = Vec::with_capacity(patterns.size_hint().0);
-        let mut this = Self { patterns: room, start: Start::Now, overflow: Overflow::Gap, invalid: None };
+        let mut this = Self { patterns: room, options: SubscribeOptions::default(), invalid: None };
         for pattern in patterns {
             match pattern {
                 Ok(pattern) if this.patterns.contains(&pattern) => {}
@@ -95,23 +95,101 @@ impl Subscribe {
         this
     }
 
-    /// The same from another start.
-    pub fn start(self, start: Start) -> Self {
-        Self { start, ..self }
+    /// Sets the start of all topics. Default: [`Start::Now`].
+    pub fn start(mut self, start: Start) -> Self {
+        self.options.set_start(start);
+        self
     }
 
-    /// The same with another fate for a subscriber that falls behind.
-    pub fn overflow(self, overflow: Overflow) -> Self {
-        Self { overflow, ..self }
+    /// Sets the start of one topic or pattern of the subscription, for clients that come without a cursor.
+    ///
+    /// A client that comes with a cursor resumes every topic there: where [`start`](Self::start) is [`Start::After`] or
+    /// [`Start::Unreadable`], as [`SubscribeRequest::subscribe_to`](crate::SubscribeRequest::subscribe_to) sets it, the
+    /// topics' own starts are not used. A client that is cut while it receives older events of one topic resumes all
+    /// topics at the last of these, so it may receive events of another topic from before that topic's own start.
+    ///
+    /// ```
+    /// use std::task::{Context, Poll, Waker};
+    /// use tidings::{Delivery, LocalHub, Start, Subscribe, Subscriber, Topic};
+    ///
+    /// let hub = LocalHub::new();
+    /// let (chat, presence) = (Topic::new("rooms/7/chat")?, Topic::new("rooms/7/presence")?);
+    /// hub.publish_now(&chat, "hello")?;
+    /// hub.publish_now(&presence, "ann is here")?;
+    ///
+    /// // The last 50 messages, and of presence only what changes from now on.
+    /// let room = Subscribe::topics([&chat, &presence]).start_of(&chat, Start::Last(50));
+    /// let mut room = hub.subscribe(room)?;
+    /// let Poll::Ready(Delivery::Events(batch)) = room.poll_next(&mut Context::from_waker(Waker::noop())) else {
+    ///     unreachable!("the chat has history");
+    /// };
+    /// assert_eq!((batch.topic(), batch.count()), (&chat, 1));
+    /// assert!(room.poll_next(&mut Context::from_waker(Waker::noop())).is_pending());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Hub::subscribe`](crate::Hub::subscribe) returns [`SubscribeError::NotFollowed`] if the subscription does not name
+    /// the topic, [`Covered`](SubscribeError::Covered) if one of its patterns matches it too,
+    /// [`OwnCursor`](SubscribeError::OwnCursor) if the start is a cursor, and [`Pattern`](SubscribeError::Pattern) if `name`
+    /// is not a pattern.
+    pub fn start_of<P>(mut self, name: P, start: Start) -> Self
+    where
+        P: TryInto<Pattern>,
+        PatternError: From<P::Error>,
+    {
+        let set = name.try_into().map_err(|error| SubscribeError::Pattern(error.into()));
+        if let Err(error) = set.and_then(|name| self.options.set_start_of(name, start)) {
+            self.invalid = Some(error);
+        }
+        self
+    }
+
+    /// Sets the overflow of all topics: the treatment of a subscriber that falls behind. Default: [`Overflow::Gap`].
+    pub fn overflow(mut self, overflow: Overflow) -> Self {
+        self.options.set_overflow(overflow);
+        self
+    }
+
+    /// Sets the overflow of one topic or pattern of the subscription: of a chat no message is left out silently, of prices
+    /// the newest are enough. With [`Overflow::Disconnect`] the whole subscription ends if it falls behind there.
+    ///
+    /// ```
+    /// use tidings::{LocalHub, Overflow, Subscribe};
+    ///
+    /// let hub = LocalHub::new();
+    /// let room = Subscribe::topics(["rooms/7/chat", "rooms/7/prices"]).overflow_of("rooms/7/prices", Overflow::Latest);
+    /// let room = hub.subscribe(room)?;
+    /// # drop(room);
+    /// # Ok::<(), tidings::SubscribeError>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`start_of`](Self::start_of).
+    pub fn overflow_of<P>(mut self, name: P, overflow: Overflow) -> Self
+    where
+        P: TryInto<Pattern>,
+        PatternError: From<P::Error>,
+    {
+        match name.try_into() {
+            Ok(name) => self.options.set_overflow_of(name, overflow),
+            Err(error) => self.invalid = Some(SubscribeError::Pattern(error.into())),
+        }
+        self
     }
 
     /// For hubs: the parts, checked. At least one pattern, none twice; but one may match what another matches too, and a
     /// hub delivers each event once.
-    pub fn into_parts(self) -> Result<(Vec<Pattern>, Start, Overflow), SubscribeError> {
+    pub fn into_parts(self) -> Result<(Vec<Pattern>, SubscribeOptions), SubscribeError> {
         match self.invalid {
             Some(error) => Err(error),
             None if self.patterns.is_empty() => Err(SubscribeError::NoTopics),
-            None => Ok((self.patterns, self.start, self.overflow)),
+            None => {
+                self.options.check(&self.patterns)?;
+                Ok((self.patterns, self.options))
+            }
         }
     }
 }
@@ -129,6 +207,15 @@ pub enum SubscribeError {
     /// A text is not a pattern.
     #[error(transparent)]
     Pattern(#[from] PatternError),
+    /// A topic or pattern that the subscription does not follow has a start or overflow of its own.
+    #[error("`{0}` has a start or overflow of its own: name it in `Subscribe::topics` or `Subscribe::patterns` too")]
+    NotFollowed(Pattern),
+    /// A topic or pattern that another pattern of the subscription covers has a start or overflow of its own.
+    #[error("`{0}` cannot have a start or overflow of its own: a pattern of the same subscription matches it too")]
+    Covered(Pattern),
+    /// The start of one topic or pattern is a cursor.
+    #[error("`{0}` cannot have a cursor of its own: a cursor is for all topics, give it to `Subscribe::start`")]
+    OwnCursor(Pattern),
     /// Subscriptions follow as many topics without events as the hub allows. Subscribe again later, or raise the limit.
     #[error("{limit} topics without events are subscribed to already: raise `max_topics` of the hub")]
     TooManyTopics {

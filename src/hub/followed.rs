@@ -1,4 +1,4 @@
-use crate::contract::End;
+use crate::contract::{End, SubscribeOptions};
 use crate::hub::reader::Reader;
 use crate::hub::replay::Replay;
 use crate::hub::shared::Shared;
@@ -12,6 +12,7 @@ pub(super) struct Followed {
     pub(super) ticket: Ticket,
     /// Whether the log knows the inbox, and has not marked it as far as is known here.
     pub(super) is_armed: bool,
+    pub(super) overflow: Overflow,
     pub(super) before: Option<Box<Before>>,
 }
 
@@ -54,6 +55,11 @@ impl Followed {
             uncounted.count(state);
             state.followers.as_mut().and_then(|slab| slab.cancel(ticket))
         })
+    }
+
+    pub(super) fn new(reader: Reader, options: &SubscribeOptions, before: Option<Before>) -> Self {
+        let overflow = options.overflow_of(&reader.log.name);
+        Self { reader, ticket: Ticket::NONE, is_armed: false, overflow, before: before.map(Box::new) }
     }
 
     #[inline]

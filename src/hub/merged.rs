@@ -1,22 +1,21 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::mem::replace;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use bytes::BytesMut;
-
-use crate::contract::{Delivery, Encoded, Encoding, End, Format};
+use crate::contract::{Delivery, End, SubscribeOptions};
 use crate::hub::followed::{Before, Followed};
 use crate::hub::inbox::Inbox;
+use crate::hub::joining::Joined;
 use crate::hub::log::Follower;
 use crate::hub::placing::Found;
 use crate::hub::shared::Shared;
-use crate::hub::subscription::Joined;
-use crate::hub::waiters::{Ticket, Waiters};
+use crate::hub::waiters::Waiters;
 use crate::model::{Gap, GapReason, Overflow, Pattern};
+
+mod encoded;
 
 /// A subscription of several topics, or of patterns, merged by sequence under the watermark.
 ///
@@ -39,7 +38,6 @@ pub(super) struct Merged {
     /// The watermark: what is up to it, and unread, is in `heads` or unlooked-at.
     seen: u64,
     pub(super) sequence: u64,
-    overflow: Overflow,
     ended: Option<End>,
 }
 
@@ -58,39 +56,17 @@ enum Next {
     End(End),
 }
 
-/// Encoded events of several topics.
-#[derive(Default)]
-struct Piece {
-    bytes: BytesMut,
-    events: u32,
-    conflated: u32,
-}
-
-/// Result of joining events to a piece.
-enum Fit {
-    /// They are in the piece, if there were any, and more may be added.
-    More,
-    /// They do not fit.
-    Full,
-    /// They are a piece of their own.
-    Alone(Encoding),
-}
-
 impl Merged {
     /// A subscription whose topics begin where they were placed, and its patterns with their replays, after `sequence`.
-    pub(super) fn new(shared: &Shared, joined: Joined, sequence: u64, overflow: Overflow) -> Self {
+    pub(super) fn new(shared: &Shared, joined: Joined, sequence: u64, options: &SubscribeOptions) -> Self {
         let heads = joined.topics.iter().filter_map(|(_, placed)| placed.head);
         let earliest = heads.chain(joined.patterns.iter().filter_map(|(_, replay)| replay.earliest())).min();
         let topics = joined.topics.into_iter().map(|(reader, placed)| {
             let gap = placed.gap.map(|sequence| reader.log.gap(GapReason::Evicted, shared.cursor(sequence)));
-            Followed { reader, ticket: Ticket::NONE, is_armed: false, before: gap.map(Before::Gap).map(Box::new) }
+            Followed::new(reader, options, gap.map(Before::Gap))
         });
-        let patterns = joined.patterns.into_iter().map(|(reader, replay)| Followed {
-            reader,
-            ticket: Ticket::NONE,
-            is_armed: false,
-            before: Some(Box::new(Before::Replay(replay))),
-        });
+        let patterns = joined.patterns.into_iter();
+        let patterns = patterns.map(|(reader, replay)| Followed::new(reader, options, Some(Before::Replay(replay))));
         let topics: Box<[_]> = topics.chain(patterns).collect();
         Self {
             inbox: Arc::default(),
@@ -100,7 +76,6 @@ impl Merged {
             over: 0,
             seen: 0,
             sequence: earliest.map_or(sequence, |head| sequence.min(head - 1)),
-            overflow,
             ended: None,
         }
     }
@@ -116,12 +91,14 @@ impl Merged {
             match std::task::ready!(self.poll_order(shared, cx)) {
                 Next::Events { key, up_to } => {
                     self.marked.push(key);
-                    let (reader, up_to, end) = self.topics[key as usize].reader(up_to);
-                    let ahead = reader.ahead_before(end, shared, self.overflow);
+                    let followed = &mut self.topics[key as usize];
+                    let overflow = followed.overflow;
+                    let (reader, up_to, end) = followed.reader(up_to);
+                    let ahead = reader.ahead_before(end, shared, overflow);
                     if let Some(ahead) = ahead.and_then(|ahead| ahead.up_to(up_to)) {
                         let ahead = ahead.of_one_topic();
                         if !ahead.is_whole {
-                            let Some((batch, taken)) = ahead.sieved_batch(shared, self.overflow) else {
+                            let Some((batch, taken)) = ahead.sieved_batch(shared, overflow) else {
                                 continue;
                             };
                             self.sequence = taken.sequence;
@@ -142,102 +119,6 @@ impl Merged {
                 Next::End(end) => return Poll::Ready(Delivery::End(end)),
             }
         }
-    }
-
-    #[inline(never)]
-    pub(super) fn poll_encoded(
-        &mut self,
-        shared: &Shared,
-        cx: &mut Context<'_>,
-        format: &dyn Format,
-        max: usize,
-    ) -> Poll<Encoded> {
-        let mut piece = Piece::default();
-        while piece.bytes.is_empty() {
-            match std::task::ready!(self.poll_order(shared, cx)) {
-                Next::Events { key, up_to } => {
-                    if let Fit::Alone(encoding) = self.join(key, up_to, shared, format, max, &mut piece) {
-                        return Poll::Ready(Encoded::Events(encoding));
-                    }
-                }
-                Next::Gap { key, up_to } => {
-                    if let Some(gap) = self.tell(shared, key, up_to) {
-                        return Poll::Ready(Encoded::Gap(gap));
-                    }
-                }
-                Next::End(end) => return Poll::Ready(Encoded::End(end)),
-            }
-        }
-        // If the format panics here, what was joined before goes out, since its readers are past it; the next poll panics.
-        let _ = catch_unwind(AssertUnwindSafe(|| self.join_others(shared, format, max, &mut piece)));
-        Poll::Ready(Encoded::Events(piece.encoding()))
-    }
-
-    /// Joins what follows without a gap, as far as it fits.
-    fn join_others(&mut self, shared: &Shared, format: &dyn Format, max: usize, piece: &mut Piece) {
-        while let Ok(next) = self.order(shared) {
-            match next {
-                Next::Events { key, up_to } => {
-                    if let Fit::Full = self.join(key, up_to, shared, format, max, piece) {
-                        break;
-                    }
-                }
-                Next::Gap { key, .. } => {
-                    self.marked.push(key);
-                    break;
-                }
-                Next::End(_) => break,
-            }
-        }
-    }
-
-    /// Joins the next events of a topic to a piece.
-    #[inline(always)]
-    fn join(
-        &mut self,
-        key: u32,
-        up_to: u64,
-        shared: &Shared,
-        format: &dyn Format,
-        max: usize,
-        piece: &mut Piece,
-    ) -> Fit {
-        self.marked.push(key);
-        let (reader, up_to, end) = self.topics[key as usize].reader(up_to);
-        let ahead = reader.ahead_before(end, shared, self.overflow);
-        let Some(ahead) = ahead.and_then(|ahead| ahead.up_to(up_to)) else {
-            return Fit::More;
-        };
-        let is_first = piece.bytes.is_empty();
-        let room = max.saturating_sub(piece.bytes.len());
-        if !ahead.is_whole {
-            let Some((encoding, taken)) = ahead.sieved_encode(shared, self.overflow, format, room) else {
-                return Fit::More;
-            };
-            if encoding.bytes.len() > room && !is_first {
-                return Fit::Full;
-            }
-            self.sequence = taken.sequence;
-            let conflated = reader.take(&taken, encoding.events, shared);
-            piece.add(&encoding.bytes, encoding.events);
-            piece.conflated = piece.conflated.saturating_add(conflated);
-            return Fit::More;
-        }
-        let (bytes, events, sequence) = ahead.encode(format, room, shared, false);
-        if bytes.len() > room && !is_first {
-            return Fit::Full;
-        }
-        reader.advance(events);
-        self.sequence = sequence;
-        if is_first && end == u64::MAX && self.heads.is_empty() {
-            // One topic alone has something to say: its shared bytes go out as they are.
-            return Fit::Alone(Encoding::new(bytes, events));
-        }
-        if is_first {
-            piece.bytes.reserve(bytes.len().saturating_mul(1 + self.heads.len()).min(max));
-        }
-        piece.add(&bytes, events);
-        Fit::More
     }
 
     /// What comes next, or registers for it.
@@ -319,11 +200,12 @@ impl Merged {
 
     /// Looks at a topic that may have something to read: puts it into `heads`, or arms it, or finds it over.
     fn look(&mut self, key: u32, shared: &Shared) {
-        let Followed { reader, ticket, is_armed, before } = &mut self.topics[key as usize];
+        let Followed { reader, ticket, is_armed, overflow, before } = &mut self.topics[key as usize];
+        let overflow = *overflow;
         loop {
             let head = match before.as_deref_mut() {
-                None => reader.ahead(shared, self.overflow).map(|ahead| ahead.first_sequence()),
-                Some(before) => match before.head(reader, shared, self.overflow) {
+                None => reader.ahead(shared, overflow).map(|ahead| ahead.first_sequence()),
+                Some(before) => match before.head(reader, shared, overflow) {
                     Ok(head) => head,
                     Err(end) => {
                         self.ended = Some(end);
@@ -337,7 +219,7 @@ impl Merged {
             }
             let mut state = reader.log.state();
             reader.uncounted.count(&mut state);
-            let found = state.find(reader.next, self.overflow);
+            let found = state.find(reader.next, overflow);
             if matches!(found, Found::Nothing) {
                 if state.closed {
                     self.over += 1;
@@ -354,10 +236,10 @@ impl Merged {
             drop(state);
             if let Some(lost) = reader.follow(found, u64::MAX, shared) {
                 if let Some(Before::Replay(replay)) = before.as_deref_mut() {
-                    replay.catch_up(shared, &reader.log.name, self.sequence, &lost, self.overflow);
+                    replay.catch_up(shared, &reader.log.name, self.sequence, &lost, overflow);
                     continue;
                 }
-                if self.overflow == Overflow::Disconnect {
+                if overflow == Overflow::Disconnect {
                     self.ended = Some(End::TooSlow);
                     return;
                 }
@@ -407,17 +289,5 @@ impl Merged {
                 replay.leave(shared);
             }
         }
-    }
-}
-
-impl Piece {
-    #[inline]
-    fn add(&mut self, bytes: &[u8], events: u32) {
-        self.bytes.extend_from_slice(bytes);
-        self.events += events;
-    }
-
-    fn encoding(self) -> Encoding {
-        Encoding::new(self.bytes.freeze(), self.events).conflated(self.conflated)
     }
 }

@@ -21,6 +21,7 @@ mod history;
 mod holds;
 mod inbox;
 mod joined;
+mod joining;
 mod kept;
 mod late_marks;
 mod live_buffer;

@@ -1,5 +1,6 @@
 use std::sync::Arc;
 
+use crate::contract::Start;
 use crate::hub::log::{Log, State};
 use crate::hub::segment::Segment;
 use crate::model::Overflow;
@@ -42,6 +43,15 @@ pub(super) enum Found {
 }
 
 impl From {
+    /// Returns the place of a start that is not a cursor.
+    pub(super) fn start(start: Start, published: u64) -> Self {
+        match start {
+            Start::Oldest => Self::Oldest,
+            Start::Last(n) => Self::Last(n),
+            _ => Self::Live(published),
+        }
+    }
+
     /// The sequence after which it begins, where that is one for all topics.
     pub(super) fn after(self) -> Option<u64> {
         match self {

@@ -3,14 +3,15 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use crate::contract::{Delivery, Encoded, Encoding, Format, Head, Start, Subscribe, SubscribeError, Subscriber};
+use crate::contract::{
+    Delivery, Encoded, Encoding, Format, Head, Start, Subscribe, SubscribeError, SubscribeOptions, Subscriber,
+};
+use crate::hub::joining::{Beginning, Joined, Joining, narrowed};
 use crate::hub::merged::Merged;
-use crate::hub::placing::{From, Placed};
-use crate::hub::reader::{Glance, Reader};
-use crate::hub::replay::Replay;
+use crate::hub::reader::Glance;
 use crate::hub::shared::Shared;
 use crate::hub::single::Single;
-use crate::model::{Cursor, Gap, GapReason, Overflow, Pattern, Position, Topic};
+use crate::model::{Cursor, Gap, GapReason, Overflow, Pattern, Topic};
 
 /// A subscription of a [`LocalHub`](crate::LocalHub): the events of its topics in the hub's order.
 ///
@@ -80,14 +81,14 @@ enum Order {
 
 impl Subscription {
     pub(super) fn new(shared: Arc<Shared>, what: Subscribe) -> Result<Self, SubscribeError> {
-        let (names, start, overflow) = what.into_parts()?;
+        let (names, options) = what.into_parts()?;
         let only = match names.as_slice() {
             [name] => name.as_topic(),
             _ => None,
         };
         let begun = match only {
-            Some(topic) => Order::single(&shared, topic, start, overflow),
-            None => Order::merged(&shared, names, start, overflow),
+            Some(topic) => Order::single(&shared, topic, options.start_of(&names[0]), options.overflow_of(&names[0])),
+            None => Order::merged(&shared, names, &options),
         };
         let (opening, order) = begun?;
         Ok(Self { shared, opening: opening.map(Box::new), order })
@@ -157,116 +158,6 @@ impl Subscription {
     }
 }
 
-/// What a subscription has joined, and where it begins there.
-#[derive(Debug, Default)]
-pub(super) struct Joined {
-    pub(super) topics: Vec<(Reader, Placed)>,
-    pub(super) patterns: Vec<(Reader, Replay)>,
-}
-
-impl Joined {
-    /// Joins all, or those before the first that is refused.
-    fn join(
-        &mut self,
-        shared: &Shared,
-        names: &[Pattern],
-        start: Start,
-        overflow: Overflow,
-    ) -> Result<Beginning, SubscribeError> {
-        for pattern in names.iter().filter(|name| name.as_topic().is_none()) {
-            self.patterns.push((shared.follow(pattern, overflow)?, Replay::none(0)));
-        }
-        let published = match self.patterns.is_empty() {
-            true => shared.published.load(),
-            // Whoever publishes a later event appends it after this, and so to the patterns' logs too.
-            false => shared.settled(),
-        };
-        let mut beginning = Beginning::new(shared, start, published);
-        for topic in names.iter().filter_map(Pattern::as_topic) {
-            self.topics.push(shared.join(topic, beginning.from, overflow)?);
-        }
-        for (reader, replay) in &mut self.patterns {
-            let unsure;
-            (*replay, unsure) = Replay::begin(shared, &reader.log.name, beginning.from, published, overflow);
-            reader.skip_to(published);
-            beginning.gap = match (beginning.gap, unsure) {
-                (Some(gap), Some(unsure)) => Some(Gap { gone: unsure.gone, ..gap }),
-                (gap, unsure) => gap.or(unsure),
-            };
-        }
-        if let Some(gap) = beginning.gap.as_mut().filter(|gap| gap.reason == GapReason::Epoch) {
-            let gone = self.take_gaps().map(|sequence| shared.cursor(sequence));
-            gap.gone = gap.gone.or(gone);
-        }
-        Ok(beginning)
-    }
-
-    /// Takes the gaps that are not told on their own. Returns the sequence of the last missing event.
-    fn take_gaps(&mut self) -> Option<u64> {
-        let topics = self.topics.iter_mut().filter_map(|(_, placed)| placed.gap.take());
-        topics.chain(self.patterns.iter_mut().filter_map(|(_, replay)| replay.take_gaps())).max()
-    }
-
-    fn leave(&self, shared: &Shared) {
-        let topics = self.topics.iter().map(|(reader, _)| reader);
-        let all = topics.chain(self.patterns.iter().map(|(reader, _)| reader));
-        let _gone: Vec<_> = all.map(|reader| shared.leave(&reader.log, |_| None::<()>)).collect();
-    }
-}
-
-/// What a subscription has joined so far. It leaves all of it if it is dropped before it has joined the rest: it is refused,
-/// or the clock or an event's drop panics.
-struct Joining<'a> {
-    shared: &'a Shared,
-    joined: Joined,
-}
-
-impl Drop for Joining<'_> {
-    fn drop(&mut self) {
-        self.joined.leave(self.shared);
-    }
-}
-
-/// Without those that another one covers: so no two have a topic in common.
-fn narrowed(mut names: Vec<Pattern>) -> Vec<Pattern> {
-    let wide: Vec<_> = names.iter().filter(|name| name.as_topic().is_none()).cloned().collect();
-    names.retain(|name| !wide.iter().any(|other| other != name && other.covers(name)));
-    names
-}
-
-/// Where a subscription begins in the hub's order.
-struct Beginning {
-    from: From,
-    /// Up to where nothing is owed.
-    sequence: u64,
-    gap: Option<Gap>,
-}
-
-impl Beginning {
-    /// `published` is the present.
-    fn new(shared: &Shared, start: Start, published: u64) -> Self {
-        let (from, sequence, reason) = match start {
-            Start::Now => (From::Live(published), published, None),
-            Start::Oldest => (From::Oldest, published, None),
-            Start::Last(n) => (From::Last(n), published, None),
-            Start::Unreadable => (From::Live(published), published, Some(GapReason::Invalid)),
-            Start::After(cursor) => {
-                let Position { epoch, sequence, .. } = cursor.position();
-                let known = || sequence <= published || sequence <= shared.settled();
-                if epoch != shared.epoch {
-                    // With all that is retained. What is not belongs to this one gap.
-                    (From::After(0), 0, Some(GapReason::Epoch))
-                } else if cursor.tag().is_some() || !known() {
-                    (From::Live(published), published, Some(GapReason::Invalid))
-                } else {
-                    (From::After(sequence), sequence, None)
-                }
-            }
-        };
-        Self { from, sequence, gap: reason.map(|reason| Gap::new(reason, shared.cursor(sequence))) }
-    }
-}
-
 impl Order {
     /// Returns the reader of one topic and its first gap.
     fn single(
@@ -289,13 +180,12 @@ impl Order {
     fn merged(
         shared: &Arc<Shared>,
         names: Vec<Pattern>,
-        start: Start,
-        overflow: Overflow,
+        options: &SubscribeOptions,
     ) -> Result<(Option<Gap>, Self), SubscribeError> {
         let mut joining = Joining { shared, joined: Joined::default() };
-        let Beginning { sequence, gap, .. } = joining.joined.join(shared, &narrowed(names), start, overflow)?;
+        let Beginning { sequence, gap, .. } = joining.joined.join(shared, &narrowed(names), options)?;
         let joined = std::mem::take(&mut joining.joined);
-        Ok((gap, Self::Merged(Box::new(Merged::new(shared, joined, sequence, overflow)))))
+        Ok((gap, Self::Merged(Box::new(Merged::new(shared, joined, sequence, options)))))
     }
 
     fn sequence(&self) -> u64 {

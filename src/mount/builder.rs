@@ -8,17 +8,11 @@ use std::time::Duration;
 use super::challenge::Challenge;
 use super::config::Config;
 use super::driver::Job;
-use super::endpoint::Endpoint;
 use super::erased::ErasedPublisher;
-use super::gate::Gate;
 use super::host::AllowedHost;
 use super::origin::AllowedOrigin;
 use super::refused::{Hook, Refused};
-use super::registry::Registry;
-use super::rejects::Rejects;
-use super::runtime::{Runtime, Spawn};
-use super::shared::Mount;
-use super::stats::Counters;
+use super::runtime::Spawn;
 use super::transports::Transports;
 use crate::contract::{Timer, Transport};
 
@@ -66,38 +60,17 @@ use crate::contract::{Timer, Transport};
 /// than to wait, and a client that waits too long goes.
 #[must_use = "an endpoint comes of build()"]
 pub struct EndpointBuilder {
-    publisher: Box<dyn ErasedPublisher>,
+    pub(super) publisher: Box<dyn ErasedPublisher>,
     pub(super) config: Config,
-    timer: Option<Arc<dyn Timer>>,
-    spawn: Option<Spawn>,
-    jobs: Vec<Job>,
-    hook: Option<Hook>,
+    pub(super) timer: Option<Arc<dyn Timer>>,
+    pub(super) spawn: Option<Spawn>,
+    pub(super) jobs: Vec<Job>,
+    pub(super) hook: Option<Hook>,
 }
 
 impl EndpointBuilder {
     pub(super) fn new(publisher: Box<dyn ErasedPublisher>) -> Self {
         Self { publisher, config: Config::default(), timer: None, spawn: None, jobs: Vec::new(), hook: None }
-    }
-
-    /// The endpoint.
-    #[must_use]
-    pub fn build(self) -> Endpoint {
-        let Self { publisher, config, timer, spawn, jobs, hook } = self;
-        Endpoint::of(Mount {
-            publisher,
-            #[cfg(feature = "websocket")]
-            websocket: config.websocket(),
-            runtime: Runtime::new(timer, spawn, jobs),
-            registry: Registry::new(config.limits()),
-            rejects: Rejects::new(config.max_soft_rejects, config.write_stall),
-            #[cfg(any(feature = "short-poll", feature = "long-poll"))]
-            replies: super::replies::Replies::default(),
-            counters: Counters::default(),
-            calls: Gate::new(config.max_attaches, config.calls_per_key()),
-            messages: Gate::new(config.max_attaches, config.calls_per_key()),
-            hook,
-            config,
-        })
     }
 
     /// Answers by these transports only: all that are built in, unless set.

@@ -1,7 +1,7 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
@@ -12,40 +12,62 @@ use crate::contract::{Clock, Sleep};
 /// The one task of an endpoint: turns its wheel and runs its periodic jobs, on one timer of the runtime.
 ///
 /// It sleeps while nothing is due, without an end while nothing is registered, and is over when the endpoint and its
-/// last session are gone.
+/// last session are gone. If it is dropped before, because its runtime ends, it panics or it is aborted, it wakes the
+/// tasks that have an alarm, and the first that runs starts another.
 pub(super) struct Driver {
     wheel: Wheel,
     jobs: Vec<(Job, Instant)>,
     sleep: Option<Pin<Box<dyn Sleep>>>,
-    /// Held while the driver lives, so that there is one, and that another may follow it.
-    seat: Seat,
+    launch: Launch,
+    stage: Stage,
 }
 
-/// What the application wants done every so often: a hub's sweep.
+/// How far a driver has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    Unpolled,
+    /// In its first poll. A driver that panics there is not followed by another, which would panic too.
+    First,
+    Running,
+    /// The endpoint is gone. Its wheel needs no other driver.
+    Over,
+}
+
+/// State of a driver's start, shared by the driver and the code that starts it.
+#[derive(Clone, Default)]
+pub(super) struct Launch(Arc<AtomicU8>);
+
+const LAUNCHED: u8 = 1;
+const DROPPED: u8 = 2;
+
+impl Launch {
+    /// Ends the start: from here on, a driver that is dropped wakes the tasks that can start another. Returns `false` if it
+    /// was dropped already: a runtime that is shut down drops a task at once.
+    pub(super) fn finish(&self) -> bool {
+        self.0.swap(LAUNCHED, Ordering::AcqRel) != DROPPED
+    }
+}
+
+/// A periodic job of the application, such as a hub's sweep.
 #[derive(Clone)]
 pub(super) struct Job {
     pub(super) period: Duration,
     pub(super) run: Arc<dyn Fn() + Send + Sync>,
 }
 
-/// The place of the one driver.
-#[derive(Clone, Default)]
-pub(super) struct Seat(Arc<AtomicBool>);
-
-impl Seat {
-    pub(super) fn is_taken(&self) -> bool {
-        self.0.load(Ordering::Acquire)
-    }
-}
-
 impl Driver {
-    /// The driver, unless there is one.
-    pub(super) fn take(seat: &Seat, wheel: &Wheel, jobs: &[Job]) -> Option<Self> {
-        if seat.0.swap(true, Ordering::AcqRel) {
+    /// Returns the driver, unless there is one. Its [`launch`](Self::launch) must be finished.
+    pub(super) fn take(wheel: &Wheel, jobs: &[Job]) -> Option<Self> {
+        if !wheel.take_place() {
             return None;
         }
         let jobs = jobs.iter().map(|job| (job.clone(), wheel.after(job.period))).collect();
-        Some(Self { wheel: wheel.clone(), jobs, sleep: None, seat: seat.clone() })
+        let (launch, stage) = (Launch::default(), Stage::Unpolled);
+        Some(Self { wheel: wheel.clone(), jobs, sleep: None, launch, stage })
+    }
+
+    pub(super) fn launch(&self) -> Launch {
+        self.launch.clone()
     }
 
     /// Runs the jobs that are due; the next one's time.
@@ -65,32 +87,65 @@ impl Driver {
     }
 }
 
-impl Future for Driver {
-    type Output = ();
-
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let this = self.get_mut();
+impl Driver {
+    fn turn(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         loop {
-            let job = this.run_jobs();
-            let Turn::Next(due) = this.wheel.turn(cx) else {
+            let job = self.run_jobs();
+            let Turn::Next(due) = self.wheel.turn(cx) else {
+                self.stage = Stage::Over;
                 return Poll::Ready(());
             };
             let Some(at) = due.into_iter().chain(job).min() else {
                 return Poll::Pending;
             };
-            match &mut this.sleep {
-                Some(sleep) => sleep.as_mut().reset(at),
-                none => *none = Some(this.wheel.base().sleep_until(at)),
-            }
-            if let Some(sleep) = &mut this.sleep {
-                ready!(sleep.as_mut().poll(cx));
+            ready!(self.sleep_until(at, cx));
+        }
+    }
+
+    fn sleep_until(&mut self, at: Instant, cx: &mut Context<'_>) -> Poll<()> {
+        if let Some(sleep) = &mut self.sleep {
+            // A sleep of tokio panics after its runtime has ended, if this future was moved to another runtime.
+            let polled = isolate(|| {
+                sleep.as_mut().reset(at);
+                sleep.as_mut().poll(cx)
+            });
+            if let Ok(polled) = polled {
+                return polled;
             }
         }
+        self.sleep.insert(self.wheel.base().sleep_until(at)).as_mut().poll(cx)
+    }
+}
+
+impl Future for Driver {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let this = self.get_mut();
+        if this.stage == Stage::Unpolled {
+            this.stage = Stage::First;
+        }
+        let polled = this.turn(cx);
+        if this.stage == Stage::First {
+            this.stage = Stage::Running;
+        }
+        polled
     }
 }
 
 impl Drop for Driver {
     fn drop(&mut self) {
-        self.seat.0.store(false, Ordering::Release);
+        if self.stage == Stage::Over {
+            return;
+        }
+        let has_failed = self.stage == Stage::First;
+        if has_failed {
+            self.wheel.mark_failed();
+        }
+        self.wheel.leave_place();
+        let was_launched = self.launch.0.swap(DROPPED, Ordering::AcqRel) == LAUNCHED;
+        if was_launched && !has_failed {
+            self.wheel.call_for_driver();
+        }
     }
 }

@@ -91,7 +91,11 @@ pub struct Endpoint {
 }
 
 impl Endpoint {
-    /// An endpoint with the defaults.
+    /// Returns an endpoint with the defaults.
+    ///
+    /// # Panics
+    ///
+    /// Panics if the crate's features are not enough for an endpoint, see [`EndpointBuilder::build`].
     pub fn new(publisher: impl Publisher) -> Self {
         Self::builder(publisher).build()
     }
@@ -127,6 +131,32 @@ impl Endpoint {
     /// Messages from the client still go to the publisher's [`receive`](Publisher::receive), and gaps to its
     /// [`snapshot`](Publisher::snapshot). For a request that needs
     /// no subscriber (HEAD, a foreign origin) the one given is dropped.
+    ///
+    /// An application that answers every request this way has no publisher: `()` stands in its place, for
+    /// [`new`](Self::new) and [`builder`](Self::builder).
+    ///
+    /// ```
+    /// use tidings::{Body, Endpoint, LocalHub, Rejection, SubscribeRequest};
+    ///
+    /// struct App {
+    ///     hub: LocalHub,
+    ///     events: Endpoint,
+    /// }
+    ///
+    /// impl App {
+    ///     fn new() -> Self {
+    ///         Self { hub: LocalHub::new(), events: Endpoint::new(()) }
+    ///     }
+    ///
+    ///     /// Answers `GET /rooms/{room}/events`.
+    ///     async fn room(&self, room: &str, request: http::Request<String>) -> Result<http::Response<Body>, Rejection> {
+    ///         let (head, body) = request.into_parts();
+    ///         let topic = tidings::Topic::from_segments(["rooms", room])?;
+    ///         let subscription = self.hub.subscribe(SubscribeRequest::read(&head)?.subscribe_to([topic]))?;
+    ///         Ok(self.events.respond(http::Request::from_parts(head, body), subscription).await)
+    ///     }
+    /// }
+    /// ```
     pub fn respond<B>(
         &self,
         request: Request<B>,
@@ -145,7 +175,12 @@ impl Endpoint {
     /// Under the feature `tokio` the endpoint starts it itself, as a task, at the first request inside a runtime.
     /// Without, the application gives the builder a [`Timer`](crate::Timer) and runs this future beside its server; until
     /// it is called, requests are answered with 500 and what is missing. It ends when the endpoint and its last session
-    /// are gone, and at once where there is a driver already. Another may follow one that was dropped.
+    /// are gone, and at once where there is a driver already.
+    ///
+    /// Several runtimes may serve one endpoint: the driver runs in the first. When it is dropped, because its runtime ends
+    /// or its task is aborted, the sessions of the other runtimes start another at once; without any, the next request does.
+    /// A driver whose timer panics is followed by another in the same way, unless that was in its first poll. A runtime that
+    /// exists but is not run still has the driver: drop it.
     pub fn driver(&self) -> impl Future<Output = ()> + Send + 'static + use<> {
         let driver = self.mount.runtime.driver();
         async move {

@@ -21,6 +21,7 @@ mod asked;
 mod attach;
 mod bell;
 mod body;
+mod build;
 mod builder;
 mod challenge;
 mod config;
@@ -59,8 +60,6 @@ mod registry;
 mod rejects;
 #[cfg(any(feature = "short-poll", feature = "long-poll"))]
 mod replies;
-#[cfg(feature = "tokio")]
-mod request_timer;
 mod response;
 mod roll;
 mod runtime;
@@ -68,8 +67,6 @@ mod session;
 mod sessions;
 mod shared;
 mod sleep;
-#[cfg(feature = "tokio")]
-mod socket;
 #[cfg(feature = "sse")]
 mod soft_reject;
 mod sse_settings;
@@ -77,8 +74,6 @@ mod stats;
 #[cfg(any(feature = "chunked", feature = "sse"))]
 mod stream;
 mod timer;
-#[cfg(feature = "tokio")]
-mod tokio;
 mod transports;
 #[cfg(feature = "websocket")]
 mod turn_away;
@@ -98,9 +93,5 @@ pub use origin_layer::{OriginFuture, OriginLayer, OriginService};
 pub use refused::{RefusalCause, Refused};
 pub use response::ResponseFuture;
 pub use session::{SessionInfo, SessionState};
-#[cfg(feature = "tokio")]
-pub use socket::Socket;
 pub use stats::EndpointStats;
 pub use timer::EndpointTimer;
-#[cfg(feature = "tokio")]
-pub use tokio::{TokioTimer, tune};

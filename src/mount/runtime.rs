@@ -2,29 +2,30 @@ use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
-use std::time::Instant;
 
-use super::driver::{Driver, Job, Seat};
+use super::driver::{Driver, Job};
+use super::isolate::isolate;
 use super::wheel::Wheel;
-use crate::contract::{Clock, Sleep, StdClock, Timer};
+use crate::contract::{Clock, Timer};
 
 /// What a spawner is given.
 pub(super) type Task = Pin<Box<dyn Future<Output = ()> + Send>>;
 /// How tasks are started.
 pub(super) type Spawn = Arc<dyn Fn(Task) + Send + Sync>;
 
-/// Where an endpoint's time and tasks come from: what the application gave, else tokio under its feature, else
-/// nothing, which every request is told.
+/// The source of an endpoint's time and tasks: the application's, or else tokio's under its feature.
 pub(super) struct Runtime {
     pub(super) wheel: Wheel,
     /// The wheel, for those who keep a timer.
     #[cfg(feature = "websocket")]
     pub(super) timer: Arc<dyn Timer>,
-    timed: bool,
+    tasks: Arc<Tasks>,
+}
+
+/// The means to start a driver and other tasks.
+struct Tasks {
     spawn: Option<Spawn>,
     jobs: Vec<Job>,
-    seat: Seat,
 }
 
 /// Why an endpoint can't work, told to whoever asks it.
@@ -32,6 +33,8 @@ pub(super) struct Runtime {
 pub(super) enum Missing {
     /// Nobody turns the wheel.
     Driver,
+    /// The driver's timer panics.
+    Time,
     /// A WebSocket's session needs a task of its own.
     Spawner,
 }
@@ -43,6 +46,10 @@ impl Missing {
                 "the endpoint has no driver: serve it inside a tokio runtime (feature `tokio`), or give its builder a \
                  timer and run Endpoint::driver()"
             }
+            Self::Time => {
+                "the endpoint's timer panics: build the tokio runtime with enable_time() or enable_all(), or give the \
+                 endpoint's builder another timer"
+            }
             Self::Spawner => {
                 "the endpoint can't start a task: serve it inside a tokio runtime (feature `tokio`), or give its \
                  builder a spawner"
@@ -52,40 +59,72 @@ impl Missing {
 }
 
 impl Runtime {
-    pub(super) fn new(timer: Option<Arc<dyn Timer>>, spawn: Option<Spawn>, jobs: Vec<Job>) -> Self {
-        let timer = timer.or_else(default_timer);
-        let timed = timer.is_some();
-        let wheel = Wheel::new(timer.unwrap_or_else(|| Arc::new(Timeless)));
+    pub(super) fn new(timer: Arc<dyn Timer>, spawn: Option<Spawn>, jobs: Vec<Job>) -> Self {
+        let tasks = Arc::new(Tasks { spawn, jobs });
+        let start = tasks.clone();
+        let start = Box::new(move |wheel: &Wheel| start.start_driver(wheel).is_ok());
+        let wheel = Wheel::new(timer, start);
         Self {
             #[cfg(feature = "websocket")]
             timer: Arc::new(wheel.clone()),
             wheel,
-            timed,
-            spawn,
-            jobs,
-            seat: Seat::default(),
+            tasks,
         }
     }
 
     /// Sees to it that there is a driver. Costs one load where there is.
     pub(super) fn ready(&self) -> Result<(), Missing> {
-        if self.seat.is_taken() {
+        if self.wheel.is_driven() {
             return Ok(());
         }
-        match self.driver() {
-            Some(driver) => self.spawn(driver).map_err(|_| Missing::Driver),
-            // Another request was first, or there is no timer.
-            None if self.timed => Ok(()),
-            None => Err(Missing::Driver),
-        }
+        self.tasks.start_driver(&self.wheel)
     }
 
+    /// Returns the driver for the application to run, unless there is one.
     pub(super) fn driver(&self) -> Option<Driver> {
-        self.timed.then(|| Driver::take(&self.seat, &self.wheel, &self.jobs)).flatten()
+        let driver = Driver::take(&self.wheel, &self.tasks.jobs)?;
+        driver.launch().finish();
+        Some(driver)
     }
 
     /// Starts a task.
     pub(super) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) -> Result<(), Missing> {
+        self.tasks.spawn(task)
+    }
+
+    pub(super) fn can_spawn(&self) -> bool {
+        self.tasks.can_spawn()
+    }
+}
+
+impl Tasks {
+    /// Starts a driver, if there is none.
+    fn start_driver(&self, wheel: &Wheel) -> Result<(), Missing> {
+        if !self.can_spawn() {
+            return Err(Missing::Driver);
+        }
+        if self.spawn.is_none() {
+            // The driver would run here. Tokio's timer panics in a runtime that was built without time.
+            isolate(|| drop(wheel.base().sleep_until(wheel.now()))).map_err(|_| Missing::Time)?;
+        }
+        let has_failed = wheel.take_failed();
+        let Some(driver) = Driver::take(wheel, &self.jobs) else {
+            // Another request was first.
+            return Ok(());
+        };
+        let launch = driver.launch();
+        let spawned = isolate(|| self.spawn(driver)).unwrap_or(Err(Missing::Spawner));
+        if !launch.finish() {
+            // The spawner dropped it. If that is a runtime that ends, tasks of another one that looked meanwhile saw a driver.
+            if self.spawn.is_none() {
+                wheel.call_for_driver();
+            }
+            return Err(Missing::Driver);
+        }
+        spawned.and(if has_failed { Err(Missing::Time) } else { Ok(()) })
+    }
+
+    fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) -> Result<(), Missing> {
         match &self.spawn {
             Some(spawn) => spawn(Box::pin(task)),
             None => default_spawn(task)?,
@@ -93,14 +132,14 @@ impl Runtime {
         Ok(())
     }
 
-    pub(super) fn can_spawn(&self) -> bool {
+    fn can_spawn(&self) -> bool {
         self.spawn.is_some() || can_default_spawn()
     }
 }
 
 #[cfg(feature = "tokio")]
-fn default_timer() -> Option<Arc<dyn Timer>> {
-    Some(Arc::new(super::TokioTimer::default()))
+pub(super) fn default_timer() -> Option<Arc<dyn Timer>> {
+    Some(Arc::new(crate::tokio_support::TokioTimer::default()))
 }
 
 #[cfg(feature = "tokio")]
@@ -115,7 +154,7 @@ fn can_default_spawn() -> bool {
 }
 
 #[cfg(not(feature = "tokio"))]
-fn default_timer() -> Option<Arc<dyn Timer>> {
+pub(super) fn default_timer() -> Option<Arc<dyn Timer>> {
     None
 }
 
@@ -130,37 +169,8 @@ fn can_default_spawn() -> bool {
     false
 }
 
-/// Stands where no timer was given; nothing sleeps on it, since every request is refused before.
-struct Timeless;
-
-impl Clock for Timeless {
-    fn now(&self) -> Instant {
-        StdClock::default().now()
-    }
-}
-
-impl Timer for Timeless {
-    fn sleep_until(&self, _: Instant) -> Pin<Box<dyn Sleep>> {
-        Box::pin(Forever)
-    }
-}
-
-struct Forever;
-
-impl Future for Forever {
-    type Output = ();
-
-    fn poll(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<()> {
-        Poll::Pending
-    }
-}
-
-impl Sleep for Forever {
-    fn reset(self: Pin<&mut Self>, _: Instant) {}
-}
-
 impl fmt::Debug for Runtime {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Runtime").field("timed", &self.timed).finish_non_exhaustive()
+        f.debug_struct("Runtime").field("wheel", &self.wheel).finish_non_exhaustive()
     }
 }

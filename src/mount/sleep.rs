@@ -53,6 +53,7 @@ impl Future for WheelSleep {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = self.get_mut();
         if this.task.as_ref().is_some_and(|task| task.has(cx.waker())) && !this.alarm.is_due() {
+            this.alarm.ensure_driver();
             return Poll::Pending;
         }
         if this.alarm.now() >= this.at {
@@ -66,6 +67,8 @@ impl Future for WheelSleep {
         if let Some(driver) = this.alarm.set(this.at, waker) {
             driver.wake();
         }
+        // Last: a driver that ended before this did not wake the task.
+        this.alarm.ensure_driver();
         Poll::Pending
     }
 }

@@ -26,6 +26,10 @@ impl Transports {
         Self(set)
     }
 
+    pub(super) fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
     pub(super) fn has(self, transport: Transport) -> bool {
         self.0 & bit(transport, true) != 0
     }

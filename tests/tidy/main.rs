@@ -8,7 +8,7 @@ mod source;
 use source::{Source, read};
 
 /// Files that may really sleep, because a real server, a real socket or the runtime's timer is their point.
-const SLEEPERS: [&str; 3] = ["src/mount/tokio.rs", "tests/storm/storm.rs", "tests/swarm/swarm.rs"];
+const SLEEPERS: [&str; 3] = ["src/tokio_support/timer.rs", "tests/storm/storm.rs", "tests/swarm/swarm.rs"];
 
 #[test]
 fn imports_point_down() {
@@ -42,12 +42,12 @@ fn adapters_do_not_know_each_other() {
 }
 
 #[test]
-fn runtimes_stay_on_the_mount() {
+fn runtimes_stay_on_the_mount_and_in_tokio_support() {
     let rule = |file: &Source| {
         only_in(
             file,
-            &["src/mount/", "src/server/"],
-            "hyper, tokio and spawn belong to src/mount and src/server",
+            &["src/mount/", "src/server/", "src/tokio_support/"],
+            "hyper, tokio and spawn belong to src/mount, src/server and src/tokio_support",
             |word| matches!(word, "hyper" | "tokio" | "spawn"),
         )
     };
@@ -61,9 +61,10 @@ fn runtimes_stay_on_the_mount() {
 #[test]
 fn clocks_are_read_on_the_mount() {
     let rule = |file: &Source| {
-        let free = file.path.starts_with("src/mount/") || file.path == "src/contract/std_clock.rs";
+        let clocks = ["src/contract/std_clock.rs", "src/tokio_support/timer.rs"];
+        let free = file.path.starts_with("src/mount/") || clocks.contains(&file.path.as_str());
         let found = if free { Vec::new() } else { file.places("Instant::now") };
-        at_each(file, found, "time comes from the injected Clock; only src/mount and std_clock.rs read one")
+        at_each(file, found, "time comes from the injected Clock; only src/mount and the two clocks read one")
     };
     enforce(rule, &["src"], &[("src/hub/log.rs", "let now = Instant::now();")]);
 }
@@ -230,6 +231,26 @@ fn every_example_says_how_to_run_it() {
         rule,
         &["examples"],
         &[("examples/a.rs", "//! cargo run --example b"), ("examples/a/main.rs", "fn main() {}")],
+    );
+}
+
+#[test]
+fn every_example_prints_its_address() {
+    let rule = |file: &Source| {
+        let is_main = file.path.ends_with("/main.rs") || file.path.matches('/').count() == 1;
+        let prints = |line: &str| line.trim_start().starts_with("println!(") && line.contains("http://");
+        match is_main && !file.text.lines().any(prints) {
+            true => vec![format!("{}:1: an example prints the address that it listens on", file.path)],
+            false => Vec::new(),
+        }
+    };
+    enforce(
+        rule,
+        &["examples"],
+        &[
+            ("examples/a.rs", "//! http://127.0.0.1:3000\nfn main() {}"),
+            ("examples/a/main.rs", "println!(\"it runs\");"),
+        ],
     );
 }
 

@@ -12,11 +12,13 @@ pub(in crate::mount) struct Alarm {
     /// What it was set to last. Once that is over, the place is no longer this alarm's: the turn empties it.
     tick: u64,
     place: u32,
+    /// Whether a driver could not be started in the runtime of this alarm's task, so that it does not try again.
+    cannot_start_driver: bool,
 }
 
 impl Alarm {
     pub(super) fn new(wheel: Wheel) -> Self {
-        Self { wheel, tick: NEVER, place: 0 }
+        Self { wheel, tick: NEVER, place: 0, cannot_start_driver: false }
     }
 
     /// Has `waker` woken at `at` or within a tick after, and no more at any time set before. The driver is to be woken
@@ -47,6 +49,20 @@ impl Alarm {
 
     pub(in crate::mount) fn now(&self) -> Instant {
         self.wheel.now()
+    }
+
+    /// Starts a driver if there is none, in the runtime of the task that calls this.
+    #[inline]
+    pub(in crate::mount) fn ensure_driver(&mut self) {
+        if !self.wheel.is_driven() && !self.cannot_start_driver {
+            self.start_driver();
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn start_driver(&mut self) {
+        self.cannot_start_driver = !self.wheel.drive();
     }
 
     pub(in crate::mount) fn cancel(&mut self) {

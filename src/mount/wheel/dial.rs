@@ -87,6 +87,11 @@ impl Dial {
         start
     }
 
+    /// Clones the wakers of a round of entries, in pages from `page` on. Returns the page after them, if there is one.
+    pub(super) fn wakers(&self, page: usize, into: &mut Vec<Waker>) -> Option<usize> {
+        self.entries.wakers(page, ROUND, into)
+    }
+
     /// The first slot whose time has come, while it has entries: the dial stays there until they are dealt out.
     fn reached(&mut self, now: u64) -> Option<usize> {
         let left = self.dealt.take().filter(|&slot| self.heads[slot] != NOWHERE);

@@ -95,6 +95,15 @@ impl Entries {
         Some(entry)
     }
 
+    /// Clones the wakers in the pages from `page` on that have places for `max` entries. Returns the page after them, if
+    /// there is one.
+    pub(super) fn wakers(&self, page: usize, max: usize, into: &mut Vec<Waker>) -> Option<usize> {
+        let end = (page + max / PAGE).min(self.pages.len());
+        let entries = self.pages.get(page..end)?.iter().flatten().flat_map(|page| page.entries.iter().flatten());
+        into.extend(entries.map(|entry| entry.waker.clone()));
+        Some(end).filter(|&end| end < self.pages.len())
+    }
+
     /// The lowest page has no room any more.
     fn fill(&mut self, number: usize) {
         let mut word = number / WORD;

@@ -5,6 +5,7 @@
 
 mod alarm;
 mod dial;
+mod driven;
 mod entries;
 #[cfg(test)]
 mod tests;

@@ -133,7 +133,7 @@ fn a_waker_may_use_the_wheel_when_it_is_dropped() {
     std::thread::spawn(move || {
         let mut none = Context::from_waker(Waker::noop());
         let hand = Arc::new(Hand::default());
-        let wheel = Wheel::new(hand.clone());
+        let wheel = Wheel::new(hand.clone(), Box::new(|_| false));
         let owner = || {
             let mut sleep = wheel.sleep_until(wheel.after(TICK * 9));
             assert!(sleep.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
@@ -171,7 +171,7 @@ fn an_alarm_may_be_set_anew_while_it_is_due() {
     }
 
     let hand = Arc::new(Hand::default());
-    let wheel = Wheel::new(hand.clone());
+    let wheel = Wheel::new(hand.clone(), Box::new(|_| false));
     let alarms: Arc<Mutex<Vec<Alarm>>> = Arc::new(Mutex::new((0..ROUND * 3 + 1).map(|_| wheel.alarm()).collect()));
     let count = alarms.lock().unwrap().len();
     let flags: Vec<Arc<Flag>> = (0..count).map(|_| Arc::default()).collect();
@@ -204,7 +204,7 @@ fn a_time_that_never_comes_does_not_keep_the_driver_turning() {
 #[test]
 fn a_clock_that_goes_back_wakes_nobody_before_its_time() {
     let hand = Arc::new(Hand::default());
-    let (wheel, start) = (Wheel::new(hand.clone()), hand.now());
+    let (wheel, start) = (Wheel::new(hand.clone(), Box::new(|_| false)), hand.now());
     let turn = || {
         let Turn::Next(next) = wheel.turn(&mut Context::from_waker(Waker::noop())) else { panic!("stopped") };
         next
@@ -228,7 +228,7 @@ proptest! {
     #[test]
     fn who_sleeps_is_woken_within_a_tick_and_never_early(steps in prop::collection::vec(any_step(), 0..200)) {
         let hand = Arc::new(Hand::default());
-        let wheel = Wheel::new(hand.clone());
+        let wheel = Wheel::new(hand.clone(), Box::new(|_| false));
         let driver = Arc::new(Flag::default());
         let turn = || wheel.turn(&mut Context::from_waker(&driver.clone().into()));
         let Turn::Next(mut next) = turn() else { panic!("stopped") };
@@ -279,7 +279,7 @@ proptest! {
     #[test]
     fn an_alarm_rings_once_in_time_unless_it_is_cancelled(changes in prop::collection::vec(any_change(), 0..40)) {
         let hand = Arc::new(Hand::default());
-        let wheel = Wheel::new(hand.clone());
+        let wheel = Wheel::new(hand.clone(), Box::new(|_| false));
         let driver = Arc::new(Flag::default());
         let turn = || {
             let Turn::Next(next) = wheel.turn(&mut Context::from_waker(&driver.clone().into())) else { panic!("stopped") };

@@ -1,4 +1,4 @@
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, MutexGuard};
 use std::task::{Context, Waker};
 use std::time::{Duration, Instant};
@@ -18,18 +18,26 @@ pub(super) const TICK_BITS: u32 = 22;
 /// It is the [`Timer`] that the adapters get. A due entry wakes its waker; the driver turns it
 /// ([`turn`](Self::turn)).
 #[derive(Clone, Debug)]
-pub(in crate::mount) struct Wheel(Arc<Inner>);
+pub(in crate::mount) struct Wheel(pub(super) Arc<Inner>);
 
-struct Inner {
+/// Starts a driver where the caller runs, if there is none. Returns `false` if none can be started there.
+pub(in crate::mount) type Start = Box<dyn Fn(&Wheel) -> bool + Send + Sync>;
+
+pub(super) struct Inner {
     base: Arc<dyn Timer>,
     origin: Instant,
     /// The last tick that was turned to: what is registered for it or before has been woken, or is by the turn that is
     /// under way. Stored under the lock.
     turned: AtomicU64,
+    /// Whether there is a driver.
+    pub(super) driven: AtomicBool,
+    /// Whether the last driver panicked in its first poll.
+    pub(super) failed: AtomicBool,
+    pub(super) start: Start,
     works: Locked<Works>,
 }
 
-/// What is behind the lock. Wakers are cloned, woken and dropped outside of it.
+/// What is behind the lock. Wakers are woken and dropped outside of it, and cloned only where the driver is lost.
 pub(super) struct Works {
     pub(super) dial: Dial,
     /// The tick that the driver sleeps until.
@@ -48,9 +56,17 @@ pub(in crate::mount) enum Turn {
 }
 
 impl Wheel {
-    pub(in crate::mount) fn new(base: Arc<dyn Timer>) -> Self {
+    pub(in crate::mount) fn new(base: Arc<dyn Timer>, start: Start) -> Self {
         let works = Works { dial: Dial::new(), armed: NEVER, driver: None, stopped: false };
-        Self(Arc::new(Inner { origin: base.now(), base, turned: AtomicU64::new(0), works: Locked::new(works) }))
+        Self(Arc::new(Inner {
+            origin: base.now(),
+            base,
+            turned: AtomicU64::new(0),
+            driven: AtomicBool::new(false),
+            failed: AtomicBool::new(false),
+            start,
+            works: Locked::new(works),
+        }))
     }
 
     /// An entry that is not set yet.

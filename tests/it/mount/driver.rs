@@ -12,7 +12,7 @@ use http_body::Body as _;
 use tidings::{Body, BodyError, Endpoint};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use super::world::{App, To, get, pass, piece, text};
+use super::world::{App, To, get, pass, text};
 use crate::support::{Task, VirtualTimer};
 
 /// What a future gives that needs nobody.
@@ -123,27 +123,6 @@ fn an_endpoint_outlives_the_runtime_it_was_first_used_in() {
             assert_eq!(poll.status(), StatusCode::OK);
         });
     }
-}
-
-#[test]
-fn another_driver_follows_one_whose_runtime_ended() {
-    let runtime = || tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
-    let (endpoint, first, second) = (App::new().endpoint(), runtime(), runtime());
-    first.block_on(async { drop(get("/events").to(&endpoint).await) });
-    let mut body = second.block_on(async {
-        let mut body = get("/?transport=sse").to(&endpoint).await.into_body();
-        piece(&mut body).await.unwrap().unwrap();
-        body
-    });
-    drop(first);
-    second.block_on(async {
-        let minute = Duration::from_secs(60);
-        assert!(tokio::time::timeout(minute, piece(&mut body)).await.is_err(), "nobody turns the wheel");
-        get("/events").to(&endpoint).await;
-        for _ in 0..3 {
-            assert_eq!(tokio::time::timeout(minute, piece(&mut body)).await.unwrap().unwrap().unwrap(), ":\n");
-        }
-    });
 }
 
 #[test]

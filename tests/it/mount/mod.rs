@@ -17,5 +17,7 @@ mod replies;
 pub(crate) mod sessions;
 mod socket;
 mod streams;
+mod takeover;
 pub(crate) mod wire;
+mod without_publisher;
 pub(crate) mod world;

@@ -8,8 +8,9 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
+#[cfg(feature = "http")]
 use super::request_timer::RequestTimer;
-use super::tokio::tune;
+use super::tune::tune;
 
 /// Up to how many bytes several pieces are put together: to copy so few costs less than the kernel's work for each
 /// further piece.
@@ -55,6 +56,8 @@ impl Socket {
     ///     builder
     /// }
     /// ```
+    #[cfg(feature = "http")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "http")))]
     pub fn request_timer<T>(&mut self, timer: T, idle: Duration) -> impl hyper::rt::Timer + Send + Sync + use<T>
     where
         T: hyper::rt::Timer + Clone + Unpin + Send + Sync + 'static,

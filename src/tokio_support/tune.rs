@@ -1,40 +1,12 @@
 use std::io;
-use std::pin::Pin;
-use std::time::{Duration, Instant};
+#[cfg(any(target_os = "android", target_os = "fuchsia", target_os = "linux"))]
+use std::time::Duration;
 
 use tokio::net::TcpStream;
 
-use crate::contract::{Clock, Sleep, Timer};
-
-/// Tokio's timer. Under `tokio::time::pause` its time is the paused one.
-///
-/// # Panics
-///
-/// [`Timer::sleep_until`] panics outside a tokio runtime with time enabled, as `tokio::time::sleep_until` does.
-#[derive(Debug, Clone, Copy, Default)]
-#[non_exhaustive]
-pub struct TokioTimer;
-
-impl Clock for TokioTimer {
-    fn now(&self) -> Instant {
-        tokio::time::Instant::now().into_std()
-    }
-}
-
-impl Timer for TokioTimer {
-    fn sleep_until(&self, at: Instant) -> Pin<Box<dyn Sleep>> {
-        Box::pin(tokio::time::sleep_until(at.into()))
-    }
-}
-
-impl Sleep for tokio::time::Sleep {
-    fn reset(self: Pin<&mut Self>, at: Instant) {
-        Self::reset(self, at.into());
-    }
-}
-
 /// How long the kernel keeps bytes that a peer does not acknowledge: twice the keep-alive, so that a phone in a tunnel
 /// lives, and a quarter of what TCP's retransmissions would take at the least.
+#[cfg(any(target_os = "android", target_os = "fuchsia", target_os = "linux"))]
 const USER_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Limit of unsent bytes in the kernel. The socket is writable again at half of it. Without the limit the buffer grows to

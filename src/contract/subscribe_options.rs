@@ -1,0 +1,88 @@
+use std::collections::BTreeMap;
+
+use super::{Start, SubscribeError};
+use crate::model::{Overflow, Pattern};
+
+/// The start and overflow of a subscription's topics, for hubs: those of all, and those of topics that have their own.
+///
+/// Made by [`Subscribe::into_parts`](crate::Subscribe::into_parts).
+#[derive(Debug, Clone, Default)]
+pub struct SubscribeOptions {
+    start: Start,
+    overflow: Overflow,
+    own: BTreeMap<Pattern, Own>,
+}
+
+/// The options of one topic or pattern.
+#[derive(Debug, Clone, Copy, Default)]
+struct Own {
+    start: Option<Start>,
+    overflow: Option<Overflow>,
+}
+
+impl SubscribeOptions {
+    /// Returns the start of every topic and pattern without its own.
+    #[must_use]
+    pub fn start(&self) -> Start {
+        self.start
+    }
+
+    /// Returns the start of a topic or pattern of the subscription. If [`start`](Self::start) is a cursor, it is that of all.
+    #[must_use]
+    pub fn start_of(&self, name: &Pattern) -> Start {
+        self.own_start(name).unwrap_or(self.start)
+    }
+
+    /// Returns the overflow of a topic or pattern of the subscription.
+    #[must_use]
+    pub fn overflow_of(&self, name: &Pattern) -> Overflow {
+        self.own_of(name).and_then(|own| own.overflow).unwrap_or(self.overflow)
+    }
+
+    /// Returns the start of a topic or pattern if it has its own: never a cursor.
+    pub(crate) fn own_start(&self, name: &Pattern) -> Option<Start> {
+        self.own_of(name).filter(|_| !is_cursor(self.start)).and_then(|own| own.start)
+    }
+
+    fn own_of(&self, name: &Pattern) -> Option<&Own> {
+        if self.own.is_empty() { None } else { self.own.get(name) }
+    }
+
+    pub(super) fn set_start(&mut self, start: Start) {
+        self.start = start;
+    }
+
+    pub(super) fn set_overflow(&mut self, overflow: Overflow) {
+        self.overflow = overflow;
+    }
+
+    pub(super) fn set_start_of(&mut self, name: Pattern, start: Start) -> Result<(), SubscribeError> {
+        if is_cursor(start) {
+            return Err(SubscribeError::OwnCursor(name));
+        }
+        self.own.entry(name).or_default().start = Some(start);
+        Ok(())
+    }
+
+    pub(super) fn set_overflow_of(&mut self, name: Pattern, overflow: Overflow) {
+        self.own.entry(name).or_default().overflow = Some(overflow);
+    }
+
+    /// Checks the names that have options of their own against those of the subscription.
+    pub(super) fn check(&self, names: &[Pattern]) -> Result<(), SubscribeError> {
+        if self.own.is_empty() {
+            return Ok(());
+        }
+        if names.iter().filter(|name| self.own.contains_key(*name)).count() < self.own.len() {
+            let unknown = self.own.keys().find(|name| !names.contains(name));
+            return unknown.map_or(Ok(()), |name| Err(SubscribeError::NotFollowed(name.clone())));
+        }
+        let wide = || names.iter().filter(|name| name.as_topic().is_none());
+        let covered = self.own.keys().find(|&own| wide().any(|wide| wide != own && wide.covers(own)));
+        covered.map_or(Ok(()), |name| Err(SubscribeError::Covered(name.clone())))
+    }
+}
+
+fn is_cursor(start: Start) -> bool {
+    matches!(start, Start::After(_) | Start::Unreadable)
+}
