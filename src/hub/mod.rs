@@ -23,6 +23,7 @@ mod live_buffer;
 mod local;
 mod log;
 mod merged;
+mod narrowed;
 mod newest;
 mod notifier;
 mod patterns;
@@ -39,6 +40,8 @@ mod shared;
 mod sieve;
 mod single;
 mod sizes;
+#[cfg(feature = "http")]
+mod standby;
 mod stats;
 mod subscription;
 mod sweeper;
@@ -51,5 +54,7 @@ mod waiters;
 pub use builder::LocalHubBuilder;
 pub use local::LocalHub;
 pub use notifier::Notifier;
+#[cfg(feature = "http")]
+pub(crate) use standby::{NotifierSource, Standby};
 pub use stats::HubStats;
 pub use subscription::Subscription;

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::contract::{Delivery, Encoded, Encoding, Format, Head, Start, Subscribe, SubscribeError, Subscriber};
 use crate::hub::merged::Merged;
+use crate::hub::narrowed::narrowed;
 use crate::hub::placing::{From, Placed};
 use crate::hub::reader::{Glance, Reader};
 use crate::hub::replay::Replay;
@@ -209,13 +210,6 @@ impl Joined {
         let all = topics.chain(self.patterns.iter().map(|(reader, _)| reader));
         all.for_each(|reader| shared.leave(&reader.log, |_| None::<()>));
     }
-}
-
-/// Without those that another one covers: so no two have a topic in common.
-fn narrowed(mut names: Vec<Pattern>) -> Vec<Pattern> {
-    let wide: Vec<_> = names.iter().filter(|name| name.as_topic().is_none()).cloned().collect();
-    names.retain(|name| !wide.iter().any(|other| other != name && other.covers(name)));
-    names
 }
 
 /// Where a subscription begins in the hub's order.

@@ -35,6 +35,12 @@ impl Ticket {
     pub(super) const NONE: Self = Self { round: 0, slot: 0 };
 }
 
+impl<T> Default for Waiters<T> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl<T> Waiters<T> {
     pub(super) fn new() -> Self {
         Self { slots: Vec::new(), round: 1, beside: None }

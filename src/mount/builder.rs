@@ -21,6 +21,7 @@ use super::shared::Mount;
 use super::stats::Counters;
 use super::transports::Transports;
 use crate::contract::{Timer, Transport};
+use crate::hub::NotifierSource;
 
 /// An [`Endpoint`] in the making.
 ///
@@ -70,24 +71,26 @@ pub struct EndpointBuilder {
     pub(super) config: Config,
     timer: Option<Arc<dyn Timer>>,
     spawn: Option<Spawn>,
-    jobs: Vec<Job>,
+    pub(super) jobs: Vec<Job>,
+    pub(super) notifiers: Vec<NotifierSource>,
     hook: Option<Hook>,
 }
 
 impl EndpointBuilder {
     pub(super) fn new(publisher: Box<dyn ErasedPublisher>) -> Self {
-        Self { publisher, config: Config::default(), timer: None, spawn: None, jobs: Vec::new(), hook: None }
+        let (config, jobs, notifiers) = (Config::default(), Vec::new(), Vec::new());
+        Self { publisher, config, timer: None, spawn: None, jobs, notifiers, hook: None }
     }
 
     /// The endpoint.
     #[must_use]
     pub fn build(self) -> Endpoint {
-        let Self { publisher, config, timer, spawn, jobs, hook } = self;
+        let Self { publisher, config, timer, spawn, jobs, notifiers, hook } = self;
         Endpoint::of(Mount {
             publisher,
             #[cfg(feature = "websocket")]
             websocket: config.websocket(),
-            runtime: Runtime::new(timer, spawn, jobs),
+            runtime: Runtime::new(timer, spawn, jobs, notifiers),
             registry: Registry::new(config.limits()),
             rejects: Rejects::new(config.max_soft_rejects, config.write_stall),
             #[cfg(any(feature = "short-poll", feature = "long-poll"))]
@@ -162,14 +165,6 @@ impl EndpointBuilder {
     /// How tasks are started, the driver and one for each WebSocket: as tokio's under its feature, unless set.
     pub fn spawn(mut self, spawn: impl Fn(Pin<Box<dyn Future<Output = ()> + Send>>) + Send + Sync + 'static) -> Self {
         self.spawn = Some(Arc::new(spawn));
-        self
-    }
-
-    /// Has the driver do this every so often, beginning one period from its start: a hub's sweep. It should be short,
-    /// for it keeps the endpoint's deadlines waiting. Add as many as there are.
-    pub fn every(mut self, period: Duration, run: impl Fn() + Send + Sync + 'static) -> Self {
-        // None may be due at once again.
-        self.jobs.push(Job { period: period.max(Duration::from_millis(1)), run: Arc::new(run) });
         self
     }
 

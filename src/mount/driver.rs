@@ -5,17 +5,22 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
+use super::builder::EndpointBuilder;
 use super::isolate::isolate;
+use super::notify::Notifiers;
 use super::wheel::{Turn, Wheel};
 use crate::contract::{Clock, Sleep};
+use crate::hub::NotifierSource;
 
-/// The one task of an endpoint: turns its wheel and runs its periodic jobs, on one timer of the runtime.
+/// The one task of an endpoint: turns its wheel, and runs its periodic jobs, on one timer of the runtime, and the notifiers
+/// of hubs.
 ///
 /// It sleeps while nothing is due, without an end while nothing is registered, and is over when the endpoint and its
 /// last session are gone.
 pub(super) struct Driver {
     wheel: Wheel,
     jobs: Vec<(Job, Instant)>,
+    notifiers: Notifiers,
     sleep: Option<Pin<Box<dyn Sleep>>>,
     /// Held while the driver lives, so that there is one, and that another may follow it.
     seat: Seat,
@@ -26,6 +31,16 @@ pub(super) struct Driver {
 pub(super) struct Job {
     pub(super) period: Duration,
     pub(super) run: Arc<dyn Fn() + Send + Sync>,
+}
+
+impl EndpointBuilder {
+    /// Has the driver do this every so often, beginning one period from its start: a hub's sweep. It should be short,
+    /// for it keeps the endpoint's deadlines waiting. Add as many as there are.
+    pub fn every(mut self, period: Duration, run: impl Fn() + Send + Sync + 'static) -> Self {
+        // None may be due at once again.
+        self.jobs.push(Job { period: period.max(Duration::from_millis(1)), run: Arc::new(run) });
+        self
+    }
 }
 
 /// The place of the one driver.
@@ -40,12 +55,13 @@ impl Seat {
 
 impl Driver {
     /// The driver, unless there is one.
-    pub(super) fn take(seat: &Seat, wheel: &Wheel, jobs: &[Job]) -> Option<Self> {
+    pub(super) fn take(seat: &Seat, wheel: &Wheel, jobs: &[Job], notifiers: &[NotifierSource]) -> Option<Self> {
         if seat.0.swap(true, Ordering::AcqRel) {
             return None;
         }
         let jobs = jobs.iter().map(|job| (job.clone(), wheel.after(job.period))).collect();
-        Some(Self { wheel: wheel.clone(), jobs, sleep: None, seat: seat.clone() })
+        let notifiers = Notifiers::new(notifiers);
+        Some(Self { wheel: wheel.clone(), jobs, notifiers, sleep: None, seat: seat.clone() })
     }
 
     /// Runs the jobs that are due; the next one's time.
@@ -70,6 +86,7 @@ impl Future for Driver {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = self.get_mut();
+        this.notifiers.poll(cx);
         loop {
             let job = this.run_jobs();
             let Turn::Next(due) = this.wheel.turn(cx) else {

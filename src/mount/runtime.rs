@@ -8,6 +8,7 @@ use std::time::Instant;
 use super::driver::{Driver, Job, Seat};
 use super::wheel::Wheel;
 use crate::contract::{Clock, Sleep, StdClock, Timer};
+use crate::hub::NotifierSource;
 
 /// What a spawner is given.
 pub(super) type Task = Pin<Box<dyn Future<Output = ()> + Send>>;
@@ -24,6 +25,7 @@ pub(super) struct Runtime {
     timed: bool,
     spawn: Option<Spawn>,
     jobs: Vec<Job>,
+    notifiers: Vec<NotifierSource>,
     seat: Seat,
 }
 
@@ -52,7 +54,12 @@ impl Missing {
 }
 
 impl Runtime {
-    pub(super) fn new(timer: Option<Arc<dyn Timer>>, spawn: Option<Spawn>, jobs: Vec<Job>) -> Self {
+    pub(super) fn new(
+        timer: Option<Arc<dyn Timer>>,
+        spawn: Option<Spawn>,
+        jobs: Vec<Job>,
+        notifiers: Vec<NotifierSource>,
+    ) -> Self {
         let timer = timer.or_else(default_timer);
         let timed = timer.is_some();
         let wheel = Wheel::new(timer.unwrap_or_else(|| Arc::new(Timeless)));
@@ -63,6 +70,7 @@ impl Runtime {
             timed,
             spawn,
             jobs,
+            notifiers,
             seat: Seat::default(),
         }
     }
@@ -81,7 +89,7 @@ impl Runtime {
     }
 
     pub(super) fn driver(&self) -> Option<Driver> {
-        self.timed.then(|| Driver::take(&self.seat, &self.wheel, &self.jobs)).flatten()
+        self.timed.then(|| Driver::take(&self.seat, &self.wheel, &self.jobs, &self.notifiers)).flatten()
     }
 
     /// Starts a task.

@@ -18,6 +18,7 @@ mod publish;
 mod replaced;
 mod segments;
 mod sequences;
+mod silent;
 mod stats;
 mod threads;
 mod together;

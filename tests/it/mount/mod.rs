@@ -9,6 +9,7 @@ mod hint;
 mod methods;
 mod min_interval;
 mod negotiation;
+mod notifier;
 mod pings;
 mod polls;
 mod reconnect;
