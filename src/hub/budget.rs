@@ -1,7 +1,6 @@
 use std::sync::Arc;
 
 use crate::hub::caches::Caches;
-use crate::hub::live_buffer::Surplus;
 use crate::hub::sizes::Sizes;
 use crate::hub::sync::{Count, Flag};
 
@@ -34,7 +33,6 @@ pub(super) struct Budget {
     pub(super) max_topics: usize,
     pub(super) sizes: Sizes,
     pub(super) caches: Caches,
-    pub(super) surplus: Surplus,
 }
 
 /// Bytes that count against a budget until this is dropped.
@@ -67,7 +65,6 @@ impl Budget {
             max_topics,
             sizes: Sizes::default(),
             caches: Caches::default(),
-            surplus: Surplus::default(),
         })
     }
 

@@ -1,10 +1,8 @@
-use std::collections::VecDeque;
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 
 use crate::hub::log::{Log, State};
 use crate::hub::segment::{Evicted, Segment};
 use crate::hub::segments::Segments;
-use crate::hub::sync::Leaf;
 
 /// The bytes of a segment up to which it is not worth while to replace it by a smaller one.
 const SMALL: u64 = 4 * 1024;
@@ -16,34 +14,6 @@ pub(super) struct LiveBuffer {
     segments: Segments,
     /// Bytes charged for them.
     bytes: u64,
-}
-
-/// The logs with something in memory that retention does not promise, in the order in which they came to it. A log is in
-/// the queue once; one that has nothing any more stays in it until its turn, or until the queue would grow.
-#[derive(Debug, Default)]
-pub(super) struct Surplus(Leaf<VecDeque<Weak<Log>>>);
-
-impl Surplus {
-    /// Adds a log that is not in the queue.
-    fn add(&self, log: &Arc<Log>) {
-        let mut logs = self.0.lock();
-        if logs.len() == logs.capacity() {
-            logs.retain(|log| log.strong_count() > 0);
-            let len = logs.len();
-            logs.reserve(len + 1);
-        }
-        logs.push_back(Arc::downgrade(log));
-    }
-
-    pub(super) fn len(&self) -> usize {
-        self.0.lock().len()
-    }
-
-    /// Takes the first log out.
-    pub(super) fn take(&self) -> Option<Arc<Log>> {
-        let mut logs = self.0.lock();
-        std::iter::from_fn(|| logs.pop_front()).find_map(|log| log.upgrade())
-    }
 }
 
 impl Default for LiveBuffer {
@@ -190,10 +160,10 @@ impl State {
 
     /// Puts the log among those that give way before history does.
     #[inline]
-    pub(super) fn offer(&mut self, log: &Arc<Log>) {
+    pub(super) fn offer(&mut self, log: &Log) {
         if !self.is_offered {
             self.is_offered = true;
-            log.budget.surplus.add(log);
+            log.budget.sizes.offer(log.slot);
         }
     }
 }

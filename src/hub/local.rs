@@ -101,13 +101,14 @@ impl LocalHub {
     /// published. Other publishers wait for the whole, subscribers don't.
     pub fn publish_all(&self, events: impl IntoIterator<Item = (Topic, Event)>) -> Result<Vec<Receipt>, PublishError> {
         let shared = &*self.handle.shared;
-        let events = events.into_iter().map(|(topic, event)| {
-            shared.check(&event)?;
-            Ok((shared.registry.log(&topic).ok_or(PublishError::Closed)?, event))
-        });
-        let events = events.collect::<Result<Vec<_>, _>>()?;
+        // No topic is made before the last event was checked: a refused batch leaves none, nor does an iterator or a clock
+        // that panics.
+        let events = events.into_iter().map(|(topic, event)| shared.check(&event).map(|()| (topic, event)));
+        let (events, round) = (events.collect::<Result<Vec<_>, _>>()?, Round::new(shared));
+        let events = events.into_iter().map(|(topic, event)| Some((shared.registry.log(&topic)?, event)));
+        let events = events.collect::<Option<Vec<_>>>().ok_or(PublishError::Closed)?;
         let _reserved = shared.make_room(events.iter().map(|(log, event)| (log, event)))?;
-        let (round, mut all) = (Round::new(shared), Vec::with_capacity(events.len()));
+        let mut all = Vec::with_capacity(events.len());
         let mut sequencer = shared.sequence()?;
         for (log, event) in events {
             all.push(round.append(&mut sequencer, log, event)?);

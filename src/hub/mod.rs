@@ -40,6 +40,7 @@ mod shared;
 mod sieve;
 mod single;
 mod sizes;
+mod slots;
 #[cfg(feature = "http")]
 mod standby;
 mod stats;

@@ -140,9 +140,10 @@ impl Shared {
         let subscriptions = state.subscriptions - 1;
         state.subscribe(log, subscriptions);
         let released = state.release_live(log);
+        let slabs = if subscriptions == 0 { state.release_waiters() } else { (None, None) };
         let idle = state.is_idle();
         drop(state);
-        drop((waiter, released));
+        drop((waiter, released, slabs));
         if idle {
             self.registry.release(log);
         }
