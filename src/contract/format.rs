@@ -15,7 +15,8 @@ pub trait Format: Send + Sync + 'static {
         None
     }
 
-    /// Appends the whole of one event: bytes that may stand after, and before, any other event's.
+    /// Appends the whole of one event: bytes that may stand after, and before, any other event's. One that appends nothing
+    /// leaves the event out of the wire; the event counts as delivered.
     fn encode(&self, event: &Published<'_>, out: &mut BytesMut);
 }
 

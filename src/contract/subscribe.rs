@@ -1,3 +1,6 @@
+use std::collections::HashSet;
+use std::hash::Hash;
+
 use super::SubscribeOptions;
 use crate::model::{Cursor, Overflow, Pattern, PatternError, Topic, TopicError};
 
@@ -83,16 +86,14 @@ impl Subscribe {
 
     #[inline]
     fn collect(patterns: impl Iterator<Item = Result<Pattern, SubscribeError>>) -> Self {
-        let room = Vec::with_capacity(patterns.size_hint().0);
-        let mut this = Self { patterns: room, options: SubscribeOptions::default(), invalid: None };
+        let (mut distinct, mut invalid) = (Distinct::with_room(patterns.size_hint().0), None);
         for pattern in patterns {
             match pattern {
-                Ok(pattern) if this.patterns.contains(&pattern) => {}
-                Ok(pattern) => this.patterns.push(pattern),
-                Err(error) => this.invalid = Some(error),
+                Ok(pattern) => distinct.push(pattern),
+                Err(error) => invalid = Some(error),
             }
         }
-        this
+        Self { patterns: distinct.values, options: SubscribeOptions::default(), invalid }
     }
 
     /// Sets the start of all topics. Default: [`Start::Now`].
@@ -194,6 +195,42 @@ impl Subscribe {
     }
 }
 
+/// Values in the order in which they were first pushed, each once.
+struct Distinct<T> {
+    values: Vec<T>,
+    /// The same, once they are more than a [`FEW`].
+    known: HashSet<T>,
+}
+
+/// Number of values up to which comparing with each of them is faster than hashing.
+const FEW: usize = 16;
+
+impl<T: Clone + Eq + Hash> Distinct<T> {
+    fn with_room(values: usize) -> Self {
+        Self { values: Vec::with_capacity(values), known: HashSet::new() }
+    }
+
+    #[inline]
+    fn push(&mut self, value: T) {
+        let is_new = match self.values.len() {
+            ..FEW => !self.values.contains(&value),
+            _ => self.hash(&value),
+        };
+        if is_new {
+            self.values.push(value);
+        }
+    }
+
+    /// Returns whether a value is new, of many.
+    #[cold]
+    fn hash(&mut self, value: &T) -> bool {
+        if self.known.is_empty() {
+            self.known.extend(self.values.iter().cloned());
+        }
+        self.known.insert(value.clone())
+    }
+}
+
 /// Why there is no subscription.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -225,4 +262,45 @@ pub enum SubscribeError {
     /// The hub was closed.
     #[error("the hub is closed")]
     Closed,
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use std::cell::Cell;
+    use std::hash::Hasher;
+
+    use super::*;
+
+    thread_local!(static COMPARISONS: Cell<usize> = const { Cell::new(0) });
+
+    #[derive(Clone, Debug)]
+    struct Counted(usize);
+
+    impl PartialEq for Counted {
+        fn eq(&self, other: &Self) -> bool {
+            COMPARISONS.set(COMPARISONS.get() + 1);
+            self.0 == other.0
+        }
+    }
+
+    impl Eq for Counted {}
+
+    impl Hash for Counted {
+        fn hash<H: Hasher>(&self, state: &mut H) {
+            self.0.hash(state);
+        }
+    }
+
+    #[test]
+    fn distinct_values_keep_their_order_at_a_few_comparisons_each() {
+        const MANY: usize = 10_000;
+        for (values, distinct) in [(10, 7), (FEW, FEW), (FEW + 1, FEW + 1), (MANY, MANY), (MANY, MANY / 3)] {
+            COMPARISONS.set(0);
+            let mut all = Distinct::with_room(0);
+            (0..values).for_each(|n| all.push(Counted(n % distinct)));
+            let comparisons = COMPARISONS.get();
+            assert!(all.values.iter().map(|value| value.0).eq(0..distinct), "{:?}", all.values);
+            assert!(comparisons <= 2 * values + FEW * FEW, "{comparisons} comparisons for {values} values");
+        }
+    }
 }

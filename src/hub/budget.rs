@@ -2,7 +2,6 @@ use std::sync::Arc;
 
 use crate::hub::caches::Caches;
 use crate::hub::late_marks::LateMarks;
-use crate::hub::live_buffer::Surplus;
 use crate::hub::sizes::Sizes;
 use crate::hub::sync::{Count, Flag};
 
@@ -35,7 +34,6 @@ pub(super) struct Budget {
     pub(super) max_topics: usize,
     pub(super) sizes: Sizes,
     pub(super) caches: Caches,
-    pub(super) surplus: Surplus,
     /// The hub's, here for those who evict.
     pub(super) late_marks: LateMarks,
 }
@@ -70,7 +68,6 @@ impl Budget {
             max_topics,
             sizes: Sizes::default(),
             caches: Caches::default(),
-            surplus: Surplus::default(),
             late_marks: LateMarks::default(),
         })
     }

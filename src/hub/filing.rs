@@ -33,3 +33,35 @@ impl State {
         }
     }
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use std::sync::Arc;
+
+    use crate::contract::Entry;
+    use crate::hub::budget::Budget;
+    use crate::hub::log::Log;
+    use crate::model::{Event, Retention, Topic};
+
+    #[test]
+    fn topic_is_filed_with_what_it_holds_after_each_event() {
+        for count in [1, 2, 10, 1_000] {
+            let (topic, budget) = (Topic::new("prices").unwrap(), Budget::new(1, usize::MAX, 0, usize::MAX));
+            let log = Log::new((&topic).into(), Arc::new(Retention::count(count)), 0, Box::default(), 0, budget);
+            for sequence in 1..100 {
+                let event = Event::text("x".repeat(1_000));
+                log.append(Entry { sequence, at: 0, event }, false, 0).unwrap();
+                let state = log.state();
+                let kept = state.kept();
+                // Events are added to a segment without filing the log.
+                let most = kept.segments.newest().map_or(0, |newest| newest.charged());
+                assert!(
+                    kept.filed <= kept.held && kept.filed + most >= kept.held,
+                    "{count}: {} {}",
+                    kept.filed,
+                    kept.held
+                );
+            }
+        }
+    }
+}

@@ -102,10 +102,10 @@ impl Joined {
 #[inline(never)]
 pub(super) fn alone(segment: &Segment, format: &dyn Format, range: Range<u32>, max: usize) -> (Bytes, u32) {
     let (mut bytes, mut end) = (BytesMut::new(), range.start);
-    for event in segment.run().published(range) {
+    for event in segment.run().published(range.clone()) {
         let whole = bytes.len();
         format.encode(&event, &mut bytes);
-        if whole > 0 && bytes.len() > max {
+        if end > range.start && bytes.len() > max {
             bytes.truncate(whole);
             break;
         }

@@ -77,13 +77,6 @@ impl Drop for Joining<'_> {
     }
 }
 
-/// Without those that another one covers: so no two have a topic in common.
-pub(super) fn narrowed(mut names: Vec<Pattern>) -> Vec<Pattern> {
-    let wide: Vec<_> = names.iter().filter(|name| name.as_topic().is_none()).cloned().collect();
-    names.retain(|name| !wide.iter().any(|other| other != name && other.covers(name)));
-    names
-}
-
 /// Where a subscription begins in the hub's order.
 pub(super) struct Beginning {
     pub(super) from: From,

@@ -4,7 +4,6 @@ use crate::hub::history::spend;
 use crate::hub::log::{Log, State};
 use crate::hub::segment::{Evicted, Segment};
 use crate::hub::segments::Segments;
-use crate::hub::weak_queue::WeakQueue;
 
 /// Number of events that leave a live buffer under one hold of the log's lock, at most.
 const RELEASED: usize = 256;
@@ -19,10 +18,6 @@ pub(super) struct LiveBuffer {
     /// Bytes charged for them.
     bytes: u64,
 }
-
-/// The logs with something in memory that retention does not promise, in the order in which they came to it. A log is in
-/// the queue once; one that has nothing any more stays in it until its turn.
-pub(super) type Surplus = WeakQueue<Log>;
 
 impl Default for LiveBuffer {
     fn default() -> Self {
@@ -201,10 +196,10 @@ impl State {
 
     /// Puts the log among those that give way before history does.
     #[inline]
-    pub(super) fn offer(&mut self, log: &Arc<Log>) {
+    pub(super) fn offer(&mut self, log: &Log) {
         if !self.is_offered {
             self.is_offered = true;
-            log.budget.surplus.push(Arc::downgrade(log));
+            log.budget.sizes.offer(log.slot);
         }
     }
 }

@@ -185,10 +185,14 @@ impl Log {
         left: &mut usize,
     ) -> Appended {
         let now = entry.at;
-        state.push(entry, topic, self);
+        let is_to_be_filed = state.push(entry, topic, self);
+        let evicted = state.evict(self, now, left);
+        if is_to_be_filed {
+            state.file(self, Place::Last);
+        }
         let queues = queues && !state.waiters.is_empty();
         Appended {
-            evicted: state.evict(self, now, left),
+            evicted,
             wakers: if queues { Vec::new() } else { state.waiters.take() },
             marked: Vec::new(),
             queues: queues && !std::mem::replace(&mut state.is_queued, true),
@@ -247,10 +251,11 @@ impl Log {
             return;
         }
         let mut state = self.state();
-        let wakers = state.waiters.give_back(wakers);
+        let readers = state.subscriptions + state.replays;
+        let wakers = state.waiters.give_back(wakers, readers);
         let followers = match &mut state.followers {
-            Some(slab) => slab.give_back(followers),
-            None => followers,
+            Some(slab) => slab.give_back(followers, readers),
+            None => [followers, Vec::new()],
         };
         drop(state);
         drop((wakers, followers));
@@ -258,7 +263,8 @@ impl Log {
 }
 
 impl State {
-    fn push(&mut self, entry: Entry, topic: &Topic, log: &Log) {
+    /// Appends an event. Returns whether the log is to be filed anew, when what the event evicts is gone.
+    fn push(&mut self, entry: Entry, topic: &Topic, log: &Log) -> bool {
         let (weight, sequence, kept) = (entry.event.weight(), entry.sequence, self.kept_mut());
         let is_filed_late = sequence - kept.filed_at >= FILED_EVERY;
         if is_filed_late {
@@ -266,23 +272,22 @@ impl State {
         }
         kept.bytes += weight;
         kept.held += footprint::event(&entry.event) as u64;
-        match (kept.tail.fit(weight), kept.segments.newest()) {
+        let is_to_be_filed = match (kept.tail.fit(weight), kept.segments.newest()) {
             (true, Some(tail)) => {
                 tail.push(topic, entry);
-                if is_filed_late {
-                    self.file(log, Place::Last);
-                }
+                is_filed_late
             }
             _ => self.begin(weight, topic, entry, log),
-        }
+        };
         if self.conflates {
             self.mark_replaced(self.next);
         }
         self.next += 1;
+        is_to_be_filed
     }
 
-    /// Begins a segment with an event.
-    fn begin(&mut self, weight: usize, topic: &Topic, entry: Entry, log: &Log) {
+    /// Begins a segment with an event. Returns whether the log is to be filed anew.
+    fn begin(&mut self, weight: usize, topic: &Topic, entry: Entry, log: &Log) -> bool {
         let tail = self.tail();
         let kept = self.kept_mut();
         if kept.segments.is_empty() {
@@ -293,13 +298,17 @@ impl State {
         let places = kept.tail.begin(weight, &log.retention);
         kept.held += footprint::segment(places) as u64;
         // Filed before it is charged: who finds no room finds what to evict, and waits for this lock.
-        self.file(log, Place::Last);
+        let is_filed = kept.filed > 0;
+        if !is_filed {
+            self.file(log, Place::Last);
+        }
         let fresh = Segment::new(topic.clone(), self.next, places, self.is_feed, &log.budget);
         fresh.push(topic, entry);
         if let Some(tail) = self.kept().segments.newest() {
             tail.seal(Arc::downgrade(&fresh), &log.budget);
         }
         self.kept_mut().segments.push(fresh);
+        is_filed
     }
 
     /// Returns the room in the newest segment.
@@ -315,6 +324,12 @@ impl State {
         let last = self.next.checked_sub(1)?;
         let first = last.saturating_sub(INTERVALS).max(self.front()?.base);
         Some(Rhythm { first: at(first)?, last: at(last)?, intervals: last - first })
+    }
+
+    /// Takes out the large allocations that the registrations of subscriptions have left, when all of these have ended.
+    #[inline]
+    pub(super) fn release_waiters(&mut self) -> (Option<Waiters<Waker>>, Option<Waiters<Follower>>) {
+        (self.waiters.release(), self.followers.as_mut().and_then(|followers| followers.release()))
     }
 
     /// Whether nobody would miss the log.

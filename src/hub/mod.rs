@@ -28,6 +28,7 @@ mod live_buffer;
 mod local;
 mod log;
 mod merged;
+mod narrowed;
 mod newest;
 mod notifier;
 mod patterns;
@@ -45,6 +46,9 @@ mod shared;
 mod sieve;
 mod single;
 mod sizes;
+mod slots;
+#[cfg(feature = "http")]
+mod standby;
 mod stats;
 mod subscription;
 mod sweeper;
@@ -59,5 +63,7 @@ mod weak_queue;
 pub use builder::LocalHubBuilder;
 pub use local::LocalHub;
 pub use notifier::Notifier;
+#[cfg(feature = "http")]
+pub(crate) use standby::{NotifierSource, Standby};
 pub use stats::HubStats;
 pub use subscription::Subscription;

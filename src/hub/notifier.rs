@@ -10,6 +10,9 @@ use std::task::{Context, Poll, Waker};
 use crate::hub::log::Log;
 use crate::hub::shared::Shared;
 use crate::hub::sync::{Mutex, Switch};
+#[cfg(feature = "http")]
+use crate::hub::waiters::Ticket;
+use crate::hub::waiters::Waiters;
 
 /// How many it wakes before it lets other tasks run.
 const WAKES: usize = 256;
@@ -45,10 +48,20 @@ struct Queue {
     logs: VecDeque<Arc<Log>>,
     /// The notifier's, where it waits.
     waker: Option<Waker>,
+    /// Those that wait for the end of the notifier, to follow it.
+    standby: Waiters<Waker>,
 }
 
 /// Whoever queued a topic wakes its waiters.
 pub(super) struct NoNotifier;
+
+/// Result of the attempt to begin a notifier.
+#[cfg(feature = "http")]
+pub(super) enum Begun {
+    First,
+    Waits,
+    Closed,
+}
 
 /// What a notifier finds in the queue.
 enum Turn {
@@ -61,7 +74,12 @@ impl Notifier {
     /// `None` while there is another.
     pub(super) fn new(shared: &Arc<Shared>) -> Option<Self> {
         let is_first = shared.wakes.start();
-        is_first.then(|| Self { shared: Arc::clone(shared), woken: Vec::new(), next: 0, log: None })
+        is_first.then(|| Self::begun(Arc::clone(shared)))
+    }
+
+    /// Returns the notifier of a hub that was told of it.
+    pub(super) fn begun(shared: Arc<Shared>) -> Self {
+        Self { shared, woken: Vec::new(), next: 0, log: None }
     }
 
     /// Wakes some of those whom it is waking. False: that was all of them.
@@ -116,8 +134,8 @@ impl Drop for Notifier {
     fn drop(&mut self) {
         // Maybe because a waker panicked: a second panic would abort.
         let wake = |waker: Waker| drop(catch_unwind(AssertUnwindSafe(|| waker.wake())));
-        let logs = self.shared.wakes.stop();
-        self.woken.drain(..).flatten().for_each(wake);
+        let (logs, standby) = self.shared.wakes.stop();
+        self.woken.drain(..).chain(standby).flatten().for_each(wake);
         for log in logs {
             log.take_queued().into_iter().flatten().for_each(wake);
         }
@@ -138,15 +156,40 @@ impl Wakes {
         !replace(&mut queue.is_on, true)
     }
 
-    /// There is no notifier any more. Returns what it did not come to.
-    fn stop(&self) -> VecDeque<Arc<Log>> {
+    /// There is no notifier any more. Returns what it did not come to, and the wakers of those that may follow it.
+    fn stop(&self) -> (VecDeque<Arc<Log>>, Vec<Option<Waker>>) {
         let mut queue = self.queue.lock();
         self.is_on.set(false);
         queue.is_on = false;
-        let (logs, waker) = (take(&mut queue.logs), queue.waker.take());
+        let (logs, waker, standby) = (take(&mut queue.logs), queue.waker.take(), queue.standby.take());
         drop(queue);
         drop(waker);
-        logs
+        (logs, standby)
+    }
+
+    /// Begins a notifier. While there is another, registers the waker for the end of that one.
+    #[cfg(feature = "http")]
+    pub(super) fn start_or_wait(&self, ticket: &mut Ticket, waker: Waker) -> Begun {
+        let mut queue = self.queue.lock();
+        let (begun, unused) = match (queue.is_closed, queue.is_on) {
+            (true, _) => (Begun::Closed, Some(waker)),
+            (false, true) => (Begun::Waits, queue.standby.register(ticket, waker)),
+            (false, false) => {
+                self.is_on.set(true);
+                queue.is_on = true;
+                (Begun::First, Some(waker))
+            }
+        };
+        drop(queue);
+        drop(unused);
+        begun
+    }
+
+    /// Removes what [`start_or_wait`](Self::start_or_wait) registered.
+    #[cfg(feature = "http")]
+    pub(super) fn wait_no_more(&self, ticket: &mut Ticket) {
+        let waker = self.queue.lock().standby.cancel(ticket);
+        drop(waker);
     }
 
     /// Has the notifier wake a topic's waiters, which are [queued](crate::hub::log::State::is_queued). Returns the waker
@@ -160,11 +203,15 @@ impl Wakes {
         Ok(queue.waker.take())
     }
 
-    /// Nothing more is queued: the hub is closed. Returns the waker of the notifier, if it waits.
-    pub(super) fn close(&self) -> Option<Waker> {
+    /// Nothing more is queued: the hub is closed. Returns the wakers of the notifier, if it waits, and of those that wait for
+    /// its end.
+    pub(super) fn close(&self) -> Vec<Option<Waker>> {
         let mut queue = self.queue.lock();
         queue.is_closed = true;
-        queue.waker.take()
+        let mut wakers = queue.standby.take();
+        wakers.push(queue.waker.take());
+        drop(queue);
+        wakers
     }
 
     /// The topic whose turn it is. Where there is none, the notifier waits for one.

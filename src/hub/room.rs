@@ -164,7 +164,7 @@ impl Shared {
     /// Evicts a segment of which retention promises nothing. False: none is left, or none was found.
     fn evict_surplus(&self) -> bool {
         // Each is looked at once: one that still has a surplus is put into the queue again.
-        let mut logs = std::iter::from_fn(|| self.budget.surplus.pop()).take(self.budget.surplus.len());
+        let mut logs = std::iter::from_fn(|| self.budget.sizes.take_offered()).take(self.budget.sizes.offers());
         // Before a log is taken out: the clock is the user's.
         let now = self.now();
         logs.any(|log| self.relieve(&log, log.evict_surplus(now)))

@@ -157,8 +157,10 @@ impl Shared {
         let subscriptions = state.subscriptions - 1;
         state.subscribe(log, subscriptions);
         let mut gone = state.release_live(log);
+        let slabs = if subscriptions == 0 { state.release_waiters() } else { (None, None) };
         let idle = state.is_idle();
         drop(state);
+        drop(slabs);
         if idle {
             self.registry.release(log);
         } else if !gone.is_empty() {
@@ -198,7 +200,7 @@ impl Shared {
                 taken.push(followers);
             }
         });
-        wakers.push(self.wakes.close());
+        wakers.extend(self.wakes.close());
         wake_all(std::iter::once(&mut wakers));
     }
 

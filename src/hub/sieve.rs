@@ -105,7 +105,7 @@ impl<'a> Sieve<'a> {
             for (place, event) in run.clone().zip(self.segment.run().published(run.clone())) {
                 let whole = bytes.len();
                 format.encode(&event, &mut bytes);
-                if whole > 0 && bytes.len() > max {
+                if events > 0 && bytes.len() > max {
                     bytes.truncate(whole);
                     break 'full;
                 }

@@ -2,19 +2,16 @@ use std::sync::{Arc, Weak};
 
 use crate::hub::holds::visit;
 use crate::hub::log::Log;
+use crate::hub::slots::{List, Slots};
 use crate::hub::sync::{Count, Leaf};
 
-/// Number of slots that are allocated at once, so that growth moves no slot.
-const CHUNK: usize = 256;
 /// Number of size classes: up to 1 KiB, then one for each doubling.
-const CLASSES: usize = 24;
+pub(super) const CLASSES: usize = 24;
 /// The base-two logarithm of the smallest class's lower bound.
 const SMALLEST: u32 = 9;
 /// Share of the listed bytes, an eighth, above which new topics are evicted before all others. A flood whose events have
 /// many sizes would else be spread over many classes, each smaller than one class of topics in use.
 const NEW_SHARE: u64 = 8;
-/// No slot.
-const NONE: u32 = u32::MAX;
 
 /// The use that is made of a log, in the order in which logs of one size class give way: of the first two the one that was
 /// filed less recently.
@@ -31,9 +28,9 @@ pub(super) enum Rank {
 }
 
 impl Rank {
-    const ALL: [Self; 4] = [Self::New, Self::Idle, Self::Pattern, Self::Followed];
+    pub(super) const ALL: [Self; 4] = [Self::New, Self::Idle, Self::Pattern, Self::Followed];
     const TOPICS: [Self; 3] = [Self::New, Self::Idle, Self::Followed];
-    const UNUSED: [Self; 2] = [Self::New, Self::Idle];
+    pub(super) const UNUSED: [Self; 2] = [Self::New, Self::Idle];
     const USED: [Self; 2] = [Self::Pattern, Self::Followed];
 
     /// Returns how often the bytes of such a log count in the comparison of the classes.
@@ -61,7 +58,7 @@ pub(super) enum Place {
 /// The logs in memory, each in a slot of its own. Those that hold events are listed by size class and rank, the one that
 /// was filed least recently first.
 ///
-/// A log is filed anew when it begins a segment, when the last subscription ends of one that was filed as followed, and
+/// A log is filed anew when it has begun a segment and evicted what that replaces, when the last subscription ends of one that was filed as followed, and
 /// when it has an event long after that. Its filed size is behind by at most a segment. Everything here takes constant time. The lock is
 /// the last one that is taken.
 #[derive(Debug, Default)]
@@ -71,81 +68,32 @@ pub(super) struct Sizes {
     topics: Count,
 }
 
-#[derive(Debug, Default)]
-struct Slots {
-    chunks: Vec<Vec<Slot>>,
-    len: u32,
-    free: Link,
-    /// How often a log was filed last in a list. Wraps around.
-    filings: u32,
-    lists: [[List; Rank::ALL.len()]; CLASSES],
-}
-
-#[derive(Debug)]
-struct Slot {
-    /// The log. Dangling in a free slot.
-    log: Weak<Log>,
-    before: u32,
-    /// The next slot of the list, or the next free one.
-    after: u32,
-    /// The number of the filing that put the log last in a list.
-    filed: u32,
-    listed: Option<(u8, Rank)>,
-}
-
-/// A slot's number, or [`NONE`].
-#[derive(Debug, Clone, Copy)]
-struct Link(u32);
-
-impl Default for Link {
-    fn default() -> Self {
-        Self(NONE)
-    }
-}
-
-#[derive(Debug, Default)]
-struct List {
-    first: Link,
-    last: Link,
-    bytes: u64,
-}
-
 impl Sizes {
     /// Returns a slot for a log.
     pub(super) fn add(&self, log: Weak<Log>) -> u32 {
-        let fresh = Slot { log, before: NONE, after: NONE, filed: 0, listed: None };
-        let mut slots = self.slots.lock();
-        let free = slots.free.0;
-        if let Some(slot) = slots.slot(free) {
-            let next = slot.after;
-            *slot = fresh;
-            slots.free = Link(next);
-            return free;
-        }
-        match slots.chunks.last_mut().filter(|chunk| chunk.len() < CHUNK) {
-            Some(chunk) => chunk.push(fresh),
-            None => {
-                let mut chunk = Vec::with_capacity(CHUNK);
-                chunk.push(fresh);
-                slots.chunks.push(chunk);
-            }
-        }
-        slots.len += 1;
-        slots.len - 1
+        self.slots.lock().add(log)
     }
 
-    /// Frees the slot of a log that is not listed.
+    /// Frees the slot of a log that is not listed by size.
     pub(super) fn remove(&self, number: u32) {
-        let mut slots = self.slots.lock();
-        let next = slots.free.0;
-        let Some(slot) = slots.slot(number) else {
-            return;
-        };
-        slot.after = next;
-        let log = std::mem::take(&mut slot.log);
-        slots.free = Link(number);
-        drop(slots);
+        let log = self.slots.lock().remove(number);
         drop(log);
+    }
+
+    /// Puts a log last among those with something in memory that retention does not promise, if it is not among them.
+    /// Only under the log's lock.
+    pub(super) fn offer(&self, number: u32) {
+        self.slots.lock().offer(number);
+    }
+
+    /// Takes the first log out of these.
+    pub(super) fn take_offered(&self) -> Option<Arc<Log>> {
+        self.slots.lock().take_offered()
+    }
+
+    /// Returns the number of these.
+    pub(super) fn offers(&self) -> usize {
+        self.slots.lock().offers
     }
 
     /// Files a log that was filed with `old` bytes under `new`. 0 bytes: it is not listed. Only under the log's lock.
@@ -213,79 +161,21 @@ impl Sizes {
         let slots = self.slots.lock();
         for number in numbers {
             visit(1);
-            logs.extend(slots.get(number).and_then(|slot| slot.log.upgrade()));
+            logs.extend(slots.log(number));
         }
     }
 
     /// Returns the logs in at most `most` slots from `at` on, and the number of the next slot; `None` after the last.
     pub(super) fn walk(&self, at: u32, most: u32, logs: &mut Vec<Arc<Log>>, wanted: usize) -> Option<u32> {
         let slots = self.slots.lock();
-        for number in at..slots.len.min(at.saturating_add(most)) {
+        for number in at..slots.end().min(at.saturating_add(most)) {
             visit(1);
-            logs.extend(slots.get(number).and_then(|slot| slot.log.upgrade()));
+            logs.extend(slots.log(number));
             if logs.len() == wanted {
-                return Some(number + 1).filter(|&next| next < slots.len);
+                return Some(number + 1).filter(|&next| next < slots.end());
             }
         }
-        at.checked_add(most).filter(|&next| next < slots.len)
-    }
-}
-
-impl Slots {
-    fn get(&self, number: u32) -> Option<&Slot> {
-        self.chunks.get(number as usize / CHUNK)?.get(number as usize % CHUNK)
-    }
-
-    fn slot(&mut self, number: u32) -> Option<&mut Slot> {
-        self.chunks.get_mut(number as usize / CHUNK)?.get_mut(number as usize % CHUNK)
-    }
-
-    fn first_of(&self, class: &[List; Rank::ALL.len()], rank: Rank) -> Option<Arc<Log>> {
-        self.get(class[rank as usize].first.0)?.log.upgrade()
-    }
-
-    /// Returns the topic of a class that was filed least recently, of those without a subscription.
-    fn oldest_unused(&self, class: &[List; Rank::ALL.len()]) -> Option<Arc<Log>> {
-        let firsts = Rank::UNUSED.iter().filter_map(|&rank| self.get(class[rank as usize].first.0));
-        firsts.max_by_key(|slot| self.filings.wrapping_sub(slot.filed))?.log.upgrade()
-    }
-
-    /// Takes a log out of its list. Returns the class of the list; `None` if it was in none.
-    fn unlink(&mut self, number: u32, bytes: u64) -> Option<usize> {
-        let slot = self.slot(number)?;
-        let (before, after) = (slot.before, slot.after);
-        let (class, rank) = slot.listed.take()?;
-        let list = &mut self.lists[usize::from(class)][rank as usize];
-        list.bytes -= bytes;
-        if list.first.0 == number {
-            list.first.0 = after;
-        }
-        if list.last.0 == number {
-            list.last.0 = before;
-        }
-        self.slot(before).into_iter().for_each(|slot| slot.after = after);
-        self.slot(after).into_iter().for_each(|slot| slot.before = before);
-        Some(class.into())
-    }
-
-    fn link(&mut self, number: u32, class: usize, rank: Rank, bytes: u64, is_first: bool) {
-        let list = &mut self.lists[class][rank as usize];
-        list.bytes += bytes;
-        let (before, after) = if is_first { (NONE, list.first.0) } else { (list.last.0, NONE) };
-        if before == NONE {
-            list.first.0 = number;
-        }
-        if after == NONE {
-            list.last.0 = number;
-        }
-        self.slot(before).into_iter().for_each(|slot| slot.after = number);
-        self.slot(after).into_iter().for_each(|slot| slot.before = number);
-        self.filings = self.filings.wrapping_add(u32::from(!is_first));
-        let filings = self.filings;
-        if let Some(slot) = self.slot(number) {
-            (slot.before, slot.after, slot.listed) = (before, after, Some((class as u8, rank)));
-            slot.filed = if is_first { slot.filed } else { filings };
-        }
+        at.checked_add(most).filter(|&next| next < slots.end())
     }
 }
 

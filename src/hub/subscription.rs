@@ -6,8 +6,9 @@ use std::time::Duration;
 use crate::contract::{
     Delivery, Encoded, Encoding, Format, Head, Start, Subscribe, SubscribeError, SubscribeOptions, Subscriber,
 };
-use crate::hub::joining::{Beginning, Joined, Joining, narrowed};
+use crate::hub::joining::{Beginning, Joined, Joining};
 use crate::hub::merged::Merged;
+use crate::hub::narrowed::narrowed;
 use crate::hub::reader::Glance;
 use crate::hub::shared::Shared;
 use crate::hub::single::Single;

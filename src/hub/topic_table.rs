@@ -41,8 +41,14 @@ impl<T: Hash + Ord + Borrow<str>> TopicTable<T> {
 
     pub(super) fn take(&mut self, name: &str) -> Option<T> {
         let part = self.part_of(name);
-        let taken = self.parts.get_mut(part)?.take(name);
+        let part = self.parts.get_mut(part)?;
+        let taken = part.take(name);
         self.len -= usize::from(taken.is_some());
+        // Under loom a part is a tree.
+        #[cfg(not(loom))]
+        if part.len() < part.capacity() / 4 {
+            part.shrink_to(part.len() * 2);
+        }
         taken
     }
 

@@ -174,14 +174,14 @@ mod tests {
     /// Publishes `events` events to the topics of these numbers, in turn.
     fn publish(hub: &LocalHub, topics: impl Iterator<Item = usize> + Clone, events: usize) {
         for n in topics.cycle().take(events) {
-            hub.publish_now(&Topic::new(format!("room/{n}/chat")).unwrap(), "").unwrap();
+            hub.publish_now(&Topic::new(format!("room/{n}/chat")).expect("a name"), "").expect("room");
         }
     }
 
     /// Returns the names of the topics that are visited for events after a sequence.
     fn visited(hub: &LocalHub, pattern: &str, after: Option<u64>) -> Vec<String> {
         let (shared, mut names) = (hub.shared(), Vec::new());
-        shared.visit(&Pattern::new(pattern).unwrap(), after, shared.settled(), |visited| {
+        shared.visit(&Pattern::new(pattern).expect("a pattern"), after, shared.settled(), |visited| {
             names.push(match visited {
                 Visited::Live(log) => log.name.as_str().to_owned(),
                 Visited::Gone(topic, _) => format!("-{topic}"),

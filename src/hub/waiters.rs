@@ -3,6 +3,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::task::Waker;
 use std::vec::Drain;
 
+/// Number of places that are kept however few register.
+const FEW: usize = 64;
+
 /// Who waits for a topic's next event: a slab that is taken whole.
 ///
 /// A registration is good for one round. Taking the slab ends the round, so a waiter that was taken is not woken again
@@ -33,6 +36,12 @@ pub(super) struct Ticket {
 impl Ticket {
     /// The ticket of nobody: rounds begin at 1.
     pub(super) const NONE: Self = Self { round: 0, slot: 0 };
+}
+
+impl<T> Default for Waiters<T> {
+    fn default() -> Self {
+        Self::new()
+    }
 }
 
 impl<T> Waiters<T> {
@@ -91,6 +100,11 @@ impl<T> Waiters<T> {
         self.slots.is_empty()
     }
 
+    fn has_none(&self) -> bool {
+        let free = self.beside.as_ref().map_or(0, |beside| beside.free.len());
+        self.slots.len() == free
+    }
+
     /// How many are registered.
     pub(super) fn len(&self) -> usize {
         self.slots.len() - self.beside.as_ref().map_or(0, |beside| beside.free.len())
@@ -105,6 +119,7 @@ impl<T> Waiters<T> {
         let next = match self.beside.as_deref_mut() {
             Some(Beside { free, spare }) => {
                 free.clear();
+                free.shrink_to(FEW);
                 mem::take(spare)
             }
             None => Vec::new(),
@@ -112,14 +127,35 @@ impl<T> Waiters<T> {
         mem::replace(&mut self.slots, next)
     }
 
-    /// Gives an emptied allocation back: for this round if nobody has registered yet, else for a later one. Returns the
-    /// one that is not needed.
-    pub(super) fn give_back(&mut self, slots: Vec<Option<T>>) -> Vec<Option<T>> {
+    /// Gives an emptied allocation back: for this round if nobody has registered yet, else for a later one. `most` is the
+    /// number of those that may register: for many more than these nothing is kept. Returns what is not needed, to be
+    /// dropped outside of the lock.
+    pub(super) fn give_back(&mut self, slots: Vec<Option<T>>, most: u32) -> [Vec<Option<T>>; 2] {
+        let most = FEW.max(4 * most as usize);
         let place = if self.slots.is_empty() { &mut self.slots } else { &mut self.beside().spare };
-        match slots.capacity() > place.capacity() {
-            true => mem::replace(place, slots),
-            false => slots,
+        let (kept, unneeded) = match slots.capacity() > place.capacity() {
+            true => (slots, mem::take(place)),
+            false => (mem::take(place), slots),
+        };
+        if kept.capacity() <= most {
+            *place = kept;
+            return [unneeded, Vec::new()];
         }
+        if unneeded.capacity() <= most {
+            *place = unneeded;
+            return [kept, Vec::new()];
+        }
+        [kept, unneeded]
+    }
+
+    /// Takes the allocations of a slab out in which nobody is registered, if they are large. To be dropped outside of the
+    /// lock.
+    pub(super) fn release(&mut self) -> Option<Self> {
+        let is_large = self.slots.capacity() > FEW
+            || self.beside.as_ref().is_some_and(|beside| beside.free.capacity().max(beside.spare.capacity()) > FEW);
+        // The round goes on, so that no ticket of before is good for the next registration.
+        let empty = Self { slots: Vec::new(), round: self.round, beside: None };
+        (is_large && self.has_none()).then(|| mem::replace(self, empty))
     }
 }
 

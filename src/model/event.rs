@@ -53,7 +53,7 @@ impl Event {
 
     /// An event with a text payload.
     pub fn text(text: impl Into<String>) -> Self {
-        Self::plain(Bytes::from(text.into()), EventKind::Text)
+        Self::plain(Bytes::from(text.into().into_boxed_str().into_boxed_bytes()), EventKind::Text)
     }
 
     /// An event with a text payload that is already in `Bytes`; it must be UTF-8.
@@ -81,7 +81,8 @@ impl Event {
     pub fn json<T: serde::Serialize + ?Sized>(value: &T) -> Result<Self, EventError> {
         let text = serde_json::to_vec(value).map_err(|error| EventError::NotJson { reason: error.to_string() })?;
         super::json::check(&text)?;
-        Ok(Self::plain(one_line(text.into()), EventKind::Json))
+        // Without the buffer's spare capacity, which nothing counts.
+        Ok(Self::plain(one_line(text.into_boxed_slice().into()), EventKind::Json))
     }
 
     /// An event whose payload is this JSON text, checked. Line breaks between tokens become spaces, so that the value

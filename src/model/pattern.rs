@@ -96,6 +96,16 @@ impl Pattern {
         }
     }
 
+    /// Returns the texts of all other patterns that [cover](Self::covers) this one, the narrowest first: as many as the text
+    /// has segments, and one more at most.
+    pub(crate) fn covering(&self) -> impl Iterator<Item = String> + '_ {
+        let (name, wildcard) = (self.as_str(), self.wildcard());
+        let prefixes = name.rmatch_indices('/').map(|(slash, _)| slash + 1).chain([0]).map(|end| name.split_at(end).0);
+        let beside = prefixes.clone().take(usize::from(wildcard.is_none())).map(|prefix| format!("{prefix}*"));
+        let is_itself = usize::from(wildcard == Some(Wildcard::Any));
+        beside.chain(prefixes.skip(is_itself).map(|prefix| format!("{prefix}**")))
+    }
+
     /// What every topic that matches begins with: up to and with the last `/` before a wildcard.
     pub(crate) fn prefix(&self) -> &str {
         self.as_str().trim_end_matches('*')

@@ -30,7 +30,7 @@ impl EndpointBuilder {
     ///   `tokio`, call [`spawn`](Self::spawn), or name the other transports.
     #[must_use]
     pub fn build(self) -> Endpoint {
-        let Self { publisher, config, timer, spawn, jobs, hook } = self;
+        let Self { publisher, config, timer, spawn, jobs, notifiers, hook } = self;
         assert!(!config.transports.is_empty(), "{NO_TRANSPORT}");
         let timer = timer.or_else(runtime::default_timer).expect(NO_TIMER);
         let can_spawn = spawn.is_some() || cfg!(feature = "tokio");
@@ -39,7 +39,7 @@ impl EndpointBuilder {
             publisher,
             #[cfg(feature = "websocket")]
             websocket: config.websocket(),
-            runtime: Runtime::new(timer, spawn, jobs),
+            runtime: Runtime::new(timer, spawn, jobs, notifiers),
             registry: Registry::new(config.limits()),
             rejects: Rejects::new(config.max_soft_rejects, config.write_stall),
             #[cfg(any(feature = "short-poll", feature = "long-poll"))]

@@ -15,6 +15,7 @@ use super::refused::{Hook, Refused};
 use super::runtime::Spawn;
 use super::transports::Transports;
 use crate::contract::{Timer, Transport};
+use crate::hub::NotifierSource;
 
 /// An [`Endpoint`] in the making.
 ///
@@ -65,12 +66,14 @@ pub struct EndpointBuilder {
     pub(super) timer: Option<Arc<dyn Timer>>,
     pub(super) spawn: Option<Spawn>,
     pub(super) jobs: Vec<Job>,
+    pub(super) notifiers: Vec<NotifierSource>,
     pub(super) hook: Option<Hook>,
 }
 
 impl EndpointBuilder {
     pub(super) fn new(publisher: Box<dyn ErasedPublisher>) -> Self {
-        Self { publisher, config: Config::default(), timer: None, spawn: None, jobs: Vec::new(), hook: None }
+        let (config, jobs, notifiers) = (Config::default(), Vec::new(), Vec::new());
+        Self { publisher, config, timer: None, spawn: None, jobs, notifiers, hook: None }
     }
 
     /// Answers by these transports only: all that are built in, unless set.
@@ -135,14 +138,6 @@ impl EndpointBuilder {
     /// How tasks are started, the driver and one for each WebSocket: as tokio's under its feature, unless set.
     pub fn spawn(mut self, spawn: impl Fn(Pin<Box<dyn Future<Output = ()> + Send>>) + Send + Sync + 'static) -> Self {
         self.spawn = Some(Arc::new(spawn));
-        self
-    }
-
-    /// Has the driver do this every so often, beginning one period from its start: a hub's sweep. It should be short,
-    /// for it keeps the endpoint's deadlines waiting. Add as many as there are.
-    pub fn every(mut self, period: Duration, run: impl Fn() + Send + Sync + 'static) -> Self {
-        // None may be due at once again.
-        self.jobs.push(Job { period: period.max(Duration::from_millis(1)), run: Arc::new(run) });
         self
     }
 

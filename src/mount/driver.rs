@@ -5,11 +5,15 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
+use super::builder::EndpointBuilder;
 use super::isolate::isolate;
+use super::notify::Notifiers;
 use super::wheel::{Turn, Wheel};
 use crate::contract::{Clock, Sleep};
+use crate::hub::NotifierSource;
 
-/// The one task of an endpoint: turns its wheel and runs its periodic jobs, on one timer of the runtime.
+/// The one task of an endpoint: turns its wheel, and runs its periodic jobs, on one timer of the runtime, and the notifiers
+/// of hubs.
 ///
 /// It sleeps while nothing is due, without an end while nothing is registered, and is over when the endpoint and its
 /// last session are gone. If it is dropped before, because its runtime ends, it panics or it is aborted, it wakes the
@@ -17,6 +21,7 @@ use crate::contract::{Clock, Sleep};
 pub(super) struct Driver {
     wheel: Wheel,
     jobs: Vec<(Job, Instant)>,
+    notifiers: Notifiers,
     sleep: Option<Pin<Box<dyn Sleep>>>,
     launch: Launch,
     stage: Stage,
@@ -55,15 +60,25 @@ pub(super) struct Job {
     pub(super) run: Arc<dyn Fn() + Send + Sync>,
 }
 
+impl EndpointBuilder {
+    /// Has the driver do this every so often, beginning one period from its start: a hub's sweep. It should be short,
+    /// for it keeps the endpoint's deadlines waiting. Add as many as there are.
+    pub fn every(mut self, period: Duration, run: impl Fn() + Send + Sync + 'static) -> Self {
+        // None may be due at once again.
+        self.jobs.push(Job { period: period.max(Duration::from_millis(1)), run: Arc::new(run) });
+        self
+    }
+}
+
 impl Driver {
     /// Returns the driver, unless there is one. Its [`launch`](Self::launch) must be finished.
-    pub(super) fn take(wheel: &Wheel, jobs: &[Job]) -> Option<Self> {
+    pub(super) fn take(wheel: &Wheel, jobs: &[Job], notifiers: &[NotifierSource]) -> Option<Self> {
         if !wheel.take_place() {
             return None;
         }
         let jobs = jobs.iter().map(|job| (job.clone(), wheel.after(job.period))).collect();
-        let (launch, stage) = (Launch::default(), Stage::Unpolled);
-        Some(Self { wheel: wheel.clone(), jobs, sleep: None, launch, stage })
+        let (notifiers, launch, stage) = (Notifiers::new(notifiers), Launch::default(), Stage::Unpolled);
+        Some(Self { wheel: wheel.clone(), jobs, notifiers, sleep: None, launch, stage })
     }
 
     pub(super) fn launch(&self) -> Launch {
@@ -89,6 +104,7 @@ impl Driver {
 
 impl Driver {
     fn turn(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        self.notifiers.poll(cx);
         loop {
             let job = self.run_jobs();
             let Turn::Next(due) = self.wheel.turn(cx) else {

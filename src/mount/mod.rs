@@ -48,6 +48,7 @@ mod locked;
 mod member_table;
 mod mend;
 mod negotiate;
+mod notify;
 mod origin;
 mod origin_layer;
 #[cfg(any(feature = "short-poll", feature = "long-poll"))]

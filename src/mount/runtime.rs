@@ -7,6 +7,7 @@ use super::driver::{Driver, Job};
 use super::isolate::isolate;
 use super::wheel::Wheel;
 use crate::contract::{Clock, Timer};
+use crate::hub::NotifierSource;
 
 /// What a spawner is given.
 pub(super) type Task = Pin<Box<dyn Future<Output = ()> + Send>>;
@@ -26,6 +27,7 @@ pub(super) struct Runtime {
 struct Tasks {
     spawn: Option<Spawn>,
     jobs: Vec<Job>,
+    notifiers: Vec<NotifierSource>,
 }
 
 /// Why an endpoint can't work, told to whoever asks it.
@@ -59,8 +61,13 @@ impl Missing {
 }
 
 impl Runtime {
-    pub(super) fn new(timer: Arc<dyn Timer>, spawn: Option<Spawn>, jobs: Vec<Job>) -> Self {
-        let tasks = Arc::new(Tasks { spawn, jobs });
+    pub(super) fn new(
+        timer: Arc<dyn Timer>,
+        spawn: Option<Spawn>,
+        jobs: Vec<Job>,
+        notifiers: Vec<NotifierSource>,
+    ) -> Self {
+        let tasks = Arc::new(Tasks { spawn, jobs, notifiers });
         let start = tasks.clone();
         let start = Box::new(move |wheel: &Wheel| start.start_driver(wheel).is_ok());
         let wheel = Wheel::new(timer, start);
@@ -82,7 +89,7 @@ impl Runtime {
 
     /// Returns the driver for the application to run, unless there is one.
     pub(super) fn driver(&self) -> Option<Driver> {
-        let driver = Driver::take(&self.wheel, &self.tasks.jobs)?;
+        let driver = Driver::take(&self.wheel, &self.tasks.jobs, &self.tasks.notifiers)?;
         driver.launch().finish();
         Some(driver)
     }
@@ -108,7 +115,7 @@ impl Tasks {
             isolate(|| drop(wheel.base().sleep_until(wheel.now()))).map_err(|_| Missing::Time)?;
         }
         let has_failed = wheel.take_failed();
-        let Some(driver) = Driver::take(wheel, &self.jobs) else {
+        let Some(driver) = Driver::take(wheel, &self.jobs, &self.notifiers) else {
             // Another request was first.
             return Ok(());
         };

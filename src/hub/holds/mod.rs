@@ -7,7 +7,8 @@
 //!
 //! A batch is the caller's: each of its events is [counted by itself](next_event).
 
-#[cfg(all(test, debug_assertions, not(loom)))]
+#[cfg(debug_assertions)]
+#[cfg(all(test, not(loom)))]
 mod tests;
 
 /// Most visits of one hold.

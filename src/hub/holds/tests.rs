@@ -51,15 +51,15 @@ fn aging() -> (LocalHub, Hand) {
 }
 
 fn topic(name: impl std::fmt::Display) -> Topic {
-    Topic::new(name.to_string()).unwrap()
+    Topic::new(name.to_string()).expect("a name")
 }
 
 /// Publishes so many events to a topic, each with one of `keys` keys.
 fn fill(hub: &LocalHub, name: &str, events: u64, keys: u64) {
     let topic = topic(name);
     for n in 0..events {
-        let event = Event::text("x").keyed(&format!("{}", n % keys)).unwrap();
-        hub.publish_now(&topic, event).unwrap();
+        let event = Event::text("x").keyed(&format!("{}", n % keys)).expect("a key");
+        hub.publish_now(&topic, event).expect("room");
     }
 }
 
@@ -260,7 +260,7 @@ fn start_at_the_last_events_of_a_history_of_which_most_have_expired() {
 
 /// Subscriptions of a topic and of one that each has with others, which have read everything.
 fn followers(hub: &LocalHub, name: &str) -> Vec<Subscription> {
-    let own = |n| hub.subscribe(Subscribe::patterns([name, &format!("own/{}", n % 64)])).unwrap();
+    let own = |n| hub.subscribe(Subscribe::patterns([name, &format!("own/{}", n % 64)])).expect("room");
     let mut all: Vec<_> = (0..MANY).map(own).collect();
     all.iter_mut().for_each(|subscription| assert!(poll(subscription).is_none()));
     all

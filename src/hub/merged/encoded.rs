@@ -35,7 +35,8 @@ impl Merged {
         max: usize,
     ) -> Poll<Encoded> {
         let mut piece = Piece::default();
-        while piece.bytes.is_empty() {
+        // A format may write nothing of an event: it is delivered all the same.
+        while piece.events == 0 {
             match std::task::ready!(self.poll_order(shared, cx)) {
                 Next::Events { key, up_to } => {
                     if let Fit::Alone(encoding) = self.join(key, up_to, shared, format, max, &mut piece) {
@@ -92,7 +93,7 @@ impl Merged {
         let Some(ahead) = ahead.and_then(|ahead| ahead.up_to(up_to)) else {
             return Fit::More;
         };
-        let is_first = piece.bytes.is_empty();
+        let is_first = piece.events == 0;
         let room = max.saturating_sub(piece.bytes.len());
         if !ahead.is_whole {
             let Some((encoding, taken)) = ahead.sieved_encode(shared, overflow, format, room) else {

@@ -194,7 +194,7 @@ fn an_alarm_may_be_set_anew_while_it_is_due() {
 
 #[test]
 fn a_time_that_never_comes_does_not_keep_the_driver_turning() {
-    let wheel = Wheel::new(Arc::new(Hand::default()));
+    let wheel = Wheel::new(Arc::new(Hand::default()), Box::new(|_| false));
     let Some(never) = wheel.now().checked_add(Duration::from_millis(u64::MAX)) else { return };
     let (mut task, mut sleep) = (Context::from_waker(Waker::noop()), wheel.sleep_until(never));
     assert!(sleep.as_mut().poll(&mut task).is_pending());

@@ -1,8 +1,14 @@
 //! The room that a batch takes in the byte budget, beside topics with a history and patterns that are followed.
 
+use std::iter::once;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
 use bytes::Bytes;
 use proptest::prelude::*;
-use tidings::{Event, LocalHub, Retention, Subscribe, Subscription, Topic};
+use tidings::{Clock, Event, LocalHub, PublishError, Retention, StdClock, Subscribe, Subscription, Topic};
 
 use super::budget::{history, hub, kib, publish, topic};
 
@@ -140,4 +146,36 @@ fn batch_of_one_event_reserves_as_much_as_one_event() {
     }
     assert_eq!(one.stats().bytes, all.stats().bytes);
     drop(followers);
+}
+
+/// The system's time, or a panic.
+#[derive(Clone, Default)]
+struct Fragile(Arc<AtomicBool>);
+
+impl Clock for Fragile {
+    fn now(&self) -> Instant {
+        assert!(!self.0.load(Ordering::Relaxed), "as a test");
+        StdClock::default().now()
+    }
+}
+
+#[test]
+fn batch_that_is_refused_or_interrupted_leaves_no_topics() {
+    let clock = Fragile::default();
+    let hub = LocalHub::builder().max_event(2_000).max_bytes(100_000).max_topics(20).clock(clock.clone()).build();
+    let new = |topics: usize, payload: &'static str| (0..topics).map(move |n| (topic(n), Event::text(payload)));
+    let large = || once((topic("large"), Event::text("x".repeat(2_001))));
+    assert!(matches!(hub.publish_all(new(10, "x").chain(large())), Err(PublishError::TooLarge { .. })));
+    assert!(matches!(hub.publish_all(new(21, "x")), Err(PublishError::TooManyTopics { .. })));
+    let many = (0..200).map(|n| (topic(n % 10), kib()));
+    assert!(matches!(hub.publish_all(many), Err(PublishError::Full { .. })));
+    assert!(matches!(hub.publish_now(&topic("large"), "x".repeat(2_001)), Err(PublishError::TooLarge { .. })));
+    let panics = new(10, "x").inspect(|(name, _)| assert!(*name != topic(9), "as a test"));
+    assert!(catch_unwind(AssertUnwindSafe(|| hub.publish_all(panics))).is_err());
+    clock.0.store(true, Ordering::Relaxed);
+    assert!(catch_unwind(AssertUnwindSafe(|| hub.publish_all(new(10, "x")))).is_err());
+    clock.0.store(false, Ordering::Relaxed);
+    let stats = hub.stats();
+    assert_eq!((stats.topics, stats.tombstones, stats.bytes, stats.published), (0, 0, 0, 0));
+    assert_eq!(hub.publish_all(new(10, "x")).unwrap().len(), 10);
 }

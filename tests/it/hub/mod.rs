@@ -19,6 +19,7 @@ mod publish;
 mod replaced;
 mod segments;
 mod sequences;
+mod silent;
 mod starts;
 mod stats;
 mod threads;

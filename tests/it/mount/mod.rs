@@ -10,6 +10,7 @@ mod layers;
 mod methods;
 mod min_interval;
 mod negotiation;
+mod notifier;
 mod pings;
 mod polls;
 mod reconnect;

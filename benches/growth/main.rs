@@ -1,0 +1,80 @@
+//! How a hub's costs grow: with topics, subscribers, topics of a subscription, patterns, history and payloads; and the
+//! longest publish of another thread while something large happens. `cargo bench --features full --bench growth`, or
+//! `-- ROW…` for some rows only; `-- --help` lists them. All rows take about a minute. `docs/growth.md` explains each.
+//!
+//! Times are of this machine and this moment: compare within one run. The whole output is Markdown.
+
+mod history;
+mod measure;
+mod patterns;
+mod payload;
+mod publisher;
+mod subscribers;
+mod table;
+mod topics;
+mod wide;
+
+use std::alloc::System;
+use std::time::Instant;
+
+use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
+
+#[global_allocator]
+static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
+
+/// The rows, each with what it measures.
+const ROWS: [(&str, &str); 16] = [
+    ("quiet", "longest publish of a thread while nothing else happens: what the machine alone does"),
+    ("topics", "time of a publish and bytes for each topic, at 1,000 to 1,000,000 topics"),
+    ("follow", "beginning to follow `room/*` and `room/**` over the topics `room/N/chat`"),
+    ("stats", "stats() at so many topics"),
+    ("sweep", "sweep() at so many topics, with nothing to drop"),
+    ("behind", "a follower of `room/**` that is 2,000 events behind"),
+    ("poll", "a poll of `room/**` with nothing new"),
+    ("expiry", "sweep() when all topics have aged out, and the bytes that are left of each"),
+    ("subscribers", "a publish with 1,000 to 200,000 subscribers waiting, without a notifier and with one"),
+    ("wide", "subscriptions of 1 to 64 topics"),
+    ("marks", "a publish to one of the 64 topics of 100,000 subscriptions"),
+    ("patterns", "1 to 10,000 patterns in a hub, and as many names in one subscription"),
+    ("history", "1,000 to 1,000,000 events of one topic"),
+    ("latest", "first subscription with Overflow::Latest to so many events"),
+    ("aging", "so many events that age out in one publish"),
+    ("payload", "payloads of 100 B to 1 MiB"),
+];
+
+/// Names of the rows to measure.
+struct Wanted(Vec<String>);
+
+impl Wanted {
+    /// Returns whether a row is to be measured.
+    fn has(&self, row: &str) -> bool {
+        assert!(ROWS.iter().any(|(known, _)| *known == row), "row `{row}` is not listed");
+        self.0.is_empty() || self.0.iter().any(|wanted| wanted == row)
+    }
+
+    /// Returns whether one of these rows is to be measured.
+    fn has_any(&self, rows: &[&str]) -> bool {
+        rows.iter().any(|row| self.has(row))
+    }
+}
+
+fn main() {
+    let wanted: Vec<_> = std::env::args().skip(1).filter(|arg| arg != "--bench").collect();
+    let unknown = wanted.iter().find(|wanted| ROWS.iter().all(|(row, _)| row != wanted));
+    if let Some(unknown) = unknown {
+        if unknown != "--help" {
+            println!("unknown row: {unknown}");
+        }
+        ROWS.iter().for_each(|(row, what)| println!("{row:<12} {what}"));
+        return;
+    }
+    let (wanted, begun) = (Wanted(wanted), Instant::now());
+    println!("{} cores", std::thread::available_parallelism().map_or(1, usize::from));
+    topics::measure(&wanted);
+    subscribers::measure(&wanted);
+    wide::measure(&wanted);
+    patterns::measure(&wanted);
+    history::measure(&wanted);
+    payload::measure(&wanted);
+    println!("\n{:.0} s", begun.elapsed().as_secs_f64());
+}

@@ -1,0 +1,256 @@
+use std::collections::BTreeSet;
+use std::sync::{Arc, Weak};
+
+use crate::hub::log::Log;
+use crate::hub::sizes::{CLASSES, Rank};
+
+/// Number of slots that are allocated at once, so that growth moves no slot.
+const CHUNK: usize = 256;
+/// No slot.
+const NONE: u32 = u32::MAX;
+
+/// The slots of logs, and the lists that go through them. Everything here takes constant time, or time that grows with the
+/// logarithm of the number of chunks.
+#[derive(Debug, Default)]
+pub(super) struct Slots {
+    chunks: Vec<Chunk>,
+    /// The chunks with a free slot. The lowest one is filled first, so that others become empty and are freed.
+    open: BTreeSet<u32>,
+    /// How often a log was filed last in a list. Wraps around.
+    filings: u32,
+    pub(super) lists: [[List; Rank::ALL.len()]; CLASSES],
+    /// The logs that give way before history does.
+    offered: Chain,
+    pub(super) offers: usize,
+}
+
+/// Some slots. Allocated while one of them is in use.
+#[derive(Debug, Default)]
+struct Chunk {
+    slots: Vec<Slot>,
+    /// The first free one of these.
+    free: Link,
+    used: usize,
+}
+
+#[derive(Debug)]
+struct Slot {
+    /// The log. Dangling in a free slot.
+    log: Weak<Log>,
+    /// The neighbours in the list of a size class. `after` is the next free slot in a free one.
+    filed: Neighbours,
+    offered: Neighbours,
+    /// The number of the filing that put the log last in a list.
+    filing: u32,
+    listed: Option<(u8, Rank)>,
+    is_offered: bool,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Neighbours {
+    before: u32,
+    after: u32,
+}
+
+impl Default for Neighbours {
+    fn default() -> Self {
+        Self { before: NONE, after: NONE }
+    }
+}
+
+/// A slot's number, or [`NONE`].
+#[derive(Debug, Clone, Copy)]
+struct Link(u32);
+
+impl Default for Link {
+    fn default() -> Self {
+        Self(NONE)
+    }
+}
+
+/// The ends of a list.
+#[derive(Debug, Default)]
+struct Chain {
+    first: Link,
+    last: Link,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct List {
+    chain: Chain,
+    pub(super) bytes: u64,
+}
+
+/// The links of one list.
+type Links = fn(&mut Slot) -> &mut Neighbours;
+
+impl Slots {
+    /// Returns a slot for a log.
+    pub(super) fn add(&mut self, log: Weak<Log>) -> u32 {
+        let number = self.open.first().copied().unwrap_or_else(|| {
+            self.chunks.push(Chunk::default());
+            self.open.insert(self.chunks.len() as u32 - 1);
+            self.chunks.len() as u32 - 1
+        });
+        let chunk = &mut self.chunks[number as usize];
+        let fresh = Slot {
+            log,
+            filed: Neighbours::default(),
+            offered: Neighbours::default(),
+            filing: 0,
+            listed: None,
+            is_offered: false,
+        };
+        let free = chunk.free.0;
+        let place = match chunk.slots.get_mut(free as usize % CHUNK).filter(|_| free != NONE) {
+            Some(slot) => {
+                chunk.free = Link(slot.filed.after);
+                *slot = fresh;
+                free as usize % CHUNK
+            }
+            None => {
+                chunk.slots.reserve_exact(if chunk.slots.is_empty() { CHUNK } else { 0 });
+                chunk.slots.push(fresh);
+                chunk.slots.len() - 1
+            }
+        };
+        chunk.used += 1;
+        if chunk.used == CHUNK {
+            self.open.remove(&number);
+        }
+        number * CHUNK as u32 + place as u32
+    }
+
+    /// Frees a slot. Returns the log, which is to be dropped outside of the lock.
+    pub(super) fn remove(&mut self, number: u32) -> Option<Weak<Log>> {
+        self.take_back(number);
+        let index = number / CHUNK as u32;
+        let chunk = self.chunks.get_mut(index as usize)?;
+        let slot = chunk.slots.get_mut(number as usize % CHUNK)?;
+        let log = std::mem::take(&mut slot.log);
+        slot.filed.after = chunk.free.0;
+        chunk.free = Link(number);
+        chunk.used -= 1;
+        if chunk.used == CHUNK - 1 {
+            self.open.insert(index);
+        }
+        // The first one stays, for a hub whose few topics come and go.
+        if chunk.used == 0 && index > 0 {
+            *chunk = Chunk::default();
+        }
+        Some(log)
+    }
+
+    /// Returns the number after the last slot.
+    pub(super) fn end(&self) -> u32 {
+        (self.chunks.len() * CHUNK) as u32
+    }
+
+    /// Returns the log in a slot.
+    pub(super) fn log(&self, number: u32) -> Option<Arc<Log>> {
+        self.get(number)?.log.upgrade()
+    }
+
+    fn get(&self, number: u32) -> Option<&Slot> {
+        self.chunks.get(number as usize / CHUNK)?.slots.get(number as usize % CHUNK)
+    }
+
+    fn slot(&mut self, number: u32) -> Option<&mut Slot> {
+        self.chunks.get_mut(number as usize / CHUNK)?.slots.get_mut(number as usize % CHUNK)
+    }
+
+    pub(super) fn first_of(&self, class: &[List; Rank::ALL.len()], rank: Rank) -> Option<Arc<Log>> {
+        self.log(class[rank as usize].chain.first.0)
+    }
+
+    /// Returns the topic of a class that was filed least recently, of those without a subscription.
+    pub(super) fn oldest_unused(&self, class: &[List; Rank::ALL.len()]) -> Option<Arc<Log>> {
+        let firsts = Rank::UNUSED.iter().filter_map(|&rank| self.get(class[rank as usize].chain.first.0));
+        firsts.max_by_key(|slot| self.filings.wrapping_sub(slot.filing))?.log.upgrade()
+    }
+
+    /// Takes a log out of the list of its size class. Returns the class; `None` if it was in none.
+    pub(super) fn unlink(&mut self, number: u32, bytes: u64) -> Option<usize> {
+        let (class, rank) = self.slot(number)?.listed.take()?;
+        let list = &mut self.lists[usize::from(class)][rank as usize];
+        list.bytes -= bytes;
+        let chain = std::mem::take(&mut list.chain);
+        self.lists[usize::from(class)][rank as usize].chain = self.cut(chain, number, |slot| &mut slot.filed);
+        Some(class.into())
+    }
+
+    pub(super) fn link(&mut self, number: u32, class: usize, rank: Rank, bytes: u64, is_first: bool) {
+        let list = &mut self.lists[class][rank as usize];
+        list.bytes += bytes;
+        let chain = std::mem::take(&mut list.chain);
+        self.lists[class][rank as usize].chain = self.tie(chain, number, is_first, |slot| &mut slot.filed);
+        self.filings = self.filings.wrapping_add(u32::from(!is_first));
+        let filings = self.filings;
+        if let Some(slot) = self.slot(number) {
+            slot.listed = Some((class as u8, rank));
+            slot.filing = if is_first { slot.filing } else { filings };
+        }
+    }
+
+    /// Puts a log last among those that give way before history does, if it is not among them.
+    pub(super) fn offer(&mut self, number: u32) {
+        let Some(slot) = self.slot(number).filter(|slot| !slot.is_offered) else {
+            return;
+        };
+        slot.is_offered = true;
+        self.offers += 1;
+        let chain = std::mem::take(&mut self.offered);
+        self.offered = self.tie(chain, number, false, |slot| &mut slot.offered);
+    }
+
+    /// Takes the first log out of these.
+    pub(super) fn take_offered(&mut self) -> Option<Arc<Log>> {
+        let first = self.offered.first.0;
+        self.take_back(first);
+        self.log(first)
+    }
+
+    /// Takes a log out of these, if it is among them.
+    fn take_back(&mut self, number: u32) {
+        let Some(slot) = self.slot(number).filter(|slot| slot.is_offered) else {
+            return;
+        };
+        slot.is_offered = false;
+        self.offers -= 1;
+        let chain = std::mem::take(&mut self.offered);
+        self.offered = self.cut(chain, number, |slot| &mut slot.offered);
+    }
+
+    /// Takes a slot out of a list.
+    fn cut(&mut self, mut chain: Chain, number: u32, links: Links) -> Chain {
+        let Some(Neighbours { before, after }) = self.slot(number).map(links).map(std::mem::take) else {
+            return chain;
+        };
+        match self.slot(before) {
+            Some(slot) => links(slot).after = after,
+            None => chain.first.0 = after,
+        }
+        match self.slot(after) {
+            Some(slot) => links(slot).before = before,
+            None => chain.last.0 = before,
+        }
+        chain
+    }
+
+    /// Puts a slot first or last into a list.
+    fn tie(&mut self, mut chain: Chain, number: u32, is_first: bool, links: Links) -> Chain {
+        let (before, after) = if is_first { (NONE, chain.first.0) } else { (chain.last.0, NONE) };
+        match self.slot(before) {
+            Some(slot) => links(slot).after = number,
+            None => chain.first.0 = number,
+        }
+        match self.slot(after) {
+            Some(slot) => links(slot).before = number,
+            None => chain.last.0 = number,
+        }
+        if let Some(slot) = self.slot(number) {
+            *links(slot) = Neighbours { before, after };
+        }
+        chain
+    }
+}

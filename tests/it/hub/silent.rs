@@ -1,0 +1,65 @@
+//! Formats that write nothing of some events: the counts stay true.
+
+use std::task::{Context, Poll, Waker};
+
+use bytes::BytesMut;
+use proptest::prelude::*;
+use tidings::{Encoded, Event, Format, LocalHub, Overflow, Published, Subscribe, Subscriber, Subscription, Topic};
+
+/// Writes the payload.
+struct Payload(Option<u8>);
+
+impl Format for Payload {
+    fn slot(&self) -> Option<u8> {
+        self.0
+    }
+
+    fn encode(&self, event: &Published<'_>, out: &mut BytesMut) {
+        out.extend_from_slice(event.event.payload());
+    }
+}
+
+/// Reads everything. Returns the bytes, and the number of events delivered and of those that they stand for.
+fn read(subscription: &mut Subscription, slot: Option<u8>, max: usize) -> (Vec<u8>, u32, u32) {
+    let (mut bytes, mut events, mut conflated) = (Vec::new(), 0, 0);
+    let mut cx = Context::from_waker(Waker::noop());
+    while let Poll::Ready(encoded) = subscription.poll_encoded(&mut cx, &Payload(slot), max) {
+        let Encoded::Events(encoding) = encoded else { panic!("{encoded:?}") };
+        assert!(encoding.events > 0, "at least one event");
+        assert!(encoding.events == 1 || encoding.bytes.len() <= max, "{} events beyond {max} bytes", encoding.events);
+        bytes.extend_from_slice(&encoding.bytes);
+        (events, conflated) = (events + encoding.events, conflated + encoding.conflated);
+    }
+    (bytes, events, conflated)
+}
+
+proptest! {
+    /// Whatever a subscription follows and however it reads, each event is counted, written or not.
+    #[test]
+    fn events_of_which_a_format_writes_nothing_are_counted(
+        payloads in prop::collection::vec((0..3_usize, 0..3_usize, prop_oneof![2 => Just(0), 1 => 1..60_usize]), 1..60),
+        is_latest in any::<bool>(),
+        slot in prop_oneof![Just(None), Just(Some(6))],
+        max in 1..100_usize,
+    ) {
+        let overflow = if is_latest { Overflow::Latest } else { Overflow::Gap };
+        let topics = ["a", "b", "c"];
+        let hub = LocalHub::new();
+        let follow = |what: Subscribe| hub.subscribe(what.overflow(overflow)).unwrap();
+        let mut all: Vec<_> = topics.iter().map(|topic| (vec![*topic], follow(Subscribe::topics([*topic])))).collect();
+        all.push((vec!["a", "b"], follow(Subscribe::topics(["a", "b"]))));
+        all.push((topics.to_vec(), follow(Subscribe::patterns(["*"]))));
+        for (topic, key, len) in &payloads {
+            let event = Event::text("x".repeat(*len)).keyed(&key.to_string()).unwrap();
+            hub.publish_now(&Topic::new(topics[*topic]).unwrap(), event).unwrap();
+        }
+        for (topics_of_it, subscription) in &mut all {
+            let published: Vec<_> = payloads.iter().filter(|(topic, ..)| topics_of_it.contains(&topics[*topic])).collect();
+            let (bytes, events, conflated) = read(subscription, slot, max);
+            prop_assert_eq!((events + conflated) as usize, published.len(), "{:?}", topics_of_it);
+            if !is_latest {
+                prop_assert_eq!(bytes.len(), published.iter().map(|(.., len)| len).sum::<usize>());
+            }
+        }
+    }
+}
