@@ -150,7 +150,8 @@ impl<T> Waiters<T> {
             || self.beside.as_ref().is_some_and(|beside| beside.free.capacity().max(beside.spare.capacity()) > FEW);
         // The round goes on, so that no ticket of before is good for the next registration.
         let empty = Self { slots: Vec::new(), round: self.round, beside: None };
-        (is_large && self.len() == 0).then(|| mem::replace(self, empty))
+        let registered = self.len();
+        (is_large && registered == 0).then(|| mem::replace(self, empty))
     }
 }
 
