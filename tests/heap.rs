@@ -1,5 +1,6 @@
 //! The heap of a hub, by a counting allocator. One test, because all threads share the allocator.
 #![cfg(not(loom))]
+#![allow(clippy::unwrap_used, reason = "a test's panic is its verdict")]
 
 use std::alloc::System;
 use std::panic::catch_unwind;
@@ -233,14 +234,10 @@ fn heap_of_what_was_refused() {
 fn heap_of_live_buffers() {
     let before = heap();
     let hub = LocalHub::builder().max_bytes(LIMIT).retain(Retention::count(10)).build();
-    let topics: Vec<_> =
-        (0..20).map(|n| Topic::new(format!("behind/{n}")).expect("valid, and within the budget")).collect();
-    let behind: Vec<_> = topics
-        .iter()
-        .map(|topic| hub.subscribe(Subscribe::topics([topic])).expect("valid, and within the budget"))
-        .collect();
+    let topics: Vec<_> = (0..20).map(|n| Topic::new(format!("behind/{n}")).unwrap()).collect();
+    let behind: Vec<_> = topics.iter().map(|topic| hub.subscribe(Subscribe::topics([topic])).unwrap()).collect();
     for n in 0..20_000 {
-        hub.publish_now(&topics[n % 20], Event::text("x".repeat(1024))).expect("valid, and within the budget");
+        hub.publish_now(&topics[n % 20], Event::text("x".repeat(1024))).unwrap();
     }
     let (held, counted) = (heap() - before, hub.stats().bytes);
     println!("live buffers: {:.2} of the budget", held as f64 / LIMIT as f64);
@@ -257,11 +254,7 @@ fn heap_of_last_values() {
     let before = heap();
     let hub = LocalHub::builder().max_bytes(LIMIT).retain(Retention::count(1)).build();
     for n in 0..20_000 {
-        hub.publish_now(
-            &Topic::new(format!("last/{}", n % 3_000)).expect("valid, and within the budget"),
-            Event::text("x".repeat(1024)),
-        )
-        .expect("valid, and within the budget");
+        hub.publish_now(&Topic::new(format!("last/{}", n % 3_000)).unwrap(), Event::text("x".repeat(1024))).unwrap();
     }
     let (held, stats) = (heap() - before, hub.stats());
     println!("last values: {:.2} of the budget", held as f64 / LIMIT as f64);

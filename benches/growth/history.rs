@@ -57,8 +57,13 @@ pub(crate) fn measure(wanted: &Wanted) {
         if wanted.has("latest") {
             let rounds = (0..ROUNDS).map(|_| {
                 let long = Long::new(size, keyed(size));
-                let what = Subscribe::topics([&long.topic]).overflow(Overflow::Latest);
-                Beside::once(&long.hub, || drop(long.hub.subscribe(what).expect("open")))
+                let operation = || {
+                    // A second later the other publisher sweeps this topic too, and so waits for its lock.
+                    long.clock.advance(Duration::from_secs(2));
+                    let what = Subscribe::topics([&long.topic]).overflow(Overflow::Latest);
+                    drop(long.hub.subscribe(what).expect("open"));
+                };
+                Beside::once(&long.hub, operation)
             });
             table.put_beside("first subscription with Overflow::Latest", Beside::least(rounds.collect()));
         }

@@ -199,7 +199,7 @@ impl Subscribe {
 struct Distinct<T> {
     values: Vec<T>,
     /// The same, once they are more than a [`FEW`].
-    known: HashSet<T>,
+    known: Option<HashSet<T>>,
 }
 
 /// Number of values up to which comparing with each of them is faster than hashing.
@@ -207,7 +207,7 @@ const FEW: usize = 16;
 
 impl<T: Clone + Eq + Hash> Distinct<T> {
     fn with_room(values: usize) -> Self {
-        Self { values: Vec::with_capacity(values), known: HashSet::new() }
+        Self { values: Vec::with_capacity(values), known: None }
     }
 
     #[inline]
@@ -224,10 +224,7 @@ impl<T: Clone + Eq + Hash> Distinct<T> {
     /// Returns whether a value is new, of many.
     #[cold]
     fn hash(&mut self, value: &T) -> bool {
-        if self.known.is_empty() {
-            self.known.extend(self.values.iter().cloned());
-        }
-        self.known.insert(value.clone())
+        self.known.get_or_insert_with(|| self.values.iter().cloned().collect()).insert(value.clone())
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::hub::footprint;
 use crate::hub::log::Log;
 use crate::hub::tail::Tail;
-use crate::model::{Event, Retention};
+use crate::model::{self, Event, Retention};
 
 /// Bytes that publishing events adds to the logs of their topics and of the patterns that match.
 #[derive(Default)]
@@ -54,9 +54,13 @@ impl Growth {
                 let feeds = if log.feeds() > 0 { log.state().feeds.clone() } else { Box::default() };
                 Topic { grown: Grown::new(log, tail(log)), feeds }
             });
-            topic.grown.add(event, log);
+            topic.grown.add(event, log, None);
             for feed in &topic.feeds {
-                this.feeds.entry(feed.slot).or_insert_with(|| Grown::new(feed, tail(feed))).add(event, feed);
+                this.feeds.entry(feed.slot).or_insert_with(|| Grown::new(feed, tail(feed))).add(
+                    event,
+                    feed,
+                    log.name.as_topic(),
+                );
             }
         }
         this
@@ -75,10 +79,11 @@ impl Grown {
         Self { tail, is_read, sealed: VecDeque::new(), newest: none, all: none, most: 0 }
     }
 
-    fn add(&mut self, event: &Event, log: &Log) {
+    /// Adds an event. `from`: its topic, in the log of a pattern.
+    fn add(&mut self, event: &Event, log: &Log, from: Option<&model::Topic>) {
         let weight = event.weight();
         let topic = if self.tail.is_none() { footprint::topic(&log.name) } else { 0 };
-        let mut part = Part { events: 1, weight, bytes: footprint::event(event).saturating_add(topic) };
+        let mut part = Part { events: 1, weight, bytes: footprint::event(event, from).saturating_add(topic) };
         if let Some(places) = self.tail.take(weight, &log.retention) {
             part.bytes = part.bytes.saturating_add(footprint::segment(places));
             if self.newest.events > 0 {

@@ -187,7 +187,7 @@ impl Log {
         let now = entry.at;
         let is_to_be_filed = state.push(entry, topic, self);
         let evicted = state.evict(self, now, left);
-        if is_to_be_filed {
+        if is_to_be_filed || state.kept().held < state.kept().filed {
             state.file(self, Place::Last);
         }
         let queues = queues && !state.waiters.is_empty();
@@ -265,13 +265,14 @@ impl Log {
 impl State {
     /// Appends an event. Returns whether the log is to be filed anew, when what the event evicts is gone.
     fn push(&mut self, entry: Entry, topic: &Topic, log: &Log) -> bool {
-        let (weight, sequence, kept) = (entry.event.weight(), entry.sequence, self.kept_mut());
+        let (weight, sequence, is_feed) = (entry.event.weight(), entry.sequence, self.is_feed);
+        let kept = self.kept_mut();
         let is_filed_late = sequence - kept.filed_at >= FILED_EVERY;
         if is_filed_late {
             kept.filed_at = sequence;
         }
         kept.bytes += weight;
-        kept.held += footprint::event(&entry.event) as u64;
+        kept.held += footprint::event(&entry.event, is_feed.then_some(topic)) as u64;
         let is_to_be_filed = match (kept.tail.fit(weight), kept.segments.newest()) {
             (true, Some(tail)) => {
                 tail.push(topic, entry);

@@ -8,13 +8,13 @@ const FEW: usize = 8;
 /// Returns the names without those that another one covers, so that no two have a topic in common. Costs by the number of
 /// names and their segments.
 pub(super) fn narrowed(mut names: Vec<Pattern>) -> Vec<Pattern> {
-    let wide = || names.iter().filter(|name| name.as_topic().is_none()).cloned();
+    let wide = || names.iter().filter(|name| name.as_topic().is_none());
     if wide().nth(FEW).is_none() {
-        let wide: Vec<_> = wide().collect();
+        let wide: Vec<_> = wide().cloned().collect();
         names.retain(|name| !wide.iter().any(|other| other != name && other.covers(name)));
         return names;
     }
-    let wide: Set<_> = wide().collect();
+    let wide: Set<_> = wide().cloned().collect();
     names.retain(|name| !name.covering().any(|other| wide.contains(other.as_str())));
     names
 }

@@ -86,13 +86,14 @@ impl Segment {
     /// Writes the next place. Only under the log's lock, and only while there is one.
     pub(super) fn push(&self, topic: &Topic, entry: Entry) {
         let len = self.len();
-        if let Some(place) = self.run.topics.get(len as usize) {
+        let topic = self.run.topics.get(len as usize).map(|place| {
             let _ = place.set(topic.clone());
-        }
+            topic
+        });
         if let Some(expires) = expires(&entry) {
             self.expiry.lower(expires);
         }
-        self.charge.add(footprint::event(&entry.event));
+        self.charge.add(footprint::event(&entry.event, topic));
         if let Some(place) = self.run.entries.get(len as usize) {
             // A place above the length is empty: nobody else writes.
             let _ = place.set(entry);

@@ -58,9 +58,9 @@ pub(super) enum Place {
 /// The logs in memory, each in a slot of its own. Those that hold events are listed by size class and rank, the one that
 /// was filed least recently first.
 ///
-/// A log is filed anew when it has begun a segment and evicted what that replaces, when the last subscription ends of one that was filed as followed, and
-/// when it has an event long after that. Its filed size is behind by at most a segment. Everything here takes constant time. The lock is
-/// the last one that is taken.
+/// A log is filed anew when it has begun a segment or an event has evicted one, when the last subscription ends of one that
+/// was filed as followed, and when it has an event long after that. Its filed size is behind by at most a segment. Everything
+/// here takes constant time. The lock is the last one that is taken.
 #[derive(Debug, Default)]
 pub(super) struct Sizes {
     slots: Leaf<Slots>,

@@ -254,3 +254,122 @@ impl Slots {
         chain
     }
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use std::collections::VecDeque;
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::hub::budget::Budget;
+    use crate::model::{Retention, Topic};
+
+    #[derive(Debug, Clone)]
+    enum Step {
+        Add,
+        Remove(usize),
+        File { which: usize, class: usize, is_first: bool },
+        Unlink(usize),
+        Offer(usize),
+        TakeOffered,
+    }
+
+    fn step() -> impl Strategy<Value = Step> {
+        let which = any::<usize>();
+        prop_oneof![
+            3 => Just(Step::Add),
+            2 => which.prop_map(Step::Remove),
+            3 => (which, 0..2_usize, any::<bool>()).prop_map(|(which, class, is_first)| Step::File { which, class, is_first }),
+            1 => which.prop_map(Step::Unlink),
+            3 => which.prop_map(Step::Offer),
+            1 => Just(Step::TakeOffered),
+        ]
+    }
+
+    /// The lists as queues of slots' numbers.
+    #[derive(Default)]
+    struct Model {
+        logs: Vec<(u32, Arc<Log>)>,
+        classes: [VecDeque<u32>; 2],
+        offered: VecDeque<u32>,
+    }
+
+    proptest! {
+        #[test]
+        fn lists_of_slots_are_queues(before in 0..600_usize, steps in prop::collection::vec(step(), 0..300)) {
+            let budget = Budget::new(1, usize::MAX, 0, usize::MAX);
+            let retention = Arc::new(Retention::default());
+            let log = || {
+                let name = Topic::new("a").unwrap();
+                Log::new(name.into(), Arc::clone(&retention), 0, Box::default(), 0, Arc::clone(&budget))
+            };
+            let (mut slots, mut model) = (Slots::default(), Model::default());
+            for _ in 0..before {
+                let log = log();
+                model.logs.push((slots.add(Arc::downgrade(&log)), log));
+            }
+            for step in steps {
+                let pick = |which: usize| model.logs.get(which % model.logs.len().max(1)).map(|(number, _)| *number);
+                match step {
+                    Step::Add => {
+                        let log = log();
+                        let number = slots.add(Arc::downgrade(&log));
+                        prop_assert!(model.logs.iter().all(|(other, _)| *other != number), "{number} is in use");
+                        model.logs.push((number, log));
+                    }
+                    Step::File { which, class, is_first } => {
+                        if let Some(number) = pick(which) {
+                            slots.unlink(number, 1);
+                            slots.link(number, class, Rank::New, 1, is_first);
+                            model.classes.iter_mut().for_each(|class| class.retain(|other| *other != number));
+                            match is_first {
+                                true => model.classes[class].push_front(number),
+                                false => model.classes[class].push_back(number),
+                            }
+                        }
+                    }
+                    Step::Unlink(which) => {
+                        if let Some(number) = pick(which) {
+                            let class = model.classes.iter().position(|class| class.contains(&number));
+                            prop_assert_eq!(slots.unlink(number, 1), class);
+                            model.classes.iter_mut().for_each(|class| class.retain(|other| *other != number));
+                        }
+                    }
+                    Step::Offer(which) => {
+                        if let Some(number) = pick(which) {
+                            slots.offer(number);
+                            if !model.offered.contains(&number) {
+                                model.offered.push_back(number);
+                            }
+                        }
+                    }
+                    Step::TakeOffered => {
+                        let first = model.offered.pop_front();
+                        let expected = model.logs.iter().find(|(number, _)| Some(*number) == first).map(|(_, log)| log);
+                        let taken = slots.take_offered();
+                        prop_assert_eq!(taken.as_ref().map(Arc::as_ptr), expected.map(Arc::as_ptr));
+                    }
+                    Step::Remove(which) => {
+                        if let Some(number) = pick(which) {
+                            slots.unlink(number, 1);
+                            prop_assert!(slots.remove(number).is_some());
+                            model.logs.retain(|(other, _)| *other != number);
+                            model.offered.retain(|other| *other != number);
+                            model.classes.iter_mut().for_each(|class| class.retain(|other| *other != number));
+                        }
+                    }
+                }
+                prop_assert_eq!(slots.offers, model.offered.len());
+                for (list, class) in slots.lists.iter().zip(&model.classes) {
+                    let first = class.front().and_then(|first| slots.log(*first));
+                    prop_assert_eq!(slots.first_of(list, Rank::New).as_ref().map(Arc::as_ptr), first.as_ref().map(Arc::as_ptr));
+                    prop_assert_eq!(list[Rank::New as usize].bytes, class.len() as u64);
+                }
+            }
+            let allocated = slots.chunks.iter().filter(|chunk| chunk.slots.capacity() > 0).count();
+            prop_assert!(allocated <= 1 + model.logs.len(), "chunks without a log are freed");
+            prop_assert!((0..slots.end()).filter(|number| slots.log(*number).is_some()).count() == model.logs.len());
+        }
+    }
+}

@@ -100,11 +100,6 @@ impl<T> Waiters<T> {
         self.slots.is_empty()
     }
 
-    fn has_none(&self) -> bool {
-        let free = self.beside.as_ref().map_or(0, |beside| beside.free.len());
-        self.slots.len() == free
-    }
-
     /// How many are registered.
     pub(super) fn len(&self) -> usize {
         self.slots.len() - self.beside.as_ref().map_or(0, |beside| beside.free.len())
@@ -155,7 +150,8 @@ impl<T> Waiters<T> {
             || self.beside.as_ref().is_some_and(|beside| beside.free.capacity().max(beside.spare.capacity()) > FEW);
         // The round goes on, so that no ticket of before is good for the next registration.
         let empty = Self { slots: Vec::new(), round: self.round, beside: None };
-        (is_large && self.has_none()).then(|| mem::replace(self, empty))
+        let registered = self.len();
+        (is_large && registered == 0).then(|| mem::replace(self, empty))
     }
 }
 

@@ -8,7 +8,7 @@ use crate::hub::{LocalHub, NotifierSource, Standby};
 
 impl EndpointBuilder {
     /// Has the endpoint's [driver](crate::Endpoint::driver) run the [notifier](LocalHub::notifier) of this hub, so that a
-    /// publish does not wake each of its subscribers before it returns. Use it for topics with thousands of subscribers; the
+    /// publish does not wake each of its subscribers before it returns. Use it for topics with thousands of subscribers: the
     /// application need not spawn anything. Add as many hubs as there are. Default: none, and publishers wake subscribers.
     ///
     /// A hub has one notifier. If another endpoint or the application runs it, this driver takes over when that one ends.
