@@ -33,7 +33,7 @@ impl Beside {
         let (measures, ends, published) = (AtomicBool::new(false), AtomicBool::new(false), AtomicUsize::new(0));
         thread::scope(|scope| {
             let publisher = scope.spawn(|| run(hub, &measures, &ends, &published));
-            // So that it runs when the operation begins and has come through when it is over.
+            // The publisher runs when the operation begins, and a publish that waits for it counts.
             let see = |publishes: usize| {
                 let enough = published.load(Ordering::Relaxed) + publishes;
                 while published.load(Ordering::Relaxed) < enough {

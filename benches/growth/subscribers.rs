@@ -40,7 +40,7 @@ impl Crowd {
         Self { hub, all }
     }
 
-    /// Has everyone read everything and wait.
+    /// Reads everything with each subscription, so that each waits.
     fn wait(&mut self) {
         for (subscription, woken) in &mut self.all {
             let waker = Waker::from(Arc::clone(woken));

@@ -198,7 +198,7 @@ impl Subscribe {
 /// Values in the order in which they were first pushed, each once.
 struct Distinct<T> {
     values: Vec<T>,
-    /// The same, once they are more than a [`FEW`].
+    /// All of them again, once they are more than a [`FEW`].
     known: Option<HashSet<T>>,
 }
 

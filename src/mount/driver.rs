@@ -61,7 +61,7 @@ pub(super) struct Job {
 }
 
 impl EndpointBuilder {
-    /// Has the driver do this every so often, beginning one period from its start: a hub's sweep. It should be short,
+    /// Runs this in the driver every so often, beginning one period from its start: a hub's sweep. It should be short,
     /// for it keeps the endpoint's deadlines waiting. Add as many as there are.
     pub fn every(mut self, period: Duration, run: impl Fn() + Send + Sync + 'static) -> Self {
         // None may be due at once again.

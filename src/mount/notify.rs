@@ -7,8 +7,8 @@ use super::isolate::isolate;
 use crate::hub::{LocalHub, NotifierSource, Standby};
 
 impl EndpointBuilder {
-    /// Has the endpoint's [driver](crate::Endpoint::driver) run the [notifier](LocalHub::notifier) of this hub, so that a
-    /// publish does not wake each of its subscribers before it returns. Use it for topics with thousands of subscribers: the
+    /// Runs the [notifier](LocalHub::notifier) of this hub in the endpoint's [driver](crate::Endpoint::driver), so that a
+    /// publish leaves the wakes of its subscribers to the driver. Use it for topics with thousands of subscribers; the
     /// application need not spawn anything. Add as many hubs as there are. Default: none, and publishers wake subscribers.
     ///
     /// A hub has one notifier. If another endpoint or the application runs it, this driver takes over when that one ends.

@@ -104,7 +104,7 @@ fn second_endpoint_takes_over_the_notifier_when_the_driver_of_the_first_ends() {
     assert!(clients.iter_mut().all(|client| client.task.wakes() == 1 && client.read() == 1));
 
     drop(first_driver);
-    assert_eq!(waiting.wakes(), 1, "it is told, once, that there is no other");
+    assert_eq!(waiting.wakes(), 1, "the driver is woken once");
     run(&mut second_driver, &waiting);
     app.publish("two");
     assert!(clients.iter().all(|client| client.task.wakes() == 0));
