@@ -1,9 +1,12 @@
 use std::io::IoSlice;
+use std::time::Duration;
 
 use proptest::prelude::*;
 use tidings::Socket;
 use tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+
+use super::world::{App, pass};
 
 /// Both ends of a connection over loopback.
 async fn pair() -> (Socket, TcpStream) {
@@ -63,6 +66,35 @@ async fn small_pieces_are_one_write_to_the_last_byte_that_fits() {
     let pieces = [vec![b'a'; 1_000], vec![b'b'; 22], vec![b'c'; 2]];
     let slices: Vec<IoSlice<'_>> = pieces.iter().map(|piece| IoSlice::new(piece)).collect();
     assert_eq!(socket.write_vectored(&slices).await.unwrap(), 1_024);
+}
+
+/// As the relay does it: hyper's connection over a socket, on the endpoint's time.
+#[tokio::test(start_paused = true)]
+async fn request_timer_on_the_endpoints_time_ends_an_idle_connection_later_than_a_late_head() {
+    const REQUEST: &[u8] = b"GET /events HTTP/1.1\r\nhost: app.example\r\n\r\n";
+    let (idle, head) = (Duration::from_secs(75), Duration::from_secs(10));
+    for (sent_last, pause, ends) in [(&b""[..], 0, 75), (b"G", 74, 10), (b"G", 5, 10)] {
+        let (mut socket, mut client) = pair().await;
+        let endpoint = App::new().builder().build();
+        let mut builder = hyper::server::conn::http1::Builder::new();
+        builder.timer(socket.request_timer(endpoint.timer(), idle)).header_read_timeout(head);
+        let service = hyper::service::service_fn(move |request: http::Request<hyper::body::Incoming>| {
+            let endpoint = endpoint.clone();
+            async move { Ok::<_, std::convert::Infallible>(endpoint.handle(request).await) }
+        });
+        let connection = tokio::spawn(builder.serve_connection(hyper_util::rt::TokioIo::new(socket), service));
+        for pause in [0, pause] {
+            pass(Duration::from_secs(pause)).await;
+            client.write_all(REQUEST).await.unwrap();
+            while client.read_u8().await.unwrap() != b'}' {}
+        }
+        pass(Duration::from_secs(pause)).await;
+        client.write_all(sent_last).await.unwrap();
+        let begun = tokio::time::Instant::now();
+        assert_eq!(client.read_to_end(&mut Vec::new()).await.unwrap(), 0);
+        assert_eq!(begun.elapsed().as_secs(), ends, "{pause} s, and then {sent_last:?}");
+        assert!(connection.await.unwrap().is_err_and(|error| error.is_timeout()));
+    }
 }
 
 #[tokio::test]
