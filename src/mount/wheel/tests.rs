@@ -341,3 +341,36 @@ proptest! {
         prop_assert!(is_empty(&wheel));
     }
 }
+
+/// Takes the driver's place when it is woken.
+struct Follower(Wheel);
+
+impl Wake for Follower {
+    fn wake(self: Arc<Self>) {
+        assert!(self.0.take_place());
+    }
+}
+
+#[test]
+fn lost_driver_wakes_each_alarm_until_another_has_its_place() {
+    let hand = Arc::new(Hand::default());
+    let wheel = Wheel::new(hand.clone(), Box::new(|_| false));
+    let flags: Vec<_> = (0..1_000).map(|_| Arc::new(Flag::default())).collect();
+    let mut alarms: Vec<_> = flags.iter().map(|_| wheel.alarm()).collect();
+    for (alarm, flag) in alarms.iter_mut().zip(&flags) {
+        assert!(alarm.set(hand.now() + Duration::from_secs(60), flag.clone().into()).is_none());
+    }
+    assert!(wheel.take_place() && !wheel.take_place());
+    wheel.call_for_driver();
+    assert_eq!(flags.iter().filter(|flag| flag.was_set()).count(), 0, "there is a driver");
+    wheel.leave_place();
+    wheel.call_for_driver();
+    assert_eq!(flags.iter().filter(|flag| flag.was_set()).count(), 1_000);
+
+    let follower: Waker = Arc::new(Follower(wheel.clone())).into();
+    drop(alarms[500].set(hand.now() + Duration::from_secs(60), follower));
+    wheel.call_for_driver();
+    let woken = flags.iter().filter(|flag| flag.was_set()).count();
+    assert!(wheel.is_driven() && (500 - ROUND..500 + ROUND).contains(&woken), "{woken}");
+    assert!(alarms.iter().all(Alarm::has_place), "each is still set");
+}

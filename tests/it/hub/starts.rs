@@ -144,7 +144,9 @@ fn each_topic_conflates_or_not_by_its_own_overflow() {
     let both = Subscribe::patterns(["*", "x/*"]).overflow_of("*", Overflow::Latest);
     let mut pattern = subscribe(&hub, both);
     for number in ["1", "2", "3"] {
-        ["a", "b", "x/1"].iter().for_each(|name| keyed(&hub, name, number));
+        for name in ["a", "b", "x/1"] {
+            keyed(&hub, name, number);
+        }
     }
     assert_eq!(events(&mut latest_b), ["a: 1", "a: 2", "a: 3", "b: 3"]);
     assert_eq!(events(&mut latest_a), ["b: 1", "b: 2", "a: 3", "b: 3"]);
@@ -174,7 +176,9 @@ fn start_and_overflow_of_one_topic_are_both_used_and_a_cursor_replaces_the_start
     let hub = LocalHub::new();
     let first = hub.publish_now(&topic("b"), "first").unwrap().cursor;
     for number in ["1", "2", "3"] {
-        ["a", "b"].iter().for_each(|name| keyed(&hub, name, number));
+        for name in ["a", "b"] {
+            keyed(&hub, name, number);
+        }
     }
     let what = || Subscribe::topics(["a", "b"]).start_of("a", Start::Oldest).overflow_of("a", Overflow::Latest);
     assert_eq!(events(&mut subscribe(&hub, what())), ["a: 3"]);
