@@ -10,8 +10,8 @@ use crate::model::{Gap, Overflow};
 pub(super) struct Followed {
     pub(super) reader: Reader,
     pub(super) ticket: Ticket,
-    /// Whether the log knows the inbox, and has not marked it as far as is known here.
-    pub(super) is_armed: bool,
+    /// Whether it is among the heads, or over: a mark of it is one too many.
+    pub(super) is_placed: bool,
     pub(super) before: Option<Box<Before>>,
 }
 

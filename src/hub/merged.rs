@@ -1,17 +1,15 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
-use std::mem::replace;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use bytes::BytesMut;
-
 use crate::contract::{Delivery, Encoded, Encoding, End, Format};
 use crate::hub::followed::{Before, Followed};
 use crate::hub::inbox::Inbox;
 use crate::hub::log::Follower;
+use crate::hub::piece::Piece;
 use crate::hub::placing::Found;
 use crate::hub::shared::Shared;
 use crate::hub::subscription::Joined;
@@ -58,14 +56,6 @@ enum Next {
     End(End),
 }
 
-/// Encoded events of several topics.
-#[derive(Default)]
-struct Piece {
-    bytes: BytesMut,
-    events: u32,
-    conflated: u32,
-}
-
 /// Result of joining events to a piece.
 enum Fit {
     /// They are in the piece, if there were any, and more may be added.
@@ -83,12 +73,12 @@ impl Merged {
         let earliest = heads.chain(joined.patterns.iter().filter_map(|(_, replay)| replay.earliest())).min();
         let topics = joined.topics.into_iter().map(|(reader, placed)| {
             let gap = placed.gap.map(|sequence| reader.log.gap(GapReason::Evicted, shared.cursor(sequence)));
-            Followed { reader, ticket: Ticket::NONE, is_armed: false, before: gap.map(Before::Gap).map(Box::new) }
+            Followed { reader, ticket: Ticket::NONE, is_placed: false, before: gap.map(Before::Gap).map(Box::new) }
         });
         let patterns = joined.patterns.into_iter().map(|(reader, replay)| Followed {
             reader,
             ticket: Ticket::NONE,
-            is_armed: false,
+            is_placed: false,
             before: Some(Box::new(Before::Replay(replay))),
         });
         let topics: Box<[_]> = topics.chain(patterns).collect();
@@ -285,30 +275,31 @@ impl Merged {
 
     /// Takes the keys of topics that may have something to read. After the watermark is loaded: each event up to it is
     /// found here.
-    #[inline]
+    #[inline(always)]
     fn take_marked(&mut self, shared: &Shared) {
-        let late = shared.budget.late_marks.is_on().then(|| self.late(shared));
-        let Self { inbox, marked, topics, .. } = self;
-        inbox.take(marked);
-        marked.extend(late.into_iter().flatten());
-        // A key that is not armed is in hand already, or over.
-        marked.retain(|&key| replace(&mut topics[key as usize].is_armed, false));
+        if shared.budget.late_marks.is_on() {
+            return self.take_late(shared);
+        }
+        self.inbox.take(&mut self.marked);
     }
 
-    /// Returns the keys of topics whose followers are about to be marked.
+    /// Takes the keys of topics whose followers are about to be marked, too.
     #[cold]
-    fn late(&self, shared: &Shared) -> Vec<u32> {
-        let mut keys = Vec::new();
+    #[inline(never)]
+    fn take_late(&mut self, shared: &Shared) {
+        let mut late = Vec::new();
         shared.budget.late_marks.each(|log| {
             let key = (0..).zip(&self.topics).find(|(_, followed)| Arc::ptr_eq(&followed.reader.log, log));
-            keys.extend(key.map(|(key, _)| key));
+            late.extend(key.map(|(key, _)| key));
         });
-        keys
+        self.inbox.take(&mut self.marked);
+        self.marked.append(&mut late);
     }
 
     /// Takes the topic that is first in `heads`.
     fn turn(&mut self, key: u32) -> Next {
         self.heads.pop();
+        self.topics[key as usize].is_placed = false;
         let other = self.heads.peek().map_or(u64::MAX, |&Reverse((head, _))| head - 1);
         let up_to = other.min(self.seen);
         match self.topics[key as usize].is_at_gap() {
@@ -319,7 +310,11 @@ impl Merged {
 
     /// Looks at a topic that may have something to read: puts it into `heads`, or arms it, or finds it over.
     fn look(&mut self, key: u32, shared: &Shared) {
-        let Followed { reader, ticket, is_armed, before } = &mut self.topics[key as usize];
+        let Followed { reader, ticket, is_placed, before } = &mut self.topics[key as usize];
+        if *is_placed {
+            // The mark came late.
+            return;
+        }
         loop {
             let head = match before.as_deref_mut() {
                 None => reader.ahead(shared, self.overflow).map(|ahead| ahead.first_sequence()),
@@ -333,6 +328,7 @@ impl Merged {
             };
             if let Some(head) = head {
                 self.heads.push(Reverse((head, key)));
+                *is_placed = true;
                 return;
             }
             let mut state = reader.log.state();
@@ -341,13 +337,13 @@ impl Merged {
             if matches!(found, Found::Nothing) {
                 if state.closed {
                     self.over += 1;
+                    *is_placed = true;
                     return;
                 }
                 let follower = Follower { inbox: Arc::clone(&self.inbox), key };
                 let followers = state.followers.get_or_insert_with(|| Box::new(Waiters::new()));
                 let replaced = followers.register(ticket, follower);
                 drop(state);
-                *is_armed = true;
                 drop(replaced);
                 return;
             }
@@ -407,17 +403,5 @@ impl Merged {
                 replay.leave(shared);
             }
         }
-    }
-}
-
-impl Piece {
-    #[inline]
-    fn add(&mut self, bytes: &[u8], events: u32) {
-        self.bytes.extend_from_slice(bytes);
-        self.events += events;
-    }
-
-    fn encoding(self) -> Encoding {
-        Encoding::new(self.bytes.freeze(), self.events).conflated(self.conflated)
     }
 }

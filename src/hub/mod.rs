@@ -30,6 +30,7 @@ mod merged;
 mod newest;
 mod notifier;
 mod patterns;
+mod piece;
 mod placing;
 mod reader;
 mod registry;

@@ -63,7 +63,8 @@ impl Log {
             let state = self.state();
             let first = state.first;
             end = end.min(state.next);
-            let segment = end.checked_sub(1).filter(|_| left > 0 && end > first).and_then(|last| state.segment_at(last));
+            let segment =
+                end.checked_sub(1).filter(|_| left > 0 && end > first).and_then(|last| state.segment_at(last));
             let Some(segment) = segment.map(Arc::clone) else {
                 return From::At(end);
             };
@@ -105,12 +106,7 @@ impl State {
 
     /// The same for a replay up to and with a sequence: also the sequence of the last event there is to replay, and how
     /// many there are.
-    pub(super) fn place_up_to(
-        &self,
-        sequence: u64,
-        from: From,
-        overflow: Overflow,
-    ) -> (Placed, Option<(u64, u64)>) {
+    pub(super) fn place_up_to(&self, sequence: u64, from: From, overflow: Overflow) -> (Placed, Option<(u64, u64)>) {
         let (placed, end) = (self.place(from, overflow), self.index_after(sequence));
         let last = end.checked_sub(1).filter(|&last| last >= placed.index);
         let entry = last.and_then(|last| self.segment_at(last)?.entry_at(last));
