@@ -28,9 +28,6 @@ impl Log {
     /// that came meanwhile. From then on each publish marks. Until then the log does not conflate, and what is marked by
     /// then is marked for good: an event stays replaced.
     pub(super) fn conflate(&self) -> bool {
-        if self.state().conflates {
-            return false;
-        }
         let mut backlog = Backlog::default();
         let (mut rounds, mut goal) = (0, 0);
         loop {

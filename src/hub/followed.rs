@@ -10,8 +10,8 @@ use crate::model::{Gap, Overflow};
 pub(super) struct Followed {
     pub(super) reader: Reader,
     pub(super) ticket: Ticket,
-    /// Whether the log knows the inbox, and has not marked it as far as is known here.
-    pub(super) is_armed: bool,
+    /// Whether it is among the heads, or over: a mark of it is one too many.
+    pub(super) is_placed: bool,
     pub(super) overflow: Overflow,
     pub(super) before: Option<Box<Before>>,
 }
@@ -59,7 +59,7 @@ impl Followed {
 
     pub(super) fn new(reader: Reader, options: &SubscribeOptions, before: Option<Before>) -> Self {
         let overflow = options.overflow_of(&reader.log.name);
-        Self { reader, ticket: Ticket::NONE, is_armed: false, overflow, before: before.map(Box::new) }
+        Self { reader, ticket: Ticket::NONE, is_placed: false, overflow, before: before.map(Box::new) }
     }
 
     #[inline]

@@ -5,7 +5,7 @@ use crate::hub::sync::Mutex;
 /// Which of a subscription's topics have something to read: the subscription looks at these and at no others.
 ///
 /// A key is in at most one place: here, with the reader (which has taken it), or armed at its topic. A mark that comes
-/// late may be one too many: the reader ignores the key if the topic is not armed.
+/// late may be one too many: the reader ignores it, or looks at a topic that is armed once more.
 #[derive(Debug, Default)]
 pub(super) struct Inbox(Mutex<Ready>);
 

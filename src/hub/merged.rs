@@ -1,6 +1,5 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
-use std::mem::replace;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -166,30 +165,31 @@ impl Merged {
 
     /// Takes the keys of topics that may have something to read. After the watermark is loaded: each event up to it is
     /// found here.
-    #[inline]
+    #[inline(always)]
     fn take_marked(&mut self, shared: &Shared) {
-        let late = shared.budget.late_marks.is_on().then(|| self.late(shared));
-        let Self { inbox, marked, topics, .. } = self;
-        inbox.take(marked);
-        marked.extend(late.into_iter().flatten());
-        // A key that is not armed is in hand already, or over.
-        marked.retain(|&key| replace(&mut topics[key as usize].is_armed, false));
+        if shared.budget.late_marks.is_on() {
+            return self.take_late(shared);
+        }
+        self.inbox.take(&mut self.marked);
     }
 
-    /// Returns the keys of topics whose followers are about to be marked.
+    /// Takes the keys of topics whose followers are about to be marked, too.
     #[cold]
-    fn late(&self, shared: &Shared) -> Vec<u32> {
-        let mut keys = Vec::new();
+    #[inline(never)]
+    fn take_late(&mut self, shared: &Shared) {
+        let mut late = Vec::new();
         shared.budget.late_marks.each(|log| {
             let key = (0..).zip(&self.topics).find(|(_, followed)| Arc::ptr_eq(&followed.reader.log, log));
-            keys.extend(key.map(|(key, _)| key));
+            late.extend(key.map(|(key, _)| key));
         });
-        keys
+        self.inbox.take(&mut self.marked);
+        self.marked.append(&mut late);
     }
 
     /// Takes the topic that is first in `heads`.
     fn turn(&mut self, key: u32) -> Next {
         self.heads.pop();
+        self.topics[key as usize].is_placed = false;
         let other = self.heads.peek().map_or(u64::MAX, |&Reverse((head, _))| head - 1);
         let up_to = other.min(self.seen);
         match self.topics[key as usize].is_at_gap() {
@@ -200,7 +200,11 @@ impl Merged {
 
     /// Looks at a topic that may have something to read: puts it into `heads`, or arms it, or finds it over.
     fn look(&mut self, key: u32, shared: &Shared) {
-        let Followed { reader, ticket, is_armed, overflow, before } = &mut self.topics[key as usize];
+        let Followed { reader, ticket, is_placed, overflow, before } = &mut self.topics[key as usize];
+        if *is_placed {
+            // The mark came late.
+            return;
+        }
         let overflow = *overflow;
         loop {
             let head = match before.as_deref_mut() {
@@ -215,6 +219,7 @@ impl Merged {
             };
             if let Some(head) = head {
                 self.heads.push(Reverse((head, key)));
+                *is_placed = true;
                 return;
             }
             let mut state = reader.log.state();
@@ -223,13 +228,13 @@ impl Merged {
             if matches!(found, Found::Nothing) {
                 if state.closed {
                     self.over += 1;
+                    *is_placed = true;
                     return;
                 }
                 let follower = Follower { inbox: Arc::clone(&self.inbox), key };
                 let followers = state.followers.get_or_insert_with(|| Box::new(Waiters::new()));
                 let replaced = followers.register(ticket, follower);
                 drop(state);
-                *is_armed = true;
                 drop(replaced);
                 return;
             }

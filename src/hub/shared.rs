@@ -13,7 +13,7 @@ use crate::hub::notifier::Wakes;
 use crate::hub::placing::{From, Placed};
 use crate::hub::reader::Reader;
 use crate::hub::recent::{Block, Recent};
-use crate::hub::registry::Registry;
+use crate::hub::registry::{Registry, Released};
 use crate::hub::retentions::Retentions;
 use crate::hub::segment::{Evicted, nanos};
 use crate::hub::sweeper::Sweeper;
@@ -151,7 +151,7 @@ impl Shared {
         &self,
         log: &Arc<Log>,
         cancel: impl FnOnce(&mut State) -> Option<W>,
-    ) -> (Option<W>, Vec<Evicted>) {
+    ) -> (Option<W>, Vec<Evicted>, Vec<Released>) {
         let mut state = log.state();
         let waiter = cancel(&mut state);
         let subscriptions = state.subscriptions - 1;
@@ -162,11 +162,12 @@ impl Shared {
         drop(state);
         drop(slabs);
         if idle {
-            self.registry.release(log);
-        } else if !gone.is_empty() {
+            return (waiter, gone, self.registry.release_all(std::iter::once(log)));
+        }
+        if !gone.is_empty() {
             log.release_live(&mut gone);
         }
-        (waiter, gone)
+        (waiter, gone, Vec::new())
     }
 
     /// Refuses an event that is too large.
@@ -256,15 +257,16 @@ impl Shared {
 
     #[inline(never)]
     fn sweep_next(&self, now: u64) {
-        // Dropped last: it is the user's, and its drop may panic.
-        let mut gone = Vec::new();
+        let (mut gone, mut idle) = (Vec::new(), Vec::new());
         for log in self.sweeper.take(now, &self.budget.sizes) {
             match log.sweep(now, &mut gone) {
                 Swept::Partly => self.sweeper.again(&log),
                 Swept::Whole => {}
-                Swept::Idle => self.registry.release(&log),
+                Swept::Idle => idle.push(log),
             }
         }
+        // Both are dropped last: they are the user's, and their drop may panic.
+        let _released = if idle.is_empty() { Vec::new() } else { self.registry.release_all(idle.iter()) };
     }
 
     /// The watermark after every event that is in its log now.

@@ -1,6 +1,6 @@
 //! Counts what is visited while a lock is held, in builds with debug assertions.
 //!
-//! No hold of a lock visits more than [`MOST`] topics, events, segments or subscribers, so that nobody waits longer for a
+//! No hold of a lock visits more than 1,024 topics, events, segments or subscribers, so that nobody waits longer for a
 //! lock because a hub has grown. Each lock of [`sync`](crate::hub::sync) begins a hold when it is taken with no other
 //! held by the thread; one that is taken within a hold is a visit. A loop that runs under a lock calls [`visit`]. More
 //! visits than that panic, in every test that gets there. In other builds all of this is nothing.
@@ -11,8 +11,6 @@
 #[cfg(all(test, not(loom)))]
 mod tests;
 
-/// Most visits of one hold.
-pub(super) const MOST: usize = 1_024;
 /// Number of events, topics or subscribers that a loop goes through before it lets others have the lock.
 pub(super) const STRETCH: usize = 256;
 
@@ -41,6 +39,9 @@ mod counted {
 #[cfg(all(debug_assertions, not(loom)))]
 mod counted {
     use std::cell::Cell;
+
+    /// Most visits of one hold.
+    pub(super) const MOST: usize = 1_024;
 
     thread_local! {
         /// Locks held by the thread.
@@ -79,7 +80,7 @@ mod counted {
             RECORD.set(RECORD.get().max(VISITS.get()));
             // Not while a panic unwinds: a second one would abort.
             let visits = VISITS.get();
-            assert!(visits <= super::MOST || std::thread::panicking(), "{visits} visits while a lock is held");
+            assert!(visits <= MOST || std::thread::panicking(), "{visits} visits while a lock is held");
         }
     }
 

@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Waker};
 use std::time::{Duration, Instant};
 
-use super::counted::take_record;
-use super::{Hold, MOST, visit};
+use super::counted::{MOST, take_record};
+use super::{Hold, visit};
 use crate::contract::{Batch, Clock, Delivery, Start, Subscribe, Subscriber};
 use crate::hub::{LocalHub, LocalHubBuilder, Subscription};
 use crate::model::{Event, Overflow, Retention, Topic};

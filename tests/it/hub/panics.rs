@@ -171,14 +171,17 @@ fn payload_whose_drop_panics_in_a_sweep_keeps_no_topic() {
 
 #[test]
 fn payload_whose_drop_panics_when_a_subscription_leaves_keeps_no_topic() {
-    for names in [["a", "b"], ["a", "b/*"]] {
-        let hub = LocalHub::builder().retain(Retention::count(1)).build();
+    for (names, kept) in [(["a", "b"], 1), (["a", "b/*"], 1), (["a", "b"], 0)] {
+        let hub = LocalHub::builder().retain(Retention::count(kept)).build();
         let subscription = hub.subscribe(Subscribe::patterns(names)).unwrap();
         publish(&hub, "a", bomb());
         (0..300).for_each(|_| publish(&hub, "a", "x"));
+        publish(&hub, "a", bomb());
         assert!(panics(|| drop(subscription)), "the live buffer goes with its last reader");
         let stats = hub.stats();
-        assert_eq!((stats.subscriptions, stats.patterns, stats.topics), (0, 0, 1));
+        assert_eq!((stats.subscriptions, stats.patterns, stats.topics), (0, 0, kept));
+        // With the payload that is left.
+        panics(|| drop(hub));
     }
 }
 
@@ -194,6 +197,8 @@ fn payload_whose_drop_panics_in_subscribe_leaves_no_subscription() {
         assert!(panics(|| drop(hub.subscribe(subscribe.clone()).unwrap())), "{names:?}");
         let stats = hub.stats();
         assert_eq!((stats.subscriptions, stats.patterns), (0, 0), "{names:?}");
+        // With the payloads that are left.
+        panics(|| drop(hub));
     }
 }
 
