@@ -11,6 +11,9 @@ mod hub;
 mod mend;
 mod mended;
 mod message;
+mod oversize;
+#[cfg(feature = "http")]
+mod pieces;
 #[cfg(feature = "http")]
 mod publisher;
 #[cfg(feature = "http")]
@@ -39,6 +42,8 @@ pub use hub::{Hub, PublishError, Receipt};
 pub use mend::{Mend, Mending};
 pub use mended::Mended;
 pub use message::Message;
+#[cfg(feature = "http")]
+pub(crate) use pieces::heeding;
 #[cfg(feature = "http")]
 pub use publisher::{Publisher, PublisherFn, publisher_fn};
 pub use rejection::Rejection;

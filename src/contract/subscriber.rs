@@ -39,6 +39,13 @@ pub trait Subscriber: Send + 'static {
         })
     }
 
+    /// Returns whether [`poll_encoded`](Self::poll_encoded) heeds `max`. Default: `false`, as the default `poll_encoded` does
+    /// not. Where an endpoint has a [`max_event`](crate::EndpointBuilder::max_event), it encodes the batches of a subscriber
+    /// that does not, one subscriber at a time.
+    fn heeds_max(&self) -> bool {
+        false
+    }
+
     /// Has the task of `cx` woken when there is something to yield, as a poll that is pending does, if there is nothing
     /// now: then `true`, and the caller may save itself the poll that would find this out. `false`, the default, where
     /// there is something, or only a poll can tell: then nothing was done.
@@ -149,6 +156,10 @@ impl<S: Subscriber + ?Sized> Subscriber for Box<S> {
 
     fn poll_encoded(&mut self, cx: &mut Context<'_>, format: &dyn Format, max: usize) -> Poll<Encoded> {
         (**self).poll_encoded(cx, format, max)
+    }
+
+    fn heeds_max(&self) -> bool {
+        (**self).heeds_max()
     }
 
     fn wait(&mut self, cx: &mut Context<'_>) -> bool {

@@ -43,6 +43,7 @@ mod live;
 mod locked;
 mod member_table;
 mod mend;
+mod message_settings;
 mod negotiate;
 mod origin;
 mod origin_layer;

@@ -6,6 +6,8 @@ mod drain_resume;
 mod driver;
 mod herd;
 mod hint;
+mod max_event;
+mod messages;
 mod methods;
 mod min_interval;
 mod negotiation;
