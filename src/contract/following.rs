@@ -5,7 +5,7 @@ use crate::contract::snapshot::Known;
 use crate::contract::{Batch, Delivery, End, Snapshot, Subscriber};
 use crate::model::{Cursor, Gap, GapReason, Topic};
 
-/// What is to be yielded before the inner one is asked.
+/// Delivery that comes before the inner subscriber is asked.
 pub(super) enum Step {
     Gap(Gap),
     /// That of the stage, where it stays until it is taken.

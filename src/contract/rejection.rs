@@ -54,9 +54,9 @@ pub enum Rejection {
     /// No messages are taken here. [`Publisher::receive`](crate::Publisher::receive) returns it unless implemented.
     #[error("messages are not taken here")]
     Unsupported,
-    /// The same rejection, after which a WebSocket is closed. Made by [`closing`](Self::closing).
+    /// A rejection after which a WebSocket is closed. Made by [`closing`](Self::closing).
     #[error("{0}")]
-    Closing(Box<Rejection>),
+    Closing(Box<Self>),
 }
 
 impl Rejection {

@@ -40,8 +40,8 @@ pub trait Subscriber: Send + 'static {
     }
 
     /// Returns whether [`poll_encoded`](Self::poll_encoded) heeds `max`. Default: `false`, as the default `poll_encoded` does
-    /// not. Where an endpoint has a [`max_event`](crate::EndpointBuilder::max_event), it encodes the batches of a subscriber
-    /// that does not, one subscriber at a time.
+    /// not. An endpoint with a [`max_event`](crate::EndpointBuilder::max_event) encodes the batches of such a subscriber
+    /// itself, in place of calling its `poll_encoded`.
     fn heeds_max(&self) -> bool {
         false
     }

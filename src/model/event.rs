@@ -67,7 +67,7 @@ impl Event {
 
     /// An event with a binary payload.
     ///
-    /// Where only text can go it is sent as base64. The JSON event object says so by `"encoding":"base64"`. Server-sent
+    /// It is sent as base64 in text. The JSON event object says so by `"encoding":"base64"`. Server-sent
     /// events carry the base64 text alone, with nothing that says so: clients of binary events should ask for
     /// `?format=object`, or know the encoding by the event's name. Raw WebSocket frames are binary frames.
     pub fn binary(bytes: impl Into<Bytes>) -> Self {

@@ -22,11 +22,11 @@ const COMMENT: Bytes = Bytes::from_static(b":\n");
 /// the same comment as a keep-alive when nothing came for a while. A gap is a block with `event: tidings.gap`. `id:` is
 /// last in every block. Every item is whole blocks or a comment, so the stream may be cut between any two.
 ///
-/// SSE carries text: binary payloads go as base64, and only [objects](Self::objects) say so. A reader joins `data:` lines with LF, so CRLF and CR in a text
-/// arrive as LF; in [objects](Self::objects) they arrive as they are.
+/// SSE carries text: binary payloads go as base64, and only [objects](Self::objects) say so. A reader joins `data:` lines
+/// with LF, so CRLF and CR in a text arrive as LF; in [objects](Self::objects) they arrive as they are.
 ///
-/// The stream is over when the subscriber is at its [`end`](Self::end), or after [`finish`](Self::finish). Polling is cancel-safe; an item that was
-/// returned is the caller's to write.
+/// The stream is over when the subscriber is at its [`end`](Self::end), or after [`finish`](Self::finish). Polling is
+/// cancel-safe; an item that was returned is the caller's to write.
 ///
 /// ```
 /// use std::pin::Pin;
@@ -125,8 +125,7 @@ impl<S: Subscriber> SseEncoder<S> {
     /// the stream is over at once. No effect once the stream is over.
     ///
     /// End the body with an error at least 100 ms after the last item, as an endpoint does: most clients come back after
-    /// either end, but some take a clean end for the last one. See
-    /// [`sse_retry_block`](crate::sse_retry_block).
+    /// either end, but some take a clean end for the last one. See [`sse_retry_block`](crate::sse_retry_block).
     pub fn finish(&mut self, retry: Duration) {
         if !matches!(self.stage, Stage::Over(_)) {
             (self.stage, self.retry) = (Stage::Finishing, Some(retry));

@@ -80,7 +80,8 @@ pub enum CloseCause {
     End(End),
     /// Events were gone, and raw frames can't say so: 1013.
     Gap,
-    /// The handler rejected a message with a [closing](crate::Rejection::is_closing) rejection, or [`refuse`](super::WebSocketSink::refuse) was called: 1008, 1011 or 1013.
+    /// The handler returned a [closing](crate::Rejection::is_closing) rejection, or
+    /// [`refuse`](super::WebSocketSink::refuse) was called: 1008, 1011 or 1013.
     Rejected,
     /// The client broke the protocol or went over a limit: 1002, 1007, 1008 or 1009.
     Violation,

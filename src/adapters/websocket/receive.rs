@@ -78,7 +78,7 @@ impl<S: Subscriber, Io: AsyncRead + AsyncWrite + Unpin> WebSocketSink<S, Io> {
         self.say();
     }
 
-    /// Has the task polled again if a message waits for an answer that is written by now.
+    /// Wakes the task if a message waits for an answer that is written by now.
     pub(super) fn resume_mailbox(&self) {
         let mailbox = &self.aside.mailbox;
         if mailbox.is_full() && !mailbox.is_running() && !self.outbox.is_answering() {

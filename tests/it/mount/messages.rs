@@ -174,3 +174,54 @@ async fn answer_to_a_post_is_its_body() {
         assert_eq!(text(response).await, body, "{said}");
     }
 }
+
+/// An application that answers a message when it is let.
+#[derive(Clone)]
+struct Slow {
+    hub: LocalHub,
+    begun: std::sync::Arc<tokio::sync::Notify>,
+    goes_on: std::sync::Arc<tokio::sync::Notify>,
+}
+
+impl Publisher for Slow {
+    type Subscriber = Subscription;
+
+    async fn subscribe(&self, request: &SubscribeRequest) -> Result<Attach<Subscription>, Rejection> {
+        Ok(self.hub.subscribe(request.subscribe_to(["news"]))?.into())
+    }
+
+    async fn receive(&self, _: &SubscribeRequest, _: Message) -> Result<Option<Event>, Rejection> {
+        self.begun.notify_one();
+        self.goes_on.notified().await;
+        Ok(Some("too late".into()))
+    }
+}
+
+#[tokio::test]
+async fn answer_of_a_revoked_session_is_dropped() {
+    let slow = Slow { hub: LocalHub::new(), begun: Default::default(), goes_on: Default::default() };
+    let endpoint = Endpoint::new(slow.clone());
+    for revoked_first in [true, false] {
+        let mut client = open(&endpoint, "/", "").await;
+        client.send(frame(1, b"hello")).await;
+        slow.begun.notified().await;
+        let session = endpoint.sessions()[0].session.id();
+        // In one turn of the task that has the socket, or in two.
+        if !revoked_first {
+            slow.goes_on.notify_one();
+        }
+        endpoint.revoke(session);
+        if revoked_first {
+            assert_eq!(client.frame().await, Frame::close(1008, "revoked"));
+            slow.goes_on.notify_one();
+            client.send(frame(8, &1008_u16.to_be_bytes())).await;
+            assert_eq!(client.until_end().await, "", "no answer after it");
+        } else {
+            assert_eq!(client.frame().await, Frame::close(1008, "revoked"), "nor before it");
+        }
+        drop(client);
+        while endpoint.session_count() > 0 {
+            yield_now().await;
+        }
+    }
+}

@@ -4,7 +4,7 @@ use serde_json::json;
 use tidings::{CloseCause, CloseCode, Closed, End, GapReason, Rejection, Subprotocol, WebSocketConfig};
 
 use super::{Frame, Received, Visit, masked};
-use crate::support::{Feed, Task};
+use crate::support::Feed;
 
 fn how(closed: Option<Closed>) -> (CloseCause, Option<u16>, bool) {
     let closed = closed.expect("it is over");
