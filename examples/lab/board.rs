@@ -1,5 +1,5 @@
 use serde::{Deserialize, Serialize};
-use tidings::{Attach, Message, Publisher, Rejection, SubscribeRequest, Subscription, Topic};
+use tidings::{Attach, Event, Message, Publisher, Rejection, SubscribeRequest, Subscription, Topic};
 
 use crate::stage::{self, Stage};
 
@@ -41,14 +41,14 @@ impl Publisher for Board {
         Ok(self.stage.hub().subscribe(request.subscribe_to(request.topics()))?.into())
     }
 
-    async fn receive(&self, _: &SubscribeRequest, message: Message) -> Result<(), Rejection> {
+    async fn receive(&self, _: &SubscribeRequest, message: Message) -> Result<Option<Event>, Rejection> {
         let said: Said =
             serde_json::from_slice(message.as_bytes()).map_err(|error| Rejection::invalid(error.to_string()))?;
         said.check().map_err(Rejection::invalid)?;
         if let Some(board) = &self.board {
             self.stage.publish(board, said);
         }
-        Ok(())
+        Ok(None)
     }
 }
 

@@ -42,6 +42,7 @@ pub(crate) fn stats(relay: &Relay) -> Page {
             "refused_busy": events.refused_busy,
             "refused_request": events.refused_request,
             "refused_internal": events.refused_internal,
+            "ignored_messages": events.ignored_messages,
             "stalled": events.stalled,
             "bytes": events.bytes,
         },

@@ -2,8 +2,18 @@ use std::collections::BTreeSet;
 use std::task::{Context, Poll};
 
 use crate::contract::snapshot::Known;
-use crate::contract::{Batch, Delivery, Snapshot, Subscriber};
+use crate::contract::{Batch, Delivery, End, Snapshot, Subscriber};
 use crate::model::{Cursor, Gap, GapReason, Topic};
+
+/// Delivery that comes before the inner subscriber is asked.
+pub(super) enum Step {
+    Gap(Gap),
+    /// That of the stage, where it stays until it is taken.
+    State,
+    /// Those that come next in the stage, where they stay until they are taken.
+    Events(Batch),
+    End(End),
+}
 
 /// Deliveries after a state. Events that the state contains are skipped.
 #[derive(Default)]

@@ -3,7 +3,8 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use crate::contract::following::{Begun, Following, look};
+use crate::contract::following::{Begun, Following, Step, look};
+use crate::contract::oversize::{self, Fit};
 use crate::contract::snapshot::{NOWHERE, State};
 use crate::contract::{
     Batch, Delivery, Encoded, Encoding, End, Format, Head, Mend, Mending, Snapshot, Start, Subscriber,
@@ -57,6 +58,8 @@ pub struct Mended<S, M> {
     // First what a delivery touches.
     /// `None`: the inner one is asked, and nothing else.
     stage: Option<Box<Stage>>,
+    /// The most bytes that one event may be encoded to. A larger one is a gap.
+    max_event: usize,
     inner: S,
     mend: M,
     /// Cursor of the client when it subscribed, or when it was last sent a state or events that waited here.
@@ -84,16 +87,6 @@ enum Stage {
     Over(End),
 }
 
-/// What is to be yielded before the inner one is asked.
-enum Step {
-    Gap(Gap),
-    /// That of the stage, where it stays until it is taken.
-    State,
-    /// Those that come next in the stage, where they stay until they are taken.
-    Events(Batch),
-    End(End),
-}
-
 impl<S: Subscriber, M: Mend> Mended<S, M> {
     /// Mends the gaps of a subscriber whose client began at `start`.
     pub fn new(subscriber: S, start: Start, mend: M) -> Self {
@@ -103,7 +96,7 @@ impl<S: Subscriber, M: Mend> Mended<S, M> {
             _ => None,
         };
         let stage = came_with.filter(|_| subscriber.cursor().is_none()).map(|cursor| Box::new(Stage::New(cursor)));
-        Self { inner: subscriber, mend, held: start.cursor(), stage }
+        Self { inner: subscriber, mend, held: start.cursor(), stage, max_event: usize::MAX }
     }
 
     /// Begins with the application's state, which was loaded after the subscriber was made. To be set before the first
@@ -114,6 +107,13 @@ impl<S: Subscriber, M: Mend> Mended<S, M> {
             self.go_on(Stage::Opening(snapshot));
         }
         self
+    }
+
+    /// Sets the most bytes that one event may be encoded to. A larger one is a gap, for which no state is asked for. A state
+    /// that has a larger one is not sent. The inner subscriber must heed the limit of bytes.
+    #[cfg(feature = "http")]
+    pub(crate) fn max_event(self, max: usize) -> Self {
+        Self { max_event: max, ..self }
     }
 
     /// Whether it is pending for state that is on its way: more than nothing will come of that, and soon.
@@ -136,10 +136,15 @@ impl<S: Subscriber, M: Mend> Mended<S, M> {
     }
 
     #[cold]
-    fn poll_stage(&mut self, cx: &mut Context<'_>) -> Poll<Option<Step>> {
+    fn poll_stage(&mut self, cx: &mut Context<'_>, fit: Option<Fit<'_>>) -> Poll<Option<Step>> {
         while let Some(stage) = self.stage.as_deref_mut() {
             match stage {
                 Stage::New(_) => self.stage = None,
+                Stage::Opening(snapshot) if fit.is_some_and(|fit| !fit.allows(snapshot)) => {
+                    self.stage = None;
+                    let cursor = self.inner.cursor().or(self.held);
+                    return Poll::Ready(Some(Step::Gap(oversize::gap(None, cursor, &self.inner.topics()))));
+                }
                 Stage::Opening(snapshot) => {
                     let next = look(&mut self.inner, snapshot, cx);
                     let snapshot = std::mem::take(snapshot);
@@ -157,7 +162,7 @@ impl<S: Subscriber, M: Mend> Mended<S, M> {
                     };
                     let (gap, asked) = (gap.clone(), *asked);
                     match mended {
-                        Ok(snapshot) => return Poll::Ready(Some(Step::Gap(self.answer(gap, snapshot, asked)))),
+                        Ok(snapshot) => return Poll::Ready(Some(Step::Gap(self.answer(gap, snapshot, asked, fit)))),
                         Err(end) => self.go_on(Stage::Over(end)),
                     }
                 }
@@ -211,8 +216,9 @@ impl<S: Subscriber, M: Mend> Mended<S, M> {
     }
 
     /// The application has answered: the gap as the client is told of it.
-    fn answer(&mut self, mut gap: Gap, snapshot: Option<Snapshot>, asked: Option<Cursor>) -> Gap {
-        let Some(snapshot) = snapshot.filter(|snapshot| snapshot.known(asked).answers(&gap, self.held)) else {
+    fn answer(&mut self, mut gap: Gap, snapshot: Option<Snapshot>, asked: Option<Cursor>, fit: Option<Fit<'_>>) -> Gap {
+        let snapshot = snapshot.filter(|snapshot| snapshot.known(asked).answers(&gap, self.held));
+        let Some(snapshot) = snapshot.filter(|snapshot| fit.is_none_or(|fit| fit.allows(snapshot))) else {
             self.held = Some(gap.cursor);
             self.stage = None;
             return gap;
@@ -234,12 +240,24 @@ impl<S: Subscriber, M: Mend> Mended<S, M> {
         self.go_on(Stage::Sending(State { events: snapshot.events.into(), held, start }, following));
     }
 
-    /// Encodes as much of these events as fits, but at least one, and takes them.
-    fn encode(&mut self, batch: &Batch, format: &dyn Format, max: usize) -> Encoding {
-        let (bytes, count, cursor) = batch.encode_first(format, max);
+    /// Encodes as much of these events as fits, but at least one, and takes them. One that is too large is a gap.
+    fn encode(&mut self, batch: &Batch, format: &dyn Format, max: usize) -> Encoded {
+        let (bytes, count, cursor) = batch.encode_first(format, max.min(self.max_event));
         let rest = batch.clone().without_first(count).with_conflated(0);
         self.took_events(Some(rest).filter(|rest| !rest.is_empty()), cursor);
-        Encoding::new(bytes, count).conflated(batch.conflated())
+        if bytes.len() > self.max_event {
+            return Encoded::Gap(oversize::gap(Some(count), cursor, &[batch.topic().clone().into()]));
+        }
+        Encoded::Events(Encoding::new(bytes, count).conflated(batch.conflated()))
+    }
+
+    /// Several events are the whole state of an inner subscriber that mends its own gaps.
+    #[cold]
+    fn too_large(&self, events: Encoding) -> Poll<Encoded> {
+        Poll::Ready(match events.events {
+            1 => Encoded::Gap(oversize::gap(Some(1), self.inner.cursor(), &self.inner.topics())),
+            _ => Encoded::Events(events),
+        })
     }
 
     /// Notes that events were delivered, up to `cursor` if some are left.
@@ -264,10 +282,10 @@ impl<S: Subscriber, M: Mend> Mended<S, M> {
 
     #[cold]
     fn poll_encoded_stage(&mut self, cx: &mut Context<'_>, format: &dyn Format, max: usize) -> Poll<Encoded> {
-        match ready!(self.poll_stage(cx)) {
+        match ready!(self.poll_stage(cx, Some(Fit { format, max: self.max_event }))) {
             Some(Step::Gap(gap)) => return Poll::Ready(Encoded::Gap(gap)),
             Some(Step::End(end)) => return Poll::Ready(Encoded::End(end)),
-            Some(Step::Events(batch)) => return Poll::Ready(Encoded::Events(self.encode(&batch, format, max))),
+            Some(Step::Events(batch)) => return Poll::Ready(self.encode(&batch, format, max)),
             Some(Step::State) => {
                 let encoding = self.take_state(|state| {
                     let encoding = state.encode(format);
@@ -302,7 +320,7 @@ impl<S: Subscriber, M: Mend> Subscriber for Mended<S, M> {
         loop {
             match self.stage {
                 None => {}
-                Some(_) => match ready!(self.poll_stage(cx)) {
+                Some(_) => match ready!(self.poll_stage(cx, None)) {
                     Some(Step::Gap(gap)) => return Poll::Ready(Delivery::Gap(gap)),
                     Some(Step::End(end)) => return Poll::Ready(Delivery::End(end)),
                     Some(Step::Events(batch)) => {
@@ -329,8 +347,9 @@ impl<S: Subscriber, M: Mend> Subscriber for Mended<S, M> {
             return self.poll_encoded_stage(cx, format, max);
         }
         // Taken apart and put together: what is not a gap is much smaller.
-        match self.inner.poll_encoded(cx, format, max) {
+        match self.inner.poll_encoded(cx, format, max.min(self.max_event)) {
             Poll::Pending => Poll::Pending,
+            Poll::Ready(Encoded::Events(events)) if events.bytes.len() > self.max_event => self.too_large(events),
             Poll::Ready(Encoded::Events(events)) => Poll::Ready(Encoded::Events(events)),
             Poll::Ready(Encoded::Gap(gap)) if !gap.snapshot => {
                 self.meet(gap);
@@ -338,6 +357,10 @@ impl<S: Subscriber, M: Mend> Subscriber for Mended<S, M> {
             }
             Poll::Ready(other) => Poll::Ready(other),
         }
+    }
+
+    fn heeds_max(&self) -> bool {
+        self.inner.heeds_max()
     }
 
     #[inline]

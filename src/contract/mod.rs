@@ -13,6 +13,9 @@ mod mended;
 mod message;
 #[cfg(feature = "http")]
 mod no_publisher;
+mod oversize;
+#[cfg(feature = "http")]
+mod pieces;
 #[cfg(feature = "http")]
 mod publisher;
 #[cfg(feature = "http")]
@@ -42,6 +45,8 @@ pub use hub::{Hub, PublishError, Receipt};
 pub use mend::{Mend, Mending};
 pub use mended::Mended;
 pub use message::Message;
+#[cfg(feature = "http")]
+pub(crate) use pieces::heeding;
 #[cfg(feature = "http")]
 pub use publisher::{Publisher, PublisherFn, publisher_fn};
 pub use rejection::Rejection;

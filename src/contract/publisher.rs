@@ -2,7 +2,7 @@ use std::fmt;
 use std::future::{Future, ready};
 
 use crate::contract::{Attach, IntoAttach, Left, Message, Rejection, Session, Snapshot, SubscribeRequest, Subscriber};
-use crate::model::Gap;
+use crate::model::{Event, Gap};
 
 /// What an application implements: who may subscribe to what, from where, and what becomes of what clients send.
 pub trait Publisher: Send + Sync + 'static {
@@ -28,7 +28,25 @@ pub trait Publisher: Send + Sync + 'static {
         request: &SubscribeRequest,
     ) -> impl Future<Output = Result<Attach<Self::Subscriber>, Rejection>> + Send;
 
-    /// Takes a message from the client: a WebSocket message, or a POST. Refused unless implemented.
+    /// Takes a message from the client: a WebSocket message, or a POST. Unless implemented, WebSocket messages are ignored
+    /// and counted ([`EndpointStats::ignored_messages`](crate::EndpointStats::ignored_messages)), since client libraries
+    /// send heartbeats of their own, and a POST is answered with 405.
+    ///
+    /// `Ok(Some(event))` answers the sender alone. The answer has no cursor and is not repeated after a reconnect.
+    ///
+    /// | the message came by | the answer is |
+    /// |---|---|
+    /// | POST | 200 with the event object, without `id` and `topic`: `{"event":"name","data":…}`; 204 for `None` |
+    /// | WebSocket, `tidings.v1` | a text frame with the same object |
+    /// | WebSocket, raw frames | a frame with the payload |
+    ///
+    /// Messages of one WebSocket are handled one after another, and answered in that order. There is no order between an
+    /// answer and the events of the subscription, those that this call publishes included. The next message is not handled
+    /// before the last answer was written to the connection, so a client that sends and does not read stops itself, and is
+    /// ended by the [write timeout](crate::EndpointBuilder::write_stall). An answer is dropped if its session ends first.
+    ///
+    /// An `Err` does not close a WebSocket, unless it is [closing](Rejection::is_closing): see [`Rejection`]. A panic closes
+    /// it with 1011.
     ///
     /// A POST is not authorised by [`subscribe`](Self::subscribe): authenticate it by its own headers, whatever session it
     /// names.
@@ -39,12 +57,13 @@ pub trait Publisher: Send + Sync + 'static {
         &self,
         request: &SubscribeRequest,
         message: Message,
-    ) -> impl Future<Output = Result<(), Rejection>> + Send {
+    ) -> impl Future<Output = Result<Option<Event>, Rejection>> + Send {
         let _ = (request, message);
-        ready(Err(Rejection::Forbidden))
+        ready(Err(Rejection::Unsupported))
     }
 
-    /// State for a client that arrived with a gap, or ran into one. `None`, the default: it is told of the gap, and
+    /// State for a client that arrived with a gap, or ran into one, except for a
+    /// [`TooLarge`](crate::GapReason::TooLarge) one. `None`, the default: it is told of the gap, and
     /// over raw WebSocket, which can't tell it, the connection is closed with 1013.
     ///
     /// The gap may be of one topic; the state is that of all that the session follows. It must have what is missing: an

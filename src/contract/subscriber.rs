@@ -39,6 +39,13 @@ pub trait Subscriber: Send + 'static {
         })
     }
 
+    /// Returns whether [`poll_encoded`](Self::poll_encoded) heeds `max`. Default: `false`, as the default `poll_encoded` does
+    /// not. An endpoint with a [`max_event`](crate::EndpointBuilder::max_event) encodes the batches of such a subscriber
+    /// itself, in place of calling its `poll_encoded`.
+    fn heeds_max(&self) -> bool {
+        false
+    }
+
     /// Has the task of `cx` woken when there is something to yield, as a poll that is pending does, if there is nothing
     /// now: then `true`, and the caller may save itself the poll that would find this out. `false`, the default, where
     /// there is something, or only a poll can tell: then nothing was done.
@@ -149,6 +156,10 @@ impl<S: Subscriber + ?Sized> Subscriber for Box<S> {
 
     fn poll_encoded(&mut self, cx: &mut Context<'_>, format: &dyn Format, max: usize) -> Poll<Encoded> {
         (**self).poll_encoded(cx, format, max)
+    }
+
+    fn heeds_max(&self) -> bool {
+        (**self).heeds_max()
     }
 
     fn wait(&mut self, cx: &mut Context<'_>) -> bool {

@@ -235,6 +235,10 @@ impl Subscriber for Subscription {
         self.find_encoded(cx, format, max)
     }
 
+    fn heeds_max(&self) -> bool {
+        true
+    }
+
     fn wait(&mut self, cx: &mut Context<'_>) -> bool {
         match &mut self.order {
             Order::Single(single) if self.opening.is_none() => single.wait_unseen(&self.shared, cx),

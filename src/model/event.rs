@@ -66,6 +66,10 @@ impl Event {
     }
 
     /// An event with a binary payload.
+    ///
+    /// It is sent as base64 in text. The JSON event object says so by `"encoding":"base64"`. Server-sent
+    /// events carry the base64 text alone, with nothing that says so: clients of binary events should ask for
+    /// `?format=object`, or know the encoding by the event's name. Raw WebSocket frames are binary frames.
     pub fn binary(bytes: impl Into<Bytes>) -> Self {
         Self::plain(bytes.into(), EventKind::Binary)
     }
@@ -120,6 +124,12 @@ impl Event {
 
     /// Names the event: SSE `event:`, `"event"` in the event object. 1 to 128 bytes, no control characters, not
     /// beginning with `tidings.`, which is ours. `message` is every unnamed event's name, so it is not kept.
+    ///
+    /// A browser's `EventSource` also calls `onerror` for an event named `error`, and `onopen` for one named `open`, with the
+    /// event's `data`. The names are sent as they are, since other clients tell them apart and APIs use them. Use other
+    /// names for pages, or check `event instanceof MessageEvent` in `onerror`; with `?format=object` the name is in the
+    /// object, and the block has none. Other names, such as `close` and `abort`, have no meaning to an `EventSource`. Some
+    /// libraries give a meaning to a name that the page chooses, such as htmx with `sse-close`.
     pub fn named(mut self, name: &str) -> Result<Self, EventError> {
         check_label(name)?;
         if name.starts_with("tidings.") {

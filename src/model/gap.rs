@@ -75,6 +75,9 @@ pub enum GapReason {
     Epoch,
     /// The cursor can't be read, or is ahead of the hub; what follows is live.
     Invalid,
+    /// The event is larger than the endpoint delivers, see
+    /// [`EndpointBuilder::max_event`](crate::EndpointBuilder::max_event). The hub has it, and the next event follows.
+    TooLarge,
 }
 
 impl GapReason {
@@ -86,6 +89,7 @@ impl GapReason {
             Self::Overflow => "overflow",
             Self::Epoch => "epoch",
             Self::Invalid => "invalid",
+            Self::TooLarge => "too_large",
         }
     }
 }

@@ -49,6 +49,7 @@ use crate::hub::NotifierSource;
 /// | target and headers of a request | 16 KiB | [`max_head`](Self::max_head) | what HTTP/2 servers take of headers, and a page of cookies; a session may keep it |
 /// | topics of a request | 64 | [`max_topics_per_request`](Self::max_topics_per_request) | more is a pattern's work |
 /// | topic's name; cursor | 255; 64 bytes | fixed | see [`Topic`](crate::Topic), [`Cursor`](crate::Cursor) |
+/// | event as it is delivered | any number | [`max_event`](Self::max_event) | only the application knows what its clients can read: some refuse more than 1 MiB |
 /// | message from a client | 64 KiB | [`max_message`](Self::max_message) | what a client says is short; uploads have other ways |
 /// | fragments of a message after its first | 65,536 | [`max_fragments`](Self::max_fragments) | Autobahn sends 4 MiB in fragments of 64 bytes |
 /// | time for a message to come in | 10 s | [`receive_deadline`](Self::receive_deadline) | a slow modem's speed |
@@ -320,37 +321,6 @@ impl EndpointBuilder {
     /// How many topics a request may name: 64 unless set.
     pub fn max_topics_per_request(mut self, max: usize) -> Self {
         self.config.max_topics_per_request = max;
-        self
-    }
-
-    /// The longest message that a client may send, in bytes: 64 KiB unless set.
-    pub fn max_message(mut self, max: usize) -> Self {
-        self.config.max_message = max;
-        self
-    }
-
-    /// How many fragments a WebSocket's message may have after its first: 65,536 unless set.
-    pub fn max_fragments(mut self, max: u32) -> Self {
-        self.config.max_fragments = max;
-        self
-    }
-
-    /// How many pings and pongs a WebSocket's client may send a second, and at once: 10 unless set.
-    pub fn control_rate(mut self, rate: u32) -> Self {
-        self.config.control_rate = rate;
-        self
-    }
-
-    /// How many messages a WebSocket's client may send a second, and at once: 100 unless set. One more closes the
-    /// connection with 1008. Those that come by POST are the application's to count.
-    pub fn max_message_rate(mut self, rate: u32) -> Self {
-        self.config.max_message_rate = rate;
-        self
-    }
-
-    /// How long a message may take to come in: 10 s unless set.
-    pub fn receive_deadline(mut self, deadline: Duration) -> Self {
-        self.config.receive_deadline = deadline;
         self
     }
 

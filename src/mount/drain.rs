@@ -18,7 +18,8 @@ impl Endpoint {
     /// It begins when it is called, and from then on whoever comes is told to come later, at a time that is spread as
     /// widely as the sessions' ends: a busy topic's polls all come at once. POSTs are answered on. Each
     /// transport has its goodbye: polls are answered, with what is there or empty, streams bring what is there
-    /// and break off (a chunked one says `bye` first), WebSockets are closed with 1012. All of them resume elsewhere with the
+    /// and break off (after a line `bye`, or a block `tidings.retry` unless
+    /// [`sse_hello`](crate::EndpointBuilder::sse_hello) is off), WebSockets are closed with 1012. All of them resume elsewhere with the
     /// cursor that they have.
     ///
     /// Dropping the future does not call the drain off, but what then does not end by itself is not cut off at the

@@ -30,7 +30,7 @@ use crate::contract::{Attach, BoxSubscriber, IntoAttach, Publisher};
 /// | GET with `Accept: application/x-ndjson`, `application/ndjson` or `application/jsonl` | a stream of JSON lines, under the name that was asked for |
 /// | GET with `?wait=N` or `Prefer: wait=N`, N > 0 | a long poll; without a cursor it is held for at most 1 s |
 /// | any other GET | a short poll, or the first transport that is there |
-/// | POST | a message for [`Publisher::receive`]: 204 |
+/// | POST | a message for [`Publisher::receive`]: 204, or 200 with its answer |
 /// | HEAD, OPTIONS, others | the GET's head, 204, 405: without a subscription |
 ///
 /// A transport that the request demands (the first two rows) and that is not there is a 400; one that it prefers is

@@ -4,7 +4,7 @@ use std::pin::Pin;
 use crate::contract::{
     Attach, BoxSubscriber, Left, Message, Publisher, Rejection, Session, Snapshot, SubscribeRequest,
 };
-use crate::model::Gap;
+use crate::model::{Event, Gap};
 
 type Work<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 type Answer<'a, T> = Work<'a, Result<T, Rejection>>;
@@ -13,7 +13,7 @@ type Answer<'a, T> = Work<'a, Result<T, Rejection>>;
 pub(super) trait ErasedPublisher: Send + Sync {
     fn limit_key(&self, request: &SubscribeRequest) -> Option<String>;
     fn subscribe<'a>(&'a self, request: &'a SubscribeRequest) -> Answer<'a, Attach<BoxSubscriber>>;
-    fn receive<'a>(&'a self, request: &'a SubscribeRequest, message: Message) -> Answer<'a, ()>;
+    fn receive<'a>(&'a self, request: &'a SubscribeRequest, message: Message) -> Answer<'a, Option<Event>>;
     fn snapshot<'a>(&'a self, session: &'a Session, gap: &'a Gap) -> Work<'a, Option<Snapshot>>;
     fn joined(&self, session: &Session);
     fn left(&self, session: &Session, why: Left);
@@ -28,7 +28,7 @@ impl<P: Publisher> ErasedPublisher for P {
         Box::pin(async move { Ok(Publisher::subscribe(self, request).await?.boxed()) })
     }
 
-    fn receive<'a>(&'a self, request: &'a SubscribeRequest, message: Message) -> Answer<'a, ()> {
+    fn receive<'a>(&'a self, request: &'a SubscribeRequest, message: Message) -> Answer<'a, Option<Event>> {
         Box::pin(Publisher::receive(self, request, message))
     }
 

@@ -185,7 +185,10 @@ impl Flow {
                 true
             }
             #[cfg(feature = "sse")]
-            Self::Sse(_) => false,
+            Self::Sse(ref mut encoder) => {
+                encoder.finish(retry);
+                true
+            }
             Self::Reply(_) | Self::Cut(_) => {
                 let _ = retry;
                 false

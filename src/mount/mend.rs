@@ -4,7 +4,7 @@ use super::isolate::isolated;
 use super::refused::{RefusalCause, Refused};
 use super::session::Member;
 use super::within::within;
-use crate::contract::{Attach, BoxSubscriber, End, Mend, Mended, Mending, Session, Start, Transport};
+use crate::contract::{Attach, BoxSubscriber, End, Mend, Mended, Mending, Session, Start, Transport, heeding};
 use crate::model::Gap;
 
 /// What a transport gets its events from.
@@ -19,7 +19,9 @@ pub(super) struct State {
 
 /// Returns the events of a session that began at `start`. The publisher is asked for state with `turn`, if there is one.
 pub(super) fn feed(member: &Arc<Member>, turn: Option<Session>, attach: Attach<BoxSubscriber>, start: Start) -> Feed {
-    let feed = Mended::new(attach.subscriber, start, State { member: member.clone(), turn });
+    let max_event = member.mount.config.max_event;
+    let subscriber = if max_event == usize::MAX { attach.subscriber } else { heeding(attach.subscriber) };
+    let feed = Mended::new(subscriber, start, State { member: member.clone(), turn }).max_event(max_event);
     match attach.snapshot {
         Some(snapshot) => feed.with_snapshot(*snapshot),
         None => feed,

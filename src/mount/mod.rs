@@ -47,6 +47,7 @@ mod live;
 mod locked;
 mod member_table;
 mod mend;
+mod message_settings;
 mod negotiate;
 mod notify;
 mod origin;

@@ -9,13 +9,15 @@ use http::request::Parts;
 use http::{HeaderMap, Response, StatusCode};
 
 use super::body::Body;
+use super::headers::JSON;
 use super::negotiate::Posted;
 use super::refusal::Refusal;
 use super::shared::Mount;
-use crate::contract::{Message, SubscribeRequest, Timer, Transport};
+use crate::adapters::object::write_answer;
+use crate::contract::{Message, Rejection, SubscribeRequest, Timer, Transport};
 
 impl Mount {
-    /// Gives the publisher a message that came by POST: 204.
+    /// Gives the publisher a message that came by POST: 204, or 200 with the answer.
     pub(super) async fn receive<B>(
         self: Arc<Self>,
         parts: Parts,
@@ -37,10 +39,23 @@ impl Mount {
         let request = request.of(session);
         let received = self.publisher.receive(&request, message).await;
         drop(permit);
-        received.map_err(|rejection| self.refused_by_publisher(rejection))?;
-        let mut response = Response::new(Body::empty());
-        *response.status_mut() = StatusCode::NO_CONTENT;
+        let answer = received.map_err(|rejection| self.refused_by_publisher(rejection))?;
+        let Some(event) = answer else { return Ok(no_content()) };
+        let mut object = BytesMut::new();
+        write_answer(&event, &mut object);
+        self.check_answer(object.len()).map_err(|rejection| self.refused_by_publisher(rejection))?;
+        let mut response = Response::new(Body::whole(object.freeze()));
+        response.headers_mut().insert(CONTENT_TYPE, JSON);
         Ok(response)
+    }
+
+    /// Rejects an answer of so many bytes if an event must not be as large.
+    pub(super) fn check_answer(&self, bytes: usize) -> Result<(), Rejection> {
+        let max = self.config.max_event;
+        if bytes <= max {
+            return Ok(());
+        }
+        Err(Rejection::internal(format!("answer has {bytes} bytes: max_event is {max}")))
     }
 
     async fn read<B>(&self, headers: &HeaderMap, body: B) -> Result<Message, Refusal>
@@ -75,6 +90,12 @@ impl Mount {
             Err(Unread::Broken) => Err(Refusal::bad("the body broke off")),
         }
     }
+}
+
+fn no_content() -> Response<Body> {
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = StatusCode::NO_CONTENT;
+    response
 }
 
 enum Unread {

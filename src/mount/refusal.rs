@@ -102,6 +102,10 @@ impl Refusal {
         Self { cause, ..self }
     }
 
+    fn why(self, why: &'static str) -> Self {
+        Self { why: why.into(), ..self }
+    }
+
     /// Sets the reason for the operator, in place of the client's.
     pub(super) fn logged(self, log: impl Into<Cow<'static, str>>) -> Self {
         Self { log: Some(Box::new(log.into())), ..self }
@@ -116,15 +120,16 @@ impl Refusal {
 impl Refusal {
     /// A rejection; one of who did not say who it is with the challenge to do so.
     pub(super) fn of(rejection: Rejection, challenge: &Challenge) -> Self {
-        let refusal = match &rejection {
+        let refusal = match rejection.kind() {
             Rejection::Unauthorized => challenge.put(Self::new(StatusCode::UNAUTHORIZED, "unauthorized")),
             Rejection::Forbidden => Self::new(StatusCode::FORBIDDEN, "forbidden"),
             Rejection::NotFound => Self::new(StatusCode::NOT_FOUND, "not found"),
             Rejection::Gone => Self::new(StatusCode::GONE, "gone"),
             Rejection::Invalid(why) => Self::bad(why.clone()),
             Rejection::Busy { retry_after } => Self::later(*retry_after),
+            Rejection::Unsupported => Self::method("GET, HEAD, OPTIONS").why("messages are not taken here"),
             // Why is for the log.
-            Rejection::Internal(_) => Self::internal("internal error"),
+            Rejection::Internal(_) | Rejection::Closing(_) => Self::internal("internal error"),
         };
         let log = log_of(&rejection).map(Box::new);
         Self { cause: RefusalCause::Publisher, log, rejection: Some(rejection), ..refusal }
@@ -133,7 +138,7 @@ impl Refusal {
 
 /// Returns the text of a rejection for the operator, if it says more than the client's.
 pub(super) fn log_of(rejection: &Rejection) -> Option<Cow<'static, str>> {
-    match rejection {
+    match rejection.kind() {
         Rejection::Internal(why) => Some(why.clone()),
         Rejection::Busy { .. } => Some(rejection.to_string().into()),
         _ => None,

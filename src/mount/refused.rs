@@ -118,7 +118,8 @@ impl<'a> Refused<'a> {
         self.status
     }
 
-    /// Returns the close code of the WebSocket that was closed for it: 1002, 1007, 1008, 1009, 1011 or 1013.
+    /// Returns the close code of the WebSocket that was closed for it: 1002, 1007, 1008, 1009, 1011 or 1013. `None` if a
+    /// message was rejected and its WebSocket stays open.
     #[must_use]
     pub fn close_code(&self) -> Option<u16> {
         self.close_code

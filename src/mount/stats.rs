@@ -30,6 +30,12 @@ pub struct EndpointStats {
     pub refused_request: u64,
     /// Refused because the endpoint lacks a driver or a spawner, or the server does not hand over its connections.
     pub refused_internal: u64,
+    /// WebSocket messages that were ignored because the publisher takes none:
+    /// [`Rejection::Unsupported`](crate::Rejection::Unsupported).
+    pub ignored_messages: u64,
+    /// Gaps in the place of events, or of snapshots, that are larger than
+    /// [`max_event`](crate::EndpointBuilder::max_event).
+    pub too_large: u64,
     /// Of those refused, how many softly: see [`max_soft_rejects`](crate::EndpointBuilder::max_soft_rejects).
     pub soft_rejected: u64,
     /// How many of these are still connected.
@@ -82,6 +88,8 @@ impl EndpointStats {
 pub(super) struct Counters {
     attached: AtomicU64,
     refused: [AtomicU64; RefusalCause::ALL.len()],
+    ignored: AtomicU64,
+    too_large: AtomicU64,
     stalled: AtomicU64,
     stalled_bodies: AtomicUsize,
     bytes: AtomicU64,
@@ -94,6 +102,14 @@ impl Counters {
 
     pub(super) fn attached(&self) {
         self.attached.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn ignored_message(&self) {
+        self.ignored.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn too_large(&self) {
+        self.too_large.fetch_add(1, Ordering::Relaxed);
     }
 
     pub(super) fn hold_stalled(&self) {
@@ -128,6 +144,8 @@ impl Counters {
             refused_busy: refused(RefusalCause::Busy),
             refused_request: refused(RefusalCause::Request),
             refused_internal: refused(RefusalCause::Internal),
+            ignored_messages: read(&self.ignored),
+            too_large: read(&self.too_large),
             soft_rejected: rejects.1,
             soft_rejects: rejects.0,
             stalled: read(&self.stalled),

@@ -45,7 +45,7 @@ pub(super) fn turn_away(
 }
 
 fn is_never(rejection: &Rejection) -> bool {
-    !matches!(rejection, Rejection::Busy { .. } | Rejection::Internal(_))
+    !matches!(rejection.kind(), Rejection::Busy { .. } | Rejection::Internal(_))
 }
 
 /// What a refused client reads.

@@ -3,6 +3,7 @@ use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
+use bytes::BytesMut;
 use http::header::ORIGIN;
 use http::request::Parts;
 use http::{Extensions, Response, Version};
@@ -19,8 +20,10 @@ use super::session::{Member, Order, Tracked, Visit};
 use super::shared::Mount;
 use super::turn_away::turn_away;
 use super::upgraded::Io;
+use crate::adapters::object::write_answer;
 use crate::adapters::{CloseCause, CloseCode, Subprotocol, WebSocketSink};
 use crate::contract::{Attach, BoxSubscriber, Left, Message, Rejection, SubscribeRequest};
+use crate::model::Event;
 
 impl Mount {
     /// Opens a WebSocket: the handshake is checked and the publisher asked before the client is told anything.
@@ -172,9 +175,10 @@ impl Opening {
     fn open(self, member: &Arc<Member>, io: Io) -> WebSocketSink<Tracked, Io> {
         let (member, mount, request) = (member.clone(), &member.mount, self.request);
         let (timer, config) = (mount.runtime.timer.clone(), mount.websocket.clone());
+        let subprotocol = self.subprotocol;
         let sink = WebSocketSink::new(io, self.subscriber, timer, config)
-            .subprotocol(self.subprotocol)
-            .receive(move |message| receive(member.clone(), request.clone(), message));
+            .subprotocol(subprotocol)
+            .receive(move |message| receive(member.clone(), request.clone(), subprotocol, message));
         // hyper takes a write on HTTP/2 whole.
         if self.version < Version::HTTP_2 { sink } else { sink.in_frames() }
     }
@@ -185,7 +189,12 @@ impl Opening {
 ///
 /// A message that waits when its session is revoked or cut off is dropped. One that waits when its connection is closed is
 /// handled if it gets a place within [`close_timeout`](crate::EndpointBuilder::close_timeout).
-async fn receive(member: Arc<Member>, request: SubscribeRequest, message: Message) -> Result<(), Rejection> {
+async fn receive(
+    member: Arc<Member>,
+    request: SubscribeRequest,
+    subprotocol: Subprotocol,
+    message: Message,
+) -> Result<Option<Event>, Rejection> {
     let key = member.who.shared_key();
     let mut enter = pin!(member.mount.messages.enter(key.as_ref()));
     // A session that is ended wakes its task, which polls this.
@@ -193,23 +202,43 @@ async fn receive(member: Arc<Member>, request: SubscribeRequest, message: Messag
         true => Poll::Ready(None),
         false => enter.as_mut().poll(cx).map(Some),
     });
-    let Some(_permit) = permit.await else { return Ok(()) };
+    let Some(_permit) = permit.await else { return Ok(None) };
     let received = isolated(async { member.mount.publisher.receive(&request, message).await }).await;
     let received = received.unwrap_or_else(|_| {
         member.note(Left::Panicked);
-        Err(Rejection::internal("publisher panicked"))
+        Err(Rejection::internal("publisher panicked").closing())
+    });
+    // The session may have been revoked meanwhile, on another thread: after that nothing more goes out.
+    let received = received.map(|answer| answer.filter(|_| !member.is_shut()));
+    let received = received.and_then(|answer| match answer {
+        Some(event) => member.mount.check_answer(answer_len(&event, subprotocol)).map(|()| Some(event)),
+        None => Ok(None),
     });
     received.inspect_err(|rejection| {
+        if *rejection == Rejection::Unsupported {
+            return member.mount.counters.ignored_message();
+        }
         let (told, log) = (rejection.to_string(), log_of(rejection));
         let refused = Refused::new(RefusalCause::Publisher, log.as_deref().unwrap_or(&told));
         let refused = refused.of_request(&request).of_session(&member.who);
-        member.mount.tell(&refused.close_code_is(close_code(rejection).as_u16()));
+        let code = rejection.is_closing().then(|| close_code(rejection).as_u16());
+        member.mount.tell(&code.into_iter().fold(refused, Refused::close_code_is));
     })
+}
+
+/// Returns the length of an answer on the wire, without the header of its frame.
+fn answer_len(event: &Event, subprotocol: Subprotocol) -> usize {
+    if subprotocol == Subprotocol::Raw {
+        return event.payload().len();
+    }
+    let mut object = BytesMut::new();
+    write_answer(event, &mut object);
+    object.len()
 }
 
 /// Returns the code that [`WebSocketSink`] closes with after this rejection.
 fn close_code(rejection: &Rejection) -> CloseCode {
-    match rejection {
+    match rejection.kind() {
         Rejection::Busy { .. } => CloseCode::TRY_LATER,
         Rejection::Internal(_) => CloseCode::INTERNAL,
         _ => CloseCode::POLICY,

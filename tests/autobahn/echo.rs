@@ -25,15 +25,15 @@ impl Publisher for Echo {
         Ok(self.hub.subscribe(request.subscribe_to([own(request)?]))?.into())
     }
 
-    async fn receive(&self, request: &SubscribeRequest, message: Message) -> Result<(), Rejection> {
+    async fn receive(&self, request: &SubscribeRequest, message: Message) -> Result<Option<Event>, Rejection> {
         let event = match message {
             Message::Text(text) => Event::text(text),
             Message::Binary(bytes) => Event::binary(bytes),
-            _ => return Err(Rejection::invalid("an unknown kind of message")),
+            _ => return Err(Rejection::invalid("an unknown kind of message").closing()),
         };
         match self.hub.publish_now(&own(request)?, event) {
-            Ok(_) => Ok(()),
-            Err(error) => Err(Rejection::internal(error.to_string())),
+            Ok(_) => Ok(None),
+            Err(error) => Err(Rejection::internal(error.to_string()).closing()),
         }
     }
 }

@@ -162,9 +162,9 @@ impl Publisher for Open {
         Some(Snapshot::new([(topic, Event::text("s".repeat(self.state)))]))
     }
 
-    async fn receive(&self, _: &SubscribeRequest, _: Message) -> Result<(), Rejection> {
+    async fn receive(&self, _: &SubscribeRequest, _: Message) -> Result<Option<Event>, Rejection> {
         pause(RECEIVE).await;
-        Ok(())
+        Ok(None)
     }
 }
 

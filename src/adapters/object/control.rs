@@ -2,6 +2,10 @@ use std::time::Duration;
 
 use bytes::BytesMut;
 
+#[cfg(feature = "websocket")]
+use super::write_string;
+#[cfg(feature = "websocket")]
+use crate::contract::Rejection;
 use crate::model::Cursor;
 
 /// Appends `{"tidings":"hello","cursor":"7.3","heartbeat_ms":15000}`: the cursor where the client is (null: the source
@@ -28,6 +32,21 @@ pub(crate) fn write_heartbeat(cursor: Option<Cursor>, out: &mut BytesMut) {
 pub(crate) fn write_bye(retry: Duration, out: &mut BytesMut) {
     out.extend_from_slice(b"{\"tidings\":\"bye\",\"retry_ms\":");
     write_millis(retry, out);
+    out.extend_from_slice(b"}");
+}
+
+/// Appends `{"tidings":"error","code":"busy","message":"busy, come back in 1500 ms","retry_ms":1500}`: the client's message
+/// was rejected. Only `busy` has `retry_ms`.
+#[cfg(feature = "websocket")]
+pub(crate) fn write_error(rejection: &Rejection, out: &mut BytesMut) {
+    out.extend_from_slice(b"{\"tidings\":\"error\",\"code\":\"");
+    out.extend_from_slice(rejection.code().as_bytes());
+    out.extend_from_slice(b"\",\"message\":");
+    write_string(rejection.message().as_bytes(), out);
+    if let Rejection::Busy { retry_after } = rejection.kind() {
+        out.extend_from_slice(b",\"retry_ms\":");
+        write_millis(*retry_after, out);
+    }
     out.extend_from_slice(b"}");
 }
 

@@ -2,7 +2,7 @@ use bytes::BytesMut;
 
 use super::{write_base64, write_string};
 use crate::contract::Published;
-use crate::model::{EventKind, Gap};
+use crate::model::{Event, EventKind, Gap};
 
 /// Appends `{"id":"7.3","topic":"news","event":"price","data":…}`.
 ///
@@ -26,6 +26,25 @@ pub(crate) fn write_event(published: &Published<'_>, out: &mut BytesMut) {
         write_string(name.as_bytes(), out);
     }
     out.extend_from_slice(b",\"data\":");
+    write_data(event, out);
+}
+
+/// Appends the object of an event that answers a message: `{"event":"price","data":…}`, as [`write_event`] does without
+/// `id` and `topic`.
+pub(crate) fn write_answer(event: &Event, out: &mut BytesMut) {
+    out.extend_from_slice(b"{");
+    if let Some(name) = event.name() {
+        out.extend_from_slice(b"\"event\":");
+        write_string(name.as_bytes(), out);
+        out.extend_from_slice(b",");
+    }
+    out.extend_from_slice(b"\"data\":");
+    write_data(event, out);
+}
+
+/// Appends the payload, and the end of the object.
+#[inline]
+fn write_data(event: &Event, out: &mut BytesMut) {
     match event.kind() {
         EventKind::Json => out.extend_from_slice(event.payload()),
         EventKind::Text => write_string(event.payload(), out),

@@ -5,6 +5,8 @@ mod control;
 mod event;
 mod string;
 
+#[cfg(feature = "websocket")]
+pub(crate) use control::write_error;
 pub(crate) use control::{write_bye, write_cursor, write_heartbeat, write_hello, write_millis};
-pub(crate) use event::{write_event, write_gap};
+pub(crate) use event::{write_answer, write_event, write_gap};
 pub(crate) use string::{write_base64, write_string};

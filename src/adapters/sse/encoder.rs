@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use futures_core::Stream;
 
-use super::block::{write_gap_block, write_heartbeat_block, write_hello_block, write_retry};
+use super::block::{sse_retry_block, write_gap_block, write_heartbeat_block, write_hello_block, write_retry};
 use super::format::{Object, Plain};
 use crate::adapters::keep_alive::KeepAlive;
 use crate::adapters::limit;
@@ -22,11 +22,11 @@ const COMMENT: Bytes = Bytes::from_static(b":\n");
 /// the same comment as a keep-alive when nothing came for a while. A gap is a block with `event: tidings.gap`. `id:` is
 /// last in every block. Every item is whole blocks or a comment, so the stream may be cut between any two.
 ///
-/// SSE carries text: binary payloads go as base64. A reader joins `data:` lines with LF, so CRLF and CR in a text
-/// arrive as LF; in [objects](Self::objects) they arrive as they are.
+/// SSE carries text: binary payloads go as base64, and only [objects](Self::objects) say so. A reader joins `data:` lines
+/// with LF, so CRLF and CR in a text arrive as LF; in [objects](Self::objects) they arrive as they are.
 ///
-/// The stream is over when the subscriber is at its [`end`](Self::end). Polling is cancel-safe; an item that was
-/// returned is the caller's to write.
+/// The stream is over when the subscriber is at its [`end`](Self::end), or after [`finish`](Self::finish). Polling is
+/// cancel-safe; an item that was returned is the caller's to write.
 ///
 /// ```
 /// use std::pin::Pin;
@@ -59,7 +59,8 @@ enum Stage {
     /// There was no hello. The next block is the client's first, and tells it when to come back.
     Retry,
     Open,
-    Over(End),
+    Finishing,
+    Over(Option<End>),
 }
 
 impl<S: Subscriber> SseEncoder<S> {
@@ -119,11 +120,23 @@ impl<S: Subscriber> SseEncoder<S> {
         Self { batch: max, ..self }
     }
 
-    /// Why nothing more comes; `None` while the stream goes on.
+    /// Ends the stream in order: the next item is a block `event: tidings.retry` with `retry:` and the current cursor as its
+    /// id, and the last one, as in a drain of an endpoint. Without a [hello](Self::hello) there is no such block either, and
+    /// the stream is over at once. No effect once the stream is over.
+    ///
+    /// End the body with an error at least 100 ms after the last item, as an endpoint does: most clients come back after
+    /// either end, but some take a clean end for the last one. See [`sse_retry_block`](crate::sse_retry_block).
+    pub fn finish(&mut self, retry: Duration) {
+        if !matches!(self.stage, Stage::Over(_)) {
+            (self.stage, self.retry) = (Stage::Finishing, Some(retry));
+        }
+    }
+
+    /// Why the subscriber gave nothing more; `None` while the stream goes on, and after [`finish`](Self::finish).
     #[must_use]
     pub fn end(&self) -> Option<End> {
         match self.stage {
-            Stage::Over(end) => Some(end),
+            Stage::Over(end) => end,
             _ => None,
         }
     }
@@ -161,7 +174,7 @@ impl<S: Subscriber> SseEncoder<S> {
             }
             Poll::Ready(Encoded::Gap(gap)) => self.block(|out| write_gap_block(&gap, out)),
             Poll::Ready(Encoded::End(end)) => {
-                self.stage = Stage::Over(end);
+                self.stage = Stage::Over(Some(end));
                 Poll::Ready(None)
             }
         }
@@ -181,6 +194,7 @@ impl<S: Subscriber> SseEncoder<S> {
         match stage {
             Stage::Opening => self.open(),
             Stage::Retry => self.poll_retry(cx),
+            Stage::Finishing => Poll::Ready(self.last_block()),
             Stage::Open | Stage::Over(_) => Poll::Ready(None),
         }
     }
@@ -199,6 +213,12 @@ impl<S: Subscriber> SseEncoder<S> {
             retry.into_iter().for_each(|retry| write_retry(retry, out));
             write_hello_block(cursor, heartbeat, out);
         })
+    }
+
+    fn last_block(&mut self) -> Option<Bytes> {
+        self.stage = Stage::Over(None);
+        let retry = self.retry.filter(|_| self.hello || self.objects)?;
+        Some(sse_retry_block(retry, self.cursor()))
     }
 
     /// Puts the retry line into the first block. Asks for one event only, for the shared bytes must be copied for it.

@@ -80,7 +80,8 @@ pub enum CloseCause {
     End(End),
     /// Events were gone, and raw frames can't say so: 1013.
     Gap,
-    /// The handler refused a message, or [`refuse`](super::WebSocketSink::refuse) was called: 1008, 1011 or 1013.
+    /// The handler returned a [closing](crate::Rejection::is_closing) rejection, or
+    /// [`refuse`](super::WebSocketSink::refuse) was called: 1008, 1011 or 1013.
     Rejected,
     /// The client broke the protocol or went over a limit: 1002, 1007, 1008 or 1009.
     Violation,
@@ -104,7 +105,7 @@ pub(super) fn cut(reason: &str) -> &str {
 
 /// What a rejection is once the connection is open.
 pub(super) fn of_rejection(rejection: &Rejection) -> (CloseCode, String) {
-    match rejection {
+    match rejection.kind() {
         Rejection::Busy { .. } => (CloseCode::TRY_LATER, rejection.to_string()),
         Rejection::Internal(_) => (CloseCode::INTERNAL, "internal error".to_owned()),
         _ => (CloseCode::POLICY, rejection.to_string()),

@@ -1,10 +1,11 @@
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 use tungstenite::protocol::frame::coding::Data;
 
-use super::frame::{Kind, put};
-use crate::adapters::object::write_event;
+use super::Subprotocol;
+use super::frame::{Kind, frame, put};
+use crate::adapters::object::{write_answer, write_event};
 use crate::contract::{Format, Published, place};
-use crate::model::EventKind;
+use crate::model::{Event, EventKind};
 
 /// One frame an event, its payload and nothing else: text where the event is text or JSON, else binary.
 #[derive(Debug)]
@@ -16,12 +17,30 @@ impl Format for RawFormat {
     }
 
     fn encode(&self, published: &Published<'_>, out: &mut BytesMut) {
-        let data = match published.event.kind() {
-            EventKind::Text | EventKind::Json => Data::Text,
-            EventKind::Binary => Data::Binary,
-        };
-        put(Kind::Data(data), published.event.payload(), out);
+        put(Kind::Data(data_of(published.event)), published.event.payload(), out);
     }
+}
+
+fn data_of(event: &Event) -> Data {
+    match event.kind() {
+        EventKind::Text | EventKind::Json => Data::Text,
+        EventKind::Binary => Data::Binary,
+    }
+}
+
+/// Returns the frame of an event that answers a client's message.
+pub(super) fn answer(event: &Event, subprotocol: Subprotocol) -> Bytes {
+    match subprotocol {
+        Subprotocol::Raw => frame(Kind::Data(data_of(event)), event.payload()),
+        Subprotocol::TidingsV1 => text(|out| write_answer(event, out)),
+    }
+}
+
+/// Returns a text frame of what `write` appends.
+pub(super) fn text(write: impl FnOnce(&mut BytesMut)) -> Bytes {
+    let mut text = BytesMut::new();
+    write(&mut text);
+    frame(Kind::Data(Data::Text), &text)
 }
 
 /// One text frame an event, its JSON event object.

@@ -1,4 +1,4 @@
-use bytes::{BufMut, BytesMut};
+use bytes::{BufMut, Bytes, BytesMut};
 use tungstenite::protocol::frame::FrameHeader;
 use tungstenite::protocol::frame::coding::{Control, Data, OpCode};
 
@@ -80,6 +80,13 @@ pub(super) fn put(kind: Kind, payload: &[u8], out: &mut BytesMut) {
         }
     }
     out.extend_from_slice(payload);
+}
+
+/// Returns a whole frame.
+pub(super) fn frame(kind: Kind, payload: &[u8]) -> Bytes {
+    let mut frame = BytesMut::new();
+    put(kind, payload, &mut frame);
+    frame.freeze()
 }
 
 /// Appends a Close frame; of the reason, what fits. Without a code there is no reason either (RFC 6455 §5.5.1).

@@ -8,7 +8,8 @@ pub enum Subprotocol {
     /// Where that matters, use [`TidingsV1`](Self::TidingsV1), or send each new client the application's state.
     #[default]
     Raw,
-    /// `tidings.v1`: JSON event objects, gaps, and the control objects `hello`, `heartbeat` and `bye`. The hello has the
+    /// `tidings.v1`: JSON event objects, gaps, and the control objects `hello`, `heartbeat`, `error` and `bye`. An event object
+    /// without `id` and `topic` answers a message of the client; `error` says that one was rejected. The hello has the
     /// cursor where the connection begins, and each object its own, so a client that comes back with `?cursor=` gets what was
     /// published meanwhile.
     TidingsV1,

@@ -4,8 +4,12 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use crate::contract::{Message, Rejection};
+use crate::model::Event;
 
-type Handling = Pin<Box<dyn Future<Output = Result<(), Rejection>> + Send>>;
+/// Result of a message: an event for its sender, if there is one.
+pub(super) type Outcome = Result<Option<Event>, Rejection>;
+
+type Handling = Pin<Box<dyn Future<Output = Outcome> + Send>>;
 type Handler = Box<dyn FnMut(Message) -> Handling + Send>;
 
 /// Hands a client's messages to the application, one after another.
@@ -15,13 +19,14 @@ pub(super) struct Mailbox {
     running: Option<Handling>,
     /// Boxed, because most connections never need it.
     waiting: Option<Box<Message>>,
+    ignored: u64,
 }
 
 impl Mailbox {
     pub(super) fn set<F, R>(&mut self, mut handler: F)
     where
         F: FnMut(Message) -> R + Send + 'static,
-        R: Future<Output = Result<(), Rejection>> + Send + 'static,
+        R: Future<Output = Outcome> + Send + 'static,
     {
         self.handler = Some(Box::new(move |message| Box::pin(handler(message))));
     }
@@ -30,6 +35,12 @@ impl Mailbox {
     #[inline]
     pub(super) fn is_full(&self) -> bool {
         self.waiting.is_some()
+    }
+
+    /// Whether there is no message, neither with the handler nor waiting.
+    #[inline]
+    pub(super) fn is_idle(&self) -> bool {
+        self.running.is_none() && self.waiting.is_none()
     }
 
     /// Whether the handler has a message that it has not finished.
@@ -43,20 +54,30 @@ impl Mailbox {
         self.waiting = Some(Box::new(message));
     }
 
-    /// Goes on with what there is. Ready when it is all handled, or when a message was refused.
-    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Rejection>> {
-        loop {
-            if let Some(running) = &mut self.running {
-                let result = ready!(running.as_mut().poll(cx));
-                self.running = None;
-                result?;
-            }
+    /// Polls the handler with the message that it has, or with the one that waits. Ready with the outcome of that message,
+    /// or with `None` if there is no message.
+    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Outcome>> {
+        if self.running.is_none() {
             match (self.waiting.take(), &mut self.handler) {
-                (None, _) => return Poll::Ready(Ok(())),
-                (Some(_), None) => return Poll::Ready(Err(Rejection::Forbidden)),
+                (None, _) => return Poll::Ready(None),
+                (Some(_), None) => return Poll::Ready(Some(Err(Rejection::Unsupported))),
                 (Some(message), Some(handler)) => self.running = Some(handler(*message)),
             }
         }
+        let Some(running) = &mut self.running else { return Poll::Ready(None) };
+        let outcome = ready!(running.as_mut().poll(cx));
+        self.running = None;
+        Poll::Ready(Some(outcome))
+    }
+
+    /// Counts a message that was ignored.
+    pub(super) fn ignore(&mut self) {
+        self.ignored += 1;
+    }
+
+    /// Returns the number of messages that were ignored.
+    pub(super) fn ignored(&self) -> u64 {
+        self.ignored
     }
 
     /// Forgets the message that waits, if there is one.
@@ -66,7 +87,7 @@ impl Mailbox {
 
     /// Forgets the handler, in the middle of a message too.
     pub(super) fn abort(&mut self) {
-        *self = Self::default();
+        *self = Self { ignored: self.ignored, ..Self::default() };
     }
 }
 

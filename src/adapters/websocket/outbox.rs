@@ -5,10 +5,11 @@ use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, Bytes, BytesMut};
 use futures_io::AsyncWrite;
-use tungstenite::protocol::frame::coding::{Control, Data};
+use tungstenite::protocol::frame::coding::Control;
 
 use super::CloseCode;
-use super::frame::{Kind, put, put_close};
+use super::format::text;
+use super::frame::{Kind, frame, put_close};
 use crate::adapters::limit::FRAME;
 
 /// How many pieces one write takes.
@@ -16,8 +17,8 @@ pub(super) const PIECES: usize = 16;
 
 /// Everything that is to be written, in one queue of whole frames, so that a frame never begins inside another.
 ///
-/// It is bounded by its users: events are added where it was empty, of pongs the last one is kept, and of the rest
-/// there is one at a time.
+/// It is bounded by its users: events are added where it was empty, of pongs the last one is kept, an answer to a message
+/// is added after the last one was written, and of the rest there is one at a time.
 #[derive(Debug, Default)]
 pub(super) struct Outbox {
     /// Without what of it is written.
@@ -30,6 +31,8 @@ pub(super) struct Outbox {
     begun: bool,
     /// Whether what is queued is written in pieces of at most [`FRAME`] bytes.
     in_frames: bool,
+    /// Whether an answer to a message may be among what is queued.
+    answering: bool,
     /// Number of bytes written that no pong proves to be taken, up to 4 GiB.
     unproved: u32,
 }
@@ -103,15 +106,25 @@ impl Outbox {
     /// Forgets what is not written. `false`: it may be the rest of a frame, so nothing can follow.
     pub(super) fn discard(&mut self) -> bool {
         let whole = self.is_written() || !self.begun;
-        (self.front, self.behind) = (Bytes::new(), None);
+        (self.front, self.behind, self.answering) = (Bytes::new(), None, false);
         whole
     }
 
     /// Adds a text frame of what `write` appends.
     pub(super) fn put_text(&mut self, write: impl FnOnce(&mut BytesMut)) {
-        let mut text = BytesMut::new();
-        write(&mut text);
-        self.put(Kind::Data(Data::Text), &text);
+        self.push(text(write));
+    }
+
+    /// Adds the frame of an answer to a client's message.
+    pub(super) fn put_answer(&mut self, frame: Bytes) {
+        self.push(frame);
+        self.answering = true;
+    }
+
+    /// Returns whether an answer may be queued. It is cleared when all that is queued with it was written.
+    #[inline]
+    pub(super) fn is_answering(&self) -> bool {
+        self.answering
     }
 
     pub(super) fn put_ping(&mut self, payload: u8) {
@@ -204,6 +217,7 @@ impl Outbox {
             written -= self.front.len();
             (self.front, self.begun) = (self.next(), false);
             if self.front.is_empty() {
+                self.answering = false;
                 return;
             }
         }
@@ -234,12 +248,6 @@ fn poll_pieces<Io: AsyncWrite>(
     let pieces = std::iter::once(front).chain(rest);
     slices.iter_mut().zip(pieces).for_each(|(slice, piece)| *slice = IoSlice::new(piece));
     io.poll_write_vectored(cx, &slices)
-}
-
-fn frame(kind: Kind, payload: &[u8]) -> Bytes {
-    let mut frame = BytesMut::new();
-    put(kind, payload, &mut frame);
-    frame.freeze()
 }
 
 fn pong(payload: &[u8]) -> Bytes {

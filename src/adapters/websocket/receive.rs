@@ -5,11 +5,14 @@ use bytes::{Buf, BytesMut};
 use futures_io::{AsyncRead, AsyncWrite};
 
 use super::assembly::Limits;
+use super::format::{answer, text};
+use super::mailbox::Outcome;
 use super::reader::Inbound;
 use super::sink::Phase;
 use super::violation::Violation;
 use super::{CloseCause, CloseCode, Closed, WebSocketSink, scratch};
-use crate::contract::Subscriber;
+use crate::adapters::object::write_error;
+use crate::contract::{Rejection, Subscriber};
 
 /// How many reads and messages one poll takes, so that a client that sends all the time doesn't have the thread to
 /// itself.
@@ -23,7 +26,7 @@ impl<S: Subscriber, Io: AsyncRead + AsyncWrite + Unpin> WebSocketSink<S, Io> {
     /// Reads until nothing is there, or the handler is behind.
     #[inline]
     pub(super) fn poll_receive(&mut self, cx: &mut Context<'_>) {
-        if self.aside.mailbox.is_running() {
+        if !self.aside.mailbox.is_idle() {
             self.poll_mailbox();
         }
         let mut budget = BUDGET;
@@ -50,9 +53,36 @@ impl<S: Subscriber, Io: AsyncRead + AsyncWrite + Unpin> WebSocketSink<S, Io> {
         }
     }
 
+    /// Hands the messages to the handler. While an answer is not written, the next message waits, so that a client which
+    /// does not read is owed one answer at most.
     fn poll_mailbox(&mut self) {
-        if let Poll::Ready(Err(rejection)) = self.aside.mailbox.poll(&mut self.bell.context()) {
-            self.refuse(&rejection);
+        while !self.outbox.is_answering() {
+            match self.aside.mailbox.poll(&mut self.bell.context()) {
+                Poll::Ready(Some(outcome)) => self.answer(outcome),
+                Poll::Ready(None) | Poll::Pending => break,
+            }
+        }
+    }
+
+    /// Tells the client the outcome of its message, if it can be told.
+    fn answer(&mut self, outcome: Outcome) {
+        let frame = match outcome {
+            Ok(Some(event)) if self.is_open() => answer(&event, self.subprotocol),
+            Err(rejection) if rejection.is_closing() => return self.refuse(&rejection),
+            Err(Rejection::Unsupported) => return self.aside.mailbox.ignore(),
+            Err(rejection) if self.is_open() && self.has_objects() => text(|out| write_error(&rejection, out)),
+            Ok(_) | Err(_) => return,
+        };
+        self.outbox.put_answer(frame);
+        // At once, so that only a client that takes nothing has its next message wait.
+        self.say();
+    }
+
+    /// Wakes the task if a message waits for an answer that is written by now.
+    pub(super) fn resume_mailbox(&self) {
+        let mailbox = &self.aside.mailbox;
+        if mailbox.is_full() && !mailbox.is_running() && !self.outbox.is_answering() {
+            self.bell.context().waker().wake_by_ref();
         }
     }
 

@@ -19,7 +19,7 @@ use super::violation::Violation;
 use super::{CloseCause, CloseCode, Closed, Subprotocol, WebSocketConfig};
 use crate::adapters::object::{write_bye, write_heartbeat, write_hello};
 use crate::contract::{Message, Rejection, Subscriber, Timer};
-use crate::model::Cursor;
+use crate::model::{Cursor, Event};
 
 /// Carries a subscriber over a WebSocket connection whose handshake is done, up to its end: a future of how it ended.
 ///
@@ -99,7 +99,7 @@ pub(super) enum Phase {
 }
 
 impl<S: Subscriber, Io: AsyncRead + AsyncWrite + Unpin> WebSocketSink<S, Io> {
-    /// Carries `subscriber` over `io`, in raw frames, and refuses what the client sends with 1008.
+    /// Carries `subscriber` over `io`, in raw frames, and [ignores](Self::ignored_messages) the client's messages.
     ///
     /// The clock is read only beside the way of an event: when a control frame comes, a message begins, or a write
     /// does not go through.
@@ -135,16 +135,30 @@ impl<S: Subscriber, Io: AsyncRead + AsyncWrite + Unpin> WebSocketSink<S, Io> {
     /// Hands the client's messages to `handler`, one after another: while it is busy with one, at most one more is
     /// read, and the client's sending stalls.
     ///
-    /// A rejection ends the connection: `Busy` with 1013, `Internal` with 1011 and no text, the rest with 1008. A
-    /// message in the handler's hands when the connection ends is finished, if that takes no longer than
-    /// [`close_timeout`](WebSocketConfig::close_timeout).
+    /// `Ok(Some(event))` answers the client, without a cursor: in raw frames with the payload, under `tidings.v1` with
+    /// `{"event":"name","data":…}`. Answers go out in the order of the messages, with no order between them and the
+    /// subscriber's events. The handler gets the next message when the last answer was written to the connection.
+    ///
+    /// A [closing](Rejection::is_closing) rejection ends the connection: `Busy` with 1013, `Internal` with 1011 and no text,
+    /// the rest with 1008. [`Rejection::Unsupported`] ignores the message. Any other is told to a `tidings.v1` client by
+    /// `{"tidings":"error","code":"forbidden","message":"forbidden"}`, and not told in raw frames.
+    ///
+    /// A message in the handler's hands when the connection ends is finished, if that takes no longer than
+    /// [`close_timeout`](WebSocketConfig::close_timeout). Its answer is dropped.
     pub fn receive<F, R>(mut self, handler: F) -> Self
     where
         F: FnMut(Message) -> R + Send + 'static,
-        R: Future<Output = Result<(), Rejection>> + Send + 'static,
+        R: Future<Output = Result<Option<Event>, Rejection>> + Send + 'static,
     {
         self.aside.mailbox.set(handler);
         self
+    }
+
+    /// Returns the number of messages that were ignored, because there is no handler or because it returned
+    /// [`Rejection::Unsupported`]. The message rate and the other limits of [`WebSocketConfig`] hold for them too.
+    #[must_use]
+    pub fn ignored_messages(&self) -> u64 {
+        self.aside.mailbox.ignored()
     }
 
     /// Writes queued frames in pieces of 64 KiB. Needed for an `Io` that accepts a write of any size: only the next accepted
@@ -167,6 +181,11 @@ impl<S: Subscriber, Io: AsyncRead + AsyncWrite + Unpin> WebSocketSink<S, Io> {
             self.outbox.put_text(|out| write_bye(retry, out));
         }
         self.close(code, reason);
+    }
+
+    /// Ends the connection as a drain of an endpoint does: [`bye`](Self::bye) with 1012, `restart`.
+    pub fn finish(&mut self, retry: Duration) {
+        self.bye(retry, CloseCode::RESTART, "restart");
     }
 
     /// The same as [`close`](Self::close), with the code and the reason of a rejection: `Busy` with 1013, `Internal`
@@ -252,6 +271,7 @@ impl<S: Subscriber, Io: AsyncRead + AsyncWrite + Unpin> WebSocketSink<S, Io> {
         loop {
             self.poll_receive(cx);
             self.poll_send(cx);
+            self.resume_mailbox();
             if self.phase == Phase::Over && !self.aside.mailbox.is_running() {
                 return Poll::Ready(self.aside.closed);
             }

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::member::Member;
 use crate::contract::{Clock, Delivery, Encoded, End, Format, Head, Left, Subscriber};
-use crate::model::{Cursor, Pattern};
+use crate::model::{Cursor, GapReason, Pattern};
 use crate::mount::mend::Feed;
 
 /// What a session's transport reads from: counts what it hands on, and hands on nothing once the client's right is gone.
@@ -54,7 +54,12 @@ impl Tracked {
         }
         match &what {
             Encoded::Events(_) => {}
-            Encoded::Gap(gap) => self.member.track.told(gap, self.feed.cursor()),
+            Encoded::Gap(gap) => {
+                if gap.reason == GapReason::TooLarge {
+                    self.member.mount.counters.too_large();
+                }
+                self.member.track.told(gap, self.feed.cursor());
+            }
             Encoded::End(end) => self.ended(*end),
         }
         Poll::Ready(what)

@@ -19,7 +19,9 @@ async fn each_transport_has_its_goodbye() {
     let poll = tokio::spawn(endpoint.handle(get(&format!("/?wait=50&cursor={cursor}")).body(String::new()).unwrap()));
     let sse = tokio::spawn(async move {
         assert!(piece(&mut sse).await.unwrap().unwrap().contains("retry: 1500\n"));
-        (piece(&mut sse).await, piece(&mut sse).await.is_none())
+        let bye = piece(&mut sse).await;
+        let said = Instant::now();
+        (bye, piece(&mut sse).await, said.elapsed(), piece(&mut sse).await.is_none())
     });
     let chunked = tokio::spawn(async move {
         piece(&mut chunked).await;
@@ -37,7 +39,10 @@ async fn each_transport_has_its_goodbye() {
     let poll = poll.await.unwrap();
     assert_eq!(header(&poll, "tidings-retry-ms"), "1500");
     assert_eq!(text(poll).await, format!(r#"{{"cursor":"{cursor}","events":[]}}"#));
-    assert_eq!(sse.await.unwrap(), (Some(Err(BodyError::Ended)), true));
+    let (bye, end, air, is_over) = sse.await.unwrap();
+    let block = format!("event: tidings.retry\nretry: 1500\ndata: {{\"retry_ms\":1500}}\nid: {cursor}\n\n");
+    assert_eq!((bye.unwrap().unwrap(), end, is_over), (block, Some(Err(BodyError::Ended)), true));
+    assert!(air >= Duration::from_millis(100));
     let (bye, end, air) = chunked.await.unwrap();
     assert_eq!(bye.unwrap().unwrap(), "{\"tidings\":\"bye\",\"retry_ms\":1500}\n");
     assert_eq!(end, Some(Err(BodyError::Ended)));

@@ -7,6 +7,8 @@ mod driver;
 mod herd;
 mod hint;
 mod layers;
+mod max_event;
+mod messages;
 mod methods;
 mod min_interval;
 mod negotiation;

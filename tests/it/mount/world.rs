@@ -7,13 +7,14 @@ use bytes::Bytes;
 use http::{Request, Response, request};
 use http_body_util::{BodyExt, Full};
 use tidings::{
-    Attach, Body, BodyError, BoxSubscriber, Endpoint, EndpointBuilder, LocalHub, Message, Publisher, Rejection, Start,
-    SubscribeRequest, SubscriberExt, Topic, Transport,
+    Attach, Body, BodyError, BoxSubscriber, Endpoint, EndpointBuilder, Event, LocalHub, Message, Publisher, Rejection,
+    Start, SubscribeRequest, SubscriberExt, Topic, Transport,
 };
 
 /// An application with one topic, `news`. Its path says how it takes a client:
 /// `/events` lets it in; `/busy`, `/never`, `/forbidden`, `/gone`, `/unauthorized`, `/absent`, `/broken` refuse it; `/panic`
-/// panics; `/wait` never answers. A message is taken by its path, or as `?say=` says.
+/// panics; `/wait` never answers. A message is taken by its path, or as `?say=` says; with `?closing` a rejection of it
+/// closes a WebSocket.
 #[derive(Clone)]
 pub(crate) struct App {
     pub(crate) hub: LocalHub,
@@ -89,10 +90,15 @@ impl Publisher for App {
         Ok(self.hub.subscribe(request.subscribe_to(["news"]))?.boxed().into())
     }
 
-    async fn receive(&self, request: &SubscribeRequest, message: Message) -> Result<(), Rejection> {
-        self.admit(&request.query("say").map_or_else(|| request.path().to_owned(), |say| format!("/{say}"))).await?;
+    async fn receive(&self, request: &SubscribeRequest, message: Message) -> Result<Option<Event>, Rejection> {
+        let said = request.query("say").map_or_else(|| request.path().to_owned(), |say| format!("/{say}"));
+        let admitted = self.admit(&said).await;
+        match request.query("closing") {
+            Some(_) => admitted.map_err(Rejection::closing)?,
+            None => admitted?,
+        }
         self.log.messages.lock().unwrap().push(message);
-        Ok(())
+        Ok(None)
     }
 }
 

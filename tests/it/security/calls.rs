@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use http::StatusCode;
 use tidings::{
-    Attach, BoxSubscriber, Endpoint, EndpointBuilder, LocalHub, Message, Publisher, Rejection, SubscribeRequest,
+    Attach, BoxSubscriber, Endpoint, EndpointBuilder, Event, LocalHub, Message, Publisher, Rejection, SubscribeRequest,
     SubscriberExt, Transport,
 };
 use tokio::sync::Semaphore;
@@ -81,11 +81,11 @@ impl Publisher for Slow {
         Ok(self.0.hub.subscribe(request.subscribe_to(["news"]))?.boxed().into())
     }
 
-    async fn receive(&self, _: &SubscribeRequest, message: Message) -> Result<(), Rejection> {
+    async fn receive(&self, _: &SubscribeRequest, message: Message) -> Result<Option<Event>, Rejection> {
         if message != Message::Text("now".into()) {
             self.work().await;
         }
-        Ok(())
+        Ok(None)
     }
 }
 

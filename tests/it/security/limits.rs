@@ -2,7 +2,7 @@
 //! `mount::streams::a_body_that_is_not_read_loses_its_session_in_time`, `receive_deadline` by
 //! `mount::methods::a_body_has_a_limit_and_a_deadline`, `drain_window` by the tests of `mount::drain`, `retry` by
 //! `row_16_when_to_come_back_differs_from_client_to_client`, `hold` and `max_hold` by `row_11_a_held_poll_has_a_deadline`,
-//! `max_fragments` and the default of `control_rate` by `row_13_14_15_each_has_its_close_code`, `attach_deadline` and
+//! `max_event` by the tests of `mount::max_event`, `max_fragments` and the default of `control_rate` by `row_13_14_15_each_has_its_close_code`, `attach_deadline` and
 //! `max_soft_rejects` by those of `rejections`, and the one pong owed by
 //! `websocket::pressure::a_flood_of_pings_costs_one_pong`.
 
@@ -250,7 +250,9 @@ async fn control_frames_may_come_as_often_as_is_said() {
 /// The table of `EndpointBuilder` has every limit that can be set, and the default that it has.
 #[test]
 fn the_table_is_whole_and_true() {
-    let source = include_str!("../../../src/mount/builder.rs");
+    let source =
+        [include_str!("../../../src/mount/builder.rs"), include_str!("../../../src/mount/message_settings.rs")];
+    let source = source.concat();
     let config = format!("{:?}", App::new().builder());
     let mut told: Vec<String> = Vec::new();
     for row in source.lines().filter_map(|line| line.strip_prefix("/// | ")) {

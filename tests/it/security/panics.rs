@@ -10,8 +10,9 @@ use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
 use proptest::prelude::*;
 use tidings::{
-    APPLICATION_SLOTS, Attach, Body, BoxSubscriber, Cursor, Delivery, Encoded, Encoding, Endpoint, Format, LocalHub,
-    Message, Published, Publisher, Rejection, Start, Subscribe, SubscribeRequest, Subscriber, SubscriberExt, Topic,
+    APPLICATION_SLOTS, Attach, Body, BoxSubscriber, Cursor, Delivery, Encoded, Encoding, Endpoint, Event, Format,
+    LocalHub, Message, Published, Publisher, Rejection, Start, Subscribe, SubscribeRequest, Subscriber, SubscriberExt,
+    Topic,
 };
 use tokio::task::yield_now;
 
@@ -138,11 +139,11 @@ impl Publisher for Shaky {
         Ok(Unsteady { inner: subscription, dice: self.dice.clone() }.boxed().into())
     }
 
-    async fn receive(&self, _: &SubscribeRequest, _: Message) -> Result<(), Rejection> {
+    async fn receive(&self, _: &SubscribeRequest, _: Message) -> Result<Option<Event>, Rejection> {
         self.dice.throw();
         yield_now().await;
         self.dice.throw();
-        Ok(())
+        Ok(None)
     }
 }
 

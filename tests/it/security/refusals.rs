@@ -194,7 +194,7 @@ async fn refusal_of_a_websocket_message_is_told_with_its_session() {
         ("events", frame(3, b"x"), RefusalCause::Request, 1002, violation),
     ] {
         let mut client = Raw::connect(address).await;
-        client.send(hello(&format!("/events?say={say}&token=secret"), "")).await;
+        client.send(hello(&format!("/events?say={say}&closing&token=secret"), "")).await;
         client.head().await;
         client.send(sent).await;
         let Frame(0x88, close) = client.frame().await else { panic!("no Close") };

@@ -73,14 +73,14 @@ impl Publisher for Private {
         Some(Snapshot::new([(Topic::new("news").ok()?, Event::text(state))]))
     }
 
-    async fn receive(&self, request: &SubscribeRequest, _: Message) -> Result<(), Rejection> {
+    async fn receive(&self, request: &SubscribeRequest, _: Message) -> Result<Option<Event>, Rejection> {
         let session = request.session();
         self.received.lock().unwrap().push(Received {
             user: user(request),
             key: session.and_then(Session::key).map(str::to_owned),
             data: session.and_then(|session| session.data::<String>()).cloned(),
         });
-        Ok(())
+        Ok(None)
     }
 }
 

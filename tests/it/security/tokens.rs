@@ -3,7 +3,8 @@
 use std::sync::{Arc, Mutex};
 
 use tidings::{
-    Attach, BoxSubscriber, Endpoint, LocalHub, Message, Publisher, Rejection, Session, SubscribeRequest, SubscriberExt,
+    Attach, BoxSubscriber, Endpoint, Event, LocalHub, Message, Publisher, Rejection, Session, SubscribeRequest,
+    SubscriberExt,
 };
 
 use super::site::Site;
@@ -54,7 +55,7 @@ impl Publisher for Logs {
         }
     }
 
-    async fn receive(&self, request: &SubscribeRequest, message: Message) -> Result<(), Rejection> {
+    async fn receive(&self, request: &SubscribeRequest, message: Message) -> Result<Option<Event>, Rejection> {
         self.texts.add(format!("{request:?} {message:?}"));
         Err(Rejection::Forbidden)
     }

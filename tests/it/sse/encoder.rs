@@ -300,3 +300,67 @@ fn second_reader(pieces: Vec<Bytes>) -> Vec<SseEvent> {
     });
     read.collect()
 }
+
+#[test]
+fn sse_finish_ends_the_stream_with_a_retry_block_at_the_cursor() {
+    let (timer, feed, task) = (VirtualTimer::new(), Feed::new(7), Task::new());
+    for objects in [false, true] {
+        let mut stream = SseEncoder::new(feed.reader(), &timer).objects(objects).retry(Duration::from_secs(9));
+        feed.event("news", "an event");
+        let (read, over) = task.drain(&mut stream);
+        assert!(!over && read.concat().ends_with(b"\n\n"));
+        let cursor = stream.cursor().unwrap();
+        stream.finish(Duration::from_millis(1_500));
+        feed.event("news", "too late");
+        let (items, over) = task.drain(&mut stream);
+        assert_eq!((items, over), (vec![sse_retry_block(Duration::from_millis(1_500), Some(cursor))], true));
+        stream.finish(Duration::from_secs(1));
+        assert_eq!((stream.end(), task.drain(&mut stream)), (None, (vec![], true)), "it is over once");
+    }
+}
+
+#[test]
+fn sse_finish_before_the_first_poll_says_when_to_come_back() {
+    let (timer, feed, task) = (VirtualTimer::new(), Feed::new(7), Task::new());
+    let mut stream = SseEncoder::new(feed.reader(), &timer);
+    stream.finish(Duration::ZERO);
+    let block = Bytes::from("event: tidings.retry\nretry: 1\ndata: {\"retry_ms\":1}\nid: 7.0\n\n");
+    assert_eq!(task.drain(&mut stream), (vec![block], true));
+}
+
+#[test]
+fn sse_finish_without_a_hello_sends_no_block() {
+    let (timer, feed, task) = (VirtualTimer::new(), Feed::new(7), Task::new());
+    let mut stream = SseEncoder::new(feed.reader(), &timer).hello(false);
+    task.drain(&mut stream);
+    stream.finish(Duration::from_secs(1));
+    assert_eq!((task.drain(&mut stream), stream.end()), ((vec![], true), None));
+}
+
+#[test]
+fn sse_finish_after_the_end_of_the_subscriber_changes_nothing() {
+    let (timer, feed, task) = (VirtualTimer::new(), Feed::new(7), Task::new());
+    let mut stream = SseEncoder::new(feed.reader(), &timer);
+    feed.end(End::Closed);
+    assert!(task.drain(&mut stream).1);
+    stream.finish(Duration::from_secs(1));
+    assert_eq!((task.drain(&mut stream), stream.end()), ((vec![], true), Some(End::Closed)));
+}
+
+/// A browser calls `onerror`, `onopen` and `onmessage` for these names. Other readers tell them apart from what happens to
+/// the connection, so they go out as they are: see [`Event::named`].
+#[test]
+fn sse_names_that_a_browser_uses_go_out_as_they_are() {
+    let (timer, feed, task) = (VirtualTimer::new(), Feed::new(7), Task::new());
+    let mut stream = SseEncoder::new(feed.reader(), &timer);
+    let names = ["error", "open", "close", "abort", "message"];
+    for name in names {
+        feed.event("news", Event::text(name).named(name).unwrap());
+    }
+    let mut reader = SseReader::default();
+    let wire = task.drain(&mut stream).0.concat();
+    reader.read(&wire);
+    let read: Vec<_> = reader.events[1..].iter().map(|event| (&*event.name, &*event.data)).collect();
+    assert_eq!(read, names.map(|name| (name, name)));
+    assert!(!String::from_utf8(wire).unwrap().contains("event: message"), "an unnamed event is a message");
+}

@@ -4,7 +4,7 @@ use serde_json::json;
 use tidings::{CloseCause, CloseCode, Closed, End, GapReason, Rejection, Subprotocol, WebSocketConfig};
 
 use super::{Frame, Received, Visit, masked};
-use crate::support::{Feed, Task};
+use crate::support::Feed;
 
 fn how(closed: Option<Closed>) -> (CloseCause, Option<u16>, bool) {
     let closed = closed.expect("it is over");
@@ -44,7 +44,7 @@ fn the_answers_to_the_last_messages_go_out_before_the_end() {
         let mut visit = Visit::of(feed.clone(), WebSocketConfig::default(), Subprotocol::Raw, |reader| reader);
         visit = visit.receive(move |message| {
             feed.event("news", message.as_text().unwrap());
-            std::future::ready(Ok(()))
+            std::future::ready(Ok(None))
         });
         visit.send(&[masked(0x81, b"one"), masked(0x89, b"ping"), masked(0x81, b"two"), end].concat());
         let frames = visit.frames();
@@ -203,7 +203,7 @@ fn bye_tells_when_to_come_back_where_it_can() {
 }
 
 #[test]
-fn every_rejection_has_its_code() {
+fn closing_rejection_has_its_code() {
     // The 123 bytes that fit end inside a character.
     let long = format!("?{}", "ß".repeat(100));
     let cut = format!("invalid request: {}", &long[..105]);
@@ -216,23 +216,14 @@ fn every_rejection_has_its_code() {
         (Rejection::invalid("no such verb"), 1008, "invalid request: no such verb"),
         (Rejection::invalid(long), 1008, &cut),
         (Rejection::internal("the secret"), 1011, "internal error"),
+        (Rejection::Unsupported, 1008, "messages are not taken here"),
     ] {
-        let mut visit = Visit::raw().receive(move |_| std::future::ready(Err(rejection.clone())));
+        let closing = if rejection == Rejection::Unauthorized { rejection } else { rejection.closing() };
+        let mut visit = Visit::raw().receive(move |_| std::future::ready(Err(closing.clone())));
         assert_eq!(visit.send(&masked(0x81, b"message").repeat(2)), None);
         assert_eq!(visit.frames(), [Frame::close(code, reason)]);
         assert_eq!(how(visit.answer()), (CloseCause::Rejected, Some(code), true));
     }
-}
-
-#[test]
-fn without_a_handler_every_message_is_refused() {
-    let (client, wire) = super::Client::connect();
-    let timer = std::sync::Arc::new(crate::support::VirtualTimer::new());
-    let feed = Feed::new(7);
-    let mut sink = tidings::WebSocketSink::new(wire, feed.reader(), timer, WebSocketConfig::default());
-    client.send(&[masked(0x81, b"message"), close(1008, "")].concat());
-    let std::task::Poll::Ready(closed) = Task::new().poll(&mut sink) else { panic!("it is over") };
-    assert_eq!(how(Some(closed)), (CloseCause::Rejected, Some(1008), true));
 }
 
 #[test]
@@ -246,7 +237,7 @@ fn a_message_in_hand_is_finished_after_the_end() {
                 async move {
                     gate.pass().await;
                     received.put(message);
-                    Ok(())
+                    Ok(None)
                 }
             }
         });

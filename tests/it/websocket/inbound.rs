@@ -206,7 +206,7 @@ fn a_handler_may_run_another_connection() {
     let inner = std::sync::Mutex::new(inner);
     let mut outer = Visit::raw().receive(move |_| {
         assert_eq!(inner.lock().unwrap().run(), None);
-        std::future::ready(Ok(()))
+        std::future::ready(Ok(None))
     });
     assert_eq!(outer.send(&masked(0x81, b"outer")), None);
     assert_eq!(received.take_texts(), ["inner"]);

@@ -220,7 +220,7 @@ fn a_pong_behind_messages_that_were_not_read_is_no_missed_pong() {
             let gate = gate.clone();
             async move {
                 gate.pass().await;
-                Ok(())
+                Ok(None)
             }
         }
     });

@@ -1,5 +1,6 @@
 //! The WebSocket adapter, at its public API, against tungstenite as the client.
 
+mod answers;
 mod closing;
 mod closing_now;
 mod handshake;

@@ -130,7 +130,7 @@ fn a_busy_handler_stops_the_client_and_nothing_else() {
             async move {
                 gate.pass().await;
                 received.put(message);
-                Ok(())
+                Ok(None)
             }
         }
     });
@@ -166,7 +166,7 @@ fn a_flood_of_messages_leaves_the_thread_to_others() {
         let handled = handled.clone();
         move |_| {
             handled.fetch_add(1, Ordering::Relaxed);
-            std::future::ready(Ok(()))
+            std::future::ready(Ok(None))
         }
     });
     visit.client.send(&masked(0x81, b"").repeat(100_000));

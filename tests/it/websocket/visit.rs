@@ -77,7 +77,7 @@ impl Visit {
                 let received = received.clone();
                 move |message| {
                     received.put(message);
-                    std::future::ready(Ok(()))
+                    std::future::ready(Ok(None))
                 }
             });
         let peer = WebSocket::from_raw_socket(Ear { client: client.clone(), answers: Vec::new() }, Role::Client, None);
@@ -88,7 +88,7 @@ impl Visit {
     pub(super) fn receive<F, R>(mut self, handler: F) -> Self
     where
         F: FnMut(Message) -> R + Send + 'static,
-        R: Future<Output = Result<(), Rejection>> + Send + 'static,
+        R: Future<Output = Result<Option<Event>, Rejection>> + Send + 'static,
     {
         self.sink = self.sink.map(|sink| sink.receive(handler));
         self

@@ -148,7 +148,7 @@ fn a_read_that_waits_for_the_same_as_a_write_is_not_forgotten() {
     let timer = Arc::new(VirtualTimer::new());
     let mut sink = WebSocketSink::new(io, feed.reader(), timer, WebSocketConfig::default()).receive(move |message| {
         sender.send(message).unwrap();
-        std::future::ready(Ok(()))
+        std::future::ready(Ok(None))
     });
     assert!(task.poll(&mut sink).is_pending());
     client.send(&masked(0x81, b"hello"));
@@ -184,7 +184,7 @@ fn no_wake_of_another_thread_is_lost() {
     let config = WebSocketConfig::default().message_rate(u32::MAX);
     let sink = WebSocketSink::new(wire, feed.reader(), Arc::new(VirtualTimer::new()), config).receive(move |_| {
         sender.send(()).unwrap();
-        std::future::ready(Ok(()))
+        std::future::ready(Ok(None))
     });
     let server = std::thread::spawn(move || {
         let mut sink = sink;

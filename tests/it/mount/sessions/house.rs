@@ -3,9 +3,9 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use tidings::{
-    Attach, BoxSubscriber, Cursor, Delivery, Encoded, Endpoint, EndpointBuilder, Format, Head, Left, LocalHub, Message,
-    Overflow, Pattern, Publisher, Rejection, Retention, Session, Start, Subscribe, SubscribeRequest, Subscriber,
-    SubscriberExt, Topic,
+    Attach, BoxSubscriber, Cursor, Delivery, Encoded, Endpoint, EndpointBuilder, Event, Format, Head, Left, LocalHub,
+    Message, Overflow, Pattern, Publisher, Rejection, Retention, Session, Start, Subscribe, SubscribeRequest,
+    Subscriber, SubscriberExt, Topic,
 };
 
 /// An application that keeps a book of who came and why they left.
@@ -163,15 +163,15 @@ impl Publisher for House {
         Ok(attach)
     }
 
-    async fn receive(&self, request: &SubscribeRequest, message: Message) -> Result<(), Rejection> {
+    async fn receive(&self, request: &SubscribeRequest, message: Message) -> Result<Option<Event>, Rejection> {
         match &message {
             Message::Text(text) if text == "panic" => panic!("in receive"),
-            Message::Text(text) if text == "no" => return Err(Rejection::Forbidden),
+            Message::Text(text) if text == "no" => return Err(Rejection::Forbidden.closing()),
             _ => {}
         }
         let session = request.session().map(|session| session.id().get());
         self.book.lock().unwrap().messages.push((session, message));
-        Ok(())
+        Ok(None)
     }
 
     fn joined(&self, session: &Session) {

@@ -143,7 +143,7 @@ async fn whoever_is_refused_gets_a_status_and_no_socket() {
 }
 
 #[tokio::test]
-async fn a_message_that_is_refused_closes_its_own_socket() {
+async fn closing_rejection_or_panic_closes_its_own_socket_only() {
     let app = App::new();
     let endpoint = app.endpoint();
     let address = serve_http1(&endpoint).await;
@@ -154,11 +154,12 @@ async fn a_message_that_is_refused_closes_its_own_socket() {
     for (topic, expected) in [
         ("panic", Frame::close(1011, "internal error")),
         ("forbidden", Frame::close(1008, "forbidden")),
+        ("unauthorized", Frame::close(1008, "unauthorized")),
         ("busy", Frame::close(1013, "busy, come back in 2500 ms")),
         ("broken", Frame::close(1011, "internal error")),
     ] {
         let mut client = Raw::connect(address).await;
-        client.send(hello(&format!("/events?say={topic}"), "")).await;
+        client.send(hello(&format!("/events?say={topic}&closing"), "")).await;
         client.head().await;
         client.send(frame(1, b"hello")).await;
         assert_eq!(client.frame().await, expected, "{topic}");

@@ -1,0 +1,58 @@
+use std::time::Duration;
+
+use super::builder::EndpointBuilder;
+
+/// Settings of messages: those that clients send, and the size of the events that they get.
+impl EndpointBuilder {
+    /// Sets the most bytes of one event as it is delivered: with its envelope and framing, such as the fields of the JSON
+    /// object, base64, the lines of server-sent events or the header of a WebSocket frame. Default: any number.
+    ///
+    /// A client library that refuses a large event reconnects at its cursor and gets the same event again. Python's
+    /// `websockets` refuses messages above 1 MiB unless told otherwise (`max_size`), so an event of 1 MiB and its envelope
+    /// are too much. A larger event than this is replaced by a gap with the reason `too_large`, whose id is the event's
+    /// cursor: the client goes on after it. [`Publisher::snapshot`](crate::Publisher::snapshot) is not asked for such a gap.
+    /// A snapshot with a larger event is not sent: the client gets the gap alone, or one with the reason `too_large` if it
+    /// would have begun with the snapshot. An answer of [`Publisher::receive`](crate::Publisher::receive) that is larger is
+    /// an [`Internal`](crate::Rejection::Internal) rejection.
+    ///
+    /// Raw WebSocket frames can't carry a gap, so the connection is closed with 1013, as for every gap.
+    /// [`EndpointStats::too_large`](crate::EndpointStats::too_large) counts these gaps.
+    ///
+    /// A limit below the [batch](Self::batch) makes the pieces smaller too. The hub's own limit,
+    /// [`LocalHubBuilder::max_event`](crate::LocalHubBuilder::max_event), refuses the publication.
+    pub fn max_event(mut self, max: usize) -> Self {
+        self.config.max_event = max;
+        self
+    }
+
+    /// The longest message that a client may send, in bytes: 64 KiB unless set.
+    pub fn max_message(mut self, max: usize) -> Self {
+        self.config.max_message = max;
+        self
+    }
+
+    /// How many fragments a WebSocket's message may have after its first: 65,536 unless set.
+    pub fn max_fragments(mut self, max: u32) -> Self {
+        self.config.max_fragments = max;
+        self
+    }
+
+    /// How many pings and pongs a WebSocket's client may send a second, and at once: 10 unless set.
+    pub fn control_rate(mut self, rate: u32) -> Self {
+        self.config.control_rate = rate;
+        self
+    }
+
+    /// How many messages a WebSocket's client may send a second, and at once: 100 unless set. One more closes the
+    /// connection with 1008. Those that come by POST are the application's to count.
+    pub fn max_message_rate(mut self, rate: u32) -> Self {
+        self.config.max_message_rate = rate;
+        self
+    }
+
+    /// How long a message may take to come in: 10 s unless set.
+    pub fn receive_deadline(mut self, deadline: Duration) -> Self {
+        self.config.receive_deadline = deadline;
+        self
+    }
+}
