@@ -82,7 +82,13 @@ impl Accepted {
     /// here is acceptable.
     ///
     /// A wildcard chooses no stream where JSON is acceptable, since programs send `*/*` without a preference.
+    #[inline]
     pub(super) fn of(&self, here: Transports) -> Option<Transport> {
+        // Most programs that poll send no such header.
+        if self.weights == [0; 6] { None } else { self.choose(here) }
+    }
+
+    fn choose(&self, here: Transports) -> Option<Transport> {
         let polls = here.has(Transport::ShortPoll) || here.has(Transport::LongPoll);
         let json = if polls { self.weight(JSON, &[ANY_APPLICATION, ANY]) } else { 0 };
         let weight = |transport, kind, ranges: &[usize]| {
