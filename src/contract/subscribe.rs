@@ -124,7 +124,7 @@ impl Subscribe {
     /// let Poll::Ready(Delivery::Events(batch)) = room.poll_next(&mut Context::from_waker(Waker::noop())) else {
     ///     unreachable!("the chat has history");
     /// };
-    /// assert_eq!((batch.topic(), batch.count()), (&chat, 1));
+    /// assert_eq!((batch.topic(), batch.iter().count()), (&chat, 1));
     /// assert!(room.poll_next(&mut Context::from_waker(Waker::noop())).is_pending());
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```

@@ -17,7 +17,7 @@ use super::transports::Transports;
 use crate::contract::{Timer, Transport};
 use crate::hub::NotifierSource;
 
-/// An [`Endpoint`] in the making.
+/// An [`Endpoint`](crate::Endpoint) in the making.
 ///
 /// Whatever a client can use up has a limit, and whatever is waited for a deadline. All of them:
 ///
@@ -265,7 +265,7 @@ impl EndpointBuilder {
     }
 
     /// Ends each session after this time, or up to a tenth before, so that clients that came together don't come back
-    /// together: in an orderly way, as [`Endpoint::disconnect`] does. No session has an end unless set.
+    /// together: in an orderly way, as [`disconnect`](crate::Endpoint::disconnect) does. No session has an end unless set.
     pub fn max_lifetime(mut self, lifetime: Duration) -> Self {
         self.config.max_lifetime = Some(lifetime);
         self

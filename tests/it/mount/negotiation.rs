@@ -343,7 +343,7 @@ proptest! {
         let mut target = form_urlencoded::Serializer::new("/events?".to_owned());
         let target = target.append_pair("cursor", &query).finish();
         let request = get(&target).header("last-event-id", http::HeaderValue::from_bytes(&id).unwrap_or_else(|_| "".parse().unwrap()));
-        let response = tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(request.to(&app.endpoint()));
+        let response = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(request.to(&app.endpoint()));
         prop_assert_eq!(response.status(), StatusCode::OK);
     }
 }
