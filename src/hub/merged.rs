@@ -9,7 +9,7 @@ use crate::contract::{Delivery, Encoded, Encoding, End, Format};
 use crate::hub::followed::{Before, Followed};
 use crate::hub::inbox::Inbox;
 use crate::hub::log::Follower;
-use crate::hub::piece::Piece;
+use crate::hub::piece::{Fit, Piece};
 use crate::hub::placing::Found;
 use crate::hub::shared::Shared;
 use crate::hub::subscription::Joined;
@@ -54,16 +54,6 @@ enum Next {
         up_to: u64,
     },
     End(End),
-}
-
-/// Result of joining events to a piece.
-enum Fit {
-    /// They are in the piece, if there were any, and more may be added.
-    More,
-    /// They do not fit.
-    Full,
-    /// They are a piece of their own.
-    Alone(Encoding),
 }
 
 impl Merged {

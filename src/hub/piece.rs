@@ -10,6 +10,16 @@ pub(super) struct Piece {
     pub(super) conflated: u32,
 }
 
+/// Result of joining events to a piece.
+pub(super) enum Fit {
+    /// They are in the piece, if there were any, and more may be added.
+    More,
+    /// They do not fit.
+    Full,
+    /// They are a piece of their own.
+    Alone(Encoding),
+}
+
 impl Piece {
     #[inline]
     pub(super) fn add(&mut self, bytes: &[u8], events: u32) {
