@@ -278,7 +278,7 @@ struct Following<'a> {
 }
 
 impl Following<'_> {
-    /// Has every topic that matches feed the pattern's log.
+    /// Attaches the pattern's log to every topic that matches.
     fn attach(&self, again: bool) {
         self.reader.iter().for_each(|reader| self.shared.registry.attach(&reader.log, again));
     }

@@ -211,8 +211,8 @@ impl Joined {
     }
 }
 
-/// What a subscription has joined so far. It leaves all of it if it is dropped before it has joined the rest: it is refused,
-/// or the clock or an event's drop panics.
+/// A subscription that is being made, and leaves what it has joined if this is dropped: if it is refused, or if the clock or
+/// an event's drop panics.
 struct Joining<'a> {
     shared: &'a Shared,
     joined: Joined,
