@@ -57,7 +57,7 @@ impl Log {
             // A topic that is published to faster than this marks it.
             let held = (rounds > ROUNDS).then_some(state);
             gone.iter().for_each(|gone| backlog.forget(gone, floor));
-            segment.into_iter().for_each(|segment| backlog.mark(segment));
+            segment.into_iter().for_each(|segment| backlog.mark(&segment));
             drop(held);
         }
     }
@@ -80,10 +80,10 @@ impl Backlog {
     }
 
     /// Marks what the events of a segment replace, up to its end at this moment.
-    fn mark(&mut self, segment: Arc<Segment>) {
+    fn mark(&mut self, segment: &Arc<Segment>) {
         let (start, end) = (self.end.saturating_sub(segment.base) as u32, segment.len());
-        if self.segments.back().is_none_or(|last| !Arc::ptr_eq(last, &segment)) {
-            self.segments.push_back(Arc::clone(&segment));
+        if self.segments.back().is_none_or(|last| !Arc::ptr_eq(last, segment)) {
+            self.segments.push_back(Arc::clone(segment));
         }
         for place in start..end {
             visit(1);
@@ -109,7 +109,7 @@ impl State {
             let Some(segment) = self.segment_at(backlog.end).map(Arc::clone) else {
                 break;
             };
-            backlog.mark(segment);
+            backlog.mark(&segment);
         }
         let floor = self.floor();
         if let Some(old) = backlog.segments.front().map(Arc::clone) {

@@ -8,6 +8,7 @@
 //! A batch is the caller's: each of its events is [counted by itself](next_event).
 
 #[cfg(all(test, debug_assertions, not(loom)))]
+#[expect(clippy::unwrap_used, reason = "functions of tests, too")]
 mod tests;
 
 /// Number of events, topics or subscribers that a loop goes through before it lets others have the lock.
