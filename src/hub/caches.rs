@@ -28,7 +28,7 @@ impl Caches {
         drop_first(&self.cold)
     }
 
-    /// The same of any segment, sealed ones first.
+    /// Empties the caches of the first segment that has any, sealed ones first. `false`: there is none.
     pub(super) fn drop_any(&self) -> bool {
         self.drop_cold() || drop_first(&self.hot)
     }

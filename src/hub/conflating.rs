@@ -21,12 +21,12 @@ struct Backlog {
 }
 
 impl Log {
-    /// Has the log mark which events newer ones of their keys replace, from those in memory on. Returns whether it had
-    /// not begun.
+    /// Begins to mark which events newer ones of their keys replace, with those in memory. Returns whether it had not
+    /// begun.
     ///
-    /// What is in memory is marked without the log's lock, segment by segment, and then, under the lock, the few events
-    /// that came meanwhile. From then on each publish marks. Until then the log does not conflate, and what is marked by
-    /// then is marked for good: an event stays replaced.
+    /// The events in memory are marked without the log's lock, segment by segment. Then the few events that came meanwhile
+    /// are marked under the lock, and from then on each publish marks. A mark stays true whatever comes: no event that was
+    /// replaced is ever the newest of its key again.
     pub(super) fn conflate(&self) -> bool {
         let mut backlog = Backlog::default();
         let (mut rounds, mut goal) = (0, 0);

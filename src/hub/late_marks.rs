@@ -17,7 +17,7 @@ pub(super) const MARKED: usize = if cfg!(loom) { 1 } else { 128 };
 #[derive(Debug, Default)]
 pub(super) struct LateMarks {
     is_on: Signal,
-    /// What each publisher marks.
+    /// The logs of each publisher that marks.
     all: Leaf<Vec<Arc<[Arc<Log>]>>>,
 }
 

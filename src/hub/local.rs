@@ -216,10 +216,11 @@ impl LocalHub {
         self.handle.shared.close();
     }
 
-    /// What the hub holds, counted now: this looks at every topic, 256 at a time, so that publishers do not wait for the
-    /// whole. Each topic counts as it is when the count comes to it, or as it was when it was dropped before that; one that
-    /// is made meanwhile may be left out. What is published, evicted or dropped meanwhile is in the sums of a topic or is
-    /// not, and in all of them alike, so `published` = `retained` + `evicted` holds.
+    /// Counts what the hub holds, topic by topic, 256 under one hold of a lock.
+    ///
+    /// While others publish or subscribe, this is not the state of one moment. Each topic counts as it is when the count
+    /// comes to it, or as it was when it was dropped before that. A topic that is created meanwhile may be left out. No
+    /// topic is counted twice, and the sums of events belong together: `published` = `retained` + `evicted`.
     #[must_use]
     pub fn stats(&self) -> HubStats {
         HubStats::of(&self.handle.shared)

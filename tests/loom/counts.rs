@@ -10,7 +10,7 @@ fn topics_are_dropped_and_come_back_while_counted() {
     loom::model(|| {
         // No topic is kept: each publish makes its topic and drops it.
         let hub = hub(Retention::count(0));
-        ["a", "b"].map(|name| publish(&hub, name));
+        assert_eq!(["a", "b"].map(|name| publish(&hub, name)), [1, 2]);
         let other = hub.clone();
         let publisher = thread::spawn(move || (publish(&other, "b"), publish(&other, "a")));
         let stats = hub.stats();

@@ -1,13 +1,12 @@
 //! Each hold's visits, where a hub is several times larger than what one hold may visit.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::task::{Context, Waker};
 use std::time::{Duration, Instant};
 
 use super::counted::{MOST, take_record};
 use super::{Hold, visit};
-use crate::contract::{Batch, Clock, Delivery, Start, Subscribe, Subscriber};
+use crate::contract::{Clock, Delivery, Start, StdClock, Subscribe, Subscriber};
 use crate::hub::{LocalHub, LocalHubBuilder, Subscription};
 use crate::model::{Event, Overflow, Retention, Topic};
 
@@ -20,22 +19,22 @@ const AGE: Duration = Duration::from_secs(60);
 #[derive(Clone)]
 struct Hand {
     began: Instant,
-    seconds: Arc<AtomicU64>,
+    time: Arc<Mutex<Duration>>,
 }
 
 impl Hand {
     fn new() -> Self {
-        Self { began: Instant::now(), seconds: Arc::default() }
+        Self { began: StdClock.now(), time: Arc::default() }
     }
 
     fn wait(&self, time: Duration) {
-        self.seconds.fetch_add(time.as_secs(), Ordering::Relaxed);
+        *self.time.lock().expect("no panic") += time;
     }
 }
 
 impl Clock for Hand {
     fn now(&self) -> Instant {
-        self.began + Duration::from_secs(self.seconds.load(Ordering::Relaxed))
+        self.began + *self.time.lock().expect("no panic")
     }
 }
 
@@ -73,8 +72,8 @@ fn poll(subscription: &mut Subscription) -> Option<Delivery> {
 /// Reads all that there is. Returns the number of events.
 fn read(subscription: &mut Subscription) -> usize {
     let deliveries = std::iter::from_fn(|| poll(subscription));
-    let len = |batch: Batch| batch.len();
-    deliveries.map(|delivery| if let Delivery::Events(batch) = delivery { len(batch) } else { 0 }).sum()
+    let events = |delivery| if let Delivery::Events(batch) = delivery { batch.len() } else { 0 };
+    deliveries.map(events).sum()
 }
 
 /// Returns what `act` returns, which visits no more than [`MOST`] under any lock.
