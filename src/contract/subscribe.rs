@@ -86,14 +86,16 @@ impl Subscribe {
 
     #[inline]
     fn collect(patterns: impl Iterator<Item = Result<Pattern, SubscribeError>>) -> Self {
-        let (mut distinct, mut invalid) = (Distinct::with_room(patterns.size_hint().0), None);
+        let room = Vec::with_capacity(patterns.size_hint().0);
+        let mut this = Self { patterns: room, options: SubscribeOptions::default(), invalid: None };
+        let mut known = None;
         for pattern in patterns {
             match pattern {
-                Ok(pattern) => distinct.push(pattern),
-                Err(error) => invalid = Some(error),
+                Ok(pattern) => push_distinct(&mut this.patterns, &mut known, pattern),
+                Err(error) => this.invalid = Some(error),
             }
         }
-        Self { patterns: distinct.values, options: SubscribeOptions::default(), invalid }
+        this
     }
 
     /// Sets the start of all topics. Default: [`Start::Now`].
@@ -195,37 +197,22 @@ impl Subscribe {
     }
 }
 
-/// Values in the order in which they were first pushed, each once.
-struct Distinct<T> {
-    values: Vec<T>,
-    /// All of them again, once they are more than a [`FEW`].
-    known: Option<HashSet<T>>,
-}
-
 /// Number of values up to which comparing with each of them is faster than hashing.
 const FEW: usize = 16;
 
-impl<T: Clone + Eq + Hash> Distinct<T> {
-    fn with_room(values: usize) -> Self {
-        Self { values: Vec::with_capacity(values), known: None }
+/// Adds a value, if it is not there. `known` has all of them again, once they are more than a [`FEW`].
+#[inline]
+fn push_distinct<T: Clone + Eq + Hash>(values: &mut Vec<T>, known: &mut Option<HashSet<T>>, value: T) {
+    let is_new = if values.len() < FEW { !values.contains(&value) } else { insert(values, known, &value) };
+    if is_new {
+        values.push(value);
     }
+}
 
-    #[inline]
-    fn push(&mut self, value: T) {
-        let is_new = match self.values.len() {
-            ..FEW => !self.values.contains(&value),
-            _ => self.hash(&value),
-        };
-        if is_new {
-            self.values.push(value);
-        }
-    }
-
-    /// Returns whether a value is new, of many.
-    #[cold]
-    fn hash(&mut self, value: &T) -> bool {
-        self.known.get_or_insert_with(|| self.values.iter().cloned().collect()).insert(value.clone())
-    }
+/// Adds one of many values to those that are known. Returns whether it is new.
+#[cold]
+fn insert<T: Clone + Eq + Hash>(values: &[T], known: &mut Option<HashSet<T>>, value: &T) -> bool {
+    known.get_or_insert_with(|| values.iter().cloned().collect()).insert(value.clone())
 }
 
 /// Why there is no subscription.
@@ -293,10 +280,10 @@ mod tests {
         const MANY: usize = 10_000;
         for (values, distinct) in [(10, 7), (FEW, FEW), (FEW + 1, FEW + 1), (MANY, MANY), (MANY, MANY / 3)] {
             COMPARISONS.set(0);
-            let mut all = Distinct::with_room(0);
-            (0..values).for_each(|n| all.push(Counted(n % distinct)));
+            let (mut all, mut known) = (Vec::new(), None);
+            (0..values).for_each(|n| push_distinct(&mut all, &mut known, Counted(n % distinct)));
             let comparisons = COMPARISONS.get();
-            assert!(all.values.iter().map(|value| value.0).eq(0..distinct), "{:?}", all.values);
+            assert!(all.iter().map(|value| value.0).eq(0..distinct), "{all:?}");
             assert!(comparisons <= 2 * values + FEW * FEW, "{comparisons} comparisons for {values} values");
         }
     }

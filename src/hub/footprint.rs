@@ -15,8 +15,8 @@ const PAYLOAD: usize = 16;
 const LABELS: usize = 160;
 /// A segment's allocations, beyond what is in them, and the marks of its replaced events.
 const SEGMENT: usize = 160;
-/// A topic's log, its name, and its places in the registry and beside it.
-const TOPIC: usize = 400;
+/// A topic's log, its name, its places in the registry and beside it, and its share of the index of recent events.
+const TOPIC: usize = 404;
 
 /// An event, beyond its place in a segment. `topic`: in a log of several topics, which remembers each one's keys.
 pub(super) fn event(event: &Event, topic: Option<&Topic>) -> usize {

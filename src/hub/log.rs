@@ -37,6 +37,9 @@ pub(super) struct Log {
     state: Mutex<State>,
 }
 
+/// The registrations of subscriptions of one topic, and of several.
+type Slabs = (Waiters<Waker>, Option<Waiters<Follower>>);
+
 /// What the log's lock guards. Dense indices count this log's events from 0.
 #[derive(Debug)]
 pub(super) struct State {
@@ -327,10 +330,17 @@ impl State {
         Some(Rhythm { first: at(first)?, last: at(last)?, intervals: last - first })
     }
 
-    /// Takes out the large allocations that the registrations of subscriptions have left, when all of these have ended.
+    /// Returns whether the registrations of subscriptions have left large allocations.
     #[inline]
-    pub(super) fn release_waiters(&mut self) -> (Option<Waiters<Waker>>, Option<Waiters<Follower>>) {
-        (self.waiters.release(), self.followers.as_mut().and_then(|followers| followers.release()))
+    pub(super) fn has_large_slabs(&self) -> bool {
+        self.waiters.is_large() || self.followers.as_ref().is_some_and(|followers| followers.is_large())
+    }
+
+    /// Takes these allocations out, when all subscriptions have ended. To be dropped outside of the lock.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn release_slabs(&mut self) -> Option<Box<Slabs>> {
+        Some(Box::new((self.waiters.release(), self.followers.as_mut().map(|followers| followers.release()))))
     }
 
     /// Whether nobody would miss the log.

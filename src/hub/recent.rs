@@ -1,21 +1,21 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use crate::hub::holds::visit;
+use crate::hub::holds::{STRETCH, visit};
 use crate::hub::sync::{Leaf, Mirror};
 
 /// Number of events in a block. A few under loom, which is to see events leave the index.
-const BLOCK: u64 = if cfg!(loom) { 2 } else { 4_096 };
+const BLOCK: u64 = if cfg!(loom) { 2 } else { 512 };
 /// Largest number of blocks: 4,194,304 events, which take 16 MiB.
-const MAX_BLOCKS: usize = 1_024;
+const MAX_BLOCKS: usize = 8_192;
 /// Largest number of blocks that are released when one is begun.
 const RELEASED: usize = 2;
 
 /// Index of the hub's newest events: the slot of each event's topic, by sequence.
 ///
-/// It holds at least as many events as there are topics, up to [`MAX_BLOCKS`] blocks, in 4 bytes each. So the topics with
-/// events after a cursor are found in the index, or these events are more than the topics, and it costs less to look at
-/// every topic.
+/// It holds at least as many events as there are topics, up to [`MAX_BLOCKS`] blocks, in 4 bytes each, which count as a
+/// part of each [topic](crate::hub::footprint::topic). So the topics with events after a cursor are found in the index, or
+/// these events are more than the topics, and it costs less to look at every topic.
 #[derive(Debug, Default)]
 pub(super) struct Recent(Leaf<VecDeque<Arc<Block>>>);
 
@@ -58,11 +58,20 @@ impl Recent {
 
     /// Returns the blocks with every event after a sequence; `None` if some have left the index.
     pub(super) fn after(&self, sequence: u64) -> Option<Vec<Arc<Block>>> {
-        let blocks = self.0.lock();
-        let oldest = blocks.front()?.first;
-        let skipped = (sequence + 1).checked_sub(oldest)? / BLOCK;
-        visit(blocks.len());
-        Some(blocks.iter().skip(skipped as usize).cloned().collect())
+        let (mut found, mut next) = (Vec::new(), sequence + 1);
+        loop {
+            let blocks = self.0.lock();
+            let skipped = next.checked_sub(blocks.front()?.first)? / BLOCK;
+            let skipped = (skipped as usize).min(blocks.len());
+            let stretch = blocks.range(skipped..).take(STRETCH);
+            found.extend(stretch.inspect(|_| visit(1)).cloned());
+            let is_all = blocks.len() - skipped <= STRETCH;
+            drop(blocks);
+            match found.last() {
+                Some(last) if !is_all => next = last.first + BLOCK,
+                _ => return Some(found),
+            }
+        }
     }
 }
 
@@ -116,6 +125,15 @@ mod tests {
             let kept = topics.max(1).div_ceil(BLOCK) * BLOCK;
             assert!(found(&recent, events - kept, events).is_some(), "{topics} topics");
             assert_eq!(found(&recent, events - kept - BLOCK - 1, events), None, "{topics} topics");
+        }
+    }
+
+    #[test]
+    fn blocks_are_found_in_several_stretches() {
+        let blocks = 3 * STRETCH as u64 + 1;
+        let recent = index(blocks * BLOCK, u64::MAX);
+        for after in [0, BLOCK, blocks * BLOCK - 1] {
+            assert_eq!(found(&recent, after, u64::MAX - 1).unwrap().len() as u64, blocks * BLOCK - after);
         }
     }
 

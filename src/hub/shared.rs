@@ -157,7 +157,7 @@ impl Shared {
         let subscriptions = state.subscriptions - 1;
         state.subscribe(log, subscriptions);
         let mut gone = state.release_live(log);
-        let slabs = if subscriptions == 0 { state.release_waiters() } else { (None, None) };
+        let slabs = if subscriptions == 0 && state.has_large_slabs() { state.release_slabs() } else { None };
         let idle = state.is_idle();
         drop(state);
         drop(slabs);

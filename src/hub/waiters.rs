@@ -143,15 +143,17 @@ impl<T> Waiters<T> {
         [kept, unneeded]
     }
 
-    /// Takes the allocations of a slab out in which nobody is registered, if they are large. To be dropped outside of the
-    /// lock.
-    pub(super) fn release(&mut self) -> Option<Self> {
-        let is_large = self.slots.capacity() > FEW
-            || self.beside.as_ref().is_some_and(|beside| beside.free.capacity().max(beside.spare.capacity()) > FEW);
+    /// Returns whether there are allocations for more than a [`FEW`].
+    #[inline]
+    pub(super) fn is_large(&self) -> bool {
+        let is_large = |beside: &Beside<T>| beside.free.capacity() > FEW || beside.spare.capacity() > FEW;
+        self.slots.capacity() > FEW || self.beside.as_deref().is_some_and(is_large)
+    }
+
+    /// Takes the allocations out. Only where nobody is registered.
+    pub(super) fn release(&mut self) -> Self {
         // The round goes on, so that no ticket of before is good for the next registration.
-        let empty = Self { slots: Vec::new(), round: self.round, beside: None };
-        let registered = self.len();
-        (is_large && registered == 0).then(|| mem::replace(self, empty))
+        mem::replace(self, Self { slots: Vec::new(), round: self.round, beside: None })
     }
 }
 
