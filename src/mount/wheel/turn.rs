@@ -37,7 +37,7 @@ pub(super) struct Inner {
     works: Locked<Works>,
 }
 
-/// What is behind the lock. Wakers are woken and dropped outside of it, and cloned only where the driver is lost.
+/// State behind the lock. Wakers are woken and dropped outside of it, and cloned under it only after the driver was lost.
 pub(super) struct Works {
     pub(super) dial: Dial,
     /// The tick that the driver sleeps until.

@@ -194,7 +194,7 @@ fn driver_that_is_moved_from_a_runtime_that_ended_goes_on_in_another() {
     });
 }
 
-/// Tokio's timer, whose sleeps panic while they are told to.
+/// Tokio's timer, whose sleeps panic while `panics` is set.
 #[derive(Clone, Default)]
 struct Faulty {
     panics: Arc<AtomicBool>,
@@ -241,7 +241,7 @@ async fn driver_whose_timer_panics_is_not_started_again_and_again() {
     timer.panics.store(true, Ordering::Relaxed);
     assert!(tokio::time::timeout(MINUTE, piece(&mut body)).await.is_err());
     assert!(timer.made.load(Ordering::Relaxed) < 20, "{:?}", timer.made);
-    // The next request is told, and starts a driver all the same.
+    // The next request gets the reason, and starts a driver all the same.
     let told = get("/events").to(&endpoint).await;
     assert_eq!(told.status(), StatusCode::INTERNAL_SERVER_ERROR);
     assert!(text(told).await.contains("timer panics"));
