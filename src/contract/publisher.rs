@@ -63,7 +63,7 @@ pub trait Publisher: Send + Sync + 'static {
     }
 
     /// State for a client that arrived with a gap, or ran into one, except for a
-    /// [`TooLarge`](crate::GapReason::TooLarge) one. `None`, the default: it is told of the gap, and
+    /// [`TooLarge`](crate::GapReason::TooLarge) one. Default: `None`, after which the client gets the gap alone, and
     /// over raw WebSocket, which can't tell it, the connection is closed with 1013.
     ///
     /// The gap may be of one topic; the state is that of all that the session follows. It must have what is missing: an

@@ -22,8 +22,8 @@ use crate::model::TopicError;
 /// `{"tidings":"error","code":"forbidden","message":"forbidden"}` in the order of its messages. Raw frames carry payloads
 /// only, so their sender gets nothing: answer with an event if it has to know.
 ///
-/// A WebSocket's handshake gets the status, before it is open. Except from a page, which is told by its `Origin`: its
-/// script can't see a status, so what would be a close with 1008 is one, on a connection that was opened for it.
+/// A WebSocket's handshake gets the status, before it is open. A handshake with an `Origin` comes from a page, whose script
+/// can't see a status: a rejection that closes with 1008 opens the connection and closes it with that code.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Rejection {

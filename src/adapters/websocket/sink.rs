@@ -140,8 +140,8 @@ impl<S: Subscriber, Io: AsyncRead + AsyncWrite + Unpin> WebSocketSink<S, Io> {
     /// subscriber's events. The handler gets the next message when the last answer was written to the connection.
     ///
     /// A [closing](Rejection::is_closing) rejection ends the connection: `Busy` with 1013, `Internal` with 1011 and no text,
-    /// the rest with 1008. [`Rejection::Unsupported`] ignores the message. Any other is told to a `tidings.v1` client by
-    /// `{"tidings":"error","code":"forbidden","message":"forbidden"}`, and not told in raw frames.
+    /// the rest with 1008. [`Rejection::Unsupported`] ignores the message. For any other, a `tidings.v1` client gets
+    /// `{"tidings":"error","code":"forbidden","message":"forbidden"}`, and a client of raw frames gets nothing.
     ///
     /// A message in the handler's hands when the connection ends is finished, if that takes no longer than
     /// [`close_timeout`](WebSocketConfig::close_timeout). Its answer is dropped.
