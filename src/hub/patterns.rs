@@ -3,16 +3,16 @@ use std::collections::BTreeMap;
 use std::iter::{from_fn, once};
 use std::ops::Bound;
 
-use crate::hub::sync::Map;
 use crate::model::{Pattern, Topic};
 
-/// Values by pattern, found by a topic that matches in as many steps as the topic has segments.
+/// Values by pattern, found by a topic that matches in as many steps as the topic has segments. A tree, which never moves
+/// all of its values at once.
 #[derive(Debug, Clone)]
-pub(super) struct Patterns<T>(Map<Pattern, T>);
+pub(super) struct Patterns<T>(BTreeMap<Pattern, T>);
 
 impl<T> Default for Patterns<T> {
     fn default() -> Self {
-        Self(Map::new())
+        Self(BTreeMap::new())
     }
 }
 

@@ -162,39 +162,41 @@ impl Replay {
 
     /// The sequence of what comes next, an event or a gap: here, or in the pattern's log when everything here was read.
     pub(super) fn head(&mut self, log: &mut Reader, shared: &Shared, overflow: Overflow) -> Option<u64> {
-        self.turn(log, shared, overflow);
+        self.find_first(log, shared, overflow);
         let gap = self.gaps.keys().next().copied();
         let here = self.first.as_ref().map(|unread| unread.head).into_iter().chain(gap).min();
         here.or_else(|| log.ahead(shared, overflow).map(|ahead| ahead.first_sequence()))
     }
 
-    /// Finds the topic whose turn it is. `log` is the reader of the pattern's log.
-    fn turn(&mut self, log: &mut Reader, shared: &Shared, overflow: Overflow) {
+    /// Finds the topic with the earliest unread event, and keeps it in `first`. `log` is the reader of the pattern's log.
+    ///
+    /// The topic stays in place while it is looked at: the look asks the clock, which is the user's and may panic.
+    fn find_first(&mut self, log: &mut Reader, shared: &Shared, overflow: Overflow) {
         self.count(shared);
-        while let Some(mut unread) = self.first.take().or_else(|| Some(self.rest.pop()?.0)) {
+        loop {
+            if self.first.is_none() {
+                self.first = self.rest.pop().map(|Reverse(unread)| unread);
+            }
+            let Some(unread) = &mut self.first else {
+                return;
+            };
             match unread.look(shared, overflow) {
-                Some(Ok(head)) => unread.head = head,
+                Some(Ok(head)) => {
+                    unread.head = head;
+                    match self.rest.peek_mut() {
+                        Some(mut earlier) if earlier.0.head < head => std::mem::swap(&mut earlier.0, unread),
+                        _ => return,
+                    }
+                }
                 Some(Err(lost)) => {
                     let topic = unread.reader.log.name.as_topic().cloned();
                     let missing = Missing { reason: GapReason::Overflow, missed: Some(lost.missed), topic };
                     self.put_gap(lost.evicted, missing);
-                    self.first = Some(unread);
-                    continue;
                 }
                 None => {
                     log.take_conflated(&mut unread.reader);
-                    unread.leave(shared);
-                    continue;
+                    self.first.take().into_iter().for_each(|unread| unread.leave(shared));
                 }
-            }
-            let earlier = self.rest.peek_mut().filter(|other| other.0.head < unread.head);
-            let is_first = earlier.is_none();
-            if let Some(mut earlier) = earlier {
-                std::mem::swap(&mut earlier.0, &mut unread);
-            }
-            self.first = Some(unread);
-            if is_first {
-                break;
             }
         }
     }

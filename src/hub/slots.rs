@@ -143,7 +143,7 @@ impl Slots {
 
     /// Returns the number after the last slot.
     pub(super) fn end(&self) -> u32 {
-        (self.chunks.len() * CHUNK) as u32
+        self.chunks.last().map_or(0, |last| (self.chunks.len() - 1) * CHUNK + last.slots.len()) as u32
     }
 
     /// Returns the log in a slot.

@@ -24,14 +24,8 @@ pub(super) type LeafGuard<'a, T> = Held<std::sync::MutexGuard<'a, T>>;
 
 /// Topics by name. Ordered under loom, which needs every run to be the same.
 #[cfg(loom)]
-pub(super) type Map<K, V> = std::collections::BTreeMap<K, V>;
-/// Topics by name. Hashed with the standard library's keyed hash: peers choose the names.
-#[cfg(not(loom))]
-pub(super) type Map<K, V> = std::collections::HashMap<K, V>;
-/// The same without values.
-#[cfg(loom)]
 pub(super) type Set<T> = std::collections::BTreeSet<T>;
-/// The same without values.
+/// Topics by name. Hashed with the standard library's keyed hash: peers choose the names.
 #[cfg(not(loom))]
 pub(super) type Set<T> = std::collections::HashSet<T>;
 

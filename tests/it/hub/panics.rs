@@ -143,6 +143,30 @@ fn merged_subscription_in_whose_poll_the_clock_panics_delivers_the_event_later()
 }
 
 #[test]
+fn pattern_in_whose_replay_the_clock_panics_delivers_the_events_later() {
+    for looks in 0..8 {
+        let clock = Fuse::new();
+        let hub = builder(&clock).build();
+        for name in ["a/1", "a/2", "a/3", "a/1"] {
+            publish(&hub, name, Event::text("x").ttl(Duration::from_secs(10)));
+        }
+        let names = Subscribe::patterns(["a/*"]).start(Start::Oldest);
+        let (mut subscription, task) = (hub.subscribe(names).unwrap(), Task::new());
+        clock.panic_after(looks);
+        let mut events = 0;
+        loop {
+            match catch_unwind(AssertUnwindSafe(|| poll(&mut subscription, &task))) {
+                Ok(Poll::Ready(Delivery::Events(batch))) => events += batch.len(),
+                Ok(Poll::Pending) => break,
+                Ok(other) => panic!("{other:?}"),
+                Err(_) => assert!(!clock.is_left(), "the clock panics, and nothing else"),
+            }
+        }
+        assert_eq!(events, 4, "a panic after {looks} looks");
+    }
+}
+
+#[test]
 fn payload_whose_drop_panics_in_the_sweep_of_a_publish_keeps_no_other_topic() {
     let clock = Fuse::new();
     let hub = builder(&clock).build();
