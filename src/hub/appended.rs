@@ -1,7 +1,7 @@
 use std::sync::Arc;
 use std::task::Waker;
 
-use crate::hub::late_marks::{MARKED, Marking};
+use crate::hub::late_marks::Marking;
 use crate::hub::log::{Follower, Log};
 use crate::hub::segment::Evicted;
 
@@ -35,10 +35,10 @@ pub(super) struct Relief<'a> {
 }
 
 impl Appended {
-    /// Returns whether the inboxes that the event concerns are few enough to be marked under the sequencer.
+    /// Returns the number of inboxes that the event concerns.
     #[inline]
-    pub(super) fn has_few_followers(&self) -> bool {
-        self.fed.iter().map(|(_, fed)| fed.followers.len()).sum::<usize>() + self.followers.len() <= MARKED
+    pub(super) fn followers(&self) -> usize {
+        self.fed.iter().map(|(_, fed)| fed.followers.len()).sum::<usize>() + self.followers.len()
     }
 
     /// Marks the inboxes that the event concerns.

@@ -2,10 +2,10 @@ use std::sync::Arc;
 
 use crate::hub::holds::visit;
 use crate::hub::log::Log;
-use crate::hub::sync::{Leaf, Signal};
+use crate::hub::sync::{Count, Leaf, Signal};
 
-/// Most inboxes that are marked under a lock. Under loom one, so that two take the other way.
-pub(super) const MARKED: usize = if cfg!(loom) { 1 } else { 128 };
+/// Most inboxes that are marked under a lock.
+const MARKED: u64 = 128;
 
 /// Logs whose followers are being marked without a lock, since they are many.
 ///
@@ -14,8 +14,10 @@ pub(super) const MARKED: usize = if cfg!(loom) { 1 } else { 128 };
 /// event; it is taken out of here when all of them are marked. A reader loads the watermark, looks here, and takes its
 /// inbox, in this order. So of each event up to the watermark it finds the log here, or the mark in its inbox. A log that
 /// it finds here it looks at as if it were marked; the mark that comes later is one too many, and ignored.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct LateMarks {
+    /// Most inboxes that are marked under a lock.
+    most: Count,
     is_on: Signal,
     /// The logs of each publisher that marks.
     all: Leaf<Vec<Arc<[Arc<Log>]>>>,
@@ -28,7 +30,25 @@ pub(super) struct Marking<'a> {
     logs: Arc<[Arc<Log>]>,
 }
 
+impl Default for LateMarks {
+    fn default() -> Self {
+        Self { most: Count::new(MARKED), is_on: Signal::default(), all: Leaf::default() }
+    }
+}
+
 impl LateMarks {
+    /// Returns whether so many inboxes are few enough to be marked under a lock.
+    #[inline]
+    pub(super) fn are_few(&self, inboxes: usize) -> bool {
+        inboxes == 0 || inboxes as u64 <= self.most.load()
+    }
+
+    /// Has all inboxes marked without a lock, so that a model needs no crowd for that.
+    #[cfg(loom)]
+    pub(super) fn mark_all_late(&self) {
+        self.most.set(0);
+    }
+
     /// Enters logs whose followers are to be marked. Under the lock under which the followers were taken out.
     #[cold]
     pub(super) fn enter(&self, logs: Arc<[Arc<Log>]>) -> Marking<'_> {

@@ -82,6 +82,15 @@ impl LocalHub {
         Self { handle: Arc::new(Handle { shared: Arc::new(shared) }) }
     }
 
+    /// Returns the hub with all inboxes of subscriptions of several topics marked when the sequencer is free.
+    #[cfg(loom)]
+    #[doc(hidden)]
+    #[must_use]
+    pub fn marking_late(self) -> Self {
+        self.handle.shared.budget.late_marks.mark_all_late();
+        self
+    }
+
     #[cfg(test)]
     pub(super) fn shared(&self) -> &Shared {
         &self.handle.shared
@@ -289,7 +298,7 @@ impl<'a> Round<'a> {
             log = again.ok_or(PublishError::Closed)?;
         };
         sequencer.last = sequence;
-        let is_marked = appended.has_few_followers();
+        let is_marked = self.shared.budget.late_marks.are_few(appended.followers());
         if is_marked {
             appended.mark();
         }

@@ -3,7 +3,6 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
-use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
@@ -58,7 +57,11 @@ impl Socket {
     /// ```
     #[cfg(feature = "http")]
     #[cfg_attr(docsrs, doc(cfg(feature = "http")))]
-    pub fn request_timer<T>(&mut self, timer: T, idle: Duration) -> impl hyper::rt::Timer + Send + Sync + use<T>
+    pub fn request_timer<T>(
+        &mut self,
+        timer: T,
+        idle: std::time::Duration,
+    ) -> impl hyper::rt::Timer + Send + Sync + use<T>
     where
         T: hyper::rt::Timer + Clone + Unpin + Send + Sync + 'static,
     {
