@@ -10,7 +10,7 @@ use crate::model::{Overflow, Pattern};
 pub struct SubscribeOptions {
     start: Start,
     overflow: Overflow,
-    own: BTreeMap<Pattern, Own>,
+    own: Option<BTreeMap<Pattern, Own>>,
 }
 
 /// The options of one topic or pattern.
@@ -45,7 +45,7 @@ impl SubscribeOptions {
     }
 
     fn own_of(&self, name: &Pattern) -> Option<&Own> {
-        if self.own.is_empty() { None } else { self.own.get(name) }
+        self.own.as_ref()?.get(name)
     }
 
     pub(super) fn set_start(&mut self, start: Start) {
@@ -60,25 +60,31 @@ impl SubscribeOptions {
         if is_cursor(start) {
             return Err(SubscribeError::OwnCursor(name));
         }
-        self.own.entry(name).or_default().start = Some(start);
+        self.own.get_or_insert_default().entry(name).or_default().start = Some(start);
         Ok(())
     }
 
     pub(super) fn set_overflow_of(&mut self, name: Pattern, overflow: Overflow) {
-        self.own.entry(name).or_default().overflow = Some(overflow);
+        self.own.get_or_insert_default().entry(name).or_default().overflow = Some(overflow);
     }
 
     /// Checks the names that have options of their own against those of the subscription.
+    #[inline]
     pub(super) fn check(&self, names: &[Pattern]) -> Result<(), SubscribeError> {
-        if self.own.is_empty() {
-            return Ok(());
+        match &self.own {
+            None => Ok(()),
+            Some(own) => Self::check_own(own, names),
         }
-        if names.iter().filter(|name| self.own.contains_key(*name)).count() < self.own.len() {
-            let unknown = self.own.keys().find(|name| !names.contains(name));
+    }
+
+    #[cold]
+    fn check_own(own: &BTreeMap<Pattern, Own>, names: &[Pattern]) -> Result<(), SubscribeError> {
+        if names.iter().filter(|name| own.contains_key(*name)).count() < own.len() {
+            let unknown = own.keys().find(|name| !names.contains(name));
             return unknown.map_or(Ok(()), |name| Err(SubscribeError::NotFollowed(name.clone())));
         }
         let wide = || names.iter().filter(|name| name.as_topic().is_none());
-        let covered = self.own.keys().find(|&own| wide().any(|wide| wide != own && wide.covers(own)));
+        let covered = own.keys().find(|&own| wide().any(|wide| wide != own && wide.covers(own)));
         covered.map_or(Ok(()), |name| Err(SubscribeError::Covered(name.clone())))
     }
 }

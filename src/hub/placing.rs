@@ -64,11 +64,17 @@ impl From {
 impl Log {
     /// Returns where a subscription begins, with the index of the first of the last events: of those that have not
     /// expired. They are counted without the log's lock.
+    #[inline]
     pub(super) fn resolve(&self, from: From, now: u64) -> From {
-        let From::Last(mut left) = from else {
-            return from;
-        };
-        let mut end = u64::MAX;
+        match from {
+            From::Last(events) => self.resolve_last(events, now),
+            from => from,
+        }
+    }
+
+    #[inline(never)]
+    fn resolve_last(&self, events: usize, now: u64) -> From {
+        let (mut left, mut end) = (events, u64::MAX);
         loop {
             let state = self.state();
             let first = state.first;

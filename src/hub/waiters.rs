@@ -72,6 +72,7 @@ impl<T> Waiters<T> {
     }
 
     /// Takes a waiter out. Returns it, to be dropped outside of the lock.
+    #[inline]
     pub(super) fn cancel(&mut self, ticket: &mut Ticket) -> Option<T> {
         let Ticket { round, slot } = mem::replace(ticket, Ticket::NONE);
         if round != self.round {
