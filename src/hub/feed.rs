@@ -19,7 +19,6 @@ use std::time::Duration;
 use crate::contract::Entry;
 use crate::hub::appended::Appended;
 use crate::hub::budget::Budget;
-use crate::hub::history::EVICTED;
 use crate::hub::holds::STRETCH;
 use crate::hub::log::{Log, State};
 use crate::model::{Pattern, Retention, Topic};
@@ -78,7 +77,8 @@ impl State {
     /// Puts an event of this topic into the feeds, and forgets those that were dropped.
     #[cold]
     pub(super) fn feed(&mut self, topic: &Topic, entry: &Entry) -> Vec<(Arc<Log>, Appended)> {
-        let (mut fed, mut left) = (Vec::with_capacity(self.feeds.len()), EVICTED);
+        // An event of each log leaves history, and after that a segment of one of them memory.
+        let (mut fed, mut left) = (Vec::with_capacity(self.feeds.len()), STRETCH + self.feeds.len());
         let live = self.feeds.iter().filter(|feed| feed.take_in(topic, entry, &mut left, &mut fed)).count();
         if live < self.feeds.len() {
             self.feeds = fed.iter().map(|(feed, _)| Arc::clone(feed)).collect();

@@ -2,7 +2,7 @@ use std::sync::{Arc, Weak};
 
 use crate::hub::appended::Relief;
 use crate::hub::footprint;
-use crate::hub::holds::visit;
+use crate::hub::holds::{STRETCH, visit};
 use crate::hub::kept::Kept;
 use crate::hub::log::{Log, State};
 use crate::hub::segment::{Evicted, Segment, expires, nanos};
@@ -12,9 +12,9 @@ use crate::hub::sync::MutexGuard;
 use crate::hub::tail::Tail;
 use crate::model::Retention;
 
-/// Number of events that one hold of a log's lock evicts, at most. As many as the largest segment has, which leaves memory
-/// whole.
-pub(super) const EVICTED: usize = 256;
+/// Number of events that are looked at to evict some under one hold of a log's lock, at most. One more than a segment has,
+/// and some: each publish makes one event leave history, and after that a segment leaves memory whole.
+pub(super) const EVICTED: usize = STRETCH + 32;
 
 /// How far a sweep of a log came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,7 +36,7 @@ struct Oldest {
     has_key: bool,
 }
 
-/// Takes so many visits from those that are left. `false` if they are not left: then none is.
+/// Takes a number of looks from those that are left. Returns `false`, and leaves none, if fewer are left.
 #[inline]
 pub(super) fn spend(left: &mut usize, visits: u32) -> bool {
     let rest = left.checked_sub(visits as usize);
@@ -85,8 +85,8 @@ impl State {
         }
         let age = nanos(retention.age);
         loop {
-            while let Some(len) = self.past_segment() {
-                if !spend(left, len) {
+            while let Some(looks) = self.past_segment() {
+                if !spend(left, looks) {
                     self.kept_mut().due = 0;
                     return gone;
                 }
@@ -114,11 +114,20 @@ impl State {
         gone
     }
 
-    /// Returns the length of the oldest segment if all of it has left history, and if it is not the newest.
+    /// Returns the looks that the oldest segment takes to leave memory, if all of it has left history and it is not the
+    /// newest.
     #[inline]
     fn past_segment(&self) -> Option<u32> {
         let is_past = |front: &&Arc<Segment>| front.end() <= self.first;
-        self.front().filter(|_| self.kept().segments.has_older()).filter(is_past).map(|front| front.len())
+        let front = self.front().filter(|_| self.kept().segments.has_older()).filter(is_past)?;
+        Some(self.looks(front, front.len()))
+    }
+
+    /// Returns the number of events that are looked at when those of a segment before the place `end` leave memory: one, or
+    /// each of them where events expire or are replaced.
+    pub(super) fn looks(&self, segment: &Segment, end: u32) -> u32 {
+        let is_plain = segment.never_expires() && !self.conflates && segment.key(end.saturating_sub(1)).is_none();
+        if is_plain { end.min(1) } else { end }
     }
 
     /// Whether history is larger than the retention allows.
@@ -188,7 +197,7 @@ impl State {
     /// The events of the oldest segment before the place `end` are taken out of memory.
     pub(super) fn leave_memory(&mut self, segment: &Segment, end: u32, now: u64) {
         self.gone = segment.sequence(end.saturating_sub(1));
-        visit(end as usize);
+        visit(self.looks(segment, end) as usize);
         let kept = self.kept_mut();
         if let Some(newest) = &mut kept.newest {
             newest.forget(segment, end);

@@ -119,10 +119,10 @@ impl State {
         }
     }
 
-    /// Returns the length of the oldest segment of the live buffer.
+    /// Returns the looks that the oldest segment of the live buffer takes to leave memory.
     fn oldest_live(&self) -> u32 {
         let live = self.kept().live.as_ref();
-        live.and_then(|live| live.segments.oldest()).map_or(0, |oldest| oldest.len())
+        live.and_then(|live| live.segments.oldest()).map_or(0, |oldest| self.looks(oldest, oldest.len()))
     }
 
     /// Takes out of memory what is kept for readers only, if no subscription is connected any more, as far as one hold of

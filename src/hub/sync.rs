@@ -305,22 +305,23 @@ impl Switch {
     }
 }
 
-/// A flag for those who act upon it without a lock. Changed under a lock only.
+/// A flag that readers act upon without a lock. Changed under a lock only.
 ///
-/// Release on the store, Acquire on the load: who sees it cleared sees what was done before. It is set before the
-/// [`Watermark`] is advanced, which orders it for who sees that sequence.
+/// Release on the store, Acquire on the load: a reader that finds it cleared sees what was done before. It is set before the
+/// [`Watermark`] is advanced, which orders it for a reader that sees that sequence. Loom does not know it: each load would
+/// be tried with every value that it had, and no model would end.
 #[derive(Debug, Default)]
-pub(super) struct Signal(AtomicFlag);
+pub(super) struct Signal(AtomicBool);
 
 impl Signal {
     #[inline(always)]
     pub(super) fn is_on(&self) -> bool {
-        self.0.load(Ordering::Acquire)
+        self.0.load(PlainOrdering::Acquire)
     }
 
     /// Only under the lock.
     pub(super) fn set(&self, is_on: bool) {
-        self.0.store(is_on, Ordering::Release);
+        self.0.store(is_on, PlainOrdering::Release);
     }
 }
 

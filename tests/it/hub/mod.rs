@@ -5,6 +5,7 @@ mod behind;
 mod budget;
 mod caches;
 mod connected;
+mod eviction;
 mod floods;
 mod last_value;
 mod latest;

@@ -1,0 +1,79 @@
+//! Memory of logs whose events leave history one by one: it stays within its limits, although one publish evicts little.
+
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use tidings::{Event, LocalHub, LocalHubBuilder, Overflow, Retention, Subscribe, Subscriber, Subscription};
+
+use super::model::ManualClock;
+use super::patterns::topic;
+
+const EVENTS: usize = 20_000;
+
+/// Events that take one look to leave memory, and events that are looked at one by one.
+const KINDS: [(&str, fn(usize) -> Event); 3] = [
+    ("plain", |_| Event::text("x")),
+    ("keyed", |n| Event::text("x").keyed(["a", "b"][n % 2]).unwrap()),
+    ("expiring", |_| Event::text("x").ttl(Duration::from_secs(3_600))),
+];
+
+/// A hub whose time stands still, so that no sweep helps.
+fn builder(count: usize) -> LocalHubBuilder {
+    LocalHub::builder().retain(Retention::count(count)).clock(ManualClock::new())
+}
+
+fn read(subscription: &mut Subscription) {
+    while let Poll::Ready(_) = subscription.poll_next(&mut Context::from_waker(Waker::noop())) {}
+}
+
+fn follow(hub: &LocalHub, patterns: &[&str], overflow: Overflow) -> Vec<Subscription> {
+    patterns.iter().map(|name| hub.subscribe(Subscribe::patterns([*name]).overflow(overflow)).unwrap()).collect()
+}
+
+#[test]
+fn logs_of_several_patterns_that_are_read_stay_small() {
+    for (kind, event) in KINDS {
+        for patterns in [&["**"][..], &["a/*", "**"], &["a/*", "a/**", "**"]] {
+            for overflow in [Overflow::Gap, Overflow::Latest] {
+                let hub = builder(10).build();
+                let mut subscriptions = follow(&hub, patterns, overflow);
+                for n in 0..EVENTS {
+                    hub.publish_now(&topic("a/b"), event(n)).unwrap();
+                    subscriptions.iter_mut().for_each(read);
+                }
+                let (bytes, limit) = (hub.stats().bytes, 10_000 + patterns.len() * 512 * 1024);
+                assert!(bytes < limit, "{kind}, {patterns:?}, {overflow:?}: {bytes} bytes");
+            }
+        }
+    }
+}
+
+#[test]
+fn live_buffer_of_a_reader_that_stalls_stays_within_its_limit() {
+    for (kind, event) in KINDS {
+        for count in [10, 100, 256, 1_000] {
+            for overflow in [Overflow::Gap, Overflow::Latest] {
+                let hub = builder(count).live_buffer(16 * 1024).build();
+                let _stalled = hub.subscribe(Subscribe::topics(["a/b"]).overflow(overflow)).unwrap();
+                (0..EVENTS).for_each(|n| _ = hub.publish_now(&topic("a/b"), event(n)).unwrap());
+                // History, two segments, and the buffer.
+                let (bytes, limit) = (hub.stats().bytes, (count + 512) * 400 + 16 * 1024);
+                assert!(bytes < limit, "{kind}, {count} events, {overflow:?}: {bytes} bytes");
+            }
+        }
+    }
+}
+
+#[test]
+fn patterns_that_are_read_evict_no_history_of_quiet_topics() {
+    for patterns in [&["**"][..], &["a/*", "**"]] {
+        let hub = builder(10).max_bytes(2 << 20).build();
+        (0..600).for_each(|n| _ = hub.publish_now(&topic(&format!("quiet/{n}")), "x").unwrap());
+        let mut subscriptions = follow(&hub, patterns, Overflow::Gap);
+        for _ in 0..EVENTS {
+            hub.publish_now(&topic("a/b"), "x").unwrap();
+            subscriptions.iter_mut().for_each(read);
+        }
+        assert_eq!((hub.stats().evicted_by_budget, hub.stats().topics), (0, 601), "{patterns:?}");
+    }
+}
