@@ -34,7 +34,7 @@ pub(super) struct Budget {
     pub(super) max_topics: usize,
     pub(super) sizes: Sizes,
     pub(super) caches: Caches,
-    /// The hub's, here for those who evict.
+    /// The hub's, here for eviction.
     pub(super) late_marks: LateMarks,
 }
 

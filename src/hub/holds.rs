@@ -11,7 +11,7 @@
 #[cfg(all(test, not(loom)))]
 mod tests;
 
-/// Number of events, topics or subscribers that a loop goes through before it lets others have the lock.
+/// Number of events, topics or subscribers that a loop goes through before it releases the lock.
 pub(super) const STRETCH: usize = 256;
 
 #[cfg(any(not(debug_assertions), loom))]

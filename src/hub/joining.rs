@@ -25,7 +25,7 @@ impl Joined {
         }
         let published = match self.patterns.is_empty() {
             true => shared.published.load(),
-            // Whoever publishes a later event appends it after this, and so to the patterns' logs too.
+            // A later event is appended after this, and so to the patterns' logs too.
             false => shared.settled(),
         };
         let mut beginning = Beginning::new(shared, options.start(), published);

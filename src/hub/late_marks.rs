@@ -49,7 +49,8 @@ impl LateMarks {
         self.most.set(0);
     }
 
-    /// Enters logs whose followers are to be marked. Under the lock under which the followers were taken out.
+    /// Enters logs whose followers are to be marked. A publisher does so under the sequencer, and an eviction under the
+    /// log's lock, so that no event is appended and passed by the watermark in between.
     #[cold]
     pub(super) fn enter(&self, logs: Arc<[Arc<Log>]>) -> Marking<'_> {
         let mut all = self.all.lock();

@@ -51,8 +51,8 @@ use crate::model::{Cursor, Event, Topic};
 /// `benches/growth` measures each of these; `docs/growth.md` in the repository has its tables.
 ///
 /// - A publish takes longer with many topics, because of cache misses: it reads the topic's log and its newest segment, which
-///   are in no cache if each publish is to another of many topics. It takes about ten times as long at 1,000,000 topics as at
-///   1,000. A publish to the same topic again and again takes as long as ever.
+///   are in no cache if each publish is to another of many topics. It takes five to ten times as long at 1,000,000 topics
+///   as at 1,000. A publish to the same topic again and again takes as long as ever.
 /// - A publish takes longer with many subscribers that wait for its topic: it wakes each of them, at 10 to 20 ns, before it
 ///   returns. With a [notifier](Self::notifier) that runs, its time does not depend on the number of subscribers.
 /// - A publish does not depend on the number of patterns that do not match its topic, nor on the length of history.

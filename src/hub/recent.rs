@@ -21,7 +21,8 @@ pub(super) struct Recent(Leaf<VecDeque<Arc<Block>>>);
 
 /// Slots of consecutive events.
 ///
-/// Written by the publisher that holds the sequencer, and read up to the watermark, which orders the two.
+/// Written by the publisher that holds the sequencer, before it appends the event. Read up to the watermark, or up to an
+/// event that has left a pattern's log; the watermark or that log's lock orders the two.
 #[derive(Debug)]
 pub(super) struct Block {
     /// The sequence of the first.

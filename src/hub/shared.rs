@@ -247,7 +247,7 @@ impl Shared {
         }
     }
 
-    /// Lets go of the old history of those few logs whose turn it is, as far as one hold of their locks goes.
+    /// Evicts the old history of the next few logs of the round, as far as one hold of their locks goes.
     #[inline]
     pub(super) fn sweep_a_few(&self, now: u64) {
         if self.sweeper.is_due(now) {

@@ -6,6 +6,8 @@ use crate::hub::sizes::{CLASSES, Rank};
 
 /// Number of slots that are allocated at once, so that growth moves no slot.
 const CHUNK: usize = 256;
+/// Number of empty chunks at the end that are removed when a slot becomes free.
+const RELEASED: usize = 2;
 /// No slot.
 const NONE: u32 = u32::MAX;
 
@@ -137,6 +139,13 @@ impl Slots {
         // The first one stays, for a hub whose few topics come and go.
         if chunk.used == 0 && index > 0 {
             *chunk = Chunk::default();
+        }
+        for _ in 0..RELEASED {
+            let last = self.chunks.len() - 1;
+            if last > 0 && self.chunks[last].used == 0 {
+                self.chunks.pop();
+                self.open.remove(&(last as u32));
+            }
         }
         Some(log)
     }

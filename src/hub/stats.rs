@@ -49,7 +49,7 @@ pub struct HubStats {
     pub parked: usize,
     /// Topics in memory.
     pub topics: usize,
-    /// Dropped topics of which the last sequence is remembered.
+    /// Topics that were dropped, whether or not they came back, of which the last sequence then is remembered.
     pub tombstones: usize,
     /// Patterns that are followed.
     pub patterns: usize,

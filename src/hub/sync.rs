@@ -325,7 +325,7 @@ impl Signal {
     }
 }
 
-/// A flag that is set once, for those who decide nothing for good by it.
+/// A flag that is set once. Relaxed: nothing is decided for good by it.
 #[derive(Debug, Default)]
 pub(super) struct Flag(AtomicBool);
 
