@@ -2,10 +2,11 @@
 
 use std::hint::black_box;
 use std::task::{Context, Poll, Waker};
+use std::time::Instant;
 
 use bytes::{Bytes, BytesMut};
 use tidings::{
-    Delivery, Encoded, Event, Format, LocalHub, Published, Retention, Subscribe, Subscriber, Subscription, Topic,
+    Clock, Delivery, Encoded, Event, Format, LocalHub, Published, Retention, Subscribe, Subscriber, Subscription, Topic,
 };
 
 const SUBSCRIBERS: usize = 1_000;
@@ -27,8 +28,21 @@ impl Format for Plain {
     }
 }
 
+/// A clock that stands still: sweeps come by time, and a count of instructions must not depend on how fast the machine is.
+struct Still(Instant);
+
+impl Clock for Still {
+    fn now(&self) -> Instant {
+        self.0
+    }
+}
+
+fn hub() -> LocalHub {
+    LocalHub::builder().clock(Still(Instant::now())).build()
+}
+
 fn world(subscribers: usize, topics: &[Topic]) -> (LocalHub, Vec<Subscription>) {
-    let hub = LocalHub::new();
+    let hub = hub();
     let mut subscriptions: Vec<_> =
         (0..subscribers).map(|_| hub.subscribe(Subscribe::topics(topics)).expect("open")).collect();
     let mut cx = Context::from_waker(Waker::noop());
@@ -100,7 +114,7 @@ pub(crate) fn merged(topics: usize, burst: usize, rounds: usize) -> usize {
 /// The same by a pattern, in a hub with ten thousand topics and a thousand patterns that it has nothing to do with.
 pub(crate) fn pattern(burst: usize, rounds: usize) -> usize {
     let topics: Vec<_> = (0..10).map(|n| Topic::new(format!("bench/{n}")).expect("valid")).collect();
-    let hub = LocalHub::new();
+    let hub = hub();
     for n in 0..10_000 {
         hub.publish_now(&Topic::new(format!("other/{n}/x")).expect("valid"), event()).expect("open");
     }

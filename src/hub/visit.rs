@@ -168,6 +168,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
+    use crate::contract::Subscribe;
     use crate::hub::local::LocalHub;
     use crate::model::Retention;
 
@@ -240,7 +241,7 @@ mod tests {
         let hub = LocalHub::builder().retain_for("room/1/*", Retention::count(0)).build();
         publish(&hub, 0..3, 3);
         let topics = ["other", "room/1/chat"];
-        let _revived = topics.map(|name| hub.subscribe(crate::Subscribe::topics([name])).unwrap());
+        let _revived = topics.map(|name| hub.subscribe(Subscribe::topics([name])).unwrap());
         // The other topic has the slot that the index knows.
         publish(&hub, 0..1, 10);
         let mut names = visited(&hub, "room/**", Some(1));

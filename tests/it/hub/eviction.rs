@@ -1,6 +1,6 @@
 //! Memory of logs whose events leave history one by one: it stays within its limits, although one publish evicts little.
 
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Waker};
 use std::time::Duration;
 
 use tidings::{Event, LocalHub, LocalHubBuilder, Overflow, Retention, Subscribe, Subscriber, Subscription};
@@ -10,8 +10,11 @@ use super::patterns::topic;
 
 const EVENTS: usize = 20_000;
 
+/// Makes the n-th event of a kind.
+type EventOf = fn(usize) -> Event;
+
 /// Events that take one look to leave memory, and events that are looked at one by one.
-const KINDS: [(&str, fn(usize) -> Event); 3] = [
+const KINDS: [(&str, EventOf); 3] = [
     ("plain", |_| Event::text("x")),
     ("keyed", |n| Event::text("x").keyed(["a", "b"][n % 2]).unwrap()),
     ("expiring", |_| Event::text("x").ttl(Duration::from_secs(3_600))),
@@ -23,7 +26,7 @@ fn builder(count: usize) -> LocalHubBuilder {
 }
 
 fn read(subscription: &mut Subscription) {
-    while let Poll::Ready(_) = subscription.poll_next(&mut Context::from_waker(Waker::noop())) {}
+    while subscription.poll_next(&mut Context::from_waker(Waker::noop())).is_ready() {}
 }
 
 fn follow(hub: &LocalHub, patterns: &[&str], overflow: Overflow) -> Vec<Subscription> {
