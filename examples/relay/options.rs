@@ -36,13 +36,13 @@ usage: relay [--listen ADDRESS] [--host NAME]… [--origin URL]… [--retain N] 
   --new-topics N    how many topics one publisher, known by its address, may create in an hour
                     (default 10000; 0: any number, for a relay behind a proxy, whose clients all
                     have the proxy's address)
-  --log             say who comes, why they leave, and what is refused and why, on the standard output
+  --log             say who comes, why they leave, and what is refused and why, on standard output
   --help            this text
 
   Each connection takes a file descriptor: raise `ulimit -n` above as many as you expect.
 
-  GET  /events?topic=T[&topic=U]…   listen: SSE, WebSocket, NDJSON stream, long or short poll, as the
-                                    headers Accept, Upgrade and Prefer say, or:
+  GET  /events?topic=T[&topic=U]…   listen: SSE, WebSocket, NDJSON stream, long or short poll, as
+                                    the headers Accept, Upgrade and Prefer say, or:
          &transport=NAME            sse, websocket, chunked, long-poll or short-poll, whatever the
                                     headers say
          &cursor=CURSOR             begin after this cursor, which every event and reply has; also
@@ -56,7 +56,8 @@ usage: relay [--listen ADDRESS] [--host NAME]… [--origin URL]… [--retain N] 
                                     publish the body: text (what `curl -d` sends too),
                                     application/json or application/octet-stream, at most 1 MiB, not
                                     compressed
-  POST /publish                     publish lines of {\"topic\":…,\"data\":…,\"event\"?,\"key\"?,\"ttl\"?},
+  POST /publish                     publish lines of
+                                    {\"topic\":…,\"data\":…,\"event\"?,\"key\"?,\"ttl\"?},
                                     all or none, at most 8 MiB
   A body may fall behind 8 KiB a second by less than 30 s, so it may pause for as long, also at its
   beginning. Faster bytes make up for a delay, and do not count in advance.

@@ -1,5 +1,9 @@
 //! Refusals of the endpoint, with the relay's options in place of the settings that they come from.
 
+use std::future::Future;
+use std::pin::pin;
+use std::task::{Context, Poll, Waker};
+
 use bytes::Bytes;
 use http_body_util::{BodyExt, Either, Full};
 use hyper::header::{self, HeaderValue};
@@ -16,19 +20,24 @@ pub(crate) fn with_options(text: &str) -> String {
 }
 
 /// Returns an answer of the endpoint as it is, or a refusal for its host or origin with options in place of settings.
-pub(crate) async fn name_options(answer: Response<Body>) -> Response<Either<Body, Full<Bytes>>> {
-    if !matches!(answer.status(), StatusCode::FORBIDDEN | StatusCode::MISDIRECTED_REQUEST) {
-        return answer.map(Either::Left);
+pub(crate) fn name_options(answer: Response<Body>) -> Response<Either<Body, Full<Bytes>>> {
+    match answer.status() {
+        StatusCode::FORBIDDEN | StatusCode::MISDIRECTED_REQUEST => of_refusal(answer),
+        _ => answer.map(Either::Left),
     }
-    // Boxed, so that a connection has no room for it.
-    Box::pin(async move {
-        let (mut head, body) = answer.into_parts();
-        let body = body.collect().await.map(|body| body.to_bytes()).unwrap_or_default();
-        let text = with_options(&String::from_utf8_lossy(&body));
-        if text.len() != body.len() && head.headers.contains_key(header::CONTENT_LENGTH) {
-            head.headers.insert(header::CONTENT_LENGTH, HeaderValue::from(text.len()));
-        }
-        Response::from_parts(head, Either::Right(Full::from(text)))
-    })
-    .await
+}
+
+#[cold]
+fn of_refusal(answer: Response<Body>) -> Response<Either<Body, Full<Bytes>>> {
+    let (mut head, body) = answer.into_parts();
+    // All of a refusal is ready at once. To wait for it would take room in each connection.
+    let body = match pin!(body.collect()).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(Ok(body)) => body.to_bytes(),
+        Poll::Ready(Err(_)) | Poll::Pending => Bytes::new(),
+    };
+    let text = with_options(&String::from_utf8_lossy(&body));
+    if text.len() != body.len() && head.headers.contains_key(header::CONTENT_LENGTH) {
+        head.headers.insert(header::CONTENT_LENGTH, HeaderValue::from(text.len()));
+    }
+    Response::from_parts(head, Either::Right(Full::from(text)))
 }

@@ -111,7 +111,7 @@ fn answer(
     };
     async move {
         Ok(match answer {
-            Either::Left(events) => refusal::name_options(events.await).await,
+            Either::Left(events) => refusal::name_options(events.await),
             Either::Right(page) => page.await.map(Either::Right),
         })
     }
