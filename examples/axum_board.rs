@@ -1,5 +1,7 @@
 //! A scoreboard: whoever comes gets the scores as they are, then every change, and after a gap the scores again.
 //!
+//! <http://127.0.0.1:3000> is a page that shows the scores and has a button for each team.
+//!
 //! ```text
 //! cargo run --example axum_board --features full
 //!
@@ -8,8 +10,8 @@
 //! curl -N http://127.0.0.1:3000/events -H 'accept: application/x-ndjson' -H 'last-event-id: lost'
 //! ```
 //!
-//! http://127.0.0.1:3000 is a page that shows the scores and has a button for each team. The first curl gives red a point. The second prints the scores at once, and each change as it comes. The third has
-//! a cursor that means nothing: it prints a gap with `"snapshot":true`, and then the same.
+//! The first curl gives red a point. The second prints the scores at once, and each change as it comes. The third has a
+//! cursor that means nothing: it prints a gap with `"snapshot":true`, and then the same.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};

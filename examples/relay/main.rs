@@ -12,6 +12,7 @@
 //! behind a proxy that asks who is there.
 
 mod bodies;
+mod hosts;
 mod lines;
 mod options;
 mod origins;
@@ -21,27 +22,26 @@ mod peer;
 mod problem;
 mod publish;
 mod quota;
+mod refusal;
 mod request;
 mod serve;
 mod sessions;
 mod status;
 
 use std::io;
-use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::thread::available_parallelism;
 use std::time::Duration;
 
-use hyper::{Request, StatusCode, header};
 use tidings::{Endpoint, Event, LocalHub, Retention};
 use tokio::runtime::{self, Runtime};
 use tokio::signal::unix::{SignalKind, signal};
 
 use bodies::Bodies;
+use hosts::Hosts;
 use options::{Options, Parsed};
 use origins::Origins;
-use problem::Problem;
 use quota::Quota;
 
 /// The largest payload, in bytes.
@@ -62,8 +62,7 @@ struct Relay {
     bodies: Bodies,
     quota: Quota,
     origins: Origins,
-    /// Which it answers for. Empty: any.
-    hosts: Vec<String>,
+    hosts: Hosts,
 }
 
 fn main() -> ExitCode {
@@ -102,7 +101,7 @@ async fn run(options: Options) -> io::Result<()> {
     // Wakes a topic's listeners, a few hundred at a time: who publishes goes on meanwhile, and they get more at once.
     hub.notifier().map(tokio::spawn);
     let address = listener.local_addr()?;
-    let hosts = hosts(address, &options);
+    let hosts = Hosts::new(address, &options);
     let events = endpoint(&hub, &hosts, &options);
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let asked = async move {
@@ -121,51 +120,22 @@ async fn run(options: Options) -> io::Result<()> {
 }
 
 /// The push endpoint: a client gets the topics that it names.
-fn endpoint(hub: &LocalHub, hosts: &[String], options: &Options) -> Endpoint {
+fn endpoint(hub: &LocalHub, hosts: &Hosts, options: &Options) -> Endpoint {
     let (hub, swept) = (hub.clone(), hub.clone());
     let builder = Endpoint::builder(sessions::Guests { hub, log: options.log })
         .drain_window(DRAIN)
         .min_interval(options.min_interval)
-        .allowed_hosts(hosts.iter().map(String::as_str))
+        .allowed_hosts(hosts.iter())
         .every(SWEEP, move || swept.sweep());
     let builder = match options.heartbeat {
         Some(heartbeat) => builder.keep_alive(heartbeat).ping(heartbeat, PONG),
         None => builder,
     };
-    let builder = if options.log { builder.on_refusal(|refused| println!("{refused}")) } else { builder };
+    let builder = match options.log {
+        true => builder.on_refusal(|refused| println!("{}", refusal::with_options(&refused.to_string()))),
+        false => builder,
+    };
     options.origins.iter().fold(builder, |builder, origin| builder.allow_origin(origin)).build()
-}
-
-/// Returns the hosts that are answered on a loopback address: its names, those that were named, and those of the listed
-/// pages. A page can point a name of its own at 127.0.0.1, and be of the same host then (DNS rebinding). On another address
-/// there is no list, and every host is answered.
-fn hosts(address: SocketAddr, options: &Options) -> Vec<String> {
-    let ip = address.ip();
-    if !ip.to_canonical().is_loopback() {
-        return Vec::new();
-    }
-    let own = if ip.is_ipv6() { format!("[{ip}]") } else { ip.to_string() };
-    let listed = options.origins.iter().filter_map(|origin| origin.split_once("://")).map(|(_, host)| host);
-    let ours = ["localhost", "127.0.0.1", "[::1]", &own].into_iter().chain(listed).map(str::to_owned);
-    ours.chain(options.hosts.iter().cloned()).collect()
-}
-
-impl Relay {
-    /// As the endpoint does for its own page: a listed host without a port is meant with any.
-    fn only_for_our_hosts<B>(&self, request: &Request<B>) -> Result<(), Problem> {
-        let header = || request.headers().get(header::HOST)?.to_str().ok();
-        let asked = request.uri().authority().map(|authority| authority.as_str()).or_else(header).unwrap_or_default();
-        let bare = asked.trim_end_matches(|end: char| end.is_ascii_digit()).strip_suffix(':').unwrap_or(asked);
-        // Most are written alike, and that is seen at once.
-        let is = |ours: &String| ours == bare || ours.eq_ignore_ascii_case(bare) || ours.eq_ignore_ascii_case(asked);
-        match self.hosts.is_empty() || self.hosts.iter().any(is) {
-            true => Ok(()),
-            false => {
-                let why = "this host is not served here; relay --host adds it";
-                Err(Problem::new(StatusCode::MISDIRECTED_REQUEST, why))
-            }
-        }
-    }
 }
 
 fn fail(message: &str) -> ExitCode {

@@ -15,18 +15,18 @@ usage: relay [--listen ADDRESS] [--host NAME]… [--origin URL]… [--retain N] 
              [--heartbeat SECONDS] [--new-topics N] [--log]
 
   --listen ADDRESS  where to listen; port 0 takes a free one (default 127.0.0.1:7071)
-  --host NAME       a host that is answered on a loopback address too, like push.example or
-                    push.example:8080: the one that a proxy in front passes on; may repeat. By
-                    default these are localhost, the address itself and the hosts of --origin;
-                    on other addresses every host is answered
+  --host NAME       a host to answer for, like push.example or push.example:8080: the one that a
+                    proxy in front passes on; may repeat. Then only these are answered, localhost,
+                    the address itself and the hosts of --origin. Without --host the latter are
+                    answered on a loopback address, and every host on other addresses
   --origin URL      a web origin, like https://app.example, whose pages may listen and publish; may
                     repeat. Pages of the server's own host may listen, other pages nothing; programs
                     are not asked
   --retain N        how many events of each topic are kept for clients that come back and for polls
-                    (default 1000; always at most 1 MiB and one hour). A burst of more than N events,
-                    or 1 MiB, between two polls of a client reaches it with a gap: N is at least the
-                    events of the longest time that a client may be away. A client that is connected
-                    gets a longer burst whole, while it is no more than 4 MiB behind
+                    (default 1000; always at most 1 MiB and one hour). A burst of more than N
+                    events, or 1 MiB, between two polls of a client reaches it with a gap: N is at
+                    least the events of the longest time that a client may be away. A client that is
+                    connected gets a longer burst whole, while it is no more than 4 MiB behind
   --min-interval MS how long a long poll gathers a busy topic's events, in milliseconds (default 0:
                     it is answered at the first)
   --heartbeat SECONDS
@@ -36,29 +36,34 @@ usage: relay [--listen ADDRESS] [--host NAME]… [--origin URL]… [--retain N] 
   --new-topics N    how many topics one publisher, known by its address, may create in an hour
                     (default 10000; 0: any number, for a relay behind a proxy, whose clients all
                     have the proxy's address)
-  --log             say who comes, why they leave, and what is refused and why, on the standard output
+  --log             say who comes, why they leave, and what is refused and why, on standard output
   --help            this text
 
   Each connection takes a file descriptor: raise `ulimit -n` above as many as you expect.
 
-  GET  /events?topic=T[&topic=U]…   listen: SSE, WebSocket, NDJSON stream, long or short poll, as the headers
-                                    Accept, Upgrade and Prefer say, or:
-         &transport=NAME            sse, websocket, chunked, long-poll or short-poll, whatever the headers say
+  GET  /events?topic=T[&topic=U]…   listen: SSE, WebSocket, NDJSON stream, long or short poll, as
+                                    the headers Accept, Upgrade and Prefer say, or:
+         &transport=NAME            sse, websocket, chunked, long-poll or short-poll, whatever the
+                                    headers say
          &cursor=CURSOR             begin after this cursor, which every event and reply has; also
                                     &lastEventId=, or the headers Last-Event-ID and If-None-Match
-         &wait=SECONDS              a long poll that is held for so long at most; also the header Prefer: wait=
+         &wait=SECONDS              a long poll that is held for so long at most; also the header
+                                    Prefer: wait=
          &session=NAME              the client's name for its polls, which makes them one session
          &format=object             SSE: each event as a JSON object, with its topic
          &heartbeat=visible         SSE and NDJSON: heartbeats as objects, which a script sees
   POST /publish/TOPIC[?event=NAME][&key=KEY][&ttl=MS]
-                                    publish the body: text (what `curl -d` sends too), application/json or
-                                    application/octet-stream, at most 1 MiB, not compressed
-  POST /publish                     publish lines of {\"topic\":…,\"data\":…,\"event\"?,\"key\"?,\"ttl\"?},
-                                    all or none, at most 8 MiB. A body may pause for 30 s, and must come at
-                                    8 KiB a second or faster over its whole length
+                                    publish the body: text (what `curl -d` sends too),
+                                    application/json or application/octet-stream, at most 1 MiB, not
+                                    compressed
+  POST /publish                     publish lines of
+                                    {\"topic\":…,\"data\":…,\"event\"?,\"key\"?,\"ttl\"?},
+                                    all or none, at most 8 MiB
+  A body may fall behind 8 KiB a second by less than 30 s, so it may pause for as long, also at its
+  beginning. Faster bytes make up for a delay, and do not count in advance.
   GET  /sessions[?after=ID][&limit=N]
-                                    who is listening, as JSON: the first N (1 to 1000, default 1000) of those with
-                                    a greater id than ID, in the order of the ids
+                                    who is listening, as JSON: the first N (1 to 1000, default 1000)
+                                    of those with a greater id than ID, in the order of the ids
   DELETE /sessions/ID               end a session; its client may come back
   GET  /healthz                     ok, for every host
   GET  /stats                       counters, as JSON";
@@ -72,7 +77,7 @@ const NEW_TOPICS: usize = 10_000;
 pub(crate) struct Options {
     /// Where to listen: `host:port`.
     pub(crate) listen: String,
-    /// Hosts that are answered on a loopback address, beside its own names.
+    /// Hosts that are answered beside the own names. Empty: on an address that is no loopback one, every host.
     pub(crate) hosts: Vec<String>,
     /// How many events of history each topic keeps.
     pub(crate) retain: Option<usize>,
@@ -148,7 +153,7 @@ impl Options {
     }
 }
 
-/// A scheme, a host, maybe a port, and nothing else (RFC 6454 §4).
+/// Parses a scheme and a host, with or without a port, and nothing else (RFC 6454 §4).
 fn origin(text: &str) -> Result<String, String> {
     let parts = text.parse::<Uri>().map(Uri::into_parts).ok();
     let bare = |parts: &Parts| parts.path_and_query.as_ref().is_none_or(|path| path == "/");
@@ -159,7 +164,7 @@ fn origin(text: &str) -> Result<String, String> {
     Ok(canonical(&format!("{scheme}://{authority}")))
 }
 
-/// A host, maybe a port, and nothing else.
+/// Parses a host, with or without a port, and nothing else.
 fn host(text: &str) -> Result<String, String> {
     let wrong =
         |_| format!("--host takes a host with or without a port, like push.example or push.example:8080, not '{text}'");

@@ -1,5 +1,8 @@
 //! Web pages that may publish, and what their browsers need to be told for it (Fetch §3.2, CORS).
 
+use std::borrow::Cow;
+use std::net::Ipv6Addr;
+
 use hyper::header::{self, HeaderMap, HeaderValue};
 use hyper::{Method, StatusCode};
 
@@ -71,11 +74,25 @@ impl Cors {
     }
 }
 
-/// Returns an origin in lower case and without its scheme's default port, which is how a browser writes it.
+/// Returns an origin in lower case, without its scheme's default port, and with an IPv6 address in one form: nearly as a
+/// browser writes it.
 pub(crate) fn canonical(origin: &str) -> String {
     let origin = origin.to_ascii_lowercase();
+    let origin = match origin.split_once("://") {
+        Some((scheme, host)) => format!("{scheme}://{}", canonical_host(host)),
+        None => origin,
+    };
     let bare = [("https://", ":443"), ("http://", ":80")]
         .into_iter()
         .find_map(|(scheme, port)| origin.strip_suffix(port).filter(|bare| bare.starts_with(scheme)));
     bare.map_or_else(|| origin.clone(), str::to_owned)
+}
+
+/// Returns a host, with or without a port, whose IPv6 address is written in one form.
+pub(crate) fn canonical_host(host: &str) -> Cow<'_, str> {
+    let address = host.strip_prefix('[').and_then(|rest| rest.split_once(']'));
+    match address.map(|(address, port)| (address.parse::<Ipv6Addr>(), port)) {
+        Some((Ok(address), port)) => format!("[{address}]{port}").into(),
+        _ => host.into(),
+    }
 }

@@ -2,50 +2,43 @@
 
 use std::time::{Duration, Instant};
 
-/// A body of which nothing comes for so long is not meant to come: what has come of it is held until then.
+/// A body that pauses this long is refused. Its bytes are held until then.
 const SILENCE: Duration = Duration::from_secs(30);
-/// The least number of bytes a second, after the first [`SILENCE`]: 64 kbit/s. A body of a byte now and then is held no
-/// longer than one of which nothing comes.
+/// Bytes a second: 64 kbit/s. A body is refused when it is [`SILENCE`] behind this rate. Faster bytes make up for a delay and
+/// do not count in advance, so a body of a byte now and then is held no longer than one that pauses, after a burst too.
 const LEAST_RATE: u64 = 8 * 1024;
 
-/// Progress of a body. A long body may take long, as long as it comes.
+/// Progress of a body. A long body may take long if it comes steadily.
 #[derive(Debug)]
 pub(crate) struct Pace {
-    began: Instant,
     last: Instant,
-    bytes: u64,
+    /// When it will be [`SILENCE`] behind, if no more comes. At most `last` and [`SILENCE`].
+    credit_until: Instant,
 }
 
 impl Pace {
     /// Begins to wait for a body.
     pub(crate) fn begin(now: Instant) -> Self {
-        Self { began: now, last: now, bytes: 0 }
+        Self { last: now, credit_until: now + SILENCE }
     }
 
     /// Notes that so many bytes have come.
     pub(crate) fn received(&mut self, bytes: usize, now: Instant) {
+        let credit = Duration::from_nanos((bytes as u64).saturating_mul(1_000_000_000) / LEAST_RATE);
         self.last = now;
-        self.bytes += bytes as u64;
+        self.credit_until = (self.credit_until.max(now) + credit).min(now + SILENCE);
     }
 
     /// Returns when the wait ends if no more comes.
     pub(crate) fn deadline(&self) -> Instant {
-        self.silent().min(self.too_slow())
+        self.credit_until
     }
 
     /// Returns what is wrong with a body at its deadline.
     pub(crate) fn fault(&self) -> String {
-        match self.silent() <= self.too_slow() {
+        match self.credit_until == self.last + SILENCE {
             true => format!("body: nothing came for {} s", SILENCE.as_secs()),
             false => format!("body: it came slower than {} KiB a second", LEAST_RATE / 1024),
         }
-    }
-
-    fn silent(&self) -> Instant {
-        self.last + SILENCE
-    }
-
-    fn too_slow(&self) -> Instant {
-        self.began + SILENCE + Duration::from_millis(self.bytes.saturating_mul(1000) / LEAST_RATE)
     }
 }

@@ -86,7 +86,7 @@ fn find(relay: &Relay, request: Request<Incoming>) -> Result<Found, Problem> {
     if path == "/healthz" {
         return may_only(&request, &Method::GET).map(|()| Found::Page(health()));
     }
-    relay.only_for_our_hosts(&request)?;
+    relay.hosts.check(&request)?;
     if request.method() == Method::OPTIONS && (path == "/publish" || path.starts_with("/publish/")) {
         relay.origins.check(request.headers())?;
         return Ok(Found::Page(preflight()));

@@ -29,7 +29,7 @@ impl Problem {
         Self::new(StatusCode::BAD_REQUEST, error)
     }
 
-    /// The body is compressed.
+    /// Returns the problem of a body that is compressed.
     pub(crate) fn encoded() -> Self {
         let text = "content-encoding: only identity is accepted here; send the body uncompressed";
         Self { is_encoded: true, ..Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, text) }

@@ -18,7 +18,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 use crate::peer::Peer;
-use crate::{Relay, pages};
+use crate::{Relay, pages, refusal};
 
 /// A client that has not sent a request's head in this time does not mean to.
 const HEAD_WITHIN: Duration = Duration::from_secs(10);
@@ -111,7 +111,7 @@ fn answer(
     };
     async move {
         Ok(match answer {
-            Either::Left(events) => events.await.map(Either::Left),
+            Either::Left(events) => refusal::name_options(events.await),
             Either::Right(page) => page.await.map(Either::Right),
         })
     }

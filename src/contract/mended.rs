@@ -251,7 +251,7 @@ impl<S: Subscriber, M: Mend> Mended<S, M> {
         Encoded::Events(Encoding::new(bytes, count).conflated(batch.conflated()))
     }
 
-    /// Several events are the whole state of an inner subscriber that mends its own gaps.
+    /// Returns a gap in place of one event. Several are the whole state of an inner subscriber that mends its own gaps.
     #[cold]
     fn too_large(&self, events: Encoding) -> Poll<Encoded> {
         Poll::Ready(match events.events {

@@ -146,7 +146,9 @@ impl EndpointBuilder {
     /// hook; the last one that was set is called. Default: none.
     ///
     /// Each call is one count of [`EndpointStats::refused_for`](crate::EndpointStats::refused_for). The hook is called
-    /// under no lock, in the task that answers, so a slow one delays that client. A panic is caught. A handler's own
+    /// under no lock, in the task that answers, so a slow one delays that client. A panic is caught. A client can
+    /// cause many calls: each request, and each WebSocket 100 a second by messages that the publisher rejects
+    /// ([`max_message_rate`](Self::max_message_rate)), so a hook that writes a log should limit its rate. A handler's own
     /// `Rejection` never reaches the endpoint, and so the hook.
     ///
     /// ```

@@ -11,8 +11,11 @@ impl EndpointBuilder {
     /// else:
     ///
     /// - **Cookies** do not authorize such a page. A browser gives a page no answer with `*` to a request that it sent
-    ///   cookies with, and the publisher is not shown the `Cookie` header of such a request. A layer around the endpoint
-    ///   still sees it. Pages of the own host and of `allow_origin` are served with cookies as before.
+    ///   credentials with, and the publisher is not shown the `Cookie` header of such a request. Pages of the own host and of
+    ///   `allow_origin` are served with cookies as before.
+    /// - **Other data of the request** is not removed. The publisher sees an `Authorization` header, and extensions that an
+    ///   outer layer set, such as a user that it found by the cookie. A layer around the endpoint sees the `Cookie` header,
+    ///   and so does a handler that calls [`respond`](crate::Endpoint::respond). Do not authorize by these alone.
     /// - **POST and WebSocket** of another origin still get 403: a browser sends cookies with both, and makes no preflight
     ///   before a form's POST or a WebSocket.
     /// - **A request without `Origin`** that another site caused, such as one for an image, a script or a link, still gets 403.

@@ -25,32 +25,33 @@ impl EndpointBuilder {
         self
     }
 
-    /// The longest message that a client may send, in bytes: 64 KiB unless set.
+    /// Sets the longest message that a client may send, in bytes. Default: 64 KiB.
     pub fn max_message(mut self, max: usize) -> Self {
         self.config.max_message = max;
         self
     }
 
-    /// How many fragments a WebSocket's message may have after its first: 65,536 unless set.
+    /// Sets how many fragments a WebSocket's message may have after its first. Default: 65,536.
     pub fn max_fragments(mut self, max: u32) -> Self {
         self.config.max_fragments = max;
         self
     }
 
-    /// How many pings and pongs a WebSocket's client may send a second, and at once: 10 unless set.
+    /// Sets how many pings and pongs a WebSocket's client may send a second, and at once. Default: 10.
     pub fn control_rate(mut self, rate: u32) -> Self {
         self.config.control_rate = rate;
         self
     }
 
-    /// How many messages a WebSocket's client may send a second, and at once: 100 unless set. One more closes the
-    /// connection with 1008. Those that come by POST are the application's to count.
+    /// Sets how many messages a WebSocket's client may send a second, and at once. Default: 100.
+    ///
+    /// One more closes the connection with 1008. Messages by POST are not counted: the application has to.
     pub fn max_message_rate(mut self, rate: u32) -> Self {
         self.config.max_message_rate = rate;
         self
     }
 
-    /// How long a message may take to come in: 10 s unless set.
+    /// Sets how long a message may take to come in. Default: 10 s.
     pub fn receive_deadline(mut self, deadline: Duration) -> Self {
         self.config.receive_deadline = deadline;
         self

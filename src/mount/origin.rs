@@ -45,11 +45,11 @@ pub(super) const ANY: HeaderValue = HeaderValue::from_static("*");
 impl OriginRule {
     /// Returns the origin to name in CORS headers, if there is one, and whether the request may go on. The page can read
     /// errors too: without the headers its script sees only that the network failed.
-    pub(super) fn judge(&self, parts: &Parts, head: &Head<'_>) -> (Option<HeaderValue>, Result<Access, Refusal>) {
+    pub(super) fn check(&self, parts: &Parts, head: &Head<'_>) -> (Option<HeaderValue>, Result<Access, Refusal>) {
         let listed = self.listed(head);
-        let judged = self.allow(parts, head, listed.is_some());
+        let checked = self.allow(parts, head, listed.is_some());
         let any = self.any && !matches!(head.origin, Line::Absent);
-        (listed.or_else(|| any.then_some(ANY)), judged)
+        (listed.or_else(|| any.then_some(ANY)), checked)
     }
 
     fn allow(&self, parts: &Parts, head: &Head<'_>, listed: bool) -> Result<Access, Refusal> {

@@ -49,6 +49,11 @@ impl Mount {
         Ok(response)
     }
 
+    /// Returns whether an answer may be too large, so that its length has to be found.
+    pub(super) fn limits_answers(&self) -> bool {
+        self.config.max_event != usize::MAX
+    }
+
     /// Rejects an answer of so many bytes if an event must not be as large.
     pub(super) fn check_answer(&self, bytes: usize) -> Result<(), Rejection> {
         let max = self.config.max_event;

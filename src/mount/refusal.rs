@@ -127,6 +127,7 @@ impl Refusal {
             Rejection::Gone => Self::new(StatusCode::GONE, "gone"),
             Rejection::Invalid(why) => Self::bad(why.clone()),
             Rejection::Busy { retry_after } => Self::later(*retry_after),
+            // Without POST, although OPTIONS of the same URL names it: only the publisher knows, and OPTIONS does not ask it.
             Rejection::Unsupported => Self::method("GET, HEAD, OPTIONS").why("messages are not taken here"),
             // Why is for the log.
             Rejection::Internal(_) | Rejection::Closing(_) => Self::internal("internal error"),

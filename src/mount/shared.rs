@@ -77,9 +77,9 @@ impl Mount {
     /// Reads a request's head. Whatever can be answered by it alone is: no subscription is made for that.
     pub(super) fn front(&self, parts: &Parts) -> Front {
         let head = Head::of(parts);
-        let (origin, judged) = self.config.origins.judge(parts, &head);
-        let access = *judged.as_ref().unwrap_or(&Access::Full);
-        let ask = match judged {
+        let (origin, checked) = self.config.origins.check(parts, &head);
+        let access = *checked.as_ref().unwrap_or(&Access::Full);
+        let ask = match checked {
             Err(refusal) => Err(refusal.caused_by(RefusalCause::Origin)),
             Ok(_) => head.check(parts, self.config.max_head).and_then(|()| self.ask(parts, &head, origin.as_ref())),
         };

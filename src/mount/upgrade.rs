@@ -208,22 +208,26 @@ async fn receive(
         member.note(Left::Panicked);
         Err(Rejection::internal("publisher panicked").closing())
     });
-    // The session may have been revoked meanwhile, on another thread: after that nothing more goes out.
-    let received = received.map(|answer| answer.filter(|_| !member.is_shut()));
+    // The session may have been revoked meanwhile, by the publisher or on another thread: after that nothing more goes out.
+    let is_shut = member.is_shut();
+    let received = received.map(|answer| answer.filter(|_| !is_shut));
     let received = received.and_then(|answer| match answer {
-        Some(event) => member.mount.check_answer(answer_len(&event, subprotocol)).map(|()| Some(event)),
-        None => Ok(None),
-    });
-    received.inspect_err(|rejection| {
-        if *rejection == Rejection::Unsupported {
-            return member.mount.counters.ignored_message();
+        Some(event) if member.mount.limits_answers() => {
+            member.mount.check_answer(answer_len(&event, subprotocol)).map(|()| Some(event))
         }
-        let (told, log) = (rejection.to_string(), log_of(rejection));
+        answer => Ok(answer),
+    });
+    let Err(rejection) = received else { return received };
+    if rejection == Rejection::Unsupported {
+        member.mount.counters.ignored_message();
+    } else {
+        let (told, log) = (rejection.to_string(), log_of(&rejection));
         let refused = Refused::new(RefusalCause::Publisher, log.as_deref().unwrap_or(&told));
         let refused = refused.of_request(&request).of_session(&member.who);
-        let code = rejection.is_closing().then(|| close_code(rejection).as_u16());
+        let code = (rejection.is_closing() && !is_shut).then(|| close_code(&rejection).as_u16());
         member.mount.tell(&code.into_iter().fold(refused, Refused::close_code_is));
-    })
+    }
+    if is_shut { Ok(None) } else { Err(rejection) }
 }
 
 /// Returns the length of an answer on the wire, without the header of its frame.

@@ -19,6 +19,9 @@ const MAX_SEND_BUF_SIZE: usize = 64 * 1024;
 const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(20);
 const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// The longest time that hyper is given, 30 years: it adds it to the time of its clock, and panics where that overflows.
+const LONGEST: Duration = Duration::from_secs(30 * 365 * 24 * 3600);
+
 /// Limits of a server.
 #[derive(Debug, Clone)]
 pub(super) struct Limits {
@@ -57,7 +60,9 @@ impl Limits {
     /// Returns a builder that lacks a timer, of which each connection has its own.
     pub(super) fn http1(&self) -> http1::Builder {
         let mut builder = http1::Builder::new();
-        builder.header_read_timeout(self.head_timeout).max_buf_size(self.max_request_head.max(MIN_REQUEST_HEAD));
+        builder
+            .header_read_timeout(self.head_timeout.min(LONGEST))
+            .max_buf_size(self.max_request_head.max(MIN_REQUEST_HEAD));
         builder
     }
 
@@ -70,8 +75,8 @@ impl Limits {
             .max_header_list_size(self.max_header_list_size)
             // The h2 crate counts it in 32 bits, and panics where it is more.
             .max_send_buf_size(self.max_send_buf_size.min(u32::MAX as usize))
-            .keep_alive_interval(self.keep_alive_interval)
-            .keep_alive_timeout(self.keep_alive_timeout);
+            .keep_alive_interval(self.keep_alive_interval.min(LONGEST))
+            .keep_alive_timeout(self.keep_alive_timeout.min(LONGEST));
         #[cfg(feature = "http2")]
         builder.enable_connect_protocol();
         builder

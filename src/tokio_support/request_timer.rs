@@ -9,7 +9,8 @@ use std::time::{Duration, Instant};
 ///
 /// hyper counts its `header_read_timeout` from the end of the last answer, so that it also closes a connection on which no
 /// further request has begun. With this timer that connection has the idle time, and the head of a further request has the
-/// `header_read_timeout` from its first byte on. The head of the first request has it from the beginning.
+/// `header_read_timeout` from its first byte on. The head of the first request has it from the beginning. A head that begins in
+/// the read that brought the end of the previous request has the idle time.
 pub(super) struct RequestTimer<T> {
     timer: T,
     idle: Duration,
@@ -18,10 +19,13 @@ pub(super) struct RequestTimer<T> {
     has_read: Arc<AtomicBool>,
 }
 
+/// The longest time that is waited for: 30 years, which can be added to any time of a clock.
+const LONGEST: Duration = Duration::from_secs(30 * 365 * 24 * 3600);
+
 impl<T> RequestTimer<T> {
-    /// `has_read` is set by each read from the socket.
+    /// Creates the timer of one connection. Each read from its socket must set `has_read`.
     pub(super) fn new(timer: T, idle: Duration, has_read: Arc<AtomicBool>) -> Self {
-        Self { timer, idle, is_new: AtomicBool::new(true), has_read }
+        Self { timer, idle: idle.min(LONGEST), is_new: AtomicBool::new(true), has_read }
     }
 }
 
@@ -37,7 +41,7 @@ struct HeadSleep<T> {
 
 impl<T: hyper::rt::Timer + Clone + Unpin + Send + Sync + 'static> hyper::rt::Timer for RequestTimer<T> {
     fn sleep(&self, duration: Duration) -> Pin<Box<dyn hyper::rt::Sleep>> {
-        self.sleep_until(self.now() + duration)
+        self.sleep_until(self.now() + duration.min(LONGEST))
     }
 
     fn sleep_until(&self, deadline: Instant) -> Pin<Box<dyn hyper::rt::Sleep>> {
@@ -49,8 +53,8 @@ impl<T: hyper::rt::Timer + Clone + Unpin + Send + Sync + 'static> hyper::rt::Tim
         let now = self.now();
         Box::pin(HeadSleep {
             timer: self.timer.clone(),
-            sleep: self.timer.sleep_until(now.checked_add(self.idle).unwrap_or(deadline)),
-            head: Some(deadline.saturating_duration_since(now)),
+            sleep: self.timer.sleep_until(now + self.idle),
+            head: Some(deadline.saturating_duration_since(now).min(LONGEST)),
             has_read: self.has_read.clone(),
         })
     }

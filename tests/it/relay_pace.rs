@@ -54,11 +54,42 @@ fn body_at_the_least_rate_is_not_late_however_long_it_is() {
     // At half of it a body of 8 MiB is late after a minute.
     let begin = Instant::now();
     let (mut pace, mut now) = (Pace::begin(begin), begin);
-    while now < pace.deadline() {
+    while now + SECOND < pace.deadline() {
         now += SECOND;
         pace.received(4 * 1024, now);
     }
-    assert!((now - begin).as_secs().abs_diff(60) <= 1, "{:?}", now - begin);
+    let late = pace.deadline() - begin;
+    assert!((59 * SECOND..=60 * SECOND).contains(&late), "{late:?}");
+}
+
+#[test]
+fn trickle_after_a_burst_is_late_30_s_after_the_burst() {
+    for (burst, every) in [(999_000, 10), (8 << 20, 1), (8 << 20, 29)] {
+        let begin = Instant::now();
+        let (mut pace, mut now) = (Pace::begin(begin), begin);
+        pace.received(burst, now);
+        while now + every * SECOND < pace.deadline() {
+            now += every * SECOND;
+            pace.received(1, now);
+        }
+        let late = pace.deadline() - begin;
+        assert!((30 * SECOND..31 * SECOND).contains(&late), "{burst} bytes, and then one every {every} s: {late:?}");
+        assert_eq!(pace.fault(), "body: it came slower than 8 KiB a second");
+    }
+}
+
+#[test]
+fn body_at_the_least_rate_in_small_reads_is_not_late() {
+    let begin = Instant::now();
+    let (mut pace, mut now) = (Pace::begin(begin), begin);
+    for _ in 0..64 * 1024 {
+        // A read of less than a millisecond's bytes counts too.
+        now += SECOND / (8 * 1024);
+        assert!(now < pace.deadline());
+        pace.received(1, now);
+    }
+    let left = pace.deadline() - now;
+    assert!((29 * SECOND..=30 * SECOND).contains(&left), "{left:?}");
 }
 
 #[test]

@@ -132,7 +132,7 @@ impl<S: Subscriber> SseEncoder<S> {
         }
     }
 
-    /// Why the subscriber gave nothing more; `None` while the stream goes on, and after [`finish`](Self::finish).
+    /// Returns why the subscriber gave nothing more: `None` while the stream goes on, and after [`finish`](Self::finish).
     #[must_use]
     pub fn end(&self) -> Option<End> {
         match self.stage {

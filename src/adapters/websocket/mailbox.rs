@@ -37,13 +37,13 @@ impl Mailbox {
         self.waiting.is_some()
     }
 
-    /// Whether there is no message, neither with the handler nor waiting.
+    /// Returns whether there is no message, neither with the handler nor waiting.
     #[inline]
     pub(super) fn is_idle(&self) -> bool {
         self.running.is_none() && self.waiting.is_none()
     }
 
-    /// Whether the handler has a message that it has not finished.
+    /// Returns whether the handler has a message that it has not finished.
     #[inline]
     pub(super) fn is_running(&self) -> bool {
         self.running.is_some()

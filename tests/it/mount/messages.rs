@@ -181,6 +181,8 @@ struct Slow {
     hub: LocalHub,
     begun: std::sync::Arc<tokio::sync::Notify>,
     goes_on: std::sync::Arc<tokio::sync::Notify>,
+    /// Whether it rejects the message in place of an answer.
+    rejects: bool,
 }
 
 impl Publisher for Slow {
@@ -193,16 +195,20 @@ impl Publisher for Slow {
     async fn receive(&self, _: &SubscribeRequest, _: Message) -> Result<Option<Event>, Rejection> {
         self.begun.notify_one();
         self.goes_on.notified().await;
-        Ok(Some("too late".into()))
+        match self.rejects {
+            true => Err(Rejection::invalid("too late")),
+            false => Ok(Some("too late".into())),
+        }
     }
 }
 
 #[tokio::test]
-async fn answer_of_a_revoked_session_is_dropped() {
-    let slow = Slow { hub: LocalHub::new(), begun: Default::default(), goes_on: Default::default() };
-    let endpoint = Endpoint::new(slow.clone());
-    for revoked_first in [true, false] {
-        let mut client = open(&endpoint, "/", "").await;
+async fn answer_or_rejection_of_a_revoked_session_is_dropped() {
+    for (rejects, revoked_first) in [(false, true), (false, false), (true, true), (true, false)] {
+        let slow = Slow { hub: LocalHub::new(), begun: Default::default(), goes_on: Default::default(), rejects };
+        let endpoint = Endpoint::new(slow.clone());
+        let mut client = open(&endpoint, "/", OBJECTS).await;
+        client.frame().await;
         client.send(frame(1, b"hello")).await;
         slow.begun.notified().await;
         let session = endpoint.sessions()[0].session.id();
@@ -223,5 +229,49 @@ async fn answer_of_a_revoked_session_is_dropped() {
         while endpoint.session_count() > 0 {
             yield_now().await;
         }
+    }
+}
+
+/// An application that revokes the session of each message, and then answers it or rejects it.
+#[derive(Clone)]
+struct Revoking {
+    hub: LocalHub,
+    endpoint: std::sync::Arc<std::sync::OnceLock<Endpoint>>,
+}
+
+impl Publisher for Revoking {
+    type Subscriber = Subscription;
+
+    async fn subscribe(&self, request: &SubscribeRequest) -> Result<Attach<Subscription>, Rejection> {
+        Ok(self.hub.subscribe(request.subscribe_to(["news"]))?.into())
+    }
+
+    async fn receive(&self, _: &SubscribeRequest, message: Message) -> Result<Option<Event>, Rejection> {
+        let endpoint = self.endpoint.get().unwrap();
+        endpoint.revoke(endpoint.sessions()[0].session.id());
+        match message.as_text() {
+            Some("answer") => Ok(Some("too late".into())),
+            Some("closing") => Err(Rejection::invalid("too late").closing()),
+            _ => Err(Rejection::invalid("too late")),
+        }
+    }
+}
+
+#[tokio::test]
+async fn session_that_its_handler_revokes_gets_no_answer_and_no_rejection() {
+    for message in ["answer", "reject", "closing"] {
+        let revoking = Revoking { hub: LocalHub::new(), endpoint: Default::default() };
+        let told = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
+        let seen = told.clone();
+        let builder = Endpoint::builder(revoking.clone());
+        let endpoint = builder.on_refusal(move |refused| seen.lock().unwrap().push(refused.to_string())).build();
+        revoking.endpoint.set(endpoint.clone()).unwrap();
+        let mut client = open(&endpoint, "/", OBJECTS).await;
+        client.frame().await;
+        client.send(frame(1, message.as_bytes())).await;
+        assert_eq!(client.frame().await, Frame::close(1008, "revoked"), "{message}");
+        let told = told.lock().unwrap();
+        assert_eq!(told.len(), usize::from(message != "answer"), "{told:?}");
+        assert!(told.iter().all(|told| told.contains("too late")), "{told:?}");
     }
 }

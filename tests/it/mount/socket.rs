@@ -97,6 +97,46 @@ async fn request_timer_on_the_endpoints_time_ends_an_idle_connection_later_than_
     }
 }
 
+/// Serves one connection as the relay does, and returns its client.
+async fn serve(idle: Duration, head: Duration) -> TcpStream {
+    let (mut socket, client) = pair().await;
+    let endpoint = App::new().builder().build();
+    let mut builder = hyper::server::conn::http1::Builder::new();
+    builder.timer(socket.request_timer(endpoint.timer(), idle)).header_read_timeout(head);
+    let service = hyper::service::service_fn(move |request: http::Request<hyper::body::Incoming>| {
+        let endpoint = endpoint.clone();
+        async move { Ok::<_, std::convert::Infallible>(endpoint.handle(request).await) }
+    });
+    tokio::spawn(builder.serve_connection(hyper_util::rt::TokioIo::new(socket), service));
+    client
+}
+
+#[tokio::test(start_paused = true)]
+async fn request_timer_with_the_longest_idle_time_keeps_an_idle_connection() {
+    const REQUEST: &[u8] = b"GET /events HTTP/1.1\r\nhost: app.example\r\n\r\n";
+    let mut client = serve(Duration::MAX, Duration::from_secs(10)).await;
+    for _ in 0..2 {
+        client.write_all(REQUEST).await.unwrap();
+        while client.read_u8().await.unwrap() != b'}' {}
+        pass(Duration::from_secs(3_600)).await;
+    }
+    client.write_all(b"G").await.unwrap();
+    let begun = tokio::time::Instant::now();
+    assert_eq!(client.read_to_end(&mut Vec::new()).await.unwrap(), 0);
+    assert_eq!(begun.elapsed().as_secs(), 10, "a head that has begun has its own time");
+}
+
+/// hyper begins to wait for a further head when it has answered, and finds its first byte then.
+#[tokio::test(start_paused = true)]
+async fn head_that_begins_in_the_read_of_the_previous_request_has_the_idle_time() {
+    let mut client = serve(Duration::from_secs(75), Duration::from_secs(10)).await;
+    client.write_all(b"GET /events HTTP/1.1\r\nhost: app.example\r\n\r\nG").await.unwrap();
+    while client.read_u8().await.unwrap() != b'}' {}
+    let begun = tokio::time::Instant::now();
+    assert_eq!(client.read_to_end(&mut Vec::new()).await.unwrap(), 0);
+    assert_eq!(begun.elapsed().as_secs(), 75);
+}
+
 #[tokio::test]
 async fn it_is_tuned_and_can_be_had_back() {
     let (mut socket, mut client) = pair().await;

@@ -55,6 +55,27 @@ async fn row_10_connection_is_kept_75_s_between_requests_and_10_s_for_the_head_o
     }
 }
 
+#[tokio::test(start_paused = true)]
+async fn row_10_connection_with_the_longest_idle_and_head_times_is_kept() {
+    let app = App::new();
+    let longest =
+        start(router(&app, &app.endpoint()), |server| server.idle_timeout(Duration::MAX).head_timeout(Duration::MAX));
+    let mut client = Raw::connect(longest.await).await;
+    // While all tasks wait for a socket, virtual time goes on to the next timer: this one, and not one of years.
+    tokio::spawn(async {
+        loop {
+            pass(Duration::from_secs(1)).await;
+        }
+    });
+    for _ in 0..3 {
+        client.send("GET / HTTP/1.1\r\nHost: loc").await;
+        pass(Duration::from_secs(3_600)).await;
+        client.send("alhost\r\n\r\n").await;
+        client.until("hello").await;
+        pass(Duration::from_secs(3_600)).await;
+    }
+}
+
 #[tokio::test]
 async fn row_02_loopback_address_that_is_written_as_ipv6_is_one() {
     let Ok(listener) = TcpListener::bind("[::ffff:127.0.0.1]:0").await else { return };

@@ -1,0 +1,53 @@
+//! Hosts that the relay answers for.
+
+use std::net::SocketAddr;
+
+use hyper::{Request, StatusCode, header};
+
+use crate::options::Options;
+use crate::origins::canonical_host;
+use crate::problem::Problem;
+
+/// Hosts that are answered, with an IPv6 address in its canonical form. Empty: every host.
+#[derive(Debug)]
+pub(crate) struct Hosts(Vec<String>);
+
+impl Hosts {
+    /// Returns the hosts that are answered at this address: its names, those of `--host`, and those of the listed pages. A
+    /// page can point a name of its own at 127.0.0.1, and be of the same host then (DNS rebinding). On an address that is no
+    /// loopback one, and without `--host`, there is no list, and every host is answered.
+    pub(crate) fn new(address: SocketAddr, options: &Options) -> Self {
+        let ip = address.ip();
+        if options.hosts.is_empty() && !ip.to_canonical().is_loopback() {
+            return Self(Vec::new());
+        }
+        let own = if ip.is_ipv6() { format!("[{ip}]") } else { ip.to_string() };
+        let listed = options.origins.iter().filter_map(|origin| origin.split_once("://")).map(|(_, host)| host);
+        let named = options.hosts.iter().map(String::as_str);
+        let all = ["localhost", "127.0.0.1", "[::1]", &own].into_iter().chain(listed).chain(named);
+        Self(all.map(|host| canonical_host(host).into_owned()).collect())
+    }
+
+    /// Returns each host.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(String::as_str)
+    }
+
+    /// Refuses a request for another host. As the endpoint does for its own page: a listed host without a port is meant with
+    /// any.
+    pub(crate) fn check<B>(&self, request: &Request<B>) -> Result<(), Problem> {
+        let header = || request.headers().get(header::HOST)?.to_str().ok();
+        let asked = request.uri().authority().map(|authority| authority.as_str()).or_else(header).unwrap_or_default();
+        let asked = &*canonical_host(asked);
+        let bare = asked.trim_end_matches(|end: char| end.is_ascii_digit()).strip_suffix(':').unwrap_or(asked);
+        // Most are written alike, and that is seen at once.
+        let is = |ours: &String| ours == bare || ours.eq_ignore_ascii_case(bare) || ours.eq_ignore_ascii_case(asked);
+        match self.0.is_empty() || self.0.iter().any(is) {
+            true => Ok(()),
+            false => {
+                let why = "this host is not served here; relay --host adds it";
+                Err(Problem::new(StatusCode::MISDIRECTED_REQUEST, why))
+            }
+        }
+    }
+}
