@@ -158,7 +158,7 @@ async fn long_polls(wire: &mut Wire, topic: &str, ledger: &mut Ledger) -> io::Re
 }
 
 async fn sse(wire: &mut Wire, ledger: &mut Ledger) -> io::Result<Parting> {
-    let (mut text, mut retry) = (String::new(), None);
+    let (mut text, mut retry, mut is_open) = (String::new(), None, false);
     while !ledger.is_complete() {
         let chunk = match wire.chunk().await {
             Ok(Some(chunk)) => chunk,
@@ -179,9 +179,12 @@ async fn sse(wire: &mut Wire, ledger: &mut Ledger) -> io::Result<Parting> {
             match (field("event"), field("data"), field("id")) {
                 (None, Some(data), Some(id)) => ledger.see(&serde_json::from_str(data)?, id),
                 (Some("tidings.hello"), Some(_), Some(_)) => {}
+                // Of a stream that is open: it breaks off next.
+                (Some("tidings.retry"), _, _) if is_open => {}
                 (Some("tidings.retry"), _, _) => return Ok(Parting::Later(retry.unwrap_or(UNTOLD))),
                 _ => return Err(wrong(block)),
             }
+            is_open = true;
             text = rest.to_owned();
         }
     }
