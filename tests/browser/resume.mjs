@@ -178,11 +178,11 @@ async function trial(name, client, cut) {
   const topic = `resume/${passed}`;
   const { seen, close } = await client(`${proxy.url}events?transport=sse&topic=${topic}`);
   await until(`${name}: the stream opens`, () => proxy.down[0]?.bytes.includes('tidings.hello'));
-  const hello = proxy.down[0].bytes;
-  const id = /^id: (\S+)$/m.exec(hello)[1];
-  const retry = Number(/^retry: (\d+)$/m.exec(hello)[1]);
+  const id = /^id: (\S+)$/m.exec(proxy.down[0].bytes)[1];
   await cut();
   await until(`${name}: it is cut`, () => proxy.down[0].ended !== null);
+  // The hello's, or that of the block with which the server ends a stream.
+  const retry = Number([...proxy.down[0].bytes.matchAll(/^retry: (\d+)$/gm)].at(-1)[1]);
   const published = await fetch(new URL(`publish/${topic}`, relay), { method: 'POST', body: 'while it was away' });
   ok(published.ok, `${name}: published while it was away`, String(published.status));
 
