@@ -14,10 +14,10 @@ const EVENTS: usize = 20_000;
 type EventOf = fn(usize) -> Event;
 
 /// Events that take one look to leave memory, and events that are looked at one by one.
-const KINDS: [(&str, EventOf); 3] = [
-    ("plain", |_| Event::text("x")),
-    ("keyed", |n| Event::text("x").keyed(["a", "b"][n % 2]).unwrap()),
-    ("expiring", |_| Event::text("x").ttl(Duration::from_secs(3_600))),
+const KINDS: [(&str, Overflow, EventOf); 3] = [
+    ("plain", Overflow::Gap, |_| Event::text("x")),
+    ("keyed", Overflow::Latest, |n| Event::text("x").keyed(["a", "b"][n % 2]).unwrap()),
+    ("expiring", Overflow::Gap, |_| Event::text("x").ttl(Duration::from_secs(3_600))),
 ];
 
 /// A hub whose time stands still, so that no sweep helps.
@@ -35,34 +35,30 @@ fn follow(hub: &LocalHub, patterns: &[&str], overflow: Overflow) -> Vec<Subscrip
 
 #[test]
 fn logs_of_several_patterns_that_are_read_stay_small() {
-    for (kind, event) in KINDS {
+    for (kind, overflow, event) in KINDS {
         for patterns in [&["**"][..], &["a/*", "**"], &["a/*", "a/**", "**"]] {
-            for overflow in [Overflow::Gap, Overflow::Latest] {
-                let hub = builder(10).build();
-                let mut subscriptions = follow(&hub, patterns, overflow);
-                for n in 0..EVENTS {
-                    hub.publish_now(&topic("a/b"), event(n)).unwrap();
-                    subscriptions.iter_mut().for_each(read);
-                }
-                let (bytes, limit) = (hub.stats().bytes, 10_000 + patterns.len() * 512 * 1024);
-                assert!(bytes < limit, "{kind}, {patterns:?}, {overflow:?}: {bytes} bytes");
+            let hub = builder(10).build();
+            let mut subscriptions = follow(&hub, patterns, overflow);
+            for n in 0..EVENTS {
+                hub.publish_now(&topic("a/b"), event(n)).unwrap();
+                subscriptions.iter_mut().for_each(read);
             }
+            let (bytes, limit) = (hub.stats().bytes, 10_000 + patterns.len() * 512 * 1024);
+            assert!(bytes < limit, "{kind}, {patterns:?}: {bytes} bytes");
         }
     }
 }
 
 #[test]
 fn live_buffer_of_a_reader_that_stalls_stays_within_its_limit() {
-    for (kind, event) in KINDS {
+    for (kind, overflow, event) in KINDS {
         for count in [10, 100, 256, 1_000] {
-            for overflow in [Overflow::Gap, Overflow::Latest] {
-                let hub = builder(count).live_buffer(16 * 1024).build();
-                let _stalled = hub.subscribe(Subscribe::topics(["a/b"]).overflow(overflow)).unwrap();
-                (0..EVENTS).for_each(|n| _ = hub.publish_now(&topic("a/b"), event(n)).unwrap());
-                // History, two segments, and the buffer.
-                let (bytes, limit) = (hub.stats().bytes, (count + 512) * 400 + 16 * 1024);
-                assert!(bytes < limit, "{kind}, {count} events, {overflow:?}: {bytes} bytes");
-            }
+            let hub = builder(count).live_buffer(16 * 1024).build();
+            let _stalled = hub.subscribe(Subscribe::topics(["a/b"]).overflow(overflow)).unwrap();
+            (0..EVENTS).for_each(|n| _ = hub.publish_now(&topic("a/b"), event(n)).unwrap());
+            // History, two segments, and the buffer.
+            let (bytes, limit) = (hub.stats().bytes, (count + 512) * 400 + 16 * 1024);
+            assert!(bytes < limit, "{kind}, {count} events: {bytes} bytes");
         }
     }
 }
