@@ -5,7 +5,7 @@ use crate::hub::replay::Replay;
 use crate::hub::shared::Shared;
 use crate::model::{Gap, GapReason, Pattern, Position};
 
-/// What a subscription has joined, and where it begins there.
+/// The logs that a subscription reads, with its place in each.
 #[derive(Debug, Default)]
 pub(super) struct Joined {
     pub(super) topics: Vec<(Reader, Placed)>,
@@ -64,8 +64,8 @@ impl Joined {
     }
 }
 
-/// What a subscription has joined so far. It leaves all of it if it is dropped before it has joined the rest: it is refused,
-/// or the clock or an event's drop panics.
+/// The logs joined so far by a subscription that begins. Dropped, it leaves them: a later name is refused, or the clock or
+/// an event's drop panics.
 pub(super) struct Joining<'a> {
     pub(super) shared: &'a Shared,
     pub(super) joined: Joined,
@@ -77,7 +77,7 @@ impl Drop for Joining<'_> {
     }
 }
 
-/// Where a subscription begins in the hub's order.
+/// The start of a subscription in the hub's order.
 pub(super) struct Beginning {
     pub(super) from: From,
     /// Up to where nothing is owed.

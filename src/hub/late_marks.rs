@@ -43,7 +43,7 @@ impl LateMarks {
         inboxes == 0 || inboxes as u64 <= self.most.load()
     }
 
-    /// Has all inboxes marked without a lock, so that a model needs no crowd for that.
+    /// Marks all inboxes without a lock from now on, so that a model needs one subscription instead of many.
     #[cfg(loom)]
     pub(super) fn mark_all_late(&self) {
         self.most.set(0);

@@ -101,7 +101,7 @@ impl Registry {
         self.generation.load()
     }
 
-    /// Has every topic look up its feeds before its next event, since a pattern's log conflates from now on.
+    /// Makes every topic look up its feeds before its next event. Called when a pattern's log begins to conflate.
     pub(super) fn renew_feeds(&self) {
         let _topics = self.topics.write();
         self.generation.add(1);

@@ -41,9 +41,9 @@ use crate::model::{Cursor, Gap, GapReason, Overflow, Pattern, Topic};
 /// that starts at the oldest or at the last events costs in proportion to the topics that match. To follow a pattern from
 /// now on costs the same for any number of topics.
 ///
-/// Topics that were dropped so long ago that they are not remembered (there are at most 65,536 places, one for 4 KiB of the
-/// hub's byte budget, and topics that came back keep theirs) are told as one gap of no
-/// topic. Gaps with no event between them are one gap.
+/// The hub remembers dropped topics: one for 4 KiB of its byte budget, at most 65,536. A topic that came back keeps its
+/// entry. A resume that may have missed events of forgotten topics yields one gap without a topic. Gaps with no event
+/// between them are one gap.
 ///
 /// Live, a pattern's subscription reads a log that all who follow the pattern share, of up to 1,024 events, 256 KiB and
 /// 10 seconds, and of as much as the [live buffer](crate::LocalHubBuilder::live_buffer) holds while one of them is behind;

@@ -9,9 +9,9 @@ const MOST: RangeInclusive<usize> = 1_024..=65_536;
 /// One is remembered for so many bytes of the hub's budget, in which they do not count: they take a tenth of it at most.
 const BYTES_EACH: usize = 4_096;
 
-/// The last sequence of each topic that was dropped, so that an old cursor is told of a gap, and also if the topic came
-/// back since. When there are too many, the oldest ones become one mark: a cursor before it may have missed something of
-/// any topic that is not known.
+/// The last sequence of each topic that was dropped, by which a resume at an older cursor finds that it missed events. An
+/// entry stays when its topic comes back. When there are too many, the oldest ones become one mark: a cursor before it may
+/// have missed events of any topic that is not known.
 #[derive(Debug, Default)]
 pub(super) struct Tombstones {
     last: BTreeMap<Topic, u64>,
