@@ -1,4 +1,4 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use super::{Start, SubscribeError};
 use crate::model::{Overflow, Pattern};
@@ -79,12 +79,11 @@ impl SubscribeOptions {
 
     #[cold]
     fn check_own(own: &BTreeMap<Pattern, Own>, names: &[Pattern]) -> Result<(), SubscribeError> {
-        if names.iter().filter(|name| own.contains_key(*name)).count() < own.len() {
-            let unknown = own.keys().find(|name| !names.contains(name));
-            return unknown.map_or(Ok(()), |name| Err(SubscribeError::NotFollowed(name.clone())));
+        let names: HashSet<_> = names.iter().map(Pattern::as_str).collect();
+        if let Some(name) = own.keys().find(|name| !names.contains(name.as_str())) {
+            return Err(SubscribeError::NotFollowed(name.clone()));
         }
-        let wide = || names.iter().filter(|name| name.as_topic().is_none());
-        let covered = own.keys().find(|&own| wide().any(|wide| wide != own && wide.covers(own)));
+        let covered = own.keys().find(|name| name.covering().any(|other| names.contains(other.as_str())));
         covered.map_or(Ok(()), |name| Err(SubscribeError::Covered(name.clone())))
     }
 }

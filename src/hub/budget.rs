@@ -34,7 +34,7 @@ pub(super) struct Budget {
     pub(super) max_topics: usize,
     pub(super) sizes: Sizes,
     pub(super) caches: Caches,
-    /// The hub's, here for eviction.
+    /// Late marks of the hub. They are here because eviction enters logs too.
     pub(super) late_marks: LateMarks,
 }
 

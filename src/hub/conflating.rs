@@ -1,7 +1,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use crate::hub::holds::{STRETCH, visit};
+use crate::hub::holds::{STRETCH, count_visits};
 use crate::hub::log::{Log, State};
 use crate::hub::newest::Newest;
 use crate::hub::segment::Segment;
@@ -68,14 +68,14 @@ impl Backlog {
     fn departed(&mut self, floor: u64) -> Vec<Arc<Segment>> {
         let is_gone = |segment: &Arc<Segment>| segment.end() <= floor;
         let gone = self.segments.iter().take(STRETCH).take_while(|segment| is_gone(segment)).count();
-        visit(gone);
+        count_visits(gone);
         self.segments.drain(..gone).collect()
     }
 
     /// The events of a segment before an index have left memory.
     fn forget(&mut self, segment: &Segment, floor: u64) {
         let end = floor.saturating_sub(segment.base).min(segment.len().into());
-        visit(end as usize);
+        count_visits(end as usize);
         self.newest.forget(segment, end as u32);
     }
 
@@ -86,7 +86,7 @@ impl Backlog {
             self.segments.push_back(Arc::clone(segment));
         }
         for place in start..end {
-            visit(1);
+            count_visits(1);
             let index = segment.base + u64::from(place);
             let replaced = segment.key(place).and_then(|key| self.newest.put(&key, index));
             replaced.into_iter().for_each(|replaced| self.replace(replaced));
@@ -135,7 +135,7 @@ impl State {
         }
         let mut newest = known.unwrap_or_default();
         for index in start..=index {
-            visit(1);
+            count_visits(1);
             let key = self.segment_at(index).and_then(|segment| segment.key((index - segment.base) as u32));
             let replaced = key.and_then(|key| newest.put(&key, index));
             if let Some(replaced) = replaced {

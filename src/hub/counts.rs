@@ -30,7 +30,8 @@ impl Counts {
         number
     }
 
-    /// The slots before this one are counted. Under the lock under which they were.
+    /// Notes that the slots before `next` are counted. The caller still holds the registry's lock under which it counted
+    /// them.
     pub(super) fn advance(&self, number: u64, next: u32) {
         let mut counts = self.0.lock();
         counts.iter_mut().filter(|count| count.number == number).for_each(|count| count.next = next);

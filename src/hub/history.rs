@@ -2,7 +2,7 @@ use std::sync::{Arc, Weak};
 
 use crate::hub::appended::Relief;
 use crate::hub::footprint;
-use crate::hub::holds::{STRETCH, visit};
+use crate::hub::holds::{STRETCH, count_visits};
 use crate::hub::kept::Kept;
 use crate::hub::log::{Log, State};
 use crate::hub::segment::{Evicted, Segment, expires, nanos};
@@ -12,8 +12,8 @@ use crate::hub::sync::MutexGuard;
 use crate::hub::tail::Tail;
 use crate::model::Retention;
 
-/// Number of events that are looked at to evict some under one hold of a log's lock, at most. One more than a segment has,
-/// and some: each publish makes one event leave history, and after that a segment leaves memory whole.
+/// Largest number of events that one hold of a log's lock looks at for eviction. A segment leaves memory whole, so this is
+/// more than its 256 events: each publish also makes at least one event leave history.
 pub(super) const EVICTED: usize = STRETCH + 32;
 
 /// How far a sweep of a log came.
@@ -163,7 +163,7 @@ impl State {
             wakers = self.waiters.take();
             followers = self.followers.as_mut().map(|followers| followers.take()).unwrap_or_default();
             // Before anybody can append: an event that found its follower neither here nor marked would be delivered late.
-            marking = (!followers.is_empty()).then(|| log.budget.late_marks.enter([Arc::clone(log)].into()));
+            marking = (!followers.is_empty()).then(|| log.budget.late_marks.enter(vec![Arc::clone(log)]));
         }
         Some(Relief { wakers, followers, marking, idle: self.is_idle(), ..relief(segment) })
     }
@@ -173,7 +173,7 @@ impl State {
         let is_replaced = oldest.has_key
             && self.front().is_some_and(|front| self.is_replaced(front, (self.first - front.base) as u32));
         self.first += 1;
-        visit(1);
+        count_visits(1);
         let kept = self.kept_mut();
         kept.bytes -= oldest.weight;
         kept.due = 0;
@@ -197,7 +197,7 @@ impl State {
     /// The events of the oldest segment before the place `end` are taken out of memory.
     pub(super) fn leave_memory(&mut self, segment: &Segment, end: u32, now: u64) {
         self.gone = segment.sequence(end.saturating_sub(1));
-        visit(self.looks(segment, end) as usize);
+        count_visits(self.looks(segment, end) as usize);
         let kept = self.kept_mut();
         if let Some(newest) = &mut kept.newest {
             newest.forget(segment, end);
@@ -228,7 +228,7 @@ impl State {
 
     /// Ends the log, which is dropped from the registry. Returns the sequence of the last event that a subscription may
     /// have missed (0: none; expired events do not count), and what was left for readers.
-    pub(super) fn drop_log(&mut self, log: &Log) -> (u64, Option<Left>) {
+    pub(super) fn drop_log(&mut self, log: &Log) -> (u64, Option<DroppedSegments>) {
         self.dropped = true;
         if let Some(kept) = self.kept.as_mut() {
             if !kept.segments.is_empty() {
@@ -238,14 +238,14 @@ impl State {
         }
         self.file(log, Place::Last);
         log.budget.sizes.remove(log.slot);
-        (self.evicted, self.kept.take().map(Left))
+        (self.evicted, self.kept.take().map(DroppedSegments))
     }
 }
 
 /// The segments of a log that is dropped. To be dropped outside of the locks, as [`Evicted`] is.
-pub(super) struct Left(Box<Kept>);
+pub(super) struct DroppedSegments(Box<Kept>);
 
-impl Drop for Left {
+impl Drop for DroppedSegments {
     fn drop(&mut self) {
         let live = self.0.live.take();
         let mut live = live.map(|live| live.into_segments()).unwrap_or_else(Segments::new);

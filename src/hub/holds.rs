@@ -1,20 +1,19 @@
-//! Counts what is visited while a lock is held, in builds with debug assertions.
+//! Counts visits while a lock is held, in unit tests.
 //!
-//! No hold of a lock visits more than 1,024 topics, events, segments or subscribers, so that nobody waits longer for a
+//! No hold of a lock visits more than 1,024 topics, events, segments or subscribers, so that no publisher waits longer for a
 //! lock because a hub has grown. Each lock of [`sync`](crate::hub::sync) begins a hold when it is taken with no other
-//! held by the thread; one that is taken within a hold is a visit. A loop that runs under a lock calls [`visit`]. More
-//! visits than that panic, in every test that gets there. In other builds all of this is nothing.
+//! held by the thread; one that is taken within a hold is a visit. A loop that runs under a lock calls [`count_visits`].
+//! More visits than that panic. In other builds all of this is nothing.
 //!
 //! A batch is the caller's: each of its events is [counted by itself](next_event).
 
-#[cfg(debug_assertions)]
 #[cfg(all(test, not(loom)))]
 mod tests;
 
 /// Number of events, topics or subscribers that a loop goes through before it releases the lock.
 pub(super) const STRETCH: usize = 256;
 
-#[cfg(any(not(debug_assertions), loom))]
+#[cfg(any(not(test), loom))]
 mod counted {
     /// A hold of a lock.
     #[derive(Debug)]
@@ -29,14 +28,14 @@ mod counted {
 
     /// Counts visits.
     #[inline(always)]
-    pub(in crate::hub) fn visit(_visits: usize) {}
+    pub(in crate::hub) fn count_visits(_visits: usize) {}
 
     /// Begins the count anew, for the next event of a batch.
     #[inline(always)]
     pub(in crate::hub) fn next_event() {}
 }
 
-#[cfg(all(debug_assertions, not(loom)))]
+#[cfg(all(test, not(loom)))]
 mod counted {
     use std::cell::Cell;
 
@@ -60,7 +59,7 @@ mod counted {
         pub(in crate::hub) fn begin() -> Self {
             match HELD.get() {
                 0 => VISITS.set(0),
-                _ => visit(1),
+                _ => count_visits(1),
             }
             HELD.set(HELD.get() + 1);
             Self(())
@@ -74,7 +73,7 @@ mod counted {
     }
 
     /// Counts visits.
-    pub(in crate::hub) fn visit(visits: usize) {
+    pub(in crate::hub) fn count_visits(visits: usize) {
         if HELD.get() > 0 {
             VISITS.set(VISITS.get() + visits);
             RECORD.set(RECORD.get().max(VISITS.get()));
@@ -90,10 +89,9 @@ mod counted {
     }
 
     /// Returns the most visits of a hold of this thread since the last call.
-    #[cfg(test)]
     pub(super) fn take_record() -> usize {
         RECORD.take()
     }
 }
 
-pub(super) use counted::{Hold, next_event, visit};
+pub(super) use counted::{Hold, count_visits, next_event};

@@ -7,12 +7,12 @@ use crate::model::{Gap, GapReason, Pattern, Position};
 
 /// The logs that a subscription reads, with its place in each.
 #[derive(Debug, Default)]
-pub(super) struct Joined {
+pub(super) struct JoinedLogs {
     pub(super) topics: Vec<(Reader, Placed)>,
     pub(super) patterns: Vec<(Reader, Replay)>,
 }
 
-impl Joined {
+impl JoinedLogs {
     /// Joins all, or those before the first that is refused.
     pub(super) fn join(
         &mut self,
@@ -68,7 +68,7 @@ impl Joined {
 /// an event's drop panics.
 pub(super) struct Joining<'a> {
     pub(super) shared: &'a Shared,
-    pub(super) joined: Joined,
+    pub(super) joined: JoinedLogs,
 }
 
 impl Drop for Joining<'_> {

@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use crate::hub::holds::visit;
+use crate::hub::holds::count_visits;
 use crate::hub::log::Log;
 use crate::hub::sync::{Count, Leaf, Signal};
 
@@ -19,7 +19,7 @@ pub(super) struct LateMarks {
     /// Most inboxes that are marked under a lock.
     most: Count,
     is_on: Signal,
-    /// The logs of each publisher that marks.
+    /// The logs of each publisher that marks, ordered by address.
     all: Leaf<Vec<Arc<[Arc<Log>]>>>,
 }
 
@@ -52,7 +52,11 @@ impl LateMarks {
     /// Enters logs whose followers are to be marked. A publisher does so under the sequencer, and an eviction under the
     /// log's lock, so that no event is appended and passed by the watermark in between.
     #[cold]
-    pub(super) fn enter(&self, logs: Arc<[Arc<Log>]>) -> Marking<'_> {
+    pub(super) fn enter(&self, mut logs: Vec<Arc<Log>>) -> Marking<'_> {
+        logs.sort_unstable_by_key(Arc::as_ptr);
+        // A pattern's log comes once for each of its topics in a batch.
+        logs.dedup_by(|log, other| Arc::ptr_eq(log, other));
+        let logs = Arc::from(logs);
         let mut all = self.all.lock();
         all.push(Arc::clone(&logs));
         self.is_on.set(true);
@@ -66,21 +70,19 @@ impl LateMarks {
         self.is_on.is_on()
     }
 
-    /// Calls `act` with the logs whose followers are about to be marked.
+    /// Returns the logs whose followers are about to be marked: of each publisher that marks, ordered by address.
     #[cold]
-    pub(super) fn each(&self, act: impl FnMut(&Arc<Log>)) {
+    pub(super) fn current(&self) -> Vec<Arc<[Arc<Log>]>> {
         let all = self.all.lock();
-        visit(all.len());
-        let now = all.clone();
-        drop(all);
-        now.iter().flat_map(|logs| logs.iter()).for_each(act);
+        count_visits(all.len());
+        all.clone()
     }
 }
 
 impl Drop for Marking<'_> {
     fn drop(&mut self) {
         let mut all = self.marks.all.lock();
-        visit(all.len());
+        count_visits(all.len());
         if let Some(at) = all.iter().position(|logs| Arc::ptr_eq(logs, &self.logs)) {
             all.swap_remove(at);
         }

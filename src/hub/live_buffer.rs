@@ -1,12 +1,11 @@
 use std::sync::Arc;
 
 use crate::hub::history::spend;
+use crate::hub::holds::STRETCH;
 use crate::hub::log::{Log, State};
 use crate::hub::segment::{Evicted, Segment};
 use crate::hub::segments::Segments;
 
-/// Number of events that leave a live buffer under one hold of the log's lock, at most.
-const RELEASED: usize = 256;
 /// The bytes of a segment up to which it is not worth while to replace it by a smaller one.
 const SMALL: u64 = 4 * 1024;
 
@@ -136,7 +135,7 @@ impl State {
 
     #[cold]
     fn release(&mut self, log: &Log) -> Vec<Evicted> {
-        let (mut gone, mut left) = (Vec::new(), RELEASED);
+        let (mut gone, mut left) = (Vec::new(), STRETCH);
         while self.kept().live.is_some() && spend(&mut left, self.oldest_live()) {
             gone.extend(self.pop_live(0).map(Evicted::new));
         }

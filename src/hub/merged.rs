@@ -7,8 +7,8 @@ use std::time::Duration;
 use crate::contract::{Delivery, End, SubscribeOptions};
 use crate::hub::followed::{Before, Followed};
 use crate::hub::inbox::Inbox;
-use crate::hub::joining::Joined;
-use crate::hub::log::Follower;
+use crate::hub::joining::JoinedLogs;
+use crate::hub::log::{Follower, Log};
 use crate::hub::placing::Found;
 use crate::hub::shared::Shared;
 use crate::hub::waiters::Waiters;
@@ -57,7 +57,7 @@ enum Next {
 
 impl Merged {
     /// A subscription whose topics begin where they were placed, and its patterns with their replays, after `sequence`.
-    pub(super) fn new(shared: &Shared, joined: Joined, sequence: u64, options: &SubscribeOptions) -> Self {
+    pub(super) fn new(shared: &Shared, joined: JoinedLogs, sequence: u64, options: &SubscribeOptions) -> Self {
         let heads = joined.topics.iter().filter_map(|(_, placed)| placed.head);
         let earliest = heads.chain(joined.patterns.iter().filter_map(|(_, replay)| replay.earliest())).min();
         let topics = joined.topics.into_iter().map(|(reader, placed)| {
@@ -177,13 +177,12 @@ impl Merged {
     #[cold]
     #[inline(never)]
     fn take_late(&mut self, shared: &Shared) {
-        let mut late = Vec::new();
-        shared.budget.late_marks.each(|log| {
-            let key = (0..).zip(&self.topics).find(|(_, followed)| Arc::ptr_eq(&followed.reader.log, log));
-            late.extend(key.map(|(key, _)| key));
-        });
+        let all = shared.budget.late_marks.current();
+        let is_late =
+            |log: &Arc<Log>| all.iter().any(|logs| logs.binary_search_by_key(&Arc::as_ptr(log), Arc::as_ptr).is_ok());
         self.inbox.take(&mut self.marked);
-        self.marked.append(&mut late);
+        let late = (0..).zip(&self.topics).filter(|(_, followed)| is_late(&followed.reader.log));
+        self.marked.extend(late.map(|(key, _)| key));
     }
 
     /// Takes the topic that is first in `heads`.

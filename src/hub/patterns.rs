@@ -1,6 +1,6 @@
 use std::borrow::Borrow;
 use std::collections::BTreeMap;
-use std::iter::{from_fn, once};
+use std::iter::from_fn;
 use std::ops::Bound;
 
 use crate::model::{Pattern, Topic};
@@ -38,17 +38,9 @@ impl<T> Patterns<T> {
         self.0.values()
     }
 
-    /// The values of the patterns that match, the narrowest first: the topic itself, then `*` beside it, then `**` from
-    /// the longest prefix to none.
+    /// Returns the values of the patterns that [match](Pattern::matching) a topic, the narrowest first.
     pub(super) fn matching<'a>(&'a self, topic: &'a Topic) -> impl Iterator<Item = &'a T> {
-        let candidates = (!self.0.is_empty()).then(|| {
-            let name = topic.as_str();
-            let prefixes =
-                name.rmatch_indices('/').map(|(slash, _)| slash + 1).chain([0]).map(|end| name.split_at(end).0);
-            let beside = prefixes.clone().take(1).map(|prefix| format!("{prefix}*"));
-            let above = prefixes.map(|prefix| format!("{prefix}**"));
-            once(name.to_owned()).chain(beside).chain(above)
-        });
+        let candidates = (!self.0.is_empty()).then(|| Pattern::matching(topic));
         candidates.into_iter().flatten().filter_map(|text| self.0.get(text.as_str()))
     }
 }
@@ -81,6 +73,8 @@ pub(super) fn below<'a, K: Borrow<str> + Ord, T>(
 #[cfg(all(test, not(loom)))]
 mod tests {
     use std::collections::BTreeSet;
+
+    use std::iter::once;
 
     use proptest::prelude::*;
 

@@ -1,7 +1,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use crate::hub::holds::{STRETCH, visit};
+use crate::hub::holds::{STRETCH, count_visits};
 use crate::hub::sync::{Leaf, Mirror};
 
 /// Number of events in a block. A few under loom, which is to see events leave the index.
@@ -47,9 +47,9 @@ impl Recent {
         let slots = std::iter::once(slot).chain(std::iter::repeat(0)).take(BLOCK as usize).map(Mirror::new).collect();
         let block = Arc::new(Block { first: sequence, slots });
         let mut blocks = self.0.lock();
-        let full = blocks.len();
-        let excess =
-            full.saturating_sub(MAX_BLOCKS - 1).max(full.saturating_sub(topics.div_ceil(BLOCK).max(1) as usize));
+        // Full ones, and the new one.
+        let kept = (topics.div_ceil(BLOCK) as usize).clamp(1, MAX_BLOCKS - 1);
+        let excess = blocks.len().saturating_sub(kept);
         let released: Vec<_> = blocks.drain(..excess.min(RELEASED)).collect();
         blocks.push_back(Arc::clone(&block));
         drop(blocks);
@@ -65,7 +65,7 @@ impl Recent {
             let skipped = next.checked_sub(blocks.front()?.first)? / BLOCK;
             let skipped = (skipped as usize).min(blocks.len());
             let stretch = blocks.range(skipped..).take(STRETCH);
-            found.extend(stretch.inspect(|_| visit(1)).cloned());
+            found.extend(stretch.inspect(|_| count_visits(1)).cloned());
             let is_all = blocks.len() - skipped <= STRETCH;
             drop(blocks);
             match found.last() {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use crate::contract::SubscribeError;
 use crate::hub::budget::Budget;
 use crate::hub::counts::{COUNTED, Counts};
-use crate::hub::history::Left;
+use crate::hub::history::DroppedSegments;
 use crate::hub::log::Log;
 use crate::hub::patterns::Patterns;
 use crate::hub::retentions::Retentions;
@@ -82,7 +82,7 @@ impl Eq for Named {}
 pub(super) struct Released {
     _topic: Option<Named>,
     _feed: Option<Arc<Log>>,
-    _left: Option<Left>,
+    _segments: Option<DroppedSegments>,
 }
 
 impl Registry {
@@ -250,7 +250,7 @@ impl Topics {
         let mut state = log.live().filter(|state| state.is_idle())?;
         self.past.add(log, &state);
         self.counts.add_dropped(log, &state);
-        let (last, left) = state.drop_log(log);
+        let (last, segments) = state.drop_log(log);
         drop(state);
         let (topic, feed) = match log.name.as_topic() {
             Some(topic) => {
@@ -260,6 +260,6 @@ impl Topics {
             }
             None => (None, self.feeds.remove(&log.name)),
         };
-        Some(Released { _topic: topic, _feed: feed, _left: left })
+        Some(Released { _topic: topic, _feed: feed, _segments: segments })
     }
 }

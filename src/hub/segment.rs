@@ -8,7 +8,7 @@ use bytes::Bytes;
 use crate::contract::{Entry, Format, Run};
 use crate::hub::budget::{Budget, Charge};
 use crate::hub::footprint;
-use crate::hub::holds::visit;
+use crate::hub::holds::count_visits;
 use crate::hub::joined::{self, Joined, Reading};
 use crate::hub::sync::{Expiry, Length, Link, Marks, Replaced};
 use crate::model::Topic;
@@ -56,7 +56,7 @@ impl Segment {
         let (base, places) = (self.base + u64::from(place), place..self.len());
         let fresh = Self::new(self.run.topic.clone(), base, places.len(), is_mixed, budget);
         for (place, entry) in places.filter_map(|place| Some((place, self.entry(place)?))) {
-            visit(1);
+            count_visits(1);
             fresh.push(self.run.topic_at(place), entry.clone());
             if self.is_replaced(place) {
                 fresh.replace(self.base + u64::from(place));
@@ -193,7 +193,7 @@ impl Segment {
     /// Marks the events here that are marked in another segment of the log.
     pub(super) fn copy_marks(&self, other: &Self) {
         for index in self.base.max(other.base)..self.end().min(other.end()) {
-            visit(1);
+            count_visits(1);
             if other.is_replaced((index - other.base) as u32) {
                 self.replace(index);
             }

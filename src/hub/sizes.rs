@@ -1,6 +1,6 @@
 use std::sync::{Arc, Weak};
 
-use crate::hub::holds::visit;
+use crate::hub::holds::count_visits;
 use crate::hub::log::Log;
 use crate::hub::slots::{List, Slots};
 use crate::hub::sync::{Count, Leaf};
@@ -160,7 +160,7 @@ impl Sizes {
     pub(super) fn find(&self, numbers: impl Iterator<Item = u32>, logs: &mut Vec<Arc<Log>>) {
         let slots = self.slots.lock();
         for number in numbers {
-            visit(1);
+            count_visits(1);
             logs.extend(slots.log(number));
         }
     }
@@ -169,7 +169,7 @@ impl Sizes {
     pub(super) fn walk(&self, at: u32, most: u32, logs: &mut Vec<Arc<Log>>, wanted: usize) -> Option<u32> {
         let slots = self.slots.lock();
         for number in at..slots.end().min(at.saturating_add(most)) {
-            visit(1);
+            count_visits(1);
             logs.extend(slots.log(number));
             if logs.len() == wanted {
                 return Some(number + 1).filter(|&next| next < slots.end());

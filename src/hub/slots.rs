@@ -7,7 +7,7 @@ use crate::hub::sizes::{CLASSES, Rank};
 /// Number of slots that are allocated at once, so that growth moves no slot.
 const CHUNK: usize = 256;
 /// Number of empty chunks at the end that are removed when a slot becomes free.
-const RELEASED: usize = 2;
+const REMOVED: usize = 2;
 /// No slot.
 const NONE: u32 = u32::MAX;
 
@@ -125,7 +125,7 @@ impl Slots {
 
     /// Frees a slot. Returns the log, which is to be dropped outside of the lock.
     pub(super) fn remove(&mut self, number: u32) -> Option<Weak<Log>> {
-        self.take_back(number);
+        self.withdraw_offer(number);
         let index = number / CHUNK as u32;
         let chunk = self.chunks.get_mut(index as usize)?;
         let slot = chunk.slots.get_mut(number as usize % CHUNK)?;
@@ -140,7 +140,7 @@ impl Slots {
         if chunk.used == 0 && index > 0 {
             *chunk = Chunk::default();
         }
-        for _ in 0..RELEASED {
+        for _ in 0..REMOVED {
             let last = self.chunks.len() - 1;
             if last > 0 && self.chunks[last].used == 0 {
                 self.chunks.pop();
@@ -184,7 +184,7 @@ impl Slots {
         let list = &mut self.lists[usize::from(class)][rank as usize];
         list.bytes -= bytes;
         let chain = std::mem::take(&mut list.chain);
-        self.lists[usize::from(class)][rank as usize].chain = self.cut(chain, number, |slot| &mut slot.filed);
+        self.lists[usize::from(class)][rank as usize].chain = self.unlink_from(chain, number, |slot| &mut slot.filed);
         Some(class.into())
     }
 
@@ -192,7 +192,7 @@ impl Slots {
         let list = &mut self.lists[class][rank as usize];
         list.bytes += bytes;
         let chain = std::mem::take(&mut list.chain);
-        self.lists[class][rank as usize].chain = self.tie(chain, number, is_first, |slot| &mut slot.filed);
+        self.lists[class][rank as usize].chain = self.link_into(chain, number, is_first, |slot| &mut slot.filed);
         self.filings = self.filings.wrapping_add(u32::from(!is_first));
         let filings = self.filings;
         if let Some(slot) = self.slot(number) {
@@ -209,29 +209,29 @@ impl Slots {
         slot.is_offered = true;
         self.offers += 1;
         let chain = std::mem::take(&mut self.offered);
-        self.offered = self.tie(chain, number, false, |slot| &mut slot.offered);
+        self.offered = self.link_into(chain, number, false, |slot| &mut slot.offered);
     }
 
     /// Takes the first log out of these.
     pub(super) fn take_offered(&mut self) -> Option<Arc<Log>> {
         let first = self.offered.first.0;
-        self.take_back(first);
+        self.withdraw_offer(first);
         self.log(first)
     }
 
     /// Takes a log out of these, if it is among them.
-    fn take_back(&mut self, number: u32) {
+    fn withdraw_offer(&mut self, number: u32) {
         let Some(slot) = self.slot(number).filter(|slot| slot.is_offered) else {
             return;
         };
         slot.is_offered = false;
         self.offers -= 1;
         let chain = std::mem::take(&mut self.offered);
-        self.offered = self.cut(chain, number, |slot| &mut slot.offered);
+        self.offered = self.unlink_from(chain, number, |slot| &mut slot.offered);
     }
 
     /// Takes a slot out of a list.
-    fn cut(&mut self, mut chain: Chain, number: u32, links: Links) -> Chain {
+    fn unlink_from(&mut self, mut chain: Chain, number: u32, links: Links) -> Chain {
         let Some(Neighbours { before, after }) = self.slot(number).map(links).map(std::mem::take) else {
             return chain;
         };
@@ -247,7 +247,7 @@ impl Slots {
     }
 
     /// Puts a slot first or last into a list.
-    fn tie(&mut self, mut chain: Chain, number: u32, is_first: bool, links: Links) -> Chain {
+    fn link_into(&mut self, mut chain: Chain, number: u32, is_first: bool, links: Links) -> Chain {
         let (before, after) = if is_first { (NONE, chain.first.0) } else { (chain.last.0, NONE) };
         match self.slot(before) {
             Some(slot) => links(slot).after = number,

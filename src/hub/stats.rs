@@ -49,7 +49,7 @@ pub struct HubStats {
     pub parked: usize,
     /// Topics in memory.
     pub topics: usize,
-    /// Topics that were dropped, whether or not they came back, of which the last sequence then is remembered.
+    /// Dropped topics whose last sequence is remembered, including those that came back.
     pub tombstones: usize,
     /// Patterns that are followed.
     pub patterns: usize,

@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::contract::{
     Delivery, Encoded, Encoding, Format, Head, Start, Subscribe, SubscribeError, SubscribeOptions, Subscriber,
 };
-use crate::hub::joining::{Beginning, Joined, Joining};
+use crate::hub::joining::{Beginning, JoinedLogs, Joining};
 use crate::hub::merged::Merged;
 use crate::hub::narrowed::narrowed;
 use crate::hub::reader::Glance;
@@ -37,9 +37,10 @@ use crate::model::{Cursor, Gap, GapReason, Overflow, Pattern, Topic};
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
-/// A resume over a pattern costs in proportion to what was published since the cursor, however many topics there are; one
-/// that starts at the oldest or at the last events costs in proportion to the topics that match. To follow a pattern from
-/// now on costs the same for any number of topics.
+/// A resume over a pattern costs in proportion to what was published since the cursor, however many topics there are. A
+/// subscription that starts at the oldest or at the last events costs in proportion to the topics that match; for
+/// `prefix/*`, to all segments directly below the prefix, whether or not a topic ends there. To follow a pattern from now
+/// on costs the same for any number of topics.
 ///
 /// The hub remembers dropped topics: one for 4 KiB of its byte budget, at most 65,536. A topic that came back keeps its
 /// entry. A resume that may have missed events of forgotten topics yields one gap without a topic. Gaps with no event
@@ -184,7 +185,7 @@ impl Order {
         names: Vec<Pattern>,
         options: &SubscribeOptions,
     ) -> Result<(Option<Gap>, Self), SubscribeError> {
-        let mut joining = Joining { shared, joined: Joined::default() };
+        let mut joining = Joining { shared, joined: JoinedLogs::default() };
         let Beginning { sequence, gap, .. } = joining.joined.join(shared, &narrowed(names), options)?;
         let joined = std::mem::take(&mut joining.joined);
         Ok((gap, Self::Merged(Box::new(Merged::new(shared, joined, sequence, options)))))

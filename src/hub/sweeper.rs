@@ -1,3 +1,4 @@
+use std::collections::VecDeque;
 use std::sync::{Arc, Weak};
 
 use crate::hub::log::Log;
@@ -25,7 +26,7 @@ struct Round {
     /// The next slot.
     at: u32,
     /// Logs with more to evict than one hold of the lock does. They come first.
-    again: Vec<Weak<Log>>,
+    again: VecDeque<Weak<Log>>,
 }
 
 impl Sweeper {
@@ -43,14 +44,14 @@ impl Sweeper {
     #[cold]
     pub(super) fn again(&self, log: &Arc<Log>) {
         let mut round = self.round.lock();
-        round.again.push(Arc::downgrade(log));
+        round.again.push_back(Arc::downgrade(log));
         self.due.set(0);
     }
 
     /// Takes the next logs of the round, a few at most.
     pub(super) fn take(&self, now: u64, sizes: &Sizes) -> Vec<Arc<Log>> {
         let mut round = self.round.lock();
-        if let Some(log) = round.again.pop() {
+        if let Some(log) = round.again.pop_front() {
             if round.again.is_empty() && round.at == 0 {
                 self.due.set(round.began.saturating_add(INTERVAL));
             }

@@ -1,7 +1,6 @@
 use std::sync::Arc;
 
-use crate::hub::holds;
-use crate::hub::holds::STRETCH;
+use crate::hub::holds::{STRETCH, count_visits};
 use crate::hub::log::Log;
 use crate::hub::patterns::below;
 use crate::hub::registry::{Named, Registry};
@@ -28,7 +27,8 @@ impl Shared {
     /// since; at others too, where that costs less than to find these. Each topic in memory is visited at most once, and
     /// no lock is held meanwhile. Returns the sequence up to which there may have been topics that are forgotten.
     ///
-    /// The cost is at most in proportion to the events after `after`, and to the topics that match.
+    /// The cost is at most in proportion to the events after `after`, or to the names that [`below`] yields, if some of these
+    /// events have left the index.
     pub(super) fn visit(
         &self,
         pattern: &Pattern,
@@ -47,7 +47,7 @@ impl Shared {
         match (by_name, blocks) {
             (None, Some((after, blocks))) => {
                 drop(found);
-                let mut seen = Slots::default();
+                let mut seen = SlotSet::default();
                 for block in blocks {
                     let mut fresh = block.slots(after, up_to).filter(|&slot| seen.insert(slot));
                     self.visit_slots(&mut fresh, pattern, &mut visit);
@@ -93,7 +93,7 @@ impl Registry {
                 live.extend(matches.then(|| Arc::clone(log)));
                 until = (count == STRETCH).then(|| log.name.as_str());
                 looks += 1;
-                holds::visit(1);
+                count_visits(1);
             }
             // The dropped ones among the same names, under the same lock: a topic is either in memory, or dropped.
             for (count, (topic, sequence, matches)) in
@@ -106,7 +106,7 @@ impl Registry {
                 gone.extend(is_gone.then(|| Visited::Gone(topic.clone(), sequence)));
                 last = (count == STRETCH).then(|| topic.as_str());
                 looks += 1;
-                holds::visit(1);
+                count_visits(1);
             }
             let until = last.or(until).map(str::to_owned);
             let forgotten = topics.tombstones.forgotten;
@@ -131,7 +131,7 @@ impl Registry {
             let topics = self.topics.read();
             let mut until = None;
             for (count, (last, topic)) in (1..).zip(topics.tombstones.after(after).take(STRETCH)) {
-                holds::visit(1);
+                count_visits(1);
                 gone.extend(pattern.matches(topic).then(|| Visited::Gone(topic.clone(), last)));
                 until = (count == STRETCH).then_some(last);
             }
@@ -148,9 +148,9 @@ impl Registry {
 
 /// Set of slots.
 #[derive(Default)]
-struct Slots(Vec<u64>);
+struct SlotSet(Vec<u64>);
 
-impl Slots {
+impl SlotSet {
     /// Adds a slot. Returns whether it was not in the set.
     fn insert(&mut self, slot: u32) -> bool {
         let (word, bit) = (slot as usize / 64, 1 << (slot % 64));

@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Weak};
 
-use crate::hub::holds::{STRETCH, visit};
+use crate::hub::holds::{STRETCH, count_visits};
 use crate::hub::sync::Leaf;
 
 /// Number of entries that each addition checks.
@@ -28,7 +28,7 @@ impl<T> WeakQueue<T> {
         by_number.insert(*next, value);
         *next += 1;
         for _ in 0..CHECKED {
-            visit(1);
+            count_visits(1);
             let Some((&number, value)) = by_number.range(*unchecked..).next() else {
                 *unchecked = 0;
                 return;
@@ -45,7 +45,7 @@ impl<T> WeakQueue<T> {
         loop {
             let mut entries = self.0.lock();
             for _ in 0..STRETCH {
-                visit(1);
+                count_visits(1);
                 let (_, value) = entries.by_number.pop_first()?;
                 if let Some(value) = value.upgrade() {
                     return Some(value);

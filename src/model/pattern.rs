@@ -1,6 +1,7 @@
 use std::borrow::Borrow;
 use std::convert::Infallible;
 use std::fmt;
+use std::iter::once;
 use std::str::FromStr;
 
 use crate::model::{Topic, TopicError};
@@ -99,11 +100,13 @@ impl Pattern {
     /// Returns the texts of all other patterns that [cover](Self::covers) this one, the narrowest first: as many as the text
     /// has segments, and one more at most.
     pub(crate) fn covering(&self) -> impl Iterator<Item = String> + '_ {
-        let (name, wildcard) = (self.as_str(), self.wildcard());
-        let prefixes = name.rmatch_indices('/').map(|(slash, _)| slash + 1).chain([0]).map(|end| name.split_at(end).0);
-        let beside = prefixes.clone().take(usize::from(wildcard.is_none())).map(|prefix| format!("{prefix}*"));
-        let is_itself = usize::from(wildcard == Some(Wildcard::Any));
-        beside.chain(prefixes.skip(is_itself).map(|prefix| format!("{prefix}**")))
+        covering(self.as_str(), self.wildcard())
+    }
+
+    /// Returns the texts of all patterns that match a topic, the narrowest first: the topic itself, then `*` beside it, then
+    /// `**` from the longest prefix to none.
+    pub(crate) fn matching(topic: &Topic) -> impl Iterator<Item = String> + '_ {
+        once(topic.as_str().to_owned()).chain(covering(topic.as_str(), None))
     }
 
     /// What every topic that matches begins with: up to and with the last `/` before a wildcard.
@@ -136,6 +139,14 @@ impl From<Infallible> for PatternError {
     fn from(never: Infallible) -> Self {
         match never {}
     }
+}
+
+/// Returns the texts of all patterns but this one that cover it.
+fn covering(name: &str, wildcard: Option<Wildcard>) -> impl Iterator<Item = String> + '_ {
+    let prefixes = name.rmatch_indices('/').map(|(slash, _)| slash + 1).chain([0]).map(|end| name.split_at(end).0);
+    let beside = prefixes.clone().take(usize::from(wildcard.is_none())).map(|prefix| format!("{prefix}*"));
+    let is_itself = usize::from(wildcard == Some(Wildcard::Any));
+    beside.chain(prefixes.skip(is_itself).map(|prefix| format!("{prefix}**")))
 }
 
 impl FromStr for Pattern {
