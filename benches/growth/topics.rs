@@ -115,7 +115,8 @@ impl World {
             Beside::of(&self.hub, ROUNDS, poll),
         );
         let _follower = self.subscribe("room/**", Start::Now);
-        table.put_beside("the same, followed by another", Beside::of(&self.hub, ROUNDS, poll));
+        table
+            .put_beside("poll of `room/**` with nothing new, followed by another", Beside::of(&self.hub, ROUNDS, poll));
     }
 
     fn expiry(self, table: &mut Table) {
