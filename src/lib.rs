@@ -5,10 +5,10 @@
 #[cfg(feature = "object")]
 mod adapters;
 mod contract;
+#[cfg(feature = "http")]
+mod endpoint;
 mod hub;
 mod model;
-#[cfg(feature = "http")]
-mod mount;
 #[cfg(feature = "server")]
 #[cfg_attr(docsrs, doc(cfg(feature = "server")))]
 pub mod server;
@@ -19,10 +19,10 @@ mod tokio_support;
 #[allow(unused_imports, unreachable_pub, reason = "the mount alone has no adapter")]
 pub use adapters::*;
 pub use contract::*;
+#[cfg(feature = "http")]
+pub use endpoint::*;
 pub use hub::*;
 pub use model::*;
-#[cfg(feature = "http")]
-pub use mount::*;
 #[cfg(feature = "tokio")]
 pub use tokio_support::*;
 

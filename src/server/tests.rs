@@ -21,7 +21,7 @@ use tokio::task::yield_now;
 use tower_service::Service;
 
 use super::serve;
-use crate::mount::ConnectionHandle;
+use crate::endpoint::ConnectionHandle;
 
 /// Application whose every body is endless.
 #[derive(Clone)]

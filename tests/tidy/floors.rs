@@ -4,7 +4,7 @@ use crate::source::Source;
 
 /// From the ground up. Two on one level don't know each other.
 const FLOORS: [(&str, u8); 7] =
-    [("model", 0), ("contract", 1), ("hub", 2), ("adapters", 2), ("tokio_support", 2), ("mount", 3), ("server", 4)];
+    [("model", 0), ("contract", 1), ("hub", 2), ("adapters", 2), ("tokio_support", 2), ("endpoint", 3), ("server", 4)];
 
 /// What every adapter may stand on.
 const GROUND: [&str; 4] = ["object", "reply", "keep_alive", "limit"];

@@ -20,9 +20,9 @@ fn imports_point_down() {
             ("src/contract/hub.rs", "use crate::{hub::LocalHub, model::Topic};"),
             ("src/hub/log.rs", "fn f(x: crate::adapters::reply::Reply) {}"),
             ("src/adapters/sse/mod.rs", "use crate::hub::Subscription;"),
-            ("src/adapters/sse/mod.rs", "pub use super::super::mount::Endpoint;"),
+            ("src/adapters/sse/mod.rs", "pub use super::super::endpoint::Endpoint;"),
             ("src/hub/log.rs", "use crate::Event;"),
-            ("src/mount/body.rs", "use crate::server::PeerAddr;"),
+            ("src/endpoint/body.rs", "use crate::server::PeerAddr;"),
         ],
     );
 }
@@ -42,12 +42,12 @@ fn adapters_do_not_know_each_other() {
 }
 
 #[test]
-fn runtimes_stay_on_the_mount_and_in_tokio_support() {
+fn runtimes_stay_in_endpoint_and_tokio_support() {
     let rule = |file: &Source| {
         only_in(
             file,
-            &["src/mount/", "src/server/", "src/tokio_support/"],
-            "hyper, tokio and spawn belong to src/mount, src/server and src/tokio_support",
+            &["src/endpoint/", "src/server/", "src/tokio_support/"],
+            "hyper, tokio and spawn belong to src/endpoint, src/server and src/tokio_support",
             |word| matches!(word, "hyper" | "tokio" | "spawn"),
         )
     };
@@ -59,12 +59,12 @@ fn runtimes_stay_on_the_mount_and_in_tokio_support() {
 }
 
 #[test]
-fn clocks_are_read_on_the_mount() {
+fn clocks_are_read_in_endpoint() {
     let rule = |file: &Source| {
         let clocks = ["src/contract/std_clock.rs", "src/tokio_support/timer.rs"];
-        let free = file.path.starts_with("src/mount/") || clocks.contains(&file.path.as_str());
+        let free = file.path.starts_with("src/endpoint/") || clocks.contains(&file.path.as_str());
         let found = if free { Vec::new() } else { file.places("Instant::now") };
-        at_each(file, found, "time comes from the injected Clock; only src/mount and the two clocks read one")
+        at_each(file, found, "time comes from the injected Clock; only src/endpoint and the two clocks read one")
     };
     enforce(rule, &["src"], &[("src/hub/log.rs", "let now = Instant::now();")]);
 }
@@ -72,12 +72,12 @@ fn clocks_are_read_on_the_mount() {
 #[test]
 fn tungstenite_stays_in_its_adapter_and_the_upgrade() {
     let rule = |file: &Source| {
-        let floors = ["src/adapters/websocket", "src/mount/upgrade"];
+        let floors = ["src/adapters/websocket", "src/endpoint/stream/upgrade"];
         only_in(file, &floors, "tungstenite belongs to the WebSocket adapter and the upgrade", |word| {
             word == "tungstenite"
         })
     };
-    enforce(rule, &["src"], &[("src/mount/body.rs", "use tungstenite::protocol::Role;")]);
+    enforce(rule, &["src"], &[("src/endpoint/body.rs", "use tungstenite::protocol::Role;")]);
 }
 
 #[test]
@@ -156,7 +156,7 @@ fn no_let_chains_before_rust_1_88() {
 fn tests_do_not_sleep() {
     let rule = |file: &Source| {
         let mut found = file.places("thread::sleep(");
-        if !file.path.starts_with("src/mount/")
+        if !file.path.starts_with("src/endpoint/")
             && !file.path.starts_with("src/server/")
             && !SLEEPERS.contains(&file.path.as_str())
         {
