@@ -10,7 +10,10 @@ use super::server::connection::Hop;
 use super::session::admit::Guest;
 use super::shared::Shared;
 use super::time::within::within;
-use crate::contract::{Attach, BoxSubscriber, Clock, SubscribeRequest, Subscriber, Transport};
+use crate::contract::{BoxSubscriber, Subscriber, Transport};
+use crate::endpoint::publisher::Attach;
+use crate::endpoint::request::SubscribeRequest;
+use crate::time::Clock;
 
 /// A client that is to be let in.
 pub(crate) struct Arrival {

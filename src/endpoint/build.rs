@@ -1,7 +1,7 @@
 use super::builder::EndpointBuilder;
-use super::endpoint::Endpoint;
 use super::gate::Gate;
 use super::reject::rejects::Rejects;
+use super::service::Endpoint;
 use super::session::registry::Registry;
 use super::shared::Shared;
 use super::stats::Counters;

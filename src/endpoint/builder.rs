@@ -14,8 +14,9 @@ use super::request::transports::Transports;
 use super::response::challenge::Challenge;
 use super::time::driver::Job;
 use super::time::runtime::Spawn;
-use crate::contract::{Timer, Transport};
+use crate::contract::Transport;
 use crate::hub::NotifierSource;
+use crate::time::Timer;
 
 /// An [`Endpoint`](crate::Endpoint) in the making.
 ///

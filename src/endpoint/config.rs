@@ -120,8 +120,8 @@ impl Default for Config {
 impl Config {
     /// What of this is a WebSocket's.
     #[cfg(feature = "websocket")]
-    pub(crate) fn websocket(&self) -> std::sync::Arc<crate::adapters::WebSocketConfig> {
-        let config = crate::adapters::WebSocketConfig::default()
+    pub(crate) fn websocket(&self) -> std::sync::Arc<crate::transport::WebSocketConfig> {
+        let config = crate::transport::WebSocketConfig::default()
             .ping(self.ping)
             .pong_timeout(self.pong)
             .close_timeout(self.close_timeout)

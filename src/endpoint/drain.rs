@@ -3,8 +3,9 @@ use std::pin::pin;
 use std::task::Poll;
 use std::time::Duration;
 
-use super::endpoint::Endpoint;
-use crate::contract::{Clock, Left, Timer};
+use super::service::Endpoint;
+use crate::endpoint::session::Left;
+use crate::time::{Clock, Timer};
 
 /// The longest pause between two sessions' ends: fifty a second come back to the others without harm, so a few sessions
 /// need not take up the whole window.

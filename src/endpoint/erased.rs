@@ -1,10 +1,12 @@
 use std::future::Future;
 use std::pin::Pin;
 
-use crate::contract::{
-    Attach, BoxSubscriber, Left, Message, Publisher, Rejection, Session, Snapshot, SubscribeRequest,
-};
+use crate::contract::{BoxSubscriber, Message, Rejection};
+use crate::endpoint::publisher::{Attach, Publisher};
+use crate::endpoint::request::SubscribeRequest;
+use crate::endpoint::session::{Left, Session};
 use crate::model::{Event, Gap};
+use crate::subscriber::Snapshot;
 
 type Work<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 type Answer<'a, T> = Work<'a, Result<T, Rejection>>;

@@ -13,8 +13,10 @@ use super::reject::refusal::Refusal;
 use super::request::negotiate::Posted;
 use super::response::headers::JSON;
 use super::shared::Shared;
-use crate::adapters::object::write_answer;
-use crate::contract::{Message, Rejection, SubscribeRequest, Timer, Transport};
+use crate::contract::{Message, Rejection, Transport};
+use crate::endpoint::request::SubscribeRequest;
+use crate::time::Timer;
+use crate::transport::object::write_answer;
 
 impl Shared {
     /// Gives the publisher a message that came by POST: 204, or 200 with the answer.

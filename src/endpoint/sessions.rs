@@ -1,6 +1,6 @@
-use super::endpoint::Endpoint;
+use super::service::Endpoint;
 use super::session::SessionInfo;
-use crate::contract::{Left, Session, SessionId};
+use crate::endpoint::session::{Left, Session, SessionId};
 use crate::model::Topic;
 
 /// Sessions that are looked up under one lock of the registry, which every request takes too.

@@ -33,7 +33,7 @@ pub(crate) struct Shared {
     pub(crate) publisher: Box<dyn ErasedPublisher>,
     pub(crate) runtime: Runtime,
     #[cfg(feature = "websocket")]
-    pub(crate) websocket: Arc<crate::adapters::WebSocketConfig>,
+    pub(crate) websocket: Arc<crate::transport::WebSocketConfig>,
     pub(crate) registry: Registry,
     pub(crate) rejects: Rejects,
     #[cfg(any(feature = "short-poll", feature = "long-poll"))]

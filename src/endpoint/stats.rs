@@ -3,7 +3,8 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use super::reject::refused::RefusalCause;
 use super::session::SessionState;
 use super::session::registry::Counts;
-use crate::contract::{Left, Transport};
+use crate::contract::Transport;
+use crate::endpoint::session::Left;
 
 /// What an endpoint has done since it was built. A snapshot: the numbers are not all of one instant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

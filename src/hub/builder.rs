@@ -1,11 +1,11 @@
 use std::fmt;
 use std::hash::{BuildHasher, Hasher, RandomState};
 
-use crate::contract::{Clock, StdClock};
 use crate::hub::local::LocalHub;
 use crate::hub::retentions::Retentions;
 use crate::hub::shared::Shared;
 use crate::model::{Pattern, PatternError, Retention};
+use crate::time::{Clock, StdClock};
 
 /// Builds a [`LocalHub`].
 #[must_use]

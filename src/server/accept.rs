@@ -21,7 +21,7 @@ use super::connections::Connections;
 use super::hosts::Hosts;
 use super::io::Io;
 use super::limits::Limits;
-use crate::tokio_support::Socket;
+use crate::server::Socket;
 
 /// Pause after an accept that failed, most likely because file descriptors ran out.
 const PAUSE: Duration = Duration::from_millis(100);

@@ -7,7 +7,7 @@ use hyper_util::rt::TokioTimer;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::connections::Open;
-use crate::tokio_support::Socket;
+use crate::server::Socket;
 
 /// First bytes of an HTTP/2 connection with prior knowledge (RFC 9113 §3.4).
 const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";

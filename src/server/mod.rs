@@ -21,20 +21,40 @@
 //! # }
 //! ```
 
+#[cfg(feature = "server")]
 mod accept;
+#[cfg(feature = "server")]
 mod app;
+#[cfg(feature = "server")]
 mod bind;
+#[cfg(feature = "server")]
 mod body;
+#[cfg(feature = "server")]
 mod connection;
+#[cfg(feature = "server")]
 mod connections;
+#[cfg(feature = "server")]
 mod hosts;
+#[cfg(feature = "server")]
 mod io;
+#[cfg(feature = "server")]
 mod limits;
+#[cfg(feature = "server")]
 mod peer;
+#[cfg(feature = "http")]
+mod request_timer;
+#[cfg(feature = "server")]
 mod serve;
-#[cfg(all(test, not(loom)))]
+mod socket;
+#[cfg(all(test, feature = "server", not(loom)))]
 mod tests;
+mod tune;
 
+#[cfg(feature = "server")]
 pub use bind::bind;
+#[cfg(feature = "server")]
 pub use peer::PeerAddr;
+#[cfg(feature = "server")]
 pub use serve::{Serve, ServeFuture, serve};
+pub use socket::Socket;
+pub use tune::tune;

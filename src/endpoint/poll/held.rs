@@ -10,10 +10,7 @@ use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use http::{Response, StatusCode};
 
 use super::replies::Payload;
-#[cfg(feature = "long-poll")]
-use crate::adapters::LongPollWaiter;
-use crate::adapters::Reply;
-use crate::contract::{Clock, End, Left, Start, Subscriber};
+use crate::contract::{End, Start, Subscriber};
 use crate::endpoint::attach::{Arrival, Visitor};
 use crate::endpoint::body::Body;
 use crate::endpoint::reject::refusal::Refusal;
@@ -21,6 +18,7 @@ use crate::endpoint::request::negotiate::Wanted;
 use crate::endpoint::response::future::Answer;
 use crate::endpoint::response::headers::{self, TIDINGS_RETRY_MS, number};
 use crate::endpoint::server::connection::Hop;
+use crate::endpoint::session::Left;
 #[cfg(feature = "long-poll")]
 use crate::endpoint::session::Tracked;
 use crate::endpoint::session::{Order, Visit};
@@ -30,6 +28,10 @@ use crate::endpoint::stream::live::Live;
 #[cfg(feature = "long-poll")]
 use crate::endpoint::time::sleep::WheelSleep;
 use crate::model::Cursor;
+use crate::time::Clock;
+#[cfg(feature = "long-poll")]
+use crate::transport::LongPollWaiter;
+use crate::transport::Reply;
 
 /// What a poll's reply depends on beside its events.
 struct Terms {
@@ -44,7 +46,7 @@ struct Terms {
 /// is no session.
 #[cfg(feature = "short-poll")]
 pub(crate) fn short(mut arrival: Arrival, hop: Hop) -> impl Future<Output = Result<Answer, Refusal>> + Send {
-    use crate::adapters::PollQueue;
+    use crate::transport::PollQueue;
 
     async move {
         let Visitor { guest, attach } = arrival.let_in().await?;

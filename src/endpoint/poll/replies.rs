@@ -1,8 +1,8 @@
 use bytes::Bytes;
 use http::HeaderValue;
 
-use crate::adapters::{Reply, Whole};
 use crate::endpoint::locked::Locked;
+use crate::transport::{Reply, Whole};
 
 /// Up to how many bytes, with the longest of cursors, a reply is put into one piece: a copy of so little costs less than
 /// the HTTP stack's work for each piece.
@@ -106,10 +106,10 @@ fn header(tag: Bytes) -> Option<HeaderValue> {
 #[cfg(feature = "short-poll")]
 mod tests {
     use super::*;
-    use crate::adapters::PollQueue;
     use crate::contract::{Start, Subscribe};
     use crate::hub::LocalHub;
     use crate::model::{Cursor, Topic};
+    use crate::transport::PollQueue;
 
     fn reply(hub: &LocalHub, after: Cursor) -> Reply {
         PollQueue::new(hub.subscribe(Subscribe::topics(["news"]).start(Start::After(after))).unwrap()).reply()

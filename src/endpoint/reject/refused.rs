@@ -3,7 +3,9 @@ use std::fmt;
 use http::request::Parts;
 use http::{Extensions, Method, StatusCode};
 
-use crate::contract::{Session, SubscribeRequest, Transport};
+use crate::contract::Transport;
+use crate::endpoint::request::SubscribeRequest;
+use crate::endpoint::session::Session;
 
 /// Function that [`EndpointBuilder::on_refusal`](crate::EndpointBuilder::on_refusal) was given.
 pub(crate) type Hook = Box<dyn Fn(&Refused<'_>) + Send + Sync>;

@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
-use crate::contract::Clock;
 use crate::endpoint::locked::Locked;
 use crate::endpoint::shared::Shared;
+use crate::time::Clock;
 
 /// The clients that were refused by a 200 or a 101, because a status would not reach them or would end them for good,
 /// and that keep their connection for the moment that takes. They are no sessions, so they have a limit of their own.

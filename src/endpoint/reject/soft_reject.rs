@@ -8,12 +8,13 @@ use http::{Response, Version};
 use http_body::Frame;
 
 use super::rejects::Place;
-use crate::contract::{Sleep, Start, Timer, Transport};
+use crate::contract::{Start, Transport};
 use crate::endpoint::body::{Body, BodyError};
 use crate::endpoint::request::accept::LinesType;
 use crate::endpoint::response::answer;
 use crate::endpoint::shared::Shared;
 use crate::endpoint::stream::live::{AIR, Piece};
+use crate::time::{Sleep, Timer};
 
 /// The body of a soft reject: one block, and then it breaks off.
 pub(crate) struct SoftReject {
@@ -30,7 +31,7 @@ pub(crate) struct SoftReject {
 /// where as many as may be are being told so already.
 pub(crate) fn later(shared: &Arc<Shared>, retry: Duration, start: Start, version: Version) -> Option<Response<Body>> {
     let place = Place::take(shared)?;
-    let block = crate::adapters::sse_retry_block(retry, start.cursor());
+    let block = crate::transport::sse_retry_block(retry, start.cursor());
     let body = SoftReject { block: Some(block), air: None, shared: shared.clone(), place: Some(place) };
     Some(answer::dressed_as(Transport::Sse, LinesType::default(), version, Body::soft_reject(body)))
 }

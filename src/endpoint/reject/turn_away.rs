@@ -7,12 +7,13 @@ use hyper::upgrade::OnUpgrade;
 use super::refusal::Refusal;
 use super::refused::Refused;
 use super::rejects::Place;
-use crate::adapters::{CloseCode, WebSocketSink};
-use crate::contract::{Delivery, Rejection, SubscribeRequest, Subscriber};
+use crate::contract::{Delivery, Rejection, Subscriber};
 use crate::endpoint::body::Body;
+use crate::endpoint::request::SubscribeRequest;
 use crate::endpoint::shared::Shared;
 use crate::endpoint::stream::handshake::Handshake;
 use crate::endpoint::stream::upgraded::Io;
+use crate::transport::{CloseCode, WebSocketSink};
 
 /// Opens a refused page's WebSocket to close it: a script sees nothing of a status, so it would come again and again for
 /// what it never gets. Only "never" is told so; after "later", and where there is no place, the status does.

@@ -4,8 +4,9 @@ use http::request::Parts;
 use super::head::Head;
 use super::negotiate;
 use super::transports::Transports;
-use crate::contract::{Rejection, SubscribeRequest, Transport};
+use crate::contract::{Rejection, Transport};
 use crate::endpoint::config::MAX_TOPICS_PER_REQUEST;
+use crate::endpoint::request::SubscribeRequest;
 
 impl SubscribeRequest {
     /// Reads a request's topics, start and transport, as a publisher would be shown them: for a handler of the

@@ -11,6 +11,9 @@ pub(crate) mod host;
 pub(crate) mod negotiate;
 pub(crate) mod origin;
 pub(crate) mod prefer;
+pub(crate) mod query;
+pub(crate) mod subscribe_request;
 pub(crate) mod transports;
 
 pub(crate) use host::{AllowedHost, refuse_host};
+pub use subscribe_request::SubscribeRequest;

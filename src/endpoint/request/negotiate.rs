@@ -10,9 +10,11 @@ use super::entity_tag::HeldCursor;
 use super::head::{Head, LastEventId};
 use super::prefer;
 use super::transports::Transports;
-use crate::contract::query::{NotUtf8, pairs};
-use crate::contract::{Label, Start, SubscribeRequest, Transport};
+use crate::contract::{Start, Transport};
 use crate::endpoint::reject::refusal::Refusal;
+use crate::endpoint::request::SubscribeRequest;
+use crate::endpoint::request::query::{NotUtf8, pairs};
+use crate::endpoint::session::Label;
 use crate::model::{Cursor, Topic};
 
 /// What a request asks for, read from its head alone.

@@ -3,13 +3,13 @@ use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderValue, Response, Version};
 
 use super::headers::{self, JSON, TIDINGS_RETRY_MS, number};
-use crate::adapters::object::{write_cursor, write_string};
 use crate::contract::Transport;
 use crate::endpoint::body::Body;
 use crate::endpoint::reject::refusal::Refusal;
 use crate::endpoint::request::accept::LinesType;
 use crate::endpoint::request::negotiate::Wanted;
 use crate::model::Cursor;
+use crate::transport::object::{write_cursor, write_string};
 
 /// Returns a refusal as its status, with `{"error":"…"}`.
 pub(crate) fn refusal(refusal: Refusal) -> Response<Body> {

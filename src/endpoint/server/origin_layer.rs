@@ -11,11 +11,11 @@ use pin_project_lite::pin_project;
 use tower_layer::Layer;
 use tower_service::Service;
 
-use crate::endpoint::endpoint::Endpoint;
 use crate::endpoint::reject::refused::{RefusalCause, Refused};
 use crate::endpoint::request::head::Head;
 use crate::endpoint::response::answer;
 use crate::endpoint::response::headers;
+use crate::endpoint::service::Endpoint;
 use crate::endpoint::shared::Shared;
 
 impl Endpoint {

@@ -3,10 +3,10 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::contract::{Clock, Sleep, Timer};
-use crate::endpoint::endpoint::Endpoint;
+use crate::endpoint::service::Endpoint;
 use crate::endpoint::shared::Shared;
 use crate::endpoint::time::sleep::WheelSleep;
+use crate::time::{Clock, Sleep, Timer};
 
 /// An endpoint's time, for what a server does around it: as a [`Timer`], and as hyper's for its connections.
 ///

@@ -4,9 +4,10 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::registry::NoPlace;
-use crate::contract::{Label, Rejection, Session, Transport};
+use crate::contract::{Rejection, Transport};
 use crate::endpoint::reject::refusal::Refusal;
 use crate::endpoint::request::negotiate::Wanted;
+use crate::endpoint::session::{Label, Session};
 use crate::endpoint::session::{NoTurn, Visit};
 use crate::endpoint::shared::Shared;
 use crate::model::Pattern;

@@ -5,9 +5,10 @@ use atomic_waker::AtomicWaker;
 
 use super::term::Term;
 use super::watch::Watch;
-use crate::contract::{Head, Left};
+use crate::contract::Head;
 use crate::endpoint::body::BodyError;
 use crate::endpoint::server::connection::ConnectionHandle;
+use crate::endpoint::session::Left;
 use crate::endpoint::session::SessionState;
 use crate::endpoint::stream::flow::Flow;
 use crate::endpoint::time::wheel::Alarm;

@@ -1,8 +1,8 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
-use crate::contract::{Session, SessionId};
 use crate::endpoint::session::Member;
+use crate::endpoint::session::{Session, SessionId};
 
 /// The runs of polls that are between two polls, in the order in which they became so.
 ///

@@ -2,8 +2,9 @@ use std::time::Duration;
 
 use super::cell::Standing;
 use super::member::Member;
-use crate::contract::{Clock, Session};
+use crate::endpoint::session::Session;
 use crate::model::Cursor;
+use crate::time::Clock;
 
 /// A live session, and how it is doing. The numbers are not all of one instant.
 #[derive(Debug, Clone)]

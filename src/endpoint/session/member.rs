@@ -8,10 +8,11 @@ use atomic_waker::AtomicWaker;
 
 use super::cell::{Cell, Errand, Stage};
 use super::track::Track;
-use crate::contract::{Left, Session, Transport};
+use crate::contract::Transport;
 use crate::endpoint::isolate::isolate;
 use crate::endpoint::locked::Locked;
 use crate::endpoint::session::SessionState;
+use crate::endpoint::session::{Left, Session};
 use crate::endpoint::shared::Shared;
 
 /// One client's visit, as everybody but its task has it: a live body, a held poll, a run of polls or a WebSocket.

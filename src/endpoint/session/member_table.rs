@@ -1,8 +1,8 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
-use crate::contract::SessionId;
 use crate::endpoint::session::Member;
+use crate::endpoint::session::SessionId;
 
 /// Live sessions by id, which can be listed in the order of the ids.
 ///

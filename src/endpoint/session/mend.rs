@@ -1,11 +1,14 @@
 use std::sync::Arc;
 
-use crate::contract::{Attach, BoxSubscriber, End, Mend, Mended, Mending, Session, Start, Transport, heeding};
+use crate::contract::{BoxSubscriber, End, Start, Transport};
 use crate::endpoint::isolate::isolated;
+use crate::endpoint::publisher::Attach;
 use crate::endpoint::reject::refused::{RefusalCause, Refused};
 use crate::endpoint::session::Member;
+use crate::endpoint::session::Session;
 use crate::endpoint::time::within::within;
 use crate::model::Gap;
+use crate::subscriber::{Mend, Mended, Mending, heeding};
 
 /// What a transport gets its events from.
 pub(crate) type Feed = Mended<BoxSubscriber, State>;

@@ -5,6 +5,7 @@
 
 pub(crate) mod admit;
 mod cell;
+mod handle;
 pub(crate) mod idle;
 mod info;
 mod member;
@@ -23,6 +24,8 @@ mod visit;
 mod watch;
 
 pub(crate) use cell::Stage;
+pub(crate) use handle::Label;
+pub use handle::{Left, Session, SessionId};
 pub use info::{SessionInfo, SessionState};
 pub(crate) use member::{Member, drop_isolated};
 pub(crate) use tracked::Tracked;

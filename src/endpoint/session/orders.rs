@@ -7,8 +7,8 @@ use std::time::Instant;
 
 use super::cell::{Errand, Stage, Standing};
 use super::member::{Member, drop_isolated};
-use crate::contract::Left;
 use crate::endpoint::body::BodyError;
+use crate::endpoint::session::Left;
 use crate::endpoint::stream::live::{AIR, LAST_PIECES};
 
 impl Member {

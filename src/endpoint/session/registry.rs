@@ -4,8 +4,9 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use super::roll::Roll;
-use crate::contract::{Label, Left, Session, SessionId, Transport};
+use crate::contract::Transport;
 use crate::endpoint::locked::Locked;
+use crate::endpoint::session::{Label, Left, Session, SessionId};
 use crate::endpoint::session::{Member, SessionState};
 
 /// Every live session of an endpoint.

@@ -5,8 +5,8 @@ use std::task::Waker;
 
 use super::idle::IdleRuns;
 use super::member_table::MemberTable;
-use crate::contract::{Label, Session, SessionId};
 use crate::endpoint::session::Member;
+use crate::endpoint::session::{Label, Session, SessionId};
 
 /// Who is in the registry, and by what they are found.
 #[derive(Default)]

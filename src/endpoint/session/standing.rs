@@ -5,8 +5,9 @@ use std::sync::Arc;
 use super::cell::Standing;
 use super::member::{Member, drop_isolated};
 use super::registry::NoPlace;
-use crate::contract::{Left, Transport};
+use crate::contract::Transport;
 use crate::endpoint::isolate::isolate;
+use crate::endpoint::session::Left;
 use crate::endpoint::session::SessionState;
 use crate::endpoint::stream::flow::Flow;
 

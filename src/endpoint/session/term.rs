@@ -6,8 +6,9 @@ use std::time::Instant;
 
 use super::cell::{Cell, Standing};
 use super::member::Member;
-use crate::contract::{Clock, Left};
+use crate::endpoint::session::Left;
 use crate::endpoint::time::wheel::Alarm;
+use crate::time::Clock;
 
 /// What a session is given at its beginning.
 pub(super) struct Term {

@@ -4,8 +4,10 @@ use std::time::{Duration, Instant};
 
 use super::member::Member;
 use super::mend::Feed;
-use crate::contract::{Clock, Delivery, Encoded, End, Format, Head, Left, Subscriber};
+use crate::contract::{Delivery, Encoded, End, Format, Head, Subscriber};
+use crate::endpoint::session::Left;
 use crate::model::{Cursor, GapReason, Pattern};
+use crate::time::Clock;
 
 /// What a session's transport reads from: counts what it hands on, and hands on nothing once the client's right is gone.
 #[repr(C)]

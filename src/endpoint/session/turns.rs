@@ -7,7 +7,7 @@ use atomic_waker::AtomicWaker;
 
 use super::cell::{Errand, Stage, Standing};
 use super::member::Member;
-use crate::contract::Left;
+use crate::endpoint::session::Left;
 use crate::endpoint::session::SessionState;
 
 /// How many polls of a run may be under way: the tabs of one person, and not a place for any number of connections.

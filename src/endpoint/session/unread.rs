@@ -8,9 +8,9 @@ use std::time::Instant;
 use super::cell::{BodyState, Errand, Stage};
 use super::member::{Member, drop_isolated};
 use super::watch::{Seen, Watch};
-use crate::contract::Left;
 use crate::endpoint::body::BodyError;
 use crate::endpoint::server::connection::{ConnectionHandle, Hop};
+use crate::endpoint::session::Left;
 use crate::endpoint::stream::flow::Flow;
 
 impl Member {

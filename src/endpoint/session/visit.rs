@@ -11,8 +11,11 @@ use super::mend;
 use super::registry::NoPlace;
 use super::tracked::Tracked;
 use super::turns::NoTurn;
-use crate::contract::{Attach, BoxSubscriber, Clock, Left, Session, Start, Transport};
+use crate::contract::{BoxSubscriber, Start, Transport};
+use crate::endpoint::publisher::Attach;
+use crate::endpoint::session::{Left, Session};
 use crate::endpoint::shared::Shared;
+use crate::time::Clock;
 
 /// A session in the hands of its own task, or one poll of a run. The session ends when this is dropped; a run's poll does.
 #[repr(C)]

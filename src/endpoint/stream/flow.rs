@@ -6,13 +6,15 @@ use std::vec;
 use bytes::Bytes;
 use futures_core::Stream;
 
-#[cfg(feature = "chunked")]
-use crate::adapters::ChunkedStream;
-#[cfg(feature = "sse")]
-use crate::adapters::SseEncoder;
-use crate::contract::{Clock, End, Left};
+use crate::contract::End;
 use crate::endpoint::body::BodyError;
+use crate::endpoint::session::Left;
 use crate::endpoint::session::{Order, Tracked, Visit};
+use crate::time::Clock;
+#[cfg(feature = "chunked")]
+use crate::transport::ChunkedStream;
+#[cfg(feature = "sse")]
+use crate::transport::SseEncoder;
 
 /// The source of a live body's frames: an adapter's stream, or a poll's reply.
 ///

@@ -5,10 +5,10 @@ use http::header::{
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, Version};
 
-use crate::adapters::{Subprotocol, websocket_accept};
 use crate::endpoint::body::Body;
 use crate::endpoint::reject::refusal::Refusal;
 use crate::endpoint::request::asked::has_token;
+use crate::transport::{Subprotocol, websocket_accept};
 
 /// A handshake that is in order, and how it is accepted.
 #[derive(Debug)]

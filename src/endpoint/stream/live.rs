@@ -6,10 +6,10 @@ use bytes::Bytes;
 use http_body::Frame;
 
 use super::flow::Flow;
-use crate::adapters::limit;
 use crate::endpoint::body::BodyError;
 use crate::endpoint::server::connection::Hop;
 use crate::endpoint::session::{Stage, Visit, drop_isolated};
+use crate::transport::limit;
 
 /// How many pieces that are ready go out before a goodbye: enough for all that was published before the drain, and an
 /// end for a topic that is never quiet.

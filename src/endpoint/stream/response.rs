@@ -15,7 +15,7 @@ pub(crate) async fn sse(mut arrival: Arrival, hop: Hop) -> Result<Answer, Refusa
     let Visitor { guest, attach } = arrival.let_in().await?;
     let Arrival { shared, wanted, .. } = arrival;
     let (config, visit) = (&shared.config, shared.admit(&wanted, guest)?);
-    let flow = crate::adapters::SseEncoder::new(visit.feed(attach, wanted.start), &shared.runtime.wheel)
+    let flow = crate::transport::SseEncoder::new(visit.feed(attach, wanted.start), &shared.runtime.wheel)
         .keep_alive(config.keep_alive)
         .hello(config.sse_hello)
         .retry(config.jittered_retry())
@@ -28,7 +28,7 @@ pub(crate) async fn sse(mut arrival: Arrival, hop: Hop) -> Result<Answer, Refusa
 /// Opens a stream of NDJSON.
 #[cfg(feature = "chunked")]
 pub(crate) async fn chunked(mut arrival: Arrival, hop: Hop) -> Result<Answer, Refusal> {
-    use crate::adapters::{ChunkedStream, Heartbeat};
+    use crate::transport::{ChunkedStream, Heartbeat};
 
     let Visitor { guest, attach } = arrival.let_in().await?;
     let Arrival { shared, wanted, .. } = arrival;

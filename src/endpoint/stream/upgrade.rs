@@ -11,19 +11,22 @@ use hyper::upgrade::OnUpgrade;
 
 use super::handshake::Handshake;
 use super::upgraded::Io;
-use crate::adapters::object::write_answer;
-use crate::adapters::{CloseCause, CloseCode, Subprotocol, WebSocketSink};
-use crate::contract::{Attach, BoxSubscriber, Left, Message, Rejection, SubscribeRequest};
+use crate::contract::{BoxSubscriber, Message, Rejection};
 use crate::endpoint::attach::{Arrival, Visitor};
 use crate::endpoint::body::Body;
 use crate::endpoint::isolate::{isolate, isolated};
+use crate::endpoint::publisher::Attach;
 use crate::endpoint::reject::refusal::{Refusal, log_of};
 use crate::endpoint::reject::refused::{RefusalCause, Refused};
 use crate::endpoint::reject::turn_away::turn_away;
+use crate::endpoint::request::SubscribeRequest;
 use crate::endpoint::request::negotiate::Wanted;
+use crate::endpoint::session::Left;
 use crate::endpoint::session::{Member, Order, Tracked, Visit};
 use crate::endpoint::shared::Shared;
 use crate::model::Event;
+use crate::transport::object::write_answer;
+use crate::transport::{CloseCause, CloseCode, Subprotocol, WebSocketSink};
 
 impl Shared {
     /// Opens a WebSocket: the handshake is checked and the publisher asked before the client is told anything.

@@ -7,10 +7,10 @@ use std::time::{Duration, Instant};
 
 use super::notify::Notifiers;
 use super::wheel::{Turn, Wheel};
-use crate::contract::{Clock, Sleep};
 use crate::endpoint::builder::EndpointBuilder;
 use crate::endpoint::isolate::isolate;
 use crate::hub::NotifierSource;
+use crate::time::{Clock, Sleep};
 
 /// The one task of an endpoint: turns its wheel, and runs its periodic jobs, on one timer of the runtime, and the notifiers
 /// of hubs.

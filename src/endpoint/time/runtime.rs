@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use super::driver::{Driver, Job};
 use super::wheel::Wheel;
-use crate::contract::{Clock, Timer};
 use crate::endpoint::isolate::isolate;
 use crate::hub::NotifierSource;
+use crate::time::{Clock, Timer};
 
 /// What a spawner is given.
 pub(crate) type Task = Pin<Box<dyn Future<Output = ()> + Send>>;
@@ -146,7 +146,7 @@ impl Tasks {
 
 #[cfg(feature = "tokio")]
 pub(crate) fn default_timer() -> Option<Arc<dyn Timer>> {
-    Some(Arc::new(crate::tokio_support::TokioTimer::default()))
+    Some(Arc::new(crate::time::TokioTimer::default()))
 }
 
 #[cfg(feature = "tokio")]

@@ -5,7 +5,7 @@ use std::task::{Context, Poll, RawWakerVTable, Waker};
 use std::time::Instant;
 
 use super::wheel::{Alarm, Wheel};
-use crate::contract::{Sleep, Timer};
+use crate::time::{Sleep, Timer};
 
 impl Timer for Wheel {
     fn sleep_until(&self, at: Instant) -> Pin<Box<dyn Sleep>> {

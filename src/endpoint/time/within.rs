@@ -4,7 +4,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use super::wheel::Wheel;
-use crate::contract::Timer;
+use crate::time::Timer;
 
 /// What a future comes to, unless it takes longer than `limit`; then it is dropped. One that is ready at once costs no
 /// look at a clock.

@@ -6,9 +6,10 @@ use std::time::{Duration, Instant};
 
 use super::counted::{MOST, take_record};
 use super::{Hold, STRETCH, count_visits};
-use crate::contract::{Clock, Delivery, Start, StdClock, Subscribe, Subscriber};
+use crate::contract::{Delivery, Start, Subscribe, Subscriber};
 use crate::hub::{LocalHub, LocalHubBuilder, Subscription};
 use crate::model::{Event, Overflow, Retention, Topic};
+use crate::time::{Clock, StdClock};
 
 /// Number of topics, events or subscribers.
 const MANY: u64 = 5 * MOST as u64;

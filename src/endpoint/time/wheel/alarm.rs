@@ -3,7 +3,7 @@ use std::time::Instant;
 
 use super::dial::NEVER;
 use super::turn::Wheel;
-use crate::contract::Clock;
+use crate::time::Clock;
 
 /// One entry of the wheel, at one tick at most.
 #[derive(Debug)]

@@ -8,10 +8,10 @@ use proptest::prelude::*;
 
 use super::dial::{NEVER, ROUND};
 use super::turn::TICK_BITS;
-use crate::contract::{Clock, Sleep, Timer};
 use crate::endpoint::time::wheel::Alarm;
 use crate::endpoint::time::wheel::Turn;
 use crate::endpoint::time::wheel::Wheel;
+use crate::time::{Clock, Sleep, Timer};
 
 const TICK: Duration = Duration::from_nanos(1 << TICK_BITS);
 

@@ -5,9 +5,9 @@ use std::time::{Duration, Instant};
 
 use super::alarm::Alarm;
 use super::dial::{Dial, LAST, NEVER, ROUND};
-use crate::contract::{Clock, Timer};
 use crate::endpoint::isolate::isolate;
 use crate::endpoint::locked::Locked;
+use crate::time::{Clock, Timer};
 
 /// How exact the wheel is, as a power of two of nanoseconds: 2²² ns, 4.2 ms. What falls due within one tick is woken
 /// by one turn. The last tick of all is 584 years on: whatever is later is due then.
