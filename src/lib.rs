@@ -17,18 +17,27 @@ pub mod time;
 #[allow(unused_imports, unreachable_pub, reason = "`http` alone turns the folder on, without an adapter")]
 pub mod transport;
 
-pub use contract::*;
+pub use contract::{
+    Hub, Message, PublishError, Receipt, Rejection, Start, Subscribe, SubscribeError, SubscribeOptions, Subscriber,
+    Transport,
+};
 #[cfg(feature = "http")]
-pub use endpoint::*;
-pub use hub::*;
-pub use model::*;
-#[cfg(feature = "tokio")]
-pub use server::{Socket, tune};
-pub use subscriber::*;
-pub use time::*;
-#[allow(unused_imports, unreachable_pub, reason = "`http` alone turns the folder on, without an adapter")]
-#[cfg(feature = "object")]
-pub use transport::*;
+pub use endpoint::{
+    Accepted, Body, BodyError, Endpoint, EndpointBuilder, Publisher, Session, SessionEnd, SessionId, SubscribeRequest,
+};
+pub use hub::{LocalHub, LocalHubBuilder, Notifier, Subscription};
+pub use model::{
+    Cursor, CursorError, Event, EventError, EventKind, Gap, GapReason, Overflow, Pattern, PatternError, Position,
+    Retention, Topic, TopicError,
+};
+pub use subscriber::Snapshot;
+
+/// Counters and states of a hub, of an endpoint and of its sessions.
+pub mod stats {
+    #[cfg(feature = "http")]
+    pub use crate::endpoint::{EndpointStats, SessionInfo, SessionState};
+    pub use crate::hub::HubStats;
+}
 
 #[cfg(all(doctest, feature = "full"))]
 #[doc = include_str!("../README.md")]

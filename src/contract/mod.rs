@@ -11,7 +11,7 @@ mod subscribe_options;
 mod subscriber;
 mod transport;
 
-pub use batch::{Batch, Published};
+pub use batch::{Batch, EventRef};
 pub(crate) use batch::{Entry, Run};
 pub(crate) use format::place;
 pub use format::{APPLICATION_SLOTS, Format};
@@ -21,5 +21,5 @@ pub use message::Message;
 pub use rejection::Rejection;
 pub use subscribe::{Start, Subscribe, SubscribeError};
 pub use subscribe_options::SubscribeOptions;
-pub use subscriber::{BoxSubscriber, Delivery, Encoded, Encoding, End, Subscriber};
+pub use subscriber::{BoxSubscriber, Delivery, EncodedBatch, EncodedDelivery, Subscriber, SubscriptionEnd};
 pub use transport::Transport;

@@ -11,7 +11,7 @@ use super::session::admit::Guest;
 use super::shared::Shared;
 use super::time::within::within;
 use crate::contract::{BoxSubscriber, Subscriber, Transport};
-use crate::endpoint::publisher::Attach;
+use crate::endpoint::publisher::Accepted;
 use crate::endpoint::request::SubscribeRequest;
 use crate::time::Clock;
 
@@ -21,13 +21,13 @@ pub(crate) struct Arrival {
     pub(crate) wanted: Wanted,
     pub(crate) request: SubscribeRequest,
     /// What the application has made itself; taken when the client is let in.
-    pub(crate) given: Option<Attach<BoxSubscriber>>,
+    pub(crate) given: Option<Accepted<BoxSubscriber>>,
 }
 
 /// What it is let in with.
 pub(crate) struct Visitor {
     pub(crate) guest: Guest,
-    pub(crate) attach: Attach<BoxSubscriber>,
+    pub(crate) attach: Accepted<BoxSubscriber>,
 }
 
 impl Shared {
@@ -37,7 +37,7 @@ impl Shared {
         self: Arc<Self>,
         parts: Parts,
         mut wanted: Wanted,
-        given: Option<Attach<BoxSubscriber>>,
+        given: Option<Accepted<BoxSubscriber>>,
     ) -> Work {
         #[cfg(feature = "websocket")]
         if wanted.transport == Transport::WebSocket {
@@ -66,10 +66,10 @@ impl Shared {
         &self,
         request: &SubscribeRequest,
         key: Option<&Arc<str>>,
-    ) -> impl Future<Output = Result<Attach<BoxSubscriber>, Refusal>> + Send {
+    ) -> impl Future<Output = Result<Accepted<BoxSubscriber>, Refusal>> + Send {
         async move {
             let _permit = self.calls.try_enter(key).map_err(|full| self.full(full))?;
-            let deadline = self.config.attach_deadline;
+            let deadline = self.config.subscribe_timeout;
             match within(&self.runtime.wheel, deadline, self.publisher.subscribe(request)).await {
                 Some(subscribed) => subscribed.map_err(|rejection| self.refused_by_publisher(rejection)),
                 None => Err(self.busy(format!("subscribe took longer than {deadline:?}"))),
@@ -107,7 +107,7 @@ impl Arrival {
         }
     }
 
-    fn visitor(&self, key: Option<Arc<str>>, stays: bool, mut attach: Attach<BoxSubscriber>) -> Visitor {
+    fn visitor(&self, key: Option<Arc<str>>, stays: bool, mut attach: Accepted<BoxSubscriber>) -> Visitor {
         let wheel = &self.shared.runtime.wheel;
         self.shared.counters.attached();
         let right = attach.lifetime.map(|lifetime| wheel.after(lifetime));

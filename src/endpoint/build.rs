@@ -41,12 +41,12 @@ impl EndpointBuilder {
             websocket: config.websocket(),
             runtime: Runtime::new(timer, spawn, jobs, notifiers),
             registry: Registry::new(config.limits()),
-            rejects: Rejects::new(config.max_soft_rejects, config.write_stall),
+            rejects: Rejects::new(config.max_soft_rejects, config.write_timeout),
             #[cfg(any(feature = "short-poll", feature = "long-poll"))]
             replies: super::poll::replies::Replies::default(),
             counters: Counters::default(),
-            calls: Gate::new(config.max_attaches, config.calls_per_key()),
-            messages: Gate::new(config.max_attaches, config.calls_per_key()),
+            calls: Gate::new(config.max_concurrent_calls, config.calls_per_key()),
+            messages: Gate::new(config.max_concurrent_calls, config.calls_per_key()),
             hook,
             config,
         })

@@ -50,31 +50,31 @@ pub(crate) struct Config {
     pub(crate) ping: Duration,
     pub(crate) pong: Duration,
     pub(crate) close_timeout: Duration,
-    pub(crate) hold: Duration,
-    pub(crate) max_hold: Duration,
-    pub(crate) min_interval: Duration,
-    pub(crate) write_stall: Duration,
-    pub(crate) batch: usize,
+    pub(crate) long_poll_timeout: Duration,
+    pub(crate) max_long_poll_timeout: Duration,
+    pub(crate) long_poll_min_wait: Duration,
+    pub(crate) write_timeout: Duration,
+    pub(crate) max_batch_bytes: usize,
     pub(crate) retry: RangeInclusive<Duration>,
-    pub(crate) poll_hint: RangeInclusive<Duration>,
+    pub(crate) short_poll_interval: RangeInclusive<Duration>,
     pub(crate) max_sessions: usize,
     pub(crate) max_sessions_per_key: usize,
     pub(crate) max_idle_poll_sessions: usize,
-    pub(crate) poll_silence: Option<Duration>,
-    pub(crate) max_lifetime: Option<Duration>,
+    pub(crate) poll_session_timeout: Option<Duration>,
+    pub(crate) max_session_age: Option<Duration>,
     pub(crate) max_message_rate: u32,
-    pub(crate) max_attaches: usize,
+    pub(crate) max_concurrent_calls: usize,
     pub(crate) max_concurrent_calls_per_key: Option<usize>,
     pub(crate) max_soft_rejects: usize,
-    pub(crate) attach_deadline: Duration,
-    pub(crate) max_head: usize,
+    pub(crate) subscribe_timeout: Duration,
+    pub(crate) max_request_head: usize,
     pub(crate) max_topics_per_request: usize,
     pub(crate) max_event: usize,
     pub(crate) max_message: usize,
     pub(crate) max_fragments: u32,
     pub(crate) control_rate: u32,
-    pub(crate) receive_deadline: Duration,
-    pub(crate) drain_window: Duration,
+    pub(crate) message_timeout: Duration,
+    pub(crate) drain_timeout: Duration,
 }
 
 impl Default for Config {
@@ -88,31 +88,31 @@ impl Default for Config {
             ping: PING,
             pong: PONG,
             close_timeout: CLOSE_TIMEOUT,
-            hold: HOLD,
-            max_hold: MAX_HOLD,
-            min_interval: MIN_INTERVAL,
-            write_stall: WRITE_STALL,
-            batch: BATCH,
+            long_poll_timeout: HOLD,
+            max_long_poll_timeout: MAX_HOLD,
+            long_poll_min_wait: MIN_INTERVAL,
+            write_timeout: WRITE_STALL,
+            max_batch_bytes: BATCH,
             retry: RETRY,
-            poll_hint: POLL_HINT,
+            short_poll_interval: POLL_HINT,
             max_sessions: MAX_SESSIONS,
             max_sessions_per_key: usize::MAX,
             max_idle_poll_sessions: MAX_IDLE_POLL_SESSIONS,
-            poll_silence: None,
-            max_lifetime: None,
+            poll_session_timeout: None,
+            max_session_age: None,
             max_message_rate: MAX_MESSAGE_RATE,
-            max_attaches: MAX_ATTACHES,
+            max_concurrent_calls: MAX_ATTACHES,
             max_concurrent_calls_per_key: None,
             max_soft_rejects: MAX_SOFT_REJECTS,
-            attach_deadline: ATTACH_DEADLINE,
-            max_head: MAX_HEAD,
+            subscribe_timeout: ATTACH_DEADLINE,
+            max_request_head: MAX_HEAD,
             max_topics_per_request: MAX_TOPICS_PER_REQUEST,
             max_event: usize::MAX,
             max_message: MAX_MESSAGE,
             max_fragments: MAX_FRAGMENTS,
             control_rate: CONTROL_RATE,
-            receive_deadline: RECEIVE_DEADLINE,
-            drain_window: DRAIN_WINDOW,
+            message_timeout: RECEIVE_DEADLINE,
+            drain_timeout: DRAIN_WINDOW,
         }
     }
 }
@@ -120,18 +120,18 @@ impl Default for Config {
 impl Config {
     /// What of this is a WebSocket's.
     #[cfg(feature = "websocket")]
-    pub(crate) fn websocket(&self) -> std::sync::Arc<crate::transport::WebSocketConfig> {
-        let config = crate::transport::WebSocketConfig::default()
+    pub(crate) fn websocket(&self) -> std::sync::Arc<crate::transport::websocket::WebSocketConfig> {
+        let config = crate::transport::websocket::WebSocketConfig::default()
             .ping(self.ping)
             .pong_timeout(self.pong)
             .close_timeout(self.close_timeout)
-            .write_stall(self.write_stall)
+            .write_timeout(self.write_timeout)
             .max_message(self.max_message)
             .max_fragments(self.max_fragments)
             .control_rate(self.control_rate)
             .message_rate(self.max_message_rate)
-            .message_timeout(self.receive_deadline)
-            .batch(self.batch);
+            .message_timeout(self.message_timeout)
+            .max_batch_bytes(self.max_batch_bytes);
         config.into()
     }
 
@@ -150,7 +150,7 @@ impl Config {
     /// When the client of a short poll is to come again: when the next event is likely or up to a quarter later, another
     /// time for each, within the range. Where that is not known, at any time of the range.
     pub(crate) fn jittered_hint(&self, next_in: Option<Duration>) -> Duration {
-        let (from, to) = millis(&self.poll_hint);
+        let (from, to) = millis(&self.short_poll_interval);
         let (wait, spread) = match next_in {
             Some(next_in) => {
                 let wait = u64::try_from(next_in.as_millis()).unwrap_or(u64::MAX).clamp(from, to);
@@ -165,14 +165,14 @@ impl Config {
     /// How long to hold a poll. A wish is an upper bound, and so is the limit; our own default is a middle.
     pub(crate) fn jittered_hold(&self, wish: Option<Duration>) -> Duration {
         match wish {
-            Some(wish) => wish.min(self.max_hold).min(LONGEST).mul_f64(0.9 + 0.1 * fastrand::f64()),
-            None => self.hold.min(LONGEST).mul_f64(0.9 + 0.2 * fastrand::f64()),
+            Some(wish) => wish.min(self.max_long_poll_timeout).min(LONGEST).mul_f64(0.9 + 0.1 * fastrand::f64()),
+            None => self.long_poll_timeout.min(LONGEST).mul_f64(0.9 + 0.2 * fastrand::f64()),
         }
     }
 
     /// Returns the share of one limit key in the publisher's calls.
     pub(crate) fn calls_per_key(&self) -> usize {
-        self.max_concurrent_calls_per_key.unwrap_or(self.max_attaches / 4).max(1)
+        self.max_concurrent_calls_per_key.unwrap_or(self.max_concurrent_calls / 4).max(1)
     }
 
     /// Returns how many sessions there may be.
@@ -182,18 +182,18 @@ impl Config {
 
     /// After how long a run of polls is over.
     pub(crate) fn silence(&self) -> Duration {
-        self.poll_silence.unwrap_or(self.hold.saturating_mul(2))
+        self.poll_session_timeout.unwrap_or(self.long_poll_timeout.saturating_mul(2))
     }
 
     /// How long a session lasts, if it has an end: up to a tenth shorter than was set, another time for each.
     pub(crate) fn jittered_lifetime(&self) -> Option<Duration> {
-        self.max_lifetime.map(|max| max.min(FAR).mul_f64(0.9 + 0.1 * fastrand::f64()))
+        self.max_session_age.map(|max| max.min(FAR).mul_f64(0.9 + 0.1 * fastrand::f64()))
     }
 
     /// How long to keep a long poll's events back, if at all: never shorter than was set, and another time for each,
     /// for those that one event woke would else come and go together for ever.
     pub(crate) fn jittered_interval(&self) -> Option<Duration> {
-        let interval = self.min_interval.min(LONGEST);
+        let interval = self.long_poll_min_wait.min(LONGEST);
         (!interval.is_zero()).then(|| interval.mul_f64(1.0 + 0.1 * fastrand::f64()))
     }
 }

@@ -4,7 +4,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use super::service::Endpoint;
-use crate::endpoint::session::Left;
+use crate::endpoint::session::SessionEnd;
 use crate::time::{Clock, Timer};
 
 /// The longest pause between two sessions' ends: fifty a second come back to the others without harm, so a few sessions
@@ -28,12 +28,12 @@ impl Endpoint {
     pub fn drain(&self) -> impl Future<Output = ()> + Send + 'static + use<> {
         let shared = self.shared().clone();
         let wheel = &shared.runtime.wheel;
-        let end = wheel.after(shared.config.drain_window);
+        let end = wheel.after(shared.config.drain_timeout);
         let mut sessions = shared.registry.close();
         fastrand::shuffle(&mut sessions);
         // The last ones need a fifth of the window for their goodbye.
         let count = u32::try_from(sessions.len()).unwrap_or(u32::MAX);
-        let step = (shared.config.drain_window.mul_f64(0.8) / count.max(1)).min(LONGEST_STEP);
+        let step = (shared.config.drain_timeout.mul_f64(0.8) / count.max(1)).min(LONGEST_STEP);
         shared.registry.spread(step * count);
         let mut at = wheel.now();
         for session in sessions {
@@ -52,7 +52,7 @@ impl Endpoint {
                 gone => gone,
             })
             .await;
-            shared.registry.members().iter().for_each(|session| session.cut(Left::Drained));
+            shared.registry.members().iter().for_each(|session| session.cut(SessionEnd::Drained));
         }
     }
 

@@ -2,9 +2,9 @@ use std::future::Future;
 use std::pin::Pin;
 
 use crate::contract::{BoxSubscriber, Message, Rejection};
-use crate::endpoint::publisher::{Attach, Publisher};
+use crate::endpoint::publisher::{Accepted, Publisher};
 use crate::endpoint::request::SubscribeRequest;
-use crate::endpoint::session::{Left, Session};
+use crate::endpoint::session::{Session, SessionEnd};
 use crate::model::{Event, Gap};
 use crate::subscriber::Snapshot;
 
@@ -14,11 +14,11 @@ type Answer<'a, T> = Work<'a, Result<T, Rejection>>;
 /// A publisher of any type, so that an endpoint has one.
 pub(crate) trait ErasedPublisher: Send + Sync {
     fn limit_key(&self, request: &SubscribeRequest) -> Option<String>;
-    fn subscribe<'a>(&'a self, request: &'a SubscribeRequest) -> Answer<'a, Attach<BoxSubscriber>>;
+    fn subscribe<'a>(&'a self, request: &'a SubscribeRequest) -> Answer<'a, Accepted<BoxSubscriber>>;
     fn receive<'a>(&'a self, request: &'a SubscribeRequest, message: Message) -> Answer<'a, Option<Event>>;
     fn snapshot<'a>(&'a self, session: &'a Session, gap: &'a Gap) -> Work<'a, Option<Snapshot>>;
     fn joined(&self, session: &Session);
-    fn left(&self, session: &Session, why: Left);
+    fn left(&self, session: &Session, why: SessionEnd);
 }
 
 impl<P: Publisher> ErasedPublisher for P {
@@ -26,7 +26,7 @@ impl<P: Publisher> ErasedPublisher for P {
         Publisher::limit_key(self, request)
     }
 
-    fn subscribe<'a>(&'a self, request: &'a SubscribeRequest) -> Answer<'a, Attach<BoxSubscriber>> {
+    fn subscribe<'a>(&'a self, request: &'a SubscribeRequest) -> Answer<'a, Accepted<BoxSubscriber>> {
         Box::pin(async move { Ok(Publisher::subscribe(self, request).await?.boxed()) })
     }
 
@@ -42,7 +42,7 @@ impl<P: Publisher> ErasedPublisher for P {
         Publisher::joined(self, session);
     }
 
-    fn left(&self, session: &Session, why: Left) {
+    fn left(&self, session: &Session, why: SessionEnd) {
         Publisher::left(self, session, why);
     }
 }

@@ -49,7 +49,7 @@ pub(crate) enum Full {
 impl Full {
     pub(crate) fn as_str(self) -> &'static str {
         match self {
-            Self::All => "too many calls of the publisher: max_attaches is reached",
+            Self::All => "too many calls of the publisher: max_concurrent_calls is reached",
             Self::Key => "too many calls of the publisher for the limit key: max_concurrent_calls_per_key is reached",
         }
     }

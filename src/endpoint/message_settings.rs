@@ -16,7 +16,7 @@ impl EndpointBuilder {
     /// an [`Internal`](crate::Rejection::Internal) rejection.
     ///
     /// Raw WebSocket frames can't carry a gap, so the connection is closed with 1013, as for every gap.
-    /// [`EndpointStats::too_large`](crate::EndpointStats::too_large) counts these gaps.
+    /// [`EndpointStats::too_large`](crate::stats::EndpointStats::too_large) counts these gaps.
     ///
     /// A limit below the [batch](Self::batch) makes the pieces smaller too. The hub's own limit,
     /// [`LocalHubBuilder::max_event`](crate::LocalHubBuilder::max_event), refuses the publication.
@@ -52,8 +52,8 @@ impl EndpointBuilder {
     }
 
     /// Sets how long a message may take to come in. Default: 10 s.
-    pub fn receive_deadline(mut self, deadline: Duration) -> Self {
-        self.config.receive_deadline = deadline;
+    pub fn message_timeout(mut self, deadline: Duration) -> Self {
+        self.config.message_timeout = deadline;
         self
     }
 }

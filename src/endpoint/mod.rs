@@ -45,7 +45,7 @@ mod time;
 
 pub use body::{Body, BodyError};
 pub use builder::EndpointBuilder;
-pub use publisher::{Attach, IntoAttach, Publisher, PublisherFn, publisher_fn};
+pub use publisher::{Accepted, IntoAccepted, Publisher, PublisherFn, publisher_fn};
 pub use reject::{RefusalCause, Refused};
 pub use request::SubscribeRequest;
 pub(crate) use request::{AllowedHost, refuse_host};
@@ -53,5 +53,5 @@ pub use response::ResponseFuture;
 pub(crate) use server::{ConnectionHandle, ConnectionOrder};
 pub use server::{EndpointTimer, OriginFuture, OriginLayer, OriginService};
 pub use service::Endpoint;
-pub use session::{Left, Session, SessionId, SessionInfo, SessionState};
+pub use session::{Session, SessionEnd, SessionId, SessionInfo, SessionState};
 pub use stats::EndpointStats;

@@ -77,7 +77,7 @@ impl Shared {
             return Err(too_large());
         }
         let wheel = &self.runtime.wheel;
-        let mut deadline = wheel.sleep_until(wheel.after(self.config.receive_deadline));
+        let mut deadline = wheel.sleep_until(wheel.after(self.config.message_timeout));
         let (mut body, mut bytes) = (pin!(body), BytesMut::new());
         let read = poll_fn(|cx| {
             let read = poll_read(body.as_mut(), &mut bytes, max, cx);

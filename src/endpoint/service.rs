@@ -19,7 +19,7 @@ use super::response::headers;
 use super::shared::{Ask, Front, Shared};
 use super::stats::EndpointStats;
 use crate::contract::BoxSubscriber;
-use crate::endpoint::publisher::{Attach, IntoAttach, Publisher};
+use crate::endpoint::publisher::{Accepted, IntoAccepted, Publisher};
 
 /// The endpoint: answers every transport at one URL, as a tower `Service` and by [`handle`](Self::handle).
 ///
@@ -37,7 +37,7 @@ use crate::endpoint::publisher::{Attach, IntoAttach, Publisher};
 /// A transport that the request demands (the first two rows) and that is not there is a 400; one that it prefers is
 /// passed over. Of several media types the one with the greatest weight (`q=`) is taken, SSE where weights are equal; a type
 /// with `q=0` is not, and a stream is not where `application/json`, `application/*` or `*/*` has a greater weight. There is
-/// no 406. A POST whose `Content-Encoding` is not `identity` gets 415. `?topic=` names topics and may repeat.
+/// no 406. A POST whose `Content-EncodedBatch` is not `identity` gets 415. `?topic=` names topics and may repeat.
 /// `?session=` is the client's own name for its session, 1 to 64 visible ASCII characters, by which polls are one run.
 /// The parameters `transport`, `topic`, `cursor`, `lastEventId`, `session`, `wait`, `format` and `heartbeat` are the endpoint's;
 /// the path and all other parameters are the application's. A query with a name or a value that is not UTF-8 is a 400,
@@ -54,9 +54,9 @@ use crate::endpoint::publisher::{Attach, IntoAttach, Publisher};
 ///
 /// Every client receives a cursor before its first event. If its connection is cut before that event, it resumes from the
 /// cursor. Streams begin with a hello, see [`EndpointBuilder::sse_hello`]. A long poll that comes without a cursor is held for
-/// at most 1 s, or [`EndpointBuilder::min_interval`] if that is longer. A source without cursors holds it for its whole wait.
+/// at most 1 s, or [`EndpointBuilder::long_poll_min_wait`] if that is longer. A source without cursors holds it for its whole wait.
 /// Raw WebSocket frames carry no cursor: a client loses what is published between two connections, unless it asks for
-/// [`Subprotocol::TidingsV1`](crate::Subprotocol::TidingsV1).
+/// [`Subprotocol::TidingsV1`](crate::transport::websocket::Subprotocol::TidingsV1).
 ///
 /// A client that must retry later gets 503 with `{"error":"…","cursor":"…"}`. `cursor` is the one that the client sent, and
 /// is absent if it sent none. An `EventSource` gets a soft reject, see [`EndpointBuilder::max_soft_rejects`].
@@ -71,7 +71,7 @@ use crate::endpoint::publisher::{Attach, IntoAttach, Publisher};
 ///
 /// - **`TimeoutLayer`** limits the time to an answer's head. A long poll has its head only when it is answered, so a layer
 ///   with a shorter time than the hold cuts each of them off with 408 or 504. No event is lost, since the client still has its
-///   cursor. Set [`hold`](EndpointBuilder::hold) and [`max_hold`](EndpointBuilder::max_hold) below the layer's time; a hold
+///   cursor. Set [`long_poll_timeout`](EndpointBuilder::long_poll_timeout) and [`max_long_poll_timeout`](EndpointBuilder::max_long_poll_timeout) below the layer's time; a hold
 ///   without a wish lasts up to a tenth longer than was set, so leave that room. Streams and WebSockets have their heads at
 ///   once, and may last.
 /// - **`CompressionLayer`** leaves SSE alone by its default predicate. It compresses replies of polls, whose tags stay valid
@@ -126,7 +126,7 @@ impl Endpoint {
         certain(self.begin(request, None))
     }
 
-    /// Answers a request with a subscriber, or an [`Attach`], that the application has made in a handler of its own: as
+    /// Answers a request with a subscriber, or an [`Accepted`], that the application has made in a handler of its own: as
     /// [`handle`](Self::handle) does, except that the publisher is not asked to subscribe.
     ///
     /// Messages from the client still go to the publisher's [`receive`](Publisher::receive), and gaps to its
@@ -161,7 +161,7 @@ impl Endpoint {
     pub fn respond<B>(
         &self,
         request: Request<B>,
-        attach: impl IntoAttach,
+        attach: impl IntoAccepted,
     ) -> impl Future<Output = Response<Body>> + Send + 'static
     where
         B: http_body::Body + Send + 'static,
@@ -174,7 +174,7 @@ impl Endpoint {
     /// What keeps the endpoint's time: heartbeats, deadlines, stalls, drains.
     ///
     /// Under the feature `tokio` the endpoint starts it itself, as a task, at the first request inside a runtime.
-    /// Without, the application gives the builder a [`Timer`](crate::Timer) and runs this future beside its server; until
+    /// Without, the application gives the builder a [`Timer`](crate::time::Timer) and runs this future beside its server; until
     /// it is called, requests are answered with 500 and what is missing. It ends when the endpoint and its last session
     /// are gone, and at once where there is a driver already.
     ///
@@ -197,7 +197,7 @@ impl Endpoint {
         self.shared.counters.read(self.shared.registry.counts(), self.shared.rejects.counts())
     }
 
-    fn begin<B>(&self, request: Request<B>, given: Option<Attach<BoxSubscriber>>) -> ResponseFuture
+    fn begin<B>(&self, request: Request<B>, given: Option<Accepted<BoxSubscriber>>) -> ResponseFuture
     where
         B: http_body::Body + Send + 'static,
         B::Data: Buf,
@@ -216,7 +216,7 @@ impl Endpoint {
                 headers::dress(&mut response, origin.as_ref());
                 return ResponseFuture::ready(response);
             }
-            Ask::Attach(wanted) => shared.attach(parts, wanted, given),
+            Ask::Subscribe(wanted) => shared.attach(parts, wanted, given),
             Ask::Receive(posted) => Box::pin(async move { shared.receive(parts, body, posted).await.map(Answer::Now) }),
         };
         ResponseFuture::working(work, Finish { shared: self.shared.clone(), origin, version, stream, caller })

@@ -1,6 +1,6 @@
 use super::service::Endpoint;
 use super::session::SessionInfo;
-use crate::endpoint::session::{Left, Session, SessionId};
+use crate::endpoint::session::{Session, SessionEnd, SessionId};
 use crate::model::Topic;
 
 /// Sessions that are looked up under one lock of the registry, which every request takes too.
@@ -72,11 +72,11 @@ impl Endpoint {
 
     /// Ends a session in an orderly way, as its turn in a drain would: what is ready goes out, with its transport's
     /// goodbye, and the client may come back. A poll that is held is answered. One that doesn't take its goodbye within a
-    /// [write stall](crate::EndpointBuilder::write_stall) is cut off.
+    /// [write stall](crate::EndpointBuilder::write_timeout) is cut off.
     ///
     /// Whether there was such a session that was not being ended.
     pub fn disconnect(&self, id: SessionId) -> bool {
-        self.shared().registry.get(id).is_some_and(|member| member.leave_now(Left::Disconnected))
+        self.shared().registry.get(id).is_some_and(|member| member.leave_now(SessionEnd::Disconnected))
     }
 
     /// The same for every session that is like that. How many there were.
@@ -84,7 +84,7 @@ impl Endpoint {
     /// They are not paced: for very many there is [`drain`](Self::drain).
     pub fn disconnect_where(&self, is_meant: impl Fn(&Session) -> bool) -> usize {
         let members = self.shared().registry.members().into_iter();
-        members.filter(|member| is_meant(&member.who) && member.leave_now(Left::Disconnected)).count()
+        members.filter(|member| is_meant(&member.who) && member.leave_now(SessionEnd::Disconnected)).count()
     }
 
     /// Ends a client's right: from this call's return on not one more event goes out to it. What another thread was
@@ -92,7 +92,7 @@ impl Endpoint {
     ///
     /// A WebSocket is closed with 1008 (cut off, where half of a frame was written), a stream breaks off, a held poll is
     /// answered with 401, and a reply of more than 64 KiB (1 KiB over HTTP/2) that is going out breaks off. If the client of
-    /// such a reply takes nothing, its rest is freed by the [write timeout](crate::EndpointBuilder::write_stall). A client that comes back is a matter of [`Publisher::subscribe`](crate::Publisher::subscribe),
+    /// such a reply takes nothing, its rest is freed by the [write timeout](crate::EndpointBuilder::write_timeout). A client that comes back is a matter of [`Publisher::subscribe`](crate::Publisher::subscribe),
     /// as each poll is.
     ///
     /// Whether there was such a session that had a right.

@@ -33,7 +33,7 @@ pub(crate) struct Shared {
     pub(crate) publisher: Box<dyn ErasedPublisher>,
     pub(crate) runtime: Runtime,
     #[cfg(feature = "websocket")]
-    pub(crate) websocket: Arc<crate::transport::WebSocketConfig>,
+    pub(crate) websocket: Arc<crate::transport::websocket::WebSocketConfig>,
     pub(crate) registry: Registry,
     pub(crate) rejects: Rejects,
     #[cfg(any(feature = "short-poll", feature = "long-poll"))]
@@ -59,7 +59,7 @@ pub(crate) struct Front {
 pub(crate) enum Ask {
     /// Nothing more: this is the answer.
     Done(Response<Body>),
-    Attach(Wanted),
+    Subscribe(Wanted),
     Receive(Posted),
 }
 
@@ -67,7 +67,7 @@ impl Ask {
     /// How the client would have its events, and where it stands.
     pub(crate) fn stream(&self) -> Option<(Transport, Start)> {
         match self {
-            Self::Attach(wanted) => Some((wanted.transport, wanted.start)),
+            Self::Subscribe(wanted) => Some((wanted.transport, wanted.start)),
             Self::Done(_) | Self::Receive(_) => None,
         }
     }
@@ -81,7 +81,9 @@ impl Shared {
         let access = *checked.as_ref().unwrap_or(&Access::Full);
         let ask = match checked {
             Err(refusal) => Err(refusal.caused_by(RefusalCause::Origin)),
-            Ok(_) => head.check(parts, self.config.max_head).and_then(|()| self.ask(parts, &head, origin.as_ref())),
+            Ok(_) => {
+                head.check(parts, self.config.max_request_head).and_then(|()| self.ask(parts, &head, origin.as_ref()))
+            }
         };
         let ask = ask.unwrap_or_else(|refusal| {
             let refused = Refused::new(refusal.cause, refusal.text());
@@ -120,7 +122,7 @@ impl Shared {
             _ => return Err(Refusal::method(METHODS)),
         };
         self.runtime.ready().map_err(|missing| Refusal::internal(missing.as_str()))?;
-        Ok(Ask::Attach(wanted))
+        Ok(Ask::Subscribe(wanted))
     }
 
     /// Counts a refusal, and calls the application's hook. Called once for each, under no lock.

@@ -9,7 +9,7 @@ impl EndpointBuilder {
     /// was published until it was back. An `EventSource` gives the block to listeners for its name only. Set it to `false`
     /// for clients that show or parse every block alike: a drain then breaks a stream off without the block
     /// `event: tidings.retry`, too. Streams with `?format=object` always have it. See
-    /// [`SseEncoder::hello`](crate::SseEncoder::hello).
+    /// [`SseEncoder::hello`](crate::transport::sse::SseEncoder::hello).
     pub fn sse_hello(mut self, hello: bool) -> Self {
         self.config.sse_hello = hello;
         self

@@ -4,7 +4,7 @@ use super::reject::refused::RefusalCause;
 use super::session::SessionState;
 use super::session::registry::Counts;
 use crate::contract::Transport;
-use crate::endpoint::session::Left;
+use crate::endpoint::session::SessionEnd;
 
 /// What an endpoint has done since it was built. A snapshot: the numbers are not all of one instant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -17,8 +17,8 @@ pub struct EndpointStats {
     pub states: [usize; SessionState::ALL.len()],
     /// How many sessions there were: those live, and those that left.
     pub joined: u64,
-    /// How many left for each reason, in the order of [`Left::ALL`].
-    pub left: [u64; Left::ALL.len()],
+    /// How many left for each reason, in the order of [`SessionEnd::ALL`].
+    pub left: [u64; SessionEnd::ALL.len()],
     /// How many times a client was given a subscriber: polls, streams and WebSockets.
     pub attached: u64,
     /// Refused for its origin or its host.
@@ -79,7 +79,7 @@ impl EndpointStats {
 
     /// The sessions that left for this reason.
     #[must_use]
-    pub fn left_for(&self, why: Left) -> u64 {
+    pub fn left_for(&self, why: SessionEnd) -> u64 {
         self.left[why as usize]
     }
 }

@@ -7,7 +7,8 @@
 //!
 //! ```no_run
 //! use axum::{Router, routing::get};
-//! use tidings::{Endpoint, LocalHub, SubscribeRequest, publisher_fn, server};
+//! use tidings::{Endpoint, LocalHub, SubscribeRequest, server};
+//! use tidings::endpoint::publisher_fn;
 //!
 //! # async fn run() -> std::io::Result<()> {
 //! let hub = LocalHub::new();
@@ -29,6 +30,7 @@ mod app;
 mod bind;
 #[cfg(feature = "server")]
 mod body;
+mod coalescing_stream;
 #[cfg(feature = "server")]
 mod connection;
 #[cfg(feature = "server")]
@@ -45,16 +47,15 @@ mod peer;
 mod request_timer;
 #[cfg(feature = "server")]
 mod serve;
-mod socket;
+mod tcp_options;
 #[cfg(all(test, feature = "server", not(loom)))]
 mod tests;
-mod tune;
 
 #[cfg(feature = "server")]
 pub use bind::bind;
+pub use coalescing_stream::CoalescingStream;
 #[cfg(feature = "server")]
 pub use peer::PeerAddr;
 #[cfg(feature = "server")]
 pub use serve::{Serve, ServeFuture, serve};
-pub use socket::Socket;
-pub use tune::tune;
+pub use tcp_options::set_tcp_options;

@@ -1,7 +1,7 @@
 use std::collections::BTreeSet;
 use std::task::{Context, Poll};
 
-use crate::contract::{Batch, Delivery, End, Subscriber};
+use crate::contract::{Batch, Delivery, Subscriber, SubscriptionEnd};
 use crate::model::{Cursor, Gap, GapReason, Topic};
 use crate::subscriber::Snapshot;
 use crate::subscriber::snapshot::Known;
@@ -13,7 +13,7 @@ pub(super) enum Step {
     State,
     /// Those that come next in the stage, where they stay until they are taken.
     Events(Batch),
-    End(End),
+    End(SubscriptionEnd),
 }
 
 /// Deliveries after a state. Events that the state contains are skipped.

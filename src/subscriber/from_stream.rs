@@ -4,7 +4,7 @@ use std::task::{Context, Poll};
 
 use futures_core::Stream;
 
-use crate::contract::{Batch, Delivery, End, Subscriber};
+use crate::contract::{Batch, Delivery, Subscriber, SubscriptionEnd};
 use crate::model::{Event, Topic};
 
 /// How many ready events of a stream go out in one batch.
@@ -44,7 +44,7 @@ impl<T: Stream<Item = Event> + Send + 'static> Subscriber for FromStream<T> {
             }
         }
         Poll::Ready(match events.is_empty() {
-            true => Delivery::End(End::Finished),
+            true => Delivery::End(SubscriptionEnd::Finished),
             false => Delivery::Events(Batch::new(self.topic.clone(), 0, events)),
         })
     }

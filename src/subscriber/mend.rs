@@ -1,6 +1,6 @@
 use std::pin::Pin;
 
-use crate::contract::End;
+use crate::contract::SubscriptionEnd;
 use crate::model::Gap;
 use crate::subscriber::Snapshot;
 
@@ -12,7 +12,7 @@ pub trait Mend: Send + 'static {
 }
 
 /// The state for a gap, on its way; an error ends the subscriber.
-pub type Mending = Pin<Box<dyn Future<Output = Result<Option<Snapshot>, End>> + Send>>;
+pub type Mending = Pin<Box<dyn Future<Output = Result<Option<Snapshot>, SubscriptionEnd>> + Send>>;
 
 impl<F, R> Mend for F
 where

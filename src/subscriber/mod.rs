@@ -15,9 +15,10 @@ pub use from_stream::{FromStream, from_stream};
 pub use mend::{Mend, Mending};
 #[cfg(feature = "http")]
 pub(crate) use pieces::heeding;
-pub use recover::Mended;
+pub use recover::Recover;
 pub use snapshot::Snapshot;
 
 pub use crate::contract::{
-    APPLICATION_SLOTS, Batch, BoxSubscriber, Delivery, Encoded, Encoding, End, Format, Head, Published, Subscriber,
+    APPLICATION_SLOTS, Batch, BoxSubscriber, Delivery, EncodedBatch, EncodedDelivery, EventRef, Format, Head,
+    Subscriber, SubscriptionEnd,
 };

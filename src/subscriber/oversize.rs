@@ -1,6 +1,6 @@
 use bytes::BytesMut;
 
-use crate::contract::{Format, Published};
+use crate::contract::{EventRef, Format};
 use crate::model::{Cursor, Event, Gap, GapReason, Pattern};
 use crate::subscriber::Snapshot;
 use crate::subscriber::snapshot::NOWHERE;
@@ -26,7 +26,7 @@ impl Fit<'_> {
         snapshot.events.iter().all(|(topic, event)| {
             self.is_small(event) || {
                 out.clear();
-                self.format.encode(&Published::new(topic, event, Some(NOWHERE.into())), &mut out);
+                self.format.encode(&EventRef::new(topic, event, Some(NOWHERE.into())), &mut out);
                 out.len() + Cursor::MAX_LEN <= self.max
             }
         })

@@ -2,7 +2,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use crate::contract::{Batch, BoxSubscriber, Delivery, Encoded, Encoding, Format, Head, Subscriber};
+use crate::contract::{Batch, BoxSubscriber, Delivery, EncodedBatch, EncodedDelivery, Format, Head, Subscriber};
 use crate::model::{Cursor, Pattern};
 use crate::subscriber::SubscriberExt;
 
@@ -34,7 +34,7 @@ impl<S: Subscriber> Subscriber for Pieces<S> {
         }
     }
 
-    fn poll_encoded(&mut self, cx: &mut Context<'_>, format: &dyn Format, max: usize) -> Poll<Encoded> {
+    fn poll_encoded(&mut self, cx: &mut Context<'_>, format: &dyn Format, max: usize) -> Poll<EncodedDelivery> {
         let batch = match &self.rest {
             Some(rest) => rest.clone(),
             None => {
@@ -45,8 +45,8 @@ impl<S: Subscriber> Subscriber for Pieces<S> {
                         (self.rest, self.held) = (Some(batch.clone()), here);
                         batch
                     }
-                    Delivery::Gap(gap) => return Poll::Ready(Encoded::Gap(gap)),
-                    Delivery::End(end) => return Poll::Ready(Encoded::End(end)),
+                    Delivery::Gap(gap) => return Poll::Ready(EncodedDelivery::Gap(gap)),
+                    Delivery::End(end) => return Poll::Ready(EncodedDelivery::End(end)),
                 }
             }
         };
@@ -54,15 +54,15 @@ impl<S: Subscriber> Subscriber for Pieces<S> {
         let conflated = batch.conflated();
         let rest = batch.without_first(count).with_conflated(0);
         (self.rest, self.held) = (Some(rest).filter(|rest| !rest.is_empty()), cursor);
-        Poll::Ready(Encoded::Events(Encoding::new(bytes, count).conflated(conflated)))
+        Poll::Ready(EncodedDelivery::Events(EncodedBatch::new(bytes, count).conflated(conflated)))
     }
 
     fn heeds_max(&self) -> bool {
         true
     }
 
-    fn wait(&mut self, cx: &mut Context<'_>) -> bool {
-        self.rest.is_none() && self.inner.wait(cx)
+    fn register(&mut self, cx: &mut Context<'_>) -> bool {
+        self.rest.is_none() && self.inner.register(cx)
     }
 
     fn cursor(&self) -> Option<Cursor> {
@@ -73,8 +73,8 @@ impl<S: Subscriber> Subscriber for Pieces<S> {
         self.inner.next_in()
     }
 
-    fn detach(&mut self) {
-        self.inner.detach();
+    fn release(&mut self) {
+        self.inner.release();
     }
 
     fn topics(&self) -> Vec<Pattern> {

@@ -3,7 +3,8 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use crate::contract::{Batch, Delivery, Encoded, Encoding, End, Format, Head, Start, Subscriber};
+use crate::contract::{Batch, Delivery, EncodedBatch, EncodedDelivery, Format, Head};
+use crate::contract::{Start, Subscriber, SubscriptionEnd};
 use crate::model::{Cursor, Gap, GapReason, Pattern};
 use crate::subscriber::following::{Begun, Following, Step, look};
 use crate::subscriber::oversize::{self, Fit};
@@ -23,7 +24,7 @@ use crate::subscriber::{Mend, Mending, Snapshot};
 /// poll if the subscriber has no cursor because a gap is still to be told; an unreadable cursor is `0.0` then.
 ///
 /// One state replaces all gaps whose events were gone when it was asked for: without a date too, where the subscriber says
-/// its [`head`](Subscriber::head), until older events of the gap's topic were delivered. A state that does not hold what is missing is not sent: see [`Snapshot::as_of`].
+/// its [`head`](Subscriber::head), until older events of the gap's topic were delivered. A state that does not hold what is missing is not sent: see [`Snapshot::with_cursor`].
 ///
 /// Cancel-safe as any subscriber is. Dropping it drops the future that the state comes from. After a panic of the [`Mend`],
 /// of its future or of a [`Format`] its cursor is where it was, and the next poll yields the same gap, state or events. A
@@ -31,7 +32,8 @@ use crate::subscriber::{Mend, Mending, Snapshot};
 ///
 /// ```
 /// use std::task::{Context, Poll, Waker};
-/// use tidings::{Delivery, Gap, LocalHub, Mended, Snapshot, Start, Subscribe, Subscriber, Topic};
+/// use tidings::{Gap, LocalHub, Snapshot, Start, Subscribe, Subscriber, Topic};
+/// use tidings::subscriber::{Delivery, Recover};
 ///
 /// let (hub, score) = (LocalHub::new(), Topic::new("score")?);
 /// hub.publish_now(&score, "1:0")?;
@@ -40,10 +42,10 @@ use crate::subscriber::{Mend, Mending, Snapshot};
 /// let start = Start::After("0.0".parse()?); // of another life of the hub
 /// let subscription = hub.subscribe(Subscribe::topics([&score]).start(start))?;
 /// let state = move |_: &Gap| {
-///     let state = Snapshot::new([(score.clone(), "1:1".into())]).as_of(last);
+///     let state = Snapshot::new([(score.clone(), "1:1".into())]).with_cursor(last);
 ///     async { Some(state) }
 /// };
-/// let mut mended = Mended::new(subscription, start, state);
+/// let mut mended = Recover::new(subscription, start, state);
 ///
 /// let mut cx = Context::from_waker(Waker::noop());
 /// assert!(matches!(mended.poll_next(&mut cx), Poll::Ready(Delivery::Gap(gap)) if gap.snapshot));
@@ -53,7 +55,7 @@ use crate::subscriber::{Mend, Mending, Snapshot};
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[repr(C)]
-pub struct Mended<S, M> {
+pub struct Recover<S, M> {
     // First what a delivery touches.
     /// `None`: the inner one is asked, and nothing else.
     stage: Option<Box<Stage>>,
@@ -83,10 +85,10 @@ enum Stage {
     Sending(State, Following),
     Following(Following),
     /// There was no state, and no saying so.
-    Over(End),
+    Over(SubscriptionEnd),
 }
 
-impl<S: Subscriber, M: Mend> Mended<S, M> {
+impl<S: Subscriber, M: Mend> Recover<S, M> {
     /// Mends the gaps of a subscriber whose client began at `start`.
     pub fn new(subscriber: S, start: Start, mend: M) -> Self {
         let came_with = match start {
@@ -98,8 +100,7 @@ impl<S: Subscriber, M: Mend> Mended<S, M> {
         Self { inner: subscriber, mend, held: start.cursor(), stage, max_event: usize::MAX }
     }
 
-    /// Begins with the application's state, which was loaded after the subscriber was made. To be set before the first
-    /// poll.
+    /// Begins with the application's state. Load it after the subscriber was made; set it before the first poll.
     #[must_use]
     pub fn with_snapshot(mut self, snapshot: Snapshot) -> Self {
         if !snapshot.is_nothing() {
@@ -108,14 +109,14 @@ impl<S: Subscriber, M: Mend> Mended<S, M> {
         self
     }
 
-    /// Sets the most bytes that one event may be encoded to. A larger one is a gap, for which no state is asked for. A state
-    /// that has a larger one is not sent. The inner subscriber must heed the limit of bytes.
+    /// Sets the most bytes of one encoded event. A larger one becomes a gap without a state; a state that has one is not
+    /// sent. The inner subscriber must heed the limit of bytes.
     #[cfg(feature = "http")]
     pub(crate) fn max_event(self, max: usize) -> Self {
         Self { max_event: max, ..self }
     }
 
-    /// Whether it is pending for state that is on its way: more than nothing will come of that, and soon.
+    /// Returns whether it waits for the application's state.
     #[must_use]
     pub fn is_mending(&self) -> bool {
         matches!(self.stage.as_deref(), Some(Stage::Mending { .. }))
@@ -125,12 +126,11 @@ impl<S: Subscriber, M: Mend> Mended<S, M> {
         self.stage = Some(Box::new(stage));
     }
 
-    /// The inner one has yielded a gap.
     #[cold]
     fn meet(&mut self, gap: Gap) {
-        // A cursor that means nothing now may come to mean something, and then nobody would be told.
+        // The client must not keep a cursor that this hub does not know: another hub may.
         let known = gap.after.or(self.held).filter(|_| gap.reason != GapReason::Invalid);
-        self.held = Some(known.unwrap_or(NOWHERE.into()));
+        self.held = known.or(Some(NOWHERE.into()));
         self.go_on(Stage::Mending { gap, mending: None, asked: None });
     }
 
@@ -214,7 +214,7 @@ impl<S: Subscriber, M: Mend> Mended<S, M> {
         Poll::Ready(None)
     }
 
-    /// The application has answered: the gap as the client is told of it.
+    /// Returns the gap as the client gets it, once the application has answered.
     fn answer(&mut self, mut gap: Gap, snapshot: Option<Snapshot>, asked: Option<Cursor>, fit: Option<Fit<'_>>) -> Gap {
         let snapshot = snapshot.filter(|snapshot| snapshot.known(asked).answers(&gap, self.held));
         let Some(snapshot) = snapshot.filter(|snapshot| fit.is_none_or(|fit| fit.allows(snapshot))) else {
@@ -224,7 +224,7 @@ impl<S: Subscriber, M: Mend> Mended<S, M> {
         };
         let is_empty = snapshot.events.is_empty();
         let after = gap.cursor;
-        // Whoever has a part of a state has nothing: with the cursor from before it, it would be told too little.
+        // A client that received a part of the state starts over.
         self.held = Some(NOWHERE.into());
         self.send(snapshot, asked, None, Some(after));
         gap.cursor = self.held.filter(|_| is_empty).unwrap_or(NOWHERE.into());
@@ -239,32 +239,31 @@ impl<S: Subscriber, M: Mend> Mended<S, M> {
         self.go_on(Stage::Sending(State { events: snapshot.events.into(), held, start }, following));
     }
 
-    /// Encodes as much of these events as fits, but at least one, and takes them. One that is too large is a gap.
-    fn encode(&mut self, batch: &Batch, format: &dyn Format, max: usize) -> Encoded {
+    /// Encodes and takes as many events as fit, but at least one. One that is too large becomes a gap.
+    fn encode(&mut self, batch: &Batch, format: &dyn Format, max: usize) -> EncodedDelivery {
         let (bytes, count, cursor) = batch.encode_first(format, max.min(self.max_event));
         let rest = batch.clone().without_first(count).with_conflated(0);
         self.took_events(Some(rest).filter(|rest| !rest.is_empty()), cursor);
         if bytes.len() > self.max_event {
-            return Encoded::Gap(oversize::gap(Some(count), cursor, &[batch.topic().clone().into()]));
+            return EncodedDelivery::Gap(oversize::gap(Some(count), cursor, &[batch.topic().clone().into()]));
         }
-        Encoded::Events(Encoding::new(bytes, count).conflated(batch.conflated()))
+        EncodedDelivery::Events(EncodedBatch::new(bytes, count).conflated(batch.conflated()))
     }
 
     /// Returns a gap in place of one event. Several are the whole state of an inner subscriber that mends its own gaps.
     #[cold]
-    fn too_large(&self, events: Encoding) -> Poll<Encoded> {
+    fn too_large(&self, events: EncodedBatch) -> Poll<EncodedDelivery> {
         Poll::Ready(match events.events {
-            1 => Encoded::Gap(oversize::gap(Some(1), self.inner.cursor(), &self.inner.topics())),
-            _ => Encoded::Events(events),
+            1 => EncodedDelivery::Gap(oversize::gap(Some(1), self.inner.cursor(), &self.inner.topics())),
+            _ => EncodedDelivery::Events(events),
         })
     }
 
     /// Notes that events were delivered, up to `cursor` if some are left.
     fn took_events(&mut self, rest: Option<Batch>, cursor: Option<Cursor>) {
         let Some(Stage::Following(following)) = self.stage.as_deref_mut() else { return };
-        let is_whole = rest.is_none();
         following.next = rest.map(Delivery::Events);
-        if !is_whole {
+        if following.next.is_some() {
             self.held = cursor;
         } else if following.state.is_past(self.inner.cursor()) {
             self.stage = None;
@@ -280,10 +279,10 @@ impl<S: Subscriber, M: Mend> Mended<S, M> {
     }
 
     #[cold]
-    fn poll_encoded_stage(&mut self, cx: &mut Context<'_>, format: &dyn Format, max: usize) -> Poll<Encoded> {
+    fn poll_encoded_stage(&mut self, cx: &mut Context<'_>, format: &dyn Format, max: usize) -> Poll<EncodedDelivery> {
         match ready!(self.poll_stage(cx, Some(Fit { format, max: self.max_event }))) {
-            Some(Step::Gap(gap)) => return Poll::Ready(Encoded::Gap(gap)),
-            Some(Step::End(end)) => return Poll::Ready(Encoded::End(end)),
+            Some(Step::Gap(gap)) => return Poll::Ready(EncodedDelivery::Gap(gap)),
+            Some(Step::End(end)) => return Poll::Ready(EncodedDelivery::End(end)),
             Some(Step::Events(batch)) => return Poll::Ready(self.encode(&batch, format, max)),
             Some(Step::State) => {
                 let encoding = self.take_state(|state| {
@@ -292,7 +291,7 @@ impl<S: Subscriber, M: Mend> Mended<S, M> {
                     Some(encoding)
                 });
                 if let Some(encoding) = encoding {
-                    return Poll::Ready(Encoded::Events(encoding));
+                    return Poll::Ready(EncodedDelivery::Events(encoding));
                 }
             }
             None => {}
@@ -314,7 +313,7 @@ impl<S: Subscriber, M: Mend> Mended<S, M> {
     }
 }
 
-impl<S: Subscriber, M: Mend> Subscriber for Mended<S, M> {
+impl<S: Subscriber, M: Mend> Subscriber for Recover<S, M> {
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Delivery> {
         loop {
             match self.stage {
@@ -341,16 +340,18 @@ impl<S: Subscriber, M: Mend> Subscriber for Mended<S, M> {
     }
 
     #[inline(always)]
-    fn poll_encoded(&mut self, cx: &mut Context<'_>, format: &dyn Format, max: usize) -> Poll<Encoded> {
+    fn poll_encoded(&mut self, cx: &mut Context<'_>, format: &dyn Format, max: usize) -> Poll<EncodedDelivery> {
         if self.stage.is_some() {
             return self.poll_encoded_stage(cx, format, max);
         }
         // Taken apart and put together: what is not a gap is much smaller.
         match self.inner.poll_encoded(cx, format, max.min(self.max_event)) {
             Poll::Pending => Poll::Pending,
-            Poll::Ready(Encoded::Events(events)) if events.bytes.len() > self.max_event => self.too_large(events),
-            Poll::Ready(Encoded::Events(events)) => Poll::Ready(Encoded::Events(events)),
-            Poll::Ready(Encoded::Gap(gap)) if !gap.snapshot => {
+            Poll::Ready(EncodedDelivery::Events(events)) if events.bytes.len() > self.max_event => {
+                self.too_large(events)
+            }
+            Poll::Ready(EncodedDelivery::Events(events)) => Poll::Ready(EncodedDelivery::Events(events)),
+            Poll::Ready(EncodedDelivery::Gap(gap)) if !gap.snapshot => {
                 self.meet(gap);
                 self.poll_encoded_stage(cx, format, max)
             }
@@ -363,8 +364,8 @@ impl<S: Subscriber, M: Mend> Subscriber for Mended<S, M> {
     }
 
     #[inline]
-    fn wait(&mut self, cx: &mut Context<'_>) -> bool {
-        self.stage.is_none() && self.inner.wait(cx)
+    fn register(&mut self, cx: &mut Context<'_>) -> bool {
+        self.stage.is_none() && self.inner.register(cx)
     }
 
     #[inline]
@@ -375,8 +376,8 @@ impl<S: Subscriber, M: Mend> Subscriber for Mended<S, M> {
         }
     }
 
-    fn detach(&mut self) {
-        self.inner.detach();
+    fn release(&mut self) {
+        self.inner.release();
     }
 
     fn topics(&self) -> Vec<Pattern> {
@@ -392,8 +393,8 @@ impl<S: Subscriber, M: Mend> Subscriber for Mended<S, M> {
     }
 }
 
-impl<S: fmt::Debug, M> fmt::Debug for Mended<S, M> {
+impl<S: fmt::Debug, M> fmt::Debug for Recover<S, M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Mended").field("inner", &self.inner).finish_non_exhaustive()
+        f.debug_struct("Recover").field("inner", &self.inner).finish_non_exhaustive()
     }
 }

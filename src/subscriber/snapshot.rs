@@ -2,13 +2,13 @@ use std::collections::VecDeque;
 
 use bytes::BytesMut;
 
-use crate::contract::{Batch, Encoding, Format, Published};
+use crate::contract::{Batch, EncodedBatch, EventRef, Format};
 use crate::model::{Cursor, Event, Gap, GapReason, Position, Topic};
 
 /// The application's state as events, for a client that can't be brought there by the events it missed.
 ///
 /// Sent whole, in one piece, before anything later. Until its last event the client has no cursor that leads past it, so
-/// one that is cut off before comes back for it anew: see [`Mended`](crate::Mended). It is encoded for each client that
+/// one that is cut off before comes back for it anew: see [`Recover`](crate::subscriber::Recover). It is encoded for each client that
 /// gets it, and is in memory until the client has taken it.
 #[derive(Debug, Clone, Default)]
 pub struct Snapshot {
@@ -29,7 +29,7 @@ impl Snapshot {
     /// than the client's own position, is not sent: the client gets the gap alone. The same holds for a state of another
     /// epoch, unless no event of the hub's epoch is missing.
     #[must_use]
-    pub fn as_of(self, cursor: Cursor) -> Self {
+    pub fn with_cursor(self, cursor: Cursor) -> Self {
         Self { as_of: Some(cursor), ..self }
     }
 
@@ -58,13 +58,13 @@ pub(super) struct State {
 
 impl State {
     /// Encodes all of it.
-    pub(super) fn encode(&self, format: &dyn Format) -> Encoding {
+    pub(super) fn encode(&self, format: &dyn Format) -> EncodedBatch {
         let (mut out, count) = (BytesMut::new(), self.events.len());
         for (at, (topic, event)) in self.events.iter().enumerate() {
             let cursor = if at + 1 < count { self.held } else { self.start };
-            format.encode(&Published::new(topic, event, cursor), &mut out);
+            format.encode(&EventRef::new(topic, event, cursor), &mut out);
         }
-        Encoding::new(out.freeze(), u32::try_from(count).unwrap_or(u32::MAX))
+        EncodedBatch::new(out.freeze(), u32::try_from(count).unwrap_or(u32::MAX))
     }
 
     /// Takes the first of it that makes a batch: of one topic and one cursor.

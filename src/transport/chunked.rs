@@ -1,3 +1,5 @@
+//! Chunked streams: one response of JSON lines (NDJSON), one line an event.
+
 use std::fmt;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -9,7 +11,7 @@ use futures_core::Stream;
 use super::keep_alive::KeepAlive;
 use super::limit;
 use super::object::{write_bye, write_event, write_gap, write_heartbeat, write_hello};
-use crate::contract::{Encoded, End, Format, Published, Subscriber, place};
+use crate::contract::{EncodedDelivery, EventRef, Format, Subscriber, SubscriptionEnd, place};
 use crate::model::Cursor;
 use crate::time::Timer;
 
@@ -24,7 +26,9 @@ use crate::time::Timer;
 /// use std::time::Duration;
 /// use bytes::Bytes;
 /// use futures_core::Stream;
-/// use tidings::{ChunkedStream, Heartbeat, Subscriber, Timer};
+/// use tidings::Subscriber;
+/// use tidings::time::Timer;
+/// use tidings::transport::chunked::{ChunkedStream, Heartbeat};
 ///
 /// fn body(subscriber: impl Subscriber, timer: &dyn Timer) -> Pin<Box<dyn Stream<Item = Bytes> + Send>> {
 ///     let lines = ChunkedStream::new(subscriber, timer).keep_alive(Duration::from_secs(10));
@@ -36,7 +40,7 @@ use crate::time::Timer;
 pub struct ChunkedStream<S> {
     keep_alive: KeepAlive,
     // From the end of the keep-alive to the beginning of the subscriber: what a delivery touches, together.
-    batch: usize,
+    max_batch_bytes: usize,
     stage: Stage,
     heartbeat: Heartbeat,
     subscriber: S,
@@ -58,7 +62,7 @@ enum Stage {
     Opening,
     Open,
     Bye { retry: Duration },
-    Over(Option<End>),
+    Over(Option<SubscriptionEnd>),
 }
 
 impl<S: Subscriber> ChunkedStream<S> {
@@ -68,7 +72,7 @@ impl<S: Subscriber> ChunkedStream<S> {
             subscriber,
             keep_alive: KeepAlive::new(timer),
             heartbeat: Heartbeat::Silent,
-            batch: limit::BATCH,
+            max_batch_bytes: limit::BATCH,
             stage: Stage::Opening,
         }
     }
@@ -85,8 +89,8 @@ impl<S: Subscriber> ChunkedStream<S> {
     }
 
     /// At most so many bytes of events in an item (64 KiB unless set), but always at least one event.
-    pub fn batch(self, max: usize) -> Self {
-        Self { batch: max, ..self }
+    pub fn max_batch_bytes(self, max: usize) -> Self {
+        Self { max_batch_bytes: max, ..self }
     }
 
     /// Ends the stream in order: the next item is `{"tidings":"bye","retry_ms":…}`, and the last one. No effect once
@@ -99,7 +103,7 @@ impl<S: Subscriber> ChunkedStream<S> {
 
     /// Why the subscriber gave nothing more; `None` while it does, and after a `bye`.
     #[must_use]
-    pub fn end(&self) -> Option<End> {
+    pub fn end(&self) -> Option<SubscriptionEnd> {
         match self.stage {
             Stage::Over(end) => end,
             _ => None,
@@ -112,7 +116,7 @@ impl<S: Subscriber> ChunkedStream<S> {
         self.subscriber.cursor()
     }
 
-    /// The subscriber, to [detach](Subscriber::detach) it while the socket takes nothing.
+    /// The subscriber, to [release](Subscriber::release) it while the socket takes nothing.
     pub fn subscriber_mut(&mut self) -> &mut S {
         &mut self.subscriber
     }
@@ -126,23 +130,23 @@ impl<S: Subscriber> ChunkedStream<S> {
         Poll::Ready(Some(out.freeze()))
     }
 
-    /// Has the task of `cx` woken when there is a further item, if there is none now, see [`Subscriber::wait`].
+    /// Has the task of `cx` woken when there is a further item, if there is none now, see [`Subscriber::register`].
     #[cfg(feature = "http")]
     #[inline]
-    pub(crate) fn wait(&mut self, cx: &mut Context<'_>) -> bool {
-        matches!(self.stage, Stage::Open) && self.keep_alive.is_set(cx) && self.subscriber.wait(cx)
+    pub(crate) fn register(&mut self, cx: &mut Context<'_>) -> bool {
+        matches!(self.stage, Stage::Open) && self.keep_alive.is_set(cx) && self.subscriber.register(cx)
     }
 
     /// The hot path: a batch's shared bytes go out as they are.
     #[inline(always)]
     fn poll_events(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
-        match self.subscriber.poll_encoded(cx, &Line, self.batch) {
-            Poll::Ready(Encoded::Events(events)) => {
+        match self.subscriber.poll_encoded(cx, &Line, self.max_batch_bytes) {
+            Poll::Ready(EncodedDelivery::Events(events)) => {
                 self.keep_alive.wrote();
                 Poll::Ready(Some(events.bytes))
             }
-            Poll::Ready(Encoded::Gap(gap)) => self.line(|out| write_gap(&gap, out)),
-            Poll::Ready(Encoded::End(end)) => {
+            Poll::Ready(EncodedDelivery::Gap(gap)) => self.line(|out| write_gap(&gap, out)),
+            Poll::Ready(EncodedDelivery::End(end)) => {
                 self.stage = Stage::Over(Some(end));
                 Poll::Ready(None)
             }
@@ -209,7 +213,7 @@ impl Format for Line {
         Some(place::OBJECT_LINE)
     }
 
-    fn encode(&self, event: &Published<'_>, out: &mut BytesMut) {
+    fn encode(&self, event: &EventRef<'_>, out: &mut BytesMut) {
         write_event(event, out);
         out.extend_from_slice(b"\n");
     }

@@ -1,3 +1,5 @@
+//! Long polls: one request, answered when there is an event or the wait is over.
+
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
@@ -11,7 +13,7 @@ use crate::time::{Sleep, Timer};
 
 /// Answers a long poll: with all that is there as soon as something is, or at the deadline with nothing.
 ///
-/// A source without cursors, such as [`from_stream`](crate::from_stream), is answered with everything up to its end, since
+/// A source without cursors, such as [`from_stream`](crate::subscriber::from_stream), is answered with everything up to its end, since
 /// its client can't come back for the rest. If the end does not come before the deadline, or the events are more than
 /// [`max_bytes`](Self::max_bytes), the reply [is not complete](Reply::is_complete).
 ///
@@ -23,7 +25,10 @@ use crate::time::{Sleep, Timer};
 ///
 /// ```
 /// use std::time::Duration;
-/// use tidings::{LongPollWaiter, Reply, Subscriber, Timer};
+/// use tidings::Subscriber;
+/// use tidings::time::Timer;
+/// use tidings::transport::Reply;
+/// use tidings::transport::long_poll::LongPollWaiter;
 ///
 /// async fn poll(subscriber: impl Subscriber, timer: &dyn Timer) -> Reply {
 ///     let now = timer.now();
@@ -68,7 +73,7 @@ impl<S: Subscriber, T: Sleep + Unpin> LongPollWaiter<S, T> {
     }
 
     /// At most so many bytes of events (64 KiB unless set), but always at least one event if there is one.
-    pub fn max_bytes(mut self, max: usize) -> Self {
+    pub fn max_batch_bytes(mut self, max: usize) -> Self {
         self.max = max;
         self
     }

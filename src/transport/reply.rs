@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 
 use super::object::{write_cursor, write_event, write_gap};
-use crate::contract::{Encoded, End, Format, Published, Subscriber, place};
+use crate::contract::{EncodedDelivery, EventRef, Format, Subscriber, SubscriptionEnd, place};
 use crate::model::Cursor;
 
 const CURSOR: &[u8] = b"{\"cursor\":";
@@ -31,7 +31,7 @@ pub struct Reply {
     /// Whether the limit of bytes kept back something that is there already.
     pub more: bool,
     /// Why no later poll will bring anything, if so. What was there before the end is in the reply.
-    pub end: Option<End>,
+    pub end: Option<SubscriptionEnd>,
     /// In how long the next event is likely, where the subscriber of a short poll could tell:
     /// [`Subscriber::next_in`].
     pub next_in: Option<Duration>,
@@ -71,7 +71,8 @@ impl Reply {
     /// [`Endpoint`](crate::Endpoint) answers such a poll with 400.
     #[must_use]
     pub fn is_complete(&self) -> bool {
-        self.cursor.is_some() || (!self.more && matches!(self.end, Some(End::Finished | End::Closed)))
+        self.cursor.is_some()
+            || (!self.more && matches!(self.end, Some(SubscriptionEnd::Finished | SubscriptionEnd::Closed)))
     }
 
     /// Whether there is a gap in it, which most who stand at its cursor were not told of.
@@ -225,15 +226,15 @@ impl Draft {
             let room = self.max.saturating_sub(self.len);
             let mut owes_state = false;
             let (item, gap) = match subscriber.poll_encoded(cx, &Item, room) {
-                Poll::Ready(Encoded::Events(events)) => (events.bytes, None),
-                Poll::Ready(Encoded::Gap(gap)) => {
+                Poll::Ready(EncodedDelivery::Events(events)) => (events.bytes, None),
+                Poll::Ready(EncodedDelivery::Gap(gap)) => {
                     owes_state = gap.snapshot;
                     let mut out = BytesMut::with_capacity(128);
                     write_gap(&gap, &mut out);
                     out.extend_from_slice(b",");
                     (out.freeze(), Some(gap.cursor))
                 }
-                Poll::Ready(Encoded::End(end)) => {
+                Poll::Ready(EncodedDelivery::End(end)) => {
                     self.reply.end = Some(end);
                     break;
                 }
@@ -274,7 +275,7 @@ impl Format for Item {
         Some(place::OBJECT_ITEM)
     }
 
-    fn encode(&self, event: &Published<'_>, out: &mut BytesMut) {
+    fn encode(&self, event: &EventRef<'_>, out: &mut BytesMut) {
         write_event(event, out);
         out.extend_from_slice(b",");
     }

@@ -1,3 +1,5 @@
+//! Short polls: one request, answered at once with the events since the cursor.
+
 use std::task::{Context, Waker};
 
 use super::limit;
@@ -9,7 +11,8 @@ use crate::contract::Subscriber;
 /// Of a source without cursors the reply may [not be complete](Reply::is_complete): its client can't come back for the rest.
 ///
 /// ```
-/// use tidings::{LocalHub, PollQueue, Subscribe, Topic};
+/// use tidings::{LocalHub, Subscribe, Topic};
+/// use tidings::transport::short_poll::PollQueue;
 ///
 /// let (hub, news) = (LocalHub::new(), Topic::new("news")?);
 /// let subscription = hub.subscribe(Subscribe::topics([&news]))?;
@@ -35,7 +38,7 @@ impl<S: Subscriber> PollQueue<S> {
     }
 
     /// At most so many bytes of events (64 KiB unless set), but always at least one event if there is one.
-    pub fn max_bytes(mut self, max: usize) -> Self {
+    pub fn max_batch_bytes(mut self, max: usize) -> Self {
         self.draft = Draft::new(max);
         self
     }

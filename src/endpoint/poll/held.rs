@@ -10,7 +10,7 @@ use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use http::{Response, StatusCode};
 
 use super::replies::Payload;
-use crate::contract::{End, Start, Subscriber};
+use crate::contract::{Start, Subscriber, SubscriptionEnd};
 use crate::endpoint::attach::{Arrival, Visitor};
 use crate::endpoint::body::Body;
 use crate::endpoint::reject::refusal::Refusal;
@@ -18,7 +18,7 @@ use crate::endpoint::request::negotiate::Wanted;
 use crate::endpoint::response::future::Answer;
 use crate::endpoint::response::headers::{self, TIDINGS_RETRY_MS, number};
 use crate::endpoint::server::connection::Hop;
-use crate::endpoint::session::Left;
+use crate::endpoint::session::SessionEnd;
 #[cfg(feature = "long-poll")]
 use crate::endpoint::session::Tracked;
 use crate::endpoint::session::{Order, Visit};
@@ -29,9 +29,9 @@ use crate::endpoint::stream::live::Live;
 use crate::endpoint::time::sleep::WheelSleep;
 use crate::model::Cursor;
 use crate::time::Clock;
-#[cfg(feature = "long-poll")]
-use crate::transport::LongPollWaiter;
 use crate::transport::Reply;
+#[cfg(feature = "long-poll")]
+use crate::transport::long_poll::LongPollWaiter;
 
 /// What a poll's reply depends on beside its events.
 struct Terms {
@@ -46,13 +46,13 @@ struct Terms {
 /// is no session.
 #[cfg(feature = "short-poll")]
 pub(crate) fn short(mut arrival: Arrival, hop: Hop) -> impl Future<Output = Result<Answer, Refusal>> + Send {
-    use crate::transport::PollQueue;
+    use crate::transport::short_poll::PollQueue;
 
     async move {
         let Visitor { guest, attach } = arrival.let_in().await?;
         let Arrival { shared, wanted, .. } = &arrival;
         let mut visit = shared.admit_poll(wanted, guest).await?;
-        let mut queue = PollQueue::new(visit.feed(attach, wanted.start)).max_bytes(shared.config.batch);
+        let mut queue = PollQueue::new(visit.feed(attach, wanted.start)).max_batch_bytes(shared.config.max_batch_bytes);
         poll_fn(|cx| {
             let order = visit.poll_order(cx);
             if let Poll::Ready(Order::Cut | Order::Revoke) = order {
@@ -73,7 +73,7 @@ pub(crate) fn short(mut arrival: Arrival, hop: Hop) -> impl Future<Output = Resu
     }
 }
 
-/// Longest time that a poll without a cursor is held, if `min_interval` is not longer. A client that never sends a cursor
+/// Longest time that a poll without a cursor is held, if `long_poll_min_wait` is not longer. A client that never sends a cursor
 /// asks no more often than that.
 #[cfg(feature = "long-poll")]
 const FIRST_HOLD: Duration = Duration::from_secs(1);
@@ -94,8 +94,8 @@ pub(crate) fn long(mut arrival: Arrival, hop: Hop) -> impl Future<Output = Resul
         let longest = if is_first { interval.unwrap_or_default().max(FIRST_HOLD) } else { Duration::MAX };
         let hold = came + config.jittered_hold(wanted.wait).min(longest);
         let deadline = visit.right().map_or(hold, |right| right.min(hold));
-        let mut waiter =
-            LongPollWaiter::asleep(feed, shared.runtime.wheel.sleep(deadline), deadline).max_bytes(config.batch);
+        let mut waiter = LongPollWaiter::asleep(feed, shared.runtime.wheel.sleep(deadline), deadline)
+            .max_batch_bytes(config.max_batch_bytes);
         if let Some(interval) = interval {
             waiter = waiter.not_before(came + interval);
         }
@@ -154,7 +154,7 @@ impl Shared {
 
 impl Terms {
     fn of(shared: &Shared, wanted: &Wanted, hop: Hop) -> Self {
-        Self { hop, holds: wanted.holds.map(Box::new), applied: wanted.applied(shared.config.max_hold) }
+        Self { hop, holds: wanted.holds.map(Box::new), applied: wanted.applied(shared.config.max_long_poll_timeout) }
     }
 
     /// Answers a poll that was held and was given this order. `None`: there is to be no reply.
@@ -175,7 +175,7 @@ impl Terms {
     /// A reply as a response: 200, or 304 to a client that holds all there is and said so; 500 where there would be
     /// more, had the application's code not failed.
     fn answer(&self, mut visit: Visit, reply: Reply, retry: Duration) -> Result<Response<Body>, Refusal> {
-        if reply.end == Some(End::Failed) && (reply.is_empty() || reply.cursor.is_none()) {
+        if reply.end == Some(SubscriptionEnd::Failed) && (reply.is_empty() || reply.cursor.is_none()) {
             return Err(Refusal::failed("subscriber failed"));
         }
         if !reply.is_complete() {
@@ -186,7 +186,7 @@ impl Terms {
         let len = payload.len();
         let is_watched = !unchanged && len > self.hop.first_frame();
         if !is_watched {
-            visit.ends(Left::Silent);
+            visit.ends(SessionEnd::Silent);
             visit.shared().counters.sent(if unchanged { 0 } else { len as u64 });
         }
         let mut response = Response::new(match unchanged {

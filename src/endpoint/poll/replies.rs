@@ -109,7 +109,7 @@ mod tests {
     use crate::contract::{Start, Subscribe};
     use crate::hub::LocalHub;
     use crate::model::{Cursor, Topic};
-    use crate::transport::PollQueue;
+    use crate::transport::short_poll::PollQueue;
 
     fn reply(hub: &LocalHub, after: Cursor) -> Reply {
         PollQueue::new(hub.subscribe(Subscribe::topics(["news"]).start(Start::After(after))).unwrap()).reply()

@@ -11,7 +11,7 @@ use crate::subscriber::Snapshot;
 /// Made of a subscriber alone by `into()`, as long as nothing else is to be said.
 #[non_exhaustive]
 #[must_use]
-pub struct Attach<S> {
+pub struct Accepted<S> {
     /// What the client reads from.
     pub subscriber: S,
     /// How long its right lasts.
@@ -21,7 +21,7 @@ pub struct Attach<S> {
     pub(crate) snapshot: Option<Box<Snapshot>>,
 }
 
-impl<S: Subscriber> Attach<S> {
+impl<S: Subscriber> Accepted<S> {
     /// A client that reads from this.
     pub fn new(subscriber: S) -> Self {
         Self { subscriber, lifetime: None, data: None, snapshot: None }
@@ -30,7 +30,7 @@ impl<S: Subscriber> Attach<S> {
     /// Ends the client's right after this time: not one more event goes out then, as after
     /// [`Endpoint::revoke`](crate::Endpoint::revoke), and it is told to authenticate anew. That of a poll ends with the
     /// poll: the next one is asked for anew.
-    pub fn lifetime(self, lifetime: Duration) -> Self {
+    pub fn with_lifetime(self, lifetime: Duration) -> Self {
         Self { lifetime: Some(lifetime), ..self }
     }
 
@@ -48,36 +48,36 @@ impl<S: Subscriber> Attach<S> {
     }
 
     /// The same, where the subscriber's type must not show.
-    pub(crate) fn boxed(self) -> Attach<BoxSubscriber> {
+    pub(crate) fn boxed(self) -> Accepted<BoxSubscriber> {
         let Self { subscriber, lifetime, data, snapshot } = self;
-        Attach { subscriber: Box::new(subscriber), lifetime, data, snapshot }
+        Accepted { subscriber: Box::new(subscriber), lifetime, data, snapshot }
     }
 }
 
-impl<S: Subscriber> From<S> for Attach<S> {
+impl<S: Subscriber> From<S> for Accepted<S> {
     fn from(subscriber: S) -> Self {
         Self::new(subscriber)
     }
 }
 
-/// What a [`publisher_fn`](crate::publisher_fn) may return: a subscriber, or an [`Attach`] of one.
-pub trait IntoAttach {
+/// What a [`publisher_fn`](crate::endpoint::publisher_fn) may return: a subscriber, or an [`Accepted`] of one.
+pub trait IntoAccepted {
     /// What the client reads from.
     type Subscriber: Subscriber;
 
     /// The attach.
-    fn into_attach(self) -> Attach<Self::Subscriber>;
+    fn into_attach(self) -> Accepted<Self::Subscriber>;
 }
 
-impl<S: Subscriber> IntoAttach for S {
+impl<S: Subscriber> IntoAccepted for S {
     type Subscriber = S;
 
-    fn into_attach(self) -> Attach<S> {
-        Attach::new(self)
+    fn into_attach(self) -> Accepted<S> {
+        Accepted::new(self)
     }
 }
 
-impl<S: Subscriber> IntoAttach for Attach<S> {
+impl<S: Subscriber> IntoAccepted for Accepted<S> {
     type Subscriber = S;
 
     fn into_attach(self) -> Self {
@@ -85,9 +85,9 @@ impl<S: Subscriber> IntoAttach for Attach<S> {
     }
 }
 
-impl<S: fmt::Debug> fmt::Debug for Attach<S> {
+impl<S: fmt::Debug> fmt::Debug for Accepted<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Attach")
+        f.debug_struct("Accepted")
             .field("subscriber", &self.subscriber)
             .field("lifetime", &self.lifetime)
             .finish_non_exhaustive()

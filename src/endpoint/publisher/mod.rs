@@ -5,5 +5,5 @@ mod no_publisher;
 #[expect(clippy::module_inception, reason = "the trait gives the folder its name")]
 mod publisher;
 
-pub use accepted::{Attach, IntoAttach};
+pub use accepted::{Accepted, IntoAccepted};
 pub use publisher::{Publisher, PublisherFn, publisher_fn};

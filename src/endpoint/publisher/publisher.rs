@@ -2,9 +2,9 @@ use std::fmt;
 use std::future::{Future, ready};
 
 use crate::contract::{Message, Rejection, Subscriber};
-use crate::endpoint::publisher::{Attach, IntoAttach};
+use crate::endpoint::publisher::{Accepted, IntoAccepted};
 use crate::endpoint::request::SubscribeRequest;
-use crate::endpoint::session::{Left, Session};
+use crate::endpoint::session::{Session, SessionEnd};
 use crate::model::{Event, Gap};
 use crate::subscriber::Snapshot;
 
@@ -30,10 +30,10 @@ pub trait Publisher: Send + Sync + 'static {
     fn subscribe(
         &self,
         request: &SubscribeRequest,
-    ) -> impl Future<Output = Result<Attach<Self::Subscriber>, Rejection>> + Send;
+    ) -> impl Future<Output = Result<Accepted<Self::Subscriber>, Rejection>> + Send;
 
     /// Takes a message from the client: a WebSocket message, or a POST. Unless implemented, WebSocket messages are ignored
-    /// and counted ([`EndpointStats::ignored_messages`](crate::EndpointStats::ignored_messages)), since client libraries
+    /// and counted ([`EndpointStats::ignored_messages`](crate::stats::EndpointStats::ignored_messages)), since client libraries
     /// send heartbeats of their own, and a POST is answered with 405.
     ///
     /// `Ok(Some(event))` answers the sender alone. The answer has no cursor and is not repeated after a reconnect.
@@ -47,7 +47,7 @@ pub trait Publisher: Send + Sync + 'static {
     /// Messages of one WebSocket are handled one after another, and answered in that order. There is no order between an
     /// answer and the events of the subscription, those that this call publishes included. The next message is not handled
     /// before the last answer was written to the connection, so a client that sends and does not read stops itself, and is
-    /// ended by the [write timeout](crate::EndpointBuilder::write_stall). An answer is dropped if its session ends first.
+    /// ended by the [write timeout](crate::EndpointBuilder::write_timeout). An answer is dropped if its session ends first.
     ///
     /// An `Err` does not close a WebSocket, unless it is [closing](Rejection::is_closing): see [`Rejection`]. A panic closes
     /// it with 1011.
@@ -55,7 +55,7 @@ pub trait Publisher: Send + Sync + 'static {
     /// A POST is not authorised by [`subscribe`](Self::subscribe): authenticate it by its own headers, whatever session it
     /// names.
     ///
-    /// At most [`max_attaches`](crate::EndpointBuilder::max_attaches) are under way. Above that a POST is refused with 503,
+    /// At most [`max_concurrent_calls`](crate::EndpointBuilder::max_concurrent_calls) are under way. Above that a POST is refused with 503,
     /// and a WebSocket's message waits, while its connection is not read.
     fn receive(
         &self,
@@ -72,7 +72,7 @@ pub trait Publisher: Send + Sync + 'static {
     ///
     /// The gap may be of one topic; the state is that of all that the session follows. It must have what is missing: an
     /// event is in the state before it is published, or both are done under one lock. The client waits meanwhile, a
-    /// short poll too. A call is one of the endpoint's [attaches](crate::EndpointBuilder::max_attaches): where there
+    /// short poll too. A call is one of the endpoint's [attaches](crate::EndpointBuilder::max_concurrent_calls): where there
     /// are too many, or after 10 s, it is as if it had said `None`. The future is dropped where its client goes. A panic
     /// ends the session.
     fn snapshot(&self, session: &Session, gap: &Gap) -> impl Future<Output = Option<Snapshot>> + Send {
@@ -93,7 +93,7 @@ pub trait Publisher: Send + Sync + 'static {
     ///
     /// Called under no lock, by whoever ended it: the task that had it, the endpoint's driver, or a call of
     /// [`disconnect`](crate::Endpoint::disconnect). A panic harms nobody. A [drain](crate::Endpoint::drain) waits for it.
-    fn left(&self, session: &Session, why: Left) {
+    fn left(&self, session: &Session, why: SessionEnd) {
         let _ = (session, why);
     }
 }
@@ -105,7 +105,7 @@ pub fn publisher_fn<F, R, A>(subscribe: F) -> PublisherFn<F>
 where
     F: Fn(SubscribeRequest) -> R + Send + Sync + 'static,
     R: Future<Output = Result<A, Rejection>> + Send + 'static,
-    A: IntoAttach,
+    A: IntoAccepted,
 {
     PublisherFn { subscribe }
 }
@@ -120,12 +120,12 @@ impl<F, R, A> Publisher for PublisherFn<F>
 where
     F: Fn(SubscribeRequest) -> R + Send + Sync + 'static,
     R: Future<Output = Result<A, Rejection>> + Send + 'static,
-    A: IntoAttach,
+    A: IntoAccepted,
 {
     type Subscriber = A::Subscriber;
 
-    async fn subscribe(&self, request: &SubscribeRequest) -> Result<Attach<A::Subscriber>, Rejection> {
-        (self.subscribe)(request.clone()).await.map(IntoAttach::into_attach)
+    async fn subscribe(&self, request: &SubscribeRequest) -> Result<Accepted<A::Subscriber>, Rejection> {
+        (self.subscribe)(request.clone()).await.map(IntoAccepted::into_attach)
     }
 }
 

@@ -13,7 +13,7 @@ pub(crate) type Hook = Box<dyn Fn(&Refused<'_>) + Send + Sync>;
 /// Longest client text that is shown, in bytes. The rest is cut.
 const SHOWN: usize = 128;
 
-/// Cause of a refusal. Each has its own counter in [`EndpointStats`](crate::EndpointStats).
+/// Cause of a refusal. Each has its own counter in [`EndpointStats`](crate::stats::EndpointStats).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum RefusalCause {

@@ -31,7 +31,7 @@ pub(crate) struct SoftReject {
 /// where as many as may be are being told so already.
 pub(crate) fn later(shared: &Arc<Shared>, retry: Duration, start: Start, version: Version) -> Option<Response<Body>> {
     let place = Place::take(shared)?;
-    let block = crate::transport::sse_retry_block(retry, start.cursor());
+    let block = crate::transport::sse::sse_retry_block(retry, start.cursor());
     let body = SoftReject { block: Some(block), air: None, shared: shared.clone(), place: Some(place) };
     Some(answer::dressed_as(Transport::Sse, LinesType::default(), version, Body::soft_reject(body)))
 }

@@ -13,7 +13,7 @@ use crate::endpoint::request::SubscribeRequest;
 use crate::endpoint::shared::Shared;
 use crate::endpoint::stream::handshake::Handshake;
 use crate::endpoint::stream::upgraded::Io;
-use crate::transport::{CloseCode, WebSocketSink};
+use crate::transport::websocket::{CloseCode, WebSocketSink};
 
 /// Opens a refused page's WebSocket to close it: a script sees nothing of a status, so it would come again and again for
 /// what it never gets. Only "never" is told so; after "later", and where there is no place, the status does.

@@ -5,7 +5,7 @@ use crate::contract::Transport;
 
 /// Weights that `Accept` gives to the media types of an endpoint (RFC 9110 §12.5.1).
 #[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Accepted {
+pub(crate) struct AcceptWeights {
     /// For each of the kinds of ranges below, its greatest weight in thousandths, plus one. 0: not named.
     weights: [u16; 6],
     lines: LinesType,
@@ -53,7 +53,7 @@ impl LinesType {
     }
 }
 
-impl Accepted {
+impl AcceptWeights {
     /// Reads one line of the header.
     pub(crate) fn add(&mut self, line: &HeaderValue) {
         for range in line.to_str().unwrap_or_default().split(',') {

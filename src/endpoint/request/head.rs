@@ -3,7 +3,7 @@ use std::time::Duration;
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, StatusCode, Version};
 
-use super::accept::Accepted;
+use super::accept::AcceptWeights;
 use super::asked;
 use super::entity_tag::HeldCursor;
 use super::prefer;
@@ -20,7 +20,7 @@ pub(crate) struct Head<'a> {
     /// If-None-Match.
     pub(crate) held: HeldCursor,
     /// Weights of `Accept`.
-    pub(crate) accepted: Accepted,
+    pub(crate) accepted: AcceptWeights,
     /// `Prefer: wait=N`.
     pub(crate) wait: Option<Duration>,
     /// Whether there is an `Upgrade: websocket`, on HTTP/1.1.

@@ -31,7 +31,7 @@ impl Endpoint {
     /// Origins are allowed with [`allow_origin`](crate::EndpointBuilder::allow_origin), as for the endpoint. A program that
     /// is not a browser sends no `Origin`, and passes. The layer sends no CORS headers: a listed page can post to the
     /// route, and reads its answer only if the application allows that. Refusals are counted as
-    /// [`EndpointStats::refused_origin`](crate::EndpointStats::refused_origin).
+    /// [`EndpointStats::refused_origin`](crate::stats::EndpointStats::refused_origin).
     ///
     /// ```
     /// use axum::{Router, routing::post};

@@ -8,7 +8,7 @@ use super::watch::Watch;
 use crate::contract::Head;
 use crate::endpoint::body::BodyError;
 use crate::endpoint::server::connection::ConnectionHandle;
-use crate::endpoint::session::Left;
+use crate::endpoint::session::SessionEnd;
 use crate::endpoint::session::SessionState;
 use crate::endpoint::stream::flow::Flow;
 use crate::endpoint::time::wheel::Alarm;
@@ -28,7 +28,7 @@ pub(super) struct Cell {
     /// How it is counted, while it is in the registry.
     pub(super) state: Option<SessionState>,
     /// Why it ends, from when that is known on.
-    pub(super) why: Option<Left>,
+    pub(super) why: Option<SessionEnd>,
     pub(super) watch: Watch,
     pub(super) alarm: Alarm,
     pub(super) term: Option<Box<Term>>,

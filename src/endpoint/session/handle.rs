@@ -9,7 +9,7 @@ use crate::model::Pattern;
 
 /// One client's visit: a connection, or a run of polls under one name. A handle: clones are the same session.
 ///
-/// It begins when the publisher has let the client in, and ends once, for one [reason](Left).
+/// It begins when the publisher has let the client in, and ends once, for one [reason](SessionEnd).
 #[derive(Clone)]
 pub struct Session(Arc<Inner>);
 
@@ -38,7 +38,7 @@ pub struct SessionId(u64);
 /// Why a session ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
-pub enum Left {
+pub enum SessionEnd {
     /// The client went: it closed, or its connection broke.
     Gone,
     /// The source was at its end, and the client has all of it.
@@ -48,7 +48,7 @@ pub enum Left {
     TooSlow,
     /// The client took nothing, or answered no ping, for too long.
     Stalled,
-    /// The client of a run of polls was silent for [too long](crate::EndpointBuilder::poll_silence), or a poll without a
+    /// The client of a run of polls was silent for [too long](crate::EndpointBuilder::poll_session_timeout), or a poll without a
     /// name was answered.
     Silent,
     /// The client broke its transport's rules, or the publisher refused what it sent.
@@ -56,16 +56,16 @@ pub enum Left {
     /// The endpoint drained.
     Drained,
     /// The application [disconnected](crate::Endpoint::disconnect) it, or it had
-    /// [its time](crate::EndpointBuilder::max_lifetime).
+    /// [its time](crate::EndpointBuilder::max_session_age).
     Disconnected,
-    /// The client's right ended: [`Attach::lifetime`](crate::Attach::lifetime), or
+    /// The client's right ended: [`Accepted::with_lifetime`](crate::Accepted::with_lifetime), or
     /// [`Endpoint::revoke`](crate::Endpoint::revoke).
     Revoked,
     /// The application's code failed: it panicked.
     Panicked,
 }
 
-impl Left {
+impl SessionEnd {
     /// Every reason, in the order of the enum.
     pub const ALL: [Self; 10] = [
         Self::Gone,
@@ -146,7 +146,7 @@ impl Session {
         self.0.key.as_deref()
     }
 
-    /// Returns the value that the publisher gave to [`Attach::data`](crate::Attach::data) for this request, if it is of
+    /// Returns the value that the publisher gave to [`Accepted::data`](crate::Accepted::data) for this request, if it is of
     /// that type. Each poll of a run has its own; a message that came by POST has none, because no
     /// [`subscribe`](crate::Publisher::subscribe) accepted it.
     #[must_use]

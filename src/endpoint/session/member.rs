@@ -12,7 +12,7 @@ use crate::contract::Transport;
 use crate::endpoint::isolate::isolate;
 use crate::endpoint::locked::Locked;
 use crate::endpoint::session::SessionState;
-use crate::endpoint::session::{Left, Session};
+use crate::endpoint::session::{Session, SessionEnd};
 use crate::endpoint::shared::Shared;
 
 /// One client's visit, as everybody but its task has it: a live body, a held poll, a run of polls or a WebSocket.
@@ -92,13 +92,13 @@ impl Member {
     }
 
     /// Why it ends, if that is known.
-    pub(crate) fn why(&self) -> Option<Left> {
+    pub(crate) fn why(&self) -> Option<SessionEnd> {
         self.cell.lock().why
     }
 
     /// Says why it will have ended. The first word counts.
     #[cold]
-    pub(crate) fn note(&self, why: Left) {
+    pub(crate) fn note(&self, why: SessionEnd) {
         self.cell.lock().why.get_or_insert(why);
     }
 

@@ -1,17 +1,17 @@
 use std::sync::Arc;
 
-use crate::contract::{BoxSubscriber, End, Start, Transport};
+use crate::contract::{BoxSubscriber, Start, SubscriptionEnd, Transport};
 use crate::endpoint::isolate::isolated;
-use crate::endpoint::publisher::Attach;
+use crate::endpoint::publisher::Accepted;
 use crate::endpoint::reject::refused::{RefusalCause, Refused};
 use crate::endpoint::session::Member;
 use crate::endpoint::session::Session;
 use crate::endpoint::time::within::within;
 use crate::model::Gap;
-use crate::subscriber::{Mend, Mended, Mending, heeding};
+use crate::subscriber::{Mend, Mending, Recover, heeding};
 
 /// What a transport gets its events from.
-pub(crate) type Feed = Mended<BoxSubscriber, State>;
+pub(crate) type Feed = Recover<BoxSubscriber, State>;
 
 /// The publisher's state, for one session.
 pub(crate) struct State {
@@ -21,10 +21,10 @@ pub(crate) struct State {
 }
 
 /// Returns the events of a session that began at `start`. The publisher is asked for state with `turn`, if there is one.
-pub(crate) fn feed(member: &Arc<Member>, turn: Option<Session>, attach: Attach<BoxSubscriber>, start: Start) -> Feed {
+pub(crate) fn feed(member: &Arc<Member>, turn: Option<Session>, attach: Accepted<BoxSubscriber>, start: Start) -> Feed {
     let max_event = member.shared.config.max_event;
     let subscriber = if max_event == usize::MAX { attach.subscriber } else { heeding(attach.subscriber) };
-    let feed = Mended::new(subscriber, start, State { member: member.clone(), turn }).max_event(max_event);
+    let feed = Recover::new(subscriber, start, State { member: member.clone(), turn }).max_event(max_event);
     match attach.snapshot {
         Some(snapshot) => feed.with_snapshot(*snapshot),
         None => feed,
@@ -48,17 +48,17 @@ impl Mend for State {
                 }
             };
             let state = isolated(async { shared.publisher.snapshot(who, &gap).await });
-            match within(&shared.runtime.wheel, shared.config.attach_deadline, state).await {
+            match within(&shared.runtime.wheel, shared.config.subscribe_timeout, state).await {
                 Some(Ok(snapshot)) => Ok(snapshot),
                 Some(Err(_)) => {
                     // A poll is answered with a status, which the hook gets too.
                     if !matches!(member.transport(), Transport::ShortPoll | Transport::LongPoll) {
                         tell(RefusalCause::Publisher, "snapshot: publisher panicked");
                     }
-                    Err(End::Failed)
+                    Err(SubscriptionEnd::Failed)
                 }
                 None => {
-                    let text = format!("snapshot took longer than {:?}", shared.config.attach_deadline);
+                    let text = format!("snapshot took longer than {:?}", shared.config.subscribe_timeout);
                     tell(RefusalCause::Busy, &text);
                     Ok(None)
                 }

@@ -25,7 +25,7 @@ mod watch;
 
 pub(crate) use cell::Stage;
 pub(crate) use handle::Label;
-pub use handle::{Left, Session, SessionId};
+pub use handle::{Session, SessionEnd, SessionId};
 pub use info::{SessionInfo, SessionState};
 pub(crate) use member::{Member, drop_isolated};
 pub(crate) use tracked::Tracked;

@@ -8,7 +8,7 @@ use std::time::Instant;
 use super::cell::{Errand, Stage, Standing};
 use super::member::{Member, drop_isolated};
 use crate::endpoint::body::BodyError;
-use crate::endpoint::session::Left;
+use crate::endpoint::session::SessionEnd;
 use crate::endpoint::stream::live::{AIR, LAST_PIECES};
 
 impl Member {
@@ -21,9 +21,9 @@ impl Member {
     }
 
     /// Ends it in an orderly way, from now on. Whether it was open.
-    pub(crate) fn leave_now(self: &Arc<Self>, why: Left) -> bool {
+    pub(crate) fn leave_now(self: &Arc<Self>, why: SessionEnd) -> bool {
         // A body whose client takes nothing never says its goodbye.
-        let latest = self.shared.runtime.wheel.after(self.shared.config.write_stall);
+        let latest = self.shared.runtime.wheel.after(self.shared.config.write_timeout);
         let mut cell = self.cell.lock();
         if cell.stage != Stage::Open || matches!(cell.standing, Standing::Parting | Standing::Gone) {
             return false;
@@ -51,7 +51,7 @@ impl Member {
         if self.is_shut() || ended {
             return false;
         }
-        cell.why = Some(Left::Revoked);
+        cell.why = Some(SessionEnd::Revoked);
         self.shut();
         cell.alarm.cancel();
         let (flow, mut driver) = (cell.unread.take(), None);
@@ -67,15 +67,15 @@ impl Member {
         drop_isolated(flow);
         driver.into_iter().for_each(Waker::wake);
         match idle {
-            true => self.leave(Left::Revoked),
+            true => self.leave(SessionEnd::Revoked),
             false => self.ring(),
         }
         true
     }
 
     /// Ends it at once, whatever it does.
-    pub(crate) fn cut(self: &Arc<Self>, why: Left) {
-        let error = if why == Left::Stalled { BodyError::Stalled } else { BodyError::Ended };
+    pub(crate) fn cut(self: &Arc<Self>, why: SessionEnd) {
+        let error = if why == SessionEnd::Stalled { BodyError::Stalled } else { BodyError::Ended };
         let mut cell = self.cell.lock();
         // Before its task can see the end, and leave for another reason.
         cell.why.get_or_insert(why);
@@ -84,7 +84,7 @@ impl Member {
         }
         self.shut();
         drop(cell);
-        if why == Left::Stalled {
+        if why == SessionEnd::Stalled {
             self.stall_body();
         }
         self.leave(why);
@@ -95,7 +95,7 @@ impl Member {
 impl Wake for Member {
     /// The session's alarm.
     fn wake(self: Arc<Self>) {
-        let rest = self.shared.runtime.wheel.after(self.shared.config.write_stall);
+        let rest = self.shared.runtime.wheel.after(self.shared.config.write_timeout);
         let mut cell = self.cell.lock();
         if !cell.alarm.is_due() {
             return;
@@ -111,7 +111,7 @@ impl Wake for Member {
             }
             (Errand::Leave, Stage::Open) => {
                 drop(cell);
-                self.leave_now(Left::Drained);
+                self.leave_now(SessionEnd::Drained);
             }
             (Errand::Silence, Stage::Open) if cell.is_idle_run() => {
                 drop(cell);
@@ -129,7 +129,7 @@ impl Wake for Member {
                 drop(cell);
                 // Its client takes nothing, or the HTTP stack would have asked for the end.
                 self.stall_body();
-                self.cut(Left::Gone);
+                self.cut(SessionEnd::Gone);
             }
             _ => {}
         }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::roll::Roll;
 use crate::contract::Transport;
 use crate::endpoint::locked::Locked;
-use crate::endpoint::session::{Label, Left, Session, SessionId};
+use crate::endpoint::session::{Label, Session, SessionEnd, SessionId};
 use crate::endpoint::session::{Member, SessionState};
 
 /// Every live session of an endpoint.
@@ -20,7 +20,7 @@ pub(crate) struct Registry {
     joined: AtomicU64,
     /// In milliseconds.
     spread: AtomicU64,
-    left: [AtomicU64; Left::ALL.len()],
+    left: [AtomicU64; SessionEnd::ALL.len()],
 }
 
 /// How many sessions there may be.
@@ -47,7 +47,7 @@ pub(crate) struct Counts {
     pub(crate) transports: [usize; Transport::ALL.len()],
     pub(crate) states: [usize; SessionState::ALL.len()],
     pub(crate) joined: u64,
-    pub(crate) left: [u64; Left::ALL.len()],
+    pub(crate) left: [u64; SessionEnd::ALL.len()],
 }
 
 impl Registry {
@@ -129,7 +129,7 @@ impl Registry {
     }
 
     /// Takes a session out, which [is parted with](Self::parted) next.
-    pub(crate) fn leave(&self, member: &Member, state: Option<SessionState>, why: Left) {
+    pub(crate) fn leave(&self, member: &Member, state: Option<SessionState>, why: SessionEnd) {
         let mut roll = self.roll.lock();
         let left = roll.remove(&member.who);
         roll.parting += 1;

@@ -7,7 +7,7 @@ use super::member::{Member, drop_isolated};
 use super::registry::NoPlace;
 use crate::contract::Transport;
 use crate::endpoint::isolate::isolate;
-use crate::endpoint::session::Left;
+use crate::endpoint::session::SessionEnd;
 use crate::endpoint::session::SessionState;
 use crate::endpoint::stream::flow::Flow;
 
@@ -27,7 +27,7 @@ impl Member {
         let mut cell = self.cell.lock();
         let parted = cell.standing == Standing::Parting;
         cell.standing = if parted { Standing::Gone } else { Standing::Inside };
-        let (why, state) = (cell.why.unwrap_or(Left::Gone), if parted { cell.state.take() } else { None });
+        let (why, state) = (cell.why.unwrap_or(SessionEnd::Gone), if parted { cell.state.take() } else { None });
         drop(cell);
         if parted {
             self.part(why, state);
@@ -40,7 +40,7 @@ impl Member {
     }
 
     /// The client has gone, or was seen off. Any number of times; `why` counts where nobody has said it before.
-    pub(crate) fn leave(&self, why: Left) {
+    pub(crate) fn leave(&self, why: SessionEnd) {
         let mut cell = self.cell.lock();
         cell.alarm.cancel();
         let why = *cell.why.get_or_insert(why);
@@ -56,7 +56,7 @@ impl Member {
             Standing::Outside | Standing::Parting | Standing::Gone => {}
         }
         drop(cell);
-        if why == Left::Stalled {
+        if why == SessionEnd::Stalled {
             flow.iter().for_each(Flow::note_stall);
         }
         drop_isolated((flow, head));
@@ -68,7 +68,7 @@ impl Member {
     }
 
     /// Leaves the registry, and has the publisher told.
-    fn part(&self, why: Left, state: Option<SessionState>) {
+    fn part(&self, why: SessionEnd, state: Option<SessionState>) {
         if self.transport() == Transport::WebSocket {
             self.shared.counters.sent(self.track.bytes());
         }

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use super::cell::{Cell, Standing};
 use super::member::Member;
-use crate::endpoint::session::Left;
+use crate::endpoint::session::SessionEnd;
 use crate::endpoint::time::wheel::Alarm;
 use crate::time::Clock;
 
@@ -60,7 +60,7 @@ impl Wake for Expiry {
         if right {
             member.revoke();
         } else if time {
-            member.leave_now(Left::Disconnected);
+            member.leave_now(SessionEnd::Disconnected);
         }
     }
 }

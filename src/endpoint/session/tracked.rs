@@ -4,8 +4,8 @@ use std::time::{Duration, Instant};
 
 use super::member::Member;
 use super::mend::Feed;
-use crate::contract::{Delivery, Encoded, End, Format, Head, Subscriber};
-use crate::endpoint::session::Left;
+use crate::contract::{Delivery, EncodedDelivery, Format, Head, Subscriber, SubscriptionEnd};
+use crate::endpoint::session::SessionEnd;
 use crate::model::{Cursor, GapReason, Pattern};
 use crate::time::Clock;
 
@@ -50,29 +50,29 @@ impl Tracked {
     }
 
     #[cold]
-    fn told(&self, what: Encoded) -> Poll<Encoded> {
+    fn told(&self, what: EncodedDelivery) -> Poll<EncodedDelivery> {
         if self.is_shut() {
             return Poll::Pending;
         }
         match &what {
-            Encoded::Events(_) => {}
-            Encoded::Gap(gap) => {
+            EncodedDelivery::Events(_) => {}
+            EncodedDelivery::Gap(gap) => {
                 if gap.reason == GapReason::TooLarge {
                     self.member.shared.counters.too_large();
                 }
                 self.member.track.told(gap, self.feed.cursor());
             }
-            Encoded::End(end) => self.ended(*end),
+            EncodedDelivery::End(end) => self.ended(*end),
         }
         Poll::Ready(what)
     }
 
     #[cold]
-    fn ended(&self, end: End) {
+    fn ended(&self, end: SubscriptionEnd) {
         self.member.ended(match end {
-            End::Closed | End::Finished => Left::Finished,
-            End::TooSlow => Left::TooSlow,
-            End::Failed => Left::Panicked,
+            SubscriptionEnd::Closed | SubscriptionEnd::Finished => SessionEnd::Finished,
+            SubscriptionEnd::TooSlow => SessionEnd::TooSlow,
+            SubscriptionEnd::Failed => SessionEnd::Panicked,
         });
     }
 }
@@ -95,33 +95,33 @@ impl Subscriber for Tracked {
     }
 
     #[inline(always)]
-    fn poll_encoded(&mut self, cx: &mut Context<'_>, format: &dyn Format, max: usize) -> Poll<Encoded> {
+    fn poll_encoded(&mut self, cx: &mut Context<'_>, format: &dyn Format, max: usize) -> Poll<EncodedDelivery> {
         let alert = Alert(&self.member);
         let polled = self.feed.poll_encoded(cx, format, max);
         std::mem::forget(alert);
-        // Taken apart and put together, as in `Mended`.
+        // Taken apart and put together, as in `Recover`.
         match polled {
             Poll::Pending => {
                 self.member.track.caught_up();
                 Poll::Pending
             }
-            Poll::Ready(Encoded::Events(events)) => {
+            Poll::Ready(EncodedDelivery::Events(events)) => {
                 if self.is_shut() {
                     // Whoever shut it wakes the task.
                     return Poll::Pending;
                 }
                 let cursor = self.feed.cursor();
                 self.member.track.delivered(events.bytes.len(), events.events, events.conflated, cursor);
-                Poll::Ready(Encoded::Events(events))
+                Poll::Ready(EncodedDelivery::Events(events))
             }
             Poll::Ready(other) => self.told(other),
         }
     }
 
     #[inline]
-    fn wait(&mut self, cx: &mut Context<'_>) -> bool {
+    fn register(&mut self, cx: &mut Context<'_>) -> bool {
         let alert = Alert(&self.member);
-        let waits = self.feed.wait(cx);
+        let waits = self.feed.register(cx);
         std::mem::forget(alert);
         if waits {
             self.member.track.caught_up();
@@ -133,8 +133,8 @@ impl Subscriber for Tracked {
         self.feed.cursor()
     }
 
-    fn detach(&mut self) {
-        self.feed.detach();
+    fn release(&mut self) {
+        self.feed.release();
     }
 
     fn topics(&self) -> Vec<Pattern> {
@@ -155,6 +155,6 @@ struct Alert<'a>(&'a Member);
 
 impl Drop for Alert<'_> {
     fn drop(&mut self) {
-        self.0.note(Left::Panicked);
+        self.0.note(SessionEnd::Panicked);
     }
 }

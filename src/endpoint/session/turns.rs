@@ -7,7 +7,7 @@ use atomic_waker::AtomicWaker;
 
 use super::cell::{Errand, Stage, Standing};
 use super::member::Member;
-use crate::endpoint::session::Left;
+use crate::endpoint::session::SessionEnd;
 use crate::endpoint::session::SessionState;
 
 /// How many polls of a run may be under way: the tabs of one person, and not a place for any number of connections.
@@ -56,8 +56,8 @@ impl Member {
     }
 
     /// The source gave its last. That of one poll is not the run's.
-    pub(crate) fn ended(&self, why: Left) {
-        if !self.is_run() || why == Left::Panicked {
+    pub(crate) fn ended(&self, why: SessionEnd) {
+        if !self.is_run() || why == SessionEnd::Panicked {
             self.note(why);
         }
     }
@@ -78,7 +78,7 @@ impl Member {
                 self.enter_stage(&mut cell, Stage::Over);
             }
             drop(cell);
-            return self.leave(Left::Gone);
+            return self.leave(SessionEnd::Gone);
         }
         if matches!(cell.standing, Standing::Outside | Standing::Parting | Standing::Gone) {
             // It was let in nowhere, or is out: an alarm would keep it for nothing.
@@ -100,7 +100,7 @@ impl Member {
         if cell.is_idle_run() && cell.stage == Stage::Open {
             self.enter_stage(&mut cell, Stage::Over);
             drop(cell);
-            self.leave(Left::Silent);
+            self.leave(SessionEnd::Silent);
         }
     }
 }

@@ -10,7 +10,7 @@ use super::member::{Member, drop_isolated};
 use super::watch::{Seen, Watch};
 use crate::endpoint::body::BodyError;
 use crate::endpoint::server::connection::{ConnectionHandle, Hop};
-use crate::endpoint::session::Left;
+use crate::endpoint::session::SessionEnd;
 use crate::endpoint::stream::flow::Flow;
 
 impl Member {
@@ -95,7 +95,7 @@ impl Member {
     /// Looks after it again in a while, if nothing else is to be done by then.
     #[cold]
     pub(super) fn watch(self: &Arc<Self>) {
-        let at = self.shared.runtime.wheel.after(self.shared.config.write_stall / Watch::LOOKS);
+        let at = self.shared.runtime.wheel.after(self.shared.config.write_timeout / Watch::LOOKS);
         let mut cell = self.cell.lock();
         let idle = cell.errand == Errand::None && cell.stage == Stage::Open;
         let driver = if idle { self.set(&mut cell, Errand::Watch, at) } else { None };
@@ -111,7 +111,7 @@ impl Member {
             Seen::Owing => self.watch(),
             Seen::Stalled => {
                 self.shared.counters.stalled();
-                self.cut(Left::Stalled);
+                self.cut(SessionEnd::Stalled);
             }
         }
     }

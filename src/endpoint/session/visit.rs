@@ -12,8 +12,8 @@ use super::registry::NoPlace;
 use super::tracked::Tracked;
 use super::turns::NoTurn;
 use crate::contract::{BoxSubscriber, Start, Transport};
-use crate::endpoint::publisher::Attach;
-use crate::endpoint::session::{Left, Session};
+use crate::endpoint::publisher::Accepted;
+use crate::endpoint::session::{Session, SessionEnd};
 use crate::endpoint::shared::Shared;
 use crate::time::Clock;
 
@@ -21,7 +21,7 @@ use crate::time::Clock;
 #[repr(C)]
 pub(crate) struct Visit {
     /// Why the session ends when this is dropped, unless something else was the reason.
-    why: Left,
+    why: SessionEnd,
     /// The task that the session wakes, kept here too so that nothing is locked to see that it is still this one.
     waker: Option<Waker>,
     /// Of a run's poll.
@@ -71,7 +71,7 @@ impl Visit {
     }
 
     fn new(member: Arc<Member>, turn: Option<Turn>, right: Option<Instant>) -> Self {
-        Self { member, waker: None, turn: turn.map(Box::new), right, why: Left::Gone }
+        Self { member, waker: None, turn: turn.map(Box::new), right, why: SessionEnd::Gone }
     }
 
     /// Takes a place in the registry, and has the publisher told.
@@ -95,7 +95,7 @@ impl Visit {
     }
 
     /// What its transport is to read from.
-    pub(crate) fn feed(&self, attach: Attach<BoxSubscriber>, start: Start) -> Tracked {
+    pub(crate) fn feed(&self, attach: Accepted<BoxSubscriber>, start: Start) -> Tracked {
         let turn = self.turn.as_ref().map(|turn| turn.who.clone());
         let feed = mend::feed(&self.member, turn, attach, start);
         Tracked::new(feed, &self.member, self.right)
@@ -115,7 +115,7 @@ impl Visit {
     }
 
     /// Has it end for this reason, if for no other.
-    pub(crate) fn ends(&mut self, why: Left) {
+    pub(crate) fn ends(&mut self, why: SessionEnd) {
         self.why = why;
     }
 

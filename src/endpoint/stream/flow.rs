@@ -6,15 +6,15 @@ use std::vec;
 use bytes::Bytes;
 use futures_core::Stream;
 
-use crate::contract::End;
+use crate::contract::SubscriptionEnd;
 use crate::endpoint::body::BodyError;
-use crate::endpoint::session::Left;
+use crate::endpoint::session::SessionEnd;
 use crate::endpoint::session::{Order, Tracked, Visit};
 use crate::time::Clock;
 #[cfg(feature = "chunked")]
-use crate::transport::ChunkedStream;
+use crate::transport::chunked::ChunkedStream;
 #[cfg(feature = "sse")]
-use crate::transport::SseEncoder;
+use crate::transport::sse::SseEncoder;
 
 /// The source of a live body's frames: an adapter's stream, or a poll's reply.
 ///
@@ -66,7 +66,7 @@ impl ReplyFlow {
     /// Notes that the poll is answered if this is the end of the reply.
     fn hands_out(&mut self, part: &Bytes, limit: usize) {
         if part.len() <= limit && self.parts.as_slice().is_empty() {
-            self.visit.iter_mut().for_each(|visit| visit.ends(Left::Silent));
+            self.visit.iter_mut().for_each(|visit| visit.ends(SessionEnd::Silent));
         }
     }
 
@@ -78,7 +78,7 @@ impl ReplyFlow {
             Poll::Ready(Order::Cut) => Some(BodyError::Ended),
             // It has its answer already, and a write timeout to take the rest of it.
             Poll::Ready(Order::Leave) => {
-                let (wheel, timeout) = (&visit.shared().runtime.wheel, visit.shared().config.write_stall);
+                let (wheel, timeout) = (&visit.shared().runtime.wheel, visit.shared().config.write_timeout);
                 let is_over = *self.ends_by.get_or_insert_with(|| wheel.after(timeout)) <= wheel.now();
                 is_over.then_some(BodyError::Ended)
             }
@@ -143,12 +143,12 @@ impl Flow {
 
     /// Registers the waker if there is no further frame now. `false`: the caller must poll.
     #[inline]
-    pub(crate) fn wait(&mut self, cx: &mut Context<'_>) -> bool {
+    pub(crate) fn register(&mut self, cx: &mut Context<'_>) -> bool {
         match *self {
             #[cfg(feature = "chunked")]
-            Self::Chunked(ref mut stream) => stream.wait(cx),
+            Self::Chunked(ref mut stream) => stream.register(cx),
             #[cfg(feature = "sse")]
-            Self::Sse(ref mut encoder) => encoder.wait(cx),
+            Self::Sse(ref mut encoder) => encoder.register(cx),
             Self::Reply(_) | Self::Cut(_) => false,
         }
     }
@@ -156,7 +156,7 @@ impl Flow {
     /// Returns the error that the body ends with, after which the client must come again: it fell behind, its source
     /// failed, or its poll was ended.
     pub(crate) fn error(&self) -> Option<BodyError> {
-        let end: Option<End> = match *self {
+        let end: Option<SubscriptionEnd> = match *self {
             #[cfg(feature = "chunked")]
             Self::Chunked(ref stream) => stream.end(),
             #[cfg(feature = "sse")]
@@ -164,7 +164,7 @@ impl Flow {
             Self::Reply(ref reply) => return reply.broken,
             Self::Cut(_) => None,
         };
-        end.filter(|end| matches!(end, End::TooSlow | End::Failed)).map(|_| BodyError::Ended)
+        end.filter(|end| matches!(end, SubscriptionEnd::TooSlow | SubscriptionEnd::Failed)).map(|_| BodyError::Ended)
     }
 
     /// Notes that the write of the body timed out. The session of a reply is not that of its body.
@@ -174,7 +174,7 @@ impl Flow {
             flow => Some(flow),
         };
         if let Some(Self::Reply(reply)) = flow {
-            reply.visit.iter().for_each(|visit| visit.member().ended(Left::Stalled));
+            reply.visit.iter().for_each(|visit| visit.member().ended(SessionEnd::Stalled));
         }
     }
 

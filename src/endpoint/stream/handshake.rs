@@ -8,7 +8,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, Ver
 use crate::endpoint::body::Body;
 use crate::endpoint::reject::refusal::Refusal;
 use crate::endpoint::request::asked::has_token;
-use crate::transport::{Subprotocol, websocket_accept};
+use crate::transport::websocket::{Subprotocol, websocket_accept};
 
 /// A handshake that is in order, and how it is accepted.
 #[derive(Debug)]

@@ -73,7 +73,7 @@ impl Live {
             Poll::Pending => Poll::Pending,
             Poll::Ready(Some(bytes)) => {
                 // In its place: it may panic.
-                self.waits = flow.as_mut().is_some_and(|flow| flow.wait(cx));
+                self.waits = flow.as_mut().is_some_and(|flow| flow.register(cx));
                 let flow = flow.take();
                 if self.limit < MAX_FRAME as u32 {
                     self.raise_limit(bytes.len());

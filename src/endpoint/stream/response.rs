@@ -15,20 +15,20 @@ pub(crate) async fn sse(mut arrival: Arrival, hop: Hop) -> Result<Answer, Refusa
     let Visitor { guest, attach } = arrival.let_in().await?;
     let Arrival { shared, wanted, .. } = arrival;
     let (config, visit) = (&shared.config, shared.admit(&wanted, guest)?);
-    let flow = crate::transport::SseEncoder::new(visit.feed(attach, wanted.start), &shared.runtime.wheel)
+    let flow = crate::transport::sse::SseEncoder::new(visit.feed(attach, wanted.start), &shared.runtime.wheel)
         .keep_alive(config.keep_alive)
         .hello(config.sse_hello)
         .retry(config.jittered_retry())
         .objects(wanted.objects)
         .visible_heartbeat(wanted.visible)
-        .batch(config.batch);
+        .max_batch_bytes(config.max_batch_bytes);
     Ok(open(visit, wanted.lines, hop, Flow::Sse(Box::new(flow))))
 }
 
 /// Opens a stream of NDJSON.
 #[cfg(feature = "chunked")]
 pub(crate) async fn chunked(mut arrival: Arrival, hop: Hop) -> Result<Answer, Refusal> {
-    use crate::transport::{ChunkedStream, Heartbeat};
+    use crate::transport::chunked::{ChunkedStream, Heartbeat};
 
     let Visitor { guest, attach } = arrival.let_in().await?;
     let Arrival { shared, wanted, .. } = arrival;
@@ -37,7 +37,7 @@ pub(crate) async fn chunked(mut arrival: Arrival, hop: Hop) -> Result<Answer, Re
     let flow = ChunkedStream::new(visit.feed(attach, wanted.start), &shared.runtime.wheel)
         .keep_alive(shared.config.keep_alive)
         .heartbeat(heartbeat)
-        .batch(shared.config.batch);
+        .max_batch_bytes(shared.config.max_batch_bytes);
     Ok(open(visit, wanted.lines, hop, Flow::Chunked(Box::new(flow))))
 }
 

@@ -15,18 +15,18 @@ use crate::contract::{BoxSubscriber, Message, Rejection};
 use crate::endpoint::attach::{Arrival, Visitor};
 use crate::endpoint::body::Body;
 use crate::endpoint::isolate::{isolate, isolated};
-use crate::endpoint::publisher::Attach;
+use crate::endpoint::publisher::Accepted;
 use crate::endpoint::reject::refusal::{Refusal, log_of};
 use crate::endpoint::reject::refused::{RefusalCause, Refused};
 use crate::endpoint::reject::turn_away::turn_away;
 use crate::endpoint::request::SubscribeRequest;
 use crate::endpoint::request::negotiate::Wanted;
-use crate::endpoint::session::Left;
+use crate::endpoint::session::SessionEnd;
 use crate::endpoint::session::{Member, Order, Tracked, Visit};
 use crate::endpoint::shared::Shared;
 use crate::model::Event;
 use crate::transport::object::write_answer;
-use crate::transport::{CloseCause, CloseCode, Subprotocol, WebSocketSink};
+use crate::transport::websocket::{CloseCause, CloseCode, Subprotocol, WebSocketSink};
 
 impl Shared {
     /// Opens a WebSocket: the handshake is checked and the publisher asked before the client is told anything.
@@ -34,7 +34,7 @@ impl Shared {
         self: &Arc<Self>,
         mut parts: Parts,
         mut wanted: Wanted,
-        given: Option<Attach<BoxSubscriber>>,
+        given: Option<Accepted<BoxSubscriber>>,
     ) -> Result<Response<Body>, Refusal> {
         let handshake = Handshake::check(&parts)?;
         if !self.runtime.can_spawn() {
@@ -146,19 +146,19 @@ impl Future for Carrier {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = self.get_mut();
         isolate(|| this.step(cx)).unwrap_or_else(|_| {
-            this.visit.ends(Left::Panicked);
+            this.visit.ends(SessionEnd::Panicked);
             Poll::Ready(())
         })
     }
 }
 
 /// Why a session is over whose WebSocket ended so, where nobody knows better.
-fn left(cause: CloseCause) -> Left {
+fn left(cause: CloseCause) -> SessionEnd {
     match cause {
-        CloseCause::Client | CloseCause::Lost | CloseCause::Asked | CloseCause::End(_) => Left::Gone,
-        CloseCause::Gap => Left::TooSlow,
-        CloseCause::Rejected | CloseCause::Violation => Left::Refused,
-        CloseCause::NoPong | CloseCause::Stalled => Left::Stalled,
+        CloseCause::Client | CloseCause::Lost | CloseCause::Asked | CloseCause::End(_) => SessionEnd::Gone,
+        CloseCause::Gap => SessionEnd::TooSlow,
+        CloseCause::Rejected | CloseCause::Violation => SessionEnd::Refused,
+        CloseCause::NoPong | CloseCause::Stalled => SessionEnd::Stalled,
     }
 }
 
@@ -170,7 +170,7 @@ fn see_off(sink: &mut WebSocketSink<Tracked, Io>, order: Order, member: &Member,
     }
     // If that is its end, a goodbye does nothing, and the next poll says so again.
     let _ = Pin::new(&mut *sink).poll(cx);
-    let reason = if member.why() == Some(Left::Disconnected) { "disconnected" } else { "restart" };
+    let reason = if member.why() == Some(SessionEnd::Disconnected) { "disconnected" } else { "restart" };
     sink.bye(member.shared.config.jittered_retry(), CloseCode::RESTART, reason);
 }
 
@@ -208,7 +208,7 @@ async fn receive(
     let Some(_permit) = permit.await else { return Ok(None) };
     let received = isolated(async { member.shared.publisher.receive(&request, message).await }).await;
     let received = received.unwrap_or_else(|_| {
-        member.note(Left::Panicked);
+        member.note(SessionEnd::Panicked);
         Err(Rejection::internal("publisher panicked").closing())
     });
     // The session may have been revoked meanwhile, by the publisher or on another thread: after that nothing more goes out.

@@ -63,7 +63,7 @@ pub(crate) struct Job {
 impl EndpointBuilder {
     /// Runs this in the driver every so often, beginning one period from its start: a hub's sweep. It should be short,
     /// for it keeps the endpoint's deadlines waiting. Add as many as there are.
-    pub fn every(mut self, period: Duration, run: impl Fn() + Send + Sync + 'static) -> Self {
+    pub fn run_every(mut self, period: Duration, run: impl Fn() + Send + Sync + 'static) -> Self {
         // None may be due at once again.
         self.jobs.push(Job { period: period.max(Duration::from_millis(1)), run: Arc::new(run) });
         self

@@ -1,14 +1,14 @@
 use bytes::BytesMut;
 
 use super::{write_base64, write_string};
-use crate::contract::Published;
+use crate::contract::EventRef;
 use crate::model::{Event, EventKind, Gap};
 
 /// Appends `{"id":"7.3","topic":"news","event":"price","data":…}`.
 ///
 /// `id` is left out where the source has no cursors, `event` where the event has no name. `data` is the payload itself
 /// where it is JSON and a string where it is text; other bytes are a base64 string, and `"encoding":"base64"` follows.
-pub(crate) fn write_event(published: &Published<'_>, out: &mut BytesMut) {
+pub(crate) fn write_event(published: &EventRef<'_>, out: &mut BytesMut) {
     let event = published.event;
     // The payload, and a fixed part that seldom takes more; what escapes add is found out while writing.
     out.reserve(event.payload().len() + published.topic.as_str().len() + 96);

@@ -13,7 +13,7 @@ use crate::transport::object::{write_gap, write_heartbeat, write_hello, write_mi
 /// ```
 /// use std::time::Duration;
 ///
-/// let block = tidings::sse_retry_block(Duration::from_millis(1500), Some("7.3".parse()?));
+/// let block = tidings::transport::sse::sse_retry_block(Duration::from_millis(1500), Some("7.3".parse()?));
 /// assert_eq!(block, "event: tidings.retry\nretry: 1500\ndata: {\"retry_ms\":1500}\nid: 7.3\n\n");
 /// # Ok::<(), tidings::CursorError>(())
 /// ```

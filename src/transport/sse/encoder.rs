@@ -8,7 +8,7 @@ use futures_core::Stream;
 
 use super::block::{sse_retry_block, write_gap_block, write_heartbeat_block, write_hello_block, write_retry};
 use super::format::{Object, Plain};
-use crate::contract::{Encoded, End, Format, Subscriber};
+use crate::contract::{EncodedDelivery, Format, Subscriber, SubscriptionEnd};
 use crate::model::Cursor;
 use crate::time::Timer;
 use crate::transport::keep_alive::KeepAlive;
@@ -34,7 +34,9 @@ const COMMENT: Bytes = Bytes::from_static(b":\n");
 /// use std::time::Duration;
 /// use bytes::Bytes;
 /// use futures_core::Stream;
-/// use tidings::{SseEncoder, Subscriber, Timer};
+/// use tidings::Subscriber;
+/// use tidings::time::Timer;
+/// use tidings::transport::sse::SseEncoder;
 ///
 /// fn body(subscriber: impl Subscriber, timer: &dyn Timer) -> Pin<Box<dyn Stream<Item = Bytes> + Send>> {
 ///     Box::pin(SseEncoder::new(subscriber, timer).retry(Duration::from_secs(2)))
@@ -46,7 +48,7 @@ pub struct SseEncoder<S> {
     retry: Option<Duration>,
     keep_alive: KeepAlive,
     // From the end of the keep-alive to the beginning of the subscriber: what a delivery touches, together.
-    batch: usize,
+    max_batch_bytes: usize,
     stage: Stage,
     objects: bool,
     visible: bool,
@@ -61,7 +63,7 @@ enum Stage {
     Retry,
     Open,
     Finishing,
-    Over(Option<End>),
+    Over(Option<SubscriptionEnd>),
 }
 
 impl<S: Subscriber> SseEncoder<S> {
@@ -71,7 +73,7 @@ impl<S: Subscriber> SseEncoder<S> {
             subscriber,
             keep_alive: KeepAlive::new(timer),
             stage: Stage::Opening,
-            batch: limit::BATCH,
+            max_batch_bytes: limit::BATCH,
             retry: None,
             objects: false,
             visible: false,
@@ -88,7 +90,7 @@ impl<S: Subscriber> SseEncoder<S> {
     /// have it.
     ///
     /// The block has no id while the subscriber has no cursor, because a gap of another epoch is still to be told. Some
-    /// clients then forget theirs. In [`Mended`](crate::Mended) a subscriber has the client's own until the gap.
+    /// clients then forget theirs. In [`Recover`](crate::subscriber::Recover) a subscriber has the client's own until the gap.
     pub fn hello(self, hello: bool) -> Self {
         Self { hello, ..self }
     }
@@ -117,8 +119,8 @@ impl<S: Subscriber> SseEncoder<S> {
     }
 
     /// At most so many bytes of events in an item (64 KiB unless set), but always at least one event.
-    pub fn batch(self, max: usize) -> Self {
-        Self { batch: max, ..self }
+    pub fn max_batch_bytes(self, max: usize) -> Self {
+        Self { max_batch_bytes: max, ..self }
     }
 
     /// Ends the stream in order: the next item is a block `event: tidings.retry` with `retry:` and the current cursor as its
@@ -126,7 +128,7 @@ impl<S: Subscriber> SseEncoder<S> {
     /// the stream is over at once. No effect once the stream is over.
     ///
     /// End the body with an error at least 100 ms after the last item, as an endpoint does: most clients come back after
-    /// either end, but some take a clean end for the last one. See [`sse_retry_block`](crate::sse_retry_block).
+    /// either end, but some take a clean end for the last one. See [`sse_retry_block`](crate::transport::sse::sse_retry_block).
     pub fn finish(&mut self, retry: Duration) {
         if !matches!(self.stage, Stage::Over(_)) {
             (self.stage, self.retry) = (Stage::Finishing, Some(retry));
@@ -135,7 +137,7 @@ impl<S: Subscriber> SseEncoder<S> {
 
     /// Returns why the subscriber gave nothing more: `None` while the stream goes on, and after [`finish`](Self::finish).
     #[must_use]
-    pub fn end(&self) -> Option<End> {
+    pub fn end(&self) -> Option<SubscriptionEnd> {
         match self.stage {
             Stage::Over(end) => end,
             _ => None,
@@ -148,16 +150,16 @@ impl<S: Subscriber> SseEncoder<S> {
         self.subscriber.cursor()
     }
 
-    /// The subscriber, to [detach](Subscriber::detach) it while the socket takes nothing.
+    /// The subscriber, to [release](Subscriber::release) it while the socket takes nothing.
     pub fn subscriber_mut(&mut self) -> &mut S {
         &mut self.subscriber
     }
 
-    /// Has the task of `cx` woken when there is a further item, if there is none now, see [`Subscriber::wait`].
+    /// Has the task of `cx` woken when there is a further item, if there is none now, see [`Subscriber::register`].
     #[cfg(feature = "http")]
     #[inline]
-    pub(crate) fn wait(&mut self, cx: &mut Context<'_>) -> bool {
-        matches!(self.stage, Stage::Open) && self.keep_alive.is_set(cx) && self.subscriber.wait(cx)
+    pub(crate) fn register(&mut self, cx: &mut Context<'_>) -> bool {
+        matches!(self.stage, Stage::Open) && self.keep_alive.is_set(cx) && self.subscriber.register(cx)
     }
 
     /// The hot path: a batch's shared bytes go out as they are.
@@ -165,7 +167,7 @@ impl<S: Subscriber> SseEncoder<S> {
     fn poll_events(&mut self, cx: &mut Context<'_>, max: usize) -> Poll<Option<Bytes>> {
         let format: &dyn Format = if self.objects { &Object } else { &Plain };
         match self.subscriber.poll_encoded(cx, format, max) {
-            Poll::Ready(Encoded::Events(events)) => {
+            Poll::Ready(EncodedDelivery::Events(events)) => {
                 self.keep_alive.wrote();
                 Poll::Ready(Some(events.bytes))
             }
@@ -173,8 +175,8 @@ impl<S: Subscriber> SseEncoder<S> {
                 ready!(self.keep_alive.poll_due(cx));
                 self.beat()
             }
-            Poll::Ready(Encoded::Gap(gap)) => self.block(|out| write_gap_block(&gap, out)),
-            Poll::Ready(Encoded::End(end)) => {
+            Poll::Ready(EncodedDelivery::Gap(gap)) => self.block(|out| write_gap_block(&gap, out)),
+            Poll::Ready(EncodedDelivery::End(end)) => {
                 self.stage = Stage::Over(Some(end));
                 Poll::Ready(None)
             }
@@ -255,7 +257,7 @@ impl<S: Subscriber> Stream for SseEncoder<S> {
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
         match self.stage {
             Stage::Open => {
-                let max = self.batch;
+                let max = self.max_batch_bytes;
                 self.poll_events(cx, max)
             }
             stage => self.poll_unopened(cx, stage),

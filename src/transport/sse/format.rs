@@ -1,7 +1,7 @@
 use bytes::BytesMut;
 
 use super::block::end_block;
-use crate::contract::{Format, Published, place};
+use crate::contract::{EventRef, Format, place};
 use crate::model::EventKind;
 use crate::transport::object::{write_base64, write_event};
 
@@ -13,7 +13,7 @@ impl Format for Plain {
         Some(place::SSE)
     }
 
-    fn encode(&self, published: &Published<'_>, out: &mut BytesMut) {
+    fn encode(&self, published: &EventRef<'_>, out: &mut BytesMut) {
         let event = published.event;
         out.reserve(event.payload().len() + 64);
         if let Some(name) = event.name() {
@@ -39,7 +39,7 @@ impl Format for Object {
         Some(place::SSE_OBJECT)
     }
 
-    fn encode(&self, published: &Published<'_>, out: &mut BytesMut) {
+    fn encode(&self, published: &EventRef<'_>, out: &mut BytesMut) {
         out.extend_from_slice(b"data: ");
         write_event(published, out);
         end_block(published.cursor, out);

@@ -1,6 +1,6 @@
 use std::fmt;
 
-use crate::contract::{End, Rejection};
+use crate::contract::{Rejection, SubscriptionEnd};
 
 /// A close code that may stand in a Close frame (RFC 6455 §7.4, and the registry that it founds).
 ///
@@ -77,7 +77,7 @@ pub enum CloseCause {
     /// [`close`](super::WebSocketSink::close) or [`bye`](super::WebSocketSink::bye) was called.
     Asked,
     /// The subscriber came to its end: 1000, 1013 where it was too slow, or 1011 where it failed.
-    End(End),
+    End(SubscriptionEnd),
     /// Events were gone, and raw frames can't say so: 1013.
     Gap,
     /// The handler returned a [closing](crate::Rejection::is_closing) rejection, or
@@ -113,10 +113,10 @@ pub(super) fn of_rejection(rejection: &Rejection) -> (CloseCode, String) {
 }
 
 /// What an end is on this wire.
-pub(super) fn of_end(end: End) -> (CloseCode, &'static str) {
+pub(super) fn of_end(end: SubscriptionEnd) -> (CloseCode, &'static str) {
     match end {
-        End::Closed | End::Finished => (CloseCode::NORMAL, "finished"),
-        End::TooSlow => (CloseCode::TRY_LATER, "too slow"),
-        End::Failed => (CloseCode::INTERNAL, "internal error"),
+        SubscriptionEnd::Closed | SubscriptionEnd::Finished => (CloseCode::NORMAL, "finished"),
+        SubscriptionEnd::TooSlow => (CloseCode::TRY_LATER, "too slow"),
+        SubscriptionEnd::Failed => (CloseCode::INTERNAL, "internal error"),
     }
 }

@@ -6,7 +6,7 @@ use crate::transport::limit::BATCH;
 ///
 /// ```
 /// use std::time::Duration;
-/// use tidings::WebSocketConfig;
+/// use tidings::transport::websocket::WebSocketConfig;
 ///
 /// let config = WebSocketConfig::default().ping(Duration::from_secs(20)).max_message(1 << 20);
 /// assert_eq!(config.pong_timeout, Duration::from_secs(10));
@@ -18,7 +18,7 @@ pub struct WebSocketConfig {
     /// connection, and the 55 to 60 s after which proxies end a silent one.
     pub ping: Duration,
     /// How long a ping may stay unanswered once the client can have read it, which is one
-    /// [`write_stall`](Self::write_stall) later for each 64 KiB ahead of it, 4 MiB at most. Default: 10 s. It tolerates
+    /// [`write_timeout`](Self::write_timeout) later for each 64 KiB ahead of it, 4 MiB at most. Default: 10 s. It tolerates
     /// several retransmissions on a bad line.
     pub pong_timeout: Duration,
     /// How long the client has to answer a Close, and a message in the handler's hands to be finished after the end.
@@ -26,7 +26,7 @@ pub struct WebSocketConfig {
     pub close_timeout: Duration,
     /// How long the client may take none of what is to be written, and how long it may take for each 64 KiB ahead of a
     /// ping. Default: 10 s, as on the other transports.
-    pub write_stall: Duration,
+    pub write_timeout: Duration,
     /// The longest message taken from the client, in bytes. 64 KiB: clients ask and acknowledge, they don't upload.
     pub max_message: usize,
     /// The most fragments after a message's first. 65,536: the Autobahn suite sends 4 MiB in fragments of 64 bytes, and
@@ -40,7 +40,7 @@ pub struct WebSocketConfig {
     /// How many messages a client may send a second, and at once. 100: a pointer that is followed sends 60.
     pub message_rate: u32,
     /// How many bytes of events go out in one piece. 64 KiB: more saves nothing, and is kept for a client that stalls.
-    pub batch: usize,
+    pub max_batch_bytes: usize,
 }
 
 impl Default for WebSocketConfig {
@@ -49,13 +49,13 @@ impl Default for WebSocketConfig {
             ping: Duration::from_secs(25),
             pong_timeout: Duration::from_secs(10),
             close_timeout: Duration::from_secs(5),
-            write_stall: Duration::from_secs(10),
+            write_timeout: Duration::from_secs(10),
             max_message: 64 * 1024,
             max_fragments: 65_536,
             message_timeout: Duration::from_secs(10),
             control_rate: 10,
             message_rate: 100,
-            batch: BATCH,
+            max_batch_bytes: BATCH,
         }
     }
 }
@@ -79,10 +79,10 @@ impl WebSocketConfig {
         Self { close_timeout, ..self }
     }
 
-    /// Sets [`write_stall`](Self::write_stall).
+    /// Sets [`write_timeout`](Self::write_timeout).
     #[must_use]
-    pub fn write_stall(self, write_stall: Duration) -> Self {
-        Self { write_stall, ..self }
+    pub fn write_timeout(self, write_timeout: Duration) -> Self {
+        Self { write_timeout, ..self }
     }
 
     /// Sets [`max_message`](Self::max_message).
@@ -115,9 +115,9 @@ impl WebSocketConfig {
         Self { message_rate, ..self }
     }
 
-    /// Sets [`batch`](Self::batch).
+    /// Sets [`max_batch_bytes`](Self::max_batch_bytes).
     #[must_use]
-    pub fn batch(self, batch: usize) -> Self {
-        Self { batch, ..self }
+    pub fn max_batch_bytes(self, max_batch_bytes: usize) -> Self {
+        Self { max_batch_bytes, ..self }
     }
 }

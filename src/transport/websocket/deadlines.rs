@@ -191,7 +191,7 @@ impl Deadlines {
     /// Returns how long a client at the least rate takes for what is ahead of the ping.
     fn getting_through(&self, config: &WebSocketConfig) -> Duration {
         let ahead = if self.extends { self.ahead.min(MAX_AHEAD) } else { 0 };
-        (config.write_stall.saturating_mul(ahead) / FRAME as u32).min(LONGEST_WAIT)
+        (config.write_timeout.saturating_mul(ahead) / FRAME as u32).min(LONGEST_WAIT)
     }
 }
 

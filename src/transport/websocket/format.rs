@@ -3,7 +3,7 @@ use tungstenite::protocol::frame::coding::Data;
 
 use super::Subprotocol;
 use super::frame::{Kind, frame, put};
-use crate::contract::{Format, Published, place};
+use crate::contract::{EventRef, Format, place};
 use crate::model::{Event, EventKind};
 use crate::transport::object::{write_answer, write_event};
 
@@ -16,7 +16,7 @@ impl Format for RawFormat {
         Some(place::WEBSOCKET)
     }
 
-    fn encode(&self, published: &Published<'_>, out: &mut BytesMut) {
+    fn encode(&self, published: &EventRef<'_>, out: &mut BytesMut) {
         put(Kind::Data(data_of(published.event)), published.event.payload(), out);
     }
 }
@@ -52,7 +52,7 @@ impl Format for ObjectFormat {
         Some(place::WEBSOCKET_OBJECT)
     }
 
-    fn encode(&self, published: &Published<'_>, out: &mut BytesMut) {
+    fn encode(&self, published: &EventRef<'_>, out: &mut BytesMut) {
         // The header needs the length, and comes first.
         let mut object = BytesMut::new();
         write_event(published, &mut object);

@@ -42,7 +42,7 @@ impl Subprotocol {
 /// base64 of 16 bytes: such a request is to be refused with 400.
 ///
 /// ```
-/// use tidings::websocket_accept;
+/// use tidings::transport::websocket::websocket_accept;
 ///
 /// let accept = websocket_accept(b"dGhlIHNhbXBsZSBub25jZQ==");
 /// assert_eq!(accept.as_deref(), Some("s3pPLMBiTxaQ9kYGzzhZRbK+xOo="));

@@ -9,7 +9,7 @@ use super::format::{ObjectFormat, RawFormat};
 use super::outbox::PIECES;
 use super::sink::Phase;
 use super::{CloseCause, CloseCode, WebSocketSink};
-use crate::contract::{Encoded, Encoding, Format, Subscriber};
+use crate::contract::{EncodedBatch, EncodedDelivery, Format, Subscriber};
 use crate::model::Gap;
 use crate::transport::object::write_gap;
 
@@ -50,7 +50,7 @@ impl<S: Subscriber, Io: AsyncRead + AsyncWrite + Unpin> WebSocketSink<S, Io> {
     pub(super) fn say_last(&mut self, cx: &mut Context<'_>) {
         self.say();
         if self.is_open() && self.outbox.is_written() {
-            let _ = self.gather(cx, self.config.batch, PIECES);
+            let _ = self.gather(cx, self.config.max_batch_bytes, PIECES);
         }
     }
 
@@ -67,7 +67,7 @@ impl<S: Subscriber, Io: AsyncRead + AsyncWrite + Unpin> WebSocketSink<S, Io> {
                 break;
             }
             budget -= 1;
-            more = self.gather(cx, self.config.batch, PIECES).is_ready();
+            more = self.gather(cx, self.config.max_batch_bytes, PIECES).is_ready();
         }
         // A socket does nothing here; TLS may hold back what it has accepted.
         ready!(self.outbox.poll_flush(&mut self.io, &mut self.bell.context()))?;
@@ -77,10 +77,10 @@ impl<S: Subscriber, Io: AsyncRead + AsyncWrite + Unpin> WebSocketSink<S, Io> {
     /// Passes on events that go out in one write, as most do. `false`: there is more to do than that.
     #[inline]
     pub(super) fn pass_on(&mut self, cx: &mut Context<'_>) -> bool {
-        let room = self.config.batch;
+        let room = self.config.max_batch_bytes;
         let (first, room) = match self.poll_events(cx, room) {
             Poll::Pending => return true,
-            Poll::Ready(Encoded::Events(events)) if events.bytes.len() < room => {
+            Poll::Ready(EncodedDelivery::Events(events)) if events.bytes.len() < room => {
                 let left = room - events.bytes.len();
                 (events.bytes, left)
             }
@@ -116,21 +116,21 @@ impl<S: Subscriber, Io: AsyncRead + AsyncWrite + Unpin> WebSocketSink<S, Io> {
     }
 
     #[inline]
-    fn poll_events(&mut self, cx: &mut Context<'_>, max: usize) -> Poll<Encoded> {
+    fn poll_events(&mut self, cx: &mut Context<'_>, max: usize) -> Poll<EncodedDelivery> {
         let format: &dyn Format = if self.has_objects() { &ObjectFormat } else { &RawFormat };
         self.subscriber.poll_encoded(cx, format, max)
     }
 
     /// Queues what the subscriber has given: so many bytes of events.
-    fn queue(&mut self, encoded: Encoded) -> usize {
+    fn queue(&mut self, encoded: EncodedDelivery) -> usize {
         match encoded {
-            Encoded::Events(Encoding { bytes, .. }) => {
+            EncodedDelivery::Events(EncodedBatch { bytes, .. }) => {
                 let len = bytes.len();
                 self.outbox.push(bytes);
                 return len;
             }
-            Encoded::Gap(gap) => self.gap(&gap),
-            Encoded::End(end) => {
+            EncodedDelivery::Gap(gap) => self.gap(&gap),
+            EncodedDelivery::End(end) => {
                 let (code, reason) = of_end(end);
                 self.end(CloseCause::End(end), code, reason);
             }
@@ -172,7 +172,7 @@ impl<S: Subscriber, Io: AsyncRead + AsyncWrite + Unpin> WebSocketSink<S, Io> {
         if self.outbox.has_moved() {
             self.aside.deadlines.written();
         }
-        self.aside.deadlines.stalled(self.config.write_stall);
-        self.subscriber.detach();
+        self.aside.deadlines.stalled(self.config.write_timeout);
+        self.subscriber.release();
     }
 }

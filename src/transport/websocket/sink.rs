@@ -25,7 +25,7 @@ use crate::transport::object::{write_bye, write_heartbeat, write_hello};
 /// Carries a subscriber over a WebSocket connection whose handshake is done, up to its end: a future of how it ended.
 ///
 /// It owns both directions of `Io`. Events go out as the frames that the subscriber hands over already encoded; it is
-/// asked for more only when `Io` has taken all there was, and lets go of shared history ([`Subscriber::detach`]) when
+/// asked for more only when `Io` has taken all there was, and lets go of shared history ([`Subscriber::release`]) when
 /// `Io` takes nothing. Pings, pongs and the Close frame go between those writes, never inside one.
 ///
 /// Where events are gone, `tidings.v1` says so in their place; raw frames can't, and the connection ends with 1013,
@@ -36,7 +36,7 @@ use crate::transport::object::{write_bye, write_heartbeat, write_hello};
 ///
 /// A ping may lie behind events that the client has not read, in the buffers of sockets and proxies. So its pong is due
 /// after [`pong_timeout`](WebSocketConfig::pong_timeout) and, for each 64 KiB that were written since what the last pong
-/// answered, one [`write_stall`](WebSocketConfig::write_stall) more: with the defaults after 10 s, and 10 s for each 64 KiB,
+/// answered, one [`write_timeout`](WebSocketConfig::write_timeout) more: with the defaults after 10 s, and 10 s for each 64 KiB,
 /// of which at most 4 MiB count. So a client that reads 64 KiB within each write timeout stays, and one that answers nothing
 /// is ended at the latest 650 s after the ping. If anything else came from the client meanwhile, this wait begins once more.
 /// A client that takes nothing is ended by the write timeout as soon as the buffers are full.
@@ -259,7 +259,7 @@ impl<S: Subscriber, Io: AsyncRead + AsyncWrite + Unpin> WebSocketSink<S, Io> {
     /// Goes on to a phase in which there are no more events, and no more messages.
     pub(super) fn leave(&mut self, phase: Phase) {
         self.phase = phase;
-        self.subscriber.detach();
+        self.subscriber.release();
         self.aside.mailbox.discard_waiting();
         self.aside.deadlines.closing();
     }

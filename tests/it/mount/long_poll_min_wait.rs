@@ -14,7 +14,7 @@ const INTERVAL: Duration = Duration::from_secs(1);
 const SLACK: Duration = Duration::from_millis(110);
 
 fn endpoint(app: &App) -> Endpoint {
-    app.builder().min_interval(INTERVAL).build()
+    app.builder().long_poll_min_wait(INTERVAL).build()
 }
 
 /// Everything that a reply has after its cursor, and how long it took.
@@ -74,7 +74,7 @@ async fn after_the_interval_the_first_event_is_the_answer() {
 async fn what_is_urgent_is_not_kept_back() {
     // A full batch.
     let app = App::new();
-    let endpoint = app.builder().min_interval(INTERVAL).batch(100).build();
+    let endpoint = app.builder().long_poll_min_wait(INTERVAL).max_batch_bytes(100).build();
     let cursor = app.hub.cursor();
     for _ in 0..2 {
         app.publish(&"1".repeat(90));
@@ -102,7 +102,8 @@ async fn what_is_urgent_is_not_kept_back() {
 #[tokio::test(start_paused = true)]
 async fn a_drain_does_not_wait_for_it() {
     let app = App::new();
-    let endpoint = app.builder().min_interval(Duration::from_secs(20)).drain_window(Duration::from_millis(100)).build();
+    let endpoint =
+        app.builder().long_poll_min_wait(Duration::from_secs(20)).drain_timeout(Duration::from_millis(100)).build();
     let target = format!("/?wait=25&cursor={}", app.hub.cursor());
     let poll = tokio::spawn(endpoint.handle(get(&target).body(String::new()).unwrap()));
     pass(Duration::from_millis(10)).await;
@@ -120,7 +121,7 @@ async fn a_drain_does_not_wait_for_it() {
 #[tokio::test(start_paused = true)]
 async fn nothing_is_kept_back_beyond_the_hold_nor_what_is_no_long_poll() {
     let app = App::new();
-    let endpoint = app.builder().min_interval(Duration::from_secs(20)).build();
+    let endpoint = app.builder().long_poll_min_wait(Duration::from_secs(20)).build();
     let (cursor, last) = (app.hub.cursor(), app.publish("1"));
     for (target, longest) in [("wait=2", 2_010), ("wait=0", 0), ("transport=long-poll&wait=0", 10), ("", 0)] {
         let (reply, took) = answer(&endpoint, &format!("/?cursor={cursor}&{target}")).await;
@@ -153,7 +154,7 @@ proptest! {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
         let (got, polls, time) = runtime.block_on(async {
             let (app, count) = (App::new(), pauses.len());
-            let endpoint = app.builder().min_interval(Duration::from_millis(interval)).build();
+            let endpoint = app.builder().long_poll_min_wait(Duration::from_millis(interval)).build();
             let mut cursor = app.hub.cursor().to_string();
             tokio::spawn(async move {
                 for (number, pause) in pauses.into_iter().enumerate() {

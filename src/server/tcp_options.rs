@@ -19,12 +19,12 @@ const UNSENT: u32 = 64 * 1024;
 /// takes nothing ends, which the HTTP stack does not see to; and, on Linux and Android, `TCP_NOTSENT_LOWAT` of 64 KiB, so
 /// that a write timeout sees the progress of a slow client, and a ping does not wait behind megabytes in the kernel.
 ///
-/// In axum: `listener.tap_io(|stream| { let _ = tidings::tune(stream); })`.
+/// In axum: `listener.tap_io(|stream| { let _ = tidings::server::set_tcp_options(stream); })`.
 ///
 /// # Errors
 ///
 /// What the operating system says; the connection works on without the option.
-pub fn tune(stream: &TcpStream) -> io::Result<()> {
+pub fn set_tcp_options(stream: &TcpStream) -> io::Result<()> {
     let socket = socket2::SockRef::from(stream);
     socket.set_tcp_nodelay(true)?;
     #[cfg(any(target_os = "android", target_os = "fuchsia", target_os = "linux"))]

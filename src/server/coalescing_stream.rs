@@ -9,30 +9,30 @@ use tokio::net::TcpStream;
 
 #[cfg(feature = "http")]
 use super::request_timer::RequestTimer;
-use super::tune::tune;
+use super::tcp_options::set_tcp_options;
 
 /// Up to how many bytes several pieces are put together: to copy so few costs less than the kernel's work for each
 /// further piece.
 const TOGETHER: usize = 1024;
 
-/// A connection set up for push: [tuned](tune), and with small writes in one piece.
+/// A connection set up for push: [tuned](set_tcp_options), and with small writes in one piece.
 ///
 /// A chunk of a stream is three pieces to an HTTP stack, its length, the event and a line's end, and a poll's reply is
 /// two; written as they are they cost the kernel more than the copy that makes them one. A larger write is passed on as
-/// it comes. With hyper: `TokioIo::new(Socket::new(stream))`; TLS goes around it.
+/// it comes. With hyper: `TokioIo::new(CoalescingStream::new(stream))`; TLS goes around it.
 #[derive(Debug)]
-pub struct Socket {
+pub struct CoalescingStream {
     stream: TcpStream,
     /// Set by each read, if there is a request timer.
     has_read: Option<Arc<AtomicBool>>,
 }
 
-impl Socket {
+impl CoalescingStream {
     /// A connection as it was accepted. Without the options where the operating system refuses them.
     #[must_use]
     pub fn new(stream: TcpStream) -> Self {
         // It works without.
-        let _ = tune(&stream);
+        let _ = set_tcp_options(&stream);
         Self { stream, has_read: None }
     }
 
@@ -48,7 +48,7 @@ impl Socket {
     /// use std::time::Duration;
     /// use hyper::server::conn::http1;
     ///
-    /// fn builder(socket: &mut tidings::Socket, endpoint: &tidings::Endpoint) -> http1::Builder {
+    /// fn builder(socket: &mut tidings::server::CoalescingStream, endpoint: &tidings::Endpoint) -> http1::Builder {
     ///     let mut builder = http1::Builder::new();
     ///     builder
     ///         .timer(socket.request_timer(endpoint.timer(), Duration::from_secs(75)))
@@ -86,7 +86,7 @@ impl Socket {
     }
 }
 
-impl AsyncRead for Socket {
+impl AsyncRead for CoalescingStream {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         let before = buf.filled().len();
@@ -98,7 +98,7 @@ impl AsyncRead for Socket {
     }
 }
 
-impl AsyncWrite for Socket {
+impl AsyncWrite for CoalescingStream {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         self.stream().poll_write(cx, buf)
     }
