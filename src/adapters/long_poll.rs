@@ -34,7 +34,7 @@ use crate::contract::{Sleep, Subscriber, Timer};
 pub struct LongPollWaiter<S, T = Pin<Box<dyn Sleep>>> {
     /// Until the reply.
     subscriber: Option<S>,
-    /// What it gave so far, while that is kept back: most who wait have nothing yet.
+    /// Events collected so far, while the reply is held back. Boxed, because most polls that wait have none.
     kept: Option<Box<Draft>>,
     max: usize,
     /// Set for the deadline, and for the earliest reply while events are kept back until then.
@@ -53,7 +53,7 @@ impl<S: Subscriber> LongPollWaiter<S> {
 }
 
 impl<S: Subscriber, T: Sleep + Unpin> LongPollWaiter<S, T> {
-    /// The same with a sleep that ends at `deadline`.
+    /// Returns a poll that uses an existing sleep, which ends at `deadline`.
     pub(crate) fn asleep(subscriber: S, sleep: T, deadline: Instant) -> Self {
         Self {
             subscriber: Some(subscriber),

@@ -11,7 +11,7 @@ use crate::contract::{BoxSubscriber, Snapshot, Subscriber};
 #[non_exhaustive]
 #[must_use]
 pub struct Attach<S> {
-    /// What the client reads from.
+    /// Subscriber of the client.
     pub subscriber: S,
     /// How long its right lasts.
     pub(crate) lifetime: Option<Duration>,
@@ -46,7 +46,7 @@ impl<S: Subscriber> Attach<S> {
         Self { snapshot: Some(Box::new(snapshot)), ..self }
     }
 
-    /// The same, where the subscriber's type must not show.
+    /// Boxes the subscriber.
     pub(crate) fn boxed(self) -> Attach<BoxSubscriber> {
         let Self { subscriber, lifetime, data, snapshot } = self;
         Attach { subscriber: Box::new(subscriber), lifetime, data, snapshot }
@@ -59,9 +59,9 @@ impl<S: Subscriber> From<S> for Attach<S> {
     }
 }
 
-/// What a [`publisher_fn`](crate::publisher_fn) may return: a subscriber, or an [`Attach`] of one.
+/// Return value of a [`publisher_fn`](crate::publisher_fn): a subscriber, or an [`Attach`] of one.
 pub trait IntoAttach {
-    /// What the client reads from.
+    /// Subscriber of the client.
     type Subscriber: Subscriber;
 
     /// The attach.

@@ -5,7 +5,7 @@ use crate::model::{Cursor, Event, Topic};
 
 /// Takes events and hands out subscribers. A handle: clones are the same hub.
 pub trait Hub: Clone + Send + Sync + 'static {
-    /// What [`subscribe`](Self::subscribe) hands out.
+    /// Subscriber that [`subscribe`](Self::subscribe) returns.
     type Subscription: Subscriber;
 
     /// Publishes one event when the future is polled. Ready when the hub has accepted it; never waits for a subscriber.
@@ -18,11 +18,11 @@ pub trait Hub: Clone + Send + Sync + 'static {
     fn subscribe(&self, what: Subscribe) -> Result<Self::Subscription, SubscribeError>;
 }
 
-/// What a publisher gets for an event.
+/// Result of a publish.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Receipt {
-    /// Where the event is in the hub's order.
+    /// The event's cursor.
     pub cursor: Cursor,
     /// How many subscriptions of this hub followed the topic then.
     pub subscribers: usize,

@@ -1,4 +1,4 @@
-//! What the floors agree on: who delivers, who encodes, who publishes, and what time it is.
+//! Traits and values between the floors: hubs, subscribers, formats, publishers, clocks and timers.
 
 #[cfg(feature = "http")]
 mod attach;

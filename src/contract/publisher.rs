@@ -4,9 +4,9 @@ use std::future::{Future, ready};
 use crate::contract::{Attach, IntoAttach, Left, Message, Rejection, Session, Snapshot, SubscribeRequest, Subscriber};
 use crate::model::{Event, Gap};
 
-/// What an application implements: who may subscribe to what, from where, and what becomes of what clients send.
+/// Application side of an endpoint: authorizes subscriptions, and receives the messages of clients.
 pub trait Publisher: Send + Sync + 'static {
-    /// What a client is given to read from.
+    /// Subscriber of a client.
     type Subscriber: Subscriber;
 
     /// Returns the key that the client's limits are counted under: its user, its address. Called first, for every

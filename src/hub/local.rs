@@ -40,11 +40,11 @@ use crate::model::{Cursor, Event, Topic};
 ///
 /// # On several cores
 ///
-/// Whoever reads shares no lock with others until it has read everything; to wait for more it takes the lock of its
-/// topic. Whoever publishes takes the hub's one sequencer, to whatever topic: that is what gives all topics one order, and
-/// it bounds what a hub can take, at about three million events a second from two cores (`benches/threads.rs` measures it:
-/// of what two publishers with a hub each get done, two on one hub get done two thirds). Who needs more publishes in
-/// [batches](Self::publish_all), or has several hubs: topics that nobody follows under one cursor need no common one.
+/// A reader shares no lock with others until it has read everything; to wait for more it takes the lock of its topic.
+/// Publishers to all topics share the hub's one sequencer. It gives all topics one order, and bounds the rate of a hub,
+/// at about three million events a second from two cores (`benches/threads.rs` measures it: of what two publishers with
+/// a hub each get done, two on one hub get done two thirds). For higher rates publish in [batches](Self::publish_all),
+/// or use several hubs: topics that no cursor covers together need no common hub.
 ///
 /// # How it grows
 ///
@@ -260,7 +260,7 @@ impl Drop for Handle {
     }
 }
 
-/// What is published in one go, at one time and with one round of wakes.
+/// Publish of one or several events, at one time and with one round of wakes.
 struct Round<'a> {
     shared: &'a Shared,
     now: u64,
@@ -352,7 +352,7 @@ impl<'a> Round<'a> {
     }
 }
 
-/// What was appended to topics' logs, and to patterns'.
+/// Returns each append, to the logs of topics and to those of patterns.
 fn each<'a>(
     all: &'a mut [InLog],
     fed: &'a mut [(Arc<Log>, Appended)],

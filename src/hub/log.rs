@@ -40,7 +40,7 @@ pub(super) struct Log {
 /// The registrations of subscriptions of one topic, and of several.
 type Slabs = (Waiters<Waker>, Option<Waiters<Follower>>);
 
-/// What the log's lock guards. Dense indices count this log's events from 0.
+/// State that the log's lock guards. Dense indices count this log's events from 0.
 #[derive(Debug)]
 pub(super) struct State {
     pub(super) kept: Option<Box<Kept>>,
@@ -52,7 +52,7 @@ pub(super) struct State {
     pub(super) evicted: u64,
     /// The sequence of the newest such event that no newer one of its key had replaced by then, as far as that is known.
     pub(super) unreplaced: u64,
-    /// The same of the newest event that is not in memory any more.
+    /// The sequence of the newest such event that is not in memory any more.
     pub(super) gone: u64,
     pub(super) subscriptions: u32,
     /// How many subscriptions of patterns read events of the past here.
@@ -139,7 +139,7 @@ impl Log {
         self.fed.load() as usize
     }
 
-    /// What is gone here, as a gap.
+    /// Returns a gap for the events that are gone here.
     pub(super) fn gap(&self, reason: GapReason, cursor: Cursor) -> Gap {
         let gap = Gap::new(reason, cursor);
         match self.name.as_topic() {

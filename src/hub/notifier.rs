@@ -25,7 +25,7 @@ const WAKES: usize = 256;
 #[must_use = "a notifier wakes nobody unless it is polled"]
 pub struct Notifier {
     shared: Arc<Shared>,
-    /// Whom it is waking: those before `next` are woken.
+    /// Waiters that it is waking: those before `next` are woken.
     woken: Vec<Option<Waker>>,
     next: usize,
     log: Option<Arc<Log>>,
@@ -52,7 +52,7 @@ struct Queue {
     standby: Waiters<Waker>,
 }
 
-/// Whoever queued a topic wakes its waiters.
+/// Error of a hub without a notifier. The caller wakes the topic's waiters.
 pub(super) struct NoNotifier;
 
 /// Result of the attempt to begin a notifier.
@@ -63,7 +63,7 @@ pub(super) enum Begun {
     Closed,
 }
 
-/// What a notifier finds in the queue.
+/// Next entry of the notifier's queue.
 enum Turn {
     Log(Arc<Log>),
     Nothing,
@@ -192,8 +192,8 @@ impl Wakes {
         drop(waker);
     }
 
-    /// Has the notifier wake a topic's waiters, which are [queued](crate::hub::log::State::is_queued). Returns the waker
-    /// of the notifier, if it waits.
+    /// Queues a topic, so that the notifier wakes its waiters, which are [queued](crate::hub::log::State::is_queued).
+    /// Returns the waker of the notifier, if it waits.
     pub(super) fn push(&self, log: &Arc<Log>) -> Result<Option<Waker>, NoNotifier> {
         let mut queue = self.queue.lock();
         if !queue.is_on || queue.is_closed {

@@ -72,7 +72,7 @@ use crate::model::{Cursor, Gap, GapReason, Overflow, Pattern, Topic};
 /// ```
 pub struct Subscription {
     shared: Arc<Shared>,
-    /// What is said before anything else.
+    /// Gap that is delivered before anything else.
     opening: Option<Box<Gap>>,
     order: Order,
 }

@@ -51,7 +51,7 @@ impl Cursor {
         Self { position, tag: None }
     }
 
-    /// The same position with a fingerprint of the entry there.
+    /// Returns the position with a fingerprint of the entry there.
     #[must_use]
     pub fn with_tag(self, tag: u64) -> Self {
         Self { tag: Some(tag), ..self }

@@ -11,15 +11,15 @@ use super::shared::Mount;
 use crate::contract::{Label, Rejection, Session, Transport};
 use crate::model::Pattern;
 
-/// What the publisher said of a client that was let in.
+/// Result of the publisher's authorization of a client.
 #[derive(Clone)]
 pub(super) struct Guest {
-    /// What it counts against.
+    /// Limit key that the client counts against.
     pub(super) key: Option<Arc<str>>,
     pub(super) data: Option<Arc<dyn Any + Send + Sync>>,
     /// When its right ends.
     pub(super) right: Option<Instant>,
-    /// What it follows, if it is a session.
+    /// Topics and patterns of the session, if it is one.
     pub(super) topics: Vec<Pattern>,
     /// When it was let in.
     pub(super) came: Instant,
@@ -31,7 +31,8 @@ impl Mount {
         self.unregistered(wanted, guest).join().map_err(|_| self.later())
     }
 
-    /// The same for a poll: one with a name is of a run, which goes on, or begins; a short one without is no session.
+    /// Admits a poll. A poll with a name belongs to a run, which it joins or begins; a short poll without a name is no
+    /// session.
     ///
     /// A poll was let in before this, so one that is refused neither begins nor prolongs a run.
     #[cfg(any(feature = "short-poll", feature = "long-poll"))]
@@ -83,7 +84,7 @@ impl Mount {
         }
     }
 
-    /// What a client is told whose right is gone.
+    /// Returns the refusal of a client whose authorization ended.
     #[cfg(any(feature = "short-poll", feature = "long-poll"))]
     pub(super) fn revoked(&self) -> Refusal {
         Refusal::of(Rejection::Unauthorized, &self.config.challenge).logged("authorization revoked")

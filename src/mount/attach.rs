@@ -17,11 +17,11 @@ pub(super) struct Arrival {
     pub(super) mount: Arc<Mount>,
     pub(super) wanted: Wanted,
     pub(super) request: SubscribeRequest,
-    /// What the application has made itself; taken when the client is let in.
+    /// Subscriber that the application has made itself; taken when the client is admitted.
     pub(super) given: Option<Attach<BoxSubscriber>>,
 }
 
-/// What it is let in with.
+/// Authorization and subscriber of a client that is admitted.
 pub(super) struct Visitor {
     pub(super) guest: Guest,
     pub(super) attach: Attach<BoxSubscriber>,
@@ -82,7 +82,7 @@ impl Mount {
         }
     }
 
-    /// What a request counts against.
+    /// Returns the limit key that a request counts against.
     pub(super) fn key(&self, request: &SubscribeRequest) -> Option<Arc<str>> {
         self.publisher.limit_key(request).map(Arc::from)
     }

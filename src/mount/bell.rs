@@ -28,7 +28,7 @@ struct Rope {
 #[derive(Debug)]
 struct Bell {
     rung: AtomicBool,
-    /// Who polls the stream. Another task gets a bell of its own, so that nothing is written to see that it is this one.
+    /// Task that polls the stream. Another task gets a new flag, so that a check of the task writes nothing.
     task: Waker,
 }
 

@@ -60,9 +60,9 @@ use crate::contract::{Attach, BoxSubscriber, IntoAttach, Publisher};
 /// A client that must retry later gets 503 with `{"error":"…","cursor":"…"}`. `cursor` is the one that the client sent, and
 /// is absent if it sent none. An `EventSource` gets a soft reject, see [`EndpointBuilder::max_soft_rejects`].
 ///
-/// Who may come is judged by Host and Origin first, then asked of the publisher, and nothing is sent before that. A
-/// panic of the publisher's ends its request or its WebSocket alone, with 500 or 1011, or breaks its stream off; one of a
-/// subscriber's goes to the task that reads it.
+/// Host and Origin are checked first. Then the publisher is asked, and nothing is sent before it has answered. A panic
+/// of the publisher ends only its request or its WebSocket, with 500 or 1011, or breaks its stream off. A panic of a
+/// subscriber goes to the task that reads it.
 ///
 /// A handle: clones are the same endpoint. It needs a driver, see [`driver`](Self::driver).
 ///
@@ -170,7 +170,7 @@ impl Endpoint {
         certain(self.begin(request, Some(attach.into_attach().boxed())))
     }
 
-    /// What keeps the endpoint's time: heartbeats, deadlines, stalls, drains.
+    /// Returns the future that keeps the endpoint's time: heartbeats, deadlines, stalls, drains.
     ///
     /// Under the feature `tokio` the endpoint starts it itself, as a task, at the first request inside a runtime.
     /// Without, the application gives the builder a [`Timer`](crate::Timer) and runs this future beside its server; until
@@ -190,7 +190,7 @@ impl Endpoint {
         }
     }
 
-    /// What the endpoint has done.
+    /// Returns counts of everything that the endpoint has done.
     #[must_use]
     pub fn stats(&self) -> EndpointStats {
         self.mount.counters.read(self.mount.registry.counts(), self.mount.rejects.counts())

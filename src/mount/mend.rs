@@ -7,7 +7,7 @@ use super::within::within;
 use crate::contract::{Attach, BoxSubscriber, End, Mend, Mended, Mending, Session, Start, Transport, heeding};
 use crate::model::Gap;
 
-/// What a transport gets its events from.
+/// Source of a transport's events.
 pub(super) type Feed = Mended<BoxSubscriber, State>;
 
 /// The publisher's state, for one session.

@@ -152,7 +152,7 @@ impl Registry {
         waiting.into_iter().for_each(Waker::wake);
     }
 
-    /// Has a run that is over take no further poll.
+    /// Removes the name of a run that is over, so that it takes no further poll.
     pub(super) fn forget(&self, run: &Member) {
         self.roll.lock().forget(&run.who);
     }

@@ -24,7 +24,7 @@ struct Roll {
     total: u64,
     /// By number, which is in the order of their coming.
     here: BTreeMap<u64, Instant>,
-    /// Who waits for all before this number to go.
+    /// Tasks that wait until all before this number are gone.
     waiting: Vec<(u64, Waker)>,
 }
 

@@ -19,7 +19,7 @@ pub(super) struct Replies(Locked<Places>);
 struct Places {
     /// The one that was asked for last is the first: mostly it is asked for again.
     known: Vec<Known>,
-    /// Whose place the next one gets, once all are taken.
+    /// Index of the entry that the next one replaces, once all are taken.
     next: usize,
 }
 

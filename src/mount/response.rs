@@ -26,10 +26,10 @@ enum State {
     Pending(Work, Finish),
 }
 
-/// What takes the application, or time.
+/// Part of an answer that takes the application, or time.
 pub(super) type Work = Pin<Box<dyn Future<Output = Result<Answer, Refusal>> + Send>>;
 
-/// What comes of it.
+/// Result of that work.
 #[allow(clippy::large_enum_variant, reason = "it is passed on at once")]
 pub(super) enum Answer {
     Now(Response<Body>),
@@ -38,7 +38,7 @@ pub(super) enum Answer {
     Held(Work),
 }
 
-/// What is known of a request when its answer is there.
+/// Facts about a request that are needed when its answer is there.
 pub(super) struct Finish {
     pub(super) mount: Arc<Mount>,
     pub(super) origin: Option<HeaderValue>,

@@ -9,7 +9,7 @@ use super::wheel::Wheel;
 use crate::contract::{Clock, Timer};
 use crate::hub::NotifierSource;
 
-/// What a spawner is given.
+/// Task for a spawner.
 pub(super) type Task = Pin<Box<dyn Future<Output = ()> + Send>>;
 /// How tasks are started.
 pub(super) type Spawn = Arc<dyn Fn(Task) + Send + Sync>;

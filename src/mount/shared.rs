@@ -27,7 +27,7 @@ use super::runtime::Runtime;
 use super::stats::Counters;
 use crate::contract::{Rejection, Start, Transport};
 
-/// What an endpoint's handles and sessions share.
+/// State that an endpoint's handles and sessions share.
 pub(super) struct Mount {
     pub(super) config: Config,
     pub(super) publisher: Box<dyn ErasedPublisher>,
@@ -47,7 +47,7 @@ pub(super) struct Mount {
     pub(super) hook: Option<Hook>,
 }
 
-/// What is to be done for a request, read from its head.
+/// Action for a request, read from its head.
 pub(super) struct Front {
     pub(super) ask: Ask,
     /// The origin to name in CORS headers.

@@ -70,7 +70,7 @@ impl Mount {
 #[repr(C)]
 struct Carrier {
     mount: Arc<Mount>,
-    /// What the client was told to do.
+    /// Order that the client was given.
     told: Option<Order>,
     visit: Visit,
     stage: Stage,

@@ -24,7 +24,7 @@ pub(in crate::mount) struct Member {
     pub(in crate::mount) mount: Arc<Mount>,
     pub(in crate::mount) who: Session,
     pub(super) since: Instant,
-    /// Whoever polls the session, to be told of a change of stage.
+    /// Task that polls the session, woken at a change of stage.
     listener: AtomicWaker,
     pub(super) track: Track,
     /// Whether it is a run of polls, which come and go.
@@ -126,7 +126,7 @@ impl Member {
         self.news.store(SHUT, Ordering::Release);
     }
 
-    /// Has it counted as in this state.
+    /// Counts the session as one in this state.
     pub(super) fn count_as(&self, cell: &mut Cell, to: SessionState) {
         if let Some(state) = &mut cell.state {
             self.mount.registry.shift(std::mem::replace(state, to), to);

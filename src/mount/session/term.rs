@@ -9,7 +9,7 @@ use super::member::Member;
 use crate::contract::{Clock, Left};
 use crate::mount::wheel::Alarm;
 
-/// What a session is given at its beginning.
+/// Times at which a session ends, set at its beginning.
 pub(super) struct Term {
     alarm: Alarm,
     right: Option<Instant>,

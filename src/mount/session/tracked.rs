@@ -7,7 +7,8 @@ use crate::contract::{Clock, Delivery, Encoded, End, Format, Head, Left, Subscri
 use crate::model::{Cursor, GapReason, Pattern};
 use crate::mount::mend::Feed;
 
-/// What a session's transport reads from: counts what it hands on, and hands on nothing once the client's right is gone.
+/// Source of a session's transport. It counts what it yields, and yields nothing after the client's authorization
+/// ended.
 #[repr(C)]
 pub(in crate::mount) struct Tracked {
     // In this order, beside what a delivery touches of the feed.

@@ -36,7 +36,7 @@ struct Turn {
     who: Session,
 }
 
-/// What a session that is no body is to do.
+/// Order to a session that is no body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::mount) enum Order {
     /// End in an orderly way.
@@ -91,7 +91,7 @@ impl Visit {
         }
     }
 
-    /// What its transport is to read from.
+    /// Returns the source that its transport reads from.
     pub(in crate::mount) fn feed(&self, attach: Attach<BoxSubscriber>, start: Start) -> Tracked {
         let turn = self.turn.as_ref().map(|turn| turn.who.clone());
         let feed = mend::feed(&self.member, turn, attach, start);
@@ -111,7 +111,7 @@ impl Visit {
         self.right
     }
 
-    /// Has it end for this reason, if for no other.
+    /// Sets the reason with which the session ends, unless it has another.
     pub(in crate::mount) fn ends(&mut self, why: Left) {
         self.why = why;
     }
@@ -177,7 +177,7 @@ impl Visit {
         self.right.is_some_and(|right| right <= self.member.mount.runtime.wheel.now())
     }
 
-    /// Has this task woken when the session is no longer merely open.
+    /// Registers this task for a change of the session's stage.
     #[cold]
     pub(in crate::mount) fn listen(&mut self, waker: &Waker) {
         match &self.turn {
