@@ -24,7 +24,7 @@ pub(crate) struct One {
     body: Incoming,
 }
 
-/// What became of lines.
+/// Answer to a publish of several lines.
 #[derive(Serialize)]
 struct AllPublished {
     published: usize,
@@ -32,7 +32,7 @@ struct AllPublished {
 }
 
 impl One {
-    /// What a request's head says of the event that its body is. The topic is the rest of the path.
+    /// Reads the head of a request whose body is the event. The topic is the rest of the path.
     pub(crate) fn read(relay: &Relay, request: Request<Incoming>) -> Result<Self, Problem> {
         let (head, body) = request.into_parts();
         relay.origins.check(&head.headers)?;
@@ -71,7 +71,8 @@ pub(crate) async fn many(relay: &Relay, peer: &Peer, body: Incoming) -> Result<P
     Ok(pages::json(&AllPublished { published: receipts.len(), cursor: cursor.to_string() }))
 }
 
-/// What became of an event. It is said of every one, and so written by hand: nothing in a cursor is special in JSON.
+/// Answers to the publish of one event. The JSON is written by hand, since there is one for each event: nothing in a
+/// cursor is special in JSON.
 fn published(receipt: &Receipt) -> Page {
     let mut text = BytesMut::with_capacity(Cursor::MAX_LEN);
     text.extend_from_slice(br#"{"cursor":""#);

@@ -6,7 +6,7 @@ use crate::source::Source;
 const FLOORS: [(&str, u8); 7] =
     [("model", 0), ("contract", 1), ("hub", 2), ("adapters", 2), ("tokio_support", 2), ("mount", 3), ("server", 4)];
 
-/// What every adapter may stand on.
+/// Modules that every adapter may use.
 const GROUND: [&str; 4] = ["object", "reply", "keep_alive", "limit"];
 
 pub(crate) fn imports_point_down(file: &Source) -> Vec<String> {

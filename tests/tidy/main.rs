@@ -1,4 +1,4 @@
-//! What the compiler does not check about the tree: where things may stand, and what is not there.
+//! Checks of the tree that the compiler does not make: places of code, and things that must not be there.
 //!
 //! Every rule is first shown breaches that it must find, then the tree, in which it must find none.
 

@@ -1,4 +1,4 @@
-//! Who falls behind what a pattern's log keeps, and reads on from the topics' own.
+//! Subscriptions that fall behind a pattern's log, and read on from the topics' own.
 
 use std::task::Poll;
 use std::time::Duration;

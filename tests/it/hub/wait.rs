@@ -1,4 +1,4 @@
-//! Who waits without a poll misses nothing: `Subscriber::wait`.
+//! `Subscriber::wait`: a subscriber that waits without a poll misses nothing.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

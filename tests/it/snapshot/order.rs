@@ -59,7 +59,7 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// What an application can do.
+/// Abilities of an application.
 #[derive(Debug, Clone, Copy)]
 struct Can {
     /// Says as of when its state is.
@@ -117,7 +117,7 @@ struct World {
     subscriber: Mended<Subscription, Asks>,
 }
 
-/// Where state is asked for.
+/// Source of state.
 struct Desk {
     board: Board,
     can: Can,
