@@ -74,7 +74,7 @@ impl Reply {
         self.cursor.is_some() || (!self.more && matches!(self.end, Some(End::Finished | End::Closed)))
     }
 
-    /// Whether there is a gap in it, which most who stand at its cursor were not told of.
+    /// Returns whether there is a gap in it, which most other clients at its cursor were not told of.
     #[cfg(feature = "http")]
     pub(crate) fn has_gap(&self) -> bool {
         self.has_gap

@@ -27,7 +27,7 @@ use crate::model::TopicError;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Rejection {
-    /// It must say who it is first.
+    /// The client must authenticate first.
     #[error("unauthorized")]
     Unauthorized,
     /// It may not have this.

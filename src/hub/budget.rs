@@ -15,7 +15,7 @@ const PIN_SHARE: u64 = 4;
 /// may add to them, each what it publishes or caches in one go.
 #[derive(Debug)]
 pub(super) struct Budget {
-    /// The hub's, here for those who make segments.
+    /// The hub's epoch, kept here for code that makes segments.
     pub(super) epoch: u64,
     pub(super) limit: usize,
     /// How many bytes of a log are kept for connected readers that are behind, those in history included.

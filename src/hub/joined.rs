@@ -16,9 +16,9 @@ const TAIL: usize = 4 * 1024;
 
 /// The encode-once cache of one segment: per format one window of contiguous events in one shared `Bytes`.
 ///
-/// Subscribers at the same position get slices of the same bytes. A window that ends before what is asked is replaced by
-/// a longer one, which copies what it has of it and encodes only what is new. Who finds its bytes here keeps nobody else
-/// from finding the same.
+/// Subscribers at the same position get slices of the same bytes. A window that ends before the end of the asked range
+/// is replaced by a longer one, which copies its part of the range and encodes only the rest. A reader that finds its
+/// bytes here holds no lock that keeps others from them.
 #[derive(Debug)]
 pub(super) struct Joined {
     places: [Place; place::COUNT],
@@ -34,7 +34,7 @@ struct Cached {
     _charge: Charge,
 }
 
-/// For whom something is encoded.
+/// Reader for which something is encoded.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Reading<'a> {
     pub(super) shared: &'a Shared,

@@ -22,10 +22,10 @@ use crate::model::{Cursor, Event, Topic};
 ///
 /// A handle; clones are the same hub. When the last one is dropped the hub is closed.
 ///
-/// Publishing never waits for a subscriber: it appends, and wakes who waits, or leaves that to a
-/// [notifier](Self::notifier). A subscriber that falls further behind than its topics' histories and the
-/// [live buffer](LocalHubBuilder::live_buffer) go gets a gap with the exact count, or what its
-/// [`Overflow`](crate::Overflow) says.
+/// Publishing never waits for a subscriber: it appends, and wakes the waiting subscribers, or leaves that to a
+/// [notifier](Self::notifier). A subscriber that falls further behind than its topics' histories and the [live
+/// buffer](LocalHubBuilder::live_buffer) go gets a gap with the exact count, or what its [`Overflow`](crate::Overflow)
+/// says.
 ///
 /// ```
 /// use tidings::{LocalHub, Retention, Subscribe, Topic};
@@ -144,17 +144,17 @@ impl LocalHub {
         Subscription::new(Arc::clone(&self.handle.shared), what)
     }
 
-    /// A future that wakes subscribers in the place of who publishes. `None` while there is another.
+    /// Returns a future that wakes subscribers in place of the publishers. `None` while there is another.
     ///
-    /// Without one a publish wakes everyone who waits before it returns, at 10 to 20 ns each. With one that the
-    /// application runs, a publish leaves them to it, so that it takes no longer however many they are; events
-    /// then reach subscribers by one task more. Take it for topics that thousands wait for, where who publishes must not
-    /// be held up; with few subscribers it costs more than it saves. An endpoint's driver runs it if
+    /// Without a notifier a publish wakes each waiting subscriber before it returns, at 10 to 20 ns each. With one that
+    /// the application runs, a publish leaves them to it, so that it takes no longer however many they are; events then
+    /// reach subscribers by one task more. Use it for topics with thousands of waiting subscribers whose publishers
+    /// must not be held up; with few subscribers it costs more than it saves. An endpoint's driver runs it if
     /// `EndpointBuilder::notifier` is given the hub; then there is no future to spawn here, and this returns `None`.
     ///
-    /// It wakes 256 subscribers each time it is polled, and lets other tasks run in between. It knows subscriptions of one
-    /// topic: those of several topics and of patterns are marked, and so woken, by the publisher. What is queued
-    /// is a topic, once, not those who wait for it.
+    /// It wakes 256 subscribers each time it is polled, and lets other tasks run in between. It wakes subscriptions of
+    /// one topic: those of several topics and of patterns are marked, and so woken, by the publisher. A topic is queued
+    /// once, not each of its waiting subscribers.
     ///
     /// ```
     /// # async fn run(hub: tidings::LocalHub) {
@@ -264,7 +264,7 @@ impl Drop for Handle {
 struct Round<'a> {
     shared: &'a Shared,
     now: u64,
-    /// Whether there is a notifier that wakes who waits.
+    /// Whether there is a notifier that wakes the waiting subscribers.
     queues: bool,
 }
 

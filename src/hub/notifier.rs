@@ -17,11 +17,12 @@ use crate::hub::waiters::Waiters;
 /// How many it wakes before it lets other tasks run.
 const WAKES: usize = 256;
 
-/// Wakes the subscribers of a [`LocalHub`](crate::LocalHub) in the place of who publishes, see
+/// Wakes the subscribers of a [`LocalHub`](crate::LocalHub) in place of the publishers, see
 /// [`LocalHub::notifier`](crate::LocalHub::notifier).
 ///
-/// A future for the application to run: as a task, or in one of its own. It is ready when the hub is closed. Dropped
-/// before, it wakes whom it still should; from then on publishers wake by themselves again.
+/// A future for the application to run: as a task, or in one of its own. It is ready when the hub is closed. If it is
+/// dropped before, it wakes the subscribers that it still has to wake; from then on publishers wake by themselves
+/// again.
 #[must_use = "a notifier wakes nobody unless it is polled"]
 pub struct Notifier {
     shared: Arc<Shared>,
@@ -82,7 +83,7 @@ impl Notifier {
         Self { shared, woken: Vec::new(), next: 0, log: None }
     }
 
-    /// Wakes some of those whom it is waking. False: that was all of them.
+    /// Wakes some of the waiters in hand. Returns `false` if that was all of them.
     fn wake(&mut self, left: &mut usize) -> bool {
         while let Some(waker) = self.woken.get_mut(self.next) {
             if *left == 0 {

@@ -160,7 +160,7 @@ impl Reader {
         segment.never_expires() && (overflow != Overflow::Latest || self.takes_newest(segment, place))
     }
 
-    /// Out of line for those who conflate nothing.
+    /// Out of line for readers that conflate nothing.
     #[inline(never)]
     fn takes_newest(&self, segment: &Segment, place: u32) -> bool {
         self.conflated == 0 && segment.is_newest_from(place)

@@ -15,7 +15,7 @@ use crate::model::Topic;
 
 /// A stretch of one log: written in order by one writer under the log's lock, read without a lock.
 pub(super) struct Segment {
-    /// The segment itself, for those who keep it in mind and not in memory.
+    /// The segment itself, for references that do not keep it in memory.
     this: Weak<Self>,
     /// The dense index of the first place.
     pub(super) base: u64,

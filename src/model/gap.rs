@@ -112,7 +112,8 @@ pub enum Overflow {
     /// Of the events that it has not read it gets only the newest of each [key](crate::Event::keyed) of each topic, in
     /// its place in the order, and all without a key. For state of which only the present counts, such as prices.
     ///
-    /// - Looked at anew at each poll, a polling client's too: who reads as fast as is published gets every event.
+    /// - Looked at anew at each poll, a polling client's too: a client that reads as fast as is published gets every
+    ///   event.
     /// - Events that left history and the live buffer unread are a [`Gap`], except for those that a newer one of their key
     ///   had replaced by then: it is delivered in their place. To a subscriber that was there they count as conflated. A hub knows of all
     ///   replaced events of a topic once it had a subscription that conflates, of the topic or of a pattern that matches;

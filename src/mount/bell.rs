@@ -73,7 +73,7 @@ impl Awaited {
 }
 
 impl Bell {
-    /// Whether it has rung since this was asked last. Whoever rings it has its task polled, and so this asked again.
+    /// Returns whether it has rung since the last call. A ring has the task polled, and so this called again.
     #[inline]
     fn has_rung(&self) -> bool {
         // The swap sees what was done before each ring that it takes, not only before the one that was loaded.

@@ -236,7 +236,7 @@ where
     type Error = Infallible;
     type Future = ResponseFuture;
 
-    /// Always ready: whoever there is no place for is told so.
+    /// Always ready: a request for which there is no place is answered so.
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
         Poll::Ready(Ok(()))
     }

@@ -182,7 +182,8 @@ impl Registry {
         self.spread.fetch_max(u64::try_from(over.as_millis()).unwrap_or(u64::MAX), Ordering::Relaxed);
     }
 
-    /// Over how long those are to be spread who are told to come later: as the sessions of a drain, if there is one.
+    /// Returns the time over which clients that are told to come later are spread: that of the sessions of a drain, if
+    /// there is one.
     pub(super) fn is_spread(&self) -> Duration {
         Duration::from_millis(self.spread.load(Ordering::Relaxed))
     }

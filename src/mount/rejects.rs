@@ -45,7 +45,7 @@ impl Rejects {
         (roll.here.len(), roll.total)
     }
 
-    /// Ready when all those are gone that came before number `before`: who comes later must not hold up a drain.
+    /// Ready when all those are gone that came before number `before`: later ones must not delay a drain.
     pub(super) fn poll_gone(&self, before: u64, cx: &mut Context<'_>) -> Poll<()> {
         let waker = cx.waker().clone();
         let mut roll = self.roll.lock();

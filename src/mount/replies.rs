@@ -7,11 +7,12 @@ use crate::adapters::{Reply, Whole};
 /// Up to how many bytes, with the longest of cursors, a reply is put into one piece: a copy of so little costs less than
 /// the HTTP stack's work for each piece.
 const WHOLE: usize = 4 * 1024;
-/// For how many positions: a herd that an event woke stands at one, and those who come late at the few before it.
+/// Number of positions that have a copy: most polls that an event woke stand at one, and late ones at the few before
+/// it.
 const PLACES: usize = 16;
 
-/// The last small replies as they went out: copies, which hold nothing of the source's, of at most 64 KiB together. Who
-/// polls at a position of theirs gets the same bytes, put together once. One that tells of a gap is for its client alone.
+/// The last small replies as they went out: copies, which hold nothing of the source's, of at most 64 KiB together.
+/// Polls at one of their positions get the same bytes, put together once. A reply with a gap is for its client alone.
 #[derive(Debug, Default)]
 pub(super) struct Replies(Locked<Places>);
 

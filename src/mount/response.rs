@@ -33,8 +33,8 @@ pub(super) type Work = Pin<Box<dyn Future<Output = Result<Answer, Refusal>> + Se
 #[allow(clippy::large_enum_variant, reason = "it is passed on at once")]
 pub(super) enum Answer {
     Now(Response<Body>),
-    /// The client is let in, and waits for this. It is a future of its own, so that who is held takes no room for what
-    /// it took to come here.
+    /// The client is admitted, and waits for this. It is a future of its own, so that a held poll does not keep the
+    /// memory of its admission.
     Held(Work),
 }
 

@@ -17,7 +17,7 @@ pub(super) type Spawn = Arc<dyn Fn(Task) + Send + Sync>;
 /// The source of an endpoint's time and tasks: the application's, or else tokio's under its feature.
 pub(super) struct Runtime {
     pub(super) wheel: Wheel,
-    /// The wheel, for those who keep a timer.
+    /// The wheel as a timer, for code that keeps one.
     #[cfg(feature = "websocket")]
     pub(super) timer: Arc<dyn Timer>,
     tasks: Arc<Tasks>,
@@ -30,7 +30,7 @@ struct Tasks {
     notifiers: Vec<NotifierSource>,
 }
 
-/// Why an endpoint can't work, told to whoever asks it.
+/// Reason why an endpoint can't work, which requests are answered with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Missing {
     /// Nobody turns the wheel.

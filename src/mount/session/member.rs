@@ -74,7 +74,8 @@ impl Member {
         matches!(self.transport(), Transport::Chunked | Transport::Sse)
     }
 
-    /// Whether there is more to know than that it is open. Whoever [listens](Self::listen) is woken when there is.
+    /// Returns whether there is more to know than that it is open. A task that [listens](Self::listen) is woken when
+    /// there is.
     #[inline]
     pub(in crate::mount) fn has_news(&self) -> bool {
         self.news.load(Ordering::Acquire) != NONE
@@ -110,7 +111,7 @@ impl Member {
         self.tell();
     }
 
-    /// Goes on to a stage under the cell's lock. Whoever listens is to be [woken](Self::ring) after it.
+    /// Goes on to a stage under the cell's lock. The listening task is to be [woken](Self::ring) after it.
     pub(super) fn enter_stage(&self, cell: &mut Cell, stage: Stage) {
         cell.stage = stage;
         self.count_as(cell, SessionState::Leaving);
@@ -138,14 +139,14 @@ impl Member {
         self.listener.register(waker);
     }
 
-    /// Wakes whoever listens, under no lock.
+    /// Wakes the listening task, under no lock.
     pub(super) fn ring(&self) {
         let turns = self.cell.lock().turns.clone();
         turns.iter().flatten().for_each(|bell| bell.wake());
         self.listener.wake();
     }
 
-    /// Sets the alarm. Who is returned is to be woken, under no lock.
+    /// Sets the alarm. A returned waker is to be woken, under no lock.
     pub(super) fn set(self: &Arc<Self>, cell: &mut Cell, errand: Errand, at: Instant) -> Option<Waker> {
         cell.errand = errand;
         cell.alarm.set(at, self.clone().into())

@@ -73,7 +73,7 @@ impl Alarm {
         self.tick = NEVER;
     }
 
-    /// Apart, since most who cancel have nothing set.
+    /// Apart, since most alarms that are cancelled have nothing set.
     #[inline(never)]
     fn take_out(&self) {
         let waker = {
