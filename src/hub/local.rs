@@ -43,7 +43,7 @@ use crate::model::{Cursor, Event, Topic};
 /// A reader shares no lock with others until it has read everything; to wait for more it takes the lock of its topic.
 /// Publishers to all topics share the hub's one sequencer. It gives all topics one order, and bounds the rate of a hub,
 /// at about three million events a second from two cores (`benches/threads.rs` measures it: of what two publishers with
-/// a hub each get done, two on one hub get done two thirds). For higher rates publish in [batches](Self::publish_all),
+/// a hub each get done, two on one hub get done two thirds). For higher rates publish in [batches](Self::publish_batch),
 /// or use several hubs: topics that no cursor covers together need no common hub.
 ///
 /// # How it grows
@@ -117,7 +117,10 @@ impl LocalHub {
     /// Publishes events in this order and wakes each subscriber once for all of them. All or none: on an error none was
     /// published. Other publishers wait while all of its events are appended, subscribers don't: a batch of thousands is
     /// better split.
-    pub fn publish_all(&self, events: impl IntoIterator<Item = (Topic, Event)>) -> Result<Vec<Receipt>, PublishError> {
+    pub fn publish_batch(
+        &self,
+        events: impl IntoIterator<Item = (Topic, Event)>,
+    ) -> Result<Vec<Receipt>, PublishError> {
         let shared = &*self.handle.shared;
         // No topic is made before the last event was checked: a refused batch leaves none, nor does an iterator or a clock
         // that panics.
@@ -220,7 +223,7 @@ impl LocalHub {
         shared.sweep_all(shared.now());
     }
 
-    /// Closes the hub for good: subscribers get every event before this, then [`End::Closed`](crate::End::Closed).
+    /// Closes the hub for good: subscribers get every event before this, then [`SubscriptionEnd::Closed`](crate::subscriber::SubscriptionEnd::Closed).
     pub fn close(&self) {
         self.handle.shared.close();
     }

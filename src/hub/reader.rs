@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use crate::contract::{Batch, Encoding, Format};
+use crate::contract::{Batch, EncodedBatch, Format};
 use crate::hub::joined::Reading;
 use crate::hub::log::{Log, State};
 use crate::hub::placing::{Found, From, Placed};
@@ -234,12 +234,12 @@ impl Reader {
     /// Lets go of a segment to which nothing is added any more, when everything in it is read.
     pub(super) fn let_go(&mut self) {
         if self.segment.as_deref().is_some_and(Segment::is_sealed) {
-            self.detach();
+            self.release();
         }
     }
 
     /// Lets go of the segment.
-    pub(super) fn detach(&mut self) {
+    pub(super) fn release(&mut self) {
         self.segment = None;
     }
 }
@@ -313,7 +313,7 @@ impl Ahead<'_> {
         overflow: Overflow,
         format: &dyn Format,
         max: usize,
-    ) -> Option<(Encoding, Taken)> {
+    ) -> Option<(EncodedBatch, Taken)> {
         let reading = Reading { shared, log: self.log, waited: false };
         Sieve::new(self.segment, shared, overflow).encode(self.places.clone(), format, max, reading)
     }

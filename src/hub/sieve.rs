@@ -2,7 +2,7 @@ use std::ops::Range;
 
 use bytes::BytesMut;
 
-use crate::contract::{Batch, Encoding, Format};
+use crate::contract::{Batch, EncodedBatch, Format};
 use crate::hub::joined::Reading;
 use crate::hub::segment::Segment;
 use crate::hub::shared::Shared;
@@ -90,13 +90,13 @@ impl<'a> Sieve<'a> {
         format: &dyn Format,
         max: usize,
         reading: Reading<'_>,
-    ) -> Option<(Encoding, Taken)> {
+    ) -> Option<(EncodedBatch, Taken)> {
         let mut left_out = LeftOut::default();
         let first = self.next(range.clone(), &mut left_out);
         if first.is_empty() || first.end == range.end {
             return (!first.is_empty()).then(|| {
                 let (bytes, end) = self.segment.encode(format, first.clone(), max, reading);
-                (Encoding::new(bytes, end - first.start), self.taken(end, left_out))
+                (EncodedBatch::new(bytes, end - first.start), self.taken(end, left_out))
             });
         }
         let (mut bytes, mut events) = (BytesMut::new(), 0);
@@ -114,7 +114,7 @@ impl<'a> Sieve<'a> {
             }
             run = self.next(run.end..range.end, &mut left_out);
         }
-        Some((Encoding::new(bytes.freeze(), events), taken))
+        Some((EncodedBatch::new(bytes.freeze(), events), taken))
     }
 
     fn is_replaced(&self, place: u32) -> bool {

@@ -1,7 +1,7 @@
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use crate::contract::{Batch, Delivery, Encoded, Encoding, End, Format};
+use crate::contract::{Batch, Delivery, EncodedBatch, EncodedDelivery, Format, SubscriptionEnd};
 use crate::hub::log::Log;
 use crate::hub::placing::{self, Placed};
 use crate::hub::reader::{Ahead, Glance, Lost, Reader};
@@ -27,7 +27,7 @@ enum Found {
     /// There may be something to read now.
     More,
     Lost(Lost),
-    End(End),
+    End(SubscriptionEnd),
 }
 
 impl Single {
@@ -69,7 +69,7 @@ impl Single {
                 self.delivered(events, sequence);
                 return Poll::Ready(Delivery::Events(batch));
             }
-            if self.wait(shared, cx) {
+            if self.register(shared, cx) {
                 return Poll::Pending;
             }
             match self.find(shared) {
@@ -87,27 +87,27 @@ impl Single {
         cx: &mut Context<'_>,
         format: &dyn Format,
         max: usize,
-    ) -> Poll<Encoded> {
+    ) -> Poll<EncodedDelivery> {
         let waited = self.has_waited();
         loop {
             if let Some(ahead) = self.reader.ahead(shared, self.overflow) {
                 if !ahead.is_whole {
                     match self.sieved_encode(shared, format, max) {
-                        Some(encoding) => return Poll::Ready(Encoded::Events(encoding)),
+                        Some(encoding) => return Poll::Ready(EncodedDelivery::Events(encoding)),
                         None => continue,
                     }
                 }
                 let (bytes, events, sequence) = ahead.encode(format, max, shared, waited);
                 self.delivered(events, sequence);
-                return Poll::Ready(Encoded::Events(Encoding::new(bytes, events)));
+                return Poll::Ready(EncodedDelivery::Events(EncodedBatch::new(bytes, events)));
             }
-            if self.wait(shared, cx) {
+            if self.register(shared, cx) {
                 return Poll::Pending;
             }
             match self.find(shared) {
                 Found::More => {}
-                Found::Lost(lost) => return Poll::Ready(Encoded::Gap(self.lost(&lost, shared))),
-                Found::End(end) => return Poll::Ready(Encoded::End(end)),
+                Found::Lost(lost) => return Poll::Ready(EncodedDelivery::Gap(self.lost(&lost, shared))),
+                Found::End(end) => return Poll::Ready(EncodedDelivery::End(end)),
             }
         }
     }
@@ -130,7 +130,7 @@ impl Single {
 
     /// Encodes the first of the events ahead that are to be delivered, if that is not all of them.
     #[cold]
-    fn sieved_encode(&mut self, shared: &Shared, format: &dyn Format, max: usize) -> Option<Encoding> {
+    fn sieved_encode(&mut self, shared: &Shared, format: &dyn Format, max: usize) -> Option<EncodedBatch> {
         let ahead = self.reader.ahead(shared, self.overflow)?;
         let (encoding, taken) = ahead.sieved_encode(shared, self.overflow, format, max)?;
         self.sequence = taken.sequence;
@@ -140,7 +140,7 @@ impl Single {
 
     /// Registers for the next event, unless there is something to read, or to say, first: then `false`.
     #[inline(always)]
-    pub(super) fn wait(&mut self, shared: &Shared, cx: &mut Context<'_>) -> bool {
+    pub(super) fn register(&mut self, shared: &Shared, cx: &mut Context<'_>) -> bool {
         // Loaded before the look under the lock: every event of this topic up to here is in the log by then.
         let published = shared.published.load();
         // Cloned before the lock: a waker is the executor's code.
@@ -162,7 +162,7 @@ impl Single {
     /// Registers without a look at the segment in hand, and lets go of it: if it were evicted, nothing would wake this
     /// reader.
     pub(super) fn wait_unseen(&mut self, shared: &Shared, cx: &mut Context<'_>) -> bool {
-        let waits = self.wait(shared, cx);
+        let waits = self.register(shared, cx);
         if waits {
             self.reader.let_go();
         }
@@ -174,12 +174,16 @@ impl Single {
     fn find(&mut self, shared: &Shared) -> Found {
         let found = self.reader.log.state().find(self.reader.next, self.overflow);
         if let placing::Found::Nothing = found {
-            return Found::End(if self.reader.next == TOO_SLOW { End::TooSlow } else { End::Closed });
+            return Found::End(if self.reader.next == TOO_SLOW {
+                SubscriptionEnd::TooSlow
+            } else {
+                SubscriptionEnd::Closed
+            });
         }
         match self.reader.follow(found, u64::MAX, shared) {
             Some(_) if self.overflow == Overflow::Disconnect => {
                 self.reader.next = TOO_SLOW;
-                Found::End(End::TooSlow)
+                Found::End(SubscriptionEnd::TooSlow)
             }
             Some(lost) => Found::Lost(lost),
             None => Found::More,
@@ -203,8 +207,8 @@ impl Single {
         self.reader.next_in(now)
     }
 
-    pub(super) fn detach(&mut self) {
-        self.reader.detach();
+    pub(super) fn release(&mut self) {
+        self.reader.release();
     }
 
     /// Leaves the topic.

@@ -4,7 +4,8 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use crate::contract::{
-    Delivery, Encoded, Encoding, Format, Head, Start, Subscribe, SubscribeError, SubscribeOptions, Subscriber,
+    Delivery, EncodedBatch, EncodedDelivery, Format, Head, Start, Subscribe, SubscribeError, SubscribeOptions,
+    Subscriber,
 };
 use crate::hub::joining::{Beginning, JoinedLogs, Joining};
 use crate::hub::merged::Merged;
@@ -25,7 +26,8 @@ use crate::model::{Cursor, Gap, GapReason, Overflow, Pattern, Topic};
 ///
 /// ```
 /// use std::task::{Context, Poll, Waker};
-/// use tidings::{Delivery, LocalHub, Subscribe, Subscriber, Topic};
+/// use tidings::{LocalHub, Subscribe, Subscriber, Topic};
+/// use tidings::subscriber::Delivery;
 ///
 /// let hub = LocalHub::new();
 /// let mut orders = hub.subscribe(Subscribe::patterns(["orders/**", "news"]))?;
@@ -57,7 +59,8 @@ use crate::model::{Cursor, Gap, GapReason, Overflow, Pattern, Topic};
 ///
 /// ```
 /// use std::task::{Context, Poll, Waker};
-/// use tidings::{Delivery, LocalHub, Retention, Subscribe, Subscriber, Topic};
+/// use tidings::{LocalHub, Retention, Subscribe, Subscriber, Topic};
+/// use tidings::subscriber::Delivery;
 ///
 /// let hub = LocalHub::builder().retain(Retention::count(100)).live_buffer(0).build();
 /// let topic = Topic::new("ticks")?;
@@ -99,15 +102,21 @@ impl Subscription {
     }
 
     #[inline(always)]
-    fn wait(&mut self, cx: &mut Context<'_>) -> bool {
+    fn register(&mut self, cx: &mut Context<'_>) -> bool {
         match &mut self.order {
-            Order::Single(single) => single.wait(&self.shared, cx),
+            Order::Single(single) => single.register(&self.shared, cx),
             Order::Merged(_) => false,
         }
     }
 
     #[inline(never)]
-    fn take_encoded(&mut self, cx: &mut Context<'_>, format: &dyn Format, max: usize, events: u32) -> Poll<Encoded> {
+    fn take_encoded(
+        &mut self,
+        cx: &mut Context<'_>,
+        format: &dyn Format,
+        max: usize,
+        events: u32,
+    ) -> Poll<EncodedDelivery> {
         let Order::Single(single) = &mut self.order else {
             return self.find_encoded(cx, format, max);
         };
@@ -116,17 +125,17 @@ impl Subscription {
         };
         let (bytes, events, sequence) = ahead.encode(format, max, &self.shared, single.has_waited());
         single.delivered(events, sequence);
-        Poll::Ready(Encoded::Events(Encoding::new(bytes, events)))
+        Poll::Ready(EncodedDelivery::Events(EncodedBatch::new(bytes, events)))
     }
 
     #[inline(never)]
     fn wait_next(&mut self, cx: &mut Context<'_>) -> Poll<Delivery> {
-        if self.wait(cx) { Poll::Pending } else { self.find_next(cx) }
+        if self.register(cx) { Poll::Pending } else { self.find_next(cx) }
     }
 
     #[inline(never)]
-    fn wait_encoded(&mut self, cx: &mut Context<'_>, format: &dyn Format, max: usize) -> Poll<Encoded> {
-        if self.wait(cx) { Poll::Pending } else { self.find_encoded(cx, format, max) }
+    fn wait_encoded(&mut self, cx: &mut Context<'_>, format: &dyn Format, max: usize) -> Poll<EncodedDelivery> {
+        if self.register(cx) { Poll::Pending } else { self.find_encoded(cx, format, max) }
     }
 
     #[inline(never)]
@@ -141,9 +150,9 @@ impl Subscription {
     }
 
     #[inline(never)]
-    fn find_encoded(&mut self, cx: &mut Context<'_>, format: &dyn Format, max: usize) -> Poll<Encoded> {
+    fn find_encoded(&mut self, cx: &mut Context<'_>, format: &dyn Format, max: usize) -> Poll<EncodedDelivery> {
         if let Some(gap) = self.opening.take() {
-            return Poll::Ready(Encoded::Gap(self.open(*gap)));
+            return Poll::Ready(EncodedDelivery::Gap(self.open(*gap)));
         }
         match &mut self.order {
             Order::Single(single) => single.poll_encoded(&self.shared, cx, format, max),
@@ -224,7 +233,7 @@ impl Subscriber for Subscription {
         self.find_next(cx)
     }
 
-    fn poll_encoded(&mut self, cx: &mut Context<'_>, format: &dyn Format, max: usize) -> Poll<Encoded> {
+    fn poll_encoded(&mut self, cx: &mut Context<'_>, format: &dyn Format, max: usize) -> Poll<EncodedDelivery> {
         if let (None, Order::Single(single)) = (&self.opening, &self.order) {
             match single.glance() {
                 Glance::AtHand(ahead) => {
@@ -242,7 +251,7 @@ impl Subscriber for Subscription {
         true
     }
 
-    fn wait(&mut self, cx: &mut Context<'_>) -> bool {
+    fn register(&mut self, cx: &mut Context<'_>) -> bool {
         match &mut self.order {
             Order::Single(single) if self.opening.is_none() => single.wait_unseen(&self.shared, cx),
             _ => false,
@@ -265,10 +274,10 @@ impl Subscriber for Subscription {
         })
     }
 
-    fn detach(&mut self) {
+    fn release(&mut self) {
         match &mut self.order {
-            Order::Single(single) => single.detach(),
-            Order::Merged(merged) => merged.detach(),
+            Order::Single(single) => single.release(),
+            Order::Merged(merged) => merged.release(),
         }
     }
 

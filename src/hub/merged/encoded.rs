@@ -4,10 +4,10 @@ use std::task::{Context, Poll};
 use bytes::BytesMut;
 
 use super::{Merged, Next};
-use crate::contract::{Encoded, Encoding, Format};
+use crate::contract::{EncodedBatch, EncodedDelivery, Format};
 use crate::hub::shared::Shared;
 
-/// Encoded events of several topics.
+/// EncodedDelivery events of several topics.
 #[derive(Default)]
 struct Piece {
     bytes: BytesMut,
@@ -22,7 +22,7 @@ enum Fit {
     /// They do not fit.
     Full,
     /// They are a piece of their own.
-    Alone(Encoding),
+    Alone(EncodedBatch),
 }
 /// Delivery of encoded events.
 impl Merged {
@@ -33,27 +33,27 @@ impl Merged {
         cx: &mut Context<'_>,
         format: &dyn Format,
         max: usize,
-    ) -> Poll<Encoded> {
+    ) -> Poll<EncodedDelivery> {
         let mut piece = Piece::default();
         // A format may write nothing of an event: it is delivered all the same.
         while piece.events == 0 {
             match std::task::ready!(self.poll_order(shared, cx)) {
                 Next::Events { key, up_to } => {
                     if let Fit::Alone(encoding) = self.join(key, up_to, shared, format, max, &mut piece) {
-                        return Poll::Ready(Encoded::Events(encoding));
+                        return Poll::Ready(EncodedDelivery::Events(encoding));
                     }
                 }
                 Next::Gap { key, up_to } => {
                     if let Some(gap) = self.tell(shared, key, up_to) {
-                        return Poll::Ready(Encoded::Gap(gap));
+                        return Poll::Ready(EncodedDelivery::Gap(gap));
                     }
                 }
-                Next::End(end) => return Poll::Ready(Encoded::End(end)),
+                Next::End(end) => return Poll::Ready(EncodedDelivery::End(end)),
             }
         }
         // If the format panics here, what was joined before goes out, since its readers are past it; the next poll panics.
         let _ = catch_unwind(AssertUnwindSafe(|| self.join_others(shared, format, max, &mut piece)));
-        Poll::Ready(Encoded::Events(piece.encoding()))
+        Poll::Ready(EncodedDelivery::Events(piece.encoding()))
     }
 
     /// Joins what follows without a gap, as far as it fits.
@@ -116,7 +116,7 @@ impl Merged {
         self.sequence = sequence;
         if is_first && end == u64::MAX && self.heads.is_empty() {
             // One topic alone has something to say: its shared bytes go out as they are.
-            return Fit::Alone(Encoding::new(bytes, events));
+            return Fit::Alone(EncodedBatch::new(bytes, events));
         }
         if is_first {
             piece.bytes.reserve(bytes.len().saturating_mul(1 + self.heads.len()).min(max));
@@ -133,7 +133,7 @@ impl Piece {
         self.events += events;
     }
 
-    fn encoding(self) -> Encoding {
-        Encoding::new(self.bytes.freeze(), self.events).conflated(self.conflated)
+    fn encoding(self) -> EncodedBatch {
+        EncodedBatch::new(self.bytes.freeze(), self.events).conflated(self.conflated)
     }
 }
