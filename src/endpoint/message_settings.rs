@@ -18,7 +18,7 @@ impl EndpointBuilder {
     /// Raw WebSocket frames can't carry a gap, so the connection is closed with 1013, as for every gap.
     /// [`EndpointStats::too_large`](crate::stats::EndpointStats::too_large) counts these gaps.
     ///
-    /// A limit below the [batch](Self::batch) makes the pieces smaller too. The hub's own limit,
+    /// A limit below the [batch](Self::max_batch_bytes) makes the pieces smaller too. The hub's own limit,
     /// [`LocalHubBuilder::max_event`](crate::LocalHubBuilder::max_event), refuses the publication.
     pub fn max_event(mut self, max: usize) -> Self {
         self.config.max_event = max;

@@ -120,7 +120,7 @@ pub enum Overflow {
     ///   before that only of those that have the key of the newest event.
     /// - A client that resumes at any cursor it was given gets the newest event of each key after that. An older one that
     ///   it was spared has a newer one behind it, whose cursor is later.
-    /// - If the newest event of a key has [expired](crate::Event::ttl), nothing is delivered for the key: the events
+    /// - If the newest event of a key has [expired](crate::Event::with_ttl), nothing is delivered for the key: the events
     ///   that it replaced stay replaced.
     /// - How many were left out is told with each delivery: [`Batch::conflated`](crate::subscriber::Batch::conflated),
     ///   [`EncodedBatch::conflated`](crate::subscriber::EncodedBatch::conflated).

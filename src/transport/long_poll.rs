@@ -15,7 +15,7 @@ use crate::time::{Sleep, Timer};
 ///
 /// A source without cursors, such as [`from_stream`](crate::subscriber::from_stream), is answered with everything up to its end, since
 /// its client can't come back for the rest. If the end does not come before the deadline, or the events are more than
-/// [`max_bytes`](Self::max_bytes), the reply [is not complete](Reply::is_complete).
+/// [`max_batch_bytes`](Self::max_batch_bytes), the reply [is not complete](Reply::is_complete).
 ///
 /// `T` is what it sleeps with: the timer's boxed sleep, where no mount has one of its own.
 ///

@@ -16,7 +16,7 @@ use crate::endpoint::reject::refusal::Refusal;
 use crate::endpoint::reject::refused::{Caller, Refused};
 use crate::endpoint::shared::Shared;
 
-/// The future of [`Endpoint`](super::Endpoint)'s `Service`.
+/// The future of [`Endpoint`](crate::Endpoint)'s `Service`.
 #[must_use = "futures do nothing unless polled"]
 pub struct ResponseFuture(State);
 
