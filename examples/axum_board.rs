@@ -74,15 +74,14 @@ impl Board {
         let score = scores.of.get(team).map_or(1, |score| score + 1);
         let receipt = self.hub.publish_now(&self.topic, event(team, score)?)?;
         scores.of.insert(team.to_owned(), score);
-        scores.as_of = Some(receipt.cursor);
+        scores.as_of = receipt.cursor();
         Ok(())
     }
 
     fn snapshot(&self) -> Snapshot {
         let scores = self.scores.lock().expect("nobody panics with it");
         let events = scores.of.iter().filter_map(|(team, &score)| event(team, score).ok());
-        let snapshot = Snapshot::new(events.map(|event| (self.topic.clone(), event)));
-        scores.as_of.into_iter().fold(snapshot, Snapshot::with_cursor)
+        Snapshot::new(events.map(|event| (self.topic.clone(), event))).with_cursor(scores.as_of)
     }
 }
 

@@ -67,18 +67,18 @@ pub(crate) async fn many(relay: &Relay, peer: &Peer, body: Incoming) -> Result<P
     drop(body);
     relay.quota.create(&relay.hub, peer, events.iter().map(|(topic, _)| topic))?;
     let receipts = relay.hub.publish_batch(events).map_err(|error| refused(&error))?;
-    let cursor = receipts.last().map_or_else(|| relay.hub.cursor(), |last| last.cursor);
+    let cursor = receipts.last().and_then(Receipt::cursor).unwrap_or_else(|| relay.hub.cursor());
     Ok(pages::json(&AllPublished { published: receipts.len(), cursor: cursor.to_string() }))
 }
 
-/// Answers to the publish of one event. The JSON is written by hand, since there is one for each event: nothing in a
-/// cursor is special in JSON.
+/// Returns the reply to one publish. It is written by hand because it is sent for each event; a cursor needs no escapes in
+/// JSON.
 fn published(receipt: &Receipt) -> Page {
     let mut text = BytesMut::with_capacity(Cursor::MAX_LEN);
     text.extend_from_slice(br#"{"cursor":""#);
-    receipt.cursor.encode(&mut text);
+    receipt.cursor().into_iter().for_each(|cursor| cursor.encode(&mut text));
     // Bytes in memory always have room.
-    let _ = write!(text, r#"","subscribers":{}}}"#, receipt.subscribers);
+    let _ = write!(text, r#"","subscribers":{}}}"#, receipt.subscribers());
     pages::page(JSON, text)
 }
 

@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 use bytes::{Bytes, BytesMut};
 
 use crate::contract::Format;
-use crate::model::{Cursor, Event, Position, Topic};
+use crate::model::{Cursor, Event, Topic};
 
 /// A run of one topic's events in their order: an owned handle on shared history, cheap to clone.
 ///
@@ -176,6 +176,6 @@ impl Run {
     }
 
     pub(crate) fn cursor(&self, sequence: u64) -> Option<Cursor> {
-        (self.epoch != 0).then(|| Cursor::new(Position { epoch: self.epoch, sequence }))
+        (self.epoch != 0).then(|| Cursor::new(self.epoch, sequence))
     }
 }

@@ -1,4 +1,6 @@
+use std::borrow::Borrow;
 use std::fmt;
+use std::future::Future;
 use std::iter::once;
 use std::mem::take;
 use std::sync::Arc;
@@ -16,7 +18,7 @@ use crate::hub::standby::NotifierSource;
 use crate::hub::stats::HubStats;
 use crate::hub::subscription::Subscription;
 use crate::hub::waiters::wake_all;
-use crate::model::{Cursor, Event, Topic};
+use crate::model::{Cursor, Event, IntoTopic, Topic};
 
 /// The embedded hub: an append-only log per topic in memory, one order across all of them.
 ///
@@ -34,7 +36,7 @@ use crate::model::{Cursor, Event, Topic};
 /// let topic = Topic::new("news")?;
 /// let subscription = hub.subscribe(Subscribe::topics([&topic]))?;
 /// let receipt = hub.publish_now(&topic, "it is on")?;
-/// assert_eq!(receipt.subscribers, 1);
+/// assert_eq!(receipt.subscribers(), 1);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
@@ -96,10 +98,49 @@ impl LocalHub {
         &self.handle.shared
     }
 
-    /// Publishes one event. Wakes its subscribers before it returns, or has a [notifier](Self::notifier) do so, and runs
-    /// nothing of theirs under a lock.
-    pub fn publish_now(&self, topic: &Topic, event: impl Into<Event>) -> Result<Receipt, PublishError> {
-        let (shared, event) = (&*self.handle.shared, event.into());
+    /// Publishes one event when the future is polled. It is ready at its first poll.
+    ///
+    /// The topic is a [`Topic`], a `&Topic`, a `&str` or a `String`; the event is an [`Event`], or a text. Hubs with an engine
+    /// have the same method, so an application can change its hub in one line. [`publish_now`](Self::publish_now) does the
+    /// same without a future.
+    ///
+    /// ```
+    /// # async fn run() -> Result<(), tidings::PublishError> {
+    /// let hub = tidings::LocalHub::new();
+    /// let receipt = hub.publish("news", "it is on").await?;
+    /// assert_eq!(receipt.subscribers(), 0);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// See [`publish_now`](Self::publish_now).
+    pub fn publish(
+        &self,
+        topic: impl IntoTopic,
+        event: impl Into<Event>,
+    ) -> impl Future<Output = Result<Receipt, PublishError>> + Send {
+        let (topic, event) = (topic.into_topic(), event.into());
+        async move { self.publish_event(topic?.borrow(), event) }
+    }
+
+    /// Publishes one event. Wakes its subscribers before it returns, or leaves that to a [notifier](Self::notifier). It does
+    /// not wait for a subscriber.
+    ///
+    /// # Errors
+    ///
+    /// - [`PublishError::Topic`] if the name is not a topic.
+    /// - [`PublishError::Closed`] after [`close`](Self::close).
+    /// - [`PublishError::TooLarge`] if the event is larger than the hub's
+    ///   [`max_event`](LocalHubBuilder::max_event).
+    /// - [`PublishError::Full`] and [`PublishError::TooManyTopics`] if the hub's limits leave no room.
+    pub fn publish_now(&self, topic: impl IntoTopic, event: impl Into<Event>) -> Result<Receipt, PublishError> {
+        self.publish_event(topic.into_topic()?.borrow(), event.into())
+    }
+
+    fn publish_event(&self, topic: &Topic, event: Event) -> Result<Receipt, PublishError> {
+        let shared = &*self.handle.shared;
         shared.check(&event)?;
         let round = Round::new(shared);
         let log = shared.registry.log(topic).ok_or(PublishError::Closed)?;
@@ -114,19 +155,36 @@ impl LocalHub {
         Ok(receipt)
     }
 
-    /// Publishes events in this order and wakes each subscriber once for all of them. All or none: on an error none was
-    /// published. Other publishers wait while all of its events are appended, subscribers don't: a batch of thousands is
-    /// better split.
-    pub fn publish_batch(
-        &self,
-        events: impl IntoIterator<Item = (Topic, Event)>,
-    ) -> Result<Vec<Receipt>, PublishError> {
+    /// Publishes events in this order and wakes each subscriber once for all of them.
+    ///
+    /// Other publishers wait until all of its events are appended, so split a batch of thousands. Subscribers do not wait.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), tidings::PublishError> {
+    /// let hub = tidings::LocalHub::new();
+    /// let receipts = hub.publish_batch([("scores", "1:0"), ("news", "a goal")])?;
+    /// assert_eq!(receipts.len(), 2);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// See [`publish_now`](Self::publish_now). On an error none of the events was published.
+    pub fn publish_batch<T, E>(&self, events: impl IntoIterator<Item = (T, E)>) -> Result<Vec<Receipt>, PublishError>
+    where
+        T: IntoTopic,
+        E: Into<Event>,
+    {
         let shared = &*self.handle.shared;
         // No topic is made before the last event was checked: a refused batch leaves none, nor does an iterator or a clock
         // that panics.
-        let events = events.into_iter().map(|(topic, event)| shared.check(&event).map(|()| (topic, event)));
+        let events = events.into_iter().map(|(topic, event)| {
+            let (topic, event) = (topic.into_topic()?, event.into());
+            shared.check(&event).map(|()| (topic, event))
+        });
         let (events, round) = (events.collect::<Result<Vec<_>, _>>()?, Round::new(shared));
-        let events = events.into_iter().map(|(topic, event)| Some((shared.registry.log(&topic)?, event)));
+        let events = events.into_iter().map(|(topic, event)| Some((shared.registry.log(topic.borrow())?, event)));
         let events = events.collect::<Option<Vec<_>>>().ok_or(PublishError::Closed)?;
         let _reserved = shared.make_room(events.iter().map(|(log, event)| (log, event)))?;
         let mut all = Vec::with_capacity(events.len());
@@ -249,7 +307,7 @@ impl Hub for LocalHub {
     type Subscription = Subscription;
 
     async fn publish(&self, topic: &Topic, event: Event) -> Result<Receipt, PublishError> {
-        self.publish_now(topic, event)
+        self.publish_event(topic, event)
     }
 
     fn subscribe(&self, what: Subscribe) -> Result<Subscription, SubscribeError> {

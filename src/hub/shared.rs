@@ -19,7 +19,7 @@ use crate::hub::segment::{Evicted, nanos};
 use crate::hub::sweeper::Sweeper;
 use crate::hub::sync::{Count, Mutex, MutexGuard, Watermark};
 use crate::hub::waiters::wake_all;
-use crate::model::{Cursor, Event, Overflow, Pattern, Position, Topic};
+use crate::model::{Cursor, Event, Overflow, Pattern, Topic};
 use crate::time::Clock;
 
 /// Number of logs that a sweep of all drops under one hold of the registry's lock.
@@ -98,7 +98,7 @@ impl Shared {
 
     /// The cursor of a sequence.
     pub(super) fn cursor(&self, sequence: u64) -> Cursor {
-        Cursor::new(Position { epoch: self.epoch, sequence })
+        Cursor::new(self.epoch, sequence)
     }
 
     /// Begins a subscription of a topic.

@@ -26,7 +26,7 @@ impl Fit<'_> {
         snapshot.events.iter().all(|(topic, event)| {
             self.is_small(event) || {
                 out.clear();
-                self.format.encode(&EventRef::new(topic, event, Some(NOWHERE.into())), &mut out);
+                self.format.encode(&EventRef::new(topic, event, Some(NOWHERE)), &mut out);
                 out.len() + Cursor::MAX_LEN <= self.max
             }
         })
@@ -42,7 +42,7 @@ impl Fit<'_> {
 /// that the subscriber follows.
 #[cold]
 pub(super) fn gap(missed: Option<u32>, cursor: Option<Cursor>, topics: &[Pattern]) -> Gap {
-    let gap = Gap::new(GapReason::TooLarge, cursor.unwrap_or(NOWHERE.into()));
+    let gap = Gap::new(GapReason::TooLarge, cursor.unwrap_or(NOWHERE));
     let gap = missed.into_iter().fold(gap, |gap, missed| gap.missed(missed.into()));
     match topics {
         [one] => one.as_topic().into_iter().fold(gap, |gap, topic| gap.topic(topic.clone())),

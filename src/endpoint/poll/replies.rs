@@ -119,7 +119,8 @@ mod tests {
     #[test]
     fn others_never_take_the_place_of_the_one_that_is_asked_for() {
         let (hub, news, replies) = (LocalHub::new(), Topic::new("news").unwrap(), Replies::default());
-        let cursors: Vec<_> = (0..4 * PLACES).map(|_| hub.publish_now(&news, "new").unwrap().cursor).collect();
+        let cursors: Vec<_> =
+            (0..4 * PLACES).map(|_| hub.publish_now(&news, "new").unwrap().cursor().unwrap()).collect();
         let first = || replies.0.lock().known.first().map(|known| known.whole.body.clone());
         drop(replies.of(reply(&hub, cursors[0])));
         let asked_for = first().unwrap();

@@ -231,7 +231,7 @@ fn subscription_of_a_long_history_that_has_aged_out_gets_nothing_of_it() {
 fn resume_over_a_long_history_that_has_aged_out_is_told_of_the_gap() {
     for name in ["a", "*"] {
         let (hub, hand) = aging();
-        let start = hub.publish_now(&topic("a"), "x").unwrap().cursor;
+        let start = hub.publish_now(&topic("a"), "x").unwrap().cursor().unwrap();
         fill(&hub, "a", MANY, MANY);
         hand.wait(AGE);
         let resume = Subscribe::patterns([name]).start(Start::After(start));
@@ -272,7 +272,7 @@ fn publish_to_many_subscriptions_of_several_topics_reaches_each() {
         let hub = builder().build();
         let mut all = followers(&hub, name);
         let published = hub.publish_now(&topic("a"), "x").unwrap();
-        assert_eq!(published.subscribers as u64, MANY);
+        assert_eq!(published.subscribers() as u64, MANY);
         all.iter_mut().for_each(|subscription| assert_eq!(read(subscription), 1));
         let batch = (0..3).map(|_| (topic("a"), Event::text("x")));
         hub.publish_batch(batch).unwrap();

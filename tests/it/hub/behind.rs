@@ -131,12 +131,12 @@ fn topics_that_are_forgotten_neither_hide_what_is_lost_nor_make_up_a_loss() {
         }
         (0..100).for_each(|_| assert_eq!(say(&hub, "a/kept", "fills"), 1));
         clock.advance(Duration::from_secs(11));
-        let last = hub.publish_now(&topic("a/none"), "last").unwrap().cursor.position().sequence;
+        let last = hub.publish_now(&topic("a/none"), "last").unwrap().cursor().unwrap().sequence();
         let (mut gaps, mut read) = (Vec::new(), 0);
         loop {
             match poll(&mut slow) {
                 Poll::Ready(Delivery::Events(batch)) => read += batch.len(),
-                Poll::Ready(Delivery::Gap(gap)) => gaps.push(gap.cursor.position().sequence),
+                Poll::Ready(Delivery::Gap(gap)) => gaps.push(gap.cursor.sequence()),
                 _ => break,
             }
         }

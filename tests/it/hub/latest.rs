@@ -8,8 +8,7 @@ use proptest::prelude::*;
 use proptest::sample::subsequence;
 use tidings::subscriber::{Delivery, EncodedDelivery};
 use tidings::{
-    Cursor, Event, Gap, GapReason, LocalHub, Overflow, Position, Retention, Start, Subscribe, Subscriber, Subscription,
-    Topic,
+    Cursor, Event, Gap, GapReason, LocalHub, Overflow, Retention, Start, Subscribe, Subscriber, Subscription, Topic,
 };
 
 use super::Lines;
@@ -145,14 +144,13 @@ struct Brought {
 /// One poll; `None`: nothing is there.
 fn take(subscription: &mut Subscription, max: Option<usize>) -> Option<Brought> {
     let mut cx = Context::from_waker(Waker::noop());
-    let of_gap =
-        |gap: Gap| Brought { items: vec![Item::Gap(gap.cursor.position().sequence)], missed: gap.missed, conflated: 0 };
+    let of_gap = |gap: Gap| Brought { items: vec![Item::Gap(gap.cursor.sequence())], missed: gap.missed, conflated: 0 };
     let brought = match max {
         None => match subscription.poll_next(&mut cx) {
             Poll::Pending => return None,
             Poll::Ready(Delivery::Events(batch)) => {
                 let sequences = batch.iter().map(|event| {
-                    let sequence = event.cursor.unwrap().position().sequence;
+                    let sequence = event.cursor.unwrap().sequence();
                     let text = event.event.as_str().unwrap().trim_end_matches('x');
                     assert_eq!(text, sequence.to_string(), "another event than was published there");
                     Item::Event(sequence)
@@ -185,13 +183,13 @@ fn take(subscription: &mut Subscription, max: Option<usize>) -> Option<Brought> 
     };
     assert!(!brought.items.is_empty(), "at least one");
     let (Item::Gap(last) | Item::Event(last)) = *brought.items.last().unwrap();
-    assert_eq!(subscription.cursor().unwrap().position().sequence, last, "the cursor is what was delivered");
+    assert_eq!(subscription.cursor().unwrap().sequence(), last, "the cursor is what was delivered");
     Some(brought)
 }
 
 /// One subscription from the cursor, polled once. False when there was nothing.
 fn visit(world: &mut World, topics: &[usize], overflow: Overflow, at: &mut u64, max: Option<usize>) -> bool {
-    let start = Start::After(Cursor::new(Position::new(world.hub.cursor().position().epoch, *at)));
+    let start = Start::After(Cursor::new(world.hub.cursor().epoch(), *at));
     let mut subscription = subscribe(world, topics, overflow, start);
     let expected = world.expected(topics, *at, overflow);
     let brought = take(&mut subscription, max);
@@ -199,7 +197,7 @@ fn visit(world: &mut World, topics: &[usize], overflow: Overflow, at: &mut u64, 
         Some(brought) => assert_eq!(brought.items, expected[..brought.items.len().min(expected.len())]),
         None => assert_eq!(expected, [], "nothing is lost"),
     }
-    *at = subscription.cursor().unwrap().position().sequence;
+    *at = subscription.cursor().unwrap().sequence();
     assert!(brought.is_some() || *at == world.watermark(), "who has everything stands at the watermark");
     brought.is_some()
 }

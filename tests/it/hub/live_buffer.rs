@@ -48,8 +48,8 @@ fn idle_reader_gets_every_event_of_a_batch_larger_than_history() {
             let (oldest, _) = read(&mut hub.subscribe(what().start(Start::Oldest)).unwrap());
             let (back, gaps) = read(&mut hub.subscribe(what().start(Start::After(before))).unwrap());
             assert_eq!((oldest, back), (retained, retained), "{names:?}: who comes gets what retention promises");
-            let lost = gaps.iter().map(|gap| (gap.reason, gap.cursor.position().sequence)).collect::<Vec<_>>();
-            let last_lost = hub.cursor().position().sequence - retained as u64;
+            let lost = gaps.iter().map(|gap| (gap.reason, gap.cursor.sequence())).collect::<Vec<_>>();
+            let last_lost = hub.cursor().sequence() - retained as u64;
             assert_eq!(lost, [(GapReason::Evicted, last_lost)], "{names:?}");
         }
     }
@@ -81,7 +81,7 @@ fn reader_behind_the_live_buffer_goes_on_with_the_oldest_event_in_it() {
         let (events, gaps) = read(reader);
         assert_eq!(gaps.len(), 1);
         assert_eq!(gaps[0].missed, Some(6_000 - events as u64));
-        assert_eq!(gaps[0].cursor.position().sequence, 6_000 - events as u64);
+        assert_eq!(gaps[0].cursor.sequence(), 6_000 - events as u64);
         let bytes = events * 1_024;
         assert!(
             (LocalHubBuilder::LIVE_BUFFER - (512 << 10)..=LocalHubBuilder::LIVE_BUFFER).contains(&bytes),

@@ -9,7 +9,7 @@ use std::task::{Context, Poll, Wake, Waker};
 
 use proptest::prelude::*;
 use tidings::subscriber::Delivery;
-use tidings::{Cursor, LocalHub, Notifier, Position, Start, Subscribe, Subscriber, Subscription, Topic};
+use tidings::{Cursor, LocalHub, Notifier, Start, Subscribe, Subscriber, Subscription, Topic};
 
 const TOPICS: [&str; 2] = ["a", "b"];
 
@@ -52,7 +52,7 @@ proptest! {
                     hub.publish_now(&named(TOPICS[topic]), "event").unwrap();
                 }
                 Step::PublishAll => {
-                    hub.publish_batch(TOPICS.iter().chain(&TOPICS).map(|name| (named(name), "event".into()))).unwrap();
+                    hub.publish_batch(TOPICS.iter().chain(&TOPICS).map(|name| (named(name), "event"))).unwrap();
                 }
                 Step::Subscribe { topic } => readers.push(Reader::new(&hub, TOPICS[topic])),
                 Step::Poll { who } => readers.get_mut(who % count).into_iter().for_each(Reader::read),
@@ -147,7 +147,7 @@ fn a_notifier_whose_waker_panics_is_asleep_for_no_topic() {
     let mut notifier = hub.notifier().unwrap();
     let waker = Waker::from(Arc::new(PanicsOnce(AtomicUsize::new(0))));
     assert!(Pin::new(&mut notifier).poll(&mut Context::from_waker(&waker)).is_pending());
-    let all = || hub.publish_batch(TOPICS.map(|name| (named(name), "event".into())));
+    let all = || hub.publish_batch(TOPICS.map(|name| (named(name), "event")));
     assert!(catch_unwind(AssertUnwindSafe(all)).is_err());
     assert!(run(&mut notifier).is_pending());
     assert!(readers.iter().all(Reader::is_woken));
@@ -176,7 +176,7 @@ impl Wake for Woken {
 impl Reader {
     fn new(hub: &LocalHub, topic: &str) -> Self {
         let subscription = hub.subscribe(Subscribe::topics([topic])).unwrap();
-        let start = hub.cursor().position().sequence;
+        let start = hub.cursor().sequence();
         Self { subscription, topic: named(topic), woken: Arc::default(), sleeps: 0, before: 0, read: 0, start }
     }
 
@@ -198,8 +198,8 @@ impl Reader {
 
     /// Whether there is an event that it did not read.
     fn has_more(&self, hub: &LocalHub) -> bool {
-        let position = Position::new(hub.cursor().position().epoch, self.start);
-        let after = Start::After(Cursor::new(position));
+        let start = Cursor::new(hub.cursor().epoch(), self.start);
+        let after = Start::After(start);
         let mut all = hub.subscribe(Subscribe::topics([&self.topic]).start(after)).unwrap();
         let mut count = 0;
         while let Poll::Ready(Delivery::Events(batch)) = all.poll_next(&mut Context::from_waker(Waker::noop())) {

@@ -19,11 +19,11 @@ fn read(subscription: &mut Subscription) -> Vec<(u64, bool)> {
     while let Poll::Ready(delivery) = subscription.poll_next(&mut Context::from_waker(Waker::noop())) {
         match delivery {
             Delivery::Events(batch) => {
-                seen.extend(batch.iter().map(|event| (event.cursor.unwrap().position().sequence, false)));
+                seen.extend(batch.iter().map(|event| (event.cursor.unwrap().sequence(), false)));
             }
             Delivery::Gap(gap) => {
                 assert_eq!(gap.reason, GapReason::Overflow);
-                seen.push((gap.cursor.position().sequence, true));
+                seen.push((gap.cursor.sequence(), true));
             }
             other => panic!("{other:?}"),
         }

@@ -175,6 +175,6 @@ impl Subscriber for Silence {
     }
 
     fn cursor(&self) -> Option<tidings::Cursor> {
-        Some(tidings::Position::new(7, 1).into())
+        Some(tidings::Cursor::new(7, 1))
     }
 }

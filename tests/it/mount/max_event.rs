@@ -108,9 +108,9 @@ async fn event_of_exactly_max_event_bytes_is_delivered() {
 async fn event_above_max_event_is_a_gap_for_patterns_and_for_a_subscriber_of_a_handler() {
     let hub = LocalHub::new();
     let [one, two] = ["orders/1", "orders/2"].map(|name| Topic::new(name).unwrap());
-    let start = hub.publish_now(&one, "start").unwrap().cursor;
+    let start = hub.publish_now(&one, "start").unwrap().cursor().unwrap();
     hub.publish_now(&one, "before").unwrap();
-    let cursor = hub.publish_now(&two, large()).unwrap().cursor.to_string();
+    let cursor = hub.publish_now(&two, large()).unwrap().cursor().unwrap().to_string();
     hub.publish_now(&one, "after").unwrap();
     let endpoint = App::new().builder().max_event(MAX).build();
     for query in QUERIES {
@@ -241,7 +241,7 @@ async fn gap_above_max_event_names_the_topic_of_what_follows_a_state() {
     let hub = LocalHub::builder().retain(Retention::count(10)).build();
     let news = Topic::new("news").unwrap();
     hub.publish_now(&news, "retained").unwrap();
-    let cursor = hub.publish_now(&news, large()).unwrap().cursor.to_string();
+    let cursor = hub.publish_now(&news, large()).unwrap().cursor().unwrap().to_string();
     hub.publish_now(&news, "after").unwrap();
     let endpoint = Endpoint::builder(Board { hub, state: 10, begins: false }).max_event(MAX).build();
     let read = until(get("/?transport=chunked&cursor=0.0").to(&endpoint).await.into_body(), "after").await;
@@ -277,11 +277,11 @@ proptest! {
     ) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
         let (hub, news) = (LocalHub::new(), Topic::new("news").unwrap());
-        let start = hub.publish_now(&news, "start").unwrap().cursor;
+        let start = hub.publish_now(&news, "start").unwrap().cursor().unwrap();
         let expected: Vec<_> = sizes
             .iter()
             .map(|size| {
-                let cursor = hub.publish_now(&news, "x".repeat(*size)).unwrap().cursor.to_string();
+                let cursor = hub.publish_now(&news, "x".repeat(*size)).unwrap().cursor().unwrap().to_string();
                 let item = format!(r#"{{"id":"{cursor}","topic":"news","data":"{}"}},"#, "x".repeat(*size));
                 (cursor, (item.len() <= max).then_some(*size))
             })

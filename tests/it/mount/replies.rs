@@ -32,7 +32,7 @@ proptest! {
             let mut cursors: Vec<Cursor> = vec![hub.cursor()];
             for (number, &topic) in topics.iter().enumerate() {
                 let payload = format!("{number:0>width$}", width = if large { 3_000 } else { 4 });
-                cursors.push(hub.publish_now(&Topic::new(TOPICS[topic]).unwrap(), payload).unwrap().cursor);
+                cursors.push(hub.publish_now(&Topic::new(TOPICS[topic]).unwrap(), payload).unwrap().cursor().unwrap());
             }
             for (follows, from, held) in polls {
                 let named = TOPICS.iter().enumerate().filter(|(at, _)| follows & (1 << at) != 0);

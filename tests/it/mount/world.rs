@@ -47,7 +47,7 @@ impl App {
     }
 
     pub(crate) fn publish(&self, text: &str) -> String {
-        self.hub.publish_now(&Topic::new("news").unwrap(), text).unwrap().cursor.to_string()
+        self.hub.publish_now(&Topic::new("news").unwrap(), text).unwrap().cursor().unwrap().to_string()
     }
 
     /// How often a subscription was asked for.

@@ -22,7 +22,7 @@ fn p2_replayed_and_live_are_all_there_is() {
     const EVENTS: u64 = 30_000;
     for several in [false, true] {
         let hub = keeper();
-        let first = hub.publish_now(&topic("a"), "0").unwrap().cursor;
+        let first = hub.publish_now(&topic("a"), "0").unwrap().cursor().unwrap();
         let topics = if several { &TOPICS[..] } else { &TOPICS[..1] };
         thread::scope(|scope| {
             scope.spawn(|| {

@@ -60,7 +60,7 @@ async fn p17_what_is_published_during_a_drain_reaches_who_resumes_elsewhere() {
     let mut clients = Vec::new();
     for speaks in who_resume().flat_map(|speaks| [speaks; 4]) {
         let start = publish(&hub, &[0])[0].sequence;
-        let epoch = hub.cursor().position().epoch;
+        let epoch = hub.cursor().epoch();
         let mut client = visit(old, speaks, Some(&hub.cursor().to_string())).await;
         clients.push(tokio::spawn({
             let hub = hub.clone();

@@ -54,7 +54,7 @@ proptest! {
         let hub = LocalHub::builder().build();
         let cursors: Vec<_> = published.iter().enumerate().map(|(number, topic)| {
             let event = tidings::Event::text(number.to_string());
-            hub.publish_now(&Topic::new(TOPICS[*topic]).unwrap(), event).unwrap().cursor
+            hub.publish_now(&Topic::new(TOPICS[*topic]).unwrap(), event).unwrap().cursor().unwrap()
         }).collect();
         // Anybody's cursor: of an event that this user may see, or of one that it may not.
         let cursor = cursors[at % cursors.len()];
@@ -123,7 +123,8 @@ async fn row_05_a_stolen_cursor_gives_nothing_on_a_websocket_either() {
         let hub = LocalHub::builder().build();
         let acl = vec![vec![true, true, false, false], vec![false, false, true, false]];
         let address = serve_http1(&guarded(&hub, &acl)).await;
-        let publish = |topic: &str, text: &str| hub.publish_now(&Topic::new(topic).unwrap(), text).unwrap().cursor;
+        let publish =
+            |topic: &str, text: &str| hub.publish_now(&Topic::new(topic).unwrap(), text).unwrap().cursor().unwrap();
         let stolen = publish("a", "mine");
         publish("a", "mine too");
         publish("b", "yours");
@@ -148,7 +149,7 @@ async fn row_05_a_stolen_cursor_gives_nothing_on_a_websocket_either() {
 #[tokio::test]
 async fn row_05_absent_and_forbidden_look_the_same_whatever_the_cursor() {
     let hub = LocalHub::builder().build();
-    let there = hub.publish_now(&Topic::new("c").unwrap(), "secret").unwrap().cursor;
+    let there = hub.publish_now(&Topic::new("c").unwrap(), "secret").unwrap().cursor().unwrap();
     let endpoint = guarded(&hub, &vec![vec![true, true, true, false]]);
     let site = Site::new(App::new(), endpoint).await;
     let before = hub.stats();

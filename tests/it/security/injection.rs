@@ -17,7 +17,7 @@ proptest! {
     ) {
         let (app, news) = (App::new(), Topic::new("news").unwrap());
         let expected: Vec<_> = events.iter().map(|event| {
-            let cursor = app.hub.publish_now(&news, event.clone()).unwrap().cursor;
+            let cursor = app.hub.publish_now(&news, event.clone()).unwrap().cursor().unwrap();
             let name = event.name().unwrap_or("message").to_owned();
             SseEvent { name, data: data(event), id: cursor.to_string() }
         }).collect();

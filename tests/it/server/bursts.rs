@@ -11,7 +11,7 @@ const SIZE: usize = 1_000;
 
 fn burst(app: &App) {
     let (topic, text) = (Topic::new("news").unwrap(), "#".repeat(SIZE));
-    app.hub.publish_batch((0..COUNT).map(|_| (topic.clone(), text.as_str().into()))).unwrap();
+    app.hub.publish_batch((0..COUNT).map(|_| (topic.clone(), text.as_str()))).unwrap();
 }
 
 #[tokio::test]

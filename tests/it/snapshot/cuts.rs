@@ -5,9 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, Waker};
 
 use tidings::subscriber::{Delivery, EncodedDelivery, Mend, Mending, Recover, SubscriptionEnd, from_stream};
-use tidings::{
-    Cursor, Event, Gap, GapReason, LocalHub, Position, Retention, Snapshot, Start, Subscribe, Subscriber, Topic,
-};
+use tidings::{Cursor, Event, Gap, GapReason, LocalHub, Retention, Snapshot, Start, Subscribe, Subscriber, Topic};
 
 use super::board::{Board, Client, Wire};
 use crate::support::{Feed, Reader, Task};
@@ -15,7 +13,7 @@ use crate::support::{Feed, Reader, Task};
 const EPOCH: u64 = 7;
 
 fn at(sequence: u64) -> Cursor {
-    Position::new(EPOCH, sequence).into()
+    Cursor::new(EPOCH, sequence)
 }
 
 fn nowhere() -> Cursor {

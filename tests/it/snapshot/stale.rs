@@ -6,8 +6,7 @@ use std::task::{Context, Poll, Waker};
 
 use tidings::subscriber::{Delivery, EncodedDelivery, Recover};
 use tidings::{
-    Cursor, Event, Gap, GapReason, LocalHub, Position, Retention, Snapshot, Start, Subscribe, Subscriber, Subscription,
-    Topic,
+    Cursor, Event, Gap, GapReason, LocalHub, Retention, Snapshot, Start, Subscribe, Subscriber, Subscription, Topic,
 };
 
 use super::board::Wire;
@@ -121,7 +120,7 @@ fn state_that_is_older_than_what_is_missing_is_not_sent() {
         ] {
             for encoded in [true, false] {
                 let hub = hub(retain, 8, 0);
-                let as_of = Position::new(hub.cursor().position().epoch, as_of).into();
+                let as_of = Cursor::new(hub.cursor().epoch(), as_of);
                 let mut subscriber = mended(&hub, names, start, as_of);
                 let case = format!("{names:?} {retain} {start:?} {as_of}");
                 assert_eq!(yielded(&mut subscriber, encoded), expected, "{case}");
@@ -137,7 +136,7 @@ fn state_that_is_older_than_what_is_missing_is_not_sent() {
             (6, told("epoch+", &["s", "7", "8"])),
         ] {
             let hub = hub(2, 4, 4);
-            let as_of = Position::new(hub.cursor().position().epoch, as_of).into();
+            let as_of = Cursor::new(hub.cursor().epoch(), as_of);
             assert_eq!(yielded(&mut mended(&hub, names, elsewhere(), as_of), true), expected, "{names:?} {as_of}");
         }
     }
@@ -166,11 +165,11 @@ fn state_of_another_epoch_is_sent_only_where_nothing_of_this_one_is_missing() {
 #[test]
 fn state_that_a_client_begins_with_is_no_answer_to_a_later_gap() {
     let hub = hub(2, 8, 0);
-    let epoch = hub.cursor().position().epoch;
+    let epoch = hub.cursor().epoch();
     for (as_of, expected) in [(5, &["s", "epoch", "7", "8"][..]), (6, &["s", "7", "8"])] {
         let subscription = hub.subscribe(Names::One.subscribe().start(elsewhere())).unwrap();
         let mended = Recover::new(subscription, elsewhere(), |_: &Gap| async { None });
-        let mut mended = mended.with_snapshot(state().with_cursor(Position::new(epoch, as_of).into()));
+        let mut mended = mended.with_snapshot(state().with_cursor(Cursor::new(epoch, as_of)));
         assert_eq!(yielded(&mut mended, true), expected);
     }
 }

@@ -79,7 +79,7 @@ impl House {
     }
 
     pub(crate) fn publish(&self, text: &str) -> Cursor {
-        self.hub.publish_now(&Topic::new("news").unwrap(), text).unwrap().cursor
+        self.hub.publish_now(&Topic::new("news").unwrap(), text).unwrap().cursor().unwrap()
     }
 
     pub(crate) fn lines(&self) -> Vec<Line> {

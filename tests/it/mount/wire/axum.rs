@@ -58,7 +58,7 @@ async fn a_handler_reads_what_is_wanted_and_may_reject_it() {
     let app = App::new();
     let (address, _stop, _server) = serve(&app, &app.endpoint()).await;
     let mine = tidings::Topic::new("mine").unwrap();
-    let first = app.hub.publish_now(&mine, "one").unwrap().cursor;
+    let first = app.hub.publish_now(&mine, "one").unwrap().cursor().unwrap();
     app.hub.publish_now(&mine, "two").unwrap();
     let mut client = Raw::connect(address).await;
     client.send(format!("GET /mine?user=me HTTP/1.1\r\nHost: h\r\nIf-None-Match: \"{first}\"\r\n\r\n")).await;
