@@ -11,6 +11,7 @@ use futures_io::{AsyncRead, AsyncWrite};
 use super::bell::Bell;
 use super::close::of_rejection;
 use super::deadlines::{Deadlines, Due};
+use super::format::MessageAnswer;
 use super::mailbox::Mailbox;
 use super::outbox::Outbox;
 use super::rate::Rate;
@@ -145,10 +146,24 @@ impl<S: Subscriber, Io: AsyncRead + AsyncWrite + Unpin> WebSocketSink<S, Io> {
     ///
     /// A message in the handler's hands when the connection ends is finished, if that takes no longer than
     /// [`close_timeout`](WebSocketConfig::close_timeout). Its answer is dropped.
-    pub fn receive<F, R>(mut self, handler: F) -> Self
+    pub fn receive<F, R>(mut self, mut handler: F) -> Self
     where
         F: FnMut(Message) -> R + Send + 'static,
         R: Future<Output = Result<Option<Event>, Rejection>> + Send + 'static,
+    {
+        self.aside.mailbox.set(move |message| {
+            let outcome = handler(message);
+            async move { Ok(outcome.await?.map(MessageAnswer::Event)) }
+        });
+        self
+    }
+
+    /// Hands the client's messages to `handler`, as [`receive`](Self::receive) does, which encodes the answers itself.
+    #[cfg(feature = "http")]
+    pub(crate) fn receive_encoded<F, R>(mut self, handler: F) -> Self
+    where
+        F: FnMut(Message) -> R + Send + 'static,
+        R: Future<Output = Result<Option<MessageAnswer>, Rejection>> + Send + 'static,
     {
         self.aside.mailbox.set(handler);
         self
