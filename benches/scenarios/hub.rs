@@ -104,14 +104,14 @@ pub(crate) fn encoded(burst: usize, rounds: usize) -> usize {
     run_encoded(&hub, subscriptions, &[topic], burst, rounds)
 }
 
-/// The same for subscriptions of ten topics, or of a thousand, each burst spread over them.
+/// Every subscriber of ten topics, or of a thousand, gets each burst, which is spread over them.
 pub(crate) fn merged(topics: usize, burst: usize, rounds: usize) -> usize {
     let topics: Vec<_> = (0..topics).map(|n| Topic::new(format!("bench/{n}")).expect("valid")).collect();
     let (hub, subscriptions) = world(if topics.len() > 10 { WIDE_SUBSCRIBERS } else { SUBSCRIBERS }, &topics);
     run_encoded(&hub, subscriptions, &topics, burst, rounds)
 }
 
-/// The same by a pattern, in a hub with ten thousand topics and a thousand patterns that it has nothing to do with.
+/// Every subscriber of a pattern gets each burst, in a hub with ten thousand topics and a thousand patterns besides.
 pub(crate) fn pattern(burst: usize, rounds: usize) -> usize {
     let topics: Vec<_> = (0..10).map(|n| Topic::new(format!("bench/{n}")).expect("valid")).collect();
     let hub = hub();

@@ -24,7 +24,7 @@ pub(crate) struct One {
     body: Incoming,
 }
 
-/// What became of lines.
+/// Answer to a publish of several lines.
 #[derive(Serialize)]
 struct AllPublished {
     published: usize,
@@ -32,7 +32,7 @@ struct AllPublished {
 }
 
 impl One {
-    /// What a request's head says of the event that its body is. The topic is the rest of the path.
+    /// Reads the head of a request whose body is the event. The topic is the rest of the path.
     pub(crate) fn read(relay: &Relay, request: Request<Incoming>) -> Result<Self, Problem> {
         let (head, body) = request.into_parts();
         relay.origins.check(&head.headers)?;

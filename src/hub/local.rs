@@ -24,10 +24,10 @@ use crate::model::{Cursor, Event, IntoTopic, Topic};
 ///
 /// A handle; clones are the same hub. When the last one is dropped the hub is closed.
 ///
-/// Publishing never waits for a subscriber: it appends, and wakes who waits, or leaves that to a
-/// [notifier](Self::notifier). A subscriber that falls further behind than its topics' histories and the
-/// [live buffer](LocalHubBuilder::live_buffer) go gets a gap with the exact count, or what its
-/// [`Overflow`](crate::Overflow) says.
+/// Publishing never waits for a subscriber: it appends, and wakes the waiting subscribers, or leaves that to a
+/// [notifier](Self::notifier). A subscriber that falls further behind than its topics' histories and the [live
+/// buffer](LocalHubBuilder::live_buffer) go gets a gap with the exact count, or what its [`Overflow`](crate::Overflow)
+/// says.
 ///
 /// ```
 /// use tidings::{LocalHub, Retention, Subscribe, Topic};
@@ -42,11 +42,11 @@ use crate::model::{Cursor, Event, IntoTopic, Topic};
 ///
 /// # On several cores
 ///
-/// Whoever reads shares no lock with others until it has read everything; to wait for more it takes the lock of its
-/// topic. Whoever publishes takes the hub's one sequencer, to whatever topic: that is what gives all topics one order, and
-/// it bounds what a hub can take, at about three million events a second from two cores (`benches/threads.rs` measures it:
-/// of what two publishers with a hub each get done, two on one hub get done two thirds). Who needs more publishes in
-/// [batches](Self::publish_batch), or has several hubs: topics that nobody follows under one cursor need no common one.
+/// A reader shares no lock with others until it has read everything; to wait for more it takes the lock of its topic.
+/// Publishers to all topics share the hub's one sequencer. It gives all topics one order, and bounds the rate of a hub,
+/// at about three million events a second from two cores (`benches/threads.rs` measures it: of what two publishers with
+/// a hub each get done, two on one hub get done two thirds). For higher rates publish in [batches](Self::publish_batch),
+/// or use several hubs: topics that no cursor covers together need no common hub.
 ///
 /// # How it grows
 ///
@@ -205,17 +205,17 @@ impl LocalHub {
         Subscription::new(Arc::clone(&self.handle.shared), what)
     }
 
-    /// A future that wakes subscribers in the place of who publishes. `None` while there is another.
+    /// Returns a future that wakes subscribers in place of the publishers. `None` while there is another.
     ///
-    /// Without one a publish wakes everyone who waits before it returns, at 10 to 20 ns each. With one that the
-    /// application runs, a publish leaves them to it, so that it takes no longer however many they are; events
-    /// then reach subscribers by one task more. Take it for topics that thousands wait for, where who publishes must not
-    /// be held up; with few subscribers it costs more than it saves. An endpoint's driver runs it if
+    /// Without a notifier a publish wakes each waiting subscriber before it returns, at 10 to 20 ns each. With one that
+    /// the application runs, a publish leaves them to it, so that it takes no longer however many they are; events then
+    /// reach subscribers by one task more. Use it for topics with thousands of waiting subscribers whose publishers
+    /// must not be held up; with few subscribers it costs more than it saves. An endpoint's driver runs it if
     /// `EndpointBuilder::notifier` is given the hub; then there is no future to spawn here, and this returns `None`.
     ///
-    /// It wakes 256 subscribers each time it is polled, and lets other tasks run in between. It knows subscriptions of one
-    /// topic: those of several topics and of patterns are marked, and so woken, by the publisher. What is queued
-    /// is a topic, once, not those who wait for it.
+    /// It wakes 256 subscribers each time it is polled, and lets other tasks run in between. It wakes subscriptions of
+    /// one topic: those of several topics and of patterns are marked, and so woken, by the publisher. A topic is queued
+    /// once, not each of its waiting subscribers.
     ///
     /// ```
     /// # async fn run(hub: tidings::LocalHub) {
@@ -281,7 +281,7 @@ impl LocalHub {
         shared.sweep_all(shared.now());
     }
 
-    /// Closes the hub for good: subscribers get every event before this, then [`SubscriptionEnd::Closed`](crate::End::Closed).
+    /// Closes the hub for good: subscribers get every event before this, then [`SubscriptionEnd::Closed`](crate::subscriber::SubscriptionEnd::Closed).
     pub fn close(&self) {
         self.handle.shared.close();
     }
@@ -321,11 +321,11 @@ impl Drop for Handle {
     }
 }
 
-/// What is published in one go, at one time and with one round of wakes.
+/// Publish of one or several events, at one time and with one round of wakes.
 struct Round<'a> {
     shared: &'a Shared,
     now: u64,
-    /// Whether there is a notifier that wakes who waits.
+    /// Whether there is a notifier that wakes the waiting subscribers.
     queues: bool,
 }
 
@@ -413,7 +413,7 @@ impl<'a> Round<'a> {
     }
 }
 
-/// What was appended to topics' logs, and to patterns'.
+/// Returns each append, to the logs of topics and to those of patterns.
 fn each<'a>(
     all: &'a mut [InLog],
     fed: &'a mut [(Arc<Log>, Appended)],

@@ -25,7 +25,7 @@ use crate::time::Clock;
 /// Number of logs that a sweep of all drops under one hold of the registry's lock.
 const RELEASED: usize = 64;
 
-/// What every handle of a hub and every subscription shares.
+/// State that every handle of a hub and every subscription share.
 pub(super) struct Shared {
     pub(super) epoch: u64,
     pub(super) max_event: usize,
@@ -50,7 +50,7 @@ pub(super) struct Shared {
     began: Instant,
 }
 
-/// Who gives out sequences. Its lock is held while an event goes to its log and its marks to the inboxes.
+/// Source of sequences. Its lock is held while an event goes to its log and its marks to the inboxes.
 #[derive(Debug, Default)]
 pub(super) struct Sequencer {
     /// The last sequence given out.

@@ -52,7 +52,7 @@ pub(super) const NOWHERE: Cursor = Cursor::new(0, 0);
 #[derive(Default)]
 pub(super) struct State {
     pub(super) events: VecDeque<(Topic, Event)>,
-    /// Where the client is until it has them all, and then.
+    /// Cursor of the client until it has all events.
     pub(super) held: Option<Cursor>,
     pub(super) start: Option<Cursor>,
 }
@@ -84,7 +84,7 @@ impl State {
     }
 }
 
-/// What a state is known to hold.
+/// Known extent of a state.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Known {
     as_of: Option<Cursor>,
@@ -144,7 +144,7 @@ impl Known {
         }
     }
 
-    /// Where a client is that has the state, and what the subscriber has yielded.
+    /// Returns the cursor of a client that has the state and everything that the subscriber has yielded.
     pub(super) fn after(self, subscriber: Option<Cursor>) -> Option<Cursor> {
         match (self.as_of, subscriber) {
             (Some(as_of), Some(here)) if is_up_to(here, as_of) => Some(as_of),

@@ -106,8 +106,8 @@ pub trait Publisher: Send + Sync + 'static {
 
     /// A session began: called once for each, before its first event goes out.
     ///
-    /// Called in the task that answers the request, under no lock: everything of the endpoint's may be used, and whoever
-    /// is slow keeps one client waiting. A panic harms nobody. A short poll without a name is no session.
+    /// Called in the task that answers the request, under no lock, so it may use everything of the endpoint. A call
+    /// that is slow delays one client. A panic affects nothing else. A short poll without a name is no session.
     fn joined(&self, session: &Session) {
         let _ = session;
     }
@@ -115,8 +115,9 @@ pub trait Publisher: Send + Sync + 'static {
     /// A session ended: called once for each that [`joined`](Self::joined) was called for, after its last event, when
     /// it is no longer among [`Endpoint::sessions`](crate::Endpoint::sessions); that of a poll when its answer is ready.
     ///
-    /// Called under no lock, by whoever ended it: the task that had it, the endpoint's driver, or a call of
-    /// [`disconnect`](crate::Endpoint::disconnect). A panic harms nobody. A [drain](crate::Endpoint::drain) waits for it.
+    /// Called under no lock, by the code that ended the session: its task, the endpoint's driver, or a call of
+    /// [`disconnect`](crate::Endpoint::disconnect). A panic affects nothing else. A [drain](crate::Endpoint::drain)
+    /// waits for it.
     fn left(&self, session: &Session, why: SessionEnd) {
         let _ = (session, why);
     }

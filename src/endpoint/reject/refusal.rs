@@ -119,7 +119,7 @@ impl Refusal {
 }
 
 impl Refusal {
-    /// A rejection; one of who did not say who it is with the challenge to do so.
+    /// Returns the refusal of a rejection. `Unauthorized` has the challenge to authenticate.
     pub(crate) fn of(rejection: Rejection, challenge: &Challenge) -> Self {
         let refusal = match rejection.kind() {
             Rejection::Unauthorized => challenge.put(Self::new(StatusCode::UNAUTHORIZED, "unauthorized")),

@@ -13,11 +13,12 @@ use crate::endpoint::session::SessionState;
 use crate::endpoint::stream::flow::Flow;
 use crate::endpoint::time::wheel::Alarm;
 
-/// What a session's task, its driver and whoever ends it agree on, under one lock. What every delivery touches is first.
+/// State that a session's task, its driver and its ends share under one lock. The fields that every delivery touches
+/// are first.
 #[repr(C)]
 pub(super) struct Cell {
-    /// What a live body is made of, while the body is not polled though it yielded bytes or is new. A body that the
-    /// client does not read can't end itself, so it lies where the driver can take it away.
+    /// Stream of a live body, while the body is not polled though it yielded bytes or is new. A body that the client
+    /// does not read can't end itself, so the stream lies where the driver can take it away.
     pub(super) unread: Option<Flow>,
     pub(super) errand: Errand,
     pub(super) stage: Stage,
@@ -74,14 +75,14 @@ pub(super) enum Standing {
     Gone,
 }
 
-/// What the alarm is set for.
+/// Purpose of the alarm.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Errand {
     None,
     Watch,
     Leave,
     Break,
-    /// What should have ended by itself is cut off.
+    /// Cut off a session that should have ended by itself.
     Cut,
     /// A run's client is silent.
     Silence,

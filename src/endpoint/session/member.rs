@@ -25,7 +25,7 @@ pub(crate) struct Member {
     pub(crate) shared: Arc<Shared>,
     pub(crate) who: Session,
     pub(super) since: Instant,
-    /// Whoever polls the session, to be told of a change of stage.
+    /// Task that polls the session, woken at a change of stage.
     listener: AtomicWaker,
     pub(super) track: Track,
     /// Whether it is a run of polls, which come and go.
@@ -75,7 +75,8 @@ impl Member {
         matches!(self.transport(), Transport::Chunked | Transport::Sse)
     }
 
-    /// Whether there is more to know than that it is open. Whoever [listens](Self::listen) is woken when there is.
+    /// Returns whether there is more to know than that it is open. A task that [listens](Self::listen) is woken when
+    /// there is.
     #[inline]
     pub(crate) fn has_news(&self) -> bool {
         self.news.load(Ordering::Acquire) != NONE
@@ -111,7 +112,7 @@ impl Member {
         self.tell();
     }
 
-    /// Goes on to a stage under the cell's lock. Whoever listens is to be [woken](Self::ring) after it.
+    /// Goes on to a stage under the cell's lock. The listening task is to be [woken](Self::ring) after it.
     pub(super) fn enter_stage(&self, cell: &mut Cell, stage: Stage) {
         cell.stage = stage;
         self.count_as(cell, SessionState::Leaving);
@@ -127,7 +128,7 @@ impl Member {
         self.news.store(SHUT, Ordering::Release);
     }
 
-    /// Has it counted as in this state.
+    /// Counts the session as one in this state.
     pub(super) fn count_as(&self, cell: &mut Cell, to: SessionState) {
         if let Some(state) = &mut cell.state {
             self.shared.registry.shift(std::mem::replace(state, to), to);
@@ -139,14 +140,14 @@ impl Member {
         self.listener.register(waker);
     }
 
-    /// Wakes whoever listens, under no lock.
+    /// Wakes the listening task, under no lock.
     pub(super) fn ring(&self) {
         let turns = self.cell.lock().turns.clone();
         turns.iter().flatten().for_each(|bell| bell.wake());
         self.listener.wake();
     }
 
-    /// Sets the alarm. Who is returned is to be woken, under no lock.
+    /// Sets the alarm. A returned waker is to be woken, under no lock.
     pub(super) fn set(self: &Arc<Self>, cell: &mut Cell, errand: Errand, at: Instant) -> Option<Waker> {
         cell.errand = errand;
         cell.alarm.set(at, self.clone().into())

@@ -10,7 +10,7 @@ use crate::endpoint::time::within::within;
 use crate::model::Gap;
 use crate::subscriber::{Mend, Mending, Recover, heeding};
 
-/// What a transport gets its events from.
+/// Source of a transport's events.
 pub(crate) type Feed = Recover<BoxSubscriber, State>;
 
 /// The publisher's state, for one session.

@@ -10,7 +10,7 @@ use crate::endpoint::session::SessionEnd;
 use crate::endpoint::time::wheel::Alarm;
 use crate::time::Clock;
 
-/// What a session is given at its beginning.
+/// Times at which a session ends, set at its beginning.
 pub(super) struct Term {
     alarm: Alarm,
     right: Option<Instant>,

@@ -3,7 +3,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use crate::contract::Head;
 use crate::model::{Cursor, Gap};
 
-/// What went out to a session's client. Relaxed: a count is of some moment, and nothing depends on which.
+/// Counts of everything that went out to a session's client. Relaxed: a count is of some moment, and nothing depends on
+/// which.
 #[derive(Debug, Default)]
 #[repr(C)]
 pub(super) struct Track {
@@ -22,9 +23,9 @@ pub(super) struct Track {
     is_shared: bool,
 }
 
-/// A reading of it.
+/// Values of a track at one moment.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Tracked {
+pub(super) struct TrackReading {
     pub(super) bytes: u64,
     pub(super) events: u64,
     pub(super) gaps: u64,
@@ -87,10 +88,10 @@ impl Track {
         self.bytes.load(Ordering::Relaxed)
     }
 
-    pub(super) fn read(&self) -> Tracked {
+    pub(super) fn read(&self) -> TrackReading {
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         let cursor = Cursor::new(read(&self.epoch), read(&self.sequence));
-        Tracked {
+        TrackReading {
             bytes: read(&self.bytes),
             events: read(&self.events),
             gaps: read(&self.gaps),

@@ -9,7 +9,8 @@ use crate::endpoint::session::SessionEnd;
 use crate::model::{Cursor, GapReason, Pattern};
 use crate::time::Clock;
 
-/// What a session's transport reads from: counts what it hands on, and hands on nothing once the client's right is gone.
+/// Source of a session's transport. It counts what it yields, and yields nothing after the client's authorization
+/// ended.
 #[repr(C)]
 pub(crate) struct Tracked {
     // In this order, beside what a delivery touches of the feed.

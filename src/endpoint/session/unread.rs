@@ -103,7 +103,7 @@ impl Member {
         driver.into_iter().for_each(Waker::wake);
     }
 
-    /// What to do about what a look saw.
+    /// Acts on the result of a look.
     pub(super) fn looked(self: &Arc<Self>, seen: Seen, fresh: u64) {
         self.shared.counters.sent(fresh);
         match seen {

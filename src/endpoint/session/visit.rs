@@ -39,7 +39,7 @@ struct Turn {
     who: Session,
 }
 
-/// What a session that is no body is to do.
+/// Order to a session that is no body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Order {
     /// End in an orderly way.
@@ -94,7 +94,7 @@ impl Visit {
         }
     }
 
-    /// What its transport is to read from.
+    /// Returns the source that its transport reads from.
     pub(crate) fn feed(&self, attach: Accepted<BoxSubscriber>, start: Start) -> Tracked {
         let turn = self.turn.as_ref().map(|turn| turn.who.clone());
         let feed = mend::feed(&self.member, turn, attach, start);
@@ -114,7 +114,7 @@ impl Visit {
         self.right
     }
 
-    /// Has it end for this reason, if for no other.
+    /// Sets the reason with which the session ends, unless it has another.
     pub(crate) fn ends(&mut self, why: SessionEnd) {
         self.why = why;
     }
@@ -180,7 +180,7 @@ impl Visit {
         self.right.is_some_and(|right| right <= self.member.shared.runtime.wheel.now())
     }
 
-    /// Has this task woken when the session is no longer merely open.
+    /// Registers this task for a change of the session's stage.
     #[cold]
     pub(crate) fn listen(&mut self, waker: &Waker) {
         match &self.turn {

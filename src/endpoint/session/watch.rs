@@ -11,7 +11,7 @@ pub(super) struct Watch {
     counted: u64,
 }
 
-/// What a look saw.
+/// Result of a look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Seen {
     /// The HTTP stack wants more: nothing to watch for.

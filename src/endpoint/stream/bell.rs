@@ -28,7 +28,7 @@ struct Rope {
 #[derive(Debug)]
 struct Bell {
     rung: AtomicBool,
-    /// Who polls the stream. Another task gets a bell of its own, so that nothing is written to see that it is this one.
+    /// Task that polls the stream. Another task gets a new flag, so that a check of the task writes nothing.
     task: Waker,
 }
 
@@ -73,7 +73,7 @@ impl Awaited {
 }
 
 impl Bell {
-    /// Whether it has rung since this was asked last. Whoever rings it has its task polled, and so this asked again.
+    /// Returns whether it has rung since the last call. A ring has the task polled, and so this called again.
     #[inline]
     fn has_rung(&self) -> bool {
         // The swap sees what was done before each ring that it takes, not only before the one that was loaded.

@@ -31,7 +31,7 @@ pub(crate) const AIR: Duration = Duration::from_millis(100);
 #[repr(C)]
 pub(crate) struct Live {
     visit: Visit,
-    /// What it is made of, unless the client owes a poll. Never locked: the mutex lets a body be shared, and no more.
+    /// The body's stream; `None` while the client owes a poll. Never locked: the mutex only makes the body `Sync`.
     flow: Mutex<Option<Flow>>,
     /// The length that the next frame may have: on HTTP/2 as many bytes as were taken so far, so that the frame which the
     /// HTTP stack keeps of a stalled stream is no larger than what the client took.
@@ -40,7 +40,7 @@ pub(crate) struct Live {
     waits: bool,
 }
 
-/// What a body's poll comes to.
+/// Result of a body's poll.
 pub(crate) type Piece = Poll<Option<Result<Frame<Bytes>, BodyError>>>;
 
 impl Live {
@@ -52,7 +52,7 @@ impl Live {
         Self { flow: Mutex::new(None), visit, limit, waits: false }
     }
 
-    /// Has this task woken when its session is no longer merely open.
+    /// Registers this task for a change of its session's stage.
     pub(crate) fn listen(&mut self, waker: &Waker) {
         self.visit.listen(waker);
     }
@@ -141,7 +141,7 @@ impl Live {
         }
     }
 
-    /// What is ready, then the goodbye, then the end.
+    /// Yields what is ready, then the announced end, then the end.
     fn poll_leaving(&mut self, left: u8, cx: &mut Context<'_>) -> Piece {
         let Some(mut flow) = self.flow().take() else {
             return self.fail(BodyError::Ended);

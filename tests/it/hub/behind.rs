@@ -1,4 +1,4 @@
-//! Who falls behind what a pattern's log keeps, and reads on from the topics' own.
+//! Subscriptions that fall behind a pattern's log, and read on from the topics' own.
 
 use std::task::Poll;
 use std::time::Duration;
@@ -118,12 +118,13 @@ fn topics_that_are_forgotten_neither_hide_what_is_lost_nor_make_up_a_loss() {
     for is_lost in [true, false] {
         let clock = ManualClock::new();
         let hub = LocalHub::builder().retain_for("a/none", Retention::count(0)).retain_for("b/*", Retention::count(0));
-        let hub = hub.live_buffer(0).clock(clock.clone()).build();
+        // With the least number of tombstones.
+        let hub = hub.live_buffer(0).max_bytes(1 << 20).clock(clock.clone()).build();
         let mut slow = hub.subscribe(Subscribe::patterns(["a/*"])).unwrap();
-        for n in 0..=65_536 {
+        for n in 0..=1_024 {
             say(&hub, &format!("b/{n}"), "");
         }
-        assert_eq!(hub.stats().tombstones, 65_536, "one of them is forgotten");
+        assert_eq!(hub.stats().tombstones, 1_024, "one of them is forgotten");
         (0..100).for_each(|_| assert_eq!(say(&hub, "a/kept", "fills"), 1));
         if is_lost {
             say(&hub, "a/none", "lost");

@@ -50,7 +50,7 @@ pub(super) fn history(hub: &LocalHub, topic: &Topic) -> Vec<u64> {
 proptest! {
     #![proptest_config(crate::support::cases(100))]
 
-    /// Whoever publishes however much to whatever topics: it is accepted, it is what is kept, and the limit holds.
+    /// Each publish is accepted, its event is kept, and the limit holds, whatever the sizes and topics.
     #[test]
     fn p13_the_budget_holds_whatever_is_published(
         limit in 20_000..200_000_usize,
@@ -68,8 +68,8 @@ proptest! {
         }
     }
 
-    /// What is kept for those who follow patterns is within it, and whoever falls behind by that is told, or finds what it
-    /// has not read in the topics' own histories.
+    /// The events kept for patterns are within the budget. A subscription that falls behind because of that gets a gap,
+    /// or finds the events that it has not read in the topics' own histories.
     #[test]
     fn p13_the_budget_holds_with_patterns(
         limit in 200_000..600_000_usize,
@@ -149,11 +149,13 @@ proptest! {
             published.entry(n).or_default().push(receipt.cursor().unwrap().sequence());
             let stats = hub.stats();
             prop_assert!(stats.evicted == evicted || stats.bytes > 300_000 - 2 * 64 * 1024 - 40_000, "{stats:?}");
-            evicted = stats.evicted;
-            for (&n, all) in &published {
+            // Without an eviction only the topic of the event has changed.
+            let changed = published.iter().filter(|&(&other, _)| other == n || stats.evicted > evicted);
+            for (&n, all) in changed {
                 let kept = history(&hub, &topic(n));
                 prop_assert!(all.ends_with(&kept), "{kept:?} of {all:?}");
             }
+            evicted = stats.evicted;
         }
     }
 }

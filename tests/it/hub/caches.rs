@@ -1,4 +1,4 @@
-//! What is kept encoded, under the hub's byte budget.
+//! Encoded events under the hub's byte budget.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, Waker};

@@ -12,7 +12,7 @@ use tidings::{
 };
 
 pub(super) const TOPICS: [&str; 3] = ["a/x", "a/y", "b"];
-/// What a subscription may name.
+/// Names of a subscription.
 pub(super) const NAMES: [&[&str]; 7] =
     [&["a/x"], &["b"], &["a/x", "a/y"], &["a/x", "a/y", "b"], &["a/*"], &["**"], &["a/*", "b"]];
 /// More than a segment of events of at most 200 bytes is charged with, of a topic that keeps fewer than 64 of them, and
@@ -93,7 +93,7 @@ struct Reader {
     overflow: Overflow,
     /// The events that it is still to get, by sequence, with their topics.
     owed: BTreeMap<u64, usize>,
-    /// What was lost before it came, by topic: the sequence of the last of it.
+    /// Events lost before the reader came, by topic: the sequence of the last of them.
     lost: BTreeMap<usize, u64>,
     /// Up to where it was told that something is gone.
     told: BTreeMap<usize, u64>,

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use tidings::subscriber::Delivery;
 use tidings::{Event, LocalHub, Overflow, Retention, Start, Subscribe, Subscriber, Subscription, Topic};
 
-const TOPICS: usize = 10_000;
+const TOPICS: usize = 4_000;
 
 fn topic(n: usize) -> Topic {
     Topic::new(format!("topic/{n:05}")).unwrap()

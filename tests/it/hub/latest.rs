@@ -133,7 +133,7 @@ fn subscribe(world: &World, topics: &[usize], overflow: Overflow, start: Start) 
     world.hub.subscribe(subscribe.start(start).overflow(overflow)).unwrap()
 }
 
-/// What one poll brought.
+/// Result of one poll.
 #[derive(Debug, Default)]
 struct Brought {
     items: Vec<Item>,
@@ -253,7 +253,8 @@ impl Stay {
         true
     }
 
-    /// What of a topic comes before a sequence, and was neither delivered nor lost, had expired or was replaced.
+    /// Asserts that each event of a topic before a sequence that was neither delivered nor lost had expired or was
+    /// replaced.
     fn pass(&self, world: &World, topic: usize, to: u64) {
         for event in &world.all[self.at[&topic] as usize..to as usize - 1] {
             let is_replaced = self.overflow == Overflow::Latest && world.is_replaced(event);
@@ -330,7 +331,7 @@ fn who_keeps_up_reads_everything_and_shares_the_bytes_of_those_who_do_not_confla
     assert_eq!(hub.stats().conflated, 0);
 }
 
-/// What expired was the newest: what it replaced is not told as if it were so still.
+/// The newest event expired: the event that it replaced is not delivered as if it were the newest.
 #[test]
 fn an_expired_event_does_not_bring_back_what_it_replaced() {
     let clock = super::model::ManualClock::new();

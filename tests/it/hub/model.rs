@@ -115,7 +115,7 @@ impl Reference {
     }
 }
 
-/// What one subscriber was given, checked as it comes.
+/// Deliveries of one subscriber, checked as they come.
 #[derive(Debug, Clone)]
 pub(crate) struct Ledger {
     /// Per topic, the sequence up to which every event is accounted for.

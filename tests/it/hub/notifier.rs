@@ -1,4 +1,4 @@
-//! Who waits is woken by the notifier where there is one, and by the publisher where there is none.
+//! Wakes of waiting subscriptions, by the notifier if there is one, else by the publisher.
 
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};

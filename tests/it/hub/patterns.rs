@@ -1,4 +1,4 @@
-//! What a subscription of a pattern promises beyond what one of topics does.
+//! Promises of a subscription of a pattern beyond those of one of topics.
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -1,4 +1,4 @@
-//! What the hub promises one by one, where a random sequence would not show it.
+//! Promises of the hub one by one, which a random sequence would not show.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -11,7 +11,7 @@ use tidings::{Cursor, Event, LocalHub, LocalHubBuilder, Retention, Start, Subscr
 use super::model::{Ledger, Lines, ManualClock, Reference};
 
 const TOPICS: [&str; 6] = ["a", "b", "a/x", "a/y", "a/x/1", "b/x"];
-/// What a subscription may name: the topics, and patterns of them.
+/// Names of a subscription: the topics, and patterns of them.
 const NAMES: [&str; 13] =
     ["a", "b", "a/x", "a/y", "a/x/1", "b/x", "*", "**", "a/*", "a/**", "a/x/*", "b/**", "none/**"];
 
@@ -230,7 +230,7 @@ impl World {
         }
     }
 
-    /// The same, encoded.
+    /// Polls a reader for encoded events, and checks them.
     fn poll_encoded(&mut self, who: usize, max: usize, slot: Option<u8>) -> bool {
         let now = self.clock.millis();
         let Some(reader) = self.readers.get_mut(who) else {

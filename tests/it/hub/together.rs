@@ -1,4 +1,4 @@
-//! Where the byte budget, patterns and conflation meet.
+//! Byte budget, patterns and conflation together.
 
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
@@ -83,8 +83,8 @@ fn what_is_published_while_the_budget_evicts_comes_in_order() {
     }
 }
 
-/// Who conflates and falls behind a pattern's log is told of what its topics have lost meanwhile, though it finds again
-/// what it had stepped over.
+/// A subscription that conflates and falls behind a pattern's log is told of the events that its topics have lost
+/// meanwhile, though it finds again those that it had stepped over.
 #[test]
 fn what_is_lost_beside_what_is_replaced_is_told() {
     for overflow in [Overflow::Gap, Overflow::Latest] {

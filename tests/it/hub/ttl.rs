@@ -62,7 +62,7 @@ fn batches(subscription: &mut Subscription) -> Vec<Vec<String>> {
     batches
 }
 
-/// The same, encoded into pieces of at most so many bytes.
+/// Polls for pieces of at most `max` encoded bytes.
 fn pieces(subscription: &mut Subscription, max: usize) -> Vec<Vec<String>> {
     let (mut pieces, mut cx) = (Vec::new(), Context::from_waker(Waker::noop()));
     while let Poll::Ready(EncodedDelivery::Events(events)) = subscription.poll_encoded(&mut cx, &Lines(Some(6)), max) {
@@ -175,8 +175,8 @@ fn what_has_expired_leaves_history_from_the_front() {
     assert_eq!(held(&world), (1, 4));
 }
 
-/// What is known of the oldest event's time is not taken for that of the next: there, the history is emptied by one that
-/// has no room in it.
+/// The known expiry of the oldest event is not taken for that of the next: here, the history is emptied by an event
+/// that does not fit into it.
 #[test]
 fn the_next_oldest_goes_in_its_own_time() {
     let world = World::new(Retention::default().bytes(10));
@@ -225,7 +225,8 @@ fn an_expired_event_is_no_gap_for_who_comes_back() {
     }
 }
 
-/// Whoever is slow is told of what left history while it lived. What expired before that is no loss.
+/// A slow reader gets a gap for events that left history before they expired. Events that expired before that are no
+/// loss.
 #[test]
 fn an_expired_event_is_no_gap_for_who_is_slow() {
     let mut world = World::new(Retention::count(2));

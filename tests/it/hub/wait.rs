@@ -1,4 +1,4 @@
-//! Who waits without a poll misses nothing: `Subscriber::register`.
+//! `Subscriber::register`: a subscriber that waits without a poll misses nothing.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -145,7 +145,7 @@ async fn poll_of_any_subscriber_without_cursors_is_refused_with_the_transports_t
     }
 }
 
-/// What it yielded can't be asked for again.
+/// Without cursors, a client can't ask again for the events of a failed poll.
 #[tokio::test(start_paused = true)]
 async fn poll_of_a_source_without_cursors_that_fails_is_an_error() {
     struct Fails(Option<BoxSubscriber>);

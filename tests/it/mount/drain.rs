@@ -64,7 +64,7 @@ async fn who_comes_during_a_drain_is_told_to_come_later() {
     assert_eq!(app.subscribes(), 0);
 }
 
-/// So many readers of one endpoint, each of which says when it was seen off.
+/// Starts readers of one endpoint, each of which returns the time of its end and the text that it read.
 async fn readers(app: &App, endpoint: &Endpoint, count: usize) -> tokio::task::JoinSet<(Instant, String)> {
     let mut readers = tokio::task::JoinSet::new();
     for number in 0..count {

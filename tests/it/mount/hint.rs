@@ -75,8 +75,8 @@ proptest! {
         prop_assert!(hints.iter().all(|hint| (from..=from + more).contains(hint)), "{:?}", hints);
     }
 
-    /// Who comes when it is told to sees each event of a steady topic soon, and seldom comes for nothing: with as many
-    /// polls at any other time an event would be half an interval old.
+    /// A client that polls at the hinted times gets each event of a steady topic soon, and few empty replies: with as
+    /// many polls at any other time an event would be half an interval old.
     #[test]
     fn hints_follow_a_steady_rhythm(interval in 2_000..4_500_u64, phase in 0..4_500_u64, wobble in 0..5_u64) {
         const EVENTS: u64 = 60;

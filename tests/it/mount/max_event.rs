@@ -10,6 +10,7 @@ use tidings::{
     Accepted, Body, Cursor, Endpoint, Event, Gap, LocalHub, Message, Publisher, Rejection, Retention, Session,
     Snapshot, Start, Subscribe, SubscribeRequest, Subscriber, Subscription, Topic,
 };
+use tokio::task::yield_now;
 
 use super::wire::raw::{Frame, Raw, frame};
 use super::wire::serve_http1;
@@ -214,24 +215,59 @@ async fn snapshot_with_an_event_above_max_event_is_not_sent_and_the_client_is_to
     }
 }
 
-#[tokio::test]
-async fn answer_above_max_event_is_an_internal_rejection() {
-    let told = Arc::new(Mutex::new(Vec::new()));
+/// An endpoint whose answers have this payload, its hub, and the texts of its refusals.
+fn answering(bytes: usize) -> (Endpoint, LocalHub, Arc<Mutex<Vec<String>>>) {
+    let (hub, told) = (LocalHub::new(), Arc::new(Mutex::new(Vec::new())));
     let log = told.clone();
-    let endpoint = Endpoint::builder(Board { hub: LocalHub::new(), state: MAX, begins: false })
+    let endpoint = Endpoint::builder(Board { hub: hub.clone(), state: bytes, begins: false })
         .max_event(MAX)
         .on_refusal(move |refused| log.lock().unwrap().push(refused.text().to_owned()))
         .build();
-    let response = request("POST", "/").with("hello", &endpoint).await;
-    assert_eq!((response.status().as_u16(), &*text(response).await), (500, r#"{"error":"internal error"}"#));
-    let mut client = Raw::connect(serve_http1(&endpoint).await).await;
-    client.send(hello("/", "Sec-WebSocket-Protocol: tidings.v1\r\n")).await;
-    client.head().await;
-    client.frame().await;
-    client.send(frame(1, b"hello")).await;
+    (endpoint, hub, told)
+}
+
+#[tokio::test]
+async fn answer_above_max_event_is_an_internal_rejection() {
+    const ENVELOPE: usize = r#"{"data":""}"#.len();
     let error = r#"{"tidings":"error","code":"internal","message":"internal error"}"#;
-    assert_eq!(client.frame().await, Frame::text(error));
-    assert_eq!(told.lock().unwrap()[..], ["answer has 1011 bytes: max_event is 1000"; 2]);
+    for bytes in [10, MAX - ENVELOPE, MAX - ENVELOPE + 1, MAX] {
+        let (endpoint, _, told) = answering(bytes);
+        let (answer, fits) = (format!(r#"{{"data":"{}"}}"#, "s".repeat(bytes)), bytes + ENVELOPE <= MAX);
+        let response = request("POST", "/").with("hello", &endpoint).await;
+        let (status, body) = if fits { (200, &*answer) } else { (500, r#"{"error":"internal error"}"#) };
+        assert_eq!((response.status().as_u16(), &*text(response).await), (status, body), "{bytes}");
+        let mut client = Raw::connect(serve_http1(&endpoint).await).await;
+        client.send(hello("/", "Sec-WebSocket-Protocol: tidings.v1\r\n")).await;
+        client.head().await;
+        client.frame().await;
+        client.send(frame(1, b"hello")).await;
+        assert_eq!(client.frame().await, Frame::text(if fits { &answer } else { error }), "{bytes}");
+        let text = format!("answer has {} bytes: max_event is 1000", bytes + ENVELOPE);
+        assert_eq!(told.lock().unwrap()[..], vec![text; if fits { 0 } else { 2 }]);
+    }
+}
+
+/// The header of the frame does not count.
+#[tokio::test]
+async fn answer_in_a_raw_frame_may_have_max_event_bytes() {
+    for bytes in [MAX, MAX + 1] {
+        let (endpoint, hub, told) = answering(bytes);
+        let mut client = Raw::connect(serve_http1(&endpoint).await).await;
+        client.send(hello("/", "")).await;
+        client.head().await;
+        client.send(frame(1, b"hello")).await;
+        if bytes == MAX {
+            assert_eq!(client.frame().await, Frame::text(&"s".repeat(bytes)));
+            assert_eq!(told.lock().unwrap()[..], [""; 0]);
+        } else {
+            while told.lock().unwrap().is_empty() {
+                yield_now().await;
+            }
+            assert_eq!(told.lock().unwrap()[..], ["answer has 1001 bytes: max_event is 1000"]);
+        }
+        hub.publish_now(Topic::new("news").unwrap(), "next").unwrap();
+        assert_eq!(client.frame().await, Frame::text("next"), "a client of raw frames is told nothing else");
+    }
 }
 
 #[tokio::test]

@@ -113,7 +113,7 @@ pub(crate) fn request(method: &str, target: &str) -> request::Builder {
 }
 
 pub(crate) trait To {
-    /// Has the endpoint answer it.
+    /// Sends the request to the endpoint, and returns its answer.
     async fn to(self, endpoint: &Endpoint) -> Response<Body>;
     async fn with(self, body: &str, endpoint: &Endpoint) -> Response<Body>;
 }

@@ -75,8 +75,8 @@ proptest! {
     }
 }
 
-/// What may go to another thread, and what may be used by several, says so truly: no unsafe code is in the crate, and
-/// what an event is made of is both.
+/// Types that go to another thread are `Send`, and types that several use are `Sync`: the crate has no unsafe code, and
+/// the parts of an event are both.
 #[test]
 fn p21_what_is_sent_may_be_sent() {
     fn send<T: Send>() {}

@@ -1,5 +1,5 @@
-//! What must always hold, one property a test: P1 to P24, each named by its number here or, where its area has the
-//! means to show it, there.
+//! Properties that always hold, one a test: P1 to P24, each named by its number here or, if its area has the means to
+//! show it, there.
 
 mod life;
 mod order;

@@ -198,8 +198,8 @@ async fn row_05_every_attach_every_poll_and_every_message_is_asked_for() {
     assert_eq!(message.with("hi", &endpoint).await.status(), 403);
 }
 
-/// What is asked of the publisher comes before the cursor is looked at: a subscriber that it does not give is never
-/// polled, and none is made for a request that it refuses.
+/// The publisher is asked before the cursor is looked at: a subscriber that it does not give is never polled, and none
+/// is made for a request that it refuses.
 #[tokio::test]
 async fn row_05_a_cursor_is_not_used_before_its_bearer_is_let_in() {
     struct Refuses;

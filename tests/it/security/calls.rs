@@ -96,7 +96,7 @@ async fn post(endpoint: &Endpoint, query: &str) -> u16 {
 
 #[tokio::test(start_paused = true)]
 async fn websocket_messages_above_the_limit_wait_and_all_arrive() {
-    const CLIENTS: usize = 3_000;
+    const CLIENTS: usize = 1_500;
     const MAX: usize = 1_024;
     let app = Slow::new();
     let endpoint = app.builder().build();

@@ -264,7 +264,7 @@ impl Format for UnsteadyFormat {
 proptest! {
     #![proptest_config(crate::support::cases(64))]
 
-    /// What an encoder that panicked had written is in no cache: whoever reads on gets every event whole.
+    /// Bytes that an encoder wrote before it panicked are in no cache: every reader gets every event whole.
     #[test]
     fn row_28_a_format_that_panics_spoils_nobodys_bytes(seed: u32, acts in prop::collection::vec(0..4_usize, 20..120)) {
         let hub = LocalHub::builder().build();

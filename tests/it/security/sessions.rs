@@ -205,7 +205,7 @@ async fn row_31_polls_of_a_shared_name_lock_nobody_out() {
     }
 }
 
-const FLOOD: usize = 20_000;
+const FLOOD: usize = 5_000;
 
 /// The flood of row 32 takes a limit key, since names without one make no session.
 #[test]

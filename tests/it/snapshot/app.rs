@@ -30,7 +30,7 @@ struct Inner {
     most: AtomicUsize,
 }
 
-/// What it does when it is asked for state.
+/// Behaviour when it is asked for state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Hook {
     State,
@@ -97,7 +97,7 @@ impl App {
         self.0.release.notify_waiters();
     }
 
-    /// Who asked for state, and why.
+    /// Returns the requests for state: the transport and the gap of each.
     pub(crate) fn asked(&self) -> Vec<(Transport, Gap)> {
         self.0.asked.lock().unwrap().clone()
     }

@@ -32,7 +32,7 @@ fn mended(feed: &Feed, state: Option<Snapshot>) -> Recover<Reader, impl Mend> {
     })
 }
 
-/// What it yields until it is pending: an event as its line, a gap as `gap cursor snapshot`.
+/// Polls a subscriber until it is pending. Returns an event as its line, a gap as `gap cursor snapshot`.
 fn lines<S: Subscriber>(subscriber: &mut S, max: usize) -> Vec<String> {
     let mut all = Vec::new();
     loop {

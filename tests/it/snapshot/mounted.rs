@@ -17,7 +17,7 @@ use crate::support::VirtualTimer;
 /// On a machine that is busy with something else, too.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Has a client come each way, to an application of its own.
+/// Runs `visit` with a client of each transport, each with an application of its own.
 async fn each_way(app: impl Fn() -> App, visit: impl AsyncFn(&App, Way)) {
     for number in 0..Speaks::ALL.len() * 2 {
         let app = app();
@@ -202,7 +202,7 @@ async fn without_state_the_gap_is_told_as_it_is() {
     .await;
 }
 
-/// What a client gets whose session's hook panicked, and nobody else.
+/// Only the session whose hook panicked ends, and its client is told.
 #[tokio::test]
 async fn a_hook_that_panics_ends_its_session_alone() {
     let app = App::new(4);

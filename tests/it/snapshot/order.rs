@@ -57,7 +57,7 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// What an application can do.
+/// Abilities of an application.
 #[derive(Debug, Clone, Copy)]
 struct Can {
     /// Says as of when its state is.
@@ -115,7 +115,7 @@ struct World {
     subscriber: Recover<Subscription, Asks>,
 }
 
-/// Where state is asked for.
+/// Source of state.
 struct Desk {
     board: Board,
     can: Can,

@@ -190,8 +190,9 @@ fn undated_state_is_asked_for_once_after_an_overflow_of_many_topics() {
                     count.fetch_add(1, Ordering::Relaxed);
                     async { Some(state()) }
                 });
+                // More than a segment of each topic, 64 KiB.
                 let publish = |of: usize| assert!(hub.publish_now(&topics[of % 64], "x".repeat(1_000)).is_ok());
-                (0..64 * 200).for_each(|number| publish(if in_turn { number } else { number / 200 }));
+                (0..64 * 100).for_each(|number| publish(if in_turn { number } else { number / 100 }));
                 let all = yielded(&mut mended, encoded);
                 let first = asked.load(Ordering::Relaxed);
                 // A gap of a pattern's own log may have no topic, and then follows events of some.
@@ -199,7 +200,7 @@ fn undated_state_is_asked_for_once_after_an_overflow_of_many_topics() {
                 assert_eq!(all.iter().filter(|it| *it == "s").count(), first);
                 assert_eq!(all.iter().filter(|it| it.starts_with("overflow")).count(), first);
                 // Events that were lost since are in no state that was asked for before.
-                (0..64 * 200).for_each(publish);
+                (0..64 * 100).for_each(publish);
                 yielded(&mut mended, encoded);
                 assert!((first + 1..=first + most).contains(&asked.load(Ordering::Relaxed)));
             }

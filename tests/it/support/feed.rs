@@ -109,7 +109,7 @@ impl Feed {
 }
 
 impl Reader {
-    /// The same with at most `batch` events a poll.
+    /// Yields at most `batch` events a poll.
     pub(crate) fn batches_of(mut self, batch: usize) -> Self {
         self.batch = batch.max(1);
         self

@@ -63,17 +63,17 @@ impl House {
         self.builder().build()
     }
 
-    /// Has `joined` and `left` panic, after they wrote.
+    /// Makes `joined` and `left` panic after they wrote.
     pub(crate) fn panic_from_now_on(&self) {
         self.book.lock().unwrap().panics = true;
     }
 
-    /// Has this done in each `joined`, after it wrote.
+    /// Sets a function that each `joined` calls after it wrote.
     pub(crate) fn during_joined(&self, run: impl Fn(&Session) + Send + Sync + 'static) {
         self.book.lock().unwrap().during_joined = Some(Arc::new(run));
     }
 
-    /// Has this done whenever a subscriber has events, before it hands them over.
+    /// Sets a function that is called whenever a subscriber has events, before it returns them.
     pub(crate) fn during_delivery(&self, run: impl Fn() + Send + Sync + 'static) {
         self.book.lock().unwrap().during_delivery = Some(Arc::new(run));
     }
@@ -86,7 +86,7 @@ impl House {
         self.book.lock().unwrap().lines.clone()
     }
 
-    /// Who left, and why.
+    /// Returns the sessions that left, with the reasons.
     pub(crate) fn left(&self) -> Vec<(u64, SessionEnd)> {
         let left = |line| match line {
             Line::Left(id, why) => Some((id, why)),

@@ -1,4 +1,4 @@
-//! What each request does.
+//! Answers to the requests.
 
 use serde::Deserialize;
 

@@ -64,8 +64,8 @@ impl Hub {
         (id, topic.sender.send(message).unwrap_or(0))
     }
 
-    /// What is published to these topics from now on. Who falls behind misses messages, as everywhere with a
-    /// broadcast channel.
+    /// Returns the messages to these topics from now on. A stream that falls behind misses messages, as everywhere with
+    /// a broadcast channel.
     pub(super) fn follow(&self, topics: &[&str]) -> impl Stream<Item = Arc<Message>> + Send + Unpin + use<> {
         let mut held = self.lock();
         let mut follow = |topic: &&str| BroadcastStream::new(held.named(topic).sender.subscribe());
@@ -81,7 +81,7 @@ impl Hub {
         self.lock().last
     }
 
-    /// What was published to these topics after that number, in order, and the number of the last message of all.
+    /// Returns the messages to these topics after that number, in order, and the number of the last message of all.
     pub(super) fn since(&self, topics: &[&str], cursor: u64) -> (u64, Vec<Arc<Message>>) {
         let mut held = self.lock();
         let mut messages = Vec::new();
