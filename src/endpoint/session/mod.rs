@@ -3,19 +3,27 @@
 //! Its task holds a `Visit`, which ends it; everybody else has the `Member`, by which it is ended from outside. What
 //! both must agree on is in the member's `Cell`, under a lock that no foreign code runs under.
 
+#[cfg(test)]
+mod actions;
 pub(crate) mod admit;
 mod cell;
 mod handle;
 pub(crate) mod idle;
 mod info;
+#[cfg(test)]
+mod lifecycle;
 mod member;
 pub(crate) mod member_table;
 pub(crate) mod mend;
 mod orders;
+#[cfg(test)]
+mod progress;
 pub(crate) mod registry;
 pub(crate) mod roll;
 mod standing;
 mod term;
+#[cfg(test)]
+mod timers;
 mod track;
 mod tracked;
 mod turns;
