@@ -7,7 +7,7 @@ use super::{SessionEnd, SessionState};
 #[must_use]
 pub(super) struct Actions {
     /// Reason why the input has no effect, if so.
-    pub(super) refused: Option<Refused>,
+    pub(super) no_effect: Option<NoEffect>,
     /// State that the session was counted in before the input.
     pub(super) before: Option<SessionState>,
     /// State that the session is counted in from now on, unless it has left.
@@ -30,15 +30,16 @@ pub(super) struct Actions {
 
 /// Reason why an input has no effect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::endpoint) enum Refused {
+pub(crate) enum NoEffect {
     /// The session ends, or has ended.
-    Over,
+    Ended,
     /// Too many polls of the session are under way.
-    Full,
+    TooManyPolls,
 }
 
 impl Actions {
-    pub(super) fn refuse(&mut self, refused: Refused) {
-        self.refused = Some(refused);
+    /// Notes that the input has no effect.
+    pub(super) fn skip(&mut self, no_effect: NoEffect) {
+        self.no_effect = Some(no_effect);
     }
 }

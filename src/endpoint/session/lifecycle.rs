@@ -3,9 +3,9 @@ mod tests;
 
 use std::time::{Duration, Instant};
 
-use super::actions::{Actions, Refused};
-use super::progress::{Checked, Progress};
-use super::timers::{Timer, TimerTable};
+use super::actions::{Actions, NoEffect};
+use super::progress::{Checked, WriteProgress};
+use super::timers::{SessionTimer, TimerTable};
 use super::{SessionEnd, SessionState};
 use crate::endpoint::body::BodyError;
 
@@ -26,18 +26,20 @@ use crate::endpoint::body::BodyError;
 pub(super) struct Lifecycle {
     // First what a delivery touches: up to the first timers.
     phase: Phase,
-    kind: Kind,
+    kind: SessionKind,
     registration: Registration,
     reason: Option<SessionEnd>,
     /// Number of polls of a poll session that are under way.
     polls: u8,
-    progress: Progress,
+    /// Number of checks in a row that found no progress.
+    stuck: u8,
+    progress: WriteProgress,
     timers: TimerTable,
 }
 
-/// Kind of a session, by the means to end it.
+/// SessionKind of a session, by the means to end it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum SessionKind {
     /// A body of the HTTP stack, which polls it at any time, or never.
     Stream,
     /// A single poll. Its handler is told of the end.
@@ -50,7 +52,7 @@ pub(super) enum Kind {
 
 /// Phase of a session, as its own task sees it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::endpoint) enum Phase {
+pub(crate) enum Phase {
     Open,
     /// The session ends in order: a stream may yield this many more pieces before its last item.
     Leaving(u8),
@@ -80,7 +82,7 @@ pub(super) enum Registration {
 
 /// Input of the state machine.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) enum Input {
+pub(crate) enum Input {
     /// The session takes a place in the table, and `joined` is called.
     Enter,
     /// The table has no place for the session.
@@ -124,31 +126,45 @@ pub(super) struct Timeouts {
     pub(super) poll_session: Duration,
 }
 
+/// Time between a stream's last bytes and its error. An error that follows at once takes the bytes along, on HTTP/1 and on
+/// HTTP/2.
+pub(crate) const FLUSH: Duration = Duration::from_millis(100);
+
+impl Input {
+    /// Returns whether the effect depends on the time. If it does not, any time will do.
+    pub(super) fn depends_on_time(self) -> bool {
+        match self {
+            Self::Joined { max_age } => max_age.is_some(),
+            Self::Leave(_) | Self::Revoke | Self::BreakOff(_) | Self::Watch | Self::EndPoll | Self::Alarm { .. } => {
+                true
+            }
+            _ => false,
+        }
+    }
+}
+
 impl Lifecycle {
     /// Number of ready pieces that a stream yields before its last item: enough for the events that were published before
     /// a drain, and an end for a topic that is never quiet.
     pub(super) const LAST_PIECES: u8 = 8;
 
-    /// Time between a stream's last bytes and its error. An error that follows at once takes the bytes along, on HTTP/1
-    /// and on HTTP/2.
-    pub(super) const FLUSH: Duration = Duration::from_millis(100);
-
     /// Number of polls of one poll session that may be under way: the tabs of one browser.
     pub(super) const MAX_POLLS: u8 = 16;
 
     /// Returns a session that is not in the table. A poll session begins with its first poll.
-    pub(super) fn new(kind: Kind, begin: Instant, expires: Option<Instant>) -> Self {
+    pub(super) fn new(kind: SessionKind, begin: Instant, expires: Option<Instant>) -> Self {
         let mut timers = TimerTable::new(begin);
         if let Some(at) = expires {
-            timers.arm(Timer::Expiry, at);
+            timers.arm(SessionTimer::Expiry, at);
         }
         Self {
             phase: Phase::Open,
             kind,
             registration: Registration::Outside,
             reason: None,
-            polls: u8::from(kind == Kind::PollSession),
-            progress: Progress::default(),
+            polls: u8::from(kind == SessionKind::PollSession),
+            stuck: 0,
+            progress: WriteProgress::default(),
             timers,
         }
     }
@@ -182,16 +198,16 @@ impl Lifecycle {
     #[inline(always)]
     pub(super) fn wrote(&mut self, bytes: usize) -> bool {
         self.progress.wrote(bytes);
-        !self.timers.is_armed(Timer::Check) && self.can_watch()
+        !self.timers.is_armed(SessionTimer::Check) && self.can_watch()
     }
 
     fn can_watch(&self) -> bool {
-        self.phase == Phase::Open && !self.timers.is_armed(Timer::Drain)
+        self.phase == Phase::Open && !self.timers.is_armed(SessionTimer::Drain)
     }
 
     fn watch(&mut self, now: Instant, timeouts: Timeouts) {
         if self.can_watch() {
-            self.timers.arm_after(Timer::Check, now, timeouts.write / Progress::CHECKS.into());
+            self.timers.arm_after(SessionTimer::Check, now, timeouts.write / WriteProgress::CHECKS.into());
         }
     }
 
@@ -200,48 +216,48 @@ impl Lifecycle {
             Registration::Joining => {
                 self.registration = Registration::Joined;
                 if let Some(age) = max_age.filter(|_| self.phase == Phase::Open) {
-                    self.timers.arm_after(Timer::MaxAge, now, age);
+                    self.timers.arm_after(SessionTimer::MaxAge, now, age);
                 }
             }
             Registration::EndedWhileJoining => self.left(actions),
             Registration::Outside | Registration::Joined | Registration::Left => {}
         }
         // The other polls of a poll session wait for this.
-        actions.wakes |= self.kind == Kind::PollSession;
+        actions.wakes |= self.kind == SessionKind::PollSession;
     }
 
     fn drain_at(&mut self, at: Instant) {
         if self.phase == Phase::Open {
-            self.timers.disarm(Timer::Check);
-            self.timers.disarm(Timer::Silence);
-            self.timers.arm(Timer::Drain, at);
+            self.timers.disarm(SessionTimer::Check);
+            self.timers.disarm(SessionTimer::Silence);
+            self.timers.arm(SessionTimer::Drain, at);
         }
     }
 
     fn leave(&mut self, why: SessionEnd, now: Instant, timeouts: Timeouts, actions: &mut Actions) {
         if self.phase != Phase::Open {
-            return actions.refuse(Refused::Over);
+            return actions.skip(NoEffect::Ended);
         }
         self.note(why);
         self.phase = Phase::Leaving(Self::LAST_PIECES);
         self.disarm_open();
-        if self.kind == Kind::Stream {
+        if self.kind == SessionKind::Stream {
             // A stream whose client takes nothing is not polled, so it cannot end by itself.
-            self.timers.arm_after(Timer::Cutoff, now, timeouts.write);
+            self.timers.arm_after(SessionTimer::Cutoff, now, timeouts.write);
         }
         self.tell_or_end(why, actions);
     }
 
     fn revoke(&mut self, now: Instant, actions: &mut Actions) {
         if self.is_shut() {
-            return actions.refuse(Refused::Over);
+            return actions.skip(NoEffect::Ended);
         }
         self.reason = Some(SessionEnd::Revoked);
         self.timers.disarm_all();
         actions.takes_stream = true;
-        if self.kind == Kind::Stream {
+        if self.kind == SessionKind::Stream {
             self.phase = Phase::Flushing(BodyError::Revoked);
-            self.timers.arm_after(Timer::Flush, now, Self::FLUSH);
+            self.timers.arm_after(SessionTimer::Flush, now, FLUSH);
         } else {
             self.phase = Phase::Revoked;
         }
@@ -303,8 +319,8 @@ impl Lifecycle {
         if matches!(self.phase, Phase::Open | Phase::Leaving(_)) {
             self.phase = Phase::Flushing(error);
             self.disarm_open();
-            self.timers.disarm(Timer::Cutoff);
-            self.timers.arm_after(Timer::Flush, now, Self::FLUSH);
+            self.timers.disarm(SessionTimer::Cutoff);
+            self.timers.arm_after(SessionTimer::Flush, now, FLUSH);
         }
     }
 
@@ -312,26 +328,26 @@ impl Lifecycle {
     fn finish(&mut self) {
         self.phase = Phase::Over;
         self.disarm_open();
-        self.timers.disarm(Timer::Expiry);
-        self.timers.disarm(Timer::Flush);
+        self.timers.disarm(SessionTimer::Expiry);
+        self.timers.disarm(SessionTimer::Flush);
     }
 
     /// Disarms the timers that only an open session needs.
     fn disarm_open(&mut self) {
-        for timer in [Timer::Check, Timer::Drain, Timer::MaxAge, Timer::Silence] {
+        for timer in [SessionTimer::Check, SessionTimer::Drain, SessionTimer::MaxAge, SessionTimer::Silence] {
             self.timers.disarm(timer);
         }
     }
 
     fn begin_poll(&mut self, actions: &mut Actions) {
         if self.phase != Phase::Open || self.reason.is_some() {
-            return actions.refuse(Refused::Over);
+            return actions.skip(NoEffect::Ended);
         }
         if self.polls >= Self::MAX_POLLS {
-            return actions.refuse(Refused::Full);
+            return actions.skip(NoEffect::TooManyPolls);
         }
         self.polls += 1;
-        self.timers.disarm(Timer::Silence);
+        self.timers.disarm(SessionTimer::Silence);
     }
 
     fn end_poll(&mut self, now: Instant, timeouts: Timeouts, actions: &mut Actions) {
@@ -343,8 +359,8 @@ impl Lifecycle {
         if self.phase != Phase::Open || self.reason.is_some() || !is_registered {
             return self.end(SessionEnd::Gone, actions);
         }
-        if !self.timers.is_armed(Timer::Drain) {
-            self.timers.arm_after(Timer::Silence, now, timeouts.poll_session);
+        if !self.timers.is_armed(SessionTimer::Drain) {
+            self.timers.arm_after(SessionTimer::Silence, now, timeouts.poll_session);
         }
     }
 
@@ -357,13 +373,13 @@ impl Lifecycle {
     fn alarm_went_off(&mut self, is_unread: bool, now: Instant, timeouts: Timeouts, actions: &mut Actions) {
         while let Some(timer) = self.take_due(now) {
             match timer {
-                Timer::Expiry => self.revoke(now, actions),
-                Timer::Check => self.check(is_unread, now, timeouts, actions),
-                Timer::Drain => self.leave(SessionEnd::Drained, now, timeouts, actions),
-                Timer::MaxAge => self.leave(SessionEnd::Disconnected, now, timeouts, actions),
-                Timer::Silence => self.give_way(actions),
-                Timer::Flush => self.flushed(now, timeouts, actions),
-                Timer::Cutoff => {
+                SessionTimer::Expiry => self.revoke(now, actions),
+                SessionTimer::Check => self.check(is_unread, now, timeouts, actions),
+                SessionTimer::Drain => self.leave(SessionEnd::Drained, now, timeouts, actions),
+                SessionTimer::MaxAge => self.leave(SessionEnd::Disconnected, now, timeouts, actions),
+                SessionTimer::Silence => self.give_way(actions),
+                SessionTimer::Flush => self.flushed(now, timeouts, actions),
+                SessionTimer::Cutoff => {
                     // The client takes nothing, or the HTTP stack would have asked for the end.
                     actions.stalls_body = true;
                     self.cut(SessionEnd::Gone, actions);
@@ -371,11 +387,11 @@ impl Lifecycle {
             }
         }
         // An input of a timer's, if any.
-        actions.refused = None;
+        actions.no_effect = None;
     }
 
     fn check(&mut self, is_unread: bool, now: Instant, timeouts: Timeouts, actions: &mut Actions) {
-        let (checked, fresh) = self.progress.check(is_unread);
+        let (checked, fresh) = self.progress.check(&mut self.stuck, is_unread);
         actions.sent += fresh;
         match checked {
             Checked::Reading => {}
@@ -391,26 +407,26 @@ impl Lifecycle {
         if let Phase::Flushing(error) = self.phase {
             self.phase = Phase::Broken(error);
             // The HTTP stack may never poll again.
-            self.timers.arm_after(Timer::Cutoff, now, timeouts.write);
+            self.timers.arm_after(SessionTimer::Cutoff, now, timeouts.write);
             actions.wakes = true;
         }
     }
 
-    fn take_due(&mut self, now: Instant) -> Option<Timer> {
+    fn take_due(&mut self, now: Instant) -> Option<SessionTimer> {
         let expires = self.has_expiry_alarm();
-        self.timers.take_due(now, |timer| timer != Timer::Expiry || expires)
+        self.timers.take_due(now, |timer| timer != SessionTimer::Expiry || expires)
     }
 
     /// Returns whether the alarm revokes the session when its authorization expires. The handler of a poll compares the
     /// time instead.
     fn has_expiry_alarm(&self) -> bool {
-        self.registration == Registration::Joined && matches!(self.kind, Kind::Stream | Kind::WebSocket)
+        self.registration == Registration::Joined && matches!(self.kind, SessionKind::Stream | SessionKind::WebSocket)
     }
 
     /// Returns the time that the alarm is to be set to.
     pub(super) fn alarm(&self) -> Option<Instant> {
         let expires = self.has_expiry_alarm();
-        self.timers.next(|timer| timer != Timer::Expiry || expires).map(|(_, at)| at)
+        self.timers.next(|timer| timer != SessionTimer::Expiry || expires).map(|(_, at)| at)
     }
 
     pub(super) fn phase(&self) -> Phase {
@@ -423,7 +439,7 @@ impl Lifecycle {
 
     /// Returns the end of the authorization, unless the session has ended or was revoked before.
     pub(super) fn expires(&self) -> Option<Instant> {
-        self.timers.get(Timer::Expiry)
+        self.timers.get(SessionTimer::Expiry)
     }
 
     /// Returns the reason of the end, if it is known.
@@ -438,7 +454,7 @@ impl Lifecycle {
 
     /// Returns whether the session is a poll session between two polls, which has no task.
     pub(super) fn is_idle(&self) -> bool {
-        self.kind == Kind::PollSession && self.polls == 0
+        self.kind == SessionKind::PollSession && self.polls == 0
     }
 
     /// Returns whether not one more event may go out.

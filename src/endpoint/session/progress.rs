@@ -4,13 +4,11 @@
 /// check before.
 #[derive(Debug, Clone, Default)]
 #[repr(C)]
-pub(super) struct Progress {
+pub(super) struct WriteProgress {
     // First, as the only one that every delivery touches.
     written: u64,
     /// Value of `written` at the last check. The endpoint's counter has these bytes.
     checked: u64,
-    /// Number of checks in a row that found no progress.
-    stuck: u8,
 }
 
 /// Result of a check.
@@ -24,7 +22,7 @@ pub(super) enum Checked {
     Stalled,
 }
 
-impl Progress {
+impl WriteProgress {
     /// Number of checks within one write timeout. A stall is found at most one check late.
     pub(super) const CHECKS: u8 = 4;
 
@@ -33,14 +31,15 @@ impl Progress {
         self.written += bytes as u64;
     }
 
-    /// Checks the client. `is_unread`: the stream yielded bytes, or is new, and was not polled since.
+    /// Checks the client, and counts in `stuck` how many checks in a row found no progress. `is_unread`: the stream yielded
+    /// bytes, or is new, and was not polled since.
     ///
-    /// Returns the bytes that were written since they were last counted, too.
-    pub(super) fn check(&mut self, is_unread: bool) -> (Checked, u64) {
+    /// Also returns the bytes that were written since they were last counted.
+    pub(super) fn check(&mut self, stuck: &mut u8, is_unread: bool) -> (Checked, u64) {
         let fresh = self.take_fresh();
-        self.stuck = if is_unread && fresh == 0 { self.stuck.saturating_add(1) } else { 0 };
+        *stuck = if is_unread && fresh == 0 { stuck.saturating_add(1) } else { 0 };
         let checked = match is_unread {
-            true if self.stuck >= Self::CHECKS => Checked::Stalled,
+            true if *stuck >= Self::CHECKS => Checked::Stalled,
             true => Checked::Owing,
             false => Checked::Reading,
         };

@@ -4,13 +4,15 @@ use std::time::{Duration, Instant};
 ///
 /// Of two timers that are due at the same time, the one that stands first here fires first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Timer {
-    /// The authorization ends.
-    Expiry,
-    /// The next check whether the client takes what was written. See [`Progress`](super::progress::Progress).
+pub(super) enum SessionTimer {
+    // The first two are looked at with each delivery.
+    /// The next check whether the client takes what was written. See
+    /// [`WriteProgress`](super::progress::WriteProgress).
     Check,
     /// The session's time in a drain.
     Drain,
+    /// The authorization ends.
+    Expiry,
     /// The session is as old as it may become.
     MaxAge,
     /// No poll of a poll session came for too long.
@@ -21,9 +23,9 @@ pub(super) enum Timer {
     Cutoff,
 }
 
-impl Timer {
+impl SessionTimer {
     pub(super) const ALL: [Self; 7] =
-        [Self::Expiry, Self::Check, Self::Drain, Self::MaxAge, Self::Silence, Self::Flush, Self::Cutoff];
+        [Self::Check, Self::Drain, Self::Expiry, Self::MaxAge, Self::Silence, Self::Flush, Self::Cutoff];
 }
 
 /// The timers of one session: a time for each that is armed.
@@ -33,7 +35,7 @@ impl Timer {
 #[repr(C)]
 pub(super) struct TimerTable {
     // First: a delivery looks at the first of them.
-    times: [u64; Timer::ALL.len()],
+    times: [u64; SessionTimer::ALL.len()],
     begin: Instant,
 }
 
@@ -42,7 +44,7 @@ const UNARMED: u64 = u64::MAX;
 
 impl TimerTable {
     pub(super) fn new(begin: Instant) -> Self {
-        Self { times: [UNARMED; Timer::ALL.len()], begin }
+        Self { times: [UNARMED; SessionTimer::ALL.len()], begin }
     }
 
     /// Returns the begin of the session.
@@ -50,44 +52,44 @@ impl TimerTable {
         self.begin
     }
 
-    pub(super) fn arm(&mut self, timer: Timer, at: Instant) {
+    pub(super) fn arm(&mut self, timer: SessionTimer, at: Instant) {
         self.times[timer as usize] = nanos(at.saturating_duration_since(self.begin));
     }
 
     /// Arms a timer for `now + wait`, or for 584 years after the session's begin if that is later.
-    pub(super) fn arm_after(&mut self, timer: Timer, now: Instant, wait: Duration) {
+    pub(super) fn arm_after(&mut self, timer: SessionTimer, now: Instant, wait: Duration) {
         let now = now.saturating_duration_since(self.begin);
         self.times[timer as usize] = nanos(now.saturating_add(wait));
     }
 
-    pub(super) fn disarm(&mut self, timer: Timer) {
+    pub(super) fn disarm(&mut self, timer: SessionTimer) {
         self.times[timer as usize] = UNARMED;
     }
 
     pub(super) fn disarm_all(&mut self) {
-        self.times = [UNARMED; Timer::ALL.len()];
+        self.times = [UNARMED; SessionTimer::ALL.len()];
     }
 
     #[inline]
-    pub(super) fn is_armed(&self, timer: Timer) -> bool {
+    pub(super) fn is_armed(&self, timer: SessionTimer) -> bool {
         self.times[timer as usize] != UNARMED
     }
 
     /// Returns the time of a timer that is armed and can be reached.
-    pub(super) fn get(&self, timer: Timer) -> Option<Instant> {
+    pub(super) fn get(&self, timer: SessionTimer) -> Option<Instant> {
         let time = self.times[timer as usize];
         if time == UNARMED { None } else { self.begin.checked_add(Duration::from_nanos(time)) }
     }
 
     /// Returns the armed timer with the earliest time, of those that `counts` selects.
-    pub(super) fn next(&self, counts: impl Fn(Timer) -> bool) -> Option<(Timer, Instant)> {
-        let armed = Timer::ALL.into_iter().filter(|&timer| self.is_armed(timer) && counts(timer));
+    pub(super) fn next(&self, counts: impl Fn(SessionTimer) -> bool) -> Option<(SessionTimer, Instant)> {
+        let armed = SessionTimer::ALL.into_iter().filter(|&timer| self.is_armed(timer) && counts(timer));
         let timer = armed.min_by_key(|&timer| self.times[timer as usize])?;
         Some((timer, self.get(timer)?))
     }
 
     /// Disarms and returns the timer that is due first, of those that `counts` selects.
-    pub(super) fn take_due(&mut self, now: Instant, counts: impl Fn(Timer) -> bool) -> Option<Timer> {
+    pub(super) fn take_due(&mut self, now: Instant, counts: impl Fn(SessionTimer) -> bool) -> Option<SessionTimer> {
         let (timer, _) = self.next(counts).filter(|&(_, at)| at <= now)?;
         self.disarm(timer);
         Some(timer)

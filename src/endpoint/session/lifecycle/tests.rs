@@ -11,7 +11,7 @@ use super::*;
 const TIMEOUTS: Timeouts = Timeouts { write: Duration::from_secs(8), poll_session: Duration::from_secs(50) };
 
 /// Returns a session that is in the table.
-fn joined(kind: Kind, begin: Instant) -> Lifecycle {
+fn joined(kind: SessionKind, begin: Instant) -> Lifecycle {
     let mut session = Lifecycle::new(kind, begin, None);
     let _ = session.handle(Input::Enter, begin, TIMEOUTS);
     let _ = session.handle(Input::Joined { max_age: None }, begin, TIMEOUTS);

@@ -106,6 +106,11 @@ impl Wheel {
         }
     }
 
+    /// Returns the time that the wheel was last turned to, which is never later than now.
+    pub(crate) fn last_turn(&self) -> Instant {
+        self.instant(self.turned())
+    }
+
     /// So long from now; far away where a clock can't say.
     pub(crate) fn after(&self, duration: Duration) -> Instant {
         const FAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);

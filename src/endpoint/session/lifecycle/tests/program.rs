@@ -59,12 +59,12 @@ struct World {
 }
 
 impl World {
-    fn new(kind: Kind, expires: Option<u64>, now: Instant) -> Self {
+    fn new(kind: SessionKind, expires: Option<u64>, now: Instant) -> Self {
         let expires = expires.map(|millis| now + Duration::from_millis(millis));
         let mut world = Self {
             session: Lifecycle::new(kind, now, expires),
             now,
-            is_run: kind == Kind::PollSession,
+            is_run: kind == SessionKind::PollSession,
             polls: 1,
             has_joined: false,
             lefts: Vec::new(),
@@ -91,19 +91,18 @@ impl World {
         }
     }
 
-    fn give(&mut self, input: Input) -> Actions {
+    fn give(&mut self, input: Input) {
         let due = self.session.alarm().is_some_and(|at| at <= self.now);
         let before = self.session.phase();
         let actions = self.session.handle(input, self.now, TIMEOUTS);
         match input {
-            Input::BeginPoll if actions.refused.is_none() => self.polls += 1,
+            Input::BeginPoll if actions.no_effect.is_none() => self.polls += 1,
             Input::EndPoll => self.polls -= 1,
             Input::Joined { .. } => self.has_joined = true,
             Input::Alarm { .. } if !due => assert_eq!((before, actions.wakes), (self.session.phase(), false)),
             _ => {}
         }
         self.observe(&actions);
-        actions
     }
 
     fn observe(&mut self, actions: &Actions) {
@@ -128,19 +127,26 @@ impl World {
     }
 
     fn check_timers(&self) {
-        let armed: Vec<_> = Timer::ALL.into_iter().filter(|&timer| self.session.timers.is_armed(timer)).collect();
-        let allowed: &[Timer] = match self.session.phase() {
+        let armed: Vec<_> =
+            SessionTimer::ALL.into_iter().filter(|&timer| self.session.timers.is_armed(timer)).collect();
+        let allowed: &[SessionTimer] = match self.session.phase() {
             _ if self.ended => &[],
-            Phase::Open => &[Timer::Expiry, Timer::Check, Timer::Drain, Timer::MaxAge, Timer::Silence],
-            Phase::Leaving(_) | Phase::Broken(_) => &[Timer::Expiry, Timer::Cutoff],
-            Phase::Flushing(_) => &[Timer::Expiry, Timer::Flush],
-            Phase::Over => &[Timer::Cutoff],
+            Phase::Open => &[
+                SessionTimer::Expiry,
+                SessionTimer::Check,
+                SessionTimer::Drain,
+                SessionTimer::MaxAge,
+                SessionTimer::Silence,
+            ],
+            Phase::Leaving(_) | Phase::Broken(_) => &[SessionTimer::Expiry, SessionTimer::Cutoff],
+            Phase::Flushing(_) => &[SessionTimer::Expiry, SessionTimer::Flush],
+            Phase::Over => &[SessionTimer::Cutoff],
             Phase::Revoked | Phase::Cut(_) => &[],
         };
         assert!(armed.iter().all(|timer| allowed.contains(timer)), "{armed:?} in {:?}", self.session.phase());
         let both = |one, other| armed.contains(&one) && armed.contains(&other);
-        assert!(!both(Timer::Drain, Timer::Check) && !both(Timer::Drain, Timer::Silence));
-        assert!(!armed.contains(&Timer::Silence) || self.session.is_idle());
+        assert!(!both(SessionTimer::Drain, SessionTimer::Check) && !both(SessionTimer::Drain, SessionTimer::Silence));
+        assert!(!armed.contains(&SessionTimer::Silence) || self.session.is_idle());
         assert!(!self.ended || self.session.alarm().is_none());
     }
 
@@ -161,14 +167,14 @@ impl World {
                 self.give(Input::Joined { max_age: max_age.map(Duration::from_millis) });
             }
             match step {
-                Step::Input(input) if self.may(input) => drop(self.give(input)),
+                Step::Input(input) if self.may(input) => self.give(input),
                 Step::Input(_) => {}
                 Step::Pass(millis) => self.pass(millis, index % 2 == 0),
                 Step::DrainIn(millis) => {
                     let at = self.now + Duration::from_millis(millis);
                     self.give(Input::DrainAt(at));
                 }
-                Step::StrayAlarm => drop(self.give(Input::Alarm { is_unread: true })),
+                Step::StrayAlarm => self.give(Input::Alarm { is_unread: true }),
             }
         }
         if !self.has_joined {
@@ -177,8 +183,13 @@ impl World {
     }
 }
 
-fn kind() -> impl Strategy<Value = Kind> {
-    prop_oneof![Just(Kind::Stream), Just(Kind::Poll), Just(Kind::PollSession), Just(Kind::WebSocket)]
+fn kind() -> impl Strategy<Value = SessionKind> {
+    prop_oneof![
+        Just(SessionKind::Stream),
+        Just(SessionKind::Poll),
+        Just(SessionKind::PollSession),
+        Just(SessionKind::WebSocket)
+    ]
 }
 
 proptest! {
@@ -212,15 +223,15 @@ proptest! {
         steps in vec(step(), 0..60),
         drain_in in 0_u64..9_000,
     ) {
-        let mut world = World::new(Kind::Stream, None, Instant::now());
+        let mut world = World::new(SessionKind::Stream, None, Instant::now());
         world.give(Input::Joined { max_age: None });
         world.give(Input::DrainAt(world.now + Duration::from_millis(drain_in)));
-        let bound = world.now + Duration::from_millis(drain_in) + TIMEOUTS.write * 2 + Lifecycle::FLUSH * 2;
+        let bound = world.now + Duration::from_millis(drain_in) + TIMEOUTS.write * 2 + FLUSH * 2;
         for step in steps {
             match step {
                 // A finished stream is dropped by the HTTP stack. Another drain is later.
                 Step::Input(Input::Finish) | Step::DrainIn(_) => {}
-                Step::Input(input) if world.may(input) => drop(world.give(input)),
+                Step::Input(input) if world.may(input) => world.give(input),
                 Step::Pass(millis) => world.pass(millis, true),
                 _ => {}
             }

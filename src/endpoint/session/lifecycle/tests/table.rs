@@ -99,7 +99,7 @@ const REGISTERED: [(&str, Registration); 5] = [
 ];
 
 /// A row of a table: the kinds that it is for, each with the number of polls, the input, and the cells.
-type Row<'a> = (Vec<(Kind, u8)>, &'a str, Vec<&'a str>);
+type Row<'a> = (Vec<(SessionKind, u8)>, &'a str, Vec<&'a str>);
 
 fn rows(table: &str) -> Vec<Row<'_>> {
     let lines = table.lines().map(str::trim).filter(|line| !line.is_empty()).skip(1);
@@ -109,12 +109,17 @@ fn rows(table: &str) -> Vec<Row<'_>> {
             let input = words.next().unwrap();
             let (kind, input) = input.split_once(':').unwrap_or(("", input));
             let kinds = match kind {
-                "" => vec![(Kind::Stream, 0), (Kind::Poll, 0), (Kind::WebSocket, 0), (Kind::PollSession, 2)],
-                "Stream" => vec![(Kind::Stream, 0)],
-                "Poll" => vec![(Kind::Poll, 0)],
-                "WebSocket" => vec![(Kind::WebSocket, 0)],
-                "PollSession" => vec![(Kind::PollSession, 1)],
-                "idle" => vec![(Kind::PollSession, 0)],
+                "" => vec![
+                    (SessionKind::Stream, 0),
+                    (SessionKind::Poll, 0),
+                    (SessionKind::WebSocket, 0),
+                    (SessionKind::PollSession, 2),
+                ],
+                "Stream" => vec![(SessionKind::Stream, 0)],
+                "Poll" => vec![(SessionKind::Poll, 0)],
+                "WebSocket" => vec![(SessionKind::WebSocket, 0)],
+                "PollSession" => vec![(SessionKind::PollSession, 1)],
+                "idle" => vec![(SessionKind::PollSession, 0)],
                 other => panic!("{other} is no kind"),
             };
             (kinds, input, words.collect())
@@ -123,7 +128,7 @@ fn rows(table: &str) -> Vec<Row<'_>> {
 }
 
 /// Brings a session into a state by its fields. Returns it with the input that the table names.
-fn state(kind: Kind, polls: u8, phase: Phase, registration: Registration, input: &str) -> (Lifecycle, Input) {
+fn state(kind: SessionKind, polls: u8, phase: Phase, registration: Registration, input: &str) -> (Lifecycle, Input) {
     let begin = Instant::now();
     let mut session = Lifecycle::new(kind, begin, None);
     (session.polls, session.phase, session.registration) = (polls, phase, registration);
@@ -148,7 +153,7 @@ fn state(kind: Kind, polls: u8, phase: Phase, registration: Registration, input:
         "Alarm" => Input::Alarm { is_unread: true },
         timer => {
             let timer = timer.strip_prefix('@').expect("an input");
-            let timer = Timer::ALL.into_iter().find(|known| format!("{known:?}") == timer).expect("a timer");
+            let timer = SessionTimer::ALL.into_iter().find(|known| format!("{known:?}") == timer).expect("a timer");
             session.timers.arm(timer, begin);
             Input::Alarm { is_unread: true }
         }
@@ -206,12 +211,12 @@ fn every_input_moves_every_registration_as_the_table_says() {
 fn an_ended_session_has_no_timer_in_any_phase() {
     for (name, phase) in PHASES {
         for end in ["End", "CutDrained", "CutStalled"] {
-            let (mut session, input) = state(Kind::Stream, 0, phase, Registration::Joined, end);
-            for timer in Timer::ALL {
+            let (mut session, input) = state(SessionKind::Stream, 0, phase, Registration::Joined, end);
+            for timer in SessionTimer::ALL {
                 session.timers.arm(timer, session.begin());
             }
             let _ = session.handle(input, session.begin(), TIMEOUTS);
-            assert!(Timer::ALL.iter().all(|&timer| !session.timers.is_armed(timer)), "{name}: {end}");
+            assert!(SessionTimer::ALL.iter().all(|&timer| !session.timers.is_armed(timer)), "{name}: {end}");
             assert!(session.is_shut());
         }
     }
@@ -221,7 +226,7 @@ fn an_ended_session_has_no_timer_in_any_phase() {
 fn revocation_replaces_the_reason_and_no_other_input_does() {
     for (_, input, _) in rows(TRANSITIONS) {
         for (name, phase) in PHASES {
-            let (mut session, made) = state(Kind::Stream, 0, phase, Registration::Joined, input);
+            let (mut session, made) = state(SessionKind::Stream, 0, phase, Registration::Joined, input);
             let first = Some(SessionEnd::Finished);
             session.reason = first;
             let is_shut = session.is_shut();
