@@ -37,7 +37,7 @@ use crate::endpoint::publisher::{Accepted, IntoAccepted, Publisher};
 /// A transport that the request demands (the first two rows) and that is not there is a 400; one that it prefers is
 /// passed over. Of several media types the one with the greatest weight (`q=`) is taken, SSE where weights are equal; a type
 /// with `q=0` is not, and a stream is not where `application/json`, `application/*` or `*/*` has a greater weight. There is
-/// no 406. A POST whose `Content-EncodedBatch` is not `identity` gets 415. `?topic=` names topics and may repeat.
+/// no 406. A POST whose `Content-Encoding` is not `identity` gets 415. `?topic=` names topics and may repeat.
 /// `?session=` is the client's own name for its session, 1 to 64 visible ASCII characters, by which polls are one run.
 /// The parameters `transport`, `topic`, `cursor`, `lastEventId`, `session`, `wait`, `format` and `heartbeat` are the endpoint's;
 /// the path and all other parameters are the application's. A query with a name or a value that is not UTF-8 is a 400,
