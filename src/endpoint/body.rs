@@ -7,9 +7,9 @@ use http_body::{Frame, SizeHint};
 
 #[cfg(any(feature = "short-poll", feature = "long-poll"))]
 use super::poll::replies::Payload;
-#[cfg(feature = "sse")]
-use super::reject::soft_reject::SoftReject;
 use super::stream::live::LiveBody;
+#[cfg(feature = "sse")]
+use super::stream::soft_reject::SoftReject;
 
 /// The body of an endpoint's answer: nothing, a poll's reply, or a live stream.
 ///
@@ -57,7 +57,7 @@ impl Body {
     }
 
     /// Returns a body that holds these bytes until it is polled or dropped. The write timeout does not end it: see
-    /// [`Hop::first_frame`](super::server::connection::Hop::first_frame) for the length up to which that is bounded.
+    /// [`Hop::first_frame`](super::connection::Hop::first_frame) for the length up to which that is bounded.
     #[cfg(any(feature = "short-poll", feature = "long-poll"))]
     pub(crate) fn reply(payload: Payload) -> Self {
         match payload {

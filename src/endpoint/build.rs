@@ -1,6 +1,6 @@
 use super::builder::EndpointBuilder;
 use super::gate::Gate;
-use super::reject::rejects::Rejects;
+use super::reject::soft_rejects::SoftRejects;
 use super::service::Endpoint;
 use super::session::registry::Registry;
 use super::shared::Shared;
@@ -41,7 +41,7 @@ impl EndpointBuilder {
             websocket: config.websocket(),
             runtime: Runtime::new(timer, spawn, jobs, notifiers),
             registry: Registry::new(config.limits()),
-            rejects: Rejects::new(config.max_soft_rejects, config.write_timeout),
+            soft_rejects: SoftRejects::new(config.max_soft_rejects, config.write_timeout),
             #[cfg(any(feature = "short-poll", feature = "long-poll"))]
             replies: super::poll::replies::Replies::default(),
             counters: Counters::default(),

@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use super::config::Config;
 use super::erased::ErasedPublisher;
-use super::reject::refused::{Hook, Refused};
+use super::refused::{Hook, Refused};
+use super::reject::challenge::Challenge;
 use super::request::host::AllowedHost;
 use super::request::origin::AllowedOrigin;
 use super::request::transports::Transports;
-use super::response::challenge::Challenge;
 use super::time::driver::Job;
 use super::time::runtime::Spawn;
 use crate::contract::Transport;
@@ -278,7 +278,7 @@ impl EndpointBuilder {
     /// [`snapshot`](crate::Publisher::snapshot) that may be under way, and apart from them of
     /// [`receive`](crate::Publisher::receive). Default: 1,024.
     ///
-    /// A request above it is refused with 503. A WebSocket message waits for a place instead, in the order of arrival,
+    /// A request above it is refused with 503. A WebSocket message waits for a place instead, in the order of pending,
     /// and its connection is not read meanwhile.
     pub fn max_concurrent_calls(mut self, max: usize) -> Self {
         self.config.max_concurrent_calls = max;

@@ -1,9 +1,9 @@
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
+use super::reject::challenge::Challenge;
 use super::request::origin::OriginRule;
 use super::request::transports::Transports;
-use super::response::challenge::Challenge;
 use super::session::registry::Limits;
 
 // Each one's reason is in the table of `EndpointBuilder`.

@@ -41,8 +41,8 @@ impl Endpoint {
             let mut over = shared.runtime.wheel.sleep_until(end);
             let mut gone = pin!(async {
                 poll_fn(|cx| shared.registry.poll_empty(cx)).await;
-                let (_, before) = shared.rejects.counts();
-                poll_fn(|cx| shared.rejects.poll_gone(before, cx)).await;
+                let (_, before) = shared.soft_rejects.counts();
+                poll_fn(|cx| shared.soft_rejects.poll_gone(before, cx)).await;
             });
             poll_fn(|cx| match gone.as_mut().poll(cx) {
                 Poll::Pending => over.as_mut().poll(cx),

@@ -2,7 +2,8 @@ use std::future::Future;
 use std::pin::Pin;
 
 use crate::contract::{BoxSubscriber, Message, Rejection};
-use crate::endpoint::publisher::{Accepted, Publisher};
+use crate::endpoint::accepted::Accepted;
+use crate::endpoint::publisher::Publisher;
 use crate::endpoint::request::SubscribeRequest;
 use crate::endpoint::session::{Session, SessionEnd};
 use crate::model::{Event, Gap};

@@ -15,21 +15,25 @@
     )
 )]
 
-mod attach;
+mod accepted;
+mod admit;
 mod body;
 mod build;
 mod builder;
+mod catch_panic;
 mod config;
+mod connection;
 mod drain;
 mod erased;
+mod future;
 mod gate;
-mod isolate;
 mod locked;
 mod message_settings;
 #[cfg(any(feature = "short-poll", feature = "long-poll"))]
 mod poll;
 pub(crate) mod publisher;
 mod receive;
+mod refused;
 mod reject;
 pub(crate) mod request;
 mod response;
@@ -41,16 +45,20 @@ mod shared;
 mod sse_settings;
 mod stats;
 mod stream;
+mod subscribe;
 mod time;
 
+pub use accepted::{Accepted, IntoAccepted, IntoSubscription};
 pub use body::{Body, BodyError};
 pub use builder::EndpointBuilder;
-pub use publisher::{Accepted, IntoAccepted, IntoSubscription, Publisher};
-pub use reject::{RefusalCause, Refused};
+pub(crate) use connection::{ConnectionHandle, ConnectionOrder};
+pub use future::ResponseFuture;
+pub use publisher::Publisher;
+pub use refused::Refused;
+pub use reject::RefusalCause;
+pub(crate) use request::AllowedHost;
 pub use request::SubscribeRequest;
-pub(crate) use request::{AllowedHost, refuse_host};
-pub use response::ResponseFuture;
-pub(crate) use server::{ConnectionHandle, ConnectionOrder};
+pub(crate) use server::refuse_host;
 pub use server::{EndpointTimer, OriginFuture, OriginLayer, OriginService};
 pub use service::Endpoint;
 pub use session::{Session, SessionEnd, SessionId, SessionInfo, SessionState};

@@ -10,7 +10,7 @@ use http::{HeaderMap, Response, StatusCode};
 
 use super::body::Body;
 use super::reject::refusal::Refusal;
-use super::request::negotiate::Posted;
+use super::request::negotiate::MessageParams;
 use super::response::headers::JSON;
 use super::shared::Shared;
 use crate::contract::{Message, Rejection, Transport};
@@ -24,14 +24,14 @@ impl Shared {
         self: Arc<Self>,
         parts: Parts,
         body: B,
-        posted: Posted,
+        posted: MessageParams,
     ) -> Result<Response<Body>, Refusal>
     where
         B: http_body::Body + Send,
         B::Data: Buf,
     {
         let message = self.read(&parts.headers, body).await?;
-        let Posted { topics, start, name } = posted;
+        let MessageParams { topics, start, name } = posted;
         let request = SubscribeRequest::new(parts, topics, start, Transport::ShortPoll);
         let key = self.key(&request);
         let permit = self.messages.try_enter(key.as_ref()).map_err(|full| self.full(full))?;

@@ -10,16 +10,18 @@ use http::header::COOKIE;
 use http::{Request, Response};
 use tower_service::Service;
 
+use super::accepted::{Accepted, IntoAccepted};
 use super::body::Body;
 use super::builder::EndpointBuilder;
-use super::reject::refused::Caller;
+use super::future::{Finish, ResponseFuture};
+use super::refused::Caller;
 use super::request::origin::Access;
-use super::response::future::{Answer, Finish, ResponseFuture, Work};
+use super::response::answer::{Answer, Work};
 use super::response::headers;
-use super::shared::{Ask, Front, Shared};
+use super::shared::{Front, RequestAction, Shared};
 use super::stats::EndpointStats;
 use crate::contract::BoxSubscriber;
-use crate::endpoint::publisher::{Accepted, IntoAccepted, Publisher};
+use crate::endpoint::publisher::Publisher;
 
 /// The endpoint: answers every transport at one URL, as a tower `Service` and by [`handle`](Self::handle).
 ///
@@ -194,10 +196,10 @@ impl Endpoint {
     /// Returns counts of everything that the endpoint has done.
     #[must_use]
     pub fn stats(&self) -> EndpointStats {
-        self.shared.counters.read(self.shared.registry.counts(), self.shared.rejects.counts())
+        self.shared.counters.read(self.shared.registry.counts(), self.shared.soft_rejects.counts())
     }
 
-    fn begin<B>(&self, request: Request<B>, given: Option<Accepted<BoxSubscriber>>) -> ResponseFuture
+    fn begin<B>(&self, request: Request<B>, accepted: Option<Accepted<BoxSubscriber>>) -> ResponseFuture
     where
         B: http_body::Body + Send + 'static,
         B::Data: Buf,
@@ -212,12 +214,14 @@ impl Endpoint {
         let (version, stream) = (parts.version, ask.stream());
         let caller = shared.hook.as_ref().map(|_| Caller::of(&parts, stream.map(|(transport, _)| transport)).into());
         let work: Work = match ask {
-            Ask::Done(mut response) => {
-                headers::dress(&mut response, origin.as_ref());
+            RequestAction::Done(mut response) => {
+                headers::add_common_headers(&mut response, origin.as_ref());
                 return ResponseFuture::ready(response);
             }
-            Ask::Subscribe(wanted) => shared.attach(parts, wanted, given),
-            Ask::Receive(posted) => Box::pin(async move { shared.receive(parts, body, posted).await.map(Answer::Now) }),
+            RequestAction::Subscribe(params) => shared.subscribe(parts, params, accepted),
+            RequestAction::Receive(posted) => {
+                Box::pin(async move { shared.receive(parts, body, posted).await.map(Answer::Now) })
+            }
         };
         ResponseFuture::working(work, Finish { shared: self.shared.clone(), origin, version, stream, caller })
     }

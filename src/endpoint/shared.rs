@@ -7,19 +7,20 @@ use http::request::Parts;
 use http::{HeaderValue, Method, Response};
 
 use super::body::Body;
+use super::catch_panic::catch_panic;
 use super::config::Config;
 use super::erased::ErasedPublisher;
 use super::gate::{Full, Gate};
-use super::isolate::isolate;
+use super::refused::{Hook, Refused};
+use super::reject::RefusalCause;
 use super::reject::refusal::Refusal;
-use super::reject::refused::{Hook, RefusalCause, Refused};
-use super::reject::rejects::Rejects;
-use super::request::asked;
+use super::reject::soft_rejects::SoftRejects;
 use super::request::content_encoding;
 use super::request::cors;
 use super::request::head::Head;
-use super::request::negotiate::{self, Posted, Wanted};
+use super::request::negotiate::{self, MessageParams, SubscribeParams};
 use super::request::origin::Access;
+use super::request::upgrade_request;
 use super::response::answer;
 use super::response::headers::{self, METHODS};
 use super::session::registry::Registry;
@@ -35,7 +36,7 @@ pub(crate) struct Shared {
     #[cfg(feature = "websocket")]
     pub(crate) websocket: Arc<crate::transport::websocket::WebSocketConfig>,
     pub(crate) registry: Registry,
-    pub(crate) rejects: Rejects,
+    pub(crate) soft_rejects: SoftRejects,
     #[cfg(any(feature = "short-poll", feature = "long-poll"))]
     pub(crate) replies: super::poll::replies::Replies,
     pub(crate) counters: Counters,
@@ -49,21 +50,21 @@ pub(crate) struct Shared {
 
 /// Action for a request, read from its head.
 pub(crate) struct Front {
-    pub(crate) ask: Ask,
+    pub(crate) ask: RequestAction,
     /// The origin to name in CORS headers.
     pub(crate) origin: Option<HeaderValue>,
     /// Access of the page that the request comes from.
     pub(crate) access: Access,
 }
 
-pub(crate) enum Ask {
+pub(crate) enum RequestAction {
     /// Nothing more: this is the answer.
     Done(Response<Body>),
-    Subscribe(Wanted),
-    Receive(Posted),
+    Subscribe(SubscribeParams),
+    Receive(MessageParams),
 }
 
-impl Ask {
+impl RequestAction {
     /// How the client would have its events, and where it stands.
     pub(crate) fn stream(&self) -> Option<(Transport, Start)> {
         match self {
@@ -88,17 +89,17 @@ impl Shared {
         let ask = ask.unwrap_or_else(|refusal| {
             let refused = Refused::new(refusal.cause, refusal.text());
             self.tell(&refused.of_parts(parts).status_is(refusal.status));
-            Ask::Done(answer::refusal(refusal))
+            RequestAction::Done(answer::refusal(refusal))
         });
         Front { ask, origin, access }
     }
 
-    fn ask(&self, parts: &Parts, head: &Head<'_>, origin: Option<&HeaderValue>) -> Result<Ask, Refusal> {
+    fn ask(&self, parts: &Parts, head: &Head<'_>, origin: Option<&HeaderValue>) -> Result<RequestAction, Refusal> {
         let Config { transports, max_topics_per_request, .. } = self.config;
         let wanted = match parts.method {
             Method::OPTIONS => {
                 let allow_headers = || cors::allow_headers(&self.config.origins.headers, &parts.headers);
-                return Ok(Ask::Done(headers::options(origin, allow_headers)));
+                return Ok(RequestAction::Done(headers::options(origin, allow_headers)));
             }
             Method::POST => {
                 if head.upgrades {
@@ -107,14 +108,14 @@ impl Shared {
                 content_encoding::check(&parts.headers)?;
                 let posted = negotiate::post(parts, head, max_topics_per_request)?;
                 self.runtime.ready().map_err(|missing| Refusal::internal(missing.as_str()))?;
-                return Ok(Ask::Receive(posted));
+                return Ok(RequestAction::Receive(posted));
             }
             Method::HEAD => {
                 let wanted = negotiate::get(parts, head, transports, max_topics_per_request)?;
-                return Ok(Ask::Done(answer::head(&wanted, parts.version)));
+                return Ok(RequestAction::Done(answer::head(&wanted, parts.version)));
             }
             Method::GET => negotiate::get(parts, head, transports, max_topics_per_request)?,
-            Method::CONNECT => match asked::extended_protocol(parts) {
+            Method::CONNECT => match upgrade_request::extended_protocol(parts) {
                 Some("websocket") => negotiate::get(parts, head, transports, max_topics_per_request)?,
                 Some(_) => return Err(Refusal::protocol()),
                 None => return Err(Refusal::method(METHODS)),
@@ -122,14 +123,14 @@ impl Shared {
             _ => return Err(Refusal::method(METHODS)),
         };
         self.runtime.ready().map_err(|missing| Refusal::internal(missing.as_str()))?;
-        Ok(Ask::Subscribe(wanted))
+        Ok(RequestAction::Subscribe(wanted))
     }
 
     /// Counts a refusal, and calls the application's hook. Called once for each, under no lock.
     pub(crate) fn tell(&self, refused: &Refused<'_>) {
         self.counters.refused(refused.cause());
         if let Some(hook) = &self.hook {
-            let _ = isolate(|| hook(refused));
+            let _ = catch_panic(|| hook(refused));
         }
     }
 

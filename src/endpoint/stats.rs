@@ -1,6 +1,6 @@
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
-use super::reject::refused::RefusalCause;
+use super::reject::RefusalCause;
 use super::session::SessionState;
 use super::session::registry::Counts;
 use crate::contract::Transport;
@@ -21,7 +21,7 @@ pub struct EndpointStats {
     /// How many left for each reason, in the order of [`SessionEnd::ALL`].
     pub left: [u64; SessionEnd::ALL.len()],
     /// How many times a client was given a subscriber: polls, streams and WebSockets.
-    pub attached: u64,
+    pub subscribed: u64,
     /// Refused for its origin or its host.
     pub refused_origin: u64,
     /// Refused by the publisher, or by its panic.
@@ -88,7 +88,7 @@ impl EndpointStats {
 /// The running counts.
 #[derive(Debug, Default)]
 pub(crate) struct Counters {
-    attached: AtomicU64,
+    subscribed: AtomicU64,
     refused: [AtomicU64; RefusalCause::ALL.len()],
     ignored: AtomicU64,
     too_large: AtomicU64,
@@ -102,8 +102,8 @@ impl Counters {
         self.refused[cause as usize].fetch_add(1, Ordering::Relaxed);
     }
 
-    pub(crate) fn attached(&self) {
-        self.attached.fetch_add(1, Ordering::Relaxed);
+    pub(crate) fn subscribed(&self) {
+        self.subscribed.fetch_add(1, Ordering::Relaxed);
     }
 
     pub(crate) fn ignored_message(&self) {
@@ -140,7 +140,7 @@ impl Counters {
             states: sessions.states,
             joined: sessions.joined,
             left: sessions.left,
-            attached: read(&self.attached),
+            subscribed: read(&self.subscribed),
             refused_origin: refused(RefusalCause::Origin),
             refused_publisher: refused(RefusalCause::Publisher),
             refused_busy: refused(RefusalCause::Busy),

@@ -1,8 +1,9 @@
 use std::future::Future;
 
+use super::Publisher;
 use crate::contract::{Hub, Rejection};
+use crate::endpoint::accepted::{Accepted, IntoSubscription};
 use crate::endpoint::builder::EndpointBuilder;
-use crate::endpoint::publisher::{Accepted, IntoSubscription, Publisher};
 use crate::endpoint::request::SubscribeRequest;
 use crate::endpoint::service::Endpoint;
 use crate::model::{Pattern, PatternError};

@@ -1,5 +1,6 @@
-use super::{Accepted, Publisher};
+use super::Publisher;
 use crate::contract::{BoxSubscriber, Rejection};
+use crate::endpoint::accepted::Accepted;
 use crate::endpoint::request::SubscribeRequest;
 
 /// No publisher: for an endpoint whose requests all come by [`Endpoint::respond`](crate::Endpoint::respond), from handlers

@@ -1,7 +1,7 @@
 use std::future::{Future, ready};
 
 use crate::contract::{Message, Rejection, Subscriber};
-use crate::endpoint::publisher::{Accepted, IntoAccepted};
+use crate::endpoint::accepted::{Accepted, IntoAccepted};
 use crate::endpoint::request::SubscribeRequest;
 use crate::endpoint::session::{Session, SessionEnd};
 use crate::model::{Event, Gap};

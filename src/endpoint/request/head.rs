@@ -4,9 +4,9 @@ use http::request::Parts;
 use http::{HeaderMap, HeaderValue, StatusCode, Version};
 
 use super::accept::AcceptWeights;
-use super::asked;
 use super::entity_tag::HeldCursor;
 use super::prefer;
+use super::upgrade_request;
 use crate::endpoint::reject::refusal::Refusal;
 
 /// Headers of a request that an endpoint uses, read in one pass without a copy.
@@ -74,7 +74,9 @@ impl<'a> Head<'a> {
                 "if-none-match" => head.held.add(value.as_bytes()),
                 "accept" => head.accepted.add(value),
                 "prefer" => head.wait = head.wait.or_else(|| prefer::wait(value)),
-                "upgrade" => head.upgrades |= version == Version::HTTP_11 && asked::has_item(value, "websocket"),
+                "upgrade" => {
+                    head.upgrades |= version == Version::HTTP_11 && upgrade_request::has_item(value, "websocket")
+                }
                 "sec-websocket-key" => head.has_key = true,
                 _ => {}
             }

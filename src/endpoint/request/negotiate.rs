@@ -5,11 +5,11 @@ use std::time::Duration;
 use http::request::Parts;
 
 use super::accept::LinesType;
-use super::asked;
 use super::entity_tag::HeldCursor;
 use super::head::{Head, LastEventId};
 use super::prefer;
 use super::transports::Transports;
+use super::upgrade_request;
 use crate::contract::{Start, Transport};
 use crate::endpoint::reject::refusal::Refusal;
 use crate::endpoint::request::SubscribeRequest;
@@ -19,7 +19,7 @@ use crate::model::{Cursor, Topic};
 
 /// Parameters of a request, read from its head alone.
 #[derive(Debug, Clone)]
-pub(crate) struct Wanted {
+pub(crate) struct SubscribeParams {
     pub(crate) transport: Transport,
     pub(crate) topics: Vec<Topic>,
     pub(crate) start: Start,
@@ -36,10 +36,10 @@ pub(crate) struct Wanted {
     /// Name of a chunked stream's content type.
     pub(crate) lines: LinesType,
     /// The cursor of `If-None-Match`: what the client holds, if it would take a 304.
-    pub(crate) holds: Option<Cursor>,
+    pub(crate) held_cursor: Option<Cursor>,
 }
 
-impl Wanted {
+impl SubscribeParams {
     /// The request as the publisher is shown it. The topics go there.
     pub(crate) fn request(&mut self, parts: Parts) -> SubscribeRequest {
         SubscribeRequest::new(parts, std::mem::take(&mut self.topics), self.start, self.transport)
@@ -52,7 +52,7 @@ impl Wanted {
 
     /// Returns the label of the run that this poll belongs to: a poll without a name or without a limit key belongs to
     /// none.
-    pub(crate) fn run_label(&self, key: Option<&Arc<str>>) -> Option<Label> {
+    pub(crate) fn poll_session_label(&self, key: Option<&Arc<str>>) -> Option<Label> {
         let name = self.name.as_ref().filter(|_| matches!(self.transport, Transport::ShortPoll | Transport::LongPoll));
         Some((key?.clone(), name?.clone()))
     }
@@ -75,11 +75,11 @@ pub(crate) fn get(
     head: &Head<'_>,
     here: Transports,
     max_topics_per_request: usize,
-) -> Result<Wanted, Refusal> {
+) -> Result<SubscribeParams, Refusal> {
     let query = query(parts, max_topics_per_request)?;
     let preferred = head.wait.filter(|_| query.wait.is_none());
     let wait = query.wait.or(preferred);
-    Ok(Wanted {
+    Ok(SubscribeParams {
         transport: choose(parts, head, query.named, wait, here)?,
         start: start(head, query.cursor()),
         topics: query.topics,
@@ -89,7 +89,7 @@ pub(crate) fn get(
         objects: query.objects,
         visible: query.visible,
         lines: head.accepted.lines(),
-        holds: head.held.cursor(),
+        held_cursor: head.held.cursor(),
     })
 }
 
@@ -111,7 +111,7 @@ fn choose(
     wait: Option<Duration>,
     here: Transports,
 ) -> Result<Transport, Refusal> {
-    let handshake = asked::is_asked(parts, head);
+    let handshake = upgrade_request::is_upgrade_request(parts, head);
     let demanded = match named {
         Some(Transport::WebSocket) if !handshake => {
             return Err(Refusal::upgrade("a WebSocket needs a handshake: Upgrade: websocket"));
@@ -133,17 +133,17 @@ fn choose(
 
 /// Parameters of a POST.
 #[derive(Debug, Clone)]
-pub(crate) struct Posted {
+pub(crate) struct MessageParams {
     pub(crate) topics: Vec<Topic>,
     pub(crate) start: Start,
     pub(crate) name: Option<Arc<str>>,
 }
 
 /// Reads what a POST says beside its message.
-pub(crate) fn post(parts: &Parts, head: &Head<'_>, max_topics_per_request: usize) -> Result<Posted, Refusal> {
+pub(crate) fn post(parts: &Parts, head: &Head<'_>, max_topics_per_request: usize) -> Result<MessageParams, Refusal> {
     let query = query(parts, max_topics_per_request)?;
     let start = start(head, query.cursor());
-    Ok(Posted { topics: query.topics, start, name: query.name })
+    Ok(MessageParams { topics: query.topics, start, name: query.name })
 }
 
 /// The parameters that are the endpoint's own. All others are the application's.

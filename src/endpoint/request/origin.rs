@@ -1,12 +1,12 @@
 use http::request::Parts;
 use http::{HeaderValue, Method, StatusCode};
 
-use super::asked;
 use super::cors::AllowedHeader;
 use super::head::{Head, Line};
 use super::host::{self, AllowedHost, HostPort};
+use super::upgrade_request;
 use crate::endpoint::reject::refusal::Refusal;
-use crate::endpoint::reject::refused::shorten;
+use crate::endpoint::reject::shorten::shorten;
 
 /// Which pages may use an endpoint. Asked before anything else is done for a request, on every transport.
 ///
@@ -115,7 +115,7 @@ impl OriginRule {
 /// and a WebSocket's handshake of any page, and with a GET without Origin, such as an image's.
 fn only_reads(parts: &Parts, head: &Head<'_>) -> bool {
     matches!(parts.method, Method::GET | Method::HEAD | Method::OPTIONS)
-        && !asked::is_asked(parts, head)
+        && !upgrade_request::is_upgrade_request(parts, head)
         && matches!(head.origin, Line::Once(_))
         && !matches!(head.site, Line::Twice)
 }

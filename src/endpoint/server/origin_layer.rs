@@ -11,7 +11,8 @@ use pin_project_lite::pin_project;
 use tower_layer::Layer;
 use tower_service::Service;
 
-use crate::endpoint::reject::refused::{RefusalCause, Refused};
+use crate::endpoint::refused::Refused;
+use crate::endpoint::reject::RefusalCause;
 use crate::endpoint::request::head::Head;
 use crate::endpoint::response::answer;
 use crate::endpoint::response::headers;
@@ -112,7 +113,7 @@ where
                 let refused = Refused::new(RefusalCause::Origin, refusal.text());
                 self.shared.tell(&refused.of_parts(&parts).status_is(refusal.status));
                 let mut refusal = answer::text(refusal, None);
-                headers::dress(&mut refusal, None);
+                headers::add_common_headers(&mut refusal, None);
                 State::Refused { refusal: Some(refusal) }
             }
         };

@@ -12,7 +12,7 @@ use super::polls::{PollEntry, Polls};
 use super::track::Track;
 use super::{Session, SessionEnd};
 use crate::contract::{Head, Transport};
-use crate::endpoint::isolate::isolate;
+use crate::endpoint::catch_panic::catch_panic;
 use crate::endpoint::locked::Locked;
 use crate::endpoint::shared::Shared;
 use crate::endpoint::stream::flow::Flow;
@@ -199,7 +199,7 @@ impl SessionEntry {
 
 /// Drops values of the application. A panic of their code ends no more than the session.
 pub(crate) fn drop_isolated<T>(value: T) {
-    let _ = isolate(|| drop(value));
+    let _ = catch_panic(|| drop(value));
 }
 
 impl fmt::Debug for SessionEntry {

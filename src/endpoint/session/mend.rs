@@ -2,9 +2,10 @@ use std::sync::Arc;
 
 use super::polls::PollEntry;
 use crate::contract::{BoxSubscriber, Start, SubscriptionEnd, Transport};
-use crate::endpoint::isolate::isolated;
-use crate::endpoint::publisher::Accepted;
-use crate::endpoint::reject::refused::{RefusalCause, Refused};
+use crate::endpoint::accepted::Accepted;
+use crate::endpoint::catch_panic::catch_panic_async;
+use crate::endpoint::refused::Refused;
+use crate::endpoint::reject::RefusalCause;
 use crate::endpoint::session::SessionEntry;
 use crate::endpoint::time::within::within;
 use crate::model::Gap;
@@ -53,7 +54,7 @@ impl Mend for State {
                     return Ok(None);
                 }
             };
-            let state = isolated(async { shared.publisher.snapshot(session, &gap).await });
+            let state = catch_panic_async(async { shared.publisher.snapshot(session, &gap).await });
             match within(&shared.runtime.wheel, shared.config.subscribe_timeout, state).await {
                 Some(Ok(snapshot)) => Ok(snapshot),
                 Some(Err(_)) => {

@@ -5,7 +5,6 @@
 //! entry's lock, and perform the actions that it returns. No code of the application runs under that lock.
 
 mod actions;
-pub(crate) mod admit;
 mod body_hold;
 mod entry;
 mod guard;

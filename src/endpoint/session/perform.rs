@@ -10,7 +10,7 @@ use super::lifecycle::{Input, Timeouts};
 use super::registry::NoPlace;
 use super::{SessionEnd, SessionState};
 use crate::contract::Transport;
-use crate::endpoint::isolate::isolate;
+use crate::endpoint::catch_panic::catch_panic;
 use crate::endpoint::stream::flow::Flow;
 use crate::time::Clock;
 
@@ -23,7 +23,7 @@ impl SessionEntry {
             self.give(Input::NoPlace);
             return Err(no_place);
         }
-        let _ = isolate(|| self.shared.publisher.joined(&self.session));
+        let _ = catch_panic(|| self.shared.publisher.joined(&self.session));
         self.give(Input::Joined { max_age: self.shared.config.jittered_lifetime() });
         Ok(())
     }
@@ -144,7 +144,7 @@ impl SessionEntry {
             self.shared.counters.sent(self.track.bytes());
         }
         self.shared.registry.leave(self, state, why);
-        let _ = isolate(|| self.shared.publisher.left(&self.session, why));
+        let _ = catch_panic(|| self.shared.publisher.left(&self.session, why));
         self.shared.registry.parted();
     }
 }

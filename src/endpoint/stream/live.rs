@@ -6,7 +6,7 @@ use http_body::Frame;
 
 use super::flow::Flow;
 use crate::endpoint::body::BodyError;
-use crate::endpoint::server::connection::Hop;
+use crate::endpoint::connection::Hop;
 use crate::endpoint::session::{Input, Phase, SessionGuard, drop_isolated};
 use crate::transport::limit;
 use crate::transport::wake_flag::WakeFlag;

@@ -4,8 +4,12 @@ pub(crate) mod flow;
 #[cfg(feature = "websocket")]
 pub(crate) mod handshake;
 pub(crate) mod live;
+#[cfg(feature = "websocket")]
+pub(crate) mod reject_upgrade;
 #[cfg(any(feature = "chunked", feature = "sse"))]
 pub(crate) mod response;
+#[cfg(feature = "sse")]
+pub(crate) mod soft_reject;
 #[cfg(feature = "websocket")]
 pub(crate) mod upgrade;
 #[cfg(feature = "websocket")]

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use super::notify::Notifiers;
 use super::wheel::{Turn, Wheel};
 use crate::endpoint::builder::EndpointBuilder;
-use crate::endpoint::isolate::isolate;
+use crate::endpoint::catch_panic::catch_panic;
 use crate::hub::NotifierSource;
 use crate::time::{Clock, Sleep};
 
@@ -94,7 +94,7 @@ impl Driver {
         for (job, next) in &mut self.jobs {
             if *next <= now {
                 // A job that panics must not stop the others, nor every session's deadlines.
-                let _ = isolate(|| (job.run)());
+                let _ = catch_panic(|| (job.run)());
                 *next = self.wheel.after(job.period);
             }
         }
@@ -121,7 +121,7 @@ impl Driver {
     fn sleep_until(&mut self, at: Instant, cx: &mut Context<'_>) -> Poll<()> {
         if let Some(sleep) = &mut self.sleep {
             // A sleep of tokio panics after its runtime has ended, if this future was moved to another runtime.
-            let polled = isolate(|| {
+            let polled = catch_panic(|| {
                 sleep.as_mut().reset(at);
                 sleep.as_mut().poll(cx)
             });

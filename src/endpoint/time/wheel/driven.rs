@@ -2,7 +2,7 @@ use std::sync::atomic::Ordering;
 
 use super::dial::ROUND;
 use super::turn::Wheel;
-use crate::endpoint::isolate::isolate;
+use crate::endpoint::catch_panic::catch_panic;
 
 /// The place of the one driver.
 impl Wheel {
@@ -49,7 +49,7 @@ impl Wheel {
         while let Some(from) = page.filter(|_| !self.is_driven()) {
             page = self.works().dial.wakers(from, &mut wakers);
             for waker in wakers.drain(..) {
-                let _ = isolate(|| waker.wake());
+                let _ = catch_panic(|| waker.wake());
             }
         }
     }

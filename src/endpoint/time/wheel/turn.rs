@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::alarm::Alarm;
 use super::dial::{Dial, LAST, NEVER, ROUND};
-use crate::endpoint::isolate::isolate;
+use crate::endpoint::catch_panic::catch_panic;
 use crate::endpoint::locked::Locked;
 use crate::time::{Clock, Timer};
 
@@ -101,7 +101,7 @@ impl Wheel {
             }
             // A waker that panics must not keep the others asleep, nor end the driver.
             for waker in due.drain(..) {
-                let _ = isolate(|| waker.wake());
+                let _ = catch_panic(|| waker.wake());
             }
         }
     }

@@ -5,7 +5,7 @@ use super::head::Head;
 
 /// Whether this is a WebSocket handshake, good or bad: an HTTP/1.1 GET that asks to upgrade, or one with a handshake's
 /// key, from which a proxy took the `Upgrade`; or an extended CONNECT (RFC 8441).
-pub(crate) fn is_asked(parts: &Parts, head: &Head<'_>) -> bool {
+pub(crate) fn is_upgrade_request(parts: &Parts, head: &Head<'_>) -> bool {
     match parts.method {
         Method::GET => head.upgrades || head.has_key,
         Method::CONNECT => extended_protocol(parts) == Some("websocket"),
