@@ -87,7 +87,7 @@ async fn a_message_that_is_refused_says_why() {
         ("/unauthorized", "text/plain", "", StatusCode::UNAUTHORIZED, r#"{"error":"unauthorized"}"#),
         ("/absent", "text/plain", "", StatusCode::NOT_FOUND, r#"{"error":"not found"}"#),
         ("/gone", "text/plain", "", StatusCode::GONE, r#"{"error":"gone"}"#),
-        ("/busy", "text/plain", "", StatusCode::SERVICE_UNAVAILABLE, r#"{"error":"busy, come back later"}"#),
+        ("/busy", "text/plain", "", StatusCode::SERVICE_UNAVAILABLE, r#"{"error":"server is busy: retry later"}"#),
         ("/broken", "text/plain", "", StatusCode::INTERNAL_SERVER_ERROR, r#"{"error":"internal error"}"#),
         ("/panic", "text/plain", "", StatusCode::INTERNAL_SERVER_ERROR, r#"{"error":"internal error"}"#),
         ("/events?topic=", "text/plain", "", StatusCode::BAD_REQUEST, r#"{"error":"topic: a topic's name is empty"}"#),
@@ -183,9 +183,9 @@ async fn what_was_refused_is_counted_by_cause() {
         request("GET", target).to(&endpoint).await;
     }
     request("GET", "/events").header("origin", "null").to(&endpoint).await;
-    let EndpointStats { attached, refused_publisher, refused_request, refused_origin, refused_busy, .. } =
+    let EndpointStats { subscribed, refused_publisher, refused_request, refused_origin, refused_busy, .. } =
         endpoint.stats();
-    assert_eq!((attached, refused_publisher, refused_request, refused_origin, refused_busy), (1, 3, 1, 1, 0));
+    assert_eq!((subscribed, refused_publisher, refused_request, refused_origin, refused_busy), (1, 3, 1, 1, 0));
 }
 
 #[tokio::test]

@@ -32,7 +32,7 @@ async fn one_session_too_many_is_told_to_come_later() {
         let (seconds, millis) = (header(&response, "retry-after"), header(&response, "tidings-retry-ms"));
         let (seconds, millis): (u64, u64) = (seconds.parse().unwrap(), millis.parse().unwrap());
         assert!((1000..=5000).contains(&millis) && seconds == millis.div_ceil(1000), "{seconds} s, {millis} ms");
-        assert_eq!(text(response).await, r#"{"error":"busy, come back later"}"#);
+        assert_eq!(text(response).await, r#"{"error":"server is busy: retry later"}"#);
     }
     assert_eq!(app.subscribes(), asked, "the publisher is not asked for whom there is no place");
     assert_eq!(get("/?transport=short-poll").to(&endpoint).await.status(), StatusCode::OK);
