@@ -59,7 +59,7 @@ pub use reject::RefusalCause;
 pub(crate) use request::AllowedHost;
 pub use request::SubscribeRequest;
 pub(crate) use server::refuse_host;
-pub use server::{EndpointTimer, OriginFuture, OriginLayer, OriginService};
+pub use server::{OriginFuture, OriginLayer, OriginService};
 pub use service::Endpoint;
 pub use session::{Session, SessionEnd, SessionId, SessionInfo, SessionState};
 pub use stats::EndpointStats;

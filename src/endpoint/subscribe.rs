@@ -112,7 +112,7 @@ impl PendingSubscribe {
         let wheel = &self.shared.runtime.wheel;
         self.shared.counters.subscribed();
         let expires = accepted.lifetime.map(|lifetime| wheel.after(lifetime));
-        let topics = if is_session { accepted.subscriber.topics() } else { Vec::new() };
+        let topics = if is_session { accepted.subscriber.info().into_topics() } else { Vec::new() };
         let authorization =
             Authorization { key, data: accepted.data.take(), expires, topics, authorized_at: wheel.now() };
         (authorization, accepted)

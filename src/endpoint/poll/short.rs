@@ -24,7 +24,7 @@ pub(crate) fn short(mut pending: PendingSubscribe, hop: Hop) -> impl Future<Outp
                 return Poll::Ready(());
             }
             // A poll that was told to leave does not wait for a snapshot.
-            if queue.collect(cx).is_mending() && order.is_pending() { Poll::Pending } else { Poll::Ready(()) }
+            if queue.collect(cx).is_recovering() && order.is_pending() { Poll::Pending } else { Poll::Ready(()) }
         })
         .await;
         let reply = queue.finish();

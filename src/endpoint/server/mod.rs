@@ -2,8 +2,7 @@
 
 pub(crate) mod origin_layer;
 mod refuse_host;
-pub(crate) mod timer;
+mod timer;
 
 pub use origin_layer::{OriginFuture, OriginLayer, OriginService};
 pub(crate) use refuse_host::refuse_host;
-pub use timer::EndpointTimer;

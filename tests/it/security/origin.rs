@@ -139,8 +139,14 @@ async fn row_01_a_page_must_be_the_hosts_own_or_listed() {
             (&[("host", "upstream"), ("origin", "null"), ("sec-fetch-site", "same-origin")], no),
             (&[("host", "upstream"), ("origin", "https://example.com")], no),
             // What is no host.
-            (&[("origin", "https://example.com")], (400, r#"{"error":"Host header is missing: HTTP/1.1 requires it"}"#)),
-            (&[HOST, HOST, ("origin", "https://example.com")], (400, r#"{"error":"more than one Host header: send one"}"#)),
+            (
+                &[("origin", "https://example.com")],
+                (400, r#"{"error":"Host header is missing: HTTP/1.1 requires it"}"#),
+            ),
+            (
+                &[HOST, HOST, ("origin", "https://example.com")],
+                (400, r#"{"error":"more than one Host header: send one"}"#),
+            ),
             (&[("host", "a b")], (400, UNREADABLE)),
             (&[("host", "user@example.com")], (400, UNREADABLE)),
             (&[("host", "")], (400, UNREADABLE)),

@@ -127,12 +127,7 @@ async fn row_01_foreign_page_cannot_post_to_a_route_behind_the_origin_layer() {
             421,
             r#"host \"evil.example\" is not allowed (see allowed_hosts)"#,
         ),
-        (
-            "OPTIONS",
-            &[("host", "evil.example")],
-            421,
-            r#"host \"evil.example\" is not allowed (see allowed_hosts)"#,
-        ),
+        ("OPTIONS", &[("host", "evil.example")], 421, r#"host \"evil.example\" is not allowed (see allowed_hosts)"#),
         ("POST", &[("host", "a.example"), ("origin", "http://a.example")], 200, "said"),
         ("POST", &[HOST, HOST], 400, "more than one Host header: send one"),
         ("POST", &[], 400, "Host header is missing: HTTP/1.1 requires it"),
