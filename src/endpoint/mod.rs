@@ -27,6 +27,7 @@ mod drain;
 mod erased;
 mod future;
 mod gate;
+mod limits;
 mod locked;
 mod message_settings;
 #[cfg(any(feature = "short-poll", feature = "long-poll"))]

@@ -32,7 +32,7 @@ pub(crate) fn short(mut pending: PendingSubscribe, hop: Hop) -> impl Future<Outp
         let retry = match reply.end {
             _ if reply.more => Duration::ZERO,
             Some(_) => shared.config.jittered_retry(),
-            None => shared.config.jittered_hint(reply.next_in),
+            None => shared.config.jittered_poll_interval(reply.next_in),
         };
         ReplyParams::of(shared, params, hop).answer(guard, reply, retry).map(Answer::Now)
     }

@@ -250,8 +250,11 @@ async fn control_frames_may_come_as_often_as_is_said() {
 /// The table of `EndpointBuilder` has every limit that can be set, and the default that it has.
 #[test]
 fn the_table_is_whole_and_true() {
-    let source =
-        [include_str!("../../../src/endpoint/builder.rs"), include_str!("../../../src/endpoint/message_settings.rs")];
+    let source = [
+        include_str!("../../../src/endpoint/builder.rs"),
+        include_str!("../../../src/endpoint/limits.rs"),
+        include_str!("../../../src/endpoint/message_settings.rs"),
+    ];
     let source = source.concat();
     let config = format!("{:?}", App::new().builder());
     let mut told: Vec<String> = Vec::new();
@@ -265,7 +268,7 @@ fn the_table_is_whole_and_true() {
             None => match (default.split_whitespace().next().unwrap().replace(',', ""), default) {
                 (_, "any number") => usize::MAX.to_string(),
                 (_, "at once") => "0ns".to_owned(),
-                (_, "none" | "2 × hold" | "a quarter of them") => "None".to_owned(),
+                (_, "none" | "2 × `long_poll_timeout`" | "a quarter of them") => "None".to_owned(),
                 (number, kib) if kib.contains(" KiB") => (number.parse::<usize>().unwrap() * 1024).to_string(),
                 (number, seconds) if seconds.contains(" s") && !seconds.contains("second") => number + "s",
                 (number, _) => number,
