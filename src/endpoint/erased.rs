@@ -12,7 +12,7 @@ use crate::subscriber::Snapshot;
 type Work<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 type Answer<'a, T> = Work<'a, Result<T, Rejection>>;
 
-/// A publisher of any type, so that an endpoint has one.
+/// Object-safe form of [`Publisher`], implemented for every publisher.
 pub(crate) trait ErasedPublisher: Send + Sync {
     fn limit_key(&self, request: &SubscribeRequest) -> Option<String>;
     fn subscribe(&self, request: SubscribeRequest) -> Answer<'_, Accepted<BoxSubscriber>>;

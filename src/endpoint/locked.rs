@@ -1,7 +1,7 @@
 use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// A mutex that a panic elsewhere does not close: what it guards here is whole after every statement.
+/// Mutex without poisoning. Every value that it guards here is valid after each statement, so a panic leaves it valid.
 #[derive(Default)]
 pub(crate) struct Locked<T>(Mutex<T>);
 

@@ -1,9 +1,11 @@
 //! One tower `Service` that answers every transport at one URL.
 //!
-//! `Shared::front` checks the head of a request: host, origin, method, transport. `attach` then asks the publisher for a
-//! subscriber and answers over the transport, or `receive` passes a message to the publisher. A session that outlives
-//! its answer is in the session registry. Its timers, and those of the adapters, are entries of one timer wheel, which one
-//! `driver` advances.
+//! `Shared::dispatch` checks the head of a request: host, origin, method, transport. `Shared::subscribe` then asks the
+//! publisher for a subscriber and answers over the transport, or `Shared::receive` passes a message to the publisher. A session
+//! that outlives its answer is in the session registry. Its timers, and those of the adapters, are entries of one timer wheel,
+//! which one driver advances.
+//!
+//! Files of this folder may use all of its subfolders. The subfolders use each other in one direction only.
 #![cfg_attr(
     not(feature = "full"),
     allow(
@@ -11,7 +13,7 @@
         unreachable_code,
         unused_imports,
         unused_variables,
-        reason = "each transport uses a part, and not each is built"
+        reason = "each transport uses some of the items, and not every transport is built"
     )
 )]
 

@@ -123,7 +123,7 @@ use crate::endpoint::publisher::Publisher;
 /// let request = poll().uri("/events?transport=sse").header("x-user", "ann").body(String::new())?;
 /// let mut stream = events.handle(request).await.into_body();
 /// let hello = stream.frame().await.ok_or("no frame")??;
-/// assert!(hello.data_ref().is_some_and(|data| data.starts_with(b"id: ")));
+/// assert!(hello.data_ref().is_some_and(|data| data.starts_with(b"event: tidings.hello\n")));
 /// assert_eq!(events.session_count(), 1);
 /// drop(stream);
 /// assert_eq!(events.session_count(), 0);

@@ -1,4 +1,4 @@
-//! Reading of a request: host, origin, cursor, transport and topics.
+//! Parsing and checks of a request: host, origin, cursor, transport and topics.
 
 pub(crate) mod accept;
 pub(crate) mod content_encoding;
