@@ -81,7 +81,7 @@ async fn a_message_that_is_refused_says_why() {
             "text/plain",
             "eleven byte",
             StatusCode::PAYLOAD_TOO_LARGE,
-            r#"{"error":"a message is at most 10 bytes"}"#,
+            r#"{"error":"message is too large: max_message is 10 bytes"}"#,
         ),
         ("/forbidden", "text/plain", "", StatusCode::FORBIDDEN, r#"{"error":"forbidden"}"#),
         ("/unauthorized", "text/plain", "", StatusCode::UNAUTHORIZED, r#"{"error":"unauthorized"}"#),
@@ -125,7 +125,7 @@ async fn post_with_an_encoded_body_gets_415_and_no_message() {
         assert_eq!(app.messages().len() - before, usize::from(expected == 204), "{lines:?}");
         if expected == 415 {
             assert_eq!(header(&response, "accept-encoding"), "identity");
-            let error = "content-encoding: only identity is accepted here; send the body uncompressed";
+            let error = "content-encoding is not supported: send the body uncompressed";
             assert_eq!(text(response).await, format!(r#"{{"error":"{error}"}}"#));
         }
     }

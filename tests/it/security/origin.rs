@@ -12,8 +12,8 @@ fn why(headers: &[(&str, &str)]) -> String {
     let one = |name| all(name).next().filter(|_| all(name).count() == 1);
     let host = one("host").unwrap_or("upstream");
     let text = match (one("origin"), one("sec-fetch-site")) {
-        _ if all("sec-fetch-site").count() > 1 => "more than one Sec-Fetch-Site header".to_owned(),
-        _ if all("origin").count() > 1 => "more than one Origin header".to_owned(),
+        _ if all("sec-fetch-site").count() > 1 => "more than one Sec-Fetch-Site header: send one".to_owned(),
+        _ if all("origin").count() > 1 => "more than one Origin header: send one".to_owned(),
         (Some(origin), _) => format!("origin {origin:?} is not allowed for host {host:?} (see allow_origin)"),
         (None, Some(site)) => {
             format!("no Origin header and Sec-Fetch-Site {site:?}: not allowed for host {host:?} (see allow_origin)")

@@ -234,7 +234,7 @@ async fn refusal_for_a_limit_says_which() {
     drop(held);
     let too_large = request("POST", "/events").header("content-length", "65537");
     assert_eq!(too_large.to(&endpoint).await.status(), StatusCode::PAYLOAD_TOO_LARGE);
-    assert_eq!(log.one("message").text, "a message is at most 65536 bytes");
+    assert_eq!(log.one("message").text, "message is too large: max_message is 65536 bytes");
     drop(endpoint.drain());
     get("/events").to(&endpoint).await;
     assert_eq!(log.one("drain").text, "endpoint is draining");
