@@ -7,7 +7,7 @@ use crate::subscriber::Snapshot;
 
 /// A source of snapshots for [`Recover`]: a closure from a gap to a future of an [`Option<Snapshot>`](Snapshot), or of a
 /// `Result` of one, whose error ends the subscriber.
-pub trait Recovery: Send + 'static + sealed::Sealed {
+pub trait Recovery: Send + 'static + sealed::SealedRecovery {
     /// Returns the snapshot for a gap. Called once for a gap that no earlier snapshot replaces, and again after a panic of the
     /// call or of the future.
     #[doc(hidden)]
@@ -33,9 +33,9 @@ pub(crate) mod sealed {
     use super::{Future, Gap, Snapshot, SubscriptionEnd};
 
     #[expect(unnameable_types, reason = "seals the trait")]
-    pub trait Sealed {}
+    pub trait SealedRecovery {}
 
-    impl<F, R> Sealed for F
+    impl<F, R> SealedRecovery for F
     where
         F: FnMut(&Gap) -> R,
         R: Future<Output: Answer>,

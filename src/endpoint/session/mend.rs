@@ -36,7 +36,7 @@ pub(super) fn feed(
     }
 }
 
-impl sealed::Sealed for State {}
+impl sealed::SealedRecovery for State {}
 
 impl Recovery for State {
     /// Asks the publisher for a snapshot. There is none if too many calls of the publisher are under way, or the call
