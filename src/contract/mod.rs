@@ -4,6 +4,7 @@
 mod attach;
 mod batch;
 mod clock;
+mod encoder;
 mod following;
 mod format;
 mod head;
@@ -38,6 +39,7 @@ pub use attach::{Attach, IntoAttach};
 pub use batch::{Batch, Published};
 pub(crate) use batch::{Entry, Run};
 pub use clock::{Clock, Sleep, Timer};
+pub(crate) use encoder::Encoder;
 pub(crate) use format::place;
 pub use format::{APPLICATION_SLOTS, Format};
 pub use head::Head;

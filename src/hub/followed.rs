@@ -1,6 +1,8 @@
 use crate::contract::{End, SubscribeOptions};
+use crate::hub::output::Output;
 use crate::hub::reader::Reader;
 use crate::hub::replay::Replay;
+use crate::hub::segment_slice::Taken;
 use crate::hub::shared::Shared;
 use crate::hub::waiters::Ticket;
 use crate::model::{Gap, Overflow};
@@ -71,10 +73,34 @@ impl Followed {
         }
     }
 
-    /// Returns the reader of what is next here, up to which sequence, and the index where it ends: the highest, if that is
-    /// all that there is here.
+    /// Takes the next events, up to a sequence. Returns them with their reader, which does not pass them.
+    #[inline(always)]
+    pub(super) fn take<O: Output>(
+        &mut self,
+        up_to: u64,
+        shared: &Shared,
+        output: O,
+    ) -> Option<(&mut Reader, Taken<O::Events>)> {
+        let overflow = self.overflow;
+        let (reader, up_to, end) = self.reader(up_to);
+        let mut unread = reader.unread_before(end, shared, overflow)?.up_to(up_to)?;
+        if O::OF_ONE_TOPIC {
+            unread = unread.of_one_topic();
+        }
+        let taken = unread.take(output, shared, overflow, false)?;
+        Some((reader, taken))
+    }
+
+    /// Returns whether the next events are in the log of a topic that a pattern matches.
     #[inline]
-    pub(super) fn reader(&mut self, up_to: u64) -> (&mut Reader, u64, u64) {
+    pub(super) fn is_replaying(&self) -> bool {
+        matches!(self.before.as_deref(), Some(Before::Replay(replay)) if replay.has_unread())
+    }
+
+    /// Returns the reader of the next events, the sequence up to which it is to read, and the index at which it is to stop.
+    /// The index is the highest if these events are in the log that is followed.
+    #[inline]
+    fn reader(&mut self, up_to: u64) -> (&mut Reader, u64, u64) {
         match self.before.as_deref_mut() {
             Some(Before::Replay(replay)) => replay.reader(&mut self.reader, up_to),
             _ => (&mut self.reader, up_to, u64::MAX),

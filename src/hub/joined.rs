@@ -2,7 +2,7 @@ use std::ops::Range;
 
 use bytes::{Bytes, BytesMut};
 
-use crate::contract::{Format, Run, place};
+use crate::contract::{Encoder, Format, Run, place};
 use crate::hub::budget::Charge;
 use crate::hub::log::Log;
 use crate::hub::segment::Segment;
@@ -98,20 +98,12 @@ impl Joined {
     }
 }
 
-/// Encodes for nobody else.
+/// Encodes events for one reader only.
 #[inline(never)]
 pub(super) fn alone(segment: &Segment, format: &dyn Format, range: Range<u32>, max: usize) -> (Bytes, u32) {
-    let (mut bytes, mut end) = (BytesMut::new(), range.start);
-    for event in segment.run().published(range.clone()) {
-        let whole = bytes.len();
-        format.encode(&event, &mut bytes);
-        if end > range.start && bytes.len() > max {
-            bytes.truncate(whole);
-            break;
-        }
-        end += 1;
-    }
-    (bytes.freeze(), end)
+    let start = range.start;
+    let (bytes, events) = Encoder::encode(segment.run().published(range), format, max);
+    (bytes, start + events)
 }
 
 /// What the window has, for those who are behind, or ask for less. Without it, what fills the place.

@@ -4,17 +4,16 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use crate::contract::{Delivery, End, SubscribeOptions};
+use crate::contract::{End, SubscribeOptions};
 use crate::hub::followed::{Before, Followed};
 use crate::hub::inbox::Inbox;
 use crate::hub::joining::JoinedLogs;
 use crate::hub::log::{Follower, Log};
+use crate::hub::output::Output;
 use crate::hub::placing::Found;
 use crate::hub::shared::Shared;
 use crate::hub::waiters::Waiters;
 use crate::model::{Gap, GapReason, Overflow, Pattern};
-
-mod encoded;
 
 /// A subscription of several topics, or of patterns, merged by sequence under the watermark.
 ///
@@ -85,38 +84,57 @@ impl Merged {
     }
 
     #[inline(never)]
-    pub(super) fn poll_next(&mut self, shared: &Shared, cx: &mut Context<'_>) -> Poll<Delivery> {
+    pub(super) fn poll<O: Output>(&mut self, shared: &Shared, cx: &mut Context<'_>, output: O) -> Poll<O::Delivery> {
         loop {
             match std::task::ready!(self.poll_order(shared, cx)) {
                 Next::Events { key, up_to } => {
                     self.marked.push(key);
                     let followed = &mut self.topics[key as usize];
-                    let overflow = followed.overflow;
-                    let (reader, up_to, end) = followed.reader(up_to);
-                    let ahead = reader.ahead_before(end, shared, overflow);
-                    if let Some(ahead) = ahead.and_then(|ahead| ahead.up_to(up_to)) {
-                        let ahead = ahead.of_one_topic();
-                        if !ahead.is_whole {
-                            let Some((batch, taken)) = ahead.sieved_batch(shared, overflow) else {
-                                continue;
-                            };
-                            self.sequence = taken.sequence;
-                            let conflated = reader.take(&taken, batch.count(), shared);
-                            return Poll::Ready(Delivery::Events(batch.with_conflated(conflated)));
-                        }
-                        let (batch, events, sequence) = (ahead.batch(), ahead.len(), ahead.last_sequence());
-                        reader.advance(events);
-                        self.sequence = sequence;
-                        return Poll::Ready(Delivery::Events(batch));
-                    }
+                    let (others, is_replaying) = (self.heads.len(), followed.is_replaying());
+                    let Some((reader, first)) = followed.take(up_to, shared, output) else {
+                        continue;
+                    };
+                    // The shared bytes of a single topic are delivered as they are.
+                    let is_alone = others == 0 && !is_replaying && first.filtered.is_none();
+                    self.sequence = first.sequence;
+                    let first = reader.pass::<O>(first, shared);
+                    let events = match is_alone {
+                        true => first,
+                        false => output.join(first, 1 + others, |output| self.read_more(shared, output)),
+                    };
+                    return Poll::Ready(O::events(events));
                 }
                 Next::Gap { key, up_to } => {
                     if let Some(gap) = self.tell(shared, key, up_to) {
-                        return Poll::Ready(Delivery::Gap(gap));
+                        return Poll::Ready(O::gap(gap));
                     }
                 }
-                Next::End(end) => return Poll::Ready(Delivery::End(end)),
+                Next::End(end) => return Poll::Ready(O::end(end)),
             }
+        }
+    }
+
+    /// Reads the next events, if no gap precedes them and they fit into the rest of a delivery.
+    #[inline(always)]
+    fn read_more<O: Output>(&mut self, shared: &Shared, output: O) -> Option<O::Events> {
+        loop {
+            let (key, up_to) = match self.order(shared) {
+                Ok(Next::Events { key, up_to }) => (key, up_to),
+                Ok(Next::Gap { key, .. }) => {
+                    self.marked.push(key);
+                    return None;
+                }
+                Ok(Next::End(_)) | Err(_) => return None,
+            };
+            self.marked.push(key);
+            let Some((reader, taken)) = self.topics[key as usize].take(up_to, shared, output) else {
+                continue;
+            };
+            if !output.fits(&taken.events) {
+                return None;
+            }
+            self.sequence = taken.sequence;
+            return Some(reader.pass::<O>(taken, shared));
         }
     }
 
@@ -207,7 +225,7 @@ impl Merged {
         let overflow = *overflow;
         loop {
             let head = match before.as_deref_mut() {
-                None => reader.ahead(shared, overflow).map(|ahead| ahead.first_sequence()),
+                None => reader.unread(shared, overflow).map(|unread| unread.first_sequence()),
                 Some(before) => match before.head(reader, shared, overflow) {
                     Ok(head) => head,
                     Err(end) => {

@@ -2,15 +2,13 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
-
-use crate::contract::{Batch, Encoding, Format};
-use crate::hub::joined::Reading;
+use crate::hub::delivery_filter::{DeliveryFilter, LeftOut};
 use crate::hub::log::{Log, State};
+use crate::hub::output::Output;
 use crate::hub::placing::{Found, From, Placed};
 use crate::hub::segment::Segment;
+use crate::hub::segment_slice::{SegmentSlice, Taken};
 use crate::hub::shared::Shared;
-use crate::hub::sieve::{LeftOut, Sieve, Taken};
 use crate::model::Overflow;
 
 /// A place in one log, and the segment that it is in. Reads without a lock.
@@ -35,24 +33,15 @@ pub(super) struct Uncounted(u32);
 /// How many events a reader delivers before it has them counted though there is more to read.
 const UNCOUNTED: u32 = 1 << 16;
 
-/// What a glance tells.
+/// Result of a look at the segment in hand, without a lock and without a step.
 #[derive(Debug)]
-pub(super) enum Glance<'a> {
+pub(super) enum Look<'a> {
     /// Events, all of which are to be delivered.
-    AtHand(Ahead<'a>),
-    /// Nothing, as far as can be seen without the log's lock.
+    Unread(SegmentSlice<'a>),
+    /// The segment has no event that was not read, and may get more.
     Nothing,
+    /// The reader must step to another segment, or filter the events.
     Unclear,
-}
-
-/// Events to read: written places of a segment, of which the first is to be delivered.
-#[derive(Debug)]
-pub(super) struct Ahead<'a> {
-    log: &'a Log,
-    segment: &'a Segment,
-    places: Range<u32>,
-    /// Whether all of them are to be delivered. If not, they go through a sieve.
-    pub(super) is_whole: bool,
 }
 
 /// What a reader should have read next is gone.
@@ -71,55 +60,51 @@ impl Reader {
         Self { log, segment: None, next: placed.index, stepped: 0, conflated: 0, uncounted: Uncounted::default() }
     }
 
-    /// What there is to do, as far as a glance tells that takes no step and no lock.
+    /// Looks at the segment in hand.
     #[inline(always)]
-    pub(super) fn glance(&self, overflow: Overflow) -> Glance<'_> {
+    pub(super) fn look(&self, overflow: Overflow) -> Look<'_> {
         let Some(segment) = self.segment.as_deref() else {
-            return Glance::Nothing;
+            return Look::Nothing;
         };
-        let places = self.place_in(segment)..segment.len();
-        if places.is_empty() {
-            // Of a sealed segment it must let go.
-            return if segment.is_sealed() { Glance::Unclear } else { Glance::Nothing };
+        let (place, len) = (self.place_in(segment), segment.len());
+        if place == len {
+            // A reader releases a sealed segment that it has read.
+            return if segment.is_sealed() { Look::Unclear } else { Look::Nothing };
         }
         match segment.never_expires() && overflow != Overflow::Latest {
-            true => Glance::AtHand(Ahead { log: &self.log, segment, places, is_whole: true }),
-            false => Glance::Unclear,
+            true => Look::Unread(SegmentSlice::new(&self.log, segment, place..len, true)),
+            false => Look::Unclear,
         }
     }
 
-    /// The same [at hand](Glance::AtHand), after a glance that told of so many events: what came since may expire.
+    /// Returns the events that a [look](Self::look) found. `end` is the end of their places: later events may expire.
     #[inline(always)]
-    pub(super) fn at_hand(&self, events: u32) -> Option<Ahead<'_>> {
+    pub(super) fn found(&self, end: u32) -> Option<SegmentSlice<'_>> {
         let segment = self.segment.as_deref()?;
-        let place = self.place_in(segment);
-        Some(Ahead { log: &self.log, segment, places: place..place + events, is_whole: true })
+        Some(SegmentSlice::new(&self.log, segment, self.place_in(segment)..end, true))
     }
 
-    /// What can be read without a lock. Steps over what has expired, and for a reader that conflates over what is
-    /// replaced.
+    /// Returns the events that can be read without a lock. Steps over those that have expired and, for a reader that
+    /// conflates, over those that are replaced.
     #[inline]
-    pub(super) fn ahead(&mut self, shared: &Shared, overflow: Overflow) -> Option<Ahead<'_>> {
-        self.ahead_before(u64::MAX, shared, overflow)
+    pub(super) fn unread(&mut self, shared: &Shared, overflow: Overflow) -> Option<SegmentSlice<'_>> {
+        self.unread_before(u64::MAX, shared, overflow)
     }
 
-    /// Returns what can be read without a lock, for a reader that does not step over the event at `end` or a later one.
+    /// Returns the events that can be read without a lock, for a reader that does not step over the event at `end` or a later
+    /// one.
     #[inline]
-    pub(super) fn ahead_before(&mut self, end: u64, shared: &Shared, overflow: Overflow) -> Option<Ahead<'_>> {
-        let segment = self.segment.as_deref()?;
-        let (place, len) = (self.place_in(segment), segment.len());
-        let (places, is_whole) = if place < len && self.takes_all(segment, place, overflow) {
-            (place..len, true)
-        } else if place == len && !segment.is_sealed() {
-            return None;
-        } else {
-            self.step(end, shared, overflow)?
+    pub(super) fn unread_before(&mut self, end: u64, shared: &Shared, overflow: Overflow) -> Option<SegmentSlice<'_>> {
+        let (places, is_whole) = match self.look(overflow) {
+            Look::Unread(unread) => (unread.places(), true),
+            Look::Nothing => return None,
+            Look::Unclear => self.step(end, shared, overflow)?,
         };
         let segment = self.segment.as_deref()?;
-        Some(Ahead { log: &self.log, segment, places, is_whole })
+        Some(SegmentSlice::new(&self.log, segment, places, is_whole))
     }
 
-    /// Steps over what is not to be delivered and from sealed segments to the next, to an event that is.
+    /// Steps to an event to deliver: over others, and from sealed segments to the next.
     #[cold]
     fn step(&mut self, end: u64, shared: &Shared, overflow: Overflow) -> Option<(Range<u32>, bool)> {
         while self.next < end {
@@ -131,7 +116,7 @@ impl Reader {
                 }
                 let mut left_out = LeftOut::default();
                 let until = u32::try_from(end - segment.base).map_or(len, |end| end.min(len));
-                let run = Sieve::new(segment, shared, overflow).next(place..until, &mut left_out);
+                let run = DeliveryFilter::new(segment, shared, overflow).next(place..until, &mut left_out);
                 let stepped = run.start.checked_sub(1).filter(|&last| last >= place).map(|last| segment.sequence(last));
                 self.next = segment.base + u64::from(run.start);
                 self.stepped = stepped.unwrap_or(self.stepped);
@@ -191,25 +176,22 @@ impl Reader {
         None
     }
 
-    /// Takes the first events of what was ahead.
-    #[inline]
-    pub(super) fn advance(&mut self, events: u32) {
-        self.next += u64::from(events);
-        self.uncounted.0 += events;
+    /// Moves past events that were taken. Returns them, with the number of those that they stand for.
+    #[inline(always)]
+    pub(super) fn pass<O: Output>(&mut self, taken: Taken<O::Events>, shared: &Shared) -> O::Events {
+        self.uncounted.0 += taken.count;
+        let Some(filtered) = taken.filtered else {
+            self.next += u64::from(taken.count);
+            return taken.events;
+        };
+        self.next = filtered.next;
+        self.leave_out(filtered.left_out, shared);
+        O::conflated(taken.events, std::mem::take(&mut self.conflated))
     }
 
     /// In how long the topic's next event is likely; never, where nothing is known of it.
     pub(super) fn next_in(&self, now: u64) -> Duration {
         self.log.state().rhythm().map_or(Duration::MAX, |rhythm| rhythm.next_in(now))
-    }
-
-    /// Takes so many events, which a sieve left of what was ahead. Returns how many events were conflated since the last delivery.
-    #[cold]
-    pub(super) fn take(&mut self, taken: &Taken, events: u32, shared: &Shared) -> u32 {
-        self.next = taken.next;
-        self.uncounted.0 += events;
-        self.leave_out(taken.left_out, shared);
-        std::mem::take(&mut self.conflated)
     }
 
     /// Takes over what another reader of the subscription conflated and did not tell.
@@ -253,67 +235,5 @@ impl Uncounted {
     /// Hands them over, to be counted elsewhere.
     pub(super) fn take(&mut self) -> u64 {
         std::mem::take(&mut self.0).into()
-    }
-}
-
-impl Ahead<'_> {
-    /// How many places there are; at least one.
-    pub(super) fn len(&self) -> u32 {
-        self.places.end - self.places.start
-    }
-
-    /// The sequence of the first.
-    pub(super) fn first_sequence(&self) -> u64 {
-        self.segment.sequence(self.places.start)
-    }
-
-    /// The sequence of the last.
-    pub(super) fn last_sequence(&self) -> u64 {
-        self.segment.sequence(self.places.end - 1)
-    }
-
-    /// Those of them up to a sequence; `None` if there are none.
-    pub(super) fn up_to(mut self, sequence: u64) -> Option<Self> {
-        self.places.end = self.segment.place_after(sequence, self.places.clone());
-        (!self.places.is_empty()).then_some(self)
-    }
-
-    /// Those of them before the first of another topic.
-    pub(super) fn of_one_topic(mut self) -> Self {
-        self.places.end = self.segment.end_of_topic(self.places.clone());
-        self
-    }
-
-    /// All of them, by reference.
-    pub(super) fn batch(&self) -> Batch {
-        Batch::of(Arc::clone(self.segment.run()), self.places.clone())
-    }
-
-    /// The first of them, encoded, for a reader that has waited for them or has not: how many they are and the sequence of
-    /// the last.
-    #[inline(always)]
-    pub(super) fn encode(&self, format: &dyn Format, max: usize, shared: &Shared, waited: bool) -> (Bytes, u32, u64) {
-        let reading = Reading { shared, log: self.log, waited };
-        let (bytes, end) = self.segment.encode(format, self.places.clone(), max, reading);
-        (bytes, end - self.places.start, self.segment.sequence(end - 1))
-    }
-
-    /// What a sieve leaves of them; `None` if that is nothing any more.
-    #[cold]
-    pub(super) fn sieved_batch(&self, shared: &Shared, overflow: Overflow) -> Option<(Batch, Taken)> {
-        Sieve::new(self.segment, shared, overflow).batch(self.places.clone())
-    }
-
-    /// The same, encoded: the first of what is left.
-    #[cold]
-    pub(super) fn sieved_encode(
-        &self,
-        shared: &Shared,
-        overflow: Overflow,
-        format: &dyn Format,
-        max: usize,
-    ) -> Option<(Encoding, Taken)> {
-        let reading = Reading { shared, log: self.log, waited: false };
-        Sieve::new(self.segment, shared, overflow).encode(self.places.clone(), format, max, reading)
     }
 }

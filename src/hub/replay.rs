@@ -165,7 +165,7 @@ impl Replay {
         self.find_first(log, shared, overflow);
         let gap = self.gaps.keys().next().copied();
         let here = self.first.as_ref().map(|unread| unread.head).into_iter().chain(gap).min();
-        here.or_else(|| log.ahead(shared, overflow).map(|ahead| ahead.first_sequence()))
+        here.or_else(|| log.unread(shared, overflow).map(|unread| unread.first_sequence()))
     }
 
     /// Finds the topic with the earliest unread event, and keeps it in `first`. `log` is the reader of the pattern's log.
@@ -220,6 +220,11 @@ impl Replay {
     pub(super) fn is_at_gap(&self) -> bool {
         let gap = self.gaps.keys().next();
         gap.is_some_and(|gap| self.first.as_ref().is_none_or(|unread| *gap < unread.head))
+    }
+
+    /// Returns whether the next events are in the log of a topic.
+    pub(super) fn has_unread(&self) -> bool {
+        self.first.is_some()
     }
 
     /// Who reads what comes next, up to which sequence, and the index where it ends: the highest, if that is the reader of
@@ -294,8 +299,8 @@ impl Unread {
     /// The sequence of the next event, or what is gone before it; `None` where there is nothing more.
     fn look(&mut self, shared: &Shared, overflow: Overflow) -> Option<Result<u64, Lost>> {
         while self.reader.next < self.end {
-            if let Some(ahead) = self.reader.ahead_before(self.end, shared, overflow) {
-                return Some(Ok(ahead.first_sequence()));
+            if let Some(unread) = self.reader.unread_before(self.end, shared, overflow) {
+                return Some(Ok(unread.first_sequence()));
             }
             let found = self.reader.log.state().find(self.reader.next, overflow);
             if let Some(lost) = self.reader.follow(found, self.end, shared) {

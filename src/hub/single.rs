@@ -1,10 +1,12 @@
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use crate::contract::{Batch, Delivery, Encoded, Encoding, End, Format};
+use crate::contract::End;
 use crate::hub::log::Log;
+use crate::hub::output::Output;
 use crate::hub::placing::{self, Placed};
-use crate::hub::reader::{Ahead, Glance, Lost, Reader};
+use crate::hub::reader::{Look, Lost, Reader};
+use crate::hub::segment_slice::{SegmentSlice, Taken};
 use crate::hub::shared::Shared;
 use crate::hub::waiters::Ticket;
 use crate::model::{Gap, GapReason, Overflow, Pattern};
@@ -37,105 +39,50 @@ impl Single {
         Self { reader, ticket: Ticket::NONE, sequence, overflow }
     }
 
-    /// What there is to do, as far as a glance tells.
+    /// Looks at the segment in hand.
     #[inline(always)]
-    pub(super) fn glance(&self) -> Glance<'_> {
-        self.reader.glance(self.overflow)
+    pub(super) fn look(&self) -> Look<'_> {
+        self.reader.look(self.overflow)
     }
 
-    /// The same at hand, after a glance that told of so many events.
+    /// Returns the events that a [look](Self::look) found. `end` is the end of their places.
     #[inline(always)]
-    pub(super) fn at_hand(&self, events: u32) -> Option<Ahead<'_>> {
-        self.reader.at_hand(events)
+    pub(super) fn found(&self, end: u32) -> Option<SegmentSlice<'_>> {
+        self.reader.found(end)
     }
 
-    /// Whether it was ever registered for the next event.
+    /// Moves past events that were taken. Returns them.
+    #[inline(always)]
+    pub(super) fn pass<O: Output>(&mut self, taken: Taken<O::Events>, shared: &Shared) -> O::Events {
+        self.sequence = taken.sequence;
+        self.reader.pass::<O>(taken, shared)
+    }
+
+    /// Returns whether it was ever registered for the next event.
     #[inline(always)]
     pub(super) fn has_waited(&self) -> bool {
         self.ticket != Ticket::NONE
     }
 
     #[inline(always)]
-    pub(super) fn poll_next(&mut self, shared: &Shared, cx: &mut Context<'_>) -> Poll<Delivery> {
-        loop {
-            if let Some(ahead) = self.reader.ahead(shared, self.overflow) {
-                if !ahead.is_whole {
-                    match self.sieved_batch(shared) {
-                        Some(batch) => return Poll::Ready(Delivery::Events(batch)),
-                        None => continue,
-                    }
-                }
-                let (batch, events, sequence) = (ahead.batch(), ahead.len(), ahead.last_sequence());
-                self.delivered(events, sequence);
-                return Poll::Ready(Delivery::Events(batch));
-            }
-            if self.wait(shared, cx) {
-                return Poll::Pending;
-            }
-            match self.find(shared) {
-                Found::More => {}
-                Found::Lost(lost) => return Poll::Ready(Delivery::Gap(self.lost(&lost, shared))),
-                Found::End(end) => return Poll::Ready(Delivery::End(end)),
-            }
-        }
-    }
-
-    #[inline(always)]
-    pub(super) fn poll_encoded(
-        &mut self,
-        shared: &Shared,
-        cx: &mut Context<'_>,
-        format: &dyn Format,
-        max: usize,
-    ) -> Poll<Encoded> {
+    pub(super) fn poll<O: Output>(&mut self, shared: &Shared, cx: &mut Context<'_>, output: O) -> Poll<O::Delivery> {
         let waited = self.has_waited();
         loop {
-            if let Some(ahead) = self.reader.ahead(shared, self.overflow) {
-                if !ahead.is_whole {
-                    match self.sieved_encode(shared, format, max) {
-                        Some(encoding) => return Poll::Ready(Encoded::Events(encoding)),
-                        None => continue,
-                    }
+            if let Some(unread) = self.reader.unread(shared, self.overflow) {
+                match unread.take(output, shared, self.overflow, waited) {
+                    Some(taken) => return Poll::Ready(O::events(self.pass::<O>(taken, shared))),
+                    None => continue,
                 }
-                let (bytes, events, sequence) = ahead.encode(format, max, shared, waited);
-                self.delivered(events, sequence);
-                return Poll::Ready(Encoded::Events(Encoding::new(bytes, events)));
             }
             if self.wait(shared, cx) {
                 return Poll::Pending;
             }
             match self.find(shared) {
                 Found::More => {}
-                Found::Lost(lost) => return Poll::Ready(Encoded::Gap(self.lost(&lost, shared))),
-                Found::End(end) => return Poll::Ready(Encoded::End(end)),
+                Found::Lost(lost) => return Poll::Ready(O::gap(self.lost(&lost, shared))),
+                Found::End(end) => return Poll::Ready(O::end(end)),
             }
         }
-    }
-
-    /// So many events were delivered, the last with this sequence.
-    #[inline(always)]
-    pub(super) fn delivered(&mut self, events: u32, sequence: u64) {
-        self.reader.advance(events);
-        self.sequence = sequence;
-    }
-
-    /// What is to be delivered of what is ahead, where that is not all of it.
-    #[cold]
-    fn sieved_batch(&mut self, shared: &Shared) -> Option<Batch> {
-        let (batch, taken) = self.reader.ahead(shared, self.overflow)?.sieved_batch(shared, self.overflow)?;
-        self.sequence = taken.sequence;
-        let events = batch.count();
-        Some(batch.with_conflated(self.reader.take(&taken, events, shared)))
-    }
-
-    /// The same, encoded.
-    #[cold]
-    fn sieved_encode(&mut self, shared: &Shared, format: &dyn Format, max: usize) -> Option<Encoding> {
-        let ahead = self.reader.ahead(shared, self.overflow)?;
-        let (encoding, taken) = ahead.sieved_encode(shared, self.overflow, format, max)?;
-        self.sequence = taken.sequence;
-        let events = encoding.events;
-        Some(encoding.conflated(self.reader.take(&taken, events, shared)))
     }
 
     /// Registers for the next event, unless there is something to read, or to say, first: then `false`.

@@ -4,12 +4,13 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use crate::contract::{
-    Delivery, Encoded, Encoding, Format, Head, Start, Subscribe, SubscribeError, SubscribeOptions, Subscriber,
+    Delivery, Encoded, Format, Head, Start, Subscribe, SubscribeError, SubscribeOptions, Subscriber,
 };
 use crate::hub::joining::{Beginning, JoinedLogs, Joining};
 use crate::hub::merged::Merged;
 use crate::hub::narrowed::narrowed;
-use crate::hub::reader::Glance;
+use crate::hub::output::{Batches, InFormat, Output};
+use crate::hub::reader::Look;
 use crate::hub::shared::Shared;
 use crate::hub::single::Single;
 use crate::model::{Cursor, Gap, GapReason, Overflow, Pattern, Topic};
@@ -97,56 +98,55 @@ impl Subscription {
         Ok(Self { shared, opening: opening.map(Box::new), order })
     }
 
+    // Most polls end with a look at the segment in hand. The rest is out of line, so that they save no registers for it.
     #[inline(always)]
-    fn wait(&mut self, cx: &mut Context<'_>) -> bool {
-        match &mut self.order {
+    fn poll<O: Output>(&mut self, cx: &mut Context<'_>, output: O) -> Poll<O::Delivery> {
+        if let (None, Order::Single(single)) = (&self.opening, &mut self.order) {
+            match single.look() {
+                Look::Unread(unread) if O::IN_PLACE => {
+                    let taken = unread.take_whole(output, &self.shared, single.has_waited());
+                    return Poll::Ready(O::events(single.pass::<O>(taken, &self.shared)));
+                }
+                Look::Unread(unread) => {
+                    let end = unread.places().end;
+                    return self.take_found(cx, output, end);
+                }
+                Look::Nothing => return self.wait_or_find(cx, output),
+                Look::Unclear => {}
+            }
+        }
+        self.find(cx, output)
+    }
+
+    /// Takes events that a look found.
+    #[inline(never)]
+    fn take_found<O: Output>(&mut self, cx: &mut Context<'_>, output: O, end: u32) -> Poll<O::Delivery> {
+        if let Order::Single(single) = &mut self.order {
+            if let Some(unread) = single.found(end) {
+                let taken = unread.take_whole(output, &self.shared, single.has_waited());
+                return Poll::Ready(O::events(single.pass::<O>(taken, &self.shared)));
+            }
+        }
+        self.find(cx, output)
+    }
+
+    #[inline(never)]
+    fn wait_or_find<O: Output>(&mut self, cx: &mut Context<'_>, output: O) -> Poll<O::Delivery> {
+        let waits = match &mut self.order {
             Order::Single(single) => single.wait(&self.shared, cx),
             Order::Merged(_) => false,
-        }
-    }
-
-    #[inline(never)]
-    fn take_encoded(&mut self, cx: &mut Context<'_>, format: &dyn Format, max: usize, events: u32) -> Poll<Encoded> {
-        let Order::Single(single) = &mut self.order else {
-            return self.find_encoded(cx, format, max);
         };
-        let Some(ahead) = single.at_hand(events) else {
-            return self.find_encoded(cx, format, max);
-        };
-        let (bytes, events, sequence) = ahead.encode(format, max, &self.shared, single.has_waited());
-        single.delivered(events, sequence);
-        Poll::Ready(Encoded::Events(Encoding::new(bytes, events)))
+        if waits { Poll::Pending } else { self.find(cx, output) }
     }
 
     #[inline(never)]
-    fn wait_next(&mut self, cx: &mut Context<'_>) -> Poll<Delivery> {
-        if self.wait(cx) { Poll::Pending } else { self.find_next(cx) }
-    }
-
-    #[inline(never)]
-    fn wait_encoded(&mut self, cx: &mut Context<'_>, format: &dyn Format, max: usize) -> Poll<Encoded> {
-        if self.wait(cx) { Poll::Pending } else { self.find_encoded(cx, format, max) }
-    }
-
-    #[inline(never)]
-    fn find_next(&mut self, cx: &mut Context<'_>) -> Poll<Delivery> {
+    fn find<O: Output>(&mut self, cx: &mut Context<'_>, output: O) -> Poll<O::Delivery> {
         if let Some(gap) = self.opening.take() {
-            return Poll::Ready(Delivery::Gap(self.open(*gap)));
+            return Poll::Ready(O::gap(self.open(*gap)));
         }
         match &mut self.order {
-            Order::Single(single) => single.poll_next(&self.shared, cx),
-            Order::Merged(merged) => merged.poll_next(&self.shared, cx),
-        }
-    }
-
-    #[inline(never)]
-    fn find_encoded(&mut self, cx: &mut Context<'_>, format: &dyn Format, max: usize) -> Poll<Encoded> {
-        if let Some(gap) = self.opening.take() {
-            return Poll::Ready(Encoded::Gap(self.open(*gap)));
-        }
-        match &mut self.order {
-            Order::Single(single) => single.poll_encoded(&self.shared, cx, format, max),
-            Order::Merged(merged) => merged.poll_encoded(&self.shared, cx, format, max),
+            Order::Single(single) => single.poll(&self.shared, cx, output),
+            Order::Merged(merged) => merged.poll(&self.shared, cx, output),
         }
     }
 
@@ -207,34 +207,12 @@ impl Order {
 }
 
 impl Subscriber for Subscription {
-    // A glance, and a jump to where the rest is done: so that none saves registers that only another needs.
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Delivery> {
-        if let (None, Order::Single(single)) = (&self.opening, &mut self.order) {
-            match single.glance() {
-                Glance::AtHand(ahead) => {
-                    let (batch, events, sequence) = (ahead.batch(), ahead.len(), ahead.last_sequence());
-                    single.delivered(events, sequence);
-                    return Poll::Ready(Delivery::Events(batch));
-                }
-                Glance::Nothing => return self.wait_next(cx),
-                Glance::Unclear => {}
-            }
-        }
-        self.find_next(cx)
+        self.poll(cx, Batches)
     }
 
     fn poll_encoded(&mut self, cx: &mut Context<'_>, format: &dyn Format, max: usize) -> Poll<Encoded> {
-        if let (None, Order::Single(single)) = (&self.opening, &self.order) {
-            match single.glance() {
-                Glance::AtHand(ahead) => {
-                    let events = ahead.len();
-                    return self.take_encoded(cx, format, max, events);
-                }
-                Glance::Nothing => return self.wait_encoded(cx, format, max),
-                Glance::Unclear => {}
-            }
-        }
-        self.find_encoded(cx, format, max)
+        self.poll(cx, InFormat { format, max })
     }
 
     fn heeds_max(&self) -> bool {
