@@ -117,7 +117,7 @@ fn large(_: usize) -> Event {
 }
 
 fn labelled(n: usize) -> Event {
-    Event::text("42.17").named("price").and_then(|event| event.keyed(&format!("ticker/{n:04}"))).expect("valid")
+    Event::text("42.17").with_name("price").and_then(|event| event.with_key(&format!("ticker/{n:04}"))).expect("valid")
 }
 
 /// What a thousand topics take or events of one, each, and what the hub's budget counts for them.

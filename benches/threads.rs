@@ -16,7 +16,8 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use scenarios::hub::Plain;
-use tidings::{Encoded, Event, LocalHub, Subscribe, Subscriber, Subscription, Topic};
+use tidings::subscriber::EncodedDelivery;
+use tidings::{Event, LocalHub, Subscribe, Subscriber, Subscription, Topic};
 
 const ROUNDS: usize = 5;
 const PUBLISHES: usize = 200_000;
@@ -215,7 +216,7 @@ fn wakes() {
 /// Reads all that there is, and waits. Returns how many events that were.
 fn drain(subscription: &mut Subscription, waker: &Waker) -> usize {
     let mut events = 0;
-    while let Poll::Ready(Encoded::Events(encoding)) =
+    while let Poll::Ready(EncodedDelivery::Events(encoding)) =
         subscription.poll_encoded(&mut Context::from_waker(waker), &Plain, 64 * 1024)
     {
         events += black_box(encoding).events as usize;

@@ -23,7 +23,7 @@ use axum::response::Html;
 use axum::routing::{get, post};
 use tidings::server::serve;
 use tidings::{
-    Attach, Cursor, Endpoint, Event, Gap, LocalHub, Publisher, Rejection, Session, Snapshot, Start, SubscribeRequest,
+    Accepted, Cursor, Endpoint, Event, Gap, LocalHub, Publisher, Rejection, Session, Snapshot, Start, SubscribeRequest,
     Subscription, Topic,
 };
 use tokio::net::TcpListener;
@@ -82,20 +82,20 @@ impl Board {
         let scores = self.scores.lock().expect("nobody panics with it");
         let events = scores.of.iter().filter_map(|(team, &score)| event(team, score).ok());
         let snapshot = Snapshot::new(events.map(|event| (self.topic.clone(), event)));
-        scores.as_of.into_iter().fold(snapshot, Snapshot::as_of)
+        scores.as_of.into_iter().fold(snapshot, Snapshot::with_cursor)
     }
 }
 
 /// A team's score; of a team's, the newest is enough.
 fn event(team: &str, score: u64) -> Result<Event, tidings::EventError> {
-    Event::json(&serde_json::json!({ "team": team, "score": score }))?.keyed(team)
+    Event::json(&serde_json::json!({ "team": team, "score": score }))?.with_key(team)
 }
 
 impl Publisher for Board {
     type Subscriber = Subscription;
 
-    async fn subscribe(&self, request: &SubscribeRequest) -> Result<Attach<Subscription>, Rejection> {
-        let attach = Attach::new(self.hub.subscribe(request.subscribe_to([&self.topic]))?);
+    async fn subscribe(&self, request: &SubscribeRequest) -> Result<Accepted<Subscription>, Rejection> {
+        let attach = Accepted::new(self.hub.subscribe(request.subscribe_to([&self.topic]))?);
         // Subscribed first, so that nothing is between the scores and the first change.
         Ok(if request.start() == Start::Now { attach.with_snapshot(self.snapshot()) } else { attach })
     }

@@ -14,8 +14,9 @@ use axum::extract::{Form, State};
 use axum::http::StatusCode;
 use axum::response::Html;
 use axum::routing::{get, post};
+use tidings::endpoint::publisher_fn;
 use tidings::server::serve;
-use tidings::{Endpoint, LocalHub, SubscribeRequest, Topic, publisher_fn};
+use tidings::{Endpoint, LocalHub, SubscribeRequest, Topic};
 use tokio::net::TcpListener;
 
 const PAGE: &str = r#"<!doctype html><title>tidings</title>

@@ -15,8 +15,9 @@ use std::time::Duration;
 use axum::Router;
 use axum::response::Html;
 use axum::routing::get;
+use tidings::endpoint::publisher_fn;
 use tidings::server::serve;
-use tidings::{Endpoint, Event, LocalHub, Overflow, Retention, SubscribeRequest, Topic, publisher_fn};
+use tidings::{Endpoint, Event, LocalHub, Overflow, Retention, SubscribeRequest, Topic};
 use tokio::net::TcpListener;
 
 const SHARES: [&str; 4] = ["ACME", "EMCA", "MACE", "CAME"];
@@ -60,7 +61,7 @@ async fn tick(hub: LocalHub) {
         let share = fastrand::usize(..SHARES.len());
         cents[share] = (cents[share] + fastrand::u32(..21)).saturating_sub(10);
         let price = format!("{} {}.{:02}", SHARES[share], cents[share] / 100, cents[share] % 100);
-        let event = Event::text(price).keyed(SHARES[share]).expect("a good key").ttl(Duration::from_secs(5));
+        let event = Event::text(price).with_key(SHARES[share]).expect("a good key").with_ttl(Duration::from_secs(5));
         if hub.publish_now(&topic, event).is_err() {
             return;
         }

@@ -19,7 +19,9 @@ use std::time::Duration;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
-use tidings::{Endpoint, LocalHub, Socket, SubscribeRequest, Topic, publisher_fn};
+use tidings::endpoint::publisher_fn;
+use tidings::server::CoalescingStream;
+use tidings::{Endpoint, LocalHub, SubscribeRequest, Topic};
 use tokio::net::TcpListener;
 
 #[tokio::main]
@@ -42,7 +44,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
             tokio::time::sleep(Duration::from_millis(100)).await;
             continue;
         };
-        let (endpoint, mut socket) = (endpoint.clone(), Socket::new(stream));
+        let (endpoint, mut socket) = (endpoint.clone(), CoalescingStream::new(stream));
         // A proxy keeps connections for 60 s.
         let timer = socket.request_timer(endpoint.timer(), Duration::from_secs(75));
         let service = service_fn(move |request| {

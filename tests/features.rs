@@ -2,7 +2,8 @@
 #![cfg(feature = "http")]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test's panic is its verdict")]
 
-use tidings::{Endpoint, EndpointBuilder, LocalHub, SubscribeRequest, publisher_fn};
+use tidings::endpoint::publisher_fn;
+use tidings::{Endpoint, EndpointBuilder, LocalHub, SubscribeRequest};
 
 fn builder() -> EndpointBuilder {
     let hub = LocalHub::new();
@@ -33,7 +34,8 @@ mod with_a_transport {
     use std::task::{Context, Poll};
     use std::time::Instant;
 
-    use tidings::{Clock, EndpointBuilder, Sleep, Timer};
+    use tidings::EndpointBuilder;
+    use tidings::time::{Clock, Sleep, Timer};
 
     use super::builder;
 

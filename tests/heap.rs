@@ -43,7 +43,8 @@ fn heap_is_within_what_the_byte_budget_counts() {
 /// Floods are within one and a half of the budget.
 fn heap_of_floods() {
     let long = "n".repeat(240);
-    let labelled = |n: usize| Event::text("x").named("price").and_then(|event| event.keyed(&n.to_string())).unwrap();
+    let labelled =
+        |n: usize| Event::text("x").with_name("price").and_then(|event| event.with_key(&n.to_string())).unwrap();
     let floods: [(&str, &str, EventOf<'_>); 4] = [
         ("tiny topics", "t", &|_| Event::text("")),
         ("long names", &long, &|_| Event::text("x")),
@@ -116,8 +117,9 @@ fn heap_of_long_names() {
             };
             let followers = heap() - before;
             for n in 0..topics * keys {
-                let event =
-                    Event::text("").named(&label).and_then(|event| event.keyed(&format!("{label}{:05}", n % keys)));
+                let event = Event::text("")
+                    .with_name(&label)
+                    .and_then(|event| event.with_key(&format!("{label}{:05}", n % keys)));
                 hub.publish_now(&name(n % topics), event.unwrap()).unwrap();
             }
             let (held, counted) = (heap() - before - followers, hub.stats().bytes);
@@ -197,7 +199,8 @@ fn heap_of_topics_that_are_gone() {
         let name = |n: usize| Topic::new(format!("gone/{n}")).unwrap();
         let all: Vec<_> = (0..TOPICS).map(|n| hub.subscribe(Subscribe::topics([name(n)])).unwrap()).collect();
         if publishes {
-            (0..TOPICS).for_each(|n| assert!(hub.publish_now(&name(n), Event::text("x").ttl(Duration::ZERO)).is_ok()));
+            (0..TOPICS)
+                .for_each(|n| assert!(hub.publish_now(&name(n), Event::text("x").with_ttl(Duration::ZERO)).is_ok()));
         }
         drop(all);
         let (held, stats) = (heap() - before, hub.stats());
@@ -215,8 +218,8 @@ fn heap_of_what_was_refused() {
     for round in 0..1_000 {
         let name = |n: usize| Topic::new(format!("refused/{round}/{n}")).unwrap();
         let too_large = (100..105).map(|n| (name(n), Event::text("x"))).chain([(name(105), large())]);
-        assert!(hub.publish_all(too_large).is_err());
-        assert!(hub.publish_all((0..11).map(|n| (name(n), Event::text("x")))).is_err());
+        assert!(hub.publish_batch(too_large).is_err());
+        assert!(hub.publish_batch((0..11).map(|n| (name(n), Event::text("x")))).is_err());
         assert!(hub.publish_now(&name(0), large()).is_err());
         assert!(hub.subscribe(Subscribe::topics((0..20).map(name))).is_err());
         assert!(

@@ -35,8 +35,8 @@ impl Long {
 }
 
 /// Events of a tenth as many keys as there are events.
-fn keyed(size: usize) -> impl Fn(usize) -> Event {
-    move |n| small().keyed(&format!("key/{}", n % (size / 10))).expect("valid")
+fn with_key(size: usize) -> impl Fn(usize) -> Event {
+    move |n| small().with_key(&format!("key/{}", n % (size / 10))).expect("valid")
 }
 
 pub(crate) fn measure(wanted: &Wanted) {
@@ -56,7 +56,7 @@ pub(crate) fn measure(wanted: &Wanted) {
         }
         if wanted.has("latest") {
             let rounds = (0..ROUNDS).map(|_| {
-                let long = Long::new(size, keyed(size));
+                let long = Long::new(size, with_key(size));
                 let operation = || {
                     // A second later the other publisher sweeps this topic too, and so waits for its lock.
                     long.clock.advance(Duration::from_secs(2));

@@ -3,7 +3,8 @@
 use std::task::{Context, Poll, Waker};
 
 use bytes::{Bytes, BytesMut};
-use tidings::{Encoded, Event, Format, LocalHub, Published, Retention, Subscribe, Subscriber};
+use tidings::subscriber::{EncodedDelivery, EventRef, Format};
+use tidings::{Event, LocalHub, Retention, Subscribe, Subscriber};
 
 use super::Wanted;
 use super::measure::{heap, nanos_each, publish, topic};
@@ -21,7 +22,7 @@ impl Format for Plain {
         Some(6)
     }
 
-    fn encode(&self, event: &Published<'_>, out: &mut BytesMut) {
+    fn encode(&self, event: &EventRef<'_>, out: &mut BytesMut) {
         out.extend_from_slice(event.event.payload());
     }
 }
@@ -51,7 +52,7 @@ pub(crate) fn measure(wanted: &Wanted) {
             publish();
             for one in &mut all {
                 while let Poll::Ready(encoded) = one.poll_encoded(&mut cx, &Plain, 64 << 10) {
-                    assert!(matches!(encoded, Encoded::Events(_)));
+                    assert!(matches!(encoded, EncodedDelivery::Events(_)));
                 }
             }
         };

@@ -4,7 +4,8 @@ use std::hint::black_box;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use tidings::{Clock, LocalHub, Retention, Start, Subscribe, Subscription, Topic};
+use tidings::time::Clock;
+use tidings::{LocalHub, Retention, Start, Subscribe, Subscription, Topic};
 
 use super::Wanted;
 use super::measure::{heap, nanos, nanos_each, publish, read, small, spin, topic};

@@ -5,9 +5,9 @@ use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
 use bytes::{Bytes, BytesMut};
-use tidings::{
-    Clock, Delivery, Encoded, Event, Format, LocalHub, Published, Retention, Subscribe, Subscriber, Subscription, Topic,
-};
+use tidings::subscriber::{Delivery, EncodedDelivery, EventRef, Format};
+use tidings::time::Clock;
+use tidings::{Event, LocalHub, Retention, Subscribe, Subscriber, Subscription, Topic};
 
 const SUBSCRIBERS: usize = 1_000;
 /// Subscriptions of a thousand topics each.
@@ -22,7 +22,7 @@ impl Format for Plain {
         Some(6)
     }
 
-    fn encode(&self, event: &Published<'_>, out: &mut BytesMut) {
+    fn encode(&self, event: &EventRef<'_>, out: &mut BytesMut) {
         out.extend_from_slice(event.event.payload());
         out.extend_from_slice(b"\n");
     }
@@ -141,7 +141,9 @@ fn run_encoded(
             hub.publish_now(&topics[(round + n) % topics.len()], event()).expect("open");
         }
         for subscription in &mut subscriptions {
-            while let Poll::Ready(Encoded::Events(events)) = subscription.poll_encoded(&mut cx, &Plain, 64 * 1024) {
+            while let Poll::Ready(EncodedDelivery::Events(events)) =
+                subscription.poll_encoded(&mut cx, &Plain, 64 * 1024)
+            {
                 bytes += black_box(events).bytes.len();
             }
         }

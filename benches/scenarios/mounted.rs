@@ -14,7 +14,8 @@ use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Request, Response};
-use tidings::{Endpoint, EndpointBuilder, Event, LocalHub, SubscribeRequest, Topic, publisher_fn};
+use tidings::endpoint::publisher_fn;
+use tidings::{Endpoint, EndpointBuilder, Event, LocalHub, SubscribeRequest, Topic};
 
 const CONNECTIONS: usize = 200;
 pub(super) static PAYLOAD: &[u8] = &ALIGNED.0;

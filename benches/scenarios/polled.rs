@@ -55,7 +55,7 @@ pub(crate) fn gathered(burst: usize, rounds: usize) -> usize {
     in_memory(async {
         tokio::time::pause();
         let hub = LocalHub::new();
-        let endpoint = builder(&hub).min_interval(SECOND).build();
+        let endpoint = builder(&hub).long_poll_min_wait(SECOND).build();
         let mut events = 0;
         for _ in 0..rounds {
             let request = request(hub.cursor(), 25);
@@ -76,7 +76,7 @@ pub(crate) fn gathered(burst: usize, rounds: usize) -> usize {
 }
 
 fn publish(hub: &LocalHub, burst: usize) {
-    hub.publish_all((0..burst).map(|_| (topic(), event()))).expect("open");
+    hub.publish_batch((0..burst).map(|_| (topic(), event()))).expect("open");
 }
 
 /// The request of every client of a round: to parse it is the HTTP stack's work.

@@ -1,5 +1,5 @@
 use serde::{Deserialize, Serialize};
-use tidings::{Attach, Event, Message, Publisher, Rejection, SubscribeRequest, Subscription, Topic};
+use tidings::{Accepted, Event, Message, Publisher, Rejection, SubscribeRequest, Subscription, Topic};
 
 use crate::stage::{self, Stage};
 
@@ -34,7 +34,7 @@ impl Board {
 impl Publisher for Board {
     type Subscriber = Subscription;
 
-    async fn subscribe(&self, request: &SubscribeRequest) -> Result<Attach<Subscription>, Rejection> {
+    async fn subscribe(&self, request: &SubscribeRequest) -> Result<Accepted<Subscription>, Rejection> {
         if request.topics().iter().any(|topic| !self.topics.contains(topic)) {
             return Err(Rejection::NotFound);
         }

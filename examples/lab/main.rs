@@ -72,7 +72,7 @@ async fn run(listener: TcpListener, args: Args) {
 
     let events = Endpoint::builder(Board::new(stage.clone(), args.stdin.clone()))
         .allowed_hosts(routes::hosts(port))
-        .drain_window(Duration::from_secs(3))
+        .drain_timeout(Duration::from_secs(3))
         .build();
     let lab = Lab { stage, ledger: ledger.clone(), load, log: args.stdin };
     let app = routes::router(lab, events.clone());

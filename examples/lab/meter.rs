@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Waker, ready};
 
-use tidings::Socket;
+use tidings::server::CoalescingStream;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::ledger::Panel;
@@ -92,7 +92,7 @@ impl Tally {
 
 /// A TCP connection that counts.
 pub(crate) struct Metered {
-    stream: Socket,
+    stream: CoalescingStream,
     meter: Arc<Meter>,
 }
 
@@ -100,7 +100,7 @@ const READS: usize = 0;
 const WRITES: usize = 1;
 
 impl Metered {
-    pub(crate) fn new(stream: Socket, meter: Arc<Meter>) -> Self {
+    pub(crate) fn new(stream: CoalescingStream, meter: Arc<Meter>) -> Self {
         Self { stream, meter }
     }
 }

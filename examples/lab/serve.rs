@@ -9,7 +9,7 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tidings::Socket;
+use tidings::server::CoalescingStream;
 use tokio::net::{TcpListener, TcpStream};
 use tower_service::Service;
 
@@ -40,7 +40,7 @@ pub(crate) async fn serve(listener: TcpListener, app: Router, ledger: Ledger) {
 async fn connection(stream: TcpStream, app: Router, ledger: Ledger) {
     let meter = Arc::new(Meter::default());
     ledger.opened(&meter);
-    let mut socket = Socket::new(stream);
+    let mut socket = CoalescingStream::new(stream);
     let timer = socket.request_timer(TokioTimer::new(), IDLE);
     let io = TokioIo::new(Metered::new(socket, meter.clone()));
     let service = service_fn(move |request: Request<Incoming>| {

@@ -123,10 +123,10 @@ async fn run(options: Options) -> io::Result<()> {
 fn endpoint(hub: &LocalHub, hosts: &Hosts, options: &Options) -> Endpoint {
     let (hub, swept) = (hub.clone(), hub.clone());
     let builder = Endpoint::builder(sessions::Guests { hub, log: options.log })
-        .drain_window(DRAIN)
-        .min_interval(options.min_interval)
+        .drain_timeout(DRAIN)
+        .long_poll_min_wait(options.long_poll_min_wait)
         .allowed_hosts(hosts.iter())
-        .every(SWEEP, move || swept.sweep());
+        .run_every(SWEEP, move || swept.sweep());
     let builder = match options.heartbeat {
         Some(heartbeat) => builder.keep_alive(heartbeat).ping(heartbeat, PONG),
         None => builder,

@@ -82,7 +82,7 @@ pub(crate) struct Options {
     /// How many events of history each topic keeps.
     pub(crate) retain: Option<usize>,
     /// How long a long poll gathers events.
-    pub(crate) min_interval: Duration,
+    pub(crate) long_poll_min_wait: Duration,
     /// The longest silence of a stream, and the time between two pings of a WebSocket.
     pub(crate) heartbeat: Option<Duration>,
     /// How many topics one publisher may create in an hour. 0: any number.
@@ -105,7 +105,7 @@ impl Options {
             listen: DEFAULT_LISTEN.into(),
             hosts: Vec::new(),
             retain: None,
-            min_interval: Duration::ZERO,
+            long_poll_min_wait: Duration::ZERO,
             heartbeat: None,
             new_topics: NEW_TOPICS,
             log: false,
@@ -129,7 +129,7 @@ impl Options {
                 "--min-interval" => {
                     let millis = value()?;
                     let read = millis.parse().map_err(|_| format!("--min-interval takes milliseconds, not '{millis}'"));
-                    options.min_interval = Duration::from_millis(read?);
+                    options.long_poll_min_wait = Duration::from_millis(read?);
                 }
                 "--heartbeat" => {
                     let seconds = value()?;

@@ -66,7 +66,7 @@ pub(crate) async fn many(relay: &Relay, peer: &Peer, body: Incoming) -> Result<P
     let events = lines::read(&body)?;
     drop(body);
     relay.quota.create(&relay.hub, peer, events.iter().map(|(topic, _)| topic))?;
-    let receipts = relay.hub.publish_all(events).map_err(|error| refused(&error))?;
+    let receipts = relay.hub.publish_batch(events).map_err(|error| refused(&error))?;
     let cursor = receipts.last().map_or_else(|| relay.hub.cursor(), |last| last.cursor);
     Ok(pages::json(&AllPublished { published: receipts.len(), cursor: cursor.to_string() }))
 }

@@ -10,7 +10,8 @@ use bytes::Bytes;
 use hyper::body::{Body, Frame, Incoming};
 use hyper::{HeaderMap, StatusCode, Uri, header};
 use percent_encoding::percent_decode_str;
-use tidings::{Clock, Event, Sleep, Timer, Topic};
+use tidings::time::{Clock, Sleep, Timer};
+use tidings::{Event, Topic};
 
 use crate::Relay;
 use crate::pace::Pace;
@@ -153,15 +154,15 @@ impl Labels {
     /// The event with these labels.
     pub(crate) fn put_on(self, event: Event) -> Result<Event, Problem> {
         let event = match self.event {
-            Some(name) => event.named(&name).map_err(|error| Problem::bad(error.to_string()).at("event"))?,
+            Some(name) => event.with_name(&name).map_err(|error| Problem::bad(error.to_string()).at("event"))?,
             None => event,
         };
         let event = match self.key {
-            Some(key) => event.keyed(&key).map_err(|error| Problem::bad(error.to_string()).at("key"))?,
+            Some(key) => event.with_key(&key).map_err(|error| Problem::bad(error.to_string()).at("key"))?,
             None => event,
         };
         Ok(match self.ttl {
-            Some(ttl) => event.ttl(Duration::from_millis(ttl)),
+            Some(ttl) => event.with_ttl(Duration::from_millis(ttl)),
             None => event,
         })
     }

@@ -13,7 +13,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
-use tidings::Socket;
+use tidings::server::CoalescingStream;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
@@ -41,7 +41,12 @@ pub(crate) async fn serve(listener: TcpListener, relay: Arc<Relay>, over: impl F
             match listener.accept().await {
                 Ok((stream, peer)) => {
                     failing = false;
-                    tokio::spawn(connection(Socket::new(stream), Peer::of(peer), relay.clone(), ended.clone()));
+                    tokio::spawn(connection(
+                        CoalescingStream::new(stream),
+                        Peer::of(peer),
+                        relay.clone(),
+                        ended.clone(),
+                    ));
                 }
                 Err(error) => {
                     // Once, until it works again.
@@ -65,7 +70,7 @@ pub(crate) async fn serve(listener: TcpListener, relay: Arc<Relay>, over: impl F
 
 /// Boxed, so that what asks at each event lies in the task itself, beside what the runtime touches of it.
 fn connection(
-    mut socket: Socket,
+    mut socket: CoalescingStream,
     peer: Peer,
     relay: Arc<Relay>,
     ended: watch::Receiver<()>,

@@ -2,7 +2,7 @@
 
 use hyper::{StatusCode, Uri};
 use serde_json::{Value, json};
-use tidings::{Attach, Left, LocalHub, Publisher, Rejection, Session, SubscribeRequest, Subscription};
+use tidings::{Accepted, LocalHub, Publisher, Rejection, Session, SessionEnd, SubscribeRequest, Subscription};
 
 use crate::pages::{self, Page};
 use crate::peer::Peer;
@@ -22,7 +22,7 @@ impl Publisher for Guests {
         request.extension::<Peer>().map(|peer| peer.0.as_ref().to_owned())
     }
 
-    async fn subscribe(&self, request: &SubscribeRequest) -> Result<Attach<Subscription>, Rejection> {
+    async fn subscribe(&self, request: &SubscribeRequest) -> Result<Accepted<Subscription>, Rejection> {
         Ok(self.hub.subscribe(request.subscribe_to(request.topics()))?.into())
     }
 
@@ -32,7 +32,7 @@ impl Publisher for Guests {
         }
     }
 
-    fn left(&self, session: &Session, why: Left) {
+    fn left(&self, session: &Session, why: SessionEnd) {
         if self.log {
             println!("left {}: {why:?}", session.id());
         }

@@ -1,7 +1,7 @@
 //! `GET /stats`.
 
 use serde_json::{Map, json};
-use tidings::{Left, Transport};
+use tidings::{SessionEnd, Transport};
 
 use crate::Relay;
 use crate::pages::{self, Page};
@@ -10,7 +10,7 @@ use crate::pages::{self, Page};
 pub(crate) fn stats(relay: &Relay) -> Page {
     let (hub, events) = (relay.hub.stats(), relay.events.stats());
     let sessions = Transport::ALL.map(|each| (each.as_str().to_owned(), json!(events.sessions_of(each))));
-    let left = Left::ALL.map(|why| (format!("{why:?}").to_lowercase(), json!(events.left_for(why))));
+    let left = SessionEnd::ALL.map(|why| (format!("{why:?}").to_lowercase(), json!(events.left_for(why))));
     pages::json(&json!({
         "cursor": relay.hub.cursor().to_string(),
         "hub": {

@@ -10,7 +10,8 @@ use crate::model::{Cursor, Event, Position, Topic};
 /// A run of one topic's events in their order: an owned handle on shared history, cheap to clone.
 ///
 /// ```
-/// use tidings::{Batch, Event, Topic};
+/// use tidings::{Event, Topic};
+/// use tidings::subscriber::Batch;
 ///
 /// let batch = Batch::new(Topic::new("news")?, 7, [(3, Event::text("first")), (9, Event::text("second"))]);
 /// let cursors: Vec<_> = batch.iter().filter_map(|published| published.cursor).map(|c| c.to_string()).collect();
@@ -28,7 +29,7 @@ pub struct Batch {
 /// One event as a subscriber is given it.
 #[derive(Debug, Clone, Copy)]
 #[non_exhaustive]
-pub struct Published<'a> {
+pub struct EventRef<'a> {
     /// The topic that it was published to.
     pub topic: &'a Topic,
     /// The event.
@@ -37,7 +38,7 @@ pub struct Published<'a> {
     pub cursor: Option<Cursor>,
 }
 
-impl<'a> Published<'a> {
+impl<'a> EventRef<'a> {
     /// An event of a topic, at a cursor where there is one.
     #[must_use]
     pub fn new(topic: &'a Topic, event: &'a Event, cursor: Option<Cursor>) -> Self {
@@ -65,7 +66,7 @@ impl Batch {
         self.count() as usize
     }
 
-    /// The same, as it is carried with an [`Encoding`](crate::Encoding).
+    /// The same, as it is carried with an [`EncodedBatch`](crate::subscriber::EncodedBatch).
     pub(crate) fn count(&self) -> u32 {
         self.end - self.start
     }
@@ -111,7 +112,7 @@ impl Batch {
     }
 
     /// The events, oldest first.
-    pub fn iter(&self) -> impl DoubleEndedIterator<Item = Published<'_>> + '_ {
+    pub fn iter(&self) -> impl DoubleEndedIterator<Item = EventRef<'_>> + '_ {
         self.run.published_of(self.topic(), self.start..self.end)
     }
 }
@@ -149,7 +150,7 @@ impl Run {
     }
 
     /// The events in a range of places, those of them that are written.
-    pub(crate) fn published(&self, range: Range<u32>) -> impl DoubleEndedIterator<Item = Published<'_>> + '_ {
+    pub(crate) fn published(&self, range: Range<u32>) -> impl DoubleEndedIterator<Item = EventRef<'_>> + '_ {
         range.filter_map(|place| self.published_at(self.topic_at(place), self.entries.get(place as usize)?))
     }
 
@@ -158,14 +159,14 @@ impl Run {
         &'a self,
         topic: &'a Topic,
         range: Range<u32>,
-    ) -> impl DoubleEndedIterator<Item = Published<'a>> + 'a {
+    ) -> impl DoubleEndedIterator<Item = EventRef<'a>> + 'a {
         let entries = self.entries.get(range.start as usize..range.end as usize).unwrap_or_default();
         entries.iter().filter_map(|place| self.published_at(topic, place))
     }
 
-    fn published_at<'a>(&self, topic: &'a Topic, place: &'a OnceLock<Entry>) -> Option<Published<'a>> {
+    fn published_at<'a>(&self, topic: &'a Topic, place: &'a OnceLock<Entry>) -> Option<EventRef<'a>> {
         let entry = place.get()?;
-        Some(Published { topic, event: &entry.event, cursor: self.cursor(entry.sequence) })
+        Some(EventRef { topic, event: &entry.event, cursor: self.cursor(entry.sequence) })
     }
 
     pub(crate) fn cursor(&self, sequence: u64) -> Option<Cursor> {

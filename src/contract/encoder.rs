@@ -1,6 +1,6 @@
 use bytes::{Bytes, BytesMut};
 
-use crate::contract::{Format, Published};
+use crate::contract::{EventRef, Format};
 
 /// Events encoded one after the other, up to a limit of bytes. The first event is taken whatever its size.
 pub(crate) struct Encoder<'a> {
@@ -17,7 +17,7 @@ impl<'a> Encoder<'a> {
 
     /// Encodes the first of these events, as far as they fit. Returns their bytes and their number.
     pub(crate) fn encode<'e>(
-        events: impl Iterator<Item = Published<'e>>,
+        events: impl Iterator<Item = EventRef<'e>>,
         format: &'a dyn Format,
         max: usize,
     ) -> (Bytes, u32) {
@@ -31,7 +31,7 @@ impl<'a> Encoder<'a> {
     }
 
     /// Adds an event. Returns `false` if it does not fit.
-    pub(crate) fn push(&mut self, event: &Published<'_>) -> bool {
+    pub(crate) fn push(&mut self, event: &EventRef<'_>) -> bool {
         let whole = self.bytes.len();
         self.format.encode(event, &mut self.bytes);
         let fits = self.events == 0 || self.bytes.len() <= self.max;

@@ -2,7 +2,7 @@ use std::ops::Range;
 
 use bytes::BytesMut;
 
-use crate::contract::Published;
+use crate::contract::EventRef;
 
 /// How an adapter writes one event on its wire.
 ///
@@ -17,7 +17,7 @@ pub trait Format: Send + Sync + 'static {
 
     /// Appends the whole of one event: bytes that may stand after, and before, any other event's. One that appends nothing
     /// leaves the event out of the wire; the event counts as delivered.
-    fn encode(&self, event: &Published<'_>, out: &mut BytesMut);
+    fn encode(&self, event: &EventRef<'_>, out: &mut BytesMut);
 }
 
 /// The slots that an application's own formats may name.

@@ -113,7 +113,8 @@ impl Subscribe {
     ///
     /// ```
     /// use std::task::{Context, Poll, Waker};
-    /// use tidings::{Delivery, LocalHub, Start, Subscribe, Subscriber, Topic};
+    /// use tidings::{LocalHub, Start, Subscribe, Subscriber, Topic};
+    /// use tidings::subscriber::Delivery;
     ///
     /// let hub = LocalHub::new();
     /// let (chat, presence) = (Topic::new("rooms/7/chat")?, Topic::new("rooms/7/presence")?);

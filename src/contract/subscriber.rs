@@ -1,12 +1,8 @@
-use std::fmt;
-use std::future::Future;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use futures_core::Stream;
 
 use crate::contract::{Batch, Format, Head};
 use crate::model::{Cursor, Gap, Pattern};
@@ -23,19 +19,19 @@ pub trait Subscriber: Send + 'static {
     ///
     /// The default encodes what `poll_next` gives and does not heed `max`; a hub answers from its shared cache.
     ///
-    /// After a panic of the format, a hub's subscription and a [`Mended`](crate::Mended) yield the same events again. The
+    /// After a panic of the format, a hub's subscription and a [`Recover`](crate::subscriber::Recover) yield the same events again. The
     /// default has lost them, so its subscriber must be dropped, as a session of an [`Endpoint`](crate::Endpoint) does: the
     /// client resumes at the last cursor that it got.
-    fn poll_encoded(&mut self, cx: &mut Context<'_>, format: &dyn Format, max: usize) -> Poll<Encoded> {
+    fn poll_encoded(&mut self, cx: &mut Context<'_>, format: &dyn Format, max: usize) -> Poll<EncodedDelivery> {
         let _ = max;
         self.poll_next(cx).map(|delivery| match delivery {
             Delivery::Events(batch) => {
                 let mut out = BytesMut::new();
                 batch.iter().for_each(|event| format.encode(&event, &mut out));
-                Encoded::Events(Encoding::new(out.freeze(), batch.count()).conflated(batch.conflated()))
+                EncodedDelivery::Events(EncodedBatch::new(out.freeze(), batch.count()).conflated(batch.conflated()))
             }
-            Delivery::Gap(gap) => Encoded::Gap(gap),
-            Delivery::End(end) => Encoded::End(end),
+            Delivery::Gap(gap) => EncodedDelivery::Gap(gap),
+            Delivery::End(end) => EncodedDelivery::End(end),
         })
     }
 
@@ -49,7 +45,7 @@ pub trait Subscriber: Send + 'static {
     /// Has the task of `cx` woken when there is something to yield, as a poll that is pending does, if there is nothing
     /// now: then `true`, and the caller may save itself the poll that would find this out. `false`, the default, where
     /// there is something, or only a poll can tell: then nothing was done.
-    fn wait(&mut self, cx: &mut Context<'_>) -> bool {
+    fn register(&mut self, cx: &mut Context<'_>) -> bool {
         let _ = cx;
         false
     }
@@ -68,7 +64,7 @@ pub trait Subscriber: Send + 'static {
     }
 
     /// Lets go of shared history while the socket takes nothing. The next poll takes it up again.
-    fn detach(&mut self) {}
+    fn release(&mut self) {}
 
     /// The topics and patterns that it follows, for an operator's view; none where the source has no topics or does not
     /// say.
@@ -94,25 +90,25 @@ pub enum Delivery {
     /// Events that are gone, in their place.
     Gap(Gap),
     /// Nothing more will come.
-    End(End),
+    End(SubscriptionEnd),
 }
 
 /// What a subscriber yields on the wire's side.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
-pub enum Encoded {
+pub enum EncodedDelivery {
     /// At least one event, whole.
-    Events(Encoding),
+    Events(EncodedBatch),
     /// Events that are gone, in their place.
     Gap(Gap),
     /// Nothing more will come.
-    End(End),
+    End(SubscriptionEnd),
 }
 
 /// Events as they go on a wire.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Encoding {
+pub struct EncodedBatch {
     /// Whole events, one after the other.
     pub bytes: Bytes,
     /// How many they are.
@@ -121,7 +117,7 @@ pub struct Encoding {
     pub conflated: u32,
 }
 
-impl Encoding {
+impl EncodedBatch {
     /// So many events in these bytes.
     #[must_use]
     pub fn new(bytes: Bytes, events: u32) -> Self {
@@ -138,7 +134,7 @@ impl Encoding {
 /// Why nothing more will come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
-pub enum End {
+pub enum SubscriptionEnd {
     /// The hub was closed; every event before that was delivered.
     Closed,
     /// The source is at its end; every event was delivered.
@@ -154,7 +150,7 @@ impl<S: Subscriber + ?Sized> Subscriber for Box<S> {
         (**self).poll_next(cx)
     }
 
-    fn poll_encoded(&mut self, cx: &mut Context<'_>, format: &dyn Format, max: usize) -> Poll<Encoded> {
+    fn poll_encoded(&mut self, cx: &mut Context<'_>, format: &dyn Format, max: usize) -> Poll<EncodedDelivery> {
         (**self).poll_encoded(cx, format, max)
     }
 
@@ -162,8 +158,8 @@ impl<S: Subscriber + ?Sized> Subscriber for Box<S> {
         (**self).heeds_max()
     }
 
-    fn wait(&mut self, cx: &mut Context<'_>) -> bool {
-        (**self).wait(cx)
+    fn register(&mut self, cx: &mut Context<'_>) -> bool {
+        (**self).register(cx)
     }
 
     fn cursor(&self) -> Option<Cursor> {
@@ -174,8 +170,8 @@ impl<S: Subscriber + ?Sized> Subscriber for Box<S> {
         (**self).next_in()
     }
 
-    fn detach(&mut self) {
-        (**self).detach();
+    fn release(&mut self) {
+        (**self).release();
     }
 
     fn topics(&self) -> Vec<Pattern> {
@@ -184,86 +180,5 @@ impl<S: Subscriber + ?Sized> Subscriber for Box<S> {
 
     fn head(&self) -> Option<Arc<dyn Head>> {
         (**self).head()
-    }
-}
-
-/// Conveniences for every [`Subscriber`].
-pub trait SubscriberExt: Subscriber + sealed::Sealed {
-    /// The next delivery. Cancel-safe: a future that is dropped unready has taken nothing.
-    fn next(&mut self) -> Next<'_, Self> {
-        Next { subscriber: self }
-    }
-
-    /// The deliveries as a stream, which is over after [`Delivery::End`].
-    fn into_stream(self) -> IntoStream<Self>
-    where
-        Self: Sized,
-    {
-        IntoStream { subscriber: Some(self) }
-    }
-
-    /// The subscriber behind a pointer, where its type must not show.
-    fn boxed(self) -> BoxSubscriber
-    where
-        Self: Sized,
-    {
-        Box::new(self)
-    }
-}
-
-impl<S: Subscriber + ?Sized> SubscriberExt for S {}
-
-mod sealed {
-    #[expect(unnameable_types, reason = "that is what seals")]
-    pub trait Sealed {}
-    impl<S: super::Subscriber + ?Sized> Sealed for S {}
-}
-
-/// The future of [`SubscriberExt::next`].
-#[must_use = "futures do nothing unless polled"]
-pub struct Next<'a, S: ?Sized> {
-    subscriber: &'a mut S,
-}
-
-impl<S: Subscriber + ?Sized> Future for Next<'_, S> {
-    type Output = Delivery;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Delivery> {
-        self.subscriber.poll_next(cx)
-    }
-}
-
-/// The stream of [`SubscriberExt::into_stream`].
-#[must_use = "streams do nothing unless polled"]
-pub struct IntoStream<S> {
-    subscriber: Option<S>,
-}
-
-impl<S> Unpin for IntoStream<S> {}
-
-impl<S: Subscriber> Stream for IntoStream<S> {
-    type Item = Delivery;
-
-    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Delivery>> {
-        let Some(subscriber) = &mut self.subscriber else {
-            return Poll::Ready(None);
-        };
-        let delivery = std::task::ready!(subscriber.poll_next(cx));
-        if let Delivery::End(_) = delivery {
-            self.subscriber = None;
-        }
-        Poll::Ready(Some(delivery))
-    }
-}
-
-impl<S: ?Sized> fmt::Debug for Next<'_, S> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Next").finish_non_exhaustive()
-    }
-}
-
-impl<S> fmt::Debug for IntoStream<S> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("IntoStream").finish_non_exhaustive()
     }
 }

@@ -1,11 +1,11 @@
 use std::fmt;
 use std::hash::{BuildHasher, Hasher, RandomState};
 
-use crate::contract::{Clock, StdClock};
 use crate::hub::local::LocalHub;
 use crate::hub::retentions::Retentions;
 use crate::hub::shared::Shared;
 use crate::model::{Pattern, PatternError, Retention};
+use crate::time::{Clock, StdClock};
 
 /// Builds a [`LocalHub`].
 #[must_use]
@@ -104,13 +104,13 @@ impl LocalHubBuilder {
     ///    recently used one of them whole before the next; then the rest, in turn.
     ///
     /// A subscriber that has not read evicted events gets a gap, as with any eviction. A publish fails with
-    /// [`PublishError::Full`](crate::PublishError::Full) if nothing is left to evict. Encoded events take at most a quarter
+    /// [`PublishError::Full`](crate::PublishError::Full) if nothing is left to evict. EncodedDelivery events take at most a quarter
     /// of the budget.
     ///
     /// The limit is exceeded by what is being published at one moment on several threads, and by up to a quarter of it
-    /// by what [slow readers](crate::Subscriber::detach) hold of evicted segments; what they hold beyond that takes the
+    /// by what [slow readers](crate::Subscriber::release) hold of evicted segments; what they hold beyond that takes the
     /// place of history. A payload counts with its length: one that is a slice of a larger buffer keeps the whole of it.
-    /// Subscriptions, and [batches](crate::Batch) in the hands of the application, don't count.
+    /// Subscriptions, and [batches](crate::subscriber::Batch) in the hands of the application, don't count.
     pub fn max_bytes(self, bytes: usize) -> Self {
         Self { max_bytes: bytes, ..self }
     }

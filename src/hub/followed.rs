@@ -1,4 +1,4 @@
-use crate::contract::{End, SubscribeOptions};
+use crate::contract::{SubscribeOptions, SubscriptionEnd};
 use crate::hub::output::Output;
 use crate::hub::reader::Reader;
 use crate::hub::replay::Replay;
@@ -35,13 +35,13 @@ impl Before {
         reader: &mut Reader,
         shared: &Shared,
         overflow: Overflow,
-    ) -> Result<Option<u64>, End> {
+    ) -> Result<Option<u64>, SubscriptionEnd> {
         match self {
             Self::Gap(gap) => Ok(Some(gap.cursor.position().sequence)),
             Self::Replay(replay) => {
                 let head = replay.head(reader, shared, overflow);
                 match replay.is_behind && overflow == Overflow::Disconnect {
-                    true => Err(End::TooSlow),
+                    true => Err(SubscriptionEnd::TooSlow),
                     false => Ok(head),
                 }
             }

@@ -44,7 +44,7 @@ use crate::model::{Cursor, Event, Topic};
 /// topic. Whoever publishes takes the hub's one sequencer, to whatever topic: that is what gives all topics one order, and
 /// it bounds what a hub can take, at about three million events a second from two cores (`benches/threads.rs` measures it:
 /// of what two publishers with a hub each get done, two on one hub get done two thirds). Who needs more publishes in
-/// [batches](Self::publish_all), or has several hubs: topics that nobody follows under one cursor need no common one.
+/// [batches](Self::publish_batch), or has several hubs: topics that nobody follows under one cursor need no common one.
 ///
 /// # How it grows
 ///
@@ -117,7 +117,10 @@ impl LocalHub {
     /// Publishes events in this order and wakes each subscriber once for all of them. All or none: on an error none was
     /// published. Other publishers wait while all of its events are appended, subscribers don't: a batch of thousands is
     /// better split.
-    pub fn publish_all(&self, events: impl IntoIterator<Item = (Topic, Event)>) -> Result<Vec<Receipt>, PublishError> {
+    pub fn publish_batch(
+        &self,
+        events: impl IntoIterator<Item = (Topic, Event)>,
+    ) -> Result<Vec<Receipt>, PublishError> {
         let shared = &*self.handle.shared;
         // No topic is made before the last event was checked: a refused batch leaves none, nor does an iterator or a clock
         // that panics.
@@ -220,7 +223,7 @@ impl LocalHub {
         shared.sweep_all(shared.now());
     }
 
-    /// Closes the hub for good: subscribers get every event before this, then [`End::Closed`](crate::End::Closed).
+    /// Closes the hub for good: subscribers get every event before this, then [`SubscriptionEnd::Closed`](crate::End::Closed).
     pub fn close(&self) {
         self.handle.shared.close();
     }

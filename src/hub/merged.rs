@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use crate::contract::{End, SubscribeOptions};
+use crate::contract::{SubscribeOptions, SubscriptionEnd};
 use crate::hub::followed::{Before, Followed};
 use crate::hub::inbox::Inbox;
 use crate::hub::joining::JoinedLogs;
@@ -36,7 +36,7 @@ pub(super) struct Merged {
     /// The watermark: what is up to it, and unread, is in `heads` or unlooked-at.
     seen: u64,
     pub(super) sequence: u64,
-    ended: Option<End>,
+    ended: Option<SubscriptionEnd>,
 }
 
 /// What comes next in the merged order. Its topic is out of `heads`: it goes back to `marked`, read or not.
@@ -51,7 +51,7 @@ enum Next {
         key: u32,
         up_to: u64,
     },
-    End(End),
+    End(SubscriptionEnd),
 }
 
 impl Merged {
@@ -170,7 +170,7 @@ impl Merged {
                 // In its log, but the watermark is not past it yet: its publisher is between the two.
                 Some(_) if is_fresh => shared.settled(),
                 None if is_fresh && self.over == self.topics.len() => {
-                    self.ended = Some(End::Closed);
+                    self.ended = Some(SubscriptionEnd::Closed);
                     continue;
                 }
                 None if is_fresh => return Err(self.seen),
@@ -262,7 +262,7 @@ impl Merged {
                     continue;
                 }
                 if overflow == Overflow::Disconnect {
-                    self.ended = Some(End::TooSlow);
+                    self.ended = Some(SubscriptionEnd::TooSlow);
                     return;
                 }
                 *before = Some(Box::new(Before::Gap(lost.gap(shared, &reader.log))));
@@ -293,11 +293,11 @@ impl Merged {
         self.topics.iter().map(|followed| followed.reader.next_in(now)).min().unwrap_or(Duration::MAX)
     }
 
-    pub(super) fn detach(&mut self) {
+    pub(super) fn release(&mut self) {
         for Followed { reader, before, .. } in &mut self.topics {
-            reader.detach();
+            reader.release();
             if let Some(Before::Replay(replay)) = before.as_deref_mut() {
-                replay.detach();
+                replay.release();
             }
         }
     }

@@ -43,7 +43,7 @@ mod tests {
         let segments = [0, 4].map(|base| Segment::new(topic.clone(), base, 4, false, &budget));
         let mut newest = Newest::default();
         for (index, key) in (0..).zip(["a", "b", "c", "a", "c", "d", "d", "e"]) {
-            let event = Event::text("").keyed(key).unwrap();
+            let event = Event::text("").with_key(key).unwrap();
             segments[index as usize / 4].push(&topic, Entry { sequence: index + 1, at: 0, event });
             let replaced = newest.put(key, index);
             assert_eq!(replaced, [None, None, None, Some(0), Some(2), None, Some(5), None][index as usize]);

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 
-use crate::contract::{Batch, Delivery, Encoded, Encoder, Encoding, End, Format};
+use crate::contract::{Batch, Delivery, EncodedBatch, EncodedDelivery, Encoder, Format, SubscriptionEnd};
 use crate::hub::joined::Reading;
 use crate::hub::segment::Segment;
 use crate::model::{Event, Gap};
@@ -53,7 +53,7 @@ pub(super) trait Output: Copy {
     fn gap(gap: Gap) -> Self::Delivery;
 
     /// Returns the delivery of the end.
-    fn end(end: End) -> Self::Delivery;
+    fn end(end: SubscriptionEnd) -> Self::Delivery;
 }
 
 /// Output of entries, by reference to their segment where they are in one range of it.
@@ -116,23 +116,23 @@ impl Output for Batches {
         Delivery::Gap(gap)
     }
 
-    fn end(end: End) -> Delivery {
+    fn end(end: SubscriptionEnd) -> Delivery {
         Delivery::End(end)
     }
 }
 
 impl<'a> Output for InFormat<'a> {
-    type Events = Encoding;
-    type Delivery = Encoded;
+    type Events = EncodedBatch;
+    type Delivery = EncodedDelivery;
     type Gathered = Encoder<'a>;
     const OF_ONE_TOPIC: bool = false;
     const IN_PLACE: bool = false;
 
     #[inline(always)]
-    fn share(self, segment: &Segment, places: Range<u32>, reading: Reading<'_>) -> (Encoding, u32) {
+    fn share(self, segment: &Segment, places: Range<u32>, reading: Reading<'_>) -> (EncodedBatch, u32) {
         let start = places.start;
         let (bytes, end) = segment.encode(self.format, places, self.max, reading);
-        (Encoding::new(bytes, end - start), end)
+        (EncodedBatch::new(bytes, end - start), end)
     }
 
     fn gather(self) -> Encoder<'a> {
@@ -143,19 +143,24 @@ impl<'a> Output for InFormat<'a> {
         segment.run().published(place..place + 1).all(|event| gathered.push(&event))
     }
 
-    fn gathered(gathered: Encoder<'a>, _: &Segment, _: u32) -> Encoding {
+    fn gathered(gathered: Encoder<'a>, _: &Segment, _: u32) -> EncodedBatch {
         let (bytes, events) = gathered.finish();
-        Encoding::new(bytes, events)
+        EncodedBatch::new(bytes, events)
     }
 
     #[inline(always)]
-    fn fits(self, events: &Encoding) -> bool {
+    fn fits(self, events: &EncodedBatch) -> bool {
         events.bytes.len() <= self.max
     }
 
     #[inline(always)]
-    fn join(self, first: Encoding, pieces: usize, mut more: impl FnMut(Self) -> Option<Encoding>) -> Encoding {
-        let Encoding { bytes, events, conflated, .. } = first;
+    fn join(
+        self,
+        first: EncodedBatch,
+        pieces: usize,
+        mut more: impl FnMut(Self) -> Option<EncodedBatch>,
+    ) -> EncodedBatch {
+        let EncodedBatch { bytes, events, conflated, .. } = first;
         let size = bytes.len().saturating_mul(pieces).min(self.max);
         let mut room = self.max.saturating_sub(bytes.len());
         let mut joined = Joined { first: bytes, all: BytesMut::new(), size, events, conflated };
@@ -170,25 +175,25 @@ impl<'a> Output for InFormat<'a> {
         joined.finish()
     }
 
-    fn conflated(events: Encoding, conflated: u32) -> Encoding {
+    fn conflated(events: EncodedBatch, conflated: u32) -> EncodedBatch {
         events.conflated(conflated)
     }
 
     #[inline(always)]
-    fn events(events: Encoding) -> Encoded {
-        Encoded::Events(events)
+    fn events(events: EncodedBatch) -> EncodedDelivery {
+        EncodedDelivery::Events(events)
     }
 
-    fn gap(gap: Gap) -> Encoded {
-        Encoded::Gap(gap)
+    fn gap(gap: Gap) -> EncodedDelivery {
+        EncodedDelivery::Gap(gap)
     }
 
-    fn end(end: End) -> Encoded {
-        Encoded::End(end)
+    fn end(end: SubscriptionEnd) -> EncodedDelivery {
+        EncodedDelivery::End(end)
     }
 }
 
-/// Encoded events of several topics, or of several segments. The first bytes are copied when others follow.
+/// EncodedDelivery events of several topics, or of several segments. The first bytes are copied when others follow.
 struct Joined {
     first: Bytes,
     all: BytesMut,
@@ -200,7 +205,7 @@ struct Joined {
 
 impl Joined {
     #[inline]
-    fn add(&mut self, events: &Encoding) {
+    fn add(&mut self, events: &EncodedBatch) {
         if self.all.is_empty() {
             self.all.reserve(self.size);
             self.all.extend_from_slice(&self.first);
@@ -210,8 +215,8 @@ impl Joined {
         self.conflated = self.conflated.saturating_add(events.conflated);
     }
 
-    fn finish(self) -> Encoding {
+    fn finish(self) -> EncodedBatch {
         let bytes = if self.all.is_empty() { self.first } else { self.all.freeze() };
-        Encoding::new(bytes, self.events).conflated(self.conflated)
+        EncodedBatch::new(bytes, self.events).conflated(self.conflated)
     }
 }

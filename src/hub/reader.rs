@@ -215,12 +215,12 @@ impl Reader {
     /// Lets go of a segment to which nothing is added any more, when everything in it is read.
     pub(super) fn let_go(&mut self) {
         if self.segment.as_deref().is_some_and(Segment::is_sealed) {
-            self.detach();
+            self.release();
         }
     }
 
     /// Lets go of the segment.
-    pub(super) fn detach(&mut self) {
+    pub(super) fn release(&mut self) {
         self.segment = None;
     }
 }

@@ -258,10 +258,10 @@ impl Replay {
     }
 
     /// Lets go of the segments.
-    pub(super) fn detach(&mut self) {
-        self.first.iter_mut().for_each(|unread| unread.reader.detach());
+    pub(super) fn release(&mut self) {
+        self.first.iter_mut().for_each(|unread| unread.reader.release());
         let mut rest = std::mem::take(&mut self.rest).into_vec();
-        rest.iter_mut().for_each(|Reverse(unread)| unread.reader.detach());
+        rest.iter_mut().for_each(|Reverse(unread)| unread.reader.release());
         self.rest = rest.into();
     }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Instant;
 
-use crate::contract::{Clock, Head, PublishError, SubscribeError};
+use crate::contract::{Head, PublishError, SubscribeError};
 use crate::hub::budget::Budget;
 use crate::hub::history::Swept;
 use crate::hub::holds::STRETCH;
@@ -20,6 +20,7 @@ use crate::hub::sweeper::Sweeper;
 use crate::hub::sync::{Count, Mutex, MutexGuard, Watermark};
 use crate::hub::waiters::wake_all;
 use crate::model::{Cursor, Event, Overflow, Pattern, Position, Topic};
+use crate::time::Clock;
 
 /// Number of logs that a sweep of all drops under one hold of the registry's lock.
 const RELEASED: usize = 64;

@@ -1,7 +1,7 @@
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use crate::contract::End;
+use crate::contract::SubscriptionEnd;
 use crate::hub::log::Log;
 use crate::hub::output::Output;
 use crate::hub::placing::{self, Placed};
@@ -29,7 +29,7 @@ enum Found {
     /// There may be something to read now.
     More,
     Lost(Lost),
-    End(End),
+    End(SubscriptionEnd),
 }
 
 impl Single {
@@ -74,7 +74,7 @@ impl Single {
                     None => continue,
                 }
             }
-            if self.wait(shared, cx) {
+            if self.register(shared, cx) {
                 return Poll::Pending;
             }
             match self.find(shared) {
@@ -87,7 +87,7 @@ impl Single {
 
     /// Registers for the next event, unless there is something to read, or to say, first: then `false`.
     #[inline(always)]
-    pub(super) fn wait(&mut self, shared: &Shared, cx: &mut Context<'_>) -> bool {
+    pub(super) fn register(&mut self, shared: &Shared, cx: &mut Context<'_>) -> bool {
         // Loaded before the look under the lock: every event of this topic up to here is in the log by then.
         let published = shared.published.load();
         // Cloned before the lock: a waker is the executor's code.
@@ -108,7 +108,7 @@ impl Single {
 
     /// The same without a look at what is in hand before: if that is evicted, nobody would wake who waits with it.
     pub(super) fn wait_unseen(&mut self, shared: &Shared, cx: &mut Context<'_>) -> bool {
-        let waits = self.wait(shared, cx);
+        let waits = self.register(shared, cx);
         if waits {
             self.reader.let_go();
         }
@@ -120,12 +120,16 @@ impl Single {
     fn find(&mut self, shared: &Shared) -> Found {
         let found = self.reader.log.state().find(self.reader.next, self.overflow);
         if let placing::Found::Nothing = found {
-            return Found::End(if self.reader.next == TOO_SLOW { End::TooSlow } else { End::Closed });
+            return Found::End(if self.reader.next == TOO_SLOW {
+                SubscriptionEnd::TooSlow
+            } else {
+                SubscriptionEnd::Closed
+            });
         }
         match self.reader.follow(found, u64::MAX, shared) {
             Some(_) if self.overflow == Overflow::Disconnect => {
                 self.reader.next = TOO_SLOW;
-                Found::End(End::TooSlow)
+                Found::End(SubscriptionEnd::TooSlow)
             }
             Some(lost) => Found::Lost(lost),
             None => Found::More,
@@ -149,8 +153,8 @@ impl Single {
         self.reader.next_in(now)
     }
 
-    pub(super) fn detach(&mut self) {
-        self.reader.detach();
+    pub(super) fn release(&mut self) {
+        self.reader.release();
     }
 
     /// Leaves the topic.

@@ -4,7 +4,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use crate::contract::{
-    Delivery, Encoded, Format, Head, Start, Subscribe, SubscribeError, SubscribeOptions, Subscriber,
+    Delivery, EncodedDelivery, Format, Head, Start, Subscribe, SubscribeError, SubscribeOptions, Subscriber,
 };
 use crate::hub::joining::{Beginning, JoinedLogs, Joining};
 use crate::hub::merged::Merged;
@@ -26,7 +26,8 @@ use crate::model::{Cursor, Gap, GapReason, Overflow, Pattern, Topic};
 ///
 /// ```
 /// use std::task::{Context, Poll, Waker};
-/// use tidings::{Delivery, LocalHub, Subscribe, Subscriber, Topic};
+/// use tidings::{LocalHub, Subscribe, Subscriber, Topic};
+/// use tidings::subscriber::Delivery;
 ///
 /// let hub = LocalHub::new();
 /// let mut orders = hub.subscribe(Subscribe::patterns(["orders/**", "news"]))?;
@@ -57,7 +58,8 @@ use crate::model::{Cursor, Gap, GapReason, Overflow, Pattern, Topic};
 ///
 /// ```
 /// use std::task::{Context, Poll, Waker};
-/// use tidings::{Delivery, LocalHub, Retention, Subscribe, Subscriber, Topic};
+/// use tidings::{LocalHub, Retention, Subscribe, Subscriber, Topic};
+/// use tidings::subscriber::Delivery;
 ///
 /// let hub = LocalHub::builder().retain(Retention::count(100)).live_buffer(0).build();
 /// let topic = Topic::new("ticks")?;
@@ -133,7 +135,7 @@ impl Subscription {
     #[inline(never)]
     fn wait_or_find<O: Output>(&mut self, cx: &mut Context<'_>, output: O) -> Poll<O::Delivery> {
         let waits = match &mut self.order {
-            Order::Single(single) => single.wait(&self.shared, cx),
+            Order::Single(single) => single.register(&self.shared, cx),
             Order::Merged(_) => false,
         };
         if waits { Poll::Pending } else { self.find(cx, output) }
@@ -211,7 +213,7 @@ impl Subscriber for Subscription {
         self.poll(cx, Batches)
     }
 
-    fn poll_encoded(&mut self, cx: &mut Context<'_>, format: &dyn Format, max: usize) -> Poll<Encoded> {
+    fn poll_encoded(&mut self, cx: &mut Context<'_>, format: &dyn Format, max: usize) -> Poll<EncodedDelivery> {
         self.poll(cx, InFormat { format, max })
     }
 
@@ -219,7 +221,7 @@ impl Subscriber for Subscription {
         true
     }
 
-    fn wait(&mut self, cx: &mut Context<'_>) -> bool {
+    fn register(&mut self, cx: &mut Context<'_>) -> bool {
         match &mut self.order {
             Order::Single(single) if self.opening.is_none() => single.wait_unseen(&self.shared, cx),
             _ => false,
@@ -242,10 +244,10 @@ impl Subscriber for Subscription {
         })
     }
 
-    fn detach(&mut self) {
+    fn release(&mut self) {
         match &mut self.order {
-            Order::Single(single) => single.detach(),
-            Order::Merged(merged) => merged.detach(),
+            Order::Single(single) => single.release(),
+            Order::Merged(merged) => merged.release(),
         }
     }
 

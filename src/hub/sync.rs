@@ -25,7 +25,7 @@ pub(super) type LeafGuard<'a, T> = Held<std::sync::MutexGuard<'a, T>>;
 /// Topics by name. Ordered under loom, which needs every run to be the same.
 #[cfg(loom)]
 pub(super) type Set<T> = std::collections::BTreeSet<T>;
-/// Topics by name. Hashed with the standard library's keyed hash: peers choose the names.
+/// Topics by name. Hashed with the standard library's with_key hash: peers choose the names.
 #[cfg(not(loom))]
 pub(super) type Set<T> = std::collections::HashSet<T>;
 

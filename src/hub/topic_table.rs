@@ -7,7 +7,7 @@ use crate::hub::sync::Set;
 const FILL: usize = 256;
 
 /// A set that never moves all of its values at once: it consists of parts, and when it grows, one of them is split.
-/// (Linear hashing: the parts before `split` are split already in this round.) The hash is randomly keyed,
+/// (Linear hashing: the parts before `split` are split already in this round.) The hash is randomly with_key,
 /// so that a peer cannot choose names that fall into one part.
 #[derive(Debug)]
 pub(super) struct TopicTable<T> {

@@ -12,7 +12,7 @@ use bytes::Bytes;
 /// use std::time::Duration;
 /// use tidings::Event;
 ///
-/// let event = Event::text("42.17").named("price")?.keyed("ACME")?.ttl(Duration::from_secs(30));
+/// let event = Event::text("42.17").with_name("price")?.with_key("ACME")?.with_ttl(Duration::from_secs(30));
 /// assert_eq!(event.name(), Some("price"));
 /// # Ok::<(), tidings::EventError>(())
 /// ```
@@ -130,7 +130,7 @@ impl Event {
     /// names for pages, or check `event instanceof MessageEvent` in `onerror`; with `?format=object` the name is in the
     /// object, and the block has none. Other names, such as `close` and `abort`, have no meaning to an `EventSource`. Some
     /// libraries give a meaning to a name that the page chooses, such as htmx with `sse-close`.
-    pub fn named(mut self, name: &str) -> Result<Self, EventError> {
+    pub fn with_name(mut self, name: &str) -> Result<Self, EventError> {
         check_label(name)?;
         if name.starts_with("tidings.") {
             return Err(EventError::ReservedName);
@@ -141,7 +141,7 @@ impl Event {
 
     /// Says what the event is about: of a topic's unread events with one key, the newest is enough for a subscriber that
     /// [conflates](crate::Overflow::Latest). 1 to 128 bytes, no control characters.
-    pub fn keyed(mut self, key: &str) -> Result<Self, EventError> {
+    pub fn with_key(mut self, key: &str) -> Result<Self, EventError> {
         check_label(key)?;
         self.extra_mut().key = Some(key.into());
         Ok(self)
@@ -157,7 +157,7 @@ impl Event {
     /// It leaves history when it is the oldest there; behind an event that lives, it stays and counts against
     /// [`Retention`](crate::Retention) until its turn comes.
     #[must_use]
-    pub fn ttl(mut self, ttl: Duration) -> Self {
+    pub fn with_ttl(mut self, ttl: Duration) -> Self {
         self.extra_mut().ttl = Some(ttl);
         self
     }

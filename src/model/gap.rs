@@ -7,7 +7,7 @@ pub struct Gap {
     /// Why they are gone.
     pub reason: GapReason,
     /// How many, where that can be known: all that left history before the subscriber came to them, from the first up to
-    /// the last that still lived then. An event that [expired](crate::Event::ttl) while it was in history is no gap alone,
+    /// the last that still lived then. An event that [expired](crate::Event::with_ttl) while it was in history is no gap alone,
     /// but counted between two that are; with [`Overflow::Latest`] the same goes for one that a newer event replaced.
     pub missed: Option<u64>,
     /// The topic they were of, where it is one.
@@ -106,10 +106,10 @@ pub enum Overflow {
     /// It gets a [`Gap`] with the exact count, and goes on from the oldest event in memory.
     #[default]
     Gap,
-    /// Its subscription ends with [`End::TooSlow`](crate::End::TooSlow), which each wire has a word for: a WebSocket
+    /// Its subscription ends with [`SubscriptionEnd::TooSlow`](crate::End::TooSlow), which each wire has a word for: a WebSocket
     /// closes with 1013, a stream breaks off.
     Disconnect,
-    /// Of the events that it has not read it gets only the newest of each [key](crate::Event::keyed) of each topic, in
+    /// Of the events that it has not read it gets only the newest of each [key](crate::Event::with_key) of each topic, in
     /// its place in the order, and all without a key. For state of which only the present counts, such as prices.
     ///
     /// - Looked at anew at each poll, a polling client's too: who reads as fast as is published gets every event.
@@ -119,19 +119,20 @@ pub enum Overflow {
     ///   before that only of those that have the key of the newest event.
     /// - A client that resumes at any cursor it was given gets the newest event of each key after that. An older one that
     ///   it was spared has a newer one behind it, whose cursor is later.
-    /// - Where the newest event of a key has [expired](crate::Event::ttl), nothing is delivered for the key: what it
+    /// - Where the newest event of a key has [expired](crate::Event::with_ttl), nothing is delivered for the key: what it
     ///   replaced does not become the present again.
-    /// - How many were left out is told with each delivery: [`Batch::conflated`](crate::Batch::conflated),
-    ///   [`Encoding::conflated`](crate::Encoding::conflated).
+    /// - How many were left out is told with each delivery: [`Batch::conflated`](crate::subscriber::Batch::conflated),
+    ///   [`EncodedBatch::conflated`](crate::subscriber::EncodedBatch::conflated).
     ///
     /// ```
     /// use std::task::{Context, Poll, Waker};
-    /// use tidings::{Delivery, Event, LocalHub, Overflow, Subscribe, Subscriber, Topic};
+    /// use tidings::{Event, LocalHub, Overflow, Subscribe, Subscriber, Topic};
+    /// use tidings::subscriber::Delivery;
     ///
     /// let (hub, prices) = (LocalHub::new(), Topic::new("prices")?);
     /// let mut slow = hub.subscribe(Subscribe::topics([&prices]).overflow(Overflow::Latest))?;
     /// for (key, price) in [("ACME", "42"), ("EMCA", "7"), ("ACME", "43"), ("ACME", "44")] {
-    ///     hub.publish_now(&prices, Event::text(price).keyed(key)?)?;
+    ///     hub.publish_now(&prices, Event::text(price).with_key(key)?)?;
     /// }
     /// let (mut read, mut conflated) = (Vec::new(), 0);
     /// while let Poll::Ready(Delivery::Events(batch)) = slow.poll_next(&mut Context::from_waker(Waker::noop())) {

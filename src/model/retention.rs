@@ -7,7 +7,7 @@ use std::time::Duration;
 ///
 /// An event is evicted when there are more than `count` newer ones in its topic, when it and the newer ones weigh
 /// more than `bytes` (payload, name and key), or when it is older than `age`. One that has
-/// [expired](crate::Event::ttl) goes as soon as it is the oldest.
+/// [expired](crate::Event::with_ttl) goes as soon as it is the oldest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Retention {

@@ -21,7 +21,7 @@ use super::connections::Connections;
 use super::hosts::Hosts;
 use super::io::Io;
 use super::limits::Limits;
-use crate::tokio_support::Socket;
+use crate::server::CoalescingStream;
 
 /// Pause after an accept that failed, most likely because file descriptors ran out.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -51,7 +51,7 @@ pub(super) async fn run<S, B>(
             let open = open.open(place, max_stalled);
             let handle = open.handle().clone();
             let app = App::new(app.clone(), hosts.clone(), peer, handle.clone());
-            let io = Io::new(Socket::new(stream), open);
+            let io = Io::new(CoalescingStream::new(stream), open);
             tokio::spawn(connection::serve(http.clone(), io, app, handle));
         }
     };

@@ -17,7 +17,7 @@ use tower_service::Service;
 use super::app::App;
 use super::io::{Io, Version};
 use super::limits::Limits;
-use crate::mount::{ConnectionHandle, ConnectionOrder};
+use crate::endpoint::{ConnectionHandle, ConnectionOrder};
 
 /// HTTP as a server speaks it.
 #[derive(Debug)]

@@ -3,7 +3,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::{Notify, OwnedSemaphorePermit};
 
-use crate::mount::ConnectionHandle;
+use crate::endpoint::ConnectionHandle;
 
 /// The open connections of a server.
 #[derive(Debug, Clone, Default)]

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use http::Response;
 use http::request::Parts;
 
-use crate::mount::{AllowedHost, refuse_host};
+use crate::endpoint::{AllowedHost, refuse_host};
 
 /// Host names that a server answers for.
 #[derive(Debug, Clone, Default)]

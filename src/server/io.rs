@@ -7,7 +7,7 @@ use hyper_util::rt::TokioTimer;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::connections::Open;
-use crate::tokio_support::Socket;
+use crate::server::CoalescingStream;
 
 /// First bytes of an HTTP/2 connection with prior knowledge (RFC 9113 §3.4).
 const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -19,11 +19,11 @@ pub(super) enum Version {
     Http2,
 }
 
-/// Socket of a connection, which can be asked for its version before HTTP reads it. It is counted until it is dropped,
+/// CoalescingStream of a connection, which can be asked for its version before HTTP reads it. It is counted until it is dropped,
 /// by a WebSocket's session too.
 #[derive(Debug)]
 pub(super) struct Io {
-    socket: Socket,
+    socket: CoalescingStream,
     /// The bytes that told the version, until they are read.
     first: Option<Box<First>>,
     open: Open,
@@ -37,7 +37,7 @@ struct First {
 }
 
 impl Io {
-    pub(super) fn new(socket: Socket, open: Open) -> Self {
+    pub(super) fn new(socket: CoalescingStream, open: Open) -> Self {
         Self { socket, first: Some(Box::default()), open }
     }
 

@@ -7,7 +7,8 @@
 //!
 //! ```no_run
 //! use axum::{Router, routing::get};
-//! use tidings::{Endpoint, LocalHub, SubscribeRequest, publisher_fn, server};
+//! use tidings::{Endpoint, LocalHub, SubscribeRequest, server};
+//! use tidings::endpoint::publisher_fn;
 //!
 //! # async fn run() -> std::io::Result<()> {
 //! let hub = LocalHub::new();
@@ -21,20 +22,40 @@
 //! # }
 //! ```
 
+#[cfg(feature = "server")]
 mod accept;
+#[cfg(feature = "server")]
 mod app;
+#[cfg(feature = "server")]
 mod bind;
+#[cfg(feature = "server")]
 mod body;
+mod coalescing_stream;
+#[cfg(feature = "server")]
 mod connection;
+#[cfg(feature = "server")]
 mod connections;
+#[cfg(feature = "server")]
 mod hosts;
+#[cfg(feature = "server")]
 mod io;
+#[cfg(feature = "server")]
 mod limits;
+#[cfg(feature = "server")]
 mod peer;
+#[cfg(feature = "http")]
+mod request_timer;
+#[cfg(feature = "server")]
 mod serve;
-#[cfg(all(test, not(loom)))]
+mod tcp_options;
+#[cfg(all(test, feature = "server", not(loom)))]
 mod tests;
 
+#[cfg(feature = "server")]
 pub use bind::bind;
+pub use coalescing_stream::CoalescingStream;
+#[cfg(feature = "server")]
 pub use peer::PeerAddr;
+#[cfg(feature = "server")]
 pub use serve::{Serve, ServeFuture, serve};
+pub use tcp_options::set_tcp_options;

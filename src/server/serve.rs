@@ -60,7 +60,7 @@ pub fn serve<S>(listener: TcpListener, app: S) -> Serve<S> {
 /// | silence of an HTTP/2 connection until a ping | 20 s | [`http2_keep_alive`](Self::http2_keep_alive) | below the 60 s after which proxies end a connection |
 /// | time for the answer to it | 10 s | [`http2_keep_alive`](Self::http2_keep_alive) | tolerates brief mobile outages |
 ///
-/// Fixed: `TCP_NODELAY`, a `TCP_USER_TIMEOUT` of 30 s and a `TCP_NOTSENT_LOWAT` of 64 KiB, see [`tune`](crate::tune).
+/// Fixed: `TCP_NODELAY`, a `TCP_USER_TIMEOUT` of 30 s and a `TCP_NOTSENT_LOWAT` of 64 KiB, see [`set_tcp_options`](crate::server::set_tcp_options).
 #[must_use = "a server does nothing until it is awaited"]
 pub struct Serve<S, F = Pending<()>> {
     listener: TcpListener,
@@ -155,7 +155,7 @@ impl<S, F> Serve<S, F> {
     }
 
     /// Sets how many streams of an HTTP/2 connection may be stalled, which are those whose endpoint's
-    /// [write timeout](crate::EndpointBuilder::write_stall) has ended while their client keeps them. One more resets the
+    /// [write timeout](crate::EndpointBuilder::write_timeout) has ended while their client keeps them. One more resets the
     /// connection, which is the only way to free what hyper keeps for them. Default: 4.
     ///
     /// A reply of up to 1 KiB, a refusal, and a body of the application's own routes are not among them. If the client does

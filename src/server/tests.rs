@@ -21,7 +21,7 @@ use tokio::task::yield_now;
 use tower_service::Service;
 
 use super::serve;
-use crate::mount::ConnectionHandle;
+use crate::endpoint::ConnectionHandle;
 
 /// Application whose every body is endless.
 #[derive(Clone)]
@@ -133,7 +133,7 @@ async fn aborted_connection_without_a_request_is_closed() {
     let (connections, places) = (super::connections::Connections::default(), Arc::new(tokio::sync::Semaphore::new(1)));
     let open = connections.open(places.clone().acquire_owned().await.unwrap(), 4);
     let handle = open.handle().clone();
-    let io = super::io::Io::new(crate::tokio_support::Socket::new(listener.accept().await.unwrap().0), open);
+    let io = super::io::Io::new(crate::server::CoalescingStream::new(listener.accept().await.unwrap().0), open);
     let http = Arc::new(super::connection::Http::new(&super::limits::Limits::default()));
     let app = Endless { handles: unbounded_channel().0, pieces: Arc::default() };
     let app = super::app::App::new(app, Arc::new(None), client.local_addr().unwrap(), handle.clone());

@@ -7,7 +7,7 @@ use axum::extract::Request;
 use axum::middleware::{Next, from_fn};
 use axum::response::Response;
 use axum::serve::ListenerExt;
-use tidings::{Attach, Endpoint, Event, LocalHub, Message, Publisher, Rejection, Retention, SubscribeRequest, Topic};
+use tidings::{Accepted, Endpoint, Event, LocalHub, Message, Publisher, Rejection, Retention, SubscribeRequest, Topic};
 use tokio::net::TcpListener;
 
 /// The suite's largest message.
@@ -21,7 +21,7 @@ struct Echo {
 impl Publisher for Echo {
     type Subscriber = tidings::Subscription;
 
-    async fn subscribe(&self, request: &SubscribeRequest) -> Result<Attach<Self::Subscriber>, Rejection> {
+    async fn subscribe(&self, request: &SubscribeRequest) -> Result<Accepted<Self::Subscriber>, Rejection> {
         Ok(self.hub.subscribe(request.subscribe_to([own(request)?]))?.into())
     }
 
@@ -57,5 +57,5 @@ async fn main() -> std::io::Result<()> {
     let app = Router::new().route_service("/", endpoint).layer(from_fn(number));
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     println!("listening on ws://{}", listener.local_addr()?);
-    axum::serve(listener.tap_io(|stream| drop(tidings::tune(stream))), app).await
+    axum::serve(listener.tap_io(|stream| drop(tidings::server::set_tcp_options(stream))), app).await
 }

@@ -3,7 +3,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use proptest::prelude::*;
 use serde_json::{Value, json};
-use tidings::{ChunkedStream, Cursor, End, Event, GapReason, Heartbeat};
+use tidings::subscriber::SubscriptionEnd;
+use tidings::transport::chunked::{ChunkedStream, Heartbeat};
+use tidings::{Cursor, Event, GapReason};
 
 use crate::support::{Feed, Task, VirtualTimer, any_history, check_silence, put};
 
@@ -16,7 +18,7 @@ proptest! {
         let (timer, feed, task) = (VirtualTimer::new(), Feed::new(7), Task::new());
         let (now, later) = history.split_at(cut.min(history.len()));
         let mut expected = put(now, &feed);
-        let mut stream = ChunkedStream::new(feed.reader().batches_of(batch), &timer).batch(max);
+        let mut stream = ChunkedStream::new(feed.reader().batches_of(batch), &timer).max_batch_bytes(max);
         let (mut items, over) = task.drain(&mut stream);
         prop_assert!(!over);
         expected.extend(put(later, &feed));
@@ -45,7 +47,7 @@ fn the_bytes_of_a_stream() {
     let stream = ChunkedStream::new(feed.reader(), &timer).keep_alive(INTERVAL);
     let mut stream = stream.heartbeat(Heartbeat::Visible);
     feed.event("news", "a\nb");
-    feed.event("news", Event::binary(vec![0, 255]).named("price").unwrap());
+    feed.event("news", Event::binary(vec![0, 255]).with_name("price").unwrap());
     feed.gap(GapReason::Overflow, Some(12));
     let (mut items, _) = task.drain(&mut stream);
     feed.pass();
@@ -86,13 +88,16 @@ fn a_silent_heartbeat_is_an_empty_line() {
 fn the_end_is_told_and_stays() {
     let (timer, feed, task) = (VirtualTimer::new(), Feed::new(7), Task::new());
     feed.event("news", "last");
-    feed.end(End::Closed);
+    feed.end(SubscriptionEnd::Closed);
     let mut stream = ChunkedStream::new(feed.reader(), &timer);
     let (items, over) = task.drain(&mut stream);
-    assert_eq!((items.len(), over, stream.end()), (2, true, Some(End::Closed)));
+    assert_eq!((items.len(), over, stream.end()), (2, true, Some(SubscriptionEnd::Closed)));
     stream.finish(Duration::from_secs(1));
     assert_eq!(task.drain(&mut stream), (vec![], true));
-    assert_eq!((stream.end(), stream.cursor()), (Some(End::Closed), Some("7.1".parse::<Cursor>().unwrap())));
+    assert_eq!(
+        (stream.end(), stream.cursor()),
+        (Some(SubscriptionEnd::Closed), Some("7.1".parse::<Cursor>().unwrap()))
+    );
 }
 
 #[test]

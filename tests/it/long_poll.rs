@@ -3,7 +3,11 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 use serde_json::Value;
-use tidings::{Clock, End, GapReason, LongPollWaiter, Reply};
+use tidings::GapReason;
+use tidings::subscriber::SubscriptionEnd;
+use tidings::time::Clock;
+use tidings::transport::Reply;
+use tidings::transport::long_poll::LongPollWaiter;
 
 use crate::support::{Feed, Reader, Task, VirtualTimer, any_history, put};
 
@@ -24,7 +28,7 @@ proptest! {
         for (count, wait, cancel) in plan.into_iter().chain([(u8::MAX, 0, false); 16]) {
             let reader = cursor.map_or_else(|| feed.reader(), |cursor| feed.resume(cursor));
             let now = timer.now();
-            let mut poll = LongPollWaiter::new(reader, &timer, now + HOLD).not_before(now + INTERVAL).max_bytes(max);
+            let mut poll = LongPollWaiter::new(reader, &timer, now + HOLD).not_before(now + INTERVAL).max_batch_bytes(max);
             let early = task.poll(&mut poll);
             let (now, later) = left.split_at(left.len().min(count.into()));
             left = later;
@@ -106,7 +110,7 @@ fn nothing_urgent_is_kept_back() {
             feed.gap(GapReason::Overflow, Some(1));
             feed.event("news", "after it");
         },
-        |feed| feed.end(End::TooSlow),
+        |feed| feed.end(SubscriptionEnd::TooSlow),
         |feed| {
             feed.event("news", "x".repeat(40_000));
             feed.event("news", "x".repeat(40_000));

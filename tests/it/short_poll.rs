@@ -1,7 +1,10 @@
 use bytes::Bytes;
 use proptest::prelude::*;
 use serde_json::Value;
-use tidings::{Cursor, End, Event, GapReason, PollQueue, Reply};
+use tidings::subscriber::SubscriptionEnd;
+use tidings::transport::Reply;
+use tidings::transport::short_poll::PollQueue;
+use tidings::{Cursor, Event, GapReason};
 
 use crate::support::{Feed, any_history, put};
 
@@ -14,7 +17,7 @@ proptest! {
         let mut got = Vec::new();
         let mut reader = feed.reader();
         loop {
-            let reply = PollQueue::new(reader.batches_of(batch)).max_bytes(max).reply();
+            let reply = PollQueue::new(reader.batches_of(batch)).max_batch_bytes(max).reply();
             let body = read(&reply);
             let events = body["events"].as_array().unwrap();
             if let Some(last) = events.last() {
@@ -37,7 +40,7 @@ proptest! {
     fn equal_positions_get_equal_bytes(history in any_history(), max in 0..400_usize, one in 1..5_usize, other in 1..5_usize) {
         let feed = Feed::new(7);
         put(&history, &feed);
-        let replies = [one, other].map(|batch| PollQueue::new(feed.reader().batches_of(batch)).max_bytes(max).reply());
+        let replies = [one, other].map(|batch| PollQueue::new(feed.reader().batches_of(batch)).max_batch_bytes(max).reply());
         let lengths = replies.each_ref().map(|reply| reply.len());
         let bodies = replies.map(|reply| (reply.is_empty(), reply.into_parts()));
         prop_assert_eq!(bodies[0].1.concat(), bodies[1].1.concat());
@@ -56,7 +59,7 @@ proptest! {
 fn the_bytes_of_a_reply() {
     let feed = Feed::new(7);
     feed.event("news", "a \"b\"\n\u{1}é");
-    feed.event("news", Event::binary(vec![0, 255]).named("price").unwrap());
+    feed.event("news", Event::binary(vec![0, 255]).with_name("price").unwrap());
     feed.gap(GapReason::Evicted, Some(12));
     feed.gap(GapReason::Epoch, None);
     let body = [
@@ -67,7 +70,7 @@ fn the_bytes_of_a_reply() {
         r#"{"id":"7.4","gap":{"reason":"epoch","missed":null}}]}"#,
     ];
     assert_eq!(text(PollQueue::new(feed.reader()).reply()), body.concat());
-    let first = PollQueue::new(feed.reader()).max_bytes(1).reply();
+    let first = PollQueue::new(feed.reader()).max_batch_bytes(1).reply();
     assert_eq!(
         text(first),
         format!("{}{}],\"more\":true}}", r#"{"cursor":"7.1","events":["#, body[1].trim_end_matches(','))
@@ -110,11 +113,11 @@ fn the_end_is_told_when_all_was_delivered() {
     let feed = Feed::new(7);
     feed.event("news", "first");
     feed.event("news", "second");
-    feed.end(End::Closed);
-    let reply = PollQueue::new(feed.reader()).max_bytes(1).reply();
+    feed.end(SubscriptionEnd::Closed);
+    let reply = PollQueue::new(feed.reader()).max_batch_bytes(1).reply();
     assert_eq!((reply.more, reply.end), (true, None));
     let reply = PollQueue::new(feed.reader()).reply();
-    assert_eq!((reply.more, reply.end), (false, Some(End::Closed)));
+    assert_eq!((reply.more, reply.end), (false, Some(SubscriptionEnd::Closed)));
     assert_eq!(read(&reply)["events"].as_array().unwrap().len(), 2);
 }
 

@@ -4,7 +4,8 @@ use std::time::Instant;
 
 use loom::future::block_on;
 use loom::thread;
-use tidings::{Delivery, End, Event, LocalHub, Retention, Subscribe, SubscriberExt};
+use tidings::subscriber::{Delivery, SubscriberExt, SubscriptionEnd};
+use tidings::{Event, LocalHub, Retention, Subscribe};
 
 use super::{Still, hub, publish, topic};
 
@@ -26,7 +27,7 @@ fn the_budget_evicts_what_is_waited_for() {
                 match block_on(subscription.next()) {
                     Delivery::Events(batch) => delivered += batch.len() as u64,
                     Delivery::Gap(gap) => missed += gap.missed.unwrap(),
-                    Delivery::End(End::Closed) => break,
+                    Delivery::End(SubscriptionEnd::Closed) => break,
                     other => panic!("{other:?}"),
                 }
             }

@@ -63,7 +63,7 @@ fn batch_is_published_while_its_pattern_is_waited_for() {
         let other = hub.clone();
         let publisher = thread::spawn(move || {
             let batch = ["a/x", "b"].map(|name| (topic(name), Event::text("")));
-            other.publish_all(batch).unwrap();
+            other.publish_batch(batch).unwrap();
         });
         assert_eq!(read(&mut subscription, 2), [1, 2]);
         publisher.join().unwrap();

@@ -15,10 +15,9 @@ use std::time::Instant;
 
 use loom::future::block_on;
 use loom::thread;
-use tidings::{
-    Clock, Delivery, End, Event, LocalHub, Overflow, Retention, Start, Subscribe, Subscriber, SubscriberExt,
-    Subscription, Topic,
-};
+use tidings::subscriber::{Delivery, SubscriberExt, SubscriptionEnd};
+use tidings::time::Clock;
+use tidings::{Event, LocalHub, Overflow, Retention, Start, Subscribe, Subscriber, Subscription, Topic};
 
 /// Time does not pass: loom needs every run to be the same.
 struct Still(Instant);
@@ -281,7 +280,7 @@ fn too_slow_while_published() {
                         last += 1;
                     }
                 }
-                Delivery::End(End::TooSlow) => break,
+                Delivery::End(SubscriptionEnd::TooSlow) => break,
                 other => panic!("{other:?}"),
             }
         }
@@ -297,7 +296,7 @@ fn conflated_while_published() {
             let other = hub.clone();
             let publisher = thread::spawn(move || {
                 for _ in 0..3 {
-                    let tick = Event::text("").keyed("key").unwrap();
+                    let tick = Event::text("").with_key("key").unwrap();
                     other.publish_now(&topic("a"), tick).unwrap();
                 }
             });
@@ -330,7 +329,7 @@ fn close_while_waited_for() {
             other.close();
         });
         assert_eq!(read(&mut subscription, 1), [1]);
-        assert!(matches!(block_on(subscription.next()), Delivery::End(End::Closed)));
+        assert!(matches!(block_on(subscription.next()), Delivery::End(SubscriptionEnd::Closed)));
         closer.join().unwrap();
     });
 }
@@ -342,7 +341,7 @@ fn close_while_two_topics_are_waited_for() {
         let mut subscription = hub.subscribe(Subscribe::topics(["a", "b"])).unwrap();
         let other = hub.clone();
         let closer = thread::spawn(move || other.close());
-        assert!(matches!(block_on(subscription.next()), Delivery::End(End::Closed)));
+        assert!(matches!(block_on(subscription.next()), Delivery::End(SubscriptionEnd::Closed)));
         closer.join().unwrap();
     });
 }
@@ -359,7 +358,7 @@ fn close_while_published() {
         loop {
             match block_on(subscription.next()) {
                 Delivery::Events(_) => delivered = true,
-                Delivery::End(End::Closed) => break,
+                Delivery::End(SubscriptionEnd::Closed) => break,
                 other => panic!("{other:?}"),
             }
         }
@@ -375,7 +374,7 @@ fn subscribe_while_closed() {
         let other = hub.clone();
         let closer = thread::spawn(move || other.close());
         if let Ok(mut subscription) = hub.subscribe(Subscribe::topics(["a"])) {
-            assert!(matches!(block_on(subscription.next()), Delivery::End(End::Closed)));
+            assert!(matches!(block_on(subscription.next()), Delivery::End(SubscriptionEnd::Closed)));
         }
         closer.join().unwrap();
     });

@@ -2,7 +2,8 @@
 
 use loom::future::block_on;
 use loom::thread;
-use tidings::{Delivery, End, Retention, Start, Subscribe, Subscriber, SubscriberExt};
+use tidings::subscriber::{Delivery, SubscriberExt, SubscriptionEnd};
+use tidings::{Retention, Start, Subscribe, Subscriber};
 
 use super::{hub, hub_without_live_buffer, publish, read};
 
@@ -133,7 +134,7 @@ fn close_while_a_pattern_is_begun_to_be_followed() {
         let other = hub.clone();
         let closer = thread::spawn(move || other.close());
         if let Ok(mut subscription) = hub.subscribe(Subscribe::patterns(["a/*"])) {
-            assert!(matches!(block_on(subscription.next()), Delivery::End(End::Closed)));
+            assert!(matches!(block_on(subscription.next()), Delivery::End(SubscriptionEnd::Closed)));
         }
         closer.join().unwrap();
     });

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use bytes::BytesMut;
 use loom::thread;
-use tidings::{Encoded, Event, Format, Published, Retention, Subscribe, Subscriber};
+use tidings::subscriber::{EncodedDelivery, EventRef, Format};
+use tidings::{Event, Retention, Subscribe, Subscriber};
 
 use super::{hub, publish, read, topic};
 
@@ -13,7 +14,7 @@ use super::{hub, publish, read, topic};
 fn an_event_without_time_to_live_beside_one_that_is_encoded() {
     struct Names;
     impl Format for Names {
-        fn encode(&self, event: &Published<'_>, out: &mut BytesMut) {
+        fn encode(&self, event: &EventRef<'_>, out: &mut BytesMut) {
             out.extend_from_slice(event.event.as_str().unwrap().as_bytes());
         }
     }
@@ -25,10 +26,10 @@ fn an_event_without_time_to_live_beside_one_that_is_encoded() {
         read(&mut subscription, 2);
         hub.publish_now(&topic("a"), "lives").unwrap();
         let publisher = thread::spawn(move || {
-            hub.publish_now(&topic("a"), Event::text("over").ttl(Duration::ZERO)).unwrap();
+            hub.publish_now(&topic("a"), Event::text("over").with_ttl(Duration::ZERO)).unwrap();
         });
         let told = subscription.poll_encoded(&mut Context::from_waker(Waker::noop()), &Names, usize::MAX);
-        assert!(matches!(&told, Poll::Ready(Encoded::Events(events)) if events.bytes == "lives"), "{told:?}");
+        assert!(matches!(&told, Poll::Ready(EncodedDelivery::Events(events)) if events.bytes == "lives"), "{told:?}");
         publisher.join().unwrap();
     });
 }

@@ -24,7 +24,7 @@ struct Times {
     ping: u64,
     pong: u64,
     hold: u64,
-    /// For how long the kernel waits for an acknowledgement; `tidings::tune` has its own.
+    /// For how long the kernel waits for an acknowledgement; `tidings::server::set_tcp_options` has its own.
     user_timeout: Option<u64>,
 }
 
@@ -33,7 +33,7 @@ struct Times {
 const SLACK: f64 = 10.0;
 /// A minute more than anything takes by default.
 const LIMIT: Duration = Duration::from_secs(120);
-/// What `tidings::tune` has.
+/// What `tidings::server::set_tcp_options` has.
 const TUNED: u64 = 30_000;
 
 /// Peers whose line is cut without a word, and peers that end behind a byte that nobody reads.

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Map, Value, json};
 use tidings::{
-    Attach, Endpoint, Event, Gap, LocalHub, Message, Publisher, Rejection, Retention, Session, Snapshot,
+    Accepted, Endpoint, Event, Gap, LocalHub, Message, Publisher, Rejection, Retention, Session, Snapshot,
     SubscribeRequest, Subscription, Topic, Transport,
 };
 use tokio::net::{TcpListener, TcpSocket};
@@ -153,7 +153,7 @@ impl Publisher for Open {
         Some(String::new())
     }
 
-    async fn subscribe(&self, request: &SubscribeRequest) -> Result<Attach<Subscription>, Rejection> {
+    async fn subscribe(&self, request: &SubscribeRequest) -> Result<Accepted<Subscription>, Rejection> {
         Ok(self.hub.subscribe(request.subscribe_to(request.topics()))?.into())
     }
 
@@ -174,9 +174,9 @@ struct Times {
     ping: Option<Duration>,
     pong: Option<Duration>,
     hold: Option<Duration>,
-    write_stall: Option<Duration>,
+    write_timeout: Option<Duration>,
     window: Option<Duration>,
-    min_interval: Option<Duration>,
+    long_poll_min_wait: Option<Duration>,
     user_timeout: Option<Duration>,
     send_buffer: Option<u32>,
     max_sessions: Option<usize>,
@@ -190,9 +190,9 @@ impl Times {
             ping: args.millis("ping")?,
             pong: args.millis("pong")?,
             hold: args.millis("hold")?,
-            write_stall: args.millis("write-stall")?,
+            write_timeout: args.millis("write-stall")?,
             window: args.millis("window")?,
-            min_interval: args.millis("min-interval")?,
+            long_poll_min_wait: args.millis("min-interval")?,
             user_timeout: args.millis("user-timeout")?,
             send_buffer: args.get("send-buffer")?,
             max_sessions: args.get("max-sessions")?,
@@ -209,16 +209,16 @@ impl Times {
             builder = builder.ping(ping, pong);
         }
         if let Some(hold) = self.hold {
-            builder = builder.hold(hold).max_hold(hold);
+            builder = builder.long_poll_timeout(hold).max_long_poll_timeout(hold);
         }
-        if let Some(stall) = self.write_stall {
-            builder = builder.write_stall(stall);
+        if let Some(stall) = self.write_timeout {
+            builder = builder.write_timeout(stall);
         }
         if let Some(window) = self.window {
-            builder = builder.drain_window(window);
+            builder = builder.drain_timeout(window);
         }
-        if let Some(interval) = self.min_interval {
-            builder = builder.min_interval(interval);
+        if let Some(interval) = self.long_poll_min_wait {
+            builder = builder.long_poll_min_wait(interval);
         }
         if let Some(max) = self.max_sessions {
             builder = builder.max_sessions(max);
@@ -227,7 +227,7 @@ impl Times {
             builder = builder.max_idle_poll_sessions(max);
         }
         let swept = hub.clone();
-        builder.every(Duration::from_secs(1), move || swept.sweep()).build()
+        builder.run_every(Duration::from_secs(1), move || swept.sweep()).build()
     }
 }
 

@@ -17,13 +17,13 @@ use tokio::net::{TcpListener, TcpStream};
 /// What every connection is set to.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Sockets {
-    /// Other than what `tidings::tune` sets.
+    /// Other than what `tidings::server::set_tcp_options` sets.
     pub(crate) user_timeout: Option<Duration>,
 }
 
 impl Sockets {
     fn set(self, stream: &TcpStream) {
-        drop(tidings::tune(stream));
+        drop(tidings::server::set_tcp_options(stream));
         if self.user_timeout.is_some() {
             drop(SockRef::from(stream).set_tcp_user_timeout(self.user_timeout));
         }

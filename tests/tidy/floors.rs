@@ -3,8 +3,16 @@
 use crate::source::Source;
 
 /// From the ground up. Two on one level don't know each other.
-const FLOORS: [(&str, u8); 7] =
-    [("model", 0), ("contract", 1), ("hub", 2), ("adapters", 2), ("tokio_support", 2), ("mount", 3), ("server", 4)];
+const FLOORS: [(&str, u8); 8] = [
+    ("model", 0),
+    ("time", 0),
+    ("contract", 1),
+    ("hub", 2),
+    ("subscriber", 2),
+    ("transport", 2),
+    ("endpoint", 3),
+    ("server", 4),
+];
 
 /// What every adapter may stand on.
 const GROUND: [&str; 4] = ["object", "reply", "keep_alive", "limit"];
@@ -33,13 +41,13 @@ pub(crate) fn imports_point_down(file: &Source) -> Vec<String> {
 
 pub(crate) fn adapters_do_not_know_each_other(file: &Source) -> Vec<String> {
     let module = file.module();
-    let Some(own) = module.get(1).filter(|_| module[0] == "adapters") else {
+    let Some(own) = module.get(1).filter(|_| module[0] == "transport") else {
         return Vec::new();
     };
     let mut found = Vec::new();
     for (at, path) in paths(file) {
         match path[..] {
-            ["adapters", sibling, ..] if sibling != *own && !GROUND.contains(&sibling) => {
+            ["transport", sibling, ..] if sibling != *own && !GROUND.contains(&sibling) => {
                 found.push(file.at(at, &format!("{own} does not know {sibling}: adapters share only {GROUND:?}")));
             }
             _ => {}

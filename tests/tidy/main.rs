@@ -8,7 +8,7 @@ mod source;
 use source::{Source, read};
 
 /// Files that may really sleep, because a real server, a real socket or the runtime's timer is their point.
-const SLEEPERS: [&str; 3] = ["src/tokio_support/timer.rs", "tests/storm/storm.rs", "tests/swarm/swarm.rs"];
+const SLEEPERS: [&str; 3] = ["src/time/tokio_timer.rs", "tests/storm/storm.rs", "tests/swarm/swarm.rs"];
 
 #[test]
 fn imports_point_down() {
@@ -18,11 +18,11 @@ fn imports_point_down() {
         &[
             ("src/model/topic.rs", "use crate::contract::Event;"),
             ("src/contract/hub.rs", "use crate::{hub::LocalHub, model::Topic};"),
-            ("src/hub/log.rs", "fn f(x: crate::adapters::reply::Reply) {}"),
-            ("src/adapters/sse/mod.rs", "use crate::hub::Subscription;"),
-            ("src/adapters/sse/mod.rs", "pub use super::super::mount::Endpoint;"),
+            ("src/hub/log.rs", "fn f(x: crate::transport::reply::Reply) {}"),
+            ("src/transport/sse/mod.rs", "use crate::hub::Subscription;"),
+            ("src/transport/sse/mod.rs", "pub use super::super::endpoint::Endpoint;"),
             ("src/hub/log.rs", "use crate::Event;"),
-            ("src/mount/body.rs", "use crate::server::PeerAddr;"),
+            ("src/endpoint/body.rs", "use crate::server::PeerAddr;"),
         ],
     );
 }
@@ -31,40 +31,40 @@ fn imports_point_down() {
 fn adapters_do_not_know_each_other() {
     enforce(
         floors::adapters_do_not_know_each_other,
-        &["src/adapters"],
+        &["src/transport"],
         &[
-            ("src/adapters/sse/block.rs", "use crate::adapters::chunked::line;"),
-            ("src/adapters/sse.rs", "use super::chunked::line;"),
-            ("src/adapters/reply.rs", "use crate::adapters::long_poll::LongPollWaiter;"),
-            ("src/adapters/sse/mod.rs", "use crate::adapters::{object, short_poll};"),
+            ("src/transport/sse/block.rs", "use crate::transport::chunked::line;"),
+            ("src/transport/sse.rs", "use super::chunked::line;"),
+            ("src/transport/reply.rs", "use crate::transport::long_poll::LongPollWaiter;"),
+            ("src/transport/sse/mod.rs", "use crate::transport::{object, short_poll};"),
         ],
     );
 }
 
 #[test]
-fn runtimes_stay_on_the_mount_and_in_tokio_support() {
+fn runtimes_stay_in_endpoint_and_server() {
     let rule = |file: &Source| {
         only_in(
             file,
-            &["src/mount/", "src/server/", "src/tokio_support/"],
-            "hyper, tokio and spawn belong to src/mount, src/server and src/tokio_support",
+            &["src/endpoint/", "src/server/", "src/time/tokio_timer.rs"],
+            "hyper, tokio and spawn belong to src/endpoint, src/server and src/time/tokio_timer.rs",
             |word| matches!(word, "hyper" | "tokio" | "spawn"),
         )
     };
     enforce(
         rule,
         &["src"],
-        &[("src/hub/log.rs", "std::thread::spawn(f);"), ("src/adapters/sse.rs", "use tokio::time;")],
+        &[("src/hub/log.rs", "std::thread::spawn(f);"), ("src/transport/sse.rs", "use tokio::time;")],
     );
 }
 
 #[test]
-fn clocks_are_read_on_the_mount() {
+fn clocks_are_read_in_endpoint() {
     let rule = |file: &Source| {
-        let clocks = ["src/contract/std_clock.rs", "src/tokio_support/timer.rs"];
-        let free = file.path.starts_with("src/mount/") || clocks.contains(&file.path.as_str());
+        let clocks = ["src/time/std_clock.rs", "src/time/tokio_timer.rs"];
+        let free = file.path.starts_with("src/endpoint/") || clocks.contains(&file.path.as_str());
         let found = if free { Vec::new() } else { file.places("Instant::now") };
-        at_each(file, found, "time comes from the injected Clock; only src/mount and the two clocks read one")
+        at_each(file, found, "time comes from the injected Clock; only src/endpoint and the two clocks read one")
     };
     enforce(rule, &["src"], &[("src/hub/log.rs", "let now = Instant::now();")]);
 }
@@ -72,12 +72,12 @@ fn clocks_are_read_on_the_mount() {
 #[test]
 fn tungstenite_stays_in_its_adapter_and_the_upgrade() {
     let rule = |file: &Source| {
-        let floors = ["src/adapters/websocket", "src/mount/upgrade"];
+        let floors = ["src/transport/websocket", "src/endpoint/stream/upgrade"];
         only_in(file, &floors, "tungstenite belongs to the WebSocket adapter and the upgrade", |word| {
             word == "tungstenite"
         })
     };
-    enforce(rule, &["src"], &[("src/mount/body.rs", "use tungstenite::protocol::Role;")]);
+    enforce(rule, &["src"], &[("src/endpoint/body.rs", "use tungstenite::protocol::Role;")]);
 }
 
 #[test]
@@ -156,7 +156,7 @@ fn no_let_chains_before_rust_1_88() {
 fn tests_do_not_sleep() {
     let rule = |file: &Source| {
         let mut found = file.places("thread::sleep(");
-        if !file.path.starts_with("src/mount/")
+        if !file.path.starts_with("src/endpoint/")
             && !file.path.starts_with("src/server/")
             && !SLEEPERS.contains(&file.path.as_str())
         {

@@ -6,9 +6,10 @@ use std::time::{Duration, Instant};
 
 use super::counted::{MOST, take_record};
 use super::{Hold, STRETCH, count_visits};
-use crate::contract::{Clock, Delivery, Start, StdClock, Subscribe, Subscriber};
+use crate::contract::{Delivery, Start, Subscribe, Subscriber};
 use crate::hub::{LocalHub, LocalHubBuilder, Subscription};
 use crate::model::{Event, Overflow, Retention, Topic};
+use crate::time::{Clock, StdClock};
 
 /// Number of topics, events or subscribers.
 const MANY: u64 = 5 * MOST as u64;
@@ -57,7 +58,7 @@ fn topic(name: impl std::fmt::Display) -> Topic {
 fn fill(hub: &LocalHub, name: &str, events: u64, keys: u64) {
     let topic = topic(name);
     for n in 0..events {
-        let event = Event::text("x").keyed(&format!("{}", n % keys)).expect("a key");
+        let event = Event::text("x").with_key(&format!("{}", n % keys)).expect("a key");
         hub.publish_now(&topic, event).expect("room");
     }
 }
@@ -247,7 +248,7 @@ fn start_at_the_last_events_of_a_history_of_which_most_have_expired() {
         let (hub, hand) = aging();
         fill(&hub, "a", 3, 1);
         for _ in 0..MANY {
-            hub.publish_now(&topic("a"), Event::text("x").ttl(Duration::from_secs(1))).unwrap();
+            hub.publish_now(&topic("a"), Event::text("x").with_ttl(Duration::from_secs(1))).unwrap();
         }
         fill(&hub, "a", 2, 1);
         hand.wait(Duration::from_secs(2));
@@ -274,7 +275,7 @@ fn publish_to_many_subscriptions_of_several_topics_reaches_each() {
         assert_eq!(published.subscribers as u64, MANY);
         all.iter_mut().for_each(|subscription| assert_eq!(read(subscription), 1));
         let batch = (0..3).map(|_| (topic("a"), Event::text("x")));
-        hub.publish_all(batch).unwrap();
+        hub.publish_batch(batch).unwrap();
         all.iter_mut().for_each(|subscription| assert_eq!(read(subscription), 3));
     }
 }
@@ -282,7 +283,7 @@ fn publish_to_many_subscriptions_of_several_topics_reaches_each() {
 #[test]
 fn batch_of_many_events_is_counted_event_by_event() {
     let hub = builder().build();
-    hub.publish_all((0..MANY).map(|n| (topic(n % 100), Event::text("x")))).unwrap();
+    hub.publish_batch((0..MANY).map(|n| (topic(n % 100), Event::text("x")))).unwrap();
     assert_eq!(hub.stats().published, MANY);
 }
 

@@ -7,7 +7,8 @@ use std::sync::Arc;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use tidings::{Endpoint, SubscribeRequest, publisher_fn};
+use tidings::endpoint::publisher_fn;
+use tidings::{Endpoint, SubscribeRequest};
 use tokio::net::{TcpListener, TcpStream};
 
 use super::row::Row;
@@ -79,7 +80,7 @@ pub(crate) async fn serve(endpoint: Endpoint, http: Http) -> SocketAddr {
     tokio::spawn(async move {
         loop {
             let (stream, _) = listener.accept().await.unwrap();
-            tidings::tune(&stream).unwrap();
+            tidings::server::set_tcp_options(&stream).unwrap();
             let endpoint = endpoint.clone();
             let service = service_fn(move |request| {
                 let response = endpoint.handle(request);

@@ -1,9 +1,7 @@
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use tidings::{
-    BoxSubscriber, Cursor, EventKind, LocalHub, Overflow, Position, Retention, Subscribe, SubscribeError,
-    SubscriberExt, Topic,
-};
+use tidings::subscriber::{BoxSubscriber, SubscriberExt};
+use tidings::{Cursor, EventKind, LocalHub, Overflow, Position, Retention, Subscribe, SubscribeError, Topic};
 
 use crate::clients::{Data, Event, Seen, Waiting};
 

@@ -8,7 +8,8 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use proptest::prelude::*;
-use tidings::{Clock, Event, LocalHub, PublishError, Retention, StdClock, Subscribe, Subscription, Topic};
+use tidings::time::{Clock, StdClock};
+use tidings::{Event, LocalHub, PublishError, Retention, Subscribe, Subscription, Topic};
 
 use super::budget::{history, hub, kib, publish, topic};
 
@@ -25,7 +26,7 @@ fn batch_of_ten_thousand_small_events_fits_an_empty_hub_with_followed_patterns()
         let hub = LocalHub::new();
         let followers = follow(&hub, &["topic/*", "**"]);
         let batch = (0..10_000).map(|n| (topic(n % topics), Event::text("tick")));
-        assert_eq!(hub.publish_all(batch).unwrap().len(), 10_000, "{topics} topics");
+        assert_eq!(hub.publish_batch(batch).unwrap().len(), 10_000, "{topics} topics");
         let stats = hub.stats();
         assert_eq!((stats.published, stats.evicted_by_budget), (10_000, 0), "{topics} topics");
         drop(followers);
@@ -44,7 +45,7 @@ fn batch_beside_a_followed_pattern_evicts_no_history_while_there_is_room() {
     let before = hub.stats();
     assert_eq!(before.evicted, 0, "{before:?}");
     let followers = follow(&hub, &["topic/*"]);
-    hub.publish_all((0..5_000).map(|n| (topic(n % 500), Event::text("tick")))).unwrap();
+    hub.publish_batch((0..5_000).map(|n| (topic(n % 500), Event::text("tick")))).unwrap();
     let stats = hub.stats();
     assert_eq!(stats.evicted_by_budget, 0, "{stats:?}");
     assert!(stats.bytes < before.bytes + (3 << 20), "so little is added: {stats:?}");
@@ -62,7 +63,7 @@ fn batch_larger_than_its_topic_keeps_evicts_no_other_topic() {
         .build();
     publish(&hub, &topic("other"), 1_000);
     publish(&hub, &topic("another"), 1_000);
-    hub.publish_all((0..5_000).map(|_| (topic("short"), kib()))).unwrap();
+    hub.publish_batch((0..5_000).map(|_| (topic("short"), kib()))).unwrap();
     assert_eq!(hub.stats().evicted_by_budget, 0);
     assert_eq!(["other", "another", "short"].map(|name| history(&hub, &topic(name)).len()), [1_000, 1_000, 100]);
 }
@@ -79,7 +80,7 @@ fn batch_larger_than_its_topic_keeps_evicts_no_other_topic_for_a_reader() {
         publish(&hub, &topic("other"), other);
         publish(&hub, &topic("another"), other);
         let reader = hub.subscribe(Subscribe::topics([topic("short")])).unwrap();
-        hub.publish_all((0..3_000 + 2_000 * usize::from(other == 0)).map(|_| (topic("short"), kib()))).unwrap();
+        hub.publish_batch((0..3_000 + 2_000 * usize::from(other == 0)).map(|_| (topic("short"), kib()))).unwrap();
         let stats = hub.stats();
         assert_eq!(stats.evicted_by_budget, 0, "{stats:?}");
         assert!(stats.bytes <= 4 << 20, "{stats:?}");
@@ -97,7 +98,7 @@ fn batch_of_large_events_reserves_no_more_of_a_pattern_than_it_keeps() {
     let followers = follow(&hub, &["topic/*", "topic/**", "**"]);
     publish(&hub, &topic("old"), 4_000);
     // 10 MiB in the topic, and about 1 MiB in each pattern: not four times as much.
-    hub.publish_all((0..100).map(|_| (topic("new"), Event::binary(vec![0; 100 * 1024])))).unwrap();
+    hub.publish_batch((0..100).map(|_| (topic("new"), Event::binary(vec![0; 100 * 1024])))).unwrap();
     assert_eq!(hub.stats().evicted_by_budget, 0);
     drop(followers);
 }
@@ -119,11 +120,11 @@ proptest! {
         for (spread, events, len, is_keyed) in batches {
             let event = |n: usize| {
                 let event = Event::text("x".repeat(n * 37 % (len + 1)));
-                if is_keyed { event.keyed(&n.to_string()).unwrap() } else { event }
+                if is_keyed { event.with_key(&n.to_string()).unwrap() } else { event }
             };
             let batch = || (0..events).map(|n| (topic(n as u64 % spread), event(n)));
-            unlimited.publish_all(batch()).unwrap();
-            let published = hub.publish_all(batch());
+            unlimited.publish_batch(batch()).unwrap();
+            let published = hub.publish_batch(batch());
             let (stats, other) = (hub.stats(), unlimited.stats());
             prop_assert!(stats.bytes <= limit, "{stats:?}");
             let fits = other.bytes <= room;
@@ -142,7 +143,7 @@ fn batch_of_one_event_reserves_as_much_as_one_event() {
     for n in 0..2_000 {
         let topic: Topic = topic(n % 50);
         one.publish_now(&topic, kib()).unwrap();
-        all.publish_all([(topic, kib())]).unwrap();
+        all.publish_batch([(topic, kib())]).unwrap();
     }
     assert_eq!(one.stats().bytes, all.stats().bytes);
     drop(followers);
@@ -165,17 +166,17 @@ fn batch_that_is_refused_or_interrupted_leaves_no_topics() {
     let hub = LocalHub::builder().max_event(2_000).max_bytes(100_000).max_topics(20).clock(clock.clone()).build();
     let new = |topics: usize, payload: &'static str| (0..topics).map(move |n| (topic(n), Event::text(payload)));
     let large = || once((topic("large"), Event::text("x".repeat(2_001))));
-    assert!(matches!(hub.publish_all(new(10, "x").chain(large())), Err(PublishError::TooLarge { .. })));
-    assert!(matches!(hub.publish_all(new(21, "x")), Err(PublishError::TooManyTopics { .. })));
+    assert!(matches!(hub.publish_batch(new(10, "x").chain(large())), Err(PublishError::TooLarge { .. })));
+    assert!(matches!(hub.publish_batch(new(21, "x")), Err(PublishError::TooManyTopics { .. })));
     let many = (0..200).map(|n| (topic(n % 10), kib()));
-    assert!(matches!(hub.publish_all(many), Err(PublishError::Full { .. })));
+    assert!(matches!(hub.publish_batch(many), Err(PublishError::Full { .. })));
     assert!(matches!(hub.publish_now(&topic("large"), "x".repeat(2_001)), Err(PublishError::TooLarge { .. })));
     let panics = new(10, "x").inspect(|(name, _)| assert!(*name != topic(9), "as a test"));
-    assert!(catch_unwind(AssertUnwindSafe(|| hub.publish_all(panics))).is_err());
+    assert!(catch_unwind(AssertUnwindSafe(|| hub.publish_batch(panics))).is_err());
     clock.0.store(true, Ordering::Relaxed);
-    assert!(catch_unwind(AssertUnwindSafe(|| hub.publish_all(new(10, "x")))).is_err());
+    assert!(catch_unwind(AssertUnwindSafe(|| hub.publish_batch(new(10, "x")))).is_err());
     clock.0.store(false, Ordering::Relaxed);
     let stats = hub.stats();
     assert_eq!((stats.topics, stats.tombstones, stats.bytes, stats.published), (0, 0, 0, 0));
-    assert_eq!(hub.publish_all(new(10, "x")).unwrap().len(), 10);
+    assert_eq!(hub.publish_batch(new(10, "x")).unwrap().len(), 10);
 }

@@ -3,7 +3,8 @@
 use std::task::Poll;
 use std::time::Duration;
 
-use tidings::{Delivery, End, Event, LocalHub, Overflow, Retention, Subscribe, Subscriber, Subscription};
+use tidings::subscriber::{Delivery, SubscriptionEnd};
+use tidings::{Event, LocalHub, Overflow, Retention, Subscribe, Subscriber, Subscription};
 
 use super::model::ManualClock;
 use super::patterns::{events, poll, say, topic};
@@ -50,7 +51,7 @@ fn who_falls_behind_what_a_pattern_keeps_finds_it_with_its_topics() {
     }
     assert_eq!((a, b), (900, 900));
     while let Poll::Ready(Delivery::Events(_)) = poll(&mut strict) {}
-    assert!(matches!(poll(&mut strict), Poll::Ready(Delivery::End(End::TooSlow))));
+    assert!(matches!(poll(&mut strict), Poll::Ready(Delivery::End(SubscriptionEnd::TooSlow))));
 }
 
 #[test]
@@ -59,7 +60,7 @@ fn what_others_stepped_over_makes_no_gap_for_who_falls_behind() {
     let hub = LocalHub::builder().retain_for("a/none", Retention::count(0)).clock(clock.clone()).build();
     let [mut quick, mut slow] = [(); 2].map(|()| hub.subscribe(Subscribe::patterns(["a/*"])).unwrap());
     say(&hub, "a/kept", "first");
-    hub.publish_now(&topic("a/none"), Event::text("expires").ttl(Duration::from_millis(1))).unwrap();
+    hub.publish_now(&topic("a/none"), Event::text("expires").with_ttl(Duration::from_millis(1))).unwrap();
     clock.advance(Duration::from_secs(11));
     assert_eq!(events(&mut quick), ["a/kept: first"]);
     assert_eq!(hub.stats().expired, 1);
@@ -88,7 +89,7 @@ fn what_a_subscription_stepped_over_hides_no_loss() {
             fill();
         }
         for _ in 0..10 {
-            hub.publish_now(&topic("a/kept"), Event::text("expires").ttl(Duration::from_millis(1))).unwrap();
+            hub.publish_now(&topic("a/kept"), Event::text("expires").with_ttl(Duration::from_millis(1))).unwrap();
         }
         if !has_read {
             clock.advance(Duration::from_secs(11));
@@ -101,7 +102,7 @@ fn what_a_subscription_stepped_over_hides_no_loss() {
                 read += events_of_one_poll(&mut slow);
             }
             assert_eq!(read, 100);
-            slow.detach();
+            slow.release();
         }
         fill();
         clock.advance(Duration::from_secs(11));

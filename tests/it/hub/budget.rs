@@ -6,10 +6,8 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
 use proptest::prelude::*;
-use tidings::{
-    Delivery, Encoded, Event, GapReason, LocalHub, PublishError, Retention, Start, Subscribe, Subscriber, Subscription,
-    Topic,
-};
+use tidings::subscriber::{Delivery, EncodedDelivery};
+use tidings::{Event, GapReason, LocalHub, PublishError, Retention, Start, Subscribe, Subscriber, Subscription, Topic};
 
 use super::caches::encode;
 use super::model::{Lines, ManualClock};
@@ -193,10 +191,10 @@ fn what_can_never_fit_is_refused_and_evicts_nothing() {
     assert_eq!(hub.publish_now(&topic("new"), large), refused);
     let all = (0..49).map(|n| (topic(n % 3), kib()));
     let refused = Err(PublishError::Full { weight: 49 * 1024, limit: 50_000 });
-    assert_eq!(hub.publish_all(all), refused, "all or none");
+    assert_eq!(hub.publish_batch(all), refused, "all or none");
     assert_eq!((hub.stats(), hub.cursor()), before, "nothing was evicted, published or made");
     let all = (0..30).map(|n| (topic(n % 3), kib()));
-    assert_eq!(hub.publish_all(all).unwrap().len(), 30, "what fits is published, whatever must go for it");
+    assert_eq!(hub.publish_batch(all).unwrap().len(), 30, "what fits is published, whatever must go for it");
     assert!(hub.stats().bytes <= 50_000);
 }
 
@@ -204,7 +202,7 @@ fn what_can_never_fit_is_refused_and_evicts_nothing() {
 fn a_hub_of_no_budget_takes_nothing() {
     let hub = hub(0);
     assert_eq!(hub.publish_now(&topic("a"), ""), Err(PublishError::Full { weight: 0, limit: 0 }));
-    assert_eq!(hub.publish_all([]), Ok(Vec::new()));
+    assert_eq!(hub.publish_batch([]), Ok(Vec::new()));
     assert_eq!(hub.stats().topics, 0);
 }
 
@@ -232,7 +230,7 @@ fn p13_what_slow_readers_hold_is_bounded_too() {
     assert_eq!(refused, PublishError::Full { weight: 1024, limit });
     let held = hub.stats();
     assert!(held.pinned_bytes > limit && held.retained == 0, "{held:?}");
-    slow.iter_mut().for_each(Subscription::detach);
+    slow.iter_mut().for_each(Subscription::release);
     assert_eq!(hub.stats().pinned_bytes, 0);
     hub.publish_now(&topic("a"), kib()).unwrap();
 }
@@ -324,8 +322,8 @@ fn a_spent_budget_under_threads() {
             let (mut cx, mut delivered, mut missed) = (Context::from_waker(Waker::noop()), 0, 0);
             loop {
                 match subscription.poll_encoded(&mut cx, &Lines(Some(6)), 8 * 1024) {
-                    Poll::Ready(Encoded::Events(encoding)) => delivered += encoding.events as usize,
-                    Poll::Ready(Encoded::Gap(gap)) => missed += gap.missed.unwrap() as usize,
+                    Poll::Ready(EncodedDelivery::Events(encoding)) => delivered += encoding.events as usize,
+                    Poll::Ready(EncodedDelivery::Gap(gap)) => missed += gap.missed.unwrap() as usize,
                     Poll::Ready(_) => return (delivered, missed),
                     Poll::Pending => std::thread::yield_now(),
                 }

@@ -3,7 +3,8 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, Waker};
 
-use tidings::{Encoded, Format, Published, Start, Subscribe, Subscriber, Subscription};
+use tidings::subscriber::{EncodedDelivery, EventRef, Format};
+use tidings::{Start, Subscribe, Subscriber, Subscription};
 
 use super::budget::{hub, kib, publish, topic};
 use super::model::Lines;
@@ -90,7 +91,7 @@ impl Format for Counting {
         Some(6)
     }
 
-    fn encode(&self, event: &Published<'_>, out: &mut bytes::BytesMut) {
+    fn encode(&self, event: &EventRef<'_>, out: &mut bytes::BytesMut) {
         self.0.fetch_add(1, Ordering::Relaxed);
         Lines(None).encode(event, out);
     }
@@ -100,6 +101,6 @@ impl Format for Counting {
 pub(super) fn encode(subscription: &mut Subscription) -> usize {
     let format = Counting(AtomicUsize::new(0));
     let mut cx = Context::from_waker(Waker::noop());
-    while let Poll::Ready(Encoded::Events(_)) = subscription.poll_encoded(&mut cx, &format, 1 << 20) {}
+    while let Poll::Ready(EncodedDelivery::Events(_)) = subscription.poll_encoded(&mut cx, &format, 1 << 20) {}
     format.0.into_inner()
 }

@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 use std::task::{Context, Poll, Waker};
 
 use proptest::prelude::*;
+use tidings::subscriber::{Delivery, SubscriptionEnd};
 use tidings::{
-    Cursor, Delivery, End, Event, Gap, GapReason, LocalHub, LocalHubBuilder, Overflow, Retention, Start, Subscribe,
-    Subscriber, Subscription, Topic,
+    Cursor, Event, Gap, GapReason, LocalHub, LocalHubBuilder, Overflow, Retention, Start, Subscribe, Subscriber,
+    Subscription, Topic,
 };
 
 pub(super) const TOPICS: [&str; 3] = ["a/x", "a/y", "b"];
@@ -161,7 +162,7 @@ impl World {
             }
             Step::PublishAll { topics, len } => {
                 let event = Event::text("x".repeat(len));
-                self.hub.publish_all(topics.iter().map(|&topic| (topic_of(topic), event.clone()))).unwrap();
+                self.hub.publish_batch(topics.iter().map(|&topic| (topic_of(topic), event.clone()))).unwrap();
                 topics.into_iter().for_each(|topic| self.published(topic, len));
             }
             Step::Subscribe { names, overflow } => self.subscribe(NAMES[names], overflow, None),
@@ -177,7 +178,7 @@ impl World {
             }
             Step::Resume { .. } => {}
             Step::Detach { who } => {
-                self.readers.get_mut(who % readers).into_iter().for_each(|reader| reader.subscription.detach());
+                self.readers.get_mut(who % readers).into_iter().for_each(|reader| reader.subscription.release());
             }
             Step::Drop { who } if !self.readers.is_empty() => drop(self.readers.swap_remove(who % readers)),
             Step::Drop { .. } => {}
@@ -221,7 +222,7 @@ impl World {
                 }
             }
             Poll::Ready(Delivery::Gap(gap)) => self.gap(who, &gap),
-            Poll::Ready(Delivery::End(End::TooSlow)) => {
+            Poll::Ready(Delivery::End(SubscriptionEnd::TooSlow)) => {
                 assert_eq!(reader.overflow, Overflow::Disconnect);
                 let reader = self.readers.swap_remove(who);
                 let is_lost = reader.owed.keys().any(|&sequence| self.may_lose(reader.names, sequence));

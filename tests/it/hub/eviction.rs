@@ -16,8 +16,8 @@ type EventOf = fn(usize) -> Event;
 /// Events that take one look to leave memory, and events that are looked at one by one.
 const KINDS: [(&str, Overflow, EventOf); 3] = [
     ("plain", Overflow::Gap, |_| Event::text("x")),
-    ("keyed", Overflow::Latest, |n| Event::text("x").keyed(["a", "b"][n % 2]).unwrap()),
-    ("expiring", Overflow::Gap, |_| Event::text("x").ttl(Duration::from_secs(3_600))),
+    ("with_key", Overflow::Latest, |n| Event::text("x").with_key(["a", "b"][n % 2]).unwrap()),
+    ("expiring", Overflow::Gap, |_| Event::text("x").with_ttl(Duration::from_secs(3_600))),
 ];
 
 /// A hub whose time stands still, so that no sweep helps.

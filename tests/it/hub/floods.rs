@@ -2,8 +2,9 @@
 
 use std::task::{Context, Poll, Waker};
 
+use tidings::subscriber::Delivery;
 use tidings::{
-    Delivery, Event, GapReason, LocalHub, PublishError, Retention, Start, Subscribe, SubscribeError, Subscriber, Topic,
+    Event, GapReason, LocalHub, PublishError, Retention, Start, Subscribe, SubscribeError, Subscriber, Topic,
 };
 
 use super::budget::{history, hub, kib, publish, topic};
@@ -106,7 +107,7 @@ fn topics_of_one_size_are_evicted_oldest_first() {
             }
             let all = (0..events).flat_map(|_| jobs.iter().map(|job| (job.clone(), hundred())));
             if batch {
-                hub.publish_all(all).unwrap();
+                hub.publish_batch(all).unwrap();
             } else {
                 all.for_each(|(job, event)| _ = hub.publish_now(&job, event).unwrap());
             }
@@ -179,7 +180,7 @@ fn subscriptions_over_the_topic_limit_are_refused_and_publishers_are_not() {
 #[test]
 fn batch_that_begins_more_topics_than_the_limit_is_refused() {
     let hub = LocalHub::builder().max_topics(10).build();
-    let batch = |topics: usize| hub.publish_all((0..2 * topics).map(|n| (topic(n % topics), kib())));
+    let batch = |topics: usize| hub.publish_batch((0..2 * topics).map(|n| (topic(n % topics), kib())));
     assert_eq!(batch(11), Err(PublishError::TooManyTopics { topics: 11, limit: 10 }));
     assert_eq!(hub.stats().topics, 0);
     (20..30).for_each(|n| publish(&hub, &topic(n), 1));

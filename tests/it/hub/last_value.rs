@@ -3,7 +3,8 @@
 use std::task::{Context, Poll, Waker};
 
 use proptest::prelude::*;
-use tidings::{Delivery, Event, LocalHub, Overflow, Retention, Start, Subscribe, Subscriber, Subscription, Topic};
+use tidings::subscriber::Delivery;
+use tidings::{Event, LocalHub, Overflow, Retention, Start, Subscribe, Subscriber, Subscription, Topic};
 
 const TOPICS: usize = 10_000;
 
@@ -80,7 +81,7 @@ fn topic_that_keeps_one_event_is_small_again_after_a_burst() {
     let hub = last_values().build();
     let mut reader = hub.subscribe(Subscribe::topics([topic(0)])).unwrap();
     assert!(read(&mut reader).is_empty());
-    hub.publish_all((0..100).map(|n| (topic(0), event(n, 1_024)))).unwrap();
+    hub.publish_batch((0..100).map(|n| (topic(0), event(n, 1_024)))).unwrap();
     assert_eq!(read(&mut reader).len(), 100);
     hub.sweep();
     let one = bytes_of_one(1_024);
@@ -89,7 +90,7 @@ fn topic_that_keeps_one_event_is_small_again_after_a_burst() {
         assert_eq!(read(&mut reader).len(), 1);
     }
     assert!(hub.stats().bytes < 3 * one, "{:?}", hub.stats());
-    hub.publish_all((0..100).map(|n| (topic(0), event(n, 1_024)))).unwrap();
+    hub.publish_batch((0..100).map(|n| (topic(0), event(n, 1_024)))).unwrap();
     drop(reader);
     assert!(hub.stats().bytes < 2 * one, "{:?}", hub.stats());
     assert_eq!(hub.stats().pinned_bytes, 0);
@@ -144,8 +145,8 @@ fn history_after_a_burst_is_whole_wherever_its_segments_end() {
             let hub = LocalHub::builder().retain(Retention::count(5)).build();
             let mut reader = hub.subscribe(Subscribe::topics([topic(0)]).overflow(overflow)).unwrap();
             assert!(read(&mut reader).is_empty());
-            let event = |n: usize| event(n, 1_000).keyed(&(n % 3).to_string()).unwrap();
-            hub.publish_all((0..events).map(|n| (topic(0), event(n)))).unwrap();
+            let event = |n: usize| event(n, 1_000).with_key(&(n % 3).to_string()).unwrap();
+            hub.publish_batch((0..events).map(|n| (topic(0), event(n)))).unwrap();
             drop(reader);
             let bytes = hub.stats().bytes;
             assert!(bytes < 17_000, "{bytes} after {events}");

@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 use proptest::sample::subsequence;
+use tidings::subscriber::{Delivery, EncodedDelivery};
 use tidings::{
-    Cursor, Delivery, Encoded, Event, Gap, GapReason, LocalHub, Overflow, Position, Retention, Start, Subscribe,
-    Subscriber, Subscription, Topic,
+    Cursor, Event, Gap, GapReason, LocalHub, Overflow, Position, Retention, Start, Subscribe, Subscriber, Subscription,
+    Topic,
 };
 
 use super::Lines;
@@ -108,7 +109,7 @@ proptest! {
         let mut stay = Stay::new(&world, &topics, overflow);
         for step in steps {
             match step {
-                Step::Detach => stay.subscription.detach(),
+                Step::Detach => stay.subscription.release(),
                 Step::Poll { max } => drop(stay.poll(&world, max)),
                 Step::Drain { max } => while stay.poll(&world, max) {},
                 step => act(&mut world, &step),
@@ -163,7 +164,7 @@ fn take(subscription: &mut Subscription, max: Option<usize>) -> Option<Brought> 
         },
         Some(max) => match subscription.poll_encoded(&mut cx, &Lines(Some(6)), max) {
             Poll::Pending => return None,
-            Poll::Ready(Encoded::Events(events)) => {
+            Poll::Ready(EncodedDelivery::Events(events)) => {
                 let text = std::str::from_utf8(&events.bytes).unwrap();
                 let items: Vec<_> = text
                     .lines()
@@ -178,7 +179,7 @@ fn take(subscription: &mut Subscription, max: Option<usize>) -> Option<Brought> 
                 assert!(events.bytes.len() <= max || items.len() == 1, "more than was asked for");
                 Brought { items, missed: None, conflated: events.conflated.into() }
             }
-            Poll::Ready(Encoded::Gap(gap)) => of_gap(gap),
+            Poll::Ready(EncodedDelivery::Gap(gap)) => of_gap(gap),
             other => panic!("{other:?}"),
         },
     };
@@ -264,8 +265,8 @@ impl Stay {
     }
 }
 
-fn keyed(text: impl Into<String>, key: &str) -> Event {
-    Event::text(text).keyed(key).unwrap()
+fn with_key(text: impl Into<String>, key: &str) -> Event {
+    Event::text(text).with_key(key).unwrap()
 }
 
 fn ticker() -> (LocalHub, Topic, Subscription) {
@@ -293,10 +294,10 @@ fn the_newest_of_each_key_comes_in_its_place_and_all_without_a_key() {
     let (hub, prices, mut subscription) = ticker();
     for (text, key) in [("a1", Some("a")), ("b1", Some("b")), ("note 1", None), ("a2", Some("a")), ("note 2", None)] {
         let event = Event::text(text);
-        hub.publish_now(&prices, key.map_or(event.clone(), |key| event.keyed(key).unwrap())).unwrap();
+        hub.publish_now(&prices, key.map_or(event.clone(), |key| event.with_key(key).unwrap())).unwrap();
     }
     assert_eq!(read(&mut subscription), (["b1", "note 1", "a2", "note 2"].map(str::to_owned).to_vec(), 1));
-    hub.publish_now(&prices, keyed("a3", "a")).unwrap();
+    hub.publish_now(&prices, with_key("a3", "a")).unwrap();
     assert_eq!(texts(&mut subscription), ["a3"], "what was read is read");
     assert_eq!(hub.stats().conflated, 1);
 }
@@ -306,7 +307,7 @@ fn a_key_is_of_its_topic() {
     let hub = LocalHub::new();
     let mut subscription = hub.subscribe(Subscribe::topics(["eu", "us"]).overflow(Overflow::Latest)).unwrap();
     for (topic, text) in [("eu", "eu 1"), ("us", "us 1"), ("eu", "eu 2")] {
-        hub.publish_now(&Topic::new(topic).unwrap(), keyed(text, "ACME")).unwrap();
+        hub.publish_now(&Topic::new(topic).unwrap(), with_key(text, "ACME")).unwrap();
     }
     assert_eq!(texts(&mut subscription), ["us 1", "eu 2"]);
 }
@@ -316,10 +317,10 @@ fn who_keeps_up_reads_everything_and_shares_the_bytes_of_those_who_do_not_confla
     let (hub, prices, mut latest) = ticker();
     let mut plain = hub.subscribe(Subscribe::topics([&prices])).unwrap();
     for tick in 0..300 {
-        hub.publish_now(&prices, keyed(tick.to_string(), "ACME")).unwrap();
+        hub.publish_now(&prices, with_key(tick.to_string(), "ACME")).unwrap();
         let bytes = [&mut latest, &mut plain].map(|one| {
             match one.poll_encoded(&mut Context::from_waker(Waker::noop()), &Lines(Some(6)), 64 * 1024) {
-                Poll::Ready(Encoded::Events(events)) => {
+                Poll::Ready(EncodedDelivery::Events(events)) => {
                     (events.bytes.as_ptr() as usize, events.events, events.conflated)
                 }
                 other => panic!("{other:?}"),
@@ -337,13 +338,13 @@ fn an_expired_event_does_not_bring_back_what_it_replaced() {
     let clock = super::model::ManualClock::new();
     let (hub, prices) = (LocalHub::builder().clock(clock.clone()).build(), Topic::new("prices").unwrap());
     let mut subscription = hub.subscribe(Subscribe::topics([&prices]).overflow(Overflow::Latest)).unwrap();
-    hub.publish_now(&prices, keyed("old", "ACME")).unwrap();
-    hub.publish_now(&prices, keyed("short", "ACME").ttl(Duration::from_millis(5))).unwrap();
+    hub.publish_now(&prices, with_key("old", "ACME")).unwrap();
+    hub.publish_now(&prices, with_key("short", "ACME").with_ttl(Duration::from_millis(5))).unwrap();
     clock.advance(Duration::from_millis(5));
     assert_eq!(texts(&mut subscription), Vec::<String>::new());
     let stats = hub.stats();
     assert_eq!((stats.conflated, stats.expired), (1, 1));
-    hub.publish_now(&prices, keyed("new", "ACME")).unwrap();
+    hub.publish_now(&prices, with_key("new", "ACME")).unwrap();
     assert_eq!(texts(&mut subscription), ["new"]);
 }
 
@@ -355,7 +356,7 @@ fn what_was_evicted_unread_is_still_a_gap() {
         for tick in 0..1_000 {
             // One in the middle has a key that no other has.
             let key = if tick == 499 { tick } else { tick % 7 };
-            hub.publish_now(&Topic::new("prices").unwrap(), keyed(tick.to_string(), &key.to_string())).unwrap();
+            hub.publish_now(&Topic::new("prices").unwrap(), with_key(tick.to_string(), &key.to_string())).unwrap();
         }
         let Poll::Ready(Delivery::Gap(gap)) = slow.poll_next(&mut Context::from_waker(Waker::noop())) else {
             panic!("no gap");
@@ -371,7 +372,7 @@ fn what_was_evicted_unread_is_still_a_gap() {
 fn history_from_before_anyone_conflated_is_conflated_too() {
     let (hub, prices) = (LocalHub::new(), Topic::new("prices").unwrap());
     for tick in 0..500 {
-        hub.publish_now(&prices, keyed(tick.to_string(), &(tick % 2).to_string())).unwrap();
+        hub.publish_now(&prices, with_key(tick.to_string(), &(tick % 2).to_string())).unwrap();
     }
     let all = Subscribe::topics([&prices]).start(Start::Oldest);
     let mut latest = hub.subscribe(all.clone().overflow(Overflow::Latest)).unwrap();

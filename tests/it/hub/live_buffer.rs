@@ -2,9 +2,10 @@
 
 use std::task::{Context, Poll, Waker};
 
+use tidings::subscriber::{Delivery, SubscriptionEnd};
 use tidings::{
-    Delivery, End, Event, Gap, GapReason, LocalHub, LocalHubBuilder, Overflow, Retention, Start, Subscribe, Subscriber,
-    Subscription, Topic,
+    Event, Gap, GapReason, LocalHub, LocalHubBuilder, Overflow, Retention, Start, Subscribe, Subscriber, Subscription,
+    Topic,
 };
 
 use super::connected::{NAMES, TOPICS, follows, topic_of};
@@ -41,7 +42,7 @@ fn idle_reader_gets_every_event_of_a_batch_larger_than_history() {
             let mut idle = hub.subscribe(Subscribe::patterns(names.iter().copied())).unwrap();
             assert_eq!(read(&mut idle), (0, Vec::new()));
             let before = hub.cursor();
-            hub.publish_all(batch(0, events, len)).unwrap();
+            hub.publish_batch(batch(0, events, len)).unwrap();
             assert_eq!(read(&mut idle), (events, Vec::new()), "{names:?}");
             let what = || Subscribe::patterns(names.iter().copied());
             let (oldest, _) = read(&mut hub.subscribe(what().start(Start::Oldest)).unwrap());
@@ -72,11 +73,11 @@ fn reader_behind_the_live_buffer_goes_on_with_the_oldest_event_in_it() {
     let hub = LocalHub::builder().retain(Retention::count(10)).build();
     let mut gap = hub.subscribe(Subscribe::topics([TOPICS[0]])).unwrap();
     let mut strict = hub.subscribe(Subscribe::topics([TOPICS[0]]).overflow(Overflow::Disconnect)).unwrap();
-    let mut keyed = hub.subscribe(Subscribe::topics([TOPICS[0]]).overflow(Overflow::Latest)).unwrap();
-    hub.publish_all(batch(0, 3_000, 1_024)).unwrap();
+    let mut with_key = hub.subscribe(Subscribe::topics([TOPICS[0]]).overflow(Overflow::Latest)).unwrap();
+    hub.publish_batch(batch(0, 3_000, 1_024)).unwrap();
     assert_eq!(read(&mut strict), (3_000, Vec::new()), "3 MiB are no more than the live buffer");
-    hub.publish_all(batch(0, 3_000, 1_024)).unwrap();
-    for reader in [&mut gap, &mut keyed] {
+    hub.publish_batch(batch(0, 3_000, 1_024)).unwrap();
+    for reader in [&mut gap, &mut with_key] {
         let (events, gaps) = read(reader);
         assert_eq!(gaps.len(), 1);
         assert_eq!(gaps[0].missed, Some(6_000 - events as u64));
@@ -88,10 +89,10 @@ fn reader_behind_the_live_buffer_goes_on_with_the_oldest_event_in_it() {
         );
     }
     assert_eq!(read(&mut strict), (3_000, Vec::new()));
-    strict.detach();
-    hub.publish_all(batch(0, 6_000, 1_024)).unwrap();
+    strict.release();
+    hub.publish_batch(batch(0, 6_000, 1_024)).unwrap();
     let end = strict.poll_next(&mut Context::from_waker(Waker::noop()));
-    assert!(matches!(end, Poll::Ready(Delivery::End(End::TooSlow))), "it is behind by more");
+    assert!(matches!(end, Poll::Ready(Delivery::End(SubscriptionEnd::TooSlow))), "it is behind by more");
 }
 
 #[test]
@@ -99,8 +100,8 @@ fn live_buffer_of_a_reader_that_conflates_keeps_the_newest_of_each_key() {
     let hub = LocalHub::builder().retain(Retention::count(5)).build();
     let mut ticker = hub.subscribe(Subscribe::topics([TOPICS[0]]).overflow(Overflow::Latest)).unwrap();
     assert_eq!(read(&mut ticker), (0, Vec::new()));
-    let event = |n: usize| Event::text(n.to_string()).keyed(&(n % 100).to_string()).unwrap();
-    hub.publish_all((0..2_000).map(|n| (topic_of(0), event(n)))).unwrap();
+    let event = |n: usize| Event::text(n.to_string()).with_key(&(n % 100).to_string()).unwrap();
+    hub.publish_batch((0..2_000).map(|n| (topic_of(0), event(n)))).unwrap();
     assert_eq!(read(&mut ticker), (100, Vec::new()));
     let stats = hub.stats();
     assert_eq!((stats.delivered, stats.conflated, stats.missed, stats.retained), (100, 1_900, 0, 5));
@@ -113,7 +114,7 @@ fn live_buffer_is_released_when_it_is_read_and_when_the_last_reader_leaves() {
         let subscribe = || hub.subscribe(Subscribe::patterns(names.iter().copied())).unwrap();
         let [mut quick, slow] = [subscribe(), subscribe()];
         read(&mut quick);
-        hub.publish_all(batch(0, 1_000, 1_000)).unwrap();
+        hub.publish_batch(batch(0, 1_000, 1_000)).unwrap();
         read(&mut quick);
         hub.sweep();
         assert!(hub.stats().bytes > 1_000_000, "{names:?}: one has not read them");
@@ -126,7 +127,7 @@ fn live_buffer_is_released_when_it_is_read_and_when_the_last_reader_leaves() {
         assert!(bytes < most, "{names:?}: {bytes}");
 
         let slow = subscribe();
-        hub.publish_all(batch(0, 1_000, 1_000)).unwrap();
+        hub.publish_batch(batch(0, 1_000, 1_000)).unwrap();
         assert!(hub.stats().bytes > 1_000_000);
         drop((quick, slow));
         let bytes = hub.stats().bytes;

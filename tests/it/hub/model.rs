@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use tidings::{Clock, Format, Gap, GapReason, Published, Retention};
+use tidings::subscriber::{EventRef, Format};
+use tidings::time::Clock;
+use tidings::{Gap, GapReason, Retention};
 
 /// A clock that stands still until it is told to go on.
 #[derive(Debug, Clone)]
@@ -43,7 +45,7 @@ impl Format for Lines {
         self.0
     }
 
-    fn encode(&self, event: &Published<'_>, out: &mut bytes::BytesMut) {
+    fn encode(&self, event: &EventRef<'_>, out: &mut bytes::BytesMut) {
         let sequence = event.cursor.unwrap().position().sequence;
         let line = format!("{sequence} {} {}\n", event.topic, event.event.as_str().unwrap());
         out.extend_from_slice(line.as_bytes());

@@ -68,10 +68,10 @@ impl World {
         let (sequence, now) = (self.all.len() as u64 + 1, self.clock.millis());
         let mut event = Event::text(format!("{sequence}{}", "x".repeat(len)));
         if let Some(key) = key {
-            event = event.keyed(&key.to_string()).unwrap();
+            event = event.with_key(&key.to_string()).unwrap();
         }
         if let Some(ttl) = ttl {
-            event = event.ttl(Duration::from_millis(ttl));
+            event = event.with_ttl(Duration::from_millis(ttl));
         }
         let known = Known { sequence, topic, key, len: event.weight(), expires: ttl.map(|ttl| now + ttl) };
         assert_eq!(

@@ -8,7 +8,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 
 use proptest::prelude::*;
-use tidings::{Cursor, Delivery, LocalHub, Notifier, Position, Start, Subscribe, Subscriber, Subscription, Topic};
+use tidings::subscriber::Delivery;
+use tidings::{Cursor, LocalHub, Notifier, Position, Start, Subscribe, Subscriber, Subscription, Topic};
 
 const TOPICS: [&str; 2] = ["a", "b"];
 
@@ -51,7 +52,7 @@ proptest! {
                     hub.publish_now(&named(TOPICS[topic]), "event").unwrap();
                 }
                 Step::PublishAll => {
-                    hub.publish_all(TOPICS.iter().chain(&TOPICS).map(|name| (named(name), "event".into()))).unwrap();
+                    hub.publish_batch(TOPICS.iter().chain(&TOPICS).map(|name| (named(name), "event".into()))).unwrap();
                 }
                 Step::Subscribe { topic } => readers.push(Reader::new(&hub, TOPICS[topic])),
                 Step::Poll { who } => readers.get_mut(who % count).into_iter().for_each(Reader::read),
@@ -146,7 +147,7 @@ fn a_notifier_whose_waker_panics_is_asleep_for_no_topic() {
     let mut notifier = hub.notifier().unwrap();
     let waker = Waker::from(Arc::new(PanicsOnce(AtomicUsize::new(0))));
     assert!(Pin::new(&mut notifier).poll(&mut Context::from_waker(&waker)).is_pending());
-    let all = || hub.publish_all(TOPICS.map(|name| (named(name), "event".into())));
+    let all = || hub.publish_batch(TOPICS.map(|name| (named(name), "event".into())));
     assert!(catch_unwind(AssertUnwindSafe(all)).is_err());
     assert!(run(&mut notifier).is_pending());
     assert!(readers.iter().all(Reader::is_woken));

@@ -8,9 +8,9 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use tidings::{
-    Clock, Delivery, Event, LocalHub, Overflow, Retention, Start, Subscribe, Subscriber, Subscription, Topic,
-};
+use tidings::subscriber::Delivery;
+use tidings::time::Clock;
+use tidings::{Event, LocalHub, Overflow, Retention, Start, Subscribe, Subscriber, Subscription, Topic};
 
 use crate::support::Task;
 
@@ -134,7 +134,7 @@ fn merged_subscription_in_whose_poll_the_clock_panics_delivers_the_event_later()
     let hub = builder(&clock).build();
     let (mut subscription, task) = (hub.subscribe(Subscribe::topics(["a", "b"])).unwrap(), Task::new());
     assert!(poll(&mut subscription, &task).is_pending());
-    publish(&hub, "a", Event::text("x").ttl(Duration::from_secs(10)));
+    publish(&hub, "a", Event::text("x").with_ttl(Duration::from_secs(10)));
     clock.panic_after(0);
     assert!(panics(|| drop(poll(&mut subscription, &task))));
     assert!(!clock.is_left());
@@ -148,7 +148,7 @@ fn pattern_in_whose_replay_the_clock_panics_delivers_the_events_later() {
         let clock = Fuse::new();
         let hub = builder(&clock).build();
         for name in ["a/1", "a/2", "a/3", "a/1"] {
-            publish(&hub, name, Event::text("x").ttl(Duration::from_secs(10)));
+            publish(&hub, name, Event::text("x").with_ttl(Duration::from_secs(10)));
         }
         let names = Subscribe::patterns(["a/*"]).start(Start::Oldest);
         let (mut subscription, task) = (hub.subscribe(names).unwrap(), Task::new());

@@ -5,9 +5,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
+use tidings::subscriber::{Delivery, EncodedDelivery, EventRef, Format};
 use tidings::{
-    Delivery, Encoded, Event, Format, Gap, GapReason, LocalHub, Overflow, Pattern, Published, Retention, Start,
-    Subscribe, Subscriber, Subscription, Topic,
+    Event, Gap, GapReason, LocalHub, Overflow, Pattern, Retention, Start, Subscribe, Subscriber, Subscription, Topic,
 };
 
 use super::model::{Lines, ManualClock};
@@ -75,7 +75,7 @@ fn what_several_names_match_comes_once() {
     assert_eq!(names, ["a/**", "c", "c/*"].map(String::from).into());
     let mut boxed: Box<dyn Subscriber> = Box::new(hub.subscribe(Subscribe::topics(["c", "c"])).unwrap());
     assert_eq!(boxed.topics(), [Pattern::new("c").unwrap()]);
-    boxed.detach();
+    boxed.release();
     assert_eq!(
         [say(&hub, "a/b", "1"), say(&hub, "c/d", "2"), say(&hub, "a/b/c", "3"), say(&hub, "c", "4")],
         [1, 1, 1, 2]
@@ -177,7 +177,7 @@ fn a_burst_over_many_topics_is_encoded_once_and_is_one_piece_for_each() {
             Some(6)
         }
 
-        fn encode(&self, event: &Published<'_>, out: &mut bytes::BytesMut) {
+        fn encode(&self, event: &EventRef<'_>, out: &mut bytes::BytesMut) {
             self.0.fetch_add(1, Ordering::Relaxed);
             Lines(None).encode(event, out);
         }
@@ -188,11 +188,11 @@ fn a_burst_over_many_topics_is_encoded_once_and_is_one_piece_for_each() {
     // Fills the small segments that a log begins with.
     (0..200).for_each(|n| _ = say(&hub, "warm", &n));
     all.iter_mut().for_each(|subscription| drop(events(subscription)));
-    hub.publish_all((0..40).map(|n| (topic(&format!("t/{n}")), Event::text("burst")))).unwrap();
+    hub.publish_batch((0..40).map(|n| (topic(&format!("t/{n}")), Event::text("burst")))).unwrap();
     let mut pieces = BTreeSet::new();
     for subscription in &mut all {
         let mut cx = Context::from_waker(Waker::noop());
-        let Poll::Ready(Encoded::Events(piece)) = subscription.poll_encoded(&mut cx, &format, 64 * 1024) else {
+        let Poll::Ready(EncodedDelivery::Events(piece)) = subscription.poll_encoded(&mut cx, &format, 64 * 1024) else {
             panic!("there is something");
         };
         assert_eq!(piece.events, 40);
@@ -207,7 +207,7 @@ fn the_latest_is_that_of_each_key_of_each_topic() {
     let hub = LocalHub::new();
     let mut ticker = hub.subscribe(Subscribe::patterns(["prices/*"]).overflow(Overflow::Latest)).unwrap();
     let tick = |name: &str, key: &str, price: usize| {
-        hub.publish_now(&topic(name), Event::text(format!("{key} {price}")).keyed(key).unwrap()).unwrap();
+        hub.publish_now(&topic(name), Event::text(format!("{key} {price}")).with_key(key).unwrap()).unwrap();
     };
     for price in 0..50 {
         tick("prices/eu", "corn", price);

@@ -6,9 +6,10 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
+use tidings::subscriber::{Delivery, EncodedBatch, EncodedDelivery, EventRef, Format, SubscriptionEnd};
 use tidings::{
-    Cursor, Delivery, Encoded, Encoding, End, Event, Format, Gap, GapReason, LocalHub, Overflow, Position,
-    PublishError, Published, Retention, Start, Subscribe, SubscribeError, Subscriber, Subscription, Topic,
+    Cursor, Event, Gap, GapReason, LocalHub, Overflow, Position, PublishError, Retention, Start, Subscribe,
+    SubscribeError, Subscriber, Subscription, Topic,
 };
 
 use super::model::{Lines, ManualClock};
@@ -64,7 +65,7 @@ fn an_event_is_encoded_once_for_all() {
             Some(6)
         }
 
-        fn encode(&self, event: &Published<'_>, out: &mut bytes::BytesMut) {
+        fn encode(&self, event: &EventRef<'_>, out: &mut bytes::BytesMut) {
             self.0.fetch_add(1, Ordering::Relaxed);
             Lines(None).encode(event, out);
         }
@@ -80,7 +81,7 @@ fn an_event_is_encoded_once_for_all() {
         for subscription in &mut all {
             let mut cx = Context::from_waker(Waker::noop());
             let mut place = Vec::new();
-            while let Poll::Ready(Encoded::Events(Encoding { bytes, .. })) =
+            while let Poll::Ready(EncodedDelivery::Events(EncodedBatch { bytes, .. })) =
                 subscription.poll_encoded(&mut cx, &format, 64 * 1024)
             {
                 place.push((bytes.as_ptr() as usize, bytes.len()));
@@ -216,7 +217,7 @@ fn a_waker_that_panics_does_not_keep_the_others_asleep() {
         }),
     );
     let events = [(a.clone(), "wake".into()), (topic("b"), "too".into())];
-    let published = catch_unwind(AssertUnwindSafe(|| hub.publish_all(events)));
+    let published = catch_unwind(AssertUnwindSafe(|| hub.publish_batch(events)));
     assert!(published.is_err(), "the panic is the publisher's to see");
     assert_eq!(woken.load(Ordering::Relaxed), 7, "six of this topic, one of the next");
     assert_eq!(hub.publish_now(&a, "go on").unwrap().subscribers, 10);
@@ -243,7 +244,7 @@ fn a_parked_subscription_is_woken_once_until_it_looks_again() {
         assert_eq!(woken.load(Ordering::Relaxed), 1);
         assert_eq!(texts(&mut subscription).len(), 3);
         park(&mut subscription, &waker);
-        hub.publish_all([(topic("a"), "x".into()), (topic("a"), "y".into())]).unwrap();
+        hub.publish_batch([(topic("a"), "x".into()), (topic("a"), "y".into())]).unwrap();
         assert_eq!(woken.load(Ordering::Relaxed), 2, "one round for a batch");
     }
 }
@@ -277,10 +278,10 @@ fn closing_delivers_what_was_accepted_and_refuses_the_rest() {
         );
         hub.close();
         assert_eq!(woken.load(Ordering::Relaxed), 1);
-        assert!(matches!(poll(&mut subscription), Poll::Ready(Delivery::End(End::Closed))));
-        assert!(matches!(poll(&mut subscription), Poll::Ready(Delivery::End(End::Closed))));
+        assert!(matches!(poll(&mut subscription), Poll::Ready(Delivery::End(SubscriptionEnd::Closed))));
+        assert!(matches!(poll(&mut subscription), Poll::Ready(Delivery::End(SubscriptionEnd::Closed))));
         assert_eq!(hub.publish_now(&topic("a"), "late"), Err(PublishError::Closed));
-        assert_eq!(hub.publish_all([(topic("a"), "late".into())]), Err(PublishError::Closed));
+        assert_eq!(hub.publish_batch([(topic("a"), "late".into())]), Err(PublishError::Closed));
         assert_eq!(hub.subscribe(Subscribe::topics(topics)).unwrap_err(), SubscribeError::Closed);
     }
 }
@@ -311,7 +312,7 @@ fn an_event_that_is_refused_may_use_the_hub_when_it_is_dropped() {
             hub.close();
             None
         }));
-        done.send(hub.publish_all(closing)).unwrap();
+        done.send(hub.publish_batch(closing)).unwrap();
     });
     assert_eq!(answer.recv_timeout(Duration::from_secs(60)), Ok(Err(PublishError::Closed)));
 }
@@ -326,7 +327,7 @@ fn the_hub_is_closed_with_its_last_handle() {
     assert_eq!(texts(&mut subscription), ["last"]);
     assert!(poll(&mut subscription).is_pending());
     drop(other);
-    assert!(matches!(poll(&mut subscription), Poll::Ready(Delivery::End(End::Closed))));
+    assert!(matches!(poll(&mut subscription), Poll::Ready(Delivery::End(SubscriptionEnd::Closed))));
 }
 
 #[test]
@@ -335,7 +336,7 @@ fn what_is_too_large_is_refused_whole() {
     let refused = Err(PublishError::TooLarge { weight: 5, limit: 4 });
     assert_eq!(hub.publish_now(&topic("a"), "12345"), refused);
     let batch = [(topic("a"), Event::text("1234")), (topic("a"), Event::text("12345"))];
-    assert!(hub.publish_all(batch).is_err());
+    assert!(hub.publish_batch(batch).is_err());
     assert_eq!(hub.stats().published, 0, "all or none");
 }
 
@@ -347,8 +348,8 @@ fn whoever_asks_to_be_let_go_when_slow_is_let_go() {
         for _ in 0..200 {
             hub.publish_now(&topic("a"), "event").unwrap();
         }
-        assert!(matches!(poll(&mut slow), Poll::Ready(Delivery::End(End::TooSlow))));
-        assert!(matches!(poll(&mut slow), Poll::Ready(Delivery::End(End::TooSlow))));
+        assert!(matches!(poll(&mut slow), Poll::Ready(Delivery::End(SubscriptionEnd::TooSlow))));
+        assert!(matches!(poll(&mut slow), Poll::Ready(Delivery::End(SubscriptionEnd::TooSlow))));
     }
 }
 
@@ -359,7 +360,7 @@ fn a_detached_subscription_holds_no_history() {
     let payload = bytes::Bytes::from(vec![0_u8; 1 << 16]);
     hub.publish_now(&topic("a"), Event::binary(payload.clone())).unwrap();
     let _ = poll(&mut stalled);
-    stalled.detach();
+    stalled.release();
     for _ in 0..10 {
         hub.publish_now(&topic("a"), "newer").unwrap();
     }

@@ -2,7 +2,8 @@
 
 use std::task::Poll;
 
-use tidings::{Delivery, Hub, LocalHub, PublishError, Start, Subscribe, SubscriberExt, Topic};
+use tidings::subscriber::{Delivery, SubscriberExt};
+use tidings::{Hub, LocalHub, PublishError, Start, Subscribe, Topic};
 
 use crate::support::Task;
 

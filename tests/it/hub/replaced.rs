@@ -5,9 +5,9 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use proptest::prelude::*;
+use tidings::subscriber::{Delivery, EncodedDelivery};
 use tidings::{
-    Cursor, Delivery, Encoded, Event, GapReason, LocalHub, Overflow, Retention, Start, Subscribe, Subscriber,
-    Subscription, Topic,
+    Cursor, Event, GapReason, LocalHub, Overflow, Retention, Start, Subscribe, Subscriber, Subscription, Topic,
 };
 
 use super::Lines;
@@ -18,7 +18,7 @@ const NAMES: [&[&str]; 6] = [&["a/x"], &["a/x", "b"], &["a/*"], &["a/**", "b"], 
 
 fn say(hub: &LocalHub, topic: &str, key: Option<&str>, text: &str) -> Cursor {
     let event = Event::text(text);
-    let event = key.map_or(event.clone(), |key| event.keyed(key).unwrap());
+    let event = key.map_or(event.clone(), |key| event.with_key(key).unwrap());
     hub.publish_now(&Topic::new(topic).unwrap(), event).unwrap().cursor
 }
 
@@ -32,13 +32,13 @@ fn read(subscription: &mut Subscription, encoded: bool) -> (Vec<String>, u32) {
     loop {
         let gap = if encoded {
             match subscription.poll_encoded(&mut cx, &Lines(Some(6)), 1 << 20) {
-                Poll::Ready(Encoded::Events(events)) => {
+                Poll::Ready(EncodedDelivery::Events(events)) => {
                     let lines = std::str::from_utf8(&events.bytes).unwrap().lines();
                     seen.extend(lines.map(|line| line.splitn(3, ' ').nth(2).unwrap().to_owned()));
                     conflated += events.conflated;
                     continue;
                 }
-                Poll::Ready(Encoded::Gap(gap)) => gap,
+                Poll::Ready(EncodedDelivery::Gap(gap)) => gap,
                 Poll::Ready(end) => panic!("{end:?}"),
                 Poll::Pending => return (seen, conflated),
             }
@@ -173,7 +173,7 @@ fn latest_subscriber_behind_replaced_events_is_told_of_none() {
         for n in 0..total {
             say(&hub, "a/x", Some(["a", "b"][n % 2]), &n.to_string());
         }
-        latest.detach();
+        latest.release();
         assert_eq!(read(&mut latest, encoded).0, [format!("-{note}"), "2998".into(), "2999".into()], "{names:?}");
         assert_eq!(hub.stats().gaps, 1, "{names:?}");
     }
@@ -187,7 +187,7 @@ fn latest_gap_counts_up_to_the_last_event_that_nothing_replaced() {
         (0..300).for_each(|_| _ = say(&hub, "a/x", Some("key"), "tick"));
         say(&hub, "a/x", None, "note");
         (0..700).for_each(|_| _ = say(&hub, "a/x", Some("key"), "tick"));
-        latest.detach();
+        latest.release();
         let Poll::Ready(Delivery::Gap(gap)) = latest.poll_next(&mut Context::from_waker(Waker::noop())) else {
             panic!("the note is gone");
         };
@@ -262,7 +262,7 @@ proptest! {
                     *reader = subscribe(&hub, names, Start::After(cursor), Overflow::Latest);
                 }
                 // What it has in hand, and is not in the pattern's log any more, may be read as it stood.
-                reader.detach();
+                reader.release();
                 let before = hub.stats();
                 let read = read(reader, matches!(step, Step::Read { encoded: true }));
                 let stats = hub.stats();

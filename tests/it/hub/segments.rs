@@ -3,7 +3,8 @@
 use std::task::{Context, Poll, Waker};
 
 use proptest::prelude::*;
-use tidings::{Delivery, Encoded, Event, LocalHub, Retention, Subscribe, Subscriber, Topic};
+use tidings::subscriber::{Delivery, EncodedDelivery};
+use tidings::{Event, LocalHub, Retention, Subscribe, Subscriber, Topic};
 
 use super::model::Lines;
 
@@ -27,12 +28,12 @@ proptest! {
         let mut cx = Context::from_waker(Waker::noop());
         for _ in 0..read {
             let polled = subscription.poll_encoded(&mut cx, &Lines(None), 1);
-            prop_assert!(matches!(polled, Poll::Ready(Encoded::Events(encoding)) if encoding.events == 1));
+            prop_assert!(matches!(polled, Poll::Ready(EncodedDelivery::Events(encoding)) if encoding.events == 1));
         }
         publish(2_000);
         let pinned = hub.stats().pinned_bytes;
         prop_assert!(pinned > 0 && pinned <= BYTES + len + EVENTS * BESIDE, "{pinned}");
-        subscription.detach();
+        subscription.release();
         prop_assert_eq!(hub.stats().pinned_bytes, 0);
         let Poll::Ready(Delivery::Gap(gap)) = subscription.poll_next(&mut cx) else { panic!("no gap") };
         let missed = gap.missed.unwrap();

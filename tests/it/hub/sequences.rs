@@ -5,9 +5,8 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use proptest::prelude::*;
-use tidings::{
-    Cursor, Delivery, Encoded, Event, LocalHub, LocalHubBuilder, Retention, Start, Subscribe, Subscriber, Topic,
-};
+use tidings::subscriber::{Delivery, EncodedDelivery};
+use tidings::{Cursor, Event, LocalHub, LocalHubBuilder, Retention, Start, Subscribe, Subscriber, Topic};
 
 use super::model::{Ledger, Lines, ManualClock, Reference};
 
@@ -133,7 +132,7 @@ impl World {
                 let payload = "x".repeat(len);
                 let mut event = Event::text(payload.clone());
                 if let Some(ttl) = ttl {
-                    event = event.ttl(Duration::from_millis(ttl));
+                    event = event.with_ttl(Duration::from_millis(ttl));
                 }
                 let receipt = self.hub.publish_now(&self.topics[topic], event).unwrap();
                 self.reference.publish(topic, payload, ttl, now);
@@ -144,7 +143,7 @@ impl World {
             }
             Step::PublishAll { topics } => {
                 let events = topics.iter().map(|&topic| (self.topics[topic].clone(), Event::text("y")));
-                assert_eq!(self.hub.publish_all(events).unwrap().len(), topics.len());
+                assert_eq!(self.hub.publish_batch(events).unwrap().len(), topics.len());
                 for topic in topics {
                     self.reference.publish(topic, "y".to_owned(), None, now);
                 }
@@ -174,7 +173,7 @@ impl World {
             Step::Resume { who, names } => self.resume(who % readers, names),
             Step::Detach { who } => {
                 if let Some(reader) = self.readers.get_mut(who % readers) {
-                    reader.subscription.detach();
+                    reader.subscription.release();
                 }
             }
             Step::Drop { who } => {
@@ -238,7 +237,7 @@ impl World {
             return false;
         };
         match reader.subscription.poll_encoded(&mut Context::from_waker(Waker::noop()), &Lines(slot), max) {
-            Poll::Ready(Encoded::Events(events)) => {
+            Poll::Ready(EncodedDelivery::Events(events)) => {
                 let bytes = events.bytes;
                 let text = std::str::from_utf8(&bytes).unwrap();
                 assert!(text.ends_with('\n'), "whole events");
@@ -255,7 +254,7 @@ impl World {
                 assert_eq!(reader.subscription.cursor().unwrap().position().sequence, last);
                 true
             }
-            Poll::Ready(Encoded::Gap(gap)) => self.gap(who, &gap),
+            Poll::Ready(EncodedDelivery::Gap(gap)) => self.gap(who, &gap),
             Poll::Pending => self.pending(who),
             other => panic!("{other:?}"),
         }
@@ -293,7 +292,10 @@ impl World {
         self.hub.close();
         for reader in &mut self.readers {
             let last = reader.subscription.poll_next(&mut Context::from_waker(Waker::noop()));
-            assert!(matches!(last, Poll::Ready(Delivery::End(tidings::End::Closed))), "{last:?}");
+            assert!(
+                matches!(last, Poll::Ready(Delivery::End(tidings::subscriber::SubscriptionEnd::Closed))),
+                "{last:?}"
+            );
         }
         self.readers.clear();
         self.clock.advance(Duration::from_secs(3_600));

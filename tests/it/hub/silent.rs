@@ -4,7 +4,8 @@ use std::task::{Context, Poll, Waker};
 
 use bytes::BytesMut;
 use proptest::prelude::*;
-use tidings::{Encoded, Event, Format, LocalHub, Overflow, Published, Subscribe, Subscriber, Subscription, Topic};
+use tidings::subscriber::{EncodedDelivery, EventRef, Format};
+use tidings::{Event, LocalHub, Overflow, Subscribe, Subscriber, Subscription, Topic};
 
 /// Writes the payload.
 struct Payload(Option<u8>);
@@ -14,7 +15,7 @@ impl Format for Payload {
         self.0
     }
 
-    fn encode(&self, event: &Published<'_>, out: &mut BytesMut) {
+    fn encode(&self, event: &EventRef<'_>, out: &mut BytesMut) {
         out.extend_from_slice(event.event.payload());
     }
 }
@@ -24,7 +25,7 @@ fn read(subscription: &mut Subscription, slot: Option<u8>, max: usize) -> (Vec<u
     let (mut bytes, mut events, mut conflated) = (Vec::new(), 0, 0);
     let mut cx = Context::from_waker(Waker::noop());
     while let Poll::Ready(encoded) = subscription.poll_encoded(&mut cx, &Payload(slot), max) {
-        let Encoded::Events(encoding) = encoded else { panic!("{encoded:?}") };
+        let EncodedDelivery::Events(encoding) = encoded else { panic!("{encoded:?}") };
         assert!(encoding.events > 0, "at least one event");
         let written = encoding.bytes.iter().filter(|byte| **byte == b'<').count();
         assert!(written <= 1 || encoding.bytes.len() <= max, "{written} events beyond {max} bytes");
@@ -51,7 +52,7 @@ proptest! {
         all.push((vec!["a", "b"], follow(Subscribe::topics(["a", "b"]))));
         all.push((topics.to_vec(), follow(Subscribe::patterns(["*"]))));
         for (topic, key, len) in &payloads {
-            let event = Event::text(format!("{:<len$}", if *len > 0 { "<" } else { "" })).keyed(&key.to_string()).unwrap();
+            let event = Event::text(format!("{:<len$}", if *len > 0 { "<" } else { "" })).with_key(&key.to_string()).unwrap();
             hub.publish_now(&Topic::new(topics[*topic]).unwrap(), event).unwrap();
         }
         for (topics_of_it, subscription) in &mut all {

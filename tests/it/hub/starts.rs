@@ -2,9 +2,9 @@
 
 use std::task::{Context, Poll, Waker};
 
+use tidings::subscriber::{Delivery, SubscriptionEnd};
 use tidings::{
-    Cursor, Delivery, End, Event, GapReason, LocalHub, Overflow, Retention, Start, Subscribe, SubscribeError,
-    Subscriber, Subscription,
+    Cursor, Event, GapReason, LocalHub, Overflow, Retention, Start, Subscribe, SubscribeError, Subscriber, Subscription,
 };
 
 use super::patterns::{events, say, topic};
@@ -130,8 +130,8 @@ fn client_that_is_cut_among_older_events_resumes_all_topics_and_loses_none() {
 }
 
 /// Publishes an event with the key `k`.
-fn keyed(hub: &LocalHub, name: &str, text: &str) {
-    hub.publish_now(&topic(name), Event::text(text).keyed("k").unwrap()).unwrap();
+fn with_key(hub: &LocalHub, name: &str, text: &str) {
+    hub.publish_now(&topic(name), Event::text(text).with_key("k").unwrap()).unwrap();
 }
 
 #[test]
@@ -145,7 +145,7 @@ fn each_topic_conflates_or_not_by_its_own_overflow() {
     let mut pattern = subscribe(&hub, both);
     for number in ["1", "2", "3"] {
         for name in ["a", "b", "x/1"] {
-            keyed(&hub, name, number);
+            with_key(&hub, name, number);
         }
     }
     assert_eq!(events(&mut latest_b), ["a: 1", "a: 2", "a: 3", "b: 3"]);
@@ -164,7 +164,7 @@ fn subscription_ends_where_it_falls_behind_in_a_topic_that_disconnects_and_gets_
         }
         let first = slow.poll_next(&mut Context::from_waker(Waker::noop()));
         match first {
-            Poll::Ready(Delivery::End(End::TooSlow)) => assert!(ends),
+            Poll::Ready(Delivery::End(SubscriptionEnd::TooSlow)) => assert!(ends),
             Poll::Ready(Delivery::Gap(gap)) => assert!(!ends && gap.reason == GapReason::Overflow),
             other => panic!("{other:?}"),
         }
@@ -177,7 +177,7 @@ fn start_and_overflow_of_one_topic_are_both_used_and_a_cursor_replaces_the_start
     let first = hub.publish_now(&topic("b"), "first").unwrap().cursor;
     for number in ["1", "2", "3"] {
         for name in ["a", "b"] {
-            keyed(&hub, name, number);
+            with_key(&hub, name, number);
         }
     }
     let what = || Subscribe::topics(["a", "b"]).start_of("a", Start::Oldest).overflow_of("a", Overflow::Latest);

@@ -4,9 +4,10 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use proptest::prelude::*;
+use tidings::stats::HubStats;
+use tidings::subscriber::{Delivery, EncodedDelivery};
 use tidings::{
-    Delivery, Encoded, Event, HubStats, LocalHub, LocalHubBuilder, Overflow, PublishError, Retention, Subscribe,
-    Subscriber, Subscription, Topic,
+    Event, LocalHub, LocalHubBuilder, Overflow, PublishError, Retention, Subscribe, Subscriber, Subscription, Topic,
 };
 
 use super::model::{Lines, ManualClock};
@@ -132,14 +133,14 @@ impl World {
         match step {
             Step::Publish { topic, len, key, ttl } => {
                 let event = Event::text("x".repeat(len));
-                let event = key.map_or(event.clone(), |key| event.keyed(&key.to_string()).unwrap());
-                let event = ttl.map_or(event.clone(), |ttl| event.ttl(Duration::from_millis(ttl)));
+                let event = key.map_or(event.clone(), |key| event.with_key(&key.to_string()).unwrap());
+                let event = ttl.map_or(event.clone(), |ttl| event.with_ttl(Duration::from_millis(ttl)));
                 let published = self.hub.publish_now(&self.names[topic], event).map(drop);
                 self.published(&[topic], &published);
             }
             Step::PublishAll { topics } => {
                 let events = topics.iter().map(|&topic| (self.names[topic].clone(), Event::text("several")));
-                let published = self.hub.publish_all(events).map(drop);
+                let published = self.hub.publish_batch(events).map(drop);
                 self.published(&topics, &published);
             }
             Step::Subscribe { topics, overflow } => {
@@ -156,7 +157,7 @@ impl World {
             }
             Step::Detach { who: n } => {
                 let n = who(n);
-                self.readers.get_mut(n).into_iter().for_each(|reader| reader.subscription.detach());
+                self.readers.get_mut(n).into_iter().for_each(|reader| reader.subscription.release());
             }
             Step::Drop { who: n } if !self.readers.is_empty() => {
                 let reader = self.readers.swap_remove(who(n));
@@ -201,8 +202,8 @@ impl World {
                 other => panic!("{other:?}"),
             }),
             Some((format, max)) => subscription.poll_encoded(&mut cx, &format, max).map(|encoded| match encoded {
-                Encoded::Events(encoding) => (u64::from(encoding.events), None),
-                Encoded::Gap(gap) => (0, Some(gap)),
+                EncodedDelivery::Events(encoding) => (u64::from(encoding.events), None),
+                EncodedDelivery::Gap(gap) => (0, Some(gap)),
                 other => panic!("{other:?}"),
             }),
         };

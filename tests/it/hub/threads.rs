@@ -5,9 +5,8 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, Thread};
 
-use tidings::{
-    Delivery, Encoded, Encoding, End, Event, GapReason, LocalHub, Retention, Start, Subscribe, Subscriber, Topic,
-};
+use tidings::subscriber::{Delivery, EncodedBatch, EncodedDelivery, SubscriptionEnd};
+use tidings::{Event, GapReason, LocalHub, Retention, Start, Subscribe, Subscriber, Topic};
 
 use super::model::Lines;
 
@@ -41,7 +40,7 @@ fn follow(hub: &LocalHub, topics: &[&str], encoded: bool, seed: u64) -> HashMap<
     loop {
         let polled = match encoded {
             true => subscription.poll_encoded(&mut cx, &Lines(Some(6)), 4096).map(|encoded| match encoded {
-                Encoded::Events(Encoding { bytes, .. }) => {
+                EncodedDelivery::Events(EncodedBatch { bytes, .. }) => {
                     for line in std::str::from_utf8(&bytes).unwrap().lines() {
                         let mut parts = line.split(' ');
                         let sequence = parts.next().unwrap().parse().unwrap();
@@ -49,7 +48,7 @@ fn follow(hub: &LocalHub, topics: &[&str], encoded: bool, seed: u64) -> HashMap<
                     }
                     None
                 }
-                Encoded::End(end) => Some(end),
+                EncodedDelivery::End(end) => Some(end),
                 other => panic!("{other:?}"),
             }),
             false => subscription.poll_next(&mut cx).map(|delivery| match delivery {
@@ -66,7 +65,7 @@ fn follow(hub: &LocalHub, topics: &[&str], encoded: bool, seed: u64) -> HashMap<
         };
         match polled {
             Poll::Pending => thread::park(),
-            Poll::Ready(Some(End::Closed)) => return counts,
+            Poll::Ready(Some(SubscriptionEnd::Closed)) => return counts,
             Poll::Ready(Some(end)) => panic!("{end:?}"),
             Poll::Ready(None) => {}
         }

@@ -4,8 +4,9 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
+use tidings::subscriber::Delivery;
 use tidings::{
-    Delivery, Event, GapReason, LocalHub, Overflow, PublishError, Retention, Subscribe, Subscriber, Subscription, Topic,
+    Event, GapReason, LocalHub, Overflow, PublishError, Retention, Subscribe, Subscriber, Subscription, Topic,
 };
 
 fn topic(name: &str) -> Topic {
@@ -61,7 +62,7 @@ fn what_is_published_while_the_budget_evicts_comes_in_order() {
         let (subscription, hook) = (Arc::new(Mutex::new(subscription)), Hook::default());
         hub.publish_now(&topic("p/a"), Event::binary(Bytes::from_owner(Payload(hook.clone())))).unwrap();
         let mut seen = read(&mut subscription.lock().unwrap());
-        subscription.lock().unwrap().detach();
+        subscription.lock().unwrap().release();
         let during = Arc::new(Mutex::new(Vec::new()));
         *hook.lock().unwrap() = Some(Box::new({
             let (hub, subscription, during) = (hub.clone(), subscription.clone(), during.clone());
@@ -92,7 +93,7 @@ fn what_is_lost_beside_what_is_replaced_is_told() {
         let mut subscription = hub.subscribe(Subscribe::patterns(["**"]).overflow(overflow)).unwrap();
         let publish = |name: &str, count: usize| {
             for _ in 0..count {
-                let event = if name == "a" { Event::text("").keyed("k").unwrap() } else { Event::text("") };
+                let event = if name == "a" { Event::text("").with_key("k").unwrap() } else { Event::text("") };
                 hub.publish_now(&topic(name), event).unwrap();
             }
         };

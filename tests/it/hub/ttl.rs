@@ -6,9 +6,10 @@ use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use proptest::prelude::*;
+use tidings::subscriber::{Delivery, EncodedDelivery, SubscriptionEnd};
+use tidings::time::Clock;
 use tidings::{
-    Clock, Cursor, Delivery, Encoded, End, Event, Gap, GapReason, LocalHub, Overflow, Retention, Start, Subscribe,
-    Subscriber, Subscription, Topic,
+    Cursor, Event, Gap, GapReason, LocalHub, Overflow, Retention, Start, Subscribe, Subscriber, Subscription, Topic,
 };
 
 use super::Lines;
@@ -31,7 +32,8 @@ impl World {
     fn publish<const N: usize>(&self, texts: [&str; N]) {
         for text in texts {
             let ttl = text.split_once(' ').and_then(|(millis, _)| millis.parse().ok());
-            let event = ttl.into_iter().fold(Event::text(text), |event, ttl| event.ttl(Duration::from_millis(ttl)));
+            let event =
+                ttl.into_iter().fold(Event::text(text), |event, ttl| event.with_ttl(Duration::from_millis(ttl)));
             self.hub.publish_now(&Topic::new(NEWS).unwrap(), event).unwrap();
         }
     }
@@ -63,7 +65,7 @@ fn batches(subscription: &mut Subscription) -> Vec<Vec<String>> {
 /// The same, encoded into pieces of at most so many bytes.
 fn pieces(subscription: &mut Subscription, max: usize) -> Vec<Vec<String>> {
     let (mut pieces, mut cx) = (Vec::new(), Context::from_waker(Waker::noop()));
-    while let Poll::Ready(Encoded::Events(events)) = subscription.poll_encoded(&mut cx, &Lines(Some(6)), max) {
+    while let Poll::Ready(EncodedDelivery::Events(events)) = subscription.poll_encoded(&mut cx, &Lines(Some(6)), max) {
         let text = std::str::from_utf8(&events.bytes).unwrap();
         pieces.push(text.lines().map(|line| line.splitn(3, ' ').nth(2).unwrap().to_owned()).collect());
         assert_eq!(text.lines().count(), events.events as usize);
@@ -143,7 +145,8 @@ fn the_last_n_are_the_last_that_live() {
 fn a_life_of_no_time_is_lived_by_nobody() {
     let world = World::new(Retention::default());
     let mut all = world.subscribe(Start::Now);
-    let receipt = world.hub.publish_now(&Topic::new(NEWS).unwrap(), Event::text("zero").ttl(Duration::ZERO)).unwrap();
+    let receipt =
+        world.hub.publish_now(&Topic::new(NEWS).unwrap(), Event::text("zero").with_ttl(Duration::ZERO)).unwrap();
     assert_eq!((receipt.cursor, receipt.subscribers), (world.hub.cursor(), 2));
     assert!(all.iter_mut().all(|subscription| poll(subscription).is_pending()));
     assert_eq!(world.hub.stats().retained, 0);
@@ -152,7 +155,7 @@ fn a_life_of_no_time_is_lived_by_nobody() {
 #[test]
 fn the_longest_life_does_not_end() {
     let world = World::new(Retention::default().age(Duration::MAX));
-    world.hub.publish_now(&Topic::new(NEWS).unwrap(), Event::text("ever").ttl(Duration::MAX)).unwrap();
+    world.hub.publish_now(&Topic::new(NEWS).unwrap(), Event::text("ever").with_ttl(Duration::MAX)).unwrap();
     world.pass(u64::MAX / 2_000_000);
     assert!(world.subscribe(Start::Oldest).iter_mut().all(|one| batches(one).concat() == ["ever"]));
 }
@@ -251,14 +254,14 @@ fn an_expired_event_is_no_gap_for_who_is_slow() {
         world.pass(5);
     }
     world.publish(["kept 1", "kept 2"]);
-    impatient.detach();
+    impatient.release();
     for slow in &mut slow {
-        slow.detach();
+        slow.release();
         assert_eq!(gap(slow).missed, Some(300));
         assert_eq!(batches(slow).concat(), ["kept 1", "kept 2"]);
     }
     assert_eq!(world.hub.stats().expired, 3 * 300 + 2 * 300);
-    assert!(matches!(poll(&mut impatient), Poll::Ready(Delivery::End(End::TooSlow))));
+    assert!(matches!(poll(&mut impatient), Poll::Ready(Delivery::End(SubscriptionEnd::TooSlow))));
 }
 
 /// A clock that can be set, also back, as no clock should be.
@@ -293,7 +296,7 @@ proptest! {
         let mut subscription = hub.subscribe(Subscribe::topics([&news])).unwrap();
         let (mut read, mut expires) = (Vec::new(), Vec::new());
         for (millis, ttl, polls) in steps {
-            let event = ttl.into_iter().fold(Event::text(""), |event, ttl| event.ttl(Duration::from_millis(ttl)));
+            let event = ttl.into_iter().fold(Event::text(""), |event, ttl| event.with_ttl(Duration::from_millis(ttl)));
             expires.push(ttl.map(|ttl| clock.millis() + ttl));
             hub.publish_now(&news, event).unwrap();
             clock.millis.store(millis, Ordering::Relaxed);

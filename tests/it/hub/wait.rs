@@ -1,11 +1,12 @@
-//! Who waits without a poll misses nothing: `Subscriber::wait`.
+//! Who waits without a poll misses nothing: `Subscriber::register`.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 
 use proptest::prelude::*;
-use tidings::{Delivery, LocalHub, Retention, Subscribe, Subscriber, Subscription, Topic};
+use tidings::subscriber::Delivery;
+use tidings::{LocalHub, Retention, Subscribe, Subscriber, Subscription, Topic};
 
 #[derive(Debug, Clone)]
 enum Step {
@@ -65,7 +66,7 @@ proptest! {
                 }
                 Step::Wait => {
                     let flag = Arc::<Flag>::default();
-                    if waiting.wait(&mut Context::from_waker(&flag.clone().into())) {
+                    if waiting.register(&mut Context::from_waker(&flag.clone().into())) {
                         prop_assert!(read(&mut twin).is_pending(), "there is something");
                         asleep = Some(flag);
                     }
@@ -100,13 +101,13 @@ fn whoever_has_all_of_a_topic_waits() {
     let waker = flag.clone().into();
     let mut cx = Context::from_waker(&waker);
     hub.publish_now(&topic, "one").unwrap();
-    assert!(!subscription.wait(&mut cx), "there is one");
+    assert!(!subscription.register(&mut cx), "there is one");
     assert!(matches!(subscription.poll_next(&mut cx), Poll::Ready(Delivery::Events(_))));
-    assert!(subscription.wait(&mut cx));
+    assert!(subscription.register(&mut cx));
     assert!(!flag.0.load(Ordering::Relaxed));
     hub.publish_now(&topic, "two").unwrap();
     assert!(flag.0.load(Ordering::Relaxed));
-    assert!(!subscription.wait(&mut cx), "there is another");
+    assert!(!subscription.register(&mut cx), "there is another");
 }
 
 #[test]
@@ -123,6 +124,6 @@ fn who_waits_holds_nothing_that_is_evicted() {
         hub.publish_now(other, "y".repeat(10 * 1024)).unwrap();
     }
     assert!(hub.stats().pinned_bytes > 12 * 1024, "what it was given last");
-    assert!(subscription.wait(&mut Context::from_waker(Waker::noop())));
+    assert!(subscription.register(&mut Context::from_waker(Waker::noop())));
     assert_eq!(hub.stats().pinned_bytes, 0);
 }

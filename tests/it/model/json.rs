@@ -3,7 +3,8 @@
 use proptest::prelude::*;
 use serde_json::Value;
 use serde_json::value::RawValue;
-use tidings::{Event, EventError, PollQueue};
+use tidings::transport::short_poll::PollQueue;
+use tidings::{Event, EventError};
 
 use crate::support::Feed;
 

@@ -9,10 +9,9 @@ use bytes::Bytes;
 use futures_core::Stream;
 use http::{Response, StatusCode};
 use http_body_util::Full;
-use tidings::{
-    Body, BoxSubscriber, Delivery, End, Endpoint, Event, Rejection, Subscriber, SubscriberExt, Topic, Transport,
-    from_stream, publisher_fn,
-};
+use tidings::endpoint::publisher_fn;
+use tidings::subscriber::{BoxSubscriber, Delivery, SubscriberExt, SubscriptionEnd, from_stream};
+use tidings::{Body, Endpoint, Event, Rejection, Subscriber, Topic, Transport};
 use tokio::time::Instant;
 
 use super::world::{get, pass, text};
@@ -141,7 +140,7 @@ async fn poll_of_any_subscriber_without_cursors_is_refused_with_the_transports_t
             let request = || get(target).body(Full::<Bytes>::default()).unwrap();
             let (status, text) = answer(endpoint.handle(request()).await).await;
             assert!(status == StatusCode::BAD_REQUEST && text.contains(told), "{status} {text}");
-            feed.end(End::Finished);
+            feed.end(SubscriptionEnd::Finished);
             assert_eq!(answer(endpoint.handle(request()).await).await.0, StatusCode::OK);
         }
     }
@@ -156,7 +155,7 @@ async fn poll_of_a_source_without_cursors_that_fails_is_an_error() {
         fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Delivery> {
             match self.0.take() {
                 Some(mut source) => source.poll_next(cx),
-                None => Poll::Ready(Delivery::End(End::Failed)),
+                None => Poll::Ready(Delivery::End(SubscriptionEnd::Failed)),
             }
         }
     }

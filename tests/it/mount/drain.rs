@@ -3,7 +3,8 @@ use std::time::Duration;
 
 use http::StatusCode;
 use http_body_util::BodyExt;
-use tidings::{BodyError, Endpoint, Rejection, SubscribeRequest, publisher_fn};
+use tidings::endpoint::publisher_fn;
+use tidings::{BodyError, Endpoint, Rejection, SubscribeRequest};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
@@ -104,7 +105,7 @@ async fn the_ends_are_spread_over_the_window_and_nothing_is_cut() {
 #[tokio::test(start_paused = true)]
 async fn what_does_not_leave_by_itself_is_cut_off_at_the_windows_end() {
     let app = App::new();
-    let endpoint = app.builder().drain_window(Duration::from_secs(5)).build();
+    let endpoint = app.builder().drain_timeout(Duration::from_secs(5)).build();
     let mut stuck = get("/?transport=chunked").to(&endpoint).await.into_body();
     piece(&mut stuck).await;
     let begin = Instant::now();
@@ -140,7 +141,7 @@ async fn who_comes_during_a_drain_is_told_to_come_back_as_spread_out_as_the_sess
     for (sessions, spread) in [(500, Duration::from_secs(8)), (10, Duration::from_millis(1_000))] {
         let app = App::new();
         let endpoint =
-            app.builder().drain_window(WINDOW).retry(Duration::from_secs(1)..=Duration::from_secs(2)).build();
+            app.builder().drain_timeout(WINDOW).retry(Duration::from_secs(1)..=Duration::from_secs(2)).build();
         let mut held = Vec::new();
         for _ in 0..sessions {
             held.push(get("/?transport=sse").to(&endpoint).await);

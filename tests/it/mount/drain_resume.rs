@@ -73,7 +73,7 @@ async fn poll(endpoint: Endpoint, start: Cursor, seen: Seen) {
 async fn p17_no_event_published_during_a_drain_is_lost_to_a_client_that_resumes_elsewhere() {
     const EVENTS: u64 = 600;
     let app = App::new();
-    let (old, new) = (app.builder().drain_window(Duration::from_secs(3)).build(), app.endpoint());
+    let (old, new) = (app.builder().drain_timeout(Duration::from_secs(3)).build(), app.endpoint());
     let start: Cursor = app.publish("0").parse().unwrap();
     let mut clients = Vec::new();
     for transport in HELD {

@@ -102,8 +102,8 @@ async fn jobs_are_done_every_so_often_whatever_becomes_of_one() {
     let counted = done.clone();
     let endpoint = app
         .builder()
-        .every(Duration::from_secs(2), || panic!("in a job"))
-        .every(Duration::from_secs(3), move || {
+        .run_every(Duration::from_secs(2), || panic!("in a job"))
+        .run_every(Duration::from_secs(3), move || {
             counted.fetch_add(1, Ordering::Relaxed);
         })
         .build();
@@ -131,8 +131,8 @@ fn an_endpoints_time_is_there_for_others() {
     let endpoint = App::new().builder().timer(timer.clone()).build();
     let mut driver = Box::pin(endpoint.driver());
     let time = endpoint.timer();
-    let start = tidings::Clock::now(&time);
-    let mut ours = tidings::Timer::sleep_until(&time, start + Duration::from_secs(3));
+    let start = tidings::time::Clock::now(&time);
+    let mut ours = tidings::time::Timer::sleep_until(&time, start + Duration::from_secs(3));
     let mut hypers = hyper::rt::Timer::sleep_until(&time, start + Duration::from_secs(5));
     let (mut at, mut ends) = ([None, None], 0);
     while ends < 2 {
@@ -162,7 +162,7 @@ async fn a_head_that_is_half_sent_ends_on_an_endpoints_time() {
         async move { Ok::<_, Infallible>(endpoint.handle(request).await) }
     });
     let time = App::new().builder().build().timer();
-    let start = tidings::Clock::now(&time);
+    let start = tidings::time::Clock::now(&time);
     let connection = hyper::server::conn::http1::Builder::new()
         .timer(time.clone())
         .header_read_timeout(Duration::from_secs(30))
@@ -172,7 +172,7 @@ async fn a_head_that_is_half_sent_ends_on_an_endpoints_time() {
     let client = async {
         let heads = [&b"GET /events HTTP/1.1\r\nhost: app.example\r\n\r\n"[..], b"GET /events HTTP/1.1\r\nho"];
         for (head, secs) in heads.into_iter().zip([20, 40]) {
-            tidings::Timer::sleep_until(&time, start + Duration::from_secs(secs)).await;
+            tidings::time::Timer::sleep_until(&time, start + Duration::from_secs(secs)).await;
             write.write_all(head).await.unwrap();
         }
         let mut all = Vec::new();

@@ -4,7 +4,9 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use proptest::prelude::*;
-use tidings::{Endpoint, LocalHub, Subscribe, SubscribeRequest, Subscriber, TokioTimer, Topic, publisher_fn};
+use tidings::endpoint::publisher_fn;
+use tidings::time::TokioTimer;
+use tidings::{Endpoint, LocalHub, Subscribe, SubscribeRequest, Subscriber, Topic};
 use tokio::time::Instant;
 
 use super::world::{To, get, header, pass, text};
@@ -64,7 +66,7 @@ proptest! {
             let endpoint = Endpoint::builder(publisher_fn(move |_| {
                 let (hub, names) = (shared.clone(), names.clone());
                 async move { Ok(hub.subscribe(Subscribe::topics(names))?) }
-            })).poll_hint(range).build();
+            })).short_poll_interval(range).build();
             let mut hints = Vec::new();
             for _ in 0..20 {
                 hints.push(hint(&endpoint, "/").await);
@@ -168,7 +170,7 @@ async fn a_source_that_cannot_tell_is_asked_at_any_time() {
 struct Silence;
 
 impl Subscriber for Silence {
-    fn poll_next(&mut self, _: &mut std::task::Context<'_>) -> std::task::Poll<tidings::Delivery> {
+    fn poll_next(&mut self, _: &mut std::task::Context<'_>) -> std::task::Poll<tidings::subscriber::Delivery> {
         std::task::Poll::Pending
     }
 

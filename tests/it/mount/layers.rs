@@ -9,7 +9,8 @@ use axum::extract::Request as AxumRequest;
 use bytes::Bytes;
 use http::{Request, Response, StatusCode, request};
 use http_body_util::{BodyExt, Full};
-use tidings::{Endpoint, LocalHub, SubscribeRequest, Topic, publisher_fn};
+use tidings::endpoint::publisher_fn;
+use tidings::{Endpoint, LocalHub, SubscribeRequest, Topic};
 use tokio::time::{Instant, timeout};
 use tower_http::compression::predicate::{NotForContentType, Predicate};
 use tower_http::compression::{CompressionLayer, DefaultPredicate};
@@ -67,7 +68,7 @@ async fn timeout_layer_above_the_hold_of_a_long_poll_never_answers_for_it() {
     let app = App::new();
     let layer = TimeoutLayer::with_status_code(StatusCode::GATEWAY_TIMEOUT, 5 * SECOND);
     let cursor = app.publish("before");
-    let endpoint = app.builder().hold(4 * SECOND).max_hold(4 * SECOND).build();
+    let endpoint = app.builder().long_poll_timeout(4 * SECOND).max_long_poll_timeout(4 * SECOND).build();
     for (wait, applied) in [("wait=20", vec!["wait=4"]), ("wait=2", vec!["wait=2"]), ("", vec![])] {
         let poll = get(&format!("/events?cursor={cursor}&transport=long-poll")).header("prefer", wait);
         let begin = Instant::now();
@@ -268,9 +269,9 @@ async fn nested_endpoint_resumes_and_its_publisher_reads_the_path_without_the_pr
 fn body_and_adapters_can_be_shared() {
     fn shared<T: Send + Sync>() {}
     shared::<tidings::Body>();
-    shared::<std::pin::Pin<Box<dyn tidings::Sleep>>>();
-    shared::<tidings::SseEncoder<tidings::Subscription>>();
-    shared::<tidings::ChunkedStream<tidings::Subscription>>();
-    shared::<tidings::LongPollWaiter<tidings::Subscription>>();
-    shared::<tidings::PollQueue<tidings::Subscription>>();
+    shared::<std::pin::Pin<Box<dyn tidings::time::Sleep>>>();
+    shared::<tidings::transport::sse::SseEncoder<tidings::Subscription>>();
+    shared::<tidings::transport::chunked::ChunkedStream<tidings::Subscription>>();
+    shared::<tidings::transport::long_poll::LongPollWaiter<tidings::Subscription>>();
+    shared::<tidings::transport::short_poll::PollQueue<tidings::Subscription>>();
 }

@@ -5,10 +5,11 @@ use std::task::{Context, Poll};
 
 use http_body_util::BodyExt;
 use proptest::prelude::*;
+use tidings::endpoint::publisher_fn;
+use tidings::subscriber::{Delivery, SubscriberExt, from_stream};
 use tidings::{
-    Attach, Body, Cursor, Delivery, Endpoint, Event, Gap, LocalHub, Message, Publisher, Rejection, Retention, Session,
-    Snapshot, Start, Subscribe, SubscribeRequest, Subscriber, SubscriberExt, Subscription, Topic, from_stream,
-    publisher_fn,
+    Accepted, Body, Cursor, Endpoint, Event, Gap, LocalHub, Message, Publisher, Rejection, Retention, Session,
+    Snapshot, Start, Subscribe, SubscribeRequest, Subscriber, Subscription, Topic,
 };
 
 use super::wire::raw::{Frame, Raw, frame};
@@ -171,8 +172,8 @@ impl Board {
 impl Publisher for Board {
     type Subscriber = Subscription;
 
-    async fn subscribe(&self, request: &SubscribeRequest) -> Result<Attach<Subscription>, Rejection> {
-        let attach = Attach::new(self.hub.subscribe(request.subscribe_to(["news"]))?);
+    async fn subscribe(&self, request: &SubscribeRequest) -> Result<Accepted<Subscription>, Rejection> {
+        let attach = Accepted::new(self.hub.subscribe(request.subscribe_to(["news"]))?);
         Ok(if self.begins { attach.with_snapshot(self.state()) } else { attach })
     }
 
@@ -293,7 +294,7 @@ proptest! {
                 Ok::<_, Rejection>(if plain { Plain(subscription).boxed() } else { subscription.boxed() })
             }
         });
-        let endpoint = Endpoint::builder(publisher).max_event(max).batch(batch).build();
+        let endpoint = Endpoint::builder(publisher).max_event(max).max_batch_bytes(batch).build();
         let (mut cursor, mut seen) = (start.to_string(), Vec::new());
         for _ in 0..=sizes.len() {
             let reply = runtime.block_on(async { text(get(&format!("/?cursor={cursor}")).to(&endpoint).await).await });

@@ -1,9 +1,9 @@
 //! Messages of clients: of listen-only endpoints, rejected ones, and answers to their senders.
 
 use http::StatusCode;
+use tidings::endpoint::publisher_fn;
 use tidings::{
-    Attach, Endpoint, EndpointBuilder, Event, LocalHub, Message, Publisher, Rejection, SubscribeRequest, Subscription,
-    publisher_fn,
+    Accepted, Endpoint, EndpointBuilder, Event, LocalHub, Message, Publisher, Rejection, SubscribeRequest, Subscription,
 };
 use tokio::task::yield_now;
 
@@ -21,7 +21,7 @@ struct Echo(LocalHub);
 impl Publisher for Echo {
     type Subscriber = Subscription;
 
-    async fn subscribe(&self, request: &SubscribeRequest) -> Result<Attach<Subscription>, Rejection> {
+    async fn subscribe(&self, request: &SubscribeRequest) -> Result<Accepted<Subscription>, Rejection> {
         Ok(self.0.subscribe(request.subscribe_to(["news"]))?.into())
     }
 
@@ -30,7 +30,7 @@ impl Publisher for Echo {
         let Some((name, said)) = said else { return Ok(None) };
         Ok(Some(match name {
             "binary" => Event::binary(said.to_owned()),
-            _ => Event::text(said).named(name).map_err(|error| Rejection::invalid(error.to_string()))?,
+            _ => Event::text(said).with_name(name).map_err(|error| Rejection::invalid(error.to_string()))?,
         }))
     }
 }
@@ -188,7 +188,7 @@ struct Slow {
 impl Publisher for Slow {
     type Subscriber = Subscription;
 
-    async fn subscribe(&self, request: &SubscribeRequest) -> Result<Attach<Subscription>, Rejection> {
+    async fn subscribe(&self, request: &SubscribeRequest) -> Result<Accepted<Subscription>, Rejection> {
         Ok(self.hub.subscribe(request.subscribe_to(["news"]))?.into())
     }
 
@@ -242,7 +242,7 @@ struct Revoking {
 impl Publisher for Revoking {
     type Subscriber = Subscription;
 
-    async fn subscribe(&self, request: &SubscribeRequest) -> Result<Attach<Subscription>, Rejection> {
+    async fn subscribe(&self, request: &SubscribeRequest) -> Result<Accepted<Subscription>, Rejection> {
         Ok(self.hub.subscribe(request.subscribe_to(["news"]))?.into())
     }
 

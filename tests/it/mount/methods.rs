@@ -6,7 +6,8 @@ use bytes::Bytes;
 use http::{Request, StatusCode};
 use http_body::{Body, Frame};
 use http_body_util::{BodyExt, Full};
-use tidings::{EndpointStats, Message, Transport};
+use tidings::stats::EndpointStats;
+use tidings::{Message, Transport};
 
 use super::world::{App, To, header, request, text};
 
@@ -158,7 +159,7 @@ impl Body for Slow {
 #[tokio::test(start_paused = true)]
 async fn a_body_has_a_limit_and_a_deadline() {
     let app = App::new();
-    let endpoint = app.builder().max_message(10).receive_deadline(Duration::from_secs(7)).build();
+    let endpoint = app.builder().max_message(10).message_timeout(Duration::from_secs(7)).build();
     for (bytes, breaks, expected, after) in [
         (10, false, StatusCode::REQUEST_TIMEOUT, 7),
         (11, false, StatusCode::PAYLOAD_TOO_LARGE, 0),

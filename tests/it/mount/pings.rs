@@ -12,7 +12,7 @@ use hyper::ext::Protocol;
 use hyper::service::service_fn;
 use hyper::upgrade::Upgraded;
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use tidings::{Endpoint, EndpointBuilder, Left, LocalHub, Retention};
+use tidings::{Endpoint, EndpointBuilder, LocalHub, Retention, SessionEnd};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
 use tokio::time::{Instant, timeout};
 
@@ -136,14 +136,14 @@ async fn websocket_that_answers_a_ping_behind_large_events_late_stays() {
         // What it was sent before an answered ping gives it no more time.
         client.answers = false;
         client.read(200_000, 3 * SECOND).await;
-        assert_eq!((endpoint.session_count(), endpoint.stats().left_for(Left::Stalled)), (0, 1), "{http:?}");
+        assert_eq!((endpoint.session_count(), endpoint.stats().left_for(SessionEnd::Stalled)), (0, 1), "{http:?}");
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn websocket_that_reads_and_answers_nothing_is_ended_when_its_bytes_are_due() {
     for http in [Http::One, Http::Two] {
-        let (app, endpoint) = app(|builder| builder.ping(2 * SECOND, SECOND).write_stall(SECOND));
+        let (app, endpoint) = app(|builder| builder.ping(2 * SECOND, SECOND).write_timeout(SECOND));
         let mut client = Slow::come(&endpoint, http, 4 << 20).await;
         client.answers = false;
         pass(STEP).await;
@@ -159,7 +159,7 @@ async fn websocket_that_reads_and_answers_nothing_is_ended_when_its_bytes_are_du
 #[tokio::test(start_paused = true)]
 async fn websocket_that_takes_nothing_is_ended_by_the_write_timeout() {
     for http in [Http::One, Http::Two] {
-        let (app, endpoint) = app(|builder| builder.ping(2 * SECOND, SECOND).write_stall(SECOND));
+        let (app, endpoint) = app(|builder| builder.ping(2 * SECOND, SECOND).write_timeout(SECOND));
         let client = Slow::come(&endpoint, http, 64 * 1024).await;
         pass(STEP).await;
         (0..4).for_each(|_| drop(app.publish(&"x".repeat(LARGE))));
@@ -173,7 +173,7 @@ async fn websocket_that_takes_nothing_is_ended_by_the_write_timeout() {
 #[tokio::test(start_paused = true)]
 async fn websocket_that_takes_large_events_slowly_gets_them() {
     for http in [Http::One, Http::Two] {
-        let (app, endpoint) = app(|builder| builder.write_stall(SECOND));
+        let (app, endpoint) = app(|builder| builder.write_timeout(SECOND));
         let mut client = Slow::come(&endpoint, http, 16 * 1024).await;
         pass(STEP).await;
         (0..5).for_each(|_| drop(app.publish(&"x".repeat(LARGE))));
@@ -186,7 +186,7 @@ async fn websocket_that_takes_large_events_slowly_gets_them() {
 #[tokio::test(start_paused = true)]
 async fn websocket_with_a_large_batch_takes_large_events_slowly() {
     for http in [Http::One, Http::Two] {
-        let (app, endpoint) = app(|builder| builder.write_stall(SECOND).batch(1 << 20));
+        let (app, endpoint) = app(|builder| builder.write_timeout(SECOND).max_batch_bytes(1 << 20));
         let mut client = Slow::come(&endpoint, http, 16 * 1024).await;
         pass(STEP).await;
         for _ in 0..6 {

@@ -102,7 +102,7 @@ async fn a_quiet_poll_is_held_as_long_as_was_asked_and_no_longer() {
 #[tokio::test(start_paused = true)]
 async fn each_wait_is_acknowledged_as_what_it_was() {
     let app = App::new();
-    let endpoint = app.builder().max_hold(Duration::from_secs(150)).build();
+    let endpoint = app.builder().max_long_poll_timeout(Duration::from_secs(150)).build();
     for wait in (0..200).chain(0..70) {
         let response = get("/").header("prefer", format!("wait={wait}")).to(&endpoint).await;
         assert_eq!(header(&response, "preference-applied"), format!("wait={}", wait.min(150)));
@@ -135,7 +135,7 @@ async fn a_poll_that_is_let_go_of_leaves_nothing_behind() {
 #[tokio::test]
 async fn what_does_not_fit_is_there_at_once() {
     let app = App::new();
-    let endpoint = app.builder().batch(100).build();
+    let endpoint = app.builder().max_batch_bytes(100).build();
     let begin = header(&get("/events").to(&endpoint).await, "etag").to_owned();
     let big = Event::text("x".repeat(90));
     for _ in 0..3 {

@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use http::{StatusCode, Version};
 use serde_json::{Value, json};
-use tidings::{Endpoint, Event, LocalHub, Retention, SubscribeRequest, Topic, from_stream, publisher_fn};
+use tidings::endpoint::publisher_fn;
+use tidings::subscriber::from_stream;
+use tidings::{Endpoint, Event, LocalHub, Retention, SubscribeRequest, Topic};
 use tokio::time::{Instant, timeout};
 
 use super::wire::raw::Raw;
@@ -195,7 +197,7 @@ async fn long_poll_without_a_cursor_is_answered_soon_with_one() {
 #[tokio::test(start_paused = true)]
 async fn long_poll_without_a_cursor_keeps_the_min_interval() {
     let app = App::new();
-    let endpoint = app.builder().min_interval(Duration::from_secs(2)).build();
+    let endpoint = app.builder().long_poll_min_wait(Duration::from_secs(2)).build();
     let asked = endpoint.clone();
     let held = tokio::spawn(async move { poll(&asked, "/?wait=20", "").await });
     pass(Duration::from_secs(1)).await;

@@ -2,7 +2,8 @@
 
 use http::StatusCode;
 use proptest::prelude::*;
-use tidings::{Cursor, Endpoint, LocalHub, Rejection, Start, SubscribeRequest, Topic, publisher_fn};
+use tidings::endpoint::publisher_fn;
+use tidings::{Cursor, Endpoint, LocalHub, Rejection, Start, SubscribeRequest, Topic};
 
 use super::world::{App, To, get, header, text};
 
@@ -62,7 +63,7 @@ async fn a_query_is_read_as_a_form_is() {
 #[tokio::test(start_paused = true)]
 async fn more_that_came_meanwhile_is_told() {
     let app = App::new();
-    let (endpoint, cursor) = (app.builder().batch(1).build(), app.hub.cursor());
+    let (endpoint, cursor) = (app.builder().max_batch_bytes(1).build(), app.hub.cursor());
     let poll = || async { text(get(&format!("/?cursor={cursor}")).to(&endpoint).await).await };
     app.publish("one");
     let first = poll().await;

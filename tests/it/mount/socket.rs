@@ -2,22 +2,22 @@ use std::io::IoSlice;
 use std::time::Duration;
 
 use proptest::prelude::*;
-use tidings::Socket;
+use tidings::server::CoalescingStream;
 use tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
 use super::world::{App, pass};
 
 /// Both ends of a connection over loopback.
-async fn pair() -> (Socket, TcpStream) {
+async fn pair() -> (CoalescingStream, TcpStream) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let client = TcpStream::connect(listener.local_addr().unwrap());
     let (accepted, client) = tokio::join!(listener.accept(), client);
-    (Socket::new(accepted.unwrap().0), client.unwrap())
+    (CoalescingStream::new(accepted.unwrap().0), client.unwrap())
 }
 
 /// Writes the pieces as an HTTP stack does, from where the last write ended.
-async fn write(socket: &mut Socket, pieces: &[Vec<u8>]) {
+async fn write(socket: &mut CoalescingStream, pieces: &[Vec<u8>]) {
     let mut slices: Vec<IoSlice<'_>> = pieces.iter().map(|piece| IoSlice::new(piece)).collect();
     let mut rest = slices.as_mut_slice();
     while rest.iter().any(|piece| !piece.is_empty()) {
@@ -153,7 +153,7 @@ async fn it_is_tuned_and_can_be_had_back() {
     assert_eq!(&answer, b"answer");
 }
 
-/// Without it, a slow client seems to take nothing, see [`tidings::tune`].
+/// Without it, a slow client seems to take nothing, see [`tidings::server::set_tcp_options`].
 #[cfg(any(target_os = "android", target_os = "linux"))]
 #[tokio::test]
 async fn kernel_holds_little_that_is_not_sent() {

@@ -4,10 +4,9 @@ use std::time::Duration;
 use futures_core::Stream;
 use http::StatusCode;
 use http_body::Body as _;
-use tidings::{
-    Body, BodyError, Delivery, End, Endpoint, Event, Rejection, SubscribeRequest, Subscriber, Topic, from_stream,
-    publisher_fn,
-};
+use tidings::endpoint::publisher_fn;
+use tidings::subscriber::{Delivery, SubscriptionEnd, from_stream};
+use tidings::{Body, BodyError, Endpoint, Event, Rejection, SubscribeRequest, Subscriber, Topic};
 use tokio::time::Instant;
 
 use super::world::{App, To, get, header, pass, piece, text};
@@ -76,13 +75,15 @@ async fn without_the_hello_a_stream_begins_with_a_comment_and_the_first_event_sa
 }
 
 /// An endpoint of a source that ends as told.
-fn ending(end: End) -> Endpoint {
-    struct Source(Option<Event>, End);
+fn ending(end: SubscriptionEnd) -> Endpoint {
+    struct Source(Option<Event>, SubscriptionEnd);
 
     impl Subscriber for Source {
         fn poll_next(&mut self, _: &mut Context<'_>) -> Poll<Delivery> {
             Poll::Ready(match self.0.take() {
-                Some(event) => Delivery::Events(tidings::Batch::new(Topic::new("news").unwrap(), 7, [(1, event)])),
+                Some(event) => {
+                    Delivery::Events(tidings::subscriber::Batch::new(Topic::new("news").unwrap(), 7, [(1, event)]))
+                }
                 None => Delivery::End(self.1),
             })
         }
@@ -93,7 +94,11 @@ fn ending(end: End) -> Endpoint {
 
 #[tokio::test(start_paused = true)]
 async fn who_fell_behind_is_to_come_back_and_who_has_all_is_not() {
-    for (end, expected) in [(End::Finished, None), (End::Closed, None), (End::TooSlow, Some(BodyError::Ended))] {
+    for (end, expected) in [
+        (SubscriptionEnd::Finished, None),
+        (SubscriptionEnd::Closed, None),
+        (SubscriptionEnd::TooSlow, Some(BodyError::Ended)),
+    ] {
         for target in ["/?transport=sse", "/?transport=chunked"] {
             let endpoint = ending(end);
             let mut body = open(&endpoint, target).await;

@@ -7,7 +7,8 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use http::StatusCode;
-use tidings::{Body, Clock, Endpoint, Sleep, Timer, TokioTimer};
+use tidings::time::{Clock, Sleep, Timer, TokioTimer};
+use tidings::{Body, Endpoint};
 use tokio::runtime::{Builder, Runtime};
 use tokio::task::AbortHandle;
 
@@ -97,7 +98,7 @@ fn jobs_go_on_in_another_runtime_when_the_drivers_runtime_ends() {
     let job = move || {
         counted.fetch_add(1, Ordering::Relaxed);
     };
-    let endpoint = App::new().builder().every(Duration::from_secs(1), job).build();
+    let endpoint = App::new().builder().run_every(Duration::from_secs(1), job).build();
     first.block_on(async { drop(get("/events").to(&endpoint).await) });
     second.block_on(async {
         let mut body = stream(&endpoint, "/?transport=sse").await;

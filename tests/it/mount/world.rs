@@ -6,9 +6,10 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{Request, Response, request};
 use http_body_util::{BodyExt, Full};
+use tidings::subscriber::{BoxSubscriber, SubscriberExt};
 use tidings::{
-    Attach, Body, BodyError, BoxSubscriber, Endpoint, EndpointBuilder, Event, LocalHub, Message, Publisher, Rejection,
-    Start, SubscribeRequest, SubscriberExt, Topic, Transport,
+    Accepted, Body, BodyError, Endpoint, EndpointBuilder, Event, LocalHub, Message, Publisher, Rejection, Start,
+    SubscribeRequest, Topic, Transport,
 };
 
 /// An application with one topic, `news`. Its path says how it takes a client:
@@ -82,7 +83,7 @@ impl App {
 impl Publisher for App {
     type Subscriber = BoxSubscriber;
 
-    async fn subscribe(&self, request: &SubscribeRequest) -> Result<Attach<BoxSubscriber>, Rejection> {
+    async fn subscribe(&self, request: &SubscribeRequest) -> Result<Accepted<BoxSubscriber>, Rejection> {
         self.log.subscribes.fetch_add(1, Ordering::Relaxed);
         let topics = request.topics().iter().map(ToString::to_string).collect();
         *self.log.last.lock().unwrap() = Some((request.transport(), request.start(), topics));

@@ -2,9 +2,9 @@ use std::task::{Context, Poll, Waker};
 
 use proptest::collection::vec;
 use proptest::prelude::*;
+use tidings::subscriber::{Batch, Delivery, SubscriptionEnd};
 use tidings::{
-    Batch, Cursor, Delivery, End, Event, Hub, LocalHub, PublishError, Retention, Start, Subscribe, SubscribeError,
-    Subscriber, Subscription,
+    Cursor, Event, Hub, LocalHub, PublishError, Retention, Start, Subscribe, SubscribeError, Subscriber, Subscription,
 };
 
 use super::{TOPICS, bursts, keeper, poll, publish, read, topic};
@@ -20,7 +20,7 @@ proptest! {
                 0 | 1 => all.push(hub.subscribe(Subscribe::topics(TOPICS[..=at].iter().copied()).start(Start::Oldest)).unwrap()),
                 2 => drop((!all.is_empty()).then(|| all.swap_remove(at % all.len()))),
                 3 | 4 => drop(publish(&hub, &[at])),
-                5 => all.iter_mut().for_each(Subscriber::detach),
+                5 => all.iter_mut().for_each(Subscriber::release),
                 _ => all.iter_mut().skip(at).step_by(2).for_each(|subscription| {
                     drop(subscription.poll_next(&mut Context::from_waker(Waker::noop())));
                 }),
@@ -52,12 +52,12 @@ proptest! {
                     Poll::Ready(Delivery::Events(batch)) => {
                         seen.extend(batch.iter().map(|event| event.cursor.unwrap().position().sequence));
                     }
-                    Poll::Ready(Delivery::End(End::Closed)) => break,
+                    Poll::Ready(Delivery::End(SubscriptionEnd::Closed)) => break,
                     other => panic!("{other:?}"),
                 }
             }
             for _ in 0..3 {
-                assert!(matches!(poll(subscription), Poll::Ready(Delivery::End(End::Closed))));
+                assert!(matches!(poll(subscription), Poll::Ready(Delivery::End(SubscriptionEnd::Closed))));
             }
             seen
         };
@@ -66,7 +66,7 @@ proptest! {
         prop_assert_eq!(sequences, published.iter().map(|event| event.sequence).collect::<Vec<_>>());
         prop_assert_eq!(rest(&mut one).len(), published.iter().filter(|event| event.topic == TOPICS[0]).count());
         prop_assert_eq!(hub.publish_now(&topic("a"), "late").unwrap_err(), PublishError::Closed);
-        let all = hub.publish_all([(topic("b"), Event::text("late"))]);
+        let all = hub.publish_batch([(topic("b"), Event::text("late"))]);
         prop_assert_eq!(all.unwrap_err(), PublishError::Closed);
         prop_assert_eq!(hub.subscribe(Subscribe::topics(TOPICS)).unwrap_err(), SubscribeError::Closed);
         prop_assert_eq!(hub.stats().published, published.len() as u64);
@@ -94,6 +94,6 @@ fn p21_what_is_sent_may_be_sent() {
         sync::<tidings::Endpoint>();
         sync::<tidings::Body>();
         sync::<tidings::SubscribeRequest>();
-        send::<tidings::BoxSubscriber>();
+        send::<tidings::subscriber::BoxSubscriber>();
     }
 }

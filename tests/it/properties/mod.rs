@@ -12,7 +12,8 @@ use std::task::{Context, Poll, Waker};
 
 use proptest::collection::vec;
 use proptest::prelude::*;
-use tidings::{Delivery, LocalHub, Retention, Subscriber, Subscription, Topic};
+use tidings::subscriber::Delivery;
+use tidings::{LocalHub, Retention, Subscriber, Subscription, Topic};
 
 const TOPICS: [&str; 3] = ["a", "b", "c/d"];
 

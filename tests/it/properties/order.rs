@@ -2,7 +2,8 @@ use std::task::{Context, Poll, Waker};
 
 use proptest::collection::vec;
 use proptest::prelude::*;
-use tidings::{Cursor, Delivery, Encoded, GapReason, LocalHub, Position, Retention, Start, Subscribe, Subscriber};
+use tidings::subscriber::{Delivery, EncodedDelivery};
+use tidings::{Cursor, GapReason, LocalHub, Position, Retention, Start, Subscribe, Subscriber};
 
 use super::{TOPICS, bursts, keeper, poll, publish, read, topic};
 use crate::hub::Lines;
@@ -41,7 +42,7 @@ proptest! {
                 seen.extend(batch.iter().map(|event| event.cursor.unwrap().position().sequence));
             } else {
                 let encoded = subscription.poll_encoded(&mut cx, &Lines(Some(6)), max);
-                let Poll::Ready(Encoded::Events(events)) = encoded else { break };
+                let Poll::Ready(EncodedDelivery::Events(events)) = encoded else { break };
                 let text = String::from_utf8(events.bytes.to_vec()).unwrap();
                 seen.extend(text.lines().map(|line| line.split(' ').next().unwrap().parse::<u64>().unwrap()));
             }
@@ -149,7 +150,7 @@ proptest! {
         let (mut delivered, mut cx) = (0, Context::from_waker(Waker::noop()));
         loop {
             let Poll::Ready(polled) = subscription.poll_encoded(&mut cx, &Lines(Some(6)), max) else { break };
-            let Encoded::Events(events) = polled else { panic!("{polled:?}") };
+            let EncodedDelivery::Events(events) = polled else { panic!("{polled:?}") };
             delivered += events.events as usize;
             let cursor = subscription.cursor().unwrap().position().sequence;
             prop_assert!(cursor >= ours[delivered - 1].sequence);
@@ -168,7 +169,7 @@ proptest! {
         publish(&hub, &[1]);
         publish(&hub, &vec![0; after]);
         let (mut at, mut cx) = (0, Context::from_waker(Waker::noop()));
-        while let Poll::Ready(Encoded::Events(events)) = subscription.poll_encoded(&mut cx, &Lines(Some(6)), max) {
+        while let Poll::Ready(EncodedDelivery::Events(events)) = subscription.poll_encoded(&mut cx, &Lines(Some(6)), max) {
             prop_assert!(events.bytes.len() <= max || events.events == 1);
             let text = String::from_utf8(events.bytes.to_vec()).unwrap();
             for line in text.lines() {

@@ -2,7 +2,8 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, Thread};
 
-use tidings::{Delivery, Start, Subscribe, Subscriber};
+use tidings::subscriber::Delivery;
+use tidings::{Start, Subscribe, Subscriber};
 
 use super::{TOPICS, keeper, topic};
 

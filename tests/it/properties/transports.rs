@@ -1,7 +1,8 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use tidings::{Endpoint, LocalHub, SubscribeRequest, publisher_fn};
+use tidings::endpoint::publisher_fn;
+use tidings::{Endpoint, LocalHub, SubscribeRequest};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
@@ -23,7 +24,7 @@ fn endpoint(hub: &LocalHub) -> Endpoint {
         let hub = hub.clone();
         async move { Ok(hub.subscribe(request.subscribe_to(request.topics()))?) }
     }))
-    .drain_window(Duration::from_millis(500))
+    .drain_timeout(Duration::from_millis(500))
     .build()
 }
 

@@ -5,7 +5,8 @@ use std::thread;
 
 use bytes::Bytes;
 use proptest::prelude::*;
-use tidings::{Delivery, Encoded, Event, Format, LocalHub, Published, Start, Subscribe, Subscriber, SubscriberExt};
+use tidings::subscriber::{Delivery, EncodedDelivery, EventRef, Format, SubscriberExt};
+use tidings::{Event, LocalHub, Start, Subscribe, Subscriber};
 
 use super::{TOPICS, bursts, keeper, poll, publish, read, topic};
 
@@ -80,7 +81,7 @@ proptest! {
         for subscription in &mut all {
             prop_assert!(subscription.poll_next(&mut Context::from_waker(&waker)).is_pending());
         }
-        hub.publish_all((0..events).map(|n| (ticks.clone(), Event::text(n.to_string())))).unwrap();
+        hub.publish_batch((0..events).map(|n| (ticks.clone(), Event::text(n.to_string())))).unwrap();
         prop_assert_eq!(counted.0.load(Ordering::Relaxed), parked);
         hub.publish_now(&ticks, "nobody waits").unwrap();
         prop_assert_eq!(counted.0.load(Ordering::Relaxed), parked);
@@ -137,7 +138,7 @@ fn p11_a_payload_and_a_format_may_use_the_hub() {
             Some(6)
         }
 
-        fn encode(&self, event: &Published<'_>, out: &mut bytes::BytesMut) {
+        fn encode(&self, event: &EventRef<'_>, out: &mut bytes::BytesMut) {
             self.0.publish_now(&topic("c/d"), "from a format").unwrap();
             out.extend_from_slice(event.event.payload());
         }
@@ -151,7 +152,9 @@ fn p11_a_payload_and_a_format_may_use_the_hub() {
     let format = Publishing(hub.clone());
     let mut cx = Context::from_waker(Waker::noop());
     let mut pieces = 0;
-    while let Poll::Ready(Encoded::Events(_) | Encoded::Gap(_)) = subscription.poll_encoded(&mut cx, &format, 64) {
+    while let Poll::Ready(EncodedDelivery::Events(_) | EncodedDelivery::Gap(_)) =
+        subscription.poll_encoded(&mut cx, &format, 64)
+    {
         pieces += 1;
     }
     assert!(pieces > 1);
@@ -169,7 +172,7 @@ fn p12_publishing_waits_for_no_subscriber() {
             Some(6)
         }
 
-        fn encode(&self, event: &Published<'_>, out: &mut bytes::BytesMut) {
+        fn encode(&self, event: &EventRef<'_>, out: &mut bytes::BytesMut) {
             if !self.1.swap(true, Ordering::Relaxed) {
                 self.0.wait();
                 self.0.wait();

@@ -4,10 +4,8 @@ use std::sync::Arc;
 
 use proptest::prelude::*;
 use serde_json::Value;
-use tidings::{
-    BoxSubscriber, Delivery, Endpoint, LocalHub, Publisher, Rejection, SubscribeRequest, Subscriber, SubscriberExt,
-    Topic,
-};
+use tidings::subscriber::{BoxSubscriber, Delivery, SubscriberExt};
+use tidings::{Endpoint, LocalHub, Publisher, Rejection, SubscribeRequest, Subscriber, Topic};
 
 use super::site::{Answer, Site};
 use crate::mount::wire::raw::Raw;
@@ -26,7 +24,7 @@ type Acl = Vec<Vec<bool>>;
 /// An application that gives each user what of the named topics it may read.
 fn guarded(hub: &LocalHub, acl: &Acl) -> Endpoint {
     let (hub, acl) = (hub.clone(), Arc::new(acl.clone()));
-    Endpoint::new(tidings::publisher_fn(move |request: SubscribeRequest| {
+    Endpoint::new(tidings::endpoint::publisher_fn(move |request: SubscribeRequest| {
         let user: Option<usize> = request.header("user").and_then(|user| user.parse().ok());
         let allowed = user.and_then(|user| acl.get(user)).ok_or(Rejection::Unauthorized);
         let topics = allowed.map(|allowed| {
@@ -208,7 +206,7 @@ async fn row_05_a_cursor_is_not_used_before_its_bearer_is_let_in() {
     impl Publisher for Refuses {
         type Subscriber = BoxSubscriber;
 
-        async fn subscribe(&self, request: &SubscribeRequest) -> Result<tidings::Attach<BoxSubscriber>, Rejection> {
+        async fn subscribe(&self, request: &SubscribeRequest) -> Result<tidings::Accepted<BoxSubscriber>, Rejection> {
             // The cursor is a plain value here; to use it takes a hub.
             assert!(matches!(request.start(), tidings::Start::After(_)));
             Err(Rejection::Forbidden)

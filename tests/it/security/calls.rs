@@ -6,9 +6,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use http::StatusCode;
+use tidings::subscriber::{BoxSubscriber, SubscriberExt};
 use tidings::{
-    Attach, BoxSubscriber, Endpoint, EndpointBuilder, Event, LocalHub, Message, Publisher, Rejection, SubscribeRequest,
-    SubscriberExt, Transport,
+    Accepted, Endpoint, EndpointBuilder, Event, LocalHub, Message, Publisher, Rejection, SubscribeRequest, Transport,
 };
 use tokio::sync::Semaphore;
 
@@ -74,7 +74,7 @@ impl Publisher for Slow {
         request.query("key").map(std::borrow::Cow::into_owned)
     }
 
-    async fn subscribe(&self, request: &SubscribeRequest) -> Result<Attach<BoxSubscriber>, Rejection> {
+    async fn subscribe(&self, request: &SubscribeRequest) -> Result<Accepted<BoxSubscriber>, Rejection> {
         if request.path() != "/now" {
             self.work().await;
         }
@@ -120,7 +120,7 @@ async fn websocket_messages_above_the_limit_wait_and_all_arrive() {
 #[tokio::test(start_paused = true)]
 async fn websocket_message_that_waits_stops_its_connection_from_being_read() {
     let app = Slow::new();
-    let endpoint = app.builder().max_attaches(1).max_message_rate(u32::MAX).build();
+    let endpoint = app.builder().max_concurrent_calls(1).max_message_rate(u32::MAX).build();
     let mut first = Guest::connect(&endpoint, "/now", 1 << 10).await;
     first.send(1, b"work").await;
     let mut second = Guest::connect(&endpoint, "/now", 256).await;
@@ -137,7 +137,7 @@ async fn websocket_message_that_waits_stops_its_connection_from_being_read() {
 #[tokio::test(start_paused = true)]
 async fn websocket_message_that_waits_is_dropped_with_a_revoked_session() {
     let app = Slow::new();
-    let endpoint = app.builder().max_attaches(1).build();
+    let endpoint = app.builder().max_concurrent_calls(1).build();
     let mut first = Guest::connect(&endpoint, "/now", 1 << 10).await;
     first.send(1, b"work").await;
     let mut second = Guest::connect(&endpoint, "/now?key=b", 1 << 10).await;
@@ -157,7 +157,7 @@ async fn websocket_message_that_waits_is_dropped_with_a_revoked_session() {
 async fn websocket_message_that_waits_does_not_hold_up_a_close_or_a_drain() {
     for drains in [false, true] {
         let app = Slow::new();
-        let endpoint = app.builder().max_attaches(1).close_timeout(Duration::from_secs(3)).build();
+        let endpoint = app.builder().max_concurrent_calls(1).close_timeout(Duration::from_secs(3)).build();
         let mut clients = Vec::new();
         for _ in 0..3 {
             let mut client = Guest::connect(&endpoint, "/now", 1 << 10).await;
@@ -186,9 +186,9 @@ async fn websocket_message_that_waits_does_not_hold_up_a_close_or_a_drain() {
 async fn subscribe_of_a_key_above_its_share_is_busy_and_others_are_served() {
     // By default a quarter of 8.
     for (builder, share) in [
-        (Slow::new().builder().max_attaches(8), 2),
-        (Slow::new().builder().max_attaches(8).max_concurrent_calls_per_key(5), 5),
-        (Slow::new().builder().max_attaches(8).max_concurrent_calls_per_key(0), 1),
+        (Slow::new().builder().max_concurrent_calls(8), 2),
+        (Slow::new().builder().max_concurrent_calls(8).max_concurrent_calls_per_key(5), 5),
+        (Slow::new().builder().max_concurrent_calls(8).max_concurrent_calls_per_key(0), 1),
     ] {
         let endpoint = builder.build();
         let mut waiting = Vec::new();
@@ -224,7 +224,7 @@ async fn subscribe_of_a_key_above_its_share_is_busy_and_others_are_served() {
 #[tokio::test(start_paused = true)]
 async fn messages_of_a_key_above_its_share_wait_or_are_busy_and_others_are_served() {
     let app = Slow::new();
-    let endpoint = app.builder().max_attaches(8).build();
+    let endpoint = app.builder().max_concurrent_calls(8).build();
     let mut clients = Vec::new();
     for _ in 0..5 {
         let mut client = Guest::connect(&endpoint, "/now?key=a", 1 << 10).await;

@@ -3,7 +3,8 @@
 use std::sync::{Arc, Mutex};
 
 use http::Response;
-use tidings::{Body, Endpoint, EndpointBuilder, LocalHub, SubscribeRequest, publisher_fn};
+use tidings::endpoint::publisher_fn;
+use tidings::{Body, Endpoint, EndpointBuilder, LocalHub, SubscribeRequest};
 
 use super::site::Site;
 use crate::mount::world::{App, To, header, request, text};

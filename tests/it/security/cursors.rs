@@ -68,7 +68,7 @@ fn forgeries(first: &str, last: &str) -> Vec<(Vec<u8>, Told)> {
 async fn row_07_a_forged_cursor_is_a_gap_and_no_error() {
     let app = App::new();
     let (first, last) = (app.publish("one"), app.publish("two"));
-    let endpoint = app.builder().max_head(4 << 20).build();
+    let endpoint = app.builder().max_request_head(4 << 20).build();
     for (cursor, (gap, events)) in forgeries(&first, &last) {
         let value = HeaderValue::from_bytes(&cursor).unwrap();
         let name = format!("{:?}", String::from_utf8_lossy(&cursor[..cursor.len().min(80)]));
@@ -124,7 +124,7 @@ async fn objects(transport: &str, response: http::Response<tidings::Body>) -> Ve
 async fn row_07_a_forged_cursor_on_a_websocket_is_a_gap_or_its_close_code() {
     let app = App::new();
     let (first, last) = (app.publish("one"), app.publish("two"));
-    let address = serve_http1(&app.builder().max_head(4 << 20).build()).await;
+    let address = serve_http1(&app.builder().max_request_head(4 << 20).build()).await;
     for (cursor, (gap, events)) in forgeries(&first, &last) {
         // What hyper's own buffer does not take in is not our matter.
         if cursor.len() > 100_000 {

@@ -95,8 +95,8 @@ proptest! {
         for name in [&text, &other] {
             shown.extend(Topic::new(name).map(|topic| format!("{topic:?} {topic}")));
             shown.extend(Topic::new(name).map_err(|error| format!("{error:?} {error}")).err());
-            shown.extend(Event::text("").named(name).map(|event| format!("{event:?}")));
-            shown.extend(Event::text("").named(name).map_err(|error| format!("{error:?} {error}")).err());
+            shown.extend(Event::text("").with_name(name).map(|event| format!("{event:?}")));
+            shown.extend(Event::text("").with_name(name).map_err(|error| format!("{error:?} {error}")).err());
             shown.extend(Cursor::parse(name.as_bytes()).map_err(|error| format!("{error:?} {error}")).err());
         }
         let target: String = form_urlencoded::Serializer::new("/events?".to_owned()).append_pair("cursor", &text).finish();

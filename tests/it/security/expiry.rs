@@ -11,7 +11,7 @@ use hyper::client::conn::http2::SendRequest;
 use hyper::ext::Protocol;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use tidings::{Endpoint, Left, Transport};
+use tidings::{Endpoint, SessionEnd, Transport};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
 use tokio::time::Instant;
 
@@ -145,7 +145,7 @@ async fn row_21_event_published_at_or_after_the_expiry_is_not_delivered() {
             assert!(ended - begin <= Duration::from_secs(6), "{transport:?} {http2}: {:?}", ended - begin);
             assert!(!client.text().contains("too late"), "{transport:?} {http2}: {}", client.text());
             pass(Duration::from_secs(6)).await;
-            assert_eq!((house.why(), endpoint.session_count()), (Left::Revoked, 0));
+            assert_eq!((house.why(), endpoint.session_count()), (SessionEnd::Revoked, 0));
         }
     }
 }

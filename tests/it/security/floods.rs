@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http_body::{Body, Frame};
-use tidings::{Delivery, GapReason, LocalHub, Message, Retention, Subscribe, SubscriberExt, Topic, Transport};
+use tidings::subscriber::{Delivery, SubscriberExt};
+use tidings::{GapReason, LocalHub, Message, Retention, Subscribe, Topic, Transport};
 
 use crate::mount::sessions::guest::Guest;
 use crate::mount::sessions::house::House;
@@ -68,7 +69,7 @@ async fn row_11_a_held_poll_has_a_deadline() {
 #[tokio::test(start_paused = true)]
 async fn row_12_sessions_are_capped_and_no_count_leaks() {
     let app = App::new();
-    let endpoint = app.builder().max_sessions(10).max_attaches(2).max_soft_rejects(3).build();
+    let endpoint = app.builder().max_sessions(10).max_concurrent_calls(2).max_soft_rejects(3).build();
     for _ in 0..20 {
         let mut bodies = Vec::new();
         for number in 0..1_000 {
@@ -94,7 +95,7 @@ async fn row_12_counters_are_0_after_the_last_close_on_every_transport() {
             .builder()
             .max_sessions(4)
             .max_sessions_per_key(4)
-            .max_attaches(2)
+            .max_concurrent_calls(2)
             .max_concurrent_calls_per_key(1)
             .close_timeout(Duration::from_secs(1))
             .build();

@@ -192,7 +192,7 @@ async fn row_17_19_every_status_on_the_wire_has_no_store_nosniff_and_vary() {
     let cursor = app.publish("one");
     let tag = format!("\"{cursor}\"");
     // Below the 16 KiB of headers above which hyper answers by itself on HTTP/2.
-    let builder = app.builder().allowed_hosts(["example.com"]).max_topics_per_request(1).max_head(4_096);
+    let builder = app.builder().allowed_hosts(["example.com"]).max_topics_per_request(1).max_request_head(4_096);
     let endpoint = builder.build();
     let site = Site::new(app, endpoint).await;
     let long = format!("/{}", "x".repeat(5_000));

@@ -54,9 +54,9 @@ proptest! {
             bad if bad.chars().any(char::is_control) => Some(EventError::Control),
             _ => None,
         };
-        prop_assert_eq!(Event::text("").keyed(&label).err(), refused.clone());
+        prop_assert_eq!(Event::text("").with_key(&label).err(), refused.clone());
         let reserved = label.starts_with("tidings.").then_some(EventError::ReservedName);
-        prop_assert_eq!(Event::text("").named(&label).err(), refused.or(reserved));
+        prop_assert_eq!(Event::text("").with_name(&label).err(), refused.or(reserved));
     }
 
     /// A topic's name stands in event objects; it is of one line, too.
@@ -101,7 +101,7 @@ async fn row_04_the_known_injections_are_text() {
     ] {
         let (hub, news) = (LocalHub::builder().build(), Topic::new("news").unwrap());
         let control = injected.chars().any(char::is_control);
-        assert_eq!(Event::text("x").named(injected).is_err(), control, "{injected:?}");
+        assert_eq!(Event::text("x").with_name(injected).is_err(), control, "{injected:?}");
         hub.publish_now(&news, injected).unwrap();
         let subscriber = hub.subscribe(tidings::Subscribe::topics(["news"]).start(tidings::Start::Oldest)).unwrap();
         hub.close();

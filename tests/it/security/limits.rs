@@ -1,8 +1,8 @@
-//! Every limit of the table of `EndpointBuilder`, hit. Those that are hit elsewhere: `write_stall` by
-//! `mount::streams::a_body_that_is_not_read_loses_its_session_in_time`, `receive_deadline` by
-//! `mount::methods::a_body_has_a_limit_and_a_deadline`, `drain_window` by the tests of `mount::drain`, `retry` by
-//! `row_16_when_to_come_back_differs_from_client_to_client`, `hold` and `max_hold` by `row_11_a_held_poll_has_a_deadline`,
-//! `max_event` by the tests of `mount::max_event`, `max_fragments` and the default of `control_rate` by `row_13_14_15_each_has_its_close_code`, `attach_deadline` and
+//! Every limit of the table of `EndpointBuilder`, hit. Those that are hit elsewhere: `write_timeout` by
+//! `mount::streams::a_body_that_is_not_read_loses_its_session_in_time`, `message_timeout` by
+//! `mount::methods::a_body_has_a_limit_and_a_deadline`, `drain_timeout` by the tests of `mount::drain`, `retry` by
+//! `row_16_when_to_come_back_differs_from_client_to_client`, `hold` and `max_long_poll_timeout` by `row_11_a_held_poll_has_a_deadline`,
+//! `max_event` by the tests of `mount::max_event`, `max_fragments` and the default of `control_rate` by `row_13_14_15_each_has_its_close_code`, `subscribe_timeout` and
 //! `max_soft_rejects` by those of `rejections`, and the one pong owed by
 //! `websocket::pressure::a_flood_of_pings_costs_one_pong`.
 
@@ -44,7 +44,7 @@ async fn one_session_too_many_is_told_to_come_later() {
 #[tokio::test(start_paused = true)]
 async fn one_attach_too_many_is_told_to_come_later() {
     let app = App::new();
-    let endpoint = app.builder().max_attaches(2).build();
+    let endpoint = app.builder().max_concurrent_calls(2).build();
     let waiting = [0, 1].map(|_| tokio::spawn(endpoint.handle(get("/wait").body(String::new()).unwrap())));
     pass(Duration::from_millis(1)).await;
     assert_eq!((app.subscribes(), get("/events").to(&endpoint).await.status()), (2, StatusCode::SERVICE_UNAVAILABLE));
@@ -107,7 +107,7 @@ async fn a_head_is_of_16_kib_and_no_more() {
         let response = request.to(&site.endpoint).await;
         assert_eq!(response.status(), if many == 1_000 { 200 } else { 431 }, "{name}");
     }
-    let wide = app.builder().max_head(64 * 1024).build();
+    let wide = app.builder().max_request_head(64 * 1024).build();
     assert_eq!(get(&long(MAX + 1)).to(&wide).await.status(), 200);
 }
 
@@ -175,7 +175,7 @@ async fn a_reply_is_of_64_kib_or_of_one_event() {
     for (size, count, batch, expected) in
         [(1_000, 200, None, 60), (100_000, 3, None, 1), (1_000, 5, Some(1), 1), (10, 20, Some(1 << 20), 20)]
     {
-        let endpoint = batch.into_iter().fold(app.builder(), tidings::EndpointBuilder::batch).build();
+        let endpoint = batch.into_iter().fold(app.builder(), tidings::EndpointBuilder::max_batch_bytes).build();
         for _ in 0..count {
             app.hub.publish_now(&news, "x".repeat(size)).unwrap();
         }
@@ -251,7 +251,7 @@ async fn control_frames_may_come_as_often_as_is_said() {
 #[test]
 fn the_table_is_whole_and_true() {
     let source =
-        [include_str!("../../../src/mount/builder.rs"), include_str!("../../../src/mount/message_settings.rs")];
+        [include_str!("../../../src/endpoint/builder.rs"), include_str!("../../../src/endpoint/message_settings.rs")];
     let source = source.concat();
     let config = format!("{:?}", App::new().builder());
     let mut told: Vec<String> = Vec::new();

@@ -9,10 +9,12 @@ use std::task::{Context, Poll};
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
 use proptest::prelude::*;
+use tidings::subscriber::{
+    APPLICATION_SLOTS, BoxSubscriber, Delivery, EncodedBatch, EncodedDelivery, EventRef, Format, SubscriberExt,
+};
 use tidings::{
-    APPLICATION_SLOTS, Attach, Body, BoxSubscriber, Cursor, Delivery, Encoded, Encoding, Endpoint, Event, Format,
-    LocalHub, Message, Published, Publisher, Rejection, Start, Subscribe, SubscribeRequest, Subscriber, SubscriberExt,
-    Topic,
+    Accepted, Body, Cursor, Endpoint, Event, LocalHub, Message, Publisher, Rejection, Start, Subscribe,
+    SubscribeRequest, Subscriber, Topic,
 };
 use tokio::task::yield_now;
 
@@ -50,7 +52,7 @@ const WRONGS: [(&str, &str, &str, u16); 20] = [
 #[tokio::test]
 async fn row_26_every_error_is_a_whole_answer_and_leaves_nothing_behind() {
     let app = App::new();
-    let endpoint = app.builder().max_attaches(1).build();
+    let endpoint = app.builder().max_concurrent_calls(1).build();
     let mut client = Raw::connect(serve_http1(&endpoint).await).await;
     for round in 0..3 {
         for (method, target, extra, status) in WRONGS {
@@ -77,7 +79,7 @@ async fn row_26_every_error_is_a_whole_answer_and_leaves_nothing_behind() {
 #[tokio::test(start_paused = true)]
 async fn row_26_a_request_may_be_dropped_at_any_point() {
     let app = App::new();
-    let endpoint = app.builder().max_attaches(1).max_sessions(1).max_soft_rejects(1).build();
+    let endpoint = app.builder().max_concurrent_calls(1).max_sessions(1).max_soft_rejects(1).build();
     for target in ["/wait", "/events?wait=9", "/events?transport=sse", "/busy?transport=sse", "/panic", "/events"] {
         for polls in 0..3 {
             let mut answer = Box::pin(endpoint.handle(get(target).body(String::new()).unwrap()));
@@ -131,7 +133,7 @@ impl Dice {
 impl Publisher for Shaky {
     type Subscriber = BoxSubscriber;
 
-    async fn subscribe(&self, request: &SubscribeRequest) -> Result<Attach<BoxSubscriber>, Rejection> {
+    async fn subscribe(&self, request: &SubscribeRequest) -> Result<Accepted<BoxSubscriber>, Rejection> {
         self.dice.throw();
         let subscription = self.hub.subscribe(request.subscribe_to(["news"]))?;
         yield_now().await;
@@ -159,7 +161,7 @@ impl<S: Subscriber> Subscriber for Unsteady<S> {
         self.inner.poll_next(cx)
     }
 
-    fn poll_encoded(&mut self, cx: &mut Context<'_>, format: &dyn Format, _: usize) -> Poll<Encoded> {
+    fn poll_encoded(&mut self, cx: &mut Context<'_>, format: &dyn Format, _: usize) -> Poll<EncodedDelivery> {
         self.poll_next(cx).map(|delivery| match delivery {
             Delivery::Events(batch) => {
                 let mut out = BytesMut::new();
@@ -167,10 +169,10 @@ impl<S: Subscriber> Subscriber for Unsteady<S> {
                     self.dice.throw();
                     format.encode(&event, &mut out);
                 });
-                Encoded::Events(Encoding::new(out.freeze(), u32::try_from(batch.iter().count()).unwrap()))
+                EncodedDelivery::Events(EncodedBatch::new(out.freeze(), u32::try_from(batch.iter().count()).unwrap()))
             }
-            Delivery::Gap(gap) => Encoded::Gap(gap),
-            Delivery::End(end) => Encoded::End(end),
+            Delivery::Gap(gap) => EncodedDelivery::Gap(gap),
+            Delivery::End(end) => EncodedDelivery::End(end),
             other => panic!("unexpected {other:?}"),
         })
     }
@@ -251,7 +253,7 @@ impl Format for UnsteadyFormat {
         Some(APPLICATION_SLOTS.start)
     }
 
-    fn encode(&self, event: &Published<'_>, out: &mut BytesMut) {
+    fn encode(&self, event: &EventRef<'_>, out: &mut BytesMut) {
         out.extend_from_slice(b"<");
         self.0.throw();
         out.extend_from_slice(event.event.payload());
@@ -286,7 +288,7 @@ proptest! {
             match polled {
                 // Its session would end here, and its client come back.
                 Err(_) => readers[act] = (subscribe(), String::new()),
-                Ok(Poll::Ready(Encoded::Events(events))) => *read += std::str::from_utf8(&events.bytes).unwrap(),
+                Ok(Poll::Ready(EncodedDelivery::Events(events))) => *read += std::str::from_utf8(&events.bytes).unwrap(),
                 Ok(Poll::Ready(other)) => panic!("unexpected {other:?}"),
                 Ok(Poll::Pending) => assert_eq!(*read, published),
             }

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use http::StatusCode;
 use proptest::prelude::*;
-use tidings::{Endpoint, EndpointBuilder, RefusalCause, Transport};
+use tidings::endpoint::RefusalCause;
+use tidings::{Endpoint, EndpointBuilder, Transport};
 use tokio::task::yield_now;
 
 use super::random::runtime;
@@ -215,11 +216,11 @@ async fn refusal_of_a_websocket_message_is_told_with_its_session() {
 async fn refusal_for_a_limit_says_which() {
     let app = App::new();
     let (log, builder) = Log::of(app.builder());
-    let endpoint = builder.max_attaches(1).max_sessions(1).attach_deadline(Duration::from_secs(7)).build();
+    let endpoint = builder.max_concurrent_calls(1).max_sessions(1).subscribe_timeout(Duration::from_secs(7)).build();
     let waiting = tokio::spawn(endpoint.handle(get("/wait").body(String::new()).unwrap()));
     settle().await;
     get("/events").to(&endpoint).await;
-    assert_eq!(log.one("permit").text, "too many calls of the publisher: max_attaches is reached");
+    assert_eq!(log.one("permit").text, "too many calls of the publisher: max_concurrent_calls is reached");
     pass(Duration::from_secs(8)).await;
     assert_eq!(waiting.await.unwrap().status(), StatusCode::SERVICE_UNAVAILABLE);
     assert_eq!(log.one("deadline").text, "subscribe took longer than 7s");
@@ -259,14 +260,14 @@ async fn refusal_of_a_snapshot_is_told_with_its_session() {
     ] {
         let app = Scores::new(4).does(hook);
         let (log, builder) = Log::of(app.builder());
-        let endpoint = builder.max_attaches(1).build();
+        let endpoint = builder.max_concurrent_calls(1).build();
         app.count(3);
         let target = "/events?cursor=nonsense";
         let one = Guest::come(&endpoint, Transport::Sse, target).await;
         if hook == Hook::Wait {
             let other = Guest::come(&endpoint, Transport::Sse, target).await;
             // The subscribe call of the second finds no place either, while the first one's snapshot has it.
-            assert_eq!(log.one("busy").text, "too many calls of the publisher: max_attaches is reached");
+            assert_eq!(log.one("busy").text, "too many calls of the publisher: max_concurrent_calls is reached");
             drop(other);
         }
         pass(Duration::from_secs(11)).await;
@@ -310,7 +311,7 @@ async fn refusal_has_the_requests_extensions() {
 
     let seen: Arc<Mutex<Vec<&'static str>>> = Arc::default();
     let book = seen.clone();
-    let hook = move |refused: &tidings::Refused<'_>| {
+    let hook = move |refused: &tidings::endpoint::Refused<'_>| {
         assert_eq!((refused.method().unwrap().as_str(), refused.session().is_none()), ("GET", true));
         book.lock().unwrap().push(refused.extension::<Peer>().unwrap().0);
     };
@@ -345,9 +346,9 @@ proptest! {
     /// Whatever the client and the publisher say, a refusal is one line, of texts of 128 bytes, without the query.
     #[test]
     fn row_20_refusal_in_a_log_is_one_short_line(said in any_text(), origin in any_text(), path in any_text()) {
-        let (log, builder) = Log::of(Endpoint::builder(tidings::publisher_fn(move |_| {
+        let (log, builder) = Log::of(Endpoint::builder(tidings::endpoint::publisher_fn(move |_| {
             let rejection = tidings::Rejection::internal(said.clone());
-            async { Err::<tidings::BoxSubscriber, _>(rejection) }
+            async { Err::<tidings::subscriber::BoxSubscriber, _>(rejection) }
         })));
         let endpoint = builder.build();
         let origin: Vec<u8> = origin.bytes().filter(|byte| *byte >= 32 && *byte != 127).collect();

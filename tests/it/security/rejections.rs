@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use tidings::{EndpointStats, Rejection};
+use tidings::Rejection;
+use tidings::stats::EndpointStats;
 use tokio::task::yield_now;
 
 use super::site::Site;
@@ -114,20 +115,20 @@ async fn wire_a_page_that_never_says_goodbye_is_left() {
 
 #[tokio::test]
 async fn wire_a_challenge_may_be_set_and_must_be_one() {
-    let endpoint = App::new().builder().challenge(r#"Bearer realm="push", error="invalid_token""#).build();
+    let endpoint = App::new().builder().www_authenticate(r#"Bearer realm="push", error="invalid_token""#).build();
     let response = get("/unauthorized").to(&endpoint).await;
     assert_eq!(header(&response, "www-authenticate"), r#"Bearer realm="push", error="invalid_token""#);
     assert_eq!(header(&get("/forbidden").to(&endpoint).await, "www-authenticate"), "");
     for wrong in ["", " ", " Bearer", "Bea\trer", "Bearer\r\nSet-Cookie: a=b", "Bearer\0", ", Basic", "é", "Bearer é\n"]
     {
-        assert!(std::panic::catch_unwind(|| App::new().builder().challenge(wrong)).is_err(), "{wrong:?}");
+        assert!(std::panic::catch_unwind(|| App::new().builder().www_authenticate(wrong)).is_err(), "{wrong:?}");
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn wire_a_publisher_that_takes_too_long_is_called_off_and_each_wire_says_later() {
     let app = App::new();
-    let endpoint = app.builder().attach_deadline(Duration::from_secs(7)).max_attaches(1).build();
+    let endpoint = app.builder().subscribe_timeout(Duration::from_secs(7)).max_concurrent_calls(1).build();
     for query in ["short-poll", "long-poll", "chunked", "sse"] {
         let begin = tokio::time::Instant::now();
         let response = get(&format!("/wait?transport={query}")).to(&endpoint).await;
@@ -156,7 +157,7 @@ async fn wire_a_publisher_that_takes_too_long_is_called_off_and_each_wire_says_l
 #[tokio::test]
 async fn wire_a_websocket_whose_publisher_takes_too_long_is_not_opened() {
     let (app, timer) = (App::new(), VirtualTimer::new());
-    let endpoint = app.builder().timer(timer.clone()).attach_deadline(Duration::from_secs(7)).build();
+    let endpoint = app.builder().timer(timer.clone()).subscribe_timeout(Duration::from_secs(7)).build();
     tokio::spawn(endpoint.driver());
     let address = serve_http1(&endpoint).await;
     for origin in ["", "Origin: https://example.com\r\n"] {
@@ -179,7 +180,7 @@ async fn wire_a_websocket_whose_publisher_takes_too_long_is_not_opened() {
 #[tokio::test(start_paused = true)]
 async fn wire_soft_rejects_are_counted_and_bounded_and_their_places_come_back() {
     let app = App::new();
-    let endpoint = app.builder().max_soft_rejects(2).write_stall(Duration::from_secs(4)).build();
+    let endpoint = app.builder().max_soft_rejects(2).write_timeout(Duration::from_secs(4)).build();
     let busy = || async { get("/busy?transport=sse").to(&endpoint).await };
     let (mut one, two) = (busy().await, busy().await);
     assert_eq!((one.status().as_u16(), two.status().as_u16(), endpoint.stats().soft_rejects), (200, 200, 2));
@@ -204,7 +205,7 @@ async fn wire_soft_rejects_are_counted_and_bounded_and_their_places_come_back() 
 #[tokio::test(start_paused = true)]
 async fn wire_a_drain_waits_for_whom_it_told_later_but_not_for_ever_new_ones() {
     let app = App::new();
-    let endpoint = app.builder().drain_window(Duration::from_secs(5)).build();
+    let endpoint = app.builder().drain_timeout(Duration::from_secs(5)).build();
     let mut early = get("/busy?transport=sse").to(&endpoint).await.into_body();
     let drain = tokio::spawn(endpoint.drain());
     pass(Duration::from_millis(50)).await;
@@ -225,9 +226,9 @@ async fn wire_every_rejection_has_its_own_words() {
         (Rejection::invalid("no \"such\" thing\n"), 400, r#"{"error":"no \"such\" thing\n"}"#),
         (Rejection::internal("password=hunter2"), 500, r#"{"error":"internal error"}"#),
     ] {
-        let endpoint = tidings::Endpoint::new(tidings::publisher_fn(move |_| {
+        let endpoint = tidings::Endpoint::new(tidings::endpoint::publisher_fn(move |_| {
             let rejection = rejection.clone();
-            async { Err::<tidings::BoxSubscriber, _>(rejection) }
+            async { Err::<tidings::subscriber::BoxSubscriber, _>(rejection) }
         }));
         let response = get("/events").to(&endpoint).await;
         assert_eq!((response.status().as_u16(), &*text(response).await), (status, told));

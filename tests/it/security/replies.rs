@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{Response, Version};
 use http_body_util::{BodyExt, Empty};
-use tidings::{Body, BodyError, Endpoint, Left, Transport};
+use tidings::{Body, BodyError, Endpoint, SessionEnd, Transport};
 
 use crate::mount::sessions::guest::settle;
 use crate::mount::sessions::house::House;
@@ -53,14 +53,14 @@ fn cases() -> impl Iterator<Item = (Transport, &'static str, Version)> {
 async fn row_21_a_revocation_ends_a_reply_that_is_going_out() {
     for (transport, query, version) in cases() {
         let (house, context) = (house(), format!("{transport:?} {query} over {version:?}"));
-        let endpoint = house.builder().write_stall(STALL).build();
+        let endpoint = house.builder().write_timeout(STALL).build();
         let mut body = ask(&endpoint, transport, query, version).await.into_body();
         frame(&mut body).await.unwrap().unwrap();
         assert_eq!(endpoint.revoke_where(|_| true), 1, "{context}");
         assert_eq!(frame(&mut body).await, Some(Err(BodyError::Revoked)), "{context}");
         assert_eq!(frame(&mut body).await, None, "{context}");
         drop(body);
-        assert_eq!((endpoint.session_count(), house.why()), (0, Left::Revoked), "{context}");
+        assert_eq!((endpoint.session_count(), house.why()), (0, SessionEnd::Revoked), "{context}");
     }
 }
 
@@ -71,7 +71,7 @@ async fn row_21_a_reply_ends_with_the_lifetime_of_its_poll() {
         cases().chain(VERSIONS.map(|version| (Transport::ShortPoll, "anonymous", version)))
     {
         let (house, context) = (house(), format!("{transport:?} {query} over {version:?}"));
-        let endpoint = house.builder().write_stall(STALL).build();
+        let endpoint = house.builder().write_timeout(STALL).build();
         let query = format!("{query}&lifetime=3000");
         let mut body = ask(&endpoint, transport, &query, version).await.into_body();
         frame(&mut body).await.unwrap().unwrap();
@@ -86,7 +86,7 @@ async fn row_21_a_reply_ends_with_the_lifetime_of_its_poll() {
 async fn row_12_a_session_counts_for_its_key_until_its_reply_is_taken() {
     for (transport, query, version) in cases() {
         let (house, context) = (house(), format!("{transport:?} {query} over {version:?}"));
-        let endpoint = house.builder().max_sessions_per_key(1).poll_silence(Duration::from_secs(1)).build();
+        let endpoint = house.builder().max_sessions_per_key(1).poll_session_timeout(Duration::from_secs(1)).build();
         let mut body = ask(&endpoint, transport, query, version).await.into_body();
         frame(&mut body).await.unwrap().unwrap();
         let other = ask(&endpoint, Transport::Sse, "", version).await;
@@ -96,7 +96,7 @@ async fn row_12_a_session_counts_for_its_key_until_its_reply_is_taken() {
         drop(body);
         // A run's session outlives its polls.
         pass(Duration::from_secs(3)).await;
-        assert_eq!(house.why(), Left::Silent, "{context}");
+        assert_eq!(house.why(), SessionEnd::Silent, "{context}");
         let other = ask(&endpoint, Transport::Sse, "", version).await;
         assert_eq!(endpoint.session_count(), 1, "{context}");
         drop(other);
@@ -107,16 +107,16 @@ async fn row_12_a_session_counts_for_its_key_until_its_reply_is_taken() {
 async fn row_33_a_session_leaves_with_its_reply_and_says_why() {
     for (version, is_whole, is_dropped, why) in VERSIONS.into_iter().flat_map(|version| {
         [
-            (false, false, Left::Stalled),
-            (true, false, Left::Stalled),
-            (false, true, Left::Gone),
+            (false, false, SessionEnd::Stalled),
+            (true, false, SessionEnd::Stalled),
+            (false, true, SessionEnd::Gone),
             // hyper drops the body when its length is taken.
-            (true, true, Left::Silent),
+            (true, true, SessionEnd::Silent),
         ]
         .map(|(is_whole, is_dropped, why)| (version, is_whole, is_dropped, why))
     }) {
         let (house, context) = (house(), format!("{version:?}, whole: {is_whole}, dropped: {is_dropped}"));
-        let endpoint = house.builder().write_stall(STALL).build();
+        let endpoint = house.builder().write_timeout(STALL).build();
         let response = ask(&endpoint, Transport::LongPoll, "wait=20", version).await;
         let length: usize = response.headers()["content-length"].to_str().unwrap().parse().unwrap();
         let (mut body, mut taken) = (response.into_body(), 0);
@@ -136,7 +136,7 @@ async fn row_33_a_session_leaves_with_its_reply_and_says_why() {
 async fn row_33_a_disconnected_client_has_one_write_timeout_for_the_rest_of_its_reply() {
     for (transport, query, version) in cases() {
         let (house, context) = (house(), format!("{transport:?} {query} over {version:?}"));
-        let endpoint = house.builder().write_stall(STALL).build();
+        let endpoint = house.builder().write_timeout(STALL).build();
         let mut body = ask(&endpoint, transport, query, version).await.into_body();
         frame(&mut body).await.unwrap().unwrap();
         assert_eq!(endpoint.disconnect_where(|_| true), 1, "{context}");
@@ -146,7 +146,7 @@ async fn row_33_a_disconnected_client_has_one_write_timeout_for_the_rest_of_its_
         pass(Duration::from_secs(2)).await;
         assert_eq!(frame(&mut body).await, Some(Err(BodyError::Ended)), "{context}");
         drop(body);
-        assert_eq!((endpoint.session_count(), house.why()), (0, Left::Disconnected), "{context}");
+        assert_eq!((endpoint.session_count(), house.why()), (0, SessionEnd::Disconnected), "{context}");
     }
 }
 
@@ -155,7 +155,7 @@ async fn row_33_a_disconnected_client_has_one_write_timeout_for_the_rest_of_its_
 async fn row_33_a_run_outlives_a_reply_that_is_not_taken() {
     for version in VERSIONS {
         let house = house();
-        let endpoint = house.builder().write_stall(STALL).poll_silence(Duration::from_secs(60)).build();
+        let endpoint = house.builder().write_timeout(STALL).poll_session_timeout(Duration::from_secs(60)).build();
         let mut body = ask(&endpoint, Transport::ShortPoll, "session=tab", version).await.into_body();
         frame(&mut body).await.unwrap().unwrap();
         pass(2 * STALL).await;
@@ -170,7 +170,7 @@ async fn row_33_a_run_outlives_a_reply_that_is_not_taken() {
 async fn a_drain_waits_for_a_reply_that_is_going_out() {
     for (transport, query, version) in cases() {
         let house = house();
-        let endpoint = house.builder().write_stall(STALL).drain_window(Duration::from_secs(10)).build();
+        let endpoint = house.builder().write_timeout(STALL).drain_timeout(Duration::from_secs(10)).build();
         let mut body = ask(&endpoint, transport, query, version).await.into_body();
         let first = frame(&mut body).await.unwrap().unwrap();
         let drain = tokio::spawn(endpoint.drain());
@@ -187,7 +187,7 @@ async fn a_drain_waits_for_a_reply_that_is_going_out() {
 async fn a_drain_breaks_off_a_reply_that_takes_longer() {
     for (transport, query, version) in cases() {
         let house = house();
-        let endpoint = house.builder().write_stall(STALL).drain_window(Duration::from_secs(5)).build();
+        let endpoint = house.builder().write_timeout(STALL).drain_timeout(Duration::from_secs(5)).build();
         let mut body = ask(&endpoint, transport, query, version).await.into_body();
         frame(&mut body).await.unwrap().unwrap();
         endpoint.drain().await;

@@ -4,8 +4,9 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use proptest::prelude::*;
+use tidings::stats::SessionState;
 use tidings::{
-    Attach, Endpoint, Event, Gap, Left, LocalHub, Message, Publisher, Rejection, Session, SessionState, Snapshot,
+    Accepted, Endpoint, Event, Gap, LocalHub, Message, Publisher, Rejection, Session, SessionEnd, Snapshot,
     SubscribeRequest, Subscription, Topic, Transport,
 };
 
@@ -64,8 +65,8 @@ impl Publisher for Private {
         }
     }
 
-    async fn subscribe(&self, request: &SubscribeRequest) -> Result<Attach<Subscription>, Rejection> {
-        Ok(Attach::new(self.hub.subscribe(request.subscribe_to(["news"]))?).data(user(request)))
+    async fn subscribe(&self, request: &SubscribeRequest) -> Result<Accepted<Subscription>, Rejection> {
+        Ok(Accepted::new(self.hub.subscribe(request.subscribe_to(["news"]))?).data(user(request)))
     }
 
     async fn snapshot(&self, session: &Session, _: &Gap) -> Option<Snapshot> {
@@ -228,7 +229,7 @@ fn row_32_idle_runs_are_bounded_and_give_way_oldest_first() {
         assert!(endpoint.sessions().iter().any(|info| info.session.name() == Some(&format!("n{}", FLOOD - 1))));
         // Each that gave way left once.
         assert_eq!(house.left().len(), 2 + FLOOD - 32);
-        assert!(house.left().iter().all(|&(_, why)| why == Left::Silent));
+        assert!(house.left().iter().all(|&(_, why)| why == SessionEnd::Silent));
     });
 }
 

@@ -2,10 +2,8 @@
 
 use std::sync::{Arc, Mutex};
 
-use tidings::{
-    Attach, BoxSubscriber, Endpoint, Event, LocalHub, Message, Publisher, Rejection, Session, SubscribeRequest,
-    SubscriberExt,
-};
+use tidings::subscriber::{BoxSubscriber, SubscriberExt};
+use tidings::{Accepted, Endpoint, Event, LocalHub, Message, Publisher, Rejection, Session, SubscribeRequest};
 
 use super::site::Site;
 use crate::mount::world::App;
@@ -45,7 +43,7 @@ impl Publisher for Logs {
         None
     }
 
-    async fn subscribe(&self, request: &SubscribeRequest) -> Result<Attach<BoxSubscriber>, Rejection> {
+    async fn subscribe(&self, request: &SubscribeRequest) -> Result<Accepted<BoxSubscriber>, Rejection> {
         match request.path() {
             "/forbidden" => Err(Rejection::Forbidden),
             "/invalid" => Err(Rejection::invalid("no such room")),
@@ -64,7 +62,7 @@ impl Publisher for Logs {
         self.texts.add(format!("{session:?}"));
     }
 
-    fn left(&self, session: &Session, why: tidings::Left) {
+    fn left(&self, session: &Session, why: tidings::SessionEnd) {
         self.texts.add(format!("{session:?} {why:?}"));
     }
 }

@@ -149,7 +149,7 @@ async fn row_08_a_hundred_thousand_names_leave_nothing_behind() {
 #[tokio::test(start_paused = true)]
 async fn row_08_what_is_subscribed_is_bounded_by_sessions_and_their_topics() {
     let app = App::new();
-    let endpoint = tidings::Endpoint::builder(tidings::publisher_fn({
+    let endpoint = tidings::Endpoint::builder(tidings::endpoint::publisher_fn({
         let hub = app.hub.clone();
         move |request: tidings::SubscribeRequest| {
             let subscribed = hub.subscribe(request.subscribe_to(request.topics()));

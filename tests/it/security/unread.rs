@@ -9,9 +9,11 @@ use bytes::Bytes;
 use http::{Request, Version};
 use http_body_util::{BodyExt, Empty};
 use proptest::prelude::*;
+use tidings::endpoint::publisher_fn;
+use tidings::subscriber::{Delivery, EncodedBatch, EncodedDelivery, Format};
 use tidings::{
-    Body, BodyError, Cursor, Delivery, Encoded, Encoding, Endpoint, EndpointBuilder, Event, Format, Left, Rejection,
-    SubscribeRequest, Subscriber, Topic, Transport, publisher_fn,
+    Body, BodyError, Cursor, Endpoint, EndpointBuilder, Event, Rejection, SessionEnd, SubscribeRequest, Subscriber,
+    Topic, Transport,
 };
 
 use crate::mount::sessions::guest::settle;
@@ -60,10 +62,10 @@ impl Subscriber for Once {
         Poll::Pending
     }
 
-    fn poll_encoded(&mut self, _: &mut Context<'_>, _: &dyn Format, _: usize) -> Poll<Encoded> {
+    fn poll_encoded(&mut self, _: &mut Context<'_>, _: &dyn Format, _: usize) -> Poll<EncodedDelivery> {
         match std::mem::replace(&mut self.1, true) {
             true => Poll::Pending,
-            false => Poll::Ready(Encoded::Events(Encoding::new(self.0.large(), 1))),
+            false => Poll::Ready(EncodedDelivery::Events(EncodedBatch::new(self.0.large(), 1))),
         }
     }
 
@@ -101,7 +103,7 @@ async fn row_33_a_body_that_is_not_taken_is_freed_within_twice_the_write_timeout
     {
         let context = format!("{transport:?} over {version:?} after {frames} frames");
         let held = Held::default();
-        let endpoint = builder(&held).write_stall(STALL).build();
+        let endpoint = builder(&held).write_timeout(STALL).build();
         let mut body = ask(&endpoint, transport, version).await;
         for _ in 0..frames {
             frame(&mut body).await.unwrap().unwrap();
@@ -143,7 +145,7 @@ async fn row_33_a_body_whose_goodbye_is_not_taken_is_counted_until_it_is_dropped
         .flat_map(|(transport, version)| [true, false].map(|revokes| (transport, version, revokes)))
     {
         let held = Held::default();
-        let endpoint = builder(&held).write_stall(STALL).build();
+        let endpoint = builder(&held).write_timeout(STALL).build();
         let mut body = ask(&endpoint, transport, version).await;
         frame(&mut body).await.unwrap().unwrap();
         match revokes {
@@ -177,7 +179,7 @@ async fn row_36_a_large_event_arrives_at_one_frame_within_each_write_timeout() {
     for transport in [Transport::Sse, Transport::Chunked] {
         for version in VERSIONS {
             let app = App::new();
-            let endpoint = app.builder().write_stall(STALL).build();
+            let endpoint = app.builder().write_timeout(STALL).build();
             let mut body = ask(&endpoint, transport, version).await;
             let text = "y".repeat(1_000_000);
             app.publish(&text);
@@ -235,10 +237,10 @@ async fn row_36_an_event_that_was_begun_is_brought_to_its_end_by_a_drain_and_not
 /// A client of any pace, over either version: the bytes of a body, and its length, do not depend on it.
 async fn read_at_some_pace(transport: Transport, version: Version, sizes: Vec<usize>, pauses: Vec<u64>) {
     let app = App::new();
-    let endpoint = app.builder().write_stall(STALL).build();
+    let endpoint = app.builder().write_timeout(STALL).build();
     let mut expected = Vec::new();
     let texts: Vec<String> = sizes.iter().map(|&size| "e".repeat(size)).collect();
-    app.hub.publish_all(texts.iter().map(|text| (Topic::new("news").unwrap(), Event::text(text.clone())))).unwrap();
+    app.hub.publish_batch(texts.iter().map(|text| (Topic::new("news").unwrap(), Event::text(text.clone())))).unwrap();
     texts.iter().for_each(|text| expected.push(text.len()));
     let target = format!("/?transport={}&cursor={}", transport.as_str(), start(&app));
     let request = get(&target).version(version).body(Empty::<Bytes>::new()).unwrap();
@@ -268,7 +270,7 @@ async fn read_at_some_pace(transport: Transport, version: Version, sizes: Vec<us
     }
     drop(body);
     assert_eq!(endpoint.stats().bytes, whole.len() as u64);
-    assert_eq!(endpoint.stats().left_for(Left::Stalled), 0);
+    assert_eq!(endpoint.stats().left_for(SessionEnd::Stalled), 0);
 }
 
 fn transport_is_poll(transport: Transport) -> bool {

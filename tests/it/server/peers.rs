@@ -3,8 +3,9 @@ use std::net::SocketAddr;
 use axum::extract::ConnectInfo;
 use axum::routing::get;
 use axum::{Extension, Router};
+use tidings::endpoint::publisher_fn;
 use tidings::server::{PeerAddr, bind, serve};
-use tidings::{Endpoint, SubscribeRequest, Topic, publisher_fn};
+use tidings::{Endpoint, SubscribeRequest, Topic};
 
 use super::start;
 use crate::mount::wire::raw::Raw;

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 use bytes::BytesMut;
-use tidings::{Cursor, Event, Format, Gap, LocalHub, Published, Retention, Snapshot, Topic};
+use tidings::subscriber::{EventRef, Format};
+use tidings::{Cursor, Event, Gap, LocalHub, Retention, Snapshot, Topic};
 
 pub(crate) const TOPICS: [&str; 3] = ["a", "b", "c"];
 
@@ -58,7 +59,7 @@ impl Board {
     /// The same, with events in the middle that mean nothing.
     pub(crate) fn snapshot_with(&self, middle: impl IntoIterator<Item = (Topic, Event)>) -> Snapshot {
         let state = self.0.lock().unwrap();
-        state.snapshot(middle).as_of(state.as_of)
+        state.snapshot(middle).with_cursor(state.as_of)
     }
 
     /// The same as it was before so many counts.
@@ -67,7 +68,7 @@ impl Board {
         let at = state.past.len().saturating_sub(counts);
         let (counts, as_of) =
             state.past.get(at).map_or((&state.counts, state.as_of), |(counts, as_of)| (counts, *as_of));
-        State::snapshot_of(counts, []).as_of(as_of)
+        State::snapshot_of(counts, []).with_cursor(as_of)
     }
 
     /// The same, and nobody knows of when.
@@ -208,7 +209,7 @@ impl Format for Wire {
         Some(6)
     }
 
-    fn encode(&self, event: &Published<'_>, out: &mut BytesMut) {
+    fn encode(&self, event: &EventRef<'_>, out: &mut BytesMut) {
         let cursor = event.cursor.map_or("-".to_owned(), |cursor| cursor.to_string());
         out.extend_from_slice(format!("{cursor} {} {}\n", event.topic, event.event.as_str().unwrap()).as_bytes());
     }

@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, Waker};
 
+use tidings::subscriber::{Delivery, EncodedDelivery, Mend, Mending, Recover, SubscriptionEnd, from_stream};
 use tidings::{
-    Cursor, Delivery, Encoded, End, Event, Gap, GapReason, LocalHub, Mend, Mended, Mending, Position, Retention,
-    Snapshot, Start, Subscribe, Subscriber, Topic, from_stream,
+    Cursor, Event, Gap, GapReason, LocalHub, Position, Retention, Snapshot, Start, Subscribe, Subscriber, Topic,
 };
 
 use super::board::{Board, Client, Wire};
@@ -27,8 +27,8 @@ fn state(events: usize) -> Snapshot {
     Snapshot::new((0..events).map(|number| (Topic::new("state").unwrap(), Event::text(number.to_string()))))
 }
 
-fn mended(feed: &Feed, state: Option<Snapshot>) -> Mended<Reader, impl Mend> {
-    Mended::new(feed.reader(), Start::Now, move |_: &Gap| {
+fn mended(feed: &Feed, state: Option<Snapshot>) -> Recover<Reader, impl Mend> {
+    Recover::new(feed.reader(), Start::Now, move |_: &Gap| {
         let state = state.clone();
         async { state }
     })
@@ -39,11 +39,11 @@ fn lines<S: Subscriber>(subscriber: &mut S, max: usize) -> Vec<String> {
     let mut all = Vec::new();
     loop {
         match subscriber.poll_encoded(&mut Context::from_waker(Waker::noop()), &Wire, max) {
-            Poll::Ready(Encoded::Events(events)) => {
+            Poll::Ready(EncodedDelivery::Events(events)) => {
                 all.extend(std::str::from_utf8(&events.bytes).unwrap().lines().map(str::to_owned));
             }
-            Poll::Ready(Encoded::Gap(gap)) => all.push(format!("gap {} {}", gap.cursor, gap.snapshot)),
-            Poll::Ready(Encoded::End(end)) => {
+            Poll::Ready(EncodedDelivery::Gap(gap)) => all.push(format!("gap {} {}", gap.cursor, gap.snapshot)),
+            Poll::Ready(EncodedDelivery::End(end)) => {
                 all.push(format!("{end:?}"));
                 return all;
             }
@@ -61,7 +61,7 @@ fn a_gap_is_followed_by_the_state_and_what_it_has_is_stepped_over() {
     for text in ["in it", "in it too", "after it"] {
         feed.event("a", text);
     }
-    let mut subscriber = mended(&feed, Some(state(3).as_of(at(4))));
+    let mut subscriber = mended(&feed, Some(state(3).with_cursor(at(4))));
     let expected = ["7.1 a one", "gap 0.0 true", "0.0 state 0", "0.0 state 1", "7.4 state 2", "7.5 a after it"];
     assert_eq!(lines(&mut subscriber, 1), expected);
     assert_eq!(subscriber.cursor(), Some(at(5)));
@@ -69,7 +69,8 @@ fn a_gap_is_followed_by_the_state_and_what_it_has_is_stepped_over() {
 
 #[test]
 fn what_is_not_mended_is_told_as_it_is() {
-    for (state, why) in [(None, "there is none"), (Some(state(2).as_of(at(1))), "it has not got what is missing")] {
+    for (state, why) in [(None, "there is none"), (Some(state(2).with_cursor(at(1))), "it has not got what is missing")]
+    {
         let feed = Feed::new(EPOCH);
         feed.event("a", "one");
         feed.gap(GapReason::Evicted, None);
@@ -84,10 +85,10 @@ fn an_empty_state_is_over_with_its_gap() {
     feed.gap(GapReason::Overflow, None);
     feed.event("a", "in it");
     feed.event("a", "after it");
-    let mut subscriber = mended(&feed, Some(state(0).as_of(at(2))));
+    let mut subscriber = mended(&feed, Some(state(0).with_cursor(at(2))));
     assert_eq!(lines(&mut subscriber, 100), ["gap 7.2 true", "7.3 a after it"]);
     // And where nothing was missing, nothing is said.
-    let mut subscriber = mended(&feed, None).with_snapshot(state(0).as_of(at(2)));
+    let mut subscriber = mended(&feed, None).with_snapshot(state(0).with_cursor(at(2)));
     assert_eq!(lines(&mut subscriber, 100), ["7.3 a after it"]);
 }
 
@@ -97,7 +98,7 @@ fn a_client_that_begins_with_state_keeps_its_cursor_until_it_has_it() {
         let feed = Feed::new(EPOCH);
         feed.event("a", "in it");
         let mut subscriber =
-            Mended::new(feed.reader(), start, |_: &Gap| async { None }).with_snapshot(state(2).as_of(at(1)));
+            Recover::new(feed.reader(), start, |_: &Gap| async { None }).with_snapshot(state(2).with_cursor(at(1)));
         assert_eq!(subscriber.cursor().map_or("-".into(), |cursor| cursor.to_string()), held);
         assert_eq!(lines(&mut subscriber, 1), [format!("{held} state 0"), "7.1 state 1".into()]);
     }
@@ -106,7 +107,7 @@ fn a_client_that_begins_with_state_keeps_its_cursor_until_it_has_it() {
 #[test]
 fn state_that_is_ahead_of_its_source_is_stepped_over_when_it_comes() {
     let feed = Feed::new(EPOCH);
-    let mut subscriber = mended(&feed, None).with_snapshot(state(1).as_of(at(2)));
+    let mut subscriber = mended(&feed, None).with_snapshot(state(1).with_cursor(at(2)));
     assert_eq!(lines(&mut subscriber, 100), ["7.2 state 0"]);
     assert_eq!(subscriber.cursor(), Some(at(2)));
     for (text, expected) in [("one", None), ("two", None), ("three", Some("7.3 a three"))] {
@@ -128,7 +129,7 @@ fn a_source_without_cursors_has_nothing_stepped_over() {
     }
 
     let source = from_stream(Topic::new("a").unwrap(), Once(Some("one".into())));
-    let mut subscriber = Mended::new(source, Start::Now, |_: &Gap| async { None }).with_snapshot(state(2));
+    let mut subscriber = Recover::new(source, Start::Now, |_: &Gap| async { None }).with_snapshot(state(2));
     assert_eq!(lines(&mut subscriber, 100), ["- state 0", "- state 1", "- a one", "Finished"]);
 }
 
@@ -138,10 +139,10 @@ fn what_came_with_what_was_stepped_over_comes_in_pieces() {
     for number in 1..=9 {
         feed.event("a", number.to_string());
     }
-    let mut subscriber = mended(&feed, None).with_snapshot(state(1).as_of(at(3)));
+    let mut subscriber = mended(&feed, None).with_snapshot(state(1).with_cursor(at(3)));
     let mut cx = Context::from_waker(Waker::noop());
     let mut ends = Vec::new();
-    while let Poll::Ready(Encoded::Events(events)) = subscriber.poll_encoded(&mut cx, &Wire, 17) {
+    while let Poll::Ready(EncodedDelivery::Events(events)) = subscriber.poll_encoded(&mut cx, &Wire, 17) {
         let text = std::str::from_utf8(&events.bytes).unwrap().to_owned();
         assert!(text.len() <= 17, "{text}");
         // Nothing further back, nothing further on.
@@ -164,7 +165,7 @@ fn while_state_is_on_its_way_the_client_is_where_it_was() {
     ] {
         let feed = Feed::new(EPOCH);
         feed.gap(reason, None);
-        let mut subscriber = Mended::new(feed.reader(), start, |_: &Gap| std::future::pending());
+        let mut subscriber = Recover::new(feed.reader(), start, |_: &Gap| std::future::pending());
         assert!(!subscriber.is_mending());
         assert!(lines(&mut subscriber, 100).is_empty());
         assert!(subscriber.is_mending());
@@ -178,20 +179,20 @@ fn who_fails_ends_it_and_moves_nobody_on() {
 
     impl Mend for Fails {
         fn mend(&mut self, _: &Gap) -> Mending {
-            Box::pin(async { Err(End::Failed) })
+            Box::pin(async { Err(SubscriptionEnd::Failed) })
         }
     }
 
     let feed = Feed::new(EPOCH);
     feed.gap(GapReason::Evicted, None);
     feed.event("a", "two");
-    let mut subscriber = Mended::new(feed.reader(), Start::After(at(0)), Fails);
+    let mut subscriber = Recover::new(feed.reader(), Start::After(at(0)), Fails);
     for _ in 0..2 {
         assert_eq!(lines(&mut subscriber, 100), ["Failed"]);
         assert_eq!(subscriber.cursor(), Some(at(0)));
     }
     let next = Task::new().with(|cx| subscriber.poll_next(cx));
-    assert!(matches!(next, Poll::Ready(Delivery::End(End::Failed))));
+    assert!(matches!(next, Poll::Ready(Delivery::End(SubscriptionEnd::Failed))));
 }
 
 #[test]
@@ -203,11 +204,11 @@ fn state_is_asked_for_once_a_gap_and_not_for_one_that_is_mended() {
     feed.gap(GapReason::Overflow, None);
     feed.event("a", "in it");
     feed.gap(GapReason::Overflow, None);
-    let inner = Mended::new(feed.reader(), Start::Now, move |_: &Gap| {
+    let inner = Recover::new(feed.reader(), Start::Now, move |_: &Gap| {
         count.fetch_add(1, Ordering::Relaxed);
-        async { Some(state(1).as_of(at(3))) }
+        async { Some(state(1).with_cursor(at(3))) }
     });
-    let mut outer = Mended::new(inner, Start::Now, |_: &Gap| async { Some(state(0)) });
+    let mut outer = Recover::new(inner, Start::Now, |_: &Gap| async { Some(state(0)) });
     // The second gap is in the state, and the fourth is not; the outer one has to do with that alone.
     assert_eq!(lines(&mut outer, 100), ["gap 0.0 true", "7.3 state 0", "gap 7.4 true"]);
     assert_eq!(asked.load(Ordering::Relaxed), 2);
@@ -242,7 +243,7 @@ fn visit(board: &Board, client: &mut Client, mut left: usize) -> bool {
     let start = Start::After(client.cursor.as_deref().unwrap().parse().unwrap());
     let subscription = board.hub().subscribe(Subscribe::topics(["a", "b"]).start(start)).unwrap();
     let of = board.clone();
-    let mut subscriber = Mended::new(subscription, start, move |_: &Gap| {
+    let mut subscriber = Recover::new(subscription, start, move |_: &Gap| {
         // There is always more than there was.
         of.count("a");
         let state = of.snapshot();
@@ -251,11 +252,11 @@ fn visit(board: &Board, client: &mut Client, mut left: usize) -> bool {
     });
     loop {
         let taken = match subscriber.poll_encoded(&mut Context::from_waker(Waker::noop()), &Wire, 10) {
-            Poll::Ready(Encoded::Events(events)) => {
+            Poll::Ready(EncodedDelivery::Events(events)) => {
                 client.read(&events.bytes[..events.bytes.len().min(left)]);
                 events.bytes.len()
             }
-            Poll::Ready(Encoded::Gap(gap)) if left > 0 => {
+            Poll::Ready(EncodedDelivery::Gap(gap)) if left > 0 => {
                 client.read_gap(&gap);
                 1
             }

@@ -12,7 +12,7 @@ const POLL: &str = "/events?wait=20&cursor=nonsense";
 #[tokio::test(start_paused = true)]
 async fn a_herd_asks_for_as_much_state_as_there_are_places() {
     let app = App::new(4).does(Hook::Wait);
-    let endpoint = app.builder().max_attaches(8).build();
+    let endpoint = app.builder().max_concurrent_calls(8).build();
     let mut herd = Vec::new();
     for _ in 0..100 {
         let mut body = get("/?transport=sse").to(&endpoint).await.into_body();
@@ -46,7 +46,7 @@ async fn a_herd_asks_for_as_much_state_as_there_are_places() {
 #[tokio::test(start_paused = true)]
 async fn who_goes_while_state_is_on_its_way_leaves_nothing_behind() {
     let app = App::new(4).does(Hook::Wait);
-    let endpoint = app.builder().max_attaches(1).build();
+    let endpoint = app.builder().max_concurrent_calls(1).build();
     app.count(3);
     for target in
         [POLL, "/events?cursor=nonsense", "/?transport=sse&cursor=nonsense", "/?transport=chunked&cursor=nonsense"]
@@ -82,7 +82,7 @@ async fn a_poll_is_not_held_beyond_its_time_for_state() {
 #[tokio::test(start_paused = true)]
 async fn a_drain_does_not_wait_for_state() {
     let app = App::new(4).does(Hook::Wait);
-    let endpoint = app.builder().drain_window(Duration::from_secs(4)).build();
+    let endpoint = app.builder().drain_timeout(Duration::from_secs(4)).build();
     app.count(3);
     let mut streams = Vec::new();
     for target in ["/?transport=sse&cursor=nonsense", "/?transport=chunked&cursor=nonsense"] {

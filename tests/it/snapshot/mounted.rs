@@ -5,10 +5,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use tidings::{
-    Cursor, Delivery, Endpoint, GapReason, Rejection, SubscribeRequest, Subscriber, Subscription, Transport,
-    publisher_fn,
-};
+use tidings::endpoint::publisher_fn;
+use tidings::subscriber::Delivery;
+use tidings::{Cursor, Endpoint, GapReason, Rejection, SubscribeRequest, Subscriber, Subscription, Transport};
 use tokio::time::timeout;
 
 use super::app::{App, Hook, Reader, Server, Way};
@@ -173,7 +172,7 @@ async fn state_of_a_mebibyte_goes_whole() {
 async fn state_behind_a_full_reply_goes_whole() {
     for speaks in [Speaks::ShortPoll, Speaks::LongPoll] {
         let app = App::new(0).weighs(200 * 1024);
-        let endpoint = app.builder().batch(150).build();
+        let endpoint = app.builder().max_batch_bytes(150).build();
         let way = Server::of(&endpoint).await.ways().find(|way| way.speaks == speaks).unwrap();
         app.count(1);
         let mut reader = way.open(Some("0.0")).await.unwrap();
@@ -318,7 +317,7 @@ async fn state_is_waited_for() {
     for late in [false, true] {
         let app = App::new(4).does(Hook::Wait);
         let timer = VirtualTimer::new();
-        let endpoint = app.builder().timer(timer.clone()).max_hold(Duration::from_secs(60)).build();
+        let endpoint = app.builder().timer(timer.clone()).max_long_poll_timeout(Duration::from_secs(60)).build();
         let server = Server::of(&endpoint).await;
         app.count(3);
         for (number, way) in server.ways().enumerate() {

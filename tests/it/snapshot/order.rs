@@ -7,10 +7,8 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::task::{Context, Poll, Waker};
 
 use proptest::prelude::*;
-use tidings::{
-    Cursor, Delivery, Encoded, Gap, GapReason, Mend, Mended, Position, Snapshot, Start, Subscribe, Subscriber,
-    Subscription,
-};
+use tidings::subscriber::{Delivery, EncodedDelivery, Mend, Recover};
+use tidings::{Cursor, Gap, GapReason, Position, Snapshot, Start, Subscribe, Subscriber, Subscription};
 
 use super::board::{Board, Client, TOPICS, Wire};
 
@@ -114,7 +112,7 @@ struct World {
     client: Client,
     /// The client's cursor is ahead of the hub, and it was not told. When the hub is there, nobody can see it any more.
     is_ahead: bool,
-    subscriber: Mended<Subscription, Asks>,
+    subscriber: Recover<Subscription, Asks>,
 }
 
 /// Where state is asked for.
@@ -128,7 +126,7 @@ struct Desk {
 struct Asks(Arc<Desk>);
 
 impl Mend for Asks {
-    fn mend(&mut self, _: &Gap) -> tidings::Mending {
+    fn mend(&mut self, _: &Gap) -> tidings::subscriber::Mending {
         let (desk, number) = (self.0.clone(), self.0.asked.fetch_add(1, Ordering::Relaxed));
         Box::pin(async move {
             poll_fn(|_| if desk.open.load(Ordering::Relaxed) { Poll::Ready(()) } else { Poll::Pending }).await;
@@ -220,7 +218,7 @@ impl World {
         if encoded {
             match self.subscriber.poll_encoded(&mut cx, &Wire, max) {
                 Poll::Pending => return Poll::Pending,
-                Poll::Ready(Encoded::Events(events)) => {
+                Poll::Ready(EncodedDelivery::Events(events)) => {
                     let lines = events.bytes.iter().filter(|&&byte| byte == b'\n').count();
                     assert_eq!(events.events as usize, lines);
                     let text = std::str::from_utf8(&events.bytes).unwrap();
@@ -228,7 +226,7 @@ impl World {
                     let len = if whole { text.len() } else { text.len() * usize::from(read) / 256 };
                     self.client.read(&events.bytes[..len]);
                 }
-                Poll::Ready(Encoded::Gap(gap)) => self.gap(whole, &gap),
+                Poll::Ready(EncodedDelivery::Gap(gap)) => self.gap(whole, &gap),
                 Poll::Ready(other) => panic!("{other:?}"),
             }
         } else {
@@ -287,10 +285,10 @@ impl World {
 }
 
 /// An application that begins with state for who has no cursor.
-fn attach(board: &Board, desk: &Arc<Desk>, start: Start) -> Mended<Subscription, Asks> {
+fn attach(board: &Board, desk: &Arc<Desk>, start: Start) -> Recover<Subscription, Asks> {
     let topics = &TOPICS[..desk.can.topics];
     let subscription = board.hub().subscribe(Subscribe::topics(topics.iter().copied()).start(start)).unwrap();
-    let mended = Mended::new(subscription, start, Asks(desk.clone()));
+    let mended = Recover::new(subscription, start, Asks(desk.clone()));
     if start == Start::Now { mended.with_snapshot(desk.state()) } else { mended }
 }
 

@@ -7,7 +7,8 @@ use std::task::{Context, Poll, Waker};
 
 use bytes::BytesMut;
 use proptest::prelude::*;
-use tidings::{Delivery, Encoded, Format, Gap, Mend, Mended, Mending, Published, Start, Subscribe, Subscriber};
+use tidings::subscriber::{Delivery, EncodedDelivery, EventRef, Format, Mend, Mending, Recover};
+use tidings::{Gap, Start, Subscribe, Subscriber};
 
 use super::board::{Board, TOPICS, Wire};
 
@@ -40,7 +41,7 @@ impl Format for Unsteady {
         self.slot
     }
 
-    fn encode(&self, event: &Published<'_>, out: &mut BytesMut) {
+    fn encode(&self, event: &EventRef<'_>, out: &mut BytesMut) {
         let whole = out.len();
         out.extend_from_slice(b"half of an event");
         self.fuse.burn();
@@ -85,8 +86,8 @@ fn read<S: Subscriber>(
         let is_encoded = encoded();
         let polled = catch_unwind(AssertUnwindSafe(|| match is_encoded {
             true => subscriber.poll_encoded(&mut cx, format, max).map(|encoded| match encoded {
-                Encoded::Events(events) => std::str::from_utf8(&events.bytes).unwrap().to_owned(),
-                Encoded::Gap(gap) => format!("gap {} {}\n", gap.cursor, gap.snapshot),
+                EncodedDelivery::Events(events) => std::str::from_utf8(&events.bytes).unwrap().to_owned(),
+                EncodedDelivery::Gap(gap) => format!("gap {} {}\n", gap.cursor, gap.snapshot),
                 other => panic!("{other:?}"),
             }),
             false => subscriber.poll_next(&mut cx).map(|delivery| match delivery {
@@ -118,7 +119,7 @@ fn read<S: Subscriber>(
 
 fn attach(board: &Board, start: Start, fuse: &Fuse, in_future: bool) -> impl Subscriber + use<> {
     let subscription = board.hub().subscribe(Subscribe::topics(TOPICS).start(start)).unwrap();
-    let mended = Mended::new(subscription, start, Asks { board: board.clone(), fuse: fuse.clone(), in_future });
+    let mended = Recover::new(subscription, start, Asks { board: board.clone(), fuse: fuse.clone(), in_future });
     if start == Start::Now { mended.with_snapshot(board.snapshot()) } else { mended }
 }
 

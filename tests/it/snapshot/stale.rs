@@ -4,9 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, Waker};
 
+use tidings::subscriber::{Delivery, EncodedDelivery, Recover};
 use tidings::{
-    Cursor, Delivery, Encoded, Event, Gap, GapReason, LocalHub, Mended, Position, Retention, Snapshot, Start,
-    Subscribe, Subscriber, Subscription, Topic,
+    Cursor, Event, Gap, GapReason, LocalHub, Position, Retention, Snapshot, Start, Subscribe, Subscriber, Subscription,
+    Topic,
 };
 
 use super::board::Wire;
@@ -46,9 +47,14 @@ fn state() -> Snapshot {
 }
 
 /// A client that came with `start`, and state for it as of a sequence of the hub's, or of another cursor.
-fn mended(hub: &LocalHub, names: Names, start: Start, as_of: Cursor) -> Mended<Subscription, impl tidings::Mend> {
+fn mended(
+    hub: &LocalHub,
+    names: Names,
+    start: Start,
+    as_of: Cursor,
+) -> Recover<Subscription, impl tidings::subscriber::Mend> {
     let subscription = hub.subscribe(names.subscribe().start(start)).unwrap();
-    Mended::new(subscription, start, move |_: &Gap| async move { Some(state().as_of(as_of)) })
+    Recover::new(subscription, start, move |_: &Gap| async move { Some(state().with_cursor(as_of)) })
 }
 
 /// The sequences that it yields until it is pending; a gap as its reason, with `+` if state follows, which is `s`.
@@ -62,13 +68,13 @@ fn yielded(subscriber: &mut impl Subscriber, encoded: bool) -> Vec<String> {
     loop {
         if encoded {
             match subscriber.poll_encoded(&mut cx, &Wire, 30) {
-                Poll::Ready(Encoded::Events(events)) => {
+                Poll::Ready(EncodedDelivery::Events(events)) => {
                     for line in std::str::from_utf8(&events.bytes).unwrap().lines() {
                         let mut words = line.split(' ');
                         all.push(event(words.next().unwrap(), words.next().unwrap()));
                     }
                 }
-                Poll::Ready(Encoded::Gap(gap)) => all.push(told(&gap)),
+                Poll::Ready(EncodedDelivery::Gap(gap)) => all.push(told(&gap)),
                 _ => return all,
             }
         } else {
@@ -163,8 +169,8 @@ fn state_that_a_client_begins_with_is_no_answer_to_a_later_gap() {
     let epoch = hub.cursor().position().epoch;
     for (as_of, expected) in [(5, &["s", "epoch", "7", "8"][..]), (6, &["s", "7", "8"])] {
         let subscription = hub.subscribe(Names::One.subscribe().start(elsewhere())).unwrap();
-        let mended = Mended::new(subscription, elsewhere(), |_: &Gap| async { None });
-        let mut mended = mended.with_snapshot(state().as_of(Position::new(epoch, as_of).into()));
+        let mended = Recover::new(subscription, elsewhere(), |_: &Gap| async { None });
+        let mut mended = mended.with_snapshot(state().with_cursor(Position::new(epoch, as_of).into()));
         assert_eq!(yielded(&mut mended, true), expected);
     }
 }
@@ -180,7 +186,7 @@ fn undated_state_is_asked_for_once_after_an_overflow_of_many_topics() {
                 let subscription = hub.subscribe(what.clone()).unwrap();
                 let asked = Arc::new(AtomicUsize::new(0));
                 let count = asked.clone();
-                let mut mended = Mended::new(subscription, Start::Now, move |gap: &Gap| {
+                let mut mended = Recover::new(subscription, Start::Now, move |gap: &Gap| {
                     assert_eq!(gap.reason, GapReason::Overflow);
                     count.fetch_add(1, Ordering::Relaxed);
                     async { Some(state()) }
@@ -209,7 +215,7 @@ fn undated_state_does_not_hide_a_gap_behind_older_events_of_its_topic() {
     let topic = Topic::new("t").unwrap();
     let publish = |number: usize| assert!(hub.publish_now(&topic, format!("{number:04}{}", "x".repeat(8_000))).is_ok());
     let subscription = hub.subscribe(Subscribe::topics([&topic])).unwrap();
-    let mut mended = Mended::new(subscription, Start::Now, |_: &Gap| async { Some(state()) });
+    let mut mended = Recover::new(subscription, Start::Now, |_: &Gap| async { Some(state()) });
     (0..100).for_each(publish);
     let (mut cx, mut last, mut gaps) = (Context::from_waker(Waker::noop()), None, 0);
     for step in 0.. {

@@ -5,7 +5,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, Thread};
 
-use tidings::{Encoded, Gap, Mended, Start, Subscribe, Subscriber};
+use tidings::subscriber::{EncodedDelivery, Recover};
+use tidings::{Gap, Start, Subscribe, Subscriber};
 
 use super::board::{Board, Client, TOPICS, Wire};
 
@@ -29,7 +30,7 @@ fn follow(board: &Board, over: &AtomicBool, topics: usize, seed: u64) -> (Client
     loop {
         let was_over = over.load(Ordering::Acquire);
         match subscriber.poll_encoded(&mut Context::from_waker(&waker), &Wire, 256) {
-            Poll::Ready(Encoded::Events(events)) => {
+            Poll::Ready(EncodedDelivery::Events(events)) => {
                 if random.u8(..) < 8 {
                     client.read(&events.bytes[..random.usize(..events.bytes.len())]);
                     client.cut();
@@ -42,7 +43,7 @@ fn follow(board: &Board, over: &AtomicBool, topics: usize, seed: u64) -> (Client
                 }
                 client.read(&events.bytes);
             }
-            Poll::Ready(Encoded::Gap(gap)) => {
+            Poll::Ready(EncodedDelivery::Gap(gap)) => {
                 assert!(gap.snapshot);
                 client.read_gap(&gap);
             }
@@ -65,7 +66,7 @@ fn attach(board: &Board, client: &Client, topics: usize) -> impl Subscriber + us
     let topics = TOPICS[..topics].iter().copied();
     let subscription = board.hub().subscribe(Subscribe::topics(topics).start(start)).unwrap();
     let of = board.clone();
-    let mended = Mended::new(subscription, start, move |_: &Gap| {
+    let mended = Recover::new(subscription, start, move |_: &Gap| {
         let state = of.snapshot();
         async { Some(state) }
     });

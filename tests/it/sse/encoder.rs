@@ -8,7 +8,9 @@ use eventsource_stream::Eventsource;
 use futures_core::Stream;
 use proptest::prelude::*;
 use serde_json::{Value, json};
-use tidings::{Encoded, End, Event, EventKind, Format, GapReason, SseEncoder, Subscriber, sse_retry_block};
+use tidings::subscriber::{EncodedDelivery, Format, SubscriptionEnd};
+use tidings::transport::sse::{SseEncoder, sse_retry_block};
+use tidings::{Event, EventKind, GapReason, Subscriber};
 
 use super::reader::{SseEvent, SseReader};
 use crate::support::{Feed, Step, Task, VirtualTimer, any_history, check_silence, put};
@@ -27,7 +29,7 @@ proptest! {
     ) {
         let (timer, feed, task) = (VirtualTimer::new(), Feed::new(7), Task::new());
         let objects = put(&history, &feed);
-        let stream = SseEncoder::new(feed.reader().batches_of(batch), &timer).batch(max).hello(hello);
+        let stream = SseEncoder::new(feed.reader().batches_of(batch), &timer).max_batch_bytes(max).hello(hello);
         let mut stream = retry.into_iter().map(Duration::from_millis).fold(stream, SseEncoder::retry);
         let (items, over) = task.drain(&mut stream);
         prop_assert!(!over);
@@ -52,7 +54,7 @@ proptest! {
     fn objects_arrive_whole(history in any_history(), retry in prop::option::of(1..5_000_u64), max in 0..400_usize) {
         let (timer, feed, task) = (VirtualTimer::new(), Feed::new(7), Task::new());
         let expected = put(&history, &feed);
-        let stream = SseEncoder::new(feed.reader(), &timer).batch(max).objects(true);
+        let stream = SseEncoder::new(feed.reader(), &timer).max_batch_bytes(max).objects(true);
         let mut stream = retry.into_iter().map(Duration::from_millis).fold(stream, SseEncoder::retry);
         let wire = task.drain(&mut stream).0.concat();
         let mut reader = SseReader::default();
@@ -109,7 +111,7 @@ fn the_bytes_of_a_stream_without_a_hello() {
     timer.advance(2 * INTERVAL);
     assert_eq!(task.drain(&mut stream), (vec![Bytes::from_static(b":\n")], false));
     feed.event("news", "one\r\ntwo\rthree\n");
-    feed.event("news", Event::binary(vec![0, 255]).named("price").unwrap());
+    feed.event("news", Event::binary(vec![0, 255]).with_name("price").unwrap());
     feed.event("news", "");
     feed.gap(GapReason::Overflow, Some(12));
     let wire = "retry: 1500\ndata: one\ndata: two\ndata: three\ndata: \nid: 7.1\n\n\
@@ -147,7 +149,7 @@ fn the_bytes_of_objects_with_visible_heartbeats() {
     let (timer, feed, task) = (VirtualTimer::new(), Feed::new(7), Task::new());
     let stream = SseEncoder::new(feed.reader(), &timer).retry(Duration::from_millis(1500));
     let mut stream = stream.objects(true).hello(false).visible_heartbeat(true).keep_alive(INTERVAL);
-    feed.event("news", Event::text("a\rb").named("price").unwrap());
+    feed.event("news", Event::text("a\rb").with_name("price").unwrap());
     let (mut items, _) = task.drain(&mut stream);
     feed.pass();
     assert_eq!(task.drain(&mut stream), (vec![], false));
@@ -191,24 +193,24 @@ fn the_end_is_told_and_stays() {
     feed.event("news", "last");
     let mut stream = SseEncoder::new(feed.reader(), &timer);
     assert_eq!((task.drain(&mut stream).1, stream.end()), (false, None));
-    feed.end(End::TooSlow);
-    assert_eq!((task.drain(&mut stream), stream.end()), ((vec![], true), Some(End::TooSlow)));
-    assert_eq!((task.drain(&mut stream), stream.end()), ((vec![], true), Some(End::TooSlow)));
+    feed.end(SubscriptionEnd::TooSlow);
+    assert_eq!((task.drain(&mut stream), stream.end()), ((vec![], true), Some(SubscriptionEnd::TooSlow)));
+    assert_eq!((task.drain(&mut stream), stream.end()), ((vec![], true), Some(SubscriptionEnd::TooSlow)));
 }
 
 /// A source of bytes that a hub encoded before.
 struct Shared(Bytes, usize);
 
 impl Subscriber for Shared {
-    fn poll_next(&mut self, _: &mut Context<'_>) -> Poll<tidings::Delivery> {
+    fn poll_next(&mut self, _: &mut Context<'_>) -> Poll<tidings::subscriber::Delivery> {
         unreachable!("an adapter asks for bytes")
     }
 
-    fn poll_encoded(&mut self, _: &mut Context<'_>, _: &dyn Format, _: usize) -> Poll<Encoded> {
+    fn poll_encoded(&mut self, _: &mut Context<'_>, _: &dyn Format, _: usize) -> Poll<EncodedDelivery> {
         match self.1.checked_sub(1) {
             Some(left) => {
                 self.1 = left;
-                Poll::Ready(Encoded::Events(tidings::Encoding::new(self.0.clone(), 1)))
+                Poll::Ready(EncodedDelivery::Events(tidings::subscriber::EncodedBatch::new(self.0.clone(), 1)))
             }
             None => Poll::Pending,
         }
@@ -341,21 +343,21 @@ fn sse_finish_without_a_hello_sends_no_block() {
 fn sse_finish_after_the_end_of_the_subscriber_changes_nothing() {
     let (timer, feed, task) = (VirtualTimer::new(), Feed::new(7), Task::new());
     let mut stream = SseEncoder::new(feed.reader(), &timer);
-    feed.end(End::Closed);
+    feed.end(SubscriptionEnd::Closed);
     assert!(task.drain(&mut stream).1);
     stream.finish(Duration::from_secs(1));
-    assert_eq!((task.drain(&mut stream), stream.end()), ((vec![], true), Some(End::Closed)));
+    assert_eq!((task.drain(&mut stream), stream.end()), ((vec![], true), Some(SubscriptionEnd::Closed)));
 }
 
 /// A browser calls `onerror`, `onopen` and `onmessage` for these names. Other readers tell them apart from what happens to
-/// the connection, so they go out as they are: see [`Event::named`].
+/// the connection, so they go out as they are: see [`Event::with_name`].
 #[test]
 fn sse_names_that_a_browser_uses_go_out_as_they_are() {
     let (timer, feed, task) = (VirtualTimer::new(), Feed::new(7), Task::new());
     let mut stream = SseEncoder::new(feed.reader(), &timer);
     let names = ["error", "open", "close", "abort", "message"];
     for name in names {
-        feed.event("news", Event::text(name).named(name).unwrap());
+        feed.event("news", Event::text(name).with_name(name).unwrap());
     }
     let mut reader = SseReader::default();
     let wire = task.drain(&mut stream).0.concat();

@@ -18,7 +18,7 @@ pub(crate) fn any_event() -> impl Strategy<Value = Event> {
     let binary = prop::collection::vec(any::<u8>(), 0..64).prop_map(Event::binary);
     let name = prop_oneof![Just(None), "[a-z:. ]{1,12}".prop_map(Some), "[^\\p{Cc}]{1,16}".prop_map(Some)];
     (prop_oneof![2 => text, 1 => binary, 1 => any_json()], name).prop_map(|(event, name)| match name {
-        Some(name) => event.clone().named(&name).unwrap_or(event),
+        Some(name) => event.clone().with_name(&name).unwrap_or(event),
         None => event,
     })
 }

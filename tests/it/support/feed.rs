@@ -3,10 +3,8 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Context, Poll, Waker};
 
 use bytes::BytesMut;
-use tidings::{
-    Batch, Cursor, Delivery, Encoded, Encoding, End, Event, Format, Gap, GapReason, Position, Published, Subscriber,
-    Topic,
-};
+use tidings::subscriber::{Batch, Delivery, EncodedBatch, EncodedDelivery, EventRef, Format, SubscriptionEnd};
+use tidings::{Cursor, Event, Gap, GapReason, Position, Subscriber, Topic};
 
 /// A scripted source: what is put in is what every reader gets, in that order. Clones share the script.
 ///
@@ -28,7 +26,7 @@ struct State {
 enum Step {
     Event { topic: Topic, sequence: u64, event: Event },
     Gap(Gap),
-    End(End),
+    End(SubscriptionEnd),
 }
 
 /// A subscriber of a [`Feed`].
@@ -70,7 +68,7 @@ impl Feed {
     }
 
     /// Puts in the end.
-    pub(crate) fn end(&self, end: End) {
+    pub(crate) fn end(&self, end: SubscriptionEnd) {
         self.put(|_| Step::End(end));
     }
 
@@ -162,12 +160,12 @@ impl Subscriber for Reader {
         })
     }
 
-    fn poll_encoded(&mut self, cx: &mut Context<'_>, format: &dyn Format, max: usize) -> Poll<Encoded> {
+    fn poll_encoded(&mut self, cx: &mut Context<'_>, format: &dyn Format, max: usize) -> Poll<EncodedDelivery> {
         self.look(cx).map(|looked| {
             let (epoch, steps) = match looked {
                 Ok(events) => events,
-                Err(Delivery::Gap(gap)) => return Encoded::Gap(gap),
-                Err(Delivery::End(end)) => return Encoded::End(end),
+                Err(Delivery::Gap(gap)) => return EncodedDelivery::Gap(gap),
+                Err(Delivery::End(end)) => return EncodedDelivery::End(end),
                 Err(other) => panic!("unexpected {other:?}"),
             };
             let (mut out, mut count) = (BytesMut::new(), 0);
@@ -175,7 +173,7 @@ impl Subscriber for Reader {
                 let Step::Event { topic, sequence, event } = step else { break };
                 let whole = out.len();
                 let cursor = (epoch != 0).then(|| Position::new(epoch, sequence).into());
-                format.encode(&Published::new(&topic, &event, cursor), &mut out);
+                format.encode(&EventRef::new(&topic, &event, cursor), &mut out);
                 if whole != 0 && out.len() > max {
                     out.truncate(whole);
                     break;
@@ -183,7 +181,7 @@ impl Subscriber for Reader {
                 (self.at, self.sequence) = (self.at + 1, sequence);
                 count += 1;
             }
-            Encoded::Events(Encoding::new(out.freeze(), count))
+            EncodedDelivery::Events(EncodedBatch::new(out.freeze(), count))
         })
     }
 

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
-use tidings::{Clock, Sleep, Timer};
+use tidings::time::{Clock, Sleep, Timer};
 
 /// A timer whose time passes only in [`advance`](Self::advance). Clones share the time.
 ///

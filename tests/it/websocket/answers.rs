@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 use serde_json::json;
-use tidings::{CloseCause, CloseCode, Event, Rejection, Subprotocol, WebSocketConfig, WebSocketSink};
+use tidings::transport::websocket::{CloseCause, CloseCode, Subprotocol, WebSocketConfig, WebSocketSink};
+use tidings::{Event, Rejection};
 
 use super::closing::Gate;
 use super::{Client, Frame, Visit, masked};
@@ -92,7 +93,7 @@ fn answer_goes_to_the_sender_without_a_cursor() {
     for (event, raw, object) in [
         (Event::text("tää \"x\""), Frame::text("tää \"x\""), json!({ "data": "tää \"x\"" })),
         (
-            Event::json_text(r#"{"ok":true}"#).unwrap().named("saved").unwrap(),
+            Event::json_text(r#"{"ok":true}"#).unwrap().with_name("saved").unwrap(),
             Frame::text(r#"{"ok":true}"#),
             json!({ "event": "saved", "data": { "ok": true } }),
         ),
@@ -156,7 +157,7 @@ fn client_that_sends_and_does_not_read_is_owed_one_answer_until_it_stalls() {
         assert_eq!(visit.send(&flood), None);
         assert_eq!(handled.load(Ordering::Relaxed), 1);
         assert!(flood.len() - visit.client.unread() <= 16 * 1024, "the rest is left to the client");
-        let closed = visit.pass(config.write_stall).expect("it stalls");
+        let closed = visit.pass(config.write_timeout).expect("it stalls");
         assert_eq!((closed.cause, handled.load(Ordering::Relaxed)), (CloseCause::Stalled, 1));
     }
 }

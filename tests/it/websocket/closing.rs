@@ -1,7 +1,9 @@
 use std::time::Duration;
 
 use serde_json::json;
-use tidings::{CloseCause, CloseCode, Closed, End, GapReason, Rejection, Subprotocol, WebSocketConfig};
+use tidings::subscriber::SubscriptionEnd;
+use tidings::transport::websocket::{CloseCause, CloseCode, Closed, Subprotocol, WebSocketConfig};
+use tidings::{GapReason, Rejection};
 
 use super::{Frame, Received, Visit, masked};
 use crate::support::Feed;
@@ -161,9 +163,11 @@ fn a_connection_that_breaks_off_is_lost() {
 
 #[test]
 fn every_end_has_its_code() {
-    for (end, code, reason) in
-        [(End::Closed, 1000, "finished"), (End::Finished, 1000, "finished"), (End::TooSlow, 1013, "too slow")]
-    {
+    for (end, code, reason) in [
+        (SubscriptionEnd::Closed, 1000, "finished"),
+        (SubscriptionEnd::Finished, 1000, "finished"),
+        (SubscriptionEnd::TooSlow, 1013, "too slow"),
+    ] {
         for mut visit in [Visit::raw(), Visit::objects()] {
             visit.publish("last");
             visit.feed.end(end);

@@ -1,4 +1,4 @@
-use tidings::{CloseCause, CloseCode, Subprotocol, WebSocketConfig};
+use tidings::transport::websocket::{CloseCause, CloseCode, Subprotocol, WebSocketConfig};
 
 use super::{Frame, Visit, masked};
 use crate::support::Feed;
@@ -13,7 +13,7 @@ fn stuck(taken: usize, pieces: usize) -> Visit {
     visit
 }
 
-fn close_now(visit: &mut Visit) -> Option<tidings::Closed> {
+fn close_now(visit: &mut Visit) -> Option<tidings::transport::websocket::Closed> {
     visit.sink.as_mut().unwrap().close_now(CloseCode::POLICY, "revoked");
     visit.client.allow(usize::MAX);
     visit.run()

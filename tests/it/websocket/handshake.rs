@@ -1,4 +1,4 @@
-use tidings::{Subprotocol, websocket_accept};
+use tidings::transport::websocket::{Subprotocol, websocket_accept};
 
 #[test]
 fn a_subprotocol_is_chosen_of_those_offered() {

@@ -1,5 +1,6 @@
 use proptest::prelude::*;
-use tidings::{Message, Subprotocol, WebSocketConfig};
+use tidings::Message;
+use tidings::transport::websocket::{Subprotocol, WebSocketConfig};
 use tungstenite::WebSocket;
 use tungstenite::protocol::Role;
 

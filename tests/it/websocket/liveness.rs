@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use serde_json::json;
-use tidings::{CloseCause, Subprotocol, WebSocketConfig};
+use tidings::transport::websocket::{CloseCause, Subprotocol, WebSocketConfig};
 
 use super::closing::Gate;
 use super::{Frame, Visit, masked};
@@ -64,7 +64,7 @@ fn client_that_sends_without_answering_stays_until_it_is_silent() {
 /// RFC 6455 §5.5.3: a pong may come unasked, and some clients send one now and then.
 #[test]
 fn pong_that_answers_no_ping_proves_nothing() {
-    let config = WebSocketConfig::default().ping(2 * SECOND).pong_timeout(SECOND).write_stall(SECOND);
+    let config = WebSocketConfig::default().ping(2 * SECOND).pong_timeout(SECOND).write_timeout(SECOND);
     let mut visit = Visit::with(config, Subprotocol::Raw);
     (0..2).for_each(|_| visit.publish("x".repeat(800_000)));
     assert_eq!(visit.pass(5 * SECOND / 2), None);
@@ -76,14 +76,14 @@ fn pong_that_answers_no_ping_proves_nothing() {
 
 #[test]
 fn endless_write_timeout_leaves_the_pong_a_deadline() {
-    let mut visit = Visit::with(WebSocketConfig::default().write_stall(Duration::MAX), Subprotocol::Raw);
+    let mut visit = Visit::with(WebSocketConfig::default().write_timeout(Duration::MAX), Subprotocol::Raw);
     visit.publish("x");
     assert_eq!(visit.pass(Duration::from_secs(3_600)).unwrap().cause, CloseCause::NoPong);
 }
 
 #[test]
 fn heartbeats_go_on_while_a_client_sends_and_answers_no_ping() {
-    let config = WebSocketConfig::default().ping(2 * SECOND).pong_timeout(SECOND).write_stall(SECOND);
+    let config = WebSocketConfig::default().ping(2 * SECOND).pong_timeout(SECOND).write_timeout(SECOND);
     let mut visit = Visit::with(config, Subprotocol::TidingsV1);
     let mut pings = 0;
     for _ in 0..60 {
@@ -128,7 +128,7 @@ fn pong_deadline_grows_by_the_bytes_ahead_of_the_ping() {
 fn client_that_answers_nothing_is_left_when_the_bytes_ahead_are_due() {
     const FRAME: u32 = 65_536;
 
-    let config = WebSocketConfig::default().ping(2 * SECOND).pong_timeout(SECOND).write_stall(4 * SECOND);
+    let config = WebSocketConfig::default().ping(2 * SECOND).pong_timeout(SECOND).write_timeout(4 * SECOND);
     // Bytes published, and those of which the pong's deadline takes account: 4 MiB at most.
     for (events, bytes) in [(0, 0), (1, 800_010), (2, 1_600_020), (6, 4 << 20), (50, 4 << 20)] {
         let mut visit = Visit::with(config.clone(), Subprotocol::Raw);
@@ -142,7 +142,7 @@ fn client_that_answers_nothing_is_left_when_the_bytes_ahead_are_due() {
 
 #[test]
 fn answered_ping_proves_the_bytes_ahead_of_it_and_no_others() {
-    let config = WebSocketConfig::default().ping(20 * SECOND).pong_timeout(SECOND).write_stall(SECOND);
+    let config = WebSocketConfig::default().ping(20 * SECOND).pong_timeout(SECOND).write_timeout(SECOND);
     let mut visit = Visit::with(config, Subprotocol::Raw);
     visit.publish("x".repeat(800_000));
     assert_eq!(visit.pass(20 * SECOND), None);
@@ -239,7 +239,7 @@ fn a_pong_behind_messages_that_were_not_read_is_no_missed_pong() {
 #[test]
 fn times_that_have_no_end_are_no_times() {
     let never = Duration::MAX;
-    let config = WebSocketConfig::default().ping(never).write_stall(never).message_timeout(never);
+    let config = WebSocketConfig::default().ping(never).write_timeout(never).message_timeout(never);
     let mut visit = Visit::with(config, Subprotocol::Raw);
     visit.client.allow(0);
     visit.publish("x");

@@ -1,6 +1,7 @@
 use proptest::prelude::*;
 use serde_json::json;
-use tidings::{Event, EventKind, GapReason, Subprotocol, WebSocketConfig};
+use tidings::transport::websocket::{Subprotocol, WebSocketConfig};
+use tidings::{Event, EventKind, GapReason};
 
 use super::{Frame, Visit};
 use crate::support::{Feed, Step, any_event, any_history, put};
@@ -14,7 +15,7 @@ proptest! {
         bytes in 1_usize..300,
         cuts in prop::collection::vec(1_usize..40, 0..5),
     ) {
-        let config = WebSocketConfig::default().batch(bytes);
+        let config = WebSocketConfig::default().max_batch_bytes(bytes);
         let mut visit = Visit::of(Feed::new(7), config, Subprotocol::Raw, |reader| reader.batches_of(batch));
         visit.client.cut(&cuts);
         let mut frames = Vec::new();

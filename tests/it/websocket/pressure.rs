@@ -3,7 +3,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use proptest::prelude::*;
-use tidings::{CloseCause, Subprotocol, WebSocketConfig};
+use tidings::transport::websocket::{CloseCause, Subprotocol, WebSocketConfig};
 
 use super::closing::Gate;
 use super::{Frame, Received, Visit, masked};
@@ -39,11 +39,11 @@ fn a_write_that_does_not_go_on_ends_the_connection() {
     assert_eq!(visit.run(), None);
     // One byte at a time is slow, and goes on.
     for _ in 0..5 {
-        assert_eq!(visit.pass(config.write_stall * 9 / 10), None);
+        assert_eq!(visit.pass(config.write_timeout * 9 / 10), None);
         visit.client.allow(1);
         assert_eq!(visit.run(), None);
     }
-    let closed = visit.pass(config.write_stall).unwrap();
+    let closed = visit.pass(config.write_timeout).unwrap();
     assert_eq!((closed.cause, closed.code, closed.clean), (CloseCause::Stalled, None, false));
     assert_eq!(visit.timer.sleeping(), 0);
 }
@@ -55,14 +55,14 @@ fn a_write_that_went_through_has_no_deadline() {
     visit.client.allow(1);
     visit.publish("a text");
     assert_eq!(visit.run(), None);
-    assert_eq!(visit.pass(config.write_stall / 2), None);
+    assert_eq!(visit.pass(config.write_timeout / 2), None);
     visit.client.allow(usize::MAX);
     assert_eq!(visit.run(), None);
-    assert_eq!(visit.pass(config.write_stall * 10), None);
+    assert_eq!(visit.pass(config.write_timeout * 10), None);
     visit.client.allow(0);
     visit.publish("another");
     assert_eq!(visit.run(), None);
-    assert_eq!(visit.pass(config.write_stall - Duration::from_millis(1)), None);
+    assert_eq!(visit.pass(config.write_timeout - Duration::from_millis(1)), None);
     assert_eq!(visit.pass(Duration::from_millis(1)).unwrap().cause, CloseCause::Stalled);
 }
 
@@ -190,7 +190,7 @@ fn a_flood_of_messages_leaves_the_thread_to_others() {
 
 #[test]
 fn a_flood_of_events_leaves_the_thread_to_others() {
-    let config = WebSocketConfig::default().batch(1);
+    let config = WebSocketConfig::default().max_batch_bytes(1);
     let mut visit = Visit::of(Feed::new(7), config, Subprotocol::Raw, |reader| reader.batches_of(1));
     (0..1_000).for_each(|_| visit.publish("tick"));
     visit.client.send(&masked(0x89, b"ping"));
@@ -218,5 +218,5 @@ fn it_may_be_dropped_at_any_point() {
 
 #[test]
 fn a_connection_is_small() {
-    assert!(size_of::<tidings::WebSocketSink<(), ()>>() <= 320);
+    assert!(size_of::<tidings::transport::websocket::WebSocketSink<(), ()>>() <= 320);
 }

@@ -1,6 +1,7 @@
 use std::time::Duration;
 
-use tidings::{CloseCause, Message, Subprotocol, WebSocketConfig};
+use tidings::Message;
+use tidings::transport::websocket::{CloseCause, Subprotocol, WebSocketConfig};
 
 use super::{Frame, Visit, masked};
 

@@ -5,10 +5,9 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use tidings::{
-    Closed, Cursor, Delivery, Encoded, Event, Format, Message, Rejection, Subprotocol, Subscriber, WebSocketConfig,
-    WebSocketSink,
-};
+use tidings::subscriber::{Delivery, EncodedDelivery, Format};
+use tidings::transport::websocket::{Closed, Subprotocol, WebSocketConfig, WebSocketSink};
+use tidings::{Cursor, Event, Message, Rejection, Subscriber};
 use tungstenite::WebSocket;
 use tungstenite::protocol::Role;
 
@@ -264,7 +263,7 @@ impl Subscriber for Watched {
         self.0.poll_next(cx)
     }
 
-    fn poll_encoded(&mut self, cx: &mut Context<'_>, format: &dyn Format, max: usize) -> Poll<Encoded> {
+    fn poll_encoded(&mut self, cx: &mut Context<'_>, format: &dyn Format, max: usize) -> Poll<EncodedDelivery> {
         self.1.polls.fetch_add(1, Ordering::Relaxed);
         self.0.poll_encoded(cx, format, max)
     }
@@ -273,7 +272,7 @@ impl Subscriber for Watched {
         self.0.cursor()
     }
 
-    fn detach(&mut self) {
+    fn release(&mut self) {
         self.1.detached.fetch_add(1, Ordering::Relaxed);
     }
 }

@@ -10,7 +10,8 @@ use std::time::{Duration, Instant};
 
 use futures_io::{AsyncRead, AsyncWrite};
 use proptest::prelude::*;
-use tidings::{Message, WebSocketConfig, WebSocketSink};
+use tidings::Message;
+use tidings::transport::websocket::{WebSocketConfig, WebSocketSink};
 
 use super::{Client, Frame, Visit, Wire, masked};
 use crate::support::{Feed, Task, VirtualTimer};
@@ -58,7 +59,7 @@ proptest! {
     #[test]
     fn whatever_comes_is_seen_by_the_task_that_polls(steps in prop::collection::vec(any_step(), 1..60)) {
         let config = WebSocketConfig::default().control_rate(1_000).message_rate(1_000);
-        let mut visit = Visit::with(config, tidings::Subprotocol::Raw);
+        let mut visit = Visit::with(config, tidings::transport::websocket::Subprotocol::Raw);
         prop_assert_eq!(visit.run(), None);
         let (mut published, mut pinged, mut blocked) = (0, 0, false);
         for step in steps {

@@ -5,7 +5,7 @@ use super::mark::Mark;
 /// What went wrong with deliveries: all zero, or the run has failed.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Counts {
-    /// Published, and never delivered.
+    /// EventRef, and never delivered.
     pub(crate) lost: u64,
     /// Delivered again.
     pub(crate) duplicated: u64,

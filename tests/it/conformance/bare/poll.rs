@@ -1,7 +1,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tidings::{Clock, LongPollWaiter, PollQueue, Reply, SubscribeError, Timer};
+use tidings::SubscribeError;
+use tidings::time::{Clock, Timer};
+use tidings::transport::Reply;
+use tidings::transport::long_poll::LongPollWaiter;
+use tidings::transport::short_poll::PollQueue;
 
 use super::row::subscribe;
 use crate::clients::{Client, End, Inbox, Seen, Waiting, read_reply};

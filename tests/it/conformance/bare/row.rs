@@ -1,6 +1,10 @@
 use std::sync::Arc;
 
-use tidings::{BoxSubscriber, ChunkedStream, Cursor, SseEncoder, Start, Subprotocol, Subscribe, SubscribeError};
+use tidings::subscriber::BoxSubscriber;
+use tidings::transport::chunked::ChunkedStream;
+use tidings::transport::sse::SseEncoder;
+use tidings::transport::websocket::Subprotocol;
+use tidings::{Cursor, Start, Subscribe, SubscribeError};
 
 use super::poll::BarePoller;
 use super::stream::BareListener;

@@ -4,7 +4,9 @@ use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
 use futures_core::Stream;
-use tidings::{BoxSubscriber, ChunkedStream, SseEncoder};
+use tidings::subscriber::BoxSubscriber;
+use tidings::transport::chunked::ChunkedStream;
+use tidings::transport::sse::SseEncoder;
 
 use crate::clients::{Client, End, Inbox, Seen, Waiting, Wire};
 
@@ -17,17 +19,17 @@ pub(super) struct BareListener<T, W> {
 
 /// A stream that says how it ended.
 pub(super) trait Ending: Stream<Item = Bytes> + Unpin + Send {
-    fn end(&self) -> Option<tidings::End>;
+    fn end(&self) -> Option<tidings::subscriber::SubscriptionEnd>;
 }
 
 impl Ending for ChunkedStream<BoxSubscriber> {
-    fn end(&self) -> Option<tidings::End> {
+    fn end(&self) -> Option<tidings::subscriber::SubscriptionEnd> {
         self.end()
     }
 }
 
 impl Ending for SseEncoder<BoxSubscriber> {
-    fn end(&self) -> Option<tidings::End> {
+    fn end(&self) -> Option<tidings::subscriber::SubscriptionEnd> {
         self.end()
     }
 }
@@ -54,8 +56,10 @@ impl<T: Ending, W: Wire> BareListener<T, W> {
             if item.is_none() {
                 self.wire.end()?;
                 return match self.stream.end() {
-                    Some(tidings::End::Closed | tidings::End::Finished) => Ok(Seen::End(End::Finished)),
-                    Some(tidings::End::TooSlow) => Ok(Seen::End(End::Later)),
+                    Some(
+                        tidings::subscriber::SubscriptionEnd::Closed | tidings::subscriber::SubscriptionEnd::Finished,
+                    ) => Ok(Seen::End(End::Finished)),
+                    Some(tidings::subscriber::SubscriptionEnd::TooSlow) => Ok(Seen::End(End::Later)),
                     other => Err(format!("ended with {other:?}")),
                 };
             }

@@ -3,7 +3,7 @@ use std::pin::pin;
 use std::task::Poll;
 use std::time::Duration;
 
-use tidings::{Clock, Timer};
+use tidings::time::{Clock, Timer};
 
 use crate::clients::Waiting;
 use crate::conformance::scene::Verdict;

@@ -3,7 +3,8 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
-use tidings::{BoxSubscriber, Closed, Subprotocol, WebSocketConfig, WebSocketSink};
+use tidings::subscriber::BoxSubscriber;
+use tidings::transport::websocket::{Closed, Subprotocol, WebSocketConfig, WebSocketSink};
 
 use super::pipe::Pipe;
 use crate::clients::{Client, Frames, Inbox, Seen, Waiting, Wire};

@@ -23,8 +23,8 @@ pub(crate) async fn payloads(scene: Scene<'_>) -> Verdict {
         Event::json(&json!(null)).unwrap(),
         Event::binary(Vec::from_iter(0..=255_u8)),
         Event::binary(Vec::new()),
-        Event::text("7").named("price").unwrap().keyed("ACME").unwrap(),
-        Event::binary(vec![0xff, 0xfe]).named("é 1: 2").unwrap(),
+        Event::text("7").with_name("price").unwrap().with_key("ACME").unwrap(),
+        Event::binary(vec![0xff, 0xfe]).with_name("é 1: 2").unwrap(),
     ];
     let mut visit = Visit::begin(scene.row(), &["all/kinds", "é 中"], None).await?;
     for event in events {

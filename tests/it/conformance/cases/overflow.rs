@@ -42,10 +42,10 @@ pub(crate) async fn latest_by_another(scene: Scene<'_>) -> Verdict {
 /// A client that comes back behind the newest events of all keys misses nothing, though older ones left history meanwhile.
 pub(crate) async fn latest_away(scene: Scene<'_>) -> Verdict {
     for topics in [&["eu"][..], &TOPICS] {
-        let before = scene.stage.publish("eu", keyed(0, 0).1).await;
+        let before = scene.stage.publish("eu", with_key(0, 0).1).await;
         let mut away = Vec::new();
         for tick in 1..50 {
-            let (key, event) = keyed(tick, tick % 3);
+            let (key, event) = with_key(tick, tick % 3);
             away.push((key, scene.stage.publish("eu", event).await));
         }
         let mut visit = Visit::begin(scene.row(), topics, before.cursor()).await?;
@@ -63,7 +63,7 @@ pub(crate) async fn latest_behind(scene: Scene<'_>) -> Verdict {
     let mut burst = Vec::new();
     for tick in 0..2_000 {
         // One in the middle has a key that no other has.
-        let (key, event) = keyed(tick, if tick == 1_000 { tick } else { tick % 3 });
+        let (key, event) = with_key(tick, if tick == 1_000 { tick } else { tick % 3 });
         burst.push((key, scene.stage.publish("eu", event).await));
     }
     let seen = visit.see_until(burst.len(), |seen| !matches!(seen, Seen::Event(_))).await?;
@@ -112,15 +112,15 @@ async fn ticks(scene: Scene<'_>, count: usize) -> Vec<(Key, Seen)> {
     for (tick, topic) in (0..count).zip(TOPICS.into_iter().cycle()) {
         let (key, event) = match tick % 5 {
             4 => (None, Event::text(tick.to_string())),
-            _ => keyed(tick, tick % 3),
+            _ => with_key(tick, tick % 3),
         };
         all.push((key.map(|key| format!("{topic} {key}")), scene.stage.publish(topic, event).await));
     }
     all
 }
 
-fn keyed(tick: usize, key: usize) -> (Key, Event) {
-    (Some(key.to_string()), Event::text(tick.to_string()).keyed(&key.to_string()).unwrap())
+fn with_key(tick: usize, key: usize) -> (Key, Event) {
+    (Some(key.to_string()), Event::text(tick.to_string()).with_key(&key.to_string()).unwrap())
 }
 
 /// What is to be seen of these, if nothing of them was read before.

@@ -35,8 +35,8 @@ async fn publish(scene: Scene<'_>, lives: &str) -> Vec<Seen> {
     for ((number, life), topic) in lives.chars().enumerate().zip(TOPICS.into_iter().cycle()) {
         let event = Event::text(number.to_string());
         match life {
-            '1' => alive.push(scene.stage.publish(topic, event.ttl(Duration::from_secs(3_600))).await),
-            _ => drop(scene.stage.publish(topic, event.ttl(Duration::ZERO)).await),
+            '1' => alive.push(scene.stage.publish(topic, event.with_ttl(Duration::from_secs(3_600))).await),
+            _ => drop(scene.stage.publish(topic, event.with_ttl(Duration::ZERO)).await),
         }
     }
     alive

@@ -1,6 +1,7 @@
 use std::time::Duration;
 
-use tidings::{Event, SessionState, Topic, Transport};
+use tidings::stats::SessionState;
+use tidings::{Event, Topic, Transport};
 
 use super::guest::{Guest, HELD, settle};
 use super::house::House;
@@ -118,7 +119,7 @@ async fn idle_session_gets_every_event_of_a_batch_larger_than_history() {
         let endpoint = house.endpoint();
         let guest = Guest::come(&endpoint, transport, "/").await;
         let event = (Topic::new("news").unwrap(), Event::text("tick"));
-        house.hub.publish_all(std::iter::repeat_n(event, 5_000)).unwrap();
+        house.hub.publish_batch(std::iter::repeat_n(event, 5_000)).unwrap();
         assert_eq!(house.hub.stats().retained, 1_000);
         pass(Duration::from_secs(1)).await;
         let info = endpoint.sessions().remove(0);

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use tidings::{Left, Transport};
+use tidings::{SessionEnd, Transport};
 use tokio::time::Instant;
 
 use super::guest::{Guest, HELD, settle};
@@ -30,7 +30,7 @@ async fn a_right_ends_when_it_was_said_to() {
         }
         assert!(begin.elapsed() <= Duration::from_millis(230), "{transport:?}: {:?}", begin.elapsed());
         assert_eq!(guest.see_out().await, saw(transport), "{transport:?}");
-        assert_eq!(house.why(), Left::Revoked);
+        assert_eq!(house.why(), SessionEnd::Revoked);
     }
 }
 
@@ -55,7 +55,8 @@ async fn an_event_at_the_instant_a_right_ends_is_not_delivered() {
             house.publish("another");
             settle().await;
             assert!(!guest.text().contains("another"), "{transport:?}");
-            let why = if early == 1 && transport == Transport::LongPoll { Left::Silent } else { Left::Revoked };
+            let why =
+                if early == 1 && transport == Transport::LongPoll { SessionEnd::Silent } else { SessionEnd::Revoked };
             drop(driver);
             drop(guest);
             settle().await;
@@ -105,7 +106,7 @@ async fn a_poll_of_a_run_has_its_own_right_and_the_next_another() {
 async fn sessions_have_their_time_and_come_back_at_different_moments() {
     let house = House::new();
     let never = Duration::from_secs(10_000);
-    let endpoint = house.builder().max_lifetime(Duration::from_secs(100)).ping(never, never).build();
+    let endpoint = house.builder().max_session_age(Duration::from_secs(100)).ping(never, never).build();
     let begin = Instant::now();
     let mut bodies = Vec::new();
     for _ in 0..100 {
@@ -123,7 +124,7 @@ async fn sessions_have_their_time_and_come_back_at_different_moments() {
     let mut socket = Guest::come(&endpoint, Transport::WebSocket, "/").await;
     pass(Duration::from_secs(100)).await;
     assert_eq!(socket.see_out().await, "1012 disconnected");
-    assert!(house.left().iter().all(|&(_, why)| why == Left::Disconnected));
+    assert!(house.left().iter().all(|&(_, why)| why == SessionEnd::Disconnected));
     assert!(bodies.iter().all(|body| body.end().as_deref() == Some("Ended")));
 }
 
@@ -137,7 +138,7 @@ async fn who_does_not_take_the_goodbye_is_cut_off() {
         pass(Duration::from_millis(9_900)).await;
         assert_eq!(house.left(), []);
         pass(Duration::from_millis(200)).await;
-        assert_eq!((house.why(), house.hub.stats().subscriptions), (Left::Disconnected, 0));
+        assert_eq!((house.why(), house.hub.stats().subscriptions), (SessionEnd::Disconnected, 0));
         drop(body);
     }
 }

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use tidings::{Endpoint, Left, Transport};
+use tidings::{Endpoint, SessionEnd, Transport};
 
 use super::guest::{Guest, HELD, settle};
 use super::house::House;
@@ -10,7 +10,7 @@ use crate::mount::world::pass;
 /// saw of it; `None` where there is nothing to see.
 async fn each<'a>(
     end: impl AsyncFn(&House, &Endpoint, &mut Guest),
-    expected: impl Fn(Transport) -> (Left, Option<&'a str>),
+    expected: impl Fn(Transport) -> (SessionEnd, Option<&'a str>),
     query: &str,
 ) {
     for transport in HELD {
@@ -40,14 +40,14 @@ async fn p15_a_client_that_goes_has_left() {
         settle().await;
         if transport != Transport::LongPoll {
             guest.go().await;
-            assert_eq!(house.why(), Left::Gone, "{transport:?}");
+            assert_eq!(house.why(), SessionEnd::Gone, "{transport:?}");
         }
         assert_eq!((endpoint.session_count(), house.hub.stats().subscriptions), (0, 0), "{transport:?}");
     }
     let house = House::new();
     let endpoint = house.endpoint();
     Guest::come(&endpoint, Transport::LongPoll, "/").await.go().await;
-    assert_eq!(house.why(), Left::Gone);
+    assert_eq!(house.why(), SessionEnd::Gone);
 }
 
 #[tokio::test(start_paused = true)]
@@ -58,7 +58,7 @@ async fn a_poll_without_a_name_is_a_session_until_it_is_answered() {
     house.publish("one");
     settle().await;
     assert!(poll.text().contains("one"));
-    assert_eq!(house.why(), Left::Silent);
+    assert_eq!(house.why(), SessionEnd::Silent);
     Guest::come(&endpoint, Transport::ShortPoll, "/").await;
     assert_eq!(house.lines().len(), 2, "a short one is none");
 }
@@ -69,7 +69,7 @@ async fn a_source_that_is_finished_ends_its_sessions() {
         Transport::WebSocket => "1000 finished",
         _ => "200",
     };
-    each(async |house, _, _| house.hub.close(), |transport| (Left::Finished, Some(saw(transport))), "").await;
+    each(async |house, _, _| house.hub.close(), |transport| (SessionEnd::Finished, Some(saw(transport))), "").await;
 }
 
 #[tokio::test(start_paused = true)]
@@ -79,7 +79,8 @@ async fn a_drain_ends_its_sessions() {
         Transport::LongPoll => "200",
         _ => "Ended",
     };
-    each(async |_, endpoint, _| drop(endpoint.drain()), |transport| (Left::Drained, Some(saw(transport))), "").await;
+    each(async |_, endpoint, _| drop(endpoint.drain()), |transport| (SessionEnd::Drained, Some(saw(transport))), "")
+        .await;
 }
 
 #[tokio::test(start_paused = true)]
@@ -97,7 +98,7 @@ async fn who_is_disconnected_gets_what_is_ready_and_a_goodbye() {
         settle().await;
         assert!(guest.text().contains("the last"));
     };
-    each(end, |transport| (Left::Disconnected, Some(saw(transport))), "").await;
+    each(end, |transport| (SessionEnd::Disconnected, Some(saw(transport))), "").await;
 }
 
 #[tokio::test(start_paused = true)]
@@ -118,7 +119,7 @@ async fn a_panic_in_a_subscriber_ends_its_session_and_no_other() {
         let mut left = house.left();
         left.sort_unstable_by_key(|&(id, _)| id);
         let reasons: Vec<_> = left.into_iter().map(|(_, why)| why).collect();
-        assert_eq!(reasons, [Left::Panicked, Left::Gone], "{transport:?}");
+        assert_eq!(reasons, [SessionEnd::Panicked, SessionEnd::Gone], "{transport:?}");
         assert_eq!(endpoint.session_count(), 0);
     }
 }
@@ -158,7 +159,7 @@ async fn who_falls_behind_is_told_so_by_its_reason() {
             house.publish(&number.to_string());
         }
         assert_eq!(guest.see_out().await, expected, "{transport:?}");
-        assert_eq!(house.why(), Left::TooSlow, "{transport:?}");
+        assert_eq!(house.why(), SessionEnd::TooSlow, "{transport:?}");
     }
 }
 
@@ -170,7 +171,10 @@ async fn p9_who_takes_nothing_has_stalled() {
         let target = format!("/?transport={}", transport.as_str());
         let body = endpoint.handle(crate::mount::world::get(&target).body(String::new()).unwrap()).await;
         pass(Duration::from_secs(13)).await;
-        assert_eq!((house.why(), endpoint.session_count(), house.hub.stats().subscriptions), (Left::Stalled, 0, 0));
+        assert_eq!(
+            (house.why(), endpoint.session_count(), house.hub.stats().subscriptions),
+            (SessionEnd::Stalled, 0, 0)
+        );
         drop(body);
         assert_eq!(house.lines().len(), 2);
     }
@@ -179,17 +183,17 @@ async fn p9_who_takes_nothing_has_stalled() {
     // Pings go through, and their answers never come.
     let guest = Guest::come(&endpoint, Transport::WebSocket, "/").await;
     pass(Duration::from_secs(40)).await;
-    assert_eq!((house.why(), guest.end().as_deref()), (Left::Stalled, Some("lost")));
+    assert_eq!((house.why(), guest.end().as_deref()), (SessionEnd::Stalled, Some("lost")));
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_client_that_breaks_the_rules_or_is_refused_is_refused() {
     for (opcode, payload, saw, why) in [
-        (3, &b"x"[..], "1002 ", Left::Refused),
-        (1, b"\xff", "1007 ", Left::Refused),
-        (1, b"no", "1008 forbidden", Left::Refused),
-        (1, b"panic", "1011 internal error", Left::Panicked),
-        (8, &1000_u16.to_be_bytes(), "1000 ", Left::Gone),
+        (3, &b"x"[..], "1002 ", SessionEnd::Refused),
+        (1, b"\xff", "1007 ", SessionEnd::Refused),
+        (1, b"no", "1008 forbidden", SessionEnd::Refused),
+        (1, b"panic", "1011 internal error", SessionEnd::Panicked),
+        (8, &1000_u16.to_be_bytes(), "1000 ", SessionEnd::Gone),
     ] {
         let house = House::new();
         let endpoint = house.endpoint();

@@ -2,10 +2,10 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use tidings::subscriber::{BoxSubscriber, Delivery, EncodedDelivery, Format, Head, SubscriberExt};
 use tidings::{
-    Attach, BoxSubscriber, Cursor, Delivery, Encoded, Endpoint, EndpointBuilder, Event, Format, Head, Left, LocalHub,
-    Message, Overflow, Pattern, Publisher, Rejection, Retention, Session, Start, Subscribe, SubscribeRequest,
-    Subscriber, SubscriberExt, Topic,
+    Accepted, Cursor, Endpoint, EndpointBuilder, Event, LocalHub, Message, Overflow, Pattern, Publisher, Rejection,
+    Retention, Session, SessionEnd, Start, Subscribe, SubscribeRequest, Subscriber, Topic,
 };
 
 /// An application that keeps a book of who came and why they left.
@@ -38,7 +38,7 @@ type Hook = Arc<dyn Fn(&Session) + Send + Sync>;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Line {
     Joined(u64),
-    Left(u64, Left),
+    Left(u64, SessionEnd),
 }
 
 impl House {
@@ -87,7 +87,7 @@ impl House {
     }
 
     /// Who left, and why.
-    pub(crate) fn left(&self) -> Vec<(u64, Left)> {
+    pub(crate) fn left(&self) -> Vec<(u64, SessionEnd)> {
         let left = |line| match line {
             Line::Left(id, why) => Some((id, why)),
             Line::Joined(_) => None,
@@ -96,7 +96,7 @@ impl House {
     }
 
     /// Why the only one who came has left.
-    pub(crate) fn why(&self) -> Left {
+    pub(crate) fn why(&self) -> SessionEnd {
         match self.lines()[..] {
             [Line::Joined(id), Line::Left(other, why)] if id == other => why,
             ref lines => panic!("{lines:?}"),
@@ -132,7 +132,7 @@ impl Publisher for House {
         given.or_else(|| request.query("anonymous").is_none().then(|| "anybody".to_owned()))
     }
 
-    async fn subscribe(&self, request: &SubscribeRequest) -> Result<Attach<BoxSubscriber>, Rejection> {
+    async fn subscribe(&self, request: &SubscribeRequest) -> Result<Accepted<BoxSubscriber>, Rejection> {
         assert!(request.session().is_none());
         if request.path() == "/forbidden" {
             return Err(Rejection::Forbidden);
@@ -153,9 +153,9 @@ impl Publisher for House {
         }
         let subscriber =
             Watched { inner: self.hub.subscribe(what)?, house: self.clone(), panics: request.query("panic").is_some() };
-        let mut attach = Attach::new(subscriber.boxed());
+        let mut attach = Accepted::new(subscriber.boxed());
         if let Some(lifetime) = request.query("lifetime") {
-            attach = attach.lifetime(Duration::from_millis(lifetime.parse().unwrap()));
+            attach = attach.with_lifetime(Duration::from_millis(lifetime.parse().unwrap()));
         }
         if let Some(user) = request.query("user") {
             attach = attach.data(user.into_owned());
@@ -180,7 +180,7 @@ impl Publisher for House {
         run.iter().for_each(|run| run(session));
     }
 
-    fn left(&self, session: &Session, why: Left) {
+    fn left(&self, session: &Session, why: SessionEnd) {
         self.write(Line::Left(session.id().get(), why));
     }
 }
@@ -192,8 +192,8 @@ struct Watched<S> {
 }
 
 impl<S: Subscriber> Watched<S> {
-    fn look(&self, encoded: &Poll<Encoded>) {
-        if let Poll::Ready(Encoded::Events(events)) = encoded {
+    fn look(&self, encoded: &Poll<EncodedDelivery>) {
+        if let Poll::Ready(EncodedDelivery::Events(events)) = encoded {
             self.house.book.lock().unwrap().deliveries += 1;
             let run = self.house.book.lock().unwrap().during_delivery.clone();
             run.iter().for_each(|run| run());
@@ -208,7 +208,7 @@ impl<S: Subscriber> Subscriber for Watched<S> {
         self.inner.poll_next(cx)
     }
 
-    fn poll_encoded(&mut self, cx: &mut Context<'_>, format: &dyn Format, max: usize) -> Poll<Encoded> {
+    fn poll_encoded(&mut self, cx: &mut Context<'_>, format: &dyn Format, max: usize) -> Poll<EncodedDelivery> {
         let encoded = self.inner.poll_encoded(cx, format, max);
         self.look(&encoded);
         encoded
@@ -218,8 +218,8 @@ impl<S: Subscriber> Subscriber for Watched<S> {
         self.inner.cursor()
     }
 
-    fn detach(&mut self) {
-        self.inner.detach();
+    fn release(&mut self) {
+        self.inner.release();
     }
 
     fn head(&self) -> Option<Arc<dyn Head>> {

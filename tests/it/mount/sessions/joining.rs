@@ -2,7 +2,7 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
 use std::time::Duration;
 
-use tidings::{Left, Transport};
+use tidings::{SessionEnd, Transport};
 
 use super::guest::{Guest, HELD};
 use super::house::{House, Line};
@@ -12,7 +12,7 @@ use crate::support::Task;
 #[tokio::test(start_paused = true)]
 async fn who_is_ended_while_it_joins_leaves_after_that() {
     for transport in HELD {
-        for (revoked, why) in [(true, Left::Revoked), (false, Left::Disconnected)] {
+        for (revoked, why) in [(true, SessionEnd::Revoked), (false, SessionEnd::Disconnected)] {
             let house = House::new();
             let endpoint = house.endpoint();
             let (seen, by) = (house.clone(), endpoint.clone());
@@ -34,7 +34,7 @@ async fn who_is_ended_while_it_joins_leaves_after_that() {
 async fn who_is_cut_off_while_it_joins_leaves_after_that() {
     for transport in HELD {
         let house = House::new();
-        let endpoint = house.builder().drain_window(Duration::ZERO).build();
+        let endpoint = house.builder().drain_timeout(Duration::ZERO).build();
         let (seen, by) = (house.clone(), endpoint.clone());
         house.during_joined(move |_| {
             let mut drain = Box::pin(by.drain());
@@ -44,7 +44,7 @@ async fn who_is_cut_off_while_it_joins_leaves_after_that() {
         house.publish("one");
         let mut guest = Guest::come(&endpoint, transport, "/?oldest").await;
         guest.see_out().await;
-        assert_eq!(house.why(), Left::Drained, "{transport:?}");
+        assert_eq!(house.why(), SessionEnd::Drained, "{transport:?}");
         assert_eq!((endpoint.session_count(), house.hub.stats().subscriptions), (0, 0));
         assert!(!guest.text().contains("one"), "{transport:?}: {}", guest.text());
     }
@@ -57,7 +57,7 @@ async fn a_run_that_is_ended_while_it_joins_is_over() {
     let by = endpoint.clone();
     house.during_joined(move |session| assert!(by.revoke(session.id())));
     let guest = Guest::come(&endpoint, Transport::ShortPoll, "/?session=a").await;
-    assert_eq!((guest.end().as_deref(), house.why()), (Some("401 with a challenge"), Left::Revoked));
+    assert_eq!((guest.end().as_deref(), house.why()), (Some("401 with a challenge"), SessionEnd::Revoked));
 }
 
 /// A door that threads wait at.

@@ -1,4 +1,4 @@
-use tidings::{Left, Transport};
+use tidings::{SessionEnd, Transport};
 
 use super::guest::{Guest, HELD, settle};
 use super::house::House;
@@ -66,7 +66,7 @@ async fn p18_a_keys_places_come_back_however_its_sessions_end() {
             assert_eq!(endpoint.session_count(), 0, "{transport:?} {round}");
         }
         assert_eq!((house.left().len(), endpoint.stats().joined), (6, 6));
-        assert!(house.left().iter().any(|&(_, why)| why == Left::Revoked));
+        assert!(house.left().iter().any(|&(_, why)| why == SessionEnd::Revoked));
     }
 }
 

@@ -5,7 +5,9 @@ use std::task::{Context, Wake};
 use std::time::{Duration, Instant};
 
 use http_body::Body as _;
-use tidings::{Body, Clock, Endpoint, EndpointStats, Sleep, Timer};
+use tidings::stats::EndpointStats;
+use tidings::time::{Clock, Sleep, Timer};
+use tidings::{Body, Endpoint};
 
 use super::house::House;
 use crate::mount::world::get;
@@ -72,7 +74,7 @@ fn p11_nobodys_code_runs_under_a_lock_of_the_sessions() {
     std::thread::spawn(move || {
         let (house, timer, nosy) = (House::new(), VirtualTimer::new(), Nosy::default());
         let builder = house.builder().timer(NosyTimer(timer.clone(), nosy.clone()));
-        let endpoint = builder.max_lifetime(Duration::from_secs(300)).build();
+        let endpoint = builder.max_session_age(Duration::from_secs(300)).build();
         assert!(nosy.0.set(endpoint.clone()).is_ok());
         let (mut driver, task) = (Box::pin(endpoint.driver()), Task::new());
         let mut turn = |time| {

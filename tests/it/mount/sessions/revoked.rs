@@ -1,6 +1,7 @@
 use std::time::Duration;
 
-use tidings::{Left, Session, SessionState, Transport};
+use tidings::stats::SessionState;
+use tidings::{Session, SessionEnd, Transport};
 
 use super::guest::{Guest, HELD, settle};
 use super::house::House;
@@ -32,7 +33,7 @@ async fn from_its_return_on_not_one_more_event_goes_out() {
         assert_eq!(endpoint.stats().sessions_in(SessionState::Leaving), 1);
         assert_eq!(guest.see_out().await, saw(transport));
         assert!(!guest.text().contains("published") && !guest.text().contains("after"), "{}", guest.text());
-        assert_eq!(house.why(), Left::Revoked, "{transport:?}");
+        assert_eq!(house.why(), SessionEnd::Revoked, "{transport:?}");
         assert_eq!((endpoint.session_count(), house.hub.stats().subscriptions), (0, 0));
     }
 }
@@ -50,7 +51,7 @@ async fn what_a_body_was_not_asked_for_is_thrown_away_at_once() {
         assert_eq!(house.hub.stats().subscriptions, 0, "though nobody polls it");
         assert_eq!(piece(&mut body).await, Some(Err(tidings::BodyError::Revoked)));
         drop(body);
-        assert_eq!(house.why(), Left::Revoked);
+        assert_eq!(house.why(), SessionEnd::Revoked);
     }
     // One that is never polled again leaves all the same.
     let house = House::new();
@@ -58,7 +59,7 @@ async fn what_a_body_was_not_asked_for_is_thrown_away_at_once() {
     let body = endpoint.handle(get("/?transport=sse").body(String::new()).unwrap()).await;
     endpoint.revoke_where(|_| true);
     pass(Duration::from_secs(11)).await;
-    assert_eq!((house.why(), endpoint.session_count()), (Left::Revoked, 0));
+    assert_eq!((house.why(), endpoint.session_count()), (SessionEnd::Revoked, 0));
     drop(body);
     assert_eq!(house.lines().len(), 2);
 }
@@ -80,7 +81,7 @@ async fn the_queue_of_a_websocket_that_reads_nothing_is_thrown_away() {
     assert!(end == "lost" || end == "1008 revoked", "{end}");
     let more = guest.text().len() - before.len();
     assert!(more <= 300, "{more} bytes after it: {}", guest.text());
-    assert_eq!(house.why(), Left::Revoked);
+    assert_eq!(house.why(), SessionEnd::Revoked);
 }
 
 /// The moment that another thread would take: the event was taken from its source, and has not gone out.
@@ -97,7 +98,7 @@ async fn an_event_that_is_on_its_way_out_does_not_go_out() {
         let expected = if transport == Transport::ShortPoll { "401 with a challenge" } else { saw(transport) };
         assert_eq!(guest.see_out().await, expected, "{transport:?}");
         assert!(!guest.text().contains("the event"), "{transport:?}: {}", guest.text());
-        assert_eq!((house.why(), house.deliveries().1), (Left::Revoked, 1));
+        assert_eq!((house.why(), house.deliveries().1), (SessionEnd::Revoked, 1));
     }
 }
 
@@ -114,7 +115,7 @@ async fn it_comes_before_an_orderly_end() {
         assert_eq!((endpoint.disconnect_where(meant), endpoint.revoke_where(meant)), (0, 0));
         assert_eq!(guest.see_out().await, saw(transport), "{transport:?}");
         assert!(!guest.text().contains("one"), "{}", guest.text());
-        assert_eq!(house.why(), Left::Revoked);
+        assert_eq!(house.why(), SessionEnd::Revoked);
     }
 }
 
@@ -137,7 +138,7 @@ async fn who_is_meant_is_told_by_data_name_and_key() {
     }
     let mut left = house.left();
     left.sort_unstable_by_key(|&(id, _)| id);
-    assert_eq!(left, [(1, Left::Revoked), (2, Left::Revoked), (3, Left::Disconnected)]);
+    assert_eq!(left, [(1, SessionEnd::Revoked), (2, SessionEnd::Revoked), (3, SessionEnd::Disconnected)]);
     // It is not here any more.
     assert!(ids.iter().all(|&id| !endpoint.revoke(id) && !endpoint.disconnect(id)));
 }

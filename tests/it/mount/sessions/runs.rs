@@ -1,7 +1,8 @@
 use std::time::Duration;
 
 use http::StatusCode;
-use tidings::{Endpoint, Left, SessionState, Transport};
+use tidings::stats::SessionState;
+use tidings::{Endpoint, SessionEnd, Transport};
 use tokio::task::JoinHandle;
 
 use super::guest::settle;
@@ -23,7 +24,7 @@ fn polling(house: &House, endpoint: &Endpoint, target: &str) -> JoinHandle<(u16,
 #[tokio::test(start_paused = true)]
 async fn a_run_goes_on_over_both_kinds_of_poll_until_silence() {
     let house = House::new();
-    let endpoint = house.builder().hold(Duration::from_secs(10)).build();
+    let endpoint = house.builder().long_poll_timeout(Duration::from_secs(10)).build();
     let begin = tokio::time::Instant::now();
     for round in 0..5 {
         assert_eq!(poll(&endpoint, "/?session=a").await.0, 200);
@@ -38,7 +39,7 @@ async fn a_run_goes_on_over_both_kinds_of_poll_until_silence() {
     assert_eq!((endpoint.session_count(), endpoint.stats().sessions_in(SessionState::Idle)), (1, 1));
     // Twice the hold from the end of the last poll.
     pass(Duration::from_millis(110)).await;
-    assert_eq!(house.why(), Left::Silent);
+    assert_eq!(house.why(), SessionEnd::Silent);
     assert_eq!(endpoint.session_count(), 0);
     poll(&endpoint, "/?session=a").await;
     assert_eq!(house.lines().last(), Some(&Line::Joined(endpoint.sessions()[0].session.id().get())));
@@ -47,7 +48,7 @@ async fn a_run_goes_on_over_both_kinds_of_poll_until_silence() {
 #[tokio::test(start_paused = true)]
 async fn silence_is_counted_from_the_end_of_the_last_poll_and_can_be_set() {
     let house = House::new();
-    let endpoint = house.builder().poll_silence(Duration::from_secs(3)).build();
+    let endpoint = house.builder().poll_session_timeout(Duration::from_secs(3)).build();
     let held = polling(&house, &endpoint, "/?session=a&wait=50");
     pass(Duration::from_secs(30)).await;
     assert_eq!(endpoint.sessions()[0].state, SessionState::Open);
@@ -57,13 +58,13 @@ async fn silence_is_counted_from_the_end_of_the_last_poll_and_can_be_set() {
     pass(Duration::from_millis(2_950)).await;
     assert_eq!(house.left(), []);
     pass(Duration::from_millis(100)).await;
-    assert_eq!(house.why(), Left::Silent);
+    assert_eq!(house.why(), SessionEnd::Silent);
 }
 
 #[tokio::test(start_paused = true)]
 async fn two_polls_of_one_name_at_once_are_both_answered_and_leave_once() {
     let house = House::new();
-    let endpoint = house.builder().poll_silence(Duration::from_secs(3)).build();
+    let endpoint = house.builder().poll_session_timeout(Duration::from_secs(3)).build();
     let tabs = [0, 1].map(|_| polling(&house, &endpoint, "/?session=tab&wait=50"));
     pass(Duration::from_secs(1)).await;
     assert_eq!((endpoint.session_count(), house.lines()), (1, vec![Line::Joined(1)]));
@@ -83,13 +84,13 @@ async fn two_polls_of_one_name_at_once_are_both_answered_and_leave_once() {
     assert_eq!(house.left(), [], "the other holds it");
     other.abort();
     pass(Duration::from_secs(4)).await;
-    assert_eq!(house.why(), Left::Silent);
+    assert_eq!(house.why(), SessionEnd::Silent);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_poll_that_is_rejected_neither_joins_nor_prolongs() {
     let house = House::new();
-    let endpoint = house.builder().poll_silence(Duration::from_secs(3)).build();
+    let endpoint = house.builder().poll_session_timeout(Duration::from_secs(3)).build();
     assert_eq!(poll(&endpoint, "/forbidden?session=a").await.0, 403);
     assert_eq!(house.lines(), []);
     poll(&endpoint, "/?session=a").await;
@@ -99,7 +100,7 @@ async fn a_poll_that_is_rejected_neither_joins_nor_prolongs() {
         assert_eq!(poll(&endpoint, "/forbidden?session=a&wait=9").await.0, 403);
     }
     pass(Duration::from_millis(10)).await;
-    assert_eq!(house.why(), Left::Silent);
+    assert_eq!(house.why(), SessionEnd::Silent);
 }
 
 #[tokio::test(start_paused = true)]
@@ -166,22 +167,22 @@ async fn a_run_that_is_ended_answers_its_polls_and_the_next_begins_another() {
     }
     settle().await;
     assert_eq!(house.lines().len(), 3);
-    assert_eq!(house.left(), [(1, Left::Disconnected)]);
+    assert_eq!(house.left(), [(1, SessionEnd::Disconnected)]);
     let info = endpoint.sessions().remove(0);
     assert_ne!(info.session.id(), id);
     assert!(endpoint.revoke(info.session.id()) && !endpoint.revoke(info.session.id()));
     assert_eq!(next.await.unwrap().0, 401);
-    assert_eq!(house.left()[1], (info.session.id().get(), Left::Revoked));
+    assert_eq!(house.left()[1], (info.session.id().get(), SessionEnd::Revoked));
     // Between two polls there is nobody to be told.
     poll(&endpoint, "/?session=a").await;
     assert_eq!(endpoint.disconnect_where(|session| session.name() == Some("a")), 1);
-    assert_eq!((house.left()[2].1, endpoint.session_count()), (Left::Disconnected, 0));
+    assert_eq!((house.left()[2].1, endpoint.session_count()), (SessionEnd::Disconnected, 0));
     poll(&endpoint, "/?session=a").await;
     assert_eq!(endpoint.revoke_where(|session| session.name() == Some("a")), 1);
-    assert_eq!((house.left()[3].1, endpoint.session_count()), (Left::Revoked, 0));
+    assert_eq!((house.left()[3].1, endpoint.session_count()), (SessionEnd::Revoked, 0));
     poll(&endpoint, "/?session=a").await;
     endpoint.drain().await;
-    assert_eq!((house.left()[4].1, endpoint.session_count()), (Left::Drained, 0));
+    assert_eq!((house.left()[4].1, endpoint.session_count()), (SessionEnd::Drained, 0));
 }
 
 #[tokio::test(start_paused = true)]
@@ -211,5 +212,5 @@ async fn a_panic_in_a_poll_ends_its_run() {
     settle().await;
     house.publish("panic");
     assert_eq!(held.await.unwrap().0, 500);
-    assert_eq!(house.why(), Left::Panicked);
+    assert_eq!(house.why(), SessionEnd::Panicked);
 }

@@ -2,7 +2,8 @@ use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use proptest::prelude::*;
-use tidings::{Endpoint, Left, SessionId, SessionInfo, SessionState, Topic, Transport};
+use tidings::stats::{SessionInfo, SessionState};
+use tidings::{Endpoint, SessionEnd, SessionId, Topic, Transport};
 
 use super::guest::{Guest, settle};
 use super::house::{House, Line};
@@ -49,7 +50,7 @@ fn any_step() -> impl Strategy<Value = Step> {
 
 /// What was done to a session from outside.
 #[derive(Default)]
-struct Deeds(HashMap<SessionId, Left>);
+struct Deeds(HashMap<SessionId, SessionEnd>);
 
 fn check(house: &House, endpoint: &Endpoint) {
     let (mut here, mut reasons, mut joined) = (BTreeMap::new(), BTreeMap::new(), 0);
@@ -69,7 +70,7 @@ fn check(house: &House, endpoint: &Endpoint) {
     let (stats, infos) = (endpoint.stats(), endpoint.sessions());
     assert_eq!((endpoint.session_count(), infos.len(), stats.joined), (live, live, joined));
     assert_eq!(stats.left.iter().sum::<u64>() + live as u64, joined);
-    for why in Left::ALL {
+    for why in SessionEnd::ALL {
         assert_eq!(stats.left_for(why), reasons.get(&(why as usize)).copied().unwrap_or(0), "{why:?}");
     }
     for transport in Transport::ALL {
@@ -100,7 +101,7 @@ fn check(house: &House, endpoint: &Endpoint) {
 async fn run(steps: Vec<Step>) {
     let house = House::new();
     let builder = house.builder().max_sessions(TOTAL).max_sessions_per_key(PER_KEY);
-    let endpoint = builder.poll_silence(Duration::from_secs(4)).build();
+    let endpoint = builder.poll_session_timeout(Duration::from_secs(4)).build();
     let (mut guests, mut deeds) = (Vec::new(), Deeds::default());
     let any = |which: usize| {
         let mut ids: Vec<_> = endpoint.sessions().iter().map(|info| info.session.id()).collect();
@@ -124,12 +125,12 @@ async fn run(steps: Vec<Step>) {
             Step::Publish { panic } => drop(house.publish(if panic { "panic" } else { "one" })),
             Step::Disconnect(which) => {
                 if let Some(id) = any(which).filter(|&id| endpoint.disconnect(id)) {
-                    deeds.0.insert(id, Left::Disconnected);
+                    deeds.0.insert(id, SessionEnd::Disconnected);
                 }
             }
             Step::Revoke(which) => {
                 if let Some(id) = any(which).filter(|&id| endpoint.revoke(id)) {
-                    deeds.0.insert(id, Left::Revoked);
+                    deeds.0.insert(id, SessionEnd::Revoked);
                 }
             }
             Step::RevokeKey(key) => {
@@ -154,7 +155,7 @@ async fn run(steps: Vec<Step>) {
     let left: HashMap<_, _> = house.left().into_iter().collect();
     for (id, why) in deeds.0 {
         let left = left[&id.get()];
-        assert!(left == why || left == Left::Revoked, "{id} was {why:?} and is {left:?}");
+        assert!(left == why || left == SessionEnd::Revoked, "{id} was {why:?} and is {left:?}");
     }
 }
 

@@ -1,4 +1,4 @@
-use tidings::Left;
+use tidings::SessionEnd;
 use tokio::task::yield_now;
 
 use super::house::House;
@@ -24,7 +24,7 @@ async fn p9_a_socket_that_is_closed_has_left_once() {
         while house.left().is_empty() {
             yield_now().await;
         }
-        assert_eq!((house.why(), endpoint.session_count()), (Left::Gone, 0), "{target}");
+        assert_eq!((house.why(), endpoint.session_count()), (SessionEnd::Gone, 0), "{target}");
     }
 }
 

@@ -1,9 +1,10 @@
 use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
+use tidings::subscriber::{BoxSubscriber, SubscriberExt};
 use tidings::{
-    Attach, BoxSubscriber, Endpoint, Gap, LocalHub, Publisher, Rejection, Session, Snapshot, Start, Subscribe,
-    SubscribeRequest, SubscriberExt, Topic, Transport,
+    Accepted, Endpoint, Gap, LocalHub, Publisher, Rejection, Session, Snapshot, Start, Subscribe, SubscribeRequest,
+    Topic, Transport,
 };
 use tokio::sync::Notify;
 
@@ -27,14 +28,14 @@ impl Publisher for Slow {
         Some("anybody".to_owned())
     }
 
-    async fn subscribe(&self, request: &SubscribeRequest) -> Result<Attach<BoxSubscriber>, Rejection> {
+    async fn subscribe(&self, request: &SubscribeRequest) -> Result<Accepted<BoxSubscriber>, Rejection> {
         if self.subscribes {
             self.go.notified().await;
         }
         let start = if request.start() == Start::Now { Start::Oldest } else { request.start() };
         let user = Arc::new(());
         self.users.lock().unwrap().push(Arc::downgrade(&user));
-        Ok(Attach::new(self.hub.subscribe(Subscribe::topics(["news"]).start(start))?.boxed()).data(user))
+        Ok(Accepted::new(self.hub.subscribe(Subscribe::topics(["news"]).start(start))?.boxed()).data(user))
     }
 
     async fn snapshot(&self, _: &Session, _: &Gap) -> Option<Snapshot> {
@@ -49,7 +50,7 @@ impl Publisher for Slow {
 async fn a_short_poll_that_is_cut_off_is_not_answered() {
     for (is_revoked, status) in [(false, 200), (true, 401)] {
         let app = Slow::default();
-        let endpoint = Endpoint::builder(app.clone()).drain_window(Duration::from_secs(1)).build();
+        let endpoint = Endpoint::builder(app.clone()).drain_timeout(Duration::from_secs(1)).build();
         app.hub.publish_now(&Topic::new("news").unwrap(), "missed").unwrap();
         let poll = tokio::spawn({
             let endpoint = endpoint.clone();

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use tidings::{Left, Message, Transport};
+use tidings::{Message, SessionEnd, Transport};
 
 use super::guest::{Guest, settle};
 use super::house::House;
@@ -64,5 +64,5 @@ async fn a_client_that_sends_too_fast_is_closed() {
     settle().await;
     assert_eq!(fast.see_out().await, "1008 too many messages");
     assert_eq!(house.messages().len(), 25);
-    assert_eq!(house.left().last().unwrap().1, Left::Refused);
+    assert_eq!(house.left().last().unwrap().1, SessionEnd::Refused);
 }

@@ -1,6 +1,7 @@
 use std::time::Duration;
 
-use tidings::{End, Topic};
+use tidings::Topic;
+use tidings::subscriber::SubscriptionEnd;
 use tokio::task::yield_now;
 
 use super::raw::Raw;
@@ -54,7 +55,7 @@ async fn an_end_that_is_one_has_its_last_chunk() {
     app.publish("one");
     app.hub.close();
     let rest = client.until_end().await;
-    assert!(rest.contains("one") && rest.ends_with("\r\n0\r\n\r\n"), "{End:?} {rest}", End = End::Closed);
+    assert!(rest.contains("one") && rest.ends_with("\r\n0\r\n\r\n"), "{End:?} {rest}", End = SubscriptionEnd::Closed);
 }
 
 #[tokio::test]

@@ -9,7 +9,8 @@ use hyper::body::Incoming;
 use hyper::client::conn::http2::SendRequest;
 use hyper::ext::Protocol;
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use tidings::{Batch, Delivery, Endpoint, Left, Subscriber, Topic};
+use tidings::subscriber::{Batch, Delivery};
+use tidings::{Endpoint, SessionEnd, Subscriber, Topic};
 use tokio::net::TcpStream;
 
 use super::raw::{Frame, Raw, frame};
@@ -162,14 +163,14 @@ async fn row_23_websocket_over_http_2_that_reads_nothing_is_ended_and_its_siblin
     let mut well = client.send_request(get("/?transport=sse")).await.unwrap().into_body();
     piece(&mut well).await.unwrap();
     stall(&app, &endpoint, &timer, &mut well, Duration::from_millis(1_000)).await;
-    assert_eq!((endpoint.stats().left_for(Left::Stalled), app.hub.stats().subscriptions), (1, 1));
+    assert_eq!((endpoint.stats().left_for(SessionEnd::Stalled), app.hub.stats().subscriptions), (1, 1));
     app.publish("one");
     assert!(piece(&mut well).await.unwrap().contains("one"));
 }
 
 #[tokio::test]
 async fn a_panic_ends_its_own_stream_and_not_the_connection() {
-    let endpoint = Endpoint::new(tidings::publisher_fn(|request: tidings::SubscribeRequest| {
+    let endpoint = Endpoint::new(tidings::endpoint::publisher_fn(|request: tidings::SubscribeRequest| {
         let panics = request.path() == "/panic";
         let mut first = true;
         let subscriber = Scripted(Box::new(move || match (std::mem::replace(&mut first, false), panics) {

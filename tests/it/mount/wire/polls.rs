@@ -28,8 +28,8 @@ fn connect(endpoint: &Endpoint) -> DuplexStream {
 async fn who_is_gone_behind_a_pipelined_byte_is_held_no_longer_than_the_hold() {
     let app = App::new();
     let request = &*format!("GET /?wait=20&cursor={} HTTP/1.1\r\nhost: example.com\r\n\r\n", app.hub.cursor());
-    for (min_interval, behind, held) in [(0, "", false), (0, "G", true), (0, request, true), (60, "G", true)] {
-        let endpoint = app.builder().min_interval(Duration::from_secs(min_interval)).build();
+    for (long_poll_min_wait, behind, held) in [(0, "", false), (0, "G", true), (0, request, true), (60, "G", true)] {
+        let endpoint = app.builder().long_poll_min_wait(Duration::from_secs(long_poll_min_wait)).build();
         let mut client = connect(&endpoint);
         client.write_all(request.as_bytes()).await.unwrap();
         client.write_all(behind.as_bytes()).await.unwrap();
@@ -46,7 +46,7 @@ async fn who_is_gone_behind_a_pipelined_byte_is_held_no_longer_than_the_hold() {
 #[tokio::test(start_paused = true)]
 async fn http_1_0_polls_are_held_and_whole() {
     let app = App::new();
-    let endpoint = app.builder().min_interval(Duration::from_secs(1)).build();
+    let endpoint = app.builder().long_poll_min_wait(Duration::from_secs(1)).build();
     for headers in ["", "connection: keep-alive\r\n"] {
         let mut client = connect(&endpoint);
         let (begin, cursor) = (Instant::now(), app.hub.cursor());

@@ -170,11 +170,11 @@ async fn closing_rejection_or_panic_closes_its_own_socket_only() {
 
 #[tokio::test]
 async fn a_panic_in_a_subscriber_ends_its_own_socket() {
-    let endpoint = tidings::Endpoint::new(tidings::publisher_fn(|_| async {
+    let endpoint = tidings::Endpoint::new(tidings::endpoint::publisher_fn(|_| async {
         struct Panics;
 
         impl tidings::Subscriber for Panics {
-            fn poll_next(&mut self, _: &mut std::task::Context<'_>) -> std::task::Poll<tidings::Delivery> {
+            fn poll_next(&mut self, _: &mut std::task::Context<'_>) -> std::task::Poll<tidings::subscriber::Delivery> {
                 panic!("in a subscriber")
             }
         }
@@ -204,7 +204,7 @@ async fn a_message_may_be_as_long_as_is_said() {
 #[tokio::test]
 async fn a_client_that_does_not_answer_the_goodbye_is_cut_off_at_the_windows_end() {
     let (app, timer) = (App::new(), VirtualTimer::new());
-    let endpoint = app.builder().timer(timer.clone()).drain_window(Duration::from_secs(1)).build();
+    let endpoint = app.builder().timer(timer.clone()).drain_timeout(Duration::from_secs(1)).build();
     tokio::spawn(endpoint.driver());
     let mut client = Raw::connect(serve_http1(&endpoint).await).await;
     client.send(hello("/events", "")).await;

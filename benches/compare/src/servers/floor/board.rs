@@ -49,7 +49,7 @@ impl Board {
 
     /// How many connections the message goes to.
     pub(super) fn publish(&mut self, topic: &str, data: &str) -> usize {
-        let number = self.named(topic);
+        let number = self.with_name(topic);
         let topic = &mut self.topics[number as usize];
         if topic.history.back().is_none_or(|message| message.id <= self.delivered) {
             self.fresh.push(number);

@@ -56,7 +56,7 @@ impl Hub {
         // An object of three strings has no reason to fail.
         let line = serde_json::to_string(&Object { id: id.to_string(), topic, data }).unwrap_or_default() + "\n";
         let message = Arc::new(Message { id, data: data.into(), line: line.into() });
-        let topic = topics.named(topic);
+        let topic = topics.with_name(topic);
         if topic.history.len() == KEPT {
             topic.history.pop_front();
         }
@@ -68,7 +68,7 @@ impl Hub {
     /// broadcast channel.
     pub(super) fn follow(&self, topics: &[&str]) -> impl Stream<Item = Arc<Message>> + Send + Unpin + use<> {
         let mut held = self.lock();
-        let mut follow = |topic: &&str| BroadcastStream::new(held.named(topic).sender.subscribe());
+        let mut follow = |topic: &&str| BroadcastStream::new(held.with_name(topic).sender.subscribe());
         let streams = match topics {
             [topic] => Either::Left(follow(topic)),
             _ => Either::Right(select_all(topics.iter().map(follow))),
@@ -86,7 +86,7 @@ impl Hub {
         let mut held = self.lock();
         let mut messages = Vec::new();
         for topic in topics {
-            let history = &held.named(topic).history;
+            let history = &held.with_name(topic).history;
             messages.extend(history.range(history.partition_point(|message| message.id <= cursor)..).cloned());
         }
         messages.sort_unstable_by_key(|message| message.id);

@@ -1,0 +1,54 @@
+use super::builder::EndpointBuilder;
+use super::gate::Gate;
+use super::reject::rejects::Rejects;
+use super::service::Endpoint;
+use super::session::registry::Registry;
+use super::shared::Shared;
+use super::stats::Counters;
+use super::time::runtime::{self, Runtime};
+use crate::contract::Transport;
+
+const NO_TRANSPORT: &str = "no transport is built in: enable one of the crate's features `sse`, `chunked`, `websocket`, \
+                            `long-poll`, `short-poll`";
+
+const NO_TIMER: &str = "the endpoint has no timer: enable the crate's feature `tokio`, or call `EndpointBuilder::timer` \
+                        and run `Endpoint::driver`";
+
+const NO_SPAWNER: &str = "the transport WebSocket needs a task for each connection: enable the crate's feature `tokio`, \
+                          call `EndpointBuilder::spawn`, or name the other transports in `EndpointBuilder::transports`";
+
+impl EndpointBuilder {
+    /// Builds the endpoint.
+    ///
+    /// # Panics
+    ///
+    /// Panics if the endpoint could not work with the crate's features that are on:
+    ///
+    /// - No transport is built in. Enable `sse`, `chunked`, `websocket`, `long-poll` or `short-poll`.
+    /// - There is no timer. Enable `tokio`, or call [`timer`](Self::timer).
+    /// - WebSocket is one of the [transports](Self::transports), and no task can be started for its connections. Enable
+    ///   `tokio`, call [`spawn`](Self::spawn), or name the other transports.
+    #[must_use]
+    pub fn build(self) -> Endpoint {
+        let Self { publisher, config, timer, spawn, jobs, notifiers, hook } = self;
+        assert!(!config.transports.is_empty(), "{NO_TRANSPORT}");
+        let timer = timer.or_else(runtime::default_timer).expect(NO_TIMER);
+        let can_spawn = spawn.is_some() || cfg!(feature = "tokio");
+        assert!(can_spawn || !config.transports.has(Transport::WebSocket), "{NO_SPAWNER}");
+        Endpoint::of(Shared {
+            publisher,
+            #[cfg(feature = "websocket")]
+            websocket: config.websocket(),
+            runtime: Runtime::new(timer, spawn, jobs, notifiers),
+            registry: Registry::new(config.limits()),
+            rejects: Rejects::new(config.max_soft_rejects, config.write_timeout),
+            #[cfg(any(feature = "short-poll", feature = "long-poll"))]
+            replies: super::poll::replies::Replies::default(),
+            counters: Counters::default(),
+            calls: Gate::new(config.max_concurrent_calls, config.calls_per_key()),
+            messages: Gate::new(config.max_concurrent_calls, config.calls_per_key()),
+            hook,
+            config,
+        })
+    }
+}

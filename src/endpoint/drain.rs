@@ -1,0 +1,77 @@
+use std::future::{Future, poll_fn};
+use std::pin::pin;
+use std::task::Poll;
+use std::time::Duration;
+
+use super::service::Endpoint;
+use crate::endpoint::session::SessionEnd;
+use crate::time::{Clock, Timer};
+
+/// The longest pause between two sessions' ends: fifty a second come back to the others without harm, so a few sessions
+/// need not take up the whole window.
+const LONGEST_STEP: Duration = Duration::from_millis(20);
+
+impl Endpoint {
+    /// Ends every session in an orderly way, spread over the window so that their clients don't come back together.
+    /// Ready when the last is gone, and whoever was told to come later until then, or the window is over, whichever is
+    /// first.
+    ///
+    /// It begins when it is called, and from then on whoever comes is told to come later, at a time that is spread as
+    /// widely as the sessions' ends: a busy topic's polls all come at once. POSTs are answered on. Each
+    /// transport has its goodbye: polls are answered, with what is there or empty, streams bring what is there
+    /// and break off (after a line `bye`, or a block `tidings.retry` unless
+    /// [`sse_hello`](crate::EndpointBuilder::sse_hello) is off), WebSockets are closed with 1012. All of them resume elsewhere with the
+    /// cursor that they have.
+    ///
+    /// Dropping the future does not call the drain off, but what then does not end by itself is not cut off at the
+    /// window's end. Any number may be waited for.
+    pub fn drain(&self) -> impl Future<Output = ()> + Send + 'static + use<> {
+        let shared = self.shared().clone();
+        let wheel = &shared.runtime.wheel;
+        let end = wheel.after(shared.config.drain_timeout);
+        let mut sessions = shared.registry.close();
+        fastrand::shuffle(&mut sessions);
+        // The last ones need a fifth of the window for their goodbye.
+        let count = u32::try_from(sessions.len()).unwrap_or(u32::MAX);
+        let step = (shared.config.drain_timeout.mul_f64(0.8) / count.max(1)).min(LONGEST_STEP);
+        shared.registry.spread(step * count);
+        let mut at = wheel.now();
+        for session in sessions {
+            session.leave_at(at);
+            at += step;
+        }
+        async move {
+            let mut over = shared.runtime.wheel.sleep_until(end);
+            let mut gone = pin!(async {
+                poll_fn(|cx| shared.registry.poll_empty(cx)).await;
+                let (_, before) = shared.rejects.counts();
+                poll_fn(|cx| shared.rejects.poll_gone(before, cx)).await;
+            });
+            poll_fn(|cx| match gone.as_mut().poll(cx) {
+                Poll::Pending => over.as_mut().poll(cx),
+                gone => gone,
+            })
+            .await;
+            shared.registry.members().iter().for_each(|session| session.cut(SessionEnd::Drained));
+        }
+    }
+
+    /// [Drains](Self::drain) when `signal` is ready: for a server's graceful shutdown, which then waits for all to be
+    /// gone and goes on answering until then.
+    ///
+    /// ```no_run
+    /// # async fn serve(listener: tokio::net::TcpListener, app: axum::Router, events: tidings::Endpoint) -> std::io::Result<()> {
+    /// axum::serve(listener, app).with_graceful_shutdown(events.drain_on(tokio::signal::ctrl_c())).await
+    /// # }
+    /// ```
+    pub fn drain_on<F>(&self, signal: F) -> impl Future<Output = ()> + Send + 'static + use<F>
+    where
+        F: Future + Send + 'static,
+    {
+        let endpoint = self.clone();
+        async move {
+            drop(signal.await);
+            endpoint.drain().await;
+        }
+    }
+}

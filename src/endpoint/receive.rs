@@ -1,0 +1,141 @@
+use std::future::poll_fn;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use bytes::{Buf, Bytes, BytesMut};
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
+use http::request::Parts;
+use http::{HeaderMap, Response, StatusCode};
+
+use super::body::Body;
+use super::reject::refusal::Refusal;
+use super::request::negotiate::Posted;
+use super::response::headers::JSON;
+use super::shared::Shared;
+use crate::contract::{Message, Rejection, Transport};
+use crate::endpoint::request::SubscribeRequest;
+use crate::time::Timer;
+use crate::transport::object::write_answer;
+
+impl Shared {
+    /// Gives the publisher a message that came by POST: 204, or 200 with the answer.
+    pub(crate) async fn receive<B>(
+        self: Arc<Self>,
+        parts: Parts,
+        body: B,
+        posted: Posted,
+    ) -> Result<Response<Body>, Refusal>
+    where
+        B: http_body::Body + Send,
+        B::Data: Buf,
+    {
+        let message = self.read(&parts.headers, body).await?;
+        let Posted { topics, start, name } = posted;
+        let request = SubscribeRequest::new(parts, topics, start, Transport::ShortPoll);
+        let key = self.key(&request);
+        let permit = self.messages.try_enter(key.as_ref()).map_err(|full| self.full(full))?;
+        // Without the data of the request that the session was accepted with: this is another one.
+        let session = key.clone().zip(name).and_then(|label| self.registry.newest(&label));
+        let session = session.map(|session| session.of_request(None, session.topics().to_vec()));
+        let request = request.of(session);
+        let received = self.publisher.receive(&request, message).await;
+        drop(permit);
+        let answer = received.map_err(|rejection| self.refused_by_publisher(rejection))?;
+        let Some(event) = answer else { return Ok(no_content()) };
+        let mut object = BytesMut::new();
+        write_answer(&event, &mut object);
+        self.check_answer(object.len()).map_err(|rejection| self.refused_by_publisher(rejection))?;
+        let mut response = Response::new(Body::whole(object.freeze()));
+        response.headers_mut().insert(CONTENT_TYPE, JSON);
+        Ok(response)
+    }
+
+    /// Returns whether an answer may be too large, so that its length has to be found.
+    pub(crate) fn limits_answers(&self) -> bool {
+        self.config.max_event != usize::MAX
+    }
+
+    /// Rejects an answer of so many bytes if an event must not be as large.
+    pub(crate) fn check_answer(&self, bytes: usize) -> Result<(), Rejection> {
+        let max = self.config.max_event;
+        if bytes <= max {
+            return Ok(());
+        }
+        Err(Rejection::internal(format!("answer has {bytes} bytes: max_event is {max}")))
+    }
+
+    async fn read<B>(&self, headers: &HeaderMap, body: B) -> Result<Message, Refusal>
+    where
+        B: http_body::Body + Send,
+        B::Data: Buf,
+    {
+        let max = self.config.max_message;
+        let too_large = || Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, format!("a message is at most {max} bytes"));
+        let length = headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
+        if length.is_some_and(|length| length > max as u64) {
+            return Err(too_large());
+        }
+        let wheel = &self.runtime.wheel;
+        let mut deadline = wheel.sleep_until(wheel.after(self.config.message_timeout));
+        let (mut body, mut bytes) = (pin!(body), BytesMut::new());
+        let read = poll_fn(|cx| {
+            let read = poll_read(body.as_mut(), &mut bytes, max, cx);
+            if read.is_pending() && deadline.as_mut().poll(cx).is_ready() {
+                return Poll::Ready(Err(Unread::TooSlow));
+            }
+            read
+        });
+        match read.await {
+            Ok(()) if is_text(headers) => match String::from_utf8(bytes.into()) {
+                Ok(text) => Ok(Message::Text(text)),
+                Err(_) => Err(Refusal::bad("the text is not UTF-8")),
+            },
+            Ok(()) => Ok(Message::Binary(Bytes::from(bytes))),
+            Err(Unread::TooLarge) => Err(too_large()),
+            Err(Unread::TooSlow) => Err(Refusal::new(StatusCode::REQUEST_TIMEOUT, "the body did not come in time")),
+            Err(Unread::Broken) => Err(Refusal::bad("the body broke off")),
+        }
+    }
+}
+
+fn no_content() -> Response<Body> {
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = StatusCode::NO_CONTENT;
+    response
+}
+
+enum Unread {
+    TooLarge,
+    TooSlow,
+    Broken,
+}
+
+/// Reads to the end, or to one byte more than `max`.
+fn poll_read<B>(
+    mut body: Pin<&mut B>,
+    bytes: &mut BytesMut,
+    max: usize,
+    cx: &mut Context<'_>,
+) -> Poll<Result<(), Unread>>
+where
+    B: http_body::Body,
+    B::Data: Buf,
+{
+    while let Some(frame) = std::task::ready!(body.as_mut().poll_frame(cx)) {
+        // Trailers say nothing to us.
+        let Ok(data) = frame.map_err(|_| Unread::Broken)?.into_data() else { continue };
+        if data.remaining() > max - bytes.len() {
+            return Poll::Ready(Err(Unread::TooLarge));
+        }
+        bytes::BufMut::put(bytes, data);
+    }
+    Poll::Ready(Ok(()))
+}
+
+/// Whether the message is text: `text/*` or JSON. Whatever charset it names, it must be UTF-8.
+fn is_text(headers: &HeaderMap) -> bool {
+    let media = headers.get(CONTENT_TYPE).and_then(|media| media.to_str().ok()).unwrap_or_default();
+    let media = media.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    media.starts_with("text/") || media == "application/json"
+}

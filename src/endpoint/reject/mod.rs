@@ -1,0 +1,11 @@
+//! Refusals: their statuses, texts and causes, and the refusals that a browser does not take for final.
+
+pub(crate) mod refusal;
+pub(crate) mod refused;
+pub(crate) mod rejects;
+#[cfg(feature = "sse")]
+pub(crate) mod soft_reject;
+#[cfg(feature = "websocket")]
+pub(crate) mod turn_away;
+
+pub use refused::{RefusalCause, Refused};

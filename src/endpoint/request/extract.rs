@@ -1,0 +1,71 @@
+use http::Method;
+use http::request::Parts;
+
+use super::head::Head;
+use super::negotiate;
+use super::transports::Transports;
+use crate::contract::{Rejection, Transport};
+use crate::endpoint::config::MAX_TOPICS_PER_REQUEST;
+use crate::endpoint::request::SubscribeRequest;
+
+impl SubscribeRequest {
+    /// Reads a request's topics, start and transport, as a publisher would be shown them: for a handler of the
+    /// application's own, before [`Endpoint::respond`](crate::Endpoint::respond).
+    ///
+    /// # Errors
+    ///
+    /// [`Rejection::Invalid`] if a topic name is not valid, if there are more than 64 topics, or if the query is not UTF-8. A
+    /// transport that is not offered is no error here: the endpoint refuses it.
+    pub fn read(parts: &Parts) -> Result<Self, Rejection> {
+        let invalid = |refusal: crate::endpoint::reject::refusal::Refusal| Rejection::Invalid(refusal.why);
+        let head = Head::of(parts);
+        if parts.method != Method::POST {
+            if let Ok(mut wanted) = negotiate::get(parts, &head, Transports::BUILT, MAX_TOPICS_PER_REQUEST) {
+                return Ok(wanted.request(parts.clone()));
+            }
+        }
+        let posted = negotiate::post(parts, &head, MAX_TOPICS_PER_REQUEST).map_err(invalid)?;
+        Ok(Self::new(parts.clone(), posted.topics, posted.start, Transport::ShortPoll))
+    }
+}
+
+/// In axum, [`read`](SubscribeRequest::read) is an extractor.
+///
+/// ```
+/// use axum::extract::{Request, State};
+/// use http::Response;
+/// use tidings::{Body, Endpoint, LocalHub, Rejection, SubscribeRequest};
+///
+/// async fn events(
+///     State((endpoint, hub)): State<(Endpoint, LocalHub)>,
+///     wanted: SubscribeRequest,
+///     request: Request,
+/// ) -> Result<Response<Body>, Rejection> {
+///     let subscription = hub.subscribe(wanted.subscribe_to(["news"]))?;
+///     Ok(endpoint.respond(request, subscription).await)
+/// }
+/// ```
+#[cfg(feature = "axum")]
+#[cfg_attr(docsrs, doc(cfg(feature = "axum")))]
+impl<S: Sync> axum_core::extract::FromRequestParts<S> for SubscribeRequest {
+    type Rejection = Rejection;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Rejection> {
+        Self::read(parts)
+    }
+}
+
+/// The status of the rejection's table, with `{"error":"…"}`, and `WWW-Authenticate: Bearer` where it is 401. To an EventSource "later" must be told otherwise, which
+/// only an endpoint can: [`Endpoint::handle`](crate::Endpoint::handle) does.
+#[cfg(feature = "axum")]
+#[cfg_attr(docsrs, doc(cfg(feature = "axum")))]
+impl axum_core::response::IntoResponse for Rejection {
+    fn into_response(self) -> axum_core::response::Response {
+        let mut response = crate::endpoint::response::answer::refusal(crate::endpoint::reject::refusal::Refusal::of(
+            self,
+            &crate::endpoint::response::challenge::Challenge::default(),
+        ));
+        crate::endpoint::response::headers::dress(&mut response, None);
+        response.map(axum_core::body::Body::new)
+    }
+}

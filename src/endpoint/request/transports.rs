@@ -1,0 +1,47 @@
+use crate::contract::Transport;
+
+/// A set of transports.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Transports(u8);
+
+impl Transports {
+    /// Those whose features are on.
+    pub(crate) const BUILT: Self = Self(
+        bit(Transport::ShortPoll, cfg!(feature = "short-poll"))
+            | bit(Transport::LongPoll, cfg!(feature = "long-poll"))
+            | bit(Transport::Chunked, cfg!(feature = "chunked"))
+            | bit(Transport::Sse, cfg!(feature = "sse"))
+            | bit(Transport::WebSocket, cfg!(feature = "websocket")),
+    );
+
+    /// # Panics
+    ///
+    /// If one of them was not built in, or if there is none.
+    pub(crate) fn new(transports: impl IntoIterator<Item = Transport>) -> Self {
+        let set = transports.into_iter().fold(0, |set, transport| {
+            assert!(Self::BUILT.has(transport), "the transport {transport:?} needs the crate's feature of its name");
+            set | bit(transport, true)
+        });
+        assert!(set != 0, "an endpoint answers by one transport at least");
+        Self(set)
+    }
+
+    pub(crate) fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
+    pub(crate) fn has(self, transport: Transport) -> bool {
+        self.0 & bit(transport, true) != 0
+    }
+
+    /// What a client gets that did not say what it wants: of those here, the first in this order.
+    pub(crate) fn fallback(self) -> Option<Transport> {
+        [Transport::ShortPoll, Transport::LongPoll, Transport::Sse, Transport::Chunked]
+            .into_iter()
+            .find(|&transport| self.has(transport))
+    }
+}
+
+const fn bit(transport: Transport, set: bool) -> u8 {
+    (set as u8) << transport as u8
+}

@@ -1,0 +1,32 @@
+use http::HeaderValue;
+use http::header::WWW_AUTHENTICATE;
+
+use crate::endpoint::reject::refusal::Refusal;
+
+/// What a 401 tells the client to come back with: `WWW-Authenticate`, which it must have (RFC 9110 §15.5.2).
+#[derive(Debug, Clone)]
+pub(crate) struct Challenge(HeaderValue);
+
+impl Default for Challenge {
+    /// For `Basic` a browser would ask its user for a password in a window of its own.
+    fn default() -> Self {
+        Self(HeaderValue::from_static("Bearer"))
+    }
+}
+
+impl Challenge {
+    /// # Panics
+    ///
+    /// If `text` does not begin with a scheme (RFC 9110 §11.6.1), or can't be a header's value.
+    pub(crate) fn new(text: &str) -> Self {
+        let scheme = text.split([' ', ',']).next().unwrap_or_default();
+        let named = !scheme.is_empty() && scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+        let value = HeaderValue::from_str(text).ok().filter(|_| named);
+        assert!(value.is_some(), "challenge takes `Scheme` or `Scheme name=\"value\"`, not {text:?}");
+        value.map(Self).unwrap_or_default()
+    }
+
+    pub(crate) fn put(&self, refusal: Refusal) -> Refusal {
+        refusal.with(WWW_AUTHENTICATE, self.0.clone())
+    }
+}

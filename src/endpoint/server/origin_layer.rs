@@ -1,0 +1,158 @@
+use std::fmt;
+use std::future::Future;
+use std::marker::PhantomData;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http::{Request, Response};
+use pin_project_lite::pin_project;
+use tower_layer::Layer;
+use tower_service::Service;
+
+use crate::endpoint::reject::refused::{RefusalCause, Refused};
+use crate::endpoint::request::head::Head;
+use crate::endpoint::response::answer;
+use crate::endpoint::response::headers;
+use crate::endpoint::service::Endpoint;
+use crate::endpoint::shared::Shared;
+
+impl Endpoint {
+    /// Returns a tower layer that applies the endpoint's rules for origins and hosts to the application's own routes.
+    ///
+    /// A browser sends the user's cookies with a form that a foreign page posts, so a route that changes something needs
+    /// a check of the origin. The layer answers 403 to a request whose `Origin` is foreign, or whose `Sec-Fetch-Site` says
+    /// that another site sent it, unless its method is GET, HEAD or OPTIONS. Links from other sites so work. A WebSocket's
+    /// handshake is checked like a POST. A request to a host that is not among the
+    /// [`allowed_hosts`](crate::EndpointBuilder::allowed_hosts) gets 421, whatever its method, and 400 where its host is
+    /// missing or unreadable (RFC 9112 §3.2). The body is `{"error":"…"}` and names the origin and the host.
+    ///
+    /// Origins are allowed with [`allow_origin`](crate::EndpointBuilder::allow_origin), as for the endpoint. A program that
+    /// is not a browser sends no `Origin`, and passes. The layer sends no CORS headers: a listed page can post to the
+    /// route, and reads its answer only if the application allows that. Refusals are counted as
+    /// [`EndpointStats::refused_origin`](crate::stats::EndpointStats::refused_origin).
+    ///
+    /// ```
+    /// use axum::{Router, routing::post};
+    ///
+    /// fn app(events: tidings::Endpoint) -> Router {
+    ///     Router::new()
+    ///         .route("/say", post(|text: String| async move { text }))
+    ///         .layer(events.origin_layer()) // the routes above
+    ///         .route_service("/events", events) // checks by itself
+    /// }
+    /// ```
+    #[must_use]
+    pub fn origin_layer(&self) -> OriginLayer {
+        OriginLayer(self.shared().clone())
+    }
+}
+
+/// Layer that [`Endpoint::origin_layer`] returns. It keeps the endpoint alive, as a handle does.
+#[derive(Clone)]
+pub struct OriginLayer(Arc<Shared>);
+
+/// Service of an [`OriginLayer`]. Its response has the inner service's type of body, which can be made of bytes: axum's
+/// can, and `http_body_util::Full`.
+#[derive(Clone)]
+pub struct OriginService<S> {
+    shared: Arc<Shared>,
+    inner: S,
+}
+
+pin_project! {
+    /// Future of an [`OriginService`].
+    pub struct OriginFuture<F, B> {
+        #[pin]
+        state: State<F>,
+        body: PhantomData<fn() -> B>,
+    }
+}
+
+pin_project! {
+    #[project = StateProjection]
+    enum State<F> {
+        Passed {
+            #[pin]
+            answer: F,
+        },
+        Refused {
+            refusal: Option<Response<Bytes>>,
+        },
+    }
+}
+
+impl<S> Layer<S> for OriginLayer {
+    type Service = OriginService<S>;
+
+    fn layer(&self, inner: S) -> OriginService<S> {
+        OriginService { shared: self.0.clone(), inner }
+    }
+}
+
+impl<S, Q, B> Service<Request<Q>> for OriginService<S>
+where
+    S: Service<Request<Q>, Response = Response<B>>,
+    B: From<Bytes>,
+{
+    type Response = Response<B>;
+    type Error = S::Error;
+    type Future = OriginFuture<S::Future, B>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Request<Q>) -> Self::Future {
+        let (parts, body) = request.into_parts();
+        let state = match self.shared.config.origins.check_route(&parts, &Head::of(&parts)) {
+            Ok(()) => State::Passed { answer: self.inner.call(Request::from_parts(parts, body)) },
+            Err(refusal) => {
+                let refused = Refused::new(RefusalCause::Origin, refusal.text());
+                self.shared.tell(&refused.of_parts(&parts).status_is(refusal.status));
+                let mut refusal = answer::text(refusal, None);
+                headers::dress(&mut refusal, None);
+                State::Refused { refusal: Some(refusal) }
+            }
+        };
+        OriginFuture { state, body: PhantomData }
+    }
+}
+
+impl<F, B, E> Future for OriginFuture<F, B>
+where
+    F: Future<Output = Result<Response<B>, E>>,
+    B: From<Bytes>,
+{
+    type Output = F::Output;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
+        match self.project().state.project() {
+            StateProjection::Passed { answer } => answer.poll(cx),
+            StateProjection::Refused { refusal } => match refusal.take() {
+                Some(refusal) => Poll::Ready(Ok(refusal.map(B::from))),
+                // Polled after it was ready.
+                None => Poll::Pending,
+            },
+        }
+    }
+}
+
+impl fmt::Debug for OriginLayer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OriginLayer").finish_non_exhaustive()
+    }
+}
+
+impl<S: fmt::Debug> fmt::Debug for OriginService<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OriginService").field("inner", &self.inner).finish_non_exhaustive()
+    }
+}
+
+impl<F, B> fmt::Debug for OriginFuture<F, B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OriginFuture").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,102 @@
+use std::any::Any;
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::registry::NoPlace;
+use crate::contract::{Rejection, Transport};
+use crate::endpoint::reject::refusal::Refusal;
+use crate::endpoint::request::negotiate::Wanted;
+use crate::endpoint::session::{Label, Session};
+use crate::endpoint::session::{NoTurn, Visit};
+use crate::endpoint::shared::Shared;
+use crate::model::Pattern;
+
+/// What the publisher said of a client that was let in.
+#[derive(Clone)]
+pub(crate) struct Guest {
+    /// What it counts against.
+    pub(crate) key: Option<Arc<str>>,
+    pub(crate) data: Option<Arc<dyn Any + Send + Sync>>,
+    /// When its right ends.
+    pub(crate) right: Option<Instant>,
+    /// What it follows, if it is a session.
+    pub(crate) topics: Vec<Pattern>,
+    /// When it was let in.
+    pub(crate) came: Instant,
+}
+
+impl Shared {
+    /// A session for a client, with a place in the registry. The publisher knows of it.
+    pub(crate) fn admit(self: &Arc<Self>, wanted: &Wanted, guest: Guest) -> Result<Visit, Refusal> {
+        self.unregistered(wanted, guest).join().map_err(|_| self.later())
+    }
+
+    /// The same for a poll: one with a name is of a run, which goes on, or begins; a short one without is no session.
+    ///
+    /// A poll was let in before this, so one that is refused neither begins nor prolongs a run.
+    #[cfg(any(feature = "short-poll", feature = "long-poll"))]
+    #[allow(clippy::manual_async_fn, reason = "an async fn keeps each argument twice, for as long as it runs")]
+    pub(crate) fn admit_poll(
+        self: &Arc<Self>,
+        wanted: &Wanted,
+        guest: Guest,
+    ) -> impl Future<Output = Result<Visit, Refusal>> + Send {
+        async move {
+            match wanted.run_label(guest.key.as_ref()) {
+                // Boxed, for most polls are of none.
+                Some(label) => Box::pin(self.admit_turn(wanted, label, guest)).await,
+                None => self.admit_alone(wanted, guest),
+            }
+        }
+    }
+
+    /// Admits a poll that belongs to no run. A long one is a session of its own, a short one is none.
+    #[cfg(any(feature = "short-poll", feature = "long-poll"))]
+    fn admit_alone(self: &Arc<Self>, wanted: &Wanted, guest: Guest) -> Result<Visit, Refusal> {
+        match wanted.transport {
+            Transport::ShortPoll => Ok(self.unregistered(wanted, guest)),
+            _ => self.admit(wanted, guest),
+        }
+    }
+
+    /// Admits a poll of the run that has this label.
+    #[cfg(any(feature = "short-poll", feature = "long-poll"))]
+    async fn admit_turn(self: &Arc<Self>, wanted: &Wanted, label: Label, guest: Guest) -> Result<Visit, Refusal> {
+        loop {
+            let Some(run) = self.registry.run(&label) else {
+                match Visit::run(self, self.session(wanted, guest.clone()), guest.came, guest.right).join() {
+                    Err(NoPlace::Taken) => continue,
+                    joined => return joined.map_err(|_| self.later()),
+                }
+            };
+            let who = run.who.of_request(guest.data.clone(), guest.topics.clone());
+            match Visit::turn(run.clone(), who, guest.right) {
+                Ok(turn) => {
+                    turn.joined().await;
+                    turn.member().who.follow(guest.topics);
+                    return Ok(turn);
+                }
+                // Others who share the key and the name must not keep this client out.
+                Err(NoTurn::Full) => return self.admit_alone(wanted, guest),
+                Err(NoTurn::Over) => self.registry.forget(&run),
+            }
+        }
+    }
+
+    /// What a client is told whose right is gone.
+    #[cfg(any(feature = "short-poll", feature = "long-poll"))]
+    pub(crate) fn revoked(&self) -> Refusal {
+        Refusal::of(Rejection::Unauthorized, &self.config.challenge).logged("authorization revoked")
+    }
+
+    fn unregistered(self: &Arc<Self>, wanted: &Wanted, guest: Guest) -> Visit {
+        let (came, right) = (guest.came, guest.right);
+        Visit::alone(self, self.session(wanted, guest), came, right)
+    }
+
+    fn session(&self, wanted: &Wanted, guest: Guest) -> Session {
+        let Guest { key, data, topics, .. } = guest;
+        Session::new(self.registry.next_id(), wanted.transport, wanted.name.clone(), key, data, topics)
+    }
+}

@@ -1,0 +1,212 @@
+use std::any::Any;
+use std::fmt;
+use std::num::ParseIntError;
+use std::str::FromStr;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::contract::Transport;
+use crate::model::Pattern;
+
+/// One client's visit: a connection, or a run of polls under one name. A handle: clones are the same session.
+///
+/// It begins when the publisher has let the client in, and ends once, for one [reason](SessionEnd).
+#[derive(Clone)]
+pub struct Session(Arc<Inner>);
+
+struct Inner {
+    id: SessionId,
+    transport: Transport,
+    name: Option<Arc<str>>,
+    key: Option<Arc<str>>,
+    data: Option<Arc<dyn Any + Send + Sync>>,
+    topics: Mutex<Topics>,
+}
+
+/// What a session follows: shared when somebody asks for it, which is not so of most.
+enum Topics {
+    Named(Vec<Pattern>),
+    Shared(Arc<[Pattern]>),
+}
+
+/// A limit key, and the name that a client chose under it. Without a key a name joins nothing, because any client could use it.
+pub(crate) type Label = (Arc<str>, Arc<str>);
+
+/// A session's number at its endpoint: never given twice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SessionId(u64);
+
+/// Why a session ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum SessionEnd {
+    /// The client went: it closed, or its connection broke.
+    Gone,
+    /// The source was at its end, and the client has all of it.
+    Finished,
+    /// The client fell behind history and had asked to be let go then: [`Overflow::Disconnect`](crate::Overflow). Or
+    /// there was a gap that its transport, raw WebSocket, can't tell of.
+    TooSlow,
+    /// The client took nothing, or answered no ping, for too long.
+    Stalled,
+    /// The client of a run of polls was silent for [too long](crate::EndpointBuilder::poll_session_timeout), or a poll without a
+    /// name was answered.
+    Silent,
+    /// The client broke its transport's rules, or the publisher refused what it sent.
+    Refused,
+    /// The endpoint drained.
+    Drained,
+    /// The application [disconnected](crate::Endpoint::disconnect) it, or it had
+    /// [its time](crate::EndpointBuilder::max_session_age).
+    Disconnected,
+    /// The client's right ended: [`Accepted::with_lifetime`](crate::Accepted::with_lifetime), or
+    /// [`Endpoint::revoke`](crate::Endpoint::revoke).
+    Revoked,
+    /// The application's code failed: it panicked.
+    Panicked,
+}
+
+impl SessionEnd {
+    /// Every reason, in the order of the enum.
+    pub const ALL: [Self; 10] = [
+        Self::Gone,
+        Self::Finished,
+        Self::TooSlow,
+        Self::Stalled,
+        Self::Silent,
+        Self::Refused,
+        Self::Drained,
+        Self::Disconnected,
+        Self::Revoked,
+        Self::Panicked,
+    ];
+}
+
+impl Session {
+    pub(crate) fn new(
+        id: SessionId,
+        transport: Transport,
+        name: Option<Arc<str>>,
+        key: Option<Arc<str>>,
+        data: Option<Arc<dyn Any + Send + Sync>>,
+        topics: Vec<Pattern>,
+    ) -> Self {
+        Self(Arc::new(Inner { id, transport, name, key, data, topics: Mutex::new(Topics::Named(topics)) }))
+    }
+
+    /// Its number at this endpoint.
+    #[must_use]
+    pub fn id(&self) -> SessionId {
+        self.0.id
+    }
+
+    /// How the client gets its events: for a run of polls, by which kind it began.
+    #[must_use]
+    pub fn transport(&self) -> Transport {
+        self.0.transport
+    }
+
+    /// The name that the client chose, by `?session=`. It joins polls and messages to a session under one
+    /// [limit key](crate::Publisher::limit_key) only; without a key it joins nothing.
+    #[must_use]
+    pub fn name(&self) -> Option<&str> {
+        self.0.name.as_deref()
+    }
+
+    /// The topics and patterns that it follows: a run of polls those of its last poll. None where its source does not
+    /// [say](crate::Subscriber::topics).
+    #[must_use]
+    pub fn topics(&self) -> Arc<[Pattern]> {
+        self.0.topics.lock().unwrap_or_else(PoisonError::into_inner).shared()
+    }
+
+    /// Has it follow these from now on.
+    #[cfg(any(feature = "short-poll", feature = "long-poll"))]
+    pub(crate) fn follow(&self, topics: Vec<Pattern>) {
+        *self.0.topics.lock().unwrap_or_else(PoisonError::into_inner) = Topics::Named(topics);
+    }
+
+    pub(crate) fn shared_key(&self) -> Option<Arc<str>> {
+        self.0.key.clone()
+    }
+
+    /// Returns the key and the name, if the session has both.
+    pub(crate) fn label(&self) -> Option<Label> {
+        Some((self.0.key.clone()?, self.0.name.clone()?))
+    }
+
+    /// Returns a handle of this session for another request that belongs to it, with that request's data and topics.
+    pub(crate) fn of_request(&self, data: Option<Arc<dyn Any + Send + Sync>>, topics: Vec<Pattern>) -> Self {
+        let Inner { id, transport, name, key, .. } = &*self.0;
+        Self::new(*id, *transport, name.clone(), key.clone(), data, topics)
+    }
+
+    /// What [`Publisher::limit_key`](crate::Publisher::limit_key) said of the client.
+    #[must_use]
+    pub fn key(&self) -> Option<&str> {
+        self.0.key.as_deref()
+    }
+
+    /// Returns the value that the publisher gave to [`Accepted::data`](crate::Accepted::data) for this request, if it is of
+    /// that type. Each poll of a run has its own; a message that came by POST has none, because no
+    /// [`subscribe`](crate::Publisher::subscribe) accepted it.
+    #[must_use]
+    pub fn data<T: Any>(&self) -> Option<&T> {
+        self.0.data.as_deref()?.downcast_ref()
+    }
+}
+
+impl Topics {
+    fn shared(&mut self) -> Arc<[Pattern]> {
+        let shared: Arc<[_]> = match self {
+            Self::Shared(shared) => return shared.clone(),
+            Self::Named(names) => std::mem::take(names).into(),
+        };
+        *self = Self::Shared(shared.clone());
+        shared
+    }
+}
+
+impl SessionId {
+    pub(crate) fn new(id: u64) -> Self {
+        Self(id)
+    }
+
+    /// The number.
+    #[must_use]
+    pub fn get(self) -> u64 {
+        self.0
+    }
+}
+
+impl From<u64> for SessionId {
+    /// Returns the id of this number, whether or not there is such a session.
+    fn from(number: u64) -> Self {
+        Self(number)
+    }
+}
+
+impl FromStr for SessionId {
+    type Err = ParseIntError;
+
+    /// Reads the decimal number that [`Display`](fmt::Display) writes.
+    fn from_str(digits: &str) -> Result<Self, ParseIntError> {
+        digits.parse().map(Self)
+    }
+}
+
+impl fmt::Display for SessionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl fmt::Debug for Session {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Session")
+            .field("id", &self.0.id)
+            .field("transport", &self.0.transport)
+            .field("name", &self.0.name)
+            .field("key", &self.0.key)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,13 @@
+//! Responses that stay open: chunked streams, server-sent events, WebSockets.
+
+pub(crate) mod bell;
+pub(crate) mod flow;
+#[cfg(feature = "websocket")]
+pub(crate) mod handshake;
+pub(crate) mod live;
+#[cfg(any(feature = "chunked", feature = "sse"))]
+pub(crate) mod response;
+#[cfg(feature = "websocket")]
+pub(crate) mod upgrade;
+#[cfg(feature = "websocket")]
+pub(crate) mod upgraded;

@@ -1,0 +1,253 @@
+use std::future::{Future, poll_fn};
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use bytes::BytesMut;
+use http::header::ORIGIN;
+use http::request::Parts;
+use http::{Extensions, Response, Version};
+use hyper::upgrade::OnUpgrade;
+
+use super::handshake::Handshake;
+use super::upgraded::Io;
+use crate::contract::{BoxSubscriber, Message, Rejection};
+use crate::endpoint::attach::{Arrival, Visitor};
+use crate::endpoint::body::Body;
+use crate::endpoint::isolate::{isolate, isolated};
+use crate::endpoint::publisher::Accepted;
+use crate::endpoint::reject::refusal::{Refusal, log_of};
+use crate::endpoint::reject::refused::{RefusalCause, Refused};
+use crate::endpoint::reject::turn_away::turn_away;
+use crate::endpoint::request::SubscribeRequest;
+use crate::endpoint::request::negotiate::Wanted;
+use crate::endpoint::session::SessionEnd;
+use crate::endpoint::session::{Member, Order, Tracked, Visit};
+use crate::endpoint::shared::Shared;
+use crate::model::Event;
+use crate::transport::object::write_answer;
+use crate::transport::websocket::{CloseCause, CloseCode, Subprotocol, WebSocketSink};
+
+impl Shared {
+    /// Opens a WebSocket: the handshake is checked and the publisher asked before the client is told anything.
+    pub(crate) async fn upgrade(
+        self: &Arc<Self>,
+        mut parts: Parts,
+        mut wanted: Wanted,
+        given: Option<Accepted<BoxSubscriber>>,
+    ) -> Result<Response<Body>, Refusal> {
+        let handshake = Handshake::check(&parts)?;
+        if !self.runtime.can_spawn() {
+            return Err(Refusal::internal(crate::endpoint::time::runtime::Missing::Spawner.as_str()));
+        }
+        let Some(upgrade) = parts.extensions.remove::<OnUpgrade>() else {
+            return Err(Refusal::internal("the server does not hand over its connections"));
+        };
+        if parts.extensions.is_empty() {
+            // The request is kept, and an emptied map keeps its table.
+            parts.extensions = Extensions::new();
+        }
+        // Browsers send it with every handshake, and nobody else needs to.
+        let is_page = parts.headers.contains_key(ORIGIN);
+        let version = parts.version;
+        let request = wanted.request(parts);
+        let mut arrival = Arrival { shared: self.clone(), wanted, request, given };
+        let visitor = match arrival.let_in().await {
+            Err(refusal) if is_page => return turn_away(self, refusal, &arrival.request, handshake, upgrade),
+            visitor => visitor?,
+        };
+        let Visitor { guest, attach } = visitor;
+        let Arrival { wanted, request, .. } = arrival;
+        let visit = self.admit(&wanted, guest)?;
+        let subscriber = visit.feed(attach, wanted.start);
+        let request = request.of(Some(visit.member().who.clone()));
+        let opening = Opening { upgrade, subscriber, request, subprotocol: handshake.subprotocol, version };
+        let carrier = Carrier { shared: self.clone(), visit, stage: Stage::Opening(Some(opening)), told: None };
+        self.runtime.spawn(carrier).map_err(|missing| Refusal::internal(missing.as_str()))?;
+        Ok(handshake.response())
+    }
+}
+
+/// The task of one WebSocket. A panic in the subscriber ends it, and the connection with it.
+// In this order, for the end of an open stage is seldom touched.
+#[repr(C)]
+struct Carrier {
+    shared: Arc<Shared>,
+    /// What the client was told to do.
+    told: Option<Order>,
+    visit: Visit,
+    stage: Stage,
+}
+
+#[allow(clippy::large_enum_variant, reason = "a session is open for all but its first moment")]
+enum Stage {
+    /// The answer is on its way, after which the HTTP stack hands over the connection. Taken when it has.
+    Opening(Option<Opening>),
+    Open(WebSocketSink<Tracked, Io>),
+}
+
+struct Opening {
+    upgrade: OnUpgrade,
+    subscriber: Tracked,
+    request: SubscribeRequest,
+    subprotocol: Subprotocol,
+    version: Version,
+}
+
+impl Carrier {
+    fn step(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let order = match self.visit.poll_order(cx) {
+            Poll::Ready(Order::Cut) => return Poll::Ready(()),
+            Poll::Ready(order) => Some(order),
+            Poll::Pending => None,
+        };
+        loop {
+            match &mut self.stage {
+                Stage::Opening(opening) => {
+                    let Some(waiting) = opening else { return Poll::Ready(()) };
+                    let connection = ready!(Pin::new(&mut waiting.upgrade).poll(cx));
+                    let (Ok(connection), Some(opening)) = (connection, opening.take()) else {
+                        return Poll::Ready(());
+                    };
+                    self.stage = Stage::Open(opening.open(self.visit.member(), Io::new(connection)));
+                }
+                Stage::Open(sink) => {
+                    if let Some(order) = order.filter(|_| self.told != order) {
+                        self.told = Some(order);
+                        see_off(sink, order, self.visit.member(), cx);
+                    }
+                    let closed = ready!(Pin::new(sink).poll(cx));
+                    if closed.cause == CloseCause::Stalled {
+                        self.shared.counters.stalled();
+                    }
+                    if closed.cause == CloseCause::Violation {
+                        self.tell_violation(closed.code);
+                    }
+                    self.visit.ends(left(closed.cause));
+                    return Poll::Ready(());
+                }
+            }
+        }
+    }
+}
+
+impl Carrier {
+    #[cold]
+    fn tell_violation(&self, code: Option<CloseCode>) {
+        let text = "client broke the WebSocket protocol or went over a limit";
+        let refused = Refused::new(RefusalCause::Request, text).of_session(&self.visit.member().who);
+        self.shared.tell(&code.into_iter().fold(refused, |refused, code| refused.close_code_is(code.as_u16())));
+    }
+}
+
+impl Future for Carrier {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let this = self.get_mut();
+        isolate(|| this.step(cx)).unwrap_or_else(|_| {
+            this.visit.ends(SessionEnd::Panicked);
+            Poll::Ready(())
+        })
+    }
+}
+
+/// Why a session is over whose WebSocket ended so, where nobody knows better.
+fn left(cause: CloseCause) -> SessionEnd {
+    match cause {
+        CloseCause::Client | CloseCause::Lost | CloseCause::Asked | CloseCause::End(_) => SessionEnd::Gone,
+        CloseCause::Gap => SessionEnd::TooSlow,
+        CloseCause::Rejected | CloseCause::Violation => SessionEnd::Refused,
+        CloseCause::NoPong | CloseCause::Stalled => SessionEnd::Stalled,
+    }
+}
+
+/// Tells a client to go: after what is ready, or with nothing more.
+#[cold]
+fn see_off(sink: &mut WebSocketSink<Tracked, Io>, order: Order, member: &Member, cx: &mut Context<'_>) {
+    if order == Order::Revoke {
+        return sink.close_now(CloseCode::POLICY, "revoked");
+    }
+    // If that is its end, a goodbye does nothing, and the next poll says so again.
+    let _ = Pin::new(&mut *sink).poll(cx);
+    let reason = if member.why() == Some(SessionEnd::Disconnected) { "disconnected" } else { "restart" };
+    sink.bye(member.shared.config.jittered_retry(), CloseCode::RESTART, reason);
+}
+
+impl Opening {
+    fn open(self, member: &Arc<Member>, io: Io) -> WebSocketSink<Tracked, Io> {
+        let (member, shared, request) = (member.clone(), &member.shared, self.request);
+        let (timer, config) = (shared.runtime.timer.clone(), shared.websocket.clone());
+        let subprotocol = self.subprotocol;
+        let sink = WebSocketSink::new(io, self.subscriber, timer, config)
+            .subprotocol(subprotocol)
+            .receive(move |message| receive(member.clone(), request.clone(), subprotocol, message));
+        // hyper takes a write on HTTP/2 whole.
+        if self.version < Version::HTTP_2 { sink } else { sink.in_frames() }
+    }
+}
+
+/// Gives the publisher a message when there is a place for it, until when the connection is not read. A panic of the
+/// publisher closes this one connection, with 1011.
+///
+/// A message that waits when its session is revoked or cut off is dropped. One that waits when its connection is closed is
+/// handled if it gets a place within [`close_timeout`](crate::EndpointBuilder::close_timeout).
+async fn receive(
+    member: Arc<Member>,
+    request: SubscribeRequest,
+    subprotocol: Subprotocol,
+    message: Message,
+) -> Result<Option<Event>, Rejection> {
+    let key = member.who.shared_key();
+    let mut enter = pin!(member.shared.messages.enter(key.as_ref()));
+    // A session that is ended wakes its task, which polls this.
+    let permit = poll_fn(|cx| match member.is_shut() {
+        true => Poll::Ready(None),
+        false => enter.as_mut().poll(cx).map(Some),
+    });
+    let Some(_permit) = permit.await else { return Ok(None) };
+    let received = isolated(async { member.shared.publisher.receive(&request, message).await }).await;
+    let received = received.unwrap_or_else(|_| {
+        member.note(SessionEnd::Panicked);
+        Err(Rejection::internal("publisher panicked").closing())
+    });
+    // The session may have been revoked meanwhile, by the publisher or on another thread: after that nothing more goes out.
+    let is_shut = member.is_shut();
+    let received = received.map(|answer| answer.filter(|_| !is_shut));
+    let received = received.and_then(|answer| match answer {
+        Some(event) if member.shared.limits_answers() => {
+            member.shared.check_answer(answer_len(&event, subprotocol)).map(|()| Some(event))
+        }
+        answer => Ok(answer),
+    });
+    let Err(rejection) = received else { return received };
+    if rejection == Rejection::Unsupported {
+        member.shared.counters.ignored_message();
+    } else {
+        let (told, log) = (rejection.to_string(), log_of(&rejection));
+        let refused = Refused::new(RefusalCause::Publisher, log.as_deref().unwrap_or(&told));
+        let refused = refused.of_request(&request).of_session(&member.who);
+        let code = (rejection.is_closing() && !is_shut).then(|| close_code(&rejection).as_u16());
+        member.shared.tell(&code.into_iter().fold(refused, Refused::close_code_is));
+    }
+    if is_shut { Ok(None) } else { Err(rejection) }
+}
+
+/// Returns the length of an answer on the wire, without the header of its frame.
+fn answer_len(event: &Event, subprotocol: Subprotocol) -> usize {
+    if subprotocol == Subprotocol::Raw {
+        return event.payload().len();
+    }
+    let mut object = BytesMut::new();
+    write_answer(event, &mut object);
+    object.len()
+}
+
+/// Returns the code that [`WebSocketSink`] closes with after this rejection.
+fn close_code(rejection: &Rejection) -> CloseCode {
+    match rejection.kind() {
+        Rejection::Busy { .. } => CloseCode::TRY_LATER,
+        Rejection::Internal(_) => CloseCode::INTERNAL,
+        _ => CloseCode::POLICY,
+    }
+}

@@ -1,0 +1,176 @@
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, MutexGuard};
+use std::task::{Context, Waker};
+use std::time::{Duration, Instant};
+
+use super::alarm::Alarm;
+use super::dial::{Dial, LAST, NEVER, ROUND};
+use crate::endpoint::isolate::isolate;
+use crate::endpoint::locked::Locked;
+use crate::time::{Clock, Timer};
+
+/// How exact the wheel is, as a power of two of nanoseconds: 2²² ns, 4.2 ms. What falls due within one tick is woken
+/// by one turn. The last tick of all is 584 years on: whatever is later is due then.
+pub(super) const TICK_BITS: u32 = 22;
+
+/// Every deadline of one endpoint in one place, behind one timer of the runtime. A handle: clones are the same wheel.
+///
+/// It is the [`Timer`] that the adapters get. A due entry wakes its waker; the driver turns it
+/// ([`turn`](Self::turn)).
+#[derive(Clone, Debug)]
+pub(crate) struct Wheel(pub(super) Arc<Inner>);
+
+/// Starts a driver where the caller runs, if there is none. Returns `false` if none can be started there.
+pub(crate) type Start = Box<dyn Fn(&Wheel) -> bool + Send + Sync>;
+
+pub(super) struct Inner {
+    base: Arc<dyn Timer>,
+    origin: Instant,
+    /// The last tick that was turned to: what is registered for it or before has been woken, or is by the turn that is
+    /// under way. Stored under the lock.
+    turned: AtomicU64,
+    /// Whether there is a driver.
+    pub(super) driven: AtomicBool,
+    /// Whether the last driver panicked in its first poll.
+    pub(super) failed: AtomicBool,
+    pub(super) start: Start,
+    works: Locked<Works>,
+}
+
+/// State behind the lock. Wakers are woken and dropped outside of it, and cloned under it only after the driver was lost.
+pub(super) struct Works {
+    pub(super) dial: Dial,
+    /// The tick that the driver sleeps until.
+    armed: u64,
+    driver: Option<Waker>,
+    stopped: bool,
+}
+
+/// What the driver does next.
+#[derive(Debug)]
+pub(crate) enum Turn {
+    /// It sleeps until then, or until it is woken.
+    Next(Option<Instant>),
+    /// It ends.
+    Stopped,
+}
+
+impl Wheel {
+    pub(crate) fn new(base: Arc<dyn Timer>, start: Start) -> Self {
+        let works = Works { dial: Dial::new(), armed: NEVER, driver: None, stopped: false };
+        Self(Arc::new(Inner {
+            origin: base.now(),
+            base,
+            turned: AtomicU64::new(0),
+            driven: AtomicBool::new(false),
+            failed: AtomicBool::new(false),
+            start,
+            works: Locked::new(works),
+        }))
+    }
+
+    /// An entry that is not set yet.
+    pub(crate) fn alarm(&self) -> Alarm {
+        Alarm::new(self.clone())
+    }
+
+    /// The runtime's timer that turns this wheel.
+    pub(crate) fn base(&self) -> &dyn Timer {
+        &*self.0.base
+    }
+
+    /// Wakes what is due, and says when to turn again. The task of `cx` is woken if that changes to earlier.
+    pub(crate) fn turn(&self, cx: &mut Context<'_>) -> Turn {
+        let (mut due, waker) = (Vec::with_capacity(ROUND), cx.waker().clone());
+        loop {
+            let now = self.floor(self.now()).max(self.turned());
+            {
+                let mut works = self.works();
+                self.0.turned.store(now, Ordering::Release);
+                if works.dial.turn(now, &mut due) && due.is_empty() {
+                    if works.stopped {
+                        return Turn::Stopped;
+                    }
+                    let armed = works.dial.next();
+                    works.armed = armed;
+                    let replaced = works.driver.replace(waker);
+                    drop(works);
+                    drop(replaced);
+                    return Turn::Next((armed != NEVER).then(|| self.instant(armed)));
+                }
+            }
+            // A waker that panics must not keep the others asleep, nor end the driver.
+            for waker in due.drain(..) {
+                let _ = isolate(|| waker.wake());
+            }
+        }
+    }
+
+    /// So long from now; far away where a clock can't say.
+    pub(crate) fn after(&self, duration: Duration) -> Instant {
+        const FAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+        self.now() + duration.min(FAR)
+    }
+
+    /// Ends the driver.
+    pub(crate) fn stop(&self) {
+        let driver = {
+            let mut works = self.works();
+            works.stopped = true;
+            works.driver.take()
+        };
+        driver.into_iter().for_each(Waker::wake);
+    }
+
+    pub(super) fn works(&self) -> MutexGuard<'_, Works> {
+        self.0.works.lock()
+    }
+
+    pub(super) fn turned(&self) -> u64 {
+        self.0.turned.load(Ordering::Acquire)
+    }
+
+    /// The first tick that is not before `at`.
+    pub(super) fn ceil(&self, at: Instant) -> u64 {
+        self.nanos(at).div_ceil(1 << TICK_BITS).min(LAST)
+    }
+
+    /// The last tick that is over at `at`.
+    fn floor(&self, at: Instant) -> u64 {
+        self.nanos(at) >> TICK_BITS
+    }
+
+    fn nanos(&self, at: Instant) -> u64 {
+        // 2⁶⁴ ns are 584 years.
+        u64::try_from(at.saturating_duration_since(self.0.origin).as_nanos()).unwrap_or(u64::MAX)
+    }
+
+    fn instant(&self, tick: u64) -> Instant {
+        self.0.origin + Duration::from_nanos(tick << TICK_BITS)
+    }
+}
+
+impl Works {
+    /// Whom to wake, outside the lock, if `tick` is before the next turn.
+    pub(super) fn hasten(&mut self, tick: u64) -> Option<Waker> {
+        if tick >= self.armed {
+            return None;
+        }
+        self.armed = tick;
+        self.driver.take()
+    }
+}
+
+impl Clock for Wheel {
+    /// Never back, though the runtime's clock may be behind: that of another runtime, which is paused. What was set by
+    /// such a clock would be due again and again.
+    fn now(&self) -> Instant {
+        self.0.base.now().max(self.instant(self.turned()))
+    }
+}
+
+impl std::fmt::Debug for Inner {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Wheel").field("turned", &self.turned).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,87 @@
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use crate::contract::{Batch, BoxSubscriber, Delivery, EncodedBatch, EncodedDelivery, Format, Head, Subscriber};
+use crate::model::{Cursor, Pattern};
+use crate::subscriber::SubscriberExt;
+
+/// Returns a subscriber that heeds the limit of bytes: the same one if it does, else one that encodes its batches.
+pub(crate) fn heeding(subscriber: BoxSubscriber) -> BoxSubscriber {
+    if subscriber.heeds_max() { subscriber } else { Pieces::new(subscriber).boxed() }
+}
+
+/// A subscriber that encodes the batches of another one, and keeps the events that do not fit for the next call.
+pub(super) struct Pieces<S> {
+    inner: S,
+    /// Events that the inner one has yielded and that were not passed on, never empty.
+    rest: Option<Batch>,
+    /// Cursor of the client while there are any.
+    held: Option<Cursor>,
+}
+
+impl<S: Subscriber> Pieces<S> {
+    pub(super) fn new(inner: S) -> Self {
+        Self { inner, rest: None, held: None }
+    }
+}
+
+impl<S: Subscriber> Subscriber for Pieces<S> {
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Delivery> {
+        match self.rest.take() {
+            Some(rest) => Poll::Ready(Delivery::Events(rest)),
+            None => self.inner.poll_next(cx),
+        }
+    }
+
+    fn poll_encoded(&mut self, cx: &mut Context<'_>, format: &dyn Format, max: usize) -> Poll<EncodedDelivery> {
+        let batch = match &self.rest {
+            Some(rest) => rest.clone(),
+            None => {
+                let here = self.inner.cursor();
+                match ready!(self.inner.poll_next(cx)) {
+                    Delivery::Events(batch) => {
+                        // Kept while they are encoded: a format may panic.
+                        (self.rest, self.held) = (Some(batch.clone()), here);
+                        batch
+                    }
+                    Delivery::Gap(gap) => return Poll::Ready(EncodedDelivery::Gap(gap)),
+                    Delivery::End(end) => return Poll::Ready(EncodedDelivery::End(end)),
+                }
+            }
+        };
+        let (bytes, count, cursor) = batch.encode_first(format, max);
+        let conflated = batch.conflated();
+        let rest = batch.without_first(count).with_conflated(0);
+        (self.rest, self.held) = (Some(rest).filter(|rest| !rest.is_empty()), cursor);
+        Poll::Ready(EncodedDelivery::Events(EncodedBatch::new(bytes, count).conflated(conflated)))
+    }
+
+    fn heeds_max(&self) -> bool {
+        true
+    }
+
+    fn register(&mut self, cx: &mut Context<'_>) -> bool {
+        self.rest.is_none() && self.inner.register(cx)
+    }
+
+    fn cursor(&self) -> Option<Cursor> {
+        if self.rest.is_some() { self.held } else { self.inner.cursor() }
+    }
+
+    fn next_in(&self) -> Option<Duration> {
+        self.inner.next_in()
+    }
+
+    fn release(&mut self) {
+        self.inner.release();
+    }
+
+    fn topics(&self) -> Vec<Pattern> {
+        self.inner.topics()
+    }
+
+    fn head(&self) -> Option<Arc<dyn Head>> {
+        self.inner.head()
+    }
+}

@@ -1,0 +1,400 @@
+use std::fmt;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use crate::contract::{Batch, Delivery, EncodedBatch, EncodedDelivery, Format, Head};
+use crate::contract::{Start, Subscriber, SubscriptionEnd};
+use crate::model::{Cursor, Gap, GapReason, Pattern};
+use crate::subscriber::following::{Begun, Following, Step, look};
+use crate::subscriber::oversize::{self, Fit};
+use crate::subscriber::snapshot::{NOWHERE, State};
+use crate::subscriber::{Mend, Mending, Snapshot};
+
+/// A subscriber whose gaps the application mends with its state, with no seam between the state and what follows it.
+///
+/// On a gap it asks its [`Mend`] and yields nothing until the answer is there. With a [`Snapshot`] it yields the gap,
+/// marked [`snapshot`](Gap::snapshot), then the state's events whole, whatever limit of bytes it is given, and steps
+/// over what the state has already; without one, the gap as it is. All else is passed through, encoded bytes included.
+///
+/// A client that received only a part of a snapshot starts over: the gap, the snapshot's events but the last, and the
+/// [`cursor`](Subscriber::cursor) in between are `0.0`, of no hub's epoch, so it comes back to an
+/// [`Epoch`](GapReason::Epoch) gap. The last event has the cursor of what follows. While the state is on its way, and in
+/// the state that a client [begins with](Self::with_snapshot), the client keeps its own cursor. So it does before the first
+/// poll if the subscriber has no cursor because a gap is still to be told; an unreadable cursor is `0.0` then.
+///
+/// One state replaces all gaps whose events were gone when it was asked for: without a date too, where the subscriber says
+/// its [`head`](Subscriber::head), until older events of the gap's topic were delivered. A state that does not hold what is missing is not sent: see [`Snapshot::with_cursor`].
+///
+/// Cancel-safe as any subscriber is. Dropping it drops the future that the state comes from. After a panic of the [`Mend`],
+/// of its future or of a [`Format`] its cursor is where it was, and the next poll yields the same gap, state or events. A
+/// panic of the inner subscriber may lose what that one had taken.
+///
+/// ```
+/// use std::task::{Context, Poll, Waker};
+/// use tidings::{Gap, LocalHub, Snapshot, Start, Subscribe, Subscriber, Topic};
+/// use tidings::subscriber::{Delivery, Recover};
+///
+/// let (hub, score) = (LocalHub::new(), Topic::new("score")?);
+/// hub.publish_now(&score, "1:0")?;
+/// let last = hub.publish_now(&score, "1:1")?.cursor;
+///
+/// let start = Start::After("0.0".parse()?); // of another life of the hub
+/// let subscription = hub.subscribe(Subscribe::topics([&score]).start(start))?;
+/// let state = move |_: &Gap| {
+///     let state = Snapshot::new([(score.clone(), "1:1".into())]).with_cursor(last);
+///     async { Some(state) }
+/// };
+/// let mut mended = Recover::new(subscription, start, state);
+///
+/// let mut cx = Context::from_waker(Waker::noop());
+/// assert!(matches!(mended.poll_next(&mut cx), Poll::Ready(Delivery::Gap(gap)) if gap.snapshot));
+/// assert!(matches!(mended.poll_next(&mut cx), Poll::Ready(Delivery::Events(state)) if state.len() == 1));
+/// assert!(mended.poll_next(&mut cx).is_pending());
+/// assert_eq!(mended.cursor(), Some(last));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[repr(C)]
+pub struct Recover<S, M> {
+    // First what a delivery touches.
+    /// `None`: the inner one is asked, and nothing else.
+    stage: Option<Box<Stage>>,
+    /// The most bytes that one event may be encoded to. A larger one is a gap.
+    max_event: usize,
+    inner: S,
+    mend: M,
+    /// Cursor of the client when it subscribed, or when it was last sent a state or events that waited here.
+    held: Option<Cursor>,
+}
+
+enum Stage {
+    /// Not polled yet, and the inner one has no cursor, because a gap is still to be told: the cursor that the client came
+    /// with, or nowhere. A client that is cut now comes back to the gap.
+    New(Cursor),
+    /// A client that begins with the application's state.
+    Opening(Snapshot),
+    /// A gap was met, and is yielded when the state for it is there.
+    Mending {
+        gap: Gap,
+        /// `None`: the state is to be asked for, for the first time or because a panic ended the future.
+        mending: Option<Mending>,
+        /// Head of the source when the state was asked for.
+        asked: Option<Cursor>,
+    },
+    /// State, to go out before anything else. Empty when it has.
+    Sending(State, Following),
+    Following(Following),
+    /// There was no state, and no saying so.
+    Over(SubscriptionEnd),
+}
+
+impl<S: Subscriber, M: Mend> Recover<S, M> {
+    /// Mends the gaps of a subscriber whose client began at `start`.
+    pub fn new(subscriber: S, start: Start, mend: M) -> Self {
+        let came_with = match start {
+            Start::After(cursor) => Some(cursor),
+            Start::Unreadable => Some(NOWHERE.into()),
+            _ => None,
+        };
+        let stage = came_with.filter(|_| subscriber.cursor().is_none()).map(|cursor| Box::new(Stage::New(cursor)));
+        Self { inner: subscriber, mend, held: start.cursor(), stage, max_event: usize::MAX }
+    }
+
+    /// Begins with the application's state. Load it after the subscriber was made; set it before the first poll.
+    #[must_use]
+    pub fn with_snapshot(mut self, snapshot: Snapshot) -> Self {
+        if !snapshot.is_nothing() {
+            self.go_on(Stage::Opening(snapshot));
+        }
+        self
+    }
+
+    /// Sets the most bytes of one encoded event. A larger one becomes a gap without a state; a state that has one is not
+    /// sent. The inner subscriber must heed the limit of bytes.
+    #[cfg(feature = "http")]
+    pub(crate) fn max_event(self, max: usize) -> Self {
+        Self { max_event: max, ..self }
+    }
+
+    /// Returns whether it waits for the application's state.
+    #[must_use]
+    pub fn is_mending(&self) -> bool {
+        matches!(self.stage.as_deref(), Some(Stage::Mending { .. }))
+    }
+
+    fn go_on(&mut self, stage: Stage) {
+        self.stage = Some(Box::new(stage));
+    }
+
+    #[cold]
+    fn meet(&mut self, gap: Gap) {
+        // The client must not keep a cursor that this hub does not know: another hub may.
+        let known = gap.after.or(self.held).filter(|_| gap.reason != GapReason::Invalid);
+        self.held = known.or(Some(NOWHERE.into()));
+        self.go_on(Stage::Mending { gap, mending: None, asked: None });
+    }
+
+    #[cold]
+    fn poll_stage(&mut self, cx: &mut Context<'_>, fit: Option<Fit<'_>>) -> Poll<Option<Step>> {
+        while let Some(stage) = self.stage.as_deref_mut() {
+            match stage {
+                Stage::New(_) => self.stage = None,
+                Stage::Opening(snapshot) if fit.is_some_and(|fit| !fit.allows(snapshot)) => {
+                    self.stage = None;
+                    let cursor = self.inner.cursor().or(self.held);
+                    return Poll::Ready(Some(Step::Gap(oversize::gap(None, cursor, &self.inner.topics()))));
+                }
+                Stage::Opening(snapshot) => {
+                    let next = look(&mut self.inner, snapshot, cx);
+                    let snapshot = std::mem::take(snapshot);
+                    self.send(snapshot, None, next, None);
+                }
+                Stage::Mending { gap, mending, asked } => {
+                    // Taken out while the application's code runs: a future that panicked is not polled again.
+                    let mut under_way = mending.take().unwrap_or_else(|| {
+                        *asked = self.inner.head().map(|head| head.cursor());
+                        self.mend.mend(gap)
+                    });
+                    let Poll::Ready(mended) = under_way.as_mut().poll(cx) else {
+                        *mending = Some(under_way);
+                        return Poll::Pending;
+                    };
+                    let (gap, asked) = (gap.clone(), *asked);
+                    match mended {
+                        Ok(snapshot) => return Poll::Ready(Some(Step::Gap(self.answer(gap, snapshot, asked, fit)))),
+                        Err(end) => self.go_on(Stage::Over(end)),
+                    }
+                }
+                Stage::Sending(state, following) if state.events.is_empty() => {
+                    *stage = Stage::Following(std::mem::take(following));
+                }
+                Stage::Sending(..) => return Poll::Ready(Some(Step::State)),
+                Stage::Following(Following { state, next, begun }) => {
+                    let state = *state;
+                    let delivery = match next.take() {
+                        Some(delivery) => delivery,
+                        None => {
+                            let here = state.after(self.inner.cursor()).or(self.held);
+                            let Poll::Ready(delivery) = self.inner.poll_next(cx) else {
+                                if state.is_past(self.inner.cursor()) {
+                                    self.stage = None;
+                                }
+                                return Poll::Pending;
+                            };
+                            self.held = here;
+                            delivery
+                        }
+                    };
+                    match delivery {
+                        Delivery::Gap(gap) if gap.snapshot => {
+                            // Of a subscriber that mends its own.
+                            self.stage = None;
+                            return Poll::Ready(Some(Step::Gap(gap)));
+                        }
+                        Delivery::Gap(gap) if state.has_mended(&gap) && begun.allows(&gap) => {}
+                        Delivery::Gap(gap) => self.meet(gap),
+                        Delivery::Events(batch) => {
+                            let held = batch.iter().take_while(|event| state.holds(event.cursor)).count();
+                            let rest = batch.without_first(u32::try_from(held).unwrap_or(u32::MAX));
+                            if !rest.is_empty() {
+                                begun.add(&rest, state);
+                                *next = Some(Delivery::Events(rest.clone()));
+                                return Poll::Ready(Some(Step::Events(rest)));
+                            }
+                        }
+                        Delivery::End(end) => {
+                            self.stage = None;
+                            return Poll::Ready(Some(Step::End(end)));
+                        }
+                    }
+                }
+                Stage::Over(end) => return Poll::Ready(Some(Step::End(*end))),
+            }
+        }
+        Poll::Ready(None)
+    }
+
+    /// Returns the gap as the client gets it, once the application has answered.
+    fn answer(&mut self, mut gap: Gap, snapshot: Option<Snapshot>, asked: Option<Cursor>, fit: Option<Fit<'_>>) -> Gap {
+        let snapshot = snapshot.filter(|snapshot| snapshot.known(asked).answers(&gap, self.held));
+        let Some(snapshot) = snapshot.filter(|snapshot| fit.is_none_or(|fit| fit.allows(snapshot))) else {
+            self.held = Some(gap.cursor);
+            self.stage = None;
+            return gap;
+        };
+        let is_empty = snapshot.events.is_empty();
+        let after = gap.cursor;
+        // A client that received a part of the state starts over.
+        self.held = Some(NOWHERE.into());
+        self.send(snapshot, asked, None, Some(after));
+        gap.cursor = self.held.filter(|_| is_empty).unwrap_or(NOWHERE.into());
+        gap.with_snapshot()
+    }
+
+    /// Goes on to a state, behind which the inner one is at its cursor, or at `gap` where it has none.
+    fn send(&mut self, snapshot: Snapshot, asked: Option<Cursor>, next: Option<Delivery>, gap: Option<Cursor>) {
+        let following = Following { state: snapshot.known(asked), next, begun: Begun::default() };
+        let (held, start) = (self.held, following.cursor(self.inner.cursor().or(gap)).or(self.held));
+        self.held = start;
+        self.go_on(Stage::Sending(State { events: snapshot.events.into(), held, start }, following));
+    }
+
+    /// Encodes and takes as many events as fit, but at least one. One that is too large becomes a gap.
+    fn encode(&mut self, batch: &Batch, format: &dyn Format, max: usize) -> EncodedDelivery {
+        let (bytes, count, cursor) = batch.encode_first(format, max.min(self.max_event));
+        let rest = batch.clone().without_first(count).with_conflated(0);
+        self.took_events(Some(rest).filter(|rest| !rest.is_empty()), cursor);
+        if bytes.len() > self.max_event {
+            return EncodedDelivery::Gap(oversize::gap(Some(count), cursor, &[batch.topic().clone().into()]));
+        }
+        EncodedDelivery::Events(EncodedBatch::new(bytes, count).conflated(batch.conflated()))
+    }
+
+    /// Returns a gap in place of one event. Several are the whole state of an inner subscriber that mends its own gaps.
+    #[cold]
+    fn too_large(&self, events: EncodedBatch) -> Poll<EncodedDelivery> {
+        Poll::Ready(match events.events {
+            1 => EncodedDelivery::Gap(oversize::gap(Some(1), self.inner.cursor(), &self.inner.topics())),
+            _ => EncodedDelivery::Events(events),
+        })
+    }
+
+    /// Notes that events were delivered, up to `cursor` if some are left.
+    fn took_events(&mut self, rest: Option<Batch>, cursor: Option<Cursor>) {
+        let Some(Stage::Following(following)) = self.stage.as_deref_mut() else { return };
+        following.next = rest.map(Delivery::Events);
+        if following.next.is_some() {
+            self.held = cursor;
+        } else if following.state.is_past(self.inner.cursor()) {
+            self.stage = None;
+        }
+    }
+
+    /// Takes the state, or a part of it.
+    fn take_state<T>(&mut self, take: impl FnOnce(&mut State) -> Option<T>) -> Option<T> {
+        match self.stage.as_deref_mut() {
+            Some(Stage::Sending(state, _)) => take(state),
+            _ => None,
+        }
+    }
+
+    #[cold]
+    fn poll_encoded_stage(&mut self, cx: &mut Context<'_>, format: &dyn Format, max: usize) -> Poll<EncodedDelivery> {
+        match ready!(self.poll_stage(cx, Some(Fit { format, max: self.max_event }))) {
+            Some(Step::Gap(gap)) => return Poll::Ready(EncodedDelivery::Gap(gap)),
+            Some(Step::End(end)) => return Poll::Ready(EncodedDelivery::End(end)),
+            Some(Step::Events(batch)) => return Poll::Ready(self.encode(&batch, format, max)),
+            Some(Step::State) => {
+                let encoding = self.take_state(|state| {
+                    let encoding = state.encode(format);
+                    *state = State::default();
+                    Some(encoding)
+                });
+                if let Some(encoding) = encoding {
+                    return Poll::Ready(EncodedDelivery::Events(encoding));
+                }
+            }
+            None => {}
+        }
+        self.poll_encoded(cx, format, max)
+    }
+
+    #[cold]
+    fn cursor_at(&self, stage: &Stage) -> Option<Cursor> {
+        match stage {
+            Stage::New(cursor) => Some(*cursor),
+            Stage::Opening(_) | Stage::Mending { .. } | Stage::Over(_) => self.held,
+            Stage::Sending(state, _) if !state.events.is_empty() => state.held,
+            Stage::Sending(_, following) | Stage::Following(following) => match following.next {
+                Some(_) => self.held,
+                None => following.state.after(self.inner.cursor()).or(self.held),
+            },
+        }
+    }
+}
+
+impl<S: Subscriber, M: Mend> Subscriber for Recover<S, M> {
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Delivery> {
+        loop {
+            match self.stage {
+                None => {}
+                Some(_) => match ready!(self.poll_stage(cx, None)) {
+                    Some(Step::Gap(gap)) => return Poll::Ready(Delivery::Gap(gap)),
+                    Some(Step::End(end)) => return Poll::Ready(Delivery::End(end)),
+                    Some(Step::Events(batch)) => {
+                        self.took_events(None, None);
+                        return Poll::Ready(Delivery::Events(batch));
+                    }
+                    Some(Step::State) => match self.take_state(State::take_batch) {
+                        Some(batch) => return Poll::Ready(Delivery::Events(batch)),
+                        None => continue,
+                    },
+                    None => {}
+                },
+            }
+            match self.inner.poll_next(cx) {
+                Poll::Ready(Delivery::Gap(gap)) if !gap.snapshot => self.meet(gap),
+                polled => return polled,
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn poll_encoded(&mut self, cx: &mut Context<'_>, format: &dyn Format, max: usize) -> Poll<EncodedDelivery> {
+        if self.stage.is_some() {
+            return self.poll_encoded_stage(cx, format, max);
+        }
+        // Taken apart and put together: what is not a gap is much smaller.
+        match self.inner.poll_encoded(cx, format, max.min(self.max_event)) {
+            Poll::Pending => Poll::Pending,
+            Poll::Ready(EncodedDelivery::Events(events)) if events.bytes.len() > self.max_event => {
+                self.too_large(events)
+            }
+            Poll::Ready(EncodedDelivery::Events(events)) => Poll::Ready(EncodedDelivery::Events(events)),
+            Poll::Ready(EncodedDelivery::Gap(gap)) if !gap.snapshot => {
+                self.meet(gap);
+                self.poll_encoded_stage(cx, format, max)
+            }
+            Poll::Ready(other) => Poll::Ready(other),
+        }
+    }
+
+    fn heeds_max(&self) -> bool {
+        self.inner.heeds_max()
+    }
+
+    #[inline]
+    fn register(&mut self, cx: &mut Context<'_>) -> bool {
+        self.stage.is_none() && self.inner.register(cx)
+    }
+
+    #[inline]
+    fn cursor(&self) -> Option<Cursor> {
+        match &self.stage {
+            None => self.inner.cursor(),
+            Some(stage) => self.cursor_at(stage),
+        }
+    }
+
+    fn release(&mut self) {
+        self.inner.release();
+    }
+
+    fn topics(&self) -> Vec<Pattern> {
+        self.inner.topics()
+    }
+
+    fn head(&self) -> Option<Arc<dyn Head>> {
+        self.inner.head()
+    }
+
+    fn next_in(&self) -> Option<Duration> {
+        self.inner.next_in()
+    }
+}
+
+impl<S: fmt::Debug, M> fmt::Debug for Recover<S, M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Recover").field("inner", &self.inner).finish_non_exhaustive()
+    }
+}

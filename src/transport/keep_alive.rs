@@ -1,0 +1,152 @@
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll, Wake, Waker};
+use std::time::{Duration, Instant};
+
+use crate::time::{Sleep, Timer};
+
+/// The longest silence unless told otherwise: a quarter of the 60 s after which nginx and load balancers give up.
+const INTERVAL: Duration = Duration::from_secs(15);
+
+/// Sees to it that silence is never longer than an interval.
+///
+/// It fires twice in an interval, and a keep-alive is due when nothing was written since the last firing. So a delivery
+/// costs a `bool`: no look at the clock, no reset of the timer. The timer is asked after only when it has called.
+#[repr(C)]
+pub(crate) struct KeepAlive {
+    sleep: Pin<Box<dyn Sleep>>,
+    begin: Instant,
+    interval: Duration,
+    /// The next firing. `None`: the clock has no such instant, so never.
+    fires: Option<Instant>,
+    // What every delivery touches, last, so that its owner can have it beside what else it touches.
+    written: bool,
+    /// Whom the timer calls. `None` before it was first asked, and when it is to be asked anyway.
+    call: Option<Arc<Call>>,
+}
+
+/// The timer's waker: remembers that it called, and wakes the task.
+struct Call {
+    came: AtomicBool,
+    task: Waker,
+}
+
+impl KeepAlive {
+    /// The default interval, from now on.
+    pub(crate) fn new(timer: &dyn Timer) -> Self {
+        let begin = timer.now();
+        let fires = begin + INTERVAL / 2;
+        let sleep = timer.sleep_until(fires);
+        Self { sleep, call: None, begin, interval: INTERVAL, fires: Some(fires), written: false }
+    }
+
+    /// Another interval, counted from the beginning. Less than 2 ms is 2 ms.
+    pub(crate) fn set_interval(&mut self, interval: Duration) {
+        self.interval = interval.max(Duration::from_millis(2));
+        self.call = None;
+        self.fire_after(self.begin);
+    }
+
+    /// The longest silence; `None` where there is no limit.
+    pub(crate) fn interval(&self) -> Option<Duration> {
+        self.fires.map(|_| self.interval)
+    }
+
+    /// Something goes out.
+    pub(crate) fn wrote(&mut self) {
+        self.written = true;
+    }
+
+    /// Ready when a keep-alive is due, which then counts as written.
+    #[inline]
+    pub(crate) fn poll_due(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.is_set(cx) { Poll::Pending } else { self.look(cx) }
+    }
+
+    /// Whether none is due, and the task of `cx` is woken when it may be.
+    #[inline]
+    pub(crate) fn is_set(&self, cx: &Context<'_>) -> bool {
+        let call = self.call.as_deref();
+        call.is_some_and(|call| call.task.will_wake(cx.waker()) && !call.came.load(Ordering::Relaxed))
+    }
+
+    /// Asks the timer.
+    #[cold]
+    fn look(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let call = match self.call.take() {
+            Some(call) if call.task.will_wake(cx.waker()) => call,
+            _ => Arc::new(Call { came: AtomicBool::new(false), task: cx.waker().clone() }),
+        };
+        // Before the timer is asked: a call that comes in between is seen next time.
+        call.came.swap(false, Ordering::AcqRel);
+        self.call = Some(call.clone());
+        let waker = Waker::from(call);
+        let cx = &mut Context::from_waker(&waker);
+        match self.fires {
+            Some(fired) if self.sleep.as_mut().poll(cx).is_ready() => self.fire(fired, cx),
+            _ => Poll::Pending,
+        }
+    }
+
+    /// Sets the next firing. Missed firings bring one keep-alive.
+    fn fire(&mut self, fired: Instant, cx: &mut Context<'_>) -> Poll<()> {
+        let mut due = !self.written;
+        self.fire_after(fired);
+        if self.fires.is_some() && self.sleep.as_mut().poll(cx).is_ready() {
+            due = true;
+            self.skip_missed(fired, cx);
+        }
+        self.written = due;
+        if due { Poll::Ready(()) } else { Poll::Pending }
+    }
+
+    /// Finds the first firing after `fired` that is not over: doubles the distance until one is not, then halves the
+    /// interval in between. The clock is not known here, and after a leap of it there may be millions.
+    fn skip_missed(&mut self, fired: Instant, cx: &mut Context<'_>) {
+        let (mut over, mut ahead) = (1_u32, 2_u32);
+        while ahead < u32::MAX && self.is_over(fired, ahead, cx) {
+            (over, ahead) = (ahead, ahead.saturating_mul(2));
+        }
+        while ahead - over > 1 {
+            let middle = over + (ahead - over) / 2;
+            if self.is_over(fired, middle, cx) {
+                over = middle;
+            } else {
+                ahead = middle;
+            }
+        }
+        // The last look may have been at an earlier one.
+        let _ = self.is_over(fired, ahead, cx);
+    }
+
+    /// Sets the sleep to the firing this many half intervals after `fired`. Returns whether that is over.
+    fn is_over(&mut self, fired: Instant, halves: u32, cx: &mut Context<'_>) -> bool {
+        self.fires = (self.interval / 2).checked_mul(halves).and_then(|wait| fired.checked_add(wait));
+        match self.fires {
+            Some(fires) => {
+                self.sleep.as_mut().reset(fires);
+                self.sleep.as_mut().poll(cx).is_ready()
+            }
+            None => false,
+        }
+    }
+
+    fn fire_after(&mut self, instant: Instant) {
+        self.fires = instant.checked_add(self.interval / 2);
+        if let Some(fires) = self.fires {
+            self.sleep.as_mut().reset(fires);
+        }
+    }
+}
+
+impl Wake for Call {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        self.came.store(true, Ordering::Release);
+        self.task.wake_by_ref();
+    }
+}

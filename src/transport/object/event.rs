@@ -1,0 +1,81 @@
+use bytes::BytesMut;
+
+use super::{write_base64, write_string};
+use crate::contract::EventRef;
+use crate::model::{Event, EventKind, Gap};
+
+/// Appends `{"id":"7.3","topic":"news","event":"price","data":…}`.
+///
+/// `id` is left out where the source has no cursors, `event` where the event has no name. `data` is the payload itself
+/// where it is JSON and a string where it is text; other bytes are a base64 string, and `"encoding":"base64"` follows.
+pub(crate) fn write_event(published: &EventRef<'_>, out: &mut BytesMut) {
+    let event = published.event;
+    // The payload, and a fixed part that seldom takes more; what escapes add is found out while writing.
+    out.reserve(event.payload().len() + published.topic.as_str().len() + 96);
+    match published.cursor {
+        Some(cursor) => {
+            out.extend_from_slice(b"{\"id\":\"");
+            cursor.encode(out);
+            out.extend_from_slice(b"\",\"topic\":");
+        }
+        None => out.extend_from_slice(b"{\"topic\":"),
+    }
+    write_string(published.topic.as_str().as_bytes(), out);
+    if let Some(name) = event.name() {
+        out.extend_from_slice(b",\"event\":");
+        write_string(name.as_bytes(), out);
+    }
+    out.extend_from_slice(b",\"data\":");
+    write_data(event, out);
+}
+
+/// Appends the object of an event that answers a message: `{"event":"price","data":…}`, as [`write_event`] does without
+/// `id` and `topic`.
+pub(crate) fn write_answer(event: &Event, out: &mut BytesMut) {
+    out.extend_from_slice(b"{");
+    if let Some(name) = event.name() {
+        out.extend_from_slice(b"\"event\":");
+        write_string(name.as_bytes(), out);
+        out.extend_from_slice(b",");
+    }
+    out.extend_from_slice(b"\"data\":");
+    write_data(event, out);
+}
+
+/// Appends the payload, and the end of the object.
+#[inline]
+fn write_data(event: &Event, out: &mut BytesMut) {
+    match event.kind() {
+        EventKind::Json => out.extend_from_slice(event.payload()),
+        EventKind::Text => write_string(event.payload(), out),
+        EventKind::Binary => {
+            out.extend_from_slice(b"\"");
+            write_base64(event.payload(), out);
+            out.extend_from_slice(b"\",\"encoding\":\"base64\"");
+        }
+    }
+    out.extend_from_slice(b"}");
+}
+
+/// Appends `{"id":"7.9","gap":{"reason":"evicted","missed":12,"topic":"news"}}`.
+///
+/// `missed` is null where the number is not known, `topic` is left out where it is not one.
+pub(crate) fn write_gap(gap: &Gap, out: &mut BytesMut) {
+    out.extend_from_slice(b"{\"id\":\"");
+    gap.cursor.encode(out);
+    out.extend_from_slice(b"\",\"gap\":{\"reason\":\"");
+    out.extend_from_slice(gap.reason.as_str().as_bytes());
+    out.extend_from_slice(b"\",\"missed\":");
+    match gap.missed {
+        Some(missed) => out.extend_from_slice(itoa::Buffer::new().format(missed).as_bytes()),
+        None => out.extend_from_slice(b"null"),
+    }
+    if let Some(topic) = &gap.topic {
+        out.extend_from_slice(b",\"topic\":");
+        write_string(topic.as_str().as_bytes(), out);
+    }
+    if gap.snapshot {
+        out.extend_from_slice(b",\"snapshot\":true");
+    }
+    out.extend_from_slice(b"}}");
+}

@@ -1,0 +1,59 @@
+use bytes::BytesMut;
+
+use super::block::end_block;
+use crate::contract::{EventRef, Format, place};
+use crate::model::EventKind;
+use crate::transport::object::{write_base64, write_event};
+
+/// The event as a block with its payload as data; binary as base64.
+pub(super) struct Plain;
+
+impl Format for Plain {
+    fn slot(&self) -> Option<u8> {
+        Some(place::SSE)
+    }
+
+    fn encode(&self, published: &EventRef<'_>, out: &mut BytesMut) {
+        let event = published.event;
+        out.reserve(event.payload().len() + 64);
+        if let Some(name) = event.name() {
+            // Has no line breaks: an event's name has no control characters.
+            out.extend_from_slice(b"event: ");
+            out.extend_from_slice(name.as_bytes());
+            out.extend_from_slice(b"\n");
+        }
+        out.extend_from_slice(b"data: ");
+        match event.kind() {
+            EventKind::Text | EventKind::Json => write_lines(event.payload(), out),
+            EventKind::Binary => write_base64(event.payload(), out),
+        }
+        end_block(published.cursor, out);
+    }
+}
+
+/// The event as a block with the event object as data, unnamed: an EventSource gives it to `onmessage`.
+pub(super) struct Object;
+
+impl Format for Object {
+    fn slot(&self) -> Option<u8> {
+        Some(place::SSE_OBJECT)
+    }
+
+    fn encode(&self, published: &EventRef<'_>, out: &mut BytesMut) {
+        out.extend_from_slice(b"data: ");
+        write_event(published, out);
+        end_block(published.cursor, out);
+    }
+}
+
+/// Appends text, with a new `data:` line wherever a reader sees a line end: at CRLF, CR and LF.
+fn write_lines(text: &[u8], out: &mut BytesMut) {
+    let mut rest = text;
+    while let Some(at) = rest.iter().position(|&byte| byte == b'\n' || byte == b'\r') {
+        let (line, end) = rest.split_at(at);
+        out.extend_from_slice(line);
+        out.extend_from_slice(b"\ndata: ");
+        rest = end.strip_prefix(b"\r\n").unwrap_or(&end[1..]);
+    }
+    out.extend_from_slice(rest);
+}

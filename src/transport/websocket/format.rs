@@ -1,0 +1,61 @@
+use bytes::{Bytes, BytesMut};
+use tungstenite::protocol::frame::coding::Data;
+
+use super::Subprotocol;
+use super::frame::{Kind, frame, put};
+use crate::contract::{EventRef, Format, place};
+use crate::model::{Event, EventKind};
+use crate::transport::object::{write_answer, write_event};
+
+/// One frame an event, its payload and nothing else: text where the event is text or JSON, else binary.
+#[derive(Debug)]
+pub(super) struct RawFormat;
+
+impl Format for RawFormat {
+    fn slot(&self) -> Option<u8> {
+        Some(place::WEBSOCKET)
+    }
+
+    fn encode(&self, published: &EventRef<'_>, out: &mut BytesMut) {
+        put(Kind::Data(data_of(published.event)), published.event.payload(), out);
+    }
+}
+
+fn data_of(event: &Event) -> Data {
+    match event.kind() {
+        EventKind::Text | EventKind::Json => Data::Text,
+        EventKind::Binary => Data::Binary,
+    }
+}
+
+/// Returns the frame of an event that answers a client's message.
+pub(super) fn answer(event: &Event, subprotocol: Subprotocol) -> Bytes {
+    match subprotocol {
+        Subprotocol::Raw => frame(Kind::Data(data_of(event)), event.payload()),
+        Subprotocol::TidingsV1 => text(|out| write_answer(event, out)),
+    }
+}
+
+/// Returns a text frame of what `write` appends.
+pub(super) fn text(write: impl FnOnce(&mut BytesMut)) -> Bytes {
+    let mut text = BytesMut::new();
+    write(&mut text);
+    frame(Kind::Data(Data::Text), &text)
+}
+
+/// One text frame an event, its JSON event object.
+#[derive(Debug)]
+pub(super) struct ObjectFormat;
+
+impl Format for ObjectFormat {
+    fn slot(&self) -> Option<u8> {
+        Some(place::WEBSOCKET_OBJECT)
+    }
+
+    fn encode(&self, published: &EventRef<'_>, out: &mut BytesMut) {
+        // The header needs the length, and comes first.
+        let mut object = BytesMut::new();
+        write_event(published, &mut object);
+        put(Kind::Data(Data::Text), &object, out);
+    }
+}

@@ -1,0 +1,211 @@
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::{Buf, BytesMut};
+use futures_io::{AsyncRead, AsyncWrite};
+
+use super::assembly::Limits;
+use super::format::{answer, text};
+use super::mailbox::Outcome;
+use super::reader::Inbound;
+use super::sink::Phase;
+use super::violation::Violation;
+use super::{CloseCause, CloseCode, Closed, WebSocketSink, scratch};
+use crate::contract::{Rejection, Subscriber};
+use crate::transport::object::write_error;
+
+/// How many reads and messages one poll takes, so that a client that sends all the time doesn't have the thread to
+/// itself.
+const BUDGET: u32 = 16;
+
+/// How many bytes are waited out behind our Close. A client that heeds it had no more than this under way; one that
+/// sends on and on would have us read until the end of `close_timeout`.
+const WAITED_OUT: u32 = 1 << 20;
+
+impl<S: Subscriber, Io: AsyncRead + AsyncWrite + Unpin> WebSocketSink<S, Io> {
+    /// Reads until nothing is there, or the handler is behind.
+    #[inline]
+    pub(super) fn poll_receive(&mut self, cx: &mut Context<'_>) {
+        if !self.aside.mailbox.is_idle() {
+            self.poll_mailbox();
+        }
+        let mut budget = BUDGET;
+        self.aside.behind = true;
+        while self.is_reading() {
+            if budget == 0 {
+                self.bell.context().waker().wake_by_ref();
+                break;
+            }
+            budget -= 1;
+            if let Some(mut bytes) = self.aside.backlog.take() {
+                let left = self.take_in(&mut bytes, cx, &mut budget);
+                if left > 0 {
+                    bytes.advance(bytes.len() - left);
+                    self.aside.backlog = Some(bytes);
+                }
+            } else if scratch::lend(|scratch| self.poll_read(scratch, cx, &mut budget)).is_pending() {
+                self.aside.behind = false;
+                break;
+            }
+        }
+        if self.is_open() && self.aside.reader.as_ref().is_some_and(|reader| reader.is_inside_message()) {
+            self.aside.deadlines.inside_message(self.config.message_timeout);
+        }
+    }
+
+    /// Hands the messages to the handler. While an answer is not written, the next message waits, so that a client which
+    /// does not read is owed one answer at most.
+    fn poll_mailbox(&mut self) {
+        while !self.outbox.is_answering() {
+            match self.aside.mailbox.poll(&mut self.bell.context()) {
+                Poll::Ready(Some(outcome)) => self.answer(outcome),
+                Poll::Ready(None) | Poll::Pending => break,
+            }
+        }
+    }
+
+    /// Tells the client the outcome of its message, if it can be told.
+    fn answer(&mut self, outcome: Outcome) {
+        let frame = match outcome {
+            Ok(Some(event)) if self.is_open() => answer(&event, self.subprotocol),
+            Err(rejection) if rejection.is_closing() => return self.refuse(&rejection),
+            Err(Rejection::Unsupported) => return self.aside.mailbox.ignore(),
+            Err(rejection) if self.is_open() && self.has_objects() => text(|out| write_error(&rejection, out)),
+            Ok(_) | Err(_) => return,
+        };
+        self.outbox.put_answer(frame);
+        // At once, so that only a client that takes nothing has its next message wait.
+        self.say();
+    }
+
+    /// Wakes the task if a message waits for an answer that is written by now.
+    pub(super) fn resume_mailbox(&self) {
+        let mailbox = &self.aside.mailbox;
+        if mailbox.is_full() && !mailbox.is_running() && !self.outbox.is_answering() {
+            self.bell.context().waker().wake_by_ref();
+        }
+    }
+
+    fn is_reading(&self) -> bool {
+        match self.phase {
+            Phase::New | Phase::Open | Phase::Closing => !self.aside.mailbox.is_full(),
+            Phase::Failing | Phase::Draining => true,
+            Phase::Finishing | Phase::Over => false,
+        }
+    }
+
+    fn is_reading_frames(&self) -> bool {
+        self.phase <= Phase::Closing
+    }
+
+    fn poll_read(&mut self, scratch: &mut [u8], cx: &mut Context<'_>, budget: &mut u32) -> Poll<()> {
+        let read = std::task::ready!(Pin::new(&mut self.io).poll_read(&mut self.bell.context(), scratch));
+        match read.ok().and_then(|read| scratch.get_mut(..read)) {
+            Some([]) | None => self.ended(),
+            Some(bytes) => {
+                self.aside.deadlines.heard();
+                if !self.is_reading_frames() {
+                    self.wait_out(bytes.len());
+                }
+                let left = self.take_in(bytes, cx, budget);
+                if left > 0 {
+                    self.aside.backlog = Some(Box::new(BytesMut::from(&bytes[bytes.len() - left..])));
+                }
+            }
+        }
+        Poll::Ready(())
+    }
+
+    /// Takes bytes in as long as there is room for what they make, and gives the number of those to be kept for later.
+    fn take_in(&mut self, mut bytes: &mut [u8], cx: &mut Context<'_>, budget: &mut u32) -> usize {
+        let limits = Limits { bytes: self.config.max_message, fragments: self.config.max_fragments };
+        let mut reader = self.aside.reader.take().unwrap_or_default();
+        while !bytes.is_empty() && *budget > 0 && self.is_reading_frames() && !self.aside.mailbox.is_full() {
+            match reader.read(&mut bytes, limits) {
+                Ok(None) => {}
+                Ok(Some(inbound)) => self.take(inbound, cx, budget),
+                Err(violation) => {
+                    self.say_last(cx);
+                    self.fail(violation);
+                }
+            }
+        }
+        self.aside.reader = (!reader.is_idle()).then_some(reader);
+        if self.is_reading_frames() { bytes.len() } else { 0 }
+    }
+
+    fn take(&mut self, inbound: Inbound, cx: &mut Context<'_>, budget: &mut u32) {
+        match inbound {
+            Inbound::Message(message) => {
+                *budget -= 1;
+                self.aside.deadlines.message_done();
+                if self.is_open() && self.count_message() {
+                    self.aside.mailbox.put(message);
+                    self.poll_mailbox();
+                }
+            }
+            Inbound::Ping(payload) => {
+                if self.count_control() {
+                    self.outbox.put_pong(payload);
+                    // At once, so that only a client that takes nothing has its pings answered together.
+                    self.say();
+                }
+            }
+            Inbound::Pong(payload) => {
+                if self.count_control() {
+                    let taken = self.aside.deadlines.ponged(&payload);
+                    self.outbox.prove(taken);
+                }
+            }
+            Inbound::Close(code) => {
+                self.say_last(cx);
+                self.closed_by_client(code);
+            }
+        }
+    }
+
+    /// Whether a control frame is to be heeded.
+    fn count_control(&mut self) -> bool {
+        if !self.aside.controls.admit(self.aside.deadlines.now(), self.config.control_rate) {
+            self.fail(Violation::TOO_MANY_CONTROLS);
+        }
+        self.is_open()
+    }
+
+    /// Whether a message is to be handled.
+    fn count_message(&mut self) -> bool {
+        if !self.aside.messages.admit(self.aside.deadlines.now(), self.config.message_rate) {
+            self.fail(Violation::TOO_MANY_MESSAGES);
+        }
+        self.is_open()
+    }
+
+    fn closed_by_client(&mut self, code: Option<CloseCode>) {
+        if self.is_open() {
+            self.outbox.put_close(code, "");
+            self.aside.closed = Closed { cause: CloseCause::Client, code, clean: true };
+            self.leave(Phase::Finishing);
+        } else if self.phase == Phase::Closing {
+            self.aside.closed.clean = true;
+            self.leave(Phase::Finishing);
+        }
+    }
+
+    /// Bytes came after which nothing is to be read but the end.
+    #[cold]
+    fn wait_out(&mut self, bytes: usize) {
+        self.aside.waited_out = self.aside.waited_out.saturating_add(u32::try_from(bytes).unwrap_or(u32::MAX));
+        if self.aside.waited_out > WAITED_OUT {
+            self.abandon(CloseCause::Lost);
+        }
+    }
+
+    /// The client's side is at its end, without a Close.
+    fn ended(&mut self) {
+        match self.phase {
+            // It may still read: our Close goes out first.
+            Phase::Closing | Phase::Failing => self.leave(Phase::Finishing),
+            _ => self.abandon(CloseCause::Lost),
+        }
+    }
+}

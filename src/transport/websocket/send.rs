@@ -1,0 +1,178 @@
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use futures_io::{AsyncRead, AsyncWrite};
+
+use super::close::of_end;
+use super::format::{ObjectFormat, RawFormat};
+use super::outbox::PIECES;
+use super::sink::Phase;
+use super::{CloseCause, CloseCode, WebSocketSink};
+use crate::contract::{EncodedBatch, EncodedDelivery, Format, Subscriber};
+use crate::model::Gap;
+use crate::transport::object::write_gap;
+
+/// How often one poll writes, so that a socket that takes everything doesn't have the thread to itself.
+const BUDGET: u32 = 16;
+
+impl<S: Subscriber, Io: AsyncRead + AsyncWrite + Unpin> WebSocketSink<S, Io> {
+    /// Writes until the subscriber has nothing more, or the socket takes nothing more.
+    pub(super) fn poll_send(&mut self, cx: &mut Context<'_>) {
+        if self.phase != Phase::Over {
+            self.send(cx, true);
+        }
+    }
+
+    /// The same, with what is queued first, and no more than that unless there may be `more`. Whether that went well.
+    fn send(&mut self, cx: &mut Context<'_>, more: bool) -> bool {
+        match self.poll_queue(cx, more) {
+            Poll::Ready(Ok(())) => {
+                self.aside.deadlines.written();
+                return true;
+            }
+            Poll::Ready(Err(_)) => self.abandon(CloseCause::Lost),
+            Poll::Pending => self.stuck(),
+        }
+        false
+    }
+
+    /// Writes what is queued, and asks for no more.
+    #[cold]
+    pub(super) fn say(&mut self) {
+        if let Poll::Ready(Err(_)) = self.outbox.poll_write(&mut self.io, &mut self.bell.context()) {
+            self.abandon(CloseCause::Lost);
+        }
+    }
+
+    /// Queues what was published before the client's end, if there is room for it: the answers to its last messages.
+    #[cold]
+    pub(super) fn say_last(&mut self, cx: &mut Context<'_>) {
+        self.say();
+        if self.is_open() && self.outbox.is_written() {
+            let _ = self.gather(cx, self.config.max_batch_bytes, PIECES);
+        }
+    }
+
+    /// Ready when all is written and flushed.
+    fn poll_queue(&mut self, cx: &mut Context<'_>, mut more: bool) -> Poll<io::Result<()>> {
+        let mut budget = BUDGET;
+        loop {
+            ready!(self.outbox.poll_write(&mut self.io, &mut self.bell.context()))?;
+            if !more || !self.is_open() {
+                break;
+            }
+            if budget == 0 {
+                cx.waker().wake_by_ref();
+                break;
+            }
+            budget -= 1;
+            more = self.gather(cx, self.config.max_batch_bytes, PIECES).is_ready();
+        }
+        // A socket does nothing here; TLS may hold back what it has accepted.
+        ready!(self.outbox.poll_flush(&mut self.io, &mut self.bell.context()))?;
+        self.poll_shut()
+    }
+
+    /// Passes on events that go out in one write, as most do. `false`: there is more to do than that.
+    #[inline]
+    pub(super) fn pass_on(&mut self, cx: &mut Context<'_>) -> bool {
+        let room = self.config.max_batch_bytes;
+        let (first, room) = match self.poll_events(cx, room) {
+            Poll::Pending => return true,
+            Poll::Ready(EncodedDelivery::Events(events)) if events.bytes.len() < room => {
+                let left = room - events.bytes.len();
+                (events.bytes, left)
+            }
+            Poll::Ready(other) => {
+                self.queue(other);
+                return false;
+            }
+        };
+        if let Poll::Ready(second) = self.poll_events(cx, room) {
+            self.outbox.push(first);
+            let room = room.saturating_sub(self.queue(second));
+            let more = room == 0 || !self.is_open() || self.gather(cx, room, PIECES - 2).is_ready();
+            return self.send(cx, more) && self.is_open();
+        }
+        match self.outbox.poll_pass(first, &mut self.io, &mut self.bell.context()) {
+            Poll::Ready(Ok(())) => return true,
+            Poll::Ready(Err(_)) => self.abandon(CloseCause::Lost),
+            Poll::Pending => {}
+        }
+        false
+    }
+
+    /// Queues what the subscriber has, so many bytes and pieces of it. Pending when that was all.
+    fn gather(&mut self, cx: &mut Context<'_>, mut room: usize, pieces: usize) -> Poll<()> {
+        for _ in 0..pieces {
+            let encoded = ready!(self.poll_events(cx, room));
+            room = room.saturating_sub(self.queue(encoded));
+            if room == 0 || !self.is_open() {
+                break;
+            }
+        }
+        Poll::Ready(())
+    }
+
+    #[inline]
+    fn poll_events(&mut self, cx: &mut Context<'_>, max: usize) -> Poll<EncodedDelivery> {
+        let format: &dyn Format = if self.has_objects() { &ObjectFormat } else { &RawFormat };
+        self.subscriber.poll_encoded(cx, format, max)
+    }
+
+    /// Queues what the subscriber has given: so many bytes of events.
+    fn queue(&mut self, encoded: EncodedDelivery) -> usize {
+        match encoded {
+            EncodedDelivery::Events(EncodedBatch { bytes, .. }) => {
+                let len = bytes.len();
+                self.outbox.push(bytes);
+                return len;
+            }
+            EncodedDelivery::Gap(gap) => self.gap(&gap),
+            EncodedDelivery::End(end) => {
+                let (code, reason) = of_end(end);
+                self.end(CloseCause::End(end), code, reason);
+            }
+        }
+        0
+    }
+
+    fn gap(&mut self, gap: &Gap) {
+        if self.has_objects() {
+            self.outbox.put_text(|out| write_gap(gap, out));
+        } else if !gap.snapshot {
+            // Raw frames can't tell of it.
+            self.end(CloseCause::Gap, CloseCode::TRY_LATER, "gap");
+        }
+    }
+
+    /// Ends our side where there is nothing more to say.
+    fn poll_shut(&mut self) -> Poll<io::Result<()>> {
+        match self.phase {
+            Phase::Finishing => {
+                // All was said; that the client is gone already takes nothing from that.
+                let _ = ready!(Pin::new(&mut self.io).poll_close(&mut self.bell.context()));
+                self.phase = Phase::Over;
+            }
+            Phase::Failing => {
+                ready!(Pin::new(&mut self.io).poll_close(&mut self.bell.context()))?;
+                self.phase = Phase::Draining;
+            }
+            _ => {}
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// The socket takes nothing.
+    fn stuck(&mut self) {
+        if !self.is_open() {
+            return;
+        }
+        if self.outbox.has_moved() {
+            self.aside.deadlines.written();
+        }
+        self.aside.deadlines.stalled(self.config.write_timeout);
+        self.subscriber.release();
+    }
+}
