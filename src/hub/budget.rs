@@ -15,11 +15,7 @@ const PIN_SHARE: u64 = 4;
 /// may add to them, each what it publishes or caches in one go.
 #[derive(Debug)]
 pub(super) struct Budget {
-    /// The hub's, here for those who make segments.
-    pub(super) epoch: u64,
     pub(super) limit: usize,
-    /// How many bytes of a log are kept for connected readers that are behind, those in history included.
-    pub(super) live_buffer: u64,
     /// How many events went for the budget's sake.
     pub(super) evicted: Count,
     /// What segments in their logs take.
@@ -30,10 +26,19 @@ pub(super) struct Budget {
     cached: Count,
     /// Bytes that the publishers which make room at this moment are about to add.
     reserved: Count,
-    /// How many topics may hold events.
-    pub(super) max_topics: usize,
-    pub(super) sizes: Sizes,
     pub(super) caches: Caches,
+}
+
+/// The logs of a hub, and the limits that they share.
+#[derive(Debug)]
+pub(super) struct LogPool<L> {
+    pub(super) epoch: u64,
+    /// Number of bytes of a log that are kept for connected readers that are behind, those in history included.
+    pub(super) live_buffer: u64,
+    /// Largest number of topics that may hold events.
+    pub(super) max_topics: usize,
+    pub(super) budget: Arc<Budget>,
+    pub(super) by_size: Sizes<L>,
     /// Late marks of the hub. They are here because eviction enters logs too.
     pub(super) late_marks: LateMarks,
 }
@@ -54,21 +59,40 @@ enum Kind {
     Cache,
 }
 
-impl Budget {
+impl<L> LogPool<L> {
     pub(super) fn new(epoch: u64, limit: usize, live_buffer: usize, max_topics: usize) -> Arc<Self> {
         Arc::new(Self {
             epoch,
-            limit,
             live_buffer: live_buffer as u64,
+            max_topics,
+            budget: Budget::new(limit),
+            by_size: Sizes::default(),
+            late_marks: LateMarks::default(),
+        })
+    }
+
+    /// Returns whether so many topics more may hold events.
+    #[inline]
+    pub(super) fn has_room_for_topics(&self, topics: usize) -> bool {
+        self.by_size.topics().saturating_add(topics as u64) <= self.max_topics as u64
+    }
+
+    /// Returns how many topics must be evicted before so many more may hold events.
+    pub(super) fn missing_topics(&self, topics: usize) -> u64 {
+        self.by_size.topics().saturating_add(topics as u64).saturating_sub(self.max_topics as u64)
+    }
+}
+
+impl Budget {
+    pub(super) fn new(limit: usize) -> Arc<Self> {
+        Arc::new(Self {
+            limit,
             evicted: Count::new(0),
             history: Count::new(0),
             pinned: Count::new(0),
             cached: Count::new(0),
             reserved: Count::new(0),
-            max_topics,
-            sizes: Sizes::default(),
             caches: Caches::default(),
-            late_marks: LateMarks::default(),
         })
     }
 
@@ -84,17 +108,6 @@ impl Budget {
         let limit = self.limit as u64;
         let pinned = self.pinned.load().saturating_sub(limit / PIN_SHARE);
         (self.history.load() + self.cached.load() + pinned).saturating_add(bytes) <= limit
-    }
-
-    /// Returns whether so many topics more may hold events.
-    #[inline]
-    pub(super) fn has_room_for_topics(&self, topics: usize) -> bool {
-        self.sizes.topics().saturating_add(topics as u64) <= self.max_topics as u64
-    }
-
-    /// Returns how many topics must be evicted before so many more may hold events.
-    pub(super) fn missing_topics(&self, topics: usize) -> u64 {
-        self.sizes.topics().saturating_add(topics as u64).saturating_sub(self.max_topics as u64)
     }
 
     /// Reserves room, so that other publishers evict for themselves instead of taking what this one has evicted.
@@ -174,6 +187,11 @@ impl Charge {
     pub(super) fn add(&self, bytes: usize) {
         self.account().into_iter().for_each(|account| account.add(bytes as u64));
         self.bytes.set(self.bytes.load() + bytes as u64);
+    }
+
+    /// Returns the budget.
+    pub(super) fn budget(&self) -> &Arc<Budget> {
+        &self.budget
     }
 
     /// How many bytes it is.

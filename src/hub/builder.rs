@@ -165,6 +165,26 @@ impl LocalHubBuilder {
     }
 }
 
+/// Construction of hubs.
+impl LocalHub {
+    /// Returns a hub with the default settings.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::builder().build()
+    }
+
+    /// Returns a builder, which sets the limits and the clock of a hub.
+    pub fn builder() -> LocalHubBuilder {
+        LocalHubBuilder::default()
+    }
+}
+
+impl Default for LocalHub {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 /// 48 random bits, and never 0: ten digits in a cursor.
 fn random_epoch() -> u64 {
     // The standard library seeds a RandomState from the operating system's randomness.

@@ -1,40 +1,46 @@
+use std::fmt;
 use std::sync::Weak;
 
-use crate::hub::segment::Segment;
 use crate::hub::weak_queue::WeakQueue;
 
-/// The segments that have something encoded, in the order in which they came to it.
+/// A segment with caches of encoded events.
+pub(super) trait Cached: fmt::Debug + Send + Sync {
+    /// Empties the caches. Returns `false` if they were empty.
+    fn clear_caches(&self) -> bool;
+}
+
+/// Segments with encoded events in their caches, in the order in which they were added.
 #[derive(Debug, Default)]
 pub(super) struct Caches {
-    /// The newest of their topics, when they came here.
-    hot: WeakQueue<Segment>,
-    /// Sealed: only who is behind, or comes back, reads them.
-    cold: WeakQueue<Segment>,
+    /// Segments that were the newest of their topics when they were added.
+    hot: WeakQueue<dyn Cached>,
+    /// Sealed segments, which only readers that are behind or resume read.
+    cold: WeakQueue<dyn Cached>,
 }
 
 impl Caches {
-    /// Adds a topic's newest segment.
-    pub(super) fn add_hot(&self, segment: &Weak<Segment>) {
-        self.hot.push(Weak::clone(segment));
+    /// Adds the newest segment of a topic.
+    pub(super) fn add_hot(&self, segment: Weak<dyn Cached>) {
+        self.hot.push(segment);
     }
 
     /// Adds a sealed segment.
-    pub(super) fn add_cold(&self, segment: &Weak<Segment>) {
-        self.cold.push(Weak::clone(segment));
+    pub(super) fn add_cold(&self, segment: Weak<dyn Cached>) {
+        self.cold.push(segment);
     }
 
-    /// Empties the caches of the sealed segment that has had them for longest. False: there is none.
+    /// Empties the caches of the first sealed segment that has any. Returns `false` if there is none.
     pub(super) fn drop_cold(&self) -> bool {
         drop_first(&self.cold)
     }
 
-    /// Empties the caches of the first segment that has any, sealed ones first. `false`: there is none.
+    /// Empties the caches of the first segment that has any, sealed ones first. Returns `false` if there is none.
     pub(super) fn drop_any(&self) -> bool {
         self.drop_cold() || drop_first(&self.hot)
     }
 }
 
 /// Empties the caches of the first segment that has any.
-fn drop_first(segments: &WeakQueue<Segment>) -> bool {
-    std::iter::from_fn(|| segments.pop()).any(|segment| segment.forget())
+fn drop_first(segments: &WeakQueue<dyn Cached>) -> bool {
+    std::iter::from_fn(|| segments.pop()).any(|segment| segment.clear_caches())
 }

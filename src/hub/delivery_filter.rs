@@ -3,9 +3,8 @@ use std::ops::Range;
 use crate::hub::joined::Reading;
 use crate::hub::output::Output;
 use crate::hub::segment::Segment;
-use crate::hub::segment_slice::Taken;
 use crate::hub::shared::Shared;
-use crate::hub::sync::Count;
+use crate::hub::taken::{LeftOut, Taken};
 use crate::model::Overflow;
 
 /// Filter of the events of a segment that a reader is given. It leaves out those that have expired and, for a reader that
@@ -17,13 +16,6 @@ pub(super) struct DeliveryFilter<'a> {
     now: u64,
     /// Whether replaced events are left out, too.
     conflates: bool,
-}
-
-/// Number of events that were left out, by reason. An event that is both expired and replaced counts as expired.
-#[derive(Debug, Clone, Copy, Default)]
-pub(super) struct LeftOut {
-    expired: u32,
-    pub(super) conflated: u32,
 }
 
 impl<'a> DeliveryFilter<'a> {
@@ -86,23 +78,5 @@ impl<'a> DeliveryFilter<'a> {
 
     fn is_replaced(&self, place: u32) -> bool {
         self.conflates && self.segment.is_replaced(place)
-    }
-}
-
-impl LeftOut {
-    /// Returns the counts of these numbers of expired and of replaced events.
-    pub(super) fn new(expired: u64, conflated: u64) -> Self {
-        let [expired, conflated] = [expired, conflated].map(|events| u32::try_from(events).unwrap_or(u32::MAX));
-        Self { expired, conflated }
-    }
-
-    /// Adds the numbers to the counts of a hub.
-    pub(super) fn count(self, expired: &Count, conflated: &Count) {
-        if self.expired > 0 {
-            expired.add(self.expired.into());
-        }
-        if self.conflated > 0 {
-            conflated.add(self.conflated.into());
-        }
     }
 }

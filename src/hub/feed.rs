@@ -18,7 +18,7 @@ use std::time::Duration;
 
 use crate::contract::Entry;
 use crate::hub::appended::Appended;
-use crate::hub::budget::Budget;
+use crate::hub::budget::LogPool;
 use crate::hub::holds::STRETCH;
 use crate::hub::log::{Log, State};
 use crate::model::{Pattern, Retention, Topic};
@@ -30,8 +30,8 @@ const KEPT: Retention =
 
 impl Log {
     /// Returns a new log of a pattern.
-    pub(super) fn feed(pattern: Pattern, budget: Arc<Budget>) -> Arc<Self> {
-        Self::new(pattern, Arc::new(KEPT), 0, Box::default(), 0, budget)
+    pub(super) fn feed(pattern: Pattern, pool: Arc<LogPool<Self>>) -> Arc<Self> {
+        Self::new(pattern, Arc::new(KEPT), 0, Box::default(), 0, pool)
     }
 
     /// Sets the feeds of this topic, which were found among the patterns of a generation. Under the registry's lock, so that
@@ -42,6 +42,16 @@ impl Log {
         self.fed.set(feeds.len() as u32);
         self.generation.set(generation);
         std::mem::replace(&mut state.feeds, feeds)
+    }
+
+    /// Forgets the patterns that nobody follows any more.
+    pub(super) fn forget_feeds(&self) {
+        let mut state = self.state();
+        let live = state.feeds.iter().filter(|feed| feed.live().is_some()).cloned().collect();
+        let old = std::mem::replace(&mut state.feeds, live);
+        self.fed.set(state.feeds.len() as u32);
+        drop(state);
+        drop(old);
     }
 
     /// Begins to mark replaced events, if one of the feeds does and few are in memory: the caller is a publisher, which must

@@ -1,5 +1,6 @@
 use crate::hub::log::{Log, State};
-use crate::hub::sizes::{Place, Rank};
+use crate::hub::rank::Rank;
+use crate::hub::sizes::Place;
 
 /// The place of a log among those that give way, see [`Sizes`](crate::hub::sizes::Sizes).
 impl State {
@@ -28,7 +29,7 @@ impl State {
         let rank = self.rank();
         self.rank = rank;
         if let Some(kept) = &mut self.kept {
-            log.budget.sizes.file(log.slot, rank, kept.filed, kept.held, place);
+            log.pool.by_size.file(log.slot, rank, kept.filed, kept.held, place);
             kept.filed = kept.held;
         }
     }
@@ -39,15 +40,15 @@ mod tests {
     use std::sync::Arc;
 
     use crate::contract::Entry;
-    use crate::hub::budget::Budget;
+    use crate::hub::budget::LogPool;
     use crate::hub::log::Log;
     use crate::model::{Event, Retention, Topic};
 
     #[test]
     fn topic_is_filed_with_what_it_holds_after_each_event() {
         for count in [1, 2, 10, 1_000] {
-            let (topic, budget) = (Topic::new("prices").unwrap(), Budget::new(1, usize::MAX, 0, usize::MAX));
-            let log = Log::new((&topic).into(), Arc::new(Retention::count(count)), 0, Box::default(), 0, budget);
+            let (topic, pool) = (Topic::new("prices").unwrap(), LogPool::new(1, usize::MAX, 0, usize::MAX));
+            let log = Log::new((&topic).into(), Arc::new(Retention::count(count)), 0, Box::default(), 0, pool);
             for sequence in 1..100 {
                 let event = Event::text("x".repeat(1_000));
                 log.append(Entry { sequence, at: 0, event }, false, 0).unwrap();

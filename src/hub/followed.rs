@@ -2,8 +2,8 @@ use crate::contract::{SubscribeOptions, SubscriptionEnd};
 use crate::hub::output::Output;
 use crate::hub::reader::Reader;
 use crate::hub::replay::Replay;
-use crate::hub::segment_slice::Taken;
 use crate::hub::shared::Shared;
+use crate::hub::taken::Taken;
 use crate::hub::waiters::Ticket;
 use crate::model::{Gap, Overflow};
 

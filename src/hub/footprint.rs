@@ -1,11 +1,6 @@
 //! What events and segments take in memory. The constants are measured, and hold the allocator's own share, 16 bytes an
 //! allocation: `benches/memory.rs` prints what is counted beside what was allocated.
 
-use std::sync::OnceLock;
-
-use crate::contract::{Entry, Run};
-use crate::hub::segment::Segment;
-use crate::hub::tail::Tail;
 use crate::model::{Event, Pattern, Topic};
 
 /// An event's payload beyond its bytes.
@@ -31,14 +26,15 @@ pub(super) fn topic(name: &Pattern) -> usize {
     TOPIC + name.as_str().len()
 }
 
-/// Returns the size of a segment of so many places.
-pub(super) const fn segment(places: usize) -> usize {
-    SEGMENT + size_of::<Segment>() + size_of::<Run>() + places * size_of::<OnceLock<Entry>>()
+/// Returns the size of a segment with a number of places. `fixed` is the size of its structures, `place` that of each place.
+pub(super) const fn segment(fixed: usize, place: usize, places: usize) -> usize {
+    SEGMENT + fixed + places * place
 }
 
-/// The most that publishing an event can add, whatever it finds: itself, and a segment.
-pub(super) fn most(event: &Event) -> usize {
-    const FIRST: usize = TOPIC + Topic::MAX_LEN + segment(1);
-    const { assert!(segment(Tail::MOST_PLACES) > FIRST) };
-    event.weight().saturating_add(PAYLOAD + LABELS + Event::MAX_LABEL + Topic::MAX_LEN + segment(Tail::MOST_PLACES))
+/// Largest size that the first event of a topic adds for the topic.
+pub(super) const FIRST_EVENT: usize = TOPIC + Topic::MAX_LEN;
+
+/// Returns the most bytes that publishing an event can add: the event and a segment, whose largest size is `segment`.
+pub(super) fn most(event: &Event, segment: usize) -> usize {
+    event.weight().saturating_add(PAYLOAD + LABELS + Event::MAX_LABEL + Topic::MAX_LEN + segment)
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::hub::footprint;
 use crate::hub::log::Log;
+use crate::hub::segment::Segment;
 use crate::hub::tail::Tail;
 use crate::model::{self, Event, Retention};
 
@@ -85,7 +86,7 @@ impl Grown {
         let topic = if self.tail.is_none() { footprint::topic(&log.name) } else { 0 };
         let mut part = Part { events: 1, weight, bytes: footprint::event(event, from).saturating_add(topic) };
         if let Some(places) = self.tail.take(weight, &log.retention) {
-            part.bytes = part.bytes.saturating_add(footprint::segment(places));
+            part.bytes = part.bytes.saturating_add(Segment::footprint(places));
             if self.newest.events > 0 {
                 self.sealed.push_back(take(&mut self.newest));
             }

@@ -1,10 +1,12 @@
 use std::sync::{Arc, Weak};
+use std::task::Waker;
 
-use crate::hub::appended::Relief;
 use crate::hub::footprint;
 use crate::hub::holds::{STRETCH, count_visits};
 use crate::hub::kept::Kept;
-use crate::hub::log::{Log, State};
+use crate::hub::late_marks::Marking;
+use crate::hub::log::{Follower, Log, State};
+use crate::hub::rank::Rank;
 use crate::hub::segment::{Evicted, Segment, expires, nanos};
 use crate::hub::segments::Segments;
 use crate::hub::sizes::Place;
@@ -24,6 +26,18 @@ pub(super) enum Swept {
     Whole,
     /// Nothing is left, and the log is to be released.
     Idle,
+}
+
+/// What an eviction for the budget's sake leaves to be done when the lock is released.
+#[derive(Debug)]
+pub(super) struct Relief<'a> {
+    pub(super) evicted: Evicted,
+    /// Who waits with the segment in hand: it is free when they have looked.
+    pub(super) wakers: Vec<Option<Waker>>,
+    /// Those of them that follow several topics. They are to be marked.
+    pub(super) followers: Vec<Option<Follower>>,
+    pub(super) marking: Option<Marking<'a>>,
+    pub(super) idle: bool,
 }
 
 /// The oldest event retained, as far as its eviction goes.
@@ -58,17 +72,49 @@ impl Log {
         }
     }
 
+    /// Evicts the oldest segment, be it the newest too. `None` if there is none, or if the log turns out to hold less than
+    /// it is filed with, or to have a subscription since: then it is filed anew.
+    pub(super) fn evict_oldest(self: &Arc<Self>, now: u64) -> Option<Relief<'_>> {
+        let mut state = self.live()?;
+        let is_followed_since = state.rank() == Rank::Followed && state.rank != Rank::Followed;
+        let is_misfiled = state.kept().held < state.kept().filed || is_followed_since;
+        let relief = if is_misfiled { None } else { state.evict_oldest(self, now) };
+        let place = match (state.subscriptions == 0 && !state.is_feed, &relief) {
+            (true, Some(_)) => Place::Stays,
+            (true, None) => Place::First,
+            (false, _) if is_followed_since => Place::First,
+            (false, _) => Place::Last,
+        };
+        state.file(self, place);
+        relief
+    }
+
+    /// Evicts the oldest segment, if retention promises nothing of it.
+    pub(super) fn evict_surplus(self: &Arc<Self>, now: u64) -> Option<Relief<'_>> {
+        let mut state = self.live()?;
+        state.is_offered = false;
+        let held = state.kept().held;
+        let relief = if state.has_surplus() { state.evict_oldest(self, now) } else { None };
+        if state.has_surplus() {
+            state.offer(self);
+        }
+        if state.kept().held != held {
+            state.file(self, Place::Last);
+        }
+        relief
+    }
+
     /// Evicts what retention does not keep any more, as far as one hold of the lock goes. What is evicted is added to
     /// `gone`, to be dropped later.
     pub(super) fn sweep(self: &Arc<Self>, now: u64, gone: &mut Vec<Evicted>) -> Swept {
         let (mut state, mut left) = (self.state(), EVICTED);
         gone.append(&mut state.evict(self, now, &mut left));
-        let released = state.release_live(self);
+        let released = state.release_live();
         if left == 0 || !released.is_empty() {
             gone.extend(released);
             return Swept::Partly;
         }
-        gone.extend(state.end_burst(self, now));
+        gone.extend(state.end_burst(now));
         if state.is_idle() { Swept::Idle } else { Swept::Whole }
     }
 }
@@ -153,17 +199,17 @@ impl State {
         }
         // An event of a pattern's log is counted in its topic's log.
         if !self.is_feed {
-            log.budget.evicted.add(self.first - first);
+            log.pool.budget.evicted.add(self.first - first);
         }
         let segment = self.take_last(log, now)?;
         let (mut wakers, mut followers, mut marking) = (Vec::new(), Vec::new(), None);
         if self.kept().segments.is_empty() {
             self.kept_mut().tail = Tail::NONE;
-            segment.seal(Weak::new(), &log.budget);
+            segment.seal(Weak::new());
             wakers = self.waiters.take();
             followers = self.followers.as_mut().map(|followers| followers.take()).unwrap_or_default();
             // Before anybody can append: an event that found its follower neither here nor marked would be delivered late.
-            marking = (!followers.is_empty()).then(|| log.budget.late_marks.enter(vec![Arc::clone(log)]));
+            marking = (!followers.is_empty()).then(|| log.pool.late_marks.enter(vec![log.slot]));
         }
         Some(Relief { wakers, followers, marking, idle: self.is_idle(), ..relief(segment) })
     }
@@ -220,7 +266,7 @@ impl State {
         let segment = kept.take_oldest()?;
         if kept.segments.is_empty() {
             kept.held -= footprint::topic(&log.name) as u64;
-            log.budget.sub_topic(footprint::topic(&log.name));
+            log.pool.budget.sub_topic(footprint::topic(&log.name));
         }
         self.leave_memory(&segment, segment.len(), now);
         Some(segment)
@@ -232,12 +278,12 @@ impl State {
         self.dropped = true;
         if let Some(kept) = self.kept.as_mut() {
             if !kept.segments.is_empty() {
-                log.budget.sub_topic(footprint::topic(&log.name));
+                log.pool.budget.sub_topic(footprint::topic(&log.name));
             }
             kept.held = 0;
         }
         self.file(log, Place::Last);
-        log.budget.sizes.remove(log.slot);
+        log.pool.by_size.remove(log.slot);
         (self.evicted, self.kept.take().map(DroppedSegments))
     }
 }
@@ -248,7 +294,7 @@ pub(super) struct DroppedSegments(Box<Kept>);
 impl Drop for DroppedSegments {
     fn drop(&mut self) {
         let live = self.0.live.take();
-        let mut live = live.map(|live| live.into_segments()).unwrap_or_else(Segments::new);
+        let mut live = live.map(|live| live.segments).unwrap_or_else(Segments::new);
         let segments = std::iter::from_fn(|| live.pop().or_else(|| self.0.segments.pop()));
         segments.for_each(|segment| drop(Evicted::new(segment)));
     }

@@ -4,10 +4,7 @@ use bytes::{Bytes, BytesMut};
 
 use crate::contract::{Encoder, Format, Run, place};
 use crate::hub::budget::Charge;
-use crate::hub::log::Log;
-use crate::hub::segment::Segment;
-use crate::hub::shared::Shared;
-use crate::hub::sync::{RwLock, RwLockReadGuard};
+use crate::hub::sync::{Mirror, RwLock, RwLockReadGuard};
 
 /// How many subscriptions of a topic make it worth while to keep what one read for those behind it.
 const SHARED_FROM: u32 = 16;
@@ -34,13 +31,28 @@ struct Cached {
     _charge: Charge,
 }
 
-/// For whom something is encoded.
-#[derive(Debug, Clone, Copy)]
+/// Events to encode: at least the first of a range of written places, at most `max` bytes otherwise.
+pub(super) struct Events<'a> {
+    pub(super) run: &'a Run,
+    pub(super) format: &'a dyn Format,
+    pub(super) range: Range<u32>,
+    pub(super) max: usize,
+}
+
+/// Read for which events are encoded.
+#[derive(Clone, Copy)]
 pub(super) struct Reading<'a> {
-    pub(super) shared: &'a Shared,
-    pub(super) log: &'a Log,
-    /// Whether the reader has waited for it. One that has just come, as polls do, may have others behind it.
+    pub(super) room: &'a dyn CacheRoom,
+    /// Number of subscriptions of the log.
+    pub(super) audience: &'a Mirror,
+    /// Whether the reader has waited for the events. Other readers may follow one that has just come, as polls do.
     pub(super) waited: bool,
+}
+
+/// Source of room for caches.
+pub(super) trait CacheRoom {
+    /// Makes room for a cache of so many bytes. Returns `None` if the cache is not to be kept.
+    fn charge(&self, bytes: usize) -> Option<Charge>;
 }
 
 /// Some of a window's events: where the first is, where they end, and their bytes.
@@ -69,23 +81,17 @@ impl Default for Joined {
 }
 
 impl Joined {
-    /// See [`Segment::encode`](super::segment::Segment::encode).
+    /// Returns the first of some events, encoded, and the place after the last of them. Calls `filled` when it has put them
+    /// into the cache.
     #[inline(always)]
-    pub(super) fn encode(
-        &self,
-        segment: &Segment,
-        format: &dyn Format,
-        range: Range<u32>,
-        max: usize,
-        reading: Reading<'_>,
-    ) -> (Bytes, u32) {
-        let Some(place) = format.slot().and_then(|slot| self.places.get(usize::from(slot))) else {
-            return alone(segment, format, range, max);
+    pub(super) fn encode(&self, events: Events<'_>, reading: Reading<'_>, filled: impl FnOnce()) -> (Bytes, u32) {
+        let Some(place) = events.format.slot().and_then(|slot| self.places.get(usize::from(slot))) else {
+            return alone(events);
         };
         let cached = place.read();
         match cached.as_deref() {
-            Some(Cached { first, .. }) if first.is_all(&range, max) => (first.bytes.clone(), first.end),
-            _ => cut_or_fill(place, cached, segment, format, range, max, reading),
+            Some(Cached { first, .. }) if first.is_all(&events.range, events.max) => (first.bytes.clone(), first.end),
+            _ => cut_or_fill(place, cached, events, reading, filled),
         }
     }
 
@@ -100,53 +106,50 @@ impl Joined {
 
 /// Encodes events for one reader only.
 #[inline(never)]
-pub(super) fn alone(segment: &Segment, format: &dyn Format, range: Range<u32>, max: usize) -> (Bytes, u32) {
+pub(super) fn alone(events: Events<'_>) -> (Bytes, u32) {
+    let Events { run, format, range, max } = events;
     let start = range.start;
-    let (bytes, events) = Encoder::encode(segment.run().published(range), format, max);
-    (bytes, start + events)
+    let (bytes, count) = Encoder::encode(run.published(range), format, max);
+    (bytes, start + count)
 }
 
-/// What the window has, for those who are behind, or ask for less. Without it, what fills the place.
+/// Returns what the window has, for readers that are behind or ask for less. Otherwise fills the place.
 #[inline(never)]
 fn cut_or_fill(
     place: &Place,
     cached: RwLockReadGuard<'_, Option<Box<Cached>>>,
-    segment: &Segment,
-    format: &dyn Format,
-    range: Range<u32>,
-    max: usize,
+    events: Events<'_>,
     reading: Reading<'_>,
+    filled: impl FnOnce(),
 ) -> (Bytes, u32) {
     let window = cached.as_deref().map(|cached| &cached.window);
-    if let Some(window) = window.filter(|window| window.holds(&range, max)) {
-        return window.cut(&range, max).taken();
+    if let Some(window) = window.filter(|window| window.holds(&events.range, events.max)) {
+        return window.cut(&events.range, events.max).taken();
     }
     let known = window.cloned();
     drop(cached);
-    fill(place, known, segment, format, range, max, reading)
+    fill(place, known, events, reading, filled)
 }
 
-/// Encodes what is not known yet, and keeps it where there is room.
+/// Encodes what is not known yet, and keeps it if there is room.
 #[cold]
 fn fill(
     place: &Place,
     known: Option<Window>,
-    segment: &Segment,
-    format: &dyn Format,
-    range: Range<u32>,
-    max: usize,
+    events: Events<'_>,
     reading: Reading<'_>,
+    filled: impl FnOnce(),
 ) -> (Bytes, u32) {
     if reading.is_alone() {
-        return alone(segment, format, range, max);
+        return alone(events);
     }
-    let Reading { shared, log, .. } = reading;
-    // EncodedDelivery outside of the lock: a format is the adapter's code. Two threads may do it at once; one result stays.
-    let many = log.audience.load() >= SHARED_FROM;
-    let window = Window::grow(known, segment.run(), format, range.clone(), max, many);
+    let Events { run, format, range, max } = events;
+    // Encoded outside of the lock: a format is the adapter's code. Two threads may do it at once; one result stays.
+    let many = reading.audience.load() >= SHARED_FROM;
+    let window = Window::grow(known, run, format, range.clone(), max, many);
     let first = window.cut(&range, max);
     let taken = first.clone().taken();
-    let Some(_charge) = shared.cache(window.footprint()) else {
+    let Some(_charge) = reading.room.charge(window.footprint()) else {
         return taken;
     };
     let fresh = Box::new(Cached { window, first, _charge });
@@ -157,14 +160,14 @@ fn fill(
     let unused = if longer { cached.replace(fresh) } else { Some(fresh) };
     drop(cached);
     drop(unused);
-    segment.cached(&shared.budget);
+    filled();
     taken
 }
 
 impl Reading<'_> {
     /// Whether nobody else reads the same.
     pub(super) fn is_alone(self) -> bool {
-        self.waited && self.log.audience.load() == 1
+        self.waited && self.audience.load() == 1
     }
 }
 

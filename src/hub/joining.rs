@@ -21,7 +21,8 @@ impl JoinedLogs {
         options: &SubscribeOptions,
     ) -> Result<Beginning, SubscribeError> {
         for pattern in names.iter().filter(|name| name.as_topic().is_none()) {
-            self.patterns.push((shared.follow(pattern, options.overflow_of(pattern))?, Replay::none(0)));
+            let (log, place) = shared.follow(pattern, options.overflow_of(pattern))?;
+            self.patterns.push((Reader::new(log, &place), Replay::none(0)));
         }
         let published = match self.patterns.is_empty() {
             true => shared.published.load(),
@@ -32,7 +33,8 @@ impl JoinedLogs {
         let all = beginning.from;
         let from = |name: &Pattern| options.own_start(name).map_or(all, |own| From::start(own, published));
         for (name, topic) in names.iter().filter_map(|name| Some((name, name.as_topic()?))) {
-            self.topics.push(shared.join(topic, from(name), options.overflow_of(name))?);
+            let (log, placed) = shared.join(topic, from(name), options.overflow_of(name))?;
+            self.topics.push((Reader::new(log, &placed), placed));
         }
         for (reader, replay) in &mut self.patterns {
             let name = &reader.log.name;

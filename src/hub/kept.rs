@@ -1,7 +1,5 @@
 use std::sync::Arc;
 
-use crate::hub::live_buffer::LiveBuffer;
-use crate::hub::log::State;
 use crate::hub::newest::Newest;
 use crate::hub::segment::Segment;
 use crate::hub::segments::Segments;
@@ -37,7 +35,7 @@ pub(super) struct Kept {
     pub(super) due: u64,
 }
 
-static NOTHING: Kept = Kept::new();
+pub(super) static NOTHING: Kept = Kept::new();
 
 impl Kept {
     const fn new() -> Self {
@@ -72,25 +70,17 @@ impl Default for Kept {
     }
 }
 
-impl State {
-    #[inline]
-    pub(super) fn kept(&self) -> &Kept {
-        self.kept.as_deref().unwrap_or(&NOTHING)
-    }
+/// The segments of a log that have left history, oldest first, and stay in memory for connected readers that have not
+/// read them.
+#[derive(Debug)]
+pub(super) struct LiveBuffer {
+    pub(super) segments: Segments,
+    /// Bytes charged for them.
+    pub(super) bytes: u64,
+}
 
-    #[inline]
-    pub(super) fn kept_mut(&mut self) -> &mut Kept {
-        self.kept.get_or_insert_default()
-    }
-
-    /// The oldest segment of history.
-    #[inline]
-    pub(super) fn front(&self) -> Option<&Arc<Segment>> {
-        self.kept().segments.oldest()
-    }
-
-    /// The sequence of the newest event.
-    pub(super) fn last(&self) -> u64 {
-        self.kept().segments.newest().map_or(self.gone, |newest| newest.sequence(newest.len().saturating_sub(1)))
+impl Default for LiveBuffer {
+    fn default() -> Self {
+        Self { segments: Segments::new(), bytes: 0 }
     }
 }

@@ -1,7 +1,6 @@
 use std::sync::Arc;
 
 use crate::hub::holds::count_visits;
-use crate::hub::log::Log;
 use crate::hub::sync::{Count, Leaf, Signal};
 
 /// Most inboxes that are marked under a lock.
@@ -19,15 +18,15 @@ pub(super) struct LateMarks {
     /// Most inboxes that are marked under a lock.
     most: Count,
     is_on: Signal,
-    /// The logs of each publisher that marks, ordered by address.
-    all: Leaf<Vec<Arc<[Arc<Log>]>>>,
+    /// Slots of the logs of each publisher that marks, in ascending order.
+    all: Leaf<Vec<Arc<[u32]>>>,
 }
 
 /// Logs whose followers are being marked until this is dropped.
 #[derive(Debug)]
 pub(super) struct Marking<'a> {
     marks: &'a LateMarks,
-    logs: Arc<[Arc<Log>]>,
+    slots: Arc<[u32]>,
 }
 
 impl Default for LateMarks {
@@ -49,19 +48,19 @@ impl LateMarks {
         self.most.set(0);
     }
 
-    /// Enters logs whose followers are to be marked. A publisher does so under the sequencer, and an eviction under the
+    /// Enters the slots of logs whose followers are to be marked. A publisher does so under the sequencer, and an eviction under the
     /// log's lock, so that no event is appended and passed by the watermark in between.
     #[cold]
-    pub(super) fn enter(&self, mut logs: Vec<Arc<Log>>) -> Marking<'_> {
-        logs.sort_unstable_by_key(Arc::as_ptr);
+    pub(super) fn enter(&self, mut slots: Vec<u32>) -> Marking<'_> {
+        slots.sort_unstable();
         // A pattern's log comes once for each of its topics in a batch.
-        logs.dedup_by(|log, other| Arc::ptr_eq(log, other));
-        let logs = Arc::from(logs);
+        slots.dedup();
+        let slots = Arc::from(slots);
         let mut all = self.all.lock();
-        all.push(Arc::clone(&logs));
+        all.push(Arc::clone(&slots));
         self.is_on.set(true);
         drop(all);
-        Marking { marks: self, logs }
+        Marking { marks: self, slots }
     }
 
     /// Returns whether followers of a log may be about to be marked.
@@ -70,9 +69,10 @@ impl LateMarks {
         self.is_on.is_on()
     }
 
-    /// Returns the logs whose followers are about to be marked: of each publisher that marks, ordered by address.
+    /// Returns the slots of the logs whose followers are about to be marked: those of each publisher that marks, in ascending
+    /// order. A log keeps its slot while it has followers.
     #[cold]
-    pub(super) fn current(&self) -> Vec<Arc<[Arc<Log>]>> {
+    pub(super) fn current(&self) -> Vec<Arc<[u32]>> {
         let all = self.all.lock();
         count_visits(all.len());
         all.clone()
@@ -83,7 +83,7 @@ impl Drop for Marking<'_> {
     fn drop(&mut self) {
         let mut all = self.marks.all.lock();
         count_visits(all.len());
-        if let Some(at) = all.iter().position(|logs| Arc::ptr_eq(logs, &self.logs)) {
+        if let Some(at) = all.iter().position(|slots| Arc::ptr_eq(slots, &self.slots)) {
             all.swap_remove(at);
         }
         self.marks.is_on.set(!all.is_empty());

@@ -4,38 +4,16 @@ use crate::hub::history::spend;
 use crate::hub::holds::STRETCH;
 use crate::hub::log::{Log, State};
 use crate::hub::segment::{Evicted, Segment};
-use crate::hub::segments::Segments;
 
 /// The bytes of a segment up to which it is not worth while to replace it by a smaller one.
 const SMALL: u64 = 4 * 1024;
-
-/// The segments of a log that have left history, oldest first, and stay in memory for connected readers that have not
-/// read them.
-#[derive(Debug)]
-pub(super) struct LiveBuffer {
-    segments: Segments,
-    /// Bytes charged for them.
-    bytes: u64,
-}
-
-impl Default for LiveBuffer {
-    fn default() -> Self {
-        Self { segments: Segments::new(), bytes: 0 }
-    }
-}
-
-impl LiveBuffer {
-    pub(super) fn into_segments(self) -> Segments {
-        self.segments
-    }
-}
 
 impl Log {
     /// Takes the rest out of memory of what is kept for readers only, if no subscription is connected any more. It is added
     /// to `gone`.
     pub(super) fn release_live(&self, gone: &mut Vec<Evicted>) {
         loop {
-            let mut released = self.state().release_live(self);
+            let mut released = self.state().release_live();
             if released.is_empty() {
                 return;
             }
@@ -82,7 +60,7 @@ impl State {
 
     /// Takes the oldest segment out of history, which has left it whole: into the live buffer, if a reader may need it.
     pub(super) fn retire(&mut self, log: &Log, now: u64, gone: &mut Vec<Evicted>) {
-        let is_needed = self.is_lagging() && log.budget.live_buffer > 0;
+        let is_needed = self.is_lagging() && log.pool.live_buffer > 0;
         let Some(segment) = self.kept_mut().take_oldest() else {
             return;
         };
@@ -101,12 +79,12 @@ impl State {
     /// as [`evict`](Self::evict) does.
     #[cold]
     pub(super) fn trim_live(&mut self, log: &Arc<Log>, now: u64, left: &mut usize, gone: &mut Vec<Evicted>) {
-        let limit = if self.is_lagging() { log.budget.live_buffer } else { 0 };
+        let limit = if self.is_lagging() { log.pool.live_buffer } else { 0 };
         let is_over = |state: &Self| {
             let kept = state.kept();
             kept.live
                 .as_ref()
-                .is_some_and(|live| live.bytes + kept.held > limit || !log.budget.has_room_but_for_others(0))
+                .is_some_and(|live| live.bytes + kept.held > limit || !log.pool.budget.has_room_but_for_others(0))
         };
         while is_over(self) && spend(left, self.oldest_live()) {
             gone.extend(self.pop_live(now).map(Evicted::new));
@@ -127,27 +105,27 @@ impl State {
     /// Takes out of memory what is kept for readers only, if no subscription is connected any more, as far as one hold of
     /// the lock goes. The next sweep does more.
     #[inline]
-    pub(super) fn release_live(&mut self, log: &Log) -> Vec<Evicted> {
+    pub(super) fn release_live(&mut self) -> Vec<Evicted> {
         let kept = self.kept();
         let has_more = kept.live.is_some() || kept.segments.oldest().is_some_and(|oldest| oldest.base < self.first);
-        if has_more && !self.has_readers() { self.release(log) } else { Vec::new() }
+        if has_more && !self.has_readers() { self.release() } else { Vec::new() }
     }
 
     #[cold]
-    fn release(&mut self, log: &Log) -> Vec<Evicted> {
+    fn release(&mut self) -> Vec<Evicted> {
         let (mut gone, mut left) = (Vec::new(), STRETCH);
         while self.kept().live.is_some() && spend(&mut left, self.oldest_live()) {
             gone.extend(self.pop_live(0).map(Evicted::new));
         }
         if self.kept().live.is_none() {
-            gone.extend(self.end_burst(log, 0));
+            gone.extend(self.end_burst(0));
         }
         gone
     }
 
     /// Puts a smaller segment in the place of history's oldest, if that was begun for a reader that was behind, and most of
     /// it has left history. If readers hold it, the next event begins another.
-    pub(super) fn end_burst(&mut self, log: &Log, now: u64) -> Option<Evicted> {
+    pub(super) fn end_burst(&mut self, now: u64) -> Option<Evicted> {
         let kept = self.kept.as_deref_mut()?;
         let front = kept.segments.oldest()?;
         let is_large = front.charged() > SMALL + 2 * kept.bytes as u64;
@@ -163,9 +141,9 @@ impl State {
         if Arc::strong_count(front) > 1 || front.end() <= self.first {
             return None;
         }
-        let fresh = front.from(past as u32, self.is_feed, &log.budget);
+        let fresh = front.from(past as u32);
         if is_newest {
-            front.seal(Arc::downgrade(&fresh), &log.budget);
+            front.seal(Arc::downgrade(&fresh));
         }
         kept.held += fresh.charged();
         let old = kept.segments.replace_oldest(fresh)?;
@@ -198,7 +176,7 @@ impl State {
     pub(super) fn offer(&mut self, log: &Log) {
         if !self.is_offered {
             self.is_offered = true;
-            log.budget.sizes.offer(log.slot);
+            log.pool.by_size.offer(log.slot);
         }
     }
 }

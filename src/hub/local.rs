@@ -1,21 +1,16 @@
 use std::fmt;
 use std::iter::once;
-use std::mem::take;
 use std::sync::Arc;
 
-use crate::contract::{Entry, Hub, PublishError, Receipt, Subscribe, SubscribeError};
-use crate::hub::appended::Appended;
-use crate::hub::builder::LocalHubBuilder;
+use crate::contract::{Hub, PublishError, Receipt, Subscribe, SubscribeError};
 use crate::hub::holds::next_event;
-use crate::hub::late_marks::Marking;
-use crate::hub::log::Log;
-use crate::hub::notifier::{NoNotifier, Notifier};
-use crate::hub::shared::{Sequencer, Shared};
+use crate::hub::notifier::Notifier;
+use crate::hub::publish_round::PublishRound;
+use crate::hub::shared::Shared;
 #[cfg(feature = "http")]
 use crate::hub::standby::NotifierSource;
 use crate::hub::stats::HubStats;
 use crate::hub::subscription::Subscription;
-use crate::hub::waiters::wake_all;
 use crate::model::{Cursor, Event, Topic};
 
 /// The embedded hub: an append-only log per topic in memory, one order across all of them.
@@ -24,7 +19,7 @@ use crate::model::{Cursor, Event, Topic};
 ///
 /// Publishing never waits for a subscriber: it appends, and wakes who waits, or leaves that to a
 /// [notifier](Self::notifier). A subscriber that falls further behind than its topics' histories and the
-/// [live buffer](LocalHubBuilder::live_buffer) go gets a gap with the exact count, or what its
+/// [live buffer](crate::LocalHubBuilder::live_buffer) go gets a gap with the exact count, or what its
 /// [`Overflow`](crate::Overflow) says.
 ///
 /// ```
@@ -67,17 +62,6 @@ struct Handle {
 }
 
 impl LocalHub {
-    /// A hub with every default.
-    #[must_use]
-    pub fn new() -> Self {
-        Self::builder().build()
-    }
-
-    /// Sets what a hub keeps, and its clock.
-    pub fn builder() -> LocalHubBuilder {
-        LocalHubBuilder::default()
-    }
-
     pub(super) fn of(shared: Shared) -> Self {
         Self { handle: Arc::new(Handle { shared: Arc::new(shared) }) }
     }
@@ -87,7 +71,7 @@ impl LocalHub {
     #[doc(hidden)]
     #[must_use]
     pub fn marking_late(self) -> Self {
-        self.handle.shared.budget.late_marks.mark_all_late();
+        self.handle.shared.pool.late_marks.mark_all_late();
         self
     }
 
@@ -101,7 +85,7 @@ impl LocalHub {
     pub fn publish_now(&self, topic: &Topic, event: impl Into<Event>) -> Result<Receipt, PublishError> {
         let (shared, event) = (&*self.handle.shared, event.into());
         shared.check(&event)?;
-        let round = Round::new(shared);
+        let round = PublishRound::new(shared);
         let log = shared.registry.log(topic).ok_or(PublishError::Closed)?;
         let _reserved = shared.make_room(once((&log, &event)))?;
         let mut sequencer = shared.sequence()?;
@@ -125,7 +109,7 @@ impl LocalHub {
         // No topic is made before the last event was checked: a refused batch leaves none, nor does an iterator or a clock
         // that panics.
         let events = events.into_iter().map(|(topic, event)| shared.check(&event).map(|()| (topic, event)));
-        let (events, round) = (events.collect::<Result<Vec<_>, _>>()?, Round::new(shared));
+        let (events, round) = (events.collect::<Result<Vec<_>, _>>()?, PublishRound::new(shared));
         let events = events.into_iter().map(|(topic, event)| Some((shared.registry.log(&topic)?, event)));
         let events = events.collect::<Option<Vec<_>>>().ok_or(PublishError::Closed)?;
         let _reserved = shared.make_room(events.iter().map(|(log, event)| (log, event)))?;
@@ -167,13 +151,13 @@ impl LocalHub {
     /// # }
     /// ```
     pub fn notifier(&self) -> Option<Notifier> {
-        Notifier::new(&self.handle.shared)
+        Notifier::new(&self.handle.shared.wakes)
     }
 
     /// Returns where a notifier can be had from that waits for the end of another one.
     #[cfg(feature = "http")]
     pub(crate) fn notifier_source(&self) -> NotifierSource {
-        NotifierSource::new(&self.handle.shared)
+        NotifierSource::new(&self.handle.shared.wakes)
     }
 
     /// The cursor after the newest event.
@@ -235,13 +219,7 @@ impl LocalHub {
     /// topic is counted twice, and the sums of events belong together: `published` = `retained` + `evicted`.
     #[must_use]
     pub fn stats(&self) -> HubStats {
-        HubStats::of(&self.handle.shared)
-    }
-}
-
-impl Default for LocalHub {
-    fn default() -> Self {
-        Self::new()
+        self.handle.shared.stats()
     }
 }
 
@@ -261,107 +239,6 @@ impl Drop for Handle {
     fn drop(&mut self) {
         self.shared.close();
     }
-}
-
-/// What is published in one go, at one time and with one round of wakes.
-struct Round<'a> {
-    shared: &'a Shared,
-    now: u64,
-    /// Whether there is a notifier that wakes who waits.
-    queues: bool,
-}
-
-/// An event in its log, and what is to be done for it when the sequencer is released.
-struct InLog {
-    receipt: Receipt,
-    log: Arc<Log>,
-    appended: Appended,
-    /// Whether the inboxes that it concerns are marked.
-    is_marked: bool,
-}
-
-impl<'a> Round<'a> {
-    fn new(shared: &'a Shared) -> Self {
-        Self { shared, now: shared.now(), queues: shared.wakes.is_on() }
-    }
-
-    /// Gives the event its sequence, puts it into its log and marks the inboxes that it concerns, if they are few.
-    fn append(&self, sequencer: &mut Sequencer, log: Arc<Log>, event: Event) -> Result<InLog, PublishError> {
-        let sequence = sequencer.last + 1;
-        let (mut log, mut entry) = (log, Entry { sequence, at: self.now, event });
-        let mut appended = loop {
-            // Before the append: a reader that finds the event, or that it is evicted, finds its topic.
-            self.shared.recent.push(&mut sequencer.block, sequence, log.slot, || self.shared.budget.sizes.topics());
-            match log.append(entry, self.queues, self.shared.registry.generation()) {
-                Ok(appended) => break appended,
-                // Dropped between the registry and here, or with feeds to be looked up again: the registry does both.
-                Err(back) => entry = back,
-            }
-            let again = log.name.as_topic().and_then(|topic| self.shared.registry.log(topic));
-            log = again.ok_or(PublishError::Closed)?;
-        };
-        sequencer.last = sequence;
-        let is_marked = self.shared.budget.late_marks.are_few(appended.followers());
-        if is_marked {
-            appended.mark();
-        }
-        let receipt = Receipt::new(self.shared.cursor(sequence), appended.subscribers());
-        Ok(InLog { receipt, log, appended, is_marked })
-    }
-
-    /// Enters the logs whose followers are too many to be marked under the sequencer, before the watermark is advanced.
-    #[inline]
-    fn enter_unmarked(&self, all: &[InLog]) -> Option<Marking<'a>> {
-        let unmarked = || all.iter().filter(|in_log| !in_log.is_marked);
-        unmarked().next()?;
-        let fed = unmarked().flat_map(|in_log| in_log.appended.fed.iter().map(|(log, _)| log));
-        let logs = unmarked().map(|in_log| &in_log.log).chain(fed).cloned().collect();
-        Some(self.shared.budget.late_marks.enter(logs))
-    }
-
-    /// Marks those that are not, wakes, and puts back what can be used again.
-    fn finish(&self, all: &mut [InLog], marking: Option<Marking<'_>>) {
-        if let Some(marking) = marking {
-            all.iter_mut().filter(|in_log| !in_log.is_marked).for_each(|in_log| in_log.appended.mark());
-            drop(marking);
-        }
-        if !all.iter().all(|in_log| in_log.appended.is_settled()) {
-            self.settle(all);
-        }
-        if !self.shared.budget.has_room_but_for_others(0) {
-            self.shared.evict_excess();
-        }
-        self.shared.sweep_a_few(self.now);
-    }
-
-    fn settle(&self, all: &mut [InLog]) {
-        // All of them before anybody is woken, who may panic: nobody else comes for a topic that is to be queued here.
-        for InLog { log, appended, .. } in all.iter_mut().filter(|in_log| in_log.appended.queues) {
-            match self.shared.wakes.push(log) {
-                Ok(notifier) => appended.marked.extend(notifier.map(Some)),
-                Err(NoNotifier) => appended.wakers = log.take_queued(),
-            }
-        }
-        let mut fed: Vec<_> = all.iter_mut().flat_map(|in_log| take(&mut in_log.appended.fed)).collect();
-        wake_all(each(all, &mut fed).flat_map(|(_, appended)| [&mut appended.wakers, &mut appended.marked]));
-        for (log, appended) in each(all, &mut fed) {
-            appended.evicted.clear();
-            appended.followers.clear();
-            log.give_back(take(&mut appended.wakers), take(&mut appended.followers));
-            if appended.idle {
-                self.shared.registry.release(log);
-            }
-        }
-    }
-}
-
-/// What was appended to topics' logs, and to patterns'.
-fn each<'a>(
-    all: &'a mut [InLog],
-    fed: &'a mut [(Arc<Log>, Appended)],
-) -> impl Iterator<Item = (&'a Arc<Log>, &'a mut Appended)> {
-    let all = all.iter_mut().map(|InLog { log, appended, .. }| (&*log, appended));
-    all.chain(fed.iter_mut().map(|(log, appended)| (&*log, appended)))
 }
 
 impl fmt::Debug for LocalHub {

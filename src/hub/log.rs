@@ -1,23 +1,15 @@
 use std::sync::Arc;
 use std::task::Waker;
 
-use crate::contract::Entry;
-use crate::hub::appended::{Appended, Relief};
-use crate::hub::budget::Budget;
-use crate::hub::footprint;
-use crate::hub::history::EVICTED;
+use crate::hub::budget::LogPool;
 use crate::hub::inbox::Inbox;
-use crate::hub::kept::Kept;
-use crate::hub::rhythm::{INTERVALS, Rhythm};
+use crate::hub::kept::{Kept, NOTHING};
+use crate::hub::notifier::QueuedWaiters;
+use crate::hub::rank::Rank;
 use crate::hub::segment::Segment;
-use crate::hub::sizes::{Place, Rank};
 use crate::hub::sync::{Count, Mirror, Mutex, MutexGuard};
-use crate::hub::tail::Tail;
 use crate::hub::waiters::Waiters;
-use crate::model::{Cursor, Gap, GapReason, Pattern, Retention, Topic};
-
-/// Number of the hub's events after which an event has its topic filed anew, as one that is in use.
-const FILED_EVERY: u64 = 256;
+use crate::model::{Cursor, Gap, GapReason, Pattern, Retention};
 
 /// The events of one topic, or of all topics that a pattern matches, and who waits for the next.
 #[derive(Debug)]
@@ -28,7 +20,7 @@ pub(super) struct Log {
     pub(super) retention: Arc<Retention>,
     /// A mirror of [`State::subscriptions`] for those who only want to know whether there are many.
     pub(super) audience: Mirror,
-    pub(super) budget: Arc<Budget>,
+    pub(super) pool: Arc<LogPool<Self>>,
     /// A mirror of how many [feeds](State::feeds) there are.
     pub(super) fed: Mirror,
     /// The [generation](crate::hub::registry::Registry::generation) of the patterns that the feeds were found among.
@@ -102,7 +94,7 @@ impl Log {
         evicted: u64,
         feeds: Box<[Arc<Self>]>,
         generation: u64,
-        budget: Arc<Budget>,
+        pool: Arc<LogPool<Self>>,
     ) -> Arc<Self> {
         let fed = Mirror::new(feeds.len() as u32);
         let conflates = feeds.iter().any(|feed| feed.state().conflates);
@@ -128,9 +120,9 @@ impl Log {
             dropped: false,
         };
         Arc::new_cyclic(|log| {
-            let slot = budget.sizes.add(log.clone());
+            let slot = pool.by_size.add(log.clone());
             let (audience, generation) = (Mirror::new(0), Count::new(generation));
-            Self { name, slot, retention, audience, budget, fed, generation, state: Mutex::new(state) }
+            Self { name, slot, retention, audience, pool, fed, generation, state: Mutex::new(state) }
         })
     }
 
@@ -158,98 +150,8 @@ impl Log {
         Some(self.state()).filter(|state| !state.dropped)
     }
 
-    /// Appends an event of this topic. Gives it back if the log was dropped meanwhile, or its feeds were found among
-    /// patterns of another generation. Under the sequencer. `queues`: a notifier wakes the waiting subscriptions.
-    pub(super) fn append(self: &Arc<Self>, entry: Entry, queues: bool, generation: u64) -> Result<Appended, Entry> {
-        let (Some(mut state), Some(topic)) = (self.live(), self.name.as_topic()) else {
-            return Err(entry);
-        };
-        if self.generation.load() != generation {
-            return Err(entry);
-        }
-        let fed = match state.feeds.is_empty() {
-            true => Vec::new(),
-            false => {
-                let fed = state.feed(topic, &entry);
-                self.fed.set(state.feeds.len() as u32);
-                fed
-            }
-        };
-        Ok(Appended { fed, ..self.put(&mut state, topic, entry, queues, &mut { EVICTED }) })
-    }
-
-    /// Puts an event of this topic, or of one that feeds this log, where it belongs. Evicts as far as `left` goes.
-    pub(super) fn put(
-        self: &Arc<Self>,
-        state: &mut State,
-        topic: &Topic,
-        entry: Entry,
-        queues: bool,
-        left: &mut usize,
-    ) -> Appended {
-        let now = entry.at;
-        let is_to_be_filed = state.push(entry, topic, self);
-        let evicted = state.evict(self, now, left);
-        if is_to_be_filed || state.kept().held < state.kept().filed {
-            state.file(self, Place::Last);
-        }
-        let queues = queues && !state.waiters.is_empty();
-        Appended {
-            evicted,
-            wakers: if queues { Vec::new() } else { state.waiters.take() },
-            marked: Vec::new(),
-            queues: queues && !std::mem::replace(&mut state.is_queued, true),
-            followers: state.followers.as_mut().map(|followers| followers.take()).unwrap_or_default(),
-            subscriptions: state.subscriptions,
-            idle: state.is_idle(),
-            fed: Vec::new(),
-        }
-    }
-
-    /// Evicts the oldest segment, be it the newest too. `None` if there is none, or if the log turns out to hold less than
-    /// it is filed with, or to have a subscription since: then it is filed anew.
-    pub(super) fn evict_oldest(self: &Arc<Self>, now: u64) -> Option<Relief<'_>> {
-        let mut state = self.live()?;
-        let is_followed_since = state.rank() == Rank::Followed && state.rank != Rank::Followed;
-        let is_misfiled = state.kept().held < state.kept().filed || is_followed_since;
-        let relief = if is_misfiled { None } else { state.evict_oldest(self, now) };
-        let place = match (state.subscriptions == 0 && !state.is_feed, &relief) {
-            (true, Some(_)) => Place::Stays,
-            (true, None) => Place::First,
-            (false, _) if is_followed_since => Place::First,
-            (false, _) => Place::Last,
-        };
-        state.file(self, place);
-        relief
-    }
-
-    /// Evicts the oldest segment, if retention promises nothing of it.
-    pub(super) fn evict_surplus(self: &Arc<Self>, now: u64) -> Option<Relief<'_>> {
-        let mut state = self.live()?;
-        state.is_offered = false;
-        let held = state.kept().held;
-        let relief = if state.has_surplus() { state.evict_oldest(self, now) } else { None };
-        if state.has_surplus() {
-            state.offer(self);
-        }
-        if state.kept().held != held {
-            state.file(self, Place::Last);
-        }
-        relief
-    }
-
-    /// Forgets the patterns that nobody follows any more.
-    pub(super) fn forget_feeds(&self) {
-        let mut state = self.state();
-        let live = state.feeds.iter().filter(|feed| feed.live().is_some()).cloned().collect();
-        let old = std::mem::replace(&mut state.feeds, live);
-        self.fed.set(state.feeds.len() as u32);
-        drop(state);
-        drop(old);
-    }
-
     /// Takes the emptied allocations of an append back.
-    pub(super) fn give_back(&self, wakers: Vec<Option<Waker>>, followers: Vec<Option<Follower>>) {
+    pub(super) fn give_back_all(&self, wakers: Vec<Option<Waker>>, followers: Vec<Option<Follower>>) {
         if wakers.capacity() == 0 && followers.capacity() == 0 {
             return;
         }
@@ -266,68 +168,25 @@ impl Log {
 }
 
 impl State {
-    /// Appends an event. Returns whether the log is to be filed anew, when what the event evicts is gone.
-    fn push(&mut self, entry: Entry, topic: &Topic, log: &Log) -> bool {
-        let (weight, sequence, is_feed) = (entry.event.weight(), entry.sequence, self.is_feed);
-        let kept = self.kept_mut();
-        let is_filed_late = sequence - kept.filed_at >= FILED_EVERY;
-        if is_filed_late {
-            kept.filed_at = sequence;
-        }
-        kept.bytes += weight;
-        kept.held += footprint::event(&entry.event, is_feed.then_some(topic)) as u64;
-        let is_to_be_filed = match (kept.tail.fit(weight), kept.segments.newest()) {
-            (true, Some(tail)) => {
-                tail.push(topic, entry);
-                is_filed_late
-            }
-            _ => self.begin(weight, topic, entry, log),
-        };
-        if self.conflates {
-            self.mark_replaced(self.next);
-        }
-        self.next += 1;
-        is_to_be_filed
+    #[inline]
+    pub(super) fn kept(&self) -> &Kept {
+        self.kept.as_deref().unwrap_or(&NOTHING)
     }
 
-    /// Begins a segment with an event. Returns whether the log is to be filed anew.
-    fn begin(&mut self, weight: usize, topic: &Topic, entry: Entry, log: &Log) -> bool {
-        let tail = self.tail();
-        let kept = self.kept_mut();
-        if kept.segments.is_empty() {
-            kept.held += footprint::topic(&log.name) as u64;
-            log.budget.add_topic(footprint::topic(&log.name));
-        }
-        kept.tail = tail;
-        let places = kept.tail.begin(weight, &log.retention);
-        kept.held += footprint::segment(places) as u64;
-        // Filed before it is charged: who finds no room finds what to evict, and waits for this lock.
-        let is_filed = kept.filed > 0;
-        if !is_filed {
-            self.file(log, Place::Last);
-        }
-        let fresh = Segment::new(topic.clone(), self.next, places, self.is_feed, &log.budget);
-        fresh.push(topic, entry);
-        if let Some(tail) = self.kept().segments.newest() {
-            tail.seal(Arc::downgrade(&fresh), &log.budget);
-        }
-        self.kept_mut().segments.push(fresh);
-        is_filed
+    #[inline]
+    pub(super) fn kept_mut(&mut self) -> &mut Kept {
+        self.kept.get_or_insert_default()
     }
 
-    /// Returns the room in the newest segment.
-    pub(super) fn tail(&self) -> Tail {
-        let mut tail = self.kept().tail;
-        tail.is_behind = self.is_lagging();
-        tail
+    /// The oldest segment of history.
+    #[inline]
+    pub(super) fn front(&self) -> Option<&Arc<Segment>> {
+        self.kept().segments.oldest()
     }
 
-    /// When the last events came, as far as they are in memory.
-    pub(super) fn rhythm(&self) -> Option<Rhythm> {
-        let at = |index| Some(self.segment_at(index)?.entry_at(index)?.at);
-        let last = self.next.checked_sub(1)?;
-        let first = last.saturating_sub(INTERVALS).max(self.front()?.base);
-        Some(Rhythm { first: at(first)?, last: at(last)?, intervals: last - first })
+    /// The sequence of the newest event.
+    pub(super) fn last(&self) -> u64 {
+        self.kept().segments.newest().map_or(self.gone, |newest| newest.sequence(newest.len().saturating_sub(1)))
     }
 
     /// Returns whether the registrations of subscriptions have left large allocations.
@@ -346,5 +205,18 @@ impl State {
     /// Whether nobody would miss the log.
     pub(super) fn is_idle(&self) -> bool {
         !self.has_readers() && (self.is_feed || self.first == self.next)
+    }
+}
+
+/// Access of the notifier to the waiters of the log.
+impl QueuedWaiters for Log {
+    fn take_queued(&self) -> Vec<Option<Waker>> {
+        let mut state = self.state();
+        state.is_queued = false;
+        state.waiters.take()
+    }
+
+    fn give_back(&self, wakers: Vec<Option<Waker>>) {
+        self.give_back_all(wakers, Vec::new());
     }
 }

@@ -8,7 +8,7 @@ use crate::contract::{SubscribeOptions, SubscriptionEnd};
 use crate::hub::followed::{Before, Followed};
 use crate::hub::inbox::Inbox;
 use crate::hub::joining::JoinedLogs;
-use crate::hub::log::{Follower, Log};
+use crate::hub::log::Follower;
 use crate::hub::output::Output;
 use crate::hub::placing::Found;
 use crate::hub::shared::Shared;
@@ -185,7 +185,7 @@ impl Merged {
     /// found here.
     #[inline(always)]
     fn take_marked(&mut self, shared: &Shared) {
-        if shared.budget.late_marks.is_on() {
+        if shared.pool.late_marks.is_on() {
             return self.take_late(shared);
         }
         self.inbox.take(&mut self.marked);
@@ -195,11 +195,10 @@ impl Merged {
     #[cold]
     #[inline(never)]
     fn take_late(&mut self, shared: &Shared) {
-        let all = shared.budget.late_marks.current();
-        let is_late =
-            |log: &Arc<Log>| all.iter().any(|logs| logs.binary_search_by_key(&Arc::as_ptr(log), Arc::as_ptr).is_ok());
+        let all = shared.pool.late_marks.current();
+        let is_late = |slot: &u32| all.iter().any(|slots| slots.binary_search(slot).is_ok());
         self.inbox.take(&mut self.marked);
-        let late = (0..).zip(&self.topics).filter(|(_, followed)| is_late(&followed.reader.log));
+        let late = (0..).zip(&self.topics).filter(|(_, followed)| is_late(&followed.reader.log.slot));
         self.marked.extend(late.map(|(key, _)| key));
     }
 

@@ -39,8 +39,8 @@ mod tests {
 
     #[test]
     fn what_is_not_in_memory_is_not_remembered() {
-        let (budget, topic) = (Budget::new(1, 0, 0, 0), Topic::new("a").unwrap());
-        let segments = [0, 4].map(|base| Segment::new(topic.clone(), base, 4, false, &budget));
+        let (budget, topic) = (Budget::new(0), Topic::new("a").unwrap());
+        let segments = [0, 4].map(|base| Segment::new(topic.clone(), base, 4, false, 1, &budget));
         let mut newest = Newest::default();
         for (index, key) in (0..).zip(["a", "b", "c", "a", "c", "d", "d", "e"]) {
             let event = Event::text("").with_key(key).unwrap();

@@ -7,8 +7,6 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
-use crate::hub::log::Log;
-use crate::hub::shared::Shared;
 use crate::hub::sync::{Mutex, Switch};
 #[cfg(feature = "http")]
 use crate::hub::waiters::Ticket;
@@ -24,11 +22,20 @@ const WAKES: usize = 256;
 /// before, it wakes whom it still should; from then on publishers wake by themselves again.
 #[must_use = "a notifier wakes nobody unless it is polled"]
 pub struct Notifier {
-    shared: Arc<Shared>,
+    wakes: Arc<Wakes>,
     /// Whom it is waking: those before `next` are woken.
     woken: Vec<Option<Waker>>,
     next: usize,
-    log: Option<Arc<Log>>,
+    waiters: Option<Arc<dyn QueuedWaiters>>,
+}
+
+/// Waiters that a publisher leaves to the notifier: those of a log.
+pub(super) trait QueuedWaiters: fmt::Debug + Send + Sync {
+    /// Takes the waiters that were queued.
+    fn take_queued(&self) -> Vec<Option<Waker>>;
+
+    /// Takes the emptied list back.
+    fn give_back(&self, wakers: Vec<Option<Waker>>);
 }
 
 /// The topics whose waiters the notifier is to wake, each of them once. The waiters stay registered in their logs until
@@ -45,7 +52,7 @@ struct Queue {
     /// Whether there is a notifier.
     is_on: bool,
     is_closed: bool,
-    logs: VecDeque<Arc<Log>>,
+    waiters: VecDeque<Arc<dyn QueuedWaiters>>,
     /// The notifier's, where it waits.
     waker: Option<Waker>,
     /// Those that wait for the end of the notifier, to follow it.
@@ -65,21 +72,21 @@ pub(super) enum Begun {
 
 /// What a notifier finds in the queue.
 enum Turn {
-    Log(Arc<Log>),
+    Waiters(Arc<dyn QueuedWaiters>),
     Nothing,
     Closed,
 }
 
 impl Notifier {
     /// `None` while there is another.
-    pub(super) fn new(shared: &Arc<Shared>) -> Option<Self> {
-        let is_first = shared.wakes.start();
-        is_first.then(|| Self::begun(Arc::clone(shared)))
+    pub(super) fn new(wakes: &Arc<Wakes>) -> Option<Self> {
+        let is_first = wakes.start();
+        is_first.then(|| Self::begun(Arc::clone(wakes)))
     }
 
     /// Returns the notifier of a hub that was told of it.
-    pub(super) fn begun(shared: Arc<Shared>) -> Self {
-        Self { shared, woken: Vec::new(), next: 0, log: None }
+    pub(super) fn begun(wakes: Arc<Wakes>) -> Self {
+        Self { wakes, woken: Vec::new(), next: 0, waiters: None }
     }
 
     /// Wakes some of those whom it is waking. False: that was all of them.
@@ -98,15 +105,15 @@ impl Notifier {
     }
 
     /// Begins with those of a topic. The allocation goes back to where it came from.
-    fn begin(&mut self, log: Option<Arc<Log>>) {
+    fn begin(&mut self, waiters: Option<Arc<dyn QueuedWaiters>>) {
         let mut woken = take(&mut self.woken);
         woken.clear();
-        if let Some(log) = self.log.take() {
-            log.give_back(woken, Vec::new());
+        if let Some(waiters) = self.waiters.take() {
+            waiters.give_back(woken);
         }
         self.next = 0;
-        self.woken = log.as_ref().map(|log| log.take_queued()).unwrap_or_default();
-        self.log = log;
+        self.woken = waiters.as_ref().map(|waiters| waiters.take_queued()).unwrap_or_default();
+        self.waiters = waiters;
     }
 }
 
@@ -121,8 +128,8 @@ impl Future for Notifier {
                 return Poll::Pending;
             }
             self.begin(None);
-            match self.shared.wakes.turn(cx) {
-                Turn::Log(log) => self.begin(Some(log)),
+            match self.wakes.turn(cx) {
+                Turn::Waiters(waiters) => self.begin(Some(waiters)),
                 Turn::Nothing => return Poll::Pending,
                 Turn::Closed => return Poll::Ready(()),
             }
@@ -134,10 +141,10 @@ impl Drop for Notifier {
     fn drop(&mut self) {
         // Maybe because a waker panicked: a second panic would abort.
         let wake = |waker: Waker| drop(catch_unwind(AssertUnwindSafe(|| waker.wake())));
-        let (logs, standby) = self.shared.wakes.stop();
+        let (queued, standby) = self.wakes.stop();
         self.woken.drain(..).chain(standby).flatten().for_each(wake);
-        for log in logs {
-            log.take_queued().into_iter().flatten().for_each(wake);
+        for waiters in queued {
+            waiters.take_queued().into_iter().flatten().for_each(wake);
         }
     }
 }
@@ -157,14 +164,14 @@ impl Wakes {
     }
 
     /// There is no notifier any more. Returns what it did not come to, and the wakers of those that may follow it.
-    fn stop(&self) -> (VecDeque<Arc<Log>>, Vec<Option<Waker>>) {
+    fn stop(&self) -> (VecDeque<Arc<dyn QueuedWaiters>>, Vec<Option<Waker>>) {
         let mut queue = self.queue.lock();
         self.is_on.set(false);
         queue.is_on = false;
-        let (logs, waker, standby) = (take(&mut queue.logs), queue.waker.take(), queue.standby.take());
+        let (queued, waker, standby) = (take(&mut queue.waiters), queue.waker.take(), queue.standby.take());
         drop(queue);
         drop(waker);
-        (logs, standby)
+        (queued, standby)
     }
 
     /// Begins a notifier. While there is another, registers the waker for the end of that one.
@@ -194,12 +201,12 @@ impl Wakes {
 
     /// Has the notifier wake a topic's waiters, which are [queued](crate::hub::log::State::is_queued). Returns the waker
     /// of the notifier, if it waits.
-    pub(super) fn push(&self, log: &Arc<Log>) -> Result<Option<Waker>, NoNotifier> {
+    pub(super) fn push(&self, waiters: Arc<dyn QueuedWaiters>) -> Result<Option<Waker>, NoNotifier> {
         let mut queue = self.queue.lock();
         if !queue.is_on || queue.is_closed {
             return Err(NoNotifier);
         }
-        queue.logs.push_back(Arc::clone(log));
+        queue.waiters.push_back(waiters);
         Ok(queue.waker.take())
     }
 
@@ -219,23 +226,14 @@ impl Wakes {
         // Cloned before the lock: a waker is the executor's code.
         let waker = cx.waker().clone();
         let mut queue = self.queue.lock();
-        let (turn, unused) = match queue.logs.pop_front() {
-            Some(log) => (Turn::Log(log), Some(waker)),
+        let (turn, unused) = match queue.waiters.pop_front() {
+            Some(waiters) => (Turn::Waiters(waiters), Some(waker)),
             None if queue.is_closed => (Turn::Closed, Some(waker)),
             None => (Turn::Nothing, queue.waker.replace(waker)),
         };
         drop(queue);
         drop(unused);
         turn
-    }
-}
-
-impl Log {
-    /// Takes the waiters that were queued.
-    pub(super) fn take_queued(&self) -> Vec<Option<Waker>> {
-        let mut state = self.state();
-        state.is_queued = false;
-        state.waiters.take()
     }
 }
 

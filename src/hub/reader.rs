@@ -2,13 +2,14 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::hub::delivery_filter::{DeliveryFilter, LeftOut};
+use crate::hub::delivery_filter::DeliveryFilter;
 use crate::hub::log::{Log, State};
 use crate::hub::output::Output;
 use crate::hub::placing::{Found, From, Placed};
 use crate::hub::segment::Segment;
-use crate::hub::segment_slice::{SegmentSlice, Taken};
+use crate::hub::segment_slice::SegmentSlice;
 use crate::hub::shared::Shared;
+use crate::hub::taken::{LeftOut, Taken};
 use crate::model::Overflow;
 
 /// A place in one log, and the segment that it is in. Reads without a lock.

@@ -5,7 +5,7 @@ use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use crate::contract::SubscribeError;
-use crate::hub::budget::Budget;
+use crate::hub::budget::LogPool;
 use crate::hub::counts::{COUNTED, Counts};
 use crate::hub::history::DroppedSegments;
 use crate::hub::log::Log;
@@ -21,7 +21,7 @@ use crate::model::{Pattern, Topic};
 #[derive(Debug)]
 pub(super) struct Registry {
     retentions: Retentions,
-    budget: Arc<Budget>,
+    pub(super) pool: Arc<LogPool<Log>>,
     pub(super) topics: RwLock<Topics>,
     /// Changes under the lock of `topics`.
     generation: Count,
@@ -86,9 +86,9 @@ pub(super) struct Released {
 }
 
 impl Registry {
-    pub(super) fn new(retentions: Retentions, budget: Arc<Budget>) -> Self {
-        let topics = Topics { tombstones: Tombstones::new(budget.limit), ..Topics::default() };
-        Self { retentions, budget, topics: RwLock::new(topics), generation: Count::new(0) }
+    pub(super) fn new(retentions: Retentions, pool: Arc<LogPool<Log>>) -> Self {
+        let topics = Topics { tombstones: Tombstones::new(pool.budget.limit), ..Topics::default() };
+        Self { retentions, pool, topics: RwLock::new(topics), generation: Count::new(0) }
     }
 
     /// Returns the number that changes when a pattern is followed for the first time, or begins to conflate. A topic's
@@ -114,7 +114,7 @@ impl Registry {
 
     /// Returns the log of a topic for a subscription, made if it is not there and there are not too many without events.
     pub(super) fn log_for_subscription(&self, topic: &Topic) -> Result<Arc<Log>, SubscribeError> {
-        self.log_or(topic, self.budget.max_topics)
+        self.log_or(topic, self.pool.max_topics)
     }
 
     fn log_or(&self, topic: &Topic, limit: usize) -> Result<Arc<Log>, SubscribeError> {
@@ -143,12 +143,12 @@ impl Registry {
         if let Some(log) = topics.named(topic) {
             return Ok(log);
         }
-        if topics.live.len() as u64 >= self.budget.sizes.topics().saturating_add(limit as u64) {
+        if topics.live.len() as u64 >= self.pool.by_size.topics().saturating_add(limit as u64) {
             return Err(SubscribeError::TooManyTopics { limit });
         }
         let (feeds, last) = (topics.feeds_of(topic), topics.tombstones.last(topic));
-        let (retention, budget) = (self.retentions.of(topic), Arc::clone(&self.budget));
-        let log = Log::new(topic.into(), retention, last, feeds, self.generation(), budget);
+        let (retention, pool) = (self.retentions.of(topic), Arc::clone(&self.pool));
+        let log = Log::new(topic.into(), retention, last, feeds, self.generation(), pool);
         topics.live.insert(Named(Arc::clone(&log)));
         topics.names.insert(Named(Arc::clone(&log)), ());
         Ok(log)
@@ -173,7 +173,7 @@ impl Registry {
         if let Some(feed) = topics.feeds.get(pattern) {
             return Some(Arc::clone(feed));
         }
-        let log = Log::feed(pattern.clone(), Arc::clone(&self.budget));
+        let log = Log::feed(pattern.clone(), Arc::clone(&self.pool));
         topics.feeds.insert(pattern.clone(), Arc::clone(&log));
         self.generation.add(1);
         Some(log)
@@ -202,7 +202,7 @@ impl Registry {
         let mut topics = self.topics.read();
         let (number, mut stats) = (topics.counts.begin(), topics.past);
         let (mut next, mut logs) = (0, Vec::new());
-        while let Some(at) = self.budget.sizes.walk(next, COUNTED, &mut logs, usize::MAX) {
+        while let Some(at) = self.pool.by_size.walk(next, COUNTED, &mut logs, usize::MAX) {
             // Under the lock: none of them is dropped before it is counted.
             logs.iter().for_each(|log| stats.add(log, &log.state()));
             topics.counts.advance(number, at);

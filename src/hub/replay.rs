@@ -122,7 +122,7 @@ impl Replay {
                 none => *none = Some(missing),
             }
         };
-        let forgotten = shared.visit(pattern, from.after(), seam, |visited| match visited {
+        let forgotten = shared.registry.visit(&shared.recent, pattern, from.after(), seam, |visited| match visited {
             Visited::Live(log) => {
                 let from = log.resolve(from, now);
                 if overflow == Overflow::Latest {
@@ -280,7 +280,7 @@ impl Drop for Unread {
     fn drop(&mut self) {
         let mut state = self.reader.log.state();
         state.replays -= 1;
-        let released = state.release_live(&self.reader.log);
+        let released = state.release_live();
         drop(state);
         drop(released);
     }

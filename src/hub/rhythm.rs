@@ -1,7 +1,9 @@
 use std::time::Duration;
 
+use crate::hub::log::State;
+
 /// Over how many intervals between a topic's last events their length is averaged.
-pub(super) const INTERVALS: u64 = 8;
+const INTERVALS: u64 = 8;
 
 /// When a topic's last events were published, in nanoseconds of the hub's clock.
 #[derive(Debug, Clone, Copy)]
@@ -24,5 +26,15 @@ impl Rhythm {
             _ => (now - due).max(interval / 4),
         };
         Duration::from_nanos(wait)
+    }
+}
+
+impl State {
+    /// When the last events came, as far as they are in memory.
+    pub(super) fn rhythm(&self) -> Option<Rhythm> {
+        let at = |index| Some(self.segment_at(index)?.entry_at(index)?.at);
+        let last = self.next.checked_sub(1)?;
+        let first = last.saturating_sub(INTERVALS).max(self.front()?.base);
+        Some(Rhythm { first: at(first)?, last: at(last)?, intervals: last - first })
     }
 }

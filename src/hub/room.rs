@@ -3,11 +3,13 @@ use std::iter::once;
 use std::sync::Arc;
 
 use crate::contract::PublishError;
-use crate::hub::appended::Relief;
 use crate::hub::budget::{Charge, Reserved};
 use crate::hub::footprint;
 use crate::hub::growth::Growth;
+use crate::hub::history::Relief;
+use crate::hub::joined::CacheRoom;
 use crate::hub::log::{Follower, Log};
+use crate::hub::segment::Segment;
 use crate::hub::shared::Shared;
 use crate::hub::sizes::Sizes;
 use crate::hub::tail::Tail;
@@ -17,6 +19,10 @@ use crate::model::Event;
 /// A topic that holds more than this part of the budget, and that no other exceeds by a size class, makes room for its own
 /// events.
 const LARGE_SHARE: usize = 16;
+/// Bytes of a segment with as many places as one can have.
+const LARGEST_SEGMENT: usize = Segment::footprint(Tail::MOST_PLACES);
+const _: () =
+    assert!(LARGEST_SEGMENT > footprint::FIRST_EVENT + Segment::footprint(1), "a topic's first event takes less");
 /// Number of logs that an eviction looks at for one that holds as much as it is filed with.
 const LOOKS: usize = 1_024;
 
@@ -49,10 +55,11 @@ impl Shared {
         &self,
         events: impl Iterator<Item = (&'a Arc<Log>, &'a Event)> + Clone,
     ) -> Result<Option<Reserved<'_>>, PublishError> {
-        let most = |(log, event): (&Arc<Log>, &Event)| footprint::most(event).saturating_mul(1 + log.feeds());
+        let most =
+            |(log, event): (&Arc<Log>, &Event)| footprint::most(event, LARGEST_SEGMENT).saturating_mul(1 + log.feeds());
         let (most, topics) =
             events.clone().fold((0_usize, 0), |(sum, topics), event| (sum.saturating_add(most(event)), topics + 1));
-        if self.budget.has_room(most) && self.budget.has_room_for_topics(topics) {
+        if self.budget.has_room(most) && self.pool.has_room_for_topics(topics) {
             return Ok(None);
         }
         let made = self.evict_topics_for(&events).and_then(|()| self.evict_for(events.clone()));
@@ -72,15 +79,15 @@ impl Shared {
         loop {
             let new = events.clone().filter(|(log, _)| log.state().kept().segments.is_empty());
             let topics = new.map(|(log, _)| log.slot).collect::<BTreeSet<_>>().len();
-            if topics == 0 || self.budget.has_room_for_topics(topics) {
+            if topics == 0 || self.pool.has_room_for_topics(topics) {
                 return Ok(());
             }
-            let refuse = || PublishError::TooManyTopics { topics, limit: self.budget.max_topics };
-            if topics > self.budget.max_topics {
+            let refuse = || PublishError::TooManyTopics { topics, limit: self.pool.max_topics };
+            if topics > self.pool.max_topics {
                 return Err(refuse());
             }
             // At once, since each look at the events costs by their number.
-            for _ in 0..self.budget.missing_topics(topics) {
+            for _ in 0..self.pool.missing_topics(topics) {
                 if !self.evict(Sizes::oldest_topic, true) {
                     return Err(refuse());
                 }
@@ -120,37 +127,22 @@ impl Shared {
                 return Ok(reserved);
             }
             // Others evict and publish meanwhile: there may be something again.
-            possible = evicts || self.budget.sizes.largest().is_some();
+            possible = evicts || self.pool.by_size.largest().is_some();
         }
         let weight = events.fold(0_usize, |sum, (_, event)| sum.saturating_add(event.weight()));
         Err(PublishError::Full { weight, limit: self.budget.limit })
     }
 
-    /// Makes room for a cache of so many bytes. `None` when it should not be kept.
-    pub(super) fn cache(&self, bytes: usize) -> Option<Charge> {
-        while !self.budget.may_cache(bytes) {
-            if !self.budget.caches.drop_any() {
-                return None;
-            }
-        }
-        while !self.budget.has_room(bytes) {
-            if !self.budget.caches.drop_cold() && !self.evict_surplus() && !self.evict(Sizes::largest, false) {
-                return None;
-            }
-        }
-        Some(self.budget.cache(bytes))
-    }
-
     /// Returns whether a topic is to make room for its own events.
     fn is_largest(&self, log: &Log) -> bool {
         let held = log.state().kept().held;
-        held > (self.budget.limit / LARGE_SHARE) as u64 && self.budget.sizes.is_of_highest_class(held)
+        held > (self.budget.limit / LARGE_SHARE) as u64 && self.pool.by_size.is_of_highest_class(held)
     }
 
     /// Evicts the oldest segment, or `all`, of the log that is next to give way. False: nothing is left to evict.
-    fn evict(&self, next: impl Fn(&Sizes) -> Option<Arc<Log>>, all: bool) -> bool {
+    fn evict(&self, next: impl Fn(&Sizes<Log>) -> Option<Arc<Log>>, all: bool) -> bool {
         for _ in 0..LOOKS {
-            let Some(log) = next(&self.budget.sizes) else {
+            let Some(log) = next(&self.pool.by_size) else {
                 return false;
             };
             if self.evict_from(&log) {
@@ -164,7 +156,7 @@ impl Shared {
     /// Evicts a segment of which retention promises nothing. False: none is left, or none was found.
     fn evict_surplus(&self) -> bool {
         // Each is looked at once: one that still has a surplus is put into the queue again.
-        let mut logs = std::iter::from_fn(|| self.budget.sizes.take_offered()).take(self.budget.sizes.offers());
+        let mut logs = std::iter::from_fn(|| self.pool.by_size.take_offered()).take(self.pool.by_size.offers());
         // Before a log is taken out: the clock is the user's.
         let now = self.now();
         logs.any(|log| self.relieve(&log, log.evict_surplus(now)))
@@ -196,5 +188,21 @@ impl Shared {
         // Last, for its events are the user's, and their drop may panic.
         drop(evicted);
         true
+    }
+}
+
+impl CacheRoom for Shared {
+    fn charge(&self, bytes: usize) -> Option<Charge> {
+        while !self.budget.may_cache(bytes) {
+            if !self.budget.caches.drop_any() {
+                return None;
+            }
+        }
+        while !self.budget.has_room(bytes) {
+            if !self.budget.caches.drop_cold() && !self.evict_surplus() && !self.evict(Sizes::largest, false) {
+                return None;
+            }
+        }
+        Some(self.budget.cache(bytes))
     }
 }

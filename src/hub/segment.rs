@@ -7,9 +7,10 @@ use bytes::Bytes;
 
 use crate::contract::{Entry, Format, Run};
 use crate::hub::budget::{Budget, Charge};
+use crate::hub::caches::Cached;
 use crate::hub::footprint;
 use crate::hub::holds::count_visits;
-use crate::hub::joined::{self, Joined, Reading};
+use crate::hub::joined::{self, Events, Joined, Reading};
 use crate::hub::sync::{Expiry, Length, Link, Marks, Replaced};
 use crate::model::Topic;
 
@@ -34,27 +35,40 @@ pub(super) struct Segment {
 
 impl Segment {
     /// Returns a segment of a log, for events of this topic; `is_mixed`: of this and of others.
-    pub(super) fn new(topic: Topic, base: u64, places: usize, is_mixed: bool, budget: &Arc<Budget>) -> Arc<Self> {
+    pub(super) fn new(
+        topic: Topic,
+        base: u64,
+        places: usize,
+        is_mixed: bool,
+        epoch: u64,
+        budget: &Arc<Budget>,
+    ) -> Arc<Self> {
         let entries = std::iter::repeat_with(OnceLock::new).take(places).collect();
         let topics = std::iter::repeat_with(OnceLock::new).take(if is_mixed { places } else { 0 }).collect();
         Arc::new_cyclic(|this| Self {
             this: Weak::clone(this),
             base,
-            run: Arc::new(Run { topic, topics, epoch: budget.epoch, entries }),
+            run: Arc::new(Run { topic, topics, epoch, entries }),
             len: Length::new(),
             expiry: Expiry::new(),
             next: Link::new(),
             joined: OnceLock::new(),
             replaced: Link::new(),
             marks: Marks::default(),
-            charge: budget.segment(footprint::segment(places)),
+            charge: budget.segment(Self::footprint(places)),
         })
     }
 
+    /// Returns the bytes that a segment with this number of places takes.
+    pub(super) const fn footprint(places: usize) -> usize {
+        footprint::segment(size_of::<Self>() + size_of::<Run>(), size_of::<OnceLock<Entry>>(), places)
+    }
+
     /// Returns a segment of its own for the written places from this one on.
-    pub(super) fn from(&self, place: u32, is_mixed: bool, budget: &Arc<Budget>) -> Arc<Self> {
+    pub(super) fn from(&self, place: u32) -> Arc<Self> {
         let (base, places) = (self.base + u64::from(place), place..self.len());
-        let fresh = Self::new(self.run.topic.clone(), base, places.len(), is_mixed, budget);
+        let (topic, is_mixed) = (self.run.topic.clone(), !self.run.topics.is_empty());
+        let fresh = Self::new(topic, base, places.len(), is_mixed, self.run.epoch, self.charge.budget());
         for (place, entry) in places.filter_map(|place| Some((place, self.entry(place)?))) {
             count_visits(1);
             fresh.push(self.run.topic_at(place), entry.clone());
@@ -63,7 +77,7 @@ impl Segment {
             }
         }
         if let Some(next) = self.next.get() {
-            fresh.seal(Weak::clone(next), budget);
+            fresh.seal(Weak::clone(next));
         }
         fresh
     }
@@ -148,10 +162,10 @@ impl Segment {
     }
 
     /// Seals the segment: what follows is there, or the segment was evicted before anything followed.
-    pub(super) fn seal(&self, next: Weak<Self>, budget: &Budget) {
+    pub(super) fn seal(&self, next: Weak<Self>) {
         self.next.set(next);
         if self.marks.seal() {
-            budget.caches.add_cold(&self.this);
+            self.charge.budget().caches.add_cold(self.this.clone());
         }
     }
 
@@ -210,8 +224,8 @@ impl Segment {
         self.replaced.get().is_none_or(|replaced| replaced.end() <= place)
     }
 
-    /// Events from the start of a range of written places, encoded: at least one, at most `max` bytes otherwise.
-    /// Returns where they end.
+    /// Returns events from the start of a range of written places, encoded: at least one, at most `max` bytes otherwise.
+    /// Returns the place after the last of them, too.
     #[inline(always)]
     pub(super) fn encode(
         &self,
@@ -220,32 +234,35 @@ impl Segment {
         max: usize,
         reading: Reading<'_>,
     ) -> (Bytes, u32) {
+        let events = Events { run: &self.run, format, range, max };
         match self.joined.get() {
-            Some(joined) => joined.encode(self, format, range, max, reading),
-            None => self.encode_first(format, range, max, reading),
+            Some(joined) => joined.encode(events, reading, || self.note_cached()),
+            None => self.encode_first(events, reading),
         }
     }
 
     #[cold]
-    fn encode_first(&self, format: &dyn Format, range: Range<u32>, max: usize, reading: Reading<'_>) -> (Bytes, u32) {
-        match reading.is_alone() {
-            true => joined::alone(self, format, range, max),
-            false => self.joined.get_or_init(Box::default).encode(self, format, range, max, reading),
+    fn encode_first(&self, events: Events<'_>, reading: Reading<'_>) -> (Bytes, u32) {
+        if reading.is_alone() {
+            return joined::alone(events);
         }
+        self.joined.get_or_init(Box::default).encode(events, reading, || self.note_cached())
     }
 
-    /// There is something in the caches now: among the segments that have some it is the last.
-    pub(super) fn cached(&self, budget: &Budget) {
+    /// Puts the segment last among those with something in their caches, unless it is among them.
+    fn note_cached(&self) {
+        let caches = &self.charge.budget().caches;
         match self.marks.cache() {
-            Some(true) => budget.caches.add_cold(&self.this),
-            Some(false) => budget.caches.add_hot(&self.this),
+            Some(true) => caches.add_cold(self.this.clone()),
+            Some(false) => caches.add_hot(self.this.clone()),
             None => {}
         }
     }
+}
 
-    /// Empties the caches. False: there was nothing in them.
-    pub(super) fn forget(&self) -> bool {
-        // What is put in while they are emptied stays, and is marked by who puts it in after that.
+impl Cached for Segment {
+    fn clear_caches(&self) -> bool {
+        // A cache that is filled while they are emptied stays, and is marked after that.
         let had = self.marks.empty();
         self.joined.get().into_iter().for_each(|joined| joined.clear());
         had
@@ -270,7 +287,7 @@ impl Drop for Evicted {
             return;
         };
         held.charge.pin();
-        held.forget();
+        held.clear_caches();
     }
 }
 

@@ -1,11 +1,12 @@
 use std::ops::Range;
 
-use crate::hub::delivery_filter::{DeliveryFilter, LeftOut};
+use crate::hub::delivery_filter::DeliveryFilter;
 use crate::hub::joined::Reading;
 use crate::hub::log::Log;
 use crate::hub::output::Output;
 use crate::hub::segment::Segment;
 use crate::hub::shared::Shared;
+use crate::hub::taken::Taken;
 use crate::model::Overflow;
 
 /// Written places of a segment, at least one, that a reader has not read. The first holds an event to deliver.
@@ -16,27 +17,6 @@ pub(super) struct SegmentSlice<'a> {
     places: Range<u32>,
     /// Whether all of them are to be delivered. If not, they are filtered.
     is_whole: bool,
-}
-
-/// Events that were taken from a slice, and the position of the reader after them.
-#[derive(Debug)]
-pub(super) struct Taken<E> {
-    pub(super) events: E,
-    /// Number of the events.
-    pub(super) count: u32,
-    /// Sequence of the last event.
-    pub(super) sequence: u64,
-    /// Set if the slice was filtered.
-    pub(super) filtered: Option<Filtered>,
-}
-
-/// Result of the filter of a slice.
-#[derive(Debug)]
-pub(super) struct Filtered {
-    /// Dense index after the last event that was taken.
-    pub(super) next: u64,
-    /// Events before it that were left out.
-    pub(super) left_out: LeftOut,
 }
 
 impl<'a> SegmentSlice<'a> {
@@ -89,21 +69,13 @@ impl<'a> SegmentSlice<'a> {
     pub(super) fn take_whole<O: Output>(self, output: O, shared: &Shared, waited: bool) -> Taken<O::Events> {
         let Self { log, segment, places, .. } = self;
         let start = places.start;
-        let (events, end) = output.share(segment, places, Reading { shared, log, waited });
+        let (events, end) = output.share(segment, places, Reading { room: shared, audience: &log.audience, waited });
         Taken { events, count: end - start, sequence: segment.sequence(end - 1), filtered: None }
     }
 
     #[cold]
     fn filter<O: Output>(self, output: O, shared: &Shared, overflow: Overflow) -> Option<Taken<O::Events>> {
-        let reading = Reading { shared, log: self.log, waited: false };
+        let reading = Reading { room: shared, audience: &self.log.audience, waited: false };
         DeliveryFilter::new(self.segment, shared, overflow).take(self.places, output, reading)
-    }
-}
-
-impl<E> Taken<E> {
-    /// Returns events that were filtered out of a segment, the last of which is in the place before `end`.
-    pub(super) fn filtered(events: E, segment: &Segment, count: u32, end: u32, left_out: LeftOut) -> Self {
-        let filtered = Some(Filtered { next: segment.base + u64::from(end), left_out });
-        Self { events, count, sequence: segment.sequence(end.saturating_sub(1)), filtered }
     }
 }

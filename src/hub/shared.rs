@@ -5,17 +5,17 @@ use std::thread;
 use std::time::Instant;
 
 use crate::contract::{Head, PublishError, SubscribeError};
-use crate::hub::budget::Budget;
+use crate::hub::budget::{Budget, LogPool};
 use crate::hub::history::Swept;
 use crate::hub::holds::STRETCH;
 use crate::hub::log::{Follower, Log, State};
 use crate::hub::notifier::Wakes;
 use crate::hub::placing::{From, Placed};
-use crate::hub::reader::Reader;
 use crate::hub::recent::{Block, Recent};
 use crate::hub::registry::{Registry, Released};
 use crate::hub::retentions::Retentions;
 use crate::hub::segment::{Evicted, nanos};
+use crate::hub::stats::HubStats;
 use crate::hub::sweeper::Sweeper;
 use crate::hub::sync::{Count, Mutex, MutexGuard, Watermark};
 use crate::hub::waiters::wake_all;
@@ -29,13 +29,14 @@ const RELEASED: usize = 64;
 pub(super) struct Shared {
     pub(super) epoch: u64,
     pub(super) max_event: usize,
+    pub(super) pool: Arc<LogPool<Log>>,
     pub(super) budget: Arc<Budget>,
     pub(super) registry: Registry,
     pub(super) recent: Recent,
     sweeper: Sweeper,
     pub(super) sequencer: Mutex<Sequencer>,
     pub(super) published: Watermark,
-    pub(super) wakes: Wakes,
+    pub(super) wakes: Arc<Wakes>,
     /// Events that were stepped over because their time was up.
     pub(super) expired: Count,
     /// Gaps that were told.
@@ -70,17 +71,18 @@ impl Shared {
         max_topics: usize,
         clock: Box<dyn Clock>,
     ) -> Self {
-        let (began, budget) = (clock.now(), Budget::new(epoch, max_bytes, live_buffer, max_topics));
+        let (began, pool) = (clock.now(), LogPool::new(epoch, max_bytes, live_buffer, max_topics));
         Self {
             epoch,
             max_event,
-            registry: Registry::new(retentions, Arc::clone(&budget)),
-            budget,
+            registry: Registry::new(retentions, Arc::clone(&pool)),
+            budget: Arc::clone(&pool.budget),
+            pool,
             recent: Recent::default(),
             sweeper: Sweeper::new(),
             sequencer: Mutex::default(),
             published: Watermark::new(0),
-            wakes: Wakes::default(),
+            wakes: Arc::default(),
             expired: Count::new(0),
             gaps: Count::new(0),
             missed: Count::new(0),
@@ -107,7 +109,7 @@ impl Shared {
         topic: &Topic,
         from: From,
         overflow: Overflow,
-    ) -> Result<(Reader, Placed), SubscribeError> {
+    ) -> Result<(Arc<Log>, Placed), SubscribeError> {
         let now = self.now();
         loop {
             let log = self.registry.log_for_subscription(topic)?;
@@ -123,12 +125,13 @@ impl Shared {
             let subscriptions = state.subscriptions + 1;
             state.subscribe(&log, subscriptions);
             drop(state);
-            return Ok((Reader::new(log, &placed), placed));
+            return Ok((log, placed));
         }
     }
 
-    /// Begins to follow a pattern. Events after the next [settled](Self::settled) watermark are in the log of the reader.
-    pub(super) fn follow(&self, pattern: &Pattern, overflow: Overflow) -> Result<Reader, SubscribeError> {
+    /// Begins to follow a pattern. Events after the next [settled](Self::settled) watermark are in the pattern's
+    /// log, from the place on that is returned.
+    pub(super) fn follow(&self, pattern: &Pattern, overflow: Overflow) -> Result<(Arc<Log>, Placed), SubscribeError> {
         loop {
             let feed = self.registry.feed(pattern).ok_or(SubscribeError::Closed)?;
             let begins = overflow == Overflow::Latest && feed.conflate();
@@ -142,7 +145,7 @@ impl Shared {
             if begins {
                 self.registry.renew_feeds();
             }
-            return Ok(Reader::new(feed, &end));
+            return Ok((feed, end));
         }
     }
 
@@ -157,7 +160,7 @@ impl Shared {
         let waiter = cancel(&mut state);
         let subscriptions = state.subscriptions - 1;
         state.subscribe(log, subscriptions);
-        let mut gone = state.release_live(log);
+        let mut gone = state.release_live();
         let slabs = if subscriptions == 0 && state.has_large_slabs() { state.release_slabs() } else { None };
         let idle = state.is_idle();
         drop(state);
@@ -169,6 +172,23 @@ impl Shared {
             log.release_live(&mut gone);
         }
         (waiter, gone, Vec::new())
+    }
+
+    /// Counts what the hub holds.
+    pub(super) fn stats(&self) -> HubStats {
+        let [history, pinned, cached] = self.budget.used().map(|bytes| bytes as usize);
+        let stats = HubStats {
+            gaps: self.gaps.load(),
+            expired: self.expired.load(),
+            missed: self.missed.load(),
+            conflated: self.conflated.load(),
+            evicted_by_budget: self.budget.evicted.load(),
+            cached_bytes: cached,
+            pinned_bytes: pinned,
+            bytes: history + pinned + cached,
+            ..self.registry.count()
+        };
+        HubStats { delivered: stats.delivered + self.replayed.load(), ..stats }
     }
 
     /// Refuses an event that is too large.
@@ -242,7 +262,7 @@ impl Shared {
     fn each_stretch(&self, mut act: impl FnMut(&[Arc<Log>])) {
         let (mut next, mut logs) = (Some(0), Vec::new());
         while let Some(at) = next {
-            next = self.budget.sizes.walk(at, STRETCH as u32, &mut logs, usize::MAX);
+            next = self.pool.by_size.walk(at, STRETCH as u32, &mut logs, usize::MAX);
             act(&logs);
             logs.clear();
         }
@@ -259,7 +279,7 @@ impl Shared {
     #[inline(never)]
     fn sweep_next(&self, now: u64) {
         let (mut gone, mut idle) = (Vec::new(), Vec::new());
-        for log in self.sweeper.take(now, &self.budget.sizes) {
+        for log in self.sweeper.take(now, &self.pool.by_size) {
             match log.sweep(now, &mut gone) {
                 Swept::Partly => self.sweeper.again(&log),
                 Swept::Whole => {}

@@ -6,8 +6,9 @@ use crate::hub::log::Log;
 use crate::hub::output::Output;
 use crate::hub::placing::{self, Placed};
 use crate::hub::reader::{Look, Lost, Reader};
-use crate::hub::segment_slice::{SegmentSlice, Taken};
+use crate::hub::segment_slice::SegmentSlice;
 use crate::hub::shared::Shared;
+use crate::hub::taken::Taken;
 use crate::hub::waiters::Ticket;
 use crate::model::{Gap, GapReason, Overflow, Pattern};
 

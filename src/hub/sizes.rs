@@ -1,47 +1,15 @@
 use std::sync::{Arc, Weak};
 
 use crate::hub::holds::count_visits;
-use crate::hub::log::Log;
+use crate::hub::rank::{CLASSES, Rank};
 use crate::hub::slots::{List, Slots};
 use crate::hub::sync::{Count, Leaf};
 
-/// Number of size classes: up to 1 KiB, then one for each doubling.
-pub(super) const CLASSES: usize = 24;
 /// The base-two logarithm of the smallest class's lower bound.
 const SMALLEST: u32 = 9;
 /// Share of the listed bytes, an eighth, above which new topics are evicted before all others. A flood whose events have
 /// many sizes would else be spread over many classes, each smaller than one class of topics in use.
 const NEW_SHARE: u64 = 8;
-
-/// The use that is made of a log, in the order in which logs of one size class give way: of the first two the one that was
-/// filed less recently.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Rank {
-    /// A topic that has begun one segment and has no subscription.
-    New,
-    /// A topic that has begun several segments and has no subscription.
-    Idle,
-    /// The log of a pattern, whose events are in the logs of their topics too.
-    Pattern,
-    /// A topic with subscriptions.
-    Followed,
-}
-
-impl Rank {
-    pub(super) const ALL: [Self; 4] = [Self::New, Self::Idle, Self::Pattern, Self::Followed];
-    const TOPICS: [Self; 3] = [Self::New, Self::Idle, Self::Followed];
-    pub(super) const UNUSED: [Self; 2] = [Self::New, Self::Idle];
-    const USED: [Self; 2] = [Self::Pattern, Self::Followed];
-
-    /// Returns how often the bytes of such a log count in the comparison of the classes.
-    const fn weight(self) -> u64 {
-        match self {
-            Self::New => 4,
-            Self::Idle => 2,
-            Self::Pattern | Self::Followed => 1,
-        }
-    }
-}
 
 /// The place that a log is filed at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,16 +29,22 @@ pub(super) enum Place {
 /// A log is filed anew when it has begun a segment or an event has evicted one, when the last subscription ends of one that
 /// was filed as followed, and when it has an event long after that. Its filed size is behind by at most a segment. Everything
 /// here takes constant time. The lock is the last one that is taken.
-#[derive(Debug, Default)]
-pub(super) struct Sizes {
-    slots: Leaf<Slots>,
+#[derive(Debug)]
+pub(super) struct Sizes<L> {
+    slots: Leaf<Slots<L>>,
     /// Number of topics that are listed.
     topics: Count,
 }
 
-impl Sizes {
+impl<L> Default for Sizes<L> {
+    fn default() -> Self {
+        Self { slots: Leaf::default(), topics: Count::default() }
+    }
+}
+
+impl<L> Sizes<L> {
     /// Returns a slot for a log.
-    pub(super) fn add(&self, log: Weak<Log>) -> u32 {
+    pub(super) fn add(&self, log: Weak<L>) -> u32 {
         self.slots.lock().add(log)
     }
 
@@ -87,7 +61,7 @@ impl Sizes {
     }
 
     /// Takes the first log out of these.
-    pub(super) fn take_offered(&self) -> Option<Arc<Log>> {
+    pub(super) fn take_offered(&self) -> Option<Arc<L>> {
         self.slots.lock().take_offered()
     }
 
@@ -120,7 +94,7 @@ impl Sizes {
     /// Returns the next log to evict: in the class with the most weighted bytes the least recently filed topic without a
     /// subscription, else the least recently filed log of the lowest rank. If new topics hold more than their share of all
     /// bytes, whatever their sizes, it is the least recently filed one of the class with the most bytes of new topics.
-    pub(super) fn largest(&self) -> Option<Arc<Log>> {
+    pub(super) fn largest(&self) -> Option<Arc<L>> {
         let slots = self.slots.lock();
         let new = |class: &&[List; 4]| class[Rank::New as usize].bytes;
         let all: u64 = slots.lists.iter().flatten().map(|list| list.bytes).sum();
@@ -148,7 +122,7 @@ impl Sizes {
 
     /// Returns the topic that gives way to a new one: of the lowest rank that there is, in the class that has the most
     /// bytes of it, the one that was filed least recently.
-    pub(super) fn oldest_topic(&self) -> Option<Arc<Log>> {
+    pub(super) fn oldest_topic(&self) -> Option<Arc<L>> {
         let slots = self.slots.lock();
         Rank::TOPICS.iter().find_map(|&rank| {
             let class = slots.lists.iter().max_by_key(|class| class[rank as usize].bytes)?;
@@ -157,7 +131,7 @@ impl Sizes {
     }
 
     /// Adds the logs in these slots.
-    pub(super) fn find(&self, numbers: impl Iterator<Item = u32>, logs: &mut Vec<Arc<Log>>) {
+    pub(super) fn find(&self, numbers: impl Iterator<Item = u32>, logs: &mut Vec<Arc<L>>) {
         let slots = self.slots.lock();
         for number in numbers {
             count_visits(1);
@@ -166,7 +140,7 @@ impl Sizes {
     }
 
     /// Returns the logs in at most `most` slots from `at` on, and the number of the next slot; `None` after the last.
-    pub(super) fn walk(&self, at: u32, most: u32, logs: &mut Vec<Arc<Log>>, wanted: usize) -> Option<u32> {
+    pub(super) fn walk(&self, at: u32, most: u32, logs: &mut Vec<Arc<L>>, wanted: usize) -> Option<u32> {
         let slots = self.slots.lock();
         for number in at..slots.end().min(at.saturating_add(most)) {
             count_visits(1);

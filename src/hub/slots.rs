@@ -1,8 +1,7 @@
 use std::collections::BTreeSet;
 use std::sync::{Arc, Weak};
 
-use crate::hub::log::Log;
-use crate::hub::sizes::{CLASSES, Rank};
+use crate::hub::rank::{CLASSES, Rank};
 
 /// Number of slots that are allocated at once, so that growth moves no slot.
 const CHUNK: usize = 256;
@@ -13,9 +12,9 @@ const NONE: u32 = u32::MAX;
 
 /// The slots of logs, and the lists that go through them. Everything here takes constant time, or time that grows with the
 /// logarithm of the number of chunks.
-#[derive(Debug, Default)]
-pub(super) struct Slots {
-    chunks: Vec<Chunk>,
+#[derive(Debug)]
+pub(super) struct Slots<L> {
+    chunks: Vec<Chunk<L>>,
     /// The chunks with a free slot. The lowest one is filled first, so that others become empty and are freed.
     open: BTreeSet<u32>,
     /// How often a log was filed last in a list. Wraps around.
@@ -27,18 +26,18 @@ pub(super) struct Slots {
 }
 
 /// Some slots. Allocated while one of them is in use.
-#[derive(Debug, Default)]
-struct Chunk {
-    slots: Vec<Slot>,
+#[derive(Debug)]
+struct Chunk<L> {
+    slots: Vec<Slot<L>>,
     /// The first free one of these.
     free: Link,
     used: usize,
 }
 
 #[derive(Debug)]
-struct Slot {
+struct Slot<L> {
     /// The log. Dangling in a free slot.
-    log: Weak<Log>,
+    log: Weak<L>,
     /// The neighbours in the list of a size class. `after` is the next free slot in a free one.
     filed: Neighbours,
     offered: Neighbours,
@@ -84,11 +83,30 @@ pub(super) struct List {
 }
 
 /// The links of one list.
-type Links = fn(&mut Slot) -> &mut Neighbours;
+type Links<L> = fn(&mut Slot<L>) -> &mut Neighbours;
 
-impl Slots {
+impl<L> Default for Slots<L> {
+    fn default() -> Self {
+        Self {
+            chunks: Vec::new(),
+            open: BTreeSet::new(),
+            filings: 0,
+            lists: Default::default(),
+            offered: Chain::default(),
+            offers: 0,
+        }
+    }
+}
+
+impl<L> Default for Chunk<L> {
+    fn default() -> Self {
+        Self { slots: Vec::new(), free: Link::default(), used: 0 }
+    }
+}
+
+impl<L> Slots<L> {
     /// Returns a slot for a log.
-    pub(super) fn add(&mut self, log: Weak<Log>) -> u32 {
+    pub(super) fn add(&mut self, log: Weak<L>) -> u32 {
         let number = self.open.first().copied().unwrap_or_else(|| {
             self.chunks.push(Chunk::default());
             self.open.insert(self.chunks.len() as u32 - 1);
@@ -124,7 +142,7 @@ impl Slots {
     }
 
     /// Frees a slot. Returns the log, which is to be dropped outside of the lock.
-    pub(super) fn remove(&mut self, number: u32) -> Option<Weak<Log>> {
+    pub(super) fn remove(&mut self, number: u32) -> Option<Weak<L>> {
         self.withdraw_offer(number);
         let index = number / CHUNK as u32;
         let chunk = self.chunks.get_mut(index as usize)?;
@@ -156,24 +174,24 @@ impl Slots {
     }
 
     /// Returns the log in a slot.
-    pub(super) fn log(&self, number: u32) -> Option<Arc<Log>> {
+    pub(super) fn log(&self, number: u32) -> Option<Arc<L>> {
         self.get(number)?.log.upgrade()
     }
 
-    fn get(&self, number: u32) -> Option<&Slot> {
+    fn get(&self, number: u32) -> Option<&Slot<L>> {
         self.chunks.get(number as usize / CHUNK)?.slots.get(number as usize % CHUNK)
     }
 
-    fn slot(&mut self, number: u32) -> Option<&mut Slot> {
+    fn slot(&mut self, number: u32) -> Option<&mut Slot<L>> {
         self.chunks.get_mut(number as usize / CHUNK)?.slots.get_mut(number as usize % CHUNK)
     }
 
-    pub(super) fn first_of(&self, class: &[List; Rank::ALL.len()], rank: Rank) -> Option<Arc<Log>> {
+    pub(super) fn first_of(&self, class: &[List; Rank::ALL.len()], rank: Rank) -> Option<Arc<L>> {
         self.log(class[rank as usize].chain.first.0)
     }
 
     /// Returns the topic of a class that was filed least recently, of those without a subscription.
-    pub(super) fn oldest_unused(&self, class: &[List; Rank::ALL.len()]) -> Option<Arc<Log>> {
+    pub(super) fn oldest_unused(&self, class: &[List; Rank::ALL.len()]) -> Option<Arc<L>> {
         let firsts = Rank::UNUSED.iter().filter_map(|&rank| self.get(class[rank as usize].chain.first.0));
         firsts.max_by_key(|slot| self.filings.wrapping_sub(slot.filing))?.log.upgrade()
     }
@@ -213,7 +231,7 @@ impl Slots {
     }
 
     /// Takes the first log out of these.
-    pub(super) fn take_offered(&mut self) -> Option<Arc<Log>> {
+    pub(super) fn take_offered(&mut self) -> Option<Arc<L>> {
         let first = self.offered.first.0;
         self.withdraw_offer(first);
         self.log(first)
@@ -231,7 +249,7 @@ impl Slots {
     }
 
     /// Takes a slot out of a list.
-    fn unlink_from(&mut self, mut chain: Chain, number: u32, links: Links) -> Chain {
+    fn unlink_from(&mut self, mut chain: Chain, number: u32, links: Links<L>) -> Chain {
         let Some(Neighbours { before, after }) = self.slot(number).map(links).map(std::mem::take) else {
             return chain;
         };
@@ -247,7 +265,7 @@ impl Slots {
     }
 
     /// Puts a slot first or last into a list.
-    fn link_into(&mut self, mut chain: Chain, number: u32, is_first: bool, links: Links) -> Chain {
+    fn link_into(&mut self, mut chain: Chain, number: u32, is_first: bool, links: Links<L>) -> Chain {
         let (before, after) = if is_first { (NONE, chain.first.0) } else { (chain.last.0, NONE) };
         match self.slot(before) {
             Some(slot) => links(slot).after = number,
@@ -271,8 +289,6 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::hub::budget::Budget;
-    use crate::model::{Retention, Topic};
 
     #[derive(Debug, Clone)]
     enum Step {
@@ -299,7 +315,7 @@ mod tests {
     /// The lists as queues of slots' numbers.
     #[derive(Default)]
     struct Model {
-        logs: Vec<(u32, Arc<Log>)>,
+        logs: Vec<(u32, Arc<()>)>,
         classes: [VecDeque<u32>; 2],
         offered: VecDeque<u32>,
     }
@@ -307,22 +323,16 @@ mod tests {
     proptest! {
         #[test]
         fn lists_of_slots_are_queues(before in 0..600_usize, steps in prop::collection::vec(step(), 0..300)) {
-            let budget = Budget::new(1, usize::MAX, 0, usize::MAX);
-            let retention = Arc::new(Retention::default());
-            let log = || {
-                let name = Topic::new("a").unwrap();
-                Log::new(name.into(), Arc::clone(&retention), 0, Box::default(), 0, Arc::clone(&budget))
-            };
             let (mut slots, mut model) = (Slots::default(), Model::default());
             for _ in 0..before {
-                let log = log();
+                let log = Arc::new(());
                 model.logs.push((slots.add(Arc::downgrade(&log)), log));
             }
             for step in steps {
                 let pick = |which: usize| model.logs.get(which % model.logs.len().max(1)).map(|(number, _)| *number);
                 match step {
                     Step::Add => {
-                        let log = log();
+                        let log = Arc::new(());
                         let number = slots.add(Arc::downgrade(&log));
                         prop_assert!(model.logs.iter().all(|(other, _)| *other != number), "{number} is in use");
                         model.logs.push((number, log));

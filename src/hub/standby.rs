@@ -4,13 +4,12 @@ use std::pin::Pin;
 use std::sync::{Arc, Weak};
 use std::task::{Context, Poll};
 
-use crate::hub::notifier::{Begun, Notifier};
-use crate::hub::shared::Shared;
+use crate::hub::notifier::{Begun, Notifier, Wakes};
 use crate::hub::waiters::Ticket;
 
 /// A hub that notifiers can be begun for. It neither keeps the hub open nor in memory.
 #[derive(Clone)]
-pub(crate) struct NotifierSource(Weak<Shared>);
+pub(crate) struct NotifierSource(Weak<Wakes>);
 
 /// The notifier of a hub from the moment on at which there is no other one.
 ///
@@ -25,8 +24,8 @@ pub(crate) struct Standby {
 }
 
 impl NotifierSource {
-    pub(super) fn new(shared: &Arc<Shared>) -> Self {
-        Self(Arc::downgrade(shared))
+    pub(super) fn new(wakes: &Arc<Wakes>) -> Self {
+        Self(Arc::downgrade(wakes))
     }
 
     /// Returns a future that becomes the hub's notifier.
@@ -38,11 +37,11 @@ impl NotifierSource {
 impl Standby {
     /// Begins the notifier, unless there is another one.
     fn begin(&mut self, cx: &Context<'_>) -> Poll<Option<Notifier>> {
-        let Some(shared) = self.source.0.upgrade() else {
+        let Some(wakes) = self.source.0.upgrade() else {
             return Poll::Ready(None);
         };
-        match shared.wakes.start_or_wait(&mut self.ticket, cx.waker().clone()) {
-            Begun::First => Poll::Ready(Some(Notifier::begun(shared))),
+        match wakes.start_or_wait(&mut self.ticket, cx.waker().clone()) {
+            Begun::First => Poll::Ready(Some(Notifier::begun(wakes))),
             Begun::Waits => Poll::Pending,
             Begun::Closed => Poll::Ready(None),
         }
@@ -72,8 +71,8 @@ impl Future for Standby {
 
 impl Drop for Standby {
     fn drop(&mut self) {
-        if let Some(shared) = self.source.0.upgrade() {
-            shared.wakes.wait_no_more(&mut self.ticket);
+        if let Some(wakes) = self.source.0.upgrade() {
+            wakes.wait_no_more(&mut self.ticket);
         }
     }
 }

@@ -1,5 +1,4 @@
 use crate::hub::log::{Log, State};
-use crate::hub::shared::Shared;
 
 /// What a hub holds, and what came of all that was published to it.
 ///
@@ -56,22 +55,6 @@ pub struct HubStats {
 }
 
 impl HubStats {
-    pub(super) fn of(shared: &Shared) -> Self {
-        let [history, pinned, cached] = shared.budget.used().map(|bytes| bytes as usize);
-        let stats = Self {
-            gaps: shared.gaps.load(),
-            expired: shared.expired.load(),
-            missed: shared.missed.load(),
-            conflated: shared.conflated.load(),
-            evicted_by_budget: shared.budget.evicted.load(),
-            cached_bytes: cached,
-            pinned_bytes: pinned,
-            bytes: history + pinned + cached,
-            ..shared.registry.count()
-        };
-        Self { delivered: stats.delivered + shared.replayed.load(), ..stats }
-    }
-
     /// Adds what came of topics that were dropped.
     pub(super) fn add_all(&mut self, other: &Self) {
         self.published += other.published;

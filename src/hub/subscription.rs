@@ -10,7 +10,7 @@ use crate::hub::joining::{Beginning, JoinedLogs, Joining};
 use crate::hub::merged::Merged;
 use crate::hub::narrowed::narrowed;
 use crate::hub::output::{Batches, InFormat, Output};
-use crate::hub::reader::Look;
+use crate::hub::reader::{Look, Reader};
 use crate::hub::shared::Shared;
 use crate::hub::single::Single;
 use crate::model::{Cursor, Gap, GapReason, Overflow, Pattern, Topic};
@@ -172,7 +172,8 @@ impl Order {
         overflow: Overflow,
     ) -> Result<(Option<Gap>, Self), SubscribeError> {
         let Beginning { from, sequence, gap } = Beginning::new(shared, start, shared.published.load());
-        let (reader, placed) = shared.join(topic, from, overflow)?;
+        let (log, placed) = shared.join(topic, from, overflow)?;
+        let reader = Reader::new(log, &placed);
         let gone = placed.gap.map(|gone| shared.cursor(gone));
         let gap = match gap {
             Some(gap) => Some(gone.into_iter().fold(gap, Gap::gone)),

@@ -49,7 +49,7 @@ impl Sweeper {
     }
 
     /// Takes the next logs of the round, a few at most.
-    pub(super) fn take(&self, now: u64, sizes: &Sizes) -> Vec<Arc<Log>> {
+    pub(super) fn take(&self, now: u64, sizes: &Sizes<Log>) -> Vec<Arc<Log>> {
         let mut round = self.round.lock();
         if let Some(log) = round.again.pop_front() {
             if round.again.is_empty() && round.at == 0 {

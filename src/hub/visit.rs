@@ -3,8 +3,8 @@ use std::sync::Arc;
 use crate::hub::holds::{STRETCH, count_visits};
 use crate::hub::log::Log;
 use crate::hub::patterns::below;
+use crate::hub::recent::Recent;
 use crate::hub::registry::{Named, Registry};
-use crate::hub::shared::Shared;
 use crate::model::{Pattern, Topic};
 
 /// Events per topic up to which it costs less to find the topics of these events in the index of recent events than to
@@ -22,7 +22,7 @@ pub(super) enum Visited {
 }
 
 /// Search for the topics that a pattern with a wildcard matches.
-impl Shared {
+impl Registry {
     /// Looks at every topic that the pattern matches, if it had an event after `after` and up to `up_to`, or has lost one
     /// since; at others too, where that costs less than to find these. Each topic in memory is visited at most once, and
     /// no lock is held meanwhile. Returns the sequence up to which there may have been topics that are forgotten.
@@ -31,18 +31,19 @@ impl Shared {
     /// events have left the index.
     pub(super) fn visit(
         &self,
+        recent: &Recent,
         pattern: &Pattern,
         after: Option<u64>,
         up_to: u64,
         mut visit: impl FnMut(Visited),
     ) -> u64 {
-        let blocks = after.and_then(|after| Some((after, self.recent.after(after)?)));
+        let blocks = after.and_then(|after| Some((after, recent.after(after)?)));
         let limit =
             blocks.as_ref().map(|(after, _)| (up_to.saturating_sub(*after) / EVENTS_PER_TOPIC).min(FEW) as usize);
         let mut found = Vec::new();
         let by_name = match limit {
-            None => self.registry.visit_by_name(pattern, usize::MAX, &mut visit),
-            Some(limit) => self.registry.visit_by_name(pattern, limit, |visited| found.push(visited)),
+            None => self.visit_by_name(pattern, usize::MAX, &mut visit),
+            Some(limit) => self.visit_by_name(pattern, limit, |visited| found.push(visited)),
         };
         match (by_name, blocks) {
             (None, Some((after, blocks))) => {
@@ -53,7 +54,7 @@ impl Shared {
                     self.visit_slots(&mut fresh, pattern, &mut visit);
                 }
                 // After the logs: a topic that was dropped meanwhile is remembered by now.
-                self.registry.visit_dropped(pattern, after, visit)
+                self.visit_dropped(pattern, after, visit)
             }
             (forgotten, _) => {
                 found.into_iter().for_each(visit);
@@ -70,7 +71,7 @@ impl Shared {
             if stretch.is_empty() {
                 return;
             }
-            self.budget.sizes.find(stretch.drain(..), &mut logs);
+            self.pool.by_size.find(stretch.drain(..), &mut logs);
             let matches = |log: &Arc<Log>| log.name.as_topic().is_some_and(|topic| pattern.matches(topic));
             logs.drain(..).filter(matches).map(Visited::Live).for_each(&mut *visit);
         }
@@ -182,12 +183,18 @@ mod tests {
     /// Returns the names of the topics that are visited for events after a sequence.
     fn visited(hub: &LocalHub, pattern: &str, after: Option<u64>) -> Vec<String> {
         let (shared, mut names) = (hub.shared(), Vec::new());
-        shared.visit(&Pattern::new(pattern).expect("a pattern"), after, shared.settled(), |visited| {
-            names.push(match visited {
-                Visited::Live(log) => log.name.as_str().to_owned(),
-                Visited::Gone(topic, _) => format!("-{topic}"),
-            });
-        });
+        shared.registry.visit(
+            &shared.recent,
+            &Pattern::new(pattern).expect("a pattern"),
+            after,
+            shared.settled(),
+            |visited| {
+                names.push(match visited {
+                    Visited::Live(log) => log.name.as_str().to_owned(),
+                    Visited::Gone(topic, _) => format!("-{topic}"),
+                });
+            },
+        );
         assert_eq!(names.iter().collect::<BTreeSet<_>>().len(), names.len(), "each topic once");
         names
     }

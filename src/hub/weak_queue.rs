@@ -10,10 +10,10 @@ const CHECKED: usize = 2;
 /// Values in the order in which they were added. The queue keeps none of them in memory; each addition checks two entries,
 /// in turn, and removes those whose values are gone. So the queue never goes through all of them at once.
 #[derive(Debug)]
-pub(super) struct WeakQueue<T>(Leaf<Entries<T>>);
+pub(super) struct WeakQueue<T: ?Sized>(Leaf<Entries<T>>);
 
 #[derive(Debug)]
-struct Entries<T> {
+struct Entries<T: ?Sized> {
     by_number: BTreeMap<u64, Weak<T>>,
     /// The number of the next addition.
     next: u64,
@@ -21,7 +21,7 @@ struct Entries<T> {
     unchecked: u64,
 }
 
-impl<T> WeakQueue<T> {
+impl<T: ?Sized> WeakQueue<T> {
     pub(super) fn push(&self, value: Weak<T>) {
         let mut entries = self.0.lock();
         let Entries { by_number, next, unchecked } = &mut *entries;
@@ -55,7 +55,7 @@ impl<T> WeakQueue<T> {
     }
 }
 
-impl<T> Default for WeakQueue<T> {
+impl<T: ?Sized> Default for WeakQueue<T> {
     fn default() -> Self {
         Self(Leaf::new(Entries { by_number: BTreeMap::new(), next: 0, unchecked: 0 }))
     }
