@@ -2,8 +2,8 @@ use std::fmt;
 use std::hash::{BuildHasher, Hasher, RandomState};
 
 use crate::hub::local::LocalHub;
-use crate::hub::retentions::Retentions;
 use crate::hub::shared::Shared;
+use crate::hub::topics::retentions::Retentions;
 use crate::model::{Pattern, PatternError, Retention};
 use crate::time::{Clock, StdClock};
 

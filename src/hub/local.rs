@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use crate::contract::{Hub, PublishError, Receipt, Subscribe, SubscribeError};
 use crate::hub::holds::next_event;
-use crate::hub::notifier::Notifier;
 use crate::hub::publish_round::PublishRound;
 use crate::hub::shared::Shared;
+use crate::hub::subscription::subscription::Subscription;
+use crate::hub::topics::stats::HubStats;
+use crate::hub::wake::notifier::Notifier;
 #[cfg(feature = "http")]
-use crate::hub::standby::NotifierSource;
-use crate::hub::stats::HubStats;
-use crate::hub::subscription::Subscription;
+use crate::hub::wake::standby::NotifierSource;
 use crate::model::{Cursor, Event, Topic};
 
 /// The embedded hub: an append-only log per topic in memory, one order across all of them.
@@ -62,7 +62,7 @@ struct Handle {
 }
 
 impl LocalHub {
-    pub(super) fn of(shared: Shared) -> Self {
+    pub(crate) fn of(shared: Shared) -> Self {
         Self { handle: Arc::new(Handle { shared: Arc::new(shared) }) }
     }
 
@@ -76,11 +76,11 @@ impl LocalHub {
     }
 
     #[cfg(test)]
-    pub(super) fn shared(&self) -> &Shared {
+    pub(crate) fn shared(&self) -> &Shared {
         &self.handle.shared
     }
 
-    /// Publishes one event. Wakes its subscribers before it returns, or has a [notifier](Self::notifier) do so, and runs
+    /// Publishes one event. NotifierQueue its subscribers before it returns, or has a [notifier](Self::notifier) do so, and runs
     /// nothing of theirs under a lock.
     pub fn publish_now(&self, topic: &Topic, event: impl Into<Event>) -> Result<Receipt, PublishError> {
         let (shared, event) = (&*self.handle.shared, event.into());

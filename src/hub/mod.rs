@@ -6,69 +6,24 @@
 //! sequencer, registry, a topic's log, a pattern's log, inbox, and none is held while code of a user runs. Room within
 //! the hub's byte budget is made before the sequencer is taken.
 
-mod appended;
 mod budget;
 mod builder;
-mod caches;
-mod conflating;
-mod counts;
-mod delivery_filter;
-mod feed;
-mod filing;
-mod followed;
-mod footprint;
+mod evict;
 mod growth;
-mod history;
 mod holds;
-mod inbox;
-mod joined;
-mod joining;
-mod kept;
-mod late_marks;
-mod live_buffer;
 mod local;
 mod log;
-mod merged;
-mod narrowed;
-mod newest;
-mod notifier;
-mod output;
-mod patterns;
-mod placing;
 mod publish_round;
-mod rank;
-mod reader;
-mod recent;
-mod registry;
-mod replay;
-mod retentions;
-mod rhythm;
-mod room;
-mod segment;
-mod segment_slice;
-mod segments;
 mod shared;
-mod single;
-mod sizes;
-mod slots;
-#[cfg(feature = "http")]
-mod standby;
-mod stats;
 mod subscription;
-mod sweeper;
 mod sync;
-mod tail;
-mod taken;
-mod tombstones;
-mod topic_table;
-mod visit;
-mod waiters;
-mod weak_queue;
+mod topics;
+mod wake;
 
 pub use builder::LocalHubBuilder;
 pub use local::LocalHub;
-pub use notifier::Notifier;
+pub use subscription::subscription::Subscription;
+pub use topics::stats::HubStats;
+pub use wake::notifier::Notifier;
 #[cfg(feature = "http")]
-pub(crate) use standby::{NotifierSource, Standby};
-pub use stats::HubStats;
-pub use subscription::Subscription;
+pub(crate) use wake::standby::{NotifierSource, Standby};

@@ -2,16 +2,16 @@ use std::mem::take;
 use std::sync::Arc;
 
 use crate::contract::{Entry, PublishError, Receipt};
-use crate::hub::appended::Appended;
-use crate::hub::late_marks::Marking;
-use crate::hub::log::Log;
-use crate::hub::notifier::{NoNotifier, QueuedWaiters};
+use crate::hub::log::append::Appended;
+use crate::hub::log::log::Log;
 use crate::hub::shared::{Sequencer, Shared};
-use crate::hub::waiters::wake_all;
+use crate::hub::wake::late_marks::Marking;
+use crate::hub::wake::notifier::{NoNotifier, QueuedWaiters};
+use crate::hub::wake::waiters::wake_all;
 use crate::model::Event;
 
 /// What is published in one go, at one time and with one round of wakes.
-pub(super) struct PublishRound<'a> {
+pub(crate) struct PublishRound<'a> {
     shared: &'a Shared,
     now: u64,
     /// Whether there is a notifier that wakes who waits.
@@ -19,8 +19,8 @@ pub(super) struct PublishRound<'a> {
 }
 
 /// An event in its log, and what is to be done for it when the sequencer is released.
-pub(super) struct AppendedEvent {
-    pub(super) receipt: Receipt,
+pub(crate) struct AppendedEvent {
+    pub(crate) receipt: Receipt,
     log: Arc<Log>,
     appended: Appended,
     /// Whether the inboxes that it concerns are marked.
@@ -28,12 +28,12 @@ pub(super) struct AppendedEvent {
 }
 
 impl<'a> PublishRound<'a> {
-    pub(super) fn new(shared: &'a Shared) -> Self {
+    pub(crate) fn new(shared: &'a Shared) -> Self {
         Self { shared, now: shared.now(), queues: shared.wakes.is_on() }
     }
 
     /// Gives the event its sequence, puts it into its log and marks the inboxes that it concerns, if they are few.
-    pub(super) fn append(
+    pub(crate) fn append(
         &self,
         sequencer: &mut Sequencer,
         log: Arc<Log>,
@@ -46,7 +46,7 @@ impl<'a> PublishRound<'a> {
             self.shared.recent.push(&mut sequencer.block, sequence, log.slot, || self.shared.pool.by_size.topics());
             match log.append(entry, self.queues, self.shared.registry.generation()) {
                 Ok(appended) => break appended,
-                // Dropped between the registry and here, or with feeds to be looked up again: the registry does both.
+                // Dropped between the registry and here, or with pattern_logs to be looked up again: the registry does both.
                 Err(back) => entry = back,
             }
             let again = log.name.as_topic().and_then(|topic| self.shared.registry.log(topic));
@@ -63,16 +63,16 @@ impl<'a> PublishRound<'a> {
 
     /// Enters the logs whose followers are too many to be marked under the sequencer, before the watermark is advanced.
     #[inline]
-    pub(super) fn enter_unmarked(&self, all: &[AppendedEvent]) -> Option<Marking<'a>> {
+    pub(crate) fn enter_unmarked(&self, all: &[AppendedEvent]) -> Option<Marking<'a>> {
         let unmarked = || all.iter().filter(|in_log| !in_log.is_marked);
         unmarked().next()?;
-        let fed = unmarked().flat_map(|in_log| in_log.appended.fed.iter().map(|(log, _)| log));
-        let slots = unmarked().map(|in_log| &in_log.log).chain(fed).map(|log| log.slot).collect();
+        let in_patterns = unmarked().flat_map(|in_log| in_log.appended.in_patterns.iter().map(|(log, _)| log));
+        let slots = unmarked().map(|in_log| &in_log.log).chain(in_patterns).map(|log| log.slot).collect();
         Some(self.shared.pool.late_marks.enter(slots))
     }
 
     /// Marks those that are not, wakes, and puts back what can be used again.
-    pub(super) fn finish(&self, all: &mut [AppendedEvent], marking: Option<Marking<'_>>) {
+    pub(crate) fn finish(&self, all: &mut [AppendedEvent], marking: Option<Marking<'_>>) {
         if let Some(marking) = marking {
             all.iter_mut().filter(|in_log| !in_log.is_marked).for_each(|in_log| in_log.appended.mark());
             drop(marking);
@@ -94,9 +94,10 @@ impl<'a> PublishRound<'a> {
                 Err(NoNotifier) => appended.wakers = log.take_queued(),
             }
         }
-        let mut fed: Vec<_> = all.iter_mut().flat_map(|in_log| take(&mut in_log.appended.fed)).collect();
-        wake_all(each(all, &mut fed).flat_map(|(_, appended)| [&mut appended.wakers, &mut appended.marked]));
-        for (log, appended) in each(all, &mut fed) {
+        let mut in_patterns: Vec<_> =
+            all.iter_mut().flat_map(|in_log| take(&mut in_log.appended.in_patterns)).collect();
+        wake_all(each(all, &mut in_patterns).flat_map(|(_, appended)| [&mut appended.wakers, &mut appended.marked]));
+        for (log, appended) in each(all, &mut in_patterns) {
             appended.evicted.clear();
             appended.followers.clear();
             log.give_back_all(take(&mut appended.wakers), take(&mut appended.followers));
@@ -110,8 +111,8 @@ impl<'a> PublishRound<'a> {
 /// What was appended to topics' logs, and to patterns'.
 fn each<'a>(
     all: &'a mut [AppendedEvent],
-    fed: &'a mut [(Arc<Log>, Appended)],
+    in_patterns: &'a mut [(Arc<Log>, Appended)],
 ) -> impl Iterator<Item = (&'a Arc<Log>, &'a mut Appended)> {
     let all = all.iter_mut().map(|AppendedEvent { log, appended, .. }| (&*log, appended));
-    all.chain(fed.iter_mut().map(|(log, appended)| (&*log, appended)))
+    all.chain(in_patterns.iter_mut().map(|(log, appended)| (&*log, appended)))
 }

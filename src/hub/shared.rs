@@ -5,20 +5,20 @@ use std::thread;
 use std::time::Instant;
 
 use crate::contract::{Head, PublishError, SubscribeError};
-use crate::hub::budget::{Budget, LogPool};
-use crate::hub::history::Swept;
+use crate::hub::budget::budget::{Budget, LogPool};
 use crate::hub::holds::STRETCH;
-use crate::hub::log::{Follower, Log, State};
-use crate::hub::notifier::Wakes;
-use crate::hub::placing::{From, Placed};
-use crate::hub::recent::{Block, Recent};
-use crate::hub::registry::{Registry, Released};
-use crate::hub::retentions::Retentions;
-use crate::hub::segment::{Evicted, nanos};
-use crate::hub::stats::HubStats;
-use crate::hub::sweeper::Sweeper;
+use crate::hub::log::eviction::Swept;
+use crate::hub::log::log::{Follower, Log, LogState};
+use crate::hub::log::seek::{StartAt, StartPoint};
+use crate::hub::log::segment::{Evicted, nanos};
 use crate::hub::sync::{Count, Mutex, MutexGuard, Watermark};
-use crate::hub::waiters::wake_all;
+use crate::hub::topics::recent::{Block, Recent};
+use crate::hub::topics::registry::{Registry, Released};
+use crate::hub::topics::retentions::Retentions;
+use crate::hub::topics::stats::HubStats;
+use crate::hub::topics::sweeper::Sweeper;
+use crate::hub::wake::notifier::NotifierQueue;
+use crate::hub::wake::waiters::wake_all;
 use crate::model::{Cursor, Event, Overflow, Pattern, Position, Topic};
 use crate::time::Clock;
 
@@ -26,43 +26,43 @@ use crate::time::Clock;
 const RELEASED: usize = 64;
 
 /// What every handle of a hub and every subscription shares.
-pub(super) struct Shared {
-    pub(super) epoch: u64,
-    pub(super) max_event: usize,
-    pub(super) pool: Arc<LogPool<Log>>,
-    pub(super) budget: Arc<Budget>,
-    pub(super) registry: Registry,
-    pub(super) recent: Recent,
+pub(crate) struct Shared {
+    pub(crate) epoch: u64,
+    pub(crate) max_event: usize,
+    pub(crate) pool: Arc<LogPool<Log>>,
+    pub(crate) budget: Arc<Budget>,
+    pub(crate) registry: Registry,
+    pub(crate) recent: Recent,
     sweeper: Sweeper,
-    pub(super) sequencer: Mutex<Sequencer>,
-    pub(super) published: Watermark,
-    pub(super) wakes: Arc<Wakes>,
+    pub(crate) sequencer: Mutex<Sequencer>,
+    pub(crate) published: Watermark,
+    pub(crate) wakes: Arc<NotifierQueue>,
     /// Events that were stepped over because their time was up.
-    pub(super) expired: Count,
+    pub(crate) expired: Count,
     /// Gaps that were told.
-    pub(super) gaps: Count,
+    pub(crate) gaps: Count,
     /// Events that were found gone.
-    pub(super) missed: Count,
+    pub(crate) missed: Count,
     /// Events that were stepped over because newer ones replaced them.
-    pub(super) conflated: Count,
+    pub(crate) conflated: Count,
     /// Events that subscriptions of patterns were handed from the topics' own logs.
-    pub(super) replayed: Count,
+    pub(crate) replayed: Count,
     clock: Box<dyn Clock>,
     began: Instant,
 }
 
 /// Who gives out sequences. Its lock is held while an event goes to its log and its marks to the inboxes.
 #[derive(Debug, Default)]
-pub(super) struct Sequencer {
+pub(crate) struct Sequencer {
     /// The last sequence given out.
-    pub(super) last: u64,
+    pub(crate) last: u64,
     /// The block of [`Shared::recent`] that the last event is in.
-    pub(super) block: Option<Arc<Block>>,
-    pub(super) closed: bool,
+    pub(crate) block: Option<Arc<Block>>,
+    pub(crate) closed: bool,
 }
 
 impl Shared {
-    pub(super) fn new(
+    pub(crate) fn new(
         epoch: u64,
         retentions: Retentions,
         max_event: usize,
@@ -94,22 +94,22 @@ impl Shared {
     }
 
     /// The time in nanoseconds since the hub was built.
-    pub(super) fn now(&self) -> u64 {
+    pub(crate) fn now(&self) -> u64 {
         nanos(self.clock.now().saturating_duration_since(self.began))
     }
 
     /// The cursor of a sequence.
-    pub(super) fn cursor(&self, sequence: u64) -> Cursor {
+    pub(crate) fn cursor(&self, sequence: u64) -> Cursor {
         Cursor::new(Position { epoch: self.epoch, sequence })
     }
 
     /// Begins a subscription of a topic.
-    pub(super) fn join(
+    pub(crate) fn join(
         &self,
         topic: &Topic,
-        from: From,
+        from: StartAt,
         overflow: Overflow,
-    ) -> Result<(Arc<Log>, Placed), SubscribeError> {
+    ) -> Result<(Arc<Log>, StartPoint), SubscribeError> {
         let now = self.now();
         loop {
             let log = self.registry.log_for_subscription(topic)?;
@@ -131,30 +131,34 @@ impl Shared {
 
     /// Begins to follow a pattern. Events after the next [settled](Self::settled) watermark are in the pattern's
     /// log, from the place on that is returned.
-    pub(super) fn follow(&self, pattern: &Pattern, overflow: Overflow) -> Result<(Arc<Log>, Placed), SubscribeError> {
+    pub(crate) fn follow(
+        &self,
+        pattern: &Pattern,
+        overflow: Overflow,
+    ) -> Result<(Arc<Log>, StartPoint), SubscribeError> {
         loop {
-            let feed = self.registry.feed(pattern).ok_or(SubscribeError::Closed)?;
-            let begins = overflow == Overflow::Latest && feed.conflate();
-            let Some(mut state) = feed.live() else {
+            let pattern_log = self.registry.pattern_log(pattern).ok_or(SubscribeError::Closed)?;
+            let begins = overflow == Overflow::Latest && pattern_log.conflate();
+            let Some(mut state) = pattern_log.live() else {
                 continue;
             };
-            let end = Placed { index: state.next, head: None, gap: None };
+            let end = StartPoint { index: state.next, head: None, gap: None };
             let subscriptions = state.subscriptions + 1;
-            state.subscribe(&feed, subscriptions);
+            state.subscribe(&pattern_log, subscriptions);
             drop(state);
             if begins {
-                self.registry.renew_feeds();
+                self.registry.renew_pattern_logs();
             }
-            return Ok((feed, end));
+            return Ok((pattern_log, end));
         }
     }
 
     /// Ends a subscription of a topic or a pattern. `cancel` takes what is registered there out. That, and what is not in
     /// memory any more, is returned, to be dropped when all is done: it is the user's.
-    pub(super) fn leave<W>(
+    pub(crate) fn leave<W>(
         &self,
         log: &Arc<Log>,
-        cancel: impl FnOnce(&mut State) -> Option<W>,
+        cancel: impl FnOnce(&mut LogState) -> Option<W>,
     ) -> (Option<W>, Vec<Evicted>, Vec<Released>) {
         let mut state = log.state();
         let waiter = cancel(&mut state);
@@ -175,7 +179,7 @@ impl Shared {
     }
 
     /// Counts what the hub holds.
-    pub(super) fn stats(&self) -> HubStats {
+    pub(crate) fn stats(&self) -> HubStats {
         let [history, pinned, cached] = self.budget.used().map(|bytes| bytes as usize);
         let stats = HubStats {
             gaps: self.gaps.load(),
@@ -192,7 +196,7 @@ impl Shared {
     }
 
     /// Refuses an event that is too large.
-    pub(super) fn check(&self, event: &Event) -> Result<(), PublishError> {
+    pub(crate) fn check(&self, event: &Event) -> Result<(), PublishError> {
         let (weight, limit) = (event.weight(), self.max_event);
         if weight > limit {
             return Err(PublishError::TooLarge { weight, limit });
@@ -201,12 +205,12 @@ impl Shared {
     }
 
     /// The sequencer of a hub that is open. Of a closed one there is no lock to drop the refused events under.
-    pub(super) fn sequence(&self) -> Result<MutexGuard<'_, Sequencer>, PublishError> {
+    pub(crate) fn sequence(&self) -> Result<MutexGuard<'_, Sequencer>, PublishError> {
         Some(self.sequencer.lock()).filter(|sequencer| !sequencer.closed).ok_or(PublishError::Closed)
     }
 
     /// Refuses events and subscriptions from now on, and tells every subscriber and the notifier.
-    pub(super) fn close(&self) {
+    pub(crate) fn close(&self) {
         self.sequencer.lock().closed = true;
         let (mut wakers, mut taken) = (Vec::new(), Vec::new());
         self.registry.close();
@@ -228,7 +232,7 @@ impl Shared {
 
     /// Lets go of the old history of all logs, and of topics of which nothing is left. A panic of an event's drop is
     /// resumed when all is done.
-    pub(super) fn sweep_all(&self, now: u64) {
+    pub(crate) fn sweep_all(&self, now: u64) {
         let mut panicked = Ok(());
         self.each_stretch(|logs| {
             let idle: Vec<_> = logs.iter().filter(|log| self.sweep_whole(log, now, &mut panicked)).collect();
@@ -270,7 +274,7 @@ impl Shared {
 
     /// Evicts the old history of the next few logs of the round, as far as one hold of their locks goes.
     #[inline]
-    pub(super) fn sweep_a_few(&self, now: u64) {
+    pub(crate) fn sweep_a_few(&self, now: u64) {
         if self.sweeper.is_due(now) {
             self.sweep_next(now);
         }
@@ -291,7 +295,7 @@ impl Shared {
     }
 
     /// The watermark after every event that is in its log now.
-    pub(super) fn settled(&self) -> u64 {
+    pub(crate) fn settled(&self) -> u64 {
         // Whoever appended an event holds the sequencer until the watermark is past it.
         let sequencer = self.sequencer.lock();
         let published = self.published.load();
