@@ -5,41 +5,41 @@ use crate::hub::budget::logs_by_size::LogsBySize;
 use crate::hub::sync::{Count, Flag};
 use crate::hub::wake::late_marks::LateMarks;
 
-/// CacheQueue take at most this part of the limit: they may push history out of memory, but not the most of it.
+/// Part of the limit that caches may take: they may evict history, but not most of it.
 const CACHE_SHARE: u64 = 4;
-/// What readers hold of evicted segments does not count up to this part of the limit. Evicting more does not free it, so
-/// that a publisher would evict all for nothing, and then be refused for the sake of a slow reader.
+/// Part of the limit up to which evicted segments in the hands of readers do not count. Evicting more does not free
+/// them: a publisher would evict all history in vain, and would then be refused because of a slow reader.
 const PIN_SHARE: u64 = 4;
 
-/// How many bytes a hub may hold, and how many it holds. Relaxed counts: between a look and what is done upon it others
-/// may add to them, each what it publishes or caches in one go.
+/// Byte budget of a hub: its limit, and the bytes that count against it. The counts are relaxed. Between a check and
+/// the action that depends on it other threads may add to them, each the bytes of one publish or of one cache.
 #[derive(Debug)]
 pub(crate) struct Budget {
     pub(crate) limit: usize,
-    /// How many events went for the budget's sake.
+    /// Number of events that were evicted to stay within the budget.
     pub(crate) evicted: Count,
-    /// What segments in their logs take.
+    /// Bytes of segments in their logs.
     history: Count,
-    /// What evicted segments take that a reader still holds.
+    /// Bytes of evicted segments that a reader still holds.
     pinned: Count,
-    /// What is kept encoded.
+    /// Bytes of encoded events in caches.
     cached: Count,
-    /// Bytes that the publishers which make room at this moment are about to add.
+    /// Bytes that publishers which make room at this moment are about to add.
     reserved: Count,
     pub(crate) caches: CacheQueue,
 }
 
-/// The logs of a hub, and the limits that they share.
+/// Logs of a hub, and the limits that they share.
 #[derive(Debug)]
 pub(crate) struct LogPool<L> {
     pub(crate) epoch: u64,
-    /// Number of bytes of a log that are kept for connected readers that are behind, those in history included.
+    /// Bytes of a log that are kept for connected readers that are behind, history included.
     pub(crate) live_buffer: u64,
     /// Largest number of topics that may hold events.
     pub(crate) max_topics: usize,
     pub(crate) budget: Arc<Budget>,
     pub(crate) by_size: LogsBySize<L>,
-    /// Late marks of the hub. They are here because eviction enters logs too.
+    /// Late marks of the hub, for publishers and for evictions.
     pub(crate) late_marks: LateMarks,
 }
 
@@ -71,13 +71,13 @@ impl<L> LogPool<L> {
         })
     }
 
-    /// Returns whether so many topics more may hold events.
+    /// Returns whether this number of further topics may hold events.
     #[inline]
     pub(crate) fn has_room_for_topics(&self, topics: usize) -> bool {
         self.by_size.topics().saturating_add(topics as u64) <= self.max_topics as u64
     }
 
-    /// Returns how many topics must be evicted before so many more may hold events.
+    /// Returns the number of topics to evict before this number of further ones may hold events.
     pub(crate) fn missing_topics(&self, topics: usize) -> u64 {
         self.by_size.topics().saturating_add(topics as u64).saturating_sub(self.max_topics as u64)
     }
@@ -96,13 +96,13 @@ impl Budget {
         })
     }
 
-    /// Returns whether there is room for so many bytes more, beside what is reserved.
+    /// Returns whether there is room for further bytes, in addition to the reserved ones.
     #[inline]
     pub(crate) fn has_room(&self, bytes: usize) -> bool {
         self.has_room_but_for_others(self.reserved.load().saturating_add(bytes as u64))
     }
 
-    /// Returns whether there is room for so many bytes, if no other publisher adds what it has reserved.
+    /// Returns whether there is room for further bytes if no other publisher adds the bytes that it has reserved.
     #[inline]
     pub(crate) fn has_room_but_for_others(&self, bytes: u64) -> bool {
         let limit = self.limit as u64;
@@ -110,32 +110,32 @@ impl Budget {
         (self.history.load() + self.cached.load() + pinned).saturating_add(bytes) <= limit
     }
 
-    /// Reserves room, so that other publishers evict for themselves instead of taking what this one has evicted.
+    /// Reserves room, so that other publishers evict for themselves instead of taking the room that this one makes.
     pub(crate) fn reserve(&self) -> Reserved<'_> {
         Reserved { budget: self, bytes: 0 }
     }
 
-    /// Whether caches may take so many bytes more, if there is room for them.
+    /// Returns whether caches may take further bytes, if there is room for them.
     pub(crate) fn may_cache(&self, bytes: usize) -> bool {
         self.cached.load().saturating_add(bytes as u64) <= self.limit as u64 / CACHE_SHARE
     }
 
-    /// Counts what a topic takes that holds events, beside its segments.
+    /// Adds the bytes of a topic that holds events, without its segments.
     pub(crate) fn add_topic(&self, bytes: usize) {
         self.history.add(bytes as u64);
     }
 
-    /// Counts no more what a topic took that holds no events any more.
+    /// Subtracts the bytes of a topic that holds no events any more.
     pub(crate) fn sub_topic(&self, bytes: usize) {
         self.history.sub(bytes as u64);
     }
 
-    /// Charges a segment with bytes.
+    /// Charges bytes for a segment.
     pub(crate) fn segment(self: &Arc<Self>, bytes: usize) -> Charge {
         self.charge(Kind::Segment, bytes)
     }
 
-    /// Charges a cache with bytes.
+    /// Charges bytes for a cache.
     pub(crate) fn cache(self: &Arc<Self>, bytes: usize) -> Charge {
         self.charge(Kind::Cache, bytes)
     }
@@ -152,7 +152,7 @@ impl Budget {
         charge
     }
 
-    /// The bytes of segments in their logs, of evicted ones that readers hold, and of caches.
+    /// Returns the bytes of segments in their logs, of evicted segments that readers hold, and of caches.
     pub(crate) fn used(&self) -> [u64; 3] {
         [&self.history, &self.pinned, &self.cached].map(Count::load)
     }
@@ -166,7 +166,7 @@ pub(crate) struct Reserved<'a> {
 }
 
 impl Reserved<'_> {
-    /// Reserves so many bytes instead of those before.
+    /// Replaces the number of reserved bytes.
     pub(crate) fn set(&mut self, bytes: usize) {
         self.budget.reserved.add(bytes as u64);
         self.budget.reserved.sub(self.bytes);
@@ -183,7 +183,7 @@ impl Drop for Reserved<'_> {
 }
 
 impl Charge {
-    /// Adds bytes. Only by one thread at a time.
+    /// Adds bytes. Called by one thread at a time.
     pub(crate) fn add(&self, bytes: usize) {
         self.account().into_iter().for_each(|account| account.add(bytes as u64));
         self.bytes.set(self.bytes.load() + bytes as u64);
@@ -194,18 +194,19 @@ impl Charge {
         &self.budget
     }
 
-    /// How many bytes it is.
+    /// Returns the number of bytes.
     pub(crate) fn bytes(&self) -> u64 {
         self.bytes.load()
     }
 
-    /// The segment is evicted: it does not count, unless it turns out that somebody holds it. Nothing is added any more.
+    /// Marks the segment as evicted: it does not count, unless a reader turns out to hold it. No bytes are added
+    /// afterwards.
     pub(crate) fn evict(&self) {
         self.budget.history.sub(self.bytes());
         self.evicted.set();
     }
 
-    /// Somebody holds the evicted segment.
+    /// Counts the evicted segment as held by a reader.
     pub(crate) fn pin(&self) {
         self.budget.pinned.add(self.bytes());
         self.pinned.set();

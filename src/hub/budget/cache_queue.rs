@@ -3,16 +3,16 @@ use std::sync::Weak;
 
 use crate::hub::budget::weak_queue::WeakQueue;
 
-/// A segment with caches of encoded events.
+/// Segment with caches of encoded events.
 pub(crate) trait Cached: fmt::Debug + Send + Sync {
     /// Empties the caches. Returns `false` if they were empty.
     fn clear_caches(&self) -> bool;
 }
 
-/// SegmentQueue with encoded events in their caches, in the order in which they were added.
+/// Segments with encoded events in their caches, in the order in which they were added.
 #[derive(Debug, Default)]
 pub(crate) struct CacheQueue {
-    /// SegmentQueue that were the newest of their topics when they were added.
+    /// Segments that were the newest of their topics when they were added.
     hot: WeakQueue<dyn Cached>,
     /// Sealed segments, which only readers that are behind or resume read.
     cold: WeakQueue<dyn Cached>,

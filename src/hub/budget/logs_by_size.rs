@@ -5,34 +5,33 @@ use crate::hub::budget::slots::{List, Slots};
 use crate::hub::holds::count_steps;
 use crate::hub::sync::{Count, Leaf};
 
-/// The base-two logarithm of the smallest class's lower bound.
+/// Base-two logarithm of the lower bound of the smallest class.
 const SMALLEST: u32 = 9;
-/// Share of the listed bytes, an eighth, above which new topics are evicted before all others. A flood whose events have
-/// many sizes would else be spread over many classes, each smaller than one class of topics in use.
+/// Share of the listed bytes, an eighth, above which new topics are evicted before all others. Otherwise a flood of
+/// events of many sizes would be spread over many classes, each smaller than one class of topics in use.
 const NEW_SHARE: u64 = 8;
 
-/// The place that a log is filed at.
+/// Place in its list at which a log is filed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum FileAt {
     /// Last in the list of its size class.
     Last,
-    /// First there: it is the next of the list to give way.
+    /// First in that list: the next log to be evicted.
     First,
-    /// First in the list of the class that it was filed under before, which it is too small for by now: it gave way, and
-    /// goes on until nothing is left of it.
+    /// First in the list of its previous class, although it holds less by now: its eviction goes on until it is empty.
     Stays,
 }
 
-/// The logs in memory, each in a slot of its own. Those that hold events are listed by size class and rank, the one that
-/// was filed least recently first.
+/// Logs in memory, each in its own slot. Those that hold events are listed by size class and rank, the least recently
+/// filed log first.
 ///
-/// A log is filed anew when it has begun a segment or an event has evicted one, when the last subscription ends of one that
-/// was filed as followed, and when it has an event long after that. Its filed size is behind by at most a segment. Everything
-/// here takes constant time. The lock is the last one that is taken.
+/// A log is filed again when it has begun a segment or an event has evicted one, when the last subscription of a log
+/// that was filed as followed ends, and when it has an event long after that. Its filed size is out of date by at most
+/// a segment. Every operation takes constant time. The lock is the last one that is taken.
 #[derive(Debug)]
 pub(crate) struct LogsBySize<L> {
     slots: Leaf<Slots<L>>,
-    /// Number of topics that are listed.
+    /// Number of listed topics.
     topics: Count,
 }
 
@@ -54,23 +53,24 @@ impl<L> LogsBySize<L> {
         drop(log);
     }
 
-    /// Puts a log last among those with something in memory that retention does not promise, if it is not among them.
-    /// Only under the log's lock.
+    /// Offers a log for eviction before history: it has something in memory that retention does not promise. Called
+    /// under the log's lock.
     pub(crate) fn offer(&self, number: u32) {
         self.slots.lock().offer(number);
     }
 
-    /// Takes the first log out of these.
+    /// Takes the log that was offered first.
     pub(crate) fn take_offered(&self) -> Option<Arc<L>> {
         self.slots.lock().take_offered()
     }
 
-    /// Returns the number of these.
+    /// Returns the number of offered logs.
     pub(crate) fn offers(&self) -> usize {
         self.slots.lock().offers
     }
 
-    /// Files a log that was filed with `old` bytes under `new`. 0 bytes: it is not listed. Only under the log's lock.
+    /// Files a log that was filed with `old` bytes under `new`. A log of 0 bytes is not listed. Called under the log's
+    /// lock.
     pub(crate) fn file(&self, number: u32, rank: Rank, old: u64, new: u64, place: FileAt) {
         let mut slots = self.slots.lock();
         let before = slots.unlink(number, old);
@@ -86,14 +86,14 @@ impl<L> LogsBySize<L> {
         }
     }
 
-    /// Returns how many topics hold events.
+    /// Returns the number of topics that hold events.
     pub(crate) fn topics(&self) -> u64 {
         self.topics.load()
     }
 
-    /// Returns the next log to evict: in the class with the most weighted bytes the least recently filed topic without a
-    /// subscription, else the least recently filed log of the lowest rank. If new topics hold more than their share of all
-    /// bytes, whatever their sizes, it is the least recently filed one of the class with the most bytes of new topics.
+    /// Returns the next log to evict: from the class with the most weighted bytes the least recently filed topic
+    /// without a subscription, otherwise the least recently filed log of the lowest rank. If new topics hold more than
+    /// their share of all bytes, it is the least recently filed one of the class with the most bytes of new topics.
     pub(crate) fn largest(&self) -> Option<Arc<L>> {
         let slots = self.slots.lock();
         let new = |class: &&[List; 4]| class[Rank::New as usize].bytes;
@@ -112,16 +112,16 @@ impl<L> LogsBySize<L> {
         slots.oldest_unused(class).or_else(used)
     }
 
-    /// Returns whether no topic is of a higher class than one with so many bytes.
+    /// Returns whether no topic is of a higher class than a topic of this size.
     pub(crate) fn is_of_highest_class(&self, bytes: u64) -> bool {
         let slots = self.slots.lock();
         let held = |class: &[List; 4]| Rank::TOPICS.iter().map(|&rank| class[rank as usize].bytes).sum::<u64>();
-        // A class that holds less than one topic of it has only the rest of one that gave way.
+        // A class that holds less than one topic of it has only the rest of one that is being evicted.
         slots.lists.iter().zip(SMALLEST..).skip(class(bytes) + 1).all(|(class, bound)| held(class) < 1 << bound)
     }
 
-    /// Returns the topic that gives way to a new one: of the lowest rank that there is, in the class that has the most
-    /// bytes of it, the one that was filed least recently.
+    /// Returns the topic that is evicted in favour of a new one: of the lowest rank in use, and of the class with the
+    /// most bytes of that rank, the least recently filed topic.
     pub(crate) fn oldest_topic(&self) -> Option<Arc<L>> {
         let slots = self.slots.lock();
         Rank::TOPICS.iter().find_map(|&rank| {
@@ -130,7 +130,7 @@ impl<L> LogsBySize<L> {
         })
     }
 
-    /// Adds the logs in these slots.
+    /// Adds the logs in these slots to `logs`.
     pub(crate) fn find(&self, numbers: impl Iterator<Item = u32>, logs: &mut Vec<Arc<L>>) {
         let slots = self.slots.lock();
         for number in numbers {
@@ -139,7 +139,8 @@ impl<L> LogsBySize<L> {
         }
     }
 
-    /// Returns the logs in at most `most` slots from `at` on, and the number of the next slot; `None` after the last.
+    /// Adds the logs in at most `most` slots from `at` on, until there are `wanted` logs. Returns the number of the
+    /// next slot; `None` after the last.
     pub(crate) fn walk(&self, at: u32, most: u32, logs: &mut Vec<Arc<L>>, wanted: usize) -> Option<u32> {
         let slots = self.slots.lock();
         for number in at..slots.end().min(at.saturating_add(most)) {
@@ -153,7 +154,7 @@ impl<L> LogsBySize<L> {
     }
 }
 
-/// Returns the size class of so many bytes, of which there is at least one.
+/// Returns the size class of a number of bytes, at least 1.
 fn class(bytes: u64) -> usize {
     (bytes.ilog2().saturating_sub(SMALLEST) as usize).min(CLASSES - 1)
 }

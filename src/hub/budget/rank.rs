@@ -1,17 +1,17 @@
 /// Number of size classes: up to 1 KiB, then one for each doubling.
 pub(crate) const CLASSES: usize = 24;
 
-/// The use that is made of a log, in the order in which logs of one size class give way: of the first two the one that was
-/// filed less recently.
+/// Use of a log. Logs of one size class are evicted in this order; of the first two ranks, the least recently filed log
+/// first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Rank {
-    /// A topic that has begun one segment and has no subscription.
+    /// Topic that has begun one segment and has no subscription.
     New,
-    /// A topic that has begun several segments and has no subscription.
+    /// Topic that has begun several segments and has no subscription.
     Idle,
-    /// The log of a pattern, whose events are in the logs of their topics too.
+    /// Log of a pattern. Its events are in the logs of their topics, too.
     Pattern,
-    /// A topic with subscriptions.
+    /// Topic with subscriptions.
     Followed,
 }
 
@@ -21,7 +21,7 @@ impl Rank {
     pub(crate) const UNUSED: [Self; 2] = [Self::New, Self::Idle];
     pub(crate) const USED: [Self; 2] = [Self::Pattern, Self::Followed];
 
-    /// Returns how often the bytes of such a log count in the comparison of the classes.
+    /// Returns the factor of the bytes of such a log in the comparison of the classes.
     pub(crate) const fn weight(self) -> u64 {
         match self {
             Self::New => 4,

@@ -5,43 +5,43 @@ use crate::hub::budget::rank::{CLASSES, Rank};
 
 /// Number of slots that are allocated at once, so that growth moves no slot.
 const CHUNK: usize = 256;
-/// Number of empty chunks at the end that are removed when a slot becomes free.
+/// Largest number of empty chunks at the end that are removed when a slot becomes free.
 const REMOVED: usize = 2;
-/// No slot.
+/// Number that is no slot.
 const NONE: u32 = u32::MAX;
 
-/// The slots of logs, and the lists that go through them. Everything here takes constant time, or time that grows with the
+/// Slots of logs, and the lists through them. Every operation takes constant time, or time that grows with the
 /// logarithm of the number of chunks.
 #[derive(Debug)]
 pub(crate) struct Slots<L> {
     chunks: Vec<Chunk<L>>,
-    /// The chunks with a free slot. The lowest one is filled first, so that others become empty and are freed.
+    /// Chunks with a free slot. The lowest one is filled first, so that others become empty and are freed.
     open: BTreeSet<u32>,
-    /// How often a log was filed last in a list. Wraps around.
+    /// Number of times that a log was filed last in a list. Wraps around.
     filings: u32,
     pub(crate) lists: [[List; Rank::ALL.len()]; CLASSES],
-    /// The logs that give way before history does.
+    /// Logs that are evicted before history is.
     offered: Chain,
     pub(crate) offers: usize,
 }
 
-/// Some slots. Allocated while one of them is in use.
+/// Consecutive slots, allocated while one of them is in use.
 #[derive(Debug)]
 struct Chunk<L> {
     slots: Vec<Slot<L>>,
-    /// The first free one of these.
+    /// First free slot of the chunk.
     free: SlotLink,
     used: usize,
 }
 
 #[derive(Debug)]
 struct Slot<L> {
-    /// The log. Dangling in a free slot.
+    /// Log in the slot. Dangling in a free slot.
     log: Weak<L>,
-    /// The neighbours in the list of a size class. `after` is the next free slot in a free one.
+    /// Neighbours in the list of a size class. In a free slot, `after` is the next free slot.
     filed: Neighbours,
     offered: Neighbours,
-    /// The number of the filing that put the log last in a list.
+    /// Number of the filing that put the log last in a list.
     filing: u32,
     listed: Option<(u8, Rank)>,
     is_offered: bool,
@@ -59,7 +59,7 @@ impl Default for Neighbours {
     }
 }
 
-/// A slot's number, or [`NONE`].
+/// Number of a slot, or [`NONE`].
 #[derive(Debug, Clone, Copy)]
 struct SlotLink(u32);
 
@@ -69,7 +69,7 @@ impl Default for SlotLink {
     }
 }
 
-/// The ends of a list.
+/// Ends of a list.
 #[derive(Debug, Default)]
 struct Chain {
     first: SlotLink,
@@ -82,7 +82,7 @@ pub(crate) struct List {
     pub(crate) bytes: u64,
 }
 
-/// The links of one list.
+/// Accessor of the links of one list.
 type Links<L> = fn(&mut Slot<L>) -> &mut Neighbours;
 
 impl<L> Default for Slots<L> {
@@ -141,7 +141,7 @@ impl<L> Slots<L> {
         number * CHUNK as u32 + place as u32
     }
 
-    /// Frees a slot. Returns the log, which is to be dropped outside of the lock.
+    /// Frees a slot. Returns the log, which the caller drops outside of the lock.
     pub(crate) fn remove(&mut self, number: u32) -> Option<Weak<L>> {
         self.withdraw_offer(number);
         let index = number / CHUNK as u32;
@@ -154,7 +154,7 @@ impl<L> Slots<L> {
         if chunk.used == CHUNK - 1 {
             self.open.insert(index);
         }
-        // The first one stays, for a hub whose few topics come and go.
+        // The first chunk stays, for a hub that has few topics at a time.
         if chunk.used == 0 && index > 0 {
             *chunk = Chunk::default();
         }
@@ -190,13 +190,13 @@ impl<L> Slots<L> {
         self.log(class[rank as usize].chain.first.0)
     }
 
-    /// Returns the topic of a class that was filed least recently, of those without a subscription.
+    /// Returns the least recently filed topic of a class that has no subscription.
     pub(crate) fn oldest_unused(&self, class: &[List; Rank::ALL.len()]) -> Option<Arc<L>> {
         let firsts = Rank::UNUSED.iter().filter_map(|&rank| self.get(class[rank as usize].chain.first.0));
         firsts.max_by_key(|slot| self.filings.wrapping_sub(slot.filing))?.log.upgrade()
     }
 
-    /// Takes a log out of the list of its size class. Returns the class; `None` if it was in none.
+    /// Removes a log from the list of its size class. Returns the class; `None` if it was in none.
     pub(crate) fn unlink(&mut self, number: u32, bytes: u64) -> Option<usize> {
         let (class, rank) = self.slot(number)?.listed.take()?;
         let list = &mut self.lists[usize::from(class)][rank as usize];
@@ -219,7 +219,7 @@ impl<L> Slots<L> {
         }
     }
 
-    /// Puts a log last among those that give way before history does, if it is not among them.
+    /// Offers a log for eviction before history, unless it is offered already.
     pub(crate) fn offer(&mut self, number: u32) {
         let Some(slot) = self.slot(number).filter(|slot| !slot.is_offered) else {
             return;
@@ -230,14 +230,14 @@ impl<L> Slots<L> {
         self.offered = self.link_into(chain, number, false, |slot| &mut slot.offered);
     }
 
-    /// Takes the first log out of these.
+    /// Takes the log that was offered first.
     pub(crate) fn take_offered(&mut self) -> Option<Arc<L>> {
         let first = self.offered.first.0;
         self.withdraw_offer(first);
         self.log(first)
     }
 
-    /// Takes a log out of these, if it is among them.
+    /// Removes a log from those that are offered.
     fn withdraw_offer(&mut self, number: u32) {
         let Some(slot) = self.slot(number).filter(|slot| slot.is_offered) else {
             return;
@@ -248,7 +248,7 @@ impl<L> Slots<L> {
         self.offered = self.unlink_from(chain, number, |slot| &mut slot.offered);
     }
 
-    /// Takes a slot out of a list.
+    /// Removes a slot from a list.
     fn unlink_from(&mut self, mut chain: Chain, number: u32, links: Links<L>) -> Chain {
         let Some(Neighbours { before, after }) = self.slot(number).map(links).map(std::mem::take) else {
             return chain;
@@ -264,7 +264,7 @@ impl<L> Slots<L> {
         chain
     }
 
-    /// Puts a slot first or last into a list.
+    /// Inserts a slot at the start or at the end of a list.
     fn link_into(&mut self, mut chain: Chain, number: u32, is_first: bool, links: Links<L>) -> Chain {
         let (before, after) = if is_first { (NONE, chain.first.0) } else { (chain.last.0, NONE) };
         match self.slot(before) {
@@ -312,7 +312,7 @@ mod tests {
         ]
     }
 
-    /// The lists as queues of slots' numbers.
+    /// Lists as queues of the numbers of slots.
     #[derive(Default)]
     struct Model {
         logs: Vec<(u32, Arc<()>)>,

@@ -7,17 +7,17 @@ use crate::hub::sync::Leaf;
 /// Number of entries that each addition checks.
 const CHECKED: usize = 2;
 
-/// Values in the order in which they were added. The queue keeps none of them in memory; each addition checks two entries,
-/// in turn, and removes those whose values are gone. So the queue never goes through all of them at once.
+/// Queue of values that it does not keep in memory. Each addition checks two entries, in turn, and removes those whose
+/// values are gone, so that the queue never goes through all of them at once.
 #[derive(Debug)]
 pub(crate) struct WeakQueue<T: ?Sized>(Leaf<Entries<T>>);
 
 #[derive(Debug)]
 struct Entries<T: ?Sized> {
     by_number: BTreeMap<u64, Weak<T>>,
-    /// The number of the next addition.
+    /// Number of the next addition.
     next: u64,
-    /// The number from which on the next addition checks.
+    /// Number at which the next addition begins to check.
     unchecked: u64,
 }
 
@@ -40,7 +40,7 @@ impl<T: ?Sized> WeakQueue<T> {
         }
     }
 
-    /// Takes the first value out that is in memory.
+    /// Takes the first value that is still in memory.
     pub(crate) fn pop(&self) -> Option<Arc<T>> {
         loop {
             let mut entries = self.0.lock();

@@ -10,35 +10,35 @@ use crate::hub::log::segment::{Evicted, Segment};
 use crate::hub::log::segment_sizing::SegmentSizing;
 use crate::model::Topic;
 
-/// Number of the hub's events after which an event has its topic filed anew, as one that is in use.
+/// Number of the hub's events after which an event has its topic filed again, as one in use.
 const FILED_EVERY: u64 = 256;
 
-/// What an append leaves to be done when the locks are released.
+/// Work that an append leaves for the time after the locks are released.
 #[derive(Debug, Default)]
 pub(crate) struct Appended {
     pub(crate) wakers: Vec<Option<Waker>>,
-    /// The log's waiters are to be queued for the notifier.
+    /// Whether the waiters of the log are to be queued for the notifier.
     pub(crate) queues: bool,
     pub(crate) followers: Vec<Option<Follower>>,
-    /// The wakers of those whose inboxes are marked, and the notifier's.
+    /// Wakers of the subscriptions whose inboxes were marked, and of the notifier.
     pub(crate) marked: Vec<Option<Waker>>,
     pub(crate) subscriptions: u32,
     pub(crate) idle: bool,
-    /// Dropped late: the events in it are the user's.
+    /// Evicted segments. Dropped last: the events in them are the user's.
     pub(crate) evicted: Vec<Evicted>,
-    /// The same of each pattern's log that the event went to.
+    /// Work of the logs of the patterns that got the event, too.
     pub(crate) in_patterns: Vec<(Arc<Log>, Self)>,
 }
 
 impl Appended {
-    /// Returns the number of inboxes that the event concerns.
+    /// Returns the number of inboxes to mark.
     #[inline]
     pub(crate) fn followers(&self) -> usize {
         self.in_patterns.iter().map(|(_, in_patterns)| in_patterns.followers.len()).sum::<usize>()
             + self.followers.len()
     }
 
-    /// Marks the inboxes that the event concerns.
+    /// Marks the inboxes.
     #[inline]
     pub(crate) fn mark(&mut self) {
         if !self.followers.is_empty() {
@@ -48,7 +48,7 @@ impl Appended {
         self.in_patterns.iter_mut().for_each(|(_, in_patterns)| in_patterns.mark());
     }
 
-    /// Whether nothing is left to be done: nobody waited, and nothing is to be let go of.
+    /// Returns whether no work is left.
     pub(crate) fn is_settled(&self) -> bool {
         self.wakers.is_empty()
             && !self.queues
@@ -58,7 +58,7 @@ impl Appended {
             && self.in_patterns.is_empty()
     }
 
-    /// How many subscriptions follow the topic, itself or by a pattern.
+    /// Returns the number of subscriptions that follow the topic, by its name or by a pattern.
     pub(crate) fn subscribers(&self) -> usize {
         (self.subscriptions + self.in_patterns.iter().map(|(_, in_patterns)| in_patterns.subscriptions).sum::<u32>())
             as usize
@@ -67,8 +67,9 @@ impl Appended {
 
 /// Publishing to the log.
 impl Log {
-    /// Appends an event of this topic. Gives it back if the log was dropped meanwhile, or its pattern_logs were found among
-    /// patterns of another generation. Under the sequencer. `queues`: a notifier wakes the waiting subscriptions.
+    /// Appends an event of this topic. Returns the event if the log was dropped meanwhile, or if its pattern logs were
+    /// found among patterns of another generation. Called under the sequencer. `queues`: a notifier wakes the waiting
+    /// subscriptions.
     pub(crate) fn append(self: &Arc<Self>, entry: Entry, queues: bool, generation: u64) -> Result<Appended, Entry> {
         let (Some(mut state), Some(topic)) = (self.live(), self.name.as_topic()) else {
             return Err(entry);
@@ -87,7 +88,7 @@ impl Log {
         Ok(Appended { in_patterns, ..self.put(&mut state, topic, entry, queues, &mut { EVICTED }) })
     }
 
-    /// Puts an event of this topic, or of one that pattern_logs this log, where it belongs. Evicts as far as `left` goes.
+    /// Appends an event of this topic, or of one that the pattern matches. Evicts as far as `left` allows.
     pub(crate) fn put(
         self: &Arc<Self>,
         state: &mut LogState,
@@ -118,7 +119,7 @@ impl Log {
 
 /// Publishing to the log.
 impl LogState {
-    /// Appends an event. Returns whether the log is to be filed anew, when what the event evicts is gone.
+    /// Appends an event. Returns whether the log is to be filed again after the eviction.
     fn push(&mut self, entry: Entry, topic: &Topic, log: &Log) -> bool {
         let (weight, sequence, is_pattern) = (entry.event.weight(), entry.sequence, self.is_pattern);
         let history = self.history_mut();
@@ -142,7 +143,7 @@ impl LogState {
         is_to_be_filed
     }
 
-    /// Begins a segment with an event. Returns whether the log is to be filed anew.
+    /// Begins a segment with an event. Returns whether the log is to be filed again.
     fn begin(&mut self, weight: usize, topic: &Topic, entry: Entry, log: &Log) -> bool {
         let sizing = self.sizing();
         let history = self.history_mut();
@@ -153,7 +154,7 @@ impl LogState {
         history.sizing = sizing;
         let places = history.sizing.begin(weight, &log.retention);
         history.held += Segment::footprint(places) as u64;
-        // Filed before it is charged: who finds no room finds what to evict, and waits for this lock.
+        // Filed before it is charged: a publisher that finds no room finds this log to evict, and waits for its lock.
         let is_filed = history.filed > 0;
         if !is_filed {
             self.file(log, FileAt::Last);
@@ -167,7 +168,7 @@ impl LogState {
         is_filed
     }
 
-    /// Returns the room in the newest segment.
+    /// Returns the sizing of the newest segment.
     pub(crate) fn sizing(&self) -> SegmentSizing {
         let mut sizing = self.history().sizing;
         sizing.is_behind = self.is_lagging();

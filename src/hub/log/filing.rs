@@ -2,9 +2,9 @@ use crate::hub::budget::logs_by_size::FileAt;
 use crate::hub::budget::rank::Rank;
 use crate::hub::log::log::{Log, LogState};
 
-/// The place of a log among those that give way, see [`LogsBySize`](crate::hub::budget::logs_by_size::LogsBySize).
+/// Filing of the log for eviction, see [`LogsBySize`](crate::hub::budget::logs_by_size::LogsBySize).
 impl LogState {
-    /// Counts a subscription that begins or ends.
+    /// Sets the number of subscriptions, after one has begun or ended.
     pub(crate) fn subscribe(&mut self, log: &Log, subscriptions: u32) {
         self.subscriptions = subscriptions;
         log.subscriber_count.set(subscriptions);
@@ -14,7 +14,7 @@ impl LogState {
         }
     }
 
-    /// Returns the use that is made of the log.
+    /// Returns the rank of the log.
     pub(crate) fn rank(&self) -> Rank {
         match self.subscriptions {
             _ if self.is_pattern => Rank::Pattern,
@@ -24,7 +24,7 @@ impl LogState {
         }
     }
 
-    /// Files the log under what it holds now and the use that is made of it.
+    /// Files the log with its present size and rank.
     pub(crate) fn file(&mut self, log: &Log, place: FileAt) {
         let rank = self.rank();
         self.rank = rank;

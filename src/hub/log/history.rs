@@ -5,33 +5,33 @@ use crate::hub::log::segment::Segment;
 use crate::hub::log::segment_queue::SegmentQueue;
 use crate::hub::log::segment_sizing::SegmentSizing;
 
-/// What a log has of its events. A topic that never had one has nothing of this, unless somebody conflates.
+/// Events of a log in memory. Not allocated for a topic that never had an event, unless it conflates.
 #[derive(Debug)]
 pub(crate) struct History {
     pub(crate) segments: SegmentQueue,
     pub(crate) sizing: SegmentSizing,
-    /// The weight of what is retained.
+    /// Weight of the retained events.
     pub(crate) bytes: usize,
     /// Bytes charged for the segments and the topic.
     pub(crate) held: u64,
-    /// The same when the topic was last filed among the [sizes](crate::hub::budget::logs_by_size::LogsBySize).
+    /// Bytes with which the topic was last filed in [`LogsBySize`](crate::hub::budget::logs_by_size::LogsBySize).
     pub(crate) filed: u64,
-    /// The sequence of the event that last had the topic [filed](LogState::file) for its own sake.
+    /// Sequence of the event that last had the topic [filed](LogState::file) as one in use.
     pub(crate) filed_at: u64,
-    /// Of a log that [conflates](LogState::conflates), once it has several events in memory.
+    /// Newest event of each key, in a log that [conflates](LogState::conflates) and has had several events in memory.
     pub(crate) latest: Option<Box<LatestByKey>>,
-    /// SegmentQueue that left history and are history for connected readers.
+    /// Segments that left history and stay in memory for connected readers.
     pub(crate) live: Option<Box<LiveBuffer>>,
-    /// The index after the newest event that left memory before its time to live was over.
+    /// Index after the newest event that left memory before it expired.
     pub(crate) lost: u64,
-    /// The sequence of that event.
+    /// Sequence of that event.
     pub(crate) lost_sequence: u64,
-    /// The index after the newest such event that no newer one of its key had replaced, as far as that is known.
+    /// Index after the newest such event that was not known to be replaced by a newer one of its key.
     pub(crate) unreplaced: u64,
-    /// The sequence of that event.
+    /// Sequence of that event.
     pub(crate) unreplaced_sequence: u64,
-    /// When the time of the oldest event is up, of the topic's or its own; 0 where nobody has looked. So most publishes
-    /// need not look at the oldest event, which is in no cache any more.
+    /// Time at which the oldest event expires or exceeds the retention's age; 0 if unknown. Most publishes therefore do
+    /// not look at the oldest event, which is in no processor cache any more.
     pub(crate) due: u64,
 }
 
@@ -56,7 +56,7 @@ impl History {
         }
     }
 
-    /// Takes the oldest segment of history out.
+    /// Takes the oldest segment out of history.
     pub(crate) fn take_oldest(&mut self) -> Option<Arc<Segment>> {
         let oldest = self.segments.pop()?;
         self.held -= oldest.charged();
@@ -70,12 +70,12 @@ impl Default for History {
     }
 }
 
-/// The segments of a log that have left history, oldest first, and stay in memory for connected readers that have not
-/// read them.
+/// Segments of a log that have left history, oldest first, and stay in memory for connected readers that have not read
+/// them.
 #[derive(Debug)]
 pub(crate) struct LiveBuffer {
     pub(crate) segments: SegmentQueue,
-    /// Bytes charged for them.
+    /// Bytes charged for the segments.
     pub(crate) bytes: u64,
 }
 

@@ -2,13 +2,13 @@ use std::collections::BTreeMap;
 
 use crate::hub::log::segment::Segment;
 
-/// The dense index of the newest event of each key, of those in a log's memory. A tree, since a hash table moves all of its
+/// Dense index of the newest event of each key, of those in a log's memory. A tree, since a hash table moves all of its
 /// keys when it grows, under the log's lock.
 #[derive(Debug, Default)]
 pub(crate) struct LatestByKey(BTreeMap<Box<str>, u64>);
 
 impl LatestByKey {
-    /// The event at `index` is the newest of this key. Returns the one that it replaces.
+    /// Sets the newest event of a key. Returns the event that it replaces.
     pub(crate) fn put(&mut self, key: &str, index: u64) -> Option<u64> {
         if let Some(newest) = self.0.get_mut(key) {
             return Some(std::mem::replace(newest, index));
@@ -17,7 +17,7 @@ impl LatestByKey {
         None
     }
 
-    /// The events of a segment before the place `end` are not in memory any more.
+    /// Forgets the events of a segment before the place `end`, which have left memory.
     pub(crate) fn forget(&mut self, segment: &Segment, end: u32) {
         for place in 0..end {
             let Some(key) = segment.key(place) else {

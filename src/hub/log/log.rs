@@ -11,67 +11,67 @@ use crate::hub::wake::notifier::QueuedWaiters;
 use crate::hub::wake::waiters::Waiters;
 use crate::model::{Cursor, Gap, GapReason, Pattern, Retention};
 
-/// The events of one topic, or of all topics that a pattern matches, and who waits for the next.
+/// Log of the events of one topic, or of all topics that a pattern matches, with the registrations for its next event.
 #[derive(Debug)]
 pub(crate) struct Log {
     pub(crate) name: Pattern,
-    /// The log's slot in [`LogsBySize`](crate::hub::budget::logs_by_size::LogsBySize).
+    /// Slot in [`LogsBySize`](crate::hub::budget::logs_by_size::LogsBySize).
     pub(crate) slot: u32,
     pub(crate) retention: Arc<Retention>,
-    /// A mirror of [`LogState::subscriptions`] for those who only want to know whether there are many.
+    /// Mirror of [`LogState::subscriptions`], to be read without the lock.
     pub(crate) subscriber_count: Mirror,
     pub(crate) pool: Arc<LogPool<Self>>,
-    /// A mirror of how many [pattern_logs](LogState::pattern_logs) there are.
+    /// Mirror of the number of [pattern logs](LogState::pattern_logs).
     pub(crate) pattern_log_count: Mirror,
-    /// The [generation](crate::hub::topics::registry::Registry::generation) of the patterns that the pattern_logs were found among.
-    /// Changes under the log's lock.
+    /// [Generation](crate::hub::topics::registry::Registry::generation) of the patterns among which the pattern logs
+    /// were found. Changes under the log's lock.
     pub(crate) generation: Count,
     state: Mutex<LogState>,
 }
 
-/// The registrations of subscriptions of one topic, and of several.
+/// Registrations of subscriptions of one topic, and of several topics.
 type Slabs = (Waiters<Waker>, Option<Waiters<Follower>>);
 
-/// What the log's lock guards. Dense indices count this log's events from 0.
+/// State under the log's lock. Dense indices count the events of this log from 0.
 #[derive(Debug)]
 pub(crate) struct LogState {
     pub(crate) history: Option<Box<History>>,
-    /// The index of the next event.
+    /// Index of the next event.
     pub(crate) next: u64,
-    /// The index of the oldest event retained.
+    /// Index of the oldest retained event.
     pub(crate) first: u64,
-    /// The sequence of the newest event that left history before its time to live was over; 0: there is none.
+    /// Sequence of the newest event that left history before it expired; 0 if there is none.
     pub(crate) evicted: u64,
-    /// The sequence of the newest such event that no newer one of its key had replaced by then, as far as that is known.
+    /// Sequence of the newest such event that was not known to be replaced by a newer one of its key.
     pub(crate) unreplaced: u64,
-    /// The same of the newest event that is not in memory any more.
+    /// Sequence of the newest event that has left memory.
     pub(crate) gone: u64,
     pub(crate) subscriptions: u32,
-    /// How many subscriptions of patterns read events of the past here.
+    /// Number of subscriptions of patterns that read past events here.
     pub(crate) replays: u32,
-    /// How many events its subscriptions were handed, as far as that is [counted](crate::hub::subscription::reader::Uncounted).
+    /// Number of delivered events, as far as they are [counted](crate::hub::subscription::reader::Uncounted).
     pub(crate) delivered: u64,
     pub(crate) waiters: Waiters<Waker>,
-    /// Whether somebody is to come for those waiters: the [notifier](crate::hub::wake::notifier), or who queues the log there.
+    /// Whether the waiters are queued for the [notifier](crate::hub::wake::notifier), or about to be.
     pub(crate) is_queued: bool,
-    /// The inboxes of the several-topic subscriptions that have read everything here.
+    /// Inboxes of the subscriptions of several topics that have read everything here.
     pub(crate) followers: Option<Box<Waiters<Follower>>>,
-    /// Of a topic's log, those of the patterns that match.
+    /// Logs of the patterns that match the topic; none in the log of a pattern.
     pub(crate) pattern_logs: Box<[Arc<Log>]>,
     pub(crate) is_pattern: bool,
-    /// Whether a subscription conflates, of the topic or of a pattern that matches: from then on what is replaced is
+    /// Whether a subscription of the topic, or of a pattern that matches, conflates. From then on replaced events are
     /// marked.
     pub(crate) conflates: bool,
-    /// The rank that the log was last [filed](Self::file) with.
+    /// Rank with which the log was last [filed](Self::file).
     pub(crate) rank: Rank,
     pub(crate) closed: bool,
-    /// Whether it is among those that give way before history does.
+    /// Whether it is offered for eviction before history.
     pub(crate) is_offered: bool,
-    /// Taken out of the registry: whoever still holds the log must ask there again.
+    /// Whether the log was removed from the registry: a caller that still holds it must ask the registry again.
     pub(crate) dropped: bool,
 }
 
-/// An inbox that wants to know of the next event, and the key of this topic there.
+/// Inbox that is to be marked at the next event, and the key of the topic there.
 #[derive(Debug)]
 pub(crate) struct Follower {
     pub(crate) inbox: Arc<Inbox>,
@@ -79,15 +79,15 @@ pub(crate) struct Follower {
 }
 
 impl Follower {
-    /// Marks the topic in the inbox. Returns the waker of who waits there.
+    /// Marks the topic in the inbox. Returns the waker of the subscription if it waits.
     pub(crate) fn mark(&self) -> Option<Waker> {
         self.inbox.mark(self.key)
     }
 }
 
 impl Log {
-    /// Returns an empty log in a slot of its own. `evicted` is the sequence of the last event that the topic had before it
-    /// was dropped. The pattern_logs were found among the patterns of this generation.
+    /// Returns an empty log in its own slot. `evicted` is the sequence of the last event of the topic before it was
+    /// dropped. `generation` is that of the patterns among which the pattern logs were found.
     pub(crate) fn new(
         name: Pattern,
         retention: Arc<Retention>,
@@ -135,12 +135,12 @@ impl Log {
         })
     }
 
-    /// To how many patterns' logs an event of this topic goes too.
+    /// Returns the number of pattern logs that get each event of the topic, too.
     pub(crate) fn pattern_logs(&self) -> usize {
         self.pattern_log_count.load() as usize
     }
 
-    /// What is gone here, as a gap.
+    /// Returns a gap of this log.
     pub(crate) fn gap(&self, reason: GapReason, cursor: Cursor) -> Gap {
         let gap = Gap::new(reason, cursor);
         match self.name.as_topic() {
@@ -149,12 +149,12 @@ impl Log {
         }
     }
 
-    /// The state, whether or not the log is still in the registry.
+    /// Locks the state, whether or not the log is still in the registry.
     pub(crate) fn state(&self) -> MutexGuard<'_, LogState> {
         self.state.lock()
     }
 
-    /// The state, unless the log was dropped from the registry.
+    /// Locks the state; `None` if the log was removed from the registry.
     pub(crate) fn live(&self) -> Option<MutexGuard<'_, LogState>> {
         Some(self.state()).filter(|state| !state.dropped)
     }
@@ -187,13 +187,13 @@ impl LogState {
         self.history.get_or_insert_default()
     }
 
-    /// The oldest segment of history.
+    /// Returns the oldest segment of history.
     #[inline]
     pub(crate) fn front(&self) -> Option<&Arc<Segment>> {
         self.history().segments.oldest()
     }
 
-    /// The sequence of the newest event.
+    /// Returns the sequence of the newest event.
     pub(crate) fn last(&self) -> u64 {
         self.history().segments.newest().map_or(self.gone, |newest| newest.sequence(newest.len().saturating_sub(1)))
     }
@@ -204,14 +204,14 @@ impl LogState {
         self.waiters.is_large() || self.followers.as_ref().is_some_and(|followers| followers.is_large())
     }
 
-    /// Takes these allocations out, when all subscriptions have ended. To be dropped outside of the lock.
+    /// Takes these allocations when all subscriptions have ended. The caller drops them outside of the lock.
     #[cold]
     #[inline(never)]
     pub(crate) fn release_slabs(&mut self) -> Option<Box<Slabs>> {
         Some(Box::new((self.waiters.release(), self.followers.as_mut().map(|followers| followers.release()))))
     }
 
-    /// Whether nobody would miss the log.
+    /// Returns whether the log has no subscriptions and no history.
     pub(crate) fn is_idle(&self) -> bool {
         !self.has_readers() && (self.is_pattern || self.first == self.next)
     }

@@ -1,17 +1,18 @@
-//! The log of a pattern: what every subscription of it reads.
+//! Logs of patterns. All subscriptions of a pattern read its log.
 //!
-//! Each event of a topic that matches is in it too, in the hub's order, from the pattern's first subscription to its
-//! last. So to follow a pattern is to have one place in one log, however many topics there are and whether or not they
-//! have a log yet, and a publish does as much for a pattern as for one more topic.
+//! Each event of a topic that matches is appended to the pattern's log, too, in the hub's order, from the pattern's
+//! first subscription to its last. A subscription of a pattern is therefore one position in one log, for any number of
+//! topics and for topics without a log. A publish costs as much for a pattern as for one more topic.
 //!
-//! It holds little. A subscription that falls behind it finds what it has not read in the topics' own logs, see
+//! The log is short. A subscription that falls behind it reads the rest from the logs of the topics, see
 //! [`Backfill`](crate::hub::subscription::backfill::Backfill).
 //!
-//! A topic's log knows the pattern_logs of the patterns that match. It looks them up when it is made, and again before an event
-//! is appended if the registry's patterns are of another generation since. A pattern_log is entered into the registry, with a
-//! new generation, before the subscription reads the watermark with no publish under way; each publish after that finds
-//! the new generation under the sequencer. So that watermark is the seam between the events that are replayed and those
-//! that are read here, and to follow a pattern costs the same however many topics match.
+//! A topic's log holds the logs of the patterns that match. It looks them up when it is created, and again before an
+//! event is appended if the generation of the registry's patterns has changed. A pattern's log is entered into the
+//! registry, with a new generation, before the subscription reads the watermark while no publish is in progress. Each
+//! later publish finds the new generation under the sequencer. That watermark is the boundary between the events that
+//! are read from the topics and those that are read here. Following a pattern costs the same for any number of matching
+//! topics.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,8 +24,8 @@ use crate::hub::log::append::Appended;
 use crate::hub::log::log::{Log, LogState};
 use crate::model::{Pattern, Retention, Topic};
 
-/// What a pattern_log keeps: enough for a burst, and no more than a small topic. Next to nothing under loom, which is to see it
-/// outrun its readers.
+/// Retention of a pattern's log: enough for a burst, and no more than a small topic. Nearly nothing under loom, so that
+/// its readers fall behind.
 const KEPT: Retention =
     Retention { count: if cfg!(loom) { 0 } else { 1_024 }, bytes: 256 * 1024, age: Duration::from_secs(10) };
 
@@ -34,8 +35,8 @@ impl Log {
         Self::new(pattern, Arc::new(KEPT), 0, Box::default(), 0, pool)
     }
 
-    /// Sets the pattern_logs of this topic, which were found among the patterns of a generation. Under the registry's lock, so that
-    /// an earlier generation never comes later. Returns the pattern_logs that it had before.
+    /// Sets the pattern logs of this topic, which were found among the patterns of a generation. Called under the
+    /// registry's lock, so that generations are set in their order. Returns the previous pattern logs.
     #[cold]
     pub(crate) fn set_pattern_logs(&self, pattern_logs: Box<[Arc<Self>]>, generation: u64) -> Box<[Arc<Self>]> {
         let mut state = self.state();
@@ -44,7 +45,7 @@ impl Log {
         std::mem::replace(&mut state.pattern_logs, pattern_logs)
     }
 
-    /// Forgets the patterns that nobody follows any more.
+    /// Forgets the patterns without subscriptions.
     pub(crate) fn forget_pattern_logs(&self) {
         let mut state = self.state();
         let live = state.pattern_logs.iter().filter(|pattern_log| pattern_log.live().is_some()).cloned().collect();
@@ -54,8 +55,9 @@ impl Log {
         drop(old);
     }
 
-    /// Begins to mark replaced events, if one of the pattern_logs does and few are in memory: the caller is a publisher, which must
-    /// not wait for a long history to be marked. A subscription that reads such a history has it marked.
+    /// Begins to mark replaced events if one of the pattern logs does and few events are in memory. The caller is a
+    /// publisher, which must not wait until a long history is marked. A subscription that reads such a history has it
+    /// marked.
     #[cold]
     pub(crate) fn conflate_as_patterns(&self) {
         let state = self.state();
@@ -68,7 +70,7 @@ impl Log {
         }
     }
 
-    /// Puts an event of a topic that pattern_logs this log into it. `false` if the log was dropped.
+    /// Appends an event of a topic that the pattern matches. Returns `false` if the log was dropped.
     fn take_in(
         self: &Arc<Self>,
         topic: &Topic,
@@ -85,10 +87,10 @@ impl Log {
 }
 
 impl LogState {
-    /// Puts an event of this topic into the pattern_logs, and forgets those that were dropped.
+    /// Appends an event of this topic to the pattern logs, and forgets those that were dropped.
     #[cold]
     pub(crate) fn put_in_patterns(&mut self, topic: &Topic, entry: &Entry) -> Vec<(Arc<Log>, Appended)> {
-        // An event of each log leaves history, and after that a segment of one of them memory.
+        // One event of each log leaves history, then one segment of one of them leaves memory.
         let (mut in_patterns, mut left) =
             (Vec::with_capacity(self.pattern_logs.len()), STRETCH + self.pattern_logs.len());
         let live = self

@@ -2,10 +2,10 @@ use std::task::Waker;
 
 use crate::hub::sync::Mutex;
 
-/// Which of a subscription's topics have something to read: the subscription looks at these and at no others.
+/// Keys of the topics of one subscription that may have events to read. The subscription looks at no others.
 ///
-/// A key is in at most one place: here, with the reader (which has taken it), or armed at its topic. A mark that comes
-/// late may be one too many: the reader ignores it, or looks at a topic that is armed once more.
+/// A key is in at most one place: in the inbox, with the reader that has taken it, or registered at its topic. A late
+/// mark may be redundant: the reader ignores it, or looks at a topic that is registered once more.
 #[derive(Debug, Default)]
 pub(crate) struct Inbox(Mutex<Ready>);
 
@@ -16,9 +16,9 @@ struct Ready {
 }
 
 impl Inbox {
-    /// Marks a topic. Called under the sequencer, before the watermark passes the event, or while the topic's log is among
-    /// the [`LateMarks`](crate::hub::wake::late_marks::LateMarks). Returns the waker of the reader,
-    /// if it waits: to be woken when the locks are released.
+    /// Marks a topic. Called under the sequencer before the watermark passes the event, or while the topic's log is
+    /// among the [`LateMarks`](crate::hub::wake::late_marks::LateMarks). Returns the waker of the reader if it waits;
+    /// the caller wakes it after it has released the locks.
     #[inline]
     pub(crate) fn mark(&self, key: u32) -> Option<Waker> {
         let mut ready = self.0.lock();
@@ -26,13 +26,13 @@ impl Inbox {
         ready.waker.take()
     }
 
-    /// Hands the marked keys over, for an empty list.
+    /// Exchanges the marked keys for an empty list.
     #[inline]
     pub(crate) fn take(&self, keys: &mut Vec<u32>) {
         std::mem::swap(keys, &mut self.0.lock().keys);
     }
 
-    /// Waits for a mark, unless there is one: then `false`.
+    /// Registers the waker if no topic is marked. Returns `true` if it was registered.
     pub(crate) fn park(&self, waker: Waker) -> bool {
         let mut ready = self.0.lock();
         let (parked, unused) = match ready.keys.is_empty() {

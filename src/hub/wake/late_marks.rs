@@ -3,19 +3,19 @@ use std::sync::Arc;
 use crate::hub::holds::count_steps;
 use crate::hub::sync::{Count, Leaf, Signal};
 
-/// Most inboxes that are marked under a lock.
+/// Largest number of inboxes that are marked under a lock.
 const MARKED: u64 = 128;
 
-/// Logs whose followers are being marked without a lock, since they are many.
+/// Logs whose followers are marked without a lock because there are many.
 ///
-/// Few followers are marked under the sequencer, before the watermark passes the event. If they are many, the log is
-/// entered here instead, under the lock under which its followers are taken out and before the watermark passes the
-/// event; it is taken out of here when all of them are marked. A reader loads the watermark, looks here, and takes its
-/// inbox, in this order. So of each event up to the watermark it finds the log here, or the mark in its inbox. A log that
-/// it finds here it looks at as if it were marked; the mark that comes later is one too many, and ignored.
+/// Few followers are marked under the sequencer before the watermark passes the event. If there are many, the slot of
+/// the log is entered here instead: under the lock under which its followers are taken out, and before the watermark
+/// passes the event. It is removed when all of them are marked. A reader loads the watermark, looks here, and takes its
+/// inbox, in this order. For each event up to the watermark it therefore finds the log here or the mark in its inbox.
+/// It treats a log that it finds here as marked, and ignores the mark that comes later.
 #[derive(Debug)]
 pub(crate) struct LateMarks {
-    /// Most inboxes that are marked under a lock.
+    /// Largest number of inboxes that are marked under a lock.
     most: Count,
     is_on: Signal,
     /// Slots of the logs of each publisher that marks, in ascending order.
@@ -36,7 +36,7 @@ impl Default for LateMarks {
 }
 
 impl LateMarks {
-    /// Returns whether so many inboxes are few enough to be marked under a lock.
+    /// Returns whether this number of inboxes is small enough to be marked under a lock.
     #[inline]
     pub(crate) fn are_few(&self, inboxes: usize) -> bool {
         inboxes == 0 || inboxes as u64 <= self.most.load()
@@ -48,12 +48,12 @@ impl LateMarks {
         self.most.set(0);
     }
 
-    /// Enters the slots of logs whose followers are to be marked. A publisher does so under the sequencer, and an eviction under the
-    /// log's lock, so that no event is appended and passed by the watermark in between.
+    /// Enters the slots of logs whose followers are to be marked. A publisher calls this under the sequencer, and an
+    /// eviction under the log's lock, so that no event is appended and passed by the watermark in between.
     #[cold]
     pub(crate) fn enter(&self, mut slots: Vec<u32>) -> Marking<'_> {
         slots.sort_unstable();
-        // A pattern's log comes once for each of its topics in a batch.
+        // A pattern's log is entered once for each of its topics in a batch.
         slots.dedup();
         let slots = Arc::from(slots);
         let mut all = self.all.lock();
@@ -69,8 +69,8 @@ impl LateMarks {
         self.is_on.is_on()
     }
 
-    /// Returns the slots of the logs whose followers are about to be marked: those of each publisher that marks, in ascending
-    /// order. A log keeps its slot while it has followers.
+    /// Returns the slots of the logs whose followers are about to be marked, for each publisher that marks, in
+    /// ascending order. A log keeps its slot while it has followers.
     #[cold]
     pub(crate) fn current(&self) -> Vec<Arc<[u32]>> {
         let all = self.all.lock();

@@ -12,24 +12,24 @@ use crate::hub::sync::{Mutex, Switch};
 use crate::hub::wake::waiters::Ticket;
 use crate::hub::wake::waiters::Waiters;
 
-/// How many it wakes before it lets other tasks run.
+/// Number of wakers that one poll calls before other tasks run.
 const WAKES: usize = 256;
 
-/// NotifierQueue the subscribers of a [`LocalHub`](crate::LocalHub) in the place of who publishes, see
+/// Future that wakes the subscribers of a [`LocalHub`](crate::LocalHub) in place of its publishers, see
 /// [`LocalHub::notifier`](crate::LocalHub::notifier).
 ///
-/// A future for the application to run: as a task, or in one of its own. It is ready when the hub is closed. Dropped
-/// before, it wakes whom it still should; from then on publishers wake by themselves again.
-#[must_use = "a notifier wakes nobody unless it is polled"]
+/// The application runs it as a task, or as a part of one. It is ready when the hub is closed. If it is dropped before,
+/// it wakes the subscribers that are still queued, and publishers wake subscribers themselves again.
+#[must_use = "a notifier wakes no subscriber unless it is polled"]
 pub struct Notifier {
     wakes: Arc<NotifierQueue>,
-    /// Whom it is waking: those before `next` are woken.
+    /// Wakers of the current log: those before `next` have been called.
     woken: Vec<Option<Waker>>,
     next: usize,
     waiters: Option<Arc<dyn QueuedWaiters>>,
 }
 
-/// Waiters that a publisher leaves to the notifier: those of a log.
+/// Waiters of one log, which a publisher leaves to the notifier.
 pub(crate) trait QueuedWaiters: fmt::Debug + Send + Sync {
     /// Takes the waiters that were queued.
     fn take_queued(&self) -> Vec<Option<Waker>>;
@@ -38,11 +38,11 @@ pub(crate) trait QueuedWaiters: fmt::Debug + Send + Sync {
     fn give_back(&self, wakers: Vec<Option<Waker>>);
 }
 
-/// The topics whose waiters the notifier is to wake, each of them once. The waiters stay registered in their logs until
-/// it comes to them, so nothing is held here for each of them.
+/// Queue of the logs whose waiters the notifier is to wake, each of them once. The waiters stay registered in their
+/// logs until then, so the queue holds nothing for each of them.
 #[derive(Debug, Default)]
 pub(crate) struct NotifierQueue {
-    /// A mirror of [`Queue::is_on`].
+    /// Mirror of [`Queue::is_on`].
     is_on: Switch,
     queue: Mutex<Queue>,
 }
@@ -53,16 +53,16 @@ struct Queue {
     is_on: bool,
     is_closed: bool,
     waiters: VecDeque<Arc<dyn QueuedWaiters>>,
-    /// The notifier's, where it waits.
+    /// Waker of the notifier while it waits.
     waker: Option<Waker>,
-    /// Those that wait for the end of the notifier, to follow it.
+    /// Tasks that wait for the end of the notifier to replace it.
     standby: Waiters<Waker>,
 }
 
-/// Whoever queued a topic wakes its waiters.
+/// Error of [`NotifierQueue::push`]: the publisher must wake the waiters itself.
 pub(crate) struct NoNotifier;
 
-/// Result of the attempt to begin a notifier.
+/// Result of the attempt to start a notifier.
 #[cfg(feature = "http")]
 pub(crate) enum NotifierStart {
     First,
@@ -70,7 +70,7 @@ pub(crate) enum NotifierStart {
     Closed,
 }
 
-/// What a notifier finds in the queue.
+/// Next entry of the queue.
 enum QueueItem {
     Waiters(Arc<dyn QueuedWaiters>),
     Nothing,
@@ -78,18 +78,18 @@ enum QueueItem {
 }
 
 impl Notifier {
-    /// `None` while there is another.
+    /// Returns the notifier of a hub; `None` while there is another.
     pub(crate) fn new(wakes: &Arc<NotifierQueue>) -> Option<Self> {
         let is_first = wakes.start();
         is_first.then(|| Self::begun(Arc::clone(wakes)))
     }
 
-    /// Returns the notifier of a hub that was told of it.
+    /// Returns the notifier of a hub whose queue is switched on.
     pub(crate) fn begun(wakes: Arc<NotifierQueue>) -> Self {
         Self { wakes, woken: Vec::new(), next: 0, waiters: None }
     }
 
-    /// NotifierQueue some of those whom it is waking. False: that was all of them.
+    /// Wakes some of the current waiters. Returns `false` if none are left.
     fn wake(&mut self, left: &mut usize) -> bool {
         while let Some(waker) = self.woken.get_mut(self.next) {
             if *left == 0 {
@@ -104,7 +104,7 @@ impl Notifier {
         false
     }
 
-    /// Begins with those of a topic. The allocation goes back to where it came from.
+    /// Begins with the waiters of a log. Returns the allocation of the previous log to it.
     fn begin(&mut self, waiters: Option<Arc<dyn QueuedWaiters>>) {
         let mut woken = take(&mut self.woken);
         woken.clear();
@@ -139,7 +139,7 @@ impl Future for Notifier {
 
 impl Drop for Notifier {
     fn drop(&mut self) {
-        // Maybe because a waker panicked: a second panic would abort.
+        // A waker may have panicked: a second panic would abort.
         let wake = |waker: Waker| drop(catch_unwind(AssertUnwindSafe(|| waker.wake())));
         let (queued, standby) = self.wakes.stop();
         self.woken.drain(..).chain(standby).flatten().for_each(wake);
@@ -150,20 +150,21 @@ impl Drop for Notifier {
 }
 
 impl NotifierQueue {
-    /// Whether there is a notifier. It may be gone, or there may be one, a moment later.
+    /// Returns whether there is a notifier. The answer may be outdated a moment later.
     #[inline]
     pub(crate) fn is_on(&self) -> bool {
         self.is_on.is_on()
     }
 
-    /// There is a notifier now. False: there was one.
+    /// Switches the queue on. Returns `false` if there was a notifier.
     fn start(&self) -> bool {
         let mut queue = self.queue.lock();
         self.is_on.set(true);
         !replace(&mut queue.is_on, true)
     }
 
-    /// There is no notifier any more. Returns what it did not come to, and the wakers of those that may follow it.
+    /// Switches the queue off. Returns the waiters that are still queued, and the wakers of the tasks that may replace
+    /// the notifier.
     fn stop(&self) -> (VecDeque<Arc<dyn QueuedWaiters>>, Vec<Option<Waker>>) {
         let mut queue = self.queue.lock();
         self.is_on.set(false);
@@ -174,7 +175,7 @@ impl NotifierQueue {
         (queued, standby)
     }
 
-    /// Begins a notifier. While there is another, registers the waker for the end of that one.
+    /// Switches the queue on. While there is a notifier, registers the waker for its end instead.
     #[cfg(feature = "http")]
     pub(crate) fn start_or_wait(&self, ticket: &mut Ticket, waker: Waker) -> NotifierStart {
         let mut queue = self.queue.lock();
@@ -192,15 +193,14 @@ impl NotifierQueue {
         begun
     }
 
-    /// Removes what [`start_or_wait`](Self::start_or_wait) registered.
+    /// Removes the registration of [`start_or_wait`](Self::start_or_wait).
     #[cfg(feature = "http")]
     pub(crate) fn wait_no_more(&self, ticket: &mut Ticket) {
         let waker = self.queue.lock().standby.cancel(ticket);
         drop(waker);
     }
 
-    /// Has the notifier wake a topic's waiters, which are [queued](crate::hub::log::log::LogState::is_queued). Returns the waker
-    /// of the notifier, if it waits.
+    /// Queues the waiters of a log. Returns the waker of the notifier if it waits.
     pub(crate) fn push(&self, waiters: Arc<dyn QueuedWaiters>) -> Result<Option<Waker>, NoNotifier> {
         let mut queue = self.queue.lock();
         if !queue.is_on || queue.is_closed {
@@ -210,8 +210,7 @@ impl NotifierQueue {
         Ok(queue.waker.take())
     }
 
-    /// Nothing more is queued: the hub is closed. Returns the wakers of the notifier, if it waits, and of those that wait for
-    /// its end.
+    /// Closes the queue. Returns the wakers of the notifier, if it waits, and of the tasks that wait for its end.
     pub(crate) fn close(&self) -> Vec<Option<Waker>> {
         let mut queue = self.queue.lock();
         queue.is_closed = true;
@@ -221,7 +220,7 @@ impl NotifierQueue {
         wakers
     }
 
-    /// The topic whose turn it is. Where there is none, the notifier waits for one.
+    /// Returns the next entry. Registers the notifier if the queue is empty.
     fn turn(&self, cx: &Context<'_>) -> QueueItem {
         // Cloned before the lock: a waker is the executor's code.
         let waker = cx.waker().clone();

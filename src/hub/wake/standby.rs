@@ -7,18 +7,18 @@ use std::task::{Context, Poll};
 use crate::hub::wake::notifier::{Notifier, NotifierQueue, NotifierStart};
 use crate::hub::wake::waiters::Ticket;
 
-/// A hub that notifiers can be begun for. It neither keeps the hub open nor in memory.
+/// Handle by which notifiers of a hub can be started. It keeps the hub neither open nor in memory.
 #[derive(Clone)]
 pub(crate) struct NotifierSource(Weak<NotifierQueue>);
 
-/// The notifier of a hub from the moment on at which there is no other one.
+/// Future that becomes the notifier of a hub when there is no other one.
 ///
-/// A future that is ready when the hub is closed. If a waker panics in a poll, the subscribers that were still to be woken
-/// are woken before the panic goes on to the caller, and the next poll begins another notifier.
-#[must_use = "a standby notifier wakes nobody unless it is polled"]
+/// It is ready when the hub is closed. If a waker panics in a poll, the remaining subscribers are woken before the
+/// panic reaches the caller, and the next poll starts another notifier.
+#[must_use = "a standby notifier wakes no subscriber unless it is polled"]
 pub(crate) struct Standby {
     source: NotifierSource,
-    /// The place in the hub's list of those that wait for the end of another notifier.
+    /// Registration for the end of another notifier.
     ticket: Ticket,
     notifier: Option<Notifier>,
 }
@@ -28,14 +28,14 @@ impl NotifierSource {
         Self(Arc::downgrade(wakes))
     }
 
-    /// Returns a future that becomes the hub's notifier.
+    /// Returns a future that becomes the notifier of the hub.
     pub(crate) fn standby(&self) -> Standby {
         Standby { source: self.clone(), ticket: Ticket::NONE, notifier: None }
     }
 }
 
 impl Standby {
-    /// Begins the notifier, unless there is another one.
+    /// Starts the notifier, unless there is another one.
     fn begin(&mut self, cx: &Context<'_>) -> Poll<Option<Notifier>> {
         let Some(wakes) = self.source.0.upgrade() else {
             return Poll::Ready(None);
@@ -53,7 +53,7 @@ impl Future for Standby {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = self.get_mut();
-        // Taken out: a panic drops it, and then it wakes those that it has taken from their topics.
+        // Taken out, so that a panic drops the notifier. It then wakes the waiters that it has taken.
         let mut notifier = match this.notifier.take() {
             Some(notifier) => notifier,
             None => match std::task::ready!(this.begin(cx)) {

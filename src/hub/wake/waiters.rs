@@ -3,30 +3,30 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::task::Waker;
 use std::vec::Drain;
 
-/// Number of places that are kept however few register.
+/// Number of places that are kept however few waiters register.
 const FEW: usize = 64;
 
-/// Who waits for a topic's next event: a slab that is taken whole.
+/// Waiters for the next event of a log: a slab that is taken as a whole.
 ///
-/// A registration is good for one round. Taking the slab ends the round, so a waiter that was taken is not woken again
-/// before it has registered again, and no ticket of an old round can touch a newer registration.
+/// A registration is valid for one round. Taking the slab ends the round. A waiter that was taken is woken again only
+/// after it has registered again, and no ticket of an earlier round refers to a newer registration.
 #[derive(Debug)]
 pub(crate) struct Waiters<T> {
     slots: Vec<Option<T>>,
     round: u64,
-    /// What most topics with one subscriber do without.
+    /// Lists that most topics with one subscriber do not need.
     beside: Option<Box<Spare<T>>>,
 }
 
 #[derive(Debug)]
 struct Spare<T> {
-    /// The slots that were cancelled in this round.
+    /// Slots that were cancelled in this round.
     free: Vec<u32>,
-    /// The allocation of the round before, to be used by the next.
+    /// Allocation of the previous round, for use in the next one.
     spare: Vec<Option<T>>,
 }
 
-/// A place in the slab, in the round in which it was given.
+/// Slot of a waiter, and the round in which it was assigned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Ticket {
     round: u64,
@@ -34,7 +34,7 @@ pub(crate) struct Ticket {
 }
 
 impl Ticket {
-    /// The ticket of nobody: rounds begin at 1.
+    /// Ticket without a registration: rounds begin at 1.
     pub(crate) const NONE: Self = Self { round: 0, slot: 0 };
 }
 
@@ -49,7 +49,7 @@ impl<T> Waiters<T> {
         Self { slots: Vec::new(), round: 1, beside: None }
     }
 
-    /// Registers a waiter under its ticket. Returns what stood there before, to be dropped outside of the lock.
+    /// Registers a waiter under its ticket. Returns the previous waiter, which the caller drops outside of the lock.
     #[inline]
     pub(crate) fn register(&mut self, ticket: &mut Ticket, waiter: T) -> Option<T> {
         if ticket.round == self.round || self.has_free() {
@@ -61,7 +61,7 @@ impl<T> Waiters<T> {
         None
     }
 
-    /// Registers a waiter where it stands already, or where one was cancelled.
+    /// Registers a waiter in the slot that it has, or in one that was cancelled.
     #[cold]
     fn reuse(&mut self, ticket: &mut Ticket, waiter: T) -> Option<T> {
         if ticket.round != self.round {
@@ -71,7 +71,7 @@ impl<T> Waiters<T> {
         self.slots.get_mut(ticket.slot as usize)?.replace(waiter)
     }
 
-    /// Takes a waiter out. Returns it, to be dropped outside of the lock.
+    /// Removes a waiter. Returns it; the caller drops it outside of the lock.
     #[inline]
     pub(crate) fn cancel(&mut self, ticket: &mut Ticket) -> Option<T> {
         let Ticket { round, slot } = mem::replace(ticket, Ticket::NONE);
@@ -96,17 +96,17 @@ impl<T> Waiters<T> {
         self.beside.get_or_insert_with(|| Box::new(Spare { free: Vec::new(), spare: Vec::new() }))
     }
 
-    /// Whether nobody is registered, nor was in this round.
+    /// Returns whether no waiter has registered in this round.
     pub(crate) fn is_empty(&self) -> bool {
         self.slots.is_empty()
     }
 
-    /// How many are registered.
+    /// Returns the number of registered waiters.
     pub(crate) fn len(&self) -> usize {
         self.slots.len() - self.beside.as_ref().map_or(0, |beside| beside.free.len())
     }
 
-    /// Takes everyone, in time that does not depend on how many they are.
+    /// Takes all waiters, in time that does not depend on their number.
     pub(crate) fn take(&mut self) -> Vec<Option<T>> {
         if self.slots.is_empty() {
             return Vec::new();
@@ -123,9 +123,9 @@ impl<T> Waiters<T> {
         mem::replace(&mut self.slots, next)
     }
 
-    /// Gives an emptied allocation back: for this round if nobody has registered yet, else for a later one. `most` is the
-    /// number of those that may register: for many more than these nothing is kept. Returns what is not needed, to be
-    /// dropped outside of the lock.
+    /// Returns an emptied allocation: for this round if no waiter has registered yet, otherwise for a later one. `most`
+    /// is the number of waiters that may register: an allocation for many more is not kept. Returns the allocations
+    /// that are not kept; the caller drops them outside of the lock.
     pub(crate) fn give_back(&mut self, slots: Vec<Option<T>>, most: u32) -> [Vec<Option<T>>; 2] {
         let most = FEW.max(4 * most as usize);
         let place = if self.slots.is_empty() { &mut self.slots } else { &mut self.beside().spare };
@@ -144,21 +144,21 @@ impl<T> Waiters<T> {
         [kept, unneeded]
     }
 
-    /// Returns whether there are allocations for more than a [`FEW`].
+    /// Returns whether there are allocations for more than [`FEW`] waiters.
     #[inline]
     pub(crate) fn is_large(&self) -> bool {
         let is_large = |beside: &Spare<T>| beside.free.capacity() > FEW || beside.spare.capacity() > FEW;
         self.slots.capacity() > FEW || self.beside.as_deref().is_some_and(is_large)
     }
 
-    /// Takes the allocations out. Only where nobody is registered.
+    /// Takes the allocations out. Called only while no waiter is registered.
     pub(crate) fn release(&mut self) -> Self {
-        // The round goes on, so that no ticket of before is good for the next registration.
+        // The round number is kept, so that no earlier ticket is valid for the next registration.
         mem::replace(self, Self { slots: Vec::new(), round: self.round, beside: None })
     }
 }
 
-/// NotifierQueue everyone in these lists, each once, also when one of the wakers panics. Leaves the lists empty.
+/// Wakes every waker in these lists once, also if one of them panics. Leaves the lists empty.
 pub(crate) fn wake_all<'a>(lists: impl Iterator<Item = &'a mut Vec<Option<Waker>>>) {
     struct Rest<'a, I: Iterator<Item = &'a mut Vec<Option<Waker>>>> {
         list: Option<Drain<'a, Option<Waker>>>,
@@ -181,7 +181,7 @@ pub(crate) fn wake_all<'a>(lists: impl Iterator<Item = &'a mut Vec<Option<Waker>
 
     impl<'a, I: Iterator<Item = &'a mut Vec<Option<Waker>>>> Drop for Rest<'a, I> {
         fn drop(&mut self) {
-            // There is something left only when a waker panicked: a second panic here would abort.
+            // Wakers are left only if one has panicked: a second panic here would abort.
             self.wake(|waker| drop(catch_unwind(AssertUnwindSafe(|| waker.wake()))));
         }
     }
