@@ -16,40 +16,42 @@ use crate::hub::shared::Shared;
 use crate::hub::wake::waiters::wake_all;
 use crate::model::Event;
 
-/// A topic that holds more than this part of the budget, and that no other exceeds by a size class, makes room for its own
+/// Part of the budget. A topic that holds more, and that no other exceeds by a size class, makes room for its own
 /// events.
 const LARGE_SHARE: usize = 16;
-/// Bytes of a segment with as many places as one can have.
+/// Bytes of a segment with the largest number of places.
 const LARGEST_SEGMENT: usize = Segment::footprint(SegmentSizing::MOST_PLACES);
 const _: () =
     assert!(LARGEST_SEGMENT > footprint::FIRST_EVENT + Segment::footprint(1), "a topic's first event takes less");
-/// Number of logs that an eviction looks at for one that holds as much as it is filed with.
+/// Number of logs that an eviction looks at to find one that holds as much as it was filed with.
 const LOOKS: usize = 1_024;
 
 /// Eviction within the byte budget and the limit of topics.
 ///
-/// CacheQueue of sealed segments go first, then what retention does not promise: live buffers, and segments with nothing of
-/// history. Then one segment after another goes, each under a lock of its own:
+/// Caches of sealed segments are emptied first. Then segments that retention does not promise are evicted: live
+/// buffers, and segments without history. Then history is evicted, one segment at a time, each under its own lock:
 ///
-/// 1. A topic that holds more than a sixteenth of the budget loses its own oldest segment to its own events, if no topic
-///    is of a higher size class (a class is a doubling of the bytes). So one huge topic does not evict many small ones.
-/// 2. Otherwise, if topics with one segment and no subscription hold more than an eighth of all bytes, the least recently
-///    used of them is evicted, of the class that holds the most of these bytes. So a flood that is spread over many size
-///    classes does not evict topics in use.
-/// 3. Otherwise the size class with the most bytes gives way: a flood of tiny topics counts as a whole, however small each
-///    is. Bytes of a topic without a subscription count twice, and four times if the topic has begun one segment only.
-/// 4. In that class, topics without a subscription go first, then the logs of patterns, then the rest. Of equals the one
-///    that had an event, or lost its last subscription, least recently. A topic without a subscription then goes on giving
-///    way, and stays in its class meanwhile, else the next one would begin to before it is gone; of others each does in
-///    turn.
+/// 1. A topic that holds more than a sixteenth of the budget loses its own oldest segment to its own events, if no
+///    topic is of a higher size class (a class is a doubling of the bytes). One huge topic therefore does not evict
+///    many small ones.
+/// 2. Otherwise, if topics with one segment and no subscription hold more than an eighth of all bytes, one of these is
+///    evicted: the least recently used of the class that holds the most of these bytes. A flood that is spread over
+///    many size classes therefore does not evict topics in use.
+/// 3. Otherwise a log of the size class with the most bytes is evicted, so that a flood of tiny topics counts as a
+///    whole. Bytes of a topic without a subscription count twice, and four times if the topic has begun one segment
+///    only.
+/// 4. In that class, topics without a subscription are evicted first, then the logs of patterns, then the rest. Of
+///    equals, it is the one that had an event, or lost its last subscription, least recently. A topic without a
+///    subscription stays in its class until it is empty, so that its eviction is complete before that of the next one
+///    begins. The others are evicted a segment each, in rotation.
 ///
-/// The need of a batch is what it adds to each log at once, see [`Growth`]: not more than the log's retention keeps, and
-/// segments as they are begun.
+/// The need of a batch is the number of bytes that it adds to each log at once, see [`Growth`]: not more than the log's
+/// retention keeps, in segments as they are begun.
 ///
-/// Called before the sequencer is taken, and never with a lock held: what goes may be the user's to drop.
+/// Called before the sequencer is taken, and never with a lock held: evicted events may be the user's to drop.
 impl Shared {
-    /// Makes room for events that are about to be published. Others may be published meanwhile: what the hub holds may
-    /// be over its limit by what they add.
+    /// Makes room for events that are about to be published. Other threads may publish meanwhile: the hub may exceed
+    /// its limit by the bytes that they add.
     #[inline]
     pub(crate) fn make_room<'a>(
         &self,
@@ -71,7 +73,7 @@ impl Shared {
         made.map(Some)
     }
 
-    /// Makes room among the topics that hold events for those of these events.
+    /// Evicts topics until the topics of these events may hold events.
     #[cold]
     fn evict_topics_for<'a>(
         &self,
@@ -87,7 +89,7 @@ impl Shared {
             if topics > self.pool.max_topics {
                 return Err(refuse());
             }
-            // At once, since each look at the events costs by their number.
+            // In one loop, since each look at the events costs in proportion to their number.
             for _ in 0..self.pool.missing_topics(topics) {
                 if !self.evict(LogsBySize::oldest_topic, true) {
                     return Err(refuse());
@@ -104,9 +106,9 @@ impl Shared {
         let logs: BTreeMap<_, _> = events.clone().map(|(log, _)| (log.slot, log)).collect();
         logs.values().for_each(|log| log.forget_pattern_logs());
         let mut reserved = self.budget.reserve();
-        // What is too much for an empty hub evicts nothing.
+        // A batch that is too large for an empty hub evicts nothing.
         let mut possible = Growth::of(events.clone(), |_| SegmentSizing::NONE).bytes() <= self.budget.limit;
-        // With a log's newest segment goes the room in it: then the need is another.
+        // Eviction of a log's newest segment also removes the room in it, which changes the need.
         let need = || Growth::of(events.clone(), |log| log.state().sizing()).bytes();
         while possible {
             let need_now = need();
@@ -127,7 +129,7 @@ impl Shared {
             if !evicts && self.budget.has_room_but_for_others(need_now) {
                 return Ok(reserved);
             }
-            // Others evict and publish meanwhile: there may be something again.
+            // Other threads evict and publish meanwhile: there may be something to evict again.
             possible = evicts || self.pool.by_size.largest().is_some();
         }
         let weight = events.fold(0_usize, |sum, (_, event)| sum.saturating_add(event.weight()));
@@ -140,7 +142,8 @@ impl Shared {
         held > (self.budget.limit / LARGE_SHARE) as u64 && self.pool.by_size.is_of_highest_class(held)
     }
 
-    /// Evicts the oldest segment, or `all`, of the log that is next to give way. False: nothing is left to evict.
+    /// Evicts the oldest segment, or with `all` every segment, of the next log to evict. Returns `false` if nothing is
+    /// left to evict.
     fn evict(&self, next: impl Fn(&LogsBySize<Log>) -> Option<Arc<Log>>, all: bool) -> bool {
         for _ in 0..LOOKS {
             let Some(log) = next(&self.pool.by_size) else {
@@ -154,27 +157,28 @@ impl Shared {
         true
     }
 
-    /// Evicts a segment of which retention promises nothing. False: none is left, or none was found.
+    /// Evicts a segment of which retention promises nothing. Returns `false` if there is none, or if none was found.
     fn evict_surplus(&self) -> bool {
-        // Each is looked at once: one that still has a surplus is put into the queue again.
+        // Each log is looked at once: one that still has a surplus is offered again.
         let mut logs = std::iter::from_fn(|| self.pool.by_size.take_offered()).take(self.pool.by_size.offers());
         // Before a log is taken out: the clock is the user's.
         let now = self.now();
         logs.any(|log| self.relieve(&log, log.evict_surplus(now)))
     }
 
-    /// Evicts what retention does not promise while the hub is over its budget: live buffers may have grown beyond it.
+    /// Evicts segments that retention does not promise while the hub exceeds its budget: live buffers may have grown
+    /// beyond it.
     #[cold]
     pub(crate) fn evict_excess(&self) {
         while !self.budget.has_room_but_for_others(0) && self.evict_surplus() {}
     }
 
-    /// Evicts the oldest segment of a log. False: it had none, or was filed with more than it holds.
+    /// Evicts the oldest segment of a log. Returns `false` if it had none, or was filed with more than it holds.
     fn evict_from(&self, log: &Arc<Log>) -> bool {
         self.relieve(log, log.evict_oldest(self.now()))
     }
 
-    /// Does what an eviction leaves to be done. False: there was none.
+    /// Does the work that an eviction leaves. Returns `false` if there was no eviction.
     fn relieve(&self, log: &Arc<Log>, relief: Option<Eviction<'_>>) -> bool {
         let Some(Eviction { evicted, mut wakers, followers, marking, idle }) = relief else {
             return false;
@@ -186,7 +190,7 @@ impl Shared {
         if idle {
             self.registry.release(log);
         }
-        // Last, for its events are the user's, and their drop may panic.
+        // Dropped last: the events are the user's, and their drop may panic.
         drop(evicted);
         true
     }

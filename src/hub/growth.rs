@@ -11,7 +11,7 @@ use crate::model::{self, Event, Retention};
 /// Bytes that publishing events adds to the logs of their topics and of the patterns that match.
 #[derive(Default)]
 pub(crate) struct Growth {
-    /// By the logs' slots.
+    /// By the slots of the logs.
     topics: BTreeMap<u32, TopicGrowth>,
     pattern_logs: BTreeMap<u32, LogGrowth>,
 }
@@ -21,19 +21,19 @@ struct TopicGrowth {
     pattern_logs: Box<[Arc<Log>]>,
 }
 
-/// Growth of one log. Its retention evicts old events while new ones are added, so it may be less than what is added.
-/// Events that the log held before are not taken into account: they count as if they stayed.
+/// Growth of one log. Its retention evicts old events while new ones are added, so it may be less than the sum of their
+/// bytes. Events that the log held before count as if they stayed.
 struct LogGrowth {
     sizing: SegmentSizing,
-    /// Whether there are connected readers, which are behind from the first event on. Their live buffer is not counted: it
-    /// gives way to the batch.
+    /// Whether there are connected readers, which are behind from the first event on. Their live buffer does not count:
+    /// it is evicted in favour of the batch.
     is_read: bool,
     /// Growth in segments that are sealed by now, oldest first.
     sealed: VecDeque<Part>,
     newest: Part,
-    /// The sum of these.
+    /// Sum of these.
     all: Part,
-    /// The most bytes that it was.
+    /// Largest sum so far.
     most: usize,
 }
 
@@ -42,12 +42,12 @@ struct LogGrowth {
 struct Part {
     events: usize,
     weight: usize,
-    /// Their bytes, and those of the segment if it is begun with them.
+    /// Bytes of the events, and of the segment if they begin it.
     bytes: usize,
 }
 
 impl Growth {
-    /// Returns the growth by these events of logs whose newest segments are as `sizing` says.
+    /// Returns the growth by these events, of logs whose newest segments have the given `sizing`.
     pub(crate) fn of<'a>(
         events: impl Iterator<Item = (&'a Arc<Log>, &'a Event)>,
         sizing: impl Fn(&Log) -> SegmentSizing,
@@ -83,7 +83,7 @@ impl LogGrowth {
         Self { sizing, is_read, sealed: VecDeque::new(), newest: none, all: none, most: 0 }
     }
 
-    /// Adds an event. `from`: its topic, in the log of a pattern.
+    /// Adds an event. `from` is its topic, in the log of a pattern.
     fn add(&mut self, event: &Event, log: &Log, from: Option<&model::Topic>) {
         let weight = event.weight();
         let topic = if self.sizing.is_none() { footprint::topic(&log.name) } else { 0 };
@@ -125,7 +125,7 @@ impl Part {
         }
     }
 
-    /// Returns whether nothing is retained of what is before these events.
+    /// Returns whether retention keeps nothing before these events.
     fn fills(&self, retention: &Retention) -> bool {
         self.events >= retention.count || self.weight > retention.bytes
     }

@@ -1,9 +1,9 @@
 //! Counts steps while a lock is held, in unit tests.
 //!
-//! No hold of a lock steps more than 1,024 topics, events, segments or subscribers, so that no publisher waits longer for a
-//! lock because a hub has grown. Each lock of [`sync`](crate::hub::sync) begins a hold when it is taken with no other
-//! held by the thread; one that is taken within a hold is a visit. A loop that runs under a lock calls [`count_steps`].
-//! More steps than that panic. In other builds all of this is nothing.
+//! No hold of a lock goes through more than 1,024 topics, events, segments or subscribers, so that no publisher waits
+//! longer for a lock because a hub has grown. Each lock of [`sync`](crate::hub::sync) begins a hold when the thread
+//! holds no other. A lock that is taken within a hold is a step. A loop that runs under a lock calls [`count_steps`].
+//! More than 1,024 steps panic. In other builds the functions do nothing.
 //!
 //! A batch is the caller's: each of its events is [counted by itself](next_event).
 
@@ -15,7 +15,7 @@ pub(crate) const STRETCH: usize = 256;
 
 #[cfg(any(not(test), loom))]
 mod counted {
-    /// A hold of a lock.
+    /// Hold of a lock.
     #[derive(Debug)]
     pub(crate) struct Hold;
 
@@ -30,7 +30,7 @@ mod counted {
     #[inline(always)]
     pub(crate) fn count_steps(_visits: usize) {}
 
-    /// Begins the count anew, for the next event of a batch.
+    /// Begins a new count, for the next event of a batch.
     #[inline(always)]
     pub(crate) fn next_event() {}
 }
@@ -39,19 +39,19 @@ mod counted {
 mod counted {
     use std::cell::Cell;
 
-    /// Most steps of one hold.
+    /// Largest number of steps of one hold.
     pub(crate) const MOST: usize = 1_024;
 
     thread_local! {
-        /// Locks held by the thread.
+        /// Number of locks held by the thread.
         static HELD: Cell<usize> = const { Cell::new(0) };
-        /// Visits of the hold that goes on, or of the last one.
+        /// Number of steps of the present hold, or of the last one.
         static STEPS: Cell<usize> = const { Cell::new(0) };
-        /// Most steps of a hold of this thread.
+        /// Largest number of steps of a hold of this thread.
         static RECORD: Cell<usize> = const { Cell::new(0) };
     }
 
-    /// A hold of a lock.
+    /// Hold of a lock.
     #[derive(Debug)]
     pub(crate) struct Hold(());
 
@@ -83,12 +83,12 @@ mod counted {
         }
     }
 
-    /// Begins the count anew, for the next event of a batch.
+    /// Begins a new count, for the next event of a batch.
     pub(crate) fn next_event() {
         STEPS.set(0);
     }
 
-    /// Returns the most steps of a hold of this thread since the last call.
+    /// Returns the largest number of steps of a hold of this thread since the last call.
     pub(crate) fn take_record() -> usize {
         RECORD.take()
     }

@@ -10,20 +10,20 @@ use crate::hub::wake::notifier::{NoNotifier, QueuedWaiters};
 use crate::hub::wake::waiters::wake_all;
 use crate::model::Event;
 
-/// What is published in one go, at one time and with one round of wakes.
+/// Events that are published together, at one time and with one round of wakes.
 pub(crate) struct PublishRound<'a> {
     shared: &'a Shared,
     now: u64,
-    /// Whether there is a notifier that wakes who waits.
+    /// Whether a notifier wakes the waiting subscriptions.
     queues: bool,
 }
 
-/// An event in its log, and what is to be done for it when the sequencer is released.
+/// Event in its log, and the work that is left for the time after the sequencer is released.
 pub(crate) struct AppendedEvent {
     pub(crate) receipt: Receipt,
     log: Arc<Log>,
     appended: Appended,
-    /// Whether the inboxes that it concerns are marked.
+    /// Whether the inboxes of the followers are marked.
     is_marked: bool,
 }
 
@@ -32,7 +32,8 @@ impl<'a> PublishRound<'a> {
         Self { shared, now: shared.now(), queues: shared.wakes.is_on() }
     }
 
-    /// Gives the event its sequence, puts it into its log and marks the inboxes that it concerns, if they are few.
+    /// Assigns the next sequence to the event, appends it to its log, and marks the inboxes of the followers if they
+    /// are few.
     pub(crate) fn append(
         &self,
         sequencer: &mut Sequencer,
@@ -46,7 +47,7 @@ impl<'a> PublishRound<'a> {
             self.shared.recent.push(&mut sequencer.block, sequence, log.slot, || self.shared.pool.by_size.topics());
             match log.append(entry, self.queues, self.shared.registry.generation()) {
                 Ok(appended) => break appended,
-                // Dropped between the registry and here, or with pattern_logs to be looked up again: the registry does both.
+                // Dropped meanwhile, or with pattern logs to be looked up again: the registry does both.
                 Err(back) => entry = back,
             }
             let again = log.name.as_topic().and_then(|topic| self.shared.registry.log(topic));
@@ -61,7 +62,8 @@ impl<'a> PublishRound<'a> {
         Ok(AppendedEvent { receipt, log, appended, is_marked })
     }
 
-    /// Enters the logs whose followers are too many to be marked under the sequencer, before the watermark is advanced.
+    /// Enters the logs whose followers are too many to be marked under the sequencer. Called before the watermark is
+    /// advanced.
     #[inline]
     pub(crate) fn enter_unmarked(&self, all: &[AppendedEvent]) -> Option<Marking<'a>> {
         let unmarked = || all.iter().filter(|in_log| !in_log.is_marked);
@@ -71,7 +73,7 @@ impl<'a> PublishRound<'a> {
         Some(self.shared.pool.late_marks.enter(slots))
     }
 
-    /// Marks those that are not, wakes, and puts back what can be used again.
+    /// Marks the remaining inboxes, wakes the subscriptions, and returns allocations for reuse.
     pub(crate) fn finish(&self, all: &mut [AppendedEvent], marking: Option<Marking<'_>>) {
         if let Some(marking) = marking {
             all.iter_mut().filter(|in_log| !in_log.is_marked).for_each(|in_log| in_log.appended.mark());
@@ -87,7 +89,7 @@ impl<'a> PublishRound<'a> {
     }
 
     fn settle(&self, all: &mut [AppendedEvent]) {
-        // All of them before anybody is woken, who may panic: nobody else comes for a topic that is to be queued here.
+        // All logs before any waker is called, which may panic: no other publisher queues the waiters of these logs.
         for AppendedEvent { log, appended, .. } in all.iter_mut().filter(|in_log| in_log.appended.queues) {
             match self.shared.wakes.push(Arc::clone(log) as Arc<dyn QueuedWaiters>) {
                 Ok(notifier) => appended.marked.extend(notifier.map(Some)),
@@ -108,7 +110,7 @@ impl<'a> PublishRound<'a> {
     }
 }
 
-/// What was appended to topics' logs, and to patterns'.
+/// Returns the work of the appends to topics' logs and to patterns' logs.
 fn each<'a>(
     all: &'a mut [AppendedEvent],
     in_patterns: &'a mut [(Arc<Log>, Appended)],

@@ -25,7 +25,7 @@ use crate::time::Clock;
 /// Number of logs that a sweep of all drops under one hold of the registry's lock.
 const RELEASED: usize = 64;
 
-/// What every handle of a hub and every subscription shares.
+/// State of a hub, shared by its handles and subscriptions.
 pub(crate) struct Shared {
     pub(crate) epoch: u64,
     pub(crate) max_event: usize,
@@ -37,26 +37,26 @@ pub(crate) struct Shared {
     pub(crate) sequencer: Mutex<Sequencer>,
     pub(crate) published: Watermark,
     pub(crate) wakes: Arc<NotifierQueue>,
-    /// Events that were stepped over because their time was up.
+    /// Number of events that subscriptions left out because they had expired.
     pub(crate) expired: Count,
-    /// Gaps that were told.
+    /// Number of delivered gaps.
     pub(crate) gaps: Count,
-    /// Events that were found gone.
+    /// Number of missed events.
     pub(crate) missed: Count,
-    /// Events that were stepped over because newer ones replaced them.
+    /// Number of events that subscriptions left out because newer ones replaced them.
     pub(crate) conflated: Count,
-    /// Events that subscriptions of patterns were handed from the topics' own logs.
+    /// Number of events that subscriptions of patterns read from the topics' own logs.
     pub(crate) replayed: Count,
     clock: Box<dyn Clock>,
     began: Instant,
 }
 
-/// Who gives out sequences. Its lock is held while an event goes to its log and its marks to the inboxes.
+/// Source of sequences. Its lock is held while an event is appended to its log and inboxes are marked.
 #[derive(Debug, Default)]
 pub(crate) struct Sequencer {
-    /// The last sequence given out.
+    /// Last sequence that was assigned.
     pub(crate) last: u64,
-    /// The block of [`Shared::recent`] that the last event is in.
+    /// Block of [`Shared::recent`] that holds the last event.
     pub(crate) block: Option<Arc<Block>>,
     pub(crate) closed: bool,
 }
@@ -93,17 +93,17 @@ impl Shared {
         }
     }
 
-    /// The time in nanoseconds since the hub was built.
+    /// Returns the time since the hub was built, in nanoseconds.
     pub(crate) fn now(&self) -> u64 {
         nanos(self.clock.now().saturating_duration_since(self.began))
     }
 
-    /// The cursor of a sequence.
+    /// Returns the cursor of a sequence.
     pub(crate) fn cursor(&self, sequence: u64) -> Cursor {
         Cursor::new(Position { epoch: self.epoch, sequence })
     }
 
-    /// Begins a subscription of a topic.
+    /// Begins a subscription of a topic. Returns its log, and the position in it.
     pub(crate) fn join(
         &self,
         topic: &Topic,
@@ -129,8 +129,8 @@ impl Shared {
         }
     }
 
-    /// Begins to follow a pattern. Events after the next [settled](Self::settled) watermark are in the pattern's
-    /// log, from the place on that is returned.
+    /// Begins a subscription of a pattern. Returns the pattern's log, and the position in it. Events after the next
+    /// [settled](Self::settled) watermark are in the log, from this position on.
     pub(crate) fn follow(
         &self,
         pattern: &Pattern,
@@ -153,8 +153,8 @@ impl Shared {
         }
     }
 
-    /// Ends a subscription of a topic or a pattern. `cancel` takes what is registered there out. That, and what is not in
-    /// memory any more, is returned, to be dropped when all is done: it is the user's.
+    /// Ends a subscription of a topic or a pattern. `cancel` takes its registration out. Returns that, and the segments
+    /// that have left memory: they are the user's, so the caller drops them last.
     pub(crate) fn leave<W>(
         &self,
         log: &Arc<Log>,
@@ -178,7 +178,7 @@ impl Shared {
         (waiter, gone, Vec::new())
     }
 
-    /// Counts what the hub holds.
+    /// Returns the statistics of the hub.
     pub(crate) fn stats(&self) -> HubStats {
         let [history, pinned, cached] = self.budget.used().map(|bytes| bytes as usize);
         let stats = HubStats {
@@ -204,12 +204,12 @@ impl Shared {
         Ok(())
     }
 
-    /// The sequencer of a hub that is open. Of a closed one there is no lock to drop the refused events under.
+    /// Locks the sequencer, unless the hub is closed. No lock is held while the refused events are dropped.
     pub(crate) fn sequence(&self) -> Result<MutexGuard<'_, Sequencer>, PublishError> {
         Some(self.sequencer.lock()).filter(|sequencer| !sequencer.closed).ok_or(PublishError::Closed)
     }
 
-    /// Refuses events and subscriptions from now on, and tells every subscriber and the notifier.
+    /// Refuses events and subscriptions from now on. Wakes every subscription and the notifier.
     pub(crate) fn close(&self) {
         self.sequencer.lock().closed = true;
         let (mut wakers, mut taken) = (Vec::new(), Vec::new());
@@ -230,8 +230,8 @@ impl Shared {
         wake_all(std::iter::once(&mut wakers));
     }
 
-    /// Lets go of the old history of all logs, and of topics of which nothing is left. A panic of an event's drop is
-    /// resumed when all is done.
+    /// Evicts the events of all logs that retention does not keep, and drops topics of which nothing is left. A panic
+    /// of an event's drop is resumed at the end.
     pub(crate) fn sweep_all(&self, now: u64) {
         let mut panicked = Ok(());
         self.each_stretch(|logs| {
@@ -246,7 +246,7 @@ impl Shared {
         }
     }
 
-    /// Sweeps a log until all is done. Returns whether it is idle then.
+    /// Sweeps a log until nothing is left to do. Returns whether it is idle then.
     fn sweep_whole(&self, log: &Arc<Log>, now: u64, panicked: &mut thread::Result<()>) -> bool {
         loop {
             let mut gone = Vec::new();
@@ -261,8 +261,8 @@ impl Shared {
         }
     }
 
-    /// Calls `act` with the logs of each stretch of slots, of topics and of patterns, without a lock held: with each that is
-    /// in memory all the time.
+    /// Calls `act` with the logs of topics and of patterns, 256 slots at a time, without a lock held. Each log that is
+    /// in memory all the time is passed once.
     fn each_stretch(&self, mut act: impl FnMut(&[Arc<Log>])) {
         let (mut next, mut logs) = (Some(0), Vec::new());
         while let Some(at) = next {
@@ -272,7 +272,7 @@ impl Shared {
         }
     }
 
-    /// Evicts the old history of the next few logs of the round, as far as one hold of their locks goes.
+    /// Sweeps the next few logs of the round, as far as one hold of their locks allows.
     #[inline]
     pub(crate) fn sweep_a_few(&self, now: u64) {
         if self.sweeper.is_due(now) {
@@ -294,9 +294,9 @@ impl Shared {
         let _released = if idle.is_empty() { Vec::new() } else { self.registry.release_all(idle.iter()) };
     }
 
-    /// The watermark after every event that is in its log now.
+    /// Returns the watermark after every event that is in its log now.
     pub(crate) fn settled(&self) -> u64 {
-        // Whoever appended an event holds the sequencer until the watermark is past it.
+        // A publisher holds the sequencer from the append until the watermark is past the event.
         let sequencer = self.sequencer.lock();
         let published = self.published.load();
         drop(sequencer);

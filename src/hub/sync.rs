@@ -1,4 +1,4 @@
-//! The locks and atomics of the hub, in one place: the orderings are argued here, and loom replaces them here.
+//! Locks and atomics of the hub, in one file: the orderings are argued here, and loom replaces the primitives here.
 
 #[cfg(loom)]
 use loom::sync::atomic::{AtomicBool as AtomicFlag, AtomicU32, AtomicU64, Ordering};
@@ -22,14 +22,14 @@ pub(crate) type RwLockReadGuard<'a, T> = Held<primitives::RwLockReadGuard<'a, T>
 pub(crate) type RwLockWriteGuard<'a, T> = Held<primitives::RwLockWriteGuard<'a, T>>;
 pub(crate) type LeafGuard<'a, T> = Held<std::sync::MutexGuard<'a, T>>;
 
-/// Topics by name. Ordered under loom, which needs every run to be the same.
+/// Set of topics by name. Ordered under loom, which needs every run to be the same.
 #[cfg(loom)]
 pub(crate) type Set<T> = std::collections::BTreeSet<T>;
-/// Topics by name. Hashed with the standard library's with_key hash: peers choose the names.
+/// Set of topics by name. Hashed with the standard library's keyed hash: peers choose the names.
 #[cfg(not(loom))]
 pub(crate) type Set<T> = std::collections::HashSet<T>;
 
-/// A lock's guard, and the [hold](crate::hub::holds) that ends with it.
+/// Guard of a lock, and the [hold](crate::hub::holds) that ends with it.
 #[derive(Debug)]
 pub(crate) struct Held<G> {
     guard: G,
@@ -59,7 +59,7 @@ impl<G: DerefMut> DerefMut for Held<G> {
     }
 }
 
-/// A mutex that does not know poison: no code of a user runs under one, so its data is whole whoever panicked.
+/// Mutex without poison: no code of a user runs under it, so its data is complete after any panic.
 #[derive(Debug, Default)]
 pub(crate) struct Mutex<T>(primitives::Mutex<T>);
 
@@ -73,7 +73,7 @@ impl<T> Mutex<T> {
     }
 }
 
-/// A readers-writer lock that does not know poison, for the same reason.
+/// Readers-writer lock without poison, for the same reason.
 #[derive(Debug, Default)]
 pub(crate) struct RwLock<T>(primitives::RwLock<T>);
 
@@ -91,8 +91,8 @@ impl<T> RwLock<T> {
     }
 }
 
-/// A mutex under which nothing else is locked and nobody waits. So the others need not be tried while it is held, and
-/// loom does not know it.
+/// Mutex under which no other lock is taken and no thread waits. Its interleavings need not be tried, and loom does not
+/// know it.
 #[derive(Debug, Default)]
 pub(crate) struct Leaf<T>(PlainMutex<T>);
 
@@ -106,11 +106,11 @@ impl<T> Leaf<T> {
     }
 }
 
-/// The sequence up to which every event is in its log, and every inbox that it concerns is marked or found by
+/// Sequence up to which every event is in its log, and every inbox of a follower is marked or found by
 /// [`LateMarks`](crate::hub::wake::late_marks::LateMarks).
 ///
-/// Release on the store, Acquire on the load: who sees a sequence here sees the marks made before it, and so may take an
-/// inbox without a mark for "nothing up to this sequence".
+/// Release on the store, Acquire on the load: a reader that loads a sequence sees the marks that were made before it
+/// was stored. An inbox without a mark therefore means that there is nothing up to this sequence.
 #[derive(Debug)]
 pub(crate) struct Watermark(AtomicU64);
 
@@ -123,16 +123,16 @@ impl Watermark {
         self.0.load(Ordering::Acquire)
     }
 
-    /// Only under the sequencer, so it never goes back.
+    /// Called under the sequencer, so that it never decreases.
     pub(crate) fn advance(&self, sequence: u64) {
         self.0.store(sequence, Ordering::Release);
     }
 }
 
-/// How many places of a segment are written.
+/// Number of written places of a segment.
 ///
-/// Release on the store, Acquire on the load: who sees a length sees the places below it. (A place is a `OnceLock`, so a
-/// reader that did not would find it empty, never torn.)
+/// Release on the store, Acquire on the load: a reader that loads a length sees the places below it. (A place is a
+/// `OnceLock`, so a reader that did not would find it empty, never torn.)
 #[derive(Debug)]
 pub(crate) struct Length(AtomicU32);
 
@@ -145,14 +145,14 @@ impl Length {
         self.0.load(Ordering::Acquire)
     }
 
-    /// Only under the log's lock, by its one writer.
+    /// Called under the log's lock, by its one writer.
     pub(crate) fn set(&self, len: u32) {
         self.0.store(len, Ordering::Release);
     }
 }
 
-/// A link that is set once. Orders what was done before it was set before what is done by who finds it, as a `OnceLock`
-/// does; loom has none, so there a flag stands for the ordering.
+/// Link that is set once. A reader that finds it set sees all that was done before, as with a `OnceLock`. Loom has no
+/// `OnceLock`, so a flag provides the ordering there.
 #[derive(Debug)]
 pub(crate) struct Link<T> {
     link: OnceLock<T>,
@@ -170,7 +170,7 @@ impl<T> Link<T> {
     }
 
     pub(crate) fn set(&self, link: T) {
-        // The second of two is not kept.
+        // A second value is dropped.
         let _ = self.link.set(link);
         #[cfg(loom)]
         self.is_set.store(true, Ordering::Release);
@@ -185,7 +185,7 @@ impl<T> Link<T> {
     }
 }
 
-/// The earliest expiry of a segment's events, in nanoseconds of the hub's clock.
+/// Earliest expiry of a segment's events, in nanoseconds of the hub's clock.
 ///
 /// Relaxed: it is lowered before the length that makes the event visible is stored, so Release and Acquire of
 /// [`Length`] order it.
@@ -208,19 +208,19 @@ impl Expiry {
     }
 }
 
-/// Which places of a segment hold an event that a newer one of its key replaces.
+/// Places of a segment with events that newer ones of their keys replace.
 ///
-/// Relaxed: a reader that sees a mark steps over the event, and finds the newer one as it finds any other, by a
-/// [`Length`] or under the log's lock. One that does not see it yet reads the event as if it had come a moment earlier.
+/// Relaxed: a reader that sees a mark leaves the event out, and finds the newer one as any other, by a [`Length`] or
+/// under the log's lock. A reader that does not see the mark yet reads the event as if it had polled a moment earlier.
 #[derive(Debug)]
 pub(crate) struct Replaced {
     words: Box<[AtomicU64]>,
-    /// The place after the last marked one.
+    /// Place after the last marked one.
     end: AtomicU32,
 }
 
 impl Replaced {
-    /// For so many places, none of them marked.
+    /// Returns marks for this number of places, none of them marked.
     pub(crate) fn new(places: usize) -> Self {
         let words = std::iter::repeat_with(|| AtomicU64::new(0)).take(places.div_ceil(64)).collect();
         Self { words, end: AtomicU32::new(0) }
@@ -243,7 +243,8 @@ impl Replaced {
     }
 }
 
-/// A count for statistics and heuristics. Relaxed, and the same under loom: nothing depends on when it is seen.
+/// Count for statistics and heuristics. Relaxed, and the same under loom: nothing depends on the moment at which it is
+/// seen.
 #[derive(Debug, Default)]
 pub(crate) struct Count(Plain);
 
@@ -264,13 +265,13 @@ impl Count {
         self.0.fetch_add(n, PlainOrdering::Relaxed);
     }
 
-    /// Only what was added before.
+    /// Subtracts a number that was added before.
     pub(crate) fn sub(&self, n: u64) {
         self.0.fetch_sub(n, PlainOrdering::Relaxed);
     }
 }
 
-/// A mirror of a number that a lock guards, as a count is.
+/// Mirror of a number that a lock guards. Relaxed, as a count is.
 #[derive(Debug)]
 pub(crate) struct Mirror(PlainSmall);
 
@@ -288,8 +289,8 @@ impl Mirror {
     }
 }
 
-/// A mirror of a flag that a lock guards, for those who decide nothing for good by it. Relaxed: whoever acts upon an old
-/// word is told so under the lock.
+/// Mirror of a flag that a lock guards. Relaxed: a thread that acts on an outdated value finds the present one under
+/// the lock.
 #[derive(Debug, Default)]
 pub(crate) struct Switch(AtomicFlag);
 
@@ -299,17 +300,17 @@ impl Switch {
         self.0.load(Ordering::Relaxed)
     }
 
-    /// Only under the lock.
+    /// Called under the lock.
     pub(crate) fn set(&self, is_on: bool) {
         self.0.store(is_on, Ordering::Relaxed);
     }
 }
 
-/// A flag that readers act upon without a lock. Changed under a lock only.
+/// Flag on which readers act without a lock. It changes under a lock.
 ///
-/// Release on the store, Acquire on the load: a reader that finds it cleared sees what was done before. It is set before the
-/// [`Watermark`] is advanced, which orders it for a reader that sees that sequence. Loom does not know it: each load would
-/// be tried with every value that it had, and no model would end.
+/// Release on the store, Acquire on the load: a reader that finds it cleared sees all that was done before. It is set
+/// before the [`Watermark`] is advanced, which orders it for a reader that sees that sequence. Loom does not know it:
+/// it would try each load with every value that the flag had, and no model would end.
 #[derive(Debug, Default)]
 pub(crate) struct Signal(AtomicBool);
 
@@ -319,13 +320,13 @@ impl Signal {
         self.0.load(PlainOrdering::Acquire)
     }
 
-    /// Only under the lock.
+    /// Called under the lock.
     pub(crate) fn set(&self, is_on: bool) {
         self.0.store(is_on, PlainOrdering::Release);
     }
 }
 
-/// A flag that is set once. Relaxed: nothing is decided for good by it.
+/// Flag that is set once. Relaxed: no final decision depends on it.
 #[derive(Debug, Default)]
 pub(crate) struct Flag(AtomicBool);
 
@@ -341,9 +342,8 @@ impl Flag {
 
 /// Whether a segment is sealed, and whether it has caches.
 ///
-/// Two bits of one atomic, each changed by a read-modify-write: all changes are in one order, so of two threads of which
-/// one seals the segment and the other fills a cache, exactly one finds the other's bit. Relaxed: nothing else hangs on
-/// it.
+/// Two bits of one atomic, each changed by a read-modify-write: all changes are in one order. If one thread seals the
+/// segment and another fills a cache, exactly one of them finds the other's bit. Relaxed: no other data depends on it.
 #[derive(Debug, Default)]
 pub(crate) struct Marks(AtomicU8);
 
@@ -351,18 +351,18 @@ impl Marks {
     const SEALED: u8 = 1;
     const CACHED: u8 = 2;
 
-    /// Says that the segment is sealed. Returns whether it has caches.
+    /// Sets the bit for a sealed segment. Returns whether the segment has caches.
     pub(crate) fn seal(&self) -> bool {
         self.0.fetch_or(Self::SEALED, PlainOrdering::Relaxed) & Self::CACHED != 0
     }
 
-    /// Says that there is something in a cache. `None` if it was said before, else whether the segment is sealed.
+    /// Sets the bit for a segment with caches. Returns `None` if it was set, otherwise whether the segment is sealed.
     pub(crate) fn cache(&self) -> Option<bool> {
         let before = self.0.fetch_or(Self::CACHED, PlainOrdering::Relaxed);
         (before & Self::CACHED == 0).then_some(before & Self::SEALED != 0)
     }
 
-    /// Says that the caches are about to be emptied. Returns whether there was something in them.
+    /// Clears the bit for a segment with caches. Returns whether it was set.
     pub(crate) fn empty(&self) -> bool {
         self.0.fetch_and(!Self::CACHED, PlainOrdering::Relaxed) & Self::CACHED != 0
     }

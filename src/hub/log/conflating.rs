@@ -7,26 +7,26 @@ use crate::hub::log::log::{Log, LogState};
 use crate::hub::log::segment::Segment;
 use crate::model::Overflow;
 
-/// Number of times that the first conflating subscription marks what came meanwhile without the log's lock.
+/// Number of rounds in which the first conflating subscription marks newer events without the log's lock.
 const ROUNDS: u32 = 4;
 
-/// The events of a log in memory, which are being marked without the log's lock.
+/// Events of a log that are being marked without the log's lock.
 #[derive(Default)]
 struct Backlog {
-    /// The segments with the events, oldest first.
+    /// Segments with the events, oldest first.
     segments: VecDeque<Arc<Segment>>,
     newest: LatestByKey,
-    /// The index before which all events are marked.
+    /// Index before which all events are marked.
     end: u64,
 }
 
 impl Log {
-    /// Begins to mark which events newer ones of their keys replace, with those in memory. Returns whether it had not
-    /// begun.
+    /// Begins to mark the events that newer ones of their keys replace, those in memory included. Returns whether it
+    /// had not begun.
     ///
-    /// The events in memory are marked without the log's lock, segment by segment. Then the few events that came meanwhile
-    /// are marked under the lock, and from then on each publish marks. A mark stays true whatever comes: no event that was
-    /// replaced is ever the newest of its key again.
+    /// The events in memory are marked without the log's lock, segment by segment. The few events that were published
+    /// meanwhile are then marked under the lock, and from then on each publish marks. A mark stays valid: an event that
+    /// was replaced is never the newest of its key again.
     pub(crate) fn conflate(&self) -> bool {
         let mut backlog = Backlog::default();
         let (mut rounds, mut goal) = (0, 0);
@@ -46,7 +46,7 @@ impl Log {
             if state.next - backlog.end <= STRETCH as u64 / 2 {
                 gone.iter().for_each(|gone| backlog.forget(gone, floor));
                 state.mark_backlog(&mut backlog);
-                // Before the segments: their events are the user's to drop.
+                // Before the segments are dropped: their events are the user's.
                 drop(state);
                 return true;
             }
@@ -54,7 +54,7 @@ impl Log {
                 (rounds, goal) = (rounds + 1, state.next);
             }
             let segment = state.segment_at(backlog.end).map(Arc::clone);
-            // A topic that is published to faster than this marks it.
+            // The lock is held if events are published faster than they are marked here.
             let held = (rounds > ROUNDS).then_some(state);
             gone.iter().for_each(|gone| backlog.forget(gone, floor));
             segment.iter().for_each(|segment| backlog.mark(segment));
@@ -64,7 +64,7 @@ impl Log {
 }
 
 impl Backlog {
-    /// Takes the segments out whose events have left memory.
+    /// Takes out the segments whose events have left memory.
     fn departed(&mut self, floor: u64) -> Vec<Arc<Segment>> {
         let is_gone = |segment: &Arc<Segment>| segment.end() <= floor;
         let gone = self.segments.iter().take(STRETCH).take_while(|segment| is_gone(segment)).count();
@@ -72,14 +72,14 @@ impl Backlog {
         self.segments.drain(..gone).collect()
     }
 
-    /// The events of a segment before an index have left memory.
+    /// Forgets the events of a segment before an index, which have left memory.
     fn forget(&mut self, segment: &Segment, floor: u64) {
         let end = floor.saturating_sub(segment.base).min(segment.len().into());
         count_steps(end as usize);
         self.newest.forget(segment, end as u32);
     }
 
-    /// Marks what the events of a segment replace, up to its end at this moment.
+    /// Marks the events that those of a segment replace, up to its end at this moment.
     fn mark(&mut self, segment: &Arc<Segment>) {
         let (start, end) = (self.end.saturating_sub(segment.base) as u32, segment.len());
         if self.segments.back().is_none_or(|last| !Arc::ptr_eq(last, segment)) {
@@ -101,9 +101,9 @@ impl Backlog {
     }
 }
 
-/// Marks of the events that newer ones of their keys replace, for subscriptions that [conflate](Overflow::Latest).
+/// Marks of replaced events, for subscriptions that [conflate](Overflow::Latest).
 impl LogState {
-    /// Marks the rest of a backlog, and takes over what is known of it.
+    /// Marks the rest of a backlog, and takes over its newest event of each key.
     fn mark_backlog(&mut self, backlog: &mut Backlog) {
         while backlog.end < self.next {
             let Some(segment) = self.segment_at(backlog.end).map(Arc::clone) else {
@@ -114,7 +114,7 @@ impl LogState {
         let floor = self.floor();
         if let Some(old) = backlog.segments.front().map(Arc::clone) {
             backlog.forget(&old, floor);
-            // The oldest may have been replaced by a smaller one, which does not have all marks.
+            // The oldest segment may have been replaced by a smaller one that does not have all marks.
             let oldest = self.segment_at(floor).filter(|oldest| !Arc::ptr_eq(oldest, &old));
             oldest.into_iter().for_each(|oldest| oldest.copy_marks(&old));
         }
@@ -125,7 +125,7 @@ impl LogState {
         }
     }
 
-    /// Marks the event that the newest one, at `index`, replaces. The first time it does so for all in memory, when these
+    /// Marks the event that the newest one, at `index`, replaces. The first call marks all events in memory if there
     /// are several: many topics have one event.
     pub(crate) fn mark_replaced(&mut self, index: u64) {
         let (floor, known) = (self.floor(), self.history_mut().latest.take());
@@ -145,8 +145,8 @@ impl LogState {
         self.history_mut().latest = Some(newest);
     }
 
-    /// Returns whether a newer event of its key is in history behind the one in this place. Where nothing is marked, only
-    /// the newest event is compared, which is enough for a topic with one key.
+    /// Returns whether a newer event of its key follows the event in this place. If nothing is marked, only the newest
+    /// event is compared, which is enough for a topic with one key.
     pub(crate) fn is_replaced(&self, segment: &Segment, place: u32) -> bool {
         if self.conflates {
             return segment.is_replaced(place);
@@ -157,8 +157,8 @@ impl LogState {
         segment.base + u64::from(place) + 1 < newest.end() && newest.key(newest.len().saturating_sub(1)) == Some(key)
     }
 
-    /// Returns the sequence of the newest event that left history and is missed by a reader that had not read it. A reader
-    /// that conflates misses nothing that is replaced.
+    /// Returns the sequence of the newest event that left history and is missed by a reader that has not read it. A
+    /// reader that conflates does not miss replaced events.
     pub(crate) fn evicted_for(&self, overflow: Overflow) -> u64 {
         match overflow {
             Overflow::Latest => self.unreplaced,
@@ -166,7 +166,8 @@ impl LogState {
         }
     }
 
-    /// Returns the index after the newest event that left memory and is missed by such a reader, and the event's sequence.
+    /// Returns the index after the newest event that left memory and is missed by such a reader, and the sequence of
+    /// the event.
     pub(crate) fn missed(&self, overflow: Overflow) -> (u64, u64) {
         let history = self.history();
         match overflow {

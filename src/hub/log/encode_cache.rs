@@ -6,16 +6,16 @@ use crate::contract::{Encoder, Format, Run, place};
 use crate::hub::budget::budget::Charge;
 use crate::hub::sync::{Mirror, RwLock, RwLockReadGuard};
 
-/// How many subscriptions of a topic make it worth while to keep what one read for those behind it.
+/// Number of subscriptions of a topic from which a window also keeps bytes for the readers that are behind.
 const SHARED_FROM: u32 = 16;
-/// How many bytes of already delivered events a new window keeps for readers that are a little behind.
+/// Number of bytes of already delivered events that a new window keeps for readers that are a little behind.
 const TAIL: usize = 4 * 1024;
 
-/// The encode-once cache of one segment: per format one window of contiguous events in one shared `Bytes`.
+/// Encode-once cache of one segment: for each format one window of contiguous events in one shared `Bytes`.
 ///
-/// Subscribers at the same position get slices of the same bytes. A window that ends before what is asked is replaced by
-/// a longer one, which copies what it has of it and encodes only what is new. Who finds its bytes here keeps nobody else
-/// from finding the same.
+/// Subscribers at the same position get slices of the same bytes. A window that ends before the requested events is
+/// replaced by a longer one: the known bytes are copied, and only the new events are encoded. Readers that find their
+/// bytes here do not block each other.
 #[derive(Debug)]
 pub(crate) struct EncodeCache {
     places: [Place; place::COUNT],
@@ -26,12 +26,12 @@ type Place = RwLock<Option<Box<Cached>>>;
 #[derive(Debug)]
 struct Cached {
     window: Window,
-    /// What was cut for who filled it: most who ask next stand at the same position.
+    /// Slice of the reader that filled it: most later readers are at the same position.
     first: Cut,
     _charge: Charge,
 }
 
-/// Events to encode: at least the first of a range of written places, at most `max` bytes otherwise.
+/// Events to encode: at least the first of a range of written places, otherwise at most `max` bytes.
 pub(crate) struct Events<'a> {
     pub(crate) run: &'a Run,
     pub(crate) format: &'a dyn Format,
@@ -39,23 +39,23 @@ pub(crate) struct Events<'a> {
     pub(crate) max: usize,
 }
 
-/// Read for which events are encoded.
+/// Reader for which events are encoded.
 #[derive(Clone, Copy)]
 pub(crate) struct Reading<'a> {
     pub(crate) room: &'a dyn CacheRoom,
     /// Number of subscriptions of the log.
     pub(crate) subscriber_count: &'a Mirror,
-    /// Whether the reader has waited for the events. Other readers may follow one that has just come, as polls do.
+    /// Whether the reader has waited for the events. Others may follow a reader that has just subscribed, as polls do.
     pub(crate) waited: bool,
 }
 
 /// Source of room for caches.
 pub(crate) trait CacheRoom {
-    /// Makes room for a cache of so many bytes. Returns `None` if the cache is not to be kept.
+    /// Makes room for a cache and charges its bytes. Returns `None` if the cache is not to be kept.
     fn charge(&self, bytes: usize) -> Option<Charge>;
 }
 
-/// Some of a window's events: where the first is, where they end, and their bytes.
+/// Consecutive events of a window: their places, and their bytes.
 #[derive(Debug, Clone)]
 struct Cut {
     start: u32,
@@ -65,12 +65,12 @@ struct Cut {
 
 #[derive(Debug, Clone)]
 struct Window {
-    /// The place of the first event.
+    /// Place of the first event.
     start: u32,
-    /// Where each event ends in `bytes`.
+    /// End of each event in `bytes`.
     ends: Vec<u32>,
     bytes: Bytes,
-    /// How large the allocation behind the bytes is.
+    /// Size of the allocation of the bytes.
     room: usize,
 }
 
@@ -81,7 +81,7 @@ impl Default for EncodeCache {
 }
 
 impl EncodeCache {
-    /// Returns the first of some events, encoded, and the place after the last of them. Calls `filled` when it has put them
+    /// Returns the first events, encoded, and the place after the last of them. Calls `filled` when it has put them
     /// into the cache.
     #[inline(always)]
     pub(crate) fn encode(&self, events: Events<'_>, reading: Reading<'_>, filled: impl FnOnce()) -> (Bytes, u32) {
@@ -95,7 +95,7 @@ impl EncodeCache {
         }
     }
 
-    /// Empties every place.
+    /// Empties the cache of every format.
     pub(crate) fn clear(&self) {
         for place in &self.places {
             let cached = place.write().take();
@@ -113,7 +113,7 @@ pub(crate) fn alone(events: Events<'_>) -> (Bytes, u32) {
     (bytes, start + count)
 }
 
-/// Returns what the window has, for readers that are behind or ask for less. Otherwise fills the place.
+/// Returns events of the window, for readers that are behind or request less. Otherwise fills the place.
 #[inline(never)]
 fn cut_or_fill(
     place: &Place,
@@ -131,7 +131,7 @@ fn cut_or_fill(
     fill(place, known, events, reading, filled)
 }
 
-/// Encodes what is not known yet, and keeps it if there is room.
+/// Encodes the events that are not known yet, and keeps them if there is room.
 #[cold]
 fn fill(
     place: &Place,
@@ -165,28 +165,28 @@ fn fill(
 }
 
 impl Reading<'_> {
-    /// Whether nobody else reads the same.
+    /// Returns whether no other reader reads the events.
     pub(crate) fn is_alone(self) -> bool {
         self.waited && self.subscriber_count.load() == 1
     }
 }
 
 impl Cut {
-    /// Whether this is all of the range, within `max` bytes.
+    /// Returns whether this is all of the range, within `max` bytes.
     #[inline]
     fn is_all(&self, range: &Range<u32>, max: usize) -> bool {
         self.start == range.start && self.end == range.end && self.bytes.len() <= max
     }
 
-    /// What a reader takes of it: the bytes, and where they end.
+    /// Returns the bytes and the place after the last event.
     fn taken(self) -> (Bytes, u32) {
         (self.bytes, self.end)
     }
 }
 
 impl Window {
-    /// A window that holds the start of the range, with what is known of it copied. For many readers it also keeps a
-    /// little of what was before, for those of them that are behind.
+    /// Returns a window that holds the start of the range, with the known bytes copied. For many readers it also keeps
+    /// a few earlier events, for those that are behind.
     fn grow(known: Option<Self>, run: &Run, format: &dyn Format, range: Range<u32>, max: usize, many: bool) -> Self {
         let known = known.filter(|known| known.start <= range.start && range.start <= known.end());
         let Some(known) = known else {
@@ -197,7 +197,7 @@ impl Window {
         Self::extend(Some(&known), run, format, start..range.end, max.saturating_add(kept))
     }
 
-    /// The window of the events in `range`, as far as `max` bytes go, with what `known` has of them copied from there.
+    /// Returns the window of the events in `range`, within `max` bytes, with the known bytes copied.
     fn extend(known: Option<&Self>, run: &Run, format: &dyn Format, range: Range<u32>, max: usize) -> Self {
         let (mut bytes, mut ends) = (BytesMut::new(), Vec::with_capacity(range.len()));
         let mut at = range.start;
@@ -220,17 +220,17 @@ impl Window {
         Self { start: range.start, ends, room: bytes.capacity(), bytes: bytes.freeze() }
     }
 
-    /// What it takes in memory, in a cache.
+    /// Returns the size in memory, in a cache.
     fn footprint(&self) -> usize {
         size_of::<EncodeCache>() + size_of::<Cached>() + self.room + self.ends.capacity() * size_of::<u32>()
     }
 
-    /// The place after the last event.
+    /// Returns the place after the last event.
     fn end(&self) -> u32 {
         self.start + self.ends.len() as u32
     }
 
-    /// Where the event in a place begins; at or before this window's end.
+    /// Returns the offset of the event in a place, at most that of the window's end.
     fn offset(&self, place: u32) -> u32 {
         match (place - self.start) as usize {
             0 => 0,
@@ -238,14 +238,14 @@ impl Window {
         }
     }
 
-    /// Whether all that may be cut for this range is here.
+    /// Returns whether the window holds all events of this range that fit.
     fn holds(&self, range: &Range<u32>, max: usize) -> bool {
         self.start <= range.start
             && range.start < self.end()
             && (range.end <= self.end() || self.bytes.len() - self.offset(range.start) as usize >= max)
     }
 
-    /// The events of the range from its start on: at least one, at most `max` bytes otherwise.
+    /// Returns the first events of the range: at least one, otherwise at most `max` bytes.
     fn cut(&self, range: &Range<u32>, max: usize) -> Cut {
         let (start, from) = (range.start, self.offset(range.start) as usize);
         let mut end = range.end.min(self.end());

@@ -14,11 +14,11 @@ use crate::hub::sync::MutexGuard;
 use crate::hub::wake::late_marks::Marking;
 use crate::model::Retention;
 
-/// Largest number of events that one hold of a log's lock looks at for eviction. A segment leaves memory whole, so this is
-/// more than its 256 events: each publish also makes at least one event leave history.
+/// Largest number of events that one hold of a log's lock looks at for eviction. A segment leaves memory as a whole, so
+/// this is more than its 256 events: each publish also makes at least one event leave history.
 pub(crate) const EVICTED: usize = STRETCH + 32;
 
-/// How far a sweep of a log came.
+/// Result of a sweep of a log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Swept {
     /// There may be more to evict.
@@ -28,24 +28,24 @@ pub(crate) enum Swept {
     Idle,
 }
 
-/// What an eviction for the budget's sake leaves to be done when the lock is released.
+/// Evicted segment, and the work that its eviction leaves for the time after the lock is released.
 #[derive(Debug)]
 pub(crate) struct Eviction<'a> {
     pub(crate) evicted: Evicted,
-    /// Who waits with the segment in hand: it is free when they have looked.
+    /// Wakers of subscriptions that wait with the segment in hand. They release it when they are polled.
     pub(crate) wakers: Vec<Option<Waker>>,
-    /// Those of them that follow several topics. They are to be marked.
+    /// Subscriptions of several topics among them, whose inboxes are to be marked.
     pub(crate) followers: Vec<Option<Follower>>,
     pub(crate) marking: Option<Marking<'a>>,
     pub(crate) idle: bool,
 }
 
-/// The oldest event retained, as far as its eviction goes.
+/// Values of the oldest retained event that its eviction needs.
 struct Oldest {
     sequence: u64,
     at: u64,
     weight: usize,
-    /// When its own time is up.
+    /// Time at which it expires.
     expires: u64,
     has_key: bool,
 }
@@ -59,7 +59,8 @@ pub(crate) fn spend(left: &mut usize, visits: u32) -> bool {
 }
 
 impl Log {
-    /// Locks the log, with history evicted to the present: in steps, and what is evicted is dropped between them.
+    /// Locks the log after history is evicted up to the present: in steps, between which the evicted segments are
+    /// dropped.
     pub(crate) fn present(self: &Arc<Self>, now: u64) -> MutexGuard<'_, LogState> {
         loop {
             let (mut state, mut left) = (self.state(), EVICTED);
@@ -72,8 +73,8 @@ impl Log {
         }
     }
 
-    /// Evicts the oldest segment, be it the newest too. `None` if there is none, or if the log turns out to hold less than
-    /// it is filed with, or to have a subscription since: then it is filed anew.
+    /// Evicts the oldest segment, also if it is the newest. Returns `None` if there is none. Files the log again, and
+    /// returns `None`, if it holds less than it was filed with or has had a subscription since.
     pub(crate) fn evict_oldest(self: &Arc<Self>, now: u64) -> Option<Eviction<'_>> {
         let mut state = self.live()?;
         let is_followed_since = state.rank() == Rank::Followed && state.rank != Rank::Followed;
@@ -89,7 +90,7 @@ impl Log {
         relief
     }
 
-    /// Evicts the oldest segment, if retention promises nothing of it.
+    /// Evicts the oldest segment if retention promises nothing of it.
     pub(crate) fn evict_surplus(self: &Arc<Self>, now: u64) -> Option<Eviction<'_>> {
         let mut state = self.live()?;
         state.is_offered = false;
@@ -104,8 +105,8 @@ impl Log {
         relief
     }
 
-    /// Evicts what retention does not keep any more, as far as one hold of the lock goes. What is evicted is added to
-    /// `gone`, to be dropped later.
+    /// Evicts the events that retention does not keep, as far as one hold of the lock allows. Adds the evicted segments
+    /// to `gone`, to be dropped later.
     pub(crate) fn sweep(self: &Arc<Self>, now: u64, gone: &mut Vec<Evicted>) -> Swept {
         let (mut state, mut left) = (self.state(), EVICTED);
         gone.append(&mut state.evict(self, now, &mut left));
@@ -121,9 +122,10 @@ impl Log {
 
 /// Eviction of events from history and from memory.
 impl LogState {
-    /// Moves the start of history towards where the retention allows, and past what has expired there, by as many events
-    /// as `left` says, which is 0 afterwards if there may be more to do. Returns the segments that are not in memory any
-    /// more. The newest one stays for readers that keep up, others within the live buffer for readers that are behind.
+    /// Moves the start of history past the events that retention does not keep and those that have expired there, by at
+    /// most `left` events. `left` is 0 afterwards if there may be more to do. Returns the segments that have left
+    /// memory. The newest segment stays for readers that keep up, others within the live buffer for readers that are
+    /// behind.
     pub(crate) fn evict(&mut self, log: &Arc<Log>, now: u64, left: &mut usize) -> Vec<Evicted> {
         let (mut gone, retention) = (Vec::new(), &*log.retention);
         if now < self.history().due && !self.has_too_much(retention) {
@@ -160,8 +162,8 @@ impl LogState {
         gone
     }
 
-    /// Returns the looks that the oldest segment takes to leave memory, if all of it has left history and it is not the
-    /// newest.
+    /// Returns the number of looks that the oldest segment takes to leave memory, if all of it has left history and it
+    /// is not the newest.
     #[inline]
     fn past_segment(&self) -> Option<u32> {
         let is_past = |front: &&Arc<Segment>| front.end() <= self.first;
@@ -169,14 +171,14 @@ impl LogState {
         Some(self.looks(front, front.len()))
     }
 
-    /// Returns the number of events that are looked at when those of a segment before the place `end` leave memory: one, or
-    /// each of them where events expire or are replaced.
+    /// Returns the number of events that are looked at when those of a segment before the place `end` leave memory:
+    /// one, or each of them where events expire or are replaced.
     pub(crate) fn looks(&self, segment: &Segment, end: u32) -> u32 {
         let is_plain = segment.never_expires() && !self.conflates && segment.key(end.saturating_sub(1)).is_none();
         if is_plain { end.min(1) } else { end }
     }
 
-    /// Whether history is larger than the retention allows.
+    /// Returns whether history is larger than the retention allows.
     fn has_too_much(&self, retention: &Retention) -> bool {
         self.next - self.first > retention.count as u64 || self.history().bytes > retention.bytes
     }
@@ -208,13 +210,14 @@ impl LogState {
             segment.seal(Weak::new());
             wakers = self.waiters.take();
             followers = self.followers.as_mut().map(|followers| followers.take()).unwrap_or_default();
-            // Before anybody can append: an event that found its follower neither here nor marked would be delivered late.
+            // Before another event is appended: an event that finds its follower neither here nor marked would be
+            // delivered late.
             marking = (!followers.is_empty()).then(|| log.pool.late_marks.enter(vec![log.slot]));
         }
         Some(Eviction { wakers, followers, marking, idle: self.is_idle(), ..relief(segment) })
     }
 
-    /// The oldest event is not in history any more.
+    /// Moves the start of history past the oldest event.
     fn forget(&mut self, oldest: &Oldest, now: u64) {
         let is_replaced = oldest.has_key
             && self.front().is_some_and(|front| self.is_replaced(front, (self.first - front.base) as u32));
@@ -240,7 +243,7 @@ impl LogState {
         })
     }
 
-    /// The events of the oldest segment before the place `end` are taken out of memory.
+    /// Notes that the events of the oldest segment before the place `end` leave memory.
     pub(crate) fn leave_memory(&mut self, segment: &Segment, end: u32, now: u64) {
         self.gone = segment.sequence(end.saturating_sub(1));
         count_steps(self.looks(segment, end) as usize);
@@ -260,7 +263,7 @@ impl LogState {
         }
     }
 
-    /// Takes the last segment out.
+    /// Takes out the oldest segment, which may be the last one.
     fn take_last(&mut self, log: &Log, now: u64) -> Option<Arc<Segment>> {
         let history = self.history.as_deref_mut()?;
         let segment = history.take_oldest()?;
@@ -272,8 +275,8 @@ impl LogState {
         Some(segment)
     }
 
-    /// Ends the log, which is dropped from the registry. Returns the sequence of the last event that a subscription may
-    /// have missed (0: none; expired events do not count), and what was left for readers.
+    /// Ends the log, which is removed from the registry. Returns the sequence of the last event that a subscription may
+    /// have missed, not counting expired ones (0: none), and the segments that were left for readers.
     pub(crate) fn drop_log(&mut self, log: &Log) -> (u64, Option<DroppedSegments>) {
         self.dropped = true;
         if let Some(history) = self.history.as_mut() {
@@ -288,7 +291,7 @@ impl LogState {
     }
 }
 
-/// The segments of a log that is dropped. To be dropped outside of the locks, as [`Evicted`] is.
+/// Segments of a log that is dropped. Dropped outside of the locks, as [`Evicted`] is.
 pub(crate) struct DroppedSegments(Box<History>);
 
 impl Drop for DroppedSegments {

@@ -5,12 +5,12 @@ use crate::hub::log::eviction::spend;
 use crate::hub::log::log::{Log, LogState};
 use crate::hub::log::segment::{Evicted, Segment};
 
-/// The bytes of a segment up to which it is not worth while to replace it by a smaller one.
+/// Bytes of a segment up to which it is not replaced by a smaller one.
 const SMALL: u64 = 4 * 1024;
 
 impl Log {
-    /// Takes the rest out of memory of what is history for readers only, if no subscription is connected any more. It is added
-    /// to `gone`.
+    /// Takes the events that are kept for readers only out of memory, if no subscription is connected. Adds their
+    /// segments to `gone`.
     pub(crate) fn release_live(&self, gone: &mut Vec<Evicted>) {
         loop {
             let mut released = self.state().release_live();
@@ -32,7 +32,7 @@ impl LogState {
     /// Returns whether a subscription may not have read everything before the newest event.
     pub(crate) fn is_lagging(&self) -> bool {
         let followers = self.followers.as_ref().map_or(0, |followers| followers.len());
-        // Those that a notifier is to wake were registered before the events that it wakes them for.
+        // Waiters that are queued for a notifier were registered before the events for which it wakes them.
         self.is_queued || self.waiters.len() + followers < (self.subscriptions + self.replays) as usize
     }
 
@@ -50,7 +50,7 @@ impl LogState {
         self.history().live.as_ref()?.segments.last_that(|segment| segment.base <= index)
     }
 
-    /// Returns the first segment in memory for which this is not so, as it is for all before that.
+    /// Returns the first segment in memory for which the condition does not hold, as it does for all before it.
     pub(crate) fn first_that_not(&self, is_so: impl Fn(&Segment) -> bool) -> Option<&Arc<Segment>> {
         let history = self.history();
         let is_so = |segment: &Arc<Segment>| is_so(segment);
@@ -58,7 +58,8 @@ impl LogState {
         live.or_else(|| history.segments.first_that_not(is_so))
     }
 
-    /// Takes the oldest segment out of history, which has left it whole: into the live buffer, if a reader may need it.
+    /// Takes the oldest segment out of history, which it has left as a whole. Puts it into the live buffer if a reader
+    /// may need it.
     pub(crate) fn retire(&mut self, log: &Log, now: u64, gone: &mut Vec<Evicted>) {
         let is_needed = self.is_lagging() && log.pool.live_buffer > 0;
         let Some(segment) = self.history_mut().take_oldest() else {
@@ -75,8 +76,8 @@ impl LogState {
         live.segments.push(segment);
     }
 
-    /// Takes out of the live buffer what exceeds its limit; all of it, if every reader has read it. As far as `left` goes,
-    /// as [`evict`](Self::evict) does.
+    /// Takes segments beyond the limit out of the live buffer, or all of them if every reader has read them. Limited by
+    /// `left`, as [`evict`](Self::evict) is.
     #[cold]
     pub(crate) fn trim_live(&mut self, log: &Arc<Log>, now: u64, left: &mut usize, gone: &mut Vec<Evicted>) {
         let limit = if self.is_lagging() { log.pool.live_buffer } else { 0 };
@@ -97,14 +98,14 @@ impl LogState {
         }
     }
 
-    /// Returns the looks that the oldest segment of the live buffer takes to leave memory.
+    /// Returns the number of looks that the oldest segment of the live buffer takes to leave memory.
     fn oldest_live(&self) -> u32 {
         let live = self.history().live.as_ref();
         live.and_then(|live| live.segments.oldest()).map_or(0, |oldest| self.looks(oldest, oldest.len()))
     }
 
-    /// Takes out of memory what is history for readers only, if no subscription is connected any more, as far as one hold of
-    /// the lock goes. The next sweep does more.
+    /// Takes events that are kept for readers only out of memory, if no subscription is connected, as far as one hold
+    /// of the lock allows. The next sweep continues.
     #[inline]
     pub(crate) fn release_live(&mut self) -> Vec<Evicted> {
         let history = self.history();
@@ -125,8 +126,8 @@ impl LogState {
         gone
     }
 
-    /// Puts a smaller segment in the place of history's oldest, if that was begun for a reader that was behind, and most of
-    /// it has left history. If readers hold it, the next event begins another.
+    /// Replaces the oldest segment of history by a smaller one, if it was begun for a reader that was behind and most
+    /// of it has left history. If readers hold it, the next event begins another segment.
     pub(crate) fn end_burst(&mut self, now: u64) -> Option<Evicted> {
         let history = self.history.as_deref_mut()?;
         let front = history.segments.oldest()?;
@@ -154,7 +155,7 @@ impl LogState {
         Some(Evicted::new(old))
     }
 
-    /// Takes the oldest segment of the live buffer out.
+    /// Takes the oldest segment out of the live buffer.
     pub(crate) fn pop_live(&mut self, now: u64) -> Option<Arc<Segment>> {
         let history = self.history.as_deref_mut()?;
         let live = history.live.as_mut()?;
@@ -173,7 +174,7 @@ impl LogState {
         history.live.is_some() || (self.first == self.next && !history.segments.is_empty())
     }
 
-    /// Puts the log among those that give way before history does.
+    /// Offers the log for eviction before history.
     #[inline]
     pub(crate) fn offer(&mut self, log: &Log) {
         if !self.is_offered {

@@ -5,12 +5,12 @@ use crate::hub::log::log::{Log, LogState};
 use crate::hub::log::segment::Segment;
 use crate::model::Overflow;
 
-/// Where in the log a subscription begins.
+/// Start of a subscription in a log.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum StartAt {
-    /// After a sequence that is the present: with what is in memory, retained or not.
+    /// After a sequence of the present: with the events in memory, retained or not.
     Live(u64),
-    /// After a sequence of the past: with what is retained.
+    /// After a sequence of the past: with the retained events.
     After(u64),
     Oldest,
     Last(usize),
@@ -18,32 +18,32 @@ pub(crate) enum StartAt {
     At(u64),
 }
 
-/// Where a subscription was placed.
+/// Position in a log at which a subscription starts.
 #[derive(Debug)]
 pub(crate) struct StartPoint {
-    /// The index of the first event to deliver.
+    /// Index of the first event to deliver.
     pub(crate) index: u64,
-    /// That event's sequence, if it is there already.
+    /// Sequence of that event, if it is published.
     pub(crate) head: Option<u64>,
-    /// The sequence up to which events are gone that it should have had.
+    /// Sequence up to which events that the subscription should have had are gone.
     pub(crate) gap: Option<u64>,
 }
 
-/// What a reader finds at its index.
+/// Result of a search at the index of a reader.
 #[derive(Debug)]
 pub(crate) enum Found {
-    /// The segment that holds it.
+    /// Segment that holds the event.
     Segment(Arc<Segment>),
-    /// It is gone, like everything before `to`, the last of which had the sequence `gone`. Of that, what is before
-    /// `missed` is missed, and the last of it had the sequence `evicted`; what is from there to `lost` was replaced, for a
-    /// reader that conflates; everything from `lost` on had expired before it went.
+    /// The event is gone, with all before `to`, the last of which had the sequence `gone`. Those before `missed` are
+    /// missed, the last of them with the sequence `evicted`. Those from there to `lost` were replaced, for a reader
+    /// that conflates. Those from `lost` on had expired before they left memory.
     Lost { to: u64, gone: u64, missed: u64, lost: u64, evicted: u64 },
-    /// It is not published yet.
+    /// The event is not published yet.
     Nothing,
 }
 
 impl StartAt {
-    /// Returns the place of a start that is not a cursor.
+    /// Returns the position of a start that is not a cursor.
     pub(crate) fn start(start: Start, published: u64) -> Self {
         match start {
             Start::Oldest => Self::Oldest,
@@ -52,7 +52,7 @@ impl StartAt {
         }
     }
 
-    /// The sequence after which it begins, where that is one for all topics.
+    /// Returns the sequence after which it starts, if that is one for all topics.
     pub(crate) fn after(self) -> Option<u64> {
         match self {
             Self::Live(after) | Self::After(after) => Some(after),
@@ -62,8 +62,8 @@ impl StartAt {
 }
 
 impl Log {
-    /// Returns where a subscription begins, with the index of the first of the last events: of those that have not
-    /// expired. They are counted without the log's lock.
+    /// Returns the start with the index of the first of the last events that have not expired. They are counted without
+    /// the log's lock.
     #[inline]
     pub(crate) fn resolve(&self, from: StartAt, now: u64) -> StartAt {
         match from {
@@ -101,7 +101,7 @@ impl Log {
 }
 
 impl LogState {
-    /// Where a subscription begins. History must have been evicted to the present before.
+    /// Returns the position of a start. History must have been evicted up to the present before.
     pub(crate) fn place(&self, from: StartAt, overflow: Overflow) -> StartPoint {
         let evicted = self.evicted_for(overflow);
         let (index, gap) = match from {
@@ -120,8 +120,8 @@ impl LogState {
         StartPoint { index, head, gap }
     }
 
-    /// The same for a replay up to and with a sequence: also the sequence of the last event there is to replay, and how
-    /// many there are.
+    /// Returns the position of a start for a backfill up to a sequence, with the sequence and the number of the events
+    /// to read.
     pub(crate) fn place_up_to(
         &self,
         sequence: u64,
@@ -135,7 +135,7 @@ impl LogState {
         (placed, replay)
     }
 
-    /// What is at an index.
+    /// Returns the segment at an index, or the reason for which there is none.
     pub(crate) fn find(&self, index: u64, overflow: Overflow) -> Found {
         if index >= self.next {
             return Found::Nothing;
@@ -146,7 +146,7 @@ impl LogState {
         }
     }
 
-    /// Returns the loss that a reader finds at an index that is not in memory any more.
+    /// Returns the loss of a reader whose index has left memory.
     #[cold]
     #[inline(never)]
     fn lost(&self, overflow: Overflow) -> Found {
@@ -154,7 +154,7 @@ impl LogState {
         Found::Lost { to: self.floor(), gone: self.gone, missed, lost: self.history().lost, evicted }
     }
 
-    /// The index of the first event in memory after a sequence.
+    /// Returns the index of the first event in memory after a sequence.
     fn index_after(&self, sequence: u64) -> u64 {
         if sequence >= self.last() {
             return self.next;

@@ -14,27 +14,28 @@ use crate::hub::log::encode_cache::{self, EncodeCache, Events, Reading};
 use crate::hub::sync::{Expiry, Length, Link, Marks, Replaced};
 use crate::model::Topic;
 
-/// A stretch of one log: written in order by one writer under the log's lock, read without a lock.
+/// Consecutive events of one log: written in order by one writer under the log's lock, read without a lock.
 pub(crate) struct Segment {
-    /// The segment itself, for those who keep it in mind and not in memory.
+    /// The segment itself, for queues that do not keep it in memory.
     this: Weak<Self>,
-    /// The dense index of the first place.
+    /// Dense index of the first place.
     pub(crate) base: u64,
     run: Arc<Run>,
     len: Length,
     expiry: Expiry,
-    /// Set when this one is sealed. Weak, so that a slow reader pins one segment and not all after it.
+    /// Next segment, set when this one is sealed. Weak, so that a slow reader keeps one segment in memory and not all
+    /// later ones.
     next: Link<Weak<Self>>,
     cache: OnceLock<Box<EncodeCache>>,
-    /// Only where somebody conflates, and a key came twice.
+    /// Set only if a subscription conflates and a key was published twice.
     replaced: Link<Box<Replaced>>,
     marks: Marks,
-    /// Given back when the last reader has let go of the segment.
+    /// Bytes of the segment. Given back when the last reader has released it.
     charge: Charge,
 }
 
 impl Segment {
-    /// Returns a segment of a log, for events of this topic; `is_mixed`: of this and of others.
+    /// Returns a segment for events of this topic; with `is_mixed`, of this and of other topics.
     pub(crate) fn new(
         topic: Topic,
         base: u64,
@@ -64,7 +65,7 @@ impl Segment {
         footprint::segment(size_of::<Self>() + size_of::<Run>(), size_of::<OnceLock<Entry>>(), places)
     }
 
-    /// Returns a segment of its own for the written places from this one on.
+    /// Returns a new segment with the events in the written places from `place` on.
     pub(crate) fn from(&self, place: u32) -> Arc<Self> {
         let (base, places) = (self.base + u64::from(place), place..self.len());
         let (topic, is_mixed) = (self.run.topic.clone(), !self.run.topics.is_empty());
@@ -82,22 +83,22 @@ impl Segment {
         fresh
     }
 
-    /// How many places there are.
+    /// Returns the number of places.
     pub(crate) fn places(&self) -> usize {
         self.run.entries.len()
     }
 
-    /// How many are written.
+    /// Returns the number of written places.
     pub(crate) fn len(&self) -> u32 {
         self.len.load()
     }
 
-    /// The dense index after the last event.
+    /// Returns the dense index after the last event.
     pub(crate) fn end(&self) -> u64 {
         self.base + u64::from(self.len())
     }
 
-    /// Writes the next place. Only under the log's lock, and only while there is one.
+    /// Writes the next place. Called under the log's lock, and only while there is a place.
     pub(crate) fn push(&self, topic: &Topic, entry: Entry) {
         let len = self.len();
         let topic = self.run.topics.get(len as usize).map(|place| {
@@ -109,35 +110,35 @@ impl Segment {
         }
         self.charge.add(footprint::event(&entry.event, topic));
         if let Some(place) = self.run.entries.get(len as usize) {
-            // A place above the length is empty: nobody else writes.
+            // A place above the length is empty: there is one writer.
             let _ = place.set(entry);
             self.len.set(len + 1);
         }
     }
 
-    /// The written entry in a place.
+    /// Returns the entry in a written place.
     pub(crate) fn entry(&self, place: u32) -> Option<&Entry> {
         self.run.entries.get(place as usize)?.get()
     }
 
-    /// The written entry at a dense index.
+    /// Returns the written entry at a dense index.
     pub(crate) fn entry_at(&self, index: u64) -> Option<&Entry> {
         self.entry(u32::try_from(index.checked_sub(self.base)?).ok()?)
     }
 
-    /// The sequence in a written place; 0 in another.
+    /// Returns the sequence in a written place; 0 for another place.
     pub(crate) fn sequence(&self, place: u32) -> u64 {
         self.entry(place).map_or(0, |entry| entry.sequence)
     }
 
-    /// The first of the places in a range whose sequence is above this one, or the range's end.
+    /// Returns the first place of a range with a higher sequence than this one, or the end of the range.
     pub(crate) fn place_after(&self, sequence: u64, range: Range<u32>) -> u32 {
         let places = self.run.entries.get(range.start as usize..range.end as usize).unwrap_or_default();
         let before = places.partition_point(|place| place.get().is_some_and(|entry| entry.sequence <= sequence));
         range.start + before as u32
     }
 
-    /// Where, in a range of written places, the events of its first one's topic end.
+    /// Returns the place in a range of written places at which the events of the first one's topic end.
     pub(crate) fn end_of_topic(&self, range: Range<u32>) -> u32 {
         if self.run.topics.is_empty() {
             return range.end;
@@ -146,22 +147,22 @@ impl Segment {
         range.clone().find(|&place| self.run.topic_at(place) != topic).unwrap_or(range.end)
     }
 
-    /// The key of the event in a written place, as one of its log: of several topics, each has its own keys.
+    /// Returns the key of the event in a written place. In a log of several topics it includes the topic.
     pub(crate) fn key(&self, place: u32) -> Option<Cow<'_, str>> {
         let key = self.entry(place)?.event.key()?;
         Some(match self.run.topics.get(place as usize).and_then(OnceLock::get) {
-            // No topic has a line pattern_log.
+            // No topic contains a line feed.
             Some(topic) => format!("{topic}\n{key}").into(),
             None => key.into(),
         })
     }
 
-    /// The run for a batch.
+    /// Returns the run of which batches are made.
     pub(crate) fn run(&self) -> &Arc<Run> {
         &self.run
     }
 
-    /// Seals the segment: what follows is there, or the segment was evicted before anything followed.
+    /// Seals the segment: the next one exists, or this one was evicted as the newest.
     pub(crate) fn seal(&self, next: Weak<Self>) {
         self.next.set(next);
         if self.marks.seal() {
@@ -169,32 +170,32 @@ impl Segment {
         }
     }
 
-    /// What it is charged with.
+    /// Returns the bytes charged for the segment.
     pub(crate) fn charged(&self) -> u64 {
         self.charge.bytes()
     }
 
-    /// Whether nothing more is written here.
+    /// Returns whether no more events are written here.
     pub(crate) fn is_sealed(&self) -> bool {
         self.next.get().is_some()
     }
 
-    /// The segment after this one, when this one is sealed; `Some(None)` when that one is evicted already.
+    /// Returns the next segment if this one is sealed; `Some(None)` if the next one is evicted already.
     pub(crate) fn next(&self) -> Option<Option<Arc<Self>>> {
         self.next.get().map(Weak::upgrade)
     }
 
-    /// Whether every event here lives for ever.
+    /// Returns whether no event here expires.
     pub(crate) fn never_expires(&self) -> bool {
         self.expiry.is_never()
     }
 
-    /// Whether the event in a written place has expired.
+    /// Returns whether the event in a written place has expired.
     pub(crate) fn is_expired(&self, place: u32, now: u64) -> bool {
         self.entry(place).and_then(expires).is_some_and(|at| at <= now)
     }
 
-    /// Marks the event at a dense index as one that a newer one of its key replaces.
+    /// Marks the event at a dense index as replaced by a newer one of its key.
     pub(crate) fn replace(&self, index: u64) {
         if self.replaced.get().is_none() {
             self.replaced.set(Box::new(Replaced::new(self.places())));
@@ -214,18 +215,18 @@ impl Segment {
         }
     }
 
-    /// Whether a newer event replaces the one in a written place.
+    /// Returns whether a newer event replaces the one in a written place.
     pub(crate) fn is_replaced(&self, place: u32) -> bool {
         self.replaced.get().is_some_and(|replaced| replaced.has(place))
     }
 
-    /// Whether no event from this place on is replaced by a newer one.
+    /// Returns whether no event from this place on is replaced by a newer one.
     pub(crate) fn is_newest_from(&self, place: u32) -> bool {
         self.replaced.get().is_none_or(|replaced| replaced.end() <= place)
     }
 
-    /// Returns events from the start of a range of written places, encoded: at least one, at most `max` bytes otherwise.
-    /// Returns the place after the last of them, too.
+    /// Returns events from the start of a range of written places, encoded, and the place after the last of them: at
+    /// least one event, otherwise at most `max` bytes.
     #[inline(always)]
     pub(crate) fn encode(
         &self,
@@ -249,7 +250,7 @@ impl Segment {
         self.cache.get_or_init(Box::default).encode(events, reading, || self.note_cached())
     }
 
-    /// Puts the segment last among those with something in their caches, unless it is among them.
+    /// Adds the segment to the queue of those with encoded events, unless it is in the queue.
     fn note_cached(&self) {
         let caches = &self.charge.budget().caches;
         match self.marks.cache() {
@@ -262,19 +263,19 @@ impl Segment {
 
 impl Cached for Segment {
     fn clear_caches(&self) -> bool {
-        // A cache that is filled while they are emptied stays, and is marked after that.
+        // A cache that is filled while they are emptied is not emptied, and is marked afterwards.
         let had = self.marks.empty();
         self.cache.get().into_iter().for_each(|cache| cache.clear());
         had
     }
 }
 
-/// A segment that is not in its log any more. To be dropped outside of the lock: the events are the user's.
+/// Segment that has left its log. Dropped outside of the lock: the events are the user's.
 #[derive(Debug)]
 pub(crate) struct Evicted(Option<Arc<Segment>>);
 
 impl Evicted {
-    /// Under the log's lock.
+    /// Counts the segment as evicted. Called under the log's lock.
     pub(crate) fn new(segment: Arc<Segment>) -> Self {
         segment.charge.evict();
         Self(Some(segment))
@@ -291,12 +292,12 @@ impl Drop for Evicted {
     }
 }
 
-/// When an entry expires, in nanoseconds of its hub's clock.
+/// Returns the time at which an entry expires, in nanoseconds of its hub's clock.
 pub(crate) fn expires(entry: &Entry) -> Option<u64> {
     entry.event.time_to_live().map(|ttl| entry.at.saturating_add(nanos(ttl)))
 }
 
-/// A duration in nanoseconds, as far as 584 years go.
+/// Returns a duration in nanoseconds, at most 584 years.
 pub(crate) fn nanos(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }

@@ -3,8 +3,8 @@ use std::sync::Arc;
 
 use crate::hub::log::segment::Segment;
 
-/// The segments of a log, oldest first. The newest is at hand, for that is the one to write to, and of many topics most
-/// have no other.
+/// Segments of a log, oldest first. The newest is stored in place, since events are written to it and most topics have
+/// no other.
 #[derive(Debug)]
 pub(crate) struct SegmentQueue<T = Arc<Segment>> {
     newest: Option<T>,
@@ -23,7 +23,7 @@ impl<T> SegmentQueue<T> {
         }
     }
 
-    /// Takes the oldest out.
+    /// Takes the oldest segment out.
     pub(crate) fn pop(&mut self) -> Option<T> {
         let Some(older) = &mut self.older else {
             return self.newest.take();
@@ -35,7 +35,7 @@ impl<T> SegmentQueue<T> {
         oldest
     }
 
-    /// Puts another in the place of the oldest. Returns that one.
+    /// Replaces the oldest segment. Returns the previous one.
     pub(crate) fn replace_oldest(&mut self, other: T) -> Option<T> {
         let oldest = match &mut self.older {
             Some(older) => older.front_mut(),
@@ -58,7 +58,7 @@ impl<T> SegmentQueue<T> {
         self.newest.is_none()
     }
 
-    /// Whether there are several.
+    /// Returns whether there are several segments.
     pub(crate) fn has_older(&self) -> bool {
         self.older.is_some()
     }
@@ -68,7 +68,7 @@ impl<T> SegmentQueue<T> {
         self.older.iter().flat_map(|older| older.iter()).chain(&self.newest)
     }
 
-    /// The last for which this is so, as it is for all before that.
+    /// Returns the last segment for which the condition holds, as it does for all before it.
     pub(crate) fn last_that(&self, is_so: impl Fn(&T) -> bool) -> Option<&T> {
         if let Some(newest) = self.newest.as_ref().filter(|newest| is_so(newest)) {
             return Some(newest);
@@ -77,7 +77,7 @@ impl<T> SegmentQueue<T> {
         older.get(older.partition_point(is_so).checked_sub(1)?)
     }
 
-    /// The first for which this is not so, as it is for all before that.
+    /// Returns the first segment for which the condition does not hold, as it does for all before it.
     pub(crate) fn first_that_not(&self, is_so: impl Fn(&T) -> bool) -> Option<&T> {
         let older = self.older.as_ref().and_then(|older| older.get(older.partition_point(&is_so)));
         older.or_else(|| self.newest.as_ref().filter(|newest| !is_so(newest)))

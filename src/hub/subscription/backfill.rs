@@ -8,35 +8,35 @@ use crate::hub::subscription::reader::{Lost, Reader};
 use crate::hub::topics::find_topics::MatchedTopic;
 use crate::model::{Cursor, Gap, GapReason, Overflow, Pattern, Topic};
 
-/// What a subscription of a pattern reads from the logs of the topics, merged, before it reads on in the pattern's own:
-/// when it begins in the past, and when it fell behind. Only the topics with something unread are here, each until it
-/// is read.
+/// Events that a subscription of a pattern reads from the logs of the topics, merged, before it goes on in the
+/// pattern's log: when it starts in the past, and when it has fallen behind. It holds only topics with unread events,
+/// each until it is read.
 #[derive(Debug)]
 pub(crate) struct Backfill {
-    /// Up to and with this sequence; what is later is in the pattern's log.
+    /// Last sequence of the backfill; later events are in the pattern's log.
     seam: u64,
-    /// Of the topics with something unread, the one whose next event is the earliest.
+    /// Topic with the earliest unread event.
     first: Option<UnreadTopic>,
     rest: BinaryHeap<Reverse<UnreadTopic>>,
-    /// What is gone, by the sequence of the last of it.
+    /// Missing events, by the sequence of the last of them.
     gaps: BTreeMap<u64, Missing>,
-    /// Whether something is gone that the subscription was there for.
+    /// Whether events are gone that were published while the subscription existed.
     pub(crate) is_behind: bool,
 }
 
-/// A topic with something unread.
+/// Topic with unread events.
 #[derive(Debug)]
 struct UnreadTopic {
-    /// The sequence of its next event, or one before it.
+    /// Sequence of its next event, or of an earlier one.
     head: u64,
-    /// The sequence of the last event to replay.
+    /// Sequence of the last event of the backfill.
     last: u64,
-    /// The dense index after that event.
+    /// Dense index after that event.
     end: u64,
     reader: Reader,
 }
 
-/// Events that are gone, of one topic or of several.
+/// Missing events of one topic or of several.
 #[derive(Debug)]
 struct Missing {
     reason: GapReason,
@@ -44,24 +44,24 @@ struct Missing {
     topic: Option<Topic>,
 }
 
-/// What a look at the topics found.
+/// Result of the search for topics.
 struct LookUp {
-    /// How many events there are to replay.
+    /// Number of events of the backfill.
     events: u64,
-    /// Up to which sequence there may have been topics that are forgotten: each that is new may seem to be one of them.
+    /// Sequence up to which topics may have been forgotten: each new topic may seem to be one of them.
     forgotten: u64,
-    /// Topics that may have lost some: what they lost last is after the seam, so it may be all they lost.
+    /// Topics that may have lost events. Their last loss is after the seam, so it may be their only one.
     unsure: Option<Missing>,
 }
 
 impl Backfill {
-    /// Nothing: the pattern's log has everything after `seam`.
+    /// Returns an empty backfill: the pattern's log has everything after `seam`.
     pub(crate) fn none(seam: u64) -> Self {
         Self { seam, first: None, rest: BinaryHeap::new(), gaps: BTreeMap::new(), is_behind: false }
     }
 
-    /// What a subscription that begins in the past is to be given, up to and with `seam`; and a gap that may be, of which
-    /// it can't be said where: so it is told before anything else.
+    /// Returns the backfill of a subscription that starts in the past, up to `seam`. Also returns a possible gap whose
+    /// position is not known, which is therefore delivered first.
     pub(crate) fn begin(
         shared: &Shared,
         pattern: &Pattern,
@@ -79,16 +79,16 @@ impl Backfill {
         (this, unsure.map(|(missing, after)| missing.gap(shared.cursor(after)).gone(shared.cursor(seam))))
     }
 
-    /// What a subscription that has read up to and with `read` finds of what is gone from the pattern's log.
+    /// Sets the backfill of a subscription that has read up to `read` and has fallen behind the pattern's log.
     #[cold]
     pub(crate) fn catch_up(&mut self, shared: &Shared, pattern: &Pattern, read: u64, lost: &Lost, overflow: Overflow) {
-        // What it stepped over must not be found again: it would make up for what is not.
+        // Events that were left out must not be found again: they would make up for missing ones.
         let after = read.max(self.seam).max(lost.stepped);
         *self = Self::none(lost.evicted);
         let looked = self.look_up(shared, pattern, StartAt::Live(after), GapReason::Overflow, overflow);
-        // In each of these a topic has lost one at least; those before them may be none.
+        // Each of these topics has lost at least one event; those before them may have lost none.
         let mut certain = self.gaps.split_off(&(looked.forgotten + 1));
-        // Of all that went through the pattern's log some is nowhere: lost, or expired, which can't be told apart.
+        // Some events of the pattern's log are in no topic: they are lost or expired, which cannot be told apart.
         let is_short = looked.events + (certain.len() as u64) < lost.missed;
         if !is_short {
             self.gaps.clear();
@@ -108,7 +108,7 @@ impl Backfill {
         reason: GapReason,
         overflow: Overflow,
     ) -> LookUp {
-        // StartAt there on, whatever is gone is missed.
+        // All events after this that are gone are missed.
         let after = from.after().unwrap_or(u64::MAX);
         let (now, seam) = (shared.now(), self.seam);
         let (mut unread, mut looked) = (Vec::new(), LookUp { events: 0, forgotten: 0, unsure: None });
@@ -155,12 +155,12 @@ impl Backfill {
         LookUp { forgotten, ..looked }
     }
 
-    /// The sequence of what may come first.
+    /// Returns the sequence of the earliest possible event.
     pub(crate) fn earliest(&self) -> Option<u64> {
         self.rest.peek().map(|Reverse(unread)| unread.head)
     }
 
-    /// The sequence of what comes next, an event or a gap: here, or in the pattern's log when everything here was read.
+    /// Returns the sequence of the next event or gap: of the backfill, or of the pattern's log if all of it was read.
     pub(crate) fn head(&mut self, log: &mut Reader, shared: &Shared, overflow: Overflow) -> Option<u64> {
         self.find_first(log, shared, overflow);
         let gap = self.gaps.keys().next().copied();
@@ -168,9 +168,10 @@ impl Backfill {
         here.or_else(|| log.unread(shared, overflow).map(|unread| unread.first_sequence()))
     }
 
-    /// Finds the topic with the earliest unread event, and keeps it in `first`. `log` is the reader of the pattern's log.
+    /// Finds the topic with the earliest unread event, and puts it into `first`. `log` is the reader of the pattern's
+    /// log.
     ///
-    /// The topic stays in place while it is looked at: the look asks the clock, which is the user's and may panic.
+    /// The topic stays in place during the look, which asks the clock: that is the user's and may panic.
     fn find_first(&mut self, log: &mut Reader, shared: &Shared, overflow: Overflow) {
         self.count(shared);
         loop {
@@ -201,7 +202,7 @@ impl Backfill {
         }
     }
 
-    /// Counts what was delivered from here: with the hub, for the topic may be dropped.
+    /// Counts the delivered events in the hub, since the topic may be dropped.
     pub(crate) fn count(&mut self, shared: &Shared) {
         let events = self.first.as_mut().map_or(0, |unread| unread.reader.uncounted.take());
         if events > 0 {
@@ -216,7 +217,7 @@ impl Backfill {
         self.first.take().into_iter().chain(rest).for_each(|unread| unread.leave(shared));
     }
 
-    /// Whether what comes next is a gap. An event of the same sequence is before it.
+    /// Returns whether the next delivery is a gap. An event of the same sequence precedes the gap.
     pub(crate) fn is_at_gap(&self) -> bool {
         let gap = self.gaps.keys().next();
         gap.is_some_and(|gap| self.first.as_ref().is_none_or(|unread| *gap < unread.head))
@@ -227,8 +228,8 @@ impl Backfill {
         self.first.is_some()
     }
 
-    /// Who reads what comes next, up to which sequence, and the index where it ends: the highest, if that is the reader of
-    /// the pattern's log.
+    /// Returns the reader of the next events, the sequence up to which it is to read, and the index at which it is to
+    /// stop: the highest for the reader of the pattern's log.
     pub(crate) fn reader<'a>(&'a mut self, log: &'a mut Reader, up_to: u64) -> (&'a mut Reader, u64, u64) {
         let Some(unread) = &mut self.first else {
             return (log, up_to, u64::MAX);
@@ -238,7 +239,7 @@ impl Backfill {
         (&mut unread.reader, up_to.min(unread.last).min(other).min(gap), unread.end)
     }
 
-    /// Takes the gap that comes next, as one with those that follow it up to a sequence with no event between.
+    /// Takes the next gap, joined with those that follow it up to a sequence without an event between them.
     pub(crate) fn take_gap(&mut self, shared: &Shared, up_to: u64) -> Option<Gap> {
         let up_to = self.first.as_ref().map_or(up_to, |unread| up_to.min(unread.head - 1));
         let (mut sequence, mut missing) = self.gaps.pop_first()?;
@@ -252,12 +253,12 @@ impl Backfill {
         Some(missing.gap(shared.cursor(sequence)))
     }
 
-    /// Takes the gaps of a replay that has not begun. Returns the sequence of the last missing event.
+    /// Takes the gaps of a backfill that has not begun. Returns the sequence of the last missing event.
     pub(crate) fn take_gaps(&mut self) -> Option<u64> {
         std::mem::take(&mut self.gaps).into_keys().next_back()
     }
 
-    /// Lets go of the segments.
+    /// Releases the segments.
     pub(crate) fn release(&mut self) {
         self.first.iter_mut().for_each(|unread| unread.reader.release());
         let mut rest = std::mem::take(&mut self.rest).into_vec();
@@ -296,7 +297,7 @@ impl UnreadTopic {
         }
     }
 
-    /// The sequence of the next event, or what is gone before it; `None` where there is nothing more.
+    /// Returns the sequence of the next event, or the loss before it; `None` if there is nothing more.
     fn look(&mut self, shared: &Shared, overflow: Overflow) -> Option<Result<u64, Lost>> {
         while self.reader.next < self.end {
             if let Some(unread) = self.reader.unread_before(self.end, shared, overflow) {
@@ -304,7 +305,7 @@ impl UnreadTopic {
             }
             let found = self.reader.log.state().find(self.reader.next, overflow);
             if let Some(lost) = self.reader.follow(found, self.end, shared) {
-                // What is gone after the last event to replay is not missed here.
+                // Events that are gone after the end of the backfill are not missed here.
                 return Some(Err(Lost { evicted: lost.evicted.min(self.last), ..lost }));
             }
         }
@@ -313,7 +314,7 @@ impl UnreadTopic {
 }
 
 impl Missing {
-    /// The two as one. The reason is that of the first.
+    /// Joins two losses. The reason is that of the first.
     fn add(&mut self, other: &Self) {
         self.missed = self.missed.zip(other.missed).map(|(some, more)| some + more);
         if self.topic != other.topic {

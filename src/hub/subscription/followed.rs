@@ -7,12 +7,12 @@ use crate::hub::subscription::taken::Taken;
 use crate::hub::wake::waiters::Ticket;
 use crate::model::{Gap, Overflow};
 
-/// One of the topics or patterns of a subscription.
+/// Topic or pattern of a subscription of several.
 #[derive(Debug)]
 pub(crate) struct FollowedLog {
     pub(crate) reader: Reader,
     pub(crate) ticket: Ticket,
-    /// Whether it is among the heads, or over: a mark of it is one too many.
+    /// Whether it is in the heads, or over: a mark of it is redundant.
     pub(crate) is_placed: bool,
     pub(crate) overflow: Overflow,
     pub(crate) before: Option<Box<Before>>,
@@ -23,12 +23,12 @@ pub(crate) struct FollowedLog {
 pub(crate) enum Before {
     /// Gap that is still to be delivered.
     Gap(Gap),
-    /// Of a pattern: what is to be read of its topics.
+    /// Events of the topics of a pattern.
     Backfill(Backfill),
 }
 
 impl Before {
-    /// The sequence of what comes next, here or in the log.
+    /// Returns the sequence of the next delivery, here or in the log.
     #[cold]
     pub(crate) fn head(
         &mut self,
@@ -50,7 +50,7 @@ impl Before {
 }
 
 impl FollowedLog {
-    /// Leaves the topic or the pattern. Returns what is to be dropped when all is done.
+    /// Leaves the topic or the pattern. Returns values that the caller drops last.
     pub(crate) fn leave(&mut self, shared: &Shared) -> impl Sized + use<> {
         let Self { reader: Reader { log, uncounted, .. }, ticket, .. } = self;
         shared.leave(log, |state| {
@@ -97,8 +97,8 @@ impl FollowedLog {
         matches!(self.before.as_deref(), Some(Before::Backfill(backfill)) if backfill.has_unread())
     }
 
-    /// Returns the reader of the next events, the sequence up to which it is to read, and the index at which it is to stop.
-    /// The index is the highest if these events are in the log that is followed.
+    /// Returns the reader of the next events, the sequence up to which it is to read, and the index at which it is to
+    /// stop. The index is the highest if these events are in the log that is followed.
     #[inline]
     fn reader(&mut self, up_to: u64) -> (&mut Reader, u64, u64) {
         match self.before.as_deref_mut() {

@@ -5,7 +5,7 @@ use crate::hub::subscription::backfill::Backfill;
 use crate::hub::subscription::reader::Reader;
 use crate::model::{Gap, GapReason, Pattern, Position};
 
-/// The logs that a subscription reads, with its place in each.
+/// Logs of a subscription, with its position in each.
 #[derive(Debug, Default)]
 pub(crate) struct JoinedLogs {
     pub(crate) topics: Vec<(Reader, StartPoint)>,
@@ -13,7 +13,7 @@ pub(crate) struct JoinedLogs {
 }
 
 impl JoinedLogs {
-    /// Joins all, or those before the first that is refused.
+    /// Joins all logs, or those before the first that is refused.
     pub(crate) fn join(
         &mut self,
         shared: &Shared,
@@ -26,7 +26,7 @@ impl JoinedLogs {
         }
         let published = match self.patterns.is_empty() {
             true => shared.published.load(),
-            // A later event is appended after this, and so to the patterns' logs too.
+            // A later event is appended after this, and so to the patterns' logs, too.
             false => shared.settled(),
         };
         let mut beginning = Beginning::new(shared, options.start(), published);
@@ -53,7 +53,7 @@ impl JoinedLogs {
         Ok(beginning)
     }
 
-    /// Takes the gaps that are not told on their own. Returns the sequence of the last missing event.
+    /// Takes the gaps that are not delivered on their own. Returns the sequence of the last missing event.
     fn take_gaps(&mut self) -> Option<u64> {
         let topics = self.topics.iter_mut().filter_map(|(_, placed)| placed.gap.take());
         topics.chain(self.patterns.iter_mut().filter_map(|(_, backfill)| backfill.take_gaps())).max()
@@ -66,8 +66,8 @@ impl JoinedLogs {
     }
 }
 
-/// The logs joined so far by a subscription that begins. Dropped, it leaves them: a later name is refused, or the clock or
-/// an event's drop panics.
+/// Logs that a subscription has joined while it is created. Dropping it leaves them: a later name is refused, or the
+/// clock or the drop of an event panics.
 pub(crate) struct Joining<'a> {
     pub(crate) shared: &'a Shared,
     pub(crate) joined: JoinedLogs,
@@ -79,16 +79,16 @@ impl Drop for Joining<'_> {
     }
 }
 
-/// The start of a subscription in the hub's order.
+/// Start of a subscription in the hub's order.
 pub(crate) struct Beginning {
     pub(crate) from: StartAt,
-    /// Up to where nothing is owed.
+    /// Sequence up to which no event is to be delivered.
     pub(crate) sequence: u64,
     pub(crate) gap: Option<Gap>,
 }
 
 impl Beginning {
-    /// `published` is the present.
+    /// Returns the start of a subscription. `published` is the present watermark.
     pub(crate) fn new(shared: &Shared, start: Start, published: u64) -> Self {
         let (from, sequence, reason) = match start {
             Start::Now | Start::Oldest | Start::Last(_) => (StartAt::start(start, published), published, None),
@@ -97,7 +97,7 @@ impl Beginning {
                 let Position { epoch, sequence, .. } = cursor.position();
                 let known = || sequence <= published || sequence <= shared.settled();
                 if epoch != shared.epoch {
-                    // With all that is retained. What is not belongs to this one gap.
+                    // With all retained events. The others belong to this one gap.
                     (StartAt::After(0), 0, Some(GapReason::Epoch))
                 } else if cursor.tag().is_some() || !known() {
                     (StartAt::Live(published), published, Some(GapReason::Invalid))

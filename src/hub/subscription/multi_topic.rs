@@ -15,38 +15,39 @@ use crate::hub::wake::inbox::Inbox;
 use crate::hub::wake::waiters::Waiters;
 use crate::model::{Gap, GapReason, Overflow, Pattern};
 
-/// A subscription of several topics, or of patterns, merged by sequence under the watermark.
+/// Subscription of several topics, or of patterns, merged by sequence up to the watermark.
 ///
-/// A pattern is as a topic here: its [log](crate::hub::log::pattern_log) has the events of all topics that match. No event is in
-/// two of the logs: what one pattern covers, another does not, or is not here.
+/// A pattern is treated as a topic: its [log](crate::hub::log::pattern_log) has the events of all topics that match. No
+/// event is in two of the logs, since names that another pattern covers are left out.
 ///
-/// Each topic is in one of four places: unlooked-at (`marked`), with something to read (`heads`), armed (its log knows
-/// our inbox), or over. The watermark is loaded before the inbox is taken, so an armed topic has nothing up to it, now or
-/// later; what is later than the watermark stays in `heads` until all up to it is delivered and another is loaded. So
-/// nothing is delivered out of order, and the cursor never runs ahead of what was delivered.
+/// Each topic is in one of four states: to be looked at (`marked`), with events to read (`heads`), registered (its log
+/// holds the inbox), or over. The watermark is loaded before the inbox is taken, so a registered topic has no unread
+/// event up to the watermark, now or later. An event after the watermark stays in `heads` until all events up to it are
+/// delivered and another watermark is loaded. Nothing is therefore delivered out of order, and the cursor is never
+/// ahead of the delivered events.
 #[derive(Debug)]
 pub(crate) struct MultiTopic {
     inbox: Arc<Inbox>,
     topics: Box<[FollowedLog]>,
     marked: Vec<u32>,
-    /// The sequence of what a topic has next, and its key.
+    /// Sequence of the next delivery of a topic, and its key.
     heads: BinaryHeap<Reverse<(u64, u32)>>,
-    /// How many topics are over.
+    /// Number of topics that are over.
     over: usize,
-    /// The watermark: what is up to it, and unread, is in `heads` or unlooked-at.
+    /// Watermark. Unread events up to it are in `heads`, or in topics that are to be looked at.
     seen: u64,
     pub(crate) sequence: u64,
     ended: Option<SubscriptionEnd>,
 }
 
-/// What comes next in the merged order. Its topic is out of `heads`: it goes back to `marked`, read or not.
+/// Next delivery in the merged order. Its topic is taken out of `heads`; the caller puts it into `marked`.
 enum NextRead {
-    /// Events of one topic, up to and with the sequence.
+    /// Events of one topic, up to the sequence.
     Events {
         key: u32,
         up_to: u64,
     },
-    /// The gap that waits in a topic, with those after it up to the sequence.
+    /// Gap of a topic, with those that follow it up to the sequence.
     Gap {
         key: u32,
         up_to: u64,
@@ -55,7 +56,8 @@ enum NextRead {
 }
 
 impl MultiTopic {
-    /// A subscription whose topics begin where they were placed, and its patterns with their replays, after `sequence`.
+    /// Returns a subscription of these topics from their positions on, and of these patterns with their backfills,
+    /// after `sequence`.
     pub(crate) fn new(shared: &Shared, joined: JoinedLogs, sequence: u64, options: &SubscribeOptions) -> Self {
         let heads = joined.topics.iter().filter_map(|(_, placed)| placed.head);
         let earliest = heads.chain(joined.patterns.iter().filter_map(|(_, backfill)| backfill.earliest())).min();
@@ -79,7 +81,7 @@ impl MultiTopic {
         }
     }
 
-    /// What it follows.
+    /// Returns the topics and patterns.
     pub(crate) fn names(&self) -> impl Iterator<Item = &Pattern> {
         self.topics.iter().map(|followed| &followed.reader.log.name)
     }
@@ -115,7 +117,7 @@ impl MultiTopic {
         }
     }
 
-    /// Reads the next events, if no gap precedes them and they fit into the rest of a delivery.
+    /// Reads the next events if no gap precedes them and they fit into the rest of a delivery.
     #[inline(always)]
     fn read_more<O: Output>(&mut self, shared: &Shared, output: O) -> Option<O::Events> {
         loop {
@@ -139,7 +141,7 @@ impl MultiTopic {
         }
     }
 
-    /// What comes next, or registers for it.
+    /// Returns the next delivery, or registers the waker.
     fn poll_order(&mut self, shared: &Shared, cx: &mut Context<'_>) -> Poll<NextRead> {
         loop {
             match self.order(shared) {
@@ -154,7 +156,7 @@ impl MultiTopic {
         }
     }
 
-    /// What comes next; if nothing, the watermark up to which that is so.
+    /// Returns the next delivery; if there is none, the watermark up to which that holds.
     fn order(&mut self, shared: &Shared) -> Result<NextRead, u64> {
         let mut is_fresh = false;
         loop {
@@ -168,7 +170,7 @@ impl MultiTopic {
             }
             self.seen = match self.heads.peek() {
                 Some(&Reverse((head, key))) if head <= self.seen => return Ok(self.turn(key)),
-                // In its log, but the watermark is not past it yet: its publisher is between the two.
+                // The event is in its log, but the watermark is not past it yet.
                 Some(_) if is_fresh => shared.settled(),
                 None if is_fresh && self.over == self.topics.len() => {
                     self.ended = Some(SubscriptionEnd::Closed);
@@ -182,8 +184,8 @@ impl MultiTopic {
         }
     }
 
-    /// Takes the keys of topics that may have something to read. After the watermark is loaded: each event up to it is
-    /// found here.
+    /// Takes the keys of topics that may have events to read. Called after the watermark is loaded, so that each event
+    /// up to it is found here.
     #[inline(always)]
     fn take_marked(&mut self, shared: &Shared) {
         if shared.pool.late_marks.is_on() {
@@ -215,11 +217,12 @@ impl MultiTopic {
         }
     }
 
-    /// Looks at a topic that may have something to read: puts it into `heads`, or arms it, or finds it over.
+    /// Looks at a topic that may have events to read. Puts it into `heads`, registers for its next event, or counts it
+    /// as over.
     fn look(&mut self, key: u32, shared: &Shared) {
         let FollowedLog { reader, ticket, is_placed, overflow, before } = &mut self.topics[key as usize];
         if *is_placed {
-            // The mark came late.
+            // The mark was late.
             return;
         }
         let overflow = *overflow;
@@ -270,7 +273,7 @@ impl MultiTopic {
         }
     }
 
-    /// Takes the gap of a topic, to be told now.
+    /// Takes the gap of a topic, to be delivered now.
     fn take_gap(&mut self, shared: &Shared, key: u32, up_to: u64) -> Option<Gap> {
         self.marked.push(key);
         let before = &mut self.topics[key as usize].before;
@@ -288,7 +291,7 @@ impl MultiTopic {
         Some(gap.after(after))
     }
 
-    /// That of the topic where it is the least.
+    /// Returns the shortest such time of the topics.
     pub(crate) fn next_in(&self, now: u64) -> Duration {
         self.topics.iter().map(|followed| followed.reader.next_in(now)).min().unwrap_or(Duration::MAX)
     }
@@ -302,9 +305,9 @@ impl MultiTopic {
         }
     }
 
-    /// Leaves every topic.
+    /// Ends the subscription of every topic.
     pub(crate) fn leave(&mut self, shared: &Shared) {
-        // Dropped last: a payload or a waker may panic, and the rest must be left all the same.
+        // Dropped last: the drop of a payload or a waker may panic, and the other topics are to be left all the same.
         let _gone: Vec<_> = self.topics.iter_mut().map(|followed| followed.leave(shared)).collect();
         for FollowedLog { before, .. } in &mut self.topics {
             if let Some(Before::Backfill(backfill)) = before.as_deref_mut() {

@@ -56,11 +56,12 @@ pub(crate) trait Output: Copy {
     fn end(end: SubscriptionEnd) -> Self::Delivery;
 }
 
-/// Output of entries, by reference to their segment where they are in one range of it.
+/// Output of batches. They refer to their segment if they are in one range of it.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Batches;
 
-/// Output of encoded events, from the segment's cache where they are in one range of it. At most `max` bytes, or one event.
+/// Output of encoded events. They are shared with other readers if they are in one range of a segment. A delivery has
+/// at most `max` bytes, or one event.
 #[derive(Clone, Copy)]
 pub(crate) struct InFormat<'a> {
     pub(crate) format: &'a dyn Format,
@@ -164,8 +165,8 @@ impl<'a> Output for InFormat<'a> {
         let size = bytes.len().saturating_mul(pieces).min(self.max);
         let mut room = self.max.saturating_sub(bytes.len());
         let mut joined = JoinedBytes { first: bytes, all: BytesMut::new(), size, events, conflated };
-        // If the format panics here, the events that were joined before are delivered, since their readers are past them. The
-        // next poll panics.
+        // If the format panics here, the events that were joined before are delivered, since their readers are past
+        // them. The next poll panics.
         let _ = catch_unwind(AssertUnwindSafe(|| {
             while let Some(events) = more(Self { max: room, ..self }) {
                 room = room.saturating_sub(events.bytes.len());
@@ -193,7 +194,7 @@ impl<'a> Output for InFormat<'a> {
     }
 }
 
-/// EncodedDelivery events of several topics, or of several segments. The first bytes are copied when others follow.
+/// Encoded events of several topics or segments. The first bytes are copied when others follow.
 struct JoinedBytes {
     first: Bytes,
     all: BytesMut,

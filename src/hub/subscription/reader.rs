@@ -12,26 +12,26 @@ use crate::hub::subscription::segment_slice::SegmentSlice;
 use crate::hub::subscription::taken::{LeftOut, Taken};
 use crate::model::Overflow;
 
-/// A place in one log, and the segment that it is in. Reads without a lock.
+/// Position in one log, and the segment that holds it. Reads without a lock.
 #[derive(Debug)]
 pub(crate) struct Reader {
     pub(crate) log: Arc<Log>,
     segment: Option<Arc<Segment>>,
-    /// The dense index of the next event.
+    /// Dense index of the next event.
     pub(crate) next: u64,
-    /// The sequence of the last event that it stepped over between deliveries.
+    /// Sequence of the last event that was left out between deliveries.
     stepped: u64,
-    /// How many replaced events it stepped over since the last delivery.
+    /// Number of replaced events that were left out since the last delivery.
     conflated: u32,
     pub(crate) uncounted: Uncounted,
 }
 
-/// How many events were delivered that are not yet counted in the log's state, for which it takes the log's lock:
-/// readers of one topic share no count that all of them write to.
+/// Number of delivered events that are not counted in the log's state yet. Counting takes the log's lock; readers of
+/// one topic share no counter that all of them write to.
 #[derive(Debug, Default)]
 pub(crate) struct Uncounted(u32);
 
-/// How many events a reader delivers before it has them counted though there is more to read.
+/// Number of delivered events after which a reader counts them although there is more to read.
 const UNCOUNTED: u32 = 1 << 16;
 
 /// Result of a look at the segment in hand, without a lock and without a step.
@@ -39,20 +39,20 @@ const UNCOUNTED: u32 = 1 << 16;
 pub(crate) enum Look<'a> {
     /// Events, all of which are to be delivered.
     Unread(SegmentSlice<'a>),
-    /// The segment has no event that was not read, and may get more.
+    /// The segment has no unread event, and may get more.
     Nothing,
     /// The reader must step to another segment, or filter the events.
     Unclear,
 }
 
-/// What a reader should have read next is gone.
+/// Loss of the events that a reader would have read next.
 #[derive(Debug)]
 pub(crate) struct Lost {
-    /// How many events.
+    /// Number of missed events.
     pub(crate) missed: u64,
-    /// The sequence of the last of them.
+    /// Sequence of the last missed event.
     pub(crate) evicted: u64,
-    /// The sequence of the last event that it stepped over before them.
+    /// Sequence of the last event that was left out before them.
     pub(crate) stepped: u64,
 }
 
@@ -85,15 +85,14 @@ impl Reader {
         Some(SegmentSlice::new(&self.log, segment, self.place_in(segment)..end, true))
     }
 
-    /// Returns the events that can be read without a lock. Steps over those that have expired and, for a reader that
-    /// conflates, over those that are replaced.
+    /// Returns the events that can be read without a lock. Leaves out those that have expired and, for a reader that
+    /// conflates, those that are replaced.
     #[inline]
     pub(crate) fn unread(&mut self, shared: &Shared, overflow: Overflow) -> Option<SegmentSlice<'_>> {
         self.unread_before(u64::MAX, shared, overflow)
     }
 
-    /// Returns the events that can be read without a lock, for a reader that does not step over the event at `end` or a later
-    /// one.
+    /// Returns the events that can be read without a lock, for a reader that leaves out no event at `end` or later.
     #[inline]
     pub(crate) fn unread_before(&mut self, end: u64, shared: &Shared, overflow: Overflow) -> Option<SegmentSlice<'_>> {
         let (places, is_whole) = match self.look(overflow) {
@@ -105,7 +104,7 @@ impl Reader {
         Some(SegmentSlice::new(&self.log, segment, places, is_whole))
     }
 
-    /// Steps to an event to deliver: over others, and from sealed segments to the next.
+    /// Steps to an event to deliver: past others, and from sealed segments to the next.
     #[cold]
     fn step(&mut self, end: u64, shared: &Shared, overflow: Overflow) -> Option<(Range<u32>, bool)> {
         while self.next < end {
@@ -127,7 +126,7 @@ impl Reader {
                 }
                 continue;
             }
-            // Sealed: but it may have been written to between the look at its length and here.
+            // The segment is sealed, but events may have been written between the look at its length and here.
             let next = segment.next()?;
             if place >= segment.len() {
                 self.segment = next;
@@ -139,13 +138,14 @@ impl Reader {
         None
     }
 
-    /// Whether all that is written from a place on is to be delivered, and there is nothing else to tell with it.
+    /// Returns whether all events from a written place on are to be delivered, and no conflated ones are to be told
+    /// with them.
     #[inline]
     fn takes_all(&self, segment: &Segment, place: u32, overflow: Overflow) -> bool {
         segment.never_expires() && (overflow != Overflow::Latest || self.takes_newest(segment, place))
     }
 
-    /// Out of line for those who conflate nothing.
+    /// Not inlined, for readers that do not conflate.
     #[inline(never)]
     fn takes_newest(&self, segment: &Segment, place: u32) -> bool {
         self.conflated == 0 && segment.is_newest_from(place)
@@ -155,14 +155,15 @@ impl Reader {
         (self.next - segment.base) as u32
     }
 
-    /// Goes to what was found under the log's lock. What is gone from the event at `end` on does not count.
+    /// Goes to the result of a search under the log's lock. Events at `end` or later that are gone do not count as
+    /// missed.
     pub(crate) fn follow(&mut self, found: Found, end: u64, shared: &Shared) -> Option<Lost> {
         match found {
             Found::Segment(segment) => self.segment = Some(segment),
             Found::Lost { to, gone, missed, lost, evicted } => {
                 let [missed_to, lost_to, gone_to] = [missed, lost, to].map(|index| index.clamp(self.next, end));
                 let missed = missed_to - self.next;
-                // Events missing in a pattern's log are looked up in the topics' logs.
+                // Events that are missing in a pattern's log are looked up in the topics' logs.
                 if self.log.name.as_topic().is_some() {
                     shared.missed.add(missed);
                 }
@@ -177,7 +178,7 @@ impl Reader {
         None
     }
 
-    /// Moves past events that were taken. Returns them, with the number of those that they stand for.
+    /// Moves past events that were taken. Returns them, with the number of events that they stand for.
     #[inline(always)]
     pub(crate) fn pass<O: Output>(&mut self, taken: Taken<O::Events>, shared: &Shared) -> O::Events {
         self.uncounted.0 += taken.count;
@@ -190,12 +191,12 @@ impl Reader {
         O::conflated(taken.events, std::mem::take(&mut self.conflated))
     }
 
-    /// In how long the topic's next event is likely; never, where nothing is known of it.
+    /// Returns the time until the next event of the topic is likely; [`Duration::MAX`] if nothing is known of it.
     pub(crate) fn next_in(&self, now: u64) -> Duration {
         self.log.state().rhythm().map_or(Duration::MAX, |rhythm| rhythm.next_in(now))
     }
 
-    /// Takes over what another reader of the subscription conflated and did not tell.
+    /// Takes over the conflated events of another reader of the subscription that are not delivered yet.
     pub(crate) fn take_conflated(&mut self, other: &mut Self) {
         self.conflated = self.conflated.saturating_add(std::mem::take(&mut other.conflated));
     }
@@ -205,7 +206,7 @@ impl Reader {
         left_out.count(&shared.expired, &shared.conflated);
     }
 
-    /// Goes to the first event after a sequence, unless something on the way there is gone.
+    /// Moves to the first event after a sequence, unless an event before it is gone.
     pub(crate) fn skip_to(&mut self, sequence: u64) {
         let placed = self.log.state().place(StartAt::Live(sequence), Overflow::Gap);
         if placed.gap.is_none() {
@@ -213,27 +214,27 @@ impl Reader {
         }
     }
 
-    /// Lets go of a segment to which nothing is added any more, when everything in it is read.
+    /// Releases the segment if it is sealed. Called when all events of the segment are read.
     pub(crate) fn release_sealed(&mut self) {
         if self.segment.as_deref().is_some_and(Segment::is_sealed) {
             self.release();
         }
     }
 
-    /// Lets go of the segment.
+    /// Releases the segment.
     pub(crate) fn release(&mut self) {
         self.segment = None;
     }
 }
 
 impl Uncounted {
-    /// Counts them.
+    /// Adds the number to the log's state.
     #[inline]
     pub(crate) fn count(&mut self, state: &mut LogState) {
         state.delivered += u64::from(std::mem::take(&mut self.0));
     }
 
-    /// Hands them over, to be counted elsewhere.
+    /// Takes the number, to be counted elsewhere.
     pub(crate) fn take(&mut self) -> u64 {
         std::mem::take(&mut self.0).into()
     }

@@ -12,29 +12,29 @@ use crate::hub::subscription::taken::Taken;
 use crate::hub::wake::waiters::Ticket;
 use crate::model::{Gap, GapReason, Overflow, Pattern};
 
-/// A subscription of one topic: no inbox, no merge, and no lock that it shares with readers of other topics.
+/// Subscription of one topic, without an inbox or a merge. It shares no lock with readers of other topics.
 #[derive(Debug)]
 pub(crate) struct SingleTopic {
     reader: Reader,
     ticket: Ticket,
-    /// Everything of the topic up to here was delivered.
+    /// Sequence up to which everything of the topic was delivered.
     pub(crate) sequence: u64,
     overflow: Overflow,
 }
 
-/// Where a subscription is that was let go: an index that no log comes to.
+/// Index of a subscription that was ended because it was too slow: higher than any in a log.
 const TOO_SLOW: u64 = u64::MAX;
 
-/// What is found under the log's lock where there is nothing to read without it.
+/// Result of a search under the log's lock.
 enum Outcome {
-    /// There may be something to read now.
+    /// There may be events to read.
     More,
     Lost(Lost),
     End(SubscriptionEnd),
 }
 
 impl SingleTopic {
-    /// A subscription that begins where it was placed, after `sequence`.
+    /// Returns a subscription that starts at a position, after `sequence`.
     pub(crate) fn new(reader: Reader, placed: &StartPoint, sequence: u64, overflow: Overflow) -> Self {
         let sequence = placed.head.map_or(sequence, |head| sequence.min(head - 1));
         Self { reader, ticket: Ticket::NONE, sequence, overflow }
@@ -86,7 +86,7 @@ impl SingleTopic {
         }
     }
 
-    /// Registers for the next event, unless there is something to read, or to say, first: then `false`.
+    /// Registers the waker for the next event. Returns `false` if there may be events, or if the log is closed.
     #[inline(always)]
     pub(crate) fn register(&mut self, shared: &Shared, cx: &mut Context<'_>) -> bool {
         // Loaded before the look under the lock: every event of this topic up to here is in the log by then.
@@ -107,7 +107,8 @@ impl SingleTopic {
         true
     }
 
-    /// The same without a look at what is in hand before: if that is evicted, nobody would wake who waits with it.
+    /// Registers the waker without a look at the segment in hand before. Releases that segment if it is sealed: its
+    /// eviction would not wake the subscription.
     pub(crate) fn register_unseen(&mut self, shared: &Shared, cx: &mut Context<'_>) -> bool {
         let waits = self.register(shared, cx);
         if waits {
@@ -116,7 +117,7 @@ impl SingleTopic {
         waits
     }
 
-    /// Finds what there is to read, or to say.
+    /// Finds the events to read, a gap, or the end.
     #[cold]
     fn find(&mut self, shared: &Shared) -> Outcome {
         let found = self.reader.log.state().find(self.reader.next, self.overflow);
@@ -145,7 +146,7 @@ impl SingleTopic {
         lost.gap(shared, &self.reader.log).after(after)
     }
 
-    /// The topic that it follows.
+    /// Returns the topic.
     pub(crate) fn name(&self) -> &Pattern {
         &self.reader.log.name
     }
@@ -158,7 +159,7 @@ impl SingleTopic {
         self.reader.release();
     }
 
-    /// Leaves the topic.
+    /// Ends the subscription.
     pub(crate) fn leave(&mut self, shared: &Shared) {
         let Self { reader: Reader { log, uncounted, .. }, ticket, .. } = self;
         drop(shared.leave(log, |state| {

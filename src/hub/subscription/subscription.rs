@@ -15,14 +15,14 @@ use crate::hub::subscription::reader::{Look, Reader};
 use crate::hub::subscription::single_topic::SingleTopic;
 use crate::model::{Cursor, Gap, GapReason, Overflow, Pattern, Topic};
 
-/// A subscription of a [`LocalHub`](crate::LocalHub): the events of its topics in the hub's order.
+/// Subscription of a [`LocalHub`](crate::LocalHub): the events of its topics in the hub's order.
 ///
-/// It reads from the topics' shared history; what it holds of its own is a position. Dropping it leaves the topics.
+/// It reads from the shared history of the topics, and holds only its position. Dropping it ends the subscription.
 ///
 /// # Patterns
 ///
-/// A pattern follows the topics that it matches as they appear, each from its first event, and again when one was dropped
-/// and comes back. It keeps a topic in memory no longer than the topic's history lasts.
+/// A pattern follows the topics that it matches when they are created, each from its first event, also if a topic was
+/// dropped and is created again. It keeps a topic in memory no longer than the topic's history lasts.
 ///
 /// ```
 /// use std::task::{Context, Poll, Waker};
@@ -39,20 +39,21 @@ use crate::model::{Cursor, Gap, GapReason, Overflow, Pattern, Topic};
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
-/// A resume over a pattern costs in proportion to what was published since the cursor, however many topics there are. A
-/// subscription that starts at the oldest or at the last events costs in proportion to the topics that match; for
-/// `prefix/*`, to all segments directly below the prefix, whether or not a topic ends there. To follow a pattern from now
-/// on costs the same for any number of topics.
+/// A resume over a pattern costs in proportion to the events that were published since the cursor, for any number of
+/// topics. A subscription that starts at the oldest or at the last events costs in proportion to the topics that match;
+/// for `prefix/*`, to all segments directly below the prefix, whether or not a topic ends there. Following a pattern
+/// from now on costs the same for any number of topics.
 ///
-/// The hub remembers dropped topics: one for 4 KiB of its byte budget, at most 65,536. A topic that came back keeps its
-/// entry. A resume that may have missed events of forgotten topics yields one gap without a topic. Gaps with no event
-/// between them are one gap.
+/// The hub remembers dropped topics: one for 4 KiB of its byte budget, at most 65,536. A topic that was created again
+/// keeps its entry. A resume that may have missed events of forgotten topics yields one gap without a topic. Gaps with
+/// no event between them are one gap.
 ///
-/// Live, a pattern's subscription reads a log that all who follow the pattern share, of up to 1,024 events, 256 KiB and
-/// 10 seconds, and of as much as the [live buffer](crate::LocalHubBuilder::live_buffer) holds while one of them is behind;
-/// a subscription that is further behind reads on from the topics' own histories. If those have lost something it is told so
-/// for each topic, in its place, without a count where that is not known. Where events expire, topics are not remembered, or
-/// [`Overflow::Latest`](crate::Overflow) leaves events out, it may be told of a gap that was none.
+/// A live subscription of a pattern reads a log that all subscriptions of the pattern share. It holds up to 1,024
+/// events, 256 KiB and 10 seconds, and as much as the [live buffer](crate::LocalHubBuilder::live_buffer) holds while
+/// one of them is behind. A subscription that is further behind reads the histories of the topics. If these have lost
+/// events, it yields a gap for each topic, in its place, without a count if that is not known. If events expire,
+/// dropped topics are forgotten, or [`Overflow::Latest`](crate::Overflow) leaves events out, it may yield a gap
+/// although nothing is missing.
 ///
 /// # When it falls behind
 ///
@@ -75,7 +76,7 @@ use crate::model::{Cursor, Gap, GapReason, Overflow, Pattern, Topic};
 /// ```
 pub struct Subscription {
     shared: Arc<Shared>,
-    /// What is said before anything else.
+    /// Gap that is delivered first.
     opening: Option<Box<Gap>>,
     kind: Kind,
 }
@@ -100,7 +101,8 @@ impl Subscription {
         Ok(Self { shared, opening: opening.map(Box::new), kind })
     }
 
-    // Most polls end with a look at the segment in hand. The rest is out of line, so that they save no registers for it.
+    // Most polls end with a look at the segment in hand. The rest is out of line, so that they save no registers for
+    // it.
     #[inline(always)]
     fn poll<O: Output>(&mut self, cx: &mut Context<'_>, output: O) -> Poll<O::Delivery> {
         if let (None, Kind::Single(single)) = (&self.opening, &mut self.kind) {
@@ -120,7 +122,7 @@ impl Subscription {
         self.find(cx, output)
     }
 
-    /// Takes events that a look found.
+    /// Delivers events that a look found.
     #[inline(never)]
     fn take_found<O: Output>(&mut self, cx: &mut Context<'_>, output: O, end: u32) -> Poll<O::Delivery> {
         if let Kind::Single(single) = &mut self.kind {
@@ -152,7 +154,7 @@ impl Subscription {
         }
     }
 
-    /// Says what must be said before anything else.
+    /// Returns the gap that is delivered first.
     #[cold]
     fn open(&mut self, gap: Gap) -> Gap {
         self.shared.gaps.add(1);
@@ -164,7 +166,7 @@ impl Subscription {
 }
 
 impl Kind {
-    /// Returns the reader of one topic and its first gap.
+    /// Returns the reader of one topic, and its first gap.
     fn single(
         shared: &Shared,
         topic: &Topic,
@@ -182,7 +184,7 @@ impl Kind {
         Ok((gap, Self::Single(SingleTopic::new(reader, &placed, sequence, overflow))))
     }
 
-    /// That of several, or of patterns.
+    /// Returns the readers of several topics or of patterns, and their first gap.
     fn multi(
         shared: &Arc<Shared>,
         names: Vec<Pattern>,
@@ -229,7 +231,7 @@ impl Subscriber for Subscription {
         }
     }
 
-    /// `None` while a client whose cursor was of another epoch, or unreadable, has not been told so.
+    /// `None` until a client whose cursor is of another epoch, or unreadable, has got its gap.
     fn cursor(&self) -> Option<Cursor> {
         match self.opening.as_deref() {
             Some(Gap { reason: GapReason::Epoch | GapReason::Invalid, .. }) => None,
@@ -252,7 +254,7 @@ impl Subscriber for Subscription {
         }
     }
 
-    /// Without those that a pattern among them covers.
+    /// Topics and patterns, without those that a pattern among them covers.
     fn topics(&self) -> Vec<Pattern> {
         match &self.kind {
             Kind::Single(single) => vec![single.name().clone()],

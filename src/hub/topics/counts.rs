@@ -5,17 +5,17 @@ use crate::hub::topics::stats::HubStats;
 /// Number of slots that are counted under one hold of the registry's lock.
 pub(crate) const COUNTED: u32 = if cfg!(loom) { 1 } else { 256 };
 
-/// Counts of all logs that are under way, each in steps, slot by slot.
+/// Counts of all logs that are in progress, each in steps, slot by slot.
 ///
-/// A log is counted when a count comes to its slot, or when it is dropped before that. So none is counted twice or left
-/// out that was there when the count began.
+/// A log is counted when a count reaches its slot, or when it is dropped before that. Each log that existed when the
+/// count began is therefore counted once.
 #[derive(Debug, Default)]
 pub(crate) struct Counts(Leaf<Vec<Underway>>);
 
 #[derive(Debug)]
 struct Underway {
     number: u64,
-    /// The first slot that is not counted yet.
+    /// First slot that is not counted yet.
     next: u32,
     /// Logs that were dropped before they were counted.
     dropped: HubStats,
@@ -30,8 +30,8 @@ impl Counts {
         number
     }
 
-    /// Notes that the slots before `next` are counted. The caller still holds the registry's lock under which it counted
-    /// them.
+    /// Notes that the slots before `next` are counted. The caller still holds the registry's lock under which it
+    /// counted them.
     pub(crate) fn advance(&self, number: u64, next: u32) {
         let mut counts = self.0.lock();
         counts.iter_mut().filter(|count| count.number == number).for_each(|count| count.next = next);
@@ -43,7 +43,7 @@ impl Counts {
         counts.iter_mut().filter(|count| count.next <= log.slot).for_each(|count| count.dropped.add(log, state));
     }
 
-    /// Ends a count. Returns what it has of dropped logs.
+    /// Ends a count. Returns the statistics of the dropped logs.
     pub(crate) fn end(&self, number: u64) -> HubStats {
         let mut counts = self.0.lock();
         let at = counts.iter().position(|count| count.number == number);

@@ -7,13 +7,13 @@ use crate::hub::topics::recent::Recent;
 use crate::hub::topics::registry::{Named, Registry};
 use crate::model::{Pattern, Topic};
 
-/// Events per topic up to which it costs less to find the topics of these events in the index of recent events than to
-/// look at every topic that a pattern matches.
+/// Number of events per topic up to which finding the topics in the index of recent events costs less than looking at
+/// every topic that a pattern matches.
 const EVENTS_PER_TOPIC: u64 = 16;
 /// Largest number of topics that are looked up by name although the index holds all events.
 const FEW: u64 = 4_096;
 
-/// A topic that a pattern matches.
+/// Topic that a pattern matches.
 #[derive(Debug)]
 pub(crate) enum MatchedTopic {
     Live(Arc<Log>),
@@ -23,12 +23,13 @@ pub(crate) enum MatchedTopic {
 
 /// Search for the topics that a pattern with a wildcard matches.
 impl Registry {
-    /// Looks at every topic that the pattern matches, if it had an event after `after` and up to `up_to`, or has lost one
-    /// since; at others too, where that costs less than to find these. Each topic in memory is visited at most once, and
-    /// no lock is held meanwhile. Returns the sequence up to which there may have been topics that are forgotten.
+    /// Finds every topic that the pattern matches and that had an event after `after` and up to `up_to`, or has lost
+    /// one since. Finds other topics, too, if that costs less than to exclude them. Calls `found` at most once for each
+    /// topic in memory, without a lock held. Returns the sequence up to which there may have been topics that are
+    /// forgotten.
     ///
-    /// The cost is at most in proportion to the events after `after`, or to the names that [`below`] yields, if some of these
-    /// events have left the index.
+    /// The cost is at most in proportion to the events after `after`, or to the names that [`below`] yields if some of
+    /// these events have left the index.
     pub(crate) fn visit(
         &self,
         recent: &Recent,
@@ -63,7 +64,7 @@ impl Registry {
         }
     }
 
-    /// Looks at the topics in these slots that the pattern matches.
+    /// Finds the topics in these slots that the pattern matches.
     fn visit_slots(
         &self,
         slots: &mut impl Iterator<Item = u32>,
@@ -84,9 +85,9 @@ impl Registry {
 }
 
 impl Registry {
-    /// Looks at every topic that the pattern matches, by name. Each that was there all the time is seen once, whether or
-    /// not it was dropped or came back meanwhile. Returns the sequence up to which there may have been others, which are
-    /// forgotten; `None` if it would have to look at more than `limit` names.
+    /// Finds every topic that the pattern matches, by name. Each topic that existed all the time is found once, whether
+    /// or not it was dropped or created again meanwhile. Returns the sequence up to which there may have been others,
+    /// which are forgotten; `None` if it would have to look at more than `limit` names.
     fn visit_by_name(&self, pattern: &Pattern, limit: usize, mut visit: impl FnMut(MatchedTopic)) -> Option<u64> {
         let (mut after, mut looks) = (None::<String>, 0);
         let (mut live, mut gone) = (Vec::with_capacity(STRETCH), Vec::new());
@@ -101,7 +102,7 @@ impl Registry {
                 looks += 1;
                 count_steps(1);
             }
-            // The dropped ones among the same names, under the same lock: a topic is either in memory, or dropped.
+            // Dropped topics among the same names, under the same lock: a topic is either in memory or dropped.
             for (count, (topic, sequence, matches)) in
                 (1..).zip(topics.tombstones.below(pattern, after.as_deref()).take(STRETCH))
             {
@@ -129,7 +130,7 @@ impl Registry {
         }
     }
 
-    /// Looks at every dropped topic that the pattern matches and that lost an event after a sequence. Returns the sequence
+    /// Finds every dropped topic that the pattern matches and that lost an event after a sequence. Returns the sequence
     /// up to which there may have been others, which are forgotten.
     fn visit_dropped(&self, pattern: &Pattern, after: u64, mut visit: impl FnMut(MatchedTopic)) -> u64 {
         let (mut after, mut gone) = (after, Vec::new());
@@ -178,14 +179,14 @@ mod tests {
     use crate::hub::local::LocalHub;
     use crate::model::Retention;
 
-    /// Publishes `events` events to the topics of these numbers, in turn.
+    /// Publishes `events` events to the topics of these numbers, one after the other.
     fn publish(hub: &LocalHub, topics: impl Iterator<Item = usize> + Clone, events: usize) {
         for n in topics.cycle().take(events) {
             hub.publish_now(&Topic::new(format!("room/{n}/chat")).expect("a name"), "").expect("room");
         }
     }
 
-    /// Returns the names of the topics that are visited for events after a sequence.
+    /// Returns the names of the topics that are found for events after a sequence.
     fn visited(hub: &LocalHub, pattern: &str, after: Option<u64>) -> Vec<String> {
         let (shared, mut names) = (hub.shared(), Vec::new());
         shared.registry.visit(

@@ -5,8 +5,8 @@ use std::ops::Bound;
 
 use crate::model::{Pattern, Topic};
 
-/// Values by pattern, found by a topic that matches in as many steps as the topic has segments. A tree, which never moves
-/// all of its values at once.
+/// Values by pattern. Those that match a topic are found in as many steps as the topic has segments. A tree, which
+/// never moves all of its values at once.
 #[derive(Debug, Clone)]
 pub(crate) struct Patterns<T>(BTreeMap<Pattern, T>);
 
@@ -45,9 +45,9 @@ impl<T> Patterns<T> {
     }
 }
 
-/// Returns the names from `after` on that tell which of them a pattern with a wildcard matches, in their order, each with
-/// its value and whether the pattern matches it: those that it does and, for `prefix/*`, one for each segment that has
-/// names below it.
+/// Returns the names after `after` that decide which of them a pattern with a wildcard matches, in their order, each
+/// with its value and whether the pattern matches it. These are the names that match and, for `prefix/*`, one for each
+/// segment that has names below it.
 pub(crate) fn below<'a, K: Borrow<str> + Ord, T>(
     names: &'a BTreeMap<K, T>,
     pattern: &'a Pattern,
@@ -88,7 +88,7 @@ mod tests {
     }
 
     proptest! {
-        /// Both ways to find what matches, held to the pattern's own word, with every look counted.
+        /// Both lookups find the same as `Pattern::matches`, and each name that they look at is counted.
         #[test]
         fn what_matches_is_found_and_little_else_is_looked_at(
             names in prop::collection::btree_set(name("[ab-]"), 0..60),

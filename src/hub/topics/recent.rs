@@ -4,7 +4,7 @@ use std::sync::Arc;
 use crate::hub::holds::{STRETCH, count_steps};
 use crate::hub::sync::{Leaf, Mirror};
 
-/// Number of events in a block. A few under loom, which is to see events leave the index.
+/// Number of events in a block. Small under loom, so that events leave the index.
 const BLOCK: u64 = if cfg!(loom) { 2 } else { 512 };
 /// Largest number of blocks: 4,194,304 events, which take 16 MiB.
 const MAX_BLOCKS: usize = 8_192;
@@ -13,26 +13,26 @@ const RELEASED: usize = 2;
 
 /// Index of the hub's newest events: the slot of each event's topic, by sequence.
 ///
-/// It holds at least as many events as there are topics, up to [`MAX_BLOCKS`] blocks, in 4 bytes each, which count as a
-/// part of each [topic](crate::hub::budget::footprint::topic). So the topics with events after a cursor are found in the index, or
-/// these events are more than the topics, and it costs less to look at every topic.
+/// It holds at least as many events as there are topics, up to [`MAX_BLOCKS`] blocks. Each event takes 4 bytes, which
+/// count as a part of each [topic](crate::hub::budget::footprint::topic). The topics with events after a cursor are
+/// therefore found in the index, or there are more such events than topics and it costs less to look at every topic.
 #[derive(Debug, Default)]
 pub(crate) struct Recent(Leaf<VecDeque<Arc<Block>>>);
 
 /// Slots of consecutive events.
 ///
-/// Written by the publisher that holds the sequencer, before it appends the event. Read up to the watermark, or up to an
-/// event that has left a pattern's log; the watermark or that log's lock orders the two.
+/// Written by the publisher that holds the sequencer, before it appends the event. Read up to the watermark, or up to
+/// an event that has left a pattern's log; the watermark or the lock of that log orders the two.
 #[derive(Debug)]
 pub(crate) struct Block {
-    /// The sequence of the first.
+    /// Sequence of the first event.
     first: u64,
     slots: Box<[Mirror]>,
 }
 
 impl Recent {
-    /// Adds an event of the topic in a slot. Only under the sequencer, which keeps the newest block. `topics` is the number
-    /// of topics.
+    /// Adds an event of the topic in a slot. Called under the sequencer, which keeps the newest block. `topics` returns
+    /// the number of topics.
     #[inline]
     pub(crate) fn push(&self, newest: &mut Option<Arc<Block>>, sequence: u64, slot: u32, topics: impl FnOnce() -> u64) {
         let place = newest.as_ref().and_then(|block| block.place(sequence));
@@ -47,7 +47,7 @@ impl Recent {
         let slots = std::iter::once(slot).chain(std::iter::repeat(0)).take(BLOCK as usize).map(Mirror::new).collect();
         let block = Arc::new(Block { first: sequence, slots });
         let mut blocks = self.0.lock();
-        // Full ones, and the new one.
+        // Number of full blocks, and the new one.
         let kept = (topics.div_ceil(BLOCK) as usize).clamp(1, MAX_BLOCKS - 1);
         let excess = blocks.len().saturating_sub(kept);
         let released: Vec<_> = blocks.drain(..excess.min(RELEASED)).collect();
@@ -77,7 +77,7 @@ impl Recent {
 }
 
 impl Block {
-    /// Returns the slots of the events from the first after `after` up to and with `last`.
+    /// Returns the slots of the events after `after`, up to `last`.
     pub(crate) fn slots(&self, after: u64, last: u64) -> impl Iterator<Item = u32> {
         let place = |sequence: u64| (sequence + 1).saturating_sub(self.first).min(BLOCK) as usize;
         let (start, end) = (place(after), place(last));

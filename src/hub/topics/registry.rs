@@ -17,7 +17,7 @@ use crate::hub::topics::tombstones::Tombstones;
 use crate::hub::topics::topic_table::TopicTable;
 use crate::model::{Pattern, Topic};
 
-/// The topics that are in memory, what is left of those that are not, and the patterns that are followed.
+/// Topics in memory, entries of dropped topics, and the patterns that are followed.
 #[derive(Debug)]
 pub(crate) struct Registry {
     retentions: Retentions,
@@ -30,18 +30,18 @@ pub(crate) struct Registry {
 #[derive(Debug, Default)]
 pub(crate) struct Topics {
     pub(crate) live: TopicTable<Named>,
-    /// The same in the order of their names.
+    /// The live topics in the order of their names.
     pub(crate) names: BTreeMap<Named, ()>,
     pub(crate) tombstones: Tombstones,
-    /// What came of the logs that were dropped.
+    /// Statistics of the logs that were dropped.
     past: HubStats,
     counts: Counts,
-    /// The logs of the patterns that are followed, see [`Log::of_pattern`].
+    /// Logs of the patterns that are followed, see [`Log::of_pattern`].
     pattern_logs: Patterns<Arc<Log>>,
     closed: bool,
 }
 
-/// A topic's log, found by the topic's name.
+/// Log of a topic, found by the topic's name.
 #[derive(Debug, Clone)]
 pub(crate) struct Named(pub(crate) Arc<Log>);
 
@@ -51,7 +51,7 @@ impl Borrow<str> for Named {
     }
 }
 
-// As the name does, so that it may stand for the log.
+// Hashed and compared as the name is, which stands for the log in a search.
 impl Hash for Named {
     fn hash<H: Hasher>(&self, state: &mut H) {
         Borrow::<str>::borrow(self).hash(state);
@@ -78,7 +78,7 @@ impl PartialEq for Named {
 
 impl Eq for Named {}
 
-/// A log that is out of the registry, to be dropped without a lock.
+/// Log that was removed from the registry, to be dropped without a lock.
 pub(crate) struct Released {
     _topic: Option<Named>,
     _pattern_log: Option<Arc<Log>>,
@@ -92,27 +92,31 @@ impl Registry {
     }
 
     /// Returns the number that changes when a pattern is followed for the first time, or begins to conflate. A topic's
-    /// [pattern_logs](crate::hub::log::log::LogState::pattern_logs) are to be looked up again then.
+    /// [pattern logs](crate::hub::log::log::LogState::pattern_logs) are to be looked up again then.
     ///
-    /// The count is relaxed. A thread that changes it takes the sequencer afterwards ([`Shared::settled`](crate::hub::shared::Shared::settled)),
-    /// and a publisher reads it under the sequencer, which orders the two.
+    /// The count is relaxed. A thread that changes it takes the sequencer afterwards
+    /// ([`Shared::settled`](crate::hub::shared::Shared::settled)), and a publisher reads it under the sequencer, which
+    /// orders the two.
     #[inline]
     pub(crate) fn generation(&self) -> u64 {
         self.generation.load()
     }
 
-    /// Makes every topic look up its pattern_logs before its next event. Called when a pattern's log begins to conflate.
+    /// Makes every topic look up its pattern logs before its next event. Called when a pattern's log begins to
+    /// conflate.
     pub(crate) fn renew_pattern_logs(&self) {
         let _topics = self.topics.write();
         self.generation.add(1);
     }
 
-    /// Returns the log of a topic for a publisher, made if it is not there. `None` when the hub is closed.
+    /// Returns the log of a topic for a publisher, and creates it if there is none. Returns `None` if the hub is
+    /// closed.
     pub(crate) fn log(&self, topic: &Topic) -> Option<Arc<Log>> {
         self.log_or(topic, usize::MAX).ok()
     }
 
-    /// Returns the log of a topic for a subscription, made if it is not there and there are not too many without events.
+    /// Returns the log of a topic for a subscription, and creates it if there is none and the limit of topics without
+    /// events allows it.
     pub(crate) fn log_for_subscription(&self, topic: &Topic) -> Result<Arc<Log>, SubscribeError> {
         self.log_or(topic, self.pool.max_topics)
     }
@@ -134,7 +138,7 @@ impl Registry {
         known.map_or_else(|| self.make(topic, limit), Ok)
     }
 
-    /// Makes the log of a topic, unless `limit` topics have one and no events.
+    /// Creates the log of a topic, unless `limit` topics have one and no events.
     fn make(&self, topic: &Topic, limit: usize) -> Result<Arc<Log>, SubscribeError> {
         let mut topics = self.topics.write();
         if topics.closed {
@@ -154,7 +158,7 @@ impl Registry {
         Ok(log)
     }
 
-    /// Returns the log of a pattern, made if it is not there. `None` when the hub is closed.
+    /// Returns the log of a pattern, and creates it if there is none. Returns `None` if the hub is closed.
     pub(crate) fn pattern_log(&self, pattern: &Pattern) -> Option<Arc<Log>> {
         let topics = self.topics.read();
         if topics.closed {
@@ -179,13 +183,13 @@ impl Registry {
         Some(log)
     }
 
-    /// Drops a log that has neither subscriptions nor history, if that is still so.
+    /// Drops a log if it has neither subscriptions nor history.
     pub(crate) fn release(&self, log: &Arc<Log>) {
         drop(self.release_all(std::iter::once(log)));
     }
 
-    /// Drops those of these logs that have neither subscriptions nor history, under one hold of the lock. Returns what is to
-    /// be dropped without it.
+    /// Drops those of these logs that have neither subscriptions nor history, under one hold of the lock. Returns them;
+    /// the caller drops them without a lock.
     pub(crate) fn release_all<'a>(&self, logs: impl Iterator<Item = &'a Arc<Log>>) -> Vec<Released> {
         let mut topics = self.topics.write();
         logs.filter_map(|log| topics.release(log)).collect::<Vec<_>>()
@@ -196,14 +200,13 @@ impl Registry {
         self.topics.write().closed = true;
     }
 
-    /// Returns what the logs hold, and what came of them and of those that were dropped. They are counted in steps, see
-    /// [`Counts`].
+    /// Returns the statistics of all logs, dropped ones included. They are counted in steps, see [`Counts`].
     pub(crate) fn count(&self) -> HubStats {
         let mut topics = self.topics.read();
         let (number, mut stats) = (topics.counts.begin(), topics.past);
         let (mut next, mut logs) = (0, Vec::new());
         while let Some(at) = self.pool.by_size.walk(next, COUNTED, &mut logs, usize::MAX) {
-            // Under the lock: none of them is dropped before it is counted.
+            // Counted under the lock, so that none of them is dropped before it is counted.
             logs.iter().for_each(|log| stats.add(log, &log.state()));
             topics.counts.advance(number, at);
             next = at;
@@ -227,7 +230,7 @@ impl Registry {
         })
     }
 
-    /// How many subscriptions would be told of an event of this topic.
+    /// Returns the number of subscriptions that an event of this topic would reach.
     pub(crate) fn subscribers(&self, topic: &Topic) -> usize {
         let topics = self.topics.read();
         let pattern_logs = topics.pattern_logs_of(topic);
@@ -245,7 +248,7 @@ impl Topics {
         self.live.get(topic.as_str()).map(|Named(log)| Arc::clone(log))
     }
 
-    /// Drops a log, if it has neither subscriptions nor history.
+    /// Drops a log if it has neither subscriptions nor history.
     fn release(&mut self, log: &Arc<Log>) -> Option<Released> {
         let mut state = log.live().filter(|state| state.is_idle())?;
         self.past.add(log, &state);

@@ -3,7 +3,7 @@ use std::sync::Arc;
 use crate::hub::topics::patterns::Patterns;
 use crate::model::{Pattern, Retention, Topic};
 
-/// How much history which topics keep. Shared with their logs: a hub has few, and many topics.
+/// Retention of each topic. Shared with the logs: a hub has few retentions and many topics.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Retentions {
     by_pattern: Patterns<Arc<Retention>>,
@@ -11,17 +11,17 @@ pub(crate) struct Retentions {
 }
 
 impl Retentions {
-    /// That of the topics that no pattern matches.
+    /// Sets the retention of the topics that no pattern matches.
     pub(crate) fn otherwise(&mut self, retention: Retention) {
         self.otherwise = Arc::new(retention);
     }
 
-    /// That of the topics that the pattern matches, and no narrower one.
+    /// Sets the retention of the topics that the pattern matches and no narrower one.
     pub(crate) fn set(&mut self, pattern: Pattern, retention: Retention) {
         self.by_pattern.insert(pattern, Arc::new(retention));
     }
 
-    /// That of this topic.
+    /// Returns the retention of a topic.
     pub(crate) fn of(&self, topic: &Topic) -> Arc<Retention> {
         Arc::clone(self.by_pattern.matching(topic).next().unwrap_or(&self.otherwise))
     }

@@ -1,61 +1,62 @@
 use crate::hub::log::log::{Log, LogState};
 
-/// What a hub holds, and what came of all that was published to it.
+/// Statistics of a hub.
 ///
-/// When nobody publishes or polls at the moment, and each subscription was last found to have nothing more to read, or was
-/// dropped, these hold exactly:
+/// When no thread publishes or polls, and each subscription was last found to have nothing more to read or was dropped,
+/// these hold exactly:
 ///
 /// - `published` = `retained` + `evicted`;
-/// - for each subscription of topics (not of patterns) that began before they had any event: what was published to them = what it added to
-///   `delivered` + `missed` + `conflated` + `expired`, + what it has not come to yet;
+/// - for each subscription of topics (not of patterns) that began before they had any event: the number of events
+///   published to them = the numbers that it added to `delivered` + `missed` + `conflated` + `expired`, + the number
+///   that it has not read yet;
 /// - `bytes` ≥ `retained_bytes` + `cached_bytes` + `pinned_bytes`, and 0 when there is no topic and no subscription.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct HubStats {
-    /// Events published since the hub was built.
+    /// Number of events published since the hub was built.
     pub published: u64,
-    /// Times that an event was handed to a subscription. Counted when the subscription has read all that there is, or
-    /// much, and when it is dropped.
+    /// Number of deliveries of an event to a subscription. A subscription counts them when it has read everything,
+    /// after many events, and when it is dropped.
     pub delivered: u64,
-    /// Gaps that subscriptions were told of.
+    /// Number of gaps delivered to subscriptions.
     pub gaps: u64,
-    /// Events that subscriptions found gone: those of gaps with a count, and those for which one
-    /// [asked to be let go](crate::Overflow::Disconnect). A client that comes back to a gap does not know how many.
+    /// Number of events that subscriptions missed: those of gaps with a count, and those for which a subscription [was
+    /// ended](crate::Overflow::Disconnect). A client that resumes at a gap does not know the number.
     pub missed: u64,
-    /// Times that a subscription stepped over an event because a newer one of its key was there, see
+    /// Number of times that a subscription left out an event because a newer one of its key was there, see
     /// [`Overflow::Latest`](crate::Overflow::Latest).
     pub conflated: u64,
-    /// Times that a subscription stepped over an event whose time to live was over.
+    /// Number of times that a subscription left out an event that had expired.
     pub expired: u64,
-    /// Events that are not in history any more.
+    /// Number of events that have left history.
     pub evicted: u64,
-    /// Those of them that went because the hub's [budget](crate::LocalHubBuilder::max_bytes) was spent.
+    /// Number of those that were evicted to stay within the hub's [budget](crate::LocalHubBuilder::max_bytes).
     pub evicted_by_budget: u64,
-    /// Events in history, expired ones behind others that live among them.
+    /// Number of events in history, including expired ones behind others that have not expired.
     pub retained: u64,
-    /// Their payloads, names and keys, in bytes.
+    /// Bytes of their payloads, names and keys.
     pub retained_bytes: usize,
-    /// What is history encoded, in bytes.
+    /// Bytes of encoded events in caches.
     pub cached_bytes: usize,
-    /// What readers hold of evicted history, in bytes.
+    /// Bytes of evicted history that readers hold.
     pub pinned_bytes: usize,
-    /// All that the [budget](crate::LocalHubBuilder::max_bytes) counts: events in history and in
-    /// [live buffers](crate::LocalHubBuilder::live_buffer), what it takes to keep them, and the two above.
+    /// All bytes that count in the [budget](crate::LocalHubBuilder::max_bytes): events in history and in [live
+    /// buffers](crate::LocalHubBuilder::live_buffer), the structures that hold them, `cached_bytes` and `pinned_bytes`.
     pub bytes: usize,
-    /// Subscriptions, counted once for each of their topics and patterns.
+    /// Number of subscriptions, each counted once for each of its topics and patterns.
     pub subscriptions: usize,
-    /// Those of them that are registered for the topic's next event.
+    /// Number of those that are registered for the topic's next event.
     pub parked: usize,
-    /// Topics in memory.
+    /// Number of topics in memory.
     pub topics: usize,
-    /// Dropped topics whose last sequence is remembered, including those that came back.
+    /// Number of dropped topics whose last sequence is remembered, including those that were created again.
     pub tombstones: usize,
-    /// Patterns that are followed.
+    /// Number of patterns that are followed.
     pub patterns: usize,
 }
 
 impl HubStats {
-    /// Adds what came of topics that were dropped.
+    /// Adds the statistics of dropped topics.
     pub(crate) fn add_all(&mut self, other: &Self) {
         self.published += other.published;
         self.evicted += other.evicted;
@@ -66,9 +67,9 @@ impl HubStats {
         self.delivered += other.delivered;
     }
 
-    /// Adds what a topic holds, and what came of what was published to it.
+    /// Adds the statistics of a log.
     pub(crate) fn add(&mut self, log: &Log, state: &LogState) {
-        // What a pattern's log has, the topics' logs have, or had.
+        // Events of a pattern's log are counted in the topics' logs.
         if log.name.as_topic().is_some() {
             self.published += state.next;
             self.evicted += state.first;

@@ -5,17 +5,17 @@ use crate::hub::budget::logs_by_size::LogsBySize;
 use crate::hub::log::log::Log;
 use crate::hub::sync::{Count, Leaf};
 
-/// Time from the start of one round to the start of the next, in nanoseconds: a second.
+/// Time from the start of one round to the start of the next: one second, in nanoseconds.
 const INTERVAL: u64 = 1_000_000_000;
 /// Number of logs that one publish sweeps.
 const A_FEW: usize = 2;
 /// Number of slots in which one publish looks for them.
 const LOOKS: u32 = 64;
 
-/// The round over all logs, so that each publish sweeps a few and none is left out.
+/// Round over all logs: each publish sweeps a few, and none is left out.
 #[derive(Debug)]
 pub(crate) struct Sweeper {
-    /// When a log is due, to be read without the lock.
+    /// Time at which a log is due, readable without the lock.
     due: Count,
     round: Leaf<SweepRound>,
 }
@@ -23,9 +23,9 @@ pub(crate) struct Sweeper {
 #[derive(Debug, Default)]
 struct SweepRound {
     began: u64,
-    /// The next slot.
+    /// Next slot.
     at: u32,
-    /// Logs with more to evict than one hold of the lock does. They come first.
+    /// Logs with more to evict than one hold of the lock evicts. They are swept first.
     again: VecDeque<Weak<Log>>,
 }
 
@@ -40,7 +40,7 @@ impl Sweeper {
         self.due.load() <= now
     }
 
-    /// Takes a log again that was swept in part.
+    /// Adds a log that was swept in part, to be swept again.
     #[cold]
     pub(crate) fn again(&self, log: &Arc<Log>) {
         let mut round = self.round.lock();
@@ -48,7 +48,7 @@ impl Sweeper {
         self.due.set(0);
     }
 
-    /// Takes the next logs of the round, a few at most.
+    /// Returns the next logs of the round, a few at most.
     pub(crate) fn take(&self, now: u64, sizes: &LogsBySize<Log>) -> Vec<Arc<Log>> {
         let mut round = self.round.lock();
         if let Some(log) = round.again.pop_front() {
@@ -67,7 +67,7 @@ impl Sweeper {
         let next = sizes.walk(at, LOOKS, &mut logs, A_FEW);
         let mut round = self.round.lock();
         match next {
-            // Others may have taken the next slots meanwhile: those that were left out here come again.
+            // Other threads may have taken the next slots meanwhile: slots that were left out here are taken again.
             Some(next) if next < at.saturating_add(LOOKS) => round.at = round.at.min(next),
             Some(_) => {}
             None => {

@@ -6,12 +6,13 @@ use crate::model::{Pattern, Topic};
 
 /// Bounds of the number of dropped topics that are remembered one by one.
 const MOST: RangeInclusive<usize> = 1_024..=65_536;
-/// One is remembered for so many bytes of the hub's budget, in which they do not count: they take a tenth of it at most.
+/// Bytes of the hub's budget for which one topic is remembered. Tombstones do not count in the budget, and take at most
+/// a tenth of it.
 const BYTES_EACH: usize = 4_096;
 
-/// The last sequence of each topic that was dropped, by which a resume at an older cursor finds that it missed events. An
-/// entry stays when its topic comes back. When there are too many, the oldest ones become one mark: a cursor before it may
-/// have missed events of any topic that is not known.
+/// Last sequence of each topic that was dropped, by which a resume at an older cursor finds that it missed events. An
+/// entry stays when its topic is created again. When there are too many, the oldest ones are replaced by one common
+/// sequence: a resume before it may have missed events of any topic that is not known.
 #[derive(Debug, Default)]
 pub(crate) struct Tombstones {
     last: BTreeMap<Topic, u64>,
@@ -36,7 +37,7 @@ impl Tombstones {
     }
 
     pub(crate) fn put(&mut self, topic: &Topic, last: u64) {
-        // A topic that never had an event, or whose events are under the common mark, needs no stone.
+        // No entry is needed for a topic that never had an event, or whose events are before the common sequence.
         if last <= self.forgotten {
             return;
         }

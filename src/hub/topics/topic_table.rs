@@ -6,9 +6,9 @@ use crate::hub::sync::Set;
 /// Mean number of values in a part at which the next part is split.
 const FILL: usize = 256;
 
-/// A set that never moves all of its values at once: it consists of parts, and when it grows, one of them is split.
-/// (Linear hashing: the parts before `split` are split already in this round.) The hash is randomly with_key,
-/// so that a peer cannot choose names that fall into one part.
+/// Set that never moves all of its values at once: it consists of parts, and one of them is split when it grows.
+/// (Linear hashing: the parts before `split` are already split in this round.) The hash is randomly keyed, so that a
+/// peer cannot choose names that fall into one part.
 #[derive(Debug)]
 pub(crate) struct TopicTable<T> {
     parts: Vec<Set<T>>,
@@ -57,7 +57,7 @@ impl<T: Hash + Ord + Borrow<str>> TopicTable<T> {
         self.parts.iter().flatten()
     }
 
-    /// Returns the part that a value of this name is in.
+    /// Returns the part that holds values of this name.
     #[inline]
     fn part_of(&self, name: &str) -> usize {
         if self.parts.len() == 1 {
@@ -71,7 +71,7 @@ impl<T: Hash + Ord + Borrow<str>> TopicTable<T> {
         }
     }
 
-    /// Adds a part, with those values of the one that it is split from that belong there.
+    /// Adds a part, and moves the values that belong there from the part that is split.
     fn split(&mut self) {
         let new = self.parts.len();
         let old = new - (new + 1).next_power_of_two() / 2;
