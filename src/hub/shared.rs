@@ -19,7 +19,7 @@ use crate::hub::topics::stats::HubStats;
 use crate::hub::topics::sweeper::Sweeper;
 use crate::hub::wake::notifier::NotifierQueue;
 use crate::hub::wake::waiters::wake_all;
-use crate::model::{Cursor, Event, Overflow, Pattern, Position, Topic};
+use crate::model::{Cursor, Event, Overflow, Pattern, Topic};
 use crate::time::Clock;
 
 /// Number of logs that a sweep of all drops under one hold of the registry's lock.
@@ -100,7 +100,7 @@ impl Shared {
 
     /// Returns the cursor of a sequence.
     pub(crate) fn cursor(&self, sequence: u64) -> Cursor {
-        Cursor::new(Position { epoch: self.epoch, sequence })
+        Cursor::new(self.epoch, sequence)
     }
 
     /// Begins a subscription of a topic. Returns its log, and the position in it.

@@ -5,10 +5,10 @@ use std::task::Waker;
 
 use super::idle::IdleRuns;
 use super::member_table::MemberTable;
-use crate::endpoint::session::Member;
+use crate::endpoint::session::SessionEntry;
 use crate::endpoint::session::{Label, Session, SessionId};
 
-/// Who is in the registry, and by what they are found.
+/// Sessions in the registry, with their keys and names.
 #[derive(Default)]
 pub(crate) struct Roll {
     members: MemberTable,
@@ -19,7 +19,7 @@ pub(crate) struct Roll {
     pub(crate) draining: bool,
     /// How many are no longer here, but not yet seen off.
     pub(crate) parting: usize,
-    /// Who waits for the last one to be gone.
+    /// Tasks that wait until the last session is gone.
     pub(crate) waiting: Vec<Waker>,
 }
 
@@ -44,39 +44,39 @@ impl Roll {
         self.members.len() == 0 && self.parting == 0
     }
 
-    pub(crate) fn members(&self) -> Vec<Arc<Member>> {
+    pub(crate) fn members(&self) -> Vec<Arc<SessionEntry>> {
         self.members.after(None).cloned().collect()
     }
 
     /// Returns the first `limit` sessions whose id is greater than `after`.
-    pub(crate) fn members_after(&self, after: Option<SessionId>, limit: usize) -> Vec<Arc<Member>> {
+    pub(crate) fn members_after(&self, after: Option<SessionId>, limit: usize) -> Vec<Arc<SessionEntry>> {
         self.members.after(after).take(limit).cloned().collect()
     }
 
-    pub(crate) fn get(&self, id: SessionId) -> Option<Arc<Member>> {
+    pub(crate) fn get(&self, id: SessionId) -> Option<Arc<SessionEntry>> {
         self.members.get(id).cloned()
     }
 
     /// The run of this name, if there is one that was not [forgotten](Self::forget).
-    pub(crate) fn run(&self, label: &Label) -> Option<Arc<Member>> {
+    pub(crate) fn run(&self, label: &Label) -> Option<Arc<SessionEntry>> {
         self.get(self.names.get(label)?.run?)
     }
 
     /// The newest session of this name.
     pub(crate) fn newest(&self, label: &Label) -> Option<Session> {
         let id = *self.names.get(label)?.all.last()?;
-        self.members.get(id).map(|member| member.who.clone())
+        self.members.get(id).map(|member| member.session.clone())
     }
 
-    pub(crate) fn add(&mut self, member: Arc<Member>) {
-        let who = &member.who;
+    pub(crate) fn add(&mut self, member: Arc<SessionEntry>) {
+        let who = &member.session;
         if let Some(key) = who.shared_key() {
             *self.keys.entry(key).or_default() += 1;
         }
         if let Some(label) = who.label() {
             let named = self.names.entry(label).or_default();
             named.all.insert(who.id());
-            if member.is_run() {
+            if member.is_poll_session() {
                 named.run = Some(who.id());
             }
         }
@@ -84,9 +84,9 @@ impl Roll {
     }
 
     /// Takes one out, if it is there.
-    pub(crate) fn remove(&mut self, who: &Session) -> Option<Arc<Member>> {
+    pub(crate) fn remove(&mut self, who: &Session) -> Option<Arc<SessionEntry>> {
         let member = self.members.remove(who.id())?;
-        if member.is_run() {
+        if member.is_poll_session() {
             drop(self.idle.remove(who));
         }
         if let Some(key) = who.key() {
@@ -111,7 +111,7 @@ impl Roll {
         Some(member)
     }
 
-    /// Has a run take no further poll: the next one begins another.
+    /// Removes the name of a run, so that the next poll begins another.
     pub(crate) fn forget(&mut self, who: &Session) {
         if let Some(named) = who.label().and_then(|label| self.names.get_mut(&label)) {
             named.forget(who.id());

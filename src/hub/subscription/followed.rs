@@ -37,7 +37,7 @@ impl Before {
         overflow: Overflow,
     ) -> Result<Option<u64>, SubscriptionEnd> {
         match self {
-            Self::Gap(gap) => Ok(Some(gap.cursor.position().sequence)),
+            Self::Gap(gap) => Ok(Some(gap.cursor.sequence())),
             Self::Backfill(backfill) => {
                 let head = backfill.head(reader, shared, overflow);
                 match backfill.is_behind && overflow == Overflow::Disconnect {

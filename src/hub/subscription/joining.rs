@@ -3,7 +3,7 @@ use crate::hub::log::seek::{StartAt, StartPoint};
 use crate::hub::shared::Shared;
 use crate::hub::subscription::backfill::Backfill;
 use crate::hub::subscription::reader::Reader;
-use crate::model::{Gap, GapReason, Pattern, Position};
+use crate::model::{Gap, GapReason, Pattern};
 
 /// Logs of a subscription, with its position in each.
 #[derive(Debug, Default)]
@@ -94,7 +94,7 @@ impl Beginning {
             Start::Now | Start::Oldest | Start::Last(_) => (StartAt::start(start, published), published, None),
             Start::Unreadable => (StartAt::Live(published), published, Some(GapReason::Invalid)),
             Start::After(cursor) => {
-                let Position { epoch, sequence, .. } = cursor.position();
+                let (epoch, sequence) = (cursor.epoch(), cursor.sequence());
                 let known = || sequence <= published || sequence <= shared.settled();
                 if epoch != shared.epoch {
                     // With all retained events. The others belong to this one gap.

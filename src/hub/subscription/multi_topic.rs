@@ -287,7 +287,7 @@ impl MultiTopic {
         };
         shared.gaps.add(1);
         let after = shared.cursor(self.sequence);
-        self.sequence = gap.cursor.position().sequence;
+        self.sequence = gap.cursor.sequence();
         Some(gap.after(after))
     }
 

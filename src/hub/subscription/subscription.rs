@@ -160,7 +160,7 @@ impl Subscription {
         self.shared.gaps.add(1);
         let sequence = self.kind.sequence_mut();
         let after = self.shared.cursor(*sequence);
-        *sequence = (*sequence).max(gap.cursor.position().sequence);
+        *sequence = (*sequence).max(gap.cursor.sequence());
         if gap.reason == GapReason::Evicted { gap.after(after) } else { gap }
     }
 }

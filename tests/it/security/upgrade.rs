@@ -45,8 +45,8 @@ async fn row_25_a_handshake_with_a_body_is_refused() {
     for (extra, body) in [
         ("Content-Length: 5\r\n", "hello".to_owned()),
         ("Content-Length: 34\r\n", smuggled.to_owned()),
-        ("Transfer-EncodedBatch: chunked\r\n", "5\r\nhello\r\n0\r\n\r\n".to_owned()),
-        ("Transfer-EncodedBatch: chunked\r\n", format!("{:x}\r\n{smuggled}\r\n0\r\n\r\n", smuggled.len())),
+        ("Transfer-Encoding: chunked\r\n", "5\r\nhello\r\n0\r\n\r\n".to_owned()),
+        ("Transfer-Encoding: chunked\r\n", format!("{:x}\r\n{smuggled}\r\n0\r\n\r\n", smuggled.len())),
     ] {
         let mut client = Raw::connect(address).await;
         // What follows is a request of its own, and the answers come in order.
