@@ -15,14 +15,14 @@ use crate::hub::wake::notifier::Notifier;
 use crate::hub::wake::standby::NotifierSource;
 use crate::model::{Cursor, Event, IntoTopic, Topic};
 
-/// The embedded hub: an append-only log per topic in memory, one order across all of them.
+/// Hub in the memory of the process: an append-only log for each topic, and one order across all of them.
 ///
-/// A handle; clones are the same hub. When the last one is dropped the hub is closed.
+/// A handle: clones refer to the same hub. The hub is closed when the last handle is dropped.
 ///
-/// Publishing never waits for a subscriber: it appends, and wakes the waiting subscribers, or leaves that to a
-/// [notifier](Self::notifier). A subscriber that falls further behind than its topics' histories and the [live
-/// buffer](crate::LocalHubBuilder::live_buffer) go gets a gap with the exact count, or what its [`Overflow`](crate::Overflow)
-/// says.
+/// Publishing never waits for a subscriber: it appends the event and wakes the waiting subscribers, or leaves that to a
+/// [notifier](Self::notifier). A subscriber that falls further behind than the histories of its topics and the [live
+/// buffer](crate::LocalHubBuilder::live_buffer) gets a gap with the exact count, or what its
+/// [`Overflow`](crate::Overflow) says.
 ///
 /// ```
 /// use tidings::{LocalHub, Retention, Subscribe, Topic};
@@ -47,18 +47,19 @@ use crate::model::{Cursor, Event, IntoTopic, Topic};
 ///
 /// `benches/growth` measures each of these; `docs/growth.md` in the repository has its tables.
 ///
-/// - A publish takes longer with many topics, because of cache misses: it reads the topic's log and its newest segment, which
-///   are in no cache if each publish is to another of many topics. It takes five to ten times as long at 1,000,000 topics
-///   as at 1,000. A publish to the same topic again and again takes as long as ever.
-/// - A publish takes longer with many subscribers that wait for its topic: it wakes each of them, at 10 to 20 ns, before it
-///   returns. With a [notifier](Self::notifier) that runs, its time does not depend on the number of subscribers.
+/// - A publish takes longer with many topics, because of cache misses: it reads the topic's log and its newest segment,
+///   which are in no processor cache if each publish is to another of many topics. It takes five to ten times as long
+///   at 1,000,000 topics as at 1,000. Repeated publishes to the same topic do not depend on the number of topics.
+/// - A publish takes longer with many subscribers that wait for its topic: it wakes each of them, at 10 to 20 ns,
+///   before it returns. With a [notifier](Self::notifier) that runs, its time does not depend on the number of
+///   subscribers.
 /// - A publish does not depend on the number of patterns that do not match its topic, nor on the length of history.
 #[derive(Clone)]
 pub struct LocalHub {
     handle: Arc<Handle>,
 }
 
-/// Closes the hub when the last handle goes.
+/// Owner of the hub's state. Its drop closes the hub.
 struct Handle {
     shared: Arc<Shared>,
 }
@@ -68,7 +69,8 @@ impl LocalHub {
         Self { handle: Arc::new(Handle { shared: Arc::new(shared) }) }
     }
 
-    /// Returns the hub with all inboxes of subscriptions of several topics marked when the sequencer is free.
+    /// Returns the hub. From now on inboxes of subscriptions of several topics are marked after the sequencer is
+    /// released.
     #[cfg(loom)]
     #[doc(hidden)]
     #[must_use]
@@ -161,8 +163,8 @@ impl LocalHub {
         E: Into<Event>,
     {
         let shared = &*self.handle.shared;
-        // No topic is made before the last event was checked: a refused batch leaves none, nor does an iterator or a clock
-        // that panics.
+        // No topic is created before the last event is checked: a refused batch creates none, nor does an iterator or a
+        // clock that panics.
         let events = events.into_iter().map(|(topic, event)| {
             let (topic, event) = (topic.into_topic()?, event.into());
             shared.check(&event).map(|()| (topic, event))
@@ -184,7 +186,14 @@ impl LocalHub {
         Ok(all.into_iter().map(|appended| appended.receipt).collect())
     }
 
-    /// Subscribes from the given start on; events published after this returns are never missed.
+    /// Subscribes from the given start on. The subscription gets every event that is published after this returns.
+    ///
+    /// # Errors
+    ///
+    /// - [`SubscribeError::Closed`] after [`close`](Self::close).
+    /// - [`SubscribeError::TooManyTopics`] if the limit of [topics without events](crate::LocalHubBuilder::max_topics)
+    ///   is reached.
+    /// - The other errors of [`SubscribeError`] if the request is not valid.
     pub fn subscribe(&self, what: Subscribe) -> Result<Subscription, SubscribeError> {
         Subscription::new(Arc::clone(&self.handle.shared), what)
     }
@@ -212,28 +221,28 @@ impl LocalHub {
         Notifier::new(&self.handle.shared.wakes)
     }
 
-    /// Returns where a notifier can be had from that waits for the end of another one.
+    /// Returns a handle by which notifiers are started that wait for the end of another one.
     #[cfg(feature = "http")]
     pub(crate) fn notifier_source(&self) -> NotifierSource {
         NotifierSource::new(&self.handle.shared.wakes)
     }
 
-    /// The cursor after the newest event.
+    /// Returns the cursor after the newest event.
     #[must_use]
     pub fn cursor(&self) -> Cursor {
         let shared = &*self.handle.shared;
         shared.cursor(shared.published.load())
     }
 
-    /// How many subscriptions follow this topic, by its name or by a pattern. A subscription is one, whatever else it
-    /// follows. To ask makes no topic.
+    /// Returns the number of subscriptions that follow this topic, by its name or by a pattern. A subscription counts
+    /// once, whatever else it follows. The call creates no topic.
     #[must_use]
     pub fn subscribers(&self, topic: &Topic) -> usize {
         self.handle.shared.registry.subscribers(topic)
     }
 
-    /// Returns whether history holds an event of the topic, which may be older than its time to live or the retention's
-    /// age: those are removed later. The call creates no topic.
+    /// Returns whether history holds an event of the topic. The event may have expired or exceed the retention's age:
+    /// such events are removed later. The call creates no topic.
     ///
     /// ```
     /// # fn example() -> Result<(), Box<dyn std::error::Error>> {
@@ -251,30 +260,32 @@ impl LocalHub {
         self.handle.shared.registry.has_history(topic)
     }
 
-    /// Lets go of what is older than the retention's age, and of topics with neither history nor subscriptions. Each
-    /// publish does so for a few topics and a few hundred events; this does it for all, which matters where nothing is
-    /// published for long.
+    /// Evicts events that exceed the retention's age, and drops topics without history and subscriptions. Each publish
+    /// does so for a few topics and a few hundred events. This does it for all, for hubs to which nothing is published
+    /// for a long time.
     ///
-    /// It takes each lock for a few hundred events or topics at a time, so that publishers do not wait for the whole.
+    /// It takes each lock for a few hundred events or topics at a time, so that publishers do not wait for the whole
+    /// sweep.
     ///
     /// # Panics
     ///
-    /// If the drop of an event's payload panics, when all of the rest is done.
+    /// If the drop of an event's payload panics. The rest of the sweep is done before.
     pub fn sweep(&self) {
         let shared = &*self.handle.shared;
         shared.sweep_all(shared.now());
     }
 
-    /// Closes the hub for good: subscribers get every event before this, then [`SubscriptionEnd::Closed`](crate::subscriber::SubscriptionEnd::Closed).
+    /// Closes the hub permanently. Subscribers get every event that was published before, then
+    /// [`SubscriptionEnd::Closed`](crate::subscriber::SubscriptionEnd::Closed).
     pub fn close(&self) {
         self.handle.shared.close();
     }
 
-    /// Counts what the hub holds, topic by topic, 256 under one hold of a lock.
+    /// Returns the statistics of the hub. They are counted topic by topic, 256 under one hold of a lock.
     ///
-    /// While others publish or subscribe, this is not the state of one moment. Each topic counts as it is when the count
-    /// comes to it, or as it was when it was dropped before that. A topic that is created meanwhile may be left out. No
-    /// topic is counted twice, and the sums of events belong together: `published` = `retained` + `evicted`.
+    /// While other threads publish or subscribe, they are not the state of one moment. Each topic counts as it is when
+    /// the count reaches it, or as it was when it was dropped before that. A topic that is created meanwhile may be
+    /// left out. No topic is counted twice, and `published` = `retained` + `evicted`.
     #[must_use]
     pub fn stats(&self) -> HubStats {
         self.handle.shared.stats()

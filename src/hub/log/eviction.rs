@@ -52,8 +52,8 @@ struct Oldest {
 
 /// Takes a number of looks from those that are left. Returns `false`, and leaves none, if fewer are left.
 #[inline]
-pub(crate) fn spend(left: &mut usize, visits: u32) -> bool {
-    let rest = left.checked_sub(visits as usize);
+pub(crate) fn spend(left: &mut usize, looks: u32) -> bool {
+    let rest = left.checked_sub(looks as usize);
     *left = rest.unwrap_or(0);
     rest.is_some()
 }

@@ -26,14 +26,14 @@ impl Log {
 impl LogState {
     /// Returns whether a subscription is connected.
     pub(crate) fn has_readers(&self) -> bool {
-        self.subscriptions + self.replays > 0
+        self.subscriptions + self.backfills > 0
     }
 
     /// Returns whether a subscription may not have read everything before the newest event.
     pub(crate) fn is_lagging(&self) -> bool {
         let followers = self.followers.as_ref().map_or(0, |followers| followers.len());
         // Waiters that are queued for a notifier were registered before the events for which it wakes them.
-        self.is_queued || self.waiters.len() + followers < (self.subscriptions + self.replays) as usize
+        self.is_queued || self.waiters.len() + followers < (self.subscriptions + self.backfills) as usize
     }
 
     /// Returns the index of the oldest event in memory.

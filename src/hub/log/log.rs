@@ -48,7 +48,7 @@ pub(crate) struct LogState {
     pub(crate) gone: u64,
     pub(crate) subscriptions: u32,
     /// Number of subscriptions of patterns that read past events here.
-    pub(crate) replays: u32,
+    pub(crate) backfills: u32,
     /// Number of delivered events, as far as they are [counted](crate::hub::subscription::reader::Uncounted).
     pub(crate) delivered: u64,
     pub(crate) waiters: Waiters<Waker>,
@@ -106,7 +106,7 @@ impl Log {
             unreplaced: evicted,
             gone: evicted,
             subscriptions: 0,
-            replays: 0,
+            backfills: 0,
             delivered: 0,
             waiters: Waiters::new(),
             is_queued: false,
@@ -165,7 +165,7 @@ impl Log {
             return;
         }
         let mut state = self.state();
-        let readers = state.subscriptions + state.replays;
+        let readers = state.subscriptions + state.backfills;
         let wakers = state.waiters.give_back(wakers, readers);
         let followers = match &mut state.followers {
             Some(slab) => slab.give_back(followers, readers),

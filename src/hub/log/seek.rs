@@ -131,8 +131,8 @@ impl LogState {
         let (placed, end) = (self.place(from, overflow), self.index_after(sequence));
         let last = end.checked_sub(1).filter(|&last| last >= placed.index);
         let entry = last.and_then(|last| self.segment_at(last)?.entry_at(last));
-        let replay = entry.map(|entry| (entry.sequence, end - placed.index));
-        (placed, replay)
+        let backfill = entry.map(|entry| (entry.sequence, end - placed.index));
+        (placed, backfill)
     }
 
     /// Returns the segment at an index, or the reason for which there is none.

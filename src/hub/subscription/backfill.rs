@@ -74,8 +74,8 @@ impl Backfill {
         if after.is_some_and(|after| after >= seam) {
             return (this, None);
         }
-        let looked = this.look_up(shared, pattern, from, GapReason::Evicted, overflow);
-        let unsure = looked.unsure.zip(after);
+        let found = this.look_up(shared, pattern, from, GapReason::Evicted, overflow);
+        let unsure = found.unsure.zip(after);
         (this, unsure.map(|(missing, after)| missing.gap(shared.cursor(after)).gone(shared.cursor(seam))))
     }
 
@@ -85,16 +85,16 @@ impl Backfill {
         // Events that were left out must not be found again: they would make up for missing ones.
         let after = read.max(self.seam).max(lost.stepped);
         *self = Self::none(lost.evicted);
-        let looked = self.look_up(shared, pattern, StartAt::Live(after), GapReason::Overflow, overflow);
+        let found = self.look_up(shared, pattern, StartAt::Live(after), GapReason::Overflow, overflow);
         // Each of these topics has lost at least one event; those before them may have lost none.
-        let mut certain = self.gaps.split_off(&(looked.forgotten + 1));
+        let mut certain = self.gaps.split_off(&(found.forgotten + 1));
         // Some events of the pattern's log are in no topic: they are lost or expired, which cannot be told apart.
-        let is_short = looked.events + (certain.len() as u64) < lost.missed;
+        let is_short = found.events + (certain.len() as u64) < lost.missed;
         if !is_short {
             self.gaps.clear();
         }
         self.gaps.append(&mut certain);
-        if let Some(missing) = looked.unsure.filter(|_| is_short) {
+        if let Some(missing) = found.unsure.filter(|_| is_short) {
             self.put_gap(self.seam, missing);
         }
         self.is_behind = !self.gaps.is_empty();
@@ -111,48 +111,49 @@ impl Backfill {
         // All events after this that are gone are missed.
         let after = from.after().unwrap_or(u64::MAX);
         let (now, seam) = (shared.now(), self.seam);
-        let (mut unread, mut looked) = (Vec::new(), LookUp { events: 0, forgotten: 0, unsure: None });
-        let gone = |this: &mut Self, looked: &mut LookUp, sequence: u64, topic: Option<Topic>| {
+        let (mut unread, mut found) = (Vec::new(), LookUp { events: 0, forgotten: 0, unsure: None });
+        let gone = |this: &mut Self, found: &mut LookUp, sequence: u64, topic: Option<Topic>| {
             let missing = Missing { reason, missed: None, topic };
             if sequence <= seam {
                 return this.put_gap(sequence, missing);
             }
-            match &mut looked.unsure {
+            match &mut found.unsure {
                 Some(other) => other.add(&missing),
                 none => *none = Some(missing),
             }
         };
-        let forgotten = shared.registry.visit(&shared.recent, pattern, from.after(), seam, |visited| match visited {
-            MatchedTopic::Live(log) => {
-                let from = log.resolve(from, now);
-                if overflow == Overflow::Latest {
-                    log.conflate();
+        let forgotten =
+            shared.registry.find_topics(&shared.recent, pattern, from.after(), seam, |matched| match matched {
+                MatchedTopic::Live(log) => {
+                    let from = log.resolve(from, now);
+                    if overflow == Overflow::Latest {
+                        log.conflate();
+                    }
+                    let mut state = log.present(now);
+                    let (placed, backfilled) = state.place_up_to(seam, from, overflow);
+                    state.backfills += u32::from(placed.head.is_some() && backfilled.is_some());
+                    drop(state);
+                    if let Some(sequence) = placed.gap {
+                        gone(self, &mut found, sequence, log.name.as_topic().cloned());
+                    }
+                    if let (Some(head), Some((last, events))) = (placed.head, backfilled) {
+                        found.events += events;
+                        unread.push(Reverse(UnreadTopic {
+                            head,
+                            last,
+                            end: placed.index + events,
+                            reader: Reader::new(log, &placed),
+                        }));
+                    }
                 }
-                let mut state = log.present(now);
-                let (placed, replay) = state.place_up_to(seam, from, overflow);
-                state.replays += u32::from(placed.head.is_some() && replay.is_some());
-                drop(state);
-                if let Some(sequence) = placed.gap {
-                    gone(self, &mut looked, sequence, log.name.as_topic().cloned());
-                }
-                if let (Some(head), Some((last, events))) = (placed.head, replay) {
-                    looked.events += events;
-                    unread.push(Reverse(UnreadTopic {
-                        head,
-                        last,
-                        end: placed.index + events,
-                        reader: Reader::new(log, &placed),
-                    }));
-                }
-            }
-            MatchedTopic::Gone(topic, last) if last > after => gone(self, &mut looked, last, Some(topic)),
-            MatchedTopic::Gone(..) => {}
-        });
+                MatchedTopic::Gone(topic, last) if last > after => gone(self, &mut found, last, Some(topic)),
+                MatchedTopic::Gone(..) => {}
+            });
         if forgotten > after {
-            gone(self, &mut looked, forgotten, None);
+            gone(self, &mut found, forgotten, None);
         }
         self.rest = unread.into();
-        LookUp { forgotten, ..looked }
+        LookUp { forgotten, ..found }
     }
 
     /// Returns the sequence of the earliest possible event.
@@ -280,7 +281,7 @@ impl Backfill {
 impl Drop for UnreadTopic {
     fn drop(&mut self) {
         let mut state = self.reader.log.state();
-        state.replays -= 1;
+        state.backfills -= 1;
         let released = state.release_live();
         drop(state);
         drop(released);

@@ -30,46 +30,46 @@ impl Registry {
     ///
     /// The cost is at most in proportion to the events after `after`, or to the names that [`below`] yields if some of
     /// these events have left the index.
-    pub(crate) fn visit(
+    pub(crate) fn find_topics(
         &self,
         recent: &Recent,
         pattern: &Pattern,
         after: Option<u64>,
         up_to: u64,
-        mut visit: impl FnMut(MatchedTopic),
+        mut found: impl FnMut(MatchedTopic),
     ) -> u64 {
         let blocks = after.and_then(|after| Some((after, recent.after(after)?)));
         let limit =
             blocks.as_ref().map(|(after, _)| (up_to.saturating_sub(*after) / EVENTS_PER_TOPIC).min(FEW) as usize);
-        let mut found = Vec::new();
+        let mut collected = Vec::new();
         let by_name = match limit {
-            None => self.visit_by_name(pattern, usize::MAX, &mut visit),
-            Some(limit) => self.visit_by_name(pattern, limit, |visited| found.push(visited)),
+            None => self.find_by_name(pattern, usize::MAX, &mut found),
+            Some(limit) => self.find_by_name(pattern, limit, |matched| collected.push(matched)),
         };
         match (by_name, blocks) {
             (None, Some((after, blocks))) => {
-                drop(found);
+                drop(collected);
                 let mut seen = SlotSet::default();
                 for block in blocks {
                     let mut fresh = block.slots(after, up_to).filter(|&slot| seen.insert(slot));
-                    self.visit_slots(&mut fresh, pattern, &mut visit);
+                    self.find_in_slots(&mut fresh, pattern, &mut found);
                 }
                 // After the logs: a topic that was dropped meanwhile is remembered by now.
-                self.visit_dropped(pattern, after, visit)
+                self.find_dropped(pattern, after, found)
             }
             (forgotten, _) => {
-                found.into_iter().for_each(visit);
+                collected.into_iter().for_each(found);
                 forgotten.unwrap_or(0)
             }
         }
     }
 
     /// Finds the topics in these slots that the pattern matches.
-    fn visit_slots(
+    fn find_in_slots(
         &self,
         slots: &mut impl Iterator<Item = u32>,
         pattern: &Pattern,
-        visit: &mut impl FnMut(MatchedTopic),
+        found: &mut impl FnMut(MatchedTopic),
     ) {
         let (mut stretch, mut logs) = (Vec::with_capacity(STRETCH), Vec::with_capacity(STRETCH));
         loop {
@@ -79,7 +79,7 @@ impl Registry {
             }
             self.pool.by_size.find(stretch.drain(..), &mut logs);
             let matches = |log: &Arc<Log>| log.name.as_topic().is_some_and(|topic| pattern.matches(topic));
-            logs.drain(..).filter(matches).map(MatchedTopic::Live).for_each(&mut *visit);
+            logs.drain(..).filter(matches).map(MatchedTopic::Live).for_each(&mut *found);
         }
     }
 }
@@ -88,7 +88,7 @@ impl Registry {
     /// Finds every topic that the pattern matches, by name. Each topic that existed all the time is found once, whether
     /// or not it was dropped or created again meanwhile. Returns the sequence up to which there may have been others,
     /// which are forgotten; `None` if it would have to look at more than `limit` names.
-    fn visit_by_name(&self, pattern: &Pattern, limit: usize, mut visit: impl FnMut(MatchedTopic)) -> Option<u64> {
+    fn find_by_name(&self, pattern: &Pattern, limit: usize, mut found: impl FnMut(MatchedTopic)) -> Option<u64> {
         let (mut after, mut looks) = (None::<String>, 0);
         let (mut live, mut gone) = (Vec::with_capacity(STRETCH), Vec::new());
         loop {
@@ -122,7 +122,7 @@ impl Registry {
                 return None;
             }
             let is_before = |log: &Arc<Log>| until.as_deref().is_none_or(|until| log.name.as_str() <= until);
-            live.drain(..).filter(is_before).map(MatchedTopic::Live).chain(gone.drain(..)).for_each(&mut visit);
+            live.drain(..).filter(is_before).map(MatchedTopic::Live).chain(gone.drain(..)).for_each(&mut found);
             if until.is_none() {
                 return Some(forgotten);
             }
@@ -132,7 +132,7 @@ impl Registry {
 
     /// Finds every dropped topic that the pattern matches and that lost an event after a sequence. Returns the sequence
     /// up to which there may have been others, which are forgotten.
-    fn visit_dropped(&self, pattern: &Pattern, after: u64, mut visit: impl FnMut(MatchedTopic)) -> u64 {
+    fn find_dropped(&self, pattern: &Pattern, after: u64, mut found: impl FnMut(MatchedTopic)) -> u64 {
         let (mut after, mut gone) = (after, Vec::new());
         loop {
             let topics = self.topics.read();
@@ -144,7 +144,7 @@ impl Registry {
             }
             let forgotten = topics.tombstones.forgotten;
             drop(topics);
-            gone.drain(..).for_each(&mut visit);
+            gone.drain(..).for_each(&mut found);
             match until {
                 Some(until) => after = until,
                 None => return forgotten,
@@ -187,15 +187,15 @@ mod tests {
     }
 
     /// Returns the names of the topics that are found for events after a sequence.
-    fn visited(hub: &LocalHub, pattern: &str, after: Option<u64>) -> Vec<String> {
+    fn found_names(hub: &LocalHub, pattern: &str, after: Option<u64>) -> Vec<String> {
         let (shared, mut names) = (hub.shared(), Vec::new());
-        shared.registry.visit(
+        shared.registry.find_topics(
             &shared.recent,
             &Pattern::new(pattern).expect("a pattern"),
             after,
             shared.settled(),
-            |visited| {
-                names.push(match visited {
+            |matched| {
+                names.push(match matched {
                     MatchedTopic::Live(log) => log.name.as_str().to_owned(),
                     MatchedTopic::Gone(topic, _) => format!("-{topic}"),
                 });
@@ -211,11 +211,11 @@ mod tests {
         publish(&hub, 0..20_000, 20_000);
         let after = hub.cursor().sequence();
         publish(&hub, (0..20_000).step_by(40), 2_000);
-        assert_eq!(visited(&hub, "room/**", Some(after)).len(), 500);
-        assert_eq!(visited(&hub, "room/40/*", Some(after)), ["room/40/chat"]);
-        assert_eq!(visited(&hub, "room/**", Some(after - 10_000)).len(), 10_000 + 250);
-        assert_eq!(visited(&hub, "room/**", None).len(), 20_000);
-        assert_eq!(visited(&hub, "room/*", Some(0)).len(), 0, "all names have one segment more");
+        assert_eq!(found_names(&hub, "room/**", Some(after)).len(), 500);
+        assert_eq!(found_names(&hub, "room/40/*", Some(after)), ["room/40/chat"]);
+        assert_eq!(found_names(&hub, "room/**", Some(after - 10_000)).len(), 10_000 + 250);
+        assert_eq!(found_names(&hub, "room/**", None).len(), 20_000);
+        assert_eq!(found_names(&hub, "room/*", Some(0)).len(), 0, "all names have one segment more");
     }
 
     #[test]
@@ -224,42 +224,42 @@ mod tests {
         publish(&hub, 0..1_000, 10_000);
         // Of 3,000 events, one is of the topic.
         let after = hub.cursor().sequence() - 3_000;
-        let names = hub.shared().registry.visit_by_name(&Pattern::new("room/7/*").unwrap(), 3_000 / 16, |_| ());
+        let names = hub.shared().registry.find_by_name(&Pattern::new("room/7/*").unwrap(), 3_000 / 16, |_| ());
         assert!(names.is_some(), "one name");
-        assert!(hub.shared().registry.visit_by_name(&Pattern::new("room/**").unwrap(), 3_000 / 16, |_| ()).is_none());
-        assert_eq!(visited(&hub, "room/7/*", Some(after)), ["room/7/chat"]);
+        assert!(hub.shared().registry.find_by_name(&Pattern::new("room/**").unwrap(), 3_000 / 16, |_| ()).is_none());
+        assert_eq!(found_names(&hub, "room/7/*", Some(after)), ["room/7/chat"]);
     }
 
     #[test]
-    fn every_topic_is_visited_when_events_have_left_the_index() {
+    fn every_topic_is_found_when_events_have_left_the_index() {
         let hub = LocalHub::builder().retain_for("room/1/*", Retention::count(0)).build();
         publish(&hub, 0..3, 20_000);
         assert!(hub.shared().recent.after(0).is_none());
-        let mut names = visited(&hub, "room/**", Some(0));
+        let mut names = found_names(&hub, "room/**", Some(0));
         names.sort_unstable();
         assert_eq!(names, ["-room/1/chat", "room/0/chat", "room/2/chat"]);
     }
 
     #[test]
-    fn dropped_topics_are_visited_in_several_stretches_by_age_and_by_name() {
+    fn dropped_topics_are_found_in_several_stretches_by_age_and_by_name() {
         let hub = LocalHub::builder().retain(Retention::count(0)).build();
         publish(&hub, 0..1_000, 1_000);
-        assert_eq!(visited(&hub, "room/**", Some(0)).len(), 1_000, "by age");
-        assert_eq!(visited(&hub, "room/**", Some(990)).len(), 10);
-        assert_eq!(visited(&hub, "room/**", None).len(), 1_000, "by name");
+        assert_eq!(found_names(&hub, "room/**", Some(0)).len(), 1_000, "by age");
+        assert_eq!(found_names(&hub, "room/**", Some(990)).len(), 10);
+        assert_eq!(found_names(&hub, "room/**", None).len(), 1_000, "by name");
     }
 
     #[test]
-    fn topic_that_came_back_is_visited_by_its_loss() {
+    fn topic_that_came_back_is_found_by_its_loss() {
         let hub = LocalHub::builder().retain_for("room/1/*", Retention::count(0)).build();
         publish(&hub, 0..3, 3);
         let topics = ["other", "room/1/chat"];
         let _revived = topics.map(|name| hub.subscribe(Subscribe::topics([name])).unwrap());
         // The other topic has the slot that the index knows.
         publish(&hub, 0..1, 10);
-        let mut names = visited(&hub, "room/**", Some(1));
+        let mut names = found_names(&hub, "room/**", Some(1));
         names.sort_unstable();
         assert_eq!(names, ["-room/1/chat", "room/0/chat", "room/2/chat"]);
-        assert_eq!(visited(&hub, "room/**", Some(3)), ["room/0/chat"]);
+        assert_eq!(found_names(&hub, "room/**", Some(3)), ["room/0/chat"]);
     }
 }
