@@ -38,6 +38,11 @@ pub(crate) enum NoEffect {
 }
 
 impl Actions {
+    /// Returns whether there is nothing to do.
+    pub(super) fn are_none(&self) -> bool {
+        *self == Self { no_effect: self.no_effect, before: self.after, after: self.after, ..Self::default() }
+    }
+
     /// Notes that the input has no effect.
     pub(super) fn skip(&mut self, no_effect: NoEffect) {
         self.no_effect = Some(no_effect);

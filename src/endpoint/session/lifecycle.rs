@@ -69,7 +69,7 @@ pub(crate) enum Phase {
 
 /// Relation of a session to the session table and the publisher.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Registration {
+pub(crate) enum Registration {
     /// The session is not in the table: it was not admitted yet, or it is the body of a poll's reply.
     Outside,
     /// The session is in the table, and `joined` has not returned.
@@ -83,8 +83,6 @@ pub(super) enum Registration {
 /// Input of the state machine.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum Input {
-    /// The session takes a place in the table, and `joined` is called.
-    Enter,
     /// The table has no place for the session.
     NoPlace,
     /// `joined` has returned.
@@ -121,9 +119,9 @@ pub(crate) enum Input {
 
 /// Times that the state machine depends on.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Timeouts {
-    pub(super) write: Duration,
-    pub(super) poll_session: Duration,
+pub(crate) struct Timeouts {
+    pub(crate) write: Duration,
+    pub(crate) poll_session: Duration,
 }
 
 /// Time between a stream's last bytes and its error. An error that follows at once takes the bytes along, on HTTP/1 and on
@@ -151,8 +149,9 @@ impl Lifecycle {
     /// Number of polls of one poll session that may be under way: the tabs of one browser.
     pub(super) const MAX_POLLS: u8 = 16;
 
-    /// Returns a session that is not in the table. A poll session begins with its first poll.
-    pub(super) fn new(kind: SessionKind, begin: Instant, expires: Option<Instant>) -> Self {
+    /// Returns a session that is [outside](Registration::Outside) the table, or [enters](Registration::Joining) it. A poll
+    /// session begins with its first poll.
+    pub(super) fn new(kind: SessionKind, begin: Instant, expires: Option<Instant>, registration: Registration) -> Self {
         let mut timers = TimerTable::new(begin);
         if let Some(at) = expires {
             timers.arm(SessionTimer::Expiry, at);
@@ -160,7 +159,7 @@ impl Lifecycle {
         Self {
             phase: Phase::Open,
             kind,
-            registration: Registration::Outside,
+            registration,
             reason: None,
             polls: u8::from(kind == SessionKind::PollSession),
             stuck: 0,
@@ -169,10 +168,9 @@ impl Lifecycle {
         }
     }
 
-    pub(super) fn handle(&mut self, input: Input, now: Instant, timeouts: Timeouts) -> Actions {
+    pub(super) fn handle(&mut self, input: Input, now: Instant, timeouts: &Timeouts) -> Actions {
         let mut actions = Actions { before: self.state(), ..Actions::default() };
         match input {
-            Input::Enter => self.registration = Registration::Joining,
             Input::NoPlace => self.registration = Registration::Outside,
             Input::Joined { max_age } => self.joined(max_age, now, &mut actions),
             Input::DrainAt(at) => self.drain_at(at),
@@ -205,7 +203,7 @@ impl Lifecycle {
         self.phase == Phase::Open && !self.timers.is_armed(SessionTimer::Drain)
     }
 
-    fn watch(&mut self, now: Instant, timeouts: Timeouts) {
+    fn watch(&mut self, now: Instant, timeouts: &Timeouts) {
         if self.can_watch() {
             self.timers.arm_after(SessionTimer::Check, now, timeouts.write / WriteProgress::CHECKS.into());
         }
@@ -234,7 +232,7 @@ impl Lifecycle {
         }
     }
 
-    fn leave(&mut self, why: SessionEnd, now: Instant, timeouts: Timeouts, actions: &mut Actions) {
+    fn leave(&mut self, why: SessionEnd, now: Instant, timeouts: &Timeouts, actions: &mut Actions) {
         if self.phase != Phase::Open {
             return actions.skip(NoEffect::Ended);
         }
@@ -350,7 +348,7 @@ impl Lifecycle {
         self.timers.disarm(SessionTimer::Silence);
     }
 
-    fn end_poll(&mut self, now: Instant, timeouts: Timeouts, actions: &mut Actions) {
+    fn end_poll(&mut self, now: Instant, timeouts: &Timeouts, actions: &mut Actions) {
         self.polls = self.polls.saturating_sub(1);
         if self.polls > 0 {
             return;
@@ -370,7 +368,7 @@ impl Lifecycle {
         }
     }
 
-    fn alarm_went_off(&mut self, is_unread: bool, now: Instant, timeouts: Timeouts, actions: &mut Actions) {
+    fn alarm_went_off(&mut self, is_unread: bool, now: Instant, timeouts: &Timeouts, actions: &mut Actions) {
         while let Some(timer) = self.take_due(now) {
             match timer {
                 SessionTimer::Expiry => self.revoke(now, actions),
@@ -390,7 +388,7 @@ impl Lifecycle {
         actions.no_effect = None;
     }
 
-    fn check(&mut self, is_unread: bool, now: Instant, timeouts: Timeouts, actions: &mut Actions) {
+    fn check(&mut self, is_unread: bool, now: Instant, timeouts: &Timeouts, actions: &mut Actions) {
         let (checked, fresh) = self.progress.check(&mut self.stuck, is_unread);
         actions.sent += fresh;
         match checked {
@@ -403,7 +401,7 @@ impl Lifecycle {
         }
     }
 
-    fn flushed(&mut self, now: Instant, timeouts: Timeouts, actions: &mut Actions) {
+    fn flushed(&mut self, now: Instant, timeouts: &Timeouts, actions: &mut Actions) {
         if let Phase::Flushing(error) = self.phase {
             self.phase = Phase::Broken(error);
             // The HTTP stack may never poll again.
@@ -423,6 +421,11 @@ impl Lifecycle {
         self.registration == Registration::Joined && matches!(self.kind, SessionKind::Stream | SessionKind::WebSocket)
     }
 
+    /// Returns whether a timer is armed.
+    pub(super) fn has_timer(&self) -> bool {
+        self.timers.is_any_armed()
+    }
+
     /// Returns the time that the alarm is to be set to.
     pub(super) fn alarm(&self) -> Option<Instant> {
         let expires = self.has_expiry_alarm();
@@ -435,6 +438,10 @@ impl Lifecycle {
 
     pub(super) fn begin(&self) -> Instant {
         self.timers.begin()
+    }
+
+    pub(super) fn can_expire(&self) -> bool {
+        self.timers.is_armed(SessionTimer::Expiry)
     }
 
     /// Returns the end of the authorization, unless the session has ended or was revoked before.

@@ -30,5 +30,5 @@ pub(crate) use guard::{Order, SessionGuard};
 pub(crate) use handle::Label;
 pub use handle::{Session, SessionEnd, SessionId};
 pub use info::{SessionInfo, SessionState};
-pub(crate) use lifecycle::{FLUSH, Input, Phase};
+pub(crate) use lifecycle::{FLUSH, Input, Phase, Timeouts};
 pub(crate) use metered::MeteredSubscriber;

@@ -75,6 +75,11 @@ impl TimerTable {
         self.times[timer as usize] != UNARMED
     }
 
+    pub(super) fn is_any_armed(&self) -> bool {
+        // Every bit of every time is set if none is armed.
+        self.times.iter().fold(UNARMED, |all, time| all & time) != UNARMED
+    }
+
     /// Returns the time of a timer that is armed and can be reached.
     pub(super) fn get(&self, timer: SessionTimer) -> Option<Instant> {
         let time = self.times[timer as usize];
@@ -83,6 +88,9 @@ impl TimerTable {
 
     /// Returns the armed timer with the earliest time, of those that `counts` selects.
     pub(super) fn next(&self, counts: impl Fn(SessionTimer) -> bool) -> Option<(SessionTimer, Instant)> {
+        if !self.is_any_armed() {
+            return None;
+        }
         let armed = SessionTimer::ALL.into_iter().filter(|&timer| self.is_armed(timer) && counts(timer));
         let timer = armed.min_by_key(|&timer| self.times[timer as usize])?;
         Some((timer, self.get(timer)?))
