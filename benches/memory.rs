@@ -76,7 +76,7 @@ fn parked(topics: usize) -> f64 {
     per(&region)
 }
 
-/// The same of one pattern, after each of its topics had an event.
+/// Returns the bytes of a subscription of one pattern that waits, after each of its topics had an event.
 fn parked_by_pattern() -> f64 {
     let hub = LocalHub::new();
     let topics: Vec<_> = (0..10_000).map(|n| Topic::new(format!("bench/{n}")).expect("valid")).collect();
@@ -120,7 +120,8 @@ fn labelled(n: usize) -> Event {
     Event::text("42.17").with_name("price").and_then(|event| event.with_key(&format!("ticker/{n:04}"))).expect("valid")
 }
 
-/// What a thousand topics take or events of one, each, and what the hub's budget counts for them.
+/// Returns the bytes allocated, and the bytes that the hub's budget counts, for each of a thousand topics with one event,
+/// or for each of a thousand events.
 fn budgeted(topics: usize, events: usize, event: fn(usize) -> Event) -> (f64, f64) {
     let hub = LocalHub::new();
     let region = Region::new(ALLOCATOR);
@@ -152,7 +153,7 @@ fn flooded() -> (f64, f64) {
     let hub = LocalHub::builder().max_bytes(LIMIT).build();
     let before = heap();
     for topic in 0..300_000 {
-        hub.publish_now(&Topic::new(format!("flood/{topic}")).expect("valid"), "x").expect("open");
+        hub.publish_now(Topic::new(format!("flood/{topic}")).expect("valid"), "x").expect("open");
     }
     ((heap() - before) as f64 / LIMIT as f64, hub.stats().bytes as f64 / LIMIT as f64)
 }

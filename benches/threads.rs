@@ -1,6 +1,6 @@
-//! What the hub costs on several threads: publishers that share a sequencer or don't, readers beside them, and who wakes
-//! many. `cargo bench --features full --bench threads`, or of these `-- publishers`, `readers`, `wakes` or `floods` only. Times are of
-//! this machine and this moment: compare within one run.
+//! Measures the hub on several threads: publishers that share a sequencer or don't, readers beside them, and wakes of
+//! many readers. `cargo bench --features full --bench threads`, or of these `-- publishers`, `readers`, `wakes` or
+//! `floods` only. Times are of this machine and this moment: compare within one run.
 
 #[allow(dead_code, reason = "the other benches use the rest")]
 mod scenarios;
@@ -61,7 +61,7 @@ fn floods() {
         let other = scope.spawn(|| {
             while running.load(Ordering::Relaxed) {
                 let (begun, before) = (Instant::now(), cpu());
-                hub.publish_now(&topic(0), event()).expect("open");
+                hub.publish_now(topic(0), event()).expect("open");
                 wall.push(begun.elapsed());
                 used = used.max(cpu() - before);
                 thread::sleep(Duration::from_micros(500));
@@ -79,7 +79,7 @@ fn floods() {
     println!("{:>10}  {:>12.3}  {:>12.3}  {:>12.3}  {:>12.3}", wall.len(), at(500), at(999), at(1_000), used / 1e6);
 }
 
-/// What publishers on so many threads have in common.
+/// Things that publishers on several threads share.
 #[derive(Debug, Clone, Copy)]
 enum Common {
     Nothing,
@@ -245,7 +245,7 @@ impl Wake for Flag {
     }
 }
 
-/// What some work came to on its threads.
+/// Cost of some work on its threads.
 #[derive(Debug, Clone, Copy)]
 struct Cost {
     /// Operations in a second of wall time.

@@ -74,15 +74,14 @@ impl Board {
         let score = scores.of.get(team).map_or(1, |score| score + 1);
         let receipt = self.hub.publish_now(&self.topic, event(team, score)?)?;
         scores.of.insert(team.to_owned(), score);
-        scores.as_of = Some(receipt.cursor);
+        scores.as_of = receipt.cursor();
         Ok(())
     }
 
     fn snapshot(&self) -> Snapshot {
         let scores = self.scores.lock().expect("nobody panics with it");
         let events = scores.of.iter().filter_map(|(team, &score)| event(team, score).ok());
-        let snapshot = Snapshot::new(events.map(|event| (self.topic.clone(), event)));
-        scores.as_of.into_iter().fold(snapshot, Snapshot::with_cursor)
+        Snapshot::new(events.map(|event| (self.topic.clone(), event))).with_cursor(scores.as_of)
     }
 }
 
@@ -94,7 +93,7 @@ fn event(team: &str, score: u64) -> Result<Event, tidings::EventError> {
 impl Publisher for Board {
     type Subscriber = Subscription;
 
-    async fn subscribe(&self, request: &SubscribeRequest) -> Result<Accepted<Subscription>, Rejection> {
+    async fn subscribe(&self, request: SubscribeRequest) -> Result<Accepted<Subscription>, Rejection> {
         let attach = Accepted::new(self.hub.subscribe(request.subscribe_to([&self.topic]))?);
         // Subscribed first, so that nothing is between the scores and the first change.
         Ok(if request.start() == Start::Now { attach.with_snapshot(self.snapshot()) } else { attach })

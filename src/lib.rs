@@ -27,7 +27,7 @@ pub use endpoint::{
 };
 pub use hub::{LocalHub, LocalHubBuilder, Notifier, Subscription};
 pub use model::{
-    Cursor, CursorError, Event, EventError, EventKind, Gap, GapReason, Overflow, Pattern, PatternError, Position,
+    Cursor, CursorError, Event, EventError, EventKind, Gap, GapReason, IntoTopic, Overflow, Pattern, PatternError,
     Retention, Topic, TopicError,
 };
 pub use subscriber::Snapshot;

@@ -1,4 +1,4 @@
-//! What is measured: each scenario delivers bursts of events of 100 bytes to many subscribers, all at one position.
+//! Scenarios that are measured: each delivers bursts of events of 100 bytes to many subscribers, all at one position.
 
 pub(crate) mod hub;
 pub(crate) mod mounted;

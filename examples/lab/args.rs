@@ -5,7 +5,7 @@ use crate::stage;
 /// The port where none is given.
 const PORT: u16 = 7070;
 
-/// What `--help` prints.
+/// Text of `--help`.
 pub(crate) const HELP: &str = "\
 The lab of tidings: five transports side by side in a browser, live.
 
@@ -30,7 +30,7 @@ pub(crate) struct Args {
     pub(crate) stdin: Option<Topic>,
 }
 
-/// What the command line asks for.
+/// Result of reading the command line.
 pub(crate) enum Parsed {
     Run(Args),
     Help,

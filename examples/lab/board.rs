@@ -7,20 +7,20 @@ const MAX_TEXT: usize = 500;
 const MAX_NAME: usize = 24;
 const MAX_ID: usize = 16;
 
-/// Who may see what, and what becomes of what people send up.
+/// Publisher of the lab: decides which topics a browser may follow, and publishes the messages of browsers.
 pub(crate) struct Board {
     stage: Stage,
     topics: Vec<Topic>,
     board: Option<Topic>,
 }
 
-/// What a browser sends up, and, once checked, what is published.
+/// Message of a browser, which is published once it is checked.
 #[derive(Debug, Deserialize, Serialize)]
 #[serde(tag = "kind", rename_all = "lowercase", deny_unknown_fields)]
 enum Said {
-    /// Where someone points: from 0, the left or upper edge, to 1.
+    /// Position of a person's pointer: from 0, the left or upper edge, to 1.
     Point { me: String, who: String, x: f64, y: f64 },
-    /// What someone says.
+    /// Text that a person wrote.
     Say { me: String, who: String, text: String },
 }
 
@@ -34,7 +34,7 @@ impl Board {
 impl Publisher for Board {
     type Subscriber = Subscription;
 
-    async fn subscribe(&self, request: &SubscribeRequest) -> Result<Accepted<Subscription>, Rejection> {
+    async fn subscribe(&self, request: SubscribeRequest) -> Result<Accepted<Subscription>, Rejection> {
         if request.topics().iter().any(|topic| !self.topics.contains(topic)) {
             return Err(Rejection::NotFound);
         }

@@ -13,7 +13,7 @@ const MAX_PANELS: usize = 1_000;
 const FORGOTTEN_AFTER: Duration = Duration::from_secs(600);
 const MAX_ID: usize = 24;
 
-/// What the server counts: for each panel of each page, and which connections are whose.
+/// Counts of the server for each panel of each page, and the connections of each panel.
 #[derive(Clone, Default)]
 pub(crate) struct Ledger(Arc<Inner>);
 

@@ -10,7 +10,7 @@ use crate::stage::Stage;
 pub(crate) const MAX_RATE: u32 = 200;
 pub(crate) const MAX_SIZE: usize = 16 << 10;
 
-/// What the JSON of an event weighs around its padding, about.
+/// Approximate bytes of an event's JSON around its padding.
 const FRAME: usize = 50;
 
 /// The generator of the topic `load`.

@@ -5,10 +5,10 @@
 //! tail -f /var/log/syslog | cargo run --release --example lab --features full -- --stdin log
 //! ```
 //!
-//! What is here, from the hub outwards: `stage` holds the hub and numbers what is published; `load`, `host` and `stdin`
-//! publish; `board` decides who may subscribe and takes what browsers send up; `routes` are the page and its controls;
-//! `meter` and `ledger` count bytes on the sockets; `serve` accepts. The page is in `page/`, plain ES modules without a
-//! build step.
+//! Modules, from the hub outwards: `stage` holds the hub and numbers what is published; `load`, `host` and `stdin`
+//! publish; `board` authorizes subscriptions and receives the messages of browsers; `routes` are the page and its
+//! controls; `meter` and `ledger` count bytes on the sockets; `serve` accepts. The page is in `page/`, plain ES modules
+//! without a build step.
 
 mod args;
 mod assets;

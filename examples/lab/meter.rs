@@ -9,7 +9,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::ledger::Panel;
 
-/// Whose bytes a connection carries, and the way to cut it.
+/// Bytes of a connection, counted for the panel that uses it, and the switch that cuts it.
 ///
 /// A browser lends its connections around, so the owner changes with each request. Bytes read belong to the request
 /// they turn out to be: they wait until its head is understood, or until something is written, which can only be its

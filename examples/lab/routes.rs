@@ -14,7 +14,7 @@ use crate::ledger::Ledger;
 use crate::load::{Load, Pace};
 use crate::stage::{self, Stage};
 
-/// What the page's controls act on.
+/// State that the page's controls act on.
 #[derive(Clone)]
 pub(crate) struct Lab {
     pub(crate) stage: Stage,
@@ -46,7 +46,7 @@ pub(crate) fn hosts(port: u16) -> [String; 2] {
     ["127.0.0.1", "localhost"].map(|name| format!("{name}:{port}"))
 }
 
-/// What a page has to know to begin.
+/// Answers with what a page needs to begin.
 async fn about(State(lab): State<Lab>) -> Json<Value> {
     let topics: Vec<_> = stage::TOPICS.into_iter().chain(lab.log.as_ref().map(Topic::as_str)).collect();
     Json(json!({ "topics": topics, "log": lab.log.as_ref().map(Topic::as_str), "load": load_now(&lab) }))
@@ -61,8 +61,8 @@ struct Page {
     page: String,
 }
 
-/// What was counted for a page's panels. The page asks for it rather than getting it as events: as events it would ride
-/// on the very connections that are counted, and each transport would pay for it in its own coin.
+/// Answers with the counts of a page's panels. The page polls for them, because events would go over the very
+/// connections that are counted, and each transport would count them differently.
 async fn counters(State(lab): State<Lab>, Query(Page { page }): Query<Page>) -> Json<Value> {
     Json(json!({ "load": load_now(&lab), "panels": lab.ledger.page(&page) }))
 }

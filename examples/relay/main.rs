@@ -55,7 +55,7 @@ const PONG: Duration = Duration::from_secs(10);
 /// How long a shutdown may take: below the 30 s after which orchestrators kill.
 const DRAIN: Duration = Duration::from_secs(8);
 
-/// What every page works with.
+/// State that every page works with.
 struct Relay {
     hub: LocalHub,
     events: Endpoint,

@@ -7,7 +7,7 @@ use hyper::http::uri::{Authority, Parts, Uri};
 
 use crate::origins::canonical;
 
-/// What `--help` prints.
+/// Text of `--help`.
 pub(crate) const HELP: &str = "\
 relay: a small push server, over HTTP/1.1
 
@@ -72,10 +72,10 @@ const DEFAULT_LISTEN: &str = "127.0.0.1:7071";
 /// At about a kilobyte for a topic with one small event, 10 MB.
 const NEW_TOPICS: usize = 10_000;
 
-/// What the relay was told.
+/// Options of the relay.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Options {
-    /// Where to listen: `host:port`.
+    /// Address to listen on: `host:port`.
     pub(crate) listen: String,
     /// Hosts that are answered beside the own names. Empty: on an address that is no loopback one, every host.
     pub(crate) hosts: Vec<String>,
@@ -93,7 +93,7 @@ pub(crate) struct Options {
     pub(crate) origins: Vec<String>,
 }
 
-/// What the command line asks for.
+/// Result of reading the command line.
 pub(crate) enum Parsed {
     Help,
     Run(Options),

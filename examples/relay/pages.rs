@@ -1,4 +1,4 @@
-//! What is at which path, besides `/events`.
+//! Pages by their paths, besides `/events`.
 
 use std::future::Future;
 
@@ -14,12 +14,12 @@ use crate::peer::Peer;
 use crate::problem::Problem;
 use crate::{Relay, publish, request, sessions, status};
 
-/// What a page answers.
+/// Answer of a page.
 pub(crate) type Page = Response<Full<Bytes>>;
 
 pub(crate) const JSON: &str = "application/json";
 
-/// What a request is for, as far as its head says.
+/// Purpose of a request, read from its head.
 enum Found {
     Page(Page),
     One(publish::One),
@@ -48,7 +48,8 @@ pub(crate) fn answer(relay: &Relay, request: Request<Incoming>) -> impl Future<O
     }
 }
 
-/// What is written here has text for its keys, and writes itself without fail: JSON, and 200.
+/// Answers 200 with a value as JSON. The values of this example have text for their keys, so writing them does not
+/// fail.
 pub(crate) fn json(value: &impl Serialize) -> Page {
     page(JSON, serde_json::to_vec(value).unwrap_or_default())
 }

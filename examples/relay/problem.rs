@@ -1,4 +1,4 @@
-//! What a client is told when something is wrong: a status, and `{"error":"…"}`.
+//! Answers to requests that fail: a status, and `{"error":"…"}`.
 
 use hyper::header::{self, HeaderValue};
 use hyper::{Method, StatusCode};
@@ -11,7 +11,7 @@ use crate::pages::{self, Page};
 pub(crate) struct Problem {
     status: StatusCode,
     error: String,
-    /// What would be allowed, of a method that is not.
+    /// Allowed methods, in the answer to one that is not allowed.
     allow: Option<&'static str>,
     /// Seconds after which the same request may succeed.
     retry_after: Option<u32>,
@@ -51,7 +51,7 @@ impl Problem {
         Self { retry_after: Some(seconds), ..self }
     }
 
-    /// The same problem, with the place where it is.
+    /// Adds the place where the problem is.
     pub(crate) fn at(self, place: &str) -> Self {
         Self { error: format!("{place}: {}", self.error), ..self }
     }

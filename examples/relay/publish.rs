@@ -24,7 +24,7 @@ pub(crate) struct One {
     body: Incoming,
 }
 
-/// What became of lines.
+/// Answer to a publish of several lines.
 #[derive(Serialize)]
 struct AllPublished {
     published: usize,
@@ -32,7 +32,7 @@ struct AllPublished {
 }
 
 impl One {
-    /// What a request's head says of the event that its body is. The topic is the rest of the path.
+    /// Reads the head of a request whose body is the event. The topic is the rest of the path.
     pub(crate) fn read(relay: &Relay, request: Request<Incoming>) -> Result<Self, Problem> {
         let (head, body) = request.into_parts();
         relay.origins.check(&head.headers)?;
@@ -67,17 +67,18 @@ pub(crate) async fn many(relay: &Relay, peer: &Peer, body: Incoming) -> Result<P
     drop(body);
     relay.quota.create(&relay.hub, peer, events.iter().map(|(topic, _)| topic))?;
     let receipts = relay.hub.publish_batch(events).map_err(|error| refused(&error))?;
-    let cursor = receipts.last().map_or_else(|| relay.hub.cursor(), |last| last.cursor);
+    let cursor = receipts.last().and_then(Receipt::cursor).unwrap_or_else(|| relay.hub.cursor());
     Ok(pages::json(&AllPublished { published: receipts.len(), cursor: cursor.to_string() }))
 }
 
-/// What became of an event. It is said of every one, and so written by hand: nothing in a cursor is special in JSON.
+/// Returns the reply to one publish. It is written by hand because it is sent for each event; a cursor needs no escapes in
+/// JSON.
 fn published(receipt: &Receipt) -> Page {
     let mut text = BytesMut::with_capacity(Cursor::MAX_LEN);
     text.extend_from_slice(br#"{"cursor":""#);
-    receipt.cursor.encode(&mut text);
+    receipt.cursor().into_iter().for_each(|cursor| cursor.encode(&mut text));
     // Bytes in memory always have room.
-    let _ = write!(text, r#"","subscribers":{}}}"#, receipt.subscribers);
+    let _ = write!(text, r#"","subscribers":{}}}"#, receipt.subscribers());
     pages::page(JSON, text)
 }
 

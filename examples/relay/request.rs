@@ -1,4 +1,4 @@
-//! What a request to publish says. Whatever is wrong with it is a [`Problem`].
+//! Parts of a request to publish. If one is wrong, the result is a [`Problem`].
 
 use std::borrow::Cow;
 use std::future::poll_fn;
@@ -21,7 +21,7 @@ use crate::problem::Problem;
 /// Room for so many bytes of a body before they have come.
 const AT_ONCE: usize = 16 * 1024;
 
-/// What an event may have besides a payload.
+/// Parts of an event besides its payload.
 #[derive(Debug, Default)]
 pub(crate) struct Labels {
     pub(crate) event: Option<String>,
@@ -29,7 +29,7 @@ pub(crate) struct Labels {
     pub(crate) ttl: Option<u64>,
 }
 
-/// What a body is said to be.
+/// Declared kind of a body.
 pub(crate) enum Kind {
     Text,
     Json,

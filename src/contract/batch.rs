@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 use bytes::{Bytes, BytesMut};
 
 use crate::contract::Format;
-use crate::model::{Cursor, Event, Position, Topic};
+use crate::model::{Cursor, Event, Topic};
 
 /// A run of one topic's events in their order: an owned handle on shared history, cheap to clone.
 ///
@@ -66,7 +66,7 @@ impl Batch {
         self.count() as usize
     }
 
-    /// The same, as it is carried with an [`EncodedBatch`](crate::subscriber::EncodedBatch).
+    /// Returns the number of events as a `u32`, as an [`EncodedBatch`](crate::subscriber::EncodedBatch) has it.
     pub(crate) fn count(&self) -> u32 {
         self.end - self.start
     }
@@ -78,7 +78,7 @@ impl Batch {
         self.conflated
     }
 
-    /// The same events, which stand for so many others too.
+    /// Sets the number of events that these replaced.
     #[must_use]
     pub fn with_conflated(self, conflated: u32) -> Self {
         Self { conflated, ..self }
@@ -133,7 +133,7 @@ impl fmt::Debug for Batch {
 pub(crate) struct Run {
     /// The topic of the events, or of the first where there are several.
     pub(crate) topic: Topic,
-    /// Where there are several, each event's.
+    /// The topic of each event if there are several; otherwise empty.
     pub(crate) topics: Box<[OnceLock<Topic>]>,
     /// 0: the source has no cursors.
     pub(crate) epoch: u64,
@@ -160,7 +160,7 @@ impl Run {
         range.filter_map(|place| self.published_at(self.topic_at(place), self.entries.get(place as usize)?))
     }
 
-    /// The same where all are of this topic.
+    /// Returns the written events in a range of places that are all of this topic.
     pub(crate) fn published_of<'a>(
         &'a self,
         topic: &'a Topic,
@@ -176,6 +176,6 @@ impl Run {
     }
 
     pub(crate) fn cursor(&self, sequence: u64) -> Option<Cursor> {
-        (self.epoch != 0).then(|| Cursor::new(Position { epoch: self.epoch, sequence }))
+        (self.epoch != 0).then(|| Cursor::new(self.epoch, sequence))
     }
 }

@@ -1,48 +1,86 @@
+use std::borrow::Cow;
 use std::future::Future;
 
 use crate::contract::{Subscribe, SubscribeError, Subscriber};
-use crate::model::{Cursor, Event, Topic};
+use crate::model::{Cursor, Event, Topic, TopicError};
 
-/// Takes events and hands out subscribers. A handle: clones are the same hub.
+/// A source of subscriptions that takes events. Clones are handles of one hub.
+///
+/// [`LocalHub`](crate::LocalHub) is one. Code that is generic over hubs, such as
+/// [`Endpoint::public`](crate::Endpoint::public), works with each of them.
 pub trait Hub: Clone + Send + Sync + 'static {
-    /// What [`subscribe`](Self::subscribe) hands out.
+    /// The type of its subscriptions.
     type Subscription: Subscriber;
 
-    /// Publishes one event when the future is polled. Ready when the hub has accepted it; never waits for a subscriber.
+    /// Publishes one event when the future is polled. The future is ready when the hub has accepted the event; it does not
+    /// wait for subscribers.
     ///
-    /// Cancel safety: a future that is dropped before its first poll publishes nothing. After that the event may have been
-    /// published. That of a [`LocalHub`](crate::LocalHub) is ready at its first poll, so there is nothing in between.
+    /// Each hub also has a method `publish` of its own, which takes everything that names a topic or is an event.
+    ///
+    /// # Errors
+    ///
+    /// [`PublishError`] if the event was not accepted, or if that is not known.
+    ///
+    /// # Cancel safety
+    ///
+    /// A future that is dropped before its first poll publishes nothing. After that the event may have been published. The
+    /// future of a [`LocalHub`](crate::LocalHub) is ready at its first poll.
     fn publish(&self, topic: &Topic, event: Event) -> impl Future<Output = Result<Receipt, PublishError>> + Send;
 
-    /// Subscribes from the given start on; events published after this returns are never missed.
+    /// Subscribes from the given start on. The subscription yields each event that is published after this returns.
+    ///
+    /// # Errors
+    ///
+    /// [`SubscribeError`] if a name or a combination of settings is not valid, or if the hub takes no more. An engine that is
+    /// read when the subscription is polled reports its failures there, by a gap or the end.
     fn subscribe(&self, what: Subscribe) -> Result<Self::Subscription, SubscribeError>;
 }
 
-/// What a publisher gets for an event.
+/// The result of a publish.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
 pub struct Receipt {
-    /// Where the event is in the hub's order.
-    pub cursor: Cursor,
-    /// How many subscriptions of this hub followed the topic then.
-    pub subscribers: usize,
+    cursor: Option<Cursor>,
+    subscribers: usize,
 }
 
 impl Receipt {
-    /// A receipt for the event at `cursor`.
+    /// Returns a receipt, for implementations of [`Hub`].
     #[must_use]
-    pub fn new(cursor: Cursor, subscribers: usize) -> Self {
-        Self { cursor, subscribers }
+    pub fn new(cursor: impl Into<Option<Cursor>>, subscribers: usize) -> Self {
+        Self { cursor: cursor.into(), subscribers }
+    }
+
+    /// Returns the event's position in the hub's order. `None` if the hub has queued the event and does not know it yet. A
+    /// [`LocalHub`](crate::LocalHub) always knows it.
+    #[must_use]
+    pub fn cursor(&self) -> Option<Cursor> {
+        self.cursor
+    }
+
+    /// Returns the number of subscriptions of this hub that followed the topic when the event was published.
+    #[must_use]
+    pub fn subscribers(&self) -> usize {
+        self.subscribers
     }
 }
 
-/// Why an event was not published.
+/// Why an event was not published, or may not have been.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum PublishError {
+    /// The name is not a topic.
+    #[error(transparent)]
+    Topic(#[from] TopicError),
     /// The hub was closed; nothing more is published to it.
     #[error("the hub is closed")]
     Closed,
+    /// The hub's engine cannot be reached. Nothing was published: publish again later.
+    #[error("the hub's engine cannot be reached: {0}")]
+    Unavailable(Cow<'static, str>),
+    /// The connection to the hub's engine was lost after the event was sent and before it was confirmed. It may have been
+    /// published: publish it again only if a repetition does no harm.
+    #[error("the event may have been published: {0}")]
+    OutcomeUnknown(Cow<'static, str>),
     /// The event weighs more than the hub takes.
     #[error("the event weighs {weight} bytes, the hub takes at most {limit}")]
     TooLarge {

@@ -1,6 +1,6 @@
 use bytes::Bytes;
 
-/// What a client sent: a WebSocket message, or the body of a POST.
+/// Message of a client: a WebSocket message, or the body of a POST.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Message {

@@ -4,7 +4,7 @@ use std::hash::Hash;
 use super::SubscribeOptions;
 use crate::model::{Cursor, Overflow, Pattern, PatternError, Topic, TopicError};
 
-/// What to subscribe to, from where, and what happens to a subscriber that falls behind.
+/// Parameters of a subscription: its topics and patterns, its start, and its behaviour when it falls behind.
 ///
 /// A subscription follows [topics](Self::topics), or [patterns](Self::patterns) and topics mixed. An event is delivered
 /// once, however many of them match its topic.
@@ -23,7 +23,7 @@ pub struct Subscribe {
     invalid: Option<SubscribeError>,
 }
 
-/// Where a subscription begins.
+/// Start of a subscription.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum Start {

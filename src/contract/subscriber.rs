@@ -15,7 +15,8 @@ pub trait Subscriber: Send + 'static {
     /// The next events, a gap or the end. After the end, the end again.
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Delivery>;
 
-    /// The same, already encoded: whole events, at most `max` bytes of them, but always at least one.
+    /// Polls for the next delivery as [`poll_next`](Self::poll_next) does, with the events encoded: whole events, at
+    /// most `max` bytes of them, but always at least one.
     ///
     /// The default encodes what `poll_next` gives and does not heed `max`; a hub answers from its shared cache.
     ///
@@ -42,9 +43,9 @@ pub trait Subscriber: Send + 'static {
         false
     }
 
-    /// Has the task of `cx` woken when there is something to yield, as a poll that is pending does, if there is nothing
-    /// now: then `true`, and the caller may save itself the poll that would find this out. `false`, the default, where
-    /// there is something, or only a poll can tell: then nothing was done.
+    /// Registers the task of `cx` if nothing is ready. Returns `true` if it was registered, as a pending poll would
+    /// have done, so that the caller can leave out that poll. Returns `false` if something is ready or only a poll can
+    /// tell; then nothing was registered. The default always returns `false`.
     fn register(&mut self, cx: &mut Context<'_>) -> bool {
         let _ = cx;
         false
@@ -72,7 +73,7 @@ pub trait Subscriber: Send + 'static {
         Vec::new()
     }
 
-    /// Where the source is, for who asks how far behind this subscriber is. `None` where that can't be said.
+    /// Returns the position of the source, which shows how far behind this subscriber is. `None` if it is not known.
     fn head(&self) -> Option<Arc<dyn Head>> {
         None
     }
@@ -81,7 +82,7 @@ pub trait Subscriber: Send + 'static {
 /// A subscriber of any kind.
 pub type BoxSubscriber = Box<dyn Subscriber>;
 
-/// What a subscriber yields.
+/// Item that a subscriber yields.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum Delivery {
@@ -93,7 +94,7 @@ pub enum Delivery {
     End(SubscriptionEnd),
 }
 
-/// What a subscriber yields on the wire's side.
+/// Item that a subscriber yields, with encoded events.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum EncodedDelivery {
@@ -118,13 +119,13 @@ pub struct EncodedBatch {
 }
 
 impl EncodedBatch {
-    /// So many events in these bytes.
+    /// Returns an encoding of this number of events.
     #[must_use]
     pub fn new(bytes: Bytes, events: u32) -> Self {
         Self { bytes, events, conflated: 0 }
     }
 
-    /// The same, which stand for so many others too.
+    /// Sets the number of events that these replaced.
     #[must_use]
     pub fn conflated(self, conflated: u32) -> Self {
         Self { conflated, ..self }

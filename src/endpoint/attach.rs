@@ -20,11 +20,11 @@ pub(crate) struct Arrival {
     pub(crate) shared: Arc<Shared>,
     pub(crate) wanted: Wanted,
     pub(crate) request: SubscribeRequest,
-    /// What the application has made itself; taken when the client is let in.
+    /// Subscriber that the application has made itself; taken when the client is admitted.
     pub(crate) given: Option<Accepted<BoxSubscriber>>,
 }
 
-/// What it is let in with.
+/// Authorization and subscriber of a client that is admitted.
 pub(crate) struct Visitor {
     pub(crate) guest: Guest,
     pub(crate) attach: Accepted<BoxSubscriber>,
@@ -70,7 +70,7 @@ impl Shared {
         async move {
             let _permit = self.calls.try_enter(key).map_err(|full| self.full(full))?;
             let deadline = self.config.subscribe_timeout;
-            match within(&self.runtime.wheel, deadline, self.publisher.subscribe(request)).await {
+            match within(&self.runtime.wheel, deadline, self.publisher.subscribe(request.clone())).await {
                 Some(subscribed) => subscribed.map_err(|rejection| self.refused_by_publisher(rejection)),
                 None => Err(self.busy(format!("subscribe took longer than {deadline:?}"))),
             }
@@ -85,7 +85,7 @@ impl Shared {
         }
     }
 
-    /// What a request counts against.
+    /// Returns the limit key that a request counts against.
     pub(crate) fn key(&self, request: &SubscribeRequest) -> Option<Arc<str>> {
         self.publisher.limit_key(request).map(Arc::from)
     }

@@ -121,7 +121,7 @@ impl EndpointBuilder {
         self
     }
 
-    /// What a 401 says in `WWW-Authenticate`: `Bearer` unless set.
+    /// Sets the value of `WWW-Authenticate` in a 401. Default: `Bearer`.
     ///
     /// # Panics
     ///

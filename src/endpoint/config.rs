@@ -40,7 +40,7 @@ const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 /// The longest time that a session may be given: a year.
 const FAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
-/// What an endpoint was told, or its defaults.
+/// Settings of an endpoint.
 #[derive(Debug, Clone)]
 pub(crate) struct Config {
     pub(crate) transports: Transports,
@@ -119,7 +119,7 @@ impl Default for Config {
 }
 
 impl Config {
-    /// What of this is a WebSocket's.
+    /// Returns the settings of a WebSocket.
     #[cfg(feature = "websocket")]
     pub(crate) fn websocket(&self) -> std::sync::Arc<crate::transport::websocket::WebSocketConfig> {
         let config = crate::transport::websocket::WebSocketConfig::default()
@@ -141,7 +141,8 @@ impl Config {
         self.jittered_retry_over(Duration::ZERO)
     }
 
-    /// The same, spread over so long at least.
+    /// Returns a retry time within the configured range, which is extended so that clients are spread over at least
+    /// `spread`.
     pub(crate) fn jittered_retry_over(&self, spread: Duration) -> Duration {
         let (from, to) = millis(&self.retry);
         let spread = u64::try_from(spread.as_millis()).unwrap_or(u64::MAX);

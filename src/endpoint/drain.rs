@@ -12,15 +12,13 @@ const LONGEST_STEP: Duration = Duration::from_millis(20);
 
 impl Endpoint {
     /// Ends every session in an orderly way, spread over the window so that their clients don't come back together.
-    /// Ready when the last is gone, and whoever was told to come later until then, or the window is over, whichever is
-    /// first.
+    /// The future is ready when the last session and the last refused client are gone, or when the window is over.
     ///
-    /// It begins when it is called, and from then on whoever comes is told to come later, at a time that is spread as
-    /// widely as the sessions' ends: a busy topic's polls all come at once. POSTs are answered on. Each
-    /// transport has its goodbye: polls are answered, with what is there or empty, streams bring what is there
-    /// and break off (after a line `bye`, or a block `tidings.retry` unless
-    /// [`sse_hello`](crate::EndpointBuilder::sse_hello) is off), WebSockets are closed with 1012. All of them resume elsewhere with the
-    /// cursor that they have.
+    /// It begins when it is called. From then on new clients are told to come later, at times that are spread as widely
+    /// as the sessions' ends: a busy topic's polls all come at once. POSTs are still answered. Each transport has an
+    /// announced end: polls are answered, with what is there or empty; streams send what is there and break off (after
+    /// a line `bye`, or a block `tidings.retry` unless [`sse_hello`](crate::EndpointBuilder::sse_hello) is off);
+    /// WebSockets are closed with 1012. All of them resume elsewhere with the cursor that they have.
     ///
     /// Dropping the future does not call the drain off, but what then does not end by itself is not cut off at the
     /// window's end. Any number may be waited for.

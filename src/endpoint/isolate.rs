@@ -10,7 +10,7 @@ pub(crate) fn isolate<T>(run: impl FnOnce() -> T) -> Result<T, Panicked> {
     catch_unwind(AssertUnwindSafe(run)).map_err(|_| Panicked)
 }
 
-/// The same for a future's polls.
+/// Polls a future, and returns an error if a poll panics.
 pub(crate) async fn isolated<F: Future>(future: F) -> Result<F::Output, Panicked> {
     use std::task::Poll;
 

@@ -13,12 +13,12 @@ impl EndpointBuilder {
     /// cursor: the client goes on after it. [`Publisher::snapshot`](crate::Publisher::snapshot) is not asked for such a gap.
     /// A snapshot with a larger event is not sent: the client gets the gap alone, or one with the reason `too_large` if it
     /// would have begun with the snapshot. An answer of [`Publisher::receive`](crate::Publisher::receive) that is larger is
-    /// an [`Internal`](crate::Rejection::Internal) rejection.
+    /// an [`Internal`](crate::Rejection::Internal) rejection. The header of an answer's frame does not count.
     ///
     /// Raw WebSocket frames can't carry a gap, so the connection is closed with 1013, as for every gap.
     /// [`EndpointStats::too_large`](crate::stats::EndpointStats::too_large) counts these gaps.
     ///
-    /// A limit below the [batch](Self::batch) makes the pieces smaller too. The hub's own limit,
+    /// A limit below the [batch](Self::max_batch_bytes) makes the pieces smaller too. The hub's own limit,
     /// [`LocalHubBuilder::max_event`](crate::LocalHubBuilder::max_event), refuses the publication.
     pub fn max_event(mut self, max: usize) -> Self {
         self.config.max_event = max;

@@ -51,12 +51,7 @@ impl Shared {
         Ok(response)
     }
 
-    /// Returns whether an answer may be too large, so that its length has to be found.
-    pub(crate) fn limits_answers(&self) -> bool {
-        self.config.max_event != usize::MAX
-    }
-
-    /// Rejects an answer of so many bytes if an event must not be as large.
+    /// Rejects an answer that is larger than `max_event`. The header of its frame does not count.
     pub(crate) fn check_answer(&self, bytes: usize) -> Result<(), Rejection> {
         let max = self.config.max_event;
         if bytes <= max {

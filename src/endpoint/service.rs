@@ -61,9 +61,9 @@ use crate::endpoint::publisher::{Accepted, IntoAccepted, Publisher};
 /// A client that must retry later gets 503 with `{"error":"…","cursor":"…"}`. `cursor` is the one that the client sent, and
 /// is absent if it sent none. An `EventSource` gets a soft reject, see [`EndpointBuilder::max_soft_rejects`].
 ///
-/// Who may come is judged by Host and Origin first, then asked of the publisher, and nothing is sent before that. A
-/// panic of the publisher's ends its request or its WebSocket alone, with 500 or 1011, or breaks its stream off; one of a
-/// subscriber's goes to the task that reads it.
+/// Host and Origin are checked first. Then the publisher is asked, and nothing is sent before it has answered. A panic
+/// of the publisher ends only its request or its WebSocket, with 500 or 1011, or breaks its stream off. A panic of a
+/// subscriber goes to the task that reads it.
 ///
 /// A handle: clones are the same endpoint. It needs a driver, see [`driver`](Self::driver).
 ///
@@ -161,17 +161,17 @@ impl Endpoint {
     pub fn respond<B>(
         &self,
         request: Request<B>,
-        attach: impl IntoAccepted,
+        accepted: impl IntoAccepted,
     ) -> impl Future<Output = Response<Body>> + Send + 'static
     where
         B: http_body::Body + Send + 'static,
         B::Data: Buf,
         B::Error: Into<Box<dyn Error + Send + Sync>>,
     {
-        certain(self.begin(request, Some(attach.into_attach().boxed())))
+        certain(self.begin(request, Some(accepted.into_accepted().boxed())))
     }
 
-    /// What keeps the endpoint's time: heartbeats, deadlines, stalls, drains.
+    /// Returns the future that keeps the endpoint's time: heartbeats, deadlines, stalls, drains.
     ///
     /// Under the feature `tokio` the endpoint starts it itself, as a task, at the first request inside a runtime.
     /// Without, the application gives the builder a [`Timer`](crate::time::Timer) and runs this future beside its server; until
@@ -191,7 +191,7 @@ impl Endpoint {
         }
     }
 
-    /// What the endpoint has done.
+    /// Returns counts of everything that the endpoint has done.
     #[must_use]
     pub fn stats(&self) -> EndpointStats {
         self.shared.counters.read(self.shared.registry.counts(), self.shared.rejects.counts())
@@ -237,7 +237,7 @@ where
     type Error = Infallible;
     type Future = ResponseFuture;
 
-    /// Always ready: whoever there is no place for is told so.
+    /// Always ready: a request for which there is no place is answered so.
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
         Poll::Ready(Ok(()))
     }

@@ -6,7 +6,7 @@ use crate::model::Topic;
 /// Sessions that are looked up under one lock of the registry, which every request takes too.
 const AT_ONCE: usize = 1_024;
 
-/// Who is there, and how they are ended.
+/// Lists sessions and ends them.
 impl Endpoint {
     /// Returns every live session, in the order of the ids.
     ///
@@ -79,7 +79,7 @@ impl Endpoint {
         self.shared().registry.get(id).is_some_and(|entry| entry.disconnect())
     }
 
-    /// The same for every session that is like that. How many there were.
+    /// Disconnects every session that matches. Returns their number.
     ///
     /// They are not paced: for very many there is [`drain`](Self::drain).
     pub fn disconnect_where(&self, is_meant: impl Fn(&Session) -> bool) -> usize {
@@ -100,7 +100,7 @@ impl Endpoint {
         self.shared().registry.get(id).is_some_and(|entry| entry.revoke())
     }
 
-    /// The same for every session that is like that. How many there were.
+    /// Revokes every session that matches. Returns their number.
     pub fn revoke_where(&self, is_meant: impl Fn(&Session) -> bool) -> usize {
         let members = self.shared().registry.members().into_iter();
         members.filter(|entry| is_meant(&entry.session) && entry.revoke()).count()

@@ -28,7 +28,7 @@ use super::stats::Counters;
 use super::time::runtime::Runtime;
 use crate::contract::{Rejection, Start, Transport};
 
-/// What an endpoint's handles and sessions share.
+/// State that an endpoint's handles and sessions share.
 pub(crate) struct Shared {
     pub(crate) config: Config,
     pub(crate) publisher: Box<dyn ErasedPublisher>,
@@ -49,7 +49,7 @@ pub(crate) struct Shared {
     pub(crate) hook: Option<Hook>,
 }
 
-/// What is to be done for a request, read from its head.
+/// Action for a request, read from its head.
 pub(crate) struct Front {
     pub(crate) ask: Ask,
     /// The origin to name in CORS headers.

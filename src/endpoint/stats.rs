@@ -6,14 +6,15 @@ use super::session::registry::Counts;
 use crate::contract::Transport;
 use crate::endpoint::session::SessionEnd;
 
-/// What an endpoint has done since it was built. A snapshot: the numbers are not all of one instant.
+/// Counts of everything that an endpoint has done since it was built. A snapshot: the numbers are not all of one
+/// instant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct EndpointStats {
     /// The live sessions of each transport, in the order of [`Transport::ALL`]. A run of polls is of the kind that it
     /// began with; a short poll without a name is none.
     pub sessions: [usize; Transport::ALL.len()],
-    /// The same sessions by what they do, in the order of [`SessionState::ALL`].
+    /// The live sessions by their state, in the order of [`SessionState::ALL`].
     pub states: [usize; SessionState::ALL.len()],
     /// How many sessions there were: those live, and those that left.
     pub joined: u64,

@@ -5,7 +5,7 @@ use crate::hub::late_marks::Marking;
 use crate::hub::log::{Follower, Log};
 use crate::hub::segment::Evicted;
 
-/// What an append leaves to be done when the locks are released.
+/// Work that an append leaves for the time after the locks are released.
 #[derive(Debug, Default)]
 pub(super) struct Appended {
     pub(super) wakers: Vec<Option<Waker>>,
@@ -18,15 +18,15 @@ pub(super) struct Appended {
     pub(super) idle: bool,
     /// Dropped late: the events in it are the user's.
     pub(super) evicted: Vec<Evicted>,
-    /// The same of each pattern's log that the event went to.
+    /// Work that the same event leaves in each pattern's log that it went to.
     pub(super) fed: Vec<(Arc<Log>, Self)>,
 }
 
-/// What an eviction for the budget's sake leaves to be done when the lock is released.
+/// Work that an eviction for the budget leaves for the time after the lock is released.
 #[derive(Debug)]
 pub(super) struct Relief<'a> {
     pub(super) evicted: Evicted,
-    /// Who waits with the segment in hand: it is free when they have looked.
+    /// Wakers of the readers that wait with the segment in hand. It is free when they have looked.
     pub(super) wakers: Vec<Option<Waker>>,
     /// Those of them that follow several topics. They are to be marked.
     pub(super) followers: Vec<Option<Follower>>,

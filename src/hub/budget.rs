@@ -7,26 +7,26 @@ use crate::hub::sync::{Count, Flag};
 
 /// Caches take at most this part of the limit: they may push history out of memory, but not the most of it.
 const CACHE_SHARE: u64 = 4;
-/// What readers hold of evicted segments does not count up to this part of the limit. Evicting more does not free it, so
-/// that a publisher would evict all for nothing, and then be refused for the sake of a slow reader.
+/// Part of the limit, a quarter, up to which evicted segments in the hands of readers do not count. Evicting more does
+/// not free them: a publisher would evict everything for nothing, and then be refused because of a slow reader.
 const PIN_SHARE: u64 = 4;
 
 /// How many bytes a hub may hold, and how many it holds. Relaxed counts: between a look and what is done upon it others
 /// may add to them, each what it publishes or caches in one go.
 #[derive(Debug)]
 pub(super) struct Budget {
-    /// The hub's, here for those who make segments.
+    /// The hub's epoch, kept here for code that makes segments.
     pub(super) epoch: u64,
     pub(super) limit: usize,
     /// How many bytes of a log are kept for connected readers that are behind, those in history included.
     pub(super) live_buffer: u64,
     /// How many events went for the budget's sake.
     pub(super) evicted: Count,
-    /// What segments in their logs take.
+    /// Bytes of segments in their logs.
     history: Count,
-    /// What evicted segments take that a reader still holds.
+    /// Bytes of evicted segments that a reader still holds.
     pinned: Count,
-    /// What is kept encoded.
+    /// Bytes of encoded events.
     cached: Count,
     /// Bytes that the publishers which make room at this moment are about to add.
     reserved: Count,

@@ -8,7 +8,7 @@ use crate::hub::weak_queue::WeakQueue;
 pub(super) struct Caches {
     /// The newest of their topics, when they came here.
     hot: WeakQueue<Segment>,
-    /// Sealed: only who is behind, or comes back, reads them.
+    /// Sealed segments: only readers that are behind, or come back, read them.
     cold: WeakQueue<Segment>,
 }
 

@@ -23,8 +23,8 @@ use crate::hub::holds::STRETCH;
 use crate::hub::log::{Log, State};
 use crate::model::{Pattern, Retention, Topic};
 
-/// What a feed keeps: enough for a burst, and no more than a small topic. Next to nothing under loom, which is to see it
-/// outrun its readers.
+/// Retention of a feed: enough for a burst, and no more than that of a small topic. Next to nothing under loom, so that
+/// a feed outruns its readers there.
 const KEPT: Retention =
     Retention { count: if cfg!(loom) { 0 } else { 1_024 }, bytes: 256 * 1024, age: Duration::from_secs(10) };
 

@@ -35,7 +35,7 @@ impl Before {
         overflow: Overflow,
     ) -> Result<Option<u64>, SubscriptionEnd> {
         match self {
-            Self::Gap(gap) => Ok(Some(gap.cursor.position().sequence)),
+            Self::Gap(gap) => Ok(Some(gap.cursor.sequence())),
             Self::Replay(replay) => {
                 let head = replay.head(reader, shared, overflow);
                 match replay.is_behind && overflow == Overflow::Disconnect {

@@ -1,5 +1,5 @@
-//! What events and segments take in memory. The constants are measured, and hold the allocator's own share, 16 bytes an
-//! allocation: `benches/memory.rs` prints what is counted beside what was allocated.
+//! Memory of events and segments. The constants are measured, and include the allocator's own share, 16 bytes an
+//! allocation: `benches/memory.rs` prints the counted bytes beside the allocated ones.
 
 use std::sync::OnceLock;
 

@@ -16,9 +16,9 @@ const TAIL: usize = 4 * 1024;
 
 /// The encode-once cache of one segment: per format one window of contiguous events in one shared `Bytes`.
 ///
-/// Subscribers at the same position get slices of the same bytes. A window that ends before what is asked is replaced by
-/// a longer one, which copies what it has of it and encodes only what is new. Who finds its bytes here keeps nobody else
-/// from finding the same.
+/// Subscribers at the same position get slices of the same bytes. A window that ends before the end of the asked range
+/// is replaced by a longer one, which copies its part of the range and encodes only the rest. A reader that finds its
+/// bytes here holds no lock that keeps others from them.
 #[derive(Debug)]
 pub(super) struct Joined {
     places: [Place; place::COUNT],
@@ -29,12 +29,12 @@ type Place = RwLock<Option<Box<Cached>>>;
 #[derive(Debug)]
 struct Cached {
     window: Window,
-    /// What was cut for who filled it: most who ask next stand at the same position.
+    /// Part that was cut for the reader that filled the window: most of the next readers stand at the same position.
     first: Cut,
     _charge: Charge,
 }
 
-/// For whom something is encoded.
+/// Reader for which something is encoded.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Reading<'a> {
     pub(super) shared: &'a Shared,
@@ -55,7 +55,7 @@ struct Cut {
 struct Window {
     /// The place of the first event.
     start: u32,
-    /// Where each event ends in `bytes`.
+    /// End of each event in `bytes`.
     ends: Vec<u32>,
     bytes: Bytes,
     /// How large the allocation behind the bytes is.
@@ -114,7 +114,8 @@ pub(super) fn alone(segment: &Segment, format: &dyn Format, range: Range<u32>, m
     (bytes.freeze(), end)
 }
 
-/// What the window has, for those who are behind, or ask for less. Without it, what fills the place.
+/// Returns the window's part of the range, for readers that are behind or ask for less. Fills the place if the window
+/// does not have it.
 #[inline(never)]
 fn cut_or_fill(
     place: &Place,
@@ -149,7 +150,7 @@ fn fill(
         return alone(segment, format, range, max);
     }
     let Reading { shared, log, .. } = reading;
-    // EncodedDelivery outside of the lock: a format is the adapter's code. Two threads may do it at once; one result stays.
+    // Encoded outside of the lock: a format is the adapter's code. Two threads may do it at once; one result stays.
     let many = log.audience.load() >= SHARED_FROM;
     let window = Window::grow(known, segment.run(), format, range.clone(), max, many);
     let first = window.cut(&range, max);
@@ -183,7 +184,7 @@ impl Cut {
         self.start == range.start && self.end == range.end && self.bytes.len() <= max
     }
 
-    /// What a reader takes of it: the bytes, and where they end.
+    /// Returns the bytes and the place where they end.
     fn taken(self) -> (Bytes, u32) {
         (self.bytes, self.end)
     }
@@ -225,7 +226,7 @@ impl Window {
         Self { start: range.start, ends, room: bytes.capacity(), bytes: bytes.freeze() }
     }
 
-    /// What it takes in memory, in a cache.
+    /// Returns the bytes that a cached window takes in memory.
     fn footprint(&self) -> usize {
         size_of::<Joined>() + size_of::<Cached>() + self.room + self.ends.capacity() * size_of::<u32>()
     }
@@ -235,7 +236,7 @@ impl Window {
         self.start + self.ends.len() as u32
     }
 
-    /// Where the event in a place begins; at or before this window's end.
+    /// Returns the offset of the event in a place, which is at or before this window's end.
     fn offset(&self, place: u32) -> u32 {
         match (place - self.start) as usize {
             0 => 0,

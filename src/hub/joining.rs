@@ -3,7 +3,7 @@ use crate::hub::placing::{From, Placed};
 use crate::hub::reader::Reader;
 use crate::hub::replay::Replay;
 use crate::hub::shared::Shared;
-use crate::model::{Gap, GapReason, Pattern, Position};
+use crate::model::{Gap, GapReason, Pattern};
 
 /// The logs that a subscription reads, with its place in each.
 #[derive(Debug, Default)]
@@ -92,7 +92,7 @@ impl Beginning {
             Start::Now | Start::Oldest | Start::Last(_) => (From::start(start, published), published, None),
             Start::Unreadable => (From::Live(published), published, Some(GapReason::Invalid)),
             Start::After(cursor) => {
-                let Position { epoch, sequence, .. } = cursor.position();
+                let (epoch, sequence) = (cursor.epoch(), cursor.sequence());
                 let known = || sequence <= published || sequence <= shared.settled();
                 if epoch != shared.epoch {
                     // With all that is retained. What is not belongs to this one gap.

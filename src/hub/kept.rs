@@ -7,7 +7,7 @@ use crate::hub::segment::Segment;
 use crate::hub::segments::Segments;
 use crate::hub::tail::Tail;
 
-/// What a log has of its events. A topic that never had one has nothing of this, unless somebody conflates.
+/// Events of a log. A topic that never had an event has nothing of this, unless a subscription conflates.
 #[derive(Debug)]
 pub(super) struct Kept {
     pub(super) segments: Segments,
@@ -16,7 +16,7 @@ pub(super) struct Kept {
     pub(super) bytes: usize,
     /// Bytes charged for the segments and the topic.
     pub(super) held: u64,
-    /// The same when the topic was last filed among the [sizes](crate::hub::sizes::Sizes).
+    /// The value of `held` when the topic was last filed among the [sizes](crate::hub::sizes::Sizes).
     pub(super) filed: u64,
     /// The sequence of the event that last had the topic [filed](State::file) for its own sake.
     pub(super) filed_at: u64,

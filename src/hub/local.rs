@@ -1,4 +1,6 @@
+use std::borrow::Borrow;
 use std::fmt;
+use std::future::Future;
 use std::iter::once;
 use std::mem::take;
 use std::sync::Arc;
@@ -16,16 +18,16 @@ use crate::hub::standby::NotifierSource;
 use crate::hub::stats::HubStats;
 use crate::hub::subscription::Subscription;
 use crate::hub::waiters::wake_all;
-use crate::model::{Cursor, Event, Topic};
+use crate::model::{Cursor, Event, IntoTopic, Topic};
 
 /// The embedded hub: an append-only log per topic in memory, one order across all of them.
 ///
 /// A handle; clones are the same hub. When the last one is dropped the hub is closed.
 ///
-/// Publishing never waits for a subscriber: it appends, and wakes who waits, or leaves that to a
-/// [notifier](Self::notifier). A subscriber that falls further behind than its topics' histories and the
-/// [live buffer](LocalHubBuilder::live_buffer) go gets a gap with the exact count, or what its
-/// [`Overflow`](crate::Overflow) says.
+/// Publishing never waits for a subscriber: it appends, and wakes the waiting subscribers, or leaves that to a
+/// [notifier](Self::notifier). A subscriber that falls further behind than its topics' histories and the [live
+/// buffer](LocalHubBuilder::live_buffer) go gets a gap with the exact count, or what its [`Overflow`](crate::Overflow)
+/// says.
 ///
 /// ```
 /// use tidings::{LocalHub, Retention, Subscribe, Topic};
@@ -34,17 +36,17 @@ use crate::model::{Cursor, Event, Topic};
 /// let topic = Topic::new("news")?;
 /// let subscription = hub.subscribe(Subscribe::topics([&topic]))?;
 /// let receipt = hub.publish_now(&topic, "it is on")?;
-/// assert_eq!(receipt.subscribers, 1);
+/// assert_eq!(receipt.subscribers(), 1);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
 /// # On several cores
 ///
-/// Whoever reads shares no lock with others until it has read everything; to wait for more it takes the lock of its
-/// topic. Whoever publishes takes the hub's one sequencer, to whatever topic: that is what gives all topics one order, and
-/// it bounds what a hub can take, at about three million events a second from two cores (`benches/threads.rs` measures it:
-/// of what two publishers with a hub each get done, two on one hub get done two thirds). Who needs more publishes in
-/// [batches](Self::publish_batch), or has several hubs: topics that nobody follows under one cursor need no common one.
+/// A reader shares no lock with others until it has read everything; to wait for more it takes the lock of its topic.
+/// Publishers to all topics share the hub's one sequencer. It gives all topics one order, and bounds the rate of a hub,
+/// at about three million events a second from two cores (`benches/threads.rs` measures it: of what two publishers with
+/// a hub each get done, two on one hub get done two thirds). For higher rates publish in [batches](Self::publish_batch),
+/// or use several hubs: topics that no cursor covers together need no common hub.
 ///
 /// # How it grows
 ///
@@ -96,10 +98,49 @@ impl LocalHub {
         &self.handle.shared
     }
 
-    /// Publishes one event. Wakes its subscribers before it returns, or has a [notifier](Self::notifier) do so, and runs
-    /// nothing of theirs under a lock.
-    pub fn publish_now(&self, topic: &Topic, event: impl Into<Event>) -> Result<Receipt, PublishError> {
-        let (shared, event) = (&*self.handle.shared, event.into());
+    /// Publishes one event when the future is polled. It is ready at its first poll.
+    ///
+    /// The topic is a [`Topic`], a `&Topic`, a `&str` or a `String`; the event is an [`Event`], or a text. Hubs with an engine
+    /// have the same method, so an application can change its hub in one line. [`publish_now`](Self::publish_now) does the
+    /// same without a future.
+    ///
+    /// ```
+    /// # async fn run() -> Result<(), tidings::PublishError> {
+    /// let hub = tidings::LocalHub::new();
+    /// let receipt = hub.publish("news", "it is on").await?;
+    /// assert_eq!(receipt.subscribers(), 0);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// See [`publish_now`](Self::publish_now).
+    pub fn publish(
+        &self,
+        topic: impl IntoTopic,
+        event: impl Into<Event>,
+    ) -> impl Future<Output = Result<Receipt, PublishError>> + Send {
+        let (topic, event) = (topic.into_topic(), event.into());
+        async move { self.publish_event(topic?.borrow(), event) }
+    }
+
+    /// Publishes one event. Wakes its subscribers before it returns, or leaves that to a [notifier](Self::notifier). It does
+    /// not wait for a subscriber.
+    ///
+    /// # Errors
+    ///
+    /// - [`PublishError::Topic`] if the name is not a topic.
+    /// - [`PublishError::Closed`] after [`close`](Self::close).
+    /// - [`PublishError::TooLarge`] if the event is larger than the hub's
+    ///   [`max_event`](LocalHubBuilder::max_event).
+    /// - [`PublishError::Full`] and [`PublishError::TooManyTopics`] if the hub's limits leave no room.
+    pub fn publish_now(&self, topic: impl IntoTopic, event: impl Into<Event>) -> Result<Receipt, PublishError> {
+        self.publish_event(topic.into_topic()?.borrow(), event.into())
+    }
+
+    fn publish_event(&self, topic: &Topic, event: Event) -> Result<Receipt, PublishError> {
+        let shared = &*self.handle.shared;
         shared.check(&event)?;
         let round = Round::new(shared);
         let log = shared.registry.log(topic).ok_or(PublishError::Closed)?;
@@ -114,19 +155,36 @@ impl LocalHub {
         Ok(receipt)
     }
 
-    /// Publishes events in this order and wakes each subscriber once for all of them. All or none: on an error none was
-    /// published. Other publishers wait while all of its events are appended, subscribers don't: a batch of thousands is
-    /// better split.
-    pub fn publish_batch(
-        &self,
-        events: impl IntoIterator<Item = (Topic, Event)>,
-    ) -> Result<Vec<Receipt>, PublishError> {
+    /// Publishes events in this order and wakes each subscriber once for all of them.
+    ///
+    /// Other publishers wait until all of its events are appended, so split a batch of thousands. Subscribers do not wait.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), tidings::PublishError> {
+    /// let hub = tidings::LocalHub::new();
+    /// let receipts = hub.publish_batch([("scores", "1:0"), ("news", "a goal")])?;
+    /// assert_eq!(receipts.len(), 2);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// See [`publish_now`](Self::publish_now). On an error none of the events was published.
+    pub fn publish_batch<T, E>(&self, events: impl IntoIterator<Item = (T, E)>) -> Result<Vec<Receipt>, PublishError>
+    where
+        T: IntoTopic,
+        E: Into<Event>,
+    {
         let shared = &*self.handle.shared;
         // No topic is made before the last event was checked: a refused batch leaves none, nor does an iterator or a clock
         // that panics.
-        let events = events.into_iter().map(|(topic, event)| shared.check(&event).map(|()| (topic, event)));
+        let events = events.into_iter().map(|(topic, event)| {
+            let (topic, event) = (topic.into_topic()?, event.into());
+            shared.check(&event).map(|()| (topic, event))
+        });
         let (events, round) = (events.collect::<Result<Vec<_>, _>>()?, Round::new(shared));
-        let events = events.into_iter().map(|(topic, event)| Some((shared.registry.log(&topic)?, event)));
+        let events = events.into_iter().map(|(topic, event)| Some((shared.registry.log(topic.borrow())?, event)));
         let events = events.collect::<Option<Vec<_>>>().ok_or(PublishError::Closed)?;
         let _reserved = shared.make_room(events.iter().map(|(log, event)| (log, event)))?;
         let mut all = Vec::with_capacity(events.len());
@@ -147,17 +205,17 @@ impl LocalHub {
         Subscription::new(Arc::clone(&self.handle.shared), what)
     }
 
-    /// A future that wakes subscribers in the place of who publishes. `None` while there is another.
+    /// Returns a future that wakes subscribers in place of the publishers. `None` while there is another.
     ///
-    /// Without one a publish wakes everyone who waits before it returns, at 10 to 20 ns each. With one that the
-    /// application runs, a publish leaves them to it, so that it takes no longer however many they are; events
-    /// then reach subscribers by one task more. Take it for topics that thousands wait for, where who publishes must not
-    /// be held up; with few subscribers it costs more than it saves. An endpoint's driver runs it if
+    /// Without a notifier a publish wakes each waiting subscriber before it returns, at 10 to 20 ns each. With one that
+    /// the application runs, a publish leaves them to it, so that it takes no longer however many they are; events then
+    /// reach subscribers by one task more. Use it for topics with thousands of waiting subscribers whose publishers
+    /// must not be held up; with few subscribers it costs more than it saves. An endpoint's driver runs it if
     /// `EndpointBuilder::notifier` is given the hub; then there is no future to spawn here, and this returns `None`.
     ///
-    /// It wakes 256 subscribers each time it is polled, and lets other tasks run in between. It knows subscriptions of one
-    /// topic: those of several topics and of patterns are marked, and so woken, by the publisher. What is queued
-    /// is a topic, once, not those who wait for it.
+    /// It wakes 256 subscribers each time it is polled, and lets other tasks run in between. It wakes subscriptions of
+    /// one topic: those of several topics and of patterns are marked, and so woken, by the publisher. A topic is queued
+    /// once, not each of its waiting subscribers.
     ///
     /// ```
     /// # async fn run(hub: tidings::LocalHub) {
@@ -223,7 +281,7 @@ impl LocalHub {
         shared.sweep_all(shared.now());
     }
 
-    /// Closes the hub for good: subscribers get every event before this, then [`SubscriptionEnd::Closed`](crate::End::Closed).
+    /// Closes the hub for good: subscribers get every event before this, then [`SubscriptionEnd::Closed`](crate::subscriber::SubscriptionEnd::Closed).
     pub fn close(&self) {
         self.handle.shared.close();
     }
@@ -249,7 +307,7 @@ impl Hub for LocalHub {
     type Subscription = Subscription;
 
     async fn publish(&self, topic: &Topic, event: Event) -> Result<Receipt, PublishError> {
-        self.publish_now(topic, event)
+        self.publish_event(topic, event)
     }
 
     fn subscribe(&self, what: Subscribe) -> Result<Subscription, SubscribeError> {
@@ -263,11 +321,11 @@ impl Drop for Handle {
     }
 }
 
-/// What is published in one go, at one time and with one round of wakes.
+/// Publish of one or several events, at one time and with one round of wakes.
 struct Round<'a> {
     shared: &'a Shared,
     now: u64,
-    /// Whether there is a notifier that wakes who waits.
+    /// Whether there is a notifier that wakes the waiting subscribers.
     queues: bool,
 }
 
@@ -355,7 +413,7 @@ impl<'a> Round<'a> {
     }
 }
 
-/// What was appended to topics' logs, and to patterns'.
+/// Returns each append, to the logs of topics and to those of patterns.
 fn each<'a>(
     all: &'a mut [InLog],
     fed: &'a mut [(Arc<Log>, Appended)],

@@ -19,14 +19,14 @@ use crate::model::{Cursor, Gap, GapReason, Pattern, Retention, Topic};
 /// Number of the hub's events after which an event has its topic filed anew, as one that is in use.
 const FILED_EVERY: u64 = 256;
 
-/// The events of one topic, or of all topics that a pattern matches, and who waits for the next.
+/// The events of one topic, or of all topics that a pattern matches, and the waiters for the next.
 #[derive(Debug)]
 pub(super) struct Log {
     pub(super) name: Pattern,
     /// The log's slot in [`Sizes`](crate::hub::sizes::Sizes).
     pub(super) slot: u32,
     pub(super) retention: Arc<Retention>,
-    /// A mirror of [`State::subscriptions`] for those who only want to know whether there are many.
+    /// A mirror of [`State::subscriptions`] for code that only needs to know whether there are many.
     pub(super) audience: Mirror,
     pub(super) budget: Arc<Budget>,
     /// A mirror of how many [feeds](State::feeds) there are.
@@ -40,7 +40,7 @@ pub(super) struct Log {
 /// The registrations of subscriptions of one topic, and of several.
 type Slabs = (Waiters<Waker>, Option<Waiters<Follower>>);
 
-/// What the log's lock guards. Dense indices count this log's events from 0.
+/// State that the log's lock guards. Dense indices count this log's events from 0.
 #[derive(Debug)]
 pub(super) struct State {
     pub(super) kept: Option<Box<Kept>>,
@@ -52,7 +52,7 @@ pub(super) struct State {
     pub(super) evicted: u64,
     /// The sequence of the newest such event that no newer one of its key had replaced by then, as far as that is known.
     pub(super) unreplaced: u64,
-    /// The same of the newest event that is not in memory any more.
+    /// The sequence of the newest such event that is not in memory any more.
     pub(super) gone: u64,
     pub(super) subscriptions: u32,
     /// How many subscriptions of patterns read events of the past here.
@@ -60,7 +60,8 @@ pub(super) struct State {
     /// How many events its subscriptions were handed, as far as that is [counted](crate::hub::reader::Uncounted).
     pub(super) delivered: u64,
     pub(super) waiters: Waiters<Waker>,
-    /// Whether somebody is to come for those waiters: the [notifier](crate::hub::notifier), or who queues the log there.
+    /// Whether the [notifier](crate::hub::notifier), or the publisher that queues the log there, is to come for those
+    /// waiters.
     pub(super) is_queued: bool,
     /// The inboxes of the several-topic subscriptions that have read everything here.
     pub(super) followers: Option<Box<Waiters<Follower>>>,
@@ -75,7 +76,7 @@ pub(super) struct State {
     pub(super) closed: bool,
     /// Whether it is among those that give way before history does.
     pub(super) is_offered: bool,
-    /// Taken out of the registry: whoever still holds the log must ask there again.
+    /// Taken out of the registry: code that still holds the log must ask there again.
     pub(super) dropped: bool,
 }
 
@@ -87,7 +88,7 @@ pub(super) struct Follower {
 }
 
 impl Follower {
-    /// Marks the topic in the inbox. Returns the waker of who waits there.
+    /// Marks the topic in the inbox. Returns the waker of the subscription that waits there.
     pub(super) fn mark(&self) -> Option<Waker> {
         self.inbox.mark(self.key)
     }
@@ -139,7 +140,7 @@ impl Log {
         self.fed.load() as usize
     }
 
-    /// What is gone here, as a gap.
+    /// Returns a gap for the events that are gone here.
     pub(super) fn gap(&self, reason: GapReason, cursor: Cursor) -> Gap {
         let gap = Gap::new(reason, cursor);
         match self.name.as_topic() {

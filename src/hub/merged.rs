@@ -40,7 +40,7 @@ pub(super) struct Merged {
     ended: Option<SubscriptionEnd>,
 }
 
-/// What comes next in the merged order. Its topic is out of `heads`: it goes back to `marked`, read or not.
+/// Next item in the merged order. Its topic is out of `heads`: it goes back to `marked`, read or not.
 enum Next {
     /// Events of one topic, up to and with the sequence.
     Events {
@@ -79,7 +79,7 @@ impl Merged {
         }
     }
 
-    /// What it follows.
+    /// Returns the topics and patterns of the subscription.
     pub(super) fn names(&self) -> impl Iterator<Item = &Pattern> {
         self.topics.iter().map(|followed| &followed.reader.log.name)
     }
@@ -120,7 +120,7 @@ impl Merged {
         }
     }
 
-    /// What comes next, or registers for it.
+    /// Returns the next item, or registers for it.
     fn poll_order(&mut self, shared: &Shared, cx: &mut Context<'_>) -> Poll<Next> {
         loop {
             match self.order(shared) {
@@ -135,7 +135,7 @@ impl Merged {
         }
     }
 
-    /// What comes next; if nothing, the watermark up to which that is so.
+    /// Returns the next item; if there is none, the watermark up to which that is so.
     fn order(&mut self, shared: &Shared) -> Result<Next, u64> {
         let mut is_fresh = false;
         loop {
@@ -266,7 +266,7 @@ impl Merged {
         };
         shared.gaps.add(1);
         let after = shared.cursor(self.sequence);
-        self.sequence = gap.cursor.position().sequence;
+        self.sequence = gap.cursor.sequence();
         Some(gap.after(after))
     }
 

@@ -17,15 +17,16 @@ use crate::hub::waiters::Waiters;
 /// How many it wakes before it lets other tasks run.
 const WAKES: usize = 256;
 
-/// Wakes the subscribers of a [`LocalHub`](crate::LocalHub) in the place of who publishes, see
+/// Wakes the subscribers of a [`LocalHub`](crate::LocalHub) in place of the publishers, see
 /// [`LocalHub::notifier`](crate::LocalHub::notifier).
 ///
-/// A future for the application to run: as a task, or in one of its own. It is ready when the hub is closed. Dropped
-/// before, it wakes whom it still should; from then on publishers wake by themselves again.
+/// A future for the application to run: as a task, or in one of its own. It is ready when the hub is closed. If it is
+/// dropped before, it wakes the subscribers that it still has to wake; from then on publishers wake by themselves
+/// again.
 #[must_use = "a notifier wakes nobody unless it is polled"]
 pub struct Notifier {
     shared: Arc<Shared>,
-    /// Whom it is waking: those before `next` are woken.
+    /// Waiters that it is waking: those before `next` are woken.
     woken: Vec<Option<Waker>>,
     next: usize,
     log: Option<Arc<Log>>,
@@ -52,7 +53,7 @@ struct Queue {
     standby: Waiters<Waker>,
 }
 
-/// Whoever queued a topic wakes its waiters.
+/// Error of a hub without a notifier. The caller wakes the topic's waiters.
 pub(super) struct NoNotifier;
 
 /// Result of the attempt to begin a notifier.
@@ -63,7 +64,7 @@ pub(super) enum Begun {
     Closed,
 }
 
-/// What a notifier finds in the queue.
+/// Next entry of the notifier's queue.
 enum Turn {
     Log(Arc<Log>),
     Nothing,
@@ -82,7 +83,7 @@ impl Notifier {
         Self { shared, woken: Vec::new(), next: 0, log: None }
     }
 
-    /// Wakes some of those whom it is waking. False: that was all of them.
+    /// Wakes some of the waiters in hand. Returns `false` if that was all of them.
     fn wake(&mut self, left: &mut usize) -> bool {
         while let Some(waker) = self.woken.get_mut(self.next) {
             if *left == 0 {
@@ -192,8 +193,8 @@ impl Wakes {
         drop(waker);
     }
 
-    /// Has the notifier wake a topic's waiters, which are [queued](crate::hub::log::State::is_queued). Returns the waker
-    /// of the notifier, if it waits.
+    /// Queues a topic, so that the notifier wakes its waiters, which are [queued](crate::hub::log::State::is_queued).
+    /// Returns the waker of the notifier, if it waits.
     pub(super) fn push(&self, log: &Arc<Log>) -> Result<Option<Waker>, NoNotifier> {
         let mut queue = self.queue.lock();
         if !queue.is_on || queue.is_closed {

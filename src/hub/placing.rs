@@ -5,7 +5,7 @@ use crate::hub::log::{Log, State};
 use crate::hub::segment::Segment;
 use crate::model::Overflow;
 
-/// Where in the log a subscription begins.
+/// Start of a subscription in the log.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum From {
     /// After a sequence that is the present: with what is in memory, retained or not.
@@ -18,7 +18,7 @@ pub(super) enum From {
     At(u64),
 }
 
-/// Where a subscription was placed.
+/// Place of a subscription.
 #[derive(Debug)]
 pub(super) struct Placed {
     /// The index of the first event to deliver.
@@ -29,7 +29,7 @@ pub(super) struct Placed {
     pub(super) gap: Option<u64>,
 }
 
-/// What a reader finds at its index.
+/// Result of a look at a reader's index.
 #[derive(Debug)]
 pub(super) enum Found {
     /// The segment that holds it.
@@ -101,7 +101,7 @@ impl Log {
 }
 
 impl State {
-    /// Where a subscription begins. History must have been evicted to the present before.
+    /// Places a subscription. History must have been evicted to the present before.
     pub(super) fn place(&self, from: From, overflow: Overflow) -> Placed {
         let evicted = self.evicted_for(overflow);
         let (index, gap) = match from {
@@ -120,8 +120,8 @@ impl State {
         Placed { index, head, gap }
     }
 
-    /// The same for a replay up to and with a sequence: also the sequence of the last event there is to replay, and how
-    /// many there are.
+    /// Places a replay up to and with a sequence. Also returns the sequence of the last event there is to replay, and
+    /// their number.
     pub(super) fn place_up_to(&self, sequence: u64, from: From, overflow: Overflow) -> (Placed, Option<(u64, u64)>) {
         let (placed, end) = (self.place(from, overflow), self.index_after(sequence));
         let last = end.checked_sub(1).filter(|&last| last >= placed.index);
@@ -130,7 +130,7 @@ impl State {
         (placed, replay)
     }
 
-    /// What is at an index.
+    /// Returns the segment or the loss at an index.
     pub(super) fn find(&self, index: u64, overflow: Overflow) -> Found {
         if index >= self.next {
             return Found::Nothing;

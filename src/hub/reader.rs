@@ -35,7 +35,7 @@ pub(super) struct Uncounted(u32);
 /// How many events a reader delivers before it has them counted though there is more to read.
 const UNCOUNTED: u32 = 1 << 16;
 
-/// What a glance tells.
+/// Result of a glance.
 #[derive(Debug)]
 pub(super) enum Glance<'a> {
     /// Events, all of which are to be delivered.
@@ -55,7 +55,7 @@ pub(super) struct Ahead<'a> {
     pub(super) is_whole: bool,
 }
 
-/// What a reader should have read next is gone.
+/// Loss of the events that a reader should have read next.
 #[derive(Debug)]
 pub(super) struct Lost {
     /// How many events.
@@ -71,7 +71,7 @@ impl Reader {
         Self { log, segment: None, next: placed.index, stepped: 0, conflated: 0, uncounted: Uncounted::default() }
     }
 
-    /// What there is to do, as far as a glance tells that takes no step and no lock.
+    /// Looks for events without a lock, and without a step over any.
     #[inline(always)]
     pub(super) fn glance(&self, overflow: Overflow) -> Glance<'_> {
         let Some(segment) = self.segment.as_deref() else {
@@ -88,7 +88,8 @@ impl Reader {
         }
     }
 
-    /// The same [at hand](Glance::AtHand), after a glance that told of so many events: what came since may expire.
+    /// Returns the events [at hand](Glance::AtHand) after a glance that found this number of events: later ones may
+    /// expire.
     #[inline(always)]
     pub(super) fn at_hand(&self, events: u32) -> Option<Ahead<'_>> {
         let segment = self.segment.as_deref()?;
@@ -96,8 +97,8 @@ impl Reader {
         Some(Ahead { log: &self.log, segment, places: place..place + events, is_whole: true })
     }
 
-    /// What can be read without a lock. Steps over what has expired, and for a reader that conflates over what is
-    /// replaced.
+    /// Returns the events that can be read without a lock. Steps over those that have expired, and for a reader that
+    /// conflates over those that are replaced.
     #[inline]
     pub(super) fn ahead(&mut self, shared: &Shared, overflow: Overflow) -> Option<Ahead<'_>> {
         self.ahead_before(u64::MAX, shared, overflow)
@@ -159,7 +160,7 @@ impl Reader {
         segment.never_expires() && (overflow != Overflow::Latest || self.takes_newest(segment, place))
     }
 
-    /// Out of line for those who conflate nothing.
+    /// Out of line for readers that conflate nothing.
     #[inline(never)]
     fn takes_newest(&self, segment: &Segment, place: u32) -> bool {
         self.conflated == 0 && segment.is_newest_from(place)
@@ -298,13 +299,13 @@ impl Ahead<'_> {
         (bytes, end - self.places.start, self.segment.sequence(end - 1))
     }
 
-    /// What a sieve leaves of them; `None` if that is nothing any more.
+    /// Returns the events that a sieve leaves of them; `None` if it leaves none.
     #[cold]
     pub(super) fn sieved_batch(&self, shared: &Shared, overflow: Overflow) -> Option<(Batch, Taken)> {
         Sieve::new(self.segment, shared, overflow).batch(self.places.clone())
     }
 
-    /// The same, encoded: the first of what is left.
+    /// Encodes the first of the events that a sieve leaves of them; `None` if it leaves none.
     #[cold]
     pub(super) fn sieved_encode(
         &self,

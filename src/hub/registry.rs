@@ -30,10 +30,10 @@ pub(super) struct Registry {
 #[derive(Debug, Default)]
 pub(super) struct Topics {
     pub(super) live: TopicTable<Named>,
-    /// The same in the order of their names.
+    /// The topics of `live`, in the order of their names.
     pub(super) names: BTreeMap<Named, ()>,
     pub(super) tombstones: Tombstones,
-    /// What came of the logs that were dropped.
+    /// Statistics of the logs that were dropped.
     past: HubStats,
     counts: Counts,
     /// The logs of the patterns that are followed, see [`Log::feed`].

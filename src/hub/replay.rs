@@ -8,9 +8,8 @@ use crate::hub::shared::Shared;
 use crate::hub::visit::Visited;
 use crate::model::{Cursor, Gap, GapReason, Overflow, Pattern, Topic};
 
-/// What a subscription of a pattern reads from the logs of the topics, merged, before it reads on in the pattern's own:
-/// when it begins in the past, and when it fell behind. Only the topics with something unread are here, each until it
-/// is read.
+/// Reader of the topics' logs, merged, for a subscription of a pattern that begins in the past or fell behind. After it
+/// the subscription reads the pattern's own log. Only the topics with something unread are here, each until it is read.
 #[derive(Debug)]
 pub(super) struct Replay {
     /// Up to and with this sequence; what is later is in the pattern's log.
@@ -18,7 +17,7 @@ pub(super) struct Replay {
     /// Of the topics with something unread, the one whose next event is the earliest.
     first: Option<Unread>,
     rest: BinaryHeap<Reverse<Unread>>,
-    /// What is gone, by the sequence of the last of it.
+    /// Missing events, by the sequence of the last of them.
     gaps: BTreeMap<u64, Missing>,
     /// Whether something is gone that the subscription was there for.
     pub(super) is_behind: bool,
@@ -44,7 +43,7 @@ struct Missing {
     topic: Option<Topic>,
 }
 
-/// What a look at the topics found.
+/// Result of a look at the topics.
 struct Looked {
     /// How many events there are to replay.
     events: u64,
@@ -60,8 +59,8 @@ impl Replay {
         Self { seam, first: None, rest: BinaryHeap::new(), gaps: BTreeMap::new(), is_behind: false }
     }
 
-    /// What a subscription that begins in the past is to be given, up to and with `seam`; and a gap that may be, of which
-    /// it can't be said where: so it is told before anything else.
+    /// Returns the replay of a subscription that begins in the past, up to and with `seam`. If events may be missing at
+    /// an unknown place, also returns a gap, which is delivered before anything else.
     pub(super) fn begin(
         shared: &Shared,
         pattern: &Pattern,
@@ -79,7 +78,8 @@ impl Replay {
         (this, unsure.map(|(missing, after)| missing.gap(shared.cursor(after)).gone(shared.cursor(seam))))
     }
 
-    /// What a subscription that has read up to and with `read` finds of what is gone from the pattern's log.
+    /// Looks in the topics for the events that are gone from the pattern's log, for a subscription that has read up to
+    /// and with `read`.
     #[cold]
     pub(super) fn catch_up(&mut self, shared: &Shared, pattern: &Pattern, read: u64, lost: &Lost, overflow: Overflow) {
         // What it stepped over must not be found again: it would make up for what is not.
@@ -222,8 +222,8 @@ impl Replay {
         gap.is_some_and(|gap| self.first.as_ref().is_none_or(|unread| *gap < unread.head))
     }
 
-    /// Who reads what comes next, up to which sequence, and the index where it ends: the highest, if that is the reader of
-    /// the pattern's log.
+    /// Returns the reader of the next event, the sequence up to which it reads, and the index at which it ends: the
+    /// highest for the reader of the pattern's log.
     pub(super) fn reader<'a>(&'a mut self, log: &'a mut Reader, up_to: u64) -> (&'a mut Reader, u64, u64) {
         let Some(unread) = &mut self.first else {
             return (log, up_to, u64::MAX);

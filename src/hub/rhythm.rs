@@ -13,9 +13,9 @@ pub(super) struct Rhythm {
 }
 
 impl Rhythm {
-    /// In how long the next event is likely. One interval after the last; where that is over, in as long again as it is
-    /// over: a rhythm that is a little irregular costs one more look, and who looks at a topic that fell silent looks
-    /// ever more seldom.
+    /// Returns the time in which the next event is likely: one interval after the last event. If that is over, the time
+    /// since then: a rhythm that is a little irregular costs one more look, and looks at a topic that fell silent
+    /// become ever rarer.
     pub(super) fn next_in(self, now: u64) -> Duration {
         let interval = self.last.saturating_sub(self.first) / self.intervals.max(1);
         let due = self.last.saturating_add(interval);

@@ -15,7 +15,7 @@ use crate::model::Topic;
 
 /// A stretch of one log: written in order by one writer under the log's lock, read without a lock.
 pub(super) struct Segment {
-    /// The segment itself, for those who keep it in mind and not in memory.
+    /// The segment itself, for references that do not keep it in memory.
     this: Weak<Self>,
     /// The dense index of the first place.
     pub(super) base: u64,
@@ -123,7 +123,7 @@ impl Segment {
         range.start + before as u32
     }
 
-    /// Where, in a range of written places, the events of its first one's topic end.
+    /// Returns the end, in a range of written places, of the events of its first one's topic.
     pub(super) fn end_of_topic(&self, range: Range<u32>) -> u32 {
         if self.run.topics.is_empty() {
             return range.end;
@@ -155,7 +155,7 @@ impl Segment {
         }
     }
 
-    /// What it is charged with.
+    /// Returns the charged bytes.
     pub(super) fn charged(&self) -> u64 {
         self.charge.bytes()
     }

@@ -19,13 +19,13 @@ use crate::hub::segment::{Evicted, nanos};
 use crate::hub::sweeper::Sweeper;
 use crate::hub::sync::{Count, Mutex, MutexGuard, Watermark};
 use crate::hub::waiters::wake_all;
-use crate::model::{Cursor, Event, Overflow, Pattern, Position, Topic};
+use crate::model::{Cursor, Event, Overflow, Pattern, Topic};
 use crate::time::Clock;
 
 /// Number of logs that a sweep of all drops under one hold of the registry's lock.
 const RELEASED: usize = 64;
 
-/// What every handle of a hub and every subscription shares.
+/// State that every handle of a hub and every subscription share.
 pub(super) struct Shared {
     pub(super) epoch: u64,
     pub(super) max_event: usize,
@@ -50,7 +50,7 @@ pub(super) struct Shared {
     began: Instant,
 }
 
-/// Who gives out sequences. Its lock is held while an event goes to its log and its marks to the inboxes.
+/// Source of sequences. Its lock is held while an event goes to its log and its marks to the inboxes.
 #[derive(Debug, Default)]
 pub(super) struct Sequencer {
     /// The last sequence given out.
@@ -98,7 +98,7 @@ impl Shared {
 
     /// The cursor of a sequence.
     pub(super) fn cursor(&self, sequence: u64) -> Cursor {
-        Cursor::new(Position { epoch: self.epoch, sequence })
+        Cursor::new(self.epoch, sequence)
     }
 
     /// Begins a subscription of a topic.

@@ -63,7 +63,7 @@ impl<'a> Sieve<'a> {
         start..(start..range.end).find(is_out).unwrap_or(range.end)
     }
 
-    /// What is left of a range, as a batch: by reference, if that is one run.
+    /// Returns the events that are left of a range, as a batch: by reference if they are one run.
     pub(super) fn batch(&self, range: Range<u32>) -> Option<(Batch, Taken)> {
         let mut left_out = LeftOut::default();
         let first = self.next(range.clone(), &mut left_out);

@@ -19,10 +19,10 @@ pub(super) struct Single {
     overflow: Overflow,
 }
 
-/// Where a subscription is that was let go: an index that no log comes to.
+/// Index of a subscription that was ended because it is too slow: no log reaches it.
 const TOO_SLOW: u64 = u64::MAX;
 
-/// What is found under the log's lock where there is nothing to read without it.
+/// Result of a look under the log's lock, if there is nothing to read without it.
 enum Found {
     /// There may be something to read now.
     More,
@@ -37,13 +37,13 @@ impl Single {
         Self { reader, ticket: Ticket::NONE, sequence, overflow }
     }
 
-    /// What there is to do, as far as a glance tells.
+    /// Looks for events without a lock.
     #[inline(always)]
     pub(super) fn glance(&self) -> Glance<'_> {
         self.reader.glance(self.overflow)
     }
 
-    /// The same at hand, after a glance that told of so many events.
+    /// Returns the events at hand after a glance that found this number of events.
     #[inline(always)]
     pub(super) fn at_hand(&self, events: u32) -> Option<Ahead<'_>> {
         self.reader.at_hand(events)
@@ -112,14 +112,14 @@ impl Single {
         }
     }
 
-    /// So many events were delivered, the last with this sequence.
+    /// Counts the delivered events, the last of which has this sequence.
     #[inline(always)]
     pub(super) fn delivered(&mut self, events: u32, sequence: u64) {
         self.reader.advance(events);
         self.sequence = sequence;
     }
 
-    /// What is to be delivered of what is ahead, where that is not all of it.
+    /// Returns the events ahead that are to be delivered, if that is not all of them.
     #[cold]
     fn sieved_batch(&mut self, shared: &Shared) -> Option<Batch> {
         let (batch, taken) = self.reader.ahead(shared, self.overflow)?.sieved_batch(shared, self.overflow)?;
@@ -128,7 +128,7 @@ impl Single {
         Some(batch.with_conflated(self.reader.take(&taken, events, shared)))
     }
 
-    /// The same, encoded.
+    /// Encodes the first of the events ahead that are to be delivered, if that is not all of them.
     #[cold]
     fn sieved_encode(&mut self, shared: &Shared, format: &dyn Format, max: usize) -> Option<EncodedBatch> {
         let ahead = self.reader.ahead(shared, self.overflow)?;
@@ -159,7 +159,8 @@ impl Single {
         true
     }
 
-    /// The same without a look at what is in hand before: if that is evicted, nobody would wake who waits with it.
+    /// Registers without a look at the segment in hand, and lets go of it: if it were evicted, nothing would wake this
+    /// reader.
     pub(super) fn wait_unseen(&mut self, shared: &Shared, cx: &mut Context<'_>) -> bool {
         let waits = self.register(shared, cx);
         if waits {

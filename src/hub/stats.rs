@@ -1,7 +1,7 @@
 use crate::hub::log::{Log, State};
 use crate::hub::shared::Shared;
 
-/// What a hub holds, and what came of all that was published to it.
+/// Contents of a hub, and counts of all that was published to it.
 ///
 /// When nobody publishes or polls at the moment, and each subscription was last found to have nothing more to read, or was
 /// dropped, these hold exactly:
@@ -36,9 +36,9 @@ pub struct HubStats {
     pub retained: u64,
     /// Their payloads, names and keys, in bytes.
     pub retained_bytes: usize,
-    /// What is kept encoded, in bytes.
+    /// Bytes of encoded events.
     pub cached_bytes: usize,
-    /// What readers hold of evicted history, in bytes.
+    /// Bytes of evicted history that readers hold.
     pub pinned_bytes: usize,
     /// All that the [budget](crate::LocalHubBuilder::max_bytes) counts: events in history and in
     /// [live buffers](crate::LocalHubBuilder::live_buffer), what it takes to keep them, and the two above.

@@ -48,11 +48,12 @@ use crate::model::{Cursor, Gap, GapReason, Overflow, Pattern, Topic};
 /// entry. A resume that may have missed events of forgotten topics yields one gap without a topic. Gaps with no event
 /// between them are one gap.
 ///
-/// Live, a pattern's subscription reads a log that all who follow the pattern share, of up to 1,024 events, 256 KiB and
-/// 10 seconds, and of as much as the [live buffer](crate::LocalHubBuilder::live_buffer) holds while one of them is behind;
-/// a subscription that is further behind reads on from the topics' own histories. If those have lost something it is told so
-/// for each topic, in its place, without a count where that is not known. Where events expire, topics are not remembered, or
-/// [`Overflow::Latest`](crate::Overflow) leaves events out, it may be told of a gap that was none.
+/// Live, a pattern's subscription reads a log that all subscriptions of the pattern share, of up to 1,024 events, 256
+/// KiB and 10 seconds, and of as much as the [live buffer](crate::LocalHubBuilder::live_buffer) holds while one of them
+/// is behind; a subscription that is further behind reads on from the topics' own histories. If those have lost
+/// something it is told so for each topic, in its place, without a count where that is not known. Where events expire,
+/// topics are not remembered, or [`Overflow::Latest`](crate::Overflow) leaves events out, it may be told of a gap that
+/// was none.
 ///
 /// # When it falls behind
 ///
@@ -75,7 +76,7 @@ use crate::model::{Cursor, Gap, GapReason, Overflow, Pattern, Topic};
 /// ```
 pub struct Subscription {
     shared: Arc<Shared>,
-    /// What is said before anything else.
+    /// Gap that is delivered before anything else.
     opening: Option<Box<Gap>>,
     order: Order,
 }
@@ -165,7 +166,7 @@ impl Subscription {
         self.shared.gaps.add(1);
         let sequence = self.order.sequence_mut();
         let after = self.shared.cursor(*sequence);
-        *sequence = (*sequence).max(gap.cursor.position().sequence);
+        *sequence = (*sequence).max(gap.cursor.sequence());
         if gap.reason == GapReason::Evicted { gap.after(after) } else { gap }
     }
 }

@@ -59,7 +59,7 @@ impl<G: DerefMut> DerefMut for Held<G> {
     }
 }
 
-/// A mutex that does not know poison: no code of a user runs under one, so its data is whole whoever panicked.
+/// A mutex without poison: no code of a user runs under one, so its data is whole after a panic.
 #[derive(Debug, Default)]
 pub(super) struct Mutex<T>(primitives::Mutex<T>);
 
@@ -109,8 +109,8 @@ impl<T> Leaf<T> {
 /// The sequence up to which every event is in its log, and every inbox that it concerns is marked or found by
 /// [`LateMarks`](crate::hub::late_marks::LateMarks).
 ///
-/// Release on the store, Acquire on the load: who sees a sequence here sees the marks made before it, and so may take an
-/// inbox without a mark for "nothing up to this sequence".
+/// Release on the store, Acquire on the load: a reader that sees a sequence here sees the marks made before it, and so
+/// may take an inbox without a mark for "nothing up to this sequence".
 #[derive(Debug)]
 pub(super) struct Watermark(AtomicU64);
 
@@ -131,8 +131,8 @@ impl Watermark {
 
 /// How many places of a segment are written.
 ///
-/// Release on the store, Acquire on the load: who sees a length sees the places below it. (A place is a `OnceLock`, so a
-/// reader that did not would find it empty, never torn.)
+/// Release on the store, Acquire on the load: a reader that sees a length sees the places below it. (A place is a
+/// `OnceLock`, so a reader that did not would find it empty, never torn.)
 #[derive(Debug)]
 pub(super) struct Length(AtomicU32);
 
@@ -151,8 +151,8 @@ impl Length {
     }
 }
 
-/// A link that is set once. Orders what was done before it was set before what is done by who finds it, as a `OnceLock`
-/// does; loom has none, so there a flag stands for the ordering.
+/// A link that is set once. Writes before it is set are ordered before reads of a thread that finds it, as with a
+/// `OnceLock`; loom has none, so there a flag stands for the ordering.
 #[derive(Debug)]
 pub(super) struct Link<T> {
     link: OnceLock<T>,
@@ -288,8 +288,8 @@ impl Mirror {
     }
 }
 
-/// A mirror of a flag that a lock guards, for those who decide nothing for good by it. Relaxed: whoever acts upon an old
-/// word is told so under the lock.
+/// A mirror of a flag that a lock guards, for code that decides nothing for good by it. Relaxed: code that acts upon an
+/// old value is told so under the lock.
 #[derive(Debug, Default)]
 pub(super) struct Switch(AtomicFlag);
 

@@ -13,7 +13,7 @@ const SEAL_WEIGHT: u32 = 64 * 1024;
 /// The least weight at which one is sealed of a topic that keeps little: about what the segment itself takes.
 const LEAST_SEAL_WEIGHT: u32 = 512;
 
-/// What room a topic's newest segment has, and so which event begins the next.
+/// Room of a topic's newest segment, which decides the event that begins the next one.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Tail {
     places: u16,

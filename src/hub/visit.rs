@@ -175,7 +175,7 @@ mod tests {
     /// Publishes `events` events to the topics of these numbers, in turn.
     fn publish(hub: &LocalHub, topics: impl Iterator<Item = usize> + Clone, events: usize) {
         for n in topics.cycle().take(events) {
-            hub.publish_now(&Topic::new(format!("room/{n}/chat")).expect("a name"), "").expect("room");
+            hub.publish_now(Topic::new(format!("room/{n}/chat")).expect("a name"), "").expect("room");
         }
     }
 
@@ -196,7 +196,7 @@ mod tests {
     fn pattern_is_resumed_by_the_topics_that_had_events_since_and_not_by_all() {
         let hub = LocalHub::new();
         publish(&hub, 0..20_000, 20_000);
-        let after = hub.cursor().position().sequence;
+        let after = hub.cursor().sequence();
         publish(&hub, (0..20_000).step_by(40), 2_000);
         assert_eq!(visited(&hub, "room/**", Some(after)).len(), 500);
         assert_eq!(visited(&hub, "room/40/*", Some(after)), ["room/40/chat"]);
@@ -210,7 +210,7 @@ mod tests {
         let hub = LocalHub::new();
         publish(&hub, 0..1_000, 10_000);
         // Of 3,000 events, one is of the topic.
-        let after = hub.cursor().position().sequence - 3_000;
+        let after = hub.cursor().sequence() - 3_000;
         let names = hub.shared().registry.visit_by_name(&Pattern::new("room/7/*").unwrap(), 3_000 / 16, |_| ());
         assert!(names.is_some(), "one name");
         assert!(hub.shared().registry.visit_by_name(&Pattern::new("room/**").unwrap(), 3_000 / 16, |_| ()).is_none());

@@ -6,7 +6,7 @@ use std::vec::Drain;
 /// Number of places that are kept however few register.
 const FEW: usize = 64;
 
-/// Who waits for a topic's next event: a slab that is taken whole.
+/// Waiters for a topic's next event: a slab that is taken whole.
 ///
 /// A registration is good for one round. Taking the slab ends the round, so a waiter that was taken is not woken again
 /// before it has registered again, and no ticket of an old round can touch a newer registration.
@@ -14,7 +14,7 @@ const FEW: usize = 64;
 pub(super) struct Waiters<T> {
     slots: Vec<Option<T>>,
     round: u64,
-    /// What most topics with one subscriber do without.
+    /// Waiters beside the first slots, which most topics with one subscriber do without.
     beside: Option<Box<Beside<T>>>,
 }
 

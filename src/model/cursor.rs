@@ -3,27 +3,13 @@ use std::str::FromStr;
 
 use bytes::BytesMut;
 
-/// A place in a hub's order: the hub's life, and a sequence across all its topics.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-#[non_exhaustive]
-pub struct Position {
-    /// Which life of the hub. Sequences of two epochs don't compare.
-    pub epoch: u64,
-    /// The number of the event in this epoch, from 1; 0 is before the first. One topic's are sparse.
-    pub sequence: u64,
-}
-
-impl Position {
-    /// The position `sequence` of `epoch`.
-    #[must_use]
-    pub fn new(epoch: u64, sequence: u64) -> Self {
-        Self { epoch, sequence }
-    }
-}
-
-/// A position as a client holds it: `epoch.sequence` or `epoch.sequence.tag`.
+/// A position in a hub's order: `epoch.sequence` or `epoch.sequence.tag` on the wire.
 ///
-/// The epoch and the tag are in base 36 (`0-9a-z`), the sequence is decimal, all without leading zeros: at most
+/// The epoch is one life of the hub; sequences of two epochs do not compare. The sequence is the number of an event in its
+/// epoch, from 1, across all topics of the hub; 0 is before the first. The tag is a fingerprint of the event, for hubs that
+/// have one.
+///
+/// On the wire the epoch and the tag are in base 36 (`0-9a-z`), the sequence is decimal, all without leading zeros: at most
 /// [`Cursor::MAX_LEN`] bytes of `[0-9a-z.]`. A client may compare the sequences of two cursors with the same epoch, and
 /// do no other arithmetic.
 ///
@@ -31,13 +17,14 @@ impl Position {
 /// use tidings::Cursor;
 ///
 /// let cursor: Cursor = "k3x9.17".parse()?;
-/// assert_eq!(cursor.position().sequence, 17);
+/// assert_eq!(cursor.sequence(), 17);
 /// assert_eq!(cursor.to_string(), "k3x9.17");
 /// # Ok::<(), tidings::CursorError>(())
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Cursor {
-    position: Position,
+    epoch: u64,
+    sequence: u64,
     tag: Option<u64>,
 }
 
@@ -45,31 +32,41 @@ impl Cursor {
     /// The longest wire form that is read, in bytes.
     pub const MAX_LEN: usize = 64;
 
-    /// The cursor of a position in a hub that has no tags.
+    /// Returns the cursor of `sequence` in `epoch`, without a tag.
     #[must_use]
-    pub fn new(position: Position) -> Self {
-        Self { position, tag: None }
+    pub const fn new(epoch: u64, sequence: u64) -> Self {
+        Self { epoch, sequence, tag: None }
     }
 
-    /// The same position with a fingerprint of the entry there.
+    /// Sets the tag.
     #[must_use]
     pub fn with_tag(self, tag: u64) -> Self {
         Self { tag: Some(tag), ..self }
     }
 
-    /// The position.
+    /// Returns the epoch: one life of the hub.
     #[must_use]
-    pub fn position(self) -> Position {
-        self.position
+    pub const fn epoch(self) -> u64 {
+        self.epoch
     }
 
-    /// The fingerprint of the entry at the position, where the hub has them.
+    /// Returns the number of the event in its epoch, from 1.
+    #[must_use]
+    pub const fn sequence(self) -> u64 {
+        self.sequence
+    }
+
+    /// Returns the fingerprint of the event at this position, if the hub has one.
     #[must_use]
     pub fn tag(self) -> Option<u64> {
         self.tag
     }
 
-    /// Reads the wire form from the bytes of a header or a query.
+    /// Parses the wire form.
+    ///
+    /// # Errors
+    ///
+    /// [`CursorError`] if the bytes are not a cursor, or are more than [`Cursor::MAX_LEN`].
     pub fn parse(bytes: &[u8]) -> Result<Self, CursorError> {
         if bytes.len() > Self::MAX_LEN {
             return Err(CursorError);
@@ -80,22 +77,22 @@ impl Cursor {
     fn read(bytes: &[u8]) -> Option<Self> {
         let (epoch, rest) = number::<36>(bytes)?;
         let (sequence, rest) = number::<10>(rest.strip_prefix(b".")?)?;
-        let position = Position { epoch, sequence };
+        let cursor = Self::new(epoch, sequence);
         if rest.is_empty() {
-            return Some(Self { position, tag: None });
+            return Some(cursor);
         }
         let (tag, rest) = number::<36>(rest.strip_prefix(b".")?)?;
-        rest.is_empty().then_some(Self { position, tag: Some(tag) })
+        rest.is_empty().then_some(cursor.with_tag(tag))
     }
 
     /// Appends the wire form.
     ///
     /// ```
     /// use bytes::BytesMut;
-    /// use tidings::{Cursor, Position};
+    /// use tidings::Cursor;
     ///
     /// let mut out = BytesMut::from("id: ");
-    /// Cursor::new(Position::new(36, 17)).encode(&mut out);
+    /// Cursor::new(36, 17).encode(&mut out);
     /// assert_eq!(&out[..], b"id: 10.17");
     /// ```
     pub fn encode(self, out: &mut BytesMut) {
@@ -133,12 +130,6 @@ impl FromStr for Cursor {
     }
 }
 
-impl From<Position> for Cursor {
-    fn from(position: Position) -> Self {
-        Self::new(position)
-    }
-}
-
 impl fmt::Display for Cursor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let written = Written::of(*self);
@@ -166,9 +157,9 @@ impl Written {
             this.number::<36>(tag);
             this.start -= 1;
         }
-        this.number::<10>(cursor.position.sequence);
+        this.number::<10>(cursor.sequence);
         this.start -= 1;
-        this.number::<36>(cursor.position.epoch);
+        this.number::<36>(cursor.epoch);
         this
     }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-/// What is published: a payload and, where wanted, a name, a coalescing key and a time to live.
+/// Event to publish: a payload and, optionally, a name, a coalescing key and a time to live.
 ///
 /// Immutable; cloning shares the payload.
 ///
@@ -201,7 +201,7 @@ impl Event {
         self.extra.as_ref()?.ttl
     }
 
-    /// What the event counts against a limit of bytes: payload, name and key.
+    /// Returns the bytes that the event counts against a limit: those of payload, name and key.
     #[must_use]
     pub fn weight(&self) -> usize {
         self.payload.len() + self.name().map_or(0, str::len) + self.key().map_or(0, str::len)
@@ -223,13 +223,13 @@ pub enum EventError {
     /// Text that is not UTF-8.
     #[error("the text is not UTF-8 from byte {at} on; publish other bytes as binary")]
     NotUtf8 {
-        /// Where the first wrong byte is.
+        /// Index of the first wrong byte.
         at: usize,
     },
     /// Text that is not JSON, or a value that has no JSON form.
     #[error("not JSON: {reason}")]
     NotJson {
-        /// What the parser or the serializer said.
+        /// Message of the parser or the serializer.
         reason: String,
     },
     /// A JSON string or name with one half of a surrogate pair, for which there is no text.

@@ -1,6 +1,6 @@
 use crate::model::{Cursor, Topic};
 
-/// What a subscriber gets in the place of events that are gone.
+/// Delivery in the place of missing events.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Gap {
@@ -31,7 +31,7 @@ impl Gap {
         Self { reason, missed: None, topic: None, cursor, gone: None, after: None, snapshot: false }
     }
 
-    /// The same with the number of events missed.
+    /// Sets the number of events missed.
     #[must_use]
     pub fn missed(self, missed: u64) -> Self {
         Self { missed: Some(missed), ..self }
@@ -43,19 +43,19 @@ impl Gap {
         Self { gone: Some(gone), ..self }
     }
 
-    /// The same, and everything up to this cursor was delivered before it.
+    /// Says that everything up to this cursor was delivered before the gap.
     #[must_use]
     pub fn after(self, cursor: Cursor) -> Self {
         Self { after: Some(cursor), ..self }
     }
 
-    /// The same, followed by the application's state.
+    /// Says that the application's state follows the gap.
     #[must_use]
     pub fn with_snapshot(self) -> Self {
         Self { snapshot: true, ..self }
     }
 
-    /// The same with the topic that they were of.
+    /// Sets the topic of the missing events.
     #[must_use]
     pub fn topic(self, topic: Topic) -> Self {
         Self { topic: Some(topic), ..self }
@@ -94,33 +94,34 @@ impl GapReason {
     }
 }
 
-/// What happens to a subscriber that falls behind what is kept for it: its topics' histories, and the hub's
-/// [live buffer](crate::LocalHubBuilder::live_buffer).
+/// Behaviour of a subscriber that falls behind the events kept for it: its topics' histories, and the hub's [live
+/// buffer](crate::LocalHubBuilder::live_buffer).
 ///
-/// The same on every transport. Falling behind is a subscriber's: a client that was away, or polls, and comes back with
-/// a cursor that is older than history gets a [`Gap`] ([`Evicted`](GapReason::Evicted)); with [`Latest`](Self::Latest) only
-/// if it misses an event that no newer one replaced.
+/// It does not depend on the transport, and applies to live subscribers. A client that was disconnected, or polls, and
+/// comes back with a cursor that is older than history gets a [`Gap`] ([`Evicted`](GapReason::Evicted)). With
+/// [`Latest`](Self::Latest) it gets one only if it misses an event that no newer one replaced.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum Overflow {
     /// It gets a [`Gap`] with the exact count, and goes on from the oldest event in memory.
     #[default]
     Gap,
-    /// Its subscription ends with [`SubscriptionEnd::TooSlow`](crate::End::TooSlow), which each wire has a word for: a WebSocket
+    /// Its subscription ends with [`SubscriptionEnd::TooSlow`](crate::subscriber::SubscriptionEnd::TooSlow), which each wire has a word for: a WebSocket
     /// closes with 1013, a stream breaks off.
     Disconnect,
     /// Of the events that it has not read it gets only the newest of each [key](crate::Event::with_key) of each topic, in
     /// its place in the order, and all without a key. For state of which only the present counts, such as prices.
     ///
-    /// - Looked at anew at each poll, a polling client's too: who reads as fast as is published gets every event.
+    /// - Looked at anew at each poll, a polling client's too: a client that reads as fast as is published gets every
+    ///   event.
     /// - Events that left history and the live buffer unread are a [`Gap`], except for those that a newer one of their key
     ///   had replaced by then: it is delivered in their place. To a subscriber that was there they count as conflated. A hub knows of all
     ///   replaced events of a topic once it had a subscription that conflates, of the topic or of a pattern that matches;
     ///   before that only of those that have the key of the newest event.
     /// - A client that resumes at any cursor it was given gets the newest event of each key after that. An older one that
     ///   it was spared has a newer one behind it, whose cursor is later.
-    /// - Where the newest event of a key has [expired](crate::Event::with_ttl), nothing is delivered for the key: what it
-    ///   replaced does not become the present again.
+    /// - If the newest event of a key has [expired](crate::Event::with_ttl), nothing is delivered for the key: the events
+    ///   that it replaced stay replaced.
     /// - How many were left out is told with each delivery: [`Batch::conflated`](crate::subscriber::Batch::conflated),
     ///   [`EncodedBatch::conflated`](crate::subscriber::EncodedBatch::conflated).
     ///

@@ -9,9 +9,9 @@ mod pattern;
 mod retention;
 mod topic;
 
-pub use cursor::{Cursor, CursorError, Position};
+pub use cursor::{Cursor, CursorError};
 pub use event::{Event, EventError, EventKind};
 pub use gap::{Gap, GapReason, Overflow};
 pub use pattern::{Pattern, PatternError};
 pub use retention::Retention;
-pub use topic::{Topic, TopicError};
+pub use topic::{IntoTopic, Topic, TopicError};

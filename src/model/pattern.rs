@@ -6,7 +6,7 @@ use std::str::FromStr;
 
 use crate::model::{Topic, TopicError};
 
-/// What a subscription follows: a topic, or every topic below a prefix, those to come included.
+/// Topic, or every topic below a prefix, including future ones.
 ///
 /// `orders/eu` is that topic; `orders/*` is each topic with exactly one more segment; `orders/**` each with one more or
 /// several. `*` is every topic of one segment, `**` every topic. A wildcard stands alone in the last segment, and
@@ -78,7 +78,7 @@ impl Pattern {
         self.matches_name(topic.as_str())
     }
 
-    /// The same of a topic's name.
+    /// Returns whether the topic of this name is one of those that are followed.
     pub(crate) fn matches_name(&self, topic: &str) -> bool {
         match self.wildcard() {
             None => self.as_str() == topic,
@@ -109,7 +109,8 @@ impl Pattern {
         once(topic.as_str().to_owned()).chain(covering(topic.as_str(), None))
     }
 
-    /// What every topic that matches begins with: up to and with the last `/` before a wildcard.
+    /// Returns the prefix that all matching topics have in common: the text up to and with the last `/` before a
+    /// wildcard.
     pub(crate) fn prefix(&self) -> &str {
         self.as_str().trim_end_matches('*')
     }
@@ -127,7 +128,7 @@ impl Pattern {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum PatternError {
-    /// What stands before a wildcard, or the whole where there is none, is not a topic.
+    /// The text before the wildcard, or the whole text if it has none, is not a topic.
     #[error(transparent)]
     Topic(#[from] TopicError),
     /// A `*` is neither `*` nor `**` alone in the last segment.
@@ -182,7 +183,7 @@ impl TryFrom<&&str> for Pattern {
     }
 }
 
-/// The same of owned ones.
+/// An item of a slice of owned names.
 impl TryFrom<&String> for Pattern {
     type Error = PatternError;
 

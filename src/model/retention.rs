@@ -32,13 +32,13 @@ impl Retention {
         Self { count, ..Self::default() }
     }
 
-    /// The same with at most `bytes` bytes.
+    /// Sets the maximum number of bytes.
     #[must_use]
     pub fn bytes(self, bytes: usize) -> Self {
         Self { bytes, ..self }
     }
 
-    /// The same with events at most `age` old.
+    /// Sets the maximum age of events.
     #[must_use]
     pub fn age(self, age: Duration) -> Self {
         Self { age, ..self }

@@ -95,6 +95,71 @@ impl Topic {
     }
 }
 
+/// A value that names a topic: a [`Topic`], a `&Topic`, a `&str` or a `String`.
+///
+/// A `&Topic` costs nothing. A text is checked and copied at each call, so an application that publishes often to one topic
+/// should make the [`Topic`] once.
+pub trait IntoTopic: sealed::Sealed {
+    /// A topic, or a reference to one.
+    #[doc(hidden)]
+    type Topic: Borrow<Topic> + Send;
+
+    /// Returns the topic.
+    #[doc(hidden)]
+    fn into_topic(self) -> Result<Self::Topic, TopicError>;
+}
+
+impl IntoTopic for Topic {
+    type Topic = Self;
+
+    fn into_topic(self) -> Result<Self, TopicError> {
+        Ok(self)
+    }
+}
+
+impl<'a> IntoTopic for &'a Topic {
+    type Topic = &'a Topic;
+
+    fn into_topic(self) -> Result<&'a Topic, TopicError> {
+        Ok(self)
+    }
+}
+
+impl IntoTopic for &str {
+    type Topic = Topic;
+
+    fn into_topic(self) -> Result<Topic, TopicError> {
+        Topic::new(self)
+    }
+}
+
+impl IntoTopic for String {
+    type Topic = Topic;
+
+    fn into_topic(self) -> Result<Topic, TopicError> {
+        Topic::new(self)
+    }
+}
+
+impl IntoTopic for &String {
+    type Topic = Topic;
+
+    fn into_topic(self) -> Result<Topic, TopicError> {
+        Topic::new(self)
+    }
+}
+
+mod sealed {
+    #[expect(unnameable_types, reason = "seals the trait")]
+    pub trait Sealed {}
+
+    impl Sealed for super::Topic {}
+    impl Sealed for &super::Topic {}
+    impl Sealed for &str {}
+    impl Sealed for String {}
+    impl Sealed for &String {}
+}
+
 /// Why a name is not a topic.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]

@@ -41,8 +41,8 @@ impl CoalescingStream {
     ///
     /// hyper closes an idle connection after its `header_read_timeout`. A proxy in front keeps connections for reuse, commonly
     /// for 60 s, and gets an error for a request that it sends just when the server closes one. With this timer the connection
-    /// is closed after `idle`, and the time for a head counts from its first byte. A head that begins in the same read as the
-    /// end of the previous request has `idle` instead.
+    /// is closed after `idle`, and the time for a head counts from its first byte. A head that begins before the previous
+    /// answer has ended (pipelining) has `idle` instead, from the end of that answer on.
     ///
     /// ```
     /// use std::time::Duration;

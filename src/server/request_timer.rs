@@ -7,10 +7,11 @@ use std::time::{Duration, Instant};
 
 /// Timer of one HTTP/1 connection of hyper, which tells an idle connection from one whose request's head is late.
 ///
-/// hyper counts its `header_read_timeout` from the end of the last answer, so that it also closes a connection on which no
-/// further request has begun. With this timer that connection has the idle time, and the head of a further request has the
-/// `header_read_timeout` from its first byte on. The head of the first request has it from the beginning. A head that begins in
-/// the read that brought the end of the previous request has the idle time.
+/// hyper counts its `header_read_timeout` from the end of the last answer, so it also closes a connection on which no
+/// further request has begun. With this timer that connection has the idle time, and the head of a further request has
+/// the `header_read_timeout` from its first byte on. The head of the first request has it from the beginning. A head
+/// that begins before the previous answer has ended (pipelining) has the idle time instead, from the end of that answer
+/// on.
 pub(super) struct RequestTimer<T> {
     timer: T,
     idle: Duration,
@@ -29,8 +30,8 @@ impl<T> RequestTimer<T> {
     }
 }
 
-/// Sleep of a [`RequestTimer`]. hyper waits for a request's head until it is ready, and polls it after each read that did not
-/// bring the whole head.
+/// Sleep of a [`RequestTimer`]. hyper waits for a request's head until it is ready, and polls it after each read that
+/// did not bring the whole head.
 struct HeadSleep<T> {
     timer: T,
     sleep: Pin<Box<dyn hyper::rt::Sleep>>,
@@ -45,7 +46,7 @@ impl<T: hyper::rt::Timer + Clone + Unpin + Send + Sync + 'static> hyper::rt::Tim
     }
 
     fn sleep_until(&self, deadline: Instant) -> Pin<Box<dyn hyper::rt::Sleep>> {
-        // A byte that came together with the last request does not count: the head that it begins has the idle time.
+        // A byte that came before the end of the last answer does not count: the head that it begins has the idle time.
         self.has_read.store(false, Ordering::Relaxed);
         if self.is_new.swap(false, Ordering::Relaxed) {
             return self.timer.sleep_until(deadline);

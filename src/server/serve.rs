@@ -106,8 +106,8 @@ impl<S, F> Serve<S, F> {
     ///
     /// The connection is closed then, without an answer. The time begins with the connection, and for a further request on
     /// it with the first byte. A client whose first byte comes late has this time for it, and again for the rest. A head
-    /// that begins in the same read as the end of the previous request (pipelining) has the
-    /// [`idle_timeout`](Self::idle_timeout) instead, from the previous answer on.
+    /// that begins before the previous answer has ended (pipelining) has the [`idle_timeout`](Self::idle_timeout)
+    /// instead, from the end of that answer on.
     pub fn head_timeout(mut self, timeout: Duration) -> Self {
         self.limits.head_timeout = timeout;
         self

@@ -23,7 +23,7 @@ const UNSENT: u32 = 64 * 1024;
 ///
 /// # Errors
 ///
-/// What the operating system says; the connection works on without the option.
+/// Returns the error of the operating system. The connection works on without the option.
 pub fn set_tcp_options(stream: &TcpStream) -> io::Result<()> {
     let socket = socket2::SockRef::from(stream);
     socket.set_tcp_nodelay(true)?;

@@ -24,25 +24,25 @@ impl Fit<'_> {
     pub(super) fn allows(self, snapshot: &Snapshot) -> bool {
         let mut out = BytesMut::new();
         snapshot.events.iter().all(|(topic, event)| {
-            self.is_small(event) || {
+            is_small(event, self.max) || {
                 out.clear();
-                self.format.encode(&EventRef::new(topic, event, Some(NOWHERE.into())), &mut out);
+                self.format.encode(&EventRef::new(topic, event, Some(NOWHERE)), &mut out);
                 out.len() + Cursor::MAX_LEN <= self.max
             }
         })
     }
+}
 
-    /// Returns whether the event fits in any format of the library.
-    fn is_small(self, event: &Event) -> bool {
-        event.weight().saturating_mul(EXPANSION).saturating_add(ENVELOPE) <= self.max
-    }
+/// Returns whether an event has at most `max` bytes in each format of the library.
+fn is_small(event: &Event, max: usize) -> bool {
+    event.weight().saturating_mul(EXPANSION).saturating_add(ENVELOPE) <= max
 }
 
 /// Returns the gap in the place of events that are too large, or of a snapshot (`missed` is `None`). `topics` are those
 /// that the subscriber follows.
 #[cold]
 pub(super) fn gap(missed: Option<u32>, cursor: Option<Cursor>, topics: &[Pattern]) -> Gap {
-    let gap = Gap::new(GapReason::TooLarge, cursor.unwrap_or(NOWHERE.into()));
+    let gap = Gap::new(GapReason::TooLarge, cursor.unwrap_or(NOWHERE));
     let gap = missed.into_iter().fold(gap, |gap, missed| gap.missed(missed.into()));
     match topics {
         [one] => one.as_topic().into_iter().fold(gap, |gap, topic| gap.topic(topic.clone())),

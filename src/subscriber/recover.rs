@@ -37,7 +37,7 @@ use crate::subscriber::{Mend, Mending, Snapshot};
 ///
 /// let (hub, score) = (LocalHub::new(), Topic::new("score")?);
 /// hub.publish_now(&score, "1:0")?;
-/// let last = hub.publish_now(&score, "1:1")?.cursor;
+/// let last = hub.publish_now(&score, "1:1")?.cursor();
 ///
 /// let start = Start::After("0.0".parse()?); // of another life of the hub
 /// let subscription = hub.subscribe(Subscribe::topics([&score]).start(start))?;
@@ -51,7 +51,7 @@ use crate::subscriber::{Mend, Mending, Snapshot};
 /// assert!(matches!(mended.poll_next(&mut cx), Poll::Ready(Delivery::Gap(gap)) if gap.snapshot));
 /// assert!(matches!(mended.poll_next(&mut cx), Poll::Ready(Delivery::Events(state)) if state.len() == 1));
 /// assert!(mended.poll_next(&mut cx).is_pending());
-/// assert_eq!(mended.cursor(), Some(last));
+/// assert_eq!(mended.cursor(), last);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[repr(C)]
@@ -93,7 +93,7 @@ impl<S: Subscriber, M: Mend> Recover<S, M> {
     pub fn new(subscriber: S, start: Start, mend: M) -> Self {
         let came_with = match start {
             Start::After(cursor) => Some(cursor),
-            Start::Unreadable => Some(NOWHERE.into()),
+            Start::Unreadable => Some(NOWHERE),
             _ => None,
         };
         let stage = came_with.filter(|_| subscriber.cursor().is_none()).map(|cursor| Box::new(Stage::New(cursor)));
@@ -130,7 +130,7 @@ impl<S: Subscriber, M: Mend> Recover<S, M> {
     fn meet(&mut self, gap: Gap) {
         // The client must not keep a cursor that this hub does not know: another hub may.
         let known = gap.after.or(self.held).filter(|_| gap.reason != GapReason::Invalid);
-        self.held = known.or(Some(NOWHERE.into()));
+        self.held = known.or(Some(NOWHERE));
         self.go_on(Stage::Mending { gap, mending: None, asked: None });
     }
 
@@ -225,9 +225,9 @@ impl<S: Subscriber, M: Mend> Recover<S, M> {
         let is_empty = snapshot.events.is_empty();
         let after = gap.cursor;
         // A client that received a part of the state starts over.
-        self.held = Some(NOWHERE.into());
+        self.held = Some(NOWHERE);
         self.send(snapshot, asked, None, Some(after));
-        gap.cursor = self.held.filter(|_| is_empty).unwrap_or(NOWHERE.into());
+        gap.cursor = self.held.filter(|_| is_empty).unwrap_or(NOWHERE);
         gap.with_snapshot()
     }
 

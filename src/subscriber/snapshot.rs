@@ -3,7 +3,7 @@ use std::collections::VecDeque;
 use bytes::BytesMut;
 
 use crate::contract::{Batch, EncodedBatch, EventRef, Format};
-use crate::model::{Cursor, Event, Gap, GapReason, Position, Topic};
+use crate::model::{Cursor, Event, Gap, GapReason, Topic};
 
 /// The application's state as events, for a client that can't be brought there by the events it missed.
 ///
@@ -22,36 +22,37 @@ impl Snapshot {
         Self { events: events.into_iter().collect(), as_of: None }
     }
 
-    /// Says that everything up to this cursor is in the state: such events are not sent after it. Without, the client
-    /// may get an event that the state has too.
+    /// Sets the cursor of the newest event that the state contains, as [`Receipt::cursor`](crate::Receipt::cursor) returns
+    /// it. The state contains all events up to it, and they are not sent after the snapshot. Without a cursor, a client
+    /// may get an event that the state contains too.
     ///
     /// A state answers a gap only if it contains the missing events. A state that is older than the last missing event, or
     /// than the client's own position, is not sent: the client gets the gap alone. The same holds for a state of another
     /// epoch, unless no event of the hub's epoch is missing.
     #[must_use]
-    pub fn with_cursor(self, cursor: Cursor) -> Self {
-        Self { as_of: Some(cursor), ..self }
+    pub fn with_cursor(self, cursor: impl Into<Option<Cursor>>) -> Self {
+        Self { as_of: cursor.into(), ..self }
     }
 
-    /// `asked` is the head of the source when the state was asked for, if it is known.
     /// Returns whether a client that begins with it begins with no state.
     pub(super) fn is_nothing(&self) -> bool {
         self.events.is_empty() && self.as_of.is_none()
     }
 
+    /// `asked` is the head of the source when the state was asked for, if it is known.
     pub(super) fn known(&self, asked: Option<Cursor>) -> Known {
         Known { as_of: self.as_of, asked }
     }
 }
 
 /// The cursor of a client that has nothing: of no hub's epoch.
-pub(super) const NOWHERE: Position = Position { epoch: 0, sequence: 0 };
+pub(super) const NOWHERE: Cursor = Cursor::new(0, 0);
 
 /// A state's events, on their way to a client.
 #[derive(Default)]
 pub(super) struct State {
     pub(super) events: VecDeque<(Topic, Event)>,
-    /// Where the client is until it has them all, and then.
+    /// Cursor of the client until it has all events.
     pub(super) held: Option<Cursor>,
     pub(super) start: Option<Cursor>,
 }
@@ -77,12 +78,13 @@ impl State {
         let cursor = if self.events.is_empty() { self.start } else { self.held };
         // A batch has no tags; without its own, a cursor is another one.
         let cursor = cursor.filter(|cursor| cursor.tag().is_none());
-        let Position { epoch, sequence } = cursor.map_or(NOWHERE, Cursor::position);
+        let cursor = cursor.unwrap_or(NOWHERE);
+        let (epoch, sequence) = (cursor.epoch(), cursor.sequence());
         Some(Batch::new(topic, epoch, run.into_iter().map(|event| (sequence, event))))
     }
 }
 
-/// What a state is known to hold.
+/// Known extent of a state.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Known {
     as_of: Option<Cursor>,
@@ -118,7 +120,7 @@ impl Known {
         let gone = gap.gone.unwrap_or(gap.cursor);
         match self.as_of {
             // No event of this epoch is missing: all of them follow the gap.
-            _ if gone.position().sequence == 0 => true,
+            _ if gone.sequence() == 0 => true,
             Some(as_of) => is_up_to(gone, as_of),
             // Nothing is known to be missing.
             None => true,
@@ -142,7 +144,7 @@ impl Known {
         }
     }
 
-    /// Where a client is that has the state, and what the subscriber has yielded.
+    /// Returns the cursor of a client that has the state and everything that the subscriber has yielded.
     pub(super) fn after(self, subscriber: Option<Cursor>) -> Option<Cursor> {
         match (self.as_of, subscriber) {
             (Some(as_of), Some(here)) if is_up_to(here, as_of) => Some(as_of),
@@ -152,9 +154,9 @@ impl Known {
 }
 
 fn is_same_epoch(a: Cursor, b: Cursor) -> bool {
-    a.position().epoch == b.position().epoch
+    a.epoch() == b.epoch()
 }
 
 fn is_up_to(cursor: Cursor, end: Cursor) -> bool {
-    is_same_epoch(cursor, end) && cursor.position().sequence <= end.position().sequence
+    is_same_epoch(cursor, end) && cursor.sequence() <= end.sequence()
 }

@@ -2,7 +2,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::time::Instant;
 
-/// What time it is. The only source of time below the mount.
+/// Source of the present time, the only one below the mount.
 pub trait Clock: Send + Sync + 'static {
     /// The present instant. Never goes back.
     fn now(&self) -> Instant;

@@ -46,7 +46,7 @@ pub struct ChunkedStream<S> {
     subscriber: S,
 }
 
-/// What a keep-alive looks like.
+/// Form of a keep-alive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum Heartbeat {
@@ -83,7 +83,7 @@ impl<S: Subscriber> ChunkedStream<S> {
         self
     }
 
-    /// What a keep-alive looks like: an empty line unless set.
+    /// Sets the form of a keep-alive. Default: an empty line.
     pub fn heartbeat(self, heartbeat: Heartbeat) -> Self {
         Self { heartbeat, ..self }
     }
@@ -130,7 +130,8 @@ impl<S: Subscriber> ChunkedStream<S> {
         Poll::Ready(Some(out.freeze()))
     }
 
-    /// Has the task of `cx` woken when there is a further item, if there is none now, see [`Subscriber::register`].
+    /// Registers the task of `cx` if no further item is ready. Returns whether it was registered; `false` means that
+    /// the caller must poll, see [`Subscriber::register`].
     #[cfg(feature = "http")]
     #[inline]
     pub(crate) fn register(&mut self, cx: &mut Context<'_>) -> bool {

@@ -22,7 +22,8 @@ pub(crate) struct KeepAlive {
     fires: Option<Instant>,
     // What every delivery touches, last, so that its owner can have it beside what else it touches.
     written: bool,
-    /// Whom the timer calls. `None` before it was first asked, and when it is to be asked anyway.
+    /// The waker that the timer calls. `None` before the timer is first polled, and when it is to be polled in any
+    /// case.
     call: Option<Arc<Call>>,
 }
 

@@ -15,7 +15,7 @@ use crate::time::{Sleep, Timer};
 ///
 /// A source without cursors, such as [`from_stream`](crate::subscriber::from_stream), is answered with everything up to its end, since
 /// its client can't come back for the rest. If the end does not come before the deadline, or the events are more than
-/// [`max_bytes`](Self::max_bytes), the reply [is not complete](Reply::is_complete).
+/// [`max_batch_bytes`](Self::max_batch_bytes), the reply [is not complete](Reply::is_complete).
 ///
 /// `T` is what it sleeps with: the timer's boxed sleep, where no mount has one of its own.
 ///
@@ -40,7 +40,7 @@ use crate::time::{Sleep, Timer};
 pub struct LongPollWaiter<S, T = Pin<Box<dyn Sleep>>> {
     /// Until the reply.
     subscriber: Option<S>,
-    /// What it gave so far, while that is kept back: most who wait have nothing yet.
+    /// Events collected so far, while the reply is held back. Boxed, because most polls that wait have none.
     kept: Option<Box<Draft>>,
     max: usize,
     /// Set for the deadline, and for the earliest reply while events are kept back until then.
@@ -59,7 +59,7 @@ impl<S: Subscriber> LongPollWaiter<S> {
 }
 
 impl<S: Subscriber, T: Sleep + Unpin> LongPollWaiter<S, T> {
-    /// The same with a sleep that ends at `deadline`.
+    /// Returns a poll that uses an existing sleep, which ends at `deadline`.
     pub(crate) fn asleep(subscriber: S, sleep: T, deadline: Instant) -> Self {
         Self {
             subscriber: Some(subscriber),

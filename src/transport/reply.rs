@@ -14,7 +14,7 @@ const EVENTS: &[u8] = b",\"events\":[";
 /// The length of what stands before the events, at most.
 const HEAD: usize = CURSOR.len() + Cursor::MAX_LEN + 2 + EVENTS.len();
 
-/// What a poll is answered with: `{"cursor":"7.9","events":[…],"more":true}`, and what of it a mount wants to know.
+/// Answer to a poll: the body `{"cursor":"7.9","events":[…],"more":true}`, and the facts about it that a mount needs.
 ///
 /// The body is the same bytes for everyone at the same position, and the events in it are shared, not copied.
 /// `events` holds event objects, and gap objects in their place among them; the state that follows a gap is in the same
@@ -22,8 +22,8 @@ const HEAD: usize = CURSOR.len() + Cursor::MAX_LEN + 2 + EVENTS.len();
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Reply {
-    /// Where the next poll begins: the cursor of the last event or gap in the reply; if there is none, everything up to
-    /// here was looked at. `None` (JSON `null`) where the source has no cursors.
+    /// Cursor with which the next poll begins: the cursor of the last event or gap in the reply. In a reply without
+    /// either, the cursor up to which the source was read. `None` (JSON `null`) if the source has no cursors.
     ///
     /// A client can't go on from `None`: each poll of such a source is a new subscriber, which has none of the events
     /// between two polls. Send such a reply only if it [is complete](Self::is_complete).
@@ -45,7 +45,7 @@ pub struct Reply {
 pub(crate) struct Whole {
     cursor: Option<Cursor>,
     more: bool,
-    /// Where in the body the events and gaps are.
+    /// Range of the events and gaps in the body.
     items: Range<usize>,
     pub(crate) tag: Option<Bytes>,
     pub(crate) body: Bytes,
@@ -75,7 +75,7 @@ impl Reply {
             || (!self.more && matches!(self.end, Some(SubscriptionEnd::Finished | SubscriptionEnd::Closed)))
     }
 
-    /// Whether there is a gap in it, which most who stand at its cursor were not told of.
+    /// Returns whether there is a gap in it, which most other clients at its cursor were not told of.
     #[cfg(feature = "http")]
     pub(crate) fn has_gap(&self) -> bool {
         self.has_gap
@@ -88,7 +88,7 @@ impl Reply {
         self.head().len() + self.items.len() - usize::from(!self.is_empty()) + self.tail().len()
     }
 
-    /// The same with the longest of cursors.
+    /// Returns the length of the body if its cursor had the greatest length.
     #[cfg(feature = "http")]
     pub(crate) fn len_at_most(&self) -> usize {
         HEAD + self.items.len() + self.tail().len()
@@ -116,7 +116,7 @@ impl Reply {
         (tag, parts)
     }
 
-    /// The same with the parts in one piece, for which they are copied.
+    /// Copies the entity tag and the parts of the body into one piece.
     #[cfg(feature = "http")]
     pub(crate) fn to_whole(&self) -> Whole {
         let (mut whole, tail) = (self.head(), self.tail());
@@ -219,8 +219,8 @@ impl Draft {
 
     /// Takes all that is ready and fits. Where the subscriber is pending then, it has the waker.
     ///
-    /// What is ready and does not fit is taken and dropped, so the subscriber is of no use after that: the client gets
-    /// it after the reply's cursor.
+    /// An item that is ready and does not fit is taken and dropped, so the subscriber must not be used after that. The
+    /// client gets the item by its next poll, which begins at the reply's cursor.
     pub(crate) fn collect<S: Subscriber>(&mut self, subscriber: &mut S, cx: &mut Context<'_>) -> Progress {
         while !self.reply.more && self.reply.end.is_none() {
             let room = self.max.saturating_sub(self.len);

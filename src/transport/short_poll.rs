@@ -16,7 +16,7 @@ use crate::contract::Subscriber;
 ///
 /// let (hub, news) = (LocalHub::new(), Topic::new("news")?);
 /// let subscription = hub.subscribe(Subscribe::topics([&news]))?;
-/// let cursor = hub.publish_now(&news, "first")?.cursor;
+/// let cursor = hub.publish_now("news", "first")?.cursor().expect("a local hub knows it");
 ///
 /// let reply = PollQueue::new(subscription).reply();
 /// assert_eq!((reply.cursor, reply.more), (Some(cursor), false));

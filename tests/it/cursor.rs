@@ -1,11 +1,11 @@
 use bytes::BytesMut;
 use proptest::prelude::*;
-use tidings::{Cursor, Position};
+use tidings::Cursor;
 
 proptest! {
     #[test]
     fn what_is_written_reads_back(epoch: u64, sequence: u64, tag: Option<u64>) {
-        let cursor = Cursor::new(Position::new(epoch, sequence));
+        let cursor = Cursor::new(epoch, sequence);
         let cursor = tag.into_iter().fold(cursor, Cursor::with_tag);
         let mut wire = BytesMut::new();
         cursor.encode(&mut wire);
@@ -26,7 +26,7 @@ fn number(digits: &str, radix: u32) -> Option<u64> {
 /// A cursor by the rules of the wire, read in the plainest way.
 fn by_the_rules(text: &str) -> Option<Cursor> {
     let parts: Vec<_> = text.split('.').collect();
-    let at = |epoch, sequence| Some(Cursor::new(Position::new(number(epoch, 36)?, number(sequence, 10)?)));
+    let at = |epoch, sequence| Some(Cursor::new(number(epoch, 36)?, number(sequence, 10)?));
     match parts[..] {
         [epoch, sequence] => at(epoch, sequence),
         [epoch, sequence, tag] => Some(at(epoch, sequence)?.with_tag(number(tag, 36)?)),
@@ -49,7 +49,7 @@ proptest! {
 
     #[test]
     fn one_byte_more_or_another_is_as_the_rules_say(epoch: u64, sequence: u64, tag: Option<u64>, at: usize, byte: u8, put: bool) {
-        let cursor = tag.into_iter().fold(Cursor::new(Position::new(epoch, sequence)), Cursor::with_tag);
+        let cursor = tag.into_iter().fold(Cursor::new(epoch, sequence), Cursor::with_tag);
         let mut bytes = cursor.to_string().into_bytes();
         let at = at % bytes.len();
         if put { bytes.insert(at, byte) } else { bytes[at] = byte }
@@ -60,7 +60,7 @@ proptest! {
 
 #[test]
 fn the_longest_fits() {
-    let longest = Cursor::new(Position::new(u64::MAX, u64::MAX)).with_tag(u64::MAX);
+    let longest = Cursor::new(u64::MAX, u64::MAX).with_tag(u64::MAX);
     assert_eq!(longest.to_string(), "3w5e11264sgsf.18446744073709551615.3w5e11264sgsf");
-    assert_eq!(Cursor::new(Position::new(0, 0)).to_string(), "0.0");
+    assert_eq!(Cursor::new(0, 0).to_string(), "0.0");
 }

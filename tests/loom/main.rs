@@ -42,7 +42,7 @@ fn topic(name: &str) -> Topic {
 }
 
 fn publish(hub: &LocalHub, name: &str) -> u64 {
-    hub.publish_now(&topic(name), Event::text("")).unwrap().cursor.position().sequence
+    hub.publish_now(&topic(name), Event::text("")).unwrap().cursor().unwrap().sequence()
 }
 
 /// Reads until `count` events are delivered or told missed. Returns the sequences delivered, which must rise.
@@ -52,8 +52,8 @@ fn read(subscription: &mut Subscription, count: u64) -> Vec<u64> {
         match block_on(subscription.next()) {
             Delivery::Events(batch) => {
                 seen += batch.len() as u64;
-                sequences.extend(batch.iter().map(|event| event.cursor.unwrap().position().sequence));
-                let at = subscription.cursor().unwrap().position().sequence;
+                sequences.extend(batch.iter().map(|event| event.cursor.unwrap().sequence()));
+                let at = subscription.cursor().unwrap().sequence();
                 assert_eq!(Some(&at), sequences.last(), "the cursor is what was delivered");
             }
             Delivery::Gap(gap) => seen += gap.missed.unwrap(),
@@ -142,7 +142,7 @@ fn subscribe_while_published() {
         let other = hub.clone();
         let publisher = thread::spawn(move || (publish(&other, "a"), publish(&other, "a")));
         let mut subscription = hub.subscribe(Subscribe::topics(["a"])).unwrap();
-        let start = subscription.cursor().unwrap().position().sequence;
+        let start = subscription.cursor().unwrap().sequence();
         // Everything after where it says that it begins, and nothing before.
         let expected: Vec<_> = (start + 1..=2).collect();
         assert_eq!(read(&mut subscription, expected.len() as u64), expected);
@@ -157,7 +157,7 @@ fn subscribe_to_two_while_published() {
         let other = hub.clone();
         let publisher = thread::spawn(move || (publish(&other, "a"), publish(&other, "b")));
         let mut subscription = hub.subscribe(Subscribe::topics(["a", "b"])).unwrap();
-        let start = subscription.cursor().unwrap().position().sequence;
+        let start = subscription.cursor().unwrap().sequence();
         let expected: Vec<_> = (start + 1..=2).collect();
         assert_eq!(read(&mut subscription, expected.len() as u64), expected);
         publisher.join().unwrap();
@@ -223,7 +223,7 @@ fn the_topic_is_dropped_while_published() {
         publisher.join().unwrap();
         // Whoever comes back is told that it missed the event.
         let mut back = hub.subscribe(Subscribe::topics(["a"]).start(Start::After(start))).unwrap();
-        assert!(matches!(block_on(back.next()), Delivery::Gap(gap) if gap.cursor.position().sequence == 1));
+        assert!(matches!(block_on(back.next()), Delivery::Gap(gap) if gap.cursor.sequence() == 1));
     });
 }
 
@@ -276,7 +276,7 @@ fn too_slow_while_published() {
             match block_on(subscription.next()) {
                 Delivery::Events(batch) => {
                     for event in batch.iter() {
-                        assert_eq!(event.cursor.unwrap().position().sequence, last + 1, "no gap goes untold");
+                        assert_eq!(event.cursor.unwrap().sequence(), last + 1, "no gap goes untold");
                         last += 1;
                     }
                 }
@@ -307,8 +307,8 @@ fn conflated_while_published() {
             while last < 3 {
                 let Delivery::Events(batch) = block_on(subscription.next()) else { panic!("no events") };
                 for event in batch.iter() {
-                    assert!(event.cursor.unwrap().position().sequence > last);
-                    last = event.cursor.unwrap().position().sequence;
+                    assert!(event.cursor.unwrap().sequence() > last);
+                    last = event.cursor.unwrap().sequence();
                 }
                 told += batch.len() as u32 + batch.conflated();
             }

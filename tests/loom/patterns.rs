@@ -14,7 +14,7 @@ fn a_topic_is_made_while_a_pattern_is_begun_to_be_followed() {
         let other = hub.clone();
         let publisher = thread::spawn(move || (publish(&other, "a/x"), publish(&other, "a/y")));
         let mut subscription = hub.subscribe(Subscribe::patterns(["a/*"])).unwrap();
-        let start = subscription.cursor().unwrap().position().sequence;
+        let start = subscription.cursor().unwrap().sequence();
         let expected: Vec<_> = (start + 1..=2).collect();
         assert_eq!(read(&mut subscription, expected.len() as u64), expected);
         publisher.join().unwrap();

@@ -131,7 +131,7 @@ async fn movers(mut args: Args) -> Result<(), String> {
     Ok(())
 }
 
-/// What stays: connections and held polls.
+/// Transports with sessions that stay: connections and held polls.
 const SESSIONS: [Transport; 4] = [Transport::Sse, Transport::Chunked, Transport::WebSocket, Transport::LongPoll];
 
 /// When a client left the first instance and came to the second, in microseconds.
@@ -245,7 +245,7 @@ async fn pollers(mut args: Args) -> Result<(), String> {
     Ok(())
 }
 
-/// What one poller was answered.
+/// Answers that one poller got.
 #[derive(Default)]
 struct Asked {
     /// When, of those replies that were not one part of more.

@@ -18,7 +18,7 @@ const CLIENT: &str = "10.213.77.2";
 /// How many clients of each transport.
 const EACH: u64 = 10;
 
-/// What the server is set to, in milliseconds.
+/// Settings of the server, in milliseconds.
 struct Times {
     keep_alive: u64,
     ping: u64,
@@ -33,7 +33,7 @@ struct Times {
 const SLACK: f64 = 10.0;
 /// A minute more than anything takes by default.
 const LIMIT: Duration = Duration::from_secs(120);
-/// What `tidings::server::set_tcp_options` has.
+/// Timeout that `tidings::server::set_tcp_options` sets.
 const TUNED: u64 = 30_000;
 
 /// Peers whose line is cut without a word, and peers that end behind a byte that nobody reads.
@@ -91,7 +91,7 @@ async fn cut_lines(times: &Times, figures: &mut Figures) -> Result<(), String> {
     Ok(())
 }
 
-/// What is a session until it is known to be gone.
+/// Transports with sessions that last until the client is known to be gone.
 const LIVE: [Transport; 4] = [Transport::Sse, Transport::Chunked, Transport::WebSocket, Transport::LongPoll];
 
 /// hyper does not read on behind a request, and so does not see the end that stands behind one more byte.

@@ -102,7 +102,7 @@ async fn pour(address: String, first: Vec<u8>, frames: Vec<u8>, most: usize) -> 
     Ok(sent)
 }
 
-/// What a client that does the same, and no more than is needed for it, and then reads, is told.
+/// Returns the close code that a client gets that sends as much as is needed for it, and then reads.
 async fn said(address: &str, flood: &Flood) -> io::Result<u16> {
     let mut wire = open(address).await?;
     wire.send(&flood.first).await?;

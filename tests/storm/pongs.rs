@@ -33,7 +33,7 @@ trait Socket: AsyncRead + AsyncWrite + Send + Unpin {}
 
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Socket for T {}
 
-/// What a client has read.
+/// Padding bytes and pings that a client has read.
 #[derive(Default)]
 struct Read {
     padding: AtomicUsize,

@@ -57,7 +57,7 @@ impl Process {
         Ok(Self { child, id, input, output: BufReader::new(output).lines() })
     }
 
-    /// What it says next.
+    /// Returns the next line of its output.
     pub(crate) async fn read(&mut self) -> Result<Value, String> {
         let line = timeout(PATIENCE, self.output.next_line()).await.map_err(|_| "no answer")?;
         let line = line.map_err(|error| error.to_string())?.ok_or("the process is gone")?;
@@ -73,7 +73,7 @@ impl Process {
         self.read().await
     }
 
-    /// Where an instance of a server listens: the first thing that it says.
+    /// Returns the addresses of a server's instances, from the first line of its output.
     pub(crate) async fn addresses(&mut self) -> Result<[String; 2], String> {
         let told = self.read().await?;
         let address = |instance: usize| told["addresses"][instance].as_str().unwrap_or_default().to_owned();
@@ -85,7 +85,7 @@ impl Process {
         Ok(first)
     }
 
-    /// What an instance of a server counts.
+    /// Returns the counts of an instance of a server.
     pub(crate) async fn stats(&mut self, instance: usize) -> Result<Value, String> {
         Ok(self.ask("stats").await?["instances"][instance].take())
     }
@@ -95,8 +95,8 @@ impl Process {
         Ok(self.ask("stats").await?["cursor"].as_str().unwrap_or_default().to_owned())
     }
 
-    /// What a server has asked of the allocator and not given back, in KiB. The allocator keeps what it is given back,
-    /// and so resident memory does not show that.
+    /// Returns the memory that a server has allocated and not freed, in KiB. The allocator keeps freed memory, so
+    /// resident memory does not show that.
     pub(crate) async fn heap(&mut self) -> Result<f64, String> {
         Ok(self.ask("stats").await?["heap"].as_f64().ok_or("no heap")? / 1024.0)
     }
@@ -175,7 +175,8 @@ impl Process {
     }
 }
 
-/// What the process that started this one says, from a thread: a runtime would wait for the last read at its end.
+/// Returns the lines of the process that started this one, read by a thread: a runtime would wait for the last read at
+/// its end.
 pub(crate) fn told() -> tokio::sync::mpsc::UnboundedReceiver<String> {
     let (sender, receiver) = tokio::sync::mpsc::unbounded_channel();
     std::thread::spawn(move || {

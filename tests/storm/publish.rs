@@ -24,7 +24,7 @@ struct Done {
     rounds: u64,
 }
 
-/// What is to be published: events numbered from 1 on in each of the topics `storm/0`, `storm/1` and so on.
+/// Events to publish: numbered from 1 on in each of the topics `storm/0`, `storm/1` and so on.
 pub(crate) struct Plan {
     topics: Vec<Topic>,
     /// Events a second, of all topics together.
@@ -92,7 +92,7 @@ impl Publishing {
         self.lock().over = true;
     }
 
-    /// What came of it so far.
+    /// Returns the counts so far.
     pub(crate) fn report(&self) -> Value {
         let done = self.lock();
         let microseconds = |share| quietest(&done.calls, share) / 1_000.0;

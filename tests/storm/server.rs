@@ -19,7 +19,7 @@ use crate::publish::{Plan, Publishing};
 use crate::stacks::{self, Sockets};
 use crate::{ALLOCATOR, pause};
 
-/// What a message from a client takes: longer than the next one needs to come.
+/// Time that a message from a client takes: longer than the next one needs to come.
 const RECEIVE: Duration = Duration::from_millis(10);
 
 /// Two instances in one process, which share a hub and nothing else: the first on axum, or with `--own 1` on the library's
@@ -153,7 +153,7 @@ impl Publisher for Open {
         Some(String::new())
     }
 
-    async fn subscribe(&self, request: &SubscribeRequest) -> Result<Accepted<Subscription>, Rejection> {
+    async fn subscribe(&self, request: SubscribeRequest) -> Result<Accepted<Subscription>, Rejection> {
         Ok(self.hub.subscribe(request.subscribe_to(request.topics()))?.into())
     }
 
@@ -168,7 +168,7 @@ impl Publisher for Open {
     }
 }
 
-/// What of an endpoint's times and of its sockets a scenario sets; the rest is as it comes.
+/// Times of an endpoint, and socket options, that a scenario sets; the others have their defaults.
 struct Times {
     keep_alive: Option<Duration>,
     ping: Option<Duration>,

@@ -26,7 +26,7 @@ pub(crate) const RECEIVE_BUFFER: u32 = 16 * 1024;
 const BODIES: [Transport; 4] = [Transport::ShortPoll, Transport::LongPoll, Transport::Chunked, Transport::Sse];
 /// Clients that read nothing: one of each transport over HTTP/1 but short poll, and of each stream over HTTP/2.
 const DEAD: u64 = 4 + 3;
-/// The same and the readers that wait when the event comes.
+/// Those clients, and the readers that wait when the event comes.
 const WAITING: u64 = 2 * DEAD;
 
 /// One large event, for clients that read slowly and steadily and for clients that read nothing; then with pings.

@@ -14,7 +14,7 @@ use socket2::SockRef;
 use tidings::Endpoint;
 use tokio::net::{TcpListener, TcpStream};
 
-/// What every connection is set to.
+/// Options of every connection.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Sockets {
     /// Other than what `tidings::server::set_tcp_options` sets.
@@ -52,7 +52,7 @@ pub(crate) async fn on_axum(
     axum::serve(listener, app).with_graceful_shutdown(endpoint.drain_on(signal)).await
 }
 
-/// The same on hyper alone.
+/// Serves the endpoint on hyper alone.
 pub(crate) async fn on_hyper(
     listener: TcpListener,
     endpoint: Endpoint,

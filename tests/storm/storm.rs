@@ -1,4 +1,4 @@
-//! What the promises come to over real sockets, each with figures of its own that it holds.
+//! Measures the promises over real sockets. Each scenario has figures of its own that it holds.
 //!
 //! ```text
 //! storm stalled      readers that take nothing: memory, and what a reader beside them feels of it
@@ -48,7 +48,7 @@ use figures::Figures;
 #[global_allocator]
 static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 
-/// What a scenario that can't be run here is over with.
+/// Exit code of a scenario that can't be run here.
 const SKIPPED: u8 = 77;
 
 #[tokio::main]

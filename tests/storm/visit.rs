@@ -8,7 +8,7 @@ use tidings::Transport;
 use crate::now;
 use crate::wire::{Head, Wire, frame, request};
 
-/// What one client has of a topic, over all its visits.
+/// Events that one client has of a topic, over all its connections.
 #[derive(Debug)]
 pub(crate) struct Ledger {
     pub(crate) cursor: String,
@@ -35,7 +35,7 @@ pub(crate) enum Parting {
     Later(Duration),
 }
 
-/// Where a client goes that was told nothing: EventSource's own delay, more or less.
+/// Delay of a client that was told no time: EventSource's own, more or less.
 const UNTOLD: Duration = Duration::from_secs(3);
 
 /// An event object, a gap or a control object.

@@ -35,7 +35,7 @@ impl Head {
     }
 }
 
-/// What asks for a topic's events. Long polls are held for as long as may be.
+/// Returns the request for a topic's events. Long polls are held for as long as may be.
 pub(crate) fn request(transport: Transport, topic: &str, cursor: Option<&str>) -> String {
     let more = match transport {
         Transport::ShortPoll => "",

@@ -1,6 +1,6 @@
 use std::collections::BTreeSet;
 
-/// What became of one subscriber.
+/// Deliveries of one subscriber.
 #[derive(Debug, Default)]
 pub(crate) struct Ledger {
     pub(crate) got: Vec<u64>,
@@ -8,7 +8,7 @@ pub(crate) struct Ledger {
     pub(crate) moves: u64,
 }
 
-/// What all ledgers come to.
+/// Sums of all ledgers.
 #[derive(Debug, Default)]
 pub(crate) struct Audit {
     pub(crate) cuts: u64,

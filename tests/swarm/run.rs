@@ -45,7 +45,7 @@ impl Options {
     }
 }
 
-/// What the subscribers share.
+/// State that the subscribers share.
 struct Swarm {
     server: Server,
     start: String,

@@ -17,7 +17,7 @@ mod clients;
 #[allow(dead_code, reason = "the encoder's tests use the rest")]
 mod reader;
 
-/// Where the clients look for their reader.
+/// Module in which the clients look for their reader.
 mod sse {
     pub(crate) use crate::reader::{SseEvent, SseReader};
 }

@@ -14,7 +14,7 @@ const FLOORS: [(&str, u8); 8] = [
     ("server", 4),
 ];
 
-/// What every adapter may stand on.
+/// Modules that every adapter may use.
 const GROUND: [&str; 4] = ["object", "reply", "keep_alive", "limit"];
 
 pub(crate) fn imports_point_down(file: &Source) -> Vec<String> {

@@ -1,9 +1,11 @@
-//! What the compiler does not check about the tree: where things may stand, and what is not there.
+//! Checks of the tree that the compiler does not make: places of code, and things that must not be there.
 //!
 //! Every rule is first shown breaches that it must find, then the tree, in which it must find none.
 
+mod docs;
 mod floors;
 mod source;
+mod types;
 
 use source::{Source, read};
 
@@ -211,6 +213,58 @@ fn the_readme_names_every_feature() {
     );
     let missing = unnamed(&read("Cargo.toml"), &read("README.md"));
     assert!(missing.is_empty(), "README.md:1: features that it does not name: {}", missing.join(", "));
+}
+
+#[test]
+fn doc_comments_open_with_the_thing() {
+    enforce(
+        docs::paragraphs_open_with_the_thing,
+        &EVERYWHERE,
+        &[
+            ("src/a.rs", "/// What it is."),
+            ("src/a.rs", "//! Text.\n//!\n//! Where it is, is known."),
+            ("src/a.rs", "    /// The same, encoded."),
+            ("tests/it/a.rs", "/// Text:\n/// - Whoever comes\n///   waits."),
+            ("src/a.rs", "/// # Errors\n/// 1. So many."),
+            ("src/a.rs", "/// ```\n/// a();\n/// ```\n/// Has it done."),
+        ],
+    );
+    let fine = "/// Some text:\n/// What continues a line.\n/// Sources, not So.\n/// ```\n/// Has();\n/// ```\n// What\n//// Who";
+    assert_eq!(docs::paragraphs_open_with_the_thing(&Source::new("src/a.rs", fine)), [""; 0]);
+}
+
+#[test]
+fn who_is_for_people() {
+    enforce(
+        docs::who_is_for_people,
+        &["src"],
+        &[
+            ("src/a.rs", "/// Wakes whoever waits."),
+            ("src/a.rs", "//! The clients\n//! who wait."),
+            ("src/a.rs", "/// The one whom\n/// it wakes."),
+        ],
+    );
+    let fine = "/// A user who waits. Whose is free.\n\n/// The field `who` is a handle.";
+    assert_eq!(docs::who_is_for_people(&Source::new("src/a.rs", fine)), [""; 0]);
+}
+
+#[test]
+fn type_names_are_defined_once_on_a_floor() {
+    let found = |texts: [(&str, &str); 2]| {
+        types::names_are_defined_once(&texts.map(|(path, text)| Source::new(path, text))).len()
+    };
+    let planted = ["pub struct A;", "pub(crate) enum A {}", "pub(in crate::hub) trait A {}", "pub(super) type A = u8;"];
+    for text in planted {
+        assert_eq!(found([("src/hub/a.rs", text), ("src/hub/b/c.rs", "x();\npub(super) struct A<'a>(&'a u8);")]), 1);
+        let fine =
+            ["struct A;", "pub(crate) fn f(a: A) {}", "// pub struct A;", "pub struct Ab;", "pub mod a { use A; }"];
+        fine.iter().for_each(|fine| assert_eq!(found([("src/hub/a.rs", text), ("src/hub/b.rs", fine)]), 0, "{fine}"));
+        assert_eq!(found([("src/hub/a.rs", text), ("src/mount/a.rs", text)]), 0);
+        let alternatives = "#[cfg(a)] pub struct A;\n#[cfg(b)] pub struct A;";
+        assert_eq!(found([("src/hub/a.rs", alternatives), ("src/hub/b.rs", "")]), 0);
+    }
+    let found = types::names_are_defined_once(&Source::all(&["src"]));
+    assert!(found.is_empty(), "\n{}", found.join("\n"));
 }
 
 #[test]

@@ -55,7 +55,7 @@ impl Source {
         found
     }
 
-    /// Where these characters stand in the code.
+    /// Returns the offsets of these characters in the code.
     pub(crate) fn places(&self, of: &str) -> Vec<usize> {
         self.code.match_indices(of).map(|(at, _)| at).collect()
     }

@@ -1,4 +1,4 @@
-//! Who is compared.
+//! Servers that are compared.
 
 /// A server under test. They answer the same requests, so nothing else here knows them apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,7 +25,7 @@ impl Contender {
         }
     }
 
-    /// What it is, for who reads a table.
+    /// Returns its description, for people who read a table.
     pub(crate) fn about(self) -> &'static str {
         match self {
             Self::Floor => "one thread, epoll and frames that are encoded once; one write a message and socket",

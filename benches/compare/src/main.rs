@@ -1,4 +1,4 @@
-//! What a delivery costs: tidings beside servers that are written by hand, in one run.
+//! Measures the cost of a delivery: tidings beside servers that are written by hand, in one run.
 //!
 //! ```text
 //! cargo run --release -p compare

@@ -13,7 +13,7 @@ use crate::workload::{Load, Workload};
 /// How long after the last delivery one too many may still come.
 const AFTERMATH: Duration = Duration::from_millis(50);
 
-/// What all runs have in common.
+/// Paths and settings that all runs share.
 #[derive(Debug)]
 pub(crate) struct Bench<'a> {
     pub(crate) relay: &'a Path,

@@ -2,7 +2,7 @@
 
 use crate::contender::Contender;
 
-/// What `--help` prints.
+/// Text of `--help`.
 pub(crate) const HELP: &str = "\
 compare: what a delivery costs, tidings beside servers written by hand
 
@@ -19,7 +19,7 @@ It builds the relay, which stands for tidings, prints the tables, and writes the
 docs/compare.svg; with --only, --servers or --quick it writes nothing. It takes two CPUs: the server runs on one, the
 client on the other.";
 
-/// What a run was told.
+/// Options of a run.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Options {
     pub(crate) rounds: usize,
@@ -30,7 +30,7 @@ pub(crate) struct Options {
     write: bool,
 }
 
-/// What the command line asks for.
+/// Result of reading the command line.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Parsed {
     Help,

@@ -93,7 +93,7 @@ impl Server {
         tasks(self.child.id()).iter().any(|task| fs::read_to_string(task.join("stat")).is_ok_and(runs))
     }
 
-    /// What its first line says.
+    /// Returns the address in the server's first line.
     fn listens_at(&mut self) -> Result<SocketAddr, String> {
         let out = self.child.stdout.take().ok_or("its output is not there")?;
         let (tell, told) = mpsc::channel();

@@ -4,7 +4,7 @@ use crate::client::Counts;
 use crate::contender::Contender;
 use crate::workload::grouped;
 
-/// What the figures of a row are.
+/// Unit of the figures of a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Unit {
     /// Microseconds of the server's CPU time per delivery.

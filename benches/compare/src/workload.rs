@@ -14,7 +14,7 @@ pub(crate) const MEMORY_ROUNDS: usize = 2;
 pub(crate) struct Workload {
     pub(crate) audience: Audience,
     pub(crate) load: Load,
-    /// Who is measured: where two do the same, one of them.
+    /// Servers that are measured: of two that do the same, one.
     pub(crate) contenders: &'static [Contender],
 }
 
@@ -29,7 +29,7 @@ pub(crate) enum Load {
     Paced { messages: u32, per_second: u32 },
     /// All POSTs at once, each of many lines.
     Batches { batches: u32, lines: u32 },
-    /// What connections take, before and after messages that all come at once.
+    /// Memory of connections, before and after messages that all come at once.
     Memory { messages: u32 },
 }
 
@@ -114,7 +114,7 @@ impl Workload {
         }
     }
 
-    /// What the publisher sends.
+    /// Returns the requests of the publisher.
     pub(crate) fn script(&self) -> Script {
         let topics = 0..self.audience.topics;
         let each = |messages: u32| {

@@ -33,10 +33,10 @@ use crate::transport::Reply;
 #[cfg(feature = "long-poll")]
 use crate::transport::long_poll::LongPollWaiter;
 
-/// What a poll's reply depends on beside its events.
+/// Parameters of a poll's reply, besides its events.
 struct Terms {
     hop: Hop,
-    /// What the client holds already, if it would take a 304. Boxed, for most say nothing of it, and wait with this.
+    /// Cursor that the client holds already, if it would take a 304. Boxed, because most held polls have none.
     holds: Option<Box<Cursor>>,
     /// The wait that is honoured, to be acknowledged, in seconds.
     applied: Option<u32>,
@@ -111,7 +111,7 @@ struct Held {
     /// Taken with the reply.
     guard: Option<SessionGuard>,
     waiter: LongPollWaiter<MeteredSubscriber, WheelSleep>,
-    /// What it was told to do.
+    /// Order that the poll was given.
     order: Option<Order>,
     terms: Terms,
 }

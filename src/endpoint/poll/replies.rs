@@ -7,11 +7,12 @@ use crate::transport::{Reply, Whole};
 /// Up to how many bytes, with the longest of cursors, a reply is put into one piece: a copy of so little costs less than
 /// the HTTP stack's work for each piece.
 const WHOLE: usize = 4 * 1024;
-/// For how many positions: a herd that an event woke stands at one, and those who come late at the few before it.
+/// Number of positions that have a copy: most polls that an event woke stand at one, and late ones at the few before
+/// it.
 const PLACES: usize = 16;
 
-/// The last small replies as they went out: copies, which hold nothing of the source's, of at most 64 KiB together. Who
-/// polls at a position of theirs gets the same bytes, put together once. One that tells of a gap is for its client alone.
+/// The last small replies as they went out: copies, which hold nothing of the source's, of at most 64 KiB together.
+/// Polls at one of their positions get the same bytes, put together once. A reply with a gap is for its client alone.
 #[derive(Debug, Default)]
 pub(crate) struct Replies(Locked<Places>);
 
@@ -19,7 +20,7 @@ pub(crate) struct Replies(Locked<Places>);
 struct Places {
     /// The one that was asked for last is the first: mostly it is asked for again.
     known: Vec<Known>,
-    /// Whose place the next one gets, once all are taken.
+    /// Index of the entry that the next one replaces, once all are taken.
     next: usize,
 }
 
@@ -118,7 +119,8 @@ mod tests {
     #[test]
     fn others_never_take_the_place_of_the_one_that_is_asked_for() {
         let (hub, news, replies) = (LocalHub::new(), Topic::new("news").unwrap(), Replies::default());
-        let cursors: Vec<_> = (0..4 * PLACES).map(|_| hub.publish_now(&news, "new").unwrap().cursor).collect();
+        let cursors: Vec<_> =
+            (0..4 * PLACES).map(|_| hub.publish_now(&news, "new").unwrap().cursor().unwrap()).collect();
         let first = || replies.0.lock().known.first().map(|known| known.whole.body.clone());
         drop(replies.of(reply(&hub, cursors[0])));
         let asked_for = first().unwrap();
@@ -132,7 +134,7 @@ mod tests {
     #[test]
     fn one_that_tells_of_a_gap_is_not_remembered() {
         let (hub, replies) = (LocalHub::new(), Replies::default());
-        hub.publish_now(&Topic::new("news").unwrap(), "new").unwrap();
+        hub.publish_now(Topic::new("news").unwrap(), "new").unwrap();
         let gap = reply(&hub, "1.1".parse().unwrap());
         assert!(gap.has_gap());
         drop(replies.of(gap));

@@ -102,7 +102,8 @@ impl Refusal {
         Self { cause, ..self }
     }
 
-    fn why(self, why: &'static str) -> Self {
+    /// Sets the text for the client.
+    pub(crate) fn why(self, why: impl Into<Cow<'static, str>>) -> Self {
         Self { why: why.into(), ..self }
     }
 
@@ -118,7 +119,7 @@ impl Refusal {
 }
 
 impl Refusal {
-    /// A rejection; one of who did not say who it is with the challenge to do so.
+    /// Returns the refusal of a rejection. `Unauthorized` has the challenge to authenticate.
     pub(crate) fn of(rejection: Rejection, challenge: &Challenge) -> Self {
         let refusal = match rejection.kind() {
             Rejection::Unauthorized => challenge.put(Self::new(StatusCode::UNAUTHORIZED, "unauthorized")),

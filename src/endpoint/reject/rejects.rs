@@ -24,7 +24,7 @@ struct Roll {
     total: u64,
     /// By number, which is in the order of their coming.
     here: BTreeMap<u64, Instant>,
-    /// Who waits for all before this number to go.
+    /// Tasks that wait until all before this number are gone.
     waiting: Vec<(u64, Waker)>,
 }
 
@@ -45,7 +45,7 @@ impl Rejects {
         (roll.here.len(), roll.total)
     }
 
-    /// Ready when all those are gone that came before number `before`: who comes later must not hold up a drain.
+    /// Ready when all those are gone that came before number `before`: later ones must not delay a drain.
     pub(crate) fn poll_gone(&self, before: u64, cx: &mut Context<'_>) -> Poll<()> {
         let waker = cx.waker().clone();
         let mut roll = self.roll.lock();

@@ -49,7 +49,7 @@ fn is_never(rejection: &Rejection) -> bool {
     !matches!(rejection.kind(), Rejection::Busy { .. } | Rejection::Internal(_))
 }
 
-/// What a refused client reads.
+/// Subscriber of a refused client, which yields nothing.
 struct Nothing;
 
 impl Subscriber for Nothing {

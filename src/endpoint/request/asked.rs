@@ -13,7 +13,7 @@ pub(crate) fn is_asked(parts: &Parts, head: &Head<'_>) -> bool {
     }
 }
 
-/// What an extended CONNECT is for; a plain one is for a tunnel.
+/// Returns the protocol of an extended CONNECT; a plain CONNECT, which is for a tunnel, has none.
 #[cfg(feature = "http2")]
 pub(crate) fn extended_protocol(parts: &Parts) -> Option<&str> {
     parts.extensions.get::<hyper::ext::Protocol>().map(hyper::ext::Protocol::as_str)

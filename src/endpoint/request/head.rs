@@ -9,7 +9,7 @@ use super::entity_tag::HeldCursor;
 use super::prefer;
 use crate::endpoint::reject::refusal::Refusal;
 
-/// What of a request's headers is of use to an endpoint, read in one walk over them, and nothing copied.
+/// Headers of a request that an endpoint uses, read in one pass without a copy.
 #[derive(Debug, Default)]
 pub(crate) struct Head<'a> {
     pub(crate) host: Line<'a>,

@@ -17,7 +17,7 @@ use crate::endpoint::request::query::{NotUtf8, pairs};
 use crate::endpoint::session::Label;
 use crate::model::{Cursor, Topic};
 
-/// What a request asks for, read from its head alone.
+/// Parameters of a request, read from its head alone.
 #[derive(Debug, Clone)]
 pub(crate) struct Wanted {
     pub(crate) transport: Transport,
@@ -102,8 +102,8 @@ pub(crate) fn get(
 /// 4. a wait → long poll, where it is 0 short poll;
 /// 5. else a short poll, or what comes next to it where that is not there.
 ///
-/// What was demanded (1, 2) and is not there is refused; what was only preferred (3, 4) is passed over, so that there
-/// is no 406.
+/// A transport that the client demands (1, 2) and the endpoint does not offer is refused. One that it only prefers (3,
+/// 4) is passed over, so there is no 406.
 fn choose(
     parts: &Parts,
     head: &Head<'_>,
@@ -131,7 +131,7 @@ fn choose(
         .ok_or_else(|| Refusal::upgrade("this endpoint speaks WebSocket only"))
 }
 
-/// What a POST says beside its message.
+/// Parameters of a POST.
 #[derive(Debug, Clone)]
 pub(crate) struct Posted {
     pub(crate) topics: Vec<Topic>,
@@ -235,7 +235,7 @@ fn query(parts: &Parts, max_topics_per_request: usize) -> Result<Query<'_>, Refu
 /// Told to a client whose query has a name or a value that is not UTF-8.
 const NOT_UTF8: &str = "query is not UTF-8: percent-encode the UTF-8 bytes of each name and value";
 
-/// What a session's name is, told to who sends another.
+/// Error text for an invalid session name.
 const NAME: &str = "session is a name of 1 to 64 visible ASCII characters";
 
 fn is_name(name: &str) -> bool {

@@ -11,7 +11,7 @@ use crate::endpoint::request::query::pairs;
 use crate::endpoint::session::Session;
 use crate::model::{Pattern, PatternError, Topic, TopicError};
 
-/// What a client asked for. Clones share it.
+/// Subscription request of a client. Clones share it.
 ///
 /// It may be kept as long as the session, so it is a compact copy: it does not hold on to the connection's read buffer.
 #[derive(Clone)]
@@ -33,7 +33,7 @@ impl SubscribeRequest {
         Self(Arc::new(Inner { method, head, extensions, topics, start, transport }), None)
     }
 
-    /// The same, of a client with a session.
+    /// Returns the request as one of a client with this session, if there is one.
     pub(crate) fn of(self, session: Option<Session>) -> Self {
         Self(self.0, session)
     }
@@ -53,7 +53,7 @@ impl SubscribeRequest {
         &self.0.topics
     }
 
-    /// Where the client asks to begin: after its cursor, or now.
+    /// Returns the start that the client asks for: after its cursor, or now.
     #[must_use]
     pub fn start(&self) -> Start {
         self.0.start
@@ -98,7 +98,8 @@ impl SubscribeRequest {
         &self.0.extensions
     }
 
-    /// What a layer before the mount put into the request's extensions: the user, the peer's address.
+    /// Returns a value that a layer before the mount put into the request's extensions, such as the user or the peer's
+    /// address.
     #[must_use]
     pub fn extension<T: Send + Sync + 'static>(&self) -> Option<&T> {
         self.0.extensions.get()

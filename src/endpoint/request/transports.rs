@@ -34,7 +34,7 @@ impl Transports {
         self.0 & bit(transport, true) != 0
     }
 
-    /// What a client gets that did not say what it wants: of those here, the first in this order.
+    /// Returns the transport of a client that did not ask for one: of those offered, the first in this order.
     pub(crate) fn fallback(self) -> Option<Transport> {
         [Transport::ShortPoll, Transport::LongPoll, Transport::Sse, Transport::Chunked]
             .into_iter()

@@ -3,7 +3,7 @@ use http::header::WWW_AUTHENTICATE;
 
 use crate::endpoint::reject::refusal::Refusal;
 
-/// What a 401 tells the client to come back with: `WWW-Authenticate`, which it must have (RFC 9110 §15.5.2).
+/// Value of `WWW-Authenticate`, which a 401 must have (RFC 9110 §15.5.2).
 #[derive(Debug, Clone)]
 pub(crate) struct Challenge(HeaderValue);
 

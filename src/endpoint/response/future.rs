@@ -16,7 +16,7 @@ use crate::endpoint::reject::refusal::Refusal;
 use crate::endpoint::reject::refused::{Caller, Refused};
 use crate::endpoint::shared::Shared;
 
-/// The future of [`Endpoint`](super::Endpoint)'s `Service`.
+/// The future of [`Endpoint`](crate::Endpoint)'s `Service`.
 #[must_use = "futures do nothing unless polled"]
 pub struct ResponseFuture(State);
 
@@ -26,19 +26,19 @@ enum State {
     Pending(Work, Finish),
 }
 
-/// What takes the application, or time.
+/// Part of an answer that takes the application, or time.
 pub(crate) type Work = Pin<Box<dyn Future<Output = Result<Answer, Refusal>> + Send>>;
 
-/// What comes of it.
+/// Result of that work.
 #[allow(clippy::large_enum_variant, reason = "it is passed on at once")]
 pub(crate) enum Answer {
     Now(Response<Body>),
-    /// The client is let in, and waits for this. It is a future of its own, so that who is held takes no room for what
-    /// it took to come here.
+    /// The client is admitted, and waits for this. It is a future of its own, so that a held poll does not keep the
+    /// memory of its admission.
     Held(Work),
 }
 
-/// What is known of a request when its answer is there.
+/// Facts about a request that are needed when its answer is there.
 pub(crate) struct Finish {
     pub(crate) shared: Arc<Shared>,
     pub(crate) origin: Option<HeaderValue>,

@@ -20,7 +20,7 @@ pub(crate) const PREFERENCE_APPLIED: HeaderName = HeaderName::from_static("prefe
 
 pub(crate) const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
-/// What an endpoint answers to.
+/// Methods that an endpoint accepts.
 pub(crate) const METHODS: &str = "GET, HEAD, POST, OPTIONS";
 
 /// As many as an answer mostly has at most, listed origin and all: room for them at once costs less than to grow.
@@ -69,7 +69,7 @@ pub(crate) fn dress<B>(response: &mut Response<B>, origin: Option<&HeaderValue>)
     }
 }
 
-/// What is the same for every answer.
+/// Adds the headers that every answer has.
 fn dress_all(headers: &mut HeaderMap) {
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store, no-transform"));
     // nginx else holds a stream back until it ends.

@@ -12,15 +12,15 @@ use crate::endpoint::session::{NoEffect, SessionGuard};
 use crate::endpoint::shared::Shared;
 use crate::model::Pattern;
 
-/// What the publisher said of a client that was let in.
+/// Result of the publisher's authorization of a client.
 #[derive(Clone)]
 pub(crate) struct Guest {
-    /// What it counts against.
+    /// Limit key that the client counts against.
     pub(crate) key: Option<Arc<str>>,
     pub(crate) data: Option<Arc<dyn Any + Send + Sync>>,
     /// When its right ends.
     pub(crate) right: Option<Instant>,
-    /// What it follows, if it is a session.
+    /// Topics and patterns of the session, if it is one.
     pub(crate) topics: Vec<Pattern>,
     /// When it was let in.
     pub(crate) came: Instant,
@@ -34,7 +34,8 @@ impl Shared {
         guard.join().map_err(|_| self.later())
     }
 
-    /// The same for a poll: one with a name is of a run, which goes on, or begins; a short one without is no session.
+    /// Admits a poll. A poll with a name belongs to a run, which it joins or begins; a short poll without a name is no
+    /// session.
     ///
     /// A poll was let in before this, so one that is refused neither begins nor prolongs a run.
     #[cfg(any(feature = "short-poll", feature = "long-poll"))]
@@ -96,7 +97,7 @@ impl Shared {
         }
     }
 
-    /// What a client is told whose right is gone.
+    /// Returns the refusal of a client whose authorization ended.
     #[cfg(any(feature = "short-poll", feature = "long-poll"))]
     pub(crate) fn revoked(&self) -> Refusal {
         Refusal::of(Rejection::Unauthorized, &self.config.challenge).logged("authorization revoked")

@@ -22,7 +22,7 @@ struct Inner {
     topics: Mutex<Topics>,
 }
 
-/// What a session follows: shared when somebody asks for it, which is not so of most.
+/// Topics of a session. They are moved into a shared slice when they are first asked for, which is rare.
 enum Topics {
     Named(Vec<Pattern>),
     Shared(Arc<[Pattern]>),
@@ -119,7 +119,7 @@ impl Session {
         self.0.topics.lock().unwrap_or_else(PoisonError::into_inner).shared()
     }
 
-    /// Has it follow these from now on.
+    /// Replaces the topics.
     #[cfg(any(feature = "short-poll", feature = "long-poll"))]
     pub(crate) fn follow(&self, topics: Vec<Pattern>) {
         *self.0.topics.lock().unwrap_or_else(PoisonError::into_inner) = Topics::Named(topics);
@@ -140,7 +140,7 @@ impl Session {
         Self::new(*id, *transport, name.clone(), key.clone(), data, topics)
     }
 
-    /// What [`Publisher::limit_key`](crate::Publisher::limit_key) said of the client.
+    /// Returns the client's [limit key](crate::Publisher::limit_key).
     #[must_use]
     pub fn key(&self) -> Option<&str> {
         self.0.key.as_deref()

@@ -13,9 +13,9 @@ pub struct SessionInfo {
     pub session: Session,
     /// How long it has been here.
     pub age: Duration,
-    /// What it is doing.
+    /// State of the session.
     pub state: SessionState,
-    /// Where its client is: up to here everything was handed to its connection. `None` where the source has no cursors.
+    /// Cursor up to which everything was handed to the client's connection. `None` if the source has no cursors.
     /// Without a tag.
     pub cursor: Option<Cursor>,
     /// Bytes of events handed to its connection, framing included.
@@ -34,7 +34,7 @@ pub struct SessionInfo {
     pub lag: Option<u64>,
 }
 
-/// What a session is doing.
+/// State of a session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum SessionState {

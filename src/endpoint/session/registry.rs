@@ -153,7 +153,7 @@ impl Registry {
         waiting.into_iter().for_each(Waker::wake);
     }
 
-    /// Has a run that is over take no further poll.
+    /// Removes the name of a run that is over, so that it takes no further poll.
     pub(crate) fn forget(&self, run: &SessionEntry) {
         self.roll.lock().forget(&run.session);
     }
@@ -183,7 +183,8 @@ impl Registry {
         self.spread.fetch_max(u64::try_from(over.as_millis()).unwrap_or(u64::MAX), Ordering::Relaxed);
     }
 
-    /// Over how long those are to be spread who are told to come later: as the sessions of a drain, if there is one.
+    /// Returns the time over which clients that are told to come later are spread: that of the sessions of a drain, if
+    /// there is one.
     pub(crate) fn is_spread(&self) -> Duration {
         Duration::from_millis(self.spread.load(Ordering::Relaxed))
     }

@@ -8,7 +8,7 @@ use super::member_table::MemberTable;
 use crate::endpoint::session::SessionEntry;
 use crate::endpoint::session::{Label, Session, SessionId};
 
-/// Who is in the registry, and by what they are found.
+/// Sessions in the registry, with their keys and names.
 #[derive(Default)]
 pub(crate) struct Roll {
     members: MemberTable,
@@ -19,7 +19,7 @@ pub(crate) struct Roll {
     pub(crate) draining: bool,
     /// How many are no longer here, but not yet seen off.
     pub(crate) parting: usize,
-    /// Who waits for the last one to be gone.
+    /// Tasks that wait until the last session is gone.
     pub(crate) waiting: Vec<Waker>,
 }
 
@@ -111,7 +111,7 @@ impl Roll {
         Some(member)
     }
 
-    /// Has a run take no further poll: the next one begins another.
+    /// Removes the name of a run, so that the next poll begins another.
     pub(crate) fn forget(&mut self, who: &Session) {
         if let Some(named) = who.label().and_then(|label| self.names.get_mut(&label)) {
             named.forget(who.id());

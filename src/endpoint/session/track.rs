@@ -1,9 +1,10 @@
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use crate::contract::Head;
-use crate::model::{Cursor, Gap, Position};
+use crate::model::{Cursor, Gap};
 
-/// What went out to a session's client. Relaxed: a count is of some moment, and nothing depends on which.
+/// Counts of everything that went out to a session's client. Relaxed: a count is of some moment, and nothing depends on
+/// which.
 #[derive(Debug, Default)]
 #[repr(C)]
 pub(super) struct Track {
@@ -22,9 +23,9 @@ pub(super) struct Track {
     is_shared: bool,
 }
 
-/// A reading of it.
+/// Values of a track at one moment.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Tracked {
+pub(super) struct TrackReading {
     pub(super) bytes: u64,
     pub(super) events: u64,
     pub(super) gaps: u64,
@@ -69,12 +70,12 @@ impl Track {
         }
     }
 
-    /// The client is at this place.
+    /// Stores the cursor of the client.
     #[inline]
     pub(super) fn moved(&self, cursor: Option<Cursor>) {
-        let Some(Position { epoch, sequence, .. }) = cursor.map(Cursor::position) else { return };
-        self.sequence.store(sequence, Ordering::Relaxed);
-        self.epoch.store(epoch, Ordering::Relaxed);
+        let Some(cursor) = cursor else { return };
+        self.sequence.store(cursor.sequence(), Ordering::Relaxed);
+        self.epoch.store(cursor.epoch(), Ordering::Relaxed);
     }
 
     /// Nothing is there that it has not.
@@ -87,25 +88,25 @@ impl Track {
         self.bytes.load(Ordering::Relaxed)
     }
 
-    pub(super) fn read(&self) -> Tracked {
+    pub(super) fn read(&self) -> TrackReading {
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        let position = Position::new(read(&self.epoch), read(&self.sequence));
-        Tracked {
+        let cursor = Cursor::new(read(&self.epoch), read(&self.sequence));
+        TrackReading {
             bytes: read(&self.bytes),
             events: read(&self.events),
             gaps: read(&self.gaps),
             missed: read(&self.missed),
             conflated: read(&self.conflated),
-            cursor: (position.epoch != 0).then(|| Cursor::new(position)),
+            cursor: Some(cursor).filter(|cursor| cursor.epoch() != 0),
         }
     }
 
-    /// How far the source is ahead, at most.
+    /// Returns an upper bound of the number of events between the client and the head of the source.
     pub(super) fn lag(&self, head: Option<&dyn Head>) -> Option<u64> {
-        let (client, head) = (self.read().cursor?.position(), head?.cursor().position());
+        let (client, head) = (self.read().cursor?, head?.cursor());
         match self.behind.load(Ordering::Relaxed) {
             false => Some(0),
-            true => (client.epoch == head.epoch).then(|| head.sequence.saturating_sub(client.sequence)),
+            true => (client.epoch() == head.epoch()).then(|| head.sequence().saturating_sub(client.sequence())),
         }
     }
 }

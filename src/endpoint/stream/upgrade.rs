@@ -3,7 +3,6 @@ use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use bytes::BytesMut;
 use http::header::ORIGIN;
 use http::request::Parts;
 use http::{Extensions, Response, Version};
@@ -25,8 +24,7 @@ use crate::endpoint::session::SessionEnd;
 use crate::endpoint::session::{MeteredSubscriber, Order, SessionEntry, SessionGuard};
 use crate::endpoint::shared::Shared;
 use crate::model::Event;
-use crate::transport::object::write_answer;
-use crate::transport::websocket::{CloseCause, CloseCode, Subprotocol, WebSocketSink};
+use crate::transport::websocket::{CloseCause, CloseCode, MessageAnswer, Subprotocol, WebSocketSink, encode_answer};
 
 impl Shared {
     /// Opens a WebSocket: the handshake is checked and the publisher asked before the client is told anything.
@@ -73,7 +71,7 @@ impl Shared {
 #[repr(C)]
 struct Carrier {
     shared: Arc<Shared>,
-    /// What the client was told to do.
+    /// Order that the client was given.
     told: Option<Order>,
     guard: SessionGuard,
     stage: Stage,
@@ -181,7 +179,7 @@ impl Opening {
         let subprotocol = self.subprotocol;
         let sink = WebSocketSink::new(io, self.subscriber, timer, config)
             .subprotocol(subprotocol)
-            .receive(move |message| receive(entry.clone(), request.clone(), subprotocol, message));
+            .receive_encoded(move |message| receive(entry.clone(), request.clone(), subprotocol, message));
         // hyper takes a write on HTTP/2 whole.
         if self.version < Version::HTTP_2 { sink } else { sink.in_frames() }
     }
@@ -197,7 +195,7 @@ async fn receive(
     request: SubscribeRequest,
     subprotocol: Subprotocol,
     message: Message,
-) -> Result<Option<Event>, Rejection> {
+) -> Result<Option<MessageAnswer>, Rejection> {
     let key = entry.session.shared_key();
     let mut enter = pin!(entry.shared.messages.enter(key.as_ref()));
     // A session that is ended wakes its task, which polls this.
@@ -214,13 +212,12 @@ async fn receive(
     // The session may have been revoked meanwhile, by the publisher or on another thread: after that nothing more goes out.
     let is_shut = entry.is_shut();
     let received = received.map(|answer| answer.filter(|_| !is_shut));
-    let received = received.and_then(|answer| match answer {
-        Some(event) if entry.shared.limits_answers() => {
-            entry.shared.check_answer(answer_len(&event, subprotocol)).map(|()| Some(event))
-        }
-        answer => Ok(answer),
-    });
-    let Err(rejection) = received else { return received };
+    let encode = |event: Event| {
+        let (frame, payload) = encode_answer(&event, subprotocol);
+        entry.shared.check_answer(payload).map(|()| MessageAnswer::Frame(frame))
+    };
+    let answer = received.and_then(|answer| answer.map(encode).transpose());
+    let Err(rejection) = answer else { return answer };
     if rejection == Rejection::Unsupported {
         entry.shared.counters.ignored_message();
     } else {
@@ -231,16 +228,6 @@ async fn receive(
         entry.shared.tell(&code.into_iter().fold(refused, Refused::close_code_is));
     }
     if is_shut { Ok(None) } else { Err(rejection) }
-}
-
-/// Returns the length of an answer on the wire, without the header of its frame.
-fn answer_len(event: &Event, subprotocol: Subprotocol) -> usize {
-    if subprotocol == Subprotocol::Raw {
-        return event.payload().len();
-    }
-    let mut object = BytesMut::new();
-    write_answer(event, &mut object);
-    object.len()
 }
 
 /// Returns the code that [`WebSocketSink`] closes with after this rejection.

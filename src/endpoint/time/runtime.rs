@@ -9,7 +9,7 @@ use crate::endpoint::isolate::isolate;
 use crate::hub::NotifierSource;
 use crate::time::{Clock, Timer};
 
-/// What a spawner is given.
+/// Task for a spawner.
 pub(crate) type Task = Pin<Box<dyn Future<Output = ()> + Send>>;
 /// How tasks are started.
 pub(crate) type Spawn = Arc<dyn Fn(Task) + Send + Sync>;
@@ -17,7 +17,7 @@ pub(crate) type Spawn = Arc<dyn Fn(Task) + Send + Sync>;
 /// The source of an endpoint's time and tasks: the application's, or else tokio's under its feature.
 pub(crate) struct Runtime {
     pub(crate) wheel: Wheel,
-    /// The wheel, for those who keep a timer.
+    /// The wheel as a timer, for code that keeps one.
     #[cfg(feature = "websocket")]
     pub(crate) timer: Arc<dyn Timer>,
     tasks: Arc<Tasks>,
@@ -30,7 +30,7 @@ struct Tasks {
     notifiers: Vec<NotifierSource>,
 }
 
-/// Why an endpoint can't work, told to whoever asks it.
+/// Reason why an endpoint can't work, which requests are answered with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Missing {
     /// Nobody turns the wheel.

@@ -14,7 +14,7 @@ impl Timer for Wheel {
 }
 
 impl Wheel {
-    /// The same in no allocation of its own.
+    /// Returns a sleep until `at` without an allocation.
     pub(crate) fn sleep(&self, at: Instant) -> WheelSleep {
         WheelSleep { at, set_for: at, task: None, alarm: self.alarm() }
     }
@@ -24,9 +24,9 @@ impl Wheel {
 /// entry come and sets the rest.
 pub(crate) struct WheelSleep {
     at: Instant,
-    /// Whom the alarm wakes at `at` or before, while it is set.
+    /// Task that the alarm wakes at `at` or before, while it is set.
     task: Option<Task>,
-    /// What it is set for.
+    /// Time for which the alarm is set.
     set_for: Instant,
     alarm: Alarm,
 }

@@ -6,8 +6,8 @@ use std::time::Duration;
 use super::wheel::Wheel;
 use crate::time::Timer;
 
-/// What a future comes to, unless it takes longer than `limit`; then it is dropped. One that is ready at once costs no
-/// look at a clock.
+/// Returns the future's output. If the future takes longer than `limit`, drops it and returns `None`. A future that is
+/// ready at once costs no look at a clock.
 #[allow(clippy::manual_async_fn, reason = "an async fn keeps each argument twice, for as long as it runs")]
 pub(crate) fn within<F: Future>(wheel: &Wheel, limit: Duration, future: F) -> impl Future<Output = Option<F::Output>> {
     async move {

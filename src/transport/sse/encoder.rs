@@ -155,7 +155,8 @@ impl<S: Subscriber> SseEncoder<S> {
         &mut self.subscriber
     }
 
-    /// Has the task of `cx` woken when there is a further item, if there is none now, see [`Subscriber::register`].
+    /// Registers the task of `cx` if no further item is ready. Returns whether it was registered; `false` means that
+    /// the caller must poll, see [`Subscriber::register`].
     #[cfg(feature = "http")]
     #[inline]
     pub(crate) fn register(&mut self, cx: &mut Context<'_>) -> bool {

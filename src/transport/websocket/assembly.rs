@@ -24,7 +24,7 @@ pub(super) enum Begin {
     Continue,
 }
 
-/// What a message may be at most.
+/// Limits of a message.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Limits {
     pub(super) bytes: usize,

@@ -3,19 +3,20 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Wake, Waker};
 
-/// What wakes a connection's task for anything but events: the connection itself, its deadlines, the handler.
+/// Wakes a connection's task for everything but events: the connection itself, its deadlines, the handler.
 ///
 /// Events wake the task past it, so that a poll before which it has not rung is one that only the subscriber is asked
 /// for. That both directions of the connection have one bell matters to TLS, where a read may wait for a write.
 pub(super) struct Bell {
     ring: Arc<Ring>,
-    /// What rings it.
+    /// Waker that sets the flag.
     rope: Waker,
 }
 
 struct Ring {
     rung: AtomicBool,
-    /// Whom it wakes. It stays here when it rings: one who is about to wake must not take it from those who ring later.
+    /// Waker of the task. It stays here when the flag is set: a thread that is about to wake the task must not take the
+    /// waker from later ones.
     task: Waker,
 }
 

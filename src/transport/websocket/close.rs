@@ -57,7 +57,7 @@ impl fmt::Debug for CloseCode {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Closed {
-    /// Who ended it and why.
+    /// Cause of the end, and the side that ended the connection.
     pub cause: CloseCause,
     /// The code of the Close frame that began the end: ours, or the client's where the cause is
     /// [`CloseCause::Client`]. `None` where there was no such frame, or none with a code.
@@ -66,7 +66,7 @@ pub struct Closed {
     pub clean: bool,
 }
 
-/// Who ended a WebSocket, and why.
+/// Cause of a WebSocket's end, and the side that ended it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum CloseCause {
@@ -103,7 +103,7 @@ pub(super) fn cut(reason: &str) -> &str {
     &reason[..end]
 }
 
-/// What a rejection is once the connection is open.
+/// Returns the close code and reason of a rejection on an open connection.
 pub(super) fn of_rejection(rejection: &Rejection) -> (CloseCode, String) {
     match rejection.kind() {
         Rejection::Busy { .. } => (CloseCode::TRY_LATER, rejection.to_string()),
@@ -112,7 +112,7 @@ pub(super) fn of_rejection(rejection: &Rejection) -> (CloseCode, String) {
     }
 }
 
-/// What an end is on this wire.
+/// Returns the close code and reason of a subscriber's end.
 pub(super) fn of_end(end: SubscriptionEnd) -> (CloseCode, &'static str) {
     match end {
         SubscriptionEnd::Closed | SubscriptionEnd::Finished => (CloseCode::NORMAL, "finished"),

@@ -150,7 +150,7 @@ impl Deadlines {
         self.stall = None;
     }
 
-    /// What is due. The caller moves that deadline away, and polls again.
+    /// Ready with the deadline that has passed. The caller moves that deadline, and polls again.
     #[inline]
     pub(super) fn poll(&mut self, cx: &mut Context<'_>, config: &WebSocketConfig) -> Poll<Due> {
         loop {

@@ -28,12 +28,38 @@ fn data_of(event: &Event) -> Data {
     }
 }
 
-/// Returns the frame of an event that answers a client's message.
-pub(super) fn answer(event: &Event, subprotocol: Subprotocol) -> Bytes {
-    match subprotocol {
-        Subprotocol::Raw => frame(Kind::Data(data_of(event)), event.payload()),
-        Subprotocol::TidingsV1 => text(|out| write_answer(event, out)),
+/// Answer to a client's message.
+#[derive(Debug)]
+pub(crate) enum MessageAnswer {
+    /// Event that is encoded when the answer is sent.
+    Event(Event),
+    /// Whole frame.
+    #[cfg(feature = "http")]
+    Frame(Bytes),
+}
+
+impl MessageAnswer {
+    /// Returns the frame.
+    pub(super) fn into_frame(self, subprotocol: Subprotocol) -> Bytes {
+        match self {
+            Self::Event(event) => encode_answer(&event, subprotocol).0,
+            #[cfg(feature = "http")]
+            Self::Frame(frame) => frame,
+        }
     }
+}
+
+/// Encodes an event that answers a client's message. Returns the whole frame, and the length of its payload.
+pub(crate) fn encode_answer(event: &Event, subprotocol: Subprotocol) -> (Bytes, usize) {
+    let mut object = BytesMut::new();
+    let (kind, payload) = match subprotocol {
+        Subprotocol::Raw => (data_of(event), &event.payload()[..]),
+        Subprotocol::TidingsV1 => {
+            write_answer(event, &mut object);
+            (Data::Text, &object[..])
+        }
+    };
+    (frame(Kind::Data(kind), payload), payload.len())
 }
 
 /// Returns a text frame of what `write` appends.

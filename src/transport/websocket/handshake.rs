@@ -1,4 +1,4 @@
-/// What the frames of a connection carry.
+/// Content of a connection's frames.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum Subprotocol {

@@ -3,11 +3,11 @@ use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
+use super::format::MessageAnswer;
 use crate::contract::{Message, Rejection};
-use crate::model::Event;
 
-/// Result of a message: an event for its sender, if there is one.
-pub(super) type Outcome = Result<Option<Event>, Rejection>;
+/// Result of a message: the answer to its sender, if there is one.
+pub(super) type Outcome = Result<Option<MessageAnswer>, Rejection>;
 
 type Handling = Pin<Box<dyn Future<Output = Outcome> + Send>>;
 type Handler = Box<dyn FnMut(Message) -> Handling + Send>;

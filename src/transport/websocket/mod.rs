@@ -25,5 +25,7 @@ mod violation;
 
 pub use close::{CloseCause, CloseCode, Closed};
 pub use config::WebSocketConfig;
+#[cfg(feature = "http")]
+pub(crate) use format::{MessageAnswer, encode_answer};
 pub use handshake::{Subprotocol, websocket_accept};
 pub use sink::WebSocketSink;

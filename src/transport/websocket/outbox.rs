@@ -37,7 +37,7 @@ pub(super) struct Outbox {
     unproved: u32,
 }
 
-/// What waits for the front to be written.
+/// Bytes that wait until the front is written.
 #[derive(Debug, Default)]
 struct Behind {
     rest: VecDeque<Bytes>,
@@ -225,7 +225,7 @@ impl Outbox {
         self.front.advance(written);
     }
 
-    /// What comes after the front; empty where nothing does.
+    /// Takes the bytes that come after the front; empty if there are none.
     #[inline]
     fn next(&mut self) -> Bytes {
         let Some(behind) = &mut self.behind else { return Bytes::new() };

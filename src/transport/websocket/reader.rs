@@ -29,7 +29,7 @@ struct Frame {
     mask: [u8; 4],
 }
 
-/// What a client sent.
+/// Message or control frame of the client.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Inbound {
     Message(Message),

@@ -5,7 +5,7 @@ use bytes::{Buf, BytesMut};
 use futures_io::{AsyncRead, AsyncWrite};
 
 use super::assembly::Limits;
-use super::format::{answer, text};
+use super::format::text;
 use super::mailbox::Outcome;
 use super::reader::Inbound;
 use super::sink::Phase;
@@ -67,7 +67,7 @@ impl<S: Subscriber, Io: AsyncRead + AsyncWrite + Unpin> WebSocketSink<S, Io> {
     /// Tells the client the outcome of its message, if it can be told.
     fn answer(&mut self, outcome: Outcome) {
         let frame = match outcome {
-            Ok(Some(event)) if self.is_open() => answer(&event, self.subprotocol),
+            Ok(Some(answer)) if self.is_open() => answer.into_frame(self.subprotocol),
             Err(rejection) if rejection.is_closing() => return self.refuse(&rejection),
             Err(Rejection::Unsupported) => return self.aside.mailbox.ignore(),
             Err(rejection) if self.is_open() && self.has_objects() => text(|out| write_error(&rejection, out)),

@@ -24,7 +24,7 @@ impl<S: Subscriber, Io: AsyncRead + AsyncWrite + Unpin> WebSocketSink<S, Io> {
         }
     }
 
-    /// The same, with what is queued first, and no more than that unless there may be `more`. Whether that went well.
+    /// Writes the queue, and with `more` also what the subscriber has then. Returns whether all of it was written.
     fn send(&mut self, cx: &mut Context<'_>, more: bool) -> bool {
         match self.poll_queue(cx, more) {
             Poll::Ready(Ok(())) => {

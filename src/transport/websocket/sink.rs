@@ -11,6 +11,7 @@ use futures_io::{AsyncRead, AsyncWrite};
 use super::bell::Bell;
 use super::close::of_rejection;
 use super::deadlines::{Deadlines, Due};
+use super::format::MessageAnswer;
 use super::mailbox::Mailbox;
 use super::outbox::Outbox;
 use super::rate::Rate;
@@ -28,11 +29,10 @@ use crate::transport::object::{write_bye, write_heartbeat, write_hello};
 /// asked for more only when `Io` has taken all there was, and lets go of shared history ([`Subscriber::release`]) when
 /// `Io` takes nothing. Pings, pongs and the Close frame go between those writes, never inside one.
 ///
-/// Where events are gone, `tidings.v1` says so in their place; raw frames can't, and the connection ends with 1013,
-/// unless state follows. Raw frames carry no cursor either: what is published between two connections of a client is lost
-/// to it, see [`Subprotocol::Raw`].
-/// Whatever the client does wrong, and every limit of [`WebSocketConfig`] that it passes, ends the connection with the
-/// code that RFC 6455 §7.4.1 has for it.
+/// If events are missing, `tidings.v1` sends a gap in their place. Raw frames have no gaps: the connection ends with
+/// 1013, unless state follows. Raw frames have no cursor either, so a client misses the events that are published
+/// between two of its connections, see [`Subprotocol::Raw`]. Each protocol violation of the client, and each limit of
+/// [`WebSocketConfig`] that it exceeds, ends the connection with the code of RFC 6455 §7.4.1.
 ///
 /// A ping may lie behind events that the client has not read, in the buffers of sockets and proxies. So its pong is due
 /// after [`pong_timeout`](WebSocketConfig::pong_timeout) and, for each 64 KiB that were written since what the last pong
@@ -62,11 +62,11 @@ pub struct WebSocketSink<S, Io> {
     pub(super) aside: Aside,
 }
 
-/// What a delivery has nothing to do with.
+/// State that a delivery does not touch.
 pub(super) struct Aside {
     /// Not there between two frames outside of a message.
     pub(super) reader: Option<Box<Reader>>,
-    /// What was read and not taken in, because the handler was behind.
+    /// Bytes that were read and are not parsed yet, because the handler was busy.
     pub(super) backlog: Option<Box<BytesMut>>,
     /// Whether there may be more to read than was.
     pub(super) behind: bool,
@@ -93,7 +93,7 @@ pub(super) enum Phase {
     /// Our Close is written and our side shut. The client's bytes are waited out, up to a limit, since to drop them
     /// unread may take the Close frame away from it.
     Draining,
-    /// What is in the outbox is the last; nothing is read.
+    /// The outbox holds the last bytes; nothing is read.
     Finishing,
     /// Done, but for the handler.
     Over,
@@ -128,7 +128,7 @@ impl<S: Subscriber, Io: AsyncRead + AsyncWrite + Unpin> WebSocketSink<S, Io> {
         }
     }
 
-    /// What the frames carry. To be set before the first poll.
+    /// Sets the content of the frames. Must be called before the first poll.
     pub fn subprotocol(self, subprotocol: Subprotocol) -> Self {
         Self { subprotocol, ..self }
     }
@@ -146,10 +146,24 @@ impl<S: Subscriber, Io: AsyncRead + AsyncWrite + Unpin> WebSocketSink<S, Io> {
     ///
     /// A message in the handler's hands when the connection ends is finished, if that takes no longer than
     /// [`close_timeout`](WebSocketConfig::close_timeout). Its answer is dropped.
-    pub fn receive<F, R>(mut self, handler: F) -> Self
+    pub fn receive<F, R>(mut self, mut handler: F) -> Self
     where
         F: FnMut(Message) -> R + Send + 'static,
         R: Future<Output = Result<Option<Event>, Rejection>> + Send + 'static,
+    {
+        self.aside.mailbox.set(move |message| {
+            let outcome = handler(message);
+            async move { Ok(outcome.await?.map(MessageAnswer::Event)) }
+        });
+        self
+    }
+
+    /// Hands the client's messages to `handler`, as [`receive`](Self::receive) does, which encodes the answers itself.
+    #[cfg(feature = "http")]
+    pub(crate) fn receive_encoded<F, R>(mut self, handler: F) -> Self
+    where
+        F: FnMut(Message) -> R + Send + 'static,
+        R: Future<Output = Result<Option<MessageAnswer>, Rejection>> + Send + 'static,
     {
         self.aside.mailbox.set(handler);
         self
@@ -176,7 +190,8 @@ impl<S: Subscriber, Io: AsyncRead + AsyncWrite + Unpin> WebSocketSink<S, Io> {
         self.end(CloseCause::Asked, code, reason);
     }
 
-    /// The same, after telling the client when to come back, where the subprotocol has words for it.
+    /// Begins the end as [`close`](Self::close) does. If the subprotocol has a message for it, the client is first told
+    /// when to come back.
     pub fn bye(&mut self, retry: Duration, code: CloseCode, reason: &str) {
         if self.is_open() && self.has_objects() {
             self.outbox.put_text(|out| write_bye(retry, out));
@@ -189,15 +204,15 @@ impl<S: Subscriber, Io: AsyncRead + AsyncWrite + Unpin> WebSocketSink<S, Io> {
         self.bye(retry, CloseCode::RESTART, "restart");
     }
 
-    /// The same as [`close`](Self::close), with the code and the reason of a rejection: `Busy` with 1013, `Internal`
-    /// with 1011 and no text, the rest with 1008.
+    /// Begins the end as [`close`](Self::close) does, with the code and the reason of a rejection: `Busy` with 1013,
+    /// `Internal` with 1011 and no text, the rest with 1008.
     pub fn refuse(&mut self, rejection: &Rejection) {
         let (code, reason) = of_rejection(rejection);
         self.end(CloseCause::Rejected, code, &reason);
     }
 
-    /// The same at once: what is in the queue is thrown away. A client that has half of a frame can't be told anything
-    /// any more, and the connection is dropped.
+    /// Begins the end as [`close`](Self::close) does, and discards the queue. If a frame is partly written, no Close
+    /// frame can follow, and the connection is dropped.
     pub fn close_now(&mut self, code: CloseCode, reason: &str) {
         let unwritten = !self.outbox.is_written();
         if !self.outbox.discard() {
@@ -210,7 +225,7 @@ impl<S: Subscriber, Io: AsyncRead + AsyncWrite + Unpin> WebSocketSink<S, Io> {
         }
     }
 
-    /// Where the subscriber is. What it gave last may still be in the queue.
+    /// Returns the subscriber's cursor. The last items up to it may still be in the queue.
     pub fn cursor(&self) -> Option<Cursor> {
         self.subscriber.cursor()
     }

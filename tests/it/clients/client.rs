@@ -11,10 +11,10 @@ pub(crate) type Waiting<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// One client. Dropping it breaks it off, whatever it does.
 pub(crate) trait Client: Send {
-    /// What it sees next; as long as there is nothing, it waits.
+    /// Returns the next thing that it sees; as long as there is nothing, it waits.
     fn see(&mut self) -> Waiting<'_, Result<Seen, String>>;
 
-    /// Where it would resume, if it knows.
+    /// Returns the cursor with which it would resume, if it knows one.
     fn cursor(&self) -> Option<&str>;
 
     /// Whether the next thing to see takes a request of its own.

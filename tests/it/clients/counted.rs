@@ -7,7 +7,7 @@ use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
-/// What went over connections: bytes of HTTP and above, and requests. Clones count together.
+/// Bytes of HTTP and above that went over connections, and requests. Clones count together.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Traffic(Arc<Counts>);
 

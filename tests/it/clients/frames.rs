@@ -16,7 +16,7 @@ pub(crate) struct Frames {
     closed: bool,
 }
 
-/// What was read and not parsed, and what is to be written.
+/// Bytes that were read and not parsed, and bytes that are to be written.
 #[derive(Default)]
 struct Pipe {
     input: VecDeque<u8>,
@@ -36,7 +36,7 @@ impl Frames {
         Self { objects: true, ..Self::raw() }
     }
 
-    /// What the client answers: pongs, and the other Close.
+    /// Takes the client's answers: pongs, and the other Close.
     pub(crate) fn take_answers(&mut self) -> Vec<u8> {
         std::mem::take(&mut self.pipe.output)
     }

@@ -2,7 +2,7 @@ use std::collections::VecDeque;
 
 use super::Seen;
 
-/// What a client has read and not looked at yet, and its cursor: that of what it looked at last.
+/// Items that a client has read and not looked at yet, and its cursor: that of the item it looked at last.
 #[derive(Debug, Default)]
 pub(crate) struct Inbox {
     /// Each with the cursor behind it, where the wire said one.
@@ -11,7 +11,7 @@ pub(crate) struct Inbox {
     begun: bool,
 }
 
-/// What a wire says.
+/// Item of a wire.
 #[derive(Debug)]
 pub(crate) enum Item {
     Seen(Seen),

@@ -1,6 +1,6 @@
 use serde_json::Value;
 
-/// What a client sees.
+/// Item that a client sees.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Seen {
     Event(Event),

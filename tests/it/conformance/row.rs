@@ -14,7 +14,7 @@ pub(crate) trait Row: Send + Sync {
         cursor: Option<&'a str>,
     ) -> Waiting<'a, Result<Box<dyn Client>, String>>;
 
-    /// What this wire shows of what happens.
+    /// Returns the part of an item that this wire can show.
     fn shows(&self, seen: Seen) -> Seen;
 
     /// Whether its clients have cursors.
@@ -24,7 +24,7 @@ pub(crate) trait Row: Send + Sync {
     fn is_live(&self) -> bool;
 }
 
-/// What the wires of the crate's own transports show.
+/// Wires of the crate's own transports.
 impl Speaks {
     pub(super) fn shows(self, seen: Seen) -> Seen {
         match (self, seen) {

@@ -2,14 +2,14 @@ use super::row::Row;
 use super::stage::Stage;
 use crate::clients::{Client, Gap, Seen};
 
-/// What a case is given: a fresh hub, and the rows that it runs over.
+/// Arguments of a case: a fresh hub, and the rows that it runs over.
 #[derive(Clone, Copy)]
 pub(crate) struct Scene<'a> {
     pub(crate) stage: &'a Stage,
     pub(crate) rows: &'a [&'a dyn Row],
 }
 
-/// What a case comes to: what was wrong, if something was.
+/// Result of a case: its error, if there was one.
 pub(crate) type Verdict = Result<(), String>;
 
 impl<'a> Scene<'a> {
@@ -57,7 +57,7 @@ impl<'a> Visit<'a> {
         Ok(())
     }
 
-    /// What it sees up to and with the first thing that is so, which is to be one of so many.
+    /// Returns the items up to and with the first that satisfies `found`, which is to be among the first `most`.
     pub(crate) async fn see_until(&mut self, most: usize, found: impl Fn(&Seen) -> bool) -> Result<Vec<Seen>, String> {
         let mut all = Vec::new();
         while !all.last().is_some_and(&found) {

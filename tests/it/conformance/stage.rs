@@ -1,7 +1,7 @@
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use tidings::subscriber::{BoxSubscriber, SubscriberExt};
-use tidings::{Cursor, EventKind, LocalHub, Overflow, Position, Retention, Subscribe, SubscribeError, Topic};
+use tidings::{Cursor, EventKind, LocalHub, Overflow, Retention, Subscribe, SubscribeError, Topic};
 
 use crate::clients::{Data, Event, Seen, Waiting};
 
@@ -87,7 +87,7 @@ pub(crate) fn open_local(retain: usize) -> Arc<dyn Source> {
 
 impl Source for LocalHub {
     fn publish<'a>(&'a self, topic: &'a Topic, event: tidings::Event) -> Waiting<'a, Cursor> {
-        Box::pin(async { self.publish_now(topic, event).unwrap().cursor })
+        Box::pin(async move { self.publish_now(topic, event).unwrap().cursor().unwrap() })
     }
 
     fn subscribe(&self, what: Subscribe) -> Result<BoxSubscriber, SubscribeError> {
@@ -101,6 +101,6 @@ impl Source for LocalHub {
 
 /// A cursor of the same epoch at another sequence.
 pub(crate) fn moved(cursor: &str, to: impl FnOnce(u64) -> u64) -> String {
-    let Position { epoch, sequence, .. } = cursor.parse::<Cursor>().unwrap().position();
-    Cursor::new(Position::new(epoch, to(sequence))).to_string()
+    let cursor: Cursor = cursor.parse().unwrap();
+    Cursor::new(cursor.epoch(), to(cursor.sequence())).to_string()
 }

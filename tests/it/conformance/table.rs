@@ -11,19 +11,19 @@ pub(crate) struct Case {
     name: &'static str,
     /// How many events of each topic the hub keeps.
     retain: usize,
-    /// What becomes of a subscriber that falls behind.
+    /// Behaviour of a subscriber that falls behind.
     overflow: Overflow,
     rows: Rows,
     run: for<'a> fn(Scene<'a>) -> Waiting<'a, Verdict>,
 }
 
-/// What a case is for.
+/// Rows that a case is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Rows {
     Every,
-    /// Whose clients have cursors.
+    /// Those with clients that have cursors.
     Resuming,
-    /// Whose clients are subscribed while they don't look.
+    /// Those with clients that are subscribed while they don't look.
     Live,
     /// Every ordered pair of those whose clients have cursors.
     Pairs,

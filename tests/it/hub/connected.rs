@@ -12,7 +12,7 @@ use tidings::{
 };
 
 pub(super) const TOPICS: [&str; 3] = ["a/x", "a/y", "b"];
-/// What a subscription may name.
+/// Names of a subscription.
 pub(super) const NAMES: [&[&str]; 7] =
     [&["a/x"], &["b"], &["a/x", "a/y"], &["a/x", "a/y", "b"], &["a/*"], &["**"], &["a/*", "b"]];
 /// More than a segment of events of at most 200 bytes is charged with, of a topic that keeps fewer than 64 of them, and
@@ -93,7 +93,7 @@ struct Reader {
     overflow: Overflow,
     /// The events that it is still to get, by sequence, with their topics.
     owed: BTreeMap<u64, usize>,
-    /// What was lost before it came, by topic: the sequence of the last of it.
+    /// Events lost before the reader came, by topic: the sequence of the last of them.
     lost: BTreeMap<usize, u64>,
     /// Up to where it was told that something is gone.
     told: BTreeMap<usize, u64>,
@@ -157,7 +157,7 @@ impl World {
         let readers = self.readers.len().max(1);
         match step {
             Step::Publish { topic, len } => {
-                self.hub.publish_now(&topic_of(topic), "x".repeat(len)).unwrap();
+                self.hub.publish_now(topic_of(topic), "x".repeat(len)).unwrap();
                 self.published(topic, len);
             }
             Step::PublishAll { topics, len } => {
@@ -190,7 +190,7 @@ impl World {
         let start = after.map_or(Start::Now, Start::After);
         let what = Subscribe::patterns(names.iter().copied()).start(start).overflow(overflow);
         let subscription = self.hub.subscribe(what).unwrap();
-        let after = after.map_or(self.all.len() as u64, |cursor| cursor.position().sequence);
+        let after = after.map_or(self.all.len() as u64, |cursor| cursor.sequence());
         let (mut owed, mut lost) = (BTreeMap::new(), BTreeMap::new());
         for topic in (0..TOPICS.len()).filter(|&topic| follows(names, topic)) {
             let evicted = self.evicted(topic);
@@ -212,7 +212,7 @@ impl World {
         match reader.subscription.poll_next(&mut Context::from_waker(Waker::noop())) {
             Poll::Ready(Delivery::Events(batch)) => {
                 for event in batch.iter() {
-                    let sequence = event.cursor.unwrap().position().sequence;
+                    let sequence = event.cursor.unwrap().sequence();
                     let topic = reader.owed.remove(&sequence);
                     let topic = topic.unwrap_or_else(|| panic!("{sequence} is not owed"));
                     assert_eq!(TOPICS[topic], event.topic.as_str());
@@ -243,7 +243,7 @@ impl World {
     }
 
     fn gap(&mut self, who: usize, gap: &Gap) {
-        let sequence = gap.cursor.position().sequence;
+        let sequence = gap.cursor.sequence();
         let topic = gap.topic.as_ref().map(|topic| TOPICS.iter().position(|name| topic.as_str() == *name).unwrap());
         let mut reader = self.readers.swap_remove(who);
         let is_of = |other: usize| topic.is_none_or(|topic| topic == other);

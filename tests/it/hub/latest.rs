@@ -8,8 +8,7 @@ use proptest::prelude::*;
 use proptest::sample::subsequence;
 use tidings::subscriber::{Delivery, EncodedDelivery};
 use tidings::{
-    Cursor, Event, Gap, GapReason, LocalHub, Overflow, Position, Retention, Start, Subscribe, Subscriber, Subscription,
-    Topic,
+    Cursor, Event, Gap, GapReason, LocalHub, Overflow, Retention, Start, Subscribe, Subscriber, Subscription, Topic,
 };
 
 use super::Lines;
@@ -134,7 +133,7 @@ fn subscribe(world: &World, topics: &[usize], overflow: Overflow, start: Start) 
     world.hub.subscribe(subscribe.start(start).overflow(overflow)).unwrap()
 }
 
-/// What one poll brought.
+/// Result of one poll.
 #[derive(Debug, Default)]
 struct Brought {
     items: Vec<Item>,
@@ -145,14 +144,13 @@ struct Brought {
 /// One poll; `None`: nothing is there.
 fn take(subscription: &mut Subscription, max: Option<usize>) -> Option<Brought> {
     let mut cx = Context::from_waker(Waker::noop());
-    let of_gap =
-        |gap: Gap| Brought { items: vec![Item::Gap(gap.cursor.position().sequence)], missed: gap.missed, conflated: 0 };
+    let of_gap = |gap: Gap| Brought { items: vec![Item::Gap(gap.cursor.sequence())], missed: gap.missed, conflated: 0 };
     let brought = match max {
         None => match subscription.poll_next(&mut cx) {
             Poll::Pending => return None,
             Poll::Ready(Delivery::Events(batch)) => {
                 let sequences = batch.iter().map(|event| {
-                    let sequence = event.cursor.unwrap().position().sequence;
+                    let sequence = event.cursor.unwrap().sequence();
                     let text = event.event.as_str().unwrap().trim_end_matches('x');
                     assert_eq!(text, sequence.to_string(), "another event than was published there");
                     Item::Event(sequence)
@@ -185,13 +183,13 @@ fn take(subscription: &mut Subscription, max: Option<usize>) -> Option<Brought> 
     };
     assert!(!brought.items.is_empty(), "at least one");
     let (Item::Gap(last) | Item::Event(last)) = *brought.items.last().unwrap();
-    assert_eq!(subscription.cursor().unwrap().position().sequence, last, "the cursor is what was delivered");
+    assert_eq!(subscription.cursor().unwrap().sequence(), last, "the cursor is what was delivered");
     Some(brought)
 }
 
 /// One subscription from the cursor, polled once. False when there was nothing.
 fn visit(world: &mut World, topics: &[usize], overflow: Overflow, at: &mut u64, max: Option<usize>) -> bool {
-    let start = Start::After(Cursor::new(Position::new(world.hub.cursor().position().epoch, *at)));
+    let start = Start::After(Cursor::new(world.hub.cursor().epoch(), *at));
     let mut subscription = subscribe(world, topics, overflow, start);
     let expected = world.expected(topics, *at, overflow);
     let brought = take(&mut subscription, max);
@@ -199,7 +197,7 @@ fn visit(world: &mut World, topics: &[usize], overflow: Overflow, at: &mut u64, 
         Some(brought) => assert_eq!(brought.items, expected[..brought.items.len().min(expected.len())]),
         None => assert_eq!(expected, [], "nothing is lost"),
     }
-    *at = subscription.cursor().unwrap().position().sequence;
+    *at = subscription.cursor().unwrap().sequence();
     assert!(brought.is_some() || *at == world.watermark(), "who has everything stands at the watermark");
     brought.is_some()
 }
@@ -255,7 +253,8 @@ impl Stay {
         true
     }
 
-    /// What of a topic comes before a sequence, and was neither delivered nor lost, had expired or was replaced.
+    /// Asserts that each event of a topic before a sequence that was neither delivered nor lost had expired or was
+    /// replaced.
     fn pass(&self, world: &World, topic: usize, to: u64) {
         for event in &world.all[self.at[&topic] as usize..to as usize - 1] {
             let is_replaced = self.overflow == Overflow::Latest && world.is_replaced(event);
@@ -307,7 +306,7 @@ fn a_key_is_of_its_topic() {
     let hub = LocalHub::new();
     let mut subscription = hub.subscribe(Subscribe::topics(["eu", "us"]).overflow(Overflow::Latest)).unwrap();
     for (topic, text) in [("eu", "eu 1"), ("us", "us 1"), ("eu", "eu 2")] {
-        hub.publish_now(&Topic::new(topic).unwrap(), with_key(text, "ACME")).unwrap();
+        hub.publish_now(Topic::new(topic).unwrap(), with_key(text, "ACME")).unwrap();
     }
     assert_eq!(texts(&mut subscription), ["us 1", "eu 2"]);
 }
@@ -332,7 +331,7 @@ fn who_keeps_up_reads_everything_and_shares_the_bytes_of_those_who_do_not_confla
     assert_eq!(hub.stats().conflated, 0);
 }
 
-/// What expired was the newest: what it replaced is not told as if it were so still.
+/// The newest event expired: the event that it replaced is not delivered as if it were the newest.
 #[test]
 fn an_expired_event_does_not_bring_back_what_it_replaced() {
     let clock = super::model::ManualClock::new();
@@ -356,7 +355,7 @@ fn what_was_evicted_unread_is_still_a_gap() {
         for tick in 0..1_000 {
             // One in the middle has a key that no other has.
             let key = if tick == 499 { tick } else { tick % 7 };
-            hub.publish_now(&Topic::new("prices").unwrap(), with_key(tick.to_string(), &key.to_string())).unwrap();
+            hub.publish_now(Topic::new("prices").unwrap(), with_key(tick.to_string(), &key.to_string())).unwrap();
         }
         let Poll::Ready(Delivery::Gap(gap)) = slow.poll_next(&mut Context::from_waker(Waker::noop())) else {
             panic!("no gap");

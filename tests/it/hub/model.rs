@@ -46,7 +46,7 @@ impl Format for Lines {
     }
 
     fn encode(&self, event: &EventRef<'_>, out: &mut bytes::BytesMut) {
-        let sequence = event.cursor.unwrap().position().sequence;
+        let sequence = event.cursor.unwrap().sequence();
         let line = format!("{sequence} {} {}\n", event.topic, event.event.as_str().unwrap());
         out.extend_from_slice(line.as_bytes());
     }
@@ -115,7 +115,7 @@ impl Reference {
     }
 }
 
-/// What one subscriber was given, checked as it comes.
+/// Deliveries of one subscriber, checked as they come.
 #[derive(Debug, Clone)]
 pub(crate) struct Ledger {
     /// Per topic, the sequence up to which every event is accounted for.
@@ -146,7 +146,7 @@ impl Ledger {
     /// The subscriber was told of this gap in some of these topics. `is_counted`: it must say how much is missed if the
     /// subscriber was there.
     pub(crate) fn gap(&mut self, reference: &Reference, topics: &[usize], gap: &Gap, now: u64, is_counted: bool) {
-        let sequence = gap.cursor.position().sequence;
+        let sequence = gap.cursor.sequence();
         // What is missing somewhere up to an event may be told after the event.
         let is_in_order = sequence > self.last || !is_counted && sequence == self.last;
         assert!(is_in_order, "a gap out of order: {sequence} after {}", self.last);

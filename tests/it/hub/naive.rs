@@ -47,7 +47,7 @@ pub(super) struct World {
     history: BTreeMap<usize, VecDeque<Known>>,
     /// Per topic, the newest event that left history before its time was over.
     lost: BTreeMap<usize, u64>,
-    /// The same of those that no newer event of their key had replaced by then.
+    /// Per topic, the newest such event that no newer event of its key had replaced by then.
     unreplaced: BTreeMap<usize, u64>,
 }
 
@@ -75,7 +75,7 @@ impl World {
         }
         let known = Known { sequence, topic, key, len: event.weight(), expires: ttl.map(|ttl| now + ttl) };
         assert_eq!(
-            self.hub.publish_now(&Self::topic(topic), event).unwrap().cursor.position().sequence,
+            self.hub.publish_now(Self::topic(topic), event).unwrap().cursor().unwrap().sequence(),
             sequence,
             "published is published, however short it lives"
         );
@@ -84,7 +84,7 @@ impl World {
         self.evict(topic);
     }
 
-    /// What is over the limits goes, and what has expired as soon as it is the oldest.
+    /// Removes events over the limits, and an expired event as soon as it is the oldest.
     fn evict(&mut self, topic: usize) {
         let now = self.clock.millis();
         let mut history = self.history.remove(&topic).unwrap_or_default();
@@ -119,8 +119,9 @@ impl World {
         self.all[event.sequence as usize..].iter().any(|newer| event.is_replaced_by(newer))
     }
 
-    /// What a subscriber of these topics that comes with a cursor at this sequence is to read now, in order. Who conflates is
-    /// told of what it can know: somebody must have followed the topics so from the beginning.
+    /// Returns the items that a subscriber of these topics reads now, in order, if it comes with a cursor at this
+    /// sequence. With `Overflow::Latest` a hub knows of all replaced events only if the topics had such a subscription
+    /// from the beginning.
     pub(super) fn expected(&mut self, topics: &[usize], after: u64, overflow: Overflow) -> Vec<Item> {
         let (now, mut items) = (self.clock.millis(), Vec::new());
         for &topic in topics {

@@ -1,4 +1,4 @@
-//! Who waits is woken by the notifier where there is one, and by the publisher where there is none.
+//! Wakes of waiting subscriptions, by the notifier if there is one, else by the publisher.
 
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -9,7 +9,7 @@ use std::task::{Context, Poll, Wake, Waker};
 
 use proptest::prelude::*;
 use tidings::subscriber::Delivery;
-use tidings::{Cursor, LocalHub, Notifier, Position, Start, Subscribe, Subscriber, Subscription, Topic};
+use tidings::{Cursor, LocalHub, Notifier, Start, Subscribe, Subscriber, Subscription, Topic};
 
 const TOPICS: [&str; 2] = ["a", "b"];
 
@@ -49,10 +49,10 @@ proptest! {
             let count = readers.len().max(1);
             match step {
                 Step::Publish { topic } => {
-                    hub.publish_now(&named(TOPICS[topic]), "event").unwrap();
+                    hub.publish_now(named(TOPICS[topic]), "event").unwrap();
                 }
                 Step::PublishAll => {
-                    hub.publish_batch(TOPICS.iter().chain(&TOPICS).map(|name| (named(name), "event".into()))).unwrap();
+                    hub.publish_batch(TOPICS.iter().chain(&TOPICS).map(|name| (named(name), "event"))).unwrap();
                 }
                 Step::Subscribe { topic } => readers.push(Reader::new(&hub, TOPICS[topic])),
                 Step::Poll { who } => readers.get_mut(who % count).into_iter().for_each(Reader::read),
@@ -88,8 +88,8 @@ fn a_publish_wakes_nobody_and_the_notifier_some_at_a_time() {
     let poll = |notifier: &mut Notifier| Pin::new(notifier).poll(&mut Context::from_waker(&waker));
 
     assert!(poll(&mut notifier).is_pending());
-    hub.publish_now(&named("a"), "event").unwrap();
-    hub.publish_now(&named("a"), "event").unwrap();
+    hub.publish_now(named("a"), "event").unwrap();
+    hub.publish_now(named("a"), "event").unwrap();
     assert_eq!((woken(&readers), own.0.load(Ordering::Relaxed)), (0, 1), "the notifier alone, and once");
     // Whoever leaves before its turn is not kept until then.
     let left = Arc::clone(&readers.pop().unwrap().woken);
@@ -126,7 +126,7 @@ fn a_waker_that_panics_keeps_nobody_asleep() {
     }
     other.read();
     for name in TOPICS {
-        hub.publish_now(&named(name), "event").unwrap();
+        hub.publish_now(named(name), "event").unwrap();
     }
     assert!(catch_unwind(AssertUnwindSafe(|| run(&mut notifier))).is_err());
     drop(notifier);
@@ -147,7 +147,7 @@ fn a_notifier_whose_waker_panics_is_asleep_for_no_topic() {
     let mut notifier = hub.notifier().unwrap();
     let waker = Waker::from(Arc::new(PanicsOnce(AtomicUsize::new(0))));
     assert!(Pin::new(&mut notifier).poll(&mut Context::from_waker(&waker)).is_pending());
-    let all = || hub.publish_batch(TOPICS.map(|name| (named(name), "event".into())));
+    let all = || hub.publish_batch(TOPICS.map(|name| (named(name), "event")));
     assert!(catch_unwind(AssertUnwindSafe(all)).is_err());
     assert!(run(&mut notifier).is_pending());
     assert!(readers.iter().all(Reader::is_woken));
@@ -176,7 +176,7 @@ impl Wake for Woken {
 impl Reader {
     fn new(hub: &LocalHub, topic: &str) -> Self {
         let subscription = hub.subscribe(Subscribe::topics([topic])).unwrap();
-        let start = hub.cursor().position().sequence;
+        let start = hub.cursor().sequence();
         Self { subscription, topic: named(topic), woken: Arc::default(), sleeps: 0, before: 0, read: 0, start }
     }
 
@@ -198,8 +198,8 @@ impl Reader {
 
     /// Whether there is an event that it did not read.
     fn has_more(&self, hub: &LocalHub) -> bool {
-        let position = Position::new(hub.cursor().position().epoch, self.start);
-        let after = Start::After(Cursor::new(position));
+        let start = Cursor::new(hub.cursor().epoch(), self.start);
+        let after = Start::After(start);
         let mut all = hub.subscribe(Subscribe::topics([&self.topic]).start(after)).unwrap();
         let mut count = 0;
         while let Poll::Ready(Delivery::Events(batch)) = all.poll_next(&mut Context::from_waker(Waker::noop())) {

@@ -1,4 +1,4 @@
-//! What a subscription of a pattern promises beyond what one of topics does.
+//! Promises of a subscription of a pattern beyond those of one of topics.
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -18,7 +18,7 @@ pub(super) fn topic(name: &str) -> Topic {
 
 /// Publishes, and says how many follow.
 pub(super) fn say(hub: &LocalHub, name: &str, text: &(impl ToString + ?Sized)) -> usize {
-    hub.publish_now(&topic(name), text.to_string()).unwrap().subscribers
+    hub.publish_now(topic(name), text.to_string()).unwrap().subscribers()
 }
 
 pub(super) fn poll(subscription: &mut Subscription) -> Poll<Delivery> {
@@ -129,7 +129,7 @@ fn a_cursor_on_a_pattern_gets_what_is_retained_in_order_and_is_told_of_the_rest(
     let mut back = resume(start);
     let _ = poll(&mut back);
     let told = gap(&mut back);
-    assert_eq!((told.reason, told.missed, told.cursor.position().sequence), (GapReason::Evicted, None, 2));
+    assert_eq!((told.reason, told.missed, told.cursor.sequence()), (GapReason::Evicted, None, 2));
     let mut other = hub.subscribe(Subscribe::patterns(["a/kept/*"]).start(Start::After(start))).unwrap();
     assert_eq!(events(&mut other), ["a/kept/x: 0", "a/kept/y: 3", "a/kept/x: 5"]);
     assert_eq!(other.cursor(), Some(hub.cursor()));
@@ -159,7 +159,7 @@ fn a_topic_that_is_forgotten_may_have_been_missed_by_any_pattern() {
     let mut one = hub.subscribe(Subscribe::patterns(["other/*"]).start(Start::After(start))).unwrap();
     let told = gap(&mut one);
     assert_eq!((told.reason, told.missed, told.topic), (GapReason::Evicted, None, None));
-    assert_eq!(told.cursor.position().sequence, 1, "the one that is forgotten");
+    assert_eq!(told.cursor.sequence(), 1, "the one that is forgotten");
     assert!(poll(&mut one).is_pending());
     // Gaps with nothing between them are one.
     let mut all = hub.subscribe(Subscribe::patterns(["once/*"]).start(Start::After(start))).unwrap();
@@ -207,7 +207,7 @@ fn the_latest_is_that_of_each_key_of_each_topic() {
     let hub = LocalHub::new();
     let mut ticker = hub.subscribe(Subscribe::patterns(["prices/*"]).overflow(Overflow::Latest)).unwrap();
     let tick = |name: &str, key: &str, price: usize| {
-        hub.publish_now(&topic(name), Event::text(format!("{key} {price}")).with_key(key).unwrap()).unwrap();
+        hub.publish_now(topic(name), Event::text(format!("{key} {price}")).with_key(key).unwrap()).unwrap();
     };
     for price in 0..50 {
         tick("prices/eu", "corn", price);
@@ -235,7 +235,7 @@ fn a_pattern_that_nobody_follows_any_more_costs_its_topics_nothing() {
     for _ in 0..10 {
         let subscription = hub.subscribe(Subscribe::patterns(["a/*"])).unwrap();
         assert_eq!(hub.stats().patterns, 1);
-        hub.publish_now(&topic("a/c"), Event::binary(payload.clone())).unwrap();
+        hub.publish_now(topic("a/c"), Event::binary(payload.clone())).unwrap();
         drop(subscription);
         assert_eq!(hub.stats().patterns, 0);
     }

@@ -21,7 +21,7 @@ fn publish_takes_effect_when_it_is_polled() {
         Poll::Ready(receipt) => receipt.unwrap(),
         Poll::Pending => panic!("it is ready at its first poll"),
     });
-    assert!(receipts[0].cursor.position().sequence < receipts[1].cursor.position().sequence);
+    assert!(receipts[0].cursor().unwrap().sequence() < receipts[1].cursor().unwrap().sequence());
     let mut reader = hub.subscribe(Subscribe::topics([&news]).start(Start::Oldest)).unwrap();
     let mut texts = Vec::new();
     while let Poll::Ready(Delivery::Events(batch)) = task.poll(&mut reader.next()) {

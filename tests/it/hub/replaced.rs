@@ -19,7 +19,7 @@ const NAMES: [&[&str]; 6] = [&["a/x"], &["a/x", "b"], &["a/*"], &["a/**", "b"], 
 fn say(hub: &LocalHub, topic: &str, key: Option<&str>, text: &str) -> Cursor {
     let event = Event::text(text);
     let event = key.map_or(event.clone(), |key| event.with_key(key).unwrap());
-    hub.publish_now(&Topic::new(topic).unwrap(), event).unwrap().cursor
+    hub.publish_now(Topic::new(topic).unwrap(), event).unwrap().cursor().unwrap()
 }
 
 fn subscribe(hub: &LocalHub, names: &[&str], start: Start, overflow: Overflow) -> Subscription {
@@ -54,7 +54,7 @@ fn read(subscription: &mut Subscription, encoded: bool) -> (Vec<String>, u32) {
                 Poll::Pending => return (seen, conflated),
             }
         };
-        seen.push(format!("-{}", gap.cursor.position().sequence));
+        seen.push(format!("-{}", gap.cursor.sequence()));
     }
 }
 
@@ -118,7 +118,7 @@ fn latest_resume_behind_replaced_events_of_several_keys_is_no_gap() {
 }
 
 fn sequence(cursor: Cursor) -> u64 {
-    cursor.position().sequence
+    cursor.sequence()
 }
 
 #[test]

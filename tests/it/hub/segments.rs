@@ -1,4 +1,4 @@
-//! What a reader that stands still keeps of history that is gone for everyone else.
+//! Memory that a reader that stands still keeps of history that is gone for everyone else.
 
 use std::task::{Context, Poll, Waker};
 

@@ -11,7 +11,7 @@ use tidings::{Cursor, Event, LocalHub, LocalHubBuilder, Retention, Start, Subscr
 use super::model::{Ledger, Lines, ManualClock, Reference};
 
 const TOPICS: [&str; 6] = ["a", "b", "a/x", "a/y", "a/x/1", "b/x"];
-/// What a subscription may name: the topics, and patterns of them.
+/// Names of a subscription: the topics, and patterns of them.
 const NAMES: [&str; 13] =
     ["a", "b", "a/x", "a/y", "a/x/1", "b/x", "*", "**", "a/*", "a/**", "a/x/*", "b/**", "none/**"];
 
@@ -136,10 +136,10 @@ impl World {
                 }
                 let receipt = self.hub.publish_now(&self.topics[topic], event).unwrap();
                 self.reference.publish(topic, payload, ttl, now);
-                assert_eq!(receipt.cursor.position().sequence, self.reference.watermark());
+                assert_eq!(receipt.cursor().unwrap().sequence(), self.reference.watermark());
                 let following = self.readers.iter().filter(|reader| followed(&reader.names).any(|one| one == topic));
-                assert_eq!(receipt.subscribers, following.count());
-                assert_eq!(self.hub.subscribers(&self.topics[topic]), receipt.subscribers);
+                assert_eq!(receipt.subscribers(), following.count());
+                assert_eq!(self.hub.subscribers(&self.topics[topic]), receipt.subscribers());
             }
             Step::PublishAll { topics } => {
                 let events = topics.iter().map(|&topic| (self.topics[topic].clone(), Event::text("y")));
@@ -197,7 +197,7 @@ impl World {
         };
         let cursor = reader.subscription.cursor().unwrap();
         let names = names.unwrap_or_else(|| reader.names.clone());
-        let owed_from = cursor.position().sequence;
+        let owed_from = cursor.sequence();
         let ledger = Ledger::new(followed(&names).map(|topic| (topic, owed_from)).collect::<BTreeMap<_, _>>());
         self.readers.swap_remove(who);
         let cursor: Cursor = cursor.to_string().parse().unwrap();
@@ -216,7 +216,7 @@ impl World {
                 assert!(!batch.is_empty());
                 for event in batch.iter() {
                     let topic = self.topics.iter().position(|name| name == event.topic).unwrap();
-                    let sequence = event.cursor.unwrap().position().sequence;
+                    let sequence = event.cursor.unwrap().sequence();
                     reader.ledger.event(&self.reference, topic, sequence, event.event.as_str().unwrap(), now);
                     assert_eq!(batch.topic(), event.topic);
                 }
@@ -230,7 +230,7 @@ impl World {
         }
     }
 
-    /// The same, encoded.
+    /// Polls a reader for encoded events, and checks them.
     fn poll_encoded(&mut self, who: usize, max: usize, slot: Option<u8>) -> bool {
         let now = self.clock.millis();
         let Some(reader) = self.readers.get_mut(who) else {
@@ -251,7 +251,7 @@ impl World {
                     last = sequence.parse().unwrap();
                     reader.ledger.event(&self.reference, topic, last, payload, now);
                 }
-                assert_eq!(reader.subscription.cursor().unwrap().position().sequence, last);
+                assert_eq!(reader.subscription.cursor().unwrap().sequence(), last);
                 true
             }
             Poll::Ready(EncodedDelivery::Gap(gap)) => self.gap(who, &gap),
@@ -279,8 +279,8 @@ impl World {
     fn pending(&mut self, who: usize) -> bool {
         let reader = &mut self.readers[who];
         reader.ledger.pending(&self.reference, self.clock.millis());
-        let at = reader.subscription.cursor().unwrap().position();
-        assert_eq!(at.sequence, self.reference.watermark(), "who has everything stands at the watermark");
+        let at = reader.subscription.cursor().unwrap();
+        assert_eq!(at.sequence(), self.reference.watermark(), "who has everything stands at the watermark");
         false
     }
 

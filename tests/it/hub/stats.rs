@@ -84,7 +84,7 @@ struct World {
     /// How many events were published to each topic.
     published: [u64; TOPICS],
     readers: Vec<Reader>,
-    /// What all readers came to, also those that are gone.
+    /// Sums of all readers, those that are gone included.
     total: Account,
 }
 
@@ -94,7 +94,7 @@ struct Reader {
     /// How many events its topics had when it came.
     before: u64,
     account: Account,
-    /// What it was delivered that the hub has not counted yet.
+    /// Events that the reader was delivered and the hub has not counted yet.
     uncounted: u64,
 }
 
@@ -170,7 +170,8 @@ impl World {
         }
     }
 
-    /// What was accepted counts; what was refused found nothing left to evict, but for what is in readers' hands.
+    /// Counts an accepted publish. A refused one must have found nothing left to evict, except for segments in readers'
+    /// hands.
     fn published(&mut self, topics: &[usize], outcome: &Result<(), PublishError>) {
         match outcome {
             Ok(()) => topics.iter().for_each(|&topic| self.published[topic] += 1),

@@ -55,7 +55,7 @@ fn follow(hub: &LocalHub, topics: &[&str], encoded: bool, seed: u64) -> HashMap<
                 Delivery::Events(batch) => {
                     for event in batch.iter() {
                         let number = event.event.as_str().unwrap().parse().unwrap();
-                        count(event.topic.as_str(), number, event.cursor.unwrap().position().sequence);
+                        count(event.topic.as_str(), number, event.cursor.unwrap().sequence());
                     }
                     None
                 }
@@ -135,7 +135,7 @@ fn a_reader_that_lags_is_told_exactly_how_much() {
                     assert_eq!(gap.reason, GapReason::Overflow);
                     next += gap.missed.unwrap();
                     missed += gap.missed.unwrap();
-                    assert_eq!(gap.cursor.position().sequence, next, "one topic alone has every sequence");
+                    assert_eq!(gap.cursor.sequence(), next, "one topic alone has every sequence");
                 }
                 Poll::Ready(_) => break,
             }

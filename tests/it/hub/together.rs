@@ -1,4 +1,4 @@
-//! Where the byte budget, patterns and conflation meet.
+//! Byte budget, patterns and conflation together.
 
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
@@ -19,11 +19,11 @@ fn read(subscription: &mut Subscription) -> Vec<(u64, bool)> {
     while let Poll::Ready(delivery) = subscription.poll_next(&mut Context::from_waker(Waker::noop())) {
         match delivery {
             Delivery::Events(batch) => {
-                seen.extend(batch.iter().map(|event| (event.cursor.unwrap().position().sequence, false)));
+                seen.extend(batch.iter().map(|event| (event.cursor.unwrap().sequence(), false)));
             }
             Delivery::Gap(gap) => {
                 assert_eq!(gap.reason, GapReason::Overflow);
-                seen.push((gap.cursor.position().sequence, true));
+                seen.push((gap.cursor.sequence(), true));
             }
             other => panic!("{other:?}"),
         }
@@ -60,15 +60,15 @@ fn what_is_published_while_the_budget_evicts_comes_in_order() {
         let others: Vec<_> = (0..6).map(|other| topic(&format!("c/{other}"))).collect();
         let _followed = hub.subscribe(Subscribe::topics(&others)).unwrap();
         let (subscription, hook) = (Arc::new(Mutex::new(subscription)), Hook::default());
-        hub.publish_now(&topic("p/a"), Event::binary(Bytes::from_owner(Payload(hook.clone())))).unwrap();
+        hub.publish_now(topic("p/a"), Event::binary(Bytes::from_owner(Payload(hook.clone())))).unwrap();
         let mut seen = read(&mut subscription.lock().unwrap());
         subscription.lock().unwrap().release();
         let during = Arc::new(Mutex::new(Vec::new()));
         *hook.lock().unwrap() = Some(Box::new({
             let (hub, subscription, during) = (hub.clone(), subscription.clone(), during.clone());
             move || {
-                hub.publish_now(&topic("p/a"), "one").unwrap();
-                hub.publish_now(&topic("q"), "two").unwrap();
+                hub.publish_now(topic("p/a"), "one").unwrap();
+                hub.publish_now(topic("q"), "two").unwrap();
                 *during.lock().unwrap() = read(&mut subscription.lock().unwrap());
             }
         }));
@@ -83,8 +83,8 @@ fn what_is_published_while_the_budget_evicts_comes_in_order() {
     }
 }
 
-/// Who conflates and falls behind a pattern's log is told of what its topics have lost meanwhile, though it finds again
-/// what it had stepped over.
+/// A subscription that conflates and falls behind a pattern's log is told of the events that its topics have lost
+/// meanwhile, though it finds again those that it had stepped over.
 #[test]
 fn what_is_lost_beside_what_is_replaced_is_told() {
     for overflow in [Overflow::Gap, Overflow::Latest] {
@@ -94,7 +94,7 @@ fn what_is_lost_beside_what_is_replaced_is_told() {
         let publish = |name: &str, count: usize| {
             for _ in 0..count {
                 let event = if name == "a" { Event::text("").with_key("k").unwrap() } else { Event::text("") };
-                hub.publish_now(&topic(name), event).unwrap();
+                hub.publish_now(topic(name), event).unwrap();
             }
         };
         publish("a", 260);

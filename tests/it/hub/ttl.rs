@@ -34,7 +34,7 @@ impl World {
             let ttl = text.split_once(' ').and_then(|(millis, _)| millis.parse().ok());
             let event =
                 ttl.into_iter().fold(Event::text(text), |event, ttl| event.with_ttl(Duration::from_millis(ttl)));
-            self.hub.publish_now(&Topic::new(NEWS).unwrap(), event).unwrap();
+            self.hub.publish_now(Topic::new(NEWS).unwrap(), event).unwrap();
         }
     }
 
@@ -62,7 +62,7 @@ fn batches(subscription: &mut Subscription) -> Vec<Vec<String>> {
     batches
 }
 
-/// The same, encoded into pieces of at most so many bytes.
+/// Polls for pieces of at most `max` encoded bytes.
 fn pieces(subscription: &mut Subscription, max: usize) -> Vec<Vec<String>> {
     let (mut pieces, mut cx) = (Vec::new(), Context::from_waker(Waker::noop()));
     while let Poll::Ready(EncodedDelivery::Events(events)) = subscription.poll_encoded(&mut cx, &Lines(Some(6)), max) {
@@ -146,8 +146,8 @@ fn a_life_of_no_time_is_lived_by_nobody() {
     let world = World::new(Retention::default());
     let mut all = world.subscribe(Start::Now);
     let receipt =
-        world.hub.publish_now(&Topic::new(NEWS).unwrap(), Event::text("zero").with_ttl(Duration::ZERO)).unwrap();
-    assert_eq!((receipt.cursor, receipt.subscribers), (world.hub.cursor(), 2));
+        world.hub.publish_now(Topic::new(NEWS).unwrap(), Event::text("zero").with_ttl(Duration::ZERO)).unwrap();
+    assert_eq!((receipt.cursor().unwrap(), receipt.subscribers()), (world.hub.cursor(), 2));
     assert!(all.iter_mut().all(|subscription| poll(subscription).is_pending()));
     assert_eq!(world.hub.stats().retained, 0);
 }
@@ -155,7 +155,7 @@ fn a_life_of_no_time_is_lived_by_nobody() {
 #[test]
 fn the_longest_life_does_not_end() {
     let world = World::new(Retention::default().age(Duration::MAX));
-    world.hub.publish_now(&Topic::new(NEWS).unwrap(), Event::text("ever").with_ttl(Duration::MAX)).unwrap();
+    world.hub.publish_now(Topic::new(NEWS).unwrap(), Event::text("ever").with_ttl(Duration::MAX)).unwrap();
     world.pass(u64::MAX / 2_000_000);
     assert!(world.subscribe(Start::Oldest).iter_mut().all(|one| batches(one).concat() == ["ever"]));
 }
@@ -175,8 +175,8 @@ fn what_has_expired_leaves_history_from_the_front() {
     assert_eq!(held(&world), (1, 4));
 }
 
-/// What is known of the oldest event's time is not taken for that of the next: there, the history is emptied by one that
-/// has no room in it.
+/// The known expiry of the oldest event is not taken for that of the next: here, the history is emptied by an event
+/// that does not fit into it.
 #[test]
 fn the_next_oldest_goes_in_its_own_time() {
     let world = World::new(Retention::default().bytes(10));
@@ -225,7 +225,8 @@ fn an_expired_event_is_no_gap_for_who_comes_back() {
     }
 }
 
-/// Whoever is slow is told of what left history while it lived. What expired before that is no loss.
+/// A slow reader gets a gap for events that left history before they expired. Events that expired before that are no
+/// loss.
 #[test]
 fn an_expired_event_is_no_gap_for_who_is_slow() {
     let mut world = World::new(Retention::count(2));
@@ -303,14 +304,14 @@ proptest! {
             for _ in 0..polls {
                 let Poll::Ready(Delivery::Events(batch)) = poll(&mut subscription) else { break };
                 for event in batch.iter() {
-                    let sequence = event.cursor.unwrap().position().sequence;
+                    let sequence = event.cursor.unwrap().sequence();
                     prop_assert!(expires[sequence as usize - 1].is_none_or(|at| at > millis), "{} had expired", sequence);
                     read.push(sequence);
                 }
             }
         }
         while let Poll::Ready(Delivery::Events(batch)) = poll(&mut subscription) {
-            read.extend(batch.iter().map(|event| event.cursor.unwrap().position().sequence));
+            read.extend(batch.iter().map(|event| event.cursor.unwrap().sequence()));
         }
         prop_assert!(read.is_sorted_by(|a, b| a < b), "{:?}", read);
         let mut eternal = (1..).zip(&expires).filter(|(_, at)| at.is_none()).map(|(sequence, _)| sequence);

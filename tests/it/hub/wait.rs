@@ -1,4 +1,4 @@
-//! Who waits without a poll misses nothing: `Subscriber::register`.
+//! `Subscriber::register`: a subscriber that waits without a poll misses nothing.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -59,7 +59,7 @@ proptest! {
             match step {
                 Step::Publish { topic } => {
                     let topic = TOPICS[topic];
-                    let closed = hub.publish_now(&Topic::new(topic).unwrap(), "event").is_err();
+                    let closed = hub.publish_now(Topic::new(topic).unwrap(), "event").is_err();
                     if let Some(flag) = asleep.as_ref().filter(|_| names.contains(&topic)) {
                         prop_assert!(closed || flag.0.load(Ordering::Relaxed), "it sleeps on");
                     }

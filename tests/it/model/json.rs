@@ -8,7 +8,7 @@ use tidings::{Event, EventError};
 
 use crate::support::Feed;
 
-/// So many arrays in one another.
+/// Returns arrays in one another, to this depth.
 fn nested(depth: usize) -> String {
     format!("{}{}", "[".repeat(depth), "]".repeat(depth))
 }

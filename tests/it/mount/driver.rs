@@ -15,7 +15,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use super::world::{App, To, get, pass, text};
 use crate::support::{Task, VirtualTimer};
 
-/// What a future gives that needs nobody.
+/// Returns the output of a future that is ready at its first poll.
 fn now<T>(future: impl Future<Output = T>) -> T {
     match Task::new().poll(&mut pin!(future)) {
         Poll::Ready(value) => value,

@@ -17,7 +17,7 @@ const CLIENTS: usize = 10_000;
 struct Answers {
     /// Every entity tag and body that there is.
     each: HashSet<(String, String)>,
-    /// Where in memory each event lies that somebody got. All are kept, so that one place is one encoding or copy.
+    /// Addresses of each event in the answers. All answers are kept, so one address is one encoding or copy.
     places: HashMap<String, HashSet<usize>>,
     kept: Vec<Bytes>,
 }

@@ -5,12 +5,12 @@ use std::task::{Context, Poll};
 
 use http_body_util::BodyExt;
 use proptest::prelude::*;
-use tidings::endpoint::publisher_fn;
 use tidings::subscriber::{Delivery, SubscriberExt, from_stream};
 use tidings::{
     Accepted, Body, Cursor, Endpoint, Event, Gap, LocalHub, Message, Publisher, Rejection, Retention, Session,
     Snapshot, Start, Subscribe, SubscribeRequest, Subscriber, Subscription, Topic,
 };
+use tokio::task::yield_now;
 
 use super::wire::raw::{Frame, Raw, frame};
 use super::wire::serve_http1;
@@ -108,9 +108,9 @@ async fn event_of_exactly_max_event_bytes_is_delivered() {
 async fn event_above_max_event_is_a_gap_for_patterns_and_for_a_subscriber_of_a_handler() {
     let hub = LocalHub::new();
     let [one, two] = ["orders/1", "orders/2"].map(|name| Topic::new(name).unwrap());
-    let start = hub.publish_now(&one, "start").unwrap().cursor;
+    let start = hub.publish_now(&one, "start").unwrap().cursor().unwrap();
     hub.publish_now(&one, "before").unwrap();
-    let cursor = hub.publish_now(&two, large()).unwrap().cursor.to_string();
+    let cursor = hub.publish_now(&two, large()).unwrap().cursor().unwrap().to_string();
     hub.publish_now(&one, "after").unwrap();
     let endpoint = App::new().builder().max_event(MAX).build();
     for query in QUERIES {
@@ -139,10 +139,10 @@ impl futures_core::Stream for Ready {
 async fn events_of_a_source_without_cursors_are_measured_one_by_one() {
     // Together they are larger, in one batch of the source.
     let events = |count: usize| (0..count).map(|number| Event::text(format!("small {number:03}")));
-    let endpoint = Endpoint::builder(publisher_fn(move |_: SubscribeRequest| async move {
+    let endpoint = Endpoint::builder(move |_: SubscribeRequest| async move {
         let all: Vec<_> = events(50).chain([Event::text(large())]).chain(events(50)).collect();
         Ok::<_, Rejection>(from_stream(Topic::new("news").unwrap(), Ready(all.into_iter())))
-    }))
+    })
     .max_event(MAX)
     .build();
     for query in ["transport=short-poll", "transport=chunked", "transport=sse"] {
@@ -172,7 +172,7 @@ impl Board {
 impl Publisher for Board {
     type Subscriber = Subscription;
 
-    async fn subscribe(&self, request: &SubscribeRequest) -> Result<Accepted<Subscription>, Rejection> {
+    async fn subscribe(&self, request: SubscribeRequest) -> Result<Accepted<Subscription>, Rejection> {
         let attach = Accepted::new(self.hub.subscribe(request.subscribe_to(["news"]))?);
         Ok(if self.begins { attach.with_snapshot(self.state()) } else { attach })
     }
@@ -215,24 +215,59 @@ async fn snapshot_with_an_event_above_max_event_is_not_sent_and_the_client_is_to
     }
 }
 
-#[tokio::test]
-async fn answer_above_max_event_is_an_internal_rejection() {
-    let told = Arc::new(Mutex::new(Vec::new()));
+/// An endpoint whose answers have this payload, its hub, and the texts of its refusals.
+fn answering(bytes: usize) -> (Endpoint, LocalHub, Arc<Mutex<Vec<String>>>) {
+    let (hub, told) = (LocalHub::new(), Arc::new(Mutex::new(Vec::new())));
     let log = told.clone();
-    let endpoint = Endpoint::builder(Board { hub: LocalHub::new(), state: MAX, begins: false })
+    let endpoint = Endpoint::builder(Board { hub: hub.clone(), state: bytes, begins: false })
         .max_event(MAX)
         .on_refusal(move |refused| log.lock().unwrap().push(refused.text().to_owned()))
         .build();
-    let response = request("POST", "/").with("hello", &endpoint).await;
-    assert_eq!((response.status().as_u16(), &*text(response).await), (500, r#"{"error":"internal error"}"#));
-    let mut client = Raw::connect(serve_http1(&endpoint).await).await;
-    client.send(hello("/", "Sec-WebSocket-Protocol: tidings.v1\r\n")).await;
-    client.head().await;
-    client.frame().await;
-    client.send(frame(1, b"hello")).await;
+    (endpoint, hub, told)
+}
+
+#[tokio::test]
+async fn answer_above_max_event_is_an_internal_rejection() {
+    const ENVELOPE: usize = r#"{"data":""}"#.len();
     let error = r#"{"tidings":"error","code":"internal","message":"internal error"}"#;
-    assert_eq!(client.frame().await, Frame::text(error));
-    assert_eq!(told.lock().unwrap()[..], ["answer has 1011 bytes: max_event is 1000"; 2]);
+    for bytes in [10, MAX - ENVELOPE, MAX - ENVELOPE + 1, MAX] {
+        let (endpoint, _, told) = answering(bytes);
+        let (answer, fits) = (format!(r#"{{"data":"{}"}}"#, "s".repeat(bytes)), bytes + ENVELOPE <= MAX);
+        let response = request("POST", "/").with("hello", &endpoint).await;
+        let (status, body) = if fits { (200, &*answer) } else { (500, r#"{"error":"internal error"}"#) };
+        assert_eq!((response.status().as_u16(), &*text(response).await), (status, body), "{bytes}");
+        let mut client = Raw::connect(serve_http1(&endpoint).await).await;
+        client.send(hello("/", "Sec-WebSocket-Protocol: tidings.v1\r\n")).await;
+        client.head().await;
+        client.frame().await;
+        client.send(frame(1, b"hello")).await;
+        assert_eq!(client.frame().await, Frame::text(if fits { &answer } else { error }), "{bytes}");
+        let text = format!("answer has {} bytes: max_event is 1000", bytes + ENVELOPE);
+        assert_eq!(told.lock().unwrap()[..], vec![text; if fits { 0 } else { 2 }]);
+    }
+}
+
+/// The header of the frame does not count.
+#[tokio::test]
+async fn answer_in_a_raw_frame_may_have_max_event_bytes() {
+    for bytes in [MAX, MAX + 1] {
+        let (endpoint, hub, told) = answering(bytes);
+        let mut client = Raw::connect(serve_http1(&endpoint).await).await;
+        client.send(hello("/", "")).await;
+        client.head().await;
+        client.send(frame(1, b"hello")).await;
+        if bytes == MAX {
+            assert_eq!(client.frame().await, Frame::text(&"s".repeat(bytes)));
+            assert_eq!(told.lock().unwrap()[..], [""; 0]);
+        } else {
+            while told.lock().unwrap().is_empty() {
+                yield_now().await;
+            }
+            assert_eq!(told.lock().unwrap()[..], ["answer has 1001 bytes: max_event is 1000"]);
+        }
+        hub.publish_now(Topic::new("news").unwrap(), "next").unwrap();
+        assert_eq!(client.frame().await, Frame::text("next"), "a client of raw frames is told nothing else");
+    }
 }
 
 #[tokio::test]
@@ -241,7 +276,7 @@ async fn gap_above_max_event_names_the_topic_of_what_follows_a_state() {
     let hub = LocalHub::builder().retain(Retention::count(10)).build();
     let news = Topic::new("news").unwrap();
     hub.publish_now(&news, "retained").unwrap();
-    let cursor = hub.publish_now(&news, large()).unwrap().cursor.to_string();
+    let cursor = hub.publish_now(&news, large()).unwrap().cursor().unwrap().to_string();
     hub.publish_now(&news, "after").unwrap();
     let endpoint = Endpoint::builder(Board { hub, state: 10, begins: false }).max_event(MAX).build();
     let read = until(get("/?transport=chunked&cursor=0.0").to(&endpoint).await.into_body(), "after").await;
@@ -277,23 +312,23 @@ proptest! {
     ) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
         let (hub, news) = (LocalHub::new(), Topic::new("news").unwrap());
-        let start = hub.publish_now(&news, "start").unwrap().cursor;
+        let start = hub.publish_now(&news, "start").unwrap().cursor().unwrap();
         let expected: Vec<_> = sizes
             .iter()
             .map(|size| {
-                let cursor = hub.publish_now(&news, "x".repeat(*size)).unwrap().cursor.to_string();
+                let cursor = hub.publish_now(&news, "x".repeat(*size)).unwrap().cursor().unwrap().to_string();
                 let item = format!(r#"{{"id":"{cursor}","topic":"news","data":"{}"}},"#, "x".repeat(*size));
                 (cursor, (item.len() <= max).then_some(*size))
             })
             .collect();
         let reader = hub.clone();
-        let publisher = publisher_fn(move |request: SubscribeRequest| {
+        let publisher = move |request: SubscribeRequest| {
             let subscription = reader.subscribe(request.subscribe_to(["news"]));
             async move {
                 let subscription = subscription?;
                 Ok::<_, Rejection>(if plain { Plain(subscription).boxed() } else { subscription.boxed() })
             }
-        });
+        };
         let endpoint = Endpoint::builder(publisher).max_event(max).max_batch_bytes(batch).build();
         let (mut cursor, mut seen) = (start.to_string(), Vec::new());
         for _ in 0..=sizes.len() {

@@ -7,7 +7,7 @@ use super::wire::serve_http1;
 use super::wire::websocket::hello;
 use super::world::{App, To, get, header, request, text};
 
-/// What a GET with this query and these headers asks the publisher for, or the status that refuses it.
+/// Returns the transport that a GET with this query and these headers chooses, or the status that refuses it.
 async fn choice(target: &str, headers: &[(&str, &str)]) -> Result<Transport, StatusCode> {
     let (app, mut request) = (App::new(), get(target));
     for (name, value) in headers {

@@ -50,7 +50,7 @@ proptest! {
             loop {
                 match poll(subscription) {
                     Poll::Ready(Delivery::Events(batch)) => {
-                        seen.extend(batch.iter().map(|event| event.cursor.unwrap().position().sequence));
+                        seen.extend(batch.iter().map(|event| event.cursor.unwrap().sequence()));
                     }
                     Poll::Ready(Delivery::End(SubscriptionEnd::Closed)) => break,
                     other => panic!("{other:?}"),
@@ -65,18 +65,18 @@ proptest! {
         sequences.extend(rest(&mut several));
         prop_assert_eq!(sequences, published.iter().map(|event| event.sequence).collect::<Vec<_>>());
         prop_assert_eq!(rest(&mut one).len(), published.iter().filter(|event| event.topic == TOPICS[0]).count());
-        prop_assert_eq!(hub.publish_now(&topic("a"), "late").unwrap_err(), PublishError::Closed);
+        prop_assert_eq!(hub.publish_now(topic("a"), "late").unwrap_err(), PublishError::Closed);
         let all = hub.publish_batch([(topic("b"), Event::text("late"))]);
         prop_assert_eq!(all.unwrap_err(), PublishError::Closed);
         prop_assert_eq!(hub.subscribe(Subscribe::topics(TOPICS)).unwrap_err(), SubscribeError::Closed);
         prop_assert_eq!(hub.stats().published, published.len() as u64);
         // Another life has another epoch.
-        prop_assert_ne!(keeper().cursor().position().epoch, hub.cursor().position().epoch);
+        prop_assert_ne!(keeper().cursor().epoch(), hub.cursor().epoch());
     }
 }
 
-/// What may go to another thread, and what may be used by several, says so truly: no unsafe code is in the crate, and
-/// what an event is made of is both.
+/// Types that go to another thread are `Send`, and types that several use are `Sync`: the crate has no unsafe code, and
+/// the parts of an event are both.
 #[test]
 fn p21_what_is_sent_may_be_sent() {
     fn send<T: Send>() {}

@@ -1,5 +1,5 @@
-//! What must always hold, one property a test: P1 to P24, each named by its number here or, where its area has the
-//! means to show it, there.
+//! Properties that always hold, one a test: P1 to P24, each named by its number here or, if its area has the means to
+//! show it, there.
 
 mod life;
 mod order;
@@ -49,7 +49,7 @@ fn read(subscription: &mut Subscription) -> Vec<Read> {
     while let Poll::Ready(delivery) = poll(subscription) {
         let Delivery::Events(batch) = delivery else { panic!("{delivery:?}") };
         all.extend(batch.iter().map(|event| Read {
-            sequence: event.cursor.unwrap().position().sequence,
+            sequence: event.cursor.unwrap().sequence(),
             topic: event.topic.to_string(),
             text: event.event.as_str().unwrap().to_owned(),
         }));
@@ -61,7 +61,7 @@ fn read(subscription: &mut Subscription) -> Vec<Read> {
 fn publish(hub: &LocalHub, topics: &[usize]) -> Vec<Read> {
     let publish = |&at: &usize| {
         let text = fastrand::u32(..).to_string();
-        let sequence = hub.publish_now(&topic(TOPICS[at]), text.as_str()).unwrap().cursor.position().sequence;
+        let sequence = hub.publish_now(topic(TOPICS[at]), text.as_str()).unwrap().cursor().unwrap().sequence();
         Read { sequence, topic: TOPICS[at].to_owned(), text }
     };
     topics.iter().map(publish).collect()

@@ -3,7 +3,7 @@ use std::task::{Context, Poll, Waker};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use tidings::subscriber::{Delivery, EncodedDelivery};
-use tidings::{Cursor, GapReason, LocalHub, Position, Retention, Start, Subscribe, Subscriber};
+use tidings::{Cursor, GapReason, LocalHub, Retention, Start, Subscribe, Subscriber};
 
 use super::{TOPICS, bursts, keeper, poll, publish, read, topic};
 use crate::hub::Lines;
@@ -39,7 +39,7 @@ proptest! {
             let max = sizes.next().unwrap();
             if max % 3 == 0 {
                 let Poll::Ready(Delivery::Events(batch)) = poll(&mut subscription) else { break };
-                seen.extend(batch.iter().map(|event| event.cursor.unwrap().position().sequence));
+                seen.extend(batch.iter().map(|event| event.cursor.unwrap().sequence()));
             } else {
                 let encoded = subscription.poll_encoded(&mut cx, &Lines(Some(6)), max);
                 let Poll::Ready(EncodedDelivery::Events(events)) = encoded else { break };
@@ -73,7 +73,7 @@ proptest! {
             cut = hub.subscribe(Subscribe::topics(TOPICS).start(Start::After(cursor))).unwrap();
         }
         let sequences = |events: Vec<super::Read>| events.into_iter().map(|event| event.sequence);
-        let seen = seen.into_iter().map(|cursor: Cursor| cursor.position().sequence);
+        let seen = seen.into_iter().map(|cursor: Cursor| cursor.sequence());
         let all: Vec<u64> = seen.chain(sequences(read(&mut cut))).collect();
         prop_assert_eq!(all, sequences(read(&mut uncut)).collect::<Vec<_>>());
     }
@@ -96,7 +96,7 @@ proptest! {
                         let missed = gap.missed.unwrap();
                         prop_assert!(missed > 0 && gap.reason == GapReason::Overflow);
                         accounted += missed;
-                        prop_assert_eq!(gap.cursor.position().sequence, accounted, "it stands at its last missing event");
+                        prop_assert_eq!(gap.cursor.sequence(), accounted, "it stands at its last missing event");
                     }
                     Delivery::Events(batch) => accounted += batch.len() as u64,
                     other => panic!("{other:?}"),
@@ -116,9 +116,9 @@ proptest! {
         for n in 0..events {
             hub.publish_now(&ticks, n.to_string()).unwrap();
         }
-        let here = hub.cursor().position().epoch;
+        let here = hub.cursor().epoch();
         let epoch = if ours { here } else { here ^ 1 };
-        let start = Start::After(Cursor::new(Position::new(epoch, sequence)));
+        let start = Start::After(Cursor::new(epoch, sequence));
         let mut back = hub.subscribe(Subscribe::topics([&ticks]).start(start)).unwrap();
         let (total, kept) = (events as u64, events.min(keep) as u64);
         let expected = match (ours, sequence) {
@@ -152,7 +152,7 @@ proptest! {
             let Poll::Ready(polled) = subscription.poll_encoded(&mut cx, &Lines(Some(6)), max) else { break };
             let EncodedDelivery::Events(events) = polled else { panic!("{polled:?}") };
             delivered += events.events as usize;
-            let cursor = subscription.cursor().unwrap().position().sequence;
+            let cursor = subscription.cursor().unwrap().sequence();
             prop_assert!(cursor >= ours[delivered - 1].sequence);
             prop_assert!(ours.get(delivered).is_none_or(|next| cursor < next.sequence));
         }

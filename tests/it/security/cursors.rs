@@ -14,7 +14,7 @@ use crate::mount::world::{App, To, get, header, piece, text};
 use crate::security::random::runtime;
 use crate::sse::SseReader;
 
-/// What a client with a cursor is told of it, and then what else.
+/// Gap that a client with a cursor gets, and then the events.
 type Told = (Option<&'static str>, &'static [&'static str]);
 
 /// Cursors as a client may send them, beside an application whose hub has published "one" and "two".

@@ -9,7 +9,7 @@ use crate::mount::wire::raw::Raw;
 use crate::mount::wire::serve_http1;
 use crate::mount::world::{App, To, request};
 
-/// What marks a client's text, in cases that headers keep and that are not ours by chance.
+/// Mark of a client's text, in upper and lower case that headers keep and no text of the crate has.
 const MARK: &str = "qZx7";
 
 /// Names of headers that an endpoint reads, and others.
@@ -84,7 +84,7 @@ proptest! {
         }
     }
 
-    /// What a log writes by `{:?}` has one line and no escape, whoever chose the text.
+    /// A text in a log by `{:?}` has one line and no escape, whatever its source.
     #[test]
     fn row_20_what_is_logged_is_of_one_line(text in any_text(), other in any::<String>()) {
         let mut shown = vec![

@@ -17,7 +17,7 @@ proptest! {
     ) {
         let (app, news) = (App::new(), Topic::new("news").unwrap());
         let expected: Vec<_> = events.iter().map(|event| {
-            let cursor = app.hub.publish_now(&news, event.clone()).unwrap().cursor;
+            let cursor = app.hub.publish_now(&news, event.clone()).unwrap().cursor().unwrap();
             let name = event.name().unwrap_or("message").to_owned();
             SseEvent { name, data: data(event), id: cursor.to_string() }
         }).collect();
@@ -67,7 +67,7 @@ proptest! {
         prop_assert_eq!(refused, control);
     }
 
-    /// What a client sends for a cursor comes back as a cursor, or not at all.
+    /// A client's cursor comes back as a cursor, or not at all.
     #[test]
     fn row_04_a_clients_cursor_is_no_text(cursor in any_label()) {
         let target: String = form_urlencoded::Serializer::new("/busy?transport=sse&".to_owned())

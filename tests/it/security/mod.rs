@@ -1,5 +1,5 @@
-//! Who attacks, and what the answer is: each row by its number in the functions' names. Where a row is another area's
-//! matter as well, its tests are named here too, and [`every_row_has_its_tests`] sees that they are there.
+//! Attacks and the answers to them: each row by its number in the functions' names. If a row is another area's matter
+//! as well, its tests are named here too, and [`every_row_has_its_tests`] checks that they are there.
 //!
 //! | row | threat | tests |
 //! |---|---|---|

@@ -23,7 +23,7 @@ fn why(headers: &[(&str, &str)]) -> String {
     serde_json::json!({ "error": text }).to_string()
 }
 
-/// Has the site judge a request of these headers, on every transport and method.
+/// Sends a request with these headers on every transport and method. Returns the one answer.
 async fn judge(site: &Site, headers: &[(&str, &str)]) -> (u16, String) {
     let before = (site.app.subscribes(), site.app.messages().len());
     let answer = site.ask("/events", headers).await;
@@ -37,7 +37,7 @@ async fn judge(site: &Site, headers: &[(&str, &str)]) -> (u16, String) {
 /// Headers, and the status and the body that they are answered with.
 type Case<'a> = (&'a [(&'a str, &'a str)], (u16, &'a str));
 
-/// Has the site judge each of them, and compares.
+/// Sends a request for each case, and compares the answers.
 async fn check(site: &Site, table: &[Case<'_>]) {
     for (headers, (status, body)) in table {
         let body = if (*status, *body) == FOREIGN { why(headers) } else { (*body).to_owned() };
@@ -46,7 +46,7 @@ async fn check(site: &Site, table: &[Case<'_>]) {
 }
 
 const HOST: (&str, &str) = ("host", "example.com");
-/// What a request for a host that is none is told.
+/// Answer to a request whose host can't be read.
 const UNREADABLE: &str = r#"{"error":"the Host can't be read"}"#;
 const PORT: (&str, &str) = ("host", "example.com:8080");
 

@@ -133,7 +133,7 @@ impl Dice {
 impl Publisher for Shaky {
     type Subscriber = BoxSubscriber;
 
-    async fn subscribe(&self, request: &SubscribeRequest) -> Result<Accepted<BoxSubscriber>, Rejection> {
+    async fn subscribe(&self, request: SubscribeRequest) -> Result<Accepted<BoxSubscriber>, Rejection> {
         self.dice.throw();
         let subscription = self.hub.subscribe(request.subscribe_to(["news"]))?;
         yield_now().await;
@@ -264,7 +264,7 @@ impl Format for UnsteadyFormat {
 proptest! {
     #![proptest_config(crate::support::cases(64))]
 
-    /// What an encoder that panicked had written is in no cache: whoever reads on gets every event whole.
+    /// Bytes that an encoder wrote before it panicked are in no cache: every reader gets every event whole.
     #[test]
     fn row_28_a_format_that_panics_spoils_nobodys_bytes(seed: u32, acts in prop::collection::vec(0..4_usize, 20..120)) {
         let hub = LocalHub::builder().build();

@@ -1,4 +1,4 @@
-//! What each transport makes of a refusal, so that its client can hear it.
+//! Answers of each transport to a refusal, in a form that its client can read.
 
 use std::time::Duration;
 
@@ -13,7 +13,8 @@ use crate::mount::wire::websocket::hello;
 use crate::mount::world::{App, To, get, header, pass, piece, request, text};
 use crate::support::VirtualTimer;
 
-/// Where the application refuses: what it says by a status, and what it says on a page's WebSocket, if it opens one.
+/// Paths that the application refuses, with the status and body of the answer, and the reason on a page's WebSocket, if
+/// it opens one.
 const REFUSALS: [(&str, u16, &str, Option<&str>); 6] = [
     ("/unauthorized", 401, "unauthorized", Some("unauthorized")),
     ("/forbidden", 403, "forbidden", Some("forbidden")),
@@ -226,10 +227,10 @@ async fn wire_every_rejection_has_its_own_words() {
         (Rejection::invalid("no \"such\" thing\n"), 400, r#"{"error":"no \"such\" thing\n"}"#),
         (Rejection::internal("password=hunter2"), 500, r#"{"error":"internal error"}"#),
     ] {
-        let endpoint = tidings::Endpoint::new(tidings::endpoint::publisher_fn(move |_| {
+        let endpoint = tidings::Endpoint::new(move |_| {
             let rejection = rejection.clone();
             async { Err::<tidings::subscriber::BoxSubscriber, _>(rejection) }
-        }));
+        });
         let response = get("/events").to(&endpoint).await;
         assert_eq!((response.status().as_u16(), &*text(response).await), (status, told));
     }

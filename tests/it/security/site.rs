@@ -20,7 +20,7 @@ pub(super) struct Site {
     http2: SendRequest<Empty<Bytes>>,
 }
 
-/// What a client is told: a status, headers and a body. A 204 and a 101 let in as a 200 does.
+/// Answer to a client: a status, headers and a body. A 204 and a 101 accept a request as a 200 does.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Answer {
     pub(super) status: u16,
@@ -40,7 +40,7 @@ const WAYS: [(&str, &str); 7] = [
     ("POST", ""),
 ];
 
-/// What makes a request a WebSocket's handshake.
+/// Headers of a WebSocket handshake.
 const UPGRADE: &str = "Upgrade: websocket\r\nConnection: Upgrade\r\n\
     Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n";
 

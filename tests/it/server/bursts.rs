@@ -5,13 +5,13 @@ use crate::mount::wire::http2;
 use crate::mount::wire::raw::Raw;
 use crate::mount::world::App;
 
-/// EventRef in one go, and more than the write buffer, which is as large as the largest head.
+/// Published in one go, and more than the write buffer, which is as large as the largest head.
 const COUNT: usize = 400;
 const SIZE: usize = 1_000;
 
 fn burst(app: &App) {
     let (topic, text) = (Topic::new("news").unwrap(), "#".repeat(SIZE));
-    app.hub.publish_batch((0..COUNT).map(|_| (topic.clone(), text.as_str().into()))).unwrap();
+    app.hub.publish_batch((0..COUNT).map(|_| (topic.clone(), text.as_str()))).unwrap();
 }
 
 #[tokio::test]

@@ -30,7 +30,7 @@ struct Inner {
     most: AtomicUsize,
 }
 
-/// What it does when it is asked for state.
+/// Behaviour when it is asked for state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Hook {
     State,
@@ -97,7 +97,7 @@ impl App {
         self.0.release.notify_waiters();
     }
 
-    /// Who asked for state, and why.
+    /// Returns the requests for state: the transport and the gap of each.
     pub(crate) fn asked(&self) -> Vec<(Transport, Gap)> {
         self.0.asked.lock().unwrap().clone()
     }
@@ -133,9 +133,9 @@ impl Drop for Running<'_> {
 impl Publisher for App {
     type Subscriber = Subscription;
 
-    async fn subscribe(&self, request: &SubscribeRequest) -> Result<Accepted<Subscription>, Rejection> {
+    async fn subscribe(&self, request: SubscribeRequest) -> Result<Accepted<Subscription>, Rejection> {
         let subscription = self.0.board.hub().subscribe(request.subscribe_to(["a"]))?;
-        let attach = Accepted::new(subscription).data("the user");
+        let attach = Accepted::new(subscription).with_data("the user");
         match request.start() == Start::Now && self.0.opens.load(Ordering::Relaxed) {
             true => Ok(attach.with_snapshot(self.state())),
             false => Ok(attach),

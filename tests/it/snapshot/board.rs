@@ -18,7 +18,7 @@ struct State {
     retain: usize,
     counts: BTreeMap<String, u64>,
     as_of: Cursor,
-    /// What it was before each count in this hub.
+    /// Counts and cursor before each count in this hub.
     past: Vec<(BTreeMap<String, u64>, Cursor)>,
 }
 
@@ -48,7 +48,7 @@ impl Board {
         let count = state.counts.entry(topic.to_owned()).or_default();
         *count += 1;
         let event = count.to_string();
-        state.as_of = state.hub.publish_now(&Topic::new(topic).unwrap(), event).unwrap().cursor;
+        state.as_of = state.hub.publish_now(Topic::new(topic).unwrap(), event).unwrap().cursor().unwrap();
     }
 
     /// The counts as events: `reset`, `=3` of each topic, `done`.
@@ -56,13 +56,13 @@ impl Board {
         self.snapshot_with([])
     }
 
-    /// The same, with events in the middle that mean nothing.
+    /// Returns the snapshot with meaningless events in the middle.
     pub(crate) fn snapshot_with(&self, middle: impl IntoIterator<Item = (Topic, Event)>) -> Snapshot {
         let state = self.0.lock().unwrap();
         state.snapshot(middle).with_cursor(state.as_of)
     }
 
-    /// The same as it was before so many counts.
+    /// Returns the snapshot from before the last counts.
     pub(crate) fn earlier(&self, counts: usize) -> Snapshot {
         let state = self.0.lock().unwrap();
         let at = state.past.len().saturating_sub(counts);
@@ -71,7 +71,7 @@ impl Board {
         State::snapshot_of(counts, []).with_cursor(as_of)
     }
 
-    /// The same, and nobody knows of when.
+    /// Returns the snapshot without its date.
     pub(crate) fn undated(&self) -> Snapshot {
         self.0.lock().unwrap().snapshot([])
     }
@@ -98,11 +98,11 @@ fn open(retain: usize) -> LocalHub {
     LocalHub::builder().retain(Retention::count(retain)).live_buffer(0).build()
 }
 
-/// What a client makes of what it gets.
+/// State that a client makes from its events.
 #[derive(Debug, Default)]
 pub(crate) struct Client {
     pub(crate) cursor: Option<String>,
-    /// What it knows of each topic; of a topic that is not there it knows nothing.
+    /// Known counts of topics; of a topic that is not there it knows nothing.
     pub(crate) counts: BTreeMap<String, u64>,
     base: Base,
     /// Whether the state that it gets may be older than what follows it.

@@ -5,9 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, Waker};
 
 use tidings::subscriber::{Delivery, EncodedDelivery, Mend, Mending, Recover, SubscriptionEnd, from_stream};
-use tidings::{
-    Cursor, Event, Gap, GapReason, LocalHub, Position, Retention, Snapshot, Start, Subscribe, Subscriber, Topic,
-};
+use tidings::{Cursor, Event, Gap, GapReason, LocalHub, Retention, Snapshot, Start, Subscribe, Subscriber, Topic};
 
 use super::board::{Board, Client, Wire};
 use crate::support::{Feed, Reader, Task};
@@ -15,7 +13,7 @@ use crate::support::{Feed, Reader, Task};
 const EPOCH: u64 = 7;
 
 fn at(sequence: u64) -> Cursor {
-    Position::new(EPOCH, sequence).into()
+    Cursor::new(EPOCH, sequence)
 }
 
 fn nowhere() -> Cursor {
@@ -34,7 +32,7 @@ fn mended(feed: &Feed, state: Option<Snapshot>) -> Recover<Reader, impl Mend> {
     })
 }
 
-/// What it yields until it is pending: an event as its line, a gap as `gap cursor snapshot`.
+/// Polls a subscriber until it is pending. Returns an event as its line, a gap as `gap cursor snapshot`.
 fn lines<S: Subscriber>(subscriber: &mut S, max: usize) -> Vec<String> {
     let mut all = Vec::new();
     loop {

@@ -5,7 +5,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use tidings::endpoint::publisher_fn;
 use tidings::subscriber::Delivery;
 use tidings::{Cursor, Endpoint, GapReason, Rejection, SubscribeRequest, Subscriber, Subscription, Transport};
 use tokio::time::timeout;
@@ -18,7 +17,7 @@ use crate::support::VirtualTimer;
 /// On a machine that is busy with something else, too.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Has a client come each way, to an application of its own.
+/// Runs `visit` with a client of each transport, each with an application of its own.
 async fn each_way(app: impl Fn() -> App, visit: impl AsyncFn(&App, Way)) {
     for number in 0..Speaks::ALL.len() * 2 {
         let app = app();
@@ -203,7 +202,7 @@ async fn without_state_the_gap_is_told_as_it_is() {
     .await;
 }
 
-/// What a client gets whose session's hook panicked, and nobody else.
+/// Only the session whose hook panicked ends, and its client is told.
 #[tokio::test]
 async fn a_hook_that_panics_ends_its_session_alone() {
     let app = App::new(4);
@@ -286,7 +285,7 @@ impl Subscriber for Drops {
 async fn client_whose_events_were_lost_in_a_panic_gets_them_when_it_is_back() {
     for number in 0..Speaks::ALL.len() * 2 {
         let (board, panics) = (Board::new(100), Arc::new(AtomicBool::new(true)));
-        let endpoint = Endpoint::new(publisher_fn({
+        let endpoint = Endpoint::new({
             let (board, panics) = (board.clone(), panics.clone());
             move |request: SubscribeRequest| {
                 let (board, panics) = (board.clone(), panics.clone());
@@ -295,7 +294,7 @@ async fn client_whose_events_were_lost_in_a_panic_gets_them_when_it_is_back() {
                     Ok::<_, Rejection>(Drops { inner, panics })
                 }
             }
-        }));
+        });
         let way = Server::of(&endpoint).await.ways().nth(number).unwrap();
         board.count("a");
         let before = board.hub().cursor().to_string();

@@ -8,7 +8,7 @@ use std::task::{Context, Poll, Waker};
 
 use proptest::prelude::*;
 use tidings::subscriber::{Delivery, EncodedDelivery, Mend, Recover};
-use tidings::{Cursor, Gap, GapReason, Position, Snapshot, Start, Subscribe, Subscriber, Subscription};
+use tidings::{Cursor, Gap, GapReason, Snapshot, Start, Subscribe, Subscriber, Subscription};
 
 use super::board::{Board, Client, TOPICS, Wire};
 
@@ -57,7 +57,7 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// What an application can do.
+/// Abilities of an application.
 #[derive(Debug, Clone, Copy)]
 struct Can {
     /// Says as of when its state is.
@@ -115,7 +115,7 @@ struct World {
     subscriber: Recover<Subscription, Asks>,
 }
 
-/// Where state is asked for.
+/// Source of state.
 struct Desk {
     board: Board,
     can: Can,
@@ -168,14 +168,14 @@ impl World {
                 self.client.cursor = at.or(self.client.cursor.take());
             }
             Step::Garble { ahead } => {
-                let cursor = self.subscriber.cursor().map(Cursor::position);
+                let cursor = self.subscriber.cursor().map(Cursor::epoch);
                 let start = match (ahead, cursor) {
-                    (Some(ahead), Some(Position { epoch, .. })) => {
+                    (Some(ahead), Some(epoch)) => {
                         let head = self.board.hub().subscribe(Subscribe::topics(TOPICS)).unwrap().cursor().unwrap();
-                        if head.position().epoch != epoch {
+                        if head.epoch() != epoch {
                             return;
                         }
-                        Start::After(Position::new(epoch, head.position().sequence + ahead).into())
+                        Start::After(Cursor::new(epoch, head.sequence() + ahead))
                     }
                     _ => Start::Unreadable,
                 };

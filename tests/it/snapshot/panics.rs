@@ -201,11 +201,11 @@ proptest! {
     ) {
         let board = Board::new(retain);
         (0..7).for_each(|number| board.count(TOPICS[number % 2]));
-        let first = board.hub().cursor().position().epoch;
+        let first = board.hub().cursor().epoch();
         let start = match start {
             0 => Start::Now,
             1 => Start::Unreadable,
-            _ => Start::After(tidings::Position::new(first, 1).into()),
+            _ => Start::After(tidings::Cursor::new(first, 1)),
         };
         let (fuse, steady) = (Fuse::new(-1), Fuse::new(-1));
         let mut shaky = attach(&board, start, &fuse, in_future);

@@ -6,8 +6,7 @@ use std::task::{Context, Poll, Waker};
 
 use tidings::subscriber::{Delivery, EncodedDelivery, Recover};
 use tidings::{
-    Cursor, Event, Gap, GapReason, LocalHub, Position, Retention, Snapshot, Start, Subscribe, Subscriber, Subscription,
-    Topic,
+    Cursor, Event, Gap, GapReason, LocalHub, Retention, Snapshot, Start, Subscribe, Subscriber, Subscription, Topic,
 };
 
 use super::board::Wire;
@@ -37,7 +36,7 @@ impl Names {
 fn hub(retain: usize, first: usize, second: usize) -> LocalHub {
     let hub = LocalHub::builder().retain(Retention::count(retain)).build();
     for (topic, events) in [("t/a", first), ("t/b", second)] {
-        (0..events).for_each(|_| assert!(hub.publish_now(&Topic::new(topic).unwrap(), "x").is_ok()));
+        (0..events).for_each(|_| assert!(hub.publish_now(Topic::new(topic).unwrap(), "x").is_ok()));
     }
     hub
 }
@@ -121,7 +120,7 @@ fn state_that_is_older_than_what_is_missing_is_not_sent() {
         ] {
             for encoded in [true, false] {
                 let hub = hub(retain, 8, 0);
-                let as_of = Position::new(hub.cursor().position().epoch, as_of).into();
+                let as_of = Cursor::new(hub.cursor().epoch(), as_of);
                 let mut subscriber = mended(&hub, names, start, as_of);
                 let case = format!("{names:?} {retain} {start:?} {as_of}");
                 assert_eq!(yielded(&mut subscriber, encoded), expected, "{case}");
@@ -137,7 +136,7 @@ fn state_that_is_older_than_what_is_missing_is_not_sent() {
             (6, told("epoch+", &["s", "7", "8"])),
         ] {
             let hub = hub(2, 4, 4);
-            let as_of = Position::new(hub.cursor().position().epoch, as_of).into();
+            let as_of = Cursor::new(hub.cursor().epoch(), as_of);
             assert_eq!(yielded(&mut mended(&hub, names, elsewhere(), as_of), true), expected, "{names:?} {as_of}");
         }
     }
@@ -166,11 +165,11 @@ fn state_of_another_epoch_is_sent_only_where_nothing_of_this_one_is_missing() {
 #[test]
 fn state_that_a_client_begins_with_is_no_answer_to_a_later_gap() {
     let hub = hub(2, 8, 0);
-    let epoch = hub.cursor().position().epoch;
+    let epoch = hub.cursor().epoch();
     for (as_of, expected) in [(5, &["s", "epoch", "7", "8"][..]), (6, &["s", "7", "8"])] {
         let subscription = hub.subscribe(Names::One.subscribe().start(elsewhere())).unwrap();
         let mended = Recover::new(subscription, elsewhere(), |_: &Gap| async { None });
-        let mut mended = mended.with_snapshot(state().with_cursor(Position::new(epoch, as_of).into()));
+        let mut mended = mended.with_snapshot(state().with_cursor(Cursor::new(epoch, as_of)));
         assert_eq!(yielded(&mut mended, true), expected);
     }
 }
@@ -191,8 +190,9 @@ fn undated_state_is_asked_for_once_after_an_overflow_of_many_topics() {
                     count.fetch_add(1, Ordering::Relaxed);
                     async { Some(state()) }
                 });
+                // More than a segment of each topic, 64 KiB.
                 let publish = |of: usize| assert!(hub.publish_now(&topics[of % 64], "x".repeat(1_000)).is_ok());
-                (0..64 * 200).for_each(|number| publish(if in_turn { number } else { number / 200 }));
+                (0..64 * 100).for_each(|number| publish(if in_turn { number } else { number / 100 }));
                 let all = yielded(&mut mended, encoded);
                 let first = asked.load(Ordering::Relaxed);
                 // A gap of a pattern's own log may have no topic, and then follows events of some.
@@ -200,7 +200,7 @@ fn undated_state_is_asked_for_once_after_an_overflow_of_many_topics() {
                 assert_eq!(all.iter().filter(|it| *it == "s").count(), first);
                 assert_eq!(all.iter().filter(|it| it.starts_with("overflow")).count(), first);
                 // Events that were lost since are in no state that was asked for before.
-                (0..64 * 200).for_each(publish);
+                (0..64 * 100).for_each(publish);
                 yielded(&mut mended, encoded);
                 assert!((first + 1..=first + most).contains(&asked.load(Ordering::Relaxed)));
             }

@@ -237,7 +237,7 @@ fn a_soft_reject_keeps_the_clients_cursor() {
     assert_eq!(block, "event: tidings.retry\nretry: 2000\ndata: {\"retry_ms\":2000}\n\n");
 }
 
-/// What an EventSource should give to the page.
+/// Returns the events that an EventSource should give to the page.
 fn expected(history: &[Step], objects: &[Value]) -> Vec<SseEvent> {
     let steps = history.iter().filter(|step| !matches!(step, Step::Pass));
     let read = steps.zip(objects).map(|(step, object)| {

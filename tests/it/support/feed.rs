@@ -4,7 +4,7 @@ use std::task::{Context, Poll, Waker};
 
 use bytes::BytesMut;
 use tidings::subscriber::{Batch, Delivery, EncodedBatch, EncodedDelivery, EventRef, Format, SubscriptionEnd};
-use tidings::{Cursor, Event, Gap, GapReason, Position, Subscriber, Topic};
+use tidings::{Cursor, Event, Gap, GapReason, Subscriber, Topic};
 
 /// A scripted source: what is put in is what every reader gets, in that order. Clones share the script.
 ///
@@ -56,10 +56,10 @@ impl Feed {
     pub(crate) fn gap(&self, reason: GapReason, missed: Option<u64>) -> Cursor {
         let epoch = self.state().epoch;
         self.put(|sequence| {
-            let gap = Gap::new(reason, Position::new(epoch, sequence).into());
+            let gap = Gap::new(reason, Cursor::new(epoch, sequence));
             Step::Gap(missed.into_iter().fold(gap, Gap::missed))
         });
-        Position::new(epoch, self.state().watermark).into()
+        Cursor::new(epoch, self.state().watermark)
     }
 
     /// Lets the watermark pass an event that these readers don't follow.
@@ -81,10 +81,10 @@ impl Feed {
 
     /// A reader of what is after a cursor.
     pub(crate) fn resume(&self, cursor: Cursor) -> Reader {
-        let sequence = cursor.position().sequence;
+        let sequence = cursor.sequence();
         let at = self.state().script.partition_point(|step| match step {
             Step::Event { sequence: here, .. } => *here <= sequence,
-            Step::Gap(gap) => gap.cursor.position().sequence <= sequence,
+            Step::Gap(gap) => gap.cursor.sequence() <= sequence,
             Step::End(_) => false,
         });
         let mut reader = self.reader();
@@ -100,7 +100,7 @@ impl Feed {
         let waiting = std::mem::take(&mut state.waiting);
         drop(state);
         waiting.into_values().for_each(Waker::wake);
-        (epoch != 0).then(|| Position::new(epoch, sequence).into())
+        (epoch != 0).then(|| Cursor::new(epoch, sequence))
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -109,7 +109,7 @@ impl Feed {
 }
 
 impl Reader {
-    /// The same with at most `batch` events a poll.
+    /// Yields at most `batch` events a poll.
     pub(crate) fn batches_of(mut self, batch: usize) -> Self {
         self.batch = batch.max(1);
         self
@@ -126,7 +126,7 @@ impl Reader {
             }
             Some(Step::Gap(gap)) => {
                 self.at += 1;
-                self.sequence = gap.cursor.position().sequence;
+                self.sequence = gap.cursor.sequence();
                 Poll::Ready(Err(Delivery::Gap(gap.clone())))
             }
             Some(Step::End(end)) => Poll::Ready(Err(Delivery::End(*end))),
@@ -172,7 +172,7 @@ impl Subscriber for Reader {
             for step in steps {
                 let Step::Event { topic, sequence, event } = step else { break };
                 let whole = out.len();
-                let cursor = (epoch != 0).then(|| Position::new(epoch, sequence).into());
+                let cursor = (epoch != 0).then(|| Cursor::new(epoch, sequence));
                 format.encode(&EventRef::new(&topic, &event, cursor), &mut out);
                 if whole != 0 && out.len() > max {
                     out.truncate(whole);
@@ -187,7 +187,7 @@ impl Subscriber for Reader {
 
     fn cursor(&self) -> Option<Cursor> {
         let epoch = self.feed.state().epoch;
-        (epoch != 0).then(|| Position::new(epoch, self.sequence).into())
+        (epoch != 0).then(|| Cursor::new(epoch, self.sequence))
     }
 }
 

@@ -1,4 +1,5 @@
-//! What tests of more than one area use: virtual time, a scripted source, a task to poll with, and events to publish.
+//! Tools that tests of more than one area use: virtual time, a scripted source, a task to poll with, and events to
+//! publish.
 #![allow(dead_code, unused_imports, reason = "each area uses a part, and not every area is compiled")]
 
 mod cases;

@@ -68,7 +68,7 @@ fn write(acts: &[Act]) -> Vec<u8> {
     bytes
 }
 
-/// What tungstenite's server reads of the same bytes, up to the first thing that it refuses.
+/// Returns the messages that tungstenite's server reads from the bytes, up to the first thing that it refuses.
 fn by_tungstenite(bytes: &[u8]) -> Vec<Message> {
     struct Tape<'a>(&'a [u8]);
     impl std::io::Read for Tape<'_> {

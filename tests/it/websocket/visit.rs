@@ -21,7 +21,7 @@ pub(super) struct Visit {
     pub(super) client: Client,
     pub(super) task: Task,
     pub(super) sink: Option<WebSocketSink<Watched, Wire>>,
-    /// What the handler was given.
+    /// Messages that the handler was given.
     pub(super) received: Received,
     pub(super) watch: Watch,
     peer: WebSocket<Ear>,
@@ -83,7 +83,7 @@ impl Visit {
         Self { feed, timer, client, task: Task::new(), sink: Some(sink), received, watch, peer }
     }
 
-    /// The same with another handler.
+    /// Replaces the handler.
     pub(super) fn receive<F, R>(mut self, handler: F) -> Self
     where
         F: FnMut(Message) -> R + Send + 'static,
@@ -138,7 +138,7 @@ impl Visit {
         }
     }
 
-    /// What has come at the client, as tungstenite reads it.
+    /// Returns the frames that came at the client, as tungstenite reads them.
     pub(super) fn frames(&mut self) -> Vec<Frame> {
         let mut frames = Vec::new();
         while let Ok(message) = self.peer.read() {
@@ -156,7 +156,7 @@ impl Visit {
     }
 }
 
-/// What a client reads.
+/// Frame that a client reads.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Frame {
     Text(String),

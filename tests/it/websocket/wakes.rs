@@ -1,4 +1,4 @@
-//! Who wakes a connection, and what is asked of whom for it.
+//! Wakes of a connection, and the polls that each of them causes.
 
 use std::io;
 use std::pin::Pin;

@@ -21,7 +21,7 @@ struct State {
     to_client: VecDeque<u8>,
     /// How many bytes the server can still write.
     room: usize,
-    /// What a read, and a write, moves at most, over and over. Empty: all there is.
+    /// Maximum bytes of a read, and of a write, over and over. Empty: no maximum.
     cuts: VecDeque<usize>,
     read_waker: Option<Waker>,
     write_waker: Option<Waker>,

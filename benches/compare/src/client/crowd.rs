@@ -21,7 +21,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const NAP: Duration = Duration::from_millis(50);
 const PUBLISHER: u64 = u64::MAX;
 
-/// Who listens.
+/// Subscribers of a workload.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Audience {
     pub(crate) transport: Transport,
@@ -101,7 +101,7 @@ impl<'a> Crowd<'a> {
         Ok(())
     }
 
-    /// What is wrong with what everybody got.
+    /// Returns the errors in the deliveries of all subscribers.
     pub(crate) fn counts(&self) -> Counts {
         self.subscribers.iter().map(|one| one.counts(self.published)).fold(Counts::default(), Counts::and)
     }

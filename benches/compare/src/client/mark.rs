@@ -1,4 +1,4 @@
-//! What a message says of itself: which topic it is of, and the how manieth there.
+//! Mark in a message: its topic, and its number there.
 
 use memchr::memchr_iter;
 
@@ -37,7 +37,7 @@ fn digits(bytes: &[u8]) -> Option<u32> {
 /// Finds marks in a stream that comes in pieces.
 #[derive(Debug, Default)]
 pub(crate) struct Finder {
-    /// What may be a mark's beginning, at the end of the last piece.
+    /// Bytes at the end of the last piece that may begin a mark.
     kept: [u8; MARK - 1],
     len: u8,
 }

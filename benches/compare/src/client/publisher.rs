@@ -1,4 +1,5 @@
-//! Who publishes: one keep-alive connection, on which requests may follow each other without waiting for answers.
+//! Publisher of a workload: one keep-alive connection, on which requests may follow each other without waiting for
+//! answers.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -36,7 +37,7 @@ pub(crate) fn post(path: &str, kind: &str, body: &str) -> String {
 #[derive(Debug)]
 pub(crate) struct Publisher {
     socket: TcpStream,
-    /// What the socket has not taken yet.
+    /// Bytes that the socket has not taken yet.
     out: Vec<u8>,
     /// Answers, as far as they have come.
     unread: Vec<u8>,

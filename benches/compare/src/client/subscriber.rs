@@ -46,7 +46,7 @@ impl Transport {
     }
 }
 
-/// What has come over all sockets.
+/// Counts over all sockets.
 #[derive(Debug, Default, Clone, Copy)]
 pub(crate) struct Heard {
     /// Streams that have begun.
@@ -118,7 +118,7 @@ impl Subscriber {
         Ok(())
     }
 
-    /// What is wrong with what came.
+    /// Returns the errors in the deliveries.
     pub(crate) fn counts(&self, published: u32) -> Counts {
         self.tally.counts(published)
     }

@@ -1,8 +1,8 @@
-//! What one subscriber got of its topic, held against what was published.
+//! Deliveries of one subscriber, compared with what was published to its topic.
 
 use super::mark::Mark;
 
-/// What went wrong with deliveries: all zero, or the run has failed.
+/// Errors in deliveries: all zero, or the run has failed.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Counts {
     /// EventRef, and never delivered.
@@ -74,7 +74,7 @@ impl Tally {
         }
     }
 
-    /// What is wrong when nothing more comes.
+    /// Returns the errors when nothing more comes.
     pub(crate) fn counts(&self, published: u32) -> Counts {
         Counts {
             lost: self.missing.len() as u64 + u64::from(published.saturating_sub(self.next)),

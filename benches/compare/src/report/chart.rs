@@ -6,7 +6,7 @@ use crate::contender::Contender;
 use crate::table::{Row, Unit};
 
 const WIDTH: f64 = 860.0;
-/// Where the bars begin, and where the longest ends: its figure stands behind it.
+/// Left end of the bars, and right end of the longest: its figure stands behind it.
 const LEFT: f64 = 330.0;
 const RIGHT: f64 = 810.0;
 /// Above the first row: the legend, and the figures of the scale.

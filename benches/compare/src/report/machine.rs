@@ -1,4 +1,4 @@
-//! What the figures depend on, besides the programs.
+//! Description of the machine, on which the figures depend.
 
 use std::fs;
 use std::process::Command;

@@ -6,7 +6,7 @@ use std::net::TcpListener;
 use super::floor::{self, Turn};
 use super::hand_rolled::{self, Style};
 
-/// What `serve` takes.
+/// Arguments of `serve`.
 pub(crate) const USAGE: &str = "floor|floor-batch|axum|tuned [--listen ADDRESS]";
 
 /// How many connections may wait to be accepted: what tokio takes, too.

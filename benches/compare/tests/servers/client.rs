@@ -120,7 +120,7 @@ pub(crate) fn found(bytes: &[u8]) -> Found {
     marks.filter_map(|(at, _)| number(at)).collect()
 }
 
-/// What is in the whole chunks (RFC 9112 §7.1).
+/// Returns the content of the whole chunks (RFC 9112 §7.1).
 pub(crate) fn unchunk(mut bytes: &[u8]) -> Vec<u8> {
     let mut body = Vec::new();
     while let Some(end) = bytes.windows(2).position(|bytes| bytes == b"\r\n") {

@@ -9,7 +9,8 @@ use crate::time::Clock;
 #[derive(Debug)]
 pub(crate) struct Alarm {
     wheel: Wheel,
-    /// What it was set to last. Once that is over, the place is no longer this alarm's: the turn empties it.
+    /// Tick for which the alarm was set last. Once it is over, the place is no longer this alarm's: the turn empties
+    /// it.
     tick: u64,
     place: u32,
     /// Whether a driver could not be started in the runtime of this alarm's task, so that it does not try again.
@@ -21,8 +22,8 @@ impl Alarm {
         Self { wheel, tick: NEVER, place: 0, cannot_start_driver: false }
     }
 
-    /// Has `waker` woken at `at` or within a tick after, and no more at any time set before. The driver is to be woken
-    /// if it is returned, for which the caller lets go of its locks.
+    /// Sets the alarm, which wakes `waker` at `at` or within a tick after, and no more at any time set before. If a
+    /// waker of the driver is returned, the caller wakes it after it has released its locks.
     #[must_use]
     pub(crate) fn set(&mut self, at: Instant, waker: Waker) -> Option<Waker> {
         let tick = self.wheel.ceil(at);
@@ -78,7 +79,7 @@ impl Alarm {
         self.tick = NEVER;
     }
 
-    /// Apart, since most who cancel have nothing set.
+    /// Apart, since most alarms that are cancelled have nothing set.
     #[inline(never)]
     fn take_out(&self) {
         let waker = {

@@ -112,7 +112,7 @@ impl Dial {
         Some((level * SLOTS + digit as usize, above | u64::from(digit) << shift))
     }
 
-    /// Where an entry is filed.
+    /// Returns the slot of an entry.
     fn slot(&self, tick: u64) -> usize {
         // What is late is due in the dial's own slot, which is otherwise empty and the first.
         let tick = tick.max(self.at);

@@ -77,7 +77,7 @@ impl Entries {
         (number * PAGE + index) as u32
     }
 
-    /// What was at this place, which is free then.
+    /// Removes and returns the entry at this place, which is free then.
     pub(super) fn remove(&mut self, place: u32) -> Option<Entry> {
         let (number, index) = split(place);
         let page = self.pages.get_mut(number)?.as_mut()?;

@@ -79,7 +79,7 @@ fn any_time() -> impl Strategy<Value = Duration> {
         .prop_flat_map(|bits| (0..1_u64 << bits).prop_map(Duration::from_nanos))
 }
 
-/// What happens to some of the alarms.
+/// Change to some of the alarms.
 #[derive(Debug, Clone)]
 enum Change {
     Set(std::ops::Range<usize>, Duration),

@@ -46,7 +46,7 @@ pub(super) struct Works {
     stopped: bool,
 }
 
-/// What the driver does next.
+/// Next step of the driver.
 #[derive(Debug)]
 pub(crate) enum Turn {
     /// It sleeps until then, or until it is woken.
@@ -111,7 +111,7 @@ impl Wheel {
         self.0.origin
     }
 
-    /// So long from now; far away where a clock can't say.
+    /// Returns the instant after this duration, or a distant one if the clock can't represent it.
     pub(crate) fn after(&self, duration: Duration) -> Instant {
         const FAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);
         self.now() + duration.min(FAR)
@@ -156,7 +156,7 @@ impl Wheel {
 }
 
 impl Works {
-    /// Whom to wake, outside the lock, if `tick` is before the next turn.
+    /// Returns the driver's waker if `tick` is before the next turn. It is to be woken outside the lock.
     pub(super) fn hasten(&mut self, tick: u64) -> Option<Waker> {
         if tick >= self.armed {
             return None;

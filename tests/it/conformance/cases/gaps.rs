@@ -16,7 +16,7 @@ pub(crate) async fn evicted(scene: Scene<'_>) -> Verdict {
     visit.sees(&scene.publish(&["a"], 1).await).await
 }
 
-/// What is gone of one topic takes nothing of the other along, and the gap stands where the last of it stood.
+/// A gap of one topic removes no event of the other, and stands where the last of its missing events stood.
 pub(crate) async fn evicted_in_one(scene: Scene<'_>) -> Verdict {
     let topics = ["loud", "quiet"];
     let mut visit = Visit::begin(scene.row(), &topics, None).await?;
@@ -32,7 +32,7 @@ pub(crate) async fn evicted_in_one(scene: Scene<'_>) -> Verdict {
     visit.sees(&scene.publish(&topics, 2).await).await
 }
 
-/// Whoever was told of a gap on one row is not told again on another.
+/// A client that was told of a gap on one row is not told again on another.
 pub(crate) async fn told_once(scene: Scene<'_>) -> Verdict {
     let mut visit = Visit::begin(scene.row(), &["a", "b"], None).await?;
     visit.sees(&scene.publish(&["a", "b"], 2).await).await?;

@@ -1,4 +1,4 @@
-//! What holds for every row.
+//! Cases, each of which holds for every row that it is for.
 
 pub(super) mod end;
 pub(super) mod gaps;

@@ -3,7 +3,7 @@ use tidings::Event;
 
 use crate::conformance::scene::{Scene, Verdict, Visit};
 
-/// What is published comes in the hub's order: what was there before it was looked for, and what comes one by one.
+/// Events come in the hub's order: those from before the first look, and those that come one by one.
 pub(crate) async fn across_topics(scene: Scene<'_>) -> Verdict {
     let mut visit = Visit::begin(scene.row(), &["news", "prices/eu"], None).await?;
     visit.sees(&scene.publish(&["news", "prices/eu", "prices/eu"], 20).await).await?;

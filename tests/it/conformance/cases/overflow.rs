@@ -7,8 +7,8 @@ use crate::conformance::scene::{Scene, Verdict, Visit};
 
 const TOPICS: [&str; 2] = ["eu", "us"];
 
-/// Who conflates sees the newest of each key of each topic in its place, and all that has no key; and who keeps up,
-/// everything.
+/// A client that conflates sees the newest event of each key of each topic in its place, and all events without a key.
+/// One that keeps up sees everything.
 pub(crate) async fn latest(scene: Scene<'_>) -> Verdict {
     let mut visit = Visit::begin(scene.row(), &TOPICS, None).await?;
     for size in [1, 7, 60, 500] {
@@ -55,8 +55,8 @@ pub(crate) async fn latest_away(scene: Scene<'_>) -> Verdict {
     Ok(())
 }
 
-/// What left history unread, and was not replaced, is a gap for who conflates too, with the number; then come the newest of
-/// what is left.
+/// Events that left history unread, and were not replaced, are a gap for a client that conflates too, with their
+/// number. The newest of the rest follow.
 pub(crate) async fn latest_behind(scene: Scene<'_>) -> Verdict {
     let mut visit = Visit::begin(scene.row(), &TOPICS, None).await?;
     visit.sees(&scene.publish(&["eu"], 1).await).await?;
@@ -88,7 +88,7 @@ pub(crate) async fn latest_behind(scene: Scene<'_>) -> Verdict {
     visit.sees(&scene.publish(&TOPICS, 2).await).await
 }
 
-/// Who asked to be let go when it is too slow gets the word of its wire for that, and nothing after it.
+/// A client that asked to be disconnected when it is too slow gets its wire's message for that, and nothing after it.
 pub(crate) async fn disconnect(scene: Scene<'_>) -> Verdict {
     for topics in [&["a"][..], &["a", "b"]] {
         let mut visit = Visit::begin(scene.row(), topics, None).await?;
@@ -106,7 +106,7 @@ pub(crate) async fn disconnect(scene: Scene<'_>) -> Verdict {
 
 type Key = Option<String>;
 
-/// So many events in both topics: of a few keys, and every fifth of none.
+/// Publishes this number of events to both topics: four of five with one of a few keys, every fifth without.
 async fn ticks(scene: Scene<'_>, count: usize) -> Vec<(Key, Seen)> {
     let mut all = Vec::with_capacity(count);
     for (tick, topic) in (0..count).zip(TOPICS.into_iter().cycle()) {
@@ -123,7 +123,7 @@ fn with_key(tick: usize, key: usize) -> (Key, Event) {
     (Some(key.to_string()), Event::text(tick.to_string()).with_key(&key.to_string()).unwrap())
 }
 
-/// What is to be seen of these, if nothing of them was read before.
+/// Returns the events that a client sees of these, if it read none of them before.
 fn newest(all: &[(Key, Seen)]) -> Vec<Seen> {
     let last: HashMap<_, _> = all.iter().enumerate().map(|(at, (key, _))| (key, at)).collect();
     let kept = all.iter().enumerate().filter(|(at, (key, _))| key.is_none() || last[key] == *at);

@@ -7,7 +7,7 @@ use crate::conformance::scene::{Scene, Verdict, Visit};
 
 const TOPICS: [&str; 2] = ["a", "b"];
 
-/// What has expired is seen by nobody, wherever it is among what lives: alone, before, between and after.
+/// Expired events are not seen, wherever they are among the others: alone, before, between and after.
 pub(crate) async fn never_seen(scene: Scene<'_>) -> Verdict {
     let mut visit = Visit::begin(scene.row(), &TOPICS, None).await?;
     for lives in ["0", "01", "10", "010", "11010011", "00000", "1"] {

@@ -6,8 +6,8 @@ use super::guest::{Guest, HELD, settle};
 use super::house::House;
 use crate::mount::world::pass;
 
-/// Has a session of each transport that holds one end by what `end` does, and checks why it left, and what its client
-/// saw of it; `None` where there is nothing to see.
+/// Runs `end` on a session of each transport that holds one, and checks the reason of its end and the text that its
+/// client got; `None` for any text.
 async fn each<'a>(
     end: impl AsyncFn(&House, &Endpoint, &mut Guest),
     expected: impl Fn(Transport) -> (SessionEnd, Option<&'a str>),

@@ -125,7 +125,7 @@ impl Guest {
         settle().await;
     }
 
-    /// What it was told, and how it ended, if it has.
+    /// Returns the text that the client got.
     pub(crate) fn text(&self) -> String {
         self.seen.lock().unwrap().text.clone()
     }
@@ -155,7 +155,8 @@ impl Guest {
     }
 }
 
-/// Where a client of this target would begin, by a short poll that is no session. Empty where it is refused.
+/// Returns the cursor at which a client of this target would begin, from a short poll that is no session. Empty if it
+/// is refused.
 async fn cursor(endpoint: &Endpoint, target: &str) -> String {
     let (path, query) = target.split_once('?').unwrap();
     let query = query.split('&').filter(|pair| !pair.starts_with("session=") && !pair.starts_with("transport="));

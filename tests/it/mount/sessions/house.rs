@@ -63,30 +63,30 @@ impl House {
         self.builder().build()
     }
 
-    /// Has `joined` and `left` panic, after they wrote.
+    /// Makes `joined` and `left` panic after they wrote.
     pub(crate) fn panic_from_now_on(&self) {
         self.book.lock().unwrap().panics = true;
     }
 
-    /// Has this done in each `joined`, after it wrote.
+    /// Sets a function that each `joined` calls after it wrote.
     pub(crate) fn during_joined(&self, run: impl Fn(&Session) + Send + Sync + 'static) {
         self.book.lock().unwrap().during_joined = Some(Arc::new(run));
     }
 
-    /// Has this done whenever a subscriber has events, before it hands them over.
+    /// Sets a function that is called whenever a subscriber has events, before it returns them.
     pub(crate) fn during_delivery(&self, run: impl Fn() + Send + Sync + 'static) {
         self.book.lock().unwrap().during_delivery = Some(Arc::new(run));
     }
 
     pub(crate) fn publish(&self, text: &str) -> Cursor {
-        self.hub.publish_now(&Topic::new("news").unwrap(), text).unwrap().cursor
+        self.hub.publish_now(Topic::new("news").unwrap(), text).unwrap().cursor().unwrap()
     }
 
     pub(crate) fn lines(&self) -> Vec<Line> {
         self.book.lock().unwrap().lines.clone()
     }
 
-    /// Who left, and why.
+    /// Returns the sessions that left, with the reasons.
     pub(crate) fn left(&self) -> Vec<(u64, SessionEnd)> {
         let left = |line| match line {
             Line::Left(id, why) => Some((id, why)),
@@ -132,7 +132,7 @@ impl Publisher for House {
         given.or_else(|| request.query("anonymous").is_none().then(|| "anybody".to_owned()))
     }
 
-    async fn subscribe(&self, request: &SubscribeRequest) -> Result<Accepted<BoxSubscriber>, Rejection> {
+    async fn subscribe(&self, request: SubscribeRequest) -> Result<Accepted<BoxSubscriber>, Rejection> {
         assert!(request.session().is_none());
         if request.path() == "/forbidden" {
             return Err(Rejection::Forbidden);
@@ -158,7 +158,7 @@ impl Publisher for House {
             attach = attach.with_lifetime(Duration::from_millis(lifetime.parse().unwrap()));
         }
         if let Some(user) = request.query("user") {
-            attach = attach.data(user.into_owned());
+            attach = attach.with_data(user.into_owned());
         }
         Ok(attach)
     }

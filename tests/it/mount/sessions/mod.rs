@@ -1,4 +1,4 @@
-//! Who is there: sessions of every transport from their beginning to their end.
+//! Sessions of every transport from their beginning to their end.
 
 mod counts;
 mod deadlines;

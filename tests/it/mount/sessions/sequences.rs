@@ -48,7 +48,7 @@ fn any_step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// What was done to a session from outside.
+/// Ends of sessions that the test has asked for.
 #[derive(Default)]
 struct Deeds(HashMap<SessionId, SessionEnd>);
 

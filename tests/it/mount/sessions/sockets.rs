@@ -5,7 +5,7 @@ use super::house::House;
 use crate::mount::wire::raw::Raw;
 use crate::mount::wire::serve_http1;
 
-/// What only a socket shows: a client that closes it has gone, on every transport, and so has one that says nothing.
+/// Only a socket shows this: a client that closes it has left, on every transport, and so has one that is silent.
 #[tokio::test]
 async fn p9_a_socket_that_is_closed_has_left_once() {
     let upgrade = "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n\
@@ -28,7 +28,7 @@ async fn p9_a_socket_that_is_closed_has_left_once() {
     }
 }
 
-/// What a server that is over leaves behind is nothing: its bodies and tasks are dropped with it.
+/// A runtime that ends leaves nothing behind: its bodies and tasks are dropped with it.
 #[test]
 fn p9_a_runtime_that_ends_takes_its_sessions_along() {
     let house = House::new();

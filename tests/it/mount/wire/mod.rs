@@ -1,4 +1,4 @@
-//! What only a server shows: the endpoint behind hyper and axum, over loopback.
+//! Tests that need a server: the endpoint behind hyper and axum, over loopback.
 
 mod axum;
 mod http1;
@@ -35,7 +35,7 @@ pub(crate) async fn serve_http1(endpoint: &Endpoint) -> SocketAddr {
     address
 }
 
-/// The same of HTTP/2 by prior knowledge.
+/// Serves the endpoint over HTTP/2 with prior knowledge.
 pub(crate) async fn serve_http2(endpoint: &Endpoint) -> SocketAddr {
     let (listener, endpoint) = (TcpListener::bind("127.0.0.1:0").await.unwrap(), endpoint.clone());
     let address = listener.local_addr().unwrap();

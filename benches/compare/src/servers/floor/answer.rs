@@ -1,4 +1,4 @@
-//! What each request does.
+//! Answers to the requests.
 
 use serde::Deserialize;
 
@@ -53,8 +53,8 @@ impl Server {
         // Who comes now gets what comes from now on.
         self.deliver();
         let topics = match &*listen.topics {
-            [topic] => Topics::One(self.board.with_name(topic)),
-            topics => Topics::Several(topics.iter().map(|topic| self.board.with_name(topic)).collect()),
+            [topic] => Topics::One(self.board.named(topic)),
+            topics => Topics::Several(topics.iter().map(|topic| self.board.named(topic)).collect()),
         };
         let mut due = u32::MAX;
         match listen.wire {

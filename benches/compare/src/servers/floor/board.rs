@@ -49,7 +49,7 @@ impl Board {
 
     /// How many connections the message goes to.
     pub(super) fn publish(&mut self, topic: &str, data: &str) -> usize {
-        let number = self.with_name(topic);
+        let number = self.named(topic);
         let topic = &mut self.topics[number as usize];
         if topic.history.back().is_none_or(|message| message.id <= self.delivered) {
             self.fresh.push(number);
@@ -69,7 +69,7 @@ impl Board {
         self.delivered = self.last;
     }
 
-    /// What was said in these topics after this message, in order.
+    /// Returns the messages in these topics after this one, in order.
     pub(super) fn since(&self, topics: &Topics, cursor: u64) -> Vec<(&str, &Message)> {
         let topics = topics.as_slice().iter().map(|&topic| &self.topics[topic as usize]);
         let mut said: Vec<_> = topics.flat_map(|topic| topic.since(cursor)).collect();
@@ -95,7 +95,7 @@ impl Board {
 }
 
 impl Topic {
-    /// What was said after this message, with the topic's name.
+    /// Returns the messages after this one, with the topic's name.
     pub(super) fn since(&self, cursor: u64) -> impl Iterator<Item = (&str, &Message)> {
         let first = self.history.partition_point(|message| message.id <= cursor);
         self.history.range(first..).map(|message| (&*self.name, message))

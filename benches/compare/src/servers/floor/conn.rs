@@ -14,7 +14,7 @@ pub(super) struct Conn {
     pub(super) role: Role,
 }
 
-/// What a connection is there for.
+/// Purpose of a connection.
 #[derive(Debug)]
 pub(super) enum Role {
     /// It asks.

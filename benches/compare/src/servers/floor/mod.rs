@@ -1,6 +1,6 @@
-//! What no server can do without: one thread, epoll, and frames that are encoded once for all who listen to a topic.
-//! No timer, buffer or task for a connection that has nothing to do: an idle one is some 40 bytes of a slab, and four
-//! in the list of its topic's listeners.
+//! The least that a server can do: one thread, epoll, and frames that are encoded once for all listeners of a topic. No
+//! timer, buffer or task for a connection that has nothing to do: an idle one is some 40 bytes of a slab, and four in
+//! the list of its topic's listeners.
 
 mod answer;
 mod board;

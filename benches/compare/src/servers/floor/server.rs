@@ -24,7 +24,7 @@ const READY: usize = 1024;
 const READ: usize = 64 << 10;
 /// How often polls that have waited long enough are looked for.
 const SWEEP: Duration = Duration::from_secs(1);
-/// What epoll says of the listener. Connections have the index of their place in the slab.
+/// Value that epoll has for the listener. Connections have the index of their place in the slab.
 const LISTENER: u64 = u64::MAX;
 
 /// When what was published goes out.
@@ -45,9 +45,9 @@ pub(super) struct Server {
     pub(super) board: Board,
     /// Those that left in this turn: their places are free only after it, since epoll may still name them.
     pub(super) gone: Vec<usize>,
-    /// What the connection that is being read gets to hear.
+    /// Bytes to be written to the connection that is being read.
     pub(super) replies: Vec<u8>,
-    /// What a topic's listeners get to hear.
+    /// Bytes to be written to a topic's listeners.
     pub(super) frames: Vec<u8>,
     buffer: Vec<u8>,
     started: Instant,

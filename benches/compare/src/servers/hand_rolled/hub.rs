@@ -56,7 +56,7 @@ impl Hub {
         // An object of three strings has no reason to fail.
         let line = serde_json::to_string(&Object { id: id.to_string(), topic, data }).unwrap_or_default() + "\n";
         let message = Arc::new(Message { id, data: data.into(), line: line.into() });
-        let topic = topics.with_name(topic);
+        let topic = topics.named(topic);
         if topic.history.len() == KEPT {
             topic.history.pop_front();
         }
@@ -64,11 +64,11 @@ impl Hub {
         (id, topic.sender.send(message).unwrap_or(0))
     }
 
-    /// What is published to these topics from now on. Who falls behind misses messages, as everywhere with a
-    /// broadcast channel.
+    /// Returns the messages to these topics from now on. A stream that falls behind misses messages, as everywhere with
+    /// a broadcast channel.
     pub(super) fn follow(&self, topics: &[&str]) -> impl Stream<Item = Arc<Message>> + Send + Unpin + use<> {
         let mut held = self.lock();
-        let mut follow = |topic: &&str| BroadcastStream::new(held.with_name(topic).sender.subscribe());
+        let mut follow = |topic: &&str| BroadcastStream::new(held.named(topic).sender.subscribe());
         let streams = match topics {
             [topic] => Either::Left(follow(topic)),
             _ => Either::Right(select_all(topics.iter().map(follow))),
@@ -81,12 +81,12 @@ impl Hub {
         self.lock().last
     }
 
-    /// What was published to these topics after that number, in order, and the number of the last message of all.
+    /// Returns the messages to these topics after that number, in order, and the number of the last message of all.
     pub(super) fn since(&self, topics: &[&str], cursor: u64) -> (u64, Vec<Arc<Message>>) {
         let mut held = self.lock();
         let mut messages = Vec::new();
         for topic in topics {
-            let history = &held.with_name(topic).history;
+            let history = &held.named(topic).history;
             messages.extend(history.range(history.partition_point(|message| message.id <= cursor)..).cloned());
         }
         messages.sort_unstable_by_key(|message| message.id);

@@ -1,5 +1,4 @@
-//! What a team writes on axum and tokio's broadcast channel, after the tutorials; and the same by those who have
-//! measured it.
+//! Servers on axum and tokio's broadcast channel: one as the tutorials have it, and one that was tuned by measurement.
 
 mod chunked;
 mod hub;

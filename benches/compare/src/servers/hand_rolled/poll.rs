@@ -17,7 +17,7 @@ pub(super) fn wait(headers: &HeaderMap) -> Duration {
     Duration::from_secs(seconds.unwrap_or(0))
 }
 
-/// What came after the cursor, as soon as there is something; without a cursor, what comes from now on.
+/// Answers with the messages after the cursor, as soon as there is one; without a cursor, with those from now on.
 pub(super) async fn answer(hub: &Hub, topics: &[&str], cursor: Option<&str>, wait: Duration) -> impl IntoResponse {
     // Before the first look, or what comes between the look and the wait would be slept through.
     let mut coming = hub.follow(topics);

@@ -26,7 +26,7 @@ pub(in crate::servers) enum Style {
     Tuned,
 }
 
-/// What every handler works with.
+/// State that every handler works with.
 #[derive(Clone, Debug)]
 struct App {
     hub: Arc<Hub>,

@@ -41,7 +41,7 @@ async fn usual(mut socket: WebSocket, mut messages: impl Stream<Item = Arc<Messa
     }
 }
 
-/// The same, with one flush for all messages that are there.
+/// Sends the messages with one flush for all that are there.
 async fn tuned(mut socket: WebSocket, mut messages: impl Stream<Item = Arc<Message>> + Unpin) -> Result<(), Error> {
     loop {
         tokio::select! {
