@@ -3,9 +3,8 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
-use super::actions::NoEffect;
 use super::entry::SessionEntry;
-use super::lifecycle::{Input, Phase, Registration};
+use super::lifecycle::{Input, NoEffect, Phase, Registration};
 use super::mend;
 use super::metered::MeteredSubscriber;
 use super::polls::PollEntry;

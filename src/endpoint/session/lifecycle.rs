@@ -1,11 +1,21 @@
+mod actions;
+mod input;
+mod phase;
+mod progress;
 #[cfg(test)]
 mod tests;
+mod timers;
 
 use std::time::{Duration, Instant};
 
-use super::actions::{Actions, NoEffect};
-use super::progress::{Checked, WriteProgress};
-use super::timers::{SessionTimer, TimerTable};
+pub(super) use actions::Actions;
+pub(crate) use actions::NoEffect;
+pub(crate) use input::{Input, Timeouts};
+pub(super) use phase::SessionKind;
+pub(crate) use phase::{Phase, Registration};
+use progress::{Checked, WriteProgress};
+use timers::{SessionTimer, TimerTable};
+
 use super::{SessionEnd, SessionState};
 use crate::endpoint::body::BodyError;
 
@@ -37,109 +47,9 @@ pub(super) struct Lifecycle {
     timers: TimerTable,
 }
 
-/// SessionKind of a session, by the means to end it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum SessionKind {
-    /// A body of the HTTP stack, which polls it at any time, or never.
-    Stream,
-    /// A single poll. Its handler is told of the end.
-    Poll,
-    /// A session of many polls, some of them at once. Between two polls it has no task.
-    PollSession,
-    /// A WebSocket. Its task is told of the end.
-    WebSocket,
-}
-
-/// Phase of a session, as its own task sees it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Phase {
-    Open,
-    /// The session ends in order: a stream may yield this many more pieces before its last item.
-    Leaving(u8),
-    /// The last bytes of a stream are on their way. The stream breaks off with this error after that.
-    Flushing(BodyError),
-    /// The stream breaks off with this error when it is polled.
-    Broken(BodyError),
-    /// The authorization is revoked, and the client of a poll or a WebSocket is to be told.
-    Revoked,
-    /// The session is cut off and has left. A body that is still polled breaks off with this error.
-    Cut(BodyError),
-    Over,
-}
-
-/// Relation of a session to the session table and the publisher.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Registration {
-    /// The session is not in the table: it was not admitted yet, or it is the body of a poll's reply.
-    Outside,
-    /// The session is in the table, and `joined` has not returned.
-    Joining,
-    Joined,
-    /// The session ended before `joined` returned. `left` is called after that.
-    EndedWhileJoining,
-    Left,
-}
-
-/// Input of the state machine.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) enum Input {
-    /// The table has no place for the session.
-    NoPlace,
-    /// `joined` has returned.
-    Joined { max_age: Option<Duration> },
-    /// A drain has started, and this session's time comes at this instant.
-    DrainAt(Instant),
-    /// The application disconnects the session, which ends in order.
-    Leave(SessionEnd),
-    /// The authorization ends now.
-    Revoke,
-    /// The session is cut off at once.
-    Cut(SessionEnd),
-    /// The session's task knows why it will have ended.
-    Note(SessionEnd),
-    /// The stream yielded one of its last pieces.
-    Piece,
-    /// The stream yielded its last bytes, and breaks off with this error once they have left.
-    BreakOff(BodyError),
-    /// The body returned its end.
-    Finish,
-    /// The stream yielded bytes, or is new, and no check is due.
-    Watch,
-    /// A further poll of a poll session begins.
-    BeginPoll,
-    /// A poll of a poll session ends.
-    EndPoll,
-    /// A poll session gives way to another session, if it is between two polls.
-    GiveWay,
-    /// The alarm went off. `is_unread`: the stream yielded bytes, or is new, and was not polled since.
-    Alarm { is_unread: bool },
-    /// The session's task has ended the session, which leaves for this reason unless there is another.
-    End(SessionEnd),
-}
-
-/// Times that the state machine depends on.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Timeouts {
-    pub(crate) write: Duration,
-    pub(crate) poll_session: Duration,
-}
-
 /// Time between a stream's last bytes and its error. An error that follows at once takes the bytes along, on HTTP/1 and on
 /// HTTP/2.
 pub(crate) const FLUSH: Duration = Duration::from_millis(100);
-
-impl Input {
-    /// Returns whether the effect depends on the time. If it does not, any time will do.
-    pub(super) fn depends_on_time(self) -> bool {
-        match self {
-            Self::Joined { max_age } => max_age.is_some(),
-            Self::Leave(_) | Self::Revoke | Self::BreakOff(_) | Self::Watch | Self::EndPoll | Self::Alarm { .. } => {
-                true
-            }
-            _ => false,
-        }
-    }
-}
 
 impl Lifecycle {
     /// Number of ready pieces that a stream yields before its last item: enough for the events that were published before

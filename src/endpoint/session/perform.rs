@@ -4,9 +4,8 @@ use std::sync::{Arc, MutexGuard};
 use std::task::{Wake, Waker};
 use std::time::Instant;
 
-use super::actions::{Actions, NoEffect};
 use super::entry::{LockedEntry, SessionEntry, drop_isolated};
-use super::lifecycle::Input;
+use super::lifecycle::{Actions, Input, NoEffect};
 use super::registry::NoPlace;
 use super::{SessionEnd, SessionState};
 use crate::contract::Transport;

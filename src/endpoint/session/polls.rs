@@ -7,9 +7,8 @@ use std::time::Instant;
 use atomic_waker::AtomicWaker;
 
 use super::Session;
-use super::actions::NoEffect;
 use super::entry::SessionEntry;
-use super::lifecycle::Input;
+use super::lifecycle::{Input, NoEffect};
 use crate::endpoint::time::wheel::Wheel;
 use crate::time::Clock;
 

@@ -9,7 +9,7 @@ use crate::endpoint::body::BodyError;
 use crate::endpoint::server::connection::Hop;
 use crate::endpoint::session::{Input, Phase, SessionGuard, drop_isolated};
 use crate::transport::limit;
-use crate::transport::wake_flag::WakeFlag;
+use crate::transport::wake_flag::FlaggedWaker;
 
 /// The largest frame of a body, in bytes. A client that takes one within each write timeout is not stalled.
 pub(crate) const MAX_FRAME: usize = limit::FRAME;
@@ -19,8 +19,8 @@ pub(crate) const FIRST_FRAME: usize = 1024;
 
 /// The body of a session: a stream's, or that of a poll's large reply.
 ///
-/// An HTTP connection polls its body at each of its own steps, mostly for nothing. So the stream has a [`WakeFlag`]'s
-/// waker: while the stream has nothing to yield and the flag is not raised, a poll asks nobody else.
+/// An HTTP connection polls its body at each of its own steps, mostly for nothing. So the stream has the waker of
+/// a [`FlaggedWaker`]: while the stream has nothing to yield and the flag is not raised, a poll asks nobody else.
 ///
 /// A panic of the subscriber goes to the HTTP stack's task, which owns nothing but this body. The session ends with it.
 // In this order, the fields that a delivery touches are together.
@@ -37,13 +37,7 @@ pub(crate) struct LiveBody {
     /// Nothing was there at the last poll, or nothing more.
     is_asleep: bool,
     /// `None` before the first poll.
-    wake: Option<BodyWake>,
-}
-
-/// The flag of the task that polls the body, and the waker that raises it.
-struct BodyWake {
-    flag: WakeFlag,
-    waker: Waker,
+    wake: Option<FlaggedWaker>,
 }
 
 /// Result of a poll of a body.
@@ -62,8 +56,8 @@ impl LiveBody {
     #[inline]
     pub(crate) fn poll(&mut self, cx: &Context<'_>) -> Piece {
         match &self.wake {
-            Some(wake) if wake.flag.wakes(cx) => {
-                if self.is_asleep && !wake.flag.take() {
+            Some(wake) if wake.is_for(cx) => {
+                if self.is_asleep && !wake.take() {
                     self.note_read();
                     return Poll::Pending;
                 }
@@ -76,10 +70,9 @@ impl LiveBody {
     /// Replaces the flag because another task polls the body.
     #[cold]
     fn poll_by(&mut self, task: &Waker) -> Piece {
-        let flag = WakeFlag::new(task.clone());
-        let waker = flag.waker();
-        self.guard.register(&waker);
-        self.wake = Some(BodyWake { flag, waker });
+        let wake = FlaggedWaker::new(task.clone());
+        self.guard.register(wake.waker());
+        self.wake = Some(wake);
         self.poll_awake()
     }
 
@@ -95,16 +88,16 @@ impl LiveBody {
     #[inline(always)]
     fn poll_open(&mut self) -> Option<Piece> {
         let Self { guard, stream, limit, waits, wake, .. } = self;
-        let Some(BodyWake { waker, .. }) = wake else { return Some(Poll::Pending) };
+        let Some(wake) = wake else { return Some(Poll::Pending) };
         *waits = false;
-        if guard.entry().has_signal() && guard.heed_signal(waker) {
+        if guard.entry().has_signal() && guard.heed_signal(wake.waker()) {
             return None;
         }
         let stream = stream.get_mut().unwrap_or_else(PoisonError::into_inner);
         if stream.is_none() {
             *stream = guard.entry().take_stream();
         }
-        let (source, cx) = (stream.as_mut()?, &mut Context::from_waker(waker));
+        let (source, cx) = (stream.as_mut()?, &mut wake.context());
         match source.poll_frame(cx, *limit as usize) {
             Poll::Pending => Some(Poll::Pending),
             Poll::Ready(Some(bytes)) => {
@@ -143,8 +136,7 @@ impl LiveBody {
     /// Returns the next piece of a session that is not open, or that has no stream.
     #[cold]
     fn poll_ending(&mut self) -> Piece {
-        let Some(BodyWake { waker, .. }) = &self.wake else { return Poll::Pending };
-        let waker = waker.clone();
+        let Some(waker) = self.wake.as_ref().map(|wake| wake.waker().clone()) else { return Poll::Pending };
         // The wake that came with the change of phase has taken the waker.
         self.guard.register(&waker);
         loop {
