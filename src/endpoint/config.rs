@@ -4,6 +4,7 @@ use std::time::Duration;
 use super::request::origin::OriginRule;
 use super::request::transports::Transports;
 use super::response::challenge::Challenge;
+use super::session::Timeouts;
 use super::session::registry::Limits;
 
 // Each one's reason is in the table of `EndpointBuilder`.
@@ -181,9 +182,10 @@ impl Config {
         Limits { sessions: self.max_sessions, per_key: self.max_sessions_per_key, idle: self.max_idle_poll_sessions }
     }
 
-    /// After how long a run of polls is over.
-    pub(crate) fn silence(&self) -> Duration {
-        self.poll_session_timeout.unwrap_or(self.long_poll_timeout.saturating_mul(2))
+    /// Returns the times that the state machine of a session depends on.
+    pub(crate) fn timeouts(&self) -> Timeouts {
+        let poll_session = self.poll_session_timeout.unwrap_or(self.long_poll_timeout.saturating_mul(2));
+        Timeouts { write: self.write_timeout, poll_session }
     }
 
     /// How long a session lasts, if it has an end: up to a tenth shorter than was set, another time for each.

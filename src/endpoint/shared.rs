@@ -22,6 +22,7 @@ use super::request::negotiate::{self, Posted, Wanted};
 use super::request::origin::Access;
 use super::response::answer;
 use super::response::headers::{self, METHODS};
+use super::session::Timeouts;
 use super::session::registry::Registry;
 use super::stats::Counters;
 use super::time::runtime::Runtime;
@@ -35,6 +36,7 @@ pub(crate) struct Shared {
     #[cfg(feature = "websocket")]
     pub(crate) websocket: Arc<crate::transport::websocket::WebSocketConfig>,
     pub(crate) registry: Registry,
+    pub(crate) timeouts: Timeouts,
     pub(crate) rejects: Rejects,
     #[cfg(any(feature = "short-poll", feature = "long-poll"))]
     pub(crate) replies: super::poll::replies::Replies,

@@ -15,7 +15,7 @@ const FLOORS: [(&str, u8); 8] = [
 ];
 
 /// Modules that every adapter may use.
-const GROUND: [&str; 4] = ["object", "reply", "keep_alive", "limit"];
+const GROUND: [&str; 5] = ["object", "reply", "keep_alive", "limit", "wake_flag"];
 
 pub(crate) fn imports_point_down(file: &Source) -> Vec<String> {
     let module = file.module();

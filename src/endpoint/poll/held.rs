@@ -219,7 +219,7 @@ impl Terms {
     fn watched(&self, guard: SessionGuard, payload: Payload) -> Body {
         let SessionEntry { shared, session, .. } = &**guard.entry();
         // The polls of a poll session share it, and each has a body of its own.
-        let body = SessionGuard::new(shared, session.clone(), shared.runtime.wheel.now(), None);
+        let body = SessionGuard::outside(shared, session.clone(), shared.runtime.wheel.now(), None);
         let flow = Flow::Reply(Box::new(ReplyFlow::new(payload.into_parts(), guard)));
         Body::live(LiveBody::new(body, flow, self.hop.clone()))
     }

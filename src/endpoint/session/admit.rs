@@ -29,7 +29,9 @@ pub(crate) struct Guest {
 impl Shared {
     /// A session for a client, with a place in the registry. The publisher knows of it.
     pub(crate) fn admit(self: &Arc<Self>, wanted: &Wanted, guest: Guest) -> Result<SessionGuard, Refusal> {
-        self.unregistered(wanted, guest).join().map_err(|_| self.later())
+        let (came, right) = (guest.came, guest.right);
+        let guard = SessionGuard::joining(self, self.session(wanted, guest), came, right);
+        guard.join().map_err(|_| self.later())
     }
 
     /// Admits a poll. A poll with a name belongs to a run, which it joins or begins; a short poll without a name is no
@@ -56,7 +58,10 @@ impl Shared {
     #[cfg(any(feature = "short-poll", feature = "long-poll"))]
     fn admit_alone(self: &Arc<Self>, wanted: &Wanted, guest: Guest) -> Result<SessionGuard, Refusal> {
         match wanted.transport {
-            Transport::ShortPoll => Ok(self.unregistered(wanted, guest)),
+            Transport::ShortPoll => {
+                let (came, right) = (guest.came, guest.right);
+                Ok(SessionGuard::outside(self, self.session(wanted, guest), came, right))
+            }
             _ => self.admit(wanted, guest),
         }
     }
@@ -96,11 +101,6 @@ impl Shared {
     #[cfg(any(feature = "short-poll", feature = "long-poll"))]
     pub(crate) fn revoked(&self) -> Refusal {
         Refusal::of(Rejection::Unauthorized, &self.config.challenge).logged("authorization revoked")
-    }
-
-    fn unregistered(self: &Arc<Self>, wanted: &Wanted, guest: Guest) -> SessionGuard {
-        let (came, right) = (guest.came, guest.right);
-        SessionGuard::new(self, self.session(wanted, guest), came, right)
     }
 
     fn session(&self, wanted: &Wanted, guest: Guest) -> Session {

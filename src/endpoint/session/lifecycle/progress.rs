@@ -4,7 +4,7 @@
 /// check before.
 #[derive(Debug, Clone, Default)]
 #[repr(C)]
-pub(super) struct WriteProgress {
+pub(in crate::endpoint::session) struct WriteProgress {
     // First, as the only one that every delivery touches.
     written: u64,
     /// Value of `written` at the last check. The endpoint's counter has these bytes.
@@ -13,7 +13,7 @@ pub(super) struct WriteProgress {
 
 /// Result of a check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Checked {
+pub(in crate::endpoint::session) enum Checked {
     /// The HTTP stack asks for more, so there is nothing to watch.
     Reading,
     /// The HTTP stack has bytes that the client may not have taken.
@@ -24,10 +24,10 @@ pub(super) enum Checked {
 
 impl WriteProgress {
     /// Number of checks within one write timeout. A stall is found at most one check late.
-    pub(super) const CHECKS: u8 = 4;
+    pub(in crate::endpoint::session) const CHECKS: u8 = 4;
 
     #[inline]
-    pub(super) fn wrote(&mut self, bytes: usize) {
+    pub(in crate::endpoint::session) fn wrote(&mut self, bytes: usize) {
         self.written += bytes as u64;
     }
 
@@ -35,7 +35,7 @@ impl WriteProgress {
     /// bytes, or is new, and was not polled since.
     ///
     /// Also returns the bytes that were written since they were last counted.
-    pub(super) fn check(&mut self, stuck: &mut u8, is_unread: bool) -> (Checked, u64) {
+    pub(in crate::endpoint::session) fn check(&mut self, stuck: &mut u8, is_unread: bool) -> (Checked, u64) {
         let fresh = self.take_fresh();
         *stuck = if is_unread && fresh == 0 { stuck.saturating_add(1) } else { 0 };
         let checked = match is_unread {
@@ -47,7 +47,7 @@ impl WriteProgress {
     }
 
     /// Returns the bytes that were written since they were last counted.
-    pub(super) fn take_fresh(&mut self) -> u64 {
+    pub(in crate::endpoint::session) fn take_fresh(&mut self) -> u64 {
         let fresh = self.written - self.checked;
         self.checked = self.written;
         fresh
