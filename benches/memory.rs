@@ -153,7 +153,7 @@ fn flooded() -> (f64, f64) {
     let hub = LocalHub::builder().max_bytes(LIMIT).build();
     let before = heap();
     for topic in 0..300_000 {
-        hub.publish_now(&Topic::new(format!("flood/{topic}")).expect("valid"), "x").expect("open");
+        hub.publish_now(Topic::new(format!("flood/{topic}")).expect("valid"), "x").expect("open");
     }
     ((heap() - before) as f64 / LIMIT as f64, hub.stats().bytes as f64 / LIMIT as f64)
 }

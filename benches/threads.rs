@@ -61,7 +61,7 @@ fn floods() {
         let other = scope.spawn(|| {
             while running.load(Ordering::Relaxed) {
                 let (begun, before) = (Instant::now(), cpu());
-                hub.publish_now(&topic(0), event()).expect("open");
+                hub.publish_now(topic(0), event()).expect("open");
                 wall.push(begun.elapsed());
                 used = used.max(cpu() - before);
                 thread::sleep(Duration::from_micros(500));

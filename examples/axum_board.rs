@@ -93,7 +93,7 @@ fn event(team: &str, score: u64) -> Result<Event, tidings::EventError> {
 impl Publisher for Board {
     type Subscriber = Subscription;
 
-    async fn subscribe(&self, request: &SubscribeRequest) -> Result<Accepted<Subscription>, Rejection> {
+    async fn subscribe(&self, request: SubscribeRequest) -> Result<Accepted<Subscription>, Rejection> {
         let attach = Accepted::new(self.hub.subscribe(request.subscribe_to([&self.topic]))?);
         // Subscribed first, so that nothing is between the scores and the first change.
         Ok(if request.start() == Start::Now { attach.with_snapshot(self.snapshot()) } else { attach })

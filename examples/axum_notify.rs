@@ -14,7 +14,6 @@ use axum::extract::{Form, State};
 use axum::http::StatusCode;
 use axum::response::Html;
 use axum::routing::{get, post};
-use tidings::endpoint::publisher_fn;
 use tidings::server::serve;
 use tidings::{Endpoint, LocalHub, SubscribeRequest, Topic};
 use tokio::net::TcpListener;
@@ -38,14 +37,14 @@ struct Say {
 #[tokio::main]
 async fn main() -> std::io::Result<()> {
     let hub = LocalHub::new();
-    let events = Endpoint::new(publisher_fn({
+    let events = Endpoint::new({
         let hub = hub.clone();
         move |request: SubscribeRequest| {
             let hub = hub.clone();
             // Who may see what is decided here.
             async move { Ok(hub.subscribe(request.subscribe_to(["said"]))?) }
         }
-    }));
+    });
     let app = Router::new()
         .route("/", get(|| async { Html(PAGE) }))
         .route("/say", post(say))

@@ -15,7 +15,6 @@ use std::time::Duration;
 use axum::Router;
 use axum::response::Html;
 use axum::routing::get;
-use tidings::endpoint::publisher_fn;
 use tidings::server::serve;
 use tidings::{Endpoint, Event, LocalHub, Overflow, Retention, SubscribeRequest, Topic};
 use tokio::net::TcpListener;
@@ -37,13 +36,13 @@ const PAGE: &str = r#"<!doctype html><title>tidings</title><pre></pre>
 #[tokio::main]
 async fn main() -> std::io::Result<()> {
     let hub = LocalHub::builder().retain(Retention::count(HISTORY)).build();
-    let prices = Endpoint::new(publisher_fn({
+    let prices = Endpoint::new({
         let hub = hub.clone();
         move |request: SubscribeRequest| {
             let hub = hub.clone();
             async move { Ok(hub.subscribe(request.subscribe_to(["prices"]).overflow(Overflow::Latest))?) }
         }
-    }));
+    });
     tokio::spawn(tick(hub));
     let app = Router::new().route("/", get(|| async { Html(PAGE) })).route_service("/prices", prices.clone());
     let listener = TcpListener::bind("127.0.0.1:3000").await?;

@@ -19,7 +19,6 @@ use std::time::Duration;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
-use tidings::endpoint::publisher_fn;
 use tidings::server::CoalescingStream;
 use tidings::{Endpoint, LocalHub, SubscribeRequest, Topic};
 use tokio::net::TcpListener;
@@ -28,10 +27,10 @@ use tokio::net::TcpListener;
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let hub = LocalHub::new();
     tokio::spawn(count(hub.clone(), Topic::new("count")?));
-    let endpoint = Endpoint::builder(publisher_fn(move |request: SubscribeRequest| {
+    let endpoint = Endpoint::builder(move |request: SubscribeRequest| {
         let hub = hub.clone();
         async move { Ok(hub.subscribe(request.subscribe_to(["count"]))?) }
-    }));
+    });
     // A foreign page can bind its own name to 127.0.0.1 and is of the same origin then; its name is not one of these.
     let endpoint = endpoint.allowed_hosts(["localhost", "127.0.0.1"]).build();
     let listener = TcpListener::bind("127.0.0.1:3000").await?;

@@ -2,15 +2,14 @@
 #![cfg(feature = "http")]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test's panic is its verdict")]
 
-use tidings::endpoint::publisher_fn;
 use tidings::{Endpoint, EndpointBuilder, LocalHub, SubscribeRequest};
 
 fn builder() -> EndpointBuilder {
     let hub = LocalHub::new();
-    Endpoint::builder(publisher_fn(move |request: SubscribeRequest| {
+    Endpoint::builder(move |request: SubscribeRequest| {
         let subscription = hub.subscribe(request.subscribe_to(["news"]));
         async { Ok(subscription?) }
-    }))
+    })
 }
 
 #[cfg(not(any(

@@ -59,7 +59,7 @@ fn heap_of_floods() {
             let pattern = overflow.map(|overflow| hub.subscribe(all().overflow(overflow)).unwrap());
             let (mut peak, mut counted) = (0, 0);
             for n in 0..20_000 {
-                hub.publish_now(&Topic::new(format!("{prefix}/{n}")).unwrap(), event(n)).unwrap();
+                hub.publish_now(Topic::new(format!("{prefix}/{n}")).unwrap(), event(n)).unwrap();
                 if n % 1_000 == 999 {
                     peak = peak.max(heap() - before);
                     counted = hub.stats().bytes;
@@ -93,7 +93,7 @@ fn heap_of_payloads_with_spare_capacity() {
         let before = heap();
         let hub = LocalHub::builder().retain(Retention::count(1_000)).build();
         for n in 0..1_000 {
-            hub.publish_now(&Topic::new("spare").unwrap(), event(n)).unwrap();
+            hub.publish_now(Topic::new("spare").unwrap(), event(n)).unwrap();
         }
         let (held, counted) = (heap() - before, hub.stats().bytes);
         println!("{kind}: {held} bytes for {counted}");
@@ -120,7 +120,7 @@ fn heap_of_long_names() {
                 let event = Event::text("")
                     .with_name(&label)
                     .and_then(|event| event.with_key(&format!("{label}{:05}", n % keys)));
-                hub.publish_now(&name(n % topics), event.unwrap()).unwrap();
+                hub.publish_now(name(n % topics), event.unwrap()).unwrap();
             }
             let (held, counted) = (heap() - before - followers, hub.stats().bytes);
             println!("{topics} topics, {keys} keys, {followed:?}: {held} bytes for {counted}");
@@ -200,7 +200,7 @@ fn heap_of_topics_that_are_gone() {
         let all: Vec<_> = (0..TOPICS).map(|n| hub.subscribe(Subscribe::topics([name(n)])).unwrap()).collect();
         if publishes {
             (0..TOPICS)
-                .for_each(|n| assert!(hub.publish_now(&name(n), Event::text("x").with_ttl(Duration::ZERO)).is_ok()));
+                .for_each(|n| assert!(hub.publish_now(name(n), Event::text("x").with_ttl(Duration::ZERO)).is_ok()));
         }
         drop(all);
         let (held, stats) = (heap() - before, hub.stats());
@@ -220,7 +220,7 @@ fn heap_of_what_was_refused() {
         let too_large = (100..105).map(|n| (name(n), Event::text("x"))).chain([(name(105), large())]);
         assert!(hub.publish_batch(too_large).is_err());
         assert!(hub.publish_batch((0..11).map(|n| (name(n), Event::text("x")))).is_err());
-        assert!(hub.publish_now(&name(0), large()).is_err());
+        assert!(hub.publish_now(name(0), large()).is_err());
         assert!(hub.subscribe(Subscribe::topics((0..20).map(name))).is_err());
         assert!(
             hub.subscribe(Subscribe::patterns((0..20).map(|n| format!("refused/{round}/{n}")).chain(["a/*".into()])))
@@ -257,7 +257,7 @@ fn heap_of_last_values() {
     let before = heap();
     let hub = LocalHub::builder().max_bytes(LIMIT).retain(Retention::count(1)).build();
     for n in 0..20_000 {
-        hub.publish_now(&Topic::new(format!("last/{}", n % 3_000)).unwrap(), Event::text("x".repeat(1024))).unwrap();
+        hub.publish_now(Topic::new(format!("last/{}", n % 3_000)).unwrap(), Event::text("x".repeat(1024))).unwrap();
     }
     let (held, stats) = (heap() - before, hub.stats());
     println!("last values: {:.2} of the budget", held as f64 / LIMIT as f64);

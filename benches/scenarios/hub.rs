@@ -67,7 +67,7 @@ pub(crate) fn publisher(topics: usize, spent: bool) -> impl FnMut() {
     let fill = 3 * topics.max(1_000);
     let topics: Vec<_> = (0..topics).map(|n| Topic::new(format!("bench/{n}")).expect("valid")).collect();
     let mut turn = topics.into_iter().cycle();
-    let mut publish = move |hub: &LocalHub| drop(hub.publish_now(&turn.next().expect("a topic"), event()));
+    let mut publish = move |hub: &LocalHub| drop(hub.publish_now(turn.next().expect("a topic"), event()));
     for _ in 0..fill {
         publish(&hub);
     }
@@ -116,7 +116,7 @@ pub(crate) fn pattern(burst: usize, rounds: usize) -> usize {
     let topics: Vec<_> = (0..10).map(|n| Topic::new(format!("bench/{n}")).expect("valid")).collect();
     let hub = hub();
     for n in 0..10_000 {
-        hub.publish_now(&Topic::new(format!("other/{n}/x")).expect("valid"), event()).expect("open");
+        hub.publish_now(Topic::new(format!("other/{n}/x")).expect("valid"), event()).expect("open");
     }
     let others: Vec<_> =
         (0..1_000).map(|n| hub.subscribe(Subscribe::patterns([format!("other/{n}/*")])).expect("open")).collect();

@@ -14,7 +14,6 @@ use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Request, Response};
-use tidings::endpoint::publisher_fn;
 use tidings::{Endpoint, EndpointBuilder, Event, LocalHub, SubscribeRequest, Topic};
 
 const CONNECTIONS: usize = 200;
@@ -71,7 +70,7 @@ pub(crate) fn idle_heap(request: &'static [u8], heap: fn() -> usize) -> (f64, f6
         open(IDLE, request, &written, service);
         settle(&written).await;
         if !is_poll {
-            hub.publish_now(&topic(), event()).expect("open");
+            hub.publish_now(topic(), event()).expect("open");
             settle(&written).await;
         }
         (heap() - before) as f64 / IDLE as f64
@@ -123,10 +122,10 @@ pub(super) fn endpoint(hub: &LocalHub) -> Endpoint {
 
 pub(super) fn builder(hub: &LocalHub) -> EndpointBuilder {
     let hub = hub.clone();
-    Endpoint::builder(publisher_fn(move |request: SubscribeRequest| {
+    Endpoint::builder(move |request: SubscribeRequest| {
         let hub = hub.clone();
         async move { Ok(hub.subscribe(request.subscribe_to(request.topics()))?) }
-    }))
+    })
 }
 
 type Answer = Pin<Box<dyn Future<Output = Result<Response<tidings::Body>, Infallible>> + Send>>;

@@ -22,7 +22,7 @@ impl Publisher for Guests {
         request.extension::<Peer>().map(|peer| peer.0.as_ref().to_owned())
     }
 
-    async fn subscribe(&self, request: &SubscribeRequest) -> Result<Accepted<Subscription>, Rejection> {
+    async fn subscribe(&self, request: SubscribeRequest) -> Result<Accepted<Subscription>, Rejection> {
         Ok(self.hub.subscribe(request.subscribe_to(request.topics()))?.into())
     }
 

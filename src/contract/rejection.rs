@@ -1,10 +1,18 @@
+use std::any::Any;
 use std::borrow::Cow;
+use std::error::Error;
+use std::fmt;
 use std::time::Duration;
 
-use crate::contract::SubscribeError;
-use crate::model::TopicError;
+use crate::contract::{PublishError, SubscribeError};
+use crate::model::{EventError, PatternError, TopicError};
 
-/// Why a client does not get what it asked for. Each transport tells it in its own way.
+/// Time after which a client retries that found the hub full, closed or not reachable.
+const LATER: Duration = Duration::from_secs(5);
+
+/// The reason why the application refuses a request or a message.
+///
+/// It is no `std::error::Error`, so that the `?` operator can make one of any error.
 ///
 /// | | HTTP status | `code` of a WebSocket message | closing a WebSocket |
 /// |---|---|---|---|
@@ -24,49 +32,40 @@ use crate::model::TopicError;
 ///
 /// A WebSocket's handshake gets the status, before it is open. A handshake with an `Origin` comes from a page, whose script
 /// can't see a status: a rejection that closes with 1008 opens the connection and closes it with that code.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Rejection {
     /// The client must authenticate first.
-    #[error("unauthorized")]
     Unauthorized,
-    /// It may not have this.
-    #[error("forbidden")]
+    /// The client may not read this.
     Forbidden,
-    /// There is no such thing, or it may not know.
-    #[error("not found")]
+    /// There is no such resource, or the client may not know of it.
     NotFound,
-    /// Not now.
-    #[error("busy, come back in {} ms", retry_after.as_millis())]
+    /// The client is to retry later.
     Busy {
-        /// When to come back.
+        /// Time until the retry.
         retry_after: Duration,
     },
-    /// Never again.
-    #[error("gone")]
+    /// The resource is gone for good.
     Gone,
-    /// It asked for something that can't be; the text says what, and goes to the client.
-    #[error("invalid request: {0}")]
+    /// The request is not valid. The text is sent to the client.
     Invalid(Cow<'static, str>),
-    /// Our fault; the text is for the log, not for the client.
-    #[error("internal error: {0}")]
+    /// The application failed. The text is for the log and is not sent to the client.
     Internal(Cow<'static, str>),
-    /// No messages are taken here. [`Publisher::receive`](crate::Publisher::receive) returns it unless implemented.
-    #[error("messages are not taken here")]
+    /// The application takes no messages. The default [`Publisher::receive`](crate::Publisher::receive) returns it.
     Unsupported,
-    /// A rejection after which a WebSocket is closed. Made by [`closing`](Self::closing).
-    #[error("{0}")]
+    /// A rejection after which a WebSocket is closed, see [`closing`](Self::closing).
     Closing(Box<Self>),
 }
 
 impl Rejection {
-    /// A client's mistake, told to it.
+    /// Returns a rejection of a request that is not valid. The text is sent to the client.
     #[must_use]
     pub fn invalid(why: impl Into<Cow<'static, str>>) -> Self {
         Self::Invalid(why.into())
     }
 
-    /// Our mistake, kept from the client.
+    /// Returns a rejection because the application failed. The text is not sent to the client.
     #[must_use]
     pub fn internal(why: impl Into<Cow<'static, str>>) -> Self {
         Self::Internal(why.into())
@@ -130,15 +129,38 @@ impl Rejection {
     }
 }
 
-impl From<TopicError> for Rejection {
-    /// Makes an [`Invalid`](Self::Invalid): the name was made of what the client sent.
-    fn from(error: TopicError) -> Self {
-        Self::invalid(error.to_string())
+/// The `?` operator makes a rejection of any error:
+///
+/// | error | rejection |
+/// |---|---|
+/// | [`TopicError`], [`PatternError`], [`EventError`]: a name or payload from the request is not valid | [`Invalid`](Self::Invalid), with the error's text |
+/// | [`SubscribeError`], [`PublishError`]: the hub is closed, full or cannot be reached | [`Busy`](Self::Busy), 5 s |
+/// | [`SubscribeError`], [`PublishError`]: other reasons | `Invalid` if it is a name or a size, else [`Internal`](Self::Internal) |
+/// | any other | `Internal`: the client gets 500, the text of the error and its sources goes to [`on_refusal`](crate::EndpointBuilder::on_refusal) |
+impl<E: Error + Send + Sync + 'static> From<E> for Rejection {
+    fn from(error: E) -> Self {
+        let any: &dyn Any = &error;
+        if let Some(error) = any.downcast_ref::<SubscribeError>() {
+            return Self::of_subscribe(error);
+        }
+        if let Some(error) = any.downcast_ref::<PublishError>() {
+            return Self::of_publish(error);
+        }
+        if any.is::<TopicError>() || any.is::<PatternError>() || any.is::<EventError>() {
+            return Self::invalid(error.to_string());
+        }
+        let mut text = error.to_string();
+        let mut source = error.source();
+        while let Some(cause) = source {
+            text.extend([": ", &cause.to_string()]);
+            source = cause.source();
+        }
+        Self::internal(text)
     }
 }
 
-impl From<SubscribeError> for Rejection {
-    fn from(error: SubscribeError) -> Self {
+impl Rejection {
+    fn of_subscribe(error: &SubscribeError) -> Self {
         match error {
             SubscribeError::NoTopics | SubscribeError::Topic(_) | SubscribeError::Pattern(_) => {
                 Self::invalid(error.to_string())
@@ -146,9 +168,34 @@ impl From<SubscribeError> for Rejection {
             SubscribeError::NotFollowed(_) | SubscribeError::Covered(_) | SubscribeError::OwnCursor(_) => {
                 Self::internal(error.to_string())
             }
-            SubscribeError::TooManyTopics { .. } | SubscribeError::Closed => {
-                Self::Busy { retry_after: Duration::from_secs(5) }
-            }
+            SubscribeError::TooManyTopics { .. } | SubscribeError::Closed => Self::Busy { retry_after: LATER },
+        }
+    }
+
+    fn of_publish(error: &PublishError) -> Self {
+        match error {
+            PublishError::Topic(_) | PublishError::TooLarge { .. } => Self::invalid(error.to_string()),
+            PublishError::OutcomeUnknown(_) => Self::internal(error.to_string()),
+            PublishError::Closed
+            | PublishError::Unavailable(_)
+            | PublishError::Full { .. }
+            | PublishError::TooManyTopics { .. } => Self::Busy { retry_after: LATER },
+        }
+    }
+}
+
+impl fmt::Display for Rejection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unauthorized => f.write_str("unauthorized"),
+            Self::Forbidden => f.write_str("forbidden"),
+            Self::NotFound => f.write_str("not found"),
+            Self::Busy { retry_after } => write!(f, "busy, retry after {} ms", retry_after.as_millis()),
+            Self::Gone => f.write_str("gone"),
+            Self::Invalid(why) => write!(f, "invalid request: {why}"),
+            Self::Internal(why) => write!(f, "internal error: {why}"),
+            Self::Unsupported => f.write_str("messages are not taken here"),
+            Self::Closing(rejection) => rejection.fmt(f),
         }
     }
 }

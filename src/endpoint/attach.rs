@@ -70,7 +70,7 @@ impl Shared {
         async move {
             let _permit = self.calls.try_enter(key).map_err(|full| self.full(full))?;
             let deadline = self.config.subscribe_timeout;
-            match within(&self.runtime.wheel, deadline, self.publisher.subscribe(request)).await {
+            match within(&self.runtime.wheel, deadline, self.publisher.subscribe(request.clone())).await {
                 Some(subscribed) => subscribed.map_err(|rejection| self.refused_by_publisher(rejection)),
                 None => Err(self.busy(format!("subscribe took longer than {deadline:?}"))),
             }

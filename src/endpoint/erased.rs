@@ -14,7 +14,7 @@ type Answer<'a, T> = Work<'a, Result<T, Rejection>>;
 /// A publisher of any type, so that an endpoint has one.
 pub(crate) trait ErasedPublisher: Send + Sync {
     fn limit_key(&self, request: &SubscribeRequest) -> Option<String>;
-    fn subscribe<'a>(&'a self, request: &'a SubscribeRequest) -> Answer<'a, Accepted<BoxSubscriber>>;
+    fn subscribe(&self, request: SubscribeRequest) -> Answer<'_, Accepted<BoxSubscriber>>;
     fn receive<'a>(&'a self, request: &'a SubscribeRequest, message: Message) -> Answer<'a, Option<Event>>;
     fn snapshot<'a>(&'a self, session: &'a Session, gap: &'a Gap) -> Work<'a, Option<Snapshot>>;
     fn joined(&self, session: &Session);
@@ -26,7 +26,7 @@ impl<P: Publisher> ErasedPublisher for P {
         Publisher::limit_key(self, request)
     }
 
-    fn subscribe<'a>(&'a self, request: &'a SubscribeRequest) -> Answer<'a, Accepted<BoxSubscriber>> {
+    fn subscribe(&self, request: SubscribeRequest) -> Answer<'_, Accepted<BoxSubscriber>> {
         Box::pin(async move { Ok(Publisher::subscribe(self, request).await?.boxed()) })
     }
 

@@ -45,7 +45,7 @@ mod time;
 
 pub use body::{Body, BodyError};
 pub use builder::EndpointBuilder;
-pub use publisher::{Accepted, IntoAccepted, Publisher, PublisherFn, publisher_fn};
+pub use publisher::{Accepted, IntoAccepted, IntoSubscription, Publisher};
 pub use reject::{RefusalCause, Refused};
 pub use request::SubscribeRequest;
 pub(crate) use request::{AllowedHost, refuse_host};

@@ -161,14 +161,14 @@ impl Endpoint {
     pub fn respond<B>(
         &self,
         request: Request<B>,
-        attach: impl IntoAccepted,
+        accepted: impl IntoAccepted,
     ) -> impl Future<Output = Response<Body>> + Send + 'static
     where
         B: http_body::Body + Send + 'static,
         B::Data: Buf,
         B::Error: Into<Box<dyn Error + Send + Sync>>,
     {
-        certain(self.begin(request, Some(attach.into_attach().boxed())))
+        certain(self.begin(request, Some(accepted.into_accepted().boxed())))
     }
 
     /// Returns the future that keeps the endpoint's time: heartbeats, deadlines, stalls, drains.

@@ -150,7 +150,7 @@ fn fill(
         return alone(segment, format, range, max);
     }
     let Reading { shared, log, .. } = reading;
-    // EncodedDelivery outside of the lock: a format is the adapter's code. Two threads may do it at once; one result stays.
+    // Encoded outside of the lock: a format is the adapter's code. Two threads may do it at once; one result stays.
     let many = log.audience.load() >= SHARED_FROM;
     let window = Window::grow(known, segment.run(), format, range.clone(), max, many);
     let first = window.cut(&range, max);

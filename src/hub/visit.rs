@@ -175,7 +175,7 @@ mod tests {
     /// Publishes `events` events to the topics of these numbers, in turn.
     fn publish(hub: &LocalHub, topics: impl Iterator<Item = usize> + Clone, events: usize) {
         for n in topics.cycle().take(events) {
-            hub.publish_now(&Topic::new(format!("room/{n}/chat")).expect("a name"), "").expect("room");
+            hub.publish_now(Topic::new(format!("room/{n}/chat")).expect("a name"), "").expect("room");
         }
     }
 

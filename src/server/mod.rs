@@ -8,14 +8,13 @@
 //! ```no_run
 //! use axum::{Router, routing::get};
 //! use tidings::{Endpoint, LocalHub, SubscribeRequest, server};
-//! use tidings::endpoint::publisher_fn;
 //!
 //! # async fn run() -> std::io::Result<()> {
 //! let hub = LocalHub::new();
-//! let events = Endpoint::new(publisher_fn(move |request: SubscribeRequest| {
+//! let events = Endpoint::new(move |request: SubscribeRequest| {
 //!     let hub = hub.clone();
 //!     async move { Ok(hub.subscribe(request.subscribe_to(["news"]))?) }
-//! }));
+//! });
 //! let app = Router::new().route("/", get(|| async { "hello" })).route_service("/events", events.clone());
 //! let listener = server::bind("127.0.0.1:3000").await?;
 //! server::serve(listener, app).with_graceful_shutdown(events.drain_on(tokio::signal::ctrl_c())).await

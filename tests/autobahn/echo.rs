@@ -21,8 +21,8 @@ struct Echo {
 impl Publisher for Echo {
     type Subscriber = tidings::Subscription;
 
-    async fn subscribe(&self, request: &SubscribeRequest) -> Result<Accepted<Self::Subscriber>, Rejection> {
-        Ok(self.hub.subscribe(request.subscribe_to([own(request)?]))?.into())
+    async fn subscribe(&self, request: SubscribeRequest) -> Result<Accepted<Self::Subscriber>, Rejection> {
+        Ok(self.hub.subscribe(request.subscribe_to([own(&request)?]))?.into())
     }
 
     async fn receive(&self, request: &SubscribeRequest, message: Message) -> Result<Option<Event>, Rejection> {

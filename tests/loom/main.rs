@@ -42,7 +42,7 @@ fn topic(name: &str) -> Topic {
 }
 
 fn publish(hub: &LocalHub, name: &str) -> u64 {
-    hub.publish_now(&topic(name), Event::text("")).unwrap().cursor.sequence()
+    hub.publish_now(&topic(name), Event::text("")).unwrap().cursor().unwrap().sequence()
 }
 
 /// Reads until `count` events are delivered or told missed. Returns the sequences delivered, which must rise.

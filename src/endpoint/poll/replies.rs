@@ -134,7 +134,7 @@ mod tests {
     #[test]
     fn one_that_tells_of_a_gap_is_not_remembered() {
         let (hub, replies) = (LocalHub::new(), Replies::default());
-        hub.publish_now(&Topic::new("news").unwrap(), "new").unwrap();
+        hub.publish_now(Topic::new("news").unwrap(), "new").unwrap();
         let gap = reply(&hub, "1.1".parse().unwrap());
         assert!(gap.has_gap());
         drop(replies.of(gap));

@@ -3,51 +3,67 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::contract::{BoxSubscriber, Subscriber};
+use crate::contract::{BoxSubscriber, Hub, Subscribe, SubscribeError, Subscriber};
 use crate::subscriber::Snapshot;
 
-/// A client's subscriber, with what the mount should know about the client.
+/// The answer to a request that is accepted: a subscriber for its client, and settings of the session.
 ///
-/// Made of a subscriber alone by `into()`, as long as nothing else is to be said.
-#[non_exhaustive]
+/// `Accepted::from(subscriber)` and `subscriber.into()` make one without settings. In the closure of
+/// [`Endpoint::from_fn`](crate::Endpoint::from_fn) it holds a [`Subscribe`] in place of the subscriber.
+///
+/// ```
+/// use std::time::Duration;
+/// use tidings::{Accepted, Endpoint, LocalHub, Rejection, SubscribeRequest};
+///
+/// # #[cfg(feature = "full")]
+/// fn endpoint(hub: &LocalHub) -> Endpoint {
+///     Endpoint::from_fn(hub, async |request| {
+///         let user = request.header("x-user").ok_or(Rejection::Unauthorized)?.to_owned();
+///         let news = request.subscribe_to(["news"]);
+///         Ok(Accepted::new(news).with_data(user).with_lifetime(Duration::from_secs(3_600)))
+///     })
+/// }
+/// ```
 #[must_use]
 pub struct Accepted<S> {
-    /// Subscriber of the client.
-    pub subscriber: S,
-    /// How long its right lasts.
+    pub(crate) subscriber: S,
+    /// Time until the authorization expires.
     pub(crate) lifetime: Option<Duration>,
     pub(crate) data: Option<Arc<dyn Any + Send + Sync>>,
-    /// Boxed, for most have none, and an attach is handed on a few times.
+    /// Boxed because most clients have none and the value is moved several times.
     pub(crate) snapshot: Option<Box<Snapshot>>,
 }
 
-impl<S: Subscriber> Accepted<S> {
-    /// A client that reads from this.
+impl<S> Accepted<S> {
+    /// Returns the answer with this subscriber and no settings.
     pub fn new(subscriber: S) -> Self {
         Self { subscriber, lifetime: None, data: None, snapshot: None }
     }
 
-    /// Ends the client's right after this time: not one more event goes out then, as after
-    /// [`Endpoint::revoke`](crate::Endpoint::revoke), and it is told to authenticate anew. That of a poll ends with the
-    /// poll: the next one is asked for anew.
+    /// Sets the time after which the authorization expires. The session then ends as by
+    /// [`Endpoint::revoke`](crate::Endpoint::revoke): no further event is sent, and the client is told to authenticate again.
+    /// The authorization of a poll ends with the poll, since each poll is authorised anew. Default: it does not expire.
     pub fn with_lifetime(self, lifetime: Duration) -> Self {
         Self { lifetime: Some(lifetime), ..self }
     }
 
-    /// Keeps a value of the application's with the session, such as the user. In
-    /// [`snapshot`](crate::Publisher::snapshot) each poll of a run has its own; elsewhere the run has that of its first
-    /// poll.
-    pub fn data<T: Any + Send + Sync>(self, data: T) -> Self {
+    /// Sets a value of the application's that the session keeps, such as the user, for
+    /// [`Session::data`](crate::Session::data). For a run of polls, [`snapshot`](crate::Publisher::snapshot) gets the data of
+    /// the poll that it is for; all else gets the data of the run's first poll.
+    pub fn with_data<T: Any + Send + Sync>(self, data: T) -> Self {
         Self { data: Some(Arc::new(data)), ..self }
     }
 
-    /// Begins with the application's state. Subscribe first and load the state then, so that nothing is between them:
-    /// this takes that an event is in the state before it is published, or both under one lock.
+    /// Sets a snapshot that is sent before the first event. Subscribe first and load the snapshot afterwards, so that no
+    /// event is missed between them. The application must change its state before it publishes the event, or do both under
+    /// one lock.
     pub fn with_snapshot(self, snapshot: Snapshot) -> Self {
         Self { snapshot: Some(Box::new(snapshot)), ..self }
     }
+}
 
-    /// Boxes the subscriber.
+impl<S: Subscriber> Accepted<S> {
+    /// Returns the answer with its subscriber behind a pointer.
     pub(crate) fn boxed(self) -> Accepted<BoxSubscriber> {
         let Self { subscriber, lifetime, data, snapshot } = self;
         Accepted { subscriber: Box::new(subscriber), lifetime, data, snapshot }
@@ -60,19 +76,20 @@ impl<S: Subscriber> From<S> for Accepted<S> {
     }
 }
 
-/// Return value of a [`publisher_fn`](crate::endpoint::publisher_fn): a subscriber, or an [`Accepted`] of one.
-pub trait IntoAccepted {
-    /// Subscriber of the client.
+/// A subscriber, or an [`Accepted`] with one.
+pub trait IntoAccepted: sealed::Sealed {
+    /// The type of the subscriber.
     type Subscriber: Subscriber;
 
-    /// The attach.
-    fn into_attach(self) -> Accepted<Self::Subscriber>;
+    /// Returns the accepted client.
+    #[doc(hidden)]
+    fn into_accepted(self) -> Accepted<Self::Subscriber>;
 }
 
 impl<S: Subscriber> IntoAccepted for S {
     type Subscriber = S;
 
-    fn into_attach(self) -> Accepted<S> {
+    fn into_accepted(self) -> Accepted<S> {
         Accepted::new(self)
     }
 }
@@ -80,9 +97,41 @@ impl<S: Subscriber> IntoAccepted for S {
 impl<S: Subscriber> IntoAccepted for Accepted<S> {
     type Subscriber = S;
 
-    fn into_attach(self) -> Self {
+    fn into_accepted(self) -> Self {
         self
     }
+}
+
+/// A [`Subscribe`] for the hub `H`, or an [`Accepted`] with one: the result of the closure of
+/// [`Endpoint::from_fn`](crate::Endpoint::from_fn).
+pub trait IntoSubscription<H: Hub>: sealed::Sealed {
+    /// Subscribes on the hub.
+    #[doc(hidden)]
+    fn subscribe_on(self, hub: &H) -> Result<Accepted<H::Subscription>, SubscribeError>;
+}
+
+impl<H: Hub> IntoSubscription<H> for Subscribe {
+    fn subscribe_on(self, hub: &H) -> Result<Accepted<H::Subscription>, SubscribeError> {
+        Accepted::new(self).subscribe_on(hub)
+    }
+}
+
+impl<H: Hub> IntoSubscription<H> for Accepted<Subscribe> {
+    fn subscribe_on(self, hub: &H) -> Result<Accepted<H::Subscription>, SubscribeError> {
+        let Self { subscriber, lifetime, data, snapshot } = self;
+        Ok(Accepted { subscriber: hub.subscribe(subscriber)?, lifetime, data, snapshot })
+    }
+}
+
+mod sealed {
+    use super::{Accepted, Subscribe, Subscriber};
+
+    #[expect(unnameable_types, reason = "seals the traits")]
+    pub trait Sealed {}
+
+    impl<S: Subscriber> Sealed for S {}
+    impl<S> Sealed for Accepted<S> {}
+    impl Sealed for Subscribe {}
 }
 
 impl<S: fmt::Debug> fmt::Debug for Accepted<S> {

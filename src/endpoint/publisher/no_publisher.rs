@@ -8,7 +8,7 @@ use crate::endpoint::request::SubscribeRequest;
 impl Publisher for () {
     type Subscriber = BoxSubscriber;
 
-    async fn subscribe(&self, _: &SubscribeRequest) -> Result<Accepted<BoxSubscriber>, Rejection> {
+    async fn subscribe(&self, _: SubscribeRequest) -> Result<Accepted<BoxSubscriber>, Rejection> {
         Err(Rejection::internal("the endpoint has no publisher: answer the request by `Endpoint::respond`"))
     }
 }

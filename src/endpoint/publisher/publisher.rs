@@ -1,4 +1,3 @@
-use std::fmt;
 use std::future::{Future, ready};
 
 use crate::contract::{Message, Rejection, Subscriber};
@@ -8,9 +7,33 @@ use crate::endpoint::session::{Session, SessionEnd};
 use crate::model::{Event, Gap};
 use crate::subscriber::Snapshot;
 
-/// Application side of an endpoint: authorizes subscriptions, and receives the messages of clients.
+/// The application's side of an [`Endpoint`](crate::Endpoint): authorises subscriptions, takes messages, gives snapshots.
+///
+/// A closure that returns a subscriber is a publisher, too. [`Endpoint::public`](crate::Endpoint::public) and
+/// [`Endpoint::from_fn`](crate::Endpoint::from_fn) need none.
+///
+/// ```
+/// use tidings::{Accepted, Endpoint, LocalHub, Publisher, Rejection, SubscribeRequest, Subscription, Topic};
+///
+/// struct Inbox {
+///     hub: LocalHub,
+/// }
+///
+/// impl Publisher for Inbox {
+///     type Subscriber = Subscription;
+///
+///     async fn subscribe(&self, request: SubscribeRequest) -> Result<Accepted<Subscription>, Rejection> {
+///         let user = request.header("x-user").ok_or(Rejection::Unauthorized)?; // set by a proxy that authenticates
+///         let inbox = Topic::from_segments(["users", user, "inbox"])?;
+///         Ok(Accepted::new(self.hub.subscribe(request.subscribe_to([inbox]))?))
+///     }
+/// }
+///
+/// # #[cfg(feature = "full")]
+/// let events = Endpoint::new(Inbox { hub: LocalHub::new() });
+/// ```
 pub trait Publisher: Send + Sync + 'static {
-    /// Subscriber of a client.
+    /// The type of the subscribers that [`subscribe`](Self::subscribe) returns.
     type Subscriber: Subscriber;
 
     /// Returns the key that the client's limits are counted under: its user, its address. Called first, for every
@@ -25,11 +48,12 @@ pub trait Publisher: Send + Sync + 'static {
         None
     }
 
-    /// Authorises the client and chooses its topics and start. Called for every attach and every poll, before the
-    /// client's cursor is used.
+    /// Authorises the client and chooses its topics and start. Called for each request that subscribes, polls included,
+    /// before the client's cursor is used. A [rejection](Rejection) refuses the request; the `?` operator makes one of any
+    /// error.
     fn subscribe(
         &self,
-        request: &SubscribeRequest,
+        request: SubscribeRequest,
     ) -> impl Future<Output = Result<Accepted<Self::Subscriber>, Rejection>> + Send;
 
     /// Takes a message from the client: a WebSocket message, or a POST. Unless implemented, WebSocket messages are ignored
@@ -99,25 +123,25 @@ pub trait Publisher: Send + Sync + 'static {
     }
 }
 
-/// Returns a [`Publisher`] of one function, for an application that only authorizes subscriptions.
+/// A closure or function that decides the subscription of each request.
 ///
-/// The function takes the request by value (clones share it), so that its future may own it.
-pub fn publisher_fn<F, R, A>(subscribe: F) -> PublisherFn<F>
-where
-    F: Fn(SubscribeRequest) -> R + Send + Sync + 'static,
-    R: Future<Output = Result<A, Rejection>> + Send + 'static,
-    A: IntoAccepted,
-{
-    PublisherFn { subscribe }
-}
-
-/// The publisher of [`publisher_fn`].
-#[derive(Clone)]
-pub struct PublisherFn<F> {
-    subscribe: F,
-}
-
-impl<F, R, A> Publisher for PublisherFn<F>
+/// It takes the request by value (clones share it), so that its future may own it. A closure needs the type of its parameter
+/// written out; one that returns a [`Subscribe`](crate::Subscribe) for a hub does not, see
+/// [`Endpoint::from_fn`](crate::Endpoint::from_fn).
+///
+/// ```
+/// use futures_core::Stream;
+/// use tidings::subscriber::from_stream;
+/// use tidings::{Endpoint, Event, SubscribeRequest, Topic};
+///
+/// fn endpoint<T: Stream<Item = Event> + Send + 'static>(tokens: fn() -> T) -> Endpoint {
+///     Endpoint::new(move |_: SubscribeRequest| {
+///         let tokens = tokens();
+///         async { Ok(from_stream(Topic::new("answer")?, tokens)) }
+///     })
+/// }
+/// ```
+impl<F, R, A> Publisher for F
 where
     F: Fn(SubscribeRequest) -> R + Send + Sync + 'static,
     R: Future<Output = Result<A, Rejection>> + Send + 'static,
@@ -125,13 +149,7 @@ where
 {
     type Subscriber = A::Subscriber;
 
-    async fn subscribe(&self, request: &SubscribeRequest) -> Result<Accepted<A::Subscriber>, Rejection> {
-        (self.subscribe)(request.clone()).await.map(IntoAccepted::into_attach)
-    }
-}
-
-impl<F> fmt::Debug for PublisherFn<F> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("PublisherFn").finish_non_exhaustive()
+    async fn subscribe(&self, request: SubscribeRequest) -> Result<Accepted<A::Subscriber>, Rejection> {
+        self(request).await.map(IntoAccepted::into_accepted)
     }
 }

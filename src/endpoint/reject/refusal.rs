@@ -102,7 +102,8 @@ impl Refusal {
         Self { cause, ..self }
     }
 
-    fn why(self, why: &'static str) -> Self {
+    /// Sets the text for the client.
+    pub(crate) fn why(self, why: impl Into<Cow<'static, str>>) -> Self {
         Self { why: why.into(), ..self }
     }
 

@@ -54,18 +54,3 @@ impl<S: Sync> axum_core::extract::FromRequestParts<S> for SubscribeRequest {
         Self::read(parts)
     }
 }
-
-/// The status of the rejection's table, with `{"error":"…"}`, and `WWW-Authenticate: Bearer` where it is 401. To an EventSource "later" must be told otherwise, which
-/// only an endpoint can: [`Endpoint::handle`](crate::Endpoint::handle) does.
-#[cfg(feature = "axum")]
-#[cfg_attr(docsrs, doc(cfg(feature = "axum")))]
-impl axum_core::response::IntoResponse for Rejection {
-    fn into_response(self) -> axum_core::response::Response {
-        let mut response = crate::endpoint::response::answer::refusal(crate::endpoint::reject::refusal::Refusal::of(
-            self,
-            &crate::endpoint::response::challenge::Challenge::default(),
-        ));
-        crate::endpoint::response::headers::dress(&mut response, None);
-        response.map(axum_core::body::Body::new)
-    }
-}

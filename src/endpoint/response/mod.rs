@@ -4,5 +4,7 @@ pub(crate) mod answer;
 pub(crate) mod challenge;
 pub(crate) mod future;
 pub(crate) mod headers;
+#[cfg(feature = "axum")]
+mod into_response;
 
 pub use future::ResponseFuture;

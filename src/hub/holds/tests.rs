@@ -88,7 +88,7 @@ fn in_steps<T>(act: impl FnOnce() -> T) -> T {
 
 /// Publishes an event to each of so many topics.
 fn publish_each(hub: &LocalHub, topics: impl Iterator<Item = u64>) {
-    topics.for_each(|n| assert!(hub.publish_now(&topic(n), "x").is_ok()));
+    topics.for_each(|n| assert!(hub.publish_now(topic(n), "x").is_ok()));
 }
 
 #[test]
@@ -136,7 +136,7 @@ fn first_conflating_subscription_of_a_pattern_over_long_histories_gets_the_newes
 fn patterns_are_followed_and_resumed_over_many_topics() {
     let hub = builder().build();
     let start = hub.cursor();
-    (0..MANY).for_each(|n| _ = hub.publish_now(&topic(format!("room/{n}/chat")), "x").unwrap());
+    (0..MANY).for_each(|n| _ = hub.publish_now(topic(format!("room/{n}/chat")), "x").unwrap());
     for (pattern, events) in [("room/*", 0), ("room/**", MANY as usize), ("room/7/*", 1)] {
         for start in [Start::Oldest, Start::After(start), Start::Last(1)] {
             let subscription = hub.subscribe(Subscribe::patterns([pattern]).start(start));
@@ -149,7 +149,7 @@ fn patterns_are_followed_and_resumed_over_many_topics() {
 fn pattern_that_is_behind_reads_on_from_many_topics() {
     let hub = builder().live_buffer(0).build();
     let mut subscription = hub.subscribe(Subscribe::patterns(["room/**"])).unwrap();
-    (0..MANY).for_each(|n| _ = hub.publish_now(&topic(format!("room/{n}/chat")), "x").unwrap());
+    (0..MANY).for_each(|n| _ = hub.publish_now(topic(format!("room/{n}/chat")), "x").unwrap());
     assert_eq!(in_steps(|| read(&mut subscription)), MANY as usize);
 }
 
@@ -157,7 +157,7 @@ fn pattern_that_is_behind_reads_on_from_many_topics() {
 fn pattern_over_many_dropped_topics_is_resumed_with_a_gap() {
     let hub = builder().retain(Retention::count(0)).build();
     let start = hub.cursor();
-    (0..MANY).for_each(|n| _ = hub.publish_now(&topic(format!("room/{n}/chat")), "x").unwrap());
+    (0..MANY).for_each(|n| _ = hub.publish_now(topic(format!("room/{n}/chat")), "x").unwrap());
     for start in [Start::After(start), Start::Oldest] {
         let mut subscription = in_steps(|| hub.subscribe(Subscribe::patterns(["room/**"]).start(start))).unwrap();
         let is_gap = matches!(poll(&mut subscription), Some(Delivery::Gap(_)));
@@ -231,7 +231,7 @@ fn subscription_of_a_long_history_that_has_aged_out_gets_nothing_of_it() {
 fn resume_over_a_long_history_that_has_aged_out_is_told_of_the_gap() {
     for name in ["a", "*"] {
         let (hub, hand) = aging();
-        let start = hub.publish_now(&topic("a"), "x").unwrap().cursor().unwrap();
+        let start = hub.publish_now(topic("a"), "x").unwrap().cursor().unwrap();
         fill(&hub, "a", MANY, MANY);
         hand.wait(AGE);
         let resume = Subscribe::patterns([name]).start(Start::After(start));
@@ -248,7 +248,7 @@ fn start_at_the_last_events_of_a_history_of_which_most_have_expired() {
         let (hub, hand) = aging();
         fill(&hub, "a", 3, 1);
         for _ in 0..MANY {
-            hub.publish_now(&topic("a"), Event::text("x").with_ttl(Duration::from_secs(1))).unwrap();
+            hub.publish_now(topic("a"), Event::text("x").with_ttl(Duration::from_secs(1))).unwrap();
         }
         fill(&hub, "a", 2, 1);
         hand.wait(Duration::from_secs(2));
@@ -271,7 +271,7 @@ fn publish_to_many_subscriptions_of_several_topics_reaches_each() {
     for name in ["a", "*"] {
         let hub = builder().build();
         let mut all = followers(&hub, name);
-        let published = hub.publish_now(&topic("a"), "x").unwrap();
+        let published = hub.publish_now(topic("a"), "x").unwrap();
         assert_eq!(published.subscribers() as u64, MANY);
         all.iter_mut().for_each(|subscription| assert_eq!(read(subscription), 1));
         let batch = (0..3).map(|_| (topic("a"), Event::text("x")));
@@ -291,11 +291,11 @@ fn batch_of_many_events_is_counted_event_by_event() {
 fn eviction_of_a_segment_that_many_wait_with_wakes_each() {
     let hub = LocalHub::builder().max_bytes(3 << 19).build();
     let mut all = followers(&hub, "a");
-    hub.publish_now(&topic("a"), "x".repeat(900 << 10)).unwrap();
+    hub.publish_now(topic("a"), "x".repeat(900 << 10)).unwrap();
     all.iter_mut().for_each(|subscription| assert_eq!(read(subscription), 1));
-    hub.publish_now(&topic("b"), "x".repeat(700 << 10)).unwrap();
+    hub.publish_now(topic("b"), "x".repeat(700 << 10)).unwrap();
     assert!(!hub.has_history(&topic("a")));
-    hub.publish_now(&topic("a"), "x").unwrap();
+    hub.publish_now(topic("a"), "x").unwrap();
     all.iter_mut().for_each(|subscription| assert_eq!(read(subscription), 1));
 }
 

@@ -7,7 +7,7 @@ use super::{Merged, Next};
 use crate::contract::{EncodedBatch, EncodedDelivery, Format};
 use crate::hub::shared::Shared;
 
-/// EncodedDelivery events of several topics.
+/// Encoded events of several topics.
 #[derive(Default)]
 struct Piece {
     bytes: BytesMut,

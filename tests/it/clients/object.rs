@@ -74,7 +74,7 @@ fn text(object: &mut Map<String, Value>, key: &str) -> Option<String> {
     match object.remove(key)? {
         Value::String(text) => Some(text),
         other => {
-            // SessionEnd where it is, it is found to be too much.
+            // Left where it is, it is found to be too much.
             object.insert(key.to_owned(), other);
             None
         }

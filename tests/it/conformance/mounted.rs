@@ -7,7 +7,6 @@ use std::sync::Arc;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use tidings::endpoint::publisher_fn;
 use tidings::{Endpoint, SubscribeRequest};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -18,10 +17,10 @@ use crate::clients::{Client, Connection, End, Http, Seen, Speaks, Traffic, Waiti
 /// A row for each client on each HTTP. The servers are the current runtime's, and end with it.
 pub(super) async fn rows(stage: &Arc<Stage>) -> Vec<Box<dyn Row>> {
     let stage = stage.clone();
-    let endpoint = Endpoint::new(publisher_fn(move |request: SubscribeRequest| {
+    let endpoint = Endpoint::new(move |request: SubscribeRequest| {
         let stage = stage.clone();
         async move { Ok(stage.subscribe(request.subscribe_to(request.topics()))?) }
-    }));
+    });
     let mut rows: Vec<Box<dyn Row>> = Vec::new();
     for http in [Http::One, Http::Two] {
         let address = serve(endpoint.clone(), http).await;

@@ -39,7 +39,7 @@ fn batch_beside_a_followed_pattern_evicts_no_history_while_there_is_room() {
     let payload = Bytes::from(vec![b'x'; 64 * 1024]);
     let mut held = 0;
     while hub.stats().bytes < 236 << 20 {
-        hub.publish_now(&topic(format_args!("held/{}", held / 10)), Event::binary(payload.clone())).unwrap();
+        hub.publish_now(topic(format_args!("held/{}", held / 10)), Event::binary(payload.clone())).unwrap();
         held += 1;
     }
     let before = hub.stats();
@@ -171,7 +171,7 @@ fn batch_that_is_refused_or_interrupted_leaves_no_topics() {
     assert!(matches!(hub.publish_batch(new(21, "x")), Err(PublishError::TooManyTopics { .. })));
     let many = (0..200).map(|n| (topic(n % 10), kib()));
     assert!(matches!(hub.publish_batch(many), Err(PublishError::Full { .. })));
-    assert!(matches!(hub.publish_now(&topic("large"), "x".repeat(2_001)), Err(PublishError::TooLarge { .. })));
+    assert!(matches!(hub.publish_now(topic("large"), "x".repeat(2_001)), Err(PublishError::TooLarge { .. })));
     let panics = new(10, "x").inspect(|(name, _)| assert!(*name != topic(9), "as a test"));
     assert!(catch_unwind(AssertUnwindSafe(|| hub.publish_batch(panics))).is_err());
     clock.0.store(true, Ordering::Relaxed);

@@ -60,7 +60,7 @@ fn what_others_stepped_over_makes_no_gap_for_who_falls_behind() {
     let hub = LocalHub::builder().retain_for("a/none", Retention::count(0)).clock(clock.clone()).build();
     let [mut quick, mut slow] = [(); 2].map(|()| hub.subscribe(Subscribe::patterns(["a/*"])).unwrap());
     say(&hub, "a/kept", "first");
-    hub.publish_now(&topic("a/none"), Event::text("expires").with_ttl(Duration::from_millis(1))).unwrap();
+    hub.publish_now(topic("a/none"), Event::text("expires").with_ttl(Duration::from_millis(1))).unwrap();
     clock.advance(Duration::from_secs(11));
     assert_eq!(events(&mut quick), ["a/kept: first"]);
     assert_eq!(hub.stats().expired, 1);
@@ -89,7 +89,7 @@ fn what_a_subscription_stepped_over_hides_no_loss() {
             fill();
         }
         for _ in 0..10 {
-            hub.publish_now(&topic("a/kept"), Event::text("expires").with_ttl(Duration::from_millis(1))).unwrap();
+            hub.publish_now(topic("a/kept"), Event::text("expires").with_ttl(Duration::from_millis(1))).unwrap();
         }
         if !has_read {
             clock.advance(Duration::from_secs(11));
@@ -131,7 +131,7 @@ fn topics_that_are_forgotten_neither_hide_what_is_lost_nor_make_up_a_loss() {
         }
         (0..100).for_each(|_| assert_eq!(say(&hub, "a/kept", "fills"), 1));
         clock.advance(Duration::from_secs(11));
-        let last = hub.publish_now(&topic("a/none"), "last").unwrap().cursor().unwrap().sequence();
+        let last = hub.publish_now(topic("a/none"), "last").unwrap().cursor().unwrap().sequence();
         let (mut gaps, mut read) = (Vec::new(), 0);
         loop {
             match poll(&mut slow) {

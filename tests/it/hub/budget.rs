@@ -59,7 +59,7 @@ proptest! {
     ) {
         let hub = hub(limit);
         for (n, len) in events {
-            let receipt = hub.publish_now(&topic(n % spread), Event::text("x".repeat(len))).unwrap();
+            let receipt = hub.publish_now(topic(n % spread), Event::text("x".repeat(len))).unwrap();
             let stats = hub.stats();
             prop_assert!(stats.bytes <= limit, "{stats:?}");
             prop_assert_eq!(stats.evicted, stats.evicted_by_budget);
@@ -81,7 +81,7 @@ proptest! {
             ["**", "topic/*"].iter().map(|pattern| hub.subscribe(Subscribe::patterns([*pattern])).unwrap()).collect();
         let mut seen = vec![0; all.len()];
         for (n, len, reads) in events {
-            hub.publish_now(&topic(n % spread), Event::text("x".repeat(len))).unwrap();
+            hub.publish_now(topic(n % spread), Event::text("x".repeat(len))).unwrap();
             let stats = hub.stats();
             let pinned = stats.pinned_bytes.min(limit / 4);
             prop_assert!(stats.bytes - pinned <= limit, "beside what slow readers hold: {stats:?}");
@@ -119,7 +119,7 @@ proptest! {
         let hub = LocalHub::builder().retain(retention).clock(clock.clone()).build();
         let mut published: Vec<(u64, usize)> = Vec::new();
         for (len, pause) in events {
-            hub.publish_now(&topic("a"), Event::text("x".repeat(len))).unwrap();
+            hub.publish_now(topic("a"), Event::text("x".repeat(len))).unwrap();
             published.push((clock.millis(), len));
             clock.advance(Duration::from_millis(pause));
             let (mut kept, mut weight) = (0, 0);
@@ -145,7 +145,7 @@ proptest! {
         for n in topics {
             // Seven of eight go to few topics: some are much larger than others.
             let n = if n < 5 { n / 3 } else { n };
-            let receipt = hub.publish_now(&topic(n), kib()).unwrap();
+            let receipt = hub.publish_now(topic(n), kib()).unwrap();
             published.entry(n).or_default().push(receipt.cursor().unwrap().sequence());
             let stats = hub.stats();
             prop_assert!(stats.evicted == evicted || stats.bytes > 300_000 - 2 * 64 * 1024 - 40_000, "{stats:?}");
@@ -190,7 +190,7 @@ fn what_can_never_fit_is_refused_and_evicts_nothing() {
     let before = (hub.stats(), hub.cursor());
     let large = Event::text("x".repeat(50_000));
     let refused = Err(PublishError::Full { weight: 50_000, limit: 50_000 });
-    assert_eq!(hub.publish_now(&topic("new"), large), refused);
+    assert_eq!(hub.publish_now(topic("new"), large), refused);
     let all = (0..49).map(|n| (topic(n % 3), kib()));
     let refused = Err(PublishError::Full { weight: 49 * 1024, limit: 50_000 });
     assert_eq!(hub.publish_batch(all), refused, "all or none");
@@ -203,7 +203,7 @@ fn what_can_never_fit_is_refused_and_evicts_nothing() {
 #[test]
 fn a_hub_of_no_budget_takes_nothing() {
     let hub = hub(0);
-    assert_eq!(hub.publish_now(&topic("a"), ""), Err(PublishError::Full { weight: 0, limit: 0 }));
+    assert_eq!(hub.publish_now(topic("a"), ""), Err(PublishError::Full { weight: 0, limit: 0 }));
     assert_eq!(hub.publish_batch(Vec::<(Topic, Event)>::new()), Ok(Vec::new()));
     assert_eq!(hub.stats().topics, 0);
 }
@@ -234,7 +234,7 @@ fn p13_what_slow_readers_hold_is_bounded_too() {
     assert!(held.pinned_bytes > limit && held.retained == 0, "{held:?}");
     slow.iter_mut().for_each(Subscription::release);
     assert_eq!(hub.stats().pinned_bytes, 0);
-    hub.publish_now(&topic("a"), kib()).unwrap();
+    hub.publish_now(topic("a"), kib()).unwrap();
 }
 
 /// Says who was woken.
@@ -256,7 +256,7 @@ fn who_waits_with_an_evicted_segment_in_hand_is_woken_to_let_go_of_it() {
             let topics = (0..width).map(|part| topic(format!("{n}/{part}")));
             readers.push(hub.subscribe(Subscribe::topics(topics)).unwrap());
             counts.push(0);
-            hub.publish_now(&topic(format!("{n}/0")), kib()).unwrap();
+            hub.publish_now(topic(format!("{n}/0")), kib()).unwrap();
             // Whoever was woken, and whoever is new, reads all and waits.
             let mut due = std::mem::take(&mut *woken.lock().unwrap());
             due.push(n);
@@ -302,7 +302,7 @@ fn p13_idle_topics_cost_nothing_once_their_history_has_expired() {
     let retention = Retention::default().age(Duration::from_secs(60));
     let hub = LocalHub::builder().retain(retention).clock(clock.clone()).build();
     for n in 0..70_000 {
-        hub.publish_now(&topic(n), "once").unwrap();
+        hub.publish_now(topic(n), "once").unwrap();
     }
     assert_eq!(hub.stats().topics, 70_000);
     clock.advance(Duration::from_secs(60));
@@ -345,7 +345,7 @@ fn a_spent_budget_under_threads() {
         let hub = hub.clone();
         std::thread::spawn(move || {
             for n in 0..EVENTS {
-                hub.publish_now(&topic((n + offset) % 3), Event::text("x".repeat(200))).unwrap();
+                hub.publish_now(topic((n + offset) % 3), Event::text("x".repeat(200))).unwrap();
             }
         })
     });

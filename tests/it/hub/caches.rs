@@ -55,7 +55,7 @@ fn caches_take_a_quarter_of_the_budget_at_most() {
     // Each fan-out of what is newest is still encoded once, though the budget is spent.
     for n in 0..10 {
         let mut readers = [(); 3].map(|()| hub.subscribe(Subscribe::topics([topic(n)])).unwrap());
-        hub.publish_now(&topic(n), kib()).unwrap();
+        hub.publish_now(topic(n), kib()).unwrap();
         assert_eq!(readers.each_mut().map(encode), [1, 0, 0]);
     }
 }

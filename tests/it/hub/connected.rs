@@ -157,7 +157,7 @@ impl World {
         let readers = self.readers.len().max(1);
         match step {
             Step::Publish { topic, len } => {
-                self.hub.publish_now(&topic_of(topic), "x".repeat(len)).unwrap();
+                self.hub.publish_now(topic_of(topic), "x".repeat(len)).unwrap();
                 self.published(topic, len);
             }
             Step::PublishAll { topics, len } => {

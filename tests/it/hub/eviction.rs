@@ -41,7 +41,7 @@ fn logs_of_several_patterns_that_are_read_stay_small() {
             let hub = builder(10).build();
             let mut subscriptions = follow(&hub, patterns, overflow);
             for n in 0..EVENTS {
-                hub.publish_now(&topic("a/b"), event(n)).unwrap();
+                hub.publish_now(topic("a/b"), event(n)).unwrap();
                 subscriptions.iter_mut().for_each(read);
             }
             let (bytes, limit) = (hub.stats().bytes, 10_000 + patterns.len() * 512 * 1024);
@@ -56,7 +56,7 @@ fn live_buffer_of_a_reader_that_stalls_stays_within_its_limit() {
         for count in [10, 100, 256, 1_000] {
             let hub = builder(count).live_buffer(16 * 1024).build();
             let _stalled = hub.subscribe(Subscribe::topics(["a/b"]).overflow(overflow)).unwrap();
-            (0..EVENTS).for_each(|n| _ = hub.publish_now(&topic("a/b"), event(n)).unwrap());
+            (0..EVENTS).for_each(|n| _ = hub.publish_now(topic("a/b"), event(n)).unwrap());
             // History, two segments, and the buffer.
             let (bytes, limit) = (hub.stats().bytes, (count + 512) * 400 + 16 * 1024);
             assert!(bytes < limit, "{kind}, {count} events: {bytes} bytes");
@@ -68,10 +68,10 @@ fn live_buffer_of_a_reader_that_stalls_stays_within_its_limit() {
 fn patterns_that_are_read_evict_no_history_of_quiet_topics() {
     for patterns in [&["**"][..], &["a/*", "**"]] {
         let hub = builder(10).max_bytes(2 << 20).build();
-        (0..600).for_each(|n| _ = hub.publish_now(&topic(&format!("quiet/{n}")), "x").unwrap());
+        (0..600).for_each(|n| _ = hub.publish_now(topic(&format!("quiet/{n}")), "x").unwrap());
         let mut subscriptions = follow(&hub, patterns, Overflow::Gap);
         for _ in 0..2 * EVENTS {
-            hub.publish_now(&topic("a/b"), "x").unwrap();
+            hub.publish_now(topic("a/b"), "x").unwrap();
             subscriptions.iter_mut().for_each(read);
         }
         assert_eq!((hub.stats().evicted_by_budget, hub.stats().topics), (0, 601), "{patterns:?}");

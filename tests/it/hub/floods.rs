@@ -17,7 +17,7 @@ const HONEST: usize = 100;
 const LIMIT: usize = if cfg!(debug_assertions) { 28 << 20 } else { 48 << 20 };
 
 fn say(hub: &LocalHub, topic: impl std::fmt::Display, text: &str) {
-    hub.publish_now(&self::topic(topic), text).unwrap();
+    hub.publish_now(self::topic(topic), text).unwrap();
 }
 
 fn honest(n: usize) -> Topic {
@@ -129,7 +129,7 @@ fn one_publish_evicts_no_more_than_its_own_size() {
     for n in 0..200 {
         for (name, event, most) in [("tiny", Event::text("x"), 2), ("large", Event::text("x".repeat(64 * 1024)), 150)] {
             let before = hub.stats().evicted_by_budget;
-            hub.publish_now(&topic(format_args!("{name}/{n}")), event).unwrap();
+            hub.publish_now(topic(format_args!("{name}/{n}")), event).unwrap();
             let evicted = hub.stats().evicted_by_budget - before;
             assert!(evicted <= most, "{evicted} for a {name} event");
         }
@@ -187,7 +187,7 @@ fn batch_that_begins_more_topics_than_the_limit_is_refused() {
     (20..30).for_each(|n| publish(&hub, &topic(n), 1));
     assert_eq!(batch(10).unwrap().len(), 20);
     let none = LocalHub::builder().max_topics(0).build();
-    assert_eq!(none.publish_now(&topic(1), "x"), Err(PublishError::TooManyTopics { topics: 1, limit: 0 }));
+    assert_eq!(none.publish_now(topic(1), "x"), Err(PublishError::TooManyTopics { topics: 1, limit: 0 }));
 }
 
 /// The flood's topics are spread over eight size classes, each smaller than the class of the honest ones.
@@ -203,7 +203,7 @@ fn followed_topics_keep_their_history_under_a_flood_of_events_of_many_sizes() {
     assert!((LIMIT / 2..LIMIT * 3 / 4).contains(&before), "{before} of {LIMIT}");
     for n in 0..4_000 {
         let event = Event::text("x".repeat(2_048 << (n % 8)));
-        hub.publish_now(&topic(format_args!("flood/{n}")), event).unwrap();
+        hub.publish_now(topic(format_args!("flood/{n}")), event).unwrap();
     }
     assert!(hub.stats().evicted_by_budget > 2_000, "{:?}", hub.stats());
     let kept: Vec<_> = topics.iter().map(|topic| history(&hub, topic).len()).filter(|&kept| kept < EACH).collect();

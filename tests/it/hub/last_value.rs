@@ -23,7 +23,7 @@ fn event(round: usize, len: usize) -> Event {
 /// The bytes that a hub counts for a topic with one event.
 fn bytes_of_one(len: usize) -> usize {
     let one = last_values().build();
-    one.publish_now(&topic(0), event(0, len)).unwrap();
+    one.publish_now(topic(0), event(0, len)).unwrap();
     one.stats().bytes
 }
 
@@ -44,7 +44,7 @@ fn publish_rounds(hub: &LocalHub, len: usize) {
     readers.iter_mut().for_each(|reader| assert!(read(reader).is_empty()));
     for round in 0..12 {
         for n in 0..TOPICS {
-            hub.publish_now(&topic(n * 7_919 % TOPICS), event(round, len)).unwrap();
+            hub.publish_now(topic(n * 7_919 % TOPICS), event(round, len)).unwrap();
         }
         readers.iter_mut().for_each(|reader| assert_eq!(read(reader).len(), 1));
     }
@@ -86,7 +86,7 @@ fn topic_that_keeps_one_event_is_small_again_after_a_burst() {
     hub.sweep();
     let one = bytes_of_one(1_024);
     for n in 100..103 {
-        hub.publish_now(&topic(0), event(n, 1_024)).unwrap();
+        hub.publish_now(topic(0), event(n, 1_024)).unwrap();
         assert_eq!(read(&mut reader).len(), 1);
     }
     assert!(hub.stats().bytes < 3 * one, "{:?}", hub.stats());
@@ -95,7 +95,7 @@ fn topic_that_keeps_one_event_is_small_again_after_a_burst() {
     assert!(hub.stats().bytes < 2 * one, "{:?}", hub.stats());
     assert_eq!(hub.stats().pinned_bytes, 0);
     let mut late = hub.subscribe(Subscribe::topics([topic(0)]).start(Start::Oldest)).unwrap();
-    hub.publish_now(&topic(0), event(100, 4)).unwrap();
+    hub.publish_now(topic(0), event(100, 4)).unwrap();
     assert_eq!(read(&mut late), [format!("{:01024}", 99), "0100".to_owned()]);
 }
 
@@ -114,7 +114,7 @@ proptest! {
         let mut reader = is_followed.then(|| hub.subscribe(Subscribe::topics([topic(0)])).unwrap());
         for n in 0..3 * count + 50 {
             reader.iter_mut().for_each(|reader| drop(read(reader)));
-            hub.publish_now(&topic(0), Event::text("x".repeat(len))).unwrap();
+            hub.publish_now(topic(0), Event::text("x".repeat(len))).unwrap();
             let stats = hub.stats();
             // What it takes to keep an event, and a topic and its segments.
             let promised = stats.retained_bytes + 250 * stats.retained as usize + 1_500;
@@ -129,7 +129,7 @@ fn overhead_of_segments_of_reasonable_events_is_below_15_percent() {
         for count in [100, 1_000] {
             let hub = LocalHub::builder().retain(Retention::count(count).bytes(usize::MAX)).build();
             let event = Event::text("x".repeat(len));
-            (0..count).for_each(|_| _ = hub.publish_now(&topic(0), event.clone()).unwrap());
+            (0..count).for_each(|_| _ = hub.publish_now(topic(0), event.clone()).unwrap());
             let stats = hub.stats();
             let overhead = stats.bytes - stats.retained_bytes;
             assert!(overhead * 100 < stats.retained_bytes * 15, "{count} of {len}: {overhead} of {stats:?}");
@@ -152,7 +152,7 @@ fn history_after_a_burst_is_whole_wherever_its_segments_end() {
             assert!(bytes < 17_000, "{bytes} after {events}");
             let what = || Subscribe::topics([topic(0)]).start(Start::Oldest).overflow(overflow);
             let mut late = hub.subscribe(what()).unwrap();
-            hub.publish_now(&topic(0), event(events)).unwrap();
+            hub.publish_now(topic(0), event(events)).unwrap();
             let first = match overflow {
                 Overflow::Latest => (events + 1).saturating_sub(3),
                 _ => events.saturating_sub(5),

@@ -306,7 +306,7 @@ fn a_key_is_of_its_topic() {
     let hub = LocalHub::new();
     let mut subscription = hub.subscribe(Subscribe::topics(["eu", "us"]).overflow(Overflow::Latest)).unwrap();
     for (topic, text) in [("eu", "eu 1"), ("us", "us 1"), ("eu", "eu 2")] {
-        hub.publish_now(&Topic::new(topic).unwrap(), with_key(text, "ACME")).unwrap();
+        hub.publish_now(Topic::new(topic).unwrap(), with_key(text, "ACME")).unwrap();
     }
     assert_eq!(texts(&mut subscription), ["us 1", "eu 2"]);
 }
@@ -355,7 +355,7 @@ fn what_was_evicted_unread_is_still_a_gap() {
         for tick in 0..1_000 {
             // One in the middle has a key that no other has.
             let key = if tick == 499 { tick } else { tick % 7 };
-            hub.publish_now(&Topic::new("prices").unwrap(), with_key(tick.to_string(), &key.to_string())).unwrap();
+            hub.publish_now(Topic::new("prices").unwrap(), with_key(tick.to_string(), &key.to_string())).unwrap();
         }
         let Poll::Ready(Delivery::Gap(gap)) = slow.poll_next(&mut Context::from_waker(Waker::noop())) else {
             panic!("no gap");

@@ -61,8 +61,8 @@ fn connected_reader_gets_a_large_event_and_the_small_one_behind_it() {
         let hub = LocalHub::new();
         let mut reader = hub.subscribe(Subscribe::patterns(names.iter().copied())).unwrap();
         assert_eq!(read(&mut reader), (0, Vec::new()));
-        hub.publish_now(&topic_of(0), Event::binary(vec![0; 1 << 20])).unwrap();
-        hub.publish_now(&topic_of(0), "small").unwrap();
+        hub.publish_now(topic_of(0), Event::binary(vec![0; 1 << 20])).unwrap();
+        hub.publish_now(topic_of(0), "small").unwrap();
         assert_eq!(hub.stats().retained, 1);
         assert_eq!(read(&mut reader), (2, Vec::new()), "{names:?}");
     }
@@ -147,7 +147,7 @@ fn live_buffers_are_evicted_before_history_that_retention_promises() {
             None => (0..TOPICS).map(|n| hub.subscribe(Subscribe::topics([topic(n)])).unwrap()).collect(),
         };
         for n in 0..TOPICS * 2_000 {
-            hub.publish_now(&topic(n % TOPICS), Event::text("x".repeat(1_000))).unwrap();
+            hub.publish_now(topic(n % TOPICS), Event::text("x".repeat(1_000))).unwrap();
         }
         let stats = hub.stats();
         assert!(stats.bytes <= limit && stats.bytes > limit / 2, "{stats:?}");
@@ -166,12 +166,12 @@ fn newest_segment_without_history_is_evicted_before_history() {
         LocalHub::builder().retain(Retention::count(0)).retain_for("kept/*", Retention::count(1)).max_bytes(limit);
     let (hub, topic) = (hub.build(), |name: &str, n: usize| Topic::new(format!("{name}/{n}")).unwrap());
     let large = || Event::text("x".repeat(10_000));
-    (0..50).for_each(|n| _ = hub.publish_now(&topic("kept", n), large()).unwrap());
+    (0..50).for_each(|n| _ = hub.publish_now(topic("kept", n), large()).unwrap());
     let follow = |n| hub.subscribe(Subscribe::topics([topic("live", n)])).unwrap();
     let mut readers: Vec<_> = (0..100).map(follow).collect();
     readers.iter_mut().for_each(|reader| assert_eq!(read(reader), (0, Vec::new())));
     for n in 0..500 {
-        hub.publish_now(&topic("live", n % 100), large()).unwrap();
+        hub.publish_now(topic("live", n % 100), large()).unwrap();
         // Each that is woken to let go of a segment does so, and gets nothing that it has had.
         let all = readers.iter_mut().map(|reader| read(reader).0);
         assert_eq!(all.sum::<usize>(), 1);

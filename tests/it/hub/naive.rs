@@ -75,7 +75,7 @@ impl World {
         }
         let known = Known { sequence, topic, key, len: event.weight(), expires: ttl.map(|ttl| now + ttl) };
         assert_eq!(
-            self.hub.publish_now(&Self::topic(topic), event).unwrap().cursor().unwrap().sequence(),
+            self.hub.publish_now(Self::topic(topic), event).unwrap().cursor().unwrap().sequence(),
             sequence,
             "published is published, however short it lives"
         );

@@ -49,7 +49,7 @@ proptest! {
             let count = readers.len().max(1);
             match step {
                 Step::Publish { topic } => {
-                    hub.publish_now(&named(TOPICS[topic]), "event").unwrap();
+                    hub.publish_now(named(TOPICS[topic]), "event").unwrap();
                 }
                 Step::PublishAll => {
                     hub.publish_batch(TOPICS.iter().chain(&TOPICS).map(|name| (named(name), "event"))).unwrap();
@@ -88,8 +88,8 @@ fn a_publish_wakes_nobody_and_the_notifier_some_at_a_time() {
     let poll = |notifier: &mut Notifier| Pin::new(notifier).poll(&mut Context::from_waker(&waker));
 
     assert!(poll(&mut notifier).is_pending());
-    hub.publish_now(&named("a"), "event").unwrap();
-    hub.publish_now(&named("a"), "event").unwrap();
+    hub.publish_now(named("a"), "event").unwrap();
+    hub.publish_now(named("a"), "event").unwrap();
     assert_eq!((woken(&readers), own.0.load(Ordering::Relaxed)), (0, 1), "the notifier alone, and once");
     // Whoever leaves before its turn is not kept until then.
     let left = Arc::clone(&readers.pop().unwrap().woken);
@@ -126,7 +126,7 @@ fn a_waker_that_panics_keeps_nobody_asleep() {
     }
     other.read();
     for name in TOPICS {
-        hub.publish_now(&named(name), "event").unwrap();
+        hub.publish_now(named(name), "event").unwrap();
     }
     assert!(catch_unwind(AssertUnwindSafe(|| run(&mut notifier))).is_err());
     drop(notifier);

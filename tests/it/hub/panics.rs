@@ -90,7 +90,7 @@ fn topic(name: impl std::fmt::Display) -> Topic {
 }
 
 fn publish(hub: &LocalHub, name: &str, event: impl Into<Event>) {
-    hub.publish_now(&topic(name), event).unwrap();
+    hub.publish_now(topic(name), event).unwrap();
 }
 
 fn builder(clock: &Fuse) -> tidings::LocalHubBuilder {

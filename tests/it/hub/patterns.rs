@@ -18,7 +18,7 @@ pub(super) fn topic(name: &str) -> Topic {
 
 /// Publishes, and says how many follow.
 pub(super) fn say(hub: &LocalHub, name: &str, text: &(impl ToString + ?Sized)) -> usize {
-    hub.publish_now(&topic(name), text.to_string()).unwrap().subscribers()
+    hub.publish_now(topic(name), text.to_string()).unwrap().subscribers()
 }
 
 pub(super) fn poll(subscription: &mut Subscription) -> Poll<Delivery> {
@@ -207,7 +207,7 @@ fn the_latest_is_that_of_each_key_of_each_topic() {
     let hub = LocalHub::new();
     let mut ticker = hub.subscribe(Subscribe::patterns(["prices/*"]).overflow(Overflow::Latest)).unwrap();
     let tick = |name: &str, key: &str, price: usize| {
-        hub.publish_now(&topic(name), Event::text(format!("{key} {price}")).with_key(key).unwrap()).unwrap();
+        hub.publish_now(topic(name), Event::text(format!("{key} {price}")).with_key(key).unwrap()).unwrap();
     };
     for price in 0..50 {
         tick("prices/eu", "corn", price);
@@ -235,7 +235,7 @@ fn a_pattern_that_nobody_follows_any_more_costs_its_topics_nothing() {
     for _ in 0..10 {
         let subscription = hub.subscribe(Subscribe::patterns(["a/*"])).unwrap();
         assert_eq!(hub.stats().patterns, 1);
-        hub.publish_now(&topic("a/c"), Event::binary(payload.clone())).unwrap();
+        hub.publish_now(topic("a/c"), Event::binary(payload.clone())).unwrap();
         drop(subscription);
         assert_eq!(hub.stats().patterns, 0);
     }

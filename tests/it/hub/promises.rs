@@ -97,8 +97,8 @@ fn an_event_is_encoded_once_for_all() {
 fn a_cursor_of_another_epoch_is_told_and_gets_all_that_is_retained() {
     for topics in [vec!["a"], vec!["a", "b"]] {
         let hub = LocalHub::new();
-        hub.publish_now(&topic("a"), "one").unwrap();
-        hub.publish_now(&topic("a"), "two").unwrap();
+        hub.publish_now(topic("a"), "one").unwrap();
+        hub.publish_now(topic("a"), "two").unwrap();
         let foreign = Cursor::new(hub.cursor().epoch() ^ 1, 1);
         let mut back = hub.subscribe(Subscribe::topics(topics).start(Start::After(foreign))).unwrap();
         assert_eq!(back.cursor(), None, "its own cursor is not told before the gap is");
@@ -113,7 +113,7 @@ fn a_cursor_of_another_epoch_is_told_and_gets_all_that_is_retained() {
 #[test]
 fn a_cursor_that_cannot_be_is_told_and_goes_on_live() {
     let hub = LocalHub::new();
-    hub.publish_now(&topic("a"), "before").unwrap();
+    hub.publish_now(topic("a"), "before").unwrap();
     let now = hub.cursor();
     let ahead = Cursor::new(now.epoch(), 2);
     let far = Cursor::new(now.epoch(), u64::MAX);
@@ -135,7 +135,7 @@ fn a_dropped_topic_is_told_to_its_old_clients_and_to_no_others() {
     let retention = Retention::default().age(Duration::from_secs(1));
     let hub = LocalHub::builder().retain(retention).clock(clock.clone()).build();
     let start = hub.cursor();
-    hub.publish_now(&topic("loud"), "gone soon").unwrap();
+    hub.publish_now(topic("loud"), "gone soon").unwrap();
     clock.advance(Duration::from_secs(2));
     hub.sweep();
     let stats = hub.stats();
@@ -164,11 +164,11 @@ fn each_publish_looks_after_topics_whose_history_is_over() {
     let retention = Retention::default().age(Duration::from_secs(10));
     let hub = LocalHub::builder().retain(retention).clock(clock.clone()).build();
     for n in 0..100 {
-        hub.publish_now(&topic(&format!("once/{n}")), "and never again").unwrap();
+        hub.publish_now(topic(&format!("once/{n}")), "and never again").unwrap();
     }
     clock.advance(Duration::from_secs(60));
     for _ in 0..100 {
-        hub.publish_now(&topic("busy"), "still here").unwrap();
+        hub.publish_now(topic("busy"), "still here").unwrap();
     }
     assert_eq!(hub.stats().topics, 1);
 }
@@ -184,7 +184,7 @@ fn a_waker_may_use_the_hub() {
         move || {
             drop(dropped.lock().unwrap().take());
             hub.subscribe(Subscribe::topics([&a])).unwrap();
-            hub.publish_now(&topic("c"), "from a waker").unwrap();
+            hub.publish_now(topic("c"), "from a waker").unwrap();
         }
     });
     park(&mut one, &waker);
@@ -239,7 +239,7 @@ fn a_parked_subscription_is_woken_once_until_it_looks_again() {
         park(&mut subscription, &waker);
         park(&mut subscription, &waker);
         for _ in 0..3 {
-            hub.publish_now(&topic("a"), "event").unwrap();
+            hub.publish_now(topic("a"), "event").unwrap();
         }
         assert_eq!(woken.load(Ordering::Relaxed), 1);
         assert_eq!(texts(&mut subscription).len(), 3);
@@ -280,7 +280,7 @@ fn closing_delivers_what_was_accepted_and_refuses_the_rest() {
         assert_eq!(woken.load(Ordering::Relaxed), 1);
         assert!(matches!(poll(&mut subscription), Poll::Ready(Delivery::End(SubscriptionEnd::Closed))));
         assert!(matches!(poll(&mut subscription), Poll::Ready(Delivery::End(SubscriptionEnd::Closed))));
-        assert_eq!(hub.publish_now(&topic("a"), "late"), Err(PublishError::Closed));
+        assert_eq!(hub.publish_now(topic("a"), "late"), Err(PublishError::Closed));
         assert_eq!(hub.publish_batch([(topic("a"), "late")]), Err(PublishError::Closed));
         assert_eq!(hub.subscribe(Subscribe::topics(topics)).unwrap_err(), SubscribeError::Closed);
     }
@@ -322,7 +322,7 @@ fn the_hub_is_closed_with_its_last_handle() {
     let hub = LocalHub::new();
     let mut subscription = hub.subscribe(Subscribe::topics(["a"])).unwrap();
     let other = hub.clone();
-    hub.publish_now(&topic("a"), "last").unwrap();
+    hub.publish_now(topic("a"), "last").unwrap();
     drop(hub);
     assert_eq!(texts(&mut subscription), ["last"]);
     assert!(poll(&mut subscription).is_pending());
@@ -334,7 +334,7 @@ fn the_hub_is_closed_with_its_last_handle() {
 fn what_is_too_large_is_refused_whole() {
     let hub = LocalHub::builder().max_event(4).build();
     let refused = Err(PublishError::TooLarge { weight: 5, limit: 4 });
-    assert_eq!(hub.publish_now(&topic("a"), "12345"), refused);
+    assert_eq!(hub.publish_now(topic("a"), "12345"), refused);
     let batch = [(topic("a"), Event::text("1234")), (topic("a"), Event::text("12345"))];
     assert!(hub.publish_batch(batch).is_err());
     assert_eq!(hub.stats().published, 0, "all or none");
@@ -346,7 +346,7 @@ fn whoever_asks_to_be_let_go_when_slow_is_let_go() {
         let hub = LocalHub::builder().retain(Retention::count(1)).live_buffer(0).build();
         let mut slow = hub.subscribe(Subscribe::topics(topics).overflow(Overflow::Disconnect)).unwrap();
         for _ in 0..200 {
-            hub.publish_now(&topic("a"), "event").unwrap();
+            hub.publish_now(topic("a"), "event").unwrap();
         }
         assert!(matches!(poll(&mut slow), Poll::Ready(Delivery::End(SubscriptionEnd::TooSlow))));
         assert!(matches!(poll(&mut slow), Poll::Ready(Delivery::End(SubscriptionEnd::TooSlow))));
@@ -358,11 +358,11 @@ fn a_detached_subscription_holds_no_history() {
     let hub = LocalHub::builder().retain(Retention::count(1)).live_buffer(0).build();
     let mut stalled = hub.subscribe(Subscribe::topics(["a"])).unwrap();
     let payload = bytes::Bytes::from(vec![0_u8; 1 << 16]);
-    hub.publish_now(&topic("a"), Event::binary(payload.clone())).unwrap();
+    hub.publish_now(topic("a"), Event::binary(payload.clone())).unwrap();
     let _ = poll(&mut stalled);
     stalled.release();
     for _ in 0..10 {
-        hub.publish_now(&topic("a"), "newer").unwrap();
+        hub.publish_now(topic("a"), "newer").unwrap();
     }
     assert!(payload.is_unique(), "nobody keeps the old event");
     let missed = gap(&mut stalled).missed.unwrap() as usize;

@@ -19,7 +19,7 @@ const NAMES: [&[&str]; 6] = [&["a/x"], &["a/x", "b"], &["a/*"], &["a/**", "b"], 
 fn say(hub: &LocalHub, topic: &str, key: Option<&str>, text: &str) -> Cursor {
     let event = Event::text(text);
     let event = key.map_or(event.clone(), |key| event.with_key(key).unwrap());
-    hub.publish_now(&Topic::new(topic).unwrap(), event).unwrap().cursor().unwrap()
+    hub.publish_now(Topic::new(topic).unwrap(), event).unwrap().cursor().unwrap()
 }
 
 fn subscribe(hub: &LocalHub, names: &[&str], start: Start, overflow: Overflow) -> Subscription {

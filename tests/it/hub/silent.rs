@@ -53,7 +53,7 @@ proptest! {
         all.push((topics.to_vec(), follow(Subscribe::patterns(["*"]))));
         for (topic, key, len) in &payloads {
             let event = Event::text(format!("{:<len$}", if *len > 0 { "<" } else { "" })).with_key(&key.to_string()).unwrap();
-            hub.publish_now(&Topic::new(topics[*topic]).unwrap(), event).unwrap();
+            hub.publish_now(Topic::new(topics[*topic]).unwrap(), event).unwrap();
         }
         for (topics_of_it, subscription) in &mut all {
             let published: Vec<_> = payloads.iter().filter(|(topic, ..)| topics_of_it.contains(&topics[*topic])).collect();

@@ -110,7 +110,7 @@ fn cursor_resumes_every_topic_and_no_start_of_its_own_is_used() {
 }
 
 fn say_cursor(hub: &LocalHub, name: &str) -> Cursor {
-    hub.publish_now(&topic(name), "last read").unwrap().cursor().unwrap()
+    hub.publish_now(topic(name), "last read").unwrap().cursor().unwrap()
 }
 
 #[test]
@@ -131,7 +131,7 @@ fn client_that_is_cut_among_older_events_resumes_all_topics_and_loses_none() {
 
 /// Publishes an event with the key `k`.
 fn with_key(hub: &LocalHub, name: &str, text: &str) {
-    hub.publish_now(&topic(name), Event::text(text).with_key("k").unwrap()).unwrap();
+    hub.publish_now(topic(name), Event::text(text).with_key("k").unwrap()).unwrap();
 }
 
 #[test]
@@ -174,7 +174,7 @@ fn subscription_ends_where_it_falls_behind_in_a_topic_that_disconnects_and_gets_
 #[test]
 fn start_and_overflow_of_one_topic_are_both_used_and_a_cursor_replaces_the_start_only() {
     let hub = LocalHub::new();
-    let first = hub.publish_now(&topic("b"), "first").unwrap().cursor().unwrap();
+    let first = hub.publish_now(topic("b"), "first").unwrap().cursor().unwrap();
     for number in ["1", "2", "3"] {
         for name in ["a", "b"] {
             with_key(&hub, name, number);

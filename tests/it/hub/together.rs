@@ -60,15 +60,15 @@ fn what_is_published_while_the_budget_evicts_comes_in_order() {
         let others: Vec<_> = (0..6).map(|other| topic(&format!("c/{other}"))).collect();
         let _followed = hub.subscribe(Subscribe::topics(&others)).unwrap();
         let (subscription, hook) = (Arc::new(Mutex::new(subscription)), Hook::default());
-        hub.publish_now(&topic("p/a"), Event::binary(Bytes::from_owner(Payload(hook.clone())))).unwrap();
+        hub.publish_now(topic("p/a"), Event::binary(Bytes::from_owner(Payload(hook.clone())))).unwrap();
         let mut seen = read(&mut subscription.lock().unwrap());
         subscription.lock().unwrap().release();
         let during = Arc::new(Mutex::new(Vec::new()));
         *hook.lock().unwrap() = Some(Box::new({
             let (hub, subscription, during) = (hub.clone(), subscription.clone(), during.clone());
             move || {
-                hub.publish_now(&topic("p/a"), "one").unwrap();
-                hub.publish_now(&topic("q"), "two").unwrap();
+                hub.publish_now(topic("p/a"), "one").unwrap();
+                hub.publish_now(topic("q"), "two").unwrap();
                 *during.lock().unwrap() = read(&mut subscription.lock().unwrap());
             }
         }));
@@ -94,7 +94,7 @@ fn what_is_lost_beside_what_is_replaced_is_told() {
         let publish = |name: &str, count: usize| {
             for _ in 0..count {
                 let event = if name == "a" { Event::text("").with_key("k").unwrap() } else { Event::text("") };
-                hub.publish_now(&topic(name), event).unwrap();
+                hub.publish_now(topic(name), event).unwrap();
             }
         };
         publish("a", 260);

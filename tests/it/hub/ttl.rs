@@ -34,7 +34,7 @@ impl World {
             let ttl = text.split_once(' ').and_then(|(millis, _)| millis.parse().ok());
             let event =
                 ttl.into_iter().fold(Event::text(text), |event, ttl| event.with_ttl(Duration::from_millis(ttl)));
-            self.hub.publish_now(&Topic::new(NEWS).unwrap(), event).unwrap();
+            self.hub.publish_now(Topic::new(NEWS).unwrap(), event).unwrap();
         }
     }
 
@@ -146,7 +146,7 @@ fn a_life_of_no_time_is_lived_by_nobody() {
     let world = World::new(Retention::default());
     let mut all = world.subscribe(Start::Now);
     let receipt =
-        world.hub.publish_now(&Topic::new(NEWS).unwrap(), Event::text("zero").with_ttl(Duration::ZERO)).unwrap();
+        world.hub.publish_now(Topic::new(NEWS).unwrap(), Event::text("zero").with_ttl(Duration::ZERO)).unwrap();
     assert_eq!((receipt.cursor().unwrap(), receipt.subscribers()), (world.hub.cursor(), 2));
     assert!(all.iter_mut().all(|subscription| poll(subscription).is_pending()));
     assert_eq!(world.hub.stats().retained, 0);
@@ -155,7 +155,7 @@ fn a_life_of_no_time_is_lived_by_nobody() {
 #[test]
 fn the_longest_life_does_not_end() {
     let world = World::new(Retention::default().age(Duration::MAX));
-    world.hub.publish_now(&Topic::new(NEWS).unwrap(), Event::text("ever").with_ttl(Duration::MAX)).unwrap();
+    world.hub.publish_now(Topic::new(NEWS).unwrap(), Event::text("ever").with_ttl(Duration::MAX)).unwrap();
     world.pass(u64::MAX / 2_000_000);
     assert!(world.subscribe(Start::Oldest).iter_mut().all(|one| batches(one).concat() == ["ever"]));
 }

@@ -59,7 +59,7 @@ proptest! {
             match step {
                 Step::Publish { topic } => {
                     let topic = TOPICS[topic];
-                    let closed = hub.publish_now(&Topic::new(topic).unwrap(), "event").is_err();
+                    let closed = hub.publish_now(Topic::new(topic).unwrap(), "event").is_err();
                     if let Some(flag) = asleep.as_ref().filter(|_| names.contains(&topic)) {
                         prop_assert!(closed || flag.0.load(Ordering::Relaxed), "it sleeps on");
                     }

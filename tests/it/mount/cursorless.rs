@@ -9,7 +9,6 @@ use bytes::Bytes;
 use futures_core::Stream;
 use http::{Response, StatusCode};
 use http_body_util::Full;
-use tidings::endpoint::publisher_fn;
 use tidings::subscriber::{BoxSubscriber, Delivery, SubscriberExt, SubscriptionEnd, from_stream};
 use tidings::{Body, Endpoint, Event, Rejection, Subscriber, Topic, Transport};
 use tokio::time::Instant;
@@ -63,10 +62,10 @@ fn source(steps: &[Step]) -> BoxSubscriber {
 async fn polled(target: &str, steps: &[Step]) -> [(StatusCode, String); 2] {
     let steps: VecDeque<_> = steps.to_vec().into();
     let of = steps.clone();
-    let endpoint = Endpoint::new(publisher_fn(move |_| {
+    let endpoint = Endpoint::new(move |_| {
         let source = source(&of.clone().into_iter().collect::<Vec<_>>());
         async move { Ok::<_, Rejection>(source) }
-    }));
+    });
     let request = || get(target).body(Full::<Bytes>::default()).unwrap();
     let asked = answer(endpoint.handle(request()).await).await;
     let given = source(&steps.into_iter().collect::<Vec<_>>());
@@ -132,10 +131,10 @@ async fn poll_of_any_subscriber_without_cursors_is_refused_with_the_transports_t
             let feed = Feed::new(0);
             feed.event("t", "first");
             let of = feed.clone();
-            let publisher = publisher_fn(move |_| {
+            let publisher = move |_| {
                 let reader = of.reader();
                 async move { Ok::<_, Rejection>(reader) }
-            });
+            };
             let endpoint = Endpoint::builder(publisher).transports(here.iter().copied()).build();
             let request = || get(target).body(Full::<Bytes>::default()).unwrap();
             let (status, text) = answer(endpoint.handle(request()).await).await;
@@ -160,7 +159,7 @@ async fn poll_of_a_source_without_cursors_that_fails_is_an_error() {
         }
     }
 
-    let endpoint = Endpoint::new(publisher_fn(|_| async { Ok::<_, Rejection>(Fails(Some(source(&[event("a")])))) }));
+    let endpoint = Endpoint::new(|_| async { Ok::<_, Rejection>(Fails(Some(source(&[event("a")])))) });
     for target in POLLS {
         let response = endpoint.handle(get(target).body(Full::<Bytes>::default()).unwrap()).await;
         assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR, "{target}");
@@ -169,7 +168,7 @@ async fn poll_of_a_source_without_cursors_that_fails_is_an_error() {
 
 #[tokio::test(start_paused = true)]
 async fn drain_sends_a_held_poll_of_a_source_without_cursors_away() {
-    let endpoint = Endpoint::new(publisher_fn(|_| async { Ok::<_, Rejection>(source(&[event("a")])) }));
+    let endpoint = Endpoint::new(|_| async { Ok::<_, Rejection>(source(&[event("a")])) });
     let poll = tokio::spawn(endpoint.handle(get(POLLS[1]).body(Full::<Bytes>::default()).unwrap()));
     pass(Duration::from_secs(1)).await;
     endpoint.drain().await;

@@ -3,7 +3,6 @@ use std::time::Duration;
 
 use http::StatusCode;
 use http_body_util::BodyExt;
-use tidings::endpoint::publisher_fn;
 use tidings::{BodyError, Endpoint, Rejection, SubscribeRequest};
 use tokio::sync::Notify;
 use tokio::time::Instant;
@@ -168,13 +167,13 @@ async fn who_is_let_in_during_a_drain_is_told_to_come_later_all_the_same() {
     let gate = Arc::new(Notify::new());
     let (app, opened) = (App::new(), gate.clone());
     let hub = app.hub.clone();
-    let endpoint = Endpoint::new(publisher_fn(move |request: SubscribeRequest| {
+    let endpoint = Endpoint::new(move |request: SubscribeRequest| {
         let (hub, opened) = (hub.clone(), opened.clone());
         async move {
             opened.notified().await;
             Ok::<_, Rejection>(hub.subscribe(request.subscribe_to(["news"]))?)
         }
-    }));
+    });
     let attaches: Vec<_> = ["/?transport=sse", "/?transport=chunked", "/?wait=5"]
         .into_iter()
         .map(|target| tokio::spawn(endpoint.handle(get(target).body(String::new()).unwrap())))

@@ -4,7 +4,6 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use proptest::prelude::*;
-use tidings::endpoint::publisher_fn;
 use tidings::time::TokioTimer;
 use tidings::{Endpoint, LocalHub, Subscribe, SubscribeRequest, Subscriber, Topic};
 use tokio::time::Instant;
@@ -15,10 +14,10 @@ use super::world::{To, get, header, pass, text};
 fn world() -> (LocalHub, Endpoint) {
     let hub = LocalHub::builder().clock(TokioTimer::default()).build();
     let shared = hub.clone();
-    let publisher = publisher_fn(move |request: SubscribeRequest| {
+    let publisher = move |request: SubscribeRequest| {
         let hub = shared.clone();
         async move { Ok(hub.subscribe(request.subscribe_to(request.topics()))?) }
-    });
+    };
     (hub, Endpoint::new(publisher))
 }
 
@@ -63,10 +62,10 @@ proptest! {
             let all = hub.subscribe(Subscribe::topics(&names)).unwrap().next_in();
             assert_eq!(all, each.into_iter().min().unwrap());
             let (range, shared) = (millis(from)..=millis(from + more), hub.clone());
-            let endpoint = Endpoint::builder(publisher_fn(move |_| {
+            let endpoint = Endpoint::builder(move |_| {
                 let (hub, names) = (shared.clone(), names.clone());
                 async move { Ok(hub.subscribe(Subscribe::topics(names))?) }
-            })).short_poll_interval(range).build();
+            }).short_poll_interval(range).build();
             let mut hints = Vec::new();
             for _ in 0..20 {
                 hints.push(hint(&endpoint, "/").await);
@@ -88,7 +87,7 @@ proptest! {
                 for at in 0.. {
                     let late = if at % 2 == 0 { interval * wobble / 100 } else { 0 };
                     pass(millis(late)).await;
-                    published.publish_now(&topic("t"), begin.elapsed().as_millis().to_string()).unwrap();
+                    published.publish_now(topic("t"), begin.elapsed().as_millis().to_string()).unwrap();
                     pass(millis(interval - late)).await;
                 }
             });
@@ -117,10 +116,10 @@ proptest! {
 async fn clients_of_one_topic_come_at_different_times() {
     let (hub, endpoint) = world();
     for _ in 0..4 {
-        hub.publish_now(&topic("t"), "x").unwrap();
+        hub.publish_now(topic("t"), "x").unwrap();
         pass(millis(3_000)).await;
     }
-    hub.publish_now(&topic("t"), "x").unwrap();
+    hub.publish_now(topic("t"), "x").unwrap();
     let mut hints = BTreeSet::new();
     for _ in 0..200 {
         hints.insert(hint(&endpoint, "/?topic=t").await);
@@ -134,7 +133,7 @@ async fn clients_of_one_topic_come_at_different_times() {
 async fn a_silent_topic_is_looked_at_ever_more_seldom() {
     let (hub, endpoint) = world();
     for _ in 0..20 {
-        hub.publish_now(&topic("t"), "x").unwrap();
+        hub.publish_now(topic("t"), "x").unwrap();
         pass(millis(100)).await;
     }
     assert!(hint(&endpoint, "/?topic=t").await < 1_300);
@@ -146,7 +145,7 @@ async fn a_silent_topic_is_looked_at_ever_more_seldom() {
     }
     // The quick one of two counts.
     for _ in 0..9 {
-        hub.publish_now(&topic("quick"), "x").unwrap();
+        hub.publish_now(topic("quick"), "x").unwrap();
         pass(millis(500)).await;
     }
     assert!(hint(&endpoint, "/?topic=t&topic=quick").await < 1_300);
@@ -154,7 +153,7 @@ async fn a_silent_topic_is_looked_at_ever_more_seldom() {
 
 #[tokio::test]
 async fn a_source_that_cannot_tell_is_asked_at_any_time() {
-    let endpoint = Endpoint::new(publisher_fn(|_| async { Ok::<_, tidings::Rejection>(Silence) }));
+    let endpoint = Endpoint::new(|_| async { Ok::<_, tidings::Rejection>(Silence) });
     let mut hints = Vec::new();
     for _ in 0..400 {
         hints.push(hint(&endpoint, "/").await);

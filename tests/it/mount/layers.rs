@@ -9,7 +9,6 @@ use axum::extract::Request as AxumRequest;
 use bytes::Bytes;
 use http::{Request, Response, StatusCode, request};
 use http_body_util::{BodyExt, Full};
-use tidings::endpoint::publisher_fn;
 use tidings::{Endpoint, LocalHub, SubscribeRequest, Topic};
 use tokio::time::{Instant, timeout};
 use tower_http::compression::predicate::{NotForContentType, Predicate};
@@ -210,12 +209,12 @@ async fn cors_layer_around_the_endpoint_replaces_its_headers_and_allows_no_origi
 fn noting(hub: &LocalHub) -> (Endpoint, Arc<Mutex<Vec<String>>>) {
     let (hub, seen) = (hub.clone(), Arc::new(Mutex::new(Vec::new())));
     let log = seen.clone();
-    let endpoint = Endpoint::new(publisher_fn(move |request: SubscribeRequest| {
+    let endpoint = Endpoint::new(move |request: SubscribeRequest| {
         let room = request.query("room").unwrap_or_default().into_owned();
         log.lock().unwrap().push(format!("{} {room}", request.path()));
         let subscription = hub.subscribe(request.subscribe_to(["news"]));
         async move { Ok(subscription?) }
-    }));
+    });
     (endpoint, seen)
 }
 

@@ -5,7 +5,6 @@ use std::task::{Context, Poll};
 
 use http_body_util::BodyExt;
 use proptest::prelude::*;
-use tidings::endpoint::publisher_fn;
 use tidings::subscriber::{Delivery, SubscriberExt, from_stream};
 use tidings::{
     Accepted, Body, Cursor, Endpoint, Event, Gap, LocalHub, Message, Publisher, Rejection, Retention, Session,
@@ -140,10 +139,10 @@ impl futures_core::Stream for Ready {
 async fn events_of_a_source_without_cursors_are_measured_one_by_one() {
     // Together they are larger, in one batch of the source.
     let events = |count: usize| (0..count).map(|number| Event::text(format!("small {number:03}")));
-    let endpoint = Endpoint::builder(publisher_fn(move |_: SubscribeRequest| async move {
+    let endpoint = Endpoint::builder(move |_: SubscribeRequest| async move {
         let all: Vec<_> = events(50).chain([Event::text(large())]).chain(events(50)).collect();
         Ok::<_, Rejection>(from_stream(Topic::new("news").unwrap(), Ready(all.into_iter())))
-    }))
+    })
     .max_event(MAX)
     .build();
     for query in ["transport=short-poll", "transport=chunked", "transport=sse"] {
@@ -173,7 +172,7 @@ impl Board {
 impl Publisher for Board {
     type Subscriber = Subscription;
 
-    async fn subscribe(&self, request: &SubscribeRequest) -> Result<Accepted<Subscription>, Rejection> {
+    async fn subscribe(&self, request: SubscribeRequest) -> Result<Accepted<Subscription>, Rejection> {
         let attach = Accepted::new(self.hub.subscribe(request.subscribe_to(["news"]))?);
         Ok(if self.begins { attach.with_snapshot(self.state()) } else { attach })
     }
@@ -266,7 +265,7 @@ async fn answer_in_a_raw_frame_may_have_max_event_bytes() {
             }
             assert_eq!(told.lock().unwrap()[..], ["answer has 1001 bytes: max_event is 1000"]);
         }
-        hub.publish_now(&Topic::new("news").unwrap(), "next").unwrap();
+        hub.publish_now(Topic::new("news").unwrap(), "next").unwrap();
         assert_eq!(client.frame().await, Frame::text("next"), "a client of raw frames is told nothing else");
     }
 }
@@ -323,13 +322,13 @@ proptest! {
             })
             .collect();
         let reader = hub.clone();
-        let publisher = publisher_fn(move |request: SubscribeRequest| {
+        let publisher = move |request: SubscribeRequest| {
             let subscription = reader.subscribe(request.subscribe_to(["news"]));
             async move {
                 let subscription = subscription?;
                 Ok::<_, Rejection>(if plain { Plain(subscription).boxed() } else { subscription.boxed() })
             }
-        });
+        };
         let endpoint = Endpoint::builder(publisher).max_event(max).max_batch_bytes(batch).build();
         let (mut cursor, mut seen) = (start.to_string(), Vec::new());
         for _ in 0..=sizes.len() {

@@ -1,7 +1,6 @@
 //! Messages of clients: of listen-only endpoints, rejected ones, and answers to their senders.
 
 use http::StatusCode;
-use tidings::endpoint::publisher_fn;
 use tidings::{
     Accepted, Endpoint, EndpointBuilder, Event, LocalHub, Message, Publisher, Rejection, SubscribeRequest, Subscription,
 };
@@ -21,7 +20,7 @@ struct Echo(LocalHub);
 impl Publisher for Echo {
     type Subscriber = Subscription;
 
-    async fn subscribe(&self, request: &SubscribeRequest) -> Result<Accepted<Subscription>, Rejection> {
+    async fn subscribe(&self, request: SubscribeRequest) -> Result<Accepted<Subscription>, Rejection> {
         Ok(self.0.subscribe(request.subscribe_to(["news"]))?.into())
     }
 
@@ -38,10 +37,10 @@ impl Publisher for Echo {
 fn listen_only() -> (LocalHub, EndpointBuilder) {
     let hub = LocalHub::new();
     let reader = hub.clone();
-    let publisher = publisher_fn(move |request: SubscribeRequest| {
+    let publisher = move |request: SubscribeRequest| {
         let subscription = reader.subscribe(request.subscribe_to(["news"]));
         async { Ok(subscription?) }
-    });
+    };
     (hub, Endpoint::builder(publisher))
 }
 
@@ -74,7 +73,7 @@ async fn listen_only_websocket_ignores_and_counts_heartbeats_of_client_libraries
         client.send(frame(9, b"?")).await;
         assert_eq!(client.frame().await, Frame(0x8a, b"?".to_vec()));
         assert_eq!((endpoint.stats().ignored_messages, endpoint.session_count()), (3, 1));
-        hub.publish_now(&tidings::Topic::new("news").unwrap(), "an event").unwrap();
+        hub.publish_now(tidings::Topic::new("news").unwrap(), "an event").unwrap();
         let Frame(0x81, event) = client.frame().await else { panic!("no event") };
         assert!(String::from_utf8(event).unwrap().contains("an event"));
     }
@@ -188,7 +187,7 @@ struct Slow {
 impl Publisher for Slow {
     type Subscriber = Subscription;
 
-    async fn subscribe(&self, request: &SubscribeRequest) -> Result<Accepted<Subscription>, Rejection> {
+    async fn subscribe(&self, request: SubscribeRequest) -> Result<Accepted<Subscription>, Rejection> {
         Ok(self.hub.subscribe(request.subscribe_to(["news"]))?.into())
     }
 
@@ -242,7 +241,7 @@ struct Revoking {
 impl Publisher for Revoking {
     type Subscriber = Subscription;
 
-    async fn subscribe(&self, request: &SubscribeRequest) -> Result<Accepted<Subscription>, Rejection> {
+    async fn subscribe(&self, request: SubscribeRequest) -> Result<Accepted<Subscription>, Rejection> {
         Ok(self.hub.subscribe(request.subscribe_to(["news"]))?.into())
     }
 

@@ -4,6 +4,7 @@ mod cursorless;
 mod drain;
 mod drain_resume;
 mod driver;
+mod from_fn;
 mod herd;
 mod hint;
 mod layers;

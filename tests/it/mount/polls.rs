@@ -139,7 +139,7 @@ async fn what_does_not_fit_is_there_at_once() {
     let begin = header(&get("/events").to(&endpoint).await, "etag").to_owned();
     let big = Event::text("x".repeat(90));
     for _ in 0..3 {
-        app.hub.publish_now(&tidings::Topic::new("news").unwrap(), big.clone()).unwrap();
+        app.hub.publish_now(tidings::Topic::new("news").unwrap(), big.clone()).unwrap();
     }
     let mut tag = begin;
     for left in (0..3).rev() {

@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use http::{StatusCode, Version};
 use serde_json::{Value, json};
-use tidings::endpoint::publisher_fn;
 use tidings::subscriber::from_stream;
 use tidings::{Endpoint, Event, LocalHub, Retention, SubscribeRequest, Topic};
 use tokio::time::{Instant, timeout};
@@ -219,9 +218,7 @@ async fn long_poll_of_a_source_without_cursors_is_held() {
             std::task::Poll::Pending
         }
     }
-    let endpoint = Endpoint::new(publisher_fn(|_: SubscribeRequest| async {
-        Ok(from_stream(Topic::new("news").unwrap(), Silence))
-    }));
+    let endpoint = Endpoint::new(|_: SubscribeRequest| async { Ok(from_stream(Topic::new("news").unwrap(), Silence)) });
     let begin = Instant::now();
     let response = get("/?wait=5").to(&endpoint).await;
     // The source has not ended, so the rest would be lost.

@@ -2,7 +2,6 @@
 
 use http::StatusCode;
 use proptest::prelude::*;
-use tidings::endpoint::publisher_fn;
 use tidings::{Cursor, Endpoint, LocalHub, Rejection, Start, SubscribeRequest, Topic};
 
 use super::world::{App, To, get, header, text};
@@ -11,10 +10,10 @@ const TOPICS: [&str; 3] = ["aa", "bb", "cc"];
 
 fn endpoint(hub: &LocalHub) -> Endpoint {
     let hub = hub.clone();
-    Endpoint::new(publisher_fn(move |request: SubscribeRequest| {
+    Endpoint::new(move |request: SubscribeRequest| {
         let hub = hub.clone();
         async move { Ok::<_, Rejection>(hub.subscribe(request.subscribe_to(request.topics()))?) }
-    }))
+    })
 }
 
 proptest! {
@@ -32,7 +31,7 @@ proptest! {
             let mut cursors: Vec<Cursor> = vec![hub.cursor()];
             for (number, &topic) in topics.iter().enumerate() {
                 let payload = format!("{number:0>width$}", width = if large { 3_000 } else { 4 });
-                cursors.push(hub.publish_now(&Topic::new(TOPICS[topic]).unwrap(), payload).unwrap().cursor().unwrap());
+                cursors.push(hub.publish_now(Topic::new(TOPICS[topic]).unwrap(), payload).unwrap().cursor().unwrap());
             }
             for (follows, from, held) in polls {
                 let named = TOPICS.iter().enumerate().filter(|(at, _)| follows & (1 << at) != 0);

@@ -4,7 +4,6 @@ use std::time::Duration;
 use futures_core::Stream;
 use http::StatusCode;
 use http_body::Body as _;
-use tidings::endpoint::publisher_fn;
 use tidings::subscriber::{Delivery, SubscriptionEnd, from_stream};
 use tidings::{Body, BodyError, Endpoint, Event, Rejection, SubscribeRequest, Subscriber, Topic};
 use tokio::time::Instant;
@@ -89,7 +88,7 @@ fn ending(end: SubscriptionEnd) -> Endpoint {
         }
     }
 
-    Endpoint::new(publisher_fn(move |_| async move { Ok::<_, Rejection>(Source(Some("last".into()), end)) }))
+    Endpoint::new(move |_| async move { Ok::<_, Rejection>(Source(Some("last".into()), end)) })
 }
 
 #[tokio::test(start_paused = true)]
@@ -197,7 +196,7 @@ async fn a_body_that_is_read_slowly_keeps_its_session() {
 #[tokio::test(start_paused = true)]
 async fn a_panic_ends_its_own_session_alone() {
     let news = || Topic::new("news").unwrap();
-    let endpoint = Endpoint::new(publisher_fn(move |request: SubscribeRequest| {
+    let endpoint = Endpoint::new(move |request: SubscribeRequest| {
         let panics = request.path() == "/panic";
         let mut first = true;
         let events = poll_fn_stream(move |_| match (std::mem::replace(&mut first, false), panics) {
@@ -206,7 +205,7 @@ async fn a_panic_ends_its_own_session_alone() {
             (false, false) => Poll::Pending,
         });
         async move { Ok::<_, Rejection>(from_stream(news(), events)) }
-    }));
+    });
     let mut well = open(&endpoint, "/?transport=sse").await;
     for target in ["/panic?transport=sse", "/panic?transport=chunked"] {
         let mut body = open(&endpoint, target).await;

@@ -12,8 +12,8 @@ use super::world::{To, get, header, piece, text};
 #[tokio::test(start_paused = true)]
 async fn endpoint_without_a_publisher_answers_by_respond_on_each_transport() {
     let (endpoint, hub) = (Endpoint::new(()), LocalHub::new());
-    let first = hub.publish_now(&Topic::new("news").unwrap(), "one").unwrap().cursor().unwrap();
-    hub.publish_now(&Topic::new("news").unwrap(), "two").unwrap();
+    let first = hub.publish_now(Topic::new("news").unwrap(), "one").unwrap().cursor().unwrap();
+    hub.publish_now(Topic::new("news").unwrap(), "two").unwrap();
     for (query, kind) in [
         ("transport=sse", "text/event-stream"),
         ("transport=chunked", "application/x-ndjson"),
@@ -53,7 +53,7 @@ async fn request_to_an_endpoint_without_a_publisher_is_refused_and_the_applicati
 async fn new_client_of_respond_gets_each_topic_from_its_own_start() {
     let (endpoint, hub) = (Endpoint::new(()), LocalHub::new());
     for name in ["chat", "presence"] {
-        hub.publish_now(&Topic::new(name).unwrap(), name).unwrap();
+        hub.publish_now(Topic::new(name).unwrap(), name).unwrap();
     }
     let room = || Subscribe::topics(["chat", "presence"]).start_of("chat", Start::Last(10));
     let request = get("/?transport=sse").body(Full::<Bytes>::default()).unwrap();

@@ -47,7 +47,7 @@ impl App {
     }
 
     pub(crate) fn publish(&self, text: &str) -> String {
-        self.hub.publish_now(&Topic::new("news").unwrap(), text).unwrap().cursor().unwrap().to_string()
+        self.hub.publish_now(Topic::new("news").unwrap(), text).unwrap().cursor().unwrap().to_string()
     }
 
     /// How often a subscription was asked for.
@@ -83,7 +83,7 @@ impl App {
 impl Publisher for App {
     type Subscriber = BoxSubscriber;
 
-    async fn subscribe(&self, request: &SubscribeRequest) -> Result<Accepted<BoxSubscriber>, Rejection> {
+    async fn subscribe(&self, request: SubscribeRequest) -> Result<Accepted<BoxSubscriber>, Rejection> {
         self.log.subscribes.fetch_add(1, Ordering::Relaxed);
         let topics = request.topics().iter().map(ToString::to_string).collect();
         *self.log.last.lock().unwrap() = Some((request.transport(), request.start(), topics));

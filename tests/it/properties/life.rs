@@ -65,7 +65,7 @@ proptest! {
         sequences.extend(rest(&mut several));
         prop_assert_eq!(sequences, published.iter().map(|event| event.sequence).collect::<Vec<_>>());
         prop_assert_eq!(rest(&mut one).len(), published.iter().filter(|event| event.topic == TOPICS[0]).count());
-        prop_assert_eq!(hub.publish_now(&topic("a"), "late").unwrap_err(), PublishError::Closed);
+        prop_assert_eq!(hub.publish_now(topic("a"), "late").unwrap_err(), PublishError::Closed);
         let all = hub.publish_batch([(topic("b"), Event::text("late"))]);
         prop_assert_eq!(all.unwrap_err(), PublishError::Closed);
         prop_assert_eq!(hub.subscribe(Subscribe::topics(TOPICS)).unwrap_err(), SubscribeError::Closed);

@@ -61,7 +61,7 @@ fn read(subscription: &mut Subscription) -> Vec<Read> {
 fn publish(hub: &LocalHub, topics: &[usize]) -> Vec<Read> {
     let publish = |&at: &usize| {
         let text = fastrand::u32(..).to_string();
-        let sequence = hub.publish_now(&topic(TOPICS[at]), text.as_str()).unwrap().cursor().unwrap().sequence();
+        let sequence = hub.publish_now(topic(TOPICS[at]), text.as_str()).unwrap().cursor().unwrap().sequence();
         Read { sequence, topic: TOPICS[at].to_owned(), text }
     };
     topics.iter().map(publish).collect()

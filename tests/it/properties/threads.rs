@@ -22,12 +22,12 @@ fn p2_replayed_and_live_are_all_there_is() {
     const EVENTS: u64 = 30_000;
     for several in [false, true] {
         let hub = keeper();
-        let first = hub.publish_now(&topic("a"), "0").unwrap().cursor().unwrap();
+        let first = hub.publish_now(topic("a"), "0").unwrap().cursor().unwrap();
         let topics = if several { &TOPICS[..] } else { &TOPICS[..1] };
         thread::scope(|scope| {
             scope.spawn(|| {
                 for n in 1..EVENTS {
-                    hub.publish_now(&topic("a"), n.to_string()).unwrap();
+                    hub.publish_now(topic("a"), n.to_string()).unwrap();
                 }
             });
             let waker: Waker = Arc::new(Unpark(thread::current())).into();

@@ -1,7 +1,6 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use tidings::endpoint::publisher_fn;
 use tidings::{Endpoint, LocalHub, SubscribeRequest};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
@@ -20,10 +19,10 @@ fn who_resume() -> impl Iterator<Item = Speaks> {
 
 fn endpoint(hub: &LocalHub) -> Endpoint {
     let hub = hub.clone();
-    Endpoint::builder(publisher_fn(move |request: SubscribeRequest| {
+    Endpoint::builder(move |request: SubscribeRequest| {
         let hub = hub.clone();
         async move { Ok(hub.subscribe(request.subscribe_to(request.topics()))?) }
-    }))
+    })
     .drain_timeout(Duration::from_millis(500))
     .build()
 }

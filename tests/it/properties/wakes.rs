@@ -97,7 +97,7 @@ fn p8_a_waker_may_use_the_hub_when_it_is_woken_and_when_it_is_dropped() {
             let hub = hub.clone();
             Waker::from(Arc::new(Acts(move || {
                 // To one that is not followed here: else each waker that is dropped would bring the next event.
-                hub.publish_now(&topic("c/d"), "from a waker").unwrap();
+                hub.publish_now(topic("c/d"), "from a waker").unwrap();
                 drop(hub.subscribe(Subscribe::topics(TOPICS)).unwrap());
             })))
         };
@@ -106,7 +106,7 @@ fn p8_a_waker_may_use_the_hub_when_it_is_woken_and_when_it_is_dropped() {
         for _ in 0..2 {
             while subscription.poll_next(&mut Context::from_waker(&waker())).is_ready() {}
         }
-        hub.publish_now(&topic("a"), "wakes").unwrap();
+        hub.publish_now(topic("a"), "wakes").unwrap();
         while subscription.poll_next(&mut Context::from_waker(&waker())).is_ready() {}
         drop(subscription);
     }
@@ -126,7 +126,7 @@ fn p11_a_payload_and_a_format_may_use_the_hub() {
     impl Drop for Payload {
         fn drop(&mut self) {
             // The hub may be closed, by what drops the last of its history.
-            let _ = self.0.publish_now(&topic("b"), "from a payload");
+            let _ = self.0.publish_now(topic("b"), "from a payload");
             drop(self.0.subscribe(Subscribe::topics(TOPICS)));
         }
     }
@@ -139,7 +139,7 @@ fn p11_a_payload_and_a_format_may_use_the_hub() {
         }
 
         fn encode(&self, event: &EventRef<'_>, out: &mut bytes::BytesMut) {
-            self.0.publish_now(&topic("c/d"), "from a format").unwrap();
+            self.0.publish_now(topic("c/d"), "from a format").unwrap();
             out.extend_from_slice(event.event.payload());
         }
     }
@@ -147,7 +147,7 @@ fn p11_a_payload_and_a_format_may_use_the_hub() {
     let hub = LocalHub::builder().retain(tidings::Retention::count(2)).build();
     let mut subscription = hub.subscribe(Subscribe::topics(TOPICS[..2].iter().copied())).unwrap();
     for _ in 0..200 {
-        hub.publish_now(&topic("a"), Event::binary(Bytes::from_owner(Payload(hub.clone())))).unwrap();
+        hub.publish_now(topic("a"), Event::binary(Bytes::from_owner(Payload(hub.clone())))).unwrap();
     }
     let format = Publishing(hub.clone());
     let mut cx = Context::from_waker(Waker::noop());

@@ -24,7 +24,7 @@ type Acl = Vec<Vec<bool>>;
 /// An application that gives each user what of the named topics it may read.
 fn guarded(hub: &LocalHub, acl: &Acl) -> Endpoint {
     let (hub, acl) = (hub.clone(), Arc::new(acl.clone()));
-    Endpoint::new(tidings::endpoint::publisher_fn(move |request: SubscribeRequest| {
+    Endpoint::new(move |request: SubscribeRequest| {
         let user: Option<usize> = request.header("user").and_then(|user| user.parse().ok());
         let allowed = user.and_then(|user| acl.get(user)).ok_or(Rejection::Unauthorized);
         let topics = allowed.map(|allowed| {
@@ -36,7 +36,7 @@ fn guarded(hub: &LocalHub, acl: &Acl) -> Endpoint {
             false => Ok(hub.subscribe(request.subscribe_to(&topics))?),
         });
         async { subscribed }
-    }))
+    })
 }
 
 proptest! {
@@ -54,7 +54,7 @@ proptest! {
         let hub = LocalHub::builder().build();
         let cursors: Vec<_> = published.iter().enumerate().map(|(number, topic)| {
             let event = tidings::Event::text(number.to_string());
-            hub.publish_now(&Topic::new(TOPICS[*topic]).unwrap(), event).unwrap().cursor().unwrap()
+            hub.publish_now(Topic::new(TOPICS[*topic]).unwrap(), event).unwrap().cursor().unwrap()
         }).collect();
         // Anybody's cursor: of an event that this user may see, or of one that it may not.
         let cursor = cursors[at % cursors.len()];
@@ -124,7 +124,7 @@ async fn row_05_a_stolen_cursor_gives_nothing_on_a_websocket_either() {
         let acl = vec![vec![true, true, false, false], vec![false, false, true, false]];
         let address = serve_http1(&guarded(&hub, &acl)).await;
         let publish =
-            |topic: &str, text: &str| hub.publish_now(&Topic::new(topic).unwrap(), text).unwrap().cursor().unwrap();
+            |topic: &str, text: &str| hub.publish_now(Topic::new(topic).unwrap(), text).unwrap().cursor().unwrap();
         let stolen = publish("a", "mine");
         publish("a", "mine too");
         publish("b", "yours");
@@ -149,7 +149,7 @@ async fn row_05_a_stolen_cursor_gives_nothing_on_a_websocket_either() {
 #[tokio::test]
 async fn row_05_absent_and_forbidden_look_the_same_whatever_the_cursor() {
     let hub = LocalHub::builder().build();
-    let there = hub.publish_now(&Topic::new("c").unwrap(), "secret").unwrap().cursor().unwrap();
+    let there = hub.publish_now(Topic::new("c").unwrap(), "secret").unwrap().cursor().unwrap();
     let endpoint = guarded(&hub, &vec![vec![true, true, true, false]]);
     let site = Site::new(App::new(), endpoint).await;
     let before = hub.stats();
@@ -207,7 +207,7 @@ async fn row_05_a_cursor_is_not_used_before_its_bearer_is_let_in() {
     impl Publisher for Refuses {
         type Subscriber = BoxSubscriber;
 
-        async fn subscribe(&self, request: &SubscribeRequest) -> Result<tidings::Accepted<BoxSubscriber>, Rejection> {
+        async fn subscribe(&self, request: SubscribeRequest) -> Result<tidings::Accepted<BoxSubscriber>, Rejection> {
             // The cursor is a plain value here; to use it takes a hub.
             assert!(matches!(request.start(), tidings::Start::After(_)));
             Err(Rejection::Forbidden)

@@ -74,7 +74,7 @@ impl Publisher for Slow {
         request.query("key").map(std::borrow::Cow::into_owned)
     }
 
-    async fn subscribe(&self, request: &SubscribeRequest) -> Result<Accepted<BoxSubscriber>, Rejection> {
+    async fn subscribe(&self, request: SubscribeRequest) -> Result<Accepted<BoxSubscriber>, Rejection> {
         if request.path() != "/now" {
             self.work().await;
         }

@@ -3,7 +3,6 @@
 use std::sync::{Arc, Mutex};
 
 use http::Response;
-use tidings::endpoint::publisher_fn;
 use tidings::{Body, Endpoint, EndpointBuilder, LocalHub, SubscribeRequest};
 
 use super::site::Site;
@@ -114,13 +113,13 @@ async fn row_02_any_origin_opens_no_other_host() {
 async fn row_01_any_origin_page_shows_the_publisher_no_cookie() {
     let (hub, seen) = (LocalHub::new(), Arc::new(Mutex::new(Vec::new())));
     let log = seen.clone();
-    let publisher = publisher_fn(move |request: SubscribeRequest| {
+    let publisher = move |request: SubscribeRequest| {
         let cookie = request.header("cookie").map(str::to_owned);
         let token = request.header("authorization").map(str::to_owned);
         log.lock().unwrap().push((cookie, token));
         let subscription = hub.subscribe(request.subscribe_to(["news"]));
         async move { Ok(subscription?) }
-    });
+    };
     let endpoint = Endpoint::builder(publisher).allow_any_origin().allow_origin("https://app.example.org").build();
     for (origin, has_cookie) in [
         ("https://evil.example", false),

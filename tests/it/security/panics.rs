@@ -133,7 +133,7 @@ impl Dice {
 impl Publisher for Shaky {
     type Subscriber = BoxSubscriber;
 
-    async fn subscribe(&self, request: &SubscribeRequest) -> Result<Accepted<BoxSubscriber>, Rejection> {
+    async fn subscribe(&self, request: SubscribeRequest) -> Result<Accepted<BoxSubscriber>, Rejection> {
         self.dice.throw();
         let subscription = self.hub.subscribe(request.subscribe_to(["news"]))?;
         yield_now().await;

@@ -348,10 +348,10 @@ proptest! {
     /// Whatever the client and the publisher say, a refusal is one line, of texts of 128 bytes, without the query.
     #[test]
     fn row_20_refusal_in_a_log_is_one_short_line(said in any_text(), origin in any_text(), path in any_text()) {
-        let (log, builder) = Log::of(Endpoint::builder(tidings::endpoint::publisher_fn(move |_| {
+        let (log, builder) = Log::of(Endpoint::builder(move |_| {
             let rejection = tidings::Rejection::internal(said.clone());
             async { Err::<tidings::subscriber::BoxSubscriber, _>(rejection) }
-        })));
+        }));
         let endpoint = builder.build();
         let origin: Vec<u8> = origin.bytes().filter(|byte| *byte >= 32 && *byte != 127).collect();
         let path: String = path.chars().filter(|it| !matches!(it, '?' | '#')).collect();

@@ -227,10 +227,10 @@ async fn wire_every_rejection_has_its_own_words() {
         (Rejection::invalid("no \"such\" thing\n"), 400, r#"{"error":"no \"such\" thing\n"}"#),
         (Rejection::internal("password=hunter2"), 500, r#"{"error":"internal error"}"#),
     ] {
-        let endpoint = tidings::Endpoint::new(tidings::endpoint::publisher_fn(move |_| {
+        let endpoint = tidings::Endpoint::new(move |_| {
             let rejection = rejection.clone();
             async { Err::<tidings::subscriber::BoxSubscriber, _>(rejection) }
-        }));
+        });
         let response = get("/events").to(&endpoint).await;
         assert_eq!((response.status().as_u16(), &*text(response).await), (status, told));
     }

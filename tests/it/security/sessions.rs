@@ -65,8 +65,8 @@ impl Publisher for Private {
         }
     }
 
-    async fn subscribe(&self, request: &SubscribeRequest) -> Result<Accepted<Subscription>, Rejection> {
-        Ok(Accepted::new(self.hub.subscribe(request.subscribe_to(["news"]))?).data(user(request)))
+    async fn subscribe(&self, request: SubscribeRequest) -> Result<Accepted<Subscription>, Rejection> {
+        Ok(Accepted::new(self.hub.subscribe(request.subscribe_to(["news"]))?).with_data(user(&request)))
     }
 
     async fn snapshot(&self, session: &Session, _: &Gap) -> Option<Snapshot> {

@@ -43,7 +43,7 @@ impl Publisher for Logs {
         None
     }
 
-    async fn subscribe(&self, request: &SubscribeRequest) -> Result<Accepted<BoxSubscriber>, Rejection> {
+    async fn subscribe(&self, request: SubscribeRequest) -> Result<Accepted<BoxSubscriber>, Rejection> {
         match request.path() {
             "/forbidden" => Err(Rejection::Forbidden),
             "/invalid" => Err(Rejection::invalid("no such room")),

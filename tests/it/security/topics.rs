@@ -149,13 +149,13 @@ async fn row_08_a_hundred_thousand_names_leave_nothing_behind() {
 #[tokio::test(start_paused = true)]
 async fn row_08_what_is_subscribed_is_bounded_by_sessions_and_their_topics() {
     let app = App::new();
-    let endpoint = tidings::Endpoint::builder(tidings::endpoint::publisher_fn({
+    let endpoint = tidings::Endpoint::builder({
         let hub = app.hub.clone();
         move |request: tidings::SubscribeRequest| {
             let subscribed = hub.subscribe(request.subscribe_to(request.topics()));
             async { Ok(subscribed?) }
         }
-    }));
+    });
     let endpoint = endpoint.max_sessions(3).max_topics_per_request(4).build();
     let mut sessions = Vec::new();
     for number in 0..10 {
@@ -193,7 +193,7 @@ fn row_08_random_topic_names_published_stay_within_the_limits() {
     let mut random = fastrand::Rng::with_seed(8);
     // Twenty times as many as are kept.
     for number in 0..40_000 {
-        hub.publish_now(&Topic::new(format!("{:x}", random.u128(..))).unwrap(), "x").unwrap();
+        hub.publish_now(Topic::new(format!("{:x}", random.u128(..))).unwrap(), "x").unwrap();
         if number % 1_000 == 0 {
             let stats = hub.stats();
             assert!(stats.topics <= 2_000 && stats.tombstones <= 1_024 && stats.bytes <= 4 << 20, "{stats:?}");
@@ -210,7 +210,7 @@ fn row_08_random_topic_names_subscribed_to_do_not_block_publishers() {
     let flood: Vec<_> = (0..10_000).map(|_| hub.subscribe(Subscribe::topics([name(&mut random)]))).collect();
     assert_eq!(flood.iter().filter(|subscribed| subscribed.is_ok()).count(), 2_000);
     for _ in 0..5_000 {
-        hub.publish_now(&name(&mut random), "x").unwrap();
+        hub.publish_now(name(&mut random), "x").unwrap();
     }
     assert_eq!((kept(&hub, &news), hub.stats().topics), (50, 4_000));
 }
@@ -221,7 +221,7 @@ fn row_34_honest_topics_keep_their_history_while_clients_flood_topics() {
         let (hub, news) = flooded_hub();
         for number in 0..20_000 {
             let event = Event::text("x".repeat(payload));
-            hub.publish_now(&Topic::new(format!("flood/{number}")).unwrap(), event).unwrap();
+            hub.publish_now(Topic::new(format!("flood/{number}")).unwrap(), event).unwrap();
         }
         assert!(hub.stats().evicted_by_budget > 15_000);
         assert_eq!(kept(&hub, &news), 50);

@@ -9,7 +9,6 @@ use bytes::Bytes;
 use http::{Request, Version};
 use http_body_util::{BodyExt, Empty};
 use proptest::prelude::*;
-use tidings::endpoint::publisher_fn;
 use tidings::subscriber::{Delivery, EncodedBatch, EncodedDelivery, Format};
 use tidings::{
     Body, BodyError, Cursor, Endpoint, EndpointBuilder, Event, Rejection, SessionEnd, SubscribeRequest, Subscriber,
@@ -76,10 +75,10 @@ impl Subscriber for Once {
 
 fn builder(held: &Held) -> EndpointBuilder {
     let held = held.clone();
-    Endpoint::builder(publisher_fn(move |_: SubscribeRequest| {
+    Endpoint::builder(move |_: SubscribeRequest| {
         let once = Once(held.clone(), false);
         async move { Ok::<_, Rejection>(once) }
-    }))
+    })
 }
 
 async fn ask(endpoint: &Endpoint, transport: Transport, version: Version) -> Body {

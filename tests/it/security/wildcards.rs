@@ -110,14 +110,14 @@ async fn row_30_wildcard_in_a_path_parameter_is_refused_on_every_transport() {
 #[tokio::test]
 async fn row_30_wildcard_in_a_publishers_path_is_refused_and_closes_a_pages_websocket() {
     let hub = LocalHub::new();
-    let endpoint = Endpoint::new(tidings::endpoint::publisher_fn({
+    let endpoint = Endpoint::new({
         let hub = hub.clone();
         move |request: SubscribeRequest| {
             let path = percent_decode_str(request.path()).decode_utf8_lossy().into_owned();
             let subscribed = hub.subscribe(request.subscribe_to([format!("rooms{path}")]));
             async { Ok(subscribed?) }
         }
-    }));
+    });
     let address = serve_http1(&endpoint).await;
     for path in ["/%2A%2A", "/*", "/a/%2A"] {
         for transport in TRANSPORTS {

@@ -5,7 +5,7 @@ use crate::mount::wire::http2;
 use crate::mount::wire::raw::Raw;
 use crate::mount::world::App;
 
-/// EventRef in one go, and more than the write buffer, which is as large as the largest head.
+/// Published in one go, and more than the write buffer, which is as large as the largest head.
 const COUNT: usize = 400;
 const SIZE: usize = 1_000;
 

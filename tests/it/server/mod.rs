@@ -30,7 +30,7 @@ pub(crate) fn router(app: &App, endpoint: &Endpoint) -> Router {
 }
 
 async fn say(State(hub): State<LocalHub>, text: String) -> &'static str {
-    hub.publish_now(&Topic::new("news").unwrap(), text).unwrap();
+    hub.publish_now(Topic::new("news").unwrap(), text).unwrap();
     "said"
 }
 

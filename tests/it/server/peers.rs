@@ -3,7 +3,6 @@ use std::net::SocketAddr;
 use axum::extract::ConnectInfo;
 use axum::routing::get;
 use axum::{Extension, Router};
-use tidings::endpoint::publisher_fn;
 use tidings::server::{PeerAddr, bind, serve};
 use tidings::{Endpoint, SubscribeRequest, Topic};
 
@@ -28,14 +27,14 @@ async fn handler_reads_the_peer_address_by_both_extractors() {
 async fn endpoint_is_served_without_a_router_and_its_publisher_reads_the_peer_address() {
     let app = App::new();
     let hub = app.hub.clone();
-    let endpoint = Endpoint::new(publisher_fn(move |request: SubscribeRequest| {
+    let endpoint = Endpoint::new(move |request: SubscribeRequest| {
         let peer = request.extension::<PeerAddr>().map(|peer| peer.0.ip().is_loopback());
         let subscription = hub.subscribe(request.subscribe_to(["news"]));
         async move {
             assert_eq!(peer, Some(true));
             Ok(subscription?)
         }
-    }));
+    });
     let server = serve(bind("localhost:0").await.unwrap(), endpoint);
     let address = server.local_addr().unwrap();
     tokio::spawn(server.into_future());
@@ -43,7 +42,7 @@ async fn endpoint_is_served_without_a_router_and_its_publisher_reads_the_peer_ad
     client.send("GET /?transport=sse HTTP/1.1\r\nHost: localhost\r\n\r\n").await;
     client.head().await;
     client.until("\n\n").await;
-    app.hub.publish_now(&Topic::new("news").unwrap(), "one").unwrap();
+    app.hub.publish_now(Topic::new("news").unwrap(), "one").unwrap();
     assert!(client.until("\n\n").await.contains("data: one\n"));
 }
 

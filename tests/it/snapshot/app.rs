@@ -133,9 +133,9 @@ impl Drop for Running<'_> {
 impl Publisher for App {
     type Subscriber = Subscription;
 
-    async fn subscribe(&self, request: &SubscribeRequest) -> Result<Accepted<Subscription>, Rejection> {
+    async fn subscribe(&self, request: SubscribeRequest) -> Result<Accepted<Subscription>, Rejection> {
         let subscription = self.0.board.hub().subscribe(request.subscribe_to(["a"]))?;
-        let attach = Accepted::new(subscription).data("the user");
+        let attach = Accepted::new(subscription).with_data("the user");
         match request.start() == Start::Now && self.0.opens.load(Ordering::Relaxed) {
             true => Ok(attach.with_snapshot(self.state())),
             false => Ok(attach),

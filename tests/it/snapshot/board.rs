@@ -48,7 +48,7 @@ impl Board {
         let count = state.counts.entry(topic.to_owned()).or_default();
         *count += 1;
         let event = count.to_string();
-        state.as_of = state.hub.publish_now(&Topic::new(topic).unwrap(), event).unwrap().cursor().unwrap();
+        state.as_of = state.hub.publish_now(Topic::new(topic).unwrap(), event).unwrap().cursor().unwrap();
     }
 
     /// The counts as events: `reset`, `=3` of each topic, `done`.

@@ -5,7 +5,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use tidings::endpoint::publisher_fn;
 use tidings::subscriber::Delivery;
 use tidings::{Cursor, Endpoint, GapReason, Rejection, SubscribeRequest, Subscriber, Subscription, Transport};
 use tokio::time::timeout;
@@ -286,7 +285,7 @@ impl Subscriber for Drops {
 async fn client_whose_events_were_lost_in_a_panic_gets_them_when_it_is_back() {
     for number in 0..Speaks::ALL.len() * 2 {
         let (board, panics) = (Board::new(100), Arc::new(AtomicBool::new(true)));
-        let endpoint = Endpoint::new(publisher_fn({
+        let endpoint = Endpoint::new({
             let (board, panics) = (board.clone(), panics.clone());
             move |request: SubscribeRequest| {
                 let (board, panics) = (board.clone(), panics.clone());
@@ -295,7 +294,7 @@ async fn client_whose_events_were_lost_in_a_panic_gets_them_when_it_is_back() {
                     Ok::<_, Rejection>(Drops { inner, panics })
                 }
             }
-        }));
+        });
         let way = Server::of(&endpoint).await.ways().nth(number).unwrap();
         board.count("a");
         let before = board.hub().cursor().to_string();

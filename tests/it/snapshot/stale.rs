@@ -36,7 +36,7 @@ impl Names {
 fn hub(retain: usize, first: usize, second: usize) -> LocalHub {
     let hub = LocalHub::builder().retain(Retention::count(retain)).build();
     for (topic, events) in [("t/a", first), ("t/b", second)] {
-        (0..events).for_each(|_| assert!(hub.publish_now(&Topic::new(topic).unwrap(), "x").is_ok()));
+        (0..events).for_each(|_| assert!(hub.publish_now(Topic::new(topic).unwrap(), "x").is_ok()));
     }
     hub
 }

@@ -43,7 +43,7 @@ async fn lag_is_what_the_source_has_that_was_not_handed_on() {
     for number in 0..5 {
         house.publish(&number.to_string());
     }
-    house.hub.publish_now(&Topic::new("of/another").unwrap(), "x").unwrap();
+    house.hub.publish_now(Topic::new("of/another").unwrap(), "x").unwrap();
     assert_eq!(lag(), Some(6), "an upper bound: it may all be the client's");
     let mut left = 5;
     while left > 0 {

@@ -79,7 +79,7 @@ impl House {
     }
 
     pub(crate) fn publish(&self, text: &str) -> Cursor {
-        self.hub.publish_now(&Topic::new("news").unwrap(), text).unwrap().cursor().unwrap()
+        self.hub.publish_now(Topic::new("news").unwrap(), text).unwrap().cursor().unwrap()
     }
 
     pub(crate) fn lines(&self) -> Vec<Line> {
@@ -132,7 +132,7 @@ impl Publisher for House {
         given.or_else(|| request.query("anonymous").is_none().then(|| "anybody".to_owned()))
     }
 
-    async fn subscribe(&self, request: &SubscribeRequest) -> Result<Accepted<BoxSubscriber>, Rejection> {
+    async fn subscribe(&self, request: SubscribeRequest) -> Result<Accepted<BoxSubscriber>, Rejection> {
         assert!(request.session().is_none());
         if request.path() == "/forbidden" {
             return Err(Rejection::Forbidden);
@@ -158,7 +158,7 @@ impl Publisher for House {
             attach = attach.with_lifetime(Duration::from_millis(lifetime.parse().unwrap()));
         }
         if let Some(user) = request.query("user") {
-            attach = attach.data(user.into_owned());
+            attach = attach.with_data(user.into_owned());
         }
         Ok(attach)
     }

@@ -28,14 +28,14 @@ impl Publisher for Slow {
         Some("anybody".to_owned())
     }
 
-    async fn subscribe(&self, request: &SubscribeRequest) -> Result<Accepted<BoxSubscriber>, Rejection> {
+    async fn subscribe(&self, request: SubscribeRequest) -> Result<Accepted<BoxSubscriber>, Rejection> {
         if self.subscribes {
             self.go.notified().await;
         }
         let start = if request.start() == Start::Now { Start::Oldest } else { request.start() };
         let user = Arc::new(());
         self.users.lock().unwrap().push(Arc::downgrade(&user));
-        Ok(Accepted::new(self.hub.subscribe(Subscribe::topics(["news"]).start(start))?.boxed()).data(user))
+        Ok(Accepted::new(self.hub.subscribe(Subscribe::topics(["news"]).start(start))?.boxed()).with_data(user))
     }
 
     async fn snapshot(&self, _: &Session, _: &Gap) -> Option<Snapshot> {
@@ -51,7 +51,7 @@ async fn a_short_poll_that_is_cut_off_is_not_answered() {
     for (is_revoked, status) in [(false, 200), (true, 401)] {
         let app = Slow::default();
         let endpoint = Endpoint::builder(app.clone()).drain_timeout(Duration::from_secs(1)).build();
-        app.hub.publish_now(&Topic::new("news").unwrap(), "missed").unwrap();
+        app.hub.publish_now(Topic::new("news").unwrap(), "missed").unwrap();
         let poll = tokio::spawn({
             let endpoint = endpoint.clone();
             async move {

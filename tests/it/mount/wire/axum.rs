@@ -48,7 +48,7 @@ async fn an_endpoint_is_a_route_and_a_handlers_answer() {
         client.send(format!("GET {target} HTTP/1.1\r\nHost: h\r\nAccept: text/event-stream\r\n\r\n")).await;
         assert!(client.head().await.contains("\r\ncontent-type: text/event-stream\r\n"));
         client.until("\n\n").await;
-        app.hub.publish_now(&tidings::Topic::new(topic).unwrap(), topic).unwrap();
+        app.hub.publish_now(tidings::Topic::new(topic).unwrap(), topic).unwrap();
         assert!(client.until("\n\n").await.contains(&format!("data: {topic}\n")));
     }
 }
@@ -129,5 +129,31 @@ async fn what_has_no_body_has_no_length() {
         assert!(head.starts_with(&format!("http/1.1 {status}\r\n")), "{head}");
         // RFC 9110 §8.6: a HEAD's and a 304's would be that of the GET's 200.
         assert!(!head.contains("content-length") && !head.contains("transfer-encoding"), "{method} {target} {head}");
+    }
+}
+
+#[tokio::test]
+async fn publish_error_is_a_response_with_its_text_and_a_status() {
+    use axum::response::IntoResponse;
+    use tidings::{Event, PublishError};
+
+    let hub = LocalHub::builder().max_event(100).max_topics(1).build();
+    let publish = |name: &str, text: &str| hub.publish_now(name, Event::text(text.to_owned()));
+    let large = "x".repeat(101);
+    let errors = [
+        (publish("a//b", "x").unwrap_err(), 400, None),
+        (publish("news", &large).unwrap_err(), 413, None),
+        (hub.publish_batch([("a", "x"), ("b", "x")]).unwrap_err(), 507, None),
+        (PublishError::Unavailable("no server".into()), 503, Some("5")),
+        (PublishError::OutcomeUnknown("connection lost".into()), 504, None),
+    ];
+    hub.close();
+    for (error, status, retry) in errors.into_iter().chain([(publish("news", "x").unwrap_err(), 503, Some("5"))]) {
+        let text = error.to_string();
+        let response = error.into_response();
+        assert_eq!(response.status().as_u16(), status, "{text}");
+        assert_eq!(response.headers().get("retry-after").map(|value| value.to_str().unwrap()), retry, "{text}");
+        let body = axum::body::to_bytes(response.into_body(), 1 << 16).await.unwrap();
+        assert_eq!(serde_json::from_slice::<serde_json::Value>(&body).unwrap(), serde_json::json!({ "error": text }));
     }
 }

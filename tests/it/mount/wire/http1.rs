@@ -126,7 +126,7 @@ async fn a_client_that_takes_nothing_loses_its_session_though_hyper_asks_for_not
     while endpoint.session_count() == 2 {
         // More than all buffers between the two can hold, and then time.
         for _ in 0..if looks < 4 { 100 } else { 1 } {
-            app.hub.publish_now(&Topic::new("news").unwrap(), big.as_str()).unwrap();
+            app.hub.publish_now(Topic::new("news").unwrap(), big.as_str()).unwrap();
             well.until("\n\n").await;
         }
         timer.advance(Duration::from_millis(2_500));

@@ -170,7 +170,7 @@ async fn row_23_websocket_over_http_2_that_reads_nothing_is_ended_and_its_siblin
 
 #[tokio::test]
 async fn a_panic_ends_its_own_stream_and_not_the_connection() {
-    let endpoint = Endpoint::new(tidings::endpoint::publisher_fn(|request: tidings::SubscribeRequest| {
+    let endpoint = Endpoint::new(|request: tidings::SubscribeRequest| {
         let panics = request.path() == "/panic";
         let mut first = true;
         let subscriber = Scripted(Box::new(move || match (std::mem::replace(&mut first, false), panics) {
@@ -179,7 +179,7 @@ async fn a_panic_ends_its_own_stream_and_not_the_connection() {
             (false, false) => Poll::Pending,
         }));
         async move { Ok::<_, tidings::Rejection>(subscriber) }
-    }));
+    });
     let mut client = connect(serve_http2(&endpoint).await).await;
     let mut well = client.send_request(get("/?transport=sse")).await.unwrap().into_body();
     let mut sick = client.send_request(get("/panic?transport=sse")).await.unwrap().into_body();

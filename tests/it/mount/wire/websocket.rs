@@ -170,7 +170,7 @@ async fn closing_rejection_or_panic_closes_its_own_socket_only() {
 
 #[tokio::test]
 async fn a_panic_in_a_subscriber_ends_its_own_socket() {
-    let endpoint = tidings::Endpoint::new(tidings::endpoint::publisher_fn(|_| async {
+    let endpoint = tidings::Endpoint::new(|_| async {
         struct Panics;
 
         impl tidings::Subscriber for Panics {
@@ -180,7 +180,7 @@ async fn a_panic_in_a_subscriber_ends_its_own_socket() {
         }
 
         Ok::<_, tidings::Rejection>(Panics)
-    }));
+    });
     let mut client = Raw::connect(serve_http1(&endpoint).await).await;
     client.send(hello("/events", "")).await;
     client.head().await;

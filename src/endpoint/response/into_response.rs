@@ -1,0 +1,48 @@
+use std::time::Duration;
+
+use axum_core::response::{IntoResponse, Response};
+use http::StatusCode;
+
+use super::answer;
+use super::challenge::Challenge;
+use super::headers;
+use crate::contract::{PublishError, Rejection};
+use crate::endpoint::reject::refusal::Refusal;
+
+/// Returns the status of the rejection's table with the body `{"error":"…"}`. A 401 has `WWW-Authenticate: Bearer`. Only an
+/// endpoint can tell an `EventSource` to retry later: [`Endpoint::handle`](crate::Endpoint::handle) does.
+#[cfg_attr(docsrs, doc(cfg(feature = "axum")))]
+impl IntoResponse for Rejection {
+    fn into_response(self) -> Response {
+        respond(Refusal::of(self, &Challenge::default()))
+    }
+}
+
+/// Returns the error's text as `{"error":"…"}`, with a status:
+///
+/// | error | status |
+/// |---|---|
+/// | [`Topic`](Self::Topic) | 400 |
+/// | [`TooLarge`](Self::TooLarge) | 413 |
+/// | [`Full`](Self::Full), [`TooManyTopics`](Self::TooManyTopics) | 507 |
+/// | [`Closed`](Self::Closed), [`Unavailable`](Self::Unavailable) | 503 with `Retry-After: 5` |
+/// | [`OutcomeUnknown`](Self::OutcomeUnknown) | 504 |
+#[cfg_attr(docsrs, doc(cfg(feature = "axum")))]
+impl IntoResponse for PublishError {
+    fn into_response(self) -> Response {
+        let text = self.to_string();
+        respond(match self {
+            Self::Topic(_) => Refusal::bad(text),
+            Self::TooLarge { .. } => Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, text),
+            Self::Full { .. } | Self::TooManyTopics { .. } => Refusal::new(StatusCode::INSUFFICIENT_STORAGE, text),
+            Self::Closed | Self::Unavailable(_) => Refusal::later(Duration::from_secs(5)).why(text),
+            Self::OutcomeUnknown(_) => Refusal::new(StatusCode::GATEWAY_TIMEOUT, text),
+        })
+    }
+}
+
+fn respond(refusal: Refusal) -> Response {
+    let mut response = answer::refusal(refusal);
+    headers::dress(&mut response, None);
+    response.map(axum_core::body::Body::new)
+}
