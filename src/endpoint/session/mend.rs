@@ -32,7 +32,8 @@ pub(crate) fn feed(member: &Arc<Member>, turn: Option<Session>, attach: Accepted
 }
 
 impl Mend for State {
-    /// None where too many calls of the publisher are under way, or it takes too long. Its panic ends the session.
+    /// Asks the publisher. `None` if too many of its calls are under way, or if it takes too long. Its panic ends the
+    /// session.
     fn mend(&mut self, gap: &Gap) -> Mending {
         let (member, turn, gap) = (self.member.clone(), self.turn.clone(), gap.clone());
         Box::pin(async move {
@@ -64,5 +65,12 @@ impl Mend for State {
                 }
             }
         })
+    }
+
+    fn too_large(&mut self) {
+        let Self { member, turn } = self;
+        let text = format!("snapshot has an event that is too large: max_event is {}", member.shared.config.max_event);
+        let refused = Refused::new(RefusalCause::Publisher, &text);
+        member.shared.tell(&refused.of_session(turn.as_ref().unwrap_or(&member.who)));
     }
 }
