@@ -9,8 +9,7 @@ use http_body::{Frame, SizeHint};
 use super::poll::replies::Payload;
 #[cfg(feature = "sse")]
 use super::reject::soft_reject::SoftReject;
-use super::stream::bell::Awaited;
-use super::stream::live::Live;
+use super::stream::live::LiveBody;
 
 /// The body of an endpoint's answer: nothing, a poll's reply, or a live stream.
 ///
@@ -26,7 +25,7 @@ enum Kind {
         others: std::vec::IntoIter<Bytes>,
         left: u64,
     },
-    Live(Awaited),
+    Live(LiveBody),
     #[cfg(feature = "sse")]
     SoftReject(SoftReject),
 }
@@ -71,8 +70,8 @@ impl Body {
         }
     }
 
-    pub(crate) fn live(live: Live) -> Self {
-        Self(Kind::Live(Awaited::new(live)))
+    pub(crate) fn live(live: LiveBody) -> Self {
+        Self(Kind::Live(live))
     }
 
     #[cfg(feature = "sse")]

@@ -4,7 +4,6 @@ use std::task::Poll;
 use std::time::Duration;
 
 use super::service::Endpoint;
-use crate::endpoint::session::SessionEnd;
 use crate::time::{Clock, Timer};
 
 /// The longest pause between two sessions' ends: fifty a second come back to the others without harm, so a few sessions
@@ -35,7 +34,7 @@ impl Endpoint {
         shared.registry.spread(step * count);
         let mut at = wheel.now();
         for session in sessions {
-            session.leave_at(at);
+            session.drain_at(at);
             at += step;
         }
         async move {
@@ -50,7 +49,7 @@ impl Endpoint {
                 gone => gone,
             })
             .await;
-            shared.registry.members().iter().for_each(|session| session.cut(SessionEnd::Drained));
+            shared.registry.members().iter().for_each(|session| session.cut());
         }
     }
 

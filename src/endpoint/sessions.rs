@@ -1,6 +1,6 @@
 use super::service::Endpoint;
 use super::session::SessionInfo;
-use crate::endpoint::session::{Session, SessionEnd, SessionId};
+use crate::endpoint::session::{Session, SessionId};
 use crate::model::Topic;
 
 /// Sessions that are looked up under one lock of the registry, which every request takes too.
@@ -46,9 +46,9 @@ impl Endpoint {
         while page.len() < limit {
             let members = self.shared().registry.members_after(after, AT_ONCE.min(limit - page.len()));
             let Some(last) = members.last() else { break };
-            after = Some(last.who.id());
+            after = Some(last.session.id());
             // One that has left since is passed over.
-            page.extend(members.iter().filter_map(|member| member.info()));
+            page.extend(members.iter().filter_map(|entry| entry.info()));
         }
         page
     }
@@ -67,7 +67,7 @@ impl Endpoint {
     #[must_use]
     pub fn presence(&self, topic: &Topic) -> usize {
         let follows = |session: &Session| session.topics().iter().any(|pattern| pattern.matches(topic));
-        self.shared().registry.members().iter().filter(|member| follows(&member.who)).count()
+        self.shared().registry.members().iter().filter(|entry| follows(&entry.session)).count()
     }
 
     /// Ends a session in an orderly way, as its turn in a drain would: what is ready goes out, with its transport's
@@ -76,7 +76,7 @@ impl Endpoint {
     ///
     /// Whether there was such a session that was not being ended.
     pub fn disconnect(&self, id: SessionId) -> bool {
-        self.shared().registry.get(id).is_some_and(|member| member.leave_now(SessionEnd::Disconnected))
+        self.shared().registry.get(id).is_some_and(|entry| entry.disconnect())
     }
 
     /// Disconnects every session that matches. Returns their number.
@@ -84,7 +84,7 @@ impl Endpoint {
     /// They are not paced: for very many there is [`drain`](Self::drain).
     pub fn disconnect_where(&self, is_meant: impl Fn(&Session) -> bool) -> usize {
         let members = self.shared().registry.members().into_iter();
-        members.filter(|member| is_meant(&member.who) && member.leave_now(SessionEnd::Disconnected)).count()
+        members.filter(|entry| is_meant(&entry.session) && entry.disconnect()).count()
     }
 
     /// Ends a client's right: from this call's return on not one more event goes out to it. What another thread was
@@ -97,12 +97,12 @@ impl Endpoint {
     ///
     /// Whether there was such a session that had a right.
     pub fn revoke(&self, id: SessionId) -> bool {
-        self.shared().registry.get(id).is_some_and(|member| member.revoke())
+        self.shared().registry.get(id).is_some_and(|entry| entry.revoke())
     }
 
     /// Revokes every session that matches. Returns their number.
     pub fn revoke_where(&self, is_meant: impl Fn(&Session) -> bool) -> usize {
         let members = self.shared().registry.members().into_iter();
-        members.filter(|member| is_meant(&member.who) && member.revoke()).count()
+        members.filter(|entry| is_meant(&entry.session) && entry.revoke()).count()
     }
 }

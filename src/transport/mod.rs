@@ -21,6 +21,8 @@ pub mod short_poll;
 #[cfg(feature = "sse")]
 #[cfg_attr(docsrs, doc(cfg(feature = "sse")))]
 pub mod sse;
+#[cfg(any(feature = "chunked", feature = "sse", feature = "websocket", feature = "http"))]
+pub(crate) mod wake_flag;
 #[cfg(feature = "websocket")]
 #[cfg_attr(docsrs, doc(cfg(feature = "websocket")))]
 pub mod websocket;

@@ -18,13 +18,13 @@ use crate::endpoint::request::negotiate::Wanted;
 use crate::endpoint::response::future::Answer;
 use crate::endpoint::response::headers::{self, TIDINGS_RETRY_MS, number};
 use crate::endpoint::server::connection::Hop;
-use crate::endpoint::session::SessionEnd;
 #[cfg(feature = "long-poll")]
-use crate::endpoint::session::Tracked;
-use crate::endpoint::session::{Order, Visit};
+use crate::endpoint::session::MeteredSubscriber;
+use crate::endpoint::session::SessionEnd;
+use crate::endpoint::session::{Order, SessionEntry, SessionGuard};
 use crate::endpoint::shared::Shared;
 use crate::endpoint::stream::flow::{Flow, ReplyFlow};
-use crate::endpoint::stream::live::Live;
+use crate::endpoint::stream::live::LiveBody;
 #[cfg(feature = "long-poll")]
 use crate::endpoint::time::sleep::WheelSleep;
 use crate::model::Cursor;
@@ -51,10 +51,11 @@ pub(crate) fn short(mut arrival: Arrival, hop: Hop) -> impl Future<Output = Resu
     async move {
         let Visitor { guest, attach } = arrival.let_in().await?;
         let Arrival { shared, wanted, .. } = &arrival;
-        let mut visit = shared.admit_poll(wanted, guest).await?;
-        let mut queue = PollQueue::new(visit.feed(attach, wanted.start)).max_batch_bytes(shared.config.max_batch_bytes);
+        let mut guard = shared.admit_poll(wanted, guest).await?;
+        let mut queue =
+            PollQueue::new(guard.subscriber(attach, wanted.start)).max_batch_bytes(shared.config.max_batch_bytes);
         poll_fn(|cx| {
-            let order = visit.poll_order(cx);
+            let order = guard.poll_order(cx);
             if let Poll::Ready(Order::Cut | Order::Revoke) = order {
                 return Poll::Ready(());
             }
@@ -63,13 +64,13 @@ pub(crate) fn short(mut arrival: Arrival, hop: Hop) -> impl Future<Output = Resu
         })
         .await;
         let reply = queue.finish();
-        visit.cut_off().map_or(Ok(()), |order| Err(shared.refuse_cut_off(order)))?;
+        guard.cut_off().map_or(Ok(()), |order| Err(shared.refuse_cut_off(order)))?;
         let retry = match reply.end {
             _ if reply.more => Duration::ZERO,
             Some(_) => shared.config.jittered_retry(),
             None => shared.config.jittered_hint(reply.next_in),
         };
-        Terms::of(shared, wanted, hop).answer(visit, reply, retry).map(Answer::Now)
+        Terms::of(shared, wanted, hop).answer(guard, reply, retry).map(Answer::Now)
     }
 }
 
@@ -86,21 +87,21 @@ pub(crate) fn long(mut arrival: Arrival, hop: Hop) -> impl Future<Output = Resul
         let Visitor { guest, attach } = arrival.let_in().await?;
         let Arrival { shared, wanted, .. } = &arrival;
         let came = guest.came;
-        let visit = shared.admit_poll(wanted, guest).await?;
+        let guard = shared.admit_poll(wanted, guest).await?;
         let (config, interval) = (&shared.config, shared.config.jittered_interval());
-        let feed = visit.feed(attach, wanted.start);
+        let feed = guard.subscriber(attach, wanted.start);
         // A client without a cursor cannot resume if its held poll is cut, so its first poll is answered soon, with one.
         let is_first = wanted.start == Start::Now && feed.cursor().is_some();
         let longest = if is_first { interval.unwrap_or_default().max(FIRST_HOLD) } else { Duration::MAX };
         let hold = came + config.jittered_hold(wanted.wait).min(longest);
-        let deadline = visit.right().map_or(hold, |right| right.min(hold));
+        let deadline = guard.expires().map_or(hold, |at| at.min(hold));
         let mut waiter = LongPollWaiter::asleep(feed, shared.runtime.wheel.sleep(deadline), deadline)
             .max_batch_bytes(config.max_batch_bytes);
         if let Some(interval) = interval {
             waiter = waiter.not_before(came + interval);
         }
         let terms = Terms::of(shared, wanted, hop);
-        Ok(Answer::Held(Box::pin(Held { visit: Some(visit), waiter, order: None, terms })))
+        Ok(Answer::Held(Box::pin(Held { guard: Some(guard), waiter, order: None, terms })))
     }
 }
 
@@ -108,8 +109,8 @@ pub(crate) fn long(mut arrival: Arrival, hop: Hop) -> impl Future<Output = Resul
 #[cfg(feature = "long-poll")]
 struct Held {
     /// Taken with the reply.
-    visit: Option<Visit>,
-    waiter: LongPollWaiter<Tracked, WheelSleep>,
+    guard: Option<SessionGuard>,
+    waiter: LongPollWaiter<MeteredSubscriber, WheelSleep>,
     /// Order that the poll was given.
     order: Option<Order>,
     terms: Terms,
@@ -119,7 +120,7 @@ struct Held {
 impl Held {
     /// `None`: there is to be none.
     fn poll_reply(&mut self, cx: &mut Context<'_>) -> Poll<Option<Reply>> {
-        if let Some(Poll::Ready(given)) = self.visit.as_mut().map(|visit| visit.poll_order(cx)) {
+        if let Some(Poll::Ready(given)) = self.guard.as_mut().map(|guard| guard.poll_order(cx)) {
             self.order = Some(given);
             self.waiter.finish();
         }
@@ -137,8 +138,8 @@ impl Future for Held {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let reply = ready!(self.poll_reply(cx));
         // It is not polled after its end.
-        let Some(visit) = self.visit.take() else { return Poll::Pending };
-        Poll::Ready(self.terms.answer_held(visit, self.order, reply).map(Answer::Now))
+        let Some(guard) = self.guard.take() else { return Poll::Pending };
+        Poll::Ready(self.terms.answer_held(guard, self.order, reply).map(Answer::Now))
     }
 }
 
@@ -159,39 +160,44 @@ impl Terms {
 
     /// Answers a poll that was held and was given this order. `None`: there is to be no reply.
     #[cfg(feature = "long-poll")]
-    fn answer_held(&self, visit: Visit, order: Option<Order>, reply: Option<Reply>) -> Result<Response<Body>, Refusal> {
-        visit.cut_off().map_or(Ok(()), |order| Err(visit.shared().refuse_cut_off(order)))?;
-        let reply = reply.ok_or_else(|| visit.shared().later())?;
+    fn answer_held(
+        &self,
+        guard: SessionGuard,
+        order: Option<Order>,
+        reply: Option<Reply>,
+    ) -> Result<Response<Body>, Refusal> {
+        guard.cut_off().map_or(Ok(()), |order| Err(guard.shared().refuse_cut_off(order)))?;
+        let reply = reply.ok_or_else(|| guard.shared().later())?;
         if order.is_some() && !reply.is_complete() {
             // It might have been, had the poll not been ended.
-            return Err(visit.shared().later());
+            return Err(guard.shared().later());
         }
         // The next poll may come at once, unless it would find a closed door or the end again.
         let pause = order.is_some() || (reply.end.is_some() && !reply.more);
-        let retry = if pause { visit.shared().config.jittered_retry() } else { Duration::ZERO };
-        self.answer(visit, reply, retry)
+        let retry = if pause { guard.shared().config.jittered_retry() } else { Duration::ZERO };
+        self.answer(guard, reply, retry)
     }
 
     /// A reply as a response: 200, or 304 to a client that holds all there is and said so; 500 where there would be
     /// more, had the application's code not failed.
-    fn answer(&self, mut visit: Visit, reply: Reply, retry: Duration) -> Result<Response<Body>, Refusal> {
+    fn answer(&self, mut guard: SessionGuard, reply: Reply, retry: Duration) -> Result<Response<Body>, Refusal> {
         if reply.end == Some(SubscriptionEnd::Failed) && (reply.is_empty() || reply.cursor.is_none()) {
             return Err(Refusal::failed("subscriber failed"));
         }
         if !reply.is_complete() {
-            return Err(Refusal::no_cursors(visit.shared().config.transports));
+            return Err(Refusal::no_cursors(guard.shared().config.transports));
         }
         let unchanged = reply.is_empty() && reply.cursor.is_some() && reply.cursor == self.holds.as_deref().copied();
-        let (tag, payload) = visit.shared().replies.of(reply);
+        let (tag, payload) = guard.shared().replies.of(reply);
         let len = payload.len();
         let is_watched = !unchanged && len > self.hop.first_frame();
         if !is_watched {
-            visit.ends(SessionEnd::Silent);
-            visit.shared().counters.sent(if unchanged { 0 } else { len as u64 });
+            guard.ends(SessionEnd::Silent);
+            guard.shared().counters.sent(if unchanged { 0 } else { len as u64 });
         }
         let mut response = Response::new(match unchanged {
             true => Body::empty(),
-            false if is_watched => self.watched(visit, payload),
+            false if is_watched => self.watched(guard, payload),
             false => Body::reply(payload),
         });
         *response.headers_mut() = headers::of_reply(tag, self.applied);
@@ -210,11 +216,11 @@ impl Terms {
     /// Returns the body of a reply that is more than the HTTP stack takes at once: the write timeout ends it, as it ends a
     /// stream. The poll is under way until then, so that its session can be ended and counts for its key.
     #[cold]
-    fn watched(&self, visit: Visit, payload: Payload) -> Body {
-        let member = visit.member();
-        // The polls of a run share a session, and each has a body of its own.
-        let body = Visit::alone(&member.shared, member.who.clone(), member.shared.runtime.wheel.now(), None);
-        let flow = Flow::Reply(Box::new(ReplyFlow::new(payload.into_parts(), visit)));
-        Body::live(Live::new(body, flow, self.hop.clone()))
+    fn watched(&self, guard: SessionGuard, payload: Payload) -> Body {
+        let SessionEntry { shared, session, .. } = &**guard.entry();
+        // The polls of a poll session share it, and each has a body of its own.
+        let body = SessionGuard::new(shared, session.clone(), shared.runtime.wheel.now(), None);
+        let flow = Flow::Reply(Box::new(ReplyFlow::new(payload.into_parts(), guard)));
+        Body::live(LiveBody::new(body, flow, self.hop.clone()))
     }
 }

@@ -12,8 +12,9 @@ use crate::contract::{Start, Transport};
 use crate::endpoint::body::{Body, BodyError};
 use crate::endpoint::request::accept::LinesType;
 use crate::endpoint::response::answer;
+use crate::endpoint::session::FLUSH;
 use crate::endpoint::shared::Shared;
-use crate::endpoint::stream::live::{AIR, Piece};
+use crate::endpoint::stream::live::Piece;
 use crate::time::{Sleep, Timer};
 
 /// The body of a soft reject: one block, and then it breaks off.
@@ -45,7 +46,7 @@ impl SoftReject {
         }
         if self.place.is_some() {
             let wheel = &self.shared.runtime.wheel;
-            let air = self.air.get_or_insert_with(|| wheel.sleep_until(wheel.after(AIR)));
+            let air = self.air.get_or_insert_with(|| wheel.sleep_until(wheel.after(FLUSH)));
             ready!(air.as_mut().poll(cx));
             self.place = None;
         }

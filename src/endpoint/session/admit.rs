@@ -8,7 +8,7 @@ use crate::contract::{Rejection, Transport};
 use crate::endpoint::reject::refusal::Refusal;
 use crate::endpoint::request::negotiate::Wanted;
 use crate::endpoint::session::{Label, Session};
-use crate::endpoint::session::{NoTurn, Visit};
+use crate::endpoint::session::{NoEffect, SessionGuard};
 use crate::endpoint::shared::Shared;
 use crate::model::Pattern;
 
@@ -28,7 +28,7 @@ pub(crate) struct Guest {
 
 impl Shared {
     /// A session for a client, with a place in the registry. The publisher knows of it.
-    pub(crate) fn admit(self: &Arc<Self>, wanted: &Wanted, guest: Guest) -> Result<Visit, Refusal> {
+    pub(crate) fn admit(self: &Arc<Self>, wanted: &Wanted, guest: Guest) -> Result<SessionGuard, Refusal> {
         self.unregistered(wanted, guest).join().map_err(|_| self.later())
     }
 
@@ -42,11 +42,11 @@ impl Shared {
         self: &Arc<Self>,
         wanted: &Wanted,
         guest: Guest,
-    ) -> impl Future<Output = Result<Visit, Refusal>> + Send {
+    ) -> impl Future<Output = Result<SessionGuard, Refusal>> + Send {
         async move {
             match wanted.run_label(guest.key.as_ref()) {
                 // Boxed, for most polls are of none.
-                Some(label) => Box::pin(self.admit_turn(wanted, label, guest)).await,
+                Some(label) => Box::pin(self.admit_to_poll_session(wanted, label, guest)).await,
                 None => self.admit_alone(wanted, guest),
             }
         }
@@ -54,7 +54,7 @@ impl Shared {
 
     /// Admits a poll that belongs to no run. A long one is a session of its own, a short one is none.
     #[cfg(any(feature = "short-poll", feature = "long-poll"))]
-    fn admit_alone(self: &Arc<Self>, wanted: &Wanted, guest: Guest) -> Result<Visit, Refusal> {
+    fn admit_alone(self: &Arc<Self>, wanted: &Wanted, guest: Guest) -> Result<SessionGuard, Refusal> {
         match wanted.transport {
             Transport::ShortPoll => Ok(self.unregistered(wanted, guest)),
             _ => self.admit(wanted, guest),
@@ -63,24 +63,31 @@ impl Shared {
 
     /// Admits a poll of the run that has this label.
     #[cfg(any(feature = "short-poll", feature = "long-poll"))]
-    async fn admit_turn(self: &Arc<Self>, wanted: &Wanted, label: Label, guest: Guest) -> Result<Visit, Refusal> {
+    async fn admit_to_poll_session(
+        self: &Arc<Self>,
+        wanted: &Wanted,
+        label: Label,
+        guest: Guest,
+    ) -> Result<SessionGuard, Refusal> {
         loop {
             let Some(run) = self.registry.run(&label) else {
-                match Visit::run(self, self.session(wanted, guest.clone()), guest.came, guest.right).join() {
+                match SessionGuard::first_poll(self, self.session(wanted, guest.clone()), guest.came, guest.right)
+                    .join()
+                {
                     Err(NoPlace::Taken) => continue,
                     joined => return joined.map_err(|_| self.later()),
                 }
             };
-            let who = run.who.of_request(guest.data.clone(), guest.topics.clone());
-            match Visit::turn(run.clone(), who, guest.right) {
-                Ok(turn) => {
-                    turn.joined().await;
-                    turn.member().who.follow(guest.topics);
-                    return Ok(turn);
+            let session = run.session.of_request(guest.data.clone(), guest.topics.clone());
+            match SessionGuard::next_poll(run.clone(), session, guest.right) {
+                Ok(poll) => {
+                    poll.joined().await;
+                    poll.entry().session.follow(guest.topics);
+                    return Ok(poll);
                 }
                 // Others who share the key and the name must not keep this client out.
-                Err(NoTurn::Full) => return self.admit_alone(wanted, guest),
-                Err(NoTurn::Over) => self.registry.forget(&run),
+                Err(NoEffect::TooManyPolls) => return self.admit_alone(wanted, guest),
+                Err(NoEffect::Ended) => self.registry.forget(&run),
             }
         }
     }
@@ -91,9 +98,9 @@ impl Shared {
         Refusal::of(Rejection::Unauthorized, &self.config.challenge).logged("authorization revoked")
     }
 
-    fn unregistered(self: &Arc<Self>, wanted: &Wanted, guest: Guest) -> Visit {
+    fn unregistered(self: &Arc<Self>, wanted: &Wanted, guest: Guest) -> SessionGuard {
         let (came, right) = (guest.came, guest.right);
-        Visit::alone(self, self.session(wanted, guest), came, right)
+        SessionGuard::new(self, self.session(wanted, guest), came, right)
     }
 
     fn session(&self, wanted: &Wanted, guest: Guest) -> Session {

@@ -1,7 +1,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
-use crate::endpoint::session::Member;
+use crate::endpoint::session::SessionEntry;
 use crate::endpoint::session::{Session, SessionId};
 
 /// The runs of polls that are between two polls, in the order in which they became so.
@@ -12,7 +12,7 @@ use crate::endpoint::session::{Session, SessionId};
 pub(crate) struct IdleRuns {
     /// The place of the next one.
     next: u64,
-    runs: BTreeMap<u64, Arc<Member>>,
+    runs: BTreeMap<u64, Arc<SessionEntry>>,
     places: HashMap<SessionId, u64>,
     by_key: BTreeSet<(Arc<str>, u64)>,
     counts: HashMap<Arc<str>, usize>,
@@ -24,11 +24,11 @@ const KEY_SHARE: usize = 16;
 impl IdleRuns {
     /// Adds a run that became idle. Returns the one that gives way, if there are more than `max`: the longest idle one of
     /// the same key if that has more than its share, else the longest idle one of all.
-    pub(crate) fn add(&mut self, run: &Arc<Member>, max: usize) -> Option<Arc<Member>> {
-        let key = run.who.shared_key()?;
+    pub(crate) fn add(&mut self, run: &Arc<SessionEntry>, max: usize) -> Option<Arc<SessionEntry>> {
+        let key = run.session.shared_key()?;
         let place = self.next;
         self.next += 1;
-        self.places.insert(run.who.id(), place);
+        self.places.insert(run.session.id(), place);
         self.runs.insert(place, run.clone());
         self.by_key.insert((key.clone(), place));
         let count = self.counts.entry(key.clone()).or_default();
@@ -42,7 +42,7 @@ impl IdleRuns {
     }
 
     /// Removes a run that is polled again or has left, if it is here.
-    pub(crate) fn remove(&mut self, session: &Session) -> Option<Arc<Member>> {
+    pub(crate) fn remove(&mut self, session: &Session) -> Option<Arc<SessionEntry>> {
         let place = self.places.remove(&session.id())?;
         let run = self.runs.remove(&place)?;
         let key = session.shared_key()?;
@@ -57,15 +57,15 @@ impl IdleRuns {
     }
 
     /// Removes and returns the one that has been idle for the longest time.
-    pub(crate) fn take_oldest(&mut self) -> Option<Arc<Member>> {
-        let oldest = self.runs.first_key_value()?.1.who.clone();
+    pub(crate) fn take_oldest(&mut self) -> Option<Arc<SessionEntry>> {
+        let oldest = self.runs.first_key_value()?.1.session.clone();
         self.remove(&oldest)
     }
 
     /// Removes and returns the one of this key that has been idle for the longest time.
-    pub(crate) fn take_oldest_of(&mut self, key: &Arc<str>) -> Option<Arc<Member>> {
+    pub(crate) fn take_oldest_of(&mut self, key: &Arc<str>) -> Option<Arc<SessionEntry>> {
         let (of, place) = self.by_key.range((key.clone(), 0)..).next()?;
-        let oldest = self.runs.get(place).filter(|_| of == key)?.who.clone();
+        let oldest = self.runs.get(place).filter(|_| of == key)?.session.clone();
         self.remove(&oldest)
     }
 

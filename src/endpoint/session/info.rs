@@ -1,7 +1,6 @@
 use std::time::Duration;
 
-use super::cell::Standing;
-use super::member::Member;
+use super::entry::SessionEntry;
 use crate::endpoint::session::Session;
 use crate::model::Cursor;
 use crate::time::Clock;
@@ -52,17 +51,17 @@ impl SessionState {
     pub const ALL: [Self; 3] = [Self::Open, Self::Idle, Self::Leaving];
 }
 
-impl Member {
-    /// `None` where it has left.
+impl SessionEntry {
+    /// Returns how the session is doing, unless it has left.
     pub(crate) fn info(&self) -> Option<SessionInfo> {
-        let cell = self.cell.lock();
-        let (standing, state, head) = (cell.standing, cell.state, cell.head.clone());
-        drop(cell);
-        let state = state.filter(|_| standing != Standing::Gone)?;
+        let locked = self.locked.lock();
+        let (state, begin, head) = (locked.lifecycle.state(), locked.lifecycle.begin(), locked.head.clone());
+        drop(locked);
+        let state = state?;
         let track = self.track.read();
         Some(SessionInfo {
-            session: self.who.clone(),
-            age: self.shared.runtime.wheel.now().saturating_duration_since(self.since),
+            session: self.session.clone(),
+            age: self.shared.runtime.wheel.now().saturating_duration_since(begin),
             state,
             cursor: track.cursor,
             bytes: track.bytes,

@@ -1,7 +1,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
-use crate::endpoint::session::Member;
+use crate::endpoint::session::SessionEntry;
 use crate::endpoint::session::SessionId;
 
 /// Live sessions by id, which can be listed in the order of the ids.
@@ -22,7 +22,7 @@ struct Group {
     /// The id of the first slot.
     first: u64,
     /// A slot for each id from the first live session to the last.
-    slots: VecDeque<Option<Arc<Member>>>,
+    slots: VecDeque<Option<Arc<SessionEntry>>>,
 }
 
 /// Number of ids of one group, as a power of two.
@@ -33,15 +33,15 @@ impl MemberTable {
         self.len
     }
 
-    pub(crate) fn get(&self, id: SessionId) -> Option<&Arc<Member>> {
+    pub(crate) fn get(&self, id: SessionId) -> Option<&Arc<SessionEntry>> {
         let number = number_of(id);
         let group = if number == self.newest { &self.newest_group } else { self.groups.get(&number)? };
         group.slots.get(group.slot_of(id)?)?.as_ref()
     }
 
     /// Adds a session whose id was not added before.
-    pub(crate) fn insert(&mut self, member: Arc<Member>) {
-        let number = number_of(member.who.id());
+    pub(crate) fn insert(&mut self, member: Arc<SessionEntry>) {
+        let number = number_of(member.session.id());
         if number > self.newest {
             let group = std::mem::take(&mut self.newest_group);
             if !group.slots.is_empty() {
@@ -54,7 +54,7 @@ impl MemberTable {
         self.len += 1;
     }
 
-    pub(crate) fn remove(&mut self, id: SessionId) -> Option<Arc<Member>> {
+    pub(crate) fn remove(&mut self, id: SessionId) -> Option<Arc<SessionEntry>> {
         let number = number_of(id);
         let is_newest = number == self.newest;
         let group = if is_newest { &mut self.newest_group } else { self.groups.get_mut(&number)? };
@@ -67,11 +67,11 @@ impl MemberTable {
     }
 
     /// Returns the sessions whose id is greater than `after`, in the order of the ids.
-    pub(crate) fn after(&self, after: Option<SessionId>) -> impl Iterator<Item = &Arc<Member>> {
+    pub(crate) fn after(&self, after: Option<SessionId>) -> impl Iterator<Item = &Arc<SessionEntry>> {
         let from = after.map_or(0, number_of);
         let groups = self.groups.range(from..).map(|(_, group)| group).chain([&self.newest_group]);
         let members = groups.flat_map(|group| group.slots.iter().flatten());
-        members.skip_while(move |member| after.is_some_and(|after| member.who.id() <= after))
+        members.skip_while(move |member| after.is_some_and(|after| member.session.id() <= after))
     }
 }
 
@@ -80,8 +80,8 @@ impl Group {
         usize::try_from(id.get().checked_sub(self.first)?).ok()
     }
 
-    fn insert(&mut self, member: Arc<Member>) {
-        let id = member.who.id();
+    fn insert(&mut self, member: Arc<SessionEntry>) {
+        let id = member.session.id();
         if self.slots.is_empty() {
             self.first = id.get();
         }
@@ -99,7 +99,7 @@ impl Group {
         }
     }
 
-    fn remove(&mut self, id: SessionId) -> Option<Arc<Member>> {
+    fn remove(&mut self, id: SessionId) -> Option<Arc<SessionEntry>> {
         let at = self.slot_of(id)?;
         let member = self.slots.get_mut(at)?.take()?;
         if at == 0 {

@@ -1,33 +1,34 @@
-//! A session of the endpoint: one member of the registry's roll.
+//! Sessions of an endpoint.
 //!
-//! Its task holds a `Visit`, which ends it; everybody else has the `Member`, by which it is ended from outside. What
-//! both must agree on is in the member's `Cell`, under a lock that no foreign code runs under.
+//! The task of a session holds a `SessionGuard`, which ends the session when it is dropped. The driver and the application
+//! reach the session by its `SessionEntry`. Both give inputs to the session's `Lifecycle`, a state machine under the
+//! entry's lock, and perform the actions that it returns. No code of the application runs under that lock.
 
+mod actions;
 pub(crate) mod admit;
-mod cell;
+mod body_hold;
+mod entry;
+mod guard;
 mod handle;
 pub(crate) mod idle;
 mod info;
-mod member;
+mod lifecycle;
 pub(crate) mod member_table;
 pub(crate) mod mend;
-mod orders;
+mod metered;
+mod perform;
+mod polls;
+mod progress;
 pub(crate) mod registry;
 pub(crate) mod roll;
-mod standing;
-mod term;
+mod timers;
 mod track;
-mod tracked;
-mod turns;
-mod unread;
-mod visit;
-mod watch;
 
-pub(crate) use cell::Stage;
+pub(crate) use actions::NoEffect;
+pub(crate) use entry::{SessionEntry, drop_isolated};
+pub(crate) use guard::{Order, SessionGuard};
 pub(crate) use handle::Label;
 pub use handle::{Session, SessionEnd, SessionId};
 pub use info::{SessionInfo, SessionState};
-pub(crate) use member::{Member, drop_isolated};
-pub(crate) use tracked::Tracked;
-pub(crate) use turns::NoTurn;
-pub(crate) use visit::{Order, Visit};
+pub(crate) use lifecycle::{FLUSH, Input, Phase};
+pub(crate) use metered::MeteredSubscriber;

@@ -7,7 +7,7 @@ use super::roll::Roll;
 use crate::contract::Transport;
 use crate::endpoint::locked::Locked;
 use crate::endpoint::session::{Label, Session, SessionEnd, SessionId};
-use crate::endpoint::session::{Member, SessionState};
+use crate::endpoint::session::{SessionEntry, SessionState};
 
 /// Every live session of an endpoint.
 #[derive(Debug)]
@@ -83,16 +83,16 @@ impl Registry {
 
     /// Adds a session. Where there is no place, idle runs of polls give way: those of its key where the key has too many
     /// sessions, else any.
-    pub(crate) fn enter(&self, member: &Arc<Member>) -> Result<(), NoPlace> {
+    pub(crate) fn enter(&self, member: &Arc<SessionEntry>) -> Result<(), NoPlace> {
         loop {
             match self.try_enter(member) {
-                Err(NoPlace::Full) => self.take_idle(&member.who).ok_or(NoPlace::Full)?.give_way(),
+                Err(NoPlace::Full) => self.take_idle(&member.session).ok_or(NoPlace::Full)?.give_way(),
                 done => return done,
             }
         }
     }
 
-    fn take_idle(&self, who: &Session) -> Option<Arc<Member>> {
+    fn take_idle(&self, who: &Session) -> Option<Arc<SessionEntry>> {
         let mut roll = self.roll.lock();
         match who.shared_key().filter(|key| roll.len_of(Some(key)) >= self.limits.per_key) {
             _ if roll.draining => None,
@@ -101,19 +101,19 @@ impl Registry {
         }
     }
 
-    /// Notes that a run of polls is between two polls. Returns the run that is to [give way](Member::give_way) for it.
-    pub(crate) fn begin_idle(&self, run: &Arc<Member>) -> Option<Arc<Member>> {
+    /// Notes that a run of polls is between two polls. Returns the run that is to [give way](SessionEntry::give_way) for it.
+    pub(crate) fn begin_idle(&self, run: &Arc<SessionEntry>) -> Option<Arc<SessionEntry>> {
         self.roll.lock().idle.add(run, self.limits.idle)
     }
 
     /// Notes that a run of polls is polled again.
-    pub(crate) fn end_idle(&self, run: &Member) {
-        let idle = self.roll.lock().idle.remove(&run.who);
+    pub(crate) fn end_idle(&self, run: &SessionEntry) {
+        let idle = self.roll.lock().idle.remove(&run.session);
         drop(idle);
     }
 
-    fn try_enter(&self, member: &Arc<Member>) -> Result<(), NoPlace> {
-        let (who, is_run) = (&member.who, member.is_run());
+    fn try_enter(&self, member: &Arc<SessionEntry>) -> Result<(), NoPlace> {
+        let (who, is_run) = (&member.session, member.is_poll_session());
         let mut roll = self.roll.lock();
         if roll.draining || !self.is_room(&roll, who.key()) {
             return Err(NoPlace::Full);
@@ -129,12 +129,12 @@ impl Registry {
     }
 
     /// Takes a session out, which [is parted with](Self::parted) next.
-    pub(crate) fn leave(&self, member: &Member, state: Option<SessionState>, why: SessionEnd) {
+    pub(crate) fn leave(&self, member: &SessionEntry, state: Option<SessionState>, why: SessionEnd) {
         let mut roll = self.roll.lock();
-        let left = roll.remove(&member.who);
+        let left = roll.remove(&member.session);
         roll.parting += 1;
         if left.is_some() {
-            self.of(&member.who).fetch_sub(1, Ordering::Relaxed);
+            self.of(&member.session).fetch_sub(1, Ordering::Relaxed);
             state.map(|state| self.in_state(state).fetch_sub(1, Ordering::Relaxed));
             if let Some(count) = self.left.get(why as usize) {
                 count.fetch_add(1, Ordering::Relaxed);
@@ -154,8 +154,8 @@ impl Registry {
     }
 
     /// Removes the name of a run that is over, so that it takes no further poll.
-    pub(crate) fn forget(&self, run: &Member) {
-        self.roll.lock().forget(&run.who);
+    pub(crate) fn forget(&self, run: &SessionEntry) {
+        self.roll.lock().forget(&run.session);
     }
 
     /// Counts a session in another state.
@@ -165,7 +165,7 @@ impl Registry {
     }
 
     /// Lets nobody in any more. The sessions that there are, the first time.
-    pub(crate) fn close(&self) -> Vec<Arc<Member>> {
+    pub(crate) fn close(&self) -> Vec<Arc<SessionEntry>> {
         let mut roll = self.roll.lock();
         match std::mem::replace(&mut roll.draining, true) {
             true => Vec::new(),
@@ -189,19 +189,19 @@ impl Registry {
         Duration::from_millis(self.spread.load(Ordering::Relaxed))
     }
 
-    pub(crate) fn members(&self) -> Vec<Arc<Member>> {
+    pub(crate) fn members(&self) -> Vec<Arc<SessionEntry>> {
         self.roll.lock().members()
     }
 
-    pub(crate) fn members_after(&self, after: Option<SessionId>, limit: usize) -> Vec<Arc<Member>> {
+    pub(crate) fn members_after(&self, after: Option<SessionId>, limit: usize) -> Vec<Arc<SessionEntry>> {
         self.roll.lock().members_after(after, limit)
     }
 
-    pub(crate) fn get(&self, id: SessionId) -> Option<Arc<Member>> {
+    pub(crate) fn get(&self, id: SessionId) -> Option<Arc<SessionEntry>> {
         self.roll.lock().get(id)
     }
 
-    pub(crate) fn run(&self, label: &Label) -> Option<Arc<Member>> {
+    pub(crate) fn run(&self, label: &Label) -> Option<Arc<SessionEntry>> {
         self.roll.lock().run(label)
     }
 

@@ -5,7 +5,7 @@ use std::task::Waker;
 
 use super::idle::IdleRuns;
 use super::member_table::MemberTable;
-use crate::endpoint::session::Member;
+use crate::endpoint::session::SessionEntry;
 use crate::endpoint::session::{Label, Session, SessionId};
 
 /// Sessions in the registry, with their keys and names.
@@ -44,39 +44,39 @@ impl Roll {
         self.members.len() == 0 && self.parting == 0
     }
 
-    pub(crate) fn members(&self) -> Vec<Arc<Member>> {
+    pub(crate) fn members(&self) -> Vec<Arc<SessionEntry>> {
         self.members.after(None).cloned().collect()
     }
 
     /// Returns the first `limit` sessions whose id is greater than `after`.
-    pub(crate) fn members_after(&self, after: Option<SessionId>, limit: usize) -> Vec<Arc<Member>> {
+    pub(crate) fn members_after(&self, after: Option<SessionId>, limit: usize) -> Vec<Arc<SessionEntry>> {
         self.members.after(after).take(limit).cloned().collect()
     }
 
-    pub(crate) fn get(&self, id: SessionId) -> Option<Arc<Member>> {
+    pub(crate) fn get(&self, id: SessionId) -> Option<Arc<SessionEntry>> {
         self.members.get(id).cloned()
     }
 
     /// The run of this name, if there is one that was not [forgotten](Self::forget).
-    pub(crate) fn run(&self, label: &Label) -> Option<Arc<Member>> {
+    pub(crate) fn run(&self, label: &Label) -> Option<Arc<SessionEntry>> {
         self.get(self.names.get(label)?.run?)
     }
 
     /// The newest session of this name.
     pub(crate) fn newest(&self, label: &Label) -> Option<Session> {
         let id = *self.names.get(label)?.all.last()?;
-        self.members.get(id).map(|member| member.who.clone())
+        self.members.get(id).map(|member| member.session.clone())
     }
 
-    pub(crate) fn add(&mut self, member: Arc<Member>) {
-        let who = &member.who;
+    pub(crate) fn add(&mut self, member: Arc<SessionEntry>) {
+        let who = &member.session;
         if let Some(key) = who.shared_key() {
             *self.keys.entry(key).or_default() += 1;
         }
         if let Some(label) = who.label() {
             let named = self.names.entry(label).or_default();
             named.all.insert(who.id());
-            if member.is_run() {
+            if member.is_poll_session() {
                 named.run = Some(who.id());
             }
         }
@@ -84,9 +84,9 @@ impl Roll {
     }
 
     /// Takes one out, if it is there.
-    pub(crate) fn remove(&mut self, who: &Session) -> Option<Arc<Member>> {
+    pub(crate) fn remove(&mut self, who: &Session) -> Option<Arc<SessionEntry>> {
         let member = self.members.remove(who.id())?;
-        if member.is_run() {
+        if member.is_poll_session() {
             drop(self.idle.remove(who));
         }
         if let Some(key) = who.key() {

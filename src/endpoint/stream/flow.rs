@@ -9,7 +9,7 @@ use futures_core::Stream;
 use crate::contract::SubscriptionEnd;
 use crate::endpoint::body::BodyError;
 use crate::endpoint::session::SessionEnd;
-use crate::endpoint::session::{Order, Tracked, Visit};
+use crate::endpoint::session::{MeteredSubscriber, Order, SessionGuard};
 use crate::time::Clock;
 #[cfg(feature = "chunked")]
 use crate::transport::chunked::ChunkedStream;
@@ -22,9 +22,9 @@ use crate::transport::sse::SseEncoder;
 /// the same cache line.
 pub(crate) enum Flow {
     #[cfg(feature = "chunked")]
-    Chunked(Box<ChunkedStream<Tracked>>),
+    Chunked(Box<ChunkedStream<MeteredSubscriber>>),
     #[cfg(feature = "sse")]
-    Sse(Box<SseEncoder<Tracked>>),
+    Sse(Box<SseEncoder<MeteredSubscriber>>),
     Reply(Box<ReplyFlow>),
     /// A flow whose last item did not fit into one frame.
     Cut(Box<Cut>),
@@ -36,7 +36,7 @@ pub(crate) struct ReplyFlow {
     /// None of them is empty.
     parts: vec::IntoIter<Bytes>,
     /// The poll, which is under way until its reply is taken.
-    visit: Option<Visit>,
+    guard: Option<SessionGuard>,
     /// Deadline of a poll that was told to leave.
     ends_by: Option<Instant>,
     /// Why the reply breaks off, if it does.
@@ -54,8 +54,8 @@ pub(crate) struct Cut {
 const COPIED: usize = 4 * 1024;
 
 impl ReplyFlow {
-    pub(crate) fn new(parts: Vec<Bytes>, visit: Visit) -> Self {
-        Self { parts: parts.into_iter(), visit: Some(visit), ends_by: None, broken: None }
+    pub(crate) fn new(parts: Vec<Bytes>, guard: SessionGuard) -> Self {
+        Self { parts: parts.into_iter(), guard: Some(guard), ends_by: None, broken: None }
     }
 
     fn next_part(&mut self, cx: &Context<'_>, limit: usize) -> Option<Bytes> {
@@ -66,19 +66,19 @@ impl ReplyFlow {
     /// Notes that the poll is answered if this is the end of the reply.
     fn hands_out(&mut self, part: &Bytes, limit: usize) {
         if part.len() <= limit && self.parts.as_slice().is_empty() {
-            self.visit.iter_mut().for_each(|visit| visit.ends(SessionEnd::Silent));
+            self.guard.iter_mut().for_each(|guard| guard.ends(SessionEnd::Silent));
         }
     }
 
     /// Returns whether the poll was ended from outside, so that nothing more of its reply may go out.
     fn is_cut_off(&mut self, cx: &Context<'_>) -> bool {
-        let Some(visit) = &mut self.visit else { return false };
-        self.broken = match visit.poll_order(cx) {
+        let Some(guard) = &mut self.guard else { return false };
+        self.broken = match guard.poll_order(cx) {
             Poll::Ready(Order::Revoke) => Some(BodyError::Revoked),
             Poll::Ready(Order::Cut) => Some(BodyError::Ended),
             // It has its answer already, and a write timeout to take the rest of it.
             Poll::Ready(Order::Leave) => {
-                let (wheel, timeout) = (&visit.shared().runtime.wheel, visit.shared().config.write_timeout);
+                let (wheel, timeout) = (&guard.shared().runtime.wheel, guard.shared().config.write_timeout);
                 let is_over = *self.ends_by.get_or_insert_with(|| wheel.after(timeout)) <= wheel.now();
                 is_over.then_some(BodyError::Ended)
             }
@@ -174,7 +174,7 @@ impl Flow {
             flow => Some(flow),
         };
         if let Some(Self::Reply(reply)) = flow {
-            reply.visit.iter().for_each(|visit| visit.member().ended(SessionEnd::Stalled));
+            reply.guard.iter().for_each(|guard| guard.entry().subscriber_ended(SessionEnd::Stalled));
         }
     }
 

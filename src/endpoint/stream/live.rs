@@ -1,6 +1,5 @@
 use std::sync::{Mutex, PoisonError};
 use std::task::{Context, Poll, Waker};
-use std::time::Duration;
 
 use bytes::Bytes;
 use http_body::Frame;
@@ -8,12 +7,9 @@ use http_body::Frame;
 use super::flow::Flow;
 use crate::endpoint::body::BodyError;
 use crate::endpoint::server::connection::Hop;
-use crate::endpoint::session::{Stage, Visit, drop_isolated};
+use crate::endpoint::session::{Input, Phase, SessionGuard, drop_isolated};
 use crate::transport::limit;
-
-/// How many pieces that are ready go out before a goodbye: enough for all that was published before the drain, and an
-/// end for a topic that is never quiet.
-pub(crate) const LAST_PIECES: u8 = 8;
+use crate::transport::wake_flag::WakeFlag;
 
 /// The largest frame of a body, in bytes. A client that takes one within each write timeout is not stalled.
 pub(crate) const MAX_FRAME: usize = limit::FRAME;
@@ -21,66 +17,105 @@ pub(crate) const MAX_FRAME: usize = limit::FRAME;
 /// Largest first frame on HTTP/2, in bytes. hyper keeps this frame while the stream is stalled.
 pub(crate) const FIRST_FRAME: usize = 1024;
 
-/// How long a body waits between its last bytes and its error: an error that comes with them takes them along, on
-/// HTTP/1 and on HTTP/2.
-pub(crate) const AIR: Duration = Duration::from_millis(100);
-
-/// A session's stream of bytes, as a body has it.
+/// The body of a session: a stream's, or that of a poll's large reply.
 ///
-/// A panic of the subscriber's goes to the HTTP stack's task, which has nothing but this body; its session goes along.
+/// An HTTP connection polls its body at each of its own steps, mostly for nothing. So the stream has a [`WakeFlag`]'s
+/// waker: while the stream has nothing to yield and the flag is not raised, a poll asks nobody else.
+///
+/// A panic of the subscriber goes to the HTTP stack's task, which owns nothing but this body. The session ends with it.
+// In this order, the fields that a delivery touches are together.
 #[repr(C)]
-pub(crate) struct Live {
-    visit: Visit,
-    /// The body's stream; `None` while the client owes a poll. Never locked: the mutex only makes the body `Sync`.
-    flow: Mutex<Option<Flow>>,
-    /// The length that the next frame may have: on HTTP/2 as many bytes as were taken so far, so that the frame which the
-    /// HTTP stack keeps of a stalled stream is no larger than what the client took.
+pub(crate) struct LiveBody {
+    guard: SessionGuard,
+    /// The source of frames, unless the client owes a poll. Never locked: the mutex lets a body be shared, and no more.
+    stream: Mutex<Option<Flow>>,
+    /// Length that the next frame may have. On HTTP/2 it is the number of bytes that were taken so far, so that the frame
+    /// which the HTTP stack keeps of a stalled stream is no larger than what the client took.
     limit: u32,
-    /// After the last piece there was nothing more, though nobody has asked.
+    /// The last piece was followed by nothing, and no poll has come since.
     waits: bool,
+    /// Nothing was there at the last poll, or nothing more.
+    is_asleep: bool,
+    /// `None` before the first poll.
+    wake: Option<BodyWake>,
 }
 
-/// Result of a body's poll.
+/// The flag of the task that polls the body, and the waker that raises it.
+struct BodyWake {
+    flag: WakeFlag,
+    waker: Waker,
+}
+
+/// Result of a poll of a body.
 pub(crate) type Piece = Poll<Option<Result<Frame<Bytes>, BodyError>>>;
 
-impl Live {
-    /// A session's, which is watched from now on: it is to be polled soon.
-    pub(crate) fn new(visit: Visit, flow: Flow, hop: Hop) -> Self {
+impl LiveBody {
+    /// Returns the body of a session. The client is watched from now on, since the body is to be polled soon.
+    pub(crate) fn new(guard: SessionGuard, stream: Flow, hop: Hop) -> Self {
         let limit = hop.first_frame() as u32;
-        visit.member().set_hop(hop);
-        visit.member().leave_unread(flow, 0);
-        Self { flow: Mutex::new(None), visit, limit, waits: false }
+        guard.entry().set_hop(hop);
+        guard.entry().put_stream(stream, 0);
+        Self { guard, stream: Mutex::new(None), limit, waits: false, is_asleep: false, wake: None }
     }
 
-    /// Registers this task for a change of its session's stage.
-    pub(crate) fn listen(&mut self, waker: &Waker) {
-        self.visit.listen(waker);
-    }
-
-    /// The next piece. The task that [listens](Self::listen) is to be the one of `cx`.
+    /// Returns the next piece.
     #[inline]
-    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Piece {
-        let flow = self.flow.get_mut().unwrap_or_else(PoisonError::into_inner);
-        if flow.is_none() {
-            *flow = self.visit.member().take_unread();
+    pub(crate) fn poll(&mut self, cx: &Context<'_>) -> Piece {
+        match &self.wake {
+            Some(wake) if wake.flag.wakes(cx) => {
+                if self.is_asleep && !wake.flag.take() {
+                    self.note_read();
+                    return Poll::Pending;
+                }
+                self.poll_awake()
+            }
+            _ => self.poll_by(cx.waker()),
         }
+    }
+
+    /// Replaces the flag because another task polls the body.
+    #[cold]
+    fn poll_by(&mut self, task: &Waker) -> Piece {
+        let flag = WakeFlag::new(task.clone());
+        let waker = flag.waker();
+        self.guard.register(&waker);
+        self.wake = Some(BodyWake { flag, waker });
+        self.poll_awake()
+    }
+
+    /// Polls the stream. Out of line, since most polls do not come so far.
+    #[inline(never)]
+    fn poll_awake(&mut self) -> Piece {
+        let Some(wake) = self.wake.take() else { return Poll::Pending };
+        let piece = self.poll_piece(&mut Context::from_waker(&wake.waker));
+        self.wake = Some(wake);
+        self.is_asleep = piece.is_pending() || self.waits;
+        piece
+    }
+
+    #[inline]
+    fn poll_piece(&mut self, cx: &mut Context<'_>) -> Piece {
         self.waits = false;
-        let polled = match flow {
-            Some(flow) if !self.visit.member().has_news() => flow.poll_frame(cx, self.limit as usize),
-            _ => return self.poll_late(cx),
-        };
-        match polled {
+        if self.guard.entry().has_signal() && self.guard.heed_signal(cx) {
+            return self.poll_ending(cx);
+        }
+        let stream = self.stream.get_mut().unwrap_or_else(PoisonError::into_inner);
+        if stream.is_none() {
+            *stream = self.guard.entry().take_stream();
+        }
+        let Some(source) = stream else { return self.poll_ending(cx) };
+        match source.poll_frame(cx, self.limit as usize) {
             Poll::Pending => Poll::Pending,
             Poll::Ready(Some(bytes)) => {
                 // In its place: it may panic.
-                self.waits = flow.as_mut().is_some_and(|flow| flow.register(cx));
-                let flow = flow.take();
+                self.waits = source.register(cx);
+                let stream = stream.take();
                 if self.limit < MAX_FRAME as u32 {
                     self.raise_limit(bytes.len());
                 }
-                match flow.is_some_and(|flow| self.visit.member().leave_unread(flow, bytes.len())) {
+                match stream.is_some_and(|stream| self.guard.entry().put_stream(stream, bytes.len())) {
                     true => Poll::Ready(Some(Ok(Frame::data(bytes)))),
-                    false => self.poll_late(cx),
+                    false => self.poll_ending(cx),
                 }
             }
             Poll::Ready(None) => self.end(cx),
@@ -91,97 +126,80 @@ impl Live {
         self.limit = (self.limit as usize + taken).min(MAX_FRAME) as u32;
     }
 
-    /// Whether it need not be polled before its task is woken, though the last poll was not pending.
+    /// Notes that the client took the last piece, if the stream waits.
     #[inline]
-    pub(crate) fn waits(&self) -> bool {
-        self.waits
-    }
-
-    /// It is polled while it waits: what it yielded last is taken.
-    #[inline]
-    pub(crate) fn poll_waiting(&mut self) {
+    fn note_read(&mut self) {
         if std::mem::take(&mut self.waits) {
-            self.visit.member().is_read();
+            self.guard.entry().note_read();
         }
     }
 
-    /// The flow is over: so is the body, or it breaks off when the last bytes are on their way.
+    /// Ends the body after its stream has ended. If that is an error, the body breaks off when the last bytes have left.
     #[cold]
     fn end(&mut self, cx: &mut Context<'_>) -> Piece {
-        let flow = self.flow().take();
-        let error = flow.as_ref().and_then(Flow::error);
-        drop_isolated(flow);
-        match error {
-            Some(error) => self.break_off(error),
-            None => self.visit.member().go_on(Stage::Over),
-        }
-        self.poll_late(cx)
+        let stream = self.take_stream();
+        let error = stream.as_ref().and_then(Flow::error);
+        drop_isolated(stream);
+        self.guard.entry().give(error.map_or(Input::Finish, Input::BreakOff));
+        self.poll_ending(cx)
     }
 
-    fn break_off(&self, error: BodyError) {
-        let member = self.visit.member();
-        member.break_at(member.shared.runtime.wheel.after(AIR), error);
-    }
-
-    /// The next piece, where the stage or the lack of a flow says what it is.
+    /// Returns the next piece of a session that is not open, or that has no stream.
     #[cold]
-    fn poll_late(&mut self, cx: &mut Context<'_>) -> Piece {
-        // Whoever had it woken has taken the waker.
-        self.visit.listen(cx.waker());
-        match self.visit.member().stage() {
-            Stage::Leaving(left) => self.poll_leaving(left, cx),
-            Stage::Air(_) => {
-                drop_isolated(self.flow().take());
+    fn poll_ending(&mut self, cx: &mut Context<'_>) -> Piece {
+        // The wake that came with the change of phase has taken the waker.
+        self.guard.register(cx.waker());
+        match self.guard.entry().phase() {
+            Phase::Leaving(pieces) => self.poll_leaving(pieces, cx),
+            Phase::Flushing(_) => {
+                drop_isolated(self.take_stream());
                 Poll::Pending
             }
-            Stage::Over => Poll::Ready(None),
-            Stage::Broken(error) => self.fail(error),
-            // The flow panicked, and somebody asks again.
-            Stage::Open | Stage::Revoked => self.fail(BodyError::Ended),
+            Phase::Over => Poll::Ready(None),
+            Phase::Broken(error) | Phase::Cut(error) => self.fail(error),
+            // The stream panicked, and the body is polled again.
+            Phase::Open | Phase::Revoked => self.fail(BodyError::Ended),
         }
     }
 
-    /// Yields what is ready, then the announced end, then the end.
-    fn poll_leaving(&mut self, left: u8, cx: &mut Context<'_>) -> Piece {
-        let Some(mut flow) = self.flow().take() else {
-            return self.fail(BodyError::Ended);
-        };
+    /// Returns a piece that is ready, then the stream's last item, then the end.
+    fn poll_leaving(&mut self, pieces: u8, cx: &mut Context<'_>) -> Piece {
+        let stream = self.take_stream().or_else(|| self.guard.entry().take_stream());
+        let Some(mut stream) = stream else { return self.fail(BodyError::Ended) };
         // An item that was begun is brought to its end.
-        let is_cut = flow.is_cut();
-        let limit = self.limit as usize;
-        let mut polled = if left > 0 || is_cut { flow.poll_frame(cx, limit) } else { Poll::Pending };
-        if polled.is_pending() && flow.say_bye(self.visit.member().shared.config.jittered_retry()) {
-            polled = flow.poll_frame(cx, limit);
+        let (is_cut, limit) = (stream.is_cut(), self.limit as usize);
+        let mut polled = if pieces > 0 || is_cut { stream.poll_frame(cx, limit) } else { Poll::Pending };
+        if polled.is_pending() && stream.say_bye(self.guard.shared().config.jittered_retry()) {
+            polled = stream.poll_frame(cx, limit);
         }
-        if let Poll::Ready(Some(bytes)) = &polled {
-            self.raise_limit(bytes.len());
+        let Poll::Ready(Some(bytes)) = polled else {
+            drop_isolated(stream);
+            self.guard.entry().give(Input::BreakOff(BodyError::Ended));
+            return self.poll_ending(cx);
+        };
+        self.raise_limit(bytes.len());
+        if !is_cut {
+            self.guard.entry().give(Input::Piece);
         }
-        let member = self.visit.member();
-        if let Poll::Ready(Some(bytes)) = polled {
-            member.go_on(Stage::Leaving(if is_cut { left } else { left.saturating_sub(1) }));
-            if member.leave_unread(flow, bytes.len()) {
-                return Poll::Ready(Some(Ok(Frame::data(bytes))));
-            }
-            return self.poll_late(cx);
+        match self.guard.entry().put_stream(stream, bytes.len()) {
+            true => Poll::Ready(Some(Ok(Frame::data(bytes)))),
+            false => self.poll_ending(cx),
         }
-        drop_isolated(flow);
-        self.break_off(BodyError::Ended);
-        self.poll_late(cx)
     }
 
     fn fail(&mut self, error: BodyError) -> Piece {
-        drop_isolated(self.flow().take());
-        self.visit.member().go_on(Stage::Over);
+        drop_isolated(self.take_stream());
+        self.guard.entry().give(Input::Finish);
         Poll::Ready(Some(Err(error)))
     }
 
-    fn flow(&mut self) -> &mut Option<Flow> {
-        self.flow.get_mut().unwrap_or_else(PoisonError::into_inner)
+    fn take_stream(&mut self) -> Option<Flow> {
+        self.stream.get_mut().unwrap_or_else(PoisonError::into_inner).take()
     }
 }
 
-impl Drop for Live {
+impl Drop for LiveBody {
     fn drop(&mut self) {
-        self.visit.member().drop_body();
+        self.guard.entry().drop_body();
     }
 }

@@ -1,6 +1,5 @@
 //! Responses that stay open: chunked streams, server-sent events, WebSockets.
 
-pub(crate) mod bell;
 pub(crate) mod flow;
 #[cfg(feature = "websocket")]
 pub(crate) mod handshake;

@@ -1,5 +1,5 @@
 use super::flow::Flow;
-use super::live::Live;
+use super::live::LiveBody;
 use crate::endpoint::attach::{Arrival, Visitor};
 use crate::endpoint::body::Body;
 use crate::endpoint::reject::refusal::Refusal;
@@ -7,22 +7,22 @@ use crate::endpoint::request::accept::LinesType;
 use crate::endpoint::response::answer;
 use crate::endpoint::response::future::Answer;
 use crate::endpoint::server::connection::Hop;
-use crate::endpoint::session::Visit;
+use crate::endpoint::session::SessionGuard;
 
 /// Opens a stream of server-sent events.
 #[cfg(feature = "sse")]
 pub(crate) async fn sse(mut arrival: Arrival, hop: Hop) -> Result<Answer, Refusal> {
     let Visitor { guest, attach } = arrival.let_in().await?;
     let Arrival { shared, wanted, .. } = arrival;
-    let (config, visit) = (&shared.config, shared.admit(&wanted, guest)?);
-    let flow = crate::transport::sse::SseEncoder::new(visit.feed(attach, wanted.start), &shared.runtime.wheel)
+    let (config, guard) = (&shared.config, shared.admit(&wanted, guest)?);
+    let flow = crate::transport::sse::SseEncoder::new(guard.subscriber(attach, wanted.start), &shared.runtime.wheel)
         .keep_alive(config.keep_alive)
         .hello(config.sse_hello)
         .retry(config.jittered_retry())
         .objects(wanted.objects)
         .visible_heartbeat(wanted.visible)
         .max_batch_bytes(config.max_batch_bytes);
-    Ok(open(visit, wanted.lines, hop, Flow::Sse(Box::new(flow))))
+    Ok(open(guard, wanted.lines, hop, Flow::Sse(Box::new(flow))))
 }
 
 /// Opens a stream of NDJSON.
@@ -32,16 +32,16 @@ pub(crate) async fn chunked(mut arrival: Arrival, hop: Hop) -> Result<Answer, Re
 
     let Visitor { guest, attach } = arrival.let_in().await?;
     let Arrival { shared, wanted, .. } = arrival;
-    let visit = shared.admit(&wanted, guest)?;
+    let guard = shared.admit(&wanted, guest)?;
     let heartbeat = if wanted.visible { Heartbeat::Visible } else { Heartbeat::Silent };
-    let flow = ChunkedStream::new(visit.feed(attach, wanted.start), &shared.runtime.wheel)
+    let flow = ChunkedStream::new(guard.subscriber(attach, wanted.start), &shared.runtime.wheel)
         .keep_alive(shared.config.keep_alive)
         .heartbeat(heartbeat)
         .max_batch_bytes(shared.config.max_batch_bytes);
-    Ok(open(visit, wanted.lines, hop, Flow::Chunked(Box::new(flow))))
+    Ok(open(guard, wanted.lines, hop, Flow::Chunked(Box::new(flow))))
 }
 
-fn open(visit: Visit, lines: LinesType, hop: Hop, flow: Flow) -> Answer {
-    let transport = visit.member().transport();
-    Answer::Now(answer::dressed_as(transport, lines, hop.version(), Body::live(Live::new(visit, flow, hop))))
+fn open(guard: SessionGuard, lines: LinesType, hop: Hop, flow: Flow) -> Answer {
+    let transport = guard.entry().transport();
+    Answer::Now(answer::dressed_as(transport, lines, hop.version(), Body::live(LiveBody::new(guard, flow, hop))))
 }

@@ -21,7 +21,7 @@ use crate::endpoint::reject::turn_away::turn_away;
 use crate::endpoint::request::SubscribeRequest;
 use crate::endpoint::request::negotiate::Wanted;
 use crate::endpoint::session::SessionEnd;
-use crate::endpoint::session::{Member, Order, Tracked, Visit};
+use crate::endpoint::session::{MeteredSubscriber, Order, SessionEntry, SessionGuard};
 use crate::endpoint::shared::Shared;
 use crate::model::Event;
 use crate::transport::websocket::{CloseCause, CloseCode, MessageAnswer, Subprotocol, WebSocketSink, encode_answer};
@@ -56,11 +56,11 @@ impl Shared {
         };
         let Visitor { guest, attach } = visitor;
         let Arrival { wanted, request, .. } = arrival;
-        let visit = self.admit(&wanted, guest)?;
-        let subscriber = visit.feed(attach, wanted.start);
-        let request = request.of(Some(visit.member().who.clone()));
+        let guard = self.admit(&wanted, guest)?;
+        let subscriber = guard.subscriber(attach, wanted.start);
+        let request = request.of(Some(guard.entry().session.clone()));
         let opening = Opening { upgrade, subscriber, request, subprotocol: handshake.subprotocol, version };
-        let carrier = Carrier { shared: self.clone(), visit, stage: Stage::Opening(Some(opening)), told: None };
+        let carrier = Carrier { shared: self.clone(), guard, stage: Stage::Opening(Some(opening)), told: None };
         self.runtime.spawn(carrier).map_err(|missing| Refusal::internal(missing.as_str()))?;
         Ok(handshake.response())
     }
@@ -73,7 +73,7 @@ struct Carrier {
     shared: Arc<Shared>,
     /// Order that the client was given.
     told: Option<Order>,
-    visit: Visit,
+    guard: SessionGuard,
     stage: Stage,
 }
 
@@ -81,12 +81,12 @@ struct Carrier {
 enum Stage {
     /// The answer is on its way, after which the HTTP stack hands over the connection. Taken when it has.
     Opening(Option<Opening>),
-    Open(WebSocketSink<Tracked, Io>),
+    Open(WebSocketSink<MeteredSubscriber, Io>),
 }
 
 struct Opening {
     upgrade: OnUpgrade,
-    subscriber: Tracked,
+    subscriber: MeteredSubscriber,
     request: SubscribeRequest,
     subprotocol: Subprotocol,
     version: Version,
@@ -94,7 +94,7 @@ struct Opening {
 
 impl Carrier {
     fn step(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let order = match self.visit.poll_order(cx) {
+        let order = match self.guard.poll_order(cx) {
             Poll::Ready(Order::Cut) => return Poll::Ready(()),
             Poll::Ready(order) => Some(order),
             Poll::Pending => None,
@@ -107,12 +107,12 @@ impl Carrier {
                     let (Ok(connection), Some(opening)) = (connection, opening.take()) else {
                         return Poll::Ready(());
                     };
-                    self.stage = Stage::Open(opening.open(self.visit.member(), Io::new(connection)));
+                    self.stage = Stage::Open(opening.open(self.guard.entry(), Io::new(connection)));
                 }
                 Stage::Open(sink) => {
                     if let Some(order) = order.filter(|_| self.told != order) {
                         self.told = Some(order);
-                        see_off(sink, order, self.visit.member(), cx);
+                        see_off(sink, order, self.guard.entry(), cx);
                     }
                     let closed = ready!(Pin::new(sink).poll(cx));
                     if closed.cause == CloseCause::Stalled {
@@ -121,7 +121,7 @@ impl Carrier {
                     if closed.cause == CloseCause::Violation {
                         self.tell_violation(closed.code);
                     }
-                    self.visit.ends(left(closed.cause));
+                    self.guard.ends(left(closed.cause));
                     return Poll::Ready(());
                 }
             }
@@ -133,7 +133,7 @@ impl Carrier {
     #[cold]
     fn tell_violation(&self, code: Option<CloseCode>) {
         let text = "client broke the WebSocket protocol or went over a limit";
-        let refused = Refused::new(RefusalCause::Request, text).of_session(&self.visit.member().who);
+        let refused = Refused::new(RefusalCause::Request, text).of_session(&self.guard.entry().session);
         self.shared.tell(&code.into_iter().fold(refused, |refused, code| refused.close_code_is(code.as_u16())));
     }
 }
@@ -144,7 +144,7 @@ impl Future for Carrier {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = self.get_mut();
         isolate(|| this.step(cx)).unwrap_or_else(|_| {
-            this.visit.ends(SessionEnd::Panicked);
+            this.guard.ends(SessionEnd::Panicked);
             Poll::Ready(())
         })
     }
@@ -162,24 +162,24 @@ fn left(cause: CloseCause) -> SessionEnd {
 
 /// Tells a client to go: after what is ready, or with nothing more.
 #[cold]
-fn see_off(sink: &mut WebSocketSink<Tracked, Io>, order: Order, member: &Member, cx: &mut Context<'_>) {
+fn see_off(sink: &mut WebSocketSink<MeteredSubscriber, Io>, order: Order, entry: &SessionEntry, cx: &mut Context<'_>) {
     if order == Order::Revoke {
         return sink.close_now(CloseCode::POLICY, "revoked");
     }
     // If that is its end, a goodbye does nothing, and the next poll says so again.
     let _ = Pin::new(&mut *sink).poll(cx);
-    let reason = if member.why() == Some(SessionEnd::Disconnected) { "disconnected" } else { "restart" };
-    sink.bye(member.shared.config.jittered_retry(), CloseCode::RESTART, reason);
+    let reason = if entry.reason() == Some(SessionEnd::Disconnected) { "disconnected" } else { "restart" };
+    sink.bye(entry.shared.config.jittered_retry(), CloseCode::RESTART, reason);
 }
 
 impl Opening {
-    fn open(self, member: &Arc<Member>, io: Io) -> WebSocketSink<Tracked, Io> {
-        let (member, shared, request) = (member.clone(), &member.shared, self.request);
+    fn open(self, entry: &Arc<SessionEntry>, io: Io) -> WebSocketSink<MeteredSubscriber, Io> {
+        let (entry, shared, request) = (entry.clone(), &entry.shared, self.request);
         let (timer, config) = (shared.runtime.timer.clone(), shared.websocket.clone());
         let subprotocol = self.subprotocol;
         let sink = WebSocketSink::new(io, self.subscriber, timer, config)
             .subprotocol(subprotocol)
-            .receive_encoded(move |message| receive(member.clone(), request.clone(), subprotocol, message));
+            .receive_encoded(move |message| receive(entry.clone(), request.clone(), subprotocol, message));
         // hyper takes a write on HTTP/2 whole.
         if self.version < Version::HTTP_2 { sink } else { sink.in_frames() }
     }
@@ -191,41 +191,41 @@ impl Opening {
 /// A message that waits when its session is revoked or cut off is dropped. One that waits when its connection is closed is
 /// handled if it gets a place within [`close_timeout`](crate::EndpointBuilder::close_timeout).
 async fn receive(
-    member: Arc<Member>,
+    entry: Arc<SessionEntry>,
     request: SubscribeRequest,
     subprotocol: Subprotocol,
     message: Message,
 ) -> Result<Option<MessageAnswer>, Rejection> {
-    let key = member.who.shared_key();
-    let mut enter = pin!(member.shared.messages.enter(key.as_ref()));
+    let key = entry.session.shared_key();
+    let mut enter = pin!(entry.shared.messages.enter(key.as_ref()));
     // A session that is ended wakes its task, which polls this.
-    let permit = poll_fn(|cx| match member.is_shut() {
+    let permit = poll_fn(|cx| match entry.is_shut() {
         true => Poll::Ready(None),
         false => enter.as_mut().poll(cx).map(Some),
     });
     let Some(_permit) = permit.await else { return Ok(None) };
-    let received = isolated(async { member.shared.publisher.receive(&request, message).await }).await;
+    let received = isolated(async { entry.shared.publisher.receive(&request, message).await }).await;
     let received = received.unwrap_or_else(|_| {
-        member.note(SessionEnd::Panicked);
+        entry.note(SessionEnd::Panicked);
         Err(Rejection::internal("publisher panicked").closing())
     });
     // The session may have been revoked meanwhile, by the publisher or on another thread: after that nothing more goes out.
-    let is_shut = member.is_shut();
+    let is_shut = entry.is_shut();
     let received = received.map(|answer| answer.filter(|_| !is_shut));
     let encode = |event: Event| {
         let (frame, payload) = encode_answer(&event, subprotocol);
-        member.shared.check_answer(payload).map(|()| MessageAnswer::Frame(frame))
+        entry.shared.check_answer(payload).map(|()| MessageAnswer::Frame(frame))
     };
     let answer = received.and_then(|answer| answer.map(encode).transpose());
     let Err(rejection) = answer else { return answer };
     if rejection == Rejection::Unsupported {
-        member.shared.counters.ignored_message();
+        entry.shared.counters.ignored_message();
     } else {
         let (told, log) = (rejection.to_string(), log_of(&rejection));
         let refused = Refused::new(RefusalCause::Publisher, log.as_deref().unwrap_or(&told));
-        let refused = refused.of_request(&request).of_session(&member.who);
+        let refused = refused.of_request(&request).of_session(&entry.session);
         let code = (rejection.is_closing() && !is_shut).then(|| close_code(&rejection).as_u16());
-        member.shared.tell(&code.into_iter().fold(refused, Refused::close_code_is));
+        entry.shared.tell(&code.into_iter().fold(refused, Refused::close_code_is));
     }
     if is_shut { Ok(None) } else { Err(rejection) }
 }

@@ -8,11 +8,13 @@ use std::time::{Duration, Instant};
 
 use http::StatusCode;
 use tidings::time::{Clock, Sleep, Timer, TokioTimer};
-use tidings::{Body, Endpoint};
+use tidings::{Body, Endpoint, SessionEnd, Transport};
 use tokio::runtime::{Builder, Runtime};
 use tokio::task::AbortHandle;
 
-use super::world::{App, To, get, piece, text};
+use super::sessions::guest::Guest;
+use super::sessions::house::House;
+use super::world::{App, To, get, pass, piece, text};
 
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -89,6 +91,25 @@ fn alarms_that_became_due_without_a_running_driver_fire_when_its_runtime_is_drop
         assert_eq!(due(&mut body).await, ":\n");
         assert!(at.elapsed() < Duration::from_millis(10), "it was due: {:?}", at.elapsed());
     });
+}
+
+/// Keep-alives and pings are off, since they have alarms of their own.
+#[test]
+fn session_whose_only_alarm_is_its_own_ends_in_time_when_the_drivers_runtime_ends() {
+    for transport in [Transport::Chunked, Transport::Sse, Transport::WebSocket] {
+        for (target, why) in [("/?lifetime=20000", SessionEnd::Revoked), ("/", SessionEnd::Disconnected)] {
+            let (house, first, second) = (House::new(), runtime(), runtime());
+            let builder = house.builder().keep_alive(Duration::MAX).ping(Duration::MAX, MINUTE);
+            let endpoint = builder.max_session_age(Duration::from_secs(30)).build();
+            first.block_on(async { drop(get("/?transport=short-poll").to(&endpoint).await) });
+            let guest = second.block_on(Guest::come(&endpoint, transport, target));
+            assert_eq!(endpoint.session_count(), 1);
+            drop(first);
+            second.block_on(pass(MINUTE));
+            assert_eq!(house.left().iter().map(|&(_, left)| left).collect::<Vec<_>>(), [why], "{transport:?}");
+            drop(guest);
+        }
+    }
 }
 
 #[test]

@@ -42,6 +42,12 @@ impl Alarm {
         driver
     }
 
+    /// Sets the alarm, unless it is set to the same tick already.
+    #[must_use]
+    pub(crate) fn set_once(&mut self, at: Instant, waker: impl FnOnce() -> Waker) -> Option<Waker> {
+        if self.tick == self.wheel.ceil(at) && self.has_place() { None } else { self.set(at, waker()) }
+    }
+
     /// Whether the wheel has turned past what was set. A waker that is on its way may still come late, for a time that
     /// is no longer the one set: ask this before acting on it.
     pub(crate) fn is_due(&self) -> bool {

@@ -29,6 +29,13 @@ impl Wheel {
         self.0.failed.swap(false, Ordering::AcqRel)
     }
 
+    /// Starts a driver where the caller runs, if there is none and one can be started there.
+    pub(crate) fn ensure_driver(&self) {
+        if !self.is_driven() {
+            self.drive();
+        }
+    }
+
     /// Starts a driver where the caller runs, if there is none. Returns `false` if none can be started there.
     pub(crate) fn drive(&self) -> bool {
         (self.0.start)(self)

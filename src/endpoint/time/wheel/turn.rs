@@ -106,6 +106,11 @@ impl Wheel {
         }
     }
 
+    /// Returns the time that the wheel was last turned to, which is never later than now.
+    pub(crate) fn last_turn(&self) -> Instant {
+        self.instant(self.turned())
+    }
+
     /// Returns the instant after this duration, or a distant one if the clock can't represent it.
     pub(crate) fn after(&self, duration: Duration) -> Instant {
         const FAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);

@@ -1,53 +1,44 @@
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use super::member::Member;
+use super::entry::SessionEntry;
 use super::mend::Feed;
+use super::polls::PollEntry;
 use crate::contract::{Delivery, EncodedDelivery, Format, Head, Subscriber, SubscriptionEnd};
 use crate::endpoint::session::SessionEnd;
 use crate::model::{Cursor, GapReason, Pattern};
-use crate::time::Clock;
 
-/// Source of a session's transport. It counts what it yields, and yields nothing after the client's authorization
-/// ended.
+/// Subscriber that a session's transport reads: counts the events, and yields nothing once the authorization ended.
 #[repr(C)]
-pub(crate) struct Tracked {
+pub(crate) struct MeteredSubscriber {
     // In this order, beside what a delivery touches of the feed.
-    member: Arc<Member>,
-    /// When the client's right ends.
-    right: Option<Instant>,
+    entry: Arc<SessionEntry>,
+    /// The poll that reads it, of a poll session.
+    poll: Option<Arc<PollEntry>>,
     feed: Feed,
 }
 
-impl Tracked {
-    pub(super) fn new(feed: Feed, member: &Arc<Member>, right: Option<Instant>) -> Self {
-        member.track.moved(feed.cursor());
+impl MeteredSubscriber {
+    pub(super) fn new(feed: Feed, entry: &Arc<SessionEntry>, poll: Option<Arc<PollEntry>>) -> Self {
+        entry.track.moved(feed.cursor());
         let head = feed.head();
-        let other = std::mem::replace(&mut member.cell.lock().head, head);
+        let other = std::mem::replace(&mut entry.locked.lock().head, head);
         drop(other);
-        Self { feed, member: member.clone(), right }
+        Self { feed, entry: entry.clone(), poll }
     }
 
-    /// Whether it is pending for state that is on its way.
+    /// Returns whether it is pending because a snapshot is on its way.
     pub(crate) fn is_mending(&self) -> bool {
         self.feed.is_mending()
     }
 
-    /// Whether nothing more may go out. Asked after the feed was, whose events are then older than this answer.
+    /// Returns whether nothing more may go out. It is called after the feed yielded, so no event of a later time gets
+    /// through.
     #[inline]
     fn is_shut(&self) -> bool {
-        self.member.is_shut() || self.right.is_some_and(|right| self.has_expired(right))
-    }
-
-    #[cold]
-    fn has_expired(&self, right: Instant) -> bool {
-        let expired = right <= self.member.shared.runtime.wheel.now();
-        // The right of one poll is not that of the others of its run.
-        if expired && !self.member.is_run() {
-            self.member.revoke();
-        }
-        expired
+        self.entry.is_shut()
+            || self.poll.as_ref().is_some_and(|poll| poll.has_expired(&self.entry.shared.runtime.wheel))
     }
 
     #[cold]
@@ -59,9 +50,9 @@ impl Tracked {
             EncodedDelivery::Events(_) => {}
             EncodedDelivery::Gap(gap) => {
                 if gap.reason == GapReason::TooLarge {
-                    self.member.shared.counters.too_large();
+                    self.entry.shared.counters.too_large();
                 }
-                self.member.track.told(gap, self.feed.cursor());
+                self.entry.track.told(gap, self.feed.cursor());
             }
             EncodedDelivery::End(end) => self.ended(*end),
         }
@@ -70,7 +61,7 @@ impl Tracked {
 
     #[cold]
     fn ended(&self, end: SubscriptionEnd) {
-        self.member.ended(match end {
+        self.entry.subscriber_ended(match end {
             SubscriptionEnd::Closed | SubscriptionEnd::Finished => SessionEnd::Finished,
             SubscriptionEnd::TooSlow => SessionEnd::TooSlow,
             SubscriptionEnd::Failed => SessionEnd::Panicked,
@@ -78,18 +69,18 @@ impl Tracked {
     }
 }
 
-impl Subscriber for Tracked {
+impl Subscriber for MeteredSubscriber {
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Delivery> {
-        let alert = Alert(&self.member);
+        let alert = Alert(&self.entry);
         let polled = self.feed.poll_next(cx);
         std::mem::forget(alert);
         match &polled {
-            Poll::Pending => self.member.track.caught_up(),
+            Poll::Pending => self.entry.track.caught_up(),
             Poll::Ready(_) if self.is_shut() => return Poll::Pending,
             Poll::Ready(Delivery::Events(batch)) => {
-                self.member.track.delivered(0, batch.count(), batch.conflated(), self.feed.cursor());
+                self.entry.track.delivered(0, batch.count(), batch.conflated(), self.feed.cursor());
             }
-            Poll::Ready(Delivery::Gap(gap)) => self.member.track.told(gap, self.feed.cursor()),
+            Poll::Ready(Delivery::Gap(gap)) => self.entry.track.told(gap, self.feed.cursor()),
             Poll::Ready(Delivery::End(end)) => self.ended(*end),
         }
         polled
@@ -97,22 +88,22 @@ impl Subscriber for Tracked {
 
     #[inline(always)]
     fn poll_encoded(&mut self, cx: &mut Context<'_>, format: &dyn Format, max: usize) -> Poll<EncodedDelivery> {
-        let alert = Alert(&self.member);
+        let alert = Alert(&self.entry);
         let polled = self.feed.poll_encoded(cx, format, max);
         std::mem::forget(alert);
         // Taken apart and put together, as in `Recover`.
         match polled {
             Poll::Pending => {
-                self.member.track.caught_up();
+                self.entry.track.caught_up();
                 Poll::Pending
             }
             Poll::Ready(EncodedDelivery::Events(events)) => {
                 if self.is_shut() {
-                    // Whoever shut it wakes the task.
+                    // The revocation wakes the task.
                     return Poll::Pending;
                 }
                 let cursor = self.feed.cursor();
-                self.member.track.delivered(events.bytes.len(), events.events, events.conflated, cursor);
+                self.entry.track.delivered(events.bytes.len(), events.events, events.conflated, cursor);
                 Poll::Ready(EncodedDelivery::Events(events))
             }
             Poll::Ready(other) => self.told(other),
@@ -121,11 +112,11 @@ impl Subscriber for Tracked {
 
     #[inline]
     fn register(&mut self, cx: &mut Context<'_>) -> bool {
-        let alert = Alert(&self.member);
+        let alert = Alert(&self.entry);
         let waits = self.feed.register(cx);
         std::mem::forget(alert);
         if waits {
-            self.member.track.caught_up();
+            self.entry.track.caught_up();
         }
         waits
     }
@@ -151,8 +142,8 @@ impl Subscriber for Tracked {
     }
 }
 
-/// Dropped by a panic of the application's subscriber.
-struct Alert<'a>(&'a Member);
+/// Guard that is dropped only by a panic of the application's subscriber, which it notes.
+struct Alert<'a>(&'a Arc<SessionEntry>);
 
 impl Drop for Alert<'_> {
     fn drop(&mut self) {

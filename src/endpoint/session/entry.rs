@@ -1,0 +1,215 @@
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use std::task::Waker;
+use std::time::Instant;
+
+use atomic_waker::AtomicWaker;
+
+use super::body_hold::BodyHold;
+use super::lifecycle::{Input, Lifecycle, Phase, SessionKind};
+use super::polls::{PollEntry, Polls};
+use super::track::Track;
+use super::{Session, SessionEnd};
+use crate::contract::{Head, Transport};
+use crate::endpoint::isolate::isolate;
+use crate::endpoint::locked::Locked;
+use crate::endpoint::shared::Shared;
+use crate::endpoint::stream::flow::Flow;
+use crate::endpoint::time::wheel::Alarm;
+use crate::time::Clock;
+
+/// State of one session, shared by its task, the driver and the application.
+///
+/// The driver calls [`wake`](std::task::Wake::wake) when the session's alarm is due.
+// In this order, a delivery touches two cache lines of it: from the middle of the track on to the first timers.
+#[repr(C)]
+pub(crate) struct SessionEntry {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) session: Session,
+    /// The task of a session that is no poll session. It is woken when the phase changes.
+    task: AtomicWaker,
+    pub(super) track: Track,
+    is_poll_session: bool,
+    /// Whether the HTTP stack polled the body after the last piece, at a time when the stream had nothing to do.
+    pub(super) is_read: AtomicBool,
+    /// Bits that are read without the lock, and written under it after each input.
+    signals: AtomicU8,
+    pub(super) locked: Locked<LockedEntry>,
+}
+
+/// State of a session that is under its lock. No code of the application runs under it.
+// First what a delivery touches.
+#[repr(C)]
+pub(super) struct LockedEntry {
+    /// Source of a body's frames, while the body is not polled though it yielded bytes or is new. A body that its client
+    /// does not read is not polled, so the source lies where the driver can drop it.
+    pub(super) stream: Option<Flow>,
+    pub(super) lifecycle: Lifecycle,
+    pub(super) body: BodyHold,
+    pub(super) alarm: Alarm,
+    /// The polls of a poll session that are under way.
+    pub(super) polls: Option<Box<Polls>>,
+    /// Head of the session's source.
+    pub(super) head: Option<Arc<dyn Head>>,
+}
+
+/// The phase is no longer [`Phase::Open`].
+const CHANGED: u8 = 1;
+/// Not one more event may go out.
+const SHUT: u8 = 2;
+/// The authorization has an end, which is to be compared with the clock.
+const EXPIRES: u8 = 4;
+/// The alarm is set and there is no driver: the session's task is to start one.
+const NEEDS_DRIVER: u8 = 8;
+
+impl SessionEntry {
+    /// Returns the entry of a session that is not in the table. A poll session has its first `poll`.
+    #[inline(always)]
+    pub(super) fn new(
+        shared: &Arc<Shared>,
+        session: Session,
+        begin: Instant,
+        expires: Option<Instant>,
+        poll: Option<Arc<PollEntry>>,
+    ) -> Self {
+        let kind = match session.transport() {
+            _ if poll.is_some() => SessionKind::PollSession,
+            Transport::Chunked | Transport::Sse => SessionKind::Stream,
+            Transport::WebSocket => SessionKind::WebSocket,
+            Transport::ShortPoll | Transport::LongPoll => SessionKind::Poll,
+        };
+        let is_poll_session = poll.is_some();
+        Self {
+            shared: shared.clone(),
+            session,
+            task: AtomicWaker::new(),
+            track: Track::new(is_poll_session),
+            is_poll_session,
+            is_read: AtomicBool::new(false),
+            signals: AtomicU8::new(if expires.is_some() { EXPIRES } else { 0 }),
+            locked: Locked::new(LockedEntry {
+                stream: None,
+                lifecycle: Lifecycle::new(kind, begin, expires),
+                body: BodyHold::default(),
+                alarm: shared.runtime.wheel.alarm(),
+                polls: poll.map(|poll| Box::new(Polls::of(poll))),
+                head: None,
+            }),
+        }
+    }
+
+    pub(crate) fn transport(&self) -> Transport {
+        self.session.transport()
+    }
+
+    pub(crate) fn is_poll_session(&self) -> bool {
+        self.is_poll_session
+    }
+
+    /// Returns whether the task has more to do than to read events. The task is woken when that becomes so.
+    #[inline]
+    pub(crate) fn has_signal(&self) -> bool {
+        self.signals.load(Ordering::Acquire) & (CHANGED | SHUT | NEEDS_DRIVER) != 0
+    }
+
+    /// Starts a driver if one is needed. Returns whether the phase is no longer [`Phase::Open`].
+    #[cold]
+    pub(super) fn heed_signal(&self) -> bool {
+        if self.signals.load(Ordering::Acquire) & NEEDS_DRIVER != 0 {
+            self.signals.fetch_and(!NEEDS_DRIVER, Ordering::AcqRel);
+            self.shared.runtime.wheel.ensure_driver();
+        }
+        self.signals.load(Ordering::Acquire) & (CHANGED | SHUT) != 0
+    }
+
+    /// Returns whether not one more event may go out.
+    #[inline]
+    pub(crate) fn is_shut(self: &Arc<Self>) -> bool {
+        let signals = self.signals.load(Ordering::Acquire);
+        signals & (SHUT | EXPIRES) != 0 && (signals & SHUT != 0 || self.revoke_if_expired())
+    }
+
+    /// Revokes the session if its authorization has expired, and returns whether it has.
+    #[cold]
+    fn revoke_if_expired(self: &Arc<Self>) -> bool {
+        let now = self.shared.runtime.wheel.now();
+        let has_expired = self.expires().is_some_and(|at| at <= now);
+        if has_expired {
+            self.revoke();
+        }
+        has_expired
+    }
+
+    /// Returns the end of the authorization, unless the session has ended.
+    pub(super) fn expires(&self) -> Option<Instant> {
+        self.locked.lock().lifecycle.expires()
+    }
+
+    pub(crate) fn phase(&self) -> Phase {
+        self.locked.lock().lifecycle.phase()
+    }
+
+    /// Returns the reason of the end, if it is known.
+    pub(crate) fn reason(&self) -> Option<SessionEnd> {
+        self.locked.lock().lifecycle.reason()
+    }
+
+    /// Notes why the session will have ended, unless that is known.
+    #[cold]
+    pub(crate) fn note(self: &Arc<Self>, why: SessionEnd) {
+        self.give(Input::Note(why));
+    }
+
+    /// Notes why the subscriber ended. The end of one poll's subscriber is not that of its poll session.
+    pub(crate) fn subscriber_ended(self: &Arc<Self>, why: SessionEnd) {
+        if !self.is_poll_session || why == SessionEnd::Panicked {
+            self.note(why);
+        }
+    }
+
+    /// Writes the signals that follow from the state. The caller has the lock.
+    pub(super) fn write_signals(&self, lifecycle: &Lifecycle, needs_driver: bool) {
+        let is_shut = lifecycle.is_shut();
+        let mut signals = if needs_driver { NEEDS_DRIVER } else { self.signals.load(Ordering::Relaxed) & NEEDS_DRIVER };
+        for (is_set, signal) in [
+            (lifecycle.phase() != Phase::Open, CHANGED),
+            (is_shut, SHUT),
+            (!is_shut && lifecycle.expires().is_some(), EXPIRES),
+        ] {
+            signals |= if is_set { signal } else { 0 };
+        }
+        self.signals.store(signals, Ordering::Release);
+    }
+
+    /// Registers the task that is woken when the session has a signal, in place of another.
+    pub(super) fn register(&self, task: &Waker) {
+        self.task.register(task);
+    }
+
+    /// Wakes the session's tasks. The caller has no lock.
+    pub(super) fn wake_tasks(&self) {
+        if self.is_poll_session {
+            let polls = self.locked.lock().polls.as_ref().map(|polls| polls.under_way());
+            polls.iter().flatten().for_each(|poll| poll.task.wake());
+        }
+        self.task.wake();
+    }
+}
+
+/// Drops values of the application. A panic of their code ends no more than the session.
+pub(crate) fn drop_isolated<T>(value: T) {
+    let _ = isolate(|| drop(value));
+}
+
+impl fmt::Debug for SessionEntry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SessionEntry").field("session", &self.session).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for LockedEntry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LockedEntry").field("lifecycle", &self.lifecycle).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,479 @@
+#[cfg(test)]
+mod tests;
+
+use std::time::{Duration, Instant};
+
+use super::actions::{Actions, NoEffect};
+use super::progress::{Checked, WriteProgress};
+use super::timers::{SessionTimer, TimerTable};
+use super::{SessionEnd, SessionState};
+use crate::endpoint::body::BodyError;
+
+/// State machine of one session, from its place in the session table to its end.
+///
+/// It performs no I/O, takes no lock, wakes no task and reads no clock: [`handle`](Self::handle) takes an [`Input`] and
+/// the time, and returns the [`Actions`] that the caller performs. The caller then sets the session's one alarm to
+/// [`alarm`](Self::alarm).
+///
+/// # Invariants
+///
+/// - The first reason of the end counts. A revocation replaces it.
+/// - `left` is due once, after `joined` returned.
+/// - A session that is [shut](Self::is_shut) stays shut: not one more event goes out.
+/// - A timer that is not armed does not fire. A session that has ended has no timer.
+#[derive(Debug)]
+#[repr(C)]
+pub(super) struct Lifecycle {
+    // First what a delivery touches: up to the first timers.
+    phase: Phase,
+    kind: SessionKind,
+    registration: Registration,
+    reason: Option<SessionEnd>,
+    /// Number of polls of a poll session that are under way.
+    polls: u8,
+    /// Number of checks in a row that found no progress.
+    stuck: u8,
+    progress: WriteProgress,
+    timers: TimerTable,
+}
+
+/// SessionKind of a session, by the means to end it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum SessionKind {
+    /// A body of the HTTP stack, which polls it at any time, or never.
+    Stream,
+    /// A single poll. Its handler is told of the end.
+    Poll,
+    /// A session of many polls, some of them at once. Between two polls it has no task.
+    PollSession,
+    /// A WebSocket. Its task is told of the end.
+    WebSocket,
+}
+
+/// Phase of a session, as its own task sees it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Phase {
+    Open,
+    /// The session ends in order: a stream may yield this many more pieces before its last item.
+    Leaving(u8),
+    /// The last bytes of a stream are on their way. The stream breaks off with this error after that.
+    Flushing(BodyError),
+    /// The stream breaks off with this error when it is polled.
+    Broken(BodyError),
+    /// The authorization is revoked, and the client of a poll or a WebSocket is to be told.
+    Revoked,
+    /// The session is cut off and has left. A body that is still polled breaks off with this error.
+    Cut(BodyError),
+    Over,
+}
+
+/// Relation of a session to the session table and the publisher.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Registration {
+    /// The session is not in the table: it was not admitted yet, or it is the body of a poll's reply.
+    Outside,
+    /// The session is in the table, and `joined` has not returned.
+    Joining,
+    Joined,
+    /// The session ended before `joined` returned. `left` is called after that.
+    EndedWhileJoining,
+    Left,
+}
+
+/// Input of the state machine.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum Input {
+    /// The session takes a place in the table, and `joined` is called.
+    Enter,
+    /// The table has no place for the session.
+    NoPlace,
+    /// `joined` has returned.
+    Joined { max_age: Option<Duration> },
+    /// A drain has started, and this session's time comes at this instant.
+    DrainAt(Instant),
+    /// The application disconnects the session, which ends in order.
+    Leave(SessionEnd),
+    /// The authorization ends now.
+    Revoke,
+    /// The session is cut off at once.
+    Cut(SessionEnd),
+    /// The session's task knows why it will have ended.
+    Note(SessionEnd),
+    /// The stream yielded one of its last pieces.
+    Piece,
+    /// The stream yielded its last bytes, and breaks off with this error once they have left.
+    BreakOff(BodyError),
+    /// The body returned its end.
+    Finish,
+    /// The stream yielded bytes, or is new, and no check is due.
+    Watch,
+    /// A further poll of a poll session begins.
+    BeginPoll,
+    /// A poll of a poll session ends.
+    EndPoll,
+    /// A poll session gives way to another session, if it is between two polls.
+    GiveWay,
+    /// The alarm went off. `is_unread`: the stream yielded bytes, or is new, and was not polled since.
+    Alarm { is_unread: bool },
+    /// The session's task has ended the session, which leaves for this reason unless there is another.
+    End(SessionEnd),
+}
+
+/// Times that the state machine depends on.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Timeouts {
+    pub(super) write: Duration,
+    pub(super) poll_session: Duration,
+}
+
+/// Time between a stream's last bytes and its error. An error that follows at once takes the bytes along, on HTTP/1 and on
+/// HTTP/2.
+pub(crate) const FLUSH: Duration = Duration::from_millis(100);
+
+impl Input {
+    /// Returns whether the effect depends on the time. If it does not, any time will do.
+    pub(super) fn depends_on_time(self) -> bool {
+        match self {
+            Self::Joined { max_age } => max_age.is_some(),
+            Self::Leave(_) | Self::Revoke | Self::BreakOff(_) | Self::Watch | Self::EndPoll | Self::Alarm { .. } => {
+                true
+            }
+            _ => false,
+        }
+    }
+}
+
+impl Lifecycle {
+    /// Number of ready pieces that a stream yields before its last item: enough for the events that were published before
+    /// a drain, and an end for a topic that is never quiet.
+    pub(super) const LAST_PIECES: u8 = 8;
+
+    /// Number of polls of one poll session that may be under way: the tabs of one browser.
+    pub(super) const MAX_POLLS: u8 = 16;
+
+    /// Returns a session that is not in the table. A poll session begins with its first poll.
+    pub(super) fn new(kind: SessionKind, begin: Instant, expires: Option<Instant>) -> Self {
+        let mut timers = TimerTable::new(begin);
+        if let Some(at) = expires {
+            timers.arm(SessionTimer::Expiry, at);
+        }
+        Self {
+            phase: Phase::Open,
+            kind,
+            registration: Registration::Outside,
+            reason: None,
+            polls: u8::from(kind == SessionKind::PollSession),
+            stuck: 0,
+            progress: WriteProgress::default(),
+            timers,
+        }
+    }
+
+    pub(super) fn handle(&mut self, input: Input, now: Instant, timeouts: Timeouts) -> Actions {
+        let mut actions = Actions { before: self.state(), ..Actions::default() };
+        match input {
+            Input::Enter => self.registration = Registration::Joining,
+            Input::NoPlace => self.registration = Registration::Outside,
+            Input::Joined { max_age } => self.joined(max_age, now, &mut actions),
+            Input::DrainAt(at) => self.drain_at(at),
+            Input::Leave(why) => self.leave(why, now, timeouts, &mut actions),
+            Input::Revoke => self.revoke(now, &mut actions),
+            Input::Cut(why) => self.cut(why, &mut actions),
+            Input::Note(why) => self.note(why),
+            Input::Piece => self.count_piece(),
+            Input::BreakOff(error) => self.break_off(error, now),
+            Input::Finish => self.finish(),
+            Input::Watch => self.watch(now, timeouts),
+            Input::BeginPoll => self.begin_poll(&mut actions),
+            Input::EndPoll => self.end_poll(now, timeouts, &mut actions),
+            Input::GiveWay => self.give_way(&mut actions),
+            Input::Alarm { is_unread } => self.alarm_went_off(is_unread, now, timeouts, &mut actions),
+            Input::End(why) => self.end(why, &mut actions),
+        }
+        actions.after = self.state();
+        actions
+    }
+
+    /// Counts bytes that the stream yielded. Returns whether the client is to be [watched](Input::Watch) from now on.
+    #[inline(always)]
+    pub(super) fn wrote(&mut self, bytes: usize) -> bool {
+        self.progress.wrote(bytes);
+        !self.timers.is_armed(SessionTimer::Check) && self.can_watch()
+    }
+
+    fn can_watch(&self) -> bool {
+        self.phase == Phase::Open && !self.timers.is_armed(SessionTimer::Drain)
+    }
+
+    fn watch(&mut self, now: Instant, timeouts: Timeouts) {
+        if self.can_watch() {
+            self.timers.arm_after(SessionTimer::Check, now, timeouts.write / WriteProgress::CHECKS.into());
+        }
+    }
+
+    fn joined(&mut self, max_age: Option<Duration>, now: Instant, actions: &mut Actions) {
+        match self.registration {
+            Registration::Joining => {
+                self.registration = Registration::Joined;
+                if let Some(age) = max_age.filter(|_| self.phase == Phase::Open) {
+                    self.timers.arm_after(SessionTimer::MaxAge, now, age);
+                }
+            }
+            Registration::EndedWhileJoining => self.left(actions),
+            Registration::Outside | Registration::Joined | Registration::Left => {}
+        }
+        // The other polls of a poll session wait for this.
+        actions.wakes |= self.kind == SessionKind::PollSession;
+    }
+
+    fn drain_at(&mut self, at: Instant) {
+        if self.phase == Phase::Open {
+            self.timers.disarm(SessionTimer::Check);
+            self.timers.disarm(SessionTimer::Silence);
+            self.timers.arm(SessionTimer::Drain, at);
+        }
+    }
+
+    fn leave(&mut self, why: SessionEnd, now: Instant, timeouts: Timeouts, actions: &mut Actions) {
+        if self.phase != Phase::Open {
+            return actions.skip(NoEffect::Ended);
+        }
+        self.note(why);
+        self.phase = Phase::Leaving(Self::LAST_PIECES);
+        self.disarm_open();
+        if self.kind == SessionKind::Stream {
+            // A stream whose client takes nothing is not polled, so it cannot end by itself.
+            self.timers.arm_after(SessionTimer::Cutoff, now, timeouts.write);
+        }
+        self.tell_or_end(why, actions);
+    }
+
+    fn revoke(&mut self, now: Instant, actions: &mut Actions) {
+        if self.is_shut() {
+            return actions.skip(NoEffect::Ended);
+        }
+        self.reason = Some(SessionEnd::Revoked);
+        self.timers.disarm_all();
+        actions.takes_stream = true;
+        if self.kind == SessionKind::Stream {
+            self.phase = Phase::Flushing(BodyError::Revoked);
+            self.timers.arm_after(SessionTimer::Flush, now, FLUSH);
+        } else {
+            self.phase = Phase::Revoked;
+        }
+        self.tell_or_end(SessionEnd::Revoked, actions);
+    }
+
+    fn cut(&mut self, why: SessionEnd, actions: &mut Actions) {
+        let is_stalled = why == SessionEnd::Stalled;
+        self.phase = match self.phase {
+            Phase::Over => Phase::Over,
+            Phase::Flushing(error) | Phase::Broken(error) | Phase::Cut(error) => Phase::Cut(error),
+            _ => Phase::Cut(if is_stalled { BodyError::Stalled } else { BodyError::Ended }),
+        };
+        actions.stalls_body |= is_stalled;
+        actions.wakes = true;
+        self.end(why, actions);
+    }
+
+    /// Wakes the session's tasks, or ends a session that has none.
+    fn tell_or_end(&mut self, why: SessionEnd, actions: &mut Actions) {
+        match self.is_idle() {
+            true => self.end(why, actions),
+            false => actions.wakes = true,
+        }
+    }
+
+    fn end(&mut self, why: SessionEnd, actions: &mut Actions) {
+        self.note(why);
+        self.timers.disarm_all();
+        if !matches!(self.phase, Phase::Cut(_)) {
+            self.phase = Phase::Over;
+        }
+        actions.sent += self.progress.take_fresh();
+        actions.takes_stream = true;
+        actions.ends = true;
+        match self.registration {
+            Registration::Joined => self.left(actions),
+            Registration::Joining => self.registration = Registration::EndedWhileJoining,
+            Registration::Outside | Registration::EndedWhileJoining | Registration::Left => {}
+        }
+    }
+
+    fn left(&mut self, actions: &mut Actions) {
+        self.registration = Registration::Left;
+        actions.left = Some(self.reason.unwrap_or(SessionEnd::Gone));
+    }
+
+    fn note(&mut self, why: SessionEnd) {
+        self.reason.get_or_insert(why);
+    }
+
+    fn count_piece(&mut self) {
+        if let Phase::Leaving(pieces) = &mut self.phase {
+            *pieces = pieces.saturating_sub(1);
+        }
+    }
+
+    fn break_off(&mut self, error: BodyError, now: Instant) {
+        if matches!(self.phase, Phase::Open | Phase::Leaving(_)) {
+            self.phase = Phase::Flushing(error);
+            self.disarm_open();
+            self.timers.disarm(SessionTimer::Cutoff);
+            self.timers.arm_after(SessionTimer::Flush, now, FLUSH);
+        }
+    }
+
+    /// Ends the stream. A body that is not dropped after that is still cut off, if that was due.
+    fn finish(&mut self) {
+        self.phase = Phase::Over;
+        self.disarm_open();
+        self.timers.disarm(SessionTimer::Expiry);
+        self.timers.disarm(SessionTimer::Flush);
+    }
+
+    /// Disarms the timers that only an open session needs.
+    fn disarm_open(&mut self) {
+        for timer in [SessionTimer::Check, SessionTimer::Drain, SessionTimer::MaxAge, SessionTimer::Silence] {
+            self.timers.disarm(timer);
+        }
+    }
+
+    fn begin_poll(&mut self, actions: &mut Actions) {
+        if self.phase != Phase::Open || self.reason.is_some() {
+            return actions.skip(NoEffect::Ended);
+        }
+        if self.polls >= Self::MAX_POLLS {
+            return actions.skip(NoEffect::TooManyPolls);
+        }
+        self.polls += 1;
+        self.timers.disarm(SessionTimer::Silence);
+    }
+
+    fn end_poll(&mut self, now: Instant, timeouts: Timeouts, actions: &mut Actions) {
+        self.polls = self.polls.saturating_sub(1);
+        if self.polls > 0 {
+            return;
+        }
+        let is_registered = matches!(self.registration, Registration::Joining | Registration::Joined);
+        if self.phase != Phase::Open || self.reason.is_some() || !is_registered {
+            return self.end(SessionEnd::Gone, actions);
+        }
+        if !self.timers.is_armed(SessionTimer::Drain) {
+            self.timers.arm_after(SessionTimer::Silence, now, timeouts.poll_session);
+        }
+    }
+
+    fn give_way(&mut self, actions: &mut Actions) {
+        if self.is_idle() && self.phase == Phase::Open {
+            self.end(SessionEnd::Silent, actions);
+        }
+    }
+
+    fn alarm_went_off(&mut self, is_unread: bool, now: Instant, timeouts: Timeouts, actions: &mut Actions) {
+        while let Some(timer) = self.take_due(now) {
+            match timer {
+                SessionTimer::Expiry => self.revoke(now, actions),
+                SessionTimer::Check => self.check(is_unread, now, timeouts, actions),
+                SessionTimer::Drain => self.leave(SessionEnd::Drained, now, timeouts, actions),
+                SessionTimer::MaxAge => self.leave(SessionEnd::Disconnected, now, timeouts, actions),
+                SessionTimer::Silence => self.give_way(actions),
+                SessionTimer::Flush => self.flushed(now, timeouts, actions),
+                SessionTimer::Cutoff => {
+                    // The client takes nothing, or the HTTP stack would have asked for the end.
+                    actions.stalls_body = true;
+                    self.cut(SessionEnd::Gone, actions);
+                }
+            }
+        }
+        // An input of a timer's, if any.
+        actions.no_effect = None;
+    }
+
+    fn check(&mut self, is_unread: bool, now: Instant, timeouts: Timeouts, actions: &mut Actions) {
+        let (checked, fresh) = self.progress.check(&mut self.stuck, is_unread);
+        actions.sent += fresh;
+        match checked {
+            Checked::Reading => {}
+            Checked::Owing => self.watch(now, timeouts),
+            Checked::Stalled => {
+                actions.counts_stall = true;
+                self.cut(SessionEnd::Stalled, actions);
+            }
+        }
+    }
+
+    fn flushed(&mut self, now: Instant, timeouts: Timeouts, actions: &mut Actions) {
+        if let Phase::Flushing(error) = self.phase {
+            self.phase = Phase::Broken(error);
+            // The HTTP stack may never poll again.
+            self.timers.arm_after(SessionTimer::Cutoff, now, timeouts.write);
+            actions.wakes = true;
+        }
+    }
+
+    fn take_due(&mut self, now: Instant) -> Option<SessionTimer> {
+        let expires = self.has_expiry_alarm();
+        self.timers.take_due(now, |timer| timer != SessionTimer::Expiry || expires)
+    }
+
+    /// Returns whether the alarm revokes the session when its authorization expires. The handler of a poll compares the
+    /// time instead.
+    fn has_expiry_alarm(&self) -> bool {
+        self.registration == Registration::Joined && matches!(self.kind, SessionKind::Stream | SessionKind::WebSocket)
+    }
+
+    /// Returns the time that the alarm is to be set to.
+    pub(super) fn alarm(&self) -> Option<Instant> {
+        let expires = self.has_expiry_alarm();
+        self.timers.next(|timer| timer != SessionTimer::Expiry || expires).map(|(_, at)| at)
+    }
+
+    pub(super) fn phase(&self) -> Phase {
+        self.phase
+    }
+
+    pub(super) fn begin(&self) -> Instant {
+        self.timers.begin()
+    }
+
+    /// Returns the end of the authorization, unless the session has ended or was revoked before.
+    pub(super) fn expires(&self) -> Option<Instant> {
+        self.timers.get(SessionTimer::Expiry)
+    }
+
+    /// Returns the reason of the end, if it is known.
+    pub(super) fn reason(&self) -> Option<SessionEnd> {
+        self.reason
+    }
+
+    /// Returns whether `joined` is still running.
+    pub(super) fn is_joining(&self) -> bool {
+        matches!(self.registration, Registration::Joining | Registration::EndedWhileJoining)
+    }
+
+    /// Returns whether the session is a poll session between two polls, which has no task.
+    pub(super) fn is_idle(&self) -> bool {
+        self.kind == SessionKind::PollSession && self.polls == 0
+    }
+
+    /// Returns whether not one more event may go out.
+    #[inline]
+    pub(super) fn is_shut(&self) -> bool {
+        match self.phase {
+            Phase::Open | Phase::Leaving(_) => false,
+            Phase::Flushing(error) | Phase::Broken(error) => error == BodyError::Revoked,
+            Phase::Revoked | Phase::Cut(_) | Phase::Over => true,
+        }
+    }
+
+    /// Returns how the session is counted, while it is in the table.
+    pub(super) fn state(&self) -> Option<SessionState> {
+        match self.registration {
+            Registration::Outside | Registration::Left => None,
+            _ if self.phase != Phase::Open => Some(SessionState::Leaving),
+            _ if self.is_idle() => Some(SessionState::Idle),
+            _ => Some(SessionState::Open),
+        }
+    }
+}

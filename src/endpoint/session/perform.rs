@@ -1,0 +1,161 @@
+//! Inputs of a session, and the actions that follow from them.
+
+use std::sync::{Arc, MutexGuard};
+use std::task::{Wake, Waker};
+use std::time::Instant;
+
+use super::actions::{Actions, NoEffect};
+use super::entry::{LockedEntry, SessionEntry, drop_isolated};
+use super::lifecycle::{Input, Timeouts};
+use super::registry::NoPlace;
+use super::{SessionEnd, SessionState};
+use crate::contract::Transport;
+use crate::endpoint::isolate::isolate;
+use crate::endpoint::stream::flow::Flow;
+use crate::time::Clock;
+
+impl SessionEntry {
+    /// Takes a place in the table and calls the publisher's `joined`.
+    pub(super) fn join(self: &Arc<Self>) -> Result<(), NoPlace> {
+        // Before the session can be found, since it may be ended at once then.
+        self.give(Input::Enter);
+        if let Err(no_place) = self.shared.registry.enter(self) {
+            self.give(Input::NoPlace);
+            return Err(no_place);
+        }
+        let _ = isolate(|| self.shared.publisher.joined(&self.session));
+        self.give(Input::Joined { max_age: self.shared.config.jittered_lifetime() });
+        Ok(())
+    }
+
+    /// Ends the session in order at this time of a drain.
+    pub(crate) fn drain_at(self: &Arc<Self>, at: Instant) {
+        self.give(Input::DrainAt(at));
+    }
+
+    /// Ends the session in order. Returns whether it was open.
+    pub(crate) fn disconnect(self: &Arc<Self>) -> bool {
+        self.give(Input::Leave(SessionEnd::Disconnected)).is_none()
+    }
+
+    /// Ends the authorization: not one more event goes out. Returns whether there was one.
+    pub(crate) fn revoke(self: &Arc<Self>) -> bool {
+        self.give(Input::Revoke).is_none()
+    }
+
+    /// Ends the session at once, because a drain is over.
+    pub(crate) fn cut(self: &Arc<Self>) {
+        self.give(Input::Cut(SessionEnd::Drained));
+    }
+
+    /// Ends a poll session that is between two polls, to make room for another session.
+    pub(crate) fn give_way(self: &Arc<Self>) {
+        self.give(Input::GiveWay);
+    }
+
+    /// Gives an input to the state machine and performs its actions. Returns why it has no effect, if so.
+    pub(crate) fn give(self: &Arc<Self>, input: Input) -> Option<NoEffect> {
+        let now = self.time_of(input);
+        let mut locked = self.locked.lock();
+        let actions = locked.lifecycle.handle(input, now, self.timeouts());
+        self.perform(locked, actions)
+    }
+
+    /// Returns the time, if the input depends on it. The application's clock is read under no lock.
+    pub(super) fn time_of(&self, input: Input) -> Instant {
+        let wheel = &self.shared.runtime.wheel;
+        if input.depends_on_time() { wheel.now() } else { wheel.last_turn() }
+    }
+
+    pub(super) fn timeouts(&self) -> Timeouts {
+        let config = &self.shared.config;
+        Timeouts { write: config.write_timeout, poll_session: config.silence() }
+    }
+
+    /// Performs actions: first those that the lock orders, then it lets go of the lock, then the rest.
+    pub(super) fn perform(
+        self: &Arc<Self>,
+        mut locked: MutexGuard<'_, LockedEntry>,
+        actions: Actions,
+    ) -> Option<NoEffect> {
+        let Actions { no_effect, before, after, left, wakes, takes_stream, ends, counts_stall, stalls_body, sent } =
+            actions;
+        let gives_way = self.count(before, after);
+        let (driver, needs_driver) = self.set_alarm(&mut locked);
+        self.write_signals(&locked.lifecycle, needs_driver);
+        let stream = if takes_stream { locked.stream.take() } else { None };
+        let head = if ends { locked.head.take() } else { None };
+        let reason = locked.lifecycle.reason();
+        let connection = if stalls_body { locked.body.stall(&self.shared.counters) } else { None };
+        drop(locked);
+        driver.into_iter().for_each(Waker::wake);
+        gives_way.inspect(Self::give_way);
+        connection.inspect(|connection| connection.abort());
+        if reason == Some(SessionEnd::Stalled) {
+            stream.iter().for_each(Flow::note_stall);
+        }
+        drop_isolated((stream, head));
+        self.shared.counters.sent(sent);
+        if counts_stall {
+            self.shared.counters.stalled();
+        }
+        if let Some(why) = left {
+            self.leave(before, why);
+        }
+        if wakes || needs_driver {
+            self.wake_tasks();
+        }
+        no_effect
+    }
+
+    /// Counts a change of state. The caller has the lock, so that only an idle poll session is listed as idle. Returns a
+    /// poll session that gives way.
+    fn count(self: &Arc<Self>, before: Option<SessionState>, after: Option<SessionState>) -> Option<Arc<Self>> {
+        let (Some(before), Some(after)) = (before, after) else { return None };
+        if before == after {
+            return None;
+        }
+        self.shared.registry.shift(before, after);
+        match (before, after) {
+            (_, SessionState::Idle) => self.shared.registry.begin_idle(self),
+            (SessionState::Idle, SessionState::Open) => {
+                self.shared.registry.end_idle(self);
+                None
+            }
+            _ => None,
+        }
+    }
+
+    /// Sets the alarm to the earliest timer. Returns the waker of a driver that sleeps for longer, and whether there is no
+    /// driver.
+    fn set_alarm(self: &Arc<Self>, locked: &mut LockedEntry) -> (Option<Waker>, bool) {
+        let Some(at) = locked.lifecycle.alarm() else {
+            locked.alarm.cancel();
+            return (None, false);
+        };
+        let driver = locked.alarm.set_once(at, || self.clone().into());
+        // After the alarm is set: a driver that is lost later finds it.
+        (driver, !self.shared.runtime.wheel.is_driven())
+    }
+
+    /// Leaves the table and calls the publisher's `left`.
+    fn leave(&self, state: Option<SessionState>, why: SessionEnd) {
+        if self.transport() == Transport::WebSocket {
+            self.shared.counters.sent(self.track.bytes());
+        }
+        self.shared.registry.leave(self, state, why);
+        let _ = isolate(|| self.shared.publisher.left(&self.session, why));
+        self.shared.registry.parted();
+    }
+}
+
+impl Wake for SessionEntry {
+    /// The session's alarm. It is also called when there is no driver, so that the session's task starts one.
+    fn wake(self: Arc<Self>) {
+        let now = self.shared.runtime.wheel.now();
+        let mut locked = self.locked.lock();
+        let is_unread = locked.stream.is_some() && !self.is_read();
+        let actions = locked.lifecycle.handle(Input::Alarm { is_unread }, now, self.timeouts());
+        self.perform(locked, actions);
+    }
+}
