@@ -109,7 +109,7 @@ async fn rejected_message_leaves_the_websocket_open_and_is_counted() {
         ("forbidden", r#"{"tidings":"error","code":"forbidden","message":"forbidden"}"#),
         ("absent", r#"{"tidings":"error","code":"not_found","message":"not found"}"#),
         ("gone", r#"{"tidings":"error","code":"gone","message":"gone"}"#),
-        ("busy", r#"{"tidings":"error","code":"busy","message":"busy, come back in 2500 ms","retry_ms":2500}"#),
+        ("busy", r#"{"tidings":"error","code":"busy","message":"busy, retry after 2500 ms","retry_ms":2500}"#),
         ("broken", r#"{"tidings":"error","code":"internal","message":"internal error"}"#),
     ] {
         let refused = endpoint.stats().refused_publisher;

@@ -61,7 +61,7 @@ fn rejected_message_is_told_in_band_and_does_not_close() {
         (Rejection::Forbidden, "forbidden", "forbidden", None),
         (Rejection::NotFound, "not_found", "not found", None),
         (Rejection::Gone, "gone", "gone", None),
-        (Rejection::Busy { retry_after: Duration::from_secs(2) }, "busy", "busy, come back in 2000 ms", Some(2_000)),
+        (Rejection::Busy { retry_after: Duration::from_secs(2) }, "busy", "busy, retry after 2000 ms", Some(2_000)),
         (Rejection::invalid("no \"verb\"\n"), "invalid", "no \"verb\"\n", None),
         (Rejection::internal("the secret"), "internal", "internal error", None),
     ] {

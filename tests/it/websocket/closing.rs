@@ -215,7 +215,7 @@ fn closing_rejection_has_its_code() {
         (Rejection::Unauthorized, 1008, "unauthorized"),
         (Rejection::Forbidden, 1008, "forbidden"),
         (Rejection::NotFound, 1008, "not found"),
-        (Rejection::Busy { retry_after: Duration::from_secs(2) }, 1013, "busy, come back in 2000 ms"),
+        (Rejection::Busy { retry_after: Duration::from_secs(2) }, 1013, "busy, retry after 2000 ms"),
         (Rejection::Gone, 1008, "gone"),
         (Rejection::invalid("no such verb"), 1008, "invalid request: no such verb"),
         (Rejection::invalid(long), 1008, &cut),

@@ -155,7 +155,7 @@ async fn closing_rejection_or_panic_closes_its_own_socket_only() {
         ("panic", Frame::close(1011, "internal error")),
         ("forbidden", Frame::close(1008, "forbidden")),
         ("unauthorized", Frame::close(1008, "unauthorized")),
-        ("busy", Frame::close(1013, "busy, come back in 2500 ms")),
+        ("busy", Frame::close(1013, "busy, retry after 2500 ms")),
         ("broken", Frame::close(1011, "internal error")),
     ] {
         let mut client = Raw::connect(address).await;
