@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 
 use super::object::{write_cursor, write_event, write_gap};
-use crate::contract::{EncodedDelivery, EventRef, Format, Subscriber, SubscriptionEnd, place};
+use crate::contract::{EncodedDelivery, EventRef, Format, Slot, Subscriber, SubscriptionEnd, place};
 use crate::model::Cursor;
 
 const CURSOR: &[u8] = b"{\"cursor\":";
@@ -271,7 +271,7 @@ impl Draft {
 struct Item;
 
 impl Format for Item {
-    fn slot(&self) -> Option<u8> {
+    fn slot(&self) -> Option<Slot> {
         Some(place::OBJECT_ITEM)
     }
 

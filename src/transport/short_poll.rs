@@ -59,7 +59,7 @@ impl<S: Subscriber> PollQueue<S> {
     /// Answers with what was taken.
     pub(crate) fn finish(self) -> Reply {
         let mut reply = self.draft.finish();
-        reply.next_in = self.subscriber.next_in();
+        reply.next_in = self.subscriber.info().next_event_in();
         reply
     }
 }

@@ -5,20 +5,11 @@ use bytes::{Bytes, BytesMut};
 use crate::model::{Cursor, Gap};
 use crate::transport::object::{write_gap, write_heartbeat, write_hello, write_millis};
 
-/// The block that tells a new client "later" without ending its EventSource for good: `event: tidings.retry`, with the
-/// client's own cursor as `id:` so that it keeps it. It goes out with status 200, and the body is aborted after it.
-///
-/// An EventSource takes any status but 200 as final, and comes back by itself after a 200 that breaks off.
-///
-/// ```
-/// use std::time::Duration;
-///
-/// let block = tidings::transport::sse::sse_retry_block(Duration::from_millis(1500), Some("7.3".parse()?));
-/// assert_eq!(block, "event: tidings.retry\nretry: 1500\ndata: {\"retry_ms\":1500}\nid: 7.3\n\n");
-/// # Ok::<(), tidings::CursorError>(())
-/// ```
+/// Returns the block that tells a client when to reconnect: `event: tidings.retry`, with the client's own cursor as `id:` so
+/// that it keeps it. As the answer to a client that is to come later it is sent with status 200, and the body is aborted
+/// after it: an EventSource takes any other status as final, and reconnects by itself after a 200 that breaks off.
 #[must_use]
-pub fn sse_retry_block(retry: Duration, cursor: Option<Cursor>) -> Bytes {
+pub(crate) fn sse_retry_block(retry: Duration, cursor: Option<Cursor>) -> Bytes {
     let mut out = BytesMut::with_capacity(128);
     out.extend_from_slice(b"event: tidings.retry\n");
     write_retry(retry, &mut out);
@@ -67,5 +58,22 @@ pub(super) fn end_block(cursor: Option<Cursor>, out: &mut BytesMut) {
             out.extend_from_slice(b"\n\n");
         }
         None => out.extend_from_slice(b"\n\n"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn retry_block_has_the_time_and_the_cursor_of_the_client() {
+        let cursor = "7.3".parse().ok();
+        for (millis, cursor, block) in [
+            (1_500, cursor, "event: tidings.retry\nretry: 1500\ndata: {\"retry_ms\":1500}\nid: 7.3\n\n"),
+            (2_000, None, "event: tidings.retry\nretry: 2000\ndata: {\"retry_ms\":2000}\n\n"),
+            (0, cursor, "event: tidings.retry\nretry: 1\ndata: {\"retry_ms\":1}\nid: 7.3\n\n"),
+        ] {
+            assert_eq!(sse_retry_block(Duration::from_millis(millis), cursor), block);
+        }
     }
 }
