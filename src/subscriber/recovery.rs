@@ -13,6 +13,10 @@ pub trait Recovery: Send + 'static + sealed::SealedRecovery {
     #[doc(hidden)]
     fn recover(&mut self, gap: &Gap)
     -> Pin<Box<dyn Future<Output = Result<Option<Snapshot>, SubscriptionEnd>> + Send>>;
+
+    /// Notes that a snapshot is not sent, because one of its events is larger than an endpoint's `max_event`.
+    #[doc(hidden)]
+    fn too_large(&mut self) {}
 }
 
 /// The future of a snapshot. An error ends the subscriber.

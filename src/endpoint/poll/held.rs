@@ -155,7 +155,7 @@ impl Shared {
 
 impl Terms {
     fn of(shared: &Shared, wanted: &Wanted, hop: Hop) -> Self {
-        Self { hop, holds: wanted.holds.map(Box::new), applied: wanted.applied(shared.config.max_long_poll_timeout) }
+        Self { hop, holds: wanted.holds.map(Box::new), applied: wanted.applied(shared.config.max_wait()) }
     }
 
     /// Answers a poll that was held and was given this order. `None`: there is to be no reply.

@@ -73,4 +73,11 @@ impl Recovery for State {
             }
         })
     }
+
+    fn too_large(&mut self) {
+        let Self { entry, poll } = self;
+        let session = poll.as_ref().map_or(&entry.session, |poll| &poll.session);
+        let text = format!("snapshot has an event that is too large: max_event is {}", entry.shared.config.max_event);
+        entry.shared.tell(&Refused::new(RefusalCause::Publisher, &text).of_session(session));
+    }
 }

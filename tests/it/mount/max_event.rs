@@ -5,6 +5,7 @@ use std::task::{Context, Poll};
 
 use http_body_util::BodyExt;
 use proptest::prelude::*;
+use tidings::endpoint::{RefusalCause, Refused};
 use tidings::subscriber::{Delivery, SubscriberExt, from_stream};
 use tidings::{
     Accepted, Body, Cursor, Endpoint, Event, Gap, LocalHub, Message, Publisher, Rejection, Retention, Session,
@@ -196,11 +197,20 @@ async fn snapshot_with_an_event_above_max_event_is_not_sent_and_the_client_is_to
             hub.publish_now(&news, "retained").unwrap();
             // In the place of a gap: the client gets the gap alone.
             let board = Board { hub: hub.clone(), state, begins: false };
-            let endpoint = Endpoint::builder(board).max_event(MAX).build();
+            let told = Arc::new(Mutex::new(Vec::new()));
+            let log = told.clone();
+            let hook = move |refused: &Refused<'_>| {
+                log.lock().unwrap().push((refused.cause(), refused.text().to_owned(), refused.session().is_some()));
+            };
+            let endpoint = Endpoint::builder(board).max_event(MAX).on_refusal(hook).build();
             let read = until(get(&format!("/?{query}&cursor=0.0")).to(&endpoint).await.into_body(), "retained").await;
             assert!(read.contains(r#""reason":"epoch""#) && read.contains("retained"), "{query}: {read}");
             assert_eq!(read.contains(r#""snapshot":true"#), fits, "{query}: {read}");
             assert_eq!((read.contains("sss"), read.contains("small state")), (fits, fits), "{query}: {read}");
+            let text = "snapshot has an event that is too large: max_event is 1000".to_owned();
+            let expected = vec![(RefusalCause::Publisher, text, true); usize::from(!fits)];
+            assert_eq!(*told.lock().unwrap(), expected, "{query}: the application is told of it");
+            assert_eq!((endpoint.stats().refused_publisher, endpoint.stats().too_large), (u64::from(!fits), 0));
             // At the beginning: a gap of its own, at the cursor from which the client goes on.
             let endpoint = Endpoint::builder(Board { hub: hub.clone(), state, begins: true }).max_event(MAX).build();
             let target = format!("/?{query}&cursor={}", hub.cursor());
