@@ -15,7 +15,7 @@ use std::time::Duration;
 ///
 /// let retention = Retention::count(10_000).age(Duration::from_secs(600));
 /// assert_eq!(retention.bytes, 1 << 20);
-/// let hub = LocalHub::builder().retention(retention).build();
+/// let hub = LocalHub::builder().retain(retention).build();
 /// # drop(hub);
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
