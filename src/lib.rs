@@ -18,14 +18,13 @@ pub mod time;
 pub mod transport;
 
 pub use contract::{
-    Hub, Message, PublishError, Receipt, Rejection, Start, Subscribe, SubscribeError, SubscribeOptions, Subscriber,
-    Transport,
+    Hub, Message, PublishError, Receipt, Rejection, Start, Subscribe, SubscribeError, Subscriber, Transport,
 };
 #[cfg(feature = "http")]
 pub use endpoint::{
     Accepted, Body, BodyError, Endpoint, EndpointBuilder, Publisher, Session, SessionEnd, SessionId, SubscribeRequest,
 };
-pub use hub::{LocalHub, LocalHubBuilder, Notifier, Subscription};
+pub use hub::{LocalHub, LocalHubBuilder, Subscription};
 pub use model::{
     Cursor, CursorError, Event, EventError, EventKind, Gap, GapReason, IntoTopic, Overflow, Pattern, PatternError,
     Retention, Topic, TopicError,

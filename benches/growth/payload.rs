@@ -3,7 +3,7 @@
 use std::task::{Context, Poll, Waker};
 
 use bytes::{Bytes, BytesMut};
-use tidings::subscriber::{EncodedDelivery, EventRef, Format};
+use tidings::subscriber::{EncodedDelivery, EventRef, Format, Slot};
 use tidings::{Event, LocalHub, Retention, Subscribe, Subscriber};
 
 use super::Wanted;
@@ -18,8 +18,8 @@ const EVENTS: usize = 50;
 struct Plain;
 
 impl Format for Plain {
-    fn slot(&self) -> Option<u8> {
-        Some(6)
+    fn slot(&self) -> Option<Slot> {
+        Some(Slot::APPLICATION[0])
     }
 
     fn encode(&self, event: &EventRef<'_>, out: &mut BytesMut) {

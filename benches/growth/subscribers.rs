@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Wake, Waker};
 
-use tidings::{LocalHub, Notifier, Subscribe, Subscriber, Subscription};
+use tidings::{LocalHub, Subscribe, Subscriber, Subscription};
 
 use super::Wanted;
 use super::measure::{heap, median, nanos, publish, small, topic};
@@ -58,7 +58,7 @@ impl Crowd {
 }
 
 /// Polls a notifier until it waits.
-fn run(notifier: &mut Notifier) {
+fn run(notifier: &mut (impl Future<Output = ()> + Unpin)) {
     let own = Arc::new(Woken::default());
     let waker = Waker::from(Arc::clone(&own));
     loop {

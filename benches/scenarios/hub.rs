@@ -5,7 +5,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
 use bytes::{Bytes, BytesMut};
-use tidings::subscriber::{Delivery, EncodedDelivery, EventRef, Format};
+use tidings::subscriber::{Delivery, EncodedDelivery, EventRef, Format, Slot};
 use tidings::time::Clock;
 use tidings::{Event, LocalHub, Retention, Subscribe, Subscriber, Subscription, Topic};
 
@@ -18,8 +18,8 @@ const PAYLOAD: &[u8] = &[b'x'; 100];
 pub(crate) struct Plain;
 
 impl Format for Plain {
-    fn slot(&self) -> Option<u8> {
-        Some(6)
+    fn slot(&self) -> Option<Slot> {
+        Some(Slot::APPLICATION[0])
     }
 
     fn encode(&self, event: &EventRef<'_>, out: &mut BytesMut) {

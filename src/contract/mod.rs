@@ -2,8 +2,8 @@
 
 mod batch;
 mod format;
-mod head;
 mod hub;
+mod info;
 mod message;
 mod rejection;
 mod subscribe;
@@ -14,12 +14,14 @@ mod transport;
 pub use batch::{Batch, EventRef};
 pub(crate) use batch::{Entry, Run};
 pub(crate) use format::place;
-pub use format::{APPLICATION_SLOTS, Format};
-pub use head::Head;
+pub use format::{Format, Slot};
 pub use hub::{Hub, PublishError, Receipt};
+#[allow(unused_imports, reason = "used by the endpoint")]
+pub(crate) use info::Head;
+pub use info::SubscriberInfo;
 pub use message::Message;
 pub use rejection::Rejection;
 pub use subscribe::{Start, Subscribe, SubscribeError};
-pub use subscribe_options::SubscribeOptions;
+pub(crate) use subscribe_options::SubscribeOptions;
 pub use subscriber::{BoxSubscriber, Delivery, EncodedBatch, EncodedDelivery, Subscriber, SubscriptionEnd};
 pub use transport::Transport;

@@ -184,9 +184,9 @@ impl Subscribe {
         self
     }
 
-    /// For hubs: the parts, checked. At least one pattern, none twice; but one may match what another matches too, and a
-    /// hub delivers each event once.
-    pub fn into_parts(self) -> Result<(Vec<Pattern>, SubscribeOptions), SubscribeError> {
+    /// Returns the patterns and options. There is at least one pattern, and none is there twice. A pattern may match topics
+    /// of another one; a hub delivers each event once.
+    pub(crate) fn into_parts(self) -> Result<(Vec<Pattern>, SubscribeOptions), SubscribeError> {
         match self.invalid {
             Some(error) => Err(error),
             None if self.patterns.is_empty() => Err(SubscribeError::NoTopics),

@@ -7,7 +7,7 @@ use crate::model::{Overflow, Pattern};
 ///
 /// Made by [`Subscribe::into_parts`](crate::Subscribe::into_parts).
 #[derive(Debug, Clone, Default)]
-pub struct SubscribeOptions {
+pub(crate) struct SubscribeOptions {
     start: Start,
     overflow: Overflow,
     own: Option<BTreeMap<Pattern, Own>>,
@@ -23,19 +23,19 @@ struct Own {
 impl SubscribeOptions {
     /// Returns the start of every topic and pattern without its own.
     #[must_use]
-    pub fn start(&self) -> Start {
+    pub(crate) fn start(&self) -> Start {
         self.start
     }
 
     /// Returns the start of a topic or pattern of the subscription. If [`start`](Self::start) is a cursor, it is that of all.
     #[must_use]
-    pub fn start_of(&self, name: &Pattern) -> Start {
+    pub(crate) fn start_of(&self, name: &Pattern) -> Start {
         self.own_start(name).unwrap_or(self.start)
     }
 
     /// Returns the overflow of a topic or pattern of the subscription.
     #[must_use]
-    pub fn overflow_of(&self, name: &Pattern) -> Overflow {
+    pub(crate) fn overflow_of(&self, name: &Pattern) -> Overflow {
         self.own_of(name).and_then(|own| own.overflow).unwrap_or(self.overflow)
     }
 

@@ -1,18 +1,16 @@
-use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 
-use crate::contract::{Batch, Format, Head};
-use crate::model::{Cursor, Gap, Pattern};
+use crate::contract::{Batch, Format, SubscriberInfo};
+use crate::model::{Cursor, Gap};
 
-/// The pull side: yields batches of events, gaps, and the end.
+/// A source that yields batches of events, gaps, and the end.
 ///
-/// One required method; the others have defaults that any source can live with. Every method is cancel-safe: what was
-/// not returned is delivered by the next call, by whichever method.
+/// Only [`poll_next`](Self::poll_next) is required. Every method is cancel-safe: what one call did not return, the next call
+/// of any method returns.
 pub trait Subscriber: Send + 'static {
-    /// The next events, a gap or the end. After the end, the end again.
+    /// Returns the next events, a gap or the end. After the end it returns the end again.
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Delivery>;
 
     /// Polls for the next delivery as [`poll_next`](Self::poll_next) does, with the events encoded: whole events, at
@@ -51,31 +49,19 @@ pub trait Subscriber: Send + 'static {
         false
     }
 
-    /// Everything up to here was delivered: a client that resumes from it misses nothing. `None` where the source has
-    /// no cursors, or none yet that would keep that promise (a gap is still to be told). Asked before the first poll
-    /// too, for the greeting.
+    /// Returns the cursor up to which everything was delivered. A client that resumes from it misses nothing. `None`, the
+    /// default, if the source has no cursors, or while a gap is still to be told that such a client would miss. Adapters
+    /// call it before the first poll too, for the hello.
     fn cursor(&self) -> Option<Cursor> {
         None
     }
 
-    /// In how long the next event is likely, judged by when the last ones came; [`Duration::MAX`] where there were none.
-    /// `None`, the default, where the source can't tell. The answer to a short poll says by it when to come again.
-    fn next_in(&self) -> Option<Duration> {
-        None
-    }
-
-    /// Lets go of shared history while the socket takes nothing. The next poll takes it up again.
+    /// Releases shared history while the client takes nothing. The next poll acquires it again.
     fn release(&mut self) {}
 
-    /// The topics and patterns that it follows, for an operator's view; none where the source has no topics or does not
-    /// say.
-    fn topics(&self) -> Vec<Pattern> {
-        Vec::new()
-    }
-
-    /// Returns the position of the source, which shows how far behind this subscriber is. `None` if it is not known.
-    fn head(&self) -> Option<Arc<dyn Head>> {
-        None
+    /// Returns a description of the subscriber. Default: empty.
+    fn info(&self) -> SubscriberInfo<'_> {
+        SubscriberInfo::new()
     }
 }
 
@@ -167,19 +153,11 @@ impl<S: Subscriber + ?Sized> Subscriber for Box<S> {
         (**self).cursor()
     }
 
-    fn next_in(&self) -> Option<Duration> {
-        (**self).next_in()
-    }
-
     fn release(&mut self) {
         (**self).release();
     }
 
-    fn topics(&self) -> Vec<Pattern> {
-        (**self).topics()
-    }
-
-    fn head(&self) -> Option<Arc<dyn Head>> {
-        (**self).head()
+    fn info(&self) -> SubscriberInfo<'_> {
+        (**self).info()
     }
 }

@@ -111,7 +111,7 @@ impl Arrival {
         let wheel = &self.shared.runtime.wheel;
         self.shared.counters.attached();
         let right = attach.lifetime.map(|lifetime| wheel.after(lifetime));
-        let topics = if stays { attach.subscriber.topics() } else { Vec::new() };
+        let topics = if stays { attach.subscriber.info().into_topics() } else { Vec::new() };
         let guest = Guest { key, data: attach.data.take(), right, topics, came: wheel.now() };
         Visitor { guest, attach }
     }

@@ -51,7 +51,7 @@ pub use request::SubscribeRequest;
 pub(crate) use request::{AllowedHost, refuse_host};
 pub use response::ResponseFuture;
 pub(crate) use server::{ConnectionHandle, ConnectionOrder};
-pub use server::{EndpointTimer, OriginFuture, OriginLayer, OriginService};
+pub use server::{OriginFuture, OriginLayer, OriginService};
 pub use service::Endpoint;
 pub use session::{Session, SessionEnd, SessionId, SessionInfo, SessionState};
 pub use stats::EndpointStats;

@@ -79,7 +79,7 @@ impl Joined {
         max: usize,
         reading: Reading<'_>,
     ) -> (Bytes, u32) {
-        let Some(place) = format.slot().and_then(|slot| self.places.get(usize::from(slot))) else {
+        let Some(place) = format.slot().and_then(|slot| self.places.get(slot.index())) else {
             return alone(segment, format, range, max);
         };
         let cached = place.read();

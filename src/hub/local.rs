@@ -224,7 +224,7 @@ impl LocalHub {
     /// }
     /// # }
     /// ```
-    pub fn notifier(&self) -> Option<Notifier> {
+    pub fn notifier(&self) -> Option<impl Future<Output = ()> + Send + Unpin + fmt::Debug + use<>> {
         Notifier::new(&self.handle.shared)
     }
 

@@ -62,7 +62,6 @@ mod weak_queue;
 
 pub use builder::LocalHubBuilder;
 pub use local::LocalHub;
-pub use notifier::Notifier;
 #[cfg(feature = "http")]
 pub(crate) use standby::{NotifierSource, Standby};
 pub use stats::HubStats;

@@ -24,7 +24,7 @@ const WAKES: usize = 256;
 /// dropped before, it wakes the subscribers that it still has to wake; from then on publishers wake by themselves
 /// again.
 #[must_use = "a notifier wakes nobody unless it is polled"]
-pub struct Notifier {
+pub(super) struct Notifier {
     shared: Arc<Shared>,
     /// Waiters that it is waking: those before `next` are woken.
     woken: Vec<Option<Waker>>,

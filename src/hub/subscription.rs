@@ -1,11 +1,10 @@
 use std::fmt;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Duration;
 
 use crate::contract::{
-    Delivery, EncodedBatch, EncodedDelivery, Format, Head, Start, Subscribe, SubscribeError, SubscribeOptions,
-    Subscriber,
+    Delivery, EncodedBatch, EncodedDelivery, Format, Start, Subscribe, SubscribeError, SubscribeOptions, Subscriber,
+    SubscriberInfo,
 };
 use crate::hub::joining::{Beginning, JoinedLogs, Joining};
 use crate::hub::merged::Merged;
@@ -266,14 +265,6 @@ impl Subscriber for Subscription {
         }
     }
 
-    fn next_in(&self) -> Option<Duration> {
-        let now = self.shared.now();
-        Some(match &self.order {
-            Order::Single(single) => single.next_in(now),
-            Order::Merged(merged) => merged.next_in(now),
-        })
-    }
-
     fn release(&mut self) {
         match &mut self.order {
             Order::Single(single) => single.release(),
@@ -281,16 +272,18 @@ impl Subscriber for Subscription {
         }
     }
 
-    /// Without those that a pattern among them covers.
-    fn topics(&self) -> Vec<Pattern> {
-        match &self.order {
-            Order::Single(single) => vec![single.name().clone()],
-            Order::Merged(merged) => merged.names().cloned().collect(),
-        }
-    }
-
-    fn head(&self) -> Option<Arc<dyn Head>> {
-        Some(self.shared.clone())
+    /// Names are left out that a pattern among them covers.
+    fn info(&self) -> SubscriberInfo<'_> {
+        let now = self.shared.now();
+        let info = match &self.order {
+            Order::Single(single) => SubscriberInfo::new()
+                .with_topics(std::slice::from_ref(single.name()))
+                .with_next_event_in(single.next_in(now)),
+            Order::Merged(merged) => SubscriberInfo::new()
+                .with_topics(merged.names().cloned().collect::<Vec<_>>())
+                .with_next_event_in(merged.next_in(now)),
+        };
+        info.with_shared_head(self.shared.clone())
     }
 }
 

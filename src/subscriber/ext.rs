@@ -6,15 +6,16 @@ use std::task::{Context, Poll};
 use futures_core::Stream;
 
 use crate::contract::{BoxSubscriber, Delivery, Subscriber};
+use crate::subscriber::{Recover, Recovery};
 
-/// Conveniences for every [`Subscriber`].
+/// Methods of every [`Subscriber`].
 pub trait SubscriberExt: Subscriber + sealed::Sealed {
-    /// The next delivery. Cancel-safe: a future that is dropped unready has taken nothing.
+    /// Returns the next delivery. Cancel-safe: a future that is dropped before it is ready has taken nothing.
     fn next(&mut self) -> Next<'_, Self> {
         Next { subscriber: self }
     }
 
-    /// The deliveries as a stream, which is over after [`Delivery::End`].
+    /// Returns the deliveries as a stream, which ends after [`Delivery::End`].
     fn into_stream(self) -> IntoStream<Self>
     where
         Self: Sized,
@@ -22,7 +23,17 @@ pub trait SubscriberExt: Subscriber + sealed::Sealed {
         IntoStream { subscriber: Some(self) }
     }
 
-    /// The subscriber behind a pointer, where its type must not show.
+    /// Recovers from gaps by snapshots of the application's state: `recovery` is a closure from a gap to a future of an
+    /// `Option<Snapshot>`. See [`Recover`].
+    fn recover_with<F>(self, recovery: F) -> Recover<Self, F>
+    where
+        F: Recovery,
+        Self: Sized,
+    {
+        Recover::new(self, recovery)
+    }
+
+    /// Boxes the subscriber, which hides its type.
     fn boxed(self) -> BoxSubscriber
     where
         Self: Sized,
@@ -34,7 +45,7 @@ pub trait SubscriberExt: Subscriber + sealed::Sealed {
 impl<S: Subscriber + ?Sized> SubscriberExt for S {}
 
 mod sealed {
-    #[expect(unnameable_types, reason = "that is what seals")]
+    #[expect(unnameable_types, reason = "seals the trait")]
     pub trait Sealed {}
     impl<S: super::Subscriber + ?Sized> Sealed for S {}
 }

@@ -3,22 +3,24 @@
 mod ext;
 mod following;
 mod from_stream;
-mod mend;
 mod oversize;
 #[cfg(feature = "http")]
 mod pieces;
 mod recover;
+mod recovery;
 mod snapshot;
 
 pub use ext::{IntoStream, Next, SubscriberExt};
 pub use from_stream::{FromStream, from_stream};
-pub use mend::{Mend, Mending};
 #[cfg(feature = "http")]
 pub(crate) use pieces::heeding;
 pub use recover::Recover;
+pub use recovery::Recovery;
+#[cfg(feature = "http")]
+pub(crate) use recovery::{Recovering, sealed};
 pub use snapshot::Snapshot;
 
 pub use crate::contract::{
-    APPLICATION_SLOTS, Batch, BoxSubscriber, Delivery, EncodedBatch, EncodedDelivery, EventRef, Format, Head,
-    Subscriber, SubscriptionEnd,
+    Batch, BoxSubscriber, Delivery, EncodedBatch, EncodedDelivery, EventRef, Format, Slot, Subscriber, SubscriberInfo,
+    SubscriptionEnd,
 };

@@ -1,9 +1,9 @@
-use std::sync::Arc;
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
 
-use crate::contract::{Batch, BoxSubscriber, Delivery, EncodedBatch, EncodedDelivery, Format, Head, Subscriber};
-use crate::model::{Cursor, Pattern};
+use crate::contract::{
+    Batch, BoxSubscriber, Delivery, EncodedBatch, EncodedDelivery, Format, Subscriber, SubscriberInfo,
+};
+use crate::model::Cursor;
 use crate::subscriber::SubscriberExt;
 
 /// Returns a subscriber that heeds the limit of bytes: the same one if it does, else one that encodes its batches.
@@ -69,19 +69,11 @@ impl<S: Subscriber> Subscriber for Pieces<S> {
         if self.rest.is_some() { self.held } else { self.inner.cursor() }
     }
 
-    fn next_in(&self) -> Option<Duration> {
-        self.inner.next_in()
+    fn info(&self) -> SubscriberInfo<'_> {
+        self.inner.info()
     }
 
     fn release(&mut self) {
         self.inner.release();
-    }
-
-    fn topics(&self) -> Vec<Pattern> {
-        self.inner.topics()
-    }
-
-    fn head(&self) -> Option<Arc<dyn Head>> {
-        self.inner.head()
     }
 }

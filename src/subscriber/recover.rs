@@ -1,39 +1,40 @@
 use std::fmt;
-use std::sync::Arc;
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
 
-use crate::contract::{Batch, Delivery, EncodedBatch, EncodedDelivery, Format, Head};
-use crate::contract::{Start, Subscriber, SubscriptionEnd};
-use crate::model::{Cursor, Gap, GapReason, Pattern};
+use crate::contract::{Batch, Delivery, EncodedBatch, EncodedDelivery, Format};
+use crate::contract::{Start, Subscriber, SubscriberInfo, SubscriptionEnd};
+use crate::model::{Cursor, Gap, GapReason};
+use crate::subscriber::Snapshot;
 use crate::subscriber::following::{Begun, Following, Step, look};
 use crate::subscriber::oversize::{self, Fit};
+use crate::subscriber::recovery::{Recovering, Recovery};
 use crate::subscriber::snapshot::{NOWHERE, State};
-use crate::subscriber::{Mend, Mending, Snapshot};
 
-/// A subscriber whose gaps the application mends with its state, with no seam between the state and what follows it.
+/// A subscriber that recovers from gaps by snapshots of the application's state.
 ///
-/// On a gap it asks its [`Mend`] and yields nothing until the answer is there. With a [`Snapshot`] it yields the gap,
-/// marked [`snapshot`](Gap::snapshot), then the state's events whole, whatever limit of bytes it is given, and steps
-/// over what the state has already; without one, the gap as it is. All else is passed through, encoded bytes included.
+/// [`SubscriberExt::recover_with`](crate::subscriber::SubscriberExt::recover_with) returns one. On a gap it calls the closure and
+/// is pending until the future of the [`Snapshot`] is ready. Then it yields the gap, marked [`snapshot`](Gap::snapshot), all
+/// events of the snapshot, whatever limit of bytes it is given, and the later events, without those that the snapshot
+/// contains. Without a snapshot it yields the gap alone. All else is passed through, encoded bytes included.
 ///
 /// A client that received only a part of a snapshot starts over: the gap, the snapshot's events but the last, and the
-/// [`cursor`](Subscriber::cursor) in between are `0.0`, of no hub's epoch, so it comes back to an
-/// [`Epoch`](GapReason::Epoch) gap. The last event has the cursor of what follows. While the state is on its way, and in
-/// the state that a client [begins with](Self::with_snapshot), the client keeps its own cursor. So it does before the first
-/// poll if the subscriber has no cursor because a gap is still to be told; an unreadable cursor is `0.0` then.
+/// [`cursor`](Subscriber::cursor) in between are `0.0`, of no hub's epoch, so the client comes back to an
+/// [`Epoch`](GapReason::Epoch) gap. The last event has the cursor of what follows. While a snapshot is awaited, and during one
+/// that the client [begins with](Self::with_snapshot), the client keeps its own cursor. So it does before the first poll if
+/// the subscriber has no cursor because a gap is still to be told; an unreadable cursor is `0.0` then.
 ///
-/// One state replaces all gaps whose events were gone when it was asked for: without a date too, where the subscriber says
-/// its [`head`](Subscriber::head), until older events of the gap's topic were delivered. A state that does not hold what is missing is not sent: see [`Snapshot::with_cursor`].
+/// One snapshot replaces all gaps whose events were gone when it was asked for. A snapshot without a cursor does so until
+/// older events of the gap's topic were delivered, if the subscriber [tells its head](Subscriber::info). A snapshot that does
+/// not contain what is missing is not sent: see [`Snapshot::with_cursor`].
 ///
-/// Cancel-safe as any subscriber is. Dropping it drops the future that the state comes from. After a panic of the [`Mend`],
-/// of its future or of a [`Format`] its cursor is where it was, and the next poll yields the same gap, state or events. A
-/// panic of the inner subscriber may lose what that one had taken.
+/// Every method is cancel-safe. Dropping the subscriber drops the future. After a panic of the closure, of its future or of a
+/// [`Format`] the cursor is where it was, and the next poll yields the same gap, snapshot or events. A panic of the inner
+/// subscriber may lose what that one had taken.
 ///
 /// ```
 /// use std::task::{Context, Poll, Waker};
 /// use tidings::{Gap, LocalHub, Snapshot, Start, Subscribe, Subscriber, Topic};
-/// use tidings::subscriber::{Delivery, Recover};
+/// use tidings::subscriber::{Delivery, SubscriberExt};
 ///
 /// let (hub, score) = (LocalHub::new(), Topic::new("score")?);
 /// hub.publish_now(&score, "1:0")?;
@@ -45,24 +46,24 @@ use crate::subscriber::{Mend, Mending, Snapshot};
 ///     let state = Snapshot::new([(score.clone(), "1:1".into())]).with_cursor(last);
 ///     async { Some(state) }
 /// };
-/// let mut mended = Recover::new(subscription, start, state);
+/// let mut subscriber = subscription.recover_with(state).with_start(start);
 ///
 /// let mut cx = Context::from_waker(Waker::noop());
-/// assert!(matches!(mended.poll_next(&mut cx), Poll::Ready(Delivery::Gap(gap)) if gap.snapshot));
-/// assert!(matches!(mended.poll_next(&mut cx), Poll::Ready(Delivery::Events(state)) if state.len() == 1));
-/// assert!(mended.poll_next(&mut cx).is_pending());
-/// assert_eq!(mended.cursor(), last);
+/// assert!(matches!(subscriber.poll_next(&mut cx), Poll::Ready(Delivery::Gap(gap)) if gap.snapshot));
+/// assert!(matches!(subscriber.poll_next(&mut cx), Poll::Ready(Delivery::Events(state)) if state.len() == 1));
+/// assert!(subscriber.poll_next(&mut cx).is_pending());
+/// assert_eq!(subscriber.cursor(), last);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[repr(C)]
-pub struct Recover<S, M> {
+pub struct Recover<S, F> {
     // First what a delivery touches.
     /// `None`: the inner one is asked, and nothing else.
     stage: Option<Box<Stage>>,
     /// The most bytes that one event may be encoded to. A larger one is a gap.
     max_event: usize,
     inner: S,
-    mend: M,
+    recovery: F,
     /// Cursor of the client when it subscribed, or when it was last sent a state or events that waited here.
     held: Option<Cursor>,
 }
@@ -74,10 +75,10 @@ enum Stage {
     /// A client that begins with the application's state.
     Opening(Snapshot),
     /// A gap was met, and is yielded when the state for it is there.
-    Mending {
+    Recovering {
         gap: Gap,
         /// `None`: the state is to be asked for, for the first time or because a panic ended the future.
-        mending: Option<Mending>,
+        snapshot: Option<Recovering>,
         /// Head of the source when the state was asked for.
         asked: Option<Cursor>,
     },
@@ -88,19 +89,25 @@ enum Stage {
     Over(SubscriptionEnd),
 }
 
-impl<S: Subscriber, M: Mend> Recover<S, M> {
-    /// Mends the gaps of a subscriber whose client began at `start`.
-    pub fn new(subscriber: S, start: Start, mend: M) -> Self {
-        let came_with = match start {
-            Start::After(cursor) => Some(cursor),
-            Start::Unreadable => Some(NOWHERE),
-            _ => None,
-        };
-        let stage = came_with.filter(|_| subscriber.cursor().is_none()).map(|cursor| Box::new(Stage::New(cursor)));
-        Self { inner: subscriber, mend, held: start.cursor(), stage, max_event: usize::MAX }
+impl<S: Subscriber, F: Recovery> Recover<S, F> {
+    pub(crate) fn new(subscriber: S, recovery: F) -> Self {
+        Self { inner: subscriber, recovery, held: None, stage: None, max_event: usize::MAX }
     }
 
-    /// Begins with the application's state. Load it after the subscriber was made; set it before the first poll.
+    /// Sets the start that the client asked for. Set it before the first poll. Until a gap is told, the client keeps the cursor
+    /// that it came with, so one that is cut before resumes from it. Default: [`Start::Now`].
+    #[must_use]
+    pub fn with_start(mut self, start: Start) -> Self {
+        self.held = start.cursor();
+        let came_with = self.held.or_else(|| (start == Start::Unreadable).then_some(NOWHERE));
+        if self.stage.is_none() && self.inner.cursor().is_none() {
+            self.stage = came_with.map(|cursor| Box::new(Stage::New(cursor)));
+        }
+        self
+    }
+
+    /// Sets a snapshot that is yielded before the first event. Load it after the subscriber was made, and set it before the
+    /// first poll.
     #[must_use]
     pub fn with_snapshot(mut self, snapshot: Snapshot) -> Self {
         if !snapshot.is_nothing() {
@@ -118,8 +125,8 @@ impl<S: Subscriber, M: Mend> Recover<S, M> {
 
     /// Returns whether it waits for the application's state.
     #[must_use]
-    pub fn is_mending(&self) -> bool {
-        matches!(self.stage.as_deref(), Some(Stage::Mending { .. }))
+    pub fn is_recovering(&self) -> bool {
+        matches!(self.stage.as_deref(), Some(Stage::Recovering { .. }))
     }
 
     fn go_on(&mut self, stage: Stage) {
@@ -131,7 +138,7 @@ impl<S: Subscriber, M: Mend> Recover<S, M> {
         // The client must not keep a cursor that this hub does not know: another hub may.
         let known = gap.after.or(self.held).filter(|_| gap.reason != GapReason::Invalid);
         self.held = known.or(Some(NOWHERE));
-        self.go_on(Stage::Mending { gap, mending: None, asked: None });
+        self.go_on(Stage::Recovering { gap, snapshot: None, asked: None });
     }
 
     #[cold]
@@ -142,26 +149,26 @@ impl<S: Subscriber, M: Mend> Recover<S, M> {
                 Stage::Opening(snapshot) if fit.is_some_and(|fit| !fit.allows(snapshot)) => {
                     self.stage = None;
                     let cursor = self.inner.cursor().or(self.held);
-                    return Poll::Ready(Some(Step::Gap(oversize::gap(None, cursor, &self.inner.topics()))));
+                    return Poll::Ready(Some(Step::Gap(oversize::gap(None, cursor, self.inner.info().topics()))));
                 }
                 Stage::Opening(snapshot) => {
                     let next = look(&mut self.inner, snapshot, cx);
                     let snapshot = std::mem::take(snapshot);
                     self.send(snapshot, None, next, None);
                 }
-                Stage::Mending { gap, mending, asked } => {
+                Stage::Recovering { gap, snapshot, asked } => {
                     // Taken out while the application's code runs: a future that panicked is not polled again.
-                    let mut under_way = mending.take().unwrap_or_else(|| {
-                        *asked = self.inner.head().map(|head| head.cursor());
-                        self.mend.mend(gap)
+                    let mut under_way = snapshot.take().unwrap_or_else(|| {
+                        *asked = self.inner.info().head();
+                        self.recovery.recover(gap)
                     });
                     let Poll::Ready(mended) = under_way.as_mut().poll(cx) else {
-                        *mending = Some(under_way);
+                        *snapshot = Some(under_way);
                         return Poll::Pending;
                     };
                     let (gap, asked) = (gap.clone(), *asked);
                     match mended {
-                        Ok(snapshot) => return Poll::Ready(Some(Step::Gap(self.answer(gap, snapshot, asked, fit)))),
+                        Ok(answer) => return Poll::Ready(Some(Step::Gap(self.answer(gap, answer, asked, fit)))),
                         Err(end) => self.go_on(Stage::Over(end)),
                     }
                 }
@@ -254,7 +261,7 @@ impl<S: Subscriber, M: Mend> Recover<S, M> {
     #[cold]
     fn too_large(&self, events: EncodedBatch) -> Poll<EncodedDelivery> {
         Poll::Ready(match events.events {
-            1 => EncodedDelivery::Gap(oversize::gap(Some(1), self.inner.cursor(), &self.inner.topics())),
+            1 => EncodedDelivery::Gap(oversize::gap(Some(1), self.inner.cursor(), self.inner.info().topics())),
             _ => EncodedDelivery::Events(events),
         })
     }
@@ -303,7 +310,7 @@ impl<S: Subscriber, M: Mend> Recover<S, M> {
     fn cursor_at(&self, stage: &Stage) -> Option<Cursor> {
         match stage {
             Stage::New(cursor) => Some(*cursor),
-            Stage::Opening(_) | Stage::Mending { .. } | Stage::Over(_) => self.held,
+            Stage::Opening(_) | Stage::Recovering { .. } | Stage::Over(_) => self.held,
             Stage::Sending(state, _) if !state.events.is_empty() => state.held,
             Stage::Sending(_, following) | Stage::Following(following) => match following.next {
                 Some(_) => self.held,
@@ -313,7 +320,7 @@ impl<S: Subscriber, M: Mend> Recover<S, M> {
     }
 }
 
-impl<S: Subscriber, M: Mend> Subscriber for Recover<S, M> {
+impl<S: Subscriber, F: Recovery> Subscriber for Recover<S, F> {
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Delivery> {
         loop {
             match self.stage {
@@ -380,20 +387,12 @@ impl<S: Subscriber, M: Mend> Subscriber for Recover<S, M> {
         self.inner.release();
     }
 
-    fn topics(&self) -> Vec<Pattern> {
-        self.inner.topics()
-    }
-
-    fn head(&self) -> Option<Arc<dyn Head>> {
-        self.inner.head()
-    }
-
-    fn next_in(&self) -> Option<Duration> {
-        self.inner.next_in()
+    fn info(&self) -> SubscriberInfo<'_> {
+        self.inner.info()
     }
 }
 
-impl<S: fmt::Debug, M> fmt::Debug for Recover<S, M> {
+impl<S: fmt::Debug, F> fmt::Debug for Recover<S, F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Recover").field("inner", &self.inner).finish_non_exhaustive()
     }

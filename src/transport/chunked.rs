@@ -76,7 +76,7 @@ use futures_core::Stream;
 use super::keep_alive::KeepAlive;
 use super::limit;
 use super::object::{write_bye, write_event, write_gap, write_heartbeat, write_hello};
-use crate::contract::{EncodedDelivery, EventRef, Format, Subscriber, SubscriptionEnd, place};
+use crate::contract::{EncodedDelivery, EventRef, Format, Slot, Subscriber, SubscriptionEnd, place};
 use crate::model::Cursor;
 use crate::time::Timer;
 
@@ -283,7 +283,7 @@ impl<S> fmt::Debug for ChunkedStream<S> {
 struct Line;
 
 impl Format for Line {
-    fn slot(&self) -> Option<u8> {
+    fn slot(&self) -> Option<Slot> {
         Some(place::OBJECT_LINE)
     }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 
 use super::object::{write_cursor, write_event, write_gap};
-use crate::contract::{EncodedDelivery, EventRef, Format, Subscriber, SubscriptionEnd, place};
+use crate::contract::{EncodedDelivery, EventRef, Format, Slot, Subscriber, SubscriptionEnd, place};
 use crate::model::Cursor;
 
 const CURSOR: &[u8] = b"{\"cursor\":";
@@ -44,7 +44,8 @@ pub struct Reply {
     /// End of the subscriber, if it ended. The reply contains everything that was ready before the end, and later polls
     /// bring nothing.
     pub end: Option<SubscriptionEnd>,
-    /// Time in which the next event is likely. Set for a short poll if its subscriber can predict it.
+    /// Time in which the next event is likely, see [`SubscriberInfo`](crate::subscriber::SubscriberInfo). Set for a short
+    /// poll if its subscriber has it.
     pub next_in: Option<Duration>,
     has_gap: bool,
     items: Items,
@@ -285,7 +286,7 @@ impl Draft {
 struct Item;
 
 impl Format for Item {
-    fn slot(&self) -> Option<u8> {
+    fn slot(&self) -> Option<Slot> {
         Some(place::OBJECT_ITEM)
     }
 

@@ -104,7 +104,7 @@ impl<S: Subscriber> PollQueue<S> {
     /// Returns the reply with the events that were taken.
     pub(crate) fn finish(self) -> Reply {
         let mut reply = self.draft.finish();
-        reply.next_in = self.subscriber.next_in();
+        reply.next_in = self.subscriber.info().next_event_in();
         reply
     }
 }

@@ -60,7 +60,7 @@ pub(crate) fn short(mut arrival: Arrival, hop: Hop) -> impl Future<Output = Resu
                 return Poll::Ready(());
             }
             // Whoever is to leave waits for nothing more.
-            if queue.collect(cx).is_mending() && order.is_pending() { Poll::Pending } else { Poll::Ready(()) }
+            if queue.collect(cx).is_recovering() && order.is_pending() { Poll::Pending } else { Poll::Ready(()) }
         })
         .await;
         let reply = queue.finish();

@@ -6,4 +6,3 @@ pub(crate) mod timer;
 
 pub(crate) use connection::{ConnectionHandle, ConnectionOrder};
 pub use origin_layer::{OriginFuture, OriginLayer, OriginService};
-pub use timer::EndpointTimer;

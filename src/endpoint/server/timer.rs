@@ -8,25 +8,26 @@ use crate::endpoint::shared::Shared;
 use crate::endpoint::time::sleep::WheelSleep;
 use crate::time::{Clock, Sleep, Timer};
 
-/// An endpoint's time, for what a server does around it: as a [`Timer`], and as hyper's for its connections.
-///
-/// To set, move and drop one of its sleeps takes a fraction of what a runtime's own timer asks for it. They end up to
-/// 5 ms late and never early, and only while the endpoint's [driver](Endpoint::driver) runs; under the feature `tokio`
-/// it is started by the first of them, inside a runtime. It keeps the endpoint alive, as a handle of it does.
+/// The timer of an endpoint, see [`Endpoint::timer`].
 #[derive(Clone)]
-pub struct EndpointTimer(Arc<Shared>);
+struct EndpointTimer(Arc<Shared>);
 
 impl Endpoint {
-    /// The endpoint's time: with hyper, `http1::Builder::timer(endpoint.timer())`.
+    /// Returns the endpoint's timer, for the server around it: as a [`Timer`], and as a timer of hyper's builders,
+    /// `http1::Builder::timer(endpoint.timer())`.
+    ///
+    /// A sleep of it is set, moved and dropped at a fraction of the cost of a runtime's own. It ends up to 5 ms late and never
+    /// early, and only while the endpoint's [driver](Self::driver) runs. Under the feature `tokio` the first sleep starts the
+    /// driver, inside a runtime. The timer keeps the endpoint alive, as a clone of the endpoint does.
     #[must_use]
-    pub fn timer(&self) -> EndpointTimer {
+    pub fn timer(&self) -> impl Timer + hyper::rt::Timer + Clone + Unpin + fmt::Debug + use<> {
         EndpointTimer(self.shared().clone())
     }
 }
 
 impl EndpointTimer {
     fn sleep(&self, at: Instant) -> Pin<Box<WheelSleep>> {
-        // Without a driver it sleeps on; whoever asks the endpoint is told why.
+        // Without a driver it does not end; the answers of the endpoint say why.
         let _ = self.0.runtime.ready();
         Box::pin(self.0.runtime.wheel.sleep(at))
     }

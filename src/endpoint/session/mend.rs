@@ -8,7 +8,7 @@ use crate::endpoint::reject::refused::{RefusalCause, Refused};
 use crate::endpoint::session::SessionEntry;
 use crate::endpoint::time::within::within;
 use crate::model::Gap;
-use crate::subscriber::{Mend, Mending, Recover, heeding};
+use crate::subscriber::{Recover, Recovering, Recovery, heeding, sealed};
 
 /// The subscriber that a session's transport reads, before it is metered.
 pub(crate) type Feed = Recover<BoxSubscriber, State>;
@@ -29,17 +29,19 @@ pub(super) fn feed(
 ) -> Feed {
     let max_event = entry.shared.config.max_event;
     let subscriber = if max_event == usize::MAX { attach.subscriber } else { heeding(attach.subscriber) };
-    let feed = Recover::new(subscriber, start, State { entry: entry.clone(), poll }).max_event(max_event);
+    let feed = Recover::new(subscriber, State { entry: entry.clone(), poll }).with_start(start).max_event(max_event);
     match attach.snapshot {
         Some(snapshot) => feed.with_snapshot(*snapshot),
         None => feed,
     }
 }
 
-impl Mend for State {
+impl sealed::Sealed for State {}
+
+impl Recovery for State {
     /// Asks the publisher for a snapshot. There is none if too many calls of the publisher are under way, or the call
     /// takes too long. A panic of the publisher ends the session.
-    fn mend(&mut self, gap: &Gap) -> Mending {
+    fn recover(&mut self, gap: &Gap) -> Recovering {
         let (entry, poll, gap) = (self.entry.clone(), self.poll.clone(), gap.clone());
         Box::pin(async move {
             let shared = &entry.shared;

@@ -1,13 +1,12 @@
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Duration;
 
 use super::entry::SessionEntry;
 use super::mend::Feed;
 use super::polls::PollEntry;
-use crate::contract::{Delivery, EncodedDelivery, Format, Head, Subscriber, SubscriptionEnd};
+use crate::contract::{Delivery, EncodedDelivery, Format, Subscriber, SubscriberInfo, SubscriptionEnd};
 use crate::endpoint::session::SessionEnd;
-use crate::model::{Cursor, GapReason, Pattern};
+use crate::model::{Cursor, GapReason};
 
 /// Subscriber that a session's transport reads: counts the events, and yields nothing once the authorization ended.
 #[repr(C)]
@@ -22,15 +21,15 @@ pub(crate) struct MeteredSubscriber {
 impl MeteredSubscriber {
     pub(super) fn new(feed: Feed, entry: &Arc<SessionEntry>, poll: Option<Arc<PollEntry>>) -> Self {
         entry.track.moved(feed.cursor());
-        let head = feed.head();
+        let head = feed.info().into_head();
         let other = std::mem::replace(&mut entry.locked.lock().head, head);
         drop(other);
         Self { feed, entry: entry.clone(), poll }
     }
 
     /// Returns whether it is pending because a snapshot is on its way.
-    pub(crate) fn is_mending(&self) -> bool {
-        self.feed.is_mending()
+    pub(crate) fn is_recovering(&self) -> bool {
+        self.feed.is_recovering()
     }
 
     /// Returns whether nothing more may go out. It is called after the feed yielded, so no event of a later time gets
@@ -129,16 +128,8 @@ impl Subscriber for MeteredSubscriber {
         self.feed.release();
     }
 
-    fn topics(&self) -> Vec<Pattern> {
-        self.feed.topics()
-    }
-
-    fn head(&self) -> Option<Arc<dyn Head>> {
-        self.feed.head()
-    }
-
-    fn next_in(&self) -> Option<Duration> {
-        self.feed.next_in()
+    fn info(&self) -> SubscriberInfo<'_> {
+        self.feed.info()
     }
 }
 

@@ -5,21 +5,13 @@ use bytes::{Bytes, BytesMut};
 use crate::model::{Cursor, Gap};
 use crate::transport::object::{write_gap, write_heartbeat, write_hello, write_millis};
 
-/// Returns a block `event: tidings.retry`, which asks a client to reconnect after `retry`. `retry` is at least 1 ms.
+/// Returns a block `event: tidings.retry`, which asks a client to reconnect after `retry`, at least 1 ms.
 ///
-/// Use it to reject an `EventSource` that may come back: answer with status 200, send this block with the client's own
-/// cursor as `id:`, and end the body with an error. An `EventSource` does not reconnect after another status than 200.
-/// After a body that ends with an error it reconnects after the `retry:` of the block.
-///
-/// ```
-/// use std::time::Duration;
-///
-/// let block = tidings::transport::sse::sse_retry_block(Duration::from_millis(1500), Some("7.3".parse()?));
-/// assert_eq!(block, "event: tidings.retry\nretry: 1500\ndata: {\"retry_ms\":1500}\nid: 7.3\n\n");
-/// # Ok::<(), tidings::CursorError>(())
-/// ```
+/// An endpoint rejects an `EventSource` with status 200, this block with the client's own cursor as `id:`, and an error in
+/// the body. An `EventSource` does not reconnect after another status than 200. After a body that ends with an error it
+/// reconnects after the `retry:` of the block.
 #[must_use]
-pub fn sse_retry_block(retry: Duration, cursor: Option<Cursor>) -> Bytes {
+pub(crate) fn sse_retry_block(retry: Duration, cursor: Option<Cursor>) -> Bytes {
     let mut out = BytesMut::with_capacity(128);
     out.extend_from_slice(b"event: tidings.retry\n");
     write_retry(retry, &mut out);
@@ -68,5 +60,22 @@ pub(super) fn end_block(cursor: Option<Cursor>, out: &mut BytesMut) {
             out.extend_from_slice(b"\n\n");
         }
         None => out.extend_from_slice(b"\n\n"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn retry_block_has_the_time_and_the_cursor_of_the_client() {
+        let cursor = "7.3".parse().ok();
+        for (millis, cursor, block) in [
+            (1_500, cursor, "event: tidings.retry\nretry: 1500\ndata: {\"retry_ms\":1500}\nid: 7.3\n\n"),
+            (2_000, None, "event: tidings.retry\nretry: 2000\ndata: {\"retry_ms\":2000}\n\n"),
+            (0, cursor, "event: tidings.retry\nretry: 1\ndata: {\"retry_ms\":1}\nid: 7.3\n\n"),
+        ] {
+            assert_eq!(sse_retry_block(Duration::from_millis(millis), cursor), block);
+        }
     }
 }

@@ -130,8 +130,7 @@ impl<S: Subscriber> SseEncoder<S> {
     /// Without a [hello](Self::hello) the stream ends at once. Does nothing if the stream has ended.
     ///
     /// Keep the connection open for at least 100 ms after the last item, and then end the body with an error, as an endpoint
-    /// does. Most clients reconnect after either end of a body, but some do not after a clean one. See
-    /// [`sse_retry_block`](crate::transport::sse::sse_retry_block).
+    /// does. Most clients reconnect after either end of a body, but some do not after a clean one.
     pub fn finish(&mut self, retry: Duration) {
         if !matches!(self.stage, Stage::Over(_)) {
             (self.stage, self.retry) = (Stage::Finishing, Some(retry));

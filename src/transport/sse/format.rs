@@ -1,7 +1,7 @@
 use bytes::BytesMut;
 
 use super::block::end_block;
-use crate::contract::{EventRef, Format, place};
+use crate::contract::{EventRef, Format, Slot, place};
 use crate::model::EventKind;
 use crate::transport::object::{write_base64, write_event};
 
@@ -9,7 +9,7 @@ use crate::transport::object::{write_base64, write_event};
 pub(super) struct Plain;
 
 impl Format for Plain {
-    fn slot(&self) -> Option<u8> {
+    fn slot(&self) -> Option<Slot> {
         Some(place::SSE)
     }
 
@@ -35,7 +35,7 @@ impl Format for Plain {
 pub(super) struct Object;
 
 impl Format for Object {
-    fn slot(&self) -> Option<u8> {
+    fn slot(&self) -> Option<Slot> {
         Some(place::SSE_OBJECT)
     }
 

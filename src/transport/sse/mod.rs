@@ -93,5 +93,6 @@ mod block;
 mod encoder;
 mod format;
 
-pub use block::sse_retry_block;
+#[cfg(feature = "http")]
+pub(crate) use block::sse_retry_block;
 pub use encoder::SseEncoder;

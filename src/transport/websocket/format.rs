@@ -3,7 +3,7 @@ use tungstenite::protocol::frame::coding::Data;
 
 use super::Subprotocol;
 use super::frame::{Kind, frame, put};
-use crate::contract::{EventRef, Format, place};
+use crate::contract::{EventRef, Format, Slot, place};
 use crate::model::{Event, EventKind};
 use crate::transport::object::{write_answer, write_event};
 
@@ -12,7 +12,7 @@ use crate::transport::object::{write_answer, write_event};
 pub(super) struct RawFormat;
 
 impl Format for RawFormat {
-    fn slot(&self) -> Option<u8> {
+    fn slot(&self) -> Option<Slot> {
         Some(place::WEBSOCKET)
     }
 
@@ -74,7 +74,7 @@ pub(super) fn text(write: impl FnOnce(&mut BytesMut)) -> Bytes {
 pub(super) struct ObjectFormat;
 
 impl Format for ObjectFormat {
-    fn slot(&self) -> Option<u8> {
+    fn slot(&self) -> Option<Slot> {
         Some(place::WEBSOCKET_OBJECT)
     }
 

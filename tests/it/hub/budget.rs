@@ -323,7 +323,7 @@ fn a_spent_budget_under_threads() {
             let mut subscription = hub.subscribe(Subscribe::topics(&topics[..1 + seed % 2])).unwrap();
             let (mut cx, mut delivered, mut missed) = (Context::from_waker(Waker::noop()), 0, 0);
             loop {
-                match subscription.poll_encoded(&mut cx, &Lines(Some(6)), 8 * 1024) {
+                match subscription.poll_encoded(&mut cx, &Lines::CACHED, 8 * 1024) {
                     Poll::Ready(EncodedDelivery::Events(encoding)) => delivered += encoding.events as usize,
                     Poll::Ready(EncodedDelivery::Gap(gap)) => missed += gap.missed.unwrap() as usize,
                     Poll::Ready(_) => return (delivered, missed),

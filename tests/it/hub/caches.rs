@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, Waker};
 
-use tidings::subscriber::{EncodedDelivery, EventRef, Format};
+use tidings::subscriber::{EncodedDelivery, EventRef, Format, Slot};
 use tidings::{Start, Subscribe, Subscriber, Subscription};
 
 use super::budget::{hub, kib, publish, topic};
@@ -87,8 +87,8 @@ fn nothing_is_kept_for_who_follows_a_topic_alone() {
 struct Counting(AtomicUsize);
 
 impl Format for Counting {
-    fn slot(&self) -> Option<u8> {
-        Some(6)
+    fn slot(&self) -> Option<Slot> {
+        Some(Slot::APPLICATION[0])
     }
 
     fn encode(&self, event: &EventRef<'_>, out: &mut bytes::BytesMut) {

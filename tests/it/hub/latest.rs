@@ -160,7 +160,7 @@ fn take(subscription: &mut Subscription, max: Option<usize>) -> Option<Brought> 
             Poll::Ready(Delivery::Gap(gap)) => of_gap(gap),
             other => panic!("{other:?}"),
         },
-        Some(max) => match subscription.poll_encoded(&mut cx, &Lines(Some(6)), max) {
+        Some(max) => match subscription.poll_encoded(&mut cx, &Lines::CACHED, max) {
             Poll::Pending => return None,
             Poll::Ready(EncodedDelivery::Events(events)) => {
                 let text = std::str::from_utf8(&events.bytes).unwrap();
@@ -318,7 +318,7 @@ fn who_keeps_up_reads_everything_and_shares_the_bytes_of_those_who_do_not_confla
     for tick in 0..300 {
         hub.publish_now(&prices, with_key(tick.to_string(), "ACME")).unwrap();
         let bytes = [&mut latest, &mut plain].map(|one| {
-            match one.poll_encoded(&mut Context::from_waker(Waker::noop()), &Lines(Some(6)), 64 * 1024) {
+            match one.poll_encoded(&mut Context::from_waker(Waker::noop()), &Lines::CACHED, 64 * 1024) {
                 Poll::Ready(EncodedDelivery::Events(events)) => {
                     (events.bytes.as_ptr() as usize, events.events, events.conflated)
                 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use tidings::subscriber::{EventRef, Format};
+use tidings::subscriber::{EventRef, Format, Slot};
 use tidings::time::Clock;
 use tidings::{Gap, GapReason, Retention};
 
@@ -38,10 +38,15 @@ impl Clock for ManualClock {
 
 /// One line an event: sequence, topic, payload.
 #[derive(Debug)]
-pub(crate) struct Lines(pub(crate) Option<u8>);
+pub(crate) struct Lines(pub(crate) Option<Slot>);
+
+impl Lines {
+    /// The format that a hub encodes once.
+    pub(crate) const CACHED: Self = Self(Some(Slot::APPLICATION[0]));
+}
 
 impl Format for Lines {
-    fn slot(&self) -> Option<u8> {
+    fn slot(&self) -> Option<Slot> {
         self.0
     }
 

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use tidings::subscriber::{Delivery, EncodedDelivery, EventRef, Format};
+use tidings::subscriber::{Delivery, EncodedDelivery, EventRef, Format, Slot};
 use tidings::{
     Event, Gap, GapReason, LocalHub, Overflow, Pattern, Retention, Start, Subscribe, Subscriber, Subscription, Topic,
 };
@@ -71,10 +71,10 @@ fn a_topic_is_followed_from_its_first_event_and_each_time_that_it_comes_back() {
 fn what_several_names_match_comes_once() {
     let hub = LocalHub::new();
     let mut all = hub.subscribe(Subscribe::patterns(["a/b", "a/*", "a/**", "c/*", "a/b/*", "c", "c/d"])).unwrap();
-    let names: BTreeSet<_> = all.topics().iter().map(Pattern::to_string).collect();
+    let names: BTreeSet<_> = all.info().topics().iter().map(Pattern::to_string).collect();
     assert_eq!(names, ["a/**", "c", "c/*"].map(String::from).into());
     let mut boxed: Box<dyn Subscriber> = Box::new(hub.subscribe(Subscribe::topics(["c", "c"])).unwrap());
-    assert_eq!(boxed.topics(), [Pattern::new("c").unwrap()]);
+    assert_eq!(boxed.info().topics(), [Pattern::new("c").unwrap()]);
     boxed.release();
     assert_eq!(
         [say(&hub, "a/b", "1"), say(&hub, "c/d", "2"), say(&hub, "a/b/c", "3"), say(&hub, "c", "4")],
@@ -173,8 +173,8 @@ fn a_burst_over_many_topics_is_encoded_once_and_is_one_piece_for_each() {
     struct Counting(AtomicUsize);
 
     impl Format for Counting {
-        fn slot(&self) -> Option<u8> {
-            Some(6)
+        fn slot(&self) -> Option<Slot> {
+            Some(Slot::APPLICATION[0])
         }
 
         fn encode(&self, event: &EventRef<'_>, out: &mut bytes::BytesMut) {

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
-use tidings::subscriber::{Delivery, EncodedBatch, EncodedDelivery, EventRef, Format, SubscriptionEnd};
+use tidings::subscriber::{Delivery, EncodedBatch, EncodedDelivery, EventRef, Format, Slot, SubscriptionEnd};
 use tidings::{
     Cursor, Event, Gap, GapReason, LocalHub, Overflow, PublishError, Retention, Start, Subscribe, SubscribeError,
     Subscriber, Subscription, Topic,
@@ -61,8 +61,8 @@ fn an_event_is_encoded_once_for_all() {
     struct Counting(AtomicUsize);
 
     impl Format for Counting {
-        fn slot(&self) -> Option<u8> {
-            Some(6)
+        fn slot(&self) -> Option<Slot> {
+            Some(Slot::APPLICATION[0])
         }
 
         fn encode(&self, event: &EventRef<'_>, out: &mut bytes::BytesMut) {

@@ -31,7 +31,7 @@ fn read(subscription: &mut Subscription, encoded: bool) -> (Vec<String>, u32) {
     let (mut seen, mut conflated, mut cx) = (Vec::new(), 0, Context::from_waker(Waker::noop()));
     loop {
         let gap = if encoded {
-            match subscription.poll_encoded(&mut cx, &Lines(Some(6)), 1 << 20) {
+            match subscription.poll_encoded(&mut cx, &Lines::CACHED, 1 << 20) {
                 Poll::Ready(EncodedDelivery::Events(events)) => {
                     let lines = std::str::from_utf8(&events.bytes).unwrap().lines();
                     seen.extend(lines.map(|line| line.splitn(3, ' ').nth(2).unwrap().to_owned()));

@@ -5,7 +5,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use proptest::prelude::*;
-use tidings::subscriber::{Delivery, EncodedDelivery};
+use tidings::subscriber::{Delivery, EncodedDelivery, Slot};
 use tidings::{Cursor, Event, LocalHub, LocalHubBuilder, Retention, Start, Subscribe, Subscriber, Topic};
 
 use super::model::{Ledger, Lines, ManualClock, Reference};
@@ -21,7 +21,7 @@ enum Step {
     PublishAll { topics: Vec<usize> },
     Subscribe { names: Vec<&'static str>, from: From },
     Poll { who: usize },
-    PollEncoded { who: usize, max: usize, slot: Option<u8> },
+    PollEncoded { who: usize, max: usize, slot: Option<Slot> },
     Drain { who: usize },
     Resume { who: usize, names: Option<Vec<&'static str>> },
     Detach { who: usize },
@@ -44,7 +44,7 @@ fn names() -> impl Strategy<Value = Vec<&'static str>> {
 fn step() -> impl Strategy<Value = Step> {
     let ttl = prop_oneof![4 => Just(None), 1 => (1..40_u64).prop_map(Some)];
     let from = prop_oneof![Just(From::Now), Just(From::Oldest), (0..5_usize).prop_map(From::Last)];
-    let slot = prop_oneof![Just(None), Just(Some(6)), Just(Some(7))];
+    let slot = prop_oneof![Just(None), Just(Some(Slot::APPLICATION[0])), Just(Some(Slot::APPLICATION[1]))];
     prop_oneof![
         12 => (0..TOPICS.len(), 0..40_usize, ttl).prop_map(|(topic, len, ttl)| Step::Publish { topic, len, ttl }),
         2 => prop::collection::vec(0..TOPICS.len(), 0..90).prop_map(|topics| Step::PublishAll { topics }),
@@ -231,7 +231,7 @@ impl World {
     }
 
     /// Polls a reader for encoded events, and checks them.
-    fn poll_encoded(&mut self, who: usize, max: usize, slot: Option<u8>) -> bool {
+    fn poll_encoded(&mut self, who: usize, max: usize, slot: Option<Slot>) -> bool {
         let now = self.clock.millis();
         let Some(reader) = self.readers.get_mut(who) else {
             return false;

@@ -4,14 +4,14 @@ use std::task::{Context, Poll, Waker};
 
 use bytes::BytesMut;
 use proptest::prelude::*;
-use tidings::subscriber::{EncodedDelivery, EventRef, Format};
+use tidings::subscriber::{EncodedDelivery, EventRef, Format, Slot};
 use tidings::{Event, LocalHub, Overflow, Subscribe, Subscriber, Subscription, Topic};
 
 /// Writes the payload.
-struct Payload(Option<u8>);
+struct Payload(Option<Slot>);
 
 impl Format for Payload {
-    fn slot(&self) -> Option<u8> {
+    fn slot(&self) -> Option<Slot> {
         self.0
     }
 
@@ -21,7 +21,7 @@ impl Format for Payload {
 }
 
 /// Reads everything. Returns the bytes, and the number of events delivered and of those that they stand for.
-fn read(subscription: &mut Subscription, slot: Option<u8>, max: usize) -> (Vec<u8>, u32, u32) {
+fn read(subscription: &mut Subscription, slot: Option<Slot>, max: usize) -> (Vec<u8>, u32, u32) {
     let (mut bytes, mut events, mut conflated) = (Vec::new(), 0, 0);
     let mut cx = Context::from_waker(Waker::noop());
     while let Poll::Ready(encoded) = subscription.poll_encoded(&mut cx, &Payload(slot), max) {
@@ -41,7 +41,7 @@ proptest! {
     fn events_of_which_a_format_writes_nothing_are_counted(
         payloads in prop::collection::vec((0..3_usize, 0..3_usize, prop_oneof![2 => Just(0), 1 => 1..60_usize]), 1..60),
         is_latest in any::<bool>(),
-        slot in prop_oneof![Just(None), Just(Some(6))],
+        slot in prop_oneof![Just(None), Just(Some(Slot::APPLICATION[0]))],
         max in 1..100_usize,
     ) {
         let overflow = if is_latest { Overflow::Latest } else { Overflow::Gap };

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 use tidings::stats::HubStats;
-use tidings::subscriber::{Delivery, EncodedDelivery};
+use tidings::subscriber::{Delivery, EncodedDelivery, Slot};
 use tidings::{
     Event, LocalHub, LocalHubBuilder, Overflow, PublishError, Retention, Subscribe, Subscriber, Subscription, Topic,
 };
@@ -20,7 +20,7 @@ enum Step {
     PublishAll { topics: Vec<usize> },
     Subscribe { topics: Vec<usize>, overflow: Overflow },
     Poll { who: usize },
-    PollEncoded { who: usize, max: usize, slot: Option<u8> },
+    PollEncoded { who: usize, max: usize, slot: Option<Slot> },
     Drain { who: usize },
     Detach { who: usize },
     Drop { who: usize },
@@ -36,7 +36,7 @@ fn step() -> impl Strategy<Value = Step> {
     let ttl = prop_oneof![4 => Just(None), 1 => (1..40_u64).prop_map(Some)];
     let key = prop_oneof![2 => Just(None), 1 => (0..3_u8).prop_map(Some)];
     let overflow = prop_oneof![Just(Overflow::Gap), Just(Overflow::Latest)];
-    let slot = prop_oneof![Just(None), Just(Some(6)), Just(Some(7))];
+    let slot = prop_oneof![Just(None), Just(Some(Slot::APPLICATION[0])), Just(Some(Slot::APPLICATION[1]))];
     prop_oneof![
         12 => (0..TOPICS, 0..2_000_usize, key, ttl)
             .prop_map(|(topic, len, key, ttl)| Step::Publish { topic, len, key, ttl }),

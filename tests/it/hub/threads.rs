@@ -39,7 +39,7 @@ fn follow(hub: &LocalHub, topics: &[&str], encoded: bool, seed: u64) -> HashMap<
     };
     loop {
         let polled = match encoded {
-            true => subscription.poll_encoded(&mut cx, &Lines(Some(6)), 4096).map(|encoded| match encoded {
+            true => subscription.poll_encoded(&mut cx, &Lines::CACHED, 4096).map(|encoded| match encoded {
                 EncodedDelivery::Events(EncodedBatch { bytes, .. }) => {
                     for line in std::str::from_utf8(&bytes).unwrap().lines() {
                         let mut parts = line.split(' ');

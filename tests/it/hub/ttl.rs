@@ -65,7 +65,7 @@ fn batches(subscription: &mut Subscription) -> Vec<Vec<String>> {
 /// Polls for pieces of at most `max` encoded bytes.
 fn pieces(subscription: &mut Subscription, max: usize) -> Vec<Vec<String>> {
     let (mut pieces, mut cx) = (Vec::new(), Context::from_waker(Waker::noop()));
-    while let Poll::Ready(EncodedDelivery::Events(events)) = subscription.poll_encoded(&mut cx, &Lines(Some(6)), max) {
+    while let Poll::Ready(EncodedDelivery::Events(events)) = subscription.poll_encoded(&mut cx, &Lines::CACHED, max) {
         let text = std::str::from_utf8(&events.bytes).unwrap();
         pieces.push(text.lines().map(|line| line.splitn(3, ' ').nth(2).unwrap().to_owned()).collect());
         assert_eq!(text.lines().count(), events.events as usize);

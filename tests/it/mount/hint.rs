@@ -58,8 +58,8 @@ proptest! {
                 }
             }
             pass(millis(silence)).await;
-            let each: Vec<_> = names.iter().map(|name| hub.subscribe(Subscribe::topics([name])).unwrap().next_in()).collect();
-            let all = hub.subscribe(Subscribe::topics(&names)).unwrap().next_in();
+            let each: Vec<_> = names.iter().map(|name| hub.subscribe(Subscribe::topics([name])).unwrap().info().next_event_in()).collect();
+            let all = hub.subscribe(Subscribe::topics(&names)).unwrap().info().next_event_in();
             assert_eq!(all, each.into_iter().min().unwrap());
             let (range, shared) = (millis(from)..=millis(from + more), hub.clone());
             let endpoint = Endpoint::builder(move |_| {

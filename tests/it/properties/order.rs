@@ -41,7 +41,7 @@ proptest! {
                 let Poll::Ready(Delivery::Events(batch)) = poll(&mut subscription) else { break };
                 seen.extend(batch.iter().map(|event| event.cursor.unwrap().sequence()));
             } else {
-                let encoded = subscription.poll_encoded(&mut cx, &Lines(Some(6)), max);
+                let encoded = subscription.poll_encoded(&mut cx, &Lines::CACHED, max);
                 let Poll::Ready(EncodedDelivery::Events(events)) = encoded else { break };
                 let text = String::from_utf8(events.bytes.to_vec()).unwrap();
                 seen.extend(text.lines().map(|line| line.split(' ').next().unwrap().parse::<u64>().unwrap()));
@@ -149,7 +149,7 @@ proptest! {
         let ours: Vec<_> = published.iter().filter(|event| event.topic != TOPICS[2]).collect();
         let (mut delivered, mut cx) = (0, Context::from_waker(Waker::noop()));
         loop {
-            let Poll::Ready(polled) = subscription.poll_encoded(&mut cx, &Lines(Some(6)), max) else { break };
+            let Poll::Ready(polled) = subscription.poll_encoded(&mut cx, &Lines::CACHED, max) else { break };
             let EncodedDelivery::Events(events) = polled else { panic!("{polled:?}") };
             delivered += events.events as usize;
             let cursor = subscription.cursor().unwrap().sequence();
@@ -169,7 +169,7 @@ proptest! {
         publish(&hub, &[1]);
         publish(&hub, &vec![0; after]);
         let (mut at, mut cx) = (0, Context::from_waker(Waker::noop()));
-        while let Poll::Ready(EncodedDelivery::Events(events)) = subscription.poll_encoded(&mut cx, &Lines(Some(6)), max) {
+        while let Poll::Ready(EncodedDelivery::Events(events)) = subscription.poll_encoded(&mut cx, &Lines::CACHED, max) {
             prop_assert!(events.bytes.len() <= max || events.events == 1);
             let text = String::from_utf8(events.bytes.to_vec()).unwrap();
             for line in text.lines() {

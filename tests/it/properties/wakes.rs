@@ -5,7 +5,7 @@ use std::thread;
 
 use bytes::Bytes;
 use proptest::prelude::*;
-use tidings::subscriber::{Delivery, EncodedDelivery, EventRef, Format, SubscriberExt};
+use tidings::subscriber::{Delivery, EncodedDelivery, EventRef, Format, Slot, SubscriberExt};
 use tidings::{Event, LocalHub, Start, Subscribe, Subscriber};
 
 use super::{TOPICS, bursts, keeper, poll, publish, read, topic};
@@ -134,8 +134,8 @@ fn p11_a_payload_and_a_format_may_use_the_hub() {
     struct Publishing(LocalHub);
 
     impl Format for Publishing {
-        fn slot(&self) -> Option<u8> {
-            Some(6)
+        fn slot(&self) -> Option<Slot> {
+            Some(Slot::APPLICATION[0])
         }
 
         fn encode(&self, event: &EventRef<'_>, out: &mut bytes::BytesMut) {
@@ -168,8 +168,8 @@ fn p12_publishing_waits_for_no_subscriber() {
     struct Stuck(Barrier, AtomicBool);
 
     impl Format for Stuck {
-        fn slot(&self) -> Option<u8> {
-            Some(6)
+        fn slot(&self) -> Option<Slot> {
+            Some(Slot::APPLICATION[0])
         }
 
         fn encode(&self, event: &EventRef<'_>, out: &mut bytes::BytesMut) {

@@ -10,7 +10,7 @@ use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
 use proptest::prelude::*;
 use tidings::subscriber::{
-    APPLICATION_SLOTS, BoxSubscriber, Delivery, EncodedBatch, EncodedDelivery, EventRef, Format, SubscriberExt,
+    BoxSubscriber, Delivery, EncodedBatch, EncodedDelivery, EventRef, Format, Slot, SubscriberExt,
 };
 use tidings::{
     Accepted, Body, Cursor, Endpoint, Event, LocalHub, Message, Publisher, Rejection, Start, Subscribe,
@@ -249,8 +249,8 @@ proptest! {
 struct UnsteadyFormat(Arc<Dice>);
 
 impl Format for UnsteadyFormat {
-    fn slot(&self) -> Option<u8> {
-        Some(APPLICATION_SLOTS.start)
+    fn slot(&self) -> Option<Slot> {
+        Some(Slot::APPLICATION[0])
     }
 
     fn encode(&self, event: &EventRef<'_>, out: &mut BytesMut) {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 use bytes::BytesMut;
-use tidings::subscriber::{EventRef, Format};
+use tidings::subscriber::{EventRef, Format, Slot};
 use tidings::{Cursor, Event, Gap, LocalHub, Retention, Snapshot, Topic};
 
 pub(crate) const TOPICS: [&str; 3] = ["a", "b", "c"];
@@ -205,8 +205,8 @@ impl Client {
 pub(crate) struct Wire;
 
 impl Format for Wire {
-    fn slot(&self) -> Option<u8> {
-        Some(6)
+    fn slot(&self) -> Option<Slot> {
+        Some(Slot::APPLICATION[0])
     }
 
     fn encode(&self, event: &EventRef<'_>, out: &mut BytesMut) {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, Waker};
 
-use tidings::subscriber::{Delivery, EncodedDelivery, Mend, Mending, Recover, SubscriptionEnd, from_stream};
+use tidings::subscriber::{Delivery, EncodedDelivery, Recover, Recovery, SubscriberExt, SubscriptionEnd, from_stream};
 use tidings::{Cursor, Event, Gap, GapReason, LocalHub, Retention, Snapshot, Start, Subscribe, Subscriber, Topic};
 
 use super::board::{Board, Client, Wire};
@@ -25,8 +25,8 @@ fn state(events: usize) -> Snapshot {
     Snapshot::new((0..events).map(|number| (Topic::new("state").unwrap(), Event::text(number.to_string()))))
 }
 
-fn mended(feed: &Feed, state: Option<Snapshot>) -> Recover<Reader, impl Mend> {
-    Recover::new(feed.reader(), Start::Now, move |_: &Gap| {
+fn mended(feed: &Feed, state: Option<Snapshot>) -> Recover<Reader, impl Recovery> {
+    feed.reader().recover_with(move |_: &Gap| {
         let state = state.clone();
         async { state }
     })
@@ -95,8 +95,11 @@ fn a_client_that_begins_with_state_keeps_its_cursor_until_it_has_it() {
     for (start, held) in [(Start::Now, "-".to_owned()), (Start::After(at(0)), "7.0".to_owned())] {
         let feed = Feed::new(EPOCH);
         feed.event("a", "in it");
-        let mut subscriber =
-            Recover::new(feed.reader(), start, |_: &Gap| async { None }).with_snapshot(state(2).with_cursor(at(1)));
+        let mut subscriber = feed
+            .reader()
+            .recover_with(|_: &Gap| async { None })
+            .with_start(start)
+            .with_snapshot(state(2).with_cursor(at(1)));
         assert_eq!(subscriber.cursor().map_or("-".into(), |cursor| cursor.to_string()), held);
         assert_eq!(lines(&mut subscriber, 1), [format!("{held} state 0"), "7.1 state 1".into()]);
     }
@@ -127,7 +130,7 @@ fn a_source_without_cursors_has_nothing_stepped_over() {
     }
 
     let source = from_stream(Topic::new("a").unwrap(), Once(Some("one".into())));
-    let mut subscriber = Recover::new(source, Start::Now, |_: &Gap| async { None }).with_snapshot(state(2));
+    let mut subscriber = source.recover_with(|_: &Gap| async { None }).with_snapshot(state(2));
     assert_eq!(lines(&mut subscriber, 100), ["- state 0", "- state 1", "- a one", "Finished"]);
 }
 
@@ -163,28 +166,24 @@ fn while_state_is_on_its_way_the_client_is_where_it_was() {
     ] {
         let feed = Feed::new(EPOCH);
         feed.gap(reason, None);
-        let mut subscriber = Recover::new(feed.reader(), start, |_: &Gap| std::future::pending());
-        assert!(!subscriber.is_mending());
+        let mut subscriber =
+            feed.reader().recover_with(|_: &Gap| std::future::pending::<Option<Snapshot>>()).with_start(start);
+        assert!(!subscriber.is_recovering());
         assert!(lines(&mut subscriber, 100).is_empty());
-        assert!(subscriber.is_mending());
+        assert!(subscriber.is_recovering());
         assert_eq!(subscriber.cursor(), Some(expected), "{reason:?} {start:?}");
     }
 }
 
 #[test]
 fn who_fails_ends_it_and_moves_nobody_on() {
-    struct Fails;
-
-    impl Mend for Fails {
-        fn mend(&mut self, _: &Gap) -> Mending {
-            Box::pin(async { Err(SubscriptionEnd::Failed) })
-        }
-    }
-
     let feed = Feed::new(EPOCH);
     feed.gap(GapReason::Evicted, None);
     feed.event("a", "two");
-    let mut subscriber = Recover::new(feed.reader(), Start::After(at(0)), Fails);
+    let mut subscriber = feed
+        .reader()
+        .recover_with(|_: &Gap| async { Err::<Option<Snapshot>, _>(SubscriptionEnd::Failed) })
+        .with_start(Start::After(at(0)));
     for _ in 0..2 {
         assert_eq!(lines(&mut subscriber, 100), ["Failed"]);
         assert_eq!(subscriber.cursor(), Some(at(0)));
@@ -202,11 +201,11 @@ fn state_is_asked_for_once_a_gap_and_not_for_one_that_is_mended() {
     feed.gap(GapReason::Overflow, None);
     feed.event("a", "in it");
     feed.gap(GapReason::Overflow, None);
-    let inner = Recover::new(feed.reader(), Start::Now, move |_: &Gap| {
+    let inner = feed.reader().recover_with(move |_: &Gap| {
         count.fetch_add(1, Ordering::Relaxed);
         async { Some(state(1).with_cursor(at(3))) }
     });
-    let mut outer = Recover::new(inner, Start::Now, |_: &Gap| async { Some(state(0)) });
+    let mut outer = inner.recover_with(|_: &Gap| async { Some(state(0)) });
     // The second gap is in the state, and the fourth is not; the outer one has to do with that alone.
     assert_eq!(lines(&mut outer, 100), ["gap 0.0 true", "7.3 state 0", "gap 7.4 true"]);
     assert_eq!(asked.load(Ordering::Relaxed), 2);
@@ -241,13 +240,15 @@ fn visit(board: &Board, client: &mut Client, mut left: usize) -> bool {
     let start = Start::After(client.cursor.as_deref().unwrap().parse().unwrap());
     let subscription = board.hub().subscribe(Subscribe::topics(["a", "b"]).start(start)).unwrap();
     let of = board.clone();
-    let mut subscriber = Recover::new(subscription, start, move |_: &Gap| {
-        // There is always more than there was.
-        of.count("a");
-        let state = of.snapshot();
-        of.count("b");
-        async { Some(state) }
-    });
+    let mut subscriber = subscription
+        .recover_with(move |_: &Gap| {
+            // There is always more than there was.
+            of.count("a");
+            let state = of.snapshot();
+            of.count("b");
+            async { Some(state) }
+        })
+        .with_start(start);
     loop {
         let taken = match subscriber.poll_encoded(&mut Context::from_waker(Waker::noop()), &Wire, 10) {
             Poll::Ready(EncodedDelivery::Events(events)) => {

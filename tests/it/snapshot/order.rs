@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::future::poll_fn;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::task::{Context, Poll, Waker};
 
 use proptest::prelude::*;
-use tidings::subscriber::{Delivery, EncodedDelivery, Mend, Recover};
+use tidings::subscriber::{Delivery, EncodedDelivery, Recover, SubscriberExt};
 use tidings::{Cursor, Gap, GapReason, Snapshot, Start, Subscribe, Subscriber, Subscription};
 
 use super::board::{Board, Client, TOPICS, Wire};
@@ -112,7 +113,7 @@ struct World {
     client: Client,
     /// The client's cursor is ahead of the hub, and it was not told. When the hub is there, nobody can see it any more.
     is_ahead: bool,
-    subscriber: Recover<Subscription, Asks>,
+    subscriber: Recover<Subscription, Snapshots>,
 }
 
 /// Source of state.
@@ -123,22 +124,24 @@ struct Desk {
     asked: AtomicUsize,
 }
 
-struct Asks(Arc<Desk>);
-
-impl Mend for Asks {
-    fn mend(&mut self, _: &Gap) -> tidings::subscriber::Mending {
-        let (desk, number) = (self.0.clone(), self.0.asked.fetch_add(1, Ordering::Relaxed));
-        Box::pin(async move {
-            poll_fn(|_| if desk.open.load(Ordering::Relaxed) { Poll::Ready(()) } else { Poll::Pending }).await;
-            Ok((number % desk.can.one_of == 0).then(|| match desk.can.lag {
-                0 => desk.state(),
-                lag => desk.board.earlier(lag),
-            }))
-        })
-    }
-}
+type Snapshots = Box<dyn FnMut(&Gap) -> Pin<Box<dyn Future<Output = Option<Snapshot>> + Send>> + Send>;
 
 impl Desk {
+    /// Returns the closure that asks this desk.
+    fn snapshots(self: &Arc<Self>) -> Snapshots {
+        let desk = self.clone();
+        Box::new(move |_| {
+            let (desk, number) = (desk.clone(), desk.asked.fetch_add(1, Ordering::Relaxed));
+            Box::pin(async move {
+                poll_fn(|_| if desk.open.load(Ordering::Relaxed) { Poll::Ready(()) } else { Poll::Pending }).await;
+                (number % desk.can.one_of == 0).then(|| match desk.can.lag {
+                    0 => desk.state(),
+                    lag => desk.board.earlier(lag),
+                })
+            })
+        })
+    }
+
     fn state(&self) -> Snapshot {
         if self.can.dates { self.board.snapshot() } else { self.board.undated() }
     }
@@ -285,10 +288,10 @@ impl World {
 }
 
 /// An application that begins with state for who has no cursor.
-fn attach(board: &Board, desk: &Arc<Desk>, start: Start) -> Recover<Subscription, Asks> {
+fn attach(board: &Board, desk: &Arc<Desk>, start: Start) -> Recover<Subscription, Snapshots> {
     let topics = &TOPICS[..desk.can.topics];
     let subscription = board.hub().subscribe(Subscribe::topics(topics.iter().copied()).start(start)).unwrap();
-    let mended = Recover::new(subscription, start, Asks(desk.clone()));
+    let mended = subscription.recover_with(desk.snapshots()).with_start(start);
     if start == Start::Now { mended.with_snapshot(desk.state()) } else { mended }
 }
 

@@ -7,7 +7,7 @@ use std::task::{Context, Poll, Waker};
 
 use bytes::BytesMut;
 use proptest::prelude::*;
-use tidings::subscriber::{Delivery, EncodedDelivery, EventRef, Format, Mend, Mending, Recover};
+use tidings::subscriber::{Delivery, EncodedDelivery, EventRef, Format, Recovery, Slot, SubscriberExt};
 use tidings::{Gap, Start, Subscribe, Subscriber};
 
 use super::board::{Board, TOPICS, Wire};
@@ -33,11 +33,11 @@ impl Fuse {
 /// [`Wire`], which panics in the middle of an event.
 struct Unsteady {
     fuse: Fuse,
-    slot: Option<u8>,
+    slot: Option<Slot>,
 }
 
 impl Format for Unsteady {
-    fn slot(&self) -> Option<u8> {
+    fn slot(&self) -> Option<Slot> {
         self.slot
     }
 
@@ -50,25 +50,21 @@ impl Format for Unsteady {
     }
 }
 
-/// State of a board. Its call panics, or its future.
-struct Asks {
-    board: Board,
-    fuse: Fuse,
-    in_future: bool,
-}
-
-impl Mend for Asks {
-    fn mend(&mut self, _: &Gap) -> Mending {
-        let (board, fuse) = (self.board.clone(), self.fuse.clone());
-        if !self.in_future {
+/// Returns a source of a board's snapshots, whose call panics, or whose future.
+fn snapshots(board: &Board, fuse: &Fuse, in_future: bool) -> impl Recovery + use<> {
+    let (board, fuse) = (board.clone(), fuse.clone());
+    move |_: &Gap| {
+        if !in_future {
             fuse.burn();
-            return Box::pin(async move { Ok(Some(board.snapshot())) });
         }
-        Box::pin(async move {
+        let (board, fuse) = (board.clone(), fuse.clone());
+        async move {
             std::future::ready(()).await;
-            fuse.burn();
-            Ok(Some(board.snapshot()))
-        })
+            if in_future {
+                fuse.burn();
+            }
+            Some(board.snapshot())
+        }
     }
 }
 
@@ -119,7 +115,7 @@ fn read<S: Subscriber>(
 
 fn attach(board: &Board, start: Start, fuse: &Fuse, in_future: bool) -> impl Subscriber + use<> {
     let subscription = board.hub().subscribe(Subscribe::topics(TOPICS).start(start)).unwrap();
-    let mended = Recover::new(subscription, start, Asks { board: board.clone(), fuse: fuse.clone(), in_future });
+    let mended = subscription.recover_with(snapshots(board, fuse, in_future)).with_start(start);
     if start == Start::Now { mended.with_snapshot(board.snapshot()) } else { mended }
 }
 
@@ -149,7 +145,7 @@ fn gap_is_met_again_after_a_panic_of_the_call_for_state() {
 
 #[test]
 fn events_of_a_hub_come_again_after_a_panic_of_the_format() {
-    for slot in [None, Some(6)] {
+    for slot in [None, Some(Slot::APPLICATION[0])] {
         let board = Board::new(100);
         ["a", "a", "b", "c", "b"].into_iter().for_each(|topic| board.count(topic));
         for after in 0..5 {
@@ -195,7 +191,7 @@ proptest! {
         retain in 0..6_usize,
         start in 0..3_u8,
         in_future: bool,
-        slot in prop::sample::select(vec![None, Some(6_u8)]),
+        slot in prop::sample::select(vec![None, Some(Slot::APPLICATION[0])]),
         kinds in prop::collection::vec(any::<bool>(), 8),
         steps in prop::collection::vec(step(), 1..25),
     ) {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, Waker};
 
-use tidings::subscriber::{Delivery, EncodedDelivery, Recover};
+use tidings::subscriber::{Delivery, EncodedDelivery, Recover, SubscriberExt};
 use tidings::{
     Cursor, Event, Gap, GapReason, LocalHub, Retention, Snapshot, Start, Subscribe, Subscriber, Subscription, Topic,
 };
@@ -51,9 +51,9 @@ fn mended(
     names: Names,
     start: Start,
     as_of: Cursor,
-) -> Recover<Subscription, impl tidings::subscriber::Mend> {
+) -> Recover<Subscription, impl tidings::subscriber::Recovery> {
     let subscription = hub.subscribe(names.subscribe().start(start)).unwrap();
-    Recover::new(subscription, start, move |_: &Gap| async move { Some(state().with_cursor(as_of)) })
+    subscription.recover_with(move |_: &Gap| async move { Some(state().with_cursor(as_of)) }).with_start(start)
 }
 
 /// The sequences that it yields until it is pending; a gap as its reason, with `+` if state follows, which is `s`.
@@ -168,7 +168,7 @@ fn state_that_a_client_begins_with_is_no_answer_to_a_later_gap() {
     let epoch = hub.cursor().epoch();
     for (as_of, expected) in [(5, &["s", "epoch", "7", "8"][..]), (6, &["s", "7", "8"])] {
         let subscription = hub.subscribe(Names::One.subscribe().start(elsewhere())).unwrap();
-        let mended = Recover::new(subscription, elsewhere(), |_: &Gap| async { None });
+        let mended = subscription.recover_with(|_: &Gap| async { None }).with_start(elsewhere());
         let mut mended = mended.with_snapshot(state().with_cursor(Cursor::new(epoch, as_of)));
         assert_eq!(yielded(&mut mended, true), expected);
     }
@@ -185,7 +185,7 @@ fn undated_state_is_asked_for_once_after_an_overflow_of_many_topics() {
                 let subscription = hub.subscribe(what.clone()).unwrap();
                 let asked = Arc::new(AtomicUsize::new(0));
                 let count = asked.clone();
-                let mut mended = Recover::new(subscription, Start::Now, move |gap: &Gap| {
+                let mut mended = subscription.recover_with(move |gap: &Gap| {
                     assert_eq!(gap.reason, GapReason::Overflow);
                     count.fetch_add(1, Ordering::Relaxed);
                     async { Some(state()) }
@@ -215,7 +215,7 @@ fn undated_state_does_not_hide_a_gap_behind_older_events_of_its_topic() {
     let topic = Topic::new("t").unwrap();
     let publish = |number: usize| assert!(hub.publish_now(&topic, format!("{number:04}{}", "x".repeat(8_000))).is_ok());
     let subscription = hub.subscribe(Subscribe::topics([&topic])).unwrap();
-    let mut mended = Recover::new(subscription, Start::Now, |_: &Gap| async { Some(state()) });
+    let mut mended = subscription.recover_with(|_: &Gap| async { Some(state()) });
     (0..100).for_each(publish);
     let (mut cx, mut last, mut gaps) = (Context::from_waker(Waker::noop()), None, 0);
     for step in 0.. {

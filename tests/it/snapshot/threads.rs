@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, Thread};
 
-use tidings::subscriber::{EncodedDelivery, Recover};
+use tidings::subscriber::{EncodedDelivery, SubscriberExt};
 use tidings::{Gap, Start, Subscribe, Subscriber};
 
 use super::board::{Board, Client, TOPICS, Wire};
@@ -66,10 +66,12 @@ fn attach(board: &Board, client: &Client, topics: usize) -> impl Subscriber + us
     let topics = TOPICS[..topics].iter().copied();
     let subscription = board.hub().subscribe(Subscribe::topics(topics).start(start)).unwrap();
     let of = board.clone();
-    let mended = Recover::new(subscription, start, move |_: &Gap| {
-        let state = of.snapshot();
-        async { Some(state) }
-    });
+    let mended = subscription
+        .recover_with(move |_: &Gap| {
+            let state = of.snapshot();
+            async { Some(state) }
+        })
+        .with_start(start);
     if start == Start::Now { mended.with_snapshot(board.snapshot()) } else { mended }
 }
 

@@ -9,7 +9,7 @@ use futures_core::Stream;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use tidings::subscriber::{EncodedDelivery, Format, SubscriptionEnd};
-use tidings::transport::sse::{SseEncoder, sse_retry_block};
+use tidings::transport::sse::SseEncoder;
 use tidings::{Event, EventKind, GapReason, Subscriber};
 
 use super::reader::{SseEvent, SseReader};
@@ -227,14 +227,16 @@ fn shared_bytes_go_out_as_they_are() {
 }
 
 #[test]
-fn a_soft_reject_keeps_the_clients_cursor() {
+fn last_block_of_a_finished_stream_keeps_the_cursor_of_the_client() {
+    let (feed, timer, task) = (Feed::new(7), VirtualTimer::new(), Task::new());
+    let mut stream = SseEncoder::new(feed.reader(), &timer);
+    stream.finish(Duration::ZERO);
     let mut reader = SseReader::default();
-    reader.read(&sse_retry_block(Duration::ZERO, Some("7.3".parse().unwrap())));
-    assert_eq!((reader.last_event_id.as_str(), &reader.retries[..], reader.is_mid_block()), ("7.3", &[1][..], false));
+    task.drain(&mut stream).0.iter().for_each(|item| reader.read(item));
+    assert_eq!((reader.last_event_id.as_str(), &reader.retries[..], reader.is_mid_block()), ("7.0", &[1][..], false));
     let data = "{\"retry_ms\":1}".to_owned();
-    assert_eq!(reader.events, [SseEvent { name: "tidings.retry".into(), data, id: "7.3".into() }]);
-    let block = sse_retry_block(Duration::from_secs(2), None);
-    assert_eq!(block, "event: tidings.retry\nretry: 2000\ndata: {\"retry_ms\":2000}\n\n");
+    let last = reader.events.pop();
+    assert_eq!(last, Some(SseEvent { name: "tidings.retry".into(), data, id: "7.0".into() }));
 }
 
 /// Returns the events that an EventSource should give to the page.
@@ -313,9 +315,10 @@ fn sse_finish_ends_the_stream_with_a_retry_block_at_the_cursor() {
         assert!(!over && read.concat().ends_with(b"\n\n"));
         let cursor = stream.cursor().unwrap();
         stream.finish(Duration::from_millis(1_500));
+        let last = format!("event: tidings.retry\nretry: 1500\ndata: {{\"retry_ms\":1500}}\nid: {cursor}\n\n");
         feed.event("news", "too late");
         let (items, over) = task.drain(&mut stream);
-        assert_eq!((items, over), (vec![sse_retry_block(Duration::from_millis(1_500), Some(cursor))], true));
+        assert_eq!((items, over), (vec![Bytes::from(last)], true));
         stream.finish(Duration::from_secs(1));
         assert_eq!((stream.end(), task.drain(&mut stream)), (None, (vec![], true)), "it is over once");
     }

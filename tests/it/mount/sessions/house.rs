@@ -2,7 +2,7 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use tidings::subscriber::{BoxSubscriber, Delivery, EncodedDelivery, Format, Head, SubscriberExt};
+use tidings::subscriber::{BoxSubscriber, Delivery, EncodedDelivery, Format, SubscriberExt, SubscriberInfo};
 use tidings::{
     Accepted, Cursor, Endpoint, EndpointBuilder, Event, LocalHub, Message, Overflow, Pattern, Publisher, Rejection,
     Retention, Session, SessionEnd, Start, Subscribe, SubscribeRequest, Subscriber, Topic,
@@ -222,11 +222,7 @@ impl<S: Subscriber> Subscriber for Watched<S> {
         self.inner.release();
     }
 
-    fn head(&self) -> Option<Arc<dyn Head>> {
-        self.inner.head()
-    }
-
-    fn topics(&self) -> Vec<Pattern> {
-        self.inner.topics()
+    fn info(&self) -> SubscriberInfo<'_> {
+        self.inner.info()
     }
 }

@@ -1,0 +1,105 @@
+use std::borrow::Cow;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::model::{Cursor, Pattern};
+
+/// Description of a [`Subscriber`](crate::Subscriber), for operators and for the answers to polls.
+///
+/// ```
+/// use tidings::{LocalHub, Subscribe, Subscriber};
+///
+/// let hub = LocalHub::new();
+/// let subscription = hub.subscribe(Subscribe::topics(["news"]))?;
+/// let cursor = hub.publish_now("news", "it is on")?.cursor();
+/// let info = subscription.info();
+/// assert_eq!(info.topics()[0].as_str(), "news");
+/// assert_eq!(info.head(), cursor); // one event ahead of `subscription.cursor()`
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Default)]
+#[must_use]
+pub struct SubscriberInfo<'a> {
+    topics: Cow<'a, [Pattern]>,
+    head: Option<Arc<dyn Head>>,
+    next_event_in: Option<Duration>,
+}
+
+/// Position of a source's newest event. Any thread may ask for it.
+pub(crate) trait Head: Send + Sync + 'static {
+    /// Returns the cursor of the newest event, of any topic.
+    fn cursor(&self) -> Cursor;
+}
+
+impl<F: Fn() -> Cursor + Send + Sync + 'static> Head for F {
+    fn cursor(&self) -> Cursor {
+        self()
+    }
+}
+
+impl<'a> SubscriberInfo<'a> {
+    /// Returns an empty description.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Sets the topics and patterns that the subscriber follows. Default: none.
+    pub fn with_topics(self, topics: impl Into<Cow<'a, [Pattern]>>) -> Self {
+        Self { topics: topics.into(), ..self }
+    }
+
+    /// Sets a function that returns the cursor of the source's newest event. An endpoint calls it, from any thread, to tell
+    /// how many events a session is behind. Default: unknown.
+    pub fn with_head(self, head: impl Fn() -> Cursor + Send + Sync + 'static) -> Self {
+        self.with_shared_head(Arc::new(head))
+    }
+
+    pub(crate) fn with_shared_head(self, head: Arc<dyn Head>) -> Self {
+        Self { head: Some(head), ..self }
+    }
+
+    /// Sets the time until the next event is likely, [`Duration::MAX`] for never. Default: unknown.
+    pub fn with_next_event_in(self, time: Duration) -> Self {
+        Self { next_event_in: Some(time), ..self }
+    }
+
+    /// Returns the topics and patterns that the subscriber follows.
+    #[must_use]
+    pub fn topics(&self) -> &[Pattern] {
+        &self.topics
+    }
+
+    /// Returns the cursor of the source's newest event, if it is known.
+    #[must_use]
+    pub fn head(&self) -> Option<Cursor> {
+        self.head.as_ref().map(|head| head.cursor())
+    }
+
+    /// Returns the time until the next event is likely, judged by when the last ones came. [`Duration::MAX`] if there were
+    /// none, `None` if it is unknown. The reply to a short poll tells its client by it when to poll again.
+    #[must_use]
+    pub fn next_event_in(&self) -> Option<Duration> {
+        self.next_event_in
+    }
+
+    #[allow(dead_code, reason = "used by the endpoint")]
+    pub(crate) fn into_topics(self) -> Vec<Pattern> {
+        self.topics.into_owned()
+    }
+
+    #[allow(dead_code, reason = "used by the endpoint")]
+    pub(crate) fn into_head(self) -> Option<Arc<dyn Head>> {
+        self.head
+    }
+}
+
+impl fmt::Debug for SubscriberInfo<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SubscriberInfo")
+            .field("topics", &self.topics)
+            .field("head", &self.head())
+            .field("next_event_in", &self.next_event_in)
+            .finish()
+    }
+}

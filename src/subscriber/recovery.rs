@@ -1,0 +1,61 @@
+use std::future::Future;
+use std::pin::Pin;
+
+use crate::contract::SubscriptionEnd;
+use crate::model::Gap;
+use crate::subscriber::Snapshot;
+
+/// A source of snapshots for [`Recover`]: a closure from a gap to a future of an [`Option<Snapshot>`](Snapshot), or of a
+/// `Result` of one, whose error ends the subscriber.
+pub trait Recovery: Send + 'static + sealed::Sealed {
+    /// Returns the snapshot for a gap. Called once for a gap that no earlier snapshot replaces, and again after a panic of the
+    /// call or of the future.
+    #[doc(hidden)]
+    fn recover(&mut self, gap: &Gap)
+    -> Pin<Box<dyn Future<Output = Result<Option<Snapshot>, SubscriptionEnd>> + Send>>;
+}
+
+/// The future of a snapshot. An error ends the subscriber.
+pub(crate) type Recovering = Pin<Box<dyn Future<Output = Result<Option<Snapshot>, SubscriptionEnd>> + Send>>;
+
+impl<F, R> Recovery for F
+where
+    F: FnMut(&Gap) -> R + Send + 'static,
+    R: Future<Output: sealed::Answer> + Send + 'static,
+{
+    fn recover(&mut self, gap: &Gap) -> Recovering {
+        let answer = self(gap);
+        Box::pin(async { sealed::Answer::into_result(answer.await) })
+    }
+}
+
+pub(crate) mod sealed {
+    use super::{Future, Gap, Snapshot, SubscriptionEnd};
+
+    #[expect(unnameable_types, reason = "seals the trait")]
+    pub trait Sealed {}
+
+    impl<F, R> Sealed for F
+    where
+        F: FnMut(&Gap) -> R,
+        R: Future<Output: Answer>,
+    {
+    }
+
+    #[expect(unnameable_types, reason = "two types only")]
+    pub trait Answer {
+        fn into_result(self) -> Result<Option<Snapshot>, SubscriptionEnd>;
+    }
+
+    impl Answer for Option<Snapshot> {
+        fn into_result(self) -> Result<Option<Snapshot>, SubscriptionEnd> {
+            Ok(self)
+        }
+    }
+
+    impl Answer for Result<Option<Snapshot>, SubscriptionEnd> {
+        fn into_result(self) -> Self {
+            self
+        }
+    }
+}
