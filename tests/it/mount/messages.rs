@@ -157,11 +157,7 @@ async fn answer_to_a_post_is_its_body() {
         ("message:<b>", StatusCode::OK, r#"{"data":"<b>"}"#),
         ("binary:x", StatusCode::OK, r#"{"data":"eA==","encoding":"base64"}"#),
         ("nothing", StatusCode::NO_CONTENT, ""),
-        (
-            "tidings.x:y",
-            StatusCode::BAD_REQUEST,
-            r#"{"error":"names that begin with 'tidings.' are the library's own"}"#,
-        ),
+        ("tidings.x:y", StatusCode::BAD_REQUEST, r#"{"error":"event names that begin with 'tidings.' are reserved"}"#),
     ] {
         let response = request("POST", "/").header("content-type", "text/plain").with(said, &endpoint).await;
         assert_eq!(response.status(), status, "{said}");
