@@ -3,9 +3,9 @@
 use proptest::prelude::*;
 use tidings::{Event, EventError, EventKind, LocalHub, Topic, TopicError};
 
-use crate::mount::world::{App, To, get, piece, text};
+use crate::endpoint::world::{App, To, get, piece, text};
 use crate::security::random::runtime;
-use crate::sse::{SseEvent, SseReader};
+use crate::transport::sse::{SseEvent, SseReader};
 use crate::support::any_event;
 
 proptest! {
