@@ -31,7 +31,9 @@ impl Shared {
         params: &SubscribeParams,
         authorization: Authorization,
     ) -> Result<SessionGuard, Refusal> {
-        self.unregistered(params, authorization).join().map_err(|_| self.later())
+        let (authorized_at, expires) = (authorization.authorized_at, authorization.expires);
+        let guard = SessionGuard::joining(self, self.session(params, authorization), authorized_at, expires);
+        guard.join().map_err(|_| self.later())
     }
 
     /// Admits a poll. A poll with a session name and a limit key joins its poll session, or begins one. A short poll without
@@ -62,7 +64,10 @@ impl Shared {
         authorization: Authorization,
     ) -> Result<SessionGuard, Refusal> {
         match params.transport {
-            Transport::ShortPoll => Ok(self.unregistered(params, authorization)),
+            Transport::ShortPoll => {
+                let (authorized_at, expires) = (authorization.authorized_at, authorization.expires);
+                Ok(SessionGuard::outside(self, self.session(params, authorization), authorized_at, expires))
+            }
             _ => self.admit(params, authorization),
         }
     }
@@ -102,11 +107,6 @@ impl Shared {
     #[cfg(any(feature = "short-poll", feature = "long-poll"))]
     pub(crate) fn revoked(&self) -> Refusal {
         Refusal::of(Rejection::Unauthorized, &self.config.challenge).logged("authorization revoked")
-    }
-
-    fn unregistered(self: &Arc<Self>, params: &SubscribeParams, authorization: Authorization) -> SessionGuard {
-        let (authorized_at, expires) = (authorization.authorized_at, authorization.expires);
-        SessionGuard::new(self, self.session(params, authorization), authorized_at, expires)
     }
 
     fn session(&self, params: &SubscribeParams, authorization: Authorization) -> Session {

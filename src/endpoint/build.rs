@@ -41,6 +41,7 @@ impl EndpointBuilder {
             websocket: config.websocket(),
             runtime: Runtime::new(timer, spawn, jobs, notifiers),
             registry: Registry::new(config.limits()),
+            timeouts: config.timeouts(),
             soft_rejects: SoftRejects::new(config.max_soft_rejects, config.write_timeout),
             #[cfg(any(feature = "short-poll", feature = "long-poll"))]
             replies: super::poll::replies::Replies::default(),

@@ -4,6 +4,7 @@ use std::time::Duration;
 use super::reject::challenge::Challenge;
 use super::request::origin::OriginRule;
 use super::request::transports::Transports;
+use super::session::Timeouts;
 use super::session::registry::Limits;
 
 // The table of `EndpointBuilder` has the reason of each.
@@ -33,8 +34,8 @@ const CONTROL_RATE: u32 = 10;
 const MESSAGE_TIMEOUT: Duration = Duration::from_secs(10);
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Longest duration that is multiplied by a random factor. A day, so that the product cannot overflow.
-const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
+/// Longest wait of a long poll. A day, because the product of a longer one might overflow.
+const LONGEST_WAIT: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Longest age of a session: a year.
 const MAX_AGE: Duration = Duration::from_secs(365 * 24 * 60 * 60);
@@ -162,12 +163,17 @@ impl Config {
         Duration::from_millis(fastrand::u64(earliest..=earliest + spread))
     }
 
+    /// Returns the longest wait that a poll may ask for.
+    pub(crate) fn max_wait(&self) -> Duration {
+        self.max_long_poll_timeout.min(LONGEST_WAIT)
+    }
+
     /// Returns a random time to hold a poll. A wait that the client asked for is an upper bound, and so is the limit; the
     /// default is the middle of its range.
     pub(crate) fn jittered_hold(&self, wait: Option<Duration>) -> Duration {
         match wait {
-            Some(wait) => wait.min(self.max_long_poll_timeout).min(LONGEST).mul_f64(0.9 + 0.1 * fastrand::f64()),
-            None => self.long_poll_timeout.min(LONGEST).mul_f64(0.9 + 0.2 * fastrand::f64()),
+            Some(wait) => wait.min(self.max_wait()).mul_f64(0.9 + 0.1 * fastrand::f64()),
+            None => self.long_poll_timeout.min(LONGEST_WAIT).mul_f64(0.9 + 0.2 * fastrand::f64()),
         }
     }
 
@@ -181,9 +187,10 @@ impl Config {
         Limits { sessions: self.max_sessions, per_key: self.max_sessions_per_key, idle: self.max_idle_poll_sessions }
     }
 
-    /// Returns the time between two polls after which a poll session ends.
-    pub(crate) fn silence(&self) -> Duration {
-        self.poll_session_timeout.unwrap_or(self.long_poll_timeout.saturating_mul(2))
+    /// Returns the times that the state machine of a session depends on.
+    pub(crate) fn timeouts(&self) -> Timeouts {
+        let poll_session = self.poll_session_timeout.unwrap_or(self.long_poll_timeout.saturating_mul(2));
+        Timeouts { write: self.write_timeout, poll_session }
     }
 
     /// Returns a random age at which a session ends, up to a tenth less than the configured one. `None` if it has no limit.
@@ -194,7 +201,7 @@ impl Config {
     /// Returns a random time to keep a long poll's events back, from the configured one to a tenth more. It is random because
     /// polls that one event woke would otherwise stay in step. `None` if it is 0.
     pub(crate) fn jittered_interval(&self) -> Option<Duration> {
-        let interval = self.long_poll_min_wait.min(LONGEST);
+        let interval = self.long_poll_min_wait.min(LONGEST_WAIT);
         (!interval.is_zero()).then(|| interval.mul_f64(1.0 + 0.1 * fastrand::f64()))
     }
 }

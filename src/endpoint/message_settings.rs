@@ -12,8 +12,8 @@ impl EndpointBuilder {
     /// is replaced by a gap with the reason `too_large`, whose id is the event's cursor, and the client continues after it.
     /// [`Publisher::snapshot`](crate::Publisher::snapshot) is not called for such a gap.
     ///
-    /// A snapshot that has a larger event is not sent. The client then gets the gap alone, or a gap with the reason `too_large`
-    /// if it would have begun with the snapshot. A larger answer of [`Publisher::receive`](crate::Publisher::receive) becomes an
+    /// A snapshot that has a larger event is not sent, and [`on_refusal`](Self::on_refusal) is called. The client gets the gap
+    /// alone, or a gap with the reason `too_large` if it would have begun with the snapshot. A larger answer of [`Publisher::receive`](crate::Publisher::receive) becomes an
     /// [`Internal`](crate::Rejection::Internal) rejection; the header of the answer's frame does not count.
     ///
     /// Raw WebSocket frames cannot carry a gap, so the connection is closed with 1013, as for every gap.

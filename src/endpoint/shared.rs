@@ -23,6 +23,7 @@ use super::request::origin::Access;
 use super::request::upgrade_request;
 use super::response::answer;
 use super::response::headers::{self, METHODS};
+use super::session::Timeouts;
 use super::session::registry::Registry;
 use super::stats::Counters;
 use super::time::runtime::Runtime;
@@ -36,6 +37,7 @@ pub(crate) struct Shared {
     #[cfg(feature = "websocket")]
     pub(crate) websocket: Arc<crate::transport::websocket::WebSocketConfig>,
     pub(crate) registry: Registry,
+    pub(crate) timeouts: Timeouts,
     pub(crate) soft_rejects: SoftRejects,
     #[cfg(any(feature = "short-poll", feature = "long-poll"))]
     pub(crate) replies: super::poll::replies::Replies,

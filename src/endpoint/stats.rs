@@ -38,7 +38,7 @@ pub struct EndpointStats {
     pub subscribed: u64,
     /// Number of refusals of an origin or a host.
     pub refused_origin: u64,
-    /// Number of rejections by the publisher, and of its panics.
+    /// Number of rejections by the publisher, of its panics, and of its answers and snapshots that are too large.
     pub refused_publisher: u64,
     /// Number of refusals for now: a limit was reached, a call took too long, or the endpoint drained.
     pub refused_busy: u64,

@@ -20,8 +20,9 @@ pub(super) struct RequestTimer<T> {
     has_read: Arc<AtomicBool>,
 }
 
-/// The longest time that is waited for: 30 years, which can be added to any time of a clock.
-const LONGEST: Duration = Duration::from_secs(30 * 365 * 24 * 3600);
+/// The longest time that hyper and its timer are given: 30 years. hyper adds it to the time of its clock, and panics if
+/// that overflows.
+pub(super) const LONGEST: Duration = Duration::from_secs(30 * 365 * 24 * 3600);
 
 impl<T> RequestTimer<T> {
     /// Creates the timer of one connection. Each read from its socket must set `has_read`.

@@ -40,7 +40,7 @@ impl Shared {
 
 impl ReplyParams {
     pub(super) fn of(shared: &Shared, params: &SubscribeParams, hop: Hop) -> Self {
-        let applied = params.applied(shared.config.max_long_poll_timeout);
+        let applied = params.applied(shared.config.max_wait());
         Self { hop, held_cursor: params.held_cursor.map(Box::new), applied }
     }
 
@@ -115,7 +115,7 @@ impl ReplyParams {
     fn watched(&self, guard: SessionGuard, payload: Payload) -> Body {
         let SessionEntry { shared, session, .. } = &**guard.entry();
         // A guard of its own: the polls of a poll session share the entry, and each has a body.
-        let body = SessionGuard::new(shared, session.clone(), shared.runtime.wheel.now(), None);
+        let body = SessionGuard::outside(shared, session.clone(), shared.runtime.wheel.now(), None);
         let flow = Flow::Reply(Box::new(ReplyFlow::new(payload.into_parts(), guard)));
         Body::live(LiveBody::new(body, flow, self.hop.clone()))
     }

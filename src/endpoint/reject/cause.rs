@@ -4,8 +4,8 @@
 pub enum RefusalCause {
     /// The origin or the host of the request is not allowed. Counter: `refused_origin`.
     Origin,
-    /// The publisher rejected the request or the message, or panicked, or the authorization of a held poll was revoked.
-    /// Counter: `refused_publisher`.
+    /// The publisher rejected the request or the message, or panicked, its answer or snapshot is too large, or the
+    /// authorization of a held poll was revoked. Counter: `refused_publisher`.
     Publisher,
     /// A limit was reached, a call of the publisher took too long, or the endpoint drains. Counter: `refused_busy`.
     Busy,

@@ -6,8 +6,8 @@ use crate::contract::Transport;
 /// Weights that `Accept` gives to the media types of an endpoint (RFC 9110 §12.5.1).
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct AcceptWeights {
-    /// Greatest weight of each kind of range in thousandths, plus one. 0 if the header does not name it.
-    weights: [u16; 6],
+    /// Greatest weight of each kind of range in thousandths. `None` if the header does not name it.
+    weights: [Option<u16>; 6],
     lines: LinesType,
 }
 
@@ -62,11 +62,11 @@ impl AcceptWeights {
             let Some((_, kind, lines)) = RANGES.iter().find(|(known, ..)| name.eq_ignore_ascii_case(known)) else {
                 continue;
             };
-            let weight = 1 + if parameters.is_empty() { FULL } else { weight(parameters) };
+            let weight = if parameters.is_empty() { FULL } else { weight(parameters) };
             let Some(greatest) = self.weights.get_mut(*kind) else { continue };
-            if weight > *greatest {
-                *greatest = weight;
-                if *kind == LINES && weight > 1 {
+            if Some(weight) > *greatest {
+                *greatest = Some(weight);
+                if *kind == LINES && weight > 0 {
                     self.lines = *lines;
                 }
             }
@@ -85,7 +85,7 @@ impl AcceptWeights {
     #[inline]
     pub(crate) fn choose(&self, offered: Transports) -> Option<Transport> {
         // Most programs that poll do not send the header.
-        if self.weights == [0; 6] { None } else { self.choose_named(offered) }
+        if self.weights == [None; 6] { None } else { self.choose_named(offered) }
     }
 
     fn choose_named(&self, offered: Transports) -> Option<Transport> {
@@ -107,9 +107,8 @@ impl AcceptWeights {
     /// Returns the weight of a media type in thousandths: its own, else that of the first of `ranges` that the header names. 0 if
     /// it is not acceptable.
     fn weight(&self, kind: usize, ranges: &[usize]) -> u16 {
-        let named = |kind: usize| self.weights.get(kind).copied().filter(|weight| *weight > 0);
-        let weight = named(kind).or_else(|| ranges.iter().find_map(|range| named(*range)));
-        weight.map_or(0, |weight| weight - 1)
+        let named = |kind: usize| self.weights.get(kind).copied().flatten();
+        named(kind).or_else(|| ranges.iter().find_map(|range| named(*range))).unwrap_or(0)
     }
 }
 

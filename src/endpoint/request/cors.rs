@@ -66,7 +66,7 @@ const ALWAYS: &str = "Last-Event-ID, Prefer, Authorization, Content-Type, Cache-
 /// Request header that pages of other origins may send.
 #[derive(Debug, Clone)]
 pub(crate) struct AllowedHeader {
-    /// In lower case.
+    /// Name or prefix, in lower case.
     name: String,
     is_prefix: bool,
 }

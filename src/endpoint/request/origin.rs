@@ -80,7 +80,7 @@ impl OriginRule {
     #[cold]
     fn foreign(&self, parts: &Parts, head: &Head<'_>) -> Refusal {
         match head.origin {
-            Line::Once(origin) if self.any => {
+            Line::Once(origin) if self.any && !matches!(head.site, Line::Twice) => {
                 let origin = shorten(&String::from_utf8_lossy(origin.as_bytes())).to_owned();
                 let why = format!("origin {origin:?} may only read: a POST or a WebSocket needs allow_origin");
                 Refusal::new(StatusCode::FORBIDDEN, why)

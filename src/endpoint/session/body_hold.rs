@@ -58,7 +58,7 @@ impl SessionEntry {
     #[inline(always)]
     pub(crate) fn put_stream(self: &Arc<Self>, stream: Flow, bytes: usize) -> bool {
         let mut locked = self.locked.lock();
-        if locked.lifecycle.is_shut() {
+        if self.is_cut_off() {
             drop(locked);
             drop_shut(stream);
             return false;

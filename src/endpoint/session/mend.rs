@@ -37,7 +37,7 @@ pub(super) fn feed(
     }
 }
 
-impl sealed::Sealed for State {}
+impl sealed::SealedRecovery for State {}
 
 impl Recovery for State {
     /// Asks the publisher for a snapshot. There is none if too many calls of the publisher are under way, or the call
@@ -73,5 +73,12 @@ impl Recovery for State {
                 }
             }
         })
+    }
+
+    fn too_large(&mut self) {
+        let Self { entry, poll } = self;
+        let session = poll.as_ref().map_or(&entry.session, |poll| &poll.session);
+        let text = format!("snapshot has an event that is too large: max_event is {}", entry.shared.config.max_event);
+        entry.shared.tell(&Refused::new(RefusalCause::Publisher, &text).of_session(session));
     }
 }

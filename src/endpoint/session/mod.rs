@@ -4,7 +4,6 @@
 //! reach the session by its `SessionEntry`. Both give inputs to the session's `Lifecycle`, a state machine under the
 //! entry's lock, and perform the actions that it returns. No code of the application runs under that lock.
 
-mod actions;
 mod body_hold;
 mod entry;
 mod guard;
@@ -17,17 +16,14 @@ pub(crate) mod mend;
 mod metered;
 mod perform;
 mod polls;
-mod progress;
 pub(crate) mod registry;
 pub(crate) mod roll;
-mod timers;
 mod track;
 
-pub(crate) use actions::NoEffect;
 pub(crate) use entry::{SessionEntry, drop_isolated};
 pub(crate) use guard::{Order, SessionGuard};
 pub(crate) use handle::Label;
 pub use handle::{Session, SessionEnd, SessionId};
 pub use info::{SessionInfo, SessionState};
-pub(crate) use lifecycle::{FLUSH, Input, Phase};
+pub(crate) use lifecycle::{FLUSH, Input, NoEffect, Phase, Timeouts};
 pub(crate) use metered::MeteredSubscriber;

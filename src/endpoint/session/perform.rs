@@ -4,9 +4,8 @@ use std::sync::{Arc, MutexGuard};
 use std::task::{Wake, Waker};
 use std::time::Instant;
 
-use super::actions::{Actions, NoEffect};
 use super::entry::{LockedEntry, SessionEntry, drop_isolated};
-use super::lifecycle::{Input, Timeouts};
+use super::lifecycle::{Actions, Input, NoEffect};
 use super::registry::NoPlace;
 use super::{SessionEnd, SessionState};
 use crate::contract::Transport;
@@ -15,16 +14,21 @@ use crate::endpoint::stream::flow::Flow;
 use crate::time::Clock;
 
 impl SessionEntry {
-    /// Takes a place in the table and calls the publisher's `joined`.
+    /// Takes a place in the table and calls the publisher's `joined`. The session must be one that enters the table.
     pub(super) fn join(self: &Arc<Self>) -> Result<(), NoPlace> {
-        // Before the session can be found, since it may be ended at once then.
-        self.give(Input::Enter);
         if let Err(no_place) = self.shared.registry.enter(self) {
             self.give(Input::NoPlace);
             return Err(no_place);
         }
         let _ = catch_panic(|| self.shared.publisher.joined(&self.session));
-        self.give(Input::Joined { max_age: self.shared.config.jittered_lifetime() });
+        let joined = Input::Joined { max_age: self.shared.config.jittered_lifetime() };
+        let now = self.time_of(joined);
+        let mut locked = self.locked.lock();
+        let actions = locked.lifecycle.handle(joined, now, &self.shared.timeouts);
+        // Most sessions have no timer and nothing to do.
+        if !actions.are_none() || locked.lifecycle.has_timer() {
+            self.perform(locked, actions);
+        }
         Ok(())
     }
 
@@ -57,19 +61,14 @@ impl SessionEntry {
     pub(crate) fn give(self: &Arc<Self>, input: Input) -> Option<NoEffect> {
         let now = self.time_of(input);
         let mut locked = self.locked.lock();
-        let actions = locked.lifecycle.handle(input, now, self.timeouts());
+        let actions = locked.lifecycle.handle(input, now, &self.shared.timeouts);
         self.perform(locked, actions)
     }
 
     /// Returns the time, if the input depends on it. The application's clock is read under no lock.
     pub(super) fn time_of(&self, input: Input) -> Instant {
         let wheel = &self.shared.runtime.wheel;
-        if input.depends_on_time() { wheel.now() } else { wheel.last_turn() }
-    }
-
-    pub(super) fn timeouts(&self) -> Timeouts {
-        let config = &self.shared.config;
-        Timeouts { write: config.write_timeout, poll_session: config.silence() }
+        if input.depends_on_time() { wheel.now() } else { wheel.begin() }
     }
 
     /// Performs actions: first those that the lock orders, then it lets go of the lock, then the rest.
@@ -94,7 +93,9 @@ impl SessionEntry {
         if reason == Some(SessionEnd::Stalled) {
             stream.iter().for_each(Flow::note_stall);
         }
-        drop_isolated((stream, head));
+        if stream.is_some() || head.is_some() {
+            drop_isolated((stream, head));
+        }
         self.shared.counters.sent(sent);
         if counts_stall {
             self.shared.counters.stalled();
@@ -155,7 +156,7 @@ impl Wake for SessionEntry {
         let now = self.shared.runtime.wheel.now();
         let mut locked = self.locked.lock();
         let is_unread = locked.stream.is_some() && !self.is_read();
-        let actions = locked.lifecycle.handle(Input::Alarm { is_unread }, now, self.timeouts());
+        let actions = locked.lifecycle.handle(Input::Alarm { is_unread }, now, &self.shared.timeouts);
         self.perform(locked, actions);
     }
 }

@@ -98,6 +98,13 @@ impl Flow {
         }
     }
 
+    /// Yields the next frame, out of line: what is called once a stream is not to be inlined at each call.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn poll_last_frame(&mut self, cx: &mut Context<'_>, limit: usize) -> Poll<Option<Bytes>> {
+        self.poll_frame(cx, limit)
+    }
+
     #[inline(always)]
     fn poll_item(&mut self, cx: &mut Context<'_>, limit: usize) -> Poll<Option<Bytes>> {
         match *self {

@@ -9,7 +9,7 @@ use crate::endpoint::body::BodyError;
 use crate::endpoint::connection::Hop;
 use crate::endpoint::session::{Input, Phase, SessionGuard, drop_isolated};
 use crate::transport::limit;
-use crate::transport::wake_flag::WakeFlag;
+use crate::transport::wake_flag::FlaggedWaker;
 
 /// The largest frame of a body, in bytes. A client that takes one within each write timeout is not stalled.
 pub(crate) const MAX_FRAME: usize = limit::FRAME;
@@ -19,8 +19,8 @@ pub(crate) const FIRST_FRAME: usize = 1024;
 
 /// The body of a session: a stream's, or that of a poll's large reply.
 ///
-/// An HTTP connection polls its body at each of its own steps, mostly for nothing. So the stream has a [`WakeFlag`]'s
-/// waker: while the stream has nothing to yield and the flag is not raised, a poll asks nobody else.
+/// An HTTP connection polls its body at each of its own steps, mostly for nothing. So the stream has the waker of
+/// a [`FlaggedWaker`]: while the stream has nothing to yield and the flag is not raised, a poll asks nobody else.
 ///
 /// A panic of the subscriber goes to the HTTP stack's task, which owns nothing but this body. The session ends with it.
 // In this order, the fields that a delivery touches are together.
@@ -37,13 +37,7 @@ pub(crate) struct LiveBody {
     /// Nothing was there at the last poll, or nothing more.
     is_asleep: bool,
     /// `None` before the first poll.
-    wake: Option<BodyWake>,
-}
-
-/// The flag of the task that polls the body, and the waker that raises it.
-struct BodyWake {
-    flag: WakeFlag,
-    waker: Waker,
+    wake: Option<FlaggedWaker>,
 }
 
 /// Result of a poll of a body.
@@ -62,8 +56,8 @@ impl LiveBody {
     #[inline]
     pub(crate) fn poll(&mut self, cx: &Context<'_>) -> Piece {
         match &self.wake {
-            Some(wake) if wake.flag.wakes(cx) => {
-                if self.is_asleep && !wake.flag.take() {
+            Some(wake) if wake.is_for(cx) => {
+                if self.is_asleep && !wake.take() {
                     self.note_read();
                     return Poll::Pending;
                 }
@@ -76,54 +70,50 @@ impl LiveBody {
     /// Replaces the flag because another task polls the body.
     #[cold]
     fn poll_by(&mut self, task: &Waker) -> Piece {
-        let flag = WakeFlag::new(task.clone());
-        let waker = flag.waker();
-        self.guard.register(&waker);
-        self.wake = Some(BodyWake { flag, waker });
+        let wake = FlaggedWaker::new(task.clone());
+        self.guard.register(wake.waker());
+        self.wake = Some(wake);
         self.poll_awake()
     }
 
-    /// Polls the stream. Out of line, since most polls do not come so far.
+    /// Returns the next piece, or the end. Out of line, since most polls do not come so far.
     #[inline(never)]
     fn poll_awake(&mut self) -> Piece {
-        let Some(wake) = self.wake.take() else { return Poll::Pending };
-        let piece = self.poll_piece(&mut Context::from_waker(&wake.waker));
-        self.wake = Some(wake);
+        let piece = self.poll_open().unwrap_or_else(|| self.poll_ending());
         self.is_asleep = piece.is_pending() || self.waits;
         piece
     }
 
-    #[inline]
-    fn poll_piece(&mut self, cx: &mut Context<'_>) -> Piece {
-        self.waits = false;
-        if self.guard.entry().has_signal() && self.guard.heed_signal(cx) {
-            return self.poll_ending(cx);
+    /// Polls the stream. `None`: the session is not open, or there is no stream.
+    #[inline(always)]
+    fn poll_open(&mut self) -> Option<Piece> {
+        let Self { guard, stream, limit, waits, wake, .. } = self;
+        let Some(wake) = wake else { return Some(Poll::Pending) };
+        *waits = false;
+        if guard.entry().has_signal() && guard.heed_signal(wake.waker()) {
+            return None;
         }
-        let stream = self.stream.get_mut().unwrap_or_else(PoisonError::into_inner);
+        let stream = stream.get_mut().unwrap_or_else(PoisonError::into_inner);
         if stream.is_none() {
-            *stream = self.guard.entry().take_stream();
+            *stream = guard.entry().take_stream();
         }
-        let Some(source) = stream else { return self.poll_ending(cx) };
-        match source.poll_frame(cx, self.limit as usize) {
-            Poll::Pending => Poll::Pending,
+        let (source, cx) = (stream.as_mut()?, &mut wake.context());
+        match source.poll_frame(cx, *limit as usize) {
+            Poll::Pending => Some(Poll::Pending),
             Poll::Ready(Some(bytes)) => {
                 // In its place: it may panic.
-                self.waits = source.register(cx);
-                let stream = stream.take();
-                if self.limit < MAX_FRAME as u32 {
-                    self.raise_limit(bytes.len());
+                *waits = source.register(cx);
+                if *limit < MAX_FRAME as u32 {
+                    raise(limit, bytes.len());
                 }
-                match stream.is_some_and(|stream| self.guard.entry().put_stream(stream, bytes.len())) {
-                    true => Poll::Ready(Some(Ok(Frame::data(bytes)))),
-                    false => self.poll_ending(cx),
-                }
+                let is_out = guard.entry().put_stream(stream.take()?, bytes.len());
+                is_out.then_some(Poll::Ready(Some(Ok(Frame::data(bytes)))))
             }
-            Poll::Ready(None) => self.end(cx),
+            Poll::Ready(None) => {
+                self.end();
+                None
+            }
         }
-    }
-
-    fn raise_limit(&mut self, taken: usize) {
-        self.limit = (self.limit as usize + taken).min(MAX_FRAME) as u32;
     }
 
     /// Notes that the client took the last piece, if the stream waits.
@@ -134,57 +124,60 @@ impl LiveBody {
         }
     }
 
-    /// Ends the body after its stream has ended. If that is an error, the body breaks off when the last bytes have left.
+    /// Notes that the stream has ended. If that is an error, the body breaks off when the last bytes have left.
     #[cold]
-    fn end(&mut self, cx: &mut Context<'_>) -> Piece {
+    fn end(&mut self) {
         let stream = self.take_stream();
         let error = stream.as_ref().and_then(Flow::error);
         drop_isolated(stream);
         self.guard.entry().give(error.map_or(Input::Finish, Input::BreakOff));
-        self.poll_ending(cx)
     }
 
     /// Returns the next piece of a session that is not open, or that has no stream.
     #[cold]
-    fn poll_ending(&mut self, cx: &mut Context<'_>) -> Piece {
+    fn poll_ending(&mut self) -> Piece {
+        let Some(waker) = self.wake.as_ref().map(|wake| wake.waker().clone()) else { return Poll::Pending };
         // The wake that came with the change of phase has taken the waker.
-        self.guard.register(cx.waker());
-        match self.guard.entry().phase() {
-            Phase::Leaving(pieces) => self.poll_leaving(pieces, cx),
-            Phase::Flushing(_) => {
-                drop_isolated(self.take_stream());
-                Poll::Pending
+        self.guard.register(&waker);
+        loop {
+            match self.guard.entry().phase() {
+                Phase::Leaving(pieces) => {
+                    let stream = self.take_stream().or_else(|| self.guard.entry().take_stream());
+                    let Some(stream) = stream else { return self.fail(BodyError::Ended) };
+                    if let Some(piece) = self.last_piece(stream, pieces, &mut Context::from_waker(&waker)) {
+                        return Poll::Ready(Some(Ok(Frame::data(piece))));
+                    }
+                }
+                Phase::Flushing(_) => {
+                    drop_isolated(self.take_stream());
+                    return Poll::Pending;
+                }
+                Phase::Over => return Poll::Ready(None),
+                Phase::Broken(error) | Phase::Cut(error) => return self.fail(error),
+                // The stream panicked, and the body is polled again.
+                Phase::Open | Phase::Revoked => return self.fail(BodyError::Ended),
             }
-            Phase::Over => Poll::Ready(None),
-            Phase::Broken(error) | Phase::Cut(error) => self.fail(error),
-            // The stream panicked, and the body is polled again.
-            Phase::Open | Phase::Revoked => self.fail(BodyError::Ended),
         }
     }
 
-    /// Returns a piece that is ready, then the stream's last item, then the end.
-    fn poll_leaving(&mut self, pieces: u8, cx: &mut Context<'_>) -> Piece {
-        let stream = self.take_stream().or_else(|| self.guard.entry().take_stream());
-        let Some(mut stream) = stream else { return self.fail(BodyError::Ended) };
+    /// Returns a piece that is ready, then the stream's last item. `None`: the phase has changed.
+    fn last_piece(&mut self, mut stream: Flow, pieces: u8, cx: &mut Context<'_>) -> Option<Bytes> {
         // An item that was begun is brought to its end.
         let (is_cut, limit) = (stream.is_cut(), self.limit as usize);
-        let mut polled = if pieces > 0 || is_cut { stream.poll_frame(cx, limit) } else { Poll::Pending };
+        let mut polled = if pieces > 0 || is_cut { stream.poll_last_frame(cx, limit) } else { Poll::Pending };
         if polled.is_pending() && stream.say_bye(self.guard.shared().config.jittered_retry()) {
-            polled = stream.poll_frame(cx, limit);
+            polled = stream.poll_last_frame(cx, limit);
         }
         let Poll::Ready(Some(bytes)) = polled else {
             drop_isolated(stream);
             self.guard.entry().give(Input::BreakOff(BodyError::Ended));
-            return self.poll_ending(cx);
+            return None;
         };
-        self.raise_limit(bytes.len());
+        raise(&mut self.limit, bytes.len());
         if !is_cut {
             self.guard.entry().give(Input::Piece);
         }
-        match self.guard.entry().put_stream(stream, bytes.len()) {
-            true => Poll::Ready(Some(Ok(Frame::data(bytes)))),
-            false => self.poll_ending(cx),
-        }
+        self.guard.entry().put_stream(stream, bytes.len()).then_some(bytes)
     }
 
     fn fail(&mut self, error: BodyError) -> Piece {
@@ -196,6 +189,11 @@ impl LiveBody {
     fn take_stream(&mut self) -> Option<Flow> {
         self.stream.get_mut().unwrap_or_else(PoisonError::into_inner).take()
     }
+}
+
+/// Raises the length that a frame may have by the bytes of a frame that was taken.
+fn raise(limit: &mut u32, taken: usize) {
+    *limit = (*limit as usize + taken).min(MAX_FRAME) as u32;
 }
 
 impl Drop for LiveBody {

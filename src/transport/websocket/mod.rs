@@ -2,10 +2,10 @@
 //!
 //! [`sink`] owns the connection and both directions of it, [`receive`] and [`send`] are its two halves. All that is
 //! protocol takes and gives bytes: [`reader`] what comes in, [`outbox`] what goes out, [`deadlines`] what is due. An
-//! event wakes the task past [`bell`], and such a wake asks for nothing else.
+//! event wakes the task without the [flag](crate::transport::wake_flag) that everything else raises, and such a wake polls
+//! nothing but the subscriber.
 
 mod assembly;
-mod bell;
 mod close;
 mod config;
 mod deadlines;

@@ -40,7 +40,7 @@ impl<S: Subscriber, Io: AsyncRead + AsyncWrite + Unpin> WebSocketSink<S, Io> {
     /// Writes what is queued, and asks for no more.
     #[cold]
     pub(super) fn say(&mut self) {
-        if let Poll::Ready(Err(_)) = self.outbox.poll_write(&mut self.io, &mut self.bell.context()) {
+        if let Poll::Ready(Err(_)) = self.outbox.poll_write(&mut self.io, &mut self.wake.context()) {
             self.abandon(CloseCause::Lost);
         }
     }
@@ -58,7 +58,7 @@ impl<S: Subscriber, Io: AsyncRead + AsyncWrite + Unpin> WebSocketSink<S, Io> {
     fn poll_queue(&mut self, cx: &mut Context<'_>, mut more: bool) -> Poll<io::Result<()>> {
         let mut budget = BUDGET;
         loop {
-            ready!(self.outbox.poll_write(&mut self.io, &mut self.bell.context()))?;
+            ready!(self.outbox.poll_write(&mut self.io, &mut self.wake.context()))?;
             if !more || !self.is_open() {
                 break;
             }
@@ -70,7 +70,7 @@ impl<S: Subscriber, Io: AsyncRead + AsyncWrite + Unpin> WebSocketSink<S, Io> {
             more = self.gather(cx, self.config.max_batch_bytes, PIECES).is_ready();
         }
         // A socket does nothing here; TLS may hold back what it has accepted.
-        ready!(self.outbox.poll_flush(&mut self.io, &mut self.bell.context()))?;
+        ready!(self.outbox.poll_flush(&mut self.io, &mut self.wake.context()))?;
         self.poll_shut()
     }
 
@@ -95,7 +95,7 @@ impl<S: Subscriber, Io: AsyncRead + AsyncWrite + Unpin> WebSocketSink<S, Io> {
             let more = room == 0 || !self.is_open() || self.gather(cx, room, PIECES - 2).is_ready();
             return self.send(cx, more) && self.is_open();
         }
-        match self.outbox.poll_pass(first, &mut self.io, &mut self.bell.context()) {
+        match self.outbox.poll_pass(first, &mut self.io, &mut self.wake.context()) {
             Poll::Ready(Ok(())) => return true,
             Poll::Ready(Err(_)) => self.abandon(CloseCause::Lost),
             Poll::Pending => {}
@@ -152,11 +152,11 @@ impl<S: Subscriber, Io: AsyncRead + AsyncWrite + Unpin> WebSocketSink<S, Io> {
         match self.phase {
             Phase::Finishing => {
                 // All was said; that the client is gone already takes nothing from that.
-                let _ = ready!(Pin::new(&mut self.io).poll_close(&mut self.bell.context()));
+                let _ = ready!(Pin::new(&mut self.io).poll_close(&mut self.wake.context()));
                 self.phase = Phase::Over;
             }
             Phase::Failing => {
-                ready!(Pin::new(&mut self.io).poll_close(&mut self.bell.context()))?;
+                ready!(Pin::new(&mut self.io).poll_close(&mut self.wake.context()))?;
                 self.phase = Phase::Draining;
             }
             _ => {}

@@ -11,10 +11,10 @@ use std::time::Duration;
 use http::StatusCode;
 
 use super::site::Site;
-use crate::mount::wire::raw::{Frame, Raw, frame};
-use crate::mount::wire::serve_http1;
-use crate::mount::wire::websocket::hello;
-use crate::mount::world::{App, To, get, header, pass, piece, request, text};
+use crate::endpoint::wire::raw::{Frame, Raw, frame};
+use crate::endpoint::wire::serve_http1;
+use crate::endpoint::wire::websocket::hello;
+use crate::endpoint::world::{App, To, get, header, pass, piece, request, text};
 use crate::support::VirtualTimer;
 
 #[tokio::test(start_paused = true)]
@@ -124,7 +124,7 @@ async fn topics_and_their_names_have_limits() {
         (format!("{}&{}", topics(64), topics(64)), 200, ""),
         (topics(65), 400, r#"{"error":"too many topics: max_topics_per_request is 64"}"#),
         (name(255), 200, ""),
-        (name(256), 400, r#"{"error":"topic: a topic's name is at most 255 bytes, this one has 256"}"#),
+        (name(256), 400, r#"{"error":"topic: topic name is 256 bytes; the limit is 255"}"#),
     ] {
         for (method, fine) in [("GET", 200), ("HEAD", 200), ("POST", 204)] {
             let response = request(method, &format!("/events?{query}")).to(&endpoint).await;

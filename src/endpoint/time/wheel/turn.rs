@@ -106,9 +106,9 @@ impl Wheel {
         }
     }
 
-    /// Returns the time that the wheel was last turned to, which is never later than now.
-    pub(crate) fn last_turn(&self) -> Instant {
-        self.instant(self.turned())
+    /// Returns the time at which the wheel was made.
+    pub(crate) fn begin(&self) -> Instant {
+        self.0.origin
     }
 
     /// Returns the instant after this duration, or a distant one if the clock can't represent it.
