@@ -5,7 +5,7 @@ use super::request::origin::OriginRule;
 use super::request::transports::Transports;
 use super::response::challenge::Challenge;
 use super::session::Timeouts;
-use super::session::registry::Limits;
+use super::session::session_table::Limits;
 
 // Each one's reason is in the table of `EndpointBuilder`.
 

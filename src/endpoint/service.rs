@@ -196,7 +196,7 @@ impl Endpoint {
     /// Returns counts of everything that the endpoint has done.
     #[must_use]
     pub fn stats(&self) -> EndpointStats {
-        self.shared.counters.read(self.shared.registry.counts(), self.shared.rejects.counts())
+        self.shared.counters.read(self.shared.sessions.counts(), self.shared.rejects.counts())
     }
 
     fn begin<B>(&self, request: Request<B>, given: Option<Accepted<BoxSubscriber>>) -> ResponseFuture
@@ -215,7 +215,7 @@ impl Endpoint {
         let caller = shared.hook.as_ref().map(|_| Caller::of(&parts, stream.map(|(transport, _)| transport)).into());
         let work: Work = match ask {
             Ask::Done(mut response) => {
-                headers::dress(&mut response, origin.as_ref());
+                headers::add_common_headers(&mut response, origin.as_ref());
                 return ResponseFuture::ready(response);
             }
             Ask::Subscribe(wanted) => shared.attach(parts, wanted, given),

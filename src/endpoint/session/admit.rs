@@ -3,7 +3,7 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::registry::NoPlace;
+use super::session_table::NoPlace;
 use crate::contract::{Rejection, Transport};
 use crate::endpoint::reject::refusal::Refusal;
 use crate::endpoint::request::negotiate::Wanted;
@@ -75,7 +75,7 @@ impl Shared {
         guest: Guest,
     ) -> Result<SessionGuard, Refusal> {
         loop {
-            let Some(run) = self.registry.run(&label) else {
+            let Some(run) = self.sessions.run(&label) else {
                 match SessionGuard::first_poll(self, self.session(wanted, guest.clone()), guest.came, guest.right)
                     .join()
                 {
@@ -92,7 +92,7 @@ impl Shared {
                 }
                 // Others who share the key and the name must not keep this client out.
                 Err(NoEffect::TooManyPolls) => return self.admit_alone(wanted, guest),
-                Err(NoEffect::Ended) => self.registry.forget(&run),
+                Err(NoEffect::Ended) => self.sessions.forget(&run),
             }
         }
     }
@@ -105,6 +105,6 @@ impl Shared {
 
     fn session(&self, wanted: &Wanted, guest: Guest) -> Session {
         let Guest { key, data, topics, .. } = guest;
-        Session::new(self.registry.next_id(), wanted.transport, wanted.name.clone(), key, data, topics)
+        Session::new(self.sessions.next_id(), wanted.transport, wanted.name.clone(), key, data, topics)
     }
 }

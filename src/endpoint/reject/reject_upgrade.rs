@@ -17,7 +17,7 @@ use crate::transport::websocket::{CloseCode, WebSocketSink};
 
 /// Opens a refused page's WebSocket to close it: a script sees nothing of a status, so it would come again and again for
 /// what it never gets. Only "never" is told so; after "later", and where there is no place, the status does.
-pub(crate) fn turn_away(
+pub(crate) fn reject_upgrade(
     shared: &Arc<Shared>,
     refusal: Refusal,
     request: &SubscribeRequest,
