@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use super::reject::refusal::Refusal;
 use super::request::negotiate::SubscribeParams;
-use super::session::registry::NoPlace;
+use super::session::session_table::NoPlace;
 use super::session::{Label, NoEffect, Session, SessionGuard};
 use super::shared::Shared;
 use crate::contract::{Rejection, Transport};
@@ -81,7 +81,7 @@ impl Shared {
         authorization: Authorization,
     ) -> Result<SessionGuard, Refusal> {
         loop {
-            let Some(entry) = self.registry.run(&label) else {
+            let Some(entry) = self.sessions.run(&label) else {
                 let session = self.session(params, authorization.clone());
                 let guard = SessionGuard::first_poll(self, session, authorization.authorized_at, authorization.expires);
                 match guard.join() {
@@ -98,7 +98,7 @@ impl Shared {
                 }
                 // Other clients with the same key and name must not lock this one out.
                 Err(NoEffect::TooManyPolls) => return self.admit_alone(params, authorization),
-                Err(NoEffect::Ended) => self.registry.forget(&entry),
+                Err(NoEffect::Ended) => self.sessions.forget(&entry),
             }
         }
     }
@@ -111,6 +111,6 @@ impl Shared {
 
     fn session(&self, params: &SubscribeParams, authorization: Authorization) -> Session {
         let Authorization { key, data, topics, .. } = authorization;
-        Session::new(self.registry.next_id(), params.transport, params.name.clone(), key, data, topics)
+        Session::new(self.sessions.next_id(), params.transport, params.name.clone(), key, data, topics)
     }
 }

@@ -7,7 +7,7 @@ use http_body::{Frame, SizeHint};
 
 #[cfg(any(feature = "short-poll", feature = "long-poll"))]
 use super::poll::replies::Payload;
-use super::stream::live::LiveBody;
+use super::stream::live_body::LiveBody;
 #[cfg(feature = "sse")]
 use super::stream::soft_reject::SoftReject;
 

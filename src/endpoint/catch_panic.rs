@@ -11,7 +11,7 @@ pub(crate) fn catch_panic<T>(run: impl FnOnce() -> T) -> Result<T, Panicked> {
 }
 
 /// Polls a future, and returns an error if a poll panics.
-pub(crate) async fn catch_panic_async<F: Future>(future: F) -> Result<F::Output, Panicked> {
+pub(crate) async fn catch_future_panic<F: Future>(future: F) -> Result<F::Output, Panicked> {
     use std::task::Poll;
 
     let mut future = std::pin::pin!(future);

@@ -5,7 +5,7 @@ use super::reject::challenge::Challenge;
 use super::request::origin::OriginRule;
 use super::request::transports::Transports;
 use super::session::Timeouts;
-use super::session::registry::Limits;
+use super::session::session_table::Limits;
 
 // The table of `EndpointBuilder` has the reason of each.
 

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, MutexGuard};
 use std::task::{Context, Poll, Waker};
 
-use super::locked::Locked;
+use super::mutex::Mutex;
 
 /// Limit of the concurrent calls of the publisher, in all and for each limit key.
 ///
@@ -17,7 +17,7 @@ pub(crate) struct Gate {
     /// Number of places taken, with the bit [`QUEUED`] while a call waits. Then all places are taken, and one that is given back
     /// goes to the first waiting call. A place that was given to a waiting call counts, also before the call is polled.
     taken: AtomicUsize,
-    state: Locked<State>,
+    state: Mutex<State>,
 }
 
 /// Bit that says that a call waits. It is set and cleared under the lock. While it is clear, calls without a key take and give
@@ -66,7 +66,7 @@ impl Gate {
     /// Returns a gate of `max` places, of which one key takes at most `max_per_key` (at least 1).
     pub(crate) fn new(max: usize, max_per_key: usize) -> Self {
         let (max, max_per_key) = (max.min(QUEUED - 1), max_per_key.max(1));
-        Self { max, max_per_key, taken: AtomicUsize::new(0), state: Locked::default() }
+        Self { max, max_per_key, taken: AtomicUsize::new(0), state: Mutex::default() }
     }
 
     /// Takes a place at once, or returns the limit that is reached.

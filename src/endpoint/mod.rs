@@ -30,8 +30,8 @@ mod erased;
 mod future;
 mod gate;
 mod limits;
-mod locked;
 mod message_settings;
+mod mutex;
 #[cfg(any(feature = "short-poll", feature = "long-poll"))]
 mod poll;
 pub(crate) mod publisher;

@@ -313,7 +313,7 @@ impl Endpoint {
     /// Returns the counts of sessions, refusals and bytes since the endpoint was built.
     #[must_use]
     pub fn stats(&self) -> EndpointStats {
-        self.shared.counters.read(self.shared.registry.counts(), self.shared.soft_rejects.counts())
+        self.shared.counters.read(self.shared.sessions.counts(), self.shared.soft_rejects.counts())
     }
 
     fn begin<B>(&self, request: Request<B>, accepted: Option<Accepted<BoxSubscriber>>) -> ResponseFuture

@@ -18,7 +18,7 @@ impl Endpoint {
     /// Returns the live session with this id. The cost does not grow with the number of sessions.
     #[must_use]
     pub fn session(&self, id: SessionId) -> Option<SessionInfo> {
-        self.shared().registry.get(id)?.info()
+        self.shared().sessions.get(id)?.info()
     }
 
     /// Returns one page of the live sessions: the first `limit` of those with an id greater than `after`, in the order of the
@@ -42,7 +42,7 @@ impl Endpoint {
     pub fn sessions_after(&self, after: Option<SessionId>, limit: usize) -> Vec<SessionInfo> {
         let (mut page, mut after) = (Vec::new(), after);
         while page.len() < limit {
-            let members = self.shared().registry.members_after(after, AT_ONCE.min(limit - page.len()));
+            let members = self.shared().sessions.members_after(after, AT_ONCE.min(limit - page.len()));
             let Some(last) = members.last() else { break };
             after = Some(last.session.id());
             // `None` for a session that has left since.
@@ -54,7 +54,7 @@ impl Endpoint {
     /// Returns the number of live sessions.
     #[must_use]
     pub fn session_count(&self) -> usize {
-        self.shared().registry.len()
+        self.shared().sessions.len()
     }
 
     /// Returns the number of live sessions that follow a topic, by its name or by a pattern. Poll sessions are counted; short
@@ -65,7 +65,7 @@ impl Endpoint {
     #[must_use]
     pub fn presence(&self, topic: &Topic) -> usize {
         let follows = |session: &Session| session.topics().iter().any(|pattern| pattern.matches(topic));
-        self.shared().registry.members().iter().filter(|entry| follows(&entry.session)).count()
+        self.shared().sessions.members().iter().filter(|entry| follows(&entry.session)).count()
     }
 
     /// Ends a session in an orderly way, as a [drain](Self::drain) does: events that are ready are sent, then the end of its
@@ -74,7 +74,7 @@ impl Endpoint {
     ///
     /// Returns `true` if the session was live and not already ending.
     pub fn disconnect(&self, id: SessionId) -> bool {
-        self.shared().registry.get(id).is_some_and(|entry| entry.disconnect())
+        self.shared().sessions.get(id).is_some_and(|entry| entry.disconnect())
     }
 
     /// Disconnects every session for which `is_meant` returns `true`. Returns their number. The ends are not spread over time,
@@ -86,7 +86,7 @@ impl Endpoint {
     /// # }
     /// ```
     pub fn disconnect_where(&self, is_meant: impl Fn(&Session) -> bool) -> usize {
-        let members = self.shared().registry.members().into_iter();
+        let members = self.shared().sessions.members().into_iter();
         members.filter(|entry| is_meant(&entry.session) && entry.disconnect()).count()
     }
 
@@ -104,7 +104,7 @@ impl Endpoint {
     ///
     /// Returns `true` if the session was live and authorized.
     pub fn revoke(&self, id: SessionId) -> bool {
-        self.shared().registry.get(id).is_some_and(|entry| entry.revoke())
+        self.shared().sessions.get(id).is_some_and(|entry| entry.revoke())
     }
 
     /// Revokes every session for which `is_meant` returns `true`. Returns their number.
@@ -117,7 +117,7 @@ impl Endpoint {
     /// # }
     /// ```
     pub fn revoke_where(&self, is_meant: impl Fn(&Session) -> bool) -> usize {
-        let members = self.shared().registry.members().into_iter();
+        let members = self.shared().sessions.members().into_iter();
         members.filter(|entry| is_meant(&entry.session) && entry.revoke()).count()
     }
 }

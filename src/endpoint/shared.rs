@@ -24,7 +24,7 @@ use super::request::upgrade_request;
 use super::response::answer;
 use super::response::headers::{self, METHODS};
 use super::session::Timeouts;
-use super::session::registry::Registry;
+use super::session::session_table::SessionTable;
 use super::stats::Counters;
 use super::time::runtime::Runtime;
 use crate::contract::{Rejection, Start, Transport};
@@ -36,7 +36,7 @@ pub(crate) struct Shared {
     pub(crate) runtime: Runtime,
     #[cfg(feature = "websocket")]
     pub(crate) websocket: Arc<crate::transport::websocket::WebSocketConfig>,
-    pub(crate) registry: Registry,
+    pub(crate) sessions: SessionTable,
     pub(crate) timeouts: Timeouts,
     pub(crate) soft_rejects: SoftRejects,
     #[cfg(any(feature = "short-poll", feature = "long-poll"))]
@@ -142,7 +142,7 @@ impl Shared {
 
     /// Returns the refusal of a session beyond the session limits, or during a drain.
     pub(crate) fn later(&self) -> Refusal {
-        self.busy(match self.registry.is_draining() {
+        self.busy(match self.sessions.is_draining() {
             true => "endpoint is draining",
             false => "too many sessions: max_sessions, or max_sessions_per_key of the limit key, is reached",
         })
@@ -155,7 +155,7 @@ impl Shared {
 
     /// Returns the refusal of a client that is to retry later. The text is for the operator.
     pub(crate) fn busy(&self, log: impl Into<Cow<'static, str>>) -> Refusal {
-        Refusal::later(self.config.jittered_retry_over(self.registry.is_spread())).logged(log)
+        Refusal::later(self.config.jittered_retry_over(self.sessions.is_spread())).logged(log)
     }
 }
 

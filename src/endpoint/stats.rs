@@ -2,7 +2,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use super::reject::RefusalCause;
 use super::session::SessionState;
-use super::session::registry::Counts;
+use super::session::session_table::Counts;
 use crate::contract::Transport;
 use crate::endpoint::session::SessionEnd;
 

@@ -11,7 +11,7 @@ use super::request::SubscribeRequest;
 use super::request::negotiate::SubscribeParams;
 use super::response::answer::{Answer, Work};
 use super::shared::Shared;
-use super::time::within::within;
+use super::time::timeout::timeout;
 use crate::contract::{BoxSubscriber, Subscriber, Transport};
 use crate::time::Clock;
 
@@ -63,17 +63,17 @@ impl Shared {
     ) -> impl Future<Output = Result<Accepted<BoxSubscriber>, Refusal>> + Send {
         async move {
             let _permit = self.calls.try_enter(key).map_err(|full| self.full(full))?;
-            let timeout = self.config.subscribe_timeout;
-            match within(&self.runtime.wheel, timeout, self.publisher.subscribe(request.clone())).await {
+            let limit = self.config.subscribe_timeout;
+            match timeout(&self.runtime.wheel, limit, self.publisher.subscribe(request.clone())).await {
                 Some(subscribed) => subscribed.map_err(|rejection| self.refused_by_publisher(rejection)),
-                None => Err(self.busy(format!("subscribe took longer than {timeout:?}"))),
+                None => Err(self.busy(format!("subscribe took longer than {limit:?}"))),
             }
         }
     }
 
     /// Refuses a request if the session limits leave no place for it.
     fn check_place(&self, params: &SubscribeParams, key: Option<&Arc<str>>, is_session: bool) -> Result<(), Refusal> {
-        match self.registry.has_place(key, is_session, params.poll_session_label(key).as_ref()) {
+        match self.sessions.has_place(key, is_session, params.poll_session_label(key).as_ref()) {
             true => Ok(()),
             false => Err(self.later()),
         }

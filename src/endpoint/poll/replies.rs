@@ -1,7 +1,7 @@
 use bytes::Bytes;
 use http::HeaderValue;
 
-use crate::endpoint::locked::Locked;
+use crate::endpoint::mutex::Mutex;
 use crate::transport::{Reply, Whole};
 
 /// Most bytes of a reply that is copied into one piece, with the longest possible cursor. The copy costs less than the HTTP
@@ -14,7 +14,7 @@ const PLACES: usize = 16;
 ///
 /// Polls at the position of a cached reply share its bytes. A reply with a gap is not cached.
 #[derive(Debug, Default)]
-pub(crate) struct Replies(Locked<Places>);
+pub(crate) struct Replies(Mutex<Places>);
 
 #[derive(Debug, Default)]
 struct Places {

@@ -13,8 +13,8 @@ use crate::endpoint::request::transports::Transports;
 use crate::endpoint::response::headers::{self, TIDINGS_RETRY_MS, number};
 use crate::endpoint::session::{Order, SessionEnd, SessionEntry, SessionGuard};
 use crate::endpoint::shared::Shared;
-use crate::endpoint::stream::flow::{Flow, ReplyFlow};
-use crate::endpoint::stream::live::LiveBody;
+use crate::endpoint::stream::event_stream::{EventStream, ReplyStream};
+use crate::endpoint::stream::live_body::LiveBody;
 use crate::model::Cursor;
 use crate::time::Clock;
 use crate::transport::Reply;
@@ -116,7 +116,7 @@ impl ReplyParams {
         let SessionEntry { shared, session, .. } = &**guard.entry();
         // A guard of its own: the polls of a poll session share the entry, and each has a body.
         let body = SessionGuard::outside(shared, session.clone(), shared.runtime.wheel.now(), None);
-        let flow = Flow::Reply(Box::new(ReplyFlow::new(payload.into_parts(), guard)));
+        let flow = EventStream::Reply(Box::new(ReplyStream::new(payload.into_parts(), guard)));
         Body::live(LiveBody::new(body, flow, self.hop.clone()))
     }
 }

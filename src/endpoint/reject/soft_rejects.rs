@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
-use crate::endpoint::locked::Locked;
+use crate::endpoint::mutex::Mutex;
 use crate::endpoint::shared::Shared;
 use crate::time::Clock;
 
@@ -12,7 +12,7 @@ use crate::time::Clock;
 /// them, or would end them for good. They are no sessions, so they have a limit of their own.
 #[derive(Debug)]
 pub(crate) struct SoftRejects {
-    table: Locked<SoftRejectTable>,
+    table: Mutex<SoftRejectTable>,
     max: usize,
     /// Age at which a connected client gives its place to another.
     write_timeout: Duration,
@@ -36,7 +36,7 @@ pub(crate) struct SoftRejectPermit {
 
 impl SoftRejects {
     pub(crate) fn new(max: usize, write_timeout: Duration) -> Self {
-        Self { table: Locked::new(SoftRejectTable::default()), max, write_timeout }
+        Self { table: Mutex::new(SoftRejectTable::default()), max, write_timeout }
     }
 
     /// Returns the number that is connected, and the number so far.

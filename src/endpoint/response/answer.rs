@@ -59,11 +59,11 @@ pub(crate) fn text(refusal: Refusal, cursor: Option<Cursor>) -> Response<Bytes> 
 
 /// Returns the answer to a HEAD: the head that a GET would get, and no body.
 pub(crate) fn head(params: &SubscribeParams, version: Version) -> Response<Body> {
-    ok(params.transport, params.lines, version, Body::empty())
+    ok_response(params.transport, params.lines, version, Body::empty())
 }
 
 /// Returns a 200 with the content type of a transport.
-pub(crate) fn ok(transport: Transport, lines: LinesType, version: Version, body: Body) -> Response<Body> {
+pub(crate) fn ok_response(transport: Transport, lines: LinesType, version: Version, body: Body) -> Response<Body> {
     let mut response = Response::new(body);
     let is_stream = matches!(transport, Transport::Sse | Transport::Chunked);
     // The HTTP stack keeps the map for as long as the connection.

@@ -8,7 +8,7 @@ use super::lifecycle::{Input, NoEffect, Phase, Registration};
 use super::mend;
 use super::metered::MeteredSubscriber;
 use super::polls::PollEntry;
-use super::registry::NoPlace;
+use super::session_table::NoPlace;
 use super::{Session, SessionEnd};
 use crate::contract::{BoxSubscriber, Start};
 use crate::endpoint::accepted::Accepted;

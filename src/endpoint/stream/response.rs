@@ -1,5 +1,5 @@
-use super::flow::Flow;
-use super::live::LiveBody;
+use super::event_stream::EventStream;
+use super::live_body::LiveBody;
 use crate::endpoint::body::Body;
 use crate::endpoint::connection::Hop;
 use crate::endpoint::reject::refusal::Refusal;
@@ -22,7 +22,7 @@ pub(crate) async fn sse(mut pending: PendingSubscribe, hop: Hop) -> Result<Answe
         .objects(params.objects)
         .visible_heartbeat(params.visible)
         .max_batch_bytes(config.max_batch_bytes);
-    Ok(open(guard, params.lines, hop, Flow::Sse(Box::new(flow))))
+    Ok(open(guard, params.lines, hop, EventStream::Sse(Box::new(flow))))
 }
 
 /// Answers with a stream of NDJSON.
@@ -38,10 +38,10 @@ pub(crate) async fn chunked(mut pending: PendingSubscribe, hop: Hop) -> Result<A
         .keep_alive(shared.config.keep_alive)
         .heartbeat(heartbeat)
         .max_batch_bytes(shared.config.max_batch_bytes);
-    Ok(open(guard, params.lines, hop, Flow::Chunked(Box::new(flow))))
+    Ok(open(guard, params.lines, hop, EventStream::Chunked(Box::new(flow))))
 }
 
-fn open(guard: SessionGuard, lines: LinesType, hop: Hop, flow: Flow) -> Answer {
+fn open(guard: SessionGuard, lines: LinesType, hop: Hop, flow: EventStream) -> Answer {
     let transport = guard.entry().transport();
-    Answer::Now(answer::ok(transport, lines, hop.version(), Body::live(LiveBody::new(guard, flow, hop))))
+    Answer::Now(answer::ok_response(transport, lines, hop.version(), Body::live(LiveBody::new(guard, flow, hop))))
 }

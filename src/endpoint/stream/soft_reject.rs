@@ -7,7 +7,7 @@ use bytes::Bytes;
 use http::{Response, Version};
 use http_body::Frame;
 
-use super::live::Piece;
+use super::live_body::Piece;
 use crate::contract::{Start, Transport};
 use crate::endpoint::body::{Body, BodyError};
 use crate::endpoint::reject::soft_rejects::SoftRejectPermit;
@@ -39,7 +39,7 @@ pub(crate) fn retry_later(
     let permit = SoftRejectPermit::acquire(shared)?;
     let block = crate::transport::sse::sse_retry_block(retry, start.cursor());
     let body = SoftReject { block: Some(block), pause: None, shared: shared.clone(), permit: Some(permit) };
-    Some(answer::ok(Transport::Sse, LinesType::default(), version, Body::soft_reject(body)))
+    Some(answer::ok_response(Transport::Sse, LinesType::default(), version, Body::soft_reject(body)))
 }
 
 impl SoftReject {

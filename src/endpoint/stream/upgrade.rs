@@ -14,7 +14,7 @@ use super::upgraded::Io;
 use crate::contract::{BoxSubscriber, Message, Rejection};
 use crate::endpoint::accepted::Accepted;
 use crate::endpoint::body::Body;
-use crate::endpoint::catch_panic::{catch_panic, catch_panic_async};
+use crate::endpoint::catch_panic::{catch_future_panic, catch_panic};
 use crate::endpoint::refused::Refused;
 use crate::endpoint::reject::RefusalCause;
 use crate::endpoint::reject::refusal::{Refusal, log_of};
@@ -114,7 +114,7 @@ impl WebSocketTask {
                 Stage::Open(sink) => {
                     if let Some(order) = order.filter(|_| self.order != order) {
                         self.order = Some(order);
-                        send_close(sink, order, self.guard.entry(), cx);
+                        announce_end(sink, order, self.guard.entry(), cx);
                     }
                     let closed = ready!(Pin::new(sink).poll(cx));
                     if closed.cause == CloseCause::Stalled {
@@ -164,7 +164,7 @@ fn session_end(cause: CloseCause) -> SessionEnd {
 
 /// Closes a WebSocket by order of its session: after the events that are ready, or at once if the authorization is revoked.
 #[cold]
-fn send_close(
+fn announce_end(
     sink: &mut WebSocketSink<MeteredSubscriber, Io>,
     order: Order,
     entry: &SessionEntry,
@@ -211,7 +211,7 @@ async fn receive(
         false => enter.as_mut().poll(cx).map(Some),
     });
     let Some(_permit) = permit.await else { return Ok(None) };
-    let received = catch_panic_async(async { entry.shared.publisher.receive(&request, message).await }).await;
+    let received = catch_future_panic(async { entry.shared.publisher.receive(&request, message).await }).await;
     let received = received.unwrap_or_else(|_| {
         entry.note(SessionEnd::Panicked);
         Err(Rejection::internal("publisher panicked").closing())

@@ -73,7 +73,7 @@ impl EndpointBuilder {
 impl Driver {
     /// Returns the driver, unless there is one. Its [`launch`](Self::launch) must be finished.
     pub(crate) fn take(wheel: &Wheel, jobs: &[Job], notifiers: &[NotifierSource]) -> Option<Self> {
-        if !wheel.take_place() {
+        if !wheel.take_driver_slot() {
             return None;
         }
         let jobs = jobs.iter().map(|job| (job.clone(), wheel.after(job.period))).collect();
@@ -156,12 +156,12 @@ impl Drop for Driver {
         }
         let has_failed = self.stage == Stage::First;
         if has_failed {
-            self.wheel.mark_failed();
+            self.wheel.note_driver_failure();
         }
-        self.wheel.leave_place();
+        self.wheel.release_driver_slot();
         let was_launched = self.launch.0.swap(DROPPED, Ordering::AcqRel) == LAUNCHED;
         if was_launched && !has_failed {
-            self.wheel.call_for_driver();
+            self.wheel.wake_for_driver();
         }
     }
 }

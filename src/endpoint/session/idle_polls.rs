@@ -9,7 +9,7 @@ use crate::endpoint::session::{Session, SessionId};
 /// A client can leave any number of them behind on one connection, so they have a limit of their own, and each gives way
 /// to a session that would find no place.
 #[derive(Default)]
-pub(crate) struct IdleRuns {
+pub(crate) struct IdlePollSessions {
     /// The place of the next one.
     next: u64,
     runs: BTreeMap<u64, Arc<SessionEntry>>,
@@ -21,7 +21,7 @@ pub(crate) struct IdleRuns {
 /// A key with more than a sixteenth of the idle runs loses its own oldest run.
 const KEY_SHARE: usize = 16;
 
-impl IdleRuns {
+impl IdlePollSessions {
     /// Adds a run that became idle. Returns the one that gives way, if there are more than `max`: the longest idle one of
     /// the same key if that has more than its share, else the longest idle one of all.
     pub(crate) fn add(&mut self, run: &Arc<SessionEntry>, max: usize) -> Option<Arc<SessionEntry>> {

@@ -3,16 +3,16 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use super::roll::Roll;
+use super::session_index::SessionIndex;
 use crate::contract::Transport;
-use crate::endpoint::locked::Locked;
+use crate::endpoint::mutex::Mutex;
 use crate::endpoint::session::{Label, Session, SessionEnd, SessionId};
 use crate::endpoint::session::{SessionEntry, SessionState};
 
 /// Every live session of an endpoint.
 #[derive(Debug)]
-pub(crate) struct Registry {
-    roll: Locked<Roll>,
+pub(crate) struct SessionTable {
+    roll: Mutex<SessionIndex>,
     ids: AtomicU64,
     limits: Limits,
     transports: [AtomicUsize; Transport::ALL.len()],
@@ -50,10 +50,10 @@ pub(crate) struct Counts {
     pub(crate) left: [u64; SessionEnd::ALL.len()],
 }
 
-impl Registry {
+impl SessionTable {
     pub(crate) fn new(limits: Limits) -> Self {
         Self {
-            roll: Locked::new(Roll::default()),
+            roll: Mutex::new(SessionIndex::default()),
             ids: AtomicU64::new(1),
             limits,
             transports: Default::default(),
@@ -244,7 +244,7 @@ impl Registry {
         }
     }
 
-    fn is_room(&self, roll: &Roll, key: Option<&str>) -> bool {
+    fn is_room(&self, roll: &SessionIndex, key: Option<&str>) -> bool {
         roll.len() < self.limits.sessions && roll.len_of(key) < self.limits.per_key
     }
 

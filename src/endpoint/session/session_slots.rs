@@ -9,7 +9,7 @@ use crate::endpoint::session::SessionId;
 /// Ids count up, so sessions that began together are in one group. Only every 64th session changes the tree of groups, and
 /// the newest group is beside it.
 #[derive(Default)]
-pub(crate) struct MemberTable {
+pub(crate) struct SessionSlots {
     newest: u64,
     newest_group: Group,
     groups: BTreeMap<u64, Group>,
@@ -28,7 +28,7 @@ struct Group {
 /// Number of ids of one group, as a power of two.
 const GROUP_BITS: u32 = 6;
 
-impl MemberTable {
+impl SessionSlots {
     pub(crate) fn len(&self) -> usize {
         self.len
     }

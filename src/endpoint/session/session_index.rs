@@ -3,19 +3,19 @@ use std::fmt;
 use std::sync::Arc;
 use std::task::Waker;
 
-use super::idle::IdleRuns;
-use super::member_table::MemberTable;
+use super::idle_polls::IdlePollSessions;
+use super::session_slots::SessionSlots;
 use crate::endpoint::session::SessionEntry;
 use crate::endpoint::session::{Label, Session, SessionId};
 
 /// Sessions in the registry, with their keys and names.
 #[derive(Default)]
-pub(crate) struct Roll {
-    members: MemberTable,
+pub(crate) struct SessionIndex {
+    members: SessionSlots,
     /// How many sessions a limit key has. None where it has none.
     keys: HashMap<Arc<str>, usize>,
     names: HashMap<Label, Named>,
-    pub(crate) idle: IdleRuns,
+    pub(crate) idle: IdlePollSessions,
     pub(crate) draining: bool,
     /// How many are no longer here, but not yet seen off.
     pub(crate) parting: usize,
@@ -31,7 +31,7 @@ struct Named {
     run: Option<SessionId>,
 }
 
-impl Roll {
+impl SessionIndex {
     pub(crate) fn len(&self) -> usize {
         self.members.len()
     }
@@ -125,8 +125,11 @@ impl Named {
     }
 }
 
-impl fmt::Debug for Roll {
+impl fmt::Debug for SessionIndex {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Roll").field("members", &self.len()).field("draining", &self.draining).finish_non_exhaustive()
+        f.debug_struct("SessionIndex")
+            .field("members", &self.len())
+            .field("draining", &self.draining)
+            .finish_non_exhaustive()
     }
 }
