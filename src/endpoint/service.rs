@@ -122,8 +122,8 @@ use crate::endpoint::publisher::Publisher;
 /// // A stream is read frame by frame. Dropping its body ends the session.
 /// let request = poll().uri("/events?transport=sse").header("x-user", "ann").body(String::new())?;
 /// let mut stream = events.handle(request).await.into_body();
-/// let hello = stream.frame().await.ok_or("no frame")??;
-/// assert!(hello.data_ref().is_some_and(|data| data.starts_with(b"event: tidings.hello\n")));
+/// let hello = stream.frame().await.ok_or("no frame")??.into_data().map_err(|_| "no data")?;
+/// assert!(std::str::from_utf8(&hello)?.contains("event: tidings.hello\n"));
 /// assert_eq!(events.session_count(), 1);
 /// drop(stream);
 /// assert_eq!(events.session_count(), 0);

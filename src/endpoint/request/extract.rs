@@ -15,13 +15,15 @@ impl SubscribeRequest {
     /// ```
     /// use tidings::{Rejection, SubscribeRequest};
     ///
+    /// # fn main() -> Result<(), Rejection> {
     /// let (parts, ()) = http::Request::get("/events?topic=news").body(())?.into_parts();
     /// let request = SubscribeRequest::read(&parts)?;
     /// assert_eq!(request.topics()[0].as_str(), "news");
     ///
     /// let (parts, ()) = http::Request::get("/events?topic=").body(())?.into_parts();
     /// assert!(matches!(SubscribeRequest::read(&parts), Err(Rejection::Invalid(_))));
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # Ok(())
+    /// # }
     /// ```
     ///
     /// # Errors
