@@ -7,7 +7,7 @@ use super::reject::refusal::Refusal;
 use super::request::negotiate::Wanted;
 use super::response::future::{Answer, Work};
 use super::server::connection::Hop;
-use super::session::admit::Guest;
+use super::session::admit::Authorization;
 use super::shared::Shared;
 use super::time::timeout::timeout;
 use crate::contract::{BoxSubscriber, Subscriber, Transport};
@@ -15,24 +15,18 @@ use crate::endpoint::publisher::Accepted;
 use crate::endpoint::request::SubscribeRequest;
 use crate::time::Clock;
 
-/// A client that is to be let in.
-pub(crate) struct Arrival {
+/// A subscription request that is not answered yet.
+pub(crate) struct PendingSubscribe {
     pub(crate) shared: Arc<Shared>,
     pub(crate) wanted: Wanted,
     pub(crate) request: SubscribeRequest,
-    /// Subscriber that the application has made itself; taken when the client is admitted.
+    /// Subscriber that the application made itself. It is taken when the client is authorized.
     pub(crate) given: Option<Accepted<BoxSubscriber>>,
 }
 
-/// Authorization and subscriber of a client that is admitted.
-pub(crate) struct Visitor {
-    pub(crate) guest: Guest,
-    pub(crate) attach: Accepted<BoxSubscriber>,
-}
-
 impl Shared {
-    /// Gives a client its subscriber, by the transport that it wants. `given` is one that the application has made
-    /// itself; else the publisher is asked.
+    /// Answers a subscription request over the transport that it names. `given` is a subscriber that the application made
+    /// itself. Without it the publisher is asked.
     pub(crate) fn attach(
         self: Arc<Self>,
         parts: Parts,
@@ -45,17 +39,17 @@ impl Shared {
         }
         let hop = Hop::of(&parts);
         let request = wanted.request(parts);
-        let arrival = Arrival { shared: self, wanted, request, given };
+        let pending = PendingSubscribe { shared: self, wanted, request, given };
         // Each a future of its own, so that none is as large as the largest.
-        match arrival.wanted.transport {
+        match pending.wanted.transport {
             #[cfg(feature = "short-poll")]
-            Transport::ShortPoll => Box::pin(super::poll::held::short(arrival, hop)),
+            Transport::ShortPoll => Box::pin(super::poll::held::short(pending, hop)),
             #[cfg(feature = "long-poll")]
-            Transport::LongPoll => Box::pin(super::poll::held::long(arrival, hop)),
+            Transport::LongPoll => Box::pin(super::poll::held::long(pending, hop)),
             #[cfg(feature = "chunked")]
-            Transport::Chunked => Box::pin(super::stream::response::chunked(arrival, hop)),
+            Transport::Chunked => Box::pin(super::stream::response::chunked(pending, hop)),
             #[cfg(feature = "sse")]
-            Transport::Sse => Box::pin(super::stream::response::sse(arrival, hop)),
+            Transport::Sse => Box::pin(super::stream::response::sse(pending, hop)),
             #[allow(unreachable_patterns, reason = "which are left depends on what is built")]
             _ => Box::pin(std::future::ready(Err(Refusal::bad("this transport is not built in")))),
         }
@@ -77,7 +71,7 @@ impl Shared {
         }
     }
 
-    /// Refuses a client that there is no place for, as it is now.
+    /// Refuses a client if there is no place for it at this moment.
     fn find_place(&self, wanted: &Wanted, key: Option<&Arc<str>>, stays: bool) -> Result<(), Refusal> {
         match self.sessions.has_place(key, stays, wanted.run_label(key).as_ref()) {
             true => Ok(()),
@@ -91,28 +85,35 @@ impl Shared {
     }
 }
 
-impl Arrival {
-    /// Asks the publisher, where there is a place, unless the application has made the subscriber itself.
+impl PendingSubscribe {
+    /// Asks the publisher if there is a place for the client, unless the application made the subscriber itself.
     #[allow(clippy::manual_async_fn, reason = "an async fn keeps each argument twice, for as long as it runs")]
-    pub(crate) fn authorize(&mut self) -> impl Future<Output = Result<Visitor, Refusal>> + Send {
+    pub(crate) fn authorize(
+        &mut self,
+    ) -> impl Future<Output = Result<(Authorization, Accepted<BoxSubscriber>), Refusal>> + Send {
         async move {
             let key = self.shared.key(&self.request);
             let stays = self.wanted.is_session(key.as_ref());
             self.shared.find_place(&self.wanted, key.as_ref(), stays)?;
-            if let Some(attach) = self.given.take() {
-                return Ok(self.visitor(key, stays, attach));
+            if let Some(accepted) = self.given.take() {
+                return Ok(self.accept(key, stays, accepted));
             }
-            let attach = self.shared.ask_publisher(&self.request, key.as_ref()).await?;
-            Ok(self.visitor(key, stays, attach))
+            let accepted = self.shared.ask_publisher(&self.request, key.as_ref()).await?;
+            Ok(self.accept(key, stays, accepted))
         }
     }
 
-    fn visitor(&self, key: Option<Arc<str>>, stays: bool, mut attach: Accepted<BoxSubscriber>) -> Visitor {
+    fn accept(
+        &self,
+        key: Option<Arc<str>>,
+        stays: bool,
+        mut accepted: Accepted<BoxSubscriber>,
+    ) -> (Authorization, Accepted<BoxSubscriber>) {
         let wheel = &self.shared.runtime.wheel;
         self.shared.counters.attached();
-        let right = attach.lifetime.map(|lifetime| wheel.after(lifetime));
-        let topics = if stays { attach.subscriber.info().into_topics() } else { Vec::new() };
-        let guest = Guest { key, data: attach.data.take(), right, topics, came: wheel.now() };
-        Visitor { guest, attach }
+        let expires = accepted.lifetime.map(|lifetime| wheel.after(lifetime));
+        let topics = if stays { accepted.subscriber.info().into_topics() } else { Vec::new() };
+        let authorization = Authorization { key, data: accepted.data.take(), expires, topics, begin: wheel.now() };
+        (authorization, accepted)
     }
 }

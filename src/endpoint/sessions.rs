@@ -44,7 +44,7 @@ impl Endpoint {
     pub fn sessions_after(&self, after: Option<SessionId>, limit: usize) -> Vec<SessionInfo> {
         let (mut page, mut after) = (Vec::new(), after);
         while page.len() < limit {
-            let members = self.shared().sessions.members_after(after, AT_ONCE.min(limit - page.len()));
+            let members = self.shared().sessions.entries_after(after, AT_ONCE.min(limit - page.len()));
             let Some(last) = members.last() else { break };
             after = Some(last.session.id());
             // One that has left since is passed over.
@@ -67,7 +67,7 @@ impl Endpoint {
     #[must_use]
     pub fn presence(&self, topic: &Topic) -> usize {
         let follows = |session: &Session| session.topics().iter().any(|pattern| pattern.matches(topic));
-        self.shared().sessions.members().iter().filter(|entry| follows(&entry.session)).count()
+        self.shared().sessions.entries().iter().filter(|entry| follows(&entry.session)).count()
     }
 
     /// Ends a session in an orderly way, as its turn in a drain would: what is ready goes out, with its transport's
@@ -83,7 +83,7 @@ impl Endpoint {
     ///
     /// They are not paced: for very many there is [`drain`](Self::drain).
     pub fn disconnect_where(&self, is_meant: impl Fn(&Session) -> bool) -> usize {
-        let members = self.shared().sessions.members().into_iter();
+        let members = self.shared().sessions.entries().into_iter();
         members.filter(|entry| is_meant(&entry.session) && entry.disconnect()).count()
     }
 
@@ -102,7 +102,7 @@ impl Endpoint {
 
     /// Revokes every session that matches. Returns their number.
     pub fn revoke_where(&self, is_meant: impl Fn(&Session) -> bool) -> usize {
-        let members = self.shared().sessions.members().into_iter();
+        let members = self.shared().sessions.entries().into_iter();
         members.filter(|entry| is_meant(&entry.session) && entry.revoke()).count()
     }
 }

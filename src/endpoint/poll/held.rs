@@ -11,7 +11,7 @@ use http::{Response, StatusCode};
 
 use super::replies::Payload;
 use crate::contract::{Start, Subscriber, SubscriptionEnd};
-use crate::endpoint::attach::{Arrival, Visitor};
+use crate::endpoint::attach::PendingSubscribe;
 use crate::endpoint::body::Body;
 use crate::endpoint::reject::refusal::Refusal;
 use crate::endpoint::request::negotiate::Wanted;
@@ -42,24 +42,24 @@ struct Terms {
     applied: Option<u32>,
 }
 
-/// Answers a short poll: at once, or when the state is there that it needs. With a name it is one of a run; without, it
-/// is no session.
+/// Answers a short poll: at once, or when the snapshot that it needs is there. A poll with a name belongs to a poll
+/// session. A poll without a name is no session.
 #[cfg(feature = "short-poll")]
-pub(crate) fn short(mut arrival: Arrival, hop: Hop) -> impl Future<Output = Result<Answer, Refusal>> + Send {
+pub(crate) fn short(mut pending: PendingSubscribe, hop: Hop) -> impl Future<Output = Result<Answer, Refusal>> + Send {
     use crate::transport::short_poll::PollQueue;
 
     async move {
-        let Visitor { guest, attach } = arrival.authorize().await?;
-        let Arrival { shared, wanted, .. } = &arrival;
-        let mut guard = shared.admit_poll(wanted, guest).await?;
+        let (authorization, accepted) = pending.authorize().await?;
+        let PendingSubscribe { shared, wanted, .. } = &pending;
+        let mut guard = shared.admit_poll(wanted, authorization).await?;
         let mut queue =
-            PollQueue::new(guard.subscriber(attach, wanted.start)).max_batch_bytes(shared.config.max_batch_bytes);
+            PollQueue::new(guard.subscriber(accepted, wanted.start)).max_batch_bytes(shared.config.max_batch_bytes);
         poll_fn(|cx| {
             let order = guard.poll_order(cx);
             if let Poll::Ready(Order::Cut | Order::Revoke) = order {
                 return Poll::Ready(());
             }
-            // Whoever is to leave waits for nothing more.
+            // A poll that is to leave waits for nothing more.
             if queue.collect(cx).is_recovering() && order.is_pending() { Poll::Pending } else { Poll::Ready(()) }
         })
         .await;
@@ -79,26 +79,26 @@ pub(crate) fn short(mut arrival: Arrival, hop: Hop) -> impl Future<Output = Resu
 #[cfg(feature = "long-poll")]
 const FIRST_HOLD: Duration = Duration::from_secs(1);
 
-/// Answers a long poll, as a session for as long as it is held, or as one poll of a run.
+/// Answers a long poll, as a session for as long as it is held, or as one poll of a poll session.
 #[cfg(feature = "long-poll")]
 #[allow(clippy::manual_async_fn, reason = "an async fn keeps each argument twice, for as long as it runs")]
-pub(crate) fn long(mut arrival: Arrival, hop: Hop) -> impl Future<Output = Result<Answer, Refusal>> + Send {
+pub(crate) fn long(mut pending: PendingSubscribe, hop: Hop) -> impl Future<Output = Result<Answer, Refusal>> + Send {
     async move {
-        let Visitor { guest, attach } = arrival.authorize().await?;
-        let Arrival { shared, wanted, .. } = &arrival;
-        let came = guest.came;
-        let guard = shared.admit_poll(wanted, guest).await?;
+        let (authorization, accepted) = pending.authorize().await?;
+        let PendingSubscribe { shared, wanted, .. } = &pending;
+        let begin = authorization.begin;
+        let guard = shared.admit_poll(wanted, authorization).await?;
         let (config, interval) = (&shared.config, shared.config.jittered_interval());
-        let feed = guard.subscriber(attach, wanted.start);
+        let feed = guard.subscriber(accepted, wanted.start);
         // A client without a cursor cannot resume if its held poll is cut, so its first poll is answered soon, with one.
         let is_first = wanted.start == Start::Now && feed.cursor().is_some();
         let longest = if is_first { interval.unwrap_or_default().max(FIRST_HOLD) } else { Duration::MAX };
-        let hold = came + config.jittered_hold(wanted.wait).min(longest);
+        let hold = begin + config.jittered_hold(wanted.wait).min(longest);
         let deadline = guard.expires().map_or(hold, |at| at.min(hold));
         let mut waiter = LongPollWaiter::asleep(feed, shared.runtime.wheel.sleep(deadline), deadline)
             .max_batch_bytes(config.max_batch_bytes);
         if let Some(interval) = interval {
-            waiter = waiter.not_before(came + interval);
+            waiter = waiter.not_before(begin + interval);
         }
         let terms = Terms::of(shared, wanted, hop);
         Ok(Answer::Held(Box::pin(Held { guard: Some(guard), waiter, order: None, terms })))

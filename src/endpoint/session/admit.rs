@@ -7,92 +7,100 @@ use super::session_table::NoPlace;
 use crate::contract::{Rejection, Transport};
 use crate::endpoint::reject::refusal::Refusal;
 use crate::endpoint::request::negotiate::Wanted;
-use crate::endpoint::session::{Label, Session};
-use crate::endpoint::session::{NoEffect, SessionGuard};
+use crate::endpoint::session::{Label, NoEffect, Session, SessionGuard};
 use crate::endpoint::shared::Shared;
 use crate::model::Pattern;
 
-/// Result of the publisher's authorization of a client.
+/// Authorization of a client by the publisher.
 #[derive(Clone)]
-pub(crate) struct Guest {
+pub(crate) struct Authorization {
     /// Limit key that the client counts against.
     pub(crate) key: Option<Arc<str>>,
     pub(crate) data: Option<Arc<dyn Any + Send + Sync>>,
-    /// When its right ends.
-    pub(crate) right: Option<Instant>,
+    /// End of the authorization.
+    pub(crate) expires: Option<Instant>,
     /// Topics and patterns of the session, if it is one.
     pub(crate) topics: Vec<Pattern>,
-    /// When it was let in.
-    pub(crate) came: Instant,
+    /// Time of the authorization.
+    pub(crate) begin: Instant,
 }
 
 impl Shared {
-    /// A session for a client, with a place in the registry. The publisher knows of it.
-    pub(crate) fn admit(self: &Arc<Self>, wanted: &Wanted, guest: Guest) -> Result<SessionGuard, Refusal> {
-        let (came, right) = (guest.came, guest.right);
-        let guard = SessionGuard::joining(self, self.session(wanted, guest), came, right);
+    /// Returns a session in the session table, after the publisher's `joined`.
+    pub(crate) fn admit(
+        self: &Arc<Self>,
+        wanted: &Wanted,
+        authorization: Authorization,
+    ) -> Result<SessionGuard, Refusal> {
+        let (begin, expires) = (authorization.begin, authorization.expires);
+        let guard = SessionGuard::joining(self, self.session(wanted, authorization), begin, expires);
         guard.join().map_err(|_| self.later())
     }
 
-    /// Admits a poll. A poll with a name belongs to a run, which it joins or begins; a short poll without a name is no
-    /// session.
+    /// Admits a poll. A poll with a name belongs to a poll session, which it joins or begins. A short poll without a name is
+    /// no session.
     ///
-    /// A poll was let in before this, so one that is refused neither begins nor prolongs a run.
+    /// The poll was authorized before this, so a poll that is refused neither begins nor prolongs a poll session.
     #[cfg(any(feature = "short-poll", feature = "long-poll"))]
     #[allow(clippy::manual_async_fn, reason = "an async fn keeps each argument twice, for as long as it runs")]
     pub(crate) fn admit_poll(
         self: &Arc<Self>,
         wanted: &Wanted,
-        guest: Guest,
+        authorization: Authorization,
     ) -> impl Future<Output = Result<SessionGuard, Refusal>> + Send {
         async move {
-            match wanted.run_label(guest.key.as_ref()) {
-                // Boxed, for most polls are of none.
-                Some(label) => Box::pin(self.admit_to_poll_session(wanted, label, guest)).await,
-                None => self.admit_alone(wanted, guest),
+            match wanted.run_label(authorization.key.as_ref()) {
+                // Boxed, since most polls belong to none.
+                Some(label) => Box::pin(self.admit_to_poll_session(wanted, label, authorization)).await,
+                None => self.admit_alone(wanted, authorization),
             }
         }
     }
 
-    /// Admits a poll that belongs to no run. A long one is a session of its own, a short one is none.
+    /// Admits a poll that belongs to no poll session. A long poll is a session of its own, a short one is none.
     #[cfg(any(feature = "short-poll", feature = "long-poll"))]
-    fn admit_alone(self: &Arc<Self>, wanted: &Wanted, guest: Guest) -> Result<SessionGuard, Refusal> {
+    fn admit_alone(self: &Arc<Self>, wanted: &Wanted, authorization: Authorization) -> Result<SessionGuard, Refusal> {
         match wanted.transport {
             Transport::ShortPoll => {
-                let (came, right) = (guest.came, guest.right);
-                Ok(SessionGuard::outside(self, self.session(wanted, guest), came, right))
+                let (begin, expires) = (authorization.begin, authorization.expires);
+                Ok(SessionGuard::outside(self, self.session(wanted, authorization), begin, expires))
             }
-            _ => self.admit(wanted, guest),
+            _ => self.admit(wanted, authorization),
         }
     }
 
-    /// Admits a poll of the run that has this label.
+    /// Admits a poll of the poll session that has this label.
     #[cfg(any(feature = "short-poll", feature = "long-poll"))]
     async fn admit_to_poll_session(
         self: &Arc<Self>,
         wanted: &Wanted,
         label: Label,
-        guest: Guest,
+        authorization: Authorization,
     ) -> Result<SessionGuard, Refusal> {
         loop {
-            let Some(run) = self.sessions.run(&label) else {
-                match SessionGuard::first_poll(self, self.session(wanted, guest.clone()), guest.came, guest.right)
-                    .join()
+            let Some(entry) = self.sessions.poll_session(&label) else {
+                match SessionGuard::first_poll(
+                    self,
+                    self.session(wanted, authorization.clone()),
+                    authorization.begin,
+                    authorization.expires,
+                )
+                .join()
                 {
                     Err(NoPlace::Taken) => continue,
                     joined => return joined.map_err(|_| self.later()),
                 }
             };
-            let session = run.session.of_request(guest.data.clone(), guest.topics.clone());
-            match SessionGuard::next_poll(run.clone(), session, guest.right) {
+            let session = entry.session.of_request(authorization.data.clone(), authorization.topics.clone());
+            match SessionGuard::next_poll(entry.clone(), session, authorization.expires) {
                 Ok(poll) => {
                     poll.joined().await;
-                    poll.entry().session.follow(guest.topics);
+                    poll.entry().session.follow(authorization.topics);
                     return Ok(poll);
                 }
-                // Others who share the key and the name must not keep this client out.
-                Err(NoEffect::TooManyPolls) => return self.admit_alone(wanted, guest),
-                Err(NoEffect::Ended) => self.sessions.forget(&run),
+                // Other clients with this key and name must not keep this client out.
+                Err(NoEffect::TooManyPolls) => return self.admit_alone(wanted, authorization),
+                Err(NoEffect::Ended) => self.sessions.forget(&entry),
             }
         }
     }
@@ -103,8 +111,8 @@ impl Shared {
         Refusal::of(Rejection::Unauthorized, &self.config.challenge).logged("authorization revoked")
     }
 
-    fn session(&self, wanted: &Wanted, guest: Guest) -> Session {
-        let Guest { key, data, topics, .. } = guest;
+    fn session(&self, wanted: &Wanted, authorization: Authorization) -> Session {
+        let Authorization { key, data, topics, .. } = authorization;
         Session::new(self.sessions.next_id(), wanted.transport, wanted.name.clone(), key, data, topics)
     }
 }

@@ -1,6 +1,6 @@
 use super::event_stream::EventStream;
 use super::live_body::LiveBody;
-use crate::endpoint::attach::{Arrival, Visitor};
+use crate::endpoint::attach::PendingSubscribe;
 use crate::endpoint::body::Body;
 use crate::endpoint::reject::refusal::Refusal;
 use crate::endpoint::request::accept::LinesType;
@@ -11,11 +11,11 @@ use crate::endpoint::session::SessionGuard;
 
 /// Opens a stream of server-sent events.
 #[cfg(feature = "sse")]
-pub(crate) async fn sse(mut arrival: Arrival, hop: Hop) -> Result<Answer, Refusal> {
-    let Visitor { guest, attach } = arrival.authorize().await?;
-    let Arrival { shared, wanted, .. } = arrival;
-    let (config, guard) = (&shared.config, shared.admit(&wanted, guest)?);
-    let flow = crate::transport::sse::SseEncoder::new(guard.subscriber(attach, wanted.start), &shared.runtime.wheel)
+pub(crate) async fn sse(mut pending: PendingSubscribe, hop: Hop) -> Result<Answer, Refusal> {
+    let (authorization, accepted) = pending.authorize().await?;
+    let PendingSubscribe { shared, wanted, .. } = pending;
+    let (config, guard) = (&shared.config, shared.admit(&wanted, authorization)?);
+    let flow = crate::transport::sse::SseEncoder::new(guard.subscriber(accepted, wanted.start), &shared.runtime.wheel)
         .keep_alive(config.keep_alive)
         .hello(config.sse_hello)
         .retry(config.jittered_retry())
@@ -27,14 +27,14 @@ pub(crate) async fn sse(mut arrival: Arrival, hop: Hop) -> Result<Answer, Refusa
 
 /// Opens a stream of NDJSON.
 #[cfg(feature = "chunked")]
-pub(crate) async fn chunked(mut arrival: Arrival, hop: Hop) -> Result<Answer, Refusal> {
+pub(crate) async fn chunked(mut pending: PendingSubscribe, hop: Hop) -> Result<Answer, Refusal> {
     use crate::transport::chunked::{ChunkedStream, Heartbeat};
 
-    let Visitor { guest, attach } = arrival.authorize().await?;
-    let Arrival { shared, wanted, .. } = arrival;
-    let guard = shared.admit(&wanted, guest)?;
+    let (authorization, accepted) = pending.authorize().await?;
+    let PendingSubscribe { shared, wanted, .. } = pending;
+    let guard = shared.admit(&wanted, authorization)?;
     let heartbeat = if wanted.visible { Heartbeat::Visible } else { Heartbeat::Silent };
-    let flow = ChunkedStream::new(guard.subscriber(attach, wanted.start), &shared.runtime.wheel)
+    let flow = ChunkedStream::new(guard.subscriber(accepted, wanted.start), &shared.runtime.wheel)
         .keep_alive(shared.config.keep_alive)
         .heartbeat(heartbeat)
         .max_batch_bytes(shared.config.max_batch_bytes);

@@ -11,7 +11,7 @@ use hyper::upgrade::OnUpgrade;
 use super::handshake::Handshake;
 use super::upgraded::Io;
 use crate::contract::{BoxSubscriber, Message, Rejection};
-use crate::endpoint::attach::{Arrival, Visitor};
+use crate::endpoint::attach::PendingSubscribe;
 use crate::endpoint::body::Body;
 use crate::endpoint::catch_panic::{catch_future_panic, catch_panic};
 use crate::endpoint::publisher::Accepted;
@@ -49,15 +49,15 @@ impl Shared {
         let is_page = parts.headers.contains_key(ORIGIN);
         let version = parts.version;
         let request = wanted.request(parts);
-        let mut arrival = Arrival { shared: self.clone(), wanted, request, given };
-        let visitor = match arrival.authorize().await {
-            Err(refusal) if is_page => return reject_upgrade(self, refusal, &arrival.request, handshake, upgrade),
-            visitor => visitor?,
+        let mut pending = PendingSubscribe { shared: self.clone(), wanted, request, given };
+        let authorized = match pending.authorize().await {
+            Err(refusal) if is_page => return reject_upgrade(self, refusal, &pending.request, handshake, upgrade),
+            authorized => authorized?,
         };
-        let Visitor { guest, attach } = visitor;
-        let Arrival { wanted, request, .. } = arrival;
-        let guard = self.admit(&wanted, guest)?;
-        let subscriber = guard.subscriber(attach, wanted.start);
+        let (authorization, accepted) = authorized;
+        let PendingSubscribe { wanted, request, .. } = pending;
+        let guard = self.admit(&wanted, authorization)?;
+        let subscriber = guard.subscriber(accepted, wanted.start);
         let request = request.of(Some(guard.entry().session.clone()));
         let opening = Opening { upgrade, subscriber, request, subprotocol: handshake.subprotocol, version };
         let carrier = WebSocketTask { shared: self.clone(), guard, stage: Stage::Opening(Some(opening)), told: None };
