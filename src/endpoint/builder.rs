@@ -231,7 +231,7 @@ impl EndpointBuilder {
 
     /// When the client of a short poll is told to come again: between these, 1 to 5 s unless set. Within them at about
     /// the time that the next event is likely, judged by the last ones of its topics, or at the latest where they are
-    /// silent; another time for each client. See [`Subscriber::next_in`](crate::Subscriber::next_in).
+    /// silent; another time for each client. See [`SubscriberInfo::next_event_in`](crate::subscriber::SubscriberInfo::next_event_in).
     pub fn short_poll_interval(mut self, hint: RangeInclusive<Duration>) -> Self {
         self.config.short_poll_interval = hint;
         self

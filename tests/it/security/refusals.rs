@@ -11,12 +11,12 @@ use tokio::task::yield_now;
 
 use super::random::runtime;
 use super::site::Site;
-use crate::mount::sessions::guest::{Guest, settle};
-use crate::mount::wire::raw::{Frame, Raw, frame};
-use crate::mount::wire::serve_http1;
-use crate::mount::wire::websocket::hello;
-use crate::mount::world::{App, To, get, pass, request};
-use crate::snapshot::app::{App as Scores, Hook};
+use crate::endpoint::sessions::guest::{Guest, settle};
+use crate::endpoint::wire::raw::{Frame, Raw, frame};
+use crate::endpoint::wire::serve_http1;
+use crate::endpoint::wire::websocket::hello;
+use crate::endpoint::world::{App, To, get, pass, request};
+use crate::subscriber::app::{App as Scores, Hook};
 
 /// One call of the hook.
 #[derive(Debug, Clone, PartialEq, Eq)]

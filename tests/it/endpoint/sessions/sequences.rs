@@ -7,7 +7,7 @@ use tidings::{Endpoint, SessionEnd, SessionId, Topic, Transport};
 
 use super::guest::{Guest, settle};
 use super::house::{House, Line};
-use crate::mount::world::pass;
+use crate::endpoint::world::pass;
 
 const PER_KEY: usize = 4;
 const TOTAL: usize = 9;

@@ -6,7 +6,7 @@ use tokio::task::yield_now;
 
 use super::raw::Raw;
 use super::serve_http1;
-use crate::mount::world::App;
+use crate::endpoint::world::App;
 use crate::support::VirtualTimer;
 
 #[tokio::test]

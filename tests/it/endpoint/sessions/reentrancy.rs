@@ -10,7 +10,7 @@ use tidings::time::{Clock, Sleep, Timer};
 use tidings::{Body, Endpoint};
 
 use super::house::House;
-use crate::mount::world::get;
+use crate::endpoint::world::get;
 use crate::support::{Task, VirtualTimer};
 
 /// Somebody's code that uses the endpoint wherever it is called.

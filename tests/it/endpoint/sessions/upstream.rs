@@ -4,7 +4,7 @@ use tidings::{Message, SessionEnd, Transport};
 
 use super::guest::{Guest, settle};
 use super::house::House;
-use crate::mount::world::{To, get, pass, request};
+use crate::endpoint::world::{To, get, pass, request};
 
 #[tokio::test(start_paused = true)]
 async fn a_websockets_messages_come_with_its_session() {

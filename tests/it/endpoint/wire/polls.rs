@@ -9,7 +9,7 @@ use tidings::Endpoint;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 use tokio::time::Instant;
 
-use crate::mount::world::{App, pass};
+use crate::endpoint::world::{App, pass};
 
 /// A connection to a hyper server of HTTP/1 with the endpoint at every path.
 fn connect(endpoint: &Endpoint) -> DuplexStream {

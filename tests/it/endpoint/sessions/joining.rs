@@ -6,7 +6,7 @@ use tidings::{SessionEnd, Transport};
 
 use super::guest::{Guest, HELD};
 use super::house::{House, Line};
-use crate::mount::world::{To, get, text};
+use crate::endpoint::world::{To, get, text};
 use crate::support::Task;
 
 #[tokio::test(start_paused = true)]

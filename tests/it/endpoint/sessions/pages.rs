@@ -2,7 +2,7 @@ use tidings::{Endpoint, SessionId, Transport};
 
 use super::guest::Guest;
 use super::house::House;
-use crate::mount::world::{To, get};
+use crate::endpoint::world::{To, get};
 
 /// The ids of all sessions, page by page.
 fn walk(endpoint: &Endpoint, limit: usize) -> Vec<u64> {

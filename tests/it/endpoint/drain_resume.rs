@@ -12,7 +12,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
 
 use super::sessions::guest::{HELD, settle};
 use super::world::{App, To, get, pass, piece, text};
-use crate::mount::wire::websocket::hello;
+use crate::endpoint::wire::websocket::hello;
 
 /// All that a client was sent, up to its end.
 type Seen = Arc<Mutex<String>>;

@@ -5,7 +5,7 @@ use tidings::{Event, Topic, Transport};
 
 use super::guest::{Guest, HELD, settle};
 use super::house::House;
-use crate::mount::world::{get, pass, piece};
+use crate::endpoint::world::{get, pass, piece};
 
 #[tokio::test(start_paused = true)]
 async fn a_session_tells_what_it_was_given() {

@@ -10,7 +10,7 @@ use tokio::sync::Notify;
 
 use super::guest::{Guest, settle};
 use super::house::House;
-use crate::mount::world::{To, get, pass, text};
+use crate::endpoint::world::{To, get, pass, text};
 
 /// An application that answers when it is told to: who subscribes, or who waits for state.
 #[derive(Clone, Default)]

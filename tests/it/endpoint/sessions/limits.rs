@@ -2,7 +2,7 @@ use tidings::{SessionEnd, Transport};
 
 use super::guest::{Guest, HELD, settle};
 use super::house::House;
-use crate::mount::world::{To, get, text};
+use crate::endpoint::world::{To, get, text};
 
 /// Returns the answer to a session too many. Idle runs of short polls give way to it.
 fn later(transport: Transport) -> &'static str {

@@ -5,7 +5,7 @@ use tidings::{Session, SessionEnd, Transport};
 
 use super::guest::{Guest, HELD, settle};
 use super::house::House;
-use crate::mount::world::{get, pass, piece};
+use crate::endpoint::world::{get, pass, piece};
 
 fn saw(transport: Transport) -> &'static str {
     match transport {

@@ -4,7 +4,7 @@ use tidings::{Endpoint, SessionEnd, Transport};
 
 use super::guest::{Guest, HELD, settle};
 use super::house::House;
-use crate::mount::world::pass;
+use crate::endpoint::world::pass;
 
 /// Runs `end` on a session of each transport that holds one, and checks the reason of its end and the text that its
 /// client got; `None` for any text.
@@ -169,7 +169,7 @@ async fn p9_who_takes_nothing_has_stalled() {
         let house = House::new();
         let endpoint = house.endpoint();
         let target = format!("/?transport={}", transport.as_str());
-        let body = endpoint.handle(crate::mount::world::get(&target).body(String::new()).unwrap()).await;
+        let body = endpoint.handle(crate::endpoint::world::get(&target).body(String::new()).unwrap()).await;
         pass(Duration::from_secs(13)).await;
         assert_eq!(
             (house.why(), endpoint.session_count(), house.hub.stats().subscriptions),
@@ -213,7 +213,7 @@ async fn p9_whatever_is_dropped_when_has_left_once() {
             let house = House::new();
             let endpoint = house.endpoint();
             let target = format!("/?transport={}&wait=50&cursor={}", transport.as_str(), house.hub.cursor());
-            let mut request = crate::mount::world::get(&target);
+            let mut request = crate::endpoint::world::get(&target);
             if transport == Transport::WebSocket {
                 for (name, value) in [
                     ("upgrade", "websocket"),

@@ -15,7 +15,7 @@ use tokio::net::TcpStream;
 
 use super::raw::{Frame, Raw, frame};
 use super::serve_http2;
-use crate::mount::world::App;
+use crate::endpoint::world::App;
 use crate::support::VirtualTimer;
 
 pub(crate) async fn connect(address: SocketAddr) -> SendRequest<Empty<Bytes>> {

@@ -10,7 +10,7 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use super::raw::{Frame, Raw, frame};
-use crate::mount::world::App;
+use crate::endpoint::world::App;
 
 async fn mine(
     State((endpoint, hub)): State<(Endpoint, LocalHub)>,

@@ -7,7 +7,7 @@ use tokio::task::JoinHandle;
 
 use super::guest::settle;
 use super::house::{House, Line};
-use crate::mount::world::{To, get, pass, text};
+use crate::endpoint::world::{To, get, pass, text};
 
 /// Polls, and says how it was answered.
 async fn poll(endpoint: &Endpoint, target: &str) -> (u16, String) {
@@ -147,7 +147,7 @@ async fn a_name_is_1_to_64_visible_characters() {
             let answer = get(&format!("/?session={name}{rest}")).to(&endpoint).await;
             assert_eq!(answer.status(), expected, "{name:?}");
         }
-        let posted = crate::mount::world::request("POST", &format!("/?session={name}")).to(&endpoint).await;
+        let posted = crate::endpoint::world::request("POST", &format!("/?session={name}")).to(&endpoint).await;
         assert_eq!(posted.status() == StatusCode::BAD_REQUEST, !good, "{name:?}");
     }
 }

@@ -6,7 +6,7 @@ use tokio::task::yield_now;
 
 use super::raw::{Frame, Raw, frame};
 use super::serve_http1;
-use crate::mount::world::{App, To, get, header, request};
+use crate::endpoint::world::{App, To, get, header, request};
 use crate::support::VirtualTimer;
 
 const KEY: (&str, &str) = ("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ==");

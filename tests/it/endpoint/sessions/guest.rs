@@ -10,8 +10,8 @@ use tidings::{Endpoint, Transport};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 use tokio::task::JoinHandle;
 
-use crate::mount::wire::raw::frame;
-use crate::mount::world::{To, get, header, pass};
+use crate::endpoint::wire::raw::frame;
+use crate::endpoint::world::{To, get, header, pass};
 
 /// A client of any transport, in virtual time. It reads all it is given, and answers a Close.
 pub(crate) struct Guest {

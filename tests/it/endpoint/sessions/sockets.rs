@@ -2,8 +2,8 @@ use tidings::SessionEnd;
 use tokio::task::yield_now;
 
 use super::house::House;
-use crate::mount::wire::raw::Raw;
-use crate::mount::wire::serve_http1;
+use crate::endpoint::wire::raw::Raw;
+use crate::endpoint::wire::serve_http1;
 
 /// Only a socket shows this: a client that closes it has left, on every transport, and so has one that is silent.
 #[tokio::test]

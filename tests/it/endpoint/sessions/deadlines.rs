@@ -5,7 +5,7 @@ use tokio::time::Instant;
 
 use super::guest::{Guest, HELD, settle};
 use super::house::House;
-use crate::mount::world::{get, pass};
+use crate::endpoint::world::{get, pass};
 use crate::support::{Task, VirtualTimer};
 
 fn saw(transport: Transport) -> &'static str {
