@@ -8,7 +8,7 @@ mod body_hold;
 mod entry;
 mod guard;
 mod handle;
-pub(crate) mod idle_polls;
+pub(crate) mod idle_poll_sessions;
 mod info;
 mod lifecycle;
 pub(crate) mod mend;
