@@ -108,6 +108,8 @@ mod with_a_transport {
         use std::future::Future as _;
         use std::task::Waker;
 
+        use http_body::Body as _;
+
         let endpoint = timed().spawn(drop).build();
         let transport = match () {
             () if cfg!(feature = "sse") => "sse",
@@ -123,5 +125,12 @@ mod with_a_transport {
             panic!("it waits");
         };
         assert_eq!(response.status(), 500);
+        let Poll::Ready(Some(Ok(body))) =
+            Pin::new(&mut response.into_body()).poll_frame(&mut Context::from_waker(Waker::noop()))
+        else {
+            panic!("no body");
+        };
+        let body = String::from_utf8(body.into_data().unwrap().to_vec()).unwrap();
+        assert!(body.contains("the endpoint has no driver"), "{body}");
     }
 }

@@ -2,9 +2,9 @@ use std::fmt;
 use std::ops::Range;
 use std::sync::{Arc, OnceLock};
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 
-use crate::contract::Format;
+use crate::contract::{Encoder, Format};
 use crate::model::{Cursor, Event, Topic};
 
 /// A run of one topic's events in their order: an owned handle on shared history, cheap to clone.
@@ -89,20 +89,14 @@ impl Batch {
         Self { start: self.start.saturating_add(count).min(self.end), ..self }
     }
 
-    /// Encodes the first of them: as many as fit into `max` bytes, but at least one. Returns their bytes, their number and
-    /// the cursor of the last.
+    /// Encodes events from the first on: as many as fit into `max` bytes, but at least one. Returns their bytes, their number
+    /// and the cursor of the last.
     pub(crate) fn encode_first(&self, format: &dyn Format, max: usize) -> (Bytes, u32, Option<Cursor>) {
-        let (mut out, mut count, mut cursor) = (BytesMut::new(), 0, None);
-        for event in self.iter() {
-            let whole = out.len();
-            format.encode(&event, &mut out);
-            if count > 0 && out.len() > max {
-                out.truncate(whole);
-                break;
-            }
-            (count, cursor) = (count + 1, event.cursor);
-        }
-        (out.freeze(), count, cursor)
+        let (bytes, count) = Encoder::encode(self.iter(), format, max);
+        let end = self.start + count;
+        let last = count.checked_sub(1).and_then(|_| self.run.published_of(self.topic(), end - 1..end).next());
+        let cursor = last.and_then(|event| event.cursor);
+        (bytes, count, cursor)
     }
 
     /// Whether there are none.

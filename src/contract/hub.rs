@@ -1,4 +1,3 @@
-use std::borrow::Cow;
 use std::future::Future;
 
 use crate::contract::{Subscribe, SubscribeError, Subscriber};
@@ -76,11 +75,11 @@ pub enum PublishError {
     Closed,
     /// The hub's engine cannot be reached. Nothing was published: publish again later.
     #[error("the hub's engine cannot be reached: {0}")]
-    Unavailable(Cow<'static, str>),
+    Unavailable(Box<str>),
     /// The connection to the hub's engine was lost after the event was sent and before it was confirmed. It may have been
     /// published: publish it again only if a repetition does no harm.
     #[error("the event may have been published: {0}")]
-    OutcomeUnknown(Cow<'static, str>),
+    OutcomeUnknown(Box<str>),
     /// The event weighs more than the hub takes.
     #[error("the event weighs {weight} bytes, the hub takes at most {limit}")]
     TooLarge {

@@ -1,6 +1,7 @@
 //! Traits between the floors, and the values in their signatures: subscribers, formats, hubs.
 
 mod batch;
+mod encoder;
 mod format;
 mod hub;
 mod info;
@@ -13,6 +14,7 @@ mod transport;
 
 pub use batch::{Batch, EventRef};
 pub(crate) use batch::{Entry, Run};
+pub(crate) use encoder::Encoder;
 pub(crate) use format::place;
 pub use format::{Format, Slot};
 pub use hub::{Hub, PublishError, Receipt};

@@ -9,7 +9,7 @@ use super::response::future::{Answer, Work};
 use super::server::connection::Hop;
 use super::session::admit::Guest;
 use super::shared::Shared;
-use super::time::within::within;
+use super::time::timeout::timeout;
 use crate::contract::{BoxSubscriber, Subscriber, Transport};
 use crate::endpoint::publisher::Accepted;
 use crate::endpoint::request::SubscribeRequest;
@@ -70,7 +70,7 @@ impl Shared {
         async move {
             let _permit = self.calls.try_enter(key).map_err(|full| self.full(full))?;
             let deadline = self.config.subscribe_timeout;
-            match within(&self.runtime.wheel, deadline, self.publisher.subscribe(request.clone())).await {
+            match timeout(&self.runtime.wheel, deadline, self.publisher.subscribe(request.clone())).await {
                 Some(subscribed) => subscribed.map_err(|rejection| self.refused_by_publisher(rejection)),
                 None => Err(self.busy(format!("subscribe took longer than {deadline:?}"))),
             }
@@ -79,7 +79,7 @@ impl Shared {
 
     /// Refuses a client that there is no place for, as it is now.
     fn find_place(&self, wanted: &Wanted, key: Option<&Arc<str>>, stays: bool) -> Result<(), Refusal> {
-        match self.registry.has_place(key, stays, wanted.run_label(key).as_ref()) {
+        match self.sessions.has_place(key, stays, wanted.run_label(key).as_ref()) {
             true => Ok(()),
             false => Err(self.later()),
         }
@@ -94,7 +94,7 @@ impl Shared {
 impl Arrival {
     /// Asks the publisher, where there is a place, unless the application has made the subscriber itself.
     #[allow(clippy::manual_async_fn, reason = "an async fn keeps each argument twice, for as long as it runs")]
-    pub(crate) fn let_in(&mut self) -> impl Future<Output = Result<Visitor, Refusal>> + Send {
+    pub(crate) fn authorize(&mut self) -> impl Future<Output = Result<Visitor, Refusal>> + Send {
         async move {
             let key = self.shared.key(&self.request);
             let stays = self.wanted.is_session(key.as_ref());

@@ -9,7 +9,7 @@ use http_body::{Frame, SizeHint};
 use super::poll::replies::Payload;
 #[cfg(feature = "sse")]
 use super::reject::soft_reject::SoftReject;
-use super::stream::live::LiveBody;
+use super::stream::live_body::LiveBody;
 
 /// The body of an endpoint's answer: nothing, a poll's reply, or a live stream.
 ///

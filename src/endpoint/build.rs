@@ -2,7 +2,7 @@ use super::builder::EndpointBuilder;
 use super::gate::Gate;
 use super::reject::rejects::Rejects;
 use super::service::Endpoint;
-use super::session::registry::Registry;
+use super::session::session_table::SessionTable;
 use super::shared::Shared;
 use super::stats::Counters;
 use super::time::runtime::{self, Runtime};
@@ -40,7 +40,8 @@ impl EndpointBuilder {
             #[cfg(feature = "websocket")]
             websocket: config.websocket(),
             runtime: Runtime::new(timer, spawn, jobs, notifiers),
-            registry: Registry::new(config.limits()),
+            sessions: SessionTable::new(config.limits()),
+            timeouts: config.timeouts(),
             rejects: Rejects::new(config.max_soft_rejects, config.write_timeout),
             #[cfg(any(feature = "short-poll", feature = "long-poll"))]
             replies: super::poll::replies::Replies::default(),

@@ -4,7 +4,8 @@ use std::time::Duration;
 use super::request::origin::OriginRule;
 use super::request::transports::Transports;
 use super::response::challenge::Challenge;
-use super::session::registry::Limits;
+use super::session::Timeouts;
+use super::session::session_table::Limits;
 
 // Each one's reason is in the table of `EndpointBuilder`.
 
@@ -33,8 +34,8 @@ const CONTROL_RATE: u32 = 10;
 const RECEIVE_DEADLINE: Duration = Duration::from_secs(10);
 const DRAIN_WINDOW: Duration = Duration::from_secs(10);
 
-/// The longest time that is jittered: a day, since a duration's product may be none.
-const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
+/// The longest wait of a long poll: a day. A longer duration might overflow when it is multiplied.
+const LONGEST_WAIT: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// The longest time that a session may be given: a year.
 const FAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);
@@ -163,11 +164,16 @@ impl Config {
         Duration::from_millis(fastrand::u64(earliest..=earliest + spread))
     }
 
-    /// How long to hold a poll. A wish is an upper bound, and so is the limit; our own default is a middle.
-    pub(crate) fn jittered_hold(&self, wish: Option<Duration>) -> Duration {
-        match wish {
-            Some(wish) => wish.min(self.max_long_poll_timeout).min(LONGEST).mul_f64(0.9 + 0.1 * fastrand::f64()),
-            None => self.long_poll_timeout.min(LONGEST).mul_f64(0.9 + 0.2 * fastrand::f64()),
+    /// Returns the longest wait that a poll may ask for.
+    pub(crate) fn max_wait(&self) -> Duration {
+        self.max_long_poll_timeout.min(LONGEST_WAIT)
+    }
+
+    /// Returns the time for which a poll is held: at most the wait that the client asks for, or about the default.
+    pub(crate) fn jittered_hold(&self, asked: Option<Duration>) -> Duration {
+        match asked {
+            Some(asked) => asked.min(self.max_wait()).mul_f64(0.9 + 0.1 * fastrand::f64()),
+            None => self.long_poll_timeout.min(LONGEST_WAIT).mul_f64(0.9 + 0.2 * fastrand::f64()),
         }
     }
 
@@ -181,20 +187,22 @@ impl Config {
         Limits { sessions: self.max_sessions, per_key: self.max_sessions_per_key, idle: self.max_idle_poll_sessions }
     }
 
-    /// After how long a run of polls is over.
-    pub(crate) fn silence(&self) -> Duration {
-        self.poll_session_timeout.unwrap_or(self.long_poll_timeout.saturating_mul(2))
+    /// Returns the times that the state machine of a session depends on.
+    pub(crate) fn timeouts(&self) -> Timeouts {
+        let poll_session = self.poll_session_timeout.unwrap_or(self.long_poll_timeout.saturating_mul(2));
+        Timeouts { write: self.write_timeout, poll_session }
     }
 
-    /// How long a session lasts, if it has an end: up to a tenth shorter than was set, another time for each.
+    /// Returns the time for which a session lasts, if it is limited: up to a tenth shorter than was set, another time for
+    /// each session.
     pub(crate) fn jittered_lifetime(&self) -> Option<Duration> {
         self.max_session_age.map(|max| max.min(FAR).mul_f64(0.9 + 0.1 * fastrand::f64()))
     }
 
-    /// How long to keep a long poll's events back, if at all: never shorter than was set, and another time for each,
-    /// for those that one event woke would else come and go together for ever.
+    /// Returns the time for which a long poll's events are kept back, if at all: never shorter than was set, and another
+    /// time for each poll. Otherwise polls that one event answered would come back together each time.
     pub(crate) fn jittered_interval(&self) -> Option<Duration> {
-        let interval = self.long_poll_min_wait.min(LONGEST);
+        let interval = self.long_poll_min_wait.min(LONGEST_WAIT);
         (!interval.is_zero()).then(|| interval.mul_f64(1.0 + 0.1 * fastrand::f64()))
     }
 }

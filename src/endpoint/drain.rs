@@ -26,12 +26,12 @@ impl Endpoint {
         let shared = self.shared().clone();
         let wheel = &shared.runtime.wheel;
         let end = wheel.after(shared.config.drain_timeout);
-        let mut sessions = shared.registry.close();
+        let mut sessions = shared.sessions.close();
         fastrand::shuffle(&mut sessions);
         // The last ones need a fifth of the window for their goodbye.
         let count = u32::try_from(sessions.len()).unwrap_or(u32::MAX);
         let step = (shared.config.drain_timeout.mul_f64(0.8) / count.max(1)).min(LONGEST_STEP);
-        shared.registry.spread(step * count);
+        shared.sessions.spread(step * count);
         let mut at = wheel.now();
         for session in sessions {
             session.drain_at(at);
@@ -40,7 +40,7 @@ impl Endpoint {
         async move {
             let mut over = shared.runtime.wheel.sleep_until(end);
             let mut gone = pin!(async {
-                poll_fn(|cx| shared.registry.poll_empty(cx)).await;
+                poll_fn(|cx| shared.sessions.poll_empty(cx)).await;
                 let (_, before) = shared.rejects.counts();
                 poll_fn(|cx| shared.rejects.poll_gone(before, cx)).await;
             });
@@ -49,7 +49,7 @@ impl Endpoint {
                 gone => gone,
             })
             .await;
-            shared.registry.members().iter().for_each(|session| session.cut());
+            shared.sessions.members().iter().for_each(|session| session.cut());
         }
     }
 

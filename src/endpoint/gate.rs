@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, MutexGuard};
 use std::task::{Context, Poll, Waker};
 
-use super::locked::Locked;
+use super::mutex::Mutex;
 
 /// Limit of the publisher's calls under way, in all and for each limit key.
 ///
@@ -17,7 +17,7 @@ pub(crate) struct Gate {
     /// Places taken, with the bit [`QUEUED`] while a call waits for one of them: then all are taken, and one that is given
     /// back goes to the first that waits. Includes places given to a waiting call that has not been polled since.
     taken: AtomicUsize,
-    state: Locked<State>,
+    state: Mutex<State>,
 }
 
 /// Set and cleared under the lock. Calls without a key take and give back their places without the lock while it is clear.
@@ -65,7 +65,7 @@ impl Gate {
     /// Makes a gate of `max` places, and for each key of `max_per_key`, which is at least 1.
     pub(crate) fn new(max: usize, max_per_key: usize) -> Self {
         let (max, max_per_key) = (max.min(QUEUED - 1), max_per_key.max(1));
-        Self { max, max_per_key, taken: AtomicUsize::new(0), state: Locked::default() }
+        Self { max, max_per_key, taken: AtomicUsize::new(0), state: Mutex::default() }
     }
 
     /// Takes a place at once, or says which limit is reached.

@@ -11,8 +11,8 @@ impl EndpointBuilder {
     /// `websockets` refuses messages above 1 MiB unless told otherwise (`max_size`), so an event of 1 MiB and its envelope
     /// are too much. A larger event than this is replaced by a gap with the reason `too_large`, whose id is the event's
     /// cursor: the client goes on after it. [`Publisher::snapshot`](crate::Publisher::snapshot) is not asked for such a gap.
-    /// A snapshot with a larger event is not sent: the client gets the gap alone, or one with the reason `too_large` if it
-    /// would have begun with the snapshot. An answer of [`Publisher::receive`](crate::Publisher::receive) that is larger is
+    /// A snapshot with a larger event is not sent: the client gets the gap alone, and [`on_refusal`](Self::on_refusal) is
+    /// called. If the client would have begun with the snapshot, it gets a gap with the reason `too_large`. An answer of [`Publisher::receive`](crate::Publisher::receive) that is larger is
     /// an [`Internal`](crate::Rejection::Internal) rejection. The header of an answer's frame does not count.
     ///
     /// Raw WebSocket frames can't carry a gap, so the connection is closed with 1013, as for every gap.

@@ -19,13 +19,13 @@ mod attach;
 mod body;
 mod build;
 mod builder;
+mod catch_panic;
 mod config;
 mod drain;
 mod erased;
 mod gate;
-mod isolate;
-mod locked;
 mod message_settings;
+mod mutex;
 #[cfg(any(feature = "short-poll", feature = "long-poll"))]
 mod poll;
 pub(crate) mod publisher;

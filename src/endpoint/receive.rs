@@ -36,7 +36,7 @@ impl Shared {
         let key = self.key(&request);
         let permit = self.messages.try_enter(key.as_ref()).map_err(|full| self.full(full))?;
         // Without the data of the request that the session was accepted with: this is another one.
-        let session = key.clone().zip(name).and_then(|label| self.registry.newest(&label));
+        let session = key.clone().zip(name).and_then(|label| self.sessions.newest(&label));
         let session = session.map(|session| session.of_request(None, session.topics().to_vec()));
         let request = request.of(session);
         let received = self.publisher.receive(&request, message).await;

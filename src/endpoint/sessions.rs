@@ -20,7 +20,7 @@ impl Endpoint {
     /// Returns the live session of this id, at a cost that does not grow with the number of sessions.
     #[must_use]
     pub fn session(&self, id: SessionId) -> Option<SessionInfo> {
-        self.shared().registry.get(id)?.info()
+        self.shared().sessions.get(id)?.info()
     }
 
     /// Returns one page of the live sessions: the first `limit` of those whose id is greater than `after`, in the order of
@@ -44,7 +44,7 @@ impl Endpoint {
     pub fn sessions_after(&self, after: Option<SessionId>, limit: usize) -> Vec<SessionInfo> {
         let (mut page, mut after) = (Vec::new(), after);
         while page.len() < limit {
-            let members = self.shared().registry.members_after(after, AT_ONCE.min(limit - page.len()));
+            let members = self.shared().sessions.members_after(after, AT_ONCE.min(limit - page.len()));
             let Some(last) = members.last() else { break };
             after = Some(last.session.id());
             // One that has left since is passed over.
@@ -56,7 +56,7 @@ impl Endpoint {
     /// How many sessions are live.
     #[must_use]
     pub fn session_count(&self) -> usize {
-        self.shared().registry.len()
+        self.shared().sessions.len()
     }
 
     /// How many sessions follow a topic, by its name or by a pattern, as they are now: runs of polls are counted, and
@@ -67,7 +67,7 @@ impl Endpoint {
     #[must_use]
     pub fn presence(&self, topic: &Topic) -> usize {
         let follows = |session: &Session| session.topics().iter().any(|pattern| pattern.matches(topic));
-        self.shared().registry.members().iter().filter(|entry| follows(&entry.session)).count()
+        self.shared().sessions.members().iter().filter(|entry| follows(&entry.session)).count()
     }
 
     /// Ends a session in an orderly way, as its turn in a drain would: what is ready goes out, with its transport's
@@ -76,14 +76,14 @@ impl Endpoint {
     ///
     /// Whether there was such a session that was not being ended.
     pub fn disconnect(&self, id: SessionId) -> bool {
-        self.shared().registry.get(id).is_some_and(|entry| entry.disconnect())
+        self.shared().sessions.get(id).is_some_and(|entry| entry.disconnect())
     }
 
     /// Disconnects every session that matches. Returns their number.
     ///
     /// They are not paced: for very many there is [`drain`](Self::drain).
     pub fn disconnect_where(&self, is_meant: impl Fn(&Session) -> bool) -> usize {
-        let members = self.shared().registry.members().into_iter();
+        let members = self.shared().sessions.members().into_iter();
         members.filter(|entry| is_meant(&entry.session) && entry.disconnect()).count()
     }
 
@@ -97,12 +97,12 @@ impl Endpoint {
     ///
     /// Whether there was such a session that had a right.
     pub fn revoke(&self, id: SessionId) -> bool {
-        self.shared().registry.get(id).is_some_and(|entry| entry.revoke())
+        self.shared().sessions.get(id).is_some_and(|entry| entry.revoke())
     }
 
     /// Revokes every session that matches. Returns their number.
     pub fn revoke_where(&self, is_meant: impl Fn(&Session) -> bool) -> usize {
-        let members = self.shared().registry.members().into_iter();
+        let members = self.shared().sessions.members().into_iter();
         members.filter(|entry| is_meant(&entry.session) && entry.revoke()).count()
     }
 }

@@ -7,10 +7,10 @@ use http::request::Parts;
 use http::{HeaderValue, Method, Response};
 
 use super::body::Body;
+use super::catch_panic::catch_panic;
 use super::config::Config;
 use super::erased::ErasedPublisher;
 use super::gate::{Full, Gate};
-use super::isolate::isolate;
 use super::reject::refusal::Refusal;
 use super::reject::refused::{Hook, RefusalCause, Refused};
 use super::reject::rejects::Rejects;
@@ -22,7 +22,8 @@ use super::request::negotiate::{self, Posted, Wanted};
 use super::request::origin::Access;
 use super::response::answer;
 use super::response::headers::{self, METHODS};
-use super::session::registry::Registry;
+use super::session::Timeouts;
+use super::session::session_table::SessionTable;
 use super::stats::Counters;
 use super::time::runtime::Runtime;
 use crate::contract::{Rejection, Start, Transport};
@@ -34,7 +35,8 @@ pub(crate) struct Shared {
     pub(crate) runtime: Runtime,
     #[cfg(feature = "websocket")]
     pub(crate) websocket: Arc<crate::transport::websocket::WebSocketConfig>,
-    pub(crate) registry: Registry,
+    pub(crate) sessions: SessionTable,
+    pub(crate) timeouts: Timeouts,
     pub(crate) rejects: Rejects,
     #[cfg(any(feature = "short-poll", feature = "long-poll"))]
     pub(crate) replies: super::poll::replies::Replies,
@@ -129,7 +131,7 @@ impl Shared {
     pub(crate) fn tell(&self, refused: &Refused<'_>) {
         self.counters.refused(refused.cause());
         if let Some(hook) = &self.hook {
-            let _ = isolate(|| hook(refused));
+            let _ = catch_panic(|| hook(refused));
         }
     }
 
@@ -139,7 +141,7 @@ impl Shared {
 
     /// Returns the refusal of a client that there is no place for as a session.
     pub(crate) fn later(&self) -> Refusal {
-        self.busy(match self.registry.is_draining() {
+        self.busy(match self.sessions.is_draining() {
             true => "endpoint is draining",
             false => "too many sessions: max_sessions, or max_sessions_per_key of the limit key, is reached",
         })
@@ -152,7 +154,7 @@ impl Shared {
 
     /// Returns the refusal of a client that is to come back later. The text is for the operator.
     pub(crate) fn busy(&self, log: impl Into<Cow<'static, str>>) -> Refusal {
-        Refusal::later(self.config.jittered_retry_over(self.registry.is_spread())).logged(log)
+        Refusal::later(self.config.jittered_retry_over(self.sessions.is_spread())).logged(log)
     }
 }
 

@@ -2,7 +2,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use super::reject::refused::RefusalCause;
 use super::session::SessionState;
-use super::session::registry::Counts;
+use super::session::session_table::Counts;
 use crate::contract::Transport;
 use crate::endpoint::session::SessionEnd;
 
@@ -24,7 +24,7 @@ pub struct EndpointStats {
     pub attached: u64,
     /// Refused for its origin or its host.
     pub refused_origin: u64,
-    /// Refused by the publisher, or by its panic.
+    /// Refused by the publisher, by its panic, or because its answer or snapshot is too large.
     pub refused_publisher: u64,
     /// Told to come back later: no place, or a drain.
     pub refused_busy: u64,

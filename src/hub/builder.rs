@@ -2,12 +2,12 @@ use std::fmt;
 use std::hash::{BuildHasher, Hasher, RandomState};
 
 use crate::hub::local::LocalHub;
-use crate::hub::retentions::Retentions;
 use crate::hub::shared::Shared;
+use crate::hub::topics::retentions::Retentions;
 use crate::model::{Pattern, PatternError, Retention};
 use crate::time::{Clock, StdClock};
 
-/// Builds a [`LocalHub`].
+/// Builder of a [`LocalHub`].
 #[must_use]
 pub struct LocalHubBuilder {
     retentions: Retentions,
@@ -32,29 +32,29 @@ impl Default for LocalHubBuilder {
 }
 
 impl LocalHubBuilder {
-    /// The default limit of one event's weight, in bytes: 1 MiB, a whole topic's default history.
+    /// Default limit of the weight of one event: 1 MiB, the default history of a topic.
     pub const MAX_EVENT: usize = 1 << 20;
 
-    /// The default of [`max_bytes`](Self::max_bytes), 256 MiB: the default history of 256 topics at their fullest, and
-    /// of some hundred thousand at their emptiest.
+    /// Default of [`max_bytes`](Self::max_bytes): 256 MiB, the default history of 256 topics with large events, or of
+    /// some hundred thousand topics with one small event.
     pub const MAX_BYTES: usize = 256 << 20;
 
-    /// The default of [`live_buffer`](Self::live_buffer), 4 MiB: four times a topic's default history.
+    /// Default of [`live_buffer`](Self::live_buffer): 4 MiB, four times the default history of a topic.
     pub const LIVE_BUFFER: usize = 4 << 20;
 
-    /// The default of [`max_topics`](Self::max_topics).
+    /// Default of [`max_topics`](Self::max_topics).
     pub const MAX_TOPICS: usize = 1_000_000;
 
-    /// How much history each topic keeps that no [`retain_for`](Self::retain_for) is for. Default: 1,000 events, 1 MiB,
-    /// 1 hour.
+    /// Sets the history of each topic that no [`retain_for`](Self::retain_for) matches. Default: 1,000 events, 1 MiB, 1
+    /// hour.
     pub fn retain(mut self, retention: Retention) -> Self {
         self.retentions.otherwise(retention);
         self
     }
 
-    /// How much history the topics keep that match this topic or [`Pattern`]. Of several that match, the narrowest is
-    /// for a topic, in whatever order they were given: the topic itself, then `*`, then `**` with the longest prefix.
-    /// A pattern that is given again is given anew.
+    /// Sets the history of the topics that match this topic or [`Pattern`]. If several match a topic, the narrowest
+    /// applies, in any order of the calls: the topic itself, then `*`, then `**` with the longest prefix. A second call
+    /// with the same pattern replaces the first.
     ///
     /// ```
     /// use tidings::{LocalHub, Retention};
@@ -83,16 +83,17 @@ impl LocalHubBuilder {
         self
     }
 
-    /// How much one event may weigh (payload, name and key, in bytes). Default: 1 MiB.
+    /// Sets the largest weight of one event: payload, name and key, in bytes. Default: 1 MiB.
     pub fn max_event(self, bytes: usize) -> Self {
         Self { max_event: bytes, ..self }
     }
 
-    /// How much the hub may hold, in bytes: events (their weight and what it takes to keep them) and what is kept of
-    /// them encoded. Default: 256 MiB.
+    /// Sets the largest number of bytes that the hub holds: events (their weight and the structures that hold them) and
+    /// encoded copies of events. Default: 256 MiB.
     ///
-    /// Over the limit, encoded copies of sealed segments are dropped first, then [live buffers](Self::live_buffer) and
-    /// whatever else retention does not promise, then segments of history are evicted, oldest first within a topic; a segment has at most 256 events, and at most 64 KiB or one event. The topic is chosen by these
+    /// Over the limit, encoded copies of sealed segments are dropped first. Then segments that retention does not
+    /// promise are evicted, such as [live buffers](Self::live_buffer), then segments of history, oldest first within a
+    /// topic. A segment has at most 256 events, and at most 64 KiB or one event. The topic is chosen by these
     /// rules:
     ///
     /// 1. A topic that holds more than a sixteenth of the budget makes room for its own events, if no other is larger by a
@@ -101,32 +102,32 @@ impl LocalHubBuilder {
     ///    all bytes.
     /// 3. Otherwise a topic of the size class with the most bytes is evicted. Bytes of topics without a subscription count
     ///    twice, bytes of new topics four times. Within the class topics without a subscription are evicted first, the least
-    ///    recently used one of them whole before the next; then the rest, in turn.
+    ///    recently used one completely before the next; then the others in rotation.
     ///
     /// A subscriber that has not read evicted events gets a gap, as with any eviction. A publish fails with
-    /// [`PublishError::Full`](crate::PublishError::Full) if nothing is left to evict. EncodedDelivery events take at most a quarter
-    /// of the budget.
+    /// [`PublishError::Full`](crate::PublishError::Full) if nothing is left to evict. Encoded copies take at most a
+    /// quarter of the budget.
     ///
-    /// The limit is exceeded by what is being published at one moment on several threads, and by up to a quarter of it
-    /// by what [slow readers](crate::Subscriber::release) hold of evicted segments; what they hold beyond that takes the
-    /// place of history. A payload counts with its length: one that is a slice of a larger buffer keeps the whole of it.
-    /// Subscriptions, and [batches](crate::subscriber::Batch) in the hands of the application, don't count.
+    /// The hub exceeds the limit by the events that several threads publish at one moment, and by up to a quarter of it
+    /// for evicted segments that [slow readers](crate::Subscriber::release) hold. Further such segments take the place
+    /// of history. A payload counts with its length: one that is a slice of a larger buffer keeps all of that buffer in
+    /// memory. Subscriptions, and [batches](crate::subscriber::Batch) that the application holds, do not count.
     pub fn max_bytes(self, bytes: usize) -> Self {
         Self { max_bytes: bytes, ..self }
     }
 
-    /// The bytes of a topic that a connected reader may be behind, and of a pattern: events (their weight and what it takes
-    /// to keep them), those in history included. Default: 4 MiB.
+    /// Sets the number of bytes of a topic or a pattern that a connected reader may be behind: events (their weight and
+    /// the structures that hold them), including those in history. Default: 4 MiB.
     ///
-    /// [Retention](Self::retain) limits the events that a client gets when it subscribes or returns. A subscription that
-    /// is there when an event is published gets it also if it leaves history before the subscription reads it: such
-    /// events stay in memory while they and the newer ones of the topic take at most this many bytes. Beyond that
+    /// [Retention](Self::retain) limits the events that a client gets when it subscribes or resumes. A subscription
+    /// that exists when an event is published gets it also if it leaves history before the subscription reads it: such
+    /// events stay in memory while they and the newer ones of the topic take at most this number of bytes. Beyond that
     /// the subscription gets a gap, or what its [`Overflow`](crate::Overflow) says.
     ///
-    /// Events are released when every subscription of the topic has read them, and when the last one ends; that is checked
-    /// when the topic has an event and when it is [swept](LocalHub::sweep). They count in [`max_bytes`](Self::max_bytes),
-    /// and are evicted before history is. A subscription that stalls can keep so much of each of its topics in memory, up to
-    /// that limit. With 0, a subscription that falls behind history gets a gap.
+    /// Events are released when every subscription of the topic has read them, and when the last one ends. That is
+    /// checked when the topic has an event and when it is [swept](LocalHub::sweep). They count in
+    /// [`max_bytes`](Self::max_bytes), and are evicted before history is. A stalled subscription can keep this many
+    /// bytes of each of its topics in memory. With 0, a subscription that falls behind history gets a gap.
     ///
     /// ```
     /// use tidings::LocalHub;
@@ -137,27 +138,27 @@ impl LocalHubBuilder {
         Self { live_buffer: bytes, ..self }
     }
 
-    /// The most topics that hold events at once, and the most topics without events that are subscribed to at once.
-    /// Default: 1,000,000. With an event each, the default byte budget has room for about 270,000, so there it decides;
-    /// topics without events, which it does not count, take at most about 350 MB.
+    /// Sets the largest number of topics that hold events, and the largest number of topics without events that have
+    /// subscriptions. Default: 1,000,000. The default byte budget has room for about 270,000 topics with one event
+    /// each, and so is reached first. Topics without events do not count in it; they take at most about 350 MB.
     ///
-    /// A publish that begins one more topic evicts the history of another: of those with one segment and no subscription
-    /// the one that began first, else of those without a subscription, else of any, the one that had an event least
-    /// recently. A client that resumes there gets a gap, as with any eviction. A
-    /// subscription of one more topic without events is refused with
-    /// [`SubscribeError::TooManyTopics`](crate::SubscribeError::TooManyTopics). So subscriptions never keep publishers
-    /// out. A batch that begins more topics than the limit is refused with
+    /// A publish that begins one more topic evicts the history of another: of those with one segment and no
+    /// subscription the one that began first; otherwise of those without a subscription, and then of any, the one that
+    /// had an event least recently. A client that resumes there gets a gap, as with any eviction. A subscription of one
+    /// more topic without events is refused with
+    /// [`SubscribeError::TooManyTopics`](crate::SubscribeError::TooManyTopics), so that subscriptions never refuse a
+    /// publisher. A batch that begins more topics than the limit is refused with
     /// [`PublishError::TooManyTopics`](crate::PublishError::TooManyTopics).
     pub fn max_topics(self, topics: usize) -> Self {
         Self { max_topics: topics, ..self }
     }
 
-    /// The clock by which events age. Default: the operating system's monotonic clock.
+    /// Sets the clock by which events age. Default: the monotonic clock of the operating system.
     pub fn clock(self, clock: impl Clock) -> Self {
         Self { clock: Box::new(clock), ..self }
     }
 
-    /// The hub, in an epoch of its own.
+    /// Returns the hub, in its own epoch.
     #[must_use]
     pub fn build(self) -> LocalHub {
         let Self { retentions, max_event, max_bytes, live_buffer, max_topics, clock } = self;
@@ -165,7 +166,27 @@ impl LocalHubBuilder {
     }
 }
 
-/// 48 random bits, and never 0: ten digits in a cursor.
+/// Construction of hubs.
+impl LocalHub {
+    /// Returns a hub with the default settings.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::builder().build()
+    }
+
+    /// Returns a builder, which sets the limits and the clock of a hub.
+    pub fn builder() -> LocalHubBuilder {
+        LocalHubBuilder::default()
+    }
+}
+
+impl Default for LocalHub {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// Returns 48 random bits, not all 0: at most ten digits in a cursor.
 fn random_epoch() -> u64 {
     // The standard library seeds a RandomState from the operating system's randomness.
     (RandomState::new().build_hasher().finish() >> 16).max(1)

@@ -2,37 +2,38 @@ use std::collections::{BTreeMap, VecDeque};
 use std::mem::take;
 use std::sync::Arc;
 
-use crate::hub::footprint;
-use crate::hub::log::Log;
-use crate::hub::tail::Tail;
+use crate::hub::budget::footprint;
+use crate::hub::log::log::Log;
+use crate::hub::log::segment::Segment;
+use crate::hub::log::segment_sizing::SegmentSizing;
 use crate::model::{self, Event, Retention};
 
 /// Bytes that publishing events adds to the logs of their topics and of the patterns that match.
 #[derive(Default)]
-pub(super) struct Growth {
-    /// By the logs' slots.
-    topics: BTreeMap<u32, Topic>,
-    feeds: BTreeMap<u32, Grown>,
+pub(crate) struct Growth {
+    /// By the slots of the logs.
+    topics: BTreeMap<u32, TopicGrowth>,
+    pattern_logs: BTreeMap<u32, LogGrowth>,
 }
 
-struct Topic {
-    grown: Grown,
-    feeds: Box<[Arc<Log>]>,
+struct TopicGrowth {
+    grown: LogGrowth,
+    pattern_logs: Box<[Arc<Log>]>,
 }
 
-/// Growth of one log. Its retention evicts old events while new ones are added, so it may be less than what is added.
-/// Events that the log held before are not taken into account: they count as if they stayed.
-struct Grown {
-    tail: Tail,
-    /// Whether there are connected readers, which are behind from the first event on. Their live buffer is not counted: it
-    /// gives way to the batch.
+/// Growth of one log. Its retention evicts old events while new ones are added, so it may be less than the sum of their
+/// bytes. Events that the log held before count as if they stayed.
+struct LogGrowth {
+    sizing: SegmentSizing,
+    /// Whether there are connected readers, which are behind from the first event on. Their live buffer does not count:
+    /// it is evicted in favour of the batch.
     is_read: bool,
     /// Growth in segments that are sealed by now, oldest first.
     sealed: VecDeque<Part>,
     newest: Part,
-    /// The sum of these.
+    /// Sum of these.
     all: Part,
-    /// The most bytes that it was.
+    /// Largest sum so far.
     most: usize,
 }
 
@@ -41,51 +42,54 @@ struct Grown {
 struct Part {
     events: usize,
     weight: usize,
-    /// Their bytes, and those of the segment if it is begun with them.
+    /// Bytes of the events, and of the segment if they begin it.
     bytes: usize,
 }
 
 impl Growth {
-    /// Returns the growth by these events of logs whose newest segments are as `tail` says.
-    pub(super) fn of<'a>(events: impl Iterator<Item = (&'a Arc<Log>, &'a Event)>, tail: impl Fn(&Log) -> Tail) -> Self {
+    /// Returns the growth by these events, of logs whose newest segments have the given `sizing`.
+    pub(crate) fn of<'a>(
+        events: impl Iterator<Item = (&'a Arc<Log>, &'a Event)>,
+        sizing: impl Fn(&Log) -> SegmentSizing,
+    ) -> Self {
         let mut this = Self::default();
         for (log, event) in events {
             let topic = this.topics.entry(log.slot).or_insert_with(|| {
-                let feeds = if log.feeds() > 0 { log.state().feeds.clone() } else { Box::default() };
-                Topic { grown: Grown::new(log, tail(log)), feeds }
+                let pattern_logs =
+                    if log.pattern_logs() > 0 { log.state().pattern_logs.clone() } else { Box::default() };
+                TopicGrowth { grown: LogGrowth::new(log, sizing(log)), pattern_logs }
             });
             topic.grown.add(event, log, None);
-            for feed in &topic.feeds {
-                this.feeds.entry(feed.slot).or_insert_with(|| Grown::new(feed, tail(feed))).add(
-                    event,
-                    feed,
-                    log.name.as_topic(),
-                );
+            for pattern_log in &topic.pattern_logs {
+                this.pattern_logs
+                    .entry(pattern_log.slot)
+                    .or_insert_with(|| LogGrowth::new(pattern_log, sizing(pattern_log)))
+                    .add(event, pattern_log, log.name.as_topic());
             }
         }
         this
     }
 
     /// Returns the bytes of all logs.
-    pub(super) fn bytes(&self) -> usize {
+    pub(crate) fn bytes(&self) -> usize {
         let topics = self.topics.values().map(|topic| &topic.grown);
-        topics.chain(self.feeds.values()).fold(0, |sum, grown| sum.saturating_add(grown.most))
+        topics.chain(self.pattern_logs.values()).fold(0, |sum, grown| sum.saturating_add(grown.most))
     }
 }
 
-impl Grown {
-    fn new(log: &Log, tail: Tail) -> Self {
+impl LogGrowth {
+    fn new(log: &Log, sizing: SegmentSizing) -> Self {
         let (is_read, none) = (log.state().has_readers(), Part::default());
-        Self { tail, is_read, sealed: VecDeque::new(), newest: none, all: none, most: 0 }
+        Self { sizing, is_read, sealed: VecDeque::new(), newest: none, all: none, most: 0 }
     }
 
-    /// Adds an event. `from`: its topic, in the log of a pattern.
+    /// Adds an event. `from` is its topic, in the log of a pattern.
     fn add(&mut self, event: &Event, log: &Log, from: Option<&model::Topic>) {
         let weight = event.weight();
-        let topic = if self.tail.is_none() { footprint::topic(&log.name) } else { 0 };
+        let topic = if self.sizing.is_none() { footprint::topic(&log.name) } else { 0 };
         let mut part = Part { events: 1, weight, bytes: footprint::event(event, from).saturating_add(topic) };
-        if let Some(places) = self.tail.take(weight, &log.retention) {
-            part.bytes = part.bytes.saturating_add(footprint::segment(places));
+        if let Some(places) = self.sizing.take(weight, &log.retention) {
+            part.bytes = part.bytes.saturating_add(Segment::footprint(places));
             if self.newest.events > 0 {
                 self.sealed.push_back(take(&mut self.newest));
             }
@@ -93,7 +97,7 @@ impl Grown {
         self.newest = self.newest.and(part);
         self.all = self.all.and(part);
         self.most = self.most.max(self.all.bytes);
-        self.tail.is_behind |= self.is_read;
+        self.sizing.is_behind |= self.is_read;
         while let Some(rest) = self.sealed.front().map(|oldest| self.all.without(oldest)) {
             if !rest.fills(&log.retention) {
                 return;
@@ -121,7 +125,7 @@ impl Part {
         }
     }
 
-    /// Returns whether nothing is retained of what is before these events.
+    /// Returns whether retention keeps nothing before these events.
     fn fills(&self, retention: &Retention) -> bool {
         self.events >= retention.count || self.weight > retention.bytes
     }

@@ -1,68 +1,31 @@
-//! The embedded hub: a sequencer, a log of sealed segments per topic, and subscriptions that read it without a lock.
+//! Embedded hub: a sequencer, a log of sealed segments for each topic, and subscriptions that read it without a lock.
 //!
-//! A publish takes the sequencer's lock, appends to the topic's log, marks the inboxes of the several-topic
-//! subscriptions that follow it, and moves the watermark; if these are many they are marked after that
-//! ([`late_marks`]). Wakers run last. No lock is held for longer because a hub has grown ([`holds`]). Locks are taken in the order
-//! sequencer, registry, a topic's log, a pattern's log, inbox, and none is held while code of a user runs. Room within
-//! the hub's byte budget is made before the sequencer is taken.
+//! A publish takes the sequencer's lock, appends the event to the topic's log, marks the inboxes of the subscriptions of
+//! several topics that follow it, and advances the watermark. Many inboxes are marked after that
+//! ([`late_marks`](wake::late_marks)). Wakers are called last. No lock is held for longer because a hub has grown
+//! ([`holds`]). Locks are taken in the order sequencer, registry, a topic's log, a pattern's log, inbox, and none is held
+//! while code of a user runs. Room within the byte budget is made before the sequencer is taken.
+//!
+//! The folders are floors: `wake` and `budget` know nothing of a log, `log` knows nothing of topics and subscriptions,
+//! `topics` finds logs by name, and `subscription` reads them. No file imports another in a circle.
 
-mod appended;
 mod budget;
 mod builder;
-mod caches;
-mod conflating;
-mod counts;
-mod feed;
-mod filing;
-mod followed;
-mod footprint;
+mod evict;
 mod growth;
-mod history;
 mod holds;
-mod inbox;
-mod joined;
-mod joining;
-mod kept;
-mod late_marks;
-mod live_buffer;
 mod local;
 mod log;
-mod merged;
-mod narrowed;
-mod newest;
-mod notifier;
-mod patterns;
-mod placing;
-mod reader;
-mod recent;
-mod registry;
-mod replay;
-mod retentions;
-mod rhythm;
-mod room;
-mod segment;
-mod segments;
+mod publish_round;
 mod shared;
-mod sieve;
-mod single;
-mod sizes;
-mod slots;
-#[cfg(feature = "http")]
-mod standby;
-mod stats;
 mod subscription;
-mod sweeper;
 mod sync;
-mod tail;
-mod tombstones;
-mod topic_table;
-mod visit;
-mod waiters;
-mod weak_queue;
+mod topics;
+mod wake;
 
 pub use builder::LocalHubBuilder;
 pub use local::LocalHub;
+pub use subscription::subscription::Subscription;
+pub use topics::stats::HubStats;
 #[cfg(feature = "http")]
-pub(crate) use standby::{NotifierSource, Standby};
-pub use stats::HubStats;
-pub use subscription::Subscription;
+pub(crate) use wake::standby::{NotifierSource, Standby};

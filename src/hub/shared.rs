@@ -5,63 +5,64 @@ use std::thread;
 use std::time::Instant;
 
 use crate::contract::{Head, PublishError, SubscribeError};
-use crate::hub::budget::Budget;
-use crate::hub::history::Swept;
+use crate::hub::budget::budget::{Budget, LogPool};
 use crate::hub::holds::STRETCH;
-use crate::hub::log::{Follower, Log, State};
-use crate::hub::notifier::Wakes;
-use crate::hub::placing::{From, Placed};
-use crate::hub::reader::Reader;
-use crate::hub::recent::{Block, Recent};
-use crate::hub::registry::{Registry, Released};
-use crate::hub::retentions::Retentions;
-use crate::hub::segment::{Evicted, nanos};
-use crate::hub::sweeper::Sweeper;
+use crate::hub::log::eviction::Swept;
+use crate::hub::log::log::{Follower, Log, LogState};
+use crate::hub::log::seek::{StartAt, StartPoint};
+use crate::hub::log::segment::{Evicted, nanos};
 use crate::hub::sync::{Count, Mutex, MutexGuard, Watermark};
-use crate::hub::waiters::wake_all;
+use crate::hub::topics::recent::{Block, Recent};
+use crate::hub::topics::registry::{Registry, Released};
+use crate::hub::topics::retentions::Retentions;
+use crate::hub::topics::stats::HubStats;
+use crate::hub::topics::sweeper::Sweeper;
+use crate::hub::wake::notifier::NotifierQueue;
+use crate::hub::wake::waiters::wake_all;
 use crate::model::{Cursor, Event, Overflow, Pattern, Topic};
 use crate::time::Clock;
 
 /// Number of logs that a sweep of all drops under one hold of the registry's lock.
 const RELEASED: usize = 64;
 
-/// State that every handle of a hub and every subscription share.
-pub(super) struct Shared {
-    pub(super) epoch: u64,
-    pub(super) max_event: usize,
-    pub(super) budget: Arc<Budget>,
-    pub(super) registry: Registry,
-    pub(super) recent: Recent,
+/// State of a hub, shared by its handles and subscriptions.
+pub(crate) struct Shared {
+    pub(crate) epoch: u64,
+    pub(crate) max_event: usize,
+    pub(crate) pool: Arc<LogPool<Log>>,
+    pub(crate) budget: Arc<Budget>,
+    pub(crate) registry: Registry,
+    pub(crate) recent: Recent,
     sweeper: Sweeper,
-    pub(super) sequencer: Mutex<Sequencer>,
-    pub(super) published: Watermark,
-    pub(super) wakes: Wakes,
-    /// Events that were stepped over because their time was up.
-    pub(super) expired: Count,
-    /// Gaps that were told.
-    pub(super) gaps: Count,
-    /// Events that were found gone.
-    pub(super) missed: Count,
-    /// Events that were stepped over because newer ones replaced them.
-    pub(super) conflated: Count,
-    /// Events that subscriptions of patterns were handed from the topics' own logs.
-    pub(super) replayed: Count,
+    pub(crate) sequencer: Mutex<Sequencer>,
+    pub(crate) published: Watermark,
+    pub(crate) wakes: Arc<NotifierQueue>,
+    /// Number of events that subscriptions left out because they had expired.
+    pub(crate) expired: Count,
+    /// Number of delivered gaps.
+    pub(crate) gaps: Count,
+    /// Number of missed events.
+    pub(crate) missed: Count,
+    /// Number of events that subscriptions left out because newer ones replaced them.
+    pub(crate) conflated: Count,
+    /// Number of events that subscriptions of patterns read from the topics' own logs.
+    pub(crate) replayed: Count,
     clock: Box<dyn Clock>,
     began: Instant,
 }
 
-/// Source of sequences. Its lock is held while an event goes to its log and its marks to the inboxes.
+/// Source of sequences. Its lock is held while an event is appended to its log and inboxes are marked.
 #[derive(Debug, Default)]
-pub(super) struct Sequencer {
-    /// The last sequence given out.
-    pub(super) last: u64,
-    /// The block of [`Shared::recent`] that the last event is in.
-    pub(super) block: Option<Arc<Block>>,
-    pub(super) closed: bool,
+pub(crate) struct Sequencer {
+    /// Last sequence that was assigned.
+    pub(crate) last: u64,
+    /// Block of [`Shared::recent`] that holds the last event.
+    pub(crate) block: Option<Arc<Block>>,
+    pub(crate) closed: bool,
 }
 
 impl Shared {
-    pub(super) fn new(
+    pub(crate) fn new(
         epoch: u64,
         retentions: Retentions,
         max_event: usize,
@@ -70,17 +71,18 @@ impl Shared {
         max_topics: usize,
         clock: Box<dyn Clock>,
     ) -> Self {
-        let (began, budget) = (clock.now(), Budget::new(epoch, max_bytes, live_buffer, max_topics));
+        let (began, pool) = (clock.now(), LogPool::new(epoch, max_bytes, live_buffer, max_topics));
         Self {
             epoch,
             max_event,
-            registry: Registry::new(retentions, Arc::clone(&budget)),
-            budget,
+            registry: Registry::new(retentions, Arc::clone(&pool)),
+            budget: Arc::clone(&pool.budget),
+            pool,
             recent: Recent::default(),
             sweeper: Sweeper::new(),
             sequencer: Mutex::default(),
             published: Watermark::new(0),
-            wakes: Wakes::default(),
+            wakes: Arc::default(),
             expired: Count::new(0),
             gaps: Count::new(0),
             missed: Count::new(0),
@@ -91,23 +93,23 @@ impl Shared {
         }
     }
 
-    /// The time in nanoseconds since the hub was built.
-    pub(super) fn now(&self) -> u64 {
+    /// Returns the time since the hub was built, in nanoseconds.
+    pub(crate) fn now(&self) -> u64 {
         nanos(self.clock.now().saturating_duration_since(self.began))
     }
 
-    /// The cursor of a sequence.
-    pub(super) fn cursor(&self, sequence: u64) -> Cursor {
+    /// Returns the cursor of a sequence.
+    pub(crate) fn cursor(&self, sequence: u64) -> Cursor {
         Cursor::new(self.epoch, sequence)
     }
 
-    /// Begins a subscription of a topic.
-    pub(super) fn join(
+    /// Begins a subscription of a topic. Returns its log, and the position in it.
+    pub(crate) fn join(
         &self,
         topic: &Topic,
-        from: From,
+        from: StartAt,
         overflow: Overflow,
-    ) -> Result<(Reader, Placed), SubscribeError> {
+    ) -> Result<(Arc<Log>, StartPoint), SubscribeError> {
         let now = self.now();
         loop {
             let log = self.registry.log_for_subscription(topic)?;
@@ -123,41 +125,46 @@ impl Shared {
             let subscriptions = state.subscriptions + 1;
             state.subscribe(&log, subscriptions);
             drop(state);
-            return Ok((Reader::new(log, &placed), placed));
+            return Ok((log, placed));
         }
     }
 
-    /// Begins to follow a pattern. Events after the next [settled](Self::settled) watermark are in the log of the reader.
-    pub(super) fn follow(&self, pattern: &Pattern, overflow: Overflow) -> Result<Reader, SubscribeError> {
+    /// Begins a subscription of a pattern. Returns the pattern's log, and the position in it. Events after the next
+    /// [settled](Self::settled) watermark are in the log, from this position on.
+    pub(crate) fn follow(
+        &self,
+        pattern: &Pattern,
+        overflow: Overflow,
+    ) -> Result<(Arc<Log>, StartPoint), SubscribeError> {
         loop {
-            let feed = self.registry.feed(pattern).ok_or(SubscribeError::Closed)?;
-            let begins = overflow == Overflow::Latest && feed.conflate();
-            let Some(mut state) = feed.live() else {
+            let pattern_log = self.registry.pattern_log(pattern).ok_or(SubscribeError::Closed)?;
+            let begins = overflow == Overflow::Latest && pattern_log.conflate();
+            let Some(mut state) = pattern_log.live() else {
                 continue;
             };
-            let end = Placed { index: state.next, head: None, gap: None };
+            let end = StartPoint { index: state.next, head: None, gap: None };
             let subscriptions = state.subscriptions + 1;
-            state.subscribe(&feed, subscriptions);
+            state.subscribe(&pattern_log, subscriptions);
             drop(state);
             if begins {
-                self.registry.renew_feeds();
+                self.registry.renew_pattern_logs();
             }
-            return Ok(Reader::new(feed, &end));
+            return Ok((pattern_log, end));
         }
     }
 
-    /// Ends a subscription of a topic or a pattern. `cancel` takes what is registered there out. That, and what is not in
-    /// memory any more, is returned, to be dropped when all is done: it is the user's.
-    pub(super) fn leave<W>(
+    /// Ends a subscription of a topic or a pattern. `cancel` takes its registration out. Returns that, and the segments
+    /// that have left memory: they are the user's, so the caller drops them last.
+    pub(crate) fn leave<W>(
         &self,
         log: &Arc<Log>,
-        cancel: impl FnOnce(&mut State) -> Option<W>,
+        cancel: impl FnOnce(&mut LogState) -> Option<W>,
     ) -> (Option<W>, Vec<Evicted>, Vec<Released>) {
         let mut state = log.state();
         let waiter = cancel(&mut state);
         let subscriptions = state.subscriptions - 1;
         state.subscribe(log, subscriptions);
-        let mut gone = state.release_live(log);
+        let mut gone = state.release_live();
         let slabs = if subscriptions == 0 && state.has_large_slabs() { state.release_slabs() } else { None };
         let idle = state.is_idle();
         drop(state);
@@ -171,8 +178,25 @@ impl Shared {
         (waiter, gone, Vec::new())
     }
 
+    /// Returns the statistics of the hub.
+    pub(crate) fn stats(&self) -> HubStats {
+        let [history, pinned, cached] = self.budget.used().map(|bytes| bytes as usize);
+        let stats = HubStats {
+            gaps: self.gaps.load(),
+            expired: self.expired.load(),
+            missed: self.missed.load(),
+            conflated: self.conflated.load(),
+            evicted_by_budget: self.budget.evicted.load(),
+            cached_bytes: cached,
+            pinned_bytes: pinned,
+            bytes: history + pinned + cached,
+            ..self.registry.count()
+        };
+        HubStats { delivered: stats.delivered + self.replayed.load(), ..stats }
+    }
+
     /// Refuses an event that is too large.
-    pub(super) fn check(&self, event: &Event) -> Result<(), PublishError> {
+    pub(crate) fn check(&self, event: &Event) -> Result<(), PublishError> {
         let (weight, limit) = (event.weight(), self.max_event);
         if weight > limit {
             return Err(PublishError::TooLarge { weight, limit });
@@ -180,13 +204,13 @@ impl Shared {
         Ok(())
     }
 
-    /// The sequencer of a hub that is open. Of a closed one there is no lock to drop the refused events under.
-    pub(super) fn sequence(&self) -> Result<MutexGuard<'_, Sequencer>, PublishError> {
+    /// Locks the sequencer, unless the hub is closed. No lock is held while the refused events are dropped.
+    pub(crate) fn sequence(&self) -> Result<MutexGuard<'_, Sequencer>, PublishError> {
         Some(self.sequencer.lock()).filter(|sequencer| !sequencer.closed).ok_or(PublishError::Closed)
     }
 
-    /// Refuses events and subscriptions from now on, and tells every subscriber and the notifier.
-    pub(super) fn close(&self) {
+    /// Refuses events and subscriptions from now on. Wakes every subscription and the notifier.
+    pub(crate) fn close(&self) {
         self.sequencer.lock().closed = true;
         let (mut wakers, mut taken) = (Vec::new(), Vec::new());
         self.registry.close();
@@ -206,9 +230,9 @@ impl Shared {
         wake_all(std::iter::once(&mut wakers));
     }
 
-    /// Lets go of the old history of all logs, and of topics of which nothing is left. A panic of an event's drop is
-    /// resumed when all is done.
-    pub(super) fn sweep_all(&self, now: u64) {
+    /// Evicts the events of all logs that retention does not keep, and drops topics of which nothing is left. A panic
+    /// of an event's drop is resumed at the end.
+    pub(crate) fn sweep_all(&self, now: u64) {
         let mut panicked = Ok(());
         self.each_stretch(|logs| {
             let idle: Vec<_> = logs.iter().filter(|log| self.sweep_whole(log, now, &mut panicked)).collect();
@@ -222,7 +246,7 @@ impl Shared {
         }
     }
 
-    /// Sweeps a log until all is done. Returns whether it is idle then.
+    /// Sweeps a log until nothing is left to do. Returns whether it is idle then.
     fn sweep_whole(&self, log: &Arc<Log>, now: u64, panicked: &mut thread::Result<()>) -> bool {
         loop {
             let mut gone = Vec::new();
@@ -237,20 +261,20 @@ impl Shared {
         }
     }
 
-    /// Calls `act` with the logs of each stretch of slots, of topics and of patterns, without a lock held: with each that is
-    /// in memory all the time.
+    /// Calls `act` with the logs of topics and of patterns, 256 slots at a time, without a lock held. Each log that is
+    /// in memory all the time is passed once.
     fn each_stretch(&self, mut act: impl FnMut(&[Arc<Log>])) {
         let (mut next, mut logs) = (Some(0), Vec::new());
         while let Some(at) = next {
-            next = self.budget.sizes.walk(at, STRETCH as u32, &mut logs, usize::MAX);
+            next = self.pool.by_size.walk(at, STRETCH as u32, &mut logs, usize::MAX);
             act(&logs);
             logs.clear();
         }
     }
 
-    /// Evicts the old history of the next few logs of the round, as far as one hold of their locks goes.
+    /// Sweeps the next few logs of the round, as far as one hold of their locks allows.
     #[inline]
-    pub(super) fn sweep_a_few(&self, now: u64) {
+    pub(crate) fn sweep_a_few(&self, now: u64) {
         if self.sweeper.is_due(now) {
             self.sweep_next(now);
         }
@@ -259,7 +283,7 @@ impl Shared {
     #[inline(never)]
     fn sweep_next(&self, now: u64) {
         let (mut gone, mut idle) = (Vec::new(), Vec::new());
-        for log in self.sweeper.take(now, &self.budget.sizes) {
+        for log in self.sweeper.take(now, &self.pool.by_size) {
             match log.sweep(now, &mut gone) {
                 Swept::Partly => self.sweeper.again(&log),
                 Swept::Whole => {}
@@ -270,9 +294,9 @@ impl Shared {
         let _released = if idle.is_empty() { Vec::new() } else { self.registry.release_all(idle.iter()) };
     }
 
-    /// The watermark after every event that is in its log now.
-    pub(super) fn settled(&self) -> u64 {
-        // Whoever appended an event holds the sequencer until the watermark is past it.
+    /// Returns the watermark after every event that is in its log now.
+    pub(crate) fn settled(&self) -> u64 {
+        // A publisher holds the sequencer from the append until the watermark is past the event.
         let sequencer = self.sequencer.lock();
         let published = self.published.load();
         drop(sequencer);

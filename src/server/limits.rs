@@ -3,6 +3,8 @@ use std::time::Duration;
 use hyper::server::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 
+use super::request_timer::LONGEST;
+
 // The reasons are in the table of `Serve`.
 
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
@@ -18,9 +20,6 @@ const MAX_HEADER_LIST_SIZE: u32 = 16 * 1024;
 const MAX_SEND_BUF_SIZE: usize = 64 * 1024;
 const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(20);
 const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// Maximum time that is passed to hyper: 30 years. hyper adds it to an instant, and panics if that overflows.
-const LONGEST: Duration = Duration::from_secs(30 * 365 * 24 * 3600);
 
 /// Limits of a server.
 #[derive(Debug, Clone)]

@@ -19,8 +19,8 @@ pub(super) struct RequestTimer<T> {
     has_read: Arc<AtomicBool>,
 }
 
-/// Maximum time of a sleep: 30 years, which can be added to an instant without an overflow.
-const LONGEST: Duration = Duration::from_secs(30 * 365 * 24 * 3600);
+/// Maximum time that is passed to hyper and its timer: 30 years. hyper adds it to an instant, and panics if that overflows.
+pub(super) const LONGEST: Duration = Duration::from_secs(30 * 365 * 24 * 3600);
 
 impl<T> RequestTimer<T> {
     /// Creates the timer of one connection. Each read from its socket must set `has_read`.

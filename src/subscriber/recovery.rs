@@ -7,12 +7,16 @@ use crate::subscriber::Snapshot;
 
 /// A source of snapshots for [`Recover`]: a closure from a gap to a future of an [`Option<Snapshot>`](Snapshot), or of a
 /// `Result` of one, whose error ends the subscriber.
-pub trait Recovery: Send + 'static + sealed::Sealed {
+pub trait Recovery: Send + 'static + sealed::SealedRecovery {
     /// Returns the snapshot for a gap. Called once for a gap that no earlier snapshot replaces, and again after a panic of the
     /// call or of the future.
     #[doc(hidden)]
     fn recover(&mut self, gap: &Gap)
     -> Pin<Box<dyn Future<Output = Result<Option<Snapshot>, SubscriptionEnd>> + Send>>;
+
+    /// Notes that a snapshot is not sent, because one of its events is larger than an endpoint's `max_event`.
+    #[doc(hidden)]
+    fn too_large(&mut self) {}
 }
 
 /// The future of a snapshot. An error ends the subscriber.
@@ -33,9 +37,9 @@ pub(crate) mod sealed {
     use super::{Future, Gap, Snapshot, SubscriptionEnd};
 
     #[expect(unnameable_types, reason = "seals the trait")]
-    pub trait Sealed {}
+    pub trait SealedRecovery {}
 
-    impl<F, R> Sealed for F
+    impl<F, R> SealedRecovery for F
     where
         F: FnMut(&Gap) -> R,
         R: Future<Output: Answer>,

@@ -264,7 +264,7 @@ impl<S> Unpin for ChunkedStream<S> {}
 impl<S: Subscriber> Stream for ChunkedStream<S> {
     type Item = Bytes;
 
-    #[inline]
+    #[inline(always)]
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
         match self.stage {
             Stage::Open => self.poll_events(cx),

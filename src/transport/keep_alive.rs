@@ -1,9 +1,8 @@
 use std::pin::Pin;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::{Context, Poll, Wake, Waker};
+use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
+use super::wake_flag::WakeFlag;
 use crate::time::{Sleep, Timer};
 
 /// The longest silence unless told otherwise: a quarter of the 60 s after which nginx and load balancers give up.
@@ -22,15 +21,8 @@ pub(crate) struct KeepAlive {
     fires: Option<Instant>,
     // What every delivery touches, last, so that its owner can have it beside what else it touches.
     written: bool,
-    /// The waker that the timer calls. `None` before the timer is first polled, and when it is to be polled in any
-    /// case.
-    call: Option<Arc<Call>>,
-}
-
-/// The timer's waker: remembers that it called, and wakes the task.
-struct Call {
-    came: AtomicBool,
-    task: Waker,
+    /// The flag that the timer raises. `None` before the timer is first polled, and when it is to be polled in any case.
+    call: Option<WakeFlag>,
 }
 
 impl KeepAlive {
@@ -68,21 +60,18 @@ impl KeepAlive {
     /// Whether none is due, and the task of `cx` is woken when it may be.
     #[inline]
     pub(crate) fn is_set(&self, cx: &Context<'_>) -> bool {
-        let call = self.call.as_deref();
-        call.is_some_and(|call| call.task.will_wake(cx.waker()) && !call.came.load(Ordering::Relaxed))
+        self.call.as_ref().is_some_and(|call| call.is_for(cx) && !call.is_raised())
     }
 
     /// Asks the timer.
     #[cold]
     fn look(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let call = match self.call.take() {
-            Some(call) if call.task.will_wake(cx.waker()) => call,
-            _ => Arc::new(Call { came: AtomicBool::new(false), task: cx.waker().clone() }),
-        };
+        let call = self.call.take().filter(|call| call.is_for(cx));
+        let call = call.unwrap_or_else(|| WakeFlag::new(cx.waker().clone(), false));
         // Before the timer is asked: a call that comes in between is seen next time.
-        call.came.swap(false, Ordering::AcqRel);
-        self.call = Some(call.clone());
-        let waker = Waker::from(call);
+        call.take();
+        let waker = call.waker();
+        self.call = Some(call);
         let cx = &mut Context::from_waker(&waker);
         match self.fires {
             Some(fired) if self.sleep.as_mut().poll(cx).is_ready() => self.fire(fired, cx),
@@ -138,16 +127,5 @@ impl KeepAlive {
         if let Some(fires) = self.fires {
             self.sleep.as_mut().reset(fires);
         }
-    }
-}
-
-impl Wake for Call {
-    fn wake(self: Arc<Self>) {
-        self.wake_by_ref();
-    }
-
-    fn wake_by_ref(self: &Arc<Self>) {
-        self.came.store(true, Ordering::Release);
-        self.task.wake_by_ref();
     }
 }

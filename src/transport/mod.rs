@@ -66,6 +66,7 @@ pub mod short_poll;
 #[cfg_attr(docsrs, doc(cfg(feature = "sse")))]
 pub mod sse;
 #[cfg(any(feature = "chunked", feature = "sse", feature = "websocket", feature = "http"))]
+#[allow(dead_code, reason = "each part is used by some transports, not by every one")]
 pub(crate) mod wake_flag;
 #[cfg(feature = "websocket")]
 #[cfg_attr(docsrs, doc(cfg(feature = "websocket")))]

@@ -1,32 +1,44 @@
-//! A flag and the task that polls it: which source of wakes had something to say.
+//! A flag that tells a task which of its sources woke it.
 //!
 //! A task is polled for many reasons. A future that depends on a slow or locked source asks it only if the source has
-//! woken the task since the last time. It gives the source the flag's [waker](WakeFlag::waker) in place of its task's, and
-//! asks again when the flag is [raised](WakeFlag::take).
+//! woken the task since the last time: it gives the source the flag's waker in place of its task's, and asks again when
+//! the flag was raised.
 //!
 //! # Promises
 //!
-//! - A wake raises the flag first and wakes the task then, so the poll that follows finds it raised.
-//! - [`take`](WakeFlag::take) sees everything that was done before each wake that it takes. Both sides are swaps: with a
-//!   plain store, a take of the second of two wakes would not see what was done before the first.
-//! - The task never changes. Another task gets another flag, so a poll writes nothing to see that its task is the same.
+//! - A wake raises the flag first and wakes the task then, so the poll that follows finds the flag raised.
+//! - [`take`](WakeFlag::take) sees everything that was done before each wake that it takes. Both sides are swaps: after
+//!   a plain store, the taker of two wakes would see only what was done before the second.
+//! - A flag has one task, which never changes. Another task gets another flag, so a poll compares and writes nothing.
 //!
 //! # Failure
 //!
-//! A flag that is taken before the source is asked loses nothing: a wake in between raises it again. One that is taken
-//! after the source was asked loses the wakes in between.
-
-use std::fmt;
-use std::sync::Arc;
-use std::task::{Context, Wake, Waker};
+//! Take the flag before the source is asked: a wake in between raises it again. If the flag is taken after the source was
+//! asked, a wake in between is lost.
+//!
+//! # Differences from `AtomicWaker`
+//!
+//! An `AtomicWaker` keeps the waker that was registered last, and a wake removes it, so each poll registers again. It does
+//! not tell whether it was woken.
 
 #[cfg(loom)]
 use loom::sync::atomic::{AtomicBool, Ordering};
 #[cfg(not(loom))]
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// Flag that a wake raises, with the task that is woken then.
+use std::fmt;
+use std::sync::Arc;
+use std::task::{Context, Wake, Waker};
+
+/// Flag that a wake raises, and the task that is woken then.
 pub(crate) struct WakeFlag(Arc<State>);
+
+/// A [`WakeFlag`] together with its waker, for sources that are asked often.
+#[derive(Debug)]
+pub(crate) struct FlaggedWaker {
+    flag: WakeFlag,
+    waker: Waker,
+}
 
 struct State {
     is_raised: AtomicBool,
@@ -35,9 +47,9 @@ struct State {
 }
 
 impl WakeFlag {
-    /// Returns a flag for this task that is not raised.
-    pub(crate) fn new(task: Waker) -> Self {
-        Self(Arc::new(State { is_raised: AtomicBool::new(false), task }))
+    /// Returns a flag for this task.
+    pub(crate) fn new(task: Waker, is_raised: bool) -> Self {
+        Self(Arc::new(State { is_raised: AtomicBool::new(is_raised), task }))
     }
 
     /// Returns the waker that raises the flag.
@@ -47,7 +59,7 @@ impl WakeFlag {
 
     /// Returns whether the flag wakes the task of `cx`.
     #[inline]
-    pub(crate) fn wakes(&self, cx: &Context<'_>) -> bool {
+    pub(crate) fn is_for(&self, cx: &Context<'_>) -> bool {
         self.0.task.will_wake(cx.waker())
     }
 
@@ -61,6 +73,59 @@ impl WakeFlag {
     #[inline]
     pub(crate) fn take(&self) -> bool {
         self.is_raised() && self.0.is_raised.swap(false, Ordering::AcqRel)
+    }
+}
+
+impl FlaggedWaker {
+    /// Returns the flag of this task, not raised.
+    pub(crate) fn new(task: Waker) -> Self {
+        Self::of(WakeFlag::new(task, false))
+    }
+
+    fn of(flag: WakeFlag) -> Self {
+        Self { waker: flag.waker(), flag }
+    }
+
+    #[inline]
+    pub(crate) fn is_for(&self, cx: &Context<'_>) -> bool {
+        self.flag.is_for(cx)
+    }
+
+    #[inline]
+    pub(crate) fn take(&self) -> bool {
+        self.flag.take()
+    }
+
+    /// Lowers the flag, or replaces it if it is another task's. Returns whether the sources are to be asked, with the new
+    /// [`waker`](Self::waker): the flag was raised or replaced.
+    #[inline]
+    pub(crate) fn take_for(&mut self, cx: &Context<'_>) -> bool {
+        if self.is_for(cx) { self.take() } else { self.replace(cx) }
+    }
+
+    #[cold]
+    fn replace(&mut self, cx: &Context<'_>) -> bool {
+        *self = Self::new(cx.waker().clone());
+        true
+    }
+
+    /// Returns the waker that raises the flag.
+    #[inline]
+    pub(crate) fn waker(&self) -> &Waker {
+        &self.waker
+    }
+
+    /// Returns a context with the waker that raises the flag.
+    #[inline]
+    pub(crate) fn context(&self) -> Context<'_> {
+        Context::from_waker(&self.waker)
+    }
+}
+
+impl Default for FlaggedWaker {
+    /// Returns a flag of no task that is raised.
+    fn default() -> Self {
+        Self::of(WakeFlag::new(Waker::noop().clone(), true))
     }
 }
 

@@ -9,6 +9,7 @@ mod live_buffer;
 mod notifier;
 mod patterns;
 mod ttl;
+mod wake_flag;
 
 use std::task::{Context, Waker};
 use std::time::Instant;

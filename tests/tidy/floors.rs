@@ -15,7 +15,7 @@ const FLOORS: [(&str, u8); 8] = [
 ];
 
 /// Modules that every adapter may use.
-const GROUND: [&str; 4] = ["object", "reply", "keep_alive", "limit"];
+const GROUND: [&str; 5] = ["object", "reply", "keep_alive", "limit", "wake_flag"];
 
 pub(crate) fn imports_point_down(file: &Source) -> Vec<String> {
     let module = file.module();
@@ -60,8 +60,13 @@ fn level(floor: &str) -> Option<u8> {
     FLOORS.iter().find(|(name, _)| *name == floor).map(|(_, level)| *level)
 }
 
-/// The first two steps, from the crate's root, of every path in the file that begins with `crate` or `super`.
+/// Returns the first two steps, from the crate's root, of every path in the file that begins with `crate` or `super`.
 fn paths(file: &Source) -> Vec<(usize, Vec<&str>)> {
+    long_paths(file, 2)
+}
+
+/// Returns the same paths, each with at most `steps` steps behind `crate` or the last `super`.
+pub(crate) fn long_paths(file: &Source, steps: usize) -> Vec<(usize, Vec<&str>)> {
     let mut found = Vec::new();
     for (at, word) in file.words(|word| matches!(word, "crate" | "super")) {
         let Some(mut rest) = file.code[at + word.len()..].strip_prefix("::") else { continue };
@@ -76,7 +81,7 @@ fn paths(file: &Source) -> Vec<(usize, Vec<&str>)> {
                 rest = further;
             }
         }
-        found.extend(branches(rest, 2).into_iter().map(|tail| (at, [&base[..], &tail[..]].concat())));
+        found.extend(branches(rest, steps).into_iter().map(|tail| (at, [&base[..], &tail[..]].concat())));
     }
     found
 }

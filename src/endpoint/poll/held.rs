@@ -23,8 +23,8 @@ use crate::endpoint::session::MeteredSubscriber;
 use crate::endpoint::session::SessionEnd;
 use crate::endpoint::session::{Order, SessionEntry, SessionGuard};
 use crate::endpoint::shared::Shared;
-use crate::endpoint::stream::flow::{Flow, ReplyFlow};
-use crate::endpoint::stream::live::LiveBody;
+use crate::endpoint::stream::event_stream::{EventStream, ReplyStream};
+use crate::endpoint::stream::live_body::LiveBody;
 #[cfg(feature = "long-poll")]
 use crate::endpoint::time::sleep::WheelSleep;
 use crate::model::Cursor;
@@ -49,7 +49,7 @@ pub(crate) fn short(mut arrival: Arrival, hop: Hop) -> impl Future<Output = Resu
     use crate::transport::short_poll::PollQueue;
 
     async move {
-        let Visitor { guest, attach } = arrival.let_in().await?;
+        let Visitor { guest, attach } = arrival.authorize().await?;
         let Arrival { shared, wanted, .. } = &arrival;
         let mut guard = shared.admit_poll(wanted, guest).await?;
         let mut queue =
@@ -84,7 +84,7 @@ const FIRST_HOLD: Duration = Duration::from_secs(1);
 #[allow(clippy::manual_async_fn, reason = "an async fn keeps each argument twice, for as long as it runs")]
 pub(crate) fn long(mut arrival: Arrival, hop: Hop) -> impl Future<Output = Result<Answer, Refusal>> + Send {
     async move {
-        let Visitor { guest, attach } = arrival.let_in().await?;
+        let Visitor { guest, attach } = arrival.authorize().await?;
         let Arrival { shared, wanted, .. } = &arrival;
         let came = guest.came;
         let guard = shared.admit_poll(wanted, guest).await?;
@@ -155,7 +155,7 @@ impl Shared {
 
 impl Terms {
     fn of(shared: &Shared, wanted: &Wanted, hop: Hop) -> Self {
-        Self { hop, holds: wanted.holds.map(Box::new), applied: wanted.applied(shared.config.max_long_poll_timeout) }
+        Self { hop, holds: wanted.holds.map(Box::new), applied: wanted.applied(shared.config.max_wait()) }
     }
 
     /// Answers a poll that was held and was given this order. `None`: there is to be no reply.
@@ -219,8 +219,8 @@ impl Terms {
     fn watched(&self, guard: SessionGuard, payload: Payload) -> Body {
         let SessionEntry { shared, session, .. } = &**guard.entry();
         // The polls of a poll session share it, and each has a body of its own.
-        let body = SessionGuard::new(shared, session.clone(), shared.runtime.wheel.now(), None);
-        let flow = Flow::Reply(Box::new(ReplyFlow::new(payload.into_parts(), guard)));
+        let body = SessionGuard::outside(shared, session.clone(), shared.runtime.wheel.now(), None);
+        let flow = EventStream::Reply(Box::new(ReplyStream::new(payload.into_parts(), guard)));
         Body::live(LiveBody::new(body, flow, self.hop.clone()))
     }
 }

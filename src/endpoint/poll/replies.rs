@@ -1,7 +1,7 @@
 use bytes::Bytes;
 use http::HeaderValue;
 
-use crate::endpoint::locked::Locked;
+use crate::endpoint::mutex::Mutex;
 use crate::transport::{Reply, Whole};
 
 /// Up to how many bytes, with the longest of cursors, a reply is put into one piece: a copy of so little costs less than
@@ -14,7 +14,7 @@ const PLACES: usize = 16;
 /// The last small replies as they went out: copies, which hold nothing of the source's, of at most 64 KiB together.
 /// Polls at one of their positions get the same bytes, put together once. A reply with a gap is for its client alone.
 #[derive(Debug, Default)]
-pub(crate) struct Replies(Locked<Places>);
+pub(crate) struct Replies(Mutex<Places>);
 
 #[derive(Debug, Default)]
 struct Places {

@@ -2,10 +2,10 @@
 
 pub(crate) mod refusal;
 pub(crate) mod refused;
+#[cfg(feature = "websocket")]
+pub(crate) mod reject_upgrade;
 pub(crate) mod rejects;
 #[cfg(feature = "sse")]
 pub(crate) mod soft_reject;
-#[cfg(feature = "websocket")]
-pub(crate) mod turn_away;
 
 pub use refused::{RefusalCause, Refused};

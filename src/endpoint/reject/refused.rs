@@ -19,8 +19,8 @@ const SHOWN: usize = 128;
 pub enum RefusalCause {
     /// The origin or the host of the request is not allowed: `refused_origin`.
     Origin,
-    /// The publisher rejected the request or the message, or panicked, or an authorization was revoked while a poll was
-    /// held: `refused_publisher`.
+    /// The publisher rejected the request or the message, or panicked, or its answer or snapshot is too large, or an
+    /// authorization was revoked while a poll was held: `refused_publisher`.
     Publisher,
     /// A limit was reached, a call of the publisher took too long, or the endpoint drains: `refused_busy`.
     Busy,

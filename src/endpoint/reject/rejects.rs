@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
-use crate::endpoint::locked::Locked;
+use crate::endpoint::mutex::Mutex;
 use crate::endpoint::shared::Shared;
 use crate::time::Clock;
 
@@ -12,7 +12,7 @@ use crate::time::Clock;
 /// and that keep their connection for the moment that takes. They are no sessions, so they have a limit of their own.
 #[derive(Debug)]
 pub(crate) struct Rejects {
-    roll: Locked<Roll>,
+    roll: Mutex<Roll>,
     max: usize,
     /// After how long one that is still here makes way for another.
     stall: Duration,
@@ -36,7 +36,7 @@ pub(crate) struct Place {
 
 impl Rejects {
     pub(crate) fn new(max: usize, stall: Duration) -> Self {
-        Self { roll: Locked::new(Roll::default()), max, stall }
+        Self { roll: Mutex::new(Roll::default()), max, stall }
     }
 
     /// How many are here, and how many there were.

@@ -14,7 +14,7 @@ use crate::endpoint::request::accept::LinesType;
 use crate::endpoint::response::answer;
 use crate::endpoint::session::FLUSH;
 use crate::endpoint::shared::Shared;
-use crate::endpoint::stream::live::Piece;
+use crate::endpoint::stream::live_body::Piece;
 use crate::time::{Sleep, Timer};
 
 /// The body of a soft reject: one block, and then it breaks off.
@@ -34,7 +34,7 @@ pub(crate) fn later(shared: &Arc<Shared>, retry: Duration, start: Start, version
     let place = Place::take(shared)?;
     let block = crate::transport::sse::sse_retry_block(retry, start.cursor());
     let body = SoftReject { block: Some(block), air: None, shared: shared.clone(), place: Some(place) };
-    Some(answer::dressed_as(Transport::Sse, LinesType::default(), version, Body::soft_reject(body)))
+    Some(answer::ok_response(Transport::Sse, LinesType::default(), version, Body::soft_reject(body)))
 }
 
 impl SoftReject {

@@ -6,8 +6,8 @@ use crate::contract::Transport;
 /// Weights that `Accept` gives to the media types of an endpoint (RFC 9110 §12.5.1).
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct AcceptWeights {
-    /// For each of the kinds of ranges below, its greatest weight in thousandths, plus one. 0: not named.
-    weights: [u16; 6],
+    /// Greatest weight of each of the kinds of ranges below, in thousandths. `None`: not named.
+    weights: [Option<u16>; 6],
     lines: LinesType,
 }
 
@@ -62,11 +62,11 @@ impl AcceptWeights {
             let Some((_, kind, lines)) = RANGES.iter().find(|(known, ..)| name.eq_ignore_ascii_case(known)) else {
                 continue;
             };
-            let weight = 1 + if parameters.is_empty() { FULL } else { weight(parameters) };
+            let weight = if parameters.is_empty() { FULL } else { weight(parameters) };
             let Some(greatest) = self.weights.get_mut(*kind) else { continue };
-            if weight > *greatest {
-                *greatest = weight;
-                if *kind == LINES && weight > 1 {
+            if Some(weight) > *greatest {
+                *greatest = Some(weight);
+                if *kind == LINES && weight > 0 {
                     self.lines = *lines;
                 }
             }
@@ -85,7 +85,7 @@ impl AcceptWeights {
     #[inline]
     pub(crate) fn of(&self, here: Transports) -> Option<Transport> {
         // Most programs that poll send no such header.
-        if self.weights == [0; 6] { None } else { self.choose(here) }
+        if self.weights == [None; 6] { None } else { self.choose(here) }
     }
 
     fn choose(&self, here: Transports) -> Option<Transport> {
@@ -107,9 +107,8 @@ impl AcceptWeights {
     /// Returns the weight of a media type in thousandths: its own, else that of the first range that is named. 0: it is not
     /// acceptable.
     fn weight(&self, kind: usize, ranges: &[usize]) -> u16 {
-        let named = |kind: usize| self.weights.get(kind).copied().filter(|weight| *weight > 0);
-        let weight = named(kind).or_else(|| ranges.iter().find_map(|range| named(*range)));
-        weight.map_or(0, |weight| weight - 1)
+        let named = |kind: usize| self.weights.get(kind).copied().flatten();
+        named(kind).or_else(|| ranges.iter().find_map(|range| named(*range))).unwrap_or(0)
     }
 }
 

@@ -4,27 +4,27 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use crate::endpoint::builder::EndpointBuilder;
 
 impl EndpointBuilder {
-    /// Lets pages of every origin read events, without credentials. Their answers have `Access-Control-Allow-Origin: *`.
-    /// Default: only pages of the endpoint's own host and of [`allow_origin`](Self::allow_origin).
+    /// Allows pages of every origin to read events, without credentials. Their answers have
+    /// `Access-Control-Allow-Origin: *`. Default: only pages of the endpoint's own host and of
+    /// [`allow_origin`](Self::allow_origin).
     ///
-    /// For events that everyone may read. It allows SSE, chunked streams and polls to a page of another origin, and nothing
-    /// else:
+    /// Use it for events that everyone may read. It allows SSE, chunked streams and polls to a page of another origin, and
+    /// nothing else:
     ///
-    /// - **Cookies** do not authorize such a page. A browser gives a page no answer with `*` to a request that it sent
-    ///   credentials with, and the publisher is not shown the `Cookie` header of such a request. Pages of the own host and of
-    ///   `allow_origin` are served with cookies as before.
+    /// - **Cookies** do not authorize such a page. The publisher does not see the `Cookie` header of its requests, and a
+    ///   browser does not show a page an answer with `*` to a request with credentials. Pages of the endpoint's own host and
+    ///   of `allow_origin` are served with cookies as before.
     /// - **Other data of the request** is not removed. The publisher sees an `Authorization` header, and extensions that an
     ///   outer layer set, such as a user that it found by the cookie. A layer around the endpoint sees the `Cookie` header,
-    ///   and so does a handler that calls [`respond`](crate::Endpoint::respond). Do not authorize by these alone.
+    ///   and a handler that calls [`respond`](crate::Endpoint::respond) sees it too. Do not authorize by these alone.
     /// - **POST and WebSocket** of another origin still get 403: a browser sends cookies with both, and makes no preflight
     ///   before a form's POST or a WebSocket.
     /// - **A request without `Origin`** that another site caused, such as one for an image, a script or a link, still gets 403.
     /// - **[`Endpoint::origin_layer`](crate::Endpoint::origin_layer)** does not change.
     ///
     /// Do not use it for a server that only its address protects, on the loopback interface or in a company's network:
-    /// every page that a browser there shows could read its events. [`allowed_hosts`](Self::allowed_hosts) applies as
-    /// before, and is needed against DNS rebinding as before: a page that was bound to the server's address by its name is of
-    /// the own host.
+    /// every page in a browser there could read its events. [`allowed_hosts`](Self::allowed_hosts) applies as before. It is
+    /// still needed against DNS rebinding: a page whose name was bound to the server's address is a page of the own host.
     ///
     /// ```
     /// # fn with(publisher: impl tidings::Publisher) -> tidings::Endpoint {
@@ -36,11 +36,11 @@ impl EndpointBuilder {
         self
     }
 
-    /// Allows pages of other origins that are allowed at all to send this request header, beside `Last-Event-ID`, `Prefer`,
-    /// `Authorization`, `Content-Type`, `Cache-Control` and `If-None-Match`. Call it once for each header.
+    /// Allows pages of other origins to send this request header. Call it once for each header. Default: `Last-Event-ID`,
+    /// `Prefer`, `Authorization`, `Content-Type`, `Cache-Control` and `If-None-Match`, which stay allowed.
     ///
-    /// A name that ends in `*` is a prefix: `HX-*` is every header of htmx. Names have no case. The answer to a preflight
-    /// names those headers that the page asks for and that are allowed.
+    /// It does not allow an origin. A name that ends in `*` is a prefix: `HX-*` is every header of htmx. Names are
+    /// compared without case. The answer to a preflight names the allowed headers that the page asks for.
     ///
     /// ```
     /// # fn with(publisher: impl tidings::Publisher) -> tidings::Endpoint {
@@ -67,7 +67,7 @@ const ALWAYS: &str = "Last-Event-ID, Prefer, Authorization, Content-Type, Cache-
 /// Request header that pages of other origins may send.
 #[derive(Debug, Clone)]
 pub(crate) struct AllowedHeader {
-    /// In lower case.
+    /// Name or prefix, in lower case.
     name: String,
     is_prefix: bool,
 }
@@ -89,8 +89,8 @@ impl AllowedHeader {
     }
 }
 
-/// Returns the request headers to allow in the answer to a preflight with these headers: those that are always allowed, and
-/// of those that the page asks for the ones that are in the list. A prefix cannot be written in the answer.
+/// Returns the request headers to allow in the answer to a preflight with these headers: those that are always allowed,
+/// and those that the page asks for and the list has. A prefix cannot be written in the answer.
 pub(crate) fn allow_headers(allowed: &[AllowedHeader], preflight: &HeaderMap) -> HeaderValue {
     let always = HeaderValue::from_static(ALWAYS);
     if allowed.is_empty() {

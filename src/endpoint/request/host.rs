@@ -88,7 +88,7 @@ pub(crate) fn text<'a>(parts: &'a Parts, head: &Head<'a>) -> Option<&'a str> {
 pub(crate) fn refuse_host(allowed: &[AllowedHost], parts: &Parts) -> Option<Response<Bytes>> {
     let refusal = check(allowed, parts, &Head::of(parts)).err()?;
     let mut response = answer::text(refusal, None);
-    headers::dress(&mut response, None);
+    headers::add_common_headers(&mut response, None);
     Some(response)
 }
 

@@ -8,19 +8,19 @@ use super::host::{self, AllowedHost, HostPort};
 use crate::endpoint::reject::refusal::Refusal;
 use crate::endpoint::reject::refused::shorten;
 
-/// Which pages may use an endpoint. Asked before anything else is done for a request, on every transport.
+/// Rule for the pages that may use an endpoint. It is checked first for each request, on every transport.
 ///
-/// A browser sends a user's cookies along with whatever a foreign page asks for, and to a WebSocket without CORS; so a
-/// page must be one of the endpoint's own, or listed. Origins are compared as what they are made of, never as text.
+/// A browser sends a user's cookies with each request of a foreign page, and opens a WebSocket without CORS. So a page
+/// must be one of the endpoint's own, or listed. Origins are compared by scheme, host and port, never as text.
 #[derive(Debug, Clone)]
 pub(crate) struct OriginRule {
     pub(crate) listed: Vec<AllowedOrigin>,
     /// Whether pages of every origin may read without credentials.
     pub(crate) any: bool,
-    /// Request headers that listed pages may send, beside those that are always allowed.
+    /// Request headers that allowed pages may send, besides those that every allowed page may send.
     pub(crate) headers: Vec<AllowedHeader>,
     pub(crate) absent: bool,
-    /// Empty: any.
+    /// Hosts that the endpoint answers for. Empty: any.
     pub(crate) hosts: Vec<AllowedHost>,
 }
 
@@ -35,7 +35,7 @@ impl Default for OriginRule {
 pub(crate) enum Access {
     /// With the credentials that it came with.
     Full,
-    /// Without cookies: it comes from a page that may read as every page may.
+    /// Without cookies: it comes from a page that has only the access of every page.
     Anonymous,
 }
 
@@ -43,8 +43,8 @@ pub(crate) enum Access {
 pub(crate) const ANY: HeaderValue = HeaderValue::from_static("*");
 
 impl OriginRule {
-    /// Returns the origin to name in CORS headers, if there is one, and whether the request may go on. The page can read
-    /// errors too: without the headers its script sees only that the network failed.
+    /// Returns the origin to name in CORS headers, if there is one, and the access of the request or its refusal. Refusals
+    /// have the headers too: without them a page's script sees only that the network failed.
     pub(crate) fn check(&self, parts: &Parts, head: &Head<'_>) -> (Option<HeaderValue>, Result<Access, Refusal>) {
         let listed = self.listed(head);
         let checked = self.allow(parts, head, listed.is_some());
@@ -79,7 +79,7 @@ impl OriginRule {
     #[cold]
     fn foreign(&self, parts: &Parts, head: &Head<'_>) -> Refusal {
         match head.origin {
-            Line::Once(origin) if self.any => {
+            Line::Once(origin) if self.any && !matches!(head.site, Line::Twice) => {
                 let origin = shorten(&String::from_utf8_lossy(origin.as_bytes())).to_owned();
                 let why = format!("origin {origin:?} may only read here: a POST or a WebSocket needs allow_origin");
                 Refusal::new(StatusCode::FORBIDDEN, why)
@@ -161,8 +161,8 @@ impl<'a> Origin<'a> {
         self.scheme.eq_ignore_ascii_case(other.scheme) && self.at.same_host(other.at) && self.port() == other.port()
     }
 
-    /// Whether it is a web page of this host. Its scheme is not compared, since TLS may end before us; a host without
-    /// a port has the default one of the origin's scheme.
+    /// Returns whether it is the origin of a web page of this host. The scheme is not compared, because a proxy may end
+    /// TLS. A host without a port has the default port of the origin's scheme.
     fn is_at(self, host: HostPort<'_>) -> bool {
         let Some(default) = self.default_port() else {
             return false;
@@ -182,7 +182,7 @@ impl<'a> Origin<'a> {
     }
 }
 
-/// A page's origin that is let in although it is foreign.
+/// Foreign origin of pages that are allowed.
 #[derive(Debug, Clone)]
 pub(crate) struct AllowedOrigin(String);
 

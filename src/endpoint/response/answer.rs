@@ -45,11 +45,11 @@ pub(crate) fn text(refusal: Refusal, cursor: Option<Cursor>) -> Response<Bytes> 
 
 /// Returns the head that a GET of this request would get, and no body.
 pub(crate) fn head(wanted: &Wanted, version: Version) -> Response<Body> {
-    dressed_as(wanted.transport, wanted.lines, version, Body::empty())
+    ok_response(wanted.transport, wanted.lines, version, Body::empty())
 }
 
 /// Returns a 200 with this transport's content type.
-pub(crate) fn dressed_as(transport: Transport, lines: LinesType, version: Version, body: Body) -> Response<Body> {
+pub(crate) fn ok_response(transport: Transport, lines: LinesType, version: Version, body: Body) -> Response<Body> {
     let mut response = Response::new(body);
     let is_stream = matches!(transport, Transport::Sse | Transport::Chunked);
     // The HTTP stack keeps the map for as long as the connection.

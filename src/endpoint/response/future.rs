@@ -11,7 +11,7 @@ use super::answer;
 use super::headers;
 use crate::contract::{Start, Transport};
 use crate::endpoint::body::Body;
-use crate::endpoint::isolate::isolate;
+use crate::endpoint::catch_panic::catch_panic;
 use crate::endpoint::reject::refusal::Refusal;
 use crate::endpoint::reject::refused::{Caller, Refused};
 use crate::endpoint::shared::Shared;
@@ -65,19 +65,19 @@ impl ResponseFuture {
         };
         // The application's code runs in here. Its panic ends this request alone.
         let mut response = loop {
-            match isolate(|| work.as_mut().poll(cx)) {
+            match catch_panic(|| work.as_mut().poll(cx)) {
                 Ok(Poll::Pending) => return Poll::Pending,
                 Ok(Poll::Ready(Ok(Answer::Held(held)))) => *work = held,
                 Ok(Poll::Ready(Ok(Answer::Now(response)))) => break response,
                 Ok(Poll::Ready(Err(refusal))) => break finish.refuse(refusal),
                 Err(_) => {
                     // Its session has left when the refusal is told.
-                    let _ = isolate(|| *work = Box::pin(pending()));
+                    let _ = catch_panic(|| *work = Box::pin(pending()));
                     break finish.refuse(Refusal::failed("publisher panicked"));
                 }
             }
         };
-        headers::dress(&mut response, finish.origin.as_ref());
+        headers::add_common_headers(&mut response, finish.origin.as_ref());
         Poll::Ready(response)
     }
 }

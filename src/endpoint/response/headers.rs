@@ -38,7 +38,7 @@ static REPLIES: LazyLock<[HeaderMap; 2]> = LazyLock::new(|| {
         if is_applied {
             headers.insert(PREFERENCE_APPLIED, HeaderValue::from_static(""));
         }
-        dress_all(&mut headers);
+        insert_common_headers(&mut headers);
         headers.insert(CONTENT_TYPE, JSON);
         headers.insert(TIDINGS_RETRY_MS, HeaderValue::from_static("0"));
         headers
@@ -53,11 +53,11 @@ const X_ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering
 
 /// Puts on what every answer has, errors too: it is in no cache and in no proxy's buffer, it is what its type says,
 /// and it may differ by origin. A listed origin may read it.
-pub(crate) fn dress<B>(response: &mut Response<B>, origin: Option<&HeaderValue>) {
+pub(crate) fn add_common_headers<B>(response: &mut Response<B>, origin: Option<&HeaderValue>) {
     let headers = response.headers_mut();
     // A poll's reply has them from the start.
     if !headers.keys().any(|name| *name == CACHE_CONTROL) {
-        dress_all(headers);
+        insert_common_headers(headers);
     }
     if let Some(origin) = origin {
         headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
@@ -70,7 +70,7 @@ pub(crate) fn dress<B>(response: &mut Response<B>, origin: Option<&HeaderValue>)
 }
 
 /// Adds the headers that every answer has.
-fn dress_all(headers: &mut HeaderMap) {
+fn insert_common_headers(headers: &mut HeaderMap) {
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store, no-transform"));
     // nginx else holds a stream back until it ends.
     headers.insert(X_ACCEL_BUFFERING, HeaderValue::from_static("no"));

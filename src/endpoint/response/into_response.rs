@@ -43,6 +43,6 @@ impl IntoResponse for PublishError {
 
 fn respond(refusal: Refusal) -> Response {
     let mut response = answer::refusal(refusal);
-    headers::dress(&mut response, None);
+    headers::add_common_headers(&mut response, None);
     response.map(axum_core::body::Body::new)
 }

@@ -7,7 +7,7 @@ use atomic_waker::AtomicWaker;
 use http::Version;
 use http::request::Parts;
 
-use crate::endpoint::stream::live::{FIRST_FRAME, MAX_FRAME};
+use crate::endpoint::stream::live_body::{FIRST_FRAME, MAX_FRAME};
 
 const SERVES: u8 = 0;
 const FINISHES: u8 = 1;

@@ -112,7 +112,7 @@ where
                 let refused = Refused::new(RefusalCause::Origin, refusal.text());
                 self.shared.tell(&refused.of_parts(&parts).status_is(refusal.status));
                 let mut refusal = answer::text(refusal, None);
-                headers::dress(&mut refusal, None);
+                headers::add_common_headers(&mut refusal, None);
                 State::Refused { refusal: Some(refusal) }
             }
         };

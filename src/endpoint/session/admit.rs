@@ -3,7 +3,7 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::registry::NoPlace;
+use super::session_table::NoPlace;
 use crate::contract::{Rejection, Transport};
 use crate::endpoint::reject::refusal::Refusal;
 use crate::endpoint::request::negotiate::Wanted;
@@ -29,7 +29,9 @@ pub(crate) struct Guest {
 impl Shared {
     /// A session for a client, with a place in the registry. The publisher knows of it.
     pub(crate) fn admit(self: &Arc<Self>, wanted: &Wanted, guest: Guest) -> Result<SessionGuard, Refusal> {
-        self.unregistered(wanted, guest).join().map_err(|_| self.later())
+        let (came, right) = (guest.came, guest.right);
+        let guard = SessionGuard::joining(self, self.session(wanted, guest), came, right);
+        guard.join().map_err(|_| self.later())
     }
 
     /// Admits a poll. A poll with a name belongs to a run, which it joins or begins; a short poll without a name is no
@@ -56,7 +58,10 @@ impl Shared {
     #[cfg(any(feature = "short-poll", feature = "long-poll"))]
     fn admit_alone(self: &Arc<Self>, wanted: &Wanted, guest: Guest) -> Result<SessionGuard, Refusal> {
         match wanted.transport {
-            Transport::ShortPoll => Ok(self.unregistered(wanted, guest)),
+            Transport::ShortPoll => {
+                let (came, right) = (guest.came, guest.right);
+                Ok(SessionGuard::outside(self, self.session(wanted, guest), came, right))
+            }
             _ => self.admit(wanted, guest),
         }
     }
@@ -70,7 +75,7 @@ impl Shared {
         guest: Guest,
     ) -> Result<SessionGuard, Refusal> {
         loop {
-            let Some(run) = self.registry.run(&label) else {
+            let Some(run) = self.sessions.run(&label) else {
                 match SessionGuard::first_poll(self, self.session(wanted, guest.clone()), guest.came, guest.right)
                     .join()
                 {
@@ -87,7 +92,7 @@ impl Shared {
                 }
                 // Others who share the key and the name must not keep this client out.
                 Err(NoEffect::TooManyPolls) => return self.admit_alone(wanted, guest),
-                Err(NoEffect::Ended) => self.registry.forget(&run),
+                Err(NoEffect::Ended) => self.sessions.forget(&run),
             }
         }
     }
@@ -98,13 +103,8 @@ impl Shared {
         Refusal::of(Rejection::Unauthorized, &self.config.challenge).logged("authorization revoked")
     }
 
-    fn unregistered(self: &Arc<Self>, wanted: &Wanted, guest: Guest) -> SessionGuard {
-        let (came, right) = (guest.came, guest.right);
-        SessionGuard::new(self, self.session(wanted, guest), came, right)
-    }
-
     fn session(&self, wanted: &Wanted, guest: Guest) -> Session {
         let Guest { key, data, topics, .. } = guest;
-        Session::new(self.registry.next_id(), wanted.transport, wanted.name.clone(), key, data, topics)
+        Session::new(self.sessions.next_id(), wanted.transport, wanted.name.clone(), key, data, topics)
     }
 }

@@ -7,15 +7,15 @@ use std::time::Instant;
 use atomic_waker::AtomicWaker;
 
 use super::body_hold::BodyHold;
-use super::lifecycle::{Input, Lifecycle, Phase, SessionKind};
+use super::lifecycle::{Input, Lifecycle, Phase, Registration, SessionKind};
 use super::polls::{PollEntry, Polls};
 use super::track::Track;
 use super::{Session, SessionEnd};
 use crate::contract::{Head, Transport};
-use crate::endpoint::isolate::isolate;
-use crate::endpoint::locked::Locked;
+use crate::endpoint::catch_panic::catch_panic;
+use crate::endpoint::mutex::Mutex;
 use crate::endpoint::shared::Shared;
-use crate::endpoint::stream::flow::Flow;
+use crate::endpoint::stream::event_stream::EventStream;
 use crate::endpoint::time::wheel::Alarm;
 use crate::time::Clock;
 
@@ -35,7 +35,7 @@ pub(crate) struct SessionEntry {
     pub(super) is_read: AtomicBool,
     /// Bits that are read without the lock, and written under it after each input.
     signals: AtomicU8,
-    pub(super) locked: Locked<LockedEntry>,
+    pub(super) locked: Mutex<LockedEntry>,
 }
 
 /// State of a session that is under its lock. No code of the application runs under it.
@@ -44,7 +44,7 @@ pub(crate) struct SessionEntry {
 pub(super) struct LockedEntry {
     /// Source of a body's frames, while the body is not polled though it yielded bytes or is new. A body that its client
     /// does not read is not polled, so the source lies where the driver can drop it.
-    pub(super) stream: Option<Flow>,
+    pub(super) stream: Option<EventStream>,
     pub(super) lifecycle: Lifecycle,
     pub(super) body: BodyHold,
     pub(super) alarm: Alarm,
@@ -64,7 +64,7 @@ const EXPIRES: u8 = 4;
 const NEEDS_DRIVER: u8 = 8;
 
 impl SessionEntry {
-    /// Returns the entry of a session that is not in the table. A poll session has its first `poll`.
+    /// Returns the entry of a session. A poll session has its first `poll`.
     #[inline(always)]
     pub(super) fn new(
         shared: &Arc<Shared>,
@@ -72,6 +72,7 @@ impl SessionEntry {
         begin: Instant,
         expires: Option<Instant>,
         poll: Option<Arc<PollEntry>>,
+        registration: Registration,
     ) -> Self {
         let kind = match session.transport() {
             _ if poll.is_some() => SessionKind::PollSession,
@@ -88,9 +89,9 @@ impl SessionEntry {
             is_poll_session,
             is_read: AtomicBool::new(false),
             signals: AtomicU8::new(if expires.is_some() { EXPIRES } else { 0 }),
-            locked: Locked::new(LockedEntry {
+            locked: Mutex::new(LockedEntry {
                 stream: None,
-                lifecycle: Lifecycle::new(kind, begin, expires),
+                lifecycle: Lifecycle::new(kind, begin, expires, registration),
                 body: BodyHold::default(),
                 alarm: shared.runtime.wheel.alarm(),
                 polls: poll.map(|poll| Box::new(Polls::of(poll))),
@@ -130,6 +131,12 @@ impl SessionEntry {
         signals & (SHUT | EXPIRES) != 0 && (signals & SHUT != 0 || self.revoke_if_expired())
     }
 
+    /// Returns whether the session was shut at the last input. The authorization may have expired since.
+    #[inline]
+    pub(super) fn is_cut_off(&self) -> bool {
+        self.signals.load(Ordering::Acquire) & SHUT != 0
+    }
+
     /// Revokes the session if its authorization has expired, and returns whether it has.
     #[cold]
     fn revoke_if_expired(self: &Arc<Self>) -> bool {
@@ -142,8 +149,10 @@ impl SessionEntry {
     }
 
     /// Returns the end of the authorization, unless the session has ended.
+    #[inline]
     pub(super) fn expires(&self) -> Option<Instant> {
-        self.locked.lock().lifecycle.expires()
+        let expires = self.signals.load(Ordering::Acquire) & EXPIRES != 0;
+        if expires { self.locked.lock().lifecycle.expires() } else { None }
     }
 
     pub(crate) fn phase(&self) -> Phase {
@@ -175,7 +184,7 @@ impl SessionEntry {
         for (is_set, signal) in [
             (lifecycle.phase() != Phase::Open, CHANGED),
             (is_shut, SHUT),
-            (!is_shut && lifecycle.expires().is_some(), EXPIRES),
+            (!is_shut && lifecycle.can_expire(), EXPIRES),
         ] {
             signals |= if is_set { signal } else { 0 };
         }
@@ -198,8 +207,8 @@ impl SessionEntry {
 }
 
 /// Drops values of the application. A panic of their code ends no more than the session.
-pub(crate) fn drop_isolated<T>(value: T) {
-    let _ = isolate(|| drop(value));
+pub(crate) fn drop_catching<T>(value: T) {
+    let _ = catch_panic(|| drop(value));
 }
 
 impl fmt::Debug for SessionEntry {

@@ -3,13 +3,12 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
-use super::actions::NoEffect;
 use super::entry::SessionEntry;
-use super::lifecycle::{Input, Phase};
+use super::lifecycle::{Input, NoEffect, Phase, Registration};
 use super::mend;
 use super::metered::MeteredSubscriber;
 use super::polls::PollEntry;
-use super::registry::NoPlace;
+use super::session_table::NoPlace;
 use super::{Session, SessionEnd};
 use crate::contract::{BoxSubscriber, Start};
 use crate::endpoint::publisher::Accepted;
@@ -39,16 +38,22 @@ pub(crate) enum Order {
 }
 
 impl SessionGuard {
-    /// Returns a session that is not in the table.
+    /// Returns a session that stays outside the table.
     #[inline(always)]
-    pub(crate) fn new(shared: &Arc<Shared>, session: Session, begin: Instant, expires: Option<Instant>) -> Self {
-        Self::of(Arc::new(SessionEntry::new(shared, session, begin, expires, None)), None)
+    pub(crate) fn outside(shared: &Arc<Shared>, session: Session, begin: Instant, expires: Option<Instant>) -> Self {
+        Self::of(Arc::new(SessionEntry::new(shared, session, begin, expires, None, Registration::Outside)), None)
     }
 
-    /// Returns the first poll of a poll session that is not in the table.
+    /// Returns a session that is to [join](Self::join) the table.
+    #[inline(always)]
+    pub(crate) fn joining(shared: &Arc<Shared>, session: Session, begin: Instant, expires: Option<Instant>) -> Self {
+        Self::of(Arc::new(SessionEntry::new(shared, session, begin, expires, None, Registration::Joining)), None)
+    }
+
+    /// Returns the first poll of a poll session that is to [join](Self::join) the table.
     pub(crate) fn first_poll(shared: &Arc<Shared>, session: Session, begin: Instant, expires: Option<Instant>) -> Self {
         let poll = PollEntry::new(session.clone(), expires);
-        let entry = SessionEntry::new(shared, session, begin, None, Some(poll.clone()));
+        let entry = SessionEntry::new(shared, session, begin, None, Some(poll.clone()), Registration::Joining);
         Self::of(Arc::new(entry), Some(poll))
     }
 
@@ -113,14 +118,14 @@ impl SessionGuard {
         }
         // Revokes the session if its authorization has expired.
         self.entry.is_shut();
-        (self.entry.has_signal() && self.heed_signal(cx)) || self.has_poll_expired()
+        (self.entry.has_signal() && self.heed_signal(cx.waker())) || self.has_poll_expired()
     }
 
     /// Starts a driver if one is needed. Returns whether the session is no longer open.
     #[cold]
-    pub(crate) fn heed_signal(&mut self, cx: &Context<'_>) -> bool {
+    pub(crate) fn heed_signal(&mut self, task: &Waker) -> bool {
         // The wake that came with the signal has taken the waker.
-        self.register(cx.waker());
+        self.register(task);
         self.entry.heed_signal()
     }
 

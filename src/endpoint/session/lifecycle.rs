@@ -1,11 +1,21 @@
+mod actions;
+mod input;
+mod phase;
+mod progress;
 #[cfg(test)]
 mod tests;
+mod timers;
 
 use std::time::{Duration, Instant};
 
-use super::actions::{Actions, NoEffect};
-use super::progress::{Checked, WriteProgress};
-use super::timers::{SessionTimer, TimerTable};
+pub(super) use actions::Actions;
+pub(crate) use actions::NoEffect;
+pub(crate) use input::{Input, Timeouts};
+pub(super) use phase::SessionKind;
+pub(crate) use phase::{Phase, Registration};
+use progress::{Checked, WriteProgress};
+use timers::{SessionTimer, TimerTable};
+
 use super::{SessionEnd, SessionState};
 use crate::endpoint::body::BodyError;
 
@@ -37,111 +47,9 @@ pub(super) struct Lifecycle {
     timers: TimerTable,
 }
 
-/// SessionKind of a session, by the means to end it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum SessionKind {
-    /// A body of the HTTP stack, which polls it at any time, or never.
-    Stream,
-    /// A single poll. Its handler is told of the end.
-    Poll,
-    /// A session of many polls, some of them at once. Between two polls it has no task.
-    PollSession,
-    /// A WebSocket. Its task is told of the end.
-    WebSocket,
-}
-
-/// Phase of a session, as its own task sees it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Phase {
-    Open,
-    /// The session ends in order: a stream may yield this many more pieces before its last item.
-    Leaving(u8),
-    /// The last bytes of a stream are on their way. The stream breaks off with this error after that.
-    Flushing(BodyError),
-    /// The stream breaks off with this error when it is polled.
-    Broken(BodyError),
-    /// The authorization is revoked, and the client of a poll or a WebSocket is to be told.
-    Revoked,
-    /// The session is cut off and has left. A body that is still polled breaks off with this error.
-    Cut(BodyError),
-    Over,
-}
-
-/// Relation of a session to the session table and the publisher.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Registration {
-    /// The session is not in the table: it was not admitted yet, or it is the body of a poll's reply.
-    Outside,
-    /// The session is in the table, and `joined` has not returned.
-    Joining,
-    Joined,
-    /// The session ended before `joined` returned. `left` is called after that.
-    EndedWhileJoining,
-    Left,
-}
-
-/// Input of the state machine.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) enum Input {
-    /// The session takes a place in the table, and `joined` is called.
-    Enter,
-    /// The table has no place for the session.
-    NoPlace,
-    /// `joined` has returned.
-    Joined { max_age: Option<Duration> },
-    /// A drain has started, and this session's time comes at this instant.
-    DrainAt(Instant),
-    /// The application disconnects the session, which ends in order.
-    Leave(SessionEnd),
-    /// The authorization ends now.
-    Revoke,
-    /// The session is cut off at once.
-    Cut(SessionEnd),
-    /// The session's task knows why it will have ended.
-    Note(SessionEnd),
-    /// The stream yielded one of its last pieces.
-    Piece,
-    /// The stream yielded its last bytes, and breaks off with this error once they have left.
-    BreakOff(BodyError),
-    /// The body returned its end.
-    Finish,
-    /// The stream yielded bytes, or is new, and no check is due.
-    Watch,
-    /// A further poll of a poll session begins.
-    BeginPoll,
-    /// A poll of a poll session ends.
-    EndPoll,
-    /// A poll session gives way to another session, if it is between two polls.
-    GiveWay,
-    /// The alarm went off. `is_unread`: the stream yielded bytes, or is new, and was not polled since.
-    Alarm { is_unread: bool },
-    /// The session's task has ended the session, which leaves for this reason unless there is another.
-    End(SessionEnd),
-}
-
-/// Times that the state machine depends on.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Timeouts {
-    pub(super) write: Duration,
-    pub(super) poll_session: Duration,
-}
-
 /// Time between a stream's last bytes and its error. An error that follows at once takes the bytes along, on HTTP/1 and on
 /// HTTP/2.
 pub(crate) const FLUSH: Duration = Duration::from_millis(100);
-
-impl Input {
-    /// Returns whether the effect depends on the time. If it does not, any time will do.
-    pub(super) fn depends_on_time(self) -> bool {
-        match self {
-            Self::Joined { max_age } => max_age.is_some(),
-            Self::Leave(_) | Self::Revoke | Self::BreakOff(_) | Self::Watch | Self::EndPoll | Self::Alarm { .. } => {
-                true
-            }
-            _ => false,
-        }
-    }
-}
 
 impl Lifecycle {
     /// Number of ready pieces that a stream yields before its last item: enough for the events that were published before
@@ -151,8 +59,9 @@ impl Lifecycle {
     /// Number of polls of one poll session that may be under way: the tabs of one browser.
     pub(super) const MAX_POLLS: u8 = 16;
 
-    /// Returns a session that is not in the table. A poll session begins with its first poll.
-    pub(super) fn new(kind: SessionKind, begin: Instant, expires: Option<Instant>) -> Self {
+    /// Returns a session that is [outside](Registration::Outside) the table, or [enters](Registration::Joining) it. A poll
+    /// session begins with its first poll.
+    pub(super) fn new(kind: SessionKind, begin: Instant, expires: Option<Instant>, registration: Registration) -> Self {
         let mut timers = TimerTable::new(begin);
         if let Some(at) = expires {
             timers.arm(SessionTimer::Expiry, at);
@@ -160,7 +69,7 @@ impl Lifecycle {
         Self {
             phase: Phase::Open,
             kind,
-            registration: Registration::Outside,
+            registration,
             reason: None,
             polls: u8::from(kind == SessionKind::PollSession),
             stuck: 0,
@@ -169,10 +78,9 @@ impl Lifecycle {
         }
     }
 
-    pub(super) fn handle(&mut self, input: Input, now: Instant, timeouts: Timeouts) -> Actions {
+    pub(super) fn handle(&mut self, input: Input, now: Instant, timeouts: &Timeouts) -> Actions {
         let mut actions = Actions { before: self.state(), ..Actions::default() };
         match input {
-            Input::Enter => self.registration = Registration::Joining,
             Input::NoPlace => self.registration = Registration::Outside,
             Input::Joined { max_age } => self.joined(max_age, now, &mut actions),
             Input::DrainAt(at) => self.drain_at(at),
@@ -205,7 +113,7 @@ impl Lifecycle {
         self.phase == Phase::Open && !self.timers.is_armed(SessionTimer::Drain)
     }
 
-    fn watch(&mut self, now: Instant, timeouts: Timeouts) {
+    fn watch(&mut self, now: Instant, timeouts: &Timeouts) {
         if self.can_watch() {
             self.timers.arm_after(SessionTimer::Check, now, timeouts.write / WriteProgress::CHECKS.into());
         }
@@ -234,7 +142,7 @@ impl Lifecycle {
         }
     }
 
-    fn leave(&mut self, why: SessionEnd, now: Instant, timeouts: Timeouts, actions: &mut Actions) {
+    fn leave(&mut self, why: SessionEnd, now: Instant, timeouts: &Timeouts, actions: &mut Actions) {
         if self.phase != Phase::Open {
             return actions.skip(NoEffect::Ended);
         }
@@ -350,7 +258,7 @@ impl Lifecycle {
         self.timers.disarm(SessionTimer::Silence);
     }
 
-    fn end_poll(&mut self, now: Instant, timeouts: Timeouts, actions: &mut Actions) {
+    fn end_poll(&mut self, now: Instant, timeouts: &Timeouts, actions: &mut Actions) {
         self.polls = self.polls.saturating_sub(1);
         if self.polls > 0 {
             return;
@@ -370,7 +278,7 @@ impl Lifecycle {
         }
     }
 
-    fn alarm_went_off(&mut self, is_unread: bool, now: Instant, timeouts: Timeouts, actions: &mut Actions) {
+    fn alarm_went_off(&mut self, is_unread: bool, now: Instant, timeouts: &Timeouts, actions: &mut Actions) {
         while let Some(timer) = self.take_due(now) {
             match timer {
                 SessionTimer::Expiry => self.revoke(now, actions),
@@ -390,7 +298,7 @@ impl Lifecycle {
         actions.no_effect = None;
     }
 
-    fn check(&mut self, is_unread: bool, now: Instant, timeouts: Timeouts, actions: &mut Actions) {
+    fn check(&mut self, is_unread: bool, now: Instant, timeouts: &Timeouts, actions: &mut Actions) {
         let (checked, fresh) = self.progress.check(&mut self.stuck, is_unread);
         actions.sent += fresh;
         match checked {
@@ -403,7 +311,7 @@ impl Lifecycle {
         }
     }
 
-    fn flushed(&mut self, now: Instant, timeouts: Timeouts, actions: &mut Actions) {
+    fn flushed(&mut self, now: Instant, timeouts: &Timeouts, actions: &mut Actions) {
         if let Phase::Flushing(error) = self.phase {
             self.phase = Phase::Broken(error);
             // The HTTP stack may never poll again.
@@ -423,6 +331,11 @@ impl Lifecycle {
         self.registration == Registration::Joined && matches!(self.kind, SessionKind::Stream | SessionKind::WebSocket)
     }
 
+    /// Returns whether a timer is armed.
+    pub(super) fn has_timer(&self) -> bool {
+        self.timers.is_any_armed()
+    }
+
     /// Returns the time that the alarm is to be set to.
     pub(super) fn alarm(&self) -> Option<Instant> {
         let expires = self.has_expiry_alarm();
@@ -435,6 +348,10 @@ impl Lifecycle {
 
     pub(super) fn begin(&self) -> Instant {
         self.timers.begin()
+    }
+
+    pub(super) fn can_expire(&self) -> bool {
+        self.timers.is_armed(SessionTimer::Expiry)
     }
 
     /// Returns the end of the authorization, unless the session has ended or was revoked before.

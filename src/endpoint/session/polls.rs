@@ -7,9 +7,8 @@ use std::time::Instant;
 use atomic_waker::AtomicWaker;
 
 use super::Session;
-use super::actions::NoEffect;
 use super::entry::SessionEntry;
-use super::lifecycle::Input;
+use super::lifecycle::{Input, NoEffect};
 use crate::endpoint::time::wheel::Wheel;
 use crate::time::Clock;
 
@@ -54,7 +53,7 @@ impl SessionEntry {
     pub(super) fn begin_poll(self: &Arc<Self>, poll: &Arc<PollEntry>) -> Result<(), NoEffect> {
         let now = self.time_of(Input::BeginPoll);
         let mut locked = self.locked.lock();
-        let actions = locked.lifecycle.handle(Input::BeginPoll, now, self.timeouts());
+        let actions = locked.lifecycle.handle(Input::BeginPoll, now, &self.shared.timeouts);
         if let Some(polls) = locked.polls.as_mut().filter(|_| actions.no_effect.is_none()) {
             polls.0.push(poll.clone());
         }
@@ -68,7 +67,7 @@ impl SessionEntry {
         if let Some(polls) = &mut locked.polls {
             polls.0.retain(|other| !Arc::ptr_eq(other, poll));
         }
-        let actions = locked.lifecycle.handle(Input::EndPoll, now, self.timeouts());
+        let actions = locked.lifecycle.handle(Input::EndPoll, now, &self.shared.timeouts);
         self.perform(locked, actions);
     }
 

@@ -13,11 +13,11 @@ use super::upgraded::Io;
 use crate::contract::{BoxSubscriber, Message, Rejection};
 use crate::endpoint::attach::{Arrival, Visitor};
 use crate::endpoint::body::Body;
-use crate::endpoint::isolate::{isolate, isolated};
+use crate::endpoint::catch_panic::{catch_future_panic, catch_panic};
 use crate::endpoint::publisher::Accepted;
 use crate::endpoint::reject::refusal::{Refusal, log_of};
 use crate::endpoint::reject::refused::{RefusalCause, Refused};
-use crate::endpoint::reject::turn_away::turn_away;
+use crate::endpoint::reject::reject_upgrade::reject_upgrade;
 use crate::endpoint::request::SubscribeRequest;
 use crate::endpoint::request::negotiate::Wanted;
 use crate::endpoint::session::SessionEnd;
@@ -50,8 +50,8 @@ impl Shared {
         let version = parts.version;
         let request = wanted.request(parts);
         let mut arrival = Arrival { shared: self.clone(), wanted, request, given };
-        let visitor = match arrival.let_in().await {
-            Err(refusal) if is_page => return turn_away(self, refusal, &arrival.request, handshake, upgrade),
+        let visitor = match arrival.authorize().await {
+            Err(refusal) if is_page => return reject_upgrade(self, refusal, &arrival.request, handshake, upgrade),
             visitor => visitor?,
         };
         let Visitor { guest, attach } = visitor;
@@ -60,7 +60,7 @@ impl Shared {
         let subscriber = guard.subscriber(attach, wanted.start);
         let request = request.of(Some(guard.entry().session.clone()));
         let opening = Opening { upgrade, subscriber, request, subprotocol: handshake.subprotocol, version };
-        let carrier = Carrier { shared: self.clone(), guard, stage: Stage::Opening(Some(opening)), told: None };
+        let carrier = WebSocketTask { shared: self.clone(), guard, stage: Stage::Opening(Some(opening)), told: None };
         self.runtime.spawn(carrier).map_err(|missing| Refusal::internal(missing.as_str()))?;
         Ok(handshake.response())
     }
@@ -69,7 +69,7 @@ impl Shared {
 /// The task of one WebSocket. A panic in the subscriber ends it, and the connection with it.
 // In this order, for the end of an open stage is seldom touched.
 #[repr(C)]
-struct Carrier {
+struct WebSocketTask {
     shared: Arc<Shared>,
     /// Order that the client was given.
     told: Option<Order>,
@@ -92,7 +92,7 @@ struct Opening {
     version: Version,
 }
 
-impl Carrier {
+impl WebSocketTask {
     fn step(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let order = match self.guard.poll_order(cx) {
             Poll::Ready(Order::Cut) => return Poll::Ready(()),
@@ -112,7 +112,7 @@ impl Carrier {
                 Stage::Open(sink) => {
                     if let Some(order) = order.filter(|_| self.told != order) {
                         self.told = Some(order);
-                        see_off(sink, order, self.guard.entry(), cx);
+                        announce_end(sink, order, self.guard.entry(), cx);
                     }
                     let closed = ready!(Pin::new(sink).poll(cx));
                     if closed.cause == CloseCause::Stalled {
@@ -129,7 +129,7 @@ impl Carrier {
     }
 }
 
-impl Carrier {
+impl WebSocketTask {
     #[cold]
     fn tell_violation(&self, code: Option<CloseCode>) {
         let text = "client broke the WebSocket protocol or went over a limit";
@@ -138,12 +138,12 @@ impl Carrier {
     }
 }
 
-impl Future for Carrier {
+impl Future for WebSocketTask {
     type Output = ();
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = self.get_mut();
-        isolate(|| this.step(cx)).unwrap_or_else(|_| {
+        catch_panic(|| this.step(cx)).unwrap_or_else(|_| {
             this.guard.ends(SessionEnd::Panicked);
             Poll::Ready(())
         })
@@ -162,7 +162,12 @@ fn left(cause: CloseCause) -> SessionEnd {
 
 /// Tells a client to go: after what is ready, or with nothing more.
 #[cold]
-fn see_off(sink: &mut WebSocketSink<MeteredSubscriber, Io>, order: Order, entry: &SessionEntry, cx: &mut Context<'_>) {
+fn announce_end(
+    sink: &mut WebSocketSink<MeteredSubscriber, Io>,
+    order: Order,
+    entry: &SessionEntry,
+    cx: &mut Context<'_>,
+) {
     if order == Order::Revoke {
         return sink.close_now(CloseCode::POLICY, "revoked");
     }
@@ -204,7 +209,7 @@ async fn receive(
         false => enter.as_mut().poll(cx).map(Some),
     });
     let Some(_permit) = permit.await else { return Ok(None) };
-    let received = isolated(async { entry.shared.publisher.receive(&request, message).await }).await;
+    let received = catch_future_panic(async { entry.shared.publisher.receive(&request, message).await }).await;
     let received = received.unwrap_or_else(|_| {
         entry.note(SessionEnd::Panicked);
         Err(Rejection::internal("publisher panicked").closing())

@@ -1,11 +1,11 @@
-//! Work in a hub that is several times larger than what one hold may visit: a hold that visits more panics.
+//! Work in a hub that is several times larger than what one hold may go through: a hold of more steps panics.
 
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Waker};
 use std::time::{Duration, Instant};
 
 use super::counted::{MOST, take_record};
-use super::{Hold, STRETCH, count_visits};
+use super::{Hold, STRETCH, count_steps};
 use crate::contract::{Delivery, Start, Subscribe, Subscriber};
 use crate::hub::{LocalHub, LocalHubBuilder, Subscription};
 use crate::model::{Event, Overflow, Retention, Topic};
@@ -77,12 +77,12 @@ fn read(subscription: &mut Subscription) -> usize {
     deliveries.map(events).sum()
 }
 
-/// Runs work that is done in steps: one hold at least visits a whole stretch, so its loop is counted.
+/// Runs work that is done in steps: one hold at least goes through a whole stretch, so its loop is counted.
 fn in_steps<T>(act: impl FnOnce() -> T) -> T {
     take_record();
     let done = act();
     let most = take_record();
-    assert!(most >= STRETCH, "{most} visits at most: a loop is not counted");
+    assert!(most >= STRETCH, "{most} steps at most: a loop is not counted");
     done
 }
 
@@ -92,21 +92,21 @@ fn publish_each(hub: &LocalHub, topics: impl Iterator<Item = u64>) {
 }
 
 #[test]
-#[should_panic = "1025 visits while a lock is held"]
-fn hold_of_more_visits_panics() {
+#[should_panic = "1025 steps while a lock is held"]
+fn hold_of_more_steps_panics() {
     let lock = crate::hub::sync::Mutex::new(());
     let held = lock.lock();
-    count_visits(MOST);
+    count_steps(MOST);
     drop(Hold::begin());
     drop(held);
 }
 
 #[test]
-fn visits_without_a_lock_and_of_another_hold_do_not_count() {
-    count_visits(MOST + 1);
+fn steps_without_a_lock_and_of_another_hold_do_not_count() {
+    count_steps(MOST + 1);
     for _ in 0..2 {
         let hold = Hold::begin();
-        count_visits(MOST);
+        count_steps(MOST);
         drop(hold);
     }
 }

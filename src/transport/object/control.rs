@@ -35,7 +35,7 @@ pub(crate) fn write_bye(retry: Duration, out: &mut BytesMut) {
     out.extend_from_slice(b"}");
 }
 
-/// Appends `{"tidings":"error","code":"busy","message":"busy, come back in 1500 ms","retry_ms":1500}`: the client's message
+/// Appends `{"tidings":"error","code":"busy","message":"busy, retry after 1500 ms","retry_ms":1500}`: the client's message
 /// was rejected. Only `busy` has `retry_ms`.
 #[cfg(feature = "websocket")]
 pub(crate) fn write_error(rejection: &Rejection, out: &mut BytesMut) {

@@ -130,11 +130,10 @@
 //! ```
 
 // `sink` owns the connection, `receive` and `send` are its two directions. The protocol takes and returns bytes: `reader`
-// parses input, `outbox` queues output, `deadlines` has the times. An event wakes the task without setting the flag of
-// `bell`, so that such a wake polls the subscriber only.
+// parses input, `outbox` queues output, `deadlines` has the times. An event wakes the task without setting the wake
+// flag, so that such a wake polls the subscriber only.
 
 mod assembly;
-mod bell;
 mod close;
 mod config;
 mod deadlines;

@@ -32,7 +32,7 @@ impl<S: Subscriber, Io: AsyncRead + AsyncWrite + Unpin> WebSocketSink<S, Io> {
         self.aside.behind = true;
         while self.is_reading() {
             if budget == 0 {
-                self.bell.context().waker().wake_by_ref();
+                self.wake.waker().wake_by_ref();
                 break;
             }
             budget -= 1;
@@ -56,7 +56,7 @@ impl<S: Subscriber, Io: AsyncRead + AsyncWrite + Unpin> WebSocketSink<S, Io> {
     /// held for a client that does not read.
     fn poll_mailbox(&mut self) {
         while !self.outbox.is_answering() {
-            match self.aside.mailbox.poll(&mut self.bell.context()) {
+            match self.aside.mailbox.poll(&mut self.wake.context()) {
                 Poll::Ready(Some(outcome)) => self.answer(outcome),
                 Poll::Ready(None) | Poll::Pending => break,
             }
@@ -81,7 +81,7 @@ impl<S: Subscriber, Io: AsyncRead + AsyncWrite + Unpin> WebSocketSink<S, Io> {
     pub(super) fn resume_mailbox(&self) {
         let mailbox = &self.aside.mailbox;
         if mailbox.is_full() && !mailbox.is_running() && !self.outbox.is_answering() {
-            self.bell.context().waker().wake_by_ref();
+            self.wake.waker().wake_by_ref();
         }
     }
 
@@ -98,7 +98,7 @@ impl<S: Subscriber, Io: AsyncRead + AsyncWrite + Unpin> WebSocketSink<S, Io> {
     }
 
     fn poll_read(&mut self, scratch: &mut [u8], cx: &mut Context<'_>, budget: &mut u32) -> Poll<()> {
-        let read = std::task::ready!(Pin::new(&mut self.io).poll_read(&mut self.bell.context(), scratch));
+        let read = std::task::ready!(Pin::new(&mut self.io).poll_read(&mut self.wake.context(), scratch));
         match read.ok().and_then(|read| scratch.get_mut(..read)) {
             Some([]) | None => self.ended(),
             Some(bytes) => {

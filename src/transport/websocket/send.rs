@@ -41,7 +41,7 @@ impl<S: Subscriber, Io: AsyncRead + AsyncWrite + Unpin> WebSocketSink<S, Io> {
     /// Writes the queue without a poll of the subscriber.
     #[cold]
     pub(super) fn say(&mut self) {
-        if let Poll::Ready(Err(_)) = self.outbox.poll_write(&mut self.io, &mut self.bell.context()) {
+        if let Poll::Ready(Err(_)) = self.outbox.poll_write(&mut self.io, &mut self.wake.context()) {
             self.abandon(CloseCause::Lost);
         }
     }
@@ -61,7 +61,7 @@ impl<S: Subscriber, Io: AsyncRead + AsyncWrite + Unpin> WebSocketSink<S, Io> {
     fn poll_queue(&mut self, cx: &mut Context<'_>, mut more: bool) -> Poll<io::Result<()>> {
         let mut budget = BUDGET;
         loop {
-            ready!(self.outbox.poll_write(&mut self.io, &mut self.bell.context()))?;
+            ready!(self.outbox.poll_write(&mut self.io, &mut self.wake.context()))?;
             if !more || !self.is_open() {
                 break;
             }
@@ -73,7 +73,7 @@ impl<S: Subscriber, Io: AsyncRead + AsyncWrite + Unpin> WebSocketSink<S, Io> {
             more = self.gather(cx, self.config.max_batch_bytes, PIECES).is_ready();
         }
         // A flush is needed for TLS, which may hold bytes that it accepted. A socket does nothing here.
-        ready!(self.outbox.poll_flush(&mut self.io, &mut self.bell.context()))?;
+        ready!(self.outbox.poll_flush(&mut self.io, &mut self.wake.context()))?;
         self.poll_shut()
     }
 
@@ -98,7 +98,7 @@ impl<S: Subscriber, Io: AsyncRead + AsyncWrite + Unpin> WebSocketSink<S, Io> {
             let more = room == 0 || !self.is_open() || self.gather(cx, room, PIECES - 2).is_ready();
             return self.send(cx, more) && self.is_open();
         }
-        match self.outbox.poll_pass(first, &mut self.io, &mut self.bell.context()) {
+        match self.outbox.poll_pass(first, &mut self.io, &mut self.wake.context()) {
             Poll::Ready(Ok(())) => return true,
             Poll::Ready(Err(_)) => self.abandon(CloseCause::Lost),
             Poll::Pending => {}
@@ -155,11 +155,11 @@ impl<S: Subscriber, Io: AsyncRead + AsyncWrite + Unpin> WebSocketSink<S, Io> {
         match self.phase {
             Phase::Finishing => {
                 // The error is ignored: everything is written, and the client may be gone.
-                let _ = ready!(Pin::new(&mut self.io).poll_close(&mut self.bell.context()));
+                let _ = ready!(Pin::new(&mut self.io).poll_close(&mut self.wake.context()));
                 self.phase = Phase::Over;
             }
             Phase::Failing => {
-                ready!(Pin::new(&mut self.io).poll_close(&mut self.bell.context()))?;
+                ready!(Pin::new(&mut self.io).poll_close(&mut self.wake.context()))?;
                 self.phase = Phase::Draining;
             }
             _ => {}

@@ -8,7 +8,6 @@ use std::time::Duration;
 use bytes::BytesMut;
 use futures_io::{AsyncRead, AsyncWrite};
 
-use super::bell::Bell;
 use super::close::of_rejection;
 use super::deadlines::{Deadlines, Due};
 use super::format::MessageAnswer;
@@ -22,6 +21,7 @@ use crate::contract::{Message, Rejection, Subscriber};
 use crate::model::{Cursor, Event};
 use crate::time::Timer;
 use crate::transport::object::{write_bye, write_heartbeat, write_hello};
+use crate::transport::wake_flag::FlaggedWaker;
 
 /// Adapter of a WebSocket: a future that carries a subscriber over a connection and is ready with its [`Closed`].
 ///
@@ -58,7 +58,7 @@ use crate::transport::object::{write_bye, write_heartbeat, write_hello};
 // The fields are in the order in which a delivery touches them, so that they are on the fewest cache lines.
 #[repr(C)]
 pub struct WebSocketSink<S, Io> {
-    pub(super) bell: Bell,
+    pub(super) wake: FlaggedWaker,
     pub(super) subscriber: S,
     pub(super) config: Arc<WebSocketConfig>,
     pub(super) subprotocol: Subprotocol,
@@ -115,7 +115,7 @@ impl<S: Subscriber, Io: AsyncRead + AsyncWrite + Unpin> WebSocketSink<S, Io> {
         let config = config.into();
         Self {
             io,
-            bell: Bell::default(),
+            wake: FlaggedWaker::default(),
             subscriber,
             outbox: Outbox::default(),
             subprotocol: Subprotocol::Raw,
@@ -315,7 +315,7 @@ impl<S: Subscriber, Io: AsyncRead + AsyncWrite + Unpin> WebSocketSink<S, Io> {
             if self.phase == Phase::Over && !self.aside.mailbox.is_running() {
                 return Poll::Ready(self.aside.closed);
             }
-            match self.aside.deadlines.poll(&mut self.bell.context(), &self.config) {
+            match self.aside.deadlines.poll(&mut self.wake.context(), &self.config) {
                 Poll::Ready(due) => self.due(due),
                 Poll::Pending => return Poll::Pending,
             }
@@ -363,7 +363,7 @@ impl<S: Subscriber, Io: AsyncRead + AsyncWrite + Unpin> Future for WebSocketSink
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Closed> {
         let this = self.get_mut();
-        let quiet = !this.bell.has_rung(cx) && this.phase == Phase::Open && this.outbox.is_idle();
+        let quiet = !this.wake.take_for(cx) && this.phase == Phase::Open && this.outbox.is_idle();
         if quiet && this.pass_on(cx) {
             return Poll::Pending;
         }

@@ -11,9 +11,9 @@ use http_body::{Body, Frame};
 use tidings::subscriber::{Delivery, SubscriberExt};
 use tidings::{GapReason, LocalHub, Message, Retention, Subscribe, Topic, Transport};
 
-use crate::mount::sessions::guest::Guest;
-use crate::mount::sessions::house::House;
-use crate::mount::world::{App, To, get, header, pass, request, text};
+use crate::endpoint::sessions::guest::Guest;
+use crate::endpoint::sessions::house::House;
+use crate::endpoint::world::{App, To, get, header, pass, request, text};
 use crate::support::Task;
 
 /// A reader that takes nothing has a place in a log, and no queue: the hub holds what it retains, whoever reads.
@@ -152,7 +152,7 @@ async fn row_16_when_to_come_back_differs_from_client_to_client() {
             let response = get(target).to(&endpoint).await;
             let retry = header(&response, "tidings-retry-ms").to_owned();
             let retry = if retry.is_empty() {
-                let block = crate::mount::world::piece(&mut response.into_body()).await.unwrap().unwrap();
+                let block = crate::endpoint::world::piece(&mut response.into_body()).await.unwrap().unwrap();
                 block.lines().find_map(|line| line.strip_prefix("retry: ")).unwrap().to_owned()
             } else {
                 retry

@@ -1,7 +1,7 @@
 //! Row 2: which hosts an endpoint answers for, against DNS rebinding.
 
 use super::site::Site;
-use crate::mount::world::App;
+use crate::endpoint::world::App;
 
 #[tokio::test]
 async fn row_02_another_host_is_misdirected_whatever_it_says_of_itself() {

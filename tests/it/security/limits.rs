@@ -11,10 +11,10 @@ use std::time::Duration;
 use http::StatusCode;
 
 use super::site::Site;
-use crate::mount::wire::raw::{Frame, Raw, frame};
-use crate::mount::wire::serve_http1;
-use crate::mount::wire::websocket::hello;
-use crate::mount::world::{App, To, get, header, pass, piece, request, text};
+use crate::endpoint::wire::raw::{Frame, Raw, frame};
+use crate::endpoint::wire::serve_http1;
+use crate::endpoint::wire::websocket::hello;
+use crate::endpoint::world::{App, To, get, header, pass, piece, request, text};
 use crate::support::VirtualTimer;
 
 #[tokio::test(start_paused = true)]

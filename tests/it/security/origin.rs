@@ -1,7 +1,7 @@
 //! Row 1: whose pages may use an endpoint (RFC 6454).
 
 use super::site::Site;
-use crate::mount::world::{App, To, text};
+use crate::endpoint::world::{App, To, text};
 
 /// Status for a page that is not allowed; its text is [`why`].
 const FOREIGN: (u16, &str) = (403, "");

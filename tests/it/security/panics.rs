@@ -19,10 +19,10 @@ use tidings::{
 use tokio::task::yield_now;
 
 use super::random::runtime;
-use crate::mount::wire::raw::{Frame, Raw, frame};
-use crate::mount::wire::serve_http1;
-use crate::mount::wire::websocket::hello;
-use crate::mount::world::{App, To, get, header, request, text};
+use crate::endpoint::wire::raw::{Frame, Raw, frame};
+use crate::endpoint::wire::serve_http1;
+use crate::endpoint::wire::websocket::hello;
+use crate::endpoint::world::{App, To, get, header, request, text};
 use crate::support::Task;
 
 /// Every way to go wrong that a client has a part in.

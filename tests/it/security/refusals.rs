@@ -11,12 +11,12 @@ use tokio::task::yield_now;
 
 use super::random::runtime;
 use super::site::Site;
-use crate::mount::sessions::guest::{Guest, settle};
-use crate::mount::wire::raw::{Frame, Raw, frame};
-use crate::mount::wire::serve_http1;
-use crate::mount::wire::websocket::hello;
-use crate::mount::world::{App, To, get, pass, request};
-use crate::snapshot::app::{App as Scores, Hook};
+use crate::endpoint::sessions::guest::{Guest, settle};
+use crate::endpoint::wire::raw::{Frame, Raw, frame};
+use crate::endpoint::wire::serve_http1;
+use crate::endpoint::wire::websocket::hello;
+use crate::endpoint::world::{App, To, get, pass, request};
+use crate::subscriber::app::{App as Scores, Hook};
 
 /// One call of the hook.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -83,7 +83,7 @@ const CASES: [Case; 12] = [
     ("/absent?", &[], RefusalCause::Publisher, 404, "not found"),
     ("/gone?", &[], RefusalCause::Publisher, 410, "gone"),
     ("/panic?", &[], RefusalCause::Publisher, 500, "publisher panicked"),
-    ("/busy?", &[], RefusalCause::Publisher, 503, "busy, come back in 2500 ms"),
+    ("/busy?", &[], RefusalCause::Publisher, 503, "busy, retry after 2500 ms"),
     ("/events?topic=%00&", &[], RefusalCause::Request, 400, "topic: topic name contains a control character"),
     (
         "/events?topic=caf%E9&",
@@ -164,7 +164,7 @@ async fn refusal_of_a_pages_websocket_is_told_with_its_close_code() {
         ("/unauthorized", 1008, "unauthorized"),
         ("/gone", 1008, "gone"),
         ("/broken", 500, "the database's password is hunter2"),
-        ("/busy", 503, "busy, come back in 2500 ms"),
+        ("/busy", 503, "busy, retry after 2500 ms"),
     ] {
         site.ask_by_upgrade(path, &page).await;
         let upgrade = log.one(path);
@@ -190,7 +190,7 @@ async fn refusal_of_a_websocket_message_is_told_with_its_session() {
         ("forbidden", frame(1, b"x"), RefusalCause::Publisher, 1008, "forbidden"),
         ("broken", frame(1, b"x"), RefusalCause::Publisher, 1011, "the database's password is hunter2"),
         ("panic", frame(1, b"x"), RefusalCause::Publisher, 1011, "publisher panicked"),
-        ("busy", frame(1, b"x"), RefusalCause::Publisher, 1013, "busy, come back in 2500 ms"),
+        ("busy", frame(1, b"x"), RefusalCause::Publisher, 1013, "busy, retry after 2500 ms"),
         ("events", big, RefusalCause::Request, 1009, violation),
         ("events", frame(3, b"x"), RefusalCause::Request, 1002, violation),
     ] {

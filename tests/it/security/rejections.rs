@@ -7,10 +7,10 @@ use tidings::stats::EndpointStats;
 use tokio::task::yield_now;
 
 use super::site::Site;
-use crate::mount::wire::raw::{Frame, Raw, frame};
-use crate::mount::wire::serve_http1;
-use crate::mount::wire::websocket::hello;
-use crate::mount::world::{App, To, get, header, pass, piece, request, text};
+use crate::endpoint::wire::raw::{Frame, Raw, frame};
+use crate::endpoint::wire::serve_http1;
+use crate::endpoint::wire::websocket::hello;
+use crate::endpoint::world::{App, To, get, header, pass, piece, request, text};
 use crate::support::VirtualTimer;
 
 /// Paths that the application refuses, with the status and body of the answer, and the reason on a page's WebSocket, if

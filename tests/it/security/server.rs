@@ -15,9 +15,9 @@ use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
-use crate::mount::wire::http2;
-use crate::mount::wire::raw::Raw;
-use crate::mount::world::App;
+use crate::endpoint::wire::http2;
+use crate::endpoint::wire::raw::Raw;
+use crate::endpoint::world::App;
 use crate::server::{router, start};
 use crate::support::VirtualTimer;
 

@@ -3,10 +3,10 @@
 use tidings::Message;
 use tokio::task::yield_now;
 
-use crate::mount::wire::raw::{Frame, Raw, frame};
-use crate::mount::wire::serve_http1;
-use crate::mount::wire::websocket::hello;
-use crate::mount::world::App;
+use crate::endpoint::wire::raw::{Frame, Raw, frame};
+use crate::endpoint::wire::serve_http1;
+use crate::endpoint::wire::websocket::hello;
+use crate::endpoint::world::App;
 
 #[tokio::test]
 async fn row_25_frames_in_the_handshakes_packet_are_read_once_and_in_order() {

@@ -14,11 +14,11 @@ use percent_encoding::percent_decode_str;
 use tidings::{Body, Endpoint, LocalHub, Rejection, SubscribeRequest, Topic};
 use tokio::net::TcpListener;
 
-use crate::mount::wire::http2;
-use crate::mount::wire::raw::{Frame, Raw, frame};
-use crate::mount::wire::serve_http1;
-use crate::mount::wire::websocket::hello;
-use crate::mount::world::App;
+use crate::endpoint::wire::http2;
+use crate::endpoint::wire::raw::{Frame, Raw, frame};
+use crate::endpoint::wire::serve_http1;
+use crate::endpoint::wire::websocket::hello;
+use crate::endpoint::world::App;
 
 type Shared = State<(Endpoint, LocalHub)>;
 

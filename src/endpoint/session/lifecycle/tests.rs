@@ -10,10 +10,14 @@ use super::*;
 
 const TIMEOUTS: Timeouts = Timeouts { write: Duration::from_secs(8), poll_session: Duration::from_secs(50) };
 
+/// Returns a session that enters the table.
+fn entering(kind: SessionKind, begin: Instant, expires: Option<Instant>) -> Lifecycle {
+    Lifecycle::new(kind, begin, expires, Registration::Joining)
+}
+
 /// Returns a session that is in the table.
 fn joined(kind: SessionKind, begin: Instant) -> Lifecycle {
-    let mut session = Lifecycle::new(kind, begin, None);
-    let _ = session.handle(Input::Enter, begin, TIMEOUTS);
-    let _ = session.handle(Input::Joined { max_age: None }, begin, TIMEOUTS);
+    let mut session = entering(kind, begin, None);
+    let _ = session.handle(Input::Joined { max_age: None }, begin, &TIMEOUTS);
     session
 }

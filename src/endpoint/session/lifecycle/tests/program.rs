@@ -61,8 +61,8 @@ struct World {
 impl World {
     fn new(kind: SessionKind, expires: Option<u64>, now: Instant) -> Self {
         let expires = expires.map(|millis| now + Duration::from_millis(millis));
-        let mut world = Self {
-            session: Lifecycle::new(kind, now, expires),
+        Self {
+            session: entering(kind, now, expires),
             now,
             is_run: kind == SessionKind::PollSession,
             polls: 1,
@@ -71,11 +71,8 @@ impl World {
             reason: None,
             was_shut: false,
             ended: false,
-            counted: None,
-        };
-        world.give(Input::Enter);
-        world.counted = Some(SessionState::Open);
-        world
+            counted: Some(SessionState::Open),
+        }
     }
 
     /// Returns whether the caller's own rules allow the input: only polls that began end, for one.
@@ -94,7 +91,7 @@ impl World {
     fn give(&mut self, input: Input) {
         let due = self.session.alarm().is_some_and(|at| at <= self.now);
         let before = self.session.phase();
-        let actions = self.session.handle(input, self.now, TIMEOUTS);
+        let actions = self.session.handle(input, self.now, &TIMEOUTS);
         match input {
             Input::BeginPoll if actions.no_effect.is_none() => self.polls += 1,
             Input::EndPoll => self.polls -= 1,

@@ -18,7 +18,6 @@ const PHASES: [(&str, Phase); 9] = [
 /// at which only this timer is due.
 const TRANSITIONS: &str = "
     input               open    leave   flushE  flushR  brokeE  brokeR  revoked cutS    over
-    Enter               =       =       =       =       =       =       =       =       =
     NoPlace             =       =       =       =       =       =       =       =       =
     Joined              =       =       =       =       =       =       =       =       =
     DrainAt             =       =       =       =       =       =       =       =       =
@@ -62,7 +61,6 @@ const TRANSITIONS: &str = "
 /// called.
 const REGISTRATIONS: &str = "
     input               outside joining joined  ended   left
-    Enter               joining joining joining joining joining
     NoPlace             outside outside outside outside outside
     Joined              =       joined  =       left!   =
     Note                =       =       =       =       =
@@ -130,10 +128,9 @@ fn rows(table: &str) -> Vec<Row<'_>> {
 /// Brings a session into a state by its fields. Returns it with the input that the table names.
 fn state(kind: SessionKind, polls: u8, phase: Phase, registration: Registration, input: &str) -> (Lifecycle, Input) {
     let begin = Instant::now();
-    let mut session = Lifecycle::new(kind, begin, None);
-    (session.polls, session.phase, session.registration) = (polls, phase, registration);
+    let mut session = Lifecycle::new(kind, begin, None, registration);
+    (session.polls, session.phase) = (polls, phase);
     let input = match input {
-        "Enter" => Input::Enter,
         "NoPlace" => Input::NoPlace,
         "Joined" => Input::Joined { max_age: Some(Duration::from_secs(1)) },
         "DrainAt" => Input::DrainAt(begin),
@@ -178,7 +175,7 @@ fn every_input_moves_every_phase_as_the_table_says() {
         for (kind, polls) in kinds {
             for ((name, phase), cell) in PHASES.into_iter().zip(&cells) {
                 let (mut session, input) = state(kind, polls, phase, Registration::Joined, input);
-                let _ = session.handle(input, session.begin(), TIMEOUTS);
+                let _ = session.handle(input, session.begin(), &TIMEOUTS);
                 let expected = if *cell == "=" { phase } else { phase_of(cell) };
                 assert_eq!(session.phase, expected, "{kind:?}, {polls} polls, {name}: {input:?}");
             }
@@ -193,7 +190,7 @@ fn every_input_moves_every_registration_as_the_table_says() {
         for (kind, polls) in kinds {
             for ((name, registration), cell) in REGISTERED.into_iter().zip(&cells) {
                 let (mut session, input) = state(kind, polls, Phase::Open, registration, input);
-                let actions = session.handle(input, session.begin(), TIMEOUTS);
+                let actions = session.handle(input, session.begin(), &TIMEOUTS);
                 let after = cell.trim_end_matches('!');
                 let expected = match after {
                     "=" => registration,
@@ -215,7 +212,7 @@ fn an_ended_session_has_no_timer_in_any_phase() {
             for timer in SessionTimer::ALL {
                 session.timers.arm(timer, session.begin());
             }
-            let _ = session.handle(input, session.begin(), TIMEOUTS);
+            let _ = session.handle(input, session.begin(), &TIMEOUTS);
             assert!(SessionTimer::ALL.iter().all(|&timer| !session.timers.is_armed(timer)), "{name}: {end}");
             assert!(session.is_shut());
         }
@@ -230,7 +227,7 @@ fn revocation_replaces_the_reason_and_no_other_input_does() {
             let first = Some(SessionEnd::Finished);
             session.reason = first;
             let is_shut = session.is_shut();
-            let _ = session.handle(made, session.begin(), TIMEOUTS);
+            let _ = session.handle(made, session.begin(), &TIMEOUTS);
             let revokes = matches!(input, "Revoke" | "@Expiry") && !is_shut;
             let expected = if revokes { Some(SessionEnd::Revoked) } else { first };
             assert_eq!(session.reason, expected, "{name}: {input}");

@@ -1,0 +1,177 @@
+use std::sync::Arc;
+use std::task::Waker;
+
+use crate::contract::Entry;
+use crate::hub::budget::footprint;
+use crate::hub::budget::logs_by_size::FileAt;
+use crate::hub::log::eviction::EVICTED;
+use crate::hub::log::log::{Follower, Log, LogState};
+use crate::hub::log::segment::{Evicted, Segment};
+use crate::hub::log::segment_sizing::SegmentSizing;
+use crate::model::Topic;
+
+/// Number of the hub's events after which an event has its topic filed again, as one in use.
+const FILED_EVERY: u64 = 256;
+
+/// Work that an append leaves for the time after the locks are released.
+#[derive(Debug, Default)]
+pub(crate) struct Appended {
+    pub(crate) wakers: Vec<Option<Waker>>,
+    /// Whether the waiters of the log are to be queued for the notifier.
+    pub(crate) queues: bool,
+    pub(crate) followers: Vec<Option<Follower>>,
+    /// Wakers of the subscriptions whose inboxes were marked, and of the notifier.
+    pub(crate) marked: Vec<Option<Waker>>,
+    pub(crate) subscriptions: u32,
+    pub(crate) idle: bool,
+    /// Evicted segments. Dropped last: the events in them are the user's.
+    pub(crate) evicted: Vec<Evicted>,
+    /// Work of the logs of the patterns that got the event, too.
+    pub(crate) in_patterns: Vec<(Arc<Log>, Self)>,
+}
+
+impl Appended {
+    /// Returns the number of inboxes to mark.
+    #[inline]
+    pub(crate) fn followers(&self) -> usize {
+        self.in_patterns.iter().map(|(_, in_patterns)| in_patterns.followers.len()).sum::<usize>()
+            + self.followers.len()
+    }
+
+    /// Marks the inboxes.
+    #[inline]
+    pub(crate) fn mark(&mut self) {
+        if !self.followers.is_empty() {
+            self.marked.reserve_exact(self.followers.len());
+            self.marked.extend(self.followers.iter().flatten().filter_map(Follower::mark).map(Some));
+        }
+        self.in_patterns.iter_mut().for_each(|(_, in_patterns)| in_patterns.mark());
+    }
+
+    /// Returns whether no work is left.
+    pub(crate) fn is_settled(&self) -> bool {
+        self.wakers.is_empty()
+            && !self.queues
+            && self.followers.is_empty()
+            && self.evicted.is_empty()
+            && !self.idle
+            && self.in_patterns.is_empty()
+    }
+
+    /// Returns the number of subscriptions that follow the topic, by its name or by a pattern.
+    pub(crate) fn subscribers(&self) -> usize {
+        (self.subscriptions + self.in_patterns.iter().map(|(_, in_patterns)| in_patterns.subscriptions).sum::<u32>())
+            as usize
+    }
+}
+
+/// Publishing to the log.
+impl Log {
+    /// Appends an event of this topic. Returns the event if the log was dropped meanwhile, or if its pattern logs were
+    /// found among patterns of another generation. Called under the sequencer. `queues`: a notifier wakes the waiting
+    /// subscriptions.
+    pub(crate) fn append(self: &Arc<Self>, entry: Entry, queues: bool, generation: u64) -> Result<Appended, Entry> {
+        let (Some(mut state), Some(topic)) = (self.live(), self.name.as_topic()) else {
+            return Err(entry);
+        };
+        if self.generation.load() != generation {
+            return Err(entry);
+        }
+        let in_patterns = match state.pattern_logs.is_empty() {
+            true => Vec::new(),
+            false => {
+                let in_patterns = state.put_in_patterns(topic, &entry);
+                self.pattern_log_count.set(state.pattern_logs.len() as u32);
+                in_patterns
+            }
+        };
+        Ok(Appended { in_patterns, ..self.put(&mut state, topic, entry, queues, &mut { EVICTED }) })
+    }
+
+    /// Appends an event of this topic, or of one that the pattern matches. Evicts as far as `left` allows.
+    pub(crate) fn put(
+        self: &Arc<Self>,
+        state: &mut LogState,
+        topic: &Topic,
+        entry: Entry,
+        queues: bool,
+        left: &mut usize,
+    ) -> Appended {
+        let now = entry.at;
+        let is_to_be_filed = state.push(entry, topic, self);
+        let evicted = state.evict(self, now, left);
+        if is_to_be_filed || state.history().held < state.history().filed {
+            state.file(self, FileAt::Last);
+        }
+        let queues = queues && !state.waiters.is_empty();
+        Appended {
+            evicted,
+            wakers: if queues { Vec::new() } else { state.waiters.take() },
+            marked: Vec::new(),
+            queues: queues && !std::mem::replace(&mut state.is_queued, true),
+            followers: state.followers.as_mut().map(|followers| followers.take()).unwrap_or_default(),
+            subscriptions: state.subscriptions,
+            idle: state.is_idle(),
+            in_patterns: Vec::new(),
+        }
+    }
+}
+
+/// Publishing to the log.
+impl LogState {
+    /// Appends an event. Returns whether the log is to be filed again after the eviction.
+    fn push(&mut self, entry: Entry, topic: &Topic, log: &Log) -> bool {
+        let (weight, sequence, is_pattern) = (entry.event.weight(), entry.sequence, self.is_pattern);
+        let history = self.history_mut();
+        let is_filed_late = sequence - history.filed_at >= FILED_EVERY;
+        if is_filed_late {
+            history.filed_at = sequence;
+        }
+        history.bytes += weight;
+        history.held += footprint::event(&entry.event, is_pattern.then_some(topic)) as u64;
+        let is_to_be_filed = match (history.sizing.fit(weight), history.segments.newest()) {
+            (true, Some(sizing)) => {
+                sizing.push(topic, entry);
+                is_filed_late
+            }
+            _ => self.begin(weight, topic, entry, log),
+        };
+        if self.conflates {
+            self.mark_replaced(self.next);
+        }
+        self.next += 1;
+        is_to_be_filed
+    }
+
+    /// Begins a segment with an event. Returns whether the log is to be filed again.
+    fn begin(&mut self, weight: usize, topic: &Topic, entry: Entry, log: &Log) -> bool {
+        let sizing = self.sizing();
+        let history = self.history_mut();
+        if history.segments.is_empty() {
+            history.held += footprint::topic(&log.name) as u64;
+            log.pool.budget.add_topic(footprint::topic(&log.name));
+        }
+        history.sizing = sizing;
+        let places = history.sizing.begin(weight, &log.retention);
+        history.held += Segment::footprint(places) as u64;
+        // Filed before it is charged: a publisher that finds no room finds this log to evict, and waits for its lock.
+        let is_filed = history.filed > 0;
+        if !is_filed {
+            self.file(log, FileAt::Last);
+        }
+        let fresh = Segment::new(topic.clone(), self.next, places, self.is_pattern, log.pool.epoch, &log.pool.budget);
+        fresh.push(topic, entry);
+        if let Some(sizing) = self.history().segments.newest() {
+            sizing.seal(Arc::downgrade(&fresh));
+        }
+        self.history_mut().segments.push(fresh);
+        is_filed
+    }
+
+    /// Returns the sizing of the newest segment.
+    pub(crate) fn sizing(&self) -> SegmentSizing {
+        let mut sizing = self.history().sizing;
+        sizing.is_behind = self.is_lagging();
+        sizing
+    }
+}

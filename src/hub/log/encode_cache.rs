@@ -1,0 +1,259 @@
+use std::ops::Range;
+
+use bytes::{Bytes, BytesMut};
+
+use crate::contract::{Encoder, Format, Run, place};
+use crate::hub::budget::budget::Charge;
+use crate::hub::sync::{Mirror, RwLock, RwLockReadGuard};
+
+/// Number of subscriptions of a topic from which a window also keeps bytes for the readers that are behind.
+const SHARED_FROM: u32 = 16;
+/// Number of bytes of already delivered events that a new window keeps for readers that are a little behind.
+const TAIL: usize = 4 * 1024;
+
+/// Encode-once cache of one segment: for each format one window of contiguous events in one shared `Bytes`.
+///
+/// Subscribers at the same position get slices of the same bytes. A window that ends before the requested events is
+/// replaced by a longer one: the known bytes are copied, and only the new events are encoded. Readers that find their
+/// bytes here do not block each other.
+#[derive(Debug)]
+pub(crate) struct EncodeCache {
+    places: [Place; place::COUNT],
+}
+
+type Place = RwLock<Option<Box<Cached>>>;
+
+#[derive(Debug)]
+struct Cached {
+    window: Window,
+    /// Slice of the reader that filled it: most later readers are at the same position.
+    first: Cut,
+    _charge: Charge,
+}
+
+/// Events to encode: at least the first of a range of written places, otherwise at most `max` bytes.
+pub(crate) struct Events<'a> {
+    pub(crate) run: &'a Run,
+    pub(crate) format: &'a dyn Format,
+    pub(crate) range: Range<u32>,
+    pub(crate) max: usize,
+}
+
+/// Reader for which events are encoded.
+#[derive(Clone, Copy)]
+pub(crate) struct Reading<'a> {
+    pub(crate) room: &'a dyn CacheRoom,
+    /// Number of subscriptions of the log.
+    pub(crate) subscriber_count: &'a Mirror,
+    /// Whether the reader has waited for the events. Others may follow a reader that has just subscribed, as polls do.
+    pub(crate) waited: bool,
+}
+
+/// Source of room for caches.
+pub(crate) trait CacheRoom {
+    /// Makes room for a cache and charges its bytes. Returns `None` if the cache is not to be kept.
+    fn charge(&self, bytes: usize) -> Option<Charge>;
+}
+
+/// Consecutive events of a window: their places, and their bytes.
+#[derive(Debug, Clone)]
+struct Cut {
+    start: u32,
+    end: u32,
+    bytes: Bytes,
+}
+
+#[derive(Debug, Clone)]
+struct Window {
+    /// Place of the first event.
+    start: u32,
+    /// End of each event in `bytes`.
+    ends: Vec<u32>,
+    bytes: Bytes,
+    /// Size of the allocation of the bytes.
+    room: usize,
+}
+
+impl Default for EncodeCache {
+    fn default() -> Self {
+        Self { places: std::array::from_fn(|_| RwLock::new(None)) }
+    }
+}
+
+impl EncodeCache {
+    /// Returns the first events, encoded, and the place after the last of them. Calls `filled` when it has put them
+    /// into the cache.
+    #[inline(always)]
+    pub(crate) fn encode(&self, events: Events<'_>, reading: Reading<'_>, filled: impl FnOnce()) -> (Bytes, u32) {
+        let Some(place) = events.format.slot().and_then(|slot| self.places.get(slot.index())) else {
+            return alone(events);
+        };
+        let cached = place.read();
+        match cached.as_deref() {
+            Some(Cached { first, .. }) if first.is_all(&events.range, events.max) => (first.bytes.clone(), first.end),
+            _ => cut_or_fill(place, cached, events, reading, filled),
+        }
+    }
+
+    /// Empties the cache of every format.
+    pub(crate) fn clear(&self) {
+        for place in &self.places {
+            let cached = place.write().take();
+            drop(cached);
+        }
+    }
+}
+
+/// Encodes events for one reader only.
+#[inline(never)]
+pub(crate) fn alone(events: Events<'_>) -> (Bytes, u32) {
+    let Events { run, format, range, max } = events;
+    let start = range.start;
+    let (bytes, count) = Encoder::encode(run.published(range), format, max);
+    (bytes, start + count)
+}
+
+/// Returns events of the window, for readers that are behind or request less. Otherwise fills the place.
+#[inline(never)]
+fn cut_or_fill(
+    place: &Place,
+    cached: RwLockReadGuard<'_, Option<Box<Cached>>>,
+    events: Events<'_>,
+    reading: Reading<'_>,
+    filled: impl FnOnce(),
+) -> (Bytes, u32) {
+    let window = cached.as_deref().map(|cached| &cached.window);
+    if let Some(window) = window.filter(|window| window.holds(&events.range, events.max)) {
+        return window.cut(&events.range, events.max).taken();
+    }
+    let known = window.cloned();
+    drop(cached);
+    fill(place, known, events, reading, filled)
+}
+
+/// Encodes the events that are not known yet, and keeps them if there is room.
+#[cold]
+fn fill(
+    place: &Place,
+    known: Option<Window>,
+    events: Events<'_>,
+    reading: Reading<'_>,
+    filled: impl FnOnce(),
+) -> (Bytes, u32) {
+    if reading.is_alone() {
+        return alone(events);
+    }
+    let Events { run, format, range, max } = events;
+    // Encoded outside of the lock: a format is the adapter's code. Two threads may do it at once; one result stays.
+    let many = reading.subscriber_count.load() >= SHARED_FROM;
+    let window = Window::grow(known, run, format, range.clone(), max, many);
+    let first = window.cut(&range, max);
+    let taken = first.clone().taken();
+    let Some(_charge) = reading.room.charge(window.footprint()) else {
+        return taken;
+    };
+    let fresh = Box::new(Cached { window, first, _charge });
+    let mut cached = place.write();
+    let longer = cached
+        .as_deref()
+        .is_none_or(|Cached { window: old, .. }| fresh.window.end() > old.end() || fresh.window.start < old.start);
+    let unused = if longer { cached.replace(fresh) } else { Some(fresh) };
+    drop(cached);
+    drop(unused);
+    filled();
+    taken
+}
+
+impl Reading<'_> {
+    /// Returns whether no other reader reads the events.
+    pub(crate) fn is_alone(self) -> bool {
+        self.waited && self.subscriber_count.load() == 1
+    }
+}
+
+impl Cut {
+    /// Returns whether this is all of the range, within `max` bytes.
+    #[inline]
+    fn is_all(&self, range: &Range<u32>, max: usize) -> bool {
+        self.start == range.start && self.end == range.end && self.bytes.len() <= max
+    }
+
+    /// Returns the bytes and the place after the last event.
+    fn taken(self) -> (Bytes, u32) {
+        (self.bytes, self.end)
+    }
+}
+
+impl Window {
+    /// Returns a window that holds the start of the range, with the known bytes copied. For many readers it also keeps
+    /// a few earlier events, for those that are behind.
+    fn grow(known: Option<Self>, run: &Run, format: &dyn Format, range: Range<u32>, max: usize, many: bool) -> Self {
+        let known = known.filter(|known| known.start <= range.start && range.start <= known.end());
+        let Some(known) = known else {
+            return Self::extend(None, run, format, range, max);
+        };
+        let start = if many && known.bytes.len() <= TAIL { known.start } else { range.start };
+        let kept = (known.offset(range.start) - known.offset(start)) as usize;
+        Self::extend(Some(&known), run, format, start..range.end, max.saturating_add(kept))
+    }
+
+    /// Returns the window of the events in `range`, within `max` bytes, with the known bytes copied.
+    fn extend(known: Option<&Self>, run: &Run, format: &dyn Format, range: Range<u32>, max: usize) -> Self {
+        let (mut bytes, mut ends) = (BytesMut::new(), Vec::with_capacity(range.len()));
+        let mut at = range.start;
+        if let Some(known) = known {
+            let from = known.offset(at);
+            let known_ends = known.ends.get((at - known.start) as usize..).unwrap_or_default();
+            bytes.extend_from_slice(&known.bytes[from as usize..]);
+            ends.extend(known_ends.iter().map(|end| end - from));
+            at = known.end();
+        }
+        if bytes.len() <= max {
+            for event in run.published(at..range.end.max(at)) {
+                format.encode(&event, &mut bytes);
+                ends.push(u32::try_from(bytes.len()).unwrap_or(u32::MAX));
+                if bytes.len() > max {
+                    break;
+                }
+            }
+        }
+        Self { start: range.start, ends, room: bytes.capacity(), bytes: bytes.freeze() }
+    }
+
+    /// Returns the size in memory, in a cache.
+    fn footprint(&self) -> usize {
+        size_of::<EncodeCache>() + size_of::<Cached>() + self.room + self.ends.capacity() * size_of::<u32>()
+    }
+
+    /// Returns the place after the last event.
+    fn end(&self) -> u32 {
+        self.start + self.ends.len() as u32
+    }
+
+    /// Returns the offset of the event in a place, at most that of the window's end.
+    fn offset(&self, place: u32) -> u32 {
+        match (place - self.start) as usize {
+            0 => 0,
+            n => self.ends[n - 1],
+        }
+    }
+
+    /// Returns whether the window holds all events of this range that fit.
+    fn holds(&self, range: &Range<u32>, max: usize) -> bool {
+        self.start <= range.start
+            && range.start < self.end()
+            && (range.end <= self.end() || self.bytes.len() - self.offset(range.start) as usize >= max)
+    }
+
+    /// Returns the first events of the range: at least one, otherwise at most `max` bytes.
+    fn cut(&self, range: &Range<u32>, max: usize) -> Cut {
+        let (start, from) = (range.start, self.offset(range.start) as usize);
+        let mut end = range.end.min(self.end());
+        if self.offset(end) as usize - from > max {
+            let ends = &self.ends[(start - self.start) as usize..(end - self.start) as usize];
+            let fit = ends.partition_point(|&end| end as usize - from <= max).max(1);
+            end = start + fit as u32;
+        }
+        Cut { start, end, bytes: self.bytes.slice(from..self.offset(end) as usize) }
+    }
+}

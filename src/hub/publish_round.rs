@@ -1,0 +1,120 @@
+use std::mem::take;
+use std::sync::Arc;
+
+use crate::contract::{Entry, PublishError, Receipt};
+use crate::hub::log::append::Appended;
+use crate::hub::log::log::Log;
+use crate::hub::shared::{Sequencer, Shared};
+use crate::hub::wake::late_marks::Marking;
+use crate::hub::wake::notifier::{NoNotifier, QueuedWaiters};
+use crate::hub::wake::waiters::wake_all;
+use crate::model::Event;
+
+/// Events that are published together, at one time and with one round of wakes.
+pub(crate) struct PublishRound<'a> {
+    shared: &'a Shared,
+    now: u64,
+    /// Whether a notifier wakes the waiting subscriptions.
+    queues: bool,
+}
+
+/// Event in its log, and the work that is left for the time after the sequencer is released.
+pub(crate) struct AppendedEvent {
+    pub(crate) receipt: Receipt,
+    log: Arc<Log>,
+    appended: Appended,
+    /// Whether the inboxes of the followers are marked.
+    is_marked: bool,
+}
+
+impl<'a> PublishRound<'a> {
+    pub(crate) fn new(shared: &'a Shared) -> Self {
+        Self { shared, now: shared.now(), queues: shared.wakes.is_on() }
+    }
+
+    /// Assigns the next sequence to the event, appends it to its log, and marks the inboxes of the followers if they
+    /// are few.
+    pub(crate) fn append(
+        &self,
+        sequencer: &mut Sequencer,
+        log: Arc<Log>,
+        event: Event,
+    ) -> Result<AppendedEvent, PublishError> {
+        let sequence = sequencer.last + 1;
+        let (mut log, mut entry) = (log, Entry { sequence, at: self.now, event });
+        let mut appended = loop {
+            // Before the append: a reader that finds the event, or that it is evicted, finds its topic.
+            self.shared.recent.push(&mut sequencer.block, sequence, log.slot, || self.shared.pool.by_size.topics());
+            match log.append(entry, self.queues, self.shared.registry.generation()) {
+                Ok(appended) => break appended,
+                // Dropped meanwhile, or with pattern logs to be looked up again: the registry does both.
+                Err(back) => entry = back,
+            }
+            let again = log.name.as_topic().and_then(|topic| self.shared.registry.log(topic));
+            log = again.ok_or(PublishError::Closed)?;
+        };
+        sequencer.last = sequence;
+        let is_marked = self.shared.pool.late_marks.are_few(appended.followers());
+        if is_marked {
+            appended.mark();
+        }
+        let receipt = Receipt::new(self.shared.cursor(sequence), appended.subscribers());
+        Ok(AppendedEvent { receipt, log, appended, is_marked })
+    }
+
+    /// Enters the logs whose followers are too many to be marked under the sequencer. Called before the watermark is
+    /// advanced.
+    #[inline]
+    pub(crate) fn enter_unmarked(&self, all: &[AppendedEvent]) -> Option<Marking<'a>> {
+        let unmarked = || all.iter().filter(|in_log| !in_log.is_marked);
+        unmarked().next()?;
+        let in_patterns = unmarked().flat_map(|in_log| in_log.appended.in_patterns.iter().map(|(log, _)| log));
+        let slots = unmarked().map(|in_log| &in_log.log).chain(in_patterns).map(|log| log.slot).collect();
+        Some(self.shared.pool.late_marks.enter(slots))
+    }
+
+    /// Marks the remaining inboxes, wakes the subscriptions, and returns allocations for reuse.
+    pub(crate) fn finish(&self, all: &mut [AppendedEvent], marking: Option<Marking<'_>>) {
+        if let Some(marking) = marking {
+            all.iter_mut().filter(|in_log| !in_log.is_marked).for_each(|in_log| in_log.appended.mark());
+            drop(marking);
+        }
+        if !all.iter().all(|in_log| in_log.appended.is_settled()) {
+            self.settle(all);
+        }
+        if !self.shared.budget.has_room_but_for_others(0) {
+            self.shared.evict_excess();
+        }
+        self.shared.sweep_a_few(self.now);
+    }
+
+    fn settle(&self, all: &mut [AppendedEvent]) {
+        // All logs before any waker is called, which may panic: no other publisher queues the waiters of these logs.
+        for AppendedEvent { log, appended, .. } in all.iter_mut().filter(|in_log| in_log.appended.queues) {
+            match self.shared.wakes.push(Arc::clone(log) as Arc<dyn QueuedWaiters>) {
+                Ok(notifier) => appended.marked.extend(notifier.map(Some)),
+                Err(NoNotifier) => appended.wakers = log.take_queued(),
+            }
+        }
+        let mut in_patterns: Vec<_> =
+            all.iter_mut().flat_map(|in_log| take(&mut in_log.appended.in_patterns)).collect();
+        wake_all(each(all, &mut in_patterns).flat_map(|(_, appended)| [&mut appended.wakers, &mut appended.marked]));
+        for (log, appended) in each(all, &mut in_patterns) {
+            appended.evicted.clear();
+            appended.followers.clear();
+            log.give_back_all(take(&mut appended.wakers), take(&mut appended.followers));
+            if appended.idle {
+                self.shared.registry.release(log);
+            }
+        }
+    }
+}
+
+/// Returns the work of the appends to topics' logs and to patterns' logs.
+fn each<'a>(
+    all: &'a mut [AppendedEvent],
+    in_patterns: &'a mut [(Arc<Log>, Appended)],
+) -> impl Iterator<Item = (&'a Arc<Log>, &'a mut Appended)> {
+    let all = all.iter_mut().map(|AppendedEvent { log, appended, .. }| (&*log, appended));
+    all.chain(in_patterns.iter_mut().map(|(log, appended)| (&*log, appended)))
+}

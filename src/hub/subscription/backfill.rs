@@ -1,0 +1,349 @@
+use std::cmp::{Ordering, Reverse};
+use std::collections::{BTreeMap, BinaryHeap};
+use std::sync::Arc;
+
+use crate::hub::log::seek::StartAt;
+use crate::hub::shared::Shared;
+use crate::hub::subscription::reader::{Lost, Reader};
+use crate::hub::topics::find_topics::MatchedTopic;
+use crate::model::{Cursor, Gap, GapReason, Overflow, Pattern, Topic};
+
+/// Events that a subscription of a pattern reads from the logs of the topics, merged, before it goes on in the
+/// pattern's log: when it starts in the past, and when it has fallen behind. It holds only topics with unread events,
+/// each until it is read.
+#[derive(Debug)]
+pub(crate) struct Backfill {
+    /// Last sequence of the backfill; later events are in the pattern's log.
+    seam: u64,
+    /// Topic with the earliest unread event.
+    first: Option<UnreadTopic>,
+    rest: BinaryHeap<Reverse<UnreadTopic>>,
+    /// Missing events, by the sequence of the last of them.
+    gaps: BTreeMap<u64, Missing>,
+    /// Whether events are gone that were published while the subscription existed.
+    pub(crate) is_behind: bool,
+}
+
+/// Topic with unread events.
+#[derive(Debug)]
+struct UnreadTopic {
+    /// Sequence of its next event, or of an earlier one.
+    head: u64,
+    /// Sequence of the last event of the backfill.
+    last: u64,
+    /// Dense index after that event.
+    end: u64,
+    reader: Reader,
+}
+
+/// Missing events of one topic or of several.
+#[derive(Debug)]
+struct Missing {
+    reason: GapReason,
+    missed: Option<u64>,
+    topic: Option<Topic>,
+}
+
+/// Result of the search for topics.
+struct LookUp {
+    /// Number of events of the backfill.
+    events: u64,
+    /// Sequence up to which topics may have been forgotten: each new topic may seem to be one of them.
+    forgotten: u64,
+    /// Topics that may have lost events. Their last loss is after the seam, so it may be their only one.
+    unsure: Option<Missing>,
+}
+
+impl Backfill {
+    /// Returns an empty backfill: the pattern's log has everything after `seam`.
+    pub(crate) fn none(seam: u64) -> Self {
+        Self { seam, first: None, rest: BinaryHeap::new(), gaps: BTreeMap::new(), is_behind: false }
+    }
+
+    /// Returns the backfill of a subscription that starts in the past, up to `seam`. Also returns a possible gap whose
+    /// position is not known, which is therefore delivered first.
+    pub(crate) fn begin(
+        shared: &Shared,
+        pattern: &Pattern,
+        from: StartAt,
+        seam: u64,
+        overflow: Overflow,
+    ) -> (Self, Option<Gap>) {
+        let mut this = Self::none(seam);
+        let after = from.after();
+        if after.is_some_and(|after| after >= seam) {
+            return (this, None);
+        }
+        let found = this.look_up(shared, pattern, from, GapReason::Evicted, overflow);
+        let unsure = found.unsure.zip(after);
+        (this, unsure.map(|(missing, after)| missing.gap(shared.cursor(after)).gone(shared.cursor(seam))))
+    }
+
+    /// Sets the backfill of a subscription that has read up to `read` and has fallen behind the pattern's log.
+    #[cold]
+    pub(crate) fn catch_up(&mut self, shared: &Shared, pattern: &Pattern, read: u64, lost: &Lost, overflow: Overflow) {
+        // Events that were left out must not be found again: they would make up for missing ones.
+        let after = read.max(self.seam).max(lost.stepped);
+        *self = Self::none(lost.evicted);
+        let found = self.look_up(shared, pattern, StartAt::Live(after), GapReason::Overflow, overflow);
+        // Each of these topics has lost at least one event; those before them may have lost none.
+        let mut certain = self.gaps.split_off(&(found.forgotten + 1));
+        // Some events of the pattern's log are in no topic: they are lost or expired, which cannot be told apart.
+        let is_short = found.events + (certain.len() as u64) < lost.missed;
+        if !is_short {
+            self.gaps.clear();
+        }
+        self.gaps.append(&mut certain);
+        if let Some(missing) = found.unsure.filter(|_| is_short) {
+            self.put_gap(self.seam, missing);
+        }
+        self.is_behind = !self.gaps.is_empty();
+    }
+
+    fn look_up(
+        &mut self,
+        shared: &Shared,
+        pattern: &Pattern,
+        from: StartAt,
+        reason: GapReason,
+        overflow: Overflow,
+    ) -> LookUp {
+        // All events after this that are gone are missed.
+        let after = from.after().unwrap_or(u64::MAX);
+        let (now, seam) = (shared.now(), self.seam);
+        let (mut unread, mut found) = (Vec::new(), LookUp { events: 0, forgotten: 0, unsure: None });
+        let gone = |this: &mut Self, found: &mut LookUp, sequence: u64, topic: Option<Topic>| {
+            let missing = Missing { reason, missed: None, topic };
+            if sequence <= seam {
+                return this.put_gap(sequence, missing);
+            }
+            match &mut found.unsure {
+                Some(other) => other.add(&missing),
+                none => *none = Some(missing),
+            }
+        };
+        let forgotten =
+            shared.registry.find_topics(&shared.recent, pattern, from.after(), seam, |matched| match matched {
+                MatchedTopic::Live(log) => {
+                    let from = log.resolve(from, now);
+                    if overflow == Overflow::Latest {
+                        log.conflate();
+                    }
+                    let mut state = log.present(now);
+                    let (placed, backfilled) = state.place_up_to(seam, from, overflow);
+                    state.backfills += u32::from(placed.head.is_some() && backfilled.is_some());
+                    drop(state);
+                    if let Some(sequence) = placed.gap {
+                        gone(self, &mut found, sequence, log.name.as_topic().cloned());
+                    }
+                    if let (Some(head), Some((last, events))) = (placed.head, backfilled) {
+                        found.events += events;
+                        unread.push(Reverse(UnreadTopic {
+                            head,
+                            last,
+                            end: placed.index + events,
+                            reader: Reader::new(log, &placed),
+                        }));
+                    }
+                }
+                MatchedTopic::Gone(topic, last) if last > after => gone(self, &mut found, last, Some(topic)),
+                MatchedTopic::Gone(..) => {}
+            });
+        if forgotten > after {
+            gone(self, &mut found, forgotten, None);
+        }
+        self.rest = unread.into();
+        LookUp { forgotten, ..found }
+    }
+
+    /// Returns the sequence of the earliest possible event.
+    pub(crate) fn earliest(&self) -> Option<u64> {
+        self.rest.peek().map(|Reverse(unread)| unread.head)
+    }
+
+    /// Returns the sequence of the next event or gap: of the backfill, or of the pattern's log if all of it was read.
+    pub(crate) fn head(&mut self, log: &mut Reader, shared: &Shared, overflow: Overflow) -> Option<u64> {
+        self.find_first(log, shared, overflow);
+        let gap = self.gaps.keys().next().copied();
+        let here = self.first.as_ref().map(|unread| unread.head).into_iter().chain(gap).min();
+        here.or_else(|| log.unread(shared, overflow).map(|unread| unread.first_sequence()))
+    }
+
+    /// Finds the topic with the earliest unread event, and puts it into `first`. `log` is the reader of the pattern's
+    /// log.
+    ///
+    /// The topic stays in place during the look, which asks the clock: that is the user's and may panic.
+    fn find_first(&mut self, log: &mut Reader, shared: &Shared, overflow: Overflow) {
+        self.count(shared);
+        loop {
+            if self.first.is_none() {
+                self.first = self.rest.pop().map(|Reverse(unread)| unread);
+            }
+            let Some(unread) = &mut self.first else {
+                return;
+            };
+            match unread.look(shared, overflow) {
+                Some(Ok(head)) => {
+                    unread.head = head;
+                    match self.rest.peek_mut() {
+                        Some(mut earlier) if earlier.0.head < head => std::mem::swap(&mut earlier.0, unread),
+                        _ => return,
+                    }
+                }
+                Some(Err(lost)) => {
+                    let topic = unread.reader.log.name.as_topic().cloned();
+                    let missing = Missing { reason: GapReason::Overflow, missed: Some(lost.missed), topic };
+                    self.put_gap(lost.evicted, missing);
+                }
+                None => {
+                    log.take_conflated(&mut unread.reader);
+                    self.first.take().into_iter().for_each(|unread| unread.leave(shared));
+                }
+            }
+        }
+    }
+
+    /// Counts the delivered events in the hub, since the topic may be dropped.
+    pub(crate) fn count(&mut self, shared: &Shared) {
+        let events = self.first.as_mut().map_or(0, |unread| unread.reader.uncounted.take());
+        if events > 0 {
+            shared.replayed.add(events);
+        }
+    }
+
+    /// Leaves the topics.
+    pub(crate) fn leave(&mut self, shared: &Shared) {
+        self.count(shared);
+        let rest = self.rest.drain().map(|Reverse(unread)| unread);
+        self.first.take().into_iter().chain(rest).for_each(|unread| unread.leave(shared));
+    }
+
+    /// Returns whether the next delivery is a gap. An event of the same sequence precedes the gap.
+    pub(crate) fn is_at_gap(&self) -> bool {
+        let gap = self.gaps.keys().next();
+        gap.is_some_and(|gap| self.first.as_ref().is_none_or(|unread| *gap < unread.head))
+    }
+
+    /// Returns whether the next events are in the log of a topic.
+    pub(crate) fn has_unread(&self) -> bool {
+        self.first.is_some()
+    }
+
+    /// Returns the reader of the next events, the sequence up to which it is to read, and the index at which it is to
+    /// stop: the highest for the reader of the pattern's log.
+    pub(crate) fn reader<'a>(&'a mut self, log: &'a mut Reader, up_to: u64) -> (&'a mut Reader, u64, u64) {
+        let Some(unread) = &mut self.first else {
+            return (log, up_to, u64::MAX);
+        };
+        let other = self.rest.peek().map_or(u64::MAX, |Reverse(other)| other.head - 1);
+        let gap = self.gaps.keys().next().copied().unwrap_or(u64::MAX);
+        (&mut unread.reader, up_to.min(unread.last).min(other).min(gap), unread.end)
+    }
+
+    /// Takes the next gap, joined with those that follow it up to a sequence without an event between them.
+    pub(crate) fn take_gap(&mut self, shared: &Shared, up_to: u64) -> Option<Gap> {
+        let up_to = self.first.as_ref().map_or(up_to, |unread| up_to.min(unread.head - 1));
+        let (mut sequence, mut missing) = self.gaps.pop_first()?;
+        while let Some(next) = self.gaps.first_entry() {
+            if *next.key() > up_to || next.get().reason != missing.reason {
+                break;
+            }
+            sequence = *next.key();
+            missing.add(&next.remove());
+        }
+        Some(missing.gap(shared.cursor(sequence)))
+    }
+
+    /// Takes the gaps of a backfill that has not begun. Returns the sequence of the last missing event.
+    pub(crate) fn take_gaps(&mut self) -> Option<u64> {
+        std::mem::take(&mut self.gaps).into_keys().next_back()
+    }
+
+    /// Releases the segments.
+    pub(crate) fn release(&mut self) {
+        self.first.iter_mut().for_each(|unread| unread.reader.release());
+        let mut rest = std::mem::take(&mut self.rest).into_vec();
+        rest.iter_mut().for_each(|Reverse(unread)| unread.reader.release());
+        self.rest = rest.into();
+    }
+
+    fn put_gap(&mut self, sequence: u64, missing: Missing) {
+        self.is_behind |= missing.reason == GapReason::Overflow;
+        match self.gaps.get_mut(&sequence) {
+            Some(there) => there.add(&missing),
+            None => {
+                self.gaps.insert(sequence, missing);
+            }
+        }
+    }
+}
+
+impl Drop for UnreadTopic {
+    fn drop(&mut self) {
+        let mut state = self.reader.log.state();
+        state.backfills -= 1;
+        let released = state.release_live();
+        drop(state);
+        drop(released);
+    }
+}
+
+impl UnreadTopic {
+    /// Leaves the topic.
+    fn leave(self, shared: &Shared) {
+        let log = Arc::clone(&self.reader.log);
+        drop(self);
+        if log.state().is_idle() {
+            shared.registry.release(&log);
+        }
+    }
+
+    /// Returns the sequence of the next event, or the loss before it; `None` if there is nothing more.
+    fn look(&mut self, shared: &Shared, overflow: Overflow) -> Option<Result<u64, Lost>> {
+        while self.reader.next < self.end {
+            if let Some(unread) = self.reader.unread_before(self.end, shared, overflow) {
+                return Some(Ok(unread.first_sequence()));
+            }
+            let found = self.reader.log.state().find(self.reader.next, overflow);
+            if let Some(lost) = self.reader.follow(found, self.end, shared) {
+                // Events that are gone after the end of the backfill are not missed here.
+                return Some(Err(Lost { evicted: lost.evicted.min(self.last), ..lost }));
+            }
+        }
+        None
+    }
+}
+
+impl Missing {
+    /// Joins two losses. The reason is that of the first.
+    fn add(&mut self, other: &Self) {
+        self.missed = self.missed.zip(other.missed).map(|(some, more)| some + more);
+        if self.topic != other.topic {
+            self.topic = None;
+        }
+    }
+
+    fn gap(self, cursor: Cursor) -> Gap {
+        Gap { missed: self.missed, topic: self.topic, ..Gap::new(self.reason, cursor) }
+    }
+}
+
+impl Ord for UnreadTopic {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.head.cmp(&other.head)
+    }
+}
+
+impl PartialOrd for UnreadTopic {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for UnreadTopic {
+    fn eq(&self, other: &Self) -> bool {
+        self.head == other.head
+    }
+}
+
+impl Eq for UnreadTopic {}

@@ -1,0 +1,109 @@
+use crate::contract::{SubscribeOptions, SubscriptionEnd};
+use crate::hub::shared::Shared;
+use crate::hub::subscription::backfill::Backfill;
+use crate::hub::subscription::output::Output;
+use crate::hub::subscription::reader::Reader;
+use crate::hub::subscription::taken::Taken;
+use crate::hub::wake::waiters::Ticket;
+use crate::model::{Gap, Overflow};
+
+/// Topic or pattern of a subscription of several.
+#[derive(Debug)]
+pub(crate) struct FollowedLog {
+    pub(crate) reader: Reader,
+    pub(crate) ticket: Ticket,
+    /// Whether it is in the heads, or over: a mark of it is redundant.
+    pub(crate) is_placed: bool,
+    pub(crate) overflow: Overflow,
+    pub(crate) before: Option<Box<Before>>,
+}
+
+/// Deliveries that precede those of the log's reader.
+#[derive(Debug)]
+pub(crate) enum Before {
+    /// Gap that is still to be delivered.
+    Gap(Gap),
+    /// Events of the topics of a pattern.
+    Backfill(Backfill),
+}
+
+impl Before {
+    /// Returns the sequence of the next delivery, here or in the log.
+    #[cold]
+    pub(crate) fn head(
+        &mut self,
+        reader: &mut Reader,
+        shared: &Shared,
+        overflow: Overflow,
+    ) -> Result<Option<u64>, SubscriptionEnd> {
+        match self {
+            Self::Gap(gap) => Ok(Some(gap.cursor.sequence())),
+            Self::Backfill(backfill) => {
+                let head = backfill.head(reader, shared, overflow);
+                match backfill.is_behind && overflow == Overflow::Disconnect {
+                    true => Err(SubscriptionEnd::TooSlow),
+                    false => Ok(head),
+                }
+            }
+        }
+    }
+}
+
+impl FollowedLog {
+    /// Leaves the topic or the pattern. Returns values that the caller drops last.
+    pub(crate) fn leave(&mut self, shared: &Shared) -> impl Sized + use<> {
+        let Self { reader: Reader { log, uncounted, .. }, ticket, .. } = self;
+        shared.leave(log, |state| {
+            uncounted.count(state);
+            state.followers.as_mut().and_then(|slab| slab.cancel(ticket))
+        })
+    }
+
+    pub(crate) fn new(reader: Reader, options: &SubscribeOptions, before: Option<Before>) -> Self {
+        let overflow = options.overflow_of(&reader.log.name);
+        Self { reader, ticket: Ticket::NONE, is_placed: false, overflow, before: before.map(Box::new) }
+    }
+
+    #[inline]
+    pub(crate) fn is_at_gap(&self) -> bool {
+        match self.before.as_deref() {
+            None => false,
+            Some(Before::Gap(_)) => true,
+            Some(Before::Backfill(backfill)) => backfill.is_at_gap(),
+        }
+    }
+
+    /// Takes the next events, up to a sequence. Returns them with their reader, which does not pass them.
+    #[inline(always)]
+    pub(crate) fn take<O: Output>(
+        &mut self,
+        up_to: u64,
+        shared: &Shared,
+        output: O,
+    ) -> Option<(&mut Reader, Taken<O::Events>)> {
+        let overflow = self.overflow;
+        let (reader, up_to, end) = self.reader(up_to);
+        let mut unread = reader.unread_before(end, shared, overflow)?.up_to(up_to)?;
+        if O::OF_ONE_TOPIC {
+            unread = unread.of_one_topic();
+        }
+        let taken = unread.take(output, shared, overflow, false)?;
+        Some((reader, taken))
+    }
+
+    /// Returns whether the next events are in the log of a topic that a pattern matches.
+    #[inline]
+    pub(crate) fn is_replaying(&self) -> bool {
+        matches!(self.before.as_deref(), Some(Before::Backfill(backfill)) if backfill.has_unread())
+    }
+
+    /// Returns the reader of the next events, the sequence up to which it is to read, and the index at which it is to
+    /// stop. The index is the highest if these events are in the log that is followed.
+    #[inline]
+    fn reader(&mut self, up_to: u64) -> (&mut Reader, u64, u64) {
+        match self.before.as_deref_mut() {
+            Some(Before::Backfill(backfill)) => backfill.reader(&mut self.reader, up_to),
+            _ => (&mut self.reader, up_to, u64::MAX),
+        }
+    }
+}

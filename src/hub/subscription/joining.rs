@@ -1,0 +1,111 @@
+use crate::contract::{Start, SubscribeError, SubscribeOptions};
+use crate::hub::log::seek::{StartAt, StartPoint};
+use crate::hub::shared::Shared;
+use crate::hub::subscription::backfill::Backfill;
+use crate::hub::subscription::reader::Reader;
+use crate::model::{Gap, GapReason, Pattern};
+
+/// Logs of a subscription, with its position in each.
+#[derive(Debug, Default)]
+pub(crate) struct JoinedLogs {
+    pub(crate) topics: Vec<(Reader, StartPoint)>,
+    pub(crate) patterns: Vec<(Reader, Backfill)>,
+}
+
+impl JoinedLogs {
+    /// Joins all logs, or those before the first that is refused.
+    pub(crate) fn join(
+        &mut self,
+        shared: &Shared,
+        names: &[Pattern],
+        options: &SubscribeOptions,
+    ) -> Result<Beginning, SubscribeError> {
+        for pattern in names.iter().filter(|name| name.as_topic().is_none()) {
+            let (log, place) = shared.follow(pattern, options.overflow_of(pattern))?;
+            self.patterns.push((Reader::new(log, &place), Backfill::none(0)));
+        }
+        let published = match self.patterns.is_empty() {
+            true => shared.published.load(),
+            // A later event is appended after this, and so to the patterns' logs, too.
+            false => shared.settled(),
+        };
+        let mut beginning = Beginning::new(shared, options.start(), published);
+        let all = beginning.from;
+        let from = |name: &Pattern| options.own_start(name).map_or(all, |own| StartAt::start(own, published));
+        for (name, topic) in names.iter().filter_map(|name| Some((name, name.as_topic()?))) {
+            let (log, placed) = shared.join(topic, from(name), options.overflow_of(name))?;
+            self.topics.push((Reader::new(log, &placed), placed));
+        }
+        for (reader, backfill) in &mut self.patterns {
+            let name = &reader.log.name;
+            let unsure;
+            (*backfill, unsure) = Backfill::begin(shared, name, from(name), published, options.overflow_of(name));
+            reader.skip_to(published);
+            beginning.gap = match (beginning.gap, unsure) {
+                (Some(gap), Some(unsure)) => Some(Gap { gone: unsure.gone, ..gap }),
+                (gap, unsure) => gap.or(unsure),
+            };
+        }
+        if let Some(gap) = beginning.gap.as_mut().filter(|gap| gap.reason == GapReason::Epoch) {
+            let gone = self.take_gaps().map(|sequence| shared.cursor(sequence));
+            gap.gone = gap.gone.or(gone);
+        }
+        Ok(beginning)
+    }
+
+    /// Takes the gaps that are not delivered on their own. Returns the sequence of the last missing event.
+    fn take_gaps(&mut self) -> Option<u64> {
+        let topics = self.topics.iter_mut().filter_map(|(_, placed)| placed.gap.take());
+        topics.chain(self.patterns.iter_mut().filter_map(|(_, backfill)| backfill.take_gaps())).max()
+    }
+
+    fn leave(&self, shared: &Shared) {
+        let topics = self.topics.iter().map(|(reader, _)| reader);
+        let all = topics.chain(self.patterns.iter().map(|(reader, _)| reader));
+        let _gone: Vec<_> = all.map(|reader| shared.leave(&reader.log, |_| None::<()>)).collect();
+    }
+}
+
+/// Logs that a subscription has joined while it is created. Dropping it leaves them: a later name is refused, or the
+/// clock or the drop of an event panics.
+pub(crate) struct Joining<'a> {
+    pub(crate) shared: &'a Shared,
+    pub(crate) joined: JoinedLogs,
+}
+
+impl Drop for Joining<'_> {
+    fn drop(&mut self) {
+        self.joined.leave(self.shared);
+    }
+}
+
+/// Start of a subscription in the hub's order.
+pub(crate) struct Beginning {
+    pub(crate) from: StartAt,
+    /// Sequence up to which no event is to be delivered.
+    pub(crate) sequence: u64,
+    pub(crate) gap: Option<Gap>,
+}
+
+impl Beginning {
+    /// Returns the start of a subscription. `published` is the present watermark.
+    pub(crate) fn new(shared: &Shared, start: Start, published: u64) -> Self {
+        let (from, sequence, reason) = match start {
+            Start::Now | Start::Oldest | Start::Last(_) => (StartAt::start(start, published), published, None),
+            Start::Unreadable => (StartAt::Live(published), published, Some(GapReason::Invalid)),
+            Start::After(cursor) => {
+                let (epoch, sequence) = (cursor.epoch(), cursor.sequence());
+                let known = || sequence <= published || sequence <= shared.settled();
+                if epoch != shared.epoch {
+                    // With all retained events. The others belong to this one gap.
+                    (StartAt::After(0), 0, Some(GapReason::Epoch))
+                } else if cursor.tag().is_some() || !known() {
+                    (StartAt::Live(published), published, Some(GapReason::Invalid))
+                } else {
+                    (StartAt::After(sequence), sequence, None)
+                }
+            }
+        };
+        Self { from, sequence, gap: reason.map(|reason| Gap::new(reason, shared.cursor(sequence))) }
+    }
+}

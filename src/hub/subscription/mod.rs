@@ -1,0 +1,15 @@
+//! Subscriptions: the read path, from segments to deliveries.
+
+pub(crate) mod backfill;
+pub(crate) mod delivery_filter;
+pub(crate) mod followed;
+pub(crate) mod joining;
+pub(crate) mod multi_topic;
+pub(crate) mod narrowed;
+pub(crate) mod output;
+pub(crate) mod reader;
+pub(crate) mod segment_slice;
+pub(crate) mod single_topic;
+#[expect(clippy::module_inception, reason = "the type gives the folder its name")]
+pub(crate) mod subscription;
+pub(crate) mod taken;

@@ -1,0 +1,318 @@
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use crate::contract::{SubscribeOptions, SubscriptionEnd};
+use crate::hub::log::log::Follower;
+use crate::hub::log::seek::Found;
+use crate::hub::shared::Shared;
+use crate::hub::subscription::followed::{Before, FollowedLog};
+use crate::hub::subscription::joining::JoinedLogs;
+use crate::hub::subscription::output::Output;
+use crate::hub::wake::inbox::Inbox;
+use crate::hub::wake::waiters::Waiters;
+use crate::model::{Gap, GapReason, Overflow, Pattern};
+
+/// Subscription of several topics, or of patterns, merged by sequence up to the watermark.
+///
+/// A pattern is treated as a topic: its [log](crate::hub::log::pattern_log) has the events of all topics that match. No
+/// event is in two of the logs, since names that another pattern covers are left out.
+///
+/// Each topic is in one of four states: to be looked at (`marked`), with events to read (`heads`), registered (its log
+/// holds the inbox), or over. The watermark is loaded before the inbox is taken, so a registered topic has no unread
+/// event up to the watermark, now or later. An event after the watermark stays in `heads` until all events up to it are
+/// delivered and another watermark is loaded. Nothing is therefore delivered out of order, and the cursor is never
+/// ahead of the delivered events.
+#[derive(Debug)]
+pub(crate) struct MultiTopic {
+    inbox: Arc<Inbox>,
+    topics: Box<[FollowedLog]>,
+    marked: Vec<u32>,
+    /// Sequence of the next delivery of a topic, and its key.
+    heads: BinaryHeap<Reverse<(u64, u32)>>,
+    /// Number of topics that are over.
+    over: usize,
+    /// Watermark. Unread events up to it are in `heads`, or in topics that are to be looked at.
+    seen: u64,
+    pub(crate) sequence: u64,
+    ended: Option<SubscriptionEnd>,
+}
+
+/// Next delivery in the merged order. Its topic is taken out of `heads`; the caller puts it into `marked`.
+enum NextRead {
+    /// Events of one topic, up to the sequence.
+    Events {
+        key: u32,
+        up_to: u64,
+    },
+    /// Gap of a topic, with those that follow it up to the sequence.
+    Gap {
+        key: u32,
+        up_to: u64,
+    },
+    End(SubscriptionEnd),
+}
+
+impl MultiTopic {
+    /// Returns a subscription of these topics from their positions on, and of these patterns with their backfills,
+    /// after `sequence`.
+    pub(crate) fn new(shared: &Shared, joined: JoinedLogs, sequence: u64, options: &SubscribeOptions) -> Self {
+        let heads = joined.topics.iter().filter_map(|(_, placed)| placed.head);
+        let earliest = heads.chain(joined.patterns.iter().filter_map(|(_, backfill)| backfill.earliest())).min();
+        let topics = joined.topics.into_iter().map(|(reader, placed)| {
+            let gap = placed.gap.map(|sequence| reader.log.gap(GapReason::Evicted, shared.cursor(sequence)));
+            FollowedLog::new(reader, options, gap.map(Before::Gap))
+        });
+        let patterns = joined.patterns.into_iter();
+        let patterns =
+            patterns.map(|(reader, backfill)| FollowedLog::new(reader, options, Some(Before::Backfill(backfill))));
+        let topics: Box<[_]> = topics.chain(patterns).collect();
+        Self {
+            inbox: Arc::default(),
+            marked: (0..topics.len() as u32).collect(),
+            heads: BinaryHeap::with_capacity(topics.len()),
+            topics,
+            over: 0,
+            seen: 0,
+            sequence: earliest.map_or(sequence, |head| sequence.min(head - 1)),
+            ended: None,
+        }
+    }
+
+    /// Returns the topics and patterns.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &Pattern> {
+        self.topics.iter().map(|followed| &followed.reader.log.name)
+    }
+
+    #[inline(never)]
+    pub(crate) fn poll<O: Output>(&mut self, shared: &Shared, cx: &mut Context<'_>, output: O) -> Poll<O::Delivery> {
+        loop {
+            match std::task::ready!(self.poll_order(shared, cx)) {
+                NextRead::Events { key, up_to } => {
+                    self.marked.push(key);
+                    let followed = &mut self.topics[key as usize];
+                    let (others, is_replaying) = (self.heads.len(), followed.is_replaying());
+                    let Some((reader, first)) = followed.take(up_to, shared, output) else {
+                        continue;
+                    };
+                    // The shared bytes of a single topic are delivered as they are.
+                    let is_alone = others == 0 && !is_replaying && first.filtered.is_none();
+                    self.sequence = first.sequence;
+                    let first = reader.pass::<O>(first, shared);
+                    let events = match is_alone {
+                        true => first,
+                        false => output.join(first, 1 + others, |output| self.read_more(shared, output)),
+                    };
+                    return Poll::Ready(O::events(events));
+                }
+                NextRead::Gap { key, up_to } => {
+                    if let Some(gap) = self.take_gap(shared, key, up_to) {
+                        return Poll::Ready(O::gap(gap));
+                    }
+                }
+                NextRead::End(end) => return Poll::Ready(O::end(end)),
+            }
+        }
+    }
+
+    /// Reads the next events if no gap precedes them and they fit into the rest of a delivery.
+    #[inline(always)]
+    fn read_more<O: Output>(&mut self, shared: &Shared, output: O) -> Option<O::Events> {
+        loop {
+            let (key, up_to) = match self.order(shared) {
+                Ok(NextRead::Events { key, up_to }) => (key, up_to),
+                Ok(NextRead::Gap { key, .. }) => {
+                    self.marked.push(key);
+                    return None;
+                }
+                Ok(NextRead::End(_)) | Err(_) => return None,
+            };
+            self.marked.push(key);
+            let Some((reader, taken)) = self.topics[key as usize].take(up_to, shared, output) else {
+                continue;
+            };
+            if !output.fits(&taken.events) {
+                return None;
+            }
+            self.sequence = taken.sequence;
+            return Some(reader.pass::<O>(taken, shared));
+        }
+    }
+
+    /// Returns the next delivery, or registers the waker.
+    fn poll_order(&mut self, shared: &Shared, cx: &mut Context<'_>) -> Poll<NextRead> {
+        loop {
+            match self.order(shared) {
+                Ok(next) => return Poll::Ready(next),
+                Err(published) => {
+                    if self.inbox.park(cx.waker().clone()) {
+                        self.sequence = self.sequence.max(published);
+                        return Poll::Pending;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Returns the next delivery; if there is none, the watermark up to which that holds.
+    fn order(&mut self, shared: &Shared) -> Result<NextRead, u64> {
+        let mut is_fresh = false;
+        loop {
+            while let Some(&key) = self.marked.last() {
+                self.look(key, shared);
+                // After the look, which asks the clock: that may panic.
+                self.marked.pop();
+            }
+            if let Some(end) = self.ended {
+                return Ok(NextRead::End(end));
+            }
+            self.seen = match self.heads.peek() {
+                Some(&Reverse((head, key))) if head <= self.seen => return Ok(self.turn(key)),
+                // The event is in its log, but the watermark is not past it yet.
+                Some(_) if is_fresh => shared.settled(),
+                None if is_fresh && self.over == self.topics.len() => {
+                    self.ended = Some(SubscriptionEnd::Closed);
+                    continue;
+                }
+                None if is_fresh => return Err(self.seen),
+                _ => shared.published.load(),
+            };
+            is_fresh = true;
+            self.take_marked(shared);
+        }
+    }
+
+    /// Takes the keys of topics that may have events to read. Called after the watermark is loaded, so that each event
+    /// up to it is found here.
+    #[inline(always)]
+    fn take_marked(&mut self, shared: &Shared) {
+        if shared.pool.late_marks.is_on() {
+            return self.take_late(shared);
+        }
+        self.inbox.take(&mut self.marked);
+    }
+
+    /// Takes the keys of topics whose followers are about to be marked, too.
+    #[cold]
+    #[inline(never)]
+    fn take_late(&mut self, shared: &Shared) {
+        let all = shared.pool.late_marks.current();
+        let is_late = |slot: &u32| all.iter().any(|slots| slots.binary_search(slot).is_ok());
+        self.inbox.take(&mut self.marked);
+        let late = (0..).zip(&self.topics).filter(|(_, followed)| is_late(&followed.reader.log.slot));
+        self.marked.extend(late.map(|(key, _)| key));
+    }
+
+    /// Takes the topic that is first in `heads`.
+    fn turn(&mut self, key: u32) -> NextRead {
+        self.heads.pop();
+        self.topics[key as usize].is_placed = false;
+        let other = self.heads.peek().map_or(u64::MAX, |&Reverse((head, _))| head - 1);
+        let up_to = other.min(self.seen);
+        match self.topics[key as usize].is_at_gap() {
+            true => NextRead::Gap { key, up_to },
+            false => NextRead::Events { key, up_to },
+        }
+    }
+
+    /// Looks at a topic that may have events to read. Puts it into `heads`, registers for its next event, or counts it
+    /// as over.
+    fn look(&mut self, key: u32, shared: &Shared) {
+        let FollowedLog { reader, ticket, is_placed, overflow, before } = &mut self.topics[key as usize];
+        if *is_placed {
+            // The mark was late.
+            return;
+        }
+        let overflow = *overflow;
+        loop {
+            let head = match before.as_deref_mut() {
+                None => reader.unread(shared, overflow).map(|unread| unread.first_sequence()),
+                Some(before) => match before.head(reader, shared, overflow) {
+                    Ok(head) => head,
+                    Err(end) => {
+                        self.ended = Some(end);
+                        return;
+                    }
+                },
+            };
+            if let Some(head) = head {
+                self.heads.push(Reverse((head, key)));
+                *is_placed = true;
+                return;
+            }
+            let mut state = reader.log.state();
+            reader.uncounted.count(&mut state);
+            let found = state.find(reader.next, overflow);
+            if matches!(found, Found::Nothing) {
+                if state.closed {
+                    self.over += 1;
+                    *is_placed = true;
+                    return;
+                }
+                let follower = Follower { inbox: Arc::clone(&self.inbox), key };
+                let followers = state.followers.get_or_insert_with(|| Box::new(Waiters::new()));
+                let replaced = followers.register(ticket, follower);
+                drop(state);
+                drop(replaced);
+                return;
+            }
+            drop(state);
+            if let Some(lost) = reader.follow(found, u64::MAX, shared) {
+                if let Some(Before::Backfill(backfill)) = before.as_deref_mut() {
+                    backfill.catch_up(shared, &reader.log.name, self.sequence, &lost, overflow);
+                    continue;
+                }
+                if overflow == Overflow::Disconnect {
+                    self.ended = Some(SubscriptionEnd::TooSlow);
+                    return;
+                }
+                *before = Some(Box::new(Before::Gap(lost.gap(shared, &reader.log))));
+            }
+        }
+    }
+
+    /// Takes the gap of a topic, to be delivered now.
+    fn take_gap(&mut self, shared: &Shared, key: u32, up_to: u64) -> Option<Gap> {
+        self.marked.push(key);
+        let before = &mut self.topics[key as usize].before;
+        let gap = match before.as_deref_mut()? {
+            Before::Backfill(backfill) => backfill.take_gap(shared, up_to)?,
+            Before::Gap(gap) => {
+                let gap = gap.clone();
+                *before = None;
+                gap
+            }
+        };
+        shared.gaps.add(1);
+        let after = shared.cursor(self.sequence);
+        self.sequence = gap.cursor.sequence();
+        Some(gap.after(after))
+    }
+
+    /// Returns the shortest such time of the topics.
+    pub(crate) fn next_in(&self, now: u64) -> Duration {
+        self.topics.iter().map(|followed| followed.reader.next_in(now)).min().unwrap_or(Duration::MAX)
+    }
+
+    pub(crate) fn release(&mut self) {
+        for FollowedLog { reader, before, .. } in &mut self.topics {
+            reader.release();
+            if let Some(Before::Backfill(backfill)) = before.as_deref_mut() {
+                backfill.release();
+            }
+        }
+    }
+
+    /// Ends the subscription of every topic.
+    pub(crate) fn leave(&mut self, shared: &Shared) {
+        // Dropped last: the drop of a payload or a waker may panic, and the other topics are to be left all the same.
+        let _gone: Vec<_> = self.topics.iter_mut().map(|followed| followed.leave(shared)).collect();
+        for FollowedLog { before, .. } in &mut self.topics {
+            if let Some(Before::Backfill(backfill)) = before.as_deref_mut() {
+                backfill.leave(shared);
+            }
+        }
+    }
+}

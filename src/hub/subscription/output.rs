@@ -1,0 +1,223 @@
+use std::ops::Range;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use bytes::{Bytes, BytesMut};
+
+use crate::contract::{Batch, Delivery, EncodedBatch, EncodedDelivery, Encoder, Format, SubscriptionEnd};
+use crate::hub::log::encode_cache::Reading;
+use crate::hub::log::segment::Segment;
+use crate::model::{Event, Gap};
+
+/// Form in which a subscription delivers events: [batches](Batches) of entries, or the [bytes](InFormat) of a format.
+///
+/// The read path is generic over it, and compiled once for each form.
+pub(crate) trait Output: Copy {
+    /// Events in this form.
+    type Events;
+    /// Events, a gap or the end.
+    type Delivery;
+    /// Events that are added one by one.
+    type Gathered;
+    /// Whether all events of a delivery are of one topic.
+    const OF_ONE_TOPIC: bool;
+    /// Whether [`share`](Self::share) takes so little that a poll does it in place, and not by a call.
+    const IN_PLACE: bool;
+
+    /// Returns events from the start of a range of written places, at least one, and the place after the last.
+    fn share(self, segment: &Segment, places: Range<u32>, reading: Reading<'_>) -> (Self::Events, u32);
+
+    /// Begins to gather events that are not in one range.
+    fn gather(self) -> Self::Gathered;
+
+    /// Adds the event in a written place. Returns `false` if it does not fit.
+    fn add(gathered: &mut Self::Gathered, segment: &Segment, place: u32) -> bool;
+
+    /// Returns the gathered events. The first of them is in the place `first` of the segment.
+    fn gathered(gathered: Self::Gathered, segment: &Segment, first: u32) -> Self::Events;
+
+    /// Returns whether events fit behind others in one delivery.
+    fn fits(self, events: &Self::Events) -> bool;
+
+    /// Joins events to the first ones, as long as `more` returns some that fit into the rest of the delivery. `pieces` is the
+    /// expected number of calls that return events, and one.
+    fn join(self, first: Self::Events, pieces: usize, more: impl FnMut(Self) -> Option<Self::Events>) -> Self::Events;
+
+    /// Sets the number of events that these stand for beside themselves.
+    fn conflated(events: Self::Events, conflated: u32) -> Self::Events;
+
+    /// Returns the delivery of events.
+    fn events(events: Self::Events) -> Self::Delivery;
+
+    /// Returns the delivery of a gap.
+    fn gap(gap: Gap) -> Self::Delivery;
+
+    /// Returns the delivery of the end.
+    fn end(end: SubscriptionEnd) -> Self::Delivery;
+}
+
+/// Output of batches. They refer to their segment if they are in one range of it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Batches;
+
+/// Output of encoded events. They are shared with other readers if they are in one range of a segment. A delivery has
+/// at most `max` bytes, or one event.
+#[derive(Clone, Copy)]
+pub(crate) struct InFormat<'a> {
+    pub(crate) format: &'a dyn Format,
+    pub(crate) max: usize,
+}
+
+impl Output for Batches {
+    type Events = Batch;
+    type Delivery = Delivery;
+    type Gathered = Vec<(u64, Event)>;
+    const OF_ONE_TOPIC: bool = true;
+    const IN_PLACE: bool = true;
+
+    #[inline(always)]
+    fn share(self, segment: &Segment, places: Range<u32>, _: Reading<'_>) -> (Batch, u32) {
+        let end = places.end;
+        (Batch::of(Arc::clone(segment.run()), places), end)
+    }
+
+    fn gather(self) -> Self::Gathered {
+        Vec::new()
+    }
+
+    fn add(gathered: &mut Self::Gathered, segment: &Segment, place: u32) -> bool {
+        gathered.extend(segment.entry(place).map(|entry| (entry.sequence, entry.event.clone())));
+        true
+    }
+
+    fn gathered(gathered: Self::Gathered, segment: &Segment, first: u32) -> Batch {
+        let run = segment.run();
+        Batch::new(run.topic_at(first).clone(), run.epoch, gathered)
+    }
+
+    fn fits(self, _: &Batch) -> bool {
+        false
+    }
+
+    #[inline(always)]
+    fn join(self, first: Batch, _: usize, _: impl FnMut(Self) -> Option<Batch>) -> Batch {
+        first
+    }
+
+    fn conflated(events: Batch, conflated: u32) -> Batch {
+        events.with_conflated(conflated)
+    }
+
+    #[inline(always)]
+    fn events(events: Batch) -> Delivery {
+        Delivery::Events(events)
+    }
+
+    fn gap(gap: Gap) -> Delivery {
+        Delivery::Gap(gap)
+    }
+
+    fn end(end: SubscriptionEnd) -> Delivery {
+        Delivery::End(end)
+    }
+}
+
+impl<'a> Output for InFormat<'a> {
+    type Events = EncodedBatch;
+    type Delivery = EncodedDelivery;
+    type Gathered = Encoder<'a>;
+    const OF_ONE_TOPIC: bool = false;
+    const IN_PLACE: bool = false;
+
+    #[inline(always)]
+    fn share(self, segment: &Segment, places: Range<u32>, reading: Reading<'_>) -> (EncodedBatch, u32) {
+        let start = places.start;
+        let (bytes, end) = segment.encode(self.format, places, self.max, reading);
+        (EncodedBatch::new(bytes, end - start), end)
+    }
+
+    fn gather(self) -> Encoder<'a> {
+        Encoder::new(self.format, self.max)
+    }
+
+    fn add(gathered: &mut Encoder<'a>, segment: &Segment, place: u32) -> bool {
+        segment.run().published(place..place + 1).all(|event| gathered.push(&event))
+    }
+
+    fn gathered(gathered: Encoder<'a>, _: &Segment, _: u32) -> EncodedBatch {
+        let (bytes, events) = gathered.finish();
+        EncodedBatch::new(bytes, events)
+    }
+
+    #[inline(always)]
+    fn fits(self, events: &EncodedBatch) -> bool {
+        events.bytes.len() <= self.max
+    }
+
+    #[inline(always)]
+    fn join(
+        self,
+        first: EncodedBatch,
+        pieces: usize,
+        mut more: impl FnMut(Self) -> Option<EncodedBatch>,
+    ) -> EncodedBatch {
+        let EncodedBatch { bytes, events, conflated, .. } = first;
+        let size = bytes.len().saturating_mul(pieces).min(self.max);
+        let mut room = self.max.saturating_sub(bytes.len());
+        let mut joined = JoinedBytes { first: bytes, all: BytesMut::new(), size, events, conflated };
+        // If the format panics here, the events that were joined before are delivered, since their readers are past
+        // them. The next poll panics.
+        let _ = catch_unwind(AssertUnwindSafe(|| {
+            while let Some(events) = more(Self { max: room, ..self }) {
+                room = room.saturating_sub(events.bytes.len());
+                joined.add(&events);
+            }
+        }));
+        joined.finish()
+    }
+
+    fn conflated(events: EncodedBatch, conflated: u32) -> EncodedBatch {
+        events.conflated(conflated)
+    }
+
+    #[inline(always)]
+    fn events(events: EncodedBatch) -> EncodedDelivery {
+        EncodedDelivery::Events(events)
+    }
+
+    fn gap(gap: Gap) -> EncodedDelivery {
+        EncodedDelivery::Gap(gap)
+    }
+
+    fn end(end: SubscriptionEnd) -> EncodedDelivery {
+        EncodedDelivery::End(end)
+    }
+}
+
+/// Encoded events of several topics or segments. The first bytes are copied when others follow.
+struct JoinedBytes {
+    first: Bytes,
+    all: BytesMut,
+    /// Expected number of bytes.
+    size: usize,
+    events: u32,
+    conflated: u32,
+}
+
+impl JoinedBytes {
+    #[inline]
+    fn add(&mut self, events: &EncodedBatch) {
+        if self.all.is_empty() {
+            self.all.reserve(self.size);
+            self.all.extend_from_slice(&self.first);
+        }
+        self.all.extend_from_slice(&events.bytes);
+        self.events += events.events;
+        self.conflated = self.conflated.saturating_add(events.conflated);
+    }
+
+    fn finish(self) -> EncodedBatch {
+        let bytes = if self.all.is_empty() { self.first } else { self.all.freeze() };
+        EncodedBatch::new(bytes, self.events).conflated(self.conflated)
+    }
+}

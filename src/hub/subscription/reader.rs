@@ -1,0 +1,241 @@
+use std::ops::Range;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::hub::log::log::{Log, LogState};
+use crate::hub::log::seek::{Found, StartAt, StartPoint};
+use crate::hub::log::segment::Segment;
+use crate::hub::shared::Shared;
+use crate::hub::subscription::delivery_filter::DeliveryFilter;
+use crate::hub::subscription::output::Output;
+use crate::hub::subscription::segment_slice::SegmentSlice;
+use crate::hub::subscription::taken::{LeftOut, Taken};
+use crate::model::Overflow;
+
+/// Position in one log, and the segment that holds it. Reads without a lock.
+#[derive(Debug)]
+pub(crate) struct Reader {
+    pub(crate) log: Arc<Log>,
+    segment: Option<Arc<Segment>>,
+    /// Dense index of the next event.
+    pub(crate) next: u64,
+    /// Sequence of the last event that was left out between deliveries.
+    stepped: u64,
+    /// Number of replaced events that were left out since the last delivery.
+    conflated: u32,
+    pub(crate) uncounted: Uncounted,
+}
+
+/// Number of delivered events that are not counted in the log's state yet. Counting takes the log's lock; readers of
+/// one topic share no counter that all of them write to.
+#[derive(Debug, Default)]
+pub(crate) struct Uncounted(u32);
+
+/// Number of delivered events after which a reader counts them although there is more to read.
+const UNCOUNTED: u32 = 1 << 16;
+
+/// Result of a look at the segment in hand, without a lock and without a step.
+#[derive(Debug)]
+pub(crate) enum Look<'a> {
+    /// Events, all of which are to be delivered.
+    Unread(SegmentSlice<'a>),
+    /// The segment has no unread event, and may get more.
+    Nothing,
+    /// The reader must step to another segment, or filter the events.
+    Unclear,
+}
+
+/// Loss of the events that a reader would have read next.
+#[derive(Debug)]
+pub(crate) struct Lost {
+    /// Number of missed events.
+    pub(crate) missed: u64,
+    /// Sequence of the last missed event.
+    pub(crate) evicted: u64,
+    /// Sequence of the last event that was left out before them.
+    pub(crate) stepped: u64,
+}
+
+impl Reader {
+    pub(crate) fn new(log: Arc<Log>, placed: &StartPoint) -> Self {
+        Self { log, segment: None, next: placed.index, stepped: 0, conflated: 0, uncounted: Uncounted::default() }
+    }
+
+    /// Looks at the segment in hand.
+    #[inline(always)]
+    pub(crate) fn look(&self, overflow: Overflow) -> Look<'_> {
+        let Some(segment) = self.segment.as_deref() else {
+            return Look::Nothing;
+        };
+        let (place, len) = (self.place_in(segment), segment.len());
+        if place == len {
+            // A reader releases a sealed segment that it has read.
+            return if segment.is_sealed() { Look::Unclear } else { Look::Nothing };
+        }
+        match segment.never_expires() && overflow != Overflow::Latest {
+            true => Look::Unread(SegmentSlice::new(&self.log, segment, place..len, true)),
+            false => Look::Unclear,
+        }
+    }
+
+    /// Returns the events that a [look](Self::look) found. `end` is the end of their places: later events may expire.
+    #[inline(always)]
+    pub(crate) fn found(&self, end: u32) -> Option<SegmentSlice<'_>> {
+        let segment = self.segment.as_deref()?;
+        Some(SegmentSlice::new(&self.log, segment, self.place_in(segment)..end, true))
+    }
+
+    /// Returns the events that can be read without a lock. Leaves out those that have expired and, for a reader that
+    /// conflates, those that are replaced.
+    #[inline]
+    pub(crate) fn unread(&mut self, shared: &Shared, overflow: Overflow) -> Option<SegmentSlice<'_>> {
+        self.unread_before(u64::MAX, shared, overflow)
+    }
+
+    /// Returns the events that can be read without a lock, for a reader that leaves out no event at `end` or later.
+    #[inline]
+    pub(crate) fn unread_before(&mut self, end: u64, shared: &Shared, overflow: Overflow) -> Option<SegmentSlice<'_>> {
+        let (places, is_whole) = match self.look(overflow) {
+            Look::Unread(unread) => (unread.places(), true),
+            Look::Nothing => return None,
+            Look::Unclear => self.step(end, shared, overflow)?,
+        };
+        let segment = self.segment.as_deref()?;
+        Some(SegmentSlice::new(&self.log, segment, places, is_whole))
+    }
+
+    /// Steps to an event to deliver: past others, and from sealed segments to the next.
+    #[cold]
+    fn step(&mut self, end: u64, shared: &Shared, overflow: Overflow) -> Option<(Range<u32>, bool)> {
+        while self.next < end {
+            let segment = self.segment.as_deref()?;
+            let (place, len) = (self.place_in(segment), segment.len());
+            if place < len {
+                if self.takes_all(segment, place, overflow) {
+                    return Some((place..len, true));
+                }
+                let mut left_out = LeftOut::default();
+                let until = u32::try_from(end - segment.base).map_or(len, |end| end.min(len));
+                let run = DeliveryFilter::new(segment, shared, overflow).next(place..until, &mut left_out);
+                let stepped = run.start.checked_sub(1).filter(|&last| last >= place).map(|last| segment.sequence(last));
+                self.next = segment.base + u64::from(run.start);
+                self.stepped = stepped.unwrap_or(self.stepped);
+                self.leave_out(left_out, shared);
+                if !run.is_empty() {
+                    return Some((run.start..len, false));
+                }
+                continue;
+            }
+            // The segment is sealed, but events may have been written between the look at its length and here.
+            let next = segment.next()?;
+            if place >= segment.len() {
+                self.segment = next;
+                if self.uncounted.0 >= UNCOUNTED {
+                    self.uncounted.count(&mut self.log.state());
+                }
+            }
+        }
+        None
+    }
+
+    /// Returns whether all events from a written place on are to be delivered, and no conflated ones are to be told
+    /// with them.
+    #[inline]
+    fn takes_all(&self, segment: &Segment, place: u32, overflow: Overflow) -> bool {
+        segment.never_expires() && (overflow != Overflow::Latest || self.takes_newest(segment, place))
+    }
+
+    /// Not inlined, for readers that do not conflate.
+    #[inline(never)]
+    fn takes_newest(&self, segment: &Segment, place: u32) -> bool {
+        self.conflated == 0 && segment.is_newest_from(place)
+    }
+
+    fn place_in(&self, segment: &Segment) -> u32 {
+        (self.next - segment.base) as u32
+    }
+
+    /// Goes to the result of a search under the log's lock. Events at `end` or later that are gone do not count as
+    /// missed.
+    pub(crate) fn follow(&mut self, found: Found, end: u64, shared: &Shared) -> Option<Lost> {
+        match found {
+            Found::Segment(segment) => self.segment = Some(segment),
+            Found::Lost { to, gone, missed, lost, evicted } => {
+                let [missed_to, lost_to, gone_to] = [missed, lost, to].map(|index| index.clamp(self.next, end));
+                let missed = missed_to - self.next;
+                // Events that are missing in a pattern's log are looked up in the topics' logs.
+                if self.log.name.as_topic().is_some() {
+                    shared.missed.add(missed);
+                }
+                self.leave_out(LeftOut::new(gone_to - lost_to, lost_to - missed_to), shared);
+                self.segment = None;
+                self.next = to;
+                let stepped = std::mem::replace(&mut self.stepped, gone);
+                return (missed > 0).then_some(Lost { missed, evicted, stepped });
+            }
+            Found::Nothing => {}
+        }
+        None
+    }
+
+    /// Moves past events that were taken. Returns them, with the number of events that they stand for.
+    #[inline(always)]
+    pub(crate) fn pass<O: Output>(&mut self, taken: Taken<O::Events>, shared: &Shared) -> O::Events {
+        self.uncounted.0 += taken.count;
+        let Some(filtered) = taken.filtered else {
+            self.next += u64::from(taken.count);
+            return taken.events;
+        };
+        self.next = filtered.next;
+        self.leave_out(filtered.left_out, shared);
+        O::conflated(taken.events, std::mem::take(&mut self.conflated))
+    }
+
+    /// Returns the time until the next event of the topic is likely; [`Duration::MAX`] if nothing is known of it.
+    pub(crate) fn next_in(&self, now: u64) -> Duration {
+        self.log.state().rhythm().map_or(Duration::MAX, |rhythm| rhythm.next_in(now))
+    }
+
+    /// Takes over the conflated events of another reader of the subscription that are not delivered yet.
+    pub(crate) fn take_conflated(&mut self, other: &mut Self) {
+        self.conflated = self.conflated.saturating_add(std::mem::take(&mut other.conflated));
+    }
+
+    fn leave_out(&mut self, left_out: LeftOut, shared: &Shared) {
+        self.conflated = self.conflated.saturating_add(left_out.conflated);
+        left_out.count(&shared.expired, &shared.conflated);
+    }
+
+    /// Moves to the first event after a sequence, unless an event before it is gone.
+    pub(crate) fn skip_to(&mut self, sequence: u64) {
+        let placed = self.log.state().place(StartAt::Live(sequence), Overflow::Gap);
+        if placed.gap.is_none() {
+            self.next = self.next.max(placed.index);
+        }
+    }
+
+    /// Releases the segment if it is sealed. Called when all events of the segment are read.
+    pub(crate) fn release_sealed(&mut self) {
+        if self.segment.as_deref().is_some_and(Segment::is_sealed) {
+            self.release();
+        }
+    }
+
+    /// Releases the segment.
+    pub(crate) fn release(&mut self) {
+        self.segment = None;
+    }
+}
+
+impl Uncounted {
+    /// Adds the number to the log's state.
+    #[inline]
+    pub(crate) fn count(&mut self, state: &mut LogState) {
+        state.delivered += u64::from(std::mem::take(&mut self.0));
+    }
+
+    /// Takes the number, to be counted elsewhere.
+    pub(crate) fn take(&mut self) -> u64 {
+        std::mem::take(&mut self.0).into()
+    }
+}

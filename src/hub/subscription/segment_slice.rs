@@ -1,0 +1,82 @@
+use std::ops::Range;
+
+use crate::hub::log::encode_cache::Reading;
+use crate::hub::log::log::Log;
+use crate::hub::log::segment::Segment;
+use crate::hub::shared::Shared;
+use crate::hub::subscription::delivery_filter::DeliveryFilter;
+use crate::hub::subscription::output::Output;
+use crate::hub::subscription::taken::Taken;
+use crate::model::Overflow;
+
+/// Written places of a segment, at least one, that a reader has not read. The first holds an event to deliver.
+#[derive(Debug)]
+pub(crate) struct SegmentSlice<'a> {
+    log: &'a Log,
+    segment: &'a Segment,
+    places: Range<u32>,
+    /// Whether all of them are to be delivered. If not, they are filtered.
+    is_whole: bool,
+}
+
+impl<'a> SegmentSlice<'a> {
+    #[inline(always)]
+    pub(crate) fn new(log: &'a Log, segment: &'a Segment, places: Range<u32>, is_whole: bool) -> Self {
+        Self { log, segment, places, is_whole }
+    }
+
+    /// Returns the places.
+    pub(crate) fn places(&self) -> Range<u32> {
+        self.places.clone()
+    }
+
+    /// Returns the sequence of the first event.
+    pub(crate) fn first_sequence(&self) -> u64 {
+        self.segment.sequence(self.places.start)
+    }
+
+    /// Returns the places up to a sequence; `None` if there are none.
+    pub(crate) fn up_to(mut self, sequence: u64) -> Option<Self> {
+        self.places.end = self.segment.place_after(sequence, self.places.clone());
+        (!self.places.is_empty()).then_some(self)
+    }
+
+    /// Returns the places before the first event of another topic.
+    pub(crate) fn of_one_topic(mut self) -> Self {
+        self.places.end = self.segment.end_of_topic(self.places.clone());
+        self
+    }
+
+    /// Takes the first events, for a reader that has `waited` for them or has not. Returns `None` if none of the slice is to
+    /// be delivered any more.
+    #[inline(always)]
+    pub(crate) fn take<O: Output>(
+        self,
+        output: O,
+        shared: &Shared,
+        overflow: Overflow,
+        waited: bool,
+    ) -> Option<Taken<O::Events>> {
+        let taken = match self.is_whole {
+            true => self.take_whole(output, shared, waited),
+            false => self.filter(output, shared, overflow)?,
+        };
+        Some(taken)
+    }
+
+    /// Takes the first events of a slice all of which is to be delivered.
+    #[inline(always)]
+    pub(crate) fn take_whole<O: Output>(self, output: O, shared: &Shared, waited: bool) -> Taken<O::Events> {
+        let Self { log, segment, places, .. } = self;
+        let start = places.start;
+        let (events, end) =
+            output.share(segment, places, Reading { room: shared, subscriber_count: &log.subscriber_count, waited });
+        Taken { events, count: end - start, sequence: segment.sequence(end - 1), filtered: None }
+    }
+
+    #[cold]
+    fn filter<O: Output>(self, output: O, shared: &Shared, overflow: Overflow) -> Option<Taken<O::Events>> {
+        let reading = Reading { room: shared, subscriber_count: &self.log.subscriber_count, waited: false };
+        DeliveryFilter::new(self.segment, shared, overflow).take(self.places, output, reading)
+    }
+}

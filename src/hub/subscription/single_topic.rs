@@ -1,0 +1,176 @@
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use crate::contract::SubscriptionEnd;
+use crate::hub::log::log::Log;
+use crate::hub::log::seek::{Found, StartPoint};
+use crate::hub::shared::Shared;
+use crate::hub::subscription::output::Output;
+use crate::hub::subscription::reader::{Look, Lost, Reader};
+use crate::hub::subscription::segment_slice::SegmentSlice;
+use crate::hub::subscription::taken::Taken;
+use crate::hub::wake::waiters::Ticket;
+use crate::model::{Gap, GapReason, Overflow, Pattern};
+
+/// Subscription of one topic, without an inbox or a merge. It shares no lock with readers of other topics.
+#[derive(Debug)]
+pub(crate) struct SingleTopic {
+    reader: Reader,
+    ticket: Ticket,
+    /// Sequence up to which everything of the topic was delivered.
+    pub(crate) sequence: u64,
+    overflow: Overflow,
+}
+
+/// Index of a subscription that was ended because it was too slow: higher than any in a log.
+const TOO_SLOW: u64 = u64::MAX;
+
+/// Result of a search under the log's lock.
+enum Outcome {
+    /// There may be events to read.
+    More,
+    Lost(Lost),
+    End(SubscriptionEnd),
+}
+
+impl SingleTopic {
+    /// Returns a subscription that starts at a position, after `sequence`.
+    pub(crate) fn new(reader: Reader, placed: &StartPoint, sequence: u64, overflow: Overflow) -> Self {
+        let sequence = placed.head.map_or(sequence, |head| sequence.min(head - 1));
+        Self { reader, ticket: Ticket::NONE, sequence, overflow }
+    }
+
+    /// Looks at the segment in hand.
+    #[inline(always)]
+    pub(crate) fn look(&self) -> Look<'_> {
+        self.reader.look(self.overflow)
+    }
+
+    /// Returns the events that a [look](Self::look) found. `end` is the end of their places.
+    #[inline(always)]
+    pub(crate) fn found(&self, end: u32) -> Option<SegmentSlice<'_>> {
+        self.reader.found(end)
+    }
+
+    /// Moves past events that were taken. Returns them.
+    #[inline(always)]
+    pub(crate) fn pass<O: Output>(&mut self, taken: Taken<O::Events>, shared: &Shared) -> O::Events {
+        self.sequence = taken.sequence;
+        self.reader.pass::<O>(taken, shared)
+    }
+
+    /// Returns whether it was ever registered for the next event.
+    #[inline(always)]
+    pub(crate) fn has_waited(&self) -> bool {
+        self.ticket != Ticket::NONE
+    }
+
+    #[inline(always)]
+    pub(crate) fn poll<O: Output>(&mut self, shared: &Shared, cx: &mut Context<'_>, output: O) -> Poll<O::Delivery> {
+        let waited = self.has_waited();
+        loop {
+            if let Some(unread) = self.reader.unread(shared, self.overflow) {
+                match unread.take(output, shared, self.overflow, waited) {
+                    Some(taken) => return Poll::Ready(O::events(self.pass::<O>(taken, shared))),
+                    None => continue,
+                }
+            }
+            if self.register(shared, cx) {
+                return Poll::Pending;
+            }
+            match self.find(shared) {
+                Outcome::More => {}
+                Outcome::Lost(lost) => return Poll::Ready(O::gap(self.lost(&lost, shared))),
+                Outcome::End(end) => return Poll::Ready(O::end(end)),
+            }
+        }
+    }
+
+    /// Registers the waker for the next event. Returns `false` if there may be events, or if the log is closed.
+    #[inline(always)]
+    pub(crate) fn register(&mut self, shared: &Shared, cx: &mut Context<'_>) -> bool {
+        // Loaded before the look under the lock: every event of this topic up to here is in the log by then.
+        let published = shared.published.load();
+        // Cloned before the lock: a waker is the executor's code.
+        let waker = cx.waker().clone();
+        let mut state = self.reader.log.state();
+        self.reader.uncounted.count(&mut state);
+        if state.next != self.reader.next || state.closed {
+            drop(state);
+            drop(waker);
+            return false;
+        }
+        let replaced = state.waiters.register(&mut self.ticket, waker);
+        drop(state);
+        drop(replaced);
+        self.sequence = self.sequence.max(published);
+        true
+    }
+
+    /// Registers the waker without a look at the segment in hand before. Releases that segment if it is sealed: its
+    /// eviction would not wake the subscription.
+    pub(crate) fn register_unseen(&mut self, shared: &Shared, cx: &mut Context<'_>) -> bool {
+        let waits = self.register(shared, cx);
+        if waits {
+            self.reader.release_sealed();
+        }
+        waits
+    }
+
+    /// Finds the events to read, a gap, or the end.
+    #[cold]
+    fn find(&mut self, shared: &Shared) -> Outcome {
+        let found = self.reader.log.state().find(self.reader.next, self.overflow);
+        if let Found::Nothing = found {
+            return Outcome::End(if self.reader.next == TOO_SLOW {
+                SubscriptionEnd::TooSlow
+            } else {
+                SubscriptionEnd::Closed
+            });
+        }
+        match self.reader.follow(found, u64::MAX, shared) {
+            Some(_) if self.overflow == Overflow::Disconnect => {
+                self.reader.next = TOO_SLOW;
+                Outcome::End(SubscriptionEnd::TooSlow)
+            }
+            Some(lost) => Outcome::Lost(lost),
+            None => Outcome::More,
+        }
+    }
+
+    #[cold]
+    fn lost(&mut self, lost: &Lost, shared: &Shared) -> Gap {
+        shared.gaps.add(1);
+        let after = shared.cursor(self.sequence);
+        self.sequence = self.sequence.max(lost.evicted);
+        lost.gap(shared, &self.reader.log).after(after)
+    }
+
+    /// Returns the topic.
+    pub(crate) fn name(&self) -> &Pattern {
+        &self.reader.log.name
+    }
+
+    pub(crate) fn next_in(&self, now: u64) -> Duration {
+        self.reader.next_in(now)
+    }
+
+    pub(crate) fn release(&mut self) {
+        self.reader.release();
+    }
+
+    /// Ends the subscription.
+    pub(crate) fn leave(&mut self, shared: &Shared) {
+        let Self { reader: Reader { log, uncounted, .. }, ticket, .. } = self;
+        drop(shared.leave(log, |state| {
+            uncounted.count(state);
+            state.waiters.cancel(ticket)
+        }));
+    }
+}
+
+impl Lost {
+    pub(crate) fn gap(&self, shared: &Shared, log: &Log) -> Gap {
+        log.gap(GapReason::Overflow, shared.cursor(self.evicted)).missed(self.missed)
+    }
+}

@@ -1,0 +1,276 @@
+use std::fmt;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use crate::contract::{
+    Delivery, EncodedDelivery, Format, Start, Subscribe, SubscribeError, SubscribeOptions, Subscriber, SubscriberInfo,
+};
+use crate::hub::shared::Shared;
+use crate::hub::subscription::joining::{Beginning, JoinedLogs, Joining};
+use crate::hub::subscription::multi_topic::MultiTopic;
+use crate::hub::subscription::narrowed::narrowed;
+use crate::hub::subscription::output::{Batches, InFormat, Output};
+use crate::hub::subscription::reader::{Look, Reader};
+use crate::hub::subscription::single_topic::SingleTopic;
+use crate::model::{Cursor, Gap, GapReason, Overflow, Pattern, Topic};
+
+/// Subscription of a [`LocalHub`](crate::LocalHub): the events of its topics in the hub's order.
+///
+/// It reads from the shared history of the topics, and holds only its position. Dropping it ends the subscription.
+///
+/// # Patterns
+///
+/// A pattern follows the topics that it matches when they are created, each from its first event, also if a topic was
+/// dropped and is created again. It keeps a topic in memory no longer than the topic's history lasts.
+///
+/// ```
+/// use std::task::{Context, Poll, Waker};
+/// use tidings::{LocalHub, Subscribe, Subscriber, Topic};
+/// use tidings::subscriber::Delivery;
+///
+/// let hub = LocalHub::new();
+/// let mut orders = hub.subscribe(Subscribe::patterns(["orders/**", "news"]))?;
+/// hub.publish_now(&Topic::new("orders/eu/7")?, "placed")?;
+/// let Poll::Ready(Delivery::Events(batch)) = orders.poll_next(&mut Context::from_waker(Waker::noop())) else {
+///     unreachable!("the topic is new, and followed");
+/// };
+/// assert_eq!(batch.topic().as_str(), "orders/eu/7");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// A resume over a pattern costs in proportion to the events that were published since the cursor, for any number of
+/// topics. A subscription that starts at the oldest or at the last events costs in proportion to the topics that match;
+/// for `prefix/*`, to all segments directly below the prefix, whether or not a topic ends there. Following a pattern
+/// from now on costs the same for any number of topics.
+///
+/// The hub remembers dropped topics: one for 4 KiB of its byte budget, at most 65,536. A topic that was created again
+/// keeps its entry. A resume that may have missed events of forgotten topics yields one gap without a topic. Gaps with
+/// no event between them are one gap.
+///
+/// A live subscription of a pattern reads a log that all subscriptions of the pattern share. It holds up to 1,024
+/// events, 256 KiB and 10 seconds, and as much as the [live buffer](crate::LocalHubBuilder::live_buffer) holds while
+/// one of them is behind. A subscription that is further behind reads the histories of the topics. If these have lost
+/// events, it yields a gap for each topic, in its place, without a count if that is not known. If events expire,
+/// dropped topics are forgotten, or [`Overflow::Latest`](crate::Overflow) leaves events out, it may yield a gap
+/// although nothing is missing.
+///
+/// # When it falls behind
+///
+/// ```
+/// use std::task::{Context, Poll, Waker};
+/// use tidings::{LocalHub, Retention, Subscribe, Subscriber, Topic};
+/// use tidings::subscriber::Delivery;
+///
+/// let hub = LocalHub::builder().retain(Retention::count(100)).live_buffer(0).build();
+/// let topic = Topic::new("ticks")?;
+/// let mut slow = hub.subscribe(Subscribe::topics([&topic]))?;
+/// for tick in 0..1_000 {
+///     hub.publish_now(&topic, tick.to_string())?;
+/// }
+/// let Poll::Ready(Delivery::Gap(gap)) = slow.poll_next(&mut Context::from_waker(Waker::noop())) else {
+///     unreachable!("it missed events, and is told so first");
+/// };
+/// assert!(gap.missed.is_some_and(|missed| missed <= 900));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct Subscription {
+    shared: Arc<Shared>,
+    /// Gap that is delivered first.
+    opening: Option<Box<Gap>>,
+    kind: Kind,
+}
+
+enum Kind {
+    Single(SingleTopic),
+    Multi(Box<MultiTopic>),
+}
+
+impl Subscription {
+    pub(crate) fn new(shared: Arc<Shared>, what: Subscribe) -> Result<Self, SubscribeError> {
+        let (names, options) = what.into_parts()?;
+        let only = match names.as_slice() {
+            [name] => name.as_topic(),
+            _ => None,
+        };
+        let begun = match only {
+            Some(topic) => Kind::single(&shared, topic, options.start_of(&names[0]), options.overflow_of(&names[0])),
+            None => Kind::multi(&shared, names, &options),
+        };
+        let (opening, kind) = begun?;
+        Ok(Self { shared, opening: opening.map(Box::new), kind })
+    }
+
+    // Most polls end with a look at the segment in hand. The rest is out of line, so that they save no registers for
+    // it.
+    #[inline(always)]
+    fn poll<O: Output>(&mut self, cx: &mut Context<'_>, output: O) -> Poll<O::Delivery> {
+        if let (None, Kind::Single(single)) = (&self.opening, &mut self.kind) {
+            match single.look() {
+                Look::Unread(unread) if O::IN_PLACE => {
+                    let taken = unread.take_whole(output, &self.shared, single.has_waited());
+                    return Poll::Ready(O::events(single.pass::<O>(taken, &self.shared)));
+                }
+                Look::Unread(unread) => {
+                    let end = unread.places().end;
+                    return self.take_found(cx, output, end);
+                }
+                Look::Nothing => return self.register_or_find(cx, output),
+                Look::Unclear => {}
+            }
+        }
+        self.find(cx, output)
+    }
+
+    /// Delivers events that a look found.
+    #[inline(never)]
+    fn take_found<O: Output>(&mut self, cx: &mut Context<'_>, output: O, end: u32) -> Poll<O::Delivery> {
+        if let Kind::Single(single) = &mut self.kind {
+            if let Some(unread) = single.found(end) {
+                let taken = unread.take_whole(output, &self.shared, single.has_waited());
+                return Poll::Ready(O::events(single.pass::<O>(taken, &self.shared)));
+            }
+        }
+        self.find(cx, output)
+    }
+
+    #[inline(never)]
+    fn register_or_find<O: Output>(&mut self, cx: &mut Context<'_>, output: O) -> Poll<O::Delivery> {
+        let waits = match &mut self.kind {
+            Kind::Single(single) => single.register(&self.shared, cx),
+            Kind::Multi(_) => false,
+        };
+        if waits { Poll::Pending } else { self.find(cx, output) }
+    }
+
+    #[inline(never)]
+    fn find<O: Output>(&mut self, cx: &mut Context<'_>, output: O) -> Poll<O::Delivery> {
+        if let Some(gap) = self.opening.take() {
+            return Poll::Ready(O::gap(self.open(*gap)));
+        }
+        match &mut self.kind {
+            Kind::Single(single) => single.poll(&self.shared, cx, output),
+            Kind::Multi(merged) => merged.poll(&self.shared, cx, output),
+        }
+    }
+
+    /// Returns the gap that is delivered first.
+    #[cold]
+    fn open(&mut self, gap: Gap) -> Gap {
+        self.shared.gaps.add(1);
+        let sequence = self.kind.sequence_mut();
+        let after = self.shared.cursor(*sequence);
+        *sequence = (*sequence).max(gap.cursor.sequence());
+        if gap.reason == GapReason::Evicted { gap.after(after) } else { gap }
+    }
+}
+
+impl Kind {
+    /// Returns the reader of one topic, and its first gap.
+    fn single(
+        shared: &Shared,
+        topic: &Topic,
+        start: Start,
+        overflow: Overflow,
+    ) -> Result<(Option<Gap>, Self), SubscribeError> {
+        let Beginning { from, sequence, gap } = Beginning::new(shared, start, shared.published.load());
+        let (log, placed) = shared.join(topic, from, overflow)?;
+        let reader = Reader::new(log, &placed);
+        let gone = placed.gap.map(|gone| shared.cursor(gone));
+        let gap = match gap {
+            Some(gap) => Some(gone.into_iter().fold(gap, Gap::gone)),
+            None => gone.map(|gone| reader.log.gap(GapReason::Evicted, gone)),
+        };
+        Ok((gap, Self::Single(SingleTopic::new(reader, &placed, sequence, overflow))))
+    }
+
+    /// Returns the readers of several topics or of patterns, and their first gap.
+    fn multi(
+        shared: &Arc<Shared>,
+        names: Vec<Pattern>,
+        options: &SubscribeOptions,
+    ) -> Result<(Option<Gap>, Self), SubscribeError> {
+        let mut joining = Joining { shared, joined: JoinedLogs::default() };
+        let Beginning { sequence, gap, .. } = joining.joined.join(shared, &narrowed(names), options)?;
+        let joined = std::mem::take(&mut joining.joined);
+        Ok((gap, Self::Multi(Box::new(MultiTopic::new(shared, joined, sequence, options)))))
+    }
+
+    fn sequence(&self) -> u64 {
+        match self {
+            Self::Single(single) => single.sequence,
+            Self::Multi(merged) => merged.sequence,
+        }
+    }
+
+    fn sequence_mut(&mut self) -> &mut u64 {
+        match self {
+            Self::Single(single) => &mut single.sequence,
+            Self::Multi(merged) => &mut merged.sequence,
+        }
+    }
+}
+
+impl Subscriber for Subscription {
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Delivery> {
+        self.poll(cx, Batches)
+    }
+
+    fn poll_encoded(&mut self, cx: &mut Context<'_>, format: &dyn Format, max: usize) -> Poll<EncodedDelivery> {
+        self.poll(cx, InFormat { format, max })
+    }
+
+    fn heeds_max(&self) -> bool {
+        true
+    }
+
+    fn register(&mut self, cx: &mut Context<'_>) -> bool {
+        match &mut self.kind {
+            Kind::Single(single) if self.opening.is_none() => single.register_unseen(&self.shared, cx),
+            _ => false,
+        }
+    }
+
+    /// `None` until a client whose cursor is of another epoch, or unreadable, has got its gap.
+    fn cursor(&self) -> Option<Cursor> {
+        match self.opening.as_deref() {
+            Some(Gap { reason: GapReason::Epoch | GapReason::Invalid, .. }) => None,
+            _ => Some(self.shared.cursor(self.kind.sequence())),
+        }
+    }
+
+    fn release(&mut self) {
+        match &mut self.kind {
+            Kind::Single(single) => single.release(),
+            Kind::Multi(merged) => merged.release(),
+        }
+    }
+
+    /// Names are left out that a pattern among them covers.
+    fn info(&self) -> SubscriberInfo<'_> {
+        let now = self.shared.now();
+        let info = match &self.kind {
+            Kind::Single(single) => SubscriberInfo::new()
+                .with_topics(std::slice::from_ref(single.name()))
+                .with_next_event_in(single.next_in(now)),
+            Kind::Multi(multi) => SubscriberInfo::new()
+                .with_topics(multi.names().cloned().collect::<Vec<_>>())
+                .with_next_event_in(multi.next_in(now)),
+        };
+        info.with_shared_head(self.shared.clone())
+    }
+}
+
+impl Drop for Subscription {
+    fn drop(&mut self) {
+        match &mut self.kind {
+            Kind::Single(single) => single.leave(&self.shared),
+            Kind::Multi(merged) => merged.leave(&self.shared),
+        }
+    }
+}
+
+impl fmt::Debug for Subscription {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Subscription").field("cursor", &self.cursor()).finish_non_exhaustive()
+    }
+}

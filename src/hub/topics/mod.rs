@@ -1,0 +1,12 @@
+//! Topics of a hub: the registry, what is remembered of dropped topics, and the lookup of the topics of a pattern.
+
+pub(crate) mod counts;
+pub(crate) mod find_topics;
+pub(crate) mod patterns;
+pub(crate) mod recent;
+pub(crate) mod registry;
+pub(crate) mod retentions;
+pub(crate) mod stats;
+pub(crate) mod sweeper;
+pub(crate) mod tombstones;
+pub(crate) mod topic_table;
