@@ -1,5 +1,86 @@
-//! Server push for Rust web applications: publish once, deliver over whatever each client can speak, lose nothing
-//! silently. Raw WebSocket frames, which carry no cursor, are the exception: see [`Transport::WebSocket`].
+//! Server push for Rust web applications: publish an event once, and every client gets it over the transport that it can
+//! use, in order, and with an explicit gap where events are missing.
+//!
+//! A [`LocalHub`] takes events and keeps their history. An [`Endpoint`] gives them to clients by short poll, long poll, chunked
+//! NDJSON stream, server-sent events or WebSocket, all at one URL. It is a tower service for an axum router or a hyper server.
+//!
+//! # First example
+//!
+//! ```no_run
+//! # #[cfg(feature = "full")] mod app {
+//! use axum::{Router, extract::State, routing::post};
+//! use tidings::{Endpoint, LocalHub, server::serve};
+//!
+//! #[tokio::main]
+//! async fn main() -> std::io::Result<()> {
+//!     let hub = LocalHub::new();
+//!     let events = Endpoint::public(&hub, ["news"]);
+//!     let say = post(async |State(hub): State<LocalHub>, text: String| hub.publish("news", text).await.map(drop));
+//!     let app = Router::new().route("/say", say).layer(events.origin_layer());
+//!     let app = app.route_service("/events", events.clone()).with_state(hub);
+//!     let listener = tokio::net::TcpListener::bind("127.0.0.1:3000").await?;
+//!     serve(listener, app).with_graceful_shutdown(events.drain_on(tokio::signal::ctrl_c())).await
+//! }
+//! # }
+//! ```
+//!
+//! ```text
+//! curl -N localhost:3000/events -H 'accept: text/event-stream'
+//! curl localhost:3000/say -H 'content-type: text/plain' -d 'it is on'
+//! ```
+//!
+//! # Authorise each client
+//!
+//! [`Endpoint::public`] is for topics that every client may read. [`Endpoint::from_fn`] calls a closure for each request. It
+//! returns the topics of the client, or a [`Rejection`]. The `?` operator makes a rejection of any error.
+//!
+//! ```
+//! # #[cfg(feature = "full")] {
+//! use tidings::{Endpoint, LocalHub, Rejection, Topic};
+//!
+//! let hub = LocalHub::new();
+//! let events = Endpoint::from_fn(&hub, async |request| {
+//!     let user = request.header("x-user").ok_or(Rejection::Unauthorized)?; // set by your authentication
+//!     let inbox = Topic::from_segments(["users", user, "inbox"])?; // 400 if the name contains `/` or `*`
+//!     Ok(request.subscribe_to([inbox]))
+//! });
+//! # }
+//! ```
+//!
+//! A user that a layer has put into the request's extensions is read by
+//! [`request.extension::<User>()`](SubscribeRequest::extension), and a token in the URL by
+//! [`request.query("token")`](SubscribeRequest::query). Implement [`Publisher`] for messages from clients
+//! ([`receive`](Publisher::receive)), [snapshots](Publisher::snapshot) of the application's state, and sessions
+//! ([`joined`](Publisher::joined), [`left`](Publisher::left)). In a handler of your own, call [`Endpoint::respond`].
+//! [`Endpoint`] shows how an application tests its endpoint.
+//!
+//! # Which transport when
+//!
+//! | transport | requested by | use it for |
+//! |---|---|---|
+//! | [SSE](transport::sse) | `Accept: text/event-stream` | browsers (`EventSource`), htmx; the first choice if only the server sends |
+//! | [WebSocket](transport::websocket) | an upgrade, with the subprotocol `tidings.v1` | messages both ways, binary payloads |
+//! | [chunked stream](transport::chunked) | `Accept: application/x-ndjson` | programs: one JSON object a line |
+//! | [long poll](transport::long_poll) | `Prefer: wait=20` and a cursor | networks whose proxies hold streams back |
+//! | [short poll](transport::short_poll) | none of these | dashboards that refresh each minute, cron jobs, `curl` |
+//!
+//! Each event carries a [`Cursor`]. A client that returns with its last cursor, over any transport, gets every retained event
+//! after it, in order and once, and a [`Gap`] in place of events that are gone. Raw WebSocket frames, without `tidings.v1`,
+//! carry no cursor: events that are published between two connections are lost.
+//!
+//! # Modules
+//!
+//! | module | content | feature |
+//! |---|---|---|
+//! | the root | hub, topics, events, cursors, endpoint, publisher, errors | `http` for [`Endpoint`] |
+//! | [`transport`] | the five adapters, to mount by hand without [`Endpoint`] | one for each |
+//! | [`subscriber`] | batches, formats, recovery by snapshots, subscribers of streams | |
+//! | [`endpoint`] | the layer for your own routes, refusals, futures of the service | `http` |
+//! | [`server`] | `serve` for axum and tower services, TCP options | `server`, `tokio` |
+//! | [`stats`] | counters of hub and endpoint, descriptions of sessions | |
+//! | [`time`] | clocks and timers, for tests and other runtimes | |
+//!
+//! No feature is on by default. `full` turns all on; the README has the table of features.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod contract;

@@ -21,7 +21,7 @@ fn builder() -> EndpointBuilder {
 )))]
 mod without_a_transport {
     #[test]
-    #[should_panic(expected = "no transport is built in: enable one of the crate's features `sse`")]
+    #[should_panic(expected = "no transport is built in: enable one of the cargo features `sse`")]
     fn endpoint_names_the_features_of_transports() {
         drop(super::builder().build());
     }
@@ -79,14 +79,14 @@ mod with_a_transport {
 
     #[cfg(not(feature = "tokio"))]
     #[test]
-    #[should_panic(expected = "no timer: enable the crate's feature `tokio`, or call `EndpointBuilder::timer`")]
+    #[should_panic(expected = "no timer: enable the cargo feature `tokio`, or call `EndpointBuilder::timer`")]
     fn endpoint_without_a_timer_names_the_feature_and_the_method() {
         drop(builder().build());
     }
 
     #[cfg(all(not(feature = "tokio"), feature = "websocket"))]
     #[test]
-    #[should_panic(expected = "needs a task for each connection: enable the crate's feature `tokio`")]
+    #[should_panic(expected = "needs a task for each connection: enable the cargo feature `tokio`")]
     fn endpoint_of_websockets_without_a_spawner_names_the_feature_and_the_methods() {
         drop(timed().build());
     }
@@ -108,6 +108,8 @@ mod with_a_transport {
         use std::future::Future as _;
         use std::task::Waker;
 
+        use http_body::Body as _;
+
         let endpoint = timed().spawn(drop).build();
         let transport = match () {
             () if cfg!(feature = "sse") => "sse",
@@ -123,5 +125,12 @@ mod with_a_transport {
             panic!("it waits");
         };
         assert_eq!(response.status(), 500);
+        let Poll::Ready(Some(Ok(body))) =
+            Pin::new(&mut response.into_body()).poll_frame(&mut Context::from_waker(Waker::noop()))
+        else {
+            panic!("no body");
+        };
+        let body = String::from_utf8(body.into_data().unwrap().to_vec()).unwrap();
+        assert!(body.contains("the endpoint has no driver"), "{body}");
     }
 }

@@ -13,9 +13,9 @@ use crate::problem::Problem;
 pub(crate) struct Hosts(Vec<String>);
 
 impl Hosts {
-    /// Returns the hosts that are answered at this address: its names, those of `--host`, and those of the listed pages. A
-    /// page can point a name of its own at 127.0.0.1, and be of the same host then (DNS rebinding). On an address that is no
-    /// loopback one, and without `--host`, there is no list, and every host is answered.
+    /// Returns the hosts that are answered at this address: its names, those of `--host`, and those of the listed origins.
+    /// Without the list a page could bind a name of its own to 127.0.0.1, and so be a page of the relay's host (DNS
+    /// rebinding). On an address that is not a loopback address, and without `--host`, every host is answered.
     pub(crate) fn new(address: SocketAddr, options: &Options) -> Self {
         let ip = address.ip();
         if options.hosts.is_empty() && !ip.to_canonical().is_loopback() {
@@ -33,14 +33,13 @@ impl Hosts {
         self.0.iter().map(String::as_str)
     }
 
-    /// Refuses a request for another host. As the endpoint does for its own page: a listed host without a port is meant with
-    /// any.
+    /// Refuses a request for another host, as the endpoint does. A listed host without a port allows every port.
     pub(crate) fn check<B>(&self, request: &Request<B>) -> Result<(), Problem> {
         let header = || request.headers().get(header::HOST)?.to_str().ok();
         let asked = request.uri().authority().map(|authority| authority.as_str()).or_else(header).unwrap_or_default();
         let asked = &*canonical_host(asked);
         let bare = asked.trim_end_matches(|end: char| end.is_ascii_digit()).strip_suffix(':').unwrap_or(asked);
-        // Most are written alike, and that is seen at once.
+        // Most names are written alike, which the first comparison finds.
         let is = |ours: &String| ours == bare || ours.eq_ignore_ascii_case(bare) || ours.eq_ignore_ascii_case(asked);
         match self.0.is_empty() || self.0.iter().any(is) {
             true => Ok(()),

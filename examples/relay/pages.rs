@@ -26,12 +26,11 @@ enum Found {
     Many(Peer, Incoming),
 }
 
-/// Answers a request for any page. Its head is read and let go of before there is a future, which so is small, and the
-/// connection reads on in the same buffer.
+/// Answers a request for any page. The head is read and dropped before the future is made, so the future is small, and
+/// the connection reads on in the same buffer.
 pub(crate) fn answer(relay: &Relay, request: Request<Incoming>) -> impl Future<Output = Page> {
     // Pages of listed origins may publish, and see nothing else.
-    let is_publication = request.uri().path().starts_with("/publish");
-    let cors = is_publication.then(|| relay.origins.cors(request.method(), request.headers()));
+    let cors = is_publication(request.uri().path()).then(|| relay.origins.cors(request.method(), request.headers()));
     let found = find(relay, request);
     async move {
         let page = match found {
@@ -81,6 +80,11 @@ fn preflight() -> Page {
     page
 }
 
+/// Returns whether a request for this path publishes one event or several.
+fn is_publication(path: &str) -> bool {
+    path == "/publish" || path.starts_with("/publish/")
+}
+
 fn find(relay: &Relay, request: Request<Incoming>) -> Result<Found, Problem> {
     let path = request.uri().path();
     // A health check may have no Host, or that of a container.
@@ -88,7 +92,7 @@ fn find(relay: &Relay, request: Request<Incoming>) -> Result<Found, Problem> {
         return may_only(&request, &Method::GET).map(|()| Found::Page(health()));
     }
     relay.hosts.check(&request)?;
-    if request.method() == Method::OPTIONS && (path == "/publish" || path.starts_with("/publish/")) {
+    if request.method() == Method::OPTIONS && is_publication(path) {
         relay.origins.check(request.headers())?;
         return Ok(Found::Page(preflight()));
     }

@@ -3,15 +3,16 @@ use std::str::FromStr;
 
 use bytes::BytesMut;
 
-/// A position in a hub's order: `epoch.sequence` or `epoch.sequence.tag` on the wire.
+/// Position in a hub's sequence of events: `epoch.sequence` or `epoch.sequence.tag` on the wire.
 ///
-/// The epoch is one life of the hub; sequences of two epochs do not compare. The sequence is the number of an event in its
-/// epoch, from 1, across all topics of the hub; 0 is before the first. The tag is a fingerprint of the event, for hubs that
-/// have one.
+/// - The epoch identifies one run of the hub. Sequences of different epochs cannot be compared.
+/// - The sequence is the number of an event in its epoch, from 1, across all topics of the hub. Sequence 0 is the position
+///   before the first event.
+/// - The tag is an optional fingerprint of the event. [`LocalHub`](crate::LocalHub) sets none.
 ///
-/// On the wire the epoch and the tag are in base 36 (`0-9a-z`), the sequence is decimal, all without leading zeros: at most
-/// [`Cursor::MAX_LEN`] bytes of `[0-9a-z.]`. A client may compare the sequences of two cursors with the same epoch, and
-/// do no other arithmetic.
+/// On the wire the epoch and the tag are in base 36 (`0-9a-z`) and the sequence is decimal, without leading zeros. A cursor
+/// has at most [`Cursor::MAX_LEN`] bytes of `[0-9a-z.]`. A client may compare the sequences of two cursors with the same
+/// epoch. Other arithmetic on cursors has no meaning.
 ///
 /// ```
 /// use tidings::Cursor;
@@ -29,10 +30,10 @@ pub struct Cursor {
 }
 
 impl Cursor {
-    /// The longest wire form that is read, in bytes.
+    /// Maximum length of the wire form, in bytes.
     pub const MAX_LEN: usize = 64;
 
-    /// Returns the cursor of `sequence` in `epoch`, without a tag.
+    /// Creates the cursor of `sequence` in `epoch`, without a tag.
     #[must_use]
     pub const fn new(epoch: u64, sequence: u64) -> Self {
         Self { epoch, sequence, tag: None }
@@ -44,13 +45,13 @@ impl Cursor {
         Self { tag: Some(tag), ..self }
     }
 
-    /// Returns the epoch: one life of the hub.
+    /// Returns the epoch, which identifies one run of the hub.
     #[must_use]
     pub const fn epoch(self) -> u64 {
         self.epoch
     }
 
-    /// Returns the number of the event in its epoch, from 1.
+    /// Returns the number of the event in its epoch, from 1. 0 is the position before the first event.
     #[must_use]
     pub const fn sequence(self) -> u64 {
         self.sequence
@@ -66,7 +67,7 @@ impl Cursor {
     ///
     /// # Errors
     ///
-    /// [`CursorError`] if the bytes are not a cursor, or are more than [`Cursor::MAX_LEN`].
+    /// Returns [`CursorError`] if the bytes are not a cursor or are more than [`Cursor::MAX_LEN`].
     pub fn parse(bytes: &[u8]) -> Result<Self, CursorError> {
         if bytes.len() > Self::MAX_LEN {
             return Err(CursorError);
@@ -85,7 +86,7 @@ impl Cursor {
         rest.is_empty().then_some(cursor.with_tag(tag))
     }
 
-    /// Appends the wire form.
+    /// Appends the wire form to `out`.
     ///
     /// ```
     /// use bytes::BytesMut;
@@ -100,13 +101,13 @@ impl Cursor {
     }
 }
 
-/// The text is not a cursor.
+/// Error of a text that is not a [`Cursor`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("a cursor is 'epoch.sequence' or 'epoch.sequence.tag' in at most 64 bytes of [0-9a-z.]")]
+#[error("invalid cursor; expected 'epoch.sequence' or 'epoch.sequence.tag' in at most 64 bytes of [0-9a-z.]")]
 #[non_exhaustive]
 pub struct CursorError;
 
-/// Reads an unsigned number without sign, leading zero or upper case: the number, and what follows its digits.
+/// Parses an unsigned number without sign, leading zeros or upper case. Returns it with the bytes after its digits.
 fn number<const RADIX: u64>(bytes: &[u8]) -> Option<(u64, &[u8])> {
     let (mut number, mut len) = (0_u64, 0);
     for &byte in bytes {
@@ -143,9 +144,9 @@ impl fmt::Debug for Cursor {
     }
 }
 
-/// The wire form, written from its end backwards.
+/// Buffer of the wire form, filled from its end backwards.
 struct Written {
-    /// Two numbers in base 36 take 13 bytes each at most, the decimal one 20, and there are two dots.
+    /// A `u64` has at most 13 digits in base 36 and 20 decimal digits: 13 + 1 + 20 + 1 + 13 bytes.
     bytes: [u8; 48],
     start: usize,
 }

@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 /// Event to publish: a payload and, optionally, a name, a coalescing key and a time to live.
 ///
-/// Immutable; cloning shares the payload.
+/// An event is immutable. Clones share the payload.
 ///
 /// ```
 /// use std::time::Duration;
@@ -23,19 +23,19 @@ pub struct Event {
     extra: Option<Arc<Extra>>,
 }
 
-/// How a payload is to be read, and so how it is written on a text wire.
+/// Type of a payload, which selects its encoding in text formats.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum EventKind {
-    /// UTF-8 text: a JSON string in the event object.
+    /// UTF-8 text. The event object holds it as a JSON string.
     Text,
-    /// A JSON value on one line: itself in the event object.
+    /// JSON value on one line. The event object holds the value itself.
     Json,
-    /// Any bytes: base64 where only text can go.
+    /// Arbitrary bytes. Text formats hold them as base64.
     Binary,
 }
 
-/// The rarer properties, kept out of line so that a plain event stays small.
+/// Optional properties. They are stored out of line, so that an event without them is small.
 #[derive(Clone, Default, PartialEq, Eq)]
 struct Extra {
     name: Option<Box<str>>,
@@ -44,19 +44,30 @@ struct Extra {
 }
 
 impl Event {
-    /// The longest name and the longest key, in bytes.
+    /// Maximum length of a name and of a key, in bytes.
     pub const MAX_LABEL: usize = 128;
 
-    /// The deepest nesting of arrays and objects in a JSON payload: 124 levels. A poll's reply has three levels around the
-    /// payload, and many parsers, serde_json among them, read at most 127.
+    /// Maximum nesting of arrays and objects in a JSON payload, in levels. The reply to a poll adds three levels around the
+    /// payload, and many parsers, serde_json among them, accept at most 127.
     pub const MAX_JSON_DEPTH: usize = 124;
 
-    /// An event with a text payload.
+    /// Creates an event with a text payload.
     pub fn text(text: impl Into<String>) -> Self {
         Self::plain(Bytes::from(text.into().into_boxed_str().into_boxed_bytes()), EventKind::Text)
     }
 
-    /// An event with a text payload that is already in `Bytes`; it must be UTF-8.
+    /// Creates an event with a text payload from UTF-8 bytes. The bytes are not copied.
+    ///
+    /// ```
+    /// use tidings::{Event, EventError};
+    ///
+    /// assert_eq!(Event::utf8("42.17"), Ok(Event::text("42.17")));
+    /// assert_eq!(Event::utf8(b"ab\xff".to_vec()), Err(EventError::NotUtf8 { at: 2 }));
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Returns [`EventError::NotUtf8`] if the bytes are not UTF-8.
     pub fn utf8(text: impl Into<Bytes>) -> Result<Self, EventError> {
         let text = text.into();
         match std::str::from_utf8(&text) {
@@ -65,35 +76,44 @@ impl Event {
         }
     }
 
-    /// An event with a binary payload.
+    /// Creates an event with a binary payload.
     ///
-    /// It is sent as base64 in text. The JSON event object says so by `"encoding":"base64"`. Server-sent
-    /// events carry the base64 text alone, with nothing that says so: clients of binary events should ask for
-    /// `?format=object`, or know the encoding by the event's name. Raw WebSocket frames are binary frames.
+    /// Text formats encode the payload as base64 (RFC 4648 §4). The JSON event object marks it with
+    /// `"encoding":"base64"`. A server-sent event holds the base64 text without a mark, so clients of binary events should
+    /// request `?format=object` or know the encoding by the event's name. A raw WebSocket message is a binary frame.
     pub fn binary(bytes: impl Into<Bytes>) -> Self {
         Self::plain(bytes.into(), EventKind::Binary)
     }
 
-    /// An event whose payload is `value` as JSON.
+    /// Serializes `value` as JSON and creates an event with it.
+    ///
+    /// ```
+    /// use tidings::Event;
+    ///
+    /// let event = Event::json(&serde_json::json!({ "price": 42.17 }))?;
+    /// assert_eq!(event.as_str(), Some(r#"{"price":42.17}"#));
+    /// # Ok::<(), tidings::EventError>(())
+    /// ```
     ///
     /// # Errors
     ///
-    /// [`EventError::NotJson`] if the value has no JSON form, and the errors of [`json_text`](Self::json_text): a value
-    /// may be nested too deep, and a `RawValue` may hold any of them.
+    /// Returns [`EventError::NotJson`] if the value cannot be serialized, and the errors of [`json_text`](Self::json_text)
+    /// if the JSON breaks a rule that is listed there.
     #[cfg(feature = "json")]
     #[cfg_attr(docsrs, doc(cfg(feature = "json")))]
     pub fn json<T: serde::Serialize + ?Sized>(value: &T) -> Result<Self, EventError> {
         let text = serde_json::to_vec(value).map_err(|error| EventError::NotJson { reason: error.to_string() })?;
         super::json::check(&text)?;
-        // Without the buffer's spare capacity, which nothing counts.
+        // The spare capacity of the buffer is freed, because the hub's budget does not count it.
         Ok(Self::plain(one_line(text.into_boxed_slice().into()), EventKind::Json))
     }
 
-    /// An event whose payload is this JSON text, checked. Line breaks between tokens become spaces, so that the value
-    /// fits on one line of any wire.
+    /// Checks a JSON text and creates an event with it. Line breaks between tokens are replaced by spaces, so that the
+    /// payload is one line.
     ///
-    /// The value becomes part of replies that hold other events too, so it must be one that common parsers read.
-    /// Integers of any length up to the largest double pass.
+    /// A reply to a poll holds several events in one JSON document. The rules below exclude values that common parsers
+    /// reject, because such a value would make the whole reply unreadable. Integers may have any length up to the largest
+    /// double.
     ///
     /// ```
     /// use tidings::{Event, EventError};
@@ -114,7 +134,7 @@ impl Event {
         let text = text.into();
         serde_json::from_slice::<serde::de::IgnoredAny>(&text)
             .map_err(|error| EventError::NotJson { reason: error.to_string() })?;
-        // IgnoredAny does not look at the bytes inside strings.
+        // IgnoredAny does not validate the bytes inside strings.
         if let Err(error) = std::str::from_utf8(&text) {
             return Err(EventError::NotUtf8 { at: error.valid_up_to() });
         }
@@ -122,14 +142,21 @@ impl Event {
         Ok(Self::plain(one_line(text), EventKind::Json))
     }
 
-    /// Names the event: SSE `event:`, `"event"` in the event object. 1 to 128 bytes, no control characters, not
-    /// beginning with `tidings.`, which is ours. `message` is every unnamed event's name, so it is not kept.
+    /// Sets the event's name: `event:` in a server-sent event, `"event"` in the event object.
     ///
-    /// A browser's `EventSource` also calls `onerror` for an event named `error`, and `onopen` for one named `open`, with the
-    /// event's `data`. The names are sent as they are, since other clients tell them apart and APIs use them. Use other
-    /// names for pages, or check `event instanceof MessageEvent` in `onerror`; with `?format=object` the name is in the
-    /// object, and the block has none. Other names, such as `close` and `abort`, have no meaning to an `EventSource`. Some
-    /// libraries give a meaning to a name that the page chooses, such as htmx with `sse-close`.
+    /// A name has 1 to 128 bytes and no control characters, and does not begin with `tidings.`. `message` is the name of
+    /// unnamed events, so an event with that name is stored without one.
+    ///
+    /// The `EventSource` of browsers calls `onerror` also for an event named `error`, and `onopen` for one named `open`.
+    /// These names are sent unchanged, because other clients distinguish them. For browsers use other names, check
+    /// `event instanceof MessageEvent` in `onerror`, or use `?format=object`, in which the name is in the object and not in
+    /// the block. Other names, such as `close` and `abort`, have no meaning to an `EventSource`. Some libraries give a
+    /// meaning to a name that the page selects, such as htmx with `sse-close`.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`EventError::EmptyLabel`], [`EventError::LongLabel`], [`EventError::Control`] or
+    /// [`EventError::ReservedName`] if the name breaks a rule above.
     pub fn with_name(mut self, name: &str) -> Result<Self, EventError> {
         check_label(name)?;
         if name.starts_with("tidings.") {
@@ -139,42 +166,48 @@ impl Event {
         Ok(self)
     }
 
-    /// Says what the event is about: of a topic's unread events with one key, the newest is enough for a subscriber that
-    /// [conflates](crate::Overflow::Latest). 1 to 128 bytes, no control characters.
+    /// Sets the event's coalescing key, which identifies the value that the event updates.
+    ///
+    /// A subscriber that [conflates](crate::Overflow::Latest) receives only the newest unread event of each key of a topic.
+    /// A key has 1 to 128 bytes and no control characters.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`EventError::EmptyLabel`], [`EventError::LongLabel`] or [`EventError::Control`] if the key breaks a rule
+    /// above.
     pub fn with_key(mut self, key: &str) -> Result<Self, EventError> {
         check_label(key)?;
         self.extra_mut().key = Some(key.into());
         Ok(self)
     }
 
-    /// Gives the event a time to live, counted from its publication by the hub's clock.
+    /// Sets the event's time to live, counted from its publication by the hub's clock.
     ///
-    /// From then on it is delivered to nobody, live or replayed, wherever it stands among others, and it is no gap: it is
-    /// as if the subscriber had read it, and counts as `expired`. [`Start::Last`](crate::Start::Last) does not count it.
-    /// What was handed out before, as a batch or as bytes, stays as it is. An event with no time to live at all
-    /// (`Duration::ZERO`) is published, and delivered to nobody.
+    /// An expired event is not delivered, neither live nor in a replay, and its absence is not a gap. The hub counts it as
+    /// `expired`, and [`Start::Last`](crate::Start::Last) does not count it. Batches and bytes that were returned before the
+    /// expiry are unchanged. An event with `Duration::ZERO` is published and never delivered.
     ///
-    /// It leaves history when it is the oldest there; behind an event that lives, it stays and counts against
-    /// [`Retention`](crate::Retention) until its turn comes.
+    /// An expired event leaves history when it is the oldest event there. Until then it counts against
+    /// [`Retention`](crate::Retention).
     #[must_use]
     pub fn with_ttl(mut self, ttl: Duration) -> Self {
         self.extra_mut().ttl = Some(ttl);
         self
     }
 
-    /// The payload's bytes, as published.
+    /// Returns the bytes of the payload, as published.
     #[must_use]
     pub fn payload(&self) -> &Bytes {
         &self.payload
     }
 
-    /// How the payload is to be read.
+    /// Returns the type of the payload.
     #[must_use]
     pub fn kind(&self) -> EventKind {
         self.kind
     }
 
-    /// The payload as text, for [`EventKind::Text`] and [`EventKind::Json`].
+    /// Returns the payload as text if it is [`EventKind::Text`] or [`EventKind::Json`].
     #[must_use]
     pub fn as_str(&self) -> Option<&str> {
         match self.kind {
@@ -183,25 +216,25 @@ impl Event {
         }
     }
 
-    /// The event's name.
+    /// Returns the event's name, if it has one.
     #[must_use]
     pub fn name(&self) -> Option<&str> {
         self.extra.as_ref()?.name.as_deref()
     }
 
-    /// The event's coalescing key.
+    /// Returns the event's coalescing key, if it has one.
     #[must_use]
     pub fn key(&self) -> Option<&str> {
         self.extra.as_ref()?.key.as_deref()
     }
 
-    /// The event's time to live.
+    /// Returns the event's time to live, if it has one.
     #[must_use]
     pub fn time_to_live(&self) -> Option<Duration> {
         self.extra.as_ref()?.ttl
     }
 
-    /// Returns the bytes that the event counts against a limit: those of payload, name and key.
+    /// Returns the number of bytes that the event counts against a limit: the sum of payload, name and key.
     #[must_use]
     pub fn weight(&self) -> usize {
         self.payload.len() + self.name().map_or(0, str::len) + self.key().map_or(0, str::len)
@@ -216,60 +249,60 @@ impl Event {
     }
 }
 
-/// Why something can't be an event, or part of one.
+/// Error of a payload, name or key that an [`Event`] cannot have.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum EventError {
-    /// Text that is not UTF-8.
-    #[error("the text is not UTF-8 from byte {at} on; publish other bytes as binary")]
+    /// The text is not UTF-8.
+    #[error("text is not UTF-8 at byte {at}; publish other bytes as a binary event")]
     NotUtf8 {
-        /// Index of the first wrong byte.
+        /// Offset of the first invalid byte.
         at: usize,
     },
-    /// Text that is not JSON, or a value that has no JSON form.
-    #[error("not JSON: {reason}")]
+    /// The text is not JSON, or the value cannot be serialized as JSON.
+    #[error("invalid JSON: {reason}")]
     NotJson {
         /// Message of the parser or the serializer.
         reason: String,
     },
-    /// A JSON string or name with one half of a surrogate pair, for which there is no text.
+    /// A JSON string or name contains half of a surrogate pair, which encodes no character.
     #[error(
-        "JSON string has an unpaired surrogate at byte {at}: escape a character beyond U+FFFF as a pair, high half first"
+        "JSON string has an unpaired surrogate at byte {at}; escape a character above U+FFFF as a high and a low surrogate"
     )]
     UnpairedSurrogate {
         /// Offset of the escape, in bytes.
         at: usize,
     },
-    /// JSON that is nested deeper than [`Event::MAX_JSON_DEPTH`].
-    #[error("JSON is nested deeper than 124 levels at byte {at}: publish a flatter value, or the text as a string")]
+    /// The JSON is nested deeper than [`Event::MAX_JSON_DEPTH`].
+    #[error("JSON is nested deeper than 124 levels at byte {at}; publish a flatter value, or the text as a string")]
     JsonTooDeep {
         /// Offset of the first bracket that is too deep, in bytes.
         at: usize,
     },
-    /// A JSON number that is larger than the largest double.
-    #[error("JSON number at byte {at} is too large for a double: publish it as a string")]
+    /// A JSON number is larger than the largest double.
+    #[error("JSON number at byte {at} exceeds the largest double; publish it as a string")]
     JsonNumberTooLarge {
         /// Offset of the number, in bytes.
         at: usize,
     },
-    /// An empty name or key.
-    #[error("an event's name or key has at least one byte")]
+    /// The name or key is empty.
+    #[error("event name or key is empty")]
     EmptyLabel,
-    /// A name or key longer than [`Event::MAX_LABEL`].
-    #[error("an event's name or key is at most 128 bytes, this one has {len}")]
+    /// The name or key is longer than [`Event::MAX_LABEL`].
+    #[error("event name or key is {len} bytes; the limit is 128")]
     LongLabel {
-        /// Its length in bytes.
+        /// Length in bytes.
         len: usize,
     },
-    /// A name or key with a control character.
-    #[error("an event's name or key has no control characters")]
+    /// The name or key contains a control character.
+    #[error("event name or key contains a control character")]
     Control,
-    /// A name that begins with `tidings.`.
-    #[error("names that begin with 'tidings.' are the library's own")]
+    /// The name begins with `tidings.`.
+    #[error("event names that begin with 'tidings.' are reserved")]
     ReservedName,
 }
 
-/// JSON on one line. A raw line break can't stand inside a JSON string (RFC 8259 §7), so each is insignificant space.
+/// Replaces line breaks by spaces. A JSON string contains no raw line break (RFC 8259 §7), so each is between tokens.
 #[cfg(feature = "json")]
 fn one_line(json: Bytes) -> Bytes {
     let is_break = |byte: u8| matches!(byte, b'\r' | b'\n');

@@ -1,55 +1,66 @@
 use crate::model::{Cursor, Topic};
 
-/// Delivery in the place of missing events.
+/// Delivery in place of missing events.
+///
+/// A gap stands where the missing events would have been delivered. On the wire it is the object
+/// `{"id":"7.9","gap":{"reason":"evicted","missed":12,"topic":"news"}}`.
+///
+/// ```
+/// use tidings::{Cursor, Gap, GapReason};
+///
+/// let gap = Gap::new(GapReason::Evicted, Cursor::new(7, 9)).missed(12);
+/// assert_eq!((gap.reason.as_str(), gap.missed, gap.topic), ("evicted", Some(12), None));
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Gap {
-    /// Why they are gone.
+    /// Reason of the loss.
     pub reason: GapReason,
-    /// How many, where that can be known: all that left history before the subscriber came to them, from the first up to
-    /// the last that still lived then. An event that [expired](crate::Event::with_ttl) while it was in history is no gap alone,
-    /// but counted between two that are; with [`Overflow::Latest`] the same goes for one that a newer event replaced.
+    /// Number of events evicted before the subscriber read them, if known.
+    ///
+    /// Events that [expired](crate::Event::with_ttl) in history make no gap. They are counted if they are between two events
+    /// that were missed. With [`Overflow::Latest`] this also applies to an event that a newer one replaced.
     pub missed: Option<u64>,
-    /// The topic they were of, where it is one.
+    /// Topic of the missing events, if all are of one topic.
     pub topic: Option<Topic>,
-    /// The position of the last missing event: a client that holds it has been told.
+    /// Position of the last missing event. A client that resumes from it does not receive the gap again.
     pub cursor: Cursor,
     /// Position of the last missing event, if it is after `cursor`. Set for [`Epoch`](GapReason::Epoch) gaps only: the cursor
-    /// of such a gap is the beginning of the hub, and all retained events follow it. Older state does not replace what is
-    /// missing.
+    /// of such a gap is the beginning of the hub, and all retained events follow it. A snapshot that is older than this
+    /// position does not replace the missing events.
     pub gone: Option<Cursor>,
-    /// Everything up to here was delivered before it, where the hub knows: a client that resumes from it is told again.
+    /// Position of the last event delivered before the gap, if known. A client that resumes from it receives the gap again.
     pub after: Option<Cursor>,
-    /// Whether the application's state follows, so that what is missing is missed by nobody.
+    /// Whether a snapshot of the application's state follows and replaces the missing events.
     pub snapshot: bool,
 }
 
 impl Gap {
-    /// A gap up to and with `cursor`, of unknown size and topic.
+    /// Creates a gap of unknown size and topic. `cursor` is the position of the last missing event.
     #[must_use]
     pub fn new(reason: GapReason, cursor: Cursor) -> Self {
         Self { reason, missed: None, topic: None, cursor, gone: None, after: None, snapshot: false }
     }
 
-    /// Sets the number of events missed.
+    /// Sets the number of missing events.
     #[must_use]
     pub fn missed(self, missed: u64) -> Self {
         Self { missed: Some(missed), ..self }
     }
 
-    /// Sets the position of the last missing event, which is after the gap's cursor.
+    /// Sets the position of the last missing event, if it is after the gap's cursor.
     #[must_use]
     pub fn gone(self, gone: Cursor) -> Self {
         Self { gone: Some(gone), ..self }
     }
 
-    /// Says that everything up to this cursor was delivered before the gap.
+    /// Sets the position of the last event that was delivered before the gap.
     #[must_use]
     pub fn after(self, cursor: Cursor) -> Self {
         Self { after: Some(cursor), ..self }
     }
 
-    /// Says that the application's state follows the gap.
+    /// Marks the gap as followed by a snapshot of the application's state.
     #[must_use]
     pub fn with_snapshot(self) -> Self {
         Self { snapshot: true, ..self }
@@ -62,26 +73,26 @@ impl Gap {
     }
 }
 
-/// Why events are gone.
+/// Reason why events are missing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum GapReason {
-    /// The client was away longer than history is kept.
+    /// The client was disconnected, and the events left history before it resumed.
     Evicted,
-    /// The subscriber was here, and further behind than history and the hub's
-    /// [live buffer](crate::LocalHubBuilder::live_buffer) go.
+    /// The subscriber was connected, and the events left history and the hub's
+    /// [live buffer](crate::LocalHubBuilder::live_buffer) before it read them.
     Overflow,
-    /// The cursor is of another life of the hub; all that is retained follows.
+    /// The cursor is of another epoch, because the hub was started again. All retained events follow.
     Epoch,
-    /// The cursor can't be read, or is ahead of the hub; what follows is live.
+    /// The cursor is not readable, or is ahead of the hub. Live events follow.
     Invalid,
-    /// The event is larger than the endpoint delivers, see
-    /// [`EndpointBuilder::max_event`](crate::EndpointBuilder::max_event). The hub has it, and the next event follows.
+    /// The event is larger than [`EndpointBuilder::max_event`](crate::EndpointBuilder::max_event). It remains in the hub,
+    /// and the next event follows.
     TooLarge,
 }
 
 impl GapReason {
-    /// The reason's name on the wire.
+    /// Returns the name of the reason on the wire.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -94,35 +105,36 @@ impl GapReason {
     }
 }
 
-/// Behaviour of a subscriber that falls behind the events kept for it: its topics' histories, and the hub's [live
-/// buffer](crate::LocalHubBuilder::live_buffer).
+/// Policy for a subscriber that falls behind the events in memory, which are its topics' histories and the hub's [live
+/// buffer](crate::LocalHubBuilder::live_buffer). Default: [`Gap`](Self::Gap).
 ///
-/// It does not depend on the transport, and applies to live subscribers. A client that was disconnected, or polls, and
-/// comes back with a cursor that is older than history gets a [`Gap`] ([`Evicted`](GapReason::Evicted)). With
-/// [`Latest`](Self::Latest) it gets one only if it misses an event that no newer one replaced.
+/// The policy applies to connected subscribers on every transport. A client that resumes or polls with a cursor older than
+/// history receives a [`Gap`] with the reason [`Evicted`](GapReason::Evicted). With [`Latest`](Self::Latest) it receives
+/// one only if it misses an event that no newer one replaced.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum Overflow {
-    /// It gets a [`Gap`] with the exact count, and goes on from the oldest event in memory.
+    /// The subscriber receives a [`Gap`] with the exact count, and continues with the oldest event in memory.
     #[default]
     Gap,
-    /// Its subscription ends with [`SubscriptionEnd::TooSlow`](crate::subscriber::SubscriptionEnd::TooSlow), which each wire has a word for: a WebSocket
-    /// closes with 1013, a stream breaks off.
+    /// The subscription ends with [`SubscriptionEnd::TooSlow`](crate::subscriber::SubscriptionEnd::TooSlow): a WebSocket
+    /// closes with 1013, and the body of a stream ends with an error.
     Disconnect,
-    /// Of the events that it has not read it gets only the newest of each [key](crate::Event::with_key) of each topic, in
-    /// its place in the order, and all without a key. For state of which only the present counts, such as prices.
+    /// The subscriber receives only the newest unread event of each [key](crate::Event::with_key) of each topic, at the
+    /// position of that event, and all events without a key. Use it for values of which only the newest is needed, such as
+    /// prices.
     ///
-    /// - Looked at anew at each poll, a polling client's too: a client that reads as fast as is published gets every
-    ///   event.
-    /// - Events that left history and the live buffer unread are a [`Gap`], except for those that a newer one of their key
-    ///   had replaced by then: it is delivered in their place. To a subscriber that was there they count as conflated. A hub knows of all
-    ///   replaced events of a topic once it had a subscription that conflates, of the topic or of a pattern that matches;
-    ///   before that only of those that have the key of the newest event.
-    /// - A client that resumes at any cursor it was given gets the newest event of each key after that. An older one that
-    ///   it was spared has a newer one behind it, whose cursor is later.
-    /// - If the newest event of a key has [expired](crate::Event::with_ttl), nothing is delivered for the key: the events
-    ///   that it replaced stay replaced.
-    /// - How many were left out is told with each delivery: [`Batch::conflated`](crate::subscriber::Batch::conflated),
+    /// - Unread events are conflated at each poll, also at each poll of a polling client. A client that reads as fast as
+    ///   events are published receives every event.
+    /// - Events that left history and the live buffer unread are a [`Gap`], except for those that a newer event of their key
+    ///   had replaced by then, which is delivered. A connected subscriber counts the replaced events as conflated. The hub
+    ///   knows all replaced events of a topic from the first conflating subscription of the topic, or of a pattern that
+    ///   matches it. Before that it knows only those that have the key of the newest event.
+    /// - A client may resume at any cursor that it received. It then receives the newest event of each key after that
+    ///   cursor.
+    /// - If the newest event of a key has [expired](crate::Event::with_ttl), nothing is delivered for the key. The events
+    ///   that it replaced remain replaced.
+    /// - Each delivery has the number of events left out: [`Batch::conflated`](crate::subscriber::Batch::conflated),
     ///   [`EncodedBatch::conflated`](crate::subscriber::EncodedBatch::conflated).
     ///
     /// ```

@@ -1,10 +1,10 @@
-//! Rules for JSON beyond RFC 8259. Common parsers reject these values, and with them the whole reply.
+//! Rules for JSON beyond RFC 8259. Common parsers reject values that break them, and with them the whole reply.
 
 use super::{Event, EventError};
 
-/// Checks JSON text, whose grammar was checked before.
+/// Checks JSON text with a valid grammar.
 ///
-/// Refuses unpaired surrogates, nesting deeper than [`Event::MAX_JSON_DEPTH`], and numbers that a double cannot hold.
+/// Rejects unpaired surrogates, nesting deeper than [`Event::MAX_JSON_DEPTH`], and numbers above the largest double.
 pub(super) fn check(json: &[u8]) -> Result<(), EventError> {
     let (mut at, mut depth) = (0, 0_usize);
     while let Some(&byte) = json.get(at) {
@@ -28,7 +28,7 @@ pub(super) fn check(json: &[u8]) -> Result<(), EventError> {
     Ok(())
 }
 
-/// Returns the offset after the closing quote of a string, names included.
+/// Returns the offset after the closing quote of a string or a name. `at` is the offset after the opening quote.
 fn string_end(json: &[u8], mut at: usize) -> Result<usize, EventError> {
     loop {
         match json.get(at) {
@@ -47,22 +47,22 @@ fn string_end(json: &[u8], mut at: usize) -> Result<usize, EventError> {
     }
 }
 
-/// Returns the UTF-16 code unit of an escape that begins here: `\u` and four hexadecimal digits.
+/// Returns the UTF-16 code unit of the escape at `at`, if it is `\u` and four hexadecimal digits.
 fn code_unit(json: &[u8], at: usize) -> Option<u16> {
     let digits = json.get(at..at.checked_add(6)?)?.strip_prefix(b"\\u")?;
     u16::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()
 }
 
-/// Returns the offset after a number.
+/// Returns the offset after the number at `at`.
 fn number_end(json: &[u8], at: usize) -> Result<usize, EventError> {
-    /// Numbers of up to so many bytes without an exponent are below 1e300.
+    /// Number of bytes up to which a number without an exponent is at most 1e300.
     const SMALL: usize = 300;
 
     let rest = json.get(at..).unwrap_or_default();
     let is_part = |byte: &&u8| matches!(byte, b'0'..=b'9' | b'-' | b'+' | b'.' | b'e' | b'E');
     let number = &rest[..rest.iter().take_while(is_part).count()];
     let is_small = number.len() <= SMALL && !number.iter().any(|byte| matches!(byte, b'e' | b'E'));
-    // Parsed by serde_json, which rounds differently from the standard library next to the largest double.
+    // serde_json parses it, because it rounds differently from the standard library near the largest double.
     if is_small || serde_json::from_slice::<f64>(number).is_ok_and(f64::is_finite) {
         Ok(at + number.len())
     } else {

@@ -1,4 +1,4 @@
-//! The words of the crate as plain values: no locks, no clock, no async.
+//! Topics, events, cursors and gaps as plain values, without locks, clocks or futures.
 
 mod cursor;
 mod event;

@@ -6,12 +6,18 @@ use std::str::FromStr;
 
 use crate::model::{Topic, TopicError};
 
-/// Topic, or every topic below a prefix, including future ones.
+/// Name of one topic, or of all topics below a prefix, including topics that are created later.
 ///
-/// `orders/eu` is that topic; `orders/*` is each topic with exactly one more segment; `orders/**` each with one more or
-/// several. `*` is every topic of one segment, `**` every topic. A wildcard stands alone in the last segment, and
-/// nowhere else. Of two patterns either one contains the other, or they have no topic in common. Cloning shares the
-/// text.
+/// | pattern | matches |
+/// |---|---|
+/// | `orders/eu` | the topic `orders/eu` |
+/// | `orders/*` | every topic with exactly one segment after `orders` |
+/// | `orders/**` | every topic with one or more segments after `orders` |
+/// | `*` | every topic of one segment |
+/// | `**` | every topic |
+///
+/// A wildcard is the whole last segment and stands nowhere else. Of two patterns either one contains the other, or they
+/// have no topic in common. Clones share the text.
 ///
 /// ```
 /// use tidings::{Pattern, Topic};
@@ -25,19 +31,26 @@ use crate::model::{Topic, TopicError};
 /// ```
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Pattern(
-    /// The text. Only where it has no wildcard is it a topic to others.
+    /// The text. It is handed out as a topic only if it has no wildcard.
     Topic,
 );
 
-/// How many segments a wildcard stands for.
+/// Wildcard of a pattern.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Wildcard {
+    /// `*`: one segment.
     One,
+    /// `**`: one or more segments.
     Any,
 }
 
 impl Pattern {
-    /// Checks a text and makes a pattern of it. What stands before a wildcard is held to the rules of a [`Topic`].
+    /// Checks a text and creates a pattern. The part before a wildcard must be a valid [`Topic`] name.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`PatternError::Topic`] if the text, or its part before the wildcard, is not a topic name, and
+    /// [`PatternError::Wildcard`] if a `*` is misplaced.
     pub fn new(text: impl AsRef<str>) -> Result<Self, PatternError> {
         let text = text.as_ref();
         let (prefix, last) = text.rsplit_once('/').map_or((None, text), |(prefix, last)| (Some(prefix), last));
@@ -57,13 +70,13 @@ impl Pattern {
         })
     }
 
-    /// The text.
+    /// Returns the text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         self.0.as_str()
     }
 
-    /// The topic, if it is one and no other.
+    /// Returns the topic if the pattern has no wildcard.
     #[must_use]
     pub fn as_topic(&self) -> Option<&Topic> {
         match self.wildcard() {
@@ -72,13 +85,13 @@ impl Pattern {
         }
     }
 
-    /// Whether the topic is one of those that are followed.
+    /// Returns whether the pattern matches `topic`.
     #[must_use]
     pub fn matches(&self, topic: &Topic) -> bool {
         self.matches_name(topic.as_str())
     }
 
-    /// Returns whether the topic of this name is one of those that are followed.
+    /// Returns whether the pattern matches the topic of this name.
     pub(crate) fn matches_name(&self, topic: &str) -> bool {
         match self.wildcard() {
             None => self.as_str() == topic,
@@ -87,7 +100,7 @@ impl Pattern {
         }
     }
 
-    /// Whether each topic that `other` matches is matched by this one too.
+    /// Returns whether the pattern matches every topic that `other` matches.
     pub(crate) fn covers(&self, other: &Self) -> bool {
         match (self.wildcard(), other.as_topic()) {
             _ if self == other => true,
@@ -97,20 +110,19 @@ impl Pattern {
         }
     }
 
-    /// Returns the texts of all other patterns that [cover](Self::covers) this one, the narrowest first: as many as the text
-    /// has segments, and one more at most.
+    /// Returns the texts of all other patterns that [cover](Self::covers) this one, the narrowest first. Their number is at
+    /// most the number of segments plus one.
     pub(crate) fn covering(&self) -> impl Iterator<Item = String> + '_ {
         covering(self.as_str(), self.wildcard())
     }
 
-    /// Returns the texts of all patterns that match a topic, the narrowest first: the topic itself, then `*` beside it, then
-    /// `**` from the longest prefix to none.
+    /// Returns the texts of all patterns that match a topic, the narrowest first: the topic itself, `*` in place of its last
+    /// segment, then `**` after each prefix from the longest to the empty one.
     pub(crate) fn matching(topic: &Topic) -> impl Iterator<Item = String> + '_ {
         once(topic.as_str().to_owned()).chain(covering(topic.as_str(), None))
     }
 
-    /// Returns the prefix that all matching topics have in common: the text up to and with the last `/` before a
-    /// wildcard.
+    /// Returns the common prefix of all matching topics: the text without its wildcard.
     pub(crate) fn prefix(&self) -> &str {
         self.as_str().trim_end_matches('*')
     }
@@ -124,15 +136,15 @@ impl Pattern {
     }
 }
 
-/// Why a text is not a pattern.
+/// Error of a text that is not a [`Pattern`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum PatternError {
     /// The text before the wildcard, or the whole text if it has none, is not a topic.
     #[error(transparent)]
     Topic(#[from] TopicError),
-    /// A `*` is neither `*` nor `**` alone in the last segment.
-    #[error("in a pattern '*' and '**' stand alone in the last segment: 'prefix/*' or 'prefix/**'")]
+    /// The text contains a `*` other than a last segment of `*` or `**`.
+    #[error("pattern has a misplaced '*'; use 'prefix/*' or 'prefix/**'")]
     Wildcard,
 }
 
@@ -142,7 +154,7 @@ impl From<Infallible> for PatternError {
     }
 }
 
-/// Returns the texts of all patterns but this one that cover it.
+/// Returns the texts of all other patterns that cover this one.
 fn covering(name: &str, wildcard: Option<Wildcard>) -> impl Iterator<Item = String> + '_ {
     let prefixes = name.rmatch_indices('/').map(|(slash, _)| slash + 1).chain([0]).map(|end| name.split_at(end).0);
     let beside = prefixes.clone().take(usize::from(wildcard.is_none())).map(|prefix| format!("{prefix}*"));
@@ -174,7 +186,7 @@ impl TryFrom<String> for Pattern {
     }
 }
 
-/// An item of a slice of names.
+/// Converts an item of a slice of names.
 impl TryFrom<&&str> for Pattern {
     type Error = PatternError;
 
@@ -183,7 +195,7 @@ impl TryFrom<&&str> for Pattern {
     }
 }
 
-/// An item of a slice of owned names.
+/// Converts an item of a slice of owned names.
 impl TryFrom<&String> for Pattern {
     type Error = PatternError;
 

@@ -1,21 +1,31 @@
 use std::time::Duration;
 
-/// How much of a topic's history is kept for replay: until any of the three limits is reached.
+/// Limits of a topic's history, which is kept for replay.
 ///
-/// It limits the events that a client gets when it subscribes or returns. A connected subscription may be further behind,
-/// see [`LocalHubBuilder::live_buffer`](crate::LocalHubBuilder::live_buffer).
+/// The limits apply to the events that a client receives when it subscribes or resumes. A connected subscription may be
+/// further behind, see [`LocalHubBuilder::live_buffer`](crate::LocalHubBuilder::live_buffer).
 ///
-/// An event is evicted when there are more than `count` newer ones in its topic, when it and the newer ones weigh
-/// more than `bytes` (payload, name and key), or when it is older than `age`. One that has
-/// [expired](crate::Event::with_ttl) goes as soon as it is the oldest.
+/// An event is evicted as soon as one limit is exceeded: history holds more than `count` events, their payloads, names and
+/// keys are more than `bytes`, or the event is older than `age`. An [expired](crate::Event::with_ttl) event is evicted when
+/// it is the oldest in history.
+///
+/// ```
+/// use std::time::Duration;
+/// use tidings::{LocalHub, Retention};
+///
+/// let retention = Retention::count(10_000).age(Duration::from_secs(600));
+/// assert_eq!(retention.bytes, 1 << 20);
+/// let hub = LocalHub::builder().retain(retention).build();
+/// # drop(hub);
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Retention {
-    /// Events. The default, 1,000, replays a minute at 16 a second.
+    /// Maximum number of events. Default: 1,000. It covers one minute at 16 events per second.
     pub count: usize,
-    /// Bytes. The default, 1 MiB, is 1,000 events of 1 KiB.
+    /// Maximum sum of payloads, names and keys, in bytes. Default: 1 MiB. It covers 1,000 events of 1 KiB.
     pub bytes: usize,
-    /// Time since publication. The default, 1 hour, outlasts a laptop's lid over lunch.
+    /// Maximum time since publication. Default: 1 hour. A laptop that was closed for an hour can still resume.
     pub age: Duration,
 }
 
@@ -26,7 +36,7 @@ impl Default for Retention {
 }
 
 impl Retention {
-    /// At most `count` events, with the default limits of bytes and age. `count(0)` forbids replay.
+    /// Creates a retention of at most `count` events, with the default limits of bytes and age. `count(0)` disables replay.
     #[must_use]
     pub fn count(count: usize) -> Self {
         Self { count, ..Self::default() }

@@ -3,10 +3,10 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
-/// A named, ordered stream of events.
+/// Name of an ordered stream of events.
 ///
-/// 1 to 255 bytes of UTF-8 without control characters, in `/`-separated segments of which none is empty and none
-/// contains `*`. Cloning shares the name.
+/// A name has 1 to 255 bytes of UTF-8 without control characters. It consists of segments separated by `/`, of which none
+/// is empty and none contains `*`. Clones share the text.
 ///
 /// ```
 /// use tidings::Topic;
@@ -20,10 +20,14 @@ use std::sync::Arc;
 pub struct Topic(Arc<str>);
 
 impl Topic {
-    /// The longest name, in bytes.
+    /// Maximum length of a name, in bytes.
     pub const MAX_LEN: usize = 255;
 
-    /// Checks a name and makes a topic of it.
+    /// Checks a name and creates a topic.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`TopicError`] if the name breaks a rule of [`Topic`].
     pub fn new(name: impl AsRef<str>) -> Result<Self, TopicError> {
         let name = name.as_ref();
         if name.is_empty() {
@@ -45,10 +49,11 @@ impl Topic {
         Ok(Self::unchecked(name))
     }
 
-    /// Joins segments with `/`, and refuses one that is empty or contains `/` or `*`.
+    /// Joins segments with `/`. Rejects a segment that is empty or contains `/` or `*`.
     ///
-    /// Use this for a topic that contains text of a client: a path parameter is percent-decoded, so `a%2Fb` arrives as
-    /// `a/b` and `%2A` as `*`, and a name that is joined by hand could reach a topic further down or become a wildcard.
+    /// Use this function for a topic that contains text of a client. A path parameter is percent-decoded, so `a%2Fb`
+    /// arrives as `a/b` and `%2A` as `*`. A name that is joined by hand could therefore name a topic further down, or
+    /// become a wildcard.
     ///
     /// ```
     /// use tidings::Topic;
@@ -62,8 +67,8 @@ impl Topic {
     ///
     /// # Errors
     ///
-    /// [`TopicError::EmptySegment`], [`TopicError::Separator`] or [`TopicError::Wildcard`] for a segment, and those of
-    /// [`new`](Self::new) for the whole name.
+    /// Returns [`TopicError::EmptySegment`], [`TopicError::Separator`] or [`TopicError::Wildcard`] for a segment, and the
+    /// errors of [`new`](Self::new) for the whole name.
     pub fn from_segments<I>(segments: I) -> Result<Self, TopicError>
     where
         I: IntoIterator,
@@ -83,24 +88,33 @@ impl Topic {
         Self::new(name)
     }
 
-    /// The text of a pattern, which no other code takes for a topic.
+    /// Stores the text of a pattern, which may have a wildcard, without a check.
     pub(super) fn unchecked(text: &str) -> Self {
         Self(text.into())
     }
 
-    /// The name.
+    /// Returns the name.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
 }
 
-/// A value that names a topic: a [`Topic`], a `&Topic`, a `&str` or a `String`.
+/// Value that names a topic: a [`Topic`], a `&Topic`, a `&str` or a `String`.
 ///
-/// A `&Topic` costs nothing. A text is checked and copied at each call, so an application that publishes often to one topic
-/// should make the [`Topic`] once.
+/// A `&Topic` is borrowed. A text is checked and copied at each call, so an application that publishes often to one topic
+/// should create the [`Topic`] once.
+///
+/// ```
+/// use tidings::{LocalHub, Topic};
+///
+/// let (hub, news) = (LocalHub::new(), Topic::new("news")?);
+/// hub.publish_now("news", "first")?;
+/// hub.publish_now(&news, "second")?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub trait IntoTopic: sealed::Sealed {
-    /// A topic, or a reference to one.
+    /// Topic, or reference to one.
     #[doc(hidden)]
     type Topic: Borrow<Topic> + Send;
 
@@ -160,30 +174,30 @@ mod sealed {
     impl Sealed for &String {}
 }
 
-/// Why a name is not a topic.
+/// Error of a name that is not a [`Topic`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum TopicError {
     /// The name has no bytes.
-    #[error("a topic's name is empty")]
+    #[error("topic name is empty")]
     Empty,
     /// The name is longer than [`Topic::MAX_LEN`].
-    #[error("a topic's name is at most 255 bytes, this one has {len}")]
+    #[error("topic name is {len} bytes; the limit is 255")]
     TooLong {
-        /// The name's length in bytes.
+        /// Length of the name in bytes.
         len: usize,
     },
     /// The name contains a control character (U+0000–U+001F, U+007F–U+009F).
-    #[error("a topic's name contains a control character")]
+    #[error("topic name contains a control character")]
     Control,
-    /// The name contains `*`, which belongs to patterns.
-    #[error("a topic's name contains '*'")]
+    /// The name contains `*`, which is reserved for patterns.
+    #[error("topic name contains '*'")]
     Wildcard,
-    /// A segment that was given to [`Topic::from_segments`] contains `/`.
-    #[error("a topic's segment contains '/'")]
+    /// A segment passed to [`Topic::from_segments`] contains `/`.
+    #[error("topic segment contains '/'")]
     Separator,
-    /// A segment between two `/`, or before the first or after the last, is empty.
-    #[error("a topic's name has an empty segment: '/' at either end, or '//'")]
+    /// A segment is empty: the name begins or ends with `/`, or contains `//`.
+    #[error("topic name has an empty segment; remove the '/' at either end and any '//'")]
     EmptySegment,
 }
 

@@ -9,9 +9,9 @@ use crate::subscriber::snapshot::Known;
 /// Delivery that comes before the inner subscriber is asked.
 pub(super) enum Step {
     Gap(Gap),
-    /// That of the stage, where it stays until it is taken.
+    /// The state's events. They stay in the stage until they are taken.
     State,
-    /// Those that come next in the stage, where they stay until they are taken.
+    /// The next events of the stage. They stay there until they are taken.
     Events(Batch),
     End(SubscriptionEnd),
 }
@@ -25,13 +25,13 @@ pub(super) struct Following {
     pub(super) begun: Begun,
 }
 
-/// Topics of which events were delivered that a state without a date may have already. They replace the topic's part of
-/// the state, so the state no longer stands for what is missing of it.
+/// Topics with delivered events that a state without a date may contain already. These events replace the topic's part of
+/// the state, so the state no longer stands for missing events of the topic.
 #[derive(Default)]
 pub(super) struct Begun(BTreeSet<Topic>);
 
 impl Following {
-    /// Returns where a client is that has the state, and what the inner subscriber has yielded.
+    /// Returns the cursor of a client that has the state and all that the inner subscriber has yielded.
     pub(super) fn cursor(&self, inner: Option<Cursor>) -> Option<Cursor> {
         self.state.after(inner.filter(|_| self.next.is_none()))
     }
@@ -45,7 +45,7 @@ impl Begun {
         }
     }
 
-    /// Returns whether the state may stand for what is missing.
+    /// Returns whether the state may stand for the missing events of a gap.
     pub(super) fn allows(&self, gap: &Gap) -> bool {
         match &gap.topic {
             _ if gap.reason != GapReason::Overflow => true,
@@ -55,7 +55,7 @@ impl Begun {
     }
 }
 
-/// Returns what a subscriber yields first that has no cursor before that, unless it is a gap that the state mends.
+/// Returns the first delivery of a subscriber that has no cursor before it, unless it is a gap that the state mends.
 pub(super) fn look<S: Subscriber>(subscriber: &mut S, snapshot: &Snapshot, cx: &mut Context<'_>) -> Option<Delivery> {
     if subscriber.cursor().is_some() {
         return None;

@@ -2,8 +2,8 @@ use bytes::BytesMut;
 
 use crate::contract::{EventRef, Format};
 use crate::model::{Cursor, Event, Gap, GapReason, Pattern};
-use crate::subscriber::Snapshot;
 use crate::subscriber::snapshot::NOWHERE;
+use crate::subscriber::{Recovery, Snapshot};
 
 /// The bytes that a format adds to an event beside its name, key and payload are not more than this: a cursor, a topic's
 /// name with every byte escaped, and the names of the fields.
@@ -31,6 +31,15 @@ impl Fit<'_> {
             }
         })
     }
+}
+
+/// Returns the snapshot if each of its events fits. Otherwise tells its source.
+pub(super) fn fitting(snapshot: Snapshot, fit: Option<Fit<'_>>, source: &mut impl Recovery) -> Option<Snapshot> {
+    if fit.is_none_or(|fit| fit.allows(&snapshot)) {
+        return Some(snapshot);
+    }
+    source.too_large();
+    None
 }
 
 /// Returns whether an event has at most `max` bytes in each format of the library.

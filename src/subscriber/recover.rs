@@ -69,8 +69,7 @@ pub struct Recover<S, F> {
 }
 
 enum Stage {
-    /// Not polled yet, and the inner one has no cursor, because a gap is still to be told: the cursor that the client came
-    /// with, or nowhere. A client that is cut now comes back to the gap.
+    /// Not polled yet, and without a cursor of the inner one, which has a gap to tell: the client's cursor, or nowhere.
     New(Cursor),
     /// A client that begins with the application's state.
     Opening(Snapshot),
@@ -224,13 +223,12 @@ impl<S: Subscriber, F: Recovery> Recover<S, F> {
     /// Returns the gap as the client gets it, once the application has answered.
     fn answer(&mut self, mut gap: Gap, snapshot: Option<Snapshot>, asked: Option<Cursor>, fit: Option<Fit<'_>>) -> Gap {
         let snapshot = snapshot.filter(|snapshot| snapshot.known(asked).answers(&gap, self.held));
-        let Some(snapshot) = snapshot.filter(|snapshot| fit.is_none_or(|fit| fit.allows(snapshot))) else {
+        let Some(snapshot) = snapshot.and_then(|snapshot| oversize::fitting(snapshot, fit, &mut self.recovery)) else {
             self.held = Some(gap.cursor);
             self.stage = None;
             return gap;
         };
-        let is_empty = snapshot.events.is_empty();
-        let after = gap.cursor;
+        let (is_empty, after) = (snapshot.events.is_empty(), gap.cursor);
         // A client that received a part of the state starts over.
         self.held = Some(NOWHERE);
         self.send(snapshot, asked, None, Some(after));

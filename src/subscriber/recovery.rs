@@ -5,7 +5,7 @@ use crate::contract::SubscriptionEnd;
 use crate::model::Gap;
 use crate::subscriber::Snapshot;
 
-/// A source of snapshots for [`Recover`]: a closure from a gap to a future of an [`Option<Snapshot>`](Snapshot), or of a
+/// A source of snapshots for [`Recover`](crate::subscriber::Recover): a closure from a gap to a future of an [`Option<Snapshot>`](Snapshot), or of a
 /// `Result` of one, whose error ends the subscriber.
 pub trait Recovery: Send + 'static + sealed::SealedRecovery {
     /// Returns the snapshot for a gap. Called once for a gap that no earlier snapshot replaces, and again after a panic of the
@@ -13,6 +13,10 @@ pub trait Recovery: Send + 'static + sealed::SealedRecovery {
     #[doc(hidden)]
     fn recover(&mut self, gap: &Gap)
     -> Pin<Box<dyn Future<Output = Result<Option<Snapshot>, SubscriptionEnd>> + Send>>;
+
+    /// Notes that a snapshot is not sent, because one of its events is larger than an endpoint's `max_event`.
+    #[doc(hidden)]
+    fn too_large(&mut self) {}
 }
 
 /// The future of a snapshot. An error ends the subscriber.

@@ -1,4 +1,69 @@
-//! Chunked streams: one response of JSON lines (NDJSON), one line an event.
+//! Chunked streams: one response that does not end, with one JSON object a line (NDJSON).
+//!
+//! # Wire format
+//!
+//! Each line is one of the [JSON objects](crate::transport#objects) and ends with one line feed. The first line is `hello`.
+//! A keep-alive is an empty line or a `heartbeat` object, see [`Heartbeat`]. An [`Endpoint`](crate::Endpoint) sends the
+//! stream as `application/x-ndjson`, on HTTP/1.1 with `Transfer-Encoding: chunked` (RFC 9112 §7.1).
+//!
+//! ```json
+//! {"tidings":"hello","cursor":"7.7","heartbeat_ms":15000}
+//! {"id":"7.8","topic":"news","data":"first"}
+//! {"id":"7.12","gap":{"reason":"overflow","missed":4,"topic":"news"}}
+//!
+//! {"tidings":"bye","retry_ms":1500}
+//! ```
+//!
+//! # When to use it
+//!
+//! Use it for programs. Any HTTP client that reads a body line by line can follow the stream, with the cursor and the topic
+//! of each event. Browsers have [`sse`](crate::transport::sse), which reconnects by itself.
+//!
+//! # Limits
+//!
+//! An item has at most [`max_batch_bytes`](ChunkedStream::max_batch_bytes) of events, and at least one event. There is no
+//! limit for a line except [`EndpointBuilder::max_event`](crate::EndpointBuilder::max_event), while some clients have one:
+//! aiohttp refuses lines above 128 KiB, in recent versions 512 KiB. The adapter has no write timeout, because it does not
+//! write: the caller takes an item, writes it and polls again.
+//!
+//! # Example
+//!
+//! ```
+//! use std::{future::poll_fn, pin::Pin, time::Duration};
+//! use futures_core::Stream;
+//! use tidings::time::TokioTimer;
+//! use tidings::transport::chunked::ChunkedStream;
+//! use tidings::{LocalHub, Subscribe, Subscriber};
+//!
+//! # #[tokio::main(flavor = "current_thread", start_paused = true)]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let (hub, timer) = (LocalHub::new(), TokioTimer::default());
+//! let subscription = hub.subscribe(Subscribe::topics(["news"]))?;
+//! let begin = subscription.cursor().expect("a local hub has cursors");
+//! let mut stream = ChunkedStream::new(subscription, &timer).keep_alive(Duration::from_secs(10));
+//! let cursor = hub.publish_now("news", "first")?.cursor().expect("a local hub has cursors");
+//!
+//! // The third item is due after 10 s without an event.
+//! let mut body = Vec::new();
+//! for _ in 0..3 {
+//!     let item = poll_fn(|cx| Pin::new(&mut stream).poll_next(cx)).await;
+//!     body.extend(item.expect("the stream goes on"));
+//! }
+//! stream.finish(Duration::from_millis(1500));
+//! while let Some(item) = poll_fn(|cx| Pin::new(&mut stream).poll_next(cx)).await {
+//!     body.extend(item);
+//! }
+//!
+//! let lines = [
+//!     format!(r#"{{"tidings":"hello","cursor":"{begin}","heartbeat_ms":10000}}"#),
+//!     format!(r#"{{"id":"{cursor}","topic":"news","data":"first"}}"#),
+//!     String::new(),
+//!     r#"{"tidings":"bye","retry_ms":1500}"#.to_owned(),
+//! ];
+//! assert_eq!(String::from_utf8(body)?, lines.join("\n") + "\n");
+//! # Ok(())
+//! # }
+//! ```
 
 use std::fmt;
 use std::pin::Pin;
@@ -15,11 +80,17 @@ use crate::contract::{EncodedDelivery, EventRef, Format, Slot, Subscriber, Subsc
 use crate::model::Cursor;
 use crate::time::Timer;
 
-/// Writes a subscriber's events as a stream of NDJSON: one JSON object a line, one line feed after each.
+/// Adapter of a chunked stream: a [`Stream`] of NDJSON lines.
 ///
-/// First a `hello` line at once, then events and gaps as they come, and a keep-alive when nothing came for a while.
-/// Every item is whole lines. The stream is over when the subscriber is at its [`end`](Self::end), or after
-/// [`finish`](Self::finish). Polling is cancel-safe; an item that was returned is the caller's to write.
+/// The [module page](self) has the wire format and an example of the bytes.
+///
+/// The first item is the `hello` line, ready at once. Events and gaps follow as they come, and a keep-alive follows after
+/// each interval without an item. Each item consists of whole lines. The stream ends when the subscriber has
+/// [ended](Self::end), or after [`finish`](Self::finish).
+///
+/// # Cancel safety
+///
+/// A poll that is not repeated loses nothing. An item that was returned must be written by the caller.
 ///
 /// ```
 /// use std::pin::Pin;
@@ -39,7 +110,7 @@ use crate::time::Timer;
 #[repr(C)]
 pub struct ChunkedStream<S> {
     keep_alive: KeepAlive,
-    // From the end of the keep-alive to the beginning of the subscriber: what a delivery touches, together.
+    // A delivery touches the end of the keep-alive, these fields and the beginning of the subscriber. They are adjacent.
     max_batch_bytes: usize,
     stage: Stage,
     heartbeat: Heartbeat,
@@ -50,10 +121,11 @@ pub struct ChunkedStream<S> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum Heartbeat {
-    /// An empty line, which readers of NDJSON skip.
+    /// Empty line, which readers of NDJSON skip.
     #[default]
     Silent,
-    /// `{"tidings":"heartbeat","cursor":"7.9"}` with the current cursor: also moves a quiet client's cursor on.
+    /// `{"tidings":"heartbeat","cursor":"7.9"}` with the current cursor. It also advances the cursor of a client that
+    /// receives no events.
     Visible,
 }
 
@@ -66,7 +138,7 @@ enum Stage {
 }
 
 impl<S: Subscriber> ChunkedStream<S> {
-    /// A stream of this subscriber's events from where it stands.
+    /// Creates a stream of the subscriber's events from its current position.
     pub fn new(subscriber: S, timer: &dyn Timer) -> Self {
         Self {
             subscriber,
@@ -77,31 +149,32 @@ impl<S: Subscriber> ChunkedStream<S> {
         }
     }
 
-    /// The longest silence: 15 s unless set, [`Duration::MAX`] for no keep-alive at all.
+    /// Sets the longest silence. [`Duration::MAX`] disables keep-alives, less than 2 ms is 2 ms. Default: 15 s. It is a
+    /// quarter of the 60 s after which nginx and load balancers close an idle connection.
     pub fn keep_alive(mut self, interval: Duration) -> Self {
         self.keep_alive.set_interval(interval);
         self
     }
 
-    /// Sets the form of a keep-alive. Default: an empty line.
+    /// Sets the form of a keep-alive. Default: an empty line, the shortest form.
     pub fn heartbeat(self, heartbeat: Heartbeat) -> Self {
         Self { heartbeat, ..self }
     }
 
-    /// At most so many bytes of events in an item (64 KiB unless set), but always at least one event.
+    /// Sets the maximum number of bytes of events in an item. An item contains at least one event. Default: 64 KiB. It is
+    /// about one TCP window.
     pub fn max_batch_bytes(self, max: usize) -> Self {
         Self { max_batch_bytes: max, ..self }
     }
 
-    /// Ends the stream in order: the next item is `{"tidings":"bye","retry_ms":…}`, and the last one. No effect once
-    /// the stream is over.
+    /// Ends the stream after one more item, `{"tidings":"bye","retry_ms":…}`. Does nothing if the stream has ended.
     pub fn finish(&mut self, retry: Duration) {
         if !matches!(self.stage, Stage::Over(_)) {
             self.stage = Stage::Bye { retry };
         }
     }
 
-    /// Why the subscriber gave nothing more; `None` while it does, and after a `bye`.
+    /// Returns the end of the subscriber. `None` while the stream goes on, and after [`finish`](Self::finish).
     #[must_use]
     pub fn end(&self) -> Option<SubscriptionEnd> {
         match self.stage {
@@ -110,13 +183,13 @@ impl<S: Subscriber> ChunkedStream<S> {
         }
     }
 
-    /// Everything up to here was yielded. `None` where the source has no cursors.
+    /// Returns the cursor of the last item. `None` if the source has no cursors.
     #[must_use]
     pub fn cursor(&self) -> Option<Cursor> {
         self.subscriber.cursor()
     }
 
-    /// The subscriber, to [release](Subscriber::release) it while the socket takes nothing.
+    /// Returns the subscriber, so that the caller can [release](Subscriber::release) it while the socket accepts no bytes.
     pub fn subscriber_mut(&mut self) -> &mut S {
         &mut self.subscriber
     }
@@ -138,7 +211,7 @@ impl<S: Subscriber> ChunkedStream<S> {
         matches!(self.stage, Stage::Open) && self.keep_alive.is_set(cx) && self.subscriber.register(cx)
     }
 
-    /// The hot path: a batch's shared bytes go out as they are.
+    /// Polls the subscriber. The shared bytes of a batch are returned without a copy.
     #[inline(always)]
     fn poll_events(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
         match self.subscriber.poll_encoded(cx, &Line, self.max_batch_bytes) {
@@ -206,7 +279,7 @@ impl<S> fmt::Debug for ChunkedStream<S> {
     }
 }
 
-/// The event object and a line feed.
+/// Format of an event in the stream: the event object and a line feed.
 struct Line;
 
 impl Format for Line {

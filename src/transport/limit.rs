@@ -1,7 +1,7 @@
-/// How many bytes of events go out in one piece unless told otherwise: enough that a write costs more than its system
-/// call, little enough that a connection holds no more than one TCP window of them.
+/// Default number of bytes of events in one piece. In writes of this size the cost of the system call is small, and a
+/// connection holds at most one TCP window of them.
 pub(crate) const BATCH: usize = 64 * 1024;
 
-/// Number of bytes that a client must take within each write timeout: one frame of a body, and the rate at which a
-/// WebSocket's ping is expected to get through what was written before it.
+/// Number of bytes that a client must read within each write timeout. It is the size of a frame of a body, and the unit by
+/// which the deadline of a WebSocket's ping grows with the bytes written before it.
 pub(crate) const FRAME: usize = 64 * 1024;

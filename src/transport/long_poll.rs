@@ -1,4 +1,56 @@
-//! Long polls: one request, answered when there is an event or the wait is over.
+//! Long polls: each request is answered as soon as there is an event, or with an empty reply at its deadline.
+//!
+//! # Wire format
+//!
+//! A reply is the JSON object of a [short poll](crate::transport::short_poll). At the deadline it has no events and the
+//! cursor up to which the source was read:
+//!
+//! ```json
+//! {"cursor":"7.9","events":[]}
+//! ```
+//!
+//! An [`Endpoint`](crate::Endpoint) takes the wait from `Prefer: wait=20` (RFC 7240 §4.3) or `?wait=20`, in seconds.
+//!
+//! # When to use it
+//!
+//! Use it if a proxy buffers streams, or if the client can only send requests and read replies. An event arrives at once,
+//! but each reply costs a request: about four times the bytes of a stream for an event of 100 bytes. On a busy topic
+//! [`not_before`](LongPollWaiter::not_before) collects several events into one reply.
+//!
+//! # Limits
+//!
+//! A reply contains at most [`max_batch_bytes`](LongPollWaiter::max_batch_bytes) of events, and at least one event if one is
+//! ready. A reply that is full, or contains a gap or the end, is not delayed. Keep the deadline below the timeouts of
+//! proxies, which commonly are 60 s. Give a client without a cursor an early deadline: until its first reply it has no cursor
+//! to resume from. An endpoint answers it within 1 s.
+//!
+//! # Example
+//!
+//! ```
+//! use std::time::Duration;
+//! use tidings::{LocalHub, Subscribe};
+//! use tidings::time::{Clock, TokioTimer};
+//! use tidings::transport::long_poll::LongPollWaiter;
+//!
+//! # #[tokio::main(flavor = "current_thread", start_paused = true)]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let (hub, timer) = (LocalHub::new(), TokioTimer::default());
+//! let subscription = hub.subscribe(Subscribe::topics(["news"]))?;
+//! let poll = LongPollWaiter::new(subscription, &timer, timer.now() + Duration::from_secs(25));
+//!
+//! let publisher = hub.clone();
+//! let publishing = tokio::spawn(async move {
+//!     tokio::time::sleep(Duration::from_secs(3)).await;
+//!     publisher.publish("news", "first").await
+//! });
+//! let body = poll.await.into_parts().concat();
+//!
+//! let cursor = publishing.await??.cursor().expect("a local hub numbers its events");
+//! let expected = format!(r#"{{"cursor":"{cursor}","events":[{{"id":"{cursor}","topic":"news","data":"first"}}]}}"#);
+//! assert_eq!(body, expected.as_bytes());
+//! # Ok(())
+//! # }
+//! ```
 
 use std::fmt;
 use std::future::Future;
@@ -11,17 +63,20 @@ use super::reply::{Draft, Progress, Reply};
 use crate::contract::Subscriber;
 use crate::time::{Sleep, Timer};
 
-/// Answers a long poll: with all that is there as soon as something is, or at the deadline with nothing.
+/// Adapter of a long poll: a future of the [`Reply`], ready as soon as there is an event, or at the deadline.
 ///
-/// A source without cursors, such as [`from_stream`](crate::subscriber::from_stream), is answered with everything up to its end, since
-/// its client can't come back for the rest. If the end does not come before the deadline, or the events are more than
-/// [`max_batch_bytes`](Self::max_batch_bytes), the reply [is not complete](Reply::is_complete).
+/// The [module page](self) has the wire format and an example of the bytes.
 ///
-/// `T` is what it sleeps with: the timer's boxed sleep, where no mount has one of its own.
+/// The reply of a source without cursors, such as [`from_stream`](crate::subscriber::from_stream), is ready at the end of
+/// the source, because its client cannot poll for the rest. If the end does not come before the deadline, or the events are
+/// more than [`max_batch_bytes`](Self::max_batch_bytes), the reply [is not complete](Reply::is_complete).
 ///
-/// Cancel-safe: dropping it loses nothing, for the client comes back with the cursor that it has. A client that has none
-/// yet would lose what is published until it is back: give its poll an early deadline, so that it is answered soon with
-/// its cursor. After the reply it stays pending.
+/// `T` is the type of its sleep. The default is the boxed sleep of a [`Timer`].
+///
+/// # Cancel safety
+///
+/// Dropping the future loses no event for a client that has a cursor, since its next poll begins there. A client without a
+/// cursor misses the events until its next poll. After the reply the future is pending.
 ///
 /// ```
 /// use std::time::Duration;
@@ -32,34 +87,34 @@ use crate::time::{Sleep, Timer};
 ///
 /// async fn poll(subscriber: impl Subscriber, timer: &dyn Timer) -> Reply {
 ///     let now = timer.now();
-///     // At most one reply a second while the topic is busy, and one in 25 s while it is quiet.
+///     // At most one reply per second on a busy topic, and one in 25 s on a quiet one.
 ///     LongPollWaiter::new(subscriber, timer, now + Duration::from_secs(25)).not_before(now + Duration::from_secs(1)).await
 /// }
 /// ```
 #[must_use = "futures do nothing unless polled"]
 pub struct LongPollWaiter<S, T = Pin<Box<dyn Sleep>>> {
-    /// Until the reply.
+    /// `None` after the reply.
     subscriber: Option<S>,
-    /// Events collected so far, while the reply is held back. Boxed, because most polls that wait have none.
+    /// Events collected so far, while the reply is delayed. Boxed, because most waiting polls have none.
     kept: Option<Box<Draft>>,
     max: usize,
-    /// Set for the deadline, and for the earliest reply while events are kept back until then.
+    /// Sleep until the deadline, or until the earliest reply while events are kept for it.
     sleep: T,
     deadline: Instant,
-    /// When the earliest reply may go out; taken by the first events.
+    /// Instant of the earliest reply. Taken when the first events come.
     not_before: Option<Instant>,
     finishing: bool,
 }
 
 impl<S: Subscriber> LongPollWaiter<S> {
-    /// A poll of this subscriber, which begins where the client's cursor says, until `deadline`.
+    /// Creates a poll of this subscriber, which begins at the client's cursor, until `deadline`.
     pub fn new(subscriber: S, timer: &dyn Timer, deadline: Instant) -> Self {
         Self::asleep(subscriber, timer.sleep_until(deadline), deadline)
     }
 }
 
 impl<S: Subscriber, T: Sleep + Unpin> LongPollWaiter<S, T> {
-    /// Returns a poll that uses an existing sleep, which ends at `deadline`.
+    /// Creates a poll that uses an existing sleep, which ends at `deadline`.
     pub(crate) fn asleep(subscriber: S, sleep: T, deadline: Instant) -> Self {
         Self {
             subscriber: Some(subscriber),
@@ -72,20 +127,22 @@ impl<S: Subscriber, T: Sleep + Unpin> LongPollWaiter<S, T> {
         }
     }
 
-    /// At most so many bytes of events (64 KiB unless set), but always at least one event if there is one.
+    /// Sets the maximum number of bytes of events in the reply. The reply contains at least one event if one is ready.
+    /// Default: 64 KiB. It is about one TCP window.
     pub fn max_batch_bytes(mut self, max: usize) -> Self {
         self.max = max;
         self
     }
 
-    /// Keeps the reply back until `instant`, and collects what comes until then: a busy topic's client then polls no
-    /// more often than that. A reply with `more`, a gap or the end is not kept back, and none beyond the deadline.
+    /// Sets the earliest time of a reply with events. Until then events are collected, so that the client of a busy topic
+    /// polls less often. A reply that is full, or contains a gap or the end, is not delayed. No reply is later than the
+    /// deadline.
     pub fn not_before(mut self, instant: Instant) -> Self {
         self.not_before = Some(instant.min(self.deadline));
         self
     }
 
-    /// Answers now: the next poll is ready with what is there, be it nothing. For a drain.
+    /// Ends the wait: the next poll of the future is ready with the events so far, or with none. Used for a drain.
     pub fn finish(&mut self) {
         self.finishing = true;
     }

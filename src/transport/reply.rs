@@ -11,35 +11,47 @@ use crate::model::Cursor;
 
 const CURSOR: &[u8] = b"{\"cursor\":";
 const EVENTS: &[u8] = b",\"events\":[";
-/// The length of what stands before the events, at most.
+/// Maximum length of the body up to its first event, in bytes.
 const HEAD: usize = CURSOR.len() + Cursor::MAX_LEN + 2 + EVENTS.len();
 
-/// Answer to a poll: the body `{"cursor":"7.9","events":[…],"more":true}`, and the facts about it that a mount needs.
+/// Reply to a short or long poll: the body `{"cursor":"7.9","events":[…],"more":true}` and its properties.
 ///
-/// The body is the same bytes for everyone at the same position, and the events in it are shared, not copied.
-/// `events` holds event objects, and gap objects in their place among them; the state that follows a gap is in the same
-/// reply, whatever its size. `"more"` is left out where it is not true.
+/// The page of [`short_poll`](crate::transport::short_poll) describes the body. All replies from one position to the same
+/// events are equal bytes. The events are shared, not copied.
+///
+/// ```
+/// use tidings::transport::{Reply, short_poll::PollQueue};
+/// use tidings::{LocalHub, Subscribe};
+///
+/// let hub = LocalHub::new();
+/// let reply: Reply = PollQueue::new(hub.subscribe(Subscribe::topics(["news"]))?).reply();
+/// assert!(reply.is_empty() && reply.is_complete());
+/// let (length, body) = (reply.len(), reply.into_parts().concat());
+/// assert_eq!(length, body.len());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Reply {
     /// Cursor with which the next poll begins: the cursor of the last event or gap in the reply. In a reply without
     /// either, the cursor up to which the source was read. `None` (JSON `null`) if the source has no cursors.
     ///
-    /// A client can't go on from `None`: each poll of such a source is a new subscriber, which has none of the events
+    /// A client cannot continue from `None`: each poll of such a source is a new subscriber, which misses the events
     /// between two polls. Send such a reply only if it [is complete](Self::is_complete).
     pub cursor: Option<Cursor>,
-    /// Whether the limit of bytes kept back something that is there already.
+    /// Whether the reply reached its limit of bytes while more was ready.
     pub more: bool,
-    /// Why no later poll will bring anything, if so. What was there before the end is in the reply.
+    /// End of the subscriber, if it ended. The reply contains everything that was ready before the end, and later polls
+    /// bring nothing.
     pub end: Option<SubscriptionEnd>,
-    /// In how long the next event is likely, where the subscriber of a short poll could tell:
-    /// [`Subscriber::next_in`].
+    /// Time in which the next event is likely, see [`SubscriberInfo`](crate::subscriber::SubscriberInfo). Set for a short
+    /// poll if its subscriber has it.
     pub next_in: Option<Duration>,
     has_gap: bool,
     items: Items,
 }
 
-/// A reply in one piece.
+/// Reply in one piece.
 #[cfg(feature = "http")]
 #[derive(Debug)]
 pub(crate) struct Whole {
@@ -51,23 +63,23 @@ pub(crate) struct Whole {
     pub(crate) body: Bytes,
 }
 
-/// Pieces of events and gaps, none empty. Each ends with a comma, and mostly there is one.
+/// Pieces of events and gaps. No piece is empty, each ends with a comma, and most replies have one.
 #[derive(Debug, Clone, Default)]
 struct Items {
-    /// Empty where there is none.
+    /// First piece. Empty if there is none.
     first: Bytes,
     others: Vec<Bytes>,
 }
 
 impl Reply {
-    /// Whether there is neither an event nor a gap in it.
+    /// Returns whether the reply contains neither events nor gaps.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.items.first.is_empty()
     }
 
-    /// Returns whether the client gets everything: it has a cursor to go on from, or the reply holds all there was up to the
-    /// end of the source. A reply that is not complete loses what follows it; an
+    /// Returns whether the client can receive every event: it has a cursor to continue from, or the reply contains
+    /// everything up to the end of the source. After a reply that is not complete the client loses events, so an
     /// [`Endpoint`](crate::Endpoint) answers such a poll with 400.
     #[must_use]
     pub fn is_complete(&self) -> bool {
@@ -75,33 +87,34 @@ impl Reply {
             || (!self.more && matches!(self.end, Some(SubscriptionEnd::Finished | SubscriptionEnd::Closed)))
     }
 
-    /// Returns whether there is a gap in it, which most other clients at its cursor were not told of.
+    /// Returns whether the reply contains a gap. Other clients at its cursor did not receive that gap, so the reply is not
+    /// reused for them.
     #[cfg(feature = "http")]
     pub(crate) fn has_gap(&self) -> bool {
         self.has_gap
     }
 
-    /// The length of the body in bytes, which is never 0.
+    /// Returns the length of the body in bytes, which is never 0.
     #[must_use]
     pub fn len(&self) -> usize {
-        // The last comma is not written.
+        // The body has no comma after its last item.
         self.head().len() + self.items.len() - usize::from(!self.is_empty()) + self.tail().len()
     }
 
-    /// Returns the length of the body if its cursor had the greatest length.
+    /// Returns the length of the body with a cursor of the maximum length, in bytes.
     #[cfg(feature = "http")]
     pub(crate) fn len_at_most(&self) -> usize {
         HEAD + self.items.len() + self.tail().len()
     }
 
-    /// The body's parts, in order.
+    /// Returns the parts of the body, in order.
     #[must_use]
     pub fn into_parts(self) -> Vec<Bytes> {
         self.into_tagged_parts().1
     }
 
-    /// The cursor as a strong entity tag, which is how it stands in the body: in its quotes (RFC 9110 §8.8.3). And the
-    /// body's parts.
+    /// Returns the cursor as a strong entity tag (RFC 9110 §8.8.3) with the parts of the body. The tag is a slice of the
+    /// body, in which the cursor stands in quotes.
     pub(crate) fn into_tagged_parts(self) -> (Option<Bytes>, Vec<Bytes>) {
         let (head, tail) = (self.head().freeze(), self.tail());
         let tag = self.tag_in(&head, head.len());
@@ -116,7 +129,7 @@ impl Reply {
         (tag, parts)
     }
 
-    /// Copies the entity tag and the parts of the body into one piece.
+    /// Copies the body into one piece, of which the entity tag is a slice.
     #[cfg(feature = "http")]
     pub(crate) fn to_whole(&self) -> Whole {
         let (mut whole, tail) = (self.head(), self.tail());
@@ -149,7 +162,7 @@ impl Reply {
 
 #[cfg(feature = "http")]
 impl Whole {
-    /// Whether it is this reply's.
+    /// Returns whether the body is that of `reply`.
     pub(crate) fn is_of(&self, reply: &Reply) -> bool {
         (self.cursor, self.more) == (reply.cursor, reply.more)
             && self.body.get(self.items.clone()).is_some_and(|items| reply.items.are(items))
@@ -168,7 +181,7 @@ impl Items {
         std::iter::once(&self.first).chain(&self.others)
     }
 
-    /// Whether they are these bytes, to which the last comma was not written.
+    /// Returns whether the pieces, without the last comma, are equal to `bytes`.
     #[cfg(feature = "http")]
     fn are(&self, mut bytes: &[u8]) -> bool {
         let comma = usize::from(!self.first.is_empty());
@@ -180,47 +193,48 @@ impl Items {
             })
     }
 
-    /// In bytes.
+    /// Returns the total length in bytes.
     fn len(&self) -> usize {
         self.iter().map(Bytes::len).sum()
     }
 }
 
-/// A reply in the making.
+/// Unfinished reply.
 #[derive(Debug)]
 pub(crate) struct Draft {
     max: usize,
     len: usize,
-    /// The next events are state that belongs to the gap before it: whole, or the client would ask for ever.
+    /// Whether a snapshot belongs to the gap that was taken last. It is taken whole: a part of it would have no cursor after
+    /// the gap, and the client would poll for it forever.
     owes_state: bool,
     reply: Reply,
 }
 
-/// How far a draft is.
+/// State of a [`Draft`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Progress {
-    /// Nothing to tell yet.
+    /// Neither events nor a gap nor the end.
     Nothing,
-    /// Events without a cursor, which are of use only together with all up to the end of the source.
+    /// Events without a cursor. They are useful only together with all others up to the end of the source.
     Partial,
     /// Events, to which more may be added.
     Events,
-    /// A gap, the end, or as much as fits: not to be kept from the client.
+    /// A gap, the end, or as many bytes as fit. The reply is to be sent at once.
     Urgent,
 }
 
 impl Draft {
-    /// Takes at most `max` bytes of events, which one event alone may exceed.
+    /// Creates an empty draft of at most `max` bytes of events. The first event may exceed it.
     pub(crate) fn new(max: usize) -> Self {
         let items = Items::default();
         let reply = Reply { cursor: None, more: false, end: None, next_in: None, has_gap: false, items };
         Self { max, len: 0, owes_state: false, reply }
     }
 
-    /// Takes all that is ready and fits. Where the subscriber is pending then, it has the waker.
+    /// Takes everything that is ready and fits. If the subscriber is pending after that, it has the waker.
     ///
     /// An item that is ready and does not fit is taken and dropped, so the subscriber must not be used after that. The
-    /// client gets the item by its next poll, which begins at the reply's cursor.
+    /// client receives the item by its next poll, which begins at the reply's cursor.
     pub(crate) fn collect<S: Subscriber>(&mut self, subscriber: &mut S, cx: &mut Context<'_>) -> Progress {
         while !self.reply.more && self.reply.end.is_none() {
             let room = self.max.saturating_sub(self.len);
@@ -243,7 +257,7 @@ impl Draft {
             if item.len() > room && !self.reply.is_empty() && !self.owes_state {
                 self.reply.more = true;
             } else if !item.is_empty() {
-                // Taken now: the next look may move the subscriber's cursor past what the reply holds.
+                // Read here, because the next poll may move the subscriber's cursor past the items of the reply.
                 self.reply.cursor = gap.or_else(|| subscriber.cursor());
                 self.reply.has_gap |= gap.is_some();
                 self.owes_state = owes_state;
@@ -262,12 +276,13 @@ impl Draft {
         }
     }
 
+    /// Returns the reply.
     pub(crate) fn finish(self) -> Reply {
         self.reply
     }
 }
 
-/// The event object and a comma.
+/// Format of an event in a reply: the event object and a comma.
 struct Item;
 
 impl Format for Item {

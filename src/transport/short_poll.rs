@@ -1,4 +1,49 @@
-//! Short polls: one request, answered at once with the events since the cursor.
+//! Short polls: each request is answered at once with the events after the client's cursor.
+//!
+//! # Wire format
+//!
+//! A reply is one JSON object on one line. An [`Endpoint`](crate::Endpoint) sends it as `application/json`, with the cursor
+//! as its `ETag` (RFC 9110 §8.8.3).
+//!
+//! ```json
+//! {"cursor":"7.9","events":[{"id":"7.8","topic":"news","data":"first"},{"id":"7.9","topic":"news","data":"second"}]}
+//! ```
+//!
+//! | member | content |
+//! |---|---|
+//! | `cursor` | cursor for the next poll; `null` if the source has no cursors |
+//! | `events` | [event objects and gap objects](crate::transport#objects), in order |
+//! | `more` | `true` if the reply reached its limit of bytes while more was ready; else absent |
+//!
+//! # When to use it
+//!
+//! Use it for clients that read seldom and need no connection in between: dashboards that refresh every minute, cron jobs, a
+//! request from the shell. An event is delayed by half the poll interval on average, and a client that polls often sends
+//! many requests for empty replies. Between two polls the server holds nothing for the client.
+//!
+//! # Limits
+//!
+//! A reply contains at most [`max_batch_bytes`](PollQueue::max_batch_bytes) of events, and at least one event if one is
+//! ready. A snapshot that follows a gap is in the same reply, whatever its size. A client of a source without cursors cannot
+//! poll for the rest, see [`Reply::is_complete`].
+//!
+//! # Example
+//!
+//! ```
+//! use tidings::{LocalHub, Start, Subscribe};
+//! use tidings::transport::short_poll::PollQueue;
+//!
+//! let hub = LocalHub::new();
+//! let first = hub.publish_now("news", "first")?.cursor().expect("a local hub numbers its events");
+//! let second = hub.publish_now("news", "second")?.cursor().expect("a local hub numbers its events");
+//!
+//! // The client sent the cursor of the first event.
+//! let subscription = hub.subscribe(Subscribe::topics(["news"]).start(Start::After(first)))?;
+//! let reply = PollQueue::new(subscription).reply();
+//! let body = format!(r#"{{"cursor":"{second}","events":[{{"id":"{second}","topic":"news","data":"second"}}]}}"#);
+//! assert_eq!(reply.into_parts().concat(), body.as_bytes());
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 use std::task::{Context, Waker};
 
@@ -6,22 +51,21 @@ use super::limit;
 use super::reply::{Draft, Reply};
 use crate::contract::Subscriber;
 
-/// Answers a short poll: with what is there, at once.
+/// Adapter of a short poll: collects the events that are ready into one [`Reply`].
 ///
-/// Of a source without cursors the reply may [not be complete](Reply::is_complete): its client can't come back for the rest.
+/// The [module page](self) has the wire format and an example of the bytes.
 ///
 /// ```
-/// use tidings::{LocalHub, Subscribe, Topic};
+/// use tidings::{LocalHub, Subscribe};
 /// use tidings::transport::short_poll::PollQueue;
 ///
-/// let (hub, news) = (LocalHub::new(), Topic::new("news")?);
-/// let subscription = hub.subscribe(Subscribe::topics([&news]))?;
-/// let cursor = hub.publish_now("news", "first")?.cursor().expect("a local hub knows it");
-///
-/// let reply = PollQueue::new(subscription).reply();
-/// assert_eq!((reply.cursor, reply.more), (Some(cursor), false));
-/// let body = format!(r#"{{"cursor":"{cursor}","events":[{{"id":"{cursor}","topic":"news","data":"first"}}]}}"#);
-/// assert_eq!(reply.into_parts().concat(), body.as_bytes());
+/// let hub = LocalHub::new();
+/// let subscription = hub.subscribe(Subscribe::topics(["news"]))?;
+/// for text in ["first", "second"] {
+///     hub.publish_now("news", text)?;
+/// }
+/// let reply = PollQueue::new(subscription).max_batch_bytes(1).reply();
+/// assert!(reply.more, "the second event does not fit");
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug)]
@@ -32,31 +76,32 @@ pub struct PollQueue<S> {
 }
 
 impl<S: Subscriber> PollQueue<S> {
-    /// A poll of this subscriber, which begins where the client's cursor says.
+    /// Creates a poll of this subscriber, which begins at the client's cursor.
     pub fn new(subscriber: S) -> Self {
         Self { subscriber, draft: Draft::new(limit::BATCH) }
     }
 
-    /// At most so many bytes of events (64 KiB unless set), but always at least one event if there is one.
+    /// Sets the maximum number of bytes of events in the reply. The reply contains at least one event if one is ready.
+    /// Default: 64 KiB. It is about one TCP window.
     pub fn max_batch_bytes(mut self, max: usize) -> Self {
         self.draft = Draft::new(max);
         self
     }
 
-    /// Takes what is ready and answers with it.
+    /// Takes the events that are ready and returns the reply.
     #[must_use]
     pub fn reply(mut self) -> Reply {
         self.collect(&mut Context::from_waker(Waker::noop()));
         self.finish()
     }
 
-    /// Takes what is ready. Where the subscriber is pending then, it has the waker.
+    /// Takes the events that are ready. If the subscriber is pending after that, it has the waker.
     pub(crate) fn collect(&mut self, cx: &mut Context<'_>) -> &S {
         self.draft.collect(&mut self.subscriber, cx);
         &self.subscriber
     }
 
-    /// Answers with what was taken.
+    /// Returns the reply with the events that were taken.
     pub(crate) fn finish(self) -> Reply {
         let mut reply = self.draft.finish();
         reply.next_in = self.subscriber.info().next_event_in();

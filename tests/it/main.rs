@@ -3,31 +3,20 @@
 
 mod support;
 
-mod cursor;
 mod hub;
 mod model;
 mod properties;
 mod relay_pace;
-mod snapshot;
+mod subscriber;
+mod transport;
 
 #[cfg(feature = "full")]
 mod clients;
 #[cfg(feature = "full")]
 mod conformance;
-
-#[cfg(feature = "chunked")]
-mod chunked;
-#[cfg(feature = "long-poll")]
-mod long_poll;
 #[cfg(feature = "full")]
-mod mount;
+mod endpoint;
 #[cfg(feature = "full")]
 mod security;
 #[cfg(feature = "full")]
 mod server;
-#[cfg(feature = "short-poll")]
-mod short_poll;
-#[cfg(feature = "sse")]
-mod sse;
-#[cfg(feature = "websocket")]
-mod websocket;

@@ -8,8 +8,8 @@ use super::write_string;
 use crate::contract::Rejection;
 use crate::model::Cursor;
 
-/// Appends `{"tidings":"hello","cursor":"7.3","heartbeat_ms":15000}`: the cursor where the client is (null: the source
-/// has none), and how long a silence it can see is at most (null: it sees no heartbeats).
+/// Appends `{"tidings":"hello","cursor":"7.3","heartbeat_ms":15000}`: the client's position, or null if the source has no
+/// cursors, and the longest silence between visible heartbeats, or null if there are none.
 pub(crate) fn write_hello(cursor: Option<Cursor>, heartbeat: Option<Duration>, out: &mut BytesMut) {
     out.extend_from_slice(b"{\"tidings\":\"hello\",\"cursor\":");
     write_cursor(cursor, out);
@@ -28,7 +28,7 @@ pub(crate) fn write_heartbeat(cursor: Option<Cursor>, out: &mut BytesMut) {
     out.extend_from_slice(b"}");
 }
 
-/// Appends `{"tidings":"bye","retry_ms":1500}`: the connection ends now; come back then.
+/// Appends `{"tidings":"bye","retry_ms":1500}`: the connection ends, and the client should reconnect after this time.
 pub(crate) fn write_bye(retry: Duration, out: &mut BytesMut) {
     out.extend_from_slice(b"{\"tidings\":\"bye\",\"retry_ms\":");
     write_millis(retry, out);
@@ -62,7 +62,7 @@ pub(crate) fn write_cursor(cursor: Option<Cursor>, out: &mut BytesMut) {
     }
 }
 
-/// Appends whole milliseconds, at least one: to a client, 0 is "at once and for ever".
+/// Appends whole milliseconds, at least 1, because a client may retry without a pause if it reads 0.
 pub(crate) fn write_millis(duration: Duration, out: &mut BytesMut) {
     let millis = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX).max(1);
     out.extend_from_slice(itoa::Buffer::new().format(millis).as_bytes());

@@ -6,11 +6,11 @@ use crate::model::{Event, EventKind, Gap};
 
 /// Appends `{"id":"7.3","topic":"news","event":"price","data":…}`.
 ///
-/// `id` is left out where the source has no cursors, `event` where the event has no name. `data` is the payload itself
-/// where it is JSON and a string where it is text; other bytes are a base64 string, and `"encoding":"base64"` follows.
+/// `id` is absent if the source has no cursors, `event` if the event has no name. `data` is the payload itself if it is JSON
+/// and a string if it is text. A binary payload is a base64 string, and `"encoding":"base64"` follows.
 pub(crate) fn write_event(published: &EventRef<'_>, out: &mut BytesMut) {
     let event = published.event;
-    // The payload, and a fixed part that seldom takes more; what escapes add is found out while writing.
+    // Space for the payload and the fixed part, which is seldom longer. Escapes may need more.
     out.reserve(event.payload().len() + published.topic.as_str().len() + 96);
     match published.cursor {
         Some(cursor) => {
@@ -29,8 +29,8 @@ pub(crate) fn write_event(published: &EventRef<'_>, out: &mut BytesMut) {
     write_data(event, out);
 }
 
-/// Appends the object of an event that answers a message: `{"event":"price","data":…}`, as [`write_event`] does without
-/// `id` and `topic`.
+/// Appends the object of an event that answers a message, `{"event":"price","data":…}`: an event object without `id` and
+/// `topic`.
 pub(crate) fn write_answer(event: &Event, out: &mut BytesMut) {
     out.extend_from_slice(b"{");
     if let Some(name) = event.name() {
@@ -42,7 +42,7 @@ pub(crate) fn write_answer(event: &Event, out: &mut BytesMut) {
     write_data(event, out);
 }
 
-/// Appends the payload, and the end of the object.
+/// Appends the payload and the end of the object.
 #[inline]
 fn write_data(event: &Event, out: &mut BytesMut) {
     match event.kind() {
@@ -59,7 +59,7 @@ fn write_data(event: &Event, out: &mut BytesMut) {
 
 /// Appends `{"id":"7.9","gap":{"reason":"evicted","missed":12,"topic":"news"}}`.
 ///
-/// `missed` is null where the number is not known, `topic` is left out where it is not one.
+/// `missed` is null if the number is not known. `topic` is absent if the events are of several topics.
 pub(crate) fn write_gap(gap: &Gap, out: &mut BytesMut) {
     out.extend_from_slice(b"{\"id\":\"");
     gap.cursor.encode(out);

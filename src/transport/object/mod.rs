@@ -1,5 +1,5 @@
-//! The JSON event object, the one form of an event on every wire that carries cursors: poll replies, NDJSON lines,
-//! `tidings.v1` frames and SSE with `?format=object`.
+//! JSON objects of events, gaps and control messages, in poll replies, NDJSON lines, `tidings.v1` frames and SSE with
+//! `?format=object`.
 
 mod control;
 mod event;

@@ -4,7 +4,7 @@ use base64::display::Base64Display;
 use base64::engine::general_purpose::STANDARD;
 use bytes::BytesMut;
 
-/// Appends a JSON string (RFC 8259 §7): `"`, `\` and U+0000–U+001F escaped, all else as it is. UTF-8 stays UTF-8.
+/// Appends a JSON string (RFC 8259 §7). Escapes `"`, `\` and U+0000–U+001F, and copies all other UTF-8 unchanged.
 pub(crate) fn write_string(text: &[u8], out: &mut BytesMut) {
     out.extend_from_slice(b"\"");
     let mut rest = text;
@@ -18,7 +18,7 @@ pub(crate) fn write_string(text: &[u8], out: &mut BytesMut) {
     out.extend_from_slice(b"\"");
 }
 
-/// Appends bytes in base64, with padding (RFC 4648 §4): for places where only text can go.
+/// Appends bytes in base64 with padding (RFC 4648 §4).
 pub(crate) fn write_base64(bytes: &[u8], out: &mut BytesMut) {
     out.reserve(bytes.len().div_ceil(3) * 4);
     // Writing into memory does not fail.
@@ -43,18 +43,18 @@ fn escape(byte: u8, out: &mut BytesMut) {
     out.extend_from_slice(short);
 }
 
-/// How many bytes at the beginning need no escape. Looks at eight at a time.
+/// Returns the number of bytes at the beginning that need no escape. Checks eight bytes at a time.
 fn plain_prefix(bytes: &[u8]) -> usize {
     let words = bytes.chunks_exact(8).map_while(|word| word.try_into().ok()).map(u64::from_ne_bytes);
     let whole = words.take_while(|&word| !has_special(word)).count() * 8;
     whole + bytes[whole..].iter().take_while(|&&byte| byte >= 0x20 && byte != b'"' && byte != b'\\').count()
 }
 
-/// Whether one of a word's bytes needs an escape.
+/// Returns whether one of a word's bytes needs an escape.
 fn has_special(word: u64) -> bool {
     const ONES: u64 = u64::from_ne_bytes([1; 8]);
     const HIGH: u64 = ONES << 7;
-    // A subtraction borrows into the high bit of a byte that is less; what was high before does not count.
+    // A subtraction borrows into the high bit of a byte that is less. A bit that was set before does not count.
     let less = |word: u64, than: u64| word.wrapping_sub(ONES * than) & !word & HIGH;
     let equal = |byte: u8| less(word ^ (ONES * u64::from(byte)), 1);
     less(word, 0x20) | equal(b'"') | equal(b'\\') != 0
@@ -68,7 +68,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn the_words_find_what_the_bytes_find(bytes in prop::collection::vec(any::<u8>(), 0..64), at in 0..64_usize) {
+        fn plain_prefix_by_words_equals_prefix_by_bytes(bytes in prop::collection::vec(any::<u8>(), 0..64), at in 0..64_usize) {
             let mut plain: Vec<u8> = bytes.iter().map(|byte| byte | 0x80).collect();
             if let (Some(place), Some(&byte)) = (plain.get_mut(at), bytes.get(at)) {
                 *place = byte;

@@ -5,9 +5,11 @@ use bytes::{Bytes, BytesMut};
 use crate::model::{Cursor, Gap};
 use crate::transport::object::{write_gap, write_heartbeat, write_hello, write_millis};
 
-/// Returns the block that tells a client when to reconnect: `event: tidings.retry`, with the client's own cursor as `id:` so
-/// that it keeps it. As the answer to a client that is to come later it is sent with status 200, and the body is aborted
-/// after it: an EventSource takes any other status as final, and reconnects by itself after a 200 that breaks off.
+/// Returns a block `event: tidings.retry`, which asks a client to reconnect after `retry`, at least 1 ms.
+///
+/// An endpoint rejects an `EventSource` with status 200, this block with the client's own cursor as `id:`, and an error in
+/// the body. An `EventSource` does not reconnect after another status than 200. After a body that ends with an error it
+/// reconnects after the `retry:` of the block.
 #[must_use]
 pub(crate) fn sse_retry_block(retry: Duration, cursor: Option<Cursor>) -> Bytes {
     let mut out = BytesMut::with_capacity(128);
@@ -20,7 +22,7 @@ pub(crate) fn sse_retry_block(retry: Duration, cursor: Option<Cursor>) -> Bytes 
     out.freeze()
 }
 
-/// Appends `retry: 1500` and a line feed: a line of a block, which must go on.
+/// Appends `retry: 1500` and a line feed. The caller appends the rest of the block.
 pub(super) fn write_retry(retry: Duration, out: &mut BytesMut) {
     out.extend_from_slice(b"retry: ");
     write_millis(retry, out);
@@ -41,15 +43,15 @@ pub(super) fn write_heartbeat_block(cursor: Option<Cursor>, out: &mut BytesMut) 
     end_block(cursor, out);
 }
 
-/// Appends the block that begins a stream.
+/// Appends the first block of a stream.
 pub(super) fn write_hello_block(cursor: Option<Cursor>, heartbeat: Option<Duration>, out: &mut BytesMut) {
     out.extend_from_slice(b"event: tidings.hello\ndata: ");
     write_hello(cursor, heartbeat, out);
     end_block(cursor, out);
 }
 
-/// Ends the last `data:` line, writes `id:` last (some readers commit it at once, so a block that is cut before must
-/// not have it), and the empty line.
+/// Ends the last `data:` line and appends `id:` and the empty line. `id:` is the last field, because some readers store it
+/// as soon as they read it: a block that is cut before its end must not have it.
 pub(super) fn end_block(cursor: Option<Cursor>, out: &mut BytesMut) {
     match cursor {
         Some(cursor) => {

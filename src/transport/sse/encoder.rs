@@ -14,20 +14,20 @@ use crate::time::Timer;
 use crate::transport::keep_alive::KeepAlive;
 use crate::transport::limit;
 
-/// One line feed: after an empty line some readers would see an empty event.
+/// Keep-alive. It has no empty line, because some readers would take it for an empty event.
 const COMMENT: Bytes = Bytes::from_static(b":\n");
 
-/// Writes a subscriber's events as server-sent events (WHATWG HTML §9.2).
+/// Adapter of server-sent events: a [`Stream`] of blocks (WHATWG HTML §9.2).
 ///
-/// The first item is ready at once: a comment line and the [hello](Self::hello). Then comes a block for each event, and
-/// the same comment as a keep-alive when nothing came for a while. A gap is a block with `event: tidings.gap`. `id:` is
-/// last in every block. Every item is whole blocks or a comment, so the stream may be cut between any two.
+/// The [module page](crate::transport::sse) has the wire format and an example of the bytes.
 ///
-/// SSE carries text: binary payloads go as base64, and only [objects](Self::objects) say so. A reader joins `data:` lines
-/// with LF, so CRLF and CR in a text arrive as LF; in [objects](Self::objects) they arrive as they are.
+/// The first item is a comment and the [hello](Self::hello), ready at once. A block for each event and gap follows, and a
+/// keep-alive after each interval without an item. Each item consists of whole blocks or is a comment. The stream ends when
+/// the subscriber has [ended](Self::end), or after [`finish`](Self::finish).
 ///
-/// The stream is over when the subscriber is at its [`end`](Self::end), or after [`finish`](Self::finish). Polling is
-/// cancel-safe; an item that was returned is the caller's to write.
+/// # Cancel safety
+///
+/// A poll that is not repeated loses nothing. An item that was returned must be written by the caller.
 ///
 /// ```
 /// use std::pin::Pin;
@@ -47,7 +47,7 @@ const COMMENT: Bytes = Bytes::from_static(b":\n");
 pub struct SseEncoder<S> {
     retry: Option<Duration>,
     keep_alive: KeepAlive,
-    // From the end of the keep-alive to the beginning of the subscriber: what a delivery touches, together.
+    // A delivery touches the end of the keep-alive, these fields and the beginning of the subscriber. They are adjacent.
     max_batch_bytes: usize,
     stage: Stage,
     objects: bool,
@@ -59,7 +59,7 @@ pub struct SseEncoder<S> {
 #[derive(Debug, Clone, Copy)]
 enum Stage {
     Opening,
-    /// There was no hello. The next block is the client's first, and tells it when to come back.
+    /// There was no hello. The next block is the client's first and has the `retry:` line.
     Retry,
     Open,
     Finishing,
@@ -67,7 +67,7 @@ enum Stage {
 }
 
 impl<S: Subscriber> SseEncoder<S> {
-    /// A stream of this subscriber's events from where it stands.
+    /// Creates a stream of the subscriber's events from its current position.
     pub fn new(subscriber: S, timer: &dyn Timer) -> Self {
         Self {
             subscriber,
@@ -81,61 +81,63 @@ impl<S: Subscriber> SseEncoder<S> {
         }
     }
 
-    /// Sets whether the stream begins with a block `event: tidings.hello`, whose id is the cursor where the subscriber
-    /// stands. Default: `true`.
+    /// Sets whether the stream begins with a block `event: tidings.hello`, whose id is the subscriber's cursor. Default:
+    /// `true`. A client whose connection is cut before its first event resumes from that id.
     ///
-    /// A client that is cut before its first event resumes from that id. Without the hello it has no id yet, so it loses,
-    /// without a gap, what was published until it was back. An `EventSource` gives the block to listeners for its name
-    /// only. Turn it off for readers that show or parse every block alike. Streams of [objects](Self::objects) always
-    /// have it.
+    /// Without the block such a client has no id yet. It misses the events until it reconnects, and receives no gap. An
+    /// `EventSource` passes the block only to listeners for its name. Turn it off for readers that show or parse every
+    /// block. Streams of [objects](Self::objects) always have it.
     ///
-    /// The block has no id while the subscriber has no cursor, because a gap of another epoch is still to be told. Some
-    /// clients then forget theirs. In [`Recover`](crate::subscriber::Recover) a subscriber has the client's own until the gap.
+    /// The block has no id while the subscriber has no cursor, because it has still to yield a gap of another epoch. Some
+    /// clients then discard their id. In [`Recover`](crate::subscriber::Recover) the subscriber keeps the client's cursor
+    /// until that gap.
     pub fn hello(self, hello: bool) -> Self {
         Self { hello, ..self }
     }
 
-    /// The longest silence: 15 s unless set, [`Duration::MAX`] for no keep-alive at all.
+    /// Sets the longest silence. [`Duration::MAX`] disables keep-alives, less than 2 ms is 2 ms. Default: 15 s. It is a
+    /// quarter of the 60 s after which nginx and load balancers close an idle connection.
     pub fn keep_alive(mut self, interval: Duration) -> Self {
         self.keep_alive.set_interval(interval);
         self
     }
 
-    /// Tells the client, in its first block, how long to wait before it comes back (at least 1 ms). Not told unless set.
+    /// Sets the `retry:` of the first block: the time after which the client reconnects, at least 1 ms. Default: none, so
+    /// that the client uses its own.
     pub fn retry(self, retry: Duration) -> Self {
         Self { retry: Some(retry), ..self }
     }
 
-    /// Whether data is the JSON event object, which tells topic, name and encoding, rather than the payload. The blocks
-    /// of events then have no `event:`.
+    /// Sets whether `data:` is the JSON event object, with topic, name and encoding, in place of the payload. The blocks of
+    /// events then have no `event:`. Default: `false`.
     pub fn objects(self, objects: bool) -> Self {
         Self { objects, ..self }
     }
 
-    /// Whether a keep-alive is a block, `event: tidings.heartbeat` with the current cursor as its id, rather than a
-    /// comment, which scripts can't see.
+    /// Sets whether a keep-alive is a block `event: tidings.heartbeat` with the current cursor as its id. Default: `false`.
+    /// A keep-alive is then a comment, which scripts cannot observe.
     pub fn visible_heartbeat(self, visible: bool) -> Self {
         Self { visible, ..self }
     }
 
-    /// At most so many bytes of events in an item (64 KiB unless set), but always at least one event.
+    /// Sets the maximum number of bytes of events in an item. An item contains at least one event. Default: 64 KiB. It is
+    /// about one TCP window.
     pub fn max_batch_bytes(self, max: usize) -> Self {
         Self { max_batch_bytes: max, ..self }
     }
 
-    /// Ends the stream in order: the next item is a block `event: tidings.retry` with `retry:` and the current cursor as its
-    /// id, and the last one, as in a drain of an endpoint. Without a [hello](Self::hello) there is no such block either, and
-    /// the stream is over at once. No effect once the stream is over.
+    /// Ends the stream after one more item, a block `event: tidings.retry` with `retry:` and the current cursor as its id.
+    /// Without a [hello](Self::hello) the stream ends at once. Does nothing if the stream has ended.
     ///
-    /// End the body with an error at least 100 ms after the last item, as an endpoint does: most clients come back after
-    /// either end, but some take a clean end for the last one. See [`sse_retry_block`](crate::transport::sse::sse_retry_block).
+    /// Keep the connection open for at least 100 ms after the last item, and then end the body with an error, as an endpoint
+    /// does. Most clients reconnect after either end of a body, but some do not after a clean one.
     pub fn finish(&mut self, retry: Duration) {
         if !matches!(self.stage, Stage::Over(_)) {
             (self.stage, self.retry) = (Stage::Finishing, Some(retry));
         }
     }
 
-    /// Returns why the subscriber gave nothing more: `None` while the stream goes on, and after [`finish`](Self::finish).
+    /// Returns the end of the subscriber. `None` while the stream goes on, and after [`finish`](Self::finish).
     #[must_use]
     pub fn end(&self) -> Option<SubscriptionEnd> {
         match self.stage {
@@ -144,13 +146,13 @@ impl<S: Subscriber> SseEncoder<S> {
         }
     }
 
-    /// Everything up to here was yielded. `None` where the source has no cursors.
+    /// Returns the cursor of the last item. `None` if the source has no cursors.
     #[must_use]
     pub fn cursor(&self) -> Option<Cursor> {
         self.subscriber.cursor()
     }
 
-    /// The subscriber, to [release](Subscriber::release) it while the socket takes nothing.
+    /// Returns the subscriber, so that the caller can [release](Subscriber::release) it while the socket accepts no bytes.
     pub fn subscriber_mut(&mut self) -> &mut S {
         &mut self.subscriber
     }
@@ -163,7 +165,7 @@ impl<S: Subscriber> SseEncoder<S> {
         matches!(self.stage, Stage::Open) && self.keep_alive.is_set(cx) && self.subscriber.register(cx)
     }
 
-    /// The hot path: a batch's shared bytes go out as they are.
+    /// Polls the subscriber. The shared bytes of a batch are returned without a copy.
     #[inline(always)]
     fn poll_events(&mut self, cx: &mut Context<'_>, max: usize) -> Poll<Option<Bytes>> {
         let format: &dyn Format = if self.objects { &Object } else { &Plain };
@@ -225,7 +227,7 @@ impl<S: Subscriber> SseEncoder<S> {
         Some(sse_retry_block(retry, self.cursor()))
     }
 
-    /// Puts the retry line into the first block. Asks for one event only, for the shared bytes must be copied for it.
+    /// Adds the retry line to the first block. It requests one event only, because the shared bytes are copied.
     fn poll_retry(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
         let item = ready!(self.poll_events(cx, 1));
         let block = match item {

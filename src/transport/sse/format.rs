@@ -5,7 +5,7 @@ use crate::contract::{EventRef, Format, Slot, place};
 use crate::model::EventKind;
 use crate::transport::object::{write_base64, write_event};
 
-/// The event as a block with its payload as data; binary as base64.
+/// Format of an event as a block with its payload as data. A binary payload is base64.
 pub(super) struct Plain;
 
 impl Format for Plain {
@@ -17,7 +17,7 @@ impl Format for Plain {
         let event = published.event;
         out.reserve(event.payload().len() + 64);
         if let Some(name) = event.name() {
-            // Has no line breaks: an event's name has no control characters.
+            // A name has no line breaks, because it has no control characters.
             out.extend_from_slice(b"event: ");
             out.extend_from_slice(name.as_bytes());
             out.extend_from_slice(b"\n");
@@ -31,7 +31,7 @@ impl Format for Plain {
     }
 }
 
-/// The event as a block with the event object as data, unnamed: an EventSource gives it to `onmessage`.
+/// Format of an event as a block with the event object as data. It has no `event:`, so an `EventSource` calls `onmessage`.
 pub(super) struct Object;
 
 impl Format for Object {
@@ -46,7 +46,7 @@ impl Format for Object {
     }
 }
 
-/// Appends text, with a new `data:` line wherever a reader sees a line end: at CRLF, CR and LF.
+/// Appends text, with a new `data:` line after each line end (CRLF, CR or LF).
 fn write_lines(text: &[u8], out: &mut BytesMut) {
     let mut rest = text;
     while let Some(at) = rest.iter().position(|&byte| byte == b'\n' || byte == b'\r') {

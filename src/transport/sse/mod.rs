@@ -1,4 +1,93 @@
-//! Server-sent events (WHATWG HTML §9.2): a subscriber as a stream of blocks.
+//! Server-sent events: one response that does not end, with one block of text an event (WHATWG HTML §9.2).
+//!
+//! # Wire format
+//!
+//! A block ends with an empty line. `data:` is the payload, one line for each of its lines. `event:` is the event's name,
+//! absent if it has none. `id:` is the cursor, the last field of each block. A line that begins with `:` is a comment, used
+//! for keep-alives. An [`Endpoint`](crate::Endpoint) sends the stream as `text/event-stream`.
+//!
+//! ```text
+//! :
+//! retry: 2000
+//! event: tidings.hello
+//! data: {"tidings":"hello","cursor":"7.7","heartbeat_ms":null}
+//! id: 7.7
+//!
+//! event: price
+//! data: 42.17
+//! id: 7.8
+//!
+//! event: tidings.gap
+//! data: {"id":"7.12","gap":{"reason":"overflow","missed":4,"topic":"news"}}
+//! id: 7.12
+//!
+//! :
+//! event: tidings.retry
+//! retry: 1500
+//! data: {"retry_ms":1500}
+//! id: 7.12
+//!
+//! ```
+//!
+//! With [`objects`](SseEncoder::objects), `data:` is the [event object](crate::transport#objects), and the block has no
+//! `event:`.
+//!
+//! # When to use it
+//!
+//! Use it for browsers: an `EventSource` reconnects by itself and sends the last `id:` as `Last-Event-ID`. Over HTTP/1.1 a
+//! browser opens at most six connections to one host, which all tabs share. Over HTTP/2 there is no such limit.
+//!
+//! # Limits
+//!
+//! The format carries text. A binary payload is base64, and only [`objects`](SseEncoder::objects) mark it as such. A reader
+//! joins the `data:` lines with LF, so CRLF and CR in a text arrive as LF; in objects they arrive unchanged. An item has at
+//! most [`max_batch_bytes`](SseEncoder::max_batch_bytes) of events, and at least one event. The adapter has no write timeout,
+//! because it does not write: the caller takes an item, writes it and polls again.
+//!
+//! # Example
+//!
+//! ```
+//! use std::{future::poll_fn, pin::Pin, time::Duration};
+//! use futures_core::Stream;
+//! use tidings::time::TokioTimer;
+//! use tidings::transport::sse::SseEncoder;
+//! use tidings::{Event, LocalHub, Subscribe, Subscriber};
+//!
+//! # #[tokio::main(flavor = "current_thread", start_paused = true)]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let (hub, timer) = (LocalHub::new(), TokioTimer::default());
+//! let subscription = hub.subscribe(Subscribe::topics(["news"]))?;
+//! let begin = subscription.cursor().expect("a local hub has cursors");
+//! let mut stream = SseEncoder::new(subscription, &timer).retry(Duration::from_secs(2));
+//! let event = Event::text("first\nsecond").with_name("poem")?;
+//! let cursor = hub.publish_now("news", event)?.cursor().expect("a local hub has cursors");
+//!
+//! // The third item is the keep-alive, due after 15 s without an event.
+//! let mut body = Vec::new();
+//! for _ in 0..3 {
+//!     let item = poll_fn(|cx| Pin::new(&mut stream).poll_next(cx)).await;
+//!     body.extend(item.expect("the stream goes on"));
+//! }
+//!
+//! let lines = [
+//!     ":",
+//!     "retry: 2000",
+//!     "event: tidings.hello",
+//!     &format!(r#"data: {{"tidings":"hello","cursor":"{begin}","heartbeat_ms":null}}"#),
+//!     &format!("id: {begin}"),
+//!     "",
+//!     "event: poem",
+//!     "data: first",
+//!     "data: second",
+//!     &format!("id: {cursor}"),
+//!     "",
+//!     ":",
+//!     "",
+//! ];
+//! assert_eq!(String::from_utf8(body)?, lines.join("\n"));
+//! # Ok(())
+//! # }
+//! ```
 
 mod block;
 mod encoder;

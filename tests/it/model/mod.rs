@@ -1,5 +1,6 @@
 //! The plain values.
 
+mod cursor;
 #[cfg(feature = "full")]
 mod json;
 mod pattern;

@@ -8,13 +8,13 @@ use tidings::subscriber::{BoxSubscriber, Delivery, SubscriberExt};
 use tidings::{Endpoint, LocalHub, Publisher, Rejection, SubscribeRequest, Subscriber, Topic};
 
 use super::site::{Answer, Site};
-use crate::mount::wire::raw::Raw;
-use crate::mount::wire::serve_http1;
-use crate::mount::wire::websocket::hello;
-use crate::mount::world::{App, To, get, piece, text};
+use crate::endpoint::wire::raw::Raw;
+use crate::endpoint::wire::serve_http1;
+use crate::endpoint::wire::websocket::hello;
+use crate::endpoint::world::{App, To, get, piece, text};
 use crate::security::random::runtime;
-use crate::sse::SseReader;
 use crate::support::Task;
+use crate::transport::sse::SseReader;
 
 const TOPICS: [&str; 4] = ["a", "a/b", "b", "c"];
 
@@ -194,7 +194,7 @@ async fn row_05_every_attach_every_poll_and_every_message_is_asked_for() {
     // A right that is taken away between two polls of one client is gone with the second.
     let (one, two) = (get(&format!("/events?cursor={cursor}")), get(&format!("/forbidden?cursor={cursor}")));
     assert_eq!((one.to(&endpoint).await.status().as_u16(), two.to(&endpoint).await.status().as_u16()), (200, 403));
-    let message = crate::mount::world::request("POST", &format!("/forbidden?cursor={cursor}"));
+    let message = crate::endpoint::world::request("POST", &format!("/forbidden?cursor={cursor}"));
     assert_eq!(message.with("hi", &endpoint).await.status(), 403);
 }
 

@@ -12,8 +12,8 @@ use tidings::{
 };
 use tokio::sync::Semaphore;
 
-use crate::mount::sessions::guest::{Guest, settle};
-use crate::mount::world::{To, get, pass, request};
+use crate::endpoint::sessions::guest::{Guest, settle};
+use crate::endpoint::world::{To, get, pass, request};
 
 /// An application whose calls wait until they are released. `?key=` is the limit key; `/now` and the message `now` wait
 /// for nothing.

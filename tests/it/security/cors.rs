@@ -6,7 +6,7 @@ use http::Response;
 use tidings::{Body, Endpoint, EndpointBuilder, LocalHub, SubscribeRequest};
 
 use super::site::Site;
-use crate::mount::world::{App, To, header, request, text};
+use crate::endpoint::world::{App, To, header, request, text};
 use crate::server::{router, start};
 
 const EVIL: (&str, &str) = ("origin", "https://evil.example");
@@ -68,7 +68,7 @@ async fn row_01_any_origin_opens_no_post_no_websocket_and_no_request_without_ori
     let app = App::new();
     let site = Site::new(app.clone(), open(&app)).await;
     let refused =
-        r#"{"error":"origin \"https://evil.example\" may only read here: a POST or a WebSocket needs allow_origin"}"#;
+        r#"{"error":"origin \"https://evil.example\" may only read: a POST or a WebSocket needs allow_origin"}"#;
     let headers = [HOST, EVIL, ("cookie", "user=1")];
     for answer in [
         site.ask_by("POST", "/events", &headers).await,
@@ -90,6 +90,8 @@ async fn row_01_any_origin_opens_no_post_no_websocket_and_no_request_without_ori
     ] {
         assert_eq!(site.ask("/events", headers).await.status, 403, "{headers:?}");
     }
+    let twice = [HOST, EVIL, ("sec-fetch-site", "cross-site"), ("sec-fetch-site", "same-origin")];
+    assert_eq!(site.ask("/events", &twice).await.body, r#"{"error":"more than one Sec-Fetch-Site header"}"#);
     assert_eq!((app.subscribes(), app.messages().len()), (0, 0));
     // A listed page and the own one keep all that they had.
     for origin in ["https://app.example.org", "https://example.com"] {
@@ -143,7 +145,7 @@ async fn row_01_any_origin_opens_no_route_behind_the_origin_layer() {
     let app = App::new();
     let endpoint = app.builder().allow_any_origin().build();
     let address = start(router(&app, &endpoint), |server| server).await;
-    let mut client = crate::mount::wire::raw::Raw::connect(address).await;
+    let mut client = crate::endpoint::wire::raw::Raw::connect(address).await;
     client
         .send("POST /say HTTP/1.1\r\nHost: localhost\r\nOrigin: https://evil.example\r\nContent-Length: 0\r\n\r\n")
         .await;

@@ -7,12 +7,12 @@ use proptest::prelude::*;
 use serde_json::Value;
 use tidings::Cursor;
 
-use crate::mount::wire::raw::{Frame, Raw};
-use crate::mount::wire::serve_http1;
-use crate::mount::wire::websocket::hello;
-use crate::mount::world::{App, To, get, header, piece, text};
+use crate::endpoint::wire::raw::{Frame, Raw};
+use crate::endpoint::wire::serve_http1;
+use crate::endpoint::wire::websocket::hello;
+use crate::endpoint::world::{App, To, get, header, piece, text};
 use crate::security::random::runtime;
-use crate::sse::SseReader;
+use crate::transport::sse::SseReader;
 
 /// Gap that a client with a cursor gets, and then the events.
 type Told = (Option<&'static str>, &'static [&'static str]);

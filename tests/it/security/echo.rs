@@ -5,9 +5,9 @@ use proptest::prelude::*;
 use tidings::{Cursor, Event, Message, Topic};
 
 use super::random::runtime;
-use crate::mount::wire::raw::Raw;
-use crate::mount::wire::serve_http1;
-use crate::mount::world::{App, To, request};
+use crate::endpoint::wire::raw::Raw;
+use crate::endpoint::wire::serve_http1;
+use crate::endpoint::world::{App, To, request};
 
 /// Mark of a client's text, in upper and lower case that headers keep and no text of the crate has.
 const MARK: &str = "qZx7";

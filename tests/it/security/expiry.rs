@@ -15,10 +15,10 @@ use tidings::{Endpoint, SessionEnd, Transport};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
 use tokio::time::Instant;
 
-use crate::mount::sessions::guest::{HELD, settle};
-use crate::mount::sessions::house::House;
-use crate::mount::wire::websocket::hello;
-use crate::mount::world::pass;
+use crate::endpoint::sessions::guest::{HELD, settle};
+use crate::endpoint::sessions::house::House;
+use crate::endpoint::wire::websocket::hello;
+use crate::endpoint::world::pass;
 
 /// Client over a pipe: the bytes that it read, and the time of its end.
 #[derive(Clone, Default)]
@@ -182,7 +182,7 @@ async fn row_21_revoked_client_is_told_within_a_second_and_gets_nothing_more() {
 /// where the authorization ends before the answer.
 #[tokio::test(start_paused = true)]
 async fn row_21_short_poll_whose_authorization_has_ended_is_answered_with_401() {
-    use crate::mount::world::{To, get, text};
+    use crate::endpoint::world::{To, get, text};
 
     let house = House::new();
     let endpoint = house.endpoint();

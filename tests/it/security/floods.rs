@@ -11,9 +11,9 @@ use http_body::{Body, Frame};
 use tidings::subscriber::{Delivery, SubscriberExt};
 use tidings::{GapReason, LocalHub, Message, Retention, Subscribe, Topic, Transport};
 
-use crate::mount::sessions::guest::Guest;
-use crate::mount::sessions::house::House;
-use crate::mount::world::{App, To, get, header, pass, request, text};
+use crate::endpoint::sessions::guest::Guest;
+use crate::endpoint::sessions::house::House;
+use crate::endpoint::world::{App, To, get, header, pass, request, text};
 use crate::support::Task;
 
 /// A reader that takes nothing has a place in a log, and no queue: the hub holds what it retains, whoever reads.
@@ -152,7 +152,7 @@ async fn row_16_when_to_come_back_differs_from_client_to_client() {
             let response = get(target).to(&endpoint).await;
             let retry = header(&response, "tidings-retry-ms").to_owned();
             let retry = if retry.is_empty() {
-                let block = crate::mount::world::piece(&mut response.into_body()).await.unwrap().unwrap();
+                let block = crate::endpoint::world::piece(&mut response.into_body()).await.unwrap().unwrap();
                 block.lines().find_map(|line| line.strip_prefix("retry: ")).unwrap().to_owned()
             } else {
                 retry
@@ -205,7 +205,8 @@ async fn row_27_a_message_is_not_split_and_not_read_beyond_its_limit() {
         let body = Newlines { left: total, taken: taken.clone(), size };
         let response = endpoint.handle(post.body(body).unwrap()).await;
         assert_eq!((response.status().as_u16(), taken.load(Ordering::Relaxed)), expected, "{total} by {size}");
-        let told = if expected.0 == 413 { r#"{"error":"a message is at most 65536 bytes"}"# } else { "" };
+        let told =
+            if expected.0 == 413 { r#"{"error":"message is too large: max_message is 65536 bytes"}"# } else { "" };
         assert_eq!(text(response).await, told);
     }
     assert_eq!(app.messages(), [Message::Text("\n".repeat(64 * 1024))], "one message");

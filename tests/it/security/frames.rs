@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use tokio::task::yield_now;
 
-use crate::mount::wire::raw::{Frame, Raw, frame};
-use crate::mount::wire::serve_http1;
-use crate::mount::wire::websocket::hello;
-use crate::mount::world::{App, To, header, request};
+use crate::endpoint::wire::raw::{Frame, Raw, frame};
+use crate::endpoint::wire::serve_http1;
+use crate::endpoint::wire::websocket::hello;
+use crate::endpoint::world::{App, To, header, request};
 use crate::support::VirtualTimer;
 
 /// A frame's header with this length in it, masked with zeros.

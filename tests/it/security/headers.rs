@@ -5,7 +5,7 @@ use http::Response;
 use tidings::Body;
 
 use super::site::{Answer, Site};
-use crate::mount::world::{App, To, get, header, request, text};
+use crate::endpoint::world::{App, To, get, header, request, text};
 
 /// Status and headers, in the order of their names.
 fn head(response: &Response<Body>) -> String {

@@ -19,10 +19,10 @@ use tidings::{
 use tokio::task::yield_now;
 
 use super::random::runtime;
-use crate::mount::wire::raw::{Frame, Raw, frame};
-use crate::mount::wire::serve_http1;
-use crate::mount::wire::websocket::hello;
-use crate::mount::world::{App, To, get, header, request, text};
+use crate::endpoint::wire::raw::{Frame, Raw, frame};
+use crate::endpoint::wire::serve_http1;
+use crate::endpoint::wire::websocket::hello;
+use crate::endpoint::world::{App, To, get, header, request, text};
 use crate::support::Task;
 
 /// Every way to go wrong that a client has a part in.
@@ -72,7 +72,7 @@ async fn row_26_every_error_is_a_whole_answer_and_leaves_nothing_behind() {
     assert_eq!((endpoint.session_count(), app.hub.stats().subscriptions), (0, 0));
     let stats = endpoint.stats();
     let refused = stats.refused_request + stats.refused_origin + stats.refused_publisher + stats.refused_busy;
-    assert_eq!((refused, stats.attached), (3 * WRONGS.len() as u64, 3), "each counted once");
+    assert_eq!((refused, stats.subscribed), (3 * WRONGS.len() as u64, 3), "each counted once");
 }
 
 /// A request that its client gives up on, at any point, gives back what it held.

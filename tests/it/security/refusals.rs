@@ -11,12 +11,12 @@ use tokio::task::yield_now;
 
 use super::random::runtime;
 use super::site::Site;
-use crate::mount::sessions::guest::{Guest, settle};
-use crate::mount::wire::raw::{Frame, Raw, frame};
-use crate::mount::wire::serve_http1;
-use crate::mount::wire::websocket::hello;
-use crate::mount::world::{App, To, get, pass, request};
-use crate::snapshot::app::{App as Scores, Hook};
+use crate::endpoint::sessions::guest::{Guest, settle};
+use crate::endpoint::wire::raw::{Frame, Raw, frame};
+use crate::endpoint::wire::serve_http1;
+use crate::endpoint::wire::websocket::hello;
+use crate::endpoint::world::{App, To, get, pass, request};
+use crate::subscriber::app::{App as Scores, Hook};
 
 /// One call of the hook.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -84,7 +84,7 @@ const CASES: [Case; 12] = [
     ("/gone?", &[], RefusalCause::Publisher, 410, "gone"),
     ("/panic?", &[], RefusalCause::Publisher, 500, "publisher panicked"),
     ("/busy?", &[], RefusalCause::Publisher, 503, "busy, retry after 2500 ms"),
-    ("/events?topic=%00&", &[], RefusalCause::Request, 400, "topic: a topic's name contains a control character"),
+    ("/events?topic=%00&", &[], RefusalCause::Request, 400, "topic: topic name contains a control character"),
     (
         "/events?topic=caf%E9&",
         &[],
@@ -185,7 +185,7 @@ async fn refusal_of_a_websocket_message_is_told_with_its_session() {
     let endpoint = builder.build();
     let address = serve_http1(&endpoint).await;
     let big = [vec![0x82, 0xff], 65_537_u64.to_be_bytes().to_vec(), vec![0; 4]].concat();
-    let violation = "client broke the WebSocket protocol or went over a limit";
+    let violation = "client violated the WebSocket protocol or exceeded a limit";
     for (say, sent, cause, code, text) in [
         ("forbidden", frame(1, b"x"), RefusalCause::Publisher, 1008, "forbidden"),
         ("broken", frame(1, b"x"), RefusalCause::Publisher, 1011, "the database's password is hunter2"),
@@ -234,7 +234,7 @@ async fn refusal_for_a_limit_says_which() {
     drop(held);
     let too_large = request("POST", "/events").header("content-length", "65537");
     assert_eq!(too_large.to(&endpoint).await.status(), StatusCode::PAYLOAD_TOO_LARGE);
-    assert_eq!(log.one("message").text, "a message is at most 65536 bytes");
+    assert_eq!(log.one("message").text, "message is too large: max_message is 65536 bytes");
     drop(endpoint.drain());
     get("/events").to(&endpoint).await;
     assert_eq!(log.one("drain").text, "endpoint is draining");

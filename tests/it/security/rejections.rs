@@ -7,10 +7,10 @@ use tidings::stats::EndpointStats;
 use tokio::task::yield_now;
 
 use super::site::Site;
-use crate::mount::wire::raw::{Frame, Raw, frame};
-use crate::mount::wire::serve_http1;
-use crate::mount::wire::websocket::hello;
-use crate::mount::world::{App, To, get, header, pass, piece, request, text};
+use crate::endpoint::wire::raw::{Frame, Raw, frame};
+use crate::endpoint::wire::serve_http1;
+use crate::endpoint::wire::websocket::hello;
+use crate::endpoint::world::{App, To, get, header, pass, piece, request, text};
 use crate::support::VirtualTimer;
 
 /// Paths that the application refuses, with the status and body of the answer, and the reason on a page's WebSocket, if
@@ -142,11 +142,11 @@ async fn wire_a_publisher_that_takes_too_long_is_called_off_and_each_wire_says_l
         }
         assert_eq!(response.status(), 503, "{query}");
         assert!((1..=5).contains(&header(&response, "retry-after").parse::<u64>().unwrap()));
-        assert_eq!(text(response).await, r#"{"error":"busy, come back later"}"#);
+        assert_eq!(text(response).await, r#"{"error":"server is busy: retry later"}"#);
     }
     // Its place is free again each time, and it counts as no fault of the publisher's.
-    let EndpointStats { refused_busy, refused_publisher, attached, .. } = endpoint.stats();
-    assert_eq!((refused_busy, refused_publisher, attached), (4, 0, 0));
+    let EndpointStats { refused_busy, refused_publisher, subscribed, .. } = endpoint.stats();
+    assert_eq!((refused_busy, refused_publisher, subscribed), (4, 0, 0));
     // Who is in time is not touched, however long the session.
     assert_eq!(get("/events").to(&endpoint).await.status(), 200);
     let mut sse = get("/events?transport=sse").to(&endpoint).await.into_body();

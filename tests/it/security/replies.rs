@@ -7,9 +7,9 @@ use http::{Response, Version};
 use http_body_util::{BodyExt, Empty};
 use tidings::{Body, BodyError, Endpoint, SessionEnd, Transport};
 
-use crate::mount::sessions::guest::settle;
-use crate::mount::sessions::house::House;
-use crate::mount::world::{get, pass};
+use crate::endpoint::sessions::guest::settle;
+use crate::endpoint::sessions::house::House;
+use crate::endpoint::world::{get, pass};
 
 const STALL: Duration = Duration::from_secs(10);
 const VERSIONS: [Version; 2] = [Version::HTTP_11, Version::HTTP_2];

@@ -10,9 +10,9 @@ use tidings::{
     SubscribeRequest, Subscription, Topic, Transport,
 };
 
-use crate::mount::sessions::guest::{Guest, HELD, settle};
-use crate::mount::sessions::house::{House, Line};
-use crate::mount::world::{To, get, pass, request, text};
+use crate::endpoint::sessions::guest::{Guest, HELD, settle};
+use crate::endpoint::sessions::house::{House, Line};
+use crate::endpoint::world::{To, get, pass, request, text};
 use crate::security::random::runtime;
 
 /// An application whose clients say their user in `?user=`, and whose state is each user's own.

@@ -8,9 +8,9 @@ use hyper::client::conn::http2::SendRequest;
 use hyper::ext::Protocol;
 use tidings::{Body, Endpoint};
 
-use crate::mount::wire::raw::Raw;
-use crate::mount::wire::{http2, serve_http1, serve_http2};
-use crate::mount::world::{App, To, request};
+use crate::endpoint::wire::raw::Raw;
+use crate::endpoint::wire::{http2, serve_http1, serve_http2};
+use crate::endpoint::world::{App, To, request};
 
 /// An application behind an endpoint, that is asked in every way there is.
 pub(super) struct Site {

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use tidings::{Event, LocalHub, Retention, Start, Subscribe, Topic};
 
 use super::site::Site;
-use crate::mount::world::{App, To, get, request, text};
+use crate::endpoint::world::{App, To, get, request, text};
 use crate::security::random::runtime;
 use crate::support::any_topic;
 

@@ -15,8 +15,8 @@ use tidings::{
     Topic, Transport,
 };
 
-use crate::mount::sessions::guest::settle;
-use crate::mount::world::{App, get, pass};
+use crate::endpoint::sessions::guest::settle;
+use crate::endpoint::world::{App, get, pass};
 use crate::security::random::runtime;
 
 const BODIES: [Transport; 4] = [Transport::ShortPoll, Transport::LongPoll, Transport::Chunked, Transport::Sse];

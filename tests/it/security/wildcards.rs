@@ -14,11 +14,11 @@ use percent_encoding::percent_decode_str;
 use tidings::{Body, Endpoint, LocalHub, Rejection, SubscribeRequest, Topic};
 use tokio::net::TcpListener;
 
-use crate::mount::wire::http2;
-use crate::mount::wire::raw::{Frame, Raw, frame};
-use crate::mount::wire::serve_http1;
-use crate::mount::wire::websocket::hello;
-use crate::mount::world::App;
+use crate::endpoint::wire::http2;
+use crate::endpoint::wire::raw::{Frame, Raw, frame};
+use crate::endpoint::wire::serve_http1;
+use crate::endpoint::wire::websocket::hello;
+use crate::endpoint::world::App;
 
 type Shared = State<(Endpoint, LocalHub)>;
 
@@ -124,7 +124,7 @@ async fn row_30_wildcard_in_a_publishers_path_is_refused_and_closes_a_pages_webs
             let mut client = Raw::connect(address).await;
             client.send(format!("GET {path}?transport={transport} HTTP/1.1\r\nHost: example.com\r\n\r\n")).await;
             assert!(client.head().await.starts_with("http/1.1 400 "), "{path} {transport}");
-            assert_eq!(client.until("}").await, r#"{"error":"a topic's name contains '*'"}"#);
+            assert_eq!(client.until("}").await, r#"{"error":"topic name contains '*'"}"#);
         }
         let mut program = Raw::connect(address).await;
         program.send(hello(path, "")).await;
@@ -132,7 +132,7 @@ async fn row_30_wildcard_in_a_publishers_path_is_refused_and_closes_a_pages_webs
         let mut page = Raw::connect(address).await;
         page.send(hello(path, "Origin: https://example.com\r\n")).await;
         assert!(page.head().await.starts_with("http/1.1 101 "), "{path}");
-        assert_eq!(page.frame().await, Frame::close(1008, "invalid request: a topic's name contains '*'"));
+        assert_eq!(page.frame().await, Frame::close(1008, "invalid request: topic name contains '*'"));
         page.send(frame(8, &1008_u16.to_be_bytes())).await;
         assert_eq!(page.until_end().await, "");
     }

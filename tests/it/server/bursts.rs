@@ -1,9 +1,9 @@
 use tidings::Topic;
 
 use super::{router, start};
-use crate::mount::wire::http2;
-use crate::mount::wire::raw::Raw;
-use crate::mount::world::App;
+use crate::endpoint::wire::http2;
+use crate::endpoint::wire::raw::Raw;
+use crate::endpoint::world::App;
 
 /// Published in one go, and more than the write buffer, which is as large as the largest head.
 const COUNT: usize = 400;

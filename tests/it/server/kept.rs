@@ -8,8 +8,8 @@ use tokio::net::TcpListener;
 use tokio::time::Instant;
 
 use super::{router, start};
-use crate::mount::wire::raw::Raw;
-use crate::mount::world::{App, pass};
+use crate::endpoint::wire::raw::Raw;
+use crate::endpoint::world::{App, pass};
 
 /// A proxy keeps its connections for 60 s, and meets no closed one.
 #[tokio::test(start_paused = true)]

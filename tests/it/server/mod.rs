@@ -16,7 +16,7 @@ use tidings::server::{Serve, serve};
 use tidings::{Endpoint, LocalHub, Topic};
 use tokio::net::TcpListener;
 
-use crate::mount::world::App;
+use crate::endpoint::world::App;
 
 /// A router with the endpoint at `/events`, a greeting at `/`, and `/say`, which publishes what is posted to it and is
 /// behind the endpoint's origin layer.

@@ -7,8 +7,8 @@ use tidings::server::{PeerAddr, bind, serve};
 use tidings::{Endpoint, SubscribeRequest, Topic};
 
 use super::start;
-use crate::mount::wire::raw::Raw;
-use crate::mount::world::App;
+use crate::endpoint::wire::raw::Raw;
+use crate::endpoint::world::App;
 
 #[tokio::test]
 async fn handler_reads_the_peer_address_by_both_extractors() {

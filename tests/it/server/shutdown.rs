@@ -11,10 +11,10 @@ use tokio::task::{JoinHandle, yield_now};
 use tokio::time::Instant;
 
 use super::router;
-use crate::mount::wire::http2;
-use crate::mount::wire::raw::{Frame, Raw, frame};
-use crate::mount::wire::websocket::hello;
-use crate::mount::world::App;
+use crate::endpoint::wire::http2;
+use crate::endpoint::wire::raw::{Frame, Raw, frame};
+use crate::endpoint::wire::websocket::hello;
+use crate::endpoint::world::App;
 
 /// A server whose shutdown signal is given.
 async fn server(

@@ -5,10 +5,10 @@ use hyper::ext::Protocol;
 use hyper_util::rt::TokioIo;
 
 use super::{router, start};
-use crate::mount::wire::http2;
-use crate::mount::wire::raw::{Frame, Raw, frame};
-use crate::mount::wire::websocket::hello;
-use crate::mount::world::App;
+use crate::endpoint::wire::http2;
+use crate::endpoint::wire::raw::{Frame, Raw, frame};
+use crate::endpoint::wire::websocket::hello;
+use crate::endpoint::world::App;
 
 #[tokio::test]
 async fn websocket_opens_over_http_1_and_http_2() {

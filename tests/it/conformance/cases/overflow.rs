@@ -24,17 +24,18 @@ pub(crate) async fn latest(scene: Scene<'_>) -> Verdict {
 /// Wherever it breaks off: by the other row it sees the newest of what it has not seen, of keys too whose older events
 /// were left out before.
 pub(crate) async fn latest_by_another(scene: Scene<'_>) -> Verdict {
+    let mut visit = Visit::begin(scene.row(), &TOPICS, None).await?;
     for cut in [0, 1, 4, 6] {
-        let mut visit = Visit::begin(scene.row(), &TOPICS, None).await?;
         visit.sees(&scene.publish(&TOPICS, 1).await).await?;
         let unread = newest(&ticks(scene, 40).await);
         visit.sees(&unread[..cut]).await?;
         let cursor = visit.cut()?;
-        visit = Visit::begin(scene.other(), &TOPICS, Some(&cursor)).await?;
-        visit.sees(&unread[cut..]).await?;
-        let cursor = visit.cut()?;
+        let mut other = Visit::begin(scene.other(), &TOPICS, Some(&cursor)).await?;
+        other.sees(&unread[cut..]).await?;
+        let cursor = other.cut()?;
         let away = newest(&ticks(scene, 30).await);
-        Visit::begin(scene.row(), &TOPICS, Some(&cursor)).await?.sees(&away).await?;
+        visit = Visit::begin(scene.row(), &TOPICS, Some(&cursor)).await?;
+        visit.sees(&away).await?;
     }
     Ok(())
 }

@@ -1,0 +1,148 @@
+use std::any::Any;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::contract::{BoxSubscriber, Hub, Subscribe, SubscribeError, Subscriber};
+use crate::subscriber::Snapshot;
+
+/// Acceptance of a request: the subscriber of its client, and settings of the session.
+///
+/// `Accepted::from(subscriber)` and `subscriber.into()` make one without settings. In the closure of
+/// [`Endpoint::from_fn`](crate::Endpoint::from_fn) it has a [`Subscribe`] in place of the subscriber.
+///
+/// ```
+/// use std::time::Duration;
+/// use tidings::{Accepted, Endpoint, LocalHub, Rejection, SubscribeRequest};
+///
+/// # #[cfg(feature = "full")]
+/// fn endpoint(hub: &LocalHub) -> Endpoint {
+///     Endpoint::from_fn(hub, async |request| {
+///         let user = request.header("x-user").ok_or(Rejection::Unauthorized)?.to_owned();
+///         let news = request.subscribe_to(["news"]);
+///         Ok(Accepted::new(news).with_data(user).with_lifetime(Duration::from_secs(3_600)))
+///     })
+/// }
+/// ```
+#[must_use]
+pub struct Accepted<S> {
+    pub(crate) subscriber: S,
+    /// Time until the authorization expires.
+    pub(crate) lifetime: Option<Duration>,
+    pub(crate) data: Option<Arc<dyn Any + Send + Sync>>,
+    /// Boxed because most clients have none and the value is moved several times.
+    pub(crate) snapshot: Option<Box<Snapshot>>,
+}
+
+impl<S> Accepted<S> {
+    /// Returns an acceptance with this subscriber and no settings.
+    pub fn new(subscriber: S) -> Self {
+        Self { subscriber, lifetime: None, data: None, snapshot: None }
+    }
+
+    /// Sets the time after which the authorization expires. Default: it does not expire.
+    ///
+    /// The session then ends as by [`Endpoint::revoke`](crate::Endpoint::revoke): no further event is sent, and the client is
+    /// told to authenticate again. The authorization of a poll ends with the poll, because each poll is authorized anew.
+    pub fn with_lifetime(self, lifetime: Duration) -> Self {
+        Self { lifetime: Some(lifetime), ..self }
+    }
+
+    /// Sets a value of the application, such as the user, that the session keeps for [`Session::data`](crate::Session::data).
+    ///
+    /// In a poll session, [`snapshot`](crate::Publisher::snapshot) gets the data of the poll that the snapshot is for. All other
+    /// methods get the data of the first poll.
+    pub fn with_data<T: Any + Send + Sync>(self, data: T) -> Self {
+        Self { data: Some(Arc::new(data)), ..self }
+    }
+
+    /// Sets a snapshot that is sent before the first event.
+    ///
+    /// Subscribe first and load the snapshot afterwards, so that no event is missed between the two. The application must change
+    /// its state before it publishes the event, or do both under one lock.
+    pub fn with_snapshot(self, snapshot: Snapshot) -> Self {
+        Self { snapshot: Some(Box::new(snapshot)), ..self }
+    }
+}
+
+impl<S: Subscriber> Accepted<S> {
+    /// Boxes the subscriber.
+    pub(crate) fn boxed(self) -> Accepted<BoxSubscriber> {
+        let Self { subscriber, lifetime, data, snapshot } = self;
+        Accepted { subscriber: Box::new(subscriber), lifetime, data, snapshot }
+    }
+}
+
+impl<S: Subscriber> From<S> for Accepted<S> {
+    fn from(subscriber: S) -> Self {
+        Self::new(subscriber)
+    }
+}
+
+/// Subscriber, or an [`Accepted`] with one: the result of a publisher that is a closure, and the argument of
+/// [`Endpoint::respond`](crate::Endpoint::respond).
+pub trait IntoAccepted: sealed::Sealed {
+    /// Type of the subscriber.
+    type Subscriber: Subscriber;
+
+    /// Returns the acceptance.
+    #[doc(hidden)]
+    fn into_accepted(self) -> Accepted<Self::Subscriber>;
+}
+
+impl<S: Subscriber> IntoAccepted for S {
+    type Subscriber = S;
+
+    fn into_accepted(self) -> Accepted<S> {
+        Accepted::new(self)
+    }
+}
+
+impl<S: Subscriber> IntoAccepted for Accepted<S> {
+    type Subscriber = S;
+
+    fn into_accepted(self) -> Self {
+        self
+    }
+}
+
+/// [`Subscribe`] for the hub `H`, or an [`Accepted`] with one: the result of the closure of
+/// [`Endpoint::from_fn`](crate::Endpoint::from_fn).
+pub trait IntoSubscription<H: Hub>: sealed::Sealed {
+    /// Subscribes on the hub.
+    #[doc(hidden)]
+    fn subscribe_on(self, hub: &H) -> Result<Accepted<H::Subscription>, SubscribeError>;
+}
+
+impl<H: Hub> IntoSubscription<H> for Subscribe {
+    fn subscribe_on(self, hub: &H) -> Result<Accepted<H::Subscription>, SubscribeError> {
+        Accepted::new(self).subscribe_on(hub)
+    }
+}
+
+impl<H: Hub> IntoSubscription<H> for Accepted<Subscribe> {
+    fn subscribe_on(self, hub: &H) -> Result<Accepted<H::Subscription>, SubscribeError> {
+        let Self { subscriber, lifetime, data, snapshot } = self;
+        Ok(Accepted { subscriber: hub.subscribe(subscriber)?, lifetime, data, snapshot })
+    }
+}
+
+mod sealed {
+    use super::{Accepted, Subscribe, Subscriber};
+
+    #[expect(unnameable_types, reason = "seals the traits")]
+    pub trait Sealed {}
+
+    impl<S: Subscriber> Sealed for S {}
+    impl<S> Sealed for Accepted<S> {}
+    impl Sealed for Subscribe {}
+}
+
+impl<S: fmt::Debug> fmt::Debug for Accepted<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Accepted")
+            .field("subscriber", &self.subscriber)
+            .field("lifetime", &self.lifetime)
+            .finish_non_exhaustive()
+    }
+}

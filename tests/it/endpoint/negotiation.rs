@@ -1,0 +1,349 @@
+use http::StatusCode;
+use proptest::prelude::*;
+use tidings::{Start, SubscribeRequest, Transport};
+
+use super::wire::raw::Raw;
+use super::wire::serve_http1;
+use super::wire::websocket::hello;
+use super::world::{App, To, get, header, request, text};
+
+/// Returns the transport that a GET with this query and these headers chooses, or the status that refuses it.
+async fn choice(target: &str, headers: &[(&str, &str)]) -> Result<Transport, StatusCode> {
+    let (app, mut request) = (App::new(), get(target));
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    app.publish("something, so that no poll waits");
+    let request = request.header("last-event-id", "0.0");
+    let response = request.to(&app.endpoint()).await;
+    match response.status() {
+        StatusCode::OK => Ok(app.last().0),
+        status => {
+            assert_eq!(app.subscribes(), 0, "{target}: refused after a subscription");
+            Err(status)
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_the_request_says_chooses_the_transport() {
+    use Transport::{Chunked, LongPoll, ShortPoll, Sse};
+
+    let bad = Err(StatusCode::BAD_REQUEST);
+    let upgrade = Err(StatusCode::UPGRADE_REQUIRED);
+    for (target, headers, expected) in [
+        ("/events", &[][..], Ok(ShortPoll)),
+        ("/events", &[("accept", "*/*")], Ok(ShortPoll)),
+        ("/events", &[("accept", "application/json")], Ok(ShortPoll)),
+        ("/events", &[("accept", "text/event-stream")], Ok(Sse)),
+        ("/events", &[("accept", "TEXT/Event-Stream; charset=utf-8")], Ok(Sse)),
+        ("/events", &[("accept", "text/html, text/event-stream")], Ok(Sse)),
+        ("/events", &[("accept", "text/html"), ("accept", "text/event-stream;q=0.1")], Ok(Sse)),
+        ("/events", &[("accept", "text/event-stream;q=0")], Ok(ShortPoll)),
+        ("/events", &[("accept", "text/event-stream; q=0.000, */*")], Ok(ShortPoll)),
+        ("/events", &[("accept", "text/event-stream-x")], Ok(ShortPoll)),
+        ("/events", &[("accept", "image/png")], Ok(ShortPoll)),
+        ("/events", &[("accept", "application/x-ndjson")], Ok(Chunked)),
+        ("/events", &[("accept", "application/x-ndjson, text/event-stream")], Ok(Sse)),
+        ("/events", &[("accept", "application/ndjson")], Ok(Chunked)),
+        ("/events", &[("accept", "application/jsonl")], Ok(Chunked)),
+        ("/events", &[("accept", "Application/NDJSON; charset=utf-8")], Ok(Chunked)),
+        ("/events", &[("accept", "application/json-seq")], Ok(ShortPoll)),
+        // The greatest weight (RFC 9110 §12.5.1); of equal ones SSE, then the chunked stream, then a poll.
+        ("/events", &[("accept", "text/event-stream;q=0.5, application/x-ndjson")], Ok(Chunked)),
+        ("/events", &[("accept", "text/event-stream;q=0.5, application/x-ndjson;q=0.501")], Ok(Chunked)),
+        ("/events", &[("accept", "text/event-stream;q=0.5"), ("accept", "application/x-ndjson;q=0.4")], Ok(Sse)),
+        ("/events", &[("accept", "text/event-stream;Q=0.5, application/ndjson;q=0.5")], Ok(Sse)),
+        ("/events", &[("accept", "text/event-stream;q=0, application/x-ndjson;q=0.1")], Ok(Chunked)),
+        ("/events", &[("accept", "application/json, text/event-stream;q=0.9")], Ok(ShortPoll)),
+        ("/events", &[("accept", "application/json;q=0.9, text/event-stream")], Ok(Sse)),
+        ("/events", &[("accept", "text/event-stream, text/html, application/json")], Ok(Sse)),
+        ("/events", &[("accept", "application/json;q=0.5, application/jsonl;q=0.4")], Ok(ShortPoll)),
+        ("/events", &[("accept", "application/json, text/event-stream;q=0.9"), ("prefer", "wait=5")], Ok(LongPoll)),
+        // A range with a wildcard is for JSON too, unless JSON has its own weight.
+        ("/events", &[("accept", "*/*, text/event-stream;q=0.9")], Ok(ShortPoll)),
+        ("/events", &[("accept", "*/*;q=0.8, text/event-stream;q=0.9")], Ok(Sse)),
+        ("/events", &[("accept", "application/*, text/event-stream;q=0.9")], Ok(ShortPoll)),
+        ("/events", &[("accept", "text/*, text/event-stream;q=0.9")], Ok(Sse)),
+        ("/events", &[("accept", "application/json;q=0.1, */*, text/event-stream;q=0.2")], Ok(Sse)),
+        // No stream is chosen by a wildcard, unless JSON is not acceptable.
+        ("/events", &[("accept", "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8")], Ok(ShortPoll)),
+        ("/events", &[("accept", "application/json, text/plain, */*")], Ok(ShortPoll)),
+        ("/events", &[("accept", "application/json;q=0, */*")], Ok(Sse)),
+        ("/events", &[("accept", "application/json;q=0, text/event-stream;q=0, */*;q=0.1")], Ok(Chunked)),
+        ("/events", &[("accept", "text/*;q=0.1")], Ok(Sse)),
+        ("/events", &[("accept", "*/*;q=0")], Ok(ShortPoll)),
+        ("/events", &[("accept", "application/json;q=0")], Ok(ShortPoll)),
+        // A weight that is none counts as 1; more than three digits are cut.
+        ("/events", &[("accept", "text/event-stream;q=, application/x-ndjson;q=0.9")], Ok(Sse)),
+        ("/events", &[("accept", "text/event-stream;q=x, application/x-ndjson;q=0.9")], Ok(Sse)),
+        ("/events", &[("accept", "text/event-stream;q=-0.1, application/x-ndjson;q=0.9")], Ok(Sse)),
+        ("/events", &[("accept", "text/event-stream;q=nan, application/x-ndjson;q=0.9")], Ok(Sse)),
+        ("/events", &[("accept", "text/event-stream;q=7, application/x-ndjson")], Ok(Sse)),
+        ("/events", &[("accept", "text/event-stream;q=0.99999999999, application/x-ndjson")], Ok(Chunked)),
+        ("/events", &[("accept", "text/event-stream;q=0.0001")], Ok(ShortPoll)),
+        ("/events", &[("accept", "text/event-stream;q=1.000;q=0")], Ok(Sse)),
+        ("/events", &[("accept", "text/event-stream, text/event-stream;q=0")], Ok(Sse)),
+        ("/events", &[("accept", ",, ;q=0, text/event-stream")], Ok(Sse)),
+        ("/events", &[("prefer", "wait=5")], Ok(LongPoll)),
+        ("/events", &[("prefer", "wait=0")], Ok(ShortPoll)),
+        ("/events", &[("prefer", "WAIT=5")], Ok(LongPoll)),
+        ("/events", &[("prefer", "wait=\"5\"")], Ok(LongPoll)),
+        ("/events", &[("prefer", "wait = 5")], Ok(LongPoll)),
+        ("/events", &[("prefer", "respond-async, wait=5; x=y")], Ok(LongPoll)),
+        ("/events", &[("prefer", "foo=\"a, wait=5\"")], Ok(ShortPoll)),
+        ("/events", &[("prefer", "foo=\"\\\", wait=5\", wait=0")], Ok(ShortPoll)),
+        ("/events", &[("prefer", "wait=0, wait=5")], Ok(ShortPoll)),
+        ("/events", &[("prefer", "wait=5, wait=0")], Ok(LongPoll)),
+        ("/events", &[("prefer", "return=minimal"), ("prefer", "wait=5")], Ok(LongPoll)),
+        ("/events", &[("prefer", "wait=soon")], Ok(ShortPoll)),
+        ("/events", &[("prefer", "wait=-1")], Ok(ShortPoll)),
+        ("/events", &[("prefer", "wait=+1")], Ok(ShortPoll)),
+        ("/events", &[("prefer", "wait")], Ok(ShortPoll)),
+        ("/events", &[("prefer", "wait=")], Ok(ShortPoll)),
+        ("/events", &[("prefer", "wait=99999999999999999999999999")], Ok(LongPoll)),
+        ("/events?wait=5", &[], Ok(LongPoll)),
+        ("/events?wait=0", &[("prefer", "wait=5")], Ok(ShortPoll)),
+        ("/events?wait=x", &[], bad),
+        ("/events?wait=5", &[("accept", "text/event-stream")], Ok(Sse)),
+        ("/events?transport=sse", &[], Ok(Sse)),
+        ("/events?transport=chunked", &[("accept", "text/event-stream")], Ok(Chunked)),
+        ("/events?transport=short-poll", &[("prefer", "wait=5")], Ok(ShortPoll)),
+        ("/events?transport=long-poll", &[], Ok(LongPoll)),
+        ("/events?transport=sse&transport=chunked", &[], Ok(Sse)),
+        ("/events?transport=s%73e", &[], Ok(Sse)),
+        ("/events?transport=carrier-pigeon", &[], bad),
+        ("/events?transport=", &[], bad),
+        ("/events?transport=websocket", &[], upgrade),
+        ("/events?transport=sse", &[("upgrade", "websocket")], Ok(Sse)),
+        ("/events", &[("upgrade", "websocket")], bad),
+        ("/events", &[("upgrade", "h2c")], Ok(ShortPoll)),
+        ("/events", &[("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ==")], upgrade),
+        ("/events?topic=a&topic=b/c&x=y", &[], Ok(ShortPoll)),
+        ("/events?topic=", &[], bad),
+        ("/events?topic=a//b", &[], bad),
+        ("/events?topic=a*", &[], bad),
+        // A pattern is the application's to name: who checks each topic that a client names has checked all.
+        ("/events?topic=a/*", &[], bad),
+        ("/events?topic=a/%2A%2A", &[], bad),
+        ("/events?topic=b&topic=**", &[], bad),
+        ("/events?topic=%00", &[], bad),
+    ] {
+        assert_eq!(choice(target, headers).await, expected, "{target} {headers:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_narrowed_endpoint_refuses_what_is_demanded_and_passes_over_what_is_preferred() {
+    use Transport::{Chunked, ShortPoll, Sse, WebSocket};
+
+    let app = App::new();
+    for (here, target, accept, expected) in [
+        (&[Sse][..], "/events", "*/*", Ok(Sse)),
+        (&[Sse], "/events?wait=5", "application/x-ndjson", Ok(Sse)),
+        (&[Sse], "/events?transport=chunked", "*/*", Err(StatusCode::BAD_REQUEST)),
+        (&[Chunked, ShortPoll], "/events", "text/event-stream", Ok(ShortPoll)),
+        (&[Chunked], "/events", "text/event-stream", Ok(Chunked)),
+        (&[WebSocket], "/events", "text/event-stream", Err(StatusCode::UPGRADE_REQUIRED)),
+    ] {
+        let endpoint = app.builder().transports(here.iter().copied()).build();
+        let response = get(target).header("accept", accept).to(&endpoint).await;
+        match expected {
+            Ok(transport) => assert_eq!((response.status(), app.last().0), (StatusCode::OK, transport), "{target}"),
+            Err(status) => assert_eq!(response.status(), status, "{target}"),
+        }
+        if response.status() == StatusCode::UPGRADE_REQUIRED {
+            assert_eq!((header(&response, "upgrade"), header(&response, "sec-websocket-version")), ("websocket", "13"));
+        }
+    }
+}
+
+/// A client may know only the name that it asks for.
+#[tokio::test]
+async fn chunked_stream_has_the_content_type_that_accept_names() {
+    let endpoint = App::new().endpoint();
+    for (accept, expected) in [
+        ("application/x-ndjson", "application/x-ndjson"),
+        ("application/ndjson", "application/ndjson"),
+        ("application/jsonl", "application/jsonl"),
+        ("APPLICATION/JSONL", "application/jsonl"),
+        ("application/jsonl;q=0.5, application/ndjson", "application/ndjson"),
+        ("application/jsonl, application/ndjson", "application/jsonl"),
+        ("application/jsonl;q=0, */*", "application/x-ndjson"),
+        ("*/*", "application/x-ndjson"),
+    ] {
+        for method in ["GET", "HEAD"] {
+            let request = request(method, "/events?transport=chunked").header("accept", accept);
+            assert_eq!(header(&request.to(&endpoint).await, "content-type"), expected, "{method} {accept}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn http_1_0_has_no_upgrade() {
+    let app = App::new();
+    let old = get("/events").version(http::Version::HTTP_10).header("upgrade", "websocket");
+    assert_eq!(old.header("connection", "upgrade").to(&app.endpoint()).await.status(), StatusCode::OK);
+    assert_eq!(app.last().0, Transport::ShortPoll);
+}
+
+#[tokio::test]
+async fn a_post_is_no_handshake() {
+    let app = App::new();
+    let response = request("POST", "/events").header("upgrade", "websocket").to(&app.endpoint()).await;
+    assert_eq!((response.status(), app.messages().len()), (StatusCode::BAD_REQUEST, 0));
+}
+
+#[tokio::test]
+async fn topics_are_limited_and_each_is_named_once() {
+    let app = App::new();
+    let named = |count| (0..count).map(|number| format!("topic=t{number}&topic=t0")).collect::<Vec<_>>().join("&");
+    let endpoint = app.endpoint();
+    assert_eq!(get(&format!("/events?{}", named(64))).to(&endpoint).await.status(), StatusCode::OK);
+    assert_eq!(app.last().2.len(), 64);
+    let response = get(&format!("/events?{}", named(65))).to(&endpoint).await;
+    assert_eq!(response.status(), StatusCode::BAD_REQUEST);
+    assert_eq!(text(response).await, r#"{"error":"too many topics: max_topics_per_request is 64"}"#);
+}
+
+#[tokio::test]
+async fn the_cursor_comes_from_the_first_of_four_places() {
+    let app = App::new();
+    let endpoint = app.endpoint();
+    for (target, headers, expected) in [
+        ("/events", &[][..], Start::Now),
+        ("/events", &[("last-event-id", "a.1")], after("a.1")),
+        ("/events", &[("last-event-id", "")], Start::Now),
+        ("/events?cursor=a.2", &[("last-event-id", "a.1"), ("if-none-match", "\"a.3\"")], after("a.1")),
+        ("/events?cursor=a.2", &[("last-event-id", ""), ("if-none-match", "\"a.3\"")], after("a.2")),
+        ("/events?cursor=", &[("if-none-match", "\"a.3\"")], after("a.3")),
+        ("/events?cursor=&cursor=a.4", &[], after("a.4")),
+        ("/events", &[("if-none-match", "W/\"a.3\"")], after("a.3")),
+        ("/events", &[("if-none-match", "\"a.3\", \"a.2\"")], after("a.3")),
+        ("/events", &[("if-none-match", "*")], Start::Now),
+        ("/events", &[("if-none-match", "\"\"")], Start::Now),
+        ("/events", &[("last-event-id", "nonsense")], Start::Unreadable),
+        ("/events", &[("last-event-id", "a.1"), ("last-event-id", "a.1")], after("a.1")),
+        ("/events", &[("last-event-id", "a.1"), ("last-event-id", "a.2")], Start::Unreadable),
+        ("/events?cursor=A.1", &[], Start::Unreadable),
+        ("/events", &[("if-none-match", "\"elsewhere\"")], Start::Unreadable),
+        ("/events?cursor=a.2&lastEventId=a.5", &[], after("a.5")),
+        ("/events?lastEventId=a.5&cursor=a.2", &[], after("a.5")),
+        ("/events?lastEventId=a.5&cursor=", &[], after("a.5")),
+        ("/events?lastEventId=nonsense&cursor=a.2", &[], Start::Unreadable),
+        ("/events?lastEventId=a.5", &[("last-event-id", "a.1"), ("if-none-match", "\"a.3\"")], after("a.1")),
+        ("/events?lastEventId=a.5", &[("if-none-match", "\"a.3\"")], after("a.5")),
+        ("/events?lastEventId=", &[("if-none-match", "\"a.3\"")], after("a.3")),
+        ("/events?lastEventId=&last_event_id=a.5&lastEventID=a.6", &[], after("a.5")),
+    ] {
+        let mut request = get(target);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let status = request.to(&endpoint).await.status();
+        assert_eq!((status, app.last().1), (StatusCode::OK, expected), "{target} {headers:?}");
+    }
+}
+
+/// Names that polyfills of `EventSource` and Mercure clients give it in the query.
+const LAST_EVENT_ID: [&str; 6] =
+    ["lastEventId", "lastEventID", "last_event_id", "Last-Event-ID", "last-event-id", "Last%2DEvent%2DID"];
+
+fn after(text: &str) -> Start {
+    Start::After(text.parse().unwrap())
+}
+
+#[tokio::test]
+async fn last_event_id_in_the_query_is_read_as_a_cursor_is() {
+    let app = App::new();
+    let endpoint = app.endpoint();
+    let address = serve_http1(&endpoint).await;
+    for (name, (value, expected)) in LAST_EVENT_ID.into_iter().flat_map(|name| {
+        [
+            ("a.1", after("a.1")),
+            ("%61.1", after("a.1")),
+            ("", Start::Now),
+            ("A.1", Start::Unreadable),
+            ("earliest", Start::Unreadable),
+            ("%FF", Start::Unreadable),
+        ]
+        .map(|it| (name, it))
+    }) {
+        let target = format!("/events?{name}={value}");
+        for transport in ["short-poll", "long-poll&wait=0", "chunked", "sse"] {
+            let status = get(&format!("{target}&transport={transport}")).to(&endpoint).await.status();
+            assert_eq!((status, app.last().1), (StatusCode::OK, expected), "{target} {transport}");
+        }
+        let mut socket = Raw::connect(address).await;
+        socket.send(hello(&target, "Sec-WebSocket-Protocol: tidings.v1\r\n")).await;
+        assert!(socket.head().await.starts_with("http/1.1 101 "), "{target}");
+        assert_eq!((app.last().0, app.last().1), (Transport::WebSocket, expected), "{target}");
+        for method in ["GET", "POST"] {
+            let (parts, ()) = request(method, &target).body(()).unwrap().into_parts();
+            assert_eq!(SubscribeRequest::read(&parts).unwrap().start(), expected, "{method} {target}");
+        }
+        let posted = request("POST", &target).with("hi", &endpoint).await;
+        assert_eq!(posted.status(), StatusCode::NO_CONTENT, "{target}");
+    }
+    // All other names are the application's.
+    for name in ["lastEvent", "last.event.id", "xlastEventId", "lastEventIds", "last__event__id"] {
+        get(&format!("/events?{name}=a.1")).to(&endpoint).await;
+        assert_eq!(app.last().1, Start::Now, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn entity_tag_that_a_proxy_changed_is_still_the_cursor() {
+    let app = App::new();
+    let endpoint = app.endpoint();
+    for (lines, expected) in [
+        (&["\"a.3-gzip\""][..], after("a.3")),
+        (&["\"a.3-br\""], after("a.3")),
+        (&["\"a.3-zstd\""], after("a.3")),
+        (&["\"a.3;gzip\""], after("a.3")),
+        (&["\"a.3--gzip\""], after("a.3")),
+        (&["\"a.3:dtagent10\""], after("a.3")),
+        (&["\"a.3.k-gzip\""], after("a.3.k")),
+        (&["W/\"a.3\""], after("a.3")),
+        (&["W/\"a.3-gzip\""], after("a.3")),
+        (&["\"x\", \"a.3\""], after("a.3")),
+        (&["\"x\",W/\"a.3-gzip\" , \"y\""], after("a.3")),
+        (&["\"x, y\", \"a.3\""], after("a.3")),
+        (&[",, \"a.3\","], after("a.3")),
+        (&["\"x\"", "\"a.3\""], after("a.3")),
+        (&["", "\"x\"", "*", "W/\"a.3;br\""], after("a.3")),
+        (&["\"a.3\"", "\"a.4\""], after("a.3")),
+        (&["a.3"], after("a.3")),
+        (&["a.3-gzip"], after("a.3")),
+        // A cursor inside a tag is none.
+        (&["\"x, a.3\""], Start::Unreadable),
+        (&["\"-a.3\""], Start::Unreadable),
+        (&["\"a.3x\""], Start::Unreadable),
+        (&["\"a.3X\""], Start::Unreadable),
+        (&["\"a.3.-gzip\""], Start::Unreadable),
+        (&["\"a.3"], Start::Unreadable),
+        (&["\"x\"", "\"y\""], Start::Unreadable),
+        (&["*"], Start::Now),
+        (&["*", "\"\""], Start::Now),
+        (&["", ","], Start::Now),
+    ] {
+        for transport in ["short-poll", "long-poll&wait=0", "chunked", "sse"] {
+            let request = get(&format!("/events?transport={transport}"));
+            let request = lines.iter().fold(request, |request, line| request.header("if-none-match", *line));
+            let status = request.to(&endpoint).await.status();
+            assert_eq!((status, app.last().1), (StatusCode::OK, expected), "{lines:?} {transport}");
+        }
+    }
+}
+
+proptest! {
+    #[test]
+    fn no_cursor_is_an_error(id in prop::collection::vec(32_u8..=255, 0..100), query in ".{0,40}") {
+        let app = App::new();
+        let mut target = form_urlencoded::Serializer::new("/events?".to_owned());
+        let target = target.append_pair("cursor", &query).finish();
+        let request = get(&target).header("last-event-id", http::HeaderValue::from_bytes(&id).unwrap_or_else(|_| "".parse().unwrap()));
+        let response = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(request.to(&app.endpoint()));
+        prop_assert_eq!(response.status(), StatusCode::OK);
+    }
+}

@@ -1,0 +1,144 @@
+use std::time::Duration;
+
+use tidings::{SessionEnd, Transport};
+use tokio::time::Instant;
+
+use super::guest::{Guest, HELD, settle};
+use super::house::House;
+use crate::endpoint::world::{get, pass};
+use crate::support::{Task, VirtualTimer};
+
+fn saw(transport: Transport) -> &'static str {
+    match transport {
+        Transport::WebSocket => "1008 revoked",
+        Transport::LongPoll => "401 with a challenge",
+        _ => "Revoked",
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_right_ends_when_it_was_said_to() {
+    for transport in HELD {
+        let house = House::new();
+        let endpoint = house.endpoint();
+        let mut guest = Guest::come(&endpoint, transport, "/?lifetime=5000").await;
+        pass(Duration::from_millis(4_900)).await;
+        assert_eq!((house.left(), guest.end()), (vec![], None), "{transport:?}");
+        let begin = Instant::now();
+        while guest.end().is_none() {
+            pass(Duration::from_millis(10)).await;
+        }
+        assert!(begin.elapsed() <= Duration::from_millis(230), "{transport:?}: {:?}", begin.elapsed());
+        assert_eq!(guest.see_out().await, saw(transport), "{transport:?}");
+        assert_eq!(house.why(), SessionEnd::Revoked);
+    }
+}
+
+/// Whether the driver has turned or not: an event of that instant is not for this client any more.
+#[tokio::test]
+async fn an_event_at_the_instant_a_right_ends_is_not_delivered() {
+    for transport in HELD {
+        for early in [1, 0] {
+            let (house, timer) = (House::new(), VirtualTimer::new());
+            let endpoint = house.builder().timer(timer.clone()).build();
+            // It is there, and not polled.
+            let mut driver = Box::pin(endpoint.driver());
+            let guest = Guest::come(&endpoint, transport, "/?lifetime=5000").await;
+            timer.advance(Duration::from_millis(5_000 - early));
+            house.publish("the event");
+            settle().await;
+            assert_eq!(guest.text().contains("the event"), early == 1, "{transport:?} {early}");
+            timer.advance(Duration::from_millis(500));
+            let task = Task::new();
+            let _ = task.poll(&mut driver);
+            settle().await;
+            house.publish("another");
+            settle().await;
+            assert!(!guest.text().contains("another"), "{transport:?}");
+            let why =
+                if early == 1 && transport == Transport::LongPoll { SessionEnd::Silent } else { SessionEnd::Revoked };
+            drop(driver);
+            drop(guest);
+            settle().await;
+            assert!(house.left().iter().all(|&(_, left)| left == why), "{transport:?}: {:?}", house.left());
+        }
+    }
+}
+
+/// Nor is one whose delivery takes until then.
+#[tokio::test]
+async fn an_event_that_is_ready_at_the_instant_a_right_ends_is_not_delivered() {
+    for transport in HELD {
+        let (house, timer) = (House::new(), VirtualTimer::new());
+        let endpoint = house.builder().timer(timer.clone()).build();
+        let _driver = endpoint.driver();
+        let guest = Guest::come(&endpoint, transport, "/?lifetime=5000").await;
+        timer.advance(Duration::from_millis(4_999));
+        house.during_delivery(move || timer.advance(Duration::from_millis(1)));
+        house.publish("the event");
+        settle().await;
+        assert!(!guest.text().contains("the event"), "{transport:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_poll_of_a_run_has_its_own_right_and_the_next_another() {
+    let house = House::new();
+    let endpoint = house.endpoint();
+    let poll = Guest::come(&endpoint, Transport::LongPoll, "/?session=a&lifetime=5000").await;
+    house.publish("one");
+    settle().await;
+    assert_eq!(poll.end().as_deref(), Some("200"));
+    // Between two polls there is nothing to be right about.
+    pass(Duration::from_secs(20)).await;
+    let mut poll = Guest::come(&endpoint, Transport::LongPoll, "/?session=a&lifetime=5000").await;
+    assert_eq!(house.lines().len(), 1);
+    pass(Duration::from_secs(6)).await;
+    assert_eq!(poll.see_out().await, "401 with a challenge");
+    assert!(house.left().is_empty(), "the right of one poll is not that of the run");
+    assert_eq!(
+        Guest::come(&endpoint, Transport::ShortPoll, "/?session=a&lifetime=0").await.end().as_deref(),
+        Some("401 with a challenge")
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn sessions_have_their_time_and_come_back_at_different_moments() {
+    let house = House::new();
+    let never = Duration::from_secs(10_000);
+    let endpoint = house.builder().max_session_age(Duration::from_secs(100)).ping(never, never).build();
+    let begin = Instant::now();
+    let mut bodies = Vec::new();
+    for _ in 0..100 {
+        bodies.push(Guest::come(&endpoint, Transport::Sse, "/").await);
+    }
+    let mut ends = Vec::new();
+    while endpoint.session_count() > 0 {
+        pass(Duration::from_millis(100)).await;
+        let fresh = house.left().len() - ends.len();
+        ends.extend(std::iter::repeat_n(begin.elapsed().as_millis() / 1_000, fresh));
+    }
+    assert!(ends.iter().all(|at| (90..=100).contains(at)), "{ends:?}");
+    ends.dedup();
+    assert!(ends.len() > 5, "{ends:?}");
+    let mut socket = Guest::come(&endpoint, Transport::WebSocket, "/").await;
+    pass(Duration::from_secs(100)).await;
+    assert_eq!(socket.see_out().await, "1012 disconnected");
+    assert!(house.left().iter().all(|&(_, why)| why == SessionEnd::Disconnected));
+    assert!(bodies.iter().all(|body| body.end().as_deref() == Some("Ended")));
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_does_not_take_the_goodbye_is_cut_off() {
+    for transport in ["sse", "chunked"] {
+        let house = House::new();
+        let endpoint = house.endpoint();
+        let body = endpoint.handle(get(&format!("/?transport={transport}")).body(String::new()).unwrap()).await;
+        endpoint.disconnect_where(|_| true);
+        pass(Duration::from_millis(9_900)).await;
+        assert_eq!(house.left(), []);
+        pass(Duration::from_millis(200)).await;
+        assert_eq!((house.why(), house.hub.stats().subscriptions), (SessionEnd::Disconnected, 0));
+        drop(body);
+    }
+}

@@ -1,0 +1,170 @@
+use std::collections::{BTreeMap, HashMap};
+use std::time::Duration;
+
+use proptest::prelude::*;
+use tidings::stats::{SessionInfo, SessionState};
+use tidings::{Endpoint, SessionEnd, SessionId, Topic, Transport};
+
+use super::guest::{Guest, settle};
+use super::house::{House, Line};
+use crate::endpoint::world::pass;
+
+const PER_KEY: usize = 4;
+const TOTAL: usize = 9;
+
+#[derive(Debug, Clone)]
+enum Step {
+    Come { transport: usize, topic: u8, key: Option<u8>, name: Option<u8>, panics: bool, lifetime: Option<u16> },
+    Go(usize),
+    Publish { panic: bool },
+    Disconnect(usize),
+    Revoke(usize),
+    RevokeKey(u8),
+    Refused(u8),
+    Pass(u16),
+}
+
+fn any_step() -> impl Strategy<Value = Step> {
+    let come = (0..5_usize, 0..3_u8, prop::option::of(0..2_u8), prop::option::of(0..3_u8), prop::bool::weighted(0.1));
+    let come = (come, prop::option::weighted(0.15, 50..4_000_u16)).prop_map(
+        |((transport, topic, key, name, panics), lifetime)| Step::Come {
+            transport,
+            topic,
+            key,
+            name,
+            panics,
+            lifetime,
+        },
+    );
+    prop_oneof![
+        6 => come,
+        2 => any::<usize>().prop_map(Step::Go),
+        2 => prop::bool::weighted(0.2).prop_map(|panic| Step::Publish { panic }),
+        1 => any::<usize>().prop_map(Step::Disconnect),
+        1 => any::<usize>().prop_map(Step::Revoke),
+        1 => (0..2_u8).prop_map(Step::RevokeKey),
+        1 => (0..3_u8).prop_map(Step::Refused),
+        3 => (0..3_000_u16).prop_map(Step::Pass),
+    ]
+}
+
+/// Ends of sessions that the test has asked for.
+#[derive(Default)]
+struct Deeds(HashMap<SessionId, SessionEnd>);
+
+fn check(house: &House, endpoint: &Endpoint) {
+    let (mut here, mut reasons, mut joined) = (BTreeMap::new(), BTreeMap::new(), 0);
+    for line in house.lines() {
+        match line {
+            Line::Joined(id) => {
+                joined += 1;
+                assert!(here.insert(id, true).is_none(), "{id} joined twice");
+            }
+            Line::Left(id, why) => {
+                assert_eq!(here.insert(id, false), Some(true), "{id} left twice, or was never here");
+                *reasons.entry(why as usize).or_insert(0) += 1;
+            }
+        }
+    }
+    let live = here.values().filter(|&&live| live).count();
+    let (stats, infos) = (endpoint.stats(), endpoint.sessions());
+    assert_eq!((endpoint.session_count(), infos.len(), stats.joined), (live, live, joined));
+    assert_eq!(stats.left.iter().sum::<u64>() + live as u64, joined);
+    for why in SessionEnd::ALL {
+        assert_eq!(stats.left_for(why), reasons.get(&(why as usize)).copied().unwrap_or(0), "{why:?}");
+    }
+    for transport in Transport::ALL {
+        let count = infos.iter().filter(|info| info.session.transport() == transport).count();
+        assert_eq!(stats.sessions_of(transport), count, "{transport:?}");
+    }
+    for state in SessionState::ALL {
+        assert_eq!(stats.sessions_in(state), infos.iter().filter(|info| info.state == state).count(), "{state:?}");
+    }
+    assert!(live <= TOTAL);
+    for topic in ["news", "news/a", "news/b"].map(|topic| Topic::new(topic).unwrap()) {
+        let follows = |info: &&SessionInfo| info.session.topics().iter().any(|pattern| pattern.matches(&topic));
+        assert_eq!(endpoint.presence(&topic), infos.iter().filter(follows).count(), "{topic}");
+    }
+    for key in ["0", "1"] {
+        let of_key: Vec<_> = infos.iter().filter(|info| info.session.key() == Some(key)).collect();
+        assert!(of_key.len() <= PER_KEY);
+        for name in ["0", "1", "2"] {
+            let runs = of_key.iter().filter(|info| {
+                let polls = matches!(info.session.transport(), Transport::ShortPoll | Transport::LongPoll);
+                polls && info.session.name() == Some(name) && info.state != SessionState::Leaving
+            });
+            assert!(runs.count() <= 1, "two runs of one name");
+        }
+    }
+}
+
+async fn run(steps: Vec<Step>) {
+    let house = House::new();
+    let builder = house.builder().max_sessions(TOTAL).max_sessions_per_key(PER_KEY);
+    let endpoint = builder.poll_session_timeout(Duration::from_secs(4)).build();
+    let (mut guests, mut deeds) = (Vec::new(), Deeds::default());
+    let any = |which: usize| {
+        let mut ids: Vec<_> = endpoint.sessions().iter().map(|info| info.session.id()).collect();
+        ids.sort_unstable();
+        (!ids.is_empty()).then(|| ids[which % ids.len()])
+    };
+    for step in steps {
+        match step {
+            Step::Come { transport, topic, key, name, panics, lifetime } => {
+                let mut target = format!("/?{}", ["topic=news", "topic=news/a", "pattern=news/*"][usize::from(topic)]);
+                key.iter().for_each(|key| target += &format!("&key={key}"));
+                name.iter().for_each(|name| target += &format!("&session={name}"));
+                lifetime.iter().for_each(|lifetime| target += &format!("&lifetime={lifetime}"));
+                target += if panics { "&panic=1" } else { "" };
+                guests.push(Guest::come(&endpoint, Transport::ALL[transport], &target).await);
+            }
+            Step::Go(which) if !guests.is_empty() => {
+                let which = which % guests.len();
+                guests.swap_remove(which).go().await;
+            }
+            Step::Publish { panic } => drop(house.publish(if panic { "panic" } else { "one" })),
+            Step::Disconnect(which) => {
+                if let Some(id) = any(which).filter(|&id| endpoint.disconnect(id)) {
+                    deeds.0.insert(id, SessionEnd::Disconnected);
+                }
+            }
+            Step::Revoke(which) => {
+                if let Some(id) = any(which).filter(|&id| endpoint.revoke(id)) {
+                    deeds.0.insert(id, SessionEnd::Revoked);
+                }
+            }
+            Step::RevokeKey(key) => {
+                let key = key.to_string();
+                endpoint.revoke_where(|session| session.key() == Some(&key));
+            }
+            Step::Refused(name) => {
+                let before = house.lines();
+                Guest::come(&endpoint, Transport::ShortPoll, &format!("/forbidden?session={name}")).await;
+                assert_eq!(house.lines(), before);
+            }
+            Step::Pass(time) => pass(Duration::from_millis(time.into())).await,
+            Step::Go(_) => {}
+        }
+        settle().await;
+        check(&house, &endpoint);
+    }
+    endpoint.drain().await;
+    settle().await;
+    check(&house, &endpoint);
+    assert_eq!((endpoint.session_count(), house.hub.stats().subscriptions), (0, 0));
+    let left: HashMap<_, _> = house.left().into_iter().collect();
+    for (id, why) in deeds.0 {
+        let left = left[&id.get()];
+        assert!(left == why || left == SessionEnd::Revoked, "{id} was {why:?} and is {left:?}");
+    }
+}
+
+proptest! {
+    #![proptest_config(crate::support::cases(64))]
+
+    #[test]
+    fn p18_whoever_joined_leaves_once_and_the_counts_add_up(steps in prop::collection::vec(any_step(), 1..40)) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+        runtime.block_on(run(steps));
+    }
+}

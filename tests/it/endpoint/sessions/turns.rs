@@ -1,0 +1,117 @@
+use std::sync::{Arc, Mutex, Weak};
+use std::time::Duration;
+
+use tidings::subscriber::{BoxSubscriber, SubscriberExt};
+use tidings::{
+    Accepted, Endpoint, Gap, LocalHub, Publisher, Rejection, Session, Snapshot, Start, Subscribe, SubscribeRequest,
+    Topic, Transport,
+};
+use tokio::sync::Notify;
+
+use super::guest::{Guest, settle};
+use super::house::House;
+use crate::endpoint::world::{To, get, pass, text};
+
+/// An application that answers when it is told to: who subscribes, or who waits for state.
+#[derive(Clone, Default)]
+struct Slow {
+    hub: LocalHub,
+    go: Arc<Notify>,
+    subscribes: bool,
+    users: Arc<Mutex<Vec<Weak<()>>>>,
+}
+
+impl Publisher for Slow {
+    type Subscriber = BoxSubscriber;
+
+    fn limit_key(&self, _: &SubscribeRequest) -> Option<String> {
+        Some("anybody".to_owned())
+    }
+
+    async fn subscribe(&self, request: SubscribeRequest) -> Result<Accepted<BoxSubscriber>, Rejection> {
+        if self.subscribes {
+            self.go.notified().await;
+        }
+        let start = if request.start() == Start::Now { Start::Oldest } else { request.start() };
+        let user = Arc::new(());
+        self.users.lock().unwrap().push(Arc::downgrade(&user));
+        Ok(Accepted::new(self.hub.subscribe(Subscribe::topics(["news"]).start(start))?.boxed()).with_data(user))
+    }
+
+    async fn snapshot(&self, _: &Session, _: &Gap) -> Option<Snapshot> {
+        self.go.notified().await;
+        None
+    }
+}
+
+/// A short poll that waits for state when it is ended is answered without, and with the cursor that it had: it has not been
+/// told of the gap.
+#[tokio::test(start_paused = true)]
+async fn a_short_poll_that_is_cut_off_is_not_answered() {
+    for (is_revoked, status) in [(false, 200), (true, 401)] {
+        let app = Slow::default();
+        let endpoint = Endpoint::builder(app.clone()).drain_timeout(Duration::from_secs(1)).build();
+        app.hub.publish_now(Topic::new("news").unwrap(), "missed").unwrap();
+        let poll = tokio::spawn({
+            let endpoint = endpoint.clone();
+            async move {
+                let answer = get("/?session=a&cursor=77.5").to(&endpoint).await;
+                (answer.status().as_u16(), text(answer).await)
+            }
+        });
+        settle().await;
+        match is_revoked {
+            true => assert_eq!(endpoint.revoke_where(|_| true), 1),
+            false => endpoint.drain().await,
+        }
+        settle().await;
+        app.go.notify_waiters();
+        let (told, body) = poll.await.unwrap();
+        assert_eq!(told, status, "{body}");
+        // It leaves in good order: with the cursor that it came with.
+        assert!(status != 200 || body.contains(r#""cursor":"77.5""#), "{body}");
+        assert_eq!(endpoint.session_count(), 0);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_end_of_one_polls_right_is_not_the_others() {
+    let house = House::new();
+    let endpoint = house.endpoint();
+    let mut old = Guest::come(&endpoint, Transport::LongPoll, "/?session=a&lifetime=5000").await;
+    let fresh = Guest::come(&endpoint, Transport::LongPoll, "/?session=a&lifetime=50000").await;
+    let unlimited = Guest::come(&endpoint, Transport::LongPoll, "/?session=a").await;
+    pass(Duration::from_secs(6)).await;
+    assert_eq!(old.see_out().await, "401 with a challenge");
+    assert_eq!((fresh.end(), unlimited.end()), (None, None));
+    assert!(house.left().is_empty());
+    house.publish("one");
+    settle().await;
+    assert_eq!((fresh.end().as_deref(), unlimited.end().as_deref()), (Some("200"), Some("200")));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_run_that_finds_no_place_is_not_kept() {
+    // The first is a stream, which takes the one place, or a run, which gives way to the next.
+    for (transport, expected) in [("sse", 99), ("short-poll", 0)] {
+        let app = Slow { subscribes: true, ..Slow::default() };
+        let endpoint = Endpoint::builder(app.clone()).max_sessions(1).build();
+        let requests: Vec<_> = (0..100)
+            .map(|n| {
+                let endpoint = endpoint.clone();
+                let transport = if n == 0 { transport } else { "short-poll" };
+                let target = format!("/?session=n{n}&transport={transport}");
+                tokio::spawn(async move { get(&target).to(&endpoint).await })
+            })
+            .collect();
+        settle().await;
+        app.go.notify_waiters();
+        let mut answers = Vec::new();
+        for request in requests {
+            answers.push(request.await.unwrap());
+        }
+        let refused = answers.iter().filter(|answer| answer.status() == 503).count();
+        let kept = app.users.lock().unwrap().iter().filter(|user| user.upgrade().is_some()).count();
+        assert_eq!((refused, endpoint.session_count(), kept), (expected, 1, 1), "{transport}");
+    }
+}

@@ -1,0 +1,137 @@
+use std::time::Duration;
+
+use tidings::Topic;
+use tidings::subscriber::SubscriptionEnd;
+use tokio::task::yield_now;
+
+use super::raw::Raw;
+use super::serve_http1;
+use crate::endpoint::world::App;
+use crate::support::VirtualTimer;
+
+#[tokio::test]
+async fn an_http_1_0_stream_is_not_chunked_and_says_that_it_closes() {
+    let app = App::new();
+    let endpoint = app.endpoint();
+    let mut client = Raw::connect(serve_http1(&endpoint).await).await;
+    client.send("GET /?transport=sse HTTP/1.0\r\nConnection: keep-alive\r\n\r\n").await;
+    let head = client.head().await;
+    assert!(head.starts_with("http/1.0 200 ok\r\n"), "{head}");
+    assert!(head.contains("\r\nconnection: close\r\n") && !head.contains("transfer-encoding"), "{head}");
+    let hello = client.until("\n\n").await;
+    assert!(hello.starts_with(":\nretry: ") && hello.contains("event: tidings.hello\n"), "{hello}");
+    app.publish("one");
+    assert!(client.until("\n\n").await.contains("data: one\n"));
+    endpoint.drain().await;
+    let bye = client.until_end().await;
+    assert!(bye.starts_with("event: tidings.retry\n") && bye.ends_with("\n\n"), "{bye}");
+}
+
+#[tokio::test]
+async fn an_end_that_is_not_one_has_no_last_chunk_and_takes_nothing_along() {
+    for transport in ["sse", "chunked"] {
+        let app = App::new();
+        let endpoint = app.endpoint();
+        let mut client = Raw::connect(serve_http1(&endpoint).await).await;
+        client.send(format!("GET /?transport={transport} HTTP/1.1\r\nHost: h\r\n\r\n")).await;
+        assert!(client.head().await.contains("transfer-encoding: chunked"));
+        client.until("\n\r\n").await;
+        app.publish("the last words");
+        endpoint.drain().await;
+        let rest = client.until_end().await;
+        assert!(rest.contains("the last words"), "{rest}");
+        assert!(rest.contains(if transport == "sse" { "event: tidings.retry" } else { "bye" }), "{rest}");
+        assert!(!rest.ends_with("0\r\n\r\n"), "{rest}");
+    }
+}
+
+#[tokio::test]
+async fn an_end_that_is_one_has_its_last_chunk() {
+    let app = App::new();
+    let mut client = Raw::connect(serve_http1(&app.endpoint()).await).await;
+    client.send("GET /?transport=sse HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n").await;
+    client.head().await;
+    client.until("\n\n").await;
+    app.publish("one");
+    app.hub.close();
+    let rest = client.until_end().await;
+    assert!(rest.contains("one") && rest.ends_with("\r\n0\r\n\r\n"), "{End:?} {rest}", End = SubscriptionEnd::Closed);
+}
+
+#[tokio::test]
+async fn later_reaches_the_client_before_its_stream_breaks_off() {
+    let mut client = Raw::connect(serve_http1(&App::new().endpoint()).await).await;
+    client.send("GET /busy HTTP/1.1\r\nHost: h\r\nAccept: text/event-stream\r\n\r\n").await;
+    assert!(client.head().await.starts_with("http/1.1 200 ok\r\n"));
+    let rest = client.until_end().await;
+    assert!(rest.contains("retry: 2500\n") && !rest.ends_with("0\r\n\r\n"), "{rest}");
+}
+
+#[tokio::test]
+async fn a_poll_has_a_length_and_its_connection_lives_on() {
+    let app = App::new();
+    let mut client = Raw::connect(serve_http1(&app.endpoint()).await).await;
+    for number in 0..3 {
+        app.publish("one");
+        client.send("GET /?cursor=0.0 HTTP/1.1\r\nHost: h\r\n\r\n").await;
+        let head = client.head().await;
+        let body = client.until("]}").await;
+        assert!(head.contains(&format!("\r\ncontent-length: {}\r\n", body.len())), "{number}: {head}");
+    }
+    client.send("HEAD /?transport=sse HTTP/1.1\r\nHost: h\r\n\r\n").await;
+    let head = client.head().await;
+    assert!(head.contains("text/event-stream") && !head.contains("content-length"), "{head}");
+    client.send("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\n\r\nhi").await;
+    assert!(client.head().await.starts_with("http/1.1 204 no content\r\n"));
+    // After a head without a body, the next answer follows.
+    client.send("OPTIONS / HTTP/1.1\r\nHost: h\r\n\r\n").await;
+    assert!(client.head().await.starts_with("http/1.1 204 no content\r\n"));
+    client.send("GET / HTTP/1.1\r\n\r\n").await;
+    assert!(client.head().await.starts_with("http/1.1 400 bad request\r\n"));
+}
+
+#[tokio::test]
+async fn a_client_that_goes_is_forgotten() {
+    let app = App::new();
+    let endpoint = app.endpoint();
+    let address = serve_http1(&endpoint).await;
+    for target in ["/?transport=sse", "/?transport=chunked", "/?wait=50"] {
+        let mut client = Raw::connect(address).await;
+        let cursor = app.hub.cursor();
+        client.send(format!("GET {target}&cursor={cursor} HTTP/1.1\r\nHost: h\r\n\r\n")).await;
+        while endpoint.session_count() == 0 {
+            yield_now().await;
+        }
+        drop(client);
+        while endpoint.session_count() + app.hub.stats().subscriptions > 0 {
+            yield_now().await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_client_that_takes_nothing_loses_its_session_though_hyper_asks_for_nothing() {
+    let (app, timer) = (App::new(), VirtualTimer::new());
+    let endpoint = app.builder().timer(timer.clone()).build();
+    tokio::spawn(endpoint.driver());
+    let address = serve_http1(&endpoint).await;
+    let (mut stuck, mut well) = (Raw::connect(address).await, Raw::connect(address).await);
+    for client in [&mut stuck, &mut well] {
+        client.send("GET /?transport=sse HTTP/1.1\r\nHost: h\r\n\r\n").await;
+        client.head().await;
+        client.until("\n\n").await;
+    }
+    let big = "x".repeat(60 * 1024);
+    let mut looks = 0;
+    while endpoint.session_count() == 2 {
+        // More than all buffers between the two can hold, and then time.
+        for _ in 0..if looks < 4 { 100 } else { 1 } {
+            app.hub.publish_now(Topic::new("news").unwrap(), big.as_str()).unwrap();
+            well.until("\n\n").await;
+        }
+        timer.advance(Duration::from_millis(2_500));
+        looks += 1;
+        assert!(looks < 1_000);
+    }
+    assert_eq!((endpoint.stats().stalled, app.hub.stats().subscriptions), (1, 1));
+}

@@ -1,0 +1,12 @@
+//! The adapters, without HTTP.
+
+#[cfg(feature = "chunked")]
+mod chunked;
+#[cfg(feature = "long-poll")]
+mod long_poll;
+#[cfg(feature = "short-poll")]
+mod short_poll;
+#[cfg(feature = "sse")]
+pub(crate) mod sse;
+#[cfg(feature = "websocket")]
+pub(crate) mod websocket;
