@@ -6,29 +6,29 @@ use std::time::Duration;
 use super::service::Endpoint;
 use crate::time::{Clock, Timer};
 
-/// The longest pause between two sessions' ends: fifty a second come back to the others without harm, so a few sessions
-/// need not take up the whole window.
+/// Longest pause between the ends of two sessions. Fifty clients a second come back to other servers without harm, so a
+/// few sessions do not take the whole window.
 const LONGEST_STEP: Duration = Duration::from_millis(20);
 
 impl Endpoint {
-    /// Ends every session in an orderly way, spread over the window so that their clients don't come back together.
-    /// The future is ready when the last session and the last refused client are gone, or when the window is over.
+    /// Ends every session in order, spread over the drain timeout so that their clients do not come back together.
+    /// The future is ready when the last session and the last refused client are gone, or when the drain timeout is over.
     ///
-    /// It begins when it is called. From then on new clients are told to come later, at times that are spread as widely
+    /// The drain begins with the call, not with the first poll. From then on new clients are told to come later, at times that are spread as widely
     /// as the sessions' ends: a busy topic's polls all come at once. POSTs are still answered. Each transport has an
     /// announced end: polls are answered, with what is there or empty; streams send what is there and break off (after
     /// a line `bye`, or a block `tidings.retry` unless [`sse_hello`](crate::EndpointBuilder::sse_hello) is off);
     /// WebSockets are closed with 1012. All of them resume elsewhere with the cursor that they have.
     ///
-    /// Dropping the future does not call the drain off, but what then does not end by itself is not cut off at the
-    /// window's end. Any number may be waited for.
+    /// Dropping the future does not cancel the drain. Sessions that do not end by themselves are then not cut off after the
+    /// timeout. There may be any number of such futures at once.
     pub fn drain(&self) -> impl Future<Output = ()> + Send + 'static + use<> {
         let shared = self.shared().clone();
         let wheel = &shared.runtime.wheel;
         let end = wheel.after(shared.config.drain_timeout);
         let mut sessions = shared.sessions.close();
         fastrand::shuffle(&mut sessions);
-        // The last ones need a fifth of the window for their goodbye.
+        // The last sessions need a fifth of the timeout for their last items.
         let count = u32::try_from(sessions.len()).unwrap_or(u32::MAX);
         let step = (shared.config.drain_timeout.mul_f64(0.8) / count.max(1)).min(LONGEST_STEP);
         shared.sessions.spread(step * count);
@@ -53,8 +53,8 @@ impl Endpoint {
         }
     }
 
-    /// [Drains](Self::drain) when `signal` is ready: for a server's graceful shutdown, which then waits for all to be
-    /// gone and goes on answering until then.
+    /// [Drains](Self::drain) when `signal` is ready, for a server's graceful shutdown. The server answers until every
+    /// session is gone.
     ///
     /// ```no_run
     /// # async fn serve(listener: tokio::net::TcpListener, app: axum::Router, events: tidings::Endpoint) -> std::io::Result<()> {

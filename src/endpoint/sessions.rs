@@ -26,9 +26,9 @@ impl Endpoint {
     /// Returns one page of the live sessions: the first `limit` of those whose id is greater than `after`, in the order of
     /// the ids. The id of the last one is `after` for the next page. A page is shorter only where there are no more.
     ///
-    /// It looks at as many sessions as it returns, and holds the registry's lock for at most 1,024 of them at a time, so
-    /// it is not of one instant: a session that ends or begins meanwhile may be left out. Ids are given in ascending
-    /// order, so sessions that begin later come at the end.
+    /// The cost grows with the page. The lock of the session table is held for at most 1,024 sessions at a time, so the
+    /// page is not of one instant: a session that ends or begins meanwhile may be left out. Ids ascend, so sessions that
+    /// begin later come at the end.
     ///
     /// ```
     /// # fn list(endpoint: &tidings::Endpoint) {
@@ -44,25 +44,25 @@ impl Endpoint {
     pub fn sessions_after(&self, after: Option<SessionId>, limit: usize) -> Vec<SessionInfo> {
         let (mut page, mut after) = (Vec::new(), after);
         while page.len() < limit {
-            let members = self.shared().sessions.entries_after(after, AT_ONCE.min(limit - page.len()));
-            let Some(last) = members.last() else { break };
+            let entries = self.shared().sessions.entries_after(after, AT_ONCE.min(limit - page.len()));
+            let Some(last) = entries.last() else { break };
             after = Some(last.session.id());
-            // One that has left since is passed over.
-            page.extend(members.iter().filter_map(|entry| entry.info()));
+            // A session that has left since is skipped.
+            page.extend(entries.iter().filter_map(|entry| entry.info()));
         }
         page
     }
 
-    /// How many sessions are live.
+    /// Returns the number of live sessions.
     #[must_use]
     pub fn session_count(&self) -> usize {
         self.shared().sessions.len()
     }
 
-    /// How many sessions follow a topic, by its name or by a pattern, as they are now: runs of polls are counted, and
-    /// short polls without a name are not.
+    /// Returns the number of sessions that follow a topic at this moment, by its name or by a pattern. Poll sessions are
+    /// counted, short polls without a name are not.
     ///
-    /// Every session is looked at for it. To tell clients of each change, publish it in
+    /// The cost grows with the number of sessions. To tell clients of each change, publish it in
     /// [`joined`](crate::Publisher::joined) and [`left`](crate::Publisher::left).
     #[must_use]
     pub fn presence(&self, topic: &Topic) -> usize {
@@ -70,39 +70,39 @@ impl Endpoint {
         self.shared().sessions.entries().iter().filter(|entry| follows(&entry.session)).count()
     }
 
-    /// Ends a session in an orderly way, as its turn in a drain would: what is ready goes out, with its transport's
-    /// goodbye, and the client may come back. A poll that is held is answered. One that doesn't take its goodbye within a
-    /// [write stall](crate::EndpointBuilder::write_timeout) is cut off.
+    /// Ends a session in order, as a drain does: events that are ready go out, then the transport's last item, and the
+    /// client may come back. A held poll is answered. A session whose client does not take its last item within a
+    /// [write timeout](crate::EndpointBuilder::write_timeout) is cut off.
     ///
-    /// Whether there was such a session that was not being ended.
+    /// Returns whether there was such a session that was open.
     pub fn disconnect(&self, id: SessionId) -> bool {
         self.shared().sessions.get(id).is_some_and(|entry| entry.disconnect())
     }
 
     /// Disconnects every session that matches. Returns their number.
     ///
-    /// They are not paced: for very many there is [`drain`](Self::drain).
-    pub fn disconnect_where(&self, is_meant: impl Fn(&Session) -> bool) -> usize {
-        let members = self.shared().sessions.entries().into_iter();
-        members.filter(|entry| is_meant(&entry.session) && entry.disconnect()).count()
+    /// They end at once. For very many sessions use [`drain`](Self::drain), which spreads the ends.
+    pub fn disconnect_where(&self, matches: impl Fn(&Session) -> bool) -> usize {
+        let entries = self.shared().sessions.entries().into_iter();
+        entries.filter(|entry| matches(&entry.session) && entry.disconnect()).count()
     }
 
-    /// Ends a client's right: from this call's return on not one more event goes out to it. What another thread was
-    /// handing to the connection at that moment has gone out; what the library still has is thrown away.
+    /// Ends the authorization of a client: after this call has returned, not one more event goes out to the client. Bytes
+    /// that another thread was giving to the connection at that moment have gone out. The library drops the rest.
     ///
     /// A WebSocket is closed with 1008 (cut off, where half of a frame was written), a stream breaks off, a held poll is
     /// answered with 401, and a reply of more than 64 KiB (1 KiB over HTTP/2) that is going out breaks off. If the client of
-    /// such a reply takes nothing, its rest is freed by the [write timeout](crate::EndpointBuilder::write_timeout). A client that comes back is a matter of [`Publisher::subscribe`](crate::Publisher::subscribe),
-    /// as each poll is.
+    /// such a reply takes nothing, its rest is freed by the [write timeout](crate::EndpointBuilder::write_timeout). If the
+    /// client comes back, [`Publisher::subscribe`](crate::Publisher::subscribe) decides, as it does for each poll.
     ///
-    /// Whether there was such a session that had a right.
+    /// Returns whether there was such a session that was authorized.
     pub fn revoke(&self, id: SessionId) -> bool {
         self.shared().sessions.get(id).is_some_and(|entry| entry.revoke())
     }
 
     /// Revokes every session that matches. Returns their number.
-    pub fn revoke_where(&self, is_meant: impl Fn(&Session) -> bool) -> usize {
-        let members = self.shared().sessions.entries().into_iter();
-        members.filter(|entry| is_meant(&entry.session) && entry.revoke()).count()
+    pub fn revoke_where(&self, matches: impl Fn(&Session) -> bool) -> usize {
+        let entries = self.shared().sessions.entries().into_iter();
+        entries.filter(|entry| matches(&entry.session) && entry.revoke()).count()
     }
 }

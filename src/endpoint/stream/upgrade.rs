@@ -45,7 +45,7 @@ impl Shared {
             // The request is kept, and an emptied map keeps its table.
             parts.extensions = Extensions::new();
         }
-        // Browsers send it with every handshake, and nobody else needs to.
+        // Browsers send it with every handshake. Other clients need not.
         let is_page = parts.headers.contains_key(ORIGIN);
         let version = parts.version;
         let request = wanted.request(parts);
@@ -66,8 +66,8 @@ impl Shared {
     }
 }
 
-/// The task of one WebSocket. A panic in the subscriber ends it, and the connection with it.
-// In this order, for the end of an open stage is seldom touched.
+/// Task of one WebSocket. A panic of the subscriber ends the task and its connection.
+// In this order, since the end of an open stage is seldom touched.
 #[repr(C)]
 struct WebSocketTask {
     shared: Arc<Shared>,
@@ -79,7 +79,7 @@ struct WebSocketTask {
 
 #[allow(clippy::large_enum_variant, reason = "a session is open for all but its first moment")]
 enum Stage {
-    /// The answer is on its way, after which the HTTP stack hands over the connection. Taken when it has.
+    /// The answer is on its way. After it the HTTP stack hands over the connection, and this is taken.
     Opening(Option<Opening>),
     Open(WebSocketSink<MeteredSubscriber, Io>),
 }
@@ -121,7 +121,7 @@ impl WebSocketTask {
                     if closed.cause == CloseCause::Violation {
                         self.tell_violation(closed.code);
                     }
-                    self.guard.ends(left(closed.cause));
+                    self.guard.ends(end_of(closed.cause));
                     return Poll::Ready(());
                 }
             }
@@ -150,8 +150,8 @@ impl Future for WebSocketTask {
     }
 }
 
-/// Why a session is over whose WebSocket ended so, where nobody knows better.
-fn left(cause: CloseCause) -> SessionEnd {
+/// Returns the reason why a session ends with its WebSocket, unless another reason is known.
+fn end_of(cause: CloseCause) -> SessionEnd {
     match cause {
         CloseCause::Client | CloseCause::Lost | CloseCause::Asked | CloseCause::End(_) => SessionEnd::Gone,
         CloseCause::Gap => SessionEnd::TooSlow,
@@ -160,7 +160,7 @@ fn left(cause: CloseCause) -> SessionEnd {
     }
 }
 
-/// Tells a client to go: after what is ready, or with nothing more.
+/// Ends a WebSocket: after the events that are ready, or at once.
 #[cold]
 fn announce_end(
     sink: &mut WebSocketSink<MeteredSubscriber, Io>,
@@ -171,7 +171,7 @@ fn announce_end(
     if order == Order::Revoke {
         return sink.close_now(CloseCode::POLICY, "revoked");
     }
-    // If that is its end, a goodbye does nothing, and the next poll says so again.
+    // If that is the end, `bye` does nothing, and the next poll returns the end again.
     let _ = Pin::new(&mut *sink).poll(cx);
     let reason = if entry.reason() == Some(SessionEnd::Disconnected) { "disconnected" } else { "restart" };
     sink.bye(entry.shared.config.jittered_retry(), CloseCode::RESTART, reason);
@@ -190,7 +190,7 @@ impl Opening {
     }
 }
 
-/// Gives the publisher a message when there is a place for it, until when the connection is not read. A panic of the
+/// Gives the publisher a message when there is a place for it. The connection is not read until then. A panic of the
 /// publisher closes this one connection, with 1011.
 ///
 /// A message that waits when its session is revoked or cut off is dropped. One that waits when its connection is closed is
