@@ -4,7 +4,6 @@
 //! reach the session by its `SessionEntry`. Both give inputs to the session's `Lifecycle`, a state machine under the
 //! entry's lock, and perform the actions that it returns. No code of the application runs under that lock.
 
-pub(crate) mod admit;
 mod body_hold;
 mod entry;
 mod guard;
