@@ -13,7 +13,7 @@ mod server;
 #[path = "../it/clients/mod.rs"]
 mod clients;
 
-#[path = "../it/sse/reader.rs"]
+#[path = "../it/transport/sse/reader.rs"]
 #[allow(dead_code, reason = "the encoder's tests use the rest")]
 mod reader;
 
