@@ -1,12 +1,12 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-/// Error: the application's code panicked.
+/// Error of application code that panicked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Panicked;
 
-/// Runs code of the application. Returns an error if it panics, so that its panic ends nothing else.
+/// Runs application code, and returns an error if it panics.
 pub(crate) fn catch_panic<T>(run: impl FnOnce() -> T) -> Result<T, Panicked> {
-    // Unwind safety: what the code was using is dropped, not used again.
+    // Unwind safety: the values that the code was using are dropped, not used again.
     catch_unwind(AssertUnwindSafe(run)).map_err(|_| Panicked)
 }
 

@@ -18,8 +18,10 @@ mod clients;
 mod reader;
 
 /// Module in which the clients look for their reader.
-mod sse {
-    pub(crate) use crate::reader::{SseEvent, SseReader};
+mod transport {
+    pub(crate) mod sse {
+        pub(crate) use crate::reader::{SseEvent, SseReader};
+    }
 }
 
 use std::process::ExitCode;

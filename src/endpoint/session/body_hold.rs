@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 
 use super::entry::{SessionEntry, drop_catching};
 use super::lifecycle::Input;
-use crate::endpoint::server::connection::{ConnectionHandle, Hop};
+use crate::endpoint::connection::{ConnectionHandle, Hop};
 use crate::endpoint::stats::Counters;
 use crate::endpoint::stream::event_stream::EventStream;
 

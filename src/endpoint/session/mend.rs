@@ -2,9 +2,10 @@ use std::sync::Arc;
 
 use super::polls::PollEntry;
 use crate::contract::{BoxSubscriber, Start, SubscriptionEnd, Transport};
+use crate::endpoint::accepted::Accepted;
 use crate::endpoint::catch_panic::catch_future_panic;
-use crate::endpoint::publisher::Accepted;
-use crate::endpoint::reject::refused::{RefusalCause, Refused};
+use crate::endpoint::refused::Refused;
+use crate::endpoint::reject::RefusalCause;
 use crate::endpoint::session::SessionEntry;
 use crate::endpoint::time::timeout::timeout;
 use crate::model::Gap;

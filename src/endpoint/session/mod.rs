@@ -4,12 +4,11 @@
 //! reach the session by its `SessionEntry`. Both give inputs to the session's `Lifecycle`, a state machine under the
 //! entry's lock, and perform the actions that it returns. No code of the application runs under that lock.
 
-pub(crate) mod admit;
 mod body_hold;
 mod entry;
 mod guard;
 mod handle;
-pub(crate) mod idle_polls;
+pub(crate) mod idle_poll_sessions;
 mod info;
 mod lifecycle;
 pub(crate) mod mend;

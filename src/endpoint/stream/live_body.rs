@@ -6,7 +6,7 @@ use http_body::Frame;
 
 use super::event_stream::EventStream;
 use crate::endpoint::body::BodyError;
-use crate::endpoint::server::connection::Hop;
+use crate::endpoint::connection::Hop;
 use crate::endpoint::session::{Input, Phase, SessionGuard, drop_catching};
 use crate::transport::limit;
 use crate::transport::wake_flag::FlaggedWaker;

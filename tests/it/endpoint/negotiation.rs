@@ -203,7 +203,7 @@ async fn topics_are_limited_and_each_is_named_once() {
     assert_eq!(app.last().2.len(), 64);
     let response = get(&format!("/events?{}", named(65))).to(&endpoint).await;
     assert_eq!(response.status(), StatusCode::BAD_REQUEST);
-    assert_eq!(text(response).await, r#"{"error":"more than 64 topics"}"#);
+    assert_eq!(text(response).await, r#"{"error":"too many topics: max_topics_per_request is 64"}"#);
 }
 
 #[tokio::test]

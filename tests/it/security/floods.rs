@@ -205,7 +205,8 @@ async fn row_27_a_message_is_not_split_and_not_read_beyond_its_limit() {
         let body = Newlines { left: total, taken: taken.clone(), size };
         let response = endpoint.handle(post.body(body).unwrap()).await;
         assert_eq!((response.status().as_u16(), taken.load(Ordering::Relaxed)), expected, "{total} by {size}");
-        let told = if expected.0 == 413 { r#"{"error":"a message is at most 65536 bytes"}"# } else { "" };
+        let told =
+            if expected.0 == 413 { r#"{"error":"message is too large: max_message is 65536 bytes"}"# } else { "" };
         assert_eq!(text(response).await, told);
     }
     assert_eq!(app.messages(), [Message::Text("\n".repeat(64 * 1024))], "one message");

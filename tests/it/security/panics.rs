@@ -72,7 +72,7 @@ async fn row_26_every_error_is_a_whole_answer_and_leaves_nothing_behind() {
     assert_eq!((endpoint.session_count(), app.hub.stats().subscriptions), (0, 0));
     let stats = endpoint.stats();
     let refused = stats.refused_request + stats.refused_origin + stats.refused_publisher + stats.refused_busy;
-    assert_eq!((refused, stats.attached), (3 * WRONGS.len() as u64, 3), "each counted once");
+    assert_eq!((refused, stats.subscribed), (3 * WRONGS.len() as u64, 3), "each counted once");
 }
 
 /// A request that its client gives up on, at any point, gives back what it held.

@@ -142,11 +142,11 @@ async fn wire_a_publisher_that_takes_too_long_is_called_off_and_each_wire_says_l
         }
         assert_eq!(response.status(), 503, "{query}");
         assert!((1..=5).contains(&header(&response, "retry-after").parse::<u64>().unwrap()));
-        assert_eq!(text(response).await, r#"{"error":"busy, come back later"}"#);
+        assert_eq!(text(response).await, r#"{"error":"server is busy: retry later"}"#);
     }
     // Its place is free again each time, and it counts as no fault of the publisher's.
-    let EndpointStats { refused_busy, refused_publisher, attached, .. } = endpoint.stats();
-    assert_eq!((refused_busy, refused_publisher, attached), (4, 0, 0));
+    let EndpointStats { refused_busy, refused_publisher, subscribed, .. } = endpoint.stats();
+    assert_eq!((refused_busy, refused_publisher, subscribed), (4, 0, 0));
     // Who is in time is not touched, however long the session.
     assert_eq!(get("/events").to(&endpoint).await.status(), 200);
     let mut sse = get("/events?transport=sse").to(&endpoint).await.into_body();

@@ -54,7 +54,7 @@ async fn row_25_a_handshake_with_a_body_is_refused() {
         client.send(hello("/events", extra) + &body + next).await;
         let head = client.head().await;
         assert!(head.starts_with("http/1.1 400 ") && !head.contains("upgrade:"), "{extra}: {head}");
-        assert_eq!(client.until("}").await, r#"{"error":"a WebSocket handshake has no body"}"#);
+        assert_eq!(client.until("}").await, r#"{"error":"a WebSocket handshake must have no body"}"#);
         let rest = client.until_end().await;
         assert!(rest.is_empty() || rest.starts_with("HTTP/1.1 404 "), "{extra}: {rest}");
         assert!(!rest.contains("smuggled") && rest.matches("HTTP/1.1").count() <= 1, "{rest}");
