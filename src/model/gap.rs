@@ -2,7 +2,7 @@ use crate::model::{Cursor, Topic};
 
 /// Delivery in place of missing events.
 ///
-/// A gap stands where the missing events would have been delivered. On the wire it is the object
+/// A gap is delivered at the position of the missing events. On the wire it is the object
 /// `{"id":"7.9","gap":{"reason":"evicted","missed":12,"topic":"news"}}`.
 ///
 /// ```

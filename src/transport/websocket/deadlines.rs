@@ -163,7 +163,7 @@ impl Deadlines {
         self.stall = None;
     }
 
-    /// Ready with a deadline that has passed. The caller must move that deadline and poll again.
+    /// Polls the deadlines. Ready with one that has passed, which the caller must move before it polls again.
     #[inline]
     pub(super) fn poll(&mut self, cx: &mut Context<'_>, config: &WebSocketConfig) -> Poll<Due> {
         loop {
