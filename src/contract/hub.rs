@@ -88,6 +88,15 @@ impl Receipt {
 }
 
 /// Error of a publish.
+///
+/// ```
+/// use tidings::{LocalHub, PublishError, TopicError};
+///
+/// let hub = LocalHub::new();
+/// assert_eq!(hub.publish_now("", "first"), Err(PublishError::Topic(TopicError::Empty)));
+/// hub.close();
+/// assert_eq!(hub.publish_now("news", "first"), Err(PublishError::Closed));
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum PublishError {

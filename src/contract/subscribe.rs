@@ -24,6 +24,18 @@ pub struct Subscribe {
 }
 
 /// Start of a subscription.
+///
+/// ```
+/// use tidings::{LocalHub, Start, Subscribe, Subscriber};
+///
+/// let hub = LocalHub::new();
+/// let cursor = hub.publish_now("news", "first")?.cursor().expect("a local hub has cursors");
+/// let resume = hub.subscribe(Subscribe::topics(["news"]).start(Start::After(cursor)))?;
+/// assert_eq!(resume.cursor(), Some(cursor));
+/// let replay = hub.subscribe(Subscribe::topics(["news"]).start(Start::Oldest))?;
+/// assert_ne!(replay.cursor(), Some(cursor), "the first event is still to be delivered");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum Start {
@@ -229,6 +241,14 @@ fn insert<T: Clone + Eq + Hash>(values: &[T], known: &mut Option<HashSet<T>>, va
 }
 
 /// Error of a subscription that was not created.
+///
+/// ```
+/// use tidings::{LocalHub, Start, Subscribe, SubscribeError};
+///
+/// let hub = LocalHub::new();
+/// let subscribe = Subscribe::topics(["news"]).start_of("chat", Start::Oldest);
+/// assert!(matches!(hub.subscribe(subscribe), Err(SubscribeError::NotFollowed(_))));
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SubscribeError {

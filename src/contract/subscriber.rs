@@ -118,6 +118,13 @@ pub enum EncodedDelivery {
 }
 
 /// Encoded events.
+///
+/// ```
+/// use tidings::subscriber::EncodedBatch;
+///
+/// let batch = EncodedBatch::new("first\nsecond\n".into(), 2);
+/// assert_eq!((batch.events, batch.conflated), (2, 0));
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct EncodedBatch {

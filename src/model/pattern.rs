@@ -137,6 +137,13 @@ impl Pattern {
 }
 
 /// Error of a text that is not a [`Pattern`].
+///
+/// ```
+/// use tidings::{Pattern, PatternError, TopicError};
+///
+/// assert_eq!(Pattern::new("orders/*/eu"), Err(PatternError::Wildcard));
+/// assert_eq!(Pattern::new("orders//*"), Err(PatternError::Topic(TopicError::EmptySegment)));
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum PatternError {

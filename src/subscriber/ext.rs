@@ -36,6 +36,27 @@ pub trait SubscriberExt: Subscriber + sealed::Sealed {
     }
 
     /// Converts the subscriber into a [`Stream`] of its deliveries, which ends after [`Delivery::End`].
+    ///
+    /// ```
+    /// use std::{future::poll_fn, pin::pin};
+    /// use futures_core::Stream;
+    /// use tidings::subscriber::SubscriberExt;
+    /// use tidings::{LocalHub, Subscribe};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let hub = LocalHub::new();
+    /// let mut deliveries = pin!(hub.subscribe(Subscribe::topics(["news"]))?.into_stream());
+    /// hub.publish("news", "first").await?;
+    /// hub.close();
+    /// let mut count = 0;
+    /// while let Some(_delivery) = poll_fn(|cx| deliveries.as_mut().poll_next(cx)).await {
+    ///     count += 1;
+    /// }
+    /// assert_eq!(count, 2, "the event and the end");
+    /// # Ok(())
+    /// # }
+    /// ```
     fn into_stream(self) -> IntoStream<Self>
     where
         Self: Sized,

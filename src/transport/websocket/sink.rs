@@ -111,6 +111,10 @@ impl<S: Subscriber, Io: AsyncRead + AsyncWrite + Unpin> WebSocketSink<S, Io> {
     ///
     /// The sink reads the clock when a control frame comes, when a message begins and when a write is not accepted, but not
     /// for an event.
+    ///
+    /// # Panics
+    ///
+    /// Panics if the timer does, such as `TokioTimer` outside a tokio runtime.
     pub fn new(io: Io, subscriber: S, timer: Arc<dyn Timer>, config: impl Into<Arc<WebSocketConfig>>) -> Self {
         let config = config.into();
         Self {
