@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::model::{Cursor, Pattern};
 
-/// Description of a [`Subscriber`](crate::Subscriber), for operators and for the answers to polls.
+/// Description of a [`Subscriber`](crate::Subscriber), for operators and for the replies to polls.
 ///
 /// ```
 /// use tidings::{LocalHub, Subscribe, Subscriber};
@@ -42,7 +42,7 @@ pub(crate) trait Pace {
     fn next_event_in(&self) -> Duration;
 }
 
-/// Position of a source's newest event. Any thread may ask for it.
+/// Position of a source's newest event. It may be called from any thread.
 pub(crate) trait Head: Send + Sync + 'static {
     /// Returns the cursor of the newest event, of any topic.
     fn cursor(&self) -> Cursor;
@@ -55,7 +55,7 @@ impl<F: Fn() -> Cursor + Send + Sync + 'static> Head for F {
 }
 
 impl<'a> SubscriberInfo<'a> {
-    /// Returns an empty description.
+    /// Creates an empty description.
     pub fn new() -> Self {
         Self::default()
     }
@@ -65,8 +65,8 @@ impl<'a> SubscriberInfo<'a> {
         Self { topics: topics.into(), ..self }
     }
 
-    /// Sets a function that returns the cursor of the source's newest event. An endpoint calls it, from any thread, to tell
-    /// how many events a session is behind. Default: unknown.
+    /// Sets a function that returns the cursor of the source's newest event. An endpoint calls it, from any thread, to
+    /// compute the number of events that a session is behind. Default: unknown.
     pub fn with_head(self, head: impl Fn() -> Cursor + Send + Sync + 'static) -> Self {
         self.with_shared_head(Arc::new(head))
     }
@@ -96,8 +96,9 @@ impl<'a> SubscriberInfo<'a> {
         self.head.as_ref().map(|head| head.cursor())
     }
 
-    /// Returns the time until the next event is likely, judged by when the last ones came. [`Duration::MAX`] if there were
-    /// none, `None` if it is unknown. The reply to a short poll tells its client by it when to poll again.
+    /// Returns the time until the next event is likely, estimated from the intervals of the last ones. [`Duration::MAX`] if
+    /// there were none, `None` if it is unknown. The reply to a short poll contains the time of the next poll, which depends
+    /// on it.
     #[must_use]
     pub fn next_event_in(&self) -> Option<Duration> {
         match self.next_event {

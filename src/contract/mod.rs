@@ -1,4 +1,4 @@
-//! Traits between the floors, and the values in their signatures: subscribers, formats, hubs.
+//! Traits that connect the hub, the adapters and the endpoint (subscribers, formats, hubs), with the types in their signatures.
 
 mod batch;
 mod encoder;
