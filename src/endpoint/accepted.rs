@@ -60,6 +60,32 @@ impl<S> Accepted<S> {
     ///
     /// Subscribe first and load the snapshot afterwards, so that no event is missed between the two. The application must change
     /// its state before it publishes the event, or do both under one lock.
+    ///
+    /// ```
+    /// use tidings::subscriber::Snapshot;
+    /// use tidings::{Accepted, Event, LocalHub, Publisher, Rejection, SubscribeRequest, Subscription, Topic};
+    ///
+    /// struct Scores {
+    ///     hub: LocalHub,
+    /// }
+    ///
+    /// impl Scores {
+    ///     /// Loads the scores from the database.
+    ///     async fn load(&self) -> String {
+    ///         "1 : 0".to_owned()
+    ///     }
+    /// }
+    ///
+    /// impl Publisher for Scores {
+    ///     type Subscriber = Subscription;
+    ///
+    ///     async fn subscribe(&self, request: SubscribeRequest) -> Result<Accepted<Subscription>, Rejection> {
+    ///         let subscription = self.hub.subscribe(request.subscribe_to(["scores"]))?; // first
+    ///         let scores = Snapshot::new([(Topic::new("scores")?, Event::from(self.load().await))]);
+    ///         Ok(Accepted::new(subscription).with_snapshot(scores))
+    ///     }
+    /// }
+    /// ```
     pub fn with_snapshot(self, snapshot: Snapshot) -> Self {
         Self { snapshot: Some(Box::new(snapshot)), ..self }
     }

@@ -3,7 +3,7 @@ use super::session::SessionInfo;
 use crate::endpoint::session::{Session, SessionId};
 use crate::model::Topic;
 
-/// Most sessions that are read under one lock of the registry, which every request takes, too.
+/// Most sessions that are read under one lock of the session table, which every request takes, too.
 const AT_ONCE: usize = 1_024;
 
 /// Lists of sessions, and their ends.
@@ -24,7 +24,7 @@ impl Endpoint {
     /// Returns one page of the live sessions: the first `limit` of those with an id greater than `after`, in the order of the
     /// ids. Pass the id of the last one as `after` for the next page. A page is shorter than `limit` only if it is the last.
     ///
-    /// The method reads as many sessions as it returns, and holds the registry's lock for at most 1,024 of them at a time. The
+    /// The method reads as many sessions as it returns, and holds the session table's lock for at most 1,024 of them at a time. The
     /// page is therefore not of one instant: a session that ends or begins meanwhile may be missing. Ids ascend, so later
     /// sessions come at the end.
     ///

@@ -170,6 +170,25 @@ pub trait Publisher: Send + Sync + 'static {
     ///
     /// It is called in the task that answers the request, under no lock, so it may use every method of the endpoint. A slow call
     /// delays one client. A panic has no other effect. A short poll without a session name is no session.
+    ///
+    /// ```
+    /// # use tidings::{Accepted, LocalHub, Publisher, Rejection, Session, SessionEnd, SubscribeRequest, Subscription};
+    /// # struct Chat { hub: LocalHub }
+    /// impl Publisher for Chat {
+    /// #   type Subscriber = Subscription;
+    /// #   async fn subscribe(&self, request: SubscribeRequest) -> Result<Accepted<Subscription>, Rejection> {
+    /// #       Ok(self.hub.subscribe(request.subscribe_to(["chat"]))?.into())
+    /// #   }
+    ///     // …
+    ///     fn joined(&self, session: &Session) {
+    ///         let _ = self.hub.publish_now("chat/joined", session.id().to_string());
+    ///     }
+    ///
+    ///     fn left(&self, session: &Session, _: SessionEnd) {
+    ///         let _ = self.hub.publish_now("chat/left", session.id().to_string());
+    ///     }
+    /// }
+    /// ```
     fn joined(&self, session: &Session) {
         let _ = session;
     }
