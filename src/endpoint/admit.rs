@@ -81,7 +81,7 @@ impl Shared {
         authorization: Authorization,
     ) -> Result<SessionGuard, Refusal> {
         loop {
-            let Some(entry) = self.sessions.run(&label) else {
+            let Some(entry) = self.sessions.poll_session(&label) else {
                 let session = self.session(params, authorization.clone());
                 let guard = SessionGuard::first_poll(self, session, authorization.authorized_at, authorization.expires);
                 match guard.join() {

@@ -71,7 +71,7 @@ impl Endpoint {
                 gone => gone,
             })
             .await;
-            shared.sessions.members().iter().for_each(|session| session.cut());
+            shared.sessions.entries().iter().for_each(|session| session.cut());
         }
     }
 

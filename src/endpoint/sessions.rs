@@ -42,7 +42,7 @@ impl Endpoint {
     pub fn sessions_after(&self, after: Option<SessionId>, limit: usize) -> Vec<SessionInfo> {
         let (mut page, mut after) = (Vec::new(), after);
         while page.len() < limit {
-            let members = self.shared().sessions.members_after(after, AT_ONCE.min(limit - page.len()));
+            let members = self.shared().sessions.entries_after(after, AT_ONCE.min(limit - page.len()));
             let Some(last) = members.last() else { break };
             after = Some(last.session.id());
             // `None` for a session that has left since.
@@ -65,7 +65,7 @@ impl Endpoint {
     #[must_use]
     pub fn presence(&self, topic: &Topic) -> usize {
         let follows = |session: &Session| session.topics().iter().any(|pattern| pattern.matches(topic));
-        self.shared().sessions.members().iter().filter(|entry| follows(&entry.session)).count()
+        self.shared().sessions.entries().iter().filter(|entry| follows(&entry.session)).count()
     }
 
     /// Ends a session in an orderly way, as a [drain](Self::drain) does: events that are ready are sent, then the end of its
@@ -86,7 +86,7 @@ impl Endpoint {
     /// # }
     /// ```
     pub fn disconnect_where(&self, is_meant: impl Fn(&Session) -> bool) -> usize {
-        let members = self.shared().sessions.members().into_iter();
+        let members = self.shared().sessions.entries().into_iter();
         members.filter(|entry| is_meant(&entry.session) && entry.disconnect()).count()
     }
 
@@ -117,7 +117,7 @@ impl Endpoint {
     /// # }
     /// ```
     pub fn revoke_where(&self, is_meant: impl Fn(&Session) -> bool) -> usize {
-        let members = self.shared().sessions.members().into_iter();
+        let members = self.shared().sessions.entries().into_iter();
         members.filter(|entry| is_meant(&entry.session) && entry.revoke()).count()
     }
 }

@@ -155,7 +155,7 @@ impl Shared {
 
     /// Returns the refusal of a client that is to retry later. The text is for the operator.
     pub(crate) fn busy(&self, log: impl Into<Cow<'static, str>>) -> Refusal {
-        Refusal::later(self.config.jittered_retry_over(self.sessions.is_spread())).logged(log)
+        Refusal::later(self.config.jittered_retry_over(self.sessions.spread_of_drain())).logged(log)
     }
 }
 

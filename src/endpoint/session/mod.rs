@@ -9,7 +9,7 @@ mod entry;
 pub(crate) mod event_stream;
 mod guard;
 mod handle;
-pub(crate) mod idle_polls;
+pub(crate) mod idle_poll_sessions;
 mod info;
 mod lifecycle;
 pub(crate) mod mend;

@@ -27,7 +27,7 @@ impl SessionEntry {
         let actions = locked.lifecycle.handle(joined, now, &self.shared.timeouts);
         // Most sessions have no timer and nothing to do.
         if !actions.are_none() || locked.lifecycle.has_timer() {
-            self.perform(locked, actions);
+            self.perform(locked, &actions);
         }
         Ok(())
     }
@@ -62,7 +62,7 @@ impl SessionEntry {
         let now = self.time_of(input);
         let mut locked = self.locked.lock();
         let actions = locked.lifecycle.handle(input, now, &self.shared.timeouts);
-        self.perform(locked, actions)
+        self.perform(locked, &actions)
     }
 
     /// Returns the time, if the input depends on it. The application's clock is read under no lock.
@@ -75,9 +75,9 @@ impl SessionEntry {
     pub(super) fn perform(
         self: &Arc<Self>,
         mut locked: MutexGuard<'_, LockedEntry>,
-        actions: Actions,
+        actions: &Actions,
     ) -> Option<NoEffect> {
-        let Actions { no_effect, before, after, left, wakes, takes_stream, ends, counts_stall, stalls_body, sent } =
+        let &Actions { no_effect, before, after, left, wakes, takes_stream, ends, counts_stall, stalls_body, sent } =
             actions;
         let gives_way = self.count(before, after);
         let (driver, needs_driver) = self.set_alarm(&mut locked);
@@ -144,9 +144,9 @@ impl SessionEntry {
         if self.transport() == Transport::WebSocket {
             self.shared.counters.sent(self.track.bytes());
         }
-        self.shared.sessions.leave(self, state, why);
+        self.shared.sessions.remove(self, state, why);
         let _ = catch_panic(|| self.shared.publisher.left(&self.session, why));
-        self.shared.sessions.parted();
+        self.shared.sessions.note_left();
     }
 }
 
@@ -157,6 +157,6 @@ impl Wake for SessionEntry {
         let mut locked = self.locked.lock();
         let is_unread = locked.stream.is_some() && !self.is_read();
         let actions = locked.lifecycle.handle(Input::Alarm { is_unread }, now, &self.shared.timeouts);
-        self.perform(locked, actions);
+        self.perform(locked, &actions);
     }
 }

@@ -3,22 +3,21 @@ use std::fmt;
 use std::sync::Arc;
 use std::task::Waker;
 
-use super::idle_polls::IdlePollSessions;
+use super::idle_poll_sessions::IdlePollSessions;
 use super::session_slots::SessionSlots;
-use crate::endpoint::session::SessionEntry;
-use crate::endpoint::session::{Label, Session, SessionId};
+use crate::endpoint::session::{Label, Session, SessionEntry, SessionId};
 
-/// Sessions in the registry, with their keys and names.
+/// Sessions by id, limit key and name. The session table has it under its lock.
 #[derive(Default)]
 pub(crate) struct SessionIndex {
-    members: SessionSlots,
-    /// How many sessions a limit key has. None where it has none.
+    entries: SessionSlots,
+    /// Number of sessions of each limit key that has any.
     keys: HashMap<Arc<str>, usize>,
     names: HashMap<Label, Named>,
     pub(crate) idle: IdlePollSessions,
     pub(crate) draining: bool,
-    /// How many are no longer here, but not yet seen off.
-    pub(crate) parting: usize,
+    /// Number of removed sessions whose `left` has not returned.
+    pub(crate) leaving: usize,
     /// Tasks that wait until the last session is gone.
     pub(crate) waiting: Vec<Waker>,
 }
@@ -27,13 +26,13 @@ pub(crate) struct SessionIndex {
 #[derive(Default)]
 struct Named {
     all: BTreeSet<SessionId>,
-    /// The run of polls among them.
-    run: Option<SessionId>,
+    /// The poll session among them.
+    poll_session: Option<SessionId>,
 }
 
 impl SessionIndex {
     pub(crate) fn len(&self) -> usize {
-        self.members.len()
+        self.entries.len()
     }
 
     pub(crate) fn len_of(&self, key: Option<&str>) -> usize {
@@ -41,55 +40,55 @@ impl SessionIndex {
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.members.len() == 0 && self.parting == 0
+        self.entries.len() == 0 && self.leaving == 0
     }
 
-    pub(crate) fn members(&self) -> Vec<Arc<SessionEntry>> {
-        self.members.after(None).cloned().collect()
+    pub(crate) fn entries(&self) -> Vec<Arc<SessionEntry>> {
+        self.entries.after(None).cloned().collect()
     }
 
     /// Returns the first `limit` sessions whose id is greater than `after`.
-    pub(crate) fn members_after(&self, after: Option<SessionId>, limit: usize) -> Vec<Arc<SessionEntry>> {
-        self.members.after(after).take(limit).cloned().collect()
+    pub(crate) fn entries_after(&self, after: Option<SessionId>, limit: usize) -> Vec<Arc<SessionEntry>> {
+        self.entries.after(after).take(limit).cloned().collect()
     }
 
     pub(crate) fn get(&self, id: SessionId) -> Option<Arc<SessionEntry>> {
-        self.members.get(id).cloned()
+        self.entries.get(id).cloned()
     }
 
-    /// The run of this name, if there is one that was not [forgotten](Self::forget).
-    pub(crate) fn run(&self, label: &Label) -> Option<Arc<SessionEntry>> {
-        self.get(self.names.get(label)?.run?)
+    /// Returns the poll session of this name, unless it was [forgotten](Self::forget).
+    pub(crate) fn poll_session(&self, label: &Label) -> Option<Arc<SessionEntry>> {
+        self.get(self.names.get(label)?.poll_session?)
     }
 
-    /// The newest session of this name.
+    /// Returns the newest session of this name.
     pub(crate) fn newest(&self, label: &Label) -> Option<Session> {
         let id = *self.names.get(label)?.all.last()?;
-        self.members.get(id).map(|member| member.session.clone())
+        self.entries.get(id).map(|entry| entry.session.clone())
     }
 
-    pub(crate) fn add(&mut self, member: Arc<SessionEntry>) {
-        let who = &member.session;
-        if let Some(key) = who.shared_key() {
+    pub(crate) fn add(&mut self, entry: Arc<SessionEntry>) {
+        let session = &entry.session;
+        if let Some(key) = session.shared_key() {
             *self.keys.entry(key).or_default() += 1;
         }
-        if let Some(label) = who.label() {
+        if let Some(label) = session.label() {
             let named = self.names.entry(label).or_default();
-            named.all.insert(who.id());
-            if member.is_poll_session() {
-                named.run = Some(who.id());
+            named.all.insert(session.id());
+            if entry.is_poll_session() {
+                named.poll_session = Some(session.id());
             }
         }
-        self.members.insert(member);
+        self.entries.insert(entry);
     }
 
-    /// Takes one out, if it is there.
-    pub(crate) fn remove(&mut self, who: &Session) -> Option<Arc<SessionEntry>> {
-        let member = self.members.remove(who.id())?;
-        if member.is_poll_session() {
-            drop(self.idle.remove(who));
+    /// Removes a session, if it is here.
+    pub(crate) fn remove(&mut self, session: &Session) -> Option<Arc<SessionEntry>> {
+        let entry = self.entries.remove(session.id())?;
+        if entry.is_poll_session() {
+            drop(self.idle.remove(session));
         }
-        if let Some(key) = who.key() {
+        if let Some(key) = session.key() {
             let count = self.keys.get_mut(key);
             let last = count.map(|count| {
                 *count -= 1;
@@ -99,36 +98,36 @@ impl SessionIndex {
                 self.keys.remove(key);
             }
         }
-        if let Some(label) = who.label() {
+        if let Some(label) = session.label() {
             if let Some(named) = self.names.get_mut(&label) {
-                named.all.remove(&who.id());
-                named.forget(who.id());
+                named.all.remove(&session.id());
+                named.forget(session.id());
                 if named.all.is_empty() {
                     self.names.remove(&label);
                 }
             }
         }
-        Some(member)
+        Some(entry)
     }
 
-    /// Removes the name of a run, so that the next poll begins another.
-    pub(crate) fn forget(&mut self, who: &Session) {
-        if let Some(named) = who.label().and_then(|label| self.names.get_mut(&label)) {
-            named.forget(who.id());
+    /// Removes the name of a poll session, so that the next poll begins another.
+    pub(crate) fn forget(&mut self, session: &Session) {
+        if let Some(named) = session.label().and_then(|label| self.names.get_mut(&label)) {
+            named.forget(session.id());
         }
     }
 }
 
 impl Named {
-    fn forget(&mut self, run: SessionId) {
-        self.run = self.run.filter(|&other| other != run);
+    fn forget(&mut self, id: SessionId) {
+        self.poll_session = self.poll_session.filter(|&other| other != id);
     }
 }
 
 impl fmt::Debug for SessionIndex {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SessionIndex")
-            .field("members", &self.len())
+            .field("sessions", &self.len())
             .field("draining", &self.draining)
             .finish_non_exhaustive()
     }
