@@ -6,7 +6,7 @@ use bytes::Bytes;
 use http_body::{Frame, SizeHint};
 
 #[cfg(any(feature = "short-poll", feature = "long-poll"))]
-use super::poll::replies::Payload;
+use super::poll::reply_cache::Payload;
 use super::stream::live_body::LiveBody;
 #[cfg(feature = "sse")]
 use super::stream::soft_reject::SoftReject;

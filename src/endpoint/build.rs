@@ -44,7 +44,7 @@ impl EndpointBuilder {
             timeouts: config.timeouts(),
             soft_rejects: SoftRejects::new(config.max_soft_rejects, config.write_timeout),
             #[cfg(any(feature = "short-poll", feature = "long-poll"))]
-            replies: super::poll::replies::Replies::default(),
+            reply_cache: super::poll::reply_cache::ReplyCache::default(),
             counters: Counters::default(),
             calls: Gate::new(config.max_concurrent_calls, config.calls_per_key()),
             messages: Gate::new(config.max_concurrent_calls, config.calls_per_key()),

@@ -13,7 +13,7 @@ use tower_service::Service;
 use super::accepted::{Accepted, IntoAccepted};
 use super::body::Body;
 use super::builder::EndpointBuilder;
-use super::future::{Finish, ResponseFuture};
+use super::future::{ResponseContext, ResponseFuture};
 use super::refused::Caller;
 use super::request::origin::Access;
 use super::response::answer::{Answer, Work};
@@ -340,7 +340,7 @@ impl Endpoint {
                 Box::pin(async move { shared.receive(parts, body, posted).await.map(Answer::Now) })
             }
         };
-        ResponseFuture::working(work, Finish { shared: self.shared.clone(), origin, version, stream, caller })
+        ResponseFuture::working(work, ResponseContext { shared: self.shared.clone(), origin, version, stream, caller })
     }
 }
 

@@ -75,7 +75,7 @@ impl Shared {
     fn check_place(&self, params: &SubscribeParams, key: Option<&Arc<str>>, is_session: bool) -> Result<(), Refusal> {
         match self.sessions.has_place(key, is_session, params.poll_session_label(key).as_ref()) {
             true => Ok(()),
-            false => Err(self.later()),
+            false => Err(self.no_place()),
         }
     }
 

@@ -3,7 +3,7 @@ use std::time::Duration;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use http::{Response, StatusCode};
 
-use super::replies::Payload;
+use super::reply_cache::Payload;
 use crate::contract::{SubscriptionEnd, Transport};
 use crate::endpoint::body::Body;
 use crate::endpoint::connection::Hop;
@@ -33,7 +33,7 @@ impl Shared {
     pub(super) fn refuse_cut_off(&self, order: Order) -> Refusal {
         match order {
             Order::Revoke => self.revoked(),
-            _ => self.later(),
+            _ => self.no_place(),
         }
     }
 }
@@ -53,10 +53,10 @@ impl ReplyParams {
         reply: Option<Reply>,
     ) -> Result<Response<Body>, Refusal> {
         guard.cut_off().map_or(Ok(()), |order| Err(guard.shared().refuse_cut_off(order)))?;
-        let reply = reply.ok_or_else(|| guard.shared().later())?;
+        let reply = reply.ok_or_else(|| guard.shared().no_place())?;
         if order.is_some() && !reply.is_complete() {
             // The reply might have become complete if the poll had not been ended.
-            return Err(guard.shared().later());
+            return Err(guard.shared().no_place());
         }
         // The next poll may come at once, unless the endpoint drains or the subscription has ended.
         let pause = order.is_some() || (reply.end.is_some() && !reply.more);
@@ -84,7 +84,7 @@ impl ReplyParams {
         }
         let held_cursor = self.held_cursor.as_deref().copied();
         let unchanged = reply.is_empty() && reply.cursor.is_some() && reply.cursor == held_cursor;
-        let (tag, payload) = guard.shared().replies.of(reply);
+        let (tag, payload) = guard.shared().reply_cache.of(reply);
         let len = payload.len();
         let is_watched = !unchanged && len > self.hop.first_frame();
         if !is_watched {

@@ -12,7 +12,7 @@ pub(crate) fn check(headers: &HeaderMap) -> Result<(), Refusal> {
     match headers.get_all(CONTENT_ENCODING).iter().all(is_identity) {
         true => Ok(()),
         false => Err(Refusal::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, IDENTITY_ONLY)
-            .with(ACCEPT_ENCODING, HeaderValue::from_static("identity"))),
+            .with_header(ACCEPT_ENCODING, HeaderValue::from_static("identity"))),
     }
 }
 

@@ -1,7 +1,7 @@
 use http::Method;
 use http::request::Parts;
 
-use super::head::Head;
+use super::head::RequestHead;
 use super::negotiate;
 use super::transports::Transports;
 use crate::contract::{Rejection, Transport};
@@ -31,8 +31,8 @@ impl SubscribeRequest {
     /// Returns [`Rejection::Invalid`] if a topic name is invalid, if there are more than 64 topics, or if the query is not UTF-8.
     /// A transport that is not offered is no error here; the endpoint refuses it.
     pub fn read(parts: &Parts) -> Result<Self, Rejection> {
-        let invalid = |refusal: crate::endpoint::reject::refusal::Refusal| Rejection::Invalid(refusal.why);
-        let head = Head::of(parts);
+        let invalid = |refusal: crate::endpoint::reject::refusal::Refusal| Rejection::Invalid(refusal.message);
+        let head = RequestHead::of(parts);
         if parts.method != Method::POST {
             if let Ok(mut params) = negotiate::get(parts, &head, Transports::BUILT, MAX_TOPICS_PER_REQUEST) {
                 return Ok(params.request(parts.clone()));

@@ -6,7 +6,7 @@ use http::request::Parts;
 
 use super::accept::LinesType;
 use super::entity_tag::HeldCursor;
-use super::head::{Head, LastEventId};
+use super::head::{LastEventId, RequestHead};
 use super::prefer;
 use super::transports::Transports;
 use super::upgrade_request;
@@ -70,7 +70,7 @@ impl SubscribeParams {
 /// Reads the parameters of a GET, or of an extended CONNECT. A malformed cursor is not an error.
 pub(crate) fn get(
     parts: &Parts,
-    head: &Head<'_>,
+    head: &RequestHead<'_>,
     offered: Transports,
     max_topics_per_request: usize,
 ) -> Result<SubscribeParams, Refusal> {
@@ -104,7 +104,7 @@ pub(crate) fn get(
 /// is no 406.
 fn choose(
     parts: &Parts,
-    head: &Head<'_>,
+    head: &RequestHead<'_>,
     named: Option<Transport>,
     wait: Option<Duration>,
     offered: Transports,
@@ -139,7 +139,11 @@ pub(crate) struct MessageParams {
 }
 
 /// Reads the parameters of a POST.
-pub(crate) fn post(parts: &Parts, head: &Head<'_>, max_topics_per_request: usize) -> Result<MessageParams, Refusal> {
+pub(crate) fn post(
+    parts: &Parts,
+    head: &RequestHead<'_>,
+    max_topics_per_request: usize,
+) -> Result<MessageParams, Refusal> {
     let query = query(parts, max_topics_per_request)?;
     let start = start(head, query.cursor());
     Ok(MessageParams { topics: query.topics, start, name: query.name })
@@ -250,7 +254,7 @@ fn is_name(name: &str) -> bool {
 
 /// Returns the start of a client: after the cursor in `Last-Event-ID`, else in the query, else in `If-None-Match`. An empty
 /// cursor counts as absent.
-fn start(head: &Head<'_>, query: Option<&str>) -> Start {
+fn start(head: &RequestHead<'_>, query: Option<&str>) -> Start {
     let read = |cursor: &[u8]| Cursor::parse(cursor).map_or(Start::Unreadable, Start::After);
     match (head.last_event_id, query) {
         (LastEventId::Is(id), _) => read(id),

@@ -13,7 +13,7 @@ use tower_service::Service;
 
 use crate::endpoint::refused::Refused;
 use crate::endpoint::reject::RefusalCause;
-use crate::endpoint::request::head::Head;
+use crate::endpoint::request::head::RequestHead;
 use crate::endpoint::response::answer;
 use crate::endpoint::response::headers;
 use crate::endpoint::service::Endpoint;
@@ -110,11 +110,11 @@ where
 
     fn call(&mut self, request: Request<Q>) -> Self::Future {
         let (parts, body) = request.into_parts();
-        let state = match self.shared.config.origins.check_route(&parts, &Head::of(&parts)) {
+        let state = match self.shared.config.origins.check_route(&parts, &RequestHead::of(&parts)) {
             Ok(()) => State::Passed { answer: self.inner.call(Request::from_parts(parts, body)) },
             Err(refusal) => {
-                let refused = Refused::new(RefusalCause::Origin, refusal.text());
-                self.shared.tell(&refused.of_parts(&parts).status_is(refusal.status));
+                let refused = Refused::new(RefusalCause::Origin, refusal.log_text());
+                self.shared.report_refusal(&refused.of_parts(&parts).status_is(refusal.status));
                 let mut refusal = answer::text(refusal, None);
                 headers::add_common_headers(&mut refusal, None);
                 State::Refused { refusal: Some(refusal) }

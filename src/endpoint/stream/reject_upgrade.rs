@@ -44,8 +44,8 @@ pub(crate) fn reject_upgrade(
     if shared.runtime.spawn(task).is_err() {
         return Err(refusal);
     }
-    let refused = Refused::new(refusal.cause, refusal.text()).of_request(request);
-    shared.tell(&refused.close_code_is(CloseCode::POLICY.as_u16()));
+    let refused = Refused::new(refusal.cause, refusal.log_text()).of_request(request);
+    shared.report_refusal(&refused.close_code_is(CloseCode::POLICY.as_u16()));
     Ok(handshake.response())
 }
 
