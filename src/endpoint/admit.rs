@@ -36,8 +36,8 @@ impl Shared {
         guard.join().map_err(|_| self.no_place())
     }
 
-    /// Admits a poll. A poll with a session name and a limit key joins its poll session, or begins one. A short poll without
-    /// them makes no session.
+    /// Admits a poll. A poll with a session name and a limit key joins its poll session, or begins one. A short poll
+    /// without them makes no session.
     ///
     /// The poll is authorized before this, so a rejected poll neither begins a poll session nor keeps one alive.
     #[cfg(any(feature = "short-poll", feature = "long-poll"))]

@@ -26,8 +26,8 @@ impl EndpointBuilder {
     ///
     /// - No transport is built in. Enable `sse`, `chunked`, `websocket`, `long-poll` or `short-poll`.
     /// - There is no timer. Enable `tokio`, or call [`timer`](Self::timer).
-    /// - WebSocket is one of the [transports](Self::transports), and there is no function that starts tasks. Enable `tokio`,
-    ///   call [`spawn`](Self::spawn), or name the other transports.
+    /// - WebSocket is one of the [transports](Self::transports), and there is no function that starts tasks. Enable
+    ///   `tokio`, call [`spawn`](Self::spawn), or name the other transports.
     #[must_use]
     pub fn build(self) -> Endpoint {
         let Self { publisher, config, timer, spawn, jobs, notifiers, hook } = self;

@@ -77,7 +77,8 @@ impl RequestAction {
 }
 
 impl Shared {
-    /// Checks the head of a request. A request that can be answered by its head alone is answered without a subscription.
+    /// Checks the head of a request. A request that can be answered by its head alone is answered without a
+    /// subscription.
     pub(crate) fn dispatch(&self, parts: &Parts) -> Dispatch {
         let head = RequestHead::of(parts);
         let (origin, checked) = self.config.origins.check(parts, &head);

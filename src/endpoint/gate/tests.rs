@@ -46,8 +46,8 @@ fn place_given_back_goes_to_the_call_that_waits_longest() {
     assert_eq!((gate.taken.load(Ordering::Relaxed), gate.state.lock().keys.len()), (0, 0));
 }
 
-/// Runs a random program of calls that arrive, wait, end and are dropped. Checks that no place is lost or given twice, and that
-/// none is free while a call waits that may take it.
+/// Runs a random program of calls that arrive, wait, end and are dropped. Checks that no place is lost or given twice,
+/// and that none is free while a call waits that may take it.
 #[test]
 fn places_are_neither_lost_nor_given_twice_by_random_calls() {
     let mut random = 7_u64;

@@ -44,7 +44,8 @@ impl ReplyParams {
         Self { hop, held_cursor: params.held_cursor.map(Box::new), applied }
     }
 
-    /// Returns the response of a held poll. `order` is the one that ended it early. `reply` is `None` if it is to be refused.
+    /// Returns the response of a held poll. `order` is the one that ended it early. `reply` is `None` if it is to be
+    /// refused.
     #[cfg(feature = "long-poll")]
     pub(super) fn answer_held(
         &self,
@@ -68,8 +69,8 @@ impl ReplyParams {
     ///
     /// # Errors
     ///
-    /// Returns a 500 if the subscriber failed before it yielded an event, and a 400 if the events have no cursors and more
-    /// would follow.
+    /// Returns a 500 if the subscriber failed before it yielded an event, and a 400 if the events have no cursors and
+    /// more would follow.
     pub(super) fn answer(
         &self,
         mut guard: SessionGuard,
@@ -109,8 +110,8 @@ impl ReplyParams {
         Ok(response)
     }
 
-    /// Returns the body of a reply that is larger than the first frame. The write timeout applies to it as to a stream. The
-    /// poll is under way until the body ends, so its session can be ended and counts for its limit key.
+    /// Returns the body of a reply that is larger than the first frame. The write timeout applies to it as to a stream.
+    /// The poll is under way until the body ends, so its session can be ended and counts for its limit key.
     #[cold]
     fn watched(&self, guard: SessionGuard, payload: Payload) -> Body {
         let SessionEntry { shared, session, .. } = &**guard.entry();

@@ -4,13 +4,15 @@ use http::HeaderValue;
 use crate::endpoint::mutex::Mutex;
 use crate::transport::{Reply, Whole};
 
-/// Most bytes of a reply that is copied into one piece, with the longest possible cursor. The copy costs less than the HTTP
-/// stack's work for each piece.
+/// Most bytes of a reply that is copied into one piece, with the longest possible cursor. The copy costs less than the
+/// HTTP stack's work for each piece.
 const MAX_CACHED_LEN: usize = 4 * 1024;
-/// Number of replies that are kept. Most polls that an event wakes are at one position, and late ones at a few before it.
+/// Number of replies that are kept. Most polls that an event wakes are at one position, and late ones at a few before
+/// it.
 const MAX_CACHED: usize = 16;
 
-/// Cache of the last small replies, of at most 64 KiB in all. The replies are copies, which hold no memory of the source.
+/// Cache of the last small replies, of at most 64 KiB in all. The replies are copies, which hold no memory of the
+/// source.
 ///
 /// Polls at the position of a cached reply share its bytes. A reply with a gap is not cached.
 #[derive(Debug, Default)]

@@ -9,8 +9,8 @@ use crate::endpoint::config::MAX_TOPICS_PER_REQUEST;
 use crate::endpoint::request::SubscribeRequest;
 
 impl SubscribeRequest {
-    /// Reads a request as a publisher gets it: its topics, start and transport. For a handler of the application, before
-    /// [`Endpoint::respond`](crate::Endpoint::respond).
+    /// Reads a request as a publisher gets it: its topics, start and transport. For a handler of the application,
+    /// before [`Endpoint::respond`](crate::Endpoint::respond).
     ///
     /// ```
     /// use tidings::{Rejection, SubscribeRequest};
@@ -28,8 +28,8 @@ impl SubscribeRequest {
     ///
     /// # Errors
     ///
-    /// Returns [`Rejection::Invalid`] if a topic name is invalid, if there are more than 64 topics, or if the query is not UTF-8.
-    /// A transport that is not offered is no error here; the endpoint refuses it.
+    /// Returns [`Rejection::Invalid`] if a topic name is invalid, if there are more than 64 topics, or if the query is
+    /// not UTF-8. A transport that is not offered is no error here; the endpoint refuses it.
     pub fn read(parts: &Parts) -> Result<Self, Rejection> {
         let invalid = |refusal: crate::endpoint::reject::refusal::Refusal| Rejection::Invalid(refusal.message);
         let head = RequestHead::of(parts);

@@ -86,8 +86,8 @@ impl<'a> RequestHead<'a> {
 
     /// Checks that the target and the names and values of the headers are at most `max` bytes together.
     ///
-    /// The HTTP stack has read them under its own limit. This limit bounds the publisher's work with them, and the copy that the
-    /// session of a WebSocket keeps.
+    /// The HTTP stack has read them under its own limit. This limit bounds the publisher's work with them, and the copy
+    /// that the session of a WebSocket keeps.
     ///
     /// # Errors
     ///

@@ -18,8 +18,8 @@ pub(crate) struct HostPort<'a> {
 }
 
 impl<'a> HostPort<'a> {
-    /// Parses `host`, `host:port`, `[v6]` or `[v6]:port`. Returns `None` for anything else, such as a user, a path or white
-    /// space.
+    /// Parses `host`, `host:port`, `[v6]` or `[v6]:port`. Returns `None` for anything else, such as a user, a path or
+    /// white space.
     pub(crate) fn parse(text: &'a str) -> Option<Self> {
         let (name, v6, rest) = match text.strip_prefix('[') {
             Some(rest) => {
@@ -56,8 +56,8 @@ fn parse_port(digits: &str) -> Option<u16> {
     if digits.starts_with('+') { None } else { digits.parse().ok() }
 }
 
-/// Returns the host of a request: the authority of the target, else the Host header. `None` if an HTTP/1.0 or HTTP/2 request
-/// has neither.
+/// Returns the host of a request: the authority of the target, else the Host header. `None` if an HTTP/1.0 or HTTP/2
+/// request has neither.
 ///
 /// # Errors
 ///

@@ -44,8 +44,8 @@ pub(crate) enum Access {
 pub(crate) const ANY: HeaderValue = HeaderValue::from_static("*");
 
 impl OriginRule {
-    /// Returns the origin for the CORS headers, if there is one, and the access of the request. Refusals have CORS headers, too:
-    /// without them a script sees only that the network failed.
+    /// Returns the origin for the CORS headers, if there is one, and the access of the request. Refusals have CORS
+    /// headers, too: without them a script sees only that the network failed.
     pub(crate) fn check(
         &self,
         parts: &Parts,
@@ -70,8 +70,8 @@ impl OriginRule {
 
     /// Checks a request for a route of the application, to which other sites may link.
     ///
-    /// GET, HEAD and OPTIONS of a foreign page are allowed; other methods, which have effects, are not. A WebSocket handshake is
-    /// not allowed either: it is a GET, but a foreign page could read the messages.
+    /// GET, HEAD and OPTIONS of a foreign page are allowed; other methods, which have effects, are not. A WebSocket
+    /// handshake is not allowed either: it is a GET, but a foreign page could read the messages.
     pub(crate) fn check_route(&self, parts: &Parts, head: &RequestHead<'_>) -> Result<(), Refusal> {
         let host = host::check(&self.hosts, parts, head)?;
         let is_safe = matches!(parts.method, Method::GET | Method::HEAD | Method::OPTIONS) && !head.upgrades;
@@ -116,8 +116,8 @@ impl OriginRule {
     }
 }
 
-/// Returns whether CORS applies to the request of a page, and the request has no effects. A browser sends cookies with a POST and
-/// a WebSocket handshake of any page, and with a GET without Origin, such as for an image.
+/// Returns whether CORS applies to the request of a page, and the request has no effects. A browser sends cookies with
+/// a POST and a WebSocket handshake of any page, and with a GET without Origin, such as for an image.
 fn only_reads(parts: &Parts, head: &RequestHead<'_>) -> bool {
     matches!(parts.method, Method::GET | Method::HEAD | Method::OPTIONS)
         && !upgrade_request::is_upgrade_request(parts, head)
@@ -125,8 +125,8 @@ fn only_reads(parts: &Parts, head: &RequestHead<'_>) -> bool {
         && !matches!(head.site, SingleHeader::Repeated)
 }
 
-/// Returns the refusal of a foreign page. The text has the origin and the host, each cut after 128 bytes, so that an operator
-/// sees whether a proxy changed the Host.
+/// Returns the refusal of a foreign page. The text has the origin and the host, each cut after 128 bytes, so that an
+/// operator sees whether a proxy changed the Host.
 #[cold]
 fn foreign(parts: &Parts, head: &RequestHead<'_>) -> Refusal {
     let host = host::text(parts, head).map(shorten);
@@ -166,8 +166,8 @@ impl<'a> Origin<'a> {
         self.scheme.eq_ignore_ascii_case(other.scheme) && self.at.same_host(other.at) && self.port() == other.port()
     }
 
-    /// Returns whether the origin is a web page of this host. The scheme is not compared, because a proxy may terminate TLS. A
-    /// host without a port has the default port of the origin's scheme.
+    /// Returns whether the origin is a web page of this host. The scheme is not compared, because a proxy may terminate
+    /// TLS. A host without a port has the default port of the origin's scheme.
     fn is_at(self, host: HostPort<'_>) -> bool {
         let Some(default) = self.default_port() else {
             return false;

@@ -3,8 +3,8 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method};
 
 use super::head::RequestHead;
 
-/// Returns whether a request is a WebSocket handshake, valid or not: a GET with `Upgrade: websocket` on HTTP/1.1, a GET with
-/// `Sec-WebSocket-Key` (a proxy may have removed the `Upgrade`), or an extended CONNECT (RFC 8441).
+/// Returns whether a request is a WebSocket handshake, valid or not: a GET with `Upgrade: websocket` on HTTP/1.1, a GET
+/// with `Sec-WebSocket-Key` (a proxy may have removed the `Upgrade`), or an extended CONNECT (RFC 8441).
 pub(crate) fn is_upgrade_request(parts: &Parts, head: &RequestHead<'_>) -> bool {
     match parts.method {
         Method::GET => head.upgrades || head.has_key,

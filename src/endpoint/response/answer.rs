@@ -21,8 +21,8 @@ pub(crate) type Work = Pin<Box<dyn Future<Output = Result<Answer, Refusal>> + Se
 #[allow(clippy::large_enum_variant, reason = "it is passed on at once")]
 pub(crate) enum Answer {
     Now(Response<Body>),
-    /// The client is admitted, and its answer comes from this future. It is a future of its own, so that a held poll does
-    /// not keep the memory that its admission took.
+    /// The client is admitted, and its answer comes from this future. It is a future of its own, so that a held poll
+    /// does not keep the memory that its admission took.
     Held(Work),
 }
 

@@ -22,8 +22,9 @@ use crate::endpoint::shared::Shared;
 impl Endpoint {
     /// Returns a tower layer that applies the endpoint's rules for origins and hosts to the application's own routes.
     ///
-    /// A browser sends the user's cookies with a form that a page of another site posts, so a route with effects needs a check
-    /// of the origin. The layer refuses these requests; the body is `{"error":"…"}` and names the origin and the host:
+    /// A browser sends the user's cookies with a form that a page of another site posts, so a route with effects needs
+    /// a check of the origin. The layer refuses these requests; the body is `{"error":"…"}` and names the origin and
+    /// the host:
     ///
     /// | request | status |
     /// |---|---|
@@ -33,9 +34,9 @@ impl Endpoint {
     ///
     /// Links from other sites work, since they are GETs. A program that is not a browser sends no `Origin`, and passes.
     ///
-    /// [`allow_origin`](crate::EndpointBuilder::allow_origin) allows origins, as for the endpoint. The layer sends no CORS
-    /// headers: an allowed page can post to the route, but can read the answer only if the application allows that. Refusals are
-    /// counted as [`EndpointStats::refused_origin`](crate::stats::EndpointStats::refused_origin).
+    /// [`allow_origin`](crate::EndpointBuilder::allow_origin) allows origins, as for the endpoint. The layer sends no
+    /// CORS headers: an allowed page can post to the route, but can read the answer only if the application allows
+    /// that. Refusals are counted as [`EndpointStats::refused_origin`](crate::stats::EndpointStats::refused_origin).
     ///
     /// ```
     /// use axum::{Router, routing::post};
@@ -57,8 +58,8 @@ impl Endpoint {
 #[derive(Clone)]
 pub struct OriginLayer(Arc<Shared>);
 
-/// Service of an [`OriginLayer`]. Its responses have the body type of the inner service, which must be `From<Bytes>`, such as
-/// axum's body or `http_body_util::Full<Bytes>`.
+/// Service of an [`OriginLayer`]. Its responses have the body type of the inner service, which must be `From<Bytes>`,
+/// such as axum's body or `http_body_util::Full<Bytes>`.
 #[derive(Clone)]
 pub struct OriginService<S> {
     shared: Arc<Shared>,

@@ -163,7 +163,8 @@ fn session_end(cause: CloseCause) -> SessionEnd {
     }
 }
 
-/// Closes a WebSocket by order of its session: after the events that are ready, or at once if the authorization is revoked.
+/// Closes a WebSocket by order of its session: after the events that are ready, or at once if the authorization is
+/// revoked.
 #[cold]
 fn announce_end(
     sink: &mut WebSocketSink<MeteredSubscriber, Io>,
@@ -193,11 +194,11 @@ impl Opening {
     }
 }
 
-/// Passes a message to the publisher. Waits for a place among the publisher's calls; the connection is not read meanwhile. A
-/// panic of the publisher closes this connection with 1011.
+/// Passes a message to the publisher. Waits for a place among the publisher's calls; the connection is not read
+/// meanwhile. A panic of the publisher closes this connection with 1011.
 ///
-/// A waiting message is dropped if its session is revoked or cut off. If its connection is closed, it is handled only if it
-/// gets a place within [`close_timeout`](crate::EndpointBuilder::close_timeout).
+/// A waiting message is dropped if its session is revoked or cut off. If its connection is closed, it is handled only
+/// if it gets a place within [`close_timeout`](crate::EndpointBuilder::close_timeout).
 async fn receive(
     entry: Arc<SessionEntry>,
     request: SubscribeRequest,
