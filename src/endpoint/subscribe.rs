@@ -66,7 +66,7 @@ impl Shared {
             let limit = self.config.subscribe_timeout;
             match timeout(&self.runtime.wheel, limit, self.publisher.subscribe(request.clone())).await {
                 Some(subscribed) => subscribed.map_err(|rejection| self.refused_by_publisher(rejection)),
-                None => Err(self.busy(format!("subscribe took longer than {limit:?}"))),
+                None => Err(self.busy(format!("subscribe timed out after {limit:?} (subscribe_timeout)"))),
             }
         }
     }

@@ -210,7 +210,7 @@ fn query(parts: &Parts, max_topics_per_request: usize) -> Result<Query<'_>, Refu
                 query.transport = Some(named.ok_or_else(|| Refusal::bad(UNKNOWN_TRANSPORT))?);
             }
             "topic" => {
-                let topic = Topic::new(&value).map_err(|error| Refusal::bad(format!("topic: {error}")))?;
+                let topic = Topic::new(&value).map_err(|error| Refusal::bad(error.to_string()))?;
                 if query.topics.contains(&topic) {
                     continue;
                 }

@@ -82,7 +82,7 @@ impl SubscribeRequest {
         self.0.transport
     }
 
-    /// Returns the request's method: POST for a message by POST, GET or CONNECT for a WebSocket.
+    /// Returns the request's method: GET, CONNECT for a WebSocket over HTTP/2, or POST for a message.
     #[must_use]
     pub fn method(&self) -> &Method {
         &self.0.method

@@ -32,7 +32,8 @@ impl Endpoint {
     /// | host that is not among the [`allowed_hosts`](crate::EndpointBuilder::allowed_hosts) | 421 |
     /// | host that is missing or malformed (RFC 9112 §3.2) | 400 |
     ///
-    /// Links from other sites work, since they are GETs. A program that is not a browser sends no `Origin`, and passes.
+    /// Links from other sites work, since they are GETs. A program that is not a browser sends no `Origin`, and passes
+    /// unless [`allow_absent_origin`](crate::EndpointBuilder::allow_absent_origin) is `false`.
     ///
     /// [`allow_origin`](crate::EndpointBuilder::allow_origin) allows origins, as for the endpoint. The layer sends no
     /// CORS headers: an allowed page can post to the route, but can read the answer only if the application allows

@@ -67,7 +67,8 @@ impl Recovery for State {
                     Err(SubscriptionEnd::Failed)
                 }
                 None => {
-                    let text = format!("snapshot took longer than {:?}", shared.config.subscribe_timeout);
+                    let text =
+                        format!("snapshot timed out after {:?} (subscribe_timeout)", shared.config.subscribe_timeout);
                     tell(RefusalCause::Busy, &text);
                     Ok(None)
                 }
