@@ -114,17 +114,17 @@ impl Shared {
                     return Err(Refusal::bad("a WebSocket handshake must be a GET"));
                 }
                 content_encoding::check(&parts.headers)?;
-                let params = negotiate::post(parts, head, max_topics_per_request)?;
+                let params = negotiate::message_params(parts, head, max_topics_per_request)?;
                 self.runtime.ready().map_err(|missing| Refusal::internal(missing.as_str()))?;
                 return Ok(RequestAction::Receive(params));
             }
             Method::HEAD => {
-                let params = negotiate::get(parts, head, transports, max_topics_per_request)?;
+                let params = negotiate::subscribe_params(parts, head, transports, max_topics_per_request)?;
                 return Ok(RequestAction::Respond(answer::head(&params, parts.version)));
             }
-            Method::GET => negotiate::get(parts, head, transports, max_topics_per_request)?,
+            Method::GET => negotiate::subscribe_params(parts, head, transports, max_topics_per_request)?,
             Method::CONNECT => match upgrade_request::extended_protocol(parts) {
-                Some("websocket") => negotiate::get(parts, head, transports, max_topics_per_request)?,
+                Some("websocket") => negotiate::subscribe_params(parts, head, transports, max_topics_per_request)?,
                 Some(_) => return Err(Refusal::protocol()),
                 None => return Err(Refusal::method(METHODS)),
             },

@@ -34,11 +34,12 @@ impl SubscribeRequest {
         let invalid = |refusal: crate::endpoint::reject::refusal::Refusal| Rejection::Invalid(refusal.message);
         let head = RequestHead::of(parts);
         if parts.method != Method::POST {
-            if let Ok(mut params) = negotiate::get(parts, &head, Transports::BUILT, MAX_TOPICS_PER_REQUEST) {
+            if let Ok(mut params) = negotiate::subscribe_params(parts, &head, Transports::BUILT, MAX_TOPICS_PER_REQUEST)
+            {
                 return Ok(params.request(parts.clone()));
             }
         }
-        let params = negotiate::post(parts, &head, MAX_TOPICS_PER_REQUEST).map_err(invalid)?;
+        let params = negotiate::message_params(parts, &head, MAX_TOPICS_PER_REQUEST).map_err(invalid)?;
         Ok(Self::new(parts.clone(), params.topics, params.start, Transport::ShortPoll))
     }
 }

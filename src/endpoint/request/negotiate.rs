@@ -70,7 +70,7 @@ impl SubscribeParams {
 }
 
 /// Reads the parameters of a GET, or of an extended CONNECT. A malformed cursor is not an error.
-pub(crate) fn get(
+pub(crate) fn subscribe_params(
     parts: &Parts,
     head: &RequestHead<'_>,
     offered: Transports,
@@ -141,7 +141,7 @@ pub(crate) struct MessageParams {
 }
 
 /// Reads the parameters of a POST.
-pub(crate) fn post(
+pub(crate) fn message_params(
     parts: &Parts,
     head: &RequestHead<'_>,
     max_topics_per_request: usize,
