@@ -23,7 +23,23 @@ use crate::model::{Cursor, Pattern};
 pub struct SubscriberInfo<'a> {
     topics: Cow<'a, [Pattern]>,
     head: Option<Arc<dyn Head>>,
-    next_event_in: Option<Duration>,
+    next_event: NextEvent<'a>,
+}
+
+/// Time until the next event.
+#[derive(Clone, Copy, Default)]
+enum NextEvent<'a> {
+    #[default]
+    Unknown,
+    In(Duration),
+    /// Computed when it is asked for.
+    Of(&'a dyn Pace),
+}
+
+/// A source that can tell when its next event is likely.
+pub(crate) trait Pace {
+    /// Returns the time until the next event is likely, [`Duration::MAX`] for never.
+    fn next_event_in(&self) -> Duration;
 }
 
 /// Position of a source's newest event. Any thread may ask for it.
@@ -61,7 +77,11 @@ impl<'a> SubscriberInfo<'a> {
 
     /// Sets the time until the next event is likely, [`Duration::MAX`] for never. Default: unknown.
     pub fn with_next_event_in(self, time: Duration) -> Self {
-        Self { next_event_in: Some(time), ..self }
+        Self { next_event: NextEvent::In(time), ..self }
+    }
+
+    pub(crate) fn with_pace(self, pace: &'a dyn Pace) -> Self {
+        Self { next_event: NextEvent::Of(pace), ..self }
     }
 
     /// Returns the topics and patterns that the subscriber follows.
@@ -80,7 +100,11 @@ impl<'a> SubscriberInfo<'a> {
     /// none, `None` if it is unknown. The reply to a short poll tells its client by it when to poll again.
     #[must_use]
     pub fn next_event_in(&self) -> Option<Duration> {
-        self.next_event_in
+        match self.next_event {
+            NextEvent::Unknown => None,
+            NextEvent::In(time) => Some(time),
+            NextEvent::Of(pace) => Some(pace.next_event_in()),
+        }
     }
 
     #[allow(dead_code, reason = "used by the endpoint")]
@@ -99,7 +123,7 @@ impl fmt::Debug for SubscriberInfo<'_> {
         f.debug_struct("SubscriberInfo")
             .field("topics", &self.topics)
             .field("head", &self.head())
-            .field("next_event_in", &self.next_event_in)
+            .field("next_event_in", &self.next_event_in())
             .finish()
     }
 }

@@ -112,20 +112,13 @@ fn wait_value(seconds: u32) -> HeaderValue {
     match usize::try_from(seconds).ok().and_then(|at| WAITS.get(at)) {
         // Leaked because it is kept anyway: clones of a static value share no reference count.
         Some(known) => known.get_or_init(|| HeaderValue::from_static(format!("wait={seconds}").leak())).clone(),
-        None => named_number("wait=", seconds.into()),
+        None => HeaderValue::try_from(format!("wait={seconds}")).unwrap_or(HeaderValue::from_static("")),
     }
 }
 
 /// Returns a number as a header value.
 pub(crate) fn number(number: u128) -> HeaderValue {
-    named_number("", u64::try_from(number).unwrap_or(u64::MAX))
-}
-
-/// Returns a name followed by a number as a header value.
-fn named_number(name: &'static str, number: u64) -> HeaderValue {
-    let mut digits = itoa::Buffer::new();
-    let text = [name, digits.format(number)].concat();
-    HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static("0"))
+    u64::try_from(number).unwrap_or(u64::MAX).into()
 }
 
 /// Adds `Connection: close` to a stream over HTTP/1.0, whose body ends with the connection (RFC 9112 §6.3). Later
