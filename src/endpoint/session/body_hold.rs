@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use super::entry::{SessionEntry, drop_catching};
+use super::event_stream::EventStream;
 use super::lifecycle::Input;
 use crate::endpoint::connection::{ConnectionHandle, Hop};
 use crate::endpoint::stats::Counters;
-use crate::endpoint::stream::event_stream::EventStream;
 
 /// Hold of the HTTP stack on a body.
 #[derive(Debug, Default)]

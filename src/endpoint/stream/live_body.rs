@@ -4,9 +4,9 @@ use std::task::{Context, Poll, Waker};
 use bytes::Bytes;
 use http_body::Frame;
 
-use super::event_stream::EventStream;
 use crate::endpoint::body::BodyError;
 use crate::endpoint::connection::Hop;
+use crate::endpoint::session::event_stream::EventStream;
 use crate::endpoint::session::{Input, Phase, SessionGuard, drop_catching};
 use crate::transport::limit;
 use crate::transport::wake_flag::FlaggedWaker;
