@@ -183,23 +183,6 @@ fn tests_do_not_sleep() {
 }
 
 #[test]
-fn the_hub_has_no_import_circle() {
-    let planted = [
-        Source::new("src/hub/a/b.rs", "use crate::hub::c::d::D;"),
-        Source::new("src/hub/c/d.rs", "use crate::hub::e::{F, G};"),
-        Source::new("src/hub/e.rs", "use super::a::g::A;"),
-        Source::new("src/hub/a/g.rs", "x();\n#[cfg(all(test, not(loom)))]\nmod tests { use crate::hub::e::F; }"),
-    ];
-    assert_eq!(circles::circles(&planted, 3), [""; 0], "files");
-    assert_eq!(circles::circles(&planted, 2), ["hub::a", "hub::c", "hub::e"], "folders");
-    let files = Source::all(&["src/hub"]);
-    for (steps, of) in [(3, "files"), (2, "folders")] {
-        let found = circles::circles(&files, steps);
-        assert!(found.is_empty(), "{of} of src/hub that import each other: {found:?}");
-    }
-}
-
-#[test]
 fn the_hub_has_its_atomics_in_one_file() {
     let with = |files: &[Source]| {
         let atomic = |file: &&Source| !file.words(|word| word == "atomic" || word.starts_with("Atomic")).is_empty();

@@ -91,7 +91,7 @@ async fn row_01_any_origin_opens_no_post_no_websocket_and_no_request_without_ori
         assert_eq!(site.ask("/events", headers).await.status, 403, "{headers:?}");
     }
     let twice = [HOST, EVIL, ("sec-fetch-site", "cross-site"), ("sec-fetch-site", "same-origin")];
-    assert_eq!(site.ask("/events", &twice).await.body, r#"{"error":"more than one Sec-Fetch-Site header"}"#);
+    assert_eq!(site.ask("/events", &twice).await.body, r#"{"error":"more than one Sec-Fetch-Site header: send one"}"#);
     assert_eq!((app.subscribes(), app.messages().len()), (0, 0));
     // A listed page and the own one keep all that they had.
     for origin in ["https://app.example.org", "https://example.com"] {
