@@ -1,8 +1,8 @@
-//! Sources of events: the [`Subscriber`] trait, its deliveries, and subscribers that wrap others.
+//! Sources of events: the [`Subscriber`](crate::Subscriber) trait, its deliveries, and subscribers that wrap others.
 //!
 //! | item | use |
 //! |---|---|
-//! | [`Subscriber`], [`Delivery`], [`Batch`] | reading events in an application, or implementing a source |
+//! | [`Subscriber`](crate::Subscriber), [`Delivery`], [`Batch`] | reading events in an application, or implementing a source |
 //! | [`SubscriberExt`] | a future and a stream of deliveries, boxing, recovery |
 //! | [`Recover`] | snapshots of the application's state in place of gaps |
 //! | [`from_stream`] | a source from any `Stream` of events |
