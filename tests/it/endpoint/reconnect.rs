@@ -12,7 +12,7 @@ use super::wire::raw::Raw;
 use super::wire::serve_http1;
 use super::wire::websocket::hello;
 use super::world::{App, To, get, header, pass, piece, text};
-use crate::transport::sse::{SseEvent, SseReader};
+use crate::support::{SseEvent, SseReader};
 
 const VERSIONS: [Version; 2] = [Version::HTTP_11, Version::HTTP_2];
 const RETRY: Duration = Duration::from_millis(1500);

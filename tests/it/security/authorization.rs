@@ -13,8 +13,8 @@ use crate::endpoint::wire::serve_http1;
 use crate::endpoint::wire::websocket::hello;
 use crate::endpoint::world::{App, To, get, piece, text};
 use crate::security::random::runtime;
+use crate::support::SseReader;
 use crate::support::Task;
-use crate::transport::sse::SseReader;
 
 const TOPICS: [&str; 4] = ["a", "a/b", "b", "c"];
 

@@ -12,7 +12,7 @@ use crate::endpoint::wire::serve_http1;
 use crate::endpoint::wire::websocket::hello;
 use crate::endpoint::world::{App, To, get, header, piece, text};
 use crate::security::random::runtime;
-use crate::transport::sse::SseReader;
+use crate::support::SseReader;
 
 /// Gap that a client with a cursor gets, and then the events.
 type Told = (Option<&'static str>, &'static [&'static str]);

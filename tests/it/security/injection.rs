@@ -6,7 +6,7 @@ use tidings::{Event, EventError, EventKind, LocalHub, Topic, TopicError};
 use crate::endpoint::world::{App, To, get, piece, text};
 use crate::security::random::runtime;
 use crate::support::any_event;
-use crate::transport::sse::{SseEvent, SseReader};
+use crate::support::{SseEvent, SseReader};
 
 proptest! {
     /// Whatever is published, an EventSource gets one event for each, with its own name, text and cursor.
