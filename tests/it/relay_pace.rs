@@ -1,4 +1,4 @@
-//! How slowly a body may come to the relay. `tests/relay` shows it with curl.
+//! Minimum pace of a request body at the relay. `tests/relay` shows it with curl.
 
 use std::time::{Duration, Instant};
 
@@ -15,7 +15,7 @@ fn body_that_pauses_is_late_30_s_after_its_last_byte() {
     let mut pace = Pace::begin(begin);
     assert_eq!(pace.deadline(), begin + 30 * SECOND);
     let mut now = begin;
-    // 8 MiB with a pause after each: longer than any deadline for the whole.
+    // 8 MiB with a pause after each: longer than any deadline for the whole body.
     for _ in 0..8 {
         now += 29 * SECOND;
         assert!(now < pace.deadline());
@@ -51,7 +51,7 @@ fn body_at_the_least_rate_is_not_late_however_long_it_is() {
             pace.received(rate, now);
         }
     }
-    // At half of it a body of 8 MiB is late after a minute.
+    // At half the minimum rate, a body of 8 MiB is late after a minute.
     let begin = Instant::now();
     let (mut pace, mut now) = (Pace::begin(begin), begin);
     while now + SECOND < pace.deadline() {
@@ -83,7 +83,7 @@ fn body_at_the_least_rate_in_small_reads_is_not_late() {
     let begin = Instant::now();
     let (mut pace, mut now) = (Pace::begin(begin), begin);
     for _ in 0..64 * 1024 {
-        // A read of less than a millisecond's bytes counts too.
+        // A read of fewer bytes than the rate has in a millisecond counts too.
         now += SECOND / (8 * 1024);
         assert!(now < pace.deadline());
         pace.received(1, now);

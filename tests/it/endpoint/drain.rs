@@ -64,7 +64,7 @@ async fn who_comes_during_a_drain_is_told_to_come_later() {
     assert_eq!(app.subscribes(), 0);
 }
 
-/// Starts readers of one endpoint, each of which returns the time of its end and the text that it read.
+/// Starts readers of one endpoint. Each returns the time of its end and the text that it read.
 async fn readers(app: &App, endpoint: &Endpoint, count: usize) -> tokio::task::JoinSet<(Instant, String)> {
     let mut readers = tokio::task::JoinSet::new();
     for number in 0..count {
@@ -145,7 +145,7 @@ async fn who_comes_during_a_drain_is_told_to_come_back_as_spread_out_as_the_sess
         for _ in 0..sessions {
             held.push(get("/?transport=sse").to(&endpoint).await);
         }
-        // Polls of a busy topic: none was held when the drain began, and all come within a moment.
+        // Polls of a busy topic: none is held when the drain begins, and all arrive at about the same time.
         drop(endpoint.drain());
         let (mut told, mut seconds) = (Vec::new(), vec![0; 9]);
         for _ in 0..sessions {
@@ -156,7 +156,7 @@ async fn who_comes_during_a_drain_is_told_to_come_back_as_spread_out_as_the_sess
         told.iter().for_each(|&after| seconds[(after as usize).saturating_sub(2)] += 1);
         assert!(told.iter().all(|&after| Duration::from_secs(after) <= Duration::from_secs(1) + spread), "{told:?}");
         if sessions == 500 {
-            // 62 in each of eight seconds, and chance; within the two seconds of `retry` it would be 250.
+            // About 62 in each of eight seconds. Within the two seconds of `retry` it would be 250.
             assert!(seconds.iter().all(|&count| count < 100), "{seconds:?}");
         }
     }

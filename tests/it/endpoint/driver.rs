@@ -45,7 +45,7 @@ fn an_endpoint_lives_on_an_injected_timer() {
     let (app, timer, task, reader) = (App::new(), VirtualTimer::new(), Task::new(), Task::new());
     let endpoint = app.builder().timer(timer.clone()).build();
     let mut driver = Box::pin(endpoint.driver());
-    // There is one already: another is over at once.
+    // A driver runs already, so another one ends at once.
     now(endpoint.driver());
     let mut body = now(get("/?transport=sse").to(&endpoint)).into_body();
     assert!(next(&reader, &mut body).is_ready(), "the hello");
@@ -64,7 +64,7 @@ fn an_endpoint_lives_on_an_injected_timer() {
     }
     assert!((4..=8).contains(&keep_alives), "{keep_alives}");
 
-    // A quiet endpoint's driver sleeps without an end.
+    // The driver of an endpoint without alarms sleeps without a deadline.
     drop(body);
     while timer.advance_to_next().is_some() {
         assert_eq!(task.wakes(), 1);
@@ -182,6 +182,6 @@ async fn a_head_that_is_half_sent_ends_on_an_endpoints_time() {
     let (ended, got) = tokio::join!(connection, client);
     assert!(ended.is_err_and(|error| error.is_timeout()));
     assert!(got.starts_with(b"HTTP/1.1 200 OK\r\n"));
-    // The second head's time runs from when the first was answered.
+    // The time of the second head begins when the first request was answered.
     assert!((50_000..50_010).contains(&begun.elapsed().as_millis()), "{:?}", begun.elapsed());
 }

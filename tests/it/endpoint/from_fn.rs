@@ -1,4 +1,4 @@
-//! Endpoints without a publisher of their own: public topics, and closures.
+//! Endpoints without a publisher type: public topics, and closures.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;

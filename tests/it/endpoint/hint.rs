@@ -1,4 +1,4 @@
-//! When a short poll's client is told to come again.
+//! The time until the next poll that a short poll's reply suggests.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use super::world::{To, get, header, pass, text};
 
-/// An endpoint of a hub whose clock is tokio's, which the tests pause.
+/// Returns an endpoint and its hub, whose clock is tokio's. The tests pause it.
 fn world() -> (LocalHub, Endpoint) {
     let hub = LocalHub::builder().clock(TokioTimer::default()).build();
     let shared = hub.clone();
@@ -40,7 +40,7 @@ async fn hint(endpoint: &Endpoint, target: &str) -> u64 {
 proptest! {
     #![proptest_config(crate::support::cases(48))]
 
-    /// Whatever the topics' pasts: the hint is within its range, and the earlier of those of the topics.
+    /// For any history of the topics, the hint is within its range, and is the earliest of the topics' hints.
     #[test]
     fn a_hint_is_within_its_range(
         pasts in prop::collection::vec(prop::collection::vec(0..20_000_u64, 0..12), 1..4),
@@ -75,8 +75,9 @@ proptest! {
         prop_assert!(hints.iter().all(|hint| (from..=from + more).contains(hint)), "{:?}", hints);
     }
 
-    /// A client that polls at the hinted times gets each event of a steady topic soon, and few empty replies: with as
-    /// many polls at any other time an event would be half an interval old.
+    /// A client that polls at the hinted times gets each event of a steady topic soon, and few empty replies. With as
+    /// many
+    /// polls at random times an event would be half an interval old.
     #[test]
     fn hints_follow_a_steady_rhythm(interval in 2_000..4_500_u64, phase in 0..4_500_u64, wobble in 0..5_u64) {
         const EVENTS: u64 = 60;
@@ -124,7 +125,7 @@ async fn clients_of_one_topic_come_at_different_times() {
     for _ in 0..200 {
         hints.insert(hint(&endpoint, "/?topic=t").await);
     }
-    // Soon after the next event, within a quarter of its interval.
+    // Soon after the next event is expected, within a quarter of its interval.
     assert!(hints.iter().all(|hint| (2_990..=3_760).contains(hint)), "{hints:?}");
     assert!(hints.len() > 100 && hints.last().unwrap() - hints.first().unwrap() > 600, "{hints:?}");
 }
@@ -143,7 +144,7 @@ async fn a_silent_topic_is_looked_at_ever_more_seldom() {
     for target in ["/?topic=t", "/?topic=nothing", "/?topic=t&topic=nothing"] {
         assert!((3_750..=5_000).contains(&hint(&endpoint, target).await), "{target}");
     }
-    // The quick one of two counts.
+    // The faster topic of two decides.
     for _ in 0..9 {
         hub.publish_now(topic("quick"), "x").unwrap();
         pass(millis(500)).await;

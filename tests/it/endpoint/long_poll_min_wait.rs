@@ -1,4 +1,4 @@
-//! Long polls of a busy topic cost no more requests than polling at an interval.
+//! Long polls of a busy topic: at most one request an interval.
 
 use std::time::Duration;
 
@@ -10,14 +10,14 @@ use tokio::time::Instant;
 use super::world::{App, To, get, header, pass, request, text};
 
 const INTERVAL: Duration = Duration::from_secs(1);
-/// The jitter, a tick of the wheel and one of tokio's.
+/// Jitter, one tick of the timer wheel and one of tokio's timer.
 const SLACK: Duration = Duration::from_millis(110);
 
 fn endpoint(app: &App) -> Endpoint {
     app.builder().long_poll_min_wait(INTERVAL).build()
 }
 
-/// Everything that a reply has after its cursor, and how long it took.
+/// Polls. Returns the text of the reply and the time until it came.
 async fn answer(endpoint: &Endpoint, target: &str) -> (String, Duration) {
     let begin = Instant::now();
     let response = get(target).to(endpoint).await;
@@ -25,7 +25,7 @@ async fn answer(endpoint: &Endpoint, target: &str) -> (String, Duration) {
     (text(response).await, begin.elapsed())
 }
 
-/// The cursor of a reply, and the numbers that its events are.
+/// Returns the cursor of a reply and the numbers that its events have as data.
 fn read(reply: &str) -> (String, Vec<u64>) {
     let reply: serde_json::Value = serde_json::from_str(reply).unwrap();
     let events = reply["events"].as_array().unwrap().iter();
@@ -52,7 +52,7 @@ async fn a_busy_topic_is_answered_once_an_interval_with_everything() {
         assert_eq!(events, (next..next + events.len() as u64).collect::<Vec<_>>());
         next += events.len() as u64;
     }
-    // All but what is published at the last instant.
+    // All events except those of the last instant.
     assert!(u128::from(next) + 2 >= begin.elapsed().as_millis() / 20, "{next} in {:?}", begin.elapsed());
     assert_eq!((endpoint.session_count(), app.hub.stats().subscriptions), (0, 0));
     publishing.abort();
@@ -86,7 +86,7 @@ async fn what_is_urgent_is_not_kept_back() {
     let (reply, took) = answer(&endpoint, "/?wait=25&cursor=1.1").await;
     assert!(reply.contains(r#""gap":{"reason":"epoch""#) && took.is_zero(), "{took:?}: {reply}");
 
-    // The end, with what was before it.
+    // The end of the source, with the event before it.
     let (app, begin) = (App::new(), Instant::now());
     let target = format!("/?wait=25&cursor={}", app.hub.cursor());
     let poll = tokio::spawn(self::endpoint(&app).handle(get(&target).body(String::new()).unwrap()));
@@ -128,14 +128,14 @@ async fn nothing_is_kept_back_beyond_the_hold_nor_what_is_no_long_poll() {
         assert_eq!(read(&reply).1, [1], "{target}");
         assert!(took <= Duration::from_millis(longest), "{target}: {took:?}");
     }
-    // Who has it all is told so at the end of its hold, or gets what is new.
+    // A client that has every event gets 304 at the end of its hold; one that has not gets the events.
     let begin = Instant::now();
     let response = get("/?wait=10").header("if-none-match", format!("\"{last}\"")).to(&endpoint).await;
     assert_eq!(response.status(), StatusCode::NOT_MODIFIED);
     assert!(begin.elapsed() >= Duration::from_secs(9));
     let response = get("/?wait=10").header("if-none-match", format!("\"{cursor}\"")).to(&endpoint).await;
     assert_eq!((response.status(), header(&response, "etag")), (StatusCode::OK, &*format!("\"{last}\"")));
-    // A HEAD is not held, nor is a subscription made for it.
+    // A HEAD is not held, and no subscription is made for it.
     let (begin, subscribes) = (Instant::now(), app.subscribes());
     assert_eq!(text(request("HEAD", "/?wait=10").to(&endpoint).await).await, "");
     assert_eq!((begin.elapsed(), app.subscribes()), (Duration::ZERO, subscribes));
@@ -144,8 +144,9 @@ async fn nothing_is_kept_back_beyond_the_hold_nor_what_is_no_long_poll() {
 proptest! {
     #![proptest_config(crate::support::cases(32))]
 
-    /// Whatever the interval and the pace of the topic: nothing is lost or repeated, no reply is early, and none but
-    /// what the pace and the interval ask for.
+    /// For any interval and pace of the topic, no event is lost or repeated, no reply comes early, and there are no
+    /// more
+    /// replies than the pace and the interval require.
     #[test]
     fn nothing_is_lost_whatever_the_pace(
         interval in 0..3_000_u64,
@@ -179,7 +180,7 @@ proptest! {
     }
 }
 
-/// A hub whose history is short loses nothing to it that a poll could have taken.
+/// A poll reads the events while it waits, so that a short history loses none of them.
 #[tokio::test(start_paused = true)]
 async fn what_comes_meanwhile_is_taken_before_history_lets_go_of_it() {
     let app = App::with(LocalHub::builder().retain(Retention::count(5)).build());

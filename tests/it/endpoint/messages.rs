@@ -1,4 +1,4 @@
-//! Messages of clients: of listen-only endpoints, rejected ones, and answers to their senders.
+//! Messages of clients: on listen-only endpoints, rejected ones, and answers to their senders.
 
 use http::StatusCode;
 use tidings::{
@@ -13,7 +13,7 @@ use super::world::{App, To, header, request, text};
 
 const OBJECTS: &str = "Sec-WebSocket-Protocol: tidings.v1\r\n";
 
-/// An application that answers what it is sent: `name:text` with an event, the rest with nothing.
+/// A publisher that answers a message `name:text` with an event, and others with nothing.
 #[derive(Clone)]
 struct Echo(LocalHub);
 
@@ -69,7 +69,7 @@ async fn listen_only_websocket_ignores_and_counts_heartbeats_of_client_libraries
         for heartbeat in [&b"ping"[..], br#"{"type":"ping"}"#, br#"{"event":"heartbeat"}"#] {
             client.send(frame(1, heartbeat)).await;
         }
-        // Read after what came before it.
+        // The server reads the ping after all messages that were sent before it.
         client.send(frame(9, b"?")).await;
         assert_eq!(client.frame().await, Frame(0x8a, b"?".to_vec()));
         assert_eq!((endpoint.stats().ignored_messages, endpoint.session_count()), (3, 1));
@@ -170,13 +170,13 @@ async fn answer_to_a_post_is_its_body() {
     }
 }
 
-/// An application that answers a message when it is let.
+/// A publisher that answers a message when the test notifies it.
 #[derive(Clone)]
 struct Slow {
     hub: LocalHub,
     begun: std::sync::Arc<tokio::sync::Notify>,
     goes_on: std::sync::Arc<tokio::sync::Notify>,
-    /// Whether it rejects the message in place of an answer.
+    /// Rejects the message instead of answering it.
     rejects: bool,
 }
 
@@ -207,7 +207,7 @@ async fn answer_or_rejection_of_a_revoked_session_is_dropped() {
         client.send(frame(1, b"hello")).await;
         slow.begun.notified().await;
         let session = endpoint.sessions()[0].session.id();
-        // In one turn of the task that has the socket, or in two.
+        // Within one poll of the WebSocket's task, or within two.
         if !revoked_first {
             slow.goes_on.notify_one();
         }
@@ -227,7 +227,7 @@ async fn answer_or_rejection_of_a_revoked_session_is_dropped() {
     }
 }
 
-/// An application that revokes the session of each message, and then answers it or rejects it.
+/// A publisher that revokes the session of each message, and then answers or rejects the message.
 #[derive(Clone)]
 struct Revoking {
     hub: LocalHub,

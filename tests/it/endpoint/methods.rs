@@ -134,7 +134,7 @@ async fn post_with_an_encoded_body_gets_415_and_no_message() {
     assert_eq!(request("GET", "/events").header("content-encoding", "gzip").to(&endpoint).await.status(), 200);
 }
 
-/// A body of so many bytes, one at a time, that then says no more; or breaks off.
+/// A body of `bytes` bytes, one a frame, that then stays pending, or fails if `breaks` is set.
 struct Slow {
     bytes: usize,
     breaks: bool,
@@ -169,7 +169,7 @@ async fn a_body_has_a_limit_and_a_deadline() {
         let response = endpoint.handle(request("POST", "/events").body(Slow { bytes, breaks }).unwrap()).await;
         assert_eq!((response.status(), begin.elapsed().as_secs()), (expected, after));
     }
-    // What it says of itself is enough.
+    // A `Content-Length` above the limit suffices.
     let liar = request("POST", "/events").header("content-length", "11").body(Slow { bytes: 0, breaks: false });
     assert_eq!(endpoint.handle(liar.unwrap()).await.status(), StatusCode::PAYLOAD_TOO_LARGE);
     assert_eq!(app.messages(), []);

@@ -1,4 +1,4 @@
-//! The mount, as its clients see it: most of it by calling the endpoint, what only a server shows over loopback.
+//! The endpoint as its clients see it: most tests call it directly, those that need a server use loopback.
 
 mod cursorless;
 mod drain;

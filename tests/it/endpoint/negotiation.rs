@@ -49,7 +49,7 @@ async fn what_the_request_says_chooses_the_transport() {
         ("/events", &[("accept", "application/jsonl")], Ok(Chunked)),
         ("/events", &[("accept", "Application/NDJSON; charset=utf-8")], Ok(Chunked)),
         ("/events", &[("accept", "application/json-seq")], Ok(ShortPoll)),
-        // The greatest weight (RFC 9110 §12.5.1); of equal ones SSE, then the chunked stream, then a poll.
+        // The highest weight (RFC 9110 §12.5.1); of equal weights SSE, then the chunked stream, then a poll.
         ("/events", &[("accept", "text/event-stream;q=0.5, application/x-ndjson")], Ok(Chunked)),
         ("/events", &[("accept", "text/event-stream;q=0.5, application/x-ndjson;q=0.501")], Ok(Chunked)),
         ("/events", &[("accept", "text/event-stream;q=0.5"), ("accept", "application/x-ndjson;q=0.4")], Ok(Sse)),
@@ -60,13 +60,13 @@ async fn what_the_request_says_chooses_the_transport() {
         ("/events", &[("accept", "text/event-stream, text/html, application/json")], Ok(Sse)),
         ("/events", &[("accept", "application/json;q=0.5, application/jsonl;q=0.4")], Ok(ShortPoll)),
         ("/events", &[("accept", "application/json, text/event-stream;q=0.9"), ("prefer", "wait=5")], Ok(LongPoll)),
-        // A range with a wildcard is for JSON too, unless JSON has its own weight.
+        // A range with a wildcard includes JSON, unless JSON has its own weight.
         ("/events", &[("accept", "*/*, text/event-stream;q=0.9")], Ok(ShortPoll)),
         ("/events", &[("accept", "*/*;q=0.8, text/event-stream;q=0.9")], Ok(Sse)),
         ("/events", &[("accept", "application/*, text/event-stream;q=0.9")], Ok(ShortPoll)),
         ("/events", &[("accept", "text/*, text/event-stream;q=0.9")], Ok(Sse)),
         ("/events", &[("accept", "application/json;q=0.1, */*, text/event-stream;q=0.2")], Ok(Sse)),
-        // No stream is chosen by a wildcard, unless JSON is not acceptable.
+        // A wildcard chooses no stream, unless JSON is not acceptable.
         ("/events", &[("accept", "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8")], Ok(ShortPoll)),
         ("/events", &[("accept", "application/json, text/plain, */*")], Ok(ShortPoll)),
         ("/events", &[("accept", "application/json;q=0, */*")], Ok(Sse)),
@@ -74,7 +74,7 @@ async fn what_the_request_says_chooses_the_transport() {
         ("/events", &[("accept", "text/*;q=0.1")], Ok(Sse)),
         ("/events", &[("accept", "*/*;q=0")], Ok(ShortPoll)),
         ("/events", &[("accept", "application/json;q=0")], Ok(ShortPoll)),
-        // A weight that is none counts as 1; more than three digits are cut.
+        // An invalid weight counts as 1. Digits after the third are ignored.
         ("/events", &[("accept", "text/event-stream;q=, application/x-ndjson;q=0.9")], Ok(Sse)),
         ("/events", &[("accept", "text/event-stream;q=x, application/x-ndjson;q=0.9")], Ok(Sse)),
         ("/events", &[("accept", "text/event-stream;q=-0.1, application/x-ndjson;q=0.9")], Ok(Sse)),
@@ -123,7 +123,7 @@ async fn what_the_request_says_chooses_the_transport() {
         ("/events?topic=", &[], bad),
         ("/events?topic=a//b", &[], bad),
         ("/events?topic=a*", &[], bad),
-        // A pattern is the application's to name: who checks each topic that a client names has checked all.
+        // Only the application names patterns: a publisher that checks each topic of the request has checked all.
         ("/events?topic=a/*", &[], bad),
         ("/events?topic=a/%2A%2A", &[], bad),
         ("/events?topic=b&topic=**", &[], bad),
@@ -158,7 +158,7 @@ async fn a_narrowed_endpoint_refuses_what_is_demanded_and_passes_over_what_is_pr
     }
 }
 
-/// A client may know only the name that it asks for.
+/// A client may know only the media type that it requests.
 #[tokio::test]
 async fn chunked_stream_has_the_content_type_that_accept_names() {
     let endpoint = App::new().endpoint();
@@ -245,7 +245,7 @@ async fn the_cursor_comes_from_the_first_of_four_places() {
     }
 }
 
-/// Names that polyfills of `EventSource` and Mercure clients give it in the query.
+/// Names of the cursor parameter that polyfills of `EventSource` and Mercure clients send in the query.
 const LAST_EVENT_ID: [&str; 6] =
     ["lastEventId", "lastEventID", "last_event_id", "Last-Event-ID", "last-event-id", "Last%2DEvent%2DID"];
 
@@ -285,7 +285,7 @@ async fn last_event_id_in_the_query_is_read_as_a_cursor_is() {
         let posted = request("POST", &target).with("hi", &endpoint).await;
         assert_eq!(posted.status(), StatusCode::NO_CONTENT, "{target}");
     }
-    // All other names are the application's.
+    // All other names are left to the application.
     for name in ["lastEvent", "last.event.id", "xlastEventId", "lastEventIds", "last__event__id"] {
         get(&format!("/events?{name}=a.1")).to(&endpoint).await;
         assert_eq!(app.last().1, Start::Now, "{name}");
@@ -315,7 +315,7 @@ async fn entity_tag_that_a_proxy_changed_is_still_the_cursor() {
         (&["\"a.3\"", "\"a.4\""], after("a.3")),
         (&["a.3"], after("a.3")),
         (&["a.3-gzip"], after("a.3")),
-        // A cursor inside a tag is none.
+        // A cursor within a longer tag is not a cursor.
         (&["\"x, a.3\""], Start::Unreadable),
         (&["\"-a.3\""], Start::Unreadable),
         (&["\"a.3x\""], Start::Unreadable),

@@ -18,7 +18,7 @@ async fn a_short_poll_is_answered_at_once_and_goes_on_from_its_cursor() {
     assert_eq!(header(&response, "etag"), format!("\"{cursor}\""));
     let body = format!(r#"{{"cursor":"{cursor}","events":[{{"id":"{cursor}","topic":"news","data":"one"}}]}}"#);
     assert_eq!(text(response).await, body);
-    // The same request has the same answer.
+    // The same request gets the same reply.
     assert_eq!(text(get("/events").header("if-none-match", &tag).to(&endpoint).await).await, body);
 }
 
@@ -34,7 +34,7 @@ async fn only_who_asks_for_it_is_told_that_nothing_changed() {
         ("/events", format!("\"other\", \"{cursor}--gzip\""), StatusCode::NOT_MODIFIED),
         ("/events", "\"other\"".to_owned(), StatusCode::OK),
         ("/events", "*".to_owned(), StatusCode::OK),
-        // It asks from further back, where there is something.
+        // This cursor is further back, so there are events.
         ("/events?cursor=0.0", format!("\"{cursor}\""), StatusCode::OK),
     ] {
         let response = get(target).header("if-none-match", &tag).to(&endpoint).await;
@@ -62,7 +62,7 @@ async fn a_long_poll_is_answered_by_the_first_event() {
     assert_eq!((endpoint.session_count(), app.hub.stats().subscriptions), (0, 0));
 }
 
-/// How long a poll of a quiet topic is held, in milliseconds.
+/// Returns the time for which a poll of a quiet topic is held, in milliseconds.
 async fn held(endpoint: &Endpoint, cursor: Cursor, target: &str, prefer: &str) -> (u64, String) {
     let begin = tokio::time::Instant::now();
     let request = get(target).header("prefer", prefer).header("last-event-id", cursor.to_string());

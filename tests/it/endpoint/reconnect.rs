@@ -1,4 +1,4 @@
-//! Clients that are cut before their first event and come back.
+//! Clients that lose their connection before the first event, and resume.
 
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ use crate::transport::sse::{SseEvent, SseReader};
 const VERSIONS: [Version; 2] = [Version::HTTP_11, Version::HTTP_2];
 const RETRY: Duration = Duration::from_millis(1500);
 
-/// The part of an `EventSource` that outlives its connections.
+/// State of an `EventSource` that is kept between connections.
 #[derive(Default)]
 struct Source {
     id: String,
@@ -30,7 +30,7 @@ impl Source {
         Self { id: id.to_owned(), ..Self::default() }
     }
 
-    /// Connects, reads up to so many pieces, and is cut. Returns the id that this connection gave it.
+    /// Connects, reads up to `pieces` pieces and disconnects. Returns the event id that this connection set.
     async fn visit(&mut self, endpoint: &Endpoint, query: &str, version: Version, pieces: usize) -> String {
         let request = get(&format!("/?transport=sse{query}")).version(version);
         let request = match &*self.id {
@@ -53,7 +53,7 @@ impl Source {
         reader.last_event_id
     }
 
-    /// Reasons of the gaps and texts of the events that a page sees, the crate's own named events left out.
+    /// Reasons of gaps and texts of events as a page gets them, without the crate's own named events.
     fn seen(&self) -> Vec<String> {
         let seen = self.events.iter().filter_map(|event| match &*event.name {
             "tidings.gap" => Some(parse(&event.data)["gap"]["reason"].as_str().unwrap().to_owned()),
@@ -68,7 +68,7 @@ fn parse(text: &str) -> Value {
     serde_json::from_str(text).unwrap()
 }
 
-/// The payload, which is in an event object where that was asked for.
+/// Returns the payload, which is in an event object if the object format was requested.
 fn parse_data(data: &str) -> String {
     let object = serde_json::from_str::<Value>(data).ok();
     object.and_then(|object| Some(object["data"].as_str()?.to_owned())).unwrap_or_else(|| data.to_owned())
@@ -101,7 +101,7 @@ async fn sse_hello_has_the_id_that_the_client_came_with_so_that_no_gap_is_lost()
         (&cursors[0], &cursors[0], &["evicted", "3", "4"]),
         ("1.1", "1.1", &["epoch", "3", "4"]),
         (&format!("{epoch}.99"), &format!("{epoch}.99"), &["invalid"]),
-        // Nowhere: some clients forget their id at a block that has none, and then nobody would tell them.
+        // `0.0`: some clients forget their id at a block without one, and would then get no gap.
         ("nonsense", "0.0", &["epoch", "3", "4"]),
     ] {
         for (version, query) in VERSIONS.into_iter().flat_map(|version| ["", "&format=object"].map(|it| (version, it)))
@@ -115,7 +115,8 @@ async fn sse_hello_has_the_id_that_the_client_came_with_so_that_no_gap_is_lost()
     }
 }
 
-/// The hello of NDJSON and of `tidings.v1` too: a client that takes its cursor from there must not forget its own.
+/// The hello of NDJSON and of `tidings.v1` repeats the cursor too: a client that takes its cursor from it keeps its
+/// own.
 #[tokio::test]
 async fn hello_object_has_the_cursor_that_the_client_came_with() {
     let app = App::with(LocalHub::builder().retain(Retention::count(2)).build());
@@ -158,7 +159,7 @@ async fn sse_client_without_events_is_told_when_to_come_back_before_a_drain_ends
     }
 }
 
-/// Polls, and returns the reply and how long it took.
+/// Polls. Returns the reply and the time until it came.
 async fn poll(endpoint: &Endpoint, target: &str, prefer: &str) -> (Value, Duration) {
     let begin = Instant::now();
     let response = get(target).header("prefer", prefer).to(endpoint).await;
@@ -181,7 +182,7 @@ async fn long_poll_without_a_cursor_is_answered_soon_with_one() {
         let (reply, took) = poll(&endpoint, target, prefer).await;
         assert_eq!(reply, json!({ "cursor": app.hub.cursor().to_string(), "events": [] }), "{target}");
         assert!((Duration::from_secs(1)..Duration::from_millis(1_020)).contains(&took), "{target} {prefer}: {took:?}");
-        // The next one is held. It is cut, and comes back.
+        // The next poll is held. Its connection is cut, and the client polls again.
         let target = format!("/?wait=20&cursor={}", reply["cursor"].as_str().unwrap());
         let held = tokio::spawn(endpoint.handle(get(&target).body(String::new()).unwrap()));
         pass(Duration::from_secs(1)).await;
@@ -221,7 +222,7 @@ async fn long_poll_of_a_source_without_cursors_is_held() {
     let endpoint = Endpoint::new(|_: SubscribeRequest| async { Ok(from_stream(Topic::new("news").unwrap(), Silence)) });
     let begin = Instant::now();
     let response = get("/?wait=5").to(&endpoint).await;
-    // The source has not ended, so the rest would be lost.
+    // The source has not ended, so its other events would be lost.
     assert_eq!(response.status(), StatusCode::BAD_REQUEST);
     let took = begin.elapsed();
     assert!((Duration::from_millis(4_500)..Duration::from_millis(5_010)).contains(&took), "{took:?}");

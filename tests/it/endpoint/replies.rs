@@ -1,4 +1,4 @@
-//! Replies are put together once and shared: by nobody who is not to have the same.
+//! Shared replies: a reply is assembled once for each position, and only requests with equal replies share it.
 
 use http::StatusCode;
 use proptest::prelude::*;
@@ -17,7 +17,7 @@ fn endpoint(hub: &LocalHub) -> Endpoint {
 }
 
 proptest! {
-    /// Every event is as long as every other, and so are the topics' names: only what a reply holds tells it apart.
+    /// All events and all topic names have one length, so that only the content tells replies apart.
     #[test]
     fn whoever_shares_a_reply_would_get_the_same_alone(
         topics in prop::collection::vec(0..TOPICS.len(), 1..30),

@@ -16,7 +16,8 @@ async fn open(endpoint: &Endpoint, target: &str) -> Body {
     response.into_body()
 }
 
-/// The pieces up to the end, with when each came in milliseconds, and how it ended.
+/// Reads to the end. Returns the pieces with the time of each in milliseconds, the error if any, and the time of the
+/// end.
 async fn rest(body: &mut Body) -> (Vec<(String, u128)>, Option<BodyError>, u128) {
     let (begin, mut pieces) = (Instant::now(), Vec::new());
     loop {
@@ -73,7 +74,7 @@ async fn without_the_hello_a_stream_begins_with_a_comment_and_the_first_event_sa
     assert!(piece(&mut objects).await.unwrap().unwrap().contains("event: tidings.hello\n"));
 }
 
-/// An endpoint of a source that ends as told.
+/// Returns an endpoint of a source that ends with this reason.
 fn ending(end: SubscriptionEnd) -> Endpoint {
     struct Source(Option<Event>, SubscriptionEnd);
 
@@ -104,7 +105,7 @@ async fn who_fell_behind_is_to_come_back_and_who_has_all_is_not() {
             let (pieces, error, after) = rest(&mut body).await;
             assert_eq!(error, expected, "{end:?}");
             assert!(pieces.last().unwrap().0.contains("last"));
-            // The last bytes have to be on their way before the error is.
+            // The last bytes must be on their way before the error.
             assert!(error.is_none() || (100..120).contains(&after), "{after} ms");
             assert!(piece(&mut body).await.is_none(), "an end is an end");
             drop(body);
@@ -160,7 +161,7 @@ async fn a_body_that_was_read_to_its_end_keeps_its_session_and_one_that_was_not_
         let target = format!("/?transport={transport}");
         let (mut read, mut unread) = (open(&endpoint, &target).await, open(&endpoint, &target).await);
         piece(&mut unread).await.unwrap().unwrap();
-        // One task reads all: another would be waited for anew.
+        // One task reads all pieces; another task would have to register again.
         let reader = tokio::spawn(async move {
             piece(&mut read).await.unwrap().unwrap();
             for event in EVENTS {

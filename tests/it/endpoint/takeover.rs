@@ -1,4 +1,4 @@
-//! The endpoint's driver ends with its runtime, by an abort or by a panic; the sessions of another runtime start the next.
+//! A driver that ends with its runtime, by an abort or by a panic: sessions of another runtime start the next one.
 
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -18,12 +18,12 @@ use super::world::{App, To, get, pass, piece, text};
 
 const MINUTE: Duration = Duration::from_secs(60);
 
-/// A runtime of one thread, with virtual time.
+/// Returns a single-threaded runtime with virtual time.
 fn runtime() -> Runtime {
     Builder::new_current_thread().enable_time().start_paused(true).build().unwrap()
 }
 
-/// Begins a stream that has sent its hello.
+/// Opens a stream and reads its hello.
 async fn stream(endpoint: &Endpoint, target: &str) -> Body {
     let mut body = get(target).to(endpoint).await.into_body();
     piece(&mut body).await.unwrap().unwrap();
@@ -84,7 +84,7 @@ fn alarms_that_became_due_without_a_running_driver_fire_when_its_runtime_is_drop
     first.block_on(async { drop(get("/events").to(&endpoint).await) });
     second.block_on(async {
         let mut body = stream(&endpoint, "/?transport=sse").await;
-        // The first runtime is kept and not run, so nothing is woken.
+        // The first runtime is kept and does not run, so it wakes nothing.
         assert!(tokio::time::timeout(MINUTE, piece(&mut body)).await.is_err());
         first.shutdown_background();
         let at = tokio::time::Instant::now();
@@ -216,11 +216,11 @@ fn driver_that_is_moved_from_a_runtime_that_ended_goes_on_in_another() {
     });
 }
 
-/// Tokio's timer, whose sleeps panic while `panics` is set.
+/// Tokio's timer, with sleeps that panic while `panics` is set.
 #[derive(Clone, Default)]
 struct Faulty {
     panics: Arc<AtomicBool>,
-    /// How often a sleep was made.
+    /// Number of sleeps that were created.
     made: Arc<AtomicUsize>,
 }
 
@@ -263,7 +263,7 @@ async fn driver_whose_timer_panics_is_not_started_again_and_again() {
     timer.panics.store(true, Ordering::Relaxed);
     assert!(tokio::time::timeout(MINUTE, piece(&mut body)).await.is_err());
     assert!(timer.made.load(Ordering::Relaxed) < 20, "{:?}", timer.made);
-    // The next request gets the reason, and starts a driver all the same.
+    // The next request is answered with the reason, and starts a driver nevertheless.
     let told = get("/events").to(&endpoint).await;
     assert_eq!(told.status(), StatusCode::INTERNAL_SERVER_ERROR);
     assert!(text(told).await.contains("timer panics"));
@@ -283,7 +283,7 @@ fn request_in_a_runtime_without_time_is_told_what_is_missing() {
             assert!(text(response).await.contains("enable_time"));
         }
     });
-    // One with time is served, and its driver serves the other.
+    // A request in a runtime with time is served, and its driver serves the other one.
     let timed = runtime();
     let mut body = timed.block_on(stream(&endpoint, "/?transport=sse"));
     untimed.block_on(async { assert_eq!(get("/events").to(&endpoint).await.status(), StatusCode::OK) });

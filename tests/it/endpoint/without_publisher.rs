@@ -1,4 +1,4 @@
-//! An endpoint whose requests all come by `respond`.
+//! An endpoint without a publisher, which serves requests by `respond` only.
 
 use std::sync::{Arc, Mutex};
 
@@ -61,7 +61,7 @@ async fn new_client_of_respond_gets_each_topic_from_its_own_start() {
     let hello = piece(&mut body).await.unwrap().unwrap();
     let cursor = hello.lines().find_map(|line| line.strip_prefix("id: ")).unwrap();
     assert!(piece(&mut body).await.unwrap().unwrap().contains("data: chat"));
-    // Cut before its first event, the client resumes both topics at the hello's cursor: the chat is not lost.
+    // The client loses its connection before its first event, and resumes both topics at the hello's cursor.
     let request = get(&format!("/?transport=sse&cursor={cursor}")).body(Full::<Bytes>::default()).unwrap();
     let resumed = room().start(Start::After(cursor.parse().unwrap()));
     let mut body = endpoint.respond(request, hub.subscribe(resumed).unwrap()).await.into_body();

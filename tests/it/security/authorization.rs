@@ -1,4 +1,4 @@
-//! Row 5: who may see what is asked before anything else, every time, and a cursor is no key.
+//! Row 5: authorization comes before anything else, for each request, and a cursor grants nothing.
 
 use std::sync::Arc;
 
@@ -18,10 +18,10 @@ use crate::support::Task;
 
 const TOPICS: [&str; 4] = ["a", "a/b", "b", "c"];
 
-/// Which of the topics each user may read.
+/// Topics that each user may read.
 type Acl = Vec<Vec<bool>>;
 
-/// An application that gives each user what of the named topics it may read.
+/// Returns an endpoint that gives each user the topics of the request that it may read.
 fn guarded(hub: &LocalHub, acl: &Acl) -> Endpoint {
     let (hub, acl) = (hub.clone(), Arc::new(acl.clone()));
     Endpoint::new(move |request: SubscribeRequest| {
@@ -42,7 +42,8 @@ fn guarded(hub: &LocalHub, acl: &Acl) -> Endpoint {
 proptest! {
     #![proptest_config(crate::support::cases(64))]
 
-    /// Whatever rights, cursor and transport: what is delivered is allowed, is after the cursor, and is all of that.
+    /// For any permissions, cursor and transport: clients get all events that are allowed and after the cursor, and no
+    /// others.
     #[test]
     fn row_05_what_is_delivered_is_allowed(
         acl in prop::collection::vec(prop::collection::vec(any::<bool>(), TOPICS.len()), 3),
@@ -56,7 +57,7 @@ proptest! {
             let event = tidings::Event::text(number.to_string());
             hub.publish_now(Topic::new(TOPICS[*topic]).unwrap(), event).unwrap().cursor().unwrap()
         }).collect();
-        // Anybody's cursor: of an event that this user may see, or of one that it may not.
+        // A cursor of any event: one that this user may read, or one that it may not.
         let cursor = cursors[at % cursors.len()];
         let allowed: Vec<_> = published.iter().enumerate().filter(|(number, topic)| {
             acl[user][**topic] && asked.contains(&TOPICS[**topic]) && *number > at % cursors.len()
@@ -97,7 +98,7 @@ proptest! {
     }
 }
 
-/// The event objects of a stream.
+/// Returns the event objects of a stream.
 fn objects(transport: &str, wire: &str) -> Vec<Value> {
     let lines: Vec<String> = if transport == "sse" {
         let mut reader = SseReader::default();
@@ -137,7 +138,7 @@ async fn row_05_a_stolen_cursor_gives_nothing_on_a_websocket_either() {
             let object: Value = serde_json::from_slice(&client.frame().await.1).unwrap();
             assert_eq!(object["data"], *text, "{target} of {user}");
         }
-        // What is published now is the next thing.
+        // The next frame is the first allowed event that is published now.
         publish(if user == 0 { "b" } else { "a" }, "not for them");
         publish(if user == 0 { "a/b" } else { "c" }, "nor asked for");
         publish(if user == 0 { "a" } else { "b" }, "the end");
@@ -191,15 +192,15 @@ async fn row_05_every_attach_every_poll_and_every_message_is_asked_for() {
         assert!(app.subscribes() > number, "{transport}");
     }
     assert_eq!(app.subscribes(), 8);
-    // A right that is taken away between two polls of one client is gone with the second.
+    // A permission that is withdrawn between two polls of a client is gone with the second.
     let (one, two) = (get(&format!("/events?cursor={cursor}")), get(&format!("/forbidden?cursor={cursor}")));
     assert_eq!((one.to(&endpoint).await.status().as_u16(), two.to(&endpoint).await.status().as_u16()), (200, 403));
     let message = crate::endpoint::world::request("POST", &format!("/forbidden?cursor={cursor}"));
     assert_eq!(message.with("hi", &endpoint).await.status(), 403);
 }
 
-/// The publisher is asked before the cursor is looked at: a subscriber that it does not give is never polled, and none
-/// is made for a request that it refuses.
+/// The publisher runs before the cursor is used: no subscriber is made or polled for a request that the publisher
+/// rejects.
 #[tokio::test]
 async fn row_05_a_cursor_is_not_used_before_its_bearer_is_let_in() {
     struct Refuses;
@@ -208,7 +209,7 @@ async fn row_05_a_cursor_is_not_used_before_its_bearer_is_let_in() {
         type Subscriber = BoxSubscriber;
 
         async fn subscribe(&self, request: SubscribeRequest) -> Result<tidings::Accepted<BoxSubscriber>, Rejection> {
-            // The cursor is a plain value here; to use it takes a hub.
+            // Here the cursor is a plain value. Only a hub can use it.
             assert!(matches!(request.start(), tidings::Start::After(_)));
             Err(Rejection::Forbidden)
         }
@@ -218,7 +219,7 @@ async fn row_05_a_cursor_is_not_used_before_its_bearer_is_let_in() {
     assert_eq!((response.status().as_u16(), text(response).await), (403, r#"{"error":"forbidden"}"#.to_owned()));
 }
 
-/// The texts that a subscriber has ready.
+/// Returns the texts that a subscriber has ready.
 pub(super) fn texts(subscriber: &mut impl Subscriber) -> Vec<String> {
     let task = Task::new();
     let mut texts = Vec::new();

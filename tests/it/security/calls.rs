@@ -15,8 +15,9 @@ use tokio::sync::Semaphore;
 use crate::endpoint::sessions::guest::{Guest, settle};
 use crate::endpoint::world::{To, get, pass, request};
 
-/// An application whose calls wait until they are released. `?key=` is the limit key; `/now` and the message `now` wait
-/// for nothing.
+/// A publisher with calls that wait until the test releases them. `?key=` is the limit key; `/now` and the message
+/// `now`
+/// return at once.
 #[derive(Clone)]
 struct Slow(Arc<Inner>);
 
@@ -39,7 +40,7 @@ impl Slow {
         Endpoint::builder(self.clone())
     }
 
-    /// Calls that run now, that ran at once at most, and that are done.
+    /// Returns the numbers of calls that are running, that were running at once at most, and that have finished.
     fn counts(&self) -> [usize; 3] {
         [&self.0.running, &self.0.most, &self.0.done].map(|count| count.load(Ordering::Relaxed))
     }
@@ -50,7 +51,7 @@ impl Slow {
     }
 
     async fn work(&self) {
-        /// Counts a call down, whether it is finished or dropped.
+        /// Counts a call down, whether it finishes or is dropped.
         struct Running<'a>(&'a AtomicUsize);
 
         impl Drop for Running<'_> {
@@ -124,7 +125,7 @@ async fn websocket_message_that_waits_stops_its_connection_from_being_read() {
     let mut first = Guest::connect(&endpoint, "/now", 1 << 10).await;
     first.send(1, b"work").await;
     let mut second = Guest::connect(&endpoint, "/now", 256).await;
-    // One message waits for a place and one for the first of them. The pipe is full some time after that.
+    // One message waits for a permit and one for the message before it. Then the pipe fills up.
     let sent = tokio::time::timeout(Duration::from_secs(1), async {
         for _ in 0..10_000 {
             second.send(1, &[b'x'; 100]).await;
@@ -177,14 +178,14 @@ async fn websocket_message_that_waits_does_not_hold_up_a_close_or_a_drain() {
         pass(Duration::from_secs(4)).await;
         assert_eq!(endpoint.session_count(), 0);
         assert_eq!(app.counts()[0], 0);
-        // No place was lost with those that gave up.
+        // Cancelled calls have released their permits.
         assert_eq!(post(&endpoint, "").await, 204);
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn subscribe_of_a_key_above_its_share_is_busy_and_others_are_served() {
-    // By default a quarter of 8.
+    // Default: a quarter of 8.
     for (builder, share) in [
         (Slow::new().builder().max_concurrent_calls(8), 2),
         (Slow::new().builder().max_concurrent_calls(8).max_concurrent_calls_per_key(5), 5),
@@ -198,7 +199,7 @@ async fn subscribe_of_a_key_above_its_share_is_busy_and_others_are_served() {
         }
         settle().await;
         for transport in Transport::ALL {
-            // A full share is full for every call, and no other's is.
+            // A full share is full for every call with that key, and for no other key.
             for (query, is_busy) in [("?key=a", true), ("?key=b", false), ("", false)] {
                 let mut client = Guest::come(&endpoint, transport, &format!("/now{query}")).await;
                 if !is_busy {
@@ -239,7 +240,7 @@ async fn messages_of_a_key_above_its_share_wait_or_are_busy_and_others_are_serve
     let mut other = Guest::connect(&endpoint, "/now?key=b", 1 << 10).await;
     other.send(1, b"work").await;
     assert_eq!(app.counts(), [3, 3, 0]);
-    // One that gives up leaves its place in the queue to the next.
+    // A cancelled message leaves its place in the queue to the next one.
     clients.remove(2).go().await;
     pass(Duration::from_secs(6)).await;
     app.release(4).await;

@@ -1,4 +1,4 @@
-//! Rows 18 and 20: what a client sends stands in no header of an answer, and in no line of a log.
+//! Rows 18 and 20: no header of a response and no line of a log contains text of a client.
 
 use http::HeaderValue;
 use proptest::prelude::*;
@@ -9,7 +9,7 @@ use crate::endpoint::wire::raw::Raw;
 use crate::endpoint::wire::serve_http1;
 use crate::endpoint::world::{App, To, request};
 
-/// Mark of a client's text, in upper and lower case that headers keep and no text of the crate has.
+/// Marks text of the client, in upper and lower case, which headers keep and no text of the crate contains.
 const MARK: &str = "qZx7";
 
 /// Names of headers that an endpoint reads, and others.
@@ -57,7 +57,7 @@ fn any_text() -> impl Strategy<Value = String> {
 }
 
 proptest! {
-    /// Whatever stands in the target, in headers and in the body: the head of the answer has none of it.
+    /// For any target, headers and body: the head of the response contains none of their text.
     #[test]
     fn row_18_no_header_has_a_clients_text(
         method in prop::sample::select(vec!["GET", "HEAD", "POST", "OPTIONS", "PUT"]),
@@ -84,7 +84,7 @@ proptest! {
         }
     }
 
-    /// A text in a log by `{:?}` has one line and no escape, whatever its source.
+    /// A text in a log by `{:?}` is one line without escapes, for any source.
     #[test]
     fn row_20_what_is_logged_is_of_one_line(text in any_text(), other in any::<String>()) {
         let mut shown = vec![
@@ -108,7 +108,7 @@ proptest! {
     }
 }
 
-/// On the wire: what would split an answer in two does not come out of the first.
+/// Over the network: a text that would split a response in two is not in the head of the first.
 #[tokio::test]
 async fn row_18_an_answer_is_not_split() {
     let app = App::new();

@@ -1,4 +1,5 @@
-//! Row 21: no event goes out after an authorization ended, and the client learns it soon, on every transport over HTTP/1.1
+//! Row 21: no event is sent after an authorization ended, and the client learns it soon, on every transport over
+//! HTTP/1.1
 //! and HTTP/2.
 
 use std::convert::Infallible;
@@ -86,7 +87,7 @@ impl Client {
         let mut bytes = [0; 4096];
         while let Ok(read @ 1..) = stream.read(&mut bytes).await {
             self.take(&bytes[..read]);
-            // A Close frame, or the whole answer to a poll.
+            // A Close frame, or the complete reply to a poll.
             let is_told = match transport {
                 Transport::WebSocket => bytes[..read].contains(&0x88),
                 Transport::LongPoll => bytes[..read].contains(&b'}'),
@@ -97,7 +98,7 @@ impl Client {
             }
         }
         self.end();
-        // It never answers a Close.
+        // The client never answers a Close.
         std::future::pending::<()>().await;
     }
 
@@ -178,8 +179,9 @@ async fn row_21_revoked_client_is_told_within_a_second_and_gets_nothing_more() {
     }
 }
 
-/// A short poll has no time in which it is revoked: each is authorised anew, and its subscriber's events are withheld
-/// where the authorization ends before the answer.
+/// A short poll is too short to be revoked: each is authorised anew, and its events are withheld if the authorization
+/// ends
+/// before the response.
 #[tokio::test(start_paused = true)]
 async fn row_21_short_poll_whose_authorization_has_ended_is_answered_with_401() {
     use crate::endpoint::world::{To, get, text};

@@ -1,4 +1,4 @@
-//! Rows 9, 11, 12, 16 and 27: whoever reads slowly, comes often or sends much costs what is configured, and no more.
+//! Rows 9, 11, 12, 16 and 27: slow readers, frequent requests and large messages cost no more than is configured.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -16,7 +16,8 @@ use crate::endpoint::sessions::house::House;
 use crate::endpoint::world::{App, To, get, header, pass, request, text};
 use crate::support::Task;
 
-/// A reader that takes nothing has a place in a log, and no queue: the hub holds what it retains, whoever reads.
+/// A reader that takes nothing has a position in a log and no queue: the hub holds its retention for any number of
+/// readers.
 #[test]
 fn row_09_a_slow_reader_has_no_queue_and_is_told_what_it_missed() {
     const PUBLISHED: u64 = 50_000;
@@ -42,7 +43,7 @@ fn row_09_a_slow_reader_has_no_queue_and_is_told_what_it_missed() {
     }
 }
 
-/// Each poll has an end of its own, and one that its client forgot is gone with its request.
+/// Each poll has a deadline, and a poll is dropped with its request.
 #[tokio::test(start_paused = true)]
 async fn row_11_a_held_poll_has_a_deadline() {
     let app = App::new();
@@ -66,7 +67,7 @@ async fn row_11_a_held_poll_has_a_deadline() {
     assert_eq!((endpoint.session_count(), app.hub.stats().subscriptions), (0, 0));
 }
 
-/// The cap holds, and what was counted up is counted down, whatever became of it.
+/// The limit holds, and each counter is decremented however the request ends.
 #[tokio::test(start_paused = true)]
 async fn row_12_sessions_are_capped_and_no_count_leaks() {
     let app = App::new();
@@ -87,7 +88,7 @@ async fn row_12_sessions_are_capped_and_no_count_leaks() {
     }
 }
 
-/// On every transport, and however a session ends: no counter keeps what was counted up, and each place is free again.
+/// Holds on every transport and for every end of a session: no counter keeps a count, and each place is free again.
 #[tokio::test(start_paused = true)]
 async fn row_12_counters_are_0_after_the_last_close_on_every_transport() {
     for transport in Transport::ALL {
@@ -120,7 +121,7 @@ async fn row_12_counters_are_0_after_the_last_close_on_every_transport() {
             for guest in here {
                 guest.go().await;
             }
-            // Longer than a run of polls may be silent.
+            // Longer than the timeout of a session of polls.
             pass(Duration::from_secs(60)).await;
             let stats = endpoint.stats();
             assert_eq!(
@@ -136,7 +137,7 @@ async fn row_12_counters_are_0_after_the_last_close_on_every_transport() {
     }
 }
 
-/// Clients that were together are not when they come back.
+/// Clients that were disconnected together reconnect at different times.
 #[tokio::test(start_paused = true)]
 async fn row_16_when_to_come_back_differs_from_client_to_client() {
     let app = App::new();
@@ -166,7 +167,7 @@ async fn row_16_when_to_come_back_differs_from_client_to_client() {
     }
 }
 
-/// A body of newlines that counts what is asked of it.
+/// A body of newlines that counts the bytes that are read of it.
 struct Newlines {
     left: usize,
     taken: Arc<AtomicUsize>,
@@ -185,7 +186,7 @@ impl Body for Newlines {
     }
 }
 
-/// A message is one, however many lines it has; what is above its limit is not even read.
+/// A message is one, with any number of lines. Bytes above its limit are not read.
 #[tokio::test]
 async fn row_27_a_message_is_not_split_and_not_read_beyond_its_limit() {
     let app = App::new();

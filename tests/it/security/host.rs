@@ -1,4 +1,4 @@
-//! Row 2: which hosts an endpoint answers for, against DNS rebinding.
+//! Row 2: hosts for which an endpoint answers, against DNS rebinding.
 
 use super::site::Site;
 use crate::endpoint::world::App;
@@ -39,7 +39,7 @@ async fn row_02_another_host_is_misdirected_whatever_it_says_of_itself() {
         ("[]", unreadable),
         ("[localhost]", unreadable),
     ] {
-        // A page that was bound to our address by its name says that it is of the same origin.
+        // A page that is bound to this address by its own name claims the same origin.
         let before = site.app.subscribes();
         let answer = site.ask("/events", &[("host", host), ("sec-fetch-site", "same-origin")]).await;
         let named = format!(r#"{{"error":"host \"{host}\" is not served here (see allowed_hosts)"}}"#);

@@ -1,4 +1,4 @@
-//! Row 4: nothing that is published, and nothing that a client sends, makes a second event of one (WHATWG HTML §9.2).
+//! Row 4: no published text and no text of a client turns one event into two (WHATWG HTML §9.2).
 
 use proptest::prelude::*;
 use tidings::{Event, EventError, EventKind, LocalHub, Topic, TopicError};
@@ -9,7 +9,7 @@ use crate::transport::sse::{SseEvent, SseReader};
 use crate::support::any_event;
 
 proptest! {
-    /// Whatever is published, an EventSource gets one event for each, with its own name, text and cursor.
+    /// For any published events, an EventSource gets each as one event, with its name, text and cursor.
     #[test]
     fn row_04_an_event_is_read_as_one_event(
         events in prop::collection::vec(any_event(), 1..8),
@@ -45,7 +45,7 @@ proptest! {
         prop_assert_eq!(reader.retries.len(), 1, "and nobody else says when to come back");
     }
 
-    /// A name or a key is of one line, or it is no name.
+    /// A name or a key is one line, or it is refused.
     #[test]
     fn row_04_a_label_has_no_control_characters(label in any_label()) {
         let refused = match &*label {
@@ -59,7 +59,7 @@ proptest! {
         prop_assert_eq!(Event::text("").with_name(&label).err(), refused.or(reserved));
     }
 
-    /// A topic's name stands in event objects; it is of one line, too.
+    /// A topic name is part of event objects, and is one line too.
     #[test]
     fn row_04_a_topic_has_no_control_characters(name in any_label()) {
         let refused = matches!(Topic::new(&name), Err(TopicError::Control));
@@ -67,7 +67,7 @@ proptest! {
         prop_assert_eq!(refused, control);
     }
 
-    /// A client's cursor comes back as a cursor, or not at all.
+    /// A client's cursor is sent back as a cursor, or not at all.
     #[test]
     fn row_04_a_clients_cursor_is_no_text(cursor in any_label()) {
         let target: String = form_urlencoded::Serializer::new("/busy?transport=sse&".to_owned())
@@ -84,7 +84,7 @@ proptest! {
     }
 }
 
-/// The advisories' own: each once in a name, a text and an id.
+/// Injections of published advisories: each as a name, a text and an id.
 #[tokio::test]
 async fn row_04_the_known_injections_are_text() {
     for injected in [

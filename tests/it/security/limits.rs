@@ -1,10 +1,8 @@
-//! Every limit of the table of `EndpointBuilder`, hit. Those that are hit elsewhere: `write_timeout` by
-//! `mount::streams::a_body_that_is_not_read_loses_its_session_in_time`, `message_timeout` by
-//! `mount::methods::a_body_has_a_limit_and_a_deadline`, `drain_timeout` by the tests of `mount::drain`, `retry` by
-//! `row_16_when_to_come_back_differs_from_client_to_client`, `hold` and `max_long_poll_timeout` by `row_11_a_held_poll_has_a_deadline`,
-//! `max_event` by the tests of `mount::max_event`, `max_fragments` and the default of `control_rate` by `row_13_14_15_each_has_its_close_code`, `subscribe_timeout` and
-//! `max_soft_rejects` by those of `rejections`, and the one pong owed by
-//! `websocket::pressure::a_flood_of_pings_costs_one_pong`.
+//! Every limit of the table of `EndpointBuilder`, reached. Limits that are reached in other tests: `write_timeout` in
+//! `endpoint::streams`, `message_timeout` in `endpoint::methods`, `drain_timeout` in `endpoint::drain`, `max_event` in
+//! `endpoint::max_event`, `retry` in `row_16_`, `long_poll_timeout` and `max_long_poll_timeout` in `row_11_`,
+//! `max_fragments` and the default of `control_rate` in `row_13_14_15_`, `subscribe_timeout` and `max_soft_rejects` in
+//! `rejections`, and the one pong owed in `websocket::pressure`.
 
 use std::time::Duration;
 
@@ -64,7 +62,7 @@ async fn later_may_be_as_late_as_can_be() {
     assert_eq!(header(&response, "tidings-retry-ms"), u64::MAX.to_string());
 }
 
-/// The bytes that a request without other headers has beside its target.
+/// Number of bytes of a request without other headers, apart from its target.
 const HOST: usize = "host".len() + "example.com".len();
 
 #[tokio::test]
@@ -92,12 +90,12 @@ async fn a_head_is_of_16_kib_and_no_more() {
             assert_eq!((answer.status, &answer.body), (expected.0, &expected.1), "{method}");
         }
         if expected.0 != 200 {
-            // A handshake has more headers; for the target alone these are no matter.
+            // A handshake has more headers; they do not matter for the target.
             assert_eq!(site.ask_by_upgrade(&target, &headers).await.status, expected.0);
             assert_eq!((app.subscribes(), app.messages().len()), (before, app.messages().len()), "nothing was asked");
         }
     }
-    // One header many times, and many headers once, are what they are together.
+    // One header many times, or many headers once, count in total.
     for (name, many) in [("cookie", 1_000), ("x", 900)] {
         let mut request = get(target);
         for number in 0..many {
@@ -119,7 +117,7 @@ async fn topics_and_their_names_have_limits() {
     let name = |bytes: usize| format!("topic={}", "x".repeat(bytes));
     for (query, status, body) in [
         (topics(64), 200, ""),
-        // The same again is not another.
+        // A repeated topic does not count again.
         (format!("{}&{}", topics(64), topics(64)), 200, ""),
         (topics(65), 400, r#"{"error":"more than 64 topics"}"#),
         (name(255), 200, ""),
@@ -220,10 +218,10 @@ async fn a_websocket_has_25_s_to_its_ping_10_to_its_pong_and_5_to_say_goodbye() 
     }
 }
 
-/// How late the endpoint's time may be.
+/// Maximum delay of the endpoint's time.
 const TICK: Duration = Duration::from_millis(10);
 
-/// A WebSocket that both sides know to be open.
+/// Opens a WebSocket, and waits until both sides know that it is open.
 async fn open(address: std::net::SocketAddr, app: &App) -> Raw {
     let (mut client, before) = (Raw::connect(address).await, app.messages().len());
     client.send([hello("/events", "").into_bytes(), frame(2, b"here")].concat()).await;
@@ -247,7 +245,7 @@ async fn control_frames_may_come_as_often_as_is_said() {
     assert_eq!(client.frame().await, Frame::close(1008, "too many control frames"));
 }
 
-/// The table of `EndpointBuilder` has every limit that can be set, and the default that it has.
+/// The table of `EndpointBuilder` has every limit that can be set, with its default.
 #[test]
 fn the_table_is_whole_and_true() {
     let source =

@@ -1,12 +1,12 @@
-//! Row 1: whose pages may use an endpoint (RFC 6454).
+//! Row 1: origins of pages that may use an endpoint (RFC 6454).
 
 use super::site::Site;
 use crate::endpoint::world::{App, To, text};
 
-/// Status for a page that is not allowed; its text is [`why`].
+/// Response to a page that is not allowed; [`why`] returns its body.
 const FOREIGN: (u16, &str) = (403, "");
 
-/// Returns the body of the 403 to a request of these headers.
+/// Returns the body of the 403 to a request with these headers.
 fn why(headers: &[(&str, &str)]) -> String {
     let all = |name| headers.iter().filter(move |(it, _)| *it == name).map(|(_, value)| *value);
     let one = |name| all(name).next().filter(|_| all(name).count() == 1);
@@ -23,7 +23,7 @@ fn why(headers: &[(&str, &str)]) -> String {
     serde_json::json!({ "error": text }).to_string()
 }
 
-/// Sends a request with these headers on every transport and method. Returns the one answer.
+/// Sends a request with these headers on every transport and method. Returns the response, which is equal for all.
 async fn judge(site: &Site, headers: &[(&str, &str)]) -> (u16, String) {
     let before = (site.app.subscribes(), site.app.messages().len());
     let answer = site.ask("/events", headers).await;
@@ -34,10 +34,10 @@ async fn judge(site: &Site, headers: &[(&str, &str)]) -> (u16, String) {
     (answer.status, answer.body)
 }
 
-/// Headers, and the status and the body that they are answered with.
+/// Headers, and the status and body of the response.
 type Case<'a> = (&'a [(&'a str, &'a str)], (u16, &'a str));
 
-/// Sends a request for each case, and compares the answers.
+/// Sends the requests of each case and compares the responses.
 async fn check(site: &Site, table: &[Case<'_>]) {
     for (headers, (status, body)) in table {
         let body = if (*status, *body) == FOREIGN { why(headers) } else { (*body).to_owned() };
@@ -46,7 +46,7 @@ async fn check(site: &Site, table: &[Case<'_>]) {
 }
 
 const HOST: (&str, &str) = ("host", "example.com");
-/// Answer to a request whose host can't be read.
+/// Body of the response to a request with an unreadable host.
 const UNREADABLE: &str = r#"{"error":"the Host can't be read"}"#;
 const PORT: (&str, &str) = ("host", "example.com:8080");
 
@@ -60,7 +60,7 @@ async fn row_01_a_page_must_be_the_hosts_own_or_listed() {
     check(
         &site,
         &[
-            // The host's own pages, whatever the scheme that a proxy took off.
+            // Pages of the host itself, of either scheme, since a proxy may terminate TLS.
             (&[HOST, ("origin", "https://example.com")][..], yes),
             (&[HOST, ("origin", "http://example.com")], yes),
             (&[HOST, ("origin", "https://example.com:443")], yes),
@@ -97,7 +97,7 @@ async fn row_01_a_page_must_be_the_hosts_own_or_listed() {
             (&[("host", "127.0.0.1"), ("origin", "http://[::ffff:127.0.0.1]")], no),
             (&[("host", "127.0.0.1:3000"), ("origin", "http://localhost:3000")], no),
             (&[("host", "localhost"), ("origin", "tauri://localhost")], no),
-            // What is no origin.
+            // Values that are not an origin.
             (&[HOST, ("origin", "null")], no),
             (&[HOST, ("origin", "NULL")], no),
             (&[HOST, ("origin", "file://")], no),
@@ -118,7 +118,7 @@ async fn row_01_a_page_must_be_the_hosts_own_or_listed() {
             (&[HOST, ("origin", "https://example.com"), ("origin", "https://example.com")], no),
             (&[HOST, ("origin", "https://example.com"), ("origin", "https://evil")], no),
             (&[HOST, ("origin", "https://exämple.com")], no),
-            // Listed ones.
+            // Listed origins.
             (&[HOST, ("origin", "https://app.example.org")], yes),
             (&[HOST, ("origin", "https://app.example.org:443")], yes),
             (&[HOST, ("origin", "http://app.example.org")], no),
@@ -127,7 +127,7 @@ async fn row_01_a_page_must_be_the_hosts_own_or_listed() {
             (&[HOST, ("origin", "http://localhost:5173"), ("sec-fetch-site", "same-site")], yes),
             (&[HOST, ("origin", "http://localhost:5174")], no),
             (&[HOST, ("origin", "capacitor://localhost")], yes),
-            // What the browser says itself.
+            // Sec-Fetch-Site of the browser.
             (&[HOST], yes),
             (&[HOST, ("sec-fetch-site", "same-origin")], yes),
             (&[HOST, ("sec-fetch-site", "none")], yes),
@@ -138,7 +138,7 @@ async fn row_01_a_page_must_be_the_hosts_own_or_listed() {
             (&[("host", "upstream"), ("origin", "https://example.com"), ("sec-fetch-site", "same-origin")], yes),
             (&[("host", "upstream"), ("origin", "null"), ("sec-fetch-site", "same-origin")], no),
             (&[("host", "upstream"), ("origin", "https://example.com")], no),
-            // What is no host.
+            // Values that are not a host.
             (&[("origin", "https://example.com")], (400, r#"{"error":"HTTP/1.1 needs a Host header"}"#)),
             (&[HOST, HOST, ("origin", "https://example.com")], (400, r#"{"error":"more than one Host header"}"#)),
             (&[("host", "a b")], (400, UNREADABLE)),
@@ -188,7 +188,7 @@ async fn row_01_every_port_but_the_hosts_own_is_foreign() {
     }
 }
 
-/// Both are cut, and neither can end the JSON text or its own quotes.
+/// Both texts are cut, and neither can end the JSON text or its own quotes.
 #[tokio::test]
 async fn row_01_refused_origin_and_host_are_cut_and_escaped() {
     let endpoint = App::new().builder().allowed_hosts(["example.com"]).build();

@@ -1,4 +1,4 @@
-//! Refusals as the operator sees them: each one once, with its cause and its reason, and no text that forges a log.
+//! Refusals as the operator sees them: each one once, with its cause and reason, and no text that forges a log.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -29,7 +29,7 @@ struct Told {
     line: String,
 }
 
-/// Calls of a hook since the last look, in their order, and the number of all calls for each cause.
+/// Calls of a hook since they were last taken, in order, and the number of all calls for each cause.
 #[derive(Clone, Default)]
 struct Log(Arc<Mutex<(Vec<Told>, [u64; RefusalCause::ALL.len()])>>);
 
@@ -57,7 +57,7 @@ impl Log {
         self.0.lock().unwrap().0.clone()
     }
 
-    /// Takes the one call that there was since the last time.
+    /// Takes the one call since the last time.
     fn one(&self, of: &str) -> Told {
         let mut told = std::mem::take(&mut self.0.lock().unwrap().0);
         assert_eq!(told.len(), 1, "{of}: {told:?}");
@@ -148,7 +148,7 @@ async fn refusal_is_told_once_with_cause_status_and_text_on_every_transport() {
         log.agrees_with(&site.endpoint);
         assert_eq!(log.one(method).code, Some(status));
     }
-    // An answer is no refusal.
+    // An answer is not a refusal.
     site.ask("/events", &[("host", "example.com")]).await;
     assert_eq!(log.all(), []);
 }
@@ -202,7 +202,7 @@ async fn refusal_of_a_websocket_message_is_told_with_its_session() {
         assert_eq!(u16::from_be_bytes([close[0], close[1]]), code);
         client.send(frame(8, &code.to_be_bytes())).await;
         client.until_end().await;
-        // After a violation the server reads on until the client closes its side.
+        // After a violation the server reads until the client closes its side.
         drop(client);
         while endpoint.session_count() > 0 {
             yield_now().await;
@@ -268,7 +268,7 @@ async fn refusal_of_a_snapshot_is_told_with_its_session() {
         let one = Guest::come(&endpoint, Transport::Sse, target).await;
         if hook == Hook::Wait {
             let other = Guest::come(&endpoint, Transport::Sse, target).await;
-            // The subscribe call of the second finds no place either, while the first one's snapshot has it.
+            // The second subscribe call gets no permit either, while the first one's snapshot holds it.
             assert_eq!(log.one("busy").text, "too many calls of the publisher: max_concurrent_calls is reached");
             drop(other);
         }
@@ -289,7 +289,7 @@ async fn refusal_whose_hook_panics_or_uses_the_endpoint_is_answered() {
     let endpoint = app
         .builder()
         .on_refusal(move |_| {
-            // Nothing is locked: each of these takes a lock of the endpoint's.
+            // No lock is held: each of these calls takes a lock of the endpoint.
             let endpoint = inside.lock().unwrap().clone().unwrap();
             endpoint.disconnect_where(|_| true);
             assert!(endpoint.stats().refused_publisher > 0, "counted before the hook is called");
@@ -345,7 +345,8 @@ fn any_text() -> impl Strategy<Value = String> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
-    /// Whatever the client and the publisher say, a refusal is one line, of texts of 128 bytes, without the query.
+    /// For any texts of the client and the publisher, a refusal is one line, of texts of at most 128 bytes, without the
+    /// query.
     #[test]
     fn row_20_refusal_in_a_log_is_one_short_line(said in any_text(), origin in any_text(), path in any_text()) {
         let (log, builder) = Log::of(Endpoint::builder(move |_| {
@@ -369,7 +370,7 @@ proptest! {
         for Told { line, .. } in told {
             prop_assert!(!line.chars().any(|it| it.is_control() || matches!(it, '\u{2028}' | '\u{202e}')), "{line:?}");
             prop_assert!(!line.contains("qZx7"), "{line}");
-            // Display and Debug, of two texts each: escaping makes a byte six at most.
+            // Display and Debug, with two texts each: escaping makes at most six bytes of one.
             prop_assert!(line.len() < 2 * (2 * 128 * 6 + 100), "{}", line.len());
         }
     }

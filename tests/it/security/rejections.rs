@@ -1,4 +1,4 @@
-//! Answers of each transport to a refusal, in a form that its client can read.
+//! Answers to a rejection on each transport, in a form that its clients can read.
 
 use std::time::Duration;
 
@@ -13,8 +13,9 @@ use crate::endpoint::wire::websocket::hello;
 use crate::endpoint::world::{App, To, get, header, pass, piece, request, text};
 use crate::support::VirtualTimer;
 
-/// Paths that the application refuses, with the status and body of the answer, and the reason on a page's WebSocket, if
-/// it opens one.
+/// Paths that the application rejects, with the status and the error text of the response, and the close reason of a
+/// page's
+/// WebSocket, if it is opened.
 const REFUSALS: [(&str, u16, &str, Option<&str>); 6] = [
     ("/unauthorized", 401, "unauthorized", Some("unauthorized")),
     ("/forbidden", 403, "forbidden", Some("forbidden")),
@@ -144,10 +145,10 @@ async fn wire_a_publisher_that_takes_too_long_is_called_off_and_each_wire_says_l
         assert!((1..=5).contains(&header(&response, "retry-after").parse::<u64>().unwrap()));
         assert_eq!(text(response).await, r#"{"error":"busy, come back later"}"#);
     }
-    // Its place is free again each time, and it counts as no fault of the publisher's.
+    // The permit is free again each time, and the timeout is not counted as a rejection of the publisher.
     let EndpointStats { refused_busy, refused_publisher, attached, .. } = endpoint.stats();
     assert_eq!((refused_busy, refused_publisher, attached), (4, 0, 0));
-    // Who is in time is not touched, however long the session.
+    // A subscription in time is not affected, however long its session is.
     assert_eq!(get("/events").to(&endpoint).await.status(), 200);
     let mut sse = get("/events?transport=sse").to(&endpoint).await.into_body();
     piece(&mut sse).await.unwrap().unwrap();
@@ -167,7 +168,7 @@ async fn wire_a_websocket_whose_publisher_takes_too_long_is_not_opened() {
         while app.subscribes() == asked {
             yield_now().await;
         }
-        // The deadline is set when the publisher was first asked for nothing.
+        // The deadline is set when the publisher's first poll was pending.
         while timer.sleeping() == 0 {
             yield_now().await;
         }
@@ -187,7 +188,7 @@ async fn wire_soft_rejects_are_counted_and_bounded_and_their_places_come_back() 
     assert_eq!((one.status().as_u16(), two.status().as_u16(), endpoint.stats().soft_rejects), (200, 200, 2));
     let third = busy().await;
     assert_eq!((third.status().as_u16(), header(&third, "retry-after")), (503, "3"), "one too many: a plain status");
-    // A place is held until its block is gone, 100 ms after it was taken.
+    // A soft reject is counted until 100 ms after its block was taken.
     assert!(piece(one.body_mut()).await.unwrap().is_ok());
     let begin = tokio::time::Instant::now();
     assert!(piece(one.body_mut()).await.unwrap().is_err(), "it breaks off");
@@ -195,7 +196,7 @@ async fn wire_soft_rejects_are_counted_and_bounded_and_their_places_come_back() 
     assert_eq!((endpoint.stats().soft_rejects, busy().await.status().as_u16()), (1, 200));
     drop(two);
     assert_eq!(endpoint.stats().soft_rejects, 0, "nor longer than its client is there");
-    // Who never asks for the block makes way after a write stall, and is no session all the while.
+    // A client that never takes the block is dropped after the write timeout, and is not a session.
     let (_three, _four) = (busy().await, busy().await);
     assert_eq!((busy().await.status().as_u16(), endpoint.session_count()), (503, 0));
     pass(Duration::from_secs(4)).await;
@@ -212,7 +213,7 @@ async fn wire_a_drain_waits_for_whom_it_told_later_but_not_for_ever_new_ones() {
     pass(Duration::from_millis(50)).await;
     assert!(!drain.is_finished(), "its block is not taken");
     assert!(piece(&mut early).await.unwrap().is_ok());
-    // One that comes now is told so as well, and is not waited for.
+    // A client that connects during the drain gets the block as well, and the drain does not wait for it.
     let late = get("/events?transport=sse").to(&endpoint).await;
     assert_eq!((late.status().as_u16(), endpoint.stats().soft_rejects), (200, 2));
     assert!(piece(&mut early).await.unwrap().is_err());
@@ -222,7 +223,7 @@ async fn wire_a_drain_waits_for_whom_it_told_later_but_not_for_ever_new_ones() {
 
 #[tokio::test]
 async fn wire_every_rejection_has_its_own_words() {
-    // What a publisher says to the client goes there as it is; what it says to its log does not.
+    // The text of a rejection for the client is sent unchanged; the text for the log is not sent.
     for (rejection, status, told) in [
         (Rejection::invalid("no \"such\" thing\n"), 400, r#"{"error":"no \"such\" thing\n"}"#),
         (Rejection::internal("password=hunter2"), 500, r#"{"error":"internal error"}"#),

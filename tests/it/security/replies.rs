@@ -1,4 +1,4 @@
-//! Rows 12, 21 and 33: a poll is under way until its reply is taken. Its session can be ended, and counts, as long.
+//! Rows 12, 21 and 33: a poll is under way until its reply is taken. Until then its session counts, and can be ended.
 
 use std::time::Duration;
 
@@ -14,14 +14,14 @@ use crate::endpoint::world::{get, pass};
 const STALL: Duration = Duration::from_secs(10);
 const VERSIONS: [Version; 2] = [Version::HTTP_11, Version::HTTP_2];
 const LARGE: usize = 200_000;
-/// A poll that is its own session, and polls of a run.
+/// A poll that is its own session, and polls of a named session.
 const SESSIONS: [(Transport, &str); 3] = [
     (Transport::LongPoll, "wait=20"),
     (Transport::LongPoll, "wait=20&session=tab"),
     (Transport::ShortPoll, "session=tab"),
 ];
 
-/// An application with one event, which takes four frames at least.
+/// Returns an application with one event of at least four frames.
 fn house() -> House {
     let house = House::new();
     house.publish(&"x".repeat(LARGE));
@@ -64,7 +64,7 @@ async fn row_21_a_revocation_ends_a_reply_that_is_going_out() {
     }
 }
 
-/// A short poll without a name is no session, and has a lifetime all the same.
+/// A short poll without a name is no session, and has a lifetime nevertheless.
 #[tokio::test(start_paused = true)]
 async fn row_21_a_reply_ends_with_the_lifetime_of_its_poll() {
     for (transport, query, version) in
@@ -94,7 +94,7 @@ async fn row_12_a_session_counts_for_its_key_until_its_reply_is_taken() {
         drop(other);
         rest(&mut body).await;
         drop(body);
-        // A run's session outlives its polls.
+        // A named session outlives its polls.
         pass(Duration::from_secs(3)).await;
         assert_eq!(house.why(), SessionEnd::Silent, "{context}");
         let other = ask(&endpoint, Transport::Sse, "", version).await;
@@ -150,7 +150,7 @@ async fn row_33_a_disconnected_client_has_one_write_timeout_for_the_rest_of_its_
     }
 }
 
-/// The run goes on, since the next poll may be another client's of the same name.
+/// The session goes on, since the next poll may be sent by another client with the same name.
 #[tokio::test(start_paused = true)]
 async fn row_33_a_run_outlives_a_reply_that_is_not_taken() {
     for version in VERSIONS {

@@ -21,7 +21,7 @@ use crate::endpoint::world::App;
 use crate::server::{router, start};
 use crate::support::VirtualTimer;
 
-/// The status and the rest of an answer over a connection of its own.
+/// Sends a request over a connection of its own. Returns the status and the rest of the response.
 async fn ask(address: SocketAddr, method: &str, target: &str, headers: &[(&str, &str)]) -> (u16, String) {
     let (mut client, mut head) = (Raw::connect(address).await, format!("{method} {target} HTTP/1.1\r\n"));
     headers.iter().for_each(|(name, value)| head += &format!("{name}: {value}\r\n"));
@@ -64,7 +64,7 @@ async fn row_02_foreign_host_gets_421_on_every_route_of_a_loopback_server() {
                 let headers =
                     [("host", host), ("origin", &format!("http://{host}")), ("sec-fetch-site", "same-origin")];
                 let (status, _) = ask(address, method, target, &headers).await;
-                // Behind `allow_any_host` an unreadable host is the route's to refuse, as the layer and the endpoint do.
+                // With `allow_any_host` the route itself refuses an unreadable host, as the layer and the endpoint do.
                 let found = if target == "/none" && status == 404 { 200 } else { status };
                 assert_eq!(found, expected, "{method} {target} of {host}");
             }
@@ -113,12 +113,12 @@ async fn row_01_foreign_page_cannot_post_to_a_route_behind_the_origin_layer() {
         ("DELETE", &[HOST, evil], 403, foreign),
         ("PUT", &[HOST, evil], 403, foreign),
         ("ODD", &[HOST, evil], 403, foreign),
-        // A link, a form with GET, an image of another site.
+        // A link, a form with GET, or an image of another site.
         ("GET", &[HOST, site("cross-site"), ("sec-fetch-mode", "navigate")], 200, "say"),
         ("GET", &[HOST, evil], 200, "say"),
         ("HEAD", &[HOST, evil], 200, ""),
         ("OPTIONS", &[HOST, evil], 405, ""),
-        // A handshake is no link.
+        // A handshake is not a link.
         ("GET", &[HOST, evil, ("upgrade", "websocket")], 403, foreign),
         ("GET", &[("host", "evil.example")], 421, r#"host \"evil.example\" is not served here (see allowed_hosts)"#),
         (
@@ -188,7 +188,7 @@ async fn row_10_500_unfinished_heads_are_closed_at_the_deadline_while_another_cl
     }
     let took = begin.elapsed();
     assert!((10..=20).contains(&took.as_secs()), "{took:?}");
-    // The connection that is idle since its last answer is closed later.
+    // The connection that is idle since its last response is closed later.
     healthy.until_end().await;
     assert!((75..=86).contains(&begin.elapsed().as_secs()), "{:?}", begin.elapsed());
 }
@@ -221,7 +221,7 @@ async fn row_12_connection_above_the_limit_is_served_when_another_closes() {
     let address = start(router(&app, &endpoint), |server| server.max_connections(2)).await;
     for _ in 0..3 {
         let mut open = Vec::new();
-        // A WebSocket counts for as long as its connection is open, after it has left HTTP as well.
+        // A WebSocket counts while its connection is open, also after the upgrade.
         let upgrade = "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n\
             Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
         for headers in [upgrade, "Accept: text/event-stream\r\n"] {
@@ -251,7 +251,7 @@ async fn row_23_stream_above_the_limit_waits_and_its_siblings_go_on() {
     let address = start(router(&app, &app.endpoint()), |server| server.max_concurrent_streams(2)).await;
     let mut client = http2::connect(address).await;
     let get = |target: &str| Request::get(format!("http://localhost{target}")).body(Empty::<Bytes>::new()).unwrap();
-    // A stream that takes nothing, and one that does.
+    // One stream that takes nothing, and one that reads.
     let stuck = client.send_request(get("/events?transport=sse")).await.unwrap();
     let mut well = client.send_request(get("/events?transport=sse")).await.unwrap().into_body();
     well.frame().await.unwrap().unwrap();
@@ -286,7 +286,7 @@ async fn row_23_http_2_connection_that_does_not_answer_a_ping_is_closed() {
     assert!((29..=31).contains(&took), "{took} s");
 }
 
-/// Connects over HTTP/2 without a window: the server may send no byte of a body.
+/// Connects over HTTP/2 with a window of 0: the server may send no byte of a body.
 async fn connect_without_window(address: SocketAddr) -> (SendRequest<Empty<Bytes>>, JoinHandle<()>) {
     let stream = TokioIo::new(TcpStream::connect(address).await.unwrap());
     let mut builder = hyper::client::conn::http2::Builder::new(TokioExecutor::new());
@@ -298,7 +298,7 @@ fn from_localhost(target: &str) -> Request<Empty<Bytes>> {
     Request::get(format!("http://localhost{target}")).body(Empty::new()).unwrap()
 }
 
-/// Lets the endpoint's time pass until its counts are as wanted.
+/// Advances the endpoint's time until its counts are as expected.
 async fn pass_until(timer: &VirtualTimer, endpoint: &Endpoint, wanted: impl Fn(EndpointStats) -> bool) {
     while !wanted(endpoint.stats()) {
         timer.advance(Duration::from_millis(100));
@@ -354,14 +354,14 @@ async fn row_33_http_1_connection_whose_client_reads_nothing_is_aborted() {
                 tokio::task::yield_now().await;
             }
         }
-        // The client is still there, and hyper does not hold the body any more.
+        // The client is still connected, and hyper has dropped the body.
         pass_until(&timer, &endpoint, |stats| stats.stalled_bodies == 0).await;
         assert_eq!(endpoint.session_count(), 0);
         drop(client);
     }
 }
 
-/// Requests whose streams are reset before or with their answer (CVE-2023-44487).
+/// Requests with streams that are reset before or with their responses (CVE-2023-44487).
 #[tokio::test]
 async fn row_23_flood_of_resets_leaves_no_session_behind() {
     let app = App::new();

@@ -1,4 +1,6 @@
-//! Rows 31 and 32: a session's name gives nobody another client's data, and idle runs take nobody's place.
+//! Rows 31 and 32: a session name gives no access to another client's data, and idle sessions of polls take no place
+//! that another client needs.
+//! that
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -15,7 +17,7 @@ use crate::endpoint::sessions::house::{House, Line};
 use crate::endpoint::world::{To, get, pass, request, text};
 use crate::security::random::runtime;
 
-/// An application whose clients say their user in `?user=`, and whose state is each user's own.
+/// A publisher with the user in `?user=`, and a snapshot of its own for each user.
 #[derive(Clone)]
 struct Private {
     hub: LocalHub,
@@ -23,16 +25,16 @@ struct Private {
     received: Arc<Mutex<Vec<Received>>>,
 }
 
-/// The limit keys of an application.
+/// Limit keys that a publisher returns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Keys {
     None,
-    /// One for everybody, as users behind one address have.
+    /// One key for all clients, as for users behind one address.
     Shared,
     PerUser,
 }
 
-/// A message: the user that sent it, and what the publisher was told of its session.
+/// A message: the user that sent it, and the key and data of the session that the publisher was given.
 #[derive(Debug, Clone)]
 struct Received {
     user: String,
@@ -87,9 +89,9 @@ impl Publisher for Private {
 
 #[derive(Debug, Clone)]
 enum Step {
-    /// A client comes with a cursor that brings it the state.
+    /// A client connects with a cursor that brings it the snapshot.
     Come(Transport, u8, Option<u8>),
-    /// It sends a message by POST.
+    /// A client sends a message by POST.
     Post(u8, Option<u8>),
     /// One of the WebSockets sends a message.
     Send(usize),
@@ -159,7 +161,7 @@ async fn run(keys: Keys, steps: Vec<Step>) {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(48))]
 
-    /// Row 5, too: the data that a publisher's hooks are given is that of the request that they are called for.
+    /// Row 5 too: the publisher's hooks get the data of the request for which they are called.
     #[test]
     fn row_31_hooks_get_the_data_of_the_request_that_they_serve(
         keys in prop::sample::select(vec![Keys::None, Keys::Shared, Keys::PerUser]),
@@ -207,13 +209,13 @@ async fn row_31_polls_of_a_shared_name_lock_nobody_out() {
 
 const FLOOD: usize = 5_000;
 
-/// The flood of row 32 takes a limit key, since names without one make no session.
+/// The flood of row 32 has a limit key, since a name without a key makes no session.
 #[test]
 fn row_32_idle_runs_are_bounded_and_give_way_oldest_first() {
     runtime().block_on(async {
         let house = House::new();
         let endpoint = house.builder().max_sessions(100).max_idle_poll_sessions(32).build();
-        // Two runs of an honest client, between two polls.
+        // Two sessions of an honest client, between two polls.
         for name in ["a", "b"] {
             get(&format!("/?key=honest&session={name}")).to(&endpoint).await;
         }
@@ -227,7 +229,7 @@ fn row_32_idle_runs_are_bounded_and_give_way_oldest_first() {
         let newest = endpoint.sessions().iter().filter_map(|info| info.session.name().map(str::to_owned)).max();
         assert!(newest.is_some());
         assert!(endpoint.sessions().iter().any(|info| info.session.name() == Some(&format!("n{}", FLOOD - 1))));
-        // Each that gave way left once.
+        // Each evicted session left once.
         assert_eq!(house.left().len(), 2 + FLOOD - 32);
         assert!(house.left().iter().all(|&(_, why)| why == SessionEnd::Silent));
     });
@@ -272,7 +274,7 @@ async fn row_32_idle_runs_of_a_key_give_way_to_the_key_alone() {
     let stream = Guest::come(&endpoint, Transport::Sse, "/?key=one").await;
     assert_eq!(stream.end(), None);
     assert_eq!(endpoint.session_count(), 4);
-    // A run that is polled at the moment does not give way.
+    // A session with a poll under way is not evicted.
     let held = Guest::come(&endpoint, Transport::LongPoll, "/?key=one&session=c").await;
     assert_eq!(get("/?key=one&session=d").to(&endpoint).await.status(), 503);
     drop((stream, held));

@@ -1,4 +1,5 @@
-//! Rows 6, 8 and 34: a topic's name is one name, asking for one leaves nothing behind, and floods of topics are bounded.
+//! Rows 6, 8 and 34: a topic name is one name, requests for topics leave nothing behind, and floods of topics are
+//! bounded.
 
 use proptest::prelude::*;
 use tidings::{Event, LocalHub, Retention, Start, Subscribe, Topic};
@@ -9,7 +10,7 @@ use crate::security::random::runtime;
 use crate::support::any_topic;
 
 proptest! {
-    /// Names that differ are topics that differ, be they as alike as separators can make them.
+    /// Different names are different topics, however similar they are.
     #[test]
     fn row_06_names_do_not_collide(one in any_near_name(), other in any_near_name()) {
         let hub = LocalHub::builder().build();
@@ -54,7 +55,7 @@ async fn row_06_query_that_is_not_utf8_is_refused_unless_it_is_the_cursor() {
         ("transport=%E9", false),
         ("format=%E9", false),
         ("heartbeat=%E9", false),
-        // The application's own: it would read another value than the one that was sent.
+        // Of the application: it would read another value than the client sent.
         ("user=caf%E9", false),
         ("caf%E9=user", false),
         ("%FFcursor=1.2", false),
@@ -102,7 +103,7 @@ fn row_06_request_that_is_read_by_a_handler_keeps_no_lossy_value() {
     assert_eq!(wanted.start(), Start::Unreadable);
 }
 
-/// A field that cannot be read offers a subprotocol that is not known here, and not none.
+/// A field that cannot be read offers an unknown subprotocol, rather than none.
 #[tokio::test]
 async fn row_06_subprotocol_that_is_not_ascii_is_refused() {
     let app = App::new();
@@ -135,7 +136,7 @@ async fn row_08_a_hundred_thousand_names_leave_nothing_behind() {
         let name = format!("{:x}/{number}", number.wrapping_mul(2_654_435_761));
         drop(app.hub.subscribe(Subscribe::topics([&*name, "news"])).unwrap());
         if number % 1_000 == 0 {
-            // By its own name, by the endpoint, and where a history is asked for.
+            // By its own name, over the endpoint, and with a history.
             let target = format!("/events?topic={name}&cursor=0.0");
             get(&target).to(&app.endpoint()).await;
             drop(app.hub.subscribe(Subscribe::topics([&*name]).start(Start::Last(9))).unwrap());
@@ -161,7 +162,7 @@ async fn row_08_what_is_subscribed_is_bounded_by_sessions_and_their_topics() {
     for number in 0..10 {
         let topics: Vec<_> = (0..number).map(|topic| format!("topic={number}/{topic}")).collect();
         let response = get(&format!("/?transport=sse&{}", topics.join("&"))).to(&endpoint).await;
-        // No topic is not a subscription, and five are too many.
+        // A request without a topic is not a subscription, and five topics exceed the limit.
         assert_eq!(response.status(), if (1..=4).contains(&number) { 200 } else { 400 }, "{number}");
         sessions.push(response);
         assert!(app.hub.stats().topics <= 3 * 4);
@@ -191,7 +192,7 @@ fn kept(hub: &LocalHub, topic: &Topic) -> usize {
 fn row_08_random_topic_names_published_stay_within_the_limits() {
     let (hub, news) = flooded_hub();
     let mut random = fastrand::Rng::with_seed(8);
-    // Twenty times as many as are kept.
+    // Twenty times the limit.
     for number in 0..40_000 {
         hub.publish_now(Topic::new(format!("{:x}", random.u128(..))).unwrap(), "x").unwrap();
         if number % 1_000 == 0 {

@@ -1,4 +1,4 @@
-//! Row 25: what follows a handshake is the connection's, once and in order; what can't be told apart is refused.
+//! Row 25: bytes after a handshake belong to the connection, once and in order; an ambiguous handshake is refused.
 
 use tidings::Message;
 use tokio::task::yield_now;
@@ -18,7 +18,7 @@ async fn row_25_frames_in_the_handshakes_packet_are_read_once_and_in_order() {
         .fold(hello("/events", "").into_bytes(), |packet, text| [packet, frame(1, text.as_bytes())].concat());
     let packet = [packet, frame(9, b"ping"), frame(8, &1000_u16.to_be_bytes())].concat();
     let head = hello("/events", "").len();
-    // Cut anywhere: inside the head, at its end, inside the first frames.
+    // Cut at any position: inside the head, at its end, inside the first frames.
     for cut in [1, head - 3, head - 1, head, head + 1, head + 5, head + 30, packet.len()] {
         let before = app.messages().len();
         let mut client = Raw::connect(address).await;
@@ -35,7 +35,7 @@ async fn row_25_frames_in_the_handshakes_packet_are_read_once_and_in_order() {
     }
 }
 
-/// A front end that sees no upgrade in a request with a body would take the frames for that body's, or for requests.
+/// A front end that sees no upgrade in a request with a body would take the frames for the body, or for requests.
 #[tokio::test]
 async fn row_25_a_handshake_with_a_body_is_refused() {
     let app = App::new();
@@ -49,7 +49,7 @@ async fn row_25_a_handshake_with_a_body_is_refused() {
         ("Transfer-Encoding: chunked\r\n", format!("{:x}\r\n{smuggled}\r\n0\r\n\r\n", smuggled.len())),
     ] {
         let mut client = Raw::connect(address).await;
-        // What follows is a request of its own, and the answers come in order.
+        // The bytes that follow are a request of its own, and the responses come in order.
         let next = "GET /absent HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n";
         client.send(hello("/events", extra) + &body + next).await;
         let head = client.head().await;
@@ -72,7 +72,7 @@ async fn row_25_only_one_version_of_http_upgrades() {
     let head = client.head().await;
     assert!(head.starts_with("http/1.0 426 ") || head.starts_with("http/1.1 426 "), "{head}");
     assert!(head.contains("\r\nupgrade: websocket\r\n"), "RFC 9110 §15.5.22: {head}");
-    // A 101 comes before anything is read of what follows, and names nothing that was not asked for.
+    // The 101 is sent before the next bytes are read, and names no protocol that was not requested.
     let mut client = Raw::connect(address).await;
     client.send(hello("/events", "Upgrade: h2c\r\n")).await;
     let head = client.head().await;

@@ -22,7 +22,7 @@ use crate::endpoint::world::App;
 
 type Shared = State<(Endpoint, LocalHub)>;
 
-/// The natural handler: a topic of the path parameter, which axum has percent-decoded.
+/// Subscribes to a topic of the path parameter, which axum has percent-decoded, as a simple handler would.
 async fn room(
     State((endpoint, hub)): Shared,
     Path(name): Path<String>,
@@ -33,7 +33,7 @@ async fn room(
     Ok(endpoint.respond(request, subscription).await)
 }
 
-/// A topic of checked segments.
+/// Subscribes to a topic of checked segments.
 async fn user(
     State((endpoint, hub)): Shared,
     Path(id): Path<String>,
@@ -57,7 +57,7 @@ async fn serve(app: &App) -> SocketAddr {
 
 const TRANSPORTS: [&str; 4] = ["short-poll", "long-poll&wait=9&cursor=0.0", "chunked", "sse"];
 
-/// The statuses that a path is answered with: by each transport over HTTP/1.1 and HTTP/2, WebSocket last.
+/// Returns the statuses of the responses for a path: each transport over HTTP/1.1 and HTTP/2, WebSocket last.
 async fn statuses(address: SocketAddr, http2: &SendRequest<Empty<Bytes>>, path: &str) -> Vec<u16> {
     let mut statuses = Vec::new();
     let first_line = |head: String| head.split(' ').nth(1).unwrap().parse().unwrap();
@@ -99,14 +99,14 @@ async fn row_30_wildcard_in_a_path_parameter_is_refused_on_every_transport() {
         "/users/*/events",
         "/users/%2A/events",
         "/users/%2A%2A/events",
-        // And what reaches further down, where the segments are checked.
+        // Wildcards that match further levels, where the segments are checked.
         "/users/7%2Fprivate/events",
     ] {
         assert_eq!(statuses(address, &http2, path).await, refused, "{path}");
     }
 }
 
-/// A publisher that makes a topic of the path is refused by its endpoint: pages with 1008.
+/// The endpoint refuses a topic that its publisher makes of the path: on a page's WebSocket with 1008.
 #[tokio::test]
 async fn row_30_wildcard_in_a_publishers_path_is_refused_and_closes_a_pages_websocket() {
     let hub = LocalHub::new();

@@ -5,7 +5,7 @@ use crate::endpoint::wire::http2;
 use crate::endpoint::wire::raw::Raw;
 use crate::endpoint::world::App;
 
-/// Published in one go, and more than the write buffer, which is as large as the largest head.
+/// Published at once, and more than the write buffer, which is as large as the largest head.
 const COUNT: usize = 400;
 const SIZE: usize = 1_000;
 
@@ -61,7 +61,7 @@ async fn request_body_larger_than_the_read_buffer_arrives_whole() {
     let body = "#".repeat(1_000_000);
     client.send(format!("POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: {}\r\n\r\n{body}\n", body.len())).await;
     assert!(client.head().await.starts_with("http/1.1 200 ok\r\n"));
-    // The next request begins with the newline, which a server skips.
+    // The next request begins with a newline, which a server skips.
     client.send("GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").await;
     assert_eq!(client.until_end().await.matches('#').count(), body.len());
 }

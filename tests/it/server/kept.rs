@@ -1,4 +1,4 @@
-//! How long a connection is kept, and which address is a loopback one.
+//! The time for which a connection is kept, and addresses that count as loopback.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use super::{router, start};
 use crate::endpoint::wire::raw::Raw;
 use crate::endpoint::world::{App, pass};
 
-/// A proxy keeps its connections for 60 s, and meets no closed one.
+/// A proxy that keeps its connections for 60 s meets no closed one.
 #[tokio::test(start_paused = true)]
 async fn row_10_connection_is_kept_75_s_between_requests_and_10_s_for_the_head_of_each() {
     const REQUEST: &str = "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n";
@@ -28,7 +28,7 @@ async fn row_10_connection_is_kept_75_s_between_requests_and_10_s_for_the_head_o
             client.until("hello").await;
             pass((idle - 1) * second).await;
         }
-        // A body is no head.
+        // A body is not part of the head.
         client.send("POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\n\r\n").await;
         pass(30 * second).await;
         client.send("ok").await;
@@ -44,7 +44,7 @@ async fn row_10_connection_is_kept_75_s_between_requests_and_10_s_for_the_head_o
         client.send("G").await;
         let begin = Instant::now();
         pass((head - 1) * second).await;
-        // A further byte does not prolong it.
+        // A further byte does not extend the time.
         client.send("ET / HTTP/1.1\r\n").await;
         client.until_end().await;
         assert_eq!(begin.elapsed().as_secs(), u64::from(head), "the time of a head ends the connection");
@@ -61,7 +61,7 @@ async fn row_10_connection_with_the_longest_idle_and_head_times_is_kept() {
     let longest =
         start(router(&app, &app.endpoint()), |server| server.idle_timeout(Duration::MAX).head_timeout(Duration::MAX));
     let mut client = Raw::connect(longest.await).await;
-    // While all tasks wait for a socket, virtual time goes on to the next timer: this one, and not one of years.
+    // While all tasks wait for a socket, virtual time advances to the next timer: this one, and not one in years.
     tokio::spawn(async {
         loop {
             pass(Duration::from_secs(1)).await;

@@ -16,7 +16,7 @@ use crate::endpoint::wire::raw::{Frame, Raw, frame};
 use crate::endpoint::wire::websocket::hello;
 use crate::endpoint::world::App;
 
-/// A server whose shutdown signal is given.
+/// Starts a server with this shutdown signal.
 async fn server(
     app: Router,
     signal: impl Future<Output = ()> + Send + 'static,

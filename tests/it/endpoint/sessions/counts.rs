@@ -99,7 +99,7 @@ async fn presence_is_who_follows_a_topic_by_name_or_pattern() {
     assert_eq!((presence("a"), presence("b/c"), presence("b/x"), presence("b/x/y")), (4, 5, 1, 0));
     Guest::come(&endpoint, Transport::ShortPoll, "/?topic=a").await;
     assert_eq!(presence("a"), 4, "it is no session");
-    // A run follows what its last poll did, between its polls too.
+    // A session of polls follows the topics of its last poll, also between polls.
     Guest::come(&endpoint, Transport::ShortPoll, "/?topic=a&session=s").await;
     assert_eq!((presence("a"), presence("z")), (5, 0));
     Guest::come(&endpoint, Transport::ShortPoll, "/?topic=z&session=s").await;

@@ -34,14 +34,14 @@ async fn a_right_ends_when_it_was_said_to() {
     }
 }
 
-/// Whether the driver has turned or not: an event of that instant is not for this client any more.
+/// Holds whether or not the driver has run: the client does not get an event of the instant of its expiry.
 #[tokio::test]
 async fn an_event_at_the_instant_a_right_ends_is_not_delivered() {
     for transport in HELD {
         for early in [1, 0] {
             let (house, timer) = (House::new(), VirtualTimer::new());
             let endpoint = house.builder().timer(timer.clone()).build();
-            // It is there, and not polled.
+            // The driver exists and is not polled.
             let mut driver = Box::pin(endpoint.driver());
             let guest = Guest::come(&endpoint, transport, "/?lifetime=5000").await;
             timer.advance(Duration::from_millis(5_000 - early));
@@ -65,7 +65,7 @@ async fn an_event_at_the_instant_a_right_ends_is_not_delivered() {
     }
 }
 
-/// Nor is one whose delivery takes until then.
+/// Holds also for an event whose delivery lasts until that instant.
 #[tokio::test]
 async fn an_event_that_is_ready_at_the_instant_a_right_ends_is_not_delivered() {
     for transport in HELD {
@@ -89,7 +89,7 @@ async fn a_poll_of_a_run_has_its_own_right_and_the_next_another() {
     house.publish("one");
     settle().await;
     assert_eq!(poll.end().as_deref(), Some("200"));
-    // Between two polls there is nothing to be right about.
+    // Between two polls no authorization is checked.
     pass(Duration::from_secs(20)).await;
     let mut poll = Guest::come(&endpoint, Transport::LongPoll, "/?session=a&lifetime=5000").await;
     assert_eq!(house.lines().len(), 1);

@@ -6,8 +6,9 @@ use super::guest::{Guest, HELD, settle};
 use super::house::House;
 use crate::endpoint::world::pass;
 
-/// Runs `end` on a session of each transport that holds one, and checks the reason of its end and the text that its
-/// client got; `None` for any text.
+/// Runs `end` on a session of each transport that holds one. Checks the reason of the session's end and the text that
+/// its
+/// client got; `None` accepts any text.
 async fn each<'a>(
     end: impl AsyncFn(&House, &Endpoint, &mut Guest),
     expected: impl Fn(Transport) -> (SessionEnd, Option<&'a str>),
@@ -180,7 +181,7 @@ async fn p9_who_takes_nothing_has_stalled() {
     }
     let house = House::new();
     let endpoint = house.endpoint();
-    // Pings go through, and their answers never come.
+    // Pings are sent, and pongs never come.
     let guest = Guest::come(&endpoint, Transport::WebSocket, "/").await;
     pass(Duration::from_secs(40)).await;
     assert_eq!((house.why(), guest.end().as_deref()), (SessionEnd::Stalled, Some("lost")));
@@ -207,7 +208,7 @@ async fn a_client_that_breaks_the_rules_or_is_refused_is_refused() {
 
 #[tokio::test(start_paused = true)]
 async fn p9_whatever_is_dropped_when_has_left_once() {
-    // A handler that is cancelled at any moment, and an answer that nobody takes.
+    // A request whose handling is cancelled at any step, and a response that is not read.
     for transport in HELD {
         for steps in 0..6 {
             let house = House::new();

@@ -60,7 +60,7 @@ async fn a_run_that_is_ended_while_it_joins_is_over() {
     assert_eq!((guest.end().as_deref(), house.why()), (Some("401 with a challenge"), SessionEnd::Revoked));
 }
 
-/// A door that threads wait at.
+/// A gate at which threads wait.
 #[derive(Default)]
 struct Door(Mutex<bool>, Condvar);
 
@@ -98,7 +98,7 @@ fn no_poll_of_a_run_is_answered_before_it_has_joined() {
     let first = tab();
     inside.pass();
     let second = tab();
-    // It may come in time or late, but it must not be answered.
+    // The second poll may arrive early or late, but it must not be answered.
     for _ in 0..1_000 {
         thread::yield_now();
         assert!(!second.is_finished() && house.deliveries().1 == 0);

@@ -4,7 +4,7 @@ use super::guest::{Guest, HELD, settle};
 use super::house::House;
 use crate::endpoint::world::{To, get, text};
 
-/// Returns the answer to a session too many. Idle runs of short polls give way to it.
+/// Returns the response to a session above the limit. An idle session of short polls is evicted for it instead.
 fn later(transport: Transport) -> &'static str {
     match transport {
         Transport::Sse => "Ended",
@@ -25,13 +25,13 @@ async fn one_session_of_a_key_too_many_is_told_to_come_later_on_each_wire() {
         let mut turned_away = Guest::come(&endpoint, transport, "/?key=k&session=three").await;
         assert_eq!(turned_away.see_out().await, later(transport), "{transport:?}");
         assert_eq!(turned_away.text().contains("tidings.retry"), transport == Transport::Sse);
-        // Of another key, or of none, there may be more.
+        // Sessions of another key, or without a key, are not limited by it.
         for query in ["key=other", "anonymous&session=x", "anonymous&session=y", "anonymous&session=z"] {
             let other = Guest::come(&endpoint, transport, &format!("/?{query}")).await;
             assert_ne!(other.end().as_deref(), Some("503"), "{transport:?} {query}");
             here.push(other);
         }
-        // A run that there is already goes on.
+        // An existing session of polls goes on.
         let poll = get("/?key=k&session=one").to(&endpoint).await.status().as_u16();
         let goes_on = matches!(transport, Transport::ShortPoll | Transport::LongPoll);
         assert_eq!(poll, if goes_on { 200 } else { 503 }, "{transport:?}");

@@ -1,4 +1,4 @@
-//! Sessions of every transport from their beginning to their end.
+//! Sessions of every transport from beginning to end.
 
 mod counts;
 mod deadlines;

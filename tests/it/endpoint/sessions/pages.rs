@@ -4,7 +4,7 @@ use super::guest::Guest;
 use super::house::House;
 use crate::endpoint::world::{To, get};
 
-/// The ids of all sessions, page by page.
+/// Returns the ids of all sessions, page by page.
 fn walk(endpoint: &Endpoint, limit: usize) -> Vec<u64> {
     let (mut ids, mut after) = (Vec::new(), None);
     loop {
@@ -16,7 +16,7 @@ fn walk(endpoint: &Endpoint, limit: usize) -> Vec<u64> {
     }
 }
 
-/// More than the registry looks up under one lock.
+/// More sessions than the table looks up under one lock.
 const MANY: u64 = 2_500;
 
 #[tokio::test(start_paused = true)]
@@ -34,7 +34,7 @@ async fn sessions_by_pages_are_each_listed_once_in_the_order_of_their_ids() {
     }
     assert_eq!(endpoint.sessions().iter().map(|info| info.session.id().get()).collect::<Vec<_>>(), all);
     assert!(endpoint.sessions_after(None, 0).is_empty());
-    // Where those in between have left, a page is as long all the same.
+    // After sessions in between have left, pages are still full.
     let mut number = 0;
     bodies.retain(|_| {
         number += 1;

@@ -13,14 +13,14 @@ use super::house::House;
 use crate::endpoint::world::get;
 use crate::support::{Task, VirtualTimer};
 
-/// Somebody's code that uses the endpoint wherever it is called.
+/// Application code that calls the endpoint each time that it runs.
 #[derive(Clone, Default)]
 struct Nosy(Arc<OnceLock<Endpoint>>);
 
 impl Nosy {
     fn look(&self) {
         thread_local!(static LOOKING: Cell<bool> = const { Cell::new(false) });
-        // What it calls asks for the time, too.
+        // The calls of the endpoint read the clock too.
         if let Some(endpoint) = self.0.get().filter(|_| !LOOKING.replace(true)) {
             assert!(endpoint.sessions().len() <= endpoint.session_count());
             endpoint.disconnect_where(|_| endpoint.stats() == EndpointStats::default());
@@ -62,7 +62,7 @@ impl Drop for NosyTask {
 }
 
 fn poll(body: &mut Body, nosy: &Nosy) {
-    // A new task each time, so that the last one's waker is dropped where it is replaced.
+    // A new task each time, so that the waker of the last one is dropped when it is replaced.
     let waker = Arc::new(NosyTask(nosy.clone())).into();
     let _ = Pin::new(body).poll_frame(&mut Context::from_waker(&waker));
 }
@@ -70,7 +70,7 @@ fn poll(body: &mut Body, nosy: &Nosy) {
 #[test]
 fn p11_nobodys_code_runs_under_a_lock_of_the_sessions() {
     let (done, answer) = mpsc::channel();
-    // In a thread of its own: a lock that is taken twice would never come back.
+    // In its own thread: a lock that is taken twice would block for ever.
     std::thread::spawn(move || {
         let (house, timer, nosy) = (House::new(), VirtualTimer::new(), Nosy::default());
         let builder = house.builder().timer(NosyTimer(timer.clone(), nosy.clone()));

@@ -53,7 +53,7 @@ async fn what_a_body_was_not_asked_for_is_thrown_away_at_once() {
         drop(body);
         assert_eq!(house.why(), SessionEnd::Revoked);
     }
-    // One that is never polled again leaves all the same.
+    // A session that is never polled again ends nevertheless.
     let house = House::new();
     let endpoint = house.endpoint();
     let body = endpoint.handle(get("/?transport=sse").body(String::new()).unwrap()).await;
@@ -68,12 +68,12 @@ async fn what_a_body_was_not_asked_for_is_thrown_away_at_once() {
 async fn the_queue_of_a_websocket_that_reads_nothing_is_thrown_away() {
     let house = House::new();
     let endpoint = house.endpoint();
-    // Room for the head and no event: the client reads on, after the server has given up.
+    // The pipe has room for the head and no event. The client reads on after the server has given up.
     let mut guest = Guest::connect(&endpoint, "/?transport=websocket", 64).await;
     for number in 0..100 {
         house.publish(&format!("{number} {}", "x".repeat(50)));
     }
-    // Only what fits into the pipe is taken before the right is gone.
+    // Only bytes that fit into the pipe are written before the revocation.
     tokio::task::yield_now().await;
     endpoint.revoke_where(|_| true);
     let before = guest.text();
@@ -84,7 +84,7 @@ async fn the_queue_of_a_websocket_that_reads_nothing_is_thrown_away() {
     assert_eq!(house.why(), SessionEnd::Revoked);
 }
 
-/// The moment that another thread would take: the event was taken from its source, and has not gone out.
+/// Revokes between two steps of a delivery, as another thread could: the event has left its source and is not sent.
 #[tokio::test(start_paused = true)]
 async fn an_event_that_is_on_its_way_out_does_not_go_out() {
     for transport in Transport::ALL {
@@ -139,6 +139,6 @@ async fn who_is_meant_is_told_by_data_name_and_key() {
     let mut left = house.left();
     left.sort_unstable_by_key(|&(id, _)| id);
     assert_eq!(left, [(1, SessionEnd::Revoked), (2, SessionEnd::Revoked), (3, SessionEnd::Disconnected)]);
-    // It is not here any more.
+    // The sessions have ended.
     assert!(ids.iter().all(|&id| !endpoint.revoke(id) && !endpoint.disconnect(id)));
 }

@@ -9,13 +9,13 @@ use super::guest::settle;
 use super::house::{House, Line};
 use crate::endpoint::world::{To, get, pass, text};
 
-/// Polls, and says how it was answered.
+/// Polls. Returns the status and the text of the reply.
 async fn poll(endpoint: &Endpoint, target: &str) -> (u16, String) {
     let answer = get(target).to(endpoint).await;
     (answer.status().as_u16(), text(answer).await)
 }
 
-/// Polls from now on, and is held.
+/// Starts a poll at the hub's cursor, which is held.
 fn polling(house: &House, endpoint: &Endpoint, target: &str) -> JoinHandle<(u16, String)> {
     let (endpoint, target) = (endpoint.clone(), format!("{target}&cursor={}", house.hub.cursor()));
     tokio::spawn(async move { poll(&endpoint, &target).await })
@@ -37,7 +37,7 @@ async fn a_run_goes_on_over_both_kinds_of_poll_until_silence() {
     }
     assert!(begin.elapsed() > Duration::from_secs(60));
     assert_eq!((endpoint.session_count(), endpoint.stats().sessions_in(SessionState::Idle)), (1, 1));
-    // Twice the hold from the end of the last poll.
+    // Twice the hold after the end of the last poll.
     pass(Duration::from_millis(110)).await;
     assert_eq!(house.why(), SessionEnd::Silent);
     assert_eq!(endpoint.session_count(), 0);
@@ -74,7 +74,7 @@ async fn two_polls_of_one_name_at_once_are_both_answered_and_leave_once() {
         assert_eq!(status, 200);
         assert!(body.contains("one"));
     }
-    // One goes on alone, and the other comes back.
+    // One poll holds the session alone, then a second one joins it.
     let one = polling(&house, &endpoint, "/?session=tab&wait=50");
     pass(Duration::from_secs(5)).await;
     let other = polling(&house, &endpoint, "/?session=tab&wait=50");
@@ -160,7 +160,7 @@ async fn a_run_that_is_ended_answers_its_polls_and_the_next_begins_another() {
     settle().await;
     let id = endpoint.sessions()[0].session.id();
     assert!(endpoint.disconnect(id));
-    // One that comes while the others are still being answered is of the next.
+    // A poll that arrives while the others are being answered belongs to the next session.
     let next = polling(&house, &endpoint, "/?session=a&wait=50");
     for tab in tabs {
         assert_eq!(tab.await.unwrap().0, 200);
@@ -173,7 +173,7 @@ async fn a_run_that_is_ended_answers_its_polls_and_the_next_begins_another() {
     assert!(endpoint.revoke(info.session.id()) && !endpoint.revoke(info.session.id()));
     assert_eq!(next.await.unwrap().0, 401);
     assert_eq!(house.left()[1], (info.session.id().get(), SessionEnd::Revoked));
-    // Between two polls there is nobody to be told.
+    // Between two polls there is no client to answer.
     poll(&endpoint, "/?session=a").await;
     assert_eq!(endpoint.disconnect_where(|session| session.name() == Some("a")), 1);
     assert_eq!((house.left()[2].1, endpoint.session_count()), (SessionEnd::Disconnected, 0));
@@ -192,7 +192,7 @@ async fn a_run_has_so_many_polls_at_once() {
     let polls: Vec<_> = (0..16).map(|_| polling(&house, &endpoint, "/?session=a&wait=50")).collect();
     settle().await;
     assert_eq!((endpoint.session_count(), house.lines().len()), (1, 1));
-    // Another one is served, and belongs to no run.
+    // Another poll is served outside of the session.
     let another = polling(&house, &endpoint, "/?session=a&wait=50");
     settle().await;
     assert_eq!(poll(&endpoint, "/?session=a").await.0, 200);

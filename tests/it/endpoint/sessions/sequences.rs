@@ -48,7 +48,7 @@ fn any_step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// Ends of sessions that the test has asked for.
+/// Ends that the test requested, by session.
 #[derive(Default)]
 struct Deeds(HashMap<SessionId, SessionEnd>);
 

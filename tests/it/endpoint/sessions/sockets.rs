@@ -5,7 +5,7 @@ use super::house::House;
 use crate::endpoint::wire::raw::Raw;
 use crate::endpoint::wire::serve_http1;
 
-/// Only a socket shows this: a client that closes it has left, on every transport, and so has one that is silent.
+/// Needs a socket: a client that closes it leaves, on every transport, and so does a client that is silent.
 #[tokio::test]
 async fn p9_a_socket_that_is_closed_has_left_once() {
     let upgrade = "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n\
@@ -28,7 +28,7 @@ async fn p9_a_socket_that_is_closed_has_left_once() {
     }
 }
 
-/// A runtime that ends leaves nothing behind: its bodies and tasks are dropped with it.
+/// A runtime that ends drops its bodies and tasks, and leaves no session.
 #[test]
 fn p9_a_runtime_that_ends_takes_its_sessions_along() {
     let house = House::new();

@@ -12,7 +12,7 @@ use super::guest::{Guest, settle};
 use super::house::House;
 use crate::endpoint::world::{To, get, pass, text};
 
-/// An application that answers when it is told to: who subscribes, or who waits for state.
+/// A publisher that waits for the test: in `subscribe`, if `subscribes` is set, or in `snapshot`.
 #[derive(Clone, Default)]
 struct Slow {
     hub: LocalHub,
@@ -44,8 +44,9 @@ impl Publisher for Slow {
     }
 }
 
-/// A short poll that waits for state when it is ended is answered without, and with the cursor that it had: it has not been
-/// told of the gap.
+/// A short poll that is waiting for its snapshot when its session ends is answered without it, at the cursor of its
+/// request,
+/// since the client has not got the gap.
 #[tokio::test(start_paused = true)]
 async fn a_short_poll_that_is_cut_off_is_not_answered() {
     for (is_revoked, status) in [(false, 200), (true, 401)] {
@@ -68,7 +69,7 @@ async fn a_short_poll_that_is_cut_off_is_not_answered() {
         app.go.notify_waiters();
         let (told, body) = poll.await.unwrap();
         assert_eq!(told, status, "{body}");
-        // It leaves in good order: with the cursor that it came with.
+        // A drained poll is answered with the cursor of its request.
         assert!(status != 200 || body.contains(r#""cursor":"77.5""#), "{body}");
         assert_eq!(endpoint.session_count(), 0);
     }
@@ -92,7 +93,8 @@ async fn the_end_of_one_polls_right_is_not_the_others() {
 
 #[tokio::test(start_paused = true)]
 async fn a_run_that_finds_no_place_is_not_kept() {
-    // The first is a stream, which takes the one place, or a run, which gives way to the next.
+    // The first session is a stream, which holds the one place, or a session of polls, which is evicted for the next
+    // one.
     for (transport, expected) in [("sse", 99), ("short-poll", 0)] {
         let app = Slow { subscribes: true, ..Slow::default() };
         let endpoint = Endpoint::builder(app.clone()).max_sessions(1).build();

@@ -24,7 +24,7 @@ async fn mine(
     Ok(endpoint.respond(request, subscription).await)
 }
 
-/// An axum application that shuts down in good order when told to.
+/// Serves an axum application that shuts down gracefully when the sender fires.
 async fn serve(app: &App, endpoint: &Endpoint) -> (SocketAddr, oneshot::Sender<()>, JoinHandle<()>) {
     let router = Router::new()
         .route("/mine", get(mine))
@@ -127,7 +127,7 @@ async fn what_has_no_body_has_no_length() {
         client.send(format!("{method} {target} HTTP/1.1\r\nHost: h\r\nIf-None-Match: \"{cursor}\"\r\n\r\n")).await;
         let head = client.head().await;
         assert!(head.starts_with(&format!("http/1.1 {status}\r\n")), "{head}");
-        // RFC 9110 §8.6: a HEAD's and a 304's would be that of the GET's 200.
+        // RFC 9110 §8.6: a length here would be that of the GET's 200.
         assert!(!head.contains("content-length") && !head.contains("transfer-encoding"), "{method} {target} {head}");
     }
 }

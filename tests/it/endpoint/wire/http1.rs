@@ -83,7 +83,7 @@ async fn a_poll_has_a_length_and_its_connection_lives_on() {
     assert!(head.contains("text/event-stream") && !head.contains("content-length"), "{head}");
     client.send("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\n\r\nhi").await;
     assert!(client.head().await.starts_with("http/1.1 204 no content\r\n"));
-    // After a head without a body, the next answer follows.
+    // After a response without a body, the next response follows.
     client.send("OPTIONS / HTTP/1.1\r\nHost: h\r\n\r\n").await;
     assert!(client.head().await.starts_with("http/1.1 204 no content\r\n"));
     client.send("GET / HTTP/1.1\r\n\r\n").await;
@@ -124,7 +124,7 @@ async fn a_client_that_takes_nothing_loses_its_session_though_hyper_asks_for_not
     let big = "x".repeat(60 * 1024);
     let mut looks = 0;
     while endpoint.session_count() == 2 {
-        // More than all buffers between the two can hold, and then time.
+        // First more than all buffers between the two ends can hold, then one event each time that time passes.
         for _ in 0..if looks < 4 { 100 } else { 1 } {
             app.hub.publish_now(Topic::new("news").unwrap(), big.as_str()).unwrap();
             well.until("\n\n").await;

@@ -120,7 +120,7 @@ async fn a_bad_connect_is_refused() {
     assert_eq!((response.status(), app.subscribes()), (StatusCode::BAD_REQUEST, 0));
 }
 
-/// Publishes to two sessions, of which one reads, and lets this much time pass after each event, until the other one ends.
+/// Publishes to two sessions, of which one reads, and advances time after each event, until the other session ends.
 async fn stall(app: &App, endpoint: &Endpoint, timer: &VirtualTimer, well: &mut Incoming, pause: Duration) {
     let big = "x".repeat(20 * 1024);
     let mut events = 0;
@@ -142,7 +142,7 @@ async fn a_stream_that_takes_nothing_loses_its_session_and_its_siblings_do_not()
     let endpoint = app.builder().timer(timer.clone()).build();
     tokio::spawn(endpoint.driver());
     let mut client = connect(serve_http2(&endpoint).await).await;
-    // What a body is not read of, its window is not opened for.
+    // The window of a body that is not read is not opened.
     let _stuck = client.send_request(get("/?transport=sse")).await.unwrap();
     let mut well = client.send_request(get("/?transport=sse")).await.unwrap().into_body();
     piece(&mut well).await.unwrap();

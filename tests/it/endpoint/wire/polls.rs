@@ -1,4 +1,4 @@
-//! Long polls over a connection, in virtual time: who is gone, and who speaks HTTP/1.0.
+//! Long polls over a connection in virtual time: clients that disconnect, and clients of HTTP/1.0.
 
 use std::convert::Infallible;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use crate::endpoint::world::{App, pass};
 
-/// A connection to a hyper server of HTTP/1 with the endpoint at every path.
+/// Connects to a hyper server of HTTP/1 with the endpoint at every path.
 fn connect(endpoint: &Endpoint) -> DuplexStream {
     let (ours, theirs) = duplex(64 * 1024);
     let endpoint = endpoint.clone();
@@ -23,7 +23,7 @@ fn connect(endpoint: &Endpoint) -> DuplexStream {
     ours
 }
 
-/// hyper reads no further than the next request's first bytes, so it does not see an end that comes behind them.
+/// hyper reads no further than the first bytes of the next request, so it does not see an end behind them.
 #[tokio::test(start_paused = true)]
 async fn who_is_gone_behind_a_pipelined_byte_is_held_no_longer_than_the_hold() {
     let app = App::new();
@@ -55,7 +55,7 @@ async fn http_1_0_polls_are_held_and_whole() {
         pass(Duration::from_millis(10)).await;
         app.publish("one");
         let mut answer = String::new();
-        // With keep-alive the connection stays: its length tells where the answer ends.
+        // With keep-alive the connection stays open. Its length tells the end of the body.
         while !answer.ends_with("]}") {
             let mut some = [0; 1024];
             let read = client.read(&mut some).await.unwrap();

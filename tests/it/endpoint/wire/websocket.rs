@@ -150,7 +150,7 @@ async fn closing_rejection_or_panic_closes_its_own_socket_only() {
     let mut well = Raw::connect(address).await;
     well.send(hello("/events", "")).await;
     well.head().await;
-    // The application lets these in, and refuses what they say.
+    // The application accepts the clients and rejects their messages.
     for (topic, expected) in [
         ("panic", Frame::close(1011, "internal error")),
         ("forbidden", Frame::close(1008, "forbidden")),
