@@ -12,8 +12,7 @@ use http_body_util::Full;
 use tidings::subscriber::{BoxSubscriber, Delivery, SubscriberExt, SubscriptionEnd, from_stream};
 use tidings::{Body, Endpoint, Event, Rejection, Subscriber, Topic, Transport};
 use tokio::time::Instant;
-
-use super::world::{get, pass, text};
+use crate::support::http::{get, pass, text};
 use crate::support::Feed;
 
 const POLLS: [&str; 2] = ["/?transport=short-poll", "/?transport=long-poll&wait=20"];

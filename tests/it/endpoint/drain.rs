@@ -6,8 +6,7 @@ use http_body_util::BodyExt;
 use tidings::{BodyError, Endpoint, Rejection, SubscribeRequest};
 use tokio::sync::Notify;
 use tokio::time::Instant;
-
-use super::world::{App, To, get, header, pass, piece, request, text};
+use crate::support::http::{App, To, get, header, pass, piece, request, text};
 
 #[tokio::test(start_paused = true)]
 async fn each_transport_has_its_goodbye() {

@@ -10,10 +10,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tidings::{Cursor, Endpoint, Transport};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
-
-use super::sessions::guest::{HELD, settle};
-use super::world::{App, To, get, pass, piece, text};
-use crate::endpoint::wire::websocket::hello;
+use crate::support::http::{App, HELD, To, get, pass, piece, settle, text, upgrade_request};
 
 /// Everything that a client was sent, up to its end.
 type Seen = Arc<Mutex<String>>;
@@ -46,7 +43,7 @@ async fn read(endpoint: Endpoint, transport: Transport, seen: Seen) {
     });
     let connection = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(far), service);
     tokio::spawn(connection.with_upgrades());
-    near.write_all(hello(&target, "Sec-WebSocket-Protocol: tidings.v1\r\n").as_bytes()).await.unwrap();
+    near.write_all(upgrade_request(&target, "Sec-WebSocket-Protocol: tidings.v1\r\n").as_bytes()).await.unwrap();
     let mut bytes = [0; 1024];
     while let Ok(read @ 1..) = near.read(&mut bytes).await {
         // Frame lengths are not text.

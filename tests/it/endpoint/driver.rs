@@ -11,8 +11,7 @@ use http::StatusCode;
 use http_body::Body as _;
 use tidings::{Body, BodyError, Endpoint};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-
-use super::world::{App, To, get, pass, text};
+use crate::support::http::{App, To, get, pass, runtime, text};
 use crate::support::{Task, VirtualTimer};
 
 /// Returns the output of a future that is ready at its first poll.
@@ -117,7 +116,7 @@ fn an_endpoint_outlives_the_runtime_it_was_first_used_in() {
     let app = App::new();
     let endpoint: Endpoint = app.endpoint();
     for _ in 0..2 {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+        let runtime = runtime();
         runtime.block_on(async {
             let poll = get("/?wait=5").to(&endpoint).await;
             assert_eq!(poll.status(), StatusCode::OK);

@@ -7,8 +7,7 @@ use bytes::Bytes;
 use http_body_util::BodyExt;
 use tidings::Cursor;
 use tokio::task::JoinSet;
-
-use super::world::{App, get, header, pass};
+use crate::support::http::{App, get, header, pass};
 
 const CLIENTS: usize = 10_000;
 

@@ -7,8 +7,7 @@ use proptest::prelude::*;
 use tidings::time::TokioTimer;
 use tidings::{Endpoint, LocalHub, Subscribe, SubscribeRequest, Subscriber, Topic};
 use tokio::time::Instant;
-
-use super::world::{To, get, header, pass, text};
+use crate::support::http::{To, get, header, pass, runtime, text};
 
 /// Returns an endpoint and its hub, whose clock is tokio's. The tests pause it.
 fn world() -> (LocalHub, Endpoint) {
@@ -30,7 +29,7 @@ fn millis(millis: u64) -> Duration {
 }
 
 fn block_on<T>(work: impl Future<Output = T>) -> T {
-    tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap().block_on(work)
+    runtime().block_on(work)
 }
 
 async fn hint(endpoint: &Endpoint, target: &str) -> u64 {

@@ -17,11 +17,7 @@ use tower_http::cors::{AllowOrigin, CorsLayer};
 use tower_http::timeout::TimeoutLayer;
 use tower_layer::Layer;
 use tower_service::Service;
-
-use super::wire::raw::Raw;
-use super::wire::websocket::hello;
-use super::world::{App, get, pass, request};
-use crate::server::start;
+use crate::support::http::{App, RawClient, get, pass, request, serve_router, upgrade_request};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -97,13 +93,13 @@ async fn timeout_layer_leaves_streams_that_have_begun_alone() {
         let read = next(&mut body).await.unwrap().to_vec();
         assert!(String::from_utf8(read).unwrap().contains("late"), "{transport}");
     }
-    let address = start(Router::new().route_service("/events", endpoint.clone()).layer(layer), |server| server).await;
-    let mut socket = Raw::connect(address).await;
-    socket.send(hello("/events", "").replace("Host: example.com", "Host: localhost")).await;
+    let address = serve_router(Router::new().route_service("/events", endpoint.clone()).layer(layer), |server| server).await;
+    let mut socket = RawClient::connect(address).await;
+    socket.send(upgrade_request("/events", "").replace("Host: example.com", "Host: localhost")).await;
     assert!(socket.head().await.starts_with("http/1.1 101 "));
     pass(20 * SECOND).await;
     app.publish("late");
-    assert_eq!(socket.frame().await, super::wire::raw::Frame::text("late"));
+    assert_eq!(socket.frame().await, crate::support::http::Frame::text("late"));
 }
 
 /// End of a flush of deflate: every byte before it can be decompressed.
@@ -255,12 +251,12 @@ async fn nested_endpoint_resumes_and_its_publisher_reads_the_path_without_the_pr
                 read.extend_from_slice(&stream.frame().await.unwrap().unwrap().into_data().unwrap());
             }
         }
-        let address = start(router, |server| server).await;
-        let mut socket = Raw::connect(address).await;
-        let hello = hello(&format!("/api/v1/events?cursor={cursor}"), "");
+        let address = serve_router(router, |server| server).await;
+        let mut socket = RawClient::connect(address).await;
+        let hello = upgrade_request(&format!("/api/v1/events?cursor={cursor}"), "");
         socket.send(hello.replace("Host: example.com", "Host: localhost")).await;
         assert!(socket.head().await.starts_with("http/1.1 101 "));
-        assert_eq!(socket.frame().await, super::wire::raw::Frame::text("one"));
+        assert_eq!(socket.frame().await, crate::support::http::Frame::text("one"));
     }
 }
 

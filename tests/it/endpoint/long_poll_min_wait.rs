@@ -6,8 +6,7 @@ use http::StatusCode;
 use proptest::prelude::*;
 use tidings::{Endpoint, LocalHub, Retention};
 use tokio::time::Instant;
-
-use super::world::{App, To, get, header, pass, request, text};
+use crate::support::http::{App, To, get, header, pass, request, runtime, text};
 
 const INTERVAL: Duration = Duration::from_secs(1);
 /// Jitter, one tick of the timer wheel and one of tokio's timer.
@@ -152,7 +151,7 @@ proptest! {
         interval in 0..3_000_u64,
         pauses in prop::collection::vec(0..2_000_u64, 1..40),
     ) {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+        let runtime = runtime();
         let (got, polls, time) = runtime.block_on(async {
             let (app, count) = (App::new(), pauses.len());
             let endpoint = app.builder().long_poll_min_wait(Duration::from_millis(interval)).build();
@@ -183,7 +182,7 @@ proptest! {
 /// A poll reads the events while it waits, so that a short history loses none of them.
 #[tokio::test(start_paused = true)]
 async fn what_comes_meanwhile_is_taken_before_history_lets_go_of_it() {
-    let app = App::with(LocalHub::builder().retain(Retention::count(5)).build());
+    let app = App::with_hub(LocalHub::builder().retain(Retention::count(5)).build());
     let (endpoint, cursor) = (endpoint(&app), app.hub.cursor());
     let poll = tokio::spawn(async move { answer(&endpoint, &format!("/?wait=25&cursor={cursor}")).await });
     for number in 0..450 {

@@ -12,11 +12,7 @@ use tidings::{
     Snapshot, Start, Subscribe, SubscribeRequest, Subscriber, Subscription, Topic,
 };
 use tokio::task::yield_now;
-
-use super::wire::raw::{Frame, Raw, frame};
-use super::wire::serve_http1;
-use super::wire::websocket::hello;
-use super::world::{App, To, get, request, text};
+use crate::support::http::{App, Frame, RawClient, To, frame, get, request, runtime, serve_http1, text, upgrade_request};
 
 const MAX: usize = 1_000;
 const QUERIES: [&str; 5] =
@@ -67,11 +63,11 @@ async fn event_above_max_event_is_a_gap_on_tidings_v1_and_closes_raw_frames() {
     let endpoint = app.builder().max_event(MAX).build();
     let start = app.publish("start");
     let address = serve_http1(&endpoint).await;
-    let mut raw = Raw::connect(address).await;
-    raw.send(hello("/", "")).await;
+    let mut raw = RawClient::connect(address).await;
+    raw.send(upgrade_request("/", "")).await;
     raw.head().await;
-    let mut objects = Raw::connect(address).await;
-    objects.send(hello(&format!("/?cursor={start}"), "Sec-WebSocket-Protocol: tidings.v1\r\n")).await;
+    let mut objects = RawClient::connect(address).await;
+    objects.send(upgrade_request(&format!("/?cursor={start}"), "Sec-WebSocket-Protocol: tidings.v1\r\n")).await;
     objects.head().await;
     objects.frame().await;
     app.publish("before");
@@ -246,8 +242,8 @@ async fn answer_above_max_event_is_an_internal_rejection() {
         let response = request("POST", "/").with("hello", &endpoint).await;
         let (status, body) = if fits { (200, &*answer) } else { (500, r#"{"error":"internal error"}"#) };
         assert_eq!((response.status().as_u16(), &*text(response).await), (status, body), "{bytes}");
-        let mut client = Raw::connect(serve_http1(&endpoint).await).await;
-        client.send(hello("/", "Sec-WebSocket-Protocol: tidings.v1\r\n")).await;
+        let mut client = RawClient::connect(serve_http1(&endpoint).await).await;
+        client.send(upgrade_request("/", "Sec-WebSocket-Protocol: tidings.v1\r\n")).await;
         client.head().await;
         client.frame().await;
         client.send(frame(1, b"hello")).await;
@@ -262,8 +258,8 @@ async fn answer_above_max_event_is_an_internal_rejection() {
 async fn answer_in_a_raw_frame_may_have_max_event_bytes() {
     for bytes in [MAX, MAX + 1] {
         let (endpoint, hub, told) = answering(bytes);
-        let mut client = Raw::connect(serve_http1(&endpoint).await).await;
-        client.send(hello("/", "")).await;
+        let mut client = RawClient::connect(serve_http1(&endpoint).await).await;
+        client.send(upgrade_request("/", "")).await;
         client.head().await;
         client.send(frame(1, b"hello")).await;
         if bytes == MAX {
@@ -321,7 +317,7 @@ proptest! {
         batch in 1_usize..2_000,
         plain: bool,
     ) {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
+        let runtime = runtime();
         let (hub, news) = (LocalHub::new(), Topic::new("news").unwrap());
         let start = hub.publish_now(&news, "start").unwrap().cursor().unwrap();
         let expected: Vec<_> = sizes

@@ -5,11 +5,7 @@ use tidings::{
     Accepted, Endpoint, EndpointBuilder, Event, LocalHub, Message, Publisher, Rejection, SubscribeRequest, Subscription,
 };
 use tokio::task::yield_now;
-
-use super::wire::raw::{Frame, Raw, frame};
-use super::wire::serve_http1;
-use super::wire::websocket::hello;
-use super::world::{App, To, header, request, text};
+use crate::support::http::{App, Frame, RawClient, To, frame, header, request, serve_http1, text, upgrade_request};
 
 const OBJECTS: &str = "Sec-WebSocket-Protocol: tidings.v1\r\n";
 
@@ -44,9 +40,9 @@ fn listen_only() -> (LocalHub, EndpointBuilder) {
     (hub, Endpoint::builder(publisher))
 }
 
-async fn open(endpoint: &Endpoint, target: &str, extra: &str) -> Raw {
-    let mut client = Raw::connect(serve_http1(endpoint).await).await;
-    client.send(hello(target, extra)).await;
+async fn open(endpoint: &Endpoint, target: &str, extra: &str) -> RawClient {
+    let mut client = RawClient::connect(serve_http1(endpoint).await).await;
+    client.send(upgrade_request(target, extra)).await;
     assert!(client.head().await.starts_with("http/1.1 101 "));
     client
 }

@@ -8,8 +8,7 @@ use http_body::{Body, Frame};
 use http_body_util::{BodyExt, Full};
 use tidings::stats::EndpointStats;
 use tidings::{Message, Transport};
-
-use super::world::{App, To, header, request, text};
+use crate::support::http::{App, To, header, request, text};
 
 #[tokio::test]
 async fn only_a_get_subscribes() {

@@ -1,11 +1,7 @@
 use http::StatusCode;
 use proptest::prelude::*;
 use tidings::{Start, SubscribeRequest, Transport};
-
-use super::wire::raw::Raw;
-use super::wire::serve_http1;
-use super::wire::websocket::hello;
-use super::world::{App, To, get, header, request, text};
+use crate::support::http::{App, RawClient, To, get, header, request, serve_http1, text, upgrade_request};
 
 /// Returns the transport that a GET with this query and these headers chooses, or the status that refuses it.
 async fn choice(target: &str, headers: &[(&str, &str)]) -> Result<Transport, StatusCode> {
@@ -17,7 +13,7 @@ async fn choice(target: &str, headers: &[(&str, &str)]) -> Result<Transport, Sta
     let request = request.header("last-event-id", "0.0");
     let response = request.to(&app.endpoint()).await;
     match response.status() {
-        StatusCode::OK => Ok(app.last().0),
+        StatusCode::OK => Ok(app.last_subscribe().0),
         status => {
             assert_eq!(app.subscribes(), 0, "{target}: refused after a subscription");
             Err(status)
@@ -149,7 +145,7 @@ async fn a_narrowed_endpoint_refuses_what_is_demanded_and_passes_over_what_is_pr
         let endpoint = app.builder().transports(here.iter().copied()).build();
         let response = get(target).header("accept", accept).to(&endpoint).await;
         match expected {
-            Ok(transport) => assert_eq!((response.status(), app.last().0), (StatusCode::OK, transport), "{target}"),
+            Ok(transport) => assert_eq!((response.status(), app.last_subscribe().0), (StatusCode::OK, transport), "{target}"),
             Err(status) => assert_eq!(response.status(), status, "{target}"),
         }
         if response.status() == StatusCode::UPGRADE_REQUIRED {
@@ -184,7 +180,7 @@ async fn http_1_0_has_no_upgrade() {
     let app = App::new();
     let old = get("/events").version(http::Version::HTTP_10).header("upgrade", "websocket");
     assert_eq!(old.header("connection", "upgrade").to(&app.endpoint()).await.status(), StatusCode::OK);
-    assert_eq!(app.last().0, Transport::ShortPoll);
+    assert_eq!(app.last_subscribe().0, Transport::ShortPoll);
 }
 
 #[tokio::test]
@@ -200,7 +196,7 @@ async fn topics_are_limited_and_each_is_named_once() {
     let named = |count| (0..count).map(|number| format!("topic=t{number}&topic=t0")).collect::<Vec<_>>().join("&");
     let endpoint = app.endpoint();
     assert_eq!(get(&format!("/events?{}", named(64))).to(&endpoint).await.status(), StatusCode::OK);
-    assert_eq!(app.last().2.len(), 64);
+    assert_eq!(app.last_subscribe().2.len(), 64);
     let response = get(&format!("/events?{}", named(65))).to(&endpoint).await;
     assert_eq!(response.status(), StatusCode::BAD_REQUEST);
     assert_eq!(text(response).await, r#"{"error":"more than 64 topics"}"#);
@@ -241,7 +237,7 @@ async fn the_cursor_comes_from_the_first_of_four_places() {
             request = request.header(*name, *value);
         }
         let status = request.to(&endpoint).await.status();
-        assert_eq!((status, app.last().1), (StatusCode::OK, expected), "{target} {headers:?}");
+        assert_eq!((status, app.last_subscribe().1), (StatusCode::OK, expected), "{target} {headers:?}");
     }
 }
 
@@ -272,12 +268,12 @@ async fn last_event_id_in_the_query_is_read_as_a_cursor_is() {
         let target = format!("/events?{name}={value}");
         for transport in ["short-poll", "long-poll&wait=0", "chunked", "sse"] {
             let status = get(&format!("{target}&transport={transport}")).to(&endpoint).await.status();
-            assert_eq!((status, app.last().1), (StatusCode::OK, expected), "{target} {transport}");
+            assert_eq!((status, app.last_subscribe().1), (StatusCode::OK, expected), "{target} {transport}");
         }
-        let mut socket = Raw::connect(address).await;
-        socket.send(hello(&target, "Sec-WebSocket-Protocol: tidings.v1\r\n")).await;
+        let mut socket = RawClient::connect(address).await;
+        socket.send(upgrade_request(&target, "Sec-WebSocket-Protocol: tidings.v1\r\n")).await;
         assert!(socket.head().await.starts_with("http/1.1 101 "), "{target}");
-        assert_eq!((app.last().0, app.last().1), (Transport::WebSocket, expected), "{target}");
+        assert_eq!((app.last_subscribe().0, app.last_subscribe().1), (Transport::WebSocket, expected), "{target}");
         for method in ["GET", "POST"] {
             let (parts, ()) = request(method, &target).body(()).unwrap().into_parts();
             assert_eq!(SubscribeRequest::read(&parts).unwrap().start(), expected, "{method} {target}");
@@ -288,7 +284,7 @@ async fn last_event_id_in_the_query_is_read_as_a_cursor_is() {
     // All other names are left to the application.
     for name in ["lastEvent", "last.event.id", "xlastEventId", "lastEventIds", "last__event__id"] {
         get(&format!("/events?{name}=a.1")).to(&endpoint).await;
-        assert_eq!(app.last().1, Start::Now, "{name}");
+        assert_eq!(app.last_subscribe().1, Start::Now, "{name}");
     }
 }
 
@@ -331,7 +327,7 @@ async fn entity_tag_that_a_proxy_changed_is_still_the_cursor() {
             let request = get(&format!("/events?transport={transport}"));
             let request = lines.iter().fold(request, |request, line| request.header("if-none-match", *line));
             let status = request.to(&endpoint).await.status();
-            assert_eq!((status, app.last().1), (StatusCode::OK, expected), "{lines:?} {transport}");
+            assert_eq!((status, app.last_subscribe().1), (StatusCode::OK, expected), "{lines:?} {transport}");
         }
     }
 }

@@ -8,8 +8,7 @@ use std::task::{Context, Poll, Wake, Waker};
 
 use http_body::Body as _;
 use tidings::{Body, Endpoint, LocalHub, Subscribe, Subscriber, Subscription};
-
-use super::world::{App, To, get};
+use crate::support::http::{App, To, get};
 use crate::support::{Task, VirtualTimer};
 
 type Driver = Pin<Box<dyn Future<Output = ()> + Send>>;

@@ -15,9 +15,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use tidings::{Endpoint, EndpointBuilder, LocalHub, Retention, SessionEnd};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
 use tokio::time::{Instant, timeout};
-
-use super::wire::raw::frame;
-use super::world::{App, pass};
+use crate::support::http::{App, frame, pass};
 use crate::clients::Http;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -118,7 +116,7 @@ impl Slow {
 /// Returns an application with a hub that keeps many large events, and its endpoint.
 fn app(set: impl FnOnce(EndpointBuilder) -> EndpointBuilder) -> (App, Endpoint) {
     let retain = Retention::count(100).bytes(64 << 20);
-    let app = App::with(LocalHub::builder().retain(retain).build());
+    let app = App::with_hub(LocalHub::builder().retain(retain).build());
     let endpoint = set(app.builder()).build();
     (app, endpoint)
 }

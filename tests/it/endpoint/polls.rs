@@ -2,8 +2,7 @@ use std::time::Duration;
 
 use http::StatusCode;
 use tidings::{Cursor, Endpoint, Event};
-
-use super::world::{App, To, get, header, pass, request, text};
+use crate::support::http::{App, To, get, header, pass, request, text};
 
 #[tokio::test]
 async fn a_short_poll_is_answered_at_once_and_goes_on_from_its_cursor() {

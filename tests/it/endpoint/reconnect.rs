@@ -7,11 +7,7 @@ use serde_json::{Value, json};
 use tidings::subscriber::from_stream;
 use tidings::{Endpoint, Event, LocalHub, Retention, SubscribeRequest, Topic};
 use tokio::time::{Instant, timeout};
-
-use super::wire::raw::Raw;
-use super::wire::serve_http1;
-use super::wire::websocket::hello;
-use super::world::{App, To, get, header, pass, piece, text};
+use crate::support::http::{App, RawClient, To, get, header, pass, piece, serve_http1, text, upgrade_request};
 use crate::transport::sse::{SseEvent, SseReader};
 
 const VERSIONS: [Version; 2] = [Version::HTTP_11, Version::HTTP_2];
@@ -92,7 +88,7 @@ async fn sse_client_cut_before_its_first_event_gets_what_was_published_meanwhile
 
 #[tokio::test(start_paused = true)]
 async fn sse_hello_has_the_id_that_the_client_came_with_so_that_no_gap_is_lost() {
-    let app = App::with(LocalHub::builder().retain(Retention::count(2)).build());
+    let app = App::with_hub(LocalHub::builder().retain(Retention::count(2)).build());
     let endpoint = app.endpoint();
     let cursors: Vec<_> = ["1", "2", "3", "4"].map(|text| app.publish(text)).into();
     let epoch = cursors[0].split_once('.').unwrap().0;
@@ -119,7 +115,7 @@ async fn sse_hello_has_the_id_that_the_client_came_with_so_that_no_gap_is_lost()
 /// own.
 #[tokio::test]
 async fn hello_object_has_the_cursor_that_the_client_came_with() {
-    let app = App::with(LocalHub::builder().retain(Retention::count(2)).build());
+    let app = App::with_hub(LocalHub::builder().retain(Retention::count(2)).build());
     let endpoint = app.endpoint();
     let address = serve_http1(&endpoint).await;
     let cursors: Vec<_> = ["1", "2", "3", "4"].map(|text| app.publish(text)).into();
@@ -133,8 +129,8 @@ async fn hello_object_has_the_cursor_that_the_client_came_with() {
             let first = piece(&mut request.to(&endpoint).await.into_body()).await.unwrap().unwrap();
             assert_eq!(parse(&first)["cursor"], told, "{came} over {version:?}");
         }
-        let mut socket = Raw::connect(address).await;
-        socket.send(hello(&format!("/?cursor={came}"), "Sec-WebSocket-Protocol: tidings.v1\r\n")).await;
+        let mut socket = RawClient::connect(address).await;
+        socket.send(upgrade_request(&format!("/?cursor={came}"), "Sec-WebSocket-Protocol: tidings.v1\r\n")).await;
         socket.head().await;
         let first = String::from_utf8(socket.frame().await.1).unwrap();
         assert_eq!(parse(&first)["cursor"], told, "WebSocket {came}");

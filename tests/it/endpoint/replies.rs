@@ -3,8 +3,7 @@
 use http::StatusCode;
 use proptest::prelude::*;
 use tidings::{Cursor, Endpoint, LocalHub, Rejection, Start, SubscribeRequest, Topic};
-
-use super::world::{App, To, get, header, text};
+use crate::support::http::{App, To, get, header, runtime, text};
 
 const TOPICS: [&str; 3] = ["aa", "bb", "cc"];
 
@@ -24,7 +23,7 @@ proptest! {
         polls in prop::collection::vec((1..8_usize, 0..30_usize, any::<bool>()), 1..60),
         large in prop::bool::weighted(0.2),
     ) {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+        let runtime = runtime();
         runtime.block_on(async {
             let hub = LocalHub::new();
             let shared = endpoint(&hub);

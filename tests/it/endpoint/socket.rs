@@ -6,8 +6,7 @@ use tidings::server::CoalescingStream;
 use tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
-
-use super::world::{App, pass};
+use crate::support::http::{App, pass};
 
 /// Returns both ends of a connection over loopback.
 async fn pair() -> (CoalescingStream, TcpStream) {

@@ -7,8 +7,7 @@ use http_body::Body as _;
 use tidings::subscriber::{Delivery, SubscriptionEnd, from_stream};
 use tidings::{Body, BodyError, Endpoint, Event, Rejection, SubscribeRequest, Subscriber, Topic};
 use tokio::time::Instant;
-
-use super::world::{App, To, get, header, pass, piece, text};
+use crate::support::http::{App, To, get, header, pass, piece, text};
 
 async fn open(endpoint: &Endpoint, target: &str) -> Body {
     let response = get(target).to(endpoint).await;

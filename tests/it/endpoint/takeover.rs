@@ -9,19 +9,11 @@ use std::time::{Duration, Instant};
 use http::StatusCode;
 use tidings::time::{Clock, Sleep, Timer, TokioTimer};
 use tidings::{Body, Endpoint, SessionEnd, Transport};
-use tokio::runtime::{Builder, Runtime};
+use tokio::runtime::Builder;
 use tokio::task::AbortHandle;
-
-use super::sessions::guest::Guest;
-use super::sessions::house::House;
-use super::world::{App, To, get, pass, piece, text};
+use crate::support::http::{App, TestClient, To, get, pass, piece, runtime, text};
 
 const MINUTE: Duration = Duration::from_secs(60);
-
-/// Returns a single-threaded runtime with virtual time.
-fn runtime() -> Runtime {
-    Builder::new_current_thread().enable_time().start_paused(true).build().unwrap()
-}
 
 /// Opens a stream and reads its hello.
 async fn stream(endpoint: &Endpoint, target: &str) -> Body {
@@ -98,16 +90,16 @@ fn alarms_that_became_due_without_a_running_driver_fire_when_its_runtime_is_drop
 fn session_whose_only_alarm_is_its_own_ends_in_time_when_the_drivers_runtime_ends() {
     for transport in [Transport::Chunked, Transport::Sse, Transport::WebSocket] {
         for (target, why) in [("/?lifetime=20000", SessionEnd::Revoked), ("/", SessionEnd::Disconnected)] {
-            let (house, first, second) = (House::new(), runtime(), runtime());
-            let builder = house.builder().keep_alive(Duration::MAX).ping(Duration::MAX, MINUTE);
+            let (app, first, second) = (App::with_limit_key(), runtime(), runtime());
+            let builder = app.builder().keep_alive(Duration::MAX).ping(Duration::MAX, MINUTE);
             let endpoint = builder.max_session_age(Duration::from_secs(30)).build();
             first.block_on(async { drop(get("/?transport=short-poll").to(&endpoint).await) });
-            let guest = second.block_on(Guest::come(&endpoint, transport, target));
+            let client = second.block_on(TestClient::open(&endpoint, transport, target));
             assert_eq!(endpoint.session_count(), 1);
             drop(first);
             second.block_on(pass(MINUTE));
-            assert_eq!(house.left().iter().map(|&(_, left)| left).collect::<Vec<_>>(), [why], "{transport:?}");
-            drop(guest);
+            assert_eq!(app.left().iter().map(|&(_, left)| left).collect::<Vec<_>>(), [why], "{transport:?}");
+            drop(client);
         }
     }
 }

@@ -6,8 +6,7 @@ use bytes::Bytes;
 use http::StatusCode;
 use http_body_util::Full;
 use tidings::{Endpoint, LocalHub, Start, Subscribe, SubscribeRequest, Topic};
-
-use super::world::{To, get, header, piece, text};
+use crate::support::http::{To, get, header, piece, text};
 
 #[tokio::test(start_paused = true)]
 async fn endpoint_without_a_publisher_answers_by_respond_on_each_transport() {

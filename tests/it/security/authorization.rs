@@ -8,11 +8,7 @@ use tidings::subscriber::{BoxSubscriber, Delivery, SubscriberExt};
 use tidings::{Endpoint, LocalHub, Publisher, Rejection, SubscribeRequest, Subscriber, Topic};
 
 use super::site::{Answer, Site};
-use crate::endpoint::wire::raw::Raw;
-use crate::endpoint::wire::serve_http1;
-use crate::endpoint::wire::websocket::hello;
-use crate::endpoint::world::{App, To, get, piece, text};
-use crate::security::random::runtime;
+use crate::support::http::{App, RawClient, To, get, piece, runtime, serve_http1, text, upgrade_request};
 use crate::transport::sse::SseReader;
 use crate::support::Task;
 
@@ -129,9 +125,9 @@ async fn row_05_a_stolen_cursor_gives_nothing_on_a_websocket_either() {
         let stolen = publish("a", "mine");
         publish("a", "mine too");
         publish("b", "yours");
-        let mut client = Raw::connect(address).await;
+        let mut client = RawClient::connect(address).await;
         let protocol = "Sec-WebSocket-Protocol: tidings.v1\r\n";
-        client.send(hello(&format!("/?cursor={stolen}&{target}"), &format!("User: {user}\r\n{protocol}"))).await;
+        client.send(upgrade_request(&format!("/?cursor={stolen}&{target}"), &format!("User: {user}\r\n{protocol}"))).await;
         assert!(client.head().await.starts_with("http/1.1 101 "));
         client.frame().await;
         for text in expected {
@@ -195,7 +191,7 @@ async fn row_05_every_attach_every_poll_and_every_message_is_asked_for() {
     // A permission that is withdrawn between two polls of a client is gone with the second.
     let (one, two) = (get(&format!("/events?cursor={cursor}")), get(&format!("/forbidden?cursor={cursor}")));
     assert_eq!((one.to(&endpoint).await.status().as_u16(), two.to(&endpoint).await.status().as_u16()), (200, 403));
-    let message = crate::endpoint::world::request("POST", &format!("/forbidden?cursor={cursor}"));
+    let message = crate::support::http::request("POST", &format!("/forbidden?cursor={cursor}"));
     assert_eq!(message.with("hi", &endpoint).await.status(), 403);
 }
 

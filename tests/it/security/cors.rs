@@ -6,8 +6,7 @@ use http::Response;
 use tidings::{Body, Endpoint, EndpointBuilder, LocalHub, SubscribeRequest};
 
 use super::site::Site;
-use crate::endpoint::world::{App, To, header, request, text};
-use crate::server::{router, start};
+use crate::support::http::{App, To, header, request, router, serve_router, text};
 
 const EVIL: (&str, &str) = ("origin", "https://evil.example");
 const HOST: (&str, &str) = ("host", "example.com");
@@ -144,8 +143,8 @@ async fn row_01_any_origin_page_shows_the_publisher_no_cookie() {
 async fn row_01_any_origin_opens_no_route_behind_the_origin_layer() {
     let app = App::new();
     let endpoint = app.builder().allow_any_origin().build();
-    let address = start(router(&app, &endpoint), |server| server).await;
-    let mut client = crate::endpoint::wire::raw::Raw::connect(address).await;
+    let address = serve_router(router(&app, &endpoint), |server| server).await;
+    let mut client = crate::support::http::RawClient::connect(address).await;
     client
         .send("POST /say HTTP/1.1\r\nHost: localhost\r\nOrigin: https://evil.example\r\nContent-Length: 0\r\n\r\n")
         .await;

@@ -6,12 +6,7 @@ use http::HeaderValue;
 use proptest::prelude::*;
 use serde_json::Value;
 use tidings::Cursor;
-
-use crate::endpoint::wire::raw::{Frame, Raw};
-use crate::endpoint::wire::serve_http1;
-use crate::endpoint::wire::websocket::hello;
-use crate::endpoint::world::{App, To, get, header, piece, text};
-use crate::security::random::runtime;
+use crate::support::http::{App, Frame, RawClient, To, get, header, piece, runtime, serve_http1, text, upgrade_request};
 use crate::transport::sse::SseReader;
 
 /// Gap that a client with a cursor gets, and the events after it.
@@ -132,8 +127,8 @@ async fn row_07_a_forged_cursor_on_a_websocket_is_a_gap_or_its_close_code() {
         }
         let query: String = form_urlencoded::byte_serialize(&cursor).collect();
         let (target, name) = (format!("/?cursor={query}"), String::from_utf8_lossy(&cursor));
-        let mut client = Raw::connect(address).await;
-        client.send(hello(&target, "Sec-WebSocket-Protocol: tidings.v1\r\n")).await;
+        let mut client = RawClient::connect(address).await;
+        client.send(upgrade_request(&target, "Sec-WebSocket-Protocol: tidings.v1\r\n")).await;
         assert!(client.head().await.starts_with("http/1.1 101 "), "{name}");
         client.frame().await;
         if let Some(gap) = gap {
@@ -145,8 +140,8 @@ async fn row_07_a_forged_cursor_on_a_websocket_is_a_gap_or_its_close_code() {
             assert_eq!(object["data"], *text, "{name}");
         }
         // Raw frames cannot express a gap.
-        let mut client = Raw::connect(address).await;
-        client.send(hello(&target, "")).await;
+        let mut client = RawClient::connect(address).await;
+        client.send(upgrade_request(&target, "")).await;
         client.head().await;
         if gap.is_some() {
             assert_eq!(client.frame().await, Frame::close(1013, "gap"), "{name}");

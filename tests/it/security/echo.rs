@@ -3,11 +3,7 @@
 use http::HeaderValue;
 use proptest::prelude::*;
 use tidings::{Cursor, Event, Message, Topic};
-
-use super::random::runtime;
-use crate::endpoint::wire::raw::Raw;
-use crate::endpoint::wire::serve_http1;
-use crate::endpoint::world::{App, To, request};
+use crate::support::http::{App, RawClient, To, request, runtime, serve_http1};
 
 /// Marks text of the client, in upper and lower case, which headers keep and no text of the crate contains.
 const MARK: &str = "qZx7";
@@ -115,7 +111,7 @@ async fn row_18_an_answer_is_not_split() {
     let address = serve_http1(&app.endpoint()).await;
     let injected = "x%0d%0aSet-Cookie:%20a=b%0d%0a%0d%0aHTTP/1.1%20200%20OK";
     for target in ["/events?cursor=", "/events?topic=", "/busy?transport=sse&cursor=", "/events?transport=", "/"] {
-        let mut client = Raw::connect(address).await;
+        let mut client = RawClient::connect(address).await;
         let request = format!("GET {target}{injected} HTTP/1.1\r\nHost: example.com\r\nConnection: close\r\n\r\n");
         client.send(request).await;
         let answer = client.until_end().await;

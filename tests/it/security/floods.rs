@@ -10,10 +10,7 @@ use bytes::Bytes;
 use http_body::{Body, Frame};
 use tidings::subscriber::{Delivery, SubscriberExt};
 use tidings::{GapReason, LocalHub, Message, Retention, Subscribe, Topic, Transport};
-
-use crate::endpoint::sessions::guest::Guest;
-use crate::endpoint::sessions::house::House;
-use crate::endpoint::world::{App, To, get, header, pass, request, text};
+use crate::support::http::{App, TestClient, To, get, header, pass, request, text};
 use crate::support::Task;
 
 /// A reader that takes nothing has a position in a log and no queue: the hub holds its retention for any number of
@@ -92,8 +89,8 @@ async fn row_12_sessions_are_capped_and_no_count_leaks() {
 #[tokio::test(start_paused = true)]
 async fn row_12_counters_are_0_after_the_last_close_on_every_transport() {
     for transport in Transport::ALL {
-        let house = House::new();
-        let endpoint = house
+        let app = App::with_limit_key();
+        let endpoint = app
             .builder()
             .max_sessions(4)
             .max_sessions_per_key(4)
@@ -104,22 +101,22 @@ async fn row_12_counters_are_0_after_the_last_close_on_every_transport() {
         for round in 0..8 {
             let mut here = Vec::new();
             for number in 0..6 {
-                let mut guest = Guest::come(&endpoint, transport, &format!("/?key=k&session={round}-{number}")).await;
-                if transport == Transport::WebSocket && guest.end().is_none() {
-                    guest.send(1, b"a message").await;
+                let mut client = TestClient::open(&endpoint, transport, &format!("/?key=k&session={round}-{number}")).await;
+                if transport == Transport::WebSocket && client.end().is_none() {
+                    client.send(1, b"a message").await;
                 }
-                here.push(guest);
+                here.push(client);
             }
             assert_eq!((endpoint.session_count(), endpoint.stats().sessions.iter().sum()), (4, 4), "{transport:?}");
             match round % 4 {
-                0 => house.publish("one").to_string(),
+                0 => app.publish("one").to_string(),
                 1 => endpoint.disconnect_where(|_| true).to_string(),
                 2 => endpoint.revoke_where(|_| true).to_string(),
                 _ => String::new(),
             };
             pass(Duration::from_millis(300)).await;
-            for guest in here {
-                guest.go().await;
+            for client in here {
+                client.disconnect().await;
             }
             // Longer than the timeout of a session of polls.
             pass(Duration::from_secs(60)).await;
@@ -129,7 +126,7 @@ async fn row_12_counters_are_0_after_the_last_close_on_every_transport() {
                 ([0; 5], [0; 3], 0),
                 "{transport:?} {round}"
             );
-            assert_eq!((endpoint.session_count(), house.hub.stats().subscriptions), (0, 0), "{transport:?} {round}");
+            assert_eq!((endpoint.session_count(), app.hub.stats().subscriptions), (0, 0), "{transport:?} {round}");
             assert_eq!(stats.joined, stats.left.iter().sum::<u64>());
             assert_eq!(request("POST", "/?key=k").to(&endpoint).await.status(), 204, "a message's place");
             assert_eq!(get("/?key=k").to(&endpoint).await.status(), 200, "a call's place");
@@ -153,7 +150,7 @@ async fn row_16_when_to_come_back_differs_from_client_to_client() {
             let response = get(target).to(&endpoint).await;
             let retry = header(&response, "tidings-retry-ms").to_owned();
             let retry = if retry.is_empty() {
-                let block = crate::endpoint::world::piece(&mut response.into_body()).await.unwrap().unwrap();
+                let block = crate::support::http::piece(&mut response.into_body()).await.unwrap().unwrap();
                 block.lines().find_map(|line| line.strip_prefix("retry: ")).unwrap().to_owned()
             } else {
                 retry

@@ -6,11 +6,7 @@
 use std::time::Duration;
 
 use tokio::task::yield_now;
-
-use crate::endpoint::wire::raw::{Frame, Raw, frame};
-use crate::endpoint::wire::serve_http1;
-use crate::endpoint::wire::websocket::hello;
-use crate::endpoint::world::{App, To, header, request};
+use crate::support::http::{App, Frame, RawClient, To, frame, header, request, serve_http1, upgrade_request};
 use crate::support::VirtualTimer;
 
 /// Returns the header of a frame with this length, masked with zeros.
@@ -73,8 +69,8 @@ async fn row_13_14_15_each_has_its_close_code() {
     let endpoint = app.builder().max_fragments(1_000).build();
     let address = serve_http1(&endpoint).await;
     for (number, (bytes, pong, (code, reason))) in exchanges().into_iter().enumerate() {
-        let mut client = Raw::connect(address).await;
-        client.send(hello("/events", "")).await;
+        let mut client = RawClient::connect(address).await;
+        client.send(upgrade_request("/events", "")).await;
         client.head().await;
         client.send(&bytes).await;
         let mut frames = vec![client.frame().await];
@@ -101,8 +97,8 @@ async fn row_13_nothing_is_allocated_by_a_declared_length() {
     let (app, timer) = (App::new(), VirtualTimer::new());
     let endpoint = app.builder().timer(timer.clone()).max_message(usize::MAX).build();
     tokio::spawn(endpoint.driver());
-    let mut client = Raw::connect(serve_http1(&endpoint).await).await;
-    client.send(hello("/events", "")).await;
+    let mut client = RawClient::connect(serve_http1(&endpoint).await).await;
+    client.send(upgrade_request("/events", "")).await;
     client.head().await;
     let long = [header_of(0x82, i64::MAX as u64), b"only so much".to_vec()].concat();
     client.send([frame(1, b"a message"), long].concat()).await;
@@ -128,14 +124,14 @@ async fn row_13_a_million_fragments_of_one_byte_end_at_the_limit() {
         let app = App::new();
         let endpoint = app.builder().max_message(max_message).build();
         let address = serve_http1(&endpoint).await;
-        let mut well = Raw::connect(address).await;
-        well.send(hello("/events", "")).await;
+        let mut well = RawClient::connect(address).await;
+        well.send(upgrade_request("/events", "")).await;
         well.head().await;
-        let mut client = Raw::connect(address).await;
-        client.send(hello("/events", "")).await;
+        let mut client = RawClient::connect(address).await;
+        client.send(upgrade_request("/events", "")).await;
         client.head().await;
         let (read, mut write) = client.stream.into_split();
-        let mut client = Raw::over(tokio::io::join(read, tokio::io::sink()));
+        let mut client = RawClient::over(tokio::io::join(read, tokio::io::sink()));
         let fragment = |first: u8| {
             let mut fragment = frame(first, b"x");
             fragment[0] = first;
@@ -172,8 +168,8 @@ async fn row_14_no_extension_is_agreed_and_nothing_is_compressed() {
         "bbf-usp-protocol; eid=\"x\"",
         ",,;=",
     ] {
-        let mut client = Raw::connect(address).await;
-        client.send(hello("/events", &format!("Sec-WebSocket-Extensions: {offer}\r\n"))).await;
+        let mut client = RawClient::connect(address).await;
+        client.send(upgrade_request("/events", &format!("Sec-WebSocket-Extensions: {offer}\r\n"))).await;
         let head = client.head().await;
         assert!(head.starts_with("http/1.1 101 ") && !head.contains("sec-websocket-extensions"), "{offer}: {head}");
         app.publish("aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa");
@@ -193,8 +189,8 @@ async fn row_14_no_extension_is_agreed_and_nothing_is_compressed() {
 async fn row_15_a_flood_of_pings_that_nobody_reads_ends() {
     let app = App::new();
     let endpoint = app.builder().close_timeout(Duration::from_millis(20)).build();
-    let mut client = Raw::connect(serve_http1(&endpoint).await).await;
-    client.send(hello("/events", "")).await;
+    let mut client = RawClient::connect(serve_http1(&endpoint).await).await;
+    client.send(upgrade_request("/events", "")).await;
     client.head().await;
     let flood = frame(9, &[b'p'; 125]).repeat(1_000);
     // The server closes at the eleventh ping and reads no more.

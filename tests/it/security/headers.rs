@@ -6,7 +6,7 @@ use http::Response;
 use tidings::Body;
 
 use super::site::{Answer, Site};
-use crate::endpoint::world::{App, To, get, header, request, text};
+use crate::support::http::{App, To, get, header, request, text};
 
 /// Returns the status and the headers, sorted by name.
 fn head(response: &Response<Body>) -> String {

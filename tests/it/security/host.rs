@@ -1,7 +1,7 @@
 //! Row 2: hosts for which an endpoint answers, against DNS rebinding.
 
 use super::site::Site;
-use crate::endpoint::world::App;
+use crate::support::http::App;
 
 #[tokio::test]
 async fn row_02_another_host_is_misdirected_whatever_it_says_of_itself() {

@@ -2,9 +2,7 @@
 
 use proptest::prelude::*;
 use tidings::{Event, EventError, EventKind, LocalHub, Topic, TopicError};
-
-use crate::endpoint::world::{App, To, get, piece, text};
-use crate::security::random::runtime;
+use crate::support::http::{App, To, get, piece, runtime, text};
 use crate::transport::sse::{SseEvent, SseReader};
 use crate::support::any_event;
 

@@ -9,10 +9,7 @@ use std::time::Duration;
 use http::StatusCode;
 
 use super::site::Site;
-use crate::endpoint::wire::raw::{Frame, Raw, frame};
-use crate::endpoint::wire::serve_http1;
-use crate::endpoint::wire::websocket::hello;
-use crate::endpoint::world::{App, To, get, header, pass, piece, request, text};
+use crate::support::http::{App, Frame, RawClient, To, frame, get, header, pass, piece, request, serve_http1, text, upgrade_request};
 use crate::support::VirtualTimer;
 
 #[tokio::test(start_paused = true)]
@@ -222,9 +219,9 @@ async fn a_websocket_has_25_s_to_its_ping_10_to_its_pong_and_5_to_say_goodbye() 
 const TICK: Duration = Duration::from_millis(10);
 
 /// Opens a WebSocket, and waits until both sides know that it is open.
-async fn open(address: std::net::SocketAddr, app: &App) -> Raw {
-    let (mut client, before) = (Raw::connect(address).await, app.messages().len());
-    client.send([hello("/events", "").into_bytes(), frame(2, b"here")].concat()).await;
+async fn open(address: std::net::SocketAddr, app: &App) -> RawClient {
+    let (mut client, before) = (RawClient::connect(address).await, app.messages().len());
+    client.send([upgrade_request("/events", "").into_bytes(), frame(2, b"here")].concat()).await;
     client.head().await;
     while app.messages().len() == before {
         tokio::task::yield_now().await;

@@ -56,7 +56,6 @@ mod injection;
 mod limits;
 mod origin;
 mod panics;
-mod random;
 mod refusals;
 mod rejections;
 mod replies;

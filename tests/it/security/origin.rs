@@ -1,7 +1,7 @@
 //! Row 1: origins of pages that may use an endpoint (RFC 6454).
 
 use super::site::Site;
-use crate::endpoint::world::{App, To, text};
+use crate::support::http::{App, To, text};
 
 /// Response to a page that is not allowed; [`why`] returns its body.
 const FOREIGN: (u16, &str) = (403, "");

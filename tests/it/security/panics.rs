@@ -18,12 +18,7 @@ use tidings::{
     SubscribeRequest, Subscriber, Topic,
 };
 use tokio::task::yield_now;
-
-use super::random::runtime;
-use crate::endpoint::wire::raw::{Frame, Raw, frame};
-use crate::endpoint::wire::serve_http1;
-use crate::endpoint::wire::websocket::hello;
-use crate::endpoint::world::{App, To, get, header, request, text};
+use crate::support::http::{App, Frame, RawClient, To, frame, get, header, request, runtime, serve_http1, text, upgrade_request};
 use crate::support::Task;
 
 /// Errors that a request can cause: method, target, further headers, and status.
@@ -54,7 +49,7 @@ const WRONGS: [(&str, &str, &str, u16); 20] = [
 async fn row_26_every_error_is_a_whole_answer_and_leaves_nothing_behind() {
     let app = App::new();
     let endpoint = app.builder().max_concurrent_calls(1).build();
-    let mut client = Raw::connect(serve_http1(&endpoint).await).await;
+    let mut client = RawClient::connect(serve_http1(&endpoint).await).await;
     for round in 0..3 {
         for (method, target, extra, status) in WRONGS {
             client.send(format!("{method} {target} HTTP/1.1\r\nHost: example.com\r\n{extra}\r\n")).await;
@@ -312,20 +307,20 @@ async fn row_28_a_panic_on_a_websocket_ends_it_with_its_code() {
     let app = App::new();
     let endpoint = app.endpoint();
     let address = serve_http1(&endpoint).await;
-    let mut well = Raw::connect(address).await;
-    well.send(hello("/events", "")).await;
+    let mut well = RawClient::connect(address).await;
+    well.send(upgrade_request("/events", "")).await;
     well.head().await;
     for _ in 0..20 {
-        let mut client = Raw::connect(address).await;
-        client.send(hello("/events?say=panic", "")).await;
+        let mut client = RawClient::connect(address).await;
+        client.send(upgrade_request("/events?say=panic", "")).await;
         client.head().await;
         client.send(frame(1, b"hello")).await;
         assert_eq!(client.frame().await, Frame::close(1011, "internal error"));
         client.send(frame(8, &1011_u16.to_be_bytes())).await;
         assert_eq!(client.until_end().await, "");
         // A WebSocket whose publisher panics before it is opened.
-        let mut client = Raw::connect(address).await;
-        client.send(hello("/panic", "Origin: https://example.com\r\n")).await;
+        let mut client = RawClient::connect(address).await;
+        client.send(upgrade_request("/panic", "Origin: https://example.com\r\n")).await;
         assert!(client.head().await.starts_with("http/1.1 500 "));
         assert_eq!(client.until("}").await, r#"{"error":"internal error"}"#);
     }

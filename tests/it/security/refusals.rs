@@ -8,14 +8,8 @@ use proptest::prelude::*;
 use tidings::endpoint::RefusalCause;
 use tidings::{Endpoint, EndpointBuilder, Transport};
 use tokio::task::yield_now;
-
-use super::random::runtime;
 use super::site::Site;
-use crate::endpoint::sessions::guest::{Guest, settle};
-use crate::endpoint::wire::raw::{Frame, Raw, frame};
-use crate::endpoint::wire::serve_http1;
-use crate::endpoint::wire::websocket::hello;
-use crate::endpoint::world::{App, To, get, pass, request};
+use crate::support::http::{App, Frame, RawClient, TestClient, To, frame, get, pass, request, runtime, serve_http1, settle, upgrade_request};
 use crate::subscriber::app::{App as Scores, Hook};
 
 /// One call of the hook.
@@ -194,8 +188,8 @@ async fn refusal_of_a_websocket_message_is_told_with_its_session() {
         ("events", big, RefusalCause::Request, 1009, violation),
         ("events", frame(3, b"x"), RefusalCause::Request, 1002, violation),
     ] {
-        let mut client = Raw::connect(address).await;
-        client.send(hello(&format!("/events?say={say}&closing&token=secret"), "")).await;
+        let mut client = RawClient::connect(address).await;
+        client.send(upgrade_request(&format!("/events?say={say}&closing&token=secret"), "")).await;
         client.head().await;
         client.send(sent).await;
         let Frame(0x88, close) = client.frame().await else { panic!("no Close") };
@@ -246,9 +240,9 @@ async fn refusal_of_a_held_poll_that_is_revoked_is_told() {
     let app = App::new();
     let (log, builder) = Log::of(app.builder());
     let endpoint = builder.build();
-    let mut guest = Guest::come(&endpoint, Transport::LongPoll, "/events").await;
+    let mut client = TestClient::open(&endpoint, Transport::LongPoll, "/events").await;
     assert_eq!(endpoint.revoke_where(|_| true), 1);
-    assert_eq!(guest.see_out().await, "401 with a challenge");
+    assert_eq!(client.finish().await, "401 with a challenge");
     let told = log.one("revoked");
     assert_eq!((told.cause, told.code, &*told.text), (RefusalCause::Publisher, Some(401), "authorization revoked"));
     log.agrees_with(&endpoint);
@@ -265,9 +259,9 @@ async fn refusal_of_a_snapshot_is_told_with_its_session() {
         let endpoint = builder.max_concurrent_calls(1).build();
         app.count(3);
         let target = "/events?cursor=nonsense";
-        let one = Guest::come(&endpoint, Transport::Sse, target).await;
+        let one = TestClient::open(&endpoint, Transport::Sse, target).await;
         if hook == Hook::Wait {
-            let other = Guest::come(&endpoint, Transport::Sse, target).await;
+            let other = TestClient::open(&endpoint, Transport::Sse, target).await;
             // The second subscribe call gets no permit either, while the first one's snapshot holds it.
             assert_eq!(log.one("busy").text, "too many calls of the publisher: max_concurrent_calls is reached");
             drop(other);

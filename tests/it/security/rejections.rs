@@ -7,10 +7,7 @@ use tidings::stats::EndpointStats;
 use tokio::task::yield_now;
 
 use super::site::Site;
-use crate::endpoint::wire::raw::{Frame, Raw, frame};
-use crate::endpoint::wire::serve_http1;
-use crate::endpoint::wire::websocket::hello;
-use crate::endpoint::world::{App, To, get, header, pass, piece, request, text};
+use crate::support::http::{App, Frame, RawClient, To, frame, get, header, pass, piece, request, serve_http1, text, upgrade_request};
 use crate::support::VirtualTimer;
 
 /// Paths that the application rejects, with the status and the error text of the response, and the close reason of a
@@ -51,8 +48,8 @@ async fn wire_a_page_is_told_by_a_close_code_and_others_by_a_status() {
     let address = serve_http1(&endpoint).await;
     for (path, status, _, reason) in REFUSALS {
         for (origin, protocol) in [("", ""), (ORIGIN, ""), (ORIGIN, "Sec-WebSocket-Protocol: tidings.v1\r\n")] {
-            let mut client = Raw::connect(address).await;
-            client.send(hello(path, &format!("{origin}{protocol}"))).await;
+            let mut client = RawClient::connect(address).await;
+            client.send(upgrade_request(path, &format!("{origin}{protocol}"))).await;
             let head = client.head().await;
             let Some(reason) = reason.filter(|_| !origin.is_empty()) else {
                 assert!(head.starts_with(&format!("http/1.1 {status} ")), "{path}: {head}");
@@ -103,8 +100,8 @@ async fn wire_a_page_that_never_says_goodbye_is_left() {
     let (app, timer) = (App::new(), VirtualTimer::new());
     let endpoint = app.builder().timer(timer.clone()).close_timeout(Duration::from_secs(3)).build();
     tokio::spawn(endpoint.driver());
-    let mut client = Raw::connect(serve_http1(&endpoint).await).await;
-    client.send(hello("/forbidden", "Origin: https://example.com\r\n")).await;
+    let mut client = RawClient::connect(serve_http1(&endpoint).await).await;
+    client.send(upgrade_request("/forbidden", "Origin: https://example.com\r\n")).await;
     client.head().await;
     assert_eq!(client.frame().await, Frame::close(1008, "forbidden"));
     assert_eq!(endpoint.stats().soft_rejects, 1);
@@ -163,8 +160,8 @@ async fn wire_a_websocket_whose_publisher_takes_too_long_is_not_opened() {
     tokio::spawn(endpoint.driver());
     let address = serve_http1(&endpoint).await;
     for origin in ["", "Origin: https://example.com\r\n"] {
-        let (asked, mut client) = (app.subscribes(), Raw::connect(address).await);
-        client.send(hello("/wait", origin)).await;
+        let (asked, mut client) = (app.subscribes(), RawClient::connect(address).await);
+        client.send(upgrade_request("/wait", origin)).await;
         while app.subscribes() == asked {
             yield_now().await;
         }

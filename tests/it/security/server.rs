@@ -14,16 +14,12 @@ use tidings::stats::EndpointStats;
 use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
-
-use crate::endpoint::wire::http2;
-use crate::endpoint::wire::raw::Raw;
-use crate::endpoint::world::App;
-use crate::server::{router, start};
+use crate::support::http::{App, RawClient, connect_http2, router, serve_router};
 use crate::support::VirtualTimer;
 
 /// Sends a request over a connection of its own. Returns the status and the rest of the response.
 async fn ask(address: SocketAddr, method: &str, target: &str, headers: &[(&str, &str)]) -> (u16, String) {
-    let (mut client, mut head) = (Raw::connect(address).await, format!("{method} {target} HTTP/1.1\r\n"));
+    let (mut client, mut head) = (RawClient::connect(address).await, format!("{method} {target} HTTP/1.1\r\n"));
     headers.iter().for_each(|(name, value)| head += &format!("{name}: {value}\r\n"));
     client.send(head + "Connection: close\r\nContent-Length: 0\r\n\r\n").await;
     let head = client.head().await;
@@ -39,12 +35,12 @@ async fn ask(address: SocketAddr, method: &str, target: &str, headers: &[(&str, 
 #[tokio::test]
 async fn row_02_foreign_host_gets_421_on_every_route_of_a_loopback_server() {
     let app = App::new();
-    let by_default = start(router(&app, &app.endpoint()), |server| server).await;
-    let added = start(router(&app, &app.endpoint()), |server| server.allow_host("a.example").allow_host("b:1")).await;
-    let listed = start(router(&app, &app.endpoint()), |server| server.allowed_hosts(["a.example"])).await;
-    let none = start(router(&app, &app.endpoint()), |server| server.allowed_hosts([""; 0])).await;
+    let by_default = serve_router(router(&app, &app.endpoint()), |server| server).await;
+    let added = serve_router(router(&app, &app.endpoint()), |server| server.allow_host("a.example").allow_host("b:1")).await;
+    let listed = serve_router(router(&app, &app.endpoint()), |server| server.allowed_hosts(["a.example"])).await;
+    let none = serve_router(router(&app, &app.endpoint()), |server| server.allowed_hosts([""; 0])).await;
     assert_eq!(ask(none, "GET", "/", &[("host", "evil.example")]).await.0, 421, "an empty list allows no more hosts");
-    let any = start(router(&app, &app.endpoint()), |server| server.allow_any_host().allow_host("b:1")).await;
+    let any = serve_router(router(&app, &app.endpoint()), |server| server.allow_any_host().allow_host("b:1")).await;
     for (host, expected) in [
         ("localhost", [200, 200, 421, 200]),
         ("LocalHost:3000", [200, 200, 421, 200]),
@@ -71,10 +67,10 @@ async fn row_02_foreign_host_gets_421_on_every_route_of_a_loopback_server() {
         }
     }
     assert_eq!(ask(by_default, "GET", "/", &[]).await.0, 400, "HTTP/1.1 needs a host");
-    let mut old = Raw::connect(by_default).await;
+    let mut old = RawClient::connect(by_default).await;
     old.send("GET / HTTP/1.0\r\n\r\n").await;
     assert!(old.head().await.contains(" 421 "));
-    let mut client = http2::connect(by_default).await;
+    let mut client = connect_http2(by_default).await;
     for (host, expected) in [("localhost", 200), ("localhost:1", 200), ("evil.example", 421)] {
         let request = Request::get(format!("http://{host}/")).body(Empty::<Bytes>::new()).unwrap();
         let response = client.send_request(request).await.unwrap();
@@ -88,7 +84,7 @@ async fn row_02_foreign_host_gets_421_on_every_route_of_a_loopback_server() {
 async fn row_01_foreign_page_cannot_post_to_a_route_behind_the_origin_layer() {
     let app = App::new();
     let endpoint = app.builder().allow_origin("https://app.example").allowed_hosts(["localhost", "a.example"]).build();
-    let address = start(router(&app, &endpoint), tidings::server::Serve::allow_any_host).await;
+    let address = serve_router(router(&app, &endpoint), tidings::server::Serve::allow_any_host).await;
     const HOST: (&str, &str) = ("host", "localhost:3000");
     let (own, listed) = (("origin", "http://localhost:3000"), ("origin", "https://app.example"));
     let (evil, null) = (("origin", "https://evil.example"), ("origin", "null"));
@@ -151,7 +147,7 @@ async fn row_01_foreign_page_cannot_post_to_a_route_behind_the_origin_layer() {
 #[tokio::test]
 async fn row_18_refused_origin_is_quoted_and_cut() {
     let app = App::new();
-    let address = start(router(&app, &app.endpoint()), |server| server).await;
+    let address = serve_router(router(&app, &app.endpoint()), |server| server).await;
     let long = format!("\"<script>\\{}", "x".repeat(1_000));
     let (status, body) = ask(address, "POST", "/say", &[("host", "localhost"), ("origin", &long)]).await;
     assert_eq!(status, 403);
@@ -162,11 +158,11 @@ async fn row_18_refused_origin_is_quoted_and_cut() {
 #[tokio::test(start_paused = true)]
 async fn row_10_500_unfinished_heads_are_closed_at_the_deadline_while_another_client_is_served() {
     let app = App::new();
-    let address = start(router(&app, &app.endpoint()), |server| server).await;
+    let address = serve_router(router(&app, &app.endpoint()), |server| server).await;
     let begin = Instant::now();
     let mut slow = Vec::new();
     for number in 0..500 {
-        let mut client = Raw::connect(address).await;
+        let mut client = RawClient::connect(address).await;
         let pad = "x".repeat(number * 61);
         let head = match number % 5 {
             0 => String::new(),
@@ -177,7 +173,7 @@ async fn row_10_500_unfinished_heads_are_closed_at_the_deadline_while_another_cl
         client.send(head).await;
         slow.push(client);
     }
-    let mut healthy = Raw::connect(address).await;
+    let mut healthy = RawClient::connect(address).await;
     for _ in 0..100 {
         healthy.send("GET / HTTP/1.1\r\nHost: localhost\r\n\r\n").await;
         healthy.until("hello").await;
@@ -196,19 +192,19 @@ async fn row_10_500_unfinished_heads_are_closed_at_the_deadline_while_another_cl
 #[tokio::test]
 async fn row_10_head_above_the_limit_gets_431_before_it_ends() {
     let app = App::new();
-    let by_default = start(router(&app, &app.endpoint()), |server| server).await;
-    let larger = start(router(&app, &app.endpoint()), |server| server.max_request_head(64 * 1024)).await;
+    let by_default = serve_router(router(&app, &app.endpoint()), |server| server).await;
+    let larger = serve_router(router(&app, &app.endpoint()), |server| server.max_request_head(64 * 1024)).await;
     for (address, max) in [(by_default, 32 * 1024), (larger, 64 * 1024)] {
         let head = "GET / HTTP/1.1\r\nHost: localhost\r\nCookie: ";
-        let mut client = Raw::connect(address).await;
+        let mut client = RawClient::connect(address).await;
         client.send(format!("{head}{}", "x".repeat(max - head.len()))).await;
         assert!(client.head().await.starts_with("http/1.1 431 "), "{max}");
         client.until_end().await;
-        let mut client = Raw::connect(address).await;
+        let mut client = RawClient::connect(address).await;
         client.send(format!("{head}{}\r\n\r\n", "x".repeat(max - head.len() - 8))).await;
         assert!(client.head().await.starts_with("http/1.1 200 "), "{max}");
     }
-    let mut client = http2::connect(by_default).await;
+    let mut client = connect_http2(by_default).await;
     let request = Request::get("http://localhost/").header("cookie", "x".repeat(20_000));
     let response = client.send_request(request.body(Empty::<Bytes>::new()).unwrap()).await.unwrap();
     assert_eq!(response.status(), StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE);
@@ -218,14 +214,14 @@ async fn row_10_head_above_the_limit_gets_431_before_it_ends() {
 async fn row_12_connection_above_the_limit_is_served_when_another_closes() {
     let app = App::new();
     let endpoint = app.endpoint();
-    let address = start(router(&app, &endpoint), |server| server.max_connections(2)).await;
+    let address = serve_router(router(&app, &endpoint), |server| server.max_connections(2)).await;
     for _ in 0..3 {
         let mut open = Vec::new();
         // A WebSocket counts while its connection is open, also after the upgrade.
         let upgrade = "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n\
             Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
         for headers in [upgrade, "Accept: text/event-stream\r\n"] {
-            let mut client = Raw::connect(address).await;
+            let mut client = RawClient::connect(address).await;
             client.send(format!("GET /events HTTP/1.1\r\nHost: localhost\r\n{headers}\r\n")).await;
             client.head().await;
             open.push(client);
@@ -233,7 +229,7 @@ async fn row_12_connection_above_the_limit_is_served_when_another_closes() {
         while endpoint.session_count() < 2 {
             tokio::task::yield_now().await;
         }
-        let mut third = Raw::connect(address).await;
+        let mut third = RawClient::connect(address).await;
         third.send("GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").await;
         for _ in 0..1_000 {
             tokio::task::yield_now().await;
@@ -248,8 +244,8 @@ async fn row_12_connection_above_the_limit_is_served_when_another_closes() {
 #[tokio::test]
 async fn row_23_stream_above_the_limit_waits_and_its_siblings_go_on() {
     let app = App::new();
-    let address = start(router(&app, &app.endpoint()), |server| server.max_concurrent_streams(2)).await;
-    let mut client = http2::connect(address).await;
+    let address = serve_router(router(&app, &app.endpoint()), |server| server.max_concurrent_streams(2)).await;
+    let mut client = connect_http2(address).await;
     let get = |target: &str| Request::get(format!("http://localhost{target}")).body(Empty::<Bytes>::new()).unwrap();
     // One stream that takes nothing, and one that reads.
     let stuck = client.send_request(get("/events?transport=sse")).await.unwrap();
@@ -274,9 +270,9 @@ async fn row_23_stream_above_the_limit_waits_and_its_siblings_go_on() {
 #[tokio::test(start_paused = true)]
 async fn row_23_http_2_connection_that_does_not_answer_a_ping_is_closed() {
     let app = App::new();
-    let address = start(router(&app, &app.endpoint()), |server| server).await;
+    let address = serve_router(router(&app, &app.endpoint()), |server| server).await;
     let begin = Instant::now();
-    let mut client = Raw::connect(address).await;
+    let mut client = RawClient::connect(address).await;
     // The preface, and empty settings.
     client.send(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0").await;
     use tokio::io::AsyncReadExt;
@@ -317,7 +313,7 @@ async fn row_33_http_2_connection_with_many_unread_streams_is_aborted_and_one_wi
         app.publish(&"x".repeat(2_000));
         let endpoint = app.builder().timer(timer.clone()).build();
         tokio::spawn(endpoint.driver());
-        let address = start(router(&app, &endpoint), |server| server).await;
+        let address = serve_router(router(&app, &endpoint), |server| server).await;
         let target = format!("/events?transport={transport}&cursor={start_at}");
         let (mut few, few_go_on) = connect_without_window(address).await;
         let (mut many, many_go_on) = connect_without_window(address).await;
@@ -343,8 +339,8 @@ async fn row_33_http_1_connection_whose_client_reads_nothing_is_aborted() {
         let (app, timer) = (App::new(), VirtualTimer::new());
         let endpoint = app.builder().timer(timer.clone()).build();
         tokio::spawn(endpoint.driver());
-        let address = start(router(&app, &endpoint), |server| server).await;
-        let mut client = Raw::connect(address).await;
+        let address = serve_router(router(&app, &endpoint), |server| server).await;
+        let mut client = RawClient::connect(address).await;
         client.send(format!("GET /events?transport={transport} HTTP/1.1\r\nHost: localhost\r\n\r\n")).await;
         client.head().await;
         while endpoint.stats().stalled == 0 {
@@ -366,9 +362,9 @@ async fn row_33_http_1_connection_whose_client_reads_nothing_is_aborted() {
 async fn row_23_flood_of_resets_leaves_no_session_behind() {
     let app = App::new();
     let endpoint = app.endpoint();
-    let address = start(router(&app, &endpoint), |server| server).await;
+    let address = serve_router(router(&app, &endpoint), |server| server).await;
     for turns in 0..10 {
-        let mut client = http2::connect(address).await;
+        let mut client = connect_http2(address).await;
         for _ in 0..300 {
             // The server may have closed the connection for it.
             if client.ready().await.is_err() {
@@ -384,6 +380,6 @@ async fn row_23_flood_of_resets_leaves_no_session_behind() {
     while endpoint.session_count() > 0 || app.hub.stats().subscriptions > 0 {
         tokio::task::yield_now().await;
     }
-    let mut other = http2::connect(address).await;
+    let mut other = connect_http2(address).await;
     assert_eq!(other.send_request(from_localhost("/")).await.unwrap().status(), 200);
 }

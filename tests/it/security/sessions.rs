@@ -1,6 +1,5 @@
 //! Rows 31 and 32: a session name gives no access to another client's data, and idle sessions of polls take no place
 //! that another client needs.
-//! that
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -11,11 +10,7 @@ use tidings::{
     Accepted, Endpoint, Event, Gap, LocalHub, Message, Publisher, Rejection, Session, SessionEnd, Snapshot,
     SubscribeRequest, Subscription, Topic, Transport,
 };
-
-use crate::endpoint::sessions::guest::{Guest, HELD, settle};
-use crate::endpoint::sessions::house::{House, Line};
-use crate::endpoint::world::{To, get, pass, request, text};
-use crate::security::random::runtime;
+use crate::support::http::{App, HELD, SessionEvent, TestClient, To, get, pass, request, runtime, settle, text};
 
 /// A publisher with the user in `?user=`, and a snapshot of its own for each user.
 #[derive(Clone)]
@@ -116,13 +111,13 @@ fn target(who: u8, name: Option<u8>) -> String {
 async fn run(keys: Keys, steps: Vec<Step>) {
     let app = Private::new(keys);
     let endpoint = app.endpoint();
-    let (mut guests, mut sent) = (Vec::new(), 0);
+    let (mut clients, mut sent) = (Vec::new(), 0);
     for step in steps {
         match step {
             Step::Come(transport, who, name) => {
-                let guest = Guest::come(&endpoint, transport, &(target(who, name) + "&cursor=bogus")).await;
-                assert!(guest.text().contains(&format!("state of u{who}.")), "{}", guest.text());
-                guests.push((transport, who, guest));
+                let client = TestClient::open(&endpoint, transport, &(target(who, name) + "&cursor=bogus")).await;
+                assert!(client.text().contains(&format!("state of u{who}.")), "{}", client.text());
+                clients.push((transport, who, client));
             }
             Step::Post(who, name) => {
                 let answer = request("POST", &target(who, name)).with("a message", &endpoint).await;
@@ -130,20 +125,20 @@ async fn run(keys: Keys, steps: Vec<Step>) {
                 sent += 1;
             }
             Step::Send(which) => {
-                let mut sockets = guests
+                let mut sockets = clients
                     .iter_mut()
-                    .filter(|(transport, _, guest)| *transport == Transport::WebSocket && guest.end().is_none());
-                if let Some((_, _, guest)) = sockets.nth(which % 3) {
-                    guest.send(1, b"a message").await;
+                    .filter(|(transport, _, client)| *transport == Transport::WebSocket && client.end().is_none());
+                if let Some((_, _, client)) = sockets.nth(which % 3) {
+                    client.send(1, b"a message").await;
                     sent += 1;
                 }
             }
             Step::Pass(time) => pass(Duration::from_millis(time.into())).await,
         }
         settle().await;
-        for (_, who, guest) in &guests {
+        for (_, who, client) in &clients {
             let others = (0..3).filter(|other| other != who).map(|other| format!("state of u{other}."));
-            others.for_each(|state| assert!(!guest.text().contains(&state), "u{who} has {}", guest.text()));
+            others.for_each(|state| assert!(!client.text().contains(&state), "u{who} has {}", client.text()));
         }
     }
     let received = app.received.lock().unwrap().clone();
@@ -167,7 +162,7 @@ proptest! {
         keys in prop::sample::select(vec![Keys::None, Keys::Shared, Keys::PerUser]),
         steps in prop::collection::vec(any_step(), 1..30),
     ) {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+        let runtime = runtime();
         runtime.block_on(run(keys, steps));
     }
 }
@@ -181,13 +176,13 @@ async fn row_31_a_name_without_a_limit_key_joins_nothing() {
     assert_eq!(endpoint.session_count(), 0, "a short poll is no session");
     let second = get("/?user=b&session=tab1&cursor=bogus").to(&endpoint).await;
     assert!(text(second).await.contains("state of b."));
-    let held = Guest::come(&endpoint, Transport::LongPoll, "/?user=a&session=tab1").await;
-    let other = Guest::come(&endpoint, Transport::LongPoll, "/?user=b&session=tab1").await;
+    let held = TestClient::open(&endpoint, Transport::LongPoll, "/?user=a&session=tab1").await;
+    let other = TestClient::open(&endpoint, Transport::LongPoll, "/?user=b&session=tab1").await;
     assert_eq!(endpoint.session_count(), 2, "each long poll is a session of its own");
     request("POST", "/?user=b&session=tab1").with("hello", &endpoint).await;
     assert_eq!(app.received.lock().unwrap()[0].key, None);
-    held.go().await;
-    other.go().await;
+    held.disconnect().await;
+    other.disconnect().await;
     assert_eq!(endpoint.session_count(), 0);
 }
 
@@ -198,7 +193,7 @@ async fn row_31_polls_of_a_shared_name_lock_nobody_out() {
         let endpoint = app.endpoint();
         let mut strangers = Vec::new();
         for _ in 0..40 {
-            strangers.push(Guest::come(&endpoint, Transport::LongPoll, "/?user=b&session=tab1").await);
+            strangers.push(TestClient::open(&endpoint, Transport::LongPoll, "/?user=b&session=tab1").await);
         }
         assert!(strangers.iter().all(|stranger| stranger.end().is_none()), "all are held");
         let owner = get(&format!("/?user=a&session=tab1&cursor=bogus{wait}")).to(&endpoint).await;
@@ -213,8 +208,8 @@ const FLOOD: usize = 5_000;
 #[test]
 fn row_32_idle_runs_are_bounded_and_give_way_oldest_first() {
     runtime().block_on(async {
-        let house = House::new();
-        let endpoint = house.builder().max_sessions(100).max_idle_poll_sessions(32).build();
+        let app = App::with_limit_key();
+        let endpoint = app.builder().max_sessions(100).max_idle_poll_sessions(32).build();
         // Two sessions of an honest client, between two polls.
         for name in ["a", "b"] {
             get(&format!("/?key=honest&session={name}")).to(&endpoint).await;
@@ -230,35 +225,35 @@ fn row_32_idle_runs_are_bounded_and_give_way_oldest_first() {
         assert!(newest.is_some());
         assert!(endpoint.sessions().iter().any(|info| info.session.name() == Some(&format!("n{}", FLOOD - 1))));
         // Each evicted session left once.
-        assert_eq!(house.left().len(), 2 + FLOOD - 32);
-        assert!(house.left().iter().all(|&(_, why)| why == SessionEnd::Silent));
+        assert_eq!(app.left().len(), 2 + FLOOD - 32);
+        assert!(app.left().iter().all(|&(_, why)| why == SessionEnd::Silent));
     });
 }
 
 #[tokio::test(start_paused = true)]
 async fn row_32_idle_runs_give_way_to_every_transport() {
     for transport in HELD {
-        let house = House::new();
-        let endpoint = house.builder().max_sessions(4).build();
+        let app = App::with_limit_key();
+        let endpoint = app.builder().max_sessions(4).build();
         for n in 0..4 {
             get(&format!("/?key=flood&session=n{n}")).to(&endpoint).await;
         }
-        let mut guests = Vec::new();
+        let mut clients = Vec::new();
         for n in 0..4 {
-            guests.push(Guest::come(&endpoint, transport, &format!("/?key=guest{n}")).await);
+            clients.push(TestClient::open(&endpoint, transport, &format!("/?key=client{n}")).await);
         }
-        assert!(guests.iter().all(|guest| guest.end().is_none()), "{transport:?}: all are let in");
+        assert!(clients.iter().all(|client| client.end().is_none()), "{transport:?}: all are let in");
         assert_eq!((endpoint.session_count(), endpoint.stats().sessions_in(SessionState::Idle)), (4, 0));
-        let mut late = Guest::come(&endpoint, transport, "/?key=late").await;
+        let mut late = TestClient::open(&endpoint, transport, "/?key=late").await;
         let expected = if transport == Transport::Sse { "Ended" } else { "503" };
-        assert_eq!(late.see_out().await, expected, "{transport:?}: only idle runs give way");
+        assert_eq!(late.finish().await, expected, "{transport:?}: only idle runs give way");
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn row_32_idle_runs_of_a_key_give_way_to_the_key_alone() {
-    let house = House::new();
-    let endpoint = house.builder().max_sessions_per_key(2).build();
+    let app = App::with_limit_key();
+    let endpoint = app.builder().max_sessions_per_key(2).build();
     for name in ["a", "b", "c"] {
         for key in ["one", "two"] {
             assert_eq!(get(&format!("/?key={key}&session={name}")).to(&endpoint).await.status(), 200);
@@ -271,12 +266,12 @@ async fn row_32_idle_runs_of_a_key_give_way_to_the_key_alone() {
         .collect();
     names.sort();
     assert_eq!(names, ["one/b", "one/c", "two/b", "two/c"]);
-    let stream = Guest::come(&endpoint, Transport::Sse, "/?key=one").await;
+    let stream = TestClient::open(&endpoint, Transport::Sse, "/?key=one").await;
     assert_eq!(stream.end(), None);
     assert_eq!(endpoint.session_count(), 4);
     // A session with a poll under way is not evicted.
-    let held = Guest::come(&endpoint, Transport::LongPoll, "/?key=one&session=c").await;
+    let held = TestClient::open(&endpoint, Transport::LongPoll, "/?key=one&session=c").await;
     assert_eq!(get("/?key=one&session=d").to(&endpoint).await.status(), 503);
     drop((stream, held));
-    assert_eq!(house.lines().iter().filter(|line| matches!(line, Line::Joined(_))).count(), 7);
+    assert_eq!(app.session_events().iter().filter(|line| matches!(line, SessionEvent::Joined(_))).count(), 7);
 }

@@ -7,10 +7,7 @@ use hyper::body::Incoming;
 use hyper::client::conn::http2::SendRequest;
 use hyper::ext::Protocol;
 use tidings::{Body, Endpoint};
-
-use crate::endpoint::wire::raw::Raw;
-use crate::endpoint::wire::{http2, serve_http1, serve_http2};
-use crate::endpoint::world::{App, To, request};
+use crate::support::http::{App, RawClient, To, connect_http2, request, serve_http1, serve_http2};
 
 /// An application behind an endpoint, which can be called over every transport and method.
 pub(super) struct Site {
@@ -48,7 +45,7 @@ const UPGRADE: &str = "Upgrade: websocket\r\nConnection: Upgrade\r\n\
 impl Site {
     pub(super) async fn new(app: App, endpoint: Endpoint) -> Self {
         let http1 = serve_http1(&endpoint).await;
-        let http2 = http2::connect(serve_http2(&endpoint).await).await;
+        let http2 = connect_http2(serve_http2(&endpoint).await).await;
         Self { app, endpoint, http1, http2 }
     }
 
@@ -82,7 +79,7 @@ impl Site {
 
     /// Requests a WebSocket by an upgrade.
     pub(super) async fn ask_by_upgrade(&self, path: &str, headers: &[(&str, &str)]) -> Answer {
-        let (mut client, mut told) = (Raw::connect(self.http1).await, format!("GET {path} HTTP/1.1\r\n{UPGRADE}"));
+        let (mut client, mut told) = (RawClient::connect(self.http1).await, format!("GET {path} HTTP/1.1\r\n{UPGRADE}"));
         headers.iter().for_each(|(name, value)| told += &format!("{name}: {value}\r\n"));
         client.send(told + "\r\n").await;
         Answer::read(&mut client).await
@@ -128,7 +125,7 @@ impl Answer {
         Self { status, headers: lines(&parts.headers), body }
     }
 
-    async fn read(client: &mut Raw) -> Self {
+    async fn read(client: &mut RawClient) -> Self {
         let head = client.head().await;
         let status = normal(head.split(' ').nth(1).unwrap().parse().unwrap());
         let body = if status == 200 { String::new() } else { client.until("}").await };

@@ -6,7 +6,7 @@ use tidings::subscriber::{BoxSubscriber, SubscriberExt};
 use tidings::{Accepted, Endpoint, Event, LocalHub, Message, Publisher, Rejection, Session, SubscribeRequest};
 
 use super::site::Site;
-use crate::endpoint::world::App;
+use crate::support::http::App;
 
 const SECRET: &str = "qZx7secret";
 

@@ -5,8 +5,7 @@ use proptest::prelude::*;
 use tidings::{Event, LocalHub, Retention, Start, Subscribe, Topic};
 
 use super::site::Site;
-use crate::endpoint::world::{App, To, get, request, text};
-use crate::security::random::runtime;
+use crate::support::http::{App, To, get, request, runtime, text};
 use crate::support::any_topic;
 
 proptest! {
@@ -30,7 +29,7 @@ proptest! {
         runtime().block_on(get(&target).to(&app.endpoint()));
         let mut expected: Vec<String> = Vec::new();
         names.into_iter().for_each(|name| if !expected.contains(&name) { expected.push(name) });
-        prop_assert_eq!(app.last().2, expected);
+        prop_assert_eq!(app.last_subscribe().2, expected);
     }
 }
 

@@ -14,10 +14,7 @@ use tidings::{
     Body, BodyError, Cursor, Endpoint, EndpointBuilder, Event, Rejection, SessionEnd, SubscribeRequest, Subscriber,
     Topic, Transport,
 };
-
-use crate::endpoint::sessions::guest::settle;
-use crate::endpoint::world::{App, get, pass};
-use crate::security::random::runtime;
+use crate::support::http::{App, get, pass, runtime, settle};
 
 const BODIES: [Transport; 4] = [Transport::ShortPoll, Transport::LongPoll, Transport::Chunked, Transport::Sse];
 const VERSIONS: [Version; 2] = [Version::HTTP_11, Version::HTTP_2];

@@ -2,11 +2,7 @@
 
 use tidings::Message;
 use tokio::task::yield_now;
-
-use crate::endpoint::wire::raw::{Frame, Raw, frame};
-use crate::endpoint::wire::serve_http1;
-use crate::endpoint::wire::websocket::hello;
-use crate::endpoint::world::App;
+use crate::support::http::{App, Frame, RawClient, frame, serve_http1, upgrade_request};
 
 #[tokio::test]
 async fn row_25_frames_in_the_handshakes_packet_are_read_once_and_in_order() {
@@ -15,13 +11,13 @@ async fn row_25_frames_in_the_handshakes_packet_are_read_once_and_in_order() {
     let texts: Vec<_> = (0..40).map(|number| format!("message {number}")).collect();
     let packet = texts
         .iter()
-        .fold(hello("/events", "").into_bytes(), |packet, text| [packet, frame(1, text.as_bytes())].concat());
+        .fold(upgrade_request("/events", "").into_bytes(), |packet, text| [packet, frame(1, text.as_bytes())].concat());
     let packet = [packet, frame(9, b"ping"), frame(8, &1000_u16.to_be_bytes())].concat();
-    let head = hello("/events", "").len();
+    let head = upgrade_request("/events", "").len();
     // Cut at any position: inside the head, at its end, inside the first frames.
     for cut in [1, head - 3, head - 1, head, head + 1, head + 5, head + 30, packet.len()] {
         let before = app.messages().len();
-        let mut client = Raw::connect(address).await;
+        let mut client = RawClient::connect(address).await;
         for part in [&packet[..cut], &packet[cut..]] {
             client.send(part).await;
             yield_now().await;
@@ -48,10 +44,10 @@ async fn row_25_a_handshake_with_a_body_is_refused() {
         ("Transfer-Encoding: chunked\r\n", "5\r\nhello\r\n0\r\n\r\n".to_owned()),
         ("Transfer-Encoding: chunked\r\n", format!("{:x}\r\n{smuggled}\r\n0\r\n\r\n", smuggled.len())),
     ] {
-        let mut client = Raw::connect(address).await;
+        let mut client = RawClient::connect(address).await;
         // The bytes that follow are a request of its own, and the responses come in order.
         let next = "GET /absent HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n";
-        client.send(hello("/events", extra) + &body + next).await;
+        client.send(upgrade_request("/events", extra) + &body + next).await;
         let head = client.head().await;
         assert!(head.starts_with("http/1.1 400 ") && !head.contains("upgrade:"), "{extra}: {head}");
         assert_eq!(client.until("}").await, r#"{"error":"a WebSocket handshake has no body"}"#);
@@ -67,14 +63,14 @@ async fn row_25_a_handshake_with_a_body_is_refused() {
 async fn row_25_only_one_version_of_http_upgrades() {
     let app = App::new();
     let address = serve_http1(&app.endpoint()).await;
-    let mut client = Raw::connect(address).await;
-    client.send(hello("/events", "").replace("HTTP/1.1", "HTTP/1.0")).await;
+    let mut client = RawClient::connect(address).await;
+    client.send(upgrade_request("/events", "").replace("HTTP/1.1", "HTTP/1.0")).await;
     let head = client.head().await;
     assert!(head.starts_with("http/1.0 426 ") || head.starts_with("http/1.1 426 "), "{head}");
     assert!(head.contains("\r\nupgrade: websocket\r\n"), "RFC 9110 §15.5.22: {head}");
     // The 101 is sent before the next bytes are read, and names no protocol that was not requested.
-    let mut client = Raw::connect(address).await;
-    client.send(hello("/events", "Upgrade: h2c\r\n")).await;
+    let mut client = RawClient::connect(address).await;
+    client.send(upgrade_request("/events", "Upgrade: h2c\r\n")).await;
     let head = client.head().await;
     assert!(head.starts_with("http/1.1 101 ") && head.contains("\r\nupgrade: websocket\r\n"), "{head}");
     assert!(!head.contains("h2c"), "{head}");

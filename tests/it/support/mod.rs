@@ -7,6 +7,8 @@ mod cases;
 mod events;
 mod feed;
 mod functions;
+#[cfg(feature = "full")]
+pub(crate) mod http;
 mod silence;
 mod task;
 mod timer;

@@ -3,8 +3,6 @@
 mod counts;
 mod deadlines;
 mod ends;
-pub(crate) mod guest;
-pub(crate) mod house;
 mod joining;
 mod limits;
 mod pages;

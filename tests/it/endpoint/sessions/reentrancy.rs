@@ -8,9 +8,7 @@ use http_body::Body as _;
 use tidings::stats::EndpointStats;
 use tidings::time::{Clock, Sleep, Timer};
 use tidings::{Body, Endpoint};
-
-use super::house::House;
-use crate::endpoint::world::get;
+use crate::support::http::{App, get};
 use crate::support::{Task, VirtualTimer};
 
 /// Application code that calls the endpoint each time that it runs.
@@ -72,8 +70,8 @@ fn p11_nobodys_code_runs_under_a_lock_of_the_sessions() {
     let (done, answer) = mpsc::channel();
     // In its own thread: a lock that is taken twice would block for ever.
     std::thread::spawn(move || {
-        let (house, timer, nosy) = (House::new(), VirtualTimer::new(), Nosy::default());
-        let builder = house.builder().timer(NosyTimer(timer.clone(), nosy.clone()));
+        let (app, timer, nosy) = (App::with_limit_key(), VirtualTimer::new(), Nosy::default());
+        let builder = app.builder().timer(NosyTimer(timer.clone(), nosy.clone()));
         let endpoint = builder.max_session_age(Duration::from_secs(300)).build();
         assert!(nosy.0.set(endpoint.clone()).is_ok());
         let (mut driver, task) = (Box::pin(endpoint.driver()), Task::new());
@@ -91,7 +89,7 @@ fn p11_nobodys_code_runs_under_a_lock_of_the_sessions() {
         for round in 0..8 {
             let mut bodies =
                 [open("/?transport=sse&lifetime=60000").ok().unwrap(), open("/?transport=chunked").ok().unwrap()];
-            let mut held = open(&format!("/?wait=50&session=a&cursor={}", house.hub.cursor())).err().unwrap();
+            let mut held = open(&format!("/?wait=50&session=a&cursor={}", app.hub.cursor())).err().unwrap();
             assert!(open("/?session=b").is_ok());
             for body in &mut bodies {
                 poll(body, &nosy);
@@ -99,7 +97,7 @@ fn p11_nobodys_code_runs_under_a_lock_of_the_sessions() {
             }
             let waker = Arc::new(NosyTask(nosy.clone())).into();
             let _ = held.as_mut().poll(&mut Context::from_waker(&waker));
-            house.publish("one");
+            app.publish("one");
             match round {
                 0 => turn(Duration::from_secs(20)),
                 1 => turn(Duration::from_secs(100)),

@@ -7,10 +7,7 @@ use tidings::{
     Topic, Transport,
 };
 use tokio::sync::Notify;
-
-use super::guest::{Guest, settle};
-use super::house::House;
-use crate::endpoint::world::{To, get, pass, text};
+use crate::support::http::{App, TestClient, To, get, pass, settle, text};
 
 /// A publisher that waits for the test: in `subscribe`, if `subscribes` is set, or in `snapshot`.
 #[derive(Clone, Default)]
@@ -77,16 +74,16 @@ async fn a_short_poll_that_is_cut_off_is_not_answered() {
 
 #[tokio::test(start_paused = true)]
 async fn the_end_of_one_polls_right_is_not_the_others() {
-    let house = House::new();
-    let endpoint = house.endpoint();
-    let mut old = Guest::come(&endpoint, Transport::LongPoll, "/?session=a&lifetime=5000").await;
-    let fresh = Guest::come(&endpoint, Transport::LongPoll, "/?session=a&lifetime=50000").await;
-    let unlimited = Guest::come(&endpoint, Transport::LongPoll, "/?session=a").await;
+    let app = App::with_limit_key();
+    let endpoint = app.endpoint();
+    let mut old = TestClient::open(&endpoint, Transport::LongPoll, "/?session=a&lifetime=5000").await;
+    let fresh = TestClient::open(&endpoint, Transport::LongPoll, "/?session=a&lifetime=50000").await;
+    let unlimited = TestClient::open(&endpoint, Transport::LongPoll, "/?session=a").await;
     pass(Duration::from_secs(6)).await;
-    assert_eq!(old.see_out().await, "401 with a challenge");
+    assert_eq!(old.finish().await, "401 with a challenge");
     assert_eq!((fresh.end(), unlimited.end()), (None, None));
-    assert!(house.left().is_empty());
-    house.publish("one");
+    assert!(app.left().is_empty());
+    app.publish("one");
     settle().await;
     assert_eq!((fresh.end().as_deref(), unlimited.end().as_deref()), (Some("200"), Some("200")));
 }

@@ -8,9 +8,7 @@ use tidings::{Body, Endpoint, LocalHub, Rejection, SubscribeRequest};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
-
-use super::raw::{Frame, Raw, frame};
-use crate::endpoint::world::App;
+use crate::support::http::{App, Frame, RawClient, frame};
 
 async fn mine(
     State((endpoint, hub)): State<(Endpoint, LocalHub)>,
@@ -44,7 +42,7 @@ async fn an_endpoint_is_a_route_and_a_handlers_answer() {
     let app = App::new();
     let (address, _stop, _server) = serve(&app, &app.endpoint()).await;
     for (target, topic) in [("/events", "news"), ("/mine?user=me", "mine")] {
-        let mut client = Raw::connect(address).await;
+        let mut client = RawClient::connect(address).await;
         client.send(format!("GET {target} HTTP/1.1\r\nHost: h\r\nAccept: text/event-stream\r\n\r\n")).await;
         assert!(client.head().await.contains("\r\ncontent-type: text/event-stream\r\n"));
         client.until("\n\n").await;
@@ -60,7 +58,7 @@ async fn a_handler_reads_what_is_wanted_and_may_reject_it() {
     let mine = tidings::Topic::new("mine").unwrap();
     let first = app.hub.publish_now(&mine, "one").unwrap().cursor().unwrap();
     app.hub.publish_now(&mine, "two").unwrap();
-    let mut client = Raw::connect(address).await;
+    let mut client = RawClient::connect(address).await;
     client.send(format!("GET /mine?user=me HTTP/1.1\r\nHost: h\r\nIf-None-Match: \"{first}\"\r\n\r\n")).await;
     client.head().await;
     let reply = client.until("]}").await;
@@ -85,12 +83,12 @@ async fn a_server_shuts_down_though_every_transport_is_in_use() {
     let (address, stop, server) = serve(&app, &endpoint).await;
     let mut clients = Vec::new();
     for headers in ["Accept: text/event-stream", "Accept: application/x-ndjson", "Prefer: wait=50"] {
-        let mut client = Raw::connect(address).await;
+        let mut client = RawClient::connect(address).await;
         let cursor = app.hub.cursor();
         client.send(format!("GET /events?cursor={cursor} HTTP/1.1\r\nHost: h\r\n{headers}\r\n\r\n")).await;
         clients.push(client);
     }
-    let mut socket = Raw::connect(address).await;
+    let mut socket = RawClient::connect(address).await;
     socket
         .send(
             "GET /events HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
@@ -123,7 +121,7 @@ async fn what_has_no_body_has_no_length() {
         ("OPTIONS", "/events", "204 no content"),
         ("GET", "/events", "304 not modified"),
     ] {
-        let mut client = Raw::connect(address).await;
+        let mut client = RawClient::connect(address).await;
         client.send(format!("{method} {target} HTTP/1.1\r\nHost: h\r\nIf-None-Match: \"{cursor}\"\r\n\r\n")).await;
         let head = client.head().await;
         assert!(head.starts_with(&format!("http/1.1 {status}\r\n")), "{head}");

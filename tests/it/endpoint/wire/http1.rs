@@ -3,17 +3,14 @@ use std::time::Duration;
 use tidings::Topic;
 use tidings::subscriber::SubscriptionEnd;
 use tokio::task::yield_now;
-
-use super::raw::Raw;
-use super::serve_http1;
-use crate::endpoint::world::App;
+use crate::support::http::{App, RawClient, serve_http1};
 use crate::support::VirtualTimer;
 
 #[tokio::test]
 async fn an_http_1_0_stream_is_not_chunked_and_says_that_it_closes() {
     let app = App::new();
     let endpoint = app.endpoint();
-    let mut client = Raw::connect(serve_http1(&endpoint).await).await;
+    let mut client = RawClient::connect(serve_http1(&endpoint).await).await;
     client.send("GET /?transport=sse HTTP/1.0\r\nConnection: keep-alive\r\n\r\n").await;
     let head = client.head().await;
     assert!(head.starts_with("http/1.0 200 ok\r\n"), "{head}");
@@ -32,7 +29,7 @@ async fn an_end_that_is_not_one_has_no_last_chunk_and_takes_nothing_along() {
     for transport in ["sse", "chunked"] {
         let app = App::new();
         let endpoint = app.endpoint();
-        let mut client = Raw::connect(serve_http1(&endpoint).await).await;
+        let mut client = RawClient::connect(serve_http1(&endpoint).await).await;
         client.send(format!("GET /?transport={transport} HTTP/1.1\r\nHost: h\r\n\r\n")).await;
         assert!(client.head().await.contains("transfer-encoding: chunked"));
         client.until("\n\r\n").await;
@@ -48,7 +45,7 @@ async fn an_end_that_is_not_one_has_no_last_chunk_and_takes_nothing_along() {
 #[tokio::test]
 async fn an_end_that_is_one_has_its_last_chunk() {
     let app = App::new();
-    let mut client = Raw::connect(serve_http1(&app.endpoint()).await).await;
+    let mut client = RawClient::connect(serve_http1(&app.endpoint()).await).await;
     client.send("GET /?transport=sse HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n").await;
     client.head().await;
     client.until("\n\n").await;
@@ -60,7 +57,7 @@ async fn an_end_that_is_one_has_its_last_chunk() {
 
 #[tokio::test]
 async fn later_reaches_the_client_before_its_stream_breaks_off() {
-    let mut client = Raw::connect(serve_http1(&App::new().endpoint()).await).await;
+    let mut client = RawClient::connect(serve_http1(&App::new().endpoint()).await).await;
     client.send("GET /busy HTTP/1.1\r\nHost: h\r\nAccept: text/event-stream\r\n\r\n").await;
     assert!(client.head().await.starts_with("http/1.1 200 ok\r\n"));
     let rest = client.until_end().await;
@@ -70,7 +67,7 @@ async fn later_reaches_the_client_before_its_stream_breaks_off() {
 #[tokio::test]
 async fn a_poll_has_a_length_and_its_connection_lives_on() {
     let app = App::new();
-    let mut client = Raw::connect(serve_http1(&app.endpoint()).await).await;
+    let mut client = RawClient::connect(serve_http1(&app.endpoint()).await).await;
     for number in 0..3 {
         app.publish("one");
         client.send("GET /?cursor=0.0 HTTP/1.1\r\nHost: h\r\n\r\n").await;
@@ -96,7 +93,7 @@ async fn a_client_that_goes_is_forgotten() {
     let endpoint = app.endpoint();
     let address = serve_http1(&endpoint).await;
     for target in ["/?transport=sse", "/?transport=chunked", "/?wait=50"] {
-        let mut client = Raw::connect(address).await;
+        let mut client = RawClient::connect(address).await;
         let cursor = app.hub.cursor();
         client.send(format!("GET {target}&cursor={cursor} HTTP/1.1\r\nHost: h\r\n\r\n")).await;
         while endpoint.session_count() == 0 {
@@ -115,7 +112,7 @@ async fn a_client_that_takes_nothing_loses_its_session_though_hyper_asks_for_not
     let endpoint = app.builder().timer(timer.clone()).build();
     tokio::spawn(endpoint.driver());
     let address = serve_http1(&endpoint).await;
-    let (mut stuck, mut well) = (Raw::connect(address).await, Raw::connect(address).await);
+    let (mut stuck, mut well) = (RawClient::connect(address).await, RawClient::connect(address).await);
     for client in [&mut stuck, &mut well] {
         client.send("GET /?transport=sse HTTP/1.1\r\nHost: h\r\n\r\n").await;
         client.head().await;

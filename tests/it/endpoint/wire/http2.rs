@@ -1,4 +1,3 @@
-use std::net::SocketAddr;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -6,25 +5,12 @@ use bytes::Bytes;
 use http::{Request, StatusCode};
 use http_body_util::{BodyExt, Empty};
 use hyper::body::Incoming;
-use hyper::client::conn::http2::SendRequest;
 use hyper::ext::Protocol;
-use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::rt::TokioIo;
 use tidings::subscriber::{Batch, Delivery};
 use tidings::{Endpoint, SessionEnd, Subscriber, Topic};
-use tokio::net::TcpStream;
-
-use super::raw::{Frame, Raw, frame};
-use super::serve_http2;
-use crate::endpoint::world::App;
+use crate::support::http::{App, Frame, RawClient, connect_http2, frame, serve_http2};
 use crate::support::VirtualTimer;
-
-pub(crate) async fn connect(address: SocketAddr) -> SendRequest<Empty<Bytes>> {
-    let stream = TokioIo::new(TcpStream::connect(address).await.unwrap());
-    let (client, connection) =
-        hyper::client::conn::http2::Builder::new(TokioExecutor::new()).handshake(stream).await.unwrap();
-    tokio::spawn(connection);
-    client
-}
 
 fn get(target: &str) -> Request<Empty<Bytes>> {
     Request::get(format!("http://example.com{target}")).body(Empty::new()).unwrap()
@@ -39,7 +25,7 @@ async fn piece(body: &mut Incoming) -> Result<String, hyper::Error> {
 async fn the_same_over_http_2() {
     let app = App::new();
     let endpoint = app.endpoint();
-    let mut client = connect(serve_http2(&endpoint).await).await;
+    let mut client = connect_http2(serve_http2(&endpoint).await).await;
     let poll = client.send_request(get("/?cursor=0.0")).await.unwrap();
     assert_eq!(poll.status(), StatusCode::OK);
     let mut sse = client.send_request(get("/?transport=sse")).await.unwrap().into_body();
@@ -60,7 +46,7 @@ async fn the_same_over_http_2() {
 #[tokio::test]
 async fn an_origin_is_compared_with_the_authority() {
     let app = App::new();
-    let mut client = connect(serve_http2(&app.endpoint()).await).await;
+    let mut client = connect_http2(serve_http2(&app.endpoint()).await).await;
     for (origin, expected) in [("https://example.com", StatusCode::OK), ("https://example.org", StatusCode::FORBIDDEN)]
     {
         let mut request = get("/events");
@@ -77,7 +63,7 @@ fn connect_to(protocol: &'static str) -> http::request::Builder {
 async fn a_websocket_begins_with_an_extended_connect() {
     let app = App::new();
     let endpoint = app.endpoint();
-    let mut client = connect(serve_http2(&endpoint).await).await;
+    let mut client = connect_http2(serve_http2(&endpoint).await).await;
     let request = connect_to("websocket").header("sec-websocket-version", "13");
     let request = request.header("sec-websocket-protocol", "tidings.v1").body(Empty::new()).unwrap();
     let response = client.send_request(request).await.unwrap();
@@ -86,7 +72,7 @@ async fn a_websocket_begins_with_an_extended_connect() {
     for name in ["sec-websocket-accept", "upgrade", "connection", "content-length", "transfer-encoding"] {
         assert!(!response.headers().contains_key(name), "{name}");
     }
-    let mut socket = Raw::over(TokioIo::new(hyper::upgrade::on(response).await.unwrap()));
+    let mut socket = RawClient::over(TokioIo::new(hyper::upgrade::on(response).await.unwrap()));
     assert!(String::from_utf8(socket.frame().await.1).unwrap().starts_with(r#"{"tidings":"hello","#));
     let cursor = app.publish("one");
     let object = format!("{{\"id\":\"{cursor}\",\"topic\":\"news\",\"data\":\"one\"}}");
@@ -100,7 +86,7 @@ async fn a_websocket_begins_with_an_extended_connect() {
 #[tokio::test]
 async fn a_bad_connect_is_refused() {
     let app = App::new();
-    let mut client = connect(serve_http2(&app.endpoint()).await).await;
+    let mut client = connect_http2(serve_http2(&app.endpoint()).await).await;
     for (protocol, headers, expected) in [
         ("websocket", &[][..], StatusCode::BAD_REQUEST),
         ("websocket", &[("sec-websocket-version", "8")], StatusCode::BAD_REQUEST),
@@ -141,7 +127,7 @@ async fn a_stream_that_takes_nothing_loses_its_session_and_its_siblings_do_not()
     let (app, timer) = (App::new(), VirtualTimer::new());
     let endpoint = app.builder().timer(timer.clone()).build();
     tokio::spawn(endpoint.driver());
-    let mut client = connect(serve_http2(&endpoint).await).await;
+    let mut client = connect_http2(serve_http2(&endpoint).await).await;
     // The window of a body that is not read is not opened.
     let _stuck = client.send_request(get("/?transport=sse")).await.unwrap();
     let mut well = client.send_request(get("/?transport=sse")).await.unwrap().into_body();
@@ -157,7 +143,7 @@ async fn row_23_websocket_over_http_2_that_reads_nothing_is_ended_and_its_siblin
     let (app, timer) = (App::new(), VirtualTimer::new());
     let endpoint = app.builder().timer(timer.clone()).build();
     tokio::spawn(endpoint.driver());
-    let mut client = connect(serve_http2(&endpoint).await).await;
+    let mut client = connect_http2(serve_http2(&endpoint).await).await;
     let request = connect_to("websocket").header("sec-websocket-version", "13").body(Empty::new()).unwrap();
     let _stuck = hyper::upgrade::on(client.send_request(request).await.unwrap()).await.unwrap();
     let mut well = client.send_request(get("/?transport=sse")).await.unwrap().into_body();
@@ -180,7 +166,7 @@ async fn a_panic_ends_its_own_stream_and_not_the_connection() {
         }));
         async move { Ok::<_, tidings::Rejection>(subscriber) }
     });
-    let mut client = connect(serve_http2(&endpoint).await).await;
+    let mut client = connect_http2(serve_http2(&endpoint).await).await;
     let mut well = client.send_request(get("/?transport=sse")).await.unwrap().into_body();
     let mut sick = client.send_request(get("/panic?transport=sse")).await.unwrap().into_body();
     while piece(&mut sick).await.is_ok() {}
