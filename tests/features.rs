@@ -21,7 +21,7 @@ fn builder() -> EndpointBuilder {
 )))]
 mod without_a_transport {
     #[test]
-    #[should_panic(expected = "no transport is built in: enable one of the crate's features `sse`")]
+    #[should_panic(expected = "no transport is built in: enable one of the cargo features `sse`")]
     fn endpoint_names_the_features_of_transports() {
         drop(super::builder().build());
     }
@@ -79,14 +79,14 @@ mod with_a_transport {
 
     #[cfg(not(feature = "tokio"))]
     #[test]
-    #[should_panic(expected = "no timer: enable the crate's feature `tokio`, or call `EndpointBuilder::timer`")]
+    #[should_panic(expected = "no timer: enable the cargo feature `tokio`, or call `EndpointBuilder::timer`")]
     fn endpoint_without_a_timer_names_the_feature_and_the_method() {
         drop(builder().build());
     }
 
     #[cfg(all(not(feature = "tokio"), feature = "websocket"))]
     #[test]
-    #[should_panic(expected = "needs a task for each connection: enable the crate's feature `tokio`")]
+    #[should_panic(expected = "needs a task for each connection: enable the cargo feature `tokio`")]
     fn endpoint_of_websockets_without_a_spawner_names_the_feature_and_the_methods() {
         drop(timed().build());
     }

@@ -31,7 +31,7 @@ impl Problem {
 
     /// Returns the problem of a body that is compressed.
     pub(crate) fn encoded() -> Self {
-        let text = "content-encoding: only identity is accepted here; send the body uncompressed";
+        let text = "content-encoding is not supported: send the body uncompressed";
         Self { is_encoded: true, ..Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, text) }
     }
 

@@ -36,7 +36,7 @@ pub(crate) fn stats(relay: &Relay) -> Page {
             "sessions": Map::from_iter(sessions),
             "joined": events.joined,
             "left": Map::from_iter(left),
-            "attached": events.attached,
+            "subscribed": events.subscribed,
             "refused_origin": events.refused_origin,
             "refused_publisher": events.refused_publisher,
             "refused_busy": events.refused_busy,

@@ -7,22 +7,35 @@ use http_body::{Frame, SizeHint};
 
 #[cfg(any(feature = "short-poll", feature = "long-poll"))]
 use super::poll::replies::Payload;
+use super::stream::live_body::LiveBody;
 #[cfg(feature = "sse")]
-use super::reject::soft_reject::SoftReject;
-use super::stream::live::LiveBody;
+use super::stream::soft_reject::SoftReject;
 
-/// The body of an endpoint's answer: nothing, a poll's reply, or a live stream.
+/// Body of an endpoint's response: empty, a poll's reply, or a live stream.
 ///
-/// Dropping the body of a live stream ends its session. So does dropping the body of a large reply, if the poll is a
-/// session.
+/// Dropping the body of a live stream ends its session. If a long poll is a session of its own, dropping the body of a reply of
+/// more than 64 KiB (1 KiB over HTTP/2) ends it, too.
+///
+/// ```
+/// use http_body_util::BodyExt;
+/// use tidings::Body;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), tidings::BodyError> {
+/// let body = Body::default(); // empty
+/// assert!(body.collect().await?.to_bytes().is_empty());
+/// # Ok(())
+/// # }
+/// ```
 #[must_use]
 pub struct Body(Kind);
 
 enum Kind {
     Pieces {
-        /// Empty where there is none.
+        /// Empty if there is none.
         next: Bytes,
         others: std::vec::IntoIter<Bytes>,
+        /// Number of bytes left.
         left: u64,
     },
     Live(LiveBody),
@@ -30,18 +43,20 @@ enum Kind {
     SoftReject(SoftReject),
 }
 
-/// Why a live stream broke off. The client sees the connection (HTTP/1) or the stream (HTTP/2) end without its last
-/// frame, and comes back.
+/// Error of a live stream that broke off.
+///
+/// The client sees the connection (HTTP/1) or the stream (HTTP/2) end without its last frame, and reconnects.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum BodyError {
-    /// The server ends the session, for now: it drains, or the client fell behind.
-    #[error("the session was ended; the client may come back")]
+    /// The endpoint ended the session: it drains, the client fell behind, or the session was disconnected.
+    #[error("session ended: the client may reconnect")]
     Ended,
     /// The application revoked the client's authorization, or it expired.
     #[error("authorization revoked")]
     Revoked,
-    /// The client took no frame, of at most 64 KiB, within the endpoint's write timeout.
+    /// The client did not take a frame of at most 64 KiB within the endpoint's
+    /// [`write_timeout`](crate::EndpointBuilder::write_timeout).
     #[error("write timed out")]
     Stalled,
 }
@@ -56,8 +71,8 @@ impl Body {
         Self(Kind::Pieces { next: bytes, others: Vec::new().into_iter(), left })
     }
 
-    /// Returns a body that holds these bytes until it is polled or dropped. The write timeout does not end it: see
-    /// [`Hop::first_frame`](super::server::connection::Hop::first_frame) for the length up to which that is bounded.
+    /// Returns a body of these bytes. The write timeout does not apply to it, so its length must be at most
+    /// [`Hop::first_frame`](super::connection::Hop::first_frame).
     #[cfg(any(feature = "short-poll", feature = "long-poll"))]
     pub(crate) fn reply(payload: Payload) -> Self {
         match payload {
@@ -107,7 +122,7 @@ impl http_body::Body for Body {
 
     fn size_hint(&self) -> SizeHint {
         match &self.0 {
-            // An empty one answers a HEAD or is a 304's: the length to tell would be the GET's (RFC 9110 §8.6).
+            // An empty body answers a HEAD or a 304, whose Content-Length would be that of the GET (RFC 9110 §8.6).
             Kind::Pieces { left, .. } if *left > 0 => SizeHint::with_exact(*left),
             _ => SizeHint::default(),
         }

@@ -1,20 +1,20 @@
 use super::builder::EndpointBuilder;
 use super::gate::Gate;
-use super::reject::rejects::Rejects;
+use super::reject::soft_rejects::SoftRejects;
 use super::service::Endpoint;
-use super::session::registry::Registry;
+use super::session::session_table::SessionTable;
 use super::shared::Shared;
 use super::stats::Counters;
 use super::time::runtime::{self, Runtime};
 use crate::contract::Transport;
 
-const NO_TRANSPORT: &str = "no transport is built in: enable one of the crate's features `sse`, `chunked`, `websocket`, \
+const NO_TRANSPORT: &str = "no transport is built in: enable one of the cargo features `sse`, `chunked`, `websocket`, \
                             `long-poll`, `short-poll`";
 
-const NO_TIMER: &str = "the endpoint has no timer: enable the crate's feature `tokio`, or call `EndpointBuilder::timer` \
+const NO_TIMER: &str = "the endpoint has no timer: enable the cargo feature `tokio`, or call `EndpointBuilder::timer` \
                         and run `Endpoint::driver`";
 
-const NO_SPAWNER: &str = "the transport WebSocket needs a task for each connection: enable the crate's feature `tokio`, \
+const NO_SPAWNER: &str = "the WebSocket transport needs a task for each connection: enable the cargo feature `tokio`, \
                           call `EndpointBuilder::spawn`, or name the other transports in `EndpointBuilder::transports`";
 
 impl EndpointBuilder {
@@ -22,12 +22,12 @@ impl EndpointBuilder {
     ///
     /// # Panics
     ///
-    /// Panics if the endpoint could not work with the crate's features that are on:
+    /// Panics if the endpoint cannot work with the cargo features that are on:
     ///
     /// - No transport is built in. Enable `sse`, `chunked`, `websocket`, `long-poll` or `short-poll`.
     /// - There is no timer. Enable `tokio`, or call [`timer`](Self::timer).
-    /// - WebSocket is one of the [transports](Self::transports), and no task can be started for its connections. Enable
-    ///   `tokio`, call [`spawn`](Self::spawn), or name the other transports.
+    /// - WebSocket is one of the [transports](Self::transports), and there is no function that starts tasks. Enable `tokio`,
+    ///   call [`spawn`](Self::spawn), or name the other transports.
     #[must_use]
     pub fn build(self) -> Endpoint {
         let Self { publisher, config, timer, spawn, jobs, notifiers, hook } = self;
@@ -40,9 +40,9 @@ impl EndpointBuilder {
             #[cfg(feature = "websocket")]
             websocket: config.websocket(),
             runtime: Runtime::new(timer, spawn, jobs, notifiers),
-            registry: Registry::new(config.limits()),
+            sessions: SessionTable::new(config.limits()),
             timeouts: config.timeouts(),
-            rejects: Rejects::new(config.max_soft_rejects, config.write_timeout),
+            soft_rejects: SoftRejects::new(config.max_soft_rejects, config.write_timeout),
             #[cfg(any(feature = "short-poll", feature = "long-poll"))]
             replies: super::poll::replies::Replies::default(),
             counters: Counters::default(),

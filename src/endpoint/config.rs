@@ -1,44 +1,44 @@
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
+use super::reject::challenge::Challenge;
 use super::request::origin::OriginRule;
 use super::request::transports::Transports;
-use super::response::challenge::Challenge;
 use super::session::Timeouts;
-use super::session::registry::Limits;
+use super::session::session_table::Limits;
 
-// Each one's reason is in the table of `EndpointBuilder`.
+// The table of `EndpointBuilder` has the reason of each.
 
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 const PING: Duration = Duration::from_secs(25);
 const PONG: Duration = Duration::from_secs(10);
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
-const HOLD: Duration = Duration::from_secs(25);
-const MAX_HOLD: Duration = Duration::from_secs(55);
+const LONG_POLL_TIMEOUT: Duration = Duration::from_secs(25);
+const MAX_LONG_POLL_TIMEOUT: Duration = Duration::from_secs(55);
 const MAX_MESSAGE_RATE: u32 = 100;
-const MIN_INTERVAL: Duration = Duration::ZERO;
-const WRITE_STALL: Duration = Duration::from_secs(10);
-const BATCH: usize = 64 * 1024;
+const LONG_POLL_MIN_WAIT: Duration = Duration::ZERO;
+const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
+const MAX_BATCH_BYTES: usize = 64 * 1024;
 const RETRY: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(5);
-const POLL_HINT: RangeInclusive<Duration> = RETRY;
+const SHORT_POLL_INTERVAL: RangeInclusive<Duration> = RETRY;
 const MAX_SESSIONS: usize = 100_000;
 const MAX_IDLE_POLL_SESSIONS: usize = 10_000;
-const MAX_ATTACHES: usize = 1_024;
+const MAX_CONCURRENT_CALLS: usize = 1_024;
 const MAX_SOFT_REJECTS: usize = 1_024;
-const ATTACH_DEADLINE: Duration = Duration::from_secs(10);
-const MAX_HEAD: usize = 16 * 1024;
+const SUBSCRIBE_TIMEOUT: Duration = Duration::from_secs(10);
+const MAX_REQUEST_HEAD: usize = 16 * 1024;
 pub(crate) const MAX_TOPICS_PER_REQUEST: usize = 64;
 const MAX_MESSAGE: usize = 64 * 1024;
 const MAX_FRAGMENTS: u32 = 65_536;
 const CONTROL_RATE: u32 = 10;
-const RECEIVE_DEADLINE: Duration = Duration::from_secs(10);
-const DRAIN_WINDOW: Duration = Duration::from_secs(10);
+const MESSAGE_TIMEOUT: Duration = Duration::from_secs(10);
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// The longest wait of a long poll: a day. A longer duration might overflow when it is multiplied.
+/// Longest wait of a long poll. A day, because the product of a longer one might overflow.
 const LONGEST_WAIT: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// The longest time that a session may be given: a year.
-const FAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+/// Longest age of a session: a year.
+const MAX_AGE: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
 /// Settings of an endpoint.
 #[derive(Debug, Clone)]
@@ -89,31 +89,31 @@ impl Default for Config {
             ping: PING,
             pong: PONG,
             close_timeout: CLOSE_TIMEOUT,
-            long_poll_timeout: HOLD,
-            max_long_poll_timeout: MAX_HOLD,
-            long_poll_min_wait: MIN_INTERVAL,
-            write_timeout: WRITE_STALL,
-            max_batch_bytes: BATCH,
+            long_poll_timeout: LONG_POLL_TIMEOUT,
+            max_long_poll_timeout: MAX_LONG_POLL_TIMEOUT,
+            long_poll_min_wait: LONG_POLL_MIN_WAIT,
+            write_timeout: WRITE_TIMEOUT,
+            max_batch_bytes: MAX_BATCH_BYTES,
             retry: RETRY,
-            short_poll_interval: POLL_HINT,
+            short_poll_interval: SHORT_POLL_INTERVAL,
             max_sessions: MAX_SESSIONS,
             max_sessions_per_key: usize::MAX,
             max_idle_poll_sessions: MAX_IDLE_POLL_SESSIONS,
             poll_session_timeout: None,
             max_session_age: None,
             max_message_rate: MAX_MESSAGE_RATE,
-            max_concurrent_calls: MAX_ATTACHES,
+            max_concurrent_calls: MAX_CONCURRENT_CALLS,
             max_concurrent_calls_per_key: None,
             max_soft_rejects: MAX_SOFT_REJECTS,
-            subscribe_timeout: ATTACH_DEADLINE,
-            max_request_head: MAX_HEAD,
+            subscribe_timeout: SUBSCRIBE_TIMEOUT,
+            max_request_head: MAX_REQUEST_HEAD,
             max_topics_per_request: MAX_TOPICS_PER_REQUEST,
             max_event: usize::MAX,
             max_message: MAX_MESSAGE,
             max_fragments: MAX_FRAGMENTS,
             control_rate: CONTROL_RATE,
-            message_timeout: RECEIVE_DEADLINE,
-            drain_timeout: DRAIN_WINDOW,
+            message_timeout: MESSAGE_TIMEOUT,
+            drain_timeout: DRAIN_TIMEOUT,
         }
     }
 }
@@ -136,26 +136,25 @@ impl Config {
         config.into()
     }
 
-    /// When one client is to come back, in whole milliseconds: another time for each, so that they don't come together.
+    /// Returns a random time within the configured range after which one client is to reconnect, in whole milliseconds.
     pub(crate) fn jittered_retry(&self) -> Duration {
         self.jittered_retry_over(Duration::ZERO)
     }
 
-    /// Returns a retry time within the configured range, which is extended so that clients are spread over at least
-    /// `spread`.
+    /// Returns a random retry time within the configured range. The range is extended to be at least `spread` long.
     pub(crate) fn jittered_retry_over(&self, spread: Duration) -> Duration {
         let (from, to) = millis(&self.retry);
         let spread = u64::try_from(spread.as_millis()).unwrap_or(u64::MAX);
         Duration::from_millis(fastrand::u64(from..=to.max(from.saturating_add(spread))))
     }
 
-    /// When the client of a short poll is to come again: when the next event is likely or up to a quarter later, another
-    /// time for each, within the range. Where that is not known, at any time of the range.
-    pub(crate) fn jittered_hint(&self, next_in: Option<Duration>) -> Duration {
+    /// Returns a random time after which the client of a short poll is to poll again: within the configured range, from the
+    /// time at which the next event is likely to a quarter later. If that time is unknown, any time of the range.
+    pub(crate) fn jittered_poll_interval(&self, next_event_in: Option<Duration>) -> Duration {
         let (from, to) = millis(&self.short_poll_interval);
-        let (wait, spread) = match next_in {
-            Some(next_in) => {
-                let wait = u64::try_from(next_in.as_millis()).unwrap_or(u64::MAX).clamp(from, to);
+        let (wait, spread) = match next_event_in {
+            Some(next_event_in) => {
+                let wait = u64::try_from(next_event_in.as_millis()).unwrap_or(u64::MAX).clamp(from, to);
                 (wait, (wait / 4).min(to - from))
             }
             None => (from, to - from),
@@ -169,20 +168,21 @@ impl Config {
         self.max_long_poll_timeout.min(LONGEST_WAIT)
     }
 
-    /// Returns the time for which a poll is held: at most the wait that the client asks for, or about the default.
-    pub(crate) fn jittered_hold(&self, asked: Option<Duration>) -> Duration {
-        match asked {
-            Some(asked) => asked.min(self.max_wait()).mul_f64(0.9 + 0.1 * fastrand::f64()),
+    /// Returns a random time to hold a poll. A wait that the client asked for is an upper bound, and so is the limit; the
+    /// default is the middle of its range.
+    pub(crate) fn jittered_hold(&self, wait: Option<Duration>) -> Duration {
+        match wait {
+            Some(wait) => wait.min(self.max_wait()).mul_f64(0.9 + 0.1 * fastrand::f64()),
             None => self.long_poll_timeout.min(LONGEST_WAIT).mul_f64(0.9 + 0.2 * fastrand::f64()),
         }
     }
 
-    /// Returns the share of one limit key in the publisher's calls.
+    /// Returns the most concurrent calls of the publisher for one limit key.
     pub(crate) fn calls_per_key(&self) -> usize {
         self.max_concurrent_calls_per_key.unwrap_or(self.max_concurrent_calls / 4).max(1)
     }
 
-    /// Returns how many sessions there may be.
+    /// Returns the limits of the session registry.
     pub(crate) fn limits(&self) -> Limits {
         Limits { sessions: self.max_sessions, per_key: self.max_sessions_per_key, idle: self.max_idle_poll_sessions }
     }
@@ -193,21 +193,20 @@ impl Config {
         Timeouts { write: self.write_timeout, poll_session }
     }
 
-    /// Returns the time for which a session lasts, if it is limited: up to a tenth shorter than was set, another time for
-    /// each session.
+    /// Returns a random age at which a session ends, up to a tenth less than the configured one. `None` if it has no limit.
     pub(crate) fn jittered_lifetime(&self) -> Option<Duration> {
-        self.max_session_age.map(|max| max.min(FAR).mul_f64(0.9 + 0.1 * fastrand::f64()))
+        self.max_session_age.map(|max| max.min(MAX_AGE).mul_f64(0.9 + 0.1 * fastrand::f64()))
     }
 
-    /// Returns the time for which a long poll's events are kept back, if at all: never shorter than was set, and another
-    /// time for each poll. Otherwise polls that one event answered would come back together each time.
+    /// Returns a random time to keep a long poll's events back, from the configured one to a tenth more. It is random because
+    /// polls that one event woke would otherwise stay in step. `None` if it is 0.
     pub(crate) fn jittered_interval(&self) -> Option<Duration> {
         let interval = self.long_poll_min_wait.min(LONGEST_WAIT);
         (!interval.is_zero()).then(|| interval.mul_f64(1.0 + 0.1 * fastrand::f64()))
     }
 }
 
-/// A range in whole milliseconds. One that is empty is its beginning.
+/// Returns the bounds of a range in whole milliseconds. An empty range is reduced to its start.
 fn millis(range: &RangeInclusive<Duration>) -> (u64, u64) {
     let millis = |duration: &Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
     let (from, to) = (millis(range.start()), millis(range.end()));

@@ -2,7 +2,8 @@ use std::future::Future;
 use std::pin::Pin;
 
 use crate::contract::{BoxSubscriber, Message, Rejection};
-use crate::endpoint::publisher::{Accepted, Publisher};
+use crate::endpoint::accepted::Accepted;
+use crate::endpoint::publisher::Publisher;
 use crate::endpoint::request::SubscribeRequest;
 use crate::endpoint::session::{Session, SessionEnd};
 use crate::model::{Event, Gap};
@@ -11,7 +12,7 @@ use crate::subscriber::Snapshot;
 type Work<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 type Answer<'a, T> = Work<'a, Result<T, Rejection>>;
 
-/// A publisher of any type, so that an endpoint has one.
+/// Object-safe form of [`Publisher`], implemented for every publisher.
 pub(crate) trait ErasedPublisher: Send + Sync {
     fn limit_key(&self, request: &SubscribeRequest) -> Option<String>;
     fn subscribe(&self, request: SubscribeRequest) -> Answer<'_, Accepted<BoxSubscriber>>;

@@ -6,27 +6,28 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, MutexGuard};
 use std::task::{Context, Poll, Waker};
 
-use super::locked::Locked;
+use super::mutex::Mutex;
 
-/// Limit of the publisher's calls under way, in all and for each limit key.
+/// Limit of the concurrent calls of the publisher, in all and for each limit key.
 ///
-/// Places are given in the order of arrival. A call whose key is at its limit is skipped.
+/// Waiting calls get places in the order of arrival. A call whose key is at its limit is skipped.
 pub(crate) struct Gate {
     max: usize,
     max_per_key: usize,
-    /// Places taken, with the bit [`QUEUED`] while a call waits for one of them: then all are taken, and one that is given
-    /// back goes to the first that waits. Includes places given to a waiting call that has not been polled since.
+    /// Number of places taken, with the bit [`QUEUED`] while a call waits. Then all places are taken, and one that is given back
+    /// goes to the first waiting call. A place that was given to a waiting call counts, also before the call is polled.
     taken: AtomicUsize,
-    state: Locked<State>,
+    state: Mutex<State>,
 }
 
-/// Set and cleared under the lock. Calls without a key take and give back their places without the lock while it is clear.
+/// Bit that says that a call waits. It is set and cleared under the lock. While it is clear, calls without a key take and give
+/// back their places without the lock.
 const QUEUED: usize = 1 << (usize::BITS - 1);
 
 #[derive(Default)]
 struct State {
     keys: HashMap<Arc<str>, Share>,
-    /// Calls that have a place of their key, or have no key, and wait for one of all. By order of arrival.
+    /// Calls that wait for a place of all, in the order of arrival. Each has a place of its key, or no key.
     waiting: BTreeMap<u64, Waker>,
     arrived: u64,
 }
@@ -35,11 +36,11 @@ struct State {
 #[derive(Default)]
 struct Share {
     taken: usize,
-    /// Calls that wait for a place of the key.
+    /// Calls that wait for a place of the key, in the order of arrival.
     waiting: BTreeMap<u64, Waker>,
 }
 
-/// Cause for which a call has no place.
+/// Limit that leaves no place for a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Full {
     All,
@@ -62,13 +63,13 @@ pub(crate) struct Permit<'a> {
 }
 
 impl Gate {
-    /// Makes a gate of `max` places, and for each key of `max_per_key`, which is at least 1.
+    /// Returns a gate of `max` places, of which one key takes at most `max_per_key` (at least 1).
     pub(crate) fn new(max: usize, max_per_key: usize) -> Self {
         let (max, max_per_key) = (max.min(QUEUED - 1), max_per_key.max(1));
-        Self { max, max_per_key, taken: AtomicUsize::new(0), state: Locked::default() }
+        Self { max, max_per_key, taken: AtomicUsize::new(0), state: Mutex::default() }
     }
 
-    /// Takes a place at once, or says which limit is reached.
+    /// Takes a place at once, or returns the limit that is reached.
     #[inline(always)]
     pub(crate) fn try_enter<'a>(&'a self, key: Option<&'a Arc<str>>) -> Result<Permit<'a>, Full> {
         match key {
@@ -84,21 +85,21 @@ impl Gate {
             return Err(Full::Key);
         }
         if !self.take() {
-            // No call waits for this place: it was taken under the lock.
+            // No call can wait for this place, because it was taken under the lock.
             state.give_back(key);
             return Err(Full::All);
         }
         Ok(Permit { gate: self, key: Some(key) })
     }
 
-    /// Takes a place if there is one. None is free while a call waits, so no call overtakes it.
+    /// Takes a place if one is free. None is free while a call waits, so no call overtakes another.
     #[inline]
     fn take(&self) -> bool {
         let next = |taken| if taken < self.max { Some(taken + 1) } else { None };
         self.taken.fetch_update(Ordering::AcqRel, Ordering::Acquire, next).is_ok()
     }
 
-    /// Waits for a place. Dropping the future gives up the wait, or the place that it was given meanwhile.
+    /// Waits for a place. Dropping the future ends the wait and gives back the place that it may have got.
     pub(crate) fn enter<'a>(&'a self, key: Option<&'a Arc<str>>) -> Enter<'a> {
         Enter { gate: self, key, number: None }
     }
@@ -107,7 +108,7 @@ impl Gate {
         self.taken.load(Ordering::Relaxed) & !QUEUED
     }
 
-    /// Takes a place, or sets the bit that says that a call waits for one. To be called under the lock.
+    /// Takes a place, or sets [`QUEUED`]. Call it under the lock.
     fn take_or_queue(&self) -> bool {
         let next = |taken| Some(if taken < self.max { taken + 1 } else { taken | QUEUED });
         let before = self.taken.fetch_update(Ordering::AcqRel, Ordering::Acquire, next);
@@ -123,7 +124,7 @@ impl Gate {
         }
     }
 
-    /// Gives a place back, to the call that waits the longest if there is one.
+    /// Gives a place back: to the call that has waited longest, if one waits.
     #[cold]
     fn pass_on(&self, mut state: MutexGuard<'_, State>, key: Option<&Arc<str>>) {
         if let Some(key) = key {
@@ -140,7 +141,7 @@ impl Gate {
         }
     }
 
-    /// Clears the bit after a call was removed from those that wait, if it was the last.
+    /// Clears [`QUEUED`] if no call waits any more.
     fn unqueue(&self, state: &State) {
         if state.waiting.is_empty() {
             self.taken.fetch_and(!QUEUED, Ordering::AcqRel);
@@ -149,7 +150,7 @@ impl Gate {
 }
 
 impl State {
-    /// Takes a place of the key, if it has one left.
+    /// Takes a place of the key, if one is free.
     fn take_of_key(&mut self, key: &Arc<str>, max: usize) -> bool {
         let taken = self.keys.get(key).map_or(0, |share| share.taken);
         if taken < max {
@@ -158,7 +159,7 @@ impl State {
         taken < max
     }
 
-    /// Gives a place of the key back, to the next call that waits for one.
+    /// Gives a place of the key back: to its next waiting call, if there is one.
     fn give_back(&mut self, key: &Arc<str>) {
         let Some(share) = self.keys.get_mut(key) else { return };
         match share.waiting.pop_first() {
@@ -181,11 +182,11 @@ impl State {
     }
 }
 
-/// Wait for a place.
+/// Future of [`Gate::enter`].
 pub(crate) struct Enter<'a> {
     gate: &'a Gate,
     key: Option<&'a Arc<str>>,
-    /// Order of arrival, while this waits.
+    /// Number of the call in the order of arrival. `None` if it does not wait.
     number: Option<u64>,
 }
 
@@ -194,7 +195,7 @@ impl<'a> Future for Enter<'a> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Permit<'a>> {
         let this = &mut *self;
-        // Cloned, and an old one dropped, under no lock: a waker is foreign code.
+        // Wakers are cloned and dropped outside of the lock, because they run code of the executor.
         let (waker, mut replaced) = (cx.waker().clone(), None);
         let mut state = this.gate.state.lock();
         let is_given = match this.number {
@@ -241,7 +242,7 @@ impl Drop for Enter<'_> {
         }
         let waker = state.waiting.remove(&number);
         if waker.is_none() {
-            // It was given a place.
+            // The call has got a place.
             return self.gate.pass_on(state, key);
         }
         if let Some(key) = key {

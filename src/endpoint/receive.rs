@@ -10,7 +10,7 @@ use http::{HeaderMap, Response, StatusCode};
 
 use super::body::Body;
 use super::reject::refusal::Refusal;
-use super::request::negotiate::Posted;
+use super::request::negotiate::MessageParams;
 use super::response::headers::JSON;
 use super::shared::Shared;
 use crate::contract::{Message, Rejection, Transport};
@@ -19,24 +19,24 @@ use crate::time::Timer;
 use crate::transport::object::write_answer;
 
 impl Shared {
-    /// Gives the publisher a message that came by POST: 204, or 200 with the answer.
+    /// Passes the message of a POST to the publisher. Returns 204, or 200 with the publisher's answer.
     pub(crate) async fn receive<B>(
         self: Arc<Self>,
         parts: Parts,
         body: B,
-        posted: Posted,
+        params: MessageParams,
     ) -> Result<Response<Body>, Refusal>
     where
         B: http_body::Body + Send,
         B::Data: Buf,
     {
         let message = self.read(&parts.headers, body).await?;
-        let Posted { topics, start, name } = posted;
+        let MessageParams { topics, start, name } = params;
         let request = SubscribeRequest::new(parts, topics, start, Transport::ShortPoll);
         let key = self.key(&request);
         let permit = self.messages.try_enter(key.as_ref()).map_err(|full| self.full(full))?;
-        // Without the data of the request that the session was accepted with: this is another one.
-        let session = key.clone().zip(name).and_then(|label| self.registry.newest(&label));
+        // The handle has no data, because the session was accepted with another request.
+        let session = key.clone().zip(name).and_then(|label| self.sessions.newest(&label));
         let session = session.map(|session| session.of_request(None, session.topics().to_vec()));
         let request = request.of(session);
         let received = self.publisher.receive(&request, message).await;
@@ -51,7 +51,7 @@ impl Shared {
         Ok(response)
     }
 
-    /// Rejects an answer that is larger than `max_event`. The header of its frame does not count.
+    /// Rejects an answer that is larger than `max_event`. The header of a WebSocket frame does not count.
     pub(crate) fn check_answer(&self, bytes: usize) -> Result<(), Rejection> {
         let max = self.config.max_event;
         if bytes <= max {
@@ -66,7 +66,8 @@ impl Shared {
         B::Data: Buf,
     {
         let max = self.config.max_message;
-        let too_large = || Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, format!("a message is at most {max} bytes"));
+        let too_large =
+            || Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, format!("message is too large: max_message is {max} bytes"));
         let length = headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
         if length.is_some_and(|length| length > max as u64) {
             return Err(too_large());
@@ -84,12 +85,15 @@ impl Shared {
         match read.await {
             Ok(()) if is_text(headers) => match String::from_utf8(bytes.into()) {
                 Ok(text) => Ok(Message::Text(text)),
-                Err(_) => Err(Refusal::bad("the text is not UTF-8")),
+                Err(_) => Err(Refusal::bad("text is not UTF-8")),
             },
             Ok(()) => Ok(Message::Binary(Bytes::from(bytes))),
             Err(Unread::TooLarge) => Err(too_large()),
-            Err(Unread::TooSlow) => Err(Refusal::new(StatusCode::REQUEST_TIMEOUT, "the body did not come in time")),
-            Err(Unread::Broken) => Err(Refusal::bad("the body broke off")),
+            Err(Unread::TooSlow) => Err(Refusal::new(
+                StatusCode::REQUEST_TIMEOUT,
+                format!("body timed out after {:?}", self.config.message_timeout),
+            )),
+            Err(Unread::Broken) => Err(Refusal::bad("body broke off: send it again")),
         }
     }
 }
@@ -100,13 +104,14 @@ fn no_content() -> Response<Body> {
     response
 }
 
+/// Cause for which a body was not read to its end.
 enum Unread {
     TooLarge,
     TooSlow,
     Broken,
 }
 
-/// Reads to the end, or to one byte more than `max`.
+/// Reads a body to its end, or up to `max` bytes.
 fn poll_read<B>(
     mut body: Pin<&mut B>,
     bytes: &mut BytesMut,
@@ -118,7 +123,7 @@ where
     B::Data: Buf,
 {
     while let Some(frame) = std::task::ready!(body.as_mut().poll_frame(cx)) {
-        // Trailers say nothing to us.
+        // Trailers are ignored.
         let Ok(data) = frame.map_err(|_| Unread::Broken)?.into_data() else { continue };
         if data.remaining() > max - bytes.len() {
             return Poll::Ready(Err(Unread::TooLarge));
@@ -128,7 +133,8 @@ where
     Poll::Ready(Ok(()))
 }
 
-/// Whether the message is text: `text/*` or JSON. Whatever charset it names, it must be UTF-8.
+/// Returns whether a message is text, by its content type: `text/*` or `application/json`. Text must be UTF-8, whatever
+/// charset the header names.
 fn is_text(headers: &HeaderMap) -> bool {
     let media = headers.get(CONTENT_TYPE).and_then(|media| media.to_str().ok()).unwrap_or_default();
     let media = media.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();

@@ -10,83 +10,169 @@ use http::header::COOKIE;
 use http::{Request, Response};
 use tower_service::Service;
 
+use super::accepted::{Accepted, IntoAccepted};
 use super::body::Body;
 use super::builder::EndpointBuilder;
-use super::reject::refused::Caller;
+use super::future::{Finish, ResponseFuture};
+use super::refused::Caller;
 use super::request::origin::Access;
-use super::response::future::{Answer, Finish, ResponseFuture, Work};
+use super::response::answer::{Answer, Work};
 use super::response::headers;
-use super::shared::{Ask, Front, Shared};
+use super::shared::{Dispatch, RequestAction, Shared};
 use super::stats::EndpointStats;
 use crate::contract::BoxSubscriber;
-use crate::endpoint::publisher::{Accepted, IntoAccepted, Publisher};
+use crate::endpoint::publisher::Publisher;
 
-/// Endpoint of every transport at one URL: a tower `Service`, which is also called by [`handle`](Self::handle).
+/// Endpoint that answers every transport at one URL.
 ///
-/// | the request | the answer |
+/// It is a tower `Service` for any body, so routers such as axum's take it as a route; [`handle`](Self::handle) and
+/// [`respond`](Self::respond) answer a request from a handler of the application. Clones refer to the same endpoint. It needs
+/// a driver: with the feature `tokio` it starts one itself, see [`driver`](Self::driver).
+///
+/// | request | answer |
 /// |---|---|
-/// | GET with `?transport=` of a name | that transport |
+/// | GET with `?transport=NAME` | that transport |
 /// | GET with `Upgrade: websocket` on HTTP/1.1, CONNECT with `:protocol: websocket` on HTTP/2 | WebSocket |
 /// | GET with `Accept: text/event-stream` | server-sent events |
-/// | GET with `Accept: application/x-ndjson`, `application/ndjson` or `application/jsonl` | a stream of JSON lines, under the name that was asked for |
-/// | GET with `?wait=N` or `Prefer: wait=N`, N > 0 | a long poll; without a cursor it is held for at most 1 s |
-/// | any other GET | a short poll, or the first transport that is there |
+/// | GET with `Accept: application/x-ndjson`, `application/ndjson` or `application/jsonl` | a stream of JSON lines with that content type |
+/// | GET with `?wait=N` or `Prefer: wait=N`, N > 0 | a long poll of at most N seconds; without a cursor, of at most 1 s |
+/// | any other GET | a short poll, or the first transport that is offered |
 /// | POST | a message for [`Publisher::receive`]: 204, or 200 with its answer |
-/// | HEAD, OPTIONS, others | the GET's head, 204, 405: without a subscription |
+/// | HEAD | the head of the GET's answer, without a subscription |
+/// | OPTIONS | 204 with `Allow`, and the answer to a preflight |
+/// | other methods | 405 |
 ///
-/// A request that demands a transport (the first two rows) which is not offered gets 400. A preferred transport that is not
-/// offered is passed over. Of several media types the one with the greatest weight (`q=`) is chosen, SSE if the weights are
-/// equal. A type with `q=0` is not chosen, and a stream is not chosen if `application/json`, `application/*` or `*/*` has a
-/// greater weight. There is no 406. A POST whose `Content-Encoding` is not `identity` gets 415.
+/// A transport of the first two rows that is not offered is a 400. A transport of the other rows that is not offered is
+/// skipped, so there is no 406. Of several media types the endpoint chooses the one with the greatest weight (`q=`), and SSE
+/// between equal ones. A type with `q=0` is not chosen, nor is a stream if `application/json`, `application/*` or `*/*` has a
+/// greater weight. A POST whose `Content-Encoding` is not `identity` gets 415.
 ///
-/// `?topic=` names topics and may repeat. `?session=` is the client's own name for its session, 1 to 64 visible ASCII
-/// characters: polls with one name are one run. The parameters `transport`, `topic`, `cursor`, `lastEventId`, `session`,
-/// `wait`, `format` and `heartbeat` belong to the endpoint; the path and all other parameters belong to the application. A
-/// query with a name or a value that is not UTF-8 gets 400, except that a cursor is never an error.
+/// The endpoint reads these parameters of the query:
 ///
-/// The cursor is the first of these that is present and not empty. One that can't be read becomes an `invalid` gap.
+/// | parameter | meaning |
+/// |---|---|
+/// | `transport` | name of the transport: see [`Transport`](crate::Transport) |
+/// | `topic` | name of a topic; it may repeat |
+/// | `cursor`, `lastEventId` | position to resume at |
+/// | `session` | the client's name for its session, 1 to 64 visible ASCII characters: its polls form one poll session |
+/// | `wait` | seconds to hold a poll |
+/// | `format=object` | event objects as the data of server-sent events |
+/// | `heartbeat=visible` | keep-alives that scripts can see |
+///
+/// The path and all other parameters are the application's. A query with a name or a value that is not UTF-8 is a 400. An
+/// invalid cursor is never an error status: it becomes an `invalid` gap.
+///
+/// The host and the origin are checked first, then the publisher is called; nothing is sent before it returns. A panic of the
+/// publisher ends its request with 500, its WebSocket with 1011, or breaks its stream off, and affects no other client. A panic
+/// of a subscriber goes to the task that reads it.
+///
+/// # Cursor
+///
+/// The client's cursor is the first of these that is present and not empty:
 ///
 /// 1. The header `Last-Event-ID`.
-/// 2. `?lastEventId=`, in any case, also written `last_event_id` or `last-event-id`, as polyfills of `EventSource` and clients
-///    of Mercure send it. Such a URL may still have the `?cursor=` of the first connection.
+/// 2. `?lastEventId=`, in any case, or `last_event_id` or `last-event-id`, as polyfills of `EventSource` and clients of Mercure
+///    send it. Such a URL may still have the `?cursor=` of the first connection.
 /// 3. `?cursor=`.
-/// 4. `If-None-Match`: the first entity tag that is a cursor, strong or weak. An ending that a proxy added, such as `-gzip`
-///    or `;br`, is ignored.
+/// 4. `If-None-Match`: the first entity tag that is a cursor, strong or weak. An ending that a proxy added, such as `-gzip` or
+///    `;br`, is ignored.
 ///
-/// Every client receives a cursor before its first event. If its connection is cut before that event, it resumes from the
-/// cursor. Streams begin with a hello, see [`EndpointBuilder::sse_hello`]. A long poll without a cursor is held for at most
-/// 1 s, or [`EndpointBuilder::long_poll_min_wait`] if that is longer; if its source has no cursors, for its whole wait. Raw
-/// WebSocket frames carry no cursor: a client misses the events that are published between two connections, unless it asks for
+/// Every client receives a cursor before its first event, and resumes from it if its connection is cut before that event.
+/// Streams begin with a hello, see [`EndpointBuilder::sse_hello`]. A long poll without a cursor is held for at most 1 s, or
+/// [`EndpointBuilder::long_poll_min_wait`] if that is longer; if the source has no cursors, it is held for its whole wait. Raw
+/// WebSocket frames carry no cursor, so a client loses the events between two connections unless it asks for
 /// [`Subprotocol::TidingsV1`](crate::transport::websocket::Subprotocol::TidingsV1).
 ///
-/// A client that must retry later gets 503 with `{"error":"…","cursor":"…"}`. `cursor` is the one that the client sent, and
-/// is absent if it sent none. An `EventSource` gets a soft reject, see [`EndpointBuilder::max_soft_rejects`].
+/// A client that must retry later gets 503 with `{"error":"…","cursor":"…"}`. `cursor` repeats the client's, and is absent if it
+/// sent none. An `EventSource` gets a soft reject, see [`EndpointBuilder::max_soft_rejects`].
 ///
-/// Host and Origin are checked first. Then the publisher is asked, and nothing is sent before it has answered. A panic
-/// of the publisher ends only its request or its WebSocket, with 500 or 1011, or breaks its stream off. A panic of a
-/// subscriber goes to the task that reads it.
+/// # Test your endpoint
 ///
-/// Clones are handles of one endpoint. An endpoint needs a driver, see [`driver`](Self::driver).
+/// A test needs no socket: [`handle`](Self::handle) takes an `http::Request` and returns the response, whose body is read with
+/// `http-body-util`. The request needs a `Host` header, as every HTTP/1.1 request does. Headers and extensions that a layer or
+/// a proxy sets, such as the user, are set on the request.
+///
+/// ```
+/// use http::{Request, StatusCode, header::ETAG};
+/// use http_body_util::BodyExt;
+/// use tidings::{Endpoint, LocalHub, Rejection};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let hub = LocalHub::new();
+/// let events = Endpoint::from_fn(&hub, async |request| {
+///     request.header("x-user").ok_or(Rejection::Unauthorized)?;
+///     Ok(request.subscribe_to(["news"]))
+/// });
+///
+/// // A request without a user is refused.
+/// let poll = || Request::get("/events?transport=short-poll").header("host", "localhost");
+/// let response = events.handle(poll().body(String::new())?).await;
+/// assert_eq!(response.status(), StatusCode::UNAUTHORIZED);
+///
+/// // The first poll returns a cursor. The next one, with that cursor, returns the event.
+/// let response = events.handle(poll().header("x-user", "ann").body(String::new())?).await;
+/// let cursor = response.headers()[ETAG].clone();
+/// hub.publish_now("news", "it rains")?;
+/// let request = poll().header("x-user", "ann").header("if-none-match", cursor).body(String::new())?;
+/// let reply = events.handle(request).await.into_body().collect().await?.to_bytes();
+/// let reply: serde_json::Value = serde_json::from_slice(&reply)?;
+/// assert_eq!(reply["events"][0]["data"], "it rains");
+///
+/// // A stream is read frame by frame. Dropping its body ends the session.
+/// let request = poll().uri("/events?transport=sse").header("x-user", "ann").body(String::new())?;
+/// let mut stream = events.handle(request).await.into_body();
+/// let hello = stream.frame().await.ok_or("no frame")??.into_data().map_err(|_| "no data")?;
+/// assert!(std::str::from_utf8(&hello)?.contains("event: tidings.hello\n"));
+/// assert_eq!(events.session_count(), 1);
+/// drop(stream);
+/// assert_eq!(events.session_count(), 0);
+/// # Ok(())
+/// # }
+/// ```
+///
+/// Under tokio's paused clock (feature `test-util` of tokio) holds, keep-alives and timeouts pass at once, because the clock
+/// advances whenever every task waits:
+///
+/// ```
+/// use std::time::Duration;
+/// use http::{Request, header::ETAG};
+/// use tidings::{Endpoint, LocalHub};
+/// use tokio::time::Instant;
+///
+/// // In a test: #[tokio::test(start_paused = true)]
+/// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let events = Endpoint::public(&LocalHub::new(), ["news"]);
+/// let get = |uri: &str| Request::get(uri).header("host", "localhost");
+/// let cursor = events.handle(get("/?wait=0").body(String::new())?).await.headers()[ETAG].clone();
+///
+/// let begin = Instant::now();
+/// let response = events.handle(get("/?wait=20").header("if-none-match", cursor).body(String::new())?).await;
+/// assert_eq!(response.status(), 304); // no event came
+/// assert!(begin.elapsed() > Duration::from_secs(17) && begin.elapsed() < Duration::from_secs(21));
+/// # Ok(())
+/// # }
+/// ```
 ///
 /// # Under tower layers and in a nested router
 ///
-/// - **`TimeoutLayer`** limits the time to an answer's head. A long poll has its head only when it is answered, so a layer
-///   with a shorter time ends each of them with 408 or 504. No event is lost, because the client still has its cursor. Set
-///   [`long_poll_timeout`](EndpointBuilder::long_poll_timeout) and
-///   [`max_long_poll_timeout`](EndpointBuilder::max_long_poll_timeout) below the layer's time. A poll that asks for no wait
-///   is held up to a tenth longer than the default, so leave room for that. Streams and WebSockets have their heads at once,
-///   so the layer does not limit them.
-/// - **`CompressionLayer`** leaves SSE alone by its default predicate. It compresses replies of polls, whose tags stay valid
-///   cursors, and chunked streams, since it does not look at their `Cache-Control: no-transform`. Current versions flush
-///   each piece, so that no event is held back; old versions may wait for more. Each compressed stream costs memory for its
-///   compressor, and a text that an attacker chooses beside a secret can reveal the secret by its length (BREACH). Leave
-///   chunked streams out: `CompressionLayer::new().compress_when(DefaultPredicate::new().and(NotForContentType::const_new("application/x-ndjson")))`,
+/// - **`TimeoutLayer`** limits the time to the head of an answer. A long poll has its head only when it is answered, so a layer
+///   with a shorter time than the hold cuts each of them off with 408 or 504. No event is lost, because the client still has its
+///   cursor. Set [`long_poll_timeout`](EndpointBuilder::long_poll_timeout) and
+///   [`max_long_poll_timeout`](EndpointBuilder::max_long_poll_timeout) below the layer's time. A hold can be a tenth longer than
+///   `long_poll_timeout`, so leave that room. Streams and WebSockets have their heads at once, and may last.
+/// - **`CompressionLayer`** does not compress SSE, by its default predicate. It compresses replies of polls, whose tags stay
+///   valid cursors. It also compresses chunked streams, because it ignores their `Cache-Control: no-transform`. Current versions
+///   flush each piece, so no event is delayed; old ones may wait for more. Each compressed stream costs memory for its
+///   compressor, and the length of a compressed text can reveal a secret beside a text that an attacker chooses (BREACH). Exclude
+///   chunked streams: `CompressionLayer::new().compress_when(DefaultPredicate::new().and(NotForContentType::const_new("application/x-ndjson")))`,
 ///   and the same for the other names.
 /// - **`CorsLayer`** only adds headers: the endpoint still refuses a page of an origin that is not allowed with 403. Use
 ///   [`allow_origin`](EndpointBuilder::allow_origin), [`allow_any_origin`](EndpointBuilder::allow_any_origin) and
-///   [`allow_request_header`](EndpointBuilder::allow_request_header) in its place, and put the layer around other routes. A
-///   layer around the endpoint replaces the endpoint's headers, so that none is there twice. It answers all OPTIONS requests
-///   itself, so the list of request headers is then the layer's.
+///   [`allow_request_header`](EndpointBuilder::allow_request_header) in its place, and put the layer around other routes.
+///   Around the endpoint its headers replace those of the endpoint, so none is duplicated. It then answers all OPTIONS requests
+///   itself, so the list of request headers is the layer's.
 /// - **`Router::nest`** works as with any service: the publisher reads the path without the prefix, and the whole query.
 #[derive(Clone)]
 pub struct Endpoint {
@@ -94,7 +180,17 @@ pub struct Endpoint {
 }
 
 impl Endpoint {
-    /// Returns an endpoint with the defaults.
+    /// Returns an endpoint with the default settings.
+    ///
+    /// ```
+    /// use tidings::{Endpoint, LocalHub, SubscribeRequest};
+    ///
+    /// let hub = LocalHub::new();
+    /// let events = Endpoint::new(move |request: SubscribeRequest| {
+    ///     let subscription = hub.subscribe(request.subscribe_to(["news"]));
+    ///     async { Ok(subscription?) }
+    /// });
+    /// ```
     ///
     /// # Panics
     ///
@@ -116,27 +212,36 @@ impl Endpoint {
         &self.shared
     }
 
-    /// Answers a request.
+    /// Answers a request, as the tower `Service` does.
     ///
-    /// The future may be dropped at any time. A dropped poll loses nothing, because its client still has its cursor.
+    /// The future may be dropped at any time. No event is lost, because the client still has its cursor.
+    ///
+    /// ```
+    /// use tidings::{Body, Endpoint};
+    ///
+    /// /// Answers a route of a server that has no router.
+    /// async fn route(events: &Endpoint, request: http::Request<String>) -> http::Response<Body> {
+    ///     events.handle(request).await
+    /// }
+    /// ```
     pub fn handle<B>(&self, request: Request<B>) -> impl Future<Output = Response<Body>> + Send + 'static + use<B>
     where
         B: http_body::Body + Send + 'static,
         B::Data: Buf,
         B::Error: Into<Box<dyn Error + Send + Sync>>,
     {
-        certain(self.begin(request, None))
+        infallible(self.begin(request, None))
     }
 
-    /// Answers a request with a subscriber, or an [`Accepted`], that the application has made in a handler of its own. The
-    /// publisher is not asked to subscribe; the rest is as in [`handle`](Self::handle).
+    /// Answers a request with a subscriber, or an [`Accepted`], that a handler of the application made. It does what
+    /// [`handle`](Self::handle) does, except that it does not call [`Publisher::subscribe`].
     ///
     /// Messages from the client still go to the publisher's [`receive`](Publisher::receive), and gaps to its
-    /// [`snapshot`](Publisher::snapshot). If a request needs no subscriber (HEAD, a foreign origin), the given one is
-    /// dropped.
+    /// [`snapshot`](Publisher::snapshot). If the request needs no subscriber, such as a HEAD or a refused origin, the subscriber
+    /// is dropped.
     ///
-    /// An application that answers every request this way has no publisher: `()` stands in its place, for
-    /// [`new`](Self::new) and [`builder`](Self::builder).
+    /// An application that answers every request this way needs no publisher: pass `()` to [`new`](Self::new) or
+    /// [`builder`](Self::builder).
     ///
     /// ```
     /// use tidings::{Body, Endpoint, LocalHub, Rejection, SubscribeRequest};
@@ -170,20 +275,32 @@ impl Endpoint {
         B::Data: Buf,
         B::Error: Into<Box<dyn Error + Send + Sync>>,
     {
-        certain(self.begin(request, Some(accepted.into_accepted().boxed())))
+        infallible(self.begin(request, Some(accepted.into_accepted().boxed())))
     }
 
-    /// Returns the future that keeps the endpoint's time: heartbeats, deadlines, stalls, drains.
+    /// Returns the driver, a future that advances the endpoint's timers: keep-alives, timeouts, drains.
     ///
-    /// With the feature `tokio` the endpoint starts it, as a task, at the first request inside a runtime. Without that
-    /// feature the application gives the builder a [`Timer`](crate::time::Timer) and runs this future beside its server;
-    /// until this is called, requests get 500 and an error that says so. The future ends when the endpoint and its last
-    /// session are gone, and at once if there is a driver already.
+    /// With the feature `tokio` the endpoint spawns the driver itself, at the first request inside a runtime. Without it, pass a
+    /// [`Timer`](crate::time::Timer) to the builder and run this future beside the server. Until then requests get 500 with a
+    /// text that names the missing part. The future ends when the endpoint and its last session are gone, and at once if another
+    /// driver runs.
     ///
-    /// Several runtimes may serve one endpoint: the driver runs in the first. When it is dropped, because its runtime ends
-    /// or its task is aborted, the sessions of the other runtimes start another at once; if there is none, the next request
-    /// does. A driver whose timer panics is followed by another in the same way, unless it panicked in its first poll. A
-    /// runtime that exists but is not run keeps the driver, so drop it.
+    /// Several runtimes may serve one endpoint; the driver runs in the first. If it is dropped, because its runtime ends or its
+    /// task is aborted, the sessions of the other runtimes start another at once. If there is no session, the next request
+    /// starts one. A driver whose timer panics is replaced in the same way, unless the timer panics in the driver's first poll.
+    /// A runtime that exists but is not run keeps its driver: drop it.
+    ///
+    /// ```
+    /// use tidings::time::Timer;
+    /// use tidings::{Endpoint, Publisher};
+    ///
+    /// /// Serves an endpoint on a runtime other than tokio.
+    /// fn serve(publisher: impl Publisher, timer: impl Timer, spawn: fn(std::pin::Pin<Box<dyn Future<Output = ()> + Send>>)) {
+    ///     let events = Endpoint::builder(publisher).timer(timer).spawn(spawn).build();
+    ///     spawn(Box::pin(events.driver()));
+    ///     // … and a server that calls `events.handle(request)`
+    /// }
+    /// ```
     pub fn driver(&self) -> impl Future<Output = ()> + Send + 'static + use<> {
         let driver = self.shared.runtime.driver();
         async move {
@@ -193,39 +310,41 @@ impl Endpoint {
         }
     }
 
-    /// Returns counts of everything that the endpoint has done.
+    /// Returns the counts of sessions, refusals and bytes since the endpoint was built.
     #[must_use]
     pub fn stats(&self) -> EndpointStats {
-        self.shared.counters.read(self.shared.registry.counts(), self.shared.rejects.counts())
+        self.shared.counters.read(self.shared.sessions.counts(), self.shared.soft_rejects.counts())
     }
 
-    fn begin<B>(&self, request: Request<B>, given: Option<Accepted<BoxSubscriber>>) -> ResponseFuture
+    fn begin<B>(&self, request: Request<B>, accepted: Option<Accepted<BoxSubscriber>>) -> ResponseFuture
     where
         B: http_body::Body + Send + 'static,
         B::Data: Buf,
         B::Error: Into<Box<dyn Error + Send + Sync>>,
     {
         let (mut parts, body) = request.into_parts();
-        let Front { ask, origin, access } = self.shared.front(&parts);
+        let Dispatch { action, origin, access } = self.shared.dispatch(&parts);
         if access == Access::Anonymous {
             parts.headers.remove(COOKIE);
         }
         let shared = self.shared.clone();
-        let (version, stream) = (parts.version, ask.stream());
+        let (version, stream) = (parts.version, action.stream());
         let caller = shared.hook.as_ref().map(|_| Caller::of(&parts, stream.map(|(transport, _)| transport)).into());
-        let work: Work = match ask {
-            Ask::Done(mut response) => {
-                headers::dress(&mut response, origin.as_ref());
+        let work: Work = match action {
+            RequestAction::Respond(mut response) => {
+                headers::add_common_headers(&mut response, origin.as_ref());
                 return ResponseFuture::ready(response);
             }
-            Ask::Subscribe(wanted) => shared.attach(parts, wanted, given),
-            Ask::Receive(posted) => Box::pin(async move { shared.receive(parts, body, posted).await.map(Answer::Now) }),
+            RequestAction::Subscribe(params) => shared.subscribe(parts, params, accepted),
+            RequestAction::Receive(posted) => {
+                Box::pin(async move { shared.receive(parts, body, posted).await.map(Answer::Now) })
+            }
         };
         ResponseFuture::working(work, Finish { shared: self.shared.clone(), origin, version, stream, caller })
     }
 }
 
-fn certain(mut future: ResponseFuture) -> impl Future<Output = Response<Body>> + Send + 'static {
+fn infallible(mut future: ResponseFuture) -> impl Future<Output = Response<Body>> + Send + 'static {
     poll_fn(move |cx| future.poll_response(cx))
 }
 
@@ -239,7 +358,7 @@ where
     type Error = Infallible;
     type Future = ResponseFuture;
 
-    /// Always ready: a request for which there is no place is answered so.
+    /// Returns ready. A request above a limit is answered with 503.
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
         Poll::Ready(Ok(()))
     }

@@ -1,65 +1,79 @@
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
-use super::reject::refused::RefusalCause;
+use super::reject::RefusalCause;
 use super::session::SessionState;
-use super::session::registry::Counts;
+use super::session::session_table::Counts;
 use crate::contract::Transport;
 use crate::endpoint::session::SessionEnd;
 
-/// Counts of everything that an endpoint has done since it was built. A snapshot: the numbers are not all of one
+/// Counts of an endpoint since it was built, see [`Endpoint::stats`](crate::Endpoint::stats). The numbers are not all of one
 /// instant.
+///
+/// ```
+/// use tidings::{Endpoint, LocalHub, Transport};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), http::Error> {
+/// let events = Endpoint::public(&LocalHub::new(), ["news"]);
+/// let request = http::Request::get("/?transport=sse").header("host", "localhost").body(String::new())?;
+/// let response = events.handle(request).await;
+/// let stats = events.stats();
+/// assert_eq!((stats.sessions_of(Transport::Sse), stats.subscribed), (1, 1));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct EndpointStats {
-    /// The live sessions of each transport, in the order of [`Transport::ALL`]. A run of polls is of the kind that it
-    /// began with; a short poll without a name is none.
+    /// Number of live sessions of each transport, in the order of [`Transport::ALL`]. A poll session counts as the kind of its
+    /// first poll. A short poll without a session name is no session.
     pub sessions: [usize; Transport::ALL.len()],
-    /// The live sessions by their state, in the order of [`SessionState::ALL`].
+    /// Number of live sessions in each state, in the order of [`SessionState::ALL`].
     pub states: [usize; SessionState::ALL.len()],
-    /// How many sessions there were: those live, and those that left.
+    /// Number of sessions that began.
     pub joined: u64,
-    /// How many left for each reason, in the order of [`SessionEnd::ALL`].
+    /// Number of sessions that ended for each reason, in the order of [`SessionEnd::ALL`].
     pub left: [u64; SessionEnd::ALL.len()],
-    /// How many times a client was given a subscriber: polls, streams and WebSockets.
-    pub attached: u64,
-    /// Refused for its origin or its host.
+    /// Number of accepted requests to subscribe: polls, streams and WebSockets.
+    pub subscribed: u64,
+    /// Number of refusals of an origin or a host.
     pub refused_origin: u64,
-    /// Refused by the publisher, by its panic, or because its answer or snapshot is too large.
+    /// Number of rejections by the publisher, of its panics, and of its answers and snapshots that are too large.
     pub refused_publisher: u64,
-    /// Told to come back later: no place, or a drain.
+    /// Number of refusals for now: a limit was reached, a call took too long, or the endpoint drained.
     pub refused_busy: u64,
-    /// Refused for what was wrong with the request.
+    /// Number of malformed or too large requests and messages.
     pub refused_request: u64,
-    /// Refused because the endpoint lacks a driver or a spawner, or the server does not hand over its connections.
+    /// Number of refusals because the endpoint lacks a driver or a spawner, or the server does not support upgrades.
     pub refused_internal: u64,
-    /// WebSocket messages that were ignored because the publisher takes none:
-    /// [`Rejection::Unsupported`](crate::Rejection::Unsupported).
+    /// Number of WebSocket messages that were ignored because the publisher takes none
+    /// ([`Rejection::Unsupported`](crate::Rejection::Unsupported)).
     pub ignored_messages: u64,
-    /// Gaps in the place of events, or of snapshots, that are larger than
+    /// Number of gaps in place of events or snapshots that are larger than
     /// [`max_event`](crate::EndpointBuilder::max_event).
     pub too_large: u64,
-    /// Of those refused, how many softly: see [`max_soft_rejects`](crate::EndpointBuilder::max_soft_rejects).
+    /// Number of refusals that were soft rejects: see [`max_soft_rejects`](crate::EndpointBuilder::max_soft_rejects).
     pub soft_rejected: u64,
-    /// How many of these are still connected.
+    /// Number of soft rejects that are still connected.
     pub soft_rejects: usize,
-    /// Sessions, and replies of polls, that the write timeout ended.
+    /// Number of sessions and replies of polls that the write timeout ended.
     pub stalled: u64,
-    /// Bodies that the HTTP stack still holds though the write timeout ended them. Each is an unread HTTP/1 connection, or
-    /// a stream of an HTTP/2 connection, and takes 3 to 8 KiB of the stack's memory until its client goes.
+    /// Number of bodies that the HTTP stack still holds although the write timeout ended them. Each is an HTTP/1 connection or
+    /// an HTTP/2 stream that is not read, and takes 3 to 8 KiB of the stack's memory until its client leaves.
     pub stalled_bodies: usize,
-    /// Bytes of bodies given to the HTTP stack; a live one's within a write stall's time. Of a WebSocket those of its
-    /// events, when it has left.
+    /// Number of bytes of bodies that the HTTP stack took. Those of a live body are added within one write timeout, and those
+    /// of a WebSocket's events when it has left.
     pub bytes: u64,
 }
 
 impl EndpointStats {
-    /// The live sessions of one transport.
+    /// Returns the number of live sessions of one transport.
     #[must_use]
     pub fn sessions_of(&self, transport: Transport) -> usize {
         self.sessions[transport as usize]
     }
 
-    /// The live sessions that do this.
+    /// Returns the number of live sessions in one state.
     #[must_use]
     pub fn sessions_in(&self, state: SessionState) -> usize {
         self.states[state as usize]
@@ -78,17 +92,17 @@ impl EndpointStats {
         }
     }
 
-    /// The sessions that left for this reason.
+    /// Returns the number of sessions that ended for this reason.
     #[must_use]
     pub fn left_for(&self, why: SessionEnd) -> u64 {
         self.left[why as usize]
     }
 }
 
-/// The running counts.
+/// Counters behind [`EndpointStats`].
 #[derive(Debug, Default)]
 pub(crate) struct Counters {
-    attached: AtomicU64,
+    subscribed: AtomicU64,
     refused: [AtomicU64; RefusalCause::ALL.len()],
     ignored: AtomicU64,
     too_large: AtomicU64,
@@ -102,8 +116,8 @@ impl Counters {
         self.refused[cause as usize].fetch_add(1, Ordering::Relaxed);
     }
 
-    pub(crate) fn attached(&self) {
-        self.attached.fetch_add(1, Ordering::Relaxed);
+    pub(crate) fn subscribed(&self) {
+        self.subscribed.fetch_add(1, Ordering::Relaxed);
     }
 
     pub(crate) fn ignored_message(&self) {
@@ -140,7 +154,7 @@ impl Counters {
             states: sessions.states,
             joined: sessions.joined,
             left: sessions.left,
-            attached: read(&self.attached),
+            subscribed: read(&self.subscribed),
             refused_origin: refused(RefusalCause::Origin),
             refused_publisher: refused(RefusalCause::Publisher),
             refused_busy: refused(RefusalCause::Busy),

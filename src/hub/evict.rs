@@ -7,7 +7,6 @@ use crate::hub::budget::budget::{Charge, Reserved};
 use crate::hub::budget::footprint;
 use crate::hub::budget::logs_by_size::LogsBySize;
 use crate::hub::growth::Growth;
-use crate::hub::log::encode_cache::CacheRoom;
 use crate::hub::log::eviction::Eviction;
 use crate::hub::log::log::{Follower, Log};
 use crate::hub::log::segment::Segment;
@@ -194,10 +193,9 @@ impl Shared {
         drop(evicted);
         true
     }
-}
 
-impl CacheRoom for Shared {
-    fn charge(&self, bytes: usize) -> Option<Charge> {
+    /// Makes room for a cache and charges its bytes. Returns `None` if the cache is not to be kept.
+    pub(crate) fn charge_cache(&self, bytes: usize) -> Option<Charge> {
         while !self.budget.may_cache(bytes) {
             if !self.budget.caches.drop_any() {
                 return None;

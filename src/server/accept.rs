@@ -23,10 +23,10 @@ use super::io::Io;
 use super::limits::Limits;
 use crate::server::CoalescingStream;
 
-/// Pause after an accept that failed, most likely because file descriptors ran out.
+/// Pause after an accept that failed. The common cause is the limit of file descriptors.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// Accepts connections until `signal` is ready, and then waits for those that are open.
+/// Accepts connections until `signal` is ready, then waits for the open ones.
 pub(super) async fn run<S, B>(
     listener: TcpListener,
     app: S,
@@ -39,13 +39,13 @@ pub(super) async fn run<S, B>(
     B: http_body::Body<Data: Send, Error: Into<Box<dyn Error + Send + Sync>>> + Send + 'static,
 {
     let (http, hosts) = (Arc::new(Http::new(&limits)), Arc::new(hosts));
-    // Where the future is dropped, the connections go on: as those of `axum::serve`.
+    // If the future is dropped, the connections continue, as those of `axum::serve` do.
     let connections = Connections::default();
     let places = Semaphore::new(limits.max_connections.min(Semaphore::MAX_PERMITS));
     let max_stalled = limits.max_stalled_streams;
     let (places, open, listening) = (Arc::new(places), &connections, &listener);
     let accepts = async move {
-        // Only a closed semaphore refuses, and this one is not closed.
+        // An error is returned by a closed semaphore only, and this one is not closed.
         while let Ok(place) = places.clone().acquire_owned().await {
             let (stream, peer) = accept(listening).await;
             let open = open.open(place, max_stalled);
@@ -63,7 +63,7 @@ pub(super) async fn run<S, B>(
     }
 }
 
-/// Polls `work` until `signal` is ready, and drops it then.
+/// Polls `work` until `signal` is ready, then drops it.
 async fn until(signal: impl Future<Output = ()>, work: impl Future<Output = ()>) {
     let (mut signal, mut work) = (pin!(signal), pin!(work));
     poll_fn(|cx| match signal.as_mut().poll(cx) {
@@ -73,7 +73,7 @@ async fn until(signal: impl Future<Output = ()>, work: impl Future<Output = ()>)
     .await;
 }
 
-/// Accepts the next connection, however often that fails.
+/// Accepts the next connection. Repeats an accept that fails.
 async fn accept(listener: &TcpListener) -> (TcpStream, SocketAddr) {
     loop {
         match listener.accept().await {
@@ -84,7 +84,7 @@ async fn accept(listener: &TcpListener) -> (TcpStream, SocketAddr) {
     }
 }
 
-/// Returns whether an error is that of a connection which ended before it was accepted.
+/// Returns whether an error means that a connection ended before it was accepted.
 fn is_of_one_connection(error: &io::Error) -> bool {
     use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted};
     matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted)

@@ -6,7 +6,7 @@ use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 
 pin_project! {
-    /// Body of a response: the application's, or that of a refusal.
+    /// Body of a response of the application, or of a rejection.
     #[project = Projection]
     pub(super) enum AnyBody<B> {
         App {
@@ -19,7 +19,7 @@ pin_project! {
     }
 }
 
-/// Piece of either.
+/// Piece of an [`AnyBody`].
 #[derive(Debug)]
 pub(super) enum Piece<D> {
     App(D),

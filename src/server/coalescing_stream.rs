@@ -11,15 +11,33 @@ use tokio::net::TcpStream;
 use super::request_timer::RequestTimer;
 use super::tcp_options::set_tcp_options;
 
-/// Up to how many bytes several pieces are put together: to copy so few costs less than the kernel's work for each
-/// further piece.
+/// Maximum number of bytes of a vectored write that is copied into one piece. Copying this number of bytes costs less than
+/// the kernel's work for another piece.
 const TOGETHER: usize = 1024;
 
-/// A connection set up for push: [tuned](set_tcp_options), and with small writes in one piece.
+/// TCP connection for server push: it has the [options](set_tcp_options) and writes small pieces as one.
 ///
-/// A chunk of a stream is three pieces to an HTTP stack, its length, the event and a line's end, and a poll's reply is
-/// two; written as they are they cost the kernel more than the copy that makes them one. A larger write is passed on as
-/// it comes. With hyper: `TokioIo::new(CoalescingStream::new(stream))`; TLS goes around it.
+/// A chunk of a stream is three pieces for an HTTP stack: its length, the event and a line end. The reply to a poll is two.
+/// A vectored write of up to 1 KiB is copied into one piece, which costs less than the kernel's work for several. Larger
+/// writes are passed on unchanged. TLS is layered on top of this stream.
+///
+/// ```
+/// use hyper_util::rt::TokioIo;
+/// use tidings::server::CoalescingStream;
+/// use tokio::net::{TcpListener, TcpStream};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> std::io::Result<()> {
+/// let listener = TcpListener::bind("127.0.0.1:0").await?;
+/// let client = TcpStream::connect(listener.local_addr()?).await?;
+/// let (stream, _) = listener.accept().await?;
+/// let stream = CoalescingStream::new(stream);
+/// assert!(stream.get_ref().nodelay()?);
+/// let io = TokioIo::new(stream); // for a connection of hyper
+/// # drop((client, io));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct CoalescingStream {
     stream: TcpStream,
@@ -28,21 +46,21 @@ pub struct CoalescingStream {
 }
 
 impl CoalescingStream {
-    /// A connection as it was accepted. Without the options where the operating system refuses them.
+    /// Wraps an accepted connection and sets its options. An option that the operating system rejects is not set.
     #[must_use]
     pub fn new(stream: TcpStream) -> Self {
-        // It works without.
+        // The connection works without the options.
         let _ = set_tcp_options(&stream);
         Self { stream, has_read: None }
     }
 
-    /// Returns a timer for hyper's HTTP/1 connection over this socket, which tells an idle connection between two requests
-    /// from one whose request's head is late. It sleeps by `timer`.
+    /// Returns a timer for an HTTP/1 connection of hyper over this stream. It distinguishes an idle connection from one with
+    /// an unfinished head. `timer` is the underlying timer.
     ///
-    /// hyper closes an idle connection after its `header_read_timeout`. A proxy in front keeps connections for reuse, commonly
-    /// for 60 s, and gets an error for a request that it sends just when the server closes one. With this timer the connection
-    /// is closed after `idle`, and the time for a head counts from its first byte. A head that begins before the previous
-    /// answer has ended (pipelining) has `idle` instead, from the end of that answer on.
+    /// hyper closes an idle connection after its `header_read_timeout`. A proxy keeps connections for reuse, commonly for
+    /// 60 s, and fails a request that it sends while the server closes the connection. With this timer an idle connection is
+    /// closed after `idle`, and the time for a head counts from its first byte. A head that begins before the previous answer
+    /// has ended (pipelining) has `idle` instead, from the end of that answer.
     ///
     /// ```
     /// use std::time::Duration;
@@ -69,13 +87,13 @@ impl CoalescingStream {
         RequestTimer::new(timer, idle, self.has_read.get_or_insert_default().clone())
     }
 
-    /// The connection as it is.
+    /// Returns the TCP stream.
     #[must_use]
     pub fn get_ref(&self) -> &TcpStream {
         &self.stream
     }
 
-    /// The connection without this. Nothing is held back that would have to be written first.
+    /// Returns the TCP stream. No bytes are lost, because none are buffered.
     #[must_use]
     pub fn into_inner(self) -> TcpStream {
         self.stream
@@ -115,7 +133,7 @@ impl AsyncWrite for CoalescingStream {
         let mut whole = [0; TOGETHER];
         let mut free = whole.as_mut_slice();
         for piece in pieces {
-            // There is room for all of them.
+            // `whole` has room for all pieces.
             let _ = free.write(piece);
         }
         self.stream().poll_write(cx, whole.get(..len).unwrap_or_default())

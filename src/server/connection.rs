@@ -19,7 +19,7 @@ use super::io::{Io, Version};
 use super::limits::Limits;
 use crate::endpoint::{ConnectionHandle, ConnectionOrder};
 
-/// HTTP as a server speaks it.
+/// HTTP builders and timeouts of a server.
 #[derive(Debug)]
 pub(super) struct Http {
     head_timeout: Duration,
@@ -35,10 +35,10 @@ impl Http {
     }
 }
 
-/// Serves one connection to its end, in the version of HTTP that the client begins to speak.
+/// Serves one connection until it ends, in the client's version of HTTP.
 ///
-/// The version is found here and not by hyper-util's builder of both: that one waits for the first byte without a
-/// deadline, and takes twice the memory for a connection.
+/// hyper-util's builder for both versions is not used, because it waits for the first byte without a deadline and takes twice
+/// the memory for a connection.
 pub(super) async fn serve<S, B>(http: Arc<Http>, mut io: Io, app: App<S>, handle: ConnectionHandle)
 where
     S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible> + Clone + Send + 'static,
@@ -51,8 +51,8 @@ where
         ConnectionOrder::Finish | ConnectionOrder::Abort => Poll::Ready(None),
     });
     let Ok(Some(version)) = timeout(http.head_timeout, version).await else { return };
-    // The result is ignored, since each request sees its own error. Each is boxed, so that a connection has
-    // room for its own version only.
+    // The result is ignored, since each request sees its own error. Each connection is boxed, so that the task has the size
+    // of its own version only.
     match version {
         Version::Http1 => {
             let mut builder = http.http1.clone();
@@ -69,7 +69,7 @@ where
     }
 }
 
-/// Polls a connection, and carries out the orders that its handle is given.
+/// Polls a connection and obeys the orders of its handle.
 fn drive<C: Future>(
     mut connection: Pin<Box<C>>,
     finish: fn(Pin<&mut C>),

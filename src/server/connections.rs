@@ -5,7 +5,7 @@ use tokio::sync::{Notify, OwnedSemaphorePermit};
 
 use crate::endpoint::ConnectionHandle;
 
-/// The open connections of a server.
+/// Open connections of a server.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Connections(Arc<Shared>);
 
@@ -21,7 +21,7 @@ struct Live {
     handles: HashMap<u64, ConnectionHandle>,
 }
 
-/// Membership of one connection, until it is dropped.
+/// Entry of one open connection, which is removed when it is dropped.
 #[derive(Debug)]
 pub(super) struct Open {
     connections: Connections,
@@ -31,6 +31,7 @@ pub(super) struct Open {
 }
 
 impl Connections {
+    /// Adds a connection.
     pub(super) fn open(&self, permit: OwnedSemaphorePermit, max_stalled: usize) -> Open {
         let handle = ConnectionHandle::new(max_stalled);
         let mut live = self.live();
@@ -41,7 +42,7 @@ impl Connections {
         Open { connections: self.clone(), number, handle, _permit: permit }
     }
 
-    /// Closes each connection once the requests that have begun are answered.
+    /// Closes each connection when its current requests are answered.
     pub(super) fn finish(&self) {
         self.handles().iter().for_each(ConnectionHandle::finish);
     }
@@ -62,7 +63,7 @@ impl Connections {
         }
     }
 
-    /// Returns copies, because a handle wakes a task, which is done under no lock.
+    /// Returns copies of the handles. A handle wakes a task, which must not happen under the lock.
     fn handles(&self) -> Vec<ConnectionHandle> {
         self.live().handles.values().cloned().collect()
     }
@@ -86,7 +87,7 @@ impl Drop for Open {
         drop(live);
         drop(handle);
         if is_last {
-            // One waits at most, and one that begins to wait now finds the permit.
+            // At most one task waits. A task that begins to wait now finds the permit.
             self.connections.0.closed.notify_one();
         }
     }

@@ -6,20 +6,22 @@ use http::request::Parts;
 
 use crate::endpoint::{AllowedHost, refuse_host};
 
-/// Host names that a server answers for.
+/// Rule for the host names that a server accepts.
 #[derive(Debug, Clone, Default)]
 pub(super) struct HostRule {
     choice: Choice,
-    /// Names beside those of the choice.
+    /// Names in addition to those of the choice.
     added: Vec<AllowedHost>,
 }
 
 #[derive(Debug, Clone, Default)]
 enum Choice {
-    /// The names of the loopback interface on a loopback address, every name on others.
+    /// Names of the loopback interface on a loopback address, every name on others.
     #[default]
     ByAddress,
+    /// Every name.
     Any,
+    /// Names of this list.
     These(Vec<AllowedHost>),
 }
 
@@ -39,7 +41,7 @@ impl HostRule {
 
     /// Returns the list for a server at this address. `None`: every name is allowed.
     pub(super) fn at(self, address: IpAddr) -> Option<Hosts> {
-        // An IPv4 address may be written as one of IPv6.
+        // The address may be an IPv4 address that is mapped to IPv6.
         let is_loopback = address.to_canonical().is_loopback();
         let mut list = match self.choice {
             Choice::These(hosts) if !hosts.is_empty() => hosts,
@@ -55,12 +57,12 @@ impl HostRule {
     }
 }
 
-/// List of host names, of which a request must name one.
+/// List of allowed host names.
 #[derive(Debug)]
 pub(super) struct Hosts(Vec<AllowedHost>);
 
 impl Hosts {
-    /// Returns 421 for a request to another host, and 400 where its host is missing or unreadable.
+    /// Returns 421 for a request to another host, and 400 if the host of the request is missing or not readable.
     pub(super) fn refuse(&self, parts: &Parts) -> Option<Response<Bytes>> {
         refuse_host(&self.0, parts)
     }

@@ -9,22 +9,23 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use super::connections::Open;
 use crate::server::CoalescingStream;
 
-/// First bytes of an HTTP/2 connection with prior knowledge (RFC 9113 §3.4).
+/// Preface of an HTTP/2 connection (RFC 9113 §3.4).
 const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
-/// Version of HTTP that a client begins to speak.
+/// Version of HTTP of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Version {
     Http1,
     Http2,
 }
 
-/// CoalescingStream of a connection, which can be asked for its version before HTTP reads it. It is counted until it is dropped,
-/// by a WebSocket's session too.
+/// Socket of a connection, whose version can be detected before HTTP reads it.
+///
+/// It is counted as an open connection until it is dropped, also while a WebSocket's session owns it.
 #[derive(Debug)]
 pub(super) struct Io {
     socket: CoalescingStream,
-    /// The bytes that told the version, until they are read.
+    /// Bytes that were read to detect the version, until HTTP reads them.
     first: Option<Box<First>>,
     open: Open,
 }
@@ -41,12 +42,12 @@ impl Io {
         Self { socket, first: Some(Box::default()), open }
     }
 
-    /// Returns the timer of an HTTP/1 connection over this.
+    /// Returns the timer of an HTTP/1 connection over this socket.
     pub(super) fn request_timer(&mut self, idle: Duration) -> impl hyper::rt::Timer + Send + Sync + use<> {
         self.socket.request_timer(TokioTimer::new(), idle)
     }
 
-    /// Reads as much as tells the version: one byte of most HTTP/1 clients.
+    /// Reads until the version is known. One byte is enough for most HTTP/1 clients.
     pub(super) fn poll_version(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Version>> {
         let first = self.first.get_or_insert_default();
         loop {
@@ -116,7 +117,8 @@ impl AsyncWrite for Io {
 impl Drop for Io {
     fn drop(&mut self) {
         if self.open.handle().is_aborted() {
-            // The peer takes nothing: what the kernel holds for it goes too. Where this fails, TCP_USER_TIMEOUT ends it.
+            // The client reads nothing, so the bytes in the kernel are discarded too. If this fails, TCP_USER_TIMEOUT ends
+            // the connection.
             let _ = socket2::SockRef::from(self.socket.get_ref()).set_linger(Some(Duration::ZERO));
         }
     }

@@ -10,7 +10,7 @@ use super::request_timer::LONGEST;
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 const IDLE_TIMEOUT: Duration = Duration::from_secs(75);
 const MAX_REQUEST_HEAD: usize = 32 * 1024;
-/// The least that hyper takes.
+/// Minimum of hyper.
 const MIN_REQUEST_HEAD: usize = 8 * 1024;
 const MAX_CONNECTIONS: usize = 120_000;
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(10);
@@ -56,7 +56,7 @@ impl Default for Limits {
 }
 
 impl Limits {
-    /// Returns a builder that lacks a timer, of which each connection has its own.
+    /// Returns a builder without a timer, because each connection has its own.
     pub(super) fn http1(&self) -> http1::Builder {
         let mut builder = http1::Builder::new();
         builder
@@ -65,6 +65,7 @@ impl Limits {
         builder
     }
 
+    /// Returns a builder.
     pub(super) fn http2(&self) -> http2::Builder<TokioExecutor> {
         let mut builder = http2::Builder::new(TokioExecutor::new());
         builder
@@ -72,7 +73,7 @@ impl Limits {
             .adaptive_window(false)
             .max_concurrent_streams(self.max_concurrent_streams)
             .max_header_list_size(self.max_header_list_size)
-            // The h2 crate counts it in 32 bits, and panics where it is more.
+            // The h2 crate panics if it exceeds 32 bits.
             .max_send_buf_size(self.max_send_buf_size.min(u32::MAX as usize))
             .keep_alive_interval(self.keep_alive_interval.min(LONGEST))
             .keep_alive_timeout(self.keep_alive_timeout.min(LONGEST));

@@ -1,20 +1,28 @@
-//! Server for axum routers and other tower services, with limits against slow and numerous clients.
+//! Server for axum routers and other tower services, with limits for slow clients and for many clients.
 //!
-//! [`serve`] is called like `axum::serve`, and adds what that lacks: a deadline and a limit for request heads, limits
-//! for HTTP/2, TCP options for push, a limit for connections, a graceful shutdown that ends, and, on a loopback
-//! address, a check of the host name against DNS rebinding. TLS and Unix sockets are not offered: put a proxy in front,
-//! or use hyper.
+//! [`serve`] has the signature of `axum::serve` and adds:
+//!
+//! - a deadline and a size limit for request heads,
+//! - limits for the streams and buffers of HTTP/2,
+//! - TCP options for server push, see [`set_tcp_options`],
+//! - a limit of connections,
+//! - a graceful shutdown with a time limit,
+//! - on a loopback address, a check of the host name against DNS rebinding.
+//!
+//! The limits, their defaults and the reasons are in the table of [`Serve`]. The server has no TLS and no Unix sockets: put a
+//! proxy in front of it, or use hyper with [`CoalescingStream`].
+//!
+//! # Example
+//!
+//! A server with a page and an endpoint. At Ctrl+C the endpoint asks its clients to reconnect, and the server ends.
 //!
 //! ```no_run
 //! use axum::{Router, routing::get};
-//! use tidings::{Endpoint, LocalHub, SubscribeRequest, server};
+//! use tidings::{Endpoint, LocalHub, server};
 //!
 //! # async fn run() -> std::io::Result<()> {
 //! let hub = LocalHub::new();
-//! let events = Endpoint::new(move |request: SubscribeRequest| {
-//!     let hub = hub.clone();
-//!     async move { Ok(hub.subscribe(request.subscribe_to(["news"]))?) }
-//! });
+//! let events = Endpoint::public(&hub, ["news"]);
 //! let app = Router::new().route("/", get(|| async { "hello" })).route_service("/events", events.clone());
 //! let listener = server::bind("127.0.0.1:3000").await?;
 //! server::serve(listener, app).with_graceful_shutdown(events.drain_on(tokio::signal::ctrl_c())).await

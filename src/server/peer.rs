@@ -1,10 +1,10 @@
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
-/// Address of the connection's other end, in the extensions of each request that [`serve`](super::serve) takes.
+/// Address of the client, in the extensions of each request of [`serve`](super::serve).
 ///
-/// Behind a proxy it is the proxy's. An application reads it with
+/// Behind a proxy it is the address of the proxy. An application reads it with
 /// [`SubscribeRequest::extension`](crate::SubscribeRequest::extension), or in axum with the extractor
-/// `Extension<PeerAddr>`. Under the feature `axum` the extractor `ConnectInfo<SocketAddr>` works too.
+/// `Extension<PeerAddr>`. With the feature `axum` the extractor `ConnectInfo<SocketAddr>` works too.
 ///
 /// ```
 /// use tidings::{SubscribeRequest, server::PeerAddr};
@@ -18,8 +18,16 @@ use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 pub struct PeerAddr(pub SocketAddr);
 
 impl PeerAddr {
-    /// Returns a text of the address to count limits by, without the port: an IPv4 address whole, of an IPv6 address the
-    /// first 64 bits, since a client has all addresses that share them.
+    /// Returns a key for limits per client: the IPv4 address, or the first 64 bits of the IPv6 address, because a client
+    /// commonly has all addresses with the same 64 bits.
+    ///
+    /// ```
+    /// use tidings::server::PeerAddr;
+    ///
+    /// let peer = |address: &str| PeerAddr(address.parse().expect("an address"));
+    /// assert_eq!(peer("192.0.2.7:51000").limit_key(), "192.0.2.7");
+    /// assert_eq!(peer("[2001:db8::7]:51000").limit_key(), "2001:db8::/64");
+    /// ```
     #[must_use]
     pub fn limit_key(&self) -> String {
         match self.0.ip().to_canonical() {

@@ -5,23 +5,21 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-/// Timer of one HTTP/1 connection of hyper, which tells an idle connection from one whose request's head is late.
+/// Timer of one HTTP/1 connection of hyper, which distinguishes an idle connection from one with an unfinished head.
 ///
-/// hyper counts its `header_read_timeout` from the end of the last answer, so it also closes a connection on which no
-/// further request has begun. With this timer that connection has the idle time, and the head of a further request has
-/// the `header_read_timeout` from its first byte on. The head of the first request has it from the beginning. A head
-/// that begins before the previous answer has ended (pipelining) has the idle time instead, from the end of that answer
-/// on.
+/// hyper counts its `header_read_timeout` from the end of the last answer, so it also closes a connection without a further
+/// request. With this timer such a connection has the idle time, and the head of a further request has the
+/// `header_read_timeout` from its first byte. The head of the first request has it from the beginning. A head that begins
+/// before the previous answer has ended (pipelining) has the idle time instead, from the end of that answer.
 pub(super) struct RequestTimer<T> {
     timer: T,
     idle: Duration,
-    /// Whether the first head is still to come.
+    /// Whether the first head has not been requested.
     is_new: AtomicBool,
     has_read: Arc<AtomicBool>,
 }
 
-/// The longest time that hyper and its timer are given: 30 years. hyper adds it to the time of its clock, and panics if
-/// that overflows.
+/// Maximum time that is passed to hyper and its timer: 30 years. hyper adds it to an instant, and panics if that overflows.
 pub(super) const LONGEST: Duration = Duration::from_secs(30 * 365 * 24 * 3600);
 
 impl<T> RequestTimer<T> {
@@ -31,8 +29,8 @@ impl<T> RequestTimer<T> {
     }
 }
 
-/// Sleep of a [`RequestTimer`]. hyper waits for a request's head until it is ready, and polls it after each read that
-/// did not bring the whole head.
+/// Sleep of a [`RequestTimer`]. hyper closes the connection when it is ready, and polls it after each read that did not
+/// complete the head.
 struct HeadSleep<T> {
     timer: T,
     sleep: Pin<Box<dyn hyper::rt::Sleep>>,
@@ -47,7 +45,7 @@ impl<T: hyper::rt::Timer + Clone + Unpin + Send + Sync + 'static> hyper::rt::Tim
     }
 
     fn sleep_until(&self, deadline: Instant) -> Pin<Box<dyn hyper::rt::Sleep>> {
-        // A byte that came before the end of the last answer does not count: the head that it begins has the idle time.
+        // A byte before the end of the last answer does not count. The head that it begins has the idle time.
         self.has_read.store(false, Ordering::Relaxed);
         if self.is_new.swap(false, Ordering::Relaxed) {
             return self.timer.sleep_until(deadline);

@@ -5,7 +5,7 @@ use crate::contract::SubscriptionEnd;
 use crate::model::Gap;
 use crate::subscriber::Snapshot;
 
-/// A source of snapshots for [`Recover`]: a closure from a gap to a future of an [`Option<Snapshot>`](Snapshot), or of a
+/// A source of snapshots for [`Recover`](crate::subscriber::Recover): a closure from a gap to a future of an [`Option<Snapshot>`](Snapshot), or of a
 /// `Result` of one, whose error ends the subscriber.
 pub trait Recovery: Send + 'static + sealed::SealedRecovery {
     /// Returns the snapshot for a gap. Called once for a gap that no earlier snapshot replaces, and again after a panic of the

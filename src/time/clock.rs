@@ -2,25 +2,69 @@ use std::future::Future;
 use std::pin::Pin;
 use std::time::Instant;
 
-/// Source of the present time, the only one below the mount.
+/// Monotonic clock.
+///
+/// The [module page](crate::time) has an implementation for a test.
 pub trait Clock: Send + Sync + 'static {
-    /// The present instant. Never goes back.
+    /// Returns the current instant, which is never before an instant that was returned earlier.
     fn now(&self) -> Instant;
 }
 
-/// A clock that can wake a task.
+/// Clock that can wake a task.
+///
+/// ```
+/// use std::pin::Pin;
+/// use std::time::{Duration, Instant};
+/// use tidings::time::{Clock, Sleep, Timer, TokioTimer};
+///
+/// /// Timer of a test whose time passes a thousand times as fast.
+/// struct FastTimer(Instant);
+///
+/// impl Clock for FastTimer {
+///     fn now(&self) -> Instant {
+///         self.0 + self.0.elapsed() * 1_000
+///     }
+/// }
+///
+/// impl Timer for FastTimer {
+///     fn sleep_until(&self, at: Instant) -> Pin<Box<dyn Sleep>> {
+///         TokioTimer::default().sleep_until(self.0 + at.duration_since(self.0) / 1_000)
+///     }
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// let timer = FastTimer(Instant::now());
+/// let at = timer.now() + Duration::from_secs(1);
+/// timer.sleep_until(at).await; // 1 ms
+/// assert!(timer.now() >= at);
+/// # }
+/// ```
 pub trait Timer: Clock {
-    /// A future that is ready at `at` or soon after.
+    /// Returns a future that is ready at `at` or soon after. It is not ready before `at`.
     fn sleep_until(&self, at: Instant) -> Pin<Box<dyn Sleep>>;
 }
 
-/// A sleep that can be set again, also after it was ready, without a new allocation.
+/// Sleep of a [`Timer`]. It can be reset without an allocation, also after it was ready.
 ///
-/// It is `Sync`, as those of tokio and hyper are, so that adapters can be bodies of frameworks that share a body, such as
-/// warp.
+/// A sleep is `Sync`, as those of tokio and hyper are. Adapters can therefore be bodies in frameworks that require a `Sync`
+/// body, such as warp.
+///
+/// ```
+/// use std::time::Duration;
+/// use tidings::time::{Clock, Timer};
+///
+/// async fn twice(timer: &dyn Timer, interval: Duration) {
+///     let begin = timer.now();
+///     let mut sleep = timer.sleep_until(begin + interval);
+///     sleep.as_mut().await;
+///     sleep.as_mut().reset(begin + 2 * interval);
+///     sleep.await;
+/// }
+/// ```
 pub trait Sleep: Future<Output = ()> + Send + Sync {
-    /// Makes it ready at `at` instead. The task that polled it last is woken then without another poll, or polls it
-    /// again: a caller polls after a reset.
+    /// Sets the instant at which the sleep is ready. The caller polls the sleep after that: an implementation may, but need
+    /// not, wake the task of an earlier poll.
     fn reset(self: Pin<&mut Self>, at: Instant);
 }
 

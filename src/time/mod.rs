@@ -1,8 +1,48 @@
-//! Clocks and timers that a hub, an adapter and an endpoint are given.
+//! Clocks and timers for hubs, adapters and endpoints.
 //!
-//! A hub reads a [`Clock`] for the age of its events, [`StdClock`] by default. An adapter that must wake its task is given
-//! a [`Timer`]. Under the feature `tokio`, `TokioTimer` is one, and an endpoint uses it by default. Tests can give their own:
-//! no other code of the crate reads the time.
+//! - A hub reads a [`Clock`] for the age of its events and their time to live. Default: [`StdClock`], the operating system's
+//!   monotonic clock.
+//! - An adapter or an endpoint that waits takes a [`Timer`], a clock that can wake a task. `TokioTimer` (feature `tokio`) is
+//!   the default of an endpoint. Under `tokio::time::pause` its time is virtual.
+//!
+//! No other code of the crate reads the time, so a test can replace it.
+//!
+//! # Example
+//!
+//! A clock that a test advances by hand. The hub drops the event when its time to live has passed.
+//!
+//! ```
+//! use std::sync::{Arc, Mutex};
+//! use std::task::{Context, Waker};
+//! use std::time::{Duration, Instant};
+//! use tidings::time::Clock;
+//! use tidings::{Event, LocalHub, Start, Subscribe, Subscriber};
+//!
+//! struct ManualClock(Mutex<Instant>);
+//!
+//! impl ManualClock {
+//!     fn advance(&self, duration: Duration) {
+//!         *self.0.lock().unwrap() += duration;
+//!     }
+//! }
+//!
+//! impl Clock for ManualClock {
+//!     fn now(&self) -> Instant {
+//!         *self.0.lock().unwrap()
+//!     }
+//! }
+//!
+//! let clock = Arc::new(ManualClock(Mutex::new(Instant::now())));
+//! let hub = LocalHub::builder().clock(clock.clone()).build();
+//! hub.publish_now("news", Event::text("first").with_ttl(Duration::from_secs(5)))?;
+//!
+//! let cx = &mut Context::from_waker(Waker::noop());
+//! let oldest = || hub.subscribe(Subscribe::topics(["news"]).start(Start::Oldest));
+//! assert!(oldest()?.poll_next(cx).is_ready());
+//! clock.advance(Duration::from_secs(5));
+//! assert!(oldest()?.poll_next(cx).is_pending());
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 mod clock;
 mod std_clock;

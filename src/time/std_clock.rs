@@ -2,7 +2,14 @@ use std::time::Instant;
 
 use crate::time::Clock;
 
-/// The operating system's monotonic clock.
+/// Monotonic clock of the operating system, see [`Instant::now`].
+///
+/// ```
+/// use tidings::time::{Clock, StdClock};
+///
+/// let clock = StdClock::default();
+/// assert!(clock.now() <= clock.now());
+/// ```
 #[derive(Debug, Clone, Copy, Default)]
 #[non_exhaustive]
 pub struct StdClock;

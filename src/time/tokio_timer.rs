@@ -3,7 +3,20 @@ use std::time::Instant;
 
 use crate::time::{Clock, Sleep, Timer};
 
-/// Tokio's timer. Under `tokio::time::pause` its time is the paused one.
+/// Timer of tokio. Under `tokio::time::pause` its time is virtual.
+///
+/// ```
+/// use std::time::Duration;
+/// use tidings::time::{Clock, Timer, TokioTimer};
+///
+/// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+/// # async fn main() {
+/// let timer = TokioTimer::default();
+/// let at = timer.now() + Duration::from_secs(3600);
+/// timer.sleep_until(at).await; // at once, because tokio advances a paused time
+/// assert!(timer.now() >= at);
+/// # }
+/// ```
 ///
 /// # Panics
 ///

@@ -77,7 +77,7 @@ async fn rush(clients: u64, figures: &mut Figures) -> Result<(), String> {
         if round < ROUNDS {
             // All were answered, and are back.
             herd.server
-                .until(0, |stats| stats["attached"] == clients * (round + 1) && stats["live"] == clients)
+                .until(0, |stats| stats["subscribed"] == clients * (round + 1) && stats["live"] == clients)
                 .await?;
             slowest = slowest.max(began.elapsed().as_secs_f64());
             memory.push(herd.server.heap().await?);

@@ -119,7 +119,7 @@ impl Server {
             json!({
                 "sessions": Map::from_iter(sessions),
                 "live": stats.sessions.iter().sum::<usize>(),
-                "attached": stats.attached,
+                "subscribed": stats.subscribed,
                 "stalled": stats.stalled,
                 "held": stats.stalled_bodies,
                 "returned": returned[instance].is_some(),

@@ -49,7 +49,7 @@ pub(crate) async fn run(figures: &mut Figures) -> Result<(), String> {
     // On a busy machine the first ones have ended before the last ones come.
     let mut most = most.max(server.heap().await?);
     let all = unread.len() as u64;
-    let came = server.stats(0).await?["attached"].as_u64().unwrap_or(0);
+    let came = server.stats(0).await?["subscribed"].as_u64().unwrap_or(0);
     figures.exactly("HTTP/2 streams", came, all);
     let began = Instant::now();
     let (ended, live) = loop {

@@ -13,13 +13,15 @@ mod server;
 #[path = "../it/clients/mod.rs"]
 mod clients;
 
-#[path = "../it/sse/reader.rs"]
+#[path = "../it/transport/sse/reader.rs"]
 #[allow(dead_code, reason = "the encoder's tests use the rest")]
 mod reader;
 
 /// Module in which the clients look for their reader.
-mod sse {
-    pub(crate) use crate::reader::{SseEvent, SseReader};
+mod transport {
+    pub(crate) mod sse {
+        pub(crate) use crate::reader::{SseEvent, SseReader};
+    }
 }
 
 use std::process::ExitCode;

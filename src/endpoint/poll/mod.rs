@@ -1,6 +1,8 @@
 //! Responses to short and long polls.
 
-#[cfg(any(feature = "short-poll", feature = "long-poll"))]
-pub(crate) mod held;
-#[cfg(any(feature = "short-poll", feature = "long-poll"))]
+#[cfg(feature = "long-poll")]
+pub(crate) mod long;
 pub(crate) mod replies;
+mod reply;
+#[cfg(feature = "short-poll")]
+pub(crate) mod short;

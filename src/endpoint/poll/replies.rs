@@ -1,24 +1,24 @@
 use bytes::Bytes;
 use http::HeaderValue;
 
-use crate::endpoint::locked::Locked;
+use crate::endpoint::mutex::Mutex;
 use crate::transport::{Reply, Whole};
 
-/// Up to how many bytes, with the longest of cursors, a reply is put into one piece: a copy of so little costs less than
-/// the HTTP stack's work for each piece.
+/// Most bytes of a reply that is copied into one piece, with the longest possible cursor. The copy costs less than the HTTP
+/// stack's work for each piece.
 const WHOLE: usize = 4 * 1024;
-/// Number of positions that have a copy: most polls that an event woke stand at one, and late ones at the few before
-/// it.
+/// Number of replies that are kept. Most polls that an event wakes are at one position, and late ones at a few before it.
 const PLACES: usize = 16;
 
-/// The last small replies as they went out: copies, which hold nothing of the source's, of at most 64 KiB together.
-/// Polls at one of their positions get the same bytes, put together once. A reply with a gap is for its client alone.
+/// Cache of the last small replies, of at most 64 KiB in all. The replies are copies, which hold no memory of the source.
+///
+/// Polls at the position of a cached reply share its bytes. A reply with a gap is not cached.
 #[derive(Debug, Default)]
-pub(crate) struct Replies(Locked<Places>);
+pub(crate) struct Replies(Mutex<Places>);
 
 #[derive(Debug, Default)]
 struct Places {
-    /// The one that was asked for last is the first: mostly it is asked for again.
+    /// The entry that was used last is the first, because most polls use it again.
     known: Vec<Known>,
     /// Index of the entry that the next one replaces, once all are taken.
     next: usize,
@@ -30,7 +30,7 @@ struct Known {
     tag: Option<HeaderValue>,
 }
 
-/// The bytes of a reply, in their order. No part is empty.
+/// Bytes of a reply, in their order. No part is empty.
 #[derive(Debug)]
 pub(crate) enum Payload {
     Whole(Bytes),
@@ -55,7 +55,7 @@ impl Payload {
 }
 
 impl Replies {
-    /// Returns a reply's entity tag and its bytes.
+    /// Returns the entity tag and the bytes of a reply.
     pub(crate) fn of(&self, reply: Reply) -> (Option<HeaderValue>, Payload) {
         if reply.len_at_most() > WHOLE {
             let (tag, parts) = reply.into_tagged_parts();
@@ -92,7 +92,7 @@ impl Places {
             self.known.push(fresh);
             return None;
         }
-        // Not the first: it is the one that is asked for.
+        // Any but the first, which is in use.
         self.next = self.next % (PLACES - 1) + 1;
         let place = self.known.get_mut(self.next)?;
         Some(std::mem::replace(place, fresh))
@@ -117,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn others_never_take_the_place_of_the_one_that_is_asked_for() {
+    fn the_entry_in_use_is_never_replaced() {
         let (hub, news, replies) = (LocalHub::new(), Topic::new("news").unwrap(), Replies::default());
         let cursors: Vec<_> =
             (0..4 * PLACES).map(|_| hub.publish_now(&news, "new").unwrap().cursor().unwrap()).collect();
@@ -132,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn one_that_tells_of_a_gap_is_not_remembered() {
+    fn a_reply_with_a_gap_is_not_cached() {
         let (hub, replies) = (LocalHub::new(), Replies::default());
         hub.publish_now(Topic::new("news").unwrap(), "new").unwrap();
         let gap = reply(&hub, "1.1".parse().unwrap());

@@ -1,8 +1,9 @@
 use std::future::Future;
 
+use super::Publisher;
 use crate::contract::{Hub, Rejection};
+use crate::endpoint::accepted::{Accepted, IntoSubscription};
 use crate::endpoint::builder::EndpointBuilder;
-use crate::endpoint::publisher::{Accepted, IntoSubscription, Publisher};
 use crate::endpoint::request::SubscribeRequest;
 use crate::endpoint::service::Endpoint;
 use crate::model::{Pattern, PatternError};
@@ -10,8 +11,9 @@ use crate::model::{Pattern, PatternError};
 impl Endpoint {
     /// Returns an endpoint for topics that every client may read, with the default settings.
     ///
-    /// A request without `?topic=` gets all of them, one with `?topic=` those that it names; a name outside of them is
-    /// refused with 403. A pattern such as `scores/*` stands for all topics that match. Messages from clients are not taken.
+    /// A request without `?topic=` follows all of them, a request with `?topic=` those that it names. A name that is not among
+    /// them is refused with 403. A pattern such as `scores/*` stands for all topics that match. Messages from clients are not
+    /// supported.
     ///
     /// ```
     /// use tidings::{Endpoint, LocalHub};
@@ -22,8 +24,8 @@ impl Endpoint {
     ///
     /// # Panics
     ///
-    /// Panics if a name is not a topic or pattern, if there is none, or if the crate's features are not enough for an
-    /// endpoint, see [`EndpointBuilder::build`].
+    /// Panics if a name is not a valid topic or pattern, if there is none, or if cargo features are missing, see
+    /// [`EndpointBuilder::build`].
     #[must_use]
     pub fn public<H, I>(hub: &H, topics: I) -> Self
     where
@@ -35,11 +37,11 @@ impl Endpoint {
         EndpointBuilder::public(hub, topics).build()
     }
 
-    /// Returns an endpoint whose subscriptions are decided by a closure, with the default settings.
+    /// Returns an endpoint whose closure authorizes each request, with the default settings.
     ///
-    /// The closure gets each request that subscribes, and returns what its client is subscribed to on the hub, or a
-    /// [`Rejection`]. The `?` operator makes a rejection of any error. It may return an [`Accepted`] to set more of the session.
-    /// Messages from clients are not taken, and no snapshots are sent: implement [`Publisher`] for these.
+    /// The closure gets each request that subscribes, and returns a [`Subscribe`](crate::Subscribe) for the hub or a
+    /// [`Rejection`]. The `?` operator converts any error into a rejection. To set the session's data or lifetime, the closure
+    /// returns an [`Accepted`]. Messages from clients and snapshots are not supported: implement [`Publisher`] for these.
     ///
     /// ```
     /// use tidings::{Endpoint, LocalHub, Rejection, Topic};
@@ -51,7 +53,7 @@ impl Endpoint {
     /// });
     /// ```
     ///
-    /// A closure that uses values of its surroundings owns them by `move` and clones them for each call:
+    /// A closure that uses values of the application owns them by `move` and clones them for each call:
     ///
     /// ```
     /// use std::sync::Arc;
@@ -77,7 +79,7 @@ impl Endpoint {
     ///
     /// # Panics
     ///
-    /// Panics if the crate's features are not enough for an endpoint, see [`EndpointBuilder::build`].
+    /// Panics if cargo features are missing, see [`EndpointBuilder::build`].
     pub fn from_fn<H, F, R, A>(hub: &H, subscribe: F) -> Self
     where
         H: Hub,
@@ -92,9 +94,16 @@ impl Endpoint {
 impl EndpointBuilder {
     /// Returns a builder of an endpoint for topics that every client may read, see [`Endpoint::public`].
     ///
+    /// ```
+    /// use tidings::{EndpointBuilder, LocalHub};
+    ///
+    /// let hub = LocalHub::new();
+    /// let events = EndpointBuilder::public(&hub, ["news"]).allow_any_origin().build();
+    /// ```
+    ///
     /// # Panics
     ///
-    /// Panics if a name is not a topic or pattern, or if there is none.
+    /// Panics if a name is not a valid topic or pattern, or if there is none.
     #[expect(clippy::panic, reason = "documented, and the names are the application's own")]
     pub fn public<H, I>(hub: &H, topics: I) -> Self
     where
@@ -105,14 +114,25 @@ impl EndpointBuilder {
     {
         let topics = topics.into_iter().map(|topic| topic.try_into().map_err(PatternError::from));
         let topics = match topics.collect::<Result<Vec<_>, _>>() {
-            Ok(topics) if topics.is_empty() => panic!("an endpoint needs at least one public topic"),
+            Ok(topics) if topics.is_empty() => {
+                panic!("an endpoint needs at least one public topic: pass a topic or a pattern")
+            }
             Ok(topics) => topics,
             Err(error) => panic!("public topic of an endpoint: {error}"),
         };
         Self::new(Box::new(Public { hub: hub.clone(), topics }))
     }
 
-    /// Returns a builder of an endpoint whose subscriptions are decided by a closure, see [`Endpoint::from_fn`].
+    /// Returns a builder of an endpoint whose closure authorizes each request, see [`Endpoint::from_fn`].
+    ///
+    /// ```
+    /// use tidings::{EndpointBuilder, LocalHub};
+    ///
+    /// let hub = LocalHub::new();
+    /// let events = EndpointBuilder::from_fn(&hub, async |request| Ok(request.subscribe_to(["news"])))
+    ///     .max_sessions_per_key(10)
+    ///     .build();
+    /// ```
     pub fn from_fn<H, F, R, A>(hub: &H, subscribe: F) -> Self
     where
         H: Hub,
@@ -124,7 +144,7 @@ impl EndpointBuilder {
     }
 }
 
-/// The publisher of [`Endpoint::public`].
+/// Publisher of [`Endpoint::public`].
 struct Public<H> {
     hub: H,
     topics: Vec<Pattern>,
@@ -146,7 +166,7 @@ impl<H: Hub> Publisher for Public<H> {
     }
 }
 
-/// The publisher of [`Endpoint::from_fn`].
+/// Publisher of [`Endpoint::from_fn`].
 struct FromFn<H, F> {
     hub: H,
     subscribe: F,

@@ -1,10 +1,10 @@
-use super::{Accepted, Publisher};
+use super::Publisher;
 use crate::contract::{BoxSubscriber, Rejection};
+use crate::endpoint::accepted::Accepted;
 use crate::endpoint::request::SubscribeRequest;
 
-/// No publisher: for an endpoint whose requests all come by [`Endpoint::respond`](crate::Endpoint::respond), from handlers
-/// that subscribe by themselves. A request that comes another way is refused with 500, and one that posts a message as
-/// [`Publisher::receive`] does by default.
+/// Publisher of an application that answers every request by [`Endpoint::respond`](crate::Endpoint::respond). A request to
+/// subscribe that comes another way gets 500. A POST gets 405, as by the default of [`Publisher::receive`].
 impl Publisher for () {
     type Subscriber = BoxSubscriber;
 

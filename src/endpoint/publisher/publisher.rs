@@ -1,16 +1,17 @@
 use std::future::{Future, ready};
 
 use crate::contract::{Message, Rejection, Subscriber};
-use crate::endpoint::publisher::{Accepted, IntoAccepted};
+use crate::endpoint::accepted::{Accepted, IntoAccepted};
 use crate::endpoint::request::SubscribeRequest;
 use crate::endpoint::session::{Session, SessionEnd};
 use crate::model::{Event, Gap};
 use crate::subscriber::Snapshot;
 
-/// The application's side of an [`Endpoint`](crate::Endpoint): authorises subscriptions, takes messages, gives snapshots.
+/// Interface between an [`Endpoint`](crate::Endpoint) and the application, which authorizes subscriptions, receives messages
+/// and loads snapshots.
 ///
-/// A closure that returns a subscriber is a publisher, too. [`Endpoint::public`](crate::Endpoint::public) and
-/// [`Endpoint::from_fn`](crate::Endpoint::from_fn) need none.
+/// Only [`subscribe`](Self::subscribe) is required. A closure that returns a subscriber is a publisher, too.
+/// [`Endpoint::public`](crate::Endpoint::public) and [`Endpoint::from_fn`](crate::Endpoint::from_fn) need no publisher.
 ///
 /// ```
 /// use tidings::{Accepted, Endpoint, LocalHub, Publisher, Rejection, SubscribeRequest, Subscription, Topic};
@@ -33,54 +34,81 @@ use crate::subscriber::Snapshot;
 /// let events = Endpoint::new(Inbox { hub: LocalHub::new() });
 /// ```
 pub trait Publisher: Send + Sync + 'static {
-    /// The type of the subscribers that [`subscribe`](Self::subscribe) returns.
+    /// Type of the subscribers that [`subscribe`](Self::subscribe) returns.
     type Subscriber: Subscriber;
 
-    /// Returns the key that the client's limits are counted under: its user, its address. Called first, for every
-    /// request. Default: `None`, which counts against no key's limit.
+    /// Returns the key that the limits per client count by, such as the user or the address. The endpoint calls it first, for
+    /// every request. Default: `None`, to which no limit per key applies.
     ///
-    /// A session's name (`?session=`) joins polls and POSTs to a session under the same key only, and joins nothing
-    /// without a key. Clients that share a key, as users behind one address do, can name each other's sessions: then
-    /// [`snapshot`](Self::snapshot) still gets the [data](Session::data) of the poll that it is for, and
-    /// [`receive`](Self::receive) of a POST gets none. Return a key for each user where that is not enough.
+    /// A session name (`?session=`) joins polls and POSTs only with sessions of the same key, and has no effect without a key.
+    /// Clients that share a key, such as users behind one address, can name each other's sessions. Even then
+    /// [`snapshot`](Self::snapshot) gets the [data](Session::data) of the poll that it is for, and [`receive`](Self::receive)
+    /// gets no data for a POST. Return a key for each user if that is not enough.
     fn limit_key(&self, request: &SubscribeRequest) -> Option<String> {
         let _ = request;
         None
     }
 
-    /// Authorises the client and chooses its topics and start. Called for each request that subscribes, polls included,
-    /// before the client's cursor is used. A [rejection](Rejection) refuses the request; the `?` operator makes one of any
-    /// error.
+    /// Authorizes the client and returns its subscriber. The endpoint calls it for each request that subscribes, polls included,
+    /// and drops the future if the client leaves or the [timeout](crate::EndpointBuilder::subscribe_timeout) passes.
+    ///
+    /// # Errors
+    ///
+    /// A [`Rejection`] refuses the request with its status. The `?` operator converts any error into a rejection.
     fn subscribe(
         &self,
         request: SubscribeRequest,
     ) -> impl Future<Output = Result<Accepted<Self::Subscriber>, Rejection>> + Send;
 
-    /// Takes a message from the client: a WebSocket message, or a POST. Unless implemented, WebSocket messages are ignored
-    /// and counted ([`EndpointStats::ignored_messages`](crate::stats::EndpointStats::ignored_messages)), since client libraries
-    /// send heartbeats of their own, and a POST is answered with 405.
+    /// Receives a message from the client: a WebSocket message or a POST. Default: a POST gets 405, and WebSocket messages are
+    /// ignored and counted ([`EndpointStats::ignored_messages`](crate::stats::EndpointStats::ignored_messages)), because client
+    /// libraries send heartbeats of their own.
     ///
     /// `Ok(Some(event))` answers the sender alone. The answer has no cursor and is not repeated after a reconnect.
     ///
-    /// | the message came by | the answer is |
+    /// | message | answer |
     /// |---|---|
     /// | POST | 200 with the event object, without `id` and `topic`: `{"event":"name","data":…}`; 204 for `None` |
     /// | WebSocket, `tidings.v1` | a text frame with the same object |
     /// | WebSocket, raw frames | a frame with the payload |
     ///
-    /// Messages of one WebSocket are handled one after another, and answered in that order. There is no order between an
-    /// answer and the events of the subscription, those that this call publishes included. The next message is not handled
-    /// before the last answer was written to the connection, so a client that sends and does not read stops itself, and is
-    /// ended by the [write timeout](crate::EndpointBuilder::write_timeout). An answer is dropped if its session ends first.
+    /// Messages of one WebSocket are handled one after another, and answered in that order. The order between an answer and the
+    /// events of the subscription is undefined, even for events that this call publishes. The next message is handled after the
+    /// last answer was written to the connection. A client that sends and does not read is therefore stopped, and the
+    /// [write timeout](crate::EndpointBuilder::write_timeout) ends it. An answer is dropped if its session ends first.
     ///
-    /// An `Err` does not close a WebSocket, unless it is [closing](Rejection::is_closing): see [`Rejection`]. A panic closes
-    /// it with 1011.
+    /// [`subscribe`](Self::subscribe) does not authorize a POST: authenticate it by its own headers, also if it names a session.
     ///
-    /// A POST is not authorised by [`subscribe`](Self::subscribe): authenticate it by its own headers, whatever session it
-    /// names.
+    /// At most [`max_concurrent_calls`](crate::EndpointBuilder::max_concurrent_calls) of these run at a time. A further POST gets
+    /// 503. A further WebSocket message waits, and its connection is not read meanwhile. A call has no timeout.
     ///
-    /// At most [`max_concurrent_calls`](crate::EndpointBuilder::max_concurrent_calls) are under way. Above that a POST is refused with 503,
-    /// and a WebSocket's message waits, while its connection is not read.
+    /// ```
+    /// use tidings::{Accepted, Event, LocalHub, Message, Publisher, Rejection, SubscribeRequest, Subscription};
+    ///
+    /// struct Chat {
+    ///     hub: LocalHub,
+    /// }
+    ///
+    /// impl Publisher for Chat {
+    ///     type Subscriber = Subscription;
+    ///
+    ///     async fn subscribe(&self, request: SubscribeRequest) -> Result<Accepted<Subscription>, Rejection> {
+    ///         Ok(self.hub.subscribe(request.subscribe_to(["chat"]))?.into())
+    ///     }
+    ///
+    ///     async fn receive(&self, request: &SubscribeRequest, message: Message) -> Result<Option<Event>, Rejection> {
+    ///         request.header("x-user").ok_or(Rejection::Unauthorized)?; // set by a proxy that authenticates
+    ///         let Message::Text(text) = message else { return Err(Rejection::Invalid("send text".into())) };
+    ///         self.hub.publish("chat", text).await?;
+    ///         Ok(None)
+    ///     }
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// A [`Rejection`] refuses a POST with its status. It leaves a WebSocket open, unless it is
+    /// [closing](Rejection::is_closing). A panic closes a WebSocket with 1011.
     fn receive(
         &self,
         request: &SubscribeRequest,
@@ -90,44 +118,78 @@ pub trait Publisher: Send + Sync + 'static {
         ready(Err(Rejection::Unsupported))
     }
 
-    /// State for a client that arrived with a gap, or ran into one, except for a
-    /// [`TooLarge`](crate::GapReason::TooLarge) one. Default: `None`, after which the client gets the gap alone, and
-    /// over raw WebSocket, which can't tell it, the connection is closed with 1013.
+    /// Returns the application's state for a client that has a gap, or `None` if there is none. Default: `None`. It is not
+    /// called for a [`TooLarge`](crate::GapReason::TooLarge) gap.
     ///
-    /// The gap may be of one topic; the state is that of all that the session follows. It must have what is missing: an
-    /// event is in the state before it is published, or both are done under one lock. The client waits meanwhile, a
-    /// short poll too. A call is one of the endpoint's [attaches](crate::EndpointBuilder::max_concurrent_calls): where there
-    /// are too many, or after 10 s, it is as if it had said `None`. The future is dropped where its client goes. A panic
-    /// ends the session.
+    /// After `None` the client gets the gap alone. Raw WebSocket frames cannot carry a gap, so the connection is then closed with
+    /// 1013.
+    ///
+    /// The gap may be of one topic, but the state must be of all topics that the session follows, and must include the missing
+    /// events: change the state before you publish the event, or do both under one lock. The client waits for the state, a short
+    /// poll included.
+    ///
+    /// A call counts against [`max_concurrent_calls`](crate::EndpointBuilder::max_concurrent_calls). Above that limit, and after
+    /// the [timeout](crate::EndpointBuilder::subscribe_timeout), the client gets the gap alone. The future is dropped if the
+    /// client leaves. A panic ends the session.
+    ///
+    /// ```
+    /// use tidings::subscriber::Snapshot;
+    /// use tidings::{Accepted, Event, Gap, LocalHub, Publisher, Rejection, Session, SubscribeRequest, Subscription, Topic};
+    ///
+    /// struct Scores {
+    ///     hub: LocalHub,
+    /// }
+    ///
+    /// impl Scores {
+    ///     /// Loads the scores from the database.
+    ///     async fn load(&self) -> Option<String> {
+    ///         Some(r#"{"home":1,"guest":0}"#.to_owned())
+    ///     }
+    /// }
+    ///
+    /// impl Publisher for Scores {
+    ///     type Subscriber = Subscription;
+    ///
+    ///     async fn subscribe(&self, request: SubscribeRequest) -> Result<Accepted<Subscription>, Rejection> {
+    ///         Ok(self.hub.subscribe(request.subscribe_to(["scores"]))?.into())
+    ///     }
+    ///
+    ///     async fn snapshot(&self, _: &Session, _: &Gap) -> Option<Snapshot> {
+    ///         let scores = Event::json_text(self.load().await?).ok()?;
+    ///         Some(Snapshot::new([(Topic::new("scores").ok()?, scores)]))
+    ///     }
+    /// }
+    /// ```
     fn snapshot(&self, session: &Session, gap: &Gap) -> impl Future<Output = Option<Snapshot>> + Send {
         let _ = (session, gap);
         ready(None)
     }
 
-    /// A session began: called once for each, before its first event goes out.
+    /// Handles the begin of a session. The endpoint calls it once for each session, before the first event is sent. Default: does
+    /// nothing.
     ///
-    /// Called in the task that answers the request, under no lock, so it may use everything of the endpoint. A call
-    /// that is slow delays one client. A panic affects nothing else. A short poll without a name is no session.
+    /// It is called in the task that answers the request, under no lock, so it may use every method of the endpoint. A slow call
+    /// delays one client. A panic has no other effect. A short poll without a session name is no session.
     fn joined(&self, session: &Session) {
         let _ = session;
     }
 
-    /// A session ended: called once for each that [`joined`](Self::joined) was called for, after its last event, when
-    /// it is no longer among [`Endpoint::sessions`](crate::Endpoint::sessions); that of a poll when its answer is ready.
+    /// Handles the end of a session. The endpoint calls it once for each session for which [`joined`](Self::joined) was called,
+    /// after the last event, when the session is no longer among [`Endpoint::sessions`](crate::Endpoint::sessions). The session
+    /// of a poll ends when its answer is ready. Default: does nothing.
     ///
-    /// Called under no lock, by the code that ended the session: its task, the endpoint's driver, or a call of
-    /// [`disconnect`](crate::Endpoint::disconnect). A panic affects nothing else. A [drain](crate::Endpoint::drain)
-    /// waits for it.
+    /// It is called under no lock, by the code that ended the session: its task, the endpoint's driver, or a call of
+    /// [`disconnect`](crate::Endpoint::disconnect). A panic has no other effect. A [drain](crate::Endpoint::drain) waits for it.
     fn left(&self, session: &Session, why: SessionEnd) {
         let _ = (session, why);
     }
 }
 
-/// A closure or function that decides the subscription of each request.
+/// Publisher that is a closure or function: it authorizes each request and returns its subscriber.
 ///
-/// It takes the request by value (clones share it), so that its future may own it. A closure needs the type of its parameter
-/// written out; one that returns a [`Subscribe`](crate::Subscribe) for a hub does not, see
-/// [`Endpoint::from_fn`](crate::Endpoint::from_fn).
+/// It takes the request by value, so that its future can own it; clones of a request share its data. The type of a closure's
+/// parameter must be written out. [`Endpoint::from_fn`](crate::Endpoint::from_fn) does not need the type, for a closure that
+/// returns a [`Subscribe`](crate::Subscribe).
 ///
 /// ```
 /// use futures_core::Stream;

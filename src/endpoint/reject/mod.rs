@@ -1,11 +1,9 @@
-//! Refusals: their statuses, texts and causes, and the refusals that a browser does not take for final.
+//! Refusals: their statuses, texts and causes.
 
+mod cause;
+pub(crate) mod challenge;
 pub(crate) mod refusal;
-pub(crate) mod refused;
-pub(crate) mod rejects;
-#[cfg(feature = "sse")]
-pub(crate) mod soft_reject;
-#[cfg(feature = "websocket")]
-pub(crate) mod turn_away;
+pub(crate) mod shorten;
+pub(crate) mod soft_rejects;
 
-pub use refused::{RefusalCause, Refused};
+pub use cause::RefusalCause;

@@ -4,26 +4,23 @@ use std::time::Duration;
 use http::header::{ALLOW, RETRY_AFTER, SEC_WEBSOCKET_VERSION, UPGRADE};
 use http::{HeaderName, HeaderValue, StatusCode};
 
-use super::refused::RefusalCause;
+use super::RefusalCause;
+use super::challenge::Challenge;
 use crate::contract::Rejection;
-#[cfg(any(feature = "short-poll", feature = "long-poll"))]
-use crate::contract::Transport;
-#[cfg(any(feature = "short-poll", feature = "long-poll"))]
-use crate::endpoint::request::transports::Transports;
-use crate::endpoint::response::challenge::Challenge;
 
-/// Why a request is not answered as it would be: a status, what the client is told, and what headers the status needs.
+/// Refusal of a request: a status, the text for the client, and the headers that the status needs.
 #[derive(Debug, Clone)]
 pub(crate) struct Refusal {
     pub(crate) cause: RefusalCause,
     pub(crate) status: StatusCode,
+    /// Text for the client.
     pub(crate) why: Cow<'static, str>,
-    /// The reason for the operator, where it says more than the client's. Boxed, since most have none.
+    /// Reason for the operator, if it is more exact than the client's. Boxed because most refusals have none.
     log: Option<Box<Cow<'static, str>>>,
     pub(crate) headers: Vec<(HeaderName, HeaderValue)>,
-    /// "Later", and when. A client that would take a status for final is told in another way.
+    /// Time after which the client is to retry. `None` if the refusal is final.
     pub(crate) later: Option<Duration>,
-    /// The publisher's own word, where it is one.
+    /// Rejection of the publisher, if it rejected the request.
     pub(crate) rejection: Option<Rejection>,
 }
 
@@ -37,50 +34,28 @@ impl Refusal {
         Self::new(StatusCode::BAD_REQUEST, why)
     }
 
-    /// Returns a 400 for a poll of a source without cursors, with the transports that work.
-    #[cfg(any(feature = "short-poll", feature = "long-poll"))]
-    #[cold]
-    pub(crate) fn no_cursors(here: Transports) -> Self {
-        let streams = [
-            (Transport::Sse, "SSE (Accept: text/event-stream)"),
-            (Transport::Chunked, "NDJSON (Accept: application/x-ndjson)"),
-            (Transport::WebSocket, "a WebSocket"),
-        ];
-        let mut why =
-            "the events have no cursors and their source has not ended, so a poll would lose the rest".to_owned();
-        let mut named = 0;
-        for (_, name) in streams.into_iter().filter(|(each, _)| here.has(*each)) {
-            why.push_str(if named == 0 { ": use " } else { ", " });
-            why.push_str(name);
-            named += 1;
-        }
-        if named == 0 {
-            why.push_str(", and no other transport is offered here");
-        }
-        Self::bad(why)
-    }
-
     pub(crate) fn method(allowed: &'static str) -> Self {
-        let why = format!("the methods here are {allowed}");
+        let why = format!("method not allowed: use {allowed}");
         Self::new(StatusCode::METHOD_NOT_ALLOWED, why).with(ALLOW, HeaderValue::from_static(allowed))
     }
 
-    /// RFC 8441 §4: a protocol that is not known.
+    /// Returns the refusal of an extended CONNECT with an unknown protocol: 501 (RFC 8441 §4).
     pub(crate) fn protocol() -> Self {
-        Self::new(StatusCode::NOT_IMPLEMENTED, "the only protocol to connect by is websocket")
+        Self::new(StatusCode::NOT_IMPLEMENTED, "unknown protocol: the only one is websocket")
     }
 
-    /// The status 426 needs the header (RFC 9110 §15.5.22), a WebSocket client the version (RFC 6455 §4.4).
+    /// Returns a 426 with `Upgrade` (RFC 9110 §15.5.22) and the supported version (RFC 6455 §4.4).
     pub(crate) fn upgrade(why: &'static str) -> Self {
         Self::new(StatusCode::UPGRADE_REQUIRED, why)
             .with(UPGRADE, HeaderValue::from_static("websocket"))
             .with(SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"))
     }
 
+    /// Returns a 503 with `Retry-After`.
     pub(crate) fn later(retry: Duration) -> Self {
-        // Whole seconds, and not before the time meant.
+        // Retry-After has whole seconds. It is rounded up so that no client retries too early.
         let seconds = retry.as_secs().saturating_add(u64::from(retry.subsec_nanos() > 0));
-        let busy = Self::new(StatusCode::SERVICE_UNAVAILABLE, "busy, come back later");
+        let busy = Self::new(StatusCode::SERVICE_UNAVAILABLE, "server is busy: retry later");
         Self { cause: RefusalCause::Busy, later: Some(retry), ..busy.with(RETRY_AFTER, seconds.into()) }
     }
 
@@ -107,7 +82,7 @@ impl Refusal {
         Self { why: why.into(), ..self }
     }
 
-    /// Sets the reason for the operator, in place of the client's.
+    /// Sets the reason for the operator. Default: the text for the client.
     pub(crate) fn logged(self, log: impl Into<Cow<'static, str>>) -> Self {
         Self { log: Some(Box::new(log.into())), ..self }
     }
@@ -119,7 +94,7 @@ impl Refusal {
 }
 
 impl Refusal {
-    /// Returns the refusal of a rejection. `Unauthorized` has the challenge to authenticate.
+    /// Returns the refusal of a publisher's rejection. `Unauthorized` has the challenge in `WWW-Authenticate`.
     pub(crate) fn of(rejection: Rejection, challenge: &Challenge) -> Self {
         let refusal = match rejection.kind() {
             Rejection::Unauthorized => challenge.put(Self::new(StatusCode::UNAUTHORIZED, "unauthorized")),
@@ -128,9 +103,9 @@ impl Refusal {
             Rejection::Gone => Self::new(StatusCode::GONE, "gone"),
             Rejection::Invalid(why) => Self::bad(why.clone()),
             Rejection::Busy { retry_after } => Self::later(*retry_after),
-            // Without POST, although OPTIONS of the same URL names it: only the publisher knows, and OPTIONS does not ask it.
+            // Without POST, although OPTIONS of the same URL lists it: OPTIONS does not ask the publisher.
             Rejection::Unsupported => Self::method("GET, HEAD, OPTIONS").why("messages are not taken here"),
-            // Why is for the log.
+            // The reason is for the log only.
             Rejection::Internal(_) | Rejection::Closing(_) => Self::internal("internal error"),
         };
         let log = log_of(&rejection).map(Box::new);
@@ -138,7 +113,7 @@ impl Refusal {
     }
 }
 
-/// Returns the text of a rejection for the operator, if it says more than the client's.
+/// Returns the reason for the operator, if it is more exact than the client's text.
 pub(crate) fn log_of(rejection: &Rejection) -> Option<Cow<'static, str>> {
     match rejection.kind() {
         Rejection::Internal(why) => Some(why.clone()),

@@ -6,12 +6,12 @@ use crate::contract::Transport;
 /// Weights that `Accept` gives to the media types of an endpoint (RFC 9110 §12.5.1).
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct AcceptWeights {
-    /// Greatest weight of each of the kinds of ranges below, in thousandths. `None`: not named.
+    /// Greatest weight of each kind of range in thousandths. `None` if the header does not name it.
     weights: [Option<u16>; 6],
     lines: LinesType,
 }
 
-// Kinds of ranges.
+// Kinds of media ranges: indices of `weights`.
 const SSE: usize = 0;
 const LINES: usize = 1;
 const JSON: usize = 2;
@@ -19,7 +19,7 @@ const ANY_TEXT: usize = 3;
 const ANY_APPLICATION: usize = 4;
 const ANY: usize = 5;
 
-/// Names of media ranges, with their kinds.
+/// Names of media ranges, with their kinds and the name for lines of JSON.
 const RANGES: [(&str, usize, LinesType); 8] = [
     ("*/*", ANY, LinesType::XNdjson),
     ("text/event-stream", SSE, LinesType::XNdjson),
@@ -31,10 +31,10 @@ const RANGES: [(&str, usize, LinesType); 8] = [
     ("application/*", ANY_APPLICATION, LinesType::XNdjson),
 ];
 
-/// Weight of a range without one.
+/// Weight of a range without `q`.
 const FULL: u16 = 1_000;
 
-/// Name under which a client knows lines of JSON. None of the names is registered.
+/// Media type of lines of JSON that the client named. None of them is registered.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) enum LinesType {
     #[default]
@@ -73,27 +73,27 @@ impl AcceptWeights {
         }
     }
 
-    /// Returns the name of lines of JSON that the client prefers.
+    /// Returns the media type of lines of JSON that the client prefers.
     pub(crate) fn lines(&self) -> LinesType {
         self.lines
     }
 
-    /// Returns the stream of the greatest weight, of those that are here. `None`: JSON weighs more, or nothing that is
-    /// here is acceptable.
+    /// Returns the offered stream with the greatest weight. Returns `None` if JSON has a greater weight, or no offered stream is
+    /// acceptable.
     ///
-    /// A wildcard chooses no stream where JSON is acceptable, since programs send `*/*` without a preference.
+    /// A wildcard does not choose a stream if JSON is acceptable, because programs send `*/*` without a preference.
     #[inline]
-    pub(crate) fn of(&self, here: Transports) -> Option<Transport> {
-        // Most programs that poll send no such header.
-        if self.weights == [None; 6] { None } else { self.choose(here) }
+    pub(crate) fn choose(&self, offered: Transports) -> Option<Transport> {
+        // Most programs that poll do not send the header.
+        if self.weights == [None; 6] { None } else { self.choose_named(offered) }
     }
 
-    fn choose(&self, here: Transports) -> Option<Transport> {
-        let polls = here.has(Transport::ShortPoll) || here.has(Transport::LongPoll);
+    fn choose_named(&self, offered: Transports) -> Option<Transport> {
+        let polls = offered.has(Transport::ShortPoll) || offered.has(Transport::LongPoll);
         let json = if polls { self.weight(JSON, &[ANY_APPLICATION, ANY]) } else { 0 };
         let weight = |transport, kind, ranges: &[usize]| {
             let weight = self.weight(kind, if json > 0 { &[] } else { ranges });
-            if here.has(transport) && weight >= json { weight } else { 0 }
+            if offered.has(transport) && weight >= json { weight } else { 0 }
         };
         let sse = weight(Transport::Sse, SSE, &[ANY_TEXT, ANY]);
         let lines = weight(Transport::Chunked, LINES, &[ANY_APPLICATION, ANY]);
@@ -104,16 +104,16 @@ impl AcceptWeights {
         }
     }
 
-    /// Returns the weight of a media type in thousandths: its own, else that of the first range that is named. 0: it is not
-    /// acceptable.
+    /// Returns the weight of a media type in thousandths: its own, else that of the first of `ranges` that the header names. 0 if
+    /// it is not acceptable.
     fn weight(&self, kind: usize, ranges: &[usize]) -> u16 {
         let named = |kind: usize| self.weights.get(kind).copied().flatten();
         named(kind).or_else(|| ranges.iter().find_map(|range| named(*range))).unwrap_or(0)
     }
 }
 
-/// Returns the weight among the parameters of a range, in thousandths. One that cannot be read counts as 1, and digits
-/// after the third decimal place are ignored.
+/// Returns the weight among the parameters of a range, in thousandths. A malformed weight counts as 1. Digits after the third
+/// decimal place are ignored.
 fn weight(parameters: &str) -> u16 {
     let value = |parameter: &str| {
         let (name, value) = parameter.split_once('=')?;

@@ -3,11 +3,11 @@ use http::{HeaderMap, HeaderValue, StatusCode};
 
 use crate::endpoint::reject::refusal::Refusal;
 
-/// Text of the refusal: the fix for the client.
-const IDENTITY_ONLY: &str = "content-encoding: only identity is accepted here; send the body uncompressed";
+/// Text of the refusal.
+const IDENTITY_ONLY: &str = "content-encoding is not supported: send the body uncompressed";
 
-/// Refuses a body that is encoded: 415, with the encoding that is accepted (RFC 9110 §12.5.3). Nothing is decompressed, so
-/// no small body becomes a large one.
+/// Refuses an encoded body with 415 and the accepted encoding (RFC 9110 §12.5.3). The endpoint does not decompress, so a small
+/// body cannot become a large one.
 pub(crate) fn check(headers: &HeaderMap) -> Result<(), Refusal> {
     match headers.get_all(CONTENT_ENCODING).iter().all(is_identity) {
         true => Ok(()),

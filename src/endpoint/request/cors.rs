@@ -4,27 +4,26 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use crate::endpoint::builder::EndpointBuilder;
 
 impl EndpointBuilder {
-    /// Allows pages of every origin to read events, without credentials. Their answers have
-    /// `Access-Control-Allow-Origin: *`. Default: only pages of the endpoint's own host and of
-    /// [`allow_origin`](Self::allow_origin).
+    /// Allows pages of every origin to read events without credentials, for public events. Default: only pages of the endpoint's
+    /// own host and of [`allow_origin`](Self::allow_origin).
     ///
-    /// Use it for events that everyone may read. It allows SSE, chunked streams and polls to a page of another origin, and
-    /// nothing else:
+    /// Answers to other origins have `Access-Control-Allow-Origin: *`. Pages of other origins can use SSE, chunked streams and
+    /// polls, and nothing else:
     ///
-    /// - **Cookies** do not authorize such a page. The publisher does not see the `Cookie` header of its requests, and a
-    ///   browser does not show a page an answer with `*` to a request with credentials. Pages of the endpoint's own host and
-    ///   of `allow_origin` are served with cookies as before.
-    /// - **Other data of the request** is not removed. The publisher sees an `Authorization` header, and extensions that an
-    ///   outer layer set, such as a user that it found by the cookie. A layer around the endpoint sees the `Cookie` header,
-    ///   and a handler that calls [`respond`](crate::Endpoint::respond) sees it too. Do not authorize by these alone.
-    /// - **POST and WebSocket** of another origin still get 403: a browser sends cookies with both, and makes no preflight
+    /// - **Cookies** do not authorize such a page. A browser does not show a page an answer with `*` to a request with
+    ///   credentials, and the publisher does not get the `Cookie` header of such a request. Pages of the own host and of
+    ///   `allow_origin` are served with cookies as before.
+    /// - **Other data of the request** is not removed. The publisher gets an `Authorization` header, and extensions that an outer
+    ///   layer set, such as a user that the layer found by the cookie. A layer around the endpoint gets the `Cookie` header, and
+    ///   so does a handler that calls [`respond`](crate::Endpoint::respond). Do not authorize by these alone.
+    /// - **POST and WebSocket** of another origin still get 403, because a browser sends cookies with both, and sends no preflight
     ///   before a form's POST or a WebSocket.
-    /// - **A request without `Origin`** that another site caused, such as one for an image, a script or a link, still gets 403.
-    /// - **[`Endpoint::origin_layer`](crate::Endpoint::origin_layer)** does not change.
+    /// - **A request without `Origin`** that another site caused, such as for an image, a script or a link, still gets 403.
+    /// - **[`Endpoint::origin_layer`](crate::Endpoint::origin_layer)** is not affected.
     ///
-    /// Do not use it for a server that only its address protects, on the loopback interface or in a company's network:
-    /// every page in a browser there could read its events. [`allowed_hosts`](Self::allowed_hosts) applies as before. It is
-    /// still needed against DNS rebinding: a page whose name was bound to the server's address is a page of the own host.
+    /// Do not use it for a server that only its address protects, on the loopback interface or in a company's network: every page
+    /// in a browser there could read its events. [`allowed_hosts`](Self::allowed_hosts) is still needed against DNS rebinding,
+    /// which makes a foreign page one of the own host.
     ///
     /// ```
     /// # fn with(publisher: impl tidings::Publisher) -> tidings::Endpoint {
@@ -36,11 +35,11 @@ impl EndpointBuilder {
         self
     }
 
-    /// Allows pages of other origins to send this request header. Call it once for each header. Default: `Last-Event-ID`,
-    /// `Prefer`, `Authorization`, `Content-Type`, `Cache-Control` and `If-None-Match`, which stay allowed.
+    /// Allows pages of allowed origins to send this request header. `Last-Event-ID`, `Prefer`, `Authorization`, `Content-Type`,
+    /// `Cache-Control` and `If-None-Match` are always allowed. Call it once for each header.
     ///
-    /// It does not allow an origin. A name that ends in `*` is a prefix: `HX-*` is every header of htmx. Names are
-    /// compared without case. The answer to a preflight names the allowed headers that the page asks for.
+    /// A name that ends in `*` is a prefix: `HX-*` allows every header of htmx. Names are compared without case. The answer to a
+    /// preflight lists the headers that the page asks for and that are allowed.
     ///
     /// ```
     /// # fn with(publisher: impl tidings::Publisher) -> tidings::Endpoint {
@@ -54,7 +53,7 @@ impl EndpointBuilder {
     ///
     /// # Panics
     ///
-    /// Panics if `name` is not a header's name, or a prefix of one with `*` after it. `*` alone is not allowed.
+    /// Panics if `name` is neither a header name nor a prefix of one followed by `*`. `*` alone is not allowed.
     pub fn allow_request_header(mut self, name: impl AsRef<str>) -> Self {
         self.config.origins.headers.push(AllowedHeader::new(name.as_ref()));
         self
@@ -73,24 +72,26 @@ pub(crate) struct AllowedHeader {
 }
 
 impl AllowedHeader {
+    /// Parses a header name, or a prefix followed by `*`.
+    ///
     /// # Panics
     ///
-    /// Panics if `text` is not a header's name, or a prefix of one with `*` after it.
+    /// Panics if `text` is neither.
     fn new(text: &str) -> Self {
         let (name, is_prefix) = text.strip_suffix('*').map_or((text, false), |prefix| (prefix, true));
         let name = HeaderName::from_bytes(name.as_bytes()).ok().filter(|_| !name.contains('*'));
-        assert!(name.is_some(), "allow_request_header takes a header's name, or a prefix as `HX-*`, not {text:?}");
+        assert!(name.is_some(), "allow_request_header takes a header name, or a prefix such as `HX-*`, not {text:?}");
         Self { name: name.map(|name| name.as_str().to_owned()).unwrap_or_default(), is_prefix }
     }
 
-    /// Returns whether it allows a header of this name, which is in lower case.
+    /// Returns whether it allows the header with this lower-case name.
     fn allows(&self, name: &str) -> bool {
         name == self.name || (self.is_prefix && name.starts_with(&self.name))
     }
 }
 
-/// Returns the request headers to allow in the answer to a preflight with these headers: those that are always allowed,
-/// and those that the page asks for and the list has. A prefix cannot be written in the answer.
+/// Returns the value of `Access-Control-Allow-Headers` for a preflight: the headers that are always allowed, and those that the
+/// page asks for and `allowed` has. A prefix cannot be written in the answer.
 pub(crate) fn allow_headers(allowed: &[AllowedHeader], preflight: &HeaderMap) -> HeaderValue {
     let always = HeaderValue::from_static(ALWAYS);
     if allowed.is_empty() {

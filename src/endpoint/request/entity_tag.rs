@@ -1,9 +1,9 @@
 use crate::model::Cursor;
 
-/// Cursor that a client says it holds, by `If-None-Match`.
+/// Cursor in `If-None-Match`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) enum HeldCursor {
-    /// There is no tag but empty ones and `*`, which is any reply at all (RFC 9110 §13.1.2).
+    /// There is no tag, or only empty ones and `*`, which matches every reply (RFC 9110 §13.1.2).
     #[default]
     Nothing,
     Cursor(Cursor),
@@ -12,7 +12,7 @@ pub(crate) enum HeldCursor {
 }
 
 impl HeldCursor {
-    /// Reads one line of the header, which is a list and may repeat. The first cursor in it counts.
+    /// Reads one line of the header, which is a list and may repeat. The first cursor counts.
     pub(crate) fn add(&mut self, line: &[u8]) {
         for tag in tags(line).filter(|&tag| !matches!(tag, b"" | b"*")) {
             if let Self::Cursor(_) = self {
@@ -30,8 +30,8 @@ impl HeldCursor {
     }
 }
 
-/// Splits a list of entity tags, strong or weak, into what is inside their quotes (RFC 9110 §8.8.3). A tag without quotes
-/// is taken as it is; one that is not closed keeps its quote, and so is no cursor.
+/// Returns the contents of the entity tags in a list, strong or weak (RFC 9110 §8.8.3). A tag without quotes is returned as it
+/// is. A tag without a closing quote keeps its opening quote, so it is no cursor.
 fn tags(line: &[u8]) -> impl Iterator<Item = &[u8]> {
     let mut rest = line;
     std::iter::from_fn(move || {
@@ -53,7 +53,7 @@ fn tags(line: &[u8]) -> impl Iterator<Item = &[u8]> {
     })
 }
 
-/// Reads the cursor that a tag is, or begins with: a proxy that compresses a reply adds `-gzip`, `--gzip` or `;br` to it.
+/// Parses the cursor at the beginning of a tag. A proxy that compresses a reply adds `-gzip`, `--gzip` or `;br` to its tag.
 fn cursor(tag: &[u8]) -> Option<Cursor> {
     let end = tag.iter().position(|byte| !matches!(byte, b'0'..=b'9' | b'a'..=b'z' | b'.')).unwrap_or(tag.len());
     let (cursor, added) = tag.split_at(end);

@@ -9,27 +9,41 @@ use crate::endpoint::config::MAX_TOPICS_PER_REQUEST;
 use crate::endpoint::request::SubscribeRequest;
 
 impl SubscribeRequest {
-    /// Reads a request's topics, start and transport, as a publisher would be shown them: for a handler of the
-    /// application's own, before [`Endpoint::respond`](crate::Endpoint::respond).
+    /// Reads a request as a publisher gets it: its topics, start and transport. For a handler of the application, before
+    /// [`Endpoint::respond`](crate::Endpoint::respond).
+    ///
+    /// ```
+    /// use tidings::{Rejection, SubscribeRequest};
+    ///
+    /// # fn main() -> Result<(), Rejection> {
+    /// let (parts, ()) = http::Request::get("/events?topic=news").body(())?.into_parts();
+    /// let request = SubscribeRequest::read(&parts)?;
+    /// assert_eq!(request.topics()[0].as_str(), "news");
+    ///
+    /// let (parts, ()) = http::Request::get("/events?topic=").body(())?.into_parts();
+    /// assert!(matches!(SubscribeRequest::read(&parts), Err(Rejection::Invalid(_))));
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///
-    /// [`Rejection::Invalid`] if a topic name is not valid, if there are more than 64 topics, or if the query is not UTF-8. A
-    /// transport that is not offered is no error here: the endpoint refuses it.
+    /// Returns [`Rejection::Invalid`] if a topic name is invalid, if there are more than 64 topics, or if the query is not UTF-8.
+    /// A transport that is not offered is no error here; the endpoint refuses it.
     pub fn read(parts: &Parts) -> Result<Self, Rejection> {
         let invalid = |refusal: crate::endpoint::reject::refusal::Refusal| Rejection::Invalid(refusal.why);
         let head = Head::of(parts);
         if parts.method != Method::POST {
-            if let Ok(mut wanted) = negotiate::get(parts, &head, Transports::BUILT, MAX_TOPICS_PER_REQUEST) {
-                return Ok(wanted.request(parts.clone()));
+            if let Ok(mut params) = negotiate::get(parts, &head, Transports::BUILT, MAX_TOPICS_PER_REQUEST) {
+                return Ok(params.request(parts.clone()));
             }
         }
-        let posted = negotiate::post(parts, &head, MAX_TOPICS_PER_REQUEST).map_err(invalid)?;
-        Ok(Self::new(parts.clone(), posted.topics, posted.start, Transport::ShortPoll))
+        let params = negotiate::post(parts, &head, MAX_TOPICS_PER_REQUEST).map_err(invalid)?;
+        Ok(Self::new(parts.clone(), params.topics, params.start, Transport::ShortPoll))
     }
 }
 
-/// In axum, [`read`](SubscribeRequest::read) is an extractor.
+/// Extractor for handlers of axum, which calls [`read`](SubscribeRequest::read).
 ///
 /// ```
 /// use axum::extract::{Request, State};

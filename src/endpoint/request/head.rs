@@ -4,9 +4,9 @@ use http::request::Parts;
 use http::{HeaderMap, HeaderValue, StatusCode, Version};
 
 use super::accept::AcceptWeights;
-use super::asked;
 use super::entity_tag::HeldCursor;
 use super::prefer;
+use super::upgrade_request;
 use crate::endpoint::reject::refusal::Refusal;
 
 /// Headers of a request that an endpoint uses, read in one pass without a copy.
@@ -14,24 +14,24 @@ use crate::endpoint::reject::refusal::Refusal;
 pub(crate) struct Head<'a> {
     pub(crate) host: Line<'a>,
     pub(crate) origin: Line<'a>,
-    /// Sec-Fetch-Site.
+    /// `Sec-Fetch-Site`.
     pub(crate) site: Line<'a>,
     pub(crate) last_event_id: LastEventId<'a>,
-    /// If-None-Match.
+    /// `If-None-Match`.
     pub(crate) held: HeldCursor,
     /// Weights of `Accept`.
     pub(crate) accepted: AcceptWeights,
     /// `Prefer: wait=N`.
     pub(crate) wait: Option<Duration>,
-    /// Whether there is an `Upgrade: websocket`, on HTTP/1.1.
+    /// Set if there is an `Upgrade: websocket` on HTTP/1.1.
     pub(crate) upgrades: bool,
-    /// Whether there is a Sec-WebSocket-Key.
+    /// Set if there is a `Sec-WebSocket-Key`.
     pub(crate) has_key: bool,
-    /// The length of all names and values.
+    /// Sum of the lengths of all names and values, in bytes.
     len: usize,
 }
 
-/// A header that must not be there twice.
+/// Header that must not be repeated.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) enum Line<'a> {
     #[default]
@@ -40,16 +40,16 @@ pub(crate) enum Line<'a> {
     Twice,
 }
 
-/// The header is there more than once.
+/// Error of a header that is repeated.
 pub(crate) struct Twice;
 
-/// A header that may be there twice if it says the same. An empty one is absent.
+/// Header that may be repeated with one value. An empty value counts as absent.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) enum LastEventId<'a> {
     #[default]
     Absent,
     Is(&'a [u8]),
-    /// There are two, and they differ.
+    /// There are two different values.
     Unclear,
 }
 
@@ -59,7 +59,7 @@ impl<'a> Head<'a> {
         Self::read(&parts.headers, parts.version)
     }
 
-    // Large, and so written where it is used.
+    // Inlined because the result is large.
     #[inline(always)]
     fn read(headers: &'a HeaderMap, version: Version) -> Self {
         let mut head = Self::default();
@@ -74,7 +74,9 @@ impl<'a> Head<'a> {
                 "if-none-match" => head.held.add(value.as_bytes()),
                 "accept" => head.accepted.add(value),
                 "prefer" => head.wait = head.wait.or_else(|| prefer::wait(value)),
-                "upgrade" => head.upgrades |= version == Version::HTTP_11 && asked::has_item(value, "websocket"),
+                "upgrade" => {
+                    head.upgrades |= version == Version::HTTP_11 && upgrade_request::has_item(value, "websocket")
+                }
                 "sec-websocket-key" => head.has_key = true,
                 _ => {}
             }
@@ -82,15 +84,19 @@ impl<'a> Head<'a> {
         head
     }
 
-    /// Whether a request's target, and the names and values of its headers, are `max` bytes together or fewer: 431
-    /// where they are more (RFC 6585 §5), 414 where the target alone is.
+    /// Checks that the target and the names and values of the headers are at most `max` bytes together.
     ///
-    /// The HTTP stack has read them by then, under its own limit. This one bounds what is done with them: a publisher's
-    /// work, and the copy that a WebSocket's session keeps.
+    /// The HTTP stack has read them under its own limit. This limit bounds the publisher's work with them, and the copy that the
+    /// session of a WebSocket keeps.
+    ///
+    /// # Errors
+    ///
+    /// Returns a 414 if the target alone is larger, else a 431 (RFC 6585 §5).
     pub(crate) fn check(&self, parts: &Parts, max: usize) -> Result<(), Refusal> {
         let target = parts.uri.path().len() + parts.uri.query().map_or(0, |query| query.len() + 1);
-        let refuse =
-            |status, what| Err(Refusal::new(status, format!("a request's {what} is at most {max} bytes here")));
+        let refuse = |status, part| {
+            Err(Refusal::new(status, format!("request {part} is too large: max_request_head is {max} bytes")))
+        };
         if target > max {
             return refuse(StatusCode::URI_TOO_LONG, "target");
         }
@@ -109,7 +115,7 @@ impl<'a> Line<'a> {
         };
     }
 
-    /// The header, if it is there.
+    /// Returns the value, if there is one.
     pub(crate) fn once(self) -> Result<Option<&'a HeaderValue>, Twice> {
         match self {
             Self::Absent => Ok(None),

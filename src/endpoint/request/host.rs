@@ -1,27 +1,25 @@
 use std::net::Ipv6Addr;
 
-use bytes::Bytes;
 use http::request::Parts;
 use http::uri::Authority;
-use http::{Response, StatusCode, Version};
+use http::{StatusCode, Version};
 
 use super::head::Head;
 use crate::endpoint::reject::refusal::Refusal;
-use crate::endpoint::reject::refused::shorten;
-use crate::endpoint::response::answer;
-use crate::endpoint::response::headers;
+use crate::endpoint::reject::shorten::shorten;
 
-/// A host and, where one is written, a port. Compares as hosts do: names without case, addresses as what they are.
+/// Host with an optional port. Names are compared without case, IPv6 addresses by value.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct HostPort<'a> {
-    /// Empty where the host is an address in brackets.
+    /// Empty if the host is an IPv6 address in brackets.
     name: &'a str,
     v6: Option<Ipv6Addr>,
     pub(crate) port: Option<u16>,
 }
 
 impl<'a> HostPort<'a> {
-    /// Reads `host`, `host:port`, `[v6]` or `[v6]:port`, and nothing else: no user, no path, no white space.
+    /// Parses `host`, `host:port`, `[v6]` or `[v6]:port`. Returns `None` for anything else, such as a user, a path or white
+    /// space.
     pub(crate) fn parse(text: &'a str) -> Option<Self> {
         let (name, v6, rest) = match text.strip_prefix('[') {
             Some(rest) => {
@@ -43,56 +41,49 @@ impl<'a> HostPort<'a> {
     }
 
     pub(crate) fn same_host(self, other: HostPort<'_>) -> bool {
-        // Most are written alike, and that is seen at once.
+        // The first comparison is cheap, and mostly enough.
         self.v6 == other.v6 && (self.name == other.name || self.name.eq_ignore_ascii_case(other.name))
     }
 }
 
-/// Names on the wire are ASCII; an international one is punycode there.
+/// Returns whether a host name may contain this byte. An international name is punycode on the wire.
 fn is_of_name(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_')
 }
 
 fn parse_port(digits: &str) -> Option<u16> {
-    // `u16::from_str` takes a sign.
+    // `u16::from_str` accepts a sign.
     if digits.starts_with('+') { None } else { digits.parse().ok() }
 }
 
-/// The host that a request is for: the target's authority, else the Host header. `None` for an HTTP/1.0 request, or an
-/// HTTP/2 one, that names none.
+/// Returns the host of a request: the authority of the target, else the Host header. `None` if an HTTP/1.0 or HTTP/2 request
+/// has neither.
 ///
-/// A missing Host in HTTP/1.1, one that is there twice and one that can't be read are 400 (RFC 9112 §3.2).
+/// # Errors
+///
+/// Returns a 400 if the Host header is missing in HTTP/1.1, repeated or malformed (RFC 9112 §3.2).
 #[inline]
 pub(crate) fn of<'a>(parts: &'a Parts, head: &Head<'a>) -> Result<Option<HostPort<'a>>, Refusal> {
     let bad = |why| Refusal::new(StatusCode::BAD_REQUEST, why);
-    let line = head.host.once().map_err(|_| bad("more than one Host header"))?;
+    let line = head.host.once().map_err(|_| bad("more than one Host header: send one"))?;
     if line.is_none() && parts.version == Version::HTTP_11 {
-        return Err(bad("HTTP/1.1 needs a Host header"));
+        return Err(bad("Host header is missing: HTTP/1.1 requires it"));
     }
     let text = match (parts.uri.authority(), line) {
         (Some(authority), _) => authority.as_str(),
-        (None, Some(line)) => line.to_str().map_err(|_| bad("the Host header can't be read"))?,
+        (None, Some(line)) => line.to_str().map_err(|_| bad("Host header is malformed: send `host` or `host:port`"))?,
         (None, None) => return Ok(None),
     };
-    HostPort::parse(text).map(Some).ok_or_else(|| bad("the Host can't be read"))
+    HostPort::parse(text).map(Some).ok_or_else(|| bad("host is malformed: send `host` or `host:port`"))
 }
 
-/// Returns the text that the host of a request is read from, if there is one.
+/// Returns the text that [`of`] parses, if there is one.
 pub(crate) fn text<'a>(parts: &'a Parts, head: &Head<'a>) -> Option<&'a str> {
     let authority = parts.uri.authority().map(Authority::as_str);
     authority.or_else(|| head.host.once().ok()??.to_str().ok())
 }
 
-/// Returns the refusal of a request whose host is not in a list: 421 (RFC 9110 §15.5.20), or 400 where the host is missing
-/// or cannot be read.
-pub(crate) fn refuse_host(allowed: &[AllowedHost], parts: &Parts) -> Option<Response<Bytes>> {
-    let refusal = check(allowed, parts, &Head::of(parts)).err()?;
-    let mut response = answer::text(refusal, None);
-    headers::dress(&mut response, None);
-    Some(response)
-}
-
-/// Returns the host of a request if it is in the list, or if the list is empty.
+/// Returns the host of a request if the list has it, or is empty.
 #[inline]
 pub(crate) fn check<'a>(
     allowed: &[AllowedHost],
@@ -109,13 +100,13 @@ pub(crate) fn check<'a>(
 #[cold]
 fn not_served(parts: &Parts, head: &Head<'_>) -> Refusal {
     let why = match text(parts, head) {
-        Some(host) => format!("host {:?} is not served here (see allowed_hosts)", shorten(host)),
-        None => "a request without a host is not served here (see allowed_hosts)".to_owned(),
+        Some(host) => format!("host {:?} is not allowed (see allowed_hosts)", shorten(host)),
+        None => "host is missing (see allowed_hosts)".to_owned(),
     };
     Refusal::new(StatusCode::MISDIRECTED_REQUEST, why)
 }
 
-/// A host that an endpoint or a server answers for, with one port or with any.
+/// Host that an endpoint or a server accepts, with one port or with any.
 #[derive(Debug, Clone)]
 pub(crate) struct AllowedHost {
     name: String,
@@ -124,9 +115,11 @@ pub(crate) struct AllowedHost {
 }
 
 impl AllowedHost {
+    /// Parses a host. `method` is the name of the builder's method, for the panic message.
+    ///
     /// # Panics
     ///
-    /// Panics if `text` is not a host with or without a port. The message names the method that was called.
+    /// Panics if `text` is not `host` or `host:port`.
     pub(crate) fn new(method: &str, text: &str) -> Self {
         let host = HostPort::parse(text);
         assert!(host.is_some(), "{method} takes `host` or `host:port`, not {text:?}");

@@ -1,7 +1,6 @@
-//! Reading of a request: host, origin, cursor, transport and topics.
+//! Parsing and checks of a request: host, origin, cursor, transport and topics.
 
 pub(crate) mod accept;
-pub(crate) mod asked;
 pub(crate) mod content_encoding;
 pub(crate) mod cors;
 pub(crate) mod entity_tag;
@@ -14,6 +13,7 @@ pub(crate) mod prefer;
 pub(crate) mod query;
 pub(crate) mod subscribe_request;
 pub(crate) mod transports;
+pub(crate) mod upgrade_request;
 
-pub(crate) use host::{AllowedHost, refuse_host};
+pub(crate) use host::AllowedHost;
 pub use subscribe_request::SubscribeRequest;

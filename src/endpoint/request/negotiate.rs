@@ -5,11 +5,11 @@ use std::time::Duration;
 use http::request::Parts;
 
 use super::accept::LinesType;
-use super::asked;
 use super::entity_tag::HeldCursor;
 use super::head::{Head, LastEventId};
 use super::prefer;
 use super::transports::Transports;
+use super::upgrade_request;
 use crate::contract::{Start, Transport};
 use crate::endpoint::reject::refusal::Refusal;
 use crate::endpoint::request::SubscribeRequest;
@@ -17,47 +17,46 @@ use crate::endpoint::request::query::{NotUtf8, pairs};
 use crate::endpoint::session::Label;
 use crate::model::{Cursor, Topic};
 
-/// Parameters of a request, read from its head alone.
+/// Parameters of a request to subscribe, from its head.
 #[derive(Debug, Clone)]
-pub(crate) struct Wanted {
+pub(crate) struct SubscribeParams {
     pub(crate) transport: Transport,
     pub(crate) topics: Vec<Topic>,
     pub(crate) start: Start,
-    /// `?session=`: what the client calls its session.
+    /// Session name, from `?session=`.
     pub(crate) name: Option<Arc<str>>,
-    /// How long the client would have a poll held.
+    /// Time for which the client asks to hold the poll.
     pub(crate) wait: Option<Duration>,
-    /// Whether `wait` is from a `Prefer` header, which is to be acknowledged.
+    /// Set if `wait` is from a `Prefer` header, which the answer acknowledges.
     pub(crate) preferred: bool,
-    /// `?format=object`: event objects as SSE data.
+    /// Set by `?format=object`: event objects as SSE data.
     pub(crate) objects: bool,
-    /// `?heartbeat=visible`.
+    /// Set by `?heartbeat=visible`.
     pub(crate) visible: bool,
-    /// Name of a chunked stream's content type.
+    /// Content type of a chunked stream.
     pub(crate) lines: LinesType,
-    /// The cursor of `If-None-Match`: what the client holds, if it would take a 304.
-    pub(crate) holds: Option<Cursor>,
+    /// Cursor of `If-None-Match`: an empty reply at it is a 304.
+    pub(crate) held_cursor: Option<Cursor>,
 }
 
-impl Wanted {
-    /// The request as the publisher is shown it. The topics go there.
+impl SubscribeParams {
+    /// Returns the request for the publisher. Takes the topics out of the parameters.
     pub(crate) fn request(&mut self, parts: Parts) -> SubscribeRequest {
         SubscribeRequest::new(parts, std::mem::take(&mut self.topics), self.start, self.transport)
     }
 
-    /// Returns whether this makes a session under this limit key: a short poll does only as one of a run.
+    /// Returns whether the request makes a session under this limit key. A short poll does only as part of a poll session.
     pub(crate) fn is_session(&self, key: Option<&Arc<str>>) -> bool {
         self.transport != Transport::ShortPoll || (key.is_some() && self.name.is_some())
     }
 
-    /// Returns the label of the run that this poll belongs to: a poll without a name or without a limit key belongs to
-    /// none.
-    pub(crate) fn run_label(&self, key: Option<&Arc<str>>) -> Option<Label> {
+    /// Returns the label of the poll session that this poll belongs to. `None` without a session name or a limit key.
+    pub(crate) fn poll_session_label(&self, key: Option<&Arc<str>>) -> Option<Label> {
         let name = self.name.as_ref().filter(|_| matches!(self.transport, Transport::ShortPoll | Transport::LongPoll));
         Some((key?.clone(), name?.clone()))
     }
 
-    /// Returns the preference that was honoured (RFC 7240 §3), in whole seconds: a wait that is 0 is, by a short poll.
+    /// Returns the wait that was honoured as a preference (RFC 7240 §3), in whole seconds. A short poll honours a wait of 0.
     pub(crate) fn applied(&self, max: Duration) -> Option<u32> {
         let wait = self.wait.filter(|_| self.preferred)?;
         match self.transport {
@@ -68,19 +67,18 @@ impl Wanted {
     }
 }
 
-/// Reads what a GET asks for, by the transport that [`choose`] finds. A cursor that can't be read is a start like any
-/// other.
+/// Reads the parameters of a GET, or of an extended CONNECT. A malformed cursor is not an error.
 pub(crate) fn get(
     parts: &Parts,
     head: &Head<'_>,
-    here: Transports,
+    offered: Transports,
     max_topics_per_request: usize,
-) -> Result<Wanted, Refusal> {
+) -> Result<SubscribeParams, Refusal> {
     let query = query(parts, max_topics_per_request)?;
     let preferred = head.wait.filter(|_| query.wait.is_none());
     let wait = query.wait.or(preferred);
-    Ok(Wanted {
-        transport: choose(parts, head, query.named, wait, here)?,
+    Ok(SubscribeParams {
+        transport: choose(parts, head, query.transport, wait, offered)?,
         start: start(head, query.cursor()),
         topics: query.topics,
         name: query.name,
@@ -89,70 +87,71 @@ pub(crate) fn get(
         objects: query.objects,
         visible: query.visible,
         lines: head.accepted.lines(),
-        holds: head.held.cursor(),
+        held_cursor: head.held.cursor(),
     })
 }
 
-/// Chooses the transport, in this order:
+/// Chooses the transport by the first of these that applies:
 ///
-/// 1. `?transport=` names it;
-/// 2. a WebSocket handshake is one;
-/// 3. `Accept`: `text/event-stream` → SSE, `application/x-ndjson`, `application/ndjson` or `application/jsonl` → chunked
-///    stream, the one with the greater weight, unless JSON has a greater one;
-/// 4. a wait → long poll, where it is 0 short poll;
-/// 5. else a short poll, or what comes next to it where that is not there.
+/// 1. `?transport=`: the transport of that name.
+/// 2. A WebSocket handshake: WebSocket.
+/// 3. `Accept`: SSE for `text/event-stream`, a chunked stream for `application/x-ndjson`, `application/ndjson` or
+///    `application/jsonl`. The one with the greater weight, unless JSON has a greater one.
+/// 4. A wait: a long poll, or a short poll if it is 0.
+/// 5. A short poll, or the first other transport that is offered.
 ///
-/// A transport that the client demands (1, 2) and the endpoint does not offer is refused. One that it only prefers (3,
-/// 4) is passed over, so there is no 406.
+/// A transport by rule 1 or 2 that is not offered is refused. A transport by rule 3 or 4 that is not offered is skipped, so there
+/// is no 406.
 fn choose(
     parts: &Parts,
     head: &Head<'_>,
     named: Option<Transport>,
     wait: Option<Duration>,
-    here: Transports,
+    offered: Transports,
 ) -> Result<Transport, Refusal> {
-    let handshake = asked::is_asked(parts, head);
+    let handshake = upgrade_request::is_upgrade_request(parts, head);
     let demanded = match named {
         Some(Transport::WebSocket) if !handshake => {
-            return Err(Refusal::upgrade("a WebSocket needs a handshake: Upgrade: websocket"));
+            return Err(Refusal::upgrade("WebSocket handshake is missing: send `Upgrade: websocket`"));
         }
         None => handshake.then_some(Transport::WebSocket),
         named => named,
     };
     if let Some(transport) = demanded {
-        let refuse = || Refusal::bad(format!("the transport {} is not offered here", transport.as_str()));
-        return here.has(transport).then_some(transport).ok_or_else(refuse);
+        let refuse =
+            || Refusal::bad(format!("transport {} is not offered here: choose another, or none", transport.as_str()));
+        return offered.has(transport).then_some(transport).ok_or_else(refuse);
     }
     let poll = wait.map(|wait| if wait.is_zero() { Transport::ShortPoll } else { Transport::LongPoll });
     head.accepted
-        .of(here)
-        .or(poll.filter(|&poll| here.has(poll)))
-        .or_else(|| here.fallback())
-        .ok_or_else(|| Refusal::upgrade("this endpoint speaks WebSocket only"))
+        .choose(offered)
+        .or(poll.filter(|&poll| offered.has(poll)))
+        .or_else(|| offered.fallback())
+        .ok_or_else(|| Refusal::upgrade("this endpoint offers WebSocket only: send `Upgrade: websocket`"))
 }
 
 /// Parameters of a POST.
 #[derive(Debug, Clone)]
-pub(crate) struct Posted {
+pub(crate) struct MessageParams {
     pub(crate) topics: Vec<Topic>,
     pub(crate) start: Start,
     pub(crate) name: Option<Arc<str>>,
 }
 
-/// Reads what a POST says beside its message.
-pub(crate) fn post(parts: &Parts, head: &Head<'_>, max_topics_per_request: usize) -> Result<Posted, Refusal> {
+/// Reads the parameters of a POST.
+pub(crate) fn post(parts: &Parts, head: &Head<'_>, max_topics_per_request: usize) -> Result<MessageParams, Refusal> {
     let query = query(parts, max_topics_per_request)?;
     let start = start(head, query.cursor());
-    Ok(Posted { topics: query.topics, start, name: query.name })
+    Ok(MessageParams { topics: query.topics, start, name: query.name })
 }
 
-/// The parameters that are the endpoint's own. All others are the application's.
+/// Parameters of a query that the endpoint reads. All others are the application's.
 #[derive(Default)]
 struct Query<'a> {
-    named: Option<Transport>,
+    transport: Option<Transport>,
     topics: Vec<Topic>,
     cursor: Option<Cow<'a, str>>,
-    /// `Last-Event-ID` as a parameter, for clients that cannot set a header.
+    /// Value of `lastEventId`, for clients that cannot set a header.
     last_event_id: Option<Cow<'a, str>>,
     name: Option<Arc<str>>,
     wait: Option<Duration>,
@@ -161,12 +160,12 @@ struct Query<'a> {
 }
 
 impl<'a> Query<'a> {
-    /// Returns the newer one: a polyfill adds its last id to a URL that may have the cursor of the page's first connection.
+    /// Returns the newer cursor: a polyfill adds `lastEventId` to a URL that may have the `cursor` of the first connection.
     fn cursor(&self) -> Option<&str> {
         self.last_event_id.as_deref().or(self.cursor.as_deref())
     }
 
-    /// Returns the field of the cursor that a parameter of this name holds, if any.
+    /// Returns the field for a parameter of this name, if it is a cursor.
     fn cursor_mut(&mut self, name: &str) -> Option<&mut Option<Cow<'a, str>>> {
         match name.len() {
             6 if name == "cursor" => Some(&mut self.cursor),
@@ -176,31 +175,32 @@ impl<'a> Query<'a> {
     }
 }
 
-/// Returns whether polyfills of `EventSource` or Mercure clients send their last event's id under this name: in any case,
-/// with `-`, `_` or nothing between the words.
+/// Returns whether a parameter is `lastEventId`, in any case and with `-`, `_` or nothing between the words, as polyfills of
+/// `EventSource` and clients of Mercure send it.
 fn is_last_event_id(name: &str) -> bool {
     ["lasteventid", "last-event-id", "last_event_id"].iter().any(|known| name.eq_ignore_ascii_case(known))
 }
 
+/// Reads the query of a request.
 fn query(parts: &Parts, max_topics_per_request: usize) -> Result<Query<'_>, Refusal> {
     let mut query = Query::default();
     let not_utf8 = |NotUtf8| Refusal::bad(NOT_UTF8);
     for pair in pairs(parts.uri.query().unwrap_or_default()) {
         let key = pair.name().map_err(not_utf8)?;
         if let Some(place) = query.cursor_mut(&key) {
-            // A cursor is never an error status. `?` is not a cursor either, and so becomes an `invalid` gap.
+            // A malformed cursor is never an error status. `?` stands for one, and becomes an `invalid` gap.
             let cursor = pair.value().unwrap_or(Cow::Borrowed("?"));
             if place.is_none() && !cursor.is_empty() {
                 *place = Some(cursor);
             }
             continue;
         }
-        // The application's parameters too: it must not read a value that differs from the one that was sent.
+        // Checked for the application's parameters, too: it must not read a value that the client did not send.
         let value = pair.value().map_err(not_utf8)?;
         match &*key {
-            "transport" if query.named.is_none() => {
+            "transport" if query.transport.is_none() => {
                 let named = Transport::from_name(&value);
-                query.named = Some(named.ok_or_else(|| Refusal::bad("there is no transport of that name"))?);
+                query.transport = Some(named.ok_or_else(|| Refusal::bad(UNKNOWN_TRANSPORT))?);
             }
             "topic" => {
                 let topic = Topic::new(&value).map_err(|error| Refusal::bad(format!("topic: {error}")))?;
@@ -208,10 +208,12 @@ fn query(parts: &Parts, max_topics_per_request: usize) -> Result<Query<'_>, Refu
                     continue;
                 }
                 if query.topics.len() == max_topics_per_request {
-                    return Err(Refusal::bad(format!("more than {max_topics_per_request} topics")));
+                    return Err(Refusal::bad(format!(
+                        "too many topics: max_topics_per_request is {max_topics_per_request}"
+                    )));
                 }
                 match query.topics.is_empty() {
-                    // Most name one, and a first push makes room for four.
+                    // Most requests name one topic, and the first push would allocate four places.
                     true => query.topics = vec![topic],
                     false => query.topics.push(topic),
                 }
@@ -221,7 +223,8 @@ fn query(parts: &Parts, max_topics_per_request: usize) -> Result<Query<'_>, Refu
                 query.name = Some(name.ok_or_else(|| Refusal::bad(NAME))?.into());
             }
             "wait" if query.wait.is_none() => {
-                let wait = prefer::seconds(&value).ok_or_else(|| Refusal::bad("wait is a whole number of seconds"))?;
+                let wait = prefer::seconds(&value)
+                    .ok_or_else(|| Refusal::bad("wait is invalid: send a whole number of seconds"))?;
                 query.wait = Some(wait);
             }
             "format" => query.objects = value == "object",
@@ -232,17 +235,21 @@ fn query(parts: &Parts, max_topics_per_request: usize) -> Result<Query<'_>, Refu
     Ok(query)
 }
 
-/// Told to a client whose query has a name or a value that is not UTF-8.
+/// Error text for an unknown `?transport=`.
+const UNKNOWN_TRANSPORT: &str = "unknown transport: use short-poll, long-poll, chunked, sse or websocket";
+
+/// Error text for a query with a name or a value that is not UTF-8.
 const NOT_UTF8: &str = "query is not UTF-8: percent-encode the UTF-8 bytes of each name and value";
 
 /// Error text for an invalid session name.
-const NAME: &str = "session is a name of 1 to 64 visible ASCII characters";
+const NAME: &str = "session is invalid: send a name of 1 to 64 visible ASCII characters";
 
 fn is_name(name: &str) -> bool {
     (1..=64).contains(&name.len()) && name.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
-/// Returns where the client stands: the Last-Event-ID header, else the query, else If-None-Match. An empty one is absent.
+/// Returns the start of a client: after the cursor in `Last-Event-ID`, else in the query, else in `If-None-Match`. An empty
+/// cursor counts as absent.
 fn start(head: &Head<'_>, query: Option<&str>) -> Start {
     let read = |cursor: &[u8]| Cursor::parse(cursor).map_or(Start::Unreadable, Start::After);
     match (head.last_event_id, query) {

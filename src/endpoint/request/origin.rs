@@ -1,26 +1,27 @@
 use http::request::Parts;
 use http::{HeaderValue, Method, StatusCode};
 
-use super::asked;
 use super::cors::AllowedHeader;
 use super::head::{Head, Line};
 use super::host::{self, AllowedHost, HostPort};
+use super::upgrade_request;
 use crate::endpoint::reject::refusal::Refusal;
-use crate::endpoint::reject::refused::shorten;
+use crate::endpoint::reject::shorten::shorten;
 
-/// Rule for the pages that may use an endpoint. It is checked first for each request, on every transport.
+/// Rule for the pages that may use an endpoint. It is checked first, for every request on every transport.
 ///
-/// A browser sends a user's cookies with each request of a foreign page, and opens a WebSocket without CORS. So a page
-/// must be one of the endpoint's own, or listed. Origins are compared by scheme, host and port, never as text.
+/// A browser sends a user's cookies with the requests of a foreign page, and opens WebSockets without CORS. A page must
+/// therefore be of the endpoint's own host, or listed. Origins are compared by scheme, host and port, not as text.
 #[derive(Debug, Clone)]
 pub(crate) struct OriginRule {
     pub(crate) listed: Vec<AllowedOrigin>,
-    /// Whether pages of every origin may read without credentials.
+    /// Set if pages of every origin may read without credentials.
     pub(crate) any: bool,
-    /// Request headers that allowed pages may send, besides those that every allowed page may send.
+    /// Request headers that allowed pages may send, besides those that are always allowed.
     pub(crate) headers: Vec<AllowedHeader>,
+    /// Set if requests without `Origin` are allowed.
     pub(crate) absent: bool,
-    /// Hosts that the endpoint answers for. Empty: any.
+    /// Allowed hosts. Empty if any is allowed.
     pub(crate) hosts: Vec<AllowedHost>,
 }
 
@@ -30,21 +31,21 @@ impl Default for OriginRule {
     }
 }
 
-/// Access of a request that may go on.
+/// Access of a request that is allowed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Access {
-    /// With the credentials that it came with.
+    /// With its credentials.
     Full,
-    /// Without cookies: it comes from a page that has only the access of every page.
+    /// Without cookies, because every page may read.
     Anonymous,
 }
 
-/// Origin in the CORS headers of an endpoint that every page may read.
+/// Origin for the CORS headers of an endpoint that every page may read.
 pub(crate) const ANY: HeaderValue = HeaderValue::from_static("*");
 
 impl OriginRule {
-    /// Returns the origin to name in CORS headers, if there is one, and the access of the request or its refusal. Refusals
-    /// have the headers too: without them a page's script sees only that the network failed.
+    /// Returns the origin for the CORS headers, if there is one, and the access of the request. Refusals have CORS headers, too:
+    /// without them a script sees only that the network failed.
     pub(crate) fn check(&self, parts: &Parts, head: &Head<'_>) -> (Option<HeaderValue>, Result<Access, Refusal>) {
         let listed = self.listed(head);
         let checked = self.allow(parts, head, listed.is_some());
@@ -63,10 +64,10 @@ impl OriginRule {
         }
     }
 
-    /// Checks a request for a route of the application itself, which links of other sites may lead to.
+    /// Checks a request for a route of the application, to which other sites may link.
     ///
-    /// A foreign page must not change anything, so GET, HEAD and OPTIONS are allowed to it and other methods are not. A
-    /// WebSocket's handshake is a GET that a foreign page can read the answer of, and so not allowed either.
+    /// GET, HEAD and OPTIONS of a foreign page are allowed; other methods, which have effects, are not. A WebSocket handshake is
+    /// not allowed either: it is a GET, but a foreign page could read the messages.
     pub(crate) fn check_route(&self, parts: &Parts, head: &Head<'_>) -> Result<(), Refusal> {
         let host = host::check(&self.hosts, parts, head)?;
         let is_safe = matches!(parts.method, Method::GET | Method::HEAD | Method::OPTIONS) && !head.upgrades;
@@ -81,14 +82,14 @@ impl OriginRule {
         match head.origin {
             Line::Once(origin) if self.any && !matches!(head.site, Line::Twice) => {
                 let origin = shorten(&String::from_utf8_lossy(origin.as_bytes())).to_owned();
-                let why = format!("origin {origin:?} may only read here: a POST or a WebSocket needs allow_origin");
+                let why = format!("origin {origin:?} may only read: a POST or a WebSocket needs allow_origin");
                 Refusal::new(StatusCode::FORBIDDEN, why)
             }
             _ => foreign(parts, head),
         }
     }
 
-    /// Returns whether the page that a request comes from is the host's own, or listed, or none.
+    /// Returns whether a request comes from a page of the host, from a listed page, or from no page.
     #[inline]
     fn allows(&self, head: &Head<'_>, host: Option<HostPort<'_>>, listed: bool) -> bool {
         let (Ok(site), Ok(origin)) = (head.site.once(), head.origin.once()) else { return false };
@@ -97,7 +98,7 @@ impl OriginRule {
         match origin.map(Origin::of) {
             Some(Some(origin)) => own_page || listed || host.is_some_and(|host| origin.is_at(host)),
             Some(None) => false,
-            // A page's image or script carries no Origin, but it tells where it comes from.
+            // A request for an image or a script of a page has no Origin, but Sec-Fetch-Site.
             None => own_page || (self.absent && matches!(site, None | Some(b"none"))),
         }
     }
@@ -106,30 +107,30 @@ impl OriginRule {
     fn listed(&self, head: &Head<'_>) -> Option<HeaderValue> {
         let value = head.origin.once().ok()??;
         let origin = Origin::of(value)?;
-        // A copy: the header is a slice of the connection's read buffer, which a held answer would keep.
+        // Copied, because the header is a slice of the connection's read buffer, which a held answer would keep alive.
         self.listed.iter().any(|listed| listed.is(origin)).then(|| HeaderValue::from_bytes(value.as_bytes()).ok())?
     }
 }
 
-/// Returns whether a page's request is one that CORS governs and that changes nothing. A browser sends cookies with a POST
-/// and a WebSocket's handshake of any page, and with a GET without Origin, such as an image's.
+/// Returns whether CORS applies to the request of a page, and the request has no effects. A browser sends cookies with a POST and
+/// a WebSocket handshake of any page, and with a GET without Origin, such as for an image.
 fn only_reads(parts: &Parts, head: &Head<'_>) -> bool {
     matches!(parts.method, Method::GET | Method::HEAD | Method::OPTIONS)
-        && !asked::is_asked(parts, head)
+        && !upgrade_request::is_upgrade_request(parts, head)
         && matches!(head.origin, Line::Once(_))
         && !matches!(head.site, Line::Twice)
 }
 
-/// Returns the refusal of a foreign page. It names the origin and the host that it was compared with, each cut after 128
-/// bytes: with a proxy that changes the Host, they differ for the endpoint's own pages.
+/// Returns the refusal of a foreign page. The text has the origin and the host, each cut after 128 bytes, so that an operator
+/// sees whether a proxy changed the Host.
 #[cold]
 fn foreign(parts: &Parts, head: &Head<'_>) -> Refusal {
     let host = host::text(parts, head).map(shorten);
     let host = host.map_or_else(|| "a request without a host".to_owned(), |host| format!("host {host:?}"));
     let shown = |value: &HeaderValue| format!("{:?}", shorten(&String::from_utf8_lossy(value.as_bytes())));
     let why = match (head.origin.once(), head.site.once()) {
-        (Err(_), _) => "more than one Origin header".to_owned(),
-        (_, Err(_)) => "more than one Sec-Fetch-Site header".to_owned(),
+        (Err(_), _) => "more than one Origin header: send one".to_owned(),
+        (_, Err(_)) => "more than one Sec-Fetch-Site header: send one".to_owned(),
         (Ok(Some(origin)), _) => format!("origin {} is not allowed for {host} (see allow_origin)", shown(origin)),
         (Ok(None), Ok(Some(site))) => {
             format!("no Origin header and Sec-Fetch-Site {}: not allowed for {host} (see allow_origin)", shown(site))
@@ -139,7 +140,7 @@ fn foreign(parts: &Parts, head: &Head<'_>) -> Refusal {
     Refusal::new(StatusCode::FORBIDDEN, why)
 }
 
-/// An origin (RFC 6454): scheme, host, port.
+/// Origin (RFC 6454): scheme, host and port.
 #[derive(Debug, Clone, Copy)]
 struct Origin<'a> {
     scheme: &'a str,
@@ -161,8 +162,8 @@ impl<'a> Origin<'a> {
         self.scheme.eq_ignore_ascii_case(other.scheme) && self.at.same_host(other.at) && self.port() == other.port()
     }
 
-    /// Returns whether it is the origin of a web page of this host. The scheme is not compared, because a proxy may end
-    /// TLS. A host without a port has the default port of the origin's scheme.
+    /// Returns whether the origin is a web page of this host. The scheme is not compared, because a proxy may terminate TLS. A
+    /// host without a port has the default port of the origin's scheme.
     fn is_at(self, host: HostPort<'_>) -> bool {
         let Some(default) = self.default_port() else {
             return false;
@@ -182,14 +183,16 @@ impl<'a> Origin<'a> {
     }
 }
 
-/// Foreign origin of pages that are allowed.
+/// Foreign origin that is allowed.
 #[derive(Debug, Clone)]
 pub(crate) struct AllowedOrigin(String);
 
 impl AllowedOrigin {
+    /// Parses an origin.
+    ///
     /// # Panics
     ///
-    /// If `text` is not `scheme://host` or `scheme://host:port`; `*` and `null` are not, on purpose.
+    /// Panics if `text` is not `scheme://host` or `scheme://host:port`. `*` and `null` are not accepted.
     pub(crate) fn new(text: &str) -> Self {
         assert!(
             Origin::parse(text).is_some(),

@@ -2,28 +2,29 @@ use std::time::Duration;
 
 use http::HeaderValue;
 
-/// `Prefer: wait=N` (RFC 7240 §4.3): how long the client would have the answer held.
+/// Returns the time of `Prefer: wait=N` (RFC 7240 §4.3).
 ///
-/// The first readable `wait` of a header line counts; what can't be read is passed over, as a preference may be.
+/// The first well-formed `wait` of a header line counts. Malformed preferences are ignored, as the RFC permits.
 pub(crate) fn wait(line: &HeaderValue) -> Option<Duration> {
     let line = line.to_str().ok()?;
-    // Mostly the line is that alone.
+    // Most lines have nothing else.
     line.strip_prefix("wait=").and_then(seconds).or_else(|| split(line).find_map(of_one))
 }
 
+/// Returns the time of one preference.
 fn of_one(preference: &str) -> Option<Duration> {
-    // Parameters of a preference follow after semicolons; `wait` has none.
+    // Parameters follow after semicolons; `wait` has none.
     let (name, value) = preference.split(';').next()?.split_once('=')?;
     name.trim().eq_ignore_ascii_case("wait").then(|| seconds(unquote(value.trim())))?
 }
 
-/// A whole number of seconds. One that fits no `u64` is very long all the same.
+/// Parses a whole number of seconds. A number above `u64::MAX` becomes `u64::MAX`.
 pub(crate) fn seconds(digits: &str) -> Option<Duration> {
     let number = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
     number.then(|| Duration::from_secs(digits.parse().unwrap_or(u64::MAX)))
 }
 
-/// The elements of a list header (RFC 9110 §5.6.1), commas inside quotes not counted.
+/// Splits a list header into its elements (RFC 9110 §5.6.1). Commas inside quotes do not separate.
 fn split(line: &str) -> impl Iterator<Item = &str> {
     let mut rest = Some(line);
     std::iter::from_fn(move || {

@@ -2,16 +2,16 @@ use std::borrow::Cow;
 
 use percent_encoding::percent_decode_str;
 
-/// A name or a value of a query that is not UTF-8 after percent-decoding.
+/// Error of a name or a value of a query that is not UTF-8 after percent-decoding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct NotUtf8;
 
-/// Name and value of a query, not decoded yet. Without a `=` the value is empty.
+/// Name and value of one parameter of a query, not decoded. Without `=` the value is empty.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Pair<'a> {
     name: &'a str,
     value: &'a str,
-    /// Whether either contains a `%` or a `+`. Most do not, and are taken as they are.
+    /// Set if the name or the value has a `%` or a `+`. Most have none, and are borrowed.
     is_escaped: bool,
 }
 
@@ -25,7 +25,9 @@ impl<'a> Pair<'a> {
     }
 }
 
-/// Splits a query into its pairs, in one pass.
+/// Splits a query into its parameters, in one pass. Empty ones are skipped.
+///
+/// `form_urlencoded` splits in the same way, but replaces invalid UTF-8 in place of reporting it.
 pub(crate) fn pairs(query: &str) -> impl Iterator<Item = Pair<'_>> {
     let mut rest = query;
     std::iter::from_fn(move || {
@@ -54,7 +56,7 @@ pub(crate) fn pairs(query: &str) -> impl Iterator<Item = Pair<'_>> {
 
 /// Decodes a name or a value: `+` is a space, and `%XX` is a byte.
 ///
-/// A lossy decoder would make `caf%E9` and `caf%E8` one value, and with it two topics or two users.
+/// It is not lossy: a lossy decoder would make `caf%E9` and `caf%E8` the same topic or the same user.
 #[cold]
 fn decode(text: &str) -> Result<Cow<'_, str>, NotUtf8> {
     let spaced = text.replace('+', " ");

@@ -11,9 +11,21 @@ use crate::endpoint::request::query::pairs;
 use crate::endpoint::session::Session;
 use crate::model::{Pattern, PatternError, Topic, TopicError};
 
-/// Subscription request of a client. Clones share it.
+/// Request of a client to subscribe or to send a message, as the publisher gets it.
 ///
-/// It may be kept as long as the session, so it is a compact copy: it does not hold on to the connection's read buffer.
+/// Clones share their data. It is a compact copy of the request's head, which does not keep the connection's read buffer alive,
+/// so an application may keep it for as long as the session.
+///
+/// ```
+/// use tidings::{Endpoint, LocalHub, Rejection};
+///
+/// let events = Endpoint::from_fn(&LocalHub::new(), async |request| {
+///     let room = request.query("room").ok_or(Rejection::Invalid("room is missing".into()))?; // ?room=
+///     let user = request.header("x-user").ok_or(Rejection::Unauthorized)?; // set by a proxy that authenticates
+///     println!("{user} reads {room} over {}", request.transport().as_str());
+///     Ok(request.subscribe_to([tidings::Topic::from_segments(["rooms", &*room])?]))
+/// });
+/// ```
 #[derive(Clone)]
 pub struct SubscribeRequest(Arc<Inner>, Option<Session>);
 
@@ -33,21 +45,25 @@ impl SubscribeRequest {
         Self(Arc::new(Inner { method, head, extensions, topics, start, transport }), None)
     }
 
-    /// Returns the request as one of a client with this session, if there is one.
+    /// Returns the request with this session.
     pub(crate) fn of(self, session: Option<Session>) -> Self {
         Self(self.0, session)
     }
 
-    /// Returns the session that a message belongs to, in [`Publisher::receive`](crate::Publisher::receive): a WebSocket's
-    /// own; for a POST with `?session=NAME`, the newest of that name under the POST's own
-    /// [limit key](crate::Publisher::limit_key), without its [data](Session::data); `None` for a POST without a key.
-    /// Also `None` in [`Publisher::subscribe`](crate::Publisher::subscribe), which is called before there is a session.
+    /// Returns the session of a message, in [`Publisher::receive`](crate::Publisher::receive).
+    ///
+    /// - For a WebSocket message it is the session of its connection.
+    /// - For a POST with `?session=NAME` it is the newest session of that name under the POST's
+    ///   [limit key](crate::Publisher::limit_key), without its [data](Session::data). `None` for a POST without a key or a name.
+    ///
+    /// `None` in [`Publisher::subscribe`](crate::Publisher::subscribe), which is called before there is a session.
     #[must_use]
     pub fn session(&self) -> Option<&Session> {
         self.1.as_ref()
     }
 
-    /// The topics named by `?topic=`, which may repeat: topics, never patterns. To name one is not to be allowed it.
+    /// Returns the topics that the client named by `?topic=`. They are never patterns. The client may not be allowed to read
+    /// them: check them before you subscribe.
     #[must_use]
     pub fn topics(&self) -> &[Topic] {
         &self.0.topics
@@ -59,36 +75,36 @@ impl SubscribeRequest {
         self.0.start
     }
 
-    /// How the client gets its events. For a POST, [`Transport::ShortPoll`].
+    /// Returns the transport of the events. For a POST it is [`Transport::ShortPoll`].
     #[must_use]
     pub fn transport(&self) -> Transport {
         self.0.transport
     }
 
-    /// The request's method: POST for a message that came by one.
+    /// Returns the request's method: POST for a message by POST, GET or CONNECT for a WebSocket.
     #[must_use]
     pub fn method(&self) -> &Method {
         &self.0.method
     }
 
-    /// The request's path, as it came (percent-encoded).
+    /// Returns the request's path, percent-encoded.
     #[must_use]
     pub fn path(&self) -> &str {
         self.0.head.path()
     }
 
-    /// The first header of that name, in any case, if it is UTF-8.
+    /// Returns the first header with this name, in any case. `None` if there is none, or its value is not UTF-8.
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&str> {
         let value = self.0.head.headers().find(|(key, _)| key.eq_ignore_ascii_case(name.as_bytes()))?.1;
         std::str::from_utf8(value).ok()
     }
 
-    /// Returns the first query parameter of that name, decoded.
+    /// Returns the first query parameter with this name, decoded.
     ///
-    /// The value is never changed to make it UTF-8: a request with a name or a value that is not UTF-8 is refused with
-    /// 400 before the publisher is called. `cursor` and `lastEventId` are exempt, since a bad cursor is never an error
-    /// status, and `None` here if they are not UTF-8.
+    /// A request with a name or a value that is not UTF-8 is refused with 400 before the publisher is called, so no value is
+    /// replaced to make it UTF-8. Exceptions are `cursor` and `lastEventId`, which are never an error status: the method returns
+    /// `None` if they are not UTF-8.
     #[must_use]
     pub fn query(&self, name: &str) -> Option<Cow<'_, str>> {
         pairs(self.0.head.query()).find(|pair| pair.name().is_ok_and(|key| key == name))?.value().ok()
@@ -98,7 +114,7 @@ impl SubscribeRequest {
         &self.0.extensions
     }
 
-    /// Returns a value that a layer before the mount put into the request's extensions, such as the user or the peer's
+    /// Returns a value that a layer before the endpoint put into the request's extensions, such as the user or the peer's
     /// address.
     #[must_use]
     pub fn extension<T: Send + Sync + 'static>(&self) -> Option<&T> {
@@ -107,9 +123,9 @@ impl SubscribeRequest {
 
     /// Returns a subscription to these topics, from the start that the client asks for.
     ///
-    /// Refuses every `*`: a name built from the request, as `format!("rooms/{name}")`, cannot become a wildcard. It can
-    /// still get more segments; [`Topic::from_segments`] refuses those too. A refused name becomes
-    /// [`Rejection::Invalid`](crate::Rejection::Invalid), status 400.
+    /// A `*` is refused, so a name built from the request, such as `format!("rooms/{name}")`, cannot become a wildcard. It can
+    /// still get more segments; use [`Topic::from_segments`] to refuse those, too. A refused name becomes
+    /// [`Rejection::Invalid`](crate::Rejection::Invalid), status 400, when the hub is asked to subscribe.
     pub fn subscribe_to<I>(&self, topics: I) -> Subscribe
     where
         I: IntoIterator,
@@ -119,8 +135,9 @@ impl SubscribeRequest {
         Subscribe::topics(topics).start(self.0.start)
     }
 
-    /// Returns a subscription to these patterns, from the start that the client asks for. The patterns must be the
-    /// application's own: one that contains text of the client lets it follow what it likes.
+    /// Returns a subscription to these patterns, from the start that the client asks for.
+    ///
+    /// The patterns must not contain text of the client: a `*` in it would let the client follow other topics.
     pub fn subscribe_to_patterns<I>(&self, patterns: I) -> Subscribe
     where
         I: IntoIterator,
@@ -131,16 +148,18 @@ impl SubscribeRequest {
     }
 }
 
-/// A request's target and headers in one allocation: path, query, and for each header the lengths of its name and value,
-/// name, value.
+/// Target and headers of a request in one allocation: the path, the query, and for each header the lengths of its name and value
+/// (two bytes each), the name and the value.
 struct Packed {
+    /// Length of the path, in bytes.
     path: usize,
+    /// Length of the query, in bytes.
     query: usize,
     bytes: Box<[u8]>,
 }
 
 impl Packed {
-    /// Longer values than 65,535 bytes, which no server lets through, are left out.
+    /// Packs a target and headers. Headers longer than 65,535 bytes, which servers do not pass, are left out.
     fn of(uri: &Uri, headers: &HeaderMap) -> Self {
         let (path, query) = (uri.path(), uri.query().unwrap_or_default());
         let lines: usize = headers.iter().map(|(name, value)| 4 + name.as_str().len() + value.len()).sum();

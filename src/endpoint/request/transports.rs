@@ -1,11 +1,11 @@
 use crate::contract::Transport;
 
-/// A set of transports.
+/// Set of transports.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Transports(u8);
 
 impl Transports {
-    /// Those whose features are on.
+    /// Transports whose cargo features are on.
     pub(crate) const BUILT: Self = Self(
         bit(Transport::ShortPoll, cfg!(feature = "short-poll"))
             | bit(Transport::LongPoll, cfg!(feature = "long-poll"))
@@ -14,15 +14,20 @@ impl Transports {
             | bit(Transport::WebSocket, cfg!(feature = "websocket")),
     );
 
+    /// Returns the set of these transports.
+    ///
     /// # Panics
     ///
-    /// If one of them was not built in, or if there is none.
+    /// Panics if one of them is not built in, or if there is none.
     pub(crate) fn new(transports: impl IntoIterator<Item = Transport>) -> Self {
         let set = transports.into_iter().fold(0, |set, transport| {
-            assert!(Self::BUILT.has(transport), "the transport {transport:?} needs the crate's feature of its name");
+            assert!(
+                Self::BUILT.has(transport),
+                "transport {transport:?} is not built in: enable the cargo feature of its name"
+            );
             set | bit(transport, true)
         });
-        assert!(set != 0, "an endpoint answers by one transport at least");
+        assert!(set != 0, "no transport: name at least one");
         Self(set)
     }
 
@@ -34,7 +39,7 @@ impl Transports {
         self.0 & bit(transport, true) != 0
     }
 
-    /// Returns the transport of a client that did not ask for one: of those offered, the first in this order.
+    /// Returns the transport of a client that did not ask for one: the first in this order that the set has.
     pub(crate) fn fallback(self) -> Option<Transport> {
         [Transport::ShortPoll, Transport::LongPoll, Transport::Sse, Transport::Chunked]
             .into_iter()

@@ -1,3 +1,6 @@
+use std::future::Future;
+use std::pin::Pin;
+
 use bytes::{Bytes, BytesMut};
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderValue, Response, Version};
@@ -7,23 +10,34 @@ use crate::contract::Transport;
 use crate::endpoint::body::Body;
 use crate::endpoint::reject::refusal::Refusal;
 use crate::endpoint::request::accept::LinesType;
-use crate::endpoint::request::negotiate::Wanted;
+use crate::endpoint::request::negotiate::SubscribeParams;
 use crate::model::Cursor;
 use crate::transport::object::{write_cursor, write_string};
 
-/// Returns a refusal as its status, with `{"error":"…"}`.
+/// Part of an answer that waits for the application or for an event.
+pub(crate) type Work = Pin<Box<dyn Future<Output = Result<Answer, Refusal>> + Send>>;
+
+/// Output of [`Work`].
+#[allow(clippy::large_enum_variant, reason = "it is passed on at once")]
+pub(crate) enum Answer {
+    Now(Response<Body>),
+    /// The client is admitted, and its answer comes from this future. It is a future of its own, so that a held poll does
+    /// not keep the memory that its admission took.
+    Held(Work),
+}
+
+/// Returns the status of a refusal with the body `{"error":"…"}`.
 pub(crate) fn refusal(refusal: Refusal) -> Response<Body> {
     text(refusal, None).map(Body::whole)
 }
 
-/// Returns a refusal. A 503 repeats the client's cursor in its body:
-/// `{"error":"…","cursor":"7.3"}`.
+/// Returns the status of a refusal. The body of a 503 repeats the client's cursor: `{"error":"…","cursor":"7.3"}`.
 pub(crate) fn refusal_at(cursor: Option<Cursor>, refusal: Refusal) -> Response<Body> {
     let cursor = cursor.filter(|_| refusal.later.is_some());
     text(refusal, cursor).map(Body::whole)
 }
 
-/// Returns the same response with its text as the body.
+/// Returns the status of a refusal with its JSON text.
 pub(crate) fn text(refusal: Refusal, cursor: Option<Cursor>) -> Response<Bytes> {
     let mut body = BytesMut::from(&b"{\"error\":"[..]);
     write_string(refusal.why.as_bytes(), &mut body);
@@ -43,17 +57,18 @@ pub(crate) fn text(refusal: Refusal, cursor: Option<Cursor>) -> Response<Bytes> 
     response
 }
 
-/// Returns the head that a GET of this request would get, and no body.
-pub(crate) fn head(wanted: &Wanted, version: Version) -> Response<Body> {
-    dressed_as(wanted.transport, wanted.lines, version, Body::empty())
+/// Returns the answer to a HEAD: the head that a GET would get, and no body.
+pub(crate) fn head(params: &SubscribeParams, version: Version) -> Response<Body> {
+    ok_response(params.transport, params.lines, version, Body::empty())
 }
 
-/// Returns a 200 with this transport's content type.
-pub(crate) fn dressed_as(transport: Transport, lines: LinesType, version: Version, body: Body) -> Response<Body> {
+/// Returns a 200 with the content type of a transport.
+pub(crate) fn ok_response(transport: Transport, lines: LinesType, version: Version, body: Body) -> Response<Body> {
     let mut response = Response::new(body);
     let is_stream = matches!(transport, Transport::Sse | Transport::Chunked);
     // The HTTP stack keeps the map for as long as the connection.
-    *response.headers_mut() = HeaderMap::with_capacity(if is_stream { headers::FEW } else { headers::MOST });
+    *response.headers_mut() =
+        HeaderMap::with_capacity(if is_stream { headers::STREAM_CAPACITY } else { headers::CAPACITY });
     response.headers_mut().insert(CONTENT_TYPE, content_type(transport, lines));
     if is_stream {
         headers::close_after_stream(&mut response, version);

@@ -12,10 +12,10 @@ use std::sync::{LazyLock, OnceLock};
 use crate::endpoint::body::Body;
 use crate::endpoint::request::origin::ANY;
 
-/// When to come again, in milliseconds.
+/// Header with the time after which the client is to send its next request, in milliseconds.
 pub(crate) const TIDINGS_RETRY_MS: HeaderName = HeaderName::from_static("tidings-retry-ms");
 
-/// Which preference was honoured (RFC 7240 §3).
+/// Header with the preference that was honoured (RFC 7240 §3).
 pub(crate) const PREFERENCE_APPLIED: HeaderName = HeaderName::from_static("preference-applied");
 
 pub(crate) const JSON: HeaderValue = HeaderValue::from_static("application/json");
@@ -23,13 +23,13 @@ pub(crate) const JSON: HeaderValue = HeaderValue::from_static("application/json"
 /// Methods that an endpoint accepts.
 pub(crate) const METHODS: &str = "GET, HEAD, POST, OPTIONS";
 
-/// As many as an answer mostly has at most, listed origin and all: room for them at once costs less than to grow.
-pub(crate) const MOST: usize = 12;
-/// As many as a stream's answer has without a listed origin.
-pub(crate) const FEW: usize = 6;
+/// Number of headers that most answers have at most, CORS headers included. One allocation costs less than growing the map.
+pub(crate) const CAPACITY: usize = 12;
+/// Number of headers that a stream's answer has without CORS headers.
+pub(crate) const STREAM_CAPACITY: usize = 6;
 
-/// The head that the replies of all polls have in common, but for their values; the second with a preference that was
-/// applied. What is yet to be filled in comes first, to be found soon.
+/// Heads of poll replies, to be cloned; the second one has `Preference-Applied`. The headers whose values are set later come
+/// first, where `set` finds them soonest.
 #[cfg(any(feature = "short-poll", feature = "long-poll"))]
 static REPLIES: LazyLock<[HeaderMap; 2]> = LazyLock::new(|| {
     [false, true].map(|is_applied| {
@@ -38,26 +38,26 @@ static REPLIES: LazyLock<[HeaderMap; 2]> = LazyLock::new(|| {
         if is_applied {
             headers.insert(PREFERENCE_APPLIED, HeaderValue::from_static(""));
         }
-        dress_all(&mut headers);
+        insert_common_headers(&mut headers);
         headers.insert(CONTENT_TYPE, JSON);
         headers.insert(TIDINGS_RETRY_MS, HeaderValue::from_static("0"));
         headers
     })
 });
 
-/// A wait that was applied, for each number of seconds up to these: written when it first was, and kept for good.
+/// Values of `Preference-Applied` for a wait of 0 to 63 s. Each is made at its first use and kept.
 #[cfg(any(feature = "short-poll", feature = "long-poll"))]
 static WAITS: [OnceLock<HeaderValue>; 64] = [const { OnceLock::new() }; 64];
 
 const X_ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
 
-/// Puts on what every answer has, errors too: it is in no cache and in no proxy's buffer, it is what its type says,
-/// and it may differ by origin. A listed origin may read it.
-pub(crate) fn dress<B>(response: &mut Response<B>, origin: Option<&HeaderValue>) {
+/// Adds the headers that every answer has, refusals included: no caching, no buffering in proxies, no type sniffing, and
+/// `Vary: Origin`. Adds the CORS headers for `origin`, if there is one.
+pub(crate) fn add_common_headers<B>(response: &mut Response<B>, origin: Option<&HeaderValue>) {
     let headers = response.headers_mut();
-    // A poll's reply has them from the start.
+    // A poll reply is cloned with them.
     if !headers.keys().any(|name| *name == CACHE_CONTROL) {
-        dress_all(headers);
+        insert_common_headers(headers);
     }
     if let Some(origin) = origin {
         headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
@@ -69,17 +69,17 @@ pub(crate) fn dress<B>(response: &mut Response<B>, origin: Option<&HeaderValue>)
     }
 }
 
-/// Adds the headers that every answer has.
-fn dress_all(headers: &mut HeaderMap) {
+/// Inserts the headers that do not depend on the request.
+fn insert_common_headers(headers: &mut HeaderMap) {
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store, no-transform"));
-    // nginx else holds a stream back until it ends.
+    // Without it nginx buffers a stream.
     headers.insert(X_ACCEL_BUFFERING, HeaderValue::from_static("no"));
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers.insert(VARY, HeaderValue::from_static("Origin"));
 }
 
-/// The head of a poll's reply, dressed, that tells the client to come again at once, and for how long it was ready to be
-/// held. Made once, since to copy it costs less than to look up places for its names.
+/// Returns the head of a poll reply, with the common headers, `Tidings-Retry-Ms: 0`, and `wait` as `Preference-Applied`. It is
+/// a clone of a prepared map, which costs less than inserting each header.
 #[cfg(any(feature = "short-poll", feature = "long-poll"))]
 pub(crate) fn of_reply(tag: Option<HeaderValue>, wait: Option<u32>) -> HeaderMap {
     let [plain, applied] = &*REPLIES;
@@ -87,57 +87,57 @@ pub(crate) fn of_reply(tag: Option<HeaderValue>, wait: Option<u32>) -> HeaderMap
         None => plain.clone(),
         Some(wait) => {
             let mut headers = applied.clone();
-            fill_in(&mut headers, &PREFERENCE_APPLIED, waited(wait));
+            set(&mut headers, &PREFERENCE_APPLIED, wait_value(wait));
             headers
         }
     };
     match tag {
-        Some(tag) => fill_in(&mut headers, &ETAG, tag),
+        Some(tag) => set(&mut headers, &ETAG, tag),
         None => drop(headers.remove(ETAG)),
     }
     headers
 }
 
-/// Gives a header that is there its value. To go over the first few names costs less than to look one up.
+/// Sets the value of a header that is in the map. Comparing the first few names costs less than a lookup.
 #[cfg(any(feature = "short-poll", feature = "long-poll"))]
-fn fill_in(headers: &mut HeaderMap, name: &HeaderName, value: HeaderValue) {
+fn set(headers: &mut HeaderMap, name: &HeaderName, value: HeaderValue) {
     if let Some((_, place)) = headers.iter_mut().find(|(other, _)| *other == name) {
         *place = value;
     }
 }
 
 #[cfg(any(feature = "short-poll", feature = "long-poll"))]
-fn waited(seconds: u32) -> HeaderValue {
+fn wait_value(seconds: u32) -> HeaderValue {
     match usize::try_from(seconds).ok().and_then(|at| WAITS.get(at)) {
-        // Leaked, since it is kept for good: its clones then share no count.
+        // Leaked because it is kept anyway: clones of a static value share no reference count.
         Some(known) => known.get_or_init(|| HeaderValue::from_static(format!("wait={seconds}").leak())).clone(),
-        None => written("wait=", seconds.into()),
+        None => named_number("wait=", seconds.into()),
     }
 }
 
-/// A number as a header's value.
+/// Returns a number as a header value.
 pub(crate) fn number(number: u128) -> HeaderValue {
-    written("", u64::try_from(number).unwrap_or(u64::MAX))
+    named_number("", u64::try_from(number).unwrap_or(u64::MAX))
 }
 
-/// A number after a name, as a header's value.
-fn written(name: &'static str, number: u64) -> HeaderValue {
+/// Returns a name followed by a number as a header value.
+fn named_number(name: &'static str, number: u64) -> HeaderValue {
     let mut digits = itoa::Buffer::new();
     let text = [name, digits.format(number)].concat();
     HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static("0"))
 }
 
-/// Says that the connection ends with the body: an HTTP/1.0 stream has no other end (RFC 9112 §6.3). Later versions
-/// must not be told so: HTTP/2 forbids the header.
+/// Adds `Connection: close` to a stream over HTTP/1.0, whose body ends with the connection (RFC 9112 §6.3). Later versions do
+/// not get the header: HTTP/2 forbids it.
 pub(crate) fn close_after_stream(response: &mut Response<Body>, version: Version) {
     if version < Version::HTTP_11 {
-        // Hyper adds `keep-alive` to what an HTTP/1.0 client that asks for it gets in a later version.
+        // hyper adds `keep-alive` to a response of a later version if the HTTP/1.0 client asks for it.
         *response.version_mut() = version;
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }
 }
 
-/// Returns the answer to OPTIONS; for an allowed origin, also that to a preflight (Fetch §4.8).
+/// Returns the answer to OPTIONS. For an allowed origin it is also the answer to a preflight (Fetch §4.8).
 pub(crate) fn options(origin: Option<&HeaderValue>, allow_headers: impl FnOnce() -> HeaderValue) -> Response<Body> {
     let mut response = Response::new(Body::empty());
     *response.status_mut() = StatusCode::NO_CONTENT;
@@ -147,7 +147,7 @@ pub(crate) fn options(origin: Option<&HeaderValue>, allow_headers: impl FnOnce()
         let methods = if origin == ANY { "GET, HEAD" } else { "GET, HEAD, POST" };
         headers.insert(ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static(methods));
         headers.insert(ACCESS_CONTROL_ALLOW_HEADERS, allow_headers());
-        // The longest that Chromium keeps one.
+        // 7,200 s is the maximum that Chromium applies.
         headers.insert(ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("7200"));
     }
     response

@@ -4,13 +4,15 @@ use axum_core::response::{IntoResponse, Response};
 use http::StatusCode;
 
 use super::answer;
-use super::challenge::Challenge;
 use super::headers;
 use crate::contract::{PublishError, Rejection};
+use crate::endpoint::reject::challenge::Challenge;
 use crate::endpoint::reject::refusal::Refusal;
 
-/// Returns the status of the rejection's table with the body `{"error":"…"}`. A 401 has `WWW-Authenticate: Bearer`. Only an
-/// endpoint can tell an `EventSource` to retry later: [`Endpoint::handle`](crate::Endpoint::handle) does.
+/// Returns the status from the rejection's table, with the body `{"error":"…"}`. A 401 has `WWW-Authenticate: Bearer`.
+///
+/// An `EventSource` takes every such status as final. [`Endpoint::handle`](crate::Endpoint::handle) answers
+/// [`Busy`](Self::Busy) so that an `EventSource` retries.
 #[cfg_attr(docsrs, doc(cfg(feature = "axum")))]
 impl IntoResponse for Rejection {
     fn into_response(self) -> Response {
@@ -18,7 +20,7 @@ impl IntoResponse for Rejection {
     }
 }
 
-/// Returns the error's text as `{"error":"…"}`, with a status:
+/// Returns the error's text as `{"error":"…"}` with a status:
 ///
 /// | error | status |
 /// |---|---|
@@ -43,6 +45,6 @@ impl IntoResponse for PublishError {
 
 fn respond(refusal: Refusal) -> Response {
     let mut response = answer::refusal(refusal);
-    headers::dress(&mut response, None);
+    headers::add_common_headers(&mut response, None);
     response.map(axum_core::body::Body::new)
 }

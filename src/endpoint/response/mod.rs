@@ -1,10 +1,6 @@
-//! Heads of responses, and the future of a response.
+//! Heads of responses.
 
 pub(crate) mod answer;
-pub(crate) mod challenge;
-pub(crate) mod future;
 pub(crate) mod headers;
 #[cfg(feature = "axum")]
 mod into_response;
-
-pub use future::ResponseFuture;

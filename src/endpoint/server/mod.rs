@@ -1,8 +1,8 @@
-//! The seam to the server: connections, the layer for routes of the application, a timer for hyper.
+//! The endpoint's side of a server: a layer for routes of the application, a check of hosts, a timer for hyper.
 
-pub(crate) mod connection;
 pub(crate) mod origin_layer;
-pub(crate) mod timer;
+mod refuse_host;
+mod timer;
 
-pub(crate) use connection::{ConnectionHandle, ConnectionOrder};
 pub use origin_layer::{OriginFuture, OriginLayer, OriginService};
+pub(crate) use refuse_host::refuse_host;

@@ -11,7 +11,8 @@ use pin_project_lite::pin_project;
 use tower_layer::Layer;
 use tower_service::Service;
 
-use crate::endpoint::reject::refused::{RefusalCause, Refused};
+use crate::endpoint::refused::Refused;
+use crate::endpoint::reject::RefusalCause;
 use crate::endpoint::request::head::Head;
 use crate::endpoint::response::answer;
 use crate::endpoint::response::headers;
@@ -21,17 +22,20 @@ use crate::endpoint::shared::Shared;
 impl Endpoint {
     /// Returns a tower layer that applies the endpoint's rules for origins and hosts to the application's own routes.
     ///
-    /// A browser sends the user's cookies with a form that a foreign page posts, so a route that changes something needs
-    /// a check of the origin. The layer answers 403 to a request whose `Origin` is foreign, or whose `Sec-Fetch-Site` says
-    /// that another site sent it, unless its method is GET, HEAD or OPTIONS. Links from other sites so work. A WebSocket's
-    /// handshake is checked like a POST. A request to a host that is not among the
-    /// [`allowed_hosts`](crate::EndpointBuilder::allowed_hosts) gets 421, whatever its method, and 400 where its host is
-    /// missing or unreadable (RFC 9112 §3.2). The body is `{"error":"…"}` and names the origin and the host.
+    /// A browser sends the user's cookies with a form that a page of another site posts, so a route with effects needs a check
+    /// of the origin. The layer refuses these requests; the body is `{"error":"…"}` and names the origin and the host:
     ///
-    /// Origins are allowed with [`allow_origin`](crate::EndpointBuilder::allow_origin), as for the endpoint. A program that
-    /// is not a browser sends no `Origin`, and passes. The layer sends no CORS headers: a listed page can post to the
-    /// route, and reads its answer only if the application allows that. Refusals are counted as
-    /// [`EndpointStats::refused_origin`](crate::stats::EndpointStats::refused_origin).
+    /// | request | status |
+    /// |---|---|
+    /// | other methods than GET, HEAD and OPTIONS, or a WebSocket handshake, with a foreign `Origin`, or a `Sec-Fetch-Site` of another site | 403 |
+    /// | host that is not among the [`allowed_hosts`](crate::EndpointBuilder::allowed_hosts) | 421 |
+    /// | host that is missing or malformed (RFC 9112 §3.2) | 400 |
+    ///
+    /// Links from other sites work, since they are GETs. A program that is not a browser sends no `Origin`, and passes.
+    ///
+    /// [`allow_origin`](crate::EndpointBuilder::allow_origin) allows origins, as for the endpoint. The layer sends no CORS
+    /// headers: an allowed page can post to the route, but can read the answer only if the application allows that. Refusals are
+    /// counted as [`EndpointStats::refused_origin`](crate::stats::EndpointStats::refused_origin).
     ///
     /// ```
     /// use axum::{Router, routing::post};
@@ -49,12 +53,12 @@ impl Endpoint {
     }
 }
 
-/// Layer that [`Endpoint::origin_layer`] returns. It keeps the endpoint alive, as a handle does.
+/// Layer that [`Endpoint::origin_layer`] returns. It keeps the endpoint alive, as a clone of the endpoint does.
 #[derive(Clone)]
 pub struct OriginLayer(Arc<Shared>);
 
-/// Service of an [`OriginLayer`]. Its response has the inner service's type of body, which can be made of bytes: axum's
-/// can, and `http_body_util::Full`.
+/// Service of an [`OriginLayer`]. Its responses have the body type of the inner service, which must be `From<Bytes>`, such as
+/// axum's body or `http_body_util::Full<Bytes>`.
 #[derive(Clone)]
 pub struct OriginService<S> {
     shared: Arc<Shared>,
@@ -112,7 +116,7 @@ where
                 let refused = Refused::new(RefusalCause::Origin, refusal.text());
                 self.shared.tell(&refused.of_parts(&parts).status_is(refusal.status));
                 let mut refusal = answer::text(refusal, None);
-                headers::dress(&mut refusal, None);
+                headers::add_common_headers(&mut refusal, None);
                 State::Refused { refusal: Some(refusal) }
             }
         };
@@ -132,7 +136,7 @@ where
             StateProjection::Passed { answer } => answer.poll(cx),
             StateProjection::Refused { refusal } => match refusal.take() {
                 Some(refusal) => Poll::Ready(Ok(refusal.map(B::from))),
-                // Polled after it was ready.
+                // `None` if it is polled after its end.
                 None => Poll::Pending,
             },
         }

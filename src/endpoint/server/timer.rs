@@ -8,7 +8,7 @@ use crate::endpoint::shared::Shared;
 use crate::endpoint::time::sleep::WheelSleep;
 use crate::time::{Clock, Sleep, Timer};
 
-/// The timer of an endpoint, see [`Endpoint::timer`].
+/// Timer of an endpoint, see [`Endpoint::timer`].
 #[derive(Clone)]
 struct EndpointTimer(Arc<Shared>);
 
@@ -16,9 +16,17 @@ impl Endpoint {
     /// Returns the endpoint's timer, for the server around it: as a [`Timer`], and as a timer of hyper's builders,
     /// `http1::Builder::timer(endpoint.timer())`.
     ///
-    /// A sleep of it is set, moved and dropped at a fraction of the cost of a runtime's own. It ends up to 5 ms late and never
-    /// early, and only while the endpoint's [driver](Self::driver) runs. Under the feature `tokio` the first sleep starts the
-    /// driver, inside a runtime. The timer keeps the endpoint alive, as a clone of the endpoint does.
+    /// Setting, resetting and dropping one of its sleeps costs a fraction of a sleep of the runtime. A sleep ends up to 5 ms late
+    /// and never early, and only while the endpoint's [driver](Self::driver) runs. With the feature `tokio` the first sleep starts
+    /// the driver, inside a runtime. The timer keeps the endpoint alive, as a clone of the endpoint does.
+    ///
+    /// ```
+    /// # fn builder(events: &tidings::Endpoint) -> hyper::server::conn::http1::Builder {
+    /// let mut http1 = hyper::server::conn::http1::Builder::new();
+    /// http1.timer(events.timer());
+    /// # http1
+    /// # }
+    /// ```
     #[must_use]
     pub fn timer(&self) -> impl Timer + hyper::rt::Timer + Clone + Unpin + fmt::Debug + use<> {
         EndpointTimer(self.shared().clone())
@@ -27,7 +35,7 @@ impl Endpoint {
 
 impl EndpointTimer {
     fn sleep(&self, at: Instant) -> Pin<Box<WheelSleep>> {
-        // Without a driver it does not end; the answers of the endpoint say why.
+        // Without a driver the sleep does not end. The endpoint's answers say that the driver is missing.
         let _ = self.0.runtime.ready();
         Box::pin(self.0.runtime.wheel.sleep(at))
     }

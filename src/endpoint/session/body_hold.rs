@@ -3,11 +3,11 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use super::entry::{SessionEntry, drop_isolated};
+use super::entry::{SessionEntry, drop_catching};
 use super::lifecycle::Input;
-use crate::endpoint::server::connection::{ConnectionHandle, Hop};
+use crate::endpoint::connection::{ConnectionHandle, Hop};
 use crate::endpoint::stats::Counters;
-use crate::endpoint::stream::flow::Flow;
+use crate::endpoint::stream::event_stream::EventStream;
 
 /// Hold of the HTTP stack on a body.
 #[derive(Debug, Default)]
@@ -56,7 +56,7 @@ impl SessionEntry {
     /// Puts back the source of a body that yielded so many bytes, so that the driver can drop it. Returns whether the bytes
     /// may go out.
     #[inline(always)]
-    pub(crate) fn put_stream(self: &Arc<Self>, stream: Flow, bytes: usize) -> bool {
+    pub(crate) fn put_stream(self: &Arc<Self>, stream: EventStream, bytes: usize) -> bool {
         let mut locked = self.locked.lock();
         if self.is_cut_off() {
             drop(locked);
@@ -81,7 +81,7 @@ impl SessionEntry {
 
     /// Takes the source of a body, to poll it. `None`: the driver took it, or nobody put it back.
     #[inline]
-    pub(crate) fn take_stream(&self) -> Option<Flow> {
+    pub(crate) fn take_stream(&self) -> Option<EventStream> {
         self.locked.lock().stream.take()
     }
 
@@ -111,6 +111,6 @@ impl SessionEntry {
 }
 
 #[cold]
-fn drop_shut(stream: Flow) {
-    drop_isolated(stream);
+fn drop_shut(stream: EventStream) {
+    drop_catching(stream);
 }

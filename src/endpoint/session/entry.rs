@@ -12,10 +12,10 @@ use super::polls::{PollEntry, Polls};
 use super::track::Track;
 use super::{Session, SessionEnd};
 use crate::contract::{Head, Transport};
-use crate::endpoint::isolate::isolate;
-use crate::endpoint::locked::Locked;
+use crate::endpoint::catch_panic::catch_panic;
+use crate::endpoint::mutex::Mutex;
 use crate::endpoint::shared::Shared;
-use crate::endpoint::stream::flow::Flow;
+use crate::endpoint::stream::event_stream::EventStream;
 use crate::endpoint::time::wheel::Alarm;
 use crate::time::Clock;
 
@@ -35,7 +35,7 @@ pub(crate) struct SessionEntry {
     pub(super) is_read: AtomicBool,
     /// Bits that are read without the lock, and written under it after each input.
     signals: AtomicU8,
-    pub(super) locked: Locked<LockedEntry>,
+    pub(super) locked: Mutex<LockedEntry>,
 }
 
 /// State of a session that is under its lock. No code of the application runs under it.
@@ -44,7 +44,7 @@ pub(crate) struct SessionEntry {
 pub(super) struct LockedEntry {
     /// Source of a body's frames, while the body is not polled though it yielded bytes or is new. A body that its client
     /// does not read is not polled, so the source lies where the driver can drop it.
-    pub(super) stream: Option<Flow>,
+    pub(super) stream: Option<EventStream>,
     pub(super) lifecycle: Lifecycle,
     pub(super) body: BodyHold,
     pub(super) alarm: Alarm,
@@ -89,7 +89,7 @@ impl SessionEntry {
             is_poll_session,
             is_read: AtomicBool::new(false),
             signals: AtomicU8::new(if expires.is_some() { EXPIRES } else { 0 }),
-            locked: Locked::new(LockedEntry {
+            locked: Mutex::new(LockedEntry {
                 stream: None,
                 lifecycle: Lifecycle::new(kind, begin, expires, registration),
                 body: BodyHold::default(),
@@ -207,8 +207,8 @@ impl SessionEntry {
 }
 
 /// Drops values of the application. A panic of their code ends no more than the session.
-pub(crate) fn drop_isolated<T>(value: T) {
-    let _ = isolate(|| drop(value));
+pub(crate) fn drop_catching<T>(value: T) {
+    let _ = catch_panic(|| drop(value));
 }
 
 impl fmt::Debug for SessionEntry {

@@ -8,10 +8,10 @@ use super::lifecycle::{Input, NoEffect, Phase, Registration};
 use super::mend;
 use super::metered::MeteredSubscriber;
 use super::polls::PollEntry;
-use super::registry::NoPlace;
+use super::session_table::NoPlace;
 use super::{Session, SessionEnd};
 use crate::contract::{BoxSubscriber, Start};
-use crate::endpoint::publisher::Accepted;
+use crate::endpoint::accepted::Accepted;
 use crate::endpoint::shared::Shared;
 
 /// A session as its own task holds it, or one poll of a poll session. Dropping it ends the session, or the poll.

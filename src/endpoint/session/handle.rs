@@ -113,7 +113,7 @@ impl Session {
     }
 
     /// The topics and patterns that it follows: a run of polls those of its last poll. None where its source does not
-    /// [say](crate::Subscriber::topics).
+    /// [say](crate::Subscriber::info).
     #[must_use]
     pub fn topics(&self) -> Arc<[Pattern]> {
         self.0.topics.lock().unwrap_or_else(PoisonError::into_inner).shared()
@@ -146,7 +146,7 @@ impl Session {
         self.0.key.as_deref()
     }
 
-    /// Returns the value that the publisher gave to [`Accepted::data`](crate::Accepted::data) for this request, if it is of
+    /// Returns the value that the publisher gave to [`Accepted::with_data`](crate::Accepted::with_data) for this request, if it is of
     /// that type. Each poll of a run has its own; a message that came by POST has none, because no
     /// [`subscribe`](crate::Publisher::subscribe) accepted it.
     #[must_use]

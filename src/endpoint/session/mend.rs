@@ -2,11 +2,12 @@ use std::sync::Arc;
 
 use super::polls::PollEntry;
 use crate::contract::{BoxSubscriber, Start, SubscriptionEnd, Transport};
-use crate::endpoint::isolate::isolated;
-use crate::endpoint::publisher::Accepted;
-use crate::endpoint::reject::refused::{RefusalCause, Refused};
+use crate::endpoint::accepted::Accepted;
+use crate::endpoint::catch_panic::catch_future_panic;
+use crate::endpoint::refused::Refused;
+use crate::endpoint::reject::RefusalCause;
 use crate::endpoint::session::SessionEntry;
-use crate::endpoint::time::within::within;
+use crate::endpoint::time::timeout::timeout;
 use crate::model::Gap;
 use crate::subscriber::{Recover, Recovering, Recovery, heeding, sealed};
 
@@ -55,8 +56,8 @@ impl Recovery for State {
                     return Ok(None);
                 }
             };
-            let state = isolated(async { shared.publisher.snapshot(session, &gap).await });
-            match within(&shared.runtime.wheel, shared.config.subscribe_timeout, state).await {
+            let state = catch_future_panic(async { shared.publisher.snapshot(session, &gap).await });
+            match timeout(&shared.runtime.wheel, shared.config.subscribe_timeout, state).await {
                 Some(Ok(snapshot)) => Ok(snapshot),
                 Some(Err(_)) => {
                     // A poll is answered with a status, which the hook gets too.

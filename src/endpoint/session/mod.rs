@@ -4,24 +4,23 @@
 //! reach the session by its `SessionEntry`. Both give inputs to the session's `Lifecycle`, a state machine under the
 //! entry's lock, and perform the actions that it returns. No code of the application runs under that lock.
 
-pub(crate) mod admit;
 mod body_hold;
 mod entry;
 mod guard;
 mod handle;
-pub(crate) mod idle;
+pub(crate) mod idle_poll_sessions;
 mod info;
 mod lifecycle;
-pub(crate) mod member_table;
 pub(crate) mod mend;
 mod metered;
 mod perform;
 mod polls;
-pub(crate) mod registry;
-pub(crate) mod roll;
+pub(crate) mod session_index;
+pub(crate) mod session_slots;
+pub(crate) mod session_table;
 mod track;
 
-pub(crate) use entry::{SessionEntry, drop_isolated};
+pub(crate) use entry::{SessionEntry, drop_catching};
 pub(crate) use guard::{Order, SessionGuard};
 pub(crate) use handle::Label;
 pub use handle::{Session, SessionEnd, SessionId};

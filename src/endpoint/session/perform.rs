@@ -4,30 +4,30 @@ use std::sync::{Arc, MutexGuard};
 use std::task::{Wake, Waker};
 use std::time::Instant;
 
-use super::entry::{LockedEntry, SessionEntry, drop_isolated};
+use super::entry::{LockedEntry, SessionEntry, drop_catching};
 use super::lifecycle::{Actions, Input, NoEffect};
-use super::registry::NoPlace;
+use super::session_table::NoPlace;
 use super::{SessionEnd, SessionState};
 use crate::contract::Transport;
-use crate::endpoint::isolate::isolate;
-use crate::endpoint::stream::flow::Flow;
+use crate::endpoint::catch_panic::catch_panic;
+use crate::endpoint::stream::event_stream::EventStream;
 use crate::time::Clock;
 
 impl SessionEntry {
     /// Takes a place in the table and calls the publisher's `joined`. The session must be one that enters the table.
     pub(super) fn join(self: &Arc<Self>) -> Result<(), NoPlace> {
-        if let Err(no_place) = self.shared.registry.enter(self) {
+        if let Err(no_place) = self.shared.sessions.enter(self) {
             self.give(Input::NoPlace);
             return Err(no_place);
         }
-        let _ = isolate(|| self.shared.publisher.joined(&self.session));
+        let _ = catch_panic(|| self.shared.publisher.joined(&self.session));
         let joined = Input::Joined { max_age: self.shared.config.jittered_lifetime() };
         let now = self.time_of(joined);
         let mut locked = self.locked.lock();
         let actions = locked.lifecycle.handle(joined, now, &self.shared.timeouts);
         // Most sessions have no timer and nothing to do.
         if !actions.are_none() || locked.lifecycle.has_timer() {
-            self.perform(locked, actions);
+            self.perform(locked, &actions);
         }
         Ok(())
     }
@@ -62,7 +62,7 @@ impl SessionEntry {
         let now = self.time_of(input);
         let mut locked = self.locked.lock();
         let actions = locked.lifecycle.handle(input, now, &self.shared.timeouts);
-        self.perform(locked, actions)
+        self.perform(locked, &actions)
     }
 
     /// Returns the time, if the input depends on it. The application's clock is read under no lock.
@@ -75,9 +75,9 @@ impl SessionEntry {
     pub(super) fn perform(
         self: &Arc<Self>,
         mut locked: MutexGuard<'_, LockedEntry>,
-        actions: Actions,
+        actions: &Actions,
     ) -> Option<NoEffect> {
-        let Actions { no_effect, before, after, left, wakes, takes_stream, ends, counts_stall, stalls_body, sent } =
+        let &Actions { no_effect, before, after, left, wakes, takes_stream, ends, counts_stall, stalls_body, sent } =
             actions;
         let gives_way = self.count(before, after);
         let (driver, needs_driver) = self.set_alarm(&mut locked);
@@ -91,10 +91,10 @@ impl SessionEntry {
         gives_way.inspect(Self::give_way);
         connection.inspect(|connection| connection.abort());
         if reason == Some(SessionEnd::Stalled) {
-            stream.iter().for_each(Flow::note_stall);
+            stream.iter().for_each(EventStream::note_stall);
         }
         if stream.is_some() || head.is_some() {
-            drop_isolated((stream, head));
+            drop_catching((stream, head));
         }
         self.shared.counters.sent(sent);
         if counts_stall {
@@ -116,11 +116,11 @@ impl SessionEntry {
         if before == after {
             return None;
         }
-        self.shared.registry.shift(before, after);
+        self.shared.sessions.shift(before, after);
         match (before, after) {
-            (_, SessionState::Idle) => self.shared.registry.begin_idle(self),
+            (_, SessionState::Idle) => self.shared.sessions.begin_idle(self),
             (SessionState::Idle, SessionState::Open) => {
-                self.shared.registry.end_idle(self);
+                self.shared.sessions.end_idle(self);
                 None
             }
             _ => None,
@@ -136,7 +136,7 @@ impl SessionEntry {
         };
         let driver = locked.alarm.set_once(at, || self.clone().into());
         // After the alarm is set: a driver that is lost later finds it.
-        (driver, !self.shared.runtime.wheel.is_driven())
+        (driver, !self.shared.runtime.wheel.has_driver())
     }
 
     /// Leaves the table and calls the publisher's `left`.
@@ -144,9 +144,9 @@ impl SessionEntry {
         if self.transport() == Transport::WebSocket {
             self.shared.counters.sent(self.track.bytes());
         }
-        self.shared.registry.leave(self, state, why);
-        let _ = isolate(|| self.shared.publisher.left(&self.session, why));
-        self.shared.registry.parted();
+        self.shared.sessions.remove(self, state, why);
+        let _ = catch_panic(|| self.shared.publisher.left(&self.session, why));
+        self.shared.sessions.note_left();
     }
 }
 
@@ -157,6 +157,6 @@ impl Wake for SessionEntry {
         let mut locked = self.locked.lock();
         let is_unread = locked.stream.is_some() && !self.is_read();
         let actions = locked.lifecycle.handle(Input::Alarm { is_unread }, now, &self.shared.timeouts);
-        self.perform(locked, actions);
+        self.perform(locked, &actions);
     }
 }

@@ -57,7 +57,7 @@ impl SessionEntry {
         if let Some(polls) = locked.polls.as_mut().filter(|_| actions.no_effect.is_none()) {
             polls.0.push(poll.clone());
         }
-        self.perform(locked, actions).map_or(Ok(()), Err)
+        self.perform(locked, &actions).map_or(Ok(()), Err)
     }
 
     /// Ends a poll. After the last one the session waits for the next, unless it is to end.
@@ -68,7 +68,7 @@ impl SessionEntry {
             polls.0.retain(|other| !Arc::ptr_eq(other, poll));
         }
         let actions = locked.lifecycle.handle(Input::EndPoll, now, &self.shared.timeouts);
-        self.perform(locked, actions);
+        self.perform(locked, &actions);
     }
 
     /// Ready when `joined` has returned. No poll of the session is answered before that.

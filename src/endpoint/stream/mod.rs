@@ -1,11 +1,15 @@
 //! Responses that stay open: chunked streams, server-sent events, WebSockets.
 
-pub(crate) mod flow;
+pub(crate) mod event_stream;
 #[cfg(feature = "websocket")]
 pub(crate) mod handshake;
-pub(crate) mod live;
+pub(crate) mod live_body;
+#[cfg(feature = "websocket")]
+pub(crate) mod reject_upgrade;
 #[cfg(any(feature = "chunked", feature = "sse"))]
 pub(crate) mod response;
+#[cfg(feature = "sse")]
+pub(crate) mod soft_reject;
 #[cfg(feature = "websocket")]
 pub(crate) mod upgrade;
 #[cfg(feature = "websocket")]

@@ -9,77 +9,79 @@ use http::{Extensions, Response, Version};
 use hyper::upgrade::OnUpgrade;
 
 use super::handshake::Handshake;
+use super::reject_upgrade::reject_upgrade;
 use super::upgraded::Io;
 use crate::contract::{BoxSubscriber, Message, Rejection};
-use crate::endpoint::attach::{Arrival, Visitor};
+use crate::endpoint::accepted::Accepted;
 use crate::endpoint::body::Body;
-use crate::endpoint::isolate::{isolate, isolated};
-use crate::endpoint::publisher::Accepted;
+use crate::endpoint::catch_panic::{catch_future_panic, catch_panic};
+use crate::endpoint::refused::Refused;
+use crate::endpoint::reject::RefusalCause;
 use crate::endpoint::reject::refusal::{Refusal, log_of};
-use crate::endpoint::reject::refused::{RefusalCause, Refused};
-use crate::endpoint::reject::turn_away::turn_away;
 use crate::endpoint::request::SubscribeRequest;
-use crate::endpoint::request::negotiate::Wanted;
+use crate::endpoint::request::negotiate::SubscribeParams;
 use crate::endpoint::session::SessionEnd;
 use crate::endpoint::session::{MeteredSubscriber, Order, SessionEntry, SessionGuard};
 use crate::endpoint::shared::Shared;
+use crate::endpoint::subscribe::PendingSubscribe;
 use crate::model::Event;
 use crate::transport::websocket::{CloseCause, CloseCode, MessageAnswer, Subprotocol, WebSocketSink, encode_answer};
 
 impl Shared {
-    /// Opens a WebSocket: the handshake is checked and the publisher asked before the client is told anything.
+    /// Opens a WebSocket. The handshake is checked and the publisher asked before the answer is sent.
     pub(crate) async fn upgrade(
         self: &Arc<Self>,
         mut parts: Parts,
-        mut wanted: Wanted,
-        given: Option<Accepted<BoxSubscriber>>,
+        mut params: SubscribeParams,
+        accepted: Option<Accepted<BoxSubscriber>>,
     ) -> Result<Response<Body>, Refusal> {
         let handshake = Handshake::check(&parts)?;
         if !self.runtime.can_spawn() {
             return Err(Refusal::internal(crate::endpoint::time::runtime::Missing::Spawner.as_str()));
         }
         let Some(upgrade) = parts.extensions.remove::<OnUpgrade>() else {
-            return Err(Refusal::internal("the server does not hand over its connections"));
+            return Err(Refusal::internal(
+                "server does not support upgrades: serve the endpoint with upgrades, such as hyper's `with_upgrades`",
+            ));
         };
         if parts.extensions.is_empty() {
-            // The request is kept, and an emptied map keeps its table.
+            // The session keeps the request, and an emptied map keeps its table.
             parts.extensions = Extensions::new();
         }
-        // Browsers send it with every handshake, and nobody else needs to.
+        // A browser sends Origin with every handshake. Other clients need not.
         let is_page = parts.headers.contains_key(ORIGIN);
         let version = parts.version;
-        let request = wanted.request(parts);
-        let mut arrival = Arrival { shared: self.clone(), wanted, request, given };
-        let visitor = match arrival.let_in().await {
-            Err(refusal) if is_page => return turn_away(self, refusal, &arrival.request, handshake, upgrade),
-            visitor => visitor?,
+        let request = params.request(parts);
+        let mut pending = PendingSubscribe { shared: self.clone(), params, request, accepted };
+        let (authorization, accepted) = match pending.authorize().await {
+            Err(refusal) if is_page => return reject_upgrade(self, refusal, &pending.request, handshake, upgrade),
+            authorized => authorized?,
         };
-        let Visitor { guest, attach } = visitor;
-        let Arrival { wanted, request, .. } = arrival;
-        let guard = self.admit(&wanted, guest)?;
-        let subscriber = guard.subscriber(attach, wanted.start);
+        let PendingSubscribe { params, request, .. } = pending;
+        let guard = self.admit(&params, authorization)?;
+        let subscriber = guard.subscriber(accepted, params.start);
         let request = request.of(Some(guard.entry().session.clone()));
         let opening = Opening { upgrade, subscriber, request, subprotocol: handshake.subprotocol, version };
-        let carrier = Carrier { shared: self.clone(), guard, stage: Stage::Opening(Some(opening)), told: None };
-        self.runtime.spawn(carrier).map_err(|missing| Refusal::internal(missing.as_str()))?;
+        let task = WebSocketTask { shared: self.clone(), guard, stage: Stage::Opening(Some(opening)), order: None };
+        self.runtime.spawn(task).map_err(|missing| Refusal::internal(missing.as_str()))?;
         Ok(handshake.response())
     }
 }
 
-/// The task of one WebSocket. A panic in the subscriber ends it, and the connection with it.
-// In this order, for the end of an open stage is seldom touched.
+/// Task of one WebSocket. A panic of the subscriber ends the task and its connection.
+// In this order because the end of an open stage is seldom touched.
 #[repr(C)]
-struct Carrier {
+struct WebSocketTask {
     shared: Arc<Shared>,
-    /// Order that the client was given.
-    told: Option<Order>,
+    /// Order of the session that the client was told.
+    order: Option<Order>,
     guard: SessionGuard,
     stage: Stage,
 }
 
-#[allow(clippy::large_enum_variant, reason = "a session is open for all but its first moment")]
+#[allow(clippy::large_enum_variant, reason = "a session is open for almost all of its time")]
 enum Stage {
-    /// The answer is on its way, after which the HTTP stack hands over the connection. Taken when it has.
+    /// The HTTP stack has not handed over the connection, which follows the answer. `None` after that.
     Opening(Option<Opening>),
     Open(WebSocketSink<MeteredSubscriber, Io>),
 }
@@ -92,7 +94,7 @@ struct Opening {
     version: Version,
 }
 
-impl Carrier {
+impl WebSocketTask {
     fn step(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let order = match self.guard.poll_order(cx) {
             Poll::Ready(Order::Cut) => return Poll::Ready(()),
@@ -110,9 +112,9 @@ impl Carrier {
                     self.stage = Stage::Open(opening.open(self.guard.entry(), Io::new(connection)));
                 }
                 Stage::Open(sink) => {
-                    if let Some(order) = order.filter(|_| self.told != order) {
-                        self.told = Some(order);
-                        see_off(sink, order, self.guard.entry(), cx);
+                    if let Some(order) = order.filter(|_| self.order != order) {
+                        self.order = Some(order);
+                        announce_end(sink, order, self.guard.entry(), cx);
                     }
                     let closed = ready!(Pin::new(sink).poll(cx));
                     if closed.cause == CloseCause::Stalled {
@@ -121,7 +123,7 @@ impl Carrier {
                     if closed.cause == CloseCause::Violation {
                         self.tell_violation(closed.code);
                     }
-                    self.guard.ends(left(closed.cause));
+                    self.guard.ends(session_end(closed.cause));
                     return Poll::Ready(());
                 }
             }
@@ -129,29 +131,29 @@ impl Carrier {
     }
 }
 
-impl Carrier {
+impl WebSocketTask {
     #[cold]
     fn tell_violation(&self, code: Option<CloseCode>) {
-        let text = "client broke the WebSocket protocol or went over a limit";
+        let text = "client violated the WebSocket protocol or exceeded a limit";
         let refused = Refused::new(RefusalCause::Request, text).of_session(&self.guard.entry().session);
         self.shared.tell(&code.into_iter().fold(refused, |refused, code| refused.close_code_is(code.as_u16())));
     }
 }
 
-impl Future for Carrier {
+impl Future for WebSocketTask {
     type Output = ();
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = self.get_mut();
-        isolate(|| this.step(cx)).unwrap_or_else(|_| {
+        catch_panic(|| this.step(cx)).unwrap_or_else(|_| {
             this.guard.ends(SessionEnd::Panicked);
             Poll::Ready(())
         })
     }
 }
 
-/// Why a session is over whose WebSocket ended so, where nobody knows better.
-fn left(cause: CloseCause) -> SessionEnd {
+/// Returns the reason of a session's end for the cause of its WebSocket's end.
+fn session_end(cause: CloseCause) -> SessionEnd {
     match cause {
         CloseCause::Client | CloseCause::Lost | CloseCause::Asked | CloseCause::End(_) => SessionEnd::Gone,
         CloseCause::Gap => SessionEnd::TooSlow,
@@ -160,13 +162,18 @@ fn left(cause: CloseCause) -> SessionEnd {
     }
 }
 
-/// Tells a client to go: after what is ready, or with nothing more.
+/// Closes a WebSocket by order of its session: after the events that are ready, or at once if the authorization is revoked.
 #[cold]
-fn see_off(sink: &mut WebSocketSink<MeteredSubscriber, Io>, order: Order, entry: &SessionEntry, cx: &mut Context<'_>) {
+fn announce_end(
+    sink: &mut WebSocketSink<MeteredSubscriber, Io>,
+    order: Order,
+    entry: &SessionEntry,
+    cx: &mut Context<'_>,
+) {
     if order == Order::Revoke {
         return sink.close_now(CloseCode::POLICY, "revoked");
     }
-    // If that is its end, a goodbye does nothing, and the next poll says so again.
+    // If the poll ends the sink, `bye` has no effect and the next poll returns the end again.
     let _ = Pin::new(&mut *sink).poll(cx);
     let reason = if entry.reason() == Some(SessionEnd::Disconnected) { "disconnected" } else { "restart" };
     sink.bye(entry.shared.config.jittered_retry(), CloseCode::RESTART, reason);
@@ -180,16 +187,16 @@ impl Opening {
         let sink = WebSocketSink::new(io, self.subscriber, timer, config)
             .subprotocol(subprotocol)
             .receive_encoded(move |message| receive(entry.clone(), request.clone(), subprotocol, message));
-        // hyper takes a write on HTTP/2 whole.
+        // On HTTP/2 hyper accepts a write of any length, so the frames limit it.
         if self.version < Version::HTTP_2 { sink } else { sink.in_frames() }
     }
 }
 
-/// Gives the publisher a message when there is a place for it, until when the connection is not read. A panic of the
-/// publisher closes this one connection, with 1011.
+/// Passes a message to the publisher. Waits for a place among the publisher's calls; the connection is not read meanwhile. A
+/// panic of the publisher closes this connection with 1011.
 ///
-/// A message that waits when its session is revoked or cut off is dropped. One that waits when its connection is closed is
-/// handled if it gets a place within [`close_timeout`](crate::EndpointBuilder::close_timeout).
+/// A waiting message is dropped if its session is revoked or cut off. If its connection is closed, it is handled only if it
+/// gets a place within [`close_timeout`](crate::EndpointBuilder::close_timeout).
 async fn receive(
     entry: Arc<SessionEntry>,
     request: SubscribeRequest,
@@ -198,18 +205,18 @@ async fn receive(
 ) -> Result<Option<MessageAnswer>, Rejection> {
     let key = entry.session.shared_key();
     let mut enter = pin!(entry.shared.messages.enter(key.as_ref()));
-    // A session that is ended wakes its task, which polls this.
+    // The end of a session wakes its task, which polls this.
     let permit = poll_fn(|cx| match entry.is_shut() {
         true => Poll::Ready(None),
         false => enter.as_mut().poll(cx).map(Some),
     });
     let Some(_permit) = permit.await else { return Ok(None) };
-    let received = isolated(async { entry.shared.publisher.receive(&request, message).await }).await;
+    let received = catch_future_panic(async { entry.shared.publisher.receive(&request, message).await }).await;
     let received = received.unwrap_or_else(|_| {
         entry.note(SessionEnd::Panicked);
         Err(Rejection::internal("publisher panicked").closing())
     });
-    // The session may have been revoked meanwhile, by the publisher or on another thread: after that nothing more goes out.
+    // The publisher or another thread may have revoked the session meanwhile. Then the answer is not sent.
     let is_shut = entry.is_shut();
     let received = received.map(|answer| answer.filter(|_| !is_shut));
     let encode = |event: Event| {
@@ -230,7 +237,7 @@ async fn receive(
     if is_shut { Ok(None) } else { Err(rejection) }
 }
 
-/// Returns the code that [`WebSocketSink`] closes with after this rejection.
+/// Returns the code with which [`WebSocketSink`] closes after this rejection.
 fn close_code(rejection: &Rejection) -> CloseCode {
     match rejection.kind() {
         Rejection::Busy { .. } => CloseCode::TRY_LATER,

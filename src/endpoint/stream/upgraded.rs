@@ -7,7 +7,7 @@ use futures_io::{AsyncRead, AsyncWrite};
 use hyper::rt::{Read, ReadBuf, Write};
 use hyper::upgrade::Upgraded;
 
-/// An upgraded connection, in the traits that the adapter speaks.
+/// Upgraded connection, as the `futures-io` traits that the WebSocket adapter reads and writes.
 pub(crate) struct Io(Upgraded);
 
 impl Io {

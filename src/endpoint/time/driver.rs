@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use super::notify::Notifiers;
 use super::wheel::{Turn, Wheel};
 use crate::endpoint::builder::EndpointBuilder;
-use crate::endpoint::isolate::isolate;
+use crate::endpoint::catch_panic::catch_panic;
 use crate::hub::NotifierSource;
 use crate::time::{Clock, Sleep};
 
@@ -73,7 +73,7 @@ impl EndpointBuilder {
 impl Driver {
     /// Returns the driver, unless there is one. Its [`launch`](Self::launch) must be finished.
     pub(crate) fn take(wheel: &Wheel, jobs: &[Job], notifiers: &[NotifierSource]) -> Option<Self> {
-        if !wheel.take_place() {
+        if !wheel.take_driver_slot() {
             return None;
         }
         let jobs = jobs.iter().map(|job| (job.clone(), wheel.after(job.period))).collect();
@@ -94,7 +94,7 @@ impl Driver {
         for (job, next) in &mut self.jobs {
             if *next <= now {
                 // A job that panics must not stop the others, nor every session's deadlines.
-                let _ = isolate(|| (job.run)());
+                let _ = catch_panic(|| (job.run)());
                 *next = self.wheel.after(job.period);
             }
         }
@@ -121,7 +121,7 @@ impl Driver {
     fn sleep_until(&mut self, at: Instant, cx: &mut Context<'_>) -> Poll<()> {
         if let Some(sleep) = &mut self.sleep {
             // A sleep of tokio panics after its runtime has ended, if this future was moved to another runtime.
-            let polled = isolate(|| {
+            let polled = catch_panic(|| {
                 sleep.as_mut().reset(at);
                 sleep.as_mut().poll(cx)
             });
@@ -156,12 +156,12 @@ impl Drop for Driver {
         }
         let has_failed = self.stage == Stage::First;
         if has_failed {
-            self.wheel.mark_failed();
+            self.wheel.note_driver_failure();
         }
-        self.wheel.leave_place();
+        self.wheel.release_driver_slot();
         let was_launched = self.launch.0.swap(DROPPED, Ordering::AcqRel) == LAUNCHED;
         if was_launched && !has_failed {
-            self.wheel.call_for_driver();
+            self.wheel.wake_for_driver();
         }
     }
 }

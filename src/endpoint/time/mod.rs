@@ -4,5 +4,5 @@ pub(crate) mod driver;
 pub(crate) mod notify;
 pub(crate) mod runtime;
 pub(crate) mod sleep;
+pub(crate) mod timeout;
 pub(crate) mod wheel;
-pub(crate) mod within;

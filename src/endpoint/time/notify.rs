@@ -3,7 +3,7 @@ use std::pin::Pin;
 use std::task::Context;
 
 use crate::endpoint::builder::EndpointBuilder;
-use crate::endpoint::isolate::isolate;
+use crate::endpoint::catch_panic::catch_panic;
 use crate::hub::{LocalHub, NotifierSource, Standby};
 
 impl EndpointBuilder {
@@ -37,7 +37,7 @@ impl Notifiers {
 
     /// Polls each notifier. Drops those of closed hubs.
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>) {
-        self.0.retain_mut(|notifier| match isolate(|| Pin::new(notifier).poll(cx)) {
+        self.0.retain_mut(|notifier| match catch_panic(|| Pin::new(notifier).poll(cx)) {
             Ok(polled) => polled.is_pending(),
             Err(_) => {
                 // A subscriber's waker panicked. The next poll begins another notifier.

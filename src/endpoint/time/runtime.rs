@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::driver::{Driver, Job};
 use super::wheel::Wheel;
-use crate::endpoint::isolate::isolate;
+use crate::endpoint::catch_panic::catch_panic;
 use crate::hub::NotifierSource;
 use crate::time::{Clock, Timer};
 
@@ -81,7 +81,7 @@ impl Runtime {
 
     /// Sees to it that there is a driver. Costs one load where there is.
     pub(crate) fn ready(&self) -> Result<(), Missing> {
-        if self.wheel.is_driven() {
+        if self.wheel.has_driver() {
             return Ok(());
         }
         self.tasks.start_driver(&self.wheel)
@@ -112,19 +112,19 @@ impl Tasks {
         }
         if self.spawn.is_none() {
             // The driver would run here. Tokio's timer panics in a runtime that was built without time.
-            isolate(|| drop(wheel.base().sleep_until(wheel.now()))).map_err(|_| Missing::Time)?;
+            catch_panic(|| drop(wheel.base().sleep_until(wheel.now()))).map_err(|_| Missing::Time)?;
         }
-        let has_failed = wheel.take_failed();
+        let has_failed = wheel.take_driver_failure();
         let Some(driver) = Driver::take(wheel, &self.jobs, &self.notifiers) else {
             // Another request was first.
             return Ok(());
         };
         let launch = driver.launch();
-        let spawned = isolate(|| self.spawn(driver)).unwrap_or(Err(Missing::Spawner));
+        let spawned = catch_panic(|| self.spawn(driver)).unwrap_or(Err(Missing::Spawner));
         if !launch.finish() {
             // The spawner dropped it. If that is a runtime that ends, tasks of another one that looked meanwhile saw a driver.
             if self.spawn.is_none() {
-                wheel.call_for_driver();
+                wheel.wake_for_driver();
             }
             return Err(Missing::Driver);
         }

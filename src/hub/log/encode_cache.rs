@@ -4,7 +4,7 @@ use bytes::{Bytes, BytesMut};
 
 use crate::contract::{Encoder, Format, Run, place};
 use crate::hub::budget::budget::Charge;
-use crate::hub::sync::{Mirror, RwLock, RwLockReadGuard};
+use crate::hub::sync::{RwLock, RwLockReadGuard};
 
 /// Number of subscriptions of a topic from which a window also keeps bytes for the readers that are behind.
 const SHARED_FROM: u32 = 16;
@@ -31,28 +31,25 @@ struct Cached {
     _charge: Charge,
 }
 
-/// Events to encode: at least the first of a range of written places, otherwise at most `max` bytes.
-pub(crate) struct Events<'a> {
-    pub(crate) run: &'a Run,
-    pub(crate) format: &'a dyn Format,
-    pub(crate) range: Range<u32>,
-    pub(crate) max: usize,
+/// Segment whose events are encoded.
+pub(crate) trait CacheSource {
+    /// Returns the run with the events.
+    fn events(&self) -> &Run;
+
+    /// Notes that the cache of the segment was filled.
+    fn cache_filled(&self);
 }
 
 /// Reader for which events are encoded.
-#[derive(Clone, Copy)]
-pub(crate) struct Reading<'a> {
-    pub(crate) room: &'a dyn CacheRoom,
-    /// Number of subscriptions of the log.
-    pub(crate) subscriber_count: &'a Mirror,
-    /// Whether the reader has waited for the events. Others may follow a reader that has just subscribed, as polls do.
-    pub(crate) waited: bool,
-}
+pub(crate) trait CacheReader: Copy {
+    /// Returns whether no other reader reads the events.
+    fn is_alone(self) -> bool;
 
-/// Source of room for caches.
-pub(crate) trait CacheRoom {
+    /// Returns the number of subscriptions of the log.
+    fn subscriptions(self) -> u32;
+
     /// Makes room for a cache and charges its bytes. Returns `None` if the cache is not to be kept.
-    fn charge(&self, bytes: usize) -> Option<Charge>;
+    fn charge(self, bytes: usize) -> Option<Charge>;
 }
 
 /// Consecutive events of a window: their places, and their bytes.
@@ -81,17 +78,23 @@ impl Default for EncodeCache {
 }
 
 impl EncodeCache {
-    /// Returns the first events, encoded, and the place after the last of them. Calls `filled` when it has put them
-    /// into the cache.
+    /// Returns the first of these events, encoded, and the place after the last of them.
     #[inline(always)]
-    pub(crate) fn encode(&self, events: Events<'_>, reading: Reading<'_>, filled: impl FnOnce()) -> (Bytes, u32) {
-        let Some(place) = events.format.slot().and_then(|slot| self.places.get(slot.index())) else {
-            return alone(events);
+    pub(crate) fn encode(
+        &self,
+        source: &impl CacheSource,
+        format: &dyn Format,
+        range: Range<u32>,
+        max: usize,
+        reader: impl CacheReader,
+    ) -> (Bytes, u32) {
+        let Some(place) = format.slot().and_then(|slot| self.places.get(slot.index())) else {
+            return alone(source, format, range, max);
         };
         let cached = place.read();
         match cached.as_deref() {
-            Some(Cached { first, .. }) if first.is_all(&events.range, events.max) => (first.bytes.clone(), first.end),
-            _ => cut_or_fill(place, cached, events, reading, filled),
+            Some(Cached { first, .. }) if first.is_all(&range, max) => (first.bytes.clone(), first.end),
+            _ => cut_or_fill(place, cached, source, format, range, max, reader),
         }
     }
 
@@ -106,10 +109,9 @@ impl EncodeCache {
 
 /// Encodes events for one reader only.
 #[inline(never)]
-pub(crate) fn alone(events: Events<'_>) -> (Bytes, u32) {
-    let Events { run, format, range, max } = events;
+pub(crate) fn alone(source: &impl CacheSource, format: &dyn Format, range: Range<u32>, max: usize) -> (Bytes, u32) {
     let start = range.start;
-    let (bytes, count) = Encoder::encode(run.published(range), format, max);
+    let (bytes, count) = Encoder::encode(source.events().published(range), format, max);
     (bytes, start + count)
 }
 
@@ -118,17 +120,19 @@ pub(crate) fn alone(events: Events<'_>) -> (Bytes, u32) {
 fn cut_or_fill(
     place: &Place,
     cached: RwLockReadGuard<'_, Option<Box<Cached>>>,
-    events: Events<'_>,
-    reading: Reading<'_>,
-    filled: impl FnOnce(),
+    source: &impl CacheSource,
+    format: &dyn Format,
+    range: Range<u32>,
+    max: usize,
+    reader: impl CacheReader,
 ) -> (Bytes, u32) {
     let window = cached.as_deref().map(|cached| &cached.window);
-    if let Some(window) = window.filter(|window| window.holds(&events.range, events.max)) {
-        return window.cut(&events.range, events.max).taken();
+    if let Some(window) = window.filter(|window| window.holds(&range, max)) {
+        return window.cut(&range, max).taken();
     }
     let known = window.cloned();
     drop(cached);
-    fill(place, known, events, reading, filled)
+    fill(place, known, source, format, range, max, reader)
 }
 
 /// Encodes the events that are not known yet, and keeps them if there is room.
@@ -136,20 +140,21 @@ fn cut_or_fill(
 fn fill(
     place: &Place,
     known: Option<Window>,
-    events: Events<'_>,
-    reading: Reading<'_>,
-    filled: impl FnOnce(),
+    source: &impl CacheSource,
+    format: &dyn Format,
+    range: Range<u32>,
+    max: usize,
+    reader: impl CacheReader,
 ) -> (Bytes, u32) {
-    if reading.is_alone() {
-        return alone(events);
+    if reader.is_alone() {
+        return alone(source, format, range, max);
     }
-    let Events { run, format, range, max } = events;
     // Encoded outside of the lock: a format is the adapter's code. Two threads may do it at once; one result stays.
-    let many = reading.subscriber_count.load() >= SHARED_FROM;
-    let window = Window::grow(known, run, format, range.clone(), max, many);
+    let many = reader.subscriptions() >= SHARED_FROM;
+    let window = Window::grow(known, source.events(), format, range.clone(), max, many);
     let first = window.cut(&range, max);
     let taken = first.clone().taken();
-    let Some(_charge) = reading.room.charge(window.footprint()) else {
+    let Some(_charge) = reader.charge(window.footprint()) else {
         return taken;
     };
     let fresh = Box::new(Cached { window, first, _charge });
@@ -160,15 +165,8 @@ fn fill(
     let unused = if longer { cached.replace(fresh) } else { Some(fresh) };
     drop(cached);
     drop(unused);
-    filled();
+    source.cache_filled();
     taken
-}
-
-impl Reading<'_> {
-    /// Returns whether no other reader reads the events.
-    pub(crate) fn is_alone(self) -> bool {
-        self.waited && self.subscriber_count.load() == 1
-    }
 }
 
 impl Cut {

@@ -10,7 +10,7 @@ use crate::hub::budget::budget::{Budget, Charge};
 use crate::hub::budget::cache_queue::Cached;
 use crate::hub::budget::footprint;
 use crate::hub::holds::count_steps;
-use crate::hub::log::encode_cache::{self, EncodeCache, Events, Reading};
+use crate::hub::log::encode_cache::{self, CacheReader, CacheSource, EncodeCache};
 use crate::hub::sync::{Expiry, Length, Link, Marks, Replaced};
 use crate::model::Topic;
 
@@ -233,25 +233,35 @@ impl Segment {
         format: &dyn Format,
         range: Range<u32>,
         max: usize,
-        reading: Reading<'_>,
+        reader: impl CacheReader,
     ) -> (Bytes, u32) {
-        let events = Events { run: &self.run, format, range, max };
         match self.cache.get() {
-            Some(cache) => cache.encode(events, reading, || self.note_cached()),
-            None => self.encode_first(events, reading),
+            Some(cache) => cache.encode(self, format, range, max, reader),
+            None => self.encode_first(format, range, max, reader),
         }
     }
 
     #[cold]
-    fn encode_first(&self, events: Events<'_>, reading: Reading<'_>) -> (Bytes, u32) {
-        if reading.is_alone() {
-            return encode_cache::alone(events);
+    fn encode_first(
+        &self,
+        format: &dyn Format,
+        range: Range<u32>,
+        max: usize,
+        reader: impl CacheReader,
+    ) -> (Bytes, u32) {
+        match reader.is_alone() {
+            true => encode_cache::alone(self, format, range, max),
+            false => self.cache.get_or_init(Box::default).encode(self, format, range, max, reader),
         }
-        self.cache.get_or_init(Box::default).encode(events, reading, || self.note_cached())
+    }
+}
+
+impl CacheSource for Segment {
+    fn events(&self) -> &Run {
+        &self.run
     }
 
-    /// Adds the segment to the queue of those with encoded events, unless it is in the queue.
-    fn note_cached(&self) {
+    fn cache_filled(&self) {
         let caches = &self.charge.budget().caches;
         match self.marks.cache() {
             Some(true) => caches.add_cold(self.this.clone()),

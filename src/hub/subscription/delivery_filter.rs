@@ -1,9 +1,9 @@
 use std::ops::Range;
 
-use crate::hub::log::encode_cache::Reading;
 use crate::hub::log::segment::Segment;
 use crate::hub::shared::Shared;
 use crate::hub::subscription::output::Output;
+use crate::hub::subscription::slice_reader::SliceReader;
 use crate::hub::subscription::taken::{LeftOut, Taken};
 use crate::model::Overflow;
 
@@ -50,7 +50,7 @@ impl<'a> DeliveryFilter<'a> {
         &self,
         range: Range<u32>,
         output: O,
-        reading: Reading<'_>,
+        reader: SliceReader<'_>,
     ) -> Option<Taken<O::Events>> {
         let mut left_out = LeftOut::default();
         let first = self.next(range.clone(), &mut left_out);
@@ -58,7 +58,7 @@ impl<'a> DeliveryFilter<'a> {
             return None;
         }
         if first.end == range.end {
-            let (events, end) = output.share(self.segment, first.clone(), reading);
+            let (events, end) = output.share(self.segment, first.clone(), reader);
             return Some(Taken::filtered(events, self.segment, end - first.start, end, left_out));
         }
         let (mut gathered, mut count, mut end, mut before_end) = (output.gather(), 0, first.start, left_out);

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use bytes::{Bytes, BytesMut};
 
 use crate::contract::{Batch, Delivery, EncodedBatch, EncodedDelivery, Encoder, Format, SubscriptionEnd};
-use crate::hub::log::encode_cache::Reading;
 use crate::hub::log::segment::Segment;
+use crate::hub::subscription::slice_reader::SliceReader;
 use crate::model::{Event, Gap};
 
 /// Form in which a subscription delivers events: [batches](Batches) of entries, or the [bytes](InFormat) of a format.
@@ -25,7 +25,7 @@ pub(crate) trait Output: Copy {
     const IN_PLACE: bool;
 
     /// Returns events from the start of a range of written places, at least one, and the place after the last.
-    fn share(self, segment: &Segment, places: Range<u32>, reading: Reading<'_>) -> (Self::Events, u32);
+    fn share(self, segment: &Segment, places: Range<u32>, reader: SliceReader<'_>) -> (Self::Events, u32);
 
     /// Begins to gather events that are not in one range.
     fn gather(self) -> Self::Gathered;
@@ -76,7 +76,7 @@ impl Output for Batches {
     const IN_PLACE: bool = true;
 
     #[inline(always)]
-    fn share(self, segment: &Segment, places: Range<u32>, _: Reading<'_>) -> (Batch, u32) {
+    fn share(self, segment: &Segment, places: Range<u32>, _: SliceReader<'_>) -> (Batch, u32) {
         let end = places.end;
         (Batch::of(Arc::clone(segment.run()), places), end)
     }
@@ -130,9 +130,9 @@ impl<'a> Output for InFormat<'a> {
     const IN_PLACE: bool = false;
 
     #[inline(always)]
-    fn share(self, segment: &Segment, places: Range<u32>, reading: Reading<'_>) -> (EncodedBatch, u32) {
+    fn share(self, segment: &Segment, places: Range<u32>, reader: SliceReader<'_>) -> (EncodedBatch, u32) {
         let start = places.start;
-        let (bytes, end) = segment.encode(self.format, places, self.max, reading);
+        let (bytes, end) = segment.encode(self.format, places, self.max, reader);
         (EncodedBatch::new(bytes, end - start), end)
     }
 

@@ -1,11 +1,11 @@
 use std::ops::Range;
 
-use crate::hub::log::encode_cache::Reading;
 use crate::hub::log::log::Log;
 use crate::hub::log::segment::Segment;
 use crate::hub::shared::Shared;
 use crate::hub::subscription::delivery_filter::DeliveryFilter;
 use crate::hub::subscription::output::Output;
+use crate::hub::subscription::slice_reader::SliceReader;
 use crate::hub::subscription::taken::Taken;
 use crate::model::Overflow;
 
@@ -69,14 +69,13 @@ impl<'a> SegmentSlice<'a> {
     pub(crate) fn take_whole<O: Output>(self, output: O, shared: &Shared, waited: bool) -> Taken<O::Events> {
         let Self { log, segment, places, .. } = self;
         let start = places.start;
-        let (events, end) =
-            output.share(segment, places, Reading { room: shared, subscriber_count: &log.subscriber_count, waited });
+        let (events, end) = output.share(segment, places, SliceReader { shared, log, waited });
         Taken { events, count: end - start, sequence: segment.sequence(end - 1), filtered: None }
     }
 
     #[cold]
     fn filter<O: Output>(self, output: O, shared: &Shared, overflow: Overflow) -> Option<Taken<O::Events>> {
-        let reading = Reading { room: shared, subscriber_count: &self.log.subscriber_count, waited: false };
+        let reading = SliceReader { shared, log: self.log, waited: false };
         DeliveryFilter::new(self.segment, shared, overflow).take(self.places, output, reading)
     }
 }

@@ -3,11 +3,11 @@ use bytes::Bytes;
 use super::violation::Violation;
 use crate::contract::Message;
 
-/// A message in the making: its fragments so far, checked as they come.
+/// Unfinished message: its fragments so far, which are checked as they come.
 #[derive(Debug, Default)]
 pub(super) struct Assembly {
     partial: Option<Partial>,
-    /// Those after the first.
+    /// Number of fragments after the first.
     fragments: u32,
 }
 
@@ -17,6 +17,7 @@ enum Partial {
     Binary(Vec<u8>),
 }
 
+/// Type of a data frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Begin {
     Text,
@@ -32,7 +33,7 @@ pub(super) struct Limits {
 }
 
 impl Assembly {
-    /// Takes the header of a data frame with `length` bytes of payload. Nothing is allocated for what has not come.
+    /// Takes the header of a data frame with `length` bytes of payload. Memory is allocated only for bytes that have come.
     pub(super) fn begin(&mut self, begin: Begin, length: u64, limits: Limits) -> Result<(), Violation> {
         let partial = match (begin, self.partial.take()) {
             (Begin::Continue, None) => return Err(Violation::protocol("continuation of no message")),
@@ -55,7 +56,7 @@ impl Assembly {
         Ok(())
     }
 
-    /// Takes a part of a frame's payload, unmasked.
+    /// Takes a part of a frame's unmasked payload.
     pub(super) fn push(&mut self, bytes: &[u8], limits: Limits) -> Result<(), Violation> {
         match &mut self.partial {
             Some(Partial::Text(text)) => text.push(bytes, limits.bytes),
@@ -68,7 +69,7 @@ impl Assembly {
         }
     }
 
-    /// Takes the end of the last frame, and gives the message.
+    /// Takes the end of the last frame and returns the message.
     pub(super) fn finish(&mut self) -> Result<Message, Violation> {
         self.fragments = 0;
         match self.partial.take() {
@@ -78,7 +79,7 @@ impl Assembly {
         }
     }
 
-    /// Whether a message was begun.
+    /// Returns whether a message has begun.
     pub(super) fn is_begun(&self) -> bool {
         self.partial.is_some()
     }
@@ -93,11 +94,11 @@ impl Partial {
     }
 }
 
-/// Text that is checked byte by byte: an error shows with the first wrong byte, not at the end of the message.
+/// Text that is checked as it comes, so that the first invalid byte is an error before the message ends.
 #[derive(Debug, Default)]
 struct Text {
     checked: String,
-    /// The beginning of a character whose end has not come.
+    /// First bytes of a character whose last byte has not come.
     open: [u8; 3],
     opened: u8,
 }
@@ -118,7 +119,7 @@ impl Text {
         self.check(bytes)
     }
 
-    /// Takes bytes that begin where a character does.
+    /// Takes bytes that begin with the first byte of a character.
     fn check(&mut self, bytes: &[u8]) -> Result<(), Violation> {
         let error = match std::str::from_utf8(bytes) {
             Ok(text) => {
@@ -148,7 +149,7 @@ impl Text {
     }
 }
 
-/// How much to reserve for `more` bytes: by doubling, but never over `limit` in all.
+/// Returns the number of bytes to reserve for `more` bytes. The capacity doubles, up to `limit`.
 fn growth(len: usize, capacity: usize, more: usize, limit: usize) -> usize {
     let needed = len + more;
     if needed <= capacity { 0 } else { needed.max(capacity.saturating_mul(2).min(limit)) - len }
@@ -162,7 +163,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn memory_grows_with_what_came_and_not_over_the_limit(
+        fn capacity_is_at_most_twice_the_bytes_received_and_the_limit(
             text in any::<bool>(),
             fragments in prop::collection::vec((0_usize..700, 0_usize..700, any::<bool>()), 1..30),
         ) {
@@ -170,7 +171,7 @@ mod tests {
             let mut assembly = Assembly::default();
             let (mut begin, mut came) = (if text { Begin::Text } else { Begin::Binary }, 0);
             for (declared, first, odd) in fragments {
-                // The first two bytes of a character, and its last, may come apart.
+                // A fragment may end inside a character.
                 let first = first.min(declared);
                 let bytes: Vec<u8> = "€".bytes().cycle().skip(came % 3).take(declared).collect();
                 if assembly.begin(begin, declared as u64, limits).is_err() {

@@ -2,39 +2,46 @@ use std::fmt;
 
 use crate::contract::{Rejection, SubscriptionEnd};
 
-/// A close code that may stand in a Close frame (RFC 6455 §7.4, and the registry that it founds).
+/// Close code that may be sent in a Close frame (RFC 6455 §7.4 and the IANA registry of close codes).
 ///
-/// Clients that come back by themselves tell by it whether to: 1011, 1012 and 1013 are the codes after which all known
-/// ones do, 1000 and 1008 those after which some don't.
+/// Clients that reconnect by themselves decide by the code. All known ones reconnect after 1011, 1012 and 1013. Some do not
+/// reconnect after 1000 and 1008.
+///
+/// ```
+/// use tidings::transport::websocket::CloseCode;
+///
+/// assert_eq!(CloseCode::new(1013), Some(CloseCode::TRY_LATER));
+/// assert_eq!(CloseCode::new(1006), None, "1006 is not sent: a client reports it for a connection without a Close frame");
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct CloseCode(u16);
 
 impl CloseCode {
-    /// 1000: the purpose of the connection is fulfilled.
+    /// 1000: normal closure.
     pub const NORMAL: Self = Self(1000);
-    /// 1002: the peer broke the protocol.
+    /// 1002: the client broke the protocol.
     pub const PROTOCOL: Self = Self(1002);
-    /// 1007: a text that is not UTF-8.
+    /// 1007: a text message is not UTF-8.
     pub const NOT_UTF8: Self = Self(1007);
-    /// 1008: refused.
+    /// 1008: the client broke a rule of the server.
     pub const POLICY: Self = Self(1008);
-    /// 1009: a message that is too big.
+    /// 1009: a message is too big.
     pub const TOO_BIG: Self = Self(1009);
-    /// 1011: the server can't do what it should.
+    /// 1011: the server had an internal error.
     pub const INTERNAL: Self = Self(1011);
-    /// 1012: the server restarts; come back.
+    /// 1012: the server restarts. The client may reconnect.
     pub const RESTART: Self = Self(1012);
-    /// 1013: not now; come back later.
+    /// 1013: the server is overloaded. The client may reconnect later.
     pub const TRY_LATER: Self = Self(1013);
 
-    /// The code of that number: 1000–1003, 1007–1014, and 3000–4999, which are libraries' and applications'. `None` for
-    /// numbers that must not be sent.
+    /// Returns the code of this number if it may be sent: 1000–1003, 1007–1014, and 3000–4999, which belong to libraries and
+    /// applications.
     #[must_use]
     pub fn new(code: u16) -> Option<Self> {
         matches!(code, 1000..=1003 | 1007..=1014 | 3000..=4999).then_some(Self(code))
     }
 
-    /// The number.
+    /// Returns the number of the code.
     #[must_use]
     pub fn as_u16(self) -> u16 {
         self.0
@@ -53,48 +60,58 @@ impl fmt::Debug for CloseCode {
     }
 }
 
-/// How a WebSocket ended.
+/// End of a WebSocket connection: the output of a [`WebSocketSink`](super::WebSocketSink).
+///
+/// ```
+/// use tidings::transport::websocket::{CloseCause, Closed};
+///
+/// fn report(closed: Closed) {
+///     if matches!(closed.cause, CloseCause::Violation | CloseCause::Stalled) {
+///         eprintln!("connection ended by {:?} with code {:?}", closed.cause, closed.code);
+///     }
+/// }
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Closed {
-    /// Cause of the end, and the side that ended the connection.
+    /// Cause of the end.
     pub cause: CloseCause,
-    /// The code of the Close frame that began the end: ours, or the client's where the cause is
-    /// [`CloseCause::Client`]. `None` where there was no such frame, or none with a code.
+    /// Code of the first Close frame: the client's if the cause is [`CloseCause::Client`], else the server's. `None` if there
+    /// was no such frame, or if it had no code.
     pub code: Option<CloseCode>,
-    /// Whether Close frames went both ways, so that both sides know of it.
+    /// Whether both sides sent a Close frame.
     pub clean: bool,
 }
 
-/// Cause of a WebSocket's end, and the side that ended it.
+/// Cause of the end of a WebSocket connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum CloseCause {
-    /// The client sent Close.
+    /// The client sent a Close frame.
     Client,
-    /// The connection broke off, or ended without a Close frame.
+    /// The connection failed, or ended without a Close frame.
     Lost,
     /// [`close`](super::WebSocketSink::close) or [`bye`](super::WebSocketSink::bye) was called.
     Asked,
-    /// The subscriber came to its end: 1000, 1013 where it was too slow, or 1011 where it failed.
+    /// The subscriber ended. Code 1000, 1013 if it was too slow, or 1011 if it failed.
     End(SubscriptionEnd),
-    /// Events were gone, and raw frames can't say so: 1013.
+    /// Events were missing, and raw frames have no gaps. Code 1013.
     Gap,
     /// The handler returned a [closing](crate::Rejection::is_closing) rejection, or
-    /// [`refuse`](super::WebSocketSink::refuse) was called: 1008, 1011 or 1013.
+    /// [`refuse`](super::WebSocketSink::refuse) was called. Code 1008, 1011 or 1013.
     Rejected,
-    /// The client broke the protocol or went over a limit: 1002, 1007, 1008 or 1009.
+    /// The client broke the protocol or exceeded a limit. Code 1002, 1007, 1008 or 1009.
     Violation,
-    /// A ping was not answered in time.
+    /// A ping was not answered within its time.
     NoPong,
-    /// The client took nothing for as long as a write may stall.
+    /// The client read nothing for the [`write_timeout`](super::WebSocketConfig::write_timeout).
     Stalled,
 }
 
-/// The longest reason that fits in a control frame beside its code (RFC 6455 §5.5), in bytes.
+/// Maximum length of a reason in bytes: a control frame has at most 125 bytes, and the code takes two (RFC 6455 §5.5).
 const MAX_REASON: usize = 123;
 
-/// As much of a reason as fits, cut between characters.
+/// Returns the first 123 bytes of a reason, or less so that no character is cut.
 pub(super) fn cut(reason: &str) -> &str {
     let mut end = reason.len().min(MAX_REASON);
     while !reason.is_char_boundary(end) {

@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use crate::transport::limit::BATCH;
 
-/// The limits and times of a [`WebSocketSink`](super::WebSocketSink). One can be shared by all of an application's.
+/// Limits and times of a [`WebSocketSink`](super::WebSocketSink). Connections can share one configuration.
 ///
 /// ```
 /// use std::time::Duration;
@@ -14,32 +14,34 @@ use crate::transport::limit::BATCH;
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct WebSocketConfig {
-    /// How long after one ping the next is sent. 25 s: below the 30 s after which a home router may forget a
-    /// connection, and the 55 to 60 s after which proxies end a silent one.
+    /// Interval of pings. Default: 25 s. It is below the 30 s after which home routers may drop an idle connection, and the
+    /// 55 to 60 s after which proxies close one.
     pub ping: Duration,
-    /// How long a ping may stay unanswered once the client can have read it, which is one
-    /// [`write_timeout`](Self::write_timeout) later for each 64 KiB ahead of it, 4 MiB at most. Default: 10 s. It tolerates
-    /// several retransmissions on a bad line.
+    /// Time for the answer to a ping. It begins one [`write_timeout`](Self::write_timeout) later for each 64 KiB written
+    /// before the ping, of which at most 4 MiB count. Default: 10 s. It tolerates several retransmissions.
     pub pong_timeout: Duration,
-    /// How long the client has to answer a Close, and a message in the handler's hands to be finished after the end.
-    /// 5 s: a round trip and a retransmission; nothing of value is waited for.
+    /// Time for the client's answer to a Close frame, and for a message handler that is running when the connection ends.
+    /// Default: 5 s. It tolerates one retransmission.
     pub close_timeout: Duration,
-    /// How long the client may take none of what is to be written, and how long it may take for each 64 KiB ahead of a
-    /// ping. Default: 10 s, as on the other transports.
+    /// Longest time in which the client reads nothing while bytes are to be written, and time for each 64 KiB written before
+    /// a ping. Default: 10 s. It is the default of the other transports.
     pub write_timeout: Duration,
-    /// The longest message taken from the client, in bytes. 64 KiB: clients ask and acknowledge, they don't upload.
+    /// Maximum length of a client's message, in bytes. Default: 64 KiB. Clients send requests and acknowledgements, not
+    /// uploads.
     pub max_message: usize,
-    /// The most fragments after a message's first. 65,536: the Autobahn suite sends 4 MiB in fragments of 64 bytes, and
-    /// an empty one to end it.
+    /// Maximum number of fragments after the first one of a message. Default: 65,536. The Autobahn suite sends 4 MiB in
+    /// fragments of 64 bytes and an empty last one.
     pub max_fragments: u32,
-    /// How long a message may take from its first byte to its last. 10 s: a 64 KiB message at 52 kbit/s.
+    /// Time for a message from its first byte to its last. Default: 10 s. A message of 64 KiB then needs 52 kbit/s.
     pub message_timeout: Duration,
-    /// How many pings and pongs a client may send a second, and at once. 10: real clients send one in 20 s, the
-    /// Autobahn suite ten at once.
+    /// Maximum number of pings and pongs from the client, per second and in one burst. Default: 10. Common clients send one
+    /// in 20 s, and the Autobahn suite sends bursts of ten.
     pub control_rate: u32,
-    /// How many messages a client may send a second, and at once. 100: a pointer that is followed sends 60.
+    /// Maximum number of messages from the client, per second and in one burst. Default: 100. A client that sends the
+    /// position of its pointer sends 60.
     pub message_rate: u32,
-    /// How many bytes of events go out in one piece. 64 KiB: more saves nothing, and is kept for a client that stalls.
+    /// Maximum number of bytes of events that are queued at once. Default: 64 KiB. A larger queue saves no time, and is held
+    /// for each client that stalls.
     pub max_batch_bytes: usize,
 }
 

@@ -8,44 +8,55 @@ use super::WebSocketConfig;
 use crate::time::{Sleep, Timer};
 use crate::transport::limit::FRAME;
 
-/// The most bytes ahead of a ping that its deadline takes account of: the send buffer of a socket grows up to as many, by
+/// Maximum number of bytes written before a ping that extend its deadline. The send buffer of a socket grows to this size by
 /// default on Linux.
 const MAX_AHEAD: u32 = 4 << 20;
 
-/// The longest time that is added for them. A write timeout may be endless, and a pong's deadline is not.
+/// Maximum extension of a ping's deadline. It limits the deadline if the write timeout is very long.
 const LONGEST_WAIT: Duration = Duration::from_secs(640);
 
-/// All of a connection's deadlines over one sleep.
+/// Deadlines of a connection, with one sleep for all.
 ///
-/// The sleep is set again only when it is over, and when a deadline comes before it: what moves a deadline away, as
-/// every write does, costs nothing.
+/// The sleep is reset only when it is over or when a deadline precedes it. A write, which moves a deadline away, does not
+/// reset it.
 pub(super) struct Deadlines {
     timer: Arc<dyn Timer>,
     sleep: Pin<Box<dyn Sleep>>,
-    /// When the sleep is over. `None`: it is, or it is set to nothing that is awaited.
+    /// End of the sleep. `None` if it is over or if its instant is of no use.
     armed: Option<Instant>,
-    /// Whether something is awaited that may come before the sleep is over.
+    /// Whether a deadline may precede the end of the sleep.
     moved: bool,
+    /// Next step of the liveness check: [`Due::Ping`], [`Due::Pong`] or [`Due::Close`].
     awaited: Due,
     /// Whether the client sent anything since the ping.
     heard: bool,
-    /// Number of bytes that were written before the oldest ping without an answer, and that no answer proves to be taken.
+    /// Number of bytes that were written before the oldest unanswered ping, and that no pong has acknowledged.
     ahead: u32,
-    /// Whether the deadline takes account of them: a client that was heard from after it has read them, at the least rate.
+    /// Whether `ahead` extends the deadline. It does not after the client was heard from, since it had the time to read
+    /// these bytes at the minimum rate.
     extends: bool,
-    /// Payload of the pings without an answer. The next ones after an answer have another.
+    /// Payload of the unanswered pings. It changes with each answer.
     round: u8,
+    /// Begin of the current step of the liveness check.
     since: Instant,
+    /// Deadline of the incomplete message.
     message: Option<Instant>,
+    /// Deadline of the pending write.
     stall: Option<Instant>,
 }
 
+/// Deadline that has passed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Due {
+    /// A ping is to be sent.
     Ping,
+    /// A ping was not answered.
     Pong,
+    /// The client did not answer the Close frame.
     Close,
+    /// A message is incomplete.
     Message,
+    /// A write was not accepted.
     Stall,
 }
 
@@ -74,7 +85,7 @@ impl Deadlines {
         self.timer.now()
     }
 
-    /// Notes that a ping was left out: the next comes a whole interval later.
+    /// Skips a ping. The next one is due a whole interval later.
     pub(super) fn put_off(&mut self) {
         (self.since, self.moved) = (self.now(), true);
     }
@@ -82,7 +93,7 @@ impl Deadlines {
     /// Records a sent ping. `ahead` is the number of bytes written before it that no pong has acknowledged. Returns its
     /// payload.
     pub(super) fn pinged(&mut self, ahead: u32) -> u8 {
-        // The next pong may be that of an earlier ping, which proves no more than what was before that.
+        // The next pong may answer an earlier ping, which acknowledges only the bytes before that ping.
         if self.awaited != Due::Pong {
             (self.ahead, self.extends) = (ahead, true);
         }
@@ -91,25 +102,25 @@ impl Deadlines {
         self.round
     }
 
-    /// Records a pong. Returns the number of bytes that it proves to be taken: none, if it answers no ping of the present
-    /// round (RFC 6455 §5.5.3 allows pongs that answer none).
+    /// Records a pong. Returns the number of bytes that it acknowledges: 0 if it answers no ping of the current round, since
+    /// RFC 6455 §5.5.3 allows unsolicited pongs.
     pub(super) fn ponged(&mut self, payload: &[u8]) -> u32 {
         if self.awaited != Due::Pong || payload != [self.round] {
             return 0;
         }
         self.round = self.round.wrapping_add(1);
-        // To wake up for nothing would cost more than to set the sleep again.
+        // Resetting the sleep costs less than an early wake of the task.
         (self.awaited, self.armed, self.moved) = (Due::Ping, None, true);
         std::mem::take(&mut self.ahead)
     }
 
-    /// Notes that the client sent something.
+    /// Records that the client sent bytes.
     #[inline]
     pub(super) fn heard(&mut self) {
         self.heard = true;
     }
 
-    /// Waits for the pong once more if the client sent anything else meanwhile. Returns whether it did.
+    /// Returns whether the client sent bytes since the ping, so that the wait for the pong is repeated.
     pub(super) fn wait_on(&mut self) -> bool {
         let heard = std::mem::take(&mut self.heard);
         if heard {
@@ -118,7 +129,7 @@ impl Deadlines {
         heard
     }
 
-    /// The end has begun, and nothing but its own end is awaited any more.
+    /// Starts the close timeout and drops all other deadlines.
     pub(super) fn closing(&mut self) {
         if self.awaited != Due::Close {
             (self.awaited, self.since, self.moved) = (Due::Close, self.now(), true);
@@ -126,31 +137,33 @@ impl Deadlines {
         }
     }
 
-    /// A message has begun, or gone on: it has `limit` from its beginning.
+    /// Starts the deadline of an incomplete message, if it has none.
     pub(super) fn inside_message(&mut self, limit: Duration) {
         if self.message.is_none() {
             (self.message, self.moved) = (Some(after(self.now(), limit)), true);
         }
     }
 
+    /// Drops the deadline of the message.
     #[inline]
     pub(super) fn message_done(&mut self) {
         self.message = None;
     }
 
-    /// A write did not go through: it has `limit` from the last that did.
+    /// Starts the deadline of a write that was not accepted, if it has none.
     pub(super) fn stalled(&mut self, limit: Duration) {
         if self.stall.is_none() {
             (self.stall, self.moved) = (Some(after(self.now(), limit)), true);
         }
     }
 
+    /// Drops the deadline of the write.
     #[inline]
     pub(super) fn written(&mut self) {
         self.stall = None;
     }
 
-    /// Ready with the deadline that has passed. The caller moves that deadline, and polls again.
+    /// Ready with a deadline that has passed. The caller must move that deadline and poll again.
     #[inline]
     pub(super) fn poll(&mut self, cx: &mut Context<'_>, config: &WebSocketConfig) -> Poll<Due> {
         loop {
@@ -163,7 +176,7 @@ impl Deadlines {
                 self.moved = false;
             }
             ready!(self.sleep.as_mut().poll(cx));
-            // A sleep that is ready a moment early must not be polled in a loop.
+            // A sleep that is ready slightly early counts as over, so that it is not polled in a loop.
             let now = self.armed.take().into_iter().fold(self.now(), Instant::max);
             self.moved = true;
             let (at, due) = self.next(config);
@@ -188,7 +201,7 @@ impl Deadlines {
         next
     }
 
-    /// Returns how long a client at the least rate takes for what is ahead of the ping.
+    /// Returns the time in which a client at the minimum rate reads the bytes before the ping.
     fn getting_through(&self, config: &WebSocketConfig) -> Duration {
         let ahead = if self.extends { self.ahead.min(MAX_AHEAD) } else { 0 };
         (config.write_timeout.saturating_mul(ahead) / FRAME as u32).min(LONGEST_WAIT)
@@ -201,7 +214,7 @@ impl fmt::Debug for Deadlines {
     }
 }
 
-/// An instant that is so far away that it is never.
+/// Returns `at + duration`, or 30 years after `at` if that overflows.
 fn after(at: Instant, duration: Duration) -> Instant {
     const FAR: Duration = Duration::from_secs(30 * 365 * 24 * 60 * 60);
     at.checked_add(duration).unwrap_or_else(|| at + FAR)

@@ -7,7 +7,7 @@ use crate::contract::{EventRef, Format, Slot, place};
 use crate::model::{Event, EventKind};
 use crate::transport::object::{write_answer, write_event};
 
-/// One frame an event, its payload and nothing else: text where the event is text or JSON, else binary.
+/// Format of an event as one frame with its payload: a text frame if it is text or JSON, else a binary frame.
 #[derive(Debug)]
 pub(super) struct RawFormat;
 
@@ -31,9 +31,9 @@ fn data_of(event: &Event) -> Data {
 /// Answer to a client's message.
 #[derive(Debug)]
 pub(crate) enum MessageAnswer {
-    /// Event that is encoded when the answer is sent.
+    /// Event, which is encoded when the answer is sent.
     Event(Event),
-    /// Whole frame.
+    /// Encoded frame.
     #[cfg(feature = "http")]
     Frame(Bytes),
 }
@@ -49,7 +49,7 @@ impl MessageAnswer {
     }
 }
 
-/// Encodes an event that answers a client's message. Returns the whole frame, and the length of its payload.
+/// Encodes an event that answers a client's message. Returns the frame and the length of its payload in bytes.
 pub(crate) fn encode_answer(event: &Event, subprotocol: Subprotocol) -> (Bytes, usize) {
     let mut object = BytesMut::new();
     let (kind, payload) = match subprotocol {
@@ -62,14 +62,14 @@ pub(crate) fn encode_answer(event: &Event, subprotocol: Subprotocol) -> (Bytes, 
     (frame(Kind::Data(kind), payload), payload.len())
 }
 
-/// Returns a text frame of what `write` appends.
+/// Returns a text frame with the bytes that `write` appends.
 pub(super) fn text(write: impl FnOnce(&mut BytesMut)) -> Bytes {
     let mut text = BytesMut::new();
     write(&mut text);
     frame(Kind::Data(Data::Text), &text)
 }
 
-/// One text frame an event, its JSON event object.
+/// Format of an event as one text frame with its JSON event object.
 #[derive(Debug)]
 pub(super) struct ObjectFormat;
 
@@ -79,7 +79,7 @@ impl Format for ObjectFormat {
     }
 
     fn encode(&self, published: &EventRef<'_>, out: &mut BytesMut) {
-        // The header needs the length, and comes first.
+        // The header precedes the object and has its length.
         let mut object = BytesMut::new();
         write_event(published, &mut object);
         put(Kind::Data(Data::Text), &object, out);

@@ -6,13 +6,13 @@ use super::CloseCode;
 use super::close::cut;
 use super::violation::Violation;
 
-/// The longest header of a client's frame: two bytes, an eight-byte length and the mask (RFC 6455 §5.2).
+/// Maximum length of the header of a client's frame: two bytes, an eight-byte length and the mask (RFC 6455 §5.2).
 pub(super) const MAX_HEADER: usize = 14;
 
-/// The longest payload of a control frame (RFC 6455 §5.5).
+/// Maximum length of the payload of a control frame (RFC 6455 §5.5).
 const MAX_CONTROL: u64 = 125;
 
-/// A client's frame header that breaks no rule.
+/// Valid header of a client's frame.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Header {
     pub(super) kind: Kind,
@@ -21,16 +21,17 @@ pub(super) struct Header {
     pub(super) mask: [u8; 4],
 }
 
+/// Type of a frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
     Data(Data),
     Control(Control),
 }
 
-/// Reads a header at the beginning of `bytes`, and its length. `None` where it does not end in them.
+/// Parses the header at the beginning of `bytes`. Returns it with its own length, or `None` if it is not complete.
 pub(super) fn parse(bytes: &[u8]) -> Result<Option<(Header, usize)>, Violation> {
     let mut cursor = std::io::Cursor::new(bytes);
-    // The one thing that tungstenite refuses, of bytes in memory, is a reserved opcode.
+    // For bytes in memory, the only error of tungstenite is a reserved opcode.
     let parsed = FrameHeader::parse(&mut cursor).map_err(|_| Violation::protocol("reserved opcode"))?;
     let Some((header, length)) = parsed else { return Ok(None) };
     let size = header.len(length);
@@ -52,15 +53,15 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Option<(Header, usize)>, Violation> 
     Ok(Some((Header { kind, last: header.is_final, length, mask }, size)))
 }
 
-/// Appends a whole frame, as a server sends it: not masked, not fragmented (RFC 6455 §5.2).
+/// Appends the frame of a server, which is neither masked nor fragmented (RFC 6455 §5.2).
 pub(super) fn put(kind: Kind, payload: &[u8], out: &mut BytesMut) {
-    /// FIN, and nothing reserved.
+    /// The FIN bit, without reserved bits.
     const WHOLE: u8 = 0x80;
     let opcode = match kind {
         Kind::Data(data) => OpCode::Data(data),
         Kind::Control(control) => OpCode::Control(control),
     };
-    // No more than that: of bytes without spare room `freeze` makes others without an allocation.
+    // The exact length: `freeze` allocates if there is spare capacity.
     let header = match payload.len() {
         0..=125 => 2,
         126..=0xFFFF => 4,
@@ -82,14 +83,14 @@ pub(super) fn put(kind: Kind, payload: &[u8], out: &mut BytesMut) {
     out.extend_from_slice(payload);
 }
 
-/// Returns a whole frame.
+/// Returns the frame of a server.
 pub(super) fn frame(kind: Kind, payload: &[u8]) -> Bytes {
     let mut frame = BytesMut::new();
     put(kind, payload, &mut frame);
     frame.freeze()
 }
 
-/// Appends a Close frame; of the reason, what fits. Without a code there is no reason either (RFC 6455 §5.5.1).
+/// Appends a Close frame. The reason is cut to 123 bytes, and is absent without a code (RFC 6455 §5.5.1).
 pub(super) fn put_close(code: Option<CloseCode>, reason: &str, out: &mut BytesMut) {
     let mut body = Vec::new();
     if let Some(code) = code {

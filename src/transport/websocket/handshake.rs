@@ -1,25 +1,34 @@
 /// Content of a connection's frames.
+///
+/// ```
+/// use tidings::transport::websocket::Subprotocol;
+///
+/// assert_eq!(Subprotocol::choose(["chat, tidings.v1"]), Some(Subprotocol::TidingsV1));
+/// assert_eq!(Subprotocol::choose([]), Some(Subprotocol::Raw));
+/// assert_eq!(Subprotocol::choose(["chat"]), None, "answer 400");
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum Subprotocol {
-    /// Payloads and nothing else: no cursors, and so no gaps. Events that are gone end the connection.
+    /// Payloads without cursors and gaps. If events are missing, the connection closes with 1013.
     ///
-    /// A client loses what is published between two of its connections, and is not told: it has no cursor to resume from.
-    /// Where that matters, use [`TidingsV1`](Self::TidingsV1), or send each new client the application's state.
+    /// A client has no cursor to resume from, so it misses the events between two of its connections, without a gap. If this
+    /// matters, use [`TidingsV1`](Self::TidingsV1), or send a snapshot to each new client.
     #[default]
     Raw,
-    /// `tidings.v1`: JSON event objects, gaps, and the control objects `hello`, `heartbeat`, `error` and `bye`. An event object
-    /// without `id` and `topic` answers a message of the client; `error` says that one was rejected. The hello has the
-    /// cursor where the connection begins, and each object its own, so a client that comes back with `?cursor=` gets what was
-    /// published meanwhile.
+    /// `tidings.v1`: JSON objects of events, gaps, and the control objects `hello`, `heartbeat`, `error` and `bye`.
+    ///
+    /// The `hello` has the cursor where the connection begins, and each event has its own. A client that reconnects with
+    /// `?cursor=` receives the events after it. An event object without `id` and `topic` answers a message of the client, and
+    /// `error` rejects one.
     TidingsV1,
 }
 
 impl Subprotocol {
-    /// Chooses among what a client offers, the values of its `Sec-WebSocket-Protocol` fields in their order.
+    /// Selects a subprotocol from the values of a client's `Sec-WebSocket-Protocol` fields, in their order.
     ///
-    /// One that offers nothing gets [`Raw`](Self::Raw). `None` where it offers only what is not known here: browsers
-    /// fail a connection that does not take up one of their offers, so it is better refused with 400.
+    /// Returns [`Raw`](Self::Raw) if the client offers none, and `None` if it offers unknown ones only. Answer the latter
+    /// with 400: browsers fail a connection that selects none of their offers.
     #[must_use]
     pub fn choose<'a>(offers: impl IntoIterator<Item = &'a str>) -> Option<Self> {
         let mut offers = offers.into_iter().flat_map(|field| field.split(',')).map(str::trim).filter(|o| !o.is_empty());
@@ -28,7 +37,7 @@ impl Subprotocol {
         (known(first) || offers.any(known)).then_some(Self::TidingsV1)
     }
 
-    /// The name to answer with in `Sec-WebSocket-Protocol`. `None`: the field is to be left out.
+    /// Returns the name for the `Sec-WebSocket-Protocol` of the answer. `None` if the answer must not have the field.
     #[must_use]
     pub fn name(self) -> Option<&'static str> {
         match self {
@@ -38,8 +47,8 @@ impl Subprotocol {
     }
 }
 
-/// The `Sec-WebSocket-Accept` that answers a `Sec-WebSocket-Key` (RFC 6455 §4.2.2). `None` where the key is not the
-/// base64 of 16 bytes: such a request is to be refused with 400.
+/// Returns the `Sec-WebSocket-Accept` that answers a `Sec-WebSocket-Key` (RFC 6455 §4.2.2). `None` if the key is not the
+/// base64 of 16 bytes; answer such a request with 400.
 ///
 /// ```
 /// use tidings::transport::websocket::websocket_accept;

@@ -12,7 +12,7 @@ pub(super) type Outcome = Result<Option<MessageAnswer>, Rejection>;
 type Handling = Pin<Box<dyn Future<Output = Outcome> + Send>>;
 type Handler = Box<dyn FnMut(Message) -> Handling + Send>;
 
-/// Hands a client's messages to the application, one after another.
+/// Queue of a client's messages: one that the handler has, and one that waits.
 #[derive(Default)]
 pub(super) struct Mailbox {
     handler: Option<Handler>,
@@ -23,6 +23,7 @@ pub(super) struct Mailbox {
 }
 
 impl Mailbox {
+    /// Sets the handler.
     pub(super) fn set<F, R>(&mut self, mut handler: F)
     where
         F: FnMut(Message) -> R + Send + 'static,
@@ -31,13 +32,13 @@ impl Mailbox {
         self.handler = Some(Box::new(move |message| Box::pin(handler(message))));
     }
 
-    /// Whether no message can be taken before the handler has finished one.
+    /// Returns whether a message waits, so that no further one can be added.
     #[inline]
     pub(super) fn is_full(&self) -> bool {
         self.waiting.is_some()
     }
 
-    /// Returns whether there is no message, neither with the handler nor waiting.
+    /// Returns whether neither the handler has a message nor one waits.
     #[inline]
     pub(super) fn is_idle(&self) -> bool {
         self.running.is_none() && self.waiting.is_none()
@@ -49,13 +50,13 @@ impl Mailbox {
         self.running.is_some()
     }
 
-    /// Takes a message. Only where the mailbox is not full.
+    /// Adds a message. The queue must not be full.
     pub(super) fn put(&mut self, message: Message) {
         self.waiting = Some(Box::new(message));
     }
 
-    /// Polls the handler with the message that it has, or with the one that waits. Ready with the outcome of that message,
-    /// or with `None` if there is no message.
+    /// Polls the handler with the message that it has, or with the one that waits. Ready with the outcome of the message, or
+    /// with `None` if there is no message.
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Outcome>> {
         if self.running.is_none() {
             match (self.waiting.take(), &mut self.handler) {
@@ -70,22 +71,22 @@ impl Mailbox {
         Poll::Ready(Some(outcome))
     }
 
-    /// Counts a message that was ignored.
+    /// Counts an ignored message.
     pub(super) fn ignore(&mut self) {
         self.ignored += 1;
     }
 
-    /// Returns the number of messages that were ignored.
+    /// Returns the number of ignored messages.
     pub(super) fn ignored(&self) -> u64 {
         self.ignored
     }
 
-    /// Forgets the message that waits, if there is one.
+    /// Drops the message that waits, if there is one.
     pub(super) fn discard_waiting(&mut self) {
         self.waiting = None;
     }
 
-    /// Forgets the handler, in the middle of a message too.
+    /// Drops the handler, also while it has a message.
     pub(super) fn abort(&mut self) {
         *self = Self { ignored: self.ignored, ..Self::default() };
     }

@@ -1,4 +1,4 @@
-/// Takes a client's mask off (RFC 6455 §5.3), and gives the mask as it stands for the byte that follows.
+/// Unmasks a client's bytes (RFC 6455 §5.3). Returns the mask, rotated for the byte that follows.
 pub(super) fn unmask(bytes: &mut [u8], mut mask: [u8; 4]) -> [u8; 4] {
     const WORD: usize = 16;
     let mut word = [0; WORD];
@@ -11,7 +11,7 @@ pub(super) fn unmask(bytes: &mut [u8], mut mask: [u8; 4]) -> [u8; 4] {
         masked.copy_from_slice(chunk);
         chunk.copy_from_slice(&(u128::from_ne_bytes(masked) ^ word).to_ne_bytes());
     }
-    // A word is a whole number of masks, so the rest begins at the mask's first byte.
+    // A word has a whole number of masks, so the rest begins with the first byte of the mask.
     let rest = words.into_remainder();
     rest.iter_mut().zip(mask.iter().cycle()).for_each(|(byte, key)| *byte ^= key);
     mask.rotate_left(rest.len() % 4);
@@ -26,7 +26,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_cuts_give_what_one_byte_at_a_time_gives(
+        fn unmask_of_any_parts_equals_unmask_of_the_whole(
             plain in proptest::collection::vec(any::<u8>(), 0..300),
             mask: [u8; 4],
             cuts in proptest::collection::vec(0_usize..300, 0..6),

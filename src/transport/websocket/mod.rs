@@ -1,9 +1,137 @@
-//! Carries one subscriber over one WebSocket (RFC 6455), given a connection whose handshake is done.
+//! WebSockets: one connection that carries events to the client and messages from it (RFC 6455).
 //!
-//! [`sink`] owns the connection and both directions of it, [`receive`] and [`send`] are its two halves. All that is
-//! protocol takes and gives bytes: [`reader`] what comes in, [`outbox`] what goes out, [`deadlines`] what is due. An
-//! event wakes the task without the [flag](crate::transport::wake_flag) that everything else raises, and such a wake polls
-//! nothing but the subscriber.
+//! The adapter begins after the handshake. It owns both directions of any [`AsyncRead`](futures_io::AsyncRead) and
+//! [`AsyncWrite`](futures_io::AsyncWrite), and is a future that is ready when the connection has ended.
+//!
+//! # Wire format
+//!
+//! Each event is one unfragmented frame (RFC 6455 §5.2). The [`Subprotocol`] selects its content:
+//!
+//! | subprotocol | content of a frame |
+//! |---|---|
+//! | none ([`Raw`](Subprotocol::Raw)) | the payload: a text frame if it is text or JSON, else a binary frame. No cursors, no gaps |
+//! | `tidings.v1` | a text frame with one of the [JSON objects](crate::transport#objects), `hello` first |
+//!
+//! An event with the payload `first`, raw and under `tidings.v1`:
+//!
+//! ```text
+//! 81 05                        first
+//! 81 2A                        {"id":"7.8","topic":"news","data":"first"}
+//! ```
+//!
+//! The client's messages are its own. An answer to a message is an event without `id` and `topic`, see
+//! [`WebSocketSink::receive`].
+//!
+//! # When to use it
+//!
+//! Use it if the client also sends messages, if payloads are binary, or if a browser needs more than six connections to one
+//! host over HTTP/1.1. Prefer `tidings.v1`: a client of raw frames has no cursor, so it misses the events between two of its
+//! connections, without a gap.
+//!
+//! # Limits
+//!
+//! [`WebSocketConfig`] has a limit for each direction, with its default and the reason. A client that exceeds one, or breaks
+//! the protocol, receives a Close frame with a code of RFC 6455 §7.4.1:
+//!
+//! | event | code |
+//! |---|---|
+//! | protocol violation | 1002 |
+//! | text that is not UTF-8 | 1007 |
+//! | too many messages, fragments or control frames; a message that takes too long; a rejection | 1008 |
+//! | message above [`max_message`](WebSocketConfig::max_message) | 1009 |
+//! | internal error | 1011 |
+//! | [`finish`](WebSocketSink::finish) | 1012 |
+//! | subscriber too slow; gap in raw frames; [`Rejection::Busy`](crate::Rejection::Busy) | 1013 |
+//!
+//! A client that reads nothing, or answers no ping, is disconnected without a Close frame.
+//!
+//! # Example
+//!
+//! The handshake is done by hand: the server answers `Sec-WebSocket-Key` with [`websocket_accept`] and agrees on a
+//! subprotocol with [`Subprotocol::choose`].
+//!
+//! ```
+//! use std::io;
+//! use std::pin::Pin;
+//! use std::sync::Arc;
+//! use std::task::{Context, Poll, ready};
+//! use tidings::time::TokioTimer;
+//! use tidings::transport::websocket::{CloseCause, Subprotocol, WebSocketConfig, WebSocketSink, websocket_accept};
+//! use tidings::{LocalHub, Subscribe, Subscriber};
+//! use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream, ReadBuf};
+//!
+//! /// Connection of tokio with the traits of futures-io. `tokio_util::compat` has such a type too.
+//! struct Compat(DuplexStream);
+//!
+//! impl futures_io::AsyncRead for Compat {
+//!     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<io::Result<usize>> {
+//!         let mut buf = ReadBuf::new(buf);
+//!         ready!(Pin::new(&mut self.0).poll_read(cx, &mut buf))?;
+//!         Poll::Ready(Ok(buf.filled().len()))
+//!     }
+//! }
+//!
+//! impl futures_io::AsyncWrite for Compat {
+//!     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+//!         Pin::new(&mut self.0).poll_write(cx, buf)
+//!     }
+//!
+//!     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+//!         Pin::new(&mut self.0).poll_flush(cx)
+//!     }
+//!
+//!     fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+//!         Pin::new(&mut self.0).poll_shutdown(cx)
+//!     }
+//! }
+//!
+//! # #[tokio::main(flavor = "current_thread", start_paused = true)]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let (mut client, mut server) = tokio::io::duplex(4096);
+//!
+//! // The request had `Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==` and `Sec-WebSocket-Protocol: tidings.v1`.
+//! let accept = websocket_accept(b"dGhlIHNhbXBsZSBub25jZQ==").ok_or("answer 400")?;
+//! let subprotocol = Subprotocol::choose(["tidings.v1"]).ok_or("answer 400")?;
+//! let head = format!(
+//!     "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+//!      Sec-WebSocket-Accept: {accept}\r\nSec-WebSocket-Protocol: {}\r\n\r\n",
+//!     subprotocol.name().ok_or("no name")?,
+//! );
+//! server.write_all(head.as_bytes()).await?;
+//!
+//! let hub = LocalHub::new();
+//! let subscription = hub.subscribe(Subscribe::topics(["news"]))?;
+//! let begin = subscription.cursor().expect("a local hub has cursors");
+//! let timer = Arc::new(TokioTimer::default());
+//! let sink = WebSocketSink::new(Compat(server), subscription, timer, WebSocketConfig::default());
+//! let connection = tokio::spawn(sink.subprotocol(subprotocol));
+//! let cursor = hub.publish_now("news", "first")?.cursor().expect("a local hub has cursors");
+//!
+//! // The client closes with 1000. Its frames are masked, here with a mask of zeros.
+//! client.write_all(b"\x88\x82\0\0\0\0\x03\xE8").await?;
+//! let mut bytes = Vec::new();
+//! client.read_to_end(&mut bytes).await?;
+//!
+//! let mut expected = head.into_bytes();
+//! for object in [
+//!     format!(r#"{{"tidings":"hello","cursor":"{begin}","heartbeat_ms":25000}}"#),
+//!     format!(r#"{{"id":"{cursor}","topic":"news","data":"first"}}"#),
+//! ] {
+//!     expected.extend([0x81, object.len() as u8]);
+//!     expected.extend(object.as_bytes());
+//! }
+//! expected.extend(b"\x88\x02\x03\xE8");
+//! assert_eq!(bytes, expected);
+//!
+//! let closed = connection.await?;
+//! assert!(closed.clean && closed.cause == CloseCause::Client);
+//! # Ok(())
+//! # }
+//! ```
+
+// `sink` owns the connection, `receive` and `send` are its two directions. The protocol takes and returns bytes: `reader`
+// parses input, `outbox` queues output, `deadlines` has the times. An event wakes the task without setting the wake
+// flag, so that such a wake polls the subscriber only.
 
 mod assembly;
 mod close;

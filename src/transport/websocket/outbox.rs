@@ -12,53 +12,53 @@ use super::format::text;
 use super::frame::{Kind, frame, put_close};
 use crate::transport::limit::FRAME;
 
-/// How many pieces one write takes.
+/// Maximum number of pieces in one write.
 pub(super) const PIECES: usize = 16;
 
-/// Everything that is to be written, in one queue of whole frames, so that a frame never begins inside another.
+/// Queue of all bytes to be written. It consists of whole frames, so that no frame begins inside another.
 ///
-/// It is bounded by its users: events are added where it was empty, of pongs the last one is kept, an answer to a message
-/// is added after the last one was written, and of the rest there is one at a time.
+/// Its callers bound its length: events are added to an empty queue only, the last pong replaces earlier ones, an answer to a
+/// message is added after the last one was written, and there is at most one of each other frame.
 #[derive(Debug, Default)]
 pub(super) struct Outbox {
-    /// Without what of it is written.
+    /// First piece, without the bytes that are written.
     front: Bytes,
-    /// Not there where nothing is, as at most times.
+    /// Pieces after the first. `None` if there are none, which is the common case.
     behind: Option<Box<Behind>>,
     unflushed: bool,
     moved: bool,
-    /// Some of the front is written, and some is not: maybe in the middle of a frame.
+    /// Whether the front is partly written, so that its rest may begin inside a frame.
     begun: bool,
-    /// Whether what is queued is written in pieces of at most [`FRAME`] bytes.
+    /// Whether the queue is written in pieces of at most [`FRAME`] bytes.
     in_frames: bool,
-    /// Whether an answer to a message may be among what is queued.
+    /// Whether the queue may contain an answer to a message.
     answering: bool,
-    /// Number of bytes written that no pong proves to be taken, up to 4 GiB.
+    /// Number of bytes written that no pong has acknowledged, up to 4 GiB.
     unproved: u32,
 }
 
-/// Bytes that wait until the front is written.
+/// Pieces that wait until the front is written.
 #[derive(Debug, Default)]
 struct Behind {
     rest: VecDeque<Bytes>,
-    /// The payload of an answer to a ping, which comes last.
+    /// Payload of the pong, which is written after `rest`.
     pong: Option<Bytes>,
 }
 
 impl Outbox {
-    /// Writes queued frames in pieces of at most [`FRAME`] bytes from now on.
+    /// Sets the maximum length of a write to [`FRAME`] bytes.
     #[cfg(feature = "http")]
     pub(super) fn write_in_frames(&mut self) {
         self.in_frames = true;
     }
 
-    /// Whether all is written.
+    /// Returns whether everything is written.
     #[inline]
     pub(super) fn is_written(&self) -> bool {
         self.front.is_empty()
     }
 
-    /// Whether all is written, and flushed.
+    /// Returns whether everything is written and flushed.
     #[inline]
     pub(super) fn is_idle(&self) -> bool {
         !self.unflushed && self.is_written()
@@ -74,7 +74,8 @@ impl Outbox {
         }
     }
 
-    /// Writes whole frames past the queue, which is idle, and flushes. Pending: what did not go through is queued.
+    /// Writes frames without queueing them and flushes. The queue must be idle. Pending if bytes were not accepted, which
+    /// are then queued.
     #[inline]
     pub(super) fn poll_pass<Io: AsyncWrite + Unpin>(
         &mut self,
@@ -93,7 +94,7 @@ impl Outbox {
             return Poll::Pending;
         }
         self.unproved = self.unproved.saturating_add(written as u32);
-        // All before this was flushed.
+        // Everything before this write was flushed.
         match Pin::new(io).poll_flush(cx) {
             Poll::Pending => {
                 self.unflushed = true;
@@ -103,14 +104,14 @@ impl Outbox {
         }
     }
 
-    /// Forgets what is not written. `false`: it may be the rest of a frame, so nothing can follow.
+    /// Drops the bytes that are not written. Returns `false` if they may begin inside a frame, so that none can follow.
     pub(super) fn discard(&mut self) -> bool {
         let whole = self.is_written() || !self.begun;
         (self.front, self.behind, self.answering) = (Bytes::new(), None, false);
         whole
     }
 
-    /// Adds a text frame of what `write` appends.
+    /// Adds a text frame with the bytes that `write` appends.
     pub(super) fn put_text(&mut self, write: impl FnOnce(&mut BytesMut)) {
         self.push(text(write));
     }
@@ -121,17 +122,18 @@ impl Outbox {
         self.answering = true;
     }
 
-    /// Returns whether an answer may be queued. It is cleared when all that is queued with it was written.
+    /// Returns whether the queue may contain an answer. It does not once the whole queue was written.
     #[inline]
     pub(super) fn is_answering(&self) -> bool {
         self.answering
     }
 
+    /// Adds a ping.
     pub(super) fn put_ping(&mut self, payload: u8) {
         self.put(Kind::Control(Control::Ping), &[payload]);
     }
 
-    /// Answers a ping, after all that is queued. An answer that still waits is dropped (RFC 6455 §5.5.3).
+    /// Adds a pong at the end of the queue. It replaces a pong that is still queued (RFC 6455 §5.5.3).
     pub(super) fn put_pong(&mut self, payload: Bytes) {
         match self.is_written() {
             true => self.push(pong(&payload)),
@@ -139,7 +141,7 @@ impl Outbox {
         }
     }
 
-    /// Adds a Close frame, after which nothing may be added.
+    /// Adds a Close frame. Nothing may be added after it.
     pub(super) fn put_close(&mut self, code: Option<CloseCode>, reason: &str) {
         if let Some(payload) = self.behind.as_mut().and_then(|behind| behind.pong.take()) {
             self.push(pong(&payload));
@@ -149,7 +151,7 @@ impl Outbox {
         self.push(frame.freeze());
     }
 
-    /// Writes until nothing is left. The pieces go in one write where `Io` can.
+    /// Writes the whole queue, several pieces in one vectored write.
     #[inline(always)]
     pub(super) fn poll_write<Io: AsyncWrite + Unpin>(
         &mut self,
@@ -171,7 +173,7 @@ impl Outbox {
         Poll::Ready(Ok(()))
     }
 
-    /// Flushes where something was written since the last time.
+    /// Flushes if bytes were written since the last flush.
     #[inline]
     pub(super) fn poll_flush<Io: AsyncWrite + Unpin>(
         &mut self,
@@ -185,17 +187,17 @@ impl Outbox {
         Poll::Ready(Ok(()))
     }
 
-    /// Returns the number of bytes written that no pong proves to be taken, up to 4 GiB.
+    /// Returns the number of bytes written that no pong has acknowledged, up to 4 GiB.
     pub(super) fn unproved(&self) -> u32 {
         self.unproved
     }
 
-    /// Notes that so many of these bytes were taken.
+    /// Records that a pong acknowledged `taken` of these bytes.
     pub(super) fn prove(&mut self, taken: u32) {
         self.unproved = self.unproved.saturating_sub(taken);
     }
 
-    /// Whether anything was written since the last call.
+    /// Returns whether bytes were written since the last call.
     pub(super) fn has_moved(&mut self) -> bool {
         std::mem::take(&mut self.moved)
     }
@@ -212,7 +214,7 @@ impl Outbox {
     fn wrote(&mut self, mut written: usize) {
         (self.unflushed, self.moved) = (true, true);
         self.unproved = self.unproved.saturating_add(written as u32);
-        // Replaced, since a piece advanced to its end would keep the shared buffer.
+        // The piece is replaced, because one that is advanced to its end would keep the shared buffer.
         while written >= self.front.len() {
             written -= self.front.len();
             (self.front, self.begun) = (self.next(), false);
@@ -225,7 +227,7 @@ impl Outbox {
         self.front.advance(written);
     }
 
-    /// Takes the bytes that come after the front; empty if there are none.
+    /// Takes the piece after the front. Empty if there is none.
     #[inline]
     fn next(&mut self) -> Bytes {
         let Some(behind) = &mut self.behind else { return Bytes::new() };

@@ -1,14 +1,14 @@
 use std::time::{Duration, Instant};
 
-/// Lets `rate` things a second pass, and as many at once: the generic cell rate algorithm, in one instant.
+/// Rate limiter by the generic cell rate algorithm, with a burst of one second.
 #[derive(Debug, Default)]
 pub(super) struct Rate {
-    /// When all that has passed would have come at an even pace.
+    /// Theoretical arrival time: the instant at which the admitted items would end at an even pace.
     even: Option<Instant>,
 }
 
 impl Rate {
-    /// Whether one more may pass at `now`.
+    /// Returns whether one more item is admitted at `now`, with at most `rate` items per second.
     pub(super) fn admit(&mut self, now: Instant, rate: u32) -> bool {
         let Some(pace) = Duration::from_secs(1).checked_div(rate) else { return false };
         let even = self.even.map_or(now, |even| even.max(now)) + pace;

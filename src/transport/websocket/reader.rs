@@ -8,9 +8,9 @@ use super::mask::unmask;
 use super::violation::Violation;
 use crate::contract::Message;
 
-/// A client's bytes in, messages and control frames out (RFC 6455 §5). Cut anywhere.
+/// Parser of a client's bytes, which may be cut anywhere, into messages and control frames (RFC 6455 §5).
 ///
-/// It owns no read buffer: between two calls it holds a part of a header, of a control frame and of a message.
+/// It has no read buffer. Between two calls it holds parts of a header, of a control frame and of a message.
 #[derive(Debug, Default)]
 pub(super) struct Reader {
     head: [u8; MAX_HEADER],
@@ -20,7 +20,7 @@ pub(super) struct Reader {
     assembly: Assembly,
 }
 
-/// The frame whose payload is being read.
+/// Frame whose payload is not complete.
 #[derive(Debug)]
 struct Frame {
     kind: Kind,
@@ -39,9 +39,9 @@ pub(super) enum Inbound {
 }
 
 impl Reader {
-    /// Takes bytes off the front of `input` up to the end of the next message or control frame, or all of them.
+    /// Takes bytes from the front of `input`, up to the end of the next message or control frame, or all of them.
     ///
-    /// The bytes are unmasked in their place. After an error the frames' borders are lost: nothing more can be read.
+    /// The bytes are unmasked in place. After an error the boundaries of frames are lost, so no further byte can be parsed.
     pub(super) fn read(&mut self, input: &mut &mut [u8], limits: Limits) -> Result<Option<Inbound>, Violation> {
         loop {
             let Some(frame) = &mut self.frame else {
@@ -73,12 +73,12 @@ impl Reader {
         }
     }
 
-    /// Whether a message was begun and is not finished.
+    /// Returns whether a message is incomplete.
     pub(super) fn is_inside_message(&self) -> bool {
         self.assembly.is_begun()
     }
 
-    /// Whether nothing was begun that is not finished.
+    /// Returns whether no header, frame or message is incomplete.
     pub(super) fn is_idle(&self) -> bool {
         self.filled == 0 && self.frame.is_none() && !self.is_inside_message()
     }
@@ -88,7 +88,7 @@ impl Reader {
         let more = input.len().min(MAX_HEADER - before);
         self.head[before..before + more].copy_from_slice(&input[..more]);
         let parsed = parse(&self.head[..before + more])?;
-        // A header that does not end here took all there is: no header is longer than the place for it.
+        // An incomplete header took all bytes, because no header is longer than `head`.
         let (taken, filled) = match &parsed {
             Some((_, size)) => (size.saturating_sub(before), 0),
             None => (more, before + more),
@@ -122,7 +122,7 @@ fn control_frame(control: Control, payload: Vec<u8>) -> Result<Inbound, Violatio
     }
 }
 
-/// A Close frame's body: nothing, or a code and a reason in UTF-8 (RFC 6455 §5.5.1, §7.4).
+/// Parses the body of a Close frame: empty, or a code and a reason in UTF-8 (RFC 6455 §5.5.1, §7.4).
 fn close_body(body: &[u8]) -> Result<Option<CloseCode>, Violation> {
     let Some((code, reason)) = body.split_first_chunk() else {
         return if body.is_empty() { Ok(None) } else { Err(Violation::protocol("close code cut short")) };

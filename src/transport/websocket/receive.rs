@@ -14,16 +14,15 @@ use super::{CloseCause, CloseCode, Closed, WebSocketSink, scratch};
 use crate::contract::{Rejection, Subscriber};
 use crate::transport::object::write_error;
 
-/// How many reads and messages one poll takes, so that a client that sends all the time doesn't have the thread to
-/// itself.
+/// Maximum number of reads and messages in one poll, so that a client that sends without a pause does not block the thread.
 const BUDGET: u32 = 16;
 
-/// How many bytes are waited out behind our Close. A client that heeds it had no more than this under way; one that
-/// sends on and on would have us read until the end of `close_timeout`.
+/// Maximum number of bytes that are discarded after the server's Close frame. A client that obeys the Close frame has less
+/// than this in transit. Without the limit, a client that keeps sending would be read until the end of `close_timeout`.
 const WAITED_OUT: u32 = 1 << 20;
 
 impl<S: Subscriber, Io: AsyncRead + AsyncWrite + Unpin> WebSocketSink<S, Io> {
-    /// Reads until nothing is there, or the handler is behind.
+    /// Reads until no byte is ready or the handler is busy.
     #[inline]
     pub(super) fn poll_receive(&mut self, cx: &mut Context<'_>) {
         if !self.aside.mailbox.is_idle() {
@@ -53,8 +52,8 @@ impl<S: Subscriber, Io: AsyncRead + AsyncWrite + Unpin> WebSocketSink<S, Io> {
         }
     }
 
-    /// Hands the messages to the handler. While an answer is not written, the next message waits, so that a client which
-    /// does not read is owed one answer at most.
+    /// Passes the messages to the handler. The next message waits while an answer is queued, so that at most one answer is
+    /// held for a client that does not read.
     fn poll_mailbox(&mut self) {
         while !self.outbox.is_answering() {
             match self.aside.mailbox.poll(&mut self.wake.context()) {
@@ -64,7 +63,7 @@ impl<S: Subscriber, Io: AsyncRead + AsyncWrite + Unpin> WebSocketSink<S, Io> {
         }
     }
 
-    /// Tells the client the outcome of its message, if it can be told.
+    /// Sends the outcome of a message to the client, if the subprotocol has a form for it.
     fn answer(&mut self, outcome: Outcome) {
         let frame = match outcome {
             Ok(Some(answer)) if self.is_open() => answer.into_frame(self.subprotocol),
@@ -74,11 +73,11 @@ impl<S: Subscriber, Io: AsyncRead + AsyncWrite + Unpin> WebSocketSink<S, Io> {
             Ok(_) | Err(_) => return,
         };
         self.outbox.put_answer(frame);
-        // At once, so that only a client that takes nothing has its next message wait.
+        // Written at once, so that only a client that reads nothing delays its next message.
         self.say();
     }
 
-    /// Wakes the task if a message waits for an answer that is written by now.
+    /// Wakes the task if a message waited for an answer that is now written.
     pub(super) fn resume_mailbox(&self) {
         let mailbox = &self.aside.mailbox;
         if mailbox.is_full() && !mailbox.is_running() && !self.outbox.is_answering() {
@@ -116,7 +115,8 @@ impl<S: Subscriber, Io: AsyncRead + AsyncWrite + Unpin> WebSocketSink<S, Io> {
         Poll::Ready(())
     }
 
-    /// Takes bytes in as long as there is room for what they make, and gives the number of those to be kept for later.
+    /// Parses bytes while their messages can be queued. Returns the number of bytes at the end that were not parsed and are
+    /// to be kept.
     fn take_in(&mut self, mut bytes: &mut [u8], cx: &mut Context<'_>, budget: &mut u32) -> usize {
         let limits = Limits { bytes: self.config.max_message, fragments: self.config.max_fragments };
         let mut reader = self.aside.reader.take().unwrap_or_default();
@@ -147,7 +147,7 @@ impl<S: Subscriber, Io: AsyncRead + AsyncWrite + Unpin> WebSocketSink<S, Io> {
             Inbound::Ping(payload) => {
                 if self.count_control() {
                     self.outbox.put_pong(payload);
-                    // At once, so that only a client that takes nothing has its pings answered together.
+                    // Written at once, so that only a client that reads nothing has its pings answered together.
                     self.say();
                 }
             }
@@ -164,7 +164,7 @@ impl<S: Subscriber, Io: AsyncRead + AsyncWrite + Unpin> WebSocketSink<S, Io> {
         }
     }
 
-    /// Whether a control frame is to be heeded.
+    /// Counts a control frame. Returns whether it is to be handled.
     fn count_control(&mut self) -> bool {
         if !self.aside.controls.admit(self.aside.deadlines.now(), self.config.control_rate) {
             self.fail(Violation::TOO_MANY_CONTROLS);
@@ -172,7 +172,7 @@ impl<S: Subscriber, Io: AsyncRead + AsyncWrite + Unpin> WebSocketSink<S, Io> {
         self.is_open()
     }
 
-    /// Whether a message is to be handled.
+    /// Counts a message. Returns whether it is to be handled.
     fn count_message(&mut self) -> bool {
         if !self.aside.messages.admit(self.aside.deadlines.now(), self.config.message_rate) {
             self.fail(Violation::TOO_MANY_MESSAGES);
@@ -191,7 +191,7 @@ impl<S: Subscriber, Io: AsyncRead + AsyncWrite + Unpin> WebSocketSink<S, Io> {
         }
     }
 
-    /// Bytes came after which nothing is to be read but the end.
+    /// Counts bytes that are discarded, and ends the connection above the limit.
     #[cold]
     fn wait_out(&mut self, bytes: usize) {
         self.aside.waited_out = self.aside.waited_out.saturating_add(u32::try_from(bytes).unwrap_or(u32::MAX));
@@ -200,10 +200,10 @@ impl<S: Subscriber, Io: AsyncRead + AsyncWrite + Unpin> WebSocketSink<S, Io> {
         }
     }
 
-    /// The client's side is at its end, without a Close.
+    /// Handles the end of the client's direction without a Close frame.
     fn ended(&mut self) {
         match self.phase {
-            // It may still read: our Close goes out first.
+            // The client may still read, so the queued Close frame is written first.
             Phase::Closing | Phase::Failing => self.leave(Phase::Finishing),
             _ => self.abandon(CloseCause::Lost),
         }

@@ -13,18 +13,19 @@ use crate::contract::{EncodedBatch, EncodedDelivery, Format, Subscriber};
 use crate::model::Gap;
 use crate::transport::object::write_gap;
 
-/// How often one poll writes, so that a socket that takes everything doesn't have the thread to itself.
+/// Maximum number of writes in one poll, so that a socket that accepts everything does not block the thread.
 const BUDGET: u32 = 16;
 
 impl<S: Subscriber, Io: AsyncRead + AsyncWrite + Unpin> WebSocketSink<S, Io> {
-    /// Writes until the subscriber has nothing more, or the socket takes nothing more.
+    /// Writes until the subscriber is pending or the socket accepts no more bytes.
     pub(super) fn poll_send(&mut self, cx: &mut Context<'_>) {
         if self.phase != Phase::Over {
             self.send(cx, true);
         }
     }
 
-    /// Writes the queue, and with `more` also what the subscriber has then. Returns whether all of it was written.
+    /// Writes the queue and, if `more` is set, the events that the subscriber has after that. Returns whether everything was
+    /// written.
     fn send(&mut self, cx: &mut Context<'_>, more: bool) -> bool {
         match self.poll_queue(cx, more) {
             Poll::Ready(Ok(())) => {
@@ -37,7 +38,7 @@ impl<S: Subscriber, Io: AsyncRead + AsyncWrite + Unpin> WebSocketSink<S, Io> {
         false
     }
 
-    /// Writes what is queued, and asks for no more.
+    /// Writes the queue without a poll of the subscriber.
     #[cold]
     pub(super) fn say(&mut self) {
         if let Poll::Ready(Err(_)) = self.outbox.poll_write(&mut self.io, &mut self.wake.context()) {
@@ -45,7 +46,8 @@ impl<S: Subscriber, Io: AsyncRead + AsyncWrite + Unpin> WebSocketSink<S, Io> {
         }
     }
 
-    /// Queues what was published before the client's end, if there is room for it: the answers to its last messages.
+    /// Writes the queue and adds the events that were published before the client's end, if the queue is empty. They may be
+    /// reactions to its last messages.
     #[cold]
     pub(super) fn say_last(&mut self, cx: &mut Context<'_>) {
         self.say();
@@ -54,7 +56,8 @@ impl<S: Subscriber, Io: AsyncRead + AsyncWrite + Unpin> WebSocketSink<S, Io> {
         }
     }
 
-    /// Ready when all is written and flushed.
+    /// Writes and flushes the queue, with the events of the subscriber if `more` is set. Ready if everything was written and
+    /// flushed.
     fn poll_queue(&mut self, cx: &mut Context<'_>, mut more: bool) -> Poll<io::Result<()>> {
         let mut budget = BUDGET;
         loop {
@@ -69,12 +72,12 @@ impl<S: Subscriber, Io: AsyncRead + AsyncWrite + Unpin> WebSocketSink<S, Io> {
             budget -= 1;
             more = self.gather(cx, self.config.max_batch_bytes, PIECES).is_ready();
         }
-        // A socket does nothing here; TLS may hold back what it has accepted.
+        // A flush is needed for TLS, which may hold bytes that it accepted. A socket does nothing here.
         ready!(self.outbox.poll_flush(&mut self.io, &mut self.wake.context()))?;
         self.poll_shut()
     }
 
-    /// Passes on events that go out in one write, as most do. `false`: there is more to do than that.
+    /// Writes the ready events if one write is enough, which is the common case. Returns `false` if more is to be done.
     #[inline]
     pub(super) fn pass_on(&mut self, cx: &mut Context<'_>) -> bool {
         let room = self.config.max_batch_bytes;
@@ -103,7 +106,7 @@ impl<S: Subscriber, Io: AsyncRead + AsyncWrite + Unpin> WebSocketSink<S, Io> {
         false
     }
 
-    /// Queues what the subscriber has, so many bytes and pieces of it. Pending when that was all.
+    /// Queues items of the subscriber, up to `room` bytes and `pieces` pieces. Pending if the subscriber has no more.
     fn gather(&mut self, cx: &mut Context<'_>, mut room: usize, pieces: usize) -> Poll<()> {
         for _ in 0..pieces {
             let encoded = ready!(self.poll_events(cx, room));
@@ -121,7 +124,7 @@ impl<S: Subscriber, Io: AsyncRead + AsyncWrite + Unpin> WebSocketSink<S, Io> {
         self.subscriber.poll_encoded(cx, format, max)
     }
 
-    /// Queues what the subscriber has given: so many bytes of events.
+    /// Queues an item of the subscriber. Returns the number of bytes of events in it.
     fn queue(&mut self, encoded: EncodedDelivery) -> usize {
         match encoded {
             EncodedDelivery::Events(EncodedBatch { bytes, .. }) => {
@@ -142,16 +145,16 @@ impl<S: Subscriber, Io: AsyncRead + AsyncWrite + Unpin> WebSocketSink<S, Io> {
         if self.has_objects() {
             self.outbox.put_text(|out| write_gap(gap, out));
         } else if !gap.snapshot {
-            // Raw frames can't tell of it.
+            // Raw frames have no form for a gap.
             self.end(CloseCause::Gap, CloseCode::TRY_LATER, "gap");
         }
     }
 
-    /// Ends our side where there is nothing more to say.
+    /// Closes the server's direction after the last frame.
     fn poll_shut(&mut self) -> Poll<io::Result<()>> {
         match self.phase {
             Phase::Finishing => {
-                // All was said; that the client is gone already takes nothing from that.
+                // The error is ignored: everything is written, and the client may be gone.
                 let _ = ready!(Pin::new(&mut self.io).poll_close(&mut self.wake.context()));
                 self.phase = Phase::Over;
             }
@@ -164,7 +167,7 @@ impl<S: Subscriber, Io: AsyncRead + AsyncWrite + Unpin> WebSocketSink<S, Io> {
         Poll::Ready(Ok(()))
     }
 
-    /// The socket takes nothing.
+    /// Starts the write timeout and releases shared history, because the socket accepts no bytes.
     fn stuck(&mut self) {
         if !self.is_open() {
             return;

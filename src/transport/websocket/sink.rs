@@ -23,33 +23,39 @@ use crate::time::Timer;
 use crate::transport::object::{write_bye, write_heartbeat, write_hello};
 use crate::transport::wake_flag::FlaggedWaker;
 
-/// Carries a subscriber over a WebSocket connection whose handshake is done, up to its end: a future of how it ended.
+/// Adapter of a WebSocket: a future that carries a subscriber over a connection and is ready with its [`Closed`].
 ///
-/// It owns both directions of `Io`. Events go out as the frames that the subscriber hands over already encoded; it is
-/// asked for more only when `Io` has taken all there was, and lets go of shared history ([`Subscriber::release`]) when
-/// `Io` takes nothing. Pings, pongs and the Close frame go between those writes, never inside one.
+/// The [module page](crate::transport::websocket) has the wire format and an example of the bytes.
 ///
-/// If events are missing, `tidings.v1` sends a gap in their place. Raw frames have no gaps: the connection ends with
-/// 1013, unless state follows. Raw frames have no cursor either, so a client misses the events that are published
-/// between two of its connections, see [`Subprotocol::Raw`]. Each protocol violation of the client, and each limit of
-/// [`WebSocketConfig`] that it exceeds, ends the connection with the code of RFC 6455 §7.4.1.
+/// The sink owns both directions of `Io`, whose handshake is done. It polls the subscriber again when `Io` has accepted all
+/// queued bytes, and releases shared history ([`Subscriber::release`]) while `Io` accepts none. Pings, pongs and the Close
+/// frame are written between frames of events, never inside one.
 ///
-/// A ping may lie behind events that the client has not read, in the buffers of sockets and proxies. So its pong is due
-/// after [`pong_timeout`](WebSocketConfig::pong_timeout) and, for each 64 KiB that were written since what the last pong
-/// answered, one [`write_timeout`](WebSocketConfig::write_timeout) more: with the defaults after 10 s, and 10 s for each 64 KiB,
-/// of which at most 4 MiB count. So a client that reads 64 KiB within each write timeout stays, and one that answers nothing
-/// is ended at the latest 650 s after the ping. If anything else came from the client meanwhile, this wait begins once more.
-/// A client that takes nothing is ended by the write timeout as soon as the buffers are full.
+/// Under `tidings.v1` a gap is sent in place of missing events. With raw frames the connection closes with 1013 at a gap,
+/// unless a snapshot follows it.
 ///
-/// Dropping it drops the connection without a Close frame, which a client sees as 1006. To end it in good order call
-/// [`close`](Self::close), and poll on until it is ready.
+/// # Liveness
+///
+/// A client that reads nothing is disconnected after the [`write_timeout`](WebSocketConfig::write_timeout), which begins
+/// when the buffers between server and client are full.
+///
+/// A ping may wait in these buffers behind events that the client has not read. Its pong is due after
+/// [`pong_timeout`](WebSocketConfig::pong_timeout), plus one write timeout for each 64 KiB written since the bytes that the
+/// last pong acknowledged, of which at most 4 MiB count. A client that reads 64 KiB within each write timeout therefore stays
+/// connected. With the defaults, a client that sends nothing is disconnected at most 650 s after the ping. If the client
+/// sent other bytes in that time, the server pings again and waits once more.
+///
+/// # Cancel safety
+///
+/// Dropping the sink closes the connection without a Close frame, which a client sees as 1006. To close it with one, call
+/// [`close`](Self::close) and poll until the sink is ready.
 ///
 /// # Differences from `tungstenite::WebSocket`
 ///
-/// Events are not copied into a write buffer, there is no read buffer while nothing is read, a client that sends pings
-/// and reads nothing costs one pong, and fragments are counted.
+/// Events are not copied into a write buffer. There is no read buffer while nothing is read. At most one pong is queued for a
+/// client that sends pings and reads nothing. Fragments are counted.
 #[must_use = "futures do nothing unless polled"]
-// In this order, so that what each delivery touches is on the fewest lines of memory.
+// The fields are in the order in which a delivery touches them, so that they are on the fewest cache lines.
 #[repr(C)]
 pub struct WebSocketSink<S, Io> {
     pub(super) wake: FlaggedWaker,
@@ -64,46 +70,47 @@ pub struct WebSocketSink<S, Io> {
 
 /// State that a delivery does not touch.
 pub(super) struct Aside {
-    /// Not there between two frames outside of a message.
+    /// Parser. `None` between two messages.
     pub(super) reader: Option<Box<Reader>>,
     /// Bytes that were read and are not parsed yet, because the handler was busy.
     pub(super) backlog: Option<Box<BytesMut>>,
-    /// Whether there may be more to read than was.
+    /// Whether more bytes may be ready to be read.
     pub(super) behind: bool,
-    /// How many bytes came that nothing was made of, behind the end.
+    /// Number of bytes that were read and discarded after the end began.
     pub(super) waited_out: u32,
     pub(super) mailbox: Mailbox,
     pub(super) controls: Rate,
     pub(super) messages: Rate,
     pub(super) deadlines: Deadlines,
-    /// How it ends, from [`Phase::Closing`] on.
+    /// Result of the future. Valid from [`Phase::Closing`] on.
     pub(super) closed: Closed,
 }
 
-/// How far a connection is, in the order in which that goes.
+/// Phase of a connection. A connection passes the phases in this order, and may skip some.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Phase {
     /// Nothing was written.
     New,
+    /// Events and messages are passed on.
     Open,
-    /// Our Close is on its way, the client's has not come.
+    /// The server's Close frame is queued or written, and the client's has not come.
     Closing,
-    /// Our Close is on its way, and no frame of the client's can be read any more.
+    /// The server's Close frame is queued or written, and the client's bytes cannot be parsed any more.
     Failing,
-    /// Our Close is written and our side shut. The client's bytes are waited out, up to a limit, since to drop them
-    /// unread may take the Close frame away from it.
+    /// The server's Close frame is written and its direction closed. The client's bytes are read and discarded, up to a
+    /// limit: closing a socket with unread bytes may discard the Close frame.
     Draining,
-    /// The outbox holds the last bytes; nothing is read.
+    /// The outbox holds the last bytes. Nothing is read.
     Finishing,
-    /// Done, but for the handler.
+    /// The connection has ended. A message handler may still be running.
     Over,
 }
 
 impl<S: Subscriber, Io: AsyncRead + AsyncWrite + Unpin> WebSocketSink<S, Io> {
-    /// Carries `subscriber` over `io`, in raw frames, and [ignores](Self::ignored_messages) the client's messages.
+    /// Creates a sink that sends raw frames and [ignores](Self::ignored_messages) the client's messages.
     ///
-    /// The clock is read only beside the way of an event: when a control frame comes, a message begins, or a write
-    /// does not go through.
+    /// The sink reads the clock when a control frame comes, when a message begins and when a write is not accepted, but not
+    /// for an event.
     pub fn new(io: Io, subscriber: S, timer: Arc<dyn Timer>, config: impl Into<Arc<WebSocketConfig>>) -> Self {
         let config = config.into();
         Self {
@@ -128,24 +135,41 @@ impl<S: Subscriber, Io: AsyncRead + AsyncWrite + Unpin> WebSocketSink<S, Io> {
         }
     }
 
-    /// Sets the content of the frames. Must be called before the first poll.
+    /// Sets the content of the frames. Call it before the first poll. Default: [`Subprotocol::Raw`], which clients without
+    /// this crate's subprotocol understand.
     pub fn subprotocol(self, subprotocol: Subprotocol) -> Self {
         Self { subprotocol, ..self }
     }
 
-    /// Hands the client's messages to `handler`, one after another: while it is busy with one, at most one more is
-    /// read, and the client's sending stalls.
+    /// Passes the client's messages to `handler`, one at a time. While the handler is busy at most one more message is read,
+    /// so that the client's writes stall.
     ///
-    /// `Ok(Some(event))` answers the client, without a cursor: in raw frames with the payload, under `tidings.v1` with
-    /// `{"event":"name","data":…}`. Answers go out in the order of the messages, with no order between them and the
-    /// subscriber's events. The handler gets the next message when the last answer was written to the connection.
+    /// `Ok(Some(event))` answers the client with an event that has no cursor: the payload in raw frames,
+    /// `{"event":"name","data":…}` under `tidings.v1`. Answers are in the order of the messages. Their order among the
+    /// subscriber's events is not defined. The handler receives the next message when the last answer was written.
     ///
-    /// A [closing](Rejection::is_closing) rejection ends the connection: `Busy` with 1013, `Internal` with 1011 and no text,
-    /// the rest with 1008. [`Rejection::Unsupported`] ignores the message. For any other, a `tidings.v1` client gets
-    /// `{"tidings":"error","code":"forbidden","message":"forbidden"}`, and a client of raw frames gets nothing.
+    /// A [closing](Rejection::is_closing) rejection closes the connection: `Busy` with 1013, `Internal` with 1011 and no
+    /// reason, others with 1008. [`Rejection::Unsupported`] ignores the message. For any other rejection, a `tidings.v1`
+    /// client receives `{"tidings":"error","code":"forbidden","message":"forbidden"}`, and a client of raw frames receives
+    /// nothing.
     ///
-    /// A message in the handler's hands when the connection ends is finished, if that takes no longer than
+    /// If the handler is running when the connection ends, it is polled until it is ready, for at most the
     /// [`close_timeout`](WebSocketConfig::close_timeout). Its answer is dropped.
+    ///
+    /// ```
+    /// use tidings::transport::websocket::WebSocketSink;
+    /// use tidings::{Event, Message, Rejection, Subscriber};
+    ///
+    /// fn echo<S: Subscriber, Io>(sink: WebSocketSink<S, Io>) -> WebSocketSink<S, Io>
+    /// where
+    ///     Io: futures_io::AsyncRead + futures_io::AsyncWrite + Unpin,
+    /// {
+    ///     sink.receive(async |message| match message {
+    ///         Message::Text(text) => Ok(Some(Event::text(text))),
+    ///         _ => Err(Rejection::Unsupported),
+    ///     })
+    /// }
+    /// ```
     pub fn receive<F, R>(mut self, mut handler: F) -> Self
     where
         F: FnMut(Message) -> R + Send + 'static,
@@ -158,7 +182,7 @@ impl<S: Subscriber, Io: AsyncRead + AsyncWrite + Unpin> WebSocketSink<S, Io> {
         self
     }
 
-    /// Hands the client's messages to `handler`, as [`receive`](Self::receive) does, which encodes the answers itself.
+    /// Passes the client's messages to `handler` as [`receive`](Self::receive) does. The handler encodes the answers.
     #[cfg(feature = "http")]
     pub(crate) fn receive_encoded<F, R>(mut self, handler: F) -> Self
     where
@@ -169,29 +193,29 @@ impl<S: Subscriber, Io: AsyncRead + AsyncWrite + Unpin> WebSocketSink<S, Io> {
         self
     }
 
-    /// Returns the number of messages that were ignored, because there is no handler or because it returned
-    /// [`Rejection::Unsupported`]. The message rate and the other limits of [`WebSocketConfig`] hold for them too.
+    /// Returns the number of ignored messages: there is no handler, or it returned [`Rejection::Unsupported`]. The limits of
+    /// [`WebSocketConfig`] apply to them too.
     #[must_use]
     pub fn ignored_messages(&self) -> u64 {
         self.aside.mailbox.ignored()
     }
 
-    /// Writes queued frames in pieces of 64 KiB. Needed for an `Io` that accepts a write of any size: only the next accepted
-    /// piece shows that the client reads.
+    /// Writes queued frames in pieces of 64 KiB. Needed for an `Io` that accepts a write of any size, because only the next
+    /// accepted piece shows that the client reads.
     #[cfg(feature = "http")]
     pub(crate) fn in_frames(mut self) -> Self {
         self.outbox.write_in_frames();
         self
     }
 
-    /// Begins the end: a Close frame after what is already in the queue, then the client's answer, then the end of the
-    /// connection. Poll on. Does nothing where the end has begun. Of the reason, the first 123 bytes are sent.
+    /// Begins to close the connection: queues a Close frame, then waits for the client's. Poll the sink until it is ready.
+    /// Does nothing if the connection is closing. At most 123 bytes of the reason are sent (RFC 6455 §5.5).
     pub fn close(&mut self, code: CloseCode, reason: &str) {
         self.end(CloseCause::Asked, code, reason);
     }
 
-    /// Begins the end as [`close`](Self::close) does. If the subprotocol has a message for it, the client is first told
-    /// when to come back.
+    /// Begins to close the connection as [`close`](Self::close) does. Under `tidings.v1` a `bye` object with the time to
+    /// reconnect is sent before the Close frame.
     pub fn bye(&mut self, retry: Duration, code: CloseCode, reason: &str) {
         if self.is_open() && self.has_objects() {
             self.outbox.put_text(|out| write_bye(retry, out));
@@ -204,15 +228,15 @@ impl<S: Subscriber, Io: AsyncRead + AsyncWrite + Unpin> WebSocketSink<S, Io> {
         self.bye(retry, CloseCode::RESTART, "restart");
     }
 
-    /// Begins the end as [`close`](Self::close) does, with the code and the reason of a rejection: `Busy` with 1013,
-    /// `Internal` with 1011 and no text, the rest with 1008.
+    /// Begins to close the connection as [`close`](Self::close) does, with the code and reason of a rejection: 1013 for
+    /// `Busy`, 1011 without the error's text for `Internal`, 1008 for others.
     pub fn refuse(&mut self, rejection: &Rejection) {
         let (code, reason) = of_rejection(rejection);
         self.end(CloseCause::Rejected, code, &reason);
     }
 
-    /// Begins the end as [`close`](Self::close) does, and discards the queue. If a frame is partly written, no Close
-    /// frame can follow, and the connection is dropped.
+    /// Discards the queue and begins to close the connection as [`close`](Self::close) does. If a frame is partly written, no
+    /// Close frame can follow, and the connection ends without one.
     pub fn close_now(&mut self, code: CloseCode, reason: &str) {
         let unwritten = !self.outbox.is_written();
         if !self.outbox.discard() {
@@ -220,17 +244,17 @@ impl<S: Subscriber, Io: AsyncRead + AsyncWrite + Unpin> WebSocketSink<S, Io> {
         } else if self.is_open() {
             self.close(code, reason);
         } else if unwritten {
-            // A Close was last in the queue.
+            // The discarded queue had a Close frame at its end.
             self.outbox.put_close(Some(code), reason);
         }
     }
 
-    /// Returns the subscriber's cursor. The last items up to it may still be in the queue.
+    /// Returns the subscriber's cursor. The last events up to it may still be in the queue.
     pub fn cursor(&self) -> Option<Cursor> {
         self.subscriber.cursor()
     }
 
-    /// The subscriber.
+    /// Returns the subscriber.
     pub fn subscriber_mut(&mut self) -> &mut S {
         &mut self.subscriber
     }
@@ -245,7 +269,7 @@ impl<S: Subscriber, Io: AsyncRead + AsyncWrite + Unpin> WebSocketSink<S, Io> {
         self.subprotocol == Subprotocol::TidingsV1
     }
 
-    /// Queues our Close, unless the end has begun.
+    /// Queues a Close frame, unless the connection is closing.
     pub(super) fn end(&mut self, cause: CloseCause, code: CloseCode, reason: &str) {
         if self.is_open() {
             self.outbox.put_close(Some(code), reason);
@@ -254,7 +278,7 @@ impl<S: Subscriber, Io: AsyncRead + AsyncWrite + Unpin> WebSocketSink<S, Io> {
         }
     }
 
-    /// Queues the Close that a violation calls for; after it, nothing the client sends has a meaning.
+    /// Queues the Close frame of a violation. Further bytes of the client are not parsed.
     pub(super) fn fail(&mut self, violation: Violation) {
         self.end(CloseCause::Violation, violation.code, violation.reason);
         if self.phase == Phase::Closing {
@@ -262,7 +286,7 @@ impl<S: Subscriber, Io: AsyncRead + AsyncWrite + Unpin> WebSocketSink<S, Io> {
         }
     }
 
-    /// Ends it here and now.
+    /// Ends the connection without a Close frame.
     pub(super) fn abandon(&mut self, cause: CloseCause) {
         if self.is_open() {
             self.aside.closed.cause = cause;
@@ -271,7 +295,7 @@ impl<S: Subscriber, Io: AsyncRead + AsyncWrite + Unpin> WebSocketSink<S, Io> {
         self.leave(Phase::Over);
     }
 
-    /// Goes on to a phase in which there are no more events, and no more messages.
+    /// Enters a phase without further events and messages.
     pub(super) fn leave(&mut self, phase: Phase) {
         self.phase = phase;
         self.subscriber.release();
@@ -279,7 +303,7 @@ impl<S: Subscriber, Io: AsyncRead + AsyncWrite + Unpin> WebSocketSink<S, Io> {
         self.aside.deadlines.closing();
     }
 
-    /// Goes on with everything that may have woken the task.
+    /// Polls the connection, the handler, the subscriber and the deadlines.
     fn poll_all(&mut self, cx: &mut Context<'_>) -> Poll<Closed> {
         if self.phase == Phase::New {
             self.greet();
@@ -308,9 +332,9 @@ impl<S: Subscriber, Io: AsyncRead + AsyncWrite + Unpin> WebSocketSink<S, Io> {
 
     fn due(&mut self, due: Due) {
         match due {
-            // While a write is under way, its own deadline tells whether the client is there.
+            // While a write is pending, the write timeout detects a client that is gone.
             Due::Ping if !self.outbox.is_idle() => self.aside.deadlines.put_off(),
-            // What was not read may have the pong in it; the ping shows at least whether the connection is there.
+            // The pong may be among the bytes that were not read. Another ping still detects a broken connection.
             Due::Pong if !self.aside.behind && !self.aside.deadlines.wait_on() => self.abandon(CloseCause::NoPong),
             Due::Ping | Due::Pong => {
                 if self.has_objects() {

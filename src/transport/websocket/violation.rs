@@ -1,6 +1,6 @@
 use super::CloseCode;
 
-/// How a client broke the protocol or went over a limit, as it is told.
+/// Close code and reason for a client that broke the protocol or exceeded a limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Violation {
     pub(super) code: CloseCode,

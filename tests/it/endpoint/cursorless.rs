@@ -12,8 +12,9 @@ use http_body_util::Full;
 use tidings::subscriber::{BoxSubscriber, Delivery, SubscriberExt, SubscriptionEnd, from_stream};
 use tidings::{Body, Endpoint, Event, Rejection, Subscriber, Topic, Transport};
 use tokio::time::Instant;
-use crate::support::http::{get, pass, text};
+
 use crate::support::Feed;
+use crate::support::http::{get, pass, text};
 
 const POLLS: [&str; 2] = ["/?transport=short-poll", "/?transport=long-poll&wait=20"];
 

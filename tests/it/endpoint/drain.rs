@@ -6,6 +6,7 @@ use http_body_util::BodyExt;
 use tidings::{BodyError, Endpoint, Rejection, SubscribeRequest};
 use tokio::sync::Notify;
 use tokio::time::Instant;
+
 use crate::support::http::{App, To, get, header, pass, piece, request, text};
 
 #[tokio::test(start_paused = true)]
@@ -185,7 +186,7 @@ async fn who_is_let_in_during_a_drain_is_told_to_come_later_all_the_same() {
         told.push(text_of_first(attach.await.unwrap()).await);
     }
     assert!(told[0].starts_with("event: tidings.retry\n"), "{told:?}");
-    assert_eq!(&told[1..], [r#"{"error":"busy, come back later"}"#; 2]);
+    assert_eq!(&told[1..], [r#"{"error":"server is busy: retry later"}"#; 2]);
     assert_eq!((endpoint.session_count(), app.hub.stats().subscriptions), (0, 0));
 }
 

@@ -10,6 +10,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tidings::{Cursor, Endpoint, Transport};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
+
 use crate::support::http::{App, HELD, To, get, pass, piece, settle, text, upgrade_request};
 
 /// Everything that a client was sent, up to its end.

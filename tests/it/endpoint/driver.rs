@@ -11,6 +11,7 @@ use http::StatusCode;
 use http_body::Body as _;
 use tidings::{Body, BodyError, Endpoint};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
 use crate::support::http::{App, To, get, pass, runtime, text};
 use crate::support::{Task, VirtualTimer};
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use http::StatusCode;
 use tidings::{Accepted, BodyError, Endpoint, EndpointBuilder, LocalHub, Rejection, SubscribeRequest, Topic};
+
 use crate::support::http::{To, get, piece, text};
 
 fn hub() -> LocalHub {

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use http_body_util::BodyExt;
 use tidings::Cursor;
 use tokio::task::JoinSet;
+
 use crate::support::http::{App, get, header, pass};
 
 const CLIENTS: usize = 10_000;

@@ -7,6 +7,7 @@ use proptest::prelude::*;
 use tidings::time::TokioTimer;
 use tidings::{Endpoint, LocalHub, Subscribe, SubscribeRequest, Subscriber, Topic};
 use tokio::time::Instant;
+
 use crate::support::http::{To, get, header, pass, runtime, text};
 
 /// Returns an endpoint and its hub, whose clock is tokio's. The tests pause it.

@@ -17,6 +17,7 @@ use tower_http::cors::{AllowOrigin, CorsLayer};
 use tower_http::timeout::TimeoutLayer;
 use tower_layer::Layer;
 use tower_service::Service;
+
 use crate::support::http::{App, RawClient, get, pass, request, serve_router, upgrade_request};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -93,7 +94,8 @@ async fn timeout_layer_leaves_streams_that_have_begun_alone() {
         let read = next(&mut body).await.unwrap().to_vec();
         assert!(String::from_utf8(read).unwrap().contains("late"), "{transport}");
     }
-    let address = serve_router(Router::new().route_service("/events", endpoint.clone()).layer(layer), |server| server).await;
+    let address =
+        serve_router(Router::new().route_service("/events", endpoint.clone()).layer(layer), |server| server).await;
     let mut socket = RawClient::connect(address).await;
     socket.send(upgrade_request("/events", "").replace("Host: example.com", "Host: localhost")).await;
     assert!(socket.head().await.starts_with("http/1.1 101 "));

@@ -6,6 +6,7 @@ use http::StatusCode;
 use proptest::prelude::*;
 use tidings::{Endpoint, LocalHub, Retention};
 use tokio::time::Instant;
+
 use crate::support::http::{App, To, get, header, pass, request, runtime, text};
 
 const INTERVAL: Duration = Duration::from_secs(1);

@@ -12,7 +12,10 @@ use tidings::{
     Snapshot, Start, Subscribe, SubscribeRequest, Subscriber, Subscription, Topic,
 };
 use tokio::task::yield_now;
-use crate::support::http::{App, Frame, RawClient, To, frame, get, request, runtime, serve_http1, text, upgrade_request};
+
+use crate::support::http::{
+    App, Frame, RawClient, To, frame, get, request, runtime, serve_http1, text, upgrade_request,
+};
 
 const MAX: usize = 1_000;
 const QUERIES: [&str; 5] =

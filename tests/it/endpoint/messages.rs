@@ -5,6 +5,7 @@ use tidings::{
     Accepted, Endpoint, EndpointBuilder, Event, LocalHub, Message, Publisher, Rejection, SubscribeRequest, Subscription,
 };
 use tokio::task::yield_now;
+
 use crate::support::http::{App, Frame, RawClient, To, frame, header, request, serve_http1, text, upgrade_request};
 
 const OBJECTS: &str = "Sec-WebSocket-Protocol: tidings.v1\r\n";

@@ -8,6 +8,7 @@ use http_body::{Body, Frame};
 use http_body_util::{BodyExt, Full};
 use tidings::stats::EndpointStats;
 use tidings::{Message, Transport};
+
 use crate::support::http::{App, To, header, request, text};
 
 #[tokio::test]
@@ -80,13 +81,13 @@ async fn a_message_that_is_refused_says_why() {
             "text/plain",
             "eleven byte",
             StatusCode::PAYLOAD_TOO_LARGE,
-            r#"{"error":"a message is at most 10 bytes"}"#,
+            r#"{"error":"message is too large: max_message is 10 bytes"}"#,
         ),
         ("/forbidden", "text/plain", "", StatusCode::FORBIDDEN, r#"{"error":"forbidden"}"#),
         ("/unauthorized", "text/plain", "", StatusCode::UNAUTHORIZED, r#"{"error":"unauthorized"}"#),
         ("/absent", "text/plain", "", StatusCode::NOT_FOUND, r#"{"error":"not found"}"#),
         ("/gone", "text/plain", "", StatusCode::GONE, r#"{"error":"gone"}"#),
-        ("/busy", "text/plain", "", StatusCode::SERVICE_UNAVAILABLE, r#"{"error":"busy, come back later"}"#),
+        ("/busy", "text/plain", "", StatusCode::SERVICE_UNAVAILABLE, r#"{"error":"server is busy: retry later"}"#),
         ("/broken", "text/plain", "", StatusCode::INTERNAL_SERVER_ERROR, r#"{"error":"internal error"}"#),
         ("/panic", "text/plain", "", StatusCode::INTERNAL_SERVER_ERROR, r#"{"error":"internal error"}"#),
         ("/events?topic=", "text/plain", "", StatusCode::BAD_REQUEST, r#"{"error":"topic: topic name is empty"}"#),
@@ -124,7 +125,7 @@ async fn post_with_an_encoded_body_gets_415_and_no_message() {
         assert_eq!(app.messages().len() - before, usize::from(expected == 204), "{lines:?}");
         if expected == 415 {
             assert_eq!(header(&response, "accept-encoding"), "identity");
-            let error = "content-encoding: only identity is accepted here; send the body uncompressed";
+            let error = "content-encoding is not supported: send the body uncompressed";
             assert_eq!(text(response).await, format!(r#"{{"error":"{error}"}}"#));
         }
     }
@@ -182,9 +183,9 @@ async fn what_was_refused_is_counted_by_cause() {
         request("GET", target).to(&endpoint).await;
     }
     request("GET", "/events").header("origin", "null").to(&endpoint).await;
-    let EndpointStats { attached, refused_publisher, refused_request, refused_origin, refused_busy, .. } =
+    let EndpointStats { subscribed, refused_publisher, refused_request, refused_origin, refused_busy, .. } =
         endpoint.stats();
-    assert_eq!((attached, refused_publisher, refused_request, refused_origin, refused_busy), (1, 3, 1, 1, 0));
+    assert_eq!((subscribed, refused_publisher, refused_request, refused_origin, refused_busy), (1, 3, 1, 1, 0));
 }
 
 #[tokio::test]

@@ -8,6 +8,7 @@ use std::task::{Context, Poll, Wake, Waker};
 
 use http_body::Body as _;
 use tidings::{Body, Endpoint, LocalHub, Subscribe, Subscriber, Subscription};
+
 use crate::support::http::{App, To, get};
 use crate::support::{Task, VirtualTimer};
 

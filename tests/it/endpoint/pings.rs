@@ -15,8 +15,9 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use tidings::{Endpoint, EndpointBuilder, LocalHub, Retention, SessionEnd};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
 use tokio::time::{Instant, timeout};
-use crate::support::http::{App, frame, pass};
+
 use crate::clients::Http;
+use crate::support::http::{App, frame, pass};
 
 const SECOND: Duration = Duration::from_secs(1);
 /// Size of an event, in bytes.

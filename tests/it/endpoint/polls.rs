@@ -2,6 +2,7 @@ use std::time::Duration;
 
 use http::StatusCode;
 use tidings::{Cursor, Endpoint, Event};
+
 use crate::support::http::{App, To, get, header, pass, request, text};
 
 #[tokio::test]

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use tidings::subscriber::from_stream;
 use tidings::{Endpoint, Event, LocalHub, Retention, SubscribeRequest, Topic};
 use tokio::time::{Instant, timeout};
+
 use crate::support::http::{App, RawClient, To, get, header, pass, piece, serve_http1, text, upgrade_request};
 use crate::transport::sse::{SseEvent, SseReader};
 
@@ -229,8 +230,8 @@ async fn busy_reply_of_a_poll_echoes_the_cursor_that_the_client_came_with() {
     let app = App::new();
     let endpoint = app.endpoint();
     drop(endpoint.drain());
-    let busy = r#"{"error":"busy, come back later"}"#;
-    let kept = r#"{"error":"busy, come back later","cursor":"a.7"}"#;
+    let busy = r#"{"error":"server is busy: retry later"}"#;
+    let kept = r#"{"error":"server is busy: retry later","cursor":"a.7"}"#;
     for (query, headers, told) in [
         ("", &[][..], busy),
         ("&cursor=a.7", &[], kept),

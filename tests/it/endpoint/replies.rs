@@ -3,6 +3,7 @@
 use http::StatusCode;
 use proptest::prelude::*;
 use tidings::{Cursor, Endpoint, LocalHub, Rejection, Start, SubscribeRequest, Topic};
+
 use crate::support::http::{App, To, get, header, runtime, text};
 
 const TOPICS: [&str; 3] = ["aa", "bb", "cc"];

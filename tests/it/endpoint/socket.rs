@@ -6,6 +6,7 @@ use tidings::server::CoalescingStream;
 use tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
+
 use crate::support::http::{App, pass};
 
 /// Returns both ends of a connection over loopback.

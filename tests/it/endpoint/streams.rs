@@ -7,6 +7,7 @@ use http_body::Body as _;
 use tidings::subscriber::{Delivery, SubscriptionEnd, from_stream};
 use tidings::{Body, BodyError, Endpoint, Event, Rejection, SubscribeRequest, Subscriber, Topic};
 use tokio::time::Instant;
+
 use crate::support::http::{App, To, get, header, pass, piece, text};
 
 async fn open(endpoint: &Endpoint, target: &str) -> Body {

@@ -11,6 +11,7 @@ use tidings::time::{Clock, Sleep, Timer, TokioTimer};
 use tidings::{Body, Endpoint, SessionEnd, Transport};
 use tokio::runtime::Builder;
 use tokio::task::AbortHandle;
+
 use crate::support::http::{App, TestClient, To, get, pass, piece, runtime, text};
 
 const MINUTE: Duration = Duration::from_secs(60);

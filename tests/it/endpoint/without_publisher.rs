@@ -6,6 +6,7 @@ use bytes::Bytes;
 use http::StatusCode;
 use http_body_util::Full;
 use tidings::{Endpoint, LocalHub, Start, Subscribe, SubscribeRequest, Topic};
+
 use crate::support::http::{To, get, header, piece, text};
 
 #[tokio::test(start_paused = true)]

@@ -8,9 +8,9 @@ use tidings::subscriber::{BoxSubscriber, Delivery, SubscriberExt};
 use tidings::{Endpoint, LocalHub, Publisher, Rejection, SubscribeRequest, Subscriber, Topic};
 
 use super::site::{Answer, Site};
+use crate::support::Task;
 use crate::support::http::{App, RawClient, To, get, piece, runtime, serve_http1, text, upgrade_request};
 use crate::transport::sse::SseReader;
-use crate::support::Task;
 
 const TOPICS: [&str; 4] = ["a", "a/b", "b", "c"];
 
@@ -127,7 +127,9 @@ async fn row_05_a_stolen_cursor_gives_nothing_on_a_websocket_either() {
         publish("b", "yours");
         let mut client = RawClient::connect(address).await;
         let protocol = "Sec-WebSocket-Protocol: tidings.v1\r\n";
-        client.send(upgrade_request(&format!("/?cursor={stolen}&{target}"), &format!("User: {user}\r\n{protocol}"))).await;
+        client
+            .send(upgrade_request(&format!("/?cursor={stolen}&{target}"), &format!("User: {user}\r\n{protocol}")))
+            .await;
         assert!(client.head().await.starts_with("http/1.1 101 "));
         client.frame().await;
         for text in expected {

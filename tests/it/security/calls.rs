@@ -11,6 +11,7 @@ use tidings::{
     Accepted, Endpoint, EndpointBuilder, Event, LocalHub, Message, Publisher, Rejection, SubscribeRequest, Transport,
 };
 use tokio::sync::Semaphore;
+
 use crate::support::http::{TestClient, To, get, pass, request, settle};
 
 /// A publisher with calls that wait until the test releases them. `?key=` is the limit key; `/now` and the message

@@ -67,7 +67,7 @@ async fn row_01_any_origin_opens_no_post_no_websocket_and_no_request_without_ori
     let app = App::new();
     let site = Site::new(app.clone(), open(&app)).await;
     let refused =
-        r#"{"error":"origin \"https://evil.example\" may only read here: a POST or a WebSocket needs allow_origin"}"#;
+        r#"{"error":"origin \"https://evil.example\" may only read: a POST or a WebSocket needs allow_origin"}"#;
     let headers = [HOST, EVIL, ("cookie", "user=1")];
     for answer in [
         site.ask_by("POST", "/events", &headers).await,

@@ -6,7 +6,10 @@ use http::HeaderValue;
 use proptest::prelude::*;
 use serde_json::Value;
 use tidings::Cursor;
-use crate::support::http::{App, Frame, RawClient, To, get, header, piece, runtime, serve_http1, text, upgrade_request};
+
+use crate::support::http::{
+    App, Frame, RawClient, To, get, header, piece, runtime, serve_http1, text, upgrade_request,
+};
 use crate::transport::sse::SseReader;
 
 /// Gap that a client with a cursor gets, and the events after it.

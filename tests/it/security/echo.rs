@@ -3,6 +3,7 @@
 use http::HeaderValue;
 use proptest::prelude::*;
 use tidings::{Cursor, Event, Message, Topic};
+
 use crate::support::http::{App, RawClient, To, request, runtime, serve_http1};
 
 /// Marks text of the client, in upper and lower case, which headers keep and no text of the crate contains.

@@ -15,6 +15,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use tidings::{Endpoint, SessionEnd, Transport};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
 use tokio::time::Instant;
+
 use crate::support::http::{App, HELD, To, get, pass, settle, text, upgrade_request};
 
 /// Client over a pipe: the bytes that it read, and the time of its end.
@@ -180,7 +181,6 @@ async fn row_21_revoked_client_is_told_within_a_second_and_gets_nothing_more() {
 /// before the response.
 #[tokio::test(start_paused = true)]
 async fn row_21_short_poll_whose_authorization_has_ended_is_answered_with_401() {
-
     let app = App::with_limit_key();
     let endpoint = app.endpoint();
     app.publish("one");

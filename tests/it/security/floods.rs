@@ -10,8 +10,9 @@ use bytes::Bytes;
 use http_body::{Body, Frame};
 use tidings::subscriber::{Delivery, SubscriberExt};
 use tidings::{GapReason, LocalHub, Message, Retention, Subscribe, Topic, Transport};
-use crate::support::http::{App, TestClient, To, get, header, pass, request, text};
+
 use crate::support::Task;
+use crate::support::http::{App, TestClient, To, get, header, pass, request, text};
 
 /// A reader that takes nothing has a position in a log and no queue: the hub holds its retention for any number of
 /// readers.
@@ -101,7 +102,8 @@ async fn row_12_counters_are_0_after_the_last_close_on_every_transport() {
         for round in 0..8 {
             let mut here = Vec::new();
             for number in 0..6 {
-                let mut client = TestClient::open(&endpoint, transport, &format!("/?key=k&session={round}-{number}")).await;
+                let mut client =
+                    TestClient::open(&endpoint, transport, &format!("/?key=k&session={round}-{number}")).await;
                 if transport == Transport::WebSocket && client.end().is_none() {
                     client.send(1, b"a message").await;
                 }
@@ -203,7 +205,8 @@ async fn row_27_a_message_is_not_split_and_not_read_beyond_its_limit() {
         let body = Newlines { left: total, taken: taken.clone(), size };
         let response = endpoint.handle(post.body(body).unwrap()).await;
         assert_eq!((response.status().as_u16(), taken.load(Ordering::Relaxed)), expected, "{total} by {size}");
-        let told = if expected.0 == 413 { r#"{"error":"a message is at most 65536 bytes"}"# } else { "" };
+        let told =
+            if expected.0 == 413 { r#"{"error":"message is too large: max_message is 65536 bytes"}"# } else { "" };
         assert_eq!(text(response).await, told);
     }
     assert_eq!(app.messages(), [Message::Text("\n".repeat(64 * 1024))], "one message");

@@ -6,8 +6,9 @@
 use std::time::Duration;
 
 use tokio::task::yield_now;
-use crate::support::http::{App, Frame, RawClient, To, frame, header, request, serve_http1, upgrade_request};
+
 use crate::support::VirtualTimer;
+use crate::support::http::{App, Frame, RawClient, To, frame, header, request, serve_http1, upgrade_request};
 
 /// Returns the header of a frame with this length, masked with zeros.
 fn header_of(first: u8, length: u64) -> Vec<u8> {

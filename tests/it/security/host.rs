@@ -9,7 +9,7 @@ async fn row_02_another_host_is_misdirected_whatever_it_says_of_itself() {
     let endpoint = app.builder().allowed_hosts(["localhost", "example.com:8080", "[::1]"]).build();
     let site = Site::new(app, endpoint).await;
     let (yes, no) = ((200, ""), (421, ""));
-    let unreadable = (400, r#"{"error":"the Host can't be read"}"#);
+    let unreadable = (400, r#"{"error":"host is malformed: send `host` or `host:port`"}"#);
     for (host, (status, body)) in [
         ("localhost", yes),
         ("LOCALHOST:3000", yes),
@@ -42,7 +42,7 @@ async fn row_02_another_host_is_misdirected_whatever_it_says_of_itself() {
         // A page that is bound to this address by its own name claims the same origin.
         let before = site.app.subscribes();
         let answer = site.ask("/events", &[("host", host), ("sec-fetch-site", "same-origin")]).await;
-        let named = format!(r#"{{"error":"host \"{host}\" is not served here (see allowed_hosts)"}}"#);
+        let named = format!(r#"{{"error":"host \"{host}\" is not allowed (see allowed_hosts)"}}"#);
         assert_eq!((answer.status, &*answer.body), (status, if status == 421 { &named } else { body }), "{host}");
         assert!(status == 200 || site.app.subscribes() == before, "nothing was asked");
     }

@@ -2,9 +2,10 @@
 
 use proptest::prelude::*;
 use tidings::{Event, EventError, EventKind, LocalHub, Topic, TopicError};
+
+use crate::support::any_event;
 use crate::support::http::{App, To, get, piece, runtime, text};
 use crate::transport::sse::{SseEvent, SseReader};
-use crate::support::any_event;
 
 proptest! {
     /// For any published events, an EventSource gets each as one event, with its name, text and cursor.

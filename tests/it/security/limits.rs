@@ -9,8 +9,10 @@ use std::time::Duration;
 use http::StatusCode;
 
 use super::site::Site;
-use crate::support::http::{App, Frame, RawClient, To, frame, get, header, pass, piece, request, serve_http1, text, upgrade_request};
 use crate::support::VirtualTimer;
+use crate::support::http::{
+    App, Frame, RawClient, To, frame, get, header, pass, piece, request, serve_http1, text, upgrade_request,
+};
 
 #[tokio::test(start_paused = true)]
 async fn one_session_too_many_is_told_to_come_later() {
@@ -27,7 +29,7 @@ async fn one_session_too_many_is_told_to_come_later() {
         let (seconds, millis) = (header(&response, "retry-after"), header(&response, "tidings-retry-ms"));
         let (seconds, millis): (u64, u64) = (seconds.parse().unwrap(), millis.parse().unwrap());
         assert!((1000..=5000).contains(&millis) && seconds == millis.div_ceil(1000), "{seconds} s, {millis} ms");
-        assert_eq!(text(response).await, r#"{"error":"busy, come back later"}"#);
+        assert_eq!(text(response).await, r#"{"error":"server is busy: retry later"}"#);
     }
     assert_eq!(app.subscribes(), asked, "the publisher is not asked for whom there is no place");
     assert_eq!(get("/?transport=short-poll").to(&endpoint).await.status(), StatusCode::OK);
@@ -70,8 +72,9 @@ async fn a_head_is_of_16_kib_and_no_more() {
     let (target, pad) = ("/events?transport=short-poll", "x".repeat(20_000));
     let long = |bytes: usize| format!("{target}&a={}", &pad[..bytes - target.len() - "&a=".len()]);
     let cookie = |bytes: usize| &pad[..bytes - HOST - target.len() - "cookie".len()];
-    let refused =
-        |status: u16, what: &str| (status, format!(r#"{{"error":"a request's {what} is at most 16384 bytes here"}}"#));
+    let refused = |status: u16, what: &str| {
+        (status, format!(r#"{{"error":"request {what} is too large: max_request_head is 16384 bytes"}}"#))
+    };
     for (target, cookie, expected) in [
         (long(MAX - HOST), None, (200, String::new())),
         (long(MAX - HOST + 1), None, refused(431, "head")),
@@ -116,7 +119,7 @@ async fn topics_and_their_names_have_limits() {
         (topics(64), 200, ""),
         // A repeated topic does not count again.
         (format!("{}&{}", topics(64), topics(64)), 200, ""),
-        (topics(65), 400, r#"{"error":"more than 64 topics"}"#),
+        (topics(65), 400, r#"{"error":"too many topics: max_topics_per_request is 64"}"#),
         (name(255), 200, ""),
         (name(256), 400, r#"{"error":"topic: topic name is 256 bytes; the limit is 255"}"#),
     ] {
@@ -130,7 +133,10 @@ async fn topics_and_their_names_have_limits() {
     }
     let few = app.builder().max_topics_per_request(2).build();
     let response = get(&format!("/events?{}", topics(3))).to(&few).await;
-    assert_eq!((response.status().as_u16(), &*text(response).await), (400, r#"{"error":"more than 2 topics"}"#));
+    assert_eq!(
+        (response.status().as_u16(), &*text(response).await),
+        (400, r#"{"error":"too many topics: max_topics_per_request is 2"}"#)
+    );
 }
 
 #[tokio::test]
@@ -140,7 +146,7 @@ async fn a_message_is_of_64_kib_and_no_more() {
     assert_eq!(request("POST", "/events").with(&body[1..], &endpoint).await.status(), 204);
     let response = request("POST", "/events").with(&body, &endpoint).await;
     assert_eq!(response.status(), 413);
-    assert_eq!(text(response).await, r#"{"error":"a message is at most 65536 bytes"}"#);
+    assert_eq!(text(response).await, r#"{"error":"message is too large: max_message is 65536 bytes"}"#);
     assert_eq!(app.messages().len(), 1);
 }
 
@@ -245,8 +251,11 @@ async fn control_frames_may_come_as_often_as_is_said() {
 /// The table of `EndpointBuilder` has every limit that can be set, with its default.
 #[test]
 fn the_table_is_whole_and_true() {
-    let source =
-        [include_str!("../../../src/endpoint/builder.rs"), include_str!("../../../src/endpoint/message_settings.rs")];
+    let source = [
+        include_str!("../../../src/endpoint/builder.rs"),
+        include_str!("../../../src/endpoint/limits.rs"),
+        include_str!("../../../src/endpoint/message_settings.rs"),
+    ];
     let source = source.concat();
     let config = format!("{:?}", App::new().builder());
     let mut told: Vec<String> = Vec::new();
@@ -260,7 +269,7 @@ fn the_table_is_whole_and_true() {
             None => match (default.split_whitespace().next().unwrap().replace(',', ""), default) {
                 (_, "any number") => usize::MAX.to_string(),
                 (_, "at once") => "0ns".to_owned(),
-                (_, "none" | "2 × hold" | "a quarter of them") => "None".to_owned(),
+                (_, "none" | "2 × `long_poll_timeout`" | "a quarter of them") => "None".to_owned(),
                 (number, kib) if kib.contains(" KiB") => (number.parse::<usize>().unwrap() * 1024).to_string(),
                 (number, seconds) if seconds.contains(" s") && !seconds.contains("second") => number + "s",
                 (number, _) => number,

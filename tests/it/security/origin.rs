@@ -12,8 +12,8 @@ fn why(headers: &[(&str, &str)]) -> String {
     let one = |name| all(name).next().filter(|_| all(name).count() == 1);
     let host = one("host").unwrap_or("upstream");
     let text = match (one("origin"), one("sec-fetch-site")) {
-        _ if all("sec-fetch-site").count() > 1 => "more than one Sec-Fetch-Site header".to_owned(),
-        _ if all("origin").count() > 1 => "more than one Origin header".to_owned(),
+        _ if all("sec-fetch-site").count() > 1 => "more than one Sec-Fetch-Site header: send one".to_owned(),
+        _ if all("origin").count() > 1 => "more than one Origin header: send one".to_owned(),
         (Some(origin), _) => format!("origin {origin:?} is not allowed for host {host:?} (see allow_origin)"),
         (None, Some(site)) => {
             format!("no Origin header and Sec-Fetch-Site {site:?}: not allowed for host {host:?} (see allow_origin)")
@@ -47,7 +47,7 @@ async fn check(site: &Site, table: &[Case<'_>]) {
 
 const HOST: (&str, &str) = ("host", "example.com");
 /// Body of the response to a request with an unreadable host.
-const UNREADABLE: &str = r#"{"error":"the Host can't be read"}"#;
+const UNREADABLE: &str = r#"{"error":"host is malformed: send `host` or `host:port`"}"#;
 const PORT: (&str, &str) = ("host", "example.com:8080");
 
 #[tokio::test]
@@ -139,8 +139,14 @@ async fn row_01_a_page_must_be_the_hosts_own_or_listed() {
             (&[("host", "upstream"), ("origin", "null"), ("sec-fetch-site", "same-origin")], no),
             (&[("host", "upstream"), ("origin", "https://example.com")], no),
             // Values that are not a host.
-            (&[("origin", "https://example.com")], (400, r#"{"error":"HTTP/1.1 needs a Host header"}"#)),
-            (&[HOST, HOST, ("origin", "https://example.com")], (400, r#"{"error":"more than one Host header"}"#)),
+            (
+                &[("origin", "https://example.com")],
+                (400, r#"{"error":"Host header is missing: HTTP/1.1 requires it"}"#),
+            ),
+            (
+                &[HOST, HOST, ("origin", "https://example.com")],
+                (400, r#"{"error":"more than one Host header: send one"}"#),
+            ),
             (&[("host", "a b")], (400, UNREADABLE)),
             (&[("host", "user@example.com")], (400, UNREADABLE)),
             (&[("host", "")], (400, UNREADABLE)),
@@ -202,7 +208,7 @@ async fn row_01_refused_origin_and_host_are_cut_and_escaped() {
             foreign,
             format!("origin {foreign:?} is not allowed for host \"example.com\" (see allow_origin)"),
         ),
-        (&host, "https://example.com", format!("host {:?} is not served here (see allowed_hosts)", &host[..128])),
+        (&host, "https://example.com", format!("host {:?} is not allowed (see allowed_hosts)", &host[..128])),
     ] {
         let request = http::Request::builder().uri("/events").header("host", host).header("origin", origin);
         let error: serde_json::Value = serde_json::from_str(&text(request.to(&endpoint).await).await).unwrap();

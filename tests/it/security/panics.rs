@@ -18,8 +18,11 @@ use tidings::{
     SubscribeRequest, Subscriber, Topic,
 };
 use tokio::task::yield_now;
-use crate::support::http::{App, Frame, RawClient, To, frame, get, header, request, runtime, serve_http1, text, upgrade_request};
+
 use crate::support::Task;
+use crate::support::http::{
+    App, Frame, RawClient, To, frame, get, header, request, runtime, serve_http1, text, upgrade_request,
+};
 
 /// Errors that a request can cause: method, target, further headers, and status.
 const WRONGS: [(&str, &str, &str, u16); 20] = [
@@ -68,7 +71,7 @@ async fn row_26_every_error_is_a_whole_answer_and_leaves_nothing_behind() {
     assert_eq!((endpoint.session_count(), app.hub.stats().subscriptions), (0, 0));
     let stats = endpoint.stats();
     let refused = stats.refused_request + stats.refused_origin + stats.refused_publisher + stats.refused_busy;
-    assert_eq!((refused, stats.attached), (3 * WRONGS.len() as u64, 3), "each counted once");
+    assert_eq!((refused, stats.subscribed), (3 * WRONGS.len() as u64, 3), "each counted once");
 }
 
 /// A request that is dropped at any point releases everything that it held.

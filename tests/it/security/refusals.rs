@@ -8,9 +8,12 @@ use proptest::prelude::*;
 use tidings::endpoint::RefusalCause;
 use tidings::{Endpoint, EndpointBuilder, Transport};
 use tokio::task::yield_now;
+
 use super::site::Site;
-use crate::support::http::{App, Frame, RawClient, TestClient, To, frame, get, pass, request, runtime, serve_http1, settle, upgrade_request};
 use crate::subscriber::app::{App as Scores, Hook};
+use crate::support::http::{
+    App, Frame, RawClient, TestClient, To, frame, get, pass, request, runtime, serve_http1, settle, upgrade_request,
+};
 
 /// One call of the hook.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -179,7 +182,7 @@ async fn refusal_of_a_websocket_message_is_told_with_its_session() {
     let endpoint = builder.build();
     let address = serve_http1(&endpoint).await;
     let big = [vec![0x82, 0xff], 65_537_u64.to_be_bytes().to_vec(), vec![0; 4]].concat();
-    let violation = "client broke the WebSocket protocol or went over a limit";
+    let violation = "client violated the WebSocket protocol or exceeded a limit";
     for (say, sent, cause, code, text) in [
         ("forbidden", frame(1, b"x"), RefusalCause::Publisher, 1008, "forbidden"),
         ("broken", frame(1, b"x"), RefusalCause::Publisher, 1011, "the database's password is hunter2"),
@@ -228,7 +231,7 @@ async fn refusal_for_a_limit_says_which() {
     drop(held);
     let too_large = request("POST", "/events").header("content-length", "65537");
     assert_eq!(too_large.to(&endpoint).await.status(), StatusCode::PAYLOAD_TOO_LARGE);
-    assert_eq!(log.one("message").text, "a message is at most 65536 bytes");
+    assert_eq!(log.one("message").text, "message is too large: max_message is 65536 bytes");
     drop(endpoint.drain());
     get("/events").to(&endpoint).await;
     assert_eq!(log.one("drain").text, "endpoint is draining");

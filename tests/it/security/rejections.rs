@@ -7,8 +7,10 @@ use tidings::stats::EndpointStats;
 use tokio::task::yield_now;
 
 use super::site::Site;
-use crate::support::http::{App, Frame, RawClient, To, frame, get, header, pass, piece, request, serve_http1, text, upgrade_request};
 use crate::support::VirtualTimer;
+use crate::support::http::{
+    App, Frame, RawClient, To, frame, get, header, pass, piece, request, serve_http1, text, upgrade_request,
+};
 
 /// Paths that the application rejects, with the status and the error text of the response, and the close reason of a
 /// page's
@@ -140,11 +142,11 @@ async fn wire_a_publisher_that_takes_too_long_is_called_off_and_each_wire_says_l
         }
         assert_eq!(response.status(), 503, "{query}");
         assert!((1..=5).contains(&header(&response, "retry-after").parse::<u64>().unwrap()));
-        assert_eq!(text(response).await, r#"{"error":"busy, come back later"}"#);
+        assert_eq!(text(response).await, r#"{"error":"server is busy: retry later"}"#);
     }
     // The permit is free again each time, and the timeout is not counted as a rejection of the publisher.
-    let EndpointStats { refused_busy, refused_publisher, attached, .. } = endpoint.stats();
-    assert_eq!((refused_busy, refused_publisher, attached), (4, 0, 0));
+    let EndpointStats { refused_busy, refused_publisher, subscribed, .. } = endpoint.stats();
+    assert_eq!((refused_busy, refused_publisher, subscribed), (4, 0, 0));
     // A subscription in time is not affected, however long its session is.
     assert_eq!(get("/events").to(&endpoint).await.status(), 200);
     let mut sse = get("/events?transport=sse").to(&endpoint).await.into_body();

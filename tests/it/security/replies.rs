@@ -6,6 +6,7 @@ use bytes::Bytes;
 use http::{Response, Version};
 use http_body_util::{BodyExt, Empty};
 use tidings::{Body, BodyError, Endpoint, SessionEnd, Transport};
+
 use crate::support::http::{App, get, pass, settle};
 
 const STALL: Duration = Duration::from_secs(10);

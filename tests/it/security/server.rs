@@ -14,8 +14,9 @@ use tidings::stats::EndpointStats;
 use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
-use crate::support::http::{App, RawClient, connect_http2, router, serve_router};
+
 use crate::support::VirtualTimer;
+use crate::support::http::{App, RawClient, connect_http2, router, serve_router};
 
 /// Sends a request over a connection of its own. Returns the status and the rest of the response.
 async fn ask(address: SocketAddr, method: &str, target: &str, headers: &[(&str, &str)]) -> (u16, String) {
@@ -36,7 +37,8 @@ async fn ask(address: SocketAddr, method: &str, target: &str, headers: &[(&str, 
 async fn row_02_foreign_host_gets_421_on_every_route_of_a_loopback_server() {
     let app = App::new();
     let by_default = serve_router(router(&app, &app.endpoint()), |server| server).await;
-    let added = serve_router(router(&app, &app.endpoint()), |server| server.allow_host("a.example").allow_host("b:1")).await;
+    let added =
+        serve_router(router(&app, &app.endpoint()), |server| server.allow_host("a.example").allow_host("b:1")).await;
     let listed = serve_router(router(&app, &app.endpoint()), |server| server.allowed_hosts(["a.example"])).await;
     let none = serve_router(router(&app, &app.endpoint()), |server| server.allowed_hosts([""; 0])).await;
     assert_eq!(ask(none, "GET", "/", &[("host", "evil.example")]).await.0, 421, "an empty list allows no more hosts");
@@ -103,7 +105,7 @@ async fn row_01_foreign_page_cannot_post_to_a_route_behind_the_origin_layer() {
         ("POST", &[HOST, null], 403, r#"origin \"null\" is not allowed"#),
         ("POST", &[HOST, ("origin", "")], 403, r#"origin \"\" is not allowed"#),
         ("POST", &[HOST, ("origin", "http://localhost")], 403, r#"origin \"http://localhost\" is not allowed"#),
-        ("POST", &[HOST, own, own], 403, "more than one Origin header"),
+        ("POST", &[HOST, own, own], 403, "more than one Origin header: send one"),
         ("POST", &[HOST, site("cross-site")], 403, "no Origin header and Sec-Fetch-Site"),
         ("POST", &[HOST, site("same-site")], 403, "no Origin header and Sec-Fetch-Site"),
         ("DELETE", &[HOST, evil], 403, foreign),
@@ -116,22 +118,17 @@ async fn row_01_foreign_page_cannot_post_to_a_route_behind_the_origin_layer() {
         ("OPTIONS", &[HOST, evil], 405, ""),
         // A handshake is not a link.
         ("GET", &[HOST, evil, ("upgrade", "websocket")], 403, foreign),
-        ("GET", &[("host", "evil.example")], 421, r#"host \"evil.example\" is not served here (see allowed_hosts)"#),
+        ("GET", &[("host", "evil.example")], 421, r#"host \"evil.example\" is not allowed (see allowed_hosts)"#),
         (
             "POST",
             &[("host", "evil.example"), ("origin", "http://evil.example")],
             421,
-            r#"host \"evil.example\" is not served here (see allowed_hosts)"#,
+            r#"host \"evil.example\" is not allowed (see allowed_hosts)"#,
         ),
-        (
-            "OPTIONS",
-            &[("host", "evil.example")],
-            421,
-            r#"host \"evil.example\" is not served here (see allowed_hosts)"#,
-        ),
+        ("OPTIONS", &[("host", "evil.example")], 421, r#"host \"evil.example\" is not allowed (see allowed_hosts)"#),
         ("POST", &[("host", "a.example"), ("origin", "http://a.example")], 200, "said"),
-        ("POST", &[HOST, HOST], 400, "more than one Host header"),
-        ("POST", &[], 400, "HTTP/1.1 needs a Host header"),
+        ("POST", &[HOST, HOST], 400, "more than one Host header: send one"),
+        ("POST", &[], 400, "Host header is missing: HTTP/1.1 requires it"),
     ] {
         let (got, body) = match status {
             405 => (405, String::new()),

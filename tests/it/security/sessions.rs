@@ -10,6 +10,7 @@ use tidings::{
     Accepted, Endpoint, Event, Gap, LocalHub, Message, Publisher, Rejection, Session, SessionEnd, Snapshot,
     SubscribeRequest, Subscription, Topic, Transport,
 };
+
 use crate::support::http::{App, HELD, SessionEvent, TestClient, To, get, pass, request, runtime, settle, text};
 
 /// A publisher with the user in `?user=`, and a snapshot of its own for each user.

@@ -7,6 +7,7 @@ use hyper::body::Incoming;
 use hyper::client::conn::http2::SendRequest;
 use hyper::ext::Protocol;
 use tidings::{Body, Endpoint};
+
 use crate::support::http::{App, RawClient, To, connect_http2, request, serve_http1, serve_http2};
 
 /// An application behind an endpoint, which can be called over every transport and method.
@@ -79,7 +80,8 @@ impl Site {
 
     /// Requests a WebSocket by an upgrade.
     pub(super) async fn ask_by_upgrade(&self, path: &str, headers: &[(&str, &str)]) -> Answer {
-        let (mut client, mut told) = (RawClient::connect(self.http1).await, format!("GET {path} HTTP/1.1\r\n{UPGRADE}"));
+        let (mut client, mut told) =
+            (RawClient::connect(self.http1).await, format!("GET {path} HTTP/1.1\r\n{UPGRADE}"));
         headers.iter().for_each(|(name, value)| told += &format!("{name}: {value}\r\n"));
         client.send(told + "\r\n").await;
         Answer::read(&mut client).await

@@ -5,8 +5,8 @@ use proptest::prelude::*;
 use tidings::{Event, LocalHub, Retention, Start, Subscribe, Topic};
 
 use super::site::Site;
-use crate::support::http::{App, To, get, request, runtime, text};
 use crate::support::any_topic;
+use crate::support::http::{App, To, get, request, runtime, text};
 
 proptest! {
     /// Different names are different topics, however similar they are.

@@ -14,6 +14,7 @@ use tidings::{
     Body, BodyError, Cursor, Endpoint, EndpointBuilder, Event, Rejection, SessionEnd, SubscribeRequest, Subscriber,
     Topic, Transport,
 };
+
 use crate::support::http::{App, get, pass, runtime, settle};
 
 const BODIES: [Transport; 4] = [Transport::ShortPoll, Transport::LongPoll, Transport::Chunked, Transport::Sse];

@@ -2,6 +2,7 @@
 
 use tidings::Message;
 use tokio::task::yield_now;
+
 use crate::support::http::{App, Frame, RawClient, frame, serve_http1, upgrade_request};
 
 #[tokio::test]
@@ -50,7 +51,7 @@ async fn row_25_a_handshake_with_a_body_is_refused() {
         client.send(upgrade_request("/events", extra) + &body + next).await;
         let head = client.head().await;
         assert!(head.starts_with("http/1.1 400 ") && !head.contains("upgrade:"), "{extra}: {head}");
-        assert_eq!(client.until("}").await, r#"{"error":"a WebSocket handshake has no body"}"#);
+        assert_eq!(client.until("}").await, r#"{"error":"a WebSocket handshake must have no body"}"#);
         let rest = client.until_end().await;
         assert!(rest.is_empty() || rest.starts_with("HTTP/1.1 404 "), "{extra}: {rest}");
         assert!(!rest.contains("smuggled") && rest.matches("HTTP/1.1").count() <= 1, "{rest}");

@@ -13,6 +13,7 @@ use hyper::ext::Protocol;
 use percent_encoding::percent_decode_str;
 use tidings::{Body, Endpoint, LocalHub, Rejection, SubscribeRequest, Topic};
 use tokio::net::TcpListener;
+
 use crate::support::http::{App, Frame, RawClient, connect_http2, frame, serve_http1, upgrade_request};
 
 type Shared = State<(Endpoint, LocalHub)>;

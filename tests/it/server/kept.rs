@@ -16,8 +16,10 @@ async fn row_10_connection_is_kept_75_s_between_requests_and_10_s_for_the_head_o
     let second = Duration::from_secs(1);
     let app = App::new();
     let by_default = serve_router(router(&app, &app.endpoint()), |server| server).await;
-    let set =
-        serve_router(router(&app, &app.endpoint()), |server| server.idle_timeout(200 * second).head_timeout(3 * second)).await;
+    let set = serve_router(router(&app, &app.endpoint()), |server| {
+        server.idle_timeout(200 * second).head_timeout(3 * second)
+    })
+    .await;
     let short = serve_router(router(&app, &app.endpoint()), |server| server.idle_timeout(5 * second)).await;
     for (address, idle, head) in [(by_default, 75, 10), (set, 200, 3), (short, 5, 10)] {
         let mut client = RawClient::connect(address).await;
@@ -56,8 +58,9 @@ async fn row_10_connection_is_kept_75_s_between_requests_and_10_s_for_the_head_o
 #[tokio::test(start_paused = true)]
 async fn row_10_connection_with_the_longest_idle_and_head_times_is_kept() {
     let app = App::new();
-    let longest =
-        serve_router(router(&app, &app.endpoint()), |server| server.idle_timeout(Duration::MAX).head_timeout(Duration::MAX));
+    let longest = serve_router(router(&app, &app.endpoint()), |server| {
+        server.idle_timeout(Duration::MAX).head_timeout(Duration::MAX)
+    });
     let mut client = RawClient::connect(longest.await).await;
     // While all tasks wait for a socket, virtual time advances to the next timer: this one, and not one in years.
     tokio::spawn(async {

@@ -61,7 +61,7 @@ impl Alarm {
     /// Starts a driver if there is none, in the runtime of the task that calls this.
     #[inline]
     pub(crate) fn ensure_driver(&mut self) {
-        if !self.wheel.is_driven() && !self.cannot_start_driver {
+        if !self.wheel.has_driver() && !self.cannot_start_driver {
             self.start_driver();
         }
     }
@@ -69,7 +69,7 @@ impl Alarm {
     #[cold]
     #[inline(never)]
     fn start_driver(&mut self) {
-        self.cannot_start_driver = !self.wheel.drive();
+        self.cannot_start_driver = !self.wheel.ensure_driver();
     }
 
     pub(crate) fn cancel(&mut self) {

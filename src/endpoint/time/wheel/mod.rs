@@ -5,7 +5,7 @@
 
 mod alarm;
 mod dial;
-mod driven;
+mod driver_slot;
 mod entries;
 #[cfg(test)]
 mod tests;

@@ -349,7 +349,7 @@ struct Follower(Wheel);
 
 impl Wake for Follower {
     fn wake(self: Arc<Self>) {
-        assert!(self.0.take_place());
+        assert!(self.0.take_driver_slot());
     }
 }
 
@@ -362,17 +362,17 @@ fn lost_driver_wakes_each_alarm_until_another_has_its_place() {
     for (alarm, flag) in alarms.iter_mut().zip(&flags) {
         assert!(alarm.set(hand.now() + Duration::from_secs(60), flag.clone().into()).is_none());
     }
-    assert!(wheel.take_place() && !wheel.take_place());
-    wheel.call_for_driver();
+    assert!(wheel.take_driver_slot() && !wheel.take_driver_slot());
+    wheel.wake_for_driver();
     assert_eq!(flags.iter().filter(|flag| flag.was_set()).count(), 0, "there is a driver");
-    wheel.leave_place();
-    wheel.call_for_driver();
+    wheel.release_driver_slot();
+    wheel.wake_for_driver();
     assert_eq!(flags.iter().filter(|flag| flag.was_set()).count(), 1_000);
 
     let follower: Waker = Arc::new(Follower(wheel.clone())).into();
     drop(alarms[500].set(hand.now() + Duration::from_secs(60), follower));
-    wheel.call_for_driver();
+    wheel.wake_for_driver();
     let woken = flags.iter().filter(|flag| flag.was_set()).count();
-    assert!(wheel.is_driven() && (500 - ROUND..500 + ROUND).contains(&woken), "{woken}");
+    assert!(wheel.has_driver() && (500 - ROUND..500 + ROUND).contains(&woken), "{woken}");
     assert!(alarms.iter().all(Alarm::has_place), "each is still set");
 }

@@ -1,12 +1,13 @@
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, MutexGuard};
 use std::task::{Context, Waker};
 use std::time::{Duration, Instant};
 
 use super::alarm::Alarm;
 use super::dial::{Dial, LAST, NEVER, ROUND};
-use crate::endpoint::isolate::isolate;
-use crate::endpoint::locked::Locked;
+use super::driver_slot::{DriverSlot, StartDriver};
+use crate::endpoint::catch_panic::catch_panic;
+use crate::endpoint::mutex::Mutex;
 use crate::time::{Clock, Timer};
 
 /// How exact the wheel is, as a power of two of nanoseconds: 2²² ns, 4.2 ms. What falls due within one tick is woken
@@ -18,10 +19,7 @@ pub(super) const TICK_BITS: u32 = 22;
 /// It is the [`Timer`] that the adapters get. A due entry wakes its waker; the driver turns it
 /// ([`turn`](Self::turn)).
 #[derive(Clone, Debug)]
-pub(crate) struct Wheel(pub(super) Arc<Inner>);
-
-/// Starts a driver where the caller runs, if there is none. Returns `false` if none can be started there.
-pub(crate) type Start = Box<dyn Fn(&Wheel) -> bool + Send + Sync>;
+pub(crate) struct Wheel(Arc<Inner>);
 
 pub(super) struct Inner {
     base: Arc<dyn Timer>,
@@ -29,12 +27,8 @@ pub(super) struct Inner {
     /// The last tick that was turned to: what is registered for it or before has been woken, or is by the turn that is
     /// under way. Stored under the lock.
     turned: AtomicU64,
-    /// Whether there is a driver.
-    pub(super) driven: AtomicBool,
-    /// Whether the last driver panicked in its first poll.
-    pub(super) failed: AtomicBool,
-    pub(super) start: Start,
-    works: Locked<Works>,
+    driver: DriverSlot,
+    works: Mutex<Works>,
 }
 
 /// State behind the lock. Wakers are woken and dropped outside of it, and cloned under it only after the driver was lost.
@@ -56,16 +50,14 @@ pub(crate) enum Turn {
 }
 
 impl Wheel {
-    pub(crate) fn new(base: Arc<dyn Timer>, start: Start) -> Self {
+    pub(crate) fn new(base: Arc<dyn Timer>, start: StartDriver) -> Self {
         let works = Works { dial: Dial::new(), armed: NEVER, driver: None, stopped: false };
         Self(Arc::new(Inner {
             origin: base.now(),
             base,
             turned: AtomicU64::new(0),
-            driven: AtomicBool::new(false),
-            failed: AtomicBool::new(false),
-            start,
-            works: Locked::new(works),
+            driver: DriverSlot::new(start),
+            works: Mutex::new(works),
         }))
     }
 
@@ -101,7 +93,7 @@ impl Wheel {
             }
             // A waker that panics must not keep the others asleep, nor end the driver.
             for waker in due.drain(..) {
-                let _ = isolate(|| waker.wake());
+                let _ = catch_panic(|| waker.wake());
             }
         }
     }
@@ -125,6 +117,10 @@ impl Wheel {
             works.driver.take()
         };
         driver.into_iter().for_each(Waker::wake);
+    }
+
+    pub(super) fn driver_slot(&self) -> &DriverSlot {
+        &self.0.driver
     }
 
     pub(super) fn works(&self) -> MutexGuard<'_, Works> {

@@ -2,6 +2,7 @@ use std::time::Duration;
 
 use tidings::stats::SessionState;
 use tidings::{Event, Topic, Transport};
+
 use crate::support::http::{App, HELD, TestClient, get, pass, piece, settle};
 
 #[tokio::test(start_paused = true)]

@@ -2,6 +2,7 @@ use std::time::Duration;
 
 use tidings::{SessionEnd, Transport};
 use tokio::time::Instant;
+
 use crate::support::http::{App, HELD, TestClient, get, pass, settle};
 use crate::support::{Task, VirtualTimer};
 

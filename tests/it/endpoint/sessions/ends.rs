@@ -1,6 +1,7 @@
 use std::time::Duration;
 
 use tidings::{Endpoint, SessionEnd, Transport};
+
 use crate::support::http::{App, HELD, TestClient, pass, settle};
 
 /// Runs `end` on a session of each transport that holds one. Checks the reason of the session's end and the text that

@@ -3,8 +3,9 @@ use std::thread;
 use std::time::Duration;
 
 use tidings::{SessionEnd, Transport};
-use crate::support::http::{App, HELD, SessionEvent, TestClient, To, get, text};
+
 use crate::support::Task;
+use crate::support::http::{App, HELD, SessionEvent, TestClient, To, get, text};
 
 #[tokio::test(start_paused = true)]
 async fn who_is_ended_while_it_joins_leaves_after_that() {

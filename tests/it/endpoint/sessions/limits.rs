@@ -1,5 +1,5 @@
-use tidings::{SessionEnd, Transport};
 use crate::support::http::{App, HELD, TestClient, To, get, settle, text};
+use tidings::{SessionEnd, Transport};
 
 /// Returns the response to a session above the limit. An idle session of short polls is evicted for it instead.
 fn later(transport: Transport) -> &'static str {

@@ -1,5 +1,5 @@
-use tidings::{Endpoint, SessionId, Transport};
 use crate::support::http::{App, TestClient, To, get};
+use tidings::{Endpoint, SessionId, Transport};
 
 /// Returns the ids of all sessions, page by page.
 fn walk(endpoint: &Endpoint, limit: usize) -> Vec<u64> {

@@ -8,6 +8,7 @@ use http_body::Body as _;
 use tidings::stats::EndpointStats;
 use tidings::time::{Clock, Sleep, Timer};
 use tidings::{Body, Endpoint};
+
 use crate::support::http::{App, get};
 use crate::support::{Task, VirtualTimer};
 

@@ -2,6 +2,7 @@ use std::time::Duration;
 
 use tidings::stats::SessionState;
 use tidings::{Session, SessionEnd, Transport};
+
 use crate::support::http::{App, HELD, TestClient, get, pass, piece, settle};
 
 fn saw(transport: Transport) -> &'static str {

@@ -4,6 +4,7 @@ use http::StatusCode;
 use tidings::stats::SessionState;
 use tidings::{Endpoint, SessionEnd, Transport};
 use tokio::task::JoinHandle;
+
 use crate::support::http::{App, SessionEvent, To, get, pass, settle, text};
 
 /// Polls. Returns the status and the text of the reply.
@@ -115,7 +116,11 @@ async fn a_name_is_good_under_its_key_and_for_polls_alone() {
     for stream in streams {
         std::mem::forget(stream.to(&endpoint).await);
     }
-    assert_eq!((endpoint.session_count(), app.session_events().len()), (6, 6), "two streams of a name are two sessions");
+    assert_eq!(
+        (endpoint.session_count(), app.session_events().len()),
+        (6, 6),
+        "two streams of a name are two sessions"
+    );
     let named = endpoint.sessions().iter().filter(|info| info.session.name() == Some("a")).count();
     assert_eq!(named, 5);
     assert_eq!(poll(&endpoint, "/?session=a").await.0, 200);

@@ -4,6 +4,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 use tidings::stats::{SessionInfo, SessionState};
 use tidings::{Endpoint, SessionEnd, SessionId, Topic, Transport};
+
 use crate::support::http::{App, SessionEvent, TestClient, pass, runtime, settle};
 
 const PER_KEY: usize = 4;

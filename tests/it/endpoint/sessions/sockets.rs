@@ -1,5 +1,6 @@
 use tidings::SessionEnd;
 use tokio::task::yield_now;
+
 use crate::support::http::{App, RawClient, serve_http1};
 
 /// Needs a socket: a client that closes it leaves, on every transport, and so does a client that is silent.

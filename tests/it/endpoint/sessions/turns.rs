@@ -7,6 +7,7 @@ use tidings::{
     Topic, Transport,
 };
 use tokio::sync::Notify;
+
 use crate::support::http::{App, TestClient, To, get, pass, settle, text};
 
 /// A publisher that waits for the test: in `subscribe`, if `subscribes` is set, or in `snapshot`.

@@ -1,6 +1,7 @@
 use std::time::Duration;
 
 use tidings::{Message, SessionEnd, Transport};
+
 use crate::support::http::{App, TestClient, To, get, pass, request, settle};
 
 #[tokio::test(start_paused = true)]

@@ -8,6 +8,7 @@ use tidings::{Body, Endpoint, LocalHub, Rejection, SubscribeRequest};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
+
 use crate::support::http::{App, Frame, RawClient, frame};
 
 async fn mine(
@@ -66,7 +67,11 @@ async fn a_handler_reads_what_is_wanted_and_may_reject_it() {
     for (target, status, error) in [
         ("/mine", "401 unauthorized", "unauthorized"),
         ("/mine?user=me&topic=", "400 bad request", "topic: topic name is empty"),
-        ("/mine?user=me&transport=pigeon", "400 bad request", "there is no transport of that name"),
+        (
+            "/mine?user=me&transport=pigeon",
+            "400 bad request",
+            "unknown transport: use short-poll, long-poll, chunked, sse or websocket",
+        ),
     ] {
         client.send(format!("GET {target} HTTP/1.1\r\nHost: h\r\n\r\n")).await;
         let head = client.head().await;

@@ -3,8 +3,9 @@ use std::time::Duration;
 use tidings::Topic;
 use tidings::subscriber::SubscriptionEnd;
 use tokio::task::yield_now;
-use crate::support::http::{App, RawClient, serve_http1};
+
 use crate::support::VirtualTimer;
+use crate::support::http::{App, RawClient, serve_http1};
 
 #[tokio::test]
 async fn an_http_1_0_stream_is_not_chunked_and_says_that_it_closes() {

@@ -9,8 +9,9 @@ use hyper::ext::Protocol;
 use hyper_util::rt::TokioIo;
 use tidings::subscriber::{Batch, Delivery};
 use tidings::{Endpoint, SessionEnd, Subscriber, Topic};
-use crate::support::http::{App, Frame, RawClient, connect_http2, frame, serve_http2};
+
 use crate::support::VirtualTimer;
+use crate::support::http::{App, Frame, RawClient, connect_http2, frame, serve_http2};
 
 fn get(target: &str) -> Request<Empty<Bytes>> {
     Request::get(format!("http://example.com{target}")).body(Empty::new()).unwrap()

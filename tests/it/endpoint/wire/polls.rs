@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::Instant;
+
 use crate::support::http::{App, pass, serve_pipe};
 
 /// hyper reads no further than the first bytes of the next request, so it does not see an end behind them.

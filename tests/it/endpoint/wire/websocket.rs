@@ -3,8 +3,9 @@ use std::time::Duration;
 use http::StatusCode;
 use tidings::{Message, Transport};
 use tokio::task::yield_now;
-use crate::support::http::{App, Frame, RawClient, To, frame, get, header, request, serve_http1, upgrade_request};
+
 use crate::support::VirtualTimer;
+use crate::support::http::{App, Frame, RawClient, To, frame, get, header, request, serve_http1, upgrade_request};
 
 const KEY: (&str, &str) = ("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ==");
 const VERSION: (&str, &str) = ("sec-websocket-version", "13");
@@ -63,7 +64,10 @@ async fn a_good_handshake_opens_raw_frames() {
     let endpoint = app.endpoint();
     let mut client = RawClient::connect(serve_http1(&endpoint).await).await;
     client
-        .send(upgrade_request("/events", "Sec-WebSocket-Extensions: permessage-deflate\r\nOrigin: https://example.com\r\n"))
+        .send(upgrade_request(
+            "/events",
+            "Sec-WebSocket-Extensions: permessage-deflate\r\nOrigin: https://example.com\r\n",
+        ))
         .await;
     let head = client.head().await;
     assert!(head.starts_with("http/1.1 101 switching protocols\r\n"), "{head}");

@@ -164,7 +164,8 @@ impl Publisher for App {
         let topics = request.topics().iter().map(ToString::to_string).collect();
         *self.calls.last.lock().unwrap() = Some((request.transport(), request.start(), topics));
         self.answer(request.path()).await?;
-        let subscriber = Observed::new(self.hub.subscribe(subscribe(&request))?, self, request.query("panic").is_some());
+        let subscriber =
+            Observed::new(self.hub.subscribe(subscribe(&request))?, self, request.query("panic").is_some());
         let mut accepted = Accepted::new(subscriber.boxed());
         if let Some(lifetime) = request.query("lifetime") {
             accepted = accepted.with_lifetime(Duration::from_millis(lifetime.parse().unwrap()));

@@ -36,7 +36,11 @@ impl<T: AsyncRead + AsyncWrite + Unpin> RawClient<T> {
                 let rest = self.read.split_off(at + end.len());
                 return String::from_utf8(std::mem::replace(&mut self.read, rest)).unwrap();
             }
-            assert!(self.more().await > 0, "connection ended before {end:?}: {:?}", String::from_utf8_lossy(&self.read));
+            assert!(
+                self.more().await > 0,
+                "connection ended before {end:?}: {:?}",
+                String::from_utf8_lossy(&self.read)
+            );
         }
     }
 

@@ -7,45 +7,33 @@ use std::task::{Context, Poll};
 
 use http::{HeaderValue, Response, Version};
 
-use super::answer;
-use super::headers;
+use super::body::Body;
+use super::catch_panic::catch_panic;
+use super::refused::{Caller, Refused};
+use super::reject::refusal::Refusal;
+use super::response::answer::{self, Answer, Work};
+use super::response::headers;
+use super::shared::Shared;
 use crate::contract::{Start, Transport};
-use crate::endpoint::body::Body;
-use crate::endpoint::isolate::isolate;
-use crate::endpoint::reject::refusal::Refusal;
-use crate::endpoint::reject::refused::{Caller, Refused};
-use crate::endpoint::shared::Shared;
 
-/// The future of [`Endpoint`](crate::Endpoint)'s `Service`.
+/// Future of the response of an [`Endpoint`](crate::Endpoint), as its tower `Service` returns it. It never fails.
 #[must_use = "futures do nothing unless polled"]
 pub struct ResponseFuture(State);
 
 enum State {
-    /// The head alone told the answer; taken by the poll that gives it.
+    /// The answer follows from the head alone. The poll that returns it takes it.
     Ready(Option<Response<Body>>),
     Pending(Work, Finish),
 }
 
-/// Part of an answer that takes the application, or time.
-pub(crate) type Work = Pin<Box<dyn Future<Output = Result<Answer, Refusal>> + Send>>;
-
-/// Result of that work.
-#[allow(clippy::large_enum_variant, reason = "it is passed on at once")]
-pub(crate) enum Answer {
-    Now(Response<Body>),
-    /// The client is admitted, and waits for this. It is a future of its own, so that a held poll does not keep the
-    /// memory of its admission.
-    Held(Work),
-}
-
-/// Facts about a request that are needed when its answer is there.
+/// Facts about a request that its answer needs.
 pub(crate) struct Finish {
     pub(crate) shared: Arc<Shared>,
     pub(crate) origin: Option<HeaderValue>,
     pub(crate) version: Version,
-    /// How the client gets its events, and where it stands; `None` for a POST.
+    /// Transport and start of a subscription. `None` for a POST.
     pub(crate) stream: Option<(Transport, Start)>,
-    /// Part of the request that a refusal shows, if there is a hook.
+    /// Part of the request that a refusal shows. `None` if no hook is set.
     pub(crate) caller: Option<Box<Caller>>,
 }
 
@@ -63,21 +51,21 @@ impl ResponseFuture {
             State::Ready(response) => return response.take().map_or(Poll::Pending, Poll::Ready),
             State::Pending(work, finish) => (work, finish),
         };
-        // The application's code runs in here. Its panic ends this request alone.
+        // The work runs application code. A panic ends this request alone.
         let mut response = loop {
-            match isolate(|| work.as_mut().poll(cx)) {
+            match catch_panic(|| work.as_mut().poll(cx)) {
                 Ok(Poll::Pending) => return Poll::Pending,
                 Ok(Poll::Ready(Ok(Answer::Held(held)))) => *work = held,
                 Ok(Poll::Ready(Ok(Answer::Now(response)))) => break response,
                 Ok(Poll::Ready(Err(refusal))) => break finish.refuse(refusal),
                 Err(_) => {
-                    // Its session has left when the refusal is told.
-                    let _ = isolate(|| *work = Box::pin(pending()));
+                    // Dropped first, so that its session has left when the hook is called.
+                    let _ = catch_panic(|| *work = Box::pin(pending()));
                     break finish.refuse(Refusal::failed("publisher panicked"));
                 }
             }
         };
-        headers::dress(&mut response, finish.origin.as_ref());
+        headers::add_common_headers(&mut response, finish.origin.as_ref());
         Poll::Ready(response)
     }
 }
@@ -104,7 +92,7 @@ impl Finish {
     fn soft_reject(&self, refusal: &Refusal) -> Option<Response<Body>> {
         match (refusal.later, self.stream) {
             (Some(retry), Some((Transport::Sse, start))) => {
-                crate::endpoint::reject::soft_reject::later(&self.shared, retry, start, self.version)
+                super::stream::soft_reject::retry_later(&self.shared, retry, start, self.version)
             }
             _ => None,
         }

@@ -9,7 +9,7 @@ use crate::time::Timer;
 /// Returns the future's output. If the future takes longer than `limit`, drops it and returns `None`. A future that is
 /// ready at once costs no look at a clock.
 #[allow(clippy::manual_async_fn, reason = "an async fn keeps each argument twice, for as long as it runs")]
-pub(crate) fn within<F: Future>(wheel: &Wheel, limit: Duration, future: F) -> impl Future<Output = Option<F::Output>> {
+pub(crate) fn timeout<F: Future>(wheel: &Wheel, limit: Duration, future: F) -> impl Future<Output = Option<F::Output>> {
     async move {
         let (mut future, mut deadline) = (pin!(future), None);
         poll_fn(|cx| {

@@ -4,10 +4,10 @@ use std::task::{Context, Poll, Waker};
 use bytes::Bytes;
 use http_body::Frame;
 
-use super::flow::Flow;
+use super::event_stream::EventStream;
 use crate::endpoint::body::BodyError;
-use crate::endpoint::server::connection::Hop;
-use crate::endpoint::session::{Input, Phase, SessionGuard, drop_isolated};
+use crate::endpoint::connection::Hop;
+use crate::endpoint::session::{Input, Phase, SessionGuard, drop_catching};
 use crate::transport::limit;
 use crate::transport::wake_flag::FlaggedWaker;
 
@@ -28,7 +28,7 @@ pub(crate) const FIRST_FRAME: usize = 1024;
 pub(crate) struct LiveBody {
     guard: SessionGuard,
     /// The source of frames, unless the client owes a poll. Never locked: the mutex lets a body be shared, and no more.
-    stream: Mutex<Option<Flow>>,
+    stream: Mutex<Option<EventStream>>,
     /// Length that the next frame may have. On HTTP/2 it is the number of bytes that were taken so far, so that the frame
     /// which the HTTP stack keeps of a stalled stream is no larger than what the client took.
     limit: u32,
@@ -45,7 +45,7 @@ pub(crate) type Piece = Poll<Option<Result<Frame<Bytes>, BodyError>>>;
 
 impl LiveBody {
     /// Returns the body of a session. The client is watched from now on, since the body is to be polled soon.
-    pub(crate) fn new(guard: SessionGuard, stream: Flow, hop: Hop) -> Self {
+    pub(crate) fn new(guard: SessionGuard, stream: EventStream, hop: Hop) -> Self {
         let limit = hop.first_frame() as u32;
         guard.entry().set_hop(hop);
         guard.entry().put_stream(stream, 0);
@@ -128,8 +128,8 @@ impl LiveBody {
     #[cold]
     fn end(&mut self) {
         let stream = self.take_stream();
-        let error = stream.as_ref().and_then(Flow::error);
-        drop_isolated(stream);
+        let error = stream.as_ref().and_then(EventStream::error);
+        drop_catching(stream);
         self.guard.entry().give(error.map_or(Input::Finish, Input::BreakOff));
     }
 
@@ -149,7 +149,7 @@ impl LiveBody {
                     }
                 }
                 Phase::Flushing(_) => {
-                    drop_isolated(self.take_stream());
+                    drop_catching(self.take_stream());
                     return Poll::Pending;
                 }
                 Phase::Over => return Poll::Ready(None),
@@ -161,7 +161,7 @@ impl LiveBody {
     }
 
     /// Returns a piece that is ready, then the stream's last item. `None`: the phase has changed.
-    fn last_piece(&mut self, mut stream: Flow, pieces: u8, cx: &mut Context<'_>) -> Option<Bytes> {
+    fn last_piece(&mut self, mut stream: EventStream, pieces: u8, cx: &mut Context<'_>) -> Option<Bytes> {
         // An item that was begun is brought to its end.
         let (is_cut, limit) = (stream.is_cut(), self.limit as usize);
         let mut polled = if pieces > 0 || is_cut { stream.poll_last_frame(cx, limit) } else { Poll::Pending };
@@ -169,7 +169,7 @@ impl LiveBody {
             polled = stream.poll_last_frame(cx, limit);
         }
         let Poll::Ready(Some(bytes)) = polled else {
-            drop_isolated(stream);
+            drop_catching(stream);
             self.guard.entry().give(Input::BreakOff(BodyError::Ended));
             return None;
         };
@@ -181,12 +181,12 @@ impl LiveBody {
     }
 
     fn fail(&mut self, error: BodyError) -> Piece {
-        drop_isolated(self.take_stream());
+        drop_catching(self.take_stream());
         self.guard.entry().give(Input::Finish);
         Poll::Ready(Some(Err(error)))
     }
 
-    fn take_stream(&mut self) -> Option<Flow> {
+    fn take_stream(&mut self) -> Option<EventStream> {
         self.stream.get_mut().unwrap_or_else(PoisonError::into_inner).take()
     }
 }

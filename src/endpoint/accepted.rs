@@ -6,10 +6,10 @@ use std::time::Duration;
 use crate::contract::{BoxSubscriber, Hub, Subscribe, SubscribeError, Subscriber};
 use crate::subscriber::Snapshot;
 
-/// The answer to a request that is accepted: a subscriber for its client, and settings of the session.
+/// Acceptance of a request: the subscriber of its client, and settings of the session.
 ///
 /// `Accepted::from(subscriber)` and `subscriber.into()` make one without settings. In the closure of
-/// [`Endpoint::from_fn`](crate::Endpoint::from_fn) it holds a [`Subscribe`] in place of the subscriber.
+/// [`Endpoint::from_fn`](crate::Endpoint::from_fn) it has a [`Subscribe`] in place of the subscriber.
 ///
 /// ```
 /// use std::time::Duration;
@@ -35,35 +35,38 @@ pub struct Accepted<S> {
 }
 
 impl<S> Accepted<S> {
-    /// Returns the answer with this subscriber and no settings.
+    /// Returns an acceptance with this subscriber and no settings.
     pub fn new(subscriber: S) -> Self {
         Self { subscriber, lifetime: None, data: None, snapshot: None }
     }
 
-    /// Sets the time after which the authorization expires. The session then ends as by
-    /// [`Endpoint::revoke`](crate::Endpoint::revoke): no further event is sent, and the client is told to authenticate again.
-    /// The authorization of a poll ends with the poll, since each poll is authorised anew. Default: it does not expire.
+    /// Sets the time after which the authorization expires. Default: it does not expire.
+    ///
+    /// The session then ends as by [`Endpoint::revoke`](crate::Endpoint::revoke): no further event is sent, and the client is
+    /// told to authenticate again. The authorization of a poll ends with the poll, because each poll is authorized anew.
     pub fn with_lifetime(self, lifetime: Duration) -> Self {
         Self { lifetime: Some(lifetime), ..self }
     }
 
-    /// Sets a value of the application's that the session keeps, such as the user, for
-    /// [`Session::data`](crate::Session::data). For a run of polls, [`snapshot`](crate::Publisher::snapshot) gets the data of
-    /// the poll that it is for; all else gets the data of the run's first poll.
+    /// Sets a value of the application, such as the user, that the session keeps for [`Session::data`](crate::Session::data).
+    ///
+    /// In a poll session, [`snapshot`](crate::Publisher::snapshot) gets the data of the poll that the snapshot is for. All other
+    /// methods get the data of the first poll.
     pub fn with_data<T: Any + Send + Sync>(self, data: T) -> Self {
         Self { data: Some(Arc::new(data)), ..self }
     }
 
-    /// Sets a snapshot that is sent before the first event. Subscribe first and load the snapshot afterwards, so that no
-    /// event is missed between them. The application must change its state before it publishes the event, or do both under
-    /// one lock.
+    /// Sets a snapshot that is sent before the first event.
+    ///
+    /// Subscribe first and load the snapshot afterwards, so that no event is missed between the two. The application must change
+    /// its state before it publishes the event, or do both under one lock.
     pub fn with_snapshot(self, snapshot: Snapshot) -> Self {
         Self { snapshot: Some(Box::new(snapshot)), ..self }
     }
 }
 
 impl<S: Subscriber> Accepted<S> {
-    /// Returns the answer with its subscriber behind a pointer.
+    /// Boxes the subscriber.
     pub(crate) fn boxed(self) -> Accepted<BoxSubscriber> {
         let Self { subscriber, lifetime, data, snapshot } = self;
         Accepted { subscriber: Box::new(subscriber), lifetime, data, snapshot }
@@ -76,12 +79,13 @@ impl<S: Subscriber> From<S> for Accepted<S> {
     }
 }
 
-/// A subscriber, or an [`Accepted`] with one.
+/// Subscriber, or an [`Accepted`] with one: the result of a publisher that is a closure, and the argument of
+/// [`Endpoint::respond`](crate::Endpoint::respond).
 pub trait IntoAccepted: sealed::Sealed {
-    /// The type of the subscriber.
+    /// Type of the subscriber.
     type Subscriber: Subscriber;
 
-    /// Returns the accepted client.
+    /// Returns the acceptance.
     #[doc(hidden)]
     fn into_accepted(self) -> Accepted<Self::Subscriber>;
 }
@@ -102,7 +106,7 @@ impl<S: Subscriber> IntoAccepted for Accepted<S> {
     }
 }
 
-/// A [`Subscribe`] for the hub `H`, or an [`Accepted`] with one: the result of the closure of
+/// [`Subscribe`] for the hub `H`, or an [`Accepted`] with one: the result of the closure of
 /// [`Endpoint::from_fn`](crate::Endpoint::from_fn).
 pub trait IntoSubscription<H: Hub>: sealed::Sealed {
     /// Subscribes on the hub.

@@ -3,55 +3,30 @@ use std::fmt;
 use http::request::Parts;
 use http::{Extensions, Method, StatusCode};
 
+use super::reject::RefusalCause;
+use super::reject::shorten::shorten;
+use super::request::SubscribeRequest;
+use super::session::Session;
 use crate::contract::Transport;
-use crate::endpoint::request::SubscribeRequest;
-use crate::endpoint::session::Session;
 
-/// Function that [`EndpointBuilder::on_refusal`](crate::EndpointBuilder::on_refusal) was given.
+/// Hook that was set by [`EndpointBuilder::on_refusal`](crate::EndpointBuilder::on_refusal).
 pub(crate) type Hook = Box<dyn Fn(&Refused<'_>) + Send + Sync>;
 
-/// Longest client text that is shown, in bytes. The rest is cut.
-const SHOWN: usize = 128;
-
-/// Cause of a refusal. Each has its own counter in [`EndpointStats`](crate::stats::EndpointStats).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum RefusalCause {
-    /// The origin or the host of the request is not allowed: `refused_origin`.
-    Origin,
-    /// The publisher rejected the request or the message, or panicked, or its answer or snapshot is too large, or an
-    /// authorization was revoked while a poll was held: `refused_publisher`.
-    Publisher,
-    /// A limit was reached, a call of the publisher took too long, or the endpoint drains: `refused_busy`.
-    Busy,
-    /// The request or the message is malformed or too large: `refused_request`.
-    Request,
-    /// The endpoint lacks a driver or a spawner, or the server does not hand over its connections: `refused_internal`.
-    Internal,
-}
-
-impl RefusalCause {
-    /// Every cause, in the order of the enum.
-    pub const ALL: [Self; 5] = [Self::Origin, Self::Publisher, Self::Busy, Self::Request, Self::Internal];
-
-    /// Returns the name: `origin`, `publisher`, `busy`, `request` or `internal`.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Origin => "origin",
-            Self::Publisher => "publisher",
-            Self::Busy => "busy",
-            Self::Request => "request",
-            Self::Internal => "internal",
-        }
-    }
-}
-
-/// Refusal of a request, of a message, or of a call for a snapshot, as
-/// [`EndpointBuilder::on_refusal`](crate::EndpointBuilder::on_refusal) gets it.
+/// Refusal of a request, a message or a call for a snapshot: the argument of the hook that
+/// [`EndpointBuilder::on_refusal`](crate::EndpointBuilder::on_refusal) sets.
 ///
-/// `Display` and `Debug` write one line for a log: text of the client is escaped and cut after 128 bytes, and the query
-/// string is left out, since it may contain a token.
+/// `Display` and `Debug` write one line for a log. Text of the client is escaped and cut after 128 bytes. The query string
+/// is left out because it may contain a token.
+///
+/// ```
+/// use tidings::{Endpoint, LocalHub};
+///
+/// # fn endpoint() -> Endpoint {
+/// tidings::EndpointBuilder::public(&LocalHub::new(), ["news"])
+///     .on_refusal(|refused| eprintln!("{} {:?}: {}", refused.cause().as_str(), refused.status(), refused.text()))
+///     .build()
+/// # }
+/// ```
 pub struct Refused<'a> {
     pub(crate) cause: RefusalCause,
     pub(crate) status: Option<StatusCode>,
@@ -113,52 +88,53 @@ impl<'a> Refused<'a> {
         self.cause
     }
 
-    /// Returns the HTTP status that was sent: 200 for a soft reject of an `EventSource`. `None` for a page's WebSocket
-    /// that was opened and closed, for a WebSocket message, and for a snapshot.
+    /// Returns the HTTP status that was sent. It is 200 for a soft reject of an `EventSource`. `None` for a soft reject of a
+    /// page's WebSocket, for a WebSocket message, and for a snapshot.
     #[must_use]
     pub fn status(&self) -> Option<StatusCode> {
         self.status
     }
 
-    /// Returns the close code of the WebSocket that was closed for it: 1002, 1007, 1008, 1009, 1011 or 1013. `None` if a
-    /// message was rejected and its WebSocket stays open.
+    /// Returns the close code of the WebSocket that the refusal closed: 1002, 1007, 1008, 1009, 1011 or 1013. `None` if no
+    /// WebSocket was closed, such as for a rejected message that leaves its WebSocket open.
     #[must_use]
     pub fn close_code(&self) -> Option<u16> {
         self.close_code
     }
 
-    /// Returns the reason, as it is: the text that the client was told, or the more exact one that it was not told, such
-    /// as the text of [`Rejection::Internal`](crate::Rejection::Internal). It may contain text of the client.
+    /// Returns the reason, unescaped: the text that the client gets, or a more exact one for the operator, such as the text of
+    /// [`Rejection::Internal`](crate::Rejection::Internal). It may contain text of the client.
     #[must_use]
     pub fn text(&self) -> &str {
         self.text
     }
 
-    /// Returns the request's method. `None` for a snapshot, and where a WebSocket client broke the protocol.
+    /// Returns the request's method. `None` for a snapshot, and for a WebSocket client that violated the protocol.
     #[must_use]
     pub fn method(&self) -> Option<&Method> {
         self.method
     }
 
-    /// Returns the request's path, as it came (percent-encoded), without the query. `None` like [`method`](Self::method).
+    /// Returns the request's path, percent-encoded and without the query. `None` in the cases of [`method`](Self::method).
     #[must_use]
     pub fn path(&self) -> Option<&str> {
         self.path
     }
 
-    /// Returns the transport, where it was known by then.
+    /// Returns the transport. `None` if the request was refused before its transport was known.
     #[must_use]
     pub fn transport(&self) -> Option<Transport> {
         self.transport
     }
 
-    /// Returns the session that sent the message or has the gap.
+    /// Returns the session that sent the message or has the gap. `None` for a refused request.
     #[must_use]
     pub fn session(&self) -> Option<&Session> {
         self.session
     }
 
-    /// Returns a value that a layer before the endpoint put into the request's extensions: the user, the peer's address.
+    /// Returns a value from the request's extensions that a layer before the endpoint put there, such as the user or the
+    /// peer's address.
     #[must_use]
     pub fn extension<T: Send + Sync + 'static>(&self) -> Option<&T> {
         self.extensions?.get()
@@ -196,7 +172,7 @@ impl fmt::Debug for Refused<'_> {
     }
 }
 
-/// Text of a client as it stands in a log: quoted, escaped, and cut.
+/// Text of a client for a log: quoted, escaped, and cut.
 struct Escaped<'a>(&'a str);
 
 impl fmt::Display for Escaped<'_> {
@@ -206,13 +182,7 @@ impl fmt::Display for Escaped<'_> {
     }
 }
 
-/// Returns the first 128 bytes at most, up to the end of a character.
-pub(crate) fn shorten(text: &str) -> &str {
-    let end = (0..=SHOWN.min(text.len())).rev().find(|&at| text.is_char_boundary(at));
-    text.get(..end.unwrap_or(0)).unwrap_or_default()
-}
-
-/// Part of a request that a refusal shows, copied while the request is answered. Made only for a hook.
+/// Copy of the parts of a request that a refusal shows. Made only if a hook is set.
 pub(crate) struct Caller {
     method: Method,
     path: Box<str>,
@@ -223,7 +193,7 @@ pub(crate) struct Caller {
 impl Caller {
     pub(crate) fn of(parts: &Parts, transport: Option<Transport>) -> Self {
         let mut extensions = parts.extensions.clone();
-        // A second handle to the connection.
+        // A second handle to the connection would delay its end.
         extensions.remove::<hyper::upgrade::OnUpgrade>();
         Self { method: parts.method.clone(), path: parts.uri.path().into(), transport, extensions }
     }

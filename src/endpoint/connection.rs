@@ -7,35 +7,36 @@ use atomic_waker::AtomicWaker;
 use http::Version;
 use http::request::Parts;
 
-use crate::endpoint::stream::live::{FIRST_FRAME, MAX_FRAME};
+use crate::endpoint::stream::live_body::{FIRST_FRAME, MAX_FRAME};
 
 const SERVES: u8 = 0;
 const FINISHES: u8 = 1;
 const ABORTED: u8 = 2;
 
-/// Handle of one connection of [`serve`](crate::server::serve), which puts a clone into the extensions of each request.
+/// Handle of one connection of [`serve`](crate::server::serve), which puts a clone into the extensions of each request. Other
+/// servers put none there.
 ///
-/// Other servers put none there. Clones refer to the same connection and may outlive it; a call then has no effect.
+/// Clones refer to the same connection and may outlive it; a call then has no effect.
 #[derive(Clone)]
 pub(crate) struct ConnectionHandle(Arc<State>);
 
 struct State {
-    /// Only grows: an aborted connection stays aborted.
+    /// Only increases: an aborted connection stays aborted.
     order: AtomicU8,
-    /// Bodies that hyper still holds though their write timed out.
+    /// Number of bodies that hyper still holds although their write timed out.
     stalled: AtomicUsize,
     /// Number of stalled streams of an HTTP/2 connection above which it is aborted.
     max_stalled: usize,
     task: AtomicWaker,
 }
 
-/// State that a connection's task has to bring about.
+/// Order to the task of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ConnectionOrder {
     Serve,
-    /// Answers the requests that have begun, and closes.
+    /// Answer the requests that have begun, then close.
     Finish,
-    /// Closes at once.
+    /// Close at once.
     Abort,
 }
 
@@ -54,15 +55,14 @@ impl ConnectionHandle {
         self.raise(FINISHES);
     }
 
-    /// Closes the connection at once, with all of its requests: its task drops it, also while the peer takes nothing.
-    ///
-    /// An HTTP/1 connection that became a WebSocket has left its task, and is not closed.
+    /// Closes the connection at once, with all of its requests, even while the peer does not read. An HTTP/1 connection that
+    /// became a WebSocket has left its task, and is not closed.
     pub(crate) fn abort(&self) {
         self.raise(ABORTED);
     }
 
-    /// Notes that the write of a body timed out. Returns whether the connection is to be aborted: the body has it to itself,
-    /// which is so on HTTP/1, or too many of its streams are stalled.
+    /// Notes that the write of a body timed out. Returns whether to abort the connection: if the body is alone on it, as on
+    /// HTTP/1, or if too many of its streams are stalled.
     pub(crate) fn begin_stall(&self, is_alone: bool) -> bool {
         let before = self.0.stalled.fetch_add(1, Ordering::Relaxed);
         is_alone || before >= self.0.max_stalled
@@ -78,7 +78,7 @@ impl ConnectionHandle {
         if self.order() != ConnectionOrder::Abort {
             self.0.task.register(cx.waker());
         }
-        // Read after the waker is registered: an order that came before it would wake nobody.
+        // Read after the waker is registered, so that an order between the two is seen here.
         self.order()
     }
 
@@ -107,7 +107,7 @@ impl fmt::Debug for ConnectionHandle {
     }
 }
 
-/// The connection that a request came by, as its body needs it.
+/// Facts about the connection of a request that the response body needs.
 #[derive(Debug, Clone)]
 pub(crate) struct Hop {
     version: Version,
@@ -124,7 +124,7 @@ impl Hop {
         self.version
     }
 
-    /// Returns whether a body has the connection to itself.
+    /// Returns whether a body is alone on the connection.
     pub(crate) fn is_alone(&self) -> bool {
         self.version < Version::HTTP_2
     }
@@ -133,7 +133,7 @@ impl Hop {
         self.handle
     }
 
-    /// Returns the length that a body's first frame may have.
+    /// Returns the most bytes of a body's first frame.
     pub(crate) fn first_frame(&self) -> usize {
         if self.is_alone() { MAX_FRAME } else { FIRST_FRAME }
     }

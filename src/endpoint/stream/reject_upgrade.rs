@@ -4,36 +4,40 @@ use std::task::{Context, Poll};
 use http::Response;
 use hyper::upgrade::OnUpgrade;
 
-use super::refusal::Refusal;
-use super::refused::Refused;
-use super::rejects::Place;
+use super::handshake::Handshake;
+use super::upgraded::Io;
 use crate::contract::{Delivery, Rejection, Subscriber};
 use crate::endpoint::body::Body;
+use crate::endpoint::refused::Refused;
+use crate::endpoint::reject::refusal::Refusal;
+use crate::endpoint::reject::soft_rejects::SoftRejectPermit;
 use crate::endpoint::request::SubscribeRequest;
 use crate::endpoint::shared::Shared;
-use crate::endpoint::stream::handshake::Handshake;
-use crate::endpoint::stream::upgraded::Io;
 use crate::transport::websocket::{CloseCode, WebSocketSink};
 
-/// Opens a refused page's WebSocket to close it: a script sees nothing of a status, so it would come again and again for
-/// what it never gets. Only "never" is told so; after "later", and where there is no place, the status does.
-pub(crate) fn turn_away(
+/// Rejects a page's handshake for good: opens the WebSocket and closes it with 1008 and the reason.
+///
+/// A script cannot see the status of a failed handshake, so it would reconnect again and again. A refusal that is not final
+/// is returned as it is, and so is every refusal while `max_soft_rejects` is reached; the client then gets its status.
+pub(crate) fn reject_upgrade(
     shared: &Arc<Shared>,
     refusal: Refusal,
     request: &SubscribeRequest,
     handshake: Handshake,
     upgrade: OnUpgrade,
 ) -> Result<Response<Body>, Refusal> {
-    let never = refusal.rejection.clone().filter(is_never);
-    let Some((rejection, place)) = never.and_then(|never| Some((never, Place::take(shared)?))) else {
+    let rejection = refusal.rejection.clone().filter(is_final);
+    let Some((rejection, permit)) =
+        rejection.and_then(|final_one| Some((final_one, SoftRejectPermit::acquire(shared)?)))
+    else {
         return Err(refusal);
     };
     let (timer, config) = (shared.runtime.timer.clone(), shared.websocket.clone());
     let subprotocol = handshake.subprotocol;
     let task = async move {
-        let _place = place;
+        let _permit = permit;
         let Ok(connection) = upgrade.await else { return };
-        let mut sink = WebSocketSink::new(Io::new(connection), Nothing, timer, config).subprotocol(subprotocol);
+        let mut sink = WebSocketSink::new(Io::new(connection), NoEvents, timer, config).subprotocol(subprotocol);
         sink.refuse(&rejection);
         sink.await;
     };
@@ -45,14 +49,14 @@ pub(crate) fn turn_away(
     Ok(handshake.response())
 }
 
-fn is_never(rejection: &Rejection) -> bool {
+fn is_final(rejection: &Rejection) -> bool {
     !matches!(rejection.kind(), Rejection::Busy { .. } | Rejection::Internal(_))
 }
 
 /// Subscriber of a refused client, which yields nothing.
-struct Nothing;
+struct NoEvents;
 
-impl Subscriber for Nothing {
+impl Subscriber for NoEvents {
     fn poll_next(&mut self, _: &mut Context<'_>) -> Poll<Delivery> {
         Poll::Pending
     }

@@ -1,15 +1,14 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
-use crate::endpoint::session::SessionEntry;
-use crate::endpoint::session::SessionId;
+use crate::endpoint::session::{SessionEntry, SessionId};
 
 /// Live sessions by id, which can be listed in the order of the ids.
 ///
 /// Ids count up, so sessions that began together are in one group. Only every 64th session changes the tree of groups, and
 /// the newest group is beside it.
 #[derive(Default)]
-pub(crate) struct MemberTable {
+pub(crate) struct SessionSlots {
     newest: u64,
     newest_group: Group,
     groups: BTreeMap<u64, Group>,
@@ -28,7 +27,7 @@ struct Group {
 /// Number of ids of one group, as a power of two.
 const GROUP_BITS: u32 = 6;
 
-impl MemberTable {
+impl SessionSlots {
     pub(crate) fn len(&self) -> usize {
         self.len
     }
@@ -40,8 +39,8 @@ impl MemberTable {
     }
 
     /// Adds a session whose id was not added before.
-    pub(crate) fn insert(&mut self, member: Arc<SessionEntry>) {
-        let number = number_of(member.session.id());
+    pub(crate) fn insert(&mut self, entry: Arc<SessionEntry>) {
+        let number = number_of(entry.session.id());
         if number > self.newest {
             let group = std::mem::take(&mut self.newest_group);
             if !group.slots.is_empty() {
@@ -50,7 +49,7 @@ impl MemberTable {
             self.newest = number;
         }
         let group = if number == self.newest { &mut self.newest_group } else { self.groups.entry(number).or_default() };
-        group.insert(member);
+        group.insert(entry);
         self.len += 1;
     }
 
@@ -58,20 +57,20 @@ impl MemberTable {
         let number = number_of(id);
         let is_newest = number == self.newest;
         let group = if is_newest { &mut self.newest_group } else { self.groups.get_mut(&number)? };
-        let member = group.remove(id)?;
+        let entry = group.remove(id)?;
         self.len -= 1;
         if !is_newest && group.slots.is_empty() {
             self.groups.remove(&number);
         }
-        Some(member)
+        Some(entry)
     }
 
     /// Returns the sessions whose id is greater than `after`, in the order of the ids.
     pub(crate) fn after(&self, after: Option<SessionId>) -> impl Iterator<Item = &Arc<SessionEntry>> {
         let from = after.map_or(0, number_of);
         let groups = self.groups.range(from..).map(|(_, group)| group).chain([&self.newest_group]);
-        let members = groups.flat_map(|group| group.slots.iter().flatten());
-        members.skip_while(move |member| after.is_some_and(|after| member.session.id() <= after))
+        let entries = groups.flat_map(|group| group.slots.iter().flatten());
+        entries.skip_while(move |entry| after.is_some_and(|after| entry.session.id() <= after))
     }
 }
 
@@ -80,8 +79,8 @@ impl Group {
         usize::try_from(id.get().checked_sub(self.first)?).ok()
     }
 
-    fn insert(&mut self, member: Arc<SessionEntry>) {
-        let id = member.session.id();
+    fn insert(&mut self, entry: Arc<SessionEntry>) {
+        let id = entry.session.id();
         if self.slots.is_empty() {
             self.first = id.get();
         }
@@ -93,15 +92,15 @@ impl Group {
         let at = (id.get() - self.first) as usize;
         if at >= self.slots.len() {
             self.slots.resize_with(at, || None);
-            self.slots.push_back(Some(member));
+            self.slots.push_back(Some(entry));
         } else if let Some(slot) = self.slots.get_mut(at) {
-            *slot = Some(member);
+            *slot = Some(entry);
         }
     }
 
     fn remove(&mut self, id: SessionId) -> Option<Arc<SessionEntry>> {
         let at = self.slot_of(id)?;
-        let member = self.slots.get_mut(at)?.take()?;
+        let entry = self.slots.get_mut(at)?.take()?;
         if at == 0 {
             while let Some(None) = self.slots.front() {
                 self.slots.pop_front();
@@ -114,7 +113,7 @@ impl Group {
             }
             self.shrink();
         }
-        Some(member)
+        Some(entry)
     }
 
     /// Gives memory back: a long-lived session must not keep the room of all that began with it.

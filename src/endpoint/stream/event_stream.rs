@@ -20,19 +20,19 @@ use crate::transport::sse::SseEncoder;
 ///
 /// An enum, so that the compiler inlines the path from here to the subscription. The variant lies beside the pointer, in
 /// the same cache line.
-pub(crate) enum Flow {
+pub(crate) enum EventStream {
     #[cfg(feature = "chunked")]
     Chunked(Box<ChunkedStream<MeteredSubscriber>>),
     #[cfg(feature = "sse")]
     Sse(Box<SseEncoder<MeteredSubscriber>>),
-    Reply(Box<ReplyFlow>),
+    Reply(Box<ReplyStream>),
     /// A flow whose last item did not fit into one frame.
     Cut(Box<Cut>),
 }
 
 /// A poll's reply on its way to the client.
 #[derive(Default)]
-pub(crate) struct ReplyFlow {
+pub(crate) struct ReplyStream {
     /// None of them is empty.
     parts: vec::IntoIter<Bytes>,
     /// The poll, which is under way until its reply is taken.
@@ -46,14 +46,14 @@ pub(crate) struct ReplyFlow {
 /// The rest of an item, and what follows it. `flow` is only taken together with the rest.
 pub(crate) struct Cut {
     rest: Bytes,
-    flow: Option<Flow>,
+    flow: Option<EventStream>,
 }
 
 /// A frame of up to this many bytes is copied when it is cut off a longer item, which the HTTP stack would else keep in
 /// memory for as long as the frame.
 const COPIED: usize = 4 * 1024;
 
-impl ReplyFlow {
+impl ReplyStream {
     pub(crate) fn new(parts: Vec<Bytes>, guard: SessionGuard) -> Self {
         Self { parts: parts.into_iter(), guard: Some(guard), ends_by: None, broken: None }
     }
@@ -88,7 +88,7 @@ impl ReplyFlow {
     }
 }
 
-impl Flow {
+impl EventStream {
     /// Yields the next frame, of 1 to `limit` bytes. `None`: the flow is over.
     #[inline(always)]
     pub(crate) fn poll_frame(&mut self, cx: &mut Context<'_>, limit: usize) -> Poll<Option<Bytes>> {

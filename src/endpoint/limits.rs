@@ -1,0 +1,202 @@
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+use super::builder::EndpointBuilder;
+
+/// Timeouts, intervals and limits.
+impl EndpointBuilder {
+    /// Sets the longest silence of an SSE or chunked stream, after which a keep-alive is sent. Default: 15 s.
+    pub fn keep_alive(mut self, interval: Duration) -> Self {
+        self.config.keep_alive = interval;
+        self
+    }
+
+    /// Sets the time between two pings of a WebSocket, and the time for a pong. Default: 25 s and 10 s.
+    ///
+    /// Each 64 KiB that were written since the last answered ping extend the time for the pong by one
+    /// [`write_timeout`](Self::write_timeout), for up to 4 MiB and by at most 640 s. A client that sends anything else in that
+    /// time counts as alive, and is pinged again.
+    pub fn ping(mut self, every: Duration, pong: Duration) -> Self {
+        self.config.ping = every;
+        self.config.pong = pong;
+        self
+    }
+
+    /// Sets the time for a WebSocket client to answer a close frame, and for the publisher to finish a message that it was
+    /// handling. Default: 5 s.
+    pub fn close_timeout(mut self, timeout: Duration) -> Self {
+        self.config.close_timeout = timeout;
+        self
+    }
+
+    /// Sets how long a long poll is held that does not ask for a time. Default: 25 s. Each poll is held for up to a tenth less
+    /// or more, so that polls do not return together. A poll without a cursor is held for at most 1 s, or
+    /// [`long_poll_min_wait`](Self::long_poll_min_wait) if that is longer.
+    pub fn long_poll_timeout(mut self, hold: Duration) -> Self {
+        self.config.long_poll_timeout = hold;
+        self
+    }
+
+    /// Sets the longest time that a long poll may ask to be held. Default: 55 s. A longer wait is reduced to it.
+    pub fn max_long_poll_timeout(mut self, max: Duration) -> Self {
+        self.config.max_long_poll_timeout = max;
+        self
+    }
+
+    /// Sets the least time that a long poll is held before it returns its events, so that a client polls no more often however
+    /// busy its topics are. The reply then has all events since the cursor. Default: 0, which returns the first event at
+    /// once.
+    ///
+    /// Each poll is held for up to a tenth longer, and never beyond its hold time. A gap, the end of the subscription, a full
+    /// batch and a drain are answered at once. A poll without a cursor is answered after this time or 1 s, whichever is
+    /// longer. The endpoint keeps no state for this per client.
+    pub fn long_poll_min_wait(mut self, interval: Duration) -> Self {
+        self.config.long_poll_min_wait = interval;
+        self
+    }
+
+    /// Sets the time within which a client must take a frame of at most 64 KiB of a body, or a part of a WebSocket frame.
+    /// Default: 10 s, so the slowest client that is served reads 52 kbit/s.
+    ///
+    /// After this time, and up to a quarter more, the session ends with
+    /// [`SessionEnd::Stalled`](crate::SessionEnd::Stalled), and the memory that the endpoint kept for it is freed. The limit
+    /// applies to replies of polls, too.
+    ///
+    /// The HTTP stack keeps the bytes that it was given: up to 408 KiB of an HTTP/1 connection under hyper, and on HTTP/2 at
+    /// most 1 KiB of a stream more than the client took. See
+    /// [`EndpointStats::stalled_bodies`](crate::stats::EndpointStats::stalled_bodies).
+    pub fn write_timeout(mut self, timeout: Duration) -> Self {
+        self.config.write_timeout = timeout;
+        self
+    }
+
+    /// Sets the most bytes of events in one piece of a stream or one reply. A larger event is a piece by itself. Default:
+    /// 64 KiB.
+    pub fn max_batch_bytes(mut self, max: usize) -> Self {
+        self.config.max_batch_bytes = max;
+        self
+    }
+
+    /// Sets the range of the time after which clients are told to reconnect. Each client gets a random time in it, so that
+    /// clients do not return together. Default: 1 to 5 s.
+    pub fn retry(mut self, retry: RangeInclusive<Duration>) -> Self {
+        self.config.retry = retry;
+        self
+    }
+
+    /// Sets the range of the time after which the client of a short poll is told to poll again. Default: 1 to 5 s.
+    ///
+    /// Within the range the endpoint chooses about the time at which the next event is likely, judged by the last events of the
+    /// topics ([`SubscriberInfo::next_event_in`](crate::subscriber::SubscriberInfo::next_event_in)), and the end of the range if they have
+    /// been silent. Each client gets a random time near it.
+    pub fn short_poll_interval(mut self, interval: RangeInclusive<Duration>) -> Self {
+        self.config.short_poll_interval = interval;
+        self
+    }
+
+    /// Sets the most sessions. A further client gets 503. Default: 100,000.
+    pub fn max_sessions(mut self, max: usize) -> Self {
+        self.config.max_sessions = max;
+        self
+    }
+
+    /// Sets the most sessions of one [limit key](crate::Publisher::limit_key). A further client with the key gets 503.
+    /// Default: any number.
+    pub fn max_sessions_per_key(mut self, max: usize) -> Self {
+        self.config.max_sessions_per_key = max;
+        self
+    }
+
+    /// Sets the most poll sessions that are idle, which is between two polls. Default: 10,000.
+    ///
+    /// One more ends the session that has been idle for the longest time: one of its own limit key if that key has more than a
+    /// sixteenth of them. Idle sessions also end, oldest first, for a session that would exceed
+    /// [`max_sessions`](Self::max_sessions) or [`max_sessions_per_key`](Self::max_sessions_per_key). No event is lost: the next
+    /// poll of an ended session begins another at its cursor.
+    pub fn max_idle_poll_sessions(mut self, max: usize) -> Self {
+        self.config.max_idle_poll_sessions = max;
+        self
+    }
+
+    /// Sets how long a poll session (`?session=NAME`) stays between two polls. Default: twice the
+    /// [`long_poll_timeout`](Self::long_poll_timeout), so that one lost poll does not end it.
+    pub fn poll_session_timeout(mut self, silence: Duration) -> Self {
+        self.config.poll_session_timeout = Some(silence);
+        self
+    }
+
+    /// Sets the age at which a session is disconnected, as by [`disconnect`](crate::Endpoint::disconnect). Default: none.
+    ///
+    /// Each session ends up to a tenth earlier, so that clients that came together do not return together.
+    pub fn max_session_age(mut self, age: Duration) -> Self {
+        self.config.max_session_age = Some(age);
+        self
+    }
+
+    /// Sets the most concurrent calls of [`Publisher::subscribe`](crate::Publisher::subscribe) and
+    /// [`snapshot`](crate::Publisher::snapshot), and apart from them of [`receive`](crate::Publisher::receive). Default: 1,024
+    /// of each.
+    ///
+    /// A further request gets 503. A WebSocket message waits for a place instead, in the order of arrival; its connection is
+    /// not read meanwhile.
+    pub fn max_concurrent_calls(mut self, max: usize) -> Self {
+        self.config.max_concurrent_calls = max;
+        self
+    }
+
+    /// Sets the most concurrent calls for one [limit key](crate::Publisher::limit_key), of those that
+    /// [`max_concurrent_calls`](Self::max_concurrent_calls) allows. At least 1. Default: a quarter of them.
+    ///
+    /// A client above it is refused or waits as there, while other clients are served. Clients without a key are not limited by
+    /// it.
+    pub fn max_concurrent_calls_per_key(mut self, max: usize) -> Self {
+        self.config.max_concurrent_calls_per_key = Some(max);
+        self
+    }
+
+    /// Sets the time for a call of [`Publisher::subscribe`](crate::Publisher::subscribe) or
+    /// [`snapshot`](crate::Publisher::snapshot). Default: 10 s.
+    ///
+    /// After it the future is dropped. A client that subscribes gets 503; one that waits for a snapshot gets the gap alone.
+    pub fn subscribe_timeout(mut self, timeout: Duration) -> Self {
+        self.config.subscribe_timeout = timeout;
+        self
+    }
+
+    /// Sets the most concurrent soft rejects. A further client gets a plain status. Default: 1,024.
+    ///
+    /// A soft reject is a refusal for clients that a status does not reach:
+    ///
+    /// - An `EventSource` takes a 503 as final. It gets a 200 with one block that has the time to reconnect, and the stream
+    ///   breaks off after 100 ms.
+    /// - A page's script cannot see the status of a failed WebSocket handshake. If the publisher rejects it for good, the
+    ///   WebSocket is opened and closed with 1008 and the reason.
+    ///
+    /// A soft reject keeps its connection for that moment. If the client does not read, the soft reject gives its place to
+    /// another after one [`write_timeout`](Self::write_timeout).
+    pub fn max_soft_rejects(mut self, max: usize) -> Self {
+        self.config.max_soft_rejects = max;
+        self
+    }
+
+    /// Sets the most bytes of a request's target and its headers' names and values together. Default: 16 KiB.
+    ///
+    /// A larger head gets 431, and a larger target 414, before the publisher is called. The HTTP stack has a limit of its own,
+    /// and answers larger heads itself: hyper's is about 400 KiB on HTTP/1, and 16 KiB of headers on HTTP/2.
+    pub fn max_request_head(mut self, max: usize) -> Self {
+        self.config.max_request_head = max;
+        self
+    }
+
+    /// Sets the most topics that a request may name. More get 400. Default: 64.
+    pub fn max_topics_per_request(mut self, max: usize) -> Self {
+        self.config.max_topics_per_request = max;
+        self
+    }
+
+    /// Sets the time for a [drain](crate::Endpoint::drain). Default: 10 s.
+    pub fn drain_timeout(mut self, timeout: Duration) -> Self {
+        self.config.drain_timeout = timeout;
+        self
+    }
+}

@@ -1,0 +1,79 @@
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use super::reply::ReplyParams;
+use crate::contract::{Start, Subscriber};
+use crate::endpoint::connection::Hop;
+use crate::endpoint::reject::refusal::Refusal;
+use crate::endpoint::response::answer::Answer;
+use crate::endpoint::session::{MeteredSubscriber, Order, SessionGuard};
+use crate::endpoint::subscribe::PendingSubscribe;
+use crate::endpoint::time::sleep::WheelSleep;
+use crate::transport::Reply;
+use crate::transport::long_poll::LongPollWaiter;
+
+/// Longest time that a poll without a cursor is held, if `long_poll_min_wait` is not longer. A client that never sends a cursor
+/// polls no more often than that.
+const FIRST_HOLD: Duration = Duration::from_secs(1);
+
+/// Answers a long poll. It is a session while it is held, or one poll of a poll session.
+#[allow(clippy::manual_async_fn, reason = "an async fn keeps each argument twice, for as long as it runs")]
+pub(crate) fn long(mut pending: PendingSubscribe, hop: Hop) -> impl Future<Output = Result<Answer, Refusal>> + Send {
+    async move {
+        let (authorization, accepted) = pending.authorize().await?;
+        let PendingSubscribe { shared, params, .. } = &pending;
+        let authorized_at = authorization.authorized_at;
+        let guard = shared.admit_poll(params, authorization).await?;
+        let (config, interval) = (&shared.config, shared.config.jittered_interval());
+        let subscriber = guard.subscriber(accepted, params.start);
+        // A client without a cursor cannot resume if its held poll is cut, so its first poll is answered soon, with one.
+        let is_first = params.start == Start::Now && subscriber.cursor().is_some();
+        let longest = if is_first { interval.unwrap_or_default().max(FIRST_HOLD) } else { Duration::MAX };
+        let hold = authorized_at + config.jittered_hold(params.wait).min(longest);
+        let deadline = guard.expires().map_or(hold, |at| at.min(hold));
+        let mut waiter = LongPollWaiter::asleep(subscriber, shared.runtime.wheel.sleep(deadline), deadline)
+            .max_batch_bytes(config.max_batch_bytes);
+        if let Some(interval) = interval {
+            waiter = waiter.not_before(authorized_at + interval);
+        }
+        let reply = ReplyParams::of(shared, params, hop);
+        Ok(Answer::Held(Box::pin(HeldPoll { guard: Some(guard), waiter, order: None, reply })))
+    }
+}
+
+/// Long poll that is held. There is one for each waiting client, so it keeps only the values that the reply needs.
+struct HeldPoll {
+    /// `None` after the reply.
+    guard: Option<SessionGuard>,
+    waiter: LongPollWaiter<MeteredSubscriber, WheelSleep>,
+    /// Order that the session gave to the poll.
+    order: Option<Order>,
+    reply: ReplyParams,
+}
+
+impl HeldPoll {
+    /// Returns the reply, or `None` if the poll is ended without one.
+    fn poll_reply(&mut self, cx: &mut Context<'_>) -> Poll<Option<Reply>> {
+        if let Some(Poll::Ready(order)) = self.guard.as_mut().map(|guard| guard.poll_order(cx)) {
+            self.order = Some(order);
+            self.waiter.finish();
+        }
+        match self.order {
+            None | Some(Order::Leave) => Pin::new(&mut self.waiter).poll(cx).map(Some),
+            Some(Order::Cut | Order::Revoke) => Poll::Ready(None),
+        }
+    }
+}
+
+impl Future for HeldPoll {
+    type Output = Result<Answer, Refusal>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let reply = ready!(self.poll_reply(cx));
+        // `None` if it is polled after its end.
+        let Some(guard) = self.guard.take() else { return Poll::Pending };
+        Poll::Ready(self.reply.answer_held(guard, self.order, reply).map(Answer::Now))
+    }
+}

@@ -1,0 +1,33 @@
+/// Cause of a refusal. Each cause has its own counter in [`EndpointStats`](crate::stats::EndpointStats).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum RefusalCause {
+    /// The origin or the host of the request is not allowed. Counter: `refused_origin`.
+    Origin,
+    /// The publisher rejected the request or the message, or panicked, its answer or snapshot is too large, or the
+    /// authorization of a held poll was revoked. Counter: `refused_publisher`.
+    Publisher,
+    /// A limit was reached, a call of the publisher took too long, or the endpoint drains. Counter: `refused_busy`.
+    Busy,
+    /// The request or the message is malformed or too large. Counter: `refused_request`.
+    Request,
+    /// The endpoint lacks a driver or a spawner, or the server does not support upgrades. Counter: `refused_internal`.
+    Internal,
+}
+
+impl RefusalCause {
+    /// Every cause, in the order of the enum.
+    pub const ALL: [Self; 5] = [Self::Origin, Self::Publisher, Self::Busy, Self::Request, Self::Internal];
+
+    /// Returns the name: `origin`, `publisher`, `busy`, `request` or `internal`.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Origin => "origin",
+            Self::Publisher => "publisher",
+            Self::Busy => "busy",
+            Self::Request => "request",
+            Self::Internal => "internal",
+        }
+    }
+}

@@ -1,0 +1,120 @@
+use std::future::Future;
+use std::sync::Arc;
+
+use http::request::Parts;
+
+use super::accepted::Accepted;
+use super::admit::Authorization;
+use super::connection::Hop;
+use super::reject::refusal::Refusal;
+use super::request::SubscribeRequest;
+use super::request::negotiate::SubscribeParams;
+use super::response::answer::{Answer, Work};
+use super::shared::Shared;
+use super::time::timeout::timeout;
+use crate::contract::{BoxSubscriber, Subscriber, Transport};
+use crate::time::Clock;
+
+/// Request to subscribe that is not authorized yet.
+pub(crate) struct PendingSubscribe {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) params: SubscribeParams,
+    pub(crate) request: SubscribeRequest,
+    /// Subscriber that the application passed to `Endpoint::respond`. `authorize` takes it.
+    pub(crate) accepted: Option<Accepted<BoxSubscriber>>,
+}
+
+impl Shared {
+    /// Answers a request to subscribe over the transport of its parameters. The publisher is asked for the subscriber,
+    /// unless the application passed one as `accepted`.
+    pub(crate) fn subscribe(
+        self: Arc<Self>,
+        parts: Parts,
+        mut params: SubscribeParams,
+        accepted: Option<Accepted<BoxSubscriber>>,
+    ) -> Work {
+        #[cfg(feature = "websocket")]
+        if params.transport == Transport::WebSocket {
+            return Box::pin(async move { self.upgrade(parts, params, accepted).await.map(Answer::Now) });
+        }
+        let hop = Hop::of(&parts);
+        let request = params.request(parts);
+        let pending = PendingSubscribe { shared: self, params, request, accepted };
+        // One future for each transport: a common one would be as large as the largest.
+        match pending.params.transport {
+            #[cfg(feature = "short-poll")]
+            Transport::ShortPoll => Box::pin(super::poll::short::short(pending, hop)),
+            #[cfg(feature = "long-poll")]
+            Transport::LongPoll => Box::pin(super::poll::long::long(pending, hop)),
+            #[cfg(feature = "chunked")]
+            Transport::Chunked => Box::pin(super::stream::response::chunked(pending, hop)),
+            #[cfg(feature = "sse")]
+            Transport::Sse => Box::pin(super::stream::response::sse(pending, hop)),
+            #[allow(unreachable_patterns, reason = "the transports that are left depend on the features")]
+            _ => Box::pin(std::future::ready(Err(Refusal::bad("transport is not built in: enable its cargo feature")))),
+        }
+    }
+
+    #[allow(clippy::manual_async_fn, reason = "an async fn keeps each argument twice, for as long as it runs")]
+    fn ask_publisher(
+        &self,
+        request: &SubscribeRequest,
+        key: Option<&Arc<str>>,
+    ) -> impl Future<Output = Result<Accepted<BoxSubscriber>, Refusal>> + Send {
+        async move {
+            let _permit = self.calls.try_enter(key).map_err(|full| self.full(full))?;
+            let limit = self.config.subscribe_timeout;
+            match timeout(&self.runtime.wheel, limit, self.publisher.subscribe(request.clone())).await {
+                Some(subscribed) => subscribed.map_err(|rejection| self.refused_by_publisher(rejection)),
+                None => Err(self.busy(format!("subscribe took longer than {limit:?}"))),
+            }
+        }
+    }
+
+    /// Refuses a request if the session limits leave no place for it.
+    fn check_place(&self, params: &SubscribeParams, key: Option<&Arc<str>>, is_session: bool) -> Result<(), Refusal> {
+        match self.sessions.has_place(key, is_session, params.poll_session_label(key).as_ref()) {
+            true => Ok(()),
+            false => Err(self.later()),
+        }
+    }
+
+    /// Returns the limit key that a request counts against.
+    pub(crate) fn key(&self, request: &SubscribeRequest) -> Option<Arc<str>> {
+        self.publisher.limit_key(request).map(Arc::from)
+    }
+}
+
+impl PendingSubscribe {
+    /// Checks the session limits, and asks the publisher unless the application passed a subscriber.
+    #[allow(clippy::manual_async_fn, reason = "an async fn keeps each argument twice, for as long as it runs")]
+    pub(crate) fn authorize(
+        &mut self,
+    ) -> impl Future<Output = Result<(Authorization, Accepted<BoxSubscriber>), Refusal>> + Send {
+        async move {
+            let key = self.shared.key(&self.request);
+            let is_session = self.params.is_session(key.as_ref());
+            self.shared.check_place(&self.params, key.as_ref(), is_session)?;
+            if let Some(accepted) = self.accepted.take() {
+                return Ok(self.authorized(key, is_session, accepted));
+            }
+            let accepted = self.shared.ask_publisher(&self.request, key.as_ref()).await?;
+            Ok(self.authorized(key, is_session, accepted))
+        }
+    }
+
+    fn authorized(
+        &self,
+        key: Option<Arc<str>>,
+        is_session: bool,
+        mut accepted: Accepted<BoxSubscriber>,
+    ) -> (Authorization, Accepted<BoxSubscriber>) {
+        let wheel = &self.shared.runtime.wheel;
+        self.shared.counters.subscribed();
+        let expires = accepted.lifetime.map(|lifetime| wheel.after(lifetime));
+        let topics = if is_session { accepted.subscriber.info().into_topics() } else { Vec::new() };
+        let authorization =
+            Authorization { key, data: accepted.data.take(), expires, topics, authorized_at: wheel.now() };
+        (authorization, accepted)
+    }
+}
