@@ -73,7 +73,7 @@ mod with_a_transport {
 
     #[cfg(feature = "tokio")]
     #[test]
-    fn endpoint_with_tokio_needs_no_more() {
+    fn endpoint_with_tokio_is_complete() {
         drop((builder().build(), timed().build()));
     }
 
@@ -93,7 +93,7 @@ mod with_a_transport {
 
     #[cfg(all(feature = "websocket", feature = "sse"))]
     #[test]
-    fn endpoint_that_leaves_websockets_out_needs_no_spawner() {
+    fn endpoint_without_websockets_needs_no_spawner() {
         drop(timed().transports([tidings::Transport::Sse]).build());
     }
 
@@ -104,7 +104,7 @@ mod with_a_transport {
 
     /// Sends GETs without a driver, for any features.
     #[test]
-    fn request_without_a_driver_is_told_what_is_missing() {
+    fn request_without_a_driver_is_answered_with_the_reason() {
         use std::future::Future as _;
         use std::task::Waker;
 

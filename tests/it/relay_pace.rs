@@ -26,7 +26,7 @@ fn body_that_pauses_is_late_30_s_after_its_last_byte() {
 }
 
 #[test]
-fn body_of_a_byte_now_and_then_is_late_as_soon_as_one_of_which_nothing_comes() {
+fn body_of_rare_bytes_is_late_as_soon_as_a_silent_body() {
     for every in [1, 5, 29] {
         let begin = Instant::now();
         let (mut pace, mut now) = (Pace::begin(begin), begin);
@@ -41,7 +41,7 @@ fn body_of_a_byte_now_and_then_is_late_as_soon_as_one_of_which_nothing_comes() {
 }
 
 #[test]
-fn body_at_the_least_rate_is_not_late_however_long_it_is() {
+fn body_of_any_length_at_the_minimum_rate_is_not_late() {
     for rate in [8 * 1024, 20_000, 1 << 20] {
         let begin = Instant::now();
         let (mut pace, mut now) = (Pace::begin(begin), begin);
@@ -79,7 +79,7 @@ fn trickle_after_a_burst_is_late_30_s_after_the_burst() {
 }
 
 #[test]
-fn body_at_the_least_rate_in_small_reads_is_not_late() {
+fn body_at_the_minimum_rate_in_small_reads_is_not_late() {
     let begin = Instant::now();
     let (mut pace, mut now) = (Pace::begin(begin), begin);
     for _ in 0..64 * 1024 {
@@ -93,7 +93,7 @@ fn body_at_the_least_rate_in_small_reads_is_not_late() {
 }
 
 #[test]
-fn number_of_bytes_that_overflows_is_no_panic() {
+fn number_of_bytes_that_overflows_does_not_panic() {
     let begin = Instant::now();
     let mut pace = Pace::begin(begin);
     pace.received(1 << 40, begin);

@@ -119,7 +119,7 @@ async fn poll_that_would_lose_events_of_a_source_without_cursors_is_refused() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn poll_of_any_subscriber_without_cursors_is_refused_with_the_transports_there_are() {
+async fn poll_of_a_subscriber_without_cursors_is_refused_with_the_usable_transports() {
     for (here, told) in [
         (&[Transport::ShortPoll, Transport::LongPoll][..], "no other transport is offered here"),
         (
@@ -167,7 +167,7 @@ async fn poll_of_a_source_without_cursors_that_fails_is_an_error() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn drain_sends_a_held_poll_of_a_source_without_cursors_away() {
+async fn drain_refuses_a_held_poll_of_a_source_without_cursors() {
     let endpoint = Endpoint::new(|_| async { Ok::<_, Rejection>(source(&[event("a")])) });
     let poll = tokio::spawn(endpoint.handle(get(POLLS[1]).body(Full::<Bytes>::default()).unwrap()));
     pass(Duration::from_secs(1)).await;

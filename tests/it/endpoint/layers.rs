@@ -45,7 +45,7 @@ async fn next<B: http_body::Body<Data = Bytes, Error: std::fmt::Debug> + Unpin>(
 }
 
 #[tokio::test(start_paused = true)]
-async fn timeout_layer_shorter_than_the_hold_of_a_long_poll_cuts_it_off_and_no_event_is_lost() {
+async fn timeout_layer_below_the_hold_cuts_long_polls_and_no_event_is_lost() {
     let app = App::new();
     let layer = TimeoutLayer::with_status_code(StatusCode::GATEWAY_TIMEOUT, 5 * SECOND);
     let cursor = app.publish("before");
@@ -60,7 +60,7 @@ async fn timeout_layer_shorter_than_the_hold_of_a_long_poll_cuts_it_off_and_no_e
 }
 
 #[tokio::test(start_paused = true)]
-async fn timeout_layer_above_the_hold_of_a_long_poll_never_answers_for_it() {
+async fn timeout_layer_above_the_hold_never_answers_long_polls() {
     let app = App::new();
     let layer = TimeoutLayer::with_status_code(StatusCode::GATEWAY_TIMEOUT, 5 * SECOND);
     let cursor = app.publish("before");
@@ -77,7 +77,7 @@ async fn timeout_layer_above_the_hold_of_a_long_poll_never_answers_for_it() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn timeout_layer_leaves_streams_that_have_begun_alone() {
+async fn timeout_layer_does_not_end_open_streams() {
     let app = App::new();
     let endpoint = app.endpoint();
     let layer = TimeoutLayer::with_status_code(StatusCode::GATEWAY_TIMEOUT, 5 * SECOND);
@@ -108,7 +108,7 @@ async fn timeout_layer_leaves_streams_that_have_begun_alone() {
 const FLUSHED: [u8; 4] = [0, 0, 0xff, 0xff];
 
 #[tokio::test(start_paused = true)]
-async fn row_14_compression_layer_holds_no_event_back() {
+async fn row_14_compression_layer_delays_no_event() {
     let app = App::new();
     let plain = DefaultPredicate::new().and(NotForContentType::const_new("application/x-ndjson"));
     for (transport, by_default, with_predicate) in [("sse", &[][..], [""; 0]), ("chunked", &["gzip"], [])] {
@@ -142,7 +142,7 @@ async fn row_14_compression_layer_holds_no_event_back() {
 }
 
 #[tokio::test]
-async fn compression_layer_compresses_replies_of_polls_and_their_tags_still_are_cursors() {
+async fn compression_layer_compresses_poll_replies_and_their_tags_stay_cursors() {
     let app = App::new();
     let cursor = app.publish(&"x".repeat(1_000));
     let layer = CompressionLayer::new();
@@ -263,7 +263,7 @@ async fn nested_endpoint_resumes_and_its_publisher_reads_the_path_without_the_pr
 }
 
 #[test]
-fn body_and_adapters_can_be_shared() {
+fn body_and_adapters_are_send_and_sync() {
     fn shared<T: Send + Sync>() {}
     shared::<tidings::Body>();
     shared::<std::pin::Pin<Box<dyn tidings::time::Sleep>>>();

@@ -34,7 +34,7 @@ fn read(reply: &str) -> (String, Vec<u64>) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_busy_topic_is_answered_once_an_interval_with_everything() {
+async fn busy_topic_is_answered_once_per_min_wait_with_all_events() {
     let app = App::new();
     let (endpoint, busy) = (endpoint(&app), app.clone());
     let publishing = tokio::spawn(async move {
@@ -59,7 +59,7 @@ async fn a_busy_topic_is_answered_once_an_interval_with_everything() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn after_the_interval_the_first_event_is_the_answer() {
+async fn first_event_after_min_wait_is_answered_at_once() {
     let app = App::new();
     let (endpoint, target) = (endpoint(&app), format!("/?wait=25&cursor={}", app.hub.cursor()));
     let poll = tokio::spawn(async move { answer(&endpoint, &target).await });
@@ -71,7 +71,7 @@ async fn after_the_interval_the_first_event_is_the_answer() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_urgent_is_not_kept_back() {
+async fn full_batch_gap_and_end_are_answered_before_min_wait() {
     // A full batch.
     let app = App::new();
     let endpoint = app.builder().long_poll_min_wait(INTERVAL).max_batch_bytes(100).build();
@@ -100,7 +100,7 @@ async fn what_is_urgent_is_not_kept_back() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_drain_does_not_wait_for_it() {
+async fn drain_does_not_wait_for_min_wait() {
     let app = App::new();
     let endpoint =
         app.builder().long_poll_min_wait(Duration::from_secs(20)).drain_timeout(Duration::from_millis(100)).build();
@@ -119,7 +119,7 @@ async fn a_drain_does_not_wait_for_it() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn nothing_is_kept_back_beyond_the_hold_nor_what_is_no_long_poll() {
+async fn min_wait_ends_with_the_hold_and_applies_to_long_polls_only() {
     let app = App::new();
     let endpoint = app.builder().long_poll_min_wait(Duration::from_secs(20)).build();
     let (cursor, last) = (app.hub.cursor(), app.publish("1"));
@@ -148,7 +148,7 @@ proptest! {
     /// more
     /// replies than the pace and the interval require.
     #[test]
-    fn nothing_is_lost_whatever_the_pace(
+    fn long_polls_with_min_wait_lose_no_event_at_any_pace(
         interval in 0..3_000_u64,
         pauses in prop::collection::vec(0..2_000_u64, 1..40),
     ) {
@@ -182,7 +182,7 @@ proptest! {
 
 /// A poll reads the events while it waits, so that a short history loses none of them.
 #[tokio::test(start_paused = true)]
-async fn what_comes_meanwhile_is_taken_before_history_lets_go_of_it() {
+async fn events_during_min_wait_are_read_before_eviction() {
     let app = App::with_hub(LocalHub::builder().retain(Retention::count(5)).build());
     let (endpoint, cursor) = (endpoint(&app), app.hub.cursor());
     let poll = tokio::spawn(async move { answer(&endpoint, &format!("/?wait=25&cursor={cursor}")).await });

@@ -187,7 +187,7 @@ impl Publisher for Board {
 }
 
 #[tokio::test(start_paused = true)]
-async fn snapshot_with_an_event_above_max_event_is_not_sent_and_the_client_is_told() {
+async fn snapshot_with_an_event_above_max_event_is_replaced_by_a_gap() {
     for state in [10, MAX] {
         let fits = state < MAX;
         for query in QUERIES {
@@ -208,7 +208,7 @@ async fn snapshot_with_an_event_above_max_event_is_not_sent_and_the_client_is_to
             assert_eq!((read.contains("sss"), read.contains("small state")), (fits, fits), "{query}: {read}");
             let text = "snapshot has an event that is too large: max_event is 1000".to_owned();
             let expected = vec![(RefusalCause::Publisher, text, true); usize::from(!fits)];
-            assert_eq!(*told.lock().unwrap(), expected, "{query}: the application is told of it");
+            assert_eq!(*told.lock().unwrap(), expected, "{query}: the refusal is reported");
             assert_eq!((endpoint.stats().refused_publisher, endpoint.stats().too_large), (u64::from(!fits), 0));
             // At the beginning: a gap of its own, with the cursor from which the client goes on.
             let endpoint = Endpoint::builder(Board { hub: hub.clone(), state, begins: true }).max_event(MAX).build();
@@ -275,12 +275,12 @@ async fn answer_in_a_raw_frame_may_have_max_event_bytes() {
             assert_eq!(told.lock().unwrap()[..], ["answer has 1001 bytes: max_event is 1000"]);
         }
         hub.publish_now(Topic::new("news").unwrap(), "next").unwrap();
-        assert_eq!(client.frame().await, Frame::text("next"), "a client of raw frames is told nothing else");
+        assert_eq!(client.frame().await, Frame::text("next"), "a client of raw frames gets no other frame");
     }
 }
 
 #[tokio::test]
-async fn gap_above_max_event_names_the_topic_of_what_follows_a_state() {
+async fn gap_for_max_event_names_the_topic_of_an_event_after_a_snapshot() {
     // The endpoint itself encodes the events after a snapshot without a cursor, one batch at a time.
     let hub = LocalHub::builder().retain(Retention::count(10)).build();
     let news = Topic::new("news").unwrap();
@@ -314,7 +314,7 @@ proptest! {
     /// gap in
     /// its place.
     #[test]
-    fn polls_below_any_max_event_end_and_miss_nothing(
+    fn polls_at_any_max_event_reach_the_head_without_loss(
         sizes in prop::collection::vec(0_usize..400, 1..12),
         max in 60_usize..500,
         batch in 1_usize..2_000,

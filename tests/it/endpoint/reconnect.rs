@@ -72,7 +72,7 @@ fn parse_data(data: &str) -> String {
 }
 
 #[tokio::test(start_paused = true)]
-async fn sse_client_cut_before_its_first_event_gets_what_was_published_meanwhile() {
+async fn sse_client_cut_before_its_first_event_resumes_without_loss() {
     for (version, query) in VERSIONS.into_iter().flat_map(|version| {
         ["", "&heartbeat=visible", "&format=object", "&format=object&heartbeat=visible"].map(|query| (version, query))
     }) {
@@ -88,7 +88,7 @@ async fn sse_client_cut_before_its_first_event_gets_what_was_published_meanwhile
 }
 
 #[tokio::test(start_paused = true)]
-async fn sse_hello_has_the_id_that_the_client_came_with_so_that_no_gap_is_lost() {
+async fn sse_hello_repeats_the_request_cursor_and_no_gap_is_lost() {
     let app = App::with_hub(LocalHub::builder().retain(Retention::count(2)).build());
     let endpoint = app.endpoint();
     let cursors: Vec<_> = ["1", "2", "3", "4"].map(|text| app.publish(text)).into();
@@ -115,7 +115,7 @@ async fn sse_hello_has_the_id_that_the_client_came_with_so_that_no_gap_is_lost()
 /// The hello of NDJSON and of `tidings.v1` repeats the cursor too: a client that takes its cursor from it keeps its
 /// own.
 #[tokio::test]
-async fn hello_object_has_the_cursor_that_the_client_came_with() {
+async fn hello_object_repeats_the_request_cursor() {
     let app = App::with_hub(LocalHub::builder().retain(Retention::count(2)).build());
     let endpoint = app.endpoint();
     let address = serve_http1(&endpoint).await;
@@ -139,7 +139,7 @@ async fn hello_object_has_the_cursor_that_the_client_came_with() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn sse_client_without_events_is_told_when_to_come_back_before_a_drain_ends_it() {
+async fn drain_sends_retry_to_sse_client_without_events() {
     let app = App::new();
     for query in ["", "&format=object"] {
         let endpoint = app.builder().retry(RETRY..=RETRY).build();
@@ -165,7 +165,7 @@ async fn poll(endpoint: &Endpoint, target: &str, prefer: &str) -> (Value, Durati
 }
 
 #[tokio::test(start_paused = true)]
-async fn long_poll_without_a_cursor_is_answered_soon_with_one() {
+async fn long_poll_without_a_cursor_gets_one_within_1_s() {
     let app = App::new();
     let endpoint = app.endpoint();
     for (target, prefer) in [
@@ -192,7 +192,7 @@ async fn long_poll_without_a_cursor_is_answered_soon_with_one() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn long_poll_without_a_cursor_keeps_the_min_interval() {
+async fn long_poll_without_a_cursor_observes_min_wait() {
     let app = App::new();
     let endpoint = app.builder().long_poll_min_wait(Duration::from_secs(2)).build();
     let asked = endpoint.clone();
@@ -226,7 +226,7 @@ async fn long_poll_of_a_source_without_cursors_is_held() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn busy_reply_of_a_poll_echoes_the_cursor_that_the_client_came_with() {
+async fn busy_reply_of_a_poll_repeats_the_request_cursor() {
     let app = App::new();
     let endpoint = app.endpoint();
     drop(endpoint.drain());

@@ -29,7 +29,7 @@ async fn due(body: &mut Body) -> String {
 }
 
 #[test]
-fn streams_of_another_runtime_go_on_when_the_drivers_runtime_ends() {
+fn streams_of_another_runtime_go_on_when_the_driver_runtime_ends() {
     for (target, keep_alive) in [("/?transport=sse", ":\n"), ("/?transport=chunked", "\n")] {
         let (endpoint, first, second) = (App::new().endpoint(), runtime(), runtime());
         first.block_on(async { drop(get("/events").to(&endpoint).await) });
@@ -44,7 +44,7 @@ fn streams_of_another_runtime_go_on_when_the_drivers_runtime_ends() {
 }
 
 #[test]
-fn long_poll_of_another_runtime_is_answered_when_the_drivers_runtime_ends() {
+fn long_poll_of_another_runtime_is_answered_when_the_driver_runtime_ends() {
     let (app, first, second) = (App::new(), runtime(), runtime());
     let (endpoint, cursor) = (app.endpoint(), app.publish("one"));
     first.block_on(async { drop(get("/events").to(&endpoint).await) });
@@ -59,7 +59,7 @@ fn long_poll_of_another_runtime_is_answered_when_the_drivers_runtime_ends() {
 }
 
 #[test]
-fn publisher_that_hangs_is_given_up_when_the_drivers_runtime_ends() {
+fn hanging_publisher_times_out_when_the_driver_runtime_ends() {
     let (endpoint, first, second) = (App::new().endpoint(), runtime(), runtime());
     first.block_on(async { drop(get("/events").to(&endpoint).await) });
     second.block_on(async {
@@ -88,7 +88,7 @@ fn alarms_that_became_due_without_a_running_driver_fire_when_its_runtime_is_drop
 
 /// Keep-alives and pings are off, since they have alarms of their own.
 #[test]
-fn session_whose_only_alarm_is_its_own_ends_in_time_when_the_drivers_runtime_ends() {
+fn session_with_one_alarm_ends_in_time_when_the_driver_runtime_ends() {
     for transport in [Transport::Chunked, Transport::Sse, Transport::WebSocket] {
         for (target, why) in [("/?lifetime=20000", SessionEnd::Revoked), ("/", SessionEnd::Disconnected)] {
             let (app, first, second) = (App::with_limit_key(), runtime(), runtime());
@@ -106,7 +106,7 @@ fn session_whose_only_alarm_is_its_own_ends_in_time_when_the_drivers_runtime_end
 }
 
 #[test]
-fn jobs_go_on_in_another_runtime_when_the_drivers_runtime_ends() {
+fn jobs_go_on_in_another_runtime_when_the_driver_runtime_ends() {
     let (runs, first, second) = (Arc::new(AtomicUsize::new(0)), runtime(), runtime());
     let counted = runs.clone();
     let job = move || {
@@ -123,7 +123,7 @@ fn jobs_go_on_in_another_runtime_when_the_drivers_runtime_ends() {
 }
 
 #[test]
-fn each_runtime_follows_the_one_before_it() {
+fn driver_moves_to_each_next_runtime() {
     let endpoint = App::new().endpoint();
     let mut last = runtime();
     last.block_on(async { drop(get("/events").to(&endpoint).await) });
@@ -136,7 +136,7 @@ fn each_runtime_follows_the_one_before_it() {
 }
 
 #[test]
-fn runtime_of_several_threads_may_end_while_another_serves() {
+fn multi_thread_runtime_may_end_while_another_serves() {
     let (endpoint, second) = (App::new().endpoint(), runtime());
     let first = Builder::new_multi_thread().worker_threads(2).enable_time().build().unwrap();
     let streams = first.block_on(async {
@@ -160,7 +160,7 @@ fn runtime_of_several_threads_may_end_while_another_serves() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn aborted_driver_is_started_again_by_the_applications_spawner() {
+async fn application_spawner_restarts_an_aborted_driver() {
     let tasks: Arc<Mutex<Vec<AbortHandle>>> = Arc::default();
     let spawned = tasks.clone();
     let spawn = move |task| spawned.lock().unwrap().push(tokio::spawn(task).abort_handle());
@@ -176,7 +176,7 @@ async fn aborted_driver_is_started_again_by_the_applications_spawner() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn driver_of_the_application_that_is_dropped_is_followed_by_one_of_the_runtime() {
+async fn runtime_replaces_a_dropped_driver_of_the_application() {
     let endpoint = App::new().endpoint();
     let mut driver = Box::pin(endpoint.driver());
     let mut body = stream(&endpoint, "/?transport=sse").await;
@@ -189,7 +189,7 @@ async fn driver_of_the_application_that_is_dropped_is_followed_by_one_of_the_run
 }
 
 #[test]
-fn driver_that_is_moved_from_a_runtime_that_ended_goes_on_in_another() {
+fn driver_moved_from_an_ended_runtime_goes_on_in_another() {
     let (endpoint, first, second) = (App::new().endpoint(), runtime(), runtime());
     let mut driver = Box::pin(endpoint.driver());
     let mut body = first.block_on(async {
@@ -248,7 +248,7 @@ impl Sleep for FaultySleep {
 }
 
 #[tokio::test(start_paused = true)]
-async fn driver_whose_timer_panics_is_not_started_again_and_again() {
+async fn driver_with_a_panicking_timer_is_not_restarted() {
     let timer = Faulty::default();
     let endpoint = App::new().builder().timer(timer.clone()).build();
     let mut body = stream(&endpoint, "/?transport=sse").await;
@@ -266,7 +266,7 @@ async fn driver_whose_timer_panics_is_not_started_again_and_again() {
 }
 
 #[test]
-fn request_in_a_runtime_without_time_is_told_what_is_missing() {
+fn request_in_a_runtime_without_time_is_answered_with_the_reason() {
     let endpoint = App::new().endpoint();
     let untimed = Builder::new_current_thread().build().unwrap();
     untimed.block_on(async {
@@ -284,7 +284,7 @@ fn request_in_a_runtime_without_time_is_told_what_is_missing() {
 }
 
 #[test]
-fn spawner_that_panics_or_drops_its_task_is_told_to_requests() {
+fn request_is_answered_with_the_reason_if_the_spawner_panics_or_drops_its_task() {
     let panics: fn(Pin<Box<dyn Future<Output = ()> + Send>>) = |_| panic!("no runtime");
     for spawn in [panics, drop] {
         let endpoint = App::new().builder().spawn(spawn).build();

@@ -37,7 +37,7 @@ async fn endpoint_without_a_publisher_answers_by_respond_on_each_transport() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn request_to_an_endpoint_without_a_publisher_is_refused_and_the_application_is_told_of_respond() {
+async fn request_without_a_publisher_is_refused_and_its_refusal_names_respond() {
     let told: Arc<Mutex<Vec<String>>> = Arc::default();
     let log = told.clone();
     let endpoint = Endpoint::builder(()).on_refusal(move |it| log.lock().unwrap().push(it.to_string())).build();

@@ -4,11 +4,10 @@ use std::sync::Arc;
 
 use proptest::prelude::*;
 use serde_json::Value;
-use tidings::subscriber::{BoxSubscriber, Delivery, SubscriberExt};
-use tidings::{Endpoint, LocalHub, Publisher, Rejection, SubscribeRequest, Subscriber, Topic};
+use tidings::subscriber::BoxSubscriber;
+use tidings::{Endpoint, LocalHub, Publisher, Rejection, SubscribeRequest, Topic};
 
 use super::site::{Answer, Site};
-use crate::support::Task;
 use crate::support::http::{App, RawClient, To, get, piece, runtime, serve_http1, text, upgrade_request};
 use crate::transport::sse::SseReader;
 
@@ -41,7 +40,7 @@ proptest! {
     /// For any permissions, cursor and transport: clients get all events that are allowed and after the cursor, and no
     /// others.
     #[test]
-    fn row_05_what_is_delivered_is_allowed(
+    fn row_05_exactly_the_allowed_events_are_delivered(
         acl in prop::collection::vec(prop::collection::vec(any::<bool>(), TOPICS.len()), 3),
         published in prop::collection::vec(0..TOPICS.len(), 1..24),
         user in 0..3_usize,
@@ -111,7 +110,7 @@ fn objects(transport: &str, wire: &str) -> Vec<Value> {
 }
 
 #[tokio::test]
-async fn row_05_a_stolen_cursor_gives_nothing_on_a_websocket_either() {
+async fn row_05_stolen_cursor_grants_nothing_on_a_websocket() {
     for (target, user, expected) in [
         ("topic=a&topic=b", 0, &["mine too"][..]),
         ("topic=a&topic=b", 1, &["yours"]),
@@ -137,8 +136,8 @@ async fn row_05_a_stolen_cursor_gives_nothing_on_a_websocket_either() {
             assert_eq!(object["data"], *text, "{target} of {user}");
         }
         // The next frame is the first allowed event that is published now.
-        publish(if user == 0 { "b" } else { "a" }, "not for them");
-        publish(if user == 0 { "a/b" } else { "c" }, "nor asked for");
+        publish(if user == 0 { "b" } else { "a" }, "not allowed");
+        publish(if user == 0 { "a/b" } else { "c" }, "not requested");
         publish(if user == 0 { "a" } else { "b" }, "the end");
         let object: Value = serde_json::from_slice(&client.frame().await.1).unwrap();
         assert_eq!(object["data"], "the end");
@@ -146,7 +145,7 @@ async fn row_05_a_stolen_cursor_gives_nothing_on_a_websocket_either() {
 }
 
 #[tokio::test]
-async fn row_05_absent_and_forbidden_look_the_same_whatever_the_cursor() {
+async fn row_05_absent_and_forbidden_topics_get_equal_responses_with_any_cursor() {
     let hub = LocalHub::builder().build();
     let there = hub.publish_now(Topic::new("c").unwrap(), "secret").unwrap().cursor().unwrap();
     let endpoint = guarded(&hub, &vec![vec![true, true, true, false]]);
@@ -171,11 +170,11 @@ async fn row_05_absent_and_forbidden_look_the_same_whatever_the_cursor() {
         assert_eq!(answer, &answers[0].1, "{asked}");
     }
     assert_eq!((answers[0].1.status, &*answers[0].1.body), (404, r#"{"error":"not found"}"#));
-    assert_eq!(hub.stats(), before, "the hub was not asked");
+    assert_eq!(hub.stats(), before, "the hub was not called");
 }
 
 #[tokio::test(start_paused = true)]
-async fn row_05_every_attach_every_poll_and_every_message_is_asked_for() {
+async fn row_05_every_subscribe_poll_and_message_is_authorised() {
     let app = App::new();
     let endpoint = app.endpoint();
     let cursor = app.publish("one");
@@ -200,7 +199,7 @@ async fn row_05_every_attach_every_poll_and_every_message_is_asked_for() {
 /// The publisher runs before the cursor is used: no subscriber is made or polled for a request that the publisher
 /// rejects.
 #[tokio::test]
-async fn row_05_a_cursor_is_not_used_before_its_bearer_is_let_in() {
+async fn row_05_cursor_is_not_used_before_the_request_is_accepted() {
     struct Refuses;
 
     impl Publisher for Refuses {
@@ -215,20 +214,4 @@ async fn row_05_a_cursor_is_not_used_before_its_bearer_is_let_in() {
 
     let response = get("/?cursor=7.7").to(&Endpoint::new(Refuses)).await;
     assert_eq!((response.status().as_u16(), text(response).await), (403, r#"{"error":"forbidden"}"#.to_owned()));
-}
-
-/// Returns the texts that a subscriber has ready.
-pub(super) fn texts(subscriber: &mut impl Subscriber) -> Vec<String> {
-    let task = Task::new();
-    let mut texts = Vec::new();
-    while let std::task::Poll::Ready(delivery) = task.poll(&mut subscriber.next()) {
-        match delivery {
-            Delivery::Events(batch) => {
-                texts.extend(batch.iter().map(|event| event.event.as_str().unwrap().to_owned()));
-            }
-            Delivery::Gap(_) => {}
-            _ => break,
-        }
-    }
-    texts
 }

@@ -118,7 +118,7 @@ async fn websocket_messages_above_the_limit_wait_and_all_arrive() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn websocket_message_that_waits_stops_its_connection_from_being_read() {
+async fn waiting_websocket_message_stops_reads_of_its_connection() {
     let app = Slow::new();
     let endpoint = app.builder().max_concurrent_calls(1).max_message_rate(u32::MAX).build();
     let mut first = TestClient::open_websocket(&endpoint, "/now", 1 << 10).await;
@@ -135,7 +135,7 @@ async fn websocket_message_that_waits_stops_its_connection_from_being_read() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn websocket_message_that_waits_is_dropped_with_a_revoked_session() {
+async fn waiting_websocket_message_is_dropped_with_a_revoked_session() {
     let app = Slow::new();
     let endpoint = app.builder().max_concurrent_calls(1).build();
     let mut first = TestClient::open_websocket(&endpoint, "/now", 1 << 10).await;
@@ -154,7 +154,7 @@ async fn websocket_message_that_waits_is_dropped_with_a_revoked_session() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn websocket_message_that_waits_does_not_hold_up_a_close_or_a_drain() {
+async fn waiting_websocket_message_does_not_delay_a_close_or_a_drain() {
     for drains in [false, true] {
         let app = Slow::new();
         let endpoint = app.builder().max_concurrent_calls(1).close_timeout(Duration::from_secs(3)).build();

@@ -21,7 +21,7 @@ fn cors(response: &Response<Body>) -> (&str, &str) {
 }
 
 #[tokio::test]
-async fn row_03_any_origin_is_named_by_a_star_without_credentials_and_a_listed_one_by_its_name_with_them() {
+async fn row_03_any_origin_is_allowed_by_a_star_without_credentials_and_a_listed_one_by_name_with_them() {
     let app = App::new();
     let endpoint = open(&app);
     for (origin, named) in [
@@ -63,7 +63,7 @@ fn site_of(origin: Option<&str>) -> &'static str {
 }
 
 #[tokio::test]
-async fn row_01_any_origin_opens_no_post_no_websocket_and_no_request_without_origin() {
+async fn row_01_allow_any_origin_permits_no_post_no_websocket_and_no_request_without_origin() {
     let app = App::new();
     let site = Site::new(app.clone(), open(&app)).await;
     let refused =
@@ -99,7 +99,7 @@ async fn row_01_any_origin_opens_no_post_no_websocket_and_no_request_without_ori
 }
 
 #[tokio::test]
-async fn row_02_any_origin_opens_no_other_host() {
+async fn row_02_allow_any_origin_permits_no_other_host() {
     let app = App::new();
     let site = Site::new(app.clone(), open(&app)).await;
     for headers in [[("host", "evil.example"), EVIL], [("host", "evil.example"), ("sec-fetch-site", "same-origin")]] {
@@ -109,7 +109,7 @@ async fn row_02_any_origin_opens_no_other_host() {
 }
 
 #[tokio::test]
-async fn row_01_any_origin_page_shows_the_publisher_no_cookie() {
+async fn row_01_allow_any_origin_hides_cookies_from_the_publisher() {
     let (hub, seen) = (LocalHub::new(), Arc::new(Mutex::new(Vec::new())));
     let log = seen.clone();
     let publisher = move |request: SubscribeRequest| {
@@ -140,7 +140,7 @@ async fn row_01_any_origin_page_shows_the_publisher_no_cookie() {
 }
 
 #[tokio::test]
-async fn row_01_any_origin_opens_no_route_behind_the_origin_layer() {
+async fn row_01_allow_any_origin_opens_no_route_behind_the_origin_layer() {
     let app = App::new();
     let endpoint = app.builder().allow_any_origin().build();
     let address = serve_router(router(&app, &endpoint), |server| server).await;
@@ -198,7 +198,7 @@ async fn row_03_preflight_allows_the_declared_headers_that_it_asks_for_and_no_ot
 }
 
 #[test]
-fn row_03_list_of_request_headers_takes_names_and_prefixes_only() {
+fn row_03_allowed_request_headers_are_names_and_prefixes_only() {
     for wrong in ["", "*", "a*b", "**", "a b", "a,b", "a:", "é", "\r\n"] {
         let refused = std::panic::catch_unwind(|| App::new().builder().allow_request_header(wrong));
         assert!(refused.is_err(), "{wrong:?}");

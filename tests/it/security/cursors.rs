@@ -63,7 +63,7 @@ fn forgeries(first: &str, last: &str) -> Vec<(Vec<u8>, Told)> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn row_07_a_forged_cursor_is_a_gap_and_no_error() {
+async fn row_07_forged_cursor_gets_a_gap_and_no_error() {
     let app = App::new();
     let (first, last) = (app.publish("one"), app.publish("two"));
     let endpoint = app.builder().max_request_head(4 << 20).build();
@@ -119,7 +119,7 @@ async fn objects(transport: &str, response: http::Response<tidings::Body>) -> Ve
 }
 
 #[tokio::test]
-async fn row_07_a_forged_cursor_on_a_websocket_is_a_gap_or_its_close_code() {
+async fn row_07_forged_cursor_on_a_websocket_gets_a_gap_or_a_close_code() {
     let app = App::new();
     let (first, last) = (app.publish("one"), app.publish("two"));
     let address = serve_http1(&app.builder().max_request_head(4 << 20).build()).await;
@@ -154,7 +154,7 @@ async fn row_07_a_forged_cursor_on_a_websocket_is_a_gap_or_its_close_code() {
 
 /// After the gap, the client gets the next event: the hub does not wait for a cursor ahead of it.
 #[tokio::test(start_paused = true)]
-async fn row_07_a_cursor_ahead_of_the_hub_is_not_waited_for() {
+async fn row_07_cursor_ahead_of_the_hub_does_not_delay_events() {
     let app = App::new();
     let endpoint = app.endpoint();
     let epoch = app.publish("one").split_once('.').unwrap().0.to_owned();
@@ -177,7 +177,7 @@ async fn row_07_a_cursor_ahead_of_the_hub_is_not_waited_for() {
 
 /// RFC 9110 §5.3: a repeated header that may not repeat has no value that can be trusted.
 #[tokio::test]
-async fn row_07_several_cursors_are_one_only_if_they_agree() {
+async fn row_07_differing_cursor_headers_are_invalid() {
     let app = App::new();
     let (first, last) = (app.publish("one"), app.publish("two"));
     let endpoint = app.endpoint();
@@ -205,7 +205,7 @@ async fn row_07_several_cursors_are_one_only_if_they_agree() {
 proptest! {
     /// Any bytes that a header can have are a cursor, or an invalid one, and the response is 200.
     #[test]
-    fn row_07_any_bytes_are_answered(bytes in prop_oneof![
+    fn row_07_cursor_of_any_bytes_gets_200(bytes in prop_oneof![
         prop::collection::vec(prop_oneof![0x20_u8..0x7f, 0x80_u8..=0xff], 1..90),
         "[0-9a-z]{0,14}\\.[0-9]{0,21}(\\.[0-9a-z]{0,14})?".prop_map(String::into_bytes),
     ]) {

@@ -56,7 +56,7 @@ fn any_text() -> impl Strategy<Value = String> {
 proptest! {
     /// For any target, headers and body: the head of the response contains none of their text.
     #[test]
-    fn row_18_no_header_has_a_clients_text(
+    fn row_18_no_response_header_has_text_of_the_client(
         method in prop::sample::select(vec!["GET", "HEAD", "POST", "OPTIONS", "PUT"]),
         path in prop::sample::select(vec!["/events", "/busy", "/forbidden", "/unauthorized", "/panic"]),
         parameters in prop::collection::vec((prop::sample::select(
@@ -83,7 +83,7 @@ proptest! {
 
     /// A text in a log by `{:?}` is one line without escapes, for any source.
     #[test]
-    fn row_20_what_is_logged_is_of_one_line(text in any_text(), other in any::<String>()) {
+    fn row_20_logged_text_is_one_line(text in any_text(), other in any::<String>()) {
         let mut shown = vec![
             format!("{:?}", Event::text(&*text)),
             format!("{:?}", Message::Text(text.clone())),
@@ -107,7 +107,7 @@ proptest! {
 
 /// Over the network: a text that would split a response in two is not in the head of the first.
 #[tokio::test]
-async fn row_18_an_answer_is_not_split() {
+async fn row_18_response_is_not_split() {
     let app = App::new();
     let address = serve_http1(&app.endpoint()).await;
     let injected = "x%0d%0aSet-Cookie:%20a=b%0d%0a%0d%0aHTTP/1.1%20200%20OK";

@@ -149,7 +149,7 @@ async fn row_21_event_published_at_or_after_the_expiry_is_not_delivered() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn row_21_revoked_client_is_told_within_a_second_and_gets_nothing_more() {
+async fn row_21_revoked_client_is_ended_within_1_s_and_gets_no_further_event() {
     for transport in HELD {
         for http2 in [false, true] {
             let app = App::with_limit_key();

@@ -17,7 +17,7 @@ use crate::support::http::{App, TestClient, To, get, header, pass, request, text
 /// A reader that takes nothing has a position in a log and no queue: the hub holds its retention for any number of
 /// readers.
 #[test]
-fn row_09_a_slow_reader_has_no_queue_and_is_told_what_it_missed() {
+fn row_09_slow_reader_has_no_queue_and_gets_a_gap() {
     const PUBLISHED: u64 = 50_000;
     for readers in [1, 100] {
         let hub = LocalHub::builder().retain(Retention::count(50)).build();
@@ -43,7 +43,7 @@ fn row_09_a_slow_reader_has_no_queue_and_is_told_what_it_missed() {
 
 /// Each poll has a deadline, and a poll is dropped with its request.
 #[tokio::test(start_paused = true)]
-async fn row_11_a_held_poll_has_a_deadline() {
+async fn row_11_held_poll_has_a_deadline() {
     let app = App::new();
     let endpoint = app.endpoint();
     for (asked, at_most) in
@@ -67,7 +67,7 @@ async fn row_11_a_held_poll_has_a_deadline() {
 
 /// The limit holds, and each counter is decremented however the request ends.
 #[tokio::test(start_paused = true)]
-async fn row_12_sessions_are_capped_and_no_count_leaks() {
+async fn row_12_sessions_are_limited_and_no_count_leaks() {
     let app = App::new();
     let endpoint = app.builder().max_sessions(10).max_concurrent_calls(2).max_soft_rejects(3).build();
     for _ in 0..20 {
@@ -138,7 +138,7 @@ async fn row_12_counters_are_0_after_the_last_close_on_every_transport() {
 
 /// Clients that were disconnected together reconnect at different times.
 #[tokio::test(start_paused = true)]
-async fn row_16_when_to_come_back_differs_from_client_to_client() {
+async fn row_16_retry_times_differ_between_clients() {
     let app = App::new();
     let endpoint = app.endpoint();
     for (target, told) in
@@ -187,7 +187,7 @@ impl Body for Newlines {
 
 /// A message is one, with any number of lines. Bytes above its limit are not read.
 #[tokio::test]
-async fn row_27_a_message_is_not_split_and_not_read_beyond_its_limit() {
+async fn row_27_message_is_not_split_and_not_read_beyond_its_limit() {
     let app = App::new();
     let endpoint = app.endpoint();
     for (total, size, length, expected) in [

@@ -65,7 +65,7 @@ fn exchanges() -> Vec<Exchange> {
 }
 
 #[tokio::test]
-async fn row_13_14_15_each_has_its_close_code() {
+async fn row_13_14_15_each_violation_has_its_close_code() {
     let app = App::new();
     let endpoint = app.builder().max_fragments(1_000).build();
     let address = serve_http1(&endpoint).await;
@@ -94,7 +94,7 @@ async fn row_13_14_15_each_has_its_close_code() {
 /// bytes is
 /// tested in the crate by `memory_grows_with_what_came_and_not_over_the_limit`.
 #[tokio::test]
-async fn row_13_nothing_is_allocated_by_a_declared_length() {
+async fn row_13_declared_length_allocates_nothing() {
     let (app, timer) = (App::new(), VirtualTimer::new());
     let endpoint = app.builder().timer(timer.clone()).max_message(usize::MAX).build();
     tokio::spawn(endpoint.driver());
@@ -118,16 +118,16 @@ async fn row_13_nothing_is_allocated_by_a_declared_length() {
 
 /// A message of one byte a fragment ends at its limit, in bytes or in fragments, however much the client sends.
 #[tokio::test]
-async fn row_13_a_million_fragments_of_one_byte_end_at_the_limit() {
+async fn row_13_million_fragments_of_one_byte_end_at_the_limit() {
     for (max_message, expected) in
         [(64 * 1024, Frame::close(1009, "message too big")), (1 << 20, Frame::close(1008, "too many fragments"))]
     {
         let app = App::new();
         let endpoint = app.builder().max_message(max_message).build();
         let address = serve_http1(&endpoint).await;
-        let mut well = RawClient::connect(address).await;
-        well.send(upgrade_request("/events", "")).await;
-        well.head().await;
+        let mut healthy = RawClient::connect(address).await;
+        healthy.send(upgrade_request("/events", "")).await;
+        healthy.head().await;
         let mut client = RawClient::connect(address).await;
         client.send(upgrade_request("/events", "")).await;
         client.head().await;
@@ -152,7 +152,7 @@ async fn row_13_a_million_fragments_of_one_byte_end_at_the_limit() {
         assert_eq!(close, expected);
         assert!(!all_sent, "7 MB were read of a client that had its Close");
         app.publish("still here");
-        assert_eq!((well.frame().await, app.messages()), (Frame::text("still here"), vec![]));
+        assert_eq!((healthy.frame().await, app.messages()), (Frame::text("still here"), vec![]));
     }
 }
 
@@ -187,7 +187,7 @@ async fn row_14_no_extension_is_agreed_and_nothing_is_compressed() {
 
 /// A client that sends pings and never reads is owed one pong, and loses its connection.
 #[tokio::test]
-async fn row_15_a_flood_of_pings_that_nobody_reads_ends() {
+async fn row_15_flood_of_pings_without_reads_ends() {
     let app = App::new();
     let endpoint = app.builder().close_timeout(Duration::from_millis(20)).build();
     let mut client = RawClient::connect(serve_http1(&endpoint).await).await;

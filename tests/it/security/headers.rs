@@ -38,7 +38,7 @@ const LISTED: [&str; 3] = [
 ];
 
 #[tokio::test(start_paused = true)]
-async fn row_03_17_19_every_answer_has_its_headers_and_no_others() {
+async fn row_03_17_19_every_response_has_its_headers_and_no_others() {
     let app = App::new();
     app.publish("one");
     let cursor = app.publish("two");
@@ -141,7 +141,7 @@ async fn row_03_17_19_every_answer_has_its_headers_and_no_others() {
 }
 
 #[tokio::test]
-async fn row_03_a_foreign_page_reads_nothing() {
+async fn row_03_foreign_page_gets_no_cors_headers() {
     let endpoint = App::new().builder().allow_origin("https://app.example.org").build();
     for method in ["GET", "HEAD", "POST", "OPTIONS"] {
         let response = request(method, "/events").header("origin", "https://evil.example").to(&endpoint).await;
@@ -152,7 +152,7 @@ async fn row_03_a_foreign_page_reads_nothing() {
 }
 
 #[tokio::test]
-async fn row_03_a_preflight_of_a_foreign_page_says_that_it_differs_by_origin() {
+async fn row_03_preflight_of_a_foreign_page_varies_by_origin() {
     let endpoint = App::new().builder().allow_origin("https://app.example.org").build();
     for (origin, status, listed) in [("https://evil.example", 403, false), ("https://app.example.org", 204, true)] {
         let preflight = request("OPTIONS", "/events")
@@ -168,7 +168,7 @@ async fn row_03_a_preflight_of_a_foreign_page_says_that_it_differs_by_origin() {
 }
 
 #[tokio::test]
-async fn row_03_an_origin_is_named_by_no_star_and_only_if_it_is_listed() {
+async fn row_03_only_a_listed_origin_is_allowed_and_never_by_a_star() {
     let endpoint = App::new().builder().allow_origin("https://app.example.org").build();
     for (origin, named) in [
         (Some("https://app.example.org"), "https://app.example.org"),
@@ -259,7 +259,7 @@ async fn row_17_19_every_status_on_the_wire_has_no_store_nosniff_and_vary() {
 }
 
 #[tokio::test]
-async fn row_17_two_users_at_one_url_get_each_their_own() {
+async fn row_17_two_users_of_one_url_share_no_cached_response() {
     let app = App::new();
     let endpoint = app.endpoint();
     // A cache may not store the first response for the second user, and the first response's tag does not give the
@@ -276,7 +276,7 @@ async fn row_17_two_users_at_one_url_get_each_their_own() {
 }
 
 #[tokio::test]
-async fn row_19_a_callback_is_no_parameter_of_ours() {
+async fn row_19_callback_parameter_has_no_effect() {
     let app = App::new();
     let cursor = app.publish("one");
     let endpoint = app.endpoint();
@@ -289,7 +289,7 @@ async fn row_19_a_callback_is_no_parameter_of_ours() {
 }
 
 #[tokio::test]
-async fn row_17_an_http_1_0_stream_ends_with_its_connection() {
+async fn row_17_http_1_0_stream_closes_its_connection() {
     let endpoint = App::new().endpoint();
     for (target, closes) in [
         ("/events?transport=sse", true),

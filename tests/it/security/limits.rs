@@ -15,7 +15,7 @@ use crate::support::http::{
 };
 
 #[tokio::test(start_paused = true)]
-async fn one_session_too_many_is_told_to_come_later() {
+async fn session_above_max_sessions_is_refused_with_a_retry_time() {
     let app = App::new();
     let endpoint = app.builder().max_sessions(2).build();
     let one = get("/?transport=sse").to(&endpoint).await;
@@ -31,7 +31,7 @@ async fn one_session_too_many_is_told_to_come_later() {
         assert!((1000..=5000).contains(&millis) && seconds == millis.div_ceil(1000), "{seconds} s, {millis} ms");
         assert_eq!(text(response).await, r#"{"error":"server is busy: retry later"}"#);
     }
-    assert_eq!(app.subscribes(), asked, "the publisher is not asked for whom there is no place");
+    assert_eq!(app.subscribes(), asked, "the publisher is not called without a place");
     assert_eq!(get("/?transport=short-poll").to(&endpoint).await.status(), StatusCode::OK);
     assert_eq!((endpoint.session_count(), endpoint.stats().refused_busy), (2, 3));
     drop(one);
@@ -39,7 +39,7 @@ async fn one_session_too_many_is_told_to_come_later() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn one_attach_too_many_is_told_to_come_later() {
+async fn subscribe_above_max_concurrent_calls_gets_503() {
     let app = App::new();
     let endpoint = app.builder().max_concurrent_calls(2).build();
     let waiting = [0, 1].map(|_| tokio::spawn(endpoint.handle(get("/wait").body(String::new()).unwrap())));
@@ -54,7 +54,7 @@ async fn one_attach_too_many_is_told_to_come_later() {
 }
 
 #[tokio::test]
-async fn later_may_be_as_late_as_can_be() {
+async fn longest_retry_time_is_sent() {
     let response = get("/never").to(&App::new().endpoint()).await;
     assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
     assert_eq!(header(&response, "retry-after"), u64::MAX.to_string());
@@ -65,7 +65,7 @@ async fn later_may_be_as_late_as_can_be() {
 const HOST: usize = "host".len() + "example.com".len();
 
 #[tokio::test]
-async fn a_head_is_of_16_kib_and_no_more() {
+async fn request_head_is_limited_to_16_kib() {
     const MAX: usize = 16 * 1024;
     let app = App::new();
     let site = Site::new(app.clone(), app.endpoint()).await;
@@ -92,7 +92,11 @@ async fn a_head_is_of_16_kib_and_no_more() {
         if expected.0 != 200 {
             // A handshake has more headers; they do not matter for the target.
             assert_eq!(site.ask_by_upgrade(&target, &headers).await.status, expected.0);
-            assert_eq!((app.subscribes(), app.messages().len()), (before, app.messages().len()), "nothing was asked");
+            assert_eq!(
+                (app.subscribes(), app.messages().len()),
+                (before, app.messages().len()),
+                "the publisher was not called"
+            );
         }
     }
     // One header many times, or many headers once, count in total.
@@ -110,7 +114,7 @@ async fn a_head_is_of_16_kib_and_no_more() {
 }
 
 #[tokio::test]
-async fn topics_and_their_names_have_limits() {
+async fn topics_and_topic_names_are_limited() {
     let app = App::new();
     let endpoint = app.endpoint();
     let topics = |count: usize| (0..count).map(|number| format!("topic={number}")).collect::<Vec<_>>().join("&");
@@ -140,7 +144,7 @@ async fn topics_and_their_names_have_limits() {
 }
 
 #[tokio::test]
-async fn a_message_is_of_64_kib_and_no_more() {
+async fn message_is_limited_to_64_kib() {
     let (app, body) = (App::new(), "x".repeat(64 * 1024 + 1));
     let endpoint = app.endpoint();
     assert_eq!(request("POST", "/events").with(&body[1..], &endpoint).await.status(), 204);
@@ -151,7 +155,7 @@ async fn a_message_is_of_64_kib_and_no_more() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn no_stream_is_silent_for_longer_than_15_s() {
+async fn stream_is_silent_for_at_most_15_s() {
     let (app, second) = (App::new(), Duration::from_secs(1));
     for (builder, silence) in [(app.builder(), 15), (app.builder().keep_alive(4 * second), 4)] {
         let endpoint = builder.build();
@@ -169,7 +173,7 @@ async fn no_stream_is_silent_for_longer_than_15_s() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_reply_is_of_64_kib_or_of_one_event() {
+async fn poll_reply_is_limited_to_64_kib_or_one_event() {
     let app = App::new();
     let news = tidings::Topic::new("news").unwrap();
     let mut before = app.publish("first");
@@ -192,7 +196,7 @@ async fn a_reply_is_of_64_kib_or_of_one_event() {
 }
 
 #[tokio::test]
-async fn a_websocket_has_25_s_to_its_ping_10_to_its_pong_and_5_to_say_goodbye() {
+async fn websocket_pings_after_25_s_and_waits_10_s_for_a_pong_and_5_s_for_a_close() {
     let second = Duration::from_secs(1);
     for (set, [ping, pong, close]) in [(false, [25, 10, 5]), (true, [7, 3, 2])] {
         let (app, timer) = (App::new(), VirtualTimer::new());
@@ -212,7 +216,7 @@ async fn a_websocket_has_25_s_to_its_ping_10_to_its_pong_and_5_to_say_goodbye() 
         client.send(frame(2, b"too much")).await;
         app.hub.close();
         while !matches!(client.frame().await, Frame(0x88, _)) {}
-        assert_eq!(endpoint.session_count(), 1, "it may still say goodbye");
+        assert_eq!(endpoint.session_count(), 1, "it may still answer the Close");
         timer.advance(close * second + TICK);
         assert_eq!(client.until_end().await, "");
         while endpoint.session_count() > 0 {
@@ -236,7 +240,7 @@ async fn open(address: std::net::SocketAddr, app: &App) -> RawClient {
 }
 
 #[tokio::test]
-async fn control_frames_may_come_as_often_as_is_said() {
+async fn control_frames_are_limited_by_control_rate() {
     let app = App::new();
     let address = serve_http1(&app.builder().control_rate(30).build()).await;
     let mut client = open(address, &app).await;
@@ -250,7 +254,7 @@ async fn control_frames_may_come_as_often_as_is_said() {
 
 /// The table of `EndpointBuilder` has every limit that can be set, with its default.
 #[test]
-fn the_table_is_whole_and_true() {
+fn table_of_limits_has_every_setter_and_its_default() {
     let source = [
         include_str!("../../../src/endpoint/builder.rs"),
         include_str!("../../../src/endpoint/limits.rs"),

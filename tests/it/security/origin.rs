@@ -29,7 +29,11 @@ async fn judge(site: &Site, headers: &[(&str, &str)]) -> (u16, String) {
     let answer = site.ask("/events", headers).await;
     assert!(answer.headers.contains(&"vary: origin".to_owned()), "{headers:?}");
     if answer.status != 200 {
-        assert_eq!((site.app.subscribes(), site.app.messages().len()), before, "nothing was asked: {headers:?}");
+        assert_eq!(
+            (site.app.subscribes(), site.app.messages().len()),
+            before,
+            "the publisher was not called: {headers:?}"
+        );
     }
     (answer.status, answer.body)
 }
@@ -51,7 +55,7 @@ const UNREADABLE: &str = r#"{"error":"host is malformed: send `host` or `host:po
 const PORT: (&str, &str) = ("host", "example.com:8080");
 
 #[tokio::test]
-async fn row_01_a_page_must_be_the_hosts_own_or_listed() {
+async fn row_01_only_own_and_listed_origins_are_allowed() {
     let app = App::new();
     let listed = ["https://app.example.org", "http://localhost:5173", "capacitor://localhost"];
     let endpoint = listed.into_iter().fold(app.builder(), |builder, origin| builder.allow_origin(origin)).build();
@@ -156,7 +160,7 @@ async fn row_01_a_page_must_be_the_hosts_own_or_listed() {
 }
 
 #[tokio::test]
-async fn row_01_a_request_of_no_page_may_be_shut_out() {
+async fn row_01_request_without_origin_can_be_refused() {
     let app = App::new();
     let endpoint = app.builder().allow_absent_origin(false).build();
     let site = Site::new(app, endpoint).await;
@@ -173,7 +177,7 @@ async fn row_01_a_request_of_no_page_may_be_shut_out() {
 }
 
 #[tokio::test]
-async fn row_01_two_mounts_have_two_lists() {
+async fn row_01_two_endpoints_have_two_lists() {
     let app = App::new();
     let (one, other) = (app.builder().allow_origin("https://one.example").build(), app.endpoint());
     let (one, other) = (Site::new(app.clone(), one).await, Site::new(app, other).await);
@@ -185,7 +189,7 @@ async fn row_01_two_mounts_have_two_lists() {
 }
 
 #[tokio::test]
-async fn row_01_every_port_but_the_hosts_own_is_foreign() {
+async fn row_01_other_port_of_the_host_is_foreign() {
     let site = Site::new(App::new(), App::new().endpoint()).await;
     for port in (1..u16::MAX).step_by(4_099).chain([79, 80, 81, 442, 443, 444, 8_080]) {
         let origin = format!("https://example.com:{port}");
@@ -217,7 +221,7 @@ async fn row_01_refused_origin_and_host_are_cut_and_escaped() {
 }
 
 #[test]
-fn row_01_a_list_takes_origins_only() {
+fn row_01_allow_origin_accepts_origins_only() {
     for wrong in ["*", "null", "example.com", "https://example.com/", "https://*.example.com", ""] {
         let refused = std::panic::catch_unwind(|| App::new().builder().allow_origin(wrong));
         assert!(refused.is_err(), "{wrong}");

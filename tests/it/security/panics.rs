@@ -49,7 +49,7 @@ const WRONGS: [(&str, &str, &str, u16); 20] = [
 ];
 
 #[tokio::test]
-async fn row_26_every_error_is_a_whole_answer_and_leaves_nothing_behind() {
+async fn row_26_every_error_is_a_complete_response_and_leaves_nothing_behind() {
     let app = App::new();
     let endpoint = app.builder().max_concurrent_calls(1).build();
     let mut client = RawClient::connect(serve_http1(&endpoint).await).await;
@@ -76,7 +76,7 @@ async fn row_26_every_error_is_a_whole_answer_and_leaves_nothing_behind() {
 
 /// A request that is dropped at any point releases everything that it held.
 #[tokio::test(start_paused = true)]
-async fn row_26_a_request_may_be_dropped_at_any_point() {
+async fn row_26_request_dropped_at_any_point_releases_everything() {
     let app = App::new();
     let endpoint = app.builder().max_concurrent_calls(1).max_sessions(1).max_soft_rejects(1).build();
     for target in ["/wait", "/events?wait=9", "/events?transport=sse", "/busy?transport=sse", "/panic", "/events"] {
@@ -186,7 +186,7 @@ proptest! {
 
     /// One call in a hundred panics. Each panic ends one request or one stream, and the counts are those of the others.
     #[test]
-    fn row_28_a_panic_ends_its_own_session_alone(seed: u32, acts in prop::collection::vec(0..6_u8, 50..200)) {
+    fn row_28_panic_ends_its_own_session_only(seed: u32, acts in prop::collection::vec(0..6_u8, 50..200)) {
         let hub = LocalHub::builder().build();
         let dice = Arc::new(Dice { state: AtomicU32::new(seed), odds: 100, panics: AtomicU32::new(0) });
         let endpoint = Endpoint::new(Shaky { hub: hub.clone(), dice: dice.clone() });
@@ -265,7 +265,7 @@ proptest! {
 
     /// Bytes that an encoder wrote before its panic are in no cache: every reader gets every event complete.
     #[test]
-    fn row_28_a_format_that_panics_spoils_nobodys_bytes(seed: u32, acts in prop::collection::vec(0..4_usize, 20..120)) {
+    fn row_28_panicking_format_spoils_no_cached_bytes(seed: u32, acts in prop::collection::vec(0..4_usize, 20..120)) {
         let hub = LocalHub::builder().build();
         let dice = Arc::new(Dice { state: AtomicU32::new(seed), odds: 9, panics: AtomicU32::new(0) });
         let (format, news, task) = (UnsteadyFormat(dice.clone()), Topic::new("news").unwrap(), Task::new());
@@ -306,13 +306,13 @@ fn take(body: &mut Body, read: &mut String) {
 }
 
 #[tokio::test]
-async fn row_28_a_panic_on_a_websocket_ends_it_with_its_code() {
+async fn row_28_panic_on_a_websocket_closes_it_with_1011() {
     let app = App::new();
     let endpoint = app.endpoint();
     let address = serve_http1(&endpoint).await;
-    let mut well = RawClient::connect(address).await;
-    well.send(upgrade_request("/events", "")).await;
-    well.head().await;
+    let mut healthy = RawClient::connect(address).await;
+    healthy.send(upgrade_request("/events", "")).await;
+    healthy.head().await;
     for _ in 0..20 {
         let mut client = RawClient::connect(address).await;
         client.send(upgrade_request("/events?say=panic", "")).await;
@@ -331,7 +331,7 @@ async fn row_28_a_panic_on_a_websocket_ends_it_with_its_code() {
         yield_now().await;
     }
     app.publish("one");
-    assert_eq!(well.frame().await, Frame::text("one"));
+    assert_eq!(healthy.frame().await, Frame::text("one"));
     assert_eq!(
         (app.hub.stats().subscriptions, endpoint.stats().refused_publisher),
         (1, 40),

@@ -113,7 +113,7 @@ const CASES: [Case; 12] = [
 ];
 
 #[tokio::test]
-async fn refusal_is_told_once_with_cause_status_and_text_on_every_transport() {
+async fn refusal_is_reported_once_with_cause_status_and_text_on_every_transport() {
     let app = App::new();
     let (log, builder) = Log::of(app.builder());
     let site = Site::new(app, builder.build()).await;
@@ -151,7 +151,7 @@ async fn refusal_is_told_once_with_cause_status_and_text_on_every_transport() {
 }
 
 #[tokio::test]
-async fn refusal_of_a_pages_websocket_is_told_with_its_close_code() {
+async fn refusal_of_a_pages_websocket_is_reported_with_its_close_code() {
     let app = App::new();
     let (log, builder) = Log::of(app.builder());
     let site = Site::new(app, builder.build()).await;
@@ -176,7 +176,7 @@ async fn refusal_of_a_pages_websocket_is_told_with_its_close_code() {
 }
 
 #[tokio::test]
-async fn refusal_of_a_websocket_message_is_told_with_its_session() {
+async fn refusal_of_a_websocket_message_is_reported_with_its_session() {
     let app = App::new();
     let (log, builder) = Log::of(app.builder());
     let endpoint = builder.build();
@@ -212,7 +212,7 @@ async fn refusal_of_a_websocket_message_is_told_with_its_session() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn refusal_for_a_limit_says_which() {
+async fn refusal_by_a_limit_names_the_limit() {
     let app = App::new();
     let (log, builder) = Log::of(app.builder());
     let endpoint = builder.max_concurrent_calls(1).max_sessions(1).subscribe_timeout(Duration::from_secs(7)).build();
@@ -239,7 +239,7 @@ async fn refusal_for_a_limit_says_which() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn refusal_of_a_held_poll_that_is_revoked_is_told() {
+async fn refusal_of_a_revoked_long_poll_is_reported() {
     let app = App::new();
     let (log, builder) = Log::of(app.builder());
     let endpoint = builder.build();
@@ -252,7 +252,7 @@ async fn refusal_of_a_held_poll_that_is_revoked_is_told() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn refusal_of_a_snapshot_is_told_with_its_session() {
+async fn refusal_of_a_snapshot_is_reported_with_its_session() {
     for (hook, cause, text) in [
         (Hook::Wait, RefusalCause::Busy, "snapshot took longer than 10s"),
         (Hook::Panic, RefusalCause::Publisher, "snapshot: publisher panicked"),
@@ -279,7 +279,7 @@ async fn refusal_of_a_snapshot_is_told_with_its_session() {
 }
 
 #[tokio::test]
-async fn refusal_whose_hook_panics_or_uses_the_endpoint_is_answered() {
+async fn refusal_is_answered_if_its_hook_panics_or_uses_the_endpoint() {
     let app = App::new();
     let slot: Arc<Mutex<Option<Endpoint>>> = Arc::default();
     let inside = slot.clone();

@@ -25,7 +25,7 @@ const REFUSALS: [(&str, u16, &str, Option<&str>); 6] = [
 ];
 
 #[tokio::test]
-async fn wire_a_refusal_is_a_status_to_polls_streams_and_messages() {
+async fn wire_rejection_is_a_status_for_polls_streams_and_messages() {
     let app = App::new();
     let endpoint = app.endpoint();
     for (path, status, why, _) in REFUSALS {
@@ -43,7 +43,7 @@ async fn wire_a_refusal_is_a_status_to_polls_streams_and_messages() {
 }
 
 #[tokio::test]
-async fn wire_a_page_is_told_by_a_close_code_and_others_by_a_status() {
+async fn wire_rejected_websocket_of_a_page_gets_a_close_code_and_others_a_status() {
     const ORIGIN: &str = "Origin: https://example.com\r\n";
     let app = App::new();
     let endpoint = app.endpoint();
@@ -69,12 +69,12 @@ async fn wire_a_page_is_told_by_a_close_code_and_others_by_a_status() {
     while endpoint.stats().soft_rejects > 0 {
         yield_now().await;
     }
-    assert_eq!(app.messages(), [], "a client that is not let in is not listened to");
+    assert_eq!(app.messages(), [], "messages of a rejected client are not read");
     assert_eq!((endpoint.session_count(), endpoint.stats().soft_rejected), (0, 8));
 }
 
 #[tokio::test]
-async fn wire_a_page_is_told_so_by_http_2_as_well() {
+async fn wire_rejected_websocket_of_a_page_is_opened_over_http_2_too() {
     let app = App::new();
     let site = Site::new(app.clone(), app.endpoint()).await;
     let (host, origin) = (("host", "example.com"), ("origin", "https://example.com"));
@@ -88,7 +88,7 @@ async fn wire_a_page_is_told_so_by_http_2_as_well() {
 }
 
 #[test]
-fn wire_a_handlers_own_rejection_has_the_same_head() {
+fn wire_rejection_of_a_handler_has_the_headers_of_the_endpoint() {
     use axum::response::IntoResponse;
 
     let response = Rejection::Unauthorized.into_response();
@@ -98,7 +98,7 @@ fn wire_a_handlers_own_rejection_has_the_same_head() {
 }
 
 #[tokio::test]
-async fn wire_a_page_that_never_says_goodbye_is_left() {
+async fn wire_rejected_page_that_never_closes_is_cut() {
     let (app, timer) = (App::new(), VirtualTimer::new());
     let endpoint = app.builder().timer(timer.clone()).close_timeout(Duration::from_secs(3)).build();
     tokio::spawn(endpoint.driver());
@@ -115,7 +115,7 @@ async fn wire_a_page_that_never_says_goodbye_is_left() {
 }
 
 #[tokio::test]
-async fn wire_a_challenge_may_be_set_and_must_be_one() {
+async fn wire_challenge_can_be_set_and_is_validated() {
     let endpoint = App::new().builder().www_authenticate(r#"Bearer realm="push", error="invalid_token""#).build();
     let response = get("/unauthorized").to(&endpoint).await;
     assert_eq!(header(&response, "www-authenticate"), r#"Bearer realm="push", error="invalid_token""#);
@@ -127,7 +127,7 @@ async fn wire_a_challenge_may_be_set_and_must_be_one() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn wire_a_publisher_that_takes_too_long_is_called_off_and_each_wire_says_later() {
+async fn wire_subscribe_timeout_gets_a_retry_time_on_each_transport() {
     let app = App::new();
     let endpoint = app.builder().subscribe_timeout(Duration::from_secs(7)).max_concurrent_calls(1).build();
     for query in ["short-poll", "long-poll", "chunked", "sse"] {
@@ -156,7 +156,7 @@ async fn wire_a_publisher_that_takes_too_long_is_called_off_and_each_wire_says_l
 }
 
 #[tokio::test]
-async fn wire_a_websocket_whose_publisher_takes_too_long_is_not_opened() {
+async fn wire_subscribe_timeout_opens_no_websocket() {
     let (app, timer) = (App::new(), VirtualTimer::new());
     let endpoint = app.builder().timer(timer.clone()).subscribe_timeout(Duration::from_secs(7)).build();
     tokio::spawn(endpoint.driver());
@@ -179,7 +179,7 @@ async fn wire_a_websocket_whose_publisher_takes_too_long_is_not_opened() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn wire_soft_rejects_are_counted_and_bounded_and_their_places_come_back() {
+async fn wire_soft_rejects_are_counted_bounded_and_released() {
     let app = App::new();
     let endpoint = app.builder().max_soft_rejects(2).write_timeout(Duration::from_secs(4)).build();
     let busy = || async { get("/busy?transport=sse").to(&endpoint).await };
@@ -204,7 +204,7 @@ async fn wire_soft_rejects_are_counted_and_bounded_and_their_places_come_back() 
 }
 
 #[tokio::test(start_paused = true)]
-async fn wire_a_drain_waits_for_whom_it_told_later_but_not_for_ever_new_ones() {
+async fn wire_drain_waits_for_earlier_soft_rejects_only() {
     let app = App::new();
     let endpoint = app.builder().drain_timeout(Duration::from_secs(5)).build();
     let mut early = get("/busy?transport=sse").to(&endpoint).await.into_body();
@@ -221,7 +221,7 @@ async fn wire_a_drain_waits_for_whom_it_told_later_but_not_for_ever_new_ones() {
 }
 
 #[tokio::test]
-async fn wire_every_rejection_has_its_own_words() {
+async fn wire_text_for_the_client_is_sent_and_text_for_the_log_is_not() {
     // The text of a rejection for the client is sent unchanged; the text for the log is not sent.
     for (rejection, status, told) in [
         (Rejection::invalid("no \"such\" thing\n"), 400, r#"{"error":"no \"such\" thing\n"}"#),

@@ -48,7 +48,7 @@ fn cases() -> impl Iterator<Item = (Transport, &'static str, Version)> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn row_21_a_revocation_ends_a_reply_that_is_going_out() {
+async fn row_21_revoke_ends_a_reply_under_way() {
     for (transport, query, version) in cases() {
         let (app, context) = (app(), format!("{transport:?} {query} over {version:?}"));
         let endpoint = app.builder().write_timeout(STALL).build();
@@ -64,7 +64,7 @@ async fn row_21_a_revocation_ends_a_reply_that_is_going_out() {
 
 /// A short poll without a name is no session, and has a lifetime nevertheless.
 #[tokio::test(start_paused = true)]
-async fn row_21_a_reply_ends_with_the_lifetime_of_its_poll() {
+async fn row_21_reply_ends_with_the_lifetime_of_its_poll() {
     for (transport, query, version) in
         cases().chain(VERSIONS.map(|version| (Transport::ShortPoll, "anonymous", version)))
     {
@@ -81,7 +81,7 @@ async fn row_21_a_reply_ends_with_the_lifetime_of_its_poll() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn row_12_a_session_counts_for_its_key_until_its_reply_is_taken() {
+async fn row_12_session_counts_for_its_key_until_its_reply_is_taken() {
     for (transport, query, version) in cases() {
         let (app, context) = (app(), format!("{transport:?} {query} over {version:?}"));
         let endpoint = app.builder().max_sessions_per_key(1).poll_session_timeout(Duration::from_secs(1)).build();
@@ -102,7 +102,7 @@ async fn row_12_a_session_counts_for_its_key_until_its_reply_is_taken() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn row_33_a_session_leaves_with_its_reply_and_says_why() {
+async fn row_33_session_leaves_with_its_reply_and_a_reason() {
     for (version, is_whole, is_dropped, why) in VERSIONS.into_iter().flat_map(|version| {
         [
             (false, false, SessionEnd::Stalled),
@@ -131,7 +131,7 @@ async fn row_33_a_session_leaves_with_its_reply_and_says_why() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn row_33_a_disconnected_client_has_one_write_timeout_for_the_rest_of_its_reply() {
+async fn row_33_disconnected_client_has_one_write_timeout_for_the_rest_of_its_reply() {
     for (transport, query, version) in cases() {
         let (app, context) = (app(), format!("{transport:?} {query} over {version:?}"));
         let endpoint = app.builder().write_timeout(STALL).build();
@@ -150,7 +150,7 @@ async fn row_33_a_disconnected_client_has_one_write_timeout_for_the_rest_of_its_
 
 /// The session goes on, since the next poll may be sent by another client with the same name.
 #[tokio::test(start_paused = true)]
-async fn row_33_a_run_outlives_a_reply_that_is_not_taken() {
+async fn row_33_poll_session_outlives_a_stalled_reply() {
     for version in VERSIONS {
         let app = app();
         let endpoint = app.builder().write_timeout(STALL).poll_session_timeout(Duration::from_secs(60)).build();
@@ -165,7 +165,7 @@ async fn row_33_a_run_outlives_a_reply_that_is_not_taken() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_drain_waits_for_a_reply_that_is_going_out() {
+async fn drain_waits_for_a_reply_under_way() {
     for (transport, query, version) in cases() {
         let app = app();
         let endpoint = app.builder().write_timeout(STALL).drain_timeout(Duration::from_secs(10)).build();
@@ -182,7 +182,7 @@ async fn a_drain_waits_for_a_reply_that_is_going_out() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_drain_breaks_off_a_reply_that_takes_longer() {
+async fn drain_cuts_a_reply_at_its_timeout() {
     for (transport, query, version) in cases() {
         let app = app();
         let endpoint = app.builder().write_timeout(STALL).drain_timeout(Duration::from_secs(5)).build();

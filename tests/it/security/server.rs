@@ -245,22 +245,22 @@ async fn row_23_stream_above_the_limit_waits_and_its_siblings_go_on() {
     let mut client = connect_http2(address).await;
     let get = |target: &str| Request::get(format!("http://localhost{target}")).body(Empty::<Bytes>::new()).unwrap();
     // One stream that takes nothing, and one that reads.
-    let stuck = client.send_request(get("/events?transport=sse")).await.unwrap();
-    let mut well = client.send_request(get("/events?transport=sse")).await.unwrap().into_body();
-    well.frame().await.unwrap().unwrap();
+    let stalled = client.send_request(get("/events?transport=sse")).await.unwrap();
+    let mut healthy = client.send_request(get("/events?transport=sse")).await.unwrap().into_body();
+    healthy.frame().await.unwrap().unwrap();
     let mut waiting = tokio::spawn(client.send_request(get("/")));
     for number in 0..50 {
         app.publish(&format!("{number} {}", "x".repeat(20_000)));
         let (mut end, mut read) = (false, 0);
         while !end {
-            let piece = well.frame().await.unwrap().unwrap().into_data().unwrap();
+            let piece = healthy.frame().await.unwrap().unwrap().into_data().unwrap();
             read += piece.len();
             end = piece.ends_with(b"\n\n");
         }
         assert!(read > 20_000);
     }
     assert!(!waiting.is_finished());
-    drop(stuck);
+    drop(stalled);
     assert_eq!((&mut waiting).await.unwrap().unwrap().status(), StatusCode::OK);
 }
 

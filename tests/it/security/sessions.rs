@@ -95,18 +95,18 @@ enum Step {
 }
 
 fn any_step() -> impl Strategy<Value = Step> {
-    let (who, name) = (0..3_u8, prop::option::weighted(0.8, 0..2_u8));
+    let (user, name) = (0..3_u8, prop::option::weighted(0.8, 0..2_u8));
     prop_oneof![
-        4 => (prop::sample::select(Transport::ALL.to_vec()), who.clone(), name.clone())
-            .prop_map(|(transport, who, name)| Step::Come(transport, who, name)),
-        2 => (who, name).prop_map(|(who, name)| Step::Post(who, name)),
+        4 => (prop::sample::select(Transport::ALL.to_vec()), user.clone(), name.clone())
+            .prop_map(|(transport, user, name)| Step::Come(transport, user, name)),
+        2 => (user, name).prop_map(|(user, name)| Step::Post(user, name)),
         1 => any::<usize>().prop_map(Step::Send),
         1 => (0..30_000_u16).prop_map(Step::Pass),
     ]
 }
 
-fn target(who: u8, name: Option<u8>) -> String {
-    format!("/?user=u{who}{}", name.map_or(String::new(), |name| format!("&session=n{name}")))
+fn target(user: u8, name: Option<u8>) -> String {
+    format!("/?user=u{user}{}", name.map_or(String::new(), |name| format!("&session=n{name}")))
 }
 
 async fn run(keys: Keys, steps: Vec<Step>) {
@@ -115,13 +115,13 @@ async fn run(keys: Keys, steps: Vec<Step>) {
     let (mut clients, mut sent) = (Vec::new(), 0);
     for step in steps {
         match step {
-            Step::Come(transport, who, name) => {
-                let client = TestClient::open(&endpoint, transport, &(target(who, name) + "&cursor=bogus")).await;
-                assert!(client.text().contains(&format!("state of u{who}.")), "{}", client.text());
-                clients.push((transport, who, client));
+            Step::Come(transport, user, name) => {
+                let client = TestClient::open(&endpoint, transport, &(target(user, name) + "&cursor=bogus")).await;
+                assert!(client.text().contains(&format!("state of u{user}.")), "{}", client.text());
+                clients.push((transport, user, client));
             }
-            Step::Post(who, name) => {
-                let answer = request("POST", &target(who, name)).with("a message", &endpoint).await;
+            Step::Post(user, name) => {
+                let answer = request("POST", &target(user, name)).with("a message", &endpoint).await;
                 assert_eq!(answer.status(), 204);
                 sent += 1;
             }
@@ -137,9 +137,9 @@ async fn run(keys: Keys, steps: Vec<Step>) {
             Step::Pass(time) => pass(Duration::from_millis(time.into())).await,
         }
         settle().await;
-        for (_, who, client) in &clients {
-            let others = (0..3).filter(|other| other != who).map(|other| format!("state of u{other}."));
-            others.for_each(|state| assert!(!client.text().contains(&state), "u{who} has {}", client.text()));
+        for (_, user, client) in &clients {
+            let others = (0..3).filter(|other| other != user).map(|other| format!("state of u{other}."));
+            others.for_each(|state| assert!(!client.text().contains(&state), "u{user} has {}", client.text()));
         }
     }
     let received = app.received.lock().unwrap().clone();
@@ -169,7 +169,7 @@ proptest! {
 }
 
 #[tokio::test(start_paused = true)]
-async fn row_31_a_name_without_a_limit_key_joins_nothing() {
+async fn row_31_session_name_without_a_limit_key_joins_no_session() {
     let app = Private::new(Keys::None);
     let endpoint = app.endpoint();
     let first = get("/?user=a&session=tab1&cursor=bogus").to(&endpoint).await;
@@ -188,15 +188,15 @@ async fn row_31_a_name_without_a_limit_key_joins_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn row_31_polls_of_a_shared_name_lock_nobody_out() {
+async fn row_31_polls_of_a_shared_name_exclude_no_client() {
     for wait in ["", "&wait=50"] {
         let app = Private::new(Keys::Shared);
         let endpoint = app.endpoint();
-        let mut strangers = Vec::new();
+        let mut others = Vec::new();
         for _ in 0..40 {
-            strangers.push(TestClient::open(&endpoint, Transport::LongPoll, "/?user=b&session=tab1").await);
+            others.push(TestClient::open(&endpoint, Transport::LongPoll, "/?user=b&session=tab1").await);
         }
-        assert!(strangers.iter().all(|stranger| stranger.end().is_none()), "all are held");
+        assert!(others.iter().all(|other| other.end().is_none()), "all are held");
         let owner = get(&format!("/?user=a&session=tab1&cursor=bogus{wait}")).to(&endpoint).await;
         assert_eq!(owner.status(), 200);
         assert!(text(owner).await.contains("state of a."));
@@ -207,7 +207,7 @@ const FLOOD: usize = 5_000;
 
 /// The flood of row 32 has a limit key, since a name without a key makes no session.
 #[test]
-fn row_32_idle_runs_are_bounded_and_give_way_oldest_first() {
+fn row_32_idle_poll_sessions_are_bounded_and_evicted_oldest_first() {
     runtime().block_on(async {
         let app = App::with_limit_key();
         let endpoint = app.builder().max_sessions(100).max_idle_poll_sessions(32).build();
@@ -232,7 +232,7 @@ fn row_32_idle_runs_are_bounded_and_give_way_oldest_first() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn row_32_idle_runs_give_way_to_every_transport() {
+async fn row_32_idle_poll_sessions_are_evicted_for_every_transport() {
     for transport in HELD {
         let app = App::with_limit_key();
         let endpoint = app.builder().max_sessions(4).build();
@@ -243,7 +243,7 @@ async fn row_32_idle_runs_give_way_to_every_transport() {
         for n in 0..4 {
             clients.push(TestClient::open(&endpoint, transport, &format!("/?key=client{n}")).await);
         }
-        assert!(clients.iter().all(|client| client.end().is_none()), "{transport:?}: all are let in");
+        assert!(clients.iter().all(|client| client.end().is_none()), "{transport:?}: all are accepted");
         assert_eq!((endpoint.session_count(), endpoint.stats().sessions_in(SessionState::Idle)), (4, 0));
         let mut late = TestClient::open(&endpoint, transport, "/?key=late").await;
         let expected = if transport == Transport::Sse { "Ended" } else { "503" };
@@ -252,7 +252,7 @@ async fn row_32_idle_runs_give_way_to_every_transport() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn row_32_idle_runs_of_a_key_give_way_to_the_key_alone() {
+async fn row_32_idle_poll_sessions_of_a_key_are_evicted_for_that_key_only() {
     let app = App::with_limit_key();
     let endpoint = app.builder().max_sessions_per_key(2).build();
     for name in ["a", "b", "c"] {

@@ -63,7 +63,11 @@ impl Site {
         let (_, first) = answers[0].clone();
         for (way, answer) in &answers {
             let told = if answer.status == 200 { Answer { status: 200, ..first.clone() } } else { answer.clone() };
-            assert_eq!((first.status, &first), (told.status, &told), "{way} {headers:?} is told what the others are");
+            assert_eq!(
+                (first.status, &first),
+                (told.status, &told),
+                "{way} {headers:?} gets the response of the others"
+            );
         }
         first
     }

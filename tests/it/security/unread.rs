@@ -92,7 +92,7 @@ async fn frame(body: &mut Body) -> Option<Result<Bytes, BodyError>> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn row_33_a_body_that_is_not_taken_is_freed_within_twice_the_write_timeout() {
+async fn row_33_unread_body_is_freed_within_two_write_timeouts() {
     for (transport, version, frames) in BODIES
         .into_iter()
         .flat_map(|transport| VERSIONS.map(|version| (transport, version)))
@@ -116,7 +116,7 @@ async fn row_33_a_body_that_is_not_taken_is_freed_within_twice_the_write_timeout
 }
 
 #[tokio::test(start_paused = true)]
-async fn row_33_a_frame_over_http_2_is_at_most_1_kib_longer_than_all_before_it() {
+async fn row_33_frame_over_http_2_is_at_most_1_kib_longer_than_all_before_it() {
     for transport in BODIES {
         let held = Held::default();
         let endpoint = builder(&held).keep_alive(Duration::from_secs(1)).build();
@@ -135,7 +135,7 @@ async fn row_33_a_frame_over_http_2_is_at_most_1_kib_longer_than_all_before_it()
 
 /// A last block that is not taken is a stall as well, however the session ended before.
 #[tokio::test(start_paused = true)]
-async fn row_33_a_body_whose_goodbye_is_not_taken_is_counted_until_it_is_dropped() {
+async fn row_33_body_with_an_unread_last_block_is_counted_until_dropped() {
     for (transport, version, revokes) in [Transport::Sse, Transport::Chunked]
         .into_iter()
         .flat_map(|transport| VERSIONS.map(|version| (transport, version)))
@@ -159,7 +159,7 @@ async fn row_33_a_body_whose_goodbye_is_not_taken_is_counted_until_it_is_dropped
 }
 
 #[tokio::test(start_paused = true)]
-async fn row_33_a_small_reply_over_http_2_is_one_frame() {
+async fn row_33_small_reply_over_http_2_is_one_frame() {
     let app = App::new();
     let endpoint = app.endpoint();
     app.publish("small");
@@ -172,7 +172,7 @@ async fn row_33_a_small_reply_over_http_2_is_one_frame() {
 
 /// One frame within each write timeout is progress, for an event of any length.
 #[tokio::test(start_paused = true)]
-async fn row_36_a_large_event_arrives_at_one_frame_within_each_write_timeout() {
+async fn row_36_large_event_arrives_at_one_frame_within_each_write_timeout() {
     for transport in [Transport::Sse, Transport::Chunked] {
         for version in VERSIONS {
             let app = App::new();
@@ -195,7 +195,7 @@ async fn row_36_a_large_event_arrives_at_one_frame_within_each_write_timeout() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn row_36_an_event_that_was_begun_is_brought_to_its_end_by_a_drain_and_not_by_a_revocation() {
+async fn row_36_event_under_way_is_completed_by_a_drain_and_cut_by_a_revoke() {
     for transport in [Transport::Sse, Transport::Chunked] {
         for revokes in [false, true] {
             let app = App::new();

@@ -34,7 +34,7 @@ async fn row_25_frames_in_the_handshakes_packet_are_read_once_and_in_order() {
 
 /// A front end that sees no upgrade in a request with a body would take the frames for the body, or for requests.
 #[tokio::test]
-async fn row_25_a_handshake_with_a_body_is_refused() {
+async fn row_25_handshake_with_a_body_is_refused() {
     let app = App::new();
     let endpoint = app.endpoint();
     let address = serve_http1(&endpoint).await;
@@ -56,12 +56,12 @@ async fn row_25_a_handshake_with_a_body_is_refused() {
         assert!(rest.is_empty() || rest.starts_with("HTTP/1.1 404 "), "{extra}: {rest}");
         assert!(!rest.contains("smuggled") && rest.matches("HTTP/1.1").count() <= 1, "{rest}");
     }
-    assert!(app.subscribes() <= 4, "nothing but /absent was asked for");
+    assert!(app.subscribes() <= 4, "only /absent was requested");
     assert_eq!((app.messages().len(), endpoint.session_count()), (0, 0));
 }
 
 #[tokio::test]
-async fn row_25_only_one_version_of_http_upgrades() {
+async fn row_25_only_http_1_1_upgrades() {
     let app = App::new();
     let address = serve_http1(&app.endpoint()).await;
     let mut client = RawClient::connect(address).await;

@@ -29,7 +29,7 @@ fn told() -> (oneshot::Sender<()>, impl Future<Output = ()> + Send + 'static) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn idle_and_half_sent_requests_do_not_hold_a_shutdown() {
+async fn idle_and_half_sent_requests_do_not_delay_a_shutdown() {
     let (app, (stop, stopped), begin) = (App::new(), told(), Instant::now());
     let (address, server) = server(router(&app, &app.endpoint()), stopped).await;
     let mut clients = Vec::new();
@@ -53,7 +53,7 @@ async fn idle_and_half_sent_requests_do_not_hold_a_shutdown() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn shutdown_waits_for_an_answer_and_aborts_one_that_never_comes() {
+async fn shutdown_waits_for_a_response_and_aborts_one_that_never_comes() {
     for (wait, ends) in [(5, 5), (1_000, 10)] {
         let (stop, stopped) = told();
         let slow = get(move || async move {

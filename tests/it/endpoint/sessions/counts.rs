@@ -6,7 +6,7 @@ use tidings::{Event, Topic, Transport};
 use crate::support::http::{App, HELD, TestClient, get, pass, piece, settle};
 
 #[tokio::test(start_paused = true)]
-async fn a_session_tells_what_it_was_given() {
+async fn session_info_counts_events_bytes_and_lag() {
     for transport in HELD {
         let app = App::with_limit_key();
         let endpoint = app.endpoint();
@@ -29,7 +29,7 @@ async fn a_session_tells_what_it_was_given() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn lag_is_what_the_source_has_that_was_not_handed_on() {
+async fn lag_counts_events_not_yet_delivered() {
     let app = App::with_limit_key();
     let endpoint = app.endpoint();
     let mut body = endpoint.handle(get("/?transport=chunked").body(String::new()).unwrap()).await.into_body();
@@ -51,7 +51,7 @@ async fn lag_is_what_the_source_has_that_was_not_handed_on() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn gaps_and_what_was_missed_are_counted() {
+async fn gaps_and_missed_events_are_counted() {
     let app = App::with_short_history();
     let endpoint = app.endpoint();
     let mut body = endpoint.handle(get("/?transport=chunked").body(String::new()).unwrap()).await.into_body();
@@ -71,7 +71,7 @@ async fn gaps_and_what_was_missed_are_counted() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_bytes_of_a_websocket_are_counted_when_it_left() {
+async fn websocket_bytes_are_counted_after_it_left() {
     let app = App::with_limit_key();
     let endpoint = app.endpoint();
     let client = TestClient::open(&endpoint, Transport::WebSocket, "/").await;
@@ -84,7 +84,7 @@ async fn the_bytes_of_a_websocket_are_counted_when_it_left() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn presence_is_who_follows_a_topic_by_name_or_pattern() {
+async fn presence_counts_sessions_by_topic_and_pattern() {
     let app = App::with_limit_key();
     let endpoint = app.endpoint();
     let presence = |topic: &str| endpoint.presence(&Topic::new(topic).unwrap());

@@ -15,7 +15,7 @@ fn saw(transport: Transport) -> &'static str {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_right_ends_when_it_was_said_to() {
+async fn authorization_ends_at_its_lifetime() {
     for transport in HELD {
         let app = App::with_limit_key();
         let endpoint = app.endpoint();
@@ -34,7 +34,7 @@ async fn a_right_ends_when_it_was_said_to() {
 
 /// Holds whether or not the driver has run: the client does not get an event of the instant of its expiry.
 #[tokio::test]
-async fn an_event_at_the_instant_a_right_ends_is_not_delivered() {
+async fn event_at_the_instant_of_expiry_is_not_delivered() {
     for transport in HELD {
         for early in [1, 0] {
             let (app, timer) = (App::with_limit_key(), VirtualTimer::new());
@@ -65,7 +65,7 @@ async fn an_event_at_the_instant_a_right_ends_is_not_delivered() {
 
 /// Holds also for an event whose delivery lasts until that instant.
 #[tokio::test]
-async fn an_event_that_is_ready_at_the_instant_a_right_ends_is_not_delivered() {
+async fn event_ready_at_the_instant_of_expiry_is_not_delivered() {
     for transport in HELD {
         let (app, timer) = (App::with_limit_key(), VirtualTimer::new());
         let endpoint = app.builder().timer(timer.clone()).build();
@@ -80,7 +80,7 @@ async fn an_event_that_is_ready_at_the_instant_a_right_ends_is_not_delivered() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_poll_of_a_run_has_its_own_right_and_the_next_another() {
+async fn each_poll_of_a_session_has_its_own_lifetime() {
     let app = App::with_limit_key();
     let endpoint = app.endpoint();
     let poll = TestClient::open(&endpoint, Transport::LongPoll, "/?session=a&lifetime=5000").await;
@@ -101,7 +101,7 @@ async fn a_poll_of_a_run_has_its_own_right_and_the_next_another() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn sessions_have_their_time_and_come_back_at_different_moments() {
+async fn max_session_age_ends_sessions_at_spread_times() {
     let app = App::with_limit_key();
     let never = Duration::from_secs(10_000);
     let endpoint = app.builder().max_session_age(Duration::from_secs(100)).ping(never, never).build();
@@ -127,7 +127,7 @@ async fn sessions_have_their_time_and_come_back_at_different_moments() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_does_not_take_the_goodbye_is_cut_off() {
+async fn disconnected_client_that_reads_nothing_is_cut_after_10_s() {
     for transport in ["sse", "chunked"] {
         let app = App::with_limit_key();
         let endpoint = app.endpoint();

@@ -30,7 +30,7 @@ async fn each<'a>(
 }
 
 #[tokio::test(start_paused = true)]
-async fn p15_a_client_that_goes_has_left() {
+async fn p15_disconnected_client_leaves() {
     for transport in HELD {
         let app = App::with_limit_key();
         let endpoint = app.endpoint();
@@ -50,7 +50,7 @@ async fn p15_a_client_that_goes_has_left() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_poll_without_a_name_is_a_session_until_it_is_answered() {
+async fn long_poll_without_a_name_is_a_session_until_its_answer() {
     let app = App::with_limit_key();
     let endpoint = app.endpoint();
     let poll = TestClient::open(&endpoint, Transport::LongPoll, "/").await;
@@ -63,7 +63,7 @@ async fn a_poll_without_a_name_is_a_session_until_it_is_answered() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_source_that_is_finished_ends_its_sessions() {
+async fn finished_source_ends_its_sessions() {
     let saw = |transport| match transport {
         Transport::WebSocket => "1000 finished",
         _ => "200",
@@ -72,7 +72,7 @@ async fn a_source_that_is_finished_ends_its_sessions() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_drain_ends_its_sessions() {
+async fn drain_ends_all_sessions() {
     let saw = |transport| match transport {
         Transport::WebSocket => "1012 restart",
         Transport::LongPoll => "200",
@@ -83,7 +83,7 @@ async fn a_drain_ends_its_sessions() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_is_disconnected_gets_what_is_ready_and_a_goodbye() {
+async fn disconnect_sends_ready_events_before_the_end() {
     let saw = |transport| match transport {
         Transport::WebSocket => "1012 disconnected",
         Transport::LongPoll => "200",
@@ -101,7 +101,7 @@ async fn who_is_disconnected_gets_what_is_ready_and_a_goodbye() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_panic_in_a_subscriber_ends_its_session_and_no_other() {
+async fn subscriber_panic_ends_its_session_and_no_other() {
     let end = async |app: &App, endpoint: &Endpoint, _: &mut TestClient| {
         let mut other = TestClient::open_websocket(endpoint, "/?transport=websocket", 1 << 16).await;
         app.publish("panic");
@@ -124,7 +124,7 @@ async fn a_panic_in_a_subscriber_ends_its_session_and_no_other() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn p15_a_panic_in_joined_or_left_harms_nobody() {
+async fn p15_panic_in_joined_or_left_affects_no_session() {
     for transport in HELD {
         let app = App::with_limit_key();
         app.panic_in_hooks();
@@ -143,7 +143,7 @@ async fn p15_a_panic_in_joined_or_left_harms_nobody() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_falls_behind_is_told_so_by_its_reason() {
+async fn slow_subscription_ends_its_session_as_too_slow() {
     for (transport, query, expected) in [
         (Transport::Sse, "?overflow=disconnect", "Ended"),
         (Transport::Chunked, "?overflow=disconnect", "Ended"),
@@ -163,7 +163,7 @@ async fn who_falls_behind_is_told_so_by_its_reason() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn p9_who_takes_nothing_has_stalled() {
+async fn p9_client_that_reads_nothing_is_stalled() {
     for transport in [Transport::Sse, Transport::Chunked] {
         let app = App::with_limit_key();
         let endpoint = app.endpoint();
@@ -186,7 +186,7 @@ async fn p9_who_takes_nothing_has_stalled() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_client_that_breaks_the_rules_or_is_refused_is_refused() {
+async fn protocol_violation_or_closing_rejection_ends_as_refused() {
     for (opcode, payload, saw, why) in [
         (3, &b"x"[..], "1002 ", SessionEnd::Refused),
         (1, b"\xff", "1007 ", SessionEnd::Refused),
@@ -205,7 +205,7 @@ async fn a_client_that_breaks_the_rules_or_is_refused_is_refused() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn p9_whatever_is_dropped_when_has_left_once() {
+async fn p9_session_dropped_at_any_step_leaves_once() {
     // A request whose handling is cancelled at any step, and a response that is not read.
     for transport in HELD {
         for steps in 0..6 {
@@ -240,7 +240,7 @@ async fn p9_whatever_is_dropped_when_has_left_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn joined_is_before_the_first_event_and_left_after_the_last() {
+async fn joined_precedes_the_first_event_and_left_follows_the_last() {
     for transport in Transport::ALL {
         let app = App::with_limit_key();
         let endpoint = app.endpoint();
@@ -259,7 +259,7 @@ async fn joined_is_before_the_first_event_and_left_after_the_last() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_is_refused_has_never_joined() {
+async fn refused_request_never_joins() {
     for transport in Transport::ALL {
         let app = App::with_limit_key();
         let endpoint = app.builder().max_sessions(0).build();

@@ -8,7 +8,7 @@ use crate::support::Task;
 use crate::support::http::{App, HELD, SessionEvent, TestClient, To, get, text};
 
 #[tokio::test(start_paused = true)]
-async fn who_is_ended_while_it_joins_leaves_after_that() {
+async fn session_ended_during_joined_leaves_after_it() {
     for transport in HELD {
         for (revoked, why) in [(true, SessionEnd::Revoked), (false, SessionEnd::Disconnected)] {
             let app = App::with_limit_key();
@@ -29,7 +29,7 @@ async fn who_is_ended_while_it_joins_leaves_after_that() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_is_cut_off_while_it_joins_leaves_after_that() {
+async fn session_drained_during_joined_leaves_after_it() {
     for transport in HELD {
         let app = App::with_limit_key();
         let endpoint = app.builder().drain_timeout(Duration::ZERO).build();
@@ -49,7 +49,7 @@ async fn who_is_cut_off_while_it_joins_leaves_after_that() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_run_that_is_ended_while_it_joins_is_over() {
+async fn poll_session_revoked_during_joined_ends() {
     let app = App::with_limit_key();
     let endpoint = app.endpoint();
     let by = endpoint.clone();
@@ -60,30 +60,30 @@ async fn a_run_that_is_ended_while_it_joins_is_over() {
 
 /// A gate at which threads wait.
 #[derive(Default)]
-struct Door(Mutex<bool>, Condvar);
+struct Gate(Mutex<bool>, Condvar);
 
-impl Door {
+impl Gate {
     fn open(&self) {
         *self.0.lock().unwrap() = true;
         self.1.notify_all();
     }
 
-    fn pass(&self) {
+    fn wait(&self) {
         let shut = self.1.wait_while(self.0.lock().unwrap(), |open| !*open).unwrap();
         drop(shut);
     }
 }
 
 #[test]
-fn no_poll_of_a_run_is_answered_before_it_has_joined() {
-    let (app, inside, door) = (App::with_limit_key(), Arc::<Door>::default(), Arc::<Door>::default());
+fn no_poll_of_a_session_is_answered_before_joined_returns() {
+    let (app, inside, gate) = (App::with_limit_key(), Arc::<Gate>::default(), Arc::<Gate>::default());
     app.publish("one");
     let endpoint = app.endpoint();
     app.on_joined({
-        let (inside, door) = (inside.clone(), door.clone());
+        let (inside, gate) = (inside.clone(), gate.clone());
         move |_| {
             inside.open();
-            door.pass();
+            gate.wait();
         }
     });
     let tab = || {
@@ -94,7 +94,7 @@ fn no_poll_of_a_run_is_answered_before_it_has_joined() {
         })
     };
     let first = tab();
-    inside.pass();
+    inside.wait();
     let second = tab();
     // The second poll may arrive early or late, but it must not be answered.
     for _ in 0..1_000 {
@@ -103,7 +103,7 @@ fn no_poll_of_a_run_is_answered_before_it_has_joined() {
     }
     thread::park_timeout(Duration::from_millis(20));
     assert!(!second.is_finished() && app.deliveries().1 == 0);
-    door.open();
+    gate.open();
     for tab in [first, second] {
         assert!(tab.join().unwrap().contains("one"));
     }

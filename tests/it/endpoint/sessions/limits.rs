@@ -11,7 +11,7 @@ fn later(transport: Transport) -> &'static str {
 }
 
 #[tokio::test(start_paused = true)]
-async fn one_session_of_a_key_too_many_is_told_to_come_later_on_each_wire() {
+async fn session_above_max_sessions_per_key_is_refused_on_each_transport() {
     for transport in Transport::ALL {
         let app = App::with_limit_key();
         let endpoint = app.builder().max_sessions_per_key(2).build();
@@ -41,7 +41,7 @@ async fn one_session_of_a_key_too_many_is_told_to_come_later_on_each_wire() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn p18_a_keys_places_come_back_however_its_sessions_end() {
+async fn p18_every_end_of_a_session_releases_the_place_of_its_key() {
     for transport in HELD {
         let app = App::with_limit_key();
         let endpoint = app.builder().max_sessions_per_key(1).max_sessions(1).build();
@@ -68,7 +68,7 @@ async fn p18_a_keys_places_come_back_however_its_sessions_end() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn idle_runs_count_against_the_endpoints_limit_and_give_way_to_new_ones() {
+async fn idle_poll_sessions_count_against_max_sessions_and_are_evicted() {
     let app = App::with_limit_key();
     let endpoint = app.builder().max_sessions(3).build();
     let mut told = Vec::new();

@@ -23,7 +23,7 @@ impl Nosy {
         if let Some(endpoint) = self.0.get().filter(|_| !LOOKING.replace(true)) {
             assert!(endpoint.sessions().len() <= endpoint.session_count());
             endpoint.disconnect_where(|_| endpoint.stats() == EndpointStats::default());
-            endpoint.revoke_where(|session| session.name() == Some("nobody"));
+            endpoint.revoke_where(|session| session.name() == Some("none"));
             LOOKING.set(false);
         }
     }
@@ -67,7 +67,7 @@ fn poll(body: &mut Body, nosy: &Nosy) {
 }
 
 #[test]
-fn p11_nobodys_code_runs_under_a_lock_of_the_sessions() {
+fn p11_application_code_never_runs_under_a_lock_of_the_sessions() {
     let (done, answer) = mpsc::channel();
     // In its own thread: a lock that is taken twice would block for ever.
     std::thread::spawn(move || {

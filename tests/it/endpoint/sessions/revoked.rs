@@ -14,7 +14,7 @@ fn saw(transport: Transport) -> &'static str {
 }
 
 #[tokio::test(start_paused = true)]
-async fn from_its_return_on_not_one_more_event_goes_out() {
+async fn no_event_is_sent_after_revoke_returns() {
     for transport in HELD {
         let app = App::with_limit_key();
         let endpoint = app.endpoint();
@@ -37,7 +37,7 @@ async fn from_its_return_on_not_one_more_event_goes_out() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_a_body_was_not_asked_for_is_thrown_away_at_once() {
+async fn revoke_drops_ready_bytes_of_an_unread_body() {
     for transport in ["sse", "chunked"] {
         let app = App::with_limit_key();
         let endpoint = app.endpoint();
@@ -46,7 +46,7 @@ async fn what_a_body_was_not_asked_for_is_thrown_away_at_once() {
         piece(&mut body).await.unwrap().unwrap();
         app.publish("one");
         endpoint.revoke_where(|_| true);
-        assert_eq!(app.hub.stats().subscriptions, 0, "though nobody polls it");
+        assert_eq!(app.hub.stats().subscriptions, 0, "without a further poll of the body");
         assert_eq!(piece(&mut body).await, Some(Err(tidings::BodyError::Revoked)));
         drop(body);
         assert_eq!(app.end_reason(), SessionEnd::Revoked);
@@ -63,7 +63,7 @@ async fn what_a_body_was_not_asked_for_is_thrown_away_at_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_queue_of_a_websocket_that_reads_nothing_is_thrown_away() {
+async fn revoke_drops_the_queue_of_an_unread_websocket() {
     let app = App::with_limit_key();
     let endpoint = app.endpoint();
     // The pipe has room for the head and no event. The client reads on after the server has given up.
@@ -84,7 +84,7 @@ async fn the_queue_of_a_websocket_that_reads_nothing_is_thrown_away() {
 
 /// Revokes between two steps of a delivery, as another thread could: the event has left its source and is not sent.
 #[tokio::test(start_paused = true)]
-async fn an_event_that_is_on_its_way_out_does_not_go_out() {
+async fn revoke_during_a_delivery_stops_the_event() {
     for transport in Transport::ALL {
         let app = App::with_limit_key();
         let endpoint = app.endpoint();
@@ -101,7 +101,7 @@ async fn an_event_that_is_on_its_way_out_does_not_go_out() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn it_comes_before_an_orderly_end() {
+async fn revoke_overrides_a_disconnect() {
     for transport in HELD {
         let app = App::with_limit_key();
         let endpoint = app.endpoint();
@@ -118,7 +118,7 @@ async fn it_comes_before_an_orderly_end() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_is_meant_is_told_by_data_name_and_key() {
+async fn revoke_where_selects_sessions_by_data_name_and_key() {
     let app = App::with_limit_key();
     let endpoint = app.endpoint();
     let clients = ["user=ann&key=x", "user=bob&key=x&session=tab", "key=y"];

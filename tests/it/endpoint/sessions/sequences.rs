@@ -48,7 +48,7 @@ fn any_step() -> impl Strategy<Value = Step> {
 
 /// Ends that the test requested, by session.
 #[derive(Default)]
-struct Deeds(HashMap<SessionId, SessionEnd>);
+struct RequestedEnds(HashMap<SessionId, SessionEnd>);
 
 fn check(app: &App, endpoint: &Endpoint) {
     let (mut here, mut reasons, mut joined) = (BTreeMap::new(), BTreeMap::new(), 0);
@@ -100,7 +100,7 @@ async fn run(steps: Vec<Step>) {
     let app = App::with_limit_key();
     let builder = app.builder().max_sessions(TOTAL).max_sessions_per_key(PER_KEY);
     let endpoint = builder.poll_session_timeout(Duration::from_secs(4)).build();
-    let (mut clients, mut deeds) = (Vec::new(), Deeds::default());
+    let (mut clients, mut ends) = (Vec::new(), RequestedEnds::default());
     let any = |which: usize| {
         let mut ids: Vec<_> = endpoint.sessions().iter().map(|info| info.session.id()).collect();
         ids.sort_unstable();
@@ -123,12 +123,12 @@ async fn run(steps: Vec<Step>) {
             Step::Publish { panic } => drop(app.publish(if panic { "panic" } else { "one" })),
             Step::Disconnect(which) => {
                 if let Some(id) = any(which).filter(|&id| endpoint.disconnect(id)) {
-                    deeds.0.insert(id, SessionEnd::Disconnected);
+                    ends.0.insert(id, SessionEnd::Disconnected);
                 }
             }
             Step::Revoke(which) => {
                 if let Some(id) = any(which).filter(|&id| endpoint.revoke(id)) {
-                    deeds.0.insert(id, SessionEnd::Revoked);
+                    ends.0.insert(id, SessionEnd::Revoked);
                 }
             }
             Step::RevokeKey(key) => {
@@ -151,7 +151,7 @@ async fn run(steps: Vec<Step>) {
     check(&app, &endpoint);
     assert_eq!((endpoint.session_count(), app.hub.stats().subscriptions), (0, 0));
     let left: HashMap<_, _> = app.left().into_iter().collect();
-    for (id, why) in deeds.0 {
+    for (id, why) in ends.0 {
         let left = left[&id.get()];
         assert!(left == why || left == SessionEnd::Revoked, "{id} was {why:?} and is {left:?}");
     }
@@ -161,7 +161,7 @@ proptest! {
     #![proptest_config(crate::support::cases(64))]
 
     #[test]
-    fn p18_whoever_joined_leaves_once_and_the_counts_add_up(steps in prop::collection::vec(any_step(), 1..40)) {
+    fn p18_each_joined_session_leaves_once_and_counts_match(steps in prop::collection::vec(any_step(), 1..40)) {
         let runtime = runtime();
         runtime.block_on(run(steps));
     }

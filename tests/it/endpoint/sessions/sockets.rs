@@ -5,7 +5,7 @@ use crate::support::http::{App, RawClient, serve_http1};
 
 /// Needs a socket: a client that closes it leaves, on every transport, and so does a client that is silent.
 #[tokio::test]
-async fn p9_a_socket_that_is_closed_has_left_once() {
+async fn p9_closed_connection_leaves_once() {
     let upgrade = "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n\
                    Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
     for (target, headers) in
@@ -28,7 +28,7 @@ async fn p9_a_socket_that_is_closed_has_left_once() {
 
 /// A runtime that ends drops its bodies and tasks, and leaves no session.
 #[test]
-fn p9_a_runtime_that_ends_takes_its_sessions_along() {
+fn p9_sessions_end_with_their_runtime() {
     let app = App::with_limit_key();
     let endpoint = app.endpoint();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();

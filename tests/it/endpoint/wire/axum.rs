@@ -39,7 +39,7 @@ async fn serve(app: &App, endpoint: &Endpoint) -> (SocketAddr, oneshot::Sender<(
 }
 
 #[tokio::test]
-async fn an_endpoint_is_a_route_and_a_handlers_answer() {
+async fn endpoint_serves_as_a_route_and_in_a_handler() {
     let app = App::new();
     let (address, _stop, _server) = serve(&app, &app.endpoint()).await;
     for (target, topic) in [("/events", "news"), ("/mine?user=me", "mine")] {
@@ -53,7 +53,7 @@ async fn an_endpoint_is_a_route_and_a_handlers_answer() {
 }
 
 #[tokio::test]
-async fn a_handler_reads_what_is_wanted_and_may_reject_it() {
+async fn handler_extracts_the_subscribe_request_and_may_reject_it() {
     let app = App::new();
     let (address, _stop, _server) = serve(&app, &app.endpoint()).await;
     let mine = tidings::Topic::new("mine").unwrap();
@@ -82,7 +82,7 @@ async fn a_handler_reads_what_is_wanted_and_may_reject_it() {
 }
 
 #[tokio::test]
-async fn a_server_shuts_down_though_every_transport_is_in_use() {
+async fn axum_server_shuts_down_while_every_transport_is_open() {
     let app = App::new();
     let endpoint = app.endpoint();
     let (address, stop, server) = serve(&app, &endpoint).await;
@@ -115,7 +115,7 @@ async fn a_server_shuts_down_though_every_transport_is_in_use() {
 }
 
 #[tokio::test]
-async fn what_has_no_body_has_no_length() {
+async fn response_without_a_body_has_no_length() {
     let app = App::new();
     let (address, _stop, _server) = serve(&app, &app.endpoint()).await;
     let cursor = app.publish("one");
@@ -136,7 +136,7 @@ async fn what_has_no_body_has_no_length() {
 }
 
 #[tokio::test]
-async fn publish_error_is_a_response_with_its_text_and_a_status() {
+async fn publish_error_converts_to_a_response_with_status_and_text() {
     use axum::response::IntoResponse;
     use tidings::{Event, PublishError};
 

@@ -23,7 +23,7 @@ async fn piece(body: &mut Incoming) -> Result<String, hyper::Error> {
 }
 
 #[tokio::test]
-async fn the_same_over_http_2() {
+async fn polls_streams_and_drains_work_over_http_2() {
     let app = App::new();
     let endpoint = app.endpoint();
     let mut client = connect_http2(serve_http2(&endpoint).await).await;
@@ -33,7 +33,7 @@ async fn the_same_over_http_2() {
     assert!(piece(&mut sse).await.unwrap().contains("event: tidings.hello\n"));
     app.publish("one");
     assert!(piece(&mut sse).await.unwrap().contains("data: one\n"));
-    app.publish("the last words");
+    app.publish("last event");
     endpoint.drain().await;
     let mut last = String::new();
     // Up to the reset of the stream.
@@ -41,11 +41,11 @@ async fn the_same_over_http_2() {
         last.push_str(&more);
     }
     let (words, bye) = last.split_once("event: tidings.retry\n").unwrap_or_else(|| panic!("no bye in {last}"));
-    assert!(words.contains("the last words") && bye.ends_with("\n\n"), "{last}");
+    assert!(words.contains("last event") && bye.ends_with("\n\n"), "{last}");
 }
 
 #[tokio::test]
-async fn an_origin_is_compared_with_the_authority() {
+async fn origin_is_compared_with_the_authority() {
     let app = App::new();
     let mut client = connect_http2(serve_http2(&app.endpoint()).await).await;
     for (origin, expected) in [("https://example.com", StatusCode::OK), ("https://example.org", StatusCode::FORBIDDEN)]
@@ -61,7 +61,7 @@ fn connect_to(protocol: &'static str) -> http::request::Builder {
 }
 
 #[tokio::test]
-async fn a_websocket_begins_with_an_extended_connect() {
+async fn websocket_opens_with_an_extended_connect() {
     let app = App::new();
     let endpoint = app.endpoint();
     let mut client = connect_http2(serve_http2(&endpoint).await).await;
@@ -85,7 +85,7 @@ async fn a_websocket_begins_with_an_extended_connect() {
 }
 
 #[tokio::test]
-async fn a_bad_connect_is_refused() {
+async fn malformed_connect_is_refused() {
     let app = App::new();
     let mut client = connect_http2(serve_http2(&app.endpoint()).await).await;
     for (protocol, headers, expected) in [
@@ -108,14 +108,14 @@ async fn a_bad_connect_is_refused() {
 }
 
 /// Publishes to two sessions, of which one reads, and advances time after each event, until the other session ends.
-async fn stall(app: &App, endpoint: &Endpoint, timer: &VirtualTimer, well: &mut Incoming, pause: Duration) {
+async fn stall(app: &App, endpoint: &Endpoint, timer: &VirtualTimer, healthy: &mut Incoming, pause: Duration) {
     let big = "x".repeat(20 * 1024);
     let mut events = 0;
     while endpoint.session_count() == 2 {
         app.publish(&big);
         let mut read = 0;
         while read < big.len() {
-            read += piece(well).await.unwrap().len();
+            read += piece(healthy).await.unwrap().len();
         }
         timer.advance(pause);
         events += 1;
@@ -124,19 +124,19 @@ async fn stall(app: &App, endpoint: &Endpoint, timer: &VirtualTimer, well: &mut 
 }
 
 #[tokio::test]
-async fn a_stream_that_takes_nothing_loses_its_session_and_its_siblings_do_not() {
+async fn stalled_stream_loses_its_session_and_its_siblings_go_on() {
     let (app, timer) = (App::new(), VirtualTimer::new());
     let endpoint = app.builder().timer(timer.clone()).build();
     tokio::spawn(endpoint.driver());
     let mut client = connect_http2(serve_http2(&endpoint).await).await;
     // The window of a body that is not read is not opened.
     let _stuck = client.send_request(get("/?transport=sse")).await.unwrap();
-    let mut well = client.send_request(get("/?transport=sse")).await.unwrap().into_body();
-    piece(&mut well).await.unwrap();
-    stall(&app, &endpoint, &timer, &mut well, Duration::from_millis(2_500)).await;
+    let mut healthy = client.send_request(get("/?transport=sse")).await.unwrap().into_body();
+    piece(&mut healthy).await.unwrap();
+    stall(&app, &endpoint, &timer, &mut healthy, Duration::from_millis(2_500)).await;
     assert_eq!((endpoint.stats().stalled, app.hub.stats().subscriptions), (1, 1));
     app.publish("one");
-    assert!(piece(&mut well).await.unwrap().contains("one"));
+    assert!(piece(&mut healthy).await.unwrap().contains("one"));
 }
 
 #[tokio::test]
@@ -147,16 +147,16 @@ async fn row_23_websocket_over_http_2_that_reads_nothing_is_ended_and_its_siblin
     let mut client = connect_http2(serve_http2(&endpoint).await).await;
     let request = connect_to("websocket").header("sec-websocket-version", "13").body(Empty::new()).unwrap();
     let _stuck = hyper::upgrade::on(client.send_request(request).await.unwrap()).await.unwrap();
-    let mut well = client.send_request(get("/?transport=sse")).await.unwrap().into_body();
-    piece(&mut well).await.unwrap();
-    stall(&app, &endpoint, &timer, &mut well, Duration::from_millis(1_000)).await;
+    let mut healthy = client.send_request(get("/?transport=sse")).await.unwrap().into_body();
+    piece(&mut healthy).await.unwrap();
+    stall(&app, &endpoint, &timer, &mut healthy, Duration::from_millis(1_000)).await;
     assert_eq!((endpoint.stats().left_for(SessionEnd::Stalled), app.hub.stats().subscriptions), (1, 1));
     app.publish("one");
-    assert!(piece(&mut well).await.unwrap().contains("one"));
+    assert!(piece(&mut healthy).await.unwrap().contains("one"));
 }
 
 #[tokio::test]
-async fn a_panic_ends_its_own_stream_and_not_the_connection() {
+async fn panic_ends_its_own_stream_and_not_the_connection() {
     let endpoint = Endpoint::new(|request: tidings::SubscribeRequest| {
         let panics = request.path() == "/panic";
         let mut first = true;
@@ -168,10 +168,10 @@ async fn a_panic_ends_its_own_stream_and_not_the_connection() {
         async move { Ok::<_, tidings::Rejection>(subscriber) }
     });
     let mut client = connect_http2(serve_http2(&endpoint).await).await;
-    let mut well = client.send_request(get("/?transport=sse")).await.unwrap().into_body();
-    let mut sick = client.send_request(get("/panic?transport=sse")).await.unwrap().into_body();
-    while piece(&mut sick).await.is_ok() {}
-    while !piece(&mut well).await.unwrap().contains("data: one") {}
+    let mut healthy = client.send_request(get("/?transport=sse")).await.unwrap().into_body();
+    let mut panicking = client.send_request(get("/panic?transport=sse")).await.unwrap().into_body();
+    while piece(&mut panicking).await.is_ok() {}
+    while !piece(&mut healthy).await.unwrap().contains("data: one") {}
     let poll = client.send_request(get("/panic")).await.unwrap();
     assert_eq!((poll.status(), endpoint.session_count()), (StatusCode::INTERNAL_SERVER_ERROR, 1));
 }

@@ -9,7 +9,7 @@ use crate::support::http::{App, pass, serve_pipe};
 
 /// hyper reads no further than the first bytes of the next request, so it does not see an end behind them.
 #[tokio::test(start_paused = true)]
-async fn who_is_gone_behind_a_pipelined_byte_is_held_no_longer_than_the_hold() {
+async fn client_gone_behind_a_pipelined_byte_is_held_up_to_the_hold() {
     let app = App::new();
     let request = &*format!("GET /?wait=20&cursor={} HTTP/1.1\r\nhost: example.com\r\n\r\n", app.hub.cursor());
     for (long_poll_min_wait, behind, held) in [(0, "", false), (0, "G", true), (0, request, true), (60, "G", true)] {
@@ -28,7 +28,7 @@ async fn who_is_gone_behind_a_pipelined_byte_is_held_no_longer_than_the_hold() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn http_1_0_polls_are_held_and_whole() {
+async fn http_1_0_long_polls_are_held_and_complete() {
     let app = App::new();
     let endpoint = app.builder().long_poll_min_wait(Duration::from_secs(1)).build();
     for headers in ["", "connection: keep-alive\r\n"] {

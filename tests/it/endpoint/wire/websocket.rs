@@ -13,7 +13,7 @@ const UPGRADE: (&str, &str) = ("upgrade", "websocket");
 const CONNECTION: (&str, &str) = ("connection", "Upgrade");
 
 #[tokio::test]
-async fn a_bad_handshake_has_its_own_answer() {
+async fn malformed_handshake_is_refused_with_its_status() {
     let app = App::new();
     let endpoint = app.endpoint();
     let (bad, upgrade, forbidden) = (StatusCode::BAD_REQUEST, StatusCode::UPGRADE_REQUIRED, StatusCode::FORBIDDEN);
@@ -59,7 +59,7 @@ async fn a_bad_handshake_has_its_own_answer() {
 }
 
 #[tokio::test]
-async fn a_good_handshake_opens_raw_frames() {
+async fn handshake_without_subprotocol_opens_raw_frames() {
     let app = App::new();
     let endpoint = app.endpoint();
     let mut client = RawClient::connect(serve_http1(&endpoint).await).await;
@@ -89,7 +89,7 @@ async fn a_good_handshake_opens_raw_frames() {
 }
 
 #[tokio::test]
-async fn tidings_v1_resumes_and_says_goodbye() {
+async fn tidings_v1_resumes_and_sends_bye() {
     let app = App::new();
     let endpoint = app.builder().retry(Duration::from_secs(2)..=Duration::from_secs(2)).build();
     let first = app.publish("one");
@@ -113,7 +113,7 @@ async fn tidings_v1_resumes_and_says_goodbye() {
 }
 
 #[tokio::test]
-async fn whoever_is_refused_gets_a_status_and_no_socket() {
+async fn rejected_handshake_gets_a_status_and_no_websocket() {
     let app = App::new();
     let endpoint = app.endpoint();
     let address = serve_http1(&endpoint).await;
@@ -141,9 +141,9 @@ async fn closing_rejection_or_panic_closes_its_own_socket_only() {
     let app = App::new();
     let endpoint = app.endpoint();
     let address = serve_http1(&endpoint).await;
-    let mut well = RawClient::connect(address).await;
-    well.send(upgrade_request("/events", "")).await;
-    well.head().await;
+    let mut healthy = RawClient::connect(address).await;
+    healthy.send(upgrade_request("/events", "")).await;
+    healthy.head().await;
     // The application accepts the clients and rejects their messages.
     for (topic, expected) in [
         ("panic", Frame::close(1011, "internal error")),
@@ -159,11 +159,11 @@ async fn closing_rejection_or_panic_closes_its_own_socket_only() {
         assert_eq!(client.frame().await, expected, "{topic}");
     }
     app.publish("one");
-    assert_eq!(well.frame().await, Frame::text("one"));
+    assert_eq!(healthy.frame().await, Frame::text("one"));
 }
 
 #[tokio::test]
-async fn a_panic_in_a_subscriber_ends_its_own_socket() {
+async fn subscriber_panic_ends_its_own_websocket() {
     let endpoint = tidings::Endpoint::new(|_| async {
         struct Panics;
 
@@ -183,7 +183,7 @@ async fn a_panic_in_a_subscriber_ends_its_own_socket() {
 }
 
 #[tokio::test]
-async fn a_message_may_be_as_long_as_is_said() {
+async fn message_above_max_message_closes_with_1009() {
     let app = App::new();
     let endpoint = app.builder().max_message(5).build();
     let mut client = RawClient::connect(serve_http1(&endpoint).await).await;
@@ -196,7 +196,7 @@ async fn a_message_may_be_as_long_as_is_said() {
 }
 
 #[tokio::test]
-async fn a_client_that_does_not_answer_the_goodbye_is_cut_off_at_the_windows_end() {
+async fn client_that_does_not_answer_a_close_is_cut_at_drain_timeout() {
     let (app, timer) = (App::new(), VirtualTimer::new());
     let endpoint = app.builder().timer(timer.clone()).drain_timeout(Duration::from_secs(1)).build();
     tokio::spawn(endpoint.driver());

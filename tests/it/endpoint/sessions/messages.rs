@@ -5,7 +5,7 @@ use tidings::{Message, SessionEnd, Transport};
 use crate::support::http::{App, TestClient, To, get, pass, request, settle};
 
 #[tokio::test(start_paused = true)]
-async fn a_websockets_messages_come_with_its_session() {
+async fn websocket_message_has_its_session() {
     let app = App::with_limit_key();
     let endpoint = app.endpoint();
     let mut clients = Vec::new();
@@ -20,7 +20,7 @@ async fn a_websockets_messages_come_with_its_session() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_post_comes_with_the_newest_session_of_its_name_and_key() {
+async fn post_has_the_newest_session_of_its_name_and_key() {
     let app = App::with_limit_key();
     let endpoint = app.endpoint();
     let post = async |query: &str| {
@@ -43,7 +43,7 @@ async fn a_post_comes_with_the_newest_session_of_its_name_and_key() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_client_that_sends_too_fast_is_closed() {
+async fn messages_above_max_message_rate_close_the_websocket() {
     let app = App::with_limit_key();
     let endpoint = app.builder().max_message_rate(5).build();
     let mut steady = TestClient::open(&endpoint, Transport::WebSocket, "/").await;

@@ -46,7 +46,7 @@ impl Publisher for Slow {
 /// request,
 /// since the client has not got the gap.
 #[tokio::test(start_paused = true)]
-async fn a_short_poll_that_is_cut_off_is_not_answered() {
+async fn short_poll_ended_during_its_snapshot_gets_no_event() {
     for (is_revoked, status) in [(false, 200), (true, 401)] {
         let app = Slow::default();
         let endpoint = Endpoint::builder(app.clone()).drain_timeout(Duration::from_secs(1)).build();
@@ -74,7 +74,7 @@ async fn a_short_poll_that_is_cut_off_is_not_answered() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_end_of_one_polls_right_is_not_the_others() {
+async fn expiry_of_one_poll_does_not_end_other_polls_of_its_session() {
     let app = App::with_limit_key();
     let endpoint = app.endpoint();
     let mut old = TestClient::open(&endpoint, Transport::LongPoll, "/?session=a&lifetime=5000").await;
@@ -90,7 +90,7 @@ async fn the_end_of_one_polls_right_is_not_the_others() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_run_that_finds_no_place_is_not_kept() {
+async fn poll_session_above_max_sessions_is_not_kept() {
     // The first session is a stream, which holds the one place, or a session of polls, which is evicted for the next
     // one.
     for (transport, expected) in [("sse", 99), ("short-poll", 0)] {

@@ -20,7 +20,7 @@ fn polling(app: &App, endpoint: &Endpoint, target: &str) -> JoinHandle<(u16, Str
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_run_goes_on_over_both_kinds_of_poll_until_silence() {
+async fn poll_session_spans_short_and_long_polls_until_its_timeout() {
     let app = App::with_limit_key();
     let endpoint = app.builder().long_poll_timeout(Duration::from_secs(10)).build();
     let begin = tokio::time::Instant::now();
@@ -44,7 +44,7 @@ async fn a_run_goes_on_over_both_kinds_of_poll_until_silence() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn silence_is_counted_from_the_end_of_the_last_poll_and_can_be_set() {
+async fn poll_session_timeout_runs_from_the_end_of_the_last_poll() {
     let app = App::with_limit_key();
     let endpoint = app.builder().poll_session_timeout(Duration::from_secs(3)).build();
     let held = polling(&app, &endpoint, "/?session=a&wait=50");
@@ -60,7 +60,7 @@ async fn silence_is_counted_from_the_end_of_the_last_poll_and_can_be_set() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn two_polls_of_one_name_at_once_are_both_answered_and_leave_once() {
+async fn concurrent_polls_of_one_name_are_answered_and_leave_once() {
     let app = App::with_limit_key();
     let endpoint = app.builder().poll_session_timeout(Duration::from_secs(3)).build();
     let tabs = [0, 1].map(|_| polling(&app, &endpoint, "/?session=tab&wait=50"));
@@ -86,7 +86,7 @@ async fn two_polls_of_one_name_at_once_are_both_answered_and_leave_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_poll_that_is_rejected_neither_joins_nor_prolongs() {
+async fn rejected_poll_neither_joins_nor_extends_a_session() {
     let app = App::with_limit_key();
     let endpoint = app.builder().poll_session_timeout(Duration::from_secs(3)).build();
     assert_eq!(poll(&endpoint, "/forbidden?session=a").await.0, 403);
@@ -102,7 +102,7 @@ async fn a_poll_that_is_rejected_neither_joins_nor_prolongs() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_name_is_good_under_its_key_and_for_polls_alone() {
+async fn session_name_is_scoped_to_its_key_and_to_polls() {
     let app = App::with_limit_key();
     let endpoint = app.endpoint();
     poll(&endpoint, "/?session=a").await;
@@ -128,7 +128,7 @@ async fn a_name_is_good_under_its_key_and_for_polls_alone() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_name_is_1_to_64_visible_characters() {
+async fn session_name_has_1_to_64_visible_characters() {
     let app = App::with_limit_key();
     let endpoint = app.endpoint();
     let long = "x".repeat(64);
@@ -155,7 +155,7 @@ async fn a_name_is_1_to_64_visible_characters() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_run_that_is_ended_answers_its_polls_and_the_next_begins_another() {
+async fn ended_poll_session_answers_its_polls_and_the_next_poll_begins_another() {
     let app = App::with_limit_key();
     let endpoint = app.endpoint();
     let tabs = [0, 1].map(|_| polling(&app, &endpoint, "/?session=a&wait=50"));
@@ -188,7 +188,7 @@ async fn a_run_that_is_ended_answers_its_polls_and_the_next_begins_another() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_run_has_so_many_polls_at_once() {
+async fn poll_session_has_at_most_16_polls_at_once() {
     let app = App::with_limit_key();
     let endpoint = app.endpoint();
     let polls: Vec<_> = (0..16).map(|_| polling(&app, &endpoint, "/?session=a&wait=50")).collect();
@@ -207,7 +207,7 @@ async fn a_run_has_so_many_polls_at_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_panic_in_a_poll_ends_its_run() {
+async fn panic_in_a_poll_ends_its_session() {
     let app = App::with_limit_key();
     let endpoint = app.endpoint();
     let held = polling(&app, &endpoint, "/?session=a&panic&wait=50");

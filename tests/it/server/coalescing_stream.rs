@@ -45,7 +45,7 @@ proptest! {
     #![proptest_config(crate::support::cases(64))]
 
     #[test]
-    fn what_is_written_in_pieces_arrives_in_order_and_once(
+    fn written_pieces_arrive_in_order_and_once(
         writes in prop::collection::vec(prop::collection::vec(any_piece(), 1..7), 1..12),
     ) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
@@ -155,7 +155,7 @@ async fn head_that_begins_before_the_end_of_the_previous_answer_has_the_idle_tim
 }
 
 #[tokio::test]
-async fn it_is_tuned_and_can_be_had_back() {
+async fn coalescing_stream_sets_nodelay_and_returns_its_stream() {
     let (mut socket, mut client) = pair().await;
     assert!(socket.get_ref().nodelay().unwrap());
     assert!(socket.is_write_vectored());
@@ -173,7 +173,7 @@ async fn it_is_tuned_and_can_be_had_back() {
 /// Without this option, a slow client seems to take nothing, see [`tidings::server::set_tcp_options`].
 #[cfg(any(target_os = "android", target_os = "linux"))]
 #[tokio::test]
-async fn kernel_holds_little_that_is_not_sent() {
+async fn kernel_holds_few_unsent_bytes() {
     let (socket, _client) = pair().await;
     assert_eq!(socket2::SockRef::from(socket.get_ref()).tcp_notsent_lowat().unwrap(), 64 * 1024);
 }

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use crate::support::http::{To, get, header, pass, runtime, text};
 
 /// Returns an endpoint and its hub, whose clock is tokio's. The tests pause it.
-fn world() -> (LocalHub, Endpoint) {
+fn hub_and_endpoint() -> (LocalHub, Endpoint) {
     let hub = LocalHub::builder().clock(TokioTimer::default()).build();
     let shared = hub.clone();
     let publisher = move |request: SubscribeRequest| {
@@ -42,14 +42,14 @@ proptest! {
 
     /// For any history of the topics, the hint is within its range, and is the earliest of the topics' hints.
     #[test]
-    fn a_hint_is_within_its_range(
+    fn poll_hint_is_within_its_range(
         pasts in prop::collection::vec(prop::collection::vec(0..20_000_u64, 0..12), 1..4),
         from in 0..3_000_u64,
         more in 0..30_000_u64,
         silence in 0..60_000_u64,
     ) {
         let hints = block_on(async {
-            let (hub, _) = world();
+            let (hub, _) = hub_and_endpoint();
             let names: Vec<_> = (0..pasts.len()).map(|at| topic(&format!("t/{at}"))).collect();
             for (name, pauses) in names.iter().zip(&pasts) {
                 for pause in pauses {
@@ -79,10 +79,10 @@ proptest! {
     /// many
     /// polls at random times an event would be half an interval old.
     #[test]
-    fn hints_follow_a_steady_rhythm(interval in 2_000..4_500_u64, phase in 0..4_500_u64, wobble in 0..5_u64) {
+    fn poll_hints_follow_a_steady_topic(interval in 2_000..4_500_u64, phase in 0..4_500_u64, wobble in 0..5_u64) {
         const EVENTS: u64 = 60;
         let (polls, delay) = block_on(async {
-            let (begin, (hub, endpoint)) = (Instant::now(), world());
+            let (begin, (hub, endpoint)) = (Instant::now(), hub_and_endpoint());
             let published = hub.clone();
             tokio::spawn(async move {
                 for at in 0.. {
@@ -114,8 +114,8 @@ proptest! {
 }
 
 #[tokio::test(start_paused = true)]
-async fn clients_of_one_topic_come_at_different_times() {
-    let (hub, endpoint) = world();
+async fn poll_hints_of_one_topic_are_spread() {
+    let (hub, endpoint) = hub_and_endpoint();
     for _ in 0..4 {
         hub.publish_now(topic("t"), "x").unwrap();
         pass(millis(3_000)).await;
@@ -131,8 +131,8 @@ async fn clients_of_one_topic_come_at_different_times() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_silent_topic_is_looked_at_ever_more_seldom() {
-    let (hub, endpoint) = world();
+async fn poll_hint_grows_while_a_topic_is_silent() {
+    let (hub, endpoint) = hub_and_endpoint();
     for _ in 0..20 {
         hub.publish_now(topic("t"), "x").unwrap();
         pass(millis(100)).await;
@@ -153,7 +153,7 @@ async fn a_silent_topic_is_looked_at_ever_more_seldom() {
 }
 
 #[tokio::test]
-async fn a_source_that_cannot_tell_is_asked_at_any_time() {
+async fn poll_hints_of_a_source_without_prediction_are_spread_over_the_range() {
     let endpoint = Endpoint::new(|_| async { Ok::<_, tidings::Rejection>(Silence) });
     let mut hints = Vec::new();
     for _ in 0..400 {
