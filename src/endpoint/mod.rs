@@ -1,9 +1,9 @@
 //! One tower `Service` that answers every transport at one URL.
 //!
 //! `Shared::dispatch` checks the head of a request: host, origin, method, transport. `Shared::subscribe` then asks the
-//! publisher for a subscriber and answers over the transport, or `Shared::receive` passes a message to the publisher. A session
-//! that outlives its answer is in the session registry. Its timers, and those of the adapters, are entries of one timer wheel,
-//! which one driver advances.
+//! publisher for a subscriber and answers over the transport, or `Shared::receive` passes a message to the publisher. A
+//! session that outlives its answer is in the session registry. Its timers, and those of the adapters, are entries of
+//! one timer wheel, which one driver advances.
 //!
 //! Files of this folder may use all of its subfolders. The subfolders use each other in one direction only.
 #![cfg_attr(

@@ -2,7 +2,7 @@ use crate::model::{Cursor, Topic};
 
 /// Delivery in place of missing events.
 ///
-/// A gap stands where the missing events would have been delivered. On the wire it is the object
+/// A gap is delivered at the position of the missing events. On the wire it is the object
 /// `{"id":"7.9","gap":{"reason":"evicted","missed":12,"topic":"news"}}`.
 ///
 /// ```
@@ -74,6 +74,22 @@ impl Gap {
 }
 
 /// Reason why events are missing.
+///
+/// ```
+/// use std::task::{Context, Poll, Waker};
+/// use tidings::subscriber::Delivery;
+/// use tidings::{GapReason, LocalHub, Start, Subscribe, Subscriber};
+///
+/// // The hub was started again, so it does not know the epoch of the client's cursor.
+/// let hub = LocalHub::new();
+/// let start = Start::After("k3x9.17".parse()?);
+/// let mut subscription = hub.subscribe(Subscribe::topics(["news"]).start(start))?;
+/// let Poll::Ready(Delivery::Gap(gap)) = subscription.poll_next(&mut Context::from_waker(Waker::noop())) else {
+///     unreachable!("the gap is ready");
+/// };
+/// assert_eq!((gap.reason, gap.reason.as_str()), (GapReason::Epoch, "epoch"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum GapReason {

@@ -7,6 +7,7 @@ use std::time::Instant;
 use atomic_waker::AtomicWaker;
 
 use super::body_hold::BodyHold;
+use super::event_stream::EventStream;
 use super::lifecycle::{Input, Lifecycle, Phase, Registration, SessionKind};
 use super::polls::{PollEntry, Polls};
 use super::track::Track;
@@ -15,7 +16,6 @@ use crate::contract::{Head, Transport};
 use crate::endpoint::catch_panic::catch_panic;
 use crate::endpoint::mutex::Mutex;
 use crate::endpoint::shared::Shared;
-use crate::endpoint::stream::event_stream::EventStream;
 use crate::endpoint::time::wheel::Alarm;
 use crate::time::Clock;
 

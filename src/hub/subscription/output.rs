@@ -104,6 +104,7 @@ impl Output for Batches {
         first
     }
 
+    #[inline(always)]
     fn conflated(events: Batch, conflated: u32) -> Batch {
         events.with_conflated(conflated)
     }
@@ -176,6 +177,7 @@ impl<'a> Output for InFormat<'a> {
         joined.finish()
     }
 
+    #[inline(always)]
     fn conflated(events: EncodedBatch, conflated: u32) -> EncodedBatch {
         events.conflated(conflated)
     }

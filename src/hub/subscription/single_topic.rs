@@ -56,7 +56,8 @@ impl SingleTopic {
     #[inline(always)]
     pub(crate) fn pass<O: Output>(&mut self, taken: Taken<O::Events>, shared: &Shared) -> O::Events {
         self.sequence = taken.sequence;
-        self.reader.pass::<O>(taken, shared)
+        let conflated = self.reader.pass(&taken, shared);
+        O::conflated(taken.events, conflated)
     }
 
     /// Returns whether it was ever registered for the next event.

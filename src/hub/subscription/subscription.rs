@@ -1,9 +1,11 @@
 use std::fmt;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use crate::contract::{
-    Delivery, EncodedDelivery, Format, Start, Subscribe, SubscribeError, SubscribeOptions, Subscriber, SubscriberInfo,
+    Delivery, EncodedDelivery, Format, Pace, Start, Subscribe, SubscribeError, SubscribeOptions, Subscriber,
+    SubscriberInfo,
 };
 use crate::hub::shared::Shared;
 use crate::hub::subscription::joining::{Beginning, JoinedLogs, Joining};
@@ -247,16 +249,21 @@ impl Subscriber for Subscription {
 
     /// Names are left out that a pattern among them covers.
     fn info(&self) -> SubscriberInfo<'_> {
+        let info = SubscriberInfo::new().with_pace(self).with_shared_head(self.shared.clone());
+        match &self.kind {
+            Kind::Single(single) => info.with_topics(std::slice::from_ref(single.name())),
+            Kind::Multi(multi) => info.with_topics(multi.names().cloned().collect::<Vec<_>>()),
+        }
+    }
+}
+
+impl Pace for Subscription {
+    fn next_event_in(&self) -> Duration {
         let now = self.shared.now();
-        let info = match &self.kind {
-            Kind::Single(single) => SubscriberInfo::new()
-                .with_topics(std::slice::from_ref(single.name()))
-                .with_next_event_in(single.next_in(now)),
-            Kind::Multi(multi) => SubscriberInfo::new()
-                .with_topics(multi.names().cloned().collect::<Vec<_>>())
-                .with_next_event_in(multi.next_in(now)),
-        };
-        info.with_shared_head(self.shared.clone())
+        match &self.kind {
+            Kind::Single(single) => single.next_in(now),
+            Kind::Multi(multi) => multi.next_in(now),
+        }
     }
 }
 

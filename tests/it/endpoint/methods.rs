@@ -90,7 +90,7 @@ async fn rejected_post_is_answered_with_the_reason() {
         ("/busy", "text/plain", "", StatusCode::SERVICE_UNAVAILABLE, r#"{"error":"server is busy: retry later"}"#),
         ("/broken", "text/plain", "", StatusCode::INTERNAL_SERVER_ERROR, r#"{"error":"internal error"}"#),
         ("/panic", "text/plain", "", StatusCode::INTERNAL_SERVER_ERROR, r#"{"error":"internal error"}"#),
-        ("/events?topic=", "text/plain", "", StatusCode::BAD_REQUEST, r#"{"error":"topic: topic name is empty"}"#),
+        ("/events?topic=", "text/plain", "", StatusCode::BAD_REQUEST, r#"{"error":"topic name is empty"}"#),
     ] {
         let response = request("POST", target).header("content-type", kind).with(body, &endpoint).await;
         assert_eq!(response.status(), expected, "{target}");

@@ -90,7 +90,7 @@ async fn row_01_allow_any_origin_permits_no_post_no_websocket_and_no_request_wit
         assert_eq!(site.ask("/events", headers).await.status, 403, "{headers:?}");
     }
     let twice = [HOST, EVIL, ("sec-fetch-site", "cross-site"), ("sec-fetch-site", "same-origin")];
-    assert_eq!(site.ask("/events", &twice).await.body, r#"{"error":"more than one Sec-Fetch-Site header"}"#);
+    assert_eq!(site.ask("/events", &twice).await.body, r#"{"error":"more than one Sec-Fetch-Site header: send one"}"#);
     assert_eq!((app.subscribes(), app.messages().len()), (0, 0));
     // A listed page and the host's own page are allowed as without `allow_any_origin`.
     for origin in ["https://app.example.org", "https://example.com"] {

@@ -125,7 +125,7 @@ async fn topics_and_topic_names_are_limited() {
         (format!("{}&{}", topics(64), topics(64)), 200, ""),
         (topics(65), 400, r#"{"error":"too many topics: max_topics_per_request is 64"}"#),
         (name(255), 200, ""),
-        (name(256), 400, r#"{"error":"topic: topic name is 256 bytes; the limit is 255"}"#),
+        (name(256), 400, r#"{"error":"topic name is 256 bytes; the limit is 255"}"#),
     ] {
         for (method, fine) in [("GET", 200), ("HEAD", 200), ("POST", 204)] {
             let response = request(method, &format!("/events?{query}")).to(&endpoint).await;

@@ -66,7 +66,7 @@ async fn handler_extracts_the_subscribe_request_and_may_reject_it() {
     assert!(reply.contains("two") && !reply.contains("one"), "{reply}");
     for (target, status, error) in [
         ("/mine", "401 unauthorized", "unauthorized"),
-        ("/mine?user=me&topic=", "400 bad request", "topic: topic name is empty"),
+        ("/mine?user=me&topic=", "400 bad request", "topic name is empty"),
         (
             "/mine?user=me&transport=pigeon",
             "400 bad request",
