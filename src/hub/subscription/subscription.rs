@@ -30,7 +30,7 @@ use crate::model::{Cursor, Gap, GapReason, Overflow, Pattern, Topic};
 ///
 /// let hub = LocalHub::new();
 /// let mut orders = hub.subscribe(Subscribe::patterns(["orders/**", "news"]))?;
-/// hub.publish_now(&Topic::new("orders/eu/7")?, "placed")?;
+/// hub.publish_now(&Topic::new("orders/eu/7")?, "point")?;
 /// let Poll::Ready(Delivery::Events(batch)) = orders.poll_next(&mut Context::from_waker(Waker::noop())) else {
 ///     unreachable!("the topic is new, and followed");
 /// };
@@ -68,7 +68,7 @@ use crate::model::{Cursor, Gap, GapReason, Overflow, Pattern, Topic};
 ///     hub.publish_now(&topic, tick.to_string())?;
 /// }
 /// let Poll::Ready(Delivery::Gap(gap)) = slow.poll_next(&mut Context::from_waker(Waker::noop())) else {
-///     unreachable!("it missed events, and is told so first");
+///     unreachable!("it missed events, so a gap comes first");
 /// };
 /// assert!(gap.missed.is_some_and(|missed| missed <= 900));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -149,7 +149,7 @@ impl Subscription {
         }
         match &mut self.kind {
             Kind::Single(single) => single.poll(&self.shared, cx, output),
-            Kind::Multi(merged) => merged.poll(&self.shared, cx, output),
+            Kind::Multi(multi) => multi.poll(&self.shared, cx, output),
         }
     }
 
@@ -173,14 +173,14 @@ impl Kind {
         overflow: Overflow,
     ) -> Result<(Option<Gap>, Self), SubscribeError> {
         let Beginning { from, sequence, gap } = Beginning::new(shared, start, shared.published.load());
-        let (log, placed) = shared.join(topic, from, overflow)?;
-        let reader = Reader::new(log, &placed);
-        let gone = placed.gap.map(|gone| shared.cursor(gone));
+        let (log, point) = shared.join(topic, from, overflow)?;
+        let reader = Reader::new(log, &point);
+        let gone = point.gap.map(|gone| shared.cursor(gone));
         let gap = match gap {
             Some(gap) => Some(gone.into_iter().fold(gap, Gap::gone)),
             None => gone.map(|gone| reader.log.gap(GapReason::Evicted, gone)),
         };
-        Ok((gap, Self::Single(SingleTopic::new(reader, &placed, sequence, overflow))))
+        Ok((gap, Self::Single(SingleTopic::new(reader, &point, sequence, overflow))))
     }
 
     /// Returns the readers of several topics or of patterns, and their first gap.
@@ -241,7 +241,7 @@ impl Subscriber for Subscription {
     fn release(&mut self) {
         match &mut self.kind {
             Kind::Single(single) => single.release(),
-            Kind::Multi(merged) => merged.release(),
+            Kind::Multi(multi) => multi.release(),
         }
     }
 
@@ -264,7 +264,7 @@ impl Drop for Subscription {
     fn drop(&mut self) {
         match &mut self.kind {
             Kind::Single(single) => single.leave(&self.shared),
-            Kind::Multi(merged) => merged.leave(&self.shared),
+            Kind::Multi(multi) => multi.leave(&self.shared),
         }
     }
 }
