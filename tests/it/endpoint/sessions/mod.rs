@@ -13,5 +13,6 @@ mod revoked;
 mod runs;
 mod sequences;
 mod sockets;
+mod threads;
 mod turns;
 mod upstream;
