@@ -13,7 +13,7 @@ use tidings::{Event, LocalHub, Overflow, Retention, Subscribe, Subscriber, Topic
 #[global_allocator]
 static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 
-/// The byte budget: 8 MiB, of which a flood of tiny topics needs fewer than 10,000.
+/// The byte budget: 8 MiB, which fewer than 10,000 tiny topics fill.
 const LIMIT: usize = 8 << 20;
 
 /// Returns the n-th event of a flood.

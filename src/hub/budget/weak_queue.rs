@@ -71,7 +71,7 @@ mod tests {
     }
 
     #[test]
-    fn queue_yields_what_is_in_memory_in_order_and_keeps_little_else() {
+    fn queue_yields_live_entries_in_order_and_keeps_few_dropped_ones() {
         let queue = WeakQueue::default();
         let mut kept = Vec::new();
         for n in 0..100_000 {

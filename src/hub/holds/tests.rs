@@ -1,4 +1,4 @@
-//! Work in a hub that is several times larger than what one hold may go through: a hold of more steps panics.
+//! Work on five times as many topics, events or subscriptions as one hold of a lock may go through. A longer hold panics.
 
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Waker};
@@ -13,27 +13,27 @@ use crate::time::{Clock, StdClock};
 
 /// Number of topics, events or subscribers.
 const MANY: u64 = 5 * MOST as u64;
-/// Age of the history that a test's hub keeps.
+/// Age of the retention of the hubs.
 const AGE: Duration = Duration::from_secs(60);
 
-/// A clock that a test moves.
+/// A clock that the test advances.
 #[derive(Clone)]
-struct Hand {
+struct ManualClock {
     began: Instant,
     time: Arc<Mutex<Duration>>,
 }
 
-impl Hand {
+impl ManualClock {
     fn new() -> Self {
         Self { began: StdClock.now(), time: Arc::default() }
     }
 
-    fn wait(&self, time: Duration) {
+    fn advance(&self, time: Duration) {
         *self.time.lock().expect("no panic") += time;
     }
 }
 
-impl Clock for Hand {
+impl Clock for ManualClock {
     fn now(&self) -> Instant {
         self.began + *self.time.lock().expect("no panic")
     }
@@ -45,16 +45,16 @@ fn builder() -> LocalHubBuilder {
 }
 
 /// Returns a hub that keeps events for [`AGE`], and its clock.
-fn aging() -> (LocalHub, Hand) {
-    let hand = Hand::new();
-    (builder().clock(hand.clone()).build(), hand)
+fn aging() -> (LocalHub, ManualClock) {
+    let clock = ManualClock::new();
+    (builder().clock(clock.clone()).build(), clock)
 }
 
 fn topic(name: impl std::fmt::Display) -> Topic {
     Topic::new(name.to_string()).expect("a name")
 }
 
-/// Publishes so many events to a topic, each with one of `keys` keys.
+/// Publishes events to a topic, each with one of `keys` keys.
 fn fill(hub: &LocalHub, name: &str, events: u64, keys: u64) {
     let topic = topic(name);
     for n in 0..events {
@@ -70,14 +70,14 @@ fn poll(subscription: &mut Subscription) -> Option<Delivery> {
     }
 }
 
-/// Reads all that there is. Returns the number of events.
+/// Reads everything that is ready. Returns the number of events.
 fn read(subscription: &mut Subscription) -> usize {
     let deliveries = std::iter::from_fn(|| poll(subscription));
     let events = |delivery| if let Delivery::Events(batch) = delivery { batch.len() } else { 0 };
     deliveries.map(events).sum()
 }
 
-/// Runs work that is done in steps: one hold at least goes through a whole stretch, so its loop is counted.
+/// Runs work that is done in steps. Checks that a hold goes through a whole stretch, so that its loop is counted.
 fn in_steps<T>(act: impl FnOnce() -> T) -> T {
     take_record();
     let done = act();
@@ -86,14 +86,14 @@ fn in_steps<T>(act: impl FnOnce() -> T) -> T {
     done
 }
 
-/// Publishes an event to each of so many topics.
+/// Publishes an event to each topic.
 fn publish_each(hub: &LocalHub, topics: impl Iterator<Item = u64>) {
     topics.for_each(|n| assert!(hub.publish_now(topic(n), "x").is_ok()));
 }
 
 #[test]
 #[should_panic = "1025 steps while a lock is held"]
-fn hold_of_more_steps_panics() {
+fn hold_of_more_than_1024_steps_panics() {
     let lock = crate::hub::sync::Mutex::new(());
     let held = lock.lock();
     count_steps(MOST);
@@ -102,7 +102,7 @@ fn hold_of_more_steps_panics() {
 }
 
 #[test]
-fn steps_without_a_lock_and_of_another_hold_do_not_count() {
+fn steps_without_a_lock_and_of_other_holds_are_not_counted() {
     count_steps(MOST + 1);
     for _ in 0..2 {
         let hold = Hold::begin();
@@ -146,7 +146,7 @@ fn patterns_are_followed_and_resumed_over_many_topics() {
 }
 
 #[test]
-fn pattern_that_is_behind_reads_on_from_many_topics() {
+fn lagging_pattern_backfills_from_many_topics() {
     let hub = builder().live_buffer(0).build();
     let mut subscription = hub.subscribe(Subscribe::patterns(["room/**"])).unwrap();
     (0..MANY).for_each(|n| _ = hub.publish_now(topic(format!("room/{n}/chat")), "x").unwrap());
@@ -154,7 +154,7 @@ fn pattern_that_is_behind_reads_on_from_many_topics() {
 }
 
 #[test]
-fn pattern_over_many_dropped_topics_is_resumed_with_a_gap() {
+fn pattern_resume_over_many_dropped_topics_yields_gap() {
     let hub = builder().retain(Retention::count(0)).build();
     let start = hub.cursor();
     (0..MANY).for_each(|n| _ = hub.publish_now(topic(format!("room/{n}/chat")), "x").unwrap());
@@ -166,7 +166,7 @@ fn pattern_over_many_dropped_topics_is_resumed_with_a_gap() {
 }
 
 #[test]
-fn stats_of_many_topics_and_patterns() {
+fn stats_of_many_topics_and_patterns_are_counted_in_steps() {
     let hub = builder().build();
     publish_each(&hub, 0..MANY);
     let patterns = (0..MANY).map(|n| hub.subscribe(Subscribe::patterns([&*format!("b/{n}/*")])).unwrap());
@@ -179,32 +179,32 @@ fn stats_of_many_topics_and_patterns() {
 }
 
 #[test]
-fn sweep_of_many_topics_that_have_aged_out() {
-    let (hub, hand) = aging();
+fn sweep_of_many_expired_topics_removes_them_in_steps() {
+    let (hub, clock) = aging();
     publish_each(&hub, 0..MANY);
-    hand.wait(AGE);
+    clock.advance(AGE);
     in_steps(|| hub.sweep());
     let stats = hub.stats();
     assert_eq!((stats.topics, stats.tombstones as u64, stats.evicted, stats.bytes), (0, MANY, MANY, 0));
 }
 
 #[test]
-fn sweep_of_a_long_history_that_has_aged_out() {
-    let (hub, hand) = aging();
+fn sweep_of_a_long_expired_history_evicts_it_in_steps() {
+    let (hub, clock) = aging();
     fill(&hub, "a", MANY, MANY);
-    hand.wait(AGE);
+    clock.advance(AGE);
     in_steps(|| hub.sweep());
     let stats = hub.stats();
     assert_eq!((stats.topics, stats.retained, stats.evicted, stats.bytes), (0, 0, MANY, 0));
 }
 
 #[test]
-fn publish_to_a_long_history_that_has_aged_out_evicts_a_part() {
-    let (hub, hand) = aging();
-    // Conflating readers come and go: what leaves memory is forgotten by its key, too.
+fn publish_to_a_long_expired_history_evicts_a_part() {
+    let (hub, clock) = aging();
+    // After a subscription that conflates, the keys of events that leave memory are forgotten, too.
     drop(hub.subscribe(Subscribe::topics(["a"]).overflow(Overflow::Latest)).unwrap());
     fill(&hub, "a", MANY, MANY / 2);
-    hand.wait(AGE);
+    clock.advance(AGE);
     in_steps(|| fill(&hub, "a", 1, 1));
     let evicted = hub.stats().evicted;
     assert!((1..=MOST as u64).contains(&evicted), "{evicted}");
@@ -213,12 +213,12 @@ fn publish_to_a_long_history_that_has_aged_out_evicts_a_part() {
 }
 
 #[test]
-fn subscription_of_a_long_history_that_has_aged_out_gets_nothing_of_it() {
+fn subscription_of_a_long_expired_history_gets_no_event_of_it() {
     for name in ["a", "*"] {
         for start in [Start::Oldest, Start::Last(10)] {
-            let (hub, hand) = aging();
+            let (hub, clock) = aging();
             fill(&hub, "a", MANY, MANY);
-            hand.wait(AGE);
+            clock.advance(AGE);
             fill(&hub, "a", 1, 1);
             let subscribe = Subscribe::patterns([name]).start(start);
             let mut subscription = in_steps(|| hub.subscribe(subscribe).unwrap());
@@ -228,12 +228,12 @@ fn subscription_of_a_long_history_that_has_aged_out_gets_nothing_of_it() {
 }
 
 #[test]
-fn resume_over_a_long_history_that_has_aged_out_is_told_of_the_gap() {
+fn resume_over_a_long_expired_history_yields_gap() {
     for name in ["a", "*"] {
-        let (hub, hand) = aging();
+        let (hub, clock) = aging();
         let start = hub.publish_now(topic("a"), "x").unwrap().cursor().unwrap();
         fill(&hub, "a", MANY, MANY);
-        hand.wait(AGE);
+        clock.advance(AGE);
         let resume = Subscribe::patterns([name]).start(Start::After(start));
         let mut subscription = in_steps(|| hub.subscribe(resume).unwrap());
         let Some(Delivery::Gap(gap)) = poll(&mut subscription) else { panic!("{name}: no gap") };
@@ -243,22 +243,22 @@ fn resume_over_a_long_history_that_has_aged_out_is_told_of_the_gap() {
 }
 
 #[test]
-fn start_at_the_last_events_of_a_history_of_which_most_have_expired() {
+fn start_last_of_a_mostly_expired_history_yields_live_events() {
     for name in ["a", "*"] {
-        let (hub, hand) = aging();
+        let (hub, clock) = aging();
         fill(&hub, "a", 3, 1);
         for _ in 0..MANY {
             hub.publish_now(topic("a"), Event::text("x").with_ttl(Duration::from_secs(1))).unwrap();
         }
         fill(&hub, "a", 2, 1);
-        hand.wait(Duration::from_secs(2));
+        clock.advance(Duration::from_secs(2));
         let last = Subscribe::patterns([name]).start(Start::Last(4));
         let mut subscription = hub.subscribe(last).unwrap();
         assert_eq!(read(&mut subscription), 4);
     }
 }
 
-/// Subscriptions of a topic and of one that each has with others, which have read everything.
+/// Returns subscriptions of a topic and of one of 64 others, which have read everything.
 fn followers(hub: &LocalHub, name: &str) -> Vec<Subscription> {
     let own = |n| hub.subscribe(Subscribe::patterns([name, &format!("own/{}", n % 64)])).expect("room");
     let mut all: Vec<_> = (0..MANY).map(own).collect();
@@ -288,7 +288,7 @@ fn batch_of_many_events_is_counted_event_by_event() {
 }
 
 #[test]
-fn eviction_of_a_segment_that_many_wait_with_wakes_each() {
+fn eviction_of_a_segment_wakes_every_waiting_subscription_of_it() {
     let hub = LocalHub::builder().max_bytes(3 << 19).build();
     let mut all = followers(&hub, "a");
     hub.publish_now(topic("a"), "x".repeat(900 << 10)).unwrap();
@@ -311,7 +311,7 @@ fn close_with_many_waiting_subscriptions_ends_each() {
 }
 
 #[test]
-fn large_live_buffer_is_emptied_when_readers_have_read_it_or_leave() {
+fn large_live_buffer_is_emptied_after_readers_read_it_or_are_dropped() {
     for leaves in [true, false] {
         let hub = LocalHub::builder().retain(Retention::count(1)).live_buffer(64 << 20).build();
         let mut subscription = hub.subscribe(Subscribe::topics(["a"]).overflow(Overflow::Latest)).unwrap();
@@ -331,7 +331,7 @@ fn large_live_buffer_is_emptied_when_readers_have_read_it_or_leave() {
 }
 
 #[test]
-fn log_of_a_pattern_that_is_behind_is_dropped_with_its_last_subscription() {
+fn log_of_a_lagging_pattern_is_dropped_with_its_last_subscription() {
     let hub = builder().build();
     let subscription = hub.subscribe(Subscribe::patterns(["*"])).unwrap();
     publish_each(&hub, (0..MANY).map(|n| n % 7));

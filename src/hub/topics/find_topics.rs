@@ -206,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn pattern_is_resumed_by_the_topics_that_had_events_since_and_not_by_all() {
+    fn pattern_resume_finds_only_topics_with_events_after_the_cursor() {
         let hub = LocalHub::new();
         publish(&hub, 0..20_000, 20_000);
         let after = hub.cursor().sequence();
@@ -219,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn pattern_of_few_topics_is_looked_up_by_name_when_many_events_are_to_be_searched() {
+    fn pattern_with_few_topics_is_found_by_name_if_many_events_follow_the_cursor() {
         let hub = LocalHub::new();
         publish(&hub, 0..1_000, 10_000);
         // Of 3,000 events, one is of the topic.
@@ -231,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn every_topic_is_found_when_events_have_left_the_index() {
+    fn every_topic_is_found_after_events_left_the_index() {
         let hub = LocalHub::builder().retain_for("room/1/*", Retention::count(0)).build();
         publish(&hub, 0..3, 20_000);
         assert!(hub.shared().recent.after(0).is_none());
@@ -250,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn topic_that_came_back_is_found_by_its_loss() {
+    fn recreated_topic_is_found_by_its_lost_event() {
         let hub = LocalHub::builder().retain_for("room/1/*", Retention::count(0)).build();
         publish(&hub, 0..3, 3);
         let topics = ["other", "room/1/chat"];
