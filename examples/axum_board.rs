@@ -1,6 +1,6 @@
-//! A scoreboard: whoever comes gets the scores as they are, then every change, and after a gap the scores again.
+//! A scoreboard: a new client gets the current scores, then every change, and after a gap the current scores again.
 //!
-//! <http://127.0.0.1:3000> is a page that shows the scores and has a button for each team.
+//! The page <http://127.0.0.1:3000> shows the scores and has a button for each team.
 //!
 //! ```text
 //! cargo run --example axum_board --features full
@@ -10,8 +10,8 @@
 //! curl -N http://127.0.0.1:3000/events -H 'accept: application/x-ndjson' -H 'last-event-id: lost'
 //! ```
 //!
-//! The first curl gives red a point. The second prints the scores at once, and each change as it comes. The third has a
-//! cursor that means nothing: it prints a gap with `"snapshot":true`, and then the same.
+//! The first curl adds a point for red. The second prints the current scores at once, and then each change. The third has
+//! a malformed cursor: it prints a gap with `"snapshot":true`, and then the same.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -27,6 +27,8 @@ use tidings::{
     Subscription, Topic,
 };
 use tokio::net::TcpListener;
+
+const TOPIC: &str = "scores";
 
 const PAGE: &str = r#"<!doctype html><title>tidings</title>
 <form><input name="team" placeholder="team" required autofocus> <button>Point</button></form><table></table>
@@ -56,36 +58,37 @@ const PAGE: &str = r#"<!doctype html><title>tidings</title>
 #[derive(Clone)]
 struct Board {
     hub: LocalHub,
-    topic: Topic,
     scores: Arc<Mutex<Scores>>,
 }
 
 #[derive(Default)]
 struct Scores {
-    of: BTreeMap<String, u64>,
-    /// The event of the last change.
-    as_of: Option<Cursor>,
+    by_team: BTreeMap<String, u64>,
+    /// Cursor of the last change.
+    cursor: Option<Cursor>,
 }
 
 impl Board {
-    /// Changes the score and publishes it under one lock, so that a snapshot has both or neither.
-    fn score(&self, team: &str) -> Result<(), Box<dyn std::error::Error>> {
-        let mut scores = self.scores.lock().expect("nobody panics with it");
-        let score = scores.of.get(team).map_or(1, |score| score + 1);
-        let receipt = self.hub.publish_now(&self.topic, event(team, score)?)?;
-        scores.of.insert(team.to_owned(), score);
-        scores.as_of = receipt.cursor();
+    /// Adds a point. The score changes and is published under one lock, so that a snapshot includes both or neither.
+    fn add_point(&self, team: &str) -> Result<(), Box<dyn std::error::Error>> {
+        let mut scores = self.scores.lock().expect("lock is not poisoned");
+        let score = scores.by_team.get(team).map_or(1, |score| score + 1);
+        let receipt = self.hub.publish_now(TOPIC, event(team, score)?)?;
+        scores.by_team.insert(team.to_owned(), score);
+        scores.cursor = receipt.cursor();
         Ok(())
     }
 
-    fn snapshot(&self) -> Snapshot {
-        let scores = self.scores.lock().expect("nobody panics with it");
-        let events = scores.of.iter().filter_map(|(team, &score)| event(team, score).ok());
-        Snapshot::new(events.map(|event| (self.topic.clone(), event))).with_cursor(scores.as_of)
+    /// Returns the score of each team, as of the last change.
+    fn current(&self) -> Snapshot {
+        let scores = self.scores.lock().expect("lock is not poisoned");
+        let events = scores.by_team.iter().filter_map(|(team, &score)| event(team, score).ok());
+        Snapshot::new(events.map(|event| (Topic::new(TOPIC).expect("topic is valid"), event)))
+            .with_cursor(scores.cursor)
     }
 }
 
-/// A team's score; of a team's, the newest is enough.
+/// Returns the event of a score. Its key is the team, since only a team's newest score matters.
 fn event(team: &str, score: u64) -> Result<Event, tidings::EventError> {
     Event::json(&serde_json::json!({ "team": team, "score": score }))?.with_key(team)
 }
@@ -94,34 +97,34 @@ impl Publisher for Board {
     type Subscriber = Subscription;
 
     async fn subscribe(&self, request: SubscribeRequest) -> Result<Accepted<Subscription>, Rejection> {
-        let attach = Accepted::new(self.hub.subscribe(request.subscribe_to([&self.topic]))?);
-        // Subscribed first, so that nothing is between the scores and the first change.
-        Ok(if request.start() == Start::Now { attach.with_snapshot(self.snapshot()) } else { attach })
+        let accepted = Accepted::new(self.hub.subscribe(request.subscribe_to([TOPIC]))?);
+        // The subscription comes first, so that no change is lost between the snapshot and it.
+        Ok(if request.start() == Start::Now { accepted.with_snapshot(self.current()) } else { accepted })
     }
 
     async fn snapshot(&self, _: &Session, _: &Gap) -> Option<Snapshot> {
-        Some(self.snapshot())
+        Some(self.current())
     }
 }
 
 #[tokio::main]
-async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let board = Board { hub: LocalHub::new(), topic: Topic::new("scores")?, scores: Arc::default() };
+async fn main() -> std::io::Result<()> {
+    let board = Board { hub: LocalHub::new(), scores: Arc::default() };
     let events = Endpoint::new(board.clone());
     let score = post(async |State(board): State<Board>, Path(team): Path<String>| {
-        board.score(&team).map_err(|error| (StatusCode::BAD_REQUEST, error.to_string()))?;
+        board.add_point(&team).map_err(|error| (StatusCode::BAD_REQUEST, error.to_string()))?;
         Ok::<_, (StatusCode, String)>(StatusCode::NO_CONTENT)
     });
     let app = Router::new()
         .route("/", get(|| async { Html(PAGE) }))
         .route("/score/{team}", score)
-        .layer(events.origin_layer()) // no page of another site may post
+        .layer(events.origin_layer()) // refuses posts from pages of other sites
         .route_service("/events", events.clone())
         .with_state(board);
     let listener = TcpListener::bind("127.0.0.1:3000").await?;
     let address = listener.local_addr()?;
-    println!("open http://{address}, or type in two shells:");
+    println!("open http://{address}, or run in two shells:");
     println!("  curl -N http://{address}/events -H 'accept: application/x-ndjson'");
     println!("  curl -d '' http://{address}/score/red");
-    Ok(serve(listener, app).with_graceful_shutdown(events.drain_on(tokio::signal::ctrl_c())).await?)
+    serve(listener, app).with_graceful_shutdown(events.drain_on(tokio::signal::ctrl_c())).await
 }

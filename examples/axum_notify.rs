@@ -1,4 +1,4 @@
-//! A page that shows what anyone says on it.
+//! A page that shows every line that anyone posts to it.
 //!
 //! ```text
 //! cargo run --example axum_notify --features full
@@ -7,7 +7,8 @@
 //! curl http://127.0.0.1:3000/say -d 'text=hello'
 //! ```
 //!
-//! The first curl prints `data: hello` and its `id:`. Ctrl-C ends it at once, with word of when to come back.
+//! The first curl prints `data: hello` and its `id:`. Ctrl-C at the server ends its stream within a second, after an event
+//! `tidings.retry` with the time after which an `EventSource` reconnects.
 
 use axum::Router;
 use axum::extract::{Form, State};
@@ -15,7 +16,7 @@ use axum::http::StatusCode;
 use axum::response::Html;
 use axum::routing::{get, post};
 use tidings::server::serve;
-use tidings::{Endpoint, LocalHub, SubscribeRequest, Topic};
+use tidings::{Endpoint, LocalHub, PublishError};
 use tokio::net::TcpListener;
 
 const PAGE: &str = r#"<!doctype html><title>tidings</title>
@@ -37,30 +38,23 @@ struct Say {
 #[tokio::main]
 async fn main() -> std::io::Result<()> {
     let hub = LocalHub::new();
-    let events = Endpoint::new({
-        let hub = hub.clone();
-        move |request: SubscribeRequest| {
-            let hub = hub.clone();
-            // Who may see what is decided here.
-            async move { Ok(hub.subscribe(request.subscribe_to(["said"]))?) }
-        }
-    });
+    let events = Endpoint::public(&hub, ["said"]);
     let app = Router::new()
         .route("/", get(|| async { Html(PAGE) }))
         .route("/say", post(say))
-        .layer(events.origin_layer()) // no page of another site may post
+        .layer(events.origin_layer()) // refuses posts from pages of other sites
         .route_service("/events", events.clone())
         .with_state(hub);
     let listener = TcpListener::bind("127.0.0.1:3000").await?;
     let address = listener.local_addr()?;
-    println!("open http://{address}, or type in two shells:");
+    println!("open http://{address}, or run in two shells:");
     println!("  curl -N http://{address}/events -H 'accept: text/event-stream'");
     println!("  curl http://{address}/say -d 'text=hello'");
     serve(listener, app).with_graceful_shutdown(events.drain_on(tokio::signal::ctrl_c())).await
 }
 
-/// A browser stays on the page when a form is answered with 204, so its stream goes on.
-async fn say(State(hub): State<LocalHub>, Form(say): Form<Say>) -> StatusCode {
-    let topic = Topic::new("said").expect("a good name");
-    hub.publish_now(&topic, say.text).map_or(StatusCode::INSUFFICIENT_STORAGE, |_| StatusCode::NO_CONTENT)
+/// Publishes a line. A browser stays on the page when a form is answered with 204, so its stream goes on.
+async fn say(State(hub): State<LocalHub>, Form(say): Form<Say>) -> Result<StatusCode, PublishError> {
+    hub.publish("said", say.text).await?;
+    Ok(StatusCode::NO_CONTENT)
 }

@@ -1,14 +1,14 @@
-//! Prices that change a thousand times a second, for clients that look as often as they like.
+//! Prices that change a thousand times a second, for clients that read at any pace.
 //!
 //! ```text
 //! cargo run --example axum_ticker --features full
 //!
 //! curl -N http://127.0.0.1:3000/prices -H 'accept: text/event-stream'    # or open http://127.0.0.1:3000
-//! curl "http://127.0.0.1:3000/prices?cursor=…"      # with the last id of the first; again and again
+//! curl "http://127.0.0.1:3000/prices?cursor=…"      # with the last id that the first one printed; repeat it
 //! ```
 //!
-//! The first curl keeps up, and prints each price. Stop it, wait a second, and the second curl brings the newest price of
-//! each of the four, and not the thousand between. A price that is older than five seconds is shown to nobody.
+//! The first curl prints every price. Stop it and wait a second: the second curl prints only the newest price of each of the
+//! four shares, and not the thousand in between. A price that is older than five seconds is not delivered.
 
 use std::time::Duration;
 
@@ -16,11 +16,11 @@ use axum::Router;
 use axum::response::Html;
 use axum::routing::get;
 use tidings::server::serve;
-use tidings::{Endpoint, Event, LocalHub, Overflow, Retention, SubscribeRequest, Topic};
+use tidings::{Endpoint, Event, LocalHub, Overflow, Retention};
 use tokio::net::TcpListener;
 
 const SHARES: [&str; 4] = ["ACME", "EMCA", "MACE", "CAME"];
-/// As long as a price lives, at a thousand a second.
+/// Number of prices in the five seconds for which a price is delivered.
 const HISTORY: usize = 5_000;
 
 const PAGE: &str = r#"<!doctype html><title>tidings</title><pre></pre>
@@ -36,32 +36,28 @@ const PAGE: &str = r#"<!doctype html><title>tidings</title><pre></pre>
 #[tokio::main]
 async fn main() -> std::io::Result<()> {
     let hub = LocalHub::builder().retain(Retention::count(HISTORY)).build();
-    let prices = Endpoint::new({
-        let hub = hub.clone();
-        move |request: SubscribeRequest| {
-            let hub = hub.clone();
-            async move { Ok(hub.subscribe(request.subscribe_to(["prices"]).overflow(Overflow::Latest))?) }
-        }
-    });
+    // `Latest`: a client that is behind gets the newest event of each key.
+    let prices =
+        Endpoint::from_fn(&hub, async |request| Ok(request.subscribe_to(["prices"]).overflow(Overflow::Latest)));
     tokio::spawn(tick(hub));
     let app = Router::new().route("/", get(|| async { Html(PAGE) })).route_service("/prices", prices.clone());
     let listener = TcpListener::bind("127.0.0.1:3000").await?;
     let address = listener.local_addr()?;
-    println!("open http://{address}, or follow it from a shell:");
+    println!("open http://{address}, or run in a shell:");
     println!("  curl -N http://{address}/prices -H 'accept: text/event-stream'");
     serve(listener, app).with_graceful_shutdown(prices.drain_on(tokio::signal::ctrl_c())).await
 }
 
 async fn tick(hub: LocalHub) {
-    let (topic, mut cents) = (Topic::new("prices").expect("a good name"), [10_000_u32; SHARES.len()]);
+    let mut cents = [10_000_u32; SHARES.len()];
     let mut interval = tokio::time::interval(Duration::from_millis(1));
     loop {
         interval.tick().await;
         let share = fastrand::usize(..SHARES.len());
         cents[share] = (cents[share] + fastrand::u32(..21)).saturating_sub(10);
         let price = format!("{} {}.{:02}", SHARES[share], cents[share] / 100, cents[share] % 100);
-        let event = Event::text(price).with_key(SHARES[share]).expect("a good key").with_ttl(Duration::from_secs(5));
-        if hub.publish_now(&topic, event).is_err() {
+        let event = Event::text(price).with_key(SHARES[share]).expect("key is valid").with_ttl(Duration::from_secs(5));
+        if hub.publish_now("prices", event).is_err() {
             return;
         }
     }

@@ -1,4 +1,4 @@
-//! An endpoint under the cargo features that are on: `./check features` runs this with each set that differs.
+//! An endpoint under the enabled cargo features: `./check features` runs this with each relevant set.
 #![cfg(feature = "http")]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test's panic is its verdict")]
 
@@ -38,7 +38,7 @@ mod with_a_transport {
 
     use super::builder;
 
-    /// A timer whose time stands still.
+    /// A timer that never advances.
     struct Still(Instant);
 
     struct Asleep;
@@ -73,7 +73,7 @@ mod with_a_transport {
 
     #[cfg(feature = "tokio")]
     #[test]
-    fn endpoint_with_tokio_needs_no_more() {
+    fn endpoint_with_tokio_is_complete() {
         drop((builder().build(), timed().build()));
     }
 
@@ -93,7 +93,7 @@ mod with_a_transport {
 
     #[cfg(all(feature = "websocket", feature = "sse"))]
     #[test]
-    fn endpoint_that_leaves_websockets_out_needs_no_spawner() {
+    fn endpoint_without_websockets_needs_no_spawner() {
         drop(timed().transports([tidings::Transport::Sse]).build());
     }
 
@@ -102,9 +102,9 @@ mod with_a_transport {
         drop(timed().spawn(drop).build());
     }
 
-    /// GETs without a driver, whatever the features.
+    /// Sends GETs without a driver, for any features.
     #[test]
-    fn request_without_a_driver_is_told_what_is_missing() {
+    fn request_without_a_driver_is_answered_with_the_reason() {
         use std::future::Future as _;
         use std::task::Waker;
 
@@ -116,7 +116,7 @@ mod with_a_transport {
             () if cfg!(feature = "chunked") => "chunked",
             () if cfg!(feature = "short-poll") => "short-poll",
             () if cfg!(feature = "long-poll") => "long-poll",
-            // Its handshake is refused before it is asked for a driver.
+            // The handshake is refused before it needs a driver.
             () => return,
         };
         let request = http::Request::get(format!("/?transport={transport}")).header("host", "example.com");

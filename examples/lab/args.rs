@@ -2,7 +2,7 @@ use tidings::Topic;
 
 use crate::stage;
 
-/// The port where none is given.
+/// Default port.
 const PORT: u16 = 7070;
 
 /// Text of `--help`.
@@ -14,14 +14,14 @@ The lab of tidings: five transports side by side in a browser, live.
     --port N        listen on 127.0.0.1:N (default 7070; 0 takes any free port)
     --stdin TOPIC   publish each line of standard input to TOPIC, e.g.
                     tail -f /var/log/syslog | lab --stdin log
-    --help          this
+    --help          print this text
 
 Open the printed address. The page shows one panel for each transport (short
 poll, long poll, chunked stream, SSE, WebSocket) with what it received, missed
 and cost. It can change the load, cut its connections, pause a panel, move one
 to another transport with its cursor, and restart the hub. The events are this
-machine's load, a generator, and what people type and point at. Ctrl-C sends
-everyone away in order and ends.";
+machine's figures, a generator, and the messages and pointers of people.
+Ctrl-C drains all sessions and ends.";
 
 /// The command line.
 #[derive(Debug)]
@@ -50,7 +50,7 @@ impl Args {
                 "--help" | "-h" => return Parsed::Help,
                 "--port" => value().and_then(|value| port(&value)).map(|port| args.port = port),
                 "--stdin" => value().and_then(|value| topic(&value)).map(|topic| args.stdin = Some(topic)),
-                _ => Err(format!("there is no option '{name}'")),
+                _ => Err(format!("unknown option '{name}'")),
             };
             if let Err(why) = read {
                 return Parsed::Wrong(why);
@@ -61,13 +61,13 @@ impl Args {
 }
 
 fn port(text: &str) -> Result<u16, String> {
-    text.parse().map_err(|_| format!("'{text}' is no port: a number from 0 to 65535"))
+    text.parse().map_err(|_| format!("'{text}' is not a port: give a number from 0 to 65535"))
 }
 
 fn topic(text: &str) -> Result<Topic, String> {
-    let topic = Topic::new(text).map_err(|error| format!("'{text}' is no topic: {error}"))?;
+    let topic = Topic::new(text).map_err(|error| format!("'{text}' is not a topic: {error}"))?;
     match stage::TOPICS.contains(&topic.as_str()) {
-        true => Err(format!("the lab itself publishes to '{text}': take another topic, such as 'log'")),
+        true => Err(format!("topic '{text}' is used by the lab itself: take another one, such as 'log'")),
         false => Ok(topic),
     }
 }

@@ -6,7 +6,7 @@ const CSS: &str = "text/css; charset=utf-8";
 const JS: &str = "text/javascript; charset=utf-8";
 const TEXT: &str = "text/plain; charset=utf-8";
 
-/// The page, compiled in: address, type, text.
+/// Files of the page, compiled in: path, media type, text.
 pub(crate) const ASSETS: &[(&str, &str, &str)] = &[
     ("/", HTML, include_str!("page/index.html")),
     ("/style.css", CSS, include_str!("page/style.css")),
@@ -31,7 +31,7 @@ pub(crate) const ASSETS: &[(&str, &str, &str)] = &[
     ("/vendor/uPlot.LICENSE", TEXT, include_str!("page/vendor/uPlot.LICENSE")),
 ];
 
-/// One asset as an answer. Browsers ask again each time: a rebuilt lab is seen at once.
+/// Returns a file as a response. Browsers revalidate it each time, so a rebuilt lab is used at once.
 pub(crate) fn answer(kind: &'static str, text: &'static str) -> impl IntoResponse {
     ([(CONTENT_TYPE, kind), (CACHE_CONTROL, "no-cache")], text)
 }

@@ -14,7 +14,7 @@ pub(crate) struct Board {
     board: Option<Topic>,
 }
 
-/// Message of a browser, which is published once it is checked.
+/// Message of a browser, which is published after it is checked.
 #[derive(Debug, Deserialize, Serialize)]
 #[serde(tag = "kind", rename_all = "lowercase", deny_unknown_fields)]
 enum Said {

@@ -10,10 +10,10 @@ use crate::stage::Stage;
 
 const EVERY: Duration = Duration::from_millis(250);
 
-/// This machine's figures, as published to the topic `host`. Rates are in bytes a second.
+/// Figures of this machine, as published to the topic `host`. Rates are in bytes a second.
 #[derive(Serialize)]
 struct Figures {
-    /// How busy each processor is, in per cent.
+    /// Load of each processor, in per cent.
     cpu: Vec<f32>,
     mem: Memory,
     net: Network,
@@ -38,7 +38,7 @@ struct Disk {
     written: u64,
 }
 
-/// Publishes the figures four times a second, from a thread of its own: to read them waits on the system.
+/// Publishes the figures four times a second, from a thread of its own, since reading them blocks.
 pub(crate) fn start(stage: Stage) {
     thread::spawn(move || {
         let Ok(topic) = Topic::new("host") else { return };
@@ -83,7 +83,7 @@ impl Probe {
             .networks
             .values()
             .fold((0, 0), |(rx, tx), network| (rx + network.received(), tx + network.transmitted()));
-        // A device that is mounted twice is one device.
+        // A device that is mounted twice counts once.
         let devices: HashMap<_, _> = self.disks.iter().map(|disk| (disk.name(), disk.usage())).collect();
         let (read, written) = devices
             .values()

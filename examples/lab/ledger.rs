@@ -7,13 +7,13 @@ use serde::Serialize;
 
 use crate::meter::Meter;
 
-/// Panels counted at once. With more, the new ones go uncounted.
+/// Maximum number of panels that are counted. Further ones are not counted.
 const MAX_PANELS: usize = 1_000;
-/// A panel that asked nothing for so long may be forgotten for a new one, if no connection has it any more.
-const FORGOTTEN_AFTER: Duration = Duration::from_secs(600);
+/// Time without requests after which a panel without a connection may be dropped for a new one.
+const DROPPED_AFTER: Duration = Duration::from_secs(600);
 const MAX_ID: usize = 24;
 
-/// Counts of the server for each panel of each page, and the connections of each panel.
+/// Server-side counters for each panel of each page, and the connections of each panel.
 #[derive(Clone, Default)]
 pub(crate) struct Ledger(Arc<Inner>);
 
@@ -23,7 +23,7 @@ struct Inner {
     connections: Mutex<Vec<Weak<Meter>>>,
 }
 
-/// One panel's counters. Bytes are those of the socket: request lines, headers, framing and payload.
+/// Counters of one panel. Bytes are those of the socket: request lines, headers, framing and payload.
 pub(crate) struct Panel {
     id: String,
     requests: AtomicU64,
@@ -33,7 +33,7 @@ pub(crate) struct Panel {
     asked: Mutex<Instant>,
 }
 
-/// The counters, as the page gets them.
+/// Counters as the page gets them.
 #[derive(Serialize)]
 pub(crate) struct Counters {
     requests: u64,
@@ -47,10 +47,10 @@ impl Ledger {
         Self::default()
     }
 
-    /// The panel of that id, new or known. `None` where the id is none, or too many are counted already.
+    /// Returns the panel of this id, new or known. `None` if the id is invalid, or if too many panels are counted.
     pub(crate) fn panel(&self, id: &str) -> Option<Arc<Panel>> {
-        let sound = id.len() <= MAX_ID && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'.');
-        if id.is_empty() || !sound {
+        let is_valid = id.len() <= MAX_ID && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'.');
+        if id.is_empty() || !is_valid {
             return None;
         }
         let mut panels = self.0.panels.lock().unwrap_or_else(PoisonError::into_inner);
@@ -59,7 +59,7 @@ impl Ledger {
             return Some(panel.clone());
         }
         if panels.len() >= MAX_PANELS {
-            panels.retain(|_, panel| Arc::strong_count(panel) > 1 || panel.silence() < FORGOTTEN_AFTER);
+            panels.retain(|_, panel| Arc::strong_count(panel) > 1 || panel.silence() < DROPPED_AFTER);
         }
         if panels.len() >= MAX_PANELS {
             return None;
@@ -69,20 +69,20 @@ impl Ledger {
         Some(panel)
     }
 
-    /// The counters of a page's panels.
+    /// Returns the counters of a page's panels.
     pub(crate) fn page(&self, page: &str) -> HashMap<String, Counters> {
         let panels = self.0.panels.lock().unwrap_or_else(PoisonError::into_inner);
         panels.values().filter(|panel| panel.page() == page).map(|panel| (panel.id.clone(), panel.counters())).collect()
     }
 
-    /// Takes note of a connection.
+    /// Registers a connection.
     pub(crate) fn opened(&self, meter: &Arc<Meter>) {
         let mut connections = self.0.connections.lock().unwrap_or_else(PoisonError::into_inner);
         connections.retain(|meter| meter.strong_count() > 0);
         connections.push(Arc::downgrade(meter));
     }
 
-    /// Drops every connection whose latest request was one of this page's panels. Says how many.
+    /// Cuts every connection with a latest request from a panel of this page. Returns their number.
     pub(crate) fn cut(&self, page: &str) -> usize {
         let open: Vec<_> = {
             let connections = self.0.connections.lock().unwrap_or_else(PoisonError::into_inner);
@@ -111,7 +111,7 @@ impl Panel {
         &self.id
     }
 
-    /// The page's part of the id.
+    /// Returns the page's part of the id.
     fn page(&self) -> &str {
         self.id.split_once('.').map_or("", |(page, _)| page)
     }

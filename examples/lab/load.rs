@@ -17,12 +17,12 @@ const FRAME: usize = 50;
 #[derive(Clone)]
 pub(crate) struct Load(watch::Sender<Pace>);
 
-/// How often, and how large.
+/// Rate and size of the events.
 #[derive(Debug, Clone, Copy, Serialize)]
 pub(crate) struct Pace {
-    /// Events a second; 0 is none.
+    /// Events a second. 0: none.
     pub(crate) rate: u32,
-    /// Bytes of an event's data, about.
+    /// Approximate bytes of an event's data.
     pub(crate) size: usize,
 }
 
@@ -42,7 +42,7 @@ impl Load {
         *self.0.borrow()
     }
 
-    /// Sets what is given; says what is wrong with it.
+    /// Sets the rate, the size, or both.
     pub(crate) fn set(&self, rate: Option<u32>, size: Option<usize>) -> Result<Pace, String> {
         if rate.is_some_and(|rate| rate > MAX_RATE) {
             return Err(format!("rate is at most {MAX_RATE} events a second"));

@@ -1,14 +1,17 @@
-//! The lab: five transports side by side in a browser, live, on the same topics through one hub.
+//! Five transports side by side in one browser page, live, with the same topics of one hub.
 //!
 //! ```text
 //! cargo run --release --example lab --features full
 //! tail -f /var/log/syslog | cargo run --release --example lab --features full -- --stdin log
 //! ```
 //!
-//! Modules, from the hub outwards: `stage` holds the hub and numbers what is published; `load`, `host` and `stdin`
-//! publish; `board` authorizes subscriptions and receives the messages of browsers; `routes` are the page and its
-//! controls; `meter` and `ledger` count bytes on the sockets; `serve` accepts. The page is in `page/`, plain ES modules
-//! without a build step.
+//! It prints the page's address. The page has a panel for each transport, with the events that it received and missed, and
+//! their delay and cost.
+//!
+//! Modules, from the hub outwards: `stage` holds the hub and numbers its events; `load`, `host` and `stdin` publish; `board`
+//! authorizes subscriptions and receives the messages of browsers; `routes` serves the page and its controls; `meter` and
+//! `ledger` count bytes on the sockets; `serve` accepts connections. The page is in `page/`: plain ES modules without a build
+//! step.
 
 mod args;
 mod assets;
@@ -45,14 +48,14 @@ async fn main() -> ExitCode {
             return ExitCode::SUCCESS;
         }
         Parsed::Wrong(why) => {
-            eprintln!("{why}; --help says more");
+            eprintln!("{why}; see --help");
             return ExitCode::from(2);
         }
     };
     let listener = match TcpListener::bind((Ipv4Addr::LOCALHOST, args.port)).await {
         Ok(listener) => listener,
         Err(error) => {
-            eprintln!("can't listen on 127.0.0.1:{}: {error}; --port takes another", args.port);
+            eprintln!("cannot listen on 127.0.0.1:{}: {error}; choose another port with --port", args.port);
             return ExitCode::FAILURE;
         }
     };
@@ -80,7 +83,7 @@ async fn run(listener: TcpListener, args: Args) {
     println!("the lab is at http://127.0.0.1:{port}/");
     let drained = events.drain_on(async {
         interrupted().await;
-        eprintln!("\nsending everyone away; Ctrl-C again to stop at once");
+        eprintln!("\ndraining sessions; Ctrl-C again to stop at once");
     });
     tokio::select! {
         () = serve::serve(listener, app, ledger) => {}
@@ -89,7 +92,7 @@ async fn run(listener: TcpListener, args: Args) {
     }
 }
 
-/// Ready at the next Ctrl-C. Where those can't be heard of, never: the system's own way to end a process still works.
+/// Waits for the next Ctrl-C. If the signal cannot be received, it waits for ever, and the process has to be killed.
 async fn interrupted() {
     if tokio::signal::ctrl_c().await.is_err() {
         std::future::pending::<()>().await;

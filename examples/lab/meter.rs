@@ -9,11 +9,11 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::ledger::Panel;
 
-/// Bytes of a connection, counted for the panel that uses it, and the switch that cuts it.
+/// Byte counts of a connection for the panel that uses it, and the switch that cuts it.
 ///
-/// A browser lends its connections around, so the owner changes with each request. Bytes read belong to the request
-/// they turn out to be: they wait until its head is understood, or until something is written, which can only be its
-/// answer. (No browser sends a request before the answer to the one before has come.)
+/// A browser shares its connections between panels, so the panel changes with each request. Bytes that are read belong to a
+/// request whose head is not parsed yet: they are counted when it is, or when something is written, which can only be the
+/// response. (Browsers do not send a request before the response to the previous one.)
 #[derive(Default)]
 pub(crate) struct Meter {
     tally: Mutex<Tally>,
@@ -24,14 +24,14 @@ pub(crate) struct Meter {
 #[derive(Default)]
 struct Tally {
     panel: Option<Arc<Panel>>,
-    /// Read, and not yet known to be whose.
+    /// Bytes that were read and are not assigned to a panel yet.
     unclaimed: u64,
-    /// The panels that had this connection.
+    /// Panels that have used this connection.
     known: Vec<String>,
 }
 
 impl Meter {
-    /// A request was understood: it and what follows is this panel's, or no panel's.
+    /// Assigns a parsed request and the bytes after it to this panel, or to none.
     pub(crate) fn request(&self, panel: Option<Arc<Panel>>) {
         let mut tally = self.tally.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(panel) = &panel {
@@ -45,12 +45,12 @@ impl Meter {
         tally.claim();
     }
 
-    /// The panel whose request came last.
+    /// Returns the panel of the latest request.
     pub(crate) fn panel(&self) -> Option<Arc<Panel>> {
         self.tally.lock().unwrap_or_else(PoisonError::into_inner).panel.clone()
     }
 
-    /// Makes the connection fail at its next read or write, which is now.
+    /// Wakes the connection's task, and lets its next read or write fail.
     pub(crate) fn cut(&self) {
         self.cut.store(true, Ordering::Release);
         let wakers = std::mem::take(&mut *self.wakers.lock().unwrap_or_else(PoisonError::into_inner));
@@ -69,7 +69,7 @@ impl Meter {
         }
     }
 
-    /// Fails if the connection was cut, and else is told when it will be.
+    /// Fails if the connection was cut. Otherwise registers the waker for the cut.
     fn check(&self, side: usize, cx: &Context<'_>) -> io::Result<()> {
         if let Some(waker) = self.wakers.lock().unwrap_or_else(PoisonError::into_inner).get_mut(side) {
             *waker = Some(cx.waker().clone());
@@ -90,7 +90,7 @@ impl Tally {
     }
 }
 
-/// A TCP connection that counts.
+/// A TCP connection that counts its bytes.
 pub(crate) struct Metered {
     stream: CoalescingStream,
     meter: Arc<Meter>,

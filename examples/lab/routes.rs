@@ -14,7 +14,7 @@ use crate::ledger::Ledger;
 use crate::load::{Load, Pace};
 use crate::stage::{self, Stage};
 
-/// State that the page's controls act on.
+/// State of the page's controls.
 #[derive(Clone)]
 pub(crate) struct Lab {
     pub(crate) stage: Stage,
@@ -23,7 +23,7 @@ pub(crate) struct Lab {
     pub(crate) log: Option<Topic>,
 }
 
-/// Everything at its address: the events, the page, and the page's controls.
+/// Returns the routes of the events, the page, and the page's controls.
 pub(crate) fn router(lab: Lab, events: Endpoint) -> Router {
     let page = assets::ASSETS.iter().fold(Router::new(), |router, &(path, kind, text)| {
         router.route(path, get(move || async move { assets::answer(kind, text) }))
@@ -34,19 +34,19 @@ pub(crate) fn router(lab: Lab, events: Endpoint) -> Router {
         .route("/load", post(set_load))
         .route("/cut", post(cut))
         .route("/restart", post(restart))
-        .layer(map_response(sealed))
+        .layer(map_response(add_security_headers))
         .layer(events.origin_layer())
-        // The endpoint applies the same rules by itself.
+        // The endpoint applies the same rules itself.
         .route_service("/events", events)
         .with_state(lab)
 }
 
-/// The names under which this machine may be asked: others are someone else's page playing at being ours.
+/// Returns the hosts that are answered. With any other name, a page of another site could be bound to this address.
 pub(crate) fn hosts(port: u16) -> [String; 2] {
     ["127.0.0.1", "localhost"].map(|name| format!("{name}:{port}"))
 }
 
-/// Answers with what a page needs to begin.
+/// Answers with the topics and the load, which a page needs at its start.
 async fn about(State(lab): State<Lab>) -> Json<Value> {
     let topics: Vec<_> = stage::TOPICS.into_iter().chain(lab.log.as_ref().map(Topic::as_str)).collect();
     Json(json!({ "topics": topics, "log": lab.log.as_ref().map(Topic::as_str), "load": load_now(&lab) }))
@@ -61,19 +61,22 @@ struct Page {
     page: String,
 }
 
-/// Answers with the counts of a page's panels. The page polls for them, because events would go over the very
-/// connections that are counted, and each transport would count them differently.
+/// Answers with the counters of a page's panels. The page polls for them, because events would go over the connections that
+/// are counted, and each transport would count them differently.
 async fn counters(State(lab): State<Lab>, Query(Page { page }): Query<Page>) -> Json<Value> {
     Json(json!({ "load": load_now(&lab), "panels": lab.ledger.page(&page) }))
 }
 
 #[derive(Deserialize)]
-struct Wish {
+struct NewLoad {
     rate: Option<u32>,
     size: Option<usize>,
 }
 
-async fn set_load(State(lab): State<Lab>, Query(Wish { rate, size }): Query<Wish>) -> Result<Json<Pace>, Response> {
+async fn set_load(
+    State(lab): State<Lab>,
+    Query(NewLoad { rate, size }): Query<NewLoad>,
+) -> Result<Json<Pace>, Response> {
     lab.load.set(rate, size).map(Json).map_err(|why| (StatusCode::BAD_REQUEST, why).into_response())
 }
 
@@ -91,8 +94,9 @@ fn load_now(lab: &Lab) -> Value {
     json!({ "rate": rate, "size": size, "n": lab.stage.count("load"), "run": lab.stage.run() })
 }
 
-/// Nothing is loaded from elsewhere. The two cross-origin headers make the browser's clock finer: 5 µs, not 100.
-async fn sealed(mut response: Response) -> Response {
+/// Adds headers: the page loads nothing from other origins. The two cross-origin headers give the browser's clock a
+/// resolution of 5 µs instead of 100 µs.
+async fn add_security_headers(mut response: Response) -> Response {
     const HEADERS: [(&str, &str); 5] = [
         (
             "content-security-policy",

@@ -5,13 +5,13 @@ use std::time::{Duration, Instant, SystemTime};
 use serde::Serialize;
 use tidings::{Cursor, Event, LocalHub, Retention, Topic};
 
-/// The topics the lab itself publishes to.
+/// Topics to which the lab itself publishes.
 pub(crate) const TOPICS: [&str; 3] = ["load", "host", "board"];
 
-/// The hub behind the endpoint, which can be exchanged for a new one, and the numbers of what is published.
+/// The hub of the endpoint, which can be replaced by a new one, and the numbers of the events.
 ///
-/// Every event is a JSON object that begins with `n`, dense in its topic over the whole life of the process, and `t`,
-/// when it was published: so that whoever reads can say exactly what is missing, what came twice and how late it was.
+/// Every event is a JSON object that begins with `n`, a dense number in its topic since the start of the process, and `t`,
+/// the time of its publication. So a reader can tell exactly which events are missing, came twice, and how late they were.
 #[derive(Clone)]
 pub(crate) struct Stage(Arc<Inner>);
 
@@ -37,7 +37,7 @@ impl Stage {
 
     /// Publishes `data` with the next number of its topic.
     pub(crate) fn publish(&self, topic: &Topic, data: impl Serialize) {
-        // Held together, so that numbers are published in order, and none into a hub that was just closed.
+        // Both locks are held, so that numbers are published in order, and none to a hub that was just closed.
         let mut counts = self.0.counts.lock().unwrap_or_else(PoisonError::into_inner);
         let hub = self.0.hub.read().unwrap_or_else(PoisonError::into_inner);
         let count = counts.entry(topic.clone()).or_default();
@@ -50,12 +50,12 @@ impl Stage {
         }
     }
 
-    /// The hub of now.
+    /// Returns the current hub.
     pub(crate) fn hub(&self) -> LocalHub {
         self.0.hub.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Puts a new, empty hub in the place of the present one, which tells its subscribers that it is closed.
+    /// Replaces the hub by a new, empty one, and closes it. Returns the cursor of the new one.
     pub(crate) fn restart(&self) -> Cursor {
         let new = new_hub();
         let cursor = new.cursor();
@@ -64,28 +64,28 @@ impl Stage {
         cursor
     }
 
-    /// How many events the topic has had.
+    /// Returns the number of events that were published to a topic.
     pub(crate) fn count(&self, topic: &str) -> u64 {
         self.0.counts.lock().unwrap_or_else(PoisonError::into_inner).get(topic).copied().unwrap_or_default()
     }
 
-    /// When numbering began, which tells this run from others.
+    /// Returns the time at which numbering began. It identifies this run.
     pub(crate) fn run(&self) -> f64 {
         self.0.clock.at(Duration::ZERO)
     }
 
-    /// Milliseconds since 1970, to the microsecond.
+    /// Returns the milliseconds since 1970, to the microsecond.
     pub(crate) fn now(&self) -> f64 {
         self.0.clock.at(self.0.clock.since.elapsed())
     }
 }
 
-/// Enough history for a panel that pauses ten seconds at most rates; not for all of them, so that a gap can be seen.
+/// Returns a hub with enough history for a pause of ten seconds at most rates, and not at all of them, to show a gap.
 fn new_hub() -> LocalHub {
     LocalHub::builder().retain(Retention::count(2_000).bytes(4 << 20)).build()
 }
 
-/// The time of day, read once and carried on by the monotonic clock: it never goes back.
+/// The time of day, read once and advanced by the monotonic clock, so that it never goes back.
 struct WallClock {
     wall: SystemTime,
     since: Instant,

@@ -7,11 +7,11 @@ use tidings::Topic;
 
 use crate::stage::Stage;
 
-/// The longest line that stays one event, in bytes; the rest of it is the next.
+/// Maximum bytes of an event. The rest of a longer line is the next event.
 const MAX_LINE: u64 = 4096;
 
-/// Lines a second at most. Whoever writes faster waits at the pipe: publishing would not, and history would be washed
-/// out before anyone could read it.
+/// Maximum lines a second. A faster writer waits at the pipe. Without this limit, events would leave history before a panel
+/// could read them.
 const MAX_RATE: u32 = 500;
 
 #[derive(Serialize)]
@@ -19,7 +19,7 @@ struct Line {
     line: String,
 }
 
-/// Publishes the lines of standard input until its end, from a thread of its own: to read waits.
+/// Publishes the lines of standard input until its end, from a thread of its own, since reading blocks.
 pub(crate) fn start(stage: Stage, topic: Topic) {
     thread::spawn(move || {
         let mut input = std::io::stdin().lock();
@@ -33,7 +33,7 @@ pub(crate) fn start(stage: Stage, topic: Topic) {
             }
             let line = String::from_utf8_lossy(&buffer).trim_end_matches(['\r', '\n']).to_owned();
             stage.publish(&topic, Line { line });
-            // A second's worth may come at once.
+            // A burst of one second's lines is allowed.
             due = due.max(Instant::now().checked_sub(Duration::from_secs(1)).unwrap_or(due))
                 + Duration::from_secs(1) / MAX_RATE;
             thread::sleep(due.saturating_duration_since(Instant::now()));

@@ -1,4 +1,4 @@
-//! Memory of the bodies that are being read.
+//! Limit of the memory of bodies that are being read.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -8,16 +8,16 @@ use hyper::StatusCode;
 use crate::peer::Peer;
 use crate::problem::Problem;
 
-/// Bytes of all bodies that are being read: eight of the largest.
+/// Maximum bytes of all bodies that are being read: eight of the largest.
 const MAX_BYTES: usize = 64 << 20;
-/// Bytes of those of one peer: half, so that one peer's slow bodies leave room for others.
+/// Maximum bytes of the bodies of one peer: half, so that one peer's slow bodies leave room for others.
 const MAX_BYTES_OF_PEER: usize = MAX_BYTES / 2;
-/// Bytes of a body that are not counted: about what a connection's read buffer holds of it anyway.
+/// Bytes of a body that are not counted: about the part that a connection's read buffer holds anyway.
 const UNCOUNTED: usize = 16 * 1024;
-/// Bytes that a body is counted with more when it needs more.
+/// Bytes by which the count of a growing body rises.
 const STEP: usize = 64 * 1024;
 
-/// The bodies that are being read, with their bytes for each peer.
+/// Bodies that are being read, with their bytes for each peer.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Bodies(Arc<Mutex<Bytes>>);
 
@@ -27,7 +27,7 @@ struct Bytes {
     peers: HashMap<Peer, usize>,
 }
 
-/// Bytes that one body is counted with, until it is dropped.
+/// Counted bytes of one body, until it is dropped.
 #[derive(Debug)]
 pub(crate) struct Charge {
     bodies: Bodies,
@@ -47,7 +47,7 @@ impl Bodies {
 }
 
 impl Charge {
-    /// Counts a body that now has this length. It is refused if there is no room.
+    /// Counts a body that now has this length. Refuses it if there is no room.
     pub(crate) fn grow(&mut self, len: usize) -> Result<(), Problem> {
         if len <= UNCOUNTED + self.bytes {
             return Ok(());
@@ -56,7 +56,7 @@ impl Charge {
         let mut bytes = self.bodies.lock();
         let of_peer = bytes.peers.get(&self.peer).copied().unwrap_or(0) + more;
         if bytes.all + more > MAX_BYTES || of_peer > MAX_BYTES_OF_PEER {
-            let text = "body: too many large bodies are being read, come back later";
+            let text = "body: too many large bodies are being read: retry later";
             return Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, text).retry_after(1));
         }
         bytes.all += more;

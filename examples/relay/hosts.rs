@@ -1,4 +1,4 @@
-//! Hosts that the relay answers for.
+//! Hosts for which the relay answers.
 
 use std::net::SocketAddr;
 
@@ -8,7 +8,7 @@ use crate::options::Options;
 use crate::origins::canonical_host;
 use crate::problem::Problem;
 
-/// Hosts that are answered, with an IPv6 address in its canonical form. Empty: every host.
+/// Hosts that are answered, with IPv6 addresses in canonical form. Empty: every host.
 #[derive(Debug)]
 pub(crate) struct Hosts(Vec<String>);
 
@@ -39,7 +39,7 @@ impl Hosts {
         let asked = request.uri().authority().map(|authority| authority.as_str()).or_else(header).unwrap_or_default();
         let asked = &*canonical_host(asked);
         let bare = asked.trim_end_matches(|end: char| end.is_ascii_digit()).strip_suffix(':').unwrap_or(asked);
-        // Most names are written alike, which the first comparison finds.
+        // Most names are written in the same form, which the first comparison finds.
         let is = |ours: &String| ours == bare || ours.eq_ignore_ascii_case(bare) || ours.eq_ignore_ascii_case(asked);
         match self.0.is_empty() || self.0.iter().any(is) {
             true => Ok(()),

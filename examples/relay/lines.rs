@@ -21,7 +21,7 @@ struct Line {
     ttl: Option<u64>,
 }
 
-/// The events of all lines, or what is wrong with the first bad one. Empty lines are skipped.
+/// Returns the events of all lines, or the problem of the first invalid one. Empty lines are skipped.
 pub(crate) fn read(body: &[u8]) -> Result<Vec<(Topic, Event)>, Problem> {
     let lines = body.split(|&byte| byte == b'\n').zip(1..);
     let lines = lines.filter(|(line, _)| !line.trim_ascii().is_empty());
@@ -29,7 +29,7 @@ pub(crate) fn read(body: &[u8]) -> Result<Vec<(Topic, Event)>, Problem> {
 }
 
 fn event(line: &[u8]) -> Result<(Topic, Event), Problem> {
-    // Serde would take an array, too, for the fields in their order.
+    // Serde would also accept an array with the fields in order.
     if !line.trim_ascii_start().starts_with(b"{") {
         return Err(Problem::bad("not a JSON object"));
     }
@@ -53,7 +53,7 @@ fn event(line: &[u8]) -> Result<(Topic, Event), Problem> {
     Ok((topic, labels.put_on(event)?))
 }
 
-/// The parser's own words; it counts lines within the line.
+/// Returns the problem with the parser's text. The parser counts lines within the line, so only the column is kept.
 fn malformed(error: &serde_json::Error) -> Problem {
     let text = error.to_string();
     let text = text.rsplit_once(" at line ").map_or(text.as_str(), |(text, _)| text);

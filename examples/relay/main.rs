@@ -1,5 +1,5 @@
-//! A small push server, for who wants one without writing code: whatever is posted to a topic goes to everyone who
-//! listens to it, over whichever transport they speak.
+//! A small push server that is ready to use: an event that is posted to a topic is sent to every client that follows the
+//! topic, over the transport of the client.
 //!
 //! ```text
 //! cargo run --release --example relay --features full -- --listen 127.0.0.1:7071
@@ -8,8 +8,10 @@
 //! curl 'http://127.0.0.1:7071/publish/news' -d 'it is on'
 //! ```
 //!
-//! Anyone who reaches it may listen to every topic and publish to it: put it where only your own programs do, or
-//! behind a proxy that asks who is there.
+//! The first curl prints `data: it is on` and its `id:`, the second the event's cursor and the number of subscribers.
+//!
+//! Every client that can connect may follow all topics and publish to them. Run it where only your own programs can
+//! connect, or behind a proxy that authenticates.
 
 mod bodies;
 mod hosts;
@@ -44,18 +46,18 @@ use options::{Options, Parsed};
 use origins::Origins;
 use quota::Quota;
 
-/// The largest payload, in bytes.
+/// Maximum bytes of a payload.
 const MAX_PAYLOAD: usize = 1 << 20;
-/// The largest body of lines, in bytes.
+/// Maximum bytes of a body of lines.
 const MAX_LINES: usize = 8 << 20;
-/// How often what is too old leaves topics that nobody publishes to.
+/// Interval at which expired events are removed from topics without new events.
 const SWEEP: Duration = Duration::from_secs(10);
-/// How long the pong of a WebSocket may take.
+/// Time for the pong of a WebSocket.
 const PONG: Duration = Duration::from_secs(10);
-/// How long a shutdown may take: below the 30 s after which orchestrators kill.
+/// Time for a shutdown: below the 30 s after which orchestrators kill.
 const DRAIN: Duration = Duration::from_secs(8);
 
-/// State that every page works with.
+/// State of all pages.
 struct Relay {
     hub: LocalHub,
     events: Endpoint,
@@ -80,7 +82,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// A thread for each CPU that this process may use. One alone does without what several need to share tasks.
+/// Returns a runtime with a thread for each CPU that this process may use. A single thread shares no tasks, and costs less.
 fn runtime() -> io::Result<Runtime> {
     let mut builder = match available_parallelism().is_ok_and(|cpus| cpus.get() == 1) {
         true => runtime::Builder::new_current_thread(),
@@ -91,26 +93,26 @@ fn runtime() -> io::Result<Runtime> {
 
 async fn run(options: Options) -> io::Result<()> {
     let listener = tidings::server::bind(&options.listen).await.map_err(|error| {
-        let why = format!("can't listen on {}: {error}; choose another with --listen", options.listen);
+        let why = format!("cannot listen on {}: {error}; choose another address with --listen", options.listen);
         io::Error::new(error.kind(), why)
     })?;
     let hub = LocalHub::builder()
         .retain(options.retain.map_or_else(Retention::default, Retention::count))
         .max_event(MAX_PAYLOAD + 2 * Event::MAX_LABEL)
         .build();
-    // Wakes a topic's listeners, a few hundred at a time: who publishes goes on meanwhile, and they get more at once.
+    // Wakes a topic's subscriptions, a few hundred at a time. Publishers go on meanwhile, and subscriptions get more at once.
     hub.notifier().map(tokio::spawn);
     let address = listener.local_addr()?;
     let hosts = Hosts::new(address, &options);
     let events = endpoint(&hub, &hosts, &options);
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-    let asked = async move {
+    let signalled = async move {
         tokio::select! {
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}
         }
     };
-    let drained = events.drain_on(asked);
+    let drained = events.drain_on(signalled);
     println!("relay: listening on http://{address}");
 
     let (bodies, quota) = (Bodies::default(), Quota::new(options.new_topics));
@@ -119,10 +121,10 @@ async fn run(options: Options) -> io::Result<()> {
     Ok(())
 }
 
-/// The push endpoint: a client gets the topics that it names.
+/// Returns the endpoint, at which a client gets the topics that it names.
 fn endpoint(hub: &LocalHub, hosts: &Hosts, options: &Options) -> Endpoint {
     let (hub, swept) = (hub.clone(), hub.clone());
-    let builder = Endpoint::builder(sessions::Guests { hub, log: options.log })
+    let builder = Endpoint::builder(sessions::OpenTopics { hub, log: options.log })
         .drain_timeout(DRAIN)
         .long_poll_min_wait(options.long_poll_min_wait)
         .allowed_hosts(hosts.iter())

@@ -14,62 +14,61 @@ relay: a small push server, over HTTP/1.1
 usage: relay [--listen ADDRESS] [--host NAME]… [--origin URL]… [--retain N] [--min-interval MS]
              [--heartbeat SECONDS] [--new-topics N] [--log]
 
-  --listen ADDRESS  where to listen; port 0 takes a free one (default 127.0.0.1:7071)
-  --host NAME       a host to answer for, like push.example or push.example:8080: the one that a
-                    proxy in front passes on; may repeat. Then only these are answered, localhost,
-                    the address itself and the hosts of --origin. Without --host the latter are
-                    answered on a loopback address, and every host on other addresses
-  --origin URL      a web origin, like https://app.example, whose pages may listen and publish; may
-                    repeat. Pages of the server's own host may listen, other pages nothing; programs
-                    are not asked
-  --retain N        how many events of each topic are kept for clients that come back and for polls
-                    (default 1000; always at most 1 MiB and one hour). A burst of more than N
-                    events, or 1 MiB, between two polls of a client reaches it with a gap: N is at
-                    least the events of the longest time that a client may be away. A client that is
-                    connected gets a longer burst whole, while it is no more than 4 MiB behind
-  --min-interval MS how long a long poll gathers a busy topic's events, in milliseconds (default 0:
-                    it is answered at the first)
+  --listen ADDRESS  address to listen on; port 0 takes a free one (default 127.0.0.1:7071)
+  --host NAME       a host to answer for, like push.example or push.example:8080: the name that a
+                    proxy in front passes on; may repeat. Then only these hosts, localhost, the
+                    address itself and the hosts of --origin are answered. Without --host, the
+                    latter three are answered on a loopback address, and every host on others
+  --origin URL      a web origin, like https://app.example, whose pages may follow topics and
+                    publish; may repeat. Pages of the server's own host may follow topics, other
+                    pages neither. Programs that are not browsers need no origin
+  --retain N        events of each topic that are kept for reconnects and polls (default 1000; at
+                    most 1 MiB and one hour). A client gets a gap if more than N events, or 1 MiB,
+                    are published between two of its polls: set N to at least the events of the
+                    longest absence. A connected client gets a longer burst without a gap, while it
+                    is at most 4 MiB behind
+  --min-interval MS time for which a long poll collects events of a busy topic, in milliseconds
+                    (default 0: it is answered at the first event)
   --heartbeat SECONDS
-                    the longest silence of a stream, and the time between two pings of a WebSocket
-                    (default 15 and 25): below the time after which a proxy closes a silent
-                    connection
-  --new-topics N    how many topics one publisher, known by its address, may create in an hour
-                    (default 10000; 0: any number, for a relay behind a proxy, whose clients all
-                    have the proxy's address)
-  --log             say who comes, why they leave, and what is refused and why, on standard output
-  --help            this text
+                    longest silence of a stream, and time between two pings of a WebSocket (default
+                    15 and 25): below the time after which a proxy closes a silent connection
+  --new-topics N    topics that one publisher, known by its address, may create in an hour (default
+                    10000; 0: any number, for a relay behind a proxy, whose clients all have the
+                    proxy's address)
+  --log             log sessions and refusals, with their reasons, to standard output
+  --help            print this text
 
-  Each connection takes a file descriptor: raise `ulimit -n` above as many as you expect.
+  Each connection takes a file descriptor: set `ulimit -n` above the number that you expect.
 
-  GET  /events?topic=T[&topic=U]…   listen: SSE, WebSocket, NDJSON stream, long or short poll, as
-                                    the headers Accept, Upgrade and Prefer say, or:
-         &transport=NAME            sse, websocket, chunked, long-poll or short-poll, whatever the
-                                    headers say
+  GET  /events?topic=T[&topic=U]…   follow topics: SSE, WebSocket, NDJSON stream, long or short poll,
+                                    by the headers Accept, Upgrade and Prefer, or:
+         &transport=NAME            sse, websocket, chunked, long-poll or short-poll, with any
+                                    headers
          &cursor=CURSOR             begin after this cursor, which every event and reply has; also
                                     &lastEventId=, or the headers Last-Event-ID and If-None-Match
-         &wait=SECONDS              a long poll that is held for so long at most; also the header
+         &wait=SECONDS              a long poll that is held for at most this time; also the header
                                     Prefer: wait=
          &session=NAME              the client's name for its polls, which makes them one session
          &format=object             SSE: each event as a JSON object, with its topic
-         &heartbeat=visible         SSE and NDJSON: heartbeats as objects, which a script sees
+         &heartbeat=visible         SSE and NDJSON: heartbeats as objects, which a script can read
   POST /publish/TOPIC[?event=NAME][&key=KEY][&ttl=MS]
-                                    publish the body: text (what `curl -d` sends too),
+                                    publish the body: text (also the default type of `curl -d`),
                                     application/json or application/octet-stream, at most 1 MiB, not
                                     compressed
   POST /publish                     publish lines of
                                     {\"topic\":…,\"data\":…,\"event\"?,\"key\"?,\"ttl\"?},
                                     all or none, at most 8 MiB
-  A body may fall behind 8 KiB a second by less than 30 s, so it may pause for as long, also at its
+  A body may be up to 30 s behind a rate of 8 KiB a second, so it may pause for 30 s, also at its
   beginning. Faster bytes make up for a delay, and do not count in advance.
   GET  /sessions[?after=ID][&limit=N]
-                                    who is listening, as JSON: the first N (1 to 1000, default 1000)
-                                    of those with a greater id than ID, in the order of the ids
-  DELETE /sessions/ID               end a session; its client may come back
+                                    sessions as JSON: the first N (1 to 1000, default 1000) with an
+                                    id greater than ID, in the order of their ids
+  DELETE /sessions/ID               end a session; its client may reconnect
   GET  /healthz                     ok, for every host
   GET  /stats                       counters, as JSON";
 
 const DEFAULT_LISTEN: &str = "127.0.0.1:7071";
-/// At about a kilobyte for a topic with one small event, 10 MB.
+/// Default of `--new-topics`: 10 MB, at about 1 kB for a topic with one small event.
 const NEW_TOPICS: usize = 10_000;
 
 /// Options of the relay.
@@ -77,19 +76,19 @@ const NEW_TOPICS: usize = 10_000;
 pub(crate) struct Options {
     /// Address to listen on: `host:port`.
     pub(crate) listen: String,
-    /// Hosts that are answered beside the own names. Empty: on an address that is no loopback one, every host.
+    /// Further hosts that are answered. Empty: on an address that is not a loopback one, every host.
     pub(crate) hosts: Vec<String>,
-    /// How many events of history each topic keeps.
+    /// Number of events of history of each topic.
     pub(crate) retain: Option<usize>,
-    /// How long a long poll gathers events.
+    /// Time for which a long poll collects events.
     pub(crate) long_poll_min_wait: Duration,
-    /// The longest silence of a stream, and the time between two pings of a WebSocket.
+    /// Longest silence of a stream, and time between two pings of a WebSocket.
     pub(crate) heartbeat: Option<Duration>,
-    /// How many topics one publisher may create in an hour. 0: any number.
+    /// Number of topics that one publisher may create in an hour. 0: any number.
     pub(crate) new_topics: usize,
-    /// Whether to say who comes and goes, and what is refused.
+    /// `true` to log sessions and refusals.
     pub(crate) log: bool,
-    /// Origins whose pages may listen and publish.
+    /// Origins with pages that may follow topics and publish.
     pub(crate) origins: Vec<String>,
 }
 
@@ -146,7 +145,7 @@ impl Options {
                 "--log" => options.log = true,
                 "--host" => options.hosts.push(host(&value()?)?),
                 "--origin" => options.origins.push(origin(&value()?)?),
-                _ => return Err(format!("there is no {flag}; --help lists what there is")),
+                _ => return Err(format!("unknown option {flag}; --help lists all options")),
             }
         }
         Ok(Parsed::Run(options))

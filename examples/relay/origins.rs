@@ -1,4 +1,4 @@
-//! Web pages that may publish, and what their browsers need to be told for it (Fetch §3.2, CORS).
+//! Web pages that may publish, and the CORS headers that their browsers need (Fetch §3.2).
 
 use std::borrow::Cow;
 use std::net::Ipv6Addr;
@@ -13,10 +13,10 @@ use crate::problem::Problem;
 #[derive(Debug)]
 pub(crate) struct Origins(Vec<String>);
 
-/// CORS headers of an answer.
+/// CORS headers of a response.
 #[derive(Debug)]
 pub(crate) struct Cors {
-    /// The listed origin, as its page wrote it.
+    /// Listed origin, as the request wrote it.
     origin: Option<HeaderValue>,
     is_preflight: bool,
 }
@@ -27,8 +27,8 @@ impl Origins {
         Self(origins)
     }
 
-    /// Refuses a page that is not listed. Any page on the web can make its visitor's browser send a request here. Browsers
-    /// say for which page they do (RFC 6454 §7), programs don't.
+    /// Refuses a request of a web page that is not listed. Any page on the web can make a browser send a request here.
+    /// Browsers name the page's origin (RFC 6454 §7); other programs send no origin.
     pub(crate) fn check(&self, headers: &HeaderMap) -> Result<(), Problem> {
         match headers.get_all(header::ORIGIN).iter().all(|origin| self.lists(origin)) {
             true => Ok(()),
@@ -38,8 +38,8 @@ impl Origins {
         }
     }
 
-    /// Returns the headers that the answer to a publication has, a refused one too: without them the page's script sees
-    /// only that the network failed.
+    /// Returns the headers of the response to a publication, also to a refused one. Without them the page's script gets only
+    /// a network error.
     pub(crate) fn cors(&self, method: &Method, headers: &HeaderMap) -> Cors {
         let mut origins = headers.get_all(header::ORIGIN).iter();
         let origin = origins.next().filter(|origin| self.lists(origin) && origins.next().is_none());
@@ -61,14 +61,14 @@ impl Cors {
         headers.insert(header::VARY, HeaderValue::from_static("Origin"));
         let Some(origin) = self.origin else { return };
         headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
-        // As the endpoint does: a proxy in front may ask for cookies.
+        // As the endpoint does: a proxy in front may require cookies.
         headers.insert(header::ACCESS_CONTROL_ALLOW_CREDENTIALS, HeaderValue::from_static("true"));
         headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static("Retry-After"));
         if self.is_preflight {
             headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static("POST"));
             headers
                 .insert(header::ACCESS_CONTROL_ALLOW_HEADERS, HeaderValue::from_static("Content-Type, Authorization"));
-            // The longest that Chromium keeps one.
+            // The maximum of Chromium.
             headers.insert(header::ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("7200"));
         }
     }

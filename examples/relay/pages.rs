@@ -1,4 +1,4 @@
-//! Pages by their paths, besides `/events`.
+//! Pages by path, apart from `/events`.
 
 use std::future::Future;
 
@@ -14,7 +14,7 @@ use crate::peer::Peer;
 use crate::problem::Problem;
 use crate::{Relay, publish, request, sessions, status};
 
-/// Answer of a page.
+/// Response of a page.
 pub(crate) type Page = Response<Full<Bytes>>;
 
 pub(crate) const JSON: &str = "application/json";
@@ -26,10 +26,10 @@ enum Found {
     Many(Peer, Incoming),
 }
 
-/// Answers a request for any page. The head is read and dropped before the future is made, so the future is small, and
-/// the connection reads on in the same buffer.
+/// Answers a request for any page. The head is read and dropped before the future is made, so that the future is small, and
+/// the connection goes on in the same buffer.
 pub(crate) fn answer(relay: &Relay, request: Request<Incoming>) -> impl Future<Output = Page> {
-    // Pages of listed origins may publish, and see nothing else.
+    // Web pages of listed origins may publish, and nothing else.
     let cors = is_publication(request.uri().path()).then(|| relay.origins.cors(request.method(), request.headers()));
     let found = find(relay, request);
     async move {
@@ -47,20 +47,19 @@ pub(crate) fn answer(relay: &Relay, request: Request<Incoming>) -> impl Future<O
     }
 }
 
-/// Answers 200 with a value as JSON. The values of this example have text for their keys, so writing them does not
-/// fail.
+/// Returns 200 with a value as JSON. The values of this example have text as keys, so that serialisation does not fail.
 pub(crate) fn json(value: &impl Serialize) -> Page {
     page(JSON, serde_json::to_vec(value).unwrap_or_default())
 }
 
-/// 200, and what is of this type.
+/// Returns 200 with a body of this media type.
 pub(crate) fn page(kind: &'static str, text: impl Into<Bytes>) -> Page {
     let mut page = bare(StatusCode::OK, text);
     page.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
     page
 }
 
-/// Returns a page without a type. No cache keeps a page, and no browser takes one for another type than it has.
+/// Returns a response without a media type. Caches do not store it, and browsers do not guess another type.
 pub(crate) fn bare(status: StatusCode, text: impl Into<Bytes>) -> Page {
     let mut page = Response::new(Full::new(text.into()));
     *page.status_mut() = status;
@@ -73,7 +72,7 @@ fn health() -> Page {
     page("text/plain; charset=utf-8", "ok\n")
 }
 
-/// Returns the answer to OPTIONS: a browser asks before it sends a page's publication as JSON.
+/// Returns the response to OPTIONS: browsers send it before a page's publication as JSON.
 fn preflight() -> Page {
     let mut page = bare(StatusCode::NO_CONTENT, "");
     page.headers_mut().insert(header::ALLOW, HeaderValue::from_static("POST, OPTIONS"));
@@ -87,7 +86,7 @@ fn is_publication(path: &str) -> bool {
 
 fn find(relay: &Relay, request: Request<Incoming>) -> Result<Found, Problem> {
     let path = request.uri().path();
-    // A health check may have no Host, or that of a container.
+    // A health check may have no Host, or the name of a container.
     if path == "/healthz" {
         return may_only(&request, &Method::GET).map(|()| Found::Page(health()));
     }
@@ -117,20 +116,20 @@ fn find(relay: &Relay, request: Request<Incoming>) -> Result<Found, Problem> {
         "/stats" => may_only(&request, &Method::GET).map(|()| status::stats(relay)),
         _ => {
             let method = request.method();
-            let text = format!("there is no {method} {path}; relay --help lists what there is");
+            let text = format!("there is no {method} {path}; relay --help lists all pages");
             Err(Problem::new(StatusCode::NOT_FOUND, text))
         }
     };
     page.map(Found::Page)
 }
 
-/// Returns the peer that a connection's requests come from.
+/// Returns the peer of a request's connection.
 pub(crate) fn peer(extensions: &Extensions) -> Result<Peer, Problem> {
     let internal = || Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "the peer is not known");
     extensions.get().cloned().ok_or_else(internal)
 }
 
-/// Refuses other methods. Where there is a GET, there is a HEAD.
+/// Refuses other methods. A page with GET also has HEAD.
 fn may_only(request: &Request<Incoming>, method: &Method) -> Result<(), Problem> {
     let asked = request.method();
     if asked == method || (asked == Method::HEAD && method == Method::GET) {

@@ -1,4 +1,4 @@
-//! Answers to requests that fail: a status, and `{"error":"…"}`.
+//! Responses to requests that fail: a status, and `{"error":"…"}`.
 
 use hyper::header::{self, HeaderValue};
 use hyper::{Method, StatusCode};
@@ -6,16 +6,16 @@ use serde_json::json;
 
 use crate::pages::{self, Page};
 
-/// Why a request was refused.
+/// Reason to refuse a request.
 #[derive(Debug)]
 pub(crate) struct Problem {
     status: StatusCode,
     error: String,
-    /// Allowed methods, in the answer to one that is not allowed.
+    /// Allowed methods, in the response to one that is not allowed.
     allow: Option<&'static str>,
     /// Seconds after which the same request may succeed.
     retry_after: Option<u32>,
-    /// Whether the body was encoded, and must not be.
+    /// `true` if the body was encoded, which is not supported.
     is_encoded: bool,
 }
 
@@ -24,7 +24,7 @@ impl Problem {
         Self { status, error: error.into(), allow: None, retry_after: None, is_encoded: false }
     }
 
-    /// The request can't be understood.
+    /// Returns the problem of a request that cannot be parsed.
     pub(crate) fn bad(error: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, error)
     }
@@ -35,7 +35,7 @@ impl Problem {
         Self { is_encoded: true, ..Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, text) }
     }
 
-    /// The page does not take this method.
+    /// Returns the problem of a method that the page does not support.
     pub(crate) fn method(path: &str, asked: &Method, allowed: &Method) -> Self {
         let allow = match *allowed {
             Method::POST => "POST, OPTIONS",
@@ -46,7 +46,7 @@ impl Problem {
         Self { allow: Some(allow), ..problem }
     }
 
-    /// Says after how many seconds the same request may succeed.
+    /// Sets the seconds after which the same request may succeed.
     pub(crate) fn retry_after(self, seconds: u32) -> Self {
         Self { retry_after: Some(seconds), ..self }
     }

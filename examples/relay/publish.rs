@@ -15,7 +15,7 @@ use crate::problem::Problem;
 use crate::request::{self, Kind, Labels};
 use crate::{MAX_LINES, MAX_PAYLOAD, Relay, lines};
 
-/// An event to be, without its payload.
+/// A request for one event, before its body is read.
 pub(crate) struct One {
     topic: Topic,
     peer: Peer,
@@ -24,7 +24,7 @@ pub(crate) struct One {
     body: Incoming,
 }
 
-/// Answer to a publish of several lines.
+/// Response to a publish of several lines.
 #[derive(Serialize)]
 struct AllPublished {
     published: usize,
@@ -32,7 +32,7 @@ struct AllPublished {
 }
 
 impl One {
-    /// Reads the head of a request whose body is the event. The topic is the rest of the path.
+    /// Reads the head of a request with the event as its body. The topic is the rest of the path.
     pub(crate) fn read(relay: &Relay, request: Request<Incoming>) -> Result<Self, Problem> {
         let (head, body) = request.into_parts();
         relay.origins.check(&head.headers)?;
@@ -44,7 +44,7 @@ impl One {
         Ok(Self { topic, peer, labels, kind, body })
     }
 
-    /// Publishes it when the body is there.
+    /// Reads the body and publishes the event.
     pub(crate) async fn publish(self, relay: &Relay) -> Result<Page, Problem> {
         let Self { topic, peer, labels, kind, body } = self;
         let body = request::body(relay, &peer, body, MAX_PAYLOAD).await?;
@@ -60,7 +60,7 @@ impl One {
     }
 }
 
-/// Publishes the events that the body's lines are, all or none, in one round of wakes.
+/// Publishes the events of the body's lines, all or none, in one batch.
 pub(crate) async fn many(relay: &Relay, peer: &Peer, body: Incoming) -> Result<Page, Problem> {
     let body = request::body(relay, peer, body, MAX_LINES).await?;
     let events = lines::read(&body)?;
@@ -71,13 +71,13 @@ pub(crate) async fn many(relay: &Relay, peer: &Peer, body: Incoming) -> Result<P
     Ok(pages::json(&AllPublished { published: receipts.len(), cursor: cursor.to_string() }))
 }
 
-/// Returns the reply to one publish. It is written by hand because it is sent for each event; a cursor needs no escapes in
-/// JSON.
+/// Returns the response to one publish. It is written by hand because it is sent for each event. A cursor needs no escapes
+/// in JSON.
 fn published(receipt: &Receipt) -> Page {
     let mut text = BytesMut::with_capacity(Cursor::MAX_LEN);
     text.extend_from_slice(br#"{"cursor":""#);
     receipt.cursor().into_iter().for_each(|cursor| cursor.encode(&mut text));
-    // Bytes in memory always have room.
+    // A write to memory does not fail.
     let _ = write!(text, r#"","subscribers":{}}}"#, receipt.subscribers());
     pages::page(JSON, text)
 }

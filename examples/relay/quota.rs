@@ -1,4 +1,4 @@
-//! Topics that one publisher may create.
+//! Limit of the topics that one publisher may create.
 
 use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasher, RandomState};
@@ -16,9 +16,10 @@ const PERIOD: Duration = Duration::from_secs(60 * 60);
 /// Number of topics that are counted for all peers together.
 const MAX_COUNTED: usize = 1_000_000;
 
-/// The topics that each peer created in the last hour.
+/// Topics that each peer created in the last hour.
 ///
-/// A topic that has history is free for everyone. One whose events have expired is free for the peer that it counts for.
+/// A topic with history does not count for any peer. A topic with expired events counts again only for a peer for which it
+/// does not count yet.
 #[derive(Debug)]
 pub(crate) struct Quota {
     /// Topics of one peer. 0: any number.
@@ -30,9 +31,9 @@ pub(crate) struct Quota {
 #[derive(Debug, Default)]
 struct Created {
     count: usize,
-    /// When old topics of all peers were forgotten the last time.
-    forgot: Option<Instant>,
-    /// For each topic, by the hash of its name, when it was created.
+    /// Time at which old topics of all peers were last removed.
+    pruned: Option<Instant>,
+    /// Creation time of each topic, by the hash of its name.
     peers: HashMap<Peer, HashMap<u64, Instant>>,
 }
 
@@ -41,7 +42,7 @@ impl Quota {
         Self { max, hashes: RandomState::new(), created: Mutex::default() }
     }
 
-    /// Counts those of the topics that do not exist yet. All are refused if the peer may not create so many.
+    /// Counts the topics that do not exist yet. Refuses all of them if the peer may not create that many.
     pub(crate) fn create<'a>(
         &self,
         hub: &LocalHub,
@@ -64,7 +65,7 @@ impl Created {
     fn add(&mut self, peer: &Peer, new: &HashSet<u64>, max: usize, now: Instant) -> Result<(), Problem> {
         let mut more = self.unknown(peer, new);
         if self.of(peer) + more > max {
-            self.forget_old_of(peer, now);
+            self.remove_old_of(peer, now);
             more = self.unknown(peer, new);
         }
         if self.of(peer) + more > max {
@@ -89,24 +90,24 @@ impl Created {
         self.peers.get(peer).map_or(0, HashMap::len)
     }
 
-    /// Returns how many of the topics do not count for the peer yet.
+    /// Returns the number of topics that do not count for the peer yet.
     fn unknown(&self, peer: &Peer, new: &HashSet<u64>) -> usize {
         let known = self.peers.get(peer);
         new.iter().filter(|hash| known.is_none_or(|known| !known.contains_key(hash))).count()
     }
 
-    fn forget_old_of(&mut self, peer: &Peer, now: Instant) {
+    fn remove_old_of(&mut self, peer: &Peer, now: Instant) {
         let Some(topics) = self.peers.get_mut(peer) else { return };
         let before = topics.len();
         topics.retain(|_, created| now.saturating_duration_since(*created) < PERIOD);
         self.count -= before - topics.len();
     }
 
-    /// Forgets old topics, at most once a minute since it looks at all of them; else those of the peer with the most, which
-    /// must not keep the others from creating any.
+    /// Removes old topics, at most once a minute, since it visits all of them. If that is not enough, removes the topics of the
+    /// peer with the most, so that it does not prevent others from creating any.
     fn make_room(&mut self, now: Instant) {
-        if self.forgot.is_none_or(|forgot| now.saturating_duration_since(forgot) >= Duration::from_secs(60)) {
-            self.forgot = Some(now);
+        if self.pruned.is_none_or(|pruned| now.saturating_duration_since(pruned) >= Duration::from_secs(60)) {
+            self.pruned = Some(now);
             self.peers.retain(|_, topics| {
                 topics.retain(|_, created| now.saturating_duration_since(*created) < PERIOD);
                 !topics.is_empty()
@@ -115,8 +116,8 @@ impl Created {
         }
         if self.count >= MAX_COUNTED {
             let most = self.peers.iter().max_by_key(|(_, topics)| topics.len()).map(|(peer, _)| peer.clone());
-            let forgotten = most.and_then(|peer| self.peers.remove(&peer));
-            self.count -= forgotten.map_or(0, |topics| topics.len());
+            let removed = most.and_then(|peer| self.peers.remove(&peer));
+            self.count -= removed.map_or(0, |topics| topics.len());
         }
     }
 }

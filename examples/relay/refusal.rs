@@ -1,4 +1,4 @@
-//! Refusals of the endpoint, with the relay's options in place of the settings that they come from.
+//! Refusals of the endpoint, which name the relay's options instead of the endpoint's settings.
 
 use std::future::Future;
 use std::pin::pin;
@@ -19,7 +19,7 @@ pub(crate) fn with_options(text: &str) -> String {
     OPTIONS.into_iter().fold(text.to_owned(), |text, (setting, option)| text.replace(setting, option))
 }
 
-/// Returns an answer of the endpoint as it is, or a refusal for its host or origin with options in place of settings.
+/// Returns a response of the endpoint unchanged, or a refusal of a host or origin with options in place of settings.
 pub(crate) fn name_options(answer: Response<Body>) -> Response<Either<Body, Full<Bytes>>> {
     match answer.status() {
         StatusCode::FORBIDDEN | StatusCode::MISDIRECTED_REQUEST => of_refusal(answer),
@@ -30,7 +30,7 @@ pub(crate) fn name_options(answer: Response<Body>) -> Response<Either<Body, Full
 #[cold]
 fn of_refusal(answer: Response<Body>) -> Response<Either<Body, Full<Bytes>>> {
     let (mut head, body) = answer.into_parts();
-    // All of a refusal is ready at once. To wait for it would take room in each connection.
+    // The body of a refusal is ready at once. A wait for it would take memory in each connection.
     let body = match pin!(body.collect()).poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(Ok(body)) => body.to_bytes(),
         Poll::Ready(Err(_)) | Poll::Pending => Bytes::new(),

@@ -18,8 +18,8 @@ use crate::pace::Pace;
 use crate::peer::Peer;
 use crate::problem::Problem;
 
-/// Room for so many bytes of a body before they have come.
-const AT_ONCE: usize = 16 * 1024;
+/// Maximum bytes that are allocated for a body before they arrive.
+const MAX_PREALLOCATED: usize = 16 * 1024;
 
 /// Parts of an event besides its payload.
 #[derive(Debug, Default)]
@@ -36,15 +36,15 @@ pub(crate) enum Kind {
     Binary,
 }
 
-/// The topic that the path after `/publish/` is.
+/// Returns the topic that follows `/publish/` in the path.
 pub(crate) fn topic(uri: &Uri) -> Result<Topic, Problem> {
     let path = uri.path().strip_prefix("/publish/").unwrap_or_default();
     let topic = percent_decode_str(path).decode_utf8().map_err(|error| Problem::bad(error.to_string()).at("topic"))?;
     Topic::new(topic.as_ref()).map_err(|error| Problem::bad(error.to_string()).at("topic"))
 }
 
-/// Returns the names and values of the query, decoded. A lossy decoder would make two keys one, so one that is not UTF-8
-/// is refused.
+/// Returns the names and values of the query, decoded. Refuses text that is not UTF-8, since a lossy decoder could make two
+/// keys one.
 pub(crate) fn parameters(uri: &Uri) -> Result<Vec<(String, String)>, Problem> {
     let decode = |text: &str| {
         let spaced = text.replace('+', " ");
@@ -61,7 +61,7 @@ pub(crate) fn parameters(uri: &Uri) -> Result<Vec<(String, String)>, Problem> {
         .collect()
 }
 
-/// Refuses a compressed body: it would be published as it is, and its readers could make nothing of it.
+/// Refuses a compressed body: it would be published unchanged, and its readers could not decode it.
 pub(crate) fn only_identity(headers: &HeaderMap) -> Result<(), Problem> {
     let is_identity = |coding: &str| coding.trim().is_empty() || coding.trim().eq_ignore_ascii_case("identity");
     let mut lines = headers.get_all(header::CONTENT_ENCODING).iter();
@@ -71,18 +71,18 @@ pub(crate) fn only_identity(headers: &HeaderMap) -> Result<(), Problem> {
     }
 }
 
-/// Returns the whole body, if it has no more than `max` bytes, comes in time, and there is room for it.
+/// Returns the complete body, if it has at most `max` bytes, arrives in time, and there is room for it.
 ///
-/// Copies what comes: it is in the connection's read buffer, which history would hold on to.
+/// The bytes are copied: otherwise history would keep the connection's read buffer in memory.
 pub(crate) async fn body(relay: &Relay, peer: &Peer, mut body: Incoming, max: usize) -> Result<Bytes, Problem> {
     let mut charge = relay.bodies.charge(peer);
-    // Asks for the time only where the body is not there with the head, as a small one is.
-    let mut late = None;
-    // As much as is announced, in reason: it may never come.
+    // The clock is read only if the body does not arrive with the head, as a small one does.
+    let mut wait = None;
+    // Allocates the announced length, up to a limit, since the bytes may never arrive.
     let announced = usize::try_from(body.size_hint().lower()).unwrap_or(max);
-    let mut whole = Vec::with_capacity(announced.min(AT_ONCE));
+    let mut whole = Vec::with_capacity(announced.min(MAX_PREALLOCATED));
     while !body.is_end_stream() {
-        let Some(frame) = next(&mut body, relay, &mut late).await? else { break };
+        let Some(frame) = next(&mut body, relay, &mut wait).await? else { break };
         let frame = frame.map_err(|error| Problem::bad(error.to_string()).at("body"))?;
         let Ok(data) = frame.into_data() else { continue };
         if data.len() > max - whole.len() {
@@ -90,20 +90,20 @@ pub(crate) async fn body(relay: &Relay, peer: &Peer, mut body: Incoming, max: us
         }
         charge.grow(whole.len() + data.len())?;
         whole.extend_from_slice(&data);
-        if let Some(late) = &mut late {
-            late.received(data.len(), relay);
+        if let Some(wait) = &mut wait {
+            wait.received(data.len(), relay);
         }
     }
     Ok(whole.into_boxed_slice().into())
 }
 
-/// A wait for a body that is late.
-struct Late {
+/// A wait for further bytes of a body.
+struct Wait {
     pace: Pace,
     sleep: Pin<Box<dyn Sleep>>,
 }
 
-impl Late {
+impl Wait {
     fn begin(relay: &Relay) -> Self {
         let timer = relay.events.timer();
         let pace = Pace::begin(timer.now());
@@ -116,25 +116,25 @@ impl Late {
     }
 }
 
-/// Returns the next frame of a body, if it comes in time.
+/// Returns the next frame of a body, if it arrives in time.
 async fn next(
     body: &mut Incoming,
     relay: &Relay,
-    late: &mut Option<Late>,
+    wait: &mut Option<Wait>,
 ) -> Result<Option<Result<Frame<Bytes>, hyper::Error>>, Problem> {
     poll_fn(|cx| {
         if let Poll::Ready(frame) = Pin::new(&mut *body).poll_frame(cx) {
             return Poll::Ready(Ok(frame));
         }
-        let late = late.get_or_insert_with(|| Late::begin(relay));
-        let ended = late.sleep.as_mut().poll(cx);
-        ended.map(|()| Err(Problem::new(StatusCode::REQUEST_TIMEOUT, late.pace.fault())))
+        let wait = wait.get_or_insert_with(|| Wait::begin(relay));
+        let ended = wait.sleep.as_mut().poll(cx);
+        ended.map(|()| Err(Problem::new(StatusCode::REQUEST_TIMEOUT, wait.pace.fault())))
     })
     .await
 }
 
 impl Labels {
-    /// Those in the query.
+    /// Returns the labels in the query.
     pub(crate) fn of(uri: &Uri) -> Result<Self, Problem> {
         let mut labels = Self::default();
         for (name, value) in parameters(uri)? {
@@ -145,13 +145,13 @@ impl Labels {
                     let wrong = |_| Problem::bad(format!("takes milliseconds, not '{value}'")).at("ttl");
                     labels.ttl = Some(value.parse().map_err(wrong)?);
                 }
-                _ => return Err(Problem::bad(format!("there is no parameter '{name}': event, key and ttl are there"))),
+                _ => return Err(Problem::bad(format!("unknown parameter '{name}': use event, key and ttl"))),
             }
         }
         Ok(labels)
     }
 
-    /// The event with these labels.
+    /// Adds the labels to an event.
     pub(crate) fn put_on(self, event: Event) -> Result<Event, Problem> {
         let event = match self.event {
             Some(name) => event.with_name(&name).map_err(|error| Problem::bad(error.to_string()).at("event"))?,
@@ -179,7 +179,7 @@ impl Kind {
         });
         let is = |known: &str| kind.eq_ignore_ascii_case(known);
         let is_text = || kind.get(..5).is_some_and(|start| start.eq_ignore_ascii_case("text/"));
-        // The last of the texts is what `curl -d` says of any body, unless told otherwise.
+        // The last type is the default of `curl -d` for any body.
         if is("application/octet-stream") {
             Ok(Self::Binary)
         } else if is("application/json") && utf8 {
@@ -194,7 +194,7 @@ impl Kind {
     }
 }
 
-/// The value of a parameter that is the charset.
+/// Returns the value of a parameter that is the charset.
 fn charset(parameter: &str) -> Option<&str> {
     let (name, value) = parameter.trim().split_once('=')?;
     name.eq_ignore_ascii_case("charset").then(|| value.trim_matches('"'))

@@ -1,5 +1,5 @@
-//! The accept loop, on hyper itself: a client that waits costs one HTTP/1.1 connection and nothing around it. HTTP/2 is
-//! for the proxy in front.
+//! The accept loop, directly on hyper: an idle client costs one HTTP/1.1 connection and nothing else. HTTP/2 is left to a
+//! proxy in front.
 
 use std::convert::Infallible;
 use std::future::{Future, poll_fn};
@@ -20,20 +20,20 @@ use tokio::sync::watch;
 use crate::peer::Peer;
 use crate::{Relay, pages, refusal};
 
-/// A client that has not sent a request's head in this time does not mean to.
-const HEAD_WITHIN: Duration = Duration::from_secs(10);
-/// How long a connection may be idle between two requests: longer than the 60 s for which proxies keep one, so that the
-/// proxy closes it first.
-const IDLE: Duration = Duration::from_secs(75);
-/// Bytes of a head: twice of what the endpoint accepts. It is the size of the buffer that a connection reads into.
+/// Time for the head of a request.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+/// Time for which a connection may be idle between two requests: longer than the 60 s for which proxies keep one, so that
+/// the proxy closes it first.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(75);
+/// Maximum bytes of a head: twice the endpoint's limit. It is the size of the buffer that a connection reads into.
 const MAX_HEAD: usize = 32 * 1024;
-/// After an accept that failed, most likely for want of file descriptors.
-const BREATHE: Duration = Duration::from_millis(100);
-/// How long requests that are still coming in may go on after `over`.
+/// Pause after an accept that failed, usually for lack of file descriptors.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// Time for requests that are still arriving at the shutdown.
 const GRACE: Duration = Duration::from_secs(1);
 
-/// Answers until `over`, and then what is under way.
-pub(crate) async fn serve(listener: TcpListener, relay: Arc<Relay>, over: impl Future<Output = ()>) {
+/// Serves until `shutdown` is ready, and then finishes the requests under way.
+pub(crate) async fn serve(listener: TcpListener, relay: Arc<Relay>, shutdown: impl Future<Output = ()>) {
     let (end, ended) = watch::channel(());
     let accept = async {
         let mut failing = false;
@@ -49,26 +49,29 @@ pub(crate) async fn serve(listener: TcpListener, relay: Arc<Relay>, over: impl F
                     ));
                 }
                 Err(error) => {
-                    // Once, until it works again.
+                    // Reported once, until an accept succeeds again.
                     if !std::mem::replace(&mut failing, true) {
-                        eprintln!("relay: can't accept connections: {error}; each takes a file descriptor (ulimit -n)");
+                        eprintln!(
+                            "relay: cannot accept connections: {error}; each takes a file descriptor (ulimit -n)"
+                        );
                     }
-                    tokio::time::sleep(BREATHE).await;
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
                 }
             }
         }
     };
     tokio::select! {
         () = accept => {}
-        () = over => {}
+        () = shutdown => {}
     }
     drop((listener, ended));
     let _ = end.send(());
-    // The connections wait for requests that are half sent, for as long as their clients like.
+    // A connection with an unfinished request head would wait for its client.
     drop(tokio::time::timeout(GRACE, end.closed()).await);
 }
 
-/// Boxed, so that what asks at each event lies in the task itself, beside what the runtime touches of it.
+/// Serves one connection. The parts are boxed, so that the flags that each poll reads lie in the task itself, beside the
+/// fields that the runtime reads.
 fn connection(
     mut socket: CoalescingStream,
     peer: Peer,
@@ -76,8 +79,8 @@ fn connection(
     ended: watch::Receiver<()>,
 ) -> impl Future<Output = ()> {
     let mut builder = http1::Builder::new();
-    let timer = socket.request_timer(relay.events.timer(), IDLE);
-    builder.timer(timer).header_read_timeout(HEAD_WITHIN).max_buf_size(MAX_HEAD);
+    let timer = socket.request_timer(relay.events.timer(), IDLE_TIMEOUT);
+    builder.timer(timer).header_read_timeout(HEAD_TIMEOUT).max_buf_size(MAX_HEAD);
     let service = service_fn(move |mut request: Request<Incoming>| {
         request.extensions_mut().insert(peer.clone());
         answer(&relay, request)
@@ -85,17 +88,17 @@ fn connection(
     let mut connection = Box::pin(builder.serve_connection(TokioIo::new(socket), service).with_upgrades());
     let mut end = ended.clone();
     let mut end = Box::pin(async move { end.changed().await });
-    let (mut listens, mut told) = (false, false);
+    let (mut registered, mut shutting_down) = (false, false);
     poll_fn(move |cx| {
-        // Waited for once, since it is always this task that waits: a connection is polled with every event. What asks
-        // at each is `ended`, which is never marked as seen.
-        if !listens || (!told && !matches!(ended.has_changed(), Ok(false))) {
-            (listens, told) = (true, end.as_mut().poll(cx).is_ready());
-            if told {
+        // A connection is polled with every event. The future is polled once, to register this task; after that, each poll
+        // only reads `ended`, which is never marked as seen.
+        if !registered || (!shutting_down && !matches!(ended.has_changed(), Ok(false))) {
+            (registered, shutting_down) = (true, end.as_mut().poll(cx).is_ready());
+            if shutting_down {
                 connection.as_mut().graceful_shutdown();
             }
         }
-        // How a connection ends is the endpoint's business; here it is only over.
+        // The endpoint handles the end of a connection.
         connection.as_mut().poll(cx).map(drop)
     })
 }
@@ -104,11 +107,11 @@ fn answer(
     relay: &Arc<Relay>,
     request: Request<Incoming>,
 ) -> impl Future<Output = Result<Response<Either<tidings::Body, Full<Bytes>>>, Infallible>> + use<> {
-    // Called here and not in the future, the endpoint lets go of the request's head at once, and hyper reads on in the
-    // same buffer.
+    // The endpoint is called here and not in the future, so that it drops the request's head at once, and hyper goes on in
+    // the same buffer.
     let answer = match request.uri().path() {
         "/events" => Either::Left(relay.events.handle(request)),
-        // Boxed, for each connection has room for the larger of the two, and most only listen.
+        // Boxed, since each connection has room for the larger of the two, and most connections only follow events.
         _ => {
             let relay = relay.clone();
             Either::Right(Box::pin(async move { pages::answer(&relay, request).await }))

@@ -9,13 +9,13 @@ use crate::peer::Peer;
 use crate::problem::Problem;
 use crate::{Relay, request};
 
-/// Lets everyone listen to what they name, and may say who comes and goes.
-pub(crate) struct Guests {
+/// A publisher that gives each client the topics that it names, and can log sessions.
+pub(crate) struct OpenTopics {
     pub(crate) hub: LocalHub,
     pub(crate) log: bool,
 }
 
-impl Publisher for Guests {
+impl Publisher for OpenTopics {
     type Subscriber = Subscription;
 
     fn limit_key(&self, request: &SubscribeRequest) -> Option<String> {
@@ -39,10 +39,10 @@ impl Publisher for Guests {
     }
 }
 
-/// Sessions of one page, unless the request says, and at most.
+/// Default and maximum number of sessions of one page.
 const PAGE: usize = 1_000;
 
-/// One page of the sessions, in the order of their ids.
+/// Returns one page of the sessions, in the order of their ids.
 pub(crate) fn list(relay: &Relay, uri: &Uri) -> Result<Page, Problem> {
     let (mut after, mut limit) = (None, PAGE);
     for (name, value) in request::parameters(uri)? {
@@ -53,7 +53,7 @@ pub(crate) fn list(relay: &Relay, uri: &Uri) -> Result<Page, Problem> {
                 let count = value.parse().ok().filter(|count| (1..=PAGE).contains(count));
                 limit = count.ok_or_else(|| wrong(&format!("a number from 1 to {PAGE}")))?;
             }
-            _ => return Err(Problem::bad(format!("there is no parameter '{name}': after and limit are there"))),
+            _ => return Err(Problem::bad(format!("unknown parameter '{name}': use after and limit"))),
         }
     }
     let sessions = relay.events.sessions_after(after, limit).into_iter().map(|info| {
@@ -75,7 +75,7 @@ pub(crate) fn list(relay: &Relay, uri: &Uri) -> Result<Page, Problem> {
     Ok(pages::json(&sessions.collect::<Vec<Value>>()))
 }
 
-/// 204, or 404 where there is no such session.
+/// Ends a session. Returns 204, or 404 if there is no session of this id.
 pub(crate) fn end(relay: &Relay, id: &str) -> Page {
     let status = match id.parse().is_ok_and(|id| relay.events.disconnect(id)) {
         true => StatusCode::NO_CONTENT,

@@ -6,7 +6,7 @@ use tidings::{SessionEnd, Transport};
 use crate::Relay;
 use crate::pages::{self, Page};
 
-/// Answers with the contents of the hub and the counts of sessions.
+/// Returns the counters of the hub and of the endpoint.
 pub(crate) fn stats(relay: &Relay) -> Page {
     let (hub, events) = (relay.hub.stats(), relay.events.stats());
     let sessions = Transport::ALL.map(|each| (each.as_str().to_owned(), json!(events.sessions_of(each))));

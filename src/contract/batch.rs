@@ -7,7 +7,9 @@ use bytes::Bytes;
 use crate::contract::{Encoder, Format};
 use crate::model::{Cursor, Event, Topic};
 
-/// A run of one topic's events in their order: an owned handle on shared history, cheap to clone.
+/// Consecutive events of one topic, in order.
+///
+/// A batch is an owned handle on shared history. Clones share the events.
 ///
 /// ```
 /// use tidings::{Event, Topic};
@@ -26,20 +28,30 @@ pub struct Batch {
     conflated: u32,
 }
 
-/// One event as a subscriber is given it.
+/// Reference to a published event of a [`Batch`], with its topic and cursor.
+///
+/// ```
+/// use tidings::subscriber::EventRef;
+/// use tidings::{Event, Topic};
+///
+/// let (news, event) = (Topic::new("news")?, Event::text("first"));
+/// let published = EventRef::new(&news, &event, None);
+/// assert_eq!(published.event.as_str(), Some("first"));
+/// # Ok::<(), tidings::TopicError>(())
+/// ```
 #[derive(Debug, Clone, Copy)]
 #[non_exhaustive]
 pub struct EventRef<'a> {
-    /// The topic that it was published to.
+    /// Topic of the event.
     pub topic: &'a Topic,
     /// The event.
     pub event: &'a Event,
-    /// Its cursor, where the source has them.
+    /// Cursor of the event. `None` if the source has no cursors.
     pub cursor: Option<Cursor>,
 }
 
 impl<'a> EventRef<'a> {
-    /// An event of a topic, at a cursor where there is one.
+    /// Creates a reference to an event of `topic`. `cursor` is `None` if the source has no cursors.
     #[must_use]
     pub fn new(topic: &'a Topic, event: &'a Event, cursor: Option<Cursor>) -> Self {
         Self { topic, event, cursor }
@@ -47,8 +59,8 @@ impl<'a> EventRef<'a> {
 }
 
 impl Batch {
-    /// Events of one topic with their sequences in `epoch`, which must rise. Epoch 0 is that of a source that has no
-    /// cursors.
+    /// Creates a batch of events of one topic. Each has its sequence in `epoch`. The sequences must be increasing. Epoch 0
+    /// means that the source has no cursors.
     pub fn new(topic: Topic, epoch: u64, events: impl IntoIterator<Item = (u64, Event)>) -> Self {
         let entries: Box<[OnceLock<Entry>]> =
             events.into_iter().map(|(sequence, event)| OnceLock::from(Entry { sequence, at: 0, event })).collect();
@@ -60,37 +72,36 @@ impl Batch {
         Self { run, start: range.start, end: range.end, conflated: 0 }
     }
 
-    /// How many events there are.
+    /// Returns the number of events.
     #[must_use]
     pub fn len(&self) -> usize {
         self.count() as usize
     }
 
-    /// Returns the number of events as a `u32`, as an [`EncodedBatch`](crate::subscriber::EncodedBatch) has it.
+    /// Returns the number of events, in the type of [`EncodedBatch::events`](crate::subscriber::EncodedBatch::events).
     pub(crate) fn count(&self) -> u32 {
         self.end - self.start
     }
 
-    /// How many events these stand for beside themselves: older ones of the same keys, for a subscriber that asked for
-    /// the newest of each only. See [`Overflow::Latest`](crate::Overflow::Latest).
+    /// Returns the number of older events that these replace, see [`Overflow::Latest`](crate::Overflow::Latest).
     #[must_use]
     pub fn conflated(&self) -> u32 {
         self.conflated
     }
 
-    /// Sets the number of events that these replaced.
+    /// Sets the number of older events that these replace.
     #[must_use]
     pub fn with_conflated(self, conflated: u32) -> Self {
         Self { conflated, ..self }
     }
 
-    /// Those after the first so many.
+    /// Returns the events without the first `count`.
     pub(crate) fn without_first(self, count: u32) -> Self {
         Self { start: self.start.saturating_add(count).min(self.end), ..self }
     }
 
-    /// Encodes events from the first on: as many as fit into `max` bytes, but at least one. Returns their bytes, their number
-    /// and the cursor of the last.
+    /// Encodes the first events, at most `max` bytes but at least one event. Returns their bytes, their number and the cursor
+    /// of the last.
     pub(crate) fn encode_first(&self, format: &dyn Format, max: usize) -> (Bytes, u32, Option<Cursor>) {
         let (bytes, count) = Encoder::encode(self.iter(), format, max);
         let end = self.start + count;
@@ -99,19 +110,19 @@ impl Batch {
         (bytes, count, cursor)
     }
 
-    /// Whether there are none.
+    /// Returns whether the batch has no events.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.start == self.end
     }
 
-    /// The topic of all of them.
+    /// Returns the topic of the events.
     #[must_use]
     pub fn topic(&self) -> &Topic {
         self.run.topic_at(self.start)
     }
 
-    /// The events, oldest first.
+    /// Returns an iterator over the events, oldest first.
     pub fn iter(&self) -> impl DoubleEndedIterator<Item = EventRef<'_>> + '_ {
         self.run.published_of(self.topic(), self.start..self.end)
     }
@@ -123,38 +134,38 @@ impl fmt::Debug for Batch {
     }
 }
 
-/// Write-once places for events, shared by their log and by every batch of them.
+/// Write-once places for events, shared by their log and by all batches of them.
 pub(crate) struct Run {
-    /// The topic of the events, or of the first where there are several.
+    /// Topic of the events, or of the first one if there are several topics.
     pub(crate) topic: Topic,
-    /// The topic of each event if there are several; otherwise empty.
+    /// Topic of each event if there are several topics, otherwise empty.
     pub(crate) topics: Box<[OnceLock<Topic>]>,
-    /// 0: the source has no cursors.
+    /// Epoch of the events. 0 if the source has no cursors.
     pub(crate) epoch: u64,
     pub(crate) entries: Box<[OnceLock<Entry>]>,
 }
 
-/// An event in its place.
+/// Published event in a [`Run`].
 #[derive(Debug, Clone)]
 pub(crate) struct Entry {
     pub(crate) sequence: u64,
-    /// When it was published, in nanoseconds of its hub's clock.
+    /// Time of publication, in nanoseconds of the hub's clock.
     pub(crate) at: u64,
     pub(crate) event: Event,
 }
 
 impl Run {
-    /// The topic of a written place.
+    /// Returns the topic of a written place.
     pub(crate) fn topic_at(&self, place: u32) -> &Topic {
         self.topics.get(place as usize).and_then(OnceLock::get).unwrap_or(&self.topic)
     }
 
-    /// The events in a range of places, those of them that are written.
+    /// Returns the written events in a range of places.
     pub(crate) fn published(&self, range: Range<u32>) -> impl DoubleEndedIterator<Item = EventRef<'_>> + '_ {
         range.filter_map(|place| self.published_at(self.topic_at(place), self.entries.get(place as usize)?))
     }
 
-    /// Returns the written events in a range of places that are all of this topic.
+    /// Returns the written events in a range of places, all of which are of this topic.
     pub(crate) fn published_of<'a>(
         &'a self,
         topic: &'a Topic,
@@ -169,6 +180,7 @@ impl Run {
         Some(EventRef { topic, event: &entry.event, cursor: self.cursor(entry.sequence) })
     }
 
+    /// Returns the cursor of a sequence. `None` if the source has no cursors.
     pub(crate) fn cursor(&self, sequence: u64) -> Option<Cursor> {
         (self.epoch != 0).then(|| Cursor::new(self.epoch, sequence))
     }

@@ -2,7 +2,7 @@ use bytes::{Bytes, BytesMut};
 
 use crate::contract::{EventRef, Format};
 
-/// Events encoded one after the other, up to a limit of bytes. The first event is taken whatever its size.
+/// Buffer of encoded events, up to a limit of bytes. The first event may exceed it.
 pub(crate) struct Encoder<'a> {
     format: &'a dyn Format,
     max: usize,
@@ -15,7 +15,7 @@ impl<'a> Encoder<'a> {
         Self { format, max, bytes: BytesMut::new(), events: 0 }
     }
 
-    /// Encodes the first of these events, as far as they fit. Returns their bytes and their number.
+    /// Encodes events until one does not fit. Returns their bytes and their number.
     pub(crate) fn encode<'e>(
         events: impl Iterator<Item = EventRef<'e>>,
         format: &'a dyn Format,

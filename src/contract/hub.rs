@@ -3,22 +3,33 @@ use std::future::Future;
 use crate::contract::{Subscribe, SubscribeError, Subscriber};
 use crate::model::{Cursor, Event, Topic, TopicError};
 
-/// A source of subscriptions that takes events. Clones are handles of one hub.
+/// Hub: accepts events and creates subscriptions. Clones are handles of one hub.
 ///
-/// [`LocalHub`](crate::LocalHub) is one. Code that is generic over hubs, such as
-/// [`Endpoint::public`](crate::Endpoint::public), works with each of them.
+/// [`LocalHub`](crate::LocalHub) implements it. Code that is generic over hubs, such as
+/// [`Endpoint::public`](crate::Endpoint::public), works with every implementation.
+///
+/// ```
+/// use tidings::{Event, Hub, PublishError, Topic};
+///
+/// async fn publish_twice(hub: &impl Hub, topic: &Topic) -> Result<(), PublishError> {
+///     hub.publish(topic, Event::text("first")).await?;
+///     hub.publish(topic, Event::text("second")).await?;
+///     Ok(())
+/// }
+/// ```
 pub trait Hub: Clone + Send + Sync + 'static {
-    /// The type of its subscriptions.
+    /// Type of the subscriptions.
     type Subscription: Subscriber;
 
-    /// Publishes one event when the future is polled. The future is ready when the hub has accepted the event; it does not
+    /// Publishes one event when the future is polled. The future is ready when the hub has accepted the event. It does not
     /// wait for subscribers.
     ///
-    /// Each hub also has a method `publish` of its own, which takes everything that names a topic or is an event.
+    /// Each hub also has an inherent method `publish`, whose arguments are anything that names a topic and anything that
+    /// converts into an event.
     ///
     /// # Errors
     ///
-    /// [`PublishError`] if the event was not accepted, or if that is not known.
+    /// Returns [`PublishError`] if the event was not accepted, or if this is not known.
     ///
     /// # Cancel safety
     ///
@@ -26,16 +37,29 @@ pub trait Hub: Clone + Send + Sync + 'static {
     /// future of a [`LocalHub`](crate::LocalHub) is ready at its first poll.
     fn publish(&self, topic: &Topic, event: Event) -> impl Future<Output = Result<Receipt, PublishError>> + Send;
 
-    /// Subscribes from the given start on. The subscription yields each event that is published after this returns.
+    /// Creates a subscription. It yields each event of its topics that is published after this call returns, and earlier ones
+    /// from its [start](crate::Start).
     ///
     /// # Errors
     ///
-    /// [`SubscribeError`] if a name or a combination of settings is not valid, or if the hub takes no more. An engine that is
-    /// read when the subscription is polled reports its failures there, by a gap or the end.
+    /// Returns [`SubscribeError`] if a name or a combination of settings is not valid, or if a limit of the hub is reached. A
+    /// hub that reads its events only when the subscription is polled reports failures there, by a gap or the end.
     fn subscribe(&self, what: Subscribe) -> Result<Self::Subscription, SubscribeError>;
 }
 
-/// The result of a publish.
+/// Result of a publish.
+///
+/// ```
+/// use tidings::{LocalHub, Subscribe};
+///
+/// let hub = LocalHub::new();
+/// let subscription = hub.subscribe(Subscribe::topics(["news"]))?;
+/// let receipt = hub.publish_now("news", "first")?;
+/// assert_eq!(receipt.subscribers(), 1);
+/// assert!(receipt.cursor().is_some());
+/// # drop(subscription);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Receipt {
     cursor: Option<Cursor>,
@@ -43,13 +67,13 @@ pub struct Receipt {
 }
 
 impl Receipt {
-    /// Returns a receipt, for implementations of [`Hub`].
+    /// Creates a receipt. Implementations of [`Hub`] call it.
     #[must_use]
     pub fn new(cursor: impl Into<Option<Cursor>>, subscribers: usize) -> Self {
         Self { cursor: cursor.into(), subscribers }
     }
 
-    /// Returns the event's position in the hub's order. `None` if the hub has queued the event and does not know it yet. A
+    /// Returns the cursor of the event. `None` if the hub has queued the event and does not know the cursor yet. A
     /// [`LocalHub`](crate::LocalHub) always knows it.
     #[must_use]
     pub fn cursor(&self) -> Option<Cursor> {
@@ -63,48 +87,57 @@ impl Receipt {
     }
 }
 
-/// Why an event was not published, or may not have been.
+/// Error of a publish.
+///
+/// ```
+/// use tidings::{LocalHub, PublishError, TopicError};
+///
+/// let hub = LocalHub::new();
+/// assert_eq!(hub.publish_now("", "first"), Err(PublishError::Topic(TopicError::Empty)));
+/// hub.close();
+/// assert_eq!(hub.publish_now("news", "first"), Err(PublishError::Closed));
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum PublishError {
     /// The name is not a topic.
     #[error(transparent)]
     Topic(#[from] TopicError),
-    /// The hub was closed; nothing more is published to it.
-    #[error("the hub is closed")]
+    /// The hub is closed.
+    #[error("hub is closed")]
     Closed,
-    /// The hub's engine cannot be reached. Nothing was published: publish again later.
-    #[error("the hub's engine cannot be reached: {0}")]
+    /// The hub's server cannot be reached. Nothing was published. Publish again later.
+    #[error("hub is not reachable: {0}")]
     Unavailable(Box<str>),
-    /// The connection to the hub's engine was lost after the event was sent and before it was confirmed. It may have been
-    /// published: publish it again only if a repetition does no harm.
-    #[error("the event may have been published: {0}")]
+    /// The connection to the hub's server was lost before the event was confirmed, so the event may have been published.
+    /// Publish it again only if a duplicate is harmless.
+    #[error("outcome of the publish is unknown: {0}")]
     OutcomeUnknown(Box<str>),
-    /// The event weighs more than the hub takes.
-    #[error("the event weighs {weight} bytes, the hub takes at most {limit}")]
+    /// The event is larger than the limit of the hub.
+    #[error("event is {weight} bytes; the limit of the hub is {limit}")]
     TooLarge {
-        /// Payload, name and key, in bytes.
+        /// Sum of payload, name and key, in bytes.
         weight: usize,
-        /// The hub's limit, in bytes.
+        /// Limit of the hub, in bytes.
         limit: usize,
     },
-    /// The hub holds as much as it may, and nothing is left that it could let go of. Slow readers hold the rest: publish
-    /// again when they have read, raise the limit, or publish less at a time.
-    #[error("no room for {weight} bytes of events: the hub holds at most {limit}, and has nothing left to evict")]
+    /// The hub's memory is full, and it has nothing left to evict: slow readers hold the rest. Publish again when they have
+    /// read, raise the limit, or publish less at once.
+    #[error("hub has no room for {weight} bytes; its limit is {limit} bytes and nothing is left to evict")]
     Full {
-        /// Payloads, names and keys of what was to be published, in bytes.
+        /// Sum of the payloads, names and keys of the events, in bytes.
         weight: usize,
-        /// The hub's limit, in bytes.
+        /// Limit of the hub, in bytes.
         limit: usize,
     },
-    /// The events begin more topics than the hub holds. Publish fewer at once, or raise the limit.
+    /// The events create more topics than the hub may hold. Publish fewer at once, or raise the limit.
     #[error(
-        "the events begin {topics} topics, the hub holds at most {limit}: publish fewer at once or raise `max_topics`"
+        "events create {topics} topics; the limit of the hub is {limit}. Publish fewer at once or raise `max_topics`"
     )]
     TooManyTopics {
         /// Number of topics without history among those of the events.
         topics: usize,
-        /// The hub's limit.
+        /// Limit of the hub.
         limit: usize,
     },
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::model::{Cursor, Pattern};
 
-/// Description of a [`Subscriber`](crate::Subscriber), for operators and for the answers to polls.
+/// Description of a [`Subscriber`](crate::Subscriber), for operators and for the replies to polls.
 ///
 /// ```
 /// use tidings::{LocalHub, Subscribe, Subscriber};
@@ -23,10 +23,26 @@ use crate::model::{Cursor, Pattern};
 pub struct SubscriberInfo<'a> {
     topics: Cow<'a, [Pattern]>,
     head: Option<Arc<dyn Head>>,
-    next_event_in: Option<Duration>,
+    next_event: NextEvent<'a>,
 }
 
-/// Position of a source's newest event. Any thread may ask for it.
+/// Time until the next event.
+#[derive(Clone, Copy, Default)]
+enum NextEvent<'a> {
+    #[default]
+    Unknown,
+    In(Duration),
+    /// Computed when it is asked for.
+    Of(&'a dyn Pace),
+}
+
+/// A source that can tell when its next event is likely.
+pub(crate) trait Pace {
+    /// Returns the time until the next event is likely, [`Duration::MAX`] for never.
+    fn next_event_in(&self) -> Duration;
+}
+
+/// Position of a source's newest event. It may be called from any thread.
 pub(crate) trait Head: Send + Sync + 'static {
     /// Returns the cursor of the newest event, of any topic.
     fn cursor(&self) -> Cursor;
@@ -39,7 +55,7 @@ impl<F: Fn() -> Cursor + Send + Sync + 'static> Head for F {
 }
 
 impl<'a> SubscriberInfo<'a> {
-    /// Returns an empty description.
+    /// Creates an empty description.
     pub fn new() -> Self {
         Self::default()
     }
@@ -49,8 +65,8 @@ impl<'a> SubscriberInfo<'a> {
         Self { topics: topics.into(), ..self }
     }
 
-    /// Sets a function that returns the cursor of the source's newest event. An endpoint calls it, from any thread, to tell
-    /// how many events a session is behind. Default: unknown.
+    /// Sets a function that returns the cursor of the source's newest event. An endpoint calls it, from any thread, to
+    /// compute the number of events that a session is behind. Default: unknown.
     pub fn with_head(self, head: impl Fn() -> Cursor + Send + Sync + 'static) -> Self {
         self.with_shared_head(Arc::new(head))
     }
@@ -61,7 +77,11 @@ impl<'a> SubscriberInfo<'a> {
 
     /// Sets the time until the next event is likely, [`Duration::MAX`] for never. Default: unknown.
     pub fn with_next_event_in(self, time: Duration) -> Self {
-        Self { next_event_in: Some(time), ..self }
+        Self { next_event: NextEvent::In(time), ..self }
+    }
+
+    pub(crate) fn with_pace(self, pace: &'a dyn Pace) -> Self {
+        Self { next_event: NextEvent::Of(pace), ..self }
     }
 
     /// Returns the topics and patterns that the subscriber follows.
@@ -76,11 +96,16 @@ impl<'a> SubscriberInfo<'a> {
         self.head.as_ref().map(|head| head.cursor())
     }
 
-    /// Returns the time until the next event is likely, judged by when the last ones came. [`Duration::MAX`] if there were
-    /// none, `None` if it is unknown. The reply to a short poll tells its client by it when to poll again.
+    /// Returns the time until the next event is likely, estimated from the intervals of the last ones. [`Duration::MAX`] if
+    /// there were none, `None` if it is unknown. The reply to a short poll contains the time of the next poll, which depends
+    /// on it.
     #[must_use]
     pub fn next_event_in(&self) -> Option<Duration> {
-        self.next_event_in
+        match self.next_event {
+            NextEvent::Unknown => None,
+            NextEvent::In(time) => Some(time),
+            NextEvent::Of(pace) => Some(pace.next_event_in()),
+        }
     }
 
     #[allow(dead_code, reason = "used by the endpoint")]
@@ -99,7 +124,7 @@ impl fmt::Debug for SubscriberInfo<'_> {
         f.debug_struct("SubscriberInfo")
             .field("topics", &self.topics)
             .field("head", &self.head())
-            .field("next_event_in", &self.next_event_in)
+            .field("next_event_in", &self.next_event_in())
             .finish()
     }
 }

@@ -1,17 +1,24 @@
 use bytes::Bytes;
 
 /// Message of a client: a WebSocket message, or the body of a POST.
+///
+/// ```
+/// use tidings::Message;
+///
+/// let message = Message::Text("ping".to_owned());
+/// assert_eq!((message.as_text(), message.as_bytes()), (Some("ping"), &b"ping"[..]));
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Message {
     /// UTF-8 text.
     Text(String),
-    /// Any bytes.
+    /// Arbitrary bytes.
     Binary(Bytes),
 }
 
 impl Message {
-    /// The message's bytes, whatever it is.
+    /// Returns the bytes of the message, of either kind.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
         match self {
@@ -20,7 +27,7 @@ impl Message {
         }
     }
 
-    /// The text of a text message.
+    /// Returns the text of a text message.
     #[must_use]
     pub fn as_text(&self) -> Option<&str> {
         match self {

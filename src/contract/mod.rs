@@ -1,4 +1,4 @@
-//! Traits between the floors, and the values in their signatures: subscribers, formats, hubs.
+//! Traits that connect the hub, the adapters and the endpoint (subscribers, formats, hubs), with the types in their signatures.
 
 mod batch;
 mod encoder;
@@ -18,9 +18,9 @@ pub(crate) use encoder::Encoder;
 pub(crate) use format::place;
 pub use format::{Format, Slot};
 pub use hub::{Hub, PublishError, Receipt};
-#[allow(unused_imports, reason = "used by the endpoint")]
-pub(crate) use info::Head;
 pub use info::SubscriberInfo;
+#[allow(unused_imports, reason = "used by the endpoint")]
+pub(crate) use info::{Head, Pace};
 pub use message::Message;
 pub use rejection::Rejection;
 pub use subscribe::{Start, Subscribe, SubscribeError};

@@ -7,71 +7,86 @@ use std::time::Duration;
 use crate::contract::{PublishError, SubscribeError};
 use crate::model::{EventError, PatternError, TopicError};
 
-/// Time after which a client retries that found the hub full, closed or not reachable.
+/// Retry time of a client if the hub is full, closed or not reachable.
 const LATER: Duration = Duration::from_secs(5);
 
-/// The reason why the application refuses a request or a message.
+/// Reason why the application rejects a request or a message.
 ///
-/// It is no `std::error::Error`, so that the `?` operator can make one of any error.
+/// `Rejection` does not implement `std::error::Error`, so that the `?` operator can convert any error into one:
+///
+/// ```
+/// use tidings::{Rejection, Topic};
+///
+/// fn room(name: &str) -> Result<Topic, Rejection> {
+///     if name == "staff" {
+///         return Err(Rejection::Forbidden);
+///     }
+///     Ok(Topic::from_segments(["rooms", name])?)
+/// }
+///
+/// assert_eq!(room("staff"), Err(Rejection::Forbidden));
+/// assert_eq!(room("7/private"), Err(Rejection::invalid("topic segment contains '/'")));
+/// ```
 ///
 /// | | HTTP status | `code` of a WebSocket message | closing a WebSocket |
 /// |---|---|---|---|
 /// | `Unauthorized` | 401 with `WWW-Authenticate` | always closes | 1008 |
 /// | `Forbidden` | 403 | `forbidden` | 1008 |
 /// | `NotFound` | 404 | `not_found` | 1008 |
-/// | `Busy` | 503 with `Retry-After`; to an EventSource a soft reject, 200 with `retry:` | `busy`, with `retry_ms` | 1013 |
+/// | `Busy` | 503 with `Retry-After`; for an `EventSource` a soft reject, 200 with `retry:` | `busy`, with `retry_ms` | 1013 |
 /// | `Gone` | 410 | `gone` | 1008 |
 /// | `Invalid` | 400 | `invalid` | 1008 |
-/// | `Internal` | 500; the reason is not told | `internal`; the reason is not told | 1011 |
+/// | `Internal` | 500, without the text | `internal`, without the text | 1011 |
 /// | `Unsupported` | 405 | ignored, and counted | 1008 |
 ///
 /// A rejected WebSocket message does not close the connection, unless the rejection is `Unauthorized` or
-/// [`closing`](Self::closing). Under `tidings.v1` the sender gets
-/// `{"tidings":"error","code":"forbidden","message":"forbidden"}` in the order of its messages. Raw frames carry payloads
-/// only, so their sender gets nothing: answer with an event if it has to know.
+/// [`closing`](Self::closing). Under `tidings.v1` the client receives
+/// `{"tidings":"error","code":"forbidden","message":"forbidden"}` in the order of its messages. A client of raw frames
+/// receives nothing, because these carry payloads only. Answer with an event if it must be informed.
 ///
-/// A WebSocket's handshake gets the status, before it is open. A handshake with an `Origin` comes from a page, whose script
-/// can't see a status: a rejection that closes with 1008 opens the connection and closes it with that code.
+/// The handshake of a WebSocket is answered with the status. If it has an `Origin`, it comes from a page, whose script cannot
+/// read a status. In this case a rejection with the close code 1008 completes the handshake and closes the connection with
+/// that code.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Rejection {
     /// The client must authenticate first.
     Unauthorized,
-    /// The client may not read this.
+    /// The client has no permission.
     Forbidden,
-    /// There is no such resource, or the client may not know of it.
+    /// The resource does not exist, or its existence is secret.
     NotFound,
-    /// The client is to retry later.
+    /// The client should retry later.
     Busy {
         /// Time until the retry.
         retry_after: Duration,
     },
-    /// The resource is gone for good.
+    /// The resource was removed permanently.
     Gone,
     /// The request is not valid. The text is sent to the client.
     Invalid(Cow<'static, str>),
     /// The application failed. The text is for the log and is not sent to the client.
     Internal(Cow<'static, str>),
-    /// The application takes no messages. The default [`Publisher::receive`](crate::Publisher::receive) returns it.
+    /// The application does not support messages. The default [`Publisher::receive`](crate::Publisher::receive) returns it.
     Unsupported,
-    /// A rejection after which a WebSocket is closed, see [`closing`](Self::closing).
+    /// Rejection after which a WebSocket is closed, see [`closing`](Self::closing).
     Closing(Box<Self>),
 }
 
 impl Rejection {
-    /// Returns a rejection of a request that is not valid. The text is sent to the client.
+    /// Creates a rejection of a request that is not valid. The text is sent to the client.
     #[must_use]
     pub fn invalid(why: impl Into<Cow<'static, str>>) -> Self {
         Self::Invalid(why.into())
     }
 
-    /// Returns a rejection because the application failed. The text is not sent to the client.
+    /// Creates a rejection for a failure of the application. The text is not sent to the client.
     #[must_use]
     pub fn internal(why: impl Into<Cow<'static, str>>) -> Self {
         Self::Internal(why.into())
     }
 
-    /// Closes the WebSocket whose message is rejected. Makes no difference over HTTP.
+    /// Marks the rejection as closing: the WebSocket closes after its message is rejected. It has no effect over HTTP.
     ///
     /// ```
     /// use tidings::Rejection;
@@ -88,7 +103,7 @@ impl Rejection {
         }
     }
 
-    /// Returns whether a WebSocket is closed after a message was rejected with this.
+    /// Returns whether a WebSocket closes after its message is rejected with this rejection.
     #[must_use]
     pub fn is_closing(&self) -> bool {
         matches!(self, Self::Closing(_) | Self::Unauthorized)
@@ -103,7 +118,7 @@ impl Rejection {
         }
     }
 
-    /// Returns the name of the kind on the wire.
+    /// Returns the code of the rejection on the wire.
     #[must_use]
     pub fn code(&self) -> &'static str {
         match self.kind() {
@@ -129,14 +144,14 @@ impl Rejection {
     }
 }
 
-/// The `?` operator makes a rejection of any error:
+/// Converts any error, for the `?` operator:
 ///
 /// | error | rejection |
 /// |---|---|
 /// | [`TopicError`], [`PatternError`], [`EventError`]: a name or payload from the request is not valid | [`Invalid`](Self::Invalid), with the error's text |
 /// | [`SubscribeError`], [`PublishError`]: the hub is closed, full or cannot be reached | [`Busy`](Self::Busy), 5 s |
 /// | [`SubscribeError`], [`PublishError`]: other reasons | `Invalid` if it is a name or a size, else [`Internal`](Self::Internal) |
-/// | any other | `Internal`: the client gets 500, the text of the error and its sources goes to [`on_refusal`](crate::EndpointBuilder::on_refusal) |
+/// | others | `Internal`: the client receives 500, and [`on_refusal`](crate::EndpointBuilder::on_refusal) receives the text of the error and its sources |
 impl<E: Error + Send + Sync + 'static> From<E> for Rejection {
     fn from(error: E) -> Self {
         let any: &dyn Any = &error;

@@ -6,8 +6,8 @@ use crate::model::{Cursor, Overflow, Pattern, PatternError, Topic, TopicError};
 
 /// Parameters of a subscription: its topics and patterns, its start, and its behaviour when it falls behind.
 ///
-/// A subscription follows [topics](Self::topics), or [patterns](Self::patterns) and topics mixed. An event is delivered
-/// once, however many of them match its topic.
+/// A subscription follows [topics](Self::topics), or a mixture of [patterns](Self::patterns) and topics. An event is
+/// delivered once, even if several of them match its topic.
 ///
 /// ```
 /// use tidings::{Start, Subscribe};
@@ -24,24 +24,37 @@ pub struct Subscribe {
 }
 
 /// Start of a subscription.
+///
+/// ```
+/// use tidings::{LocalHub, Start, Subscribe, Subscriber};
+///
+/// let hub = LocalHub::new();
+/// let cursor = hub.publish_now("news", "first")?.cursor().expect("a local hub has cursors");
+/// let resume = hub.subscribe(Subscribe::topics(["news"]).start(Start::After(cursor)))?;
+/// assert_eq!(resume.cursor(), Some(cursor));
+/// let replay = hub.subscribe(Subscribe::topics(["news"]).start(Start::Oldest))?;
+/// assert_ne!(replay.cursor(), Some(cursor), "the first event is still to be delivered");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum Start {
-    /// With the next event published.
+    /// Starts with the next event that is published.
     #[default]
     Now,
-    /// With the oldest event retained.
+    /// Starts with the oldest retained event.
     Oldest,
-    /// With the last `n` retained events of each topic that have not expired.
+    /// Starts with the last `n` retained events of each topic that have not expired.
     Last(usize),
-    /// With the event after this cursor: a resume.
+    /// Resumes with the event after this cursor.
     After(Cursor),
-    /// The client sent a cursor that can't be read: an `invalid` gap, then as [`Start::Now`].
+    /// Starts with an [`Invalid`](crate::GapReason::Invalid) gap, and then as [`Now`](Self::Now). For a client whose cursor
+    /// is not readable.
     Unreadable,
 }
 
 impl Start {
-    /// Returns the cursor that the client came with.
+    /// Returns the cursor of a resume.
     pub(crate) fn cursor(self) -> Option<Cursor> {
         match self {
             Self::After(cursor) => Some(cursor),
@@ -51,11 +64,14 @@ impl Start {
 }
 
 impl Subscribe {
-    /// Follows these topics, from now on. Refuses every `*`, so that a name that a client supplied cannot become a
-    /// wildcard: use [`patterns`](Self::patterns) for those.
+    /// Creates parameters for these topics, with the start [`Start::Now`].
     ///
-    /// A text that is not a topic name is reported by [`Hub::subscribe`](crate::Hub::subscribe), as
-    /// [`SubscribeError::Topic`].
+    /// A name with `*` is not accepted, so a name that a client supplied cannot become a wildcard. For wildcards use
+    /// [`patterns`](Self::patterns).
+    ///
+    /// # Errors
+    ///
+    /// For a text that is not a topic name, [`Hub::subscribe`](crate::Hub::subscribe) returns [`SubscribeError::Topic`].
     pub fn topics<I>(topics: I) -> Self
     where
         I: IntoIterator,
@@ -69,11 +85,14 @@ impl Subscribe {
         }))
     }
 
-    /// Follows these [patterns](Pattern), from now on; a topic name is a pattern that matches that topic alone.
+    /// Creates parameters for these [patterns](Pattern), with the start [`Start::Now`]. A topic name is a pattern that
+    /// matches only that topic.
     ///
-    /// Do not build a pattern from a client's text: a client that sends `*` would follow every topic that matches. A
-    /// text that is not a pattern is reported by [`Hub::subscribe`](crate::Hub::subscribe), as
-    /// [`SubscribeError::Pattern`].
+    /// Do not build a pattern from a client's text. A client that sends `*` would follow every topic that matches.
+    ///
+    /// # Errors
+    ///
+    /// For a text that is not a pattern, [`Hub::subscribe`](crate::Hub::subscribe) returns [`SubscribeError::Pattern`].
     pub fn patterns<I>(patterns: I) -> Self
     where
         I: IntoIterator,
@@ -104,12 +123,12 @@ impl Subscribe {
         self
     }
 
-    /// Sets the start of one topic or pattern of the subscription, for clients that come without a cursor.
+    /// Sets the start of one topic or pattern of the subscription, for clients without a cursor.
     ///
-    /// A client that comes with a cursor resumes every topic there: where [`start`](Self::start) is [`Start::After`] or
-    /// [`Start::Unreadable`], as [`SubscribeRequest::subscribe_to`](crate::SubscribeRequest::subscribe_to) sets it, the
-    /// topics' own starts are not used. A client that is cut while it receives older events of one topic resumes all
-    /// topics at the last of these, so it may receive events of another topic from before that topic's own start.
+    /// A client with a cursor resumes every topic there: if [`start`](Self::start) is [`Start::After`] or
+    /// [`Start::Unreadable`], as [`SubscribeRequest::subscribe_to`](crate::SubscribeRequest::subscribe_to) sets it, this start
+    /// is not used. A client whose connection is cut while it receives older events of one topic resumes all topics at the
+    /// last of these. It may then receive events of another topic from before that topic's own start.
     ///
     /// ```
     /// use std::task::{Context, Poll, Waker};
@@ -121,7 +140,7 @@ impl Subscribe {
     /// hub.publish_now(&chat, "hello")?;
     /// hub.publish_now(&presence, "ann is here")?;
     ///
-    /// // The last 50 messages, and of presence only what changes from now on.
+    /// // The last 50 messages of the chat, and only new events of presence.
     /// let room = Subscribe::topics([&chat, &presence]).start_of(&chat, Start::Last(50));
     /// let mut room = hub.subscribe(room)?;
     /// let Poll::Ready(Delivery::Events(batch)) = room.poll_next(&mut Context::from_waker(Waker::noop())) else {
@@ -150,14 +169,17 @@ impl Subscribe {
         self
     }
 
-    /// Sets the overflow of all topics: the treatment of a subscriber that falls behind. Default: [`Overflow::Gap`].
+    /// Sets the overflow of all topics: the policy for a subscriber that falls behind. Default: [`Overflow::Gap`]. It loses
+    /// no event without a notice.
     pub fn overflow(mut self, overflow: Overflow) -> Self {
         self.options.set_overflow(overflow);
         self
     }
 
-    /// Sets the overflow of one topic or pattern of the subscription: of a chat no message is left out silently, of prices
-    /// the newest are enough. With [`Overflow::Disconnect`] the whole subscription ends if it falls behind there.
+    /// Sets the overflow of one topic or pattern of the subscription. With [`Overflow::Disconnect`] the whole subscription
+    /// ends if it falls behind in that topic.
+    ///
+    /// A client of this subscription receives every chat message or a gap, but only the newest prices:
     ///
     /// ```
     /// use tidings::{LocalHub, Overflow, Subscribe};
@@ -171,7 +193,9 @@ impl Subscribe {
     ///
     /// # Errors
     ///
-    /// As [`start_of`](Self::start_of).
+    /// [`Hub::subscribe`](crate::Hub::subscribe) returns [`SubscribeError::NotFollowed`] if the subscription does not name
+    /// the topic, [`Covered`](SubscribeError::Covered) if one of its patterns matches it too, and
+    /// [`Pattern`](SubscribeError::Pattern) if `name` is not a pattern.
     pub fn overflow_of<P>(mut self, name: P, overflow: Overflow) -> Self
     where
         P: TryInto<Pattern>,
@@ -184,8 +208,8 @@ impl Subscribe {
         self
     }
 
-    /// Returns the patterns and options. There is at least one pattern, and none is there twice. A pattern may match topics
-    /// of another one; a hub delivers each event once.
+    /// Returns the patterns and options. There is at least one pattern, and no duplicate. Several patterns may match a topic,
+    /// whose events a hub delivers once.
     pub(crate) fn into_parts(self) -> Result<(Vec<Pattern>, SubscribeOptions), SubscribeError> {
         match self.invalid {
             Some(error) => Err(error),
@@ -198,10 +222,10 @@ impl Subscribe {
     }
 }
 
-/// Number of values up to which comparing with each of them is faster than hashing.
+/// Number of values up to which a comparison with each of them is faster than hashing.
 const FEW: usize = 16;
 
-/// Adds a value, if it is not there. `known` has all of them again, once they are more than a [`FEW`].
+/// Adds a value if it is new. `known` is the set of the values if they are more than [`FEW`].
 #[inline]
 fn push_distinct<T: Clone + Eq + Hash>(values: &mut Vec<T>, known: &mut Option<HashSet<T>>, value: T) {
     let is_new = if values.len() < FEW { !values.contains(&value) } else { insert(values, known, &value) };
@@ -210,18 +234,26 @@ fn push_distinct<T: Clone + Eq + Hash>(values: &mut Vec<T>, known: &mut Option<H
     }
 }
 
-/// Adds one of many values to those that are known. Returns whether it is new.
+/// Adds a value to the set. Returns whether it is new.
 #[cold]
 fn insert<T: Clone + Eq + Hash>(values: &[T], known: &mut Option<HashSet<T>>, value: &T) -> bool {
     known.get_or_insert_with(|| values.iter().cloned().collect()).insert(value.clone())
 }
 
-/// Why there is no subscription.
+/// Error of a subscription that was not created.
+///
+/// ```
+/// use tidings::{LocalHub, Start, Subscribe, SubscribeError};
+///
+/// let hub = LocalHub::new();
+/// let subscribe = Subscribe::topics(["news"]).start_of("chat", Start::Oldest);
+/// assert!(matches!(hub.subscribe(subscribe), Err(SubscribeError::NotFollowed(_))));
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SubscribeError {
-    /// No topic was named.
-    #[error("name at least one topic")]
+    /// The subscription names no topic.
+    #[error("subscription has no topic; name at least one")]
     NoTopics,
     /// A text is not a topic name.
     #[error(transparent)]
@@ -229,23 +261,23 @@ pub enum SubscribeError {
     /// A text is not a pattern.
     #[error(transparent)]
     Pattern(#[from] PatternError),
-    /// A topic or pattern that the subscription does not follow has a start or overflow of its own.
-    #[error("`{0}` has a start or overflow of its own: name it in `Subscribe::topics` or `Subscribe::patterns` too")]
+    /// A start or overflow was set for a topic or pattern that the subscription does not name.
+    #[error("`{0}` has its own start or overflow and is not subscribed to; add it to the topics or patterns")]
     NotFollowed(Pattern),
-    /// A topic or pattern that another pattern of the subscription covers has a start or overflow of its own.
-    #[error("`{0}` cannot have a start or overflow of its own: a pattern of the same subscription matches it too")]
+    /// A start or overflow was set for a topic or pattern that another pattern of the subscription covers.
+    #[error("`{0}` cannot have its own start or overflow; another pattern of the subscription matches it")]
     Covered(Pattern),
     /// The start of one topic or pattern is a cursor.
-    #[error("`{0}` cannot have a cursor of its own: a cursor is for all topics, give it to `Subscribe::start`")]
+    #[error("`{0}` cannot have its own cursor; a cursor applies to all topics, set it with `Subscribe::start`")]
     OwnCursor(Pattern),
-    /// Subscriptions follow as many topics without events as the hub allows. Subscribe again later, or raise the limit.
-    #[error("{limit} topics without events are subscribed to already: raise `max_topics` of the hub")]
+    /// Subscriptions follow the maximum number of topics without events. Subscribe again later, or raise the limit.
+    #[error("hub has subscriptions of {limit} topics without events; raise its `max_topics`")]
     TooManyTopics {
-        /// The hub's limit.
+        /// Limit of the hub.
         limit: usize,
     },
-    /// The hub was closed.
-    #[error("the hub is closed")]
+    /// The hub is closed.
+    #[error("hub is closed")]
     Closed,
 }
 
@@ -277,7 +309,7 @@ mod tests {
     }
 
     #[test]
-    fn distinct_values_keep_their_order_at_a_few_comparisons_each() {
+    fn distinct_values_keep_their_order_and_need_few_comparisons() {
         const MANY: usize = 10_000;
         for (values, distinct) in [(10, 7), (FEW, FEW), (FEW + 1, FEW + 1), (MANY, MANY), (MANY, MANY / 3)] {
             COMPARISONS.set(0);

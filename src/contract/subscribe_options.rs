@@ -3,9 +3,9 @@ use std::collections::{BTreeMap, HashSet};
 use super::{Start, SubscribeError};
 use crate::model::{Overflow, Pattern};
 
-/// The start and overflow of a subscription's topics, for hubs: those of all, and those of topics that have their own.
+/// Start and overflow of a subscription's topics: the common ones, and those of topics that have their own.
 ///
-/// Made by [`Subscribe::into_parts`](crate::Subscribe::into_parts).
+/// [`Subscribe::into_parts`](crate::Subscribe::into_parts) returns it.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct SubscribeOptions {
     start: Start,
@@ -13,7 +13,7 @@ pub(crate) struct SubscribeOptions {
     own: Option<BTreeMap<Pattern, Own>>,
 }
 
-/// The options of one topic or pattern.
+/// Options of one topic or pattern.
 #[derive(Debug, Clone, Copy, Default)]
 struct Own {
     start: Option<Start>,
@@ -27,7 +27,7 @@ impl SubscribeOptions {
         self.start
     }
 
-    /// Returns the start of a topic or pattern of the subscription. If [`start`](Self::start) is a cursor, it is that of all.
+    /// Returns the start of a topic or pattern of the subscription. If [`start`](Self::start) is a cursor, it applies to all.
     #[must_use]
     pub(crate) fn start_of(&self, name: &Pattern) -> Start {
         self.own_start(name).unwrap_or(self.start)
@@ -39,7 +39,7 @@ impl SubscribeOptions {
         self.own_of(name).and_then(|own| own.overflow).unwrap_or(self.overflow)
     }
 
-    /// Returns the start of a topic or pattern if it has its own: never a cursor.
+    /// Returns the own start of a topic or pattern, if it has one. It is not a cursor.
     pub(crate) fn own_start(&self, name: &Pattern) -> Option<Start> {
         self.own_of(name).filter(|_| !is_cursor(self.start)).and_then(|own| own.start)
     }
@@ -68,7 +68,7 @@ impl SubscribeOptions {
         self.own.get_or_insert_default().entry(name).or_default().overflow = Some(overflow);
     }
 
-    /// Checks the names that have options of their own against those of the subscription.
+    /// Checks that the names with their own options are names of the subscription, and that no other pattern covers them.
     #[inline]
     pub(super) fn check(&self, names: &[Pattern]) -> Result<(), SubscribeError> {
         match &self.own {

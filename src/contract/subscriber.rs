@@ -5,58 +5,85 @@ use bytes::{Bytes, BytesMut};
 use crate::contract::{Batch, Format, SubscriberInfo};
 use crate::model::{Cursor, Gap};
 
-/// A source that yields batches of events, gaps, and the end.
+/// Source that yields batches of events, gaps, and the end.
 ///
-/// Only [`poll_next`](Self::poll_next) is required. Every method is cancel-safe: what one call did not return, the next call
-/// of any method returns.
+/// Only [`poll_next`](Self::poll_next) is required. Every method is cancel-safe: a delivery that one call did not return is
+/// returned by the next call of any method.
+///
+/// ```
+/// use std::task::{Context, Poll, Waker};
+/// use tidings::subscriber::{Delivery, SubscriptionEnd};
+/// use tidings::{LocalHub, Subscribe, Subscriber};
+///
+/// let hub = LocalHub::new();
+/// let mut subscription = hub.subscribe(Subscribe::topics(["news"]))?;
+/// hub.publish_now("news", "first")?;
+/// hub.close();
+///
+/// let cx = &mut Context::from_waker(Waker::noop());
+/// while let Poll::Ready(delivery) = subscription.poll_next(cx) {
+///     match delivery {
+///         Delivery::Events(batch) => assert_eq!(batch.len(), 1),
+///         Delivery::Gap(gap) => eprintln!("events are missing: {:?}", gap.reason),
+///         Delivery::End(end) => {
+///             assert_eq!(end, SubscriptionEnd::Closed);
+///             break;
+///         }
+///         _ => {}
+///     }
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub trait Subscriber: Send + 'static {
-    /// Returns the next events, a gap or the end. After the end it returns the end again.
+    /// Polls for the next events, a gap or the end. After the end it returns the end again.
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Delivery>;
 
-    /// Polls for the next delivery as [`poll_next`](Self::poll_next) does, with the events encoded: whole events, at
-    /// most `max` bytes of them, but always at least one.
+    /// Polls for the next delivery as [`poll_next`](Self::poll_next) does, with encoded events: whole events, at most `max`
+    /// bytes, but at least one event.
     ///
-    /// The default encodes what `poll_next` gives and does not heed `max`; a hub answers from its shared cache.
+    /// The default encodes the batch of `poll_next` and ignores `max`. A hub returns bytes of its shared cache.
     ///
-    /// After a panic of the format, a hub's subscription and a [`Recover`](crate::subscriber::Recover) yield the same events again. The
-    /// default has lost them, so its subscriber must be dropped, as a session of an [`Endpoint`](crate::Endpoint) does: the
-    /// client resumes at the last cursor that it got.
+    /// After a panic of the format, a hub's subscription and a [`Recover`](crate::subscriber::Recover) yield the same events
+    /// again. The default has lost them, so its subscriber must be dropped, and the client resumes at its last cursor. A
+    /// session of an [`Endpoint`](crate::Endpoint) does so.
     fn poll_encoded(&mut self, cx: &mut Context<'_>, format: &dyn Format, max: usize) -> Poll<EncodedDelivery> {
         let _ = max;
         self.poll_next(cx).map(|delivery| match delivery {
             Delivery::Events(batch) => {
                 let mut out = BytesMut::new();
                 batch.iter().for_each(|event| format.encode(&event, &mut out));
-                EncodedDelivery::Events(EncodedBatch::new(out.freeze(), batch.count()).conflated(batch.conflated()))
+                EncodedDelivery::Events(
+                    EncodedBatch::new(out.freeze(), batch.count()).with_conflated(batch.conflated()),
+                )
             }
             Delivery::Gap(gap) => EncodedDelivery::Gap(gap),
             Delivery::End(end) => EncodedDelivery::End(end),
         })
     }
 
-    /// Returns whether [`poll_encoded`](Self::poll_encoded) heeds `max`. Default: `false`, as the default `poll_encoded` does
-    /// not. An endpoint with a [`max_event`](crate::EndpointBuilder::max_event) encodes the batches of such a subscriber
-    /// itself, in place of calling its `poll_encoded`.
+    /// Returns whether [`poll_encoded`](Self::poll_encoded) obeys `max`. Default: `false`, as the default `poll_encoded`
+    /// ignores it. If it is `false`, an endpoint with a [`max_event`](crate::EndpointBuilder::max_event) encodes the batches of
+    /// `poll_next` in place of calling `poll_encoded`.
     fn heeds_max(&self) -> bool {
         false
     }
 
-    /// Registers the task of `cx` if nothing is ready. Returns `true` if it was registered, as a pending poll would
-    /// have done, so that the caller can leave out that poll. Returns `false` if something is ready or only a poll can
-    /// tell; then nothing was registered. The default always returns `false`.
+    /// Registers the waker of `cx` if nothing is ready, without a poll. Returns `true` if it was registered; `false` means
+    /// that the caller must poll. Default: `false`.
     fn register(&mut self, cx: &mut Context<'_>) -> bool {
         let _ = cx;
         false
     }
 
-    /// Returns the cursor up to which everything was delivered. A client that resumes from it misses nothing. `None`, the
-    /// default, if the source has no cursors, or while a gap is still to be told that such a client would miss. Adapters
-    /// call it before the first poll too, for the hello.
+    /// Returns the cursor up to which everything was delivered. A client that resumes from it misses nothing.
+    ///
+    /// `None` if the source has no cursors, and while a gap is still to be yielded that a resumed client would not receive.
+    /// Adapters also call it before the first poll, for the hello. Default: `None`.
     fn cursor(&self) -> Option<Cursor> {
         None
     }
 
-    /// Releases shared history while the client takes nothing. The next poll acquires it again.
+    /// Releases shared history while the client reads nothing. The next poll acquires it again. Default: does nothing.
     fn release(&mut self) {}
 
     /// Returns a description of the subscriber. Default: empty.
@@ -65,70 +92,77 @@ pub trait Subscriber: Send + 'static {
     }
 }
 
-/// A subscriber of any kind.
+/// Boxed subscriber, see [`SubscriberExt::boxed`](crate::subscriber::SubscriberExt::boxed).
 pub type BoxSubscriber = Box<dyn Subscriber>;
 
-/// Item that a subscriber yields.
+/// Item that [`Subscriber::poll_next`] yields.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum Delivery {
     /// At least one event.
     Events(Batch),
-    /// Events that are gone, in their place.
+    /// Gap in place of missing events.
     Gap(Gap),
-    /// Nothing more will come.
+    /// End of the subscriber.
     End(SubscriptionEnd),
 }
 
-/// Item that a subscriber yields, with encoded events.
+/// Item that [`Subscriber::poll_encoded`] yields.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum EncodedDelivery {
-    /// At least one event, whole.
+    /// At least one whole event.
     Events(EncodedBatch),
-    /// Events that are gone, in their place.
+    /// Gap in place of missing events.
     Gap(Gap),
-    /// Nothing more will come.
+    /// End of the subscriber.
     End(SubscriptionEnd),
 }
 
-/// Events as they go on a wire.
+/// Encoded events.
+///
+/// ```
+/// use tidings::subscriber::EncodedBatch;
+///
+/// let batch = EncodedBatch::new("first\nsecond\n".into(), 2);
+/// assert_eq!((batch.events, batch.conflated), (2, 0));
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct EncodedBatch {
-    /// Whole events, one after the other.
+    /// Bytes of whole events, in order.
     pub bytes: Bytes,
-    /// How many they are.
+    /// Number of events.
     pub events: u32,
-    /// How many others these stand for, see [`Overflow::Latest`](crate::Overflow::Latest).
+    /// Number of older events that these replace, see [`Overflow::Latest`](crate::Overflow::Latest).
     pub conflated: u32,
 }
 
 impl EncodedBatch {
-    /// Returns an encoding of this number of events.
+    /// Creates a batch from the bytes of this number of events.
     #[must_use]
     pub fn new(bytes: Bytes, events: u32) -> Self {
         Self { bytes, events, conflated: 0 }
     }
 
-    /// Sets the number of events that these replaced.
+    /// Sets the number of older events that these replace.
     #[must_use]
-    pub fn conflated(self, conflated: u32) -> Self {
+    pub fn with_conflated(self, conflated: u32) -> Self {
         Self { conflated, ..self }
     }
 }
 
-/// Why nothing more will come.
+/// Reason of the end of a subscriber.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum SubscriptionEnd {
-    /// The hub was closed; every event before that was delivered.
+    /// The hub was closed. All earlier events were delivered.
     Closed,
-    /// The source is at its end; every event was delivered.
+    /// The source ended. All events were delivered.
     Finished,
-    /// The subscriber fell behind history, and asked to be let go then.
+    /// The subscriber fell behind the events in memory, and its policy is [`Overflow::Disconnect`](crate::Overflow::Disconnect).
     TooSlow,
-    /// The application's code failed. What was not delivered can be asked for again, from the cursor.
+    /// The application's code failed. A client can resume from its cursor.
     Failed,
 }
 

@@ -1,26 +1,33 @@
-/// How a client gets its events.
+/// Transport of events to a client. `tidings::transport` has a page for each.
+///
+/// ```
+/// use tidings::Transport;
+///
+/// assert_eq!(Transport::from_name("long-poll"), Some(Transport::LongPoll));
+/// assert_eq!(Transport::LongPoll.as_str(), "long-poll");
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Transport {
-    /// One request, answered at once. The reply has the cursor.
+    /// Short poll: a request that is answered at once. The reply has the cursor.
     ShortPoll,
-    /// One request, answered when there is something. The reply has the cursor; a first poll, without one, is held for at most
-    /// 1 s.
+    /// Long poll: a request that is answered as soon as there is an event. The reply has the cursor. An endpoint answers a
+    /// poll without a cursor within 1 s.
     LongPoll,
-    /// One response of one JSON line an event. Each line has the cursor, the first one too.
+    /// Chunked stream: a response with one JSON object a line. Each line has a cursor, also the first one.
     Chunked,
-    /// Server-sent events. Each block has the cursor as its id, the first one too.
+    /// Server-sent events. Each block has its cursor as the id, also the first one.
     Sse,
-    /// A WebSocket. Its messages have cursors under the subprotocol `tidings.v1` only: a client of raw frames loses what is
-    /// published between two connections, and is not told.
+    /// WebSocket. Messages have cursors under the subprotocol `tidings.v1`. A client of raw frames has no cursor, so it
+    /// misses the events between two of its connections, without a gap.
     WebSocket,
 }
 
 impl Transport {
-    /// Every transport, in the order of the enum.
+    /// All transports, in the order of the enum.
     pub const ALL: [Self; 5] = [Self::ShortPoll, Self::LongPoll, Self::Chunked, Self::Sse, Self::WebSocket];
 
-    /// The name in `?transport=`: `short-poll`, `long-poll`, `chunked`, `sse`, `websocket`.
+    /// Returns the name in `?transport=`: `short-poll`, `long-poll`, `chunked`, `sse` or `websocket`.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -32,7 +39,7 @@ impl Transport {
         }
     }
 
-    /// The transport of that name.
+    /// Returns the transport with this name.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|transport| transport.as_str() == name)

@@ -42,24 +42,52 @@ impl<S> Accepted<S> {
 
     /// Sets the time after which the authorization expires. Default: it does not expire.
     ///
-    /// The session then ends as by [`Endpoint::revoke`](crate::Endpoint::revoke): no further event is sent, and the client is
-    /// told to authenticate again. The authorization of a poll ends with the poll, because each poll is authorized anew.
+    /// The session then ends as by [`Endpoint::revoke`](crate::Endpoint::revoke): no further event is sent, and the
+    /// client is told to authenticate again. The authorization of a poll ends with the poll, because each poll is
+    /// authorized anew.
     pub fn with_lifetime(self, lifetime: Duration) -> Self {
         Self { lifetime: Some(lifetime), ..self }
     }
 
-    /// Sets a value of the application, such as the user, that the session keeps for [`Session::data`](crate::Session::data).
+    /// Sets a value of the application, such as the user, that the session keeps for
+    /// [`Session::data`](crate::Session::data).
     ///
-    /// In a poll session, [`snapshot`](crate::Publisher::snapshot) gets the data of the poll that the snapshot is for. All other
-    /// methods get the data of the first poll.
+    /// In a poll session, [`snapshot`](crate::Publisher::snapshot) gets the data of the poll that the snapshot is for.
+    /// All other methods get the data of the first poll.
     pub fn with_data<T: Any + Send + Sync>(self, data: T) -> Self {
         Self { data: Some(Arc::new(data)), ..self }
     }
 
     /// Sets a snapshot that is sent before the first event.
     ///
-    /// Subscribe first and load the snapshot afterwards, so that no event is missed between the two. The application must change
-    /// its state before it publishes the event, or do both under one lock.
+    /// Subscribe first and load the snapshot afterwards, so that no event is missed between the two. The application
+    /// must change its state before it publishes the event, or do both under one lock.
+    ///
+    /// ```
+    /// use tidings::Snapshot;
+    /// use tidings::{Accepted, Event, LocalHub, Publisher, Rejection, SubscribeRequest, Subscription, Topic};
+    ///
+    /// struct Scores {
+    ///     hub: LocalHub,
+    /// }
+    ///
+    /// impl Scores {
+    ///     /// Loads the scores from the database.
+    ///     async fn load(&self) -> String {
+    ///         "1 : 0".to_owned()
+    ///     }
+    /// }
+    ///
+    /// impl Publisher for Scores {
+    ///     type Subscriber = Subscription;
+    ///
+    ///     async fn subscribe(&self, request: SubscribeRequest) -> Result<Accepted<Subscription>, Rejection> {
+    ///         let subscription = self.hub.subscribe(request.subscribe_to(["scores"]))?; // first
+    ///         let scores = Snapshot::new([(Topic::new("scores")?, Event::from(self.load().await))]);
+    ///         Ok(Accepted::new(subscription).with_snapshot(scores))
+    ///     }
+    /// }
+    /// ```
     pub fn with_snapshot(self, snapshot: Snapshot) -> Self {
         Self { snapshot: Some(Box::new(snapshot)), ..self }
     }

@@ -33,11 +33,11 @@ impl Shared {
     ) -> Result<SessionGuard, Refusal> {
         let (authorized_at, expires) = (authorization.authorized_at, authorization.expires);
         let guard = SessionGuard::joining(self, self.session(params, authorization), authorized_at, expires);
-        guard.join().map_err(|_| self.later())
+        guard.join().map_err(|_| self.no_place())
     }
 
-    /// Admits a poll. A poll with a session name and a limit key joins its poll session, or begins one. A short poll without
-    /// them makes no session.
+    /// Admits a poll. A poll with a session name and a limit key joins its poll session, or begins one. A short poll
+    /// without them makes no session.
     ///
     /// The poll is authorized before this, so a rejected poll neither begins a poll session nor keeps one alive.
     #[cfg(any(feature = "short-poll", feature = "long-poll"))]
@@ -86,7 +86,7 @@ impl Shared {
                 let guard = SessionGuard::first_poll(self, session, authorization.authorized_at, authorization.expires);
                 match guard.join() {
                     Err(NoPlace::Taken) => continue,
-                    joined => return joined.map_err(|_| self.later()),
+                    joined => return joined.map_err(|_| self.no_place()),
                 }
             };
             let session = entry.session.of_request(authorization.data.clone(), authorization.topics.clone());
@@ -106,7 +106,7 @@ impl Shared {
     /// Returns the refusal of a client whose authorization ended.
     #[cfg(any(feature = "short-poll", feature = "long-poll"))]
     pub(crate) fn revoked(&self) -> Refusal {
-        Refusal::of(Rejection::Unauthorized, &self.config.challenge).logged("authorization revoked")
+        Refusal::of(Rejection::Unauthorized, &self.config.challenge).with_log("authorization revoked")
     }
 
     fn session(&self, params: &SubscribeParams, authorization: Authorization) -> Session {

@@ -6,15 +6,15 @@ use bytes::Bytes;
 use http_body::{Frame, SizeHint};
 
 #[cfg(any(feature = "short-poll", feature = "long-poll"))]
-use super::poll::replies::Payload;
+use super::poll::reply_cache::Payload;
 use super::stream::live_body::LiveBody;
 #[cfg(feature = "sse")]
 use super::stream::soft_reject::SoftReject;
 
 /// Body of an endpoint's response: empty, a poll's reply, or a live stream.
 ///
-/// Dropping the body of a live stream ends its session. If a long poll is a session of its own, dropping the body of a reply of
-/// more than 64 KiB (1 KiB over HTTP/2) ends it, too.
+/// Dropping the body of a live stream ends its session. If a long poll is a session of its own, dropping the body of a
+/// reply of more than 64 KiB (1 KiB over HTTP/2) ends it, too.
 ///
 /// ```
 /// use http_body_util::BodyExt;

@@ -26,8 +26,8 @@ impl EndpointBuilder {
     ///
     /// - No transport is built in. Enable `sse`, `chunked`, `websocket`, `long-poll` or `short-poll`.
     /// - There is no timer. Enable `tokio`, or call [`timer`](Self::timer).
-    /// - WebSocket is one of the [transports](Self::transports), and there is no function that starts tasks. Enable `tokio`,
-    ///   call [`spawn`](Self::spawn), or name the other transports.
+    /// - WebSocket is one of the [transports](Self::transports), and there is no function that starts tasks. Enable
+    ///   `tokio`, call [`spawn`](Self::spawn), or name the other transports.
     #[must_use]
     pub fn build(self) -> Endpoint {
         let Self { publisher, config, timer, spawn, jobs, notifiers, hook } = self;
@@ -44,7 +44,7 @@ impl EndpointBuilder {
             timeouts: config.timeouts(),
             soft_rejects: SoftRejects::new(config.max_soft_rejects, config.write_timeout),
             #[cfg(any(feature = "short-poll", feature = "long-poll"))]
-            replies: super::poll::replies::Replies::default(),
+            reply_cache: super::poll::reply_cache::ReplyCache::default(),
             counters: Counters::default(),
             calls: Gate::new(config.max_concurrent_calls, config.calls_per_key()),
             messages: Gate::new(config.max_concurrent_calls, config.calls_per_key()),

@@ -18,8 +18,9 @@ use crate::time::Timer;
 
 /// Builder of an [`Endpoint`](crate::Endpoint).
 ///
-/// [`Endpoint::builder`](crate::Endpoint::builder), [`public`](Self::public) and [`from_fn`](Self::from_fn) return one. Every
-/// setting has a default, so a builder without a call builds what [`Endpoint::new`](crate::Endpoint::new) returns.
+/// [`Endpoint::builder`](crate::Endpoint::builder), [`public`](Self::public) and [`from_fn`](Self::from_fn) return one.
+/// Every setting has a default, so a builder without a call builds what [`Endpoint::new`](crate::Endpoint::new)
+/// returns.
 ///
 /// ```
 /// use std::time::Duration;
@@ -72,7 +73,8 @@ use crate::time::Timer;
 ///
 /// The limits of a hub are set by its builder: [`Retention`](crate::Retention) and
 /// [`LocalHubBuilder::max_event`](crate::LocalHubBuilder::max_event). The call of
-/// [`Publisher::receive`](crate::Publisher::receive) has no timeout, because half of an effect is worse than a late one.
+/// [`Publisher::receive`](crate::Publisher::receive) has no timeout, because half of an effect is worse than a late
+/// one.
 #[must_use = "a builder does nothing until `build` is called"]
 pub struct EndpointBuilder {
     pub(crate) publisher: Box<dyn ErasedPublisher>,
@@ -92,6 +94,14 @@ impl EndpointBuilder {
 
     /// Sets the transports that the endpoint offers. Default: all whose cargo feature is on.
     ///
+    /// ```
+    /// use tidings::{EndpointBuilder, LocalHub, Transport};
+    ///
+    /// let events = EndpointBuilder::public(&LocalHub::new(), ["news"])
+    ///     .transports([Transport::Sse, Transport::LongPoll])
+    ///     .build();
+    /// ```
+    ///
     /// # Panics
     ///
     /// Panics if the cargo feature of one of them is off, or if there is none.
@@ -100,8 +110,8 @@ impl EndpointBuilder {
         self
     }
 
-    /// Allows pages of this origin, such as `https://app.example.com`, with their cookies. Call it once for each origin.
-    /// Default: only pages of the endpoint's own host.
+    /// Allows pages of this origin, such as `https://app.example.com`, with their cookies. Call it once for each
+    /// origin. Default: only pages of the endpoint's own host.
     ///
     /// # Panics
     ///
@@ -112,18 +122,19 @@ impl EndpointBuilder {
         self
     }
 
-    /// Sets whether requests without an `Origin` header are allowed. Default: `true`, because programs other than browsers
-    /// send none.
+    /// Sets whether requests without an `Origin` header are allowed. Default: `true`, because programs other than
+    /// browsers send none.
     ///
-    /// A browser sends no `Origin` with a GET to its page's own origin. The endpoint recognises such a request by
-    /// `Sec-Fetch-Site`, which browsers send on HTTPS only. With `false` and without HTTPS an `EventSource` of the own page is
-    /// refused.
+    /// A browser sends no `Origin` with a GET to its page's own origin. The endpoint recognizes such a request by
+    /// `Sec-Fetch-Site`, which browsers send on HTTPS only. With `false` and without HTTPS an `EventSource` of the own
+    /// page is refused.
     pub fn allow_absent_origin(mut self, allow: bool) -> Self {
         self.config.origins.absent = allow;
         self
     }
 
-    /// Sets the hosts that the endpoint answers for, such as `example.com` or `example.com:8080`. Requests to other hosts get
+    /// Sets the hosts that the endpoint answers for, such as `example.com` or `example.com:8080`. Requests to other
+    /// hosts get
     /// 421. Default: any host.
     ///
     /// Set it for a server that is reached without a proxy, in particular on the loopback interface: it prevents DNS
@@ -148,31 +159,31 @@ impl EndpointBuilder {
         self
     }
 
-    /// Sets the timer of all timeouts and intervals. Default: tokio's, with the feature `tokio`. Without that feature a timer
-    /// is required.
+    /// Sets the timer of all timeouts and intervals. Default: tokio's, with the feature `tokio`. Without that feature a
+    /// timer is required.
     pub fn timer(mut self, timer: impl Timer) -> Self {
         self.timer = Some(Arc::new(timer));
         self
     }
 
-    /// Sets the function that starts tasks: the driver, and one task for each WebSocket. Default: `tokio::spawn`, with the
-    /// feature `tokio`. Without that feature a function is required for WebSocket.
+    /// Sets the function that starts tasks: the driver, and one task for each WebSocket. Default: `tokio::spawn`, with
+    /// the feature `tokio`. Without that feature a function is required for WebSocket.
     pub fn spawn(mut self, spawn: impl Fn(Pin<Box<dyn Future<Output = ()> + Send>>) + Send + Sync + 'static) -> Self {
         self.spawn = Some(Arc::new(spawn));
         self
     }
 
-    /// Sets a hook that is called for each refused request, message and snapshot, on every transport, such as for a log or a
-    /// metric. A second call replaces the hook. Default: none.
+    /// Sets a hook that is called for each refused request, message and snapshot, on every transport, such as for a log
+    /// or a metric. A second call replaces the hook. Default: none.
     ///
-    /// Each call of the hook is one count of
-    /// [`EndpointStats::refused_for`](crate::stats::EndpointStats::refused_for). The endpoint calls the hook under no lock, in
-    /// the task that answers, so a slow hook delays that client. A panic of the hook is caught.
+    /// Each call of the hook is one count of [`EndpointStats::refused_for`](crate::stats::EndpointStats::refused_for).
+    /// The endpoint calls the hook under no lock, in the task that answers, so a slow hook delays that client. A panic
+    /// of the hook is caught.
     ///
-    /// A client can cause many calls: one for each request, and up to 100 a second for each WebSocket by messages that the
-    /// publisher rejects ([`max_message_rate`](Self::max_message_rate)). Limit the rate of a log. A
-    /// [`Rejection`](crate::Rejection) that a handler of the application returns itself does not reach the endpoint, and is not
-    /// reported.
+    /// A client can cause many calls: one for each request, and up to 100 a second for each WebSocket by messages that
+    /// the publisher rejects ([`max_message_rate`](Self::max_message_rate)). Limit the rate of a log. A
+    /// [`Rejection`](crate::Rejection) that a handler of the application returns itself does not reach the endpoint,
+    /// and is not reported.
     ///
     /// ```
     /// # fn with(publisher: impl tidings::Publisher) -> tidings::EndpointBuilder {

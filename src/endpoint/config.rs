@@ -148,8 +148,8 @@ impl Config {
         Duration::from_millis(fastrand::u64(from..=to.max(from.saturating_add(spread))))
     }
 
-    /// Returns a random time after which the client of a short poll is to poll again: within the configured range, from the
-    /// time at which the next event is likely to a quarter later. If that time is unknown, any time of the range.
+    /// Returns a random time after which the client of a short poll is to poll again: within the configured range, from
+    /// the time at which the next event is likely to a quarter later. If that time is unknown, any time of the range.
     pub(crate) fn jittered_poll_interval(&self, next_event_in: Option<Duration>) -> Duration {
         let (from, to) = millis(&self.short_poll_interval);
         let (wait, spread) = match next_event_in {
@@ -168,8 +168,8 @@ impl Config {
         self.max_long_poll_timeout.min(LONGEST_WAIT)
     }
 
-    /// Returns a random time to hold a poll. A wait that the client asked for is an upper bound, and so is the limit; the
-    /// default is the middle of its range.
+    /// Returns a random time to hold a poll. A wait that the client asked for is an upper bound, and so is the limit;
+    /// the default is the middle of its range.
     pub(crate) fn jittered_hold(&self, wait: Option<Duration>) -> Duration {
         match wait {
             Some(wait) => wait.min(self.max_wait()).mul_f64(0.9 + 0.1 * fastrand::f64()),
@@ -193,13 +193,14 @@ impl Config {
         Timeouts { write: self.write_timeout, poll_session }
     }
 
-    /// Returns a random age at which a session ends, up to a tenth less than the configured one. `None` if it has no limit.
+    /// Returns a random age at which a session ends, up to a tenth less than the configured one. `None` if it has no
+    /// limit.
     pub(crate) fn jittered_lifetime(&self) -> Option<Duration> {
         self.max_session_age.map(|max| max.min(MAX_AGE).mul_f64(0.9 + 0.1 * fastrand::f64()))
     }
 
-    /// Returns a random time to keep a long poll's events back, from the configured one to a tenth more. It is random because
-    /// polls that one event woke would otherwise stay in step. `None` if it is 0.
+    /// Returns a random time to keep a long poll's events back, from the configured one to a tenth more. It is random
+    /// because polls that one event woke would otherwise stay in step. `None` if it is 0.
     pub(crate) fn jittered_interval(&self) -> Option<Duration> {
         let interval = self.long_poll_min_wait.min(LONGEST_WAIT);
         (!interval.is_zero()).then(|| interval.mul_f64(1.0 + 0.1 * fastrand::f64()))

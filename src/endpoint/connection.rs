@@ -13,8 +13,8 @@ const SERVES: u8 = 0;
 const FINISHES: u8 = 1;
 const ABORTED: u8 = 2;
 
-/// Handle of one connection of [`serve`](crate::server::serve), which puts a clone into the extensions of each request. Other
-/// servers put none there.
+/// Handle of one connection of [`serve`](crate::server::serve), which puts a clone into the extensions of each request.
+/// Other servers put none there.
 ///
 /// Clones refer to the same connection and may outlive it; a call then has no effect.
 #[derive(Clone)]
@@ -55,14 +55,14 @@ impl ConnectionHandle {
         self.raise(FINISHES);
     }
 
-    /// Closes the connection at once, with all of its requests, even while the peer does not read. An HTTP/1 connection that
-    /// became a WebSocket has left its task, and is not closed.
+    /// Closes the connection at once, with all of its requests, even while the peer does not read. An HTTP/1 connection
+    /// that became a WebSocket has left its task, and is not closed.
     pub(crate) fn abort(&self) {
         self.raise(ABORTED);
     }
 
-    /// Notes that the write of a body timed out. Returns whether to abort the connection: if the body is alone on it, as on
-    /// HTTP/1, or if too many of its streams are stalled.
+    /// Notes that the write of a body timed out. Returns whether to abort the connection: if the body is alone on it,
+    /// as on HTTP/1, or if too many of its streams are stalled.
     pub(crate) fn begin_stall(&self, is_alone: bool) -> bool {
         let before = self.0.stalled.fetch_add(1, Ordering::Relaxed);
         is_alone || before >= self.0.max_stalled

@@ -6,18 +6,18 @@ use std::time::Duration;
 use super::service::Endpoint;
 use crate::time::{Clock, Timer};
 
-/// Longest pause between the ends of two sessions. The other servers can take 50 clients a second, so a drain of few sessions
-/// need not take the whole time.
+/// Longest pause between the ends of two sessions. The other servers can take 50 clients a second, so a drain of few
+/// sessions need not take the whole time.
 const LONGEST_STEP: Duration = Duration::from_millis(20);
 
 impl Endpoint {
-    /// Ends every session in an orderly way, spread over the [`drain_timeout`](crate::EndpointBuilder::drain_timeout) so that
-    /// clients do not reconnect together. The future is ready when the last session and the last refused client are gone, or
-    /// when that time is over.
+    /// Ends every session in an orderly way, spread over the [`drain_timeout`](crate::EndpointBuilder::drain_timeout)
+    /// so that clients do not reconnect together. The future is ready when the last session and the last refused client
+    /// are gone, or when that time is over.
     ///
-    /// The drain begins with the call, not with the first poll of the future. From then on new clients are told to retry later,
-    /// at times that are spread as widely as the ends of the sessions. POSTs are still answered. Each transport announces the
-    /// end:
+    /// The drain begins with the call, not with the first poll of the future. From then on new clients are told to
+    /// retry later, at times that are spread as widely as the ends of the sessions. POSTs are still answered. Each
+    /// transport announces the end:
     ///
     /// | transport | end |
     /// |---|---|
@@ -28,8 +28,8 @@ impl Endpoint {
     ///
     /// Clients resume at another server with their cursor.
     ///
-    /// Dropping the future does not stop the drain, but sessions that do not end by themselves are then not cut off after the
-    /// time. The method may be called several times.
+    /// Dropping the future does not stop the drain, but sessions that do not end by themselves are then not cut off
+    /// after the time. The method may be called several times.
     ///
     /// ```
     /// use tidings::{Endpoint, LocalHub};
@@ -75,8 +75,8 @@ impl Endpoint {
         }
     }
 
-    /// Waits for `signal` and then [drains](Self::drain): for a server's graceful shutdown, which goes on serving until the
-    /// drain has ended.
+    /// Waits for `signal` and then [drains](Self::drain): for a server's graceful shutdown, which goes on serving until
+    /// the drain has ended.
     ///
     /// ```no_run
     /// # async fn serve(listener: tokio::net::TcpListener, app: axum::Router, events: tidings::Endpoint) -> std::io::Result<()> {

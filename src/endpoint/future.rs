@@ -23,11 +23,11 @@ pub struct ResponseFuture(State);
 enum State {
     /// The answer follows from the head alone. The poll that returns it takes it.
     Ready(Option<Response<Body>>),
-    Pending(Work, Finish),
+    Pending(Work, ResponseContext),
 }
 
 /// Facts about a request that its answer needs.
-pub(crate) struct Finish {
+pub(crate) struct ResponseContext {
     pub(crate) shared: Arc<Shared>,
     pub(crate) origin: Option<HeaderValue>,
     pub(crate) version: Version,
@@ -42,14 +42,14 @@ impl ResponseFuture {
         Self(State::Ready(Some(response)))
     }
 
-    pub(crate) fn working(work: Work, finish: Finish) -> Self {
-        Self(State::Pending(work, finish))
+    pub(crate) fn working(work: Work, context: ResponseContext) -> Self {
+        Self(State::Pending(work, context))
     }
 
     pub(crate) fn poll_response(&mut self, cx: &mut Context<'_>) -> Poll<Response<Body>> {
-        let (work, finish) = match &mut self.0 {
+        let (work, context) = match &mut self.0 {
             State::Ready(response) => return response.take().map_or(Poll::Pending, Poll::Ready),
-            State::Pending(work, finish) => (work, finish),
+            State::Pending(work, context) => (work, context),
         };
         // The work runs application code. A panic ends this request alone.
         let mut response = loop {
@@ -57,15 +57,15 @@ impl ResponseFuture {
                 Ok(Poll::Pending) => return Poll::Pending,
                 Ok(Poll::Ready(Ok(Answer::Held(held)))) => *work = held,
                 Ok(Poll::Ready(Ok(Answer::Now(response)))) => break response,
-                Ok(Poll::Ready(Err(refusal))) => break finish.refuse(refusal),
+                Ok(Poll::Ready(Err(refusal))) => break context.refuse(refusal),
                 Err(_) => {
                     // Dropped first, so that its session has left when the hook is called.
                     let _ = catch_panic(|| *work = Box::pin(pending()));
-                    break finish.refuse(Refusal::failed("publisher panicked"));
+                    break context.refuse(Refusal::failed("publisher panicked"));
                 }
             }
         };
-        headers::add_common_headers(&mut response, finish.origin.as_ref());
+        headers::add_common_headers(&mut response, context.origin.as_ref());
         Poll::Ready(response)
     }
 }
@@ -78,19 +78,19 @@ impl Future for ResponseFuture {
     }
 }
 
-impl Finish {
+impl ResponseContext {
     #[cold]
     fn refuse(&self, refusal: Refusal) -> Response<Body> {
         let soft = self.soft_reject(&refusal);
-        let refused = Refused::new(refusal.cause, refusal.text());
+        let refused = Refused::new(refusal.cause, refusal.log_text());
         let refused = self.caller.iter().fold(refused, |refused, caller| refused.of_caller(caller));
-        self.shared.tell(&refused.status_is(soft.as_ref().map_or(refusal.status, Response::status)));
+        self.shared.report_refusal(&refused.status_is(soft.as_ref().map_or(refusal.status, Response::status)));
         soft.unwrap_or_else(|| answer::refusal_at(self.stream.and_then(|(_, start)| start.cursor()), refusal))
     }
 
     #[cfg(feature = "sse")]
     fn soft_reject(&self, refusal: &Refusal) -> Option<Response<Body>> {
-        match (refusal.later, self.stream) {
+        match (refusal.retry_after, self.stream) {
             (Some(retry), Some((Transport::Sse, start))) => {
                 super::stream::soft_reject::retry_later(&self.shared, retry, start, self.version)
             }

@@ -14,14 +14,15 @@ use super::mutex::Mutex;
 pub(crate) struct Gate {
     max: usize,
     max_per_key: usize,
-    /// Number of places taken, with the bit [`QUEUED`] while a call waits. Then all places are taken, and one that is given back
-    /// goes to the first waiting call. A place that was given to a waiting call counts, also before the call is polled.
+    /// Number of places taken, with the bit [`QUEUED`] while a call waits. Then all places are taken, and one that is
+    /// given back goes to the first waiting call. A place that was given to a waiting call counts, also before the call
+    /// is polled.
     taken: AtomicUsize,
     state: Mutex<State>,
 }
 
-/// Bit that says that a call waits. It is set and cleared under the lock. While it is clear, calls without a key take and give
-/// back their places without the lock.
+/// Bit that says that a call waits. It is set and cleared under the lock. While it is clear, calls without a key take
+/// and give back their places without the lock.
 const QUEUED: usize = 1 << (usize::BITS - 1);
 
 #[derive(Default)]

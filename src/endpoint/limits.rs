@@ -14,23 +14,23 @@ impl EndpointBuilder {
     /// Sets the time between two pings of a WebSocket, and the time for a pong. Default: 25 s and 10 s.
     ///
     /// Each 64 KiB that were written since the last answered ping extend the time for the pong by one
-    /// [`write_timeout`](Self::write_timeout), for up to 4 MiB and by at most 640 s. A client that sends anything else in that
-    /// time counts as alive, and is pinged again.
+    /// [`write_timeout`](Self::write_timeout), for up to 4 MiB and by at most 640 s. A client that sends anything else
+    /// in that time counts as alive, and is pinged again.
     pub fn ping(mut self, every: Duration, pong: Duration) -> Self {
         self.config.ping = every;
         self.config.pong = pong;
         self
     }
 
-    /// Sets the time for a WebSocket client to answer a close frame, and for the publisher to finish a message that it was
-    /// handling. Default: 5 s.
+    /// Sets the time for a WebSocket client to answer a close frame, and for the publisher to finish a message that it
+    /// was handling. Default: 5 s.
     pub fn close_timeout(mut self, timeout: Duration) -> Self {
         self.config.close_timeout = timeout;
         self
     }
 
-    /// Sets how long a long poll is held that does not ask for a time. Default: 25 s. Each poll is held for up to a tenth less
-    /// or more, so that polls do not return together. A poll without a cursor is held for at most 1 s, or
+    /// Sets how long a long poll is held that does not ask for a time. Default: 25 s. Each poll is held for up to a
+    /// tenth less or more, so that polls do not return together. A poll without a cursor is held for at most 1 s, or
     /// [`long_poll_min_wait`](Self::long_poll_min_wait) if that is longer.
     pub fn long_poll_timeout(mut self, hold: Duration) -> Self {
         self.config.long_poll_timeout = hold;
@@ -43,42 +43,42 @@ impl EndpointBuilder {
         self
     }
 
-    /// Sets the least time that a long poll is held before it returns its events, so that a client polls no more often however
-    /// busy its topics are. The reply then has all events since the cursor. Default: 0, which returns the first event at
-    /// once.
+    /// Sets the least time that a long poll is held before it returns its events, so that a client polls no more often
+    /// however busy its topics are. The reply then has all events since the cursor. Default: 0, which returns the first
+    /// event at once.
     ///
-    /// Each poll is held for up to a tenth longer, and never beyond its hold time. A gap, the end of the subscription, a full
-    /// batch and a drain are answered at once. A poll without a cursor is answered after this time or 1 s, whichever is
-    /// longer. The endpoint keeps no state for this per client.
+    /// Each poll is held for up to a tenth longer, and never beyond its hold time. A gap, the end of the subscription,
+    /// a full batch and a drain are answered at once. A poll without a cursor is answered after this time or 1 s,
+    /// whichever is longer. The endpoint keeps no state for this per client.
     pub fn long_poll_min_wait(mut self, interval: Duration) -> Self {
         self.config.long_poll_min_wait = interval;
         self
     }
 
-    /// Sets the time within which a client must take a frame of at most 64 KiB of a body, or a part of a WebSocket frame.
-    /// Default: 10 s, so the slowest client that is served reads 52 kbit/s.
+    /// Sets the time within which a client must take a frame of at most 64 KiB of a body, or a part of a WebSocket
+    /// frame. Default: 10 s, so the slowest client that is served reads 52 kbit/s.
     ///
     /// After this time, and up to a quarter more, the session ends with
-    /// [`SessionEnd::Stalled`](crate::SessionEnd::Stalled), and the memory that the endpoint kept for it is freed. The limit
-    /// applies to replies of polls, too.
+    /// [`SessionEnd::Stalled`](crate::SessionEnd::Stalled), and the memory that the endpoint kept for it is freed. The
+    /// limit applies to replies of polls, too.
     ///
-    /// The HTTP stack keeps the bytes that it was given: up to 408 KiB of an HTTP/1 connection under hyper, and on HTTP/2 at
-    /// most 1 KiB of a stream more than the client took. See
+    /// The HTTP stack keeps the bytes that it was given: up to 408 KiB of an HTTP/1 connection under hyper, and on
+    /// HTTP/2 at most 1 KiB of a stream more than the client took. See
     /// [`EndpointStats::stalled_bodies`](crate::stats::EndpointStats::stalled_bodies).
     pub fn write_timeout(mut self, timeout: Duration) -> Self {
         self.config.write_timeout = timeout;
         self
     }
 
-    /// Sets the most bytes of events in one piece of a stream or one reply. A larger event is a piece by itself. Default:
-    /// 64 KiB.
+    /// Sets the most bytes of events in one piece of a stream or one reply. A larger event is a piece by itself.
+    /// Default: 64 KiB.
     pub fn max_batch_bytes(mut self, max: usize) -> Self {
         self.config.max_batch_bytes = max;
         self
     }
 
-    /// Sets the range of the time after which clients are told to reconnect. Each client gets a random time in it, so that
-    /// clients do not return together. Default: 1 to 5 s.
+    /// Sets the range of the time after which clients are told to reconnect. Each client gets a random time in it, so
+    /// that clients do not return together. Default: 1 to 5 s.
     pub fn retry(mut self, retry: RangeInclusive<Duration>) -> Self {
         self.config.retry = retry;
         self
@@ -86,9 +86,9 @@ impl EndpointBuilder {
 
     /// Sets the range of the time after which the client of a short poll is told to poll again. Default: 1 to 5 s.
     ///
-    /// Within the range the endpoint chooses about the time at which the next event is likely, judged by the last events of the
-    /// topics ([`SubscriberInfo::next_event_in`](crate::subscriber::SubscriberInfo::next_event_in)), and the end of the range if they have
-    /// been silent. Each client gets a random time near it.
+    /// Within the range the endpoint chooses a time near the next likely event, judged by the last events of the topics
+    /// ([`SubscriberInfo::next_event_in`](crate::subscriber::SubscriberInfo::next_event_in)). Topics that have been silent
+    /// get the end of the range. Each client gets a random time near it.
     pub fn short_poll_interval(mut self, interval: RangeInclusive<Duration>) -> Self {
         self.config.short_poll_interval = interval;
         self
@@ -109,10 +109,10 @@ impl EndpointBuilder {
 
     /// Sets the most poll sessions that are idle, which is between two polls. Default: 10,000.
     ///
-    /// One more ends the session that has been idle for the longest time: one of its own limit key if that key has more than a
-    /// sixteenth of them. Idle sessions also end, oldest first, for a session that would exceed
-    /// [`max_sessions`](Self::max_sessions) or [`max_sessions_per_key`](Self::max_sessions_per_key). No event is lost: the next
-    /// poll of an ended session begins another at its cursor.
+    /// One more ends the session that has been idle for the longest time: one of its own limit key if that key has more
+    /// than a sixteenth of them. Idle sessions also end, oldest first, for a session that would exceed
+    /// [`max_sessions`](Self::max_sessions) or [`max_sessions_per_key`](Self::max_sessions_per_key). No event is lost:
+    /// the next poll of an ended session begins another at its cursor.
     pub fn max_idle_poll_sessions(mut self, max: usize) -> Self {
         self.config.max_idle_poll_sessions = max;
         self
@@ -125,7 +125,8 @@ impl EndpointBuilder {
         self
     }
 
-    /// Sets the age at which a session is disconnected, as by [`disconnect`](crate::Endpoint::disconnect). Default: none.
+    /// Sets the age at which a session is disconnected, as by [`disconnect`](crate::Endpoint::disconnect). Default:
+    /// none.
     ///
     /// Each session ends up to a tenth earlier, so that clients that came together do not return together.
     pub fn max_session_age(mut self, age: Duration) -> Self {
@@ -134,11 +135,11 @@ impl EndpointBuilder {
     }
 
     /// Sets the most concurrent calls of [`Publisher::subscribe`](crate::Publisher::subscribe) and
-    /// [`snapshot`](crate::Publisher::snapshot), and apart from them of [`receive`](crate::Publisher::receive). Default: 1,024
-    /// of each.
+    /// [`snapshot`](crate::Publisher::snapshot), and apart from them of [`receive`](crate::Publisher::receive).
+    /// Default: 1,024 of each.
     ///
-    /// A further request gets 503. A WebSocket message waits for a place instead, in the order of arrival; its connection is
-    /// not read meanwhile.
+    /// A further request gets 503. A WebSocket message waits for a place instead, in the order of arrival; its
+    /// connection is not read meanwhile.
     pub fn max_concurrent_calls(mut self, max: usize) -> Self {
         self.config.max_concurrent_calls = max;
         self
@@ -147,8 +148,8 @@ impl EndpointBuilder {
     /// Sets the most concurrent calls for one [limit key](crate::Publisher::limit_key), of those that
     /// [`max_concurrent_calls`](Self::max_concurrent_calls) allows. At least 1. Default: a quarter of them.
     ///
-    /// A client above it is refused or waits as there, while other clients are served. Clients without a key are not limited by
-    /// it.
+    /// A client above it is refused or waits as there, while other clients are served. Clients without a key are not
+    /// limited by it.
     pub fn max_concurrent_calls_per_key(mut self, max: usize) -> Self {
         self.config.max_concurrent_calls_per_key = Some(max);
         self
@@ -157,7 +158,8 @@ impl EndpointBuilder {
     /// Sets the time for a call of [`Publisher::subscribe`](crate::Publisher::subscribe) or
     /// [`snapshot`](crate::Publisher::snapshot). Default: 10 s.
     ///
-    /// After it the future is dropped. A client that subscribes gets 503; one that waits for a snapshot gets the gap alone.
+    /// After it the future is dropped. A client that subscribes gets 503; one that waits for a snapshot gets the gap
+    /// alone.
     pub fn subscribe_timeout(mut self, timeout: Duration) -> Self {
         self.config.subscribe_timeout = timeout;
         self
@@ -167,13 +169,13 @@ impl EndpointBuilder {
     ///
     /// A soft reject is a refusal for clients that a status does not reach:
     ///
-    /// - An `EventSource` takes a 503 as final. It gets a 200 with one block that has the time to reconnect, and the stream
-    ///   breaks off after 100 ms.
-    /// - A page's script cannot see the status of a failed WebSocket handshake. If the publisher rejects it for good, the
-    ///   WebSocket is opened and closed with 1008 and the reason.
+    /// - An `EventSource` takes a 503 as final. It gets a 200 with one block that has the time to reconnect, and the
+    ///   stream breaks off after 100 ms.
+    /// - A page's script cannot see the status of a failed WebSocket handshake. If the publisher rejects it for good,
+    ///   the WebSocket is opened and closed with 1008 and the reason.
     ///
-    /// A soft reject keeps its connection for that moment. If the client does not read, the soft reject gives its place to
-    /// another after one [`write_timeout`](Self::write_timeout).
+    /// A soft reject keeps its connection for that moment. If the client does not read, the soft reject gives its place
+    /// to another after one [`write_timeout`](Self::write_timeout).
     pub fn max_soft_rejects(mut self, max: usize) -> Self {
         self.config.max_soft_rejects = max;
         self
@@ -181,8 +183,8 @@ impl EndpointBuilder {
 
     /// Sets the most bytes of a request's target and its headers' names and values together. Default: 16 KiB.
     ///
-    /// A larger head gets 431, and a larger target 414, before the publisher is called. The HTTP stack has a limit of its own,
-    /// and answers larger heads itself: hyper's is about 400 KiB on HTTP/1, and 16 KiB of headers on HTTP/2.
+    /// A larger head gets 431, and a larger target 414, before the publisher is called. The HTTP stack has a limit of
+    /// its own, and answers larger heads itself: hyper's is about 400 KiB on HTTP/1, and 16 KiB of headers on HTTP/2.
     pub fn max_request_head(mut self, max: usize) -> Self {
         self.config.max_request_head = max;
         self

@@ -1,7 +1,8 @@
 use std::fmt;
 use std::sync::{MutexGuard, PoisonError};
 
-/// Mutex without poisoning: every statement leaves the value whole, so a panic under the lock harms nobody else.
+/// Mutex without poisoning. The values that it guards here are valid after each statement, so a panic leaves them
+/// valid.
 #[derive(Default)]
 pub(crate) struct Mutex<T>(std::sync::Mutex<T>);
 

@@ -78,7 +78,7 @@ impl Shared {
         let read = poll_fn(|cx| {
             let read = poll_read(body.as_mut(), &mut bytes, max, cx);
             if read.is_pending() && deadline.as_mut().poll(cx).is_ready() {
-                return Poll::Ready(Err(Unread::TooSlow));
+                return Poll::Ready(Err(ReadError::TooSlow));
             }
             read
         });
@@ -88,12 +88,12 @@ impl Shared {
                 Err(_) => Err(Refusal::bad("text is not UTF-8")),
             },
             Ok(()) => Ok(Message::Binary(Bytes::from(bytes))),
-            Err(Unread::TooLarge) => Err(too_large()),
-            Err(Unread::TooSlow) => Err(Refusal::new(
+            Err(ReadError::TooLarge) => Err(too_large()),
+            Err(ReadError::TooSlow) => Err(Refusal::new(
                 StatusCode::REQUEST_TIMEOUT,
-                format!("body timed out after {:?}", self.config.message_timeout),
+                format!("body timed out after {:?} (message_timeout)", self.config.message_timeout),
             )),
-            Err(Unread::Broken) => Err(Refusal::bad("body broke off: send it again")),
+            Err(ReadError::Broken) => Err(Refusal::bad("body broke off: send it again")),
         }
     }
 }
@@ -104,8 +104,8 @@ fn no_content() -> Response<Body> {
     response
 }
 
-/// Cause for which a body was not read to its end.
-enum Unread {
+/// Error of reading a message body.
+enum ReadError {
     TooLarge,
     TooSlow,
     Broken,
@@ -117,16 +117,16 @@ fn poll_read<B>(
     bytes: &mut BytesMut,
     max: usize,
     cx: &mut Context<'_>,
-) -> Poll<Result<(), Unread>>
+) -> Poll<Result<(), ReadError>>
 where
     B: http_body::Body,
     B::Data: Buf,
 {
     while let Some(frame) = std::task::ready!(body.as_mut().poll_frame(cx)) {
         // Trailers are ignored.
-        let Ok(data) = frame.map_err(|_| Unread::Broken)?.into_data() else { continue };
+        let Ok(data) = frame.map_err(|_| ReadError::Broken)?.into_data() else { continue };
         if data.remaining() > max - bytes.len() {
-            return Poll::Ready(Err(Unread::TooLarge));
+            return Poll::Ready(Err(ReadError::TooLarge));
         }
         bytes::BufMut::put(bytes, data);
     }

@@ -15,8 +15,8 @@ pub(crate) type Hook = Box<dyn Fn(&Refused<'_>) + Send + Sync>;
 /// Refusal of a request, a message or a call for a snapshot: the argument of the hook that
 /// [`EndpointBuilder::on_refusal`](crate::EndpointBuilder::on_refusal) sets.
 ///
-/// `Display` and `Debug` write one line for a log. Text of the client is escaped and cut after 128 bytes. The query string
-/// is left out because it may contain a token.
+/// `Display` and `Debug` write one line for a log. Text of the client is escaped and cut after 128 bytes. The query
+/// string is left out because it may contain a token.
 ///
 /// ```
 /// use tidings::{Endpoint, LocalHub};
@@ -88,22 +88,22 @@ impl<'a> Refused<'a> {
         self.cause
     }
 
-    /// Returns the HTTP status that was sent. It is 200 for a soft reject of an `EventSource`. `None` for a soft reject of a
-    /// page's WebSocket, for a WebSocket message, and for a snapshot.
+    /// Returns the HTTP status that was sent. It is 200 for a soft reject of an `EventSource`. `None` for a soft reject
+    /// of a page's WebSocket, for a WebSocket message, and for a snapshot.
     #[must_use]
     pub fn status(&self) -> Option<StatusCode> {
         self.status
     }
 
-    /// Returns the close code of the WebSocket that the refusal closed: 1002, 1007, 1008, 1009, 1011 or 1013. `None` if no
-    /// WebSocket was closed, such as for a rejected message that leaves its WebSocket open.
+    /// Returns the close code of the WebSocket that the refusal closed: 1002, 1007, 1008, 1009, 1011 or 1013. `None` if
+    /// no WebSocket was closed, such as for a rejected message that leaves its WebSocket open.
     #[must_use]
     pub fn close_code(&self) -> Option<u16> {
         self.close_code
     }
 
-    /// Returns the reason, unescaped: the text that the client gets, or a more exact one for the operator, such as the text of
-    /// [`Rejection::Internal`](crate::Rejection::Internal). It may contain text of the client.
+    /// Returns the reason, unescaped: the text that the client gets, or a more exact one for the operator, such as the
+    /// text of [`Rejection::Internal`](crate::Rejection::Internal). It may contain text of the client.
     #[must_use]
     pub fn text(&self) -> &str {
         self.text
@@ -115,7 +115,8 @@ impl<'a> Refused<'a> {
         self.method
     }
 
-    /// Returns the request's path, percent-encoded and without the query. `None` in the cases of [`method`](Self::method).
+    /// Returns the request's path, percent-encoded and without the query. `None` in the cases of
+    /// [`method`](Self::method).
     #[must_use]
     pub fn path(&self) -> Option<&str> {
         self.path
@@ -133,8 +134,8 @@ impl<'a> Refused<'a> {
         self.session
     }
 
-    /// Returns a value from the request's extensions that a layer before the endpoint put there, such as the user or the
-    /// peer's address.
+    /// Returns a value from the request's extensions that a layer before the endpoint put there, such as the user or
+    /// the peer's address.
     #[must_use]
     pub fn extension<T: Send + Sync + 'static>(&self) -> Option<&T> {
         self.extensions?.get()

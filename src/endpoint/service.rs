@@ -13,7 +13,7 @@ use tower_service::Service;
 use super::accepted::{Accepted, IntoAccepted};
 use super::body::Body;
 use super::builder::EndpointBuilder;
-use super::future::{Finish, ResponseFuture};
+use super::future::{ResponseContext, ResponseFuture};
 use super::refused::Caller;
 use super::request::origin::Access;
 use super::response::answer::{Answer, Work};
@@ -26,8 +26,8 @@ use crate::endpoint::publisher::Publisher;
 /// Endpoint that answers every transport at one URL.
 ///
 /// It is a tower `Service` for any body, so routers such as axum's take it as a route; [`handle`](Self::handle) and
-/// [`respond`](Self::respond) answer a request from a handler of the application. Clones refer to the same endpoint. It needs
-/// a driver: with the feature `tokio` it starts one itself, see [`driver`](Self::driver).
+/// [`respond`](Self::respond) answer a request from a handler of the application. Clones refer to the same endpoint. It
+/// needs a driver: with the feature `tokio` it starts one itself, see [`driver`](Self::driver).
 ///
 /// | request | answer |
 /// |---|---|
@@ -43,9 +43,9 @@ use crate::endpoint::publisher::Publisher;
 /// | other methods | 405 |
 ///
 /// A transport of the first two rows that is not offered is a 400. A transport of the other rows that is not offered is
-/// skipped, so there is no 406. Of several media types the endpoint chooses the one with the greatest weight (`q=`), and SSE
-/// between equal ones. A type with `q=0` is not chosen, nor is a stream if `application/json`, `application/*` or `*/*` has a
-/// greater weight. A POST whose `Content-Encoding` is not `identity` gets 415.
+/// skipped, so there is no 406. Of several media types the endpoint chooses the one with the greatest weight (`q=`),
+/// and SSE between equal ones. A type with `q=0` is not chosen, nor is a stream if `application/json`, `application/*`
+/// or `*/*` has a greater weight. A POST whose `Content-Encoding` is not `identity` gets 415.
 ///
 /// The endpoint reads these parameters of the query:
 ///
@@ -59,38 +59,38 @@ use crate::endpoint::publisher::Publisher;
 /// | `format=object` | event objects as the data of server-sent events |
 /// | `heartbeat=visible` | keep-alives that scripts can see |
 ///
-/// The path and all other parameters are the application's. A query with a name or a value that is not UTF-8 is a 400. An
-/// invalid cursor is never an error status: it becomes an `invalid` gap.
+/// The path and all other parameters are the application's. A query with a name or a value that is not UTF-8 is a 400.
+/// An invalid cursor is never an error status: it becomes an `invalid` gap.
 ///
-/// The host and the origin are checked first, then the publisher is called; nothing is sent before it returns. A panic of the
-/// publisher ends its request with 500, its WebSocket with 1011, or breaks its stream off, and affects no other client. A panic
-/// of a subscriber goes to the task that reads it.
+/// The host and the origin are checked first, then the publisher is called; nothing is sent before it returns. A panic
+/// of the publisher ends its request with 500, its WebSocket with 1011, or breaks its stream off, and affects no other
+/// client. A panic of a subscriber goes to the task that reads it.
 ///
 /// # Cursor
 ///
 /// The client's cursor is the first of these that is present and not empty:
 ///
 /// 1. The header `Last-Event-ID`.
-/// 2. `?lastEventId=`, in any case, or `last_event_id` or `last-event-id`, as polyfills of `EventSource` and clients of Mercure
-///    send it. Such a URL may still have the `?cursor=` of the first connection.
+/// 2. `?lastEventId=`, in any case, or `last_event_id` or `last-event-id`, as polyfills of `EventSource` and clients of
+///    Mercure send it. Such a URL may still have the `?cursor=` of the first connection.
 /// 3. `?cursor=`.
-/// 4. `If-None-Match`: the first entity tag that is a cursor, strong or weak. An ending that a proxy added, such as `-gzip` or
-///    `;br`, is ignored.
+/// 4. `If-None-Match`: the first entity tag that is a cursor, strong or weak. An ending that a proxy added, such as
+///    `-gzip` or `;br`, is ignored.
 ///
-/// Every client receives a cursor before its first event, and resumes from it if its connection is cut before that event.
-/// Streams begin with a hello, see [`EndpointBuilder::sse_hello`]. A long poll without a cursor is held for at most 1 s, or
-/// [`EndpointBuilder::long_poll_min_wait`] if that is longer; if the source has no cursors, it is held for its whole wait. Raw
-/// WebSocket frames carry no cursor, so a client loses the events between two connections unless it asks for
-/// [`Subprotocol::TidingsV1`](crate::transport::websocket::Subprotocol::TidingsV1).
+/// Every client receives a cursor before its first event, and resumes from it if its connection is cut before that
+/// event. Streams begin with a hello, see [`EndpointBuilder::sse_hello`]. A long poll without a cursor is held for at
+/// most 1 s, or [`EndpointBuilder::long_poll_min_wait`] if that is longer; if the source has no cursors, it is held for
+/// its whole wait. Raw WebSocket frames carry no cursor, so a client loses the events between two connections unless it
+/// asks for [`Subprotocol::TidingsV1`](crate::transport::websocket::Subprotocol::TidingsV1).
 ///
-/// A client that must retry later gets 503 with `{"error":"…","cursor":"…"}`. `cursor` repeats the client's, and is absent if it
-/// sent none. An `EventSource` gets a soft reject, see [`EndpointBuilder::max_soft_rejects`].
+/// A client that must retry later gets 503 with `{"error":"…","cursor":"…"}`. `cursor` repeats the client's, and is
+/// absent if it sent none. An `EventSource` gets a soft reject, see [`EndpointBuilder::max_soft_rejects`].
 ///
 /// # Test your endpoint
 ///
-/// A test needs no socket: [`handle`](Self::handle) takes an `http::Request` and returns the response, whose body is read with
-/// `http-body-util`. The request needs a `Host` header, as every HTTP/1.1 request does. Headers and extensions that a layer or
-/// a proxy sets, such as the user, are set on the request.
+/// A test needs no socket: [`handle`](Self::handle) takes an `http::Request` and returns the response, whose body is
+/// read with `http-body-util`. The request needs a `Host` header, as every HTTP/1.1 request does. Headers and
+/// extensions that a layer or a proxy sets, such as the user, are set on the request.
 ///
 /// ```
 /// use http::{Request, StatusCode, header::ETAG};
@@ -131,8 +131,8 @@ use crate::endpoint::publisher::Publisher;
 /// # }
 /// ```
 ///
-/// Under tokio's paused clock (feature `test-util` of tokio) holds, keep-alives and timeouts pass at once, because the clock
-/// advances whenever every task waits:
+/// Under tokio's paused clock (feature `test-util` of tokio) holds, keep-alives and timeouts pass at once, because the
+/// clock advances whenever every task waits:
 ///
 /// ```
 /// use std::time::Duration;
@@ -157,23 +157,26 @@ use crate::endpoint::publisher::Publisher;
 ///
 /// # Under tower layers and in a nested router
 ///
-/// - **`TimeoutLayer`** limits the time to the head of an answer. A long poll has its head only when it is answered, so a layer
-///   with a shorter time than the hold cuts each of them off with 408 or 504. No event is lost, because the client still has its
-///   cursor. Set [`long_poll_timeout`](EndpointBuilder::long_poll_timeout) and
-///   [`max_long_poll_timeout`](EndpointBuilder::max_long_poll_timeout) below the layer's time. A hold can be a tenth longer than
-///   `long_poll_timeout`, so leave that room. Streams and WebSockets have their heads at once, and may last.
-/// - **`CompressionLayer`** does not compress SSE, by its default predicate. It compresses replies of polls, whose tags stay
-///   valid cursors. It also compresses chunked streams, because it ignores their `Cache-Control: no-transform`. Current versions
-///   flush each piece, so no event is delayed; old ones may wait for more. Each compressed stream costs memory for its
-///   compressor, and the length of a compressed text can reveal a secret beside a text that an attacker chooses (BREACH). Exclude
-///   chunked streams: `CompressionLayer::new().compress_when(DefaultPredicate::new().and(NotForContentType::const_new("application/x-ndjson")))`,
+/// - **`TimeoutLayer`** limits the time to the head of an answer. A long poll has its head only when it is answered, so
+///   a layer with a shorter time than the hold cuts each of them off with 408 or 504. No event is lost, because the
+///   client still has its cursor. Set [`long_poll_timeout`](EndpointBuilder::long_poll_timeout) and
+///   [`max_long_poll_timeout`](EndpointBuilder::max_long_poll_timeout) below the layer's time. A hold can be a tenth
+///   longer than `long_poll_timeout`, so leave that room. Streams and WebSockets have their heads at once, and may
+///   last.
+/// - **`CompressionLayer`** does not compress SSE, by its default predicate. It compresses replies of polls, whose tags
+///   stay valid cursors. It also compresses chunked streams, because it ignores their `Cache-Control: no-transform`.
+///   Current versions flush each piece, so no event is delayed; old ones may wait for more. Each compressed stream
+///   costs memory for its compressor, and the length of a compressed text can reveal a secret beside a text that an
+///   attacker chooses (BREACH). Exclude chunked streams:
+///   `CompressionLayer::new().compress_when(DefaultPredicate::new().and(NotForContentType::const_new("application/x-ndjson")))`,
 ///   and the same for the other names.
-/// - **`CorsLayer`** only adds headers: the endpoint still refuses a page of an origin that is not allowed with 403. Use
-///   [`allow_origin`](EndpointBuilder::allow_origin), [`allow_any_origin`](EndpointBuilder::allow_any_origin) and
-///   [`allow_request_header`](EndpointBuilder::allow_request_header) in its place, and put the layer around other routes.
-///   Around the endpoint its headers replace those of the endpoint, so none is duplicated. It then answers all OPTIONS requests
-///   itself, so the list of request headers is the layer's.
-/// - **`Router::nest`** works as with any service: the publisher reads the path without the prefix, and the whole query.
+/// - **`CorsLayer`** only adds headers: the endpoint still refuses a page of an origin that is not allowed with 403.
+///   Use [`allow_origin`](EndpointBuilder::allow_origin), [`allow_any_origin`](EndpointBuilder::allow_any_origin) and
+///   [`allow_request_header`](EndpointBuilder::allow_request_header) in its place, and put the layer around other
+///   routes. Around the endpoint its headers replace those of the endpoint, so none is duplicated. It then answers all
+///   OPTIONS requests itself, so the list of request headers is the layer's.
+/// - **`Router::nest`** works as with any service: the publisher reads the path without the prefix, and the whole
+///   query.
 #[derive(Clone)]
 pub struct Endpoint {
     shared: Arc<Shared>,
@@ -237,8 +240,8 @@ impl Endpoint {
     /// [`handle`](Self::handle) does, except that it does not call [`Publisher::subscribe`].
     ///
     /// Messages from the client still go to the publisher's [`receive`](Publisher::receive), and gaps to its
-    /// [`snapshot`](Publisher::snapshot). If the request needs no subscriber, such as a HEAD or a refused origin, the subscriber
-    /// is dropped.
+    /// [`snapshot`](Publisher::snapshot). If the request needs no subscriber, such as a HEAD or a refused origin, the
+    /// subscriber is dropped.
     ///
     /// An application that answers every request this way needs no publisher: pass `()` to [`new`](Self::new) or
     /// [`builder`](Self::builder).
@@ -280,15 +283,15 @@ impl Endpoint {
 
     /// Returns the driver, a future that advances the endpoint's timers: keep-alives, timeouts, drains.
     ///
-    /// With the feature `tokio` the endpoint spawns the driver itself, at the first request inside a runtime. Without it, pass a
-    /// [`Timer`](crate::time::Timer) to the builder and run this future beside the server. Until then requests get 500 with a
-    /// text that names the missing part. The future ends when the endpoint and its last session are gone, and at once if another
-    /// driver runs.
+    /// With the feature `tokio` the endpoint spawns the driver itself, at the first request inside a runtime. Without
+    /// it, pass a [`Timer`](crate::time::Timer) to the builder and run this future beside the server. Until then
+    /// requests get 500 with a text that names the missing part. The future ends when the endpoint and its last session
+    /// are gone, and at once if another driver runs.
     ///
-    /// Several runtimes may serve one endpoint; the driver runs in the first. If it is dropped, because its runtime ends or its
-    /// task is aborted, the sessions of the other runtimes start another at once. If there is no session, the next request
-    /// starts one. A driver whose timer panics is replaced in the same way, unless the timer panics in the driver's first poll.
-    /// A runtime that exists but is not run keeps its driver: drop it.
+    /// Several runtimes may serve one endpoint; the driver runs in the first. If it is dropped, because its runtime
+    /// ends or its task is aborted, the sessions of the other runtimes start another at once. If there is no session,
+    /// the next request starts one. A driver whose timer panics is replaced in the same way, unless the timer panics in
+    /// the driver's first poll. A runtime that exists but is not run keeps its driver: drop it.
     ///
     /// ```
     /// use tidings::time::Timer;
@@ -340,7 +343,7 @@ impl Endpoint {
                 Box::pin(async move { shared.receive(parts, body, posted).await.map(Answer::Now) })
             }
         };
-        ResponseFuture::working(work, Finish { shared: self.shared.clone(), origin, version, stream, caller })
+        ResponseFuture::working(work, ResponseContext { shared: self.shared.clone(), origin, version, stream, caller })
     }
 }
 

@@ -3,7 +3,7 @@ use super::session::SessionInfo;
 use crate::endpoint::session::{Session, SessionId};
 use crate::model::Topic;
 
-/// Most sessions that are read under one lock of the registry, which every request takes, too.
+/// Most sessions that are read under one lock of the session table, which every request takes, too.
 const AT_ONCE: usize = 1_024;
 
 /// Lists of sessions, and their ends.
@@ -21,12 +21,13 @@ impl Endpoint {
         self.shared().sessions.get(id)?.info()
     }
 
-    /// Returns one page of the live sessions: the first `limit` of those with an id greater than `after`, in the order of the
-    /// ids. Pass the id of the last one as `after` for the next page. A page is shorter than `limit` only if it is the last.
+    /// Returns one page of the live sessions: the first `limit` of those with an id greater than `after`, in the order
+    /// of the ids. Pass the id of the last one as `after` for the next page. A page is shorter than `limit` only if it
+    /// is the last.
     ///
-    /// The method reads as many sessions as it returns, and holds the registry's lock for at most 1,024 of them at a time. The
-    /// page is therefore not of one instant: a session that ends or begins meanwhile may be missing. Ids ascend, so later
-    /// sessions come at the end.
+    /// The method reads as many sessions as it returns, and holds the session table's lock for at most 1,024 of them at
+    /// a time. The page is therefore not of one instant: a session that ends or begins meanwhile may be missing. Ids
+    /// ascend, so later sessions come at the end.
     ///
     /// ```
     /// # fn list(endpoint: &tidings::Endpoint) {
@@ -57,8 +58,8 @@ impl Endpoint {
         self.shared().sessions.len()
     }
 
-    /// Returns the number of live sessions that follow a topic, by its name or by a pattern. Poll sessions are counted; short
-    /// polls without a session name are not.
+    /// Returns the number of live sessions that follow a topic, by its name or by a pattern. Poll sessions are counted;
+    /// short polls without a session name are not.
     ///
     /// The method reads every session. To tell clients of each change, publish it in
     /// [`joined`](crate::Publisher::joined) and [`left`](crate::Publisher::left).
@@ -68,17 +69,17 @@ impl Endpoint {
         self.shared().sessions.entries().iter().filter(|entry| follows(&entry.session)).count()
     }
 
-    /// Ends a session in an orderly way, as a [drain](Self::drain) does: events that are ready are sent, then the end of its
-    /// transport, and the client may reconnect. A held poll is answered. A client that does not take the end within the
-    /// [write timeout](crate::EndpointBuilder::write_timeout) is cut off.
+    /// Ends a session in an orderly way, as a [drain](Self::drain) does: events that are ready are sent, then the end
+    /// of its transport, and the client may reconnect. A held poll is answered. A client that does not take the end
+    /// within the [write timeout](crate::EndpointBuilder::write_timeout) is cut off.
     ///
     /// Returns `true` if the session was live and not already ending.
     pub fn disconnect(&self, id: SessionId) -> bool {
         self.shared().sessions.get(id).is_some_and(|entry| entry.disconnect())
     }
 
-    /// Disconnects every session for which `is_meant` returns `true`. Returns their number. The ends are not spread over time,
-    /// as those of a [`drain`](Self::drain) are.
+    /// Disconnects every session for which `is_meant` returns `true`. Returns their number. The ends are not spread
+    /// over time, as those of a [`drain`](Self::drain) are.
     ///
     /// ```
     /// # fn disconnect_guests(events: &tidings::Endpoint) {
@@ -90,8 +91,9 @@ impl Endpoint {
         members.filter(|entry| is_meant(&entry.session) && entry.disconnect()).count()
     }
 
-    /// Revokes a client's authorization. After the method returns, no further event is sent to the client. Bytes that another
-    /// thread was passing to the connection at that moment have been sent; the endpoint drops those that it still has.
+    /// Revokes a client's authorization. After the method returns, no further event is sent to the client. Bytes that
+    /// another thread was passing to the connection at that moment have been sent; the endpoint drops those that it
+    /// still has.
     ///
     /// | transport | end |
     /// |---|---|
@@ -100,7 +102,8 @@ impl Endpoint {
     /// | held poll | 401 |
     /// | reply of more than 64 KiB (1 KiB over HTTP/2) on its way | breaks off; if its client does not read, the rest is freed after the [write timeout](crate::EndpointBuilder::write_timeout) |
     ///
-    /// [`Publisher::subscribe`](crate::Publisher::subscribe) decides whether the client may reconnect, and authorizes each poll.
+    /// [`Publisher::subscribe`](crate::Publisher::subscribe) decides whether the client may reconnect, and authorizes
+    /// each poll.
     ///
     /// Returns `true` if the session was live and authorized.
     pub fn revoke(&self, id: SessionId) -> bool {

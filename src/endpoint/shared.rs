@@ -17,7 +17,7 @@ use super::reject::refusal::Refusal;
 use super::reject::soft_rejects::SoftRejects;
 use super::request::content_encoding;
 use super::request::cors;
-use super::request::head::Head;
+use super::request::head::RequestHead;
 use super::request::negotiate::{self, MessageParams, SubscribeParams};
 use super::request::origin::Access;
 use super::request::upgrade_request;
@@ -40,7 +40,7 @@ pub(crate) struct Shared {
     pub(crate) timeouts: Timeouts,
     pub(crate) soft_rejects: SoftRejects,
     #[cfg(any(feature = "short-poll", feature = "long-poll"))]
-    pub(crate) replies: super::poll::replies::Replies,
+    pub(crate) reply_cache: super::poll::reply_cache::ReplyCache,
     pub(crate) counters: Counters,
     /// Concurrent calls of `subscribe` and `snapshot`.
     pub(crate) calls: Gate,
@@ -77,9 +77,10 @@ impl RequestAction {
 }
 
 impl Shared {
-    /// Checks the head of a request. A request that can be answered by its head alone is answered without a subscription.
+    /// Checks the head of a request. A request that can be answered by its head alone is answered without a
+    /// subscription.
     pub(crate) fn dispatch(&self, parts: &Parts) -> Dispatch {
-        let head = Head::of(parts);
+        let head = RequestHead::of(parts);
         let (origin, checked) = self.config.origins.check(parts, &head);
         let access = *checked.as_ref().unwrap_or(&Access::Full);
         let action = match checked {
@@ -89,14 +90,19 @@ impl Shared {
                 .and_then(|()| self.action(parts, &head, origin.as_ref())),
         };
         let action = action.unwrap_or_else(|refusal| {
-            let refused = Refused::new(refusal.cause, refusal.text());
-            self.tell(&refused.of_parts(parts).status_is(refusal.status));
+            let refused = Refused::new(refusal.cause, refusal.log_text());
+            self.report_refusal(&refused.of_parts(parts).status_is(refusal.status));
             RequestAction::Respond(answer::refusal(refusal))
         });
         Dispatch { action, origin, access }
     }
 
-    fn action(&self, parts: &Parts, head: &Head<'_>, origin: Option<&HeaderValue>) -> Result<RequestAction, Refusal> {
+    fn action(
+        &self,
+        parts: &Parts,
+        head: &RequestHead<'_>,
+        origin: Option<&HeaderValue>,
+    ) -> Result<RequestAction, Refusal> {
         let Config { transports, max_topics_per_request, .. } = self.config;
         let params = match parts.method {
             Method::OPTIONS => {
@@ -108,17 +114,17 @@ impl Shared {
                     return Err(Refusal::bad("a WebSocket handshake must be a GET"));
                 }
                 content_encoding::check(&parts.headers)?;
-                let params = negotiate::post(parts, head, max_topics_per_request)?;
+                let params = negotiate::message_params(parts, head, max_topics_per_request)?;
                 self.runtime.ready().map_err(|missing| Refusal::internal(missing.as_str()))?;
                 return Ok(RequestAction::Receive(params));
             }
             Method::HEAD => {
-                let params = negotiate::get(parts, head, transports, max_topics_per_request)?;
+                let params = negotiate::subscribe_params(parts, head, transports, max_topics_per_request)?;
                 return Ok(RequestAction::Respond(answer::head(&params, parts.version)));
             }
-            Method::GET => negotiate::get(parts, head, transports, max_topics_per_request)?,
+            Method::GET => negotiate::subscribe_params(parts, head, transports, max_topics_per_request)?,
             Method::CONNECT => match upgrade_request::extended_protocol(parts) {
-                Some("websocket") => negotiate::get(parts, head, transports, max_topics_per_request)?,
+                Some("websocket") => negotiate::subscribe_params(parts, head, transports, max_topics_per_request)?,
                 Some(_) => return Err(Refusal::protocol()),
                 None => return Err(Refusal::method(METHODS)),
             },
@@ -129,7 +135,7 @@ impl Shared {
     }
 
     /// Counts a refusal and calls the application's hook. Call it once for each refusal, and under no lock.
-    pub(crate) fn tell(&self, refused: &Refused<'_>) {
+    pub(crate) fn report_refusal(&self, refused: &Refused<'_>) {
         self.counters.refused(refused.cause());
         if let Some(hook) = &self.hook {
             let _ = catch_panic(|| hook(refused));
@@ -141,7 +147,7 @@ impl Shared {
     }
 
     /// Returns the refusal of a session beyond the session limits, or during a drain.
-    pub(crate) fn later(&self) -> Refusal {
+    pub(crate) fn no_place(&self) -> Refusal {
         self.busy(match self.sessions.is_draining() {
             true => "endpoint is draining",
             false => "too many sessions: max_sessions, or max_sessions_per_key of the limit key, is reached",
@@ -155,7 +161,7 @@ impl Shared {
 
     /// Returns the refusal of a client that is to retry later. The text is for the operator.
     pub(crate) fn busy(&self, log: impl Into<Cow<'static, str>>) -> Refusal {
-        Refusal::later(self.config.jittered_retry_over(self.sessions.spread_of_drain())).logged(log)
+        Refusal::retry_later(self.config.jittered_retry_over(self.sessions.spread_of_drain())).with_log(log)
     }
 }
 

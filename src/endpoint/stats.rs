@@ -6,8 +6,8 @@ use super::session::session_table::Counts;
 use crate::contract::Transport;
 use crate::endpoint::session::SessionEnd;
 
-/// Counts of an endpoint since it was built, see [`Endpoint::stats`](crate::Endpoint::stats). The numbers are not all of one
-/// instant.
+/// Counts of an endpoint since it was built, see [`Endpoint::stats`](crate::Endpoint::stats). The numbers are not all
+/// of one instant.
 ///
 /// ```
 /// use tidings::{Endpoint, LocalHub, Transport};
@@ -25,8 +25,8 @@ use crate::endpoint::session::SessionEnd;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct EndpointStats {
-    /// Number of live sessions of each transport, in the order of [`Transport::ALL`]. A poll session counts as the kind of its
-    /// first poll. A short poll without a session name is no session.
+    /// Number of live sessions of each transport, in the order of [`Transport::ALL`]. A poll session counts as the kind
+    /// of its first poll. A short poll without a session name is no session.
     pub sessions: [usize; Transport::ALL.len()],
     /// Number of live sessions in each state, in the order of [`SessionState::ALL`].
     pub states: [usize; SessionState::ALL.len()],
@@ -58,11 +58,12 @@ pub struct EndpointStats {
     pub soft_rejects: usize,
     /// Number of sessions and replies of polls that the write timeout ended.
     pub stalled: u64,
-    /// Number of bodies that the HTTP stack still holds although the write timeout ended them. Each is an HTTP/1 connection or
-    /// an HTTP/2 stream that is not read, and takes 3 to 8 KiB of the stack's memory until its client leaves.
+    /// Number of bodies that the HTTP stack still holds although the write timeout ended them. Each is an HTTP/1
+    /// connection or an HTTP/2 stream that is not read, and takes 3 to 8 KiB of the stack's memory until its client
+    /// leaves.
     pub stalled_bodies: usize,
-    /// Number of bytes of bodies that the HTTP stack took. Those of a live body are added within one write timeout, and those
-    /// of a WebSocket's events when it has left.
+    /// Number of bytes of bodies that the HTTP stack took. Those of a live body are added within one write timeout, and
+    /// those of a WebSocket's events when it has left.
     pub bytes: u64,
 }
 

@@ -66,7 +66,7 @@ impl Shared {
             let limit = self.config.subscribe_timeout;
             match timeout(&self.runtime.wheel, limit, self.publisher.subscribe(request.clone())).await {
                 Some(subscribed) => subscribed.map_err(|rejection| self.refused_by_publisher(rejection)),
-                None => Err(self.busy(format!("subscribe took longer than {limit:?}"))),
+                None => Err(self.busy(format!("subscribe timed out after {limit:?} (subscribe_timeout)"))),
             }
         }
     }
@@ -75,7 +75,7 @@ impl Shared {
     fn check_place(&self, params: &SubscribeParams, key: Option<&Arc<str>>, is_session: bool) -> Result<(), Refusal> {
         match self.sessions.has_place(key, is_session, params.poll_session_label(key).as_ref()) {
             true => Ok(()),
-            false => Err(self.later()),
+            false => Err(self.no_place()),
         }
     }
 

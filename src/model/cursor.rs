@@ -102,6 +102,14 @@ impl Cursor {
 }
 
 /// Error of a text that is not a [`Cursor`].
+///
+/// ```
+/// use tidings::Cursor;
+///
+/// let error = "7".parse::<Cursor>().unwrap_err();
+/// assert!(error.to_string().starts_with("invalid cursor; expected 'epoch.sequence'"));
+/// assert!("7.09".parse::<Cursor>().is_err(), "a leading zero");
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("invalid cursor; expected 'epoch.sequence' or 'epoch.sequence.tag' in at most 64 bytes of [0-9a-z.]")]
 #[non_exhaustive]

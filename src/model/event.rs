@@ -24,6 +24,13 @@ pub struct Event {
 }
 
 /// Type of a payload, which selects its encoding in text formats.
+///
+/// ```
+/// use tidings::{Event, EventKind};
+///
+/// assert_eq!(Event::text("42.17").kind(), EventKind::Text);
+/// assert_eq!(Event::binary(vec![0, 255]).kind(), EventKind::Binary);
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum EventKind {
@@ -250,6 +257,14 @@ impl Event {
 }
 
 /// Error of a payload, name or key that an [`Event`] cannot have.
+///
+/// ```
+/// use tidings::{Event, EventError};
+///
+/// let error = Event::text("42.17").with_name("tidings.price").unwrap_err();
+/// assert_eq!(error, EventError::ReservedName);
+/// assert_eq!(error.to_string(), "event names that begin with 'tidings.' are reserved");
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum EventError {

@@ -2,13 +2,13 @@ use crate::model::{Cursor, Topic};
 
 /// Delivery in place of missing events.
 ///
-/// A gap stands where the missing events would have been delivered. On the wire it is the object
+/// A gap is delivered at the position of the missing events. On the wire it is the object
 /// `{"id":"7.9","gap":{"reason":"evicted","missed":12,"topic":"news"}}`.
 ///
 /// ```
 /// use tidings::{Cursor, Gap, GapReason};
 ///
-/// let gap = Gap::new(GapReason::Evicted, Cursor::new(7, 9)).missed(12);
+/// let gap = Gap::new(GapReason::Evicted, Cursor::new(7, 9)).with_missed(12);
 /// assert_eq!((gap.reason.as_str(), gap.missed, gap.topic), ("evicted", Some(12), None));
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,19 +44,19 @@ impl Gap {
 
     /// Sets the number of missing events.
     #[must_use]
-    pub fn missed(self, missed: u64) -> Self {
+    pub fn with_missed(self, missed: u64) -> Self {
         Self { missed: Some(missed), ..self }
     }
 
     /// Sets the position of the last missing event, if it is after the gap's cursor.
     #[must_use]
-    pub fn gone(self, gone: Cursor) -> Self {
+    pub fn with_gone(self, gone: Cursor) -> Self {
         Self { gone: Some(gone), ..self }
     }
 
     /// Sets the position of the last event that was delivered before the gap.
     #[must_use]
-    pub fn after(self, cursor: Cursor) -> Self {
+    pub fn with_after(self, cursor: Cursor) -> Self {
         Self { after: Some(cursor), ..self }
     }
 
@@ -68,12 +68,28 @@ impl Gap {
 
     /// Sets the topic of the missing events.
     #[must_use]
-    pub fn topic(self, topic: Topic) -> Self {
+    pub fn with_topic(self, topic: Topic) -> Self {
         Self { topic: Some(topic), ..self }
     }
 }
 
 /// Reason why events are missing.
+///
+/// ```
+/// use std::task::{Context, Poll, Waker};
+/// use tidings::subscriber::Delivery;
+/// use tidings::{GapReason, LocalHub, Start, Subscribe, Subscriber};
+///
+/// // The hub was started again, so it does not know the epoch of the client's cursor.
+/// let hub = LocalHub::new();
+/// let start = Start::After("k3x9.17".parse()?);
+/// let mut subscription = hub.subscribe(Subscribe::topics(["news"]).start(start))?;
+/// let Poll::Ready(Delivery::Gap(gap)) = subscription.poll_next(&mut Context::from_waker(Waker::noop())) else {
+///     unreachable!("the gap is ready");
+/// };
+/// assert_eq!((gap.reason, gap.reason.as_str()), (GapReason::Epoch, "epoch"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum GapReason {

@@ -16,7 +16,7 @@ use crate::model::{Topic, TopicError};
 /// | `*` | every topic of one segment |
 /// | `**` | every topic |
 ///
-/// A wildcard is the whole last segment and stands nowhere else. Of two patterns either one contains the other, or they
+/// A wildcard is the whole last segment; other segments have none. Of two patterns either one contains the other, or they
 /// have no topic in common. Clones share the text.
 ///
 /// ```
@@ -137,6 +137,13 @@ impl Pattern {
 }
 
 /// Error of a text that is not a [`Pattern`].
+///
+/// ```
+/// use tidings::{Pattern, PatternError, TopicError};
+///
+/// assert_eq!(Pattern::new("orders/*/eu"), Err(PatternError::Wildcard));
+/// assert_eq!(Pattern::new("orders//*"), Err(PatternError::Topic(TopicError::EmptySegment)));
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum PatternError {

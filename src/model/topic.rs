@@ -175,6 +175,13 @@ mod sealed {
 }
 
 /// Error of a name that is not a [`Topic`].
+///
+/// ```
+/// use tidings::{Topic, TopicError};
+///
+/// assert_eq!(Topic::new(""), Err(TopicError::Empty));
+/// assert_eq!(TopicError::TooLong { len: 300 }.to_string(), "topic name is 300 bytes; the limit is 255");
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum TopicError {

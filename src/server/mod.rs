@@ -14,7 +14,8 @@
 //!
 //! # Example
 //!
-//! A server with a page and an endpoint. At Ctrl+C the endpoint asks its clients to reconnect, and the server ends.
+//! A server with a page and an endpoint. At Ctrl+C the endpoint closes its sessions with a time to reconnect, and the server
+//! ends.
 //!
 //! ```no_run
 //! use axum::{Router, routing::get};

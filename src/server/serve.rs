@@ -51,7 +51,7 @@ pub fn serve<S>(listener: TcpListener, app: S) -> Serve<S> {
 /// | time for a request's head | 10 s | [`head_timeout`](Self::head_timeout) | a slow modem sends a head in 1 s |
 /// | idle time of an HTTP/1 connection between two requests | 75 s | [`idle_timeout`](Self::idle_timeout) | above the 60 s for which proxies keep a connection, so that the proxy closes it first |
 /// | size of an HTTP/1 head | 32 KiB | [`max_request_head`](Self::max_request_head) | twice the limit of the endpoint; 500 unfinished heads take 16 MiB |
-/// | connections | 120,000 | [`max_connections`](Self::max_connections) | more than the endpoint's 100,000 sessions, so that further clients still get its 503 |
+/// | connections | 120,000 | [`max_connections`](Self::max_connections) | more than the endpoint's 100,000 sessions, so that further clients still receive its 503 |
 /// | time for a shutdown | 10 s | [`shutdown_timeout`](Self::shutdown_timeout) | with a drain of 10 s before it, below the 30 s after which orchestrators kill a process |
 /// | streams of an HTTP/2 connection | 200 | [`max_concurrent_streams`](Self::max_concurrent_streams) | a browser uses up to 100 |
 /// | stalled streams of an HTTP/2 connection | 4 | [`max_stalled_streams`](Self::max_stalled_streams) | a page may leave a few unread; hyper keeps 3 to 8 KiB for each |

@@ -8,14 +8,55 @@ use futures_core::Stream;
 use crate::contract::{BoxSubscriber, Delivery, Subscriber};
 use crate::subscriber::{Recover, Recovery};
 
-/// Methods of every [`Subscriber`].
+/// Extension methods of every [`Subscriber`].
+///
+/// ```
+/// use tidings::subscriber::{Delivery, SubscriberExt};
+/// use tidings::{LocalHub, Subscribe};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let hub = LocalHub::new();
+/// let mut subscription = hub.subscribe(Subscribe::topics(["news"]))?.boxed();
+/// hub.publish("news", "first").await?;
+/// assert!(matches!(subscription.next().await, Delivery::Events(batch) if batch.len() == 1));
+/// hub.close();
+/// assert!(matches!(subscription.next().await, Delivery::End(_)));
+/// # Ok(())
+/// # }
+/// ```
 pub trait SubscriberExt: Subscriber + sealed::Sealed {
-    /// Returns the next delivery. Cancel-safe: a future that is dropped before it is ready has taken nothing.
+    /// Returns a future of the next delivery.
+    ///
+    /// # Cancel safety
+    ///
+    /// A future that is dropped before it is ready loses no delivery.
     fn next(&mut self) -> Next<'_, Self> {
         Next { subscriber: self }
     }
 
-    /// Returns the deliveries as a stream, which ends after [`Delivery::End`].
+    /// Converts the subscriber into a [`Stream`] of its deliveries, which ends after [`Delivery::End`].
+    ///
+    /// ```
+    /// use std::{future::poll_fn, pin::pin};
+    /// use futures_core::Stream;
+    /// use tidings::subscriber::SubscriberExt;
+    /// use tidings::{LocalHub, Subscribe};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let hub = LocalHub::new();
+    /// let mut deliveries = pin!(hub.subscribe(Subscribe::topics(["news"]))?.into_stream());
+    /// hub.publish("news", "first").await?;
+    /// hub.close();
+    /// let mut count = 0;
+    /// while let Some(_delivery) = poll_fn(|cx| deliveries.as_mut().poll_next(cx)).await {
+    ///     count += 1;
+    /// }
+    /// assert_eq!(count, 2, "the event and the end");
+    /// # Ok(())
+    /// # }
+    /// ```
     fn into_stream(self) -> IntoStream<Self>
     where
         Self: Sized,
@@ -23,8 +64,8 @@ pub trait SubscriberExt: Subscriber + sealed::Sealed {
         IntoStream { subscriber: Some(self) }
     }
 
-    /// Recovers from gaps by snapshots of the application's state: `recovery` is a closure from a gap to a future of an
-    /// `Option<Snapshot>`. See [`Recover`].
+    /// Returns a subscriber that recovers from gaps by snapshots of the application's state. `recovery` is a closure from a
+    /// gap to a future of an `Option<Snapshot>`. See [`Recover`].
     fn recover_with<F>(self, recovery: F) -> Recover<Self, F>
     where
         F: Recovery,
@@ -33,7 +74,7 @@ pub trait SubscriberExt: Subscriber + sealed::Sealed {
         Recover::new(self, recovery)
     }
 
-    /// Boxes the subscriber, which hides its type.
+    /// Boxes the subscriber, to hide its type.
     fn boxed(self) -> BoxSubscriber
     where
         Self: Sized,
@@ -50,7 +91,7 @@ mod sealed {
     impl<S: super::Subscriber + ?Sized> Sealed for S {}
 }
 
-/// The future of [`SubscriberExt::next`].
+/// Future of [`SubscriberExt::next`].
 #[must_use = "futures do nothing unless polled"]
 pub struct Next<'a, S: ?Sized> {
     subscriber: &'a mut S,
@@ -64,7 +105,7 @@ impl<S: Subscriber + ?Sized> Future for Next<'_, S> {
     }
 }
 
-/// The stream of [`SubscriberExt::into_stream`].
+/// Stream of [`SubscriberExt::into_stream`].
 #[must_use = "streams do nothing unless polled"]
 pub struct IntoStream<S> {
     subscriber: Option<S>,

@@ -6,46 +6,46 @@ use crate::model::{Cursor, Gap, GapReason, Topic};
 use crate::subscriber::Snapshot;
 use crate::subscriber::snapshot::Known;
 
-/// Delivery that comes before the inner subscriber is asked.
+/// Delivery of a stage, which precedes the deliveries of the inner subscriber.
 pub(super) enum Step {
     Gap(Gap),
-    /// The state's events. They stay in the stage until they are taken.
+    /// Events of a snapshot. They stay in the stage until they are taken.
     State,
-    /// The next events of the stage. They stay there until they are taken.
+    /// Next events of the stage. They stay there until they are taken.
     Events(Batch),
     End(SubscriptionEnd),
 }
 
-/// Deliveries after a state. Events that the state contains are skipped.
+/// Stage after a snapshot. Events that the snapshot contains are skipped.
 #[derive(Default)]
 pub(super) struct Following {
     pub(super) state: Known,
-    /// Delivery of the inner subscriber that was not passed on yet. The client is at `held`.
+    /// Delivery of the inner subscriber that was not returned yet. Until then the client's cursor is `held`.
     pub(super) next: Option<Delivery>,
     pub(super) begun: Begun,
 }
 
-/// Topics with delivered events that a state without a date may contain already. These events replace the topic's part of
-/// the state, so the state no longer stands for missing events of the topic.
+/// Topics with delivered events that a snapshot without a cursor may contain. These events overwrite the topic's part of the
+/// snapshot, so the snapshot no longer replaces missing events of the topic.
 #[derive(Default)]
 pub(super) struct Begun(BTreeSet<Topic>);
 
 impl Following {
-    /// Returns the cursor of a client that has the state and all that the inner subscriber has yielded.
+    /// Returns the cursor of a client that has the snapshot and all deliveries of the inner subscriber that were returned.
     pub(super) fn cursor(&self, inner: Option<Cursor>) -> Option<Cursor> {
         self.state.after(inner.filter(|_| self.next.is_none()))
     }
 }
 
 impl Begun {
-    /// Notes that a batch is delivered.
+    /// Records the topic of a delivered batch.
     pub(super) fn add(&mut self, batch: &Batch, state: Known) {
         if state.may_have(batch.iter().next().and_then(|event| event.cursor)) && !self.0.contains(batch.topic()) {
             self.0.insert(batch.topic().clone());
         }
     }
 
-    /// Returns whether the state may stand for the missing events of a gap.
+    /// Returns whether the snapshot may replace the missing events of a gap.
     pub(super) fn allows(&self, gap: &Gap) -> bool {
         match &gap.topic {
             _ if gap.reason != GapReason::Overflow => true,
@@ -55,7 +55,7 @@ impl Begun {
     }
 }
 
-/// Returns the first delivery of a subscriber that has no cursor before it, unless it is a gap that the state mends.
+/// Polls a subscriber without a cursor for its first delivery. Drops the delivery if it is a gap that the snapshot replaces.
 pub(super) fn look<S: Subscriber>(subscriber: &mut S, snapshot: &Snapshot, cx: &mut Context<'_>) -> Option<Delivery> {
     if subscriber.cursor().is_some() {
         return None;

@@ -7,15 +7,44 @@ use futures_core::Stream;
 use crate::contract::{Batch, Delivery, Subscriber, SubscriptionEnd};
 use crate::model::{Event, Topic};
 
-/// How many ready events of a stream go out in one batch.
+/// Maximum number of events in a batch.
 const BATCH: usize = 64;
 
-/// A subscriber of any stream of events, as the events of one topic.
+/// Converts a stream of events into a subscriber. The events are of one topic.
 ///
-/// Such a source has no history and no cursors: a client that comes back begins anew, and is not told what it missed. It
-/// is for transports that stay open: chunked stream, SSE and WebSocket. A poll is answered with all events if the stream
-/// ends in time: for a short poll at once, for a long poll before its wait is over, and within one batch of bytes.
-/// Otherwise it is refused with 400, since what follows a reply would be lost.
+/// The source has no history and no cursors: a client that reconnects misses events without a gap. Use it for transports that
+/// stay open: chunked streams, SSE and WebSockets. An endpoint answers a poll only if the stream ends in time and all its
+/// events fit into one batch of bytes: for a short poll at once, for a long poll before its deadline. It answers other polls
+/// with 400, because the client would lose the events after the reply.
+///
+/// ```
+/// use std::pin::Pin;
+/// use std::task::{Context, Poll};
+/// use futures_core::Stream;
+/// use tidings::subscriber::{Delivery, SubscriberExt, from_stream};
+/// use tidings::{Event, Topic};
+///
+/// /// Stream of the numbers down to 1.
+/// struct Countdown(u32);
+///
+/// impl Stream for Countdown {
+///     type Item = Event;
+///
+///     fn poll_next(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Event>> {
+///         let event = (self.0 > 0).then(|| Event::text(self.0.to_string()));
+///         self.0 = self.0.saturating_sub(1);
+///         Poll::Ready(event)
+///     }
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let mut subscriber = from_stream(Topic::new("launch")?, Countdown(3));
+/// assert!(matches!(subscriber.next().await, Delivery::Events(batch) if batch.len() == 3));
+/// assert!(matches!(subscriber.next().await, Delivery::End(_)));
+/// # Ok(())
+/// # }
+/// ```
 pub fn from_stream<T>(topic: Topic, stream: T) -> FromStream<T>
 where
     T: Stream<Item = Event> + Send + 'static,
@@ -23,7 +52,7 @@ where
     FromStream { topic, stream: Some(Box::pin(stream)) }
 }
 
-/// The subscriber of [`from_stream`].
+/// Subscriber of [`from_stream`].
 pub struct FromStream<T> {
     topic: Topic,
     stream: Option<Pin<Box<T>>>,

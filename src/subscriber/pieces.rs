@@ -6,17 +6,17 @@ use crate::contract::{
 use crate::model::Cursor;
 use crate::subscriber::SubscriberExt;
 
-/// Returns a subscriber that heeds the limit of bytes: the same one if it does, else one that encodes its batches.
+/// Returns a subscriber that obeys the limit of bytes: the given one if it does, else one that encodes its batches.
 pub(crate) fn heeding(subscriber: BoxSubscriber) -> BoxSubscriber {
     if subscriber.heeds_max() { subscriber } else { Pieces::new(subscriber).boxed() }
 }
 
-/// A subscriber that encodes the batches of another one, and keeps the events that do not fit for the next call.
+/// Subscriber that encodes the batches of another one. It keeps the events that do not fit for the next call.
 pub(super) struct Pieces<S> {
     inner: S,
-    /// Events that the inner one has yielded and that were not passed on, never empty.
+    /// Events of the inner subscriber that were not returned. Not empty if present.
     rest: Option<Batch>,
-    /// Cursor of the client while there are any.
+    /// Cursor of the client while `rest` is present.
     held: Option<Cursor>,
 }
 
@@ -41,7 +41,7 @@ impl<S: Subscriber> Subscriber for Pieces<S> {
                 let here = self.inner.cursor();
                 match ready!(self.inner.poll_next(cx)) {
                     Delivery::Events(batch) => {
-                        // Kept while they are encoded: a format may panic.
+                        // The events are kept while they are encoded, because the format may panic.
                         (self.rest, self.held) = (Some(batch.clone()), here);
                         batch
                     }
@@ -54,7 +54,7 @@ impl<S: Subscriber> Subscriber for Pieces<S> {
         let conflated = batch.conflated();
         let rest = batch.without_first(count).with_conflated(0);
         (self.rest, self.held) = (Some(rest).filter(|rest| !rest.is_empty()), cursor);
-        Poll::Ready(EncodedDelivery::Events(EncodedBatch::new(bytes, count).conflated(conflated)))
+        Poll::Ready(EncodedDelivery::Events(EncodedBatch::new(bytes, count).with_conflated(conflated)))
     }
 
     fn heeds_max(&self) -> bool {

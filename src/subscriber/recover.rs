@@ -10,26 +10,26 @@ use crate::subscriber::oversize::{self, Fit};
 use crate::subscriber::recovery::{Recovering, Recovery};
 use crate::subscriber::snapshot::{NOWHERE, State};
 
-/// A subscriber that recovers from gaps by snapshots of the application's state.
+/// Subscriber that recovers from gaps by snapshots of the application's state.
 ///
-/// [`SubscriberExt::recover_with`](crate::subscriber::SubscriberExt::recover_with) returns one. On a gap it calls the closure and
-/// is pending until the future of the [`Snapshot`] is ready. Then it yields the gap, marked [`snapshot`](Gap::snapshot), all
-/// events of the snapshot, whatever limit of bytes it is given, and the later events, without those that the snapshot
-/// contains. Without a snapshot it yields the gap alone. All else is passed through, encoded bytes included.
+/// [`SubscriberExt::recover_with`](crate::subscriber::SubscriberExt::recover_with) returns one. At a gap it calls the closure
+/// and is pending until the future of the [`Snapshot`] is ready. Then it yields the gap, marked [`snapshot`](Gap::snapshot),
+/// all events of the snapshot, even if they exceed the limit of bytes, and the later events that the snapshot does not
+/// contain. Without a snapshot it yields the gap alone. Other deliveries and their encoded bytes are unchanged.
 ///
-/// A client that received only a part of a snapshot starts over: the gap, the snapshot's events but the last, and the
-/// [`cursor`](Subscriber::cursor) in between are `0.0`, of no hub's epoch, so the client comes back to an
-/// [`Epoch`](GapReason::Epoch) gap. The last event has the cursor of what follows. While a snapshot is awaited, and during one
-/// that the client [begins with](Self::with_snapshot), the client keeps its own cursor. So it does before the first poll if
-/// the subscriber has no cursor because a gap is still to be told; an unreadable cursor is `0.0` then.
+/// A client that received only part of a snapshot starts over: the gap and all events of the snapshot but the last have the
+/// cursor `0.0`, which is of no hub's epoch, so the client resumes at an [`Epoch`](GapReason::Epoch) gap. The last event has
+/// the cursor of the events that follow. The client keeps its own cursor while the snapshot is pending, during a snapshot that
+/// it [begins with](Self::with_snapshot), and before the first poll if the subscriber has no cursor because of a gap. An
+/// unreadable cursor is `0.0` in these cases.
 ///
-/// One snapshot replaces all gaps whose events were gone when it was asked for. A snapshot without a cursor does so until
-/// older events of the gap's topic were delivered, if the subscriber [tells its head](Subscriber::info). A snapshot that does
-/// not contain what is missing is not sent: see [`Snapshot::with_cursor`].
+/// One snapshot replaces all gaps whose events were gone when it was requested. A snapshot without a cursor does so until
+/// older events of the gap's topic were delivered, if the subscriber has a [head](Subscriber::info). A snapshot that does not
+/// contain the missing events is not sent, see [`Snapshot::with_cursor`].
 ///
 /// Every method is cancel-safe. Dropping the subscriber drops the future. After a panic of the closure, of its future or of a
-/// [`Format`] the cursor is where it was, and the next poll yields the same gap, snapshot or events. A panic of the inner
-/// subscriber may lose what that one had taken.
+/// [`Format`] the cursor is unchanged, and the next poll yields the same gap, snapshot or events. A panic of the inner
+/// subscriber may lose its current delivery.
 ///
 /// ```
 /// use std::task::{Context, Poll, Waker};
@@ -40,7 +40,7 @@ use crate::subscriber::snapshot::{NOWHERE, State};
 /// hub.publish_now(&score, "1:0")?;
 /// let last = hub.publish_now(&score, "1:1")?.cursor();
 ///
-/// let start = Start::After("0.0".parse()?); // of another life of the hub
+/// let start = Start::After("0.0".parse()?); // of another epoch
 /// let subscription = hub.subscribe(Subscribe::topics([&score]).start(start))?;
 /// let state = move |_: &Gap| {
 ///     let state = Snapshot::new([(score.clone(), "1:1".into())]).with_cursor(last);
@@ -57,34 +57,34 @@ use crate::subscriber::snapshot::{NOWHERE, State};
 /// ```
 #[repr(C)]
 pub struct Recover<S, F> {
-    // First what a delivery touches.
-    /// `None`: the inner one is asked, and nothing else.
+    // The fields that a delivery touches are first.
+    /// `None` if deliveries of the inner subscriber are passed on.
     stage: Option<Box<Stage>>,
-    /// The most bytes that one event may be encoded to. A larger one is a gap.
+    /// Maximum number of bytes of an encoded event. A larger event becomes a gap.
     max_event: usize,
     inner: S,
     recovery: F,
-    /// Cursor of the client when it subscribed, or when it was last sent a state or events that waited here.
+    /// Cursor of the client when it subscribed, or after the last snapshot or events of a stage.
     held: Option<Cursor>,
 }
 
 enum Stage {
-    /// Not polled yet, and without a cursor of the inner one, which has a gap to tell: the client's cursor, or nowhere.
+    /// Before the first poll, if the inner subscriber has no cursor because of a gap. Contains the client's cursor or `0.0`.
     New(Cursor),
-    /// A client that begins with the application's state.
+    /// Snapshot that is sent before the first event.
     Opening(Snapshot),
-    /// A gap was met, and is yielded when the state for it is there.
+    /// Gap that is yielded when its snapshot is ready.
     Recovering {
         gap: Gap,
-        /// `None`: the state is to be asked for, for the first time or because a panic ended the future.
+        /// `None` if the snapshot is to be requested, also after a panic of an earlier future.
         snapshot: Option<Recovering>,
-        /// Head of the source when the state was asked for.
+        /// Head of the source when the snapshot was requested.
         asked: Option<Cursor>,
     },
-    /// State, to go out before anything else. Empty when it has.
+    /// Snapshot that is being sent. It is empty when all events were taken.
     Sending(State, Following),
     Following(Following),
-    /// There was no state, and no saying so.
+    /// The recovery ended the subscriber.
     Over(SubscriptionEnd),
 }
 
@@ -93,8 +93,8 @@ impl<S: Subscriber, F: Recovery> Recover<S, F> {
         Self { inner: subscriber, recovery, held: None, stage: None, max_event: usize::MAX }
     }
 
-    /// Sets the start that the client asked for. Set it before the first poll. Until a gap is told, the client keeps the cursor
-    /// that it came with, so one that is cut before resumes from it. Default: [`Start::Now`].
+    /// Sets the start of the client. Call it before the first poll. The client keeps the cursor of the start until a gap is
+    /// yielded, so a client that is cut before the gap resumes from that cursor. Default: [`Start::Now`].
     #[must_use]
     pub fn with_start(mut self, start: Start) -> Self {
         self.held = start.cursor();
@@ -105,8 +105,8 @@ impl<S: Subscriber, F: Recovery> Recover<S, F> {
         self
     }
 
-    /// Sets a snapshot that is yielded before the first event. Load it after the subscriber was made, and set it before the
-    /// first poll.
+    /// Sets a snapshot that is yielded before the first event. Load the snapshot after the subscriber was created, and call
+    /// this before the first poll.
     #[must_use]
     pub fn with_snapshot(mut self, snapshot: Snapshot) -> Self {
         if !snapshot.is_nothing() {
@@ -115,14 +115,14 @@ impl<S: Subscriber, F: Recovery> Recover<S, F> {
         self
     }
 
-    /// Sets the most bytes of one encoded event. A larger one becomes a gap without a state; a state that has one is not
-    /// sent. The inner subscriber must heed the limit of bytes.
+    /// Sets the maximum number of bytes of an encoded event. A larger event becomes a gap, and a snapshot with a larger event
+    /// is not sent. The inner subscriber must obey the limit of bytes.
     #[cfg(feature = "http")]
     pub(crate) fn max_event(self, max: usize) -> Self {
         Self { max_event: max, ..self }
     }
 
-    /// Returns whether it waits for the application's state.
+    /// Returns whether the future of a snapshot is pending.
     #[must_use]
     pub fn is_recovering(&self) -> bool {
         matches!(self.stage.as_deref(), Some(Stage::Recovering { .. }))
@@ -134,7 +134,7 @@ impl<S: Subscriber, F: Recovery> Recover<S, F> {
 
     #[cold]
     fn meet(&mut self, gap: Gap) {
-        // The client must not keep a cursor that this hub does not know: another hub may.
+        // The client must not keep a cursor that this hub does not know, because another hub may know it.
         let known = gap.after.or(self.held).filter(|_| gap.reason != GapReason::Invalid);
         self.held = known.or(Some(NOWHERE));
         self.go_on(Stage::Recovering { gap, snapshot: None, asked: None });
@@ -156,7 +156,7 @@ impl<S: Subscriber, F: Recovery> Recover<S, F> {
                     self.send(snapshot, None, next, None);
                 }
                 Stage::Recovering { gap, snapshot, asked } => {
-                    // Taken out while the application's code runs: a future that panicked is not polled again.
+                    // Taken out while the application's code runs, so that a future that panicked is not polled again.
                     let mut under_way = snapshot.take().unwrap_or_else(|| {
                         *asked = self.inner.info().head();
                         self.recovery.recover(gap)
@@ -193,7 +193,7 @@ impl<S: Subscriber, F: Recovery> Recover<S, F> {
                     };
                     match delivery {
                         Delivery::Gap(gap) if gap.snapshot => {
-                            // Of a subscriber that mends its own.
+                            // The inner subscriber recovers by itself.
                             self.stage = None;
                             return Poll::Ready(Some(Step::Gap(gap)));
                         }
@@ -220,7 +220,7 @@ impl<S: Subscriber, F: Recovery> Recover<S, F> {
         Poll::Ready(None)
     }
 
-    /// Returns the gap as the client gets it, once the application has answered.
+    /// Returns the gap for the client, with the answer of the recovery.
     fn answer(&mut self, mut gap: Gap, snapshot: Option<Snapshot>, asked: Option<Cursor>, fit: Option<Fit<'_>>) -> Gap {
         let snapshot = snapshot.filter(|snapshot| snapshot.known(asked).answers(&gap, self.held));
         let Some(snapshot) = snapshot.and_then(|snapshot| oversize::fitting(snapshot, fit, &mut self.recovery)) else {
@@ -229,14 +229,14 @@ impl<S: Subscriber, F: Recovery> Recover<S, F> {
             return gap;
         };
         let (is_empty, after) = (snapshot.events.is_empty(), gap.cursor);
-        // A client that received a part of the state starts over.
+        // A client that received only part of the snapshot starts over.
         self.held = Some(NOWHERE);
         self.send(snapshot, asked, None, Some(after));
         gap.cursor = self.held.filter(|_| is_empty).unwrap_or(NOWHERE);
         gap.with_snapshot()
     }
 
-    /// Goes on to a state, behind which the inner one is at its cursor, or at `gap` where it has none.
+    /// Enters the stage of a snapshot. After it the client is at the inner subscriber's cursor, or at `gap` if that is `None`.
     fn send(&mut self, snapshot: Snapshot, asked: Option<Cursor>, next: Option<Delivery>, gap: Option<Cursor>) {
         let following = Following { state: snapshot.known(asked), next, begun: Begun::default() };
         let (held, start) = (self.held, following.cursor(self.inner.cursor().or(gap)).or(self.held));
@@ -244,7 +244,7 @@ impl<S: Subscriber, F: Recovery> Recover<S, F> {
         self.go_on(Stage::Sending(State { events: snapshot.events.into(), held, start }, following));
     }
 
-    /// Encodes and takes as many events as fit, but at least one. One that is too large becomes a gap.
+    /// Encodes and takes the events that fit, but at least one. An event that is too large becomes a gap.
     fn encode(&mut self, batch: &Batch, format: &dyn Format, max: usize) -> EncodedDelivery {
         let (bytes, count, cursor) = batch.encode_first(format, max.min(self.max_event));
         let rest = batch.clone().without_first(count).with_conflated(0);
@@ -252,10 +252,10 @@ impl<S: Subscriber, F: Recovery> Recover<S, F> {
         if bytes.len() > self.max_event {
             return EncodedDelivery::Gap(oversize::gap(Some(count), cursor, &[batch.topic().clone().into()]));
         }
-        EncodedDelivery::Events(EncodedBatch::new(bytes, count).conflated(batch.conflated()))
+        EncodedDelivery::Events(EncodedBatch::new(bytes, count).with_conflated(batch.conflated()))
     }
 
-    /// Returns a gap in place of one event. Several are the whole state of an inner subscriber that mends its own gaps.
+    /// Returns a gap in place of one event. Several events are a snapshot of an inner subscriber that recovers by itself.
     #[cold]
     fn too_large(&self, events: EncodedBatch) -> Poll<EncodedDelivery> {
         Poll::Ready(match events.events {
@@ -264,7 +264,7 @@ impl<S: Subscriber, F: Recovery> Recover<S, F> {
         })
     }
 
-    /// Notes that events were delivered, up to `cursor` if some are left.
+    /// Records that events were delivered, up to `cursor` if some are left.
     fn took_events(&mut self, rest: Option<Batch>, cursor: Option<Cursor>) {
         let Some(Stage::Following(following)) = self.stage.as_deref_mut() else { return };
         following.next = rest.map(Delivery::Events);
@@ -275,7 +275,7 @@ impl<S: Subscriber, F: Recovery> Recover<S, F> {
         }
     }
 
-    /// Takes the state, or a part of it.
+    /// Takes the snapshot, or a part of it.
     fn take_state<T>(&mut self, take: impl FnOnce(&mut State) -> Option<T>) -> Option<T> {
         match self.stage.as_deref_mut() {
             Some(Stage::Sending(state, _)) => take(state),
@@ -349,7 +349,7 @@ impl<S: Subscriber, F: Recovery> Subscriber for Recover<S, F> {
         if self.stage.is_some() {
             return self.poll_encoded_stage(cx, format, max);
         }
-        // Taken apart and put together: what is not a gap is much smaller.
+        // Matched and rebuilt, because the variants other than the gap are much smaller.
         match self.inner.poll_encoded(cx, format, max.min(self.max_event)) {
             Poll::Pending => Poll::Pending,
             Poll::Ready(EncodedDelivery::Events(events)) if events.bytes.len() > self.max_event => {

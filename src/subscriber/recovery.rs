@@ -5,21 +5,35 @@ use crate::contract::SubscriptionEnd;
 use crate::model::Gap;
 use crate::subscriber::Snapshot;
 
-/// A source of snapshots for [`Recover`](crate::subscriber::Recover): a closure from a gap to a future of an [`Option<Snapshot>`](Snapshot), or of a
-/// `Result` of one, whose error ends the subscriber.
+/// Source of snapshots for a [`Recover`](crate::subscriber::Recover): a closure from a gap to a future.
+///
+/// The output of the future is an [`Option<Snapshot>`](Snapshot), or a `Result` of one, whose error ends the subscriber.
+///
+/// ```
+/// use tidings::subscriber::{Recover, Recovery, SubscriberExt};
+/// use tidings::{Gap, Snapshot, Subscriber, Topic};
+///
+/// fn recovering<S: Subscriber>(subscriber: S, score: Topic) -> Recover<S, impl Recovery> {
+///     subscriber.recover_with(move |gap: &Gap| {
+///         eprintln!("events are missing: {:?}", gap.reason);
+///         let snapshot = Snapshot::new([(score.clone(), "1:1".into())]);
+///         async { Some(snapshot) }
+///     })
+/// }
+/// ```
 pub trait Recovery: Send + 'static + sealed::SealedRecovery {
-    /// Returns the snapshot for a gap. Called once for a gap that no earlier snapshot replaces, and again after a panic of the
-    /// call or of the future.
+    /// Returns a future of the snapshot for a gap. It is called once for a gap that no earlier snapshot replaces, and again
+    /// after a panic of the call or of the future.
     #[doc(hidden)]
     fn recover(&mut self, gap: &Gap)
     -> Pin<Box<dyn Future<Output = Result<Option<Snapshot>, SubscriptionEnd>> + Send>>;
 
-    /// Notes that a snapshot is not sent, because one of its events is larger than an endpoint's `max_event`.
+    /// Records that a snapshot is not sent, because one of its events is larger than an endpoint's `max_event`.
     #[doc(hidden)]
     fn too_large(&mut self) {}
 }
 
-/// The future of a snapshot. An error ends the subscriber.
+/// Future of a snapshot. An error ends the subscriber.
 pub(crate) type Recovering = Pin<Box<dyn Future<Output = Result<Option<Snapshot>, SubscriptionEnd>> + Send>>;
 
 impl<F, R> Recovery for F

@@ -5,11 +5,21 @@ use bytes::BytesMut;
 use crate::contract::{Batch, EncodedBatch, EventRef, Format};
 use crate::model::{Cursor, Event, Gap, GapReason, Topic};
 
-/// The application's state as events, for a client that can't be brought there by the events it missed.
+/// State of the application as events, for a client that misses events.
 ///
-/// Sent whole, in one piece, before anything later. Until its last event the client has no cursor that leads past it, so
-/// one that is cut off before comes back for it anew: see [`Recover`](crate::subscriber::Recover). It is encoded for each client that
-/// gets it, and is in memory until the client has taken it.
+/// A snapshot is sent completely before newer events. A client that received only part of a snapshot starts over, so its
+/// cursor stays `0.0` until the last snapshot event, see [`Recover`](crate::subscriber::Recover). A snapshot is encoded for
+/// each client, and stays in memory until the client has read it.
+///
+/// ```
+/// use tidings::{Event, LocalHub, Snapshot, Topic};
+///
+/// let (hub, score) = (LocalHub::new(), Topic::new("score")?);
+/// let newest = hub.publish_now(&score, "1:1")?;
+/// let snapshot = Snapshot::new([(score, Event::text("1:1"))]).with_cursor(newest.cursor());
+/// # drop(snapshot);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Default)]
 pub struct Snapshot {
     pub(super) events: Vec<(Topic, Event)>,
@@ -17,48 +27,50 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
-    /// A snapshot of these events, in this order.
+    /// Creates a snapshot of these events, in this order.
     pub fn new(events: impl IntoIterator<Item = (Topic, Event)>) -> Self {
         Self { events: events.into_iter().collect(), as_of: None }
     }
 
-    /// Sets the cursor of the newest event that the state contains, as [`Receipt::cursor`](crate::Receipt::cursor) returns
-    /// it. The state contains all events up to it, and they are not sent after the snapshot. Without a cursor, a client
-    /// may get an event that the state contains too.
+    /// Sets the cursor of the newest event that the snapshot contains, as [`Receipt::cursor`](crate::Receipt::cursor) returns
+    /// it. The snapshot must contain all events up to it, which are not sent after the snapshot. Without a cursor, a client may
+    /// receive an event that the snapshot contains.
     ///
-    /// A state answers a gap only if it contains the missing events. A state that is older than the last missing event, or
-    /// than the client's own position, is not sent: the client gets the gap alone. The same holds for a state of another
+    /// A snapshot replaces a gap only if it contains the missing events. A snapshot that is older than the last missing event,
+    /// or than the client's cursor, is not sent: the client receives the gap alone. This also applies to a snapshot of another
     /// epoch, unless no event of the hub's epoch is missing.
     #[must_use]
     pub fn with_cursor(self, cursor: impl Into<Option<Cursor>>) -> Self {
         Self { as_of: cursor.into(), ..self }
     }
 
-    /// Returns whether a client that begins with it begins with no state.
+    /// Returns whether the snapshot has neither events nor a cursor.
     pub(super) fn is_nothing(&self) -> bool {
         self.events.is_empty() && self.as_of.is_none()
     }
 
-    /// `asked` is the head of the source when the state was asked for, if it is known.
+    /// Returns the known extent of the snapshot. `asked` is the head of the source when the snapshot was requested, if it is
+    /// known.
     pub(super) fn known(&self, asked: Option<Cursor>) -> Known {
         Known { as_of: self.as_of, asked }
     }
 }
 
-/// The cursor of a client that has nothing: of no hub's epoch.
+/// Cursor of a client that must start over. No hub has its epoch.
 pub(super) const NOWHERE: Cursor = Cursor::new(0, 0);
 
-/// A state's events, on their way to a client.
+/// Events of a snapshot that are being sent.
 #[derive(Default)]
 pub(super) struct State {
     pub(super) events: VecDeque<(Topic, Event)>,
     /// Cursor of the client until it has all events.
     pub(super) held: Option<Cursor>,
+    /// Cursor of the client with all events.
     pub(super) start: Option<Cursor>,
 }
 
 impl State {
-    /// Encodes all of it.
+    /// Encodes all events.
     pub(super) fn encode(&self, format: &dyn Format) -> EncodedBatch {
         let (mut out, count) = (BytesMut::new(), self.events.len());
         for (at, (topic, event)) in self.events.iter().enumerate() {
@@ -68,7 +80,7 @@ impl State {
         EncodedBatch::new(out.freeze(), u32::try_from(count).unwrap_or(u32::MAX))
     }
 
-    /// Takes the first of it that makes a batch: of one topic and one cursor.
+    /// Takes the first events with the same topic and the same cursor.
     pub(super) fn take_batch(&mut self) -> Option<Batch> {
         let (topic, first) = self.events.pop_front()?;
         let mut run = vec![first];
@@ -76,7 +88,7 @@ impl State {
             run.extend(self.events.pop_front().map(|(_, event)| event));
         }
         let cursor = if self.events.is_empty() { self.start } else { self.held };
-        // A batch has no tags; without its own, a cursor is another one.
+        // The cursors of a batch have no tags, and a cursor without its tag is a different cursor.
         let cursor = cursor.filter(|cursor| cursor.tag().is_none());
         let cursor = cursor.unwrap_or(NOWHERE);
         let (epoch, sequence) = (cursor.epoch(), cursor.sequence());
@@ -84,16 +96,18 @@ impl State {
     }
 }
 
-/// Known extent of a state.
+/// Known extent of a snapshot.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Known {
+    /// Cursor of the newest event in the snapshot.
     as_of: Option<Cursor>,
-    /// Head of the source when the state was asked for. An undated state replaces what was gone by then.
+    /// Head of the source when the snapshot was requested. A snapshot without a cursor replaces the events that were gone by
+    /// then.
     asked: Option<Cursor>,
 }
 
 impl Known {
-    /// Whether an event is in the state.
+    /// Returns whether the snapshot contains an event.
     pub(super) fn holds(self, event: Option<Cursor>) -> bool {
         match (self.as_of, event) {
             (Some(as_of), Some(event)) => is_up_to(event, as_of),
@@ -101,7 +115,7 @@ impl Known {
         }
     }
 
-    /// Returns whether the state has no date and may contain this event: it was published before the state was asked for.
+    /// Returns whether the snapshot has no cursor and may contain an event, which was published before the request.
     pub(super) fn may_have(self, event: Option<Cursor>) -> bool {
         match (self.as_of, self.asked, event) {
             (None, Some(asked), Some(event)) => is_up_to(event, asked),
@@ -109,26 +123,26 @@ impl Known {
         }
     }
 
-    /// Returns whether the state stands for what is missing, where it was asked for because of the gap of a client that is
-    /// at `held`.
+    /// Returns whether the snapshot replaces the gap for which it was requested. `held` is the client's cursor.
     pub(super) fn answers(self, gap: &Gap, held: Option<Cursor>) -> bool {
         let is_older = |as_of, held| is_same_epoch(as_of, held) && !is_up_to(held, as_of);
         self.mends(gap) && !self.as_of.zip(held).is_some_and(|(as_of, held)| is_older(as_of, held))
     }
 
+    /// Returns whether the snapshot contains the missing events of a gap.
     fn mends(self, gap: &Gap) -> bool {
         let gone = gap.gone.unwrap_or(gap.cursor);
         match self.as_of {
             // No event of this epoch is missing: all of them follow the gap.
             _ if gone.sequence() == 0 => true,
             Some(as_of) => is_up_to(gone, as_of),
-            // Nothing is known to be missing.
+            // The extent is unknown. The snapshot was requested after the loss.
             None => true,
         }
     }
 
-    /// Whether it does where the gap comes after the state. All but overflows are of the time before the subscription,
-    /// and so before the state was loaded.
+    /// Returns whether the snapshot contains the missing events of a gap that is yielded after it. Gaps other than overflows
+    /// are of events before the subscription, and therefore before the snapshot was loaded.
     pub(super) fn has_mended(self, gap: &Gap) -> bool {
         match (self.as_of, gap.reason) {
             (None, GapReason::Overflow) => self.asked.is_some_and(|asked| is_up_to(gap.cursor, asked)),
@@ -136,7 +150,7 @@ impl Known {
         }
     }
 
-    /// Whether nothing that a subscriber yields from here on can be in the state.
+    /// Returns whether the snapshot contains no event that a subscriber yields after its cursor.
     pub(super) fn is_past(self, subscriber: Option<Cursor>) -> bool {
         match (self.as_of.or(self.asked), subscriber) {
             (Some(end), Some(here)) => !is_same_epoch(end, here) || is_up_to(end, here),
@@ -144,7 +158,7 @@ impl Known {
         }
     }
 
-    /// Returns the cursor of a client that has the state and everything that the subscriber has yielded.
+    /// Returns the cursor of a client that has the snapshot and all deliveries of the subscriber.
     pub(super) fn after(self, subscriber: Option<Cursor>) -> Option<Cursor> {
         match (self.as_of, subscriber) {
             (Some(as_of), Some(here)) if is_up_to(here, as_of) => Some(as_of),

@@ -117,7 +117,7 @@ pub struct ChunkedStream<S> {
     subscriber: S,
 }
 
-/// Form of a keep-alive.
+/// Form of a keep-alive, see [`ChunkedStream::heartbeat`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum Heartbeat {
@@ -139,6 +139,10 @@ enum Stage {
 
 impl<S: Subscriber> ChunkedStream<S> {
     /// Creates a stream of the subscriber's events from its current position.
+    ///
+    /// # Panics
+    ///
+    /// Panics if the timer does, such as `TokioTimer` outside a tokio runtime.
     pub fn new(subscriber: S, timer: &dyn Timer) -> Self {
         Self {
             subscriber,

@@ -5,73 +5,73 @@ use std::time::{Duration, Instant};
 use super::wake_flag::WakeFlag;
 use crate::time::{Sleep, Timer};
 
-/// The longest silence unless told otherwise: a quarter of the 60 s after which nginx and load balancers give up.
+/// Default of the longest silence. nginx and load balancers close a silent connection after 60 s.
 const INTERVAL: Duration = Duration::from_secs(15);
 
-/// Sees to it that silence is never longer than an interval.
+/// Limit of the silence on a stream.
 ///
-/// It fires twice in an interval, and a keep-alive is due when nothing was written since the last firing. So a delivery
-/// costs a `bool`: no look at the clock, no reset of the timer. The timer is asked after only when it has called.
+/// A timer fires twice in an interval. A keep-alive is due if nothing was written since the timer last fired. So a delivery
+/// sets a `bool`, and neither reads the clock nor resets the timer. The timer is polled only if it has raised the flag.
 #[repr(C)]
 pub(crate) struct KeepAlive {
     sleep: Pin<Box<dyn Sleep>>,
     begin: Instant,
     interval: Duration,
-    /// The next firing. `None`: the clock has no such instant, so never.
+    /// Time at which the timer fires next. `None`: never, since the clock has no such instant.
     fires: Option<Instant>,
-    // What every delivery touches, last, so that its owner can have it beside what else it touches.
+    // The fields that every delivery touches are last, beside those of the owner.
     written: bool,
     /// The flag that the timer raises. `None` before the timer is first polled, and when it is to be polled in any case.
-    call: Option<WakeFlag>,
+    flag: Option<WakeFlag>,
 }
 
 impl KeepAlive {
-    /// The default interval, from now on.
+    /// Returns a keep-alive with the default interval, which begins now.
     pub(crate) fn new(timer: &dyn Timer) -> Self {
         let begin = timer.now();
         let fires = begin + INTERVAL / 2;
         let sleep = timer.sleep_until(fires);
-        Self { sleep, call: None, begin, interval: INTERVAL, fires: Some(fires), written: false }
+        Self { sleep, flag: None, begin, interval: INTERVAL, fires: Some(fires), written: false }
     }
 
-    /// Another interval, counted from the beginning. Less than 2 ms is 2 ms.
+    /// Sets the interval, counted from the begin. An interval of less than 2 ms is 2 ms.
     pub(crate) fn set_interval(&mut self, interval: Duration) {
         self.interval = interval.max(Duration::from_millis(2));
-        self.call = None;
+        self.flag = None;
         self.fire_after(self.begin);
     }
 
-    /// The longest silence; `None` where there is no limit.
+    /// Returns the longest silence. `None`: there is no limit.
     pub(crate) fn interval(&self) -> Option<Duration> {
         self.fires.map(|_| self.interval)
     }
 
-    /// Something goes out.
+    /// Notes that something goes out.
     pub(crate) fn wrote(&mut self) {
         self.written = true;
     }
 
-    /// Ready when a keep-alive is due, which then counts as written.
+    /// Polls for a due keep-alive, which then counts as written.
     #[inline]
     pub(crate) fn poll_due(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         if self.is_set(cx) { Poll::Pending } else { self.look(cx) }
     }
 
-    /// Whether none is due, and the task of `cx` is woken when it may be.
+    /// Returns whether no keep-alive is due and the task of `cx` is woken when one may be.
     #[inline]
     pub(crate) fn is_set(&self, cx: &Context<'_>) -> bool {
-        self.call.as_ref().is_some_and(|call| call.is_for(cx) && !call.is_raised())
+        self.flag.as_ref().is_some_and(|flag| flag.is_for(cx) && !flag.is_raised())
     }
 
-    /// Asks the timer.
+    /// Polls the timer.
     #[cold]
     fn look(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let call = self.call.take().filter(|call| call.is_for(cx));
-        let call = call.unwrap_or_else(|| WakeFlag::new(cx.waker().clone(), false));
-        // Before the timer is asked: a call that comes in between is seen next time.
-        call.take();
-        let waker = call.waker();
-        self.call = Some(call);
+        let flag = self.flag.take().filter(|flag| flag.is_for(cx));
+        let flag = flag.unwrap_or_else(|| WakeFlag::new(cx.waker().clone(), false));
+        // Before the timer is polled: a wake in between is seen next time.
+        flag.take();
+        let waker = flag.waker();
+        self.flag = Some(flag);
         let cx = &mut Context::from_waker(&waker);
         match self.fires {
             Some(fired) if self.sleep.as_mut().poll(cx).is_ready() => self.fire(fired, cx),

@@ -108,6 +108,10 @@ pub struct LongPollWaiter<S, T = Pin<Box<dyn Sleep>>> {
 
 impl<S: Subscriber> LongPollWaiter<S> {
     /// Creates a poll of this subscriber, which begins at the client's cursor, until `deadline`.
+    ///
+    /// # Panics
+    ///
+    /// Panics if the timer does, such as `TokioTimer` outside a tokio runtime.
     pub fn new(subscriber: S, timer: &dyn Timer, deadline: Instant) -> Self {
         Self::asleep(subscriber, timer.sleep_until(deadline), deadline)
     }

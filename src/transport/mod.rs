@@ -42,7 +42,7 @@
 //! {"tidings":"hello","cursor":"7.3","heartbeat_ms":15000}
 //! {"tidings":"heartbeat","cursor":"7.3"}
 //! {"tidings":"bye","retry_ms":1500}
-//! {"tidings":"error","code":"busy","message":"busy, come back in 1500 ms","retry_ms":1500}
+//! {"tidings":"error","code":"busy","message":"busy, retry after 1500 ms","retry_ms":1500}
 //! ```
 
 #[cfg(feature = "chunked")]

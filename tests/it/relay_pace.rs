@@ -1,4 +1,4 @@
-//! How slowly a body may come to the relay. `tests/relay` shows it with curl.
+//! Minimum pace of a request body at the relay. `tests/relay` shows it with curl.
 
 use std::time::{Duration, Instant};
 
@@ -15,7 +15,7 @@ fn body_that_pauses_is_late_30_s_after_its_last_byte() {
     let mut pace = Pace::begin(begin);
     assert_eq!(pace.deadline(), begin + 30 * SECOND);
     let mut now = begin;
-    // 8 MiB with a pause after each: longer than any deadline for the whole.
+    // 8 MiB with a pause after each: longer than any deadline for the whole body.
     for _ in 0..8 {
         now += 29 * SECOND;
         assert!(now < pace.deadline());
@@ -26,7 +26,7 @@ fn body_that_pauses_is_late_30_s_after_its_last_byte() {
 }
 
 #[test]
-fn body_of_a_byte_now_and_then_is_late_as_soon_as_one_of_which_nothing_comes() {
+fn body_of_rare_bytes_is_late_as_soon_as_a_silent_body() {
     for every in [1, 5, 29] {
         let begin = Instant::now();
         let (mut pace, mut now) = (Pace::begin(begin), begin);
@@ -41,7 +41,7 @@ fn body_of_a_byte_now_and_then_is_late_as_soon_as_one_of_which_nothing_comes() {
 }
 
 #[test]
-fn body_at_the_least_rate_is_not_late_however_long_it_is() {
+fn body_of_any_length_at_the_minimum_rate_is_not_late() {
     for rate in [8 * 1024, 20_000, 1 << 20] {
         let begin = Instant::now();
         let (mut pace, mut now) = (Pace::begin(begin), begin);
@@ -51,7 +51,7 @@ fn body_at_the_least_rate_is_not_late_however_long_it_is() {
             pace.received(rate, now);
         }
     }
-    // At half of it a body of 8 MiB is late after a minute.
+    // At half the minimum rate, a body of 8 MiB is late after a minute.
     let begin = Instant::now();
     let (mut pace, mut now) = (Pace::begin(begin), begin);
     while now + SECOND < pace.deadline() {
@@ -79,11 +79,11 @@ fn trickle_after_a_burst_is_late_30_s_after_the_burst() {
 }
 
 #[test]
-fn body_at_the_least_rate_in_small_reads_is_not_late() {
+fn body_at_the_minimum_rate_in_small_reads_is_not_late() {
     let begin = Instant::now();
     let (mut pace, mut now) = (Pace::begin(begin), begin);
     for _ in 0..64 * 1024 {
-        // A read of less than a millisecond's bytes counts too.
+        // A read of fewer bytes than the rate has in a millisecond counts too.
         now += SECOND / (8 * 1024);
         assert!(now < pace.deadline());
         pace.received(1, now);
@@ -93,7 +93,7 @@ fn body_at_the_least_rate_in_small_reads_is_not_late() {
 }
 
 #[test]
-fn number_of_bytes_that_overflows_is_no_panic() {
+fn number_of_bytes_that_overflows_does_not_panic() {
     let begin = Instant::now();
     let mut pace = Pace::begin(begin);
     pace.received(1 << 40, begin);

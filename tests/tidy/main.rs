@@ -4,6 +4,7 @@
 
 mod circles;
 mod docs;
+mod examples;
 mod floors;
 mod source;
 mod types;
@@ -182,23 +183,6 @@ fn tests_do_not_sleep() {
 }
 
 #[test]
-fn the_hub_has_no_import_circle() {
-    let planted = [
-        Source::new("src/hub/a/b.rs", "use crate::hub::c::d::D;"),
-        Source::new("src/hub/c/d.rs", "use crate::hub::e::{F, G};"),
-        Source::new("src/hub/e.rs", "use super::a::g::A;"),
-        Source::new("src/hub/a/g.rs", "x();\n#[cfg(all(test, not(loom)))]\nmod tests { use crate::hub::e::F; }"),
-    ];
-    assert_eq!(circles::circles(&planted, 3), [""; 0], "files");
-    assert_eq!(circles::circles(&planted, 2), ["hub::a", "hub::c", "hub::e"], "folders");
-    let files = Source::all(&["src/hub"]);
-    for (steps, of) in [(3, "files"), (2, "folders")] {
-        let found = circles::circles(&files, steps);
-        assert!(found.is_empty(), "{of} of src/hub that import each other: {found:?}");
-    }
-}
-
-#[test]
 fn the_hub_has_its_atomics_in_one_file() {
     let with = |files: &[Source]| {
         let atomic = |file: &&Source| !file.words(|word| word == "atomic" || word.starts_with("Atomic")).is_empty();
@@ -287,20 +271,8 @@ fn type_names_are_defined_once_on_a_floor() {
 
 #[test]
 fn every_example_says_how_to_run_it() {
-    let rule = |file: &Source| {
-        let name = match file.path.trim_start_matches("examples/").split_once('/') {
-            Some((folder, "main.rs")) => folder.to_owned(),
-            Some(_) => return Vec::new(),
-            None => file.path.trim_start_matches("examples/").trim_end_matches(".rs").to_owned(),
-        };
-        let comment: String = file.text.lines().take_while(|line| line.starts_with("//!")).collect();
-        match comment.contains(&format!("--example {name}")) {
-            true => Vec::new(),
-            false => vec![format!("{}:1: the first comment has the command that runs it", file.path)],
-        }
-    };
     enforce(
-        rule,
+        examples::says_how_to_run_it,
         &["examples"],
         &[("examples/a.rs", "//! cargo run --example b"), ("examples/a/main.rs", "fn main() {}")],
     );
@@ -308,19 +280,12 @@ fn every_example_says_how_to_run_it() {
 
 #[test]
 fn every_example_prints_its_address() {
-    let rule = |file: &Source| {
-        let is_main = file.path.ends_with("/main.rs") || file.path.matches('/').count() == 1;
-        let prints = |line: &str| line.trim_start().starts_with("println!(") && line.contains("http://");
-        match is_main && !file.text.lines().any(prints) {
-            true => vec![format!("{}:1: an example prints the address that it listens on", file.path)],
-            false => Vec::new(),
-        }
-    };
     enforce(
-        rule,
+        examples::prints_its_address,
         &["examples"],
         &[
-            ("examples/a.rs", "//! http://127.0.0.1:3000\nfn main() {}"),
+            ("examples/a.rs", "//! http://127.0.0.1:3000\nfn main() { bind(); }"),
+            ("examples/b.rs", "use tokio::net::TcpListener;"),
             ("examples/a/main.rs", "println!(\"it runs\");"),
         ],
     );

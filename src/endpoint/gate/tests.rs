@@ -34,7 +34,7 @@ fn place_given_back_goes_to_the_call_that_waits_longest() {
     assert_eq!(gate.try_enter(None).err(), Some(Full::All));
     let (mut same, mut other) = (pin!(gate.enter(Some(&key))), pin!(gate.enter(Some(&b))));
     assert!(poll(&task, same.as_mut()).is_none() && poll(&task, other.as_mut()).is_none());
-    // The key of the first that waits has its share, so the second is next.
+    // The key of the first waiting call is at its limit, so the second call is next.
     drop(two);
     let two = poll(&task, other.as_mut());
     assert!(two.is_some() && poll(&task, same.as_mut()).is_none());
@@ -46,10 +46,10 @@ fn place_given_back_goes_to_the_call_that_waits_longest() {
     assert_eq!((gate.taken.load(Ordering::Relaxed), gate.state.lock().keys.len()), (0, 0));
 }
 
-/// Random calls that come, wait, go and give up: no place is lost, none is given twice, and none stays free while a
-/// call waits that may have it.
+/// Runs a random program of calls that arrive, wait, end and are dropped. Checks that no place is lost or given twice,
+/// and that none is free while a call waits that may take it.
 #[test]
-fn places_add_up_whatever_gives_up_its_wait() {
+fn places_are_neither_lost_nor_given_twice_by_random_calls() {
     let mut random = 7_u64;
     let mut next = |below: usize| {
         random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
@@ -88,7 +88,7 @@ fn places_add_up_whatever_gives_up_its_wait() {
                 assert!(inside.iter().filter(|(other, _)| *other == key).count() <= share);
             }
         }
-        // Each that waits gets its place when those before it have gone.
+        // Each waiting call gets its place when those before it have ended.
         while !waiting.is_empty() {
             inside.clear();
             let before = waiting.len();
@@ -124,9 +124,9 @@ fn wait<'a>(gate: &'a Gate, key: Option<&'a Arc<str>>) -> Permit<'a> {
     }
 }
 
-/// A key at its limit takes no place for a moment that another call would have.
+/// Checks that a refused call of a key at its limit takes no place, not even for a moment.
 #[test]
-fn call_of_a_full_key_never_keeps_another_out() {
+fn call_of_a_full_key_takes_no_place_from_another_key() {
     const CALLS: usize = 200_000;
     let (gate, key) = (Gate::new(2, 1), Arc::<str>::from("a"));
     let held = gate.try_enter(Some(&key)).ok();

@@ -14,8 +14,8 @@ use crate::endpoint::time::sleep::WheelSleep;
 use crate::transport::Reply;
 use crate::transport::long_poll::LongPollWaiter;
 
-/// Longest time that a poll without a cursor is held, if `long_poll_min_wait` is not longer. A client that never sends a cursor
-/// polls no more often than that.
+/// Longest time that a poll without a cursor is held, if `long_poll_min_wait` is not longer. A client that never sends
+/// a cursor polls no more often than that.
 const FIRST_HOLD: Duration = Duration::from_secs(1);
 
 /// Answers a long poll. It is a session while it is held, or one poll of a poll session.
@@ -28,7 +28,8 @@ pub(crate) fn long(mut pending: PendingSubscribe, hop: Hop) -> impl Future<Outpu
         let guard = shared.admit_poll(params, authorization).await?;
         let (config, interval) = (&shared.config, shared.config.jittered_interval());
         let subscriber = guard.subscriber(accepted, params.start);
-        // A client without a cursor cannot resume if its held poll is cut, so its first poll is answered soon, with one.
+        // A client without a cursor cannot resume if its held poll is cut, so its first poll is answered soon, with
+        // one.
         let is_first = params.start == Start::Now && subscriber.cursor().is_some();
         let longest = if is_first { interval.unwrap_or_default().max(FIRST_HOLD) } else { Duration::MAX };
         let hold = authorized_at + config.jittered_hold(params.wait).min(longest);

@@ -3,7 +3,7 @@ use std::time::Duration;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use http::{Response, StatusCode};
 
-use super::replies::Payload;
+use super::reply_cache::Payload;
 use crate::contract::{SubscriptionEnd, Transport};
 use crate::endpoint::body::Body;
 use crate::endpoint::connection::Hop;
@@ -11,9 +11,9 @@ use crate::endpoint::reject::refusal::Refusal;
 use crate::endpoint::request::negotiate::SubscribeParams;
 use crate::endpoint::request::transports::Transports;
 use crate::endpoint::response::headers::{self, TIDINGS_RETRY_MS, number};
+use crate::endpoint::session::event_stream::{EventStream, ReplyStream};
 use crate::endpoint::session::{Order, SessionEnd, SessionEntry, SessionGuard};
 use crate::endpoint::shared::Shared;
-use crate::endpoint::stream::event_stream::{EventStream, ReplyStream};
 use crate::endpoint::stream::live_body::LiveBody;
 use crate::model::Cursor;
 use crate::time::Clock;
@@ -33,7 +33,7 @@ impl Shared {
     pub(super) fn refuse_cut_off(&self, order: Order) -> Refusal {
         match order {
             Order::Revoke => self.revoked(),
-            _ => self.later(),
+            _ => self.no_place(),
         }
     }
 }
@@ -44,7 +44,8 @@ impl ReplyParams {
         Self { hop, held_cursor: params.held_cursor.map(Box::new), applied }
     }
 
-    /// Returns the response of a held poll. `order` is the one that ended it early. `reply` is `None` if it is to be refused.
+    /// Returns the response of a held poll. `order` is the one that ended it early. `reply` is `None` if it is to be
+    /// refused.
     #[cfg(feature = "long-poll")]
     pub(super) fn answer_held(
         &self,
@@ -53,10 +54,10 @@ impl ReplyParams {
         reply: Option<Reply>,
     ) -> Result<Response<Body>, Refusal> {
         guard.cut_off().map_or(Ok(()), |order| Err(guard.shared().refuse_cut_off(order)))?;
-        let reply = reply.ok_or_else(|| guard.shared().later())?;
+        let reply = reply.ok_or_else(|| guard.shared().no_place())?;
         if order.is_some() && !reply.is_complete() {
             // The reply might have become complete if the poll had not been ended.
-            return Err(guard.shared().later());
+            return Err(guard.shared().no_place());
         }
         // The next poll may come at once, unless the endpoint drains or the subscription has ended.
         let pause = order.is_some() || (reply.end.is_some() && !reply.more);
@@ -68,8 +69,8 @@ impl ReplyParams {
     ///
     /// # Errors
     ///
-    /// Returns a 500 if the subscriber failed before it yielded an event, and a 400 if the events have no cursors and more
-    /// would follow.
+    /// Returns a 500 if the subscriber failed before it yielded an event, and a 400 if the events have no cursors and
+    /// more would follow.
     pub(super) fn answer(
         &self,
         mut guard: SessionGuard,
@@ -84,7 +85,7 @@ impl ReplyParams {
         }
         let held_cursor = self.held_cursor.as_deref().copied();
         let unchanged = reply.is_empty() && reply.cursor.is_some() && reply.cursor == held_cursor;
-        let (tag, payload) = guard.shared().replies.of(reply);
+        let (tag, payload) = guard.shared().reply_cache.of(reply);
         let len = payload.len();
         let is_watched = !unchanged && len > self.hop.first_frame();
         if !is_watched {
@@ -109,8 +110,8 @@ impl ReplyParams {
         Ok(response)
     }
 
-    /// Returns the body of a reply that is larger than the first frame. The write timeout applies to it as to a stream. The
-    /// poll is under way until the body ends, so its session can be ended and counts for its limit key.
+    /// Returns the body of a reply that is larger than the first frame. The write timeout applies to it as to a stream.
+    /// The poll is under way until the body ends, so its session can be ended and counts for its limit key.
     #[cold]
     fn watched(&self, guard: SessionGuard, payload: Payload) -> Body {
         let SessionEntry { shared, session, .. } = &**guard.entry();

@@ -11,6 +11,7 @@ use crate::endpoint::subscribe::PendingSubscribe;
 use crate::transport::short_poll::PollQueue;
 
 /// Answers a short poll: at once, or when the snapshot that it waits for is loaded.
+#[allow(clippy::manual_async_fn, reason = "an async fn keeps each argument twice, for as long as it runs")]
 pub(crate) fn short(mut pending: PendingSubscribe, hop: Hop) -> impl Future<Output = Result<Answer, Refusal>> + Send {
     async move {
         let (authorization, accepted) = pending.authorize().await?;

@@ -11,9 +11,9 @@ use crate::model::{Pattern, PatternError};
 impl Endpoint {
     /// Returns an endpoint for topics that every client may read, with the default settings.
     ///
-    /// A request without `?topic=` follows all of them, a request with `?topic=` those that it names. A name that is not among
-    /// them is refused with 403. A pattern such as `scores/*` stands for all topics that match. Messages from clients are not
-    /// supported.
+    /// A request without `?topic=` follows all of them, a request with `?topic=` those that it names. A name that is
+    /// not among them is refused with 403. A pattern such as `scores/*` stands for all topics that match. Messages from
+    /// clients are not supported.
     ///
     /// ```
     /// use tidings::{Endpoint, LocalHub};
@@ -40,8 +40,9 @@ impl Endpoint {
     /// Returns an endpoint whose closure authorizes each request, with the default settings.
     ///
     /// The closure gets each request that subscribes, and returns a [`Subscribe`](crate::Subscribe) for the hub or a
-    /// [`Rejection`]. The `?` operator converts any error into a rejection. To set the session's data or lifetime, the closure
-    /// returns an [`Accepted`]. Messages from clients and snapshots are not supported: implement [`Publisher`] for these.
+    /// [`Rejection`]. The `?` operator converts any error into a rejection. To set the session's data or lifetime, the
+    /// closure returns an [`Accepted`]. Messages from clients and snapshots are not supported: implement [`Publisher`]
+    /// for these.
     ///
     /// ```
     /// use tidings::{Endpoint, LocalHub, Rejection, Topic};

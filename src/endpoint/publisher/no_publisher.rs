@@ -3,8 +3,8 @@ use crate::contract::{BoxSubscriber, Rejection};
 use crate::endpoint::accepted::Accepted;
 use crate::endpoint::request::SubscribeRequest;
 
-/// Publisher of an application that answers every request by [`Endpoint::respond`](crate::Endpoint::respond). A request to
-/// subscribe that comes another way gets 500. A POST gets 405, as by the default of [`Publisher::receive`].
+/// Publisher of an application that answers every request by [`Endpoint::respond`](crate::Endpoint::respond). A request
+/// to subscribe that comes another way gets 500. A POST gets 405, as by the default of [`Publisher::receive`].
 impl Publisher for () {
     type Subscriber = BoxSubscriber;
 

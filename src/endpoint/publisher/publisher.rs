@@ -7,8 +7,8 @@ use crate::endpoint::session::{Session, SessionEnd};
 use crate::model::{Event, Gap};
 use crate::subscriber::Snapshot;
 
-/// Interface between an [`Endpoint`](crate::Endpoint) and the application, which authorizes subscriptions, receives messages
-/// and loads snapshots.
+/// Interface between an [`Endpoint`](crate::Endpoint) and the application, which authorizes subscriptions, receives
+/// messages and loads snapshots.
 ///
 /// Only [`subscribe`](Self::subscribe) is required. A closure that returns a subscriber is a publisher, too.
 /// [`Endpoint::public`](crate::Endpoint::public) and [`Endpoint::from_fn`](crate::Endpoint::from_fn) need no publisher.
@@ -37,20 +37,21 @@ pub trait Publisher: Send + Sync + 'static {
     /// Type of the subscribers that [`subscribe`](Self::subscribe) returns.
     type Subscriber: Subscriber;
 
-    /// Returns the key that the limits per client count by, such as the user or the address. The endpoint calls it first, for
-    /// every request. Default: `None`, to which no limit per key applies.
+    /// Returns the key that the limits per client count by, such as the user or the address. The endpoint calls it
+    /// first, for every request. Default: `None`, to which no limit per key applies.
     ///
-    /// A session name (`?session=`) joins polls and POSTs only with sessions of the same key, and has no effect without a key.
-    /// Clients that share a key, such as users behind one address, can name each other's sessions. Even then
-    /// [`snapshot`](Self::snapshot) gets the [data](Session::data) of the poll that it is for, and [`receive`](Self::receive)
-    /// gets no data for a POST. Return a key for each user if that is not enough.
+    /// A session name (`?session=`) joins polls and POSTs only with sessions of the same key, and has no effect without
+    /// a key. Clients that share a key, such as users behind one address, can name each other's sessions. Even then
+    /// [`snapshot`](Self::snapshot) gets the [data](Session::data) of the poll that it is for, and
+    /// [`receive`](Self::receive) gets no data for a POST. Return a key for each user if that is not enough.
     fn limit_key(&self, request: &SubscribeRequest) -> Option<String> {
         let _ = request;
         None
     }
 
-    /// Authorizes the client and returns its subscriber. The endpoint calls it for each request that subscribes, polls included,
-    /// and drops the future if the client leaves or the [timeout](crate::EndpointBuilder::subscribe_timeout) passes.
+    /// Authorizes the client and returns its subscriber. The endpoint calls it for each request that subscribes, polls
+    /// included, and drops the future if the client leaves or the [timeout](crate::EndpointBuilder::subscribe_timeout)
+    /// passes.
     ///
     /// # Errors
     ///
@@ -60,9 +61,10 @@ pub trait Publisher: Send + Sync + 'static {
         request: SubscribeRequest,
     ) -> impl Future<Output = Result<Accepted<Self::Subscriber>, Rejection>> + Send;
 
-    /// Receives a message from the client: a WebSocket message or a POST. Default: a POST gets 405, and WebSocket messages are
-    /// ignored and counted ([`EndpointStats::ignored_messages`](crate::stats::EndpointStats::ignored_messages)), because client
-    /// libraries send heartbeats of their own.
+    /// Receives a message from the client: a WebSocket message or a POST. Default: a POST gets 405, and WebSocket
+    /// messages are ignored and counted
+    /// ([`EndpointStats::ignored_messages`](crate::stats::EndpointStats::ignored_messages)), because client libraries
+    /// send heartbeats of their own.
     ///
     /// `Ok(Some(event))` answers the sender alone. The answer has no cursor and is not repeated after a reconnect.
     ///
@@ -72,14 +74,17 @@ pub trait Publisher: Send + Sync + 'static {
     /// | WebSocket, `tidings.v1` | a text frame with the same object |
     /// | WebSocket, raw frames | a frame with the payload |
     ///
-    /// Messages of one WebSocket are handled one after another, and answered in that order. The order between an answer and the
-    /// events of the subscription is undefined, even for events that this call publishes. The next message is handled after the
-    /// last answer was written to the connection. A client that sends and does not read is therefore stopped, and the
-    /// [write timeout](crate::EndpointBuilder::write_timeout) ends it. An answer is dropped if its session ends first.
+    /// Messages of one WebSocket are handled one after another, and answered in that order. The order between an answer
+    /// and the events of the subscription is undefined, even for events that this call publishes. The next message is
+    /// handled after the last answer was written to the connection. A client that sends and does not read is therefore
+    /// stopped, and the [write timeout](crate::EndpointBuilder::write_timeout) ends it. An answer is dropped if its
+    /// session ends first.
     ///
-    /// [`subscribe`](Self::subscribe) does not authorize a POST: authenticate it by its own headers, also if it names a session.
+    /// [`subscribe`](Self::subscribe) does not authorize a POST: authenticate it by its own headers, also if it names a
+    /// session.
     ///
-    /// At most [`max_concurrent_calls`](crate::EndpointBuilder::max_concurrent_calls) of these run at a time. A further POST gets
+    /// At most [`max_concurrent_calls`](crate::EndpointBuilder::max_concurrent_calls) of these run at a time. A further
+    /// POST gets
     /// 503. A further WebSocket message waits, and its connection is not read meanwhile. A call has no timeout.
     ///
     /// ```
@@ -118,22 +123,22 @@ pub trait Publisher: Send + Sync + 'static {
         ready(Err(Rejection::Unsupported))
     }
 
-    /// Returns the application's state for a client that has a gap, or `None` if there is none. Default: `None`. It is not
-    /// called for a [`TooLarge`](crate::GapReason::TooLarge) gap.
+    /// Returns the application's state for a client that has a gap, or `None` if there is none. Default: `None`. It is
+    /// not called for a [`TooLarge`](crate::GapReason::TooLarge) gap.
     ///
-    /// After `None` the client gets the gap alone. Raw WebSocket frames cannot carry a gap, so the connection is then closed with
-    /// 1013.
+    /// After `None` the client gets the gap alone. Raw WebSocket frames cannot carry a gap, so the connection is then
+    /// closed with 1013.
     ///
-    /// The gap may be of one topic, but the state must be of all topics that the session follows, and must include the missing
-    /// events: change the state before you publish the event, or do both under one lock. The client waits for the state, a short
-    /// poll included.
+    /// The gap may be of one topic, but the state must be of all topics that the session follows, and must include the
+    /// missing events: change the state before you publish the event, or do both under one lock. The client waits for
+    /// the state, a short poll included.
     ///
-    /// A call counts against [`max_concurrent_calls`](crate::EndpointBuilder::max_concurrent_calls). Above that limit, and after
-    /// the [timeout](crate::EndpointBuilder::subscribe_timeout), the client gets the gap alone. The future is dropped if the
-    /// client leaves. A panic ends the session.
+    /// A call counts against [`max_concurrent_calls`](crate::EndpointBuilder::max_concurrent_calls). Above that limit,
+    /// and after the [timeout](crate::EndpointBuilder::subscribe_timeout), the client gets the gap alone. The future is
+    /// dropped if the client leaves. A panic ends the session.
     ///
     /// ```
-    /// use tidings::subscriber::Snapshot;
+    /// use tidings::Snapshot;
     /// use tidings::{Accepted, Event, Gap, LocalHub, Publisher, Rejection, Session, SubscribeRequest, Subscription, Topic};
     ///
     /// struct Scores {
@@ -165,21 +170,42 @@ pub trait Publisher: Send + Sync + 'static {
         ready(None)
     }
 
-    /// Handles the begin of a session. The endpoint calls it once for each session, before the first event is sent. Default: does
-    /// nothing.
+    /// Handles the begin of a session. The endpoint calls it once for each session, before the first event is sent.
+    /// Default: does nothing.
     ///
-    /// It is called in the task that answers the request, under no lock, so it may use every method of the endpoint. A slow call
-    /// delays one client. A panic has no other effect. A short poll without a session name is no session.
+    /// It is called in the task that answers the request, under no lock, so it may use every method of the endpoint. A
+    /// slow call delays one client. A panic has no other effect. A short poll without a session name is no session.
+    ///
+    /// ```
+    /// # use tidings::{Accepted, LocalHub, Publisher, Rejection, Session, SessionEnd, SubscribeRequest, Subscription};
+    /// # struct Chat { hub: LocalHub }
+    /// impl Publisher for Chat {
+    /// #   type Subscriber = Subscription;
+    /// #   async fn subscribe(&self, request: SubscribeRequest) -> Result<Accepted<Subscription>, Rejection> {
+    /// #       Ok(self.hub.subscribe(request.subscribe_to(["chat"]))?.into())
+    /// #   }
+    ///     // …
+    ///     fn joined(&self, session: &Session) {
+    ///         let _ = self.hub.publish_now("chat/joined", session.id().to_string());
+    ///     }
+    ///
+    ///     fn left(&self, session: &Session, _: SessionEnd) {
+    ///         let _ = self.hub.publish_now("chat/left", session.id().to_string());
+    ///     }
+    /// }
+    /// ```
     fn joined(&self, session: &Session) {
         let _ = session;
     }
 
-    /// Handles the end of a session. The endpoint calls it once for each session for which [`joined`](Self::joined) was called,
-    /// after the last event, when the session is no longer among [`Endpoint::sessions`](crate::Endpoint::sessions). The session
-    /// of a poll ends when its answer is ready. Default: does nothing.
+    /// Handles the end of a session. The endpoint calls it once for each session for which [`joined`](Self::joined) was
+    /// called, after the last event, when the session is no longer among
+    /// [`Endpoint::sessions`](crate::Endpoint::sessions). The session of a poll ends when its answer is ready. Default:
+    /// does nothing.
     ///
     /// It is called under no lock, by the code that ended the session: its task, the endpoint's driver, or a call of
-    /// [`disconnect`](crate::Endpoint::disconnect). A panic has no other effect. A [drain](crate::Endpoint::drain) waits for it.
+    /// [`disconnect`](crate::Endpoint::disconnect). A panic has no other effect. A [drain](crate::Endpoint::drain)
+    /// waits for it.
     fn left(&self, session: &Session, why: SessionEnd) {
         let _ = (session, why);
     }
@@ -187,9 +213,9 @@ pub trait Publisher: Send + Sync + 'static {
 
 /// Publisher that is a closure or function: it authorizes each request and returns its subscriber.
 ///
-/// It takes the request by value, so that its future can own it; clones of a request share its data. The type of a closure's
-/// parameter must be written out. [`Endpoint::from_fn`](crate::Endpoint::from_fn) does not need the type, for a closure that
-/// returns a [`Subscribe`](crate::Subscribe).
+/// It takes the request by value, so that its future can own it; clones of a request share its data. The type of a
+/// closure's parameter must be written out. [`Endpoint::from_fn`](crate::Endpoint::from_fn) does not need the type, for
+/// a closure that returns a [`Subscribe`](crate::Subscribe).
 ///
 /// ```
 /// use futures_core::Stream;

@@ -28,7 +28,7 @@ impl Challenge {
         value.map(Self).unwrap_or_default()
     }
 
-    pub(crate) fn put(&self, refusal: Refusal) -> Refusal {
-        refusal.with(WWW_AUTHENTICATE, self.0.clone())
+    pub(crate) fn add_to(&self, refusal: Refusal) -> Refusal {
+        refusal.with_header(WWW_AUTHENTICATE, self.0.clone())
     }
 }

@@ -8,8 +8,8 @@ use crate::endpoint::mutex::Mutex;
 use crate::endpoint::shared::Shared;
 use crate::time::Clock;
 
-/// Refused clients whose connection stays open for a moment: those that got a 200 or a 101 because a status would not reach
-/// them, or would end them for good. They are no sessions, so they have a limit of their own.
+/// Refused clients whose connection stays open for a moment: those that got a 200 or a 101 because a status would not
+/// reach them, or would end them for good. They are no sessions, so they have a limit of their own.
 #[derive(Debug)]
 pub(crate) struct SoftRejects {
     table: Mutex<SoftRejectTable>,

@@ -78,8 +78,8 @@ impl AcceptWeights {
         self.lines
     }
 
-    /// Returns the offered stream with the greatest weight. Returns `None` if JSON has a greater weight, or no offered stream is
-    /// acceptable.
+    /// Returns the offered stream with the greatest weight. Returns `None` if JSON has a greater weight, or no offered
+    /// stream is acceptable.
     ///
     /// A wildcard does not choose a stream if JSON is acceptable, because programs send `*/*` without a preference.
     #[inline]
@@ -104,16 +104,16 @@ impl AcceptWeights {
         }
     }
 
-    /// Returns the weight of a media type in thousandths: its own, else that of the first of `ranges` that the header names. 0 if
-    /// it is not acceptable.
+    /// Returns the weight of a media type in thousandths: its own, else that of the first of `ranges` that the header
+    /// names. 0 if it is not acceptable.
     fn weight(&self, kind: usize, ranges: &[usize]) -> u16 {
         let named = |kind: usize| self.weights.get(kind).copied().flatten();
         named(kind).or_else(|| ranges.iter().find_map(|range| named(*range))).unwrap_or(0)
     }
 }
 
-/// Returns the weight among the parameters of a range, in thousandths. A malformed weight counts as 1. Digits after the third
-/// decimal place are ignored.
+/// Returns the weight among the parameters of a range, in thousandths. A malformed weight counts as 1. Digits after the
+/// third decimal place are ignored.
 fn weight(parameters: &str) -> u16 {
     let value = |parameter: &str| {
         let (name, value) = parameter.split_once('=')?;

@@ -6,13 +6,13 @@ use crate::endpoint::reject::refusal::Refusal;
 /// Text of the refusal.
 const IDENTITY_ONLY: &str = "content-encoding is not supported: send the body uncompressed";
 
-/// Refuses an encoded body with 415 and the accepted encoding (RFC 9110 §12.5.3). The endpoint does not decompress, so a small
-/// body cannot become a large one.
+/// Refuses an encoded body with 415 and the accepted encoding (RFC 9110 §12.5.3). The endpoint does not decompress, so
+/// a small body cannot become a large one.
 pub(crate) fn check(headers: &HeaderMap) -> Result<(), Refusal> {
     match headers.get_all(CONTENT_ENCODING).iter().all(is_identity) {
         true => Ok(()),
         false => Err(Refusal::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, IDENTITY_ONLY)
-            .with(ACCEPT_ENCODING, HeaderValue::from_static("identity"))),
+            .with_header(ACCEPT_ENCODING, HeaderValue::from_static("identity"))),
     }
 }
 

@@ -4,26 +4,28 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use crate::endpoint::builder::EndpointBuilder;
 
 impl EndpointBuilder {
-    /// Allows pages of every origin to read events without credentials, for public events. Default: only pages of the endpoint's
-    /// own host and of [`allow_origin`](Self::allow_origin).
+    /// Allows pages of every origin to read events without credentials, for public events. Default: only pages of the
+    /// endpoint's own host and of [`allow_origin`](Self::allow_origin).
     ///
-    /// Answers to other origins have `Access-Control-Allow-Origin: *`. Pages of other origins can use SSE, chunked streams and
-    /// polls, and nothing else:
+    /// Answers to other origins have `Access-Control-Allow-Origin: *`. Pages of other origins can use SSE, chunked
+    /// streams and polls, and nothing else:
     ///
     /// - **Cookies** do not authorize such a page. A browser does not show a page an answer with `*` to a request with
-    ///   credentials, and the publisher does not get the `Cookie` header of such a request. Pages of the own host and of
-    ///   `allow_origin` are served with cookies as before.
-    /// - **Other data of the request** is not removed. The publisher gets an `Authorization` header, and extensions that an outer
-    ///   layer set, such as a user that the layer found by the cookie. A layer around the endpoint gets the `Cookie` header, and
-    ///   so does a handler that calls [`respond`](crate::Endpoint::respond). Do not authorize by these alone.
-    /// - **POST and WebSocket** of another origin still get 403, because a browser sends cookies with both, and sends no preflight
-    ///   before a form's POST or a WebSocket.
-    /// - **A request without `Origin`** that another site caused, such as for an image, a script or a link, still gets 403.
+    ///   credentials, and the publisher does not get the `Cookie` header of such a request. Pages of the own host and
+    ///   of `allow_origin` are served with cookies as before.
+    /// - **Other data of the request** is not removed. The publisher gets an `Authorization` header, and extensions
+    ///   that an outer layer set, such as a user that the layer found by the cookie. A layer around the endpoint gets
+    ///   the `Cookie` header, and so does a handler that calls [`respond`](crate::Endpoint::respond). Do not authorize
+    ///   by these alone.
+    /// - **POST and WebSocket** of another origin still get 403, because a browser sends cookies with both, and sends
+    ///   no preflight before a form's POST or a WebSocket.
+    /// - **A request without `Origin`** that another site caused, such as for an image, a script or a link, still gets
+    ///   403.
     /// - **[`Endpoint::origin_layer`](crate::Endpoint::origin_layer)** is not affected.
     ///
-    /// Do not use it for a server that only its address protects, on the loopback interface or in a company's network: every page
-    /// in a browser there could read its events. [`allowed_hosts`](Self::allowed_hosts) is still needed against DNS rebinding,
-    /// which makes a foreign page one of the own host.
+    /// Do not use it for a server that only its address protects, on the loopback interface or in a company's network:
+    /// every page in a browser there could read its events. [`allowed_hosts`](Self::allowed_hosts) is still needed
+    /// against DNS rebinding, which makes a foreign page one of the own host.
     ///
     /// ```
     /// # fn with(publisher: impl tidings::Publisher) -> tidings::Endpoint {
@@ -35,11 +37,11 @@ impl EndpointBuilder {
         self
     }
 
-    /// Allows pages of allowed origins to send this request header. `Last-Event-ID`, `Prefer`, `Authorization`, `Content-Type`,
-    /// `Cache-Control` and `If-None-Match` are always allowed. Call it once for each header.
+    /// Allows pages of allowed origins to send this request header. `Last-Event-ID`, `Prefer`, `Authorization`,
+    /// `Content-Type`, `Cache-Control` and `If-None-Match` are always allowed. Call it once for each header.
     ///
-    /// A name that ends in `*` is a prefix: `HX-*` allows every header of htmx. Names are compared without case. The answer to a
-    /// preflight lists the headers that the page asks for and that are allowed.
+    /// A name that ends in `*` is a prefix: `HX-*` allows every header of htmx. Names are compared without case. The
+    /// answer to a preflight lists the headers that the page asks for and that are allowed.
     ///
     /// ```
     /// # fn with(publisher: impl tidings::Publisher) -> tidings::Endpoint {
@@ -90,8 +92,8 @@ impl AllowedHeader {
     }
 }
 
-/// Returns the value of `Access-Control-Allow-Headers` for a preflight: the headers that are always allowed, and those that the
-/// page asks for and `allowed` has. A prefix cannot be written in the answer.
+/// Returns the value of `Access-Control-Allow-Headers` for a preflight: the headers that are always allowed, and those
+/// that the page asks for and `allowed` has. A prefix cannot be written in the answer.
 pub(crate) fn allow_headers(allowed: &[AllowedHeader], preflight: &HeaderMap) -> HeaderValue {
     let always = HeaderValue::from_static(ALWAYS);
     if allowed.is_empty() {

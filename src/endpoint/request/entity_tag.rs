@@ -30,8 +30,8 @@ impl HeldCursor {
     }
 }
 
-/// Returns the contents of the entity tags in a list, strong or weak (RFC 9110 §8.8.3). A tag without quotes is returned as it
-/// is. A tag without a closing quote keeps its opening quote, so it is no cursor.
+/// Returns the contents of the entity tags in a list, strong or weak (RFC 9110 §8.8.3). A tag without quotes is
+/// returned as it is. A tag without a closing quote keeps its opening quote, so it is no cursor.
 fn tags(line: &[u8]) -> impl Iterator<Item = &[u8]> {
     let mut rest = line;
     std::iter::from_fn(move || {
@@ -53,7 +53,8 @@ fn tags(line: &[u8]) -> impl Iterator<Item = &[u8]> {
     })
 }
 
-/// Parses the cursor at the beginning of a tag. A proxy that compresses a reply adds `-gzip`, `--gzip` or `;br` to its tag.
+/// Parses the cursor at the beginning of a tag. A proxy that compresses a reply adds `-gzip`, `--gzip` or `;br` to its
+/// tag.
 fn cursor(tag: &[u8]) -> Option<Cursor> {
     let end = tag.iter().position(|byte| !matches!(byte, b'0'..=b'9' | b'a'..=b'z' | b'.')).unwrap_or(tag.len());
     let (cursor, added) = tag.split_at(end);

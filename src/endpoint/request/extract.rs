@@ -1,7 +1,7 @@
 use http::Method;
 use http::request::Parts;
 
-use super::head::Head;
+use super::head::RequestHead;
 use super::negotiate;
 use super::transports::Transports;
 use crate::contract::{Rejection, Transport};
@@ -9,8 +9,8 @@ use crate::endpoint::config::MAX_TOPICS_PER_REQUEST;
 use crate::endpoint::request::SubscribeRequest;
 
 impl SubscribeRequest {
-    /// Reads a request as a publisher gets it: its topics, start and transport. For a handler of the application, before
-    /// [`Endpoint::respond`](crate::Endpoint::respond).
+    /// Reads a request as a publisher gets it: its topics, start and transport. For a handler of the application,
+    /// before [`Endpoint::respond`](crate::Endpoint::respond).
     ///
     /// ```
     /// use tidings::{Rejection, SubscribeRequest};
@@ -28,17 +28,18 @@ impl SubscribeRequest {
     ///
     /// # Errors
     ///
-    /// Returns [`Rejection::Invalid`] if a topic name is invalid, if there are more than 64 topics, or if the query is not UTF-8.
-    /// A transport that is not offered is no error here; the endpoint refuses it.
+    /// Returns [`Rejection::Invalid`] if a topic name is invalid, if there are more than 64 topics, or if the query is
+    /// not UTF-8. A transport that is not offered is no error here; the endpoint refuses it.
     pub fn read(parts: &Parts) -> Result<Self, Rejection> {
-        let invalid = |refusal: crate::endpoint::reject::refusal::Refusal| Rejection::Invalid(refusal.why);
-        let head = Head::of(parts);
+        let invalid = |refusal: crate::endpoint::reject::refusal::Refusal| Rejection::Invalid(refusal.message);
+        let head = RequestHead::of(parts);
         if parts.method != Method::POST {
-            if let Ok(mut params) = negotiate::get(parts, &head, Transports::BUILT, MAX_TOPICS_PER_REQUEST) {
+            if let Ok(mut params) = negotiate::subscribe_params(parts, &head, Transports::BUILT, MAX_TOPICS_PER_REQUEST)
+            {
                 return Ok(params.request(parts.clone()));
             }
         }
-        let params = negotiate::post(parts, &head, MAX_TOPICS_PER_REQUEST).map_err(invalid)?;
+        let params = negotiate::message_params(parts, &head, MAX_TOPICS_PER_REQUEST).map_err(invalid)?;
         Ok(Self::new(parts.clone(), params.topics, params.start, Transport::ShortPoll))
     }
 }

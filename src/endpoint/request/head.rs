@@ -11,11 +11,11 @@ use crate::endpoint::reject::refusal::Refusal;
 
 /// Headers of a request that an endpoint uses, read in one pass without a copy.
 #[derive(Debug, Default)]
-pub(crate) struct Head<'a> {
-    pub(crate) host: Line<'a>,
-    pub(crate) origin: Line<'a>,
+pub(crate) struct RequestHead<'a> {
+    pub(crate) host: SingleHeader<'a>,
+    pub(crate) origin: SingleHeader<'a>,
     /// `Sec-Fetch-Site`.
-    pub(crate) site: Line<'a>,
+    pub(crate) site: SingleHeader<'a>,
     pub(crate) last_event_id: LastEventId<'a>,
     /// `If-None-Match`.
     pub(crate) held: HeldCursor,
@@ -33,15 +33,15 @@ pub(crate) struct Head<'a> {
 
 /// Header that must not be repeated.
 #[derive(Debug, Clone, Copy, Default)]
-pub(crate) enum Line<'a> {
+pub(crate) enum SingleHeader<'a> {
     #[default]
     Absent,
     Once(&'a HeaderValue),
-    Twice,
+    Repeated,
 }
 
 /// Error of a header that is repeated.
-pub(crate) struct Twice;
+pub(crate) struct Repeated;
 
 /// Header that may be repeated with one value. An empty value counts as absent.
 #[derive(Debug, Clone, Copy, Default)]
@@ -53,7 +53,7 @@ pub(crate) enum LastEventId<'a> {
     Unclear,
 }
 
-impl<'a> Head<'a> {
+impl<'a> RequestHead<'a> {
     #[inline]
     pub(crate) fn of(parts: &'a Parts) -> Self {
         Self::read(&parts.headers, parts.version)
@@ -86,8 +86,8 @@ impl<'a> Head<'a> {
 
     /// Checks that the target and the names and values of the headers are at most `max` bytes together.
     ///
-    /// The HTTP stack has read them under its own limit. This limit bounds the publisher's work with them, and the copy that the
-    /// session of a WebSocket keeps.
+    /// The HTTP stack has read them under its own limit. This limit bounds the publisher's work with them, and the copy
+    /// that the session of a WebSocket keeps.
     ///
     /// # Errors
     ///
@@ -107,20 +107,20 @@ impl<'a> Head<'a> {
     }
 }
 
-impl<'a> Line<'a> {
+impl<'a> SingleHeader<'a> {
     fn add(&mut self, value: &'a HeaderValue) {
         *self = match self {
             Self::Absent => Self::Once(value),
-            Self::Once(_) | Self::Twice => Self::Twice,
+            Self::Once(_) | Self::Repeated => Self::Repeated,
         };
     }
 
     /// Returns the value, if there is one.
-    pub(crate) fn once(self) -> Result<Option<&'a HeaderValue>, Twice> {
+    pub(crate) fn once(self) -> Result<Option<&'a HeaderValue>, Repeated> {
         match self {
             Self::Absent => Ok(None),
             Self::Once(value) => Ok(Some(value)),
-            Self::Twice => Err(Twice),
+            Self::Repeated => Err(Repeated),
         }
     }
 }

@@ -4,7 +4,7 @@ use http::request::Parts;
 use http::uri::Authority;
 use http::{StatusCode, Version};
 
-use super::head::Head;
+use super::head::RequestHead;
 use crate::endpoint::reject::refusal::Refusal;
 use crate::endpoint::reject::shorten::shorten;
 
@@ -18,8 +18,8 @@ pub(crate) struct HostPort<'a> {
 }
 
 impl<'a> HostPort<'a> {
-    /// Parses `host`, `host:port`, `[v6]` or `[v6]:port`. Returns `None` for anything else, such as a user, a path or white
-    /// space.
+    /// Parses `host`, `host:port`, `[v6]` or `[v6]:port`. Returns `None` for anything else, such as a user, a path or
+    /// white space.
     pub(crate) fn parse(text: &'a str) -> Option<Self> {
         let (name, v6, rest) = match text.strip_prefix('[') {
             Some(rest) => {
@@ -56,14 +56,14 @@ fn parse_port(digits: &str) -> Option<u16> {
     if digits.starts_with('+') { None } else { digits.parse().ok() }
 }
 
-/// Returns the host of a request: the authority of the target, else the Host header. `None` if an HTTP/1.0 or HTTP/2 request
-/// has neither.
+/// Returns the host of a request: the authority of the target, else the Host header. `None` if an HTTP/1.0 or HTTP/2
+/// request has neither.
 ///
 /// # Errors
 ///
 /// Returns a 400 if the Host header is missing in HTTP/1.1, repeated or malformed (RFC 9112 §3.2).
 #[inline]
-pub(crate) fn of<'a>(parts: &'a Parts, head: &Head<'a>) -> Result<Option<HostPort<'a>>, Refusal> {
+pub(crate) fn of<'a>(parts: &'a Parts, head: &RequestHead<'a>) -> Result<Option<HostPort<'a>>, Refusal> {
     let bad = |why| Refusal::new(StatusCode::BAD_REQUEST, why);
     let line = head.host.once().map_err(|_| bad("more than one Host header: send one"))?;
     if line.is_none() && parts.version == Version::HTTP_11 {
@@ -78,7 +78,7 @@ pub(crate) fn of<'a>(parts: &'a Parts, head: &Head<'a>) -> Result<Option<HostPor
 }
 
 /// Returns the text that [`of`] parses, if there is one.
-pub(crate) fn text<'a>(parts: &'a Parts, head: &Head<'a>) -> Option<&'a str> {
+pub(crate) fn text<'a>(parts: &'a Parts, head: &RequestHead<'a>) -> Option<&'a str> {
     let authority = parts.uri.authority().map(Authority::as_str);
     authority.or_else(|| head.host.once().ok()??.to_str().ok())
 }
@@ -88,7 +88,7 @@ pub(crate) fn text<'a>(parts: &'a Parts, head: &Head<'a>) -> Option<&'a str> {
 pub(crate) fn check<'a>(
     allowed: &[AllowedHost],
     parts: &'a Parts,
-    head: &Head<'a>,
+    head: &RequestHead<'a>,
 ) -> Result<Option<HostPort<'a>>, Refusal> {
     let host = of(parts, head)?;
     match allowed.is_empty() || host.is_some_and(|host| allowed.iter().any(|allowed| allowed.allows(host))) {
@@ -98,7 +98,7 @@ pub(crate) fn check<'a>(
 }
 
 #[cold]
-fn not_served(parts: &Parts, head: &Head<'_>) -> Refusal {
+fn not_served(parts: &Parts, head: &RequestHead<'_>) -> Refusal {
     let why = match text(parts, head) {
         Some(host) => format!("host {:?} is not allowed (see allowed_hosts)", shorten(host)),
         None => "host is missing (see allowed_hosts)".to_owned(),

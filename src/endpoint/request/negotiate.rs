@@ -6,7 +6,7 @@ use http::request::Parts;
 
 use super::accept::LinesType;
 use super::entity_tag::HeldCursor;
-use super::head::{Head, LastEventId};
+use super::head::{LastEventId, RequestHead};
 use super::prefer;
 use super::transports::Transports;
 use super::upgrade_request;
@@ -45,7 +45,8 @@ impl SubscribeParams {
         SubscribeRequest::new(parts, std::mem::take(&mut self.topics), self.start, self.transport)
     }
 
-    /// Returns whether the request makes a session under this limit key. A short poll does only as part of a poll session.
+    /// Returns whether the request makes a session under this limit key. A short poll does only as part of a poll
+    /// session.
     pub(crate) fn is_session(&self, key: Option<&Arc<str>>) -> bool {
         self.transport != Transport::ShortPoll || (key.is_some() && self.name.is_some())
     }
@@ -56,7 +57,8 @@ impl SubscribeParams {
         Some((key?.clone(), name?.clone()))
     }
 
-    /// Returns the wait that was honoured as a preference (RFC 7240 §3), in whole seconds. A short poll honours a wait of 0.
+    /// Returns the wait that was applied as a preference (RFC 7240 §3), in whole seconds. A short poll applies a wait
+    /// of 0.
     pub(crate) fn applied(&self, max: Duration) -> Option<u32> {
         let wait = self.wait.filter(|_| self.preferred)?;
         match self.transport {
@@ -68,9 +70,9 @@ impl SubscribeParams {
 }
 
 /// Reads the parameters of a GET, or of an extended CONNECT. A malformed cursor is not an error.
-pub(crate) fn get(
+pub(crate) fn subscribe_params(
     parts: &Parts,
-    head: &Head<'_>,
+    head: &RequestHead<'_>,
     offered: Transports,
     max_topics_per_request: usize,
 ) -> Result<SubscribeParams, Refusal> {
@@ -100,11 +102,11 @@ pub(crate) fn get(
 /// 4. A wait: a long poll, or a short poll if it is 0.
 /// 5. A short poll, or the first other transport that is offered.
 ///
-/// A transport by rule 1 or 2 that is not offered is refused. A transport by rule 3 or 4 that is not offered is skipped, so there
-/// is no 406.
+/// A transport by rule 1 or 2 that is not offered is refused. A transport by rule 3 or 4 that is not offered is
+/// skipped, so there is no 406.
 fn choose(
     parts: &Parts,
-    head: &Head<'_>,
+    head: &RequestHead<'_>,
     named: Option<Transport>,
     wait: Option<Duration>,
     offered: Transports,
@@ -139,7 +141,11 @@ pub(crate) struct MessageParams {
 }
 
 /// Reads the parameters of a POST.
-pub(crate) fn post(parts: &Parts, head: &Head<'_>, max_topics_per_request: usize) -> Result<MessageParams, Refusal> {
+pub(crate) fn message_params(
+    parts: &Parts,
+    head: &RequestHead<'_>,
+    max_topics_per_request: usize,
+) -> Result<MessageParams, Refusal> {
     let query = query(parts, max_topics_per_request)?;
     let start = start(head, query.cursor());
     Ok(MessageParams { topics: query.topics, start, name: query.name })
@@ -160,7 +166,8 @@ struct Query<'a> {
 }
 
 impl<'a> Query<'a> {
-    /// Returns the newer cursor: a polyfill adds `lastEventId` to a URL that may have the `cursor` of the first connection.
+    /// Returns the newer cursor: a polyfill adds `lastEventId` to a URL that may have the `cursor` of the first
+    /// connection.
     fn cursor(&self) -> Option<&str> {
         self.last_event_id.as_deref().or(self.cursor.as_deref())
     }
@@ -175,8 +182,8 @@ impl<'a> Query<'a> {
     }
 }
 
-/// Returns whether a parameter is `lastEventId`, in any case and with `-`, `_` or nothing between the words, as polyfills of
-/// `EventSource` and clients of Mercure send it.
+/// Returns whether a parameter is `lastEventId`, in any case and with `-`, `_` or nothing between the words, as
+/// polyfills of `EventSource` and clients of Mercure send it.
 fn is_last_event_id(name: &str) -> bool {
     ["lasteventid", "last-event-id", "last_event_id"].iter().any(|known| name.eq_ignore_ascii_case(known))
 }
@@ -203,7 +210,7 @@ fn query(parts: &Parts, max_topics_per_request: usize) -> Result<Query<'_>, Refu
                 query.transport = Some(named.ok_or_else(|| Refusal::bad(UNKNOWN_TRANSPORT))?);
             }
             "topic" => {
-                let topic = Topic::new(&value).map_err(|error| Refusal::bad(format!("topic: {error}")))?;
+                let topic = Topic::new(&value).map_err(|error| Refusal::bad(error.to_string()))?;
                 if query.topics.contains(&topic) {
                     continue;
                 }
@@ -248,9 +255,9 @@ fn is_name(name: &str) -> bool {
     (1..=64).contains(&name.len()) && name.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
-/// Returns the start of a client: after the cursor in `Last-Event-ID`, else in the query, else in `If-None-Match`. An empty
-/// cursor counts as absent.
-fn start(head: &Head<'_>, query: Option<&str>) -> Start {
+/// Returns the start of a client: after the cursor in `Last-Event-ID`, else in the query, else in `If-None-Match`. An
+/// empty cursor counts as absent.
+fn start(head: &RequestHead<'_>, query: Option<&str>) -> Start {
     let read = |cursor: &[u8]| Cursor::parse(cursor).map_or(Start::Unreadable, Start::After);
     match (head.last_event_id, query) {
         (LastEventId::Is(id), _) => read(id),

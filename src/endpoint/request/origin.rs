@@ -2,7 +2,7 @@ use http::request::Parts;
 use http::{HeaderValue, Method, StatusCode};
 
 use super::cors::AllowedHeader;
-use super::head::{Head, Line};
+use super::head::{RequestHead, SingleHeader};
 use super::host::{self, AllowedHost, HostPort};
 use super::upgrade_request;
 use crate::endpoint::reject::refusal::Refusal;
@@ -44,16 +44,20 @@ pub(crate) enum Access {
 pub(crate) const ANY: HeaderValue = HeaderValue::from_static("*");
 
 impl OriginRule {
-    /// Returns the origin for the CORS headers, if there is one, and the access of the request. Refusals have CORS headers, too:
-    /// without them a script sees only that the network failed.
-    pub(crate) fn check(&self, parts: &Parts, head: &Head<'_>) -> (Option<HeaderValue>, Result<Access, Refusal>) {
+    /// Returns the origin for the CORS headers, if there is one, and the access of the request. Refusals have CORS
+    /// headers, too: without them a script sees only that the network failed.
+    pub(crate) fn check(
+        &self,
+        parts: &Parts,
+        head: &RequestHead<'_>,
+    ) -> (Option<HeaderValue>, Result<Access, Refusal>) {
         let listed = self.listed(head);
         let checked = self.allow(parts, head, listed.is_some());
-        let any = self.any && !matches!(head.origin, Line::Absent);
+        let any = self.any && !matches!(head.origin, SingleHeader::Absent);
         (listed.or_else(|| any.then_some(ANY)), checked)
     }
 
-    fn allow(&self, parts: &Parts, head: &Head<'_>, listed: bool) -> Result<Access, Refusal> {
+    fn allow(&self, parts: &Parts, head: &RequestHead<'_>, listed: bool) -> Result<Access, Refusal> {
         let host = host::check(&self.hosts, parts, head)?;
         if self.allows(head, host, listed) {
             return Ok(Access::Full);
@@ -66,9 +70,9 @@ impl OriginRule {
 
     /// Checks a request for a route of the application, to which other sites may link.
     ///
-    /// GET, HEAD and OPTIONS of a foreign page are allowed; other methods, which have effects, are not. A WebSocket handshake is
-    /// not allowed either: it is a GET, but a foreign page could read the messages.
-    pub(crate) fn check_route(&self, parts: &Parts, head: &Head<'_>) -> Result<(), Refusal> {
+    /// GET, HEAD and OPTIONS of a foreign page are allowed; other methods, which have effects, are not. A WebSocket
+    /// handshake is not allowed either: it is a GET, but a foreign page could read the messages.
+    pub(crate) fn check_route(&self, parts: &Parts, head: &RequestHead<'_>) -> Result<(), Refusal> {
         let host = host::check(&self.hosts, parts, head)?;
         let is_safe = matches!(parts.method, Method::GET | Method::HEAD | Method::OPTIONS) && !head.upgrades;
         match is_safe || self.allows(head, host, self.listed(head).is_some()) {
@@ -78,9 +82,9 @@ impl OriginRule {
     }
 
     #[cold]
-    fn foreign(&self, parts: &Parts, head: &Head<'_>) -> Refusal {
+    fn foreign(&self, parts: &Parts, head: &RequestHead<'_>) -> Refusal {
         match head.origin {
-            Line::Once(origin) if self.any && !matches!(head.site, Line::Twice) => {
+            SingleHeader::Once(origin) if self.any && !matches!(head.site, SingleHeader::Repeated) => {
                 let origin = shorten(&String::from_utf8_lossy(origin.as_bytes())).to_owned();
                 let why = format!("origin {origin:?} may only read: a POST or a WebSocket needs allow_origin");
                 Refusal::new(StatusCode::FORBIDDEN, why)
@@ -91,7 +95,7 @@ impl OriginRule {
 
     /// Returns whether a request comes from a page of the host, from a listed page, or from no page.
     #[inline]
-    fn allows(&self, head: &Head<'_>, host: Option<HostPort<'_>>, listed: bool) -> bool {
+    fn allows(&self, head: &RequestHead<'_>, host: Option<HostPort<'_>>, listed: bool) -> bool {
         let (Ok(site), Ok(origin)) = (head.site.once(), head.origin.once()) else { return false };
         let site = site.map(HeaderValue::as_bytes);
         let own_page = site == Some(b"same-origin");
@@ -104,7 +108,7 @@ impl OriginRule {
     }
 
     #[inline]
-    fn listed(&self, head: &Head<'_>) -> Option<HeaderValue> {
+    fn listed(&self, head: &RequestHead<'_>) -> Option<HeaderValue> {
         let value = head.origin.once().ok()??;
         let origin = Origin::of(value)?;
         // Copied, because the header is a slice of the connection's read buffer, which a held answer would keep alive.
@@ -112,19 +116,19 @@ impl OriginRule {
     }
 }
 
-/// Returns whether CORS applies to the request of a page, and the request has no effects. A browser sends cookies with a POST and
-/// a WebSocket handshake of any page, and with a GET without Origin, such as for an image.
-fn only_reads(parts: &Parts, head: &Head<'_>) -> bool {
+/// Returns whether CORS applies to the request of a page, and the request has no effects. A browser sends cookies with
+/// a POST and a WebSocket handshake of any page, and with a GET without Origin, such as for an image.
+fn only_reads(parts: &Parts, head: &RequestHead<'_>) -> bool {
     matches!(parts.method, Method::GET | Method::HEAD | Method::OPTIONS)
         && !upgrade_request::is_upgrade_request(parts, head)
-        && matches!(head.origin, Line::Once(_))
-        && !matches!(head.site, Line::Twice)
+        && matches!(head.origin, SingleHeader::Once(_))
+        && !matches!(head.site, SingleHeader::Repeated)
 }
 
-/// Returns the refusal of a foreign page. The text has the origin and the host, each cut after 128 bytes, so that an operator
-/// sees whether a proxy changed the Host.
+/// Returns the refusal of a foreign page. The text has the origin and the host, each cut after 128 bytes, so that an
+/// operator sees whether a proxy changed the Host.
 #[cold]
-fn foreign(parts: &Parts, head: &Head<'_>) -> Refusal {
+fn foreign(parts: &Parts, head: &RequestHead<'_>) -> Refusal {
     let host = host::text(parts, head).map(shorten);
     let host = host.map_or_else(|| "a request without a host".to_owned(), |host| format!("host {host:?}"));
     let shown = |value: &HeaderValue| format!("{:?}", shorten(&String::from_utf8_lossy(value.as_bytes())));
@@ -162,8 +166,8 @@ impl<'a> Origin<'a> {
         self.scheme.eq_ignore_ascii_case(other.scheme) && self.at.same_host(other.at) && self.port() == other.port()
     }
 
-    /// Returns whether the origin is a web page of this host. The scheme is not compared, because a proxy may terminate TLS. A
-    /// host without a port has the default port of the origin's scheme.
+    /// Returns whether the origin is a web page of this host. The scheme is not compared, because a proxy may terminate
+    /// TLS. A host without a port has the default port of the origin's scheme.
     fn is_at(self, host: HostPort<'_>) -> bool {
         let Some(default) = self.default_port() else {
             return false;

@@ -13,8 +13,8 @@ use crate::model::{Pattern, PatternError, Topic, TopicError};
 
 /// Request of a client to subscribe or to send a message, as the publisher gets it.
 ///
-/// Clones share their data. It is a compact copy of the request's head, which does not keep the connection's read buffer alive,
-/// so an application may keep it for as long as the session.
+/// Clones share their data. It is a compact copy of the request's head, which does not keep the connection's read
+/// buffer alive, so an application may keep it for as long as the session.
 ///
 /// ```
 /// use tidings::{Endpoint, LocalHub, Rejection};
@@ -53,8 +53,9 @@ impl SubscribeRequest {
     /// Returns the session of a message, in [`Publisher::receive`](crate::Publisher::receive).
     ///
     /// - For a WebSocket message it is the session of its connection.
-    /// - For a POST with `?session=NAME` it is the newest session of that name under the POST's
-    ///   [limit key](crate::Publisher::limit_key), without its [data](Session::data). `None` for a POST without a key or a name.
+    /// - For a POST with `?session=NAME` it is the newest session of that name under the POST's [limit
+    ///   key](crate::Publisher::limit_key), without its [data](Session::data). `None` for a POST without a key or a
+    ///   name.
     ///
     /// `None` in [`Publisher::subscribe`](crate::Publisher::subscribe), which is called before there is a session.
     #[must_use]
@@ -62,8 +63,8 @@ impl SubscribeRequest {
         self.1.as_ref()
     }
 
-    /// Returns the topics that the client named by `?topic=`. They are never patterns. The client may not be allowed to read
-    /// them: check them before you subscribe.
+    /// Returns the topics that the client named by `?topic=`. They are never patterns. The client may not be allowed to
+    /// read them: check them before you subscribe.
     #[must_use]
     pub fn topics(&self) -> &[Topic] {
         &self.0.topics
@@ -81,7 +82,7 @@ impl SubscribeRequest {
         self.0.transport
     }
 
-    /// Returns the request's method: POST for a message by POST, GET or CONNECT for a WebSocket.
+    /// Returns the request's method: GET, CONNECT for a WebSocket over HTTP/2, or POST for a message.
     #[must_use]
     pub fn method(&self) -> &Method {
         &self.0.method
@@ -102,9 +103,9 @@ impl SubscribeRequest {
 
     /// Returns the first query parameter with this name, decoded.
     ///
-    /// A request with a name or a value that is not UTF-8 is refused with 400 before the publisher is called, so no value is
-    /// replaced to make it UTF-8. Exceptions are `cursor` and `lastEventId`, which are never an error status: the method returns
-    /// `None` if they are not UTF-8.
+    /// A request with a name or a value that is not UTF-8 is refused with 400 before the publisher is called, so no
+    /// value is replaced to make it UTF-8. Exceptions are `cursor` and `lastEventId`, which are never an error status:
+    /// the method returns `None` if they are not UTF-8.
     #[must_use]
     pub fn query(&self, name: &str) -> Option<Cow<'_, str>> {
         pairs(self.0.head.query()).find(|pair| pair.name().is_ok_and(|key| key == name))?.value().ok()
@@ -114,8 +115,8 @@ impl SubscribeRequest {
         &self.0.extensions
     }
 
-    /// Returns a value that a layer before the endpoint put into the request's extensions, such as the user or the peer's
-    /// address.
+    /// Returns a value that a layer before the endpoint put into the request's extensions, such as the user or the
+    /// peer's address.
     #[must_use]
     pub fn extension<T: Send + Sync + 'static>(&self) -> Option<&T> {
         self.0.extensions.get()
@@ -123,8 +124,8 @@ impl SubscribeRequest {
 
     /// Returns a subscription to these topics, from the start that the client asks for.
     ///
-    /// A `*` is refused, so a name built from the request, such as `format!("rooms/{name}")`, cannot become a wildcard. It can
-    /// still get more segments; use [`Topic::from_segments`] to refuse those, too. A refused name becomes
+    /// A `*` is refused, so a name built from the request, such as `format!("rooms/{name}")`, cannot become a wildcard.
+    /// It can still get more segments; use [`Topic::from_segments`] to refuse those, too. A refused name becomes
     /// [`Rejection::Invalid`](crate::Rejection::Invalid), status 400, when the hub is asked to subscribe.
     pub fn subscribe_to<I>(&self, topics: I) -> Subscribe
     where
@@ -148,8 +149,8 @@ impl SubscribeRequest {
     }
 }
 
-/// Target and headers of a request in one allocation: the path, the query, and for each header the lengths of its name and value
-/// (two bytes each), the name and the value.
+/// Target and headers of a request in one allocation: the path, the query, and for each header the lengths of its name
+/// and value (two bytes each), the name and the value.
 struct Packed {
     /// Length of the path, in bytes.
     path: usize,

@@ -1,11 +1,11 @@
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 
-use super::head::Head;
+use super::head::RequestHead;
 
-/// Returns whether a request is a WebSocket handshake, valid or not: a GET with `Upgrade: websocket` on HTTP/1.1, a GET with
-/// `Sec-WebSocket-Key` (a proxy may have removed the `Upgrade`), or an extended CONNECT (RFC 8441).
-pub(crate) fn is_upgrade_request(parts: &Parts, head: &Head<'_>) -> bool {
+/// Returns whether a request is a WebSocket handshake, valid or not: a GET with `Upgrade: websocket` on HTTP/1.1, a GET
+/// with `Sec-WebSocket-Key` (a proxy may have removed the `Upgrade`), or an extended CONNECT (RFC 8441).
+pub(crate) fn is_upgrade_request(parts: &Parts, head: &RequestHead<'_>) -> bool {
     match parts.method {
         Method::GET => head.upgrades || head.has_key,
         Method::CONNECT => extended_protocol(parts) == Some("websocket"),

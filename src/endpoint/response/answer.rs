@@ -21,8 +21,8 @@ pub(crate) type Work = Pin<Box<dyn Future<Output = Result<Answer, Refusal>> + Se
 #[allow(clippy::large_enum_variant, reason = "it is passed on at once")]
 pub(crate) enum Answer {
     Now(Response<Body>),
-    /// The client is admitted, and its answer comes from this future. It is a future of its own, so that a held poll does
-    /// not keep the memory that its admission took.
+    /// The client is admitted, and its answer comes from this future. It is a future of its own, so that a held poll
+    /// does not keep the memory that its admission took.
     Held(Work),
 }
 
@@ -33,14 +33,14 @@ pub(crate) fn refusal(refusal: Refusal) -> Response<Body> {
 
 /// Returns the status of a refusal. The body of a 503 repeats the client's cursor: `{"error":"…","cursor":"7.3"}`.
 pub(crate) fn refusal_at(cursor: Option<Cursor>, refusal: Refusal) -> Response<Body> {
-    let cursor = cursor.filter(|_| refusal.later.is_some());
+    let cursor = cursor.filter(|_| refusal.retry_after.is_some());
     text(refusal, cursor).map(Body::whole)
 }
 
 /// Returns the status of a refusal with its JSON text.
 pub(crate) fn text(refusal: Refusal, cursor: Option<Cursor>) -> Response<Bytes> {
     let mut body = BytesMut::from(&b"{\"error\":"[..]);
-    write_string(refusal.why.as_bytes(), &mut body);
+    write_string(refusal.message.as_bytes(), &mut body);
     if cursor.is_some() {
         body.extend_from_slice(b",\"cursor\":");
         write_cursor(cursor, &mut body);
@@ -51,7 +51,7 @@ pub(crate) fn text(refusal: Refusal, cursor: Option<Cursor>) -> Response<Bytes> 
     let headers = response.headers_mut();
     headers.extend(refusal.headers);
     headers.insert(CONTENT_TYPE, JSON);
-    if let Some(retry) = refusal.later {
+    if let Some(retry) = refusal.retry_after {
         headers.insert(TIDINGS_RETRY_MS, number(retry.as_millis()));
     }
     response

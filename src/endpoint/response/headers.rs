@@ -15,7 +15,7 @@ use crate::endpoint::request::origin::ANY;
 /// Header with the time after which the client is to send its next request, in milliseconds.
 pub(crate) const TIDINGS_RETRY_MS: HeaderName = HeaderName::from_static("tidings-retry-ms");
 
-/// Header with the preference that was honoured (RFC 7240 §3).
+/// Header with the preference that was applied (RFC 7240 §3).
 pub(crate) const PREFERENCE_APPLIED: HeaderName = HeaderName::from_static("preference-applied");
 
 pub(crate) const JSON: HeaderValue = HeaderValue::from_static("application/json");
@@ -23,13 +23,14 @@ pub(crate) const JSON: HeaderValue = HeaderValue::from_static("application/json"
 /// Methods that an endpoint accepts.
 pub(crate) const METHODS: &str = "GET, HEAD, POST, OPTIONS";
 
-/// Number of headers that most answers have at most, CORS headers included. One allocation costs less than growing the map.
+/// Number of headers that most answers have at most, CORS headers included. One allocation costs less than growing the
+/// map.
 pub(crate) const CAPACITY: usize = 12;
 /// Number of headers that a stream's answer has without CORS headers.
 pub(crate) const STREAM_CAPACITY: usize = 6;
 
-/// Heads of poll replies, to be cloned; the second one has `Preference-Applied`. The headers whose values are set later come
-/// first, where `set` finds them soonest.
+/// Heads of poll replies, to be cloned; the second one has `Preference-Applied`. The headers whose values are set later
+/// come first, where `set` finds them soonest.
 #[cfg(any(feature = "short-poll", feature = "long-poll"))]
 static REPLIES: LazyLock<[HeaderMap; 2]> = LazyLock::new(|| {
     [false, true].map(|is_applied| {
@@ -51,8 +52,8 @@ static WAITS: [OnceLock<HeaderValue>; 64] = [const { OnceLock::new() }; 64];
 
 const X_ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
 
-/// Adds the headers that every answer has, refusals included: no caching, no buffering in proxies, no type sniffing, and
-/// `Vary: Origin`. Adds the CORS headers for `origin`, if there is one.
+/// Adds the headers that every answer has, refusals included: no caching, no buffering in proxies, no type sniffing,
+/// and `Vary: Origin`. Adds the CORS headers for `origin`, if there is one.
 pub(crate) fn add_common_headers<B>(response: &mut Response<B>, origin: Option<&HeaderValue>) {
     let headers = response.headers_mut();
     // A poll reply is cloned with them.
@@ -78,8 +79,8 @@ fn insert_common_headers(headers: &mut HeaderMap) {
     headers.insert(VARY, HeaderValue::from_static("Origin"));
 }
 
-/// Returns the head of a poll reply, with the common headers, `Tidings-Retry-Ms: 0`, and `wait` as `Preference-Applied`. It is
-/// a clone of a prepared map, which costs less than inserting each header.
+/// Returns the head of a poll reply, with the common headers, `Tidings-Retry-Ms: 0`, and `wait` as
+/// `Preference-Applied`. It is a clone of a prepared map, which costs less than inserting each header.
 #[cfg(any(feature = "short-poll", feature = "long-poll"))]
 pub(crate) fn of_reply(tag: Option<HeaderValue>, wait: Option<u32>) -> HeaderMap {
     let [plain, applied] = &*REPLIES;
@@ -111,24 +112,17 @@ fn wait_value(seconds: u32) -> HeaderValue {
     match usize::try_from(seconds).ok().and_then(|at| WAITS.get(at)) {
         // Leaked because it is kept anyway: clones of a static value share no reference count.
         Some(known) => known.get_or_init(|| HeaderValue::from_static(format!("wait={seconds}").leak())).clone(),
-        None => named_number("wait=", seconds.into()),
+        None => HeaderValue::try_from(format!("wait={seconds}")).unwrap_or(HeaderValue::from_static("")),
     }
 }
 
 /// Returns a number as a header value.
 pub(crate) fn number(number: u128) -> HeaderValue {
-    named_number("", u64::try_from(number).unwrap_or(u64::MAX))
+    u64::try_from(number).unwrap_or(u64::MAX).into()
 }
 
-/// Returns a name followed by a number as a header value.
-fn named_number(name: &'static str, number: u64) -> HeaderValue {
-    let mut digits = itoa::Buffer::new();
-    let text = [name, digits.format(number)].concat();
-    HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static("0"))
-}
-
-/// Adds `Connection: close` to a stream over HTTP/1.0, whose body ends with the connection (RFC 9112 §6.3). Later versions do
-/// not get the header: HTTP/2 forbids it.
+/// Adds `Connection: close` to a stream over HTTP/1.0, whose body ends with the connection (RFC 9112 §6.3). Later
+/// versions do not get the header: HTTP/2 forbids it.
 pub(crate) fn close_after_stream(response: &mut Response<Body>, version: Version) {
     if version < Version::HTTP_11 {
         // hyper adds `keep-alive` to a response of a later version if the HTTP/1.0 client asks for it.

@@ -37,7 +37,7 @@ impl IntoResponse for PublishError {
             Self::Topic(_) => Refusal::bad(text),
             Self::TooLarge { .. } => Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, text),
             Self::Full { .. } | Self::TooManyTopics { .. } => Refusal::new(StatusCode::INSUFFICIENT_STORAGE, text),
-            Self::Closed | Self::Unavailable(_) => Refusal::later(Duration::from_secs(5)).why(text),
+            Self::Closed | Self::Unavailable(_) => Refusal::retry_later(Duration::from_secs(5)).with_message(text),
             Self::OutcomeUnknown(_) => Refusal::new(StatusCode::GATEWAY_TIMEOUT, text),
         })
     }

@@ -13,7 +13,7 @@ use tower_service::Service;
 
 use crate::endpoint::refused::Refused;
 use crate::endpoint::reject::RefusalCause;
-use crate::endpoint::request::head::Head;
+use crate::endpoint::request::head::RequestHead;
 use crate::endpoint::response::answer;
 use crate::endpoint::response::headers;
 use crate::endpoint::service::Endpoint;
@@ -22,8 +22,9 @@ use crate::endpoint::shared::Shared;
 impl Endpoint {
     /// Returns a tower layer that applies the endpoint's rules for origins and hosts to the application's own routes.
     ///
-    /// A browser sends the user's cookies with a form that a page of another site posts, so a route with effects needs a check
-    /// of the origin. The layer refuses these requests; the body is `{"error":"…"}` and names the origin and the host:
+    /// A browser sends the user's cookies with a form that a page of another site posts, so a route with effects needs
+    /// a check of the origin. The layer refuses these requests; the body is `{"error":"…"}` and names the origin and
+    /// the host:
     ///
     /// | request | status |
     /// |---|---|
@@ -31,11 +32,12 @@ impl Endpoint {
     /// | host that is not among the [`allowed_hosts`](crate::EndpointBuilder::allowed_hosts) | 421 |
     /// | host that is missing or malformed (RFC 9112 §3.2) | 400 |
     ///
-    /// Links from other sites work, since they are GETs. A program that is not a browser sends no `Origin`, and passes.
+    /// Links from other sites work, since they are GETs. A program that is not a browser sends no `Origin`, and passes
+    /// unless [`allow_absent_origin`](crate::EndpointBuilder::allow_absent_origin) is `false`.
     ///
-    /// [`allow_origin`](crate::EndpointBuilder::allow_origin) allows origins, as for the endpoint. The layer sends no CORS
-    /// headers: an allowed page can post to the route, but can read the answer only if the application allows that. Refusals are
-    /// counted as [`EndpointStats::refused_origin`](crate::stats::EndpointStats::refused_origin).
+    /// [`allow_origin`](crate::EndpointBuilder::allow_origin) allows origins, as for the endpoint. The layer sends no
+    /// CORS headers: an allowed page can post to the route, but can read the answer only if the application allows
+    /// that. Refusals are counted as [`EndpointStats::refused_origin`](crate::stats::EndpointStats::refused_origin).
     ///
     /// ```
     /// use axum::{Router, routing::post};
@@ -57,8 +59,8 @@ impl Endpoint {
 #[derive(Clone)]
 pub struct OriginLayer(Arc<Shared>);
 
-/// Service of an [`OriginLayer`]. Its responses have the body type of the inner service, which must be `From<Bytes>`, such as
-/// axum's body or `http_body_util::Full<Bytes>`.
+/// Service of an [`OriginLayer`]. Its responses have the body type of the inner service, which must be `From<Bytes>`,
+/// such as axum's body or `http_body_util::Full<Bytes>`.
 #[derive(Clone)]
 pub struct OriginService<S> {
     shared: Arc<Shared>,
@@ -110,11 +112,11 @@ where
 
     fn call(&mut self, request: Request<Q>) -> Self::Future {
         let (parts, body) = request.into_parts();
-        let state = match self.shared.config.origins.check_route(&parts, &Head::of(&parts)) {
+        let state = match self.shared.config.origins.check_route(&parts, &RequestHead::of(&parts)) {
             Ok(()) => State::Passed { answer: self.inner.call(Request::from_parts(parts, body)) },
             Err(refusal) => {
-                let refused = Refused::new(RefusalCause::Origin, refusal.text());
-                self.shared.tell(&refused.of_parts(&parts).status_is(refusal.status));
+                let refused = Refused::new(RefusalCause::Origin, refusal.log_text());
+                self.shared.report_refusal(&refused.of_parts(&parts).status_is(refusal.status));
                 let mut refusal = answer::text(refusal, None);
                 headers::add_common_headers(&mut refusal, None);
                 State::Refused { refusal: Some(refusal) }

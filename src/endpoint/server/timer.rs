@@ -16,9 +16,10 @@ impl Endpoint {
     /// Returns the endpoint's timer, for the server around it: as a [`Timer`], and as a timer of hyper's builders,
     /// `http1::Builder::timer(endpoint.timer())`.
     ///
-    /// Setting, resetting and dropping one of its sleeps costs a fraction of a sleep of the runtime. A sleep ends up to 5 ms late
-    /// and never early, and only while the endpoint's [driver](Self::driver) runs. With the feature `tokio` the first sleep starts
-    /// the driver, inside a runtime. The timer keeps the endpoint alive, as a clone of the endpoint does.
+    /// Setting, resetting and dropping one of its sleeps costs a fraction of a sleep of the runtime. A sleep ends up to
+    /// 5 ms late and never early, and only while the endpoint's [driver](Self::driver) runs. With the feature `tokio`
+    /// the first sleep starts the driver, inside a runtime. The timer keeps the endpoint alive, as a clone of the
+    /// endpoint does.
     ///
     /// ```
     /// # fn builder(events: &tidings::Endpoint) -> hyper::server::conn::http1::Builder {

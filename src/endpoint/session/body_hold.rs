@@ -1,13 +1,13 @@
-//! A body in the hands of the HTTP stack, whose client may not read it.
+//! Bodies that the HTTP stack holds, though their clients may not read them.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use super::entry::{SessionEntry, drop_catching};
+use super::event_stream::EventStream;
 use super::lifecycle::Input;
 use crate::endpoint::connection::{ConnectionHandle, Hop};
 use crate::endpoint::stats::Counters;
-use crate::endpoint::stream::event_stream::EventStream;
 
 /// Hold of the HTTP stack on a body.
 #[derive(Debug, Default)]
@@ -79,7 +79,7 @@ impl SessionEntry {
         self.give(Input::Watch);
     }
 
-    /// Takes the source of a body, to poll it. `None`: the driver took it, or nobody put it back.
+    /// Takes the source of a body, to poll it. `None`: the driver dropped it, or a poll that panicked.
     #[inline]
     pub(crate) fn take_stream(&self) -> Option<EventStream> {
         self.locked.lock().stream.take()

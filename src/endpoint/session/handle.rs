@@ -7,9 +7,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use crate::contract::Transport;
 use crate::model::Pattern;
 
-/// One client's visit: a connection, or a run of polls under one name. A handle: clones are the same session.
+/// Session of one client: a connection, or a poll session, which is many polls under one name. A handle: clones are the
+/// same session.
 ///
-/// It begins when the publisher has let the client in, and ends once, for one [reason](SessionEnd).
+/// A session begins when the publisher has authorized the client, and ends once, for one [reason](SessionEnd).
 #[derive(Clone)]
 pub struct Session(Arc<Inner>);
 
@@ -28,14 +29,14 @@ enum Topics {
     Shared(Arc<[Pattern]>),
 }
 
-/// A limit key, and the name that a client chose under it. Without a key a name joins nothing, because any client could use it.
+/// Limit key, and the name that a client chose under it. Without a key a name joins nothing, since any client could use it.
 pub(crate) type Label = (Arc<str>, Arc<str>);
 
-/// A session's number at its endpoint: never given twice.
+/// Number of a session, unique at its endpoint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SessionId(u64);
 
-/// Why a session ended.
+/// Reason why a session ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum SessionEnd {
@@ -48,7 +49,7 @@ pub enum SessionEnd {
     TooSlow,
     /// The client took nothing, or answered no ping, for too long.
     Stalled,
-    /// The client of a run of polls was silent for [too long](crate::EndpointBuilder::poll_session_timeout), or a poll without a
+    /// No poll of a poll session came for [too long](crate::EndpointBuilder::poll_session_timeout), or a poll without a
     /// name was answered.
     Silent,
     /// The client broke its transport's rules, or the publisher refused what it sent.
@@ -58,7 +59,7 @@ pub enum SessionEnd {
     /// The application [disconnected](crate::Endpoint::disconnect) it, or it had
     /// [its time](crate::EndpointBuilder::max_session_age).
     Disconnected,
-    /// The client's right ended: [`Accepted::with_lifetime`](crate::Accepted::with_lifetime), or
+    /// The authorization ended, by [`Accepted::with_lifetime`](crate::Accepted::with_lifetime) or
     /// [`Endpoint::revoke`](crate::Endpoint::revoke).
     Revoked,
     /// The application's code failed: it panicked.
@@ -93,27 +94,27 @@ impl Session {
         Self(Arc::new(Inner { id, transport, name, key, data, topics: Mutex::new(Topics::Named(topics)) }))
     }
 
-    /// Its number at this endpoint.
+    /// Returns the session's number at this endpoint.
     #[must_use]
     pub fn id(&self) -> SessionId {
         self.0.id
     }
 
-    /// How the client gets its events: for a run of polls, by which kind it began.
+    /// Returns the transport. That of a poll session is the transport of its first poll.
     #[must_use]
     pub fn transport(&self) -> Transport {
         self.0.transport
     }
 
-    /// The name that the client chose, by `?session=`. It joins polls and messages to a session under one
-    /// [limit key](crate::Publisher::limit_key) only; without a key it joins nothing.
+    /// Returns the name that the client chose by `?session=`. The name joins polls and messages to a session under one
+    /// [limit key](crate::Publisher::limit_key). Without a key it joins nothing.
     #[must_use]
     pub fn name(&self) -> Option<&str> {
         self.0.name.as_deref()
     }
 
-    /// The topics and patterns that it follows: a run of polls those of its last poll. None where its source does not
-    /// [say](crate::Subscriber::info).
+    /// Returns the topics and patterns of the session. Those of a poll session are of its last poll. Empty if the
+    /// [subscriber](crate::Subscriber::info) does not tell its topics.
     #[must_use]
     pub fn topics(&self) -> Arc<[Pattern]> {
         self.0.topics.lock().unwrap_or_else(PoisonError::into_inner).shared()
@@ -147,7 +148,7 @@ impl Session {
     }
 
     /// Returns the value that the publisher gave to [`Accepted::with_data`](crate::Accepted::with_data) for this request, if it is of
-    /// that type. Each poll of a run has its own; a message that came by POST has none, because no
+    /// that type. Each poll of a poll session has its own. A message that came by POST has none, since no
     /// [`subscribe`](crate::Publisher::subscribe) accepted it.
     #[must_use]
     pub fn data<T: Any>(&self) -> Option<&T> {
@@ -171,7 +172,7 @@ impl SessionId {
         Self(id)
     }
 
-    /// The number.
+    /// Returns the number.
     #[must_use]
     pub fn get(self) -> u64 {
         self.0

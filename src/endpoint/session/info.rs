@@ -5,32 +5,32 @@ use crate::endpoint::session::Session;
 use crate::model::Cursor;
 use crate::time::Clock;
 
-/// A live session, and how it is doing. The numbers are not all of one instant.
+/// Live session with its counts. The numbers are not all of one instant.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct SessionInfo {
-    /// Which it is.
+    /// Session that the numbers are of.
     pub session: Session,
-    /// How long it has been here.
+    /// Time since the session began.
     pub age: Duration,
     /// State of the session.
     pub state: SessionState,
     /// Cursor up to which everything was handed to the client's connection. `None` if the source has no cursors.
     /// Without a tag.
     pub cursor: Option<Cursor>,
-    /// Bytes of events handed to its connection, framing included.
+    /// Number of bytes of events given to the connection, with framing.
     pub bytes: u64,
-    /// How many events they were.
+    /// Number of events given to the connection.
     pub events: u64,
-    /// How many gaps it was told of.
+    /// Number of gaps that the client was told of.
     pub gaps: u64,
-    /// How many events they were, as far as that is known.
+    /// Number of events in these gaps, as far as that is known.
     pub missed: u64,
-    /// How many events it did not get for newer ones of their keys.
+    /// Number of events that were left out because newer ones of their keys replaced them.
     pub conflated: u64,
-    /// How many events the source has that were not handed to its connection, at most: those of topics that the session
-    /// does not follow are counted too. Exactly 0 when it had all there was the last time it was looked after. `None`
-    /// where the source can't say.
+    /// Upper bound of the events that the source has and the connection was not given. Events of topics that the session
+    /// does not follow count too. 0 if the session had everything when it last read. `None` if the source does not
+    /// tell its head.
     pub lag: Option<u64>,
 }
 
@@ -38,11 +38,11 @@ pub struct SessionInfo {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum SessionState {
-    /// It gets events.
+    /// Gets events.
     Open,
-    /// A run of polls, between two of them.
+    /// Waits for the next poll. Only poll sessions do.
     Idle,
-    /// It is being ended: its goodbye is on its way.
+    /// Ends: its last bytes are on their way.
     Leaving,
 }
 

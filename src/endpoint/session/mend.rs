@@ -47,7 +47,7 @@ impl Recovery for State {
         Box::pin(async move {
             let shared = &entry.shared;
             let session = poll.as_ref().map_or(&entry.session, |poll| &poll.session);
-            let tell = |cause, text: &str| shared.tell(&Refused::new(cause, text).of_session(session));
+            let tell = |cause, text: &str| shared.report_refusal(&Refused::new(cause, text).of_session(session));
             let key = entry.session.shared_key();
             let _permit = match shared.calls.try_enter(key.as_ref()) {
                 Ok(permit) => permit,
@@ -67,7 +67,8 @@ impl Recovery for State {
                     Err(SubscriptionEnd::Failed)
                 }
                 None => {
-                    let text = format!("snapshot took longer than {:?}", shared.config.subscribe_timeout);
+                    let text =
+                        format!("snapshot timed out after {:?} (subscribe_timeout)", shared.config.subscribe_timeout);
                     tell(RefusalCause::Busy, &text);
                     Ok(None)
                 }
@@ -79,6 +80,6 @@ impl Recovery for State {
         let Self { entry, poll } = self;
         let session = poll.as_ref().map_or(&entry.session, |poll| &poll.session);
         let text = format!("snapshot has an event that is too large: max_event is {}", entry.shared.config.max_event);
-        entry.shared.tell(&Refused::new(RefusalCause::Publisher, &text).of_session(session));
+        entry.shared.report_refusal(&Refused::new(RefusalCause::Publisher, &text).of_session(session));
     }
 }

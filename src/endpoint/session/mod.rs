@@ -6,6 +6,7 @@
 
 mod body_hold;
 mod entry;
+pub(crate) mod event_stream;
 mod guard;
 mod handle;
 pub(crate) mod idle_poll_sessions;

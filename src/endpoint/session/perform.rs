@@ -5,12 +5,12 @@ use std::task::{Wake, Waker};
 use std::time::Instant;
 
 use super::entry::{LockedEntry, SessionEntry, drop_catching};
+use super::event_stream::EventStream;
 use super::lifecycle::{Actions, Input, NoEffect};
 use super::session_table::NoPlace;
 use super::{SessionEnd, SessionState};
 use crate::contract::Transport;
 use crate::endpoint::catch_panic::catch_panic;
-use crate::endpoint::stream::event_stream::EventStream;
 use crate::time::Clock;
 
 impl SessionEntry {

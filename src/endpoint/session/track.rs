@@ -19,7 +19,7 @@ pub(super) struct Track {
     sequence: AtomicU64,
     /// At the last look, something was there.
     behind: AtomicBool,
-    /// Whether several tasks may count at once: the polls of a run.
+    /// Whether several tasks may count at once: the polls of a poll session.
     is_shared: bool,
 }
 
@@ -53,7 +53,7 @@ impl Track {
     #[cold]
     pub(super) fn told(&self, gap: &Gap, cursor: Option<Cursor>) {
         self.add(&self.gaps, 1);
-        // What the application's state stands for, nobody misses.
+        // A snapshot stands for these events, so the client misses none of them.
         let missed = gap.missed.filter(|_| !gap.snapshot).unwrap_or(0);
         self.add(&self.missed, missed);
         self.behind.store(true, Ordering::Relaxed);

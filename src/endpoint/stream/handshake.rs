@@ -24,7 +24,7 @@ impl Handshake {
         let accept = match parts.method {
             Method::CONNECT => {
                 check_version(parts, |why| {
-                    Refusal::bad(why).with(SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"))
+                    Refusal::bad(why).with_header(SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"))
                 })?;
                 None
             }

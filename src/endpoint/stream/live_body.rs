@@ -4,9 +4,9 @@ use std::task::{Context, Poll, Waker};
 use bytes::Bytes;
 use http_body::Frame;
 
-use super::event_stream::EventStream;
 use crate::endpoint::body::BodyError;
 use crate::endpoint::connection::Hop;
+use crate::endpoint::session::event_stream::EventStream;
 use crate::endpoint::session::{Input, Phase, SessionGuard, drop_catching};
 use crate::transport::limit;
 use crate::transport::wake_flag::FlaggedWaker;
@@ -20,7 +20,7 @@ pub(crate) const FIRST_FRAME: usize = 1024;
 /// The body of a session: a stream's, or that of a poll's large reply.
 ///
 /// An HTTP connection polls its body at each of its own steps, mostly for nothing. So the stream has the waker of
-/// a [`FlaggedWaker`]: while the stream has nothing to yield and the flag is not raised, a poll asks nobody else.
+/// a [`FlaggedWaker`]: while the stream has nothing to yield and the flag is not raised, a poll asks nothing else.
 ///
 /// A panic of the subscriber goes to the HTTP stack's task, which owns nothing but this body. The session ends with it.
 // In this order, the fields that a delivery touches are together.

@@ -1,6 +1,5 @@
 //! Responses that stay open: chunked streams, server-sent events, WebSockets.
 
-pub(crate) mod event_stream;
 #[cfg(feature = "websocket")]
 pub(crate) mod handshake;
 pub(crate) mod live_body;

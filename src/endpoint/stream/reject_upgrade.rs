@@ -17,8 +17,9 @@ use crate::transport::websocket::{CloseCode, WebSocketSink};
 
 /// Rejects a page's handshake for good: opens the WebSocket and closes it with 1008 and the reason.
 ///
-/// A script cannot see the status of a failed handshake, so it would reconnect again and again. A refusal that is not final
-/// is returned as it is, and so is every refusal while `max_soft_rejects` is reached; the client then gets its status.
+/// A script cannot see the status of a failed handshake, so it would reconnect again and again. A refusal that is not
+/// final is returned as it is, and so is every refusal while `max_soft_rejects` is reached; the client then gets its
+/// status.
 pub(crate) fn reject_upgrade(
     shared: &Arc<Shared>,
     refusal: Refusal,
@@ -44,8 +45,8 @@ pub(crate) fn reject_upgrade(
     if shared.runtime.spawn(task).is_err() {
         return Err(refusal);
     }
-    let refused = Refused::new(refusal.cause, refusal.text()).of_request(request);
-    shared.tell(&refused.close_code_is(CloseCode::POLICY.as_u16()));
+    let refused = Refused::new(refusal.cause, refusal.log_text()).of_request(request);
+    shared.report_refusal(&refused.close_code_is(CloseCode::POLICY.as_u16()));
     Ok(handshake.response())
 }
 

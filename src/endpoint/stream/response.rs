@@ -1,4 +1,3 @@
-use super::event_stream::EventStream;
 use super::live_body::LiveBody;
 use crate::endpoint::body::Body;
 use crate::endpoint::connection::Hop;
@@ -7,6 +6,7 @@ use crate::endpoint::request::accept::LinesType;
 use crate::endpoint::response::answer;
 use crate::endpoint::response::answer::Answer;
 use crate::endpoint::session::SessionGuard;
+use crate::endpoint::session::event_stream::EventStream;
 use crate::endpoint::subscribe::PendingSubscribe;
 
 /// Answers with a stream of server-sent events.

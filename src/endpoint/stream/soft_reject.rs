@@ -27,9 +27,9 @@ pub(crate) struct SoftReject {
     permit: Option<SoftRejectPermit>,
 }
 
-/// Returns the response that makes an `EventSource` reconnect after `retry`: a 200 with one block, which then breaks off. An
-/// `EventSource` takes a status such as 503 as final. The block repeats the cursor that the client sent, so the client
-/// keeps it. Returns `None` if [`max_soft_rejects`](crate::EndpointBuilder::max_soft_rejects) is reached.
+/// Returns the response that makes an `EventSource` reconnect after `retry`: a 200 with one block, which then breaks
+/// off. An `EventSource` takes a status such as 503 as final. The block repeats the cursor that the client sent, so the
+/// client keeps it. Returns `None` if [`max_soft_rejects`](crate::EndpointBuilder::max_soft_rejects) is reached.
 pub(crate) fn retry_later(
     shared: &Arc<Shared>,
     retry: Duration,

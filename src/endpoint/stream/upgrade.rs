@@ -121,7 +121,7 @@ impl WebSocketTask {
                         self.shared.counters.stalled();
                     }
                     if closed.cause == CloseCause::Violation {
-                        self.tell_violation(closed.code);
+                        self.report_violation(closed.code);
                     }
                     self.guard.ends(session_end(closed.cause));
                     return Poll::Ready(());
@@ -133,10 +133,11 @@ impl WebSocketTask {
 
 impl WebSocketTask {
     #[cold]
-    fn tell_violation(&self, code: Option<CloseCode>) {
+    fn report_violation(&self, code: Option<CloseCode>) {
         let text = "client violated the WebSocket protocol or exceeded a limit";
         let refused = Refused::new(RefusalCause::Request, text).of_session(&self.guard.entry().session);
-        self.shared.tell(&code.into_iter().fold(refused, |refused, code| refused.close_code_is(code.as_u16())));
+        self.shared
+            .report_refusal(&code.into_iter().fold(refused, |refused, code| refused.close_code_is(code.as_u16())));
     }
 }
 
@@ -162,7 +163,8 @@ fn session_end(cause: CloseCause) -> SessionEnd {
     }
 }
 
-/// Closes a WebSocket by order of its session: after the events that are ready, or at once if the authorization is revoked.
+/// Closes a WebSocket by order of its session: after the events that are ready, or at once if the authorization is
+/// revoked.
 #[cold]
 fn announce_end(
     sink: &mut WebSocketSink<MeteredSubscriber, Io>,
@@ -192,11 +194,11 @@ impl Opening {
     }
 }
 
-/// Passes a message to the publisher. Waits for a place among the publisher's calls; the connection is not read meanwhile. A
-/// panic of the publisher closes this connection with 1011.
+/// Passes a message to the publisher. Waits for a place among the publisher's calls; the connection is not read
+/// meanwhile. A panic of the publisher closes this connection with 1011.
 ///
-/// A waiting message is dropped if its session is revoked or cut off. If its connection is closed, it is handled only if it
-/// gets a place within [`close_timeout`](crate::EndpointBuilder::close_timeout).
+/// A waiting message is dropped if its session is revoked or cut off. If its connection is closed, it is handled only
+/// if it gets a place within [`close_timeout`](crate::EndpointBuilder::close_timeout).
 async fn receive(
     entry: Arc<SessionEntry>,
     request: SubscribeRequest,
@@ -232,7 +234,7 @@ async fn receive(
         let refused = Refused::new(RefusalCause::Publisher, log.as_deref().unwrap_or(&told));
         let refused = refused.of_request(&request).of_session(&entry.session);
         let code = (rejection.is_closing() && !is_shut).then(|| close_code(&rejection).as_u16());
-        entry.shared.tell(&code.into_iter().fold(refused, Refused::close_code_is));
+        entry.shared.report_refusal(&code.into_iter().fold(refused, Refused::close_code_is));
     }
     if is_shut { Ok(None) } else { Err(rejection) }
 }

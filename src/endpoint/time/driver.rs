@@ -6,18 +6,18 @@ use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 use super::notify::Notifiers;
-use super::wheel::{Turn, Wheel};
+use super::wheel::{Advanced, Wheel};
 use crate::endpoint::builder::EndpointBuilder;
 use crate::endpoint::catch_panic::catch_panic;
 use crate::hub::NotifierSource;
 use crate::time::{Clock, Sleep};
 
-/// The one task of an endpoint: turns its wheel, and runs its periodic jobs, on one timer of the runtime, and the notifiers
-/// of hubs.
+/// The one task of an endpoint. It advances the timer wheel and runs periodic jobs, on one timer of the runtime, and runs
+/// the notifiers of hubs.
 ///
-/// It sleeps while nothing is due, without an end while nothing is registered, and is over when the endpoint and its
-/// last session are gone. If it is dropped before, because its runtime ends, it panics or it is aborted, it wakes the
-/// tasks that have an alarm, and the first that runs starts another.
+/// It sleeps while nothing is due, and is ready when the endpoint and its last session are gone. If it is dropped before,
+/// because its runtime ends, it panics or it is aborted, it wakes the tasks and sessions that have an alarm. The first
+/// task that runs starts another driver.
 pub(crate) struct Driver {
     wheel: Wheel,
     jobs: Vec<(Job, Instant)>,
@@ -27,7 +27,7 @@ pub(crate) struct Driver {
     stage: Stage,
 }
 
-/// How far a driver has come.
+/// Stage of a driver.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Stage {
     Unpolled,
@@ -53,7 +53,7 @@ impl Launch {
     }
 }
 
-/// A periodic job of the application, such as a hub's sweep.
+/// Periodic job of the application, such as a hub's sweep.
 #[derive(Clone)]
 pub(crate) struct Job {
     pub(crate) period: Duration,
@@ -61,10 +61,10 @@ pub(crate) struct Job {
 }
 
 impl EndpointBuilder {
-    /// Runs this in the driver every so often, beginning one period from its start: a hub's sweep. It should be short,
-    /// for it keeps the endpoint's deadlines waiting. Add as many as there are.
+    /// Adds a job, such as a hub's sweep, that the driver runs once each period. The first run is one period after the
+    /// driver's start. A job should be short, since the endpoint's timers wait for it.
     pub fn run_every(mut self, period: Duration, run: impl Fn() + Send + Sync + 'static) -> Self {
-        // None may be due at once again.
+        // A job must not be due again at once.
         self.jobs.push(Job { period: period.max(Duration::from_millis(1)), run: Arc::new(run) });
         self
     }
@@ -85,7 +85,7 @@ impl Driver {
         self.launch.clone()
     }
 
-    /// Runs the jobs that are due; the next one's time.
+    /// Runs the jobs that are due. Returns the time of the next one.
     fn run_jobs(&mut self) -> Option<Instant> {
         if self.jobs.is_empty() {
             return None;
@@ -103,11 +103,11 @@ impl Driver {
 }
 
 impl Driver {
-    fn turn(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+    fn advance(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         self.notifiers.poll(cx);
         loop {
             let job = self.run_jobs();
-            let Turn::Next(due) = self.wheel.turn(cx) else {
+            let Advanced::Until(due) = self.wheel.advance(cx) else {
                 self.stage = Stage::Over;
                 return Poll::Ready(());
             };
@@ -141,7 +141,7 @@ impl Future for Driver {
         if this.stage == Stage::Unpolled {
             this.stage = Stage::First;
         }
-        let polled = this.turn(cx);
+        let polled = this.advance(cx);
         if this.stage == Stage::First {
             this.stage = Stage::Running;
         }

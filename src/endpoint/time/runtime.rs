@@ -11,7 +11,7 @@ use crate::time::{Clock, Timer};
 
 /// Task for a spawner.
 pub(crate) type Task = Pin<Box<dyn Future<Output = ()> + Send>>;
-/// How tasks are started.
+/// Function that starts tasks.
 pub(crate) type Spawn = Arc<dyn Fn(Task) + Send + Sync>;
 
 /// The source of an endpoint's time and tasks: the application's, or else tokio's under its feature.
@@ -33,7 +33,7 @@ struct Tasks {
 /// Reason why an endpoint can't work, which requests are answered with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Missing {
-    /// Nobody turns the wheel.
+    /// There is no driver.
     Driver,
     /// The driver's timer panics.
     Time,

@@ -20,8 +20,8 @@ impl Wheel {
     }
 }
 
-/// A sleep that is moved to later, as a keep-alive is with every event, without touching the wheel: it lets the old
-/// entry come and sets the rest.
+/// Sleep on the wheel. Moving it to a later time does not touch the wheel: the old entry fires, and the sleep sets the
+/// rest then. Keep-alives are moved with every event.
 pub(crate) struct WheelSleep {
     at: Instant,
     /// Task that the alarm wakes at `at` or before, while it is set.
@@ -31,7 +31,8 @@ pub(crate) struct WheelSleep {
     alarm: Alarm,
 }
 
-/// Which waker the alarm has. Nothing else can stand at that address while it has it, so that no second one is kept.
+/// Identity of the waker that the alarm has. No other waker can have its address while the alarm has it, so the sleep
+/// keeps no second one.
 struct Task {
     data: usize,
     vtable: &'static RawWakerVTable,

@@ -128,7 +128,7 @@ fn cut_or_fill(
 ) -> (Bytes, u32) {
     let window = cached.as_deref().map(|cached| &cached.window);
     if let Some(window) = window.filter(|window| window.holds(&range, max)) {
-        return window.cut(&range, max).taken();
+        return window.cut(&range, max);
     }
     let known = window.cloned();
     drop(cached);
@@ -152,10 +152,10 @@ fn fill(
     // Encoded outside of the lock: a format is the adapter's code. Two threads may do it at once; one result stays.
     let many = reader.subscriptions() >= SHARED_FROM;
     let window = Window::grow(known, source.events(), format, range.clone(), max, many);
-    let first = window.cut(&range, max);
-    let taken = first.clone().taken();
+    let (bytes, end) = window.cut(&range, max);
+    let first = Cut { start: range.start, end, bytes: bytes.clone() };
     let Some(_charge) = reader.charge(window.footprint()) else {
-        return taken;
+        return (bytes, end);
     };
     let fresh = Box::new(Cached { window, first, _charge });
     let mut cached = place.write();
@@ -166,7 +166,7 @@ fn fill(
     drop(cached);
     drop(unused);
     source.cache_filled();
-    taken
+    (bytes, end)
 }
 
 impl Cut {
@@ -174,11 +174,6 @@ impl Cut {
     #[inline]
     fn is_all(&self, range: &Range<u32>, max: usize) -> bool {
         self.start == range.start && self.end == range.end && self.bytes.len() <= max
-    }
-
-    /// Returns the bytes and the place after the last event.
-    fn taken(self) -> (Bytes, u32) {
-        (self.bytes, self.end)
     }
 }
 
@@ -243,8 +238,9 @@ impl Window {
             && (range.end <= self.end() || self.bytes.len() - self.offset(range.start) as usize >= max)
     }
 
-    /// Returns the first events of the range: at least one, otherwise at most `max` bytes.
-    fn cut(&self, range: &Range<u32>, max: usize) -> Cut {
+    /// Returns the bytes of the first events of the range, and the place after the last of them: at least one event,
+    /// otherwise at most `max` bytes.
+    fn cut(&self, range: &Range<u32>, max: usize) -> (Bytes, u32) {
         let (start, from) = (range.start, self.offset(range.start) as usize);
         let mut end = range.end.min(self.end());
         if self.offset(end) as usize - from > max {
@@ -252,6 +248,6 @@ impl Window {
             let fit = ends.partition_point(|&end| end as usize - from <= max).max(1);
             end = start + fit as u32;
         }
-        Cut { start, end, bytes: self.bytes.slice(from..self.offset(end) as usize) }
+        (self.bytes.slice(from..self.offset(end) as usize), end)
     }
 }

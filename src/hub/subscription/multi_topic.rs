@@ -100,7 +100,8 @@ impl MultiTopic {
                     // The shared bytes of a single topic are delivered as they are.
                     let is_alone = others == 0 && !is_replaying && first.filtered.is_none();
                     self.sequence = first.sequence;
-                    let first = reader.pass::<O>(first, shared);
+                    let conflated = reader.pass(&first, shared);
+                    let first = O::conflated(first.events, conflated);
                     let events = match is_alone {
                         true => first,
                         false => output.join(first, 1 + others, |output| self.read_more(shared, output)),
@@ -137,7 +138,8 @@ impl MultiTopic {
                 return None;
             }
             self.sequence = taken.sequence;
-            return Some(reader.pass::<O>(taken, shared));
+            let conflated = reader.pass(&taken, shared);
+            return Some(O::conflated(taken.events, conflated));
         }
     }
 
@@ -208,10 +210,11 @@ impl MultiTopic {
     /// Takes the topic that is first in `heads`.
     fn turn(&mut self, key: u32) -> NextRead {
         self.heads.pop();
-        self.topics[key as usize].is_placed = false;
         let other = self.heads.peek().map_or(u64::MAX, |&Reverse((head, _))| head - 1);
         let up_to = other.min(self.seen);
-        match self.topics[key as usize].is_at_gap() {
+        let followed = &mut self.topics[key as usize];
+        followed.is_placed = false;
+        match followed.is_at_gap() {
             true => NextRead::Gap { key, up_to },
             false => NextRead::Events { key, up_to },
         }
@@ -288,7 +291,7 @@ impl MultiTopic {
         shared.gaps.add(1);
         let after = shared.cursor(self.sequence);
         self.sequence = gap.cursor.sequence();
-        Some(gap.after(after))
+        Some(gap.with_after(after))
     }
 
     /// Returns the shortest such time of the topics.

@@ -104,6 +104,7 @@ impl Output for Batches {
         first
     }
 
+    #[inline(always)]
     fn conflated(events: Batch, conflated: u32) -> Batch {
         events.with_conflated(conflated)
     }
@@ -176,8 +177,9 @@ impl<'a> Output for InFormat<'a> {
         joined.finish()
     }
 
+    #[inline(always)]
     fn conflated(events: EncodedBatch, conflated: u32) -> EncodedBatch {
-        events.conflated(conflated)
+        events.with_conflated(conflated)
     }
 
     #[inline(always)]
@@ -218,6 +220,6 @@ impl JoinedBytes {
 
     fn finish(self) -> EncodedBatch {
         let bytes = if self.all.is_empty() { self.first } else { self.all.freeze() };
-        EncodedBatch::new(bytes, self.events).conflated(self.conflated)
+        EncodedBatch::new(bytes, self.events).with_conflated(self.conflated)
     }
 }

@@ -7,7 +7,6 @@ use crate::hub::log::seek::{Found, StartAt, StartPoint};
 use crate::hub::log::segment::Segment;
 use crate::hub::shared::Shared;
 use crate::hub::subscription::delivery_filter::DeliveryFilter;
-use crate::hub::subscription::output::Output;
 use crate::hub::subscription::segment_slice::SegmentSlice;
 use crate::hub::subscription::taken::{LeftOut, Taken};
 use crate::model::Overflow;
@@ -178,17 +177,17 @@ impl Reader {
         None
     }
 
-    /// Moves past events that were taken. Returns them, with the number of events that they stand for.
+    /// Moves past events that were taken. Returns the number of events that they stand for beside themselves.
     #[inline(always)]
-    pub(crate) fn pass<O: Output>(&mut self, taken: Taken<O::Events>, shared: &Shared) -> O::Events {
+    pub(crate) fn pass<E>(&mut self, taken: &Taken<E>, shared: &Shared) -> u32 {
         self.uncounted.0 += taken.count;
-        let Some(filtered) = taken.filtered else {
+        let Some(filtered) = &taken.filtered else {
             self.next += u64::from(taken.count);
-            return taken.events;
+            return 0;
         };
         self.next = filtered.next;
         self.leave_out(filtered.left_out, shared);
-        O::conflated(taken.events, std::mem::take(&mut self.conflated))
+        std::mem::take(&mut self.conflated)
     }
 
     /// Returns the time until the next event of the topic is likely; [`Duration::MAX`] if nothing is known of it.

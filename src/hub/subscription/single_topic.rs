@@ -56,7 +56,8 @@ impl SingleTopic {
     #[inline(always)]
     pub(crate) fn pass<O: Output>(&mut self, taken: Taken<O::Events>, shared: &Shared) -> O::Events {
         self.sequence = taken.sequence;
-        self.reader.pass::<O>(taken, shared)
+        let conflated = self.reader.pass(&taken, shared);
+        O::conflated(taken.events, conflated)
     }
 
     /// Returns whether it was ever registered for the next event.
@@ -143,7 +144,7 @@ impl SingleTopic {
         shared.gaps.add(1);
         let after = shared.cursor(self.sequence);
         self.sequence = self.sequence.max(lost.evicted);
-        lost.gap(shared, &self.reader.log).after(after)
+        lost.gap(shared, &self.reader.log).with_after(after)
     }
 
     /// Returns the topic.
@@ -171,6 +172,6 @@ impl SingleTopic {
 
 impl Lost {
     pub(crate) fn gap(&self, shared: &Shared, log: &Log) -> Gap {
-        log.gap(GapReason::Overflow, shared.cursor(self.evicted)).missed(self.missed)
+        log.gap(GapReason::Overflow, shared.cursor(self.evicted)).with_missed(self.missed)
     }
 }

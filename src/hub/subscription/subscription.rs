@@ -1,9 +1,11 @@
 use std::fmt;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use crate::contract::{
-    Delivery, EncodedDelivery, Format, Start, Subscribe, SubscribeError, SubscribeOptions, Subscriber, SubscriberInfo,
+    Delivery, EncodedDelivery, Format, Pace, Start, Subscribe, SubscribeError, SubscribeOptions, Subscriber,
+    SubscriberInfo,
 };
 use crate::hub::shared::Shared;
 use crate::hub::subscription::joining::{Beginning, JoinedLogs, Joining};
@@ -160,7 +162,7 @@ impl Subscription {
         let sequence = self.kind.sequence_mut();
         let after = self.shared.cursor(*sequence);
         *sequence = (*sequence).max(gap.cursor.sequence());
-        if gap.reason == GapReason::Evicted { gap.after(after) } else { gap }
+        if gap.reason == GapReason::Evicted { gap.with_after(after) } else { gap }
     }
 }
 
@@ -177,7 +179,7 @@ impl Kind {
         let reader = Reader::new(log, &placed);
         let gone = placed.gap.map(|gone| shared.cursor(gone));
         let gap = match gap {
-            Some(gap) => Some(gone.into_iter().fold(gap, Gap::gone)),
+            Some(gap) => Some(gone.into_iter().fold(gap, Gap::with_gone)),
             None => gone.map(|gone| reader.log.gap(GapReason::Evicted, gone)),
         };
         Ok((gap, Self::Single(SingleTopic::new(reader, &placed, sequence, overflow))))
@@ -247,16 +249,21 @@ impl Subscriber for Subscription {
 
     /// Names are left out that a pattern among them covers.
     fn info(&self) -> SubscriberInfo<'_> {
+        let info = SubscriberInfo::new().with_pace(self).with_shared_head(self.shared.clone());
+        match &self.kind {
+            Kind::Single(single) => info.with_topics(std::slice::from_ref(single.name())),
+            Kind::Multi(multi) => info.with_topics(multi.names().cloned().collect::<Vec<_>>()),
+        }
+    }
+}
+
+impl Pace for Subscription {
+    fn next_event_in(&self) -> Duration {
         let now = self.shared.now();
-        let info = match &self.kind {
-            Kind::Single(single) => SubscriberInfo::new()
-                .with_topics(std::slice::from_ref(single.name()))
-                .with_next_event_in(single.next_in(now)),
-            Kind::Multi(multi) => SubscriberInfo::new()
-                .with_topics(multi.names().cloned().collect::<Vec<_>>())
-                .with_next_event_in(multi.next_in(now)),
-        };
-        info.with_shared_head(self.shared.clone())
+        match &self.kind {
+            Kind::Single(single) => single.next_in(now),
+            Kind::Multi(multi) => multi.next_in(now),
+        }
     }
 }
 

@@ -68,6 +68,10 @@ enum Stage {
 
 impl<S: Subscriber> SseEncoder<S> {
     /// Creates a stream of the subscriber's events from its current position.
+    ///
+    /// # Panics
+    ///
+    /// Panics if the timer does, such as `TokioTimer` outside a tokio runtime.
     pub fn new(subscriber: S, timer: &dyn Timer) -> Self {
         Self {
             subscriber,

@@ -83,7 +83,7 @@ pub struct Closed {
     pub clean: bool,
 }
 
-/// Cause of the end of a WebSocket connection.
+/// Cause of the end of a WebSocket connection, see [`Closed`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum CloseCause {

@@ -121,7 +121,7 @@ impl Deadlines {
     }
 
     /// Returns whether the client sent bytes since the ping, so that the wait for the pong is repeated.
-    pub(super) fn wait_on(&mut self) -> bool {
+    pub(super) fn take_heard(&mut self) -> bool {
         let heard = std::mem::take(&mut self.heard);
         if heard {
             self.extends = false;
@@ -163,7 +163,7 @@ impl Deadlines {
         self.stall = None;
     }
 
-    /// Ready with a deadline that has passed. The caller must move that deadline and poll again.
+    /// Polls the deadlines. Ready with one that has passed, which the caller must move before it polls again.
     #[inline]
     pub(super) fn poll(&mut self, cx: &mut Context<'_>, config: &WebSocketConfig) -> Poll<Due> {
         loop {
@@ -188,7 +188,7 @@ impl Deadlines {
 
     fn next(&self, config: &WebSocketConfig) -> (Instant, Due) {
         let limit = match self.awaited {
-            Due::Pong => config.pong_timeout.saturating_add(self.getting_through(config)),
+            Due::Pong => config.pong_timeout.saturating_add(self.read_time(config)),
             Due::Close => config.close_timeout,
             _ => config.ping,
         };
@@ -202,7 +202,7 @@ impl Deadlines {
     }
 
     /// Returns the time in which a client at the minimum rate reads the bytes before the ping.
-    fn getting_through(&self, config: &WebSocketConfig) -> Duration {
+    fn read_time(&self, config: &WebSocketConfig) -> Duration {
         let ahead = if self.extends { self.ahead.min(MAX_AHEAD) } else { 0 };
         (config.write_timeout.saturating_mul(ahead) / FRAME as u32).min(LONGEST_WAIT)
     }

@@ -24,7 +24,7 @@ pub(super) struct Outbox {
     /// First piece, without the bytes that are written.
     front: Bytes,
     /// Pieces after the first. `None` if there are none, which is the common case.
-    behind: Option<Box<Behind>>,
+    backlog: Option<Box<Backlog>>,
     unflushed: bool,
     moved: bool,
     /// Whether the front is partly written, so that its rest may begin inside a frame.
@@ -34,12 +34,12 @@ pub(super) struct Outbox {
     /// Whether the queue may contain an answer to a message.
     answering: bool,
     /// Number of bytes written that no pong has acknowledged, up to 4 GiB.
-    unproved: u32,
+    unacknowledged: u32,
 }
 
 /// Pieces that wait until the front is written.
 #[derive(Debug, Default)]
-struct Behind {
+struct Backlog {
     rest: VecDeque<Bytes>,
     /// Payload of the pong, which is written after `rest`.
     pong: Option<Bytes>,
@@ -70,14 +70,14 @@ impl Outbox {
         if self.is_written() {
             (self.front, self.begun) = (frames, false);
         } else {
-            self.behind().rest.push_back(frames);
+            self.backlog().rest.push_back(frames);
         }
     }
 
     /// Writes frames without queueing them and flushes. The queue must be idle. Pending if bytes were not accepted, which
     /// are then queued.
     #[inline]
-    pub(super) fn poll_pass<Io: AsyncWrite + Unpin>(
+    pub(super) fn poll_write_through<Io: AsyncWrite + Unpin>(
         &mut self,
         frames: Bytes,
         io: &mut Io,
@@ -93,7 +93,7 @@ impl Outbox {
             self.wrote(written);
             return Poll::Pending;
         }
-        self.unproved = self.unproved.saturating_add(written as u32);
+        self.unacknowledged = self.unacknowledged.saturating_add(written as u32);
         // Everything before this write was flushed.
         match Pin::new(io).poll_flush(cx) {
             Poll::Pending => {
@@ -107,7 +107,7 @@ impl Outbox {
     /// Drops the bytes that are not written. Returns `false` if they may begin inside a frame, so that none can follow.
     pub(super) fn discard(&mut self) -> bool {
         let whole = self.is_written() || !self.begun;
-        (self.front, self.behind, self.answering) = (Bytes::new(), None, false);
+        (self.front, self.backlog, self.answering) = (Bytes::new(), None, false);
         whole
     }
 
@@ -137,13 +137,13 @@ impl Outbox {
     pub(super) fn put_pong(&mut self, payload: Bytes) {
         match self.is_written() {
             true => self.push(pong(&payload)),
-            false => self.behind().pong = Some(payload),
+            false => self.backlog().pong = Some(payload),
         }
     }
 
     /// Adds a Close frame. Nothing may be added after it.
     pub(super) fn put_close(&mut self, code: Option<CloseCode>, reason: &str) {
-        if let Some(payload) = self.behind.as_mut().and_then(|behind| behind.pong.take()) {
+        if let Some(payload) = self.backlog.as_mut().and_then(|backlog| backlog.pong.take()) {
             self.push(pong(&payload));
         }
         let mut frame = BytesMut::new();
@@ -160,10 +160,10 @@ impl Outbox {
     ) -> Poll<io::Result<()>> {
         while !self.is_written() {
             let io = Pin::new(&mut *io);
-            let written = ready!(match &self.behind {
+            let written = ready!(match &self.backlog {
                 _ if self.in_frames => io.poll_write(cx, self.front.get(..FRAME).unwrap_or(&self.front)),
                 None => io.poll_write(cx, &self.front),
-                Some(behind) => poll_pieces(&self.front, &behind.rest, io, cx),
+                Some(backlog) => poll_pieces(&self.front, &backlog.rest, io, cx),
             })?;
             if written == 0 {
                 return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
@@ -188,13 +188,13 @@ impl Outbox {
     }
 
     /// Returns the number of bytes written that no pong has acknowledged, up to 4 GiB.
-    pub(super) fn unproved(&self) -> u32 {
-        self.unproved
+    pub(super) fn unacknowledged(&self) -> u32 {
+        self.unacknowledged
     }
 
     /// Records that a pong acknowledged `taken` of these bytes.
-    pub(super) fn prove(&mut self, taken: u32) {
-        self.unproved = self.unproved.saturating_sub(taken);
+    pub(super) fn acknowledge(&mut self, taken: u32) {
+        self.unacknowledged = self.unacknowledged.saturating_sub(taken);
     }
 
     /// Returns whether bytes were written since the last call.
@@ -206,14 +206,14 @@ impl Outbox {
         self.push(frame(kind, payload));
     }
 
-    fn behind(&mut self) -> &mut Behind {
-        self.behind.get_or_insert_default()
+    fn backlog(&mut self) -> &mut Backlog {
+        self.backlog.get_or_insert_default()
     }
 
     #[inline]
     fn wrote(&mut self, mut written: usize) {
         (self.unflushed, self.moved) = (true, true);
-        self.unproved = self.unproved.saturating_add(written as u32);
+        self.unacknowledged = self.unacknowledged.saturating_add(written as u32);
         // The piece is replaced, because one that is advanced to its end would keep the shared buffer.
         while written >= self.front.len() {
             written -= self.front.len();
@@ -230,10 +230,10 @@ impl Outbox {
     /// Takes the piece after the front. Empty if there is none.
     #[inline]
     fn next(&mut self) -> Bytes {
-        let Some(behind) = &mut self.behind else { return Bytes::new() };
-        let next = behind.rest.pop_front().or_else(|| behind.pong.take().map(|payload| pong(&payload)));
-        if behind.rest.is_empty() && behind.pong.is_none() {
-            self.behind = None;
+        let Some(backlog) = &mut self.backlog else { return Bytes::new() };
+        let next = backlog.rest.pop_front().or_else(|| backlog.pong.take().map(|payload| pong(&payload)));
+        if backlog.rest.is_empty() && backlog.pong.is_none() {
+            self.backlog = None;
         }
         next.unwrap_or_default()
     }

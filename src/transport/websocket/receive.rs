@@ -6,7 +6,7 @@ use futures_io::{AsyncRead, AsyncWrite};
 
 use super::assembly::Limits;
 use super::format::text;
-use super::mailbox::Outcome;
+use super::message_queue::Outcome;
 use super::reader::Inbound;
 use super::sink::Phase;
 use super::violation::Violation;
@@ -19,44 +19,44 @@ const BUDGET: u32 = 16;
 
 /// Maximum number of bytes that are discarded after the server's Close frame. A client that obeys the Close frame has less
 /// than this in transit. Without the limit, a client that keeps sending would be read until the end of `close_timeout`.
-const WAITED_OUT: u32 = 1 << 20;
+const MAX_DISCARDED: u32 = 1 << 20;
 
 impl<S: Subscriber, Io: AsyncRead + AsyncWrite + Unpin> WebSocketSink<S, Io> {
     /// Reads until no byte is ready or the handler is busy.
     #[inline]
     pub(super) fn poll_receive(&mut self, cx: &mut Context<'_>) {
-        if !self.aside.mailbox.is_idle() {
-            self.poll_mailbox();
+        if !self.cold.message_queue.is_idle() {
+            self.poll_messages();
         }
         let mut budget = BUDGET;
-        self.aside.behind = true;
+        self.cold.has_input = true;
         while self.is_reading() {
             if budget == 0 {
                 self.wake.waker().wake_by_ref();
                 break;
             }
             budget -= 1;
-            if let Some(mut bytes) = self.aside.backlog.take() {
+            if let Some(mut bytes) = self.cold.unparsed.take() {
                 let left = self.take_in(&mut bytes, cx, &mut budget);
                 if left > 0 {
                     bytes.advance(bytes.len() - left);
-                    self.aside.backlog = Some(bytes);
+                    self.cold.unparsed = Some(bytes);
                 }
             } else if scratch::lend(|scratch| self.poll_read(scratch, cx, &mut budget)).is_pending() {
-                self.aside.behind = false;
+                self.cold.has_input = false;
                 break;
             }
         }
-        if self.is_open() && self.aside.reader.as_ref().is_some_and(|reader| reader.is_inside_message()) {
-            self.aside.deadlines.inside_message(self.config.message_timeout);
+        if self.is_open() && self.cold.reader.as_ref().is_some_and(|reader| reader.is_inside_message()) {
+            self.cold.deadlines.inside_message(self.config.message_timeout);
         }
     }
 
     /// Passes the messages to the handler. The next message waits while an answer is queued, so that at most one answer is
     /// held for a client that does not read.
-    fn poll_mailbox(&mut self) {
+    fn poll_messages(&mut self) {
         while !self.outbox.is_answering() {
-            match self.aside.mailbox.poll(&mut self.wake.context()) {
+            match self.cold.message_queue.poll(&mut self.wake.context()) {
                 Poll::Ready(Some(outcome)) => self.answer(outcome),
                 Poll::Ready(None) | Poll::Pending => break,
             }
@@ -68,26 +68,26 @@ impl<S: Subscriber, Io: AsyncRead + AsyncWrite + Unpin> WebSocketSink<S, Io> {
         let frame = match outcome {
             Ok(Some(answer)) if self.is_open() => answer.into_frame(self.subprotocol),
             Err(rejection) if rejection.is_closing() => return self.refuse(&rejection),
-            Err(Rejection::Unsupported) => return self.aside.mailbox.ignore(),
+            Err(Rejection::Unsupported) => return self.cold.message_queue.ignore(),
             Err(rejection) if self.is_open() && self.has_objects() => text(|out| write_error(&rejection, out)),
             Ok(_) | Err(_) => return,
         };
         self.outbox.put_answer(frame);
         // Written at once, so that only a client that reads nothing delays its next message.
-        self.say();
+        self.write_queued();
     }
 
     /// Wakes the task if a message waited for an answer that is now written.
-    pub(super) fn resume_mailbox(&self) {
-        let mailbox = &self.aside.mailbox;
-        if mailbox.is_full() && !mailbox.is_running() && !self.outbox.is_answering() {
+    pub(super) fn resume_messages(&self) {
+        let message_queue = &self.cold.message_queue;
+        if message_queue.is_full() && !message_queue.is_running() && !self.outbox.is_answering() {
             self.wake.waker().wake_by_ref();
         }
     }
 
     fn is_reading(&self) -> bool {
         match self.phase {
-            Phase::New | Phase::Open | Phase::Closing => !self.aside.mailbox.is_full(),
+            Phase::New | Phase::Open | Phase::Closing => !self.cold.message_queue.is_full(),
             Phase::Failing | Phase::Draining => true,
             Phase::Finishing | Phase::Over => false,
         }
@@ -102,13 +102,13 @@ impl<S: Subscriber, Io: AsyncRead + AsyncWrite + Unpin> WebSocketSink<S, Io> {
         match read.ok().and_then(|read| scratch.get_mut(..read)) {
             Some([]) | None => self.ended(),
             Some(bytes) => {
-                self.aside.deadlines.heard();
+                self.cold.deadlines.heard();
                 if !self.is_reading_frames() {
-                    self.wait_out(bytes.len());
+                    self.discard(bytes.len());
                 }
                 let left = self.take_in(bytes, cx, budget);
                 if left > 0 {
-                    self.aside.backlog = Some(Box::new(BytesMut::from(&bytes[bytes.len() - left..])));
+                    self.cold.unparsed = Some(Box::new(BytesMut::from(&bytes[bytes.len() - left..])));
                 }
             }
         }
@@ -119,18 +119,18 @@ impl<S: Subscriber, Io: AsyncRead + AsyncWrite + Unpin> WebSocketSink<S, Io> {
     /// to be kept.
     fn take_in(&mut self, mut bytes: &mut [u8], cx: &mut Context<'_>, budget: &mut u32) -> usize {
         let limits = Limits { bytes: self.config.max_message, fragments: self.config.max_fragments };
-        let mut reader = self.aside.reader.take().unwrap_or_default();
-        while !bytes.is_empty() && *budget > 0 && self.is_reading_frames() && !self.aside.mailbox.is_full() {
+        let mut reader = self.cold.reader.take().unwrap_or_default();
+        while !bytes.is_empty() && *budget > 0 && self.is_reading_frames() && !self.cold.message_queue.is_full() {
             match reader.read(&mut bytes, limits) {
                 Ok(None) => {}
                 Ok(Some(inbound)) => self.take(inbound, cx, budget),
                 Err(violation) => {
-                    self.say_last(cx);
+                    self.write_last(cx);
                     self.fail(violation);
                 }
             }
         }
-        self.aside.reader = (!reader.is_idle()).then_some(reader);
+        self.cold.reader = (!reader.is_idle()).then_some(reader);
         if self.is_reading_frames() { bytes.len() } else { 0 }
     }
 
@@ -138,27 +138,27 @@ impl<S: Subscriber, Io: AsyncRead + AsyncWrite + Unpin> WebSocketSink<S, Io> {
         match inbound {
             Inbound::Message(message) => {
                 *budget -= 1;
-                self.aside.deadlines.message_done();
+                self.cold.deadlines.message_done();
                 if self.is_open() && self.count_message() {
-                    self.aside.mailbox.put(message);
-                    self.poll_mailbox();
+                    self.cold.message_queue.put(message);
+                    self.poll_messages();
                 }
             }
             Inbound::Ping(payload) => {
                 if self.count_control() {
                     self.outbox.put_pong(payload);
                     // Written at once, so that only a client that reads nothing has its pings answered together.
-                    self.say();
+                    self.write_queued();
                 }
             }
             Inbound::Pong(payload) => {
                 if self.count_control() {
-                    let taken = self.aside.deadlines.ponged(&payload);
-                    self.outbox.prove(taken);
+                    let taken = self.cold.deadlines.ponged(&payload);
+                    self.outbox.acknowledge(taken);
                 }
             }
             Inbound::Close(code) => {
-                self.say_last(cx);
+                self.write_last(cx);
                 self.closed_by_client(code);
             }
         }
@@ -166,7 +166,7 @@ impl<S: Subscriber, Io: AsyncRead + AsyncWrite + Unpin> WebSocketSink<S, Io> {
 
     /// Counts a control frame. Returns whether it is to be handled.
     fn count_control(&mut self) -> bool {
-        if !self.aside.controls.admit(self.aside.deadlines.now(), self.config.control_rate) {
+        if !self.cold.controls.admit(self.cold.deadlines.now(), self.config.control_rate) {
             self.fail(Violation::TOO_MANY_CONTROLS);
         }
         self.is_open()
@@ -174,7 +174,7 @@ impl<S: Subscriber, Io: AsyncRead + AsyncWrite + Unpin> WebSocketSink<S, Io> {
 
     /// Counts a message. Returns whether it is to be handled.
     fn count_message(&mut self) -> bool {
-        if !self.aside.messages.admit(self.aside.deadlines.now(), self.config.message_rate) {
+        if !self.cold.messages.admit(self.cold.deadlines.now(), self.config.message_rate) {
             self.fail(Violation::TOO_MANY_MESSAGES);
         }
         self.is_open()
@@ -183,19 +183,19 @@ impl<S: Subscriber, Io: AsyncRead + AsyncWrite + Unpin> WebSocketSink<S, Io> {
     fn closed_by_client(&mut self, code: Option<CloseCode>) {
         if self.is_open() {
             self.outbox.put_close(code, "");
-            self.aside.closed = Closed { cause: CloseCause::Client, code, clean: true };
+            self.cold.closed = Closed { cause: CloseCause::Client, code, clean: true };
             self.leave(Phase::Finishing);
         } else if self.phase == Phase::Closing {
-            self.aside.closed.clean = true;
+            self.cold.closed.clean = true;
             self.leave(Phase::Finishing);
         }
     }
 
     /// Counts bytes that are discarded, and ends the connection above the limit.
     #[cold]
-    fn wait_out(&mut self, bytes: usize) {
-        self.aside.waited_out = self.aside.waited_out.saturating_add(u32::try_from(bytes).unwrap_or(u32::MAX));
-        if self.aside.waited_out > WAITED_OUT {
+    fn discard(&mut self, bytes: usize) {
+        self.cold.discarded = self.cold.discarded.saturating_add(u32::try_from(bytes).unwrap_or(u32::MAX));
+        if self.cold.discarded > MAX_DISCARDED {
             self.abandon(CloseCause::Lost);
         }
     }

@@ -29,18 +29,18 @@ impl<S: Subscriber, Io: AsyncRead + AsyncWrite + Unpin> WebSocketSink<S, Io> {
     fn send(&mut self, cx: &mut Context<'_>, more: bool) -> bool {
         match self.poll_queue(cx, more) {
             Poll::Ready(Ok(())) => {
-                self.aside.deadlines.written();
+                self.cold.deadlines.written();
                 return true;
             }
             Poll::Ready(Err(_)) => self.abandon(CloseCause::Lost),
-            Poll::Pending => self.stuck(),
+            Poll::Pending => self.write_stalled(),
         }
         false
     }
 
     /// Writes the queue without a poll of the subscriber.
     #[cold]
-    pub(super) fn say(&mut self) {
+    pub(super) fn write_queued(&mut self) {
         if let Poll::Ready(Err(_)) = self.outbox.poll_write(&mut self.io, &mut self.wake.context()) {
             self.abandon(CloseCause::Lost);
         }
@@ -49,10 +49,10 @@ impl<S: Subscriber, Io: AsyncRead + AsyncWrite + Unpin> WebSocketSink<S, Io> {
     /// Writes the queue and adds the events that were published before the client's end, if the queue is empty. They may be
     /// reactions to its last messages.
     #[cold]
-    pub(super) fn say_last(&mut self, cx: &mut Context<'_>) {
-        self.say();
+    pub(super) fn write_last(&mut self, cx: &mut Context<'_>) {
+        self.write_queued();
         if self.is_open() && self.outbox.is_written() {
-            let _ = self.gather(cx, self.config.max_batch_bytes, PIECES);
+            let _ = self.fill_outbox(cx, self.config.max_batch_bytes, PIECES);
         }
     }
 
@@ -70,7 +70,7 @@ impl<S: Subscriber, Io: AsyncRead + AsyncWrite + Unpin> WebSocketSink<S, Io> {
                 break;
             }
             budget -= 1;
-            more = self.gather(cx, self.config.max_batch_bytes, PIECES).is_ready();
+            more = self.fill_outbox(cx, self.config.max_batch_bytes, PIECES).is_ready();
         }
         // A flush is needed for TLS, which may hold bytes that it accepted. A socket does nothing here.
         ready!(self.outbox.poll_flush(&mut self.io, &mut self.wake.context()))?;
@@ -79,7 +79,7 @@ impl<S: Subscriber, Io: AsyncRead + AsyncWrite + Unpin> WebSocketSink<S, Io> {
 
     /// Writes the ready events if one write is enough, which is the common case. Returns `false` if more is to be done.
     #[inline]
-    pub(super) fn pass_on(&mut self, cx: &mut Context<'_>) -> bool {
+    pub(super) fn write_ready(&mut self, cx: &mut Context<'_>) -> bool {
         let room = self.config.max_batch_bytes;
         let (first, room) = match self.poll_events(cx, room) {
             Poll::Pending => return true,
@@ -95,10 +95,10 @@ impl<S: Subscriber, Io: AsyncRead + AsyncWrite + Unpin> WebSocketSink<S, Io> {
         if let Poll::Ready(second) = self.poll_events(cx, room) {
             self.outbox.push(first);
             let room = room.saturating_sub(self.queue(second));
-            let more = room == 0 || !self.is_open() || self.gather(cx, room, PIECES - 2).is_ready();
+            let more = room == 0 || !self.is_open() || self.fill_outbox(cx, room, PIECES - 2).is_ready();
             return self.send(cx, more) && self.is_open();
         }
-        match self.outbox.poll_pass(first, &mut self.io, &mut self.wake.context()) {
+        match self.outbox.poll_write_through(first, &mut self.io, &mut self.wake.context()) {
             Poll::Ready(Ok(())) => return true,
             Poll::Ready(Err(_)) => self.abandon(CloseCause::Lost),
             Poll::Pending => {}
@@ -107,7 +107,7 @@ impl<S: Subscriber, Io: AsyncRead + AsyncWrite + Unpin> WebSocketSink<S, Io> {
     }
 
     /// Queues items of the subscriber, up to `room` bytes and `pieces` pieces. Pending if the subscriber has no more.
-    fn gather(&mut self, cx: &mut Context<'_>, mut room: usize, pieces: usize) -> Poll<()> {
+    fn fill_outbox(&mut self, cx: &mut Context<'_>, mut room: usize, pieces: usize) -> Poll<()> {
         for _ in 0..pieces {
             let encoded = ready!(self.poll_events(cx, room));
             room = room.saturating_sub(self.queue(encoded));
@@ -168,14 +168,14 @@ impl<S: Subscriber, Io: AsyncRead + AsyncWrite + Unpin> WebSocketSink<S, Io> {
     }
 
     /// Starts the write timeout and releases shared history, because the socket accepts no bytes.
-    fn stuck(&mut self) {
+    fn write_stalled(&mut self) {
         if !self.is_open() {
             return;
         }
         if self.outbox.has_moved() {
-            self.aside.deadlines.written();
+            self.cold.deadlines.written();
         }
-        self.aside.deadlines.stalled(self.config.write_timeout);
+        self.cold.deadlines.stalled(self.config.write_timeout);
         self.subscriber.release();
     }
 }

@@ -11,7 +11,7 @@ use futures_io::{AsyncRead, AsyncWrite};
 use super::close::of_rejection;
 use super::deadlines::{Deadlines, Due};
 use super::format::MessageAnswer;
-use super::mailbox::Mailbox;
+use super::message_queue::MessageQueue;
 use super::outbox::Outbox;
 use super::rate::Rate;
 use super::reader::Reader;
@@ -65,20 +65,20 @@ pub struct WebSocketSink<S, Io> {
     pub(super) phase: Phase,
     pub(super) outbox: Outbox,
     pub(super) io: Io,
-    pub(super) aside: Aside,
+    pub(super) cold: Cold,
 }
 
 /// State that a delivery does not touch.
-pub(super) struct Aside {
+pub(super) struct Cold {
     /// Parser. `None` between two messages.
     pub(super) reader: Option<Box<Reader>>,
     /// Bytes that were read and are not parsed yet, because the handler was busy.
-    pub(super) backlog: Option<Box<BytesMut>>,
+    pub(super) unparsed: Option<Box<BytesMut>>,
     /// Whether more bytes may be ready to be read.
-    pub(super) behind: bool,
+    pub(super) has_input: bool,
     /// Number of bytes that were read and discarded after the end began.
-    pub(super) waited_out: u32,
-    pub(super) mailbox: Mailbox,
+    pub(super) discarded: u32,
+    pub(super) message_queue: MessageQueue,
     pub(super) controls: Rate,
     pub(super) messages: Rate,
     pub(super) deadlines: Deadlines,
@@ -111,6 +111,10 @@ impl<S: Subscriber, Io: AsyncRead + AsyncWrite + Unpin> WebSocketSink<S, Io> {
     ///
     /// The sink reads the clock when a control frame comes, when a message begins and when a write is not accepted, but not
     /// for an event.
+    ///
+    /// # Panics
+    ///
+    /// Panics if the timer does, such as `TokioTimer` outside a tokio runtime.
     pub fn new(io: Io, subscriber: S, timer: Arc<dyn Timer>, config: impl Into<Arc<WebSocketConfig>>) -> Self {
         let config = config.into();
         Self {
@@ -120,12 +124,12 @@ impl<S: Subscriber, Io: AsyncRead + AsyncWrite + Unpin> WebSocketSink<S, Io> {
             outbox: Outbox::default(),
             subprotocol: Subprotocol::Raw,
             phase: Phase::New,
-            aside: Aside {
+            cold: Cold {
                 reader: None,
-                backlog: None,
-                behind: false,
-                waited_out: 0,
-                mailbox: Mailbox::default(),
+                unparsed: None,
+                has_input: false,
+                discarded: 0,
+                message_queue: MessageQueue::default(),
                 controls: Rate::default(),
                 messages: Rate::default(),
                 deadlines: Deadlines::new(timer, &config),
@@ -175,7 +179,7 @@ impl<S: Subscriber, Io: AsyncRead + AsyncWrite + Unpin> WebSocketSink<S, Io> {
         F: FnMut(Message) -> R + Send + 'static,
         R: Future<Output = Result<Option<Event>, Rejection>> + Send + 'static,
     {
-        self.aside.mailbox.set(move |message| {
+        self.cold.message_queue.set(move |message| {
             let outcome = handler(message);
             async move { Ok(outcome.await?.map(MessageAnswer::Event)) }
         });
@@ -189,7 +193,7 @@ impl<S: Subscriber, Io: AsyncRead + AsyncWrite + Unpin> WebSocketSink<S, Io> {
         F: FnMut(Message) -> R + Send + 'static,
         R: Future<Output = Result<Option<MessageAnswer>, Rejection>> + Send + 'static,
     {
-        self.aside.mailbox.set(handler);
+        self.cold.message_queue.set(handler);
         self
     }
 
@@ -197,7 +201,7 @@ impl<S: Subscriber, Io: AsyncRead + AsyncWrite + Unpin> WebSocketSink<S, Io> {
     /// [`WebSocketConfig`] apply to them too.
     #[must_use]
     pub fn ignored_messages(&self) -> u64 {
-        self.aside.mailbox.ignored()
+        self.cold.message_queue.ignored()
     }
 
     /// Writes queued frames in pieces of 64 KiB. Needed for an `Io` that accepts a write of any size, because only the next
@@ -273,7 +277,7 @@ impl<S: Subscriber, Io: AsyncRead + AsyncWrite + Unpin> WebSocketSink<S, Io> {
     pub(super) fn end(&mut self, cause: CloseCause, code: CloseCode, reason: &str) {
         if self.is_open() {
             self.outbox.put_close(Some(code), reason);
-            self.aside.closed = Closed { cause, code: Some(code), clean: false };
+            self.cold.closed = Closed { cause, code: Some(code), clean: false };
             self.leave(Phase::Closing);
         }
     }
@@ -289,9 +293,9 @@ impl<S: Subscriber, Io: AsyncRead + AsyncWrite + Unpin> WebSocketSink<S, Io> {
     /// Ends the connection without a Close frame.
     pub(super) fn abandon(&mut self, cause: CloseCause) {
         if self.is_open() {
-            self.aside.closed.cause = cause;
+            self.cold.closed.cause = cause;
         }
-        self.aside.closed.clean = false;
+        self.cold.closed.clean = false;
         self.leave(Phase::Over);
     }
 
@@ -299,30 +303,30 @@ impl<S: Subscriber, Io: AsyncRead + AsyncWrite + Unpin> WebSocketSink<S, Io> {
     pub(super) fn leave(&mut self, phase: Phase) {
         self.phase = phase;
         self.subscriber.release();
-        self.aside.mailbox.discard_waiting();
-        self.aside.deadlines.closing();
+        self.cold.message_queue.discard_waiting();
+        self.cold.deadlines.closing();
     }
 
     /// Polls the connection, the handler, the subscriber and the deadlines.
     fn poll_all(&mut self, cx: &mut Context<'_>) -> Poll<Closed> {
         if self.phase == Phase::New {
-            self.greet();
+            self.send_hello();
         }
         loop {
             self.poll_receive(cx);
             self.poll_send(cx);
-            self.resume_mailbox();
-            if self.phase == Phase::Over && !self.aside.mailbox.is_running() {
-                return Poll::Ready(self.aside.closed);
+            self.resume_messages();
+            if self.phase == Phase::Over && !self.cold.message_queue.is_running() {
+                return Poll::Ready(self.cold.closed);
             }
-            match self.aside.deadlines.poll(&mut self.wake.context(), &self.config) {
+            match self.cold.deadlines.poll(&mut self.wake.context(), &self.config) {
                 Poll::Ready(due) => self.due(due),
                 Poll::Pending => return Poll::Pending,
             }
         }
     }
 
-    fn greet(&mut self) {
+    fn send_hello(&mut self) {
         self.phase = Phase::Open;
         if self.has_objects() {
             let (cursor, heartbeat) = (self.subscriber.cursor(), self.config.ping);
@@ -333,15 +337,15 @@ impl<S: Subscriber, Io: AsyncRead + AsyncWrite + Unpin> WebSocketSink<S, Io> {
     fn due(&mut self, due: Due) {
         match due {
             // While a write is pending, the write timeout detects a client that is gone.
-            Due::Ping if !self.outbox.is_idle() => self.aside.deadlines.put_off(),
+            Due::Ping if !self.outbox.is_idle() => self.cold.deadlines.put_off(),
             // The pong may be among the bytes that were not read. Another ping still detects a broken connection.
-            Due::Pong if !self.aside.behind && !self.aside.deadlines.wait_on() => self.abandon(CloseCause::NoPong),
+            Due::Pong if !self.cold.has_input && !self.cold.deadlines.take_heard() => self.abandon(CloseCause::NoPong),
             Due::Ping | Due::Pong => {
                 if self.has_objects() {
                     let cursor = self.subscriber.cursor();
                     self.outbox.put_text(|out| write_heartbeat(cursor, out));
                 }
-                let payload = self.aside.deadlines.pinged(self.outbox.unproved());
+                let payload = self.cold.deadlines.pinged(self.outbox.unacknowledged());
                 self.outbox.put_ping(payload);
             }
             Due::Message => self.fail(Violation::MESSAGE_TOO_SLOW),
@@ -350,7 +354,7 @@ impl<S: Subscriber, Io: AsyncRead + AsyncWrite + Unpin> WebSocketSink<S, Io> {
                 if self.phase != Phase::Over {
                     self.abandon(CloseCause::Lost);
                 }
-                self.aside.mailbox.abort();
+                self.cold.message_queue.abort();
             }
         }
     }
@@ -364,7 +368,7 @@ impl<S: Subscriber, Io: AsyncRead + AsyncWrite + Unpin> Future for WebSocketSink
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Closed> {
         let this = self.get_mut();
         let quiet = !this.wake.take_for(cx) && this.phase == Phase::Open && this.outbox.is_idle();
-        if quiet && this.pass_on(cx) {
+        if quiet && this.write_ready(cx) {
             return Poll::Pending;
         }
         this.poll_all(cx)
@@ -376,7 +380,7 @@ impl<S, Io> fmt::Debug for WebSocketSink<S, Io> {
         f.debug_struct("WebSocketSink")
             .field("subprotocol", &self.subprotocol)
             .field("phase", &self.phase)
-            .field("deadlines", &self.aside.deadlines)
+            .field("deadlines", &self.cold.deadlines)
             .finish_non_exhaustive()
     }
 }

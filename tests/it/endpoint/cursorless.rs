@@ -1,4 +1,4 @@
-//! Polls of sources without cursors: all up to the source's end, or a refusal.
+//! Polls of sources without cursors: all events up to the source's end, or a refusal.
 
 use std::collections::VecDeque;
 use std::pin::Pin;
@@ -13,8 +13,8 @@ use tidings::subscriber::{BoxSubscriber, Delivery, SubscriberExt, SubscriptionEn
 use tidings::{Body, Endpoint, Event, Rejection, Subscriber, Topic, Transport};
 use tokio::time::Instant;
 
-use super::world::{get, pass, text};
 use crate::support::Feed;
+use crate::support::http::{get, pass, text};
 
 const POLLS: [&str; 2] = ["/?transport=short-poll", "/?transport=long-poll&wait=20"];
 
@@ -25,7 +25,7 @@ enum Step {
     End,
 }
 
-/// A stream by script. It is pending after the last step.
+/// A stream that follows a script. It is pending after the last step.
 struct Script {
     steps: VecDeque<Step>,
     pause: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
@@ -58,7 +58,7 @@ fn source(steps: &[Step]) -> BoxSubscriber {
     from_stream(Topic::new("t").unwrap(), Script { steps: steps.to_vec().into(), pause: None }).boxed()
 }
 
-/// Polls a source of the publisher's, and the same that a handler responds with.
+/// Polls a source of the publisher, and a source that a handler passes to `respond`.
 async fn polled(target: &str, steps: &[Step]) -> [(StatusCode, String); 2] {
     let steps: VecDeque<_> = steps.to_vec().into();
     let of = steps.clone();
@@ -99,7 +99,7 @@ async fn long_poll_waits_for_the_end_of_a_source_without_cursors() {
 
 #[tokio::test(start_paused = true)]
 async fn poll_that_would_lose_events_of_a_source_without_cursors_is_refused() {
-    // A stream gives 64 events at once, and a reply takes no more than one such batch of these.
+    // A stream gives at most 64 events at once, and a reply takes one such batch.
     let many = [vec![event(&"x".repeat(1_100)); 65], vec![Step::End]].concat();
     for target in POLLS {
         for steps in [
@@ -119,7 +119,7 @@ async fn poll_that_would_lose_events_of_a_source_without_cursors_is_refused() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn poll_of_any_subscriber_without_cursors_is_refused_with_the_transports_there_are() {
+async fn poll_of_a_subscriber_without_cursors_is_refused_with_the_usable_transports() {
     for (here, told) in [
         (&[Transport::ShortPoll, Transport::LongPoll][..], "no other transport is offered here"),
         (
@@ -145,7 +145,7 @@ async fn poll_of_any_subscriber_without_cursors_is_refused_with_the_transports_t
     }
 }
 
-/// Without cursors, a client can't ask again for the events of a failed poll.
+/// A client without a cursor cannot request the events of a failed poll again.
 #[tokio::test(start_paused = true)]
 async fn poll_of_a_source_without_cursors_that_fails_is_an_error() {
     struct Fails(Option<BoxSubscriber>);
@@ -167,7 +167,7 @@ async fn poll_of_a_source_without_cursors_that_fails_is_an_error() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn drain_sends_a_held_poll_of_a_source_without_cursors_away() {
+async fn drain_refuses_a_held_poll_of_a_source_without_cursors() {
     let endpoint = Endpoint::new(|_| async { Ok::<_, Rejection>(source(&[event("a")])) });
     let poll = tokio::spawn(endpoint.handle(get(POLLS[1]).body(Full::<Bytes>::default()).unwrap()));
     pass(Duration::from_secs(1)).await;

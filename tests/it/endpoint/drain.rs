@@ -7,10 +7,10 @@ use tidings::{BodyError, Endpoint, Rejection, SubscribeRequest};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use super::world::{App, To, get, header, pass, piece, request, text};
+use crate::support::http::{App, To, get, header, pass, piece, request, text};
 
 #[tokio::test(start_paused = true)]
-async fn each_transport_has_its_goodbye() {
+async fn drain_sends_a_retry_time_on_each_transport() {
     let app = App::new();
     let endpoint = app.builder().retry(Duration::from_millis(1500)..=Duration::from_millis(1500)).build();
     let cursor = app.publish("one");
@@ -50,7 +50,7 @@ async fn each_transport_has_its_goodbye() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_comes_during_a_drain_is_told_to_come_later() {
+async fn request_during_a_drain_is_refused_with_a_retry_time() {
     let app = App::new();
     let endpoint = app.endpoint();
     drop(endpoint.drain());
@@ -64,7 +64,7 @@ async fn who_comes_during_a_drain_is_told_to_come_later() {
     assert_eq!(app.subscribes(), 0);
 }
 
-/// Starts readers of one endpoint, each of which returns the time of its end and the text that it read.
+/// Starts readers of one endpoint. Each returns the time of its end and the text that it read.
 async fn readers(app: &App, endpoint: &Endpoint, count: usize) -> tokio::task::JoinSet<(Instant, String)> {
     let mut readers = tokio::task::JoinSet::new();
     for number in 0..count {
@@ -83,7 +83,7 @@ async fn readers(app: &App, endpoint: &Endpoint, count: usize) -> tokio::task::J
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_ends_are_spread_over_the_window_and_nothing_is_cut() {
+async fn drain_spreads_ends_over_its_timeout_and_loses_no_event() {
     let app = App::new();
     let endpoint = app.endpoint();
     let mut readers = readers(&app, &endpoint, 1000).await;
@@ -102,20 +102,20 @@ async fn the_ends_are_spread_over_the_window_and_nothing_is_cut() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_does_not_leave_by_itself_is_cut_off_at_the_windows_end() {
+async fn drain_cuts_remaining_sessions_at_its_timeout() {
     let app = App::new();
     let endpoint = app.builder().drain_timeout(Duration::from_secs(5)).build();
-    let mut stuck = get("/?transport=chunked").to(&endpoint).await.into_body();
-    piece(&mut stuck).await;
+    let mut stalled = get("/?transport=chunked").to(&endpoint).await.into_body();
+    piece(&mut stalled).await;
     let begin = Instant::now();
     endpoint.drain().await;
     assert_eq!(begin.elapsed().as_millis() / 100, 50);
     assert_eq!((endpoint.session_count(), app.hub.stats().subscriptions), (0, 0));
-    assert_eq!(piece(&mut stuck).await, Some(Err(BodyError::Ended)));
+    assert_eq!(piece(&mut stalled).await, Some(Err(BodyError::Ended)));
 }
 
 #[tokio::test(start_paused = true)]
-async fn any_number_may_wait_and_none_need() {
+async fn drain_runs_with_any_number_of_waiters() {
     let app = App::new();
     let endpoint = app.endpoint();
     let mut readers = readers(&app, &endpoint, 4).await;
@@ -135,7 +135,7 @@ async fn any_number_may_wait_and_none_need() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_comes_during_a_drain_is_told_to_come_back_as_spread_out_as_the_sessions() {
+async fn retry_times_during_a_drain_are_spread_by_the_number_of_sessions() {
     const WINDOW: Duration = Duration::from_secs(10);
     for (sessions, spread) in [(500, Duration::from_secs(8)), (10, Duration::from_millis(1_000))] {
         let app = App::new();
@@ -145,7 +145,7 @@ async fn who_comes_during_a_drain_is_told_to_come_back_as_spread_out_as_the_sess
         for _ in 0..sessions {
             held.push(get("/?transport=sse").to(&endpoint).await);
         }
-        // Polls of a busy topic: none was held when the drain began, and all come within a moment.
+        // Polls of a busy topic: none is held when the drain begins, and all arrive at about the same time.
         drop(endpoint.drain());
         let (mut told, mut seconds) = (Vec::new(), vec![0; 9]);
         for _ in 0..sessions {
@@ -156,14 +156,14 @@ async fn who_comes_during_a_drain_is_told_to_come_back_as_spread_out_as_the_sess
         told.iter().for_each(|&after| seconds[(after as usize).saturating_sub(2)] += 1);
         assert!(told.iter().all(|&after| Duration::from_secs(after) <= Duration::from_secs(1) + spread), "{told:?}");
         if sessions == 500 {
-            // 62 in each of eight seconds, and chance; within the two seconds of `retry` it would be 250.
+            // About 62 in each of eight seconds. Within the two seconds of `retry` it would be 250.
             assert!(seconds.iter().all(|&count| count < 100), "{seconds:?}");
         }
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_is_let_in_during_a_drain_is_told_to_come_later_all_the_same() {
+async fn subscribe_that_finishes_during_a_drain_is_refused() {
     let gate = Arc::new(Notify::new());
     let (app, opened) = (App::new(), gate.clone());
     let hub = app.hub.clone();

@@ -1,5 +1,6 @@
-//! P17: a publisher goes on while an endpoint drains, and no event is lost or repeated for a client that resumes at
-//! another endpoint of the same hub.
+//! P17: a publisher goes on while an endpoint drains, and a client that resumes at another endpoint of the hub loses
+//! and
+//! repeats no event.
 
 use std::convert::Infallible;
 use std::sync::{Arc, Mutex};
@@ -10,19 +11,17 @@ use hyper_util::rt::TokioIo;
 use tidings::{Cursor, Endpoint, Transport};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
 
-use super::sessions::guest::{HELD, settle};
-use super::world::{App, To, get, pass, piece, text};
-use crate::endpoint::wire::websocket::hello;
+use crate::support::http::{App, HELD, To, get, pass, piece, settle, text, upgrade_request};
 
-/// All that a client was sent, up to its end.
+/// Everything that a client was sent, up to its end.
 type Seen = Arc<Mutex<String>>;
 
-/// The numbers that were published and are in the text, in their order.
+/// Returns the published numbers in the text, in their order.
 fn numbers(text: &str) -> Vec<u64> {
     text.split("\"data\":\"").skip(1).map(|rest| rest.split('"').next().unwrap().parse().unwrap()).collect()
 }
 
-/// The last cursor in the text that is an event's, or `start`.
+/// Returns the cursor of the last event in the text, or `start`.
 fn cursor(text: &str, start: Cursor) -> Cursor {
     let last = text.rsplit_once("\"id\":\"").map(|(_, rest)| rest.split('"').next().unwrap());
     last.map_or(start, |cursor| cursor.parse().unwrap())
@@ -45,10 +44,10 @@ async fn read(endpoint: Endpoint, transport: Transport, seen: Seen) {
     });
     let connection = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(far), service);
     tokio::spawn(connection.with_upgrades());
-    near.write_all(hello(&target, "Sec-WebSocket-Protocol: tidings.v1\r\n").as_bytes()).await.unwrap();
+    near.write_all(upgrade_request(&target, "Sec-WebSocket-Protocol: tidings.v1\r\n").as_bytes()).await.unwrap();
     let mut bytes = [0; 1024];
     while let Ok(read @ 1..) = near.read(&mut bytes).await {
-        // Lengths of frames are no text.
+        // Frame lengths are not text.
         seen.lock().unwrap().push_str(&String::from_utf8_lossy(&bytes[..read]));
         if bytes[..read].contains(&0x88) {
             return;
@@ -56,7 +55,7 @@ async fn read(endpoint: Endpoint, transport: Transport, seen: Seen) {
     }
 }
 
-/// Polls until the endpoint takes no more.
+/// Polls until the endpoint refuses.
 async fn poll(endpoint: Endpoint, start: Cursor, seen: Seen) {
     loop {
         let after = cursor(&seen.lock().unwrap(), start);
@@ -104,7 +103,7 @@ async fn p17_no_event_published_during_a_drain_is_lost_to_a_client_that_resumes_
         task.await.unwrap();
         let mut all = numbers(&seen.lock().unwrap());
         assert!(all.len() > 150 && all.len() < EVENTS as usize - 1, "{transport:?} read {}", all.len());
-        // It resumes where it was, by another transport.
+        // The client resumes at its cursor over another transport.
         let mut after = cursor(&seen.lock().unwrap(), start);
         loop {
             let reply = text(get(&format!("/events?cursor={after}")).to(&new).await).await;

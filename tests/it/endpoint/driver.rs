@@ -12,7 +12,7 @@ use http_body::Body as _;
 use tidings::{Body, BodyError, Endpoint};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use super::world::{App, To, get, pass, text};
+use crate::support::http::{App, To, get, pass, runtime, text};
 use crate::support::{Task, VirtualTimer};
 
 /// Returns the output of a future that is ready at its first poll.
@@ -28,7 +28,7 @@ fn next(task: &Task, body: &mut Body) -> Poll<Option<Result<Bytes, BodyError>>> 
 }
 
 #[test]
-fn without_a_driver_requests_are_told_what_is_missing() {
+fn request_without_a_driver_is_answered_with_the_reason() {
     let app = App::new();
     for endpoint in [app.endpoint(), app.builder().timer(VirtualTimer::new()).build()] {
         for request in [get("/events"), get("/?transport=sse"), get("/?wait=5")] {
@@ -41,11 +41,11 @@ fn without_a_driver_requests_are_told_what_is_missing() {
 }
 
 #[test]
-fn an_endpoint_lives_on_an_injected_timer() {
+fn endpoint_runs_on_an_injected_timer() {
     let (app, timer, task, reader) = (App::new(), VirtualTimer::new(), Task::new(), Task::new());
     let endpoint = app.builder().timer(timer.clone()).build();
     let mut driver = Box::pin(endpoint.driver());
-    // There is one already: another is over at once.
+    // A driver runs already, so another one ends at once.
     now(endpoint.driver());
     let mut body = now(get("/?transport=sse").to(&endpoint)).into_body();
     assert!(next(&reader, &mut body).is_ready(), "the hello");
@@ -64,7 +64,7 @@ fn an_endpoint_lives_on_an_injected_timer() {
     }
     assert!((4..=8).contains(&keep_alives), "{keep_alives}");
 
-    // A quiet endpoint's driver sleeps without an end.
+    // The driver of an endpoint without alarms sleeps without a deadline.
     drop(body);
     while timer.advance_to_next().is_some() {
         assert_eq!(task.wakes(), 1);
@@ -77,7 +77,7 @@ fn an_endpoint_lives_on_an_injected_timer() {
 }
 
 #[test]
-fn a_driver_may_follow_another() {
+fn driver_can_be_replaced_after_it_was_dropped() {
     let endpoint = App::new().builder().timer(VirtualTimer::new()).build();
     drop(endpoint.driver());
     let _driver = endpoint.driver();
@@ -85,7 +85,7 @@ fn a_driver_may_follow_another() {
 }
 
 #[test]
-fn a_driver_may_be_started_by_the_applications_spawner() {
+fn application_spawner_starts_one_driver() {
     let tasks: Arc<Mutex<Vec<_>>> = Arc::default();
     let spawner = tasks.clone();
     let app = App::new();
@@ -97,7 +97,7 @@ fn a_driver_may_be_started_by_the_applications_spawner() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn jobs_are_done_every_so_often_whatever_becomes_of_one() {
+async fn periodic_jobs_run_on_after_one_panics() {
     let (app, done) = (App::new(), Arc::new(AtomicUsize::new(0)));
     let counted = done.clone();
     let endpoint = app
@@ -113,11 +113,11 @@ async fn jobs_are_done_every_so_often_whatever_becomes_of_one() {
 }
 
 #[test]
-fn an_endpoint_outlives_the_runtime_it_was_first_used_in() {
+fn endpoint_works_after_its_first_runtime_ended() {
     let app = App::new();
     let endpoint: Endpoint = app.endpoint();
     for _ in 0..2 {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+        let runtime = runtime();
         runtime.block_on(async {
             let poll = get("/?wait=5").to(&endpoint).await;
             assert_eq!(poll.status(), StatusCode::OK);
@@ -126,7 +126,7 @@ fn an_endpoint_outlives_the_runtime_it_was_first_used_in() {
 }
 
 #[test]
-fn an_endpoints_time_is_there_for_others() {
+fn endpoint_timer_wakes_sleeps_of_the_application_and_of_hyper() {
     let (timer, task) = (VirtualTimer::new(), Task::new());
     let endpoint = App::new().builder().timer(timer.clone()).build();
     let mut driver = Box::pin(endpoint.driver());
@@ -154,7 +154,7 @@ fn an_endpoints_time_is_there_for_others() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_head_that_is_half_sent_ends_on_an_endpoints_time() {
+async fn unfinished_request_head_times_out_on_the_endpoint_timer() {
     let endpoint = App::new().builder().build();
     let (client, server) = tokio::io::duplex(1024);
     let service = hyper::service::service_fn(move |request: http::Request<hyper::body::Incoming>| {
@@ -182,6 +182,6 @@ async fn a_head_that_is_half_sent_ends_on_an_endpoints_time() {
     let (ended, got) = tokio::join!(connection, client);
     assert!(ended.is_err_and(|error| error.is_timeout()));
     assert!(got.starts_with(b"HTTP/1.1 200 OK\r\n"));
-    // The second head's time runs from when the first was answered.
+    // The time of the second head begins when the first request was answered.
     assert!((50_000..50_010).contains(&begun.elapsed().as_millis()), "{:?}", begun.elapsed());
 }

@@ -1,4 +1,4 @@
-//! Endpoints without a publisher of their own: public topics, and closures.
+//! Endpoints without a publisher type: public topics, and closures.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -6,7 +6,7 @@ use std::time::Duration;
 use http::StatusCode;
 use tidings::{Accepted, BodyError, Endpoint, EndpointBuilder, LocalHub, Rejection, SubscribeRequest, Topic};
 
-use super::world::{To, get, piece, text};
+use crate::support::http::{To, get, piece, text};
 
 fn hub() -> LocalHub {
     let hub = LocalHub::new();

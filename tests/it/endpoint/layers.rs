@@ -1,4 +1,4 @@
-//! The endpoint below tower's layers and in a nested router.
+//! The endpoint behind layers of tower and in a nested router.
 
 use std::convert::Infallible;
 use std::sync::{Arc, Mutex};
@@ -18,14 +18,11 @@ use tower_http::timeout::TimeoutLayer;
 use tower_layer::Layer;
 use tower_service::Service;
 
-use super::wire::raw::Raw;
-use super::wire::websocket::hello;
-use super::world::{App, get, pass, request};
-use crate::server::start;
+use crate::support::http::{App, RawClient, get, pass, request, serve_router, upgrade_request};
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// Asks a service, with a request without a body.
+/// Sends a request without a body to a service.
 async fn ask<S, B>(mut service: S, request: request::Builder) -> Response<B>
 where
     S: Service<Request<Full<Bytes>>, Response = Response<B>, Error = Infallible>,
@@ -41,14 +38,14 @@ fn all<'a, B>(response: &'a Response<B>, name: &str) -> Vec<&'a str> {
     response.headers().get_all(name).iter().map(|value| value.to_str().unwrap()).collect()
 }
 
-/// The next piece of a body, if it comes before anything else happens.
+/// Returns the next piece of a body if it is ready before anything else happens.
 async fn next<B: http_body::Body<Data = Bytes, Error: std::fmt::Debug> + Unpin>(body: &mut B) -> Option<Bytes> {
     let frame = timeout(SECOND, body.frame()).await.ok()?;
     Some(frame.unwrap().unwrap().into_data().unwrap())
 }
 
 #[tokio::test(start_paused = true)]
-async fn timeout_layer_shorter_than_the_hold_of_a_long_poll_cuts_it_off_and_no_event_is_lost() {
+async fn timeout_layer_below_the_hold_cuts_long_polls_and_no_event_is_lost() {
     let app = App::new();
     let layer = TimeoutLayer::with_status_code(StatusCode::GATEWAY_TIMEOUT, 5 * SECOND);
     let cursor = app.publish("before");
@@ -63,7 +60,7 @@ async fn timeout_layer_shorter_than_the_hold_of_a_long_poll_cuts_it_off_and_no_e
 }
 
 #[tokio::test(start_paused = true)]
-async fn timeout_layer_above_the_hold_of_a_long_poll_never_answers_for_it() {
+async fn timeout_layer_above_the_hold_never_answers_long_polls() {
     let app = App::new();
     let layer = TimeoutLayer::with_status_code(StatusCode::GATEWAY_TIMEOUT, 5 * SECOND);
     let cursor = app.publish("before");
@@ -80,7 +77,7 @@ async fn timeout_layer_above_the_hold_of_a_long_poll_never_answers_for_it() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn timeout_layer_leaves_streams_that_have_begun_alone() {
+async fn timeout_layer_does_not_end_open_streams() {
     let app = App::new();
     let endpoint = app.endpoint();
     let layer = TimeoutLayer::with_status_code(StatusCode::GATEWAY_TIMEOUT, 5 * SECOND);
@@ -97,20 +94,21 @@ async fn timeout_layer_leaves_streams_that_have_begun_alone() {
         let read = next(&mut body).await.unwrap().to_vec();
         assert!(String::from_utf8(read).unwrap().contains("late"), "{transport}");
     }
-    let address = start(Router::new().route_service("/events", endpoint.clone()).layer(layer), |server| server).await;
-    let mut socket = Raw::connect(address).await;
-    socket.send(hello("/events", "").replace("Host: example.com", "Host: localhost")).await;
+    let address =
+        serve_router(Router::new().route_service("/events", endpoint.clone()).layer(layer), |server| server).await;
+    let mut socket = RawClient::connect(address).await;
+    socket.send(upgrade_request("/events", "").replace("Host: example.com", "Host: localhost")).await;
     assert!(socket.head().await.starts_with("http/1.1 101 "));
     pass(20 * SECOND).await;
     app.publish("late");
-    assert_eq!(socket.frame().await, super::wire::raw::Frame::text("late"));
+    assert_eq!(socket.frame().await, crate::support::http::Frame::text("late"));
 }
 
-/// The end of a flush of deflate: every byte before it can be decompressed.
+/// End of a flush of deflate: every byte before it can be decompressed.
 const FLUSHED: [u8; 4] = [0, 0, 0xff, 0xff];
 
 #[tokio::test(start_paused = true)]
-async fn row_14_compression_layer_holds_no_event_back() {
+async fn row_14_compression_layer_delays_no_event() {
     let app = App::new();
     let plain = DefaultPredicate::new().and(NotForContentType::const_new("application/x-ndjson"));
     for (transport, by_default, with_predicate) in [("sse", &[][..], [""; 0]), ("chunked", &["gzip"], [])] {
@@ -144,7 +142,7 @@ async fn row_14_compression_layer_holds_no_event_back() {
 }
 
 #[tokio::test]
-async fn compression_layer_compresses_replies_of_polls_and_their_tags_still_are_cursors() {
+async fn compression_layer_compresses_poll_replies_and_their_tags_stay_cursors() {
     let app = App::new();
     let cursor = app.publish(&"x".repeat(1_000));
     let layer = CompressionLayer::new();
@@ -159,7 +157,7 @@ async fn compression_layer_compresses_replies_of_polls_and_their_tags_still_are_
     assert_eq!(ask(layer.layer(app.endpoint()), again).await.status(), StatusCode::NOT_MODIFIED);
 }
 
-/// Answers of an endpoint that lists one origin, below a layer.
+/// Returns the response of an endpoint that lists one origin, behind a layer.
 async fn below(layer: &CorsLayer, method: &str, origin: &str) -> Response<tidings::Body> {
     let endpoint = App::new().builder().allow_origin("https://app.example.org").build();
     let request = request(method, "/events").header("origin", origin).header("access-control-request-method", "GET");
@@ -174,14 +172,14 @@ async fn cors_layer_around_the_endpoint_replaces_its_headers_and_allows_no_origi
         .allow_origin(AllowOrigin::list([listed.parse().unwrap(), evil.parse().unwrap()]))
         .allow_credentials(true)
         .expose_headers([http::header::ETAG]);
-    // The endpoint's own check stands: an origin is allowed by `allow_origin` or `allow_any_origin` only.
+    // The endpoint's own check still applies: only `allow_origin` or `allow_any_origin` allow an origin.
     for layer in [&permissive, &named] {
         for method in ["GET", "POST"] {
             assert_eq!(below(layer, method, evil).await.status(), StatusCode::FORBIDDEN);
             assert!(below(layer, method, listed).await.status().is_success());
         }
     }
-    // No header is there twice, but `Vary`, which is a list.
+    // No header occurs twice, except `Vary`, which is a list.
     for method in ["GET", "POST", "HEAD", "OPTIONS"] {
         for (layer, origin) in [(&permissive, listed), (&named, listed), (&permissive, evil)] {
             let response = below(layer, method, origin).await;
@@ -190,22 +188,22 @@ async fn cors_layer_around_the_endpoint_replaces_its_headers_and_allows_no_origi
             }
         }
     }
-    // The layer's value stands where both have one.
+    // If both set a header, the value of the layer remains.
     let response = below(&permissive, "GET", listed).await;
     assert_eq!(all(&response, "access-control-allow-origin"), ["*"]);
     assert_eq!(all(&response, "access-control-expose-headers"), ["*"]);
-    // With it a browser gives the page no answer to a request with cookies.
+    // With this value a browser withholds the response to a request with cookies from the page.
     assert_eq!(all(&response, "access-control-allow-credentials"), ["true"]);
     let response = below(&named, "GET", listed).await;
     assert_eq!(all(&response, "access-control-allow-origin"), [listed]);
     assert_eq!(all(&response, "access-control-expose-headers"), ["etag"]);
-    // It answers a preflight itself, without asking the endpoint, so of the endpoint's list of headers nothing is left.
+    // The layer answers a preflight without the endpoint, so the endpoint's list of headers does not apply.
     let response = below(&named, "OPTIONS", listed).await;
     assert_eq!((response.status(), all(&response, "allow")), (StatusCode::OK, vec![]));
     assert_eq!(all(&response, "access-control-allow-headers"), [""; 0]);
 }
 
-/// A publisher of the topic `news` that notes the path and the parameter `room` of each request.
+/// A publisher of the topic `news` that records the path and the parameter `room` of each request.
 fn noting(hub: &LocalHub) -> (Endpoint, Arc<Mutex<Vec<String>>>) {
     let (hub, seen) = (hub.clone(), Arc::new(Mutex::new(Vec::new())));
     let log = seen.clone();
@@ -255,17 +253,17 @@ async fn nested_endpoint_resumes_and_its_publisher_reads_the_path_without_the_pr
                 read.extend_from_slice(&stream.frame().await.unwrap().unwrap().into_data().unwrap());
             }
         }
-        let address = start(router, |server| server).await;
-        let mut socket = Raw::connect(address).await;
-        let hello = hello(&format!("/api/v1/events?cursor={cursor}"), "");
+        let address = serve_router(router, |server| server).await;
+        let mut socket = RawClient::connect(address).await;
+        let hello = upgrade_request(&format!("/api/v1/events?cursor={cursor}"), "");
         socket.send(hello.replace("Host: example.com", "Host: localhost")).await;
         assert!(socket.head().await.starts_with("http/1.1 101 "));
-        assert_eq!(socket.frame().await, super::wire::raw::Frame::text("one"));
+        assert_eq!(socket.frame().await, crate::support::http::Frame::text("one"));
     }
 }
 
 #[test]
-fn body_and_adapters_can_be_shared() {
+fn body_and_adapters_are_send_and_sync() {
     fn shared<T: Send + Sync>() {}
     shared::<tidings::Body>();
     shared::<std::pin::Pin<Box<dyn tidings::time::Sleep>>>();

@@ -1,4 +1,4 @@
-//! Long polls of a busy topic cost no more requests than polling at an interval.
+//! Long polls of a busy topic: at most one request an interval.
 
 use std::time::Duration;
 
@@ -7,17 +7,17 @@ use proptest::prelude::*;
 use tidings::{Endpoint, LocalHub, Retention};
 use tokio::time::Instant;
 
-use super::world::{App, To, get, header, pass, request, text};
+use crate::support::http::{App, To, get, header, pass, request, runtime, text};
 
 const INTERVAL: Duration = Duration::from_secs(1);
-/// The jitter, a tick of the wheel and one of tokio's.
+/// Jitter, one tick of the timer wheel and one of tokio's timer.
 const SLACK: Duration = Duration::from_millis(110);
 
 fn endpoint(app: &App) -> Endpoint {
     app.builder().long_poll_min_wait(INTERVAL).build()
 }
 
-/// Everything that a reply has after its cursor, and how long it took.
+/// Polls. Returns the text of the reply and the time until it came.
 async fn answer(endpoint: &Endpoint, target: &str) -> (String, Duration) {
     let begin = Instant::now();
     let response = get(target).to(endpoint).await;
@@ -25,7 +25,7 @@ async fn answer(endpoint: &Endpoint, target: &str) -> (String, Duration) {
     (text(response).await, begin.elapsed())
 }
 
-/// The cursor of a reply, and the numbers that its events are.
+/// Returns the cursor of a reply and the numbers that its events have as data.
 fn read(reply: &str) -> (String, Vec<u64>) {
     let reply: serde_json::Value = serde_json::from_str(reply).unwrap();
     let events = reply["events"].as_array().unwrap().iter();
@@ -34,7 +34,7 @@ fn read(reply: &str) -> (String, Vec<u64>) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_busy_topic_is_answered_once_an_interval_with_everything() {
+async fn busy_topic_is_answered_once_per_min_wait_with_all_events() {
     let app = App::new();
     let (endpoint, busy) = (endpoint(&app), app.clone());
     let publishing = tokio::spawn(async move {
@@ -52,14 +52,14 @@ async fn a_busy_topic_is_answered_once_an_interval_with_everything() {
         assert_eq!(events, (next..next + events.len() as u64).collect::<Vec<_>>());
         next += events.len() as u64;
     }
-    // All but what is published at the last instant.
+    // All events except those of the last instant.
     assert!(u128::from(next) + 2 >= begin.elapsed().as_millis() / 20, "{next} in {:?}", begin.elapsed());
     assert_eq!((endpoint.session_count(), app.hub.stats().subscriptions), (0, 0));
     publishing.abort();
 }
 
 #[tokio::test(start_paused = true)]
-async fn after_the_interval_the_first_event_is_the_answer() {
+async fn first_event_after_min_wait_is_answered_at_once() {
     let app = App::new();
     let (endpoint, target) = (endpoint(&app), format!("/?wait=25&cursor={}", app.hub.cursor()));
     let poll = tokio::spawn(async move { answer(&endpoint, &target).await });
@@ -71,7 +71,7 @@ async fn after_the_interval_the_first_event_is_the_answer() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_urgent_is_not_kept_back() {
+async fn full_batch_gap_and_end_are_answered_before_min_wait() {
     // A full batch.
     let app = App::new();
     let endpoint = app.builder().long_poll_min_wait(INTERVAL).max_batch_bytes(100).build();
@@ -86,7 +86,7 @@ async fn what_is_urgent_is_not_kept_back() {
     let (reply, took) = answer(&endpoint, "/?wait=25&cursor=1.1").await;
     assert!(reply.contains(r#""gap":{"reason":"epoch""#) && took.is_zero(), "{took:?}: {reply}");
 
-    // The end, with what was before it.
+    // The end of the source, with the event before it.
     let (app, begin) = (App::new(), Instant::now());
     let target = format!("/?wait=25&cursor={}", app.hub.cursor());
     let poll = tokio::spawn(self::endpoint(&app).handle(get(&target).body(String::new()).unwrap()));
@@ -100,7 +100,7 @@ async fn what_is_urgent_is_not_kept_back() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_drain_does_not_wait_for_it() {
+async fn drain_does_not_wait_for_min_wait() {
     let app = App::new();
     let endpoint =
         app.builder().long_poll_min_wait(Duration::from_secs(20)).drain_timeout(Duration::from_millis(100)).build();
@@ -119,7 +119,7 @@ async fn a_drain_does_not_wait_for_it() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn nothing_is_kept_back_beyond_the_hold_nor_what_is_no_long_poll() {
+async fn min_wait_ends_with_the_hold_and_applies_to_long_polls_only() {
     let app = App::new();
     let endpoint = app.builder().long_poll_min_wait(Duration::from_secs(20)).build();
     let (cursor, last) = (app.hub.cursor(), app.publish("1"));
@@ -128,14 +128,14 @@ async fn nothing_is_kept_back_beyond_the_hold_nor_what_is_no_long_poll() {
         assert_eq!(read(&reply).1, [1], "{target}");
         assert!(took <= Duration::from_millis(longest), "{target}: {took:?}");
     }
-    // Who has it all is told so at the end of its hold, or gets what is new.
+    // A client that has every event gets 304 at the end of its hold; one that has not gets the events.
     let begin = Instant::now();
     let response = get("/?wait=10").header("if-none-match", format!("\"{last}\"")).to(&endpoint).await;
     assert_eq!(response.status(), StatusCode::NOT_MODIFIED);
     assert!(begin.elapsed() >= Duration::from_secs(9));
     let response = get("/?wait=10").header("if-none-match", format!("\"{cursor}\"")).to(&endpoint).await;
     assert_eq!((response.status(), header(&response, "etag")), (StatusCode::OK, &*format!("\"{last}\"")));
-    // A HEAD is not held, nor is a subscription made for it.
+    // A HEAD is not held, and no subscription is made for it.
     let (begin, subscribes) = (Instant::now(), app.subscribes());
     assert_eq!(text(request("HEAD", "/?wait=10").to(&endpoint).await).await, "");
     assert_eq!((begin.elapsed(), app.subscribes()), (Duration::ZERO, subscribes));
@@ -144,14 +144,15 @@ async fn nothing_is_kept_back_beyond_the_hold_nor_what_is_no_long_poll() {
 proptest! {
     #![proptest_config(crate::support::cases(32))]
 
-    /// Whatever the interval and the pace of the topic: nothing is lost or repeated, no reply is early, and none but
-    /// what the pace and the interval ask for.
+    /// For any interval and pace of the topic, no event is lost or repeated, no reply comes early, and there are no
+    /// more
+    /// replies than the pace and the interval require.
     #[test]
-    fn nothing_is_lost_whatever_the_pace(
+    fn long_polls_with_min_wait_lose_no_event_at_any_pace(
         interval in 0..3_000_u64,
         pauses in prop::collection::vec(0..2_000_u64, 1..40),
     ) {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+        let runtime = runtime();
         let (got, polls, time) = runtime.block_on(async {
             let (app, count) = (App::new(), pauses.len());
             let endpoint = app.builder().long_poll_min_wait(Duration::from_millis(interval)).build();
@@ -179,10 +180,10 @@ proptest! {
     }
 }
 
-/// A hub whose history is short loses nothing to it that a poll could have taken.
+/// A poll reads the events while it waits, so that a short history loses none of them.
 #[tokio::test(start_paused = true)]
-async fn what_comes_meanwhile_is_taken_before_history_lets_go_of_it() {
-    let app = App::with(LocalHub::builder().retain(Retention::count(5)).build());
+async fn events_during_min_wait_are_read_before_eviction() {
+    let app = App::with_hub(LocalHub::builder().retain(Retention::count(5)).build());
     let (endpoint, cursor) = (endpoint(&app), app.hub.cursor());
     let poll = tokio::spawn(async move { answer(&endpoint, &format!("/?wait=25&cursor={cursor}")).await });
     for number in 0..450 {

@@ -1,4 +1,4 @@
-//! Events that are larger than `max_event`: a gap in their place, on every transport, after which the client goes on.
+//! Events larger than `max_event`: each transport sends a gap in their place, and the client goes on.
 
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
@@ -13,10 +13,9 @@ use tidings::{
 };
 use tokio::task::yield_now;
 
-use super::wire::raw::{Frame, Raw, frame};
-use super::wire::serve_http1;
-use super::wire::websocket::hello;
-use super::world::{App, To, get, request, text};
+use crate::support::http::{
+    App, Frame, RawClient, To, frame, get, request, runtime, serve_http1, text, upgrade_request,
+};
 
 const MAX: usize = 1_000;
 const QUERIES: [&str; 5] =
@@ -26,7 +25,7 @@ fn large() -> String {
     "x".repeat(MAX)
 }
 
-/// Reads a body until it has said this, or is over.
+/// Reads a body until this text, or to its end.
 async fn until(body: Body, end: &str) -> String {
     let (mut body, mut read) = (body, String::new());
     while !read.contains(end) {
@@ -54,7 +53,7 @@ async fn event_above_max_event_is_a_gap_and_its_client_goes_on() {
         let places = ["before", &gap, "after"].map(|part| read.find(part));
         assert!(places.is_sorted() && places[0].is_some() && !read.contains("xx"), "{query}: {read}");
         assert_eq!(endpoint.stats().too_large, nth as u64 + 1);
-        // The gap has the event's cursor, from which the client gets what follows and no gap again.
+        // The gap has the event's cursor. A client that resumes there gets the next events and no gap.
         let read = until(get(&format!("/?{query}&cursor={cursor}")).to(&endpoint).await.into_body(), "after").await;
         assert!(read.contains("after") && !read.contains("too_large"), "{query}: {read}");
     }
@@ -67,11 +66,11 @@ async fn event_above_max_event_is_a_gap_on_tidings_v1_and_closes_raw_frames() {
     let endpoint = app.builder().max_event(MAX).build();
     let start = app.publish("start");
     let address = serve_http1(&endpoint).await;
-    let mut raw = Raw::connect(address).await;
-    raw.send(hello("/", "")).await;
+    let mut raw = RawClient::connect(address).await;
+    raw.send(upgrade_request("/", "")).await;
     raw.head().await;
-    let mut objects = Raw::connect(address).await;
-    objects.send(hello(&format!("/?cursor={start}"), "Sec-WebSocket-Protocol: tidings.v1\r\n")).await;
+    let mut objects = RawClient::connect(address).await;
+    objects.send(upgrade_request(&format!("/?cursor={start}"), "Sec-WebSocket-Protocol: tidings.v1\r\n")).await;
     objects.head().await;
     objects.frame().await;
     app.publish("before");
@@ -125,7 +124,7 @@ async fn event_above_max_event_is_a_gap_for_patterns_and_for_a_subscriber_of_a_h
     }
 }
 
-/// A stream of events that are ready.
+/// A stream of events that are all ready.
 struct Ready(std::vec::IntoIter<Event>);
 
 impl futures_core::Stream for Ready {
@@ -138,7 +137,7 @@ impl futures_core::Stream for Ready {
 
 #[tokio::test(start_paused = true)]
 async fn events_of_a_source_without_cursors_are_measured_one_by_one() {
-    // Together they are larger, in one batch of the source.
+    // Together the events exceed the limit, in one batch of the source.
     let events = |count: usize| (0..count).map(|number| Event::text(format!("small {number:03}")));
     let endpoint = Endpoint::builder(move |_: SubscribeRequest| async move {
         let all: Vec<_> = events(50).chain([Event::text(large())]).chain(events(50)).collect();
@@ -156,7 +155,7 @@ async fn events_of_a_source_without_cursors_are_measured_one_by_one() {
     }
 }
 
-/// A publisher whose state is an event of this size.
+/// A publisher with a snapshot of one event of this size.
 struct Board {
     hub: LocalHub,
     state: usize,
@@ -188,14 +187,14 @@ impl Publisher for Board {
 }
 
 #[tokio::test(start_paused = true)]
-async fn snapshot_with_an_event_above_max_event_is_not_sent_and_the_client_is_told() {
+async fn snapshot_with_an_event_above_max_event_is_replaced_by_a_gap() {
     for state in [10, MAX] {
         let fits = state < MAX;
         for query in QUERIES {
             let hub = LocalHub::new();
             let news = Topic::new("news").unwrap();
             hub.publish_now(&news, "retained").unwrap();
-            // In the place of a gap: the client gets the gap alone.
+            // In place of a gap: the client gets only the gap.
             let board = Board { hub: hub.clone(), state, begins: false };
             let told = Arc::new(Mutex::new(Vec::new()));
             let log = told.clone();
@@ -209,9 +208,9 @@ async fn snapshot_with_an_event_above_max_event_is_not_sent_and_the_client_is_to
             assert_eq!((read.contains("sss"), read.contains("small state")), (fits, fits), "{query}: {read}");
             let text = "snapshot has an event that is too large: max_event is 1000".to_owned();
             let expected = vec![(RefusalCause::Publisher, text, true); usize::from(!fits)];
-            assert_eq!(*told.lock().unwrap(), expected, "{query}: the application is told of it");
+            assert_eq!(*told.lock().unwrap(), expected, "{query}: the refusal is reported");
             assert_eq!((endpoint.stats().refused_publisher, endpoint.stats().too_large), (u64::from(!fits), 0));
-            // At the beginning: a gap of its own, at the cursor from which the client goes on.
+            // At the beginning: a gap of its own, with the cursor from which the client goes on.
             let endpoint = Endpoint::builder(Board { hub: hub.clone(), state, begins: true }).max_event(MAX).build();
             let target = format!("/?{query}&cursor={}", hub.cursor());
             let body = get(&target).to(&endpoint).await.into_body();
@@ -225,7 +224,7 @@ async fn snapshot_with_an_event_above_max_event_is_not_sent_and_the_client_is_to
     }
 }
 
-/// An endpoint whose answers have this payload, its hub, and the texts of its refusals.
+/// Returns an endpoint that answers messages with this payload, its hub, and the texts of its refusals.
 fn answering(bytes: usize) -> (Endpoint, LocalHub, Arc<Mutex<Vec<String>>>) {
     let (hub, told) = (LocalHub::new(), Arc::new(Mutex::new(Vec::new())));
     let log = told.clone();
@@ -246,8 +245,8 @@ async fn answer_above_max_event_is_an_internal_rejection() {
         let response = request("POST", "/").with("hello", &endpoint).await;
         let (status, body) = if fits { (200, &*answer) } else { (500, r#"{"error":"internal error"}"#) };
         assert_eq!((response.status().as_u16(), &*text(response).await), (status, body), "{bytes}");
-        let mut client = Raw::connect(serve_http1(&endpoint).await).await;
-        client.send(hello("/", "Sec-WebSocket-Protocol: tidings.v1\r\n")).await;
+        let mut client = RawClient::connect(serve_http1(&endpoint).await).await;
+        client.send(upgrade_request("/", "Sec-WebSocket-Protocol: tidings.v1\r\n")).await;
         client.head().await;
         client.frame().await;
         client.send(frame(1, b"hello")).await;
@@ -257,13 +256,13 @@ async fn answer_above_max_event_is_an_internal_rejection() {
     }
 }
 
-/// The header of the frame does not count.
+/// The frame header does not count.
 #[tokio::test]
 async fn answer_in_a_raw_frame_may_have_max_event_bytes() {
     for bytes in [MAX, MAX + 1] {
         let (endpoint, hub, told) = answering(bytes);
-        let mut client = Raw::connect(serve_http1(&endpoint).await).await;
-        client.send(hello("/", "")).await;
+        let mut client = RawClient::connect(serve_http1(&endpoint).await).await;
+        client.send(upgrade_request("/", "")).await;
         client.head().await;
         client.send(frame(1, b"hello")).await;
         if bytes == MAX {
@@ -276,13 +275,13 @@ async fn answer_in_a_raw_frame_may_have_max_event_bytes() {
             assert_eq!(told.lock().unwrap()[..], ["answer has 1001 bytes: max_event is 1000"]);
         }
         hub.publish_now(Topic::new("news").unwrap(), "next").unwrap();
-        assert_eq!(client.frame().await, Frame::text("next"), "a client of raw frames is told nothing else");
+        assert_eq!(client.frame().await, Frame::text("next"), "a client of raw frames gets no other frame");
     }
 }
 
 #[tokio::test]
-async fn gap_above_max_event_names_the_topic_of_what_follows_a_state() {
-    // The events after an undated state are encoded one batch after the other by the endpoint itself.
+async fn gap_for_max_event_names_the_topic_of_an_event_after_a_snapshot() {
+    // The endpoint itself encodes the events after a snapshot without a cursor, one batch at a time.
     let hub = LocalHub::builder().retain(Retention::count(10)).build();
     let news = Topic::new("news").unwrap();
     hub.publish_now(&news, "retained").unwrap();
@@ -295,7 +294,7 @@ async fn gap_above_max_event_names_the_topic_of_what_follows_a_state() {
     assert!(places.is_sorted() && places[0].is_some() && !read.contains("xx"), "{read}");
 }
 
-/// A subscriber that encodes by the trait's default.
+/// A subscriber that encodes by the trait's default method.
 struct Plain(Subscription);
 
 impl Subscriber for Plain {
@@ -311,16 +310,17 @@ impl Subscriber for Plain {
 proptest! {
     #![proptest_config(crate::support::cases(48))]
 
-    /// Whatever the limits are, a client that polls at the cursors that it gets ends at the head, and has each event, or a
-    /// gap in its place.
+    /// For any limits, a client that polls at the cursors of its replies reaches the head, and gets each event, or a
+    /// gap in
+    /// its place.
     #[test]
-    fn polls_below_any_max_event_end_and_miss_nothing(
+    fn polls_at_any_max_event_reach_the_head_without_loss(
         sizes in prop::collection::vec(0_usize..400, 1..12),
         max in 60_usize..500,
         batch in 1_usize..2_000,
         plain: bool,
     ) {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
+        let runtime = runtime();
         let (hub, news) = (LocalHub::new(), Topic::new("news").unwrap());
         let start = hub.publish_now(&news, "start").unwrap().cursor().unwrap();
         let expected: Vec<_> = sizes

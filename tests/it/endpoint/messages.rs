@@ -1,4 +1,4 @@
-//! Messages of clients: of listen-only endpoints, rejected ones, and answers to their senders.
+//! Messages of clients: on listen-only endpoints, rejected ones, and answers to their senders.
 
 use http::StatusCode;
 use tidings::{
@@ -6,14 +6,11 @@ use tidings::{
 };
 use tokio::task::yield_now;
 
-use super::wire::raw::{Frame, Raw, frame};
-use super::wire::serve_http1;
-use super::wire::websocket::hello;
-use super::world::{App, To, header, request, text};
+use crate::support::http::{App, Frame, RawClient, To, frame, header, request, serve_http1, text, upgrade_request};
 
 const OBJECTS: &str = "Sec-WebSocket-Protocol: tidings.v1\r\n";
 
-/// An application that answers what it is sent: `name:text` with an event, the rest with nothing.
+/// A publisher that answers a message `name:text` with an event, and others with nothing.
 #[derive(Clone)]
 struct Echo(LocalHub);
 
@@ -44,9 +41,9 @@ fn listen_only() -> (LocalHub, EndpointBuilder) {
     (hub, Endpoint::builder(publisher))
 }
 
-async fn open(endpoint: &Endpoint, target: &str, extra: &str) -> Raw {
-    let mut client = Raw::connect(serve_http1(endpoint).await).await;
-    client.send(hello(target, extra)).await;
+async fn open(endpoint: &Endpoint, target: &str, extra: &str) -> RawClient {
+    let mut client = RawClient::connect(serve_http1(endpoint).await).await;
+    client.send(upgrade_request(target, extra)).await;
     assert!(client.head().await.starts_with("http/1.1 101 "));
     client
 }
@@ -69,7 +66,7 @@ async fn listen_only_websocket_ignores_and_counts_heartbeats_of_client_libraries
         for heartbeat in [&b"ping"[..], br#"{"type":"ping"}"#, br#"{"event":"heartbeat"}"#] {
             client.send(frame(1, heartbeat)).await;
         }
-        // Read after what came before it.
+        // The server reads the ping after all messages that were sent before it.
         client.send(frame(9, b"?")).await;
         assert_eq!(client.frame().await, Frame(0x8a, b"?".to_vec()));
         assert_eq!((endpoint.stats().ignored_messages, endpoint.session_count()), (3, 1));
@@ -170,13 +167,13 @@ async fn answer_to_a_post_is_its_body() {
     }
 }
 
-/// An application that answers a message when it is let.
+/// A publisher that answers a message when the test notifies it.
 #[derive(Clone)]
 struct Slow {
     hub: LocalHub,
     begun: std::sync::Arc<tokio::sync::Notify>,
     goes_on: std::sync::Arc<tokio::sync::Notify>,
-    /// Whether it rejects the message in place of an answer.
+    /// Rejects the message instead of answering it.
     rejects: bool,
 }
 
@@ -207,7 +204,7 @@ async fn answer_or_rejection_of_a_revoked_session_is_dropped() {
         client.send(frame(1, b"hello")).await;
         slow.begun.notified().await;
         let session = endpoint.sessions()[0].session.id();
-        // In one turn of the task that has the socket, or in two.
+        // Within one poll of the WebSocket's task, or within two.
         if !revoked_first {
             slow.goes_on.notify_one();
         }
@@ -227,7 +224,7 @@ async fn answer_or_rejection_of_a_revoked_session_is_dropped() {
     }
 }
 
-/// An application that revokes the session of each message, and then answers it or rejects it.
+/// A publisher that revokes the session of each message, and then answers or rejects the message.
 #[derive(Clone)]
 struct Revoking {
     hub: LocalHub,

@@ -9,10 +9,10 @@ use http_body_util::{BodyExt, Full};
 use tidings::stats::EndpointStats;
 use tidings::{Message, Transport};
 
-use super::world::{App, To, header, request, text};
+use crate::support::http::{App, To, header, request, text};
 
 #[tokio::test]
-async fn only_a_get_subscribes() {
+async fn only_get_subscribes() {
     let app = App::new();
     let endpoint = app.endpoint();
     for (method, target, expected) in [
@@ -39,7 +39,7 @@ async fn only_a_get_subscribes() {
 }
 
 #[tokio::test]
-async fn a_head_has_what_the_get_has() {
+async fn head_has_the_headers_of_the_get() {
     let app = App::new();
     let endpoint = app.endpoint();
     for query in ["transport=short-poll", "transport=sse", "transport=chunked"] {
@@ -52,7 +52,7 @@ async fn a_head_has_what_the_get_has() {
 }
 
 #[tokio::test]
-async fn a_post_is_a_message() {
+async fn post_is_a_message() {
     let app = App::new();
     let endpoint = app.endpoint();
     for (kind, expected) in [
@@ -71,7 +71,7 @@ async fn a_post_is_a_message() {
 }
 
 #[tokio::test]
-async fn a_message_that_is_refused_says_why() {
+async fn rejected_post_is_answered_with_the_reason() {
     let app = App::new();
     let endpoint = app.builder().max_message(10).build();
     for (target, kind, body, expected, error) in [
@@ -90,7 +90,7 @@ async fn a_message_that_is_refused_says_why() {
         ("/busy", "text/plain", "", StatusCode::SERVICE_UNAVAILABLE, r#"{"error":"server is busy: retry later"}"#),
         ("/broken", "text/plain", "", StatusCode::INTERNAL_SERVER_ERROR, r#"{"error":"internal error"}"#),
         ("/panic", "text/plain", "", StatusCode::INTERNAL_SERVER_ERROR, r#"{"error":"internal error"}"#),
-        ("/events?topic=", "text/plain", "", StatusCode::BAD_REQUEST, r#"{"error":"topic: topic name is empty"}"#),
+        ("/events?topic=", "text/plain", "", StatusCode::BAD_REQUEST, r#"{"error":"topic name is empty"}"#),
     ] {
         let response = request("POST", target).header("content-type", kind).with(body, &endpoint).await;
         assert_eq!(response.status(), expected, "{target}");
@@ -134,7 +134,7 @@ async fn post_with_an_encoded_body_gets_415_and_no_message() {
     assert_eq!(request("GET", "/events").header("content-encoding", "gzip").to(&endpoint).await.status(), 200);
 }
 
-/// A body of so many bytes, one at a time, that then says no more; or breaks off.
+/// A body of `bytes` bytes, one a frame, that then stays pending, or fails if `breaks` is set.
 struct Slow {
     bytes: usize,
     breaks: bool,
@@ -157,7 +157,7 @@ impl Body for Slow {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_body_has_a_limit_and_a_deadline() {
+async fn post_body_has_a_size_limit_and_a_timeout() {
     let app = App::new();
     let endpoint = app.builder().max_message(10).message_timeout(Duration::from_secs(7)).build();
     for (bytes, breaks, expected, after) in [
@@ -169,14 +169,14 @@ async fn a_body_has_a_limit_and_a_deadline() {
         let response = endpoint.handle(request("POST", "/events").body(Slow { bytes, breaks }).unwrap()).await;
         assert_eq!((response.status(), begin.elapsed().as_secs()), (expected, after));
     }
-    // What it says of itself is enough.
-    let liar = request("POST", "/events").header("content-length", "11").body(Slow { bytes: 0, breaks: false });
-    assert_eq!(endpoint.handle(liar.unwrap()).await.status(), StatusCode::PAYLOAD_TOO_LARGE);
+    // A `Content-Length` above the limit suffices.
+    let announced = request("POST", "/events").header("content-length", "11").body(Slow { bytes: 0, breaks: false });
+    assert_eq!(endpoint.handle(announced.unwrap()).await.status(), StatusCode::PAYLOAD_TOO_LARGE);
     assert_eq!(app.messages(), []);
 }
 
 #[tokio::test]
-async fn what_was_refused_is_counted_by_cause() {
+async fn refusals_are_counted_by_cause() {
     let app = App::new();
     let endpoint = app.endpoint();
     for target in ["/forbidden", "/panic", "/busy", "/events?transport=x", "/events"] {
@@ -189,7 +189,7 @@ async fn what_was_refused_is_counted_by_cause() {
 }
 
 #[tokio::test]
-async fn a_handler_may_bring_its_own_subscriber() {
+async fn respond_serves_a_subscriber_of_the_handler() {
     let app = App::new();
     let endpoint = app.endpoint();
     let cursor = app.publish("from the hub");
@@ -211,7 +211,7 @@ async fn a_handler_may_bring_its_own_subscriber() {
 }
 
 #[tokio::test]
-async fn a_session_has_the_transport_it_came_by() {
+async fn sessions_are_counted_by_transport() {
     let app = App::new();
     let endpoint = app.endpoint();
     let sse = request("GET", "/?transport=sse").to(&endpoint).await;

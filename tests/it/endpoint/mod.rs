@@ -1,12 +1,10 @@
-//! The mount, as its clients see it: most of it by calling the endpoint, what only a server shows over loopback.
+//! The endpoint as its clients see it: most tests call it directly, those that need a server use loopback.
 
 mod cursorless;
 mod drain;
 mod drain_resume;
 mod driver;
 mod from_fn;
-mod herd;
-mod hint;
 mod layers;
 mod long_poll_min_wait;
 mod max_event;
@@ -15,13 +13,13 @@ mod methods;
 mod negotiation;
 mod notifier;
 mod pings;
+mod poll_hint;
 mod polls;
 mod reconnect;
 mod replies;
-pub(crate) mod sessions;
-mod socket;
+mod sessions;
+mod shared_encoding;
 mod streams;
 mod takeover;
-pub(crate) mod wire;
+mod wire;
 mod without_publisher;
-pub(crate) mod world;

@@ -2,10 +2,7 @@ use http::StatusCode;
 use proptest::prelude::*;
 use tidings::{Start, SubscribeRequest, Transport};
 
-use super::wire::raw::Raw;
-use super::wire::serve_http1;
-use super::wire::websocket::hello;
-use super::world::{App, To, get, header, request, text};
+use crate::support::http::{App, RawClient, To, get, header, request, serve_http1, text, upgrade_request};
 
 /// Returns the transport that a GET with this query and these headers chooses, or the status that refuses it.
 async fn choice(target: &str, headers: &[(&str, &str)]) -> Result<Transport, StatusCode> {
@@ -17,7 +14,7 @@ async fn choice(target: &str, headers: &[(&str, &str)]) -> Result<Transport, Sta
     let request = request.header("last-event-id", "0.0");
     let response = request.to(&app.endpoint()).await;
     match response.status() {
-        StatusCode::OK => Ok(app.last().0),
+        StatusCode::OK => Ok(app.last_subscribe().0),
         status => {
             assert_eq!(app.subscribes(), 0, "{target}: refused after a subscription");
             Err(status)
@@ -26,7 +23,7 @@ async fn choice(target: &str, headers: &[(&str, &str)]) -> Result<Transport, Sta
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_the_request_says_chooses_the_transport() {
+async fn request_headers_and_query_choose_the_transport() {
     use Transport::{Chunked, LongPoll, ShortPoll, Sse};
 
     let bad = Err(StatusCode::BAD_REQUEST);
@@ -49,7 +46,7 @@ async fn what_the_request_says_chooses_the_transport() {
         ("/events", &[("accept", "application/jsonl")], Ok(Chunked)),
         ("/events", &[("accept", "Application/NDJSON; charset=utf-8")], Ok(Chunked)),
         ("/events", &[("accept", "application/json-seq")], Ok(ShortPoll)),
-        // The greatest weight (RFC 9110 §12.5.1); of equal ones SSE, then the chunked stream, then a poll.
+        // The highest weight (RFC 9110 §12.5.1); of equal weights SSE, then the chunked stream, then a poll.
         ("/events", &[("accept", "text/event-stream;q=0.5, application/x-ndjson")], Ok(Chunked)),
         ("/events", &[("accept", "text/event-stream;q=0.5, application/x-ndjson;q=0.501")], Ok(Chunked)),
         ("/events", &[("accept", "text/event-stream;q=0.5"), ("accept", "application/x-ndjson;q=0.4")], Ok(Sse)),
@@ -60,13 +57,13 @@ async fn what_the_request_says_chooses_the_transport() {
         ("/events", &[("accept", "text/event-stream, text/html, application/json")], Ok(Sse)),
         ("/events", &[("accept", "application/json;q=0.5, application/jsonl;q=0.4")], Ok(ShortPoll)),
         ("/events", &[("accept", "application/json, text/event-stream;q=0.9"), ("prefer", "wait=5")], Ok(LongPoll)),
-        // A range with a wildcard is for JSON too, unless JSON has its own weight.
+        // A range with a wildcard includes JSON, unless JSON has its own weight.
         ("/events", &[("accept", "*/*, text/event-stream;q=0.9")], Ok(ShortPoll)),
         ("/events", &[("accept", "*/*;q=0.8, text/event-stream;q=0.9")], Ok(Sse)),
         ("/events", &[("accept", "application/*, text/event-stream;q=0.9")], Ok(ShortPoll)),
         ("/events", &[("accept", "text/*, text/event-stream;q=0.9")], Ok(Sse)),
         ("/events", &[("accept", "application/json;q=0.1, */*, text/event-stream;q=0.2")], Ok(Sse)),
-        // No stream is chosen by a wildcard, unless JSON is not acceptable.
+        // A wildcard chooses no stream, unless JSON is not acceptable.
         ("/events", &[("accept", "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8")], Ok(ShortPoll)),
         ("/events", &[("accept", "application/json, text/plain, */*")], Ok(ShortPoll)),
         ("/events", &[("accept", "application/json;q=0, */*")], Ok(Sse)),
@@ -74,7 +71,7 @@ async fn what_the_request_says_chooses_the_transport() {
         ("/events", &[("accept", "text/*;q=0.1")], Ok(Sse)),
         ("/events", &[("accept", "*/*;q=0")], Ok(ShortPoll)),
         ("/events", &[("accept", "application/json;q=0")], Ok(ShortPoll)),
-        // A weight that is none counts as 1; more than three digits are cut.
+        // An invalid weight counts as 1. Digits after the third are ignored.
         ("/events", &[("accept", "text/event-stream;q=, application/x-ndjson;q=0.9")], Ok(Sse)),
         ("/events", &[("accept", "text/event-stream;q=x, application/x-ndjson;q=0.9")], Ok(Sse)),
         ("/events", &[("accept", "text/event-stream;q=-0.1, application/x-ndjson;q=0.9")], Ok(Sse)),
@@ -123,7 +120,7 @@ async fn what_the_request_says_chooses_the_transport() {
         ("/events?topic=", &[], bad),
         ("/events?topic=a//b", &[], bad),
         ("/events?topic=a*", &[], bad),
-        // A pattern is the application's to name: who checks each topic that a client names has checked all.
+        // Only the application names patterns: a publisher that checks each topic of the request has checked all.
         ("/events?topic=a/*", &[], bad),
         ("/events?topic=a/%2A%2A", &[], bad),
         ("/events?topic=b&topic=**", &[], bad),
@@ -134,7 +131,7 @@ async fn what_the_request_says_chooses_the_transport() {
 }
 
 #[tokio::test]
-async fn a_narrowed_endpoint_refuses_what_is_demanded_and_passes_over_what_is_preferred() {
+async fn disabled_transport_is_refused_if_requested_and_skipped_if_preferred() {
     use Transport::{Chunked, ShortPoll, Sse, WebSocket};
 
     let app = App::new();
@@ -149,7 +146,9 @@ async fn a_narrowed_endpoint_refuses_what_is_demanded_and_passes_over_what_is_pr
         let endpoint = app.builder().transports(here.iter().copied()).build();
         let response = get(target).header("accept", accept).to(&endpoint).await;
         match expected {
-            Ok(transport) => assert_eq!((response.status(), app.last().0), (StatusCode::OK, transport), "{target}"),
+            Ok(transport) => {
+                assert_eq!((response.status(), app.last_subscribe().0), (StatusCode::OK, transport), "{target}")
+            }
             Err(status) => assert_eq!(response.status(), status, "{target}"),
         }
         if response.status() == StatusCode::UPGRADE_REQUIRED {
@@ -158,7 +157,7 @@ async fn a_narrowed_endpoint_refuses_what_is_demanded_and_passes_over_what_is_pr
     }
 }
 
-/// A client may know only the name that it asks for.
+/// A client may know only the media type that it requests.
 #[tokio::test]
 async fn chunked_stream_has_the_content_type_that_accept_names() {
     let endpoint = App::new().endpoint();
@@ -180,34 +179,34 @@ async fn chunked_stream_has_the_content_type_that_accept_names() {
 }
 
 #[tokio::test]
-async fn http_1_0_has_no_upgrade() {
+async fn http_1_0_request_with_upgrade_gets_a_poll_reply() {
     let app = App::new();
     let old = get("/events").version(http::Version::HTTP_10).header("upgrade", "websocket");
     assert_eq!(old.header("connection", "upgrade").to(&app.endpoint()).await.status(), StatusCode::OK);
-    assert_eq!(app.last().0, Transport::ShortPoll);
+    assert_eq!(app.last_subscribe().0, Transport::ShortPoll);
 }
 
 #[tokio::test]
-async fn a_post_is_no_handshake() {
+async fn post_with_upgrade_gets_400() {
     let app = App::new();
     let response = request("POST", "/events").header("upgrade", "websocket").to(&app.endpoint()).await;
     assert_eq!((response.status(), app.messages().len()), (StatusCode::BAD_REQUEST, 0));
 }
 
 #[tokio::test]
-async fn topics_are_limited_and_each_is_named_once() {
+async fn repeated_topics_count_once_and_65_topics_get_400() {
     let app = App::new();
     let named = |count| (0..count).map(|number| format!("topic=t{number}&topic=t0")).collect::<Vec<_>>().join("&");
     let endpoint = app.endpoint();
     assert_eq!(get(&format!("/events?{}", named(64))).to(&endpoint).await.status(), StatusCode::OK);
-    assert_eq!(app.last().2.len(), 64);
+    assert_eq!(app.last_subscribe().2.len(), 64);
     let response = get(&format!("/events?{}", named(65))).to(&endpoint).await;
     assert_eq!(response.status(), StatusCode::BAD_REQUEST);
     assert_eq!(text(response).await, r#"{"error":"too many topics: max_topics_per_request is 64"}"#);
 }
 
 #[tokio::test]
-async fn the_cursor_comes_from_the_first_of_four_places() {
+async fn request_cursor_is_the_first_of_four_sources() {
     let app = App::new();
     let endpoint = app.endpoint();
     for (target, headers, expected) in [
@@ -241,11 +240,11 @@ async fn the_cursor_comes_from_the_first_of_four_places() {
             request = request.header(*name, *value);
         }
         let status = request.to(&endpoint).await.status();
-        assert_eq!((status, app.last().1), (StatusCode::OK, expected), "{target} {headers:?}");
+        assert_eq!((status, app.last_subscribe().1), (StatusCode::OK, expected), "{target} {headers:?}");
     }
 }
 
-/// Names that polyfills of `EventSource` and Mercure clients give it in the query.
+/// Names of the cursor parameter that polyfills of `EventSource` and Mercure clients send in the query.
 const LAST_EVENT_ID: [&str; 6] =
     ["lastEventId", "lastEventID", "last_event_id", "Last-Event-ID", "last-event-id", "Last%2DEvent%2DID"];
 
@@ -254,7 +253,7 @@ fn after(text: &str) -> Start {
 }
 
 #[tokio::test]
-async fn last_event_id_in_the_query_is_read_as_a_cursor_is() {
+async fn last_event_id_in_the_query_is_read_as_a_cursor() {
     let app = App::new();
     let endpoint = app.endpoint();
     let address = serve_http1(&endpoint).await;
@@ -272,12 +271,12 @@ async fn last_event_id_in_the_query_is_read_as_a_cursor_is() {
         let target = format!("/events?{name}={value}");
         for transport in ["short-poll", "long-poll&wait=0", "chunked", "sse"] {
             let status = get(&format!("{target}&transport={transport}")).to(&endpoint).await.status();
-            assert_eq!((status, app.last().1), (StatusCode::OK, expected), "{target} {transport}");
+            assert_eq!((status, app.last_subscribe().1), (StatusCode::OK, expected), "{target} {transport}");
         }
-        let mut socket = Raw::connect(address).await;
-        socket.send(hello(&target, "Sec-WebSocket-Protocol: tidings.v1\r\n")).await;
+        let mut socket = RawClient::connect(address).await;
+        socket.send(upgrade_request(&target, "Sec-WebSocket-Protocol: tidings.v1\r\n")).await;
         assert!(socket.head().await.starts_with("http/1.1 101 "), "{target}");
-        assert_eq!((app.last().0, app.last().1), (Transport::WebSocket, expected), "{target}");
+        assert_eq!((app.last_subscribe().0, app.last_subscribe().1), (Transport::WebSocket, expected), "{target}");
         for method in ["GET", "POST"] {
             let (parts, ()) = request(method, &target).body(()).unwrap().into_parts();
             assert_eq!(SubscribeRequest::read(&parts).unwrap().start(), expected, "{method} {target}");
@@ -285,15 +284,15 @@ async fn last_event_id_in_the_query_is_read_as_a_cursor_is() {
         let posted = request("POST", &target).with("hi", &endpoint).await;
         assert_eq!(posted.status(), StatusCode::NO_CONTENT, "{target}");
     }
-    // All other names are the application's.
+    // All other names are left to the application.
     for name in ["lastEvent", "last.event.id", "xlastEventId", "lastEventIds", "last__event__id"] {
         get(&format!("/events?{name}=a.1")).to(&endpoint).await;
-        assert_eq!(app.last().1, Start::Now, "{name}");
+        assert_eq!(app.last_subscribe().1, Start::Now, "{name}");
     }
 }
 
 #[tokio::test]
-async fn entity_tag_that_a_proxy_changed_is_still_the_cursor() {
+async fn entity_tag_changed_by_a_proxy_is_read_as_the_cursor() {
     let app = App::new();
     let endpoint = app.endpoint();
     for (lines, expected) in [
@@ -315,7 +314,7 @@ async fn entity_tag_that_a_proxy_changed_is_still_the_cursor() {
         (&["\"a.3\"", "\"a.4\""], after("a.3")),
         (&["a.3"], after("a.3")),
         (&["a.3-gzip"], after("a.3")),
-        // A cursor inside a tag is none.
+        // A cursor within a longer tag is not a cursor.
         (&["\"x, a.3\""], Start::Unreadable),
         (&["\"-a.3\""], Start::Unreadable),
         (&["\"a.3x\""], Start::Unreadable),
@@ -331,14 +330,14 @@ async fn entity_tag_that_a_proxy_changed_is_still_the_cursor() {
             let request = get(&format!("/events?transport={transport}"));
             let request = lines.iter().fold(request, |request, line| request.header("if-none-match", *line));
             let status = request.to(&endpoint).await.status();
-            assert_eq!((status, app.last().1), (StatusCode::OK, expected), "{lines:?} {transport}");
+            assert_eq!((status, app.last_subscribe().1), (StatusCode::OK, expected), "{lines:?} {transport}");
         }
     }
 }
 
 proptest! {
     #[test]
-    fn no_cursor_is_an_error(id in prop::collection::vec(32_u8..=255, 0..100), query in ".{0,40}") {
+    fn any_cursor_text_is_accepted(id in prop::collection::vec(32_u8..=255, 0..100), query in ".{0,40}") {
         let app = App::new();
         let mut target = form_urlencoded::Serializer::new("/events?".to_owned());
         let target = target.append_pair("cursor", &query).finish();

@@ -1,4 +1,4 @@
-//! The driver of an endpoint as the notifier of a hub.
+//! An endpoint's driver as the notifier of a hub.
 
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -9,7 +9,7 @@ use std::task::{Context, Poll, Wake, Waker};
 use http_body::Body as _;
 use tidings::{Body, Endpoint, LocalHub, Subscribe, Subscriber, Subscription};
 
-use super::world::{App, To, get};
+use crate::support::http::{App, To, get};
 use crate::support::{Task, VirtualTimer};
 
 type Driver = Pin<Box<dyn Future<Output = ()> + Send>>;
@@ -40,7 +40,7 @@ impl Client {
         client
     }
 
-    /// Reads everything, and waits. Returns the number of pieces.
+    /// Reads everything that is ready, and registers for more. Returns the number of pieces.
     fn read(&mut self) -> usize {
         let Self { body, task } = self;
         std::iter::from_fn(|| Some(task.with(|cx| Pin::new(&mut *body).poll_frame(cx))).filter(Poll::is_ready)).count()
@@ -80,7 +80,7 @@ fn publish_without_a_driver_wakes_waiting_streams_itself() {
     let mut client = Client::new(&endpoint);
     app.publish("one");
     drop(driver);
-    // By the notifier, and for the stream to start another driver: by its keep-alive and by its session's alarm.
+    // Woken by the notifier, and by the stream to start another driver: for its keep-alive and for its session's alarm.
     assert_eq!(client.task.wakes(), 3, "a driver that ends wakes those that it still had to");
     assert_eq!(client.read(), 1);
     app.publish("two");

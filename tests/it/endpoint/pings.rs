@@ -1,4 +1,4 @@
-//! WebSockets whose client reads slowly, over HTTP/1.1 and HTTP/2, through a pipe and in virtual time.
+//! WebSockets of clients that read slowly, over HTTP/1.1 and HTTP/2, through a pipe and in virtual time.
 
 use std::any::Any;
 use std::convert::Infallible;
@@ -16,17 +16,16 @@ use tidings::{Endpoint, EndpointBuilder, LocalHub, Retention, SessionEnd};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
 use tokio::time::{Instant, timeout};
 
-use super::wire::raw::frame;
-use super::world::{App, pass};
 use crate::clients::Http;
+use crate::support::http::{App, frame, pass};
 
 const SECOND: Duration = Duration::from_secs(1);
 /// Size of an event, in bytes.
 const LARGE: usize = 800_000;
-/// How often the client reads.
+/// Interval between two reads of the client.
 const STEP: Duration = Duration::from_millis(100);
 
-/// An open WebSocket of a client that reads no more than it is told to.
+/// A WebSocket client that reads no more than the test tells it to.
 struct Slow {
     io: TokioIo<Upgraded>,
     read: Vec<u8>,
@@ -34,12 +33,12 @@ struct Slow {
     texts: Vec<usize>,
     pings: usize,
     answers: bool,
-    /// Keeps the connection.
+    /// Keeps the connection open.
     _sender: Box<dyn Any + Send>,
 }
 
 impl Slow {
-    /// Comes over a pipe that takes so many bytes. On HTTP/2 the client's windows are as large.
+    /// Connects over a pipe of this many bytes. On HTTP/2 the client's windows have this size too.
     async fn come(endpoint: &Endpoint, http: Http, pipe: usize) -> Self {
         let (near, far) = duplex(pipe);
         let (near, far) = (TokioIo::new(near), TokioIo::new(far));
@@ -76,7 +75,7 @@ impl Slow {
         Self { io, read: Vec::new(), texts: Vec::new(), pings: 0, answers: true, _sender: sender }
     }
 
-    /// Reads so many bytes a second at most, for this time or up to the end of the connection.
+    /// Reads at most `rate` bytes a second, for this time or until the connection ends.
     async fn read(&mut self, rate: usize, time: Duration) {
         let end = Instant::now() + time;
         let mut buffer = vec![0; rate / 10];
@@ -115,10 +114,10 @@ impl Slow {
     }
 }
 
-/// An application whose hub keeps many large events, and an endpoint with these times.
+/// Returns an application with a hub that keeps many large events, and its endpoint.
 fn app(set: impl FnOnce(EndpointBuilder) -> EndpointBuilder) -> (App, Endpoint) {
     let retain = Retention::count(100).bytes(64 << 20);
-    let app = App::with(LocalHub::builder().retain(retain).build());
+    let app = App::with_hub(LocalHub::builder().retain(retain).build());
     let endpoint = set(app.builder()).build();
     (app, endpoint)
 }
@@ -133,7 +132,7 @@ async fn websocket_that_answers_a_ping_behind_large_events_late_stays() {
         client.read(200_000, 12 * SECOND).await;
         assert_eq!(client.texts, [LARGE, LARGE], "{http:?}");
         assert!(client.pings >= 2, "{http:?}: {}", client.pings);
-        // What it was sent before an answered ping gives it no more time.
+        // Bytes that were sent before an answered ping do not extend the time.
         client.answers = false;
         client.read(200_000, 3 * SECOND).await;
         assert_eq!((endpoint.session_count(), endpoint.stats().left_for(SessionEnd::Stalled)), (0, 1), "{http:?}");
@@ -169,7 +168,7 @@ async fn websocket_that_takes_nothing_is_ended_by_the_write_timeout() {
     }
 }
 
-/// At the documented least rate, one frame of 64 KiB within each write timeout.
+/// Reads at the documented minimum rate: one frame of 64 KiB within each write timeout.
 #[tokio::test(start_paused = true)]
 async fn websocket_that_takes_large_events_slowly_gets_them() {
     for http in [Http::One, Http::Two] {
@@ -182,7 +181,7 @@ async fn websocket_that_takes_large_events_slowly_gets_them() {
     }
 }
 
-/// hyper takes a write of any size, so a batch is written in pieces, too.
+/// hyper takes a write of any size, so a batch is written in pieces too.
 #[tokio::test(start_paused = true)]
 async fn websocket_with_a_large_batch_takes_large_events_slowly() {
     for http in [Http::One, Http::Two] {

@@ -3,10 +3,10 @@ use std::time::Duration;
 use http::StatusCode;
 use tidings::{Cursor, Endpoint, Event};
 
-use super::world::{App, To, get, header, pass, request, text};
+use crate::support::http::{App, To, get, header, pass, request, text};
 
 #[tokio::test]
-async fn a_short_poll_is_answered_at_once_and_goes_on_from_its_cursor() {
+async fn short_poll_is_answered_at_once_from_its_cursor() {
     let app = App::new();
     let endpoint = app.endpoint();
     let empty = get("/events").to(&endpoint).await;
@@ -18,12 +18,12 @@ async fn a_short_poll_is_answered_at_once_and_goes_on_from_its_cursor() {
     assert_eq!(header(&response, "etag"), format!("\"{cursor}\""));
     let body = format!(r#"{{"cursor":"{cursor}","events":[{{"id":"{cursor}","topic":"news","data":"one"}}]}}"#);
     assert_eq!(text(response).await, body);
-    // The same request has the same answer.
+    // The same request gets the same reply.
     assert_eq!(text(get("/events").header("if-none-match", &tag).to(&endpoint).await).await, body);
 }
 
 #[tokio::test]
-async fn only_who_asks_for_it_is_told_that_nothing_changed() {
+async fn only_a_matching_entity_tag_gets_304() {
     let app = App::new();
     let (endpoint, cursor) = (app.endpoint(), app.publish("one"));
     for (target, tag, expected) in [
@@ -34,7 +34,7 @@ async fn only_who_asks_for_it_is_told_that_nothing_changed() {
         ("/events", format!("\"other\", \"{cursor}--gzip\""), StatusCode::NOT_MODIFIED),
         ("/events", "\"other\"".to_owned(), StatusCode::OK),
         ("/events", "*".to_owned(), StatusCode::OK),
-        // It asks from further back, where there is something.
+        // This cursor is further back, so there are events.
         ("/events?cursor=0.0", format!("\"{cursor}\""), StatusCode::OK),
     ] {
         let response = get(target).header("if-none-match", &tag).to(&endpoint).await;
@@ -46,7 +46,7 @@ async fn only_who_asks_for_it_is_told_that_nothing_changed() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_long_poll_is_answered_by_the_first_event() {
+async fn long_poll_is_answered_at_the_first_event() {
     let app = App::new();
     let endpoint = app.endpoint();
     let begin = tokio::time::Instant::now();
@@ -62,7 +62,7 @@ async fn a_long_poll_is_answered_by_the_first_event() {
     assert_eq!((endpoint.session_count(), app.hub.stats().subscriptions), (0, 0));
 }
 
-/// How long a poll of a quiet topic is held, in milliseconds.
+/// Returns the time for which a poll of a quiet topic is held, in milliseconds.
 async fn held(endpoint: &Endpoint, cursor: Cursor, target: &str, prefer: &str) -> (u64, String) {
     let begin = tokio::time::Instant::now();
     let request = get(target).header("prefer", prefer).header("last-event-id", cursor.to_string());
@@ -74,7 +74,7 @@ async fn held(endpoint: &Endpoint, cursor: Cursor, target: &str, prefer: &str) -
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_quiet_poll_is_held_as_long_as_was_asked_and_no_longer() {
+async fn quiet_long_poll_is_held_for_the_requested_time() {
     let app = App::new();
     let endpoint = app.endpoint();
     let mut times = Vec::new();
@@ -100,7 +100,7 @@ async fn a_quiet_poll_is_held_as_long_as_was_asked_and_no_longer() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn each_wait_is_acknowledged_as_what_it_was() {
+async fn preference_applied_has_the_applied_wait() {
     let app = App::new();
     let endpoint = app.builder().max_long_poll_timeout(Duration::from_secs(150)).build();
     for wait in (0..200).chain(0..70) {
@@ -110,7 +110,7 @@ async fn each_wait_is_acknowledged_as_what_it_was() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_client_that_holds_all_there_is_is_told_so_when_its_poll_is_over() {
+async fn long_poll_without_news_gets_304_at_the_end_of_its_hold() {
     let app = App::new();
     let (endpoint, cursor) = (app.endpoint(), app.publish("one"));
     let begin = tokio::time::Instant::now();
@@ -120,7 +120,7 @@ async fn a_client_that_holds_all_there_is_is_told_so_when_its_poll_is_over() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_poll_that_is_let_go_of_leaves_nothing_behind() {
+async fn dropped_long_poll_leaves_no_session() {
     let app = App::new();
     let endpoint = app.endpoint();
     let target = format!("/events?wait=20&cursor={}", app.hub.cursor());
@@ -133,7 +133,7 @@ async fn a_poll_that_is_let_go_of_leaves_nothing_behind() {
 }
 
 #[tokio::test]
-async fn what_does_not_fit_is_there_at_once() {
+async fn reply_above_max_batch_bytes_is_marked_more_and_polled_at_once() {
     let app = App::new();
     let endpoint = app.builder().max_batch_bytes(100).build();
     let begin = header(&get("/events").to(&endpoint).await, "etag").to_owned();
@@ -151,7 +151,7 @@ async fn what_does_not_fit_is_there_at_once() {
 }
 
 #[tokio::test]
-async fn a_closed_hub_does_not_bring_its_pollers_back_at_once() {
+async fn closed_hub_answers_a_long_poll_with_503() {
     let app = App::new();
     let endpoint = app.endpoint();
     let response = request("GET", "/events").to(&endpoint).await;
@@ -162,7 +162,7 @@ async fn a_closed_hub_does_not_bring_its_pollers_back_at_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn holds_are_spread_over_their_range() {
+async fn long_poll_holds_are_spread_over_their_range() {
     let app = App::new();
     let (endpoint, cursor) = (app.endpoint(), app.hub.cursor());
     for (target, prefer, from, to) in [
@@ -170,12 +170,12 @@ async fn holds_are_spread_over_their_range() {
         ("/", "wait=20", 18_000, 20_000),
         ("/?transport=long-poll", "", 22_500, 27_500),
     ] {
-        let mut herd = tokio::task::JoinSet::new();
+        let mut polls = tokio::task::JoinSet::new();
         for _ in 0..400 {
             let (endpoint, prefer) = (endpoint.clone(), prefer.to_owned());
-            herd.spawn(async move { held(&endpoint, cursor, target, &prefer).await.0 });
+            polls.spawn(async move { held(&endpoint, cursor, target, &prefer).await.0 });
         }
-        let (times, quarter) = (herd.join_all().await, (to - from) / 4);
+        let (times, quarter) = (polls.join_all().await, (to - from) / 4);
         for begin in (from..to).step_by(quarter) {
             let count = times.iter().filter(|&&time| (begin..begin + quarter).contains(&(time as usize))).count();
             assert!(count > 50, "{count} of 400 within {quarter} ms after {begin}: {target} {prefer}");

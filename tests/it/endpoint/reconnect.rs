@@ -1,4 +1,4 @@
-//! Clients that are cut before their first event and come back.
+//! Clients that lose their connection before the first event, and resume.
 
 use std::time::Duration;
 
@@ -8,16 +8,13 @@ use tidings::subscriber::from_stream;
 use tidings::{Endpoint, Event, LocalHub, Retention, SubscribeRequest, Topic};
 use tokio::time::{Instant, timeout};
 
-use super::wire::raw::Raw;
-use super::wire::serve_http1;
-use super::wire::websocket::hello;
-use super::world::{App, To, get, header, pass, piece, text};
+use crate::support::http::{App, RawClient, To, get, header, pass, piece, serve_http1, text, upgrade_request};
 use crate::support::{SseEvent, SseReader};
 
 const VERSIONS: [Version; 2] = [Version::HTTP_11, Version::HTTP_2];
 const RETRY: Duration = Duration::from_millis(1500);
 
-/// The part of an `EventSource` that outlives its connections.
+/// State of an `EventSource` that is kept between connections.
 #[derive(Default)]
 struct Source {
     id: String,
@@ -30,7 +27,7 @@ impl Source {
         Self { id: id.to_owned(), ..Self::default() }
     }
 
-    /// Connects, reads up to so many pieces, and is cut. Returns the id that this connection gave it.
+    /// Connects, reads up to `pieces` pieces and disconnects. Returns the event id that this connection set.
     async fn visit(&mut self, endpoint: &Endpoint, query: &str, version: Version, pieces: usize) -> String {
         let request = get(&format!("/?transport=sse{query}")).version(version);
         let request = match &*self.id {
@@ -53,7 +50,7 @@ impl Source {
         reader.last_event_id
     }
 
-    /// Reasons of the gaps and texts of the events that a page sees, the crate's own named events left out.
+    /// Reasons of gaps and texts of events as a page gets them, without the crate's own named events.
     fn seen(&self) -> Vec<String> {
         let seen = self.events.iter().filter_map(|event| match &*event.name {
             "tidings.gap" => Some(parse(&event.data)["gap"]["reason"].as_str().unwrap().to_owned()),
@@ -68,14 +65,14 @@ fn parse(text: &str) -> Value {
     serde_json::from_str(text).unwrap()
 }
 
-/// The payload, which is in an event object where that was asked for.
+/// Returns the payload, which is in an event object if the object format was requested.
 fn parse_data(data: &str) -> String {
     let object = serde_json::from_str::<Value>(data).ok();
     object.and_then(|object| Some(object["data"].as_str()?.to_owned())).unwrap_or_else(|| data.to_owned())
 }
 
 #[tokio::test(start_paused = true)]
-async fn sse_client_cut_before_its_first_event_gets_what_was_published_meanwhile() {
+async fn sse_client_cut_before_its_first_event_resumes_without_loss() {
     for (version, query) in VERSIONS.into_iter().flat_map(|version| {
         ["", "&heartbeat=visible", "&format=object", "&format=object&heartbeat=visible"].map(|query| (version, query))
     }) {
@@ -91,8 +88,8 @@ async fn sse_client_cut_before_its_first_event_gets_what_was_published_meanwhile
 }
 
 #[tokio::test(start_paused = true)]
-async fn sse_hello_has_the_id_that_the_client_came_with_so_that_no_gap_is_lost() {
-    let app = App::with(LocalHub::builder().retain(Retention::count(2)).build());
+async fn sse_hello_repeats_the_request_cursor_and_no_gap_is_lost() {
+    let app = App::with_hub(LocalHub::builder().retain(Retention::count(2)).build());
     let endpoint = app.endpoint();
     let cursors: Vec<_> = ["1", "2", "3", "4"].map(|text| app.publish(text)).into();
     let epoch = cursors[0].split_once('.').unwrap().0;
@@ -101,7 +98,7 @@ async fn sse_hello_has_the_id_that_the_client_came_with_so_that_no_gap_is_lost()
         (&cursors[0], &cursors[0], &["evicted", "3", "4"]),
         ("1.1", "1.1", &["epoch", "3", "4"]),
         (&format!("{epoch}.99"), &format!("{epoch}.99"), &["invalid"]),
-        // Nowhere: some clients forget their id at a block that has none, and then nobody would tell them.
+        // `0.0`: some clients forget their id at a block without one, and would then get no gap.
         ("nonsense", "0.0", &["epoch", "3", "4"]),
     ] {
         for (version, query) in VERSIONS.into_iter().flat_map(|version| ["", "&format=object"].map(|it| (version, it)))
@@ -115,10 +112,11 @@ async fn sse_hello_has_the_id_that_the_client_came_with_so_that_no_gap_is_lost()
     }
 }
 
-/// The hello of NDJSON and of `tidings.v1` too: a client that takes its cursor from there must not forget its own.
+/// The hello of NDJSON and of `tidings.v1` repeats the cursor too: a client that takes its cursor from it keeps its
+/// own.
 #[tokio::test]
-async fn hello_object_has_the_cursor_that_the_client_came_with() {
-    let app = App::with(LocalHub::builder().retain(Retention::count(2)).build());
+async fn hello_object_repeats_the_request_cursor() {
+    let app = App::with_hub(LocalHub::builder().retain(Retention::count(2)).build());
     let endpoint = app.endpoint();
     let address = serve_http1(&endpoint).await;
     let cursors: Vec<_> = ["1", "2", "3", "4"].map(|text| app.publish(text)).into();
@@ -132,8 +130,8 @@ async fn hello_object_has_the_cursor_that_the_client_came_with() {
             let first = piece(&mut request.to(&endpoint).await.into_body()).await.unwrap().unwrap();
             assert_eq!(parse(&first)["cursor"], told, "{came} over {version:?}");
         }
-        let mut socket = Raw::connect(address).await;
-        socket.send(hello(&format!("/?cursor={came}"), "Sec-WebSocket-Protocol: tidings.v1\r\n")).await;
+        let mut socket = RawClient::connect(address).await;
+        socket.send(upgrade_request(&format!("/?cursor={came}"), "Sec-WebSocket-Protocol: tidings.v1\r\n")).await;
         socket.head().await;
         let first = String::from_utf8(socket.frame().await.1).unwrap();
         assert_eq!(parse(&first)["cursor"], told, "WebSocket {came}");
@@ -141,7 +139,7 @@ async fn hello_object_has_the_cursor_that_the_client_came_with() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn sse_client_without_events_is_told_when_to_come_back_before_a_drain_ends_it() {
+async fn drain_sends_retry_to_sse_client_without_events() {
     let app = App::new();
     for query in ["", "&format=object"] {
         let endpoint = app.builder().retry(RETRY..=RETRY).build();
@@ -158,7 +156,7 @@ async fn sse_client_without_events_is_told_when_to_come_back_before_a_drain_ends
     }
 }
 
-/// Polls, and returns the reply and how long it took.
+/// Polls. Returns the reply and the time until it came.
 async fn poll(endpoint: &Endpoint, target: &str, prefer: &str) -> (Value, Duration) {
     let begin = Instant::now();
     let response = get(target).header("prefer", prefer).to(endpoint).await;
@@ -167,7 +165,7 @@ async fn poll(endpoint: &Endpoint, target: &str, prefer: &str) -> (Value, Durati
 }
 
 #[tokio::test(start_paused = true)]
-async fn long_poll_without_a_cursor_is_answered_soon_with_one() {
+async fn long_poll_without_a_cursor_gets_one_within_1_s() {
     let app = App::new();
     let endpoint = app.endpoint();
     for (target, prefer) in [
@@ -181,7 +179,7 @@ async fn long_poll_without_a_cursor_is_answered_soon_with_one() {
         let (reply, took) = poll(&endpoint, target, prefer).await;
         assert_eq!(reply, json!({ "cursor": app.hub.cursor().to_string(), "events": [] }), "{target}");
         assert!((Duration::from_secs(1)..Duration::from_millis(1_020)).contains(&took), "{target} {prefer}: {took:?}");
-        // The next one is held. It is cut, and comes back.
+        // The next poll is held. Its connection is cut, and the client polls again.
         let target = format!("/?wait=20&cursor={}", reply["cursor"].as_str().unwrap());
         let held = tokio::spawn(endpoint.handle(get(&target).body(String::new()).unwrap()));
         pass(Duration::from_secs(1)).await;
@@ -194,7 +192,7 @@ async fn long_poll_without_a_cursor_is_answered_soon_with_one() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn long_poll_without_a_cursor_keeps_the_min_interval() {
+async fn long_poll_without_a_cursor_observes_min_wait() {
     let app = App::new();
     let endpoint = app.builder().long_poll_min_wait(Duration::from_secs(2)).build();
     let asked = endpoint.clone();
@@ -221,14 +219,14 @@ async fn long_poll_of_a_source_without_cursors_is_held() {
     let endpoint = Endpoint::new(|_: SubscribeRequest| async { Ok(from_stream(Topic::new("news").unwrap(), Silence)) });
     let begin = Instant::now();
     let response = get("/?wait=5").to(&endpoint).await;
-    // The source has not ended, so the rest would be lost.
+    // The source has not ended, so its other events would be lost.
     assert_eq!(response.status(), StatusCode::BAD_REQUEST);
     let took = begin.elapsed();
     assert!((Duration::from_millis(4_500)..Duration::from_millis(5_010)).contains(&took), "{took:?}");
 }
 
 #[tokio::test(start_paused = true)]
-async fn busy_reply_of_a_poll_echoes_the_cursor_that_the_client_came_with() {
+async fn busy_reply_of_a_poll_repeats_the_request_cursor() {
     let app = App::new();
     let endpoint = app.endpoint();
     drop(endpoint.drain());

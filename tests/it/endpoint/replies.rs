@@ -1,10 +1,10 @@
-//! Replies are put together once and shared: by nobody who is not to have the same.
+//! Shared replies: a reply is assembled once for each position, and only requests with equal replies share it.
 
 use http::StatusCode;
 use proptest::prelude::*;
 use tidings::{Cursor, Endpoint, LocalHub, Rejection, Start, SubscribeRequest, Topic};
 
-use super::world::{App, To, get, header, text};
+use crate::support::http::{App, To, get, header, runtime, text};
 
 const TOPICS: [&str; 3] = ["aa", "bb", "cc"];
 
@@ -17,14 +17,14 @@ fn endpoint(hub: &LocalHub) -> Endpoint {
 }
 
 proptest! {
-    /// Every event is as long as every other, and so are the topics' names: only what a reply holds tells it apart.
+    /// All events and all topic names have one length, so that only the content tells replies apart.
     #[test]
-    fn whoever_shares_a_reply_would_get_the_same_alone(
+    fn shared_reply_equals_the_reply_of_a_new_endpoint(
         topics in prop::collection::vec(0..TOPICS.len(), 1..30),
         polls in prop::collection::vec((1..8_usize, 0..30_usize, any::<bool>()), 1..60),
         large in prop::bool::weighted(0.2),
     ) {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+        let runtime = runtime();
         runtime.block_on(async {
             let hub = LocalHub::new();
             let shared = endpoint(&hub);
@@ -47,7 +47,7 @@ proptest! {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_query_is_read_as_a_form_is() {
+async fn query_is_parsed_as_a_form() {
     let read = |target: &str| {
         let (parts, ()) = get(target).body(()).unwrap().into_parts();
         SubscribeRequest::read(&parts).unwrap()
@@ -60,7 +60,7 @@ async fn a_query_is_read_as_a_form_is() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn more_that_came_meanwhile_is_told() {
+async fn reply_is_marked_more_after_a_further_publish() {
     let app = App::new();
     let (endpoint, cursor) = (app.builder().max_batch_bytes(1).build(), app.hub.cursor());
     let poll = || async { text(get(&format!("/?cursor={cursor}")).to(&endpoint).await).await };

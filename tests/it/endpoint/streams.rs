@@ -8,7 +8,7 @@ use tidings::subscriber::{Delivery, SubscriptionEnd, from_stream};
 use tidings::{Body, BodyError, Endpoint, Event, Rejection, SubscribeRequest, Subscriber, Topic};
 use tokio::time::Instant;
 
-use super::world::{App, To, get, header, pass, piece, text};
+use crate::support::http::{App, To, get, header, pass, piece, text};
 
 async fn open(endpoint: &Endpoint, target: &str) -> Body {
     let response = get(target).to(endpoint).await;
@@ -16,7 +16,8 @@ async fn open(endpoint: &Endpoint, target: &str) -> Body {
     response.into_body()
 }
 
-/// The pieces up to the end, with when each came in milliseconds, and how it ended.
+/// Reads to the end. Returns the pieces with the time of each in milliseconds, the error if any, and the time of the
+/// end.
 async fn rest(body: &mut Body) -> (Vec<(String, u128)>, Option<BodyError>, u128) {
     let (begin, mut pieces) = (Instant::now(), Vec::new());
     loop {
@@ -31,7 +32,7 @@ async fn rest(body: &mut Body) -> (Vec<(String, u128)>, Option<BodyError>, u128)
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_stream_opens_at_once_and_brings_events_as_they_come() {
+async fn stream_sends_hello_at_once_and_events_when_published() {
     let app = App::new();
     let endpoint = app.builder().retry(Duration::from_millis(1500)..=Duration::from_millis(1500)).build();
     let (mut sse, mut chunked) =
@@ -49,7 +50,7 @@ async fn a_stream_opens_at_once_and_brings_events_as_they_come() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_query_says_what_a_stream_looks_like() {
+async fn query_sets_format_and_heartbeat_of_a_stream() {
     let app = App::new();
     let endpoint = app.endpoint();
     let mut sse = open(&endpoint, "/?transport=sse&format=object&heartbeat=visible").await;
@@ -61,7 +62,7 @@ async fn the_query_says_what_a_stream_looks_like() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn without_the_hello_a_stream_begins_with_a_comment_and_the_first_event_says_when_to_come_back() {
+async fn sse_without_hello_begins_with_a_comment_and_sends_retry_with_the_first_event() {
     let app = App::new();
     let endpoint =
         app.builder().sse_hello(false).retry(Duration::from_millis(1500)..=Duration::from_millis(1500)).build();
@@ -73,7 +74,7 @@ async fn without_the_hello_a_stream_begins_with_a_comment_and_the_first_event_sa
     assert!(piece(&mut objects).await.unwrap().unwrap().contains("event: tidings.hello\n"));
 }
 
-/// An endpoint of a source that ends as told.
+/// Returns an endpoint of a source that ends with this reason.
 fn ending(end: SubscriptionEnd) -> Endpoint {
     struct Source(Option<Event>, SubscriptionEnd);
 
@@ -92,7 +93,7 @@ fn ending(end: SubscriptionEnd) -> Endpoint {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_fell_behind_is_to_come_back_and_who_has_all_is_not() {
+async fn too_slow_stream_ends_with_an_error_and_finished_stream_without() {
     for (end, expected) in [
         (SubscriptionEnd::Finished, None),
         (SubscriptionEnd::Closed, None),
@@ -104,7 +105,7 @@ async fn who_fell_behind_is_to_come_back_and_who_has_all_is_not() {
             let (pieces, error, after) = rest(&mut body).await;
             assert_eq!(error, expected, "{end:?}");
             assert!(pieces.last().unwrap().0.contains("last"));
-            // The last bytes have to be on their way before the error is.
+            // The last bytes must be on their way before the error.
             assert!(error.is_none() || (100..120).contains(&after), "{after} ms");
             assert!(piece(&mut body).await.is_none(), "an end is an end");
             drop(body);
@@ -114,7 +115,7 @@ async fn who_fell_behind_is_to_come_back_and_who_has_all_is_not() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_body_that_is_not_read_loses_its_session_in_time() {
+async fn unread_body_loses_its_session_after_the_write_timeout() {
     let app = App::new();
     let endpoint = app.endpoint();
     for target in ["/?transport=sse", "/?transport=chunked"] {
@@ -140,7 +141,7 @@ async fn a_body_that_is_not_read_loses_its_session_in_time() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_body_that_has_nothing_to_be_read_keeps_its_session() {
+async fn body_without_pending_bytes_keeps_its_session() {
     let app = App::new();
     let endpoint = app.builder().keep_alive(Duration::from_secs(10_000)).build();
     let mut body = open(&endpoint, "/?transport=sse").await;
@@ -152,7 +153,7 @@ async fn a_body_that_has_nothing_to_be_read_keeps_its_session() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_body_that_was_read_to_its_end_keeps_its_session_and_one_that_was_not_loses_it() {
+async fn fully_read_body_keeps_its_session_and_partly_read_body_loses_it() {
     const EVENTS: [&str; 4] = ["one", "two", "three", "four"];
     for transport in ["sse", "chunked"] {
         let app = App::new();
@@ -160,7 +161,7 @@ async fn a_body_that_was_read_to_its_end_keeps_its_session_and_one_that_was_not_
         let target = format!("/?transport={transport}");
         let (mut read, mut unread) = (open(&endpoint, &target).await, open(&endpoint, &target).await);
         piece(&mut unread).await.unwrap().unwrap();
-        // One task reads all: another would be waited for anew.
+        // One task reads all pieces; another task would have to register again.
         let reader = tokio::spawn(async move {
             piece(&mut read).await.unwrap().unwrap();
             for event in EVENTS {
@@ -181,7 +182,7 @@ async fn a_body_that_was_read_to_its_end_keeps_its_session_and_one_that_was_not_
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_body_that_is_read_slowly_keeps_its_session() {
+async fn slowly_read_body_keeps_its_session() {
     let app = App::new();
     let endpoint = app.endpoint();
     let mut body = open(&endpoint, "/?transport=sse").await;
@@ -194,7 +195,7 @@ async fn a_body_that_is_read_slowly_keeps_its_session() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_panic_ends_its_own_session_alone() {
+async fn panic_ends_its_own_session_only() {
     let news = || Topic::new("news").unwrap();
     let endpoint = Endpoint::new(move |request: SubscribeRequest| {
         let panics = request.path() == "/panic";
@@ -206,7 +207,7 @@ async fn a_panic_ends_its_own_session_alone() {
         });
         async move { Ok::<_, Rejection>(from_stream(news(), events)) }
     });
-    let mut well = open(&endpoint, "/?transport=sse").await;
+    let mut healthy = open(&endpoint, "/?transport=sse").await;
     for target in ["/panic?transport=sse", "/panic?transport=chunked"] {
         let mut body = open(&endpoint, target).await;
         let reader = tokio::spawn(async move { rest(&mut body).await.0 });
@@ -216,8 +217,8 @@ async fn a_panic_ends_its_own_session_alone() {
     let polled = get("/panic?transport=short-poll").to(&endpoint).await;
     assert_eq!(polled.status(), StatusCode::INTERNAL_SERVER_ERROR);
     assert_eq!(text(polled).await, r#"{"error":"internal error"}"#);
-    piece(&mut well).await.unwrap().unwrap();
-    assert!(piece(&mut well).await.unwrap().unwrap().contains("data: one"));
+    piece(&mut healthy).await.unwrap().unwrap();
+    assert!(piece(&mut healthy).await.unwrap().unwrap().contains("data: one"));
     assert_eq!(endpoint.session_count(), 1);
 }
 
@@ -238,7 +239,7 @@ fn poll_fn_stream(
 }
 
 #[tokio::test(start_paused = true)]
-async fn later_is_a_block_that_an_event_source_survives() {
+async fn busy_sse_request_gets_a_retry_block() {
     let app = App::new();
     let endpoint = app.endpoint();
     for (headers, id) in [(None, ""), (Some("a.17"), "id: a.17\n"), (Some("nonsense"), "")] {
@@ -258,7 +259,7 @@ async fn later_is_a_block_that_an_event_source_survives() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn bytes_are_counted() {
+async fn sent_bytes_are_counted() {
     let app = App::new();
     let endpoint = app.endpoint();
     let poll = text(get("/events").to(&endpoint).await).await.len() as u64;
@@ -274,7 +275,7 @@ async fn bytes_are_counted() {
 }
 
 #[tokio::test]
-async fn a_body_can_be_shared_and_sent() {
+async fn body_is_send_and_sync() {
     fn check<T: Send + Sync + Unpin + 'static>(_: &T) {}
     let body = open(&App::new().endpoint(), "/?transport=sse").await;
     check(&body);

@@ -1,4 +1,4 @@
-//! The endpoint's driver ends with its runtime, by an abort or by a panic; the sessions of another runtime start the next.
+//! A driver that ends with its runtime, by an abort or by a panic: sessions of another runtime start the next one.
 
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -9,21 +9,14 @@ use std::time::{Duration, Instant};
 use http::StatusCode;
 use tidings::time::{Clock, Sleep, Timer, TokioTimer};
 use tidings::{Body, Endpoint, SessionEnd, Transport};
-use tokio::runtime::{Builder, Runtime};
+use tokio::runtime::Builder;
 use tokio::task::AbortHandle;
 
-use super::sessions::guest::Guest;
-use super::sessions::house::House;
-use super::world::{App, To, get, pass, piece, text};
+use crate::support::http::{App, TestClient, To, get, pass, piece, runtime, text};
 
 const MINUTE: Duration = Duration::from_secs(60);
 
-/// A runtime of one thread, with virtual time.
-fn runtime() -> Runtime {
-    Builder::new_current_thread().enable_time().start_paused(true).build().unwrap()
-}
-
-/// Begins a stream that has sent its hello.
+/// Opens a stream and reads its hello.
 async fn stream(endpoint: &Endpoint, target: &str) -> Body {
     let mut body = get(target).to(endpoint).await.into_body();
     piece(&mut body).await.unwrap().unwrap();
@@ -36,7 +29,7 @@ async fn due(body: &mut Body) -> String {
 }
 
 #[test]
-fn streams_of_another_runtime_go_on_when_the_drivers_runtime_ends() {
+fn streams_of_another_runtime_go_on_when_the_driver_runtime_ends() {
     for (target, keep_alive) in [("/?transport=sse", ":\n"), ("/?transport=chunked", "\n")] {
         let (endpoint, first, second) = (App::new().endpoint(), runtime(), runtime());
         first.block_on(async { drop(get("/events").to(&endpoint).await) });
@@ -51,7 +44,7 @@ fn streams_of_another_runtime_go_on_when_the_drivers_runtime_ends() {
 }
 
 #[test]
-fn long_poll_of_another_runtime_is_answered_when_the_drivers_runtime_ends() {
+fn long_poll_of_another_runtime_is_answered_when_the_driver_runtime_ends() {
     let (app, first, second) = (App::new(), runtime(), runtime());
     let (endpoint, cursor) = (app.endpoint(), app.publish("one"));
     first.block_on(async { drop(get("/events").to(&endpoint).await) });
@@ -66,7 +59,7 @@ fn long_poll_of_another_runtime_is_answered_when_the_drivers_runtime_ends() {
 }
 
 #[test]
-fn publisher_that_hangs_is_given_up_when_the_drivers_runtime_ends() {
+fn hanging_publisher_times_out_when_the_driver_runtime_ends() {
     let (endpoint, first, second) = (App::new().endpoint(), runtime(), runtime());
     first.block_on(async { drop(get("/events").to(&endpoint).await) });
     second.block_on(async {
@@ -84,7 +77,7 @@ fn alarms_that_became_due_without_a_running_driver_fire_when_its_runtime_is_drop
     first.block_on(async { drop(get("/events").to(&endpoint).await) });
     second.block_on(async {
         let mut body = stream(&endpoint, "/?transport=sse").await;
-        // The first runtime is kept and not run, so nothing is woken.
+        // The first runtime is kept and does not run, so it wakes nothing.
         assert!(tokio::time::timeout(MINUTE, piece(&mut body)).await.is_err());
         first.shutdown_background();
         let at = tokio::time::Instant::now();
@@ -95,25 +88,25 @@ fn alarms_that_became_due_without_a_running_driver_fire_when_its_runtime_is_drop
 
 /// Keep-alives and pings are off, since they have alarms of their own.
 #[test]
-fn session_whose_only_alarm_is_its_own_ends_in_time_when_the_drivers_runtime_ends() {
+fn session_with_one_alarm_ends_in_time_when_the_driver_runtime_ends() {
     for transport in [Transport::Chunked, Transport::Sse, Transport::WebSocket] {
         for (target, why) in [("/?lifetime=20000", SessionEnd::Revoked), ("/", SessionEnd::Disconnected)] {
-            let (house, first, second) = (House::new(), runtime(), runtime());
-            let builder = house.builder().keep_alive(Duration::MAX).ping(Duration::MAX, MINUTE);
+            let (app, first, second) = (App::with_limit_key(), runtime(), runtime());
+            let builder = app.builder().keep_alive(Duration::MAX).ping(Duration::MAX, MINUTE);
             let endpoint = builder.max_session_age(Duration::from_secs(30)).build();
             first.block_on(async { drop(get("/?transport=short-poll").to(&endpoint).await) });
-            let guest = second.block_on(Guest::come(&endpoint, transport, target));
+            let client = second.block_on(TestClient::open(&endpoint, transport, target));
             assert_eq!(endpoint.session_count(), 1);
             drop(first);
             second.block_on(pass(MINUTE));
-            assert_eq!(house.left().iter().map(|&(_, left)| left).collect::<Vec<_>>(), [why], "{transport:?}");
-            drop(guest);
+            assert_eq!(app.left().iter().map(|&(_, left)| left).collect::<Vec<_>>(), [why], "{transport:?}");
+            drop(client);
         }
     }
 }
 
 #[test]
-fn jobs_go_on_in_another_runtime_when_the_drivers_runtime_ends() {
+fn jobs_go_on_in_another_runtime_when_the_driver_runtime_ends() {
     let (runs, first, second) = (Arc::new(AtomicUsize::new(0)), runtime(), runtime());
     let counted = runs.clone();
     let job = move || {
@@ -130,7 +123,7 @@ fn jobs_go_on_in_another_runtime_when_the_drivers_runtime_ends() {
 }
 
 #[test]
-fn each_runtime_follows_the_one_before_it() {
+fn driver_moves_to_each_next_runtime() {
     let endpoint = App::new().endpoint();
     let mut last = runtime();
     last.block_on(async { drop(get("/events").to(&endpoint).await) });
@@ -143,7 +136,7 @@ fn each_runtime_follows_the_one_before_it() {
 }
 
 #[test]
-fn runtime_of_several_threads_may_end_while_another_serves() {
+fn multi_thread_runtime_may_end_while_another_serves() {
     let (endpoint, second) = (App::new().endpoint(), runtime());
     let first = Builder::new_multi_thread().worker_threads(2).enable_time().build().unwrap();
     let streams = first.block_on(async {
@@ -167,7 +160,7 @@ fn runtime_of_several_threads_may_end_while_another_serves() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn aborted_driver_is_started_again_by_the_applications_spawner() {
+async fn application_spawner_restarts_an_aborted_driver() {
     let tasks: Arc<Mutex<Vec<AbortHandle>>> = Arc::default();
     let spawned = tasks.clone();
     let spawn = move |task| spawned.lock().unwrap().push(tokio::spawn(task).abort_handle());
@@ -183,7 +176,7 @@ async fn aborted_driver_is_started_again_by_the_applications_spawner() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn driver_of_the_application_that_is_dropped_is_followed_by_one_of_the_runtime() {
+async fn runtime_replaces_a_dropped_driver_of_the_application() {
     let endpoint = App::new().endpoint();
     let mut driver = Box::pin(endpoint.driver());
     let mut body = stream(&endpoint, "/?transport=sse").await;
@@ -196,7 +189,7 @@ async fn driver_of_the_application_that_is_dropped_is_followed_by_one_of_the_run
 }
 
 #[test]
-fn driver_that_is_moved_from_a_runtime_that_ended_goes_on_in_another() {
+fn driver_moved_from_an_ended_runtime_goes_on_in_another() {
     let (endpoint, first, second) = (App::new().endpoint(), runtime(), runtime());
     let mut driver = Box::pin(endpoint.driver());
     let mut body = first.block_on(async {
@@ -216,11 +209,11 @@ fn driver_that_is_moved_from_a_runtime_that_ended_goes_on_in_another() {
     });
 }
 
-/// Tokio's timer, whose sleeps panic while `panics` is set.
+/// Tokio's timer, with sleeps that panic while `panics` is set.
 #[derive(Clone, Default)]
 struct Faulty {
     panics: Arc<AtomicBool>,
-    /// How often a sleep was made.
+    /// Number of sleeps that were created.
     made: Arc<AtomicUsize>,
 }
 
@@ -255,7 +248,7 @@ impl Sleep for FaultySleep {
 }
 
 #[tokio::test(start_paused = true)]
-async fn driver_whose_timer_panics_is_not_started_again_and_again() {
+async fn driver_with_a_panicking_timer_is_not_restarted() {
     let timer = Faulty::default();
     let endpoint = App::new().builder().timer(timer.clone()).build();
     let mut body = stream(&endpoint, "/?transport=sse").await;
@@ -263,7 +256,7 @@ async fn driver_whose_timer_panics_is_not_started_again_and_again() {
     timer.panics.store(true, Ordering::Relaxed);
     assert!(tokio::time::timeout(MINUTE, piece(&mut body)).await.is_err());
     assert!(timer.made.load(Ordering::Relaxed) < 20, "{:?}", timer.made);
-    // The next request gets the reason, and starts a driver all the same.
+    // The next request is answered with the reason, and starts a driver nevertheless.
     let told = get("/events").to(&endpoint).await;
     assert_eq!(told.status(), StatusCode::INTERNAL_SERVER_ERROR);
     assert!(text(told).await.contains("timer panics"));
@@ -273,7 +266,7 @@ async fn driver_whose_timer_panics_is_not_started_again_and_again() {
 }
 
 #[test]
-fn request_in_a_runtime_without_time_is_told_what_is_missing() {
+fn request_in_a_runtime_without_time_is_answered_with_the_reason() {
     let endpoint = App::new().endpoint();
     let untimed = Builder::new_current_thread().build().unwrap();
     untimed.block_on(async {
@@ -283,7 +276,7 @@ fn request_in_a_runtime_without_time_is_told_what_is_missing() {
             assert!(text(response).await.contains("enable_time"));
         }
     });
-    // One with time is served, and its driver serves the other.
+    // A request in a runtime with time is served, and its driver serves the other one.
     let timed = runtime();
     let mut body = timed.block_on(stream(&endpoint, "/?transport=sse"));
     untimed.block_on(async { assert_eq!(get("/events").to(&endpoint).await.status(), StatusCode::OK) });
@@ -291,7 +284,7 @@ fn request_in_a_runtime_without_time_is_told_what_is_missing() {
 }
 
 #[test]
-fn spawner_that_panics_or_drops_its_task_is_told_to_requests() {
+fn request_is_answered_with_the_reason_if_the_spawner_panics_or_drops_its_task() {
     let panics: fn(Pin<Box<dyn Future<Output = ()> + Send>>) = |_| panic!("no runtime");
     for spawn in [panics, drop] {
         let endpoint = App::new().builder().spawn(spawn).build();

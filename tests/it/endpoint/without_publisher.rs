@@ -1,4 +1,4 @@
-//! An endpoint whose requests all come by `respond`.
+//! An endpoint without a publisher, which serves requests by `respond` only.
 
 use std::sync::{Arc, Mutex};
 
@@ -7,7 +7,7 @@ use http::StatusCode;
 use http_body_util::Full;
 use tidings::{Endpoint, LocalHub, Start, Subscribe, SubscribeRequest, Topic};
 
-use super::world::{To, get, header, piece, text};
+use crate::support::http::{To, get, header, piece, text};
 
 #[tokio::test(start_paused = true)]
 async fn endpoint_without_a_publisher_answers_by_respond_on_each_transport() {
@@ -37,7 +37,7 @@ async fn endpoint_without_a_publisher_answers_by_respond_on_each_transport() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn request_to_an_endpoint_without_a_publisher_is_refused_and_the_application_is_told_of_respond() {
+async fn request_without_a_publisher_is_refused_and_its_refusal_names_respond() {
     let told: Arc<Mutex<Vec<String>>> = Arc::default();
     let log = told.clone();
     let endpoint = Endpoint::builder(()).on_refusal(move |it| log.lock().unwrap().push(it.to_string())).build();
@@ -61,7 +61,7 @@ async fn new_client_of_respond_gets_each_topic_from_its_own_start() {
     let hello = piece(&mut body).await.unwrap().unwrap();
     let cursor = hello.lines().find_map(|line| line.strip_prefix("id: ")).unwrap();
     assert!(piece(&mut body).await.unwrap().unwrap().contains("data: chat"));
-    // Cut before its first event, the client resumes both topics at the hello's cursor: the chat is not lost.
+    // The client loses its connection before its first event, and resumes both topics at the hello's cursor.
     let request = get(&format!("/?transport=sse&cursor={cursor}")).body(Full::<Bytes>::default()).unwrap();
     let resumed = room().start(Start::After(cursor.parse().unwrap()));
     let mut body = endpoint.respond(request, hub.subscribe(resumed).unwrap()).await.into_body();

@@ -1,27 +1,22 @@
-//! Row 5: who may see what is asked before anything else, every time, and a cursor is no key.
+//! Row 5: authorization comes before anything else, for each request, and a cursor grants nothing.
 
 use std::sync::Arc;
 
 use proptest::prelude::*;
 use serde_json::Value;
-use tidings::subscriber::{BoxSubscriber, Delivery, SubscriberExt};
-use tidings::{Endpoint, LocalHub, Publisher, Rejection, SubscribeRequest, Subscriber, Topic};
+use tidings::subscriber::BoxSubscriber;
+use tidings::{Endpoint, LocalHub, Publisher, Rejection, SubscribeRequest, Topic};
 
 use super::site::{Answer, Site};
-use crate::endpoint::wire::raw::Raw;
-use crate::endpoint::wire::serve_http1;
-use crate::endpoint::wire::websocket::hello;
-use crate::endpoint::world::{App, To, get, piece, text};
-use crate::security::random::runtime;
 use crate::support::SseReader;
-use crate::support::Task;
+use crate::support::http::{App, RawClient, To, get, piece, runtime, serve_http1, text, upgrade_request};
 
 const TOPICS: [&str; 4] = ["a", "a/b", "b", "c"];
 
-/// Which of the topics each user may read.
+/// Topics that each user may read.
 type Acl = Vec<Vec<bool>>;
 
-/// An application that gives each user what of the named topics it may read.
+/// Returns an endpoint that gives each user the topics of the request that it may read.
 fn guarded(hub: &LocalHub, acl: &Acl) -> Endpoint {
     let (hub, acl) = (hub.clone(), Arc::new(acl.clone()));
     Endpoint::new(move |request: SubscribeRequest| {
@@ -42,9 +37,10 @@ fn guarded(hub: &LocalHub, acl: &Acl) -> Endpoint {
 proptest! {
     #![proptest_config(crate::support::cases(64))]
 
-    /// Whatever rights, cursor and transport: what is delivered is allowed, is after the cursor, and is all of that.
+    /// For any permissions, cursor and transport: clients get all events that are allowed and after the cursor, and no
+    /// others.
     #[test]
-    fn row_05_what_is_delivered_is_allowed(
+    fn row_05_exactly_the_allowed_events_are_delivered(
         acl in prop::collection::vec(prop::collection::vec(any::<bool>(), TOPICS.len()), 3),
         published in prop::collection::vec(0..TOPICS.len(), 1..24),
         user in 0..3_usize,
@@ -56,7 +52,7 @@ proptest! {
             let event = tidings::Event::text(number.to_string());
             hub.publish_now(Topic::new(TOPICS[*topic]).unwrap(), event).unwrap().cursor().unwrap()
         }).collect();
-        // Anybody's cursor: of an event that this user may see, or of one that it may not.
+        // A cursor of any event: one that this user may read, or one that it may not.
         let cursor = cursors[at % cursors.len()];
         let allowed: Vec<_> = published.iter().enumerate().filter(|(number, topic)| {
             acl[user][**topic] && asked.contains(&TOPICS[**topic]) && *number > at % cursors.len()
@@ -97,7 +93,7 @@ proptest! {
     }
 }
 
-/// The event objects of a stream.
+/// Returns the event objects of a stream.
 fn objects(transport: &str, wire: &str) -> Vec<Value> {
     let lines: Vec<String> = if transport == "sse" {
         let mut reader = SseReader::default();
@@ -114,7 +110,7 @@ fn objects(transport: &str, wire: &str) -> Vec<Value> {
 }
 
 #[tokio::test]
-async fn row_05_a_stolen_cursor_gives_nothing_on_a_websocket_either() {
+async fn row_05_stolen_cursor_grants_nothing_on_a_websocket() {
     for (target, user, expected) in [
         ("topic=a&topic=b", 0, &["mine too"][..]),
         ("topic=a&topic=b", 1, &["yours"]),
@@ -128,18 +124,20 @@ async fn row_05_a_stolen_cursor_gives_nothing_on_a_websocket_either() {
         let stolen = publish("a", "mine");
         publish("a", "mine too");
         publish("b", "yours");
-        let mut client = Raw::connect(address).await;
+        let mut client = RawClient::connect(address).await;
         let protocol = "Sec-WebSocket-Protocol: tidings.v1\r\n";
-        client.send(hello(&format!("/?cursor={stolen}&{target}"), &format!("User: {user}\r\n{protocol}"))).await;
+        client
+            .send(upgrade_request(&format!("/?cursor={stolen}&{target}"), &format!("User: {user}\r\n{protocol}")))
+            .await;
         assert!(client.head().await.starts_with("http/1.1 101 "));
         client.frame().await;
         for text in expected {
             let object: Value = serde_json::from_slice(&client.frame().await.1).unwrap();
             assert_eq!(object["data"], *text, "{target} of {user}");
         }
-        // What is published now is the next thing.
-        publish(if user == 0 { "b" } else { "a" }, "not for them");
-        publish(if user == 0 { "a/b" } else { "c" }, "nor asked for");
+        // The next frame is the first allowed event that is published now.
+        publish(if user == 0 { "b" } else { "a" }, "not allowed");
+        publish(if user == 0 { "a/b" } else { "c" }, "not requested");
         publish(if user == 0 { "a" } else { "b" }, "the end");
         let object: Value = serde_json::from_slice(&client.frame().await.1).unwrap();
         assert_eq!(object["data"], "the end");
@@ -147,7 +145,7 @@ async fn row_05_a_stolen_cursor_gives_nothing_on_a_websocket_either() {
 }
 
 #[tokio::test]
-async fn row_05_absent_and_forbidden_look_the_same_whatever_the_cursor() {
+async fn row_05_absent_and_forbidden_topics_get_equal_responses_with_any_cursor() {
     let hub = LocalHub::builder().build();
     let there = hub.publish_now(Topic::new("c").unwrap(), "secret").unwrap().cursor().unwrap();
     let endpoint = guarded(&hub, &vec![vec![true, true, true, false]]);
@@ -172,11 +170,11 @@ async fn row_05_absent_and_forbidden_look_the_same_whatever_the_cursor() {
         assert_eq!(answer, &answers[0].1, "{asked}");
     }
     assert_eq!((answers[0].1.status, &*answers[0].1.body), (404, r#"{"error":"not found"}"#));
-    assert_eq!(hub.stats(), before, "the hub was not asked");
+    assert_eq!(hub.stats(), before, "the hub was not called");
 }
 
 #[tokio::test(start_paused = true)]
-async fn row_05_every_attach_every_poll_and_every_message_is_asked_for() {
+async fn row_05_every_subscribe_poll_and_message_is_authorised() {
     let app = App::new();
     let endpoint = app.endpoint();
     let cursor = app.publish("one");
@@ -191,24 +189,24 @@ async fn row_05_every_attach_every_poll_and_every_message_is_asked_for() {
         assert!(app.subscribes() > number, "{transport}");
     }
     assert_eq!(app.subscribes(), 8);
-    // A right that is taken away between two polls of one client is gone with the second.
+    // A permission that is withdrawn between two polls of a client is gone with the second.
     let (one, two) = (get(&format!("/events?cursor={cursor}")), get(&format!("/forbidden?cursor={cursor}")));
     assert_eq!((one.to(&endpoint).await.status().as_u16(), two.to(&endpoint).await.status().as_u16()), (200, 403));
-    let message = crate::endpoint::world::request("POST", &format!("/forbidden?cursor={cursor}"));
+    let message = crate::support::http::request("POST", &format!("/forbidden?cursor={cursor}"));
     assert_eq!(message.with("hi", &endpoint).await.status(), 403);
 }
 
-/// The publisher is asked before the cursor is looked at: a subscriber that it does not give is never polled, and none
-/// is made for a request that it refuses.
+/// The publisher runs before the cursor is used: no subscriber is made or polled for a request that the publisher
+/// rejects.
 #[tokio::test]
-async fn row_05_a_cursor_is_not_used_before_its_bearer_is_let_in() {
+async fn row_05_cursor_is_not_used_before_the_request_is_accepted() {
     struct Refuses;
 
     impl Publisher for Refuses {
         type Subscriber = BoxSubscriber;
 
         async fn subscribe(&self, request: SubscribeRequest) -> Result<tidings::Accepted<BoxSubscriber>, Rejection> {
-            // The cursor is a plain value here; to use it takes a hub.
+            // Here the cursor is a plain value. Only a hub can use it.
             assert!(matches!(request.start(), tidings::Start::After(_)));
             Err(Rejection::Forbidden)
         }
@@ -216,20 +214,4 @@ async fn row_05_a_cursor_is_not_used_before_its_bearer_is_let_in() {
 
     let response = get("/?cursor=7.7").to(&Endpoint::new(Refuses)).await;
     assert_eq!((response.status().as_u16(), text(response).await), (403, r#"{"error":"forbidden"}"#.to_owned()));
-}
-
-/// The texts that a subscriber has ready.
-pub(super) fn texts(subscriber: &mut impl Subscriber) -> Vec<String> {
-    let task = Task::new();
-    let mut texts = Vec::new();
-    while let std::task::Poll::Ready(delivery) = task.poll(&mut subscriber.next()) {
-        match delivery {
-            Delivery::Events(batch) => {
-                texts.extend(batch.iter().map(|event| event.event.as_str().unwrap().to_owned()));
-            }
-            Delivery::Gap(_) => {}
-            _ => break,
-        }
-    }
-    texts
 }

@@ -12,11 +12,11 @@ use tidings::{
 };
 use tokio::sync::Semaphore;
 
-use crate::endpoint::sessions::guest::{Guest, settle};
-use crate::endpoint::world::{To, get, pass, request};
+use crate::support::http::{TestClient, To, get, pass, request, settle};
 
-/// An application whose calls wait until they are released. `?key=` is the limit key; `/now` and the message `now` wait
-/// for nothing.
+/// A publisher with calls that wait until the test releases them. `?key=` is the limit key; `/now` and the message
+/// `now`
+/// return at once.
 #[derive(Clone)]
 struct Slow(Arc<Inner>);
 
@@ -39,7 +39,7 @@ impl Slow {
         Endpoint::builder(self.clone())
     }
 
-    /// Calls that run now, that ran at once at most, and that are done.
+    /// Returns the numbers of calls that are running, that were running at once at most, and that have finished.
     fn counts(&self) -> [usize; 3] {
         [&self.0.running, &self.0.most, &self.0.done].map(|count| count.load(Ordering::Relaxed))
     }
@@ -50,7 +50,7 @@ impl Slow {
     }
 
     async fn work(&self) {
-        /// Counts a call down, whether it is finished or dropped.
+        /// Counts a call down, whether it finishes or is dropped.
         struct Running<'a>(&'a AtomicUsize);
 
         impl Drop for Running<'_> {
@@ -102,7 +102,7 @@ async fn websocket_messages_above_the_limit_wait_and_all_arrive() {
     let endpoint = app.builder().build();
     let mut clients = Vec::new();
     for number in 0..CLIENTS {
-        let mut client = Guest::connect(&endpoint, &format!("/now?number={number}"), 1 << 10).await;
+        let mut client = TestClient::open_websocket(&endpoint, &format!("/now?number={number}"), 1 << 10).await;
         client.send(1, b"work").await;
         clients.push(client);
     }
@@ -118,13 +118,13 @@ async fn websocket_messages_above_the_limit_wait_and_all_arrive() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn websocket_message_that_waits_stops_its_connection_from_being_read() {
+async fn waiting_websocket_message_stops_reads_of_its_connection() {
     let app = Slow::new();
     let endpoint = app.builder().max_concurrent_calls(1).max_message_rate(u32::MAX).build();
-    let mut first = Guest::connect(&endpoint, "/now", 1 << 10).await;
+    let mut first = TestClient::open_websocket(&endpoint, "/now", 1 << 10).await;
     first.send(1, b"work").await;
-    let mut second = Guest::connect(&endpoint, "/now", 256).await;
-    // One message waits for a place and one for the first of them. The pipe is full some time after that.
+    let mut second = TestClient::open_websocket(&endpoint, "/now", 256).await;
+    // One message waits for a permit and one for the message before it. Then the pipe fills up.
     let sent = tokio::time::timeout(Duration::from_secs(1), async {
         for _ in 0..10_000 {
             second.send(1, &[b'x'; 100]).await;
@@ -135,17 +135,17 @@ async fn websocket_message_that_waits_stops_its_connection_from_being_read() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn websocket_message_that_waits_is_dropped_with_a_revoked_session() {
+async fn waiting_websocket_message_is_dropped_with_a_revoked_session() {
     let app = Slow::new();
     let endpoint = app.builder().max_concurrent_calls(1).build();
-    let mut first = Guest::connect(&endpoint, "/now", 1 << 10).await;
+    let mut first = TestClient::open_websocket(&endpoint, "/now", 1 << 10).await;
     first.send(1, b"work").await;
-    let mut second = Guest::connect(&endpoint, "/now?key=b", 1 << 10).await;
+    let mut second = TestClient::open_websocket(&endpoint, "/now?key=b", 1 << 10).await;
     second.send(1, b"work").await;
     assert_eq!(endpoint.revoke_where(|session| session.key() == Some("b")), 1);
     settle().await;
     assert_eq!(second.end().as_deref(), Some("1008 revoked"));
-    second.go().await;
+    second.disconnect().await;
     settle().await;
     assert_eq!(endpoint.session_count(), 1, "its end does not wait for a place");
     app.release(9).await;
@@ -154,13 +154,13 @@ async fn websocket_message_that_waits_is_dropped_with_a_revoked_session() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn websocket_message_that_waits_does_not_hold_up_a_close_or_a_drain() {
+async fn waiting_websocket_message_does_not_delay_a_close_or_a_drain() {
     for drains in [false, true] {
         let app = Slow::new();
         let endpoint = app.builder().max_concurrent_calls(1).close_timeout(Duration::from_secs(3)).build();
         let mut clients = Vec::new();
         for _ in 0..3 {
-            let mut client = Guest::connect(&endpoint, "/now", 1 << 10).await;
+            let mut client = TestClient::open_websocket(&endpoint, "/now", 1 << 10).await;
             client.send(1, b"work").await;
             clients.push(client);
         }
@@ -171,20 +171,20 @@ async fn websocket_message_that_waits_does_not_hold_up_a_close_or_a_drain() {
         for client in clients {
             match drains {
                 true => assert_eq!(client.end().as_deref(), Some("1012 restart")),
-                false => client.go().await,
+                false => client.disconnect().await,
             }
         }
         pass(Duration::from_secs(4)).await;
         assert_eq!(endpoint.session_count(), 0);
         assert_eq!(app.counts()[0], 0);
-        // No place was lost with those that gave up.
+        // Cancelled calls have released their permits.
         assert_eq!(post(&endpoint, "").await, 204);
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn subscribe_of_a_key_above_its_share_is_busy_and_others_are_served() {
-    // By default a quarter of 8.
+    // Default: a quarter of 8.
     for (builder, share) in [
         (Slow::new().builder().max_concurrent_calls(8), 2),
         (Slow::new().builder().max_concurrent_calls(8).max_concurrent_calls_per_key(5), 5),
@@ -198,14 +198,14 @@ async fn subscribe_of_a_key_above_its_share_is_busy_and_others_are_served() {
         }
         settle().await;
         for transport in Transport::ALL {
-            // A full share is full for every call, and no other's is.
+            // A full share is full for every call with that key, and for no other key.
             for (query, is_busy) in [("?key=a", true), ("?key=b", false), ("", false)] {
-                let mut client = Guest::come(&endpoint, transport, &format!("/now{query}")).await;
+                let mut client = TestClient::open(&endpoint, transport, &format!("/now{query}")).await;
                 if !is_busy {
                     assert!(client.end().is_none_or(|end| end == "200"), "{transport:?} {query}");
                     continue;
                 }
-                let told = client.see_out().await;
+                let told = client.finish().await;
                 match transport {
                     Transport::Sse => assert!(client.text().contains("tidings.retry"), "{told}"),
                     _ => assert_eq!(told, "503", "{transport:?}"),
@@ -227,7 +227,7 @@ async fn messages_of_a_key_above_its_share_wait_or_are_busy_and_others_are_serve
     let endpoint = app.builder().max_concurrent_calls(8).build();
     let mut clients = Vec::new();
     for _ in 0..5 {
-        let mut client = Guest::connect(&endpoint, "/now?key=a", 1 << 10).await;
+        let mut client = TestClient::open_websocket(&endpoint, "/now?key=a", 1 << 10).await;
         client.send(1, b"work").await;
         clients.push(client);
     }
@@ -236,11 +236,11 @@ async fn messages_of_a_key_above_its_share_wait_or_are_busy_and_others_are_serve
         (post(&endpoint, "?key=a").await, post(&endpoint, "?key=b").await, post(&endpoint, "").await),
         (503, 204, 204)
     );
-    let mut other = Guest::connect(&endpoint, "/now?key=b", 1 << 10).await;
+    let mut other = TestClient::open_websocket(&endpoint, "/now?key=b", 1 << 10).await;
     other.send(1, b"work").await;
     assert_eq!(app.counts(), [3, 3, 0]);
-    // One that gives up leaves its place in the queue to the next.
-    clients.remove(2).go().await;
+    // A cancelled message leaves its place in the queue to the next one.
+    clients.remove(2).disconnect().await;
     pass(Duration::from_secs(6)).await;
     app.release(4).await;
     assert_eq!(app.counts(), [1, 3, 4]);

@@ -1,4 +1,4 @@
-//! Rows 1 and 3 where an endpoint lets pages of every origin read, and where it allows request headers of its own.
+//! Rows 1 and 3 at an endpoint that pages of every origin may read, and that allows request headers of the application.
 
 use std::sync::{Arc, Mutex};
 
@@ -6,13 +6,12 @@ use http::Response;
 use tidings::{Body, Endpoint, EndpointBuilder, LocalHub, SubscribeRequest};
 
 use super::site::Site;
-use crate::endpoint::world::{App, To, header, request, text};
-use crate::server::{router, start};
+use crate::support::http::{App, To, header, request, router, serve_router, text};
 
 const EVIL: (&str, &str) = ("origin", "https://evil.example");
 const HOST: (&str, &str) = ("host", "example.com");
 
-/// An endpoint that every page may read, which lists an origin too and answers for one host.
+/// Returns an endpoint that every page may read, with a listed origin, which answers for one host.
 fn open(app: &App) -> Endpoint {
     app.builder().allow_any_origin().allow_origin("https://app.example.org").allowed_hosts(["example.com"]).build()
 }
@@ -22,7 +21,7 @@ fn cors(response: &Response<Body>) -> (&str, &str) {
 }
 
 #[tokio::test]
-async fn row_03_any_origin_is_named_by_a_star_without_credentials_and_a_listed_one_by_its_name_with_them() {
+async fn row_03_any_origin_is_allowed_by_a_star_without_credentials_and_a_listed_one_by_name_with_them() {
     let app = App::new();
     let endpoint = open(&app);
     for (origin, named) in [
@@ -40,7 +39,7 @@ async fn row_03_any_origin_is_named_by_a_star_without_credentials_and_a_listed_o
             ("GET", "/events?transport=sse"),
             ("HEAD", "/events"),
             ("OPTIONS", "/events"),
-            // A page reads why it is refused.
+            // A page can read the reason of a refusal.
             ("GET", "/forbidden"),
             ("GET", "/events?topic="),
         ] {
@@ -54,7 +53,7 @@ async fn row_03_any_origin_is_named_by_a_star_without_credentials_and_a_listed_o
     }
 }
 
-/// Returns the `Sec-Fetch-Site` that a browser sends beside this origin.
+/// Returns the `Sec-Fetch-Site` that a browser sends with this origin.
 fn site_of(origin: Option<&str>) -> &'static str {
     match origin {
         None => "none",
@@ -64,7 +63,7 @@ fn site_of(origin: Option<&str>) -> &'static str {
 }
 
 #[tokio::test]
-async fn row_01_any_origin_opens_no_post_no_websocket_and_no_request_without_origin() {
+async fn row_01_allow_any_origin_permits_no_post_no_websocket_and_no_request_without_origin() {
     let app = App::new();
     let site = Site::new(app.clone(), open(&app)).await;
     let refused =
@@ -74,7 +73,7 @@ async fn row_01_any_origin_opens_no_post_no_websocket_and_no_request_without_ori
         site.ask_by("POST", "/events", &headers).await,
         site.ask_by_upgrade("/events", &headers).await,
         site.ask_by_connect("/events", &headers).await.unwrap(),
-        // A handshake from which a proxy took the Upgrade.
+        // A handshake of which a proxy removed the Upgrade.
         site.ask_by("GET", "/events", &[HOST, EVIL, ("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ==")]).await,
         site.ask_by("PUT", "/events", &headers).await,
     ] {
@@ -82,7 +81,7 @@ async fn row_01_any_origin_opens_no_post_no_websocket_and_no_request_without_ori
         assert!(answer.headers.contains(&"access-control-allow-origin: *".to_owned()), "{:?}", answer.headers);
     }
     for headers in [
-        // An image, a script, a link: no Origin, and cookies.
+        // An image, a script, a link: without Origin, with cookies.
         &[HOST, ("sec-fetch-site", "cross-site")][..],
         &[HOST, ("sec-fetch-site", "same-site")],
         &[HOST, EVIL, EVIL],
@@ -91,16 +90,16 @@ async fn row_01_any_origin_opens_no_post_no_websocket_and_no_request_without_ori
         assert_eq!(site.ask("/events", headers).await.status, 403, "{headers:?}");
     }
     let twice = [HOST, EVIL, ("sec-fetch-site", "cross-site"), ("sec-fetch-site", "same-origin")];
-    assert_eq!(site.ask("/events", &twice).await.body, r#"{"error":"more than one Sec-Fetch-Site header"}"#);
+    assert_eq!(site.ask("/events", &twice).await.body, r#"{"error":"more than one Sec-Fetch-Site header: send one"}"#);
     assert_eq!((app.subscribes(), app.messages().len()), (0, 0));
-    // A listed page and the own one keep all that they had.
+    // A listed page and the host's own page are allowed as without `allow_any_origin`.
     for origin in ["https://app.example.org", "https://example.com"] {
         assert_eq!(site.ask("/events", &[HOST, ("origin", origin)]).await.status, 200, "{origin}");
     }
 }
 
 #[tokio::test]
-async fn row_02_any_origin_opens_no_other_host() {
+async fn row_02_allow_any_origin_permits_no_other_host() {
     let app = App::new();
     let site = Site::new(app.clone(), open(&app)).await;
     for headers in [[("host", "evil.example"), EVIL], [("host", "evil.example"), ("sec-fetch-site", "same-origin")]] {
@@ -110,7 +109,7 @@ async fn row_02_any_origin_opens_no_other_host() {
 }
 
 #[tokio::test]
-async fn row_01_any_origin_page_shows_the_publisher_no_cookie() {
+async fn row_01_allow_any_origin_hides_cookies_from_the_publisher() {
     let (hub, seen) = (LocalHub::new(), Arc::new(Mutex::new(Vec::new())));
     let log = seen.clone();
     let publisher = move |request: SubscribeRequest| {
@@ -129,7 +128,7 @@ async fn row_01_any_origin_page_shows_the_publisher_no_cookie() {
     ] {
         for transport in ["short-poll", "chunked", "sse"] {
             let request = request("GET", &format!("/?transport={transport}")).header("origin", origin);
-            // A token is not sent unless the page itself knows it.
+            // A token is sent only if the page itself knows it.
             let request =
                 request.header("cookie", "user=1").header("cookie", "b=2").header("authorization", "Bearer t");
             assert_eq!(request.to(&endpoint).await.status(), 200);
@@ -141,11 +140,11 @@ async fn row_01_any_origin_page_shows_the_publisher_no_cookie() {
 }
 
 #[tokio::test]
-async fn row_01_any_origin_opens_no_route_behind_the_origin_layer() {
+async fn row_01_allow_any_origin_opens_no_route_behind_the_origin_layer() {
     let app = App::new();
     let endpoint = app.builder().allow_any_origin().build();
-    let address = start(router(&app, &endpoint), |server| server).await;
-    let mut client = crate::endpoint::wire::raw::Raw::connect(address).await;
+    let address = serve_router(router(&app, &endpoint), |server| server).await;
+    let mut client = crate::support::http::RawClient::connect(address).await;
     client
         .send("POST /say HTTP/1.1\r\nHost: localhost\r\nOrigin: https://evil.example\r\nContent-Length: 0\r\n\r\n")
         .await;
@@ -153,7 +152,7 @@ async fn row_01_any_origin_opens_no_route_behind_the_origin_layer() {
     assert_eq!(app.hub.stats().published, 0);
 }
 
-/// Answers a preflight of this origin for a request with these headers.
+/// Sends a preflight of this origin for a request with these headers.
 async fn preflight(endpoint: &Endpoint, origin: &str, asked: &[&str]) -> Response<Body> {
     let request = request("OPTIONS", "/events").header("origin", origin).header("access-control-request-method", "GET");
     let lines = asked.iter().fold(request, |it, line| it.header("access-control-request-headers", *line));
@@ -192,14 +191,14 @@ async fn row_03_preflight_allows_the_declared_headers_that_it_asks_for_and_no_ot
             assert_eq!(header(&response, "access-control-max-age"), "7200");
         }
     }
-    // The answer to a foreign page allows nothing.
+    // The response to a foreign page allows nothing.
     let refused = preflight(&listed, "https://evil.example", &["x-csrf-token"]).await;
     assert_eq!((refused.status().as_u16(), header(&refused, "access-control-allow-headers")), (403, ""));
     assert!(text(refused).await.contains("see allow_origin"));
 }
 
 #[test]
-fn row_03_list_of_request_headers_takes_names_and_prefixes_only() {
+fn row_03_allowed_request_headers_are_names_and_prefixes_only() {
     for wrong in ["", "*", "a*b", "**", "a b", "a,b", "a:", "é", "\r\n"] {
         let refused = std::panic::catch_unwind(|| App::new().builder().allow_request_header(wrong));
         assert!(refused.is_err(), "{wrong:?}");

@@ -1,4 +1,4 @@
-//! Row 7: a cursor may be forged, and is never an error: a gap says what it was worth, and life goes on.
+//! Row 7: a forged cursor is never an error. The client gets a gap with the reason, and events go on.
 
 use std::time::Duration;
 
@@ -7,23 +7,21 @@ use proptest::prelude::*;
 use serde_json::Value;
 use tidings::Cursor;
 
-use crate::endpoint::wire::raw::{Frame, Raw};
-use crate::endpoint::wire::serve_http1;
-use crate::endpoint::wire::websocket::hello;
-use crate::endpoint::world::{App, To, get, header, piece, text};
-use crate::security::random::runtime;
 use crate::support::SseReader;
+use crate::support::http::{
+    App, Frame, RawClient, To, get, header, piece, runtime, serve_http1, text, upgrade_request,
+};
 
-/// Gap that a client with a cursor gets, and then the events.
+/// Gap that a client with a cursor gets, and the events after it.
 type Told = (Option<&'static str>, &'static [&'static str]);
 
-/// Cursors as a client may send them, beside an application whose hub has published "one" and "two".
+/// Returns cursors that a client may send to an application that has published "one" and "two".
 fn forgeries(first: &str, last: &str) -> Vec<(Vec<u8>, Told)> {
     let (epoch, invalid) = (first.split_once('.').unwrap().0, (Some("invalid"), &[][..]));
     let foreign = (Some("epoch"), &["one", "two"][..]);
     let forged = |text: String, told: Told| (text.into_bytes(), told);
     vec![
-        // Honest ones.
+        // Valid ones.
         forged(first.to_owned(), (None, &["two"])),
         forged(last.to_owned(), (None, &[])),
         forged(format!("{epoch}.0"), (None, &["one", "two"])),
@@ -31,11 +29,11 @@ fn forgeries(first: &str, last: &str) -> Vec<(Vec<u8>, Told)> {
         forged(format!("{epoch}.3"), invalid),
         forged(format!("{epoch}.{}", u64::MAX), invalid),
         forged(format!("{epoch}.{}", i64::MAX), invalid),
-        // Of another life.
+        // Of another epoch.
         forged("0.0".to_owned(), foreign),
         forged(format!("{epoch}0.1"), if epoch.len() < 12 { foreign } else { invalid }),
         forged(format!("3w5e11264sgsf.{}", u64::MAX), foreign),
-        // No cursors.
+        // Not cursors.
         forged(format!("{epoch}.18446744073709551616"), invalid),
         forged("3w5e11264sgsg.1".to_owned(), invalid),
         forged(epoch.to_owned(), invalid),
@@ -65,7 +63,7 @@ fn forgeries(first: &str, last: &str) -> Vec<(Vec<u8>, Told)> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn row_07_a_forged_cursor_is_a_gap_and_no_error() {
+async fn row_07_forged_cursor_gets_a_gap_and_no_error() {
     let app = App::new();
     let (first, last) = (app.publish("one"), app.publish("two"));
     let endpoint = app.builder().max_request_head(4 << 20).build();
@@ -75,7 +73,7 @@ async fn row_07_a_forged_cursor_is_a_gap_and_no_error() {
         let query: String = form_urlencoded::byte_serialize(&cursor).collect();
         for by_header in [true, false] {
             for transport in ["short-poll", "long-poll&wait=1", "chunked", "sse&format=object"] {
-                // A URI of 1 MiB is none for the `http` crate; no client can send one.
+                // The `http` crate takes no URI of 1 MiB, so no client can send one.
                 if !by_header && query.len() > 60_000 {
                     continue;
                 }
@@ -96,7 +94,7 @@ async fn row_07_a_forged_cursor_is_a_gap_and_no_error() {
     }
 }
 
-/// The objects that are there at once.
+/// Returns the event objects that are ready at once.
 async fn objects(transport: &str, response: http::Response<tidings::Body>) -> Vec<Value> {
     let poll = transport.contains("poll");
     if poll {
@@ -121,19 +119,19 @@ async fn objects(transport: &str, response: http::Response<tidings::Body>) -> Ve
 }
 
 #[tokio::test]
-async fn row_07_a_forged_cursor_on_a_websocket_is_a_gap_or_its_close_code() {
+async fn row_07_forged_cursor_on_a_websocket_gets_a_gap_or_a_close_code() {
     let app = App::new();
     let (first, last) = (app.publish("one"), app.publish("two"));
     let address = serve_http1(&app.builder().max_request_head(4 << 20).build()).await;
     for (cursor, (gap, events)) in forgeries(&first, &last) {
-        // What hyper's own buffer does not take in is not our matter.
+        // hyper's own buffer does not hold this cursor.
         if cursor.len() > 100_000 {
             continue;
         }
         let query: String = form_urlencoded::byte_serialize(&cursor).collect();
         let (target, name) = (format!("/?cursor={query}"), String::from_utf8_lossy(&cursor));
-        let mut client = Raw::connect(address).await;
-        client.send(hello(&target, "Sec-WebSocket-Protocol: tidings.v1\r\n")).await;
+        let mut client = RawClient::connect(address).await;
+        client.send(upgrade_request(&target, "Sec-WebSocket-Protocol: tidings.v1\r\n")).await;
         assert!(client.head().await.starts_with("http/1.1 101 "), "{name}");
         client.frame().await;
         if let Some(gap) = gap {
@@ -144,9 +142,9 @@ async fn row_07_a_forged_cursor_on_a_websocket_is_a_gap_or_its_close_code() {
             let object: Value = serde_json::from_slice(&client.frame().await.1).unwrap();
             assert_eq!(object["data"], *text, "{name}");
         }
-        // Raw frames have no word for a gap.
-        let mut client = Raw::connect(address).await;
-        client.send(hello(&target, "")).await;
+        // Raw frames cannot express a gap.
+        let mut client = RawClient::connect(address).await;
+        client.send(upgrade_request(&target, "")).await;
         client.head().await;
         if gap.is_some() {
             assert_eq!(client.frame().await, Frame::close(1013, "gap"), "{name}");
@@ -154,9 +152,9 @@ async fn row_07_a_forged_cursor_on_a_websocket_is_a_gap_or_its_close_code() {
     }
 }
 
-/// After the gap comes what is published then: a cursor from the future is not waited for.
+/// After the gap, the client gets the next event: the hub does not wait for a cursor ahead of it.
 #[tokio::test(start_paused = true)]
-async fn row_07_a_cursor_ahead_of_the_hub_is_not_waited_for() {
+async fn row_07_cursor_ahead_of_the_hub_does_not_delay_events() {
     let app = App::new();
     let endpoint = app.endpoint();
     let epoch = app.publish("one").split_once('.').unwrap().0.to_owned();
@@ -171,15 +169,15 @@ async fn row_07_a_cursor_ahead_of_the_hub_is_not_waited_for() {
         let live = piece(&mut body).await.unwrap().unwrap();
         assert_eq!(live, format!("{{\"id\":\"{cursor}\",\"topic\":\"news\",\"data\":\"live\"}}\n"), "{ahead}");
         if ahead == "2" {
-            // By now there is such an event.
+            // Now an event has this cursor.
             assert_eq!(cursor, format!("{epoch}.2"));
         }
     }
 }
 
-/// RFC 9110 §5.3: a header that may not repeat and does has no value that could be trusted.
+/// RFC 9110 §5.3: a repeated header that may not repeat has no value that can be trusted.
 #[tokio::test]
-async fn row_07_several_cursors_are_one_only_if_they_agree() {
+async fn row_07_differing_cursor_headers_are_invalid() {
     let app = App::new();
     let (first, last) = (app.publish("one"), app.publish("two"));
     let endpoint = app.endpoint();
@@ -205,9 +203,9 @@ async fn row_07_several_cursors_are_one_only_if_they_agree() {
 }
 
 proptest! {
-    /// Any bytes that a header can have are a cursor or are told to be none, by a 200.
+    /// Any bytes that a header can have are a cursor, or an invalid one, and the response is 200.
     #[test]
-    fn row_07_any_bytes_are_answered(bytes in prop_oneof![
+    fn row_07_cursor_of_any_bytes_gets_200(bytes in prop_oneof![
         prop::collection::vec(prop_oneof![0x20_u8..0x7f, 0x80_u8..=0xff], 1..90),
         "[0-9a-z]{0,14}\\.[0-9]{0,21}(\\.[0-9a-z]{0,14})?".prop_map(String::into_bytes),
     ]) {
@@ -223,7 +221,7 @@ proptest! {
         let reply: Value = serde_json::from_str(&body).unwrap();
         prop_assert_eq!(format!("\"{}\"", reply["cursor"].as_str().unwrap()), etag);
         let reason = reply["events"][0]["gap"]["reason"].as_str();
-        // The hub's epoch is random: a cursor that can be read is of another one.
+        // The hub's epoch is random, so a valid cursor is of another epoch.
         let expected = if Cursor::parse(&bytes).is_ok() { Some("epoch") } else { Some("invalid") };
         prop_assert_eq!(reason, expected.filter(|_| !absent), "{}", body);
     }

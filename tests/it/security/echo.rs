@@ -1,15 +1,12 @@
-//! Rows 18 and 20: what a client sends stands in no header of an answer, and in no line of a log.
+//! Rows 18 and 20: no header of a response and no line of a log contains text of a client.
 
 use http::HeaderValue;
 use proptest::prelude::*;
 use tidings::{Cursor, Event, Message, Topic};
 
-use super::random::runtime;
-use crate::endpoint::wire::raw::Raw;
-use crate::endpoint::wire::serve_http1;
-use crate::endpoint::world::{App, To, request};
+use crate::support::http::{App, RawClient, To, request, runtime, serve_http1};
 
-/// Mark of a client's text, in upper and lower case that headers keep and no text of the crate has.
+/// Marks text of the client, in upper and lower case, which headers keep and no text of the crate contains.
 const MARK: &str = "qZx7";
 
 /// Names of headers that an endpoint reads, and others.
@@ -57,9 +54,9 @@ fn any_text() -> impl Strategy<Value = String> {
 }
 
 proptest! {
-    /// Whatever stands in the target, in headers and in the body: the head of the answer has none of it.
+    /// For any target, headers and body: the head of the response contains none of their text.
     #[test]
-    fn row_18_no_header_has_a_clients_text(
+    fn row_18_no_response_header_has_text_of_the_client(
         method in prop::sample::select(vec!["GET", "HEAD", "POST", "OPTIONS", "PUT"]),
         path in prop::sample::select(vec!["/events", "/busy", "/forbidden", "/unauthorized", "/panic"]),
         parameters in prop::collection::vec((prop::sample::select(
@@ -84,9 +81,9 @@ proptest! {
         }
     }
 
-    /// A text in a log by `{:?}` has one line and no escape, whatever its source.
+    /// A text in a log by `{:?}` is one line without escapes, for any source.
     #[test]
-    fn row_20_what_is_logged_is_of_one_line(text in any_text(), other in any::<String>()) {
+    fn row_20_logged_text_is_one_line(text in any_text(), other in any::<String>()) {
         let mut shown = vec![
             format!("{:?}", Event::text(&*text)),
             format!("{:?}", Message::Text(text.clone())),
@@ -108,14 +105,14 @@ proptest! {
     }
 }
 
-/// On the wire: what would split an answer in two does not come out of the first.
+/// Over the network: a text that would split a response in two is not in the head of the first.
 #[tokio::test]
-async fn row_18_an_answer_is_not_split() {
+async fn row_18_response_is_not_split() {
     let app = App::new();
     let address = serve_http1(&app.endpoint()).await;
     let injected = "x%0d%0aSet-Cookie:%20a=b%0d%0a%0d%0aHTTP/1.1%20200%20OK";
     for target in ["/events?cursor=", "/events?topic=", "/busy?transport=sse&cursor=", "/events?transport=", "/"] {
-        let mut client = Raw::connect(address).await;
+        let mut client = RawClient::connect(address).await;
         let request = format!("GET {target}{injected} HTTP/1.1\r\nHost: example.com\r\nConnection: close\r\n\r\n");
         client.send(request).await;
         let answer = client.until_end().await;

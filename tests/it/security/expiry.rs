@@ -1,4 +1,5 @@
-//! Row 21: no event goes out after an authorization ended, and the client learns it soon, on every transport over HTTP/1.1
+//! Row 21: no event is sent after an authorization ended, and the client learns it soon, on every transport over
+//! HTTP/1.1
 //! and HTTP/2.
 
 use std::convert::Infallible;
@@ -15,10 +16,7 @@ use tidings::{Endpoint, SessionEnd, Transport};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
 use tokio::time::Instant;
 
-use crate::endpoint::sessions::guest::{HELD, settle};
-use crate::endpoint::sessions::house::House;
-use crate::endpoint::wire::websocket::hello;
-use crate::endpoint::world::pass;
+use crate::support::http::{App, HELD, To, get, pass, settle, text, upgrade_request};
 
 /// Client over a pipe: the bytes that it read, and the time of its end.
 #[derive(Clone, Default)]
@@ -56,7 +54,7 @@ impl Client {
 
     async fn read_http1(self, mut near: tokio::io::DuplexStream, transport: Transport, target: String) {
         let request = match transport {
-            Transport::WebSocket => hello(&target, ""),
+            Transport::WebSocket => upgrade_request(&target, ""),
             _ => format!("GET {target} HTTP/1.1\r\nHost: example.com\r\n\r\n"),
         };
         near.write_all(request.as_bytes()).await.unwrap();
@@ -86,7 +84,7 @@ impl Client {
         let mut bytes = [0; 4096];
         while let Ok(read @ 1..) = stream.read(&mut bytes).await {
             self.take(&bytes[..read]);
-            // A Close frame, or the whole answer to a poll.
+            // A Close frame, or the complete reply to a poll.
             let is_told = match transport {
                 Transport::WebSocket => bytes[..read].contains(&0x88),
                 Transport::LongPoll => bytes[..read].contains(&b'}'),
@@ -97,7 +95,7 @@ impl Client {
             }
         }
         self.end();
-        // It never answers a Close.
+        // The client never answers a Close.
         std::future::pending::<()>().await;
     }
 
@@ -122,22 +120,22 @@ impl Client {
 async fn row_21_event_published_at_or_after_the_expiry_is_not_delivered() {
     for transport in HELD {
         for http2 in [false, true] {
-            let house = House::new();
-            let endpoint = house.endpoint();
+            let app = App::with_limit_key();
+            let endpoint = app.endpoint();
             let begin = Instant::now();
-            let query = format!("lifetime=5000&cursor={}", house.hub.cursor());
+            let query = format!("lifetime=5000&cursor={}", app.hub.cursor());
             let client = Client::come(&endpoint, transport, http2, &query).await;
             assert_eq!((endpoint.session_count(), begin.elapsed()), (1, Duration::ZERO), "{transport:?} {http2}");
             pass(Duration::from_millis(4_999)).await;
             if transport != Transport::LongPoll {
-                house.publish("before the end");
+                app.publish("before the end");
                 settle().await;
                 assert!(client.text().contains("before the end"), "{transport:?} {http2}: {}", client.text());
             }
             pass(Duration::from_millis(1)).await;
             assert_eq!(begin.elapsed(), Duration::from_secs(5));
             for _ in 0..50 {
-                house.publish("too late");
+                app.publish("too late");
                 settle().await;
                 pass(Duration::from_millis(20)).await;
             }
@@ -145,25 +143,25 @@ async fn row_21_event_published_at_or_after_the_expiry_is_not_delivered() {
             assert!(ended - begin <= Duration::from_secs(6), "{transport:?} {http2}: {:?}", ended - begin);
             assert!(!client.text().contains("too late"), "{transport:?} {http2}: {}", client.text());
             pass(Duration::from_secs(6)).await;
-            assert_eq!((house.why(), endpoint.session_count()), (SessionEnd::Revoked, 0));
+            assert_eq!((app.end_reason(), endpoint.session_count()), (SessionEnd::Revoked, 0));
         }
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn row_21_revoked_client_is_told_within_a_second_and_gets_nothing_more() {
+async fn row_21_revoked_client_is_ended_within_1_s_and_gets_no_further_event() {
     for transport in HELD {
         for http2 in [false, true] {
-            let house = House::new();
-            let endpoint = house.endpoint();
-            let query = format!("key=ann&cursor={}", house.hub.cursor());
+            let app = App::with_limit_key();
+            let endpoint = app.endpoint();
+            let query = format!("key=ann&cursor={}", app.hub.cursor());
             let client = Client::come(&endpoint, transport, http2, &query).await;
             let other = Client::come(&endpoint, Transport::Sse, http2, "key=bob").await;
             // Ready, and not taken.
-            house.publish("published before");
+            app.publish("published before");
             let begin = Instant::now();
             assert_eq!(endpoint.revoke_where(|session| session.key() == Some("ann")), 1);
-            house.publish("published after");
+            app.publish("published after");
             pass(Duration::from_secs(1)).await;
             let ended = client.ended().unwrap_or_else(|| panic!("{transport:?} {http2} goes on"));
             assert!(ended - begin <= Duration::from_secs(1), "{transport:?} {http2}: {:?}", ended - begin);
@@ -178,15 +176,14 @@ async fn row_21_revoked_client_is_told_within_a_second_and_gets_nothing_more() {
     }
 }
 
-/// A short poll has no time in which it is revoked: each is authorised anew, and its subscriber's events are withheld
-/// where the authorization ends before the answer.
+/// A short poll is too short to be revoked: each is authorised anew, and its events are withheld if the authorization
+/// ends
+/// before the response.
 #[tokio::test(start_paused = true)]
 async fn row_21_short_poll_whose_authorization_has_ended_is_answered_with_401() {
-    use crate::endpoint::world::{To, get, text};
-
-    let house = House::new();
-    let endpoint = house.endpoint();
-    house.publish("one");
+    let app = App::with_limit_key();
+    let endpoint = app.endpoint();
+    app.publish("one");
     let response = get("/?lifetime=0&oldest").to(&endpoint).await;
     assert_eq!(response.status(), 401);
     assert!(!text(response).await.contains("one"));

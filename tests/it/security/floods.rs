@@ -1,4 +1,4 @@
-//! Rows 9, 11, 12, 16 and 27: whoever reads slowly, comes often or sends much costs what is configured, and no more.
+//! Rows 9, 11, 12, 16 and 27: slow readers, frequent requests and large messages cost no more than is configured.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -11,14 +11,13 @@ use http_body::{Body, Frame};
 use tidings::subscriber::{Delivery, SubscriberExt};
 use tidings::{GapReason, LocalHub, Message, Retention, Subscribe, Topic, Transport};
 
-use crate::endpoint::sessions::guest::Guest;
-use crate::endpoint::sessions::house::House;
-use crate::endpoint::world::{App, To, get, header, pass, request, text};
 use crate::support::Task;
+use crate::support::http::{App, TestClient, To, get, header, pass, request, text};
 
-/// A reader that takes nothing has a place in a log, and no queue: the hub holds what it retains, whoever reads.
+/// A reader that takes nothing has a position in a log and no queue: the hub holds its retention for any number of
+/// readers.
 #[test]
-fn row_09_a_slow_reader_has_no_queue_and_is_told_what_it_missed() {
+fn row_09_slow_reader_has_no_queue_and_gets_a_gap() {
     const PUBLISHED: u64 = 50_000;
     for readers in [1, 100] {
         let hub = LocalHub::builder().retain(Retention::count(50)).build();
@@ -42,9 +41,9 @@ fn row_09_a_slow_reader_has_no_queue_and_is_told_what_it_missed() {
     }
 }
 
-/// Each poll has an end of its own, and one that its client forgot is gone with its request.
+/// Each poll has a deadline, and a poll is dropped with its request.
 #[tokio::test(start_paused = true)]
-async fn row_11_a_held_poll_has_a_deadline() {
+async fn row_11_held_poll_has_a_deadline() {
     let app = App::new();
     let endpoint = app.endpoint();
     for (asked, at_most) in
@@ -66,9 +65,9 @@ async fn row_11_a_held_poll_has_a_deadline() {
     assert_eq!((endpoint.session_count(), app.hub.stats().subscriptions), (0, 0));
 }
 
-/// The cap holds, and what was counted up is counted down, whatever became of it.
+/// The limit holds, and each counter is decremented however the request ends.
 #[tokio::test(start_paused = true)]
-async fn row_12_sessions_are_capped_and_no_count_leaks() {
+async fn row_12_sessions_are_limited_and_no_count_leaks() {
     let app = App::new();
     let endpoint = app.builder().max_sessions(10).max_concurrent_calls(2).max_soft_rejects(3).build();
     for _ in 0..20 {
@@ -87,12 +86,12 @@ async fn row_12_sessions_are_capped_and_no_count_leaks() {
     }
 }
 
-/// On every transport, and however a session ends: no counter keeps what was counted up, and each place is free again.
+/// Holds on every transport and for every end of a session: no counter keeps a count, and each place is free again.
 #[tokio::test(start_paused = true)]
 async fn row_12_counters_are_0_after_the_last_close_on_every_transport() {
     for transport in Transport::ALL {
-        let house = House::new();
-        let endpoint = house
+        let app = App::with_limit_key();
+        let endpoint = app
             .builder()
             .max_sessions(4)
             .max_sessions_per_key(4)
@@ -103,24 +102,25 @@ async fn row_12_counters_are_0_after_the_last_close_on_every_transport() {
         for round in 0..8 {
             let mut here = Vec::new();
             for number in 0..6 {
-                let mut guest = Guest::come(&endpoint, transport, &format!("/?key=k&session={round}-{number}")).await;
-                if transport == Transport::WebSocket && guest.end().is_none() {
-                    guest.send(1, b"a message").await;
+                let mut client =
+                    TestClient::open(&endpoint, transport, &format!("/?key=k&session={round}-{number}")).await;
+                if transport == Transport::WebSocket && client.end().is_none() {
+                    client.send(1, b"a message").await;
                 }
-                here.push(guest);
+                here.push(client);
             }
             assert_eq!((endpoint.session_count(), endpoint.stats().sessions.iter().sum()), (4, 4), "{transport:?}");
             match round % 4 {
-                0 => house.publish("one").to_string(),
+                0 => app.publish("one").to_string(),
                 1 => endpoint.disconnect_where(|_| true).to_string(),
                 2 => endpoint.revoke_where(|_| true).to_string(),
                 _ => String::new(),
             };
             pass(Duration::from_millis(300)).await;
-            for guest in here {
-                guest.go().await;
+            for client in here {
+                client.disconnect().await;
             }
-            // Longer than a run of polls may be silent.
+            // Longer than the timeout of a session of polls.
             pass(Duration::from_secs(60)).await;
             let stats = endpoint.stats();
             assert_eq!(
@@ -128,7 +128,7 @@ async fn row_12_counters_are_0_after_the_last_close_on_every_transport() {
                 ([0; 5], [0; 3], 0),
                 "{transport:?} {round}"
             );
-            assert_eq!((endpoint.session_count(), house.hub.stats().subscriptions), (0, 0), "{transport:?} {round}");
+            assert_eq!((endpoint.session_count(), app.hub.stats().subscriptions), (0, 0), "{transport:?} {round}");
             assert_eq!(stats.joined, stats.left.iter().sum::<u64>());
             assert_eq!(request("POST", "/?key=k").to(&endpoint).await.status(), 204, "a message's place");
             assert_eq!(get("/?key=k").to(&endpoint).await.status(), 200, "a call's place");
@@ -136,9 +136,9 @@ async fn row_12_counters_are_0_after_the_last_close_on_every_transport() {
     }
 }
 
-/// Clients that were together are not when they come back.
+/// Clients that were disconnected together reconnect at different times.
 #[tokio::test(start_paused = true)]
-async fn row_16_when_to_come_back_differs_from_client_to_client() {
+async fn row_16_retry_times_differ_between_clients() {
     let app = App::new();
     let endpoint = app.endpoint();
     for (target, told) in
@@ -152,7 +152,7 @@ async fn row_16_when_to_come_back_differs_from_client_to_client() {
             let response = get(target).to(&endpoint).await;
             let retry = header(&response, "tidings-retry-ms").to_owned();
             let retry = if retry.is_empty() {
-                let block = crate::endpoint::world::piece(&mut response.into_body()).await.unwrap().unwrap();
+                let block = crate::support::http::piece(&mut response.into_body()).await.unwrap().unwrap();
                 block.lines().find_map(|line| line.strip_prefix("retry: ")).unwrap().to_owned()
             } else {
                 retry
@@ -166,7 +166,7 @@ async fn row_16_when_to_come_back_differs_from_client_to_client() {
     }
 }
 
-/// A body of newlines that counts what is asked of it.
+/// A body of newlines that counts the bytes that are read of it.
 struct Newlines {
     left: usize,
     taken: Arc<AtomicUsize>,
@@ -185,9 +185,9 @@ impl Body for Newlines {
     }
 }
 
-/// A message is one, however many lines it has; what is above its limit is not even read.
+/// A message is one, with any number of lines. Bytes above its limit are not read.
 #[tokio::test]
-async fn row_27_a_message_is_not_split_and_not_read_beyond_its_limit() {
+async fn row_27_message_is_not_split_and_not_read_beyond_its_limit() {
     let app = App::new();
     let endpoint = app.endpoint();
     for (total, size, length, expected) in [

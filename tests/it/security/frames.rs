@@ -1,22 +1,21 @@
-//! Rows 13, 14 and 15: frames that lie, that never end, that are too many (RFC 6455 §5, §7.4.1). What each broken rule
-//! is answered with, however it is cut, is `websocket::violations`; here is what a server's client sees of it.
+//! Rows 13, 14 and 15: frames with false lengths, without an end, or in floods (RFC 6455 §5, §7.4.1). The answer to
+//! each
+//! violation, however the bytes are cut, is tested in `websocket::violations`; these tests show it to a server's
+//! client.
 
 use std::time::Duration;
 
 use tokio::task::yield_now;
 
-use crate::endpoint::wire::raw::{Frame, Raw, frame};
-use crate::endpoint::wire::serve_http1;
-use crate::endpoint::wire::websocket::hello;
-use crate::endpoint::world::{App, To, header, request};
 use crate::support::VirtualTimer;
+use crate::support::http::{App, Frame, RawClient, To, frame, header, request, serve_http1, upgrade_request};
 
-/// A frame's header with this length in it, masked with zeros.
+/// Returns the header of a frame with this length, masked with zeros.
 fn header_of(first: u8, length: u64) -> Vec<u8> {
     [&[first, 0x80 | 127][..], &length.to_be_bytes(), &[0; 4]].concat()
 }
 
-/// Frames of a client, whether a ping is among them, and what they are ended with.
+/// Frames of a client, whether they contain a ping, and the close code and reason.
 type Exchange = (Vec<u8>, bool, (u16, &'static str));
 
 fn exchanges() -> Vec<Exchange> {
@@ -46,7 +45,7 @@ fn exchanges() -> Vec<Exchange> {
         (fragment(0x01, b"").repeat(2), false, (1002, "message begun inside another")),
         (fragment(0x80, b"x"), false, (1002, "continuation of no message")),
         (fragment(0x09, b"x"), false, (1002, "control frame fragmented")),
-        // Row 14: what no extension was agreed for.
+        // Row 14: bits and opcodes of extensions that were not negotiated.
         (fragment(0xc1, b"\x2a\x86\x10\x00"), false, (1002, "reserved bit set")),
         (fragment(0xc2, b""), false, (1002, "reserved bit set")),
         (fragment(0xa1, b""), false, (1002, "reserved bit set")),
@@ -57,7 +56,7 @@ fn exchanges() -> Vec<Exchange> {
         (frame(9, b"p").repeat(11), true, (1008, "too many control frames")),
         (frame(10, b"").repeat(11), false, (1008, "too many control frames")),
         ([frame(9, b"p"), frame(10, b"").repeat(10)].concat(), true, (1008, "too many control frames")),
-        // And what else is no frame of a client's.
+        // Other bytes that are not a frame of a client.
         (vec![0x81, 0x01, b'x'], false, (1002, "frame not masked")),
         (frame(1, b"\xff"), false, (1007, "not UTF-8")),
         (frame(8, &1005_u16.to_be_bytes()), false, (1002, "close code not allowed")),
@@ -66,20 +65,20 @@ fn exchanges() -> Vec<Exchange> {
 }
 
 #[tokio::test]
-async fn row_13_14_15_each_has_its_close_code() {
+async fn row_13_14_15_each_violation_has_its_close_code() {
     let app = App::new();
     let endpoint = app.builder().max_fragments(1_000).build();
     let address = serve_http1(&endpoint).await;
     for (number, (bytes, pong, (code, reason))) in exchanges().into_iter().enumerate() {
-        let mut client = Raw::connect(address).await;
-        client.send(hello("/events", "")).await;
+        let mut client = RawClient::connect(address).await;
+        client.send(upgrade_request("/events", "")).await;
         client.head().await;
         client.send(&bytes).await;
         let mut frames = vec![client.frame().await];
         while frames.last().is_some_and(|frame| frame.0 == 0x8a) {
             frames.push(client.frame().await);
         }
-        // Ten pings are in the rate.
+        // The rate allows ten pings.
         assert!(frames.len() <= 1 + 10 * usize::from(pong), "exchange {number}: {frames:?}");
         assert_eq!(frames.pop(), Some(Frame::close(code, reason)), "exchange {number}");
         assert!(frames.iter().all(|frame| frame.1 == b"p"), "exchange {number}: {frames:?}");
@@ -91,15 +90,16 @@ async fn row_13_14_15_each_has_its_close_code() {
     assert_eq!(app.messages(), [], "no message was made of any of it");
 }
 
-/// Nothing is set aside for what is only said to come: here it could not be. That memory grows with what came is
-/// `adapters::websocket::assembly`'s own test, `memory_grows_with_what_came_and_not_over_the_limit`.
+/// Nothing is allocated for a declared length; this one could not be allocated. That memory grows with the received
+/// bytes is
+/// tested in the crate by `memory_grows_with_what_came_and_not_over_the_limit`.
 #[tokio::test]
-async fn row_13_nothing_is_allocated_by_a_declared_length() {
+async fn row_13_declared_length_allocates_nothing() {
     let (app, timer) = (App::new(), VirtualTimer::new());
     let endpoint = app.builder().timer(timer.clone()).max_message(usize::MAX).build();
     tokio::spawn(endpoint.driver());
-    let mut client = Raw::connect(serve_http1(&endpoint).await).await;
-    client.send(hello("/events", "")).await;
+    let mut client = RawClient::connect(serve_http1(&endpoint).await).await;
+    client.send(upgrade_request("/events", "")).await;
     client.head().await;
     let long = [header_of(0x82, i64::MAX as u64), b"only so much".to_vec()].concat();
     client.send([frame(1, b"a message"), long].concat()).await;
@@ -108,7 +108,7 @@ async fn row_13_nothing_is_allocated_by_a_declared_length() {
     }
     app.publish("still here");
     assert_eq!(client.frame().await, Frame::text("still here"));
-    // It has as long as any message.
+    // The message timeout applies as to any message.
     timer.advance(Duration::from_secs(11));
     assert_eq!(client.frame().await, Frame::close(1008, "message not finished in time"));
 
@@ -116,23 +116,23 @@ async fn row_13_nothing_is_allocated_by_a_declared_length() {
     assert_eq!(post.with("short", &endpoint).await.status(), 204);
 }
 
-/// A message of one byte a fragment ends at its limit, in bytes or in fragments, however much the client goes on to send.
+/// A message of one byte a fragment ends at its limit, in bytes or in fragments, however much the client sends.
 #[tokio::test]
-async fn row_13_a_million_fragments_of_one_byte_end_at_the_limit() {
+async fn row_13_million_fragments_of_one_byte_end_at_the_limit() {
     for (max_message, expected) in
         [(64 * 1024, Frame::close(1009, "message too big")), (1 << 20, Frame::close(1008, "too many fragments"))]
     {
         let app = App::new();
         let endpoint = app.builder().max_message(max_message).build();
         let address = serve_http1(&endpoint).await;
-        let mut well = Raw::connect(address).await;
-        well.send(hello("/events", "")).await;
-        well.head().await;
-        let mut client = Raw::connect(address).await;
-        client.send(hello("/events", "")).await;
+        let mut healthy = RawClient::connect(address).await;
+        healthy.send(upgrade_request("/events", "")).await;
+        healthy.head().await;
+        let mut client = RawClient::connect(address).await;
+        client.send(upgrade_request("/events", "")).await;
         client.head().await;
         let (read, mut write) = client.stream.into_split();
-        let mut client = Raw::over(tokio::io::join(read, tokio::io::sink()));
+        let mut client = RawClient::over(tokio::io::join(read, tokio::io::sink()));
         let fragment = |first: u8| {
             let mut fragment = frame(first, b"x");
             fragment[0] = first;
@@ -152,11 +152,11 @@ async fn row_13_a_million_fragments_of_one_byte_end_at_the_limit() {
         assert_eq!(close, expected);
         assert!(!all_sent, "7 MB were read of a client that had its Close");
         app.publish("still here");
-        assert_eq!((well.frame().await, app.messages()), (Frame::text("still here"), vec![]));
+        assert_eq!((healthy.frame().await, app.messages()), (Frame::text("still here"), vec![]));
     }
 }
 
-/// RFC 7692 §5: an offer may be left unanswered. What is offered that is no extension of ours changes nothing else.
+/// RFC 7692 §5: a server may ignore an offer. An offer of an unknown extension changes nothing else.
 #[tokio::test]
 async fn row_14_no_extension_is_agreed_and_nothing_is_compressed() {
     let app = App::new();
@@ -169,8 +169,8 @@ async fn row_14_no_extension_is_agreed_and_nothing_is_compressed() {
         "bbf-usp-protocol; eid=\"x\"",
         ",,;=",
     ] {
-        let mut client = Raw::connect(address).await;
-        client.send(hello("/events", &format!("Sec-WebSocket-Extensions: {offer}\r\n"))).await;
+        let mut client = RawClient::connect(address).await;
+        client.send(upgrade_request("/events", &format!("Sec-WebSocket-Extensions: {offer}\r\n"))).await;
         let head = client.head().await;
         assert!(head.starts_with("http/1.1 101 ") && !head.contains("sec-websocket-extensions"), "{offer}: {head}");
         app.publish("aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa");
@@ -185,16 +185,16 @@ async fn row_14_no_extension_is_agreed_and_nothing_is_compressed() {
     }
 }
 
-/// A client that pings and never reads is owed one pong, and loses its connection by what it sends.
+/// A client that sends pings and never reads is owed one pong, and loses its connection.
 #[tokio::test]
-async fn row_15_a_flood_of_pings_that_nobody_reads_ends() {
+async fn row_15_flood_of_pings_without_reads_ends() {
     let app = App::new();
     let endpoint = app.builder().close_timeout(Duration::from_millis(20)).build();
-    let mut client = Raw::connect(serve_http1(&endpoint).await).await;
-    client.send(hello("/events", "")).await;
+    let mut client = RawClient::connect(serve_http1(&endpoint).await).await;
+    client.send(upgrade_request("/events", "")).await;
     client.head().await;
     let flood = frame(9, &[b'p'; 125]).repeat(1_000);
-    // The server closes at the eleventh, and takes no more.
+    // The server closes at the eleventh ping and reads no more.
     while tokio::io::AsyncWriteExt::write_all(&mut client.stream, &flood).await.is_ok() {
         if endpoint.session_count() == 0 {
             break;

@@ -1,19 +1,20 @@
-//! Rows 3, 17 and 19: what is in an answer's head, and what is not. CORS headers are a listed page's alone, on errors
-//! too; nothing is cached, held back, sniffed or wrapped.
+//! Rows 3, 17 and 19: headers of every response. CORS headers are for listed pages only, on errors too. No response may
+//! be
+//! cached, buffered, sniffed or wrapped.
 
 use http::Response;
 use tidings::Body;
 
 use super::site::{Answer, Site};
-use crate::endpoint::world::{App, To, get, header, request, text};
+use crate::support::http::{App, To, get, header, request, text};
 
-/// Status and headers, in the order of their names.
+/// Returns the status and the headers, sorted by name.
 fn head(response: &Response<Body>) -> String {
     let mut lines: Vec<_> = response
         .headers()
         .iter()
         .map(|(name, value)| match name.as_str() {
-            // What differs from answer to answer.
+            // Values that differ from response to response.
             "tidings-retry-ms" => format!("{name}: ms"),
             "retry-after" => format!("{name}: s"),
             _ => format!("{name}: {}", value.to_str().unwrap()),
@@ -37,7 +38,7 @@ const LISTED: [&str; 3] = [
 ];
 
 #[tokio::test(start_paused = true)]
-async fn row_03_17_19_every_answer_has_its_headers_and_no_others() {
+async fn row_03_17_19_every_response_has_its_headers_and_no_others() {
     let app = App::new();
     app.publish("one");
     let cursor = app.publish("two");
@@ -140,7 +141,7 @@ async fn row_03_17_19_every_answer_has_its_headers_and_no_others() {
 }
 
 #[tokio::test]
-async fn row_03_a_foreign_page_reads_nothing() {
+async fn row_03_foreign_page_gets_no_cors_headers() {
     let endpoint = App::new().builder().allow_origin("https://app.example.org").build();
     for method in ["GET", "HEAD", "POST", "OPTIONS"] {
         let response = request(method, "/events").header("origin", "https://evil.example").to(&endpoint).await;
@@ -151,7 +152,7 @@ async fn row_03_a_foreign_page_reads_nothing() {
 }
 
 #[tokio::test]
-async fn row_03_a_preflight_of_a_foreign_page_says_that_it_differs_by_origin() {
+async fn row_03_preflight_of_a_foreign_page_varies_by_origin() {
     let endpoint = App::new().builder().allow_origin("https://app.example.org").build();
     for (origin, status, listed) in [("https://evil.example", 403, false), ("https://app.example.org", 204, true)] {
         let preflight = request("OPTIONS", "/events")
@@ -167,7 +168,7 @@ async fn row_03_a_preflight_of_a_foreign_page_says_that_it_differs_by_origin() {
 }
 
 #[tokio::test]
-async fn row_03_an_origin_is_named_by_no_star_and_only_if_it_is_listed() {
+async fn row_03_only_a_listed_origin_is_allowed_and_never_by_a_star() {
     let endpoint = App::new().builder().allow_origin("https://app.example.org").build();
     for (origin, named) in [
         (Some("https://app.example.org"), "https://app.example.org"),
@@ -185,13 +186,13 @@ async fn row_03_an_origin_is_named_by_no_star_and_only_if_it_is_listed() {
     }
 }
 
-/// On the wire: every status that an endpoint has, by each transport and version of HTTP that can get it.
+/// Checks over the network, for every status of an endpoint, each transport and version of HTTP that can get it.
 #[tokio::test]
 async fn row_17_19_every_status_on_the_wire_has_no_store_nosniff_and_vary() {
     let app = App::new();
     let cursor = app.publish("one");
     let tag = format!("\"{cursor}\"");
-    // Below the 16 KiB of headers above which hyper answers by itself on HTTP/2.
+    // Below the 16 KiB of headers above which hyper itself answers on HTTP/2.
     let builder = app.builder().allowed_hosts(["example.com"]).max_topics_per_request(1).max_request_head(4_096);
     let endpoint = builder.build();
     let site = Site::new(app, endpoint).await;
@@ -233,7 +234,7 @@ async fn row_17_19_every_status_on_the_wire_has_no_store_nosniff_and_vary() {
             check(format!("{way} over HTTP/2"), status, &site.ask_by_http2(method, &target, headers).await);
         }
     }
-    // A WebSocket's: an opened one has them too.
+    // Responses to WebSocket handshakes, also of the one that opens.
     for (path, host, status) in [
         ("/events", "example.com", 200),
         ("/events?topic=%FF", "example.com", 400),
@@ -258,10 +259,11 @@ async fn row_17_19_every_status_on_the_wire_has_no_store_nosniff_and_vary() {
 }
 
 #[tokio::test]
-async fn row_17_two_users_at_one_url_get_each_their_own() {
+async fn row_17_two_users_of_one_url_share_no_cached_response() {
     let app = App::new();
     let endpoint = app.endpoint();
-    // A cache may not keep the first answer for the second, and the second is not told "unchanged" by the first's tag.
+    // A cache may not store the first response for the second user, and the first response's tag does not give the
+    // second 304.
     let one = get("/events?cursor=0.0").header("cookie", "user=1").to(&endpoint).await;
     let tag = header(&one, "etag").to_owned();
     app.publish("since then");
@@ -274,7 +276,7 @@ async fn row_17_two_users_at_one_url_get_each_their_own() {
 }
 
 #[tokio::test]
-async fn row_19_a_callback_is_no_parameter_of_ours() {
+async fn row_19_callback_parameter_has_no_effect() {
     let app = App::new();
     let cursor = app.publish("one");
     let endpoint = app.endpoint();
@@ -287,7 +289,7 @@ async fn row_19_a_callback_is_no_parameter_of_ours() {
 }
 
 #[tokio::test]
-async fn row_17_an_http_1_0_stream_ends_with_its_connection() {
+async fn row_17_http_1_0_stream_closes_its_connection() {
     let endpoint = App::new().endpoint();
     for (target, closes) in [
         ("/events?transport=sse", true),

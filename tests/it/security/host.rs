@@ -1,10 +1,10 @@
-//! Row 2: which hosts an endpoint answers for, against DNS rebinding.
+//! Row 2: hosts for which an endpoint answers, against DNS rebinding.
 
 use super::site::Site;
-use crate::endpoint::world::App;
+use crate::support::http::App;
 
 #[tokio::test]
-async fn row_02_another_host_is_misdirected_whatever_it_says_of_itself() {
+async fn row_02_other_host_gets_421_with_any_headers() {
     let app = App::new();
     let endpoint = app.builder().allowed_hosts(["localhost", "example.com:8080", "[::1]"]).build();
     let site = Site::new(app, endpoint).await;
@@ -39,17 +39,17 @@ async fn row_02_another_host_is_misdirected_whatever_it_says_of_itself() {
         ("[]", unreadable),
         ("[localhost]", unreadable),
     ] {
-        // A page that was bound to our address by its name says that it is of the same origin.
+        // A page that is bound to this address by its own name claims the same origin.
         let before = site.app.subscribes();
         let answer = site.ask("/events", &[("host", host), ("sec-fetch-site", "same-origin")]).await;
         let named = format!(r#"{{"error":"host \"{host}\" is not allowed (see allowed_hosts)"}}"#);
         assert_eq!((answer.status, &*answer.body), (status, if status == 421 { &named } else { body }), "{host}");
-        assert!(status == 200 || site.app.subscribes() == before, "nothing was asked");
+        assert!(status == 200 || site.app.subscribes() == before, "the publisher was not called");
     }
 }
 
 #[tokio::test]
-async fn row_02_a_target_with_an_authority_is_judged_by_it() {
+async fn row_02_host_of_an_absolute_target_is_its_authority() {
     let app = App::new();
     let endpoint = app.builder().allowed_hosts(["localhost"]).build();
     let site = Site::new(app, endpoint).await;
@@ -66,7 +66,7 @@ async fn row_02_a_target_with_an_authority_is_judged_by_it() {
 }
 
 #[test]
-fn row_02_a_list_takes_hosts_only() {
+fn row_02_allowed_hosts_accepts_hosts_only() {
     for wrong in ["*", "", "http://localhost", "localhost/", "user@localhost", "*.example.com", "localhost:x"] {
         let refused = std::panic::catch_unwind(|| App::new().builder().allowed_hosts([wrong]));
         assert!(refused.is_err(), "{wrong}");

@@ -1,17 +1,16 @@
-//! Row 4: nothing that is published, and nothing that a client sends, makes a second event of one (WHATWG HTML §9.2).
+//! Row 4: no published text and no text of a client turns one event into two (WHATWG HTML §9.2).
 
 use proptest::prelude::*;
 use tidings::{Event, EventError, EventKind, LocalHub, Topic, TopicError};
 
-use crate::endpoint::world::{App, To, get, piece, text};
-use crate::security::random::runtime;
 use crate::support::any_event;
+use crate::support::http::{App, To, get, piece, runtime, text};
 use crate::support::{SseEvent, SseReader};
 
 proptest! {
-    /// Whatever is published, an EventSource gets one event for each, with its own name, text and cursor.
+    /// For any published events, an EventSource gets each as one event, with its name, text and cursor.
     #[test]
-    fn row_04_an_event_is_read_as_one_event(
+    fn row_04_event_is_read_as_one_event(
         events in prop::collection::vec(any_event(), 1..8),
         cuts in prop::collection::vec(1..40_usize, 1..8),
     ) {
@@ -42,12 +41,12 @@ proptest! {
         let (hello, read) = reader.events.split_first().unwrap();
         prop_assert_eq!((&*hello.name, &*hello.id), ("tidings.hello", &*before));
         prop_assert_eq!(read, expected);
-        prop_assert_eq!(reader.retries.len(), 1, "and nobody else says when to come back");
+        prop_assert_eq!(reader.retries.len(), 1, "no event sets a retry time");
     }
 
-    /// A name or a key is of one line, or it is no name.
+    /// A name or a key is one line, or it is refused.
     #[test]
-    fn row_04_a_label_has_no_control_characters(label in any_label()) {
+    fn row_04_label_has_no_control_characters(label in any_label()) {
         let refused = match &*label {
             "" => Some(EventError::EmptyLabel),
             long if long.len() > 128 => Some(EventError::LongLabel { len: long.len() }),
@@ -59,17 +58,17 @@ proptest! {
         prop_assert_eq!(Event::text("").with_name(&label).err(), refused.or(reserved));
     }
 
-    /// A topic's name stands in event objects; it is of one line, too.
+    /// A topic name is part of event objects, and is one line too.
     #[test]
-    fn row_04_a_topic_has_no_control_characters(name in any_label()) {
+    fn row_04_topic_has_no_control_characters(name in any_label()) {
         let refused = matches!(Topic::new(&name), Err(TopicError::Control));
         let control = name.chars().any(char::is_control) && name.len() <= 255;
         prop_assert_eq!(refused, control);
     }
 
-    /// A client's cursor comes back as a cursor, or not at all.
+    /// A client's cursor is sent back as a cursor, or not at all.
     #[test]
-    fn row_04_a_clients_cursor_is_no_text(cursor in any_label()) {
+    fn row_04_cursor_of_a_client_is_sent_back_only_if_valid(cursor in any_label()) {
         let target: String = form_urlencoded::Serializer::new("/busy?transport=sse&".to_owned())
             .append_pair("cursor", &cursor).finish();
         let block = runtime().block_on(async {
@@ -84,9 +83,9 @@ proptest! {
     }
 }
 
-/// The advisories' own: each once in a name, a text and an id.
+/// Injections of published advisories: each as a name, a text and an id.
 #[tokio::test]
-async fn row_04_the_known_injections_are_text() {
+async fn row_04_known_injections_are_read_as_text() {
     for injected in [
         "a\nevent: admin",
         "a\rdata: x",

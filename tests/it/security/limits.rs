@@ -1,24 +1,21 @@
-//! Every limit of the table of `EndpointBuilder`, hit. Those that are hit elsewhere: `write_timeout` by
-//! `mount::streams::a_body_that_is_not_read_loses_its_session_in_time`, `message_timeout` by
-//! `mount::methods::a_body_has_a_limit_and_a_deadline`, `drain_timeout` by the tests of `mount::drain`, `retry` by
-//! `row_16_when_to_come_back_differs_from_client_to_client`, `hold` and `max_long_poll_timeout` by `row_11_a_held_poll_has_a_deadline`,
-//! `max_event` by the tests of `mount::max_event`, `max_fragments` and the default of `control_rate` by `row_13_14_15_each_has_its_close_code`, `subscribe_timeout` and
-//! `max_soft_rejects` by those of `rejections`, and the one pong owed by
-//! `websocket::pressure::a_flood_of_pings_costs_one_pong`.
+//! Every limit of the table of `EndpointBuilder`, reached. Limits that are reached in other tests: `write_timeout` in
+//! `endpoint::streams`, `message_timeout` in `endpoint::methods`, `drain_timeout` in `endpoint::drain`, `max_event` in
+//! `endpoint::max_event`, `retry` in `row_16_`, `long_poll_timeout` and `max_long_poll_timeout` in `row_11_`,
+//! `max_fragments` and the default of `control_rate` in `row_13_14_15_`, `subscribe_timeout` and `max_soft_rejects` in
+//! `rejections`, and the one pong owed in `websocket::pressure`.
 
 use std::time::Duration;
 
 use http::StatusCode;
 
 use super::site::Site;
-use crate::endpoint::wire::raw::{Frame, Raw, frame};
-use crate::endpoint::wire::serve_http1;
-use crate::endpoint::wire::websocket::hello;
-use crate::endpoint::world::{App, To, get, header, pass, piece, request, text};
 use crate::support::VirtualTimer;
+use crate::support::http::{
+    App, Frame, RawClient, To, frame, get, header, pass, piece, request, serve_http1, text, upgrade_request,
+};
 
 #[tokio::test(start_paused = true)]
-async fn one_session_too_many_is_told_to_come_later() {
+async fn session_above_max_sessions_is_refused_with_a_retry_time() {
     let app = App::new();
     let endpoint = app.builder().max_sessions(2).build();
     let one = get("/?transport=sse").to(&endpoint).await;
@@ -34,7 +31,7 @@ async fn one_session_too_many_is_told_to_come_later() {
         assert!((1000..=5000).contains(&millis) && seconds == millis.div_ceil(1000), "{seconds} s, {millis} ms");
         assert_eq!(text(response).await, r#"{"error":"server is busy: retry later"}"#);
     }
-    assert_eq!(app.subscribes(), asked, "the publisher is not asked for whom there is no place");
+    assert_eq!(app.subscribes(), asked, "the publisher is not called without a place");
     assert_eq!(get("/?transport=short-poll").to(&endpoint).await.status(), StatusCode::OK);
     assert_eq!((endpoint.session_count(), endpoint.stats().refused_busy), (2, 3));
     drop(one);
@@ -42,7 +39,7 @@ async fn one_session_too_many_is_told_to_come_later() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn one_attach_too_many_is_told_to_come_later() {
+async fn subscribe_above_max_concurrent_calls_gets_503() {
     let app = App::new();
     let endpoint = app.builder().max_concurrent_calls(2).build();
     let waiting = [0, 1].map(|_| tokio::spawn(endpoint.handle(get("/wait").body(String::new()).unwrap())));
@@ -57,18 +54,18 @@ async fn one_attach_too_many_is_told_to_come_later() {
 }
 
 #[tokio::test]
-async fn later_may_be_as_late_as_can_be() {
+async fn longest_retry_time_is_sent() {
     let response = get("/never").to(&App::new().endpoint()).await;
     assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
     assert_eq!(header(&response, "retry-after"), u64::MAX.to_string());
     assert_eq!(header(&response, "tidings-retry-ms"), u64::MAX.to_string());
 }
 
-/// The bytes that a request without other headers has beside its target.
+/// Number of bytes of a request without other headers, apart from its target.
 const HOST: usize = "host".len() + "example.com".len();
 
 #[tokio::test]
-async fn a_head_is_of_16_kib_and_no_more() {
+async fn request_head_is_limited_to_16_kib() {
     const MAX: usize = 16 * 1024;
     let app = App::new();
     let site = Site::new(app.clone(), app.endpoint()).await;
@@ -93,12 +90,16 @@ async fn a_head_is_of_16_kib_and_no_more() {
             assert_eq!((answer.status, &answer.body), (expected.0, &expected.1), "{method}");
         }
         if expected.0 != 200 {
-            // A handshake has more headers; for the target alone these are no matter.
+            // A handshake has more headers; they do not matter for the target.
             assert_eq!(site.ask_by_upgrade(&target, &headers).await.status, expected.0);
-            assert_eq!((app.subscribes(), app.messages().len()), (before, app.messages().len()), "nothing was asked");
+            assert_eq!(
+                (app.subscribes(), app.messages().len()),
+                (before, app.messages().len()),
+                "the publisher was not called"
+            );
         }
     }
-    // One header many times, and many headers once, are what they are together.
+    // One header many times, or many headers once, count in total.
     for (name, many) in [("cookie", 1_000), ("x", 900)] {
         let mut request = get(target);
         for number in 0..many {
@@ -113,18 +114,18 @@ async fn a_head_is_of_16_kib_and_no_more() {
 }
 
 #[tokio::test]
-async fn topics_and_their_names_have_limits() {
+async fn topics_and_topic_names_are_limited() {
     let app = App::new();
     let endpoint = app.endpoint();
     let topics = |count: usize| (0..count).map(|number| format!("topic={number}")).collect::<Vec<_>>().join("&");
     let name = |bytes: usize| format!("topic={}", "x".repeat(bytes));
     for (query, status, body) in [
         (topics(64), 200, ""),
-        // The same again is not another.
+        // A repeated topic does not count again.
         (format!("{}&{}", topics(64), topics(64)), 200, ""),
         (topics(65), 400, r#"{"error":"too many topics: max_topics_per_request is 64"}"#),
         (name(255), 200, ""),
-        (name(256), 400, r#"{"error":"topic: topic name is 256 bytes; the limit is 255"}"#),
+        (name(256), 400, r#"{"error":"topic name is 256 bytes; the limit is 255"}"#),
     ] {
         for (method, fine) in [("GET", 200), ("HEAD", 200), ("POST", 204)] {
             let response = request(method, &format!("/events?{query}")).to(&endpoint).await;
@@ -143,7 +144,7 @@ async fn topics_and_their_names_have_limits() {
 }
 
 #[tokio::test]
-async fn a_message_is_of_64_kib_and_no_more() {
+async fn message_is_limited_to_64_kib() {
     let (app, body) = (App::new(), "x".repeat(64 * 1024 + 1));
     let endpoint = app.endpoint();
     assert_eq!(request("POST", "/events").with(&body[1..], &endpoint).await.status(), 204);
@@ -154,7 +155,7 @@ async fn a_message_is_of_64_kib_and_no_more() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn no_stream_is_silent_for_longer_than_15_s() {
+async fn stream_is_silent_for_at_most_15_s() {
     let (app, second) = (App::new(), Duration::from_secs(1));
     for (builder, silence) in [(app.builder(), 15), (app.builder().keep_alive(4 * second), 4)] {
         let endpoint = builder.build();
@@ -172,7 +173,7 @@ async fn no_stream_is_silent_for_longer_than_15_s() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_reply_is_of_64_kib_or_of_one_event() {
+async fn poll_reply_is_limited_to_64_kib_or_one_event() {
     let app = App::new();
     let news = tidings::Topic::new("news").unwrap();
     let mut before = app.publish("first");
@@ -195,7 +196,7 @@ async fn a_reply_is_of_64_kib_or_of_one_event() {
 }
 
 #[tokio::test]
-async fn a_websocket_has_25_s_to_its_ping_10_to_its_pong_and_5_to_say_goodbye() {
+async fn websocket_pings_after_25_s_and_waits_10_s_for_a_pong_and_5_s_for_a_close() {
     let second = Duration::from_secs(1);
     for (set, [ping, pong, close]) in [(false, [25, 10, 5]), (true, [7, 3, 2])] {
         let (app, timer) = (App::new(), VirtualTimer::new());
@@ -215,7 +216,7 @@ async fn a_websocket_has_25_s_to_its_ping_10_to_its_pong_and_5_to_say_goodbye() 
         client.send(frame(2, b"too much")).await;
         app.hub.close();
         while !matches!(client.frame().await, Frame(0x88, _)) {}
-        assert_eq!(endpoint.session_count(), 1, "it may still say goodbye");
+        assert_eq!(endpoint.session_count(), 1, "it may still answer the Close");
         timer.advance(close * second + TICK);
         assert_eq!(client.until_end().await, "");
         while endpoint.session_count() > 0 {
@@ -224,13 +225,13 @@ async fn a_websocket_has_25_s_to_its_ping_10_to_its_pong_and_5_to_say_goodbye() 
     }
 }
 
-/// How late the endpoint's time may be.
+/// Maximum delay of the endpoint's time.
 const TICK: Duration = Duration::from_millis(10);
 
-/// A WebSocket that both sides know to be open.
-async fn open(address: std::net::SocketAddr, app: &App) -> Raw {
-    let (mut client, before) = (Raw::connect(address).await, app.messages().len());
-    client.send([hello("/events", "").into_bytes(), frame(2, b"here")].concat()).await;
+/// Opens a WebSocket, and waits until both sides know that it is open.
+async fn open(address: std::net::SocketAddr, app: &App) -> RawClient {
+    let (mut client, before) = (RawClient::connect(address).await, app.messages().len());
+    client.send([upgrade_request("/events", "").into_bytes(), frame(2, b"here")].concat()).await;
     client.head().await;
     while app.messages().len() == before {
         tokio::task::yield_now().await;
@@ -239,7 +240,7 @@ async fn open(address: std::net::SocketAddr, app: &App) -> Raw {
 }
 
 #[tokio::test]
-async fn control_frames_may_come_as_often_as_is_said() {
+async fn control_frames_are_limited_by_control_rate() {
     let app = App::new();
     let address = serve_http1(&app.builder().control_rate(30).build()).await;
     let mut client = open(address, &app).await;
@@ -251,9 +252,9 @@ async fn control_frames_may_come_as_often_as_is_said() {
     assert_eq!(client.frame().await, Frame::close(1008, "too many control frames"));
 }
 
-/// The table of `EndpointBuilder` has every limit that can be set, and the default that it has.
+/// The table of `EndpointBuilder` has every limit that can be set, with its default.
 #[test]
-fn the_table_is_whole_and_true() {
+fn table_of_limits_has_every_setter_and_its_default() {
     let source = [
         include_str!("../../../src/endpoint/builder.rs"),
         include_str!("../../../src/endpoint/limits.rs"),

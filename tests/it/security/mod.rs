@@ -1,46 +1,46 @@
-//! Attacks and the answers to them: each row by its number in the functions' names. If a row is another area's matter
-//! as well, its tests are named here too, and [`every_row_has_its_tests`] checks that they are there.
+//! Attacks and the answers to them. Names of test functions have the number of their row. Tests of other areas that belong
+//! to a row are named here, and [`every_row_has_its_tests`] checks that they exist.
 //!
 //! | row | threat | tests |
 //! |---|---|---|
-//! | 1 | a foreign page uses a user's cookies | `row_01_` |
-//! | 2 | a name is bound to a local server's address | `row_02_` |
-//! | 3 | a foreign page reads answers | `row_03_` |
-//! | 4 | line breaks make events | `row_04_`, `what_is_published_is_read` |
-//! | 5 | a resume goes round authorisation | `row_05_` |
+//! | 1 | a foreign page uses the cookies of a user | `row_01_` |
+//! | 2 | a name is bound to the address of a local server (DNS rebinding) | `row_02_` |
+//! | 3 | a foreign page reads responses | `row_03_` |
+//! | 4 | line breaks inject events | `row_04_`, `what_is_published_is_read` |
+//! | 5 | a resume bypasses authorization | `row_05_` |
 //! | 6 | two names are one topic | `row_06_` |
 //! | 7 | a cursor is forged | `row_07_` |
-//! | 8 | clients make topics | `row_08_` |
+//! | 8 | clients create topics | `row_08_` |
 //! | 9 | a reader is slow | `row_09_`, `a_client_that_takes_nothing_is_asked_for_and_holds_nothing` |
-//! | 10 | a body comes a byte at a time | `row_10_`, `a_body_has_a_limit_and_a_deadline` |
-//! | 11 | polls are held for ever | `row_11_`, `a_client_that_goes_is_forgotten` |
-//! | 12 | connections come in floods | `row_12_`, `one_session_too_many_is_told_to_come_later` |
-//! | 13 | frames lie about their length, or never end | `row_13_`, `each_has_its_code_however_it_is_cut` |
+//! | 10 | a request arrives one byte at a time | `row_10_`, `post_body_has_a_size_limit_and_a_timeout` |
+//! | 11 | long polls never end | `row_11_`, `disconnected_client_leaves_no_session` |
+//! | 12 | floods of connections | `row_12_`, `session_above_max_sessions_is_refused_with_a_retry_time` |
+//! | 13 | frames with false lengths or without an end | `row_13_`, `each_has_its_code_however_it_is_cut` |
 //! | 14 | compression | `row_14_` |
-//! | 15 | pings in floods | `row_15_`, `a_flood_of_pings_costs_one_pong` |
-//! | 16 | all come back together | `row_16_` |
-//! | 17 | a cache keeps one user's answer for another | `row_17_`, `row_03_17_19_` |
-//! | 18 | an answer is split | `row_18_` |
-//! | 19 | an answer is run as a script | `row_19_`, `row_03_17_19_` |
+//! | 15 | floods of pings | `row_15_`, `a_flood_of_pings_costs_one_pong` |
+//! | 16 | all clients reconnect at once | `row_16_` |
+//! | 17 | a cache serves one user's response to another | `row_17_`, `row_03_17_19_` |
+//! | 18 | a response is split | `row_18_` |
+//! | 19 | a response is run as a script | `row_19_`, `row_03_17_19_` |
 //! | 20 | a log is forged | `row_20_` |
 //! | 21 | an authorization has ended | `row_21_` |
 //! | 22 | a token in a URL is logged | `row_22_` |
-//! | 23 | one stream of HTTP/2 stalls | `row_23_`, `a_stream_that_takes_nothing_loses_its_session_and_its_siblings_do_not` |
-//! | 24 | the peer is gone and says nothing | `client_that_neither_answers_nor_sends_is_left`, `a_client_that_takes_nothing_loses_its_session_though_hyper_asks_for_nothing` |
-//! | 25 | bytes follow an upgrade | `row_25_` |
-//! | 26 | an error leaks | `row_26_` |
-//! | 27 | one message is many | `row_27_` |
-//! | 28 | the application panics | `row_28_`, `a_panic_ends_its_own_session_alone`, `a_panic_ends_its_own_stream_and_not_the_connection`, `panics_pass_over_nothing`, `client_whose_events_were_lost_in_a_panic_gets_them_when_it_is_back` |
-//! | 29 | the server goes | `tidings_v1_resumes_and_says_goodbye`, `an_end_that_is_not_one_has_no_last_chunk_and_takes_nothing_along` |
+//! | 23 | one stream of HTTP/2 stalls | `row_23_`, `stalled_stream_loses_its_session_and_its_siblings_go_on` |
+//! | 24 | the peer disappears without an end | `client_that_neither_answers_nor_sends_is_left`, `client_that_reads_nothing_loses_its_session_without_polls_of_hyper` |
+//! | 25 | bytes after an upgrade are smuggled | `row_25_` |
+//! | 26 | an error leaks a resource | `row_26_` |
+//! | 27 | one message becomes several | `row_27_` |
+//! | 28 | the application panics | `row_28_`, `panic_ends_its_own_session_only`, `panic_ends_its_own_stream_and_not_the_connection`, `panics_pass_over_nothing`, `client_whose_events_were_lost_in_a_panic_gets_them_when_it_is_back` |
+//! | 29 | the server shuts down | `tidings_v1_resumes_and_sends_bye`, `drained_stream_has_no_last_chunk_and_loses_no_event` |
 //! | 30 | a path parameter is a wildcard | `row_30_` |
-//! | 31 | a name takes another's session | `row_31_` |
-//! | 32 | idle runs take every place | `row_32_` |
-//! | 33 | bodies are not taken | `row_33_` |
-//! | 34 | publishers make topics in floods | `row_34_`, `honest_topics_keep_their_history_under_a_flood_of_tiny_topics` |
-//! | 35 | one value spoils every reply with it | `json_that_common_parsers_refuse_is_refused_with_kind_and_offset`, `json_is_taken_exactly_where_a_reply_with_it_is_read` |
+//! | 31 | a session name is another client's | `row_31_` |
+//! | 32 | idle sessions of polls take every place | `row_32_` |
+//! | 33 | bodies are not read | `row_33_` |
+//! | 34 | publishers flood topics | `row_34_`, `honest_topics_keep_their_history_under_a_flood_of_tiny_topics` |
+//! | 35 | one value makes every reply with it unreadable | `json_that_common_parsers_refuse_is_refused_with_kind_and_offset`, `json_is_taken_exactly_where_a_reply_with_it_is_read` |
 //! | 36 | a large event goes to a slow reader | `row_36_`, `websocket_that_takes_large_events_slowly_gets_them` |
 //!
-//! Beside the rows: refusals, each as its transport's clients can hear it (`wire_`), and every limit (`limits`).
+//! Besides the rows: rejections in the form of each transport (`wire_`), and every limit (`limits`).
 
 mod authorization;
 mod calls;
@@ -56,7 +56,6 @@ mod injection;
 mod limits;
 mod origin;
 mod panics;
-mod random;
 mod refusals;
 mod rejections;
 mod replies;

@@ -1,12 +1,12 @@
-//! Row 1: whose pages may use an endpoint (RFC 6454).
+//! Row 1: origins of pages that may use an endpoint (RFC 6454).
 
 use super::site::Site;
-use crate::endpoint::world::{App, To, text};
+use crate::support::http::{App, To, text};
 
-/// Status for a page that is not allowed; its text is [`why`].
+/// Response to a page that is not allowed; [`why`] returns its body.
 const FOREIGN: (u16, &str) = (403, "");
 
-/// Returns the body of the 403 to a request of these headers.
+/// Returns the body of the 403 to a request with these headers.
 fn why(headers: &[(&str, &str)]) -> String {
     let all = |name| headers.iter().filter(move |(it, _)| *it == name).map(|(_, value)| *value);
     let one = |name| all(name).next().filter(|_| all(name).count() == 1);
@@ -23,21 +23,25 @@ fn why(headers: &[(&str, &str)]) -> String {
     serde_json::json!({ "error": text }).to_string()
 }
 
-/// Sends a request with these headers on every transport and method. Returns the one answer.
+/// Sends a request with these headers on every transport and method. Returns the response, which is equal for all.
 async fn judge(site: &Site, headers: &[(&str, &str)]) -> (u16, String) {
     let before = (site.app.subscribes(), site.app.messages().len());
     let answer = site.ask("/events", headers).await;
     assert!(answer.headers.contains(&"vary: origin".to_owned()), "{headers:?}");
     if answer.status != 200 {
-        assert_eq!((site.app.subscribes(), site.app.messages().len()), before, "nothing was asked: {headers:?}");
+        assert_eq!(
+            (site.app.subscribes(), site.app.messages().len()),
+            before,
+            "the publisher was not called: {headers:?}"
+        );
     }
     (answer.status, answer.body)
 }
 
-/// Headers, and the status and the body that they are answered with.
+/// Headers, and the status and body of the response.
 type Case<'a> = (&'a [(&'a str, &'a str)], (u16, &'a str));
 
-/// Sends a request for each case, and compares the answers.
+/// Sends the requests of each case and compares the responses.
 async fn check(site: &Site, table: &[Case<'_>]) {
     for (headers, (status, body)) in table {
         let body = if (*status, *body) == FOREIGN { why(headers) } else { (*body).to_owned() };
@@ -46,12 +50,12 @@ async fn check(site: &Site, table: &[Case<'_>]) {
 }
 
 const HOST: (&str, &str) = ("host", "example.com");
-/// Answer to a request whose host can't be read.
+/// Body of the response to a request with an unreadable host.
 const UNREADABLE: &str = r#"{"error":"host is malformed: send `host` or `host:port`"}"#;
 const PORT: (&str, &str) = ("host", "example.com:8080");
 
 #[tokio::test]
-async fn row_01_a_page_must_be_the_hosts_own_or_listed() {
+async fn row_01_only_own_and_listed_origins_are_allowed() {
     let app = App::new();
     let listed = ["https://app.example.org", "http://localhost:5173", "capacitor://localhost"];
     let endpoint = listed.into_iter().fold(app.builder(), |builder, origin| builder.allow_origin(origin)).build();
@@ -60,7 +64,7 @@ async fn row_01_a_page_must_be_the_hosts_own_or_listed() {
     check(
         &site,
         &[
-            // The host's own pages, whatever the scheme that a proxy took off.
+            // Pages of the host itself, of either scheme, since a proxy may terminate TLS.
             (&[HOST, ("origin", "https://example.com")][..], yes),
             (&[HOST, ("origin", "http://example.com")], yes),
             (&[HOST, ("origin", "https://example.com:443")], yes),
@@ -97,7 +101,7 @@ async fn row_01_a_page_must_be_the_hosts_own_or_listed() {
             (&[("host", "127.0.0.1"), ("origin", "http://[::ffff:127.0.0.1]")], no),
             (&[("host", "127.0.0.1:3000"), ("origin", "http://localhost:3000")], no),
             (&[("host", "localhost"), ("origin", "tauri://localhost")], no),
-            // What is no origin.
+            // Values that are not an origin.
             (&[HOST, ("origin", "null")], no),
             (&[HOST, ("origin", "NULL")], no),
             (&[HOST, ("origin", "file://")], no),
@@ -118,7 +122,7 @@ async fn row_01_a_page_must_be_the_hosts_own_or_listed() {
             (&[HOST, ("origin", "https://example.com"), ("origin", "https://example.com")], no),
             (&[HOST, ("origin", "https://example.com"), ("origin", "https://evil")], no),
             (&[HOST, ("origin", "https://exämple.com")], no),
-            // Listed ones.
+            // Listed origins.
             (&[HOST, ("origin", "https://app.example.org")], yes),
             (&[HOST, ("origin", "https://app.example.org:443")], yes),
             (&[HOST, ("origin", "http://app.example.org")], no),
@@ -127,7 +131,7 @@ async fn row_01_a_page_must_be_the_hosts_own_or_listed() {
             (&[HOST, ("origin", "http://localhost:5173"), ("sec-fetch-site", "same-site")], yes),
             (&[HOST, ("origin", "http://localhost:5174")], no),
             (&[HOST, ("origin", "capacitor://localhost")], yes),
-            // What the browser says itself.
+            // Sec-Fetch-Site of the browser.
             (&[HOST], yes),
             (&[HOST, ("sec-fetch-site", "same-origin")], yes),
             (&[HOST, ("sec-fetch-site", "none")], yes),
@@ -138,7 +142,7 @@ async fn row_01_a_page_must_be_the_hosts_own_or_listed() {
             (&[("host", "upstream"), ("origin", "https://example.com"), ("sec-fetch-site", "same-origin")], yes),
             (&[("host", "upstream"), ("origin", "null"), ("sec-fetch-site", "same-origin")], no),
             (&[("host", "upstream"), ("origin", "https://example.com")], no),
-            // What is no host.
+            // Values that are not a host.
             (
                 &[("origin", "https://example.com")],
                 (400, r#"{"error":"Host header is missing: HTTP/1.1 requires it"}"#),
@@ -156,7 +160,7 @@ async fn row_01_a_page_must_be_the_hosts_own_or_listed() {
 }
 
 #[tokio::test]
-async fn row_01_a_request_of_no_page_may_be_shut_out() {
+async fn row_01_request_without_origin_can_be_refused() {
     let app = App::new();
     let endpoint = app.builder().allow_absent_origin(false).build();
     let site = Site::new(app, endpoint).await;
@@ -173,7 +177,7 @@ async fn row_01_a_request_of_no_page_may_be_shut_out() {
 }
 
 #[tokio::test]
-async fn row_01_two_mounts_have_two_lists() {
+async fn row_01_two_endpoints_have_two_lists() {
     let app = App::new();
     let (one, other) = (app.builder().allow_origin("https://one.example").build(), app.endpoint());
     let (one, other) = (Site::new(app.clone(), one).await, Site::new(app, other).await);
@@ -185,7 +189,7 @@ async fn row_01_two_mounts_have_two_lists() {
 }
 
 #[tokio::test]
-async fn row_01_every_port_but_the_hosts_own_is_foreign() {
+async fn row_01_other_port_of_the_host_is_foreign() {
     let site = Site::new(App::new(), App::new().endpoint()).await;
     for port in (1..u16::MAX).step_by(4_099).chain([79, 80, 81, 442, 443, 444, 8_080]) {
         let origin = format!("https://example.com:{port}");
@@ -194,7 +198,7 @@ async fn row_01_every_port_but_the_hosts_own_is_foreign() {
     }
 }
 
-/// Both are cut, and neither can end the JSON text or its own quotes.
+/// Both texts are cut, and neither can end the JSON text or its own quotes.
 #[tokio::test]
 async fn row_01_refused_origin_and_host_are_cut_and_escaped() {
     let endpoint = App::new().builder().allowed_hosts(["example.com"]).build();
@@ -217,7 +221,7 @@ async fn row_01_refused_origin_and_host_are_cut_and_escaped() {
 }
 
 #[test]
-fn row_01_a_list_takes_origins_only() {
+fn row_01_allow_origin_accepts_origins_only() {
     for wrong in ["*", "null", "example.com", "https://example.com/", "https://*.example.com", ""] {
         let refused = std::panic::catch_unwind(|| App::new().builder().allow_origin(wrong));
         assert!(refused.is_err(), "{wrong}");

@@ -1,5 +1,6 @@
-//! Rows 26 and 28: whatever goes wrong on the way, a client gets a whole answer and nothing is left behind; and what
-//! panics ends alone.
+//! Rows 26 and 28: for every error, a client gets a complete response and nothing is left behind; a panic ends one
+//! session
+//! alone.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -18,14 +19,12 @@ use tidings::{
 };
 use tokio::task::yield_now;
 
-use super::random::runtime;
-use crate::endpoint::wire::raw::{Frame, Raw, frame};
-use crate::endpoint::wire::serve_http1;
-use crate::endpoint::wire::websocket::hello;
-use crate::endpoint::world::{App, To, get, header, request, text};
 use crate::support::Task;
+use crate::support::http::{
+    App, Frame, RawClient, To, frame, get, header, request, runtime, serve_http1, text, upgrade_request,
+};
 
-/// Every way to go wrong that a client has a part in.
+/// Errors that a request can cause: method, target, further headers, and status.
 const WRONGS: [(&str, &str, &str, u16); 20] = [
     ("GET", "/events?transport=x", "", 400),
     ("GET", "/events?transport=websocket", "", 426),
@@ -50,10 +49,10 @@ const WRONGS: [(&str, &str, &str, u16); 20] = [
 ];
 
 #[tokio::test]
-async fn row_26_every_error_is_a_whole_answer_and_leaves_nothing_behind() {
+async fn row_26_every_error_is_a_complete_response_and_leaves_nothing_behind() {
     let app = App::new();
     let endpoint = app.builder().max_concurrent_calls(1).build();
-    let mut client = Raw::connect(serve_http1(&endpoint).await).await;
+    let mut client = RawClient::connect(serve_http1(&endpoint).await).await;
     for round in 0..3 {
         for (method, target, extra, status) in WRONGS {
             client.send(format!("{method} {target} HTTP/1.1\r\nHost: example.com\r\n{extra}\r\n")).await;
@@ -64,7 +63,7 @@ async fn row_26_every_error_is_a_whole_answer_and_leaves_nothing_behind() {
             assert!(head.contains(&format!("\r\ncontent-length: {}\r\n", body.len())), "{head}{body}");
             assert!(body.starts_with(r#"{"error":""#), "{body}");
         }
-        // The same connection goes on, and the one place is free.
+        // The same connection goes on, and the one permit is free.
         client.send("GET /events HTTP/1.1\r\nHost: example.com\r\n\r\n").await;
         assert!(client.head().await.starts_with("http/1.1 200 "));
         client.until("]}").await;
@@ -75,9 +74,9 @@ async fn row_26_every_error_is_a_whole_answer_and_leaves_nothing_behind() {
     assert_eq!((refused, stats.subscribed), (3 * WRONGS.len() as u64, 3), "each counted once");
 }
 
-/// A request that its client gives up on, at any point, gives back what it held.
+/// A request that is dropped at any point releases everything that it held.
 #[tokio::test(start_paused = true)]
-async fn row_26_a_request_may_be_dropped_at_any_point() {
+async fn row_26_request_dropped_at_any_point_releases_everything() {
     let app = App::new();
     let endpoint = app.builder().max_concurrent_calls(1).max_sessions(1).max_soft_rejects(1).build();
     for target in ["/wait", "/events?wait=9", "/events?transport=sse", "/busy?transport=sse", "/panic", "/events"] {
@@ -101,14 +100,14 @@ async fn row_26_a_request_may_be_dropped_at_any_point() {
     }
 }
 
-/// An application whose code panics now and then, wherever it is called.
+/// A publisher that panics at random, in every function.
 #[derive(Clone)]
 struct Shaky {
     hub: LocalHub,
     dice: Arc<Dice>,
 }
 
-/// Comes up once in so many throws, in an order of its own.
+/// Panics once in `odds` calls, in a fixed pseudo-random order.
 struct Dice {
     state: AtomicU32,
     odds: u32,
@@ -149,7 +148,7 @@ impl Publisher for Shaky {
     }
 }
 
-/// A subscriber that panics where it is polled and where it encodes.
+/// A subscriber that panics at random when it is polled and when it encodes.
 struct Unsteady<S> {
     inner: S,
     dice: Arc<Dice>,
@@ -185,9 +184,9 @@ impl<S: Subscriber> Subscriber for Unsteady<S> {
 proptest! {
     #![proptest_config(crate::support::cases(32))]
 
-    /// One call in a hundred panics: each ends one request or one stream, and the counts are those of who is left.
+    /// One call in a hundred panics. Each panic ends one request or one stream, and the counts are those of the others.
     #[test]
-    fn row_28_a_panic_ends_its_own_session_alone(seed: u32, acts in prop::collection::vec(0..6_u8, 50..200)) {
+    fn row_28_panic_ends_its_own_session_only(seed: u32, acts in prop::collection::vec(0..6_u8, 50..200)) {
         let hub = LocalHub::builder().build();
         let dice = Arc::new(Dice { state: AtomicU32::new(seed), odds: 100, panics: AtomicU32::new(0) });
         let endpoint = Endpoint::new(Shaky { hub: hub.clone(), dice: dice.clone() });
@@ -216,7 +215,7 @@ proptest! {
                         assert_eq!(status, if dice.panics() != before { 500 } else { 204 });
                     }
                     _ => {
-                        // In the publisher's task, no reader's code runs.
+                        // No code of a reader runs in the publisher's task.
                         hub.publish_now(&news, format!("<{published}>")).unwrap();
                         published += 1;
                         assert_eq!(dice.panics(), before);
@@ -224,20 +223,20 @@ proptest! {
                 }
                 bodies.retain_mut(|(body, read)| {
                     let before = dice.panics();
-                    // A body's panic is its connection's, which has nothing else.
+                    // A panic of a body ends its connection, which carries nothing else.
                     let whole = catch_unwind(AssertUnwindSafe(|| take(body, read))).is_ok();
                     assert_eq!(whole, dice.panics() == before);
                     whole
                 });
                 assert_eq!((endpoint.session_count(), hub.stats().subscriptions), (bodies.len(), bodies.len()));
             }
-            // Who is left missed nothing since it came.
+            // The other clients miss nothing since they connected.
             for (_, read) in &bodies {
                 let numbers: Vec<u32> = read.split('<').skip(1).map(|it| it.split('>').next().unwrap().parse().unwrap()).collect();
                 let expected: Vec<_> = (published - numbers.len() as u32..published).collect();
                 assert_eq!(numbers, expected);
             }
-            // No place was lost on the way.
+            // All permits have been released.
             drop(bodies);
             let stats = endpoint.stats();
             assert_eq!((endpoint.session_count(), stats.soft_rejects, hub.stats().subscriptions), (0, 0, 0));
@@ -245,7 +244,7 @@ proptest! {
     }
 }
 
-/// A format of the application's, in a slot that the hub caches, that panics now and then.
+/// A format of the application in a slot that the hub caches, which panics at random.
 struct UnsteadyFormat(Arc<Dice>);
 
 impl Format for UnsteadyFormat {
@@ -264,9 +263,9 @@ impl Format for UnsteadyFormat {
 proptest! {
     #![proptest_config(crate::support::cases(64))]
 
-    /// Bytes that an encoder wrote before it panicked are in no cache: every reader gets every event whole.
+    /// Bytes that an encoder wrote before its panic are in no cache: every reader gets every event complete.
     #[test]
-    fn row_28_a_format_that_panics_spoils_nobodys_bytes(seed: u32, acts in prop::collection::vec(0..4_usize, 20..120)) {
+    fn row_28_panicking_format_spoils_no_cached_bytes(seed: u32, acts in prop::collection::vec(0..4_usize, 20..120)) {
         let hub = LocalHub::builder().build();
         let dice = Arc::new(Dice { state: AtomicU32::new(seed), odds: 9, panics: AtomicU32::new(0) });
         let (format, news, task) = (UnsteadyFormat(dice.clone()), Topic::new("news").unwrap(), Task::new());
@@ -286,7 +285,7 @@ proptest! {
             }));
             assert_eq!(polled.is_err(), dice.panics() > before);
             match polled {
-                // Its session would end here, and its client come back.
+                // The session would end here, and its client would reconnect.
                 Err(_) => readers[act] = (subscribe(), String::new()),
                 Ok(Poll::Ready(EncodedDelivery::Events(events))) => *read += std::str::from_utf8(&events.bytes).unwrap(),
                 Ok(Poll::Ready(other)) => panic!("unexpected {other:?}"),
@@ -298,7 +297,7 @@ proptest! {
     }
 }
 
-/// Takes what is ready of a body.
+/// Takes everything that is ready of a body.
 fn take(body: &mut Body, read: &mut String) {
     while let Poll::Ready(Some(Ok(frame))) = Task::new().poll(&mut body.frame()) {
         let data: Bytes = frame.into_data().unwrap();
@@ -307,24 +306,24 @@ fn take(body: &mut Body, read: &mut String) {
 }
 
 #[tokio::test]
-async fn row_28_a_panic_on_a_websocket_ends_it_with_its_code() {
+async fn row_28_panic_on_a_websocket_closes_it_with_1011() {
     let app = App::new();
     let endpoint = app.endpoint();
     let address = serve_http1(&endpoint).await;
-    let mut well = Raw::connect(address).await;
-    well.send(hello("/events", "")).await;
-    well.head().await;
+    let mut healthy = RawClient::connect(address).await;
+    healthy.send(upgrade_request("/events", "")).await;
+    healthy.head().await;
     for _ in 0..20 {
-        let mut client = Raw::connect(address).await;
-        client.send(hello("/events?say=panic", "")).await;
+        let mut client = RawClient::connect(address).await;
+        client.send(upgrade_request("/events?say=panic", "")).await;
         client.head().await;
         client.send(frame(1, b"hello")).await;
         assert_eq!(client.frame().await, Frame::close(1011, "internal error"));
         client.send(frame(8, &1011_u16.to_be_bytes())).await;
         assert_eq!(client.until_end().await, "");
-        // One that does not even come to be.
-        let mut client = Raw::connect(address).await;
-        client.send(hello("/panic", "Origin: https://example.com\r\n")).await;
+        // A WebSocket whose publisher panics before it is opened.
+        let mut client = RawClient::connect(address).await;
+        client.send(upgrade_request("/panic", "Origin: https://example.com\r\n")).await;
         assert!(client.head().await.starts_with("http/1.1 500 "));
         assert_eq!(client.until("}").await, r#"{"error":"internal error"}"#);
     }
@@ -332,13 +331,13 @@ async fn row_28_a_panic_on_a_websocket_ends_it_with_its_code() {
         yield_now().await;
     }
     app.publish("one");
-    assert_eq!(well.frame().await, Frame::text("one"));
+    assert_eq!(healthy.frame().await, Frame::text("one"));
     assert_eq!(
         (app.hub.stats().subscriptions, endpoint.stats().refused_publisher),
         (1, 40),
         "20 messages and 20 handshakes"
     );
-    // What it said stays with us.
+    // The text of the panic is not sent.
     let response = get("/panic").to(&endpoint).await;
     assert_eq!(header(&response, "content-type"), "application/json");
     assert!(!text(response).await.contains("on request"));

@@ -1,4 +1,4 @@
-//! Refusals as the operator sees them: each one once, with its cause and its reason, and no text that forges a log.
+//! Refusals as the operator sees them: each one once, with its cause and reason, and no text that forges a log.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -9,14 +9,11 @@ use tidings::endpoint::RefusalCause;
 use tidings::{Endpoint, EndpointBuilder, Transport};
 use tokio::task::yield_now;
 
-use super::random::runtime;
 use super::site::Site;
-use crate::endpoint::sessions::guest::{Guest, settle};
-use crate::endpoint::wire::raw::{Frame, Raw, frame};
-use crate::endpoint::wire::serve_http1;
-use crate::endpoint::wire::websocket::hello;
-use crate::endpoint::world::{App, To, get, pass, request};
 use crate::subscriber::app::{App as Scores, Hook};
+use crate::support::http::{
+    App, Frame, RawClient, TestClient, To, frame, get, pass, request, runtime, serve_http1, settle, upgrade_request,
+};
 
 /// One call of the hook.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,7 +26,7 @@ struct Told {
     line: String,
 }
 
-/// Calls of a hook since the last look, in their order, and the number of all calls for each cause.
+/// Calls of a hook since they were last taken, in order, and the number of all calls for each cause.
 #[derive(Clone, Default)]
 struct Log(Arc<Mutex<(Vec<Told>, [u64; RefusalCause::ALL.len()])>>);
 
@@ -57,7 +54,7 @@ impl Log {
         self.0.lock().unwrap().0.clone()
     }
 
-    /// Takes the one call that there was since the last time.
+    /// Takes the one call since the last time.
     fn one(&self, of: &str) -> Told {
         let mut told = std::mem::take(&mut self.0.lock().unwrap().0);
         assert_eq!(told.len(), 1, "{of}: {told:?}");
@@ -84,7 +81,7 @@ const CASES: [Case; 12] = [
     ("/gone?", &[], RefusalCause::Publisher, 410, "gone"),
     ("/panic?", &[], RefusalCause::Publisher, 500, "publisher panicked"),
     ("/busy?", &[], RefusalCause::Publisher, 503, "busy, retry after 2500 ms"),
-    ("/events?topic=%00&", &[], RefusalCause::Request, 400, "topic: topic name contains a control character"),
+    ("/events?topic=%00&", &[], RefusalCause::Request, 400, "topic name contains a control character"),
     (
         "/events?topic=caf%E9&",
         &[],
@@ -116,7 +113,7 @@ const CASES: [Case; 12] = [
 ];
 
 #[tokio::test]
-async fn refusal_is_told_once_with_cause_status_and_text_on_every_transport() {
+async fn refusal_is_reported_once_with_cause_status_and_text_on_every_transport() {
     let app = App::new();
     let (log, builder) = Log::of(app.builder());
     let site = Site::new(app, builder.build()).await;
@@ -148,13 +145,13 @@ async fn refusal_is_told_once_with_cause_status_and_text_on_every_transport() {
         log.agrees_with(&site.endpoint);
         assert_eq!(log.one(method).code, Some(status));
     }
-    // An answer is no refusal.
+    // An answer is not a refusal.
     site.ask("/events", &[("host", "example.com")]).await;
     assert_eq!(log.all(), []);
 }
 
 #[tokio::test]
-async fn refusal_of_a_pages_websocket_is_told_with_its_close_code() {
+async fn refusal_of_a_pages_websocket_is_reported_with_its_close_code() {
     let app = App::new();
     let (log, builder) = Log::of(app.builder());
     let site = Site::new(app, builder.build()).await;
@@ -179,7 +176,7 @@ async fn refusal_of_a_pages_websocket_is_told_with_its_close_code() {
 }
 
 #[tokio::test]
-async fn refusal_of_a_websocket_message_is_told_with_its_session() {
+async fn refusal_of_a_websocket_message_is_reported_with_its_session() {
     let app = App::new();
     let (log, builder) = Log::of(app.builder());
     let endpoint = builder.build();
@@ -194,15 +191,15 @@ async fn refusal_of_a_websocket_message_is_told_with_its_session() {
         ("events", big, RefusalCause::Request, 1009, violation),
         ("events", frame(3, b"x"), RefusalCause::Request, 1002, violation),
     ] {
-        let mut client = Raw::connect(address).await;
-        client.send(hello(&format!("/events?say={say}&closing&token=secret"), "")).await;
+        let mut client = RawClient::connect(address).await;
+        client.send(upgrade_request(&format!("/events?say={say}&closing&token=secret"), "")).await;
         client.head().await;
         client.send(sent).await;
         let Frame(0x88, close) = client.frame().await else { panic!("no Close") };
         assert_eq!(u16::from_be_bytes([close[0], close[1]]), code);
         client.send(frame(8, &code.to_be_bytes())).await;
         client.until_end().await;
-        // After a violation the server reads on until the client closes its side.
+        // After a violation the server reads until the client closes its side.
         drop(client);
         while endpoint.session_count() > 0 {
             yield_now().await;
@@ -215,7 +212,7 @@ async fn refusal_of_a_websocket_message_is_told_with_its_session() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn refusal_for_a_limit_says_which() {
+async fn refusal_by_a_limit_names_the_limit() {
     let app = App::new();
     let (log, builder) = Log::of(app.builder());
     let endpoint = builder.max_concurrent_calls(1).max_sessions(1).subscribe_timeout(Duration::from_secs(7)).build();
@@ -225,7 +222,7 @@ async fn refusal_for_a_limit_says_which() {
     assert_eq!(log.one("permit").text, "too many calls of the publisher: max_concurrent_calls is reached");
     pass(Duration::from_secs(8)).await;
     assert_eq!(waiting.await.unwrap().status(), StatusCode::SERVICE_UNAVAILABLE);
-    assert_eq!(log.one("deadline").text, "subscribe took longer than 7s");
+    assert_eq!(log.one("deadline").text, "subscribe timed out after 7s (subscribe_timeout)");
     let held = get("/events?transport=sse").to(&endpoint).await;
     let told = |response: StatusCode| (response.as_u16(), log.one("sessions"));
     let (status, refused) = told(get("/events?transport=sse").to(&endpoint).await.status());
@@ -242,22 +239,22 @@ async fn refusal_for_a_limit_says_which() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn refusal_of_a_held_poll_that_is_revoked_is_told() {
+async fn refusal_of_a_revoked_long_poll_is_reported() {
     let app = App::new();
     let (log, builder) = Log::of(app.builder());
     let endpoint = builder.build();
-    let mut guest = Guest::come(&endpoint, Transport::LongPoll, "/events").await;
+    let mut client = TestClient::open(&endpoint, Transport::LongPoll, "/events").await;
     assert_eq!(endpoint.revoke_where(|_| true), 1);
-    assert_eq!(guest.see_out().await, "401 with a challenge");
+    assert_eq!(client.finish().await, "401 with a challenge");
     let told = log.one("revoked");
     assert_eq!((told.cause, told.code, &*told.text), (RefusalCause::Publisher, Some(401), "authorization revoked"));
     log.agrees_with(&endpoint);
 }
 
 #[tokio::test(start_paused = true)]
-async fn refusal_of_a_snapshot_is_told_with_its_session() {
+async fn refusal_of_a_snapshot_is_reported_with_its_session() {
     for (hook, cause, text) in [
-        (Hook::Wait, RefusalCause::Busy, "snapshot took longer than 10s"),
+        (Hook::Wait, RefusalCause::Busy, "snapshot timed out after 10s (subscribe_timeout)"),
         (Hook::Panic, RefusalCause::Publisher, "snapshot: publisher panicked"),
     ] {
         let app = Scores::new(4).does(hook);
@@ -265,10 +262,10 @@ async fn refusal_of_a_snapshot_is_told_with_its_session() {
         let endpoint = builder.max_concurrent_calls(1).build();
         app.count(3);
         let target = "/events?cursor=nonsense";
-        let one = Guest::come(&endpoint, Transport::Sse, target).await;
+        let one = TestClient::open(&endpoint, Transport::Sse, target).await;
         if hook == Hook::Wait {
-            let other = Guest::come(&endpoint, Transport::Sse, target).await;
-            // The subscribe call of the second finds no place either, while the first one's snapshot has it.
+            let other = TestClient::open(&endpoint, Transport::Sse, target).await;
+            // The second subscribe call gets no permit either, while the first one's snapshot holds it.
             assert_eq!(log.one("busy").text, "too many calls of the publisher: max_concurrent_calls is reached");
             drop(other);
         }
@@ -282,14 +279,14 @@ async fn refusal_of_a_snapshot_is_told_with_its_session() {
 }
 
 #[tokio::test]
-async fn refusal_whose_hook_panics_or_uses_the_endpoint_is_answered() {
+async fn refusal_is_answered_if_its_hook_panics_or_uses_the_endpoint() {
     let app = App::new();
     let slot: Arc<Mutex<Option<Endpoint>>> = Arc::default();
     let inside = slot.clone();
     let endpoint = app
         .builder()
         .on_refusal(move |_| {
-            // Nothing is locked: each of these takes a lock of the endpoint's.
+            // No lock is held: each of these calls takes a lock of the endpoint.
             let endpoint = inside.lock().unwrap().clone().unwrap();
             endpoint.disconnect_where(|_| true);
             assert!(endpoint.stats().refused_publisher > 0, "counted before the hook is called");
@@ -345,7 +342,8 @@ fn any_text() -> impl Strategy<Value = String> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
-    /// Whatever the client and the publisher say, a refusal is one line, of texts of 128 bytes, without the query.
+    /// For any texts of the client and the publisher, a refusal is one line, of texts of at most 128 bytes, without the
+    /// query.
     #[test]
     fn row_20_refusal_in_a_log_is_one_short_line(said in any_text(), origin in any_text(), path in any_text()) {
         let (log, builder) = Log::of(Endpoint::builder(move |_| {
@@ -369,7 +367,7 @@ proptest! {
         for Told { line, .. } in told {
             prop_assert!(!line.chars().any(|it| it.is_control() || matches!(it, '\u{2028}' | '\u{202e}')), "{line:?}");
             prop_assert!(!line.contains("qZx7"), "{line}");
-            // Display and Debug, of two texts each: escaping makes a byte six at most.
+            // Display and Debug, with two texts each: escaping makes at most six bytes of one.
             prop_assert!(line.len() < 2 * (2 * 128 * 6 + 100), "{}", line.len());
         }
     }

@@ -1,4 +1,4 @@
-//! Answers of each transport to a refusal, in a form that its client can read.
+//! Answers to a rejection on each transport, in a form that its clients can read.
 
 use std::time::Duration;
 
@@ -7,14 +7,14 @@ use tidings::stats::EndpointStats;
 use tokio::task::yield_now;
 
 use super::site::Site;
-use crate::endpoint::wire::raw::{Frame, Raw, frame};
-use crate::endpoint::wire::serve_http1;
-use crate::endpoint::wire::websocket::hello;
-use crate::endpoint::world::{App, To, get, header, pass, piece, request, text};
 use crate::support::VirtualTimer;
+use crate::support::http::{
+    App, Frame, RawClient, To, frame, get, header, pass, piece, request, serve_http1, text, upgrade_request,
+};
 
-/// Paths that the application refuses, with the status and body of the answer, and the reason on a page's WebSocket, if
-/// it opens one.
+/// Paths that the application rejects, with the status and the error text of the response, and the close reason of a
+/// page's
+/// WebSocket, if it is opened.
 const REFUSALS: [(&str, u16, &str, Option<&str>); 6] = [
     ("/unauthorized", 401, "unauthorized", Some("unauthorized")),
     ("/forbidden", 403, "forbidden", Some("forbidden")),
@@ -25,7 +25,7 @@ const REFUSALS: [(&str, u16, &str, Option<&str>); 6] = [
 ];
 
 #[tokio::test]
-async fn wire_a_refusal_is_a_status_to_polls_streams_and_messages() {
+async fn wire_rejection_is_a_status_for_polls_streams_and_messages() {
     let app = App::new();
     let endpoint = app.endpoint();
     for (path, status, why, _) in REFUSALS {
@@ -43,15 +43,15 @@ async fn wire_a_refusal_is_a_status_to_polls_streams_and_messages() {
 }
 
 #[tokio::test]
-async fn wire_a_page_is_told_by_a_close_code_and_others_by_a_status() {
+async fn wire_rejected_websocket_of_a_page_gets_a_close_code_and_others_a_status() {
     const ORIGIN: &str = "Origin: https://example.com\r\n";
     let app = App::new();
     let endpoint = app.endpoint();
     let address = serve_http1(&endpoint).await;
     for (path, status, _, reason) in REFUSALS {
         for (origin, protocol) in [("", ""), (ORIGIN, ""), (ORIGIN, "Sec-WebSocket-Protocol: tidings.v1\r\n")] {
-            let mut client = Raw::connect(address).await;
-            client.send(hello(path, &format!("{origin}{protocol}"))).await;
+            let mut client = RawClient::connect(address).await;
+            client.send(upgrade_request(path, &format!("{origin}{protocol}"))).await;
             let head = client.head().await;
             let Some(reason) = reason.filter(|_| !origin.is_empty()) else {
                 assert!(head.starts_with(&format!("http/1.1 {status} ")), "{path}: {head}");
@@ -69,12 +69,12 @@ async fn wire_a_page_is_told_by_a_close_code_and_others_by_a_status() {
     while endpoint.stats().soft_rejects > 0 {
         yield_now().await;
     }
-    assert_eq!(app.messages(), [], "a client that is not let in is not listened to");
+    assert_eq!(app.messages(), [], "messages of a rejected client are not read");
     assert_eq!((endpoint.session_count(), endpoint.stats().soft_rejected), (0, 8));
 }
 
 #[tokio::test]
-async fn wire_a_page_is_told_so_by_http_2_as_well() {
+async fn wire_rejected_websocket_of_a_page_is_opened_over_http_2_too() {
     let app = App::new();
     let site = Site::new(app.clone(), app.endpoint()).await;
     let (host, origin) = (("host", "example.com"), ("origin", "https://example.com"));
@@ -88,7 +88,7 @@ async fn wire_a_page_is_told_so_by_http_2_as_well() {
 }
 
 #[test]
-fn wire_a_handlers_own_rejection_has_the_same_head() {
+fn wire_rejection_of_a_handler_has_the_headers_of_the_endpoint() {
     use axum::response::IntoResponse;
 
     let response = Rejection::Unauthorized.into_response();
@@ -98,12 +98,12 @@ fn wire_a_handlers_own_rejection_has_the_same_head() {
 }
 
 #[tokio::test]
-async fn wire_a_page_that_never_says_goodbye_is_left() {
+async fn wire_rejected_page_that_never_closes_is_cut() {
     let (app, timer) = (App::new(), VirtualTimer::new());
     let endpoint = app.builder().timer(timer.clone()).close_timeout(Duration::from_secs(3)).build();
     tokio::spawn(endpoint.driver());
-    let mut client = Raw::connect(serve_http1(&endpoint).await).await;
-    client.send(hello("/forbidden", "Origin: https://example.com\r\n")).await;
+    let mut client = RawClient::connect(serve_http1(&endpoint).await).await;
+    client.send(upgrade_request("/forbidden", "Origin: https://example.com\r\n")).await;
     client.head().await;
     assert_eq!(client.frame().await, Frame::close(1008, "forbidden"));
     assert_eq!(endpoint.stats().soft_rejects, 1);
@@ -115,7 +115,7 @@ async fn wire_a_page_that_never_says_goodbye_is_left() {
 }
 
 #[tokio::test]
-async fn wire_a_challenge_may_be_set_and_must_be_one() {
+async fn wire_challenge_can_be_set_and_is_validated() {
     let endpoint = App::new().builder().www_authenticate(r#"Bearer realm="push", error="invalid_token""#).build();
     let response = get("/unauthorized").to(&endpoint).await;
     assert_eq!(header(&response, "www-authenticate"), r#"Bearer realm="push", error="invalid_token""#);
@@ -127,7 +127,7 @@ async fn wire_a_challenge_may_be_set_and_must_be_one() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn wire_a_publisher_that_takes_too_long_is_called_off_and_each_wire_says_later() {
+async fn wire_subscribe_timeout_gets_a_retry_time_on_each_transport() {
     let app = App::new();
     let endpoint = app.builder().subscribe_timeout(Duration::from_secs(7)).max_concurrent_calls(1).build();
     for query in ["short-poll", "long-poll", "chunked", "sse"] {
@@ -144,10 +144,10 @@ async fn wire_a_publisher_that_takes_too_long_is_called_off_and_each_wire_says_l
         assert!((1..=5).contains(&header(&response, "retry-after").parse::<u64>().unwrap()));
         assert_eq!(text(response).await, r#"{"error":"server is busy: retry later"}"#);
     }
-    // Its place is free again each time, and it counts as no fault of the publisher's.
+    // The permit is free again each time, and the timeout is not counted as a rejection of the publisher.
     let EndpointStats { refused_busy, refused_publisher, subscribed, .. } = endpoint.stats();
     assert_eq!((refused_busy, refused_publisher, subscribed), (4, 0, 0));
-    // Who is in time is not touched, however long the session.
+    // A subscription in time is not affected, however long its session is.
     assert_eq!(get("/events").to(&endpoint).await.status(), 200);
     let mut sse = get("/events?transport=sse").to(&endpoint).await.into_body();
     piece(&mut sse).await.unwrap().unwrap();
@@ -156,18 +156,18 @@ async fn wire_a_publisher_that_takes_too_long_is_called_off_and_each_wire_says_l
 }
 
 #[tokio::test]
-async fn wire_a_websocket_whose_publisher_takes_too_long_is_not_opened() {
+async fn wire_subscribe_timeout_opens_no_websocket() {
     let (app, timer) = (App::new(), VirtualTimer::new());
     let endpoint = app.builder().timer(timer.clone()).subscribe_timeout(Duration::from_secs(7)).build();
     tokio::spawn(endpoint.driver());
     let address = serve_http1(&endpoint).await;
     for origin in ["", "Origin: https://example.com\r\n"] {
-        let (asked, mut client) = (app.subscribes(), Raw::connect(address).await);
-        client.send(hello("/wait", origin)).await;
+        let (asked, mut client) = (app.subscribes(), RawClient::connect(address).await);
+        client.send(upgrade_request("/wait", origin)).await;
         while app.subscribes() == asked {
             yield_now().await;
         }
-        // The deadline is set when the publisher was first asked for nothing.
+        // The deadline is set when the publisher's first poll was pending.
         while timer.sleeping() == 0 {
             yield_now().await;
         }
@@ -179,7 +179,7 @@ async fn wire_a_websocket_whose_publisher_takes_too_long_is_not_opened() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn wire_soft_rejects_are_counted_and_bounded_and_their_places_come_back() {
+async fn wire_soft_rejects_are_counted_bounded_and_released() {
     let app = App::new();
     let endpoint = app.builder().max_soft_rejects(2).write_timeout(Duration::from_secs(4)).build();
     let busy = || async { get("/busy?transport=sse").to(&endpoint).await };
@@ -187,7 +187,7 @@ async fn wire_soft_rejects_are_counted_and_bounded_and_their_places_come_back() 
     assert_eq!((one.status().as_u16(), two.status().as_u16(), endpoint.stats().soft_rejects), (200, 200, 2));
     let third = busy().await;
     assert_eq!((third.status().as_u16(), header(&third, "retry-after")), (503, "3"), "one too many: a plain status");
-    // A place is held until its block is gone, 100 ms after it was taken.
+    // A soft reject is counted until 100 ms after its block was taken.
     assert!(piece(one.body_mut()).await.unwrap().is_ok());
     let begin = tokio::time::Instant::now();
     assert!(piece(one.body_mut()).await.unwrap().is_err(), "it breaks off");
@@ -195,7 +195,7 @@ async fn wire_soft_rejects_are_counted_and_bounded_and_their_places_come_back() 
     assert_eq!((endpoint.stats().soft_rejects, busy().await.status().as_u16()), (1, 200));
     drop(two);
     assert_eq!(endpoint.stats().soft_rejects, 0, "nor longer than its client is there");
-    // Who never asks for the block makes way after a write stall, and is no session all the while.
+    // A client that never takes the block is dropped after the write timeout, and is not a session.
     let (_three, _four) = (busy().await, busy().await);
     assert_eq!((busy().await.status().as_u16(), endpoint.session_count()), (503, 0));
     pass(Duration::from_secs(4)).await;
@@ -204,7 +204,7 @@ async fn wire_soft_rejects_are_counted_and_bounded_and_their_places_come_back() 
 }
 
 #[tokio::test(start_paused = true)]
-async fn wire_a_drain_waits_for_whom_it_told_later_but_not_for_ever_new_ones() {
+async fn wire_drain_waits_for_earlier_soft_rejects_only() {
     let app = App::new();
     let endpoint = app.builder().drain_timeout(Duration::from_secs(5)).build();
     let mut early = get("/busy?transport=sse").to(&endpoint).await.into_body();
@@ -212,7 +212,7 @@ async fn wire_a_drain_waits_for_whom_it_told_later_but_not_for_ever_new_ones() {
     pass(Duration::from_millis(50)).await;
     assert!(!drain.is_finished(), "its block is not taken");
     assert!(piece(&mut early).await.unwrap().is_ok());
-    // One that comes now is told so as well, and is not waited for.
+    // A client that connects during the drain gets the block as well, and the drain does not wait for it.
     let late = get("/events?transport=sse").to(&endpoint).await;
     assert_eq!((late.status().as_u16(), endpoint.stats().soft_rejects), (200, 2));
     assert!(piece(&mut early).await.unwrap().is_err());
@@ -221,8 +221,8 @@ async fn wire_a_drain_waits_for_whom_it_told_later_but_not_for_ever_new_ones() {
 }
 
 #[tokio::test]
-async fn wire_every_rejection_has_its_own_words() {
-    // What a publisher says to the client goes there as it is; what it says to its log does not.
+async fn wire_text_for_the_client_is_sent_and_text_for_the_log_is_not() {
+    // The text of a rejection for the client is sent unchanged; the text for the log is not sent.
     for (rejection, status, told) in [
         (Rejection::invalid("no \"such\" thing\n"), 400, r#"{"error":"no \"such\" thing\n"}"#),
         (Rejection::internal("password=hunter2"), 500, r#"{"error":"internal error"}"#),

@@ -1,4 +1,4 @@
-//! Rows 12, 21 and 33: a poll is under way until its reply is taken. Its session can be ended, and counts, as long.
+//! Rows 12, 21 and 33: a poll is under way until its reply is taken. Until then its session counts, and can be ended.
 
 use std::time::Duration;
 
@@ -7,25 +7,23 @@ use http::{Response, Version};
 use http_body_util::{BodyExt, Empty};
 use tidings::{Body, BodyError, Endpoint, SessionEnd, Transport};
 
-use crate::endpoint::sessions::guest::settle;
-use crate::endpoint::sessions::house::House;
-use crate::endpoint::world::{get, pass};
+use crate::support::http::{App, get, pass, settle};
 
 const STALL: Duration = Duration::from_secs(10);
 const VERSIONS: [Version; 2] = [Version::HTTP_11, Version::HTTP_2];
 const LARGE: usize = 200_000;
-/// A poll that is its own session, and polls of a run.
+/// A poll that is its own session, and polls of a named session.
 const SESSIONS: [(Transport, &str); 3] = [
     (Transport::LongPoll, "wait=20"),
     (Transport::LongPoll, "wait=20&session=tab"),
     (Transport::ShortPoll, "session=tab"),
 ];
 
-/// An application with one event, which takes four frames at least.
-fn house() -> House {
-    let house = House::new();
-    house.publish(&"x".repeat(LARGE));
-    house
+/// Returns an application with one event of at least four frames.
+fn app() -> App {
+    let app = App::with_limit_key();
+    app.publish(&"x".repeat(LARGE));
+    app
 }
 
 async fn ask(endpoint: &Endpoint, transport: Transport, query: &str, version: Version) -> Response<Body> {
@@ -50,28 +48,28 @@ fn cases() -> impl Iterator<Item = (Transport, &'static str, Version)> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn row_21_a_revocation_ends_a_reply_that_is_going_out() {
+async fn row_21_revoke_ends_a_reply_under_way() {
     for (transport, query, version) in cases() {
-        let (house, context) = (house(), format!("{transport:?} {query} over {version:?}"));
-        let endpoint = house.builder().write_timeout(STALL).build();
+        let (app, context) = (app(), format!("{transport:?} {query} over {version:?}"));
+        let endpoint = app.builder().write_timeout(STALL).build();
         let mut body = ask(&endpoint, transport, query, version).await.into_body();
         frame(&mut body).await.unwrap().unwrap();
         assert_eq!(endpoint.revoke_where(|_| true), 1, "{context}");
         assert_eq!(frame(&mut body).await, Some(Err(BodyError::Revoked)), "{context}");
         assert_eq!(frame(&mut body).await, None, "{context}");
         drop(body);
-        assert_eq!((endpoint.session_count(), house.why()), (0, SessionEnd::Revoked), "{context}");
+        assert_eq!((endpoint.session_count(), app.end_reason()), (0, SessionEnd::Revoked), "{context}");
     }
 }
 
-/// A short poll without a name is no session, and has a lifetime all the same.
+/// A short poll without a name is no session, and has a lifetime nevertheless.
 #[tokio::test(start_paused = true)]
-async fn row_21_a_reply_ends_with_the_lifetime_of_its_poll() {
+async fn row_21_reply_ends_with_the_lifetime_of_its_poll() {
     for (transport, query, version) in
         cases().chain(VERSIONS.map(|version| (Transport::ShortPoll, "anonymous", version)))
     {
-        let (house, context) = (house(), format!("{transport:?} {query} over {version:?}"));
-        let endpoint = house.builder().write_timeout(STALL).build();
+        let (app, context) = (app(), format!("{transport:?} {query} over {version:?}"));
+        let endpoint = app.builder().write_timeout(STALL).build();
         let query = format!("{query}&lifetime=3000");
         let mut body = ask(&endpoint, transport, &query, version).await.into_body();
         frame(&mut body).await.unwrap().unwrap();
@@ -83,10 +81,10 @@ async fn row_21_a_reply_ends_with_the_lifetime_of_its_poll() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn row_12_a_session_counts_for_its_key_until_its_reply_is_taken() {
+async fn row_12_session_counts_for_its_key_until_its_reply_is_taken() {
     for (transport, query, version) in cases() {
-        let (house, context) = (house(), format!("{transport:?} {query} over {version:?}"));
-        let endpoint = house.builder().max_sessions_per_key(1).poll_session_timeout(Duration::from_secs(1)).build();
+        let (app, context) = (app(), format!("{transport:?} {query} over {version:?}"));
+        let endpoint = app.builder().max_sessions_per_key(1).poll_session_timeout(Duration::from_secs(1)).build();
         let mut body = ask(&endpoint, transport, query, version).await.into_body();
         frame(&mut body).await.unwrap().unwrap();
         let other = ask(&endpoint, Transport::Sse, "", version).await;
@@ -94,9 +92,9 @@ async fn row_12_a_session_counts_for_its_key_until_its_reply_is_taken() {
         drop(other);
         rest(&mut body).await;
         drop(body);
-        // A run's session outlives its polls.
+        // A named session outlives its polls.
         pass(Duration::from_secs(3)).await;
-        assert_eq!(house.why(), SessionEnd::Silent, "{context}");
+        assert_eq!(app.end_reason(), SessionEnd::Silent, "{context}");
         let other = ask(&endpoint, Transport::Sse, "", version).await;
         assert_eq!(endpoint.session_count(), 1, "{context}");
         drop(other);
@@ -104,7 +102,7 @@ async fn row_12_a_session_counts_for_its_key_until_its_reply_is_taken() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn row_33_a_session_leaves_with_its_reply_and_says_why() {
+async fn row_33_session_leaves_with_its_reply_and_a_reason() {
     for (version, is_whole, is_dropped, why) in VERSIONS.into_iter().flat_map(|version| {
         [
             (false, false, SessionEnd::Stalled),
@@ -115,8 +113,8 @@ async fn row_33_a_session_leaves_with_its_reply_and_says_why() {
         ]
         .map(|(is_whole, is_dropped, why)| (version, is_whole, is_dropped, why))
     }) {
-        let (house, context) = (house(), format!("{version:?}, whole: {is_whole}, dropped: {is_dropped}"));
-        let endpoint = house.builder().write_timeout(STALL).build();
+        let (app, context) = (app(), format!("{version:?}, whole: {is_whole}, dropped: {is_dropped}"));
+        let endpoint = app.builder().write_timeout(STALL).build();
         let response = ask(&endpoint, Transport::LongPoll, "wait=20", version).await;
         let length: usize = response.headers()["content-length"].to_str().unwrap().parse().unwrap();
         let (mut body, mut taken) = (response.into_body(), 0);
@@ -128,15 +126,15 @@ async fn row_33_a_session_leaves_with_its_reply_and_says_why() {
         } else {
             pass(2 * STALL).await;
         }
-        assert_eq!((endpoint.session_count(), house.why()), (0, why), "{context}");
+        assert_eq!((endpoint.session_count(), app.end_reason()), (0, why), "{context}");
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn row_33_a_disconnected_client_has_one_write_timeout_for_the_rest_of_its_reply() {
+async fn row_33_disconnected_client_has_one_write_timeout_for_the_rest_of_its_reply() {
     for (transport, query, version) in cases() {
-        let (house, context) = (house(), format!("{transport:?} {query} over {version:?}"));
-        let endpoint = house.builder().write_timeout(STALL).build();
+        let (app, context) = (app(), format!("{transport:?} {query} over {version:?}"));
+        let endpoint = app.builder().write_timeout(STALL).build();
         let mut body = ask(&endpoint, transport, query, version).await.into_body();
         frame(&mut body).await.unwrap().unwrap();
         assert_eq!(endpoint.disconnect_where(|_| true), 1, "{context}");
@@ -146,20 +144,20 @@ async fn row_33_a_disconnected_client_has_one_write_timeout_for_the_rest_of_its_
         pass(Duration::from_secs(2)).await;
         assert_eq!(frame(&mut body).await, Some(Err(BodyError::Ended)), "{context}");
         drop(body);
-        assert_eq!((endpoint.session_count(), house.why()), (0, SessionEnd::Disconnected), "{context}");
+        assert_eq!((endpoint.session_count(), app.end_reason()), (0, SessionEnd::Disconnected), "{context}");
     }
 }
 
-/// The run goes on, since the next poll may be another client's of the same name.
+/// The session goes on, since the next poll may be sent by another client with the same name.
 #[tokio::test(start_paused = true)]
-async fn row_33_a_run_outlives_a_reply_that_is_not_taken() {
+async fn row_33_poll_session_outlives_a_stalled_reply() {
     for version in VERSIONS {
-        let house = house();
-        let endpoint = house.builder().write_timeout(STALL).poll_session_timeout(Duration::from_secs(60)).build();
+        let app = app();
+        let endpoint = app.builder().write_timeout(STALL).poll_session_timeout(Duration::from_secs(60)).build();
         let mut body = ask(&endpoint, Transport::ShortPoll, "session=tab", version).await.into_body();
         frame(&mut body).await.unwrap().unwrap();
         pass(2 * STALL).await;
-        assert_eq!((endpoint.session_count(), house.left().len()), (1, 0));
+        assert_eq!((endpoint.session_count(), app.left().len()), (1, 0));
         let mut second = ask(&endpoint, Transport::ShortPoll, "session=tab", version).await.into_body();
         assert!(rest(&mut second).await > LARGE);
         assert_eq!(endpoint.stats().joined, 1);
@@ -167,10 +165,10 @@ async fn row_33_a_run_outlives_a_reply_that_is_not_taken() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_drain_waits_for_a_reply_that_is_going_out() {
+async fn drain_waits_for_a_reply_under_way() {
     for (transport, query, version) in cases() {
-        let house = house();
-        let endpoint = house.builder().write_timeout(STALL).drain_timeout(Duration::from_secs(10)).build();
+        let app = app();
+        let endpoint = app.builder().write_timeout(STALL).drain_timeout(Duration::from_secs(10)).build();
         let mut body = ask(&endpoint, transport, query, version).await.into_body();
         let first = frame(&mut body).await.unwrap().unwrap();
         let drain = tokio::spawn(endpoint.drain());
@@ -184,10 +182,10 @@ async fn a_drain_waits_for_a_reply_that_is_going_out() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_drain_breaks_off_a_reply_that_takes_longer() {
+async fn drain_cuts_a_reply_at_its_timeout() {
     for (transport, query, version) in cases() {
-        let house = house();
-        let endpoint = house.builder().write_timeout(STALL).drain_timeout(Duration::from_secs(5)).build();
+        let app = app();
+        let endpoint = app.builder().write_timeout(STALL).drain_timeout(Duration::from_secs(5)).build();
         let mut body = ask(&endpoint, transport, query, version).await.into_body();
         frame(&mut body).await.unwrap().unwrap();
         endpoint.drain().await;

@@ -15,15 +15,12 @@ use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
-use crate::endpoint::wire::http2;
-use crate::endpoint::wire::raw::Raw;
-use crate::endpoint::world::App;
-use crate::server::{router, start};
 use crate::support::VirtualTimer;
+use crate::support::http::{App, RawClient, connect_http2, router, serve_router};
 
-/// The status and the rest of an answer over a connection of its own.
+/// Sends a request over a connection of its own. Returns the status and the rest of the response.
 async fn ask(address: SocketAddr, method: &str, target: &str, headers: &[(&str, &str)]) -> (u16, String) {
-    let (mut client, mut head) = (Raw::connect(address).await, format!("{method} {target} HTTP/1.1\r\n"));
+    let (mut client, mut head) = (RawClient::connect(address).await, format!("{method} {target} HTTP/1.1\r\n"));
     headers.iter().for_each(|(name, value)| head += &format!("{name}: {value}\r\n"));
     client.send(head + "Connection: close\r\nContent-Length: 0\r\n\r\n").await;
     let head = client.head().await;
@@ -39,12 +36,13 @@ async fn ask(address: SocketAddr, method: &str, target: &str, headers: &[(&str, 
 #[tokio::test]
 async fn row_02_foreign_host_gets_421_on_every_route_of_a_loopback_server() {
     let app = App::new();
-    let by_default = start(router(&app, &app.endpoint()), |server| server).await;
-    let added = start(router(&app, &app.endpoint()), |server| server.allow_host("a.example").allow_host("b:1")).await;
-    let listed = start(router(&app, &app.endpoint()), |server| server.allowed_hosts(["a.example"])).await;
-    let none = start(router(&app, &app.endpoint()), |server| server.allowed_hosts([""; 0])).await;
+    let by_default = serve_router(router(&app, &app.endpoint()), |server| server).await;
+    let added =
+        serve_router(router(&app, &app.endpoint()), |server| server.allow_host("a.example").allow_host("b:1")).await;
+    let listed = serve_router(router(&app, &app.endpoint()), |server| server.allowed_hosts(["a.example"])).await;
+    let none = serve_router(router(&app, &app.endpoint()), |server| server.allowed_hosts([""; 0])).await;
     assert_eq!(ask(none, "GET", "/", &[("host", "evil.example")]).await.0, 421, "an empty list allows no more hosts");
-    let any = start(router(&app, &app.endpoint()), |server| server.allow_any_host().allow_host("b:1")).await;
+    let any = serve_router(router(&app, &app.endpoint()), |server| server.allow_any_host().allow_host("b:1")).await;
     for (host, expected) in [
         ("localhost", [200, 200, 421, 200]),
         ("LocalHost:3000", [200, 200, 421, 200]),
@@ -64,17 +62,17 @@ async fn row_02_foreign_host_gets_421_on_every_route_of_a_loopback_server() {
                 let headers =
                     [("host", host), ("origin", &format!("http://{host}")), ("sec-fetch-site", "same-origin")];
                 let (status, _) = ask(address, method, target, &headers).await;
-                // Behind `allow_any_host` an unreadable host is the route's to refuse, as the layer and the endpoint do.
+                // With `allow_any_host` the route itself refuses an unreadable host, as the layer and the endpoint do.
                 let found = if target == "/none" && status == 404 { 200 } else { status };
                 assert_eq!(found, expected, "{method} {target} of {host}");
             }
         }
     }
     assert_eq!(ask(by_default, "GET", "/", &[]).await.0, 400, "HTTP/1.1 needs a host");
-    let mut old = Raw::connect(by_default).await;
+    let mut old = RawClient::connect(by_default).await;
     old.send("GET / HTTP/1.0\r\n\r\n").await;
     assert!(old.head().await.contains(" 421 "));
-    let mut client = http2::connect(by_default).await;
+    let mut client = connect_http2(by_default).await;
     for (host, expected) in [("localhost", 200), ("localhost:1", 200), ("evil.example", 421)] {
         let request = Request::get(format!("http://{host}/")).body(Empty::<Bytes>::new()).unwrap();
         let response = client.send_request(request).await.unwrap();
@@ -88,7 +86,7 @@ async fn row_02_foreign_host_gets_421_on_every_route_of_a_loopback_server() {
 async fn row_01_foreign_page_cannot_post_to_a_route_behind_the_origin_layer() {
     let app = App::new();
     let endpoint = app.builder().allow_origin("https://app.example").allowed_hosts(["localhost", "a.example"]).build();
-    let address = start(router(&app, &endpoint), tidings::server::Serve::allow_any_host).await;
+    let address = serve_router(router(&app, &endpoint), tidings::server::Serve::allow_any_host).await;
     const HOST: (&str, &str) = ("host", "localhost:3000");
     let (own, listed) = (("origin", "http://localhost:3000"), ("origin", "https://app.example"));
     let (evil, null) = (("origin", "https://evil.example"), ("origin", "null"));
@@ -113,12 +111,12 @@ async fn row_01_foreign_page_cannot_post_to_a_route_behind_the_origin_layer() {
         ("DELETE", &[HOST, evil], 403, foreign),
         ("PUT", &[HOST, evil], 403, foreign),
         ("ODD", &[HOST, evil], 403, foreign),
-        // A link, a form with GET, an image of another site.
+        // A link, a form with GET, or an image of another site.
         ("GET", &[HOST, site("cross-site"), ("sec-fetch-mode", "navigate")], 200, "say"),
         ("GET", &[HOST, evil], 200, "say"),
         ("HEAD", &[HOST, evil], 200, ""),
         ("OPTIONS", &[HOST, evil], 405, ""),
-        // A handshake is no link.
+        // A handshake is not a link.
         ("GET", &[HOST, evil, ("upgrade", "websocket")], 403, foreign),
         ("GET", &[("host", "evil.example")], 421, r#"host \"evil.example\" is not allowed (see allowed_hosts)"#),
         (
@@ -146,7 +144,7 @@ async fn row_01_foreign_page_cannot_post_to_a_route_behind_the_origin_layer() {
 #[tokio::test]
 async fn row_18_refused_origin_is_quoted_and_cut() {
     let app = App::new();
-    let address = start(router(&app, &app.endpoint()), |server| server).await;
+    let address = serve_router(router(&app, &app.endpoint()), |server| server).await;
     let long = format!("\"<script>\\{}", "x".repeat(1_000));
     let (status, body) = ask(address, "POST", "/say", &[("host", "localhost"), ("origin", &long)]).await;
     assert_eq!(status, 403);
@@ -157,11 +155,11 @@ async fn row_18_refused_origin_is_quoted_and_cut() {
 #[tokio::test(start_paused = true)]
 async fn row_10_500_unfinished_heads_are_closed_at_the_deadline_while_another_client_is_served() {
     let app = App::new();
-    let address = start(router(&app, &app.endpoint()), |server| server).await;
+    let address = serve_router(router(&app, &app.endpoint()), |server| server).await;
     let begin = Instant::now();
     let mut slow = Vec::new();
     for number in 0..500 {
-        let mut client = Raw::connect(address).await;
+        let mut client = RawClient::connect(address).await;
         let pad = "x".repeat(number * 61);
         let head = match number % 5 {
             0 => String::new(),
@@ -172,7 +170,7 @@ async fn row_10_500_unfinished_heads_are_closed_at_the_deadline_while_another_cl
         client.send(head).await;
         slow.push(client);
     }
-    let mut healthy = Raw::connect(address).await;
+    let mut healthy = RawClient::connect(address).await;
     for _ in 0..100 {
         healthy.send("GET / HTTP/1.1\r\nHost: localhost\r\n\r\n").await;
         healthy.until("hello").await;
@@ -183,7 +181,7 @@ async fn row_10_500_unfinished_heads_are_closed_at_the_deadline_while_another_cl
     }
     let took = begin.elapsed();
     assert!((10..=20).contains(&took.as_secs()), "{took:?}");
-    // The connection that is idle since its last answer is closed later.
+    // The connection that is idle since its last response is closed later.
     healthy.until_end().await;
     assert!((75..=86).contains(&begin.elapsed().as_secs()), "{:?}", begin.elapsed());
 }
@@ -191,19 +189,19 @@ async fn row_10_500_unfinished_heads_are_closed_at_the_deadline_while_another_cl
 #[tokio::test]
 async fn row_10_head_above_the_limit_gets_431_before_it_ends() {
     let app = App::new();
-    let by_default = start(router(&app, &app.endpoint()), |server| server).await;
-    let larger = start(router(&app, &app.endpoint()), |server| server.max_request_head(64 * 1024)).await;
+    let by_default = serve_router(router(&app, &app.endpoint()), |server| server).await;
+    let larger = serve_router(router(&app, &app.endpoint()), |server| server.max_request_head(64 * 1024)).await;
     for (address, max) in [(by_default, 32 * 1024), (larger, 64 * 1024)] {
         let head = "GET / HTTP/1.1\r\nHost: localhost\r\nCookie: ";
-        let mut client = Raw::connect(address).await;
+        let mut client = RawClient::connect(address).await;
         client.send(format!("{head}{}", "x".repeat(max - head.len()))).await;
         assert!(client.head().await.starts_with("http/1.1 431 "), "{max}");
         client.until_end().await;
-        let mut client = Raw::connect(address).await;
+        let mut client = RawClient::connect(address).await;
         client.send(format!("{head}{}\r\n\r\n", "x".repeat(max - head.len() - 8))).await;
         assert!(client.head().await.starts_with("http/1.1 200 "), "{max}");
     }
-    let mut client = http2::connect(by_default).await;
+    let mut client = connect_http2(by_default).await;
     let request = Request::get("http://localhost/").header("cookie", "x".repeat(20_000));
     let response = client.send_request(request.body(Empty::<Bytes>::new()).unwrap()).await.unwrap();
     assert_eq!(response.status(), StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE);
@@ -213,14 +211,14 @@ async fn row_10_head_above_the_limit_gets_431_before_it_ends() {
 async fn row_12_connection_above_the_limit_is_served_when_another_closes() {
     let app = App::new();
     let endpoint = app.endpoint();
-    let address = start(router(&app, &endpoint), |server| server.max_connections(2)).await;
+    let address = serve_router(router(&app, &endpoint), |server| server.max_connections(2)).await;
     for _ in 0..3 {
         let mut open = Vec::new();
-        // A WebSocket counts for as long as its connection is open, after it has left HTTP as well.
+        // A WebSocket counts while its connection is open, also after the upgrade.
         let upgrade = "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n\
             Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
         for headers in [upgrade, "Accept: text/event-stream\r\n"] {
-            let mut client = Raw::connect(address).await;
+            let mut client = RawClient::connect(address).await;
             client.send(format!("GET /events HTTP/1.1\r\nHost: localhost\r\n{headers}\r\n")).await;
             client.head().await;
             open.push(client);
@@ -228,7 +226,7 @@ async fn row_12_connection_above_the_limit_is_served_when_another_closes() {
         while endpoint.session_count() < 2 {
             tokio::task::yield_now().await;
         }
-        let mut third = Raw::connect(address).await;
+        let mut third = RawClient::connect(address).await;
         third.send("GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").await;
         for _ in 0..1_000 {
             tokio::task::yield_now().await;
@@ -243,35 +241,35 @@ async fn row_12_connection_above_the_limit_is_served_when_another_closes() {
 #[tokio::test]
 async fn row_23_stream_above_the_limit_waits_and_its_siblings_go_on() {
     let app = App::new();
-    let address = start(router(&app, &app.endpoint()), |server| server.max_concurrent_streams(2)).await;
-    let mut client = http2::connect(address).await;
+    let address = serve_router(router(&app, &app.endpoint()), |server| server.max_concurrent_streams(2)).await;
+    let mut client = connect_http2(address).await;
     let get = |target: &str| Request::get(format!("http://localhost{target}")).body(Empty::<Bytes>::new()).unwrap();
-    // A stream that takes nothing, and one that does.
-    let stuck = client.send_request(get("/events?transport=sse")).await.unwrap();
-    let mut well = client.send_request(get("/events?transport=sse")).await.unwrap().into_body();
-    well.frame().await.unwrap().unwrap();
+    // One stream that takes nothing, and one that reads.
+    let stalled = client.send_request(get("/events?transport=sse")).await.unwrap();
+    let mut healthy = client.send_request(get("/events?transport=sse")).await.unwrap().into_body();
+    healthy.frame().await.unwrap().unwrap();
     let mut waiting = tokio::spawn(client.send_request(get("/")));
     for number in 0..50 {
         app.publish(&format!("{number} {}", "x".repeat(20_000)));
         let (mut end, mut read) = (false, 0);
         while !end {
-            let piece = well.frame().await.unwrap().unwrap().into_data().unwrap();
+            let piece = healthy.frame().await.unwrap().unwrap().into_data().unwrap();
             read += piece.len();
             end = piece.ends_with(b"\n\n");
         }
         assert!(read > 20_000);
     }
     assert!(!waiting.is_finished());
-    drop(stuck);
+    drop(stalled);
     assert_eq!((&mut waiting).await.unwrap().unwrap().status(), StatusCode::OK);
 }
 
 #[tokio::test(start_paused = true)]
 async fn row_23_http_2_connection_that_does_not_answer_a_ping_is_closed() {
     let app = App::new();
-    let address = start(router(&app, &app.endpoint()), |server| server).await;
+    let address = serve_router(router(&app, &app.endpoint()), |server| server).await;
     let begin = Instant::now();
-    let mut client = Raw::connect(address).await;
+    let mut client = RawClient::connect(address).await;
     // The preface, and empty settings.
     client.send(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0").await;
     use tokio::io::AsyncReadExt;
@@ -281,7 +279,7 @@ async fn row_23_http_2_connection_that_does_not_answer_a_ping_is_closed() {
     assert!((29..=31).contains(&took), "{took} s");
 }
 
-/// Connects over HTTP/2 without a window: the server may send no byte of a body.
+/// Connects over HTTP/2 with a window of 0: the server may send no byte of a body.
 async fn connect_without_window(address: SocketAddr) -> (SendRequest<Empty<Bytes>>, JoinHandle<()>) {
     let stream = TokioIo::new(TcpStream::connect(address).await.unwrap());
     let mut builder = hyper::client::conn::http2::Builder::new(TokioExecutor::new());
@@ -293,7 +291,7 @@ fn from_localhost(target: &str) -> Request<Empty<Bytes>> {
     Request::get(format!("http://localhost{target}")).body(Empty::new()).unwrap()
 }
 
-/// Lets the endpoint's time pass until its counts are as wanted.
+/// Advances the endpoint's time until its counts are as expected.
 async fn pass_until(timer: &VirtualTimer, endpoint: &Endpoint, wanted: impl Fn(EndpointStats) -> bool) {
     while !wanted(endpoint.stats()) {
         timer.advance(Duration::from_millis(100));
@@ -312,7 +310,7 @@ async fn row_33_http_2_connection_with_many_unread_streams_is_aborted_and_one_wi
         app.publish(&"x".repeat(2_000));
         let endpoint = app.builder().timer(timer.clone()).build();
         tokio::spawn(endpoint.driver());
-        let address = start(router(&app, &endpoint), |server| server).await;
+        let address = serve_router(router(&app, &endpoint), |server| server).await;
         let target = format!("/events?transport={transport}&cursor={start_at}");
         let (mut few, few_go_on) = connect_without_window(address).await;
         let (mut many, many_go_on) = connect_without_window(address).await;
@@ -338,8 +336,8 @@ async fn row_33_http_1_connection_whose_client_reads_nothing_is_aborted() {
         let (app, timer) = (App::new(), VirtualTimer::new());
         let endpoint = app.builder().timer(timer.clone()).build();
         tokio::spawn(endpoint.driver());
-        let address = start(router(&app, &endpoint), |server| server).await;
-        let mut client = Raw::connect(address).await;
+        let address = serve_router(router(&app, &endpoint), |server| server).await;
+        let mut client = RawClient::connect(address).await;
         client.send(format!("GET /events?transport={transport} HTTP/1.1\r\nHost: localhost\r\n\r\n")).await;
         client.head().await;
         while endpoint.stats().stalled == 0 {
@@ -349,21 +347,21 @@ async fn row_33_http_1_connection_whose_client_reads_nothing_is_aborted() {
                 tokio::task::yield_now().await;
             }
         }
-        // The client is still there, and hyper does not hold the body any more.
+        // The client is still connected, and hyper has dropped the body.
         pass_until(&timer, &endpoint, |stats| stats.stalled_bodies == 0).await;
         assert_eq!(endpoint.session_count(), 0);
         drop(client);
     }
 }
 
-/// Requests whose streams are reset before or with their answer (CVE-2023-44487).
+/// Requests with streams that are reset before or with their responses (CVE-2023-44487).
 #[tokio::test]
 async fn row_23_flood_of_resets_leaves_no_session_behind() {
     let app = App::new();
     let endpoint = app.endpoint();
-    let address = start(router(&app, &endpoint), |server| server).await;
+    let address = serve_router(router(&app, &endpoint), |server| server).await;
     for turns in 0..10 {
-        let mut client = http2::connect(address).await;
+        let mut client = connect_http2(address).await;
         for _ in 0..300 {
             // The server may have closed the connection for it.
             if client.ready().await.is_err() {
@@ -379,6 +377,6 @@ async fn row_23_flood_of_resets_leaves_no_session_behind() {
     while endpoint.session_count() > 0 || app.hub.stats().subscriptions > 0 {
         tokio::task::yield_now().await;
     }
-    let mut other = http2::connect(address).await;
+    let mut other = connect_http2(address).await;
     assert_eq!(other.send_request(from_localhost("/")).await.unwrap().status(), 200);
 }

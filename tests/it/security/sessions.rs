@@ -1,4 +1,5 @@
-//! Rows 31 and 32: a session's name gives nobody another client's data, and idle runs take nobody's place.
+//! Rows 31 and 32: a session name gives no access to another client's data, and idle sessions of polls take no place
+//! that another client needs.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -10,12 +11,9 @@ use tidings::{
     SubscribeRequest, Subscription, Topic, Transport,
 };
 
-use crate::endpoint::sessions::guest::{Guest, HELD, settle};
-use crate::endpoint::sessions::house::{House, Line};
-use crate::endpoint::world::{To, get, pass, request, text};
-use crate::security::random::runtime;
+use crate::support::http::{App, HELD, SessionEvent, TestClient, To, get, pass, request, runtime, settle, text};
 
-/// An application whose clients say their user in `?user=`, and whose state is each user's own.
+/// A publisher with the user in `?user=`, and a snapshot of its own for each user.
 #[derive(Clone)]
 struct Private {
     hub: LocalHub,
@@ -23,16 +21,16 @@ struct Private {
     received: Arc<Mutex<Vec<Received>>>,
 }
 
-/// The limit keys of an application.
+/// Limit keys that a publisher returns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Keys {
     None,
-    /// One for everybody, as users behind one address have.
+    /// One key for all clients, as for users behind one address.
     Shared,
     PerUser,
 }
 
-/// A message: the user that sent it, and what the publisher was told of its session.
+/// A message: the user that sent it, and the key and data of the session that the publisher was given.
 #[derive(Debug, Clone)]
 struct Received {
     user: String,
@@ -87,9 +85,9 @@ impl Publisher for Private {
 
 #[derive(Debug, Clone)]
 enum Step {
-    /// A client comes with a cursor that brings it the state.
+    /// A client connects with a cursor that brings it the snapshot.
     Come(Transport, u8, Option<u8>),
-    /// It sends a message by POST.
+    /// A client sends a message by POST.
     Post(u8, Option<u8>),
     /// One of the WebSockets sends a message.
     Send(usize),
@@ -97,51 +95,51 @@ enum Step {
 }
 
 fn any_step() -> impl Strategy<Value = Step> {
-    let (who, name) = (0..3_u8, prop::option::weighted(0.8, 0..2_u8));
+    let (user, name) = (0..3_u8, prop::option::weighted(0.8, 0..2_u8));
     prop_oneof![
-        4 => (prop::sample::select(Transport::ALL.to_vec()), who.clone(), name.clone())
-            .prop_map(|(transport, who, name)| Step::Come(transport, who, name)),
-        2 => (who, name).prop_map(|(who, name)| Step::Post(who, name)),
+        4 => (prop::sample::select(Transport::ALL.to_vec()), user.clone(), name.clone())
+            .prop_map(|(transport, user, name)| Step::Come(transport, user, name)),
+        2 => (user, name).prop_map(|(user, name)| Step::Post(user, name)),
         1 => any::<usize>().prop_map(Step::Send),
         1 => (0..30_000_u16).prop_map(Step::Pass),
     ]
 }
 
-fn target(who: u8, name: Option<u8>) -> String {
-    format!("/?user=u{who}{}", name.map_or(String::new(), |name| format!("&session=n{name}")))
+fn target(user: u8, name: Option<u8>) -> String {
+    format!("/?user=u{user}{}", name.map_or(String::new(), |name| format!("&session=n{name}")))
 }
 
 async fn run(keys: Keys, steps: Vec<Step>) {
     let app = Private::new(keys);
     let endpoint = app.endpoint();
-    let (mut guests, mut sent) = (Vec::new(), 0);
+    let (mut clients, mut sent) = (Vec::new(), 0);
     for step in steps {
         match step {
-            Step::Come(transport, who, name) => {
-                let guest = Guest::come(&endpoint, transport, &(target(who, name) + "&cursor=bogus")).await;
-                assert!(guest.text().contains(&format!("state of u{who}.")), "{}", guest.text());
-                guests.push((transport, who, guest));
+            Step::Come(transport, user, name) => {
+                let client = TestClient::open(&endpoint, transport, &(target(user, name) + "&cursor=bogus")).await;
+                assert!(client.text().contains(&format!("state of u{user}.")), "{}", client.text());
+                clients.push((transport, user, client));
             }
-            Step::Post(who, name) => {
-                let answer = request("POST", &target(who, name)).with("a message", &endpoint).await;
+            Step::Post(user, name) => {
+                let answer = request("POST", &target(user, name)).with("a message", &endpoint).await;
                 assert_eq!(answer.status(), 204);
                 sent += 1;
             }
             Step::Send(which) => {
-                let mut sockets = guests
+                let mut sockets = clients
                     .iter_mut()
-                    .filter(|(transport, _, guest)| *transport == Transport::WebSocket && guest.end().is_none());
-                if let Some((_, _, guest)) = sockets.nth(which % 3) {
-                    guest.send(1, b"a message").await;
+                    .filter(|(transport, _, client)| *transport == Transport::WebSocket && client.end().is_none());
+                if let Some((_, _, client)) = sockets.nth(which % 3) {
+                    client.send(1, b"a message").await;
                     sent += 1;
                 }
             }
             Step::Pass(time) => pass(Duration::from_millis(time.into())).await,
         }
         settle().await;
-        for (_, who, guest) in &guests {
-            let others = (0..3).filter(|other| other != who).map(|other| format!("state of u{other}."));
-            others.for_each(|state| assert!(!guest.text().contains(&state), "u{who} has {}", guest.text()));
+        for (_, user, client) in &clients {
+            let others = (0..3).filter(|other| other != user).map(|other| format!("state of u{other}."));
+            others.for_each(|state| assert!(!client.text().contains(&state), "u{user} has {}", client.text()));
         }
     }
     let received = app.received.lock().unwrap().clone();
@@ -159,19 +157,19 @@ async fn run(keys: Keys, steps: Vec<Step>) {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(48))]
 
-    /// Row 5, too: the data that a publisher's hooks are given is that of the request that they are called for.
+    /// Row 5 too: the publisher's hooks get the data of the request for which they are called.
     #[test]
     fn row_31_hooks_get_the_data_of_the_request_that_they_serve(
         keys in prop::sample::select(vec![Keys::None, Keys::Shared, Keys::PerUser]),
         steps in prop::collection::vec(any_step(), 1..30),
     ) {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+        let runtime = runtime();
         runtime.block_on(run(keys, steps));
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn row_31_a_name_without_a_limit_key_joins_nothing() {
+async fn row_31_session_name_without_a_limit_key_joins_no_session() {
     let app = Private::new(Keys::None);
     let endpoint = app.endpoint();
     let first = get("/?user=a&session=tab1&cursor=bogus").to(&endpoint).await;
@@ -179,26 +177,26 @@ async fn row_31_a_name_without_a_limit_key_joins_nothing() {
     assert_eq!(endpoint.session_count(), 0, "a short poll is no session");
     let second = get("/?user=b&session=tab1&cursor=bogus").to(&endpoint).await;
     assert!(text(second).await.contains("state of b."));
-    let held = Guest::come(&endpoint, Transport::LongPoll, "/?user=a&session=tab1").await;
-    let other = Guest::come(&endpoint, Transport::LongPoll, "/?user=b&session=tab1").await;
+    let held = TestClient::open(&endpoint, Transport::LongPoll, "/?user=a&session=tab1").await;
+    let other = TestClient::open(&endpoint, Transport::LongPoll, "/?user=b&session=tab1").await;
     assert_eq!(endpoint.session_count(), 2, "each long poll is a session of its own");
     request("POST", "/?user=b&session=tab1").with("hello", &endpoint).await;
     assert_eq!(app.received.lock().unwrap()[0].key, None);
-    held.go().await;
-    other.go().await;
+    held.disconnect().await;
+    other.disconnect().await;
     assert_eq!(endpoint.session_count(), 0);
 }
 
 #[tokio::test(start_paused = true)]
-async fn row_31_polls_of_a_shared_name_lock_nobody_out() {
+async fn row_31_polls_of_a_shared_name_exclude_no_client() {
     for wait in ["", "&wait=50"] {
         let app = Private::new(Keys::Shared);
         let endpoint = app.endpoint();
-        let mut strangers = Vec::new();
+        let mut others = Vec::new();
         for _ in 0..40 {
-            strangers.push(Guest::come(&endpoint, Transport::LongPoll, "/?user=b&session=tab1").await);
+            others.push(TestClient::open(&endpoint, Transport::LongPoll, "/?user=b&session=tab1").await);
         }
-        assert!(strangers.iter().all(|stranger| stranger.end().is_none()), "all are held");
+        assert!(others.iter().all(|other| other.end().is_none()), "all are held");
         let owner = get(&format!("/?user=a&session=tab1&cursor=bogus{wait}")).to(&endpoint).await;
         assert_eq!(owner.status(), 200);
         assert!(text(owner).await.contains("state of a."));
@@ -207,13 +205,13 @@ async fn row_31_polls_of_a_shared_name_lock_nobody_out() {
 
 const FLOOD: usize = 5_000;
 
-/// The flood of row 32 takes a limit key, since names without one make no session.
+/// The flood of row 32 has a limit key, since a name without a key makes no session.
 #[test]
-fn row_32_idle_runs_are_bounded_and_give_way_oldest_first() {
+fn row_32_idle_poll_sessions_are_bounded_and_evicted_oldest_first() {
     runtime().block_on(async {
-        let house = House::new();
-        let endpoint = house.builder().max_sessions(100).max_idle_poll_sessions(32).build();
-        // Two runs of an honest client, between two polls.
+        let app = App::with_limit_key();
+        let endpoint = app.builder().max_sessions(100).max_idle_poll_sessions(32).build();
+        // Two sessions of an honest client, between two polls.
         for name in ["a", "b"] {
             get(&format!("/?key=honest&session={name}")).to(&endpoint).await;
         }
@@ -227,36 +225,36 @@ fn row_32_idle_runs_are_bounded_and_give_way_oldest_first() {
         let newest = endpoint.sessions().iter().filter_map(|info| info.session.name().map(str::to_owned)).max();
         assert!(newest.is_some());
         assert!(endpoint.sessions().iter().any(|info| info.session.name() == Some(&format!("n{}", FLOOD - 1))));
-        // Each that gave way left once.
-        assert_eq!(house.left().len(), 2 + FLOOD - 32);
-        assert!(house.left().iter().all(|&(_, why)| why == SessionEnd::Silent));
+        // Each evicted session left once.
+        assert_eq!(app.left().len(), 2 + FLOOD - 32);
+        assert!(app.left().iter().all(|&(_, why)| why == SessionEnd::Silent));
     });
 }
 
 #[tokio::test(start_paused = true)]
-async fn row_32_idle_runs_give_way_to_every_transport() {
+async fn row_32_idle_poll_sessions_are_evicted_for_every_transport() {
     for transport in HELD {
-        let house = House::new();
-        let endpoint = house.builder().max_sessions(4).build();
+        let app = App::with_limit_key();
+        let endpoint = app.builder().max_sessions(4).build();
         for n in 0..4 {
             get(&format!("/?key=flood&session=n{n}")).to(&endpoint).await;
         }
-        let mut guests = Vec::new();
+        let mut clients = Vec::new();
         for n in 0..4 {
-            guests.push(Guest::come(&endpoint, transport, &format!("/?key=guest{n}")).await);
+            clients.push(TestClient::open(&endpoint, transport, &format!("/?key=client{n}")).await);
         }
-        assert!(guests.iter().all(|guest| guest.end().is_none()), "{transport:?}: all are let in");
+        assert!(clients.iter().all(|client| client.end().is_none()), "{transport:?}: all are accepted");
         assert_eq!((endpoint.session_count(), endpoint.stats().sessions_in(SessionState::Idle)), (4, 0));
-        let mut late = Guest::come(&endpoint, transport, "/?key=late").await;
+        let mut late = TestClient::open(&endpoint, transport, "/?key=late").await;
         let expected = if transport == Transport::Sse { "Ended" } else { "503" };
-        assert_eq!(late.see_out().await, expected, "{transport:?}: only idle runs give way");
+        assert_eq!(late.finish().await, expected, "{transport:?}: only idle runs give way");
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn row_32_idle_runs_of_a_key_give_way_to_the_key_alone() {
-    let house = House::new();
-    let endpoint = house.builder().max_sessions_per_key(2).build();
+async fn row_32_idle_poll_sessions_of_a_key_are_evicted_for_that_key_only() {
+    let app = App::with_limit_key();
+    let endpoint = app.builder().max_sessions_per_key(2).build();
     for name in ["a", "b", "c"] {
         for key in ["one", "two"] {
             assert_eq!(get(&format!("/?key={key}&session={name}")).to(&endpoint).await.status(), 200);
@@ -269,12 +267,12 @@ async fn row_32_idle_runs_of_a_key_give_way_to_the_key_alone() {
         .collect();
     names.sort();
     assert_eq!(names, ["one/b", "one/c", "two/b", "two/c"]);
-    let stream = Guest::come(&endpoint, Transport::Sse, "/?key=one").await;
+    let stream = TestClient::open(&endpoint, Transport::Sse, "/?key=one").await;
     assert_eq!(stream.end(), None);
     assert_eq!(endpoint.session_count(), 4);
-    // A run that is polled at the moment does not give way.
-    let held = Guest::come(&endpoint, Transport::LongPoll, "/?key=one&session=c").await;
+    // A session with a poll under way is not evicted.
+    let held = TestClient::open(&endpoint, Transport::LongPoll, "/?key=one&session=c").await;
     assert_eq!(get("/?key=one&session=d").to(&endpoint).await.status(), 503);
     drop((stream, held));
-    assert_eq!(house.lines().iter().filter(|line| matches!(line, Line::Joined(_))).count(), 7);
+    assert_eq!(app.session_events().iter().filter(|line| matches!(line, SessionEvent::Joined(_))).count(), 7);
 }

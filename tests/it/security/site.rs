@@ -8,11 +8,9 @@ use hyper::client::conn::http2::SendRequest;
 use hyper::ext::Protocol;
 use tidings::{Body, Endpoint};
 
-use crate::endpoint::wire::raw::Raw;
-use crate::endpoint::wire::{http2, serve_http1, serve_http2};
-use crate::endpoint::world::{App, To, request};
+use crate::support::http::{App, RawClient, To, connect_http2, request, serve_http1, serve_http2};
 
-/// An application behind an endpoint, that is asked in every way there is.
+/// An application behind an endpoint, which can be called over every transport and method.
 pub(super) struct Site {
     pub(super) app: App,
     pub(super) endpoint: Endpoint,
@@ -20,7 +18,7 @@ pub(super) struct Site {
     http2: SendRequest<Empty<Bytes>>,
 }
 
-/// Answer to a client: a status, headers and a body. A 204 and a 101 accept a request as a 200 does.
+/// Status, headers and body of a response. A 204 and a 101 count as a 200.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Answer {
     pub(super) status: u16,
@@ -28,8 +26,9 @@ pub(super) struct Answer {
     pub(super) body: String,
 }
 
-/// How to ask for each transport but the WebSocket, and what else there is to ask. A cursor of no epoch is answered at
-/// once.
+/// Method and query for each transport but the WebSocket, and for other methods. A long poll with a cursor of another
+/// epoch
+/// is answered at once.
 const WAYS: [(&str, &str); 7] = [
     ("GET", "transport=short-poll&cursor=0.0"),
     ("GET", "transport=long-poll&wait=9&cursor=0.0"),
@@ -47,11 +46,11 @@ const UPGRADE: &str = "Upgrade: websocket\r\nConnection: Upgrade\r\n\
 impl Site {
     pub(super) async fn new(app: App, endpoint: Endpoint) -> Self {
         let http1 = serve_http1(&endpoint).await;
-        let http2 = http2::connect(serve_http2(&endpoint).await).await;
+        let http2 = connect_http2(serve_http2(&endpoint).await).await;
         Self { app, endpoint, http1, http2 }
     }
 
-    /// Asks by all five transports, in both of a WebSocket's ways in, and by every method. All must be told the same.
+    /// Requests all five transports, the WebSocket by both handshakes, and every method. All responses must be equal.
     pub(super) async fn ask(&self, path: &str, headers: &[(&str, &str)]) -> Answer {
         let mut answers = Vec::new();
         for (method, query) in WAYS {
@@ -64,12 +63,16 @@ impl Site {
         let (_, first) = answers[0].clone();
         for (way, answer) in &answers {
             let told = if answer.status == 200 { Answer { status: 200, ..first.clone() } } else { answer.clone() };
-            assert_eq!((first.status, &first), (told.status, &told), "{way} {headers:?} is told what the others are");
+            assert_eq!(
+                (first.status, &first),
+                (told.status, &told),
+                "{way} {headers:?} gets the response of the others"
+            );
         }
         first
     }
 
-    /// Asks for a transport other than a WebSocket, or by another method.
+    /// Requests a transport other than the WebSocket, or another method.
     pub(super) async fn ask_by(&self, method: &str, target: &str, headers: &[(&str, &str)]) -> Answer {
         let mut request = request(method, target);
         request.headers_mut().unwrap().clear();
@@ -79,15 +82,16 @@ impl Site {
         Answer::of(request.to(&self.endpoint).await).await
     }
 
-    /// Asks for a WebSocket by an upgrade.
+    /// Requests a WebSocket by an upgrade.
     pub(super) async fn ask_by_upgrade(&self, path: &str, headers: &[(&str, &str)]) -> Answer {
-        let (mut client, mut told) = (Raw::connect(self.http1).await, format!("GET {path} HTTP/1.1\r\n{UPGRADE}"));
+        let (mut client, mut told) =
+            (RawClient::connect(self.http1).await, format!("GET {path} HTTP/1.1\r\n{UPGRADE}"));
         headers.iter().for_each(|(name, value)| told += &format!("{name}: {value}\r\n"));
         client.send(told + "\r\n").await;
         Answer::read(&mut client).await
     }
 
-    /// Asks over HTTP/2 for a transport other than a WebSocket. The host is the target's authority.
+    /// Requests a transport other than the WebSocket over HTTP/2. The host is the target's authority.
     pub(super) async fn ask_by_http2(&self, method: &str, target: &str, headers: &[(&str, &str)]) -> Answer {
         let mut request = Request::builder().method(method).uri(format!("http://example.com{target}"));
         for (name, value) in headers {
@@ -97,7 +101,7 @@ impl Site {
         Answer::of_connect(response).await
     }
 
-    /// Asks for a WebSocket by an extended CONNECT. `None` where the host can't be an authority.
+    /// Requests a WebSocket by an extended CONNECT. Returns `None` if the host cannot be an authority.
     pub(super) async fn ask_by_connect(&self, path: &str, headers: &[(&str, &str)]) -> Option<Answer> {
         let mut hosts = headers.iter().filter(|(name, _)| *name == "host");
         let (Some((_, host)), None) = (hosts.next(), hosts.next()) else { return None };
@@ -127,7 +131,7 @@ impl Answer {
         Self { status, headers: lines(&parts.headers), body }
     }
 
-    async fn read(client: &mut Raw) -> Self {
+    async fn read(client: &mut RawClient) -> Self {
         let head = client.head().await;
         let status = normal(head.split(' ').nth(1).unwrap().parse().unwrap());
         let body = if status == 200 { String::new() } else { client.until("}").await };
@@ -160,7 +164,7 @@ fn lines(headers: &http::HeaderMap) -> Vec<String> {
     lines
 }
 
-/// A header that is the endpoint's, without what differs from answer to answer.
+/// Returns a header that the endpoint sets, without a value that differs from response to response.
 fn told(line: &str) -> Option<String> {
     match line.split_once(": ")? {
         ("date" | "content-length", _) => None,

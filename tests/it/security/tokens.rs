@@ -1,4 +1,4 @@
-//! Row 22: a token in a query string is in no text that the crate makes.
+//! Row 22: no text of the crate contains a token of a query string.
 
 use std::sync::{Arc, Mutex};
 
@@ -6,7 +6,7 @@ use tidings::subscriber::{BoxSubscriber, SubscriberExt};
 use tidings::{Accepted, Endpoint, Event, LocalHub, Message, Publisher, Rejection, Session, SubscribeRequest};
 
 use super::site::Site;
-use crate::endpoint::world::App;
+use crate::support::http::App;
 
 const SECRET: &str = "qZx7secret";
 
@@ -19,7 +19,7 @@ impl Texts {
         self.0.lock().unwrap().push(text);
     }
 
-    /// Takes the texts, of which none has the secret.
+    /// Adds texts, none of which may contain the secret.
     fn check(&self, of: &str) -> usize {
         let texts = std::mem::take(&mut *self.0.lock().unwrap());
         texts.iter().for_each(|text| assert!(!text.contains(SECRET), "{of}: {text}"));
@@ -27,7 +27,7 @@ impl Texts {
     }
 }
 
-/// An application that logs all that it is given.
+/// A publisher that logs all its arguments.
 struct Logs {
     hub: LocalHub,
     texts: Texts,
@@ -37,7 +37,7 @@ impl Publisher for Logs {
     type Subscriber = BoxSubscriber;
 
     fn limit_key(&self, request: &SubscribeRequest) -> Option<String> {
-        // It is read here, as an application would.
+        // Read here as an application would.
         assert!(request.query("token").is_none_or(|token| token.starts_with(SECRET)));
         self.texts.add(format!("{request:?}"));
         None
@@ -88,7 +88,7 @@ async fn row_22_token_in_a_query_is_in_no_text_that_the_crate_makes() {
             format!("token={SECRET}&wait=x"),
             format!("token={SECRET}&x=%FF"),
             format!("token={SECRET}%FF"),
-            // And where it is put into a parameter that is read.
+            // The target that a parameter is read from contains it.
             format!("topic={SECRET}%00"),
             format!("topic={SECRET}*"),
             format!("transport={SECRET}"),

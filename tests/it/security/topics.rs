@@ -1,35 +1,38 @@
-//! Rows 6, 8 and 34: a topic's name is one name, asking for one leaves nothing behind, and floods of topics are bounded.
+//! Rows 6, 8 and 34: a topic name is one name, requests for topics leave nothing behind, and floods of topics are
+//! bounded.
+
+use std::task::Poll;
 
 use proptest::prelude::*;
-use tidings::{Event, LocalHub, Retention, Start, Subscribe, Topic};
+use tidings::subscriber::{Delivery, SubscriberExt};
+use tidings::{Event, LocalHub, Retention, Start, Subscribe, Subscriber, Topic};
 
 use super::site::Site;
-use crate::endpoint::world::{App, To, get, request, text};
-use crate::security::random::runtime;
-use crate::support::any_topic;
+use crate::support::http::{App, To, get, request, runtime, text};
+use crate::support::{Task, any_topic};
 
 proptest! {
-    /// Names that differ are topics that differ, be they as alike as separators can make them.
+    /// Different names are different topics, however similar they are.
     #[test]
-    fn row_06_names_do_not_collide(one in any_near_name(), other in any_near_name()) {
+    fn row_06_different_names_are_different_topics(one in any_near_name(), other in any_near_name()) {
         let hub = LocalHub::builder().build();
         let (Ok(topic), Ok(foreign)) = (Topic::new(&one), Topic::new(&other)) else { return Ok(()) };
         prop_assert_eq!((topic.as_str(), foreign.as_str()), (&*one, &*other), "kept as they are");
         hub.publish_now(&topic, "mine").unwrap();
         let mut reader = hub.subscribe(Subscribe::topics([&foreign]).start(Start::Oldest)).unwrap();
-        prop_assert_eq!(crate::security::authorization::texts(&mut reader).is_empty(), one != other);
+        prop_assert_eq!(texts(&mut reader).is_empty(), one != other);
     }
 
     /// The publisher gets the topic names that the client sent, however they are percent-encoded.
     #[test]
-    fn row_06_a_topic_comes_through_the_query_as_it_is(names in prop::collection::vec(any_topic(), 1..6)) {
+    fn row_06_topic_in_the_query_is_read_unchanged(names in prop::collection::vec(any_topic(), 1..6)) {
         let mut query = form_urlencoded::Serializer::new("/events?".to_owned());
         names.iter().for_each(|name| { query.append_pair("topic", name); });
         let (app, target) = (App::new(), query.finish());
         runtime().block_on(get(&target).to(&app.endpoint()));
         let mut expected: Vec<String> = Vec::new();
         names.into_iter().for_each(|name| if !expected.contains(&name) { expected.push(name) });
-        prop_assert_eq!(app.last().2, expected);
+        prop_assert_eq!(app.last_subscribe().2, expected);
     }
 }
 
@@ -54,7 +57,7 @@ async fn row_06_query_that_is_not_utf8_is_refused_unless_it_is_the_cursor() {
         ("transport=%E9", false),
         ("format=%E9", false),
         ("heartbeat=%E9", false),
-        // The application's own: it would read another value than the one that was sent.
+        // Of the application: it would read another value than the client sent.
         ("user=caf%E9", false),
         ("caf%E9=user", false),
         ("%FFcursor=1.2", false),
@@ -91,7 +94,7 @@ async fn row_06_query_that_is_not_utf8_is_refused_unless_it_is_the_cursor() {
 }
 
 #[test]
-fn row_06_request_that_is_read_by_a_handler_keeps_no_lossy_value() {
+fn row_06_request_read_by_a_handler_has_no_lossy_value() {
     let read = |target: &str| tidings::SubscribeRequest::read(&request("GET", target).body(()).unwrap().into_parts().0);
     assert!(read("/events?user=caf%E9").is_err());
     let wanted = read("/events?user=caf%C3%A9+x&user=second&empty&cursor=%E9&=nameless").unwrap();
@@ -102,7 +105,7 @@ fn row_06_request_that_is_read_by_a_handler_keeps_no_lossy_value() {
     assert_eq!(wanted.start(), Start::Unreadable);
 }
 
-/// A field that cannot be read offers a subprotocol that is not known here, and not none.
+/// A field that cannot be read offers an unknown subprotocol, rather than none.
 #[tokio::test]
 async fn row_06_subprotocol_that_is_not_ascii_is_refused() {
     let app = App::new();
@@ -121,7 +124,7 @@ fn any_near_name() -> impl Strategy<Value = String> {
 }
 
 #[tokio::test]
-async fn row_08_a_hundred_thousand_names_leave_nothing_behind() {
+async fn row_08_hundred_thousand_subscribed_names_leave_nothing_behind() {
     let app = App::new();
     let news = Topic::new("news").unwrap();
     app.publish("one");
@@ -135,7 +138,7 @@ async fn row_08_a_hundred_thousand_names_leave_nothing_behind() {
         let name = format!("{:x}/{number}", number.wrapping_mul(2_654_435_761));
         drop(app.hub.subscribe(Subscribe::topics([&*name, "news"])).unwrap());
         if number % 1_000 == 0 {
-            // By its own name, by the endpoint, and where a history is asked for.
+            // By its own name, over the endpoint, and with a history.
             let target = format!("/events?topic={name}&cursor=0.0");
             get(&target).to(&app.endpoint()).await;
             drop(app.hub.subscribe(Subscribe::topics([&*name]).start(Start::Last(9))).unwrap());
@@ -143,11 +146,11 @@ async fn row_08_a_hundred_thousand_names_leave_nothing_behind() {
     }
     assert_eq!(held(), before);
     app.hub.publish_now(&news, "two").unwrap();
-    assert_eq!(crate::security::authorization::texts(&mut legitimate), ["two"]);
+    assert_eq!(texts(&mut legitimate), ["two"]);
 }
 
 #[tokio::test(start_paused = true)]
-async fn row_08_what_is_subscribed_is_bounded_by_sessions_and_their_topics() {
+async fn row_08_subscribed_topics_are_bounded_by_sessions_and_topics_per_request() {
     let app = App::new();
     let endpoint = tidings::Endpoint::builder({
         let hub = app.hub.clone();
@@ -161,7 +164,7 @@ async fn row_08_what_is_subscribed_is_bounded_by_sessions_and_their_topics() {
     for number in 0..10 {
         let topics: Vec<_> = (0..number).map(|topic| format!("topic={number}/{topic}")).collect();
         let response = get(&format!("/?transport=sse&{}", topics.join("&"))).to(&endpoint).await;
-        // No topic is not a subscription, and five are too many.
+        // A request without a topic is not a subscription, and five topics exceed the limit.
         assert_eq!(response.status(), if (1..=4).contains(&number) { 200 } else { 400 }, "{number}");
         sessions.push(response);
         assert!(app.hub.stats().topics <= 3 * 4);
@@ -184,14 +187,14 @@ fn flooded_hub() -> (LocalHub, Topic) {
 /// Returns the number of events that the hub keeps of a topic.
 fn kept(hub: &LocalHub, topic: &Topic) -> usize {
     let mut reader = hub.subscribe(Subscribe::topics([topic]).start(Start::Oldest)).unwrap();
-    crate::security::authorization::texts(&mut reader).len()
+    texts(&mut reader).len()
 }
 
 #[test]
 fn row_08_random_topic_names_published_stay_within_the_limits() {
     let (hub, news) = flooded_hub();
     let mut random = fastrand::Rng::with_seed(8);
-    // Twenty times as many as are kept.
+    // Twenty times the limit.
     for number in 0..40_000 {
         hub.publish_now(Topic::new(format!("{:x}", random.u128(..))).unwrap(), "x").unwrap();
         if number % 1_000 == 0 {
@@ -226,4 +229,20 @@ fn row_34_honest_topics_keep_their_history_while_clients_flood_topics() {
         assert!(hub.stats().evicted_by_budget > 15_000);
         assert_eq!(kept(&hub, &news), 50);
     }
+}
+
+/// Returns the texts that a subscriber has ready.
+fn texts(subscriber: &mut impl Subscriber) -> Vec<String> {
+    let task = Task::new();
+    let mut texts = Vec::new();
+    while let Poll::Ready(delivery) = task.poll(&mut subscriber.next()) {
+        match delivery {
+            Delivery::Events(batch) => {
+                texts.extend(batch.iter().map(|event| event.event.as_str().unwrap().to_owned()));
+            }
+            Delivery::Gap(_) => {}
+            _ => break,
+        }
+    }
+    texts
 }

@@ -1,4 +1,4 @@
-//! Rows 9, 33 and 36: a body that nobody takes holds little, and not for long; one that is taken slowly arrives.
+//! Rows 9, 33 and 36: a body that is not read holds little memory for a limited time; one that is read slowly arrives.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -15,16 +15,14 @@ use tidings::{
     Topic, Transport,
 };
 
-use crate::endpoint::sessions::guest::settle;
-use crate::endpoint::world::{App, get, pass};
-use crate::security::random::runtime;
+use crate::support::http::{App, get, pass, runtime, settle};
 
 const BODIES: [Transport; 4] = [Transport::ShortPoll, Transport::LongPoll, Transport::Chunked, Transport::Sse];
 const VERSIONS: [Version; 2] = [Version::HTTP_11, Version::HTTP_2];
 const LARGE: usize = 100 * 1024;
 const STALL: Duration = Duration::from_secs(10);
 
-/// Counts the bytes that were handed out and not given back.
+/// Counts the bytes of buffers that are alive.
 #[derive(Clone, Default)]
 struct Held(Arc<AtomicUsize>);
 
@@ -53,7 +51,7 @@ impl Drop for Owned {
     }
 }
 
-/// A subscriber with one large event, encoded already.
+/// A subscriber with one large event that is already encoded.
 struct Once(Held, bool);
 
 impl Subscriber for Once {
@@ -94,7 +92,7 @@ async fn frame(body: &mut Body) -> Option<Result<Bytes, BodyError>> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn row_33_a_body_that_is_not_taken_is_freed_within_twice_the_write_timeout() {
+async fn row_33_unread_body_is_freed_within_two_write_timeouts() {
     for (transport, version, frames) in BODIES
         .into_iter()
         .flat_map(|transport| VERSIONS.map(|version| (transport, version)))
@@ -118,7 +116,7 @@ async fn row_33_a_body_that_is_not_taken_is_freed_within_twice_the_write_timeout
 }
 
 #[tokio::test(start_paused = true)]
-async fn row_33_a_frame_over_http_2_is_at_most_1_kib_longer_than_all_before_it() {
+async fn row_33_frame_over_http_2_is_at_most_1_kib_longer_than_all_before_it() {
     for transport in BODIES {
         let held = Held::default();
         let endpoint = builder(&held).keep_alive(Duration::from_secs(1)).build();
@@ -135,9 +133,9 @@ async fn row_33_a_frame_over_http_2_is_at_most_1_kib_longer_than_all_before_it()
     }
 }
 
-/// A goodbye that is not taken is a stall as well, however the session ended before.
+/// A last block that is not taken is a stall as well, however the session ended before.
 #[tokio::test(start_paused = true)]
-async fn row_33_a_body_whose_goodbye_is_not_taken_is_counted_until_it_is_dropped() {
+async fn row_33_body_with_an_unread_last_block_is_counted_until_dropped() {
     for (transport, version, revokes) in [Transport::Sse, Transport::Chunked]
         .into_iter()
         .flat_map(|transport| VERSIONS.map(|version| (transport, version)))
@@ -161,7 +159,7 @@ async fn row_33_a_body_whose_goodbye_is_not_taken_is_counted_until_it_is_dropped
 }
 
 #[tokio::test(start_paused = true)]
-async fn row_33_a_small_reply_over_http_2_is_one_frame() {
+async fn row_33_small_reply_over_http_2_is_one_frame() {
     let app = App::new();
     let endpoint = app.endpoint();
     app.publish("small");
@@ -172,9 +170,9 @@ async fn row_33_a_small_reply_over_http_2_is_one_frame() {
     assert_eq!(endpoint.stats().bytes, whole.len() as u64);
 }
 
-/// A frame a second is progress, however long the event is.
+/// One frame within each write timeout is progress, for an event of any length.
 #[tokio::test(start_paused = true)]
-async fn row_36_a_large_event_arrives_at_one_frame_within_each_write_timeout() {
+async fn row_36_large_event_arrives_at_one_frame_within_each_write_timeout() {
     for transport in [Transport::Sse, Transport::Chunked] {
         for version in VERSIONS {
             let app = App::new();
@@ -197,7 +195,7 @@ async fn row_36_a_large_event_arrives_at_one_frame_within_each_write_timeout() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn row_36_an_event_that_was_begun_is_brought_to_its_end_by_a_drain_and_not_by_a_revocation() {
+async fn row_36_event_under_way_is_completed_by_a_drain_and_cut_by_a_revoke() {
     for transport in [Transport::Sse, Transport::Chunked] {
         for revokes in [false, true] {
             let app = App::new();
@@ -233,7 +231,7 @@ async fn row_36_an_event_that_was_begun_is_brought_to_its_end_by_a_drain_and_not
     }
 }
 
-/// A client of any pace, over either version: the bytes of a body, and its length, do not depend on it.
+/// Reads a body at this pace, over either version. Its bytes and its length do not depend on the pace.
 async fn read_at_some_pace(transport: Transport, version: Version, sizes: Vec<usize>, pauses: Vec<u64>) {
     let app = App::new();
     let endpoint = app.builder().write_timeout(STALL).build();
@@ -276,7 +274,7 @@ fn transport_is_poll(transport: Transport) -> bool {
     matches!(transport, Transport::ShortPoll | Transport::LongPoll)
 }
 
-/// The cursor before the first event.
+/// Returns the cursor before the first event.
 fn start(app: &App) -> String {
     let cursor = app.hub.cursor().to_string();
     format!("{}.0", cursor.split('.').next().unwrap())
@@ -292,7 +290,7 @@ proptest! {
         sizes in prop::collection::vec(prop_oneof![50..2_000_usize, 50_000..200_000_usize], 1..5),
         pauses in prop::collection::vec(0..9_000_u64, 1..4),
     ) {
-        // A poll gives 64 KiB at most: one event at a time is enough.
+        // A poll gives at most 64 KiB, so one event is enough.
         let sizes = if transport_is_poll(transport) { sizes[..1].to_vec() } else { sizes };
         runtime().block_on(read_at_some_pace(transport, version, sizes, pauses));
     }

@@ -14,15 +14,11 @@ use percent_encoding::percent_decode_str;
 use tidings::{Body, Endpoint, LocalHub, Rejection, SubscribeRequest, Topic};
 use tokio::net::TcpListener;
 
-use crate::endpoint::wire::http2;
-use crate::endpoint::wire::raw::{Frame, Raw, frame};
-use crate::endpoint::wire::serve_http1;
-use crate::endpoint::wire::websocket::hello;
-use crate::endpoint::world::App;
+use crate::support::http::{App, Frame, RawClient, connect_http2, frame, serve_http1, upgrade_request};
 
 type Shared = State<(Endpoint, LocalHub)>;
 
-/// The natural handler: a topic of the path parameter, which axum has percent-decoded.
+/// Subscribes to a topic of the path parameter, which axum has percent-decoded, as a simple handler would.
 async fn room(
     State((endpoint, hub)): Shared,
     Path(name): Path<String>,
@@ -33,7 +29,7 @@ async fn room(
     Ok(endpoint.respond(request, subscription).await)
 }
 
-/// A topic of checked segments.
+/// Subscribes to a topic of checked segments.
 async fn user(
     State((endpoint, hub)): Shared,
     Path(id): Path<String>,
@@ -57,20 +53,20 @@ async fn serve(app: &App) -> SocketAddr {
 
 const TRANSPORTS: [&str; 4] = ["short-poll", "long-poll&wait=9&cursor=0.0", "chunked", "sse"];
 
-/// The statuses that a path is answered with: by each transport over HTTP/1.1 and HTTP/2, WebSocket last.
+/// Returns the statuses of the responses for a path: each transport over HTTP/1.1 and HTTP/2, WebSocket last.
 async fn statuses(address: SocketAddr, http2: &SendRequest<Empty<Bytes>>, path: &str) -> Vec<u16> {
     let mut statuses = Vec::new();
     let first_line = |head: String| head.split(' ').nth(1).unwrap().parse().unwrap();
     for transport in TRANSPORTS {
         let target = format!("{path}?transport={transport}");
-        let mut client = Raw::connect(address).await;
+        let mut client = RawClient::connect(address).await;
         client.send(format!("GET {target} HTTP/1.1\r\nHost: example.com\r\n\r\n")).await;
         statuses.push(first_line(client.head().await));
         let request = http::Request::get(format!("http://example.com{target}")).body(Empty::new()).unwrap();
         statuses.push(http2.clone().send_request(request).await.unwrap().status().as_u16());
     }
-    let mut client = Raw::connect(address).await;
-    client.send(hello(path, "")).await;
+    let mut client = RawClient::connect(address).await;
+    client.send(upgrade_request(path, "")).await;
     statuses.push(first_line(client.head().await));
     let connect = http::Request::connect(format!("http://example.com{path}"))
         .extension(Protocol::from_static("websocket"))
@@ -83,7 +79,7 @@ async fn statuses(address: SocketAddr, http2: &SendRequest<Empty<Bytes>>, path: 
 async fn row_30_wildcard_in_a_path_parameter_is_refused_on_every_transport() {
     let app = App::new();
     let address = serve(&app).await;
-    let http2 = http2::connect(address).await;
+    let http2 = connect_http2(address).await;
     let (allowed, refused) = ([[200; 8].as_slice(), &[101, 200]].concat(), vec![400; 10]);
     for path in ["/rooms/a/events", "/rooms/a%2Fb/events", "/rooms/caf%C3%A9/events", "/users/7/events"] {
         assert_eq!(statuses(address, &http2, path).await, allowed, "{path}");
@@ -99,14 +95,14 @@ async fn row_30_wildcard_in_a_path_parameter_is_refused_on_every_transport() {
         "/users/*/events",
         "/users/%2A/events",
         "/users/%2A%2A/events",
-        // And what reaches further down, where the segments are checked.
+        // Wildcards that match further levels, where the segments are checked.
         "/users/7%2Fprivate/events",
     ] {
         assert_eq!(statuses(address, &http2, path).await, refused, "{path}");
     }
 }
 
-/// A publisher that makes a topic of the path is refused by its endpoint: pages with 1008.
+/// The endpoint refuses a topic that its publisher makes of the path: on a page's WebSocket with 1008.
 #[tokio::test]
 async fn row_30_wildcard_in_a_publishers_path_is_refused_and_closes_a_pages_websocket() {
     let hub = LocalHub::new();
@@ -121,16 +117,16 @@ async fn row_30_wildcard_in_a_publishers_path_is_refused_and_closes_a_pages_webs
     let address = serve_http1(&endpoint).await;
     for path in ["/%2A%2A", "/*", "/a/%2A"] {
         for transport in TRANSPORTS {
-            let mut client = Raw::connect(address).await;
+            let mut client = RawClient::connect(address).await;
             client.send(format!("GET {path}?transport={transport} HTTP/1.1\r\nHost: example.com\r\n\r\n")).await;
             assert!(client.head().await.starts_with("http/1.1 400 "), "{path} {transport}");
             assert_eq!(client.until("}").await, r#"{"error":"topic name contains '*'"}"#);
         }
-        let mut program = Raw::connect(address).await;
-        program.send(hello(path, "")).await;
+        let mut program = RawClient::connect(address).await;
+        program.send(upgrade_request(path, "")).await;
         assert!(program.head().await.starts_with("http/1.1 400 "), "{path}");
-        let mut page = Raw::connect(address).await;
-        page.send(hello(path, "Origin: https://example.com\r\n")).await;
+        let mut page = RawClient::connect(address).await;
+        page.send(upgrade_request(path, "Origin: https://example.com\r\n")).await;
         assert!(page.head().await.starts_with("http/1.1 101 "), "{path}");
         assert_eq!(page.frame().await, Frame::close(1008, "invalid request: topic name contains '*'"));
         page.send(frame(8, &1008_u16.to_be_bytes())).await;

@@ -2,7 +2,7 @@ use axum::Router;
 use tidings::server::serve;
 use tokio::net::TcpListener;
 
-/// The limits of a server as its `Debug` shows them.
+/// Returns the limits of a server as its `Debug` shows them.
 async fn limits() -> String {
     format!("{:?}", serve(TcpListener::bind("127.0.0.1:0").await.unwrap(), Router::<()>::new()))
 }

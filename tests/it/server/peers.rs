@@ -6,17 +6,15 @@ use axum::{Extension, Router};
 use tidings::server::{PeerAddr, bind, serve};
 use tidings::{Endpoint, SubscribeRequest, Topic};
 
-use super::start;
-use crate::endpoint::wire::raw::Raw;
-use crate::endpoint::world::App;
+use crate::support::http::{App, RawClient, serve_router};
 
 #[tokio::test]
 async fn handler_reads_the_peer_address_by_both_extractors() {
     let handler = |ConnectInfo(info): ConnectInfo<SocketAddr>, Extension(peer): Extension<PeerAddr>| async move {
         format!("{info} {};", peer.0)
     };
-    let address = start(Router::new().route("/", get(handler)), |server| server).await;
-    let mut client = Raw::connect(address).await;
+    let address = serve_router(Router::new().route("/", get(handler)), |server| server).await;
+    let mut client = RawClient::connect(address).await;
     let own = client.stream.local_addr().unwrap();
     client.send("GET / HTTP/1.1\r\nHost: localhost\r\n\r\n").await;
     client.head().await;
@@ -38,7 +36,7 @@ async fn endpoint_is_served_without_a_router_and_its_publisher_reads_the_peer_ad
     let server = serve(bind("localhost:0").await.unwrap(), endpoint);
     let address = server.local_addr().unwrap();
     tokio::spawn(server.into_future());
-    let mut client = Raw::connect(address).await;
+    let mut client = RawClient::connect(address).await;
     client.send("GET /?transport=sse HTTP/1.1\r\nHost: localhost\r\n\r\n").await;
     client.head().await;
     client.until("\n\n").await;

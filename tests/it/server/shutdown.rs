@@ -10,13 +10,9 @@ use tokio::sync::oneshot;
 use tokio::task::{JoinHandle, yield_now};
 use tokio::time::Instant;
 
-use super::router;
-use crate::endpoint::wire::http2;
-use crate::endpoint::wire::raw::{Frame, Raw, frame};
-use crate::endpoint::wire::websocket::hello;
-use crate::endpoint::world::App;
+use crate::support::http::{App, Frame, RawClient, connect_http2, frame, router, upgrade_request};
 
-/// A server whose shutdown signal is given.
+/// Starts a server with this shutdown signal.
 async fn server(
     app: Router,
     signal: impl Future<Output = ()> + Send + 'static,
@@ -33,19 +29,19 @@ fn told() -> (oneshot::Sender<()>, impl Future<Output = ()> + Send + 'static) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn idle_and_half_sent_requests_do_not_hold_a_shutdown() {
+async fn idle_and_half_sent_requests_do_not_delay_a_shutdown() {
     let (app, (stop, stopped), begin) = (App::new(), told(), Instant::now());
     let (address, server) = server(router(&app, &app.endpoint()), stopped).await;
     let mut clients = Vec::new();
     for sent in ["", "G", "GET / HTTP/1.1\r\nHost: localh", "PRI * HTTP/2", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"] {
-        let mut client = Raw::connect(address).await;
+        let mut client = RawClient::connect(address).await;
         client.send(sent).await;
         clients.push(client);
     }
-    let mut idle = Raw::connect(address).await;
+    let mut idle = RawClient::connect(address).await;
     idle.send("GET / HTTP/1.1\r\nHost: localhost\r\n\r\n").await;
     idle.until("hello").await;
-    let http2 = http2::connect(address).await;
+    let http2 = connect_http2(address).await;
     stop.send(()).unwrap();
     server.await.unwrap().unwrap();
     assert!(begin.elapsed() <= Duration::from_secs(10), "{:?}", begin.elapsed());
@@ -57,7 +53,7 @@ async fn idle_and_half_sent_requests_do_not_hold_a_shutdown() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn shutdown_waits_for_an_answer_and_aborts_one_that_never_comes() {
+async fn shutdown_waits_for_a_response_and_aborts_one_that_never_comes() {
     for (wait, ends) in [(5, 5), (1_000, 10)] {
         let (stop, stopped) = told();
         let slow = get(move || async move {
@@ -65,10 +61,10 @@ async fn shutdown_waits_for_an_answer_and_aborts_one_that_never_comes() {
             "done"
         });
         let (address, server) = server(Router::new().route("/", slow), stopped).await;
-        let mut client = Raw::connect(address).await;
+        let mut client = RawClient::connect(address).await;
         client.send("GET / HTTP/1.1\r\nHost: localhost\r\n\r\n").await;
         // The request has begun when a later one of another connection is answered.
-        let mut other = Raw::connect(address).await;
+        let mut other = RawClient::connect(address).await;
         other.send("GET /none HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").await;
         other.until_end().await;
         let begin = Instant::now();
@@ -87,13 +83,13 @@ async fn drain_ends_every_transport_and_then_the_server() {
     let (address, server) = server(router(&app, &endpoint), endpoint.drain_on(stopped)).await;
     let mut clients = Vec::new();
     for headers in ["Accept: text/event-stream", "Accept: application/x-ndjson", "Prefer: wait=50"] {
-        let mut client = Raw::connect(address).await;
+        let mut client = RawClient::connect(address).await;
         let target = format!("/events?cursor={}", app.hub.cursor());
         client.send(format!("GET {target} HTTP/1.1\r\nHost: localhost\r\n{headers}\r\n\r\n")).await;
         clients.push(client);
     }
-    let mut socket = Raw::connect(address).await;
-    socket.send(hello("/events", "").replace("Host: example.com", "Host: localhost")).await;
+    let mut socket = RawClient::connect(address).await;
+    socket.send(upgrade_request("/events", "").replace("Host: example.com", "Host: localhost")).await;
     assert!(socket.head().await.starts_with("http/1.1 101 "));
     while endpoint.session_count() < 4 {
         yield_now().await;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::app::{App, Hook};
-use crate::endpoint::world::{To, get, header, pass, piece, text};
+use crate::support::http::{To, get, header, pass, piece, text};
 use http::StatusCode;
 
 const POLL: &str = "/events?wait=20&cursor=nonsense";

@@ -57,7 +57,7 @@ impl Feed {
         let epoch = self.state().epoch;
         self.put(|sequence| {
             let gap = Gap::new(reason, Cursor::new(epoch, sequence));
-            Step::Gap(missed.into_iter().fold(gap, Gap::missed))
+            Step::Gap(missed.into_iter().fold(gap, Gap::with_missed))
         });
         Cursor::new(epoch, self.state().watermark)
     }

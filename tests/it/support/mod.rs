@@ -8,6 +8,8 @@ mod events;
 mod feed;
 mod formats;
 mod functions;
+#[cfg(feature = "full")]
+pub(crate) mod http;
 mod read;
 mod silence;
 mod sse_reader;

@@ -2,15 +2,15 @@ use std::task::Waker;
 use std::time::Instant;
 
 use super::dial::NEVER;
-use super::turn::Wheel;
+use super::shared_wheel::Wheel;
 use crate::time::Clock;
 
 /// One entry of the wheel, at one tick at most.
 #[derive(Debug)]
 pub(crate) struct Alarm {
     wheel: Wheel,
-    /// Tick for which the alarm was set last. Once it is over, the place is no longer this alarm's: the turn empties
-    /// it.
+    /// Tick for which the alarm was set last. Once it is over, the place is no longer this alarm's, since the wheel has
+    /// emptied it.
     tick: u64,
     place: u32,
     /// Whether a driver could not be started in the runtime of this alarm's task, so that it does not try again.
@@ -35,7 +35,7 @@ impl Alarm {
                 self.place = works.dial.insert(tick, waker);
                 None
             };
-            (replaced, works.hasten(tick))
+            (replaced, works.wake_by(tick))
         };
         self.tick = tick;
         drop(replaced);
@@ -48,10 +48,10 @@ impl Alarm {
         if self.tick == self.wheel.ceil(at) && self.has_place() { None } else { self.set(at, waker()) }
     }
 
-    /// Whether the wheel has turned past what was set. A waker that is on its way may still come late, for a time that
-    /// is no longer the one set: ask this before acting on it.
+    /// Returns whether the wheel has reached the time that was set. A wake may come late, for a time that was replaced, so
+    /// ask this before acting on one.
     pub(crate) fn is_due(&self) -> bool {
-        self.tick <= self.wheel.turned()
+        self.tick <= self.wheel.reached()
     }
 
     pub(crate) fn now(&self) -> Instant {
@@ -79,19 +79,19 @@ impl Alarm {
         self.tick = NEVER;
     }
 
-    /// Apart, since most alarms that are cancelled have nothing set.
+    /// Removes the entry. Out of line, since most alarms that are cancelled are not set.
     #[inline(never)]
     fn take_out(&self) {
         let waker = {
             let mut works = self.wheel.works();
-            // Only under the lock is it certain.
+            // It is certain only under the lock.
             if self.has_place() { works.dial.remove(self.place) } else { None }
         };
-        // Outside the lock, as everything of a task's is dropped.
+        // Outside the lock, as all values of tasks are dropped.
         drop(waker);
     }
 
-    /// Whether the place is this alarm's.
+    /// Returns whether the place is this alarm's.
     pub(super) fn has_place(&self) -> bool {
         self.tick != NEVER && !self.is_due()
     }

@@ -1,7 +1,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::dial::ROUND;
-use super::turn::Wheel;
+use super::shared_wheel::Wheel;
 use crate::endpoint::catch_panic::catch_panic;
 
 /// Starts a driver where the caller runs, if there is none. Returns `false` if none can be started there.

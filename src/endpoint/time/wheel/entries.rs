@@ -3,14 +3,14 @@ use std::task::Waker;
 /// The place of no entry.
 pub(super) const NOWHERE: u32 = u32::MAX;
 
-/// Pages that one word has bits for.
+/// Number of pages for each word of bits.
 const WORD: usize = 64;
-/// Places in a page: half a kilobyte, which every allocator has at hand.
+/// Number of places in a page. A page has half a kilobyte.
 const PAGE: usize = 16;
-/// How many empty pages are kept: so many entries may come and go and allocate nothing.
+/// Number of empty pages that are kept, so that entries come and go without allocations.
 const SPARE: usize = 16;
 
-/// An alarm that is set, in the list of a slot.
+/// Entry of an alarm that is set, in the list of a slot.
 pub(super) struct Entry {
     pub(super) tick: u64,
     /// The entry behind it, or [`NOWHERE`].
@@ -20,24 +20,24 @@ pub(super) struct Entry {
     pub(super) waker: Waker,
 }
 
-/// The entries of a dial, each at one place for as long as it is there, in pages.
+/// Entries of a dial, in pages. An entry stays at its place.
 ///
-/// A new entry goes to the lowest page that has room, and a page that gets empty is given back, so that the
-/// memory of a herd goes when the herd does.
+/// A new entry goes to the lowest page that has room, and an empty page is freed. So the memory of many alarms is freed
+/// when they are gone.
 #[derive(Default)]
 pub(super) struct Entries {
     pages: Vec<Option<Box<Page>>>,
-    /// A bit for each page that has room, whether it is allocated or not.
+    /// Bits of the pages that have room, allocated or not.
     room: Vec<u64>,
-    /// The first page that has room; one past the last where none has.
+    /// First page that has room, or the number of pages if none has.
     lowest: usize,
-    /// How many pages are allocated and empty.
+    /// Number of pages that are allocated and empty.
     spare: usize,
 }
 
 #[derive(Default)]
 struct Page {
-    /// A bit for each place that is taken.
+    /// Bits of the places that are taken.
     taken: u16,
     entries: [Option<Entry>; PAGE],
 }
@@ -53,7 +53,7 @@ impl Entries {
         self.pages.get_mut(page)?.as_mut()?.entries[index].as_mut()
     }
 
-    /// Its place.
+    /// Adds an entry. Returns its place.
     pub(super) fn insert(&mut self, entry: Entry) -> u32 {
         let number = self.lowest;
         if number == self.pages.len() {
@@ -104,7 +104,7 @@ impl Entries {
         Some(end).filter(|&end| end < self.pages.len())
     }
 
-    /// The lowest page has no room any more.
+    /// Notes that the lowest page is full.
     fn fill(&mut self, number: usize) {
         let mut word = number / WORD;
         self.room[word] &= !(1 << (number % WORD));

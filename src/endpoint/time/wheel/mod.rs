@@ -1,15 +1,15 @@
-//! The time of one endpoint: every deadline in one wheel, behind one timer of the runtime.
+//! Timer wheel of one endpoint: all its deadlines behind one timer of the runtime.
 //!
-//! An `Alarm` is an entry that its owner sets and cancels. The `Wheel` is what they share, and what the driver turns. The
-//! `Dial` tells what is due when, and the `Entries` are the memory that it stands in.
+//! An `Alarm` is an entry that its owner sets and cancels. The `Wheel` is shared by all alarms, and the driver advances
+//! it. The `Dial` orders the entries by time. The `Entries` are their memory.
 
 mod alarm;
 mod dial;
 mod driver_slot;
 mod entries;
+mod shared_wheel;
 #[cfg(test)]
 mod tests;
-mod turn;
 
 pub(crate) use alarm::Alarm;
-pub(crate) use turn::{Turn, Wheel};
+pub(crate) use shared_wheel::{Advanced, Wheel};

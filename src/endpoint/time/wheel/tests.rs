@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 use proptest::prelude::*;
 
 use super::dial::{NEVER, ROUND};
-use super::turn::TICK_BITS;
+use super::shared_wheel::TICK_BITS;
+use crate::endpoint::time::wheel::Advanced;
 use crate::endpoint::time::wheel::Alarm;
-use crate::endpoint::time::wheel::Turn;
 use crate::endpoint::time::wheel::Wheel;
 use crate::time::{Clock, Sleep, Timer};
 
@@ -37,7 +37,7 @@ impl Clock for Hand {
 
 impl Timer for Hand {
     fn sleep_until(&self, _: Instant) -> Pin<Box<dyn Sleep>> {
-        unreachable!("the wheel is turned by hand")
+        unreachable!("the test advances the wheel")
     }
 }
 
@@ -141,8 +141,8 @@ fn a_waker_may_use_the_wheel_when_it_is_dropped() {
             assert!(sleep.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
             Waker::from(Arc::new(Owner(Mutex::new(sleep))))
         };
-        wheel.turn(&mut Context::from_waker(&owner()));
-        wheel.turn(&mut none);
+        wheel.advance(&mut Context::from_waker(&owner()));
+        wheel.advance(&mut none);
         let mut alarm = wheel.alarm();
         for _ in 0..3 {
             drop(alarm.set(wheel.after(TICK), owner()));
@@ -150,7 +150,7 @@ fn a_waker_may_use_the_wheel_when_it_is_dropped() {
         alarm.cancel();
         drop(alarm.set(wheel.after(TICK), owner()));
         hand.pass(TICK * 2);
-        wheel.turn(&mut none);
+        wheel.advance(&mut none);
         assert!(is_empty(&wheel));
         done.send(()).unwrap();
     });
@@ -159,7 +159,7 @@ fn a_waker_may_use_the_wheel_when_it_is_dropped() {
 
 #[test]
 fn an_alarm_may_be_set_anew_while_it_is_due() {
-    /// Cancels an alarm that is due with it, and sets another, from inside of the turn.
+    /// Cancels an alarm that is due with it, and sets another, from inside of a wake.
     struct Meddler(Arc<Mutex<Vec<Alarm>>>, usize, Arc<Flag>);
 
     impl Wake for Meddler {
@@ -181,48 +181,48 @@ fn an_alarm_may_be_set_anew_while_it_is_due() {
         let meddler = Arc::new(Meddler(alarms.clone(), which, flag.clone()));
         drop(alarms.lock().unwrap()[which].set(wheel.after(TICK * 70), meddler.into()));
     }
-    let turn = |time| {
+    let advance = |time| {
         hand.pass(time);
-        wheel.turn(&mut Context::from_waker(Waker::noop()))
+        wheel.advance(&mut Context::from_waker(Waker::noop()))
     };
-    assert!(matches!(turn(TICK * 71), Turn::Next(Some(_))));
+    assert!(matches!(advance(TICK * 71), Advanced::Until(Some(_))));
     assert!(!flags.iter().any(|flag| flag.was_set()), "early");
     // Of two that meddled with one alarm the later has its way.
     let set = alarms.lock().unwrap().iter().filter(|alarm| alarm.has_place()).count();
-    assert!(matches!(turn(TICK * 101), Turn::Next(None)));
+    assert!(matches!(advance(TICK * 101), Advanced::Until(None)));
     assert_eq!(flags.iter().filter(|flag| flag.was_set()).count(), set);
     assert!(set > 0);
 }
 
 #[test]
-fn a_time_that_never_comes_does_not_keep_the_driver_turning() {
+fn time_that_never_comes_does_not_keep_the_driver_awake() {
     let wheel = Wheel::new(Arc::new(Hand::default()), Box::new(|_| false));
     let Some(never) = wheel.now().checked_add(Duration::from_millis(u64::MAX)) else { return };
     let (mut task, mut sleep) = (Context::from_waker(Waker::noop()), wheel.sleep_until(never));
     assert!(sleep.as_mut().poll(&mut task).is_pending());
-    assert!(matches!(wheel.turn(&mut task), Turn::Next(Some(next)) if next > wheel.after(Duration::MAX)));
+    assert!(matches!(wheel.advance(&mut task), Advanced::Until(Some(next)) if next > wheel.after(Duration::MAX)));
 }
 
 #[test]
 fn a_clock_that_goes_back_wakes_nobody_before_its_time() {
     let hand = Arc::new(Hand::default());
     let (wheel, start) = (Wheel::new(hand.clone(), Box::new(|_| false)), hand.now());
-    let turn = || {
-        let Turn::Next(next) = wheel.turn(&mut Context::from_waker(Waker::noop())) else { panic!("stopped") };
+    let advance = || {
+        let Advanced::Until(next) = wheel.advance(&mut Context::from_waker(Waker::noop())) else { panic!("stopped") };
         next
     };
     hand.pass(TICK * 9);
-    assert_eq!(turn(), None);
+    assert_eq!(advance(), None);
     // The clock of another runtime.
     *hand.0.lock().unwrap() = start;
     let at = wheel.after(TICK);
     let mut sleeper = Sleeper { sleep: wheel.sleep_until(at), at, flag: Arc::default() };
     for _ in 0..3 {
         assert!(!sleeper.is_ready() && !sleeper.flag.was_set());
-        assert!(turn() >= Some(at));
+        assert!(advance() >= Some(at));
     }
     *hand.0.lock().unwrap() = at + TICK;
-    assert_eq!(turn(), None);
+    assert_eq!(advance(), None);
     assert!(sleeper.flag.was_set() && sleeper.is_ready());
 }
 
@@ -232,8 +232,8 @@ proptest! {
         let hand = Arc::new(Hand::default());
         let wheel = Wheel::new(hand.clone(), Box::new(|_| false));
         let driver = Arc::new(Flag::default());
-        let turn = || wheel.turn(&mut Context::from_waker(&driver.clone().into()));
-        let Turn::Next(mut next) = turn() else { panic!("stopped") };
+        let advance = || wheel.advance(&mut Context::from_waker(&driver.clone().into()));
+        let Advanced::Until(mut next) = advance() else { panic!("stopped") };
         let mut sleepers: Vec<Sleeper> = Vec::new();
         for step in steps {
             let now = wheel.now();
@@ -256,7 +256,7 @@ proptest! {
             }
             let now = wheel.now();
             if driver.was_set() || next.is_some_and(|at| at <= now) {
-                let Turn::Next(at) = turn() else { panic!("stopped") };
+                let Advanced::Until(at) = advance() else { panic!("stopped") };
                 next = at;
             }
             sleepers.retain_mut(|sleeper| {
@@ -268,7 +268,7 @@ proptest! {
                 !ready
             });
             if driver.was_set() {
-                let Turn::Next(at) = turn() else { panic!("stopped") };
+                let Advanced::Until(at) = advance() else { panic!("stopped") };
                 next = at;
             }
             let first = sleepers.iter().map(|sleeper| sleeper.at).min();
@@ -283,11 +283,11 @@ proptest! {
         let hand = Arc::new(Hand::default());
         let wheel = Wheel::new(hand.clone(), Box::new(|_| false));
         let driver = Arc::new(Flag::default());
-        let turn = || {
-            let Turn::Next(next) = wheel.turn(&mut Context::from_waker(&driver.clone().into())) else { panic!("stopped") };
+        let advance = || {
+            let Advanced::Until(next) = wheel.advance(&mut Context::from_waker(&driver.clone().into())) else { panic!("stopped") };
             next
         };
-        let mut next = turn();
+        let mut next = advance();
         let mut alarms: Vec<Alarm> = (0..ALARMS).map(|_| wheel.alarm()).collect();
         let mut set: Vec<Option<(Instant, Arc<Flag>)>> = vec![None; ALARMS];
         let mut cancelled = Vec::new();
@@ -312,9 +312,9 @@ proptest! {
                 cancelled.extend(before.map(|(_, flag)| flag));
             }
             let now = wheel.now();
-            let turns = driver.was_set() || next.is_some_and(|at| at <= now);
-            if turns {
-                next = turn();
+            let advances = driver.was_set() || next.is_some_and(|at| at <= now);
+            if advances {
+                next = advance();
             }
             for (alarm, set) in alarms.iter_mut().zip(&mut set) {
                 let Some((at, flag)) = set else {
@@ -334,7 +334,7 @@ proptest! {
             let times = || set.iter().flatten().map(|&(at, _)| at);
             let first = times().min();
             prop_assert!(first.is_none_or(|first| next.is_some_and(|at| at < first + TICK)), "the driver comes too late");
-            if turns {
+            if advances {
                 prop_assert!(next.is_none_or(|at| at > now), "the driver does not rest");
                 prop_assert!(times().count() >= ROUND || next >= first, "the driver comes for nothing");
             }

@@ -3,47 +3,45 @@ use std::time::Duration;
 use tidings::stats::SessionState;
 use tidings::{Event, Topic, Transport};
 
-use super::guest::{Guest, HELD, settle};
-use super::house::House;
-use crate::endpoint::world::{get, pass, piece};
+use crate::support::http::{App, HELD, TestClient, get, pass, piece, settle};
 
 #[tokio::test(start_paused = true)]
-async fn a_session_tells_what_it_was_given() {
+async fn session_info_counts_events_bytes_and_lag() {
     for transport in HELD {
-        let house = House::new();
-        let endpoint = house.endpoint();
+        let app = App::with_limit_key();
+        let endpoint = app.endpoint();
         let named = if transport == Transport::LongPoll { "?session=a" } else { "" };
-        let guest = Guest::come(&endpoint, transport, &format!("/{named}")).await;
+        let client = TestClient::open(&endpoint, transport, &format!("/{named}")).await;
         let info = endpoint.sessions().remove(0);
         assert_eq!((info.session.transport(), info.state), (transport, SessionState::Open));
         assert_eq!((info.events, info.bytes, info.lag), (0, 0, Some(0)), "{transport:?}");
         assert!(info.cursor.is_some());
         pass(Duration::from_secs(3)).await;
-        let cursor = house.publish("one");
+        let cursor = app.publish("one");
         settle().await;
         let info = endpoint.sessions().remove(0);
-        assert_eq!((info.events, info.cursor, info.lag), (1, Some(cursor), Some(0)), "{transport:?}");
+        assert_eq!((info.events, info.cursor, info.lag), (1, cursor.parse().ok(), Some(0)), "{transport:?}");
         assert!(info.age >= Duration::from_secs(3) && info.bytes > 0);
-        assert!(guest.text().contains("one"));
+        assert!(client.text().contains("one"));
         assert_eq!((info.gaps, info.missed, info.conflated), (0, 0, 0));
         assert_eq!(endpoint.stats().sessions_of(transport), 1);
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn lag_is_what_the_source_has_that_was_not_handed_on() {
-    let house = House::new();
-    let endpoint = house.endpoint();
+async fn lag_counts_events_not_yet_delivered() {
+    let app = App::with_limit_key();
+    let endpoint = app.endpoint();
     let mut body = endpoint.handle(get("/?transport=chunked").body(String::new()).unwrap()).await.into_body();
     piece(&mut body).await.unwrap().unwrap();
     let lag = || endpoint.sessions()[0].lag;
-    house.publish("one");
+    app.publish("one");
     piece(&mut body).await.unwrap().unwrap();
     assert_eq!(lag(), Some(0));
     for number in 0..5 {
-        house.publish(&number.to_string());
+        app.publish(&number.to_string());
     }
-    house.hub.publish_now(Topic::new("of/another").unwrap(), "x").unwrap();
+    app.hub.publish_now(Topic::new("of/another").unwrap(), "x").unwrap();
     assert_eq!(lag(), Some(6), "an upper bound: it may all be the client's");
     let mut left = 5;
     while left > 0 {
@@ -53,13 +51,13 @@ async fn lag_is_what_the_source_has_that_was_not_handed_on() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn gaps_and_what_was_missed_are_counted() {
-    let house = House::forgetful();
-    let endpoint = house.endpoint();
+async fn gaps_and_missed_events_are_counted() {
+    let app = App::with_short_history();
+    let endpoint = app.endpoint();
     let mut body = endpoint.handle(get("/?transport=chunked").body(String::new()).unwrap()).await.into_body();
     piece(&mut body).await.unwrap().unwrap();
     for number in 0..5_000 {
-        house.publish(&number.to_string());
+        app.publish(&number.to_string());
     }
     let gap = piece(&mut body).await.unwrap().unwrap();
     let missed = gap.split("\"missed\":").nth(1).unwrap().split([',', '}']).next().unwrap().parse::<u64>().unwrap();
@@ -73,39 +71,39 @@ async fn gaps_and_what_was_missed_are_counted() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_bytes_of_a_websocket_are_counted_when_it_left() {
-    let house = House::new();
-    let endpoint = house.endpoint();
-    let guest = Guest::come(&endpoint, Transport::WebSocket, "/").await;
-    house.publish("12345678");
+async fn websocket_bytes_are_counted_after_it_left() {
+    let app = App::with_limit_key();
+    let endpoint = app.endpoint();
+    let client = TestClient::open(&endpoint, Transport::WebSocket, "/").await;
+    app.publish("12345678");
     settle().await;
     let bytes = endpoint.sessions()[0].bytes;
     assert_eq!(bytes, 10, "two bytes of a frame's head");
-    guest.go().await;
+    client.disconnect().await;
     assert_eq!(endpoint.stats().bytes, bytes);
 }
 
 #[tokio::test(start_paused = true)]
-async fn presence_is_who_follows_a_topic_by_name_or_pattern() {
-    let house = House::new();
-    let endpoint = house.endpoint();
+async fn presence_counts_sessions_by_topic_and_pattern() {
+    let app = App::with_limit_key();
+    let endpoint = app.endpoint();
     let presence = |topic: &str| endpoint.presence(&Topic::new(topic).unwrap());
-    let mut guests = Vec::new();
+    let mut clients = Vec::new();
     for (present, transport) in HELD.into_iter().enumerate() {
-        guests.push(Guest::come(&endpoint, transport, "/?topic=a&topic=b/c").await);
+        clients.push(TestClient::open(&endpoint, transport, "/?topic=a&topic=b/c").await);
         assert_eq!((presence("a"), presence("b/c"), presence("b")), (present + 1, present + 1, 0));
     }
-    guests.push(Guest::come(&endpoint, Transport::Sse, "/?pattern=b/*").await);
+    clients.push(TestClient::open(&endpoint, Transport::Sse, "/?pattern=b/*").await);
     assert_eq!((presence("a"), presence("b/c"), presence("b/x"), presence("b/x/y")), (4, 5, 1, 0));
-    Guest::come(&endpoint, Transport::ShortPoll, "/?topic=a").await;
+    TestClient::open(&endpoint, Transport::ShortPoll, "/?topic=a").await;
     assert_eq!(presence("a"), 4, "it is no session");
-    // A run follows what its last poll did, between its polls too.
-    Guest::come(&endpoint, Transport::ShortPoll, "/?topic=a&session=s").await;
+    // A session of polls follows the topics of its last poll, also between polls.
+    TestClient::open(&endpoint, Transport::ShortPoll, "/?topic=a&session=s").await;
     assert_eq!((presence("a"), presence("z")), (5, 0));
-    Guest::come(&endpoint, Transport::ShortPoll, "/?topic=z&session=s").await;
+    TestClient::open(&endpoint, Transport::ShortPoll, "/?topic=z&session=s").await;
     assert_eq!((presence("a"), presence("z")), (4, 1));
-    for guest in guests {
-        guest.go().await;
+    for client in clients {
+        client.disconnect().await;
     }
     assert_eq!((presence("a"), presence("b/c"), presence("z")), (0, 0, 1));
     pass(Duration::from_secs(51)).await;
@@ -115,15 +113,15 @@ async fn presence_is_who_follows_a_topic_by_name_or_pattern() {
 #[tokio::test(start_paused = true)]
 async fn idle_session_gets_every_event_of_a_batch_larger_than_history() {
     for transport in HELD.into_iter().filter(|transport| *transport != Transport::LongPoll) {
-        let house = House::new();
-        let endpoint = house.endpoint();
-        let guest = Guest::come(&endpoint, transport, "/").await;
+        let app = App::with_limit_key();
+        let endpoint = app.endpoint();
+        let client = TestClient::open(&endpoint, transport, "/").await;
         let event = (Topic::new("news").unwrap(), Event::text("tick"));
-        house.hub.publish_batch(std::iter::repeat_n(event, 5_000)).unwrap();
-        assert_eq!(house.hub.stats().retained, 1_000);
+        app.hub.publish_batch(std::iter::repeat_n(event, 5_000)).unwrap();
+        assert_eq!(app.hub.stats().retained, 1_000);
         pass(Duration::from_secs(1)).await;
         let info = endpoint.sessions().remove(0);
         assert_eq!((info.events, info.gaps, info.lag), (5_000, 0, Some(0)), "{transport:?}");
-        drop(guest);
+        drop(client);
     }
 }

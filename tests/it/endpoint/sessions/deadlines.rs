@@ -3,9 +3,7 @@ use std::time::Duration;
 use tidings::{SessionEnd, Transport};
 use tokio::time::Instant;
 
-use super::guest::{Guest, HELD, settle};
-use super::house::House;
-use crate::endpoint::world::{get, pass};
+use crate::support::http::{App, HELD, TestClient, get, pass, settle};
 use crate::support::{Task, VirtualTimer};
 
 fn saw(transport: Transport) -> &'static str {
@@ -17,128 +15,128 @@ fn saw(transport: Transport) -> &'static str {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_right_ends_when_it_was_said_to() {
+async fn authorization_ends_at_its_lifetime() {
     for transport in HELD {
-        let house = House::new();
-        let endpoint = house.endpoint();
-        let mut guest = Guest::come(&endpoint, transport, "/?lifetime=5000").await;
+        let app = App::with_limit_key();
+        let endpoint = app.endpoint();
+        let mut client = TestClient::open(&endpoint, transport, "/?lifetime=5000").await;
         pass(Duration::from_millis(4_900)).await;
-        assert_eq!((house.left(), guest.end()), (vec![], None), "{transport:?}");
+        assert_eq!((app.left(), client.end()), (vec![], None), "{transport:?}");
         let begin = Instant::now();
-        while guest.end().is_none() {
+        while client.end().is_none() {
             pass(Duration::from_millis(10)).await;
         }
         assert!(begin.elapsed() <= Duration::from_millis(230), "{transport:?}: {:?}", begin.elapsed());
-        assert_eq!(guest.see_out().await, saw(transport), "{transport:?}");
-        assert_eq!(house.why(), SessionEnd::Revoked);
+        assert_eq!(client.finish().await, saw(transport), "{transport:?}");
+        assert_eq!(app.end_reason(), SessionEnd::Revoked);
     }
 }
 
-/// Whether the driver has turned or not: an event of that instant is not for this client any more.
+/// Holds whether or not the driver has run: the client does not get an event of the instant of its expiry.
 #[tokio::test]
-async fn an_event_at_the_instant_a_right_ends_is_not_delivered() {
+async fn event_at_the_instant_of_expiry_is_not_delivered() {
     for transport in HELD {
         for early in [1, 0] {
-            let (house, timer) = (House::new(), VirtualTimer::new());
-            let endpoint = house.builder().timer(timer.clone()).build();
-            // It is there, and not polled.
+            let (app, timer) = (App::with_limit_key(), VirtualTimer::new());
+            let endpoint = app.builder().timer(timer.clone()).build();
+            // The driver exists and is not polled.
             let mut driver = Box::pin(endpoint.driver());
-            let guest = Guest::come(&endpoint, transport, "/?lifetime=5000").await;
+            let client = TestClient::open(&endpoint, transport, "/?lifetime=5000").await;
             timer.advance(Duration::from_millis(5_000 - early));
-            house.publish("the event");
+            app.publish("the event");
             settle().await;
-            assert_eq!(guest.text().contains("the event"), early == 1, "{transport:?} {early}");
+            assert_eq!(client.text().contains("the event"), early == 1, "{transport:?} {early}");
             timer.advance(Duration::from_millis(500));
             let task = Task::new();
             let _ = task.poll(&mut driver);
             settle().await;
-            house.publish("another");
+            app.publish("another");
             settle().await;
-            assert!(!guest.text().contains("another"), "{transport:?}");
+            assert!(!client.text().contains("another"), "{transport:?}");
             let why =
                 if early == 1 && transport == Transport::LongPoll { SessionEnd::Silent } else { SessionEnd::Revoked };
             drop(driver);
-            drop(guest);
+            drop(client);
             settle().await;
-            assert!(house.left().iter().all(|&(_, left)| left == why), "{transport:?}: {:?}", house.left());
+            assert!(app.left().iter().all(|&(_, left)| left == why), "{transport:?}: {:?}", app.left());
         }
     }
 }
 
-/// Nor is one whose delivery takes until then.
+/// Holds also for an event whose delivery lasts until that instant.
 #[tokio::test]
-async fn an_event_that_is_ready_at_the_instant_a_right_ends_is_not_delivered() {
+async fn event_ready_at_the_instant_of_expiry_is_not_delivered() {
     for transport in HELD {
-        let (house, timer) = (House::new(), VirtualTimer::new());
-        let endpoint = house.builder().timer(timer.clone()).build();
+        let (app, timer) = (App::with_limit_key(), VirtualTimer::new());
+        let endpoint = app.builder().timer(timer.clone()).build();
         let _driver = endpoint.driver();
-        let guest = Guest::come(&endpoint, transport, "/?lifetime=5000").await;
+        let client = TestClient::open(&endpoint, transport, "/?lifetime=5000").await;
         timer.advance(Duration::from_millis(4_999));
-        house.during_delivery(move || timer.advance(Duration::from_millis(1)));
-        house.publish("the event");
+        app.on_delivery(move || timer.advance(Duration::from_millis(1)));
+        app.publish("the event");
         settle().await;
-        assert!(!guest.text().contains("the event"), "{transport:?}");
+        assert!(!client.text().contains("the event"), "{transport:?}");
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_poll_of_a_run_has_its_own_right_and_the_next_another() {
-    let house = House::new();
-    let endpoint = house.endpoint();
-    let poll = Guest::come(&endpoint, Transport::LongPoll, "/?session=a&lifetime=5000").await;
-    house.publish("one");
+async fn each_poll_of_a_session_has_its_own_lifetime() {
+    let app = App::with_limit_key();
+    let endpoint = app.endpoint();
+    let poll = TestClient::open(&endpoint, Transport::LongPoll, "/?session=a&lifetime=5000").await;
+    app.publish("one");
     settle().await;
     assert_eq!(poll.end().as_deref(), Some("200"));
-    // Between two polls there is nothing to be right about.
+    // Between two polls no authorization is checked.
     pass(Duration::from_secs(20)).await;
-    let mut poll = Guest::come(&endpoint, Transport::LongPoll, "/?session=a&lifetime=5000").await;
-    assert_eq!(house.lines().len(), 1);
+    let mut poll = TestClient::open(&endpoint, Transport::LongPoll, "/?session=a&lifetime=5000").await;
+    assert_eq!(app.session_events().len(), 1);
     pass(Duration::from_secs(6)).await;
-    assert_eq!(poll.see_out().await, "401 with a challenge");
-    assert!(house.left().is_empty(), "the right of one poll is not that of the run");
+    assert_eq!(poll.finish().await, "401 with a challenge");
+    assert!(app.left().is_empty(), "the right of one poll is not that of the run");
     assert_eq!(
-        Guest::come(&endpoint, Transport::ShortPoll, "/?session=a&lifetime=0").await.end().as_deref(),
+        TestClient::open(&endpoint, Transport::ShortPoll, "/?session=a&lifetime=0").await.end().as_deref(),
         Some("401 with a challenge")
     );
 }
 
 #[tokio::test(start_paused = true)]
-async fn sessions_have_their_time_and_come_back_at_different_moments() {
-    let house = House::new();
+async fn max_session_age_ends_sessions_at_spread_times() {
+    let app = App::with_limit_key();
     let never = Duration::from_secs(10_000);
-    let endpoint = house.builder().max_session_age(Duration::from_secs(100)).ping(never, never).build();
+    let endpoint = app.builder().max_session_age(Duration::from_secs(100)).ping(never, never).build();
     let begin = Instant::now();
     let mut bodies = Vec::new();
     for _ in 0..100 {
-        bodies.push(Guest::come(&endpoint, Transport::Sse, "/").await);
+        bodies.push(TestClient::open(&endpoint, Transport::Sse, "/").await);
     }
     let mut ends = Vec::new();
     while endpoint.session_count() > 0 {
         pass(Duration::from_millis(100)).await;
-        let fresh = house.left().len() - ends.len();
+        let fresh = app.left().len() - ends.len();
         ends.extend(std::iter::repeat_n(begin.elapsed().as_millis() / 1_000, fresh));
     }
     assert!(ends.iter().all(|at| (90..=100).contains(at)), "{ends:?}");
     ends.dedup();
     assert!(ends.len() > 5, "{ends:?}");
-    let mut socket = Guest::come(&endpoint, Transport::WebSocket, "/").await;
+    let mut socket = TestClient::open(&endpoint, Transport::WebSocket, "/").await;
     pass(Duration::from_secs(100)).await;
-    assert_eq!(socket.see_out().await, "1012 disconnected");
-    assert!(house.left().iter().all(|&(_, why)| why == SessionEnd::Disconnected));
+    assert_eq!(socket.finish().await, "1012 disconnected");
+    assert!(app.left().iter().all(|&(_, why)| why == SessionEnd::Disconnected));
     assert!(bodies.iter().all(|body| body.end().as_deref() == Some("Ended")));
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_does_not_take_the_goodbye_is_cut_off() {
+async fn disconnected_client_that_reads_nothing_is_cut_after_10_s() {
     for transport in ["sse", "chunked"] {
-        let house = House::new();
-        let endpoint = house.endpoint();
+        let app = App::with_limit_key();
+        let endpoint = app.endpoint();
         let body = endpoint.handle(get(&format!("/?transport={transport}")).body(String::new()).unwrap()).await;
         endpoint.disconnect_where(|_| true);
         pass(Duration::from_millis(9_900)).await;
-        assert_eq!(house.left(), []);
+        assert_eq!(app.left(), []);
         pass(Duration::from_millis(200)).await;
-        assert_eq!((house.why(), house.hub.stats().subscriptions), (SessionEnd::Disconnected, 0));
+        assert_eq!((app.end_reason(), app.hub.stats().subscriptions), (SessionEnd::Disconnected, 0));
         drop(body);
     }
 }

@@ -2,78 +2,77 @@ use std::time::Duration;
 
 use tidings::{Endpoint, SessionEnd, Transport};
 
-use super::guest::{Guest, HELD, settle};
-use super::house::House;
-use crate::endpoint::world::pass;
+use crate::support::http::{App, HELD, TestClient, pass, settle};
 
-/// Runs `end` on a session of each transport that holds one, and checks the reason of its end and the text that its
-/// client got; `None` for any text.
+/// Runs `end` on a session of each transport that holds one. Checks the reason of the session's end and the text that
+/// its
+/// client got; `None` accepts any text.
 async fn each<'a>(
-    end: impl AsyncFn(&House, &Endpoint, &mut Guest),
+    end: impl AsyncFn(&App, &Endpoint, &mut TestClient),
     expected: impl Fn(Transport) -> (SessionEnd, Option<&'a str>),
     query: &str,
 ) {
     for transport in HELD {
-        let house = House::new();
-        let endpoint = house.endpoint();
-        let mut guest = Guest::come(&endpoint, transport, &format!("/{query}")).await;
+        let app = App::with_limit_key();
+        let endpoint = app.endpoint();
+        let mut client = TestClient::open(&endpoint, transport, &format!("/{query}")).await;
         assert_eq!(endpoint.session_count(), 1, "{transport:?}");
-        assert_eq!(house.lines().len(), 1, "{transport:?}");
-        end(&house, &endpoint, &mut guest).await;
+        assert_eq!(app.session_events().len(), 1, "{transport:?}");
+        end(&app, &endpoint, &mut client).await;
         let (why, saw) = expected(transport);
-        let seen = guest.see_out().await;
-        assert_eq!(house.why(), why, "{transport:?}");
+        let seen = client.finish().await;
+        assert_eq!(app.end_reason(), why, "{transport:?}");
         assert!(saw.is_none_or(|saw| saw == seen), "{transport:?} saw {seen:?}");
-        assert_eq!((endpoint.session_count(), house.hub.stats().subscriptions), (0, 0), "{transport:?}");
+        assert_eq!((endpoint.session_count(), app.hub.stats().subscriptions), (0, 0), "{transport:?}");
         let stats = endpoint.stats();
         assert_eq!((stats.joined, stats.left_for(why), stats.states), (1, 1, [0; 3]), "{transport:?}");
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn p15_a_client_that_goes_has_left() {
+async fn p15_disconnected_client_leaves() {
     for transport in HELD {
-        let house = House::new();
-        let endpoint = house.endpoint();
-        let guest = Guest::come(&endpoint, transport, "/").await;
-        house.publish(if transport == Transport::LongPoll { "" } else { "one" });
+        let app = App::with_limit_key();
+        let endpoint = app.endpoint();
+        let client = TestClient::open(&endpoint, transport, "/").await;
+        app.publish(if transport == Transport::LongPoll { "" } else { "one" });
         settle().await;
         if transport != Transport::LongPoll {
-            guest.go().await;
-            assert_eq!(house.why(), SessionEnd::Gone, "{transport:?}");
+            client.disconnect().await;
+            assert_eq!(app.end_reason(), SessionEnd::Gone, "{transport:?}");
         }
-        assert_eq!((endpoint.session_count(), house.hub.stats().subscriptions), (0, 0), "{transport:?}");
+        assert_eq!((endpoint.session_count(), app.hub.stats().subscriptions), (0, 0), "{transport:?}");
     }
-    let house = House::new();
-    let endpoint = house.endpoint();
-    Guest::come(&endpoint, Transport::LongPoll, "/").await.go().await;
-    assert_eq!(house.why(), SessionEnd::Gone);
+    let app = App::with_limit_key();
+    let endpoint = app.endpoint();
+    TestClient::open(&endpoint, Transport::LongPoll, "/").await.disconnect().await;
+    assert_eq!(app.end_reason(), SessionEnd::Gone);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_poll_without_a_name_is_a_session_until_it_is_answered() {
-    let house = House::new();
-    let endpoint = house.endpoint();
-    let poll = Guest::come(&endpoint, Transport::LongPoll, "/").await;
-    house.publish("one");
+async fn long_poll_without_a_name_is_a_session_until_its_answer() {
+    let app = App::with_limit_key();
+    let endpoint = app.endpoint();
+    let poll = TestClient::open(&endpoint, Transport::LongPoll, "/").await;
+    app.publish("one");
     settle().await;
     assert!(poll.text().contains("one"));
-    assert_eq!(house.why(), SessionEnd::Silent);
-    Guest::come(&endpoint, Transport::ShortPoll, "/").await;
-    assert_eq!(house.lines().len(), 2, "a short one is none");
+    assert_eq!(app.end_reason(), SessionEnd::Silent);
+    TestClient::open(&endpoint, Transport::ShortPoll, "/").await;
+    assert_eq!(app.session_events().len(), 2, "a short one is none");
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_source_that_is_finished_ends_its_sessions() {
+async fn finished_source_ends_its_sessions() {
     let saw = |transport| match transport {
         Transport::WebSocket => "1000 finished",
         _ => "200",
     };
-    each(async |house, _, _| house.hub.close(), |transport| (SessionEnd::Finished, Some(saw(transport))), "").await;
+    each(async |app, _, _| app.hub.close(), |transport| (SessionEnd::Finished, Some(saw(transport))), "").await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_drain_ends_its_sessions() {
+async fn drain_ends_all_sessions() {
     let saw = |transport| match transport {
         Transport::WebSocket => "1012 restart",
         Transport::LongPoll => "200",
@@ -84,39 +83,39 @@ async fn a_drain_ends_its_sessions() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_is_disconnected_gets_what_is_ready_and_a_goodbye() {
+async fn disconnect_sends_ready_events_before_the_end() {
     let saw = |transport| match transport {
         Transport::WebSocket => "1012 disconnected",
         Transport::LongPoll => "200",
         _ => "Ended",
     };
-    let end = async |house: &House, endpoint: &Endpoint, guest: &mut Guest| {
+    let end = async |app: &App, endpoint: &Endpoint, client: &mut TestClient| {
         let id = endpoint.sessions()[0].session.id();
-        house.publish("the last");
+        app.publish("the last");
         assert!(endpoint.disconnect(id));
         assert!(!endpoint.disconnect(id), "once");
         settle().await;
-        assert!(guest.text().contains("the last"));
+        assert!(client.text().contains("the last"));
     };
     each(end, |transport| (SessionEnd::Disconnected, Some(saw(transport))), "").await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_panic_in_a_subscriber_ends_its_session_and_no_other() {
-    let end = async |house: &House, endpoint: &Endpoint, _: &mut Guest| {
-        let mut other = Guest::connect(endpoint, "/?transport=websocket", 1 << 16).await;
-        house.publish("panic");
+async fn subscriber_panic_ends_its_session_and_no_other() {
+    let end = async |app: &App, endpoint: &Endpoint, _: &mut TestClient| {
+        let mut other = TestClient::open_websocket(endpoint, "/?transport=websocket", 1 << 16).await;
+        app.publish("panic");
         settle().await;
         assert_eq!(other.text(), "panic");
         other.send(8, &1000_u16.to_be_bytes()).await;
         settle().await;
     };
     for transport in HELD {
-        let house = House::new();
-        let endpoint = house.endpoint();
-        let guest = Guest::come(&endpoint, transport, "/?panic").await;
-        end(&house, &endpoint, &mut { guest }).await;
-        let mut left = house.left();
+        let app = App::with_limit_key();
+        let endpoint = app.endpoint();
+        let client = TestClient::open(&endpoint, transport, "/?panic").await;
+        end(&app, &endpoint, &mut { client }).await;
+        let mut left = app.left();
         left.sort_unstable_by_key(|&(id, _)| id);
         let reasons: Vec<_> = left.into_iter().map(|(_, why)| why).collect();
         assert_eq!(reasons, [SessionEnd::Panicked, SessionEnd::Gone], "{transport:?}");
@@ -125,26 +124,26 @@ async fn a_panic_in_a_subscriber_ends_its_session_and_no_other() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn p15_a_panic_in_joined_or_left_harms_nobody() {
+async fn p15_panic_in_joined_or_left_affects_no_session() {
     for transport in HELD {
-        let house = House::new();
-        house.panic_from_now_on();
-        let endpoint = house.endpoint();
-        let guest = Guest::come(&endpoint, transport, "/").await;
-        house.publish("one");
+        let app = App::with_limit_key();
+        app.panic_in_hooks();
+        let endpoint = app.endpoint();
+        let client = TestClient::open(&endpoint, transport, "/").await;
+        app.publish("one");
         settle().await;
-        assert!(guest.text().contains("one"), "{transport:?}");
-        let other = Guest::come(&endpoint, transport, "/").await;
-        guest.go().await;
-        other.go().await;
-        assert_eq!((house.lines().len(), house.left().len()), (4, 2), "{transport:?}");
+        assert!(client.text().contains("one"), "{transport:?}");
+        let other = TestClient::open(&endpoint, transport, "/").await;
+        client.disconnect().await;
+        other.disconnect().await;
+        assert_eq!((app.session_events().len(), app.left().len()), (4, 2), "{transport:?}");
         assert_eq!((endpoint.session_count(), endpoint.stats().joined), (0, 2));
         endpoint.drain().await;
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_falls_behind_is_told_so_by_its_reason() {
+async fn slow_subscription_ends_its_session_as_too_slow() {
     for (transport, query, expected) in [
         (Transport::Sse, "?overflow=disconnect", "Ended"),
         (Transport::Chunked, "?overflow=disconnect", "Ended"),
@@ -152,42 +151,42 @@ async fn who_falls_behind_is_told_so_by_its_reason() {
         (Transport::WebSocket, "?overflow=disconnect", "1013 too slow"),
         (Transport::WebSocket, "", "1013 gap"),
     ] {
-        let house = House::forgetful();
-        let endpoint = house.endpoint();
-        let mut guest = Guest::come(&endpoint, transport, &format!("/{query}")).await;
+        let app = App::with_short_history();
+        let endpoint = app.endpoint();
+        let mut client = TestClient::open(&endpoint, transport, &format!("/{query}")).await;
         for number in 0..5_000 {
-            house.publish(&number.to_string());
+            app.publish(&number.to_string());
         }
-        assert_eq!(guest.see_out().await, expected, "{transport:?}");
-        assert_eq!(house.why(), SessionEnd::TooSlow, "{transport:?}");
+        assert_eq!(client.finish().await, expected, "{transport:?}");
+        assert_eq!(app.end_reason(), SessionEnd::TooSlow, "{transport:?}");
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn p9_who_takes_nothing_has_stalled() {
+async fn p9_client_that_reads_nothing_is_stalled() {
     for transport in [Transport::Sse, Transport::Chunked] {
-        let house = House::new();
-        let endpoint = house.endpoint();
+        let app = App::with_limit_key();
+        let endpoint = app.endpoint();
         let target = format!("/?transport={}", transport.as_str());
-        let body = endpoint.handle(crate::endpoint::world::get(&target).body(String::new()).unwrap()).await;
+        let body = endpoint.handle(crate::support::http::get(&target).body(String::new()).unwrap()).await;
         pass(Duration::from_secs(13)).await;
         assert_eq!(
-            (house.why(), endpoint.session_count(), house.hub.stats().subscriptions),
+            (app.end_reason(), endpoint.session_count(), app.hub.stats().subscriptions),
             (SessionEnd::Stalled, 0, 0)
         );
         drop(body);
-        assert_eq!(house.lines().len(), 2);
+        assert_eq!(app.session_events().len(), 2);
     }
-    let house = House::new();
-    let endpoint = house.endpoint();
-    // Pings go through, and their answers never come.
-    let guest = Guest::come(&endpoint, Transport::WebSocket, "/").await;
+    let app = App::with_limit_key();
+    let endpoint = app.endpoint();
+    // Pings are sent, and pongs never come.
+    let client = TestClient::open(&endpoint, Transport::WebSocket, "/").await;
     pass(Duration::from_secs(40)).await;
-    assert_eq!((house.why(), guest.end().as_deref()), (SessionEnd::Stalled, Some("lost")));
+    assert_eq!((app.end_reason(), client.end().as_deref()), (SessionEnd::Stalled, Some("lost")));
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_client_that_breaks_the_rules_or_is_refused_is_refused() {
+async fn protocol_violation_or_closing_rejection_ends_as_refused() {
     for (opcode, payload, saw, why) in [
         (3, &b"x"[..], "1002 ", SessionEnd::Refused),
         (1, b"\xff", "1007 ", SessionEnd::Refused),
@@ -195,25 +194,25 @@ async fn a_client_that_breaks_the_rules_or_is_refused_is_refused() {
         (1, b"panic", "1011 internal error", SessionEnd::Panicked),
         (8, &1000_u16.to_be_bytes(), "1000 ", SessionEnd::Gone),
     ] {
-        let house = House::new();
-        let endpoint = house.endpoint();
-        let mut guest = Guest::come(&endpoint, Transport::WebSocket, "/").await;
-        guest.send(opcode, payload).await;
-        let seen = guest.see_out().await;
+        let app = App::with_limit_key();
+        let endpoint = app.endpoint();
+        let mut client = TestClient::open(&endpoint, Transport::WebSocket, "/").await;
+        client.send(opcode, payload).await;
+        let seen = client.finish().await;
         assert!(seen.starts_with(saw), "{seen}");
-        assert_eq!(house.why(), why, "{seen}");
+        assert_eq!(app.end_reason(), why, "{seen}");
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn p9_whatever_is_dropped_when_has_left_once() {
-    // A handler that is cancelled at any moment, and an answer that nobody takes.
+async fn p9_session_dropped_at_any_step_leaves_once() {
+    // A request whose handling is cancelled at any step, and a response that is not read.
     for transport in HELD {
         for steps in 0..6 {
-            let house = House::new();
-            let endpoint = house.endpoint();
-            let target = format!("/?transport={}&wait=50&cursor={}", transport.as_str(), house.hub.cursor());
-            let mut request = crate::endpoint::world::get(&target);
+            let app = App::with_limit_key();
+            let endpoint = app.endpoint();
+            let target = format!("/?transport={}&wait=50&cursor={}", transport.as_str(), app.hub.cursor());
+            let mut request = crate::support::http::get(&target);
             if transport == Transport::WebSocket {
                 for (name, value) in [
                     ("upgrade", "websocket"),
@@ -233,39 +232,39 @@ async fn p9_whatever_is_dropped_when_has_left_once() {
             }
             drop(answer);
             settle().await;
-            let (joined, left) = (house.lines().len() - house.left().len(), house.left().len());
-            assert_eq!(joined, left, "{transport:?} after {steps}: {:?}", house.lines());
-            assert_eq!((endpoint.session_count(), house.hub.stats().subscriptions), (0, 0));
+            let (joined, left) = (app.session_events().len() - app.left().len(), app.left().len());
+            assert_eq!(joined, left, "{transport:?} after {steps}: {:?}", app.session_events());
+            assert_eq!((endpoint.session_count(), app.hub.stats().subscriptions), (0, 0));
         }
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn joined_is_before_the_first_event_and_left_after_the_last() {
+async fn joined_precedes_the_first_event_and_left_follows_the_last() {
     for transport in Transport::ALL {
-        let house = House::new();
-        let endpoint = house.endpoint();
-        house.publish("one");
-        let guest = Guest::come(&endpoint, transport, "/?oldest&session=a").await;
-        assert!(guest.text().contains("one"), "{transport:?}");
-        house.publish("two");
+        let app = App::with_limit_key();
+        let endpoint = app.endpoint();
+        app.publish("one");
+        let client = TestClient::open(&endpoint, transport, "/?oldest&session=a").await;
+        assert!(client.text().contains("one"), "{transport:?}");
+        app.publish("two");
         settle().await;
         endpoint.drain().await;
-        house.publish("three");
+        app.publish("three");
         settle().await;
-        let (at, now) = house.deliveries();
+        let (at, now) = app.deliveries();
         assert_eq!((at[0], at[1]), (0, now), "{transport:?}");
-        assert!(now > 0 && house.left().len() == 1, "{transport:?}");
+        assert!(now > 0 && app.left().len() == 1, "{transport:?}");
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_is_refused_has_never_joined() {
+async fn refused_request_never_joins() {
     for transport in Transport::ALL {
-        let house = House::new();
-        let endpoint = house.builder().max_sessions(0).build();
-        Guest::come(&endpoint, transport, "/?session=a").await;
-        Guest::come(&house.endpoint(), transport, "/forbidden?session=a").await;
-        assert!(house.lines().is_empty(), "{transport:?}");
+        let app = App::with_limit_key();
+        let endpoint = app.builder().max_sessions(0).build();
+        TestClient::open(&endpoint, transport, "/?session=a").await;
+        TestClient::open(&app.endpoint(), transport, "/forbidden?session=a").await;
+        assert!(app.session_events().is_empty(), "{transport:?}");
     }
 }

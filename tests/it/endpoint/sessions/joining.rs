@@ -4,88 +4,86 @@ use std::time::Duration;
 
 use tidings::{SessionEnd, Transport};
 
-use super::guest::{Guest, HELD};
-use super::house::{House, Line};
-use crate::endpoint::world::{To, get, text};
 use crate::support::Task;
+use crate::support::http::{App, HELD, SessionEvent, TestClient, To, get, text};
 
 #[tokio::test(start_paused = true)]
-async fn who_is_ended_while_it_joins_leaves_after_that() {
+async fn session_ended_during_joined_leaves_after_it() {
     for transport in HELD {
         for (revoked, why) in [(true, SessionEnd::Revoked), (false, SessionEnd::Disconnected)] {
-            let house = House::new();
-            let endpoint = house.endpoint();
-            let (seen, by) = (house.clone(), endpoint.clone());
-            house.during_joined(move |session| {
+            let app = App::with_limit_key();
+            let endpoint = app.endpoint();
+            let (seen, by) = (app.clone(), endpoint.clone());
+            app.on_joined(move |session| {
                 assert!(if revoked { by.revoke(session.id()) } else { by.disconnect(session.id()) });
                 assert!(!by.disconnect(session.id()));
                 assert_eq!((seen.left(), by.session_count()), (vec![], 1));
             });
-            house.publish("one");
-            let mut guest = Guest::come(&endpoint, transport, "/?oldest").await;
-            guest.see_out().await;
-            assert_eq!((house.why(), guest.text().contains("one")), (why, !revoked), "{transport:?}");
-            assert_eq!((endpoint.session_count(), house.hub.stats().subscriptions), (0, 0));
+            app.publish("one");
+            let mut client = TestClient::open(&endpoint, transport, "/?oldest").await;
+            client.finish().await;
+            assert_eq!((app.end_reason(), client.text().contains("one")), (why, !revoked), "{transport:?}");
+            assert_eq!((endpoint.session_count(), app.hub.stats().subscriptions), (0, 0));
         }
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_is_cut_off_while_it_joins_leaves_after_that() {
+async fn session_drained_during_joined_leaves_after_it() {
     for transport in HELD {
-        let house = House::new();
-        let endpoint = house.builder().drain_timeout(Duration::ZERO).build();
-        let (seen, by) = (house.clone(), endpoint.clone());
-        house.during_joined(move |_| {
+        let app = App::with_limit_key();
+        let endpoint = app.builder().drain_timeout(Duration::ZERO).build();
+        let (seen, by) = (app.clone(), endpoint.clone());
+        app.on_joined(move |_| {
             let mut drain = Box::pin(by.drain());
             assert!(Task::new().poll(&mut drain).is_ready());
             assert_eq!((seen.left(), by.session_count()), (vec![], 1));
         });
-        house.publish("one");
-        let mut guest = Guest::come(&endpoint, transport, "/?oldest").await;
-        guest.see_out().await;
-        assert_eq!(house.why(), SessionEnd::Drained, "{transport:?}");
-        assert_eq!((endpoint.session_count(), house.hub.stats().subscriptions), (0, 0));
-        assert!(!guest.text().contains("one"), "{transport:?}: {}", guest.text());
+        app.publish("one");
+        let mut client = TestClient::open(&endpoint, transport, "/?oldest").await;
+        client.finish().await;
+        assert_eq!(app.end_reason(), SessionEnd::Drained, "{transport:?}");
+        assert_eq!((endpoint.session_count(), app.hub.stats().subscriptions), (0, 0));
+        assert!(!client.text().contains("one"), "{transport:?}: {}", client.text());
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_run_that_is_ended_while_it_joins_is_over() {
-    let house = House::new();
-    let endpoint = house.endpoint();
+async fn poll_session_revoked_during_joined_ends() {
+    let app = App::with_limit_key();
+    let endpoint = app.endpoint();
     let by = endpoint.clone();
-    house.during_joined(move |session| assert!(by.revoke(session.id())));
-    let guest = Guest::come(&endpoint, Transport::ShortPoll, "/?session=a").await;
-    assert_eq!((guest.end().as_deref(), house.why()), (Some("401 with a challenge"), SessionEnd::Revoked));
+    app.on_joined(move |session| assert!(by.revoke(session.id())));
+    let client = TestClient::open(&endpoint, Transport::ShortPoll, "/?session=a").await;
+    assert_eq!((client.end().as_deref(), app.end_reason()), (Some("401 with a challenge"), SessionEnd::Revoked));
 }
 
-/// A door that threads wait at.
+/// A gate at which threads wait.
 #[derive(Default)]
-struct Door(Mutex<bool>, Condvar);
+struct Gate(Mutex<bool>, Condvar);
 
-impl Door {
+impl Gate {
     fn open(&self) {
         *self.0.lock().unwrap() = true;
         self.1.notify_all();
     }
 
-    fn pass(&self) {
+    fn wait(&self) {
         let shut = self.1.wait_while(self.0.lock().unwrap(), |open| !*open).unwrap();
         drop(shut);
     }
 }
 
 #[test]
-fn no_poll_of_a_run_is_answered_before_it_has_joined() {
-    let (house, inside, door) = (House::new(), Arc::<Door>::default(), Arc::<Door>::default());
-    house.publish("one");
-    let endpoint = house.endpoint();
-    house.during_joined({
-        let (inside, door) = (inside.clone(), door.clone());
+fn no_poll_of_a_session_is_answered_before_joined_returns() {
+    let (app, inside, gate) = (App::with_limit_key(), Arc::<Gate>::default(), Arc::<Gate>::default());
+    app.publish("one");
+    let endpoint = app.endpoint();
+    app.on_joined({
+        let (inside, gate) = (inside.clone(), gate.clone());
         move |_| {
             inside.open();
-            door.pass();
+            gate.wait();
         }
     });
     let tab = || {
@@ -96,18 +94,18 @@ fn no_poll_of_a_run_is_answered_before_it_has_joined() {
         })
     };
     let first = tab();
-    inside.pass();
+    inside.wait();
     let second = tab();
-    // It may come in time or late, but it must not be answered.
+    // The second poll may arrive early or late, but it must not be answered.
     for _ in 0..1_000 {
         thread::yield_now();
-        assert!(!second.is_finished() && house.deliveries().1 == 0);
+        assert!(!second.is_finished() && app.deliveries().1 == 0);
     }
     thread::park_timeout(Duration::from_millis(20));
-    assert!(!second.is_finished() && house.deliveries().1 == 0);
-    door.open();
+    assert!(!second.is_finished() && app.deliveries().1 == 0);
+    gate.open();
     for tab in [first, second] {
         assert!(tab.join().unwrap().contains("one"));
     }
-    assert_eq!(house.lines(), [Line::Joined(1)]);
+    assert_eq!(app.session_events(), [SessionEvent::Joined(1)]);
 }

@@ -1,17 +1,15 @@
-//! Sessions of every transport from their beginning to their end.
+//! Sessions of every transport from beginning to end.
 
+mod concurrent_polls;
 mod counts;
 mod deadlines;
 mod ends;
-pub(crate) mod guest;
-pub(crate) mod house;
 mod joining;
 mod limits;
+mod messages;
 mod pages;
+mod poll_sessions;
 mod reentrancy;
 mod revoked;
-mod runs;
 mod sequences;
 mod sockets;
-mod turns;
-mod upstream;

@@ -1,10 +1,7 @@
+use crate::support::http::{App, TestClient, To, get};
 use tidings::{Endpoint, SessionId, Transport};
 
-use super::guest::Guest;
-use super::house::House;
-use crate::endpoint::world::{To, get};
-
-/// The ids of all sessions, page by page.
+/// Returns the ids of all sessions, page by page.
 fn walk(endpoint: &Endpoint, limit: usize) -> Vec<u64> {
     let (mut ids, mut after) = (Vec::new(), None);
     loop {
@@ -16,13 +13,13 @@ fn walk(endpoint: &Endpoint, limit: usize) -> Vec<u64> {
     }
 }
 
-/// More than the registry looks up under one lock.
+/// More sessions than the table looks up under one lock.
 const MANY: u64 = 2_500;
 
 #[tokio::test(start_paused = true)]
 async fn sessions_by_pages_are_each_listed_once_in_the_order_of_their_ids() {
-    let house = House::new();
-    let endpoint = house.endpoint();
+    let app = App::with_limit_key();
+    let endpoint = app.endpoint();
     assert_eq!((walk(&endpoint, 7), endpoint.sessions_after(Some(SessionId::from(3)), 1).len()), (vec![], 0));
     let mut bodies = Vec::new();
     for _ in 0..MANY {
@@ -34,7 +31,7 @@ async fn sessions_by_pages_are_each_listed_once_in_the_order_of_their_ids() {
     }
     assert_eq!(endpoint.sessions().iter().map(|info| info.session.id().get()).collect::<Vec<_>>(), all);
     assert!(endpoint.sessions_after(None, 0).is_empty());
-    // Where those in between have left, a page is as long all the same.
+    // After sessions in between have left, pages are still full.
     let mut number = 0;
     bodies.retain(|_| {
         number += 1;
@@ -48,17 +45,17 @@ async fn sessions_by_pages_are_each_listed_once_in_the_order_of_their_ids() {
 
 #[tokio::test(start_paused = true)]
 async fn session_is_found_by_an_id_that_was_read_from_text() {
-    let house = House::new();
-    let endpoint = house.endpoint();
+    let app = App::with_limit_key();
+    let endpoint = app.endpoint();
     for transport in Transport::ALL {
-        let guest = Guest::come(&endpoint, transport, "/?session=tab").await;
+        let client = TestClient::open(&endpoint, transport, "/?session=tab").await;
         let id = endpoint.sessions().last().unwrap().session.id();
         let read: SessionId = id.to_string().parse().unwrap();
         let info = endpoint.session(read).unwrap();
         assert_eq!((info.session.id(), info.session.name(), read), (id, Some("tab"), SessionId::from(id.get())));
         assert!(endpoint.session(SessionId::from(id.get() + 1)).is_none());
         assert!(endpoint.disconnect(read) || transport == Transport::ShortPoll);
-        guest.go().await;
+        client.disconnect().await;
     }
     for wrong in ["", "x", "-1", "1.0", "18446744073709551616"] {
         assert!(wrong.parse::<SessionId>().is_err(), "{wrong}");

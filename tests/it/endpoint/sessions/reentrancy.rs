@@ -9,22 +9,21 @@ use tidings::stats::EndpointStats;
 use tidings::time::{Clock, Sleep, Timer};
 use tidings::{Body, Endpoint};
 
-use super::house::House;
-use crate::endpoint::world::get;
+use crate::support::http::{App, get};
 use crate::support::{Task, VirtualTimer};
 
-/// Somebody's code that uses the endpoint wherever it is called.
+/// Application code that calls the endpoint each time that it runs.
 #[derive(Clone, Default)]
 struct Nosy(Arc<OnceLock<Endpoint>>);
 
 impl Nosy {
     fn look(&self) {
         thread_local!(static LOOKING: Cell<bool> = const { Cell::new(false) });
-        // What it calls asks for the time, too.
+        // The calls of the endpoint read the clock too.
         if let Some(endpoint) = self.0.get().filter(|_| !LOOKING.replace(true)) {
             assert!(endpoint.sessions().len() <= endpoint.session_count());
             endpoint.disconnect_where(|_| endpoint.stats() == EndpointStats::default());
-            endpoint.revoke_where(|session| session.name() == Some("nobody"));
+            endpoint.revoke_where(|session| session.name() == Some("none"));
             LOOKING.set(false);
         }
     }
@@ -62,18 +61,18 @@ impl Drop for NosyTask {
 }
 
 fn poll(body: &mut Body, nosy: &Nosy) {
-    // A new task each time, so that the last one's waker is dropped where it is replaced.
+    // A new task each time, so that the waker of the last one is dropped when it is replaced.
     let waker = Arc::new(NosyTask(nosy.clone())).into();
     let _ = Pin::new(body).poll_frame(&mut Context::from_waker(&waker));
 }
 
 #[test]
-fn p11_nobodys_code_runs_under_a_lock_of_the_sessions() {
+fn p11_application_code_never_runs_under_a_lock_of_the_sessions() {
     let (done, answer) = mpsc::channel();
-    // In a thread of its own: a lock that is taken twice would never come back.
+    // In its own thread: a lock that is taken twice would block for ever.
     std::thread::spawn(move || {
-        let (house, timer, nosy) = (House::new(), VirtualTimer::new(), Nosy::default());
-        let builder = house.builder().timer(NosyTimer(timer.clone(), nosy.clone()));
+        let (app, timer, nosy) = (App::with_limit_key(), VirtualTimer::new(), Nosy::default());
+        let builder = app.builder().timer(NosyTimer(timer.clone(), nosy.clone()));
         let endpoint = builder.max_session_age(Duration::from_secs(300)).build();
         assert!(nosy.0.set(endpoint.clone()).is_ok());
         let (mut driver, task) = (Box::pin(endpoint.driver()), Task::new());
@@ -91,7 +90,7 @@ fn p11_nobodys_code_runs_under_a_lock_of_the_sessions() {
         for round in 0..8 {
             let mut bodies =
                 [open("/?transport=sse&lifetime=60000").ok().unwrap(), open("/?transport=chunked").ok().unwrap()];
-            let mut held = open(&format!("/?wait=50&session=a&cursor={}", house.hub.cursor())).err().unwrap();
+            let mut held = open(&format!("/?wait=50&session=a&cursor={}", app.hub.cursor())).err().unwrap();
             assert!(open("/?session=b").is_ok());
             for body in &mut bodies {
                 poll(body, &nosy);
@@ -99,7 +98,7 @@ fn p11_nobodys_code_runs_under_a_lock_of_the_sessions() {
             }
             let waker = Arc::new(NosyTask(nosy.clone())).into();
             let _ = held.as_mut().poll(&mut Context::from_waker(&waker));
-            house.publish("one");
+            app.publish("one");
             match round {
                 0 => turn(Duration::from_secs(20)),
                 1 => turn(Duration::from_secs(100)),

@@ -3,9 +3,7 @@ use std::time::Duration;
 use tidings::stats::SessionState;
 use tidings::{Session, SessionEnd, Transport};
 
-use super::guest::{Guest, HELD, settle};
-use super::house::House;
-use crate::endpoint::world::{get, pass, piece};
+use crate::support::http::{App, HELD, TestClient, get, pass, piece, settle};
 
 fn saw(transport: Transport) -> &'static str {
     match transport {
@@ -16,129 +14,129 @@ fn saw(transport: Transport) -> &'static str {
 }
 
 #[tokio::test(start_paused = true)]
-async fn from_its_return_on_not_one_more_event_goes_out() {
+async fn no_event_is_sent_after_revoke_returns() {
     for transport in HELD {
-        let house = House::new();
-        let endpoint = house.endpoint();
-        let mut guest = Guest::come(&endpoint, transport, "/").await;
+        let app = App::with_limit_key();
+        let endpoint = app.endpoint();
+        let mut client = TestClient::open(&endpoint, transport, "/").await;
         if transport != Transport::LongPoll {
-            house.publish("before");
+            app.publish("before");
             settle().await;
-            assert!(guest.text().contains("before"));
+            assert!(client.text().contains("before"));
         }
         // Ready, and not taken.
-        house.publish("published before, not sent");
+        app.publish("published before, not sent");
         assert_eq!(endpoint.revoke_where(|_| true), 1, "{transport:?}");
-        house.publish("after");
+        app.publish("after");
         assert_eq!(endpoint.stats().sessions_in(SessionState::Leaving), 1);
-        assert_eq!(guest.see_out().await, saw(transport));
-        assert!(!guest.text().contains("published") && !guest.text().contains("after"), "{}", guest.text());
-        assert_eq!(house.why(), SessionEnd::Revoked, "{transport:?}");
-        assert_eq!((endpoint.session_count(), house.hub.stats().subscriptions), (0, 0));
+        assert_eq!(client.finish().await, saw(transport));
+        assert!(!client.text().contains("published") && !client.text().contains("after"), "{}", client.text());
+        assert_eq!(app.end_reason(), SessionEnd::Revoked, "{transport:?}");
+        assert_eq!((endpoint.session_count(), app.hub.stats().subscriptions), (0, 0));
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_a_body_was_not_asked_for_is_thrown_away_at_once() {
+async fn revoke_drops_ready_bytes_of_an_unread_body() {
     for transport in ["sse", "chunked"] {
-        let house = House::new();
-        let endpoint = house.endpoint();
+        let app = App::with_limit_key();
+        let endpoint = app.endpoint();
         let target = format!("/?transport={transport}");
         let mut body = endpoint.handle(get(&target).body(String::new()).unwrap()).await.into_body();
         piece(&mut body).await.unwrap().unwrap();
-        house.publish("one");
+        app.publish("one");
         endpoint.revoke_where(|_| true);
-        assert_eq!(house.hub.stats().subscriptions, 0, "though nobody polls it");
+        assert_eq!(app.hub.stats().subscriptions, 0, "without a further poll of the body");
         assert_eq!(piece(&mut body).await, Some(Err(tidings::BodyError::Revoked)));
         drop(body);
-        assert_eq!(house.why(), SessionEnd::Revoked);
+        assert_eq!(app.end_reason(), SessionEnd::Revoked);
     }
-    // One that is never polled again leaves all the same.
-    let house = House::new();
-    let endpoint = house.endpoint();
+    // A session that is never polled again ends nevertheless.
+    let app = App::with_limit_key();
+    let endpoint = app.endpoint();
     let body = endpoint.handle(get("/?transport=sse").body(String::new()).unwrap()).await;
     endpoint.revoke_where(|_| true);
     pass(Duration::from_secs(11)).await;
-    assert_eq!((house.why(), endpoint.session_count()), (SessionEnd::Revoked, 0));
+    assert_eq!((app.end_reason(), endpoint.session_count()), (SessionEnd::Revoked, 0));
     drop(body);
-    assert_eq!(house.lines().len(), 2);
+    assert_eq!(app.session_events().len(), 2);
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_queue_of_a_websocket_that_reads_nothing_is_thrown_away() {
-    let house = House::new();
-    let endpoint = house.endpoint();
-    // Room for the head and no event: the client reads on, after the server has given up.
-    let mut guest = Guest::connect(&endpoint, "/?transport=websocket", 64).await;
+async fn revoke_drops_the_queue_of_an_unread_websocket() {
+    let app = App::with_limit_key();
+    let endpoint = app.endpoint();
+    // The pipe has room for the head and no event. The client reads on after the server has given up.
+    let mut client = TestClient::open_websocket(&endpoint, "/?transport=websocket", 64).await;
     for number in 0..100 {
-        house.publish(&format!("{number} {}", "x".repeat(50)));
+        app.publish(&format!("{number} {}", "x".repeat(50)));
     }
-    // Only what fits into the pipe is taken before the right is gone.
+    // Only bytes that fit into the pipe are written before the revocation.
     tokio::task::yield_now().await;
     endpoint.revoke_where(|_| true);
-    let before = guest.text();
-    let end = guest.see_out().await;
+    let before = client.text();
+    let end = client.finish().await;
     assert!(end == "lost" || end == "1008 revoked", "{end}");
-    let more = guest.text().len() - before.len();
-    assert!(more <= 300, "{more} bytes after it: {}", guest.text());
-    assert_eq!(house.why(), SessionEnd::Revoked);
+    let more = client.text().len() - before.len();
+    assert!(more <= 300, "{more} bytes after it: {}", client.text());
+    assert_eq!(app.end_reason(), SessionEnd::Revoked);
 }
 
-/// The moment that another thread would take: the event was taken from its source, and has not gone out.
+/// Revokes between two steps of a delivery, as another thread could: the event has left its source and is not sent.
 #[tokio::test(start_paused = true)]
-async fn an_event_that_is_on_its_way_out_does_not_go_out() {
+async fn revoke_during_a_delivery_stops_the_event() {
     for transport in Transport::ALL {
-        let house = House::new();
-        let endpoint = house.endpoint();
+        let app = App::with_limit_key();
+        let endpoint = app.endpoint();
         let by = endpoint.clone();
-        house.during_delivery(move || assert_eq!(by.revoke_where(|_| true), 1));
+        app.on_delivery(move || assert_eq!(by.revoke_where(|_| true), 1));
         let name = if transport == Transport::ShortPoll { "?session=a&oldest" } else { "?oldest" };
-        house.publish("the event");
-        let mut guest = Guest::come(&endpoint, transport, &format!("/{name}")).await;
+        app.publish("the event");
+        let mut client = TestClient::open(&endpoint, transport, &format!("/{name}")).await;
         let expected = if transport == Transport::ShortPoll { "401 with a challenge" } else { saw(transport) };
-        assert_eq!(guest.see_out().await, expected, "{transport:?}");
-        assert!(!guest.text().contains("the event"), "{transport:?}: {}", guest.text());
-        assert_eq!((house.why(), house.deliveries().1), (SessionEnd::Revoked, 1));
+        assert_eq!(client.finish().await, expected, "{transport:?}");
+        assert!(!client.text().contains("the event"), "{transport:?}: {}", client.text());
+        assert_eq!((app.end_reason(), app.deliveries().1), (SessionEnd::Revoked, 1));
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn it_comes_before_an_orderly_end() {
+async fn revoke_overrides_a_disconnect() {
     for transport in HELD {
-        let house = House::new();
-        let endpoint = house.endpoint();
-        let mut guest = Guest::come(&endpoint, transport, "/").await;
+        let app = App::with_limit_key();
+        let endpoint = app.endpoint();
+        let mut client = TestClient::open(&endpoint, transport, "/").await;
         let meant = |session: &Session| session.transport() == transport;
-        house.publish("one");
+        app.publish("one");
         assert_eq!(endpoint.disconnect_where(meant), 1);
         assert_eq!(endpoint.revoke_where(meant), 1, "an event may be on its way out");
         assert_eq!((endpoint.disconnect_where(meant), endpoint.revoke_where(meant)), (0, 0));
-        assert_eq!(guest.see_out().await, saw(transport), "{transport:?}");
-        assert!(!guest.text().contains("one"), "{}", guest.text());
-        assert_eq!(house.why(), SessionEnd::Revoked);
+        assert_eq!(client.finish().await, saw(transport), "{transport:?}");
+        assert!(!client.text().contains("one"), "{}", client.text());
+        assert_eq!(app.end_reason(), SessionEnd::Revoked);
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_is_meant_is_told_by_data_name_and_key() {
-    let house = House::new();
-    let endpoint = house.endpoint();
-    let guests = ["user=ann&key=x", "user=bob&key=x&session=tab", "key=y"];
+async fn revoke_where_selects_sessions_by_data_name_and_key() {
+    let app = App::with_limit_key();
+    let endpoint = app.endpoint();
+    let clients = ["user=ann&key=x", "user=bob&key=x&session=tab", "key=y"];
     let mut here = Vec::new();
-    for query in guests {
-        here.push(Guest::come(&endpoint, Transport::Sse, &format!("/?{query}")).await);
+    for query in clients {
+        here.push(TestClient::open(&endpoint, Transport::Sse, &format!("/?{query}")).await);
     }
     let ids: Vec<_> = endpoint.sessions().iter().map(|info| info.session.id()).collect();
     assert_eq!(endpoint.revoke_where(|session| session.data::<String>().is_some_and(|user| user == "ann")), 1);
     assert_eq!(endpoint.revoke_where(|session| session.key() == Some("x")), 1);
     assert_eq!(endpoint.revoke_where(|session| session.data::<u32>().is_some()), 0);
     assert_eq!(endpoint.disconnect_where(|session| session.name().is_none()), 1);
-    for mut guest in here {
-        guest.see_out().await;
+    for mut client in here {
+        client.finish().await;
     }
-    let mut left = house.left();
+    let mut left = app.left();
     left.sort_unstable_by_key(|&(id, _)| id);
     assert_eq!(left, [(1, SessionEnd::Revoked), (2, SessionEnd::Revoked), (3, SessionEnd::Disconnected)]);
-    // It is not here any more.
+    // The sessions have ended.
     assert!(ids.iter().all(|&id| !endpoint.revoke(id) && !endpoint.disconnect(id)));
 }

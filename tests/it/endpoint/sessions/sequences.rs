@@ -5,9 +5,7 @@ use proptest::prelude::*;
 use tidings::stats::{SessionInfo, SessionState};
 use tidings::{Endpoint, SessionEnd, SessionId, Topic, Transport};
 
-use super::guest::{Guest, settle};
-use super::house::{House, Line};
-use crate::endpoint::world::pass;
+use crate::support::http::{App, SessionEvent, TestClient, pass, runtime, settle};
 
 const PER_KEY: usize = 4;
 const TOTAL: usize = 9;
@@ -48,19 +46,19 @@ fn any_step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// Ends of sessions that the test has asked for.
+/// Ends that the test requested, by session.
 #[derive(Default)]
-struct Deeds(HashMap<SessionId, SessionEnd>);
+struct RequestedEnds(HashMap<SessionId, SessionEnd>);
 
-fn check(house: &House, endpoint: &Endpoint) {
+fn check(app: &App, endpoint: &Endpoint) {
     let (mut here, mut reasons, mut joined) = (BTreeMap::new(), BTreeMap::new(), 0);
-    for line in house.lines() {
+    for line in app.session_events() {
         match line {
-            Line::Joined(id) => {
+            SessionEvent::Joined(id) => {
                 joined += 1;
                 assert!(here.insert(id, true).is_none(), "{id} joined twice");
             }
-            Line::Left(id, why) => {
+            SessionEvent::Left(id, why) => {
                 assert_eq!(here.insert(id, false), Some(true), "{id} left twice, or was never here");
                 *reasons.entry(why as usize).or_insert(0) += 1;
             }
@@ -99,10 +97,10 @@ fn check(house: &House, endpoint: &Endpoint) {
 }
 
 async fn run(steps: Vec<Step>) {
-    let house = House::new();
-    let builder = house.builder().max_sessions(TOTAL).max_sessions_per_key(PER_KEY);
+    let app = App::with_limit_key();
+    let builder = app.builder().max_sessions(TOTAL).max_sessions_per_key(PER_KEY);
     let endpoint = builder.poll_session_timeout(Duration::from_secs(4)).build();
-    let (mut guests, mut deeds) = (Vec::new(), Deeds::default());
+    let (mut clients, mut ends) = (Vec::new(), RequestedEnds::default());
     let any = |which: usize| {
         let mut ids: Vec<_> = endpoint.sessions().iter().map(|info| info.session.id()).collect();
         ids.sort_unstable();
@@ -116,21 +114,21 @@ async fn run(steps: Vec<Step>) {
                 name.iter().for_each(|name| target += &format!("&session={name}"));
                 lifetime.iter().for_each(|lifetime| target += &format!("&lifetime={lifetime}"));
                 target += if panics { "&panic=1" } else { "" };
-                guests.push(Guest::come(&endpoint, Transport::ALL[transport], &target).await);
+                clients.push(TestClient::open(&endpoint, Transport::ALL[transport], &target).await);
             }
-            Step::Go(which) if !guests.is_empty() => {
-                let which = which % guests.len();
-                guests.swap_remove(which).go().await;
+            Step::Go(which) if !clients.is_empty() => {
+                let which = which % clients.len();
+                clients.swap_remove(which).disconnect().await;
             }
-            Step::Publish { panic } => drop(house.publish(if panic { "panic" } else { "one" })),
+            Step::Publish { panic } => drop(app.publish(if panic { "panic" } else { "one" })),
             Step::Disconnect(which) => {
                 if let Some(id) = any(which).filter(|&id| endpoint.disconnect(id)) {
-                    deeds.0.insert(id, SessionEnd::Disconnected);
+                    ends.0.insert(id, SessionEnd::Disconnected);
                 }
             }
             Step::Revoke(which) => {
                 if let Some(id) = any(which).filter(|&id| endpoint.revoke(id)) {
-                    deeds.0.insert(id, SessionEnd::Revoked);
+                    ends.0.insert(id, SessionEnd::Revoked);
                 }
             }
             Step::RevokeKey(key) => {
@@ -138,22 +136,22 @@ async fn run(steps: Vec<Step>) {
                 endpoint.revoke_where(|session| session.key() == Some(&key));
             }
             Step::Refused(name) => {
-                let before = house.lines();
-                Guest::come(&endpoint, Transport::ShortPoll, &format!("/forbidden?session={name}")).await;
-                assert_eq!(house.lines(), before);
+                let before = app.session_events();
+                TestClient::open(&endpoint, Transport::ShortPoll, &format!("/forbidden?session={name}")).await;
+                assert_eq!(app.session_events(), before);
             }
             Step::Pass(time) => pass(Duration::from_millis(time.into())).await,
             Step::Go(_) => {}
         }
         settle().await;
-        check(&house, &endpoint);
+        check(&app, &endpoint);
     }
     endpoint.drain().await;
     settle().await;
-    check(&house, &endpoint);
-    assert_eq!((endpoint.session_count(), house.hub.stats().subscriptions), (0, 0));
-    let left: HashMap<_, _> = house.left().into_iter().collect();
-    for (id, why) in deeds.0 {
+    check(&app, &endpoint);
+    assert_eq!((endpoint.session_count(), app.hub.stats().subscriptions), (0, 0));
+    let left: HashMap<_, _> = app.left().into_iter().collect();
+    for (id, why) in ends.0 {
         let left = left[&id.get()];
         assert!(left == why || left == SessionEnd::Revoked, "{id} was {why:?} and is {left:?}");
     }
@@ -163,8 +161,8 @@ proptest! {
     #![proptest_config(crate::support::cases(64))]
 
     #[test]
-    fn p18_whoever_joined_leaves_once_and_the_counts_add_up(steps in prop::collection::vec(any_step(), 1..40)) {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+    fn p18_each_joined_session_leaves_once_and_counts_match(steps in prop::collection::vec(any_step(), 1..40)) {
+        let runtime = runtime();
         runtime.block_on(run(steps));
     }
 }

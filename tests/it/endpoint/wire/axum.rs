@@ -9,8 +9,7 @@ use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
-use super::raw::{Frame, Raw, frame};
-use crate::endpoint::world::App;
+use crate::support::http::{App, Frame, RawClient, frame};
 
 async fn mine(
     State((endpoint, hub)): State<(Endpoint, LocalHub)>,
@@ -24,7 +23,7 @@ async fn mine(
     Ok(endpoint.respond(request, subscription).await)
 }
 
-/// An axum application that shuts down in good order when told to.
+/// Serves an axum application that shuts down gracefully when the sender fires.
 async fn serve(app: &App, endpoint: &Endpoint) -> (SocketAddr, oneshot::Sender<()>, JoinHandle<()>) {
     let router = Router::new()
         .route("/mine", get(mine))
@@ -40,11 +39,11 @@ async fn serve(app: &App, endpoint: &Endpoint) -> (SocketAddr, oneshot::Sender<(
 }
 
 #[tokio::test]
-async fn an_endpoint_is_a_route_and_a_handlers_answer() {
+async fn endpoint_serves_as_a_route_and_in_a_handler() {
     let app = App::new();
     let (address, _stop, _server) = serve(&app, &app.endpoint()).await;
     for (target, topic) in [("/events", "news"), ("/mine?user=me", "mine")] {
-        let mut client = Raw::connect(address).await;
+        let mut client = RawClient::connect(address).await;
         client.send(format!("GET {target} HTTP/1.1\r\nHost: h\r\nAccept: text/event-stream\r\n\r\n")).await;
         assert!(client.head().await.contains("\r\ncontent-type: text/event-stream\r\n"));
         client.until("\n\n").await;
@@ -54,20 +53,20 @@ async fn an_endpoint_is_a_route_and_a_handlers_answer() {
 }
 
 #[tokio::test]
-async fn a_handler_reads_what_is_wanted_and_may_reject_it() {
+async fn handler_extracts_the_subscribe_request_and_may_reject_it() {
     let app = App::new();
     let (address, _stop, _server) = serve(&app, &app.endpoint()).await;
     let mine = tidings::Topic::new("mine").unwrap();
     let first = app.hub.publish_now(&mine, "one").unwrap().cursor().unwrap();
     app.hub.publish_now(&mine, "two").unwrap();
-    let mut client = Raw::connect(address).await;
+    let mut client = RawClient::connect(address).await;
     client.send(format!("GET /mine?user=me HTTP/1.1\r\nHost: h\r\nIf-None-Match: \"{first}\"\r\n\r\n")).await;
     client.head().await;
     let reply = client.until("]}").await;
     assert!(reply.contains("two") && !reply.contains("one"), "{reply}");
     for (target, status, error) in [
         ("/mine", "401 unauthorized", "unauthorized"),
-        ("/mine?user=me&topic=", "400 bad request", "topic: topic name is empty"),
+        ("/mine?user=me&topic=", "400 bad request", "topic name is empty"),
         (
             "/mine?user=me&transport=pigeon",
             "400 bad request",
@@ -83,18 +82,18 @@ async fn a_handler_reads_what_is_wanted_and_may_reject_it() {
 }
 
 #[tokio::test]
-async fn a_server_shuts_down_though_every_transport_is_in_use() {
+async fn axum_server_shuts_down_while_every_transport_is_open() {
     let app = App::new();
     let endpoint = app.endpoint();
     let (address, stop, server) = serve(&app, &endpoint).await;
     let mut clients = Vec::new();
     for headers in ["Accept: text/event-stream", "Accept: application/x-ndjson", "Prefer: wait=50"] {
-        let mut client = Raw::connect(address).await;
+        let mut client = RawClient::connect(address).await;
         let cursor = app.hub.cursor();
         client.send(format!("GET /events?cursor={cursor} HTTP/1.1\r\nHost: h\r\n{headers}\r\n\r\n")).await;
         clients.push(client);
     }
-    let mut socket = Raw::connect(address).await;
+    let mut socket = RawClient::connect(address).await;
     socket
         .send(
             "GET /events HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
@@ -116,7 +115,7 @@ async fn a_server_shuts_down_though_every_transport_is_in_use() {
 }
 
 #[tokio::test]
-async fn what_has_no_body_has_no_length() {
+async fn response_without_a_body_has_no_length() {
     let app = App::new();
     let (address, _stop, _server) = serve(&app, &app.endpoint()).await;
     let cursor = app.publish("one");
@@ -127,17 +126,17 @@ async fn what_has_no_body_has_no_length() {
         ("OPTIONS", "/events", "204 no content"),
         ("GET", "/events", "304 not modified"),
     ] {
-        let mut client = Raw::connect(address).await;
+        let mut client = RawClient::connect(address).await;
         client.send(format!("{method} {target} HTTP/1.1\r\nHost: h\r\nIf-None-Match: \"{cursor}\"\r\n\r\n")).await;
         let head = client.head().await;
         assert!(head.starts_with(&format!("http/1.1 {status}\r\n")), "{head}");
-        // RFC 9110 §8.6: a HEAD's and a 304's would be that of the GET's 200.
+        // RFC 9110 §8.6: a length here would be that of the GET's 200.
         assert!(!head.contains("content-length") && !head.contains("transfer-encoding"), "{method} {target} {head}");
     }
 }
 
 #[tokio::test]
-async fn publish_error_is_a_response_with_its_text_and_a_status() {
+async fn publish_error_converts_to_a_response_with_status_and_text() {
     use axum::response::IntoResponse;
     use tidings::{Event, PublishError};
 

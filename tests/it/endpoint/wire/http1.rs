@@ -4,16 +4,14 @@ use tidings::Topic;
 use tidings::subscriber::SubscriptionEnd;
 use tokio::task::yield_now;
 
-use super::raw::Raw;
-use super::serve_http1;
-use crate::endpoint::world::App;
 use crate::support::VirtualTimer;
+use crate::support::http::{App, RawClient, serve_http1};
 
 #[tokio::test]
-async fn an_http_1_0_stream_is_not_chunked_and_says_that_it_closes() {
+async fn http_1_0_stream_is_not_chunked_and_closes() {
     let app = App::new();
     let endpoint = app.endpoint();
-    let mut client = Raw::connect(serve_http1(&endpoint).await).await;
+    let mut client = RawClient::connect(serve_http1(&endpoint).await).await;
     client.send("GET /?transport=sse HTTP/1.0\r\nConnection: keep-alive\r\n\r\n").await;
     let head = client.head().await;
     assert!(head.starts_with("http/1.0 200 ok\r\n"), "{head}");
@@ -28,27 +26,27 @@ async fn an_http_1_0_stream_is_not_chunked_and_says_that_it_closes() {
 }
 
 #[tokio::test]
-async fn an_end_that_is_not_one_has_no_last_chunk_and_takes_nothing_along() {
+async fn drained_stream_has_no_last_chunk_and_loses_no_event() {
     for transport in ["sse", "chunked"] {
         let app = App::new();
         let endpoint = app.endpoint();
-        let mut client = Raw::connect(serve_http1(&endpoint).await).await;
+        let mut client = RawClient::connect(serve_http1(&endpoint).await).await;
         client.send(format!("GET /?transport={transport} HTTP/1.1\r\nHost: h\r\n\r\n")).await;
         assert!(client.head().await.contains("transfer-encoding: chunked"));
         client.until("\n\r\n").await;
-        app.publish("the last words");
+        app.publish("last event");
         endpoint.drain().await;
         let rest = client.until_end().await;
-        assert!(rest.contains("the last words"), "{rest}");
+        assert!(rest.contains("last event"), "{rest}");
         assert!(rest.contains(if transport == "sse" { "event: tidings.retry" } else { "bye" }), "{rest}");
         assert!(!rest.ends_with("0\r\n\r\n"), "{rest}");
     }
 }
 
 #[tokio::test]
-async fn an_end_that_is_one_has_its_last_chunk() {
+async fn finished_stream_has_its_last_chunk() {
     let app = App::new();
-    let mut client = Raw::connect(serve_http1(&app.endpoint()).await).await;
+    let mut client = RawClient::connect(serve_http1(&app.endpoint()).await).await;
     client.send("GET /?transport=sse HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n").await;
     client.head().await;
     client.until("\n\n").await;
@@ -59,8 +57,8 @@ async fn an_end_that_is_one_has_its_last_chunk() {
 }
 
 #[tokio::test]
-async fn later_reaches_the_client_before_its_stream_breaks_off() {
-    let mut client = Raw::connect(serve_http1(&App::new().endpoint()).await).await;
+async fn retry_block_arrives_before_its_stream_is_cut() {
+    let mut client = RawClient::connect(serve_http1(&App::new().endpoint()).await).await;
     client.send("GET /busy HTTP/1.1\r\nHost: h\r\nAccept: text/event-stream\r\n\r\n").await;
     assert!(client.head().await.starts_with("http/1.1 200 ok\r\n"));
     let rest = client.until_end().await;
@@ -68,9 +66,9 @@ async fn later_reaches_the_client_before_its_stream_breaks_off() {
 }
 
 #[tokio::test]
-async fn a_poll_has_a_length_and_its_connection_lives_on() {
+async fn poll_reply_has_a_length_and_keeps_its_connection() {
     let app = App::new();
-    let mut client = Raw::connect(serve_http1(&app.endpoint()).await).await;
+    let mut client = RawClient::connect(serve_http1(&app.endpoint()).await).await;
     for number in 0..3 {
         app.publish("one");
         client.send("GET /?cursor=0.0 HTTP/1.1\r\nHost: h\r\n\r\n").await;
@@ -83,7 +81,7 @@ async fn a_poll_has_a_length_and_its_connection_lives_on() {
     assert!(head.contains("text/event-stream") && !head.contains("content-length"), "{head}");
     client.send("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\n\r\nhi").await;
     assert!(client.head().await.starts_with("http/1.1 204 no content\r\n"));
-    // After a head without a body, the next answer follows.
+    // After a response without a body, the next response follows.
     client.send("OPTIONS / HTTP/1.1\r\nHost: h\r\n\r\n").await;
     assert!(client.head().await.starts_with("http/1.1 204 no content\r\n"));
     client.send("GET / HTTP/1.1\r\n\r\n").await;
@@ -91,12 +89,12 @@ async fn a_poll_has_a_length_and_its_connection_lives_on() {
 }
 
 #[tokio::test]
-async fn a_client_that_goes_is_forgotten() {
+async fn disconnected_client_leaves_no_session() {
     let app = App::new();
     let endpoint = app.endpoint();
     let address = serve_http1(&endpoint).await;
     for target in ["/?transport=sse", "/?transport=chunked", "/?wait=50"] {
-        let mut client = Raw::connect(address).await;
+        let mut client = RawClient::connect(address).await;
         let cursor = app.hub.cursor();
         client.send(format!("GET {target}&cursor={cursor} HTTP/1.1\r\nHost: h\r\n\r\n")).await;
         while endpoint.session_count() == 0 {
@@ -110,13 +108,13 @@ async fn a_client_that_goes_is_forgotten() {
 }
 
 #[tokio::test]
-async fn a_client_that_takes_nothing_loses_its_session_though_hyper_asks_for_nothing() {
+async fn client_that_reads_nothing_loses_its_session_without_polls_of_hyper() {
     let (app, timer) = (App::new(), VirtualTimer::new());
     let endpoint = app.builder().timer(timer.clone()).build();
     tokio::spawn(endpoint.driver());
     let address = serve_http1(&endpoint).await;
-    let (mut stuck, mut well) = (Raw::connect(address).await, Raw::connect(address).await);
-    for client in [&mut stuck, &mut well] {
+    let (mut stalled, mut healthy) = (RawClient::connect(address).await, RawClient::connect(address).await);
+    for client in [&mut stalled, &mut healthy] {
         client.send("GET /?transport=sse HTTP/1.1\r\nHost: h\r\n\r\n").await;
         client.head().await;
         client.until("\n\n").await;
@@ -124,10 +122,10 @@ async fn a_client_that_takes_nothing_loses_its_session_though_hyper_asks_for_not
     let big = "x".repeat(60 * 1024);
     let mut looks = 0;
     while endpoint.session_count() == 2 {
-        // More than all buffers between the two can hold, and then time.
+        // First more than all buffers between the two ends can hold, then one event each time that time passes.
         for _ in 0..if looks < 4 { 100 } else { 1 } {
             app.hub.publish_now(Topic::new("news").unwrap(), big.as_str()).unwrap();
-            well.until("\n\n").await;
+            healthy.until("\n\n").await;
         }
         timer.advance(Duration::from_millis(2_500));
         looks += 1;

@@ -1,4 +1,3 @@
-use std::net::SocketAddr;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -6,25 +5,13 @@ use bytes::Bytes;
 use http::{Request, StatusCode};
 use http_body_util::{BodyExt, Empty};
 use hyper::body::Incoming;
-use hyper::client::conn::http2::SendRequest;
 use hyper::ext::Protocol;
-use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::rt::TokioIo;
 use tidings::subscriber::{Batch, Delivery};
 use tidings::{Endpoint, SessionEnd, Subscriber, Topic};
-use tokio::net::TcpStream;
 
-use super::raw::{Frame, Raw, frame};
-use super::serve_http2;
-use crate::endpoint::world::App;
 use crate::support::VirtualTimer;
-
-pub(crate) async fn connect(address: SocketAddr) -> SendRequest<Empty<Bytes>> {
-    let stream = TokioIo::new(TcpStream::connect(address).await.unwrap());
-    let (client, connection) =
-        hyper::client::conn::http2::Builder::new(TokioExecutor::new()).handshake(stream).await.unwrap();
-    tokio::spawn(connection);
-    client
-}
+use crate::support::http::{App, Frame, RawClient, connect_http2, frame, serve_http2};
 
 fn get(target: &str) -> Request<Empty<Bytes>> {
     Request::get(format!("http://example.com{target}")).body(Empty::new()).unwrap()
@@ -36,17 +23,17 @@ async fn piece(body: &mut Incoming) -> Result<String, hyper::Error> {
 }
 
 #[tokio::test]
-async fn the_same_over_http_2() {
+async fn polls_streams_and_drains_work_over_http_2() {
     let app = App::new();
     let endpoint = app.endpoint();
-    let mut client = connect(serve_http2(&endpoint).await).await;
+    let mut client = connect_http2(serve_http2(&endpoint).await).await;
     let poll = client.send_request(get("/?cursor=0.0")).await.unwrap();
     assert_eq!(poll.status(), StatusCode::OK);
     let mut sse = client.send_request(get("/?transport=sse")).await.unwrap().into_body();
     assert!(piece(&mut sse).await.unwrap().contains("event: tidings.hello\n"));
     app.publish("one");
     assert!(piece(&mut sse).await.unwrap().contains("data: one\n"));
-    app.publish("the last words");
+    app.publish("last event");
     endpoint.drain().await;
     let mut last = String::new();
     // Up to the reset of the stream.
@@ -54,13 +41,13 @@ async fn the_same_over_http_2() {
         last.push_str(&more);
     }
     let (words, bye) = last.split_once("event: tidings.retry\n").unwrap_or_else(|| panic!("no bye in {last}"));
-    assert!(words.contains("the last words") && bye.ends_with("\n\n"), "{last}");
+    assert!(words.contains("last event") && bye.ends_with("\n\n"), "{last}");
 }
 
 #[tokio::test]
-async fn an_origin_is_compared_with_the_authority() {
+async fn origin_is_compared_with_the_authority() {
     let app = App::new();
-    let mut client = connect(serve_http2(&app.endpoint()).await).await;
+    let mut client = connect_http2(serve_http2(&app.endpoint()).await).await;
     for (origin, expected) in [("https://example.com", StatusCode::OK), ("https://example.org", StatusCode::FORBIDDEN)]
     {
         let mut request = get("/events");
@@ -74,10 +61,10 @@ fn connect_to(protocol: &'static str) -> http::request::Builder {
 }
 
 #[tokio::test]
-async fn a_websocket_begins_with_an_extended_connect() {
+async fn websocket_opens_with_an_extended_connect() {
     let app = App::new();
     let endpoint = app.endpoint();
-    let mut client = connect(serve_http2(&endpoint).await).await;
+    let mut client = connect_http2(serve_http2(&endpoint).await).await;
     let request = connect_to("websocket").header("sec-websocket-version", "13");
     let request = request.header("sec-websocket-protocol", "tidings.v1").body(Empty::new()).unwrap();
     let response = client.send_request(request).await.unwrap();
@@ -86,7 +73,7 @@ async fn a_websocket_begins_with_an_extended_connect() {
     for name in ["sec-websocket-accept", "upgrade", "connection", "content-length", "transfer-encoding"] {
         assert!(!response.headers().contains_key(name), "{name}");
     }
-    let mut socket = Raw::over(TokioIo::new(hyper::upgrade::on(response).await.unwrap()));
+    let mut socket = RawClient::over(TokioIo::new(hyper::upgrade::on(response).await.unwrap()));
     assert!(String::from_utf8(socket.frame().await.1).unwrap().starts_with(r#"{"tidings":"hello","#));
     let cursor = app.publish("one");
     let object = format!("{{\"id\":\"{cursor}\",\"topic\":\"news\",\"data\":\"one\"}}");
@@ -98,9 +85,9 @@ async fn a_websocket_begins_with_an_extended_connect() {
 }
 
 #[tokio::test]
-async fn a_bad_connect_is_refused() {
+async fn malformed_connect_is_refused() {
     let app = App::new();
-    let mut client = connect(serve_http2(&app.endpoint()).await).await;
+    let mut client = connect_http2(serve_http2(&app.endpoint()).await).await;
     for (protocol, headers, expected) in [
         ("websocket", &[][..], StatusCode::BAD_REQUEST),
         ("websocket", &[("sec-websocket-version", "8")], StatusCode::BAD_REQUEST),
@@ -120,15 +107,15 @@ async fn a_bad_connect_is_refused() {
     assert_eq!((response.status(), app.subscribes()), (StatusCode::BAD_REQUEST, 0));
 }
 
-/// Publishes to two sessions, of which one reads, and lets this much time pass after each event, until the other one ends.
-async fn stall(app: &App, endpoint: &Endpoint, timer: &VirtualTimer, well: &mut Incoming, pause: Duration) {
+/// Publishes to two sessions, of which one reads, and advances time after each event, until the other session ends.
+async fn stall(app: &App, endpoint: &Endpoint, timer: &VirtualTimer, healthy: &mut Incoming, pause: Duration) {
     let big = "x".repeat(20 * 1024);
     let mut events = 0;
     while endpoint.session_count() == 2 {
         app.publish(&big);
         let mut read = 0;
         while read < big.len() {
-            read += piece(well).await.unwrap().len();
+            read += piece(healthy).await.unwrap().len();
         }
         timer.advance(pause);
         events += 1;
@@ -137,19 +124,19 @@ async fn stall(app: &App, endpoint: &Endpoint, timer: &VirtualTimer, well: &mut 
 }
 
 #[tokio::test]
-async fn a_stream_that_takes_nothing_loses_its_session_and_its_siblings_do_not() {
+async fn stalled_stream_loses_its_session_and_its_siblings_go_on() {
     let (app, timer) = (App::new(), VirtualTimer::new());
     let endpoint = app.builder().timer(timer.clone()).build();
     tokio::spawn(endpoint.driver());
-    let mut client = connect(serve_http2(&endpoint).await).await;
-    // What a body is not read of, its window is not opened for.
+    let mut client = connect_http2(serve_http2(&endpoint).await).await;
+    // The window of a body that is not read is not opened.
     let _stuck = client.send_request(get("/?transport=sse")).await.unwrap();
-    let mut well = client.send_request(get("/?transport=sse")).await.unwrap().into_body();
-    piece(&mut well).await.unwrap();
-    stall(&app, &endpoint, &timer, &mut well, Duration::from_millis(2_500)).await;
+    let mut healthy = client.send_request(get("/?transport=sse")).await.unwrap().into_body();
+    piece(&mut healthy).await.unwrap();
+    stall(&app, &endpoint, &timer, &mut healthy, Duration::from_millis(2_500)).await;
     assert_eq!((endpoint.stats().stalled, app.hub.stats().subscriptions), (1, 1));
     app.publish("one");
-    assert!(piece(&mut well).await.unwrap().contains("one"));
+    assert!(piece(&mut healthy).await.unwrap().contains("one"));
 }
 
 #[tokio::test]
@@ -157,19 +144,19 @@ async fn row_23_websocket_over_http_2_that_reads_nothing_is_ended_and_its_siblin
     let (app, timer) = (App::new(), VirtualTimer::new());
     let endpoint = app.builder().timer(timer.clone()).build();
     tokio::spawn(endpoint.driver());
-    let mut client = connect(serve_http2(&endpoint).await).await;
+    let mut client = connect_http2(serve_http2(&endpoint).await).await;
     let request = connect_to("websocket").header("sec-websocket-version", "13").body(Empty::new()).unwrap();
     let _stuck = hyper::upgrade::on(client.send_request(request).await.unwrap()).await.unwrap();
-    let mut well = client.send_request(get("/?transport=sse")).await.unwrap().into_body();
-    piece(&mut well).await.unwrap();
-    stall(&app, &endpoint, &timer, &mut well, Duration::from_millis(1_000)).await;
+    let mut healthy = client.send_request(get("/?transport=sse")).await.unwrap().into_body();
+    piece(&mut healthy).await.unwrap();
+    stall(&app, &endpoint, &timer, &mut healthy, Duration::from_millis(1_000)).await;
     assert_eq!((endpoint.stats().left_for(SessionEnd::Stalled), app.hub.stats().subscriptions), (1, 1));
     app.publish("one");
-    assert!(piece(&mut well).await.unwrap().contains("one"));
+    assert!(piece(&mut healthy).await.unwrap().contains("one"));
 }
 
 #[tokio::test]
-async fn a_panic_ends_its_own_stream_and_not_the_connection() {
+async fn panic_ends_its_own_stream_and_not_the_connection() {
     let endpoint = Endpoint::new(|request: tidings::SubscribeRequest| {
         let panics = request.path() == "/panic";
         let mut first = true;
@@ -180,11 +167,11 @@ async fn a_panic_ends_its_own_stream_and_not_the_connection() {
         }));
         async move { Ok::<_, tidings::Rejection>(subscriber) }
     });
-    let mut client = connect(serve_http2(&endpoint).await).await;
-    let mut well = client.send_request(get("/?transport=sse")).await.unwrap().into_body();
-    let mut sick = client.send_request(get("/panic?transport=sse")).await.unwrap().into_body();
-    while piece(&mut sick).await.is_ok() {}
-    while !piece(&mut well).await.unwrap().contains("data: one") {}
+    let mut client = connect_http2(serve_http2(&endpoint).await).await;
+    let mut healthy = client.send_request(get("/?transport=sse")).await.unwrap().into_body();
+    let mut panicking = client.send_request(get("/panic?transport=sse")).await.unwrap().into_body();
+    while piece(&mut panicking).await.is_ok() {}
+    while !piece(&mut healthy).await.unwrap().contains("data: one") {}
     let poll = client.send_request(get("/panic")).await.unwrap();
     assert_eq!((poll.status(), endpoint.session_count()), (StatusCode::INTERNAL_SERVER_ERROR, 1));
 }

@@ -1,36 +1,20 @@
-//! Long polls over a connection, in virtual time: who is gone, and who speaks HTTP/1.0.
+//! Long polls over a connection in virtual time: clients that disconnect, and clients of HTTP/1.0.
 
-use std::convert::Infallible;
 use std::time::Duration;
 
-use hyper::service::service_fn;
-use hyper_util::rt::TokioIo;
-use tidings::Endpoint;
-use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::Instant;
 
-use crate::endpoint::world::{App, pass};
+use crate::support::http::{App, pass, serve_pipe};
 
-/// A connection to a hyper server of HTTP/1 with the endpoint at every path.
-fn connect(endpoint: &Endpoint) -> DuplexStream {
-    let (ours, theirs) = duplex(64 * 1024);
-    let endpoint = endpoint.clone();
-    let service = service_fn(move |request| {
-        let response = endpoint.handle(request);
-        async move { Ok::<_, Infallible>(response.await) }
-    });
-    tokio::spawn(hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(theirs), service));
-    ours
-}
-
-/// hyper reads no further than the next request's first bytes, so it does not see an end that comes behind them.
+/// hyper reads no further than the first bytes of the next request, so it does not see an end behind them.
 #[tokio::test(start_paused = true)]
-async fn who_is_gone_behind_a_pipelined_byte_is_held_no_longer_than_the_hold() {
+async fn client_gone_behind_a_pipelined_byte_is_held_up_to_the_hold() {
     let app = App::new();
     let request = &*format!("GET /?wait=20&cursor={} HTTP/1.1\r\nhost: example.com\r\n\r\n", app.hub.cursor());
     for (long_poll_min_wait, behind, held) in [(0, "", false), (0, "G", true), (0, request, true), (60, "G", true)] {
         let endpoint = app.builder().long_poll_min_wait(Duration::from_secs(long_poll_min_wait)).build();
-        let mut client = connect(&endpoint);
+        let mut client = serve_pipe(&endpoint, 64 * 1024);
         client.write_all(request.as_bytes()).await.unwrap();
         client.write_all(behind.as_bytes()).await.unwrap();
         pass(Duration::from_secs(1)).await;
@@ -44,18 +28,18 @@ async fn who_is_gone_behind_a_pipelined_byte_is_held_no_longer_than_the_hold() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn http_1_0_polls_are_held_and_whole() {
+async fn http_1_0_long_polls_are_held_and_complete() {
     let app = App::new();
     let endpoint = app.builder().long_poll_min_wait(Duration::from_secs(1)).build();
     for headers in ["", "connection: keep-alive\r\n"] {
-        let mut client = connect(&endpoint);
+        let mut client = serve_pipe(&endpoint, 64 * 1024);
         let (begin, cursor) = (Instant::now(), app.hub.cursor());
         let head = format!("GET /?wait=20&cursor={cursor} HTTP/1.0\r\n{headers}\r\n");
         client.write_all(head.as_bytes()).await.unwrap();
         pass(Duration::from_millis(10)).await;
         app.publish("one");
         let mut answer = String::new();
-        // With keep-alive the connection stays: its length tells where the answer ends.
+        // With keep-alive the connection stays open. Its length tells the end of the body.
         while !answer.ends_with("]}") {
             let mut some = [0; 1024];
             let read = client.read(&mut some).await.unwrap();

@@ -4,10 +4,8 @@ use http::StatusCode;
 use tidings::{Message, Transport};
 use tokio::task::yield_now;
 
-use super::raw::{Frame, Raw, frame};
-use super::serve_http1;
-use crate::endpoint::world::{App, To, get, header, request};
 use crate::support::VirtualTimer;
+use crate::support::http::{App, Frame, RawClient, To, frame, get, header, request, serve_http1, upgrade_request};
 
 const KEY: (&str, &str) = ("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ==");
 const VERSION: (&str, &str) = ("sec-websocket-version", "13");
@@ -15,7 +13,7 @@ const UPGRADE: (&str, &str) = ("upgrade", "websocket");
 const CONNECTION: (&str, &str) = ("connection", "Upgrade");
 
 #[tokio::test]
-async fn a_bad_handshake_has_its_own_answer() {
+async fn malformed_handshake_is_refused_with_its_status() {
     let app = App::new();
     let endpoint = app.endpoint();
     let (bad, upgrade, forbidden) = (StatusCode::BAD_REQUEST, StatusCode::UPGRADE_REQUIRED, StatusCode::FORBIDDEN);
@@ -60,20 +58,16 @@ async fn a_bad_handshake_has_its_own_answer() {
     assert_eq!((app.subscribes(), endpoint.session_count()), (0, 0));
 }
 
-pub(crate) fn hello(target: &str, extra: &str) -> String {
-    format!(
-        "GET {target} HTTP/1.1\r\nHost: example.com\r\nUpgrade: WebSocket\r\nConnection: keep-alive, Upgrade\r\n\
-         Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n{extra}\r\n"
-    )
-}
-
 #[tokio::test]
-async fn a_good_handshake_opens_raw_frames() {
+async fn handshake_without_subprotocol_opens_raw_frames() {
     let app = App::new();
     let endpoint = app.endpoint();
-    let mut client = Raw::connect(serve_http1(&endpoint).await).await;
+    let mut client = RawClient::connect(serve_http1(&endpoint).await).await;
     client
-        .send(hello("/events", "Sec-WebSocket-Extensions: permessage-deflate\r\nOrigin: https://example.com\r\n"))
+        .send(upgrade_request(
+            "/events",
+            "Sec-WebSocket-Extensions: permessage-deflate\r\nOrigin: https://example.com\r\n",
+        ))
         .await;
     let head = client.head().await;
     assert!(head.starts_with("http/1.1 101 switching protocols\r\n"), "{head}");
@@ -95,14 +89,14 @@ async fn a_good_handshake_opens_raw_frames() {
 }
 
 #[tokio::test]
-async fn tidings_v1_resumes_and_says_goodbye() {
+async fn tidings_v1_resumes_and_sends_bye() {
     let app = App::new();
     let endpoint = app.builder().retry(Duration::from_secs(2)..=Duration::from_secs(2)).build();
     let first = app.publish("one");
     let second = app.publish("two");
-    let mut client = Raw::connect(serve_http1(&endpoint).await).await;
+    let mut client = RawClient::connect(serve_http1(&endpoint).await).await;
     let protocols = "Sec-WebSocket-Protocol: other\r\nSec-WebSocket-Protocol: x,tidings.v1\r\n";
-    client.send(hello(&format!("/events?cursor={first}"), protocols)).await;
+    client.send(upgrade_request(&format!("/events?cursor={first}"), protocols)).await;
     assert!(client.head().await.contains("\r\nsec-websocket-protocol: tidings.v1\r\n"));
     let hello = format!(r#"{{"tidings":"hello","cursor":"{first}","heartbeat_ms":25000}}"#);
     assert_eq!(client.frame().await, Frame::text(&hello));
@@ -119,7 +113,7 @@ async fn tidings_v1_resumes_and_says_goodbye() {
 }
 
 #[tokio::test]
-async fn whoever_is_refused_gets_a_status_and_no_socket() {
+async fn rejected_handshake_gets_a_status_and_no_websocket() {
     let app = App::new();
     let endpoint = app.endpoint();
     let address = serve_http1(&endpoint).await;
@@ -130,14 +124,14 @@ async fn whoever_is_refused_gets_a_status_and_no_socket() {
         ("/busy", "503 service unavailable"),
         ("/panic", "500 internal server error"),
     ] {
-        let mut client = Raw::connect(address).await;
-        client.send(hello(target, "")).await;
+        let mut client = RawClient::connect(address).await;
+        client.send(upgrade_request(target, "")).await;
         let head = client.head().await;
         assert!(head.starts_with(&format!("http/1.1 {expected}\r\n")), "{target}: {head}");
     }
     drop(endpoint.drain());
-    let mut client = Raw::connect(address).await;
-    client.send(hello("/events", "")).await;
+    let mut client = RawClient::connect(address).await;
+    client.send(upgrade_request("/events", "")).await;
     let head = client.head().await;
     assert!(head.starts_with("http/1.1 503 ") && head.contains("\r\nretry-after: "), "{head}");
 }
@@ -147,10 +141,10 @@ async fn closing_rejection_or_panic_closes_its_own_socket_only() {
     let app = App::new();
     let endpoint = app.endpoint();
     let address = serve_http1(&endpoint).await;
-    let mut well = Raw::connect(address).await;
-    well.send(hello("/events", "")).await;
-    well.head().await;
-    // The application lets these in, and refuses what they say.
+    let mut healthy = RawClient::connect(address).await;
+    healthy.send(upgrade_request("/events", "")).await;
+    healthy.head().await;
+    // The application accepts the clients and rejects their messages.
     for (topic, expected) in [
         ("panic", Frame::close(1011, "internal error")),
         ("forbidden", Frame::close(1008, "forbidden")),
@@ -158,18 +152,18 @@ async fn closing_rejection_or_panic_closes_its_own_socket_only() {
         ("busy", Frame::close(1013, "busy, retry after 2500 ms")),
         ("broken", Frame::close(1011, "internal error")),
     ] {
-        let mut client = Raw::connect(address).await;
-        client.send(hello(&format!("/events?say={topic}&closing"), "")).await;
+        let mut client = RawClient::connect(address).await;
+        client.send(upgrade_request(&format!("/events?say={topic}&closing"), "")).await;
         client.head().await;
         client.send(frame(1, b"hello")).await;
         assert_eq!(client.frame().await, expected, "{topic}");
     }
     app.publish("one");
-    assert_eq!(well.frame().await, Frame::text("one"));
+    assert_eq!(healthy.frame().await, Frame::text("one"));
 }
 
 #[tokio::test]
-async fn a_panic_in_a_subscriber_ends_its_own_socket() {
+async fn subscriber_panic_ends_its_own_websocket() {
     let endpoint = tidings::Endpoint::new(|_| async {
         struct Panics;
 
@@ -181,19 +175,19 @@ async fn a_panic_in_a_subscriber_ends_its_own_socket() {
 
         Ok::<_, tidings::Rejection>(Panics)
     });
-    let mut client = Raw::connect(serve_http1(&endpoint).await).await;
-    client.send(hello("/events", "")).await;
+    let mut client = RawClient::connect(serve_http1(&endpoint).await).await;
+    client.send(upgrade_request("/events", "")).await;
     client.head().await;
     assert_eq!(client.until_end().await, "");
     assert_eq!(endpoint.session_count(), 0);
 }
 
 #[tokio::test]
-async fn a_message_may_be_as_long_as_is_said() {
+async fn message_above_max_message_closes_with_1009() {
     let app = App::new();
     let endpoint = app.builder().max_message(5).build();
-    let mut client = Raw::connect(serve_http1(&endpoint).await).await;
-    client.send(hello("/events", "")).await;
+    let mut client = RawClient::connect(serve_http1(&endpoint).await).await;
+    client.send(upgrade_request("/events", "")).await;
     client.head().await;
     client.send(frame(1, b"five!")).await;
     client.send(frame(1, b"sixsix")).await;
@@ -202,12 +196,12 @@ async fn a_message_may_be_as_long_as_is_said() {
 }
 
 #[tokio::test]
-async fn a_client_that_does_not_answer_the_goodbye_is_cut_off_at_the_windows_end() {
+async fn client_that_does_not_answer_a_close_is_cut_at_drain_timeout() {
     let (app, timer) = (App::new(), VirtualTimer::new());
     let endpoint = app.builder().timer(timer.clone()).drain_timeout(Duration::from_secs(1)).build();
     tokio::spawn(endpoint.driver());
-    let mut client = Raw::connect(serve_http1(&endpoint).await).await;
-    client.send(hello("/events", "")).await;
+    let mut client = RawClient::connect(serve_http1(&endpoint).await).await;
+    client.send(upgrade_request("/events", "")).await;
     client.head().await;
     let drain = tokio::spawn(endpoint.drain());
     yield_now().await;

@@ -8,11 +8,11 @@ use http_body_util::BodyExt;
 use tidings::Cursor;
 use tokio::task::JoinSet;
 
-use super::world::{App, get, header, pass};
+use crate::support::http::{App, get, header, pass};
 
 const CLIENTS: usize = 10_000;
 
-/// The answers to a herd.
+/// The answers to a polls.
 #[derive(Default)]
 struct Answers {
     /// Every entity tag and body that there is.
@@ -23,9 +23,9 @@ struct Answers {
 }
 
 impl Answers {
-    async fn of(mut herd: JoinSet<(String, Vec<Bytes>)>) -> Self {
+    async fn of(mut polls: JoinSet<(String, Vec<Bytes>)>) -> Self {
         let mut answers = Self::default();
-        while let Some(answer) = herd.join_next().await {
+        while let Some(answer) = polls.join_next().await {
             let (tag, parts) = answer.unwrap();
             for part in &parts {
                 let text = std::str::from_utf8(part).unwrap();
@@ -48,10 +48,10 @@ impl Answers {
 
 /// A long poll from each of the cursors.
 fn poll(endpoint: &tidings::Endpoint, cursors: impl Iterator<Item = Cursor>) -> JoinSet<(String, Vec<Bytes>)> {
-    let mut herd = JoinSet::new();
+    let mut polls = JoinSet::new();
     for cursor in cursors {
         let response = endpoint.handle(get(&format!("/?wait=25&cursor={cursor}")).body(String::new()).unwrap());
-        herd.spawn(async move {
+        polls.spawn(async move {
             let response = response.await;
             let (tag, mut parts) = (header(&response, "etag").to_owned(), Vec::new());
             let mut body = response.into_body();
@@ -61,19 +61,19 @@ fn poll(endpoint: &tidings::Endpoint, cursors: impl Iterator<Item = Cursor>) -> 
             (tag, parts)
         });
     }
-    herd
+    polls
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_herd_that_waits_costs_one_encoding() {
+async fn held_polls_of_one_cursor_share_one_encoding() {
     let app = App::new();
     let endpoint = app.endpoint();
     app.publish("before");
-    let herd = poll(&endpoint, std::iter::repeat_n(app.hub.cursor(), CLIENTS));
+    let polls = poll(&endpoint, std::iter::repeat_n(app.hub.cursor(), CLIENTS));
     pass(Duration::from_secs(1)).await;
     assert_eq!(endpoint.session_count(), CLIENTS);
     (0..3).for_each(|_| drop(app.publish("now")));
-    let answers = Answers::of(herd).await;
+    let answers = Answers::of(polls).await;
     assert_eq!((answers.each.len(), answers.places.len(), answers.places()), (1, 3, 3));
     let (tag, body) = answers.each.iter().next().unwrap();
     assert_eq!((tag, body.matches("now").count()), (&format!("\"{}\"", app.hub.cursor()), 3));
@@ -81,7 +81,7 @@ async fn a_herd_that_waits_costs_one_encoding() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_herd_that_comes_back_costs_one_encoding() {
+async fn returning_polls_of_one_cursor_share_one_encoding() {
     let app = App::new();
     let (endpoint, cursor) = (app.endpoint(), app.hub.cursor());
     (0..100).for_each(|_| drop(app.publish("missed")));
@@ -91,7 +91,7 @@ async fn a_herd_that_comes_back_costs_one_encoding() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_herd_a_little_apart_costs_little_more() {
+async fn polls_of_ten_cursors_encode_each_event_at_most_ten_times() {
     const APART: usize = 10;
     // The small answer to each position is put together once.
     let once = APART * (APART + 1) / 2;
@@ -106,8 +106,8 @@ async fn a_herd_a_little_apart_costs_little_more() {
             app.publish("missed");
         }
         let begin = if step == APART - 1 { step } else { 0 };
-        let herd = (0..CLIENTS).map(|client| cursors[(begin + client * step) % APART]);
-        let answers = Answers::of(poll(&endpoint, herd)).await;
+        let polls = (0..CLIENTS).map(|client| cursors[(begin + client * step) % APART]);
+        let answers = Answers::of(poll(&endpoint, polls)).await;
         assert_eq!((answers.each.len(), answers.places.len()), (APART, APART));
         assert!(answers.places() <= most, "{}", answers.places());
         assert_eq!((endpoint.session_count(), app.hub.stats().subscriptions), (0, 0));

@@ -3,23 +3,23 @@ use std::net::SocketAddr;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-/// A client that sees every byte.
-pub(crate) struct Raw<T = TcpStream> {
+/// A client of one connection that sends and reads bytes.
+pub(crate) struct RawClient<T = TcpStream> {
     pub(crate) stream: T,
     read: Vec<u8>,
 }
 
-/// A frame from the server: opcode and payload.
+/// A frame of the server: first byte and payload.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Frame(pub(crate) u8, pub(crate) Vec<u8>);
 
-impl Raw {
+impl RawClient {
     pub(crate) async fn connect(address: SocketAddr) -> Self {
         Self::over(TcpStream::connect(address).await.unwrap())
     }
 }
 
-impl<T: AsyncRead + AsyncWrite + Unpin> Raw<T> {
+impl<T: AsyncRead + AsyncWrite + Unpin> RawClient<T> {
     pub(crate) fn over(stream: T) -> Self {
         Self { stream, read: Vec::new() }
     }
@@ -29,32 +29,36 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Raw<T> {
         self.stream.flush().await.unwrap();
     }
 
-    /// Everything up to and with this text.
+    /// Returns everything up to and including this text.
     pub(crate) async fn until(&mut self, end: &str) -> String {
         loop {
             if let Some(at) = self.read.windows(end.len()).position(|window| window == end.as_bytes()) {
                 let rest = self.read.split_off(at + end.len());
                 return String::from_utf8(std::mem::replace(&mut self.read, rest)).unwrap();
             }
-            assert!(self.more().await > 0, "the end before {end:?}: {:?}", String::from_utf8_lossy(&self.read));
+            assert!(
+                self.more().await > 0,
+                "connection ended before {end:?}: {:?}",
+                String::from_utf8_lossy(&self.read)
+            );
         }
     }
 
-    /// Everything up to the end of the connection.
+    /// Returns everything up to the end of the connection.
     pub(crate) async fn until_end(&mut self) -> String {
         while self.more().await > 0 {}
         String::from_utf8(std::mem::take(&mut self.read)).unwrap()
     }
 
-    /// The head of the response, in lower case.
+    /// Returns the head of the response, in lower case.
     pub(crate) async fn head(&mut self) -> String {
         self.until("\r\n\r\n").await.to_ascii_lowercase()
     }
 
-    /// The next frame, which is not masked.
+    /// Returns the next frame, which is not masked.
     pub(crate) async fn frame(&mut self) -> Frame {
         while self.read.len() < 2 {
-            assert!(self.more().await > 0, "the end instead of a frame");
+            assert!(self.more().await > 0, "connection ended before a frame");
         }
         assert_eq!(self.read[1] & 0x80, 0);
         let (start, len) = match self.read[1] {
@@ -67,7 +71,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Raw<T> {
             len => (2, usize::from(len)),
         };
         while self.read.len() < start + len {
-            assert!(self.more().await > 0, "the end inside a frame");
+            assert!(self.more().await > 0, "connection ended inside a frame");
         }
         let rest = self.read.split_off(start + len);
         let frame = std::mem::replace(&mut self.read, rest);
@@ -79,7 +83,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Raw<T> {
     }
 }
 
-/// A client's frame, masked with zeros.
+/// Returns a frame of a client, masked with zeros.
 pub(crate) fn frame(opcode: u8, payload: &[u8]) -> Vec<u8> {
     let mut frame = vec![0x80 | opcode, 0x80 | u8::try_from(payload.len()).unwrap(), 0, 0, 0, 0];
     frame.extend_from_slice(payload);

@@ -1,6 +1,6 @@
 use tokio::runtime::{Builder, Runtime};
 
-/// A runtime for one case of a property, whose time is virtual.
-pub(super) fn runtime() -> Runtime {
+/// Returns a single-threaded runtime with virtual time.
+pub(crate) fn runtime() -> Runtime {
     Builder::new_current_thread().enable_all().start_paused(true).build().unwrap()
 }

@@ -8,11 +8,9 @@ use tidings::{
 };
 use tokio::sync::Notify;
 
-use super::guest::{Guest, settle};
-use super::house::House;
-use crate::endpoint::world::{To, get, pass, text};
+use crate::support::http::{App, TestClient, To, get, pass, settle, text};
 
-/// An application that answers when it is told to: who subscribes, or who waits for state.
+/// A publisher that waits for the test: in `subscribe`, if `subscribes` is set, or in `snapshot`.
 #[derive(Clone, Default)]
 struct Slow {
     hub: LocalHub,
@@ -44,10 +42,11 @@ impl Publisher for Slow {
     }
 }
 
-/// A short poll that waits for state when it is ended is answered without, and with the cursor that it had: it has not been
-/// told of the gap.
+/// A short poll that is waiting for its snapshot when its session ends is answered without it, at the cursor of its
+/// request,
+/// since the client has not got the gap.
 #[tokio::test(start_paused = true)]
-async fn a_short_poll_that_is_cut_off_is_not_answered() {
+async fn short_poll_ended_during_its_snapshot_gets_no_event() {
     for (is_revoked, status) in [(false, 200), (true, 401)] {
         let app = Slow::default();
         let endpoint = Endpoint::builder(app.clone()).drain_timeout(Duration::from_secs(1)).build();
@@ -68,31 +67,32 @@ async fn a_short_poll_that_is_cut_off_is_not_answered() {
         app.go.notify_waiters();
         let (told, body) = poll.await.unwrap();
         assert_eq!(told, status, "{body}");
-        // It leaves in good order: with the cursor that it came with.
+        // A drained poll is answered with the cursor of its request.
         assert!(status != 200 || body.contains(r#""cursor":"77.5""#), "{body}");
         assert_eq!(endpoint.session_count(), 0);
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_end_of_one_polls_right_is_not_the_others() {
-    let house = House::new();
-    let endpoint = house.endpoint();
-    let mut old = Guest::come(&endpoint, Transport::LongPoll, "/?session=a&lifetime=5000").await;
-    let fresh = Guest::come(&endpoint, Transport::LongPoll, "/?session=a&lifetime=50000").await;
-    let unlimited = Guest::come(&endpoint, Transport::LongPoll, "/?session=a").await;
+async fn expiry_of_one_poll_does_not_end_other_polls_of_its_session() {
+    let app = App::with_limit_key();
+    let endpoint = app.endpoint();
+    let mut old = TestClient::open(&endpoint, Transport::LongPoll, "/?session=a&lifetime=5000").await;
+    let fresh = TestClient::open(&endpoint, Transport::LongPoll, "/?session=a&lifetime=50000").await;
+    let unlimited = TestClient::open(&endpoint, Transport::LongPoll, "/?session=a").await;
     pass(Duration::from_secs(6)).await;
-    assert_eq!(old.see_out().await, "401 with a challenge");
+    assert_eq!(old.finish().await, "401 with a challenge");
     assert_eq!((fresh.end(), unlimited.end()), (None, None));
-    assert!(house.left().is_empty());
-    house.publish("one");
+    assert!(app.left().is_empty());
+    app.publish("one");
     settle().await;
     assert_eq!((fresh.end().as_deref(), unlimited.end().as_deref()), (Some("200"), Some("200")));
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_run_that_finds_no_place_is_not_kept() {
-    // The first is a stream, which takes the one place, or a run, which gives way to the next.
+async fn poll_session_above_max_sessions_is_not_kept() {
+    // The first session is a stream, which holds the one place, or a session of polls, which is evicted for the next
+    // one.
     for (transport, expected) in [("sse", 99), ("short-poll", 0)] {
         let app = Slow { subscribes: true, ..Slow::default() };
         let endpoint = Endpoint::builder(app.clone()).max_sessions(1).build();

@@ -7,9 +7,9 @@ use tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 
-use super::world::{App, pass};
+use crate::support::http::{App, pass};
 
-/// Both ends of a connection over loopback.
+/// Returns both ends of a connection over loopback.
 async fn pair() -> (CoalescingStream, TcpStream) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let client = TcpStream::connect(listener.local_addr().unwrap());
@@ -17,7 +17,7 @@ async fn pair() -> (CoalescingStream, TcpStream) {
     (CoalescingStream::new(accepted.unwrap().0), client.unwrap())
 }
 
-/// Writes the pieces as an HTTP stack does, from where the last write ended.
+/// Writes the pieces as an HTTP stack does, from the position at which the last write ended.
 async fn write(socket: &mut CoalescingStream, pieces: &[Vec<u8>]) {
     let mut slices: Vec<IoSlice<'_>> = pieces.iter().map(|piece| IoSlice::new(piece)).collect();
     let mut rest = slices.as_mut_slice();
@@ -45,7 +45,7 @@ proptest! {
     #![proptest_config(crate::support::cases(64))]
 
     #[test]
-    fn what_is_written_in_pieces_arrives_in_order_and_once(
+    fn written_pieces_arrive_in_order_and_once(
         writes in prop::collection::vec(prop::collection::vec(any_piece(), 1..7), 1..12),
     ) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
@@ -80,8 +80,8 @@ const HEAD: Duration = Duration::from_secs(10);
 /// Time of a connection between two requests.
 const IDLE: Duration = Duration::from_secs(75);
 
-/// Serves one connection of the application as the relay does: hyper's connection over a socket, on the endpoint's time.
-/// Returns its client, and the task of the connection.
+/// Serves one connection as the relay does, with hyper over a socket and on the endpoint's time. Returns the client and
+/// the task of the connection.
 async fn serve(app: &App, idle: Duration) -> (TcpStream, JoinHandle<hyper::Result<()>>) {
     let (mut socket, client) = pair().await;
     let endpoint = app.builder().build();
@@ -95,12 +95,12 @@ async fn serve(app: &App, idle: Duration) -> (TcpStream, JoinHandle<hyper::Resul
     (client, tokio::spawn(async move { builder.serve_connection(io, service).await }))
 }
 
-/// Reads the answer of a poll.
+/// Reads the reply to a poll.
 async fn answer(client: &mut TcpStream) {
     while client.read_u8().await.unwrap() != b'}' {}
 }
 
-/// Waits for the end of the connection, and returns the seconds until then.
+/// Waits for the end of the connection. Returns the seconds until then.
 async fn seconds_to_the_end(client: &mut TcpStream) -> u64 {
     let begun = tokio::time::Instant::now();
     assert_eq!(client.read_to_end(&mut Vec::new()).await.unwrap(), 0);
@@ -135,7 +135,7 @@ async fn request_timer_with_the_longest_idle_time_keeps_an_idle_connection() {
     assert_eq!(seconds_to_the_end(&mut client).await, 10, "a head that has begun has its own time");
 }
 
-/// hyper begins to wait for a further head when it has answered, and finds its first byte then.
+/// hyper waits for the next head once it has answered, and finds the head's first byte then.
 #[tokio::test(start_paused = true)]
 async fn head_that_begins_before_the_end_of_the_previous_answer_has_the_idle_time_from_there() {
     let (mut client, _) = serve(&App::new(), IDLE).await;
@@ -155,7 +155,7 @@ async fn head_that_begins_before_the_end_of_the_previous_answer_has_the_idle_tim
 }
 
 #[tokio::test]
-async fn it_is_tuned_and_can_be_had_back() {
+async fn coalescing_stream_sets_nodelay_and_returns_its_stream() {
     let (mut socket, mut client) = pair().await;
     assert!(socket.get_ref().nodelay().unwrap());
     assert!(socket.is_write_vectored());
@@ -170,10 +170,10 @@ async fn it_is_tuned_and_can_be_had_back() {
     assert_eq!(&answer, b"answer");
 }
 
-/// Without it, a slow client seems to take nothing, see [`tidings::server::set_tcp_options`].
+/// Without this option, a slow client seems to take nothing, see [`tidings::server::set_tcp_options`].
 #[cfg(any(target_os = "android", target_os = "linux"))]
 #[tokio::test]
-async fn kernel_holds_little_that_is_not_sent() {
+async fn kernel_holds_few_unsent_bytes() {
     let (socket, _client) = pair().await;
     assert_eq!(socket2::SockRef::from(socket.get_ref()).tcp_notsent_lowat().unwrap(), 64 * 1024);
 }

@@ -10,23 +10,23 @@ use crate::endpoint::catch_panic::catch_panic;
 use crate::endpoint::mutex::Mutex;
 use crate::time::{Clock, Timer};
 
-/// How exact the wheel is, as a power of two of nanoseconds: 2²² ns, 4.2 ms. What falls due within one tick is woken
-/// by one turn. The last tick of all is 584 years on: whatever is later is due then.
+/// Length of a tick, as a power of two of nanoseconds: 2²² ns, 4.2 ms. Entries that fall due within one tick are woken
+/// together. The last tick is 584 years away. Later entries are due then.
 pub(super) const TICK_BITS: u32 = 22;
 
-/// Every deadline of one endpoint in one place, behind one timer of the runtime. A handle: clones are the same wheel.
+/// Deadlines of one endpoint, behind one timer of the runtime. A handle: clones are the same wheel.
 ///
-/// It is the [`Timer`] that the adapters get. A due entry wakes its waker; the driver turns it
-/// ([`turn`](Self::turn)).
+/// It is the [`Timer`] that the adapters get. The driver [advances](Self::advance) it, which wakes the entries that are
+/// due.
 #[derive(Clone, Debug)]
 pub(crate) struct Wheel(Arc<Inner>);
 
 pub(super) struct Inner {
     base: Arc<dyn Timer>,
     origin: Instant,
-    /// The last tick that was turned to: what is registered for it or before has been woken, or is by the turn that is
-    /// under way. Stored under the lock.
-    turned: AtomicU64,
+    /// Last tick that was reached. Entries for this tick and earlier ones were woken, or are woken now. Stored under the
+    /// lock.
+    reached: AtomicU64,
     driver: DriverSlot,
     works: Mutex<Works>,
 }
@@ -34,18 +34,18 @@ pub(super) struct Inner {
 /// State behind the lock. Wakers are woken and dropped outside of it, and cloned under it only after the driver was lost.
 pub(super) struct Works {
     pub(super) dial: Dial,
-    /// The tick that the driver sleeps until.
+    /// Tick until which the driver sleeps.
     armed: u64,
     driver: Option<Waker>,
     stopped: bool,
 }
 
-/// Next step of the driver.
+/// Next step of the driver after the wheel advanced.
 #[derive(Debug)]
-pub(crate) enum Turn {
-    /// It sleeps until then, or until it is woken.
-    Next(Option<Instant>),
-    /// It ends.
+pub(crate) enum Advanced {
+    /// The driver sleeps until then, or until it is woken.
+    Until(Option<Instant>),
+    /// The driver ends.
     Stopped,
 }
 
@@ -55,40 +55,41 @@ impl Wheel {
         Self(Arc::new(Inner {
             origin: base.now(),
             base,
-            turned: AtomicU64::new(0),
+            reached: AtomicU64::new(0),
             driver: DriverSlot::new(start),
             works: Mutex::new(works),
         }))
     }
 
-    /// An entry that is not set yet.
+    /// Returns an alarm that is not set.
     pub(crate) fn alarm(&self) -> Alarm {
         Alarm::new(self.clone())
     }
 
-    /// The runtime's timer that turns this wheel.
+    /// Returns the timer of the runtime.
     pub(crate) fn base(&self) -> &dyn Timer {
         &*self.0.base
     }
 
-    /// Wakes what is due, and says when to turn again. The task of `cx` is woken if that changes to earlier.
-    pub(crate) fn turn(&self, cx: &mut Context<'_>) -> Turn {
+    /// Wakes the entries that are due. Returns the time of the next ones. The task of `cx` is woken if an earlier entry is
+    /// set.
+    pub(crate) fn advance(&self, cx: &mut Context<'_>) -> Advanced {
         let (mut due, waker) = (Vec::with_capacity(ROUND), cx.waker().clone());
         loop {
-            let now = self.floor(self.now()).max(self.turned());
+            let now = self.floor(self.now()).max(self.reached());
             {
                 let mut works = self.works();
-                self.0.turned.store(now, Ordering::Release);
-                if works.dial.turn(now, &mut due) && due.is_empty() {
+                self.0.reached.store(now, Ordering::Release);
+                if works.dial.advance(now, &mut due) && due.is_empty() {
                     if works.stopped {
-                        return Turn::Stopped;
+                        return Advanced::Stopped;
                     }
                     let armed = works.dial.next();
                     works.armed = armed;
                     let replaced = works.driver.replace(waker);
                     drop(works);
                     drop(replaced);
-                    return Turn::Next((armed != NEVER).then(|| self.instant(armed)));
+                    return Advanced::Until((armed != NEVER).then(|| self.instant(armed)));
                 }
             }
             // A waker that panics must not keep the others asleep, nor end the driver.
@@ -127,16 +128,16 @@ impl Wheel {
         self.0.works.lock()
     }
 
-    pub(super) fn turned(&self) -> u64 {
-        self.0.turned.load(Ordering::Acquire)
+    pub(super) fn reached(&self) -> u64 {
+        self.0.reached.load(Ordering::Acquire)
     }
 
-    /// The first tick that is not before `at`.
+    /// Returns the first tick that is not before `at`.
     pub(super) fn ceil(&self, at: Instant) -> u64 {
         self.nanos(at).div_ceil(1 << TICK_BITS).min(LAST)
     }
 
-    /// The last tick that is over at `at`.
+    /// Returns the last tick that is over at `at`.
     fn floor(&self, at: Instant) -> u64 {
         self.nanos(at) >> TICK_BITS
     }
@@ -152,8 +153,8 @@ impl Wheel {
 }
 
 impl Works {
-    /// Returns the driver's waker if `tick` is before the next turn. It is to be woken outside the lock.
-    pub(super) fn hasten(&mut self, tick: u64) -> Option<Waker> {
+    /// Returns the driver's waker if the driver sleeps for longer than until `tick`. It is to be woken outside the lock.
+    pub(super) fn wake_by(&mut self, tick: u64) -> Option<Waker> {
         if tick >= self.armed {
             return None;
         }
@@ -163,15 +164,15 @@ impl Works {
 }
 
 impl Clock for Wheel {
-    /// Never back, though the runtime's clock may be behind: that of another runtime, which is paused. What was set by
-    /// such a clock would be due again and again.
+    /// Returns the time, which never goes back. The runtime's clock may be behind, if it is that of another runtime, which
+    /// is paused. An entry that was set by such a clock would be due again and again.
     fn now(&self) -> Instant {
-        self.0.base.now().max(self.instant(self.turned()))
+        self.0.base.now().max(self.instant(self.reached()))
     }
 }
 
 impl std::fmt::Debug for Inner {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Wheel").field("turned", &self.turned).finish_non_exhaustive()
+        f.debug_struct("Wheel").field("reached", &self.reached).finish_non_exhaustive()
     }
 }

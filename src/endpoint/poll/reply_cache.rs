@@ -4,28 +4,30 @@ use http::HeaderValue;
 use crate::endpoint::mutex::Mutex;
 use crate::transport::{Reply, Whole};
 
-/// Most bytes of a reply that is copied into one piece, with the longest possible cursor. The copy costs less than the HTTP
-/// stack's work for each piece.
-const WHOLE: usize = 4 * 1024;
-/// Number of replies that are kept. Most polls that an event wakes are at one position, and late ones at a few before it.
-const PLACES: usize = 16;
+/// Most bytes of a reply that is copied into one piece, with the longest possible cursor. The copy costs less than the
+/// HTTP stack's work for each piece.
+const MAX_CACHED_LEN: usize = 4 * 1024;
+/// Number of replies that are kept. Most polls that an event wakes are at one position, and late ones at a few before
+/// it.
+const MAX_CACHED: usize = 16;
 
-/// Cache of the last small replies, of at most 64 KiB in all. The replies are copies, which hold no memory of the source.
+/// Cache of the last small replies, of at most 64 KiB in all. The replies are copies, which hold no memory of the
+/// source.
 ///
 /// Polls at the position of a cached reply share its bytes. A reply with a gap is not cached.
 #[derive(Debug, Default)]
-pub(crate) struct Replies(Mutex<Places>);
+pub(crate) struct ReplyCache(Mutex<CachedReplies>);
 
 #[derive(Debug, Default)]
-struct Places {
+struct CachedReplies {
     /// The entry that was used last is the first, because most polls use it again.
-    known: Vec<Known>,
+    cached: Vec<CachedReply>,
     /// Index of the entry that the next one replaces, once all are taken.
     next: usize,
 }
 
 #[derive(Debug)]
-struct Known {
+struct CachedReply {
     whole: Whole,
     tag: Option<HeaderValue>,
 }
@@ -54,10 +56,10 @@ impl Payload {
     }
 }
 
-impl Replies {
+impl ReplyCache {
     /// Returns the entity tag and the bytes of a reply.
     pub(crate) fn of(&self, reply: Reply) -> (Option<HeaderValue>, Payload) {
-        if reply.len_at_most() > WHOLE {
+        if reply.len_at_most() > MAX_CACHED_LEN {
             let (tag, parts) = reply.into_tagged_parts();
             return (tag.and_then(header), Payload::Parts(parts));
         }
@@ -65,37 +67,37 @@ impl Replies {
             let whole = reply.to_whole();
             return (whole.tag.and_then(header), Payload::Whole(whole.body));
         }
-        let mut places = self.0.lock();
-        if let Some(known) = places.find(&reply) {
-            return (known.tag.clone(), Payload::Whole(known.whole.body.clone()));
+        let mut entries = self.0.lock();
+        if let Some(cached) = entries.find(&reply) {
+            return (cached.tag.clone(), Payload::Whole(cached.whole.body.clone()));
         }
-        drop(places);
+        drop(entries);
         let whole = reply.to_whole();
         let (tag, body) = (whole.tag.clone().and_then(header), whole.body.clone());
-        let replaced = self.0.lock().put(Known { whole, tag: tag.clone() });
+        let replaced = self.0.lock().put(CachedReply { whole, tag: tag.clone() });
         drop(replaced);
         (tag, Payload::Whole(body))
     }
 }
 
-impl Places {
-    fn find(&mut self, reply: &Reply) -> Option<&Known> {
-        let at = self.known.iter().position(|known| known.whole.is_of(reply))?;
+impl CachedReplies {
+    fn find(&mut self, reply: &Reply) -> Option<&CachedReply> {
+        let at = self.cached.iter().position(|cached| cached.whole.is_of(reply))?;
         if at != 0 {
-            self.known.swap(0, at);
+            self.cached.swap(0, at);
         }
-        self.known.first()
+        self.cached.first()
     }
 
-    fn put(&mut self, fresh: Known) -> Option<Known> {
-        if self.known.len() < PLACES {
-            self.known.push(fresh);
+    fn put(&mut self, fresh: CachedReply) -> Option<CachedReply> {
+        if self.cached.len() < MAX_CACHED {
+            self.cached.push(fresh);
             return None;
         }
         // Any but the first, which is in use.
-        self.next = self.next % (PLACES - 1) + 1;
-        let place = self.known.get_mut(self.next)?;
-        Some(std::mem::replace(place, fresh))
+        self.next = self.next % (MAX_CACHED - 1) + 1;
+        let entry = self.cached.get_mut(self.next)?;
+        Some(std::mem::replace(entry, fresh))
     }
 }
 
@@ -118,26 +120,26 @@ mod tests {
 
     #[test]
     fn the_entry_in_use_is_never_replaced() {
-        let (hub, news, replies) = (LocalHub::new(), Topic::new("news").unwrap(), Replies::default());
+        let (hub, news, cache) = (LocalHub::new(), Topic::new("news").unwrap(), ReplyCache::default());
         let cursors: Vec<_> =
-            (0..4 * PLACES).map(|_| hub.publish_now(&news, "new").unwrap().cursor().unwrap()).collect();
-        let first = || replies.0.lock().known.first().map(|known| known.whole.body.clone());
-        drop(replies.of(reply(&hub, cursors[0])));
+            (0..4 * MAX_CACHED).map(|_| hub.publish_now(&news, "new").unwrap().cursor().unwrap()).collect();
+        let first = || cache.0.lock().cached.first().map(|cached| cached.whole.body.clone());
+        drop(cache.of(reply(&hub, cursors[0])));
         let asked_for = first().unwrap();
         for &late in &cursors[1..] {
-            drop(replies.of(reply(&hub, late)));
+            drop(cache.of(reply(&hub, late)));
             assert_eq!(first().unwrap().as_ptr(), asked_for.as_ptr());
         }
-        assert_eq!(replies.0.lock().known.len(), PLACES);
+        assert_eq!(cache.0.lock().cached.len(), MAX_CACHED);
     }
 
     #[test]
     fn a_reply_with_a_gap_is_not_cached() {
-        let (hub, replies) = (LocalHub::new(), Replies::default());
+        let (hub, cache) = (LocalHub::new(), ReplyCache::default());
         hub.publish_now(Topic::new("news").unwrap(), "new").unwrap();
         let gap = reply(&hub, "1.1".parse().unwrap());
         assert!(gap.has_gap());
-        drop(replies.of(gap));
-        assert!(replies.0.lock().known.is_empty());
+        drop(cache.of(gap));
+        assert!(cache.0.lock().cached.is_empty());
     }
 }

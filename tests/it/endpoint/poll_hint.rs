@@ -1,4 +1,4 @@
-//! When a short poll's client is told to come again.
+//! The time until the next poll that a short poll's reply suggests.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -8,10 +8,10 @@ use tidings::time::TokioTimer;
 use tidings::{Endpoint, LocalHub, Subscribe, SubscribeRequest, Subscriber, Topic};
 use tokio::time::Instant;
 
-use super::world::{To, get, header, pass, text};
+use crate::support::http::{To, get, header, pass, runtime, text};
 
-/// An endpoint of a hub whose clock is tokio's, which the tests pause.
-fn world() -> (LocalHub, Endpoint) {
+/// Returns an endpoint and its hub, whose clock is tokio's. The tests pause it.
+fn hub_and_endpoint() -> (LocalHub, Endpoint) {
     let hub = LocalHub::builder().clock(TokioTimer::default()).build();
     let shared = hub.clone();
     let publisher = move |request: SubscribeRequest| {
@@ -30,7 +30,7 @@ fn millis(millis: u64) -> Duration {
 }
 
 fn block_on<T>(work: impl Future<Output = T>) -> T {
-    tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap().block_on(work)
+    runtime().block_on(work)
 }
 
 async fn hint(endpoint: &Endpoint, target: &str) -> u64 {
@@ -40,16 +40,16 @@ async fn hint(endpoint: &Endpoint, target: &str) -> u64 {
 proptest! {
     #![proptest_config(crate::support::cases(48))]
 
-    /// Whatever the topics' pasts: the hint is within its range, and the earlier of those of the topics.
+    /// For any history of the topics, the hint is within its range, and is the earliest of the topics' hints.
     #[test]
-    fn a_hint_is_within_its_range(
+    fn poll_hint_is_within_its_range(
         pasts in prop::collection::vec(prop::collection::vec(0..20_000_u64, 0..12), 1..4),
         from in 0..3_000_u64,
         more in 0..30_000_u64,
         silence in 0..60_000_u64,
     ) {
         let hints = block_on(async {
-            let (hub, _) = world();
+            let (hub, _) = hub_and_endpoint();
             let names: Vec<_> = (0..pasts.len()).map(|at| topic(&format!("t/{at}"))).collect();
             for (name, pauses) in names.iter().zip(&pasts) {
                 for pause in pauses {
@@ -75,13 +75,14 @@ proptest! {
         prop_assert!(hints.iter().all(|hint| (from..=from + more).contains(hint)), "{:?}", hints);
     }
 
-    /// A client that polls at the hinted times gets each event of a steady topic soon, and few empty replies: with as
-    /// many polls at any other time an event would be half an interval old.
+    /// A client that polls at the hinted times gets each event of a steady topic soon, and few empty replies. With as
+    /// many
+    /// polls at random times an event would be half an interval old.
     #[test]
-    fn hints_follow_a_steady_rhythm(interval in 2_000..4_500_u64, phase in 0..4_500_u64, wobble in 0..5_u64) {
+    fn poll_hints_follow_a_steady_topic(interval in 2_000..4_500_u64, phase in 0..4_500_u64, wobble in 0..5_u64) {
         const EVENTS: u64 = 60;
         let (polls, delay) = block_on(async {
-            let (begin, (hub, endpoint)) = (Instant::now(), world());
+            let (begin, (hub, endpoint)) = (Instant::now(), hub_and_endpoint());
             let published = hub.clone();
             tokio::spawn(async move {
                 for at in 0.. {
@@ -113,8 +114,8 @@ proptest! {
 }
 
 #[tokio::test(start_paused = true)]
-async fn clients_of_one_topic_come_at_different_times() {
-    let (hub, endpoint) = world();
+async fn poll_hints_of_one_topic_are_spread() {
+    let (hub, endpoint) = hub_and_endpoint();
     for _ in 0..4 {
         hub.publish_now(topic("t"), "x").unwrap();
         pass(millis(3_000)).await;
@@ -124,14 +125,14 @@ async fn clients_of_one_topic_come_at_different_times() {
     for _ in 0..200 {
         hints.insert(hint(&endpoint, "/?topic=t").await);
     }
-    // Soon after the next event, within a quarter of its interval.
+    // Soon after the next event is expected, within a quarter of its interval.
     assert!(hints.iter().all(|hint| (2_990..=3_760).contains(hint)), "{hints:?}");
     assert!(hints.len() > 100 && hints.last().unwrap() - hints.first().unwrap() > 600, "{hints:?}");
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_silent_topic_is_looked_at_ever_more_seldom() {
-    let (hub, endpoint) = world();
+async fn poll_hint_grows_while_a_topic_is_silent() {
+    let (hub, endpoint) = hub_and_endpoint();
     for _ in 0..20 {
         hub.publish_now(topic("t"), "x").unwrap();
         pass(millis(100)).await;
@@ -143,7 +144,7 @@ async fn a_silent_topic_is_looked_at_ever_more_seldom() {
     for target in ["/?topic=t", "/?topic=nothing", "/?topic=t&topic=nothing"] {
         assert!((3_750..=5_000).contains(&hint(&endpoint, target).await), "{target}");
     }
-    // The quick one of two counts.
+    // The faster topic of two decides.
     for _ in 0..9 {
         hub.publish_now(topic("quick"), "x").unwrap();
         pass(millis(500)).await;
@@ -152,7 +153,7 @@ async fn a_silent_topic_is_looked_at_ever_more_seldom() {
 }
 
 #[tokio::test]
-async fn a_source_that_cannot_tell_is_asked_at_any_time() {
+async fn poll_hints_of_a_source_without_prediction_are_spread_over_the_range() {
     let endpoint = Endpoint::new(|_| async { Ok::<_, tidings::Rejection>(Silence) });
     let mut hints = Vec::new();
     for _ in 0..400 {

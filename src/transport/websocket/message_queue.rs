@@ -14,7 +14,7 @@ type Handler = Box<dyn FnMut(Message) -> Handling + Send>;
 
 /// Queue of a client's messages: one that the handler has, and one that waits.
 #[derive(Default)]
-pub(super) struct Mailbox {
+pub(super) struct MessageQueue {
     handler: Option<Handler>,
     running: Option<Handling>,
     /// Boxed, because most connections never need it.
@@ -22,7 +22,7 @@ pub(super) struct Mailbox {
     ignored: u64,
 }
 
-impl Mailbox {
+impl MessageQueue {
     /// Sets the handler.
     pub(super) fn set<F, R>(&mut self, mut handler: F)
     where
@@ -92,9 +92,9 @@ impl Mailbox {
     }
 }
 
-impl fmt::Debug for Mailbox {
+impl fmt::Debug for MessageQueue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Mailbox")
+        f.debug_struct("MessageQueue")
             .field("running", &self.is_running())
             .field("full", &self.is_full())
             .finish_non_exhaustive()

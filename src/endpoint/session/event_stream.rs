@@ -16,9 +16,9 @@ use crate::transport::chunked::ChunkedStream;
 #[cfg(feature = "sse")]
 use crate::transport::sse::SseEncoder;
 
-/// The source of a live body's frames: an adapter's stream, or a poll's reply.
+/// Source of a body's frames: an adapter's stream, or a poll's reply.
 ///
-/// An enum, so that the compiler inlines the path from here to the subscription. The variant lies beside the pointer, in
+/// It is an enum, so that the compiler inlines the path from here to the subscription. The variant lies beside the pointer, in
 /// the same cache line.
 pub(crate) enum EventStream {
     #[cfg(feature = "chunked")]
@@ -26,31 +26,31 @@ pub(crate) enum EventStream {
     #[cfg(feature = "sse")]
     Sse(Box<SseEncoder<MeteredSubscriber>>),
     Reply(Box<ReplyStream>),
-    /// A flow whose last item did not fit into one frame.
+    /// A stream whose last item did not fit into one frame.
     Cut(Box<Cut>),
 }
 
-/// A poll's reply on its way to the client.
+/// Reply of a poll, in parts.
 #[derive(Default)]
 pub(crate) struct ReplyStream {
-    /// None of them is empty.
+    /// No part is empty.
     parts: vec::IntoIter<Bytes>,
     /// The poll, which is under way until its reply is taken.
     guard: Option<SessionGuard>,
     /// Deadline of a poll that was told to leave.
     ends_by: Option<Instant>,
-    /// Why the reply breaks off, if it does.
+    /// Error with which the reply breaks off, if it does.
     broken: Option<BodyError>,
 }
 
-/// The rest of an item, and what follows it. `flow` is only taken together with the rest.
+/// Rest of an item, and the stream that follows it. `stream` is only taken together with the rest.
 pub(crate) struct Cut {
     rest: Bytes,
-    flow: Option<EventStream>,
+    stream: Option<EventStream>,
 }
 
-/// A frame of up to this many bytes is copied when it is cut off a longer item, which the HTTP stack would else keep in
-/// memory for as long as the frame.
+/// Largest frame that is copied when it is cut off a longer item, in bytes. Without the copy the HTTP stack would keep the
+/// whole item in memory as long as the frame.
 const COPIED: usize = 4 * 1024;
 
 impl ReplyStream {
@@ -60,11 +60,11 @@ impl ReplyStream {
 
     fn next_part(&mut self, cx: &Context<'_>, limit: usize) -> Option<Bytes> {
         let part = if self.is_cut_off(cx) { None } else { self.parts.next() };
-        part.inspect(|part| self.hands_out(part, limit))
+        part.inspect(|part| self.note_handed_out(part, limit))
     }
 
     /// Notes that the poll is answered if this is the end of the reply.
-    fn hands_out(&mut self, part: &Bytes, limit: usize) {
+    fn note_handed_out(&mut self, part: &Bytes, limit: usize) {
         if part.len() <= limit && self.parts.as_slice().is_empty() {
             self.guard.iter_mut().for_each(|guard| guard.ends(SessionEnd::Silent));
         }
@@ -89,7 +89,7 @@ impl ReplyStream {
 }
 
 impl EventStream {
-    /// Yields the next frame, of 1 to `limit` bytes. `None`: the flow is over.
+    /// Yields the next frame, of 1 to `limit` bytes. `None`: the stream is over.
     #[inline(always)]
     pub(crate) fn poll_frame(&mut self, cx: &mut Context<'_>, limit: usize) -> Poll<Option<Bytes>> {
         match self.poll_item(cx, limit) {
@@ -98,7 +98,7 @@ impl EventStream {
         }
     }
 
-    /// Yields the next frame, out of line: what is called once a stream is not to be inlined at each call.
+    /// Yields one of the last frames. It is [`poll_frame`](Self::poll_frame) out of line, for code that runs once a stream.
     #[cold]
     #[inline(never)]
     pub(crate) fn poll_last_frame(&mut self, cx: &mut Context<'_>, limit: usize) -> Poll<Option<Bytes>> {
@@ -114,22 +114,22 @@ impl EventStream {
             Self::Sse(ref mut encoder) => Pin::new(&mut **encoder).poll_next(cx),
             Self::Reply(ref mut reply) => Poll::Ready(reply.next_part(cx, limit)),
             Self::Cut(ref mut cut) => {
-                let (rest, flow) = (std::mem::take(&mut cut.rest), cut.flow.take());
-                Poll::Ready(self.go_on(flow, rest, cx, limit))
+                let (rest, stream) = (std::mem::take(&mut cut.rest), cut.stream.take());
+                Poll::Ready(self.go_on(stream, rest, cx, limit))
             }
         }
     }
 
-    /// Goes on with the flow after a cut item. Returns the rest of the item, if it may go out.
+    /// Goes on with the stream after a cut item. Returns the rest of the item, if it may go out.
     #[cold]
-    fn go_on(&mut self, flow: Option<Self>, rest: Bytes, cx: &Context<'_>, limit: usize) -> Option<Bytes> {
-        *self = flow.unwrap_or_else(|| Self::Reply(Box::default()));
+    fn go_on(&mut self, stream: Option<Self>, rest: Bytes, cx: &Context<'_>, limit: usize) -> Option<Bytes> {
+        *self = stream.unwrap_or_else(|| Self::Reply(Box::default()));
         // The session of a stream is that of its body, which is asked before each frame.
         let Self::Reply(reply) = self else { return Some(rest) };
         if reply.is_cut_off(cx) {
             return None;
         }
-        reply.hands_out(&rest, limit);
+        reply.note_handed_out(&rest, limit);
         Some(rest)
     }
 
@@ -138,8 +138,8 @@ impl EventStream {
     fn cut(&mut self, mut item: Bytes, limit: usize) -> Bytes {
         let frame = item.split_to(limit);
         let frame = if limit <= COPIED { Bytes::copy_from_slice(&frame) } else { frame };
-        let flow = std::mem::replace(self, Self::Reply(Box::default()));
-        *self = Self::Cut(Box::new(Cut { rest: item, flow: Some(flow) }));
+        let stream = std::mem::replace(self, Self::Reply(Box::default()));
+        *self = Self::Cut(Box::new(Cut { rest: item, stream: Some(stream) }));
         frame
     }
 
@@ -176,11 +176,11 @@ impl EventStream {
 
     /// Notes that the write of the body timed out. The session of a reply is not that of its body.
     pub(crate) fn note_stall(&self) {
-        let flow = match self {
-            Self::Cut(cut) => cut.flow.as_ref(),
-            flow => Some(flow),
+        let stream = match self {
+            Self::Cut(cut) => cut.stream.as_ref(),
+            stream => Some(stream),
         };
-        if let Some(Self::Reply(reply)) = flow {
+        if let Some(Self::Reply(reply)) = stream {
             reply.guard.iter().for_each(|guard| guard.entry().subscriber_ended(SessionEnd::Stalled));
         }
     }
