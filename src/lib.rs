@@ -103,19 +103,27 @@ pub use contract::{
 };
 #[cfg(feature = "http")]
 pub use endpoint::{
-    Accepted, Body, BodyError, Endpoint, EndpointBuilder, Publisher, Session, SessionEnd, SessionId, SubscribeRequest,
+    accepted::Accepted,
+    body::{Body, BodyError},
+    builder::EndpointBuilder,
+    publisher::Publisher,
+    request::SubscribeRequest,
+    service::Endpoint,
+    session::{Session, SessionEnd, SessionId},
 };
 pub use hub::{LocalHub, LocalHubBuilder, Subscription};
 pub use model::{
     Cursor, CursorError, Event, EventError, EventKind, Gap, GapReason, IntoTopic, Overflow, Pattern, PatternError,
     Retention, Topic, TopicError,
 };
-pub use subscriber::Snapshot;
+pub use subscriber::snapshot::Snapshot;
 
 /// Counters and states of a hub, of an endpoint and of its sessions.
 pub mod stats {
     #[cfg(feature = "http")]
-    pub use crate::endpoint::{EndpointStats, SessionInfo, SessionState};
+    pub use crate::endpoint::session::{SessionInfo, SessionState};
+    #[cfg(feature = "http")]
+    pub use crate::endpoint::stats::EndpointStats;
     pub use crate::hub::HubStats;
 }
 

@@ -25,7 +25,7 @@ fn heap() -> usize {
 }
 
 #[test]
-fn heap_is_within_what_the_byte_budget_counts() {
+fn heap_stays_within_the_bytes_that_the_budget_counts() {
     let cases: [(&str, fn()); 8] = [
         ("payloads with spare capacity", heap_of_payloads_with_spare_capacity),
         ("long names", heap_of_long_names),

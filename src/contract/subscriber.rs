@@ -52,7 +52,9 @@ pub trait Subscriber: Send + 'static {
             Delivery::Events(batch) => {
                 let mut out = BytesMut::new();
                 batch.iter().for_each(|event| format.encode(&event, &mut out));
-                EncodedDelivery::Events(EncodedBatch::new(out.freeze(), batch.count()).conflated(batch.conflated()))
+                EncodedDelivery::Events(
+                    EncodedBatch::new(out.freeze(), batch.count()).with_conflated(batch.conflated()),
+                )
             }
             Delivery::Gap(gap) => EncodedDelivery::Gap(gap),
             Delivery::End(end) => EncodedDelivery::End(end),
@@ -145,7 +147,7 @@ impl EncodedBatch {
 
     /// Sets the number of older events that these replace.
     #[must_use]
-    pub fn conflated(self, conflated: u32) -> Self {
+    pub fn with_conflated(self, conflated: u32) -> Self {
         Self { conflated, ..self }
     }
 }

@@ -64,7 +64,7 @@ impl<S> Accepted<S> {
     /// must change its state before it publishes the event, or do both under one lock.
     ///
     /// ```
-    /// use tidings::subscriber::Snapshot;
+    /// use tidings::Snapshot;
     /// use tidings::{Accepted, Event, LocalHub, Publisher, Rejection, SubscribeRequest, Subscription, Topic};
     ///
     /// struct Scores {

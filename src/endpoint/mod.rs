@@ -1,11 +1,5 @@
-//! One tower `Service` that answers every transport at one URL.
-//!
-//! `Shared::dispatch` checks the head of a request: host, origin, method, transport. `Shared::subscribe` then asks the
-//! publisher for a subscriber and answers over the transport, or `Shared::receive` passes a message to the publisher. A
-//! session that outlives its answer is in the session registry. Its timers, and those of the adapters, are entries of
-//! one timer wheel, which one driver advances.
-//!
-//! Files of this folder may use all of its subfolders. The subfolders use each other in one direction only.
+//! Types around an [`Endpoint`](crate::Endpoint): the layer for routes of the application, the reports of refusals, the future
+//! of a response, and the sealed traits of its arguments.
 #![cfg_attr(
     not(feature = "full"),
     allow(
@@ -17,11 +11,20 @@
     )
 )]
 
-mod accepted;
+// An endpoint is one tower `Service` that answers every transport at one URL.
+//
+// `Shared::dispatch` checks the head of a request: host, origin, method, transport. `Shared::subscribe` then asks the
+// publisher for a subscriber and answers over the transport, or `Shared::receive` passes a message to the publisher. A
+// session that outlives its answer is in the session registry. Its timers, and those of the adapters, are entries of
+// one timer wheel, which one driver advances.
+//
+// Files of this folder may use all of its subfolders. The subfolders use each other in one direction only.
+
+pub(crate) mod accepted;
 mod admit;
-mod body;
+pub(crate) mod body;
 mod build;
-mod builder;
+pub(crate) mod builder;
 mod catch_panic;
 mod config;
 mod connection;
@@ -41,28 +44,21 @@ mod reject;
 pub(crate) mod request;
 mod response;
 mod server;
-mod service;
+pub(crate) mod service;
 pub(crate) mod session;
 mod sessions;
 mod shared;
 mod sse_settings;
-mod stats;
+pub(crate) mod stats;
 mod stream;
 mod subscribe;
 mod time;
 
-pub use accepted::{Accepted, IntoAccepted, IntoSubscription};
-pub use body::{Body, BodyError};
-pub use builder::EndpointBuilder;
+pub use accepted::{IntoAccepted, IntoSubscription};
 pub(crate) use connection::{ConnectionHandle, ConnectionOrder};
 pub use future::ResponseFuture;
-pub use publisher::Publisher;
 pub use refused::Refused;
 pub use reject::RefusalCause;
 pub(crate) use request::AllowedHost;
-pub use request::SubscribeRequest;
 pub(crate) use server::refuse_host;
 pub use server::{OriginFuture, OriginLayer, OriginService};
-pub use service::Endpoint;
-pub use session::{Session, SessionEnd, SessionId, SessionInfo, SessionState};
-pub use stats::EndpointStats;

@@ -8,7 +8,7 @@ use crate::model::{Cursor, Topic};
 /// ```
 /// use tidings::{Cursor, Gap, GapReason};
 ///
-/// let gap = Gap::new(GapReason::Evicted, Cursor::new(7, 9)).missed(12);
+/// let gap = Gap::new(GapReason::Evicted, Cursor::new(7, 9)).with_missed(12);
 /// assert_eq!((gap.reason.as_str(), gap.missed, gap.topic), ("evicted", Some(12), None));
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,19 +44,19 @@ impl Gap {
 
     /// Sets the number of missing events.
     #[must_use]
-    pub fn missed(self, missed: u64) -> Self {
+    pub fn with_missed(self, missed: u64) -> Self {
         Self { missed: Some(missed), ..self }
     }
 
     /// Sets the position of the last missing event, if it is after the gap's cursor.
     #[must_use]
-    pub fn gone(self, gone: Cursor) -> Self {
+    pub fn with_gone(self, gone: Cursor) -> Self {
         Self { gone: Some(gone), ..self }
     }
 
     /// Sets the position of the last event that was delivered before the gap.
     #[must_use]
-    pub fn after(self, cursor: Cursor) -> Self {
+    pub fn with_after(self, cursor: Cursor) -> Self {
         Self { after: Some(cursor), ..self }
     }
 
@@ -68,7 +68,7 @@ impl Gap {
 
     /// Sets the topic of the missing events.
     #[must_use]
-    pub fn topic(self, topic: Topic) -> Self {
+    pub fn with_topic(self, topic: Topic) -> Self {
         Self { topic: Some(topic), ..self }
     }
 }

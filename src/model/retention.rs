@@ -25,7 +25,7 @@ pub struct Retention {
     pub count: usize,
     /// Maximum sum of payloads, names and keys, in bytes. Default: 1 MiB. It covers 1,000 events of 1 KiB.
     pub bytes: usize,
-    /// Maximum time since publication. Default: 1 hour. A laptop that was closed for an hour can still resume.
+    /// Maximum time since publication. Default: 1 hour. A laptop that was closed for less than an hour can resume.
     pub age: Duration,
 }
 

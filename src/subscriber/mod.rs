@@ -1,8 +1,8 @@
-//! Sources of events: the [`Subscriber`] trait, its deliveries, and subscribers that wrap others.
+//! Sources of events: the [`Subscriber`](crate::Subscriber) trait, its deliveries, and subscribers that wrap others.
 //!
 //! | item | use |
 //! |---|---|
-//! | [`Subscriber`], [`Delivery`], [`Batch`] | reading events in an application, or implementing a source |
+//! | [`Subscriber`](crate::Subscriber), [`Delivery`], [`Batch`] | reading events in an application, or implementing a source |
 //! | [`SubscriberExt`] | a future and a stream of deliveries, boxing, recovery |
 //! | [`Recover`] | snapshots of the application's state in place of gaps |
 //! | [`from_stream`] | a source from any `Stream` of events |
@@ -39,7 +39,7 @@ mod oversize;
 mod pieces;
 mod recover;
 mod recovery;
-mod snapshot;
+pub(crate) mod snapshot;
 
 pub use ext::{IntoStream, Next, SubscriberExt};
 pub use from_stream::{FromStream, from_stream};
@@ -49,9 +49,9 @@ pub use recover::Recover;
 pub use recovery::Recovery;
 #[cfg(feature = "http")]
 pub(crate) use recovery::{Recovering, sealed};
-pub use snapshot::Snapshot;
+pub(crate) use snapshot::Snapshot;
 
 pub use crate::contract::{
-    Batch, BoxSubscriber, Delivery, EncodedBatch, EncodedDelivery, EventRef, Format, Slot, Subscriber, SubscriberInfo,
+    Batch, BoxSubscriber, Delivery, EncodedBatch, EncodedDelivery, EventRef, Format, Slot, SubscriberInfo,
     SubscriptionEnd,
 };

@@ -53,9 +53,9 @@ fn is_small(event: &Event, max: usize) -> bool {
 #[cold]
 pub(super) fn gap(missed: Option<u32>, cursor: Option<Cursor>, topics: &[Pattern]) -> Gap {
     let gap = Gap::new(GapReason::TooLarge, cursor.unwrap_or(NOWHERE));
-    let gap = missed.into_iter().fold(gap, |gap, missed| gap.missed(missed.into()));
+    let gap = missed.into_iter().fold(gap, |gap, missed| gap.with_missed(missed.into()));
     match topics {
-        [one] => one.as_topic().into_iter().fold(gap, |gap, topic| gap.topic(topic.clone())),
+        [one] => one.as_topic().into_iter().fold(gap, |gap, topic| gap.with_topic(topic.clone())),
         _ => gap,
     }
 }

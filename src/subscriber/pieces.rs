@@ -54,7 +54,7 @@ impl<S: Subscriber> Subscriber for Pieces<S> {
         let conflated = batch.conflated();
         let rest = batch.without_first(count).with_conflated(0);
         (self.rest, self.held) = (Some(rest).filter(|rest| !rest.is_empty()), cursor);
-        Poll::Ready(EncodedDelivery::Events(EncodedBatch::new(bytes, count).conflated(conflated)))
+        Poll::Ready(EncodedDelivery::Events(EncodedBatch::new(bytes, count).with_conflated(conflated)))
     }
 
     fn heeds_max(&self) -> bool {

@@ -252,7 +252,7 @@ impl<S: Subscriber, F: Recovery> Recover<S, F> {
         if bytes.len() > self.max_event {
             return EncodedDelivery::Gap(oversize::gap(Some(count), cursor, &[batch.topic().clone().into()]));
         }
-        EncodedDelivery::Events(EncodedBatch::new(bytes, count).conflated(batch.conflated()))
+        EncodedDelivery::Events(EncodedBatch::new(bytes, count).with_conflated(batch.conflated()))
     }
 
     /// Returns a gap in place of one event. Several events are a snapshot of an inner subscriber that recovers by itself.

@@ -51,7 +51,7 @@ impl KeepAlive {
         self.written = true;
     }
 
-    /// Ready when a keep-alive is due, which then counts as written.
+    /// Polls for a due keep-alive, which then counts as written.
     #[inline]
     pub(crate) fn poll_due(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         if self.is_set(cx) { Poll::Pending } else { self.look(cx) }

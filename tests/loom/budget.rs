@@ -10,7 +10,7 @@ use tidings::{Event, LocalHub, Retention, Subscribe};
 use super::{Still, hub, publish, topic};
 
 #[test]
-fn the_budget_evicts_what_is_waited_for() {
+fn eviction_during_wait_counts_missed_events() {
     for topics in [vec!["a"], vec!["a", "b"]] {
         loom::model(move || {
             let hub = tight_hub();
@@ -40,7 +40,7 @@ fn the_budget_evicts_what_is_waited_for() {
 }
 
 #[test]
-fn two_publishers_of_a_spent_budget() {
+fn publishes_over_the_budget_add_up() {
     loom::model(|| {
         let hub = tight_hub();
         let publishers = ["a", "b"].map(|name| {

@@ -6,7 +6,7 @@ use tidings::Retention;
 use super::{hub, publish};
 
 #[test]
-fn topics_are_dropped_and_come_back_while_counted() {
+fn stats_during_topic_drop_and_creation_add_up() {
     loom::model(|| {
         // No topic is kept: each publish makes its topic and drops it.
         let hub = hub(Retention::count(0));
@@ -23,7 +23,7 @@ fn topics_are_dropped_and_come_back_while_counted() {
 }
 
 #[test]
-fn subscriptions_leave_while_counted() {
+fn stats_during_unsubscribe_add_up() {
     loom::model(|| {
         let hub = hub(Retention::default());
         let leaving = ["a", "b"].map(|name| hub.subscribe(tidings::Subscribe::topics([name])).unwrap());

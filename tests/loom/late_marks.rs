@@ -20,7 +20,7 @@ fn waiting(hub: &LocalHub, names: [&str; 2]) -> Subscription {
 }
 
 #[test]
-fn two_topics_are_published_to_by_one_while_both_are_waited_for() {
+fn late_marks_of_one_publisher_to_two_topics_wake_the_subscription() {
     model(|hub| {
         let mut subscription = waiting(&hub, ["a", "b"]);
         let other = hub.clone();
@@ -31,7 +31,7 @@ fn two_topics_are_published_to_by_one_while_both_are_waited_for() {
 }
 
 #[test]
-fn two_topics_are_published_to_by_two_while_both_are_waited_for() {
+fn late_marks_of_two_publishers_to_two_topics_wake_the_subscription() {
     model(|hub| {
         let mut subscription = waiting(&hub, ["a", "b"]);
         let other = hub.clone();
@@ -43,7 +43,7 @@ fn two_topics_are_published_to_by_two_while_both_are_waited_for() {
 }
 
 #[test]
-fn topic_is_published_to_twice_while_waited_for() {
+fn late_marks_of_two_publishes_to_one_topic_leave_no_stale_mark() {
     model(|hub| {
         let mut subscription = waiting(&hub, ["a", "b"]);
         let other = hub.clone();
@@ -57,7 +57,7 @@ fn topic_is_published_to_twice_while_waited_for() {
 }
 
 #[test]
-fn batch_is_published_while_its_pattern_is_waited_for() {
+fn late_marks_of_a_batch_wake_a_pattern_subscription() {
     model(|hub| {
         let mut subscription = waiting(&hub, ["a/*", "b"]);
         let other = hub.clone();
@@ -71,7 +71,7 @@ fn batch_is_published_while_its_pattern_is_waited_for() {
 }
 
 #[test]
-fn subscription_leaves_while_published() {
+fn late_marks_during_unsubscribe_leave_no_subscription() {
     model(|hub| {
         let subscription = waiting(&hub, ["a", "b"]);
         let other = hub.clone();

@@ -6,7 +6,7 @@ use tidings::{Retention, Subscribe};
 use super::{hub, publish, read};
 
 #[test]
-fn live_buffer_holds_what_left_history_while_published() {
+fn live_buffer_holds_evicted_events_during_publish() {
     for topics in [vec!["a"], vec!["a", "b"]] {
         loom::model(move || {
             let hub = hub(Retention::count(0));
@@ -24,7 +24,7 @@ fn live_buffer_holds_what_left_history_while_published() {
 }
 
 #[test]
-fn live_buffer_is_released_while_another_reader_reads_it() {
+fn live_buffer_released_during_a_read_loses_no_event() {
     loom::model(|| {
         let hub = hub(Retention::count(0));
         let [mut subscription, leaving] = [(); 2].map(|()| hub.subscribe(Subscribe::topics(["a"])).unwrap());

@@ -67,7 +67,7 @@ fn read(subscription: &mut Subscription, count: u64) -> Vec<u64> {
 }
 
 #[test]
-fn two_publishers_of_two_topics_and_a_subscriber_of_both() {
+fn two_topics_of_two_publishers_are_read_in_order() {
     loom::model(|| {
         let hub = hub(Retention::default());
         let mut subscription = hub.subscribe(Subscribe::topics(["a", "b"])).unwrap();
@@ -83,7 +83,7 @@ fn two_publishers_of_two_topics_and_a_subscriber_of_both() {
 }
 
 #[test]
-fn two_events_of_one_topic_and_one_of_another_and_a_subscriber_of_both() {
+fn two_topics_of_one_publisher_are_read_in_order() {
     loom::model(|| {
         let hub = hub(Retention::default());
         let mut subscription = hub.subscribe(Subscribe::topics(["a", "b"])).unwrap();
@@ -95,7 +95,7 @@ fn two_events_of_one_topic_and_one_of_another_and_a_subscriber_of_both() {
 }
 
 #[test]
-fn two_publishers_of_one_topic_and_a_subscriber_of_it_and_another() {
+fn one_of_two_topics_with_two_publishers_is_read_in_order() {
     loom::model(|| {
         let hub = hub(Retention::default());
         let mut subscription = hub.subscribe(Subscribe::topics(["a", "b"])).unwrap();
@@ -108,7 +108,7 @@ fn two_publishers_of_one_topic_and_a_subscriber_of_it_and_another() {
 }
 
 #[test]
-fn two_publishers_of_one_topic_and_a_subscriber_of_it() {
+fn single_topic_with_two_publishers_is_read_in_order() {
     loom::model(|| {
         let hub = hub(Retention::default());
         let mut subscription = hub.subscribe(Subscribe::topics(["a"])).unwrap();
@@ -124,7 +124,7 @@ fn two_publishers_of_one_topic_and_a_subscriber_of_it() {
 }
 
 #[test]
-fn events_across_a_sealed_segment() {
+fn events_across_a_sealed_segment_are_read_in_order() {
     loom::model(|| {
         let hub = hub(Retention::default());
         let mut subscription = hub.subscribe(Subscribe::topics(["a"])).unwrap();
@@ -137,7 +137,7 @@ fn events_across_a_sealed_segment() {
 }
 
 #[test]
-fn subscribe_while_published() {
+fn subscribe_during_publish_yields_every_event_after_its_cursor() {
     loom::model(|| {
         let hub = hub(Retention::default());
         let other = hub.clone();
@@ -152,7 +152,7 @@ fn subscribe_while_published() {
 }
 
 #[test]
-fn subscribe_to_two_while_published() {
+fn subscribe_to_two_topics_during_publish_yields_every_event_after_its_cursor() {
     loom::model(|| {
         let hub = hub(Retention::default());
         let other = hub.clone();
@@ -166,7 +166,7 @@ fn subscribe_to_two_while_published() {
 }
 
 #[test]
-fn resume_with_a_cursor_that_was_just_delivered() {
+fn resume_at_a_cursor_just_delivered_yields_no_gap() {
     loom::model(|| {
         let hub = hub(Retention::default());
         let mut first = hub.subscribe(Subscribe::topics(["a"])).unwrap();
@@ -182,7 +182,7 @@ fn resume_with_a_cursor_that_was_just_delivered() {
 }
 
 #[test]
-fn drop_while_published() {
+fn unsubscribe_during_publish_removes_the_topic() {
     loom::model(|| {
         let hub = hub(Retention::count(0));
         let mut subscription = hub.subscribe(Subscribe::topics(["a"])).unwrap();
@@ -198,7 +198,7 @@ fn drop_while_published() {
 }
 
 #[test]
-fn the_topic_is_dropped_while_another_subscribes() {
+fn subscribe_during_topic_drop_reads_the_next_event() {
     loom::model(|| {
         let hub = hub(Retention::count(0));
         let leaving = hub.subscribe(Subscribe::topics(["a"])).unwrap();
@@ -213,7 +213,7 @@ fn the_topic_is_dropped_while_another_subscribes() {
 }
 
 #[test]
-fn the_topic_is_dropped_while_published() {
+fn resume_after_topic_drop_during_publish_yields_gap() {
     loom::model(|| {
         let hub = hub(Retention::count(0));
         let leaving = hub.subscribe(Subscribe::topics(["a"])).unwrap();
@@ -229,7 +229,7 @@ fn the_topic_is_dropped_while_published() {
 }
 
 #[test]
-fn lag_while_published() {
+fn lag_during_publish_is_counted() {
     loom::model(|| {
         let hub = hub_without_live_buffer(Retention::count(1));
         let mut subscription = hub.subscribe(Subscribe::topics(["a"])).unwrap();
@@ -245,7 +245,7 @@ fn lag_while_published() {
 }
 
 #[test]
-fn lag_of_two_topics_while_published() {
+fn lag_of_two_topics_during_publish_is_counted() {
     loom::model(|| {
         let hub = hub_without_live_buffer(Retention::count(0));
         let mut subscription = hub.subscribe(Subscribe::topics(["a", "b"])).unwrap();
@@ -262,7 +262,7 @@ fn lag_of_two_topics_while_published() {
 }
 
 #[test]
-fn too_slow_while_published() {
+fn overflow_disconnect_during_publish_loses_no_event_silently() {
     loom::model(|| {
         let hub = hub_without_live_buffer(Retention::count(0));
         let mut subscription = hub.subscribe(Subscribe::topics(["a"]).overflow(Overflow::Disconnect)).unwrap();
@@ -290,7 +290,7 @@ fn too_slow_while_published() {
 }
 
 #[test]
-fn conflated_while_published() {
+fn latest_subscribe_during_publish_accounts_for_every_event() {
     for topics in [&["a"][..], &["a", "b"]] {
         loom::model(move || {
             let hub = hub(Retention::default());
@@ -320,7 +320,7 @@ fn conflated_while_published() {
 }
 
 #[test]
-fn close_while_waited_for() {
+fn close_during_wait_delivers_the_event_before_the_end() {
     loom::model(|| {
         let hub = hub(Retention::default());
         let mut subscription = hub.subscribe(Subscribe::topics(["a"])).unwrap();
@@ -336,7 +336,7 @@ fn close_while_waited_for() {
 }
 
 #[test]
-fn close_while_two_topics_are_waited_for() {
+fn close_during_wait_ends_a_subscription_of_two_topics() {
     loom::model(|| {
         let hub = hub(Retention::default());
         let mut subscription = hub.subscribe(Subscribe::topics(["a", "b"])).unwrap();
@@ -348,7 +348,7 @@ fn close_while_two_topics_are_waited_for() {
 }
 
 #[test]
-fn close_while_published() {
+fn close_during_publish_delivers_exactly_the_accepted_events() {
     loom::model(|| {
         let hub = hub(Retention::default());
         let mut subscription = hub.subscribe(Subscribe::topics(["a"])).unwrap();
@@ -369,7 +369,7 @@ fn close_while_published() {
 }
 
 #[test]
-fn subscribe_while_closed() {
+fn subscribe_during_close_ends_the_subscription() {
     loom::model(|| {
         let hub = hub(Retention::default());
         let other = hub.clone();
@@ -382,7 +382,7 @@ fn subscribe_while_closed() {
 }
 
 #[test]
-fn two_subscribers_of_one_event() {
+fn event_is_read_by_two_subscriptions() {
     loom::model(|| {
         let hub = hub(Retention::default());
         let mut one = hub.subscribe(Subscribe::topics(["a"])).unwrap();

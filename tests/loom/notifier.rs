@@ -25,12 +25,12 @@ fn woken_while(meanwhile: impl Fn(LocalHub) + Clone + Send + Sync + 'static) {
 }
 
 #[test]
-fn a_notifier_comes_and_goes_while_published() {
+fn notifier_dropped_during_publish_loses_no_wake() {
     woken_while(|hub| drop(hub.notifier().unwrap()));
 }
 
 #[test]
-fn a_notifier_wakes_and_goes_while_published() {
+fn notifier_polled_and_dropped_during_publish_loses_no_wake() {
     woken_while(|hub| {
         let mut notifier = hub.notifier().unwrap();
         let _ = Pin::new(&mut notifier).poll(&mut Context::from_waker(Waker::noop()));
@@ -38,7 +38,7 @@ fn a_notifier_wakes_and_goes_while_published() {
 }
 
 #[test]
-fn one_notifier_follows_another_while_published() {
+fn second_notifier_during_publish_loses_no_wake() {
     woken_while(|hub| {
         drop(hub.notifier().unwrap());
         drop(hub.notifier().unwrap());
@@ -46,7 +46,7 @@ fn one_notifier_follows_another_while_published() {
 }
 
 #[test]
-fn a_notifier_runs_while_published_and_closed() {
+fn notifier_wakes_during_publish_and_ends_at_close() {
     loom::model(|| {
         let hub = hub(Retention::default());
         let mut subscription = hub.subscribe(Subscribe::topics(["a"])).unwrap();
@@ -62,7 +62,7 @@ fn a_notifier_runs_while_published_and_closed() {
 }
 
 #[test]
-fn a_notifier_goes_while_two_events_are_published() {
+fn notifier_dropped_during_two_publishes_loses_no_wake() {
     loom::model(|| {
         let hub = hub(Retention::default());
         let mut subscription = hub.subscribe(Subscribe::topics(["a"])).unwrap();

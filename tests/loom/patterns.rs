@@ -8,7 +8,7 @@ use tidings::{Retention, Start, Subscribe, Subscriber};
 use super::{hub, hub_without_live_buffer, publish, read};
 
 #[test]
-fn a_topic_is_made_while_a_pattern_is_begun_to_be_followed() {
+fn pattern_subscribe_during_topic_creation_misses_no_event() {
     loom::model(|| {
         let hub = hub(Retention::default());
         let other = hub.clone();
@@ -22,7 +22,7 @@ fn a_topic_is_made_while_a_pattern_is_begun_to_be_followed() {
 }
 
 #[test]
-fn topics_are_made_while_a_pattern_is_resumed() {
+fn pattern_resume_during_topic_creation_misses_no_event() {
     loom::model(|| {
         let hub = hub(Retention::default());
         let start = hub.cursor();
@@ -35,7 +35,7 @@ fn topics_are_made_while_a_pattern_is_resumed() {
 }
 
 #[test]
-fn topics_are_made_while_a_pattern_is_waited_for() {
+fn topic_creation_wakes_a_waiting_pattern() {
     loom::model(|| {
         let hub = hub(Retention::default());
         let mut subscription = hub.subscribe(Subscribe::patterns(["a/*"])).unwrap();
@@ -51,7 +51,7 @@ fn topics_are_made_while_a_pattern_is_waited_for() {
 }
 
 #[test]
-fn a_topic_is_dropped_and_comes_back_while_a_pattern_is_followed() {
+fn pattern_reads_a_topic_that_is_dropped_and_created_again() {
     loom::model(|| {
         let hub = hub(Retention::count(0));
         let mut subscription = hub.subscribe(Subscribe::patterns(["a/*"])).unwrap();
@@ -63,7 +63,7 @@ fn a_topic_is_dropped_and_comes_back_while_a_pattern_is_followed() {
 }
 
 #[test]
-fn a_pattern_and_a_topic_are_followed_in_one_order() {
+fn pattern_and_topic_are_read_in_one_order() {
     loom::model(|| {
         let hub = hub(Retention::default());
         let mut subscription = hub.subscribe(Subscribe::patterns(["a/*", "b"])).unwrap();
@@ -79,7 +79,7 @@ fn a_pattern_and_a_topic_are_followed_in_one_order() {
 }
 
 #[test]
-fn one_leaves_a_pattern_while_another_begins_to_follow_it() {
+fn pattern_subscribe_during_the_last_unsubscribe_keeps_the_pattern() {
     loom::model(|| {
         let hub = hub(Retention::default());
         publish(&hub, "a/x");
@@ -95,7 +95,7 @@ fn one_leaves_a_pattern_while_another_begins_to_follow_it() {
 }
 
 #[test]
-fn two_begin_to_follow_a_pattern_while_published() {
+fn concurrent_pattern_subscribes_miss_no_event() {
     loom::model(|| {
         let hub = hub(Retention::default());
         publish(&hub, "a/x");
@@ -112,7 +112,7 @@ fn two_begin_to_follow_a_pattern_while_published() {
 }
 
 #[test]
-fn a_pattern_is_outrun_by_topics_that_keep_all() {
+fn lagging_pattern_backfills_from_topics_during_publish() {
     loom::model(|| {
         let hub = hub_without_live_buffer(Retention::default());
         let mut subscription = hub.subscribe(Subscribe::patterns(["a/*"])).unwrap();
@@ -128,7 +128,7 @@ fn a_pattern_is_outrun_by_topics_that_keep_all() {
 }
 
 #[test]
-fn close_while_a_pattern_is_begun_to_be_followed() {
+fn close_during_pattern_subscribe_ends_the_subscription() {
     loom::model(|| {
         let hub = hub(Retention::default());
         let other = hub.clone();
@@ -141,7 +141,7 @@ fn close_while_a_pattern_is_begun_to_be_followed() {
 }
 
 #[test]
-fn topic_that_is_dropped_and_comes_back_while_a_pattern_is_resumed_is_told_as_a_gap() {
+fn topic_dropped_and_created_again_during_pattern_resume_yields_gap() {
     loom::model(|| {
         let hub = hub(Retention::count(0));
         let start = hub.cursor();

@@ -11,7 +11,7 @@ use tidings::{Event, Retention, Subscribe, Subscriber};
 use super::{hub, publish, read, topic};
 
 #[test]
-fn an_event_without_time_to_live_beside_one_that_is_encoded() {
+fn expired_event_published_during_encode_is_not_delivered() {
     struct Names;
     impl Format for Names {
         fn encode(&self, event: &EventRef<'_>, out: &mut BytesMut) {

@@ -26,7 +26,7 @@ impl Wake for Task {
 }
 
 #[test]
-fn take_of_two_wakes_sees_what_was_done_before_each() {
+fn wake_flag_take_sees_writes_made_before_each_wake() {
     loom::model(|| {
         let task = Arc::new(Task(AtomicUsize::new(0)));
         let flag = WakeFlag::new(Waker::from(task.clone()), false);
@@ -56,7 +56,7 @@ fn take_of_two_wakes_sees_what_was_done_before_each() {
 }
 
 #[test]
-fn task_that_is_woken_finds_the_flag_raised() {
+fn woken_task_finds_the_wake_flag_set() {
     loom::model(|| {
         let task = Arc::new(Task(AtomicUsize::new(0)));
         let flag = WakeFlag::new(Waker::from(task.clone()), false);

@@ -14,15 +14,12 @@ mod server;
 #[path = "../it/clients/mod.rs"]
 mod clients;
 
-#[path = "../it/transport/sse/reader.rs"]
-#[allow(dead_code, reason = "the encoder's tests use the rest")]
-mod reader;
+#[path = "../it/support/sse_reader.rs"]
+mod sse_reader;
 
-/// Module in which the clients look for their reader.
-mod transport {
-    pub(crate) mod sse {
-        pub(crate) use crate::reader::{SseEvent, SseReader};
-    }
+/// Module in which the clients look for their reader of event streams.
+mod support {
+    pub(crate) use crate::sse_reader::{SseEvent, SseReader};
 }
 
 use std::process::ExitCode;

@@ -138,7 +138,7 @@ pub trait Publisher: Send + Sync + 'static {
     /// dropped if the client leaves. A panic ends the session.
     ///
     /// ```
-    /// use tidings::subscriber::Snapshot;
+    /// use tidings::Snapshot;
     /// use tidings::{Accepted, Event, Gap, LocalHub, Publisher, Rejection, Session, SubscribeRequest, Subscription, Topic};
     ///
     /// struct Scores {

@@ -31,6 +31,8 @@ pub(crate) struct SessionEntry {
     task: AtomicWaker,
     pub(super) track: Track,
     is_poll_session: bool,
+    /// Whether the session enters the table, so that it can be found and described.
+    pub(super) is_listed: bool,
     /// Whether the HTTP stack polled the body after the last piece, at a time when the stream had nothing to do.
     pub(super) is_read: AtomicBool,
     /// Bits that are read without the lock, and written under it after each input.
@@ -87,6 +89,7 @@ impl SessionEntry {
             task: AtomicWaker::new(),
             track: Track::new(is_poll_session),
             is_poll_session,
+            is_listed: registration != Registration::Outside,
             is_read: AtomicBool::new(false),
             signals: AtomicU8::new(if expires.is_some() { EXPIRES } else { 0 }),
             locked: Mutex::new(LockedEntry {

@@ -153,7 +153,8 @@ impl SessionGuard {
     /// came after the order were withheld.
     pub(crate) fn cut_off(&self) -> Option<Order> {
         self.entry.is_shut();
-        self.order().filter(|&order| order != Order::Leave)
+        let is_ending = self.entry.has_signal() || self.has_poll_expired();
+        if is_ending { self.order().filter(|&order| order != Order::Leave) } else { None }
     }
 
     fn has_poll_expired(&self) -> bool {

@@ -21,9 +21,11 @@ pub(crate) struct MeteredSubscriber {
 impl MeteredSubscriber {
     pub(super) fn new(feed: Feed, entry: &Arc<SessionEntry>, poll: Option<Arc<PollEntry>>) -> Self {
         entry.track.moved(feed.cursor());
-        let head = feed.info().into_head();
-        let other = std::mem::replace(&mut entry.locked.lock().head, head);
-        drop(other);
+        if entry.is_listed {
+            let head = feed.info().into_head();
+            let other = std::mem::replace(&mut entry.locked.lock().head, head);
+            drop(other);
+        }
         Self { feed, entry: entry.clone(), poll }
     }
 

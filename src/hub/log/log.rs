@@ -144,7 +144,7 @@ impl Log {
     pub(crate) fn gap(&self, reason: GapReason, cursor: Cursor) -> Gap {
         let gap = Gap::new(reason, cursor);
         match self.name.as_topic() {
-            Some(topic) => gap.topic(topic.clone()),
+            Some(topic) => gap.with_topic(topic.clone()),
             None => gap,
         }
     }

@@ -76,7 +76,7 @@ impl Backfill {
         }
         let found = this.look_up(shared, pattern, from, GapReason::Evicted, overflow);
         let unsure = found.unsure.zip(after);
-        (this, unsure.map(|(missing, after)| missing.gap(shared.cursor(after)).gone(shared.cursor(seam))))
+        (this, unsure.map(|(missing, after)| missing.gap(shared.cursor(after)).with_gone(shared.cursor(seam))))
     }
 
     /// Sets the backfill of a subscription that has read up to `read` and has fallen behind the pattern's log.

@@ -291,7 +291,7 @@ impl MultiTopic {
         shared.gaps.add(1);
         let after = shared.cursor(self.sequence);
         self.sequence = gap.cursor.sequence();
-        Some(gap.after(after))
+        Some(gap.with_after(after))
     }
 
     /// Returns the shortest such time of the topics.

@@ -179,7 +179,7 @@ impl<'a> Output for InFormat<'a> {
 
     #[inline(always)]
     fn conflated(events: EncodedBatch, conflated: u32) -> EncodedBatch {
-        events.conflated(conflated)
+        events.with_conflated(conflated)
     }
 
     #[inline(always)]
@@ -220,6 +220,6 @@ impl JoinedBytes {
 
     fn finish(self) -> EncodedBatch {
         let bytes = if self.all.is_empty() { self.first } else { self.all.freeze() };
-        EncodedBatch::new(bytes, self.events).conflated(self.conflated)
+        EncodedBatch::new(bytes, self.events).with_conflated(self.conflated)
     }
 }

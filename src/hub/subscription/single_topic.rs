@@ -144,7 +144,7 @@ impl SingleTopic {
         shared.gaps.add(1);
         let after = shared.cursor(self.sequence);
         self.sequence = self.sequence.max(lost.evicted);
-        lost.gap(shared, &self.reader.log).after(after)
+        lost.gap(shared, &self.reader.log).with_after(after)
     }
 
     /// Returns the topic.
@@ -172,6 +172,6 @@ impl SingleTopic {
 
 impl Lost {
     pub(crate) fn gap(&self, shared: &Shared, log: &Log) -> Gap {
-        log.gap(GapReason::Overflow, shared.cursor(self.evicted)).missed(self.missed)
+        log.gap(GapReason::Overflow, shared.cursor(self.evicted)).with_missed(self.missed)
     }
 }

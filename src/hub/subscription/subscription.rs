@@ -162,7 +162,7 @@ impl Subscription {
         let sequence = self.kind.sequence_mut();
         let after = self.shared.cursor(*sequence);
         *sequence = (*sequence).max(gap.cursor.sequence());
-        if gap.reason == GapReason::Evicted { gap.after(after) } else { gap }
+        if gap.reason == GapReason::Evicted { gap.with_after(after) } else { gap }
     }
 }
 
@@ -179,7 +179,7 @@ impl Kind {
         let reader = Reader::new(log, &placed);
         let gone = placed.gap.map(|gone| shared.cursor(gone));
         let gap = match gap {
-            Some(gap) => Some(gone.into_iter().fold(gap, Gap::gone)),
+            Some(gap) => Some(gone.into_iter().fold(gap, Gap::with_gone)),
             None => gone.map(|gone| reader.log.gap(GapReason::Evicted, gone)),
         };
         Ok((gap, Self::Single(SingleTopic::new(reader, &placed, sequence, overflow))))

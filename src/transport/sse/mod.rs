@@ -35,7 +35,7 @@
 //! # When to use it
 //!
 //! Use it for browsers: an `EventSource` reconnects by itself and sends the last `id:` as `Last-Event-ID`. Over HTTP/1.1 a
-//! browser opens at most six connections to one host, which all tabs share. Over HTTP/2 there is no such limit.
+//! browser opens at most six connections to one host, which all tabs share. Over HTTP/2 all tabs share one connection.
 //!
 //! # Limits
 //!

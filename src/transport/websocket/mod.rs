@@ -30,11 +30,12 @@
 //!
 //! # Limits
 //!
-//! [`WebSocketConfig`] has a limit for each direction, with its default and the reason. A client that exceeds one, or breaks
-//! the protocol, receives a Close frame with a code of RFC 6455 §7.4.1:
+//! [`WebSocketConfig`] has the limits of both directions, with the defaults and the reasons. The connection closes with a code
+//! of RFC 6455 §7.4.1:
 //!
-//! | event | code |
+//! | cause | code |
 //! |---|---|
+//! | the subscriber ended | 1000 |
 //! | protocol violation | 1002 |
 //! | text that is not UTF-8 | 1007 |
 //! | too many messages, fragments or control frames; a message that takes too long; a rejection | 1008 |

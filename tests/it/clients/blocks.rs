@@ -1,7 +1,7 @@
 use super::inbox::Item;
 use super::object::read_object;
 use super::{Data, End, Event, Inbox, Seen, Wire};
-use crate::transport::sse::{SseEvent, SseReader};
+use crate::support::{SseEvent, SseReader};
 
 /// Reads server-sent events, with payloads or with event objects as data.
 #[derive(Default)]

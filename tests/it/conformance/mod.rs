@@ -1,28 +1,28 @@
-//! One table: what every client gets from every hub, by whichever transport, and from one to another.
+//! A table of cases that hold for every transport, and for every change from one transport to another.
 //!
-//! A [`Case`](table::Case) is a function over one or two rows. A [`Row`](row::Row) is a way to a hub's events: an
-//! adapter and a client for it. [`table::run`] runs each case for each row, or each ordered pair of rows, that it is
-//! for, and names the case and the rows of all that fail. There are two sets of rows: [`mounted`], every transport of a
-//! real server over loopback, on HTTP/1.1 and HTTP/2, and [`bare`], the adapters themselves under virtual time.
+//! A [`Case`](table::Case) is a function over one or two rows. A [`Row`](row::Row) is an adapter and a client for it.
+//! [`table::run`] runs each case for each of its rows, or each ordered pair of rows, and names the case and the rows of all
+//! failures. There are two sets of rows: [`endpoint`], every transport of a real server over loopback, on HTTP/1.1 and
+//! HTTP/2, and [`adapters`], the adapters under virtual time.
 //!
-//! # To run it over something else
+//! # Running the table over other code
 //!
-//! - A hub: implement [`Source`](stage::Source) for it, and give [`Stage::new`](stage::Stage::new) a function that
-//!   opens one. Both sets of rows take any stage.
-//! - An adapter: implement [`Row`](row::Row), whose `connect` gives a [`Client`](crate::clients::Client), and add it to
-//!   the rows of a set. If its wire is one of those in `clients`, [`Inbox`](crate::clients::Inbox) and a
-//!   [`Wire`](crate::clients::Wire) do the reading. What the wire can't tell (topics, cursors, gaps) is left out by
-//!   `Row::shows`.
+//! - A hub: implement [`HubUnderTest`](test_hub::HubUnderTest) for it, and give [`TestHub::new`](test_hub::TestHub::new) a
+//!   function that opens one. Both sets of rows take any hub.
+//! - An adapter: implement [`Row`](row::Row), whose `connect` returns a [`Client`](crate::clients::Client), and add it to
+//!   the rows of a set. If its wire format is one of those in `clients`, [`Inbox`](crate::clients::Inbox) and a
+//!   [`Wire`](crate::clients::Wire) read it. `Row::shows` removes what the wire format cannot express: topics, cursors or
+//!   gaps.
 
-mod bare;
+mod adapters;
 mod cases;
-mod mounted;
+mod context;
+mod endpoint;
 mod row;
-mod scene;
-mod stage;
 mod table;
+mod test_hub;
 
-pub(crate) use mounted::serve;
+pub(crate) use endpoint::serve;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -30,32 +30,32 @@ use std::time::Duration;
 use tokio::time::timeout;
 
 use crate::support::VirtualTimer;
-use stage::{Stage, open_local};
+use test_hub::{TestHub, open_local};
 
-/// On a machine that is busy with something else, too.
+/// Maximum duration of a case, enough for a busy machine.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// Time enough for every deadline of an adapter.
+/// Maximum virtual duration of a case, longer than every deadline of an adapter.
 const VIRTUAL_PATIENCE: Duration = Duration::from_secs(3_600);
 
 #[test]
-fn every_transport_of_the_mount_conforms() {
+fn every_transport_of_the_endpoint_conforms() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
-        let stage = Arc::new(Stage::new(open_local));
-        let rows = mounted::rows(&stage).await;
-        table::run(&stage, &rows, |run| {
-            Box::pin(async { timeout(PATIENCE, run).await.unwrap_or_else(|_| Err("nothing came".into())) })
+        let hub = Arc::new(TestHub::new(open_local));
+        let rows = endpoint::rows(&hub).await;
+        table::run(&hub, &rows, |run| {
+            Box::pin(async { timeout(PATIENCE, run).await.unwrap_or_else(|_| Err("no item".into())) })
         })
         .await;
     });
 }
 
 #[test]
-fn every_bare_adapter_conforms() {
-    let (timer, stage) = (VirtualTimer::new(), Arc::new(Stage::new(open_local)));
-    let rows = bare::rows(&stage, &timer);
-    bare::block_on(
+fn every_adapter_conforms() {
+    let (timer, hub) = (VirtualTimer::new(), Arc::new(TestHub::new(open_local)));
+    let rows = adapters::rows(&hub, &timer);
+    adapters::block_on(
         &timer,
-        table::run(&stage, &rows, |run| Box::pin(bare::within(timer.clone(), VIRTUAL_PATIENCE, run))),
+        table::run(&hub, &rows, |run| Box::pin(adapters::within(timer.clone(), VIRTUAL_PATIENCE, run))),
     );
 }

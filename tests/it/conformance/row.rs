@@ -3,28 +3,28 @@ use base64::engine::general_purpose::STANDARD;
 
 use crate::clients::{Client, Data, End, Seen, Speaks, Waiting};
 
-/// One way to a hub's events.
+/// An adapter of a hub and a client for it.
 pub(crate) trait Row: Send + Sync {
     fn name(&self) -> String;
 
-    /// A client of these topics, from a cursor or from now on.
+    /// Connects a client of these topics, from a cursor or from now on.
     fn connect<'a>(
         &'a self,
         topics: &'a [&'a str],
         cursor: Option<&'a str>,
     ) -> Waiting<'a, Result<Box<dyn Client>, String>>;
 
-    /// Returns the part of an item that this wire can show.
+    /// Returns the part of an item that the wire format can express.
     fn shows(&self, seen: Seen) -> Seen;
 
-    /// Whether its clients have cursors.
+    /// Returns whether the clients have cursors.
     fn resumes(&self) -> bool;
 
-    /// Whether its clients are subscribed while they don't look.
+    /// Returns whether the clients stay subscribed between reads.
     fn is_live(&self) -> bool;
 }
 
-/// Wires of the crate's own transports.
+/// Abilities of the transports of the crate.
 impl Speaks {
     pub(super) fn shows(self, seen: Seen) -> Seen {
         match (self, seen) {

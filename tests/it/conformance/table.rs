@@ -1,31 +1,31 @@
 use tidings::Overflow;
 
 use super::cases::{end, gaps, order, overflow, resume, ttl};
+use super::context::{CaseContext, CaseResult};
 use super::row::Row;
-use super::scene::{Scene, Verdict};
-use super::stage::Stage;
+use super::test_hub::TestHub;
 use crate::clients::Waiting;
 
-/// Something that holds for every row that it is for.
+/// A test over one or two rows.
 pub(crate) struct Case {
     name: &'static str,
-    /// How many events of each topic the hub keeps.
+    /// Number of events of each topic that the hub keeps.
     retain: usize,
-    /// Behaviour of a subscriber that falls behind.
+    /// Overflow of the subscriptions.
     overflow: Overflow,
     rows: Rows,
-    run: for<'a> fn(Scene<'a>) -> Waiting<'a, Verdict>,
+    run: for<'a> fn(CaseContext<'a>) -> Waiting<'a, CaseResult>,
 }
 
-/// Rows that a case is for.
+/// Rows of a case.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Rows {
     Every,
-    /// Those with clients that have cursors.
+    /// Rows whose clients have cursors.
     Resuming,
-    /// Those with clients that are subscribed while they don't look.
+    /// Rows whose clients stay subscribed between reads.
     Live,
-    /// Every ordered pair of those whose clients have cursors.
+    /// Every ordered pair of rows whose clients have cursors.
     Pairs,
 }
 
@@ -34,7 +34,7 @@ impl Case {
         name: &'static str,
         retain: usize,
         rows: Rows,
-        run: for<'a> fn(Scene<'a>) -> Waiting<'a, Verdict>,
+        run: for<'a> fn(CaseContext<'a>) -> Waiting<'a, CaseResult>,
     ) -> Self {
         Self { name, retain, overflow: Overflow::Gap, rows, run }
     }
@@ -46,62 +46,62 @@ impl Case {
 
 /// The table.
 const CASES: &[Case] = &[
-    Case::new("order across topics", 100, Rows::Every, |scene| Box::pin(order::across_topics(scene))),
-    Case::new("payloads of every kind", 100, Rows::Every, |scene| Box::pin(order::payloads(scene))),
-    Case::new("a burst in more than one piece", 100, Rows::Every, |scene| Box::pin(order::a_burst(scene))),
-    Case::new("nothing of other topics", 100, Rows::Every, |scene| Box::pin(order::nothing_of_others(scene))),
-    Case::new("resume before the first event", 100, Rows::Resuming, |scene| Box::pin(resume::before_the_first(scene))),
-    Case::new("resume at every cut", 100, Rows::Resuming, |scene| Box::pin(resume::at_every_cut(scene))),
-    Case::new("resume twice with one cursor", 100, Rows::Resuming, |scene| Box::pin(resume::twice(scene))),
-    Case::new("resume by another transport", 100, Rows::Pairs, |scene| Box::pin(resume::by_another(scene))),
-    Case::new("gap on eviction", 4, Rows::Resuming, |scene| Box::pin(gaps::evicted(scene))),
-    Case::new("gap on eviction in one of two topics", 4, Rows::Resuming, |scene| Box::pin(gaps::evicted_in_one(scene))),
-    Case::new("gap on eviction, told to another transport", 4, Rows::Pairs, |scene| Box::pin(gaps::told_once(scene))),
-    Case::new("gap when it falls behind", 4, Rows::Live, |scene| Box::pin(gaps::overflow(scene))),
-    Case::new("the newest of each key", 1_000, Rows::Every, |scene| Box::pin(overflow::latest(scene)))
+    Case::new("order across topics", 100, Rows::Every, |cx| Box::pin(order::across_topics(cx))),
+    Case::new("payloads of every kind", 100, Rows::Every, |cx| Box::pin(order::payloads(cx))),
+    Case::new("a burst in more than one piece", 100, Rows::Every, |cx| Box::pin(order::a_burst(cx))),
+    Case::new("no event of other topics", 100, Rows::Every, |cx| Box::pin(order::no_event_of_other_topics(cx))),
+    Case::new("resume before the first event", 100, Rows::Resuming, |cx| Box::pin(resume::before_the_first(cx))),
+    Case::new("resume at every cut", 100, Rows::Resuming, |cx| Box::pin(resume::at_every_cut(cx))),
+    Case::new("resume twice with one cursor", 100, Rows::Resuming, |cx| Box::pin(resume::twice(cx))),
+    Case::new("resume on another transport", 100, Rows::Pairs, |cx| Box::pin(resume::on_another(cx))),
+    Case::new("gap on eviction", 4, Rows::Resuming, |cx| Box::pin(gaps::evicted(cx))),
+    Case::new("gap on eviction in one of two topics", 4, Rows::Resuming, |cx| Box::pin(gaps::evicted_in_one(cx))),
+    Case::new("gap on eviction, not repeated on another transport", 4, Rows::Pairs, |cx| {
+        Box::pin(gaps::not_repeated(cx))
+    }),
+    Case::new("gap after lag", 4, Rows::Live, |cx| Box::pin(gaps::overflow(cx))),
+    Case::new("the newest of each key", 1_000, Rows::Every, |cx| Box::pin(overflow::latest(cx)))
         .overflow(Overflow::Latest),
-    Case::new("the newest of each key, by another transport", 100, Rows::Pairs, |scene| {
-        Box::pin(overflow::latest_by_another(scene))
+    Case::new("the newest of each key on another transport", 100, Rows::Pairs, |cx| {
+        Box::pin(overflow::latest_on_another(cx))
     })
     .overflow(Overflow::Latest),
-    Case::new("no gap of what newer events replaced", 3, Rows::Every, |scene| Box::pin(overflow::latest_away(scene)))
+    Case::new("no gap for replaced events", 3, Rows::Every, |cx| Box::pin(overflow::latest_resumed(cx)))
         .overflow(Overflow::Latest),
-    Case::new("gap when it falls behind, and the newest of each key", 4, Rows::Live, |scene| {
-        Box::pin(overflow::latest_behind(scene))
-    })
-    .overflow(Overflow::Latest),
-    Case::new("let go when it falls behind", 4, Rows::Live, |scene| Box::pin(overflow::disconnect(scene)))
+    Case::new("gap after lag, and the newest of each key", 4, Rows::Live, |cx| Box::pin(overflow::latest_lagging(cx)))
+        .overflow(Overflow::Latest),
+    Case::new("disconnected after lag", 4, Rows::Live, |cx| Box::pin(overflow::disconnect(cx)))
         .overflow(Overflow::Disconnect),
-    Case::new("nothing that has expired", 100, Rows::Every, |scene| Box::pin(ttl::never_seen(scene))),
-    Case::new("no gap of what has expired", 4, Rows::Resuming, |scene| Box::pin(ttl::no_gap(scene))),
-    Case::new("gap on another epoch", 4, Rows::Resuming, |scene| Box::pin(gaps::epoch(scene))),
-    Case::new("unreadable cursor", 4, Rows::Every, |scene| Box::pin(gaps::unreadable(scene))),
-    Case::new("end", 100, Rows::Every, |scene| Box::pin(end::after_all_is_seen(scene))),
-    Case::new("end behind what was not seen", 100, Rows::Live, |scene| Box::pin(end::behind_the_rest(scene))),
+    Case::new("no expired event", 100, Rows::Every, |cx| Box::pin(ttl::never_delivered(cx))),
+    Case::new("no gap for expired events", 4, Rows::Resuming, |cx| Box::pin(ttl::no_gap(cx))),
+    Case::new("gap on another epoch", 4, Rows::Resuming, |cx| Box::pin(gaps::epoch(cx))),
+    Case::new("unreadable cursor", 4, Rows::Every, |cx| Box::pin(gaps::unreadable(cx))),
+    Case::new("end", 100, Rows::Every, |cx| Box::pin(end::after_all_events(cx))),
+    Case::new("end after unread events", 100, Rows::Live, |cx| Box::pin(end::after_unread_events(cx))),
 ];
 
-/// How many failures are enough to see what is wrong. Many of them take as long as they are allowed.
-const ENOUGH: usize = 12;
+/// Number of failures after which the run stops, because many failures take the whole time of a case.
+const MAX_FAILURES: usize = 12;
 
-/// Runs every case over the rows that it is for, each within what `within` allows it, and fails with those that failed.
+/// Runs every case over its rows, each inside `within`, which limits its time. Panics with the failures.
 pub(crate) async fn run(
-    stage: &Stage,
+    hub: &TestHub,
     rows: &[Box<dyn Row>],
-    within: impl for<'a> Fn(Waiting<'a, Verdict>) -> Waiting<'a, Verdict>,
+    within: impl for<'a> Fn(Waiting<'a, CaseResult>) -> Waiting<'a, CaseResult>,
 ) {
     let runs: Vec<_> =
         CASES.iter().flat_map(|case| case.rows.choose(rows).into_iter().map(move |on| (case, on))).collect();
     for case in CASES {
-        assert!(runs.iter().any(|(other, _)| case.name == other.name), "{}: there is no row for it", case.name);
+        assert!(runs.iter().any(|(other, _)| case.name == other.name), "{}: no row", case.name);
     }
     let mut failed = Vec::new();
     for (number, (case, rows)) in (1..).zip(&runs) {
-        stage.begin(case.retain, case.overflow);
-        if let Err(why) = within((case.run)(Scene { stage, rows })).await {
+        hub.begin(case.retain, case.overflow);
+        if let Err(why) = within((case.run)(CaseContext { hub, rows })).await {
             let names = rows.iter().map(|row| row.name()).collect::<Vec<_>>().join(" → ");
             failed.push(format!("{}, {names}: {why}", case.name));
         }
-        if failed.len() == ENOUGH || number == runs.len() {
+        if failed.len() == MAX_FAILURES || number == runs.len() {
             let of = format!("{} of the first {number} runs failed, of {}", failed.len(), runs.len());
             assert!(failed.is_empty(), "{of}:\n{}", failed.join("\n"));
         }

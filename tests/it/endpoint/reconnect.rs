@@ -9,7 +9,7 @@ use tidings::{Endpoint, Event, LocalHub, Retention, SubscribeRequest, Topic};
 use tokio::time::{Instant, timeout};
 
 use crate::support::http::{App, RawClient, To, get, header, pass, piece, serve_http1, text, upgrade_request};
-use crate::transport::sse::{SseEvent, SseReader};
+use crate::support::{SseEvent, SseReader};
 
 const VERSIONS: [Version; 2] = [Version::HTTP_11, Version::HTTP_2];
 const RETRY: Duration = Duration::from_millis(1500);

@@ -1,4 +1,4 @@
-//! The room that a batch takes in the byte budget, beside topics with a history and patterns that are followed.
+//! Bytes that a batch reserves in the budget of a hub with history and followed patterns.
 
 use std::iter::once;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -11,21 +11,22 @@ use proptest::prelude::*;
 use tidings::time::{Clock, StdClock};
 use tidings::{Event, LocalHub, PublishError, Retention, Subscribe, Subscription, Topic};
 
-use super::budget::{history, hub, kib, publish, topic};
+use super::budget::{history, hub, kib, publish};
+use crate::support::subtopic;
 
-/// Room for the feed of a pattern: 1,024 events and 256 KiB of them at most, and a segment more.
-const FEED: usize = 512 * 1024;
+/// Maximum bytes of the log of a pattern: 1,024 events of at most 256 KiB in all, and one segment.
+const PATTERN_LOG: usize = 512 * 1024;
 
 fn follow(hub: &LocalHub, patterns: &[&str]) -> Vec<Subscription> {
     patterns.iter().map(|pattern| hub.subscribe(Subscribe::patterns([*pattern])).unwrap()).collect()
 }
 
 #[test]
-fn batch_of_ten_thousand_small_events_fits_an_empty_hub_with_followed_patterns() {
+fn batch_of_10000_small_events_fits_an_empty_hub_with_followed_patterns() {
     for topics in [1, 100, 10_000] {
         let hub = LocalHub::new();
         let followers = follow(&hub, &["topic/*", "**"]);
-        let batch = (0..10_000).map(|n| (topic(n % topics), Event::text("tick")));
+        let batch = (0..10_000).map(|n| (subtopic(n % topics), Event::text("tick")));
         assert_eq!(hub.publish_batch(batch).unwrap().len(), 10_000, "{topics} topics");
         let stats = hub.stats();
         assert_eq!((stats.published, stats.evicted_by_budget), (10_000, 0), "{topics} topics");
@@ -34,53 +35,53 @@ fn batch_of_ten_thousand_small_events_fits_an_empty_hub_with_followed_patterns()
 }
 
 #[test]
-fn batch_beside_a_followed_pattern_evicts_no_history_while_there_is_room() {
+fn batch_with_a_followed_pattern_evicts_no_history_below_the_budget() {
     let hub = LocalHub::new();
     let payload = Bytes::from(vec![b'x'; 64 * 1024]);
     let mut held = 0;
     while hub.stats().bytes < 236 << 20 {
-        hub.publish_now(topic(format_args!("held/{}", held / 10)), Event::binary(payload.clone())).unwrap();
+        hub.publish_now(subtopic(format_args!("held/{}", held / 10)), Event::binary(payload.clone())).unwrap();
         held += 1;
     }
     let before = hub.stats();
     assert_eq!(before.evicted, 0, "{before:?}");
     let followers = follow(&hub, &["topic/*"]);
-    hub.publish_batch((0..5_000).map(|n| (topic(n % 500), Event::text("tick")))).unwrap();
+    hub.publish_batch((0..5_000).map(|n| (subtopic(n % 500), Event::text("tick")))).unwrap();
     let stats = hub.stats();
     assert_eq!(stats.evicted_by_budget, 0, "{stats:?}");
-    assert!(stats.bytes < before.bytes + (3 << 20), "so little is added: {stats:?}");
+    assert!(stats.bytes < before.bytes + (3 << 20), "added less than 3 MiB: {stats:?}");
     drop(followers);
 }
 
-/// Events that the retention evicts while a batch is published need no room.
+/// Events that the retention evicts while a batch is published are not reserved.
 #[test]
-fn batch_larger_than_its_topic_keeps_evicts_no_other_topic() {
+fn batch_larger_than_the_retention_evicts_no_other_topic() {
     let limit = 4 << 20;
     let hub = LocalHub::builder()
         .retain(Retention::count(usize::MAX))
         .retain_for("topic/short", Retention::count(100))
         .max_bytes(limit)
         .build();
-    publish(&hub, &topic("other"), 1_000);
-    publish(&hub, &topic("another"), 1_000);
-    hub.publish_batch((0..5_000).map(|_| (topic("short"), kib()))).unwrap();
+    publish(&hub, &subtopic("other"), 1_000);
+    publish(&hub, &subtopic("another"), 1_000);
+    hub.publish_batch((0..5_000).map(|_| (subtopic("short"), kib()))).unwrap();
     assert_eq!(hub.stats().evicted_by_budget, 0);
-    assert_eq!(["other", "another", "short"].map(|name| history(&hub, &topic(name)).len()), [1_000, 1_000, 100]);
+    assert_eq!(["other", "another", "short"].map(|name| history(&hub, &subtopic(name)).len()), [1_000, 1_000, 100]);
 }
 
-/// A live buffer gives way to a batch, and evicts no history.
+/// A batch evicts events of the live buffer before history.
 #[test]
-fn batch_larger_than_its_topic_keeps_evicts_no_other_topic_for_a_reader() {
+fn batch_larger_than_the_retention_evicts_no_history_for_a_connected_reader() {
     for other in [0, 1_500] {
         let hub = LocalHub::builder()
             .retain(Retention::count(usize::MAX))
             .retain_for("topic/short", Retention::count(100))
             .max_bytes(4 << 20)
             .build();
-        publish(&hub, &topic("other"), other);
-        publish(&hub, &topic("another"), other);
-        let reader = hub.subscribe(Subscribe::topics([topic("short")])).unwrap();
-        hub.publish_batch((0..3_000 + 2_000 * usize::from(other == 0)).map(|_| (topic("short"), kib()))).unwrap();
+        publish(&hub, &subtopic("other"), other);
+        publish(&hub, &subtopic("another"), other);
+        let reader = hub.subscribe(Subscribe::topics([subtopic("short")])).unwrap();
+        hub.publish_batch((0..3_000 + 2_000 * usize::from(other == 0)).map(|_| (subtopic("short"), kib()))).unwrap();
         let stats = hub.stats();
         assert_eq!(stats.evicted_by_budget, 0, "{stats:?}");
         assert!(stats.bytes <= 4 << 20, "{stats:?}");
@@ -89,16 +90,16 @@ fn batch_larger_than_its_topic_keeps_evicts_no_other_topic_for_a_reader() {
 }
 
 #[test]
-fn batch_of_large_events_reserves_no_more_of_a_pattern_than_it_keeps() {
+fn batch_of_large_events_reserves_for_a_pattern_at_most_what_its_log_keeps() {
     let hub = LocalHub::builder()
         .retain(Retention::count(usize::MAX).bytes(usize::MAX))
         .live_buffer(0)
         .max_bytes(20 << 20)
         .build();
     let followers = follow(&hub, &["topic/*", "topic/**", "**"]);
-    publish(&hub, &topic("old"), 4_000);
+    publish(&hub, &subtopic("old"), 4_000);
     // 10 MiB in the topic, and about 1 MiB in each pattern: not four times as much.
-    hub.publish_batch((0..100).map(|_| (topic("new"), Event::binary(vec![0; 100 * 1024])))).unwrap();
+    hub.publish_batch((0..100).map(|_| (subtopic("new"), Event::binary(vec![0; 100 * 1024])))).unwrap();
     assert_eq!(hub.stats().evicted_by_budget, 0);
     drop(followers);
 }
@@ -106,8 +107,8 @@ fn batch_of_large_events_reserves_no_more_of_a_pattern_than_it_keeps() {
 proptest! {
     #![proptest_config(crate::support::cases(100))]
 
-    /// Whatever is published in batches, beside whatever patterns: the limit holds, and as long as what a hub without a
-    /// limit holds would fit, nothing is evicted.
+    /// For any batches and patterns the bytes stay within the limit, and nothing is evicted as long as the bytes of a hub
+    /// without a limit would fit.
     #[test]
     fn p13_batches_stay_within_the_budget_and_evict_nothing_that_fits(
         limit in 500_000..2_000_000_usize,
@@ -116,8 +117,8 @@ proptest! {
     ) {
         let (hub, unlimited) = (hub(limit), hub(usize::MAX));
         let followers = (follow(&hub, &patterns), follow(&unlimited, &patterns));
-        let room = limit - patterns.len() * FEED.min(limit / 4);
-        let topics: Vec<_> = (0..300).map(topic).collect();
+        let room = limit - patterns.len() * PATTERN_LOG.min(limit / 4);
+        let topics: Vec<_> = (0..300).map(subtopic).collect();
         for (spread, events, len, is_keyed) in batches {
             let event = |n: usize| {
                 let event = Event::text("x".repeat(n * 37 % (len + 1)));
@@ -137,12 +138,12 @@ proptest! {
 }
 
 #[test]
-fn batch_of_one_event_reserves_as_much_as_one_event() {
+fn batch_of_one_event_reserves_the_same_bytes_as_a_single_publish() {
     let limit = 300_000;
     let (one, all) = (hub(limit), hub(limit));
     let followers = (follow(&one, &["**"]), follow(&all, &["**"]));
     for n in 0..2_000 {
-        let topic: Topic = topic(n % 50);
+        let topic: Topic = subtopic(n % 50);
         one.publish_now(&topic, kib()).unwrap();
         all.publish_batch([(topic, kib())]).unwrap();
     }
@@ -150,7 +151,7 @@ fn batch_of_one_event_reserves_as_much_as_one_event() {
     drop(followers);
 }
 
-/// The system's time, or a panic.
+/// The clock of the system, or a panic.
 #[derive(Clone, Default)]
 struct Fragile(Arc<AtomicBool>);
 
@@ -162,17 +163,17 @@ impl Clock for Fragile {
 }
 
 #[test]
-fn batch_that_is_refused_or_interrupted_leaves_no_topics() {
+fn refused_or_interrupted_batch_leaves_no_topics() {
     let clock = Fragile::default();
     let hub = LocalHub::builder().max_event(2_000).max_bytes(100_000).max_topics(20).clock(clock.clone()).build();
-    let new = |topics: usize, payload: &'static str| (0..topics).map(move |n| (topic(n), Event::text(payload)));
-    let large = || once((topic("large"), Event::text("x".repeat(2_001))));
+    let new = |topics: usize, payload: &'static str| (0..topics).map(move |n| (subtopic(n), Event::text(payload)));
+    let large = || once((subtopic("large"), Event::text("x".repeat(2_001))));
     assert!(matches!(hub.publish_batch(new(10, "x").chain(large())), Err(PublishError::TooLarge { .. })));
     assert!(matches!(hub.publish_batch(new(21, "x")), Err(PublishError::TooManyTopics { .. })));
-    let many = (0..200).map(|n| (topic(n % 10), kib()));
+    let many = (0..200).map(|n| (subtopic(n % 10), kib()));
     assert!(matches!(hub.publish_batch(many), Err(PublishError::Full { .. })));
-    assert!(matches!(hub.publish_now(topic("large"), "x".repeat(2_001)), Err(PublishError::TooLarge { .. })));
-    let panics = new(10, "x").inspect(|(name, _)| assert!(*name != topic(9), "as a test"));
+    assert!(matches!(hub.publish_now(subtopic("large"), "x".repeat(2_001)), Err(PublishError::TooLarge { .. })));
+    let panics = new(10, "x").inspect(|(name, _)| assert!(*name != subtopic(9), "as a test"));
     assert!(catch_unwind(AssertUnwindSafe(|| hub.publish_batch(panics))).is_err());
     clock.0.store(true, Ordering::Relaxed);
     assert!(catch_unwind(AssertUnwindSafe(|| hub.publish_batch(new(10, "x")))).is_err());

@@ -1,33 +1,31 @@
-//! Memory of logs whose events leave history one by one: it stays within its limits, although one publish evicts little.
+//! Memory of logs whose events leave history one by one. It stays within its limits, although a publish evicts little.
 
-use std::task::{Context, Waker};
 use std::time::Duration;
 
-use tidings::{Event, LocalHub, LocalHubBuilder, Overflow, Retention, Subscribe, Subscriber, Subscription};
+use tidings::{Event, LocalHub, LocalHubBuilder, Overflow, Retention, Subscribe, Subscription};
 
-use super::model::ManualClock;
-use super::patterns::topic;
+use crate::support::{VirtualTimer, poll, topic};
 
-/// More than the limits below have room for, should they stay in memory.
+/// Number of events, which exceed the limits below if all stay in memory.
 const EVENTS: usize = 10_000;
 
-/// Makes the n-th event of a kind.
+/// Returns the n-th event of a kind.
 type EventOf = fn(usize) -> Event;
 
-/// Events that take one look to leave memory, and events that are looked at one by one.
+/// Events that leave memory a segment at a time, and events that are checked one by one.
 const KINDS: [(&str, Overflow, EventOf); 3] = [
     ("plain", Overflow::Gap, |_| Event::text("x")),
     ("with_key", Overflow::Latest, |n| Event::text("x").with_key(["a", "b"][n % 2]).unwrap()),
     ("expiring", Overflow::Gap, |_| Event::text("x").with_ttl(Duration::from_secs(3_600))),
 ];
 
-/// A hub whose time stands still, so that no sweep helps.
+/// Returns a builder with a clock that stands still, so that no sweep runs.
 fn builder(count: usize) -> LocalHubBuilder {
-    LocalHub::builder().retain(Retention::count(count)).clock(ManualClock::new())
+    LocalHub::builder().retain(Retention::count(count)).clock(VirtualTimer::new())
 }
 
 fn read(subscription: &mut Subscription) {
-    while subscription.poll_next(&mut Context::from_waker(Waker::noop())).is_ready() {}
+    while poll(subscription).is_ready() {}
 }
 
 fn follow(hub: &LocalHub, patterns: &[&str], overflow: Overflow) -> Vec<Subscription> {
@@ -51,7 +49,7 @@ fn logs_of_several_patterns_that_are_read_stay_small() {
 }
 
 #[test]
-fn live_buffer_of_a_reader_that_stalls_stays_within_its_limit() {
+fn live_buffer_of_a_stalled_reader_stays_within_its_limit() {
     for (kind, overflow, event) in KINDS {
         for count in [10, 100, 256, 1_000] {
             let hub = builder(count).live_buffer(16 * 1024).build();

@@ -1,6 +1,6 @@
-//! The live buffer: what it holds, when it is released, and what goes before what.
+//! The live buffer: its events, its release, and its place in the order of eviction.
 
-use std::task::{Context, Poll, Waker};
+use std::task::Poll;
 
 use tidings::subscriber::{Delivery, SubscriptionEnd};
 use tidings::{
@@ -8,12 +8,13 @@ use tidings::{
     Topic,
 };
 
-use super::connected::{NAMES, TOPICS, follows, topic_of};
+use super::live_buffer_sequences::{NAMES, TOPICS, follows, topic_of};
+use crate::support::{poll, topic};
 
-/// Everything that is ready: the number of events, and the gaps.
+/// Reads everything that is ready. Returns the number of events, and the gaps.
 fn read(subscription: &mut Subscription) -> (usize, Vec<Gap>) {
     let (mut events, mut gaps) = (0, Vec::new());
-    while let Poll::Ready(delivery) = subscription.poll_next(&mut Context::from_waker(Waker::noop())) {
+    while let Poll::Ready(delivery) = poll(subscription) {
         match delivery {
             Delivery::Events(batch) => events += batch.len(),
             Delivery::Gap(gap) => gaps.push(gap),
@@ -44,10 +45,10 @@ fn idle_reader_gets_every_event_of_a_batch_larger_than_history() {
             let before = hub.cursor();
             hub.publish_batch(batch(0, events, len)).unwrap();
             assert_eq!(read(&mut idle), (events, Vec::new()), "{names:?}");
-            let what = || Subscribe::patterns(names.iter().copied());
-            let (oldest, _) = read(&mut hub.subscribe(what().start(Start::Oldest)).unwrap());
-            let (back, gaps) = read(&mut hub.subscribe(what().start(Start::After(before))).unwrap());
-            assert_eq!((oldest, back), (retained, retained), "{names:?}: who comes gets what retention promises");
+            let subscribe = || Subscribe::patterns(names.iter().copied());
+            let (oldest, _) = read(&mut hub.subscribe(subscribe().start(Start::Oldest)).unwrap());
+            let (back, gaps) = read(&mut hub.subscribe(subscribe().start(Start::After(before))).unwrap());
+            assert_eq!((oldest, back), (retained, retained), "{names:?}: new readers get the retained events");
             let lost = gaps.iter().map(|gap| (gap.reason, gap.cursor.sequence())).collect::<Vec<_>>();
             let last_lost = hub.cursor().sequence() - retained as u64;
             assert_eq!(lost, [(GapReason::Evicted, last_lost)], "{names:?}");
@@ -56,7 +57,7 @@ fn idle_reader_gets_every_event_of_a_batch_larger_than_history() {
 }
 
 #[test]
-fn connected_reader_gets_a_large_event_and_the_small_one_behind_it() {
+fn connected_reader_gets_a_large_event_and_the_small_one_after_it() {
     for names in NAMES.iter().filter(|names| follows(names, 0)) {
         let hub = LocalHub::new();
         let mut reader = hub.subscribe(Subscribe::patterns(names.iter().copied())).unwrap();
@@ -69,7 +70,7 @@ fn connected_reader_gets_a_large_event_and_the_small_one_behind_it() {
 }
 
 #[test]
-fn reader_behind_the_live_buffer_goes_on_with_the_oldest_event_in_it() {
+fn reader_behind_the_live_buffer_continues_at_its_oldest_event() {
     let hub = LocalHub::builder().retain(Retention::count(10)).build();
     let mut gap = hub.subscribe(Subscribe::topics([TOPICS[0]])).unwrap();
     let mut strict = hub.subscribe(Subscribe::topics([TOPICS[0]]).overflow(Overflow::Disconnect)).unwrap();
@@ -91,8 +92,11 @@ fn reader_behind_the_live_buffer_goes_on_with_the_oldest_event_in_it() {
     assert_eq!(read(&mut strict), (3_000, Vec::new()));
     strict.release();
     hub.publish_batch(batch(0, 6_000, 1_024)).unwrap();
-    let end = strict.poll_next(&mut Context::from_waker(Waker::noop()));
-    assert!(matches!(end, Poll::Ready(Delivery::End(SubscriptionEnd::TooSlow))), "it is behind by more");
+    let end = poll(&mut strict);
+    assert!(
+        matches!(end, Poll::Ready(Delivery::End(SubscriptionEnd::TooSlow))),
+        "it lags by more than the live buffer"
+    );
 }
 
 #[test]
@@ -117,12 +121,12 @@ fn live_buffer_is_released_when_it_is_read_and_when_the_last_reader_leaves() {
         hub.publish_batch(batch(0, 1_000, 1_000)).unwrap();
         read(&mut quick);
         hub.sweep();
-        assert!(hub.stats().bytes > 1_000_000, "{names:?}: one has not read them");
+        assert!(hub.stats().bytes > 1_000_000, "{names:?}: one reader has not read them");
         assert_eq!((hub.stats().retained, hub.stats().evicted), (5, 995));
         drop(slow);
         hub.sweep();
         let bytes = hub.stats().bytes;
-        // A pattern's log keeps 256 KiB in any case.
+        // The log of a pattern always keeps 256 KiB.
         let most = if names.iter().any(|name| name.ends_with('*')) { 400_000 } else { 150_000 };
         assert!(bytes < most, "{names:?}: {bytes}");
 
@@ -138,16 +142,16 @@ fn live_buffer_is_released_when_it_is_read_and_when_the_last_reader_leaves() {
 #[test]
 fn live_buffers_are_evicted_before_history_that_retention_promises() {
     const TOPICS: usize = 20;
-    let topic = |n: usize| Topic::new(format!("t/{n}")).unwrap();
+    let numbered = |n: usize| topic(format_args!("t/{n}"));
     let limit = 8 << 20;
     for pattern in [None, Some("t/*")] {
         let hub = LocalHub::builder().retain(Retention::count(100)).max_bytes(limit).build();
         let mut readers: Vec<_> = match pattern {
             Some(pattern) => vec![hub.subscribe(Subscribe::patterns([pattern])).unwrap()],
-            None => (0..TOPICS).map(|n| hub.subscribe(Subscribe::topics([topic(n)])).unwrap()).collect(),
+            None => (0..TOPICS).map(|n| hub.subscribe(Subscribe::topics([numbered(n)])).unwrap()).collect(),
         };
         for n in 0..TOPICS * 2_000 {
-            hub.publish_now(topic(n % TOPICS), Event::text("x".repeat(1_000))).unwrap();
+            hub.publish_now(numbered(n % TOPICS), Event::text("x".repeat(1_000))).unwrap();
         }
         let stats = hub.stats();
         assert!(stats.bytes <= limit && stats.bytes > limit / 2, "{stats:?}");
@@ -164,15 +168,15 @@ fn newest_segment_without_history_is_evicted_before_history() {
     let limit = 1 << 20;
     let hub =
         LocalHub::builder().retain(Retention::count(0)).retain_for("kept/*", Retention::count(1)).max_bytes(limit);
-    let (hub, topic) = (hub.build(), |name: &str, n: usize| Topic::new(format!("{name}/{n}")).unwrap());
+    let (hub, numbered) = (hub.build(), |name: &str, n: usize| topic(format_args!("{name}/{n}")));
     let large = || Event::text("x".repeat(10_000));
-    (0..50).for_each(|n| _ = hub.publish_now(topic("kept", n), large()).unwrap());
-    let follow = |n| hub.subscribe(Subscribe::topics([topic("live", n)])).unwrap();
+    (0..50).for_each(|n| _ = hub.publish_now(numbered("kept", n), large()).unwrap());
+    let follow = |n| hub.subscribe(Subscribe::topics([numbered("live", n)])).unwrap();
     let mut readers: Vec<_> = (0..100).map(follow).collect();
     readers.iter_mut().for_each(|reader| assert_eq!(read(reader), (0, Vec::new())));
     for n in 0..500 {
-        hub.publish_now(topic("live", n % 100), large()).unwrap();
-        // Each that is woken to let go of a segment does so, and gets nothing that it has had.
+        hub.publish_now(numbered("live", n % 100), large()).unwrap();
+        // Each reader that is woken to release a segment releases it and gets no event again.
         let all = readers.iter_mut().map(|reader| read(reader).0);
         assert_eq!(all.sum::<usize>(), 1);
         assert!(hub.stats().bytes <= limit, "{:?}", hub.stats());

@@ -1,31 +1,29 @@
 //! `LocalHub` and its subscriptions.
 
+mod backfill;
 mod batches;
-mod behind;
 mod budget;
-mod caches;
-mod connected;
+mod conflation_reference;
+mod empty_encodings;
+mod encode_cache;
 mod eviction;
 mod floods;
+mod interactions;
 mod last_value;
 mod latest;
 mod live_buffer;
-mod model;
-mod naive;
+mod live_buffer_sequences;
 mod notifier;
 mod panics;
 mod patterns;
 mod promises;
 mod publish;
-mod replaced;
+mod reference;
+mod register;
+mod replaced_events;
 mod segments;
 mod sequences;
-mod silent;
 mod starts;
 mod stats;
 mod threads;
-mod together;
 mod ttl;
-mod wait;
-
-pub(crate) use model::Lines;

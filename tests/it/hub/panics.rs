@@ -1,67 +1,66 @@
-//! Panics of the application's code inside the hub: its clock, its wakers and the owners of its payloads. Each ends one
-//! call and leaves nothing behind.
+//! Panics of the application's code inside the hub: the clock, wakers and the owners of payloads. Each panic ends one call
+//! and leaves nothing behind.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::task::{Context, Poll, Wake, Waker};
+use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use tidings::subscriber::Delivery;
 use tidings::time::Clock;
-use tidings::{Event, LocalHub, Overflow, Retention, Start, Subscribe, Subscriber, Subscription, Topic};
+use tidings::{Event, LocalHub, Overflow, Retention, Start, Subscribe, Subscriber, Subscription};
 
-use crate::support::Task;
+use crate::support::{PanickingWaker, Task, VirtualTimer, topic};
 
-/// A clock that a test moves, and that panics when it was asked so many times.
+/// A clock of virtual time that panics once, when it has been read a set number of times.
 #[derive(Clone)]
-struct Fuse {
-    began: Instant,
-    seconds: Arc<AtomicU64>,
+struct PanickingClock {
+    timer: VirtualTimer,
     left: Arc<AtomicU64>,
 }
 
-impl Fuse {
+impl PanickingClock {
     fn new() -> Self {
-        Self { began: Instant::now(), seconds: Arc::default(), left: Arc::new(AtomicU64::new(u64::MAX)) }
+        Self { timer: VirtualTimer::new(), left: Arc::new(AtomicU64::new(u64::MAX)) }
     }
 
-    fn wait(&self, seconds: u64) {
-        self.seconds.fetch_add(seconds, Ordering::Relaxed);
+    fn advance(&self, seconds: u64) {
+        self.timer.advance(Duration::from_secs(seconds));
     }
 
-    /// Sets after how many more looks the clock panics.
-    fn panic_after(&self, looks: u64) {
-        self.left.store(looks, Ordering::Relaxed);
+    /// Makes the clock panic after this number of reads.
+    fn panic_after(&self, reads: u64) {
+        self.left.store(reads, Ordering::Relaxed);
     }
 
-    /// Ends the panics. Returns whether there was none.
+    /// Cancels the panic. Returns whether it was still to come.
     fn is_left(&self) -> bool {
         self.left.swap(u64::MAX, Ordering::Relaxed) < u64::MAX / 2
     }
 }
 
-impl Clock for Fuse {
+impl Clock for PanickingClock {
     fn now(&self) -> Instant {
-        let looks = self.left.fetch_sub(1, Ordering::Relaxed);
-        if looks == 0 {
+        let left = self.left.fetch_sub(1, Ordering::Relaxed);
+        if left == 0 {
             panic!("as a test");
         }
-        self.began + Duration::from_secs(self.seconds.load(Ordering::Relaxed))
+        self.timer.now()
     }
 }
 
-/// The owner of a payload, whose drop panics.
-struct Bomb;
+/// The owner of a payload. Its drop panics.
+struct PanickingDrop;
 
-impl AsRef<[u8]> for Bomb {
+impl AsRef<[u8]> for PanickingDrop {
     fn as_ref(&self) -> &[u8] {
         b"x"
     }
 }
 
-impl Drop for Bomb {
+impl Drop for PanickingDrop {
     fn drop(&mut self) {
         if !std::thread::panicking() {
             panic!("as a test");
@@ -69,31 +68,20 @@ impl Drop for Bomb {
     }
 }
 
-fn bomb() -> Event {
-    Event::binary(Bytes::from_owner(Bomb))
-}
-
-struct PanickingWaker;
-
-impl Wake for PanickingWaker {
-    fn wake(self: Arc<Self>) {
-        panic!("as a test");
-    }
+/// Returns an event whose drop panics.
+fn panicking_event() -> Event {
+    Event::binary(Bytes::from_owner(PanickingDrop))
 }
 
 fn panics(act: impl FnOnce()) -> bool {
     catch_unwind(AssertUnwindSafe(act)).is_err()
 }
 
-fn topic(name: impl std::fmt::Display) -> Topic {
-    Topic::new(name.to_string()).unwrap()
-}
-
 fn publish(hub: &LocalHub, name: &str, event: impl Into<Event>) {
     hub.publish_now(topic(name), event).unwrap();
 }
 
-fn builder(clock: &Fuse) -> tidings::LocalHubBuilder {
+fn builder(clock: &PanickingClock) -> tidings::LocalHubBuilder {
     let retention = Retention::count(1_000).age(Duration::from_secs(60));
     LocalHub::builder().retain(retention).clock(clock.clone())
 }
@@ -103,21 +91,21 @@ fn poll(subscription: &mut Subscription, task: &Task) -> Poll<Delivery> {
 }
 
 #[test]
-fn subscribe_in_which_the_clock_panics_leaves_no_subscription_and_no_topic() {
+fn clock_panic_in_subscribe_leaves_no_subscription_and_no_topic() {
     for overflow in [Overflow::Gap, Overflow::Latest] {
-        let clock = Fuse::new();
+        let clock = PanickingClock::new();
         let hub = builder(&clock).build();
         publish(&hub, "d/1", "x");
         let mut panicked = 0;
-        for looks in 0.. {
-            clock.panic_after(looks);
+        for reads in 0.. {
+            clock.panic_after(reads);
             let names = Subscribe::patterns(["a", "b", "c", "d/*", "e/*"]).start(Start::Oldest).overflow(overflow);
             let subscribed = catch_unwind(AssertUnwindSafe(|| hub.subscribe(names).unwrap()));
-            assert_eq!(subscribed.is_ok(), clock.is_left(), "the clock panics, and nothing else");
+            assert_eq!(subscribed.is_ok(), clock.is_left(), "only the clock panics");
             let Ok(subscription) = subscribed else {
                 panicked += 1;
                 let stats = hub.stats();
-                assert_eq!((stats.subscriptions, stats.patterns, stats.topics), (0, 0, 1), "after {looks} looks");
+                assert_eq!((stats.subscriptions, stats.patterns, stats.topics), (0, 0, 1), "after {reads} reads");
                 continue;
             };
             assert_eq!(hub.stats().subscriptions, 5);
@@ -129,8 +117,8 @@ fn subscribe_in_which_the_clock_panics_leaves_no_subscription_and_no_topic() {
 }
 
 #[test]
-fn merged_subscription_in_whose_poll_the_clock_panics_delivers_the_event_later() {
-    let clock = Fuse::new();
+fn clock_panic_in_poll_of_several_topics_delivers_the_event_later() {
+    let clock = PanickingClock::new();
     let hub = builder(&clock).build();
     let (mut subscription, task) = (hub.subscribe(Subscribe::topics(["a", "b"])).unwrap(), Task::new());
     assert!(poll(&mut subscription, &task).is_pending());
@@ -143,50 +131,50 @@ fn merged_subscription_in_whose_poll_the_clock_panics_delivers_the_event_later()
 }
 
 #[test]
-fn pattern_in_whose_replay_the_clock_panics_delivers_the_events_later() {
-    for looks in 0..8 {
-        let clock = Fuse::new();
+fn clock_panic_in_backfill_of_a_pattern_delivers_the_events_later() {
+    for reads in 0..8 {
+        let clock = PanickingClock::new();
         let hub = builder(&clock).build();
         for name in ["a/1", "a/2", "a/3", "a/1"] {
             publish(&hub, name, Event::text("x").with_ttl(Duration::from_secs(10)));
         }
         let names = Subscribe::patterns(["a/*"]).start(Start::Oldest);
         let (mut subscription, task) = (hub.subscribe(names).unwrap(), Task::new());
-        clock.panic_after(looks);
+        clock.panic_after(reads);
         let mut events = 0;
         loop {
             match catch_unwind(AssertUnwindSafe(|| poll(&mut subscription, &task))) {
                 Ok(Poll::Ready(Delivery::Events(batch))) => events += batch.len(),
                 Ok(Poll::Pending) => break,
                 Ok(other) => panic!("{other:?}"),
-                Err(_) => assert!(!clock.is_left(), "the clock panics, and nothing else"),
+                Err(_) => assert!(!clock.is_left(), "only the clock panics"),
             }
         }
-        assert_eq!(events, 4, "a panic after {looks} looks");
+        assert_eq!(events, 4, "a panic after {reads} reads");
     }
 }
 
 #[test]
-fn payload_whose_drop_panics_in_the_sweep_of_a_publish_keeps_no_other_topic() {
-    let clock = Fuse::new();
+fn payload_drop_panic_in_the_sweep_of_a_publish_keeps_no_topic() {
+    let clock = PanickingClock::new();
     let hub = builder(&clock).build();
-    publish(&hub, "a", bomb());
+    publish(&hub, "a", panicking_event());
     publish(&hub, "b", "x");
     // The next round of the sweep begins with the first topic.
-    clock.wait(100);
+    clock.advance(100);
     assert!(panics(|| publish(&hub, "c", "x")));
     assert_eq!((hub.has_history(&topic("a")), hub.has_history(&topic("b"))), (false, false));
-    assert_eq!(hub.stats().topics, 1, "both are swept, and c is there");
+    assert_eq!(hub.stats().topics, 1, "a and b are swept, c is kept");
 }
 
 #[test]
-fn payload_whose_drop_panics_in_a_sweep_keeps_no_topic() {
-    let clock = Fuse::new();
+fn payload_drop_panic_in_a_sweep_keeps_no_topic() {
+    let clock = PanickingClock::new();
     let hub = builder(&clock).build();
     for n in 0..1_000 {
-        publish(&hub, &format!("{n}"), if n % 300 == 7 { bomb() } else { Event::text("x") });
+        publish(&hub, &format!("{n}"), if n % 300 == 7 { panicking_event() } else { Event::text("x") });
     }
-    clock.wait(100);
+    clock.advance(100);
     assert!(panics(|| hub.sweep()));
     let stats = hub.stats();
     assert_eq!((stats.topics, stats.evicted, stats.bytes), (0, 1_000, 0));
@@ -194,40 +182,40 @@ fn payload_whose_drop_panics_in_a_sweep_keeps_no_topic() {
 }
 
 #[test]
-fn payload_whose_drop_panics_when_a_subscription_leaves_keeps_no_topic() {
+fn payload_drop_panic_in_unsubscribe_keeps_no_topic() {
     for (names, kept) in [(["a", "b"], 1), (["a", "b/*"], 1), (["a", "b"], 0)] {
         let hub = LocalHub::builder().retain(Retention::count(kept)).build();
         let subscription = hub.subscribe(Subscribe::patterns(names)).unwrap();
-        publish(&hub, "a", bomb());
+        publish(&hub, "a", panicking_event());
         (0..300).for_each(|_| publish(&hub, "a", "x"));
-        publish(&hub, "a", bomb());
-        assert!(panics(|| drop(subscription)), "the live buffer goes with its last reader");
+        publish(&hub, "a", panicking_event());
+        assert!(panics(|| drop(subscription)), "the live buffer is dropped with its last reader");
         let stats = hub.stats();
         assert_eq!((stats.subscriptions, stats.patterns, stats.topics), (0, 0, kept));
-        // With the payload that is left.
+        // The hub drops the payload that is left.
         panics(|| drop(hub));
     }
 }
 
 #[test]
-fn payload_whose_drop_panics_in_subscribe_leaves_no_subscription() {
+fn payload_drop_panic_in_subscribe_leaves_no_subscription() {
     for names in [vec!["a"], vec!["b", "a"], vec!["b", "*"]] {
-        let clock = Fuse::new();
+        let clock = PanickingClock::new();
         let hub = builder(&clock).build();
-        (0..300).for_each(|_| publish(&hub, "a", bomb()));
+        (0..300).for_each(|_| publish(&hub, "a", panicking_event()));
         publish(&hub, "a", "x");
-        clock.wait(100);
+        clock.advance(100);
         let subscribe = Subscribe::patterns(names.iter().copied()).start(Start::Oldest);
         assert!(panics(|| drop(hub.subscribe(subscribe.clone()).unwrap())), "{names:?}");
         let stats = hub.stats();
         assert_eq!((stats.subscriptions, stats.patterns), (0, 0), "{names:?}");
-        // With the payloads that are left.
+        // The hub drops the payloads that are left.
         panics(|| drop(hub));
     }
 }
 
 #[test]
-fn close_in_which_a_waker_panics_wakes_the_other_subscriptions_and_the_notifier() {
+fn waker_panic_in_close_wakes_the_other_subscriptions_and_the_notifier() {
     let hub = LocalHub::new();
     let (running, task) = (Task::new(), Task::new());
     let mut notifier = hub.notifier().unwrap();

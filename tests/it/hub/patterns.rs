@@ -1,74 +1,35 @@
-//! Promises of a subscription of a pattern beyond those of one of topics.
+//! Subscriptions of patterns.
 
 use std::collections::BTreeSet;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::task::{Context, Poll, Waker};
+use std::task::Poll;
 use std::time::Duration;
 
-use tidings::subscriber::{Delivery, EncodedDelivery, EventRef, Format, Slot};
-use tidings::{
-    Event, Gap, GapReason, LocalHub, Overflow, Pattern, Retention, Start, Subscribe, Subscriber, Subscription, Topic,
-};
+use tidings::subscriber::EncodedDelivery;
+use tidings::{Event, GapReason, LocalHub, Overflow, Pattern, Retention, Start, Subscribe, Subscriber};
 
-use super::model::{Lines, ManualClock};
-
-pub(super) fn topic(name: &str) -> Topic {
-    Topic::new(name).unwrap()
-}
-
-/// Publishes, and says how many follow.
-pub(super) fn say(hub: &LocalHub, name: &str, text: &(impl ToString + ?Sized)) -> usize {
-    hub.publish_now(topic(name), text.to_string()).unwrap().subscribers()
-}
-
-pub(super) fn poll(subscription: &mut Subscription) -> Poll<Delivery> {
-    subscription.poll_next(&mut Context::from_waker(Waker::noop()))
-}
-
-fn gap(subscription: &mut Subscription) -> Gap {
-    match poll(subscription) {
-        Poll::Ready(Delivery::Gap(gap)) => gap,
-        other => panic!("{other:?}"),
-    }
-}
-
-/// Everything that is ready: `topic: text`, and `-topic` of a gap.
-pub(super) fn events(subscription: &mut Subscription) -> Vec<String> {
-    let mut events = Vec::new();
-    loop {
-        match poll(subscription) {
-            Poll::Ready(Delivery::Events(batch)) => {
-                assert!(batch.iter().all(|event| event.topic == batch.topic()), "one topic a batch");
-                let told = batch.iter().map(|event| format!("{}: {}", event.topic, event.event.as_str().unwrap()));
-                events.extend(told);
-            }
-            Poll::Ready(Delivery::Gap(gap)) => events.push(format!("-{}", gap.topic.unwrap())),
-            _ => return events,
-        }
-    }
-}
+use crate::support::{CountingFormat, VirtualTimer, next_gap, poll, poll_encoded, publish_text, ready_items, topic};
 
 #[test]
-fn a_topic_is_followed_from_its_first_event_and_each_time_that_it_comes_back() {
+fn pattern_follows_a_topic_from_its_first_event_and_after_each_removal() {
     for retention in [Retention::default().age(Duration::from_secs(1)), Retention::count(0)] {
-        let clock = ManualClock::new();
+        let clock = VirtualTimer::new();
         let hub = LocalHub::builder().retain(retention).clock(clock.clone()).build();
         let mut all = hub.subscribe(Subscribe::patterns(["orders/*", "news"])).unwrap();
-        assert_eq!(say(&hub, "orders", "not below itself"), 0);
-        for life in ["first", "second", "third"] {
-            assert_eq!(say(&hub, "orders/eu", life), 1);
-            assert_eq!(say(&hub, "orders/eu/7", "too deep"), 0);
-            assert_eq!(say(&hub, "news", life), 1);
-            assert_eq!(events(&mut all), [format!("orders/eu: {life}"), format!("news: {life}")]);
+        assert_eq!(publish_text(&hub, "orders", "not below itself"), 0);
+        for text in ["first", "second", "third"] {
+            assert_eq!(publish_text(&hub, "orders/eu", text), 1);
+            assert_eq!(publish_text(&hub, "orders/eu/7", "too deep"), 0);
+            assert_eq!(publish_text(&hub, "news", text), 1);
+            assert_eq!(ready_items(&mut all), [format!("orders/eu: {text}"), format!("news: {text}")]);
             clock.advance(Duration::from_secs(2));
             hub.sweep();
-            assert_eq!(hub.stats().topics, 1, "only the one that is followed by its name");
+            assert_eq!(hub.stats().topics, 1, "only the topic that is followed by its name");
         }
     }
 }
 
 #[test]
-fn what_several_names_match_comes_once() {
+fn event_matched_by_several_names_is_delivered_once() {
     let hub = LocalHub::new();
     let mut all = hub.subscribe(Subscribe::patterns(["a/b", "a/*", "a/**", "c/*", "a/b/*", "c", "c/d"])).unwrap();
     let names: BTreeSet<_> = all.info().topics().iter().map(Pattern::to_string).collect();
@@ -77,14 +38,19 @@ fn what_several_names_match_comes_once() {
     assert_eq!(boxed.info().topics(), [Pattern::new("c").unwrap()]);
     boxed.release();
     assert_eq!(
-        [say(&hub, "a/b", "1"), say(&hub, "c/d", "2"), say(&hub, "a/b/c", "3"), say(&hub, "c", "4")],
+        [
+            publish_text(&hub, "a/b", "1"),
+            publish_text(&hub, "c/d", "2"),
+            publish_text(&hub, "a/b/c", "3"),
+            publish_text(&hub, "c", "4")
+        ],
         [1, 1, 1, 2]
     );
-    assert_eq!(events(&mut all), ["a/b: 1", "c/d: 2", "a/b/c: 3", "c: 4"]);
+    assert_eq!(ready_items(&mut all), ["a/b: 1", "c/d: 2", "a/b/c: 3", "c: 4"]);
 }
 
 #[test]
-fn presence_counts_who_follows_by_a_pattern_and_makes_no_topic() {
+fn subscriber_count_includes_patterns_and_creates_no_topic() {
     let hub = LocalHub::new();
     let (one, two) = (
         hub.subscribe(Subscribe::patterns(["a/**"])).unwrap(),
@@ -102,8 +68,8 @@ fn presence_counts_who_follows_by_a_pattern_and_makes_no_topic() {
 }
 
 #[test]
-fn a_cursor_on_a_pattern_gets_what_is_retained_in_order_and_is_told_of_the_rest() {
-    let clock = ManualClock::new();
+fn pattern_resume_yields_retained_events_in_order_and_gaps_for_the_rest() {
+    let clock = VirtualTimer::new();
     let hub = LocalHub::builder()
         .retain(Retention::default().age(Duration::from_secs(1)))
         .retain_for("a/kept/**", Retention::default())
@@ -111,99 +77,85 @@ fn a_cursor_on_a_pattern_gets_what_is_retained_in_order_and_is_told_of_the_rest(
         .build();
     let start = hub.cursor();
     for (n, name) in ["a/kept/x", "a/gone/x", "b", "a/kept/y", "a/gone/y", "a/kept/x"].iter().enumerate() {
-        say(&hub, name, &n);
+        publish_text(&hub, name, &n);
     }
     clock.advance(Duration::from_secs(2));
     hub.sweep();
-    assert_eq!((hub.stats().topics, hub.stats().tombstones), (2, 3), "b's is none of ours");
+    assert_eq!((hub.stats().topics, hub.stats().tombstones), (2, 3), "the tombstone of b has no effect");
 
     let resume = |cursor| hub.subscribe(Subscribe::patterns(["a/**"]).start(Start::After(cursor))).unwrap();
-    let told = ["a/kept/x: 0", "-a/gone/x", "a/kept/y: 3", "-a/gone/y", "a/kept/x: 5"];
-    assert_eq!(events(&mut resume(start)), told);
+    let expected = ["a/kept/x: 0", "-a/gone/x", "a/kept/y: 3", "-a/gone/y", "a/kept/x: 5"];
+    assert_eq!(ready_items(&mut resume(start)), expected);
     let mut back = resume(start);
-    for n in 1..=told.len() {
+    for n in 1..=expected.len() {
         let _ = poll(&mut back);
         back = resume(back.cursor().unwrap());
-        assert_eq!(events(&mut resume(back.cursor().unwrap())), told[n..], "who was told is not told twice");
+        assert_eq!(ready_items(&mut resume(back.cursor().unwrap())), expected[n..], "no gap is repeated");
     }
     let mut back = resume(start);
     let _ = poll(&mut back);
-    let told = gap(&mut back);
-    assert_eq!((told.reason, told.missed, told.cursor.sequence()), (GapReason::Evicted, None, 2));
+    let gap = next_gap(&mut back);
+    assert_eq!((gap.reason, gap.missed, gap.cursor.sequence()), (GapReason::Evicted, None, 2));
     let mut other = hub.subscribe(Subscribe::patterns(["a/kept/*"]).start(Start::After(start))).unwrap();
-    assert_eq!(events(&mut other), ["a/kept/x: 0", "a/kept/y: 3", "a/kept/x: 5"]);
+    assert_eq!(ready_items(&mut other), ["a/kept/x: 0", "a/kept/y: 3", "a/kept/x: 5"]);
     assert_eq!(other.cursor(), Some(hub.cursor()));
 }
 
 #[test]
-fn each_start_is_that_of_each_topic() {
+fn pattern_start_applies_to_each_topic() {
     let hub = LocalHub::new();
     for n in 0..3 {
-        ["p/a", "p/b"].iter().for_each(|name| _ = say(&hub, name, &n));
+        ["p/a", "p/b"].iter().for_each(|name| _ = publish_text(&hub, name, &n));
     }
-    let from = |start| events(&mut hub.subscribe(Subscribe::patterns(["p/*"]).start(start)).unwrap());
+    let from = |start| ready_items(&mut hub.subscribe(Subscribe::patterns(["p/*"]).start(start)).unwrap());
     assert_eq!(from(Start::Oldest), ["p/a: 0", "p/b: 0", "p/a: 1", "p/b: 1", "p/a: 2", "p/b: 2"]);
     assert_eq!(from(Start::Last(1)), ["p/a: 2", "p/b: 2"]);
     assert_eq!(from(Start::Now), [""; 0]);
     let mut lost = hub.subscribe(Subscribe::patterns(["p/*"]).start(Start::Unreadable)).unwrap();
-    assert_eq!((gap(&mut lost).reason, events(&mut lost).len()), (GapReason::Invalid, 0));
+    assert_eq!((next_gap(&mut lost).reason, ready_items(&mut lost).len()), (GapReason::Invalid, 0));
 }
 
 #[test]
-fn a_topic_that_is_forgotten_may_have_been_missed_by_any_pattern() {
+fn forgotten_tombstone_yields_gap_to_every_pattern() {
     let hub = LocalHub::builder().retain(Retention::count(0)).build();
     let start = hub.cursor();
     for n in 0..=65_536 {
-        say(&hub, &format!("once/{n}"), "");
+        publish_text(&hub, &format!("once/{n}"), "");
     }
     let mut one = hub.subscribe(Subscribe::patterns(["other/*"]).start(Start::After(start))).unwrap();
-    let told = gap(&mut one);
-    assert_eq!((told.reason, told.missed, told.topic), (GapReason::Evicted, None, None));
-    assert_eq!(told.cursor.sequence(), 1, "the one that is forgotten");
+    let gap = next_gap(&mut one);
+    assert_eq!((gap.reason, gap.missed, gap.topic), (GapReason::Evicted, None, None));
+    assert_eq!(gap.cursor.sequence(), 1, "the forgotten tombstone");
     assert!(poll(&mut one).is_pending());
-    // Gaps with nothing between them are one.
+    // Consecutive gaps are joined.
     let mut all = hub.subscribe(Subscribe::patterns(["once/*"]).start(Start::After(start))).unwrap();
-    let told = gap(&mut all);
-    assert_eq!((told.topic, told.cursor), (None, hub.cursor()));
+    let gap = next_gap(&mut all);
+    assert_eq!((gap.topic, gap.cursor), (None, hub.cursor()));
     assert!(poll(&mut all).is_pending());
 }
 
 #[test]
-fn a_burst_over_many_topics_is_encoded_once_and_is_one_piece_for_each() {
-    struct Counting(AtomicUsize);
-
-    impl Format for Counting {
-        fn slot(&self) -> Option<Slot> {
-            Some(Slot::APPLICATION[0])
-        }
-
-        fn encode(&self, event: &EventRef<'_>, out: &mut bytes::BytesMut) {
-            self.0.fetch_add(1, Ordering::Relaxed);
-            Lines(None).encode(event, out);
-        }
-    }
-
-    let (hub, format) = (LocalHub::new(), Counting(AtomicUsize::new(0)));
+fn burst_over_many_topics_is_encoded_once_and_shared_as_one_piece() {
+    let (hub, format) = (LocalHub::new(), CountingFormat::default());
     let mut all: Vec<_> = (0..100).map(|_| hub.subscribe(Subscribe::patterns(["**"])).unwrap()).collect();
-    // Fills the small segments that a log begins with.
-    (0..200).for_each(|n| _ = say(&hub, "warm", &n));
-    all.iter_mut().for_each(|subscription| drop(events(subscription)));
+    // Fills the small segments that a log starts with.
+    (0..200).for_each(|n| _ = publish_text(&hub, "warm", &n));
+    all.iter_mut().for_each(|subscription| drop(ready_items(subscription)));
     hub.publish_batch((0..40).map(|n| (topic(&format!("t/{n}")), Event::text("burst")))).unwrap();
     let mut pieces = BTreeSet::new();
     for subscription in &mut all {
-        let mut cx = Context::from_waker(Waker::noop());
-        let Poll::Ready(EncodedDelivery::Events(piece)) = subscription.poll_encoded(&mut cx, &format, 64 * 1024) else {
-            panic!("there is something");
+        let Poll::Ready(EncodedDelivery::Events(piece)) = poll_encoded(subscription, &format, 64 * 1024) else {
+            panic!("no events");
         };
         assert_eq!(piece.events, 40);
         pieces.insert((piece.bytes.as_ptr() as usize, piece.bytes.len()));
-        assert!(subscription.poll_encoded(&mut cx, &format, 64 * 1024).is_pending());
+        assert!(poll_encoded(subscription, &format, 64 * 1024).is_pending());
     }
-    assert_eq!((pieces.len(), format.0.load(Ordering::Relaxed)), (1, 40));
+    assert_eq!((pieces.len(), format.encoded()), (1, 40));
 }
 
 #[test]
-fn the_latest_is_that_of_each_key_of_each_topic() {
+fn latest_over_a_pattern_compares_keys_within_each_topic() {
     let hub = LocalHub::new();
     let mut ticker = hub.subscribe(Subscribe::patterns(["prices/*"]).overflow(Overflow::Latest)).unwrap();
     let tick = |name: &str, key: &str, price: usize| {
@@ -214,7 +166,7 @@ fn the_latest_is_that_of_each_key_of_each_topic() {
         tick("prices/us", "corn", price);
         tick("prices/eu", "oats", price);
     }
-    assert_eq!(events(&mut ticker), ["prices/eu: corn 49", "prices/us: corn 49", "prices/eu: oats 49"]);
+    assert_eq!(ready_items(&mut ticker), ["prices/eu: corn 49", "prices/us: corn 49", "prices/eu: oats 49"]);
     for price in 0..2_000 {
         tick("prices/eu", "corn", price);
         tick("prices/us", "corn", price);
@@ -224,13 +176,13 @@ fn the_latest_is_that_of_each_key_of_each_topic() {
         Poll::Pending => None,
     })
     .collect();
-    assert!(end.len() < 20, "conflated also where it was outrun: {}", end.len());
+    assert!(end.len() < 20, "conflated also after the subscription lagged: {}", end.len());
 }
 
 #[test]
-fn a_pattern_that_nobody_follows_any_more_costs_its_topics_nothing() {
+fn pattern_without_subscriptions_holds_no_events() {
     let hub = LocalHub::new();
-    say(&hub, "a/b", "before");
+    publish_text(&hub, "a/b", "before");
     let payload = bytes::Bytes::from(vec![0_u8; 1 << 10]);
     for _ in 0..10 {
         let subscription = hub.subscribe(Subscribe::patterns(["a/*"])).unwrap();
@@ -239,14 +191,14 @@ fn a_pattern_that_nobody_follows_any_more_costs_its_topics_nothing() {
         drop(subscription);
         assert_eq!(hub.stats().patterns, 0);
     }
-    assert_eq!(say(&hub, "a/b", "after"), 0);
+    assert_eq!(publish_text(&hub, "a/b", "after"), 0);
     hub.close();
     drop(hub);
     assert!(payload.is_unique());
 }
 
 #[test]
-fn retention_is_that_of_the_narrowest_pattern() {
+fn narrowest_pattern_decides_the_retention() {
     let hub = LocalHub::builder()
         .retain_for("**", Retention::count(5))
         .retain_for("a/**", Retention::count(9))
@@ -257,14 +209,14 @@ fn retention_is_that_of_the_narrowest_pattern() {
         .retain(Retention::count(6))
         .build();
     let kept = |name| {
-        (0..20).for_each(|n| _ = say(&hub, name, &n));
-        events(&mut hub.subscribe(Subscribe::topics([name]).start(Start::Oldest)).unwrap()).len()
+        (0..20).for_each(|n| _ = publish_text(&hub, name, &n));
+        ready_items(&mut hub.subscribe(Subscribe::topics([name]).start(Start::Oldest)).unwrap()).len()
     };
     assert_eq!(["a/b/c", "a/b/d", "a/b/d/e", "a/c", "b"].map(kept), [1, 3, 2, 4, 5]);
 }
 
 #[test]
 #[should_panic(expected = "retain_for takes a topic or a pattern: pattern has a misplaced '*'")]
-fn a_bad_pattern_is_told_when_the_hub_is_built() {
+fn invalid_retention_pattern_panics_with_the_reason() {
     let _ = LocalHub::builder().retain_for("prices/*/eu", Retention::count(1));
 }

@@ -1,4 +1,4 @@
-//! Promises of the hub one by one, which a random sequence would not show.
+//! Single promises of the hub that the random sequences do not cover.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -6,39 +6,15 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
-use tidings::subscriber::{Delivery, EncodedBatch, EncodedDelivery, EventRef, Format, Slot, SubscriptionEnd};
+use tidings::subscriber::{Delivery, EncodedBatch, EncodedDelivery, SubscriptionEnd};
 use tidings::{
-    Cursor, Event, Gap, GapReason, LocalHub, Overflow, PublishError, Retention, Start, Subscribe, SubscribeError,
+    Cursor, Event, GapReason, LocalHub, Overflow, PublishError, Retention, Start, Subscribe, SubscribeError,
     Subscriber, Subscription, Topic,
 };
 
-use super::model::{Lines, ManualClock};
+use crate::support::{CountingFormat, VirtualTimer, next_gap, poll, poll_encoded, ready_texts, topic};
 
-fn topic(name: &str) -> Topic {
-    Topic::new(name).unwrap()
-}
-
-fn poll(subscription: &mut Subscription) -> Poll<Delivery> {
-    subscription.poll_next(&mut Context::from_waker(Waker::noop()))
-}
-
-fn gap(subscription: &mut Subscription) -> Gap {
-    match poll(subscription) {
-        Poll::Ready(Delivery::Gap(gap)) => gap,
-        other => panic!("{other:?}"),
-    }
-}
-
-/// The payloads of everything that is ready, as far as no gap and no end comes.
-fn texts(subscription: &mut Subscription) -> Vec<String> {
-    let mut texts = Vec::new();
-    while let Poll::Ready(Delivery::Events(batch)) = poll(subscription) {
-        texts.extend(batch.iter().map(|event| event.event.as_str().unwrap().to_owned()));
-    }
-    texts
-}
-
-/// Does something each time that it wakes.
+/// A waker that calls a function.
 struct OnWake<F>(F);
 
 impl<F: Fn() + Send + Sync + 'static> Wake for OnWake<F> {
@@ -52,26 +28,13 @@ fn on_wake(act: impl Fn() + Send + Sync + 'static) -> Waker {
 }
 
 /// Registers the waker with a subscription that has nothing to read.
-fn park(subscription: &mut Subscription, waker: &Waker) {
+fn wait(subscription: &mut Subscription, waker: &Waker) {
     assert!(subscription.poll_next(&mut Context::from_waker(waker)).is_pending());
 }
 
 #[test]
-fn an_event_is_encoded_once_for_all() {
-    struct Counting(AtomicUsize);
-
-    impl Format for Counting {
-        fn slot(&self) -> Option<Slot> {
-            Some(Slot::APPLICATION[0])
-        }
-
-        fn encode(&self, event: &EventRef<'_>, out: &mut bytes::BytesMut) {
-            self.0.fetch_add(1, Ordering::Relaxed);
-            Lines(None).encode(event, out);
-        }
-    }
-
-    let (hub, ticks, format) = (LocalHub::new(), topic("ticks"), Counting(AtomicUsize::new(0)));
+fn event_is_encoded_once_for_all_subscriptions() {
+    let (hub, ticks, format) = (LocalHub::new(), topic("ticks"), CountingFormat::default());
     let mut all: Vec<_> = (0..100).map(|_| hub.subscribe(Subscribe::topics([&ticks])).unwrap()).collect();
     for burst in [1, 2, 1, 10, 70, 1] {
         for _ in 0..burst {
@@ -79,39 +42,38 @@ fn an_event_is_encoded_once_for_all() {
         }
         let mut places = Vec::new();
         for subscription in &mut all {
-            let mut cx = Context::from_waker(Waker::noop());
             let mut place = Vec::new();
             while let Poll::Ready(EncodedDelivery::Events(EncodedBatch { bytes, .. })) =
-                subscription.poll_encoded(&mut cx, &format, 64 * 1024)
+                poll_encoded(subscription, &format, 64 * 1024)
             {
                 place.push((bytes.as_ptr() as usize, bytes.len()));
             }
             places.push(place);
         }
-        assert!(places.windows(2).all(|two| two[0] == two[1]), "everyone has the same bytes in the same place");
+        assert!(places.windows(2).all(|two| two[0] == two[1]), "all subscriptions share the same bytes");
     }
-    assert_eq!(format.0.load(Ordering::Relaxed), 1 + 2 + 1 + 10 + 70 + 1);
+    assert_eq!(format.encoded(), 1 + 2 + 1 + 10 + 70 + 1);
 }
 
 #[test]
-fn a_cursor_of_another_epoch_is_told_and_gets_all_that_is_retained() {
+fn cursor_of_another_epoch_yields_gap_and_all_retained_events() {
     for topics in [vec!["a"], vec!["a", "b"]] {
         let hub = LocalHub::new();
         hub.publish_now(topic("a"), "one").unwrap();
         hub.publish_now(topic("a"), "two").unwrap();
         let foreign = Cursor::new(hub.cursor().epoch() ^ 1, 1);
         let mut back = hub.subscribe(Subscribe::topics(topics).start(Start::After(foreign))).unwrap();
-        assert_eq!(back.cursor(), None, "its own cursor is not told before the gap is");
-        let gap = gap(&mut back);
+        assert_eq!(back.cursor(), None, "no cursor before the gap");
+        let gap = next_gap(&mut back);
         let start = Cursor::new(hub.cursor().epoch(), 0);
         assert_eq!((gap.reason, gap.missed, gap.cursor), (GapReason::Epoch, None, start));
         assert_eq!(back.cursor(), Some(start));
-        assert_eq!(texts(&mut back), ["one", "two"]);
+        assert_eq!(ready_texts(&mut back), ["one", "two"]);
     }
 }
 
 #[test]
-fn a_cursor_that_cannot_be_is_told_and_goes_on_live() {
+fn invalid_cursor_yields_gap_and_continues_live() {
     let hub = LocalHub::new();
     hub.publish_now(topic("a"), "before").unwrap();
     let now = hub.cursor();
@@ -121,7 +83,7 @@ fn a_cursor_that_cannot_be_is_told_and_goes_on_live() {
         for topics in [vec!["a"], vec!["a", "b"]] {
             let mut back = hub.subscribe(Subscribe::topics(topics).start(start)).unwrap();
             assert_eq!(back.cursor(), None);
-            let gap = gap(&mut back);
+            let gap = next_gap(&mut back);
             assert_eq!((gap.reason, gap.missed, gap.cursor), (GapReason::Invalid, None, now), "{start:?}");
             assert!(poll(&mut back).is_pending());
             assert_eq!(back.cursor(), Some(now));
@@ -130,8 +92,8 @@ fn a_cursor_that_cannot_be_is_told_and_goes_on_live() {
 }
 
 #[test]
-fn a_dropped_topic_is_told_to_its_old_clients_and_to_no_others() {
-    let clock = ManualClock::new();
+fn dropped_topic_yields_gap_to_its_old_clients_only() {
+    let clock = VirtualTimer::new();
     let retention = Retention::default().age(Duration::from_secs(1));
     let hub = LocalHub::builder().retain(retention).clock(clock.clone()).build();
     let start = hub.cursor();
@@ -139,28 +101,28 @@ fn a_dropped_topic_is_told_to_its_old_clients_and_to_no_others() {
     clock.advance(Duration::from_secs(2));
     hub.sweep();
     let stats = hub.stats();
-    assert_eq!((stats.topics, stats.tombstones, stats.retained), (0, 1, 0), "gone from memory, but for its tombstone");
+    assert_eq!((stats.topics, stats.tombstones, stats.retained), (0, 1, 0), "only the tombstone is left in memory");
 
     let mut quiet = hub.subscribe(Subscribe::topics(["quiet"]).start(Start::After(start))).unwrap();
     assert!(poll(&mut quiet).is_pending());
     let mut loud = hub.subscribe(Subscribe::topics(["loud"]).start(Start::After(start))).unwrap();
-    let told = gap(&mut loud);
-    assert_eq!((told.reason, told.topic, told.cursor), (GapReason::Evicted, Some(topic("loud")), hub.cursor()));
+    let gap = next_gap(&mut loud);
+    assert_eq!((gap.reason, gap.topic, gap.cursor), (GapReason::Evicted, Some(topic("loud")), hub.cursor()));
     let mut both = hub.subscribe(Subscribe::topics(["quiet", "loud"]).start(Start::After(start))).unwrap();
-    assert_eq!(gap(&mut both).topic, Some(topic("loud")));
+    assert_eq!(next_gap(&mut both).topic, Some(topic("loud")));
     assert!(poll(&mut both).is_pending());
 
     drop((loud, both));
-    assert_eq!(hub.stats().topics, 1, "and again");
+    assert_eq!(hub.stats().topics, 1, "the topic is dropped again");
     let mut back = hub.subscribe(Subscribe::topics(["loud"]).start(Start::After(start))).unwrap();
-    assert_eq!(gap(&mut back).reason, GapReason::Evicted);
-    let mut told = hub.subscribe(Subscribe::topics(["loud"]).start(Start::After(hub.cursor()))).unwrap();
-    assert!(poll(&mut told).is_pending(), "who was told is not told twice");
+    assert_eq!(next_gap(&mut back).reason, GapReason::Evicted);
+    let mut resumed = hub.subscribe(Subscribe::topics(["loud"]).start(Start::After(hub.cursor()))).unwrap();
+    assert!(poll(&mut resumed).is_pending(), "the gap is not repeated");
 }
 
 #[test]
-fn each_publish_looks_after_topics_whose_history_is_over() {
-    let clock = ManualClock::new();
+fn publish_removes_topics_whose_history_expired() {
+    let clock = VirtualTimer::new();
     let retention = Retention::default().age(Duration::from_secs(10));
     let hub = LocalHub::builder().retain(retention).clock(clock.clone()).build();
     for n in 0..100 {
@@ -174,7 +136,7 @@ fn each_publish_looks_after_topics_whose_history_is_over() {
 }
 
 #[test]
-fn a_waker_may_use_the_hub() {
+fn waker_that_uses_the_hub_does_not_deadlock() {
     let (hub, a) = (LocalHub::new(), topic("a"));
     let (mut one, mut two) =
         (hub.subscribe(Subscribe::topics(["a"])).unwrap(), hub.subscribe(Subscribe::topics(["a", "b"])).unwrap());
@@ -187,30 +149,30 @@ fn a_waker_may_use_the_hub() {
             hub.publish_now(topic("c"), "from a waker").unwrap();
         }
     });
-    park(&mut one, &waker);
-    park(&mut two, &waker);
+    wait(&mut one, &waker);
+    wait(&mut two, &waker);
     assert_eq!(hub.publish_now(&a, "wake").unwrap().subscribers(), 3);
     assert_eq!(hub.stats().published, 3);
     assert_eq!(hub.publish_now(&a, "again").unwrap().subscribers(), 2);
 }
 
 #[test]
-fn a_waker_that_panics_does_not_keep_the_others_asleep() {
+fn publish_with_a_panicking_waker_wakes_the_other_subscriptions() {
     let (hub, a, woken) = (LocalHub::new(), topic("a"), Arc::new(AtomicUsize::new(0)));
     let mut all: Vec<_> = (0..10).map(|_| hub.subscribe(Subscribe::topics(["a"])).unwrap()).collect();
     for (n, subscription) in all.iter_mut().enumerate() {
         let woken = Arc::clone(&woken);
         let waker = on_wake(move || match n % 3 {
-            0 => panic!("a waker's own fault"),
+            0 => panic!("as a test"),
             _ => {
                 woken.fetch_add(1, Ordering::Relaxed);
             }
         });
-        park(subscription, &waker);
+        wait(subscription, &waker);
     }
     let mut other = hub.subscribe(Subscribe::topics(["b", "c"])).unwrap();
     let count = Arc::clone(&woken);
-    park(
+    wait(
         &mut other,
         &on_wake(move || {
             count.fetch_add(1, Ordering::Relaxed);
@@ -218,15 +180,15 @@ fn a_waker_that_panics_does_not_keep_the_others_asleep() {
     );
     let events = [(a.clone(), "wake"), (topic("b"), "too")];
     let published = catch_unwind(AssertUnwindSafe(|| hub.publish_batch(events)));
-    assert!(published.is_err(), "the panic is the publisher's to see");
-    assert_eq!(woken.load(Ordering::Relaxed), 7, "six of this topic, one of the next");
+    assert!(published.is_err(), "the publisher gets the panic");
+    assert_eq!(woken.load(Ordering::Relaxed), 7, "six subscriptions of this topic, one of the next");
     assert_eq!(hub.publish_now(&a, "go on").unwrap().subscribers(), 10);
-    assert!(all.iter_mut().all(|subscription| texts(subscription) == ["wake", "go on"]));
-    assert_eq!(texts(&mut other), ["too"]);
+    assert!(all.iter_mut().all(|subscription| ready_texts(subscription) == ["wake", "go on"]));
+    assert_eq!(ready_texts(&mut other), ["too"]);
 }
 
 #[test]
-fn a_parked_subscription_is_woken_once_until_it_looks_again() {
+fn waiting_subscription_is_woken_once_until_its_next_poll() {
     for topics in [vec!["a"], vec!["a", "b"]] {
         let (hub, woken) = (LocalHub::new(), Arc::new(AtomicUsize::new(0)));
         let mut subscription = hub.subscribe(Subscribe::topics(topics)).unwrap();
@@ -236,26 +198,26 @@ fn a_parked_subscription_is_woken_once_until_it_looks_again() {
                 woken.fetch_add(1, Ordering::Relaxed);
             }
         });
-        park(&mut subscription, &waker);
-        park(&mut subscription, &waker);
+        wait(&mut subscription, &waker);
+        wait(&mut subscription, &waker);
         for _ in 0..3 {
             hub.publish_now(topic("a"), "event").unwrap();
         }
         assert_eq!(woken.load(Ordering::Relaxed), 1);
-        assert_eq!(texts(&mut subscription).len(), 3);
-        park(&mut subscription, &waker);
+        assert_eq!(ready_texts(&mut subscription).len(), 3);
+        wait(&mut subscription, &waker);
         hub.publish_batch([(topic("a"), "x"), (topic("a"), "y")]).unwrap();
-        assert_eq!(woken.load(Ordering::Relaxed), 2, "one round for a batch");
+        assert_eq!(woken.load(Ordering::Relaxed), 2, "one wake for a batch");
     }
 }
 
 #[test]
-fn a_dropped_subscription_leaves_no_waker_behind() {
+fn dropped_subscription_drops_its_waker() {
     for topics in [vec!["a"], vec!["a", "b"]] {
         let hub = LocalHub::new();
         let mut subscription = hub.subscribe(Subscribe::topics(topics)).unwrap();
         let held = Arc::new(OnWake(|| {}));
-        park(&mut subscription, &Arc::clone(&held).into());
+        wait(&mut subscription, &Arc::clone(&held).into());
         assert_eq!(Arc::strong_count(&held), 2);
         drop(subscription);
         assert_eq!(Arc::strong_count(&held), 1);
@@ -265,12 +227,12 @@ fn a_dropped_subscription_leaves_no_waker_behind() {
 }
 
 #[test]
-fn closing_delivers_what_was_accepted_and_refuses_the_rest() {
+fn close_ends_a_waiting_subscription_and_refuses_publish_and_subscribe() {
     for topics in [vec!["a"], vec!["a", "b"]] {
         let (hub, woken) = (LocalHub::new(), Arc::new(AtomicUsize::new(0)));
         let mut subscription = hub.subscribe(Subscribe::topics(topics.clone())).unwrap();
         let count = Arc::clone(&woken);
-        park(
+        wait(
             &mut subscription,
             &on_wake(move || {
                 count.fetch_add(1, Ordering::Relaxed);
@@ -287,7 +249,7 @@ fn closing_delivers_what_was_accepted_and_refuses_the_rest() {
 }
 
 #[test]
-fn an_event_that_is_refused_may_use_the_hub_when_it_is_dropped() {
+fn refused_event_whose_drop_uses_the_hub_does_not_deadlock() {
     struct Owner(LocalHub);
 
     impl AsRef<[u8]> for Owner {
@@ -304,10 +266,10 @@ fn an_event_that_is_refused_may_use_the_hub_when_it_is_dropped() {
 
     let hub = LocalHub::new();
     let (done, answer) = std::sync::mpsc::channel();
-    // In a thread of its own: a lock that is taken twice would never come back.
+    // In a thread, because a lock that is taken twice would block for ever.
     std::thread::spawn(move || {
         let event = Event::binary(bytes::Bytes::from_owner(Owner(hub.clone())));
-        // Closed when the topic's log was found already.
+        // The hub is closed after the log of the topic was found.
         let closing = std::iter::once((topic("a"), event)).chain(std::iter::from_fn(|| {
             hub.close();
             None
@@ -318,20 +280,20 @@ fn an_event_that_is_refused_may_use_the_hub_when_it_is_dropped() {
 }
 
 #[test]
-fn the_hub_is_closed_with_its_last_handle() {
+fn drop_of_the_last_handle_closes_the_hub() {
     let hub = LocalHub::new();
     let mut subscription = hub.subscribe(Subscribe::topics(["a"])).unwrap();
     let other = hub.clone();
     hub.publish_now(topic("a"), "last").unwrap();
     drop(hub);
-    assert_eq!(texts(&mut subscription), ["last"]);
+    assert_eq!(ready_texts(&mut subscription), ["last"]);
     assert!(poll(&mut subscription).is_pending());
     drop(other);
     assert!(matches!(poll(&mut subscription), Poll::Ready(Delivery::End(SubscriptionEnd::Closed))));
 }
 
 #[test]
-fn what_is_too_large_is_refused_whole() {
+fn too_large_event_is_refused_together_with_its_batch() {
     let hub = LocalHub::builder().max_event(4).build();
     let refused = Err(PublishError::TooLarge { weight: 5, limit: 4 });
     assert_eq!(hub.publish_now(topic("a"), "12345"), refused);
@@ -341,7 +303,7 @@ fn what_is_too_large_is_refused_whole() {
 }
 
 #[test]
-fn whoever_asks_to_be_let_go_when_slow_is_let_go() {
+fn lagging_subscription_with_overflow_disconnect_ends_as_too_slow() {
     for topics in [vec!["a"], vec!["a", "b"]] {
         let hub = LocalHub::builder().retain(Retention::count(1)).live_buffer(0).build();
         let mut slow = hub.subscribe(Subscribe::topics(topics).overflow(Overflow::Disconnect)).unwrap();
@@ -354,7 +316,7 @@ fn whoever_asks_to_be_let_go_when_slow_is_let_go() {
 }
 
 #[test]
-fn a_detached_subscription_holds_no_history() {
+fn released_subscription_holds_no_history() {
     let hub = LocalHub::builder().retain(Retention::count(1)).live_buffer(0).build();
     let mut stalled = hub.subscribe(Subscribe::topics(["a"])).unwrap();
     let payload = bytes::Bytes::from(vec![0_u8; 1 << 16]);
@@ -364,13 +326,13 @@ fn a_detached_subscription_holds_no_history() {
     for _ in 0..10 {
         hub.publish_now(topic("a"), "newer").unwrap();
     }
-    assert!(payload.is_unique(), "nobody keeps the old event");
-    let missed = gap(&mut stalled).missed.unwrap() as usize;
-    assert_eq!(missed + texts(&mut stalled).len(), 10);
+    assert!(payload.is_unique(), "no reference to the old event is left");
+    let missed = next_gap(&mut stalled).missed.unwrap() as usize;
+    assert_eq!(missed + ready_texts(&mut stalled).len(), 10);
 }
 
 #[test]
-fn subscribing_to_nothing_or_to_no_topic_is_an_error() {
+fn subscribe_without_topics_or_with_an_invalid_name_is_an_error() {
     let hub = LocalHub::new();
     assert_eq!(hub.subscribe(Subscribe::topics(Vec::<Topic>::new())).unwrap_err(), SubscribeError::NoTopics);
     let error = hub.subscribe(Subscribe::topics(["fine", "not//fine"])).unwrap_err();
@@ -381,7 +343,7 @@ fn subscribing_to_nothing_or_to_no_topic_is_an_error() {
 }
 
 #[test]
-fn handles_are_small() {
+fn sizes_of_handles_and_errors_are_within_their_limits() {
     assert!(size_of::<Subscription>() <= 88, "{}", size_of::<Subscription>());
     assert!(size_of::<Event>() <= 48, "{}", size_of::<Event>());
     assert!(size_of::<PublishError>() <= 24, "{}", size_of::<PublishError>());

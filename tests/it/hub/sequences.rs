@@ -1,17 +1,18 @@
-//! Random sequences of everything one can do with a hub, against the naive reference.
+//! Random sequences of all operations of a hub, against the naive reference.
 
 use std::collections::BTreeMap;
-use std::task::{Context, Poll, Waker};
+use std::task::Poll;
 use std::time::Duration;
 
 use proptest::prelude::*;
 use tidings::subscriber::{Delivery, EncodedDelivery, Slot};
 use tidings::{Cursor, Event, LocalHub, LocalHubBuilder, Retention, Start, Subscribe, Subscriber, Topic};
 
-use super::model::{Ledger, Lines, ManualClock, Reference};
+use super::reference::{Ledger, Reference};
+use crate::support::{LineFormat, VirtualTimer, poll, poll_encoded, topic};
 
 const TOPICS: [&str; 6] = ["a", "b", "a/x", "a/y", "a/x/1", "b/x"];
-/// Names of a subscription: the topics, and patterns of them.
+/// Names that a subscription may follow: the topics, and patterns of them.
 const NAMES: [&str; 13] =
     ["a", "b", "a/x", "a/y", "a/x/1", "b/x", "*", "**", "a/*", "a/**", "a/x/*", "b/**", "none/**"];
 
@@ -20,12 +21,12 @@ enum Step {
     Publish { topic: usize, len: usize, ttl: Option<u64> },
     PublishAll { topics: Vec<usize> },
     Subscribe { names: Vec<&'static str>, from: From },
-    Poll { who: usize },
-    PollEncoded { who: usize, max: usize, slot: Option<Slot> },
-    Drain { who: usize },
-    Resume { who: usize, names: Option<Vec<&'static str>> },
-    Detach { who: usize },
-    Drop { who: usize },
+    Poll { index: usize },
+    PollEncoded { index: usize, max: usize, slot: Option<Slot> },
+    Drain { index: usize },
+    Resume { index: usize, names: Option<Vec<&'static str>> },
+    Release { index: usize },
+    Drop { index: usize },
     Advance { millis: u64 },
     Sweep,
 }
@@ -49,14 +50,14 @@ fn step() -> impl Strategy<Value = Step> {
         12 => (0..TOPICS.len(), 0..40_usize, ttl).prop_map(|(topic, len, ttl)| Step::Publish { topic, len, ttl }),
         2 => prop::collection::vec(0..TOPICS.len(), 0..90).prop_map(|topics| Step::PublishAll { topics }),
         4 => (names(), from).prop_map(|(names, from)| Step::Subscribe { names, from }),
-        6 => any::<usize>().prop_map(|who| Step::Poll { who }),
-        6 => (any::<usize>(), 0..200_usize, slot).prop_map(|(who, max, slot)| Step::PollEncoded { who, max, slot }),
-        3 => any::<usize>().prop_map(|who| Step::Drain { who }),
-        3 => (any::<usize>(), prop::option::of(names())).prop_map(|(who, names)| Step::Resume { who, names }),
-        1 => any::<usize>().prop_map(|who| Step::Detach { who }),
-        1 => any::<usize>().prop_map(|who| Step::Drop { who }),
+        6 => any::<usize>().prop_map(|index| Step::Poll { index }),
+        6 => (any::<usize>(), 0..200_usize, slot).prop_map(|(index, max, slot)| Step::PollEncoded { index, max, slot }),
+        3 => any::<usize>().prop_map(|index| Step::Drain { index }),
+        3 => (any::<usize>(), prop::option::of(names())).prop_map(|(index, names)| Step::Resume { index, names }),
+        1 => any::<usize>().prop_map(|index| Step::Release { index }),
+        1 => any::<usize>().prop_map(|index| Step::Drop { index }),
         2 => (0..60_u64).prop_map(|millis| Step::Advance { millis }),
-        // Longer than a pattern's log keeps anything: its subscriptions must look into the topics' logs.
+        // Longer than the log of a pattern keeps an event, so that its subscriptions read the logs of the topics.
         1 => Just(Step::Advance { millis: 11_000 }),
         1 => Just(Step::Sweep),
     ]
@@ -71,9 +72,9 @@ fn retention() -> impl Strategy<Value = Retention> {
 proptest! {
     #![proptest_config(crate::support::cases(500))]
 
-    /// Whatever is done in whatever order: every subscriber gets every event in order and once, or is told.
+    /// For any operations in any order, every subscriber gets every event in order and once, or a gap.
     #[test]
-    fn nothing_is_lost_in_silence(
+    fn random_operations_deliver_every_event_once_in_order_or_yield_gap(
         retentions in prop::array::uniform3(retention()),
         live_buffer in prop_oneof![2 => Just(0), 1 => 1_000..30_000_usize, 1 => Just(LocalHubBuilder::LIVE_BUFFER)],
         steps in prop::collection::vec(step(), 1..120),
@@ -86,7 +87,7 @@ proptest! {
 
 struct World {
     hub: LocalHub,
-    clock: ManualClock,
+    clock: VirtualTimer,
     reference: Reference,
     topics: Vec<Topic>,
     readers: Vec<Reader>,
@@ -98,12 +99,12 @@ struct Reader {
     ledger: Ledger,
 }
 
-/// The topics that these names are for.
+/// Returns the topics that these names follow.
 fn followed(names: &[&str]) -> impl Iterator<Item = usize> {
     (0..TOPICS.len()).filter(|&topic| names.iter().any(|name| is_for(name, TOPICS[topic])))
 }
 
-/// Whether a name is this topic's, or a pattern that matches it.
+/// Returns whether a name is the name of this topic or a pattern that matches it.
 fn is_for(name: &str, topic: &str) -> bool {
     let (name, topic): (Vec<_>, Vec<_>) = (name.split('/').collect(), topic.split('/').collect());
     match name.split_last() {
@@ -114,12 +115,12 @@ fn is_for(name: &str, topic: &str) -> bool {
 }
 
 impl World {
-    /// One retention for all topics, one for some, and one for one of these.
+    /// Returns a world with one retention for all topics, one for some of them, and one for one of these.
     fn new([all, some, one]: [Retention; 3], live_buffer: usize) -> Self {
-        let clock = ManualClock::new();
+        let clock = VirtualTimer::new();
         let hub = LocalHub::builder().retain_for("a/x", one).retain(all).retain_for("a/**", some);
         let hub = hub.live_buffer(live_buffer).clock(clock.clone()).build();
-        let topics = TOPICS.iter().map(|name| Topic::new(name).unwrap()).collect();
+        let topics = TOPICS.iter().map(|name| topic(name)).collect();
         let reference = Reference::new([all, all, one, some, some, all]);
         Self { hub, clock, reference, topics, readers: Vec::new() }
     }
@@ -163,22 +164,22 @@ impl World {
                 let subscription = self.subscribe(&names, start);
                 self.readers.push(Reader { subscription, names, ledger });
             }
-            Step::Poll { who } => {
-                self.poll(who % readers);
+            Step::Poll { index } => {
+                self.poll(index % readers);
             }
-            Step::PollEncoded { who, max, slot } => {
-                self.poll_encoded(who % readers, max, slot);
+            Step::PollEncoded { index, max, slot } => {
+                self.poll_encoded(index % readers, max, slot);
             }
-            Step::Drain { who } => while self.poll(who % readers) {},
-            Step::Resume { who, names } => self.resume(who % readers, names),
-            Step::Detach { who } => {
-                if let Some(reader) = self.readers.get_mut(who % readers) {
+            Step::Drain { index } => while self.poll(index % readers) {},
+            Step::Resume { index, names } => self.resume(index % readers, names),
+            Step::Release { index } => {
+                if let Some(reader) = self.readers.get_mut(index % readers) {
                     reader.subscription.release();
                 }
             }
-            Step::Drop { who } => {
+            Step::Drop { index } => {
                 if !self.readers.is_empty() {
-                    self.readers.swap_remove(who % readers);
+                    self.readers.swap_remove(index % readers);
                 }
             }
             Step::Advance { millis } => self.clock.advance(Duration::from_millis(millis)),
@@ -190,28 +191,28 @@ impl World {
         self.hub.subscribe(Subscribe::patterns(names.iter().copied()).start(start)).unwrap()
     }
 
-    /// The subscriber goes away and comes back with its cursor, for the same names or for others.
-    fn resume(&mut self, who: usize, names: Option<Vec<&'static str>>) {
-        let Some(reader) = self.readers.get(who) else {
+    /// Drops a subscriber and resumes with its cursor, for the same names or for others.
+    fn resume(&mut self, index: usize, names: Option<Vec<&'static str>>) {
+        let Some(reader) = self.readers.get(index) else {
             return;
         };
         let cursor = reader.subscription.cursor().unwrap();
         let names = names.unwrap_or_else(|| reader.names.clone());
         let owed_from = cursor.sequence();
         let ledger = Ledger::new(followed(&names).map(|topic| (topic, owed_from)).collect::<BTreeMap<_, _>>());
-        self.readers.swap_remove(who);
+        self.readers.swap_remove(index);
         let cursor: Cursor = cursor.to_string().parse().unwrap();
         let subscription = self.subscribe(&names, Start::After(cursor));
         self.readers.push(Reader { subscription, names, ledger });
     }
 
-    /// One poll by reference. False when there was nothing.
-    fn poll(&mut self, who: usize) -> bool {
+    /// Polls a reader for a batch and checks it. Returns `false` if there was none.
+    fn poll(&mut self, index: usize) -> bool {
         let now = self.clock.millis();
-        let Some(reader) = self.readers.get_mut(who) else {
+        let Some(reader) = self.readers.get_mut(index) else {
             return false;
         };
-        match reader.subscription.poll_next(&mut Context::from_waker(Waker::noop())) {
+        match poll(&mut reader.subscription) {
             Poll::Ready(Delivery::Events(batch)) => {
                 assert!(!batch.is_empty());
                 for event in batch.iter() {
@@ -221,28 +222,28 @@ impl World {
                     assert_eq!(batch.topic(), event.topic);
                 }
                 let last = batch.iter().next_back().unwrap().cursor;
-                assert_eq!(reader.subscription.cursor(), last, "the cursor is what was delivered");
+                assert_eq!(reader.subscription.cursor(), last, "the cursor of the last event");
                 true
             }
-            Poll::Ready(Delivery::Gap(gap)) => self.gap(who, &gap),
-            Poll::Pending => self.pending(who),
+            Poll::Ready(Delivery::Gap(gap)) => self.gap(index, &gap),
+            Poll::Pending => self.pending(index),
             other => panic!("{other:?}"),
         }
     }
 
-    /// Polls a reader for encoded events, and checks them.
-    fn poll_encoded(&mut self, who: usize, max: usize, slot: Option<Slot>) -> bool {
+    /// Polls a reader for encoded events and checks them.
+    fn poll_encoded(&mut self, index: usize, max: usize, slot: Option<Slot>) -> bool {
         let now = self.clock.millis();
-        let Some(reader) = self.readers.get_mut(who) else {
+        let Some(reader) = self.readers.get_mut(index) else {
             return false;
         };
-        match reader.subscription.poll_encoded(&mut Context::from_waker(Waker::noop()), &Lines(slot), max) {
+        match poll_encoded(&mut reader.subscription, &LineFormat(slot), max) {
             Poll::Ready(EncodedDelivery::Events(events)) => {
                 let bytes = events.bytes;
                 let text = std::str::from_utf8(&bytes).unwrap();
-                assert!(text.ends_with('\n'), "whole events");
+                assert!(text.ends_with('\n'), "an event is cut");
                 assert_eq!(text.lines().count(), events.events as usize);
-                assert!(bytes.len() <= max || text.lines().count() == 1, "more than was asked for");
+                assert!(bytes.len() <= max || text.lines().count() == 1, "more than the maximum");
                 let mut last = 0;
                 for line in text.lines() {
                     let (sequence, rest) = line.split_once(' ').unwrap();
@@ -254,14 +255,14 @@ impl World {
                 assert_eq!(reader.subscription.cursor().unwrap().sequence(), last);
                 true
             }
-            Poll::Ready(EncodedDelivery::Gap(gap)) => self.gap(who, &gap),
-            Poll::Pending => self.pending(who),
+            Poll::Ready(EncodedDelivery::Gap(gap)) => self.gap(index, &gap),
+            Poll::Pending => self.pending(index),
             other => panic!("{other:?}"),
         }
     }
 
-    fn gap(&mut self, who: usize, gap: &tidings::Gap) -> bool {
-        let reader = &mut self.readers[who];
+    fn gap(&mut self, index: usize, gap: &tidings::Gap) -> bool {
+        let reader = &mut self.readers[index];
         let (named, wild): (Vec<&str>, Vec<&str>) = reader.names.iter().partition(|name| !name.ends_with('*'));
         let by_pattern: Vec<_> = followed(&wild).collect();
         match &gap.topic {
@@ -276,22 +277,22 @@ impl World {
         true
     }
 
-    fn pending(&mut self, who: usize) -> bool {
-        let reader = &mut self.readers[who];
+    fn pending(&mut self, index: usize) -> bool {
+        let reader = &mut self.readers[index];
         reader.ledger.pending(&self.reference, self.clock.millis());
         let at = reader.subscription.cursor().unwrap();
-        assert_eq!(at.sequence(), self.reference.watermark(), "who has everything stands at the watermark");
+        assert_eq!(at.sequence(), self.reference.watermark(), "a subscription that has everything is at the watermark");
         false
     }
 
-    /// At the end everyone reads on until there is nothing more; then everyone leaves, and so do the topics.
+    /// Lets all readers read everything, drops them, and checks that no topic is left.
     fn finish(mut self) {
-        for who in 0..self.readers.len() {
-            while self.poll(who) {}
+        for index in 0..self.readers.len() {
+            while self.poll(index) {}
         }
         self.hub.close();
         for reader in &mut self.readers {
-            let last = reader.subscription.poll_next(&mut Context::from_waker(Waker::noop()));
+            let last = poll(&mut reader.subscription);
             assert!(
                 matches!(last, Poll::Ready(Delivery::End(tidings::subscriber::SubscriptionEnd::Closed))),
                 "{last:?}"

@@ -1,6 +1,6 @@
-//! The hub's statistics add up, whatever is done in whatever order, and under whatever budget.
+//! The statistics of a hub add up after any operations in any order, with any budget.
 
-use std::task::{Context, Poll, Waker};
+use std::task::Poll;
 use std::time::Duration;
 
 use proptest::prelude::*;
@@ -10,7 +10,7 @@ use tidings::{
     Event, LocalHub, LocalHubBuilder, Overflow, PublishError, Retention, Subscribe, Subscriber, Subscription, Topic,
 };
 
-use super::model::{Lines, ManualClock};
+use crate::support::{LineFormat, VirtualTimer, poll, poll_encoded, subtopic};
 
 const TOPICS: usize = 4;
 
@@ -19,11 +19,11 @@ enum Step {
     Publish { topic: usize, len: usize, key: Option<u8>, ttl: Option<u64> },
     PublishAll { topics: Vec<usize> },
     Subscribe { topics: Vec<usize>, overflow: Overflow },
-    Poll { who: usize },
-    PollEncoded { who: usize, max: usize, slot: Option<Slot> },
-    Drain { who: usize },
-    Detach { who: usize },
-    Drop { who: usize },
+    Poll { index: usize },
+    PollEncoded { index: usize, max: usize, slot: Option<Slot> },
+    Drain { index: usize },
+    Release { index: usize },
+    Drop { index: usize },
     Advance { millis: u64 },
     Sweep,
 }
@@ -42,11 +42,11 @@ fn step() -> impl Strategy<Value = Step> {
             .prop_map(|(topic, len, key, ttl)| Step::Publish { topic, len, key, ttl }),
         3 => prop::collection::vec(0..TOPICS, 0..60).prop_map(|topics| Step::PublishAll { topics }),
         3 => (topics(), overflow).prop_map(|(topics, overflow)| Step::Subscribe { topics, overflow }),
-        4 => any::<usize>().prop_map(|who| Step::Poll { who }),
-        6 => (any::<usize>(), 0..9_000_usize, slot).prop_map(|(who, max, slot)| Step::PollEncoded { who, max, slot }),
-        2 => any::<usize>().prop_map(|who| Step::Drain { who }),
-        1 => any::<usize>().prop_map(|who| Step::Detach { who }),
-        1 => any::<usize>().prop_map(|who| Step::Drop { who }),
+        4 => any::<usize>().prop_map(|index| Step::Poll { index }),
+        6 => (any::<usize>(), 0..9_000_usize, slot).prop_map(|(index, max, slot)| Step::PollEncoded { index, max, slot }),
+        2 => any::<usize>().prop_map(|index| Step::Drain { index }),
+        1 => any::<usize>().prop_map(|index| Step::Release { index }),
+        1 => any::<usize>().prop_map(|index| Step::Drop { index }),
         2 => (0..60_u64).prop_map(|millis| Step::Advance { millis }),
         1 => Just(Step::Sweep),
     ]
@@ -61,7 +61,7 @@ proptest! {
     #![proptest_config(crate::support::cases(250))]
 
     #[test]
-    fn p13_everything_adds_up_and_stays_within_the_budget(
+    fn p13_statistics_add_up_and_bytes_stay_within_the_budget(
         retention in retention(),
         limit in 25_000..80_000_usize,
         live_buffer in prop_oneof![Just(0), 1_000..80_000_usize, Just(LocalHubBuilder::LIVE_BUFFER)],
@@ -78,23 +78,23 @@ proptest! {
 
 struct World {
     hub: LocalHub,
-    clock: ManualClock,
+    clock: VirtualTimer,
     limit: usize,
     names: Vec<Topic>,
-    /// How many events were published to each topic.
+    /// Number of events published to each topic.
     published: [u64; TOPICS],
     readers: Vec<Reader>,
-    /// Sums of all readers, those that are gone included.
+    /// Sums of all readers, including those that were dropped.
     total: Account,
 }
 
 struct Reader {
     subscription: Subscription,
     topics: Vec<usize>,
-    /// How many events its topics had when it came.
+    /// Number of events of the topics when the reader subscribed.
     before: u64,
     account: Account,
-    /// Events that the reader was delivered and the hub has not counted yet.
+    /// Number of events that the reader got and the hub has not counted yet.
     uncounted: u64,
 }
 
@@ -120,16 +120,16 @@ impl Account {
 
 impl World {
     fn new(retention: Retention, limit: usize, live_buffer: usize) -> Self {
-        let clock = ManualClock::new();
+        let clock = VirtualTimer::new();
         let hub = LocalHub::builder().retain(retention).max_bytes(limit).live_buffer(live_buffer);
         let hub = hub.clock(clock.clone()).build();
-        let names = (0..TOPICS).map(|n| Topic::new(format!("topic/{n}")).unwrap()).collect();
+        let names = (0..TOPICS).map(|n| subtopic(n)).collect();
         let (published, total) = ([0; TOPICS], Account::default());
         Self { hub, clock, limit, names, published, readers: Vec::new(), total }
     }
 
     fn step(&mut self, step: Step) {
-        let who = |who: usize| who % self.readers.len().max(1);
+        let reader = |index: usize| index % self.readers.len().max(1);
         match step {
             Step::Publish { topic, len, key, ttl } => {
                 let event = Event::text("x".repeat(len));
@@ -149,18 +149,18 @@ impl World {
                 let before = self.published_to(&topics);
                 self.readers.push(Reader { subscription, topics, before, account: Account::default(), uncounted: 0 });
             }
-            Step::Poll { who: n } => drop(self.poll(who(n), None)),
-            Step::PollEncoded { who: n, max, slot } => drop(self.poll(who(n), Some((Lines(slot), max)))),
-            Step::Drain { who: n } => {
-                let n = who(n);
+            Step::Poll { index: n } => drop(self.poll(reader(n), None)),
+            Step::PollEncoded { index: n, max, slot } => drop(self.poll(reader(n), Some((LineFormat(slot), max)))),
+            Step::Drain { index: n } => {
+                let n = reader(n);
                 while self.poll(n, None) {}
             }
-            Step::Detach { who: n } => {
-                let n = who(n);
+            Step::Release { index: n } => {
+                let n = reader(n);
                 self.readers.get_mut(n).into_iter().for_each(|reader| reader.subscription.release());
             }
-            Step::Drop { who: n } if !self.readers.is_empty() => {
-                let reader = self.readers.swap_remove(who(n));
+            Step::Drop { index: n } if !self.readers.is_empty() => {
+                let reader = self.readers.swap_remove(reader(n));
                 self.total.delivered += reader.uncounted;
                 drop(reader);
             }
@@ -170,8 +170,7 @@ impl World {
         }
     }
 
-    /// Counts an accepted publish. A refused one must have found nothing left to evict, except for segments in readers'
-    /// hands.
+    /// Counts an accepted publish. A publish is refused only if nothing is left to evict except segments that readers hold.
     fn published(&mut self, topics: &[usize], outcome: &Result<(), PublishError>) {
         match outcome {
             Ok(()) => topics.iter().for_each(|&topic| self.published[topic] += 1),
@@ -188,21 +187,20 @@ impl World {
         topics.iter().map(|&topic| self.published[topic]).sum()
     }
 
-    /// One poll, which the hub must count as what it was. False when there was nothing.
-    fn poll(&mut self, who: usize, encoded: Option<(Lines, usize)>) -> bool {
+    /// Polls a reader once and checks the counts of the hub. Returns `false` if nothing was ready.
+    fn poll(&mut self, index: usize, encoded: Option<(LineFormat, usize)>) -> bool {
         let before = self.hub.stats();
-        let Some(Reader { subscription, topics, before: owed_from, account, uncounted }) = self.readers.get_mut(who)
+        let Some(Reader { subscription, topics, before: owed_from, account, uncounted }) = self.readers.get_mut(index)
         else {
             return false;
         };
-        let mut cx = Context::from_waker(Waker::noop());
         let polled = match encoded {
-            None => subscription.poll_next(&mut cx).map(|delivery| match delivery {
+            None => poll(subscription).map(|delivery| match delivery {
                 Delivery::Events(batch) => (batch.len() as u64, None),
                 Delivery::Gap(gap) => (0, Some(gap)),
                 other => panic!("{other:?}"),
             }),
-            Some((format, max)) => subscription.poll_encoded(&mut cx, &format, max).map(|encoded| match encoded {
+            Some((format, max)) => poll_encoded(subscription, &format, max).map(|encoded| match encoded {
                 EncodedDelivery::Events(encoding) => (u64::from(encoding.events), None),
                 EncodedDelivery::Gap(gap) => (0, Some(gap)),
                 other => panic!("{other:?}"),
@@ -214,7 +212,7 @@ impl World {
             Poll::Ready((events, gap)) => (*events, gap.as_ref()),
             Poll::Pending => (0, None),
         };
-        // What was delivered may be counted later, but not beyond the next time that there is nothing to read.
+        // Delivered events are counted at the latest by the next poll that finds nothing.
         *uncounted = (*uncounted + events).checked_sub(new.delivered - old.delivered).expect("counted once");
         assert!(polled.is_ready() || *uncounted == 0);
         assert_eq!(new.gaps - old.gaps, u64::from(gap.is_some()));
@@ -226,7 +224,7 @@ impl World {
         self.total = new;
         let owed: u64 = topics.iter().map(|&topic| self.published[topic]).sum::<u64>() - *owed_from;
         match polled {
-            Poll::Pending => assert_eq!(account.sum(), owed, "{account:?}: all read, or accounted for"),
+            Poll::Pending => assert_eq!(account.sum(), owed, "{account:?}: some events are not accounted for"),
             Poll::Ready(_) => assert!(account.sum() <= owed, "{account:?} of {owed}"),
         }
         polled.is_ready()
@@ -237,7 +235,7 @@ impl World {
         assert_eq!(stats.published, self.published.iter().sum::<u64>());
         assert_eq!(stats.published, stats.retained + stats.evicted, "{stats:?}");
         assert!(stats.evicted_by_budget <= stats.evicted);
-        assert_eq!(Account::of(&stats), self.total, "nobody but who polls adds to them");
+        assert_eq!(Account::of(&stats), self.total, "only polls add to them");
         assert_eq!(stats.subscriptions, self.readers.iter().map(|reader| reader.topics.len()).sum::<usize>());
         assert!(stats.parked <= stats.subscriptions);
         assert!(stats.bytes >= stats.retained_bytes + stats.cached_bytes + stats.pinned_bytes, "{stats:?}");
@@ -246,7 +244,7 @@ impl World {
         assert!(stats.cached_bytes <= self.limit / 4, "{stats:?}");
     }
 
-    /// Everyone reads on until there is nothing more, and leaves; in the end there is nothing but the counts.
+    /// Lets all readers read everything and leave. Checks that only the counts are left.
     fn finish(mut self) {
         let mut owed = 0;
         let gone = self.readers.iter().fold(self.total, |total, reader| Account {
@@ -256,9 +254,9 @@ impl World {
             conflated: total.conflated - reader.account.conflated,
             expired: total.expired - reader.account.expired,
         });
-        for who in 0..self.readers.len() {
-            while self.poll(who, None) {}
-            owed += self.published_to(&self.readers[who].topics) - self.readers[who].before;
+        for index in 0..self.readers.len() {
+            while self.poll(index, None) {}
+            owed += self.published_to(&self.readers[index].topics) - self.readers[index].before;
         }
         self.check();
         assert_eq!(self.total.sum(), gone.sum() + owed);
@@ -268,6 +266,6 @@ impl World {
         let stats = self.hub.stats();
         assert_eq!((stats.bytes, stats.topics, stats.subscriptions, stats.parked), (0, 0, 0, 0), "{stats:?}");
         assert_eq!((stats.published, stats.retained), (stats.evicted, 0));
-        assert_eq!(Account::of(&stats), self.total, "what was counted outlives the topics");
+        assert_eq!(Account::of(&stats), self.total, "the counts outlive the topics");
     }
 }

@@ -1,30 +1,21 @@
-//! The hub under real threads: publishers, and readers that come and go with their cursors.
+//! The hub under real threads: publishers, and readers that resume with their cursors.
 
 use std::collections::HashMap;
-use std::sync::Arc;
-use std::task::{Context, Poll, Wake, Waker};
-use std::thread::{self, Thread};
+use std::task::{Context, Poll};
+use std::thread;
 
 use tidings::subscriber::{Delivery, EncodedBatch, EncodedDelivery, SubscriptionEnd};
-use tidings::{Event, GapReason, LocalHub, Retention, Start, Subscribe, Subscriber, Topic};
+use tidings::{Event, GapReason, LocalHub, Retention, Start, Subscribe, Subscriber};
 
-use super::model::Lines;
+use crate::support::{LineFormat, topic, unpark_waker};
 
 const TOPICS: [&str; 3] = ["a", "b", "c"];
 const EVENTS: u64 = 20_000;
 
-struct Unpark(Thread);
-
-impl Wake for Unpark {
-    fn wake(self: Arc<Self>) {
-        self.0.unpark();
-    }
-}
-
-/// Follows the topics to the hub's end: every event of each in order and once, or told missed. Now and then it goes
-/// away, and comes back with its cursor.
+/// Follows topics until the hub is closed, and resumes with the cursor now and then. Checks that every event of each topic
+/// is delivered once and in order. Returns the number of events of each topic.
 fn follow(hub: &LocalHub, topics: &[&str], encoded: bool, seed: u64) -> HashMap<String, u64> {
-    let waker: Waker = Arc::new(Unpark(thread::current())).into();
+    let waker = unpark_waker();
     let mut cx = Context::from_waker(&waker);
     let mut random = fastrand::Rng::with_seed(seed);
     let mut counts: HashMap<String, u64> = HashMap::new();
@@ -32,14 +23,14 @@ fn follow(hub: &LocalHub, topics: &[&str], encoded: bool, seed: u64) -> HashMap<
     let mut subscription = hub.subscribe(Subscribe::patterns(topics.iter().copied()).start(Start::Oldest)).unwrap();
     let mut count = |topic: &str, number: u64, sequence: u64| {
         let next = counts.entry(topic.to_owned()).or_default();
-        assert_eq!(number, *next, "of {topic}: lost, or twice");
+        assert_eq!(number, *next, "{topic}: an event is lost or repeated");
         *next += 1;
         assert!(sequence > last, "out of order");
         last = sequence;
     };
     loop {
         let polled = match encoded {
-            true => subscription.poll_encoded(&mut cx, &Lines::CACHED, 4096).map(|encoded| match encoded {
+            true => subscription.poll_encoded(&mut cx, &LineFormat::CACHED, 4096).map(|encoded| match encoded {
                 EncodedDelivery::Events(EncodedBatch { bytes, .. }) => {
                     for line in std::str::from_utf8(&bytes).unwrap().lines() {
                         let mut parts = line.split(' ');
@@ -73,7 +64,7 @@ fn follow(hub: &LocalHub, topics: &[&str], encoded: bool, seed: u64) -> HashMap<
             let start = Start::After(subscription.cursor().unwrap());
             match hub.subscribe(Subscribe::patterns(topics.iter().copied()).start(start)) {
                 Ok(again) => subscription = again,
-                // Closed meanwhile: read the old one to its end.
+                // The hub was closed: read the old subscription to its end.
                 Err(_) => continue,
             }
         }
@@ -81,7 +72,7 @@ fn follow(hub: &LocalHub, topics: &[&str], encoded: bool, seed: u64) -> HashMap<
 }
 
 #[test]
-fn readers_that_come_and_go_get_everything_once() {
+fn readers_that_resume_under_threads_get_every_event_once() {
     let hub = LocalHub::builder().retain(Retention::count(usize::MAX).bytes(usize::MAX)).build();
     thread::scope(|scope| {
         let hub = &hub;
@@ -91,7 +82,7 @@ fn readers_that_come_and_go_get_everything_once() {
             [false, true].map(|encoded| (topics, scope.spawn(move || follow(hub, names, encoded, 7))))
         });
         let publishers = TOPICS.map(|name| {
-            let topic = Topic::new(name).unwrap();
+            let topic = topic(name);
             scope.spawn(move || {
                 for number in 0..EVENTS {
                     hub.publish_now(&topic, Event::text(number.to_string())).unwrap();
@@ -108,9 +99,9 @@ fn readers_that_come_and_go_get_everything_once() {
 }
 
 #[test]
-fn a_reader_that_lags_is_told_exactly_how_much() {
+fn lagging_reader_under_threads_gets_an_exact_missed_count() {
     let hub = LocalHub::builder().retain(Retention::count(16)).build();
-    let topic = Topic::new("a").unwrap();
+    let topic = topic("a");
     let mut subscription = hub.subscribe(Subscribe::topics([&topic])).unwrap();
     thread::scope(|scope| {
         let hub = &hub;
@@ -120,7 +111,7 @@ fn a_reader_that_lags_is_told_exactly_how_much() {
             }
             hub.close();
         });
-        let waker: Waker = Arc::new(Unpark(thread::current())).into();
+        let waker = unpark_waker();
         let (mut next, mut missed) = (0, 0);
         loop {
             match subscription.poll_next(&mut Context::from_waker(&waker)) {
@@ -135,18 +126,18 @@ fn a_reader_that_lags_is_told_exactly_how_much() {
                     assert_eq!(gap.reason, GapReason::Overflow);
                     next += gap.missed.unwrap();
                     missed += gap.missed.unwrap();
-                    assert_eq!(gap.cursor.sequence(), next, "one topic alone has every sequence");
+                    assert_eq!(gap.cursor.sequence(), next, "a single topic has every sequence");
                 }
                 Poll::Ready(_) => break,
             }
         }
-        assert_eq!(next, EVENTS, "{missed} told missed");
+        assert_eq!(next, EVENTS, "{missed} missed");
     });
 }
 
 #[test]
-fn topics_without_end_are_followed_by_a_pattern() {
-    // Nothing is kept: each topic is dropped after its one event, and made anew for the next.
+fn pattern_under_threads_follows_topics_that_are_created_and_dropped() {
+    // Nothing is retained: each topic is dropped after its event and created again for the next.
     let hub = LocalHub::builder().retain(Retention::count(0)).build();
     let mut subscription = hub.subscribe(Subscribe::patterns(["jobs/*"])).unwrap();
     thread::scope(|scope| {
@@ -154,7 +145,7 @@ fn topics_without_end_are_followed_by_a_pattern() {
         let publishers = [0, 1].map(|lane| {
             scope.spawn(move || {
                 for number in 0..EVENTS {
-                    let topic = Topic::new(format!("jobs/{}", (number + lane) % 100)).unwrap();
+                    let topic = topic(format_args!("jobs/{}", (number + lane) % 100));
                     hub.publish_now(&topic, Event::text(format!("{lane} {number}"))).unwrap();
                 }
             })
@@ -163,8 +154,8 @@ fn topics_without_end_are_followed_by_a_pattern() {
             publishers.into_iter().for_each(|publisher| publisher.join().unwrap());
             hub.close();
         });
-        let waker: Waker = Arc::new(Unpark(thread::current())).into();
-        let (mut next, mut got, mut is_told) = ([0; 2], 0, false);
+        let waker = unpark_waker();
+        let (mut next, mut got, mut had_gap) = ([0; 2], 0, false);
         loop {
             match subscription.poll_next(&mut Context::from_waker(&waker)) {
                 Poll::Pending => thread::park(),
@@ -172,17 +163,17 @@ fn topics_without_end_are_followed_by_a_pattern() {
                     for event in batch.iter() {
                         let (lane, number) = event.event.as_str().unwrap().split_once(' ').unwrap();
                         let (lane, number): (usize, u64) = (lane.parse().unwrap(), number.parse().unwrap());
-                        assert!(number == next[lane] || number > next[lane] && is_told, "{number} of {next:?}");
+                        assert!(number == next[lane] || number > next[lane] && had_gap, "{number} of {next:?}");
                         next[lane] = number + 1;
                         got += 1;
                     }
                 }
-                // By a gap, each lane may have lost something: which is not said.
-                Poll::Ready(Delivery::Gap(gap)) => is_told = gap.reason == GapReason::Overflow,
+                // A gap does not say which of the publishers lost an event.
+                Poll::Ready(Delivery::Gap(gap)) => had_gap = gap.reason == GapReason::Overflow,
                 Poll::Ready(_) => break,
             }
         }
-        assert!(is_told || got == 2 * EVENTS, "{got} came, and nothing was told");
+        assert!(had_gap || got == 2 * EVENTS, "{got} events, and no gap");
     });
     drop(subscription);
     assert_eq!((hub.stats().topics, hub.stats().patterns), (0, 0));

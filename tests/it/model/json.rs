@@ -1,4 +1,4 @@
-//! Which JSON an event may carry: what any parser reads, inside of a reply too.
+//! JSON that an event may carry: text that common parsers read, also inside a reply.
 
 use proptest::prelude::*;
 use serde_json::Value;
@@ -8,12 +8,12 @@ use tidings::{Event, EventError};
 
 use crate::support::Feed;
 
-/// Returns arrays in one another, to this depth.
+/// Returns nested arrays of this depth.
 fn nested(depth: usize) -> String {
     format!("{}{}", "[".repeat(depth), "]".repeat(depth))
 }
 
-/// The body of a poll's reply with this event in it.
+/// Returns the body of a poll reply with this event.
 fn reply(event: Event) -> Vec<u8> {
     let feed = Feed::new(7);
     feed.event("news", event);
@@ -51,7 +51,7 @@ fn json_that_common_parsers_refuse_is_refused_with_kind_and_offset() {
         ("1e99999999999999999999", too_large(0)),
     ] {
         assert_eq!(Event::json_text(text.to_owned()), Err(error.clone()), "{text}");
-        // Text that the application has as it is comes in by serde, too.
+        // Raw JSON text that is serialized by serde is checked too.
         if let Ok(raw) = RawValue::from_string(text.trim().to_owned()) {
             assert_eq!(
                 Event::json(&raw).unwrap_err().to_string().split("byte").next(),
@@ -62,7 +62,7 @@ fn json_that_common_parsers_refuse_is_refused_with_kind_and_offset() {
 }
 
 #[test]
-fn json_at_the_limits_is_taken_and_read_back_inside_a_reply() {
+fn json_at_the_limits_is_accepted_and_read_back_inside_a_reply() {
     let digits = "1234567890".repeat(30);
     for text in [
         r#"{"a":"\ud83d\ude00"}"#,
@@ -90,13 +90,13 @@ fn json_at_the_limits_is_taken_and_read_back_inside_a_reply() {
 }
 
 #[test]
-fn a_value_that_is_nested_too_deep_is_refused_by_serde_too() {
+fn serialized_value_nested_too_deep_is_refused() {
     let deep = |depth: usize| (0..depth).fold(Value::Null, |inner, _| Value::from(vec![inner]));
     assert!(Event::json(&deep(Event::MAX_JSON_DEPTH)).is_ok());
     assert_eq!(Event::json(&deep(Event::MAX_JSON_DEPTH + 1)), Err(EventError::JsonTooDeep { at: 124 }));
 }
 
-/// Any JSON text by the grammar, much of it at the borders of what parsers take.
+/// Generates JSON text by the grammar, much of it at the limits of parsers.
 fn any_json_text() -> impl Strategy<Value = String> {
     let piece = prop::sample::select(vec![
         "a",
@@ -141,9 +141,9 @@ fn any_json_text() -> impl Strategy<Value = String> {
 proptest! {
     #![proptest_config(crate::support::cases(2_000))]
 
-    /// Whatever is taken is read back by serde_json inside of a reply, and whatever it reads there is taken.
+    /// JSON text is accepted exactly if `serde_json` parses a reply with it.
     #[test]
-    fn json_is_taken_exactly_where_a_reply_with_it_is_read(text in any_json_text()) {
+    fn json_is_accepted_exactly_if_a_reply_with_it_parses(text in any_json_text()) {
         let around = format!(r#"{{"cursor":"7.1","events":[{{"id":"7.1","topic":"news","data":{text}}}]}}"#);
         let is_read = serde_json::from_str::<Value>(&around).is_ok();
         match Event::json_text(text.clone()) {

@@ -1,4 +1,4 @@
-//! The plain values.
+//! Topics, patterns, cursors and events.
 
 mod cursor;
 #[cfg(feature = "full")]

@@ -6,7 +6,7 @@ fn pattern(text: &str) -> Result<Pattern, PatternError> {
 }
 
 #[test]
-fn a_wildcard_stands_alone_in_the_last_segment() {
+fn wildcard_is_accepted_only_alone_in_the_last_segment() {
     for text in ["*", "**", "a", "a/*", "a/**", "a/b/c/**", "ä ö/*"] {
         assert_eq!(pattern(text).unwrap().to_string(), text);
     }
@@ -27,19 +27,19 @@ fn a_wildcard_stands_alone_in_the_last_segment() {
 }
 
 #[test]
-fn only_a_pattern_of_one_topic_is_a_topic() {
+fn pattern_converts_to_a_topic_only_without_a_wildcard() {
     let topic = Topic::new("a/b").unwrap();
     assert_eq!(Pattern::from(&topic).as_topic(), Some(&topic));
     for text in ["*", "**", "a/*", "a/**"] {
         assert_eq!(pattern(text).unwrap().as_topic(), None);
-        assert!(Topic::new(text).is_err(), "and no topic is a pattern");
+        assert!(Topic::new(text).is_err(), "a topic has no wildcard");
     }
     assert_eq!(size_of::<Pattern>(), size_of::<Topic>());
 }
 
 proptest! {
     #[test]
-    fn a_pattern_matches_by_segments(
+    fn pattern_matches_whole_segments(
         prefix in prop::collection::vec("[ab]{1,2}", 0..3),
         last in "[ab]{1,2}|\\*|\\*\\*",
         name in prop::collection::vec("[ab]{1,2}", 1..5),

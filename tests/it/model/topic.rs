@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 use tidings::{Topic, TopicError};
 
-/// Why a name is no topic, by the rules alone and in their order.
+/// Returns the first rule that a name breaks.
 fn fault(name: &str) -> Option<TopicError> {
     match name {
         "" => Some(TopicError::Empty),
@@ -15,24 +15,24 @@ fn fault(name: &str) -> Option<TopicError> {
 
 proptest! {
     #[test]
-    fn a_name_is_a_topic_by_the_rules(
+    fn topic_name_is_accepted_exactly_by_the_rules(
         name in prop_oneof![
             any::<String>(),
             "[a-c*/ ~]{0,8}",
-            // Around the edges of the controls: U+001F, U+007F, U+0080, U+009F, and the letters that share their bytes.
+            // The limits of the control characters, U+001F, U+007F, U+0080 and U+009F, and letters that share their bytes.
             "[a/*\u{1f} ~\u{7f}\u{80}\u{9f}\u{a0}\u{c2}\u{2080}]{1,6}",
             "[a/]{250,260}",
         ],
     ) {
         match (Topic::new(&name), fault(&name)) {
             (Ok(topic), None) => prop_assert_eq!(topic.as_str(), name),
-            (told, fault) => prop_assert_eq!(told.err(), fault, "{:?}", name),
+            (topic, fault) => prop_assert_eq!(topic.err(), fault, "{:?}", name),
         }
     }
 }
 
 #[test]
-fn from_segments_refuses_what_would_change_the_shape_of_the_name() {
+fn from_segments_refuses_segments_that_change_the_structure_of_the_name() {
     assert_eq!(Topic::from_segments(["users", "7"]).unwrap().as_str(), "users/7");
     assert_eq!(Topic::from_segments(vec!["café".to_owned()]).unwrap().as_str(), "café");
     let refused = [

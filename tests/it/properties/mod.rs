@@ -1,37 +1,32 @@
-//! Properties that always hold, one a test: P1 to P24, each named by its number here or, if its area has the means to
-//! show it, there.
+//! Properties that always hold: P1 to P24. The name of each test begins with the number of its property. Some of these
+//! tests are in other modules, next to the tools that they need.
 
-mod life;
+mod drop_and_close;
 mod order;
 mod threads;
 #[cfg(feature = "full")]
 mod transports;
 mod wakes;
 
-use std::task::{Context, Poll, Waker};
-
 use proptest::collection::vec;
 use proptest::prelude::*;
-use tidings::subscriber::Delivery;
-use tidings::{LocalHub, Retention, Subscriber, Subscription, Topic};
+use tidings::{LocalHub, Retention, Subscription};
+
+use crate::support::{poll, ready_batches, topic};
 
 const TOPICS: [&str; 3] = ["a", "b", "c/d"];
 
-fn topic(name: &str) -> Topic {
-    Topic::new(name).unwrap()
-}
-
-/// A hub that forgets nothing in a test's time.
-fn keeper() -> LocalHub {
+/// Returns a hub that keeps all events of a test.
+fn unlimited_hub() -> LocalHub {
     LocalHub::builder().retain(Retention::count(usize::MAX).bytes(usize::MAX)).build()
 }
 
-/// To which topics a publisher publishes, one after the other.
+/// Generates the topics that a publisher publishes to, one after the other.
 fn bursts(most: usize) -> impl Strategy<Value = Vec<usize>> {
     vec(0..TOPICS.len(), 0..most)
 }
 
-/// An event as it was read.
+/// An event that was read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Read {
     sequence: u64,
@@ -39,21 +34,17 @@ struct Read {
     text: String,
 }
 
-fn poll(subscription: &mut Subscription) -> Poll<Delivery> {
-    subscription.poll_next(&mut Context::from_waker(Waker::noop()))
-}
-
-/// Everything that is ready.
+/// Reads the events that are ready. There must be no gap and no end.
 fn read(subscription: &mut Subscription) -> Vec<Read> {
     let mut all = Vec::new();
-    while let Poll::Ready(delivery) = poll(subscription) {
-        let Delivery::Events(batch) = delivery else { panic!("{delivery:?}") };
+    for batch in ready_batches(subscription) {
         all.extend(batch.iter().map(|event| Read {
             sequence: event.cursor.unwrap().sequence(),
             topic: event.topic.to_string(),
             text: event.event.as_str().unwrap().to_owned(),
         }));
     }
+    assert!(poll(subscription).is_pending(), "no end");
     all
 }
 
@@ -68,7 +59,7 @@ fn publish(hub: &LocalHub, topics: &[usize]) -> Vec<Read> {
 }
 
 #[test]
-fn every_property_has_its_test() {
+fn every_property_number_has_a_test() {
     let functions = crate::support::functions("tests/it".as_ref());
     for number in 1..=24 {
         let name = format!("p{number}_");

@@ -1,18 +1,18 @@
-use std::task::{Context, Poll, Waker};
+use std::task::Poll;
 
 use proptest::collection::vec;
 use proptest::prelude::*;
 use tidings::subscriber::{Delivery, EncodedDelivery};
 use tidings::{Cursor, GapReason, LocalHub, Retention, Start, Subscribe, Subscriber};
 
-use super::{TOPICS, bursts, keeper, poll, publish, read, topic};
-use crate::hub::Lines;
+use super::{TOPICS, bursts, publish, read, unlimited_hub};
+use crate::support::{LineFormat, poll, poll_encoded, sequences, topic};
 
 proptest! {
-    /// Order: the sequences of a topic rise, and are the same for all who read it, alone or beside others.
+    /// Order: the sequences of a topic rise, and are the same for all subscriptions, of one or several topics.
     #[test]
-    fn p1_everyone_reads_the_same_rising_order(first in bursts(40), second in bursts(40)) {
-        let hub = keeper();
+    fn p1_all_subscriptions_read_the_same_rising_sequences(first in bursts(40), second in bursts(40)) {
+        let hub = unlimited_hub();
         let mut all = hub.subscribe(Subscribe::topics(TOPICS)).unwrap();
         let mut each = TOPICS.map(|name| hub.subscribe(Subscribe::topics([name])).unwrap());
         let mut published = publish(&hub, &first);
@@ -27,21 +27,20 @@ proptest! {
         }
     }
 
-    /// No duplicate: nothing is read twice, by whatever mix of ways to read.
+    /// No duplicate: no event is read twice, by any mix of batches and encoded bytes.
     #[test]
-    fn p3_nothing_is_read_twice(topics in bursts(60), sizes in vec(0_usize..200, 1..20)) {
-        let hub = keeper();
+    fn p3_mixed_reads_deliver_no_event_twice(topics in bursts(60), sizes in vec(0_usize..200, 1..20)) {
+        let hub = unlimited_hub();
         let mut subscription = hub.subscribe(Subscribe::topics(TOPICS)).unwrap();
         let published = publish(&hub, &topics);
         let (mut seen, mut sizes) = (Vec::new(), sizes.into_iter().cycle());
-        let mut cx = Context::from_waker(Waker::noop());
         loop {
             let max = sizes.next().unwrap();
             if max % 3 == 0 {
                 let Poll::Ready(Delivery::Events(batch)) = poll(&mut subscription) else { break };
-                seen.extend(batch.iter().map(|event| event.cursor.unwrap().sequence()));
+                seen.extend(sequences(&batch));
             } else {
-                let encoded = subscription.poll_encoded(&mut cx, &Lines::CACHED, max);
+                let encoded = poll_encoded(&mut subscription, &LineFormat::CACHED, max);
                 let Poll::Ready(EncodedDelivery::Events(events)) = encoded else { break };
                 let text = String::from_utf8(events.bytes.to_vec()).unwrap();
                 seen.extend(text.lines().map(|line| line.split(' ').next().unwrap().parse::<u64>().unwrap()));
@@ -50,12 +49,12 @@ proptest! {
         prop_assert_eq!(seen, published.iter().map(|event| event.sequence).collect::<Vec<_>>());
     }
 
-    /// To resume is not to have been away: at whatever points a reader is cut, what it reads in all is the same.
+    /// Resume: a reader that is cut at any points reads the same events in all.
     #[test]
-    fn p4_a_cut_reader_reads_what_an_uncut_one_does(
+    fn p4_cut_reader_reads_the_same_as_an_uncut_one(
         parts in vec((bursts(12), 0_usize..6, any::<bool>()), 1..12),
     ) {
-        let hub = keeper();
+        let hub = unlimited_hub();
         let mut uncut = hub.subscribe(Subscribe::topics(TOPICS)).unwrap();
         let mut cut = hub.subscribe(Subscribe::topics(TOPICS)).unwrap();
         let mut seen = Vec::new();
@@ -72,15 +71,15 @@ proptest! {
             }
             cut = hub.subscribe(Subscribe::topics(TOPICS).start(Start::After(cursor))).unwrap();
         }
-        let sequences = |events: Vec<super::Read>| events.into_iter().map(|event| event.sequence);
+        let sequences_of = |events: Vec<super::Read>| events.into_iter().map(|event| event.sequence);
         let seen = seen.into_iter().map(|cursor: Cursor| cursor.sequence());
-        let all: Vec<u64> = seen.chain(sequences(read(&mut cut))).collect();
-        prop_assert_eq!(all, sequences(read(&mut uncut)).collect::<Vec<_>>());
+        let all: Vec<u64> = seen.chain(sequences_of(read(&mut cut))).collect();
+        prop_assert_eq!(all, sequences_of(read(&mut uncut)).collect::<Vec<_>>());
     }
 
-    /// Lag is exact: what a slow reader is told that it missed, and what it then reads, is all that was published.
+    /// Lag is exact: the missed events of the gaps and the events that a slow reader reads are all that were published.
     #[test]
-    fn p5_what_is_missed_is_counted(keep in 1_usize..20, parts in vec((0_usize..300, any::<bool>()), 1..8)) {
+    fn p5_missed_events_are_counted_exactly(keep in 1_usize..20, parts in vec((0_usize..300, any::<bool>()), 1..8)) {
         let hub = LocalHub::builder().retain(Retention::count(keep)).build();
         let ticks = topic("ticks");
         let mut slow = hub.subscribe(Subscribe::topics([&ticks])).unwrap();
@@ -96,7 +95,7 @@ proptest! {
                         let missed = gap.missed.unwrap();
                         prop_assert!(missed > 0 && gap.reason == GapReason::Overflow);
                         accounted += missed;
-                        prop_assert_eq!(gap.cursor.sequence(), accounted, "it stands at its last missing event");
+                        prop_assert_eq!(gap.cursor.sequence(), accounted, "the cursor of the last missing event");
                     }
                     Delivery::Events(batch) => accounted += batch.len() as u64,
                     other => panic!("{other:?}"),
@@ -108,9 +107,9 @@ proptest! {
         }
     }
 
-    /// A cursor of another life of the hub, or of what is gone, brings a gap and all that is retained: never silence.
+    /// A cursor of another epoch or of evicted events yields a gap and all retained events.
     #[test]
-    fn p6_a_cursor_that_is_too_old_is_told_so(keep in 1_usize..10, events in 0_usize..40, sequence in 0_u64..60, ours: bool) {
+    fn p6_stale_or_foreign_cursor_yields_gap(keep in 1_usize..10, events in 0_usize..40, sequence in 0_u64..60, ours: bool) {
         let hub = LocalHub::builder().retain(Retention::count(keep)).build();
         let ticks = topic("ticks");
         for n in 0..events {
@@ -140,16 +139,16 @@ proptest! {
         prop_assert_eq!(seen, (first + 1..=total).collect::<Vec<_>>());
     }
 
-    /// Of several topics each keeps its order, and the one cursor is past what was delivered and nothing else.
+    /// Each of several topics keeps its order, and their common cursor is past the delivered events and no others.
     #[test]
-    fn p19_the_cursor_is_past_what_was_delivered_and_no_more(topics in bursts(60), max in 1_usize..300) {
-        let hub = keeper();
+    fn p19_cursor_stands_between_the_last_delivered_and_the_next_event(topics in bursts(60), max in 1_usize..300) {
+        let hub = unlimited_hub();
         let mut subscription = hub.subscribe(Subscribe::topics(TOPICS[..2].iter().copied())).unwrap();
         let published = publish(&hub, &topics);
         let ours: Vec<_> = published.iter().filter(|event| event.topic != TOPICS[2]).collect();
-        let (mut delivered, mut cx) = (0, Context::from_waker(Waker::noop()));
+        let mut delivered = 0;
         loop {
-            let Poll::Ready(polled) = subscription.poll_encoded(&mut cx, &Lines::CACHED, max) else { break };
+            let Poll::Ready(polled) = poll_encoded(&mut subscription, &LineFormat::CACHED, max) else { break };
             let EncodedDelivery::Events(events) = polled else { panic!("{polled:?}") };
             delivered += events.events as usize;
             let cursor = subscription.cursor().unwrap().sequence();
@@ -160,16 +159,16 @@ proptest! {
         prop_assert_eq!(subscription.cursor(), Some(hub.cursor()));
     }
 
-    /// Fairness: what one poll takes is bounded, and a busy topic keeps a quiet one's event no longer than its place.
+    /// Fairness: a poll is bounded, and an event of a quiet topic is delivered in its place among those of a busy one.
     #[test]
-    fn p20_a_busy_topic_starves_nobody(before in 0_usize..400, after in 0_usize..400, max in 64_usize..2_000) {
-        let hub = keeper();
+    fn p20_busy_topic_does_not_delay_a_quiet_one(before in 0_usize..400, after in 0_usize..400, max in 64_usize..2_000) {
+        let hub = unlimited_hub();
         let mut subscription = hub.subscribe(Subscribe::topics(TOPICS)).unwrap();
         publish(&hub, &vec![0; before]);
         publish(&hub, &[1]);
         publish(&hub, &vec![0; after]);
-        let (mut at, mut cx) = (0, Context::from_waker(Waker::noop()));
-        while let Poll::Ready(EncodedDelivery::Events(events)) = subscription.poll_encoded(&mut cx, &Lines::CACHED, max) {
+        let mut at = 0;
+        while let Poll::Ready(EncodedDelivery::Events(events)) = poll_encoded(&mut subscription, &LineFormat::CACHED, max) {
             prop_assert!(events.bytes.len() <= max || events.events == 1);
             let text = String::from_utf8(events.bytes.to_vec()).unwrap();
             for line in text.lines() {

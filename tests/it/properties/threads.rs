@@ -1,27 +1,19 @@
-use std::sync::Arc;
-use std::task::{Context, Poll, Wake, Waker};
-use std::thread::{self, Thread};
+use std::task::{Context, Poll};
+use std::thread;
 
 use tidings::subscriber::Delivery;
 use tidings::{Start, Subscribe, Subscriber};
 
-use super::{TOPICS, keeper, topic};
+use super::{TOPICS, unlimited_hub};
+use crate::support::{topic, unpark_waker};
 
-struct Unpark(Thread);
-
-impl Wake for Unpark {
-    fn wake(self: Arc<Self>) {
-        self.0.unpark();
-    }
-}
-
-/// No loss between what is replayed and what comes live: whoever subscribes at any moment from a cursor gets every
-/// event after it, while a publisher goes on.
+/// No loss between replayed and live events: a subscription from a cursor at any time gets every event after it, while a
+/// publisher continues.
 #[test]
-fn p2_replayed_and_live_are_all_there_is() {
+fn p2_replay_and_live_lose_no_event_at_any_subscribe_time() {
     const EVENTS: u64 = 30_000;
     for several in [false, true] {
-        let hub = keeper();
+        let hub = unlimited_hub();
         let first = hub.publish_now(topic("a"), "0").unwrap().cursor().unwrap();
         let topics = if several { &TOPICS[..] } else { &TOPICS[..1] };
         thread::scope(|scope| {
@@ -30,7 +22,7 @@ fn p2_replayed_and_live_are_all_there_is() {
                     hub.publish_now(topic("a"), n.to_string()).unwrap();
                 }
             });
-            let waker: Waker = Arc::new(Unpark(thread::current())).into();
+            let waker = unpark_waker();
             let (mut cursor, mut next, mut subscriptions) = (first, 1, 0);
             while next < EVENTS {
                 let start = Subscribe::topics(topics).start(Start::After(cursor));
@@ -45,7 +37,7 @@ fn p2_replayed_and_live_are_all_there_is() {
                             }
                         }
                         Poll::Ready(other) => panic!("{other:?}"),
-                        // At the seam: the next one begins right here.
+                        // The next subscription starts here, between history and live events.
                         Poll::Pending => break,
                     }
                 }

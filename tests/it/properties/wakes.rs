@@ -1,4 +1,4 @@
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Barrier};
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread;
@@ -8,54 +8,44 @@ use proptest::prelude::*;
 use tidings::subscriber::{Delivery, EncodedDelivery, EventRef, Format, Slot, SubscriberExt};
 use tidings::{Event, LocalHub, Start, Subscribe, Subscriber};
 
-use super::{TOPICS, bursts, keeper, poll, publish, read, topic};
+use super::{TOPICS, bursts, publish, read, unlimited_hub};
+use crate::support::{WakeCounter, poll, poll_encoded, topic};
 
-/// Counts how often it is woken.
-#[derive(Default)]
-struct Counted(AtomicUsize);
+/// A waker that calls a function when it is woken and when it is dropped.
+struct CallingWaker<F: Fn()>(F);
 
-impl Wake for Counted {
-    fn wake(self: Arc<Self>) {
-        self.0.fetch_add(1, Ordering::Relaxed);
-    }
-}
-
-/// Does something when it is woken, and when it is dropped.
-struct Acts<F: Fn()>(F);
-
-impl<F: Fn() + Send + Sync + 'static> Wake for Acts<F> {
+impl<F: Fn() + Send + Sync + 'static> Wake for CallingWaker<F> {
     fn wake(self: Arc<Self>) {
         (self.0)();
     }
 }
 
-impl<F: Fn()> Drop for Acts<F> {
+impl<F: Fn()> Drop for CallingWaker<F> {
     fn drop(&mut self) {
         (self.0)();
     }
 }
 
 proptest! {
-    /// No lost wake-up: whoever was told to wait is woken by the next event, by the waker that it gave last; a wake that
-    /// brings nothing does no harm.
+    /// No lost wake: the next event wakes the last waker of a waiting subscription.
     #[test]
-    fn p7_the_last_waker_is_woken_by_the_next_event(several: bool, polls in 1_usize..5, at in 0_usize..2) {
-        let hub = keeper();
+    fn p7_next_event_wakes_the_last_waker(several: bool, polls in 1_usize..5, at in 0_usize..2) {
+        let hub = unlimited_hub();
         let topics = if several { &TOPICS[..2] } else { &TOPICS[at..=at] };
         let mut subscription = hub.subscribe(Subscribe::topics(topics)).unwrap();
-        let wakers: Vec<_> = (0..polls).map(|_| Arc::new(Counted::default())).collect();
+        let wakers: Vec<_> = (0..polls).map(|_| Arc::new(WakeCounter::default())).collect();
         for waker in &wakers {
             prop_assert!(subscription.poll_next(&mut Context::from_waker(&waker.clone().into())).is_pending());
         }
         let published = publish(&hub, &[at]);
-        prop_assert_eq!(wakers.last().unwrap().0.load(Ordering::Relaxed), 1);
+        prop_assert_eq!(wakers.last().unwrap().count(), 1);
         prop_assert_eq!(read(&mut subscription), published);
     }
 
-    /// A wait that is given up takes nothing with it.
+    /// A wait that is cancelled loses no event.
     #[test]
-    fn p10_a_dropped_wait_takes_nothing(topics in bursts(40), waits in 0_usize..4) {
-        let hub = keeper();
+    fn p10_cancelled_wait_loses_no_event(topics in bursts(40), waits in 0_usize..4) {
+        let hub = unlimited_hub();
         let mut subscription = hub.subscribe(Subscribe::topics(TOPICS)).unwrap();
         let mut seen = Vec::new();
         for at in topics.chunks(3) {
@@ -71,32 +61,32 @@ proptest! {
         prop_assert_eq!(seen.len(), topics.len());
     }
 
-    /// Work of waking is linear: so many parked, so many wakes, in one round for all that is published at once.
+    /// The number of wakes is linear: one for each waiting subscription, for all events of a batch.
     #[test]
-    fn p23_each_who_waits_is_woken_once(parked in 0_usize..200, events in 1_usize..20) {
-        let (hub, ticks) = (keeper(), topic("ticks"));
-        let counted = Arc::new(Counted::default());
-        let waker: Waker = counted.clone().into();
-        let mut all: Vec<_> = (0..parked).map(|_| hub.subscribe(Subscribe::topics([&ticks])).unwrap()).collect();
+    fn p23_each_waiting_subscription_is_woken_once(waiting in 0_usize..200, events in 1_usize..20) {
+        let (hub, ticks) = (unlimited_hub(), topic("ticks"));
+        let counter = Arc::new(WakeCounter::default());
+        let waker: Waker = counter.clone().into();
+        let mut all: Vec<_> = (0..waiting).map(|_| hub.subscribe(Subscribe::topics([&ticks])).unwrap()).collect();
         for subscription in &mut all {
             prop_assert!(subscription.poll_next(&mut Context::from_waker(&waker)).is_pending());
         }
         hub.publish_batch((0..events).map(|n| (ticks.clone(), Event::text(n.to_string())))).unwrap();
-        prop_assert_eq!(counted.0.load(Ordering::Relaxed), parked);
-        hub.publish_now(&ticks, "nobody waits").unwrap();
-        prop_assert_eq!(counted.0.load(Ordering::Relaxed), parked);
+        prop_assert_eq!(counter.count(), waiting);
+        hub.publish_now(&ticks, "no subscription waits").unwrap();
+        prop_assert_eq!(counter.count(), waiting);
     }
 }
 
-/// Wakers are woken and dropped outside of every lock: here both use the hub.
+/// Wakers are woken and dropped outside all locks, so both may use the hub.
 #[test]
-fn p8_a_waker_may_use_the_hub_when_it_is_woken_and_when_it_is_dropped() {
+fn p8_waker_may_use_the_hub_when_woken_and_when_dropped() {
     for topics in [&TOPICS[..1], &TOPICS[..2]] {
-        let hub = keeper();
+        let hub = unlimited_hub();
         let waker = || {
             let hub = hub.clone();
-            Waker::from(Arc::new(Acts(move || {
-                // To one that is not followed here: else each waker that is dropped would bring the next event.
+            Waker::from(Arc::new(CallingWaker(move || {
+                // A topic that is not followed here. Otherwise each dropped waker would publish the next event.
                 hub.publish_now(topic("c/d"), "from a waker").unwrap();
                 drop(hub.subscribe(Subscribe::topics(TOPICS)).unwrap());
             })))
@@ -112,9 +102,9 @@ fn p8_a_waker_may_use_the_hub_when_it_is_woken_and_when_it_is_dropped() {
     }
 }
 
-/// Code of the application's that runs inside the hub may use the hub.
+/// Code of the application that runs inside the hub may use the hub.
 #[test]
-fn p11_a_payload_and_a_format_may_use_the_hub() {
+fn p11_payload_and_format_may_use_the_hub() {
     struct Payload(LocalHub);
 
     impl AsRef<[u8]> for Payload {
@@ -125,7 +115,7 @@ fn p11_a_payload_and_a_format_may_use_the_hub() {
 
     impl Drop for Payload {
         fn drop(&mut self) {
-            // The hub may be closed, by what drops the last of its history.
+            // The hub may be closed when the last of its history is dropped.
             let _ = self.0.publish_now(topic("b"), "from a payload");
             drop(self.0.subscribe(Subscribe::topics(TOPICS)));
         }
@@ -150,10 +140,9 @@ fn p11_a_payload_and_a_format_may_use_the_hub() {
         hub.publish_now(topic("a"), Event::binary(Bytes::from_owner(Payload(hub.clone())))).unwrap();
     }
     let format = Publishing(hub.clone());
-    let mut cx = Context::from_waker(Waker::noop());
     let mut pieces = 0;
     while let Poll::Ready(EncodedDelivery::Events(_) | EncodedDelivery::Gap(_)) =
-        subscription.poll_encoded(&mut cx, &format, 64)
+        poll_encoded(&mut subscription, &format, 64)
     {
         pieces += 1;
     }
@@ -162,12 +151,12 @@ fn p11_a_payload_and_a_format_may_use_the_hub() {
     hub.sweep();
 }
 
-/// Publishing waits for no subscriber: one that is stuck in the middle of a read holds nobody up.
+/// A publish waits for no subscriber, not even for one that is blocked in the middle of a read.
 #[test]
-fn p12_publishing_waits_for_no_subscriber() {
-    struct Stuck(Barrier, AtomicBool);
+fn p12_publish_does_not_wait_for_a_blocked_subscriber() {
+    struct BlockingFormat(Barrier, AtomicBool);
 
-    impl Format for Stuck {
+    impl Format for BlockingFormat {
         fn slot(&self) -> Option<Slot> {
             Some(Slot::APPLICATION[0])
         }
@@ -182,14 +171,14 @@ fn p12_publishing_waits_for_no_subscriber() {
     }
 
     for topics in [&TOPICS[..1], &TOPICS[..2]] {
-        let (hub, format) = (keeper(), Stuck(Barrier::new(2), AtomicBool::new(false)));
+        let (hub, format) = (unlimited_hub(), BlockingFormat(Barrier::new(2), AtomicBool::new(false)));
         let mut subscription = hub.subscribe(Subscribe::topics(topics)).unwrap();
         let mut other = hub.subscribe(Subscribe::topics(topics)).unwrap();
         publish(&hub, &[0]);
         thread::scope(|scope| {
-            scope.spawn(|| subscription.poll_encoded(&mut Context::from_waker(Waker::noop()), &format, 64).is_ready());
+            scope.spawn(|| poll_encoded(&mut subscription, &format, 64).is_ready());
             format.0.wait();
-            // It is in the encoder now, and stays there until all this is done.
+            // The reader is in the encoder now and stays there until the second wait.
             publish(&hub, &[0; 100]);
             assert_eq!(read(&mut other).len(), 101);
             let late = hub.subscribe(Subscribe::topics(topics).start(Start::Oldest)).unwrap();

@@ -8,8 +8,8 @@ use tidings::subscriber::BoxSubscriber;
 use tidings::{Endpoint, LocalHub, Publisher, Rejection, SubscribeRequest, Topic};
 
 use super::site::{Answer, Site};
+use crate::support::SseReader;
 use crate::support::http::{App, RawClient, To, get, piece, runtime, serve_http1, text, upgrade_request};
-use crate::transport::sse::SseReader;
 
 const TOPICS: [&str; 4] = ["a", "a/b", "b", "c"];
 

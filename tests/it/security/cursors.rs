@@ -7,10 +7,10 @@ use proptest::prelude::*;
 use serde_json::Value;
 use tidings::Cursor;
 
+use crate::support::SseReader;
 use crate::support::http::{
     App, Frame, RawClient, To, get, header, piece, runtime, serve_http1, text, upgrade_request,
 };
-use crate::transport::sse::SseReader;
 
 /// Gap that a client with a cursor gets, and the events after it.
 type Told = (Option<&'static str>, &'static [&'static str]);

@@ -5,7 +5,7 @@ use tidings::{Event, EventError, EventKind, LocalHub, Topic, TopicError};
 
 use crate::support::any_event;
 use crate::support::http::{App, To, get, piece, runtime, text};
-use crate::transport::sse::{SseEvent, SseReader};
+use crate::support::{SseEvent, SseReader};
 
 proptest! {
     /// For any published events, an EventSource gets each as one event, with its name, text and cursor.

@@ -9,62 +9,65 @@ use tidings::{
 use tokio::net::TcpStream;
 use tokio::sync::Notify;
 
-use super::board::{Board, Client};
+use super::counters::{Counters, CountingClient};
 use crate::clients::{Connection, Data, Http, Seen, Speaks, Traffic, connect};
 use crate::conformance::serve;
 
-/// An application that counts one topic, `a`, and has state for whoever has a gap.
+/// An application that counts one topic, `a`, and returns a snapshot of the count for each gap.
 #[derive(Clone)]
 pub(crate) struct App(Arc<Inner>);
 
 struct Inner {
-    board: Board,
+    counters: Counters,
     hook: Mutex<Hook>,
-    /// Whether it begins with state for who comes without a cursor.
-    opens: AtomicBool,
-    /// Bytes of state beside the counts.
+    /// Whether a client without a cursor gets a snapshot first.
+    starts_with_snapshot: AtomicBool,
+    /// Additional bytes of a snapshot.
     weight: AtomicUsize,
     release: Notify,
-    asked: Mutex<Vec<(Transport, Gap)>>,
+    requests: Mutex<Vec<(Transport, Gap)>>,
     running: AtomicUsize,
     most: AtomicUsize,
 }
 
-/// Behaviour when it is asked for state.
+/// Result of a snapshot call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Hook {
-    State,
+    Snapshot,
     None,
     Panic,
-    /// Loads it when it is [released](App::release).
+    /// Waits until it is [released](App::release), and returns a snapshot.
     Wait,
 }
 
 impl App {
     pub(crate) fn new(retain: usize) -> Self {
         Self(Arc::new(Inner {
-            board: Board::new(retain),
-            hook: Mutex::new(Hook::State),
-            opens: AtomicBool::new(false),
+            counters: Counters::new(retain),
+            hook: Mutex::new(Hook::Snapshot),
+            starts_with_snapshot: AtomicBool::new(false),
             weight: AtomicUsize::new(0),
             release: Notify::new(),
-            asked: Mutex::default(),
+            requests: Mutex::default(),
             running: AtomicUsize::new(0),
             most: AtomicUsize::new(0),
         }))
     }
 
+    /// Sets the result of later snapshot calls.
     pub(crate) fn does(&self, hook: Hook) -> Self {
         *self.0.hook.lock().unwrap() = hook;
         self.clone()
     }
 
-    pub(crate) fn opens(self) -> Self {
-        self.0.opens.store(true, Ordering::Relaxed);
+    /// Makes the application send a snapshot first to each client without a cursor.
+    pub(crate) fn starts_with_snapshot(self) -> Self {
+        self.0.starts_with_snapshot.store(true, Ordering::Relaxed);
         self
     }
 
-    pub(crate) fn weighs(self, bytes: usize) -> Self {
+    /// Adds events of this number of bytes to each snapshot.
+    pub(crate) fn with_snapshot_bytes(self, bytes: usize) -> Self {
         self.0.weight.store(bytes, Ordering::Relaxed);
         self
     }
@@ -73,47 +76,48 @@ impl App {
         Endpoint::builder(self.clone())
     }
 
-    pub(crate) fn board(&self) -> &Board {
-        &self.0.board
+    pub(crate) fn counters(&self) -> &Counters {
+        &self.0.counters
     }
 
     pub(crate) fn count(&self, times: usize) {
-        (0..times).for_each(|_| self.0.board.count("a"));
+        (0..times).for_each(|_| self.0.counters.count("a"));
     }
 
+    /// Returns the count.
     pub(crate) fn known(&self) -> u64 {
-        self.0.board.counts().get("a").copied().unwrap_or_default()
+        self.0.counters.counts().get("a").copied().unwrap_or_default()
     }
 
-    /// The cursor of the last event.
+    /// Returns the cursor of the last event.
     pub(crate) fn last(&self) -> String {
         use tidings::Subscriber;
 
-        self.0.board.hub().subscribe(tidings::Subscribe::topics(["a"])).unwrap().cursor().unwrap().to_string()
+        self.0.counters.hub().subscribe(tidings::Subscribe::topics(["a"])).unwrap().cursor().unwrap().to_string()
     }
 
-    /// Lets those go on who wait in the hook.
+    /// Releases the snapshot calls that wait.
     pub(crate) fn release(&self) {
         self.0.release.notify_waiters();
     }
 
-    /// Returns the requests for state: the transport and the gap of each.
-    pub(crate) fn asked(&self) -> Vec<(Transport, Gap)> {
-        self.0.asked.lock().unwrap().clone()
+    /// Returns the transport and the gap of each snapshot call.
+    pub(crate) fn requests(&self) -> Vec<(Transport, Gap)> {
+        self.0.requests.lock().unwrap().clone()
     }
 
-    /// How many calls of the hook are under way, and how many were at most.
+    /// Returns the number of snapshot calls that run, and the largest number that ran at once.
     pub(crate) fn running(&self) -> (usize, usize) {
         (self.0.running.load(Ordering::Relaxed), self.0.most.load(Ordering::Relaxed))
     }
 
-    fn state(&self) -> Snapshot {
+    fn snapshot_now(&self) -> Snapshot {
         let weight = self.0.weight.load(Ordering::Relaxed);
-        self.0.board.weighted(weight)
+        self.0.counters.with_bytes(weight)
     }
 }
 
-/// A call of the hook, until it is dropped.
+/// A snapshot call, until it is dropped.
 struct Running<'a>(&'a Inner);
 
 impl<'a> Running<'a> {
@@ -134,39 +138,39 @@ impl Publisher for App {
     type Subscriber = Subscription;
 
     async fn subscribe(&self, request: SubscribeRequest) -> Result<Accepted<Subscription>, Rejection> {
-        let subscription = self.0.board.hub().subscribe(request.subscribe_to(["a"]))?;
-        let attach = Accepted::new(subscription).with_data("the user");
-        match request.start() == Start::Now && self.0.opens.load(Ordering::Relaxed) {
-            true => Ok(attach.with_snapshot(self.state())),
-            false => Ok(attach),
+        let subscription = self.0.counters.hub().subscribe(request.subscribe_to(["a"]))?;
+        let accepted = Accepted::new(subscription).with_data("the user");
+        match request.start() == Start::Now && self.0.starts_with_snapshot.load(Ordering::Relaxed) {
+            true => Ok(accepted.with_snapshot(self.snapshot_now())),
+            false => Ok(accepted),
         }
     }
 
     async fn snapshot(&self, session: &Session, gap: &Gap) -> Option<Snapshot> {
         let _running = Running::begin(&self.0);
         assert_eq!(session.data(), Some(&"the user"));
-        self.0.asked.lock().unwrap().push((session.transport(), gap.clone()));
+        self.0.requests.lock().unwrap().push((session.transport(), gap.clone()));
         let hook = *self.0.hook.lock().unwrap();
         match hook {
-            Hook::State => Some(self.state()),
+            Hook::Snapshot => Some(self.snapshot_now()),
             Hook::None => None,
             Hook::Panic => panic!("on request"),
             Hook::Wait => {
                 self.0.release.notified().await;
-                Some(self.state())
+                Some(self.snapshot_now())
             }
         }
     }
 }
 
-impl Board {
-    fn weighted(&self, weight: usize) -> Snapshot {
+impl Counters {
+    fn with_bytes(&self, weight: usize) -> Snapshot {
         let pad = (0..weight.div_ceil(64 * 1024)).map(|_| Event::text("p".repeat(64 * 1024)));
         self.snapshot_with(pad.map(|pad| (Topic::new("a").unwrap(), pad)))
     }
 }
 
-/// A server of an endpoint, on both HTTPs.
+/// A server of an endpoint on HTTP/1.1 and one on HTTP/2.
 pub(crate) struct Server {
     addresses: [(Http, SocketAddr); 2],
 }
@@ -178,37 +182,38 @@ impl Server {
         Self { addresses: [(Http::One, one), (Http::Two, two)] }
     }
 
-    /// Every way to it.
-    pub(crate) fn ways(&self) -> impl Iterator<Item = Way> {
-        self.addresses.into_iter().flat_map(|(http, address)| Speaks::ALL.map(|speaks| Way { speaks, http, address }))
+    /// Returns a route for each kind of client on each HTTP version.
+    pub(crate) fn routes(&self) -> impl Iterator<Item = Route> {
+        self.addresses.into_iter().flat_map(|(http, address)| Speaks::ALL.map(|speaks| Route { speaks, http, address }))
     }
 }
 
+/// A kind of client and the server that it connects to.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Way {
+pub(crate) struct Route {
     pub(crate) speaks: Speaks,
     pub(crate) http: Http,
     address: SocketAddr,
 }
 
-/// A client that reads and counts.
+/// A client that counts the events that it gets.
 pub(crate) struct Reader {
-    way: Way,
+    route: Route,
     client: Box<dyn crate::clients::Client>,
-    pub(crate) counted: Client,
+    pub(crate) counted: CountingClient,
 }
 
-impl Way {
+impl Route {
     pub(crate) async fn open(self, cursor: Option<&str>) -> Result<Reader, String> {
         let stream = TcpStream::connect(self.address).await.unwrap();
         let connection = Connection::over(stream, self.http, Traffic::default()).await.unwrap();
         let client = connect(connection, self.speaks, &["a"], cursor).await?;
-        Ok(Reader { way: self, client, counted: Client::new(false) })
+        Ok(Reader { route: self, client, counted: CountingClient::new(false) })
     }
 }
 
 impl Reader {
-    /// The next thing that it sees, counted.
+    /// Returns the next item, after it was counted.
     pub(crate) async fn see(&mut self) -> Result<Seen, String> {
         let seen = self.client.see().await?;
         match &seen {
@@ -222,11 +227,11 @@ impl Reader {
         Ok(seen)
     }
 
-    /// Reads until it has counted so far, and has no state to wait for.
+    /// Reads until the count is reached and no snapshot is incomplete.
     pub(crate) async fn count_to(&mut self, count: u64) {
         while !self.counted.has_base() || self.counted.counts.get("a") != Some(&count) {
             let seen = self.see().await.unwrap();
-            assert!(!matches!(seen, Seen::End(_)), "{seen:?} by {:?}", self.way);
+            assert!(!matches!(seen, Seen::End(_)), "{seen:?} by {:?}", self.route);
         }
     }
 

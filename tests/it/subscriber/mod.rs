@@ -1,15 +1,15 @@
-//! State in the place of what is gone: nothing between it and what follows, over every transport.
+//! Recovery: an application's snapshot in place of a gap, and the events after it, over every transport.
 
-mod board;
-mod cuts;
-mod order;
+mod counters;
 mod panics;
-mod stale;
+mod recover;
+mod recover_sequences;
+mod stale_snapshots;
 mod threads;
 
 #[cfg(feature = "full")]
 pub(crate) mod app;
 #[cfg(feature = "full")]
-mod hook;
+mod endpoint;
 #[cfg(feature = "full")]
-mod mounted;
+mod snapshot_calls;

@@ -1,4 +1,4 @@
-//! Panics of the application's code on the way from a hub to a client: the cursor stays, and nothing is passed over.
+//! Panics of the application's code between a hub and a client: the cursor does not move and no event is skipped.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -10,13 +10,13 @@ use proptest::prelude::*;
 use tidings::subscriber::{Delivery, EncodedDelivery, EventRef, Format, Recovery, Slot, SubscriberExt};
 use tidings::{Gap, Start, Subscribe, Subscriber};
 
-use super::board::{Board, TOPICS, Wire};
+use super::counters::{Counters, CursorLineFormat, TOPICS};
 
-/// Panics once, after it was burnt so many times. Below zero: never.
+/// A counter that panics once, at the call after a set number of calls. A negative number means never.
 #[derive(Debug, Clone)]
-struct Fuse(Arc<AtomicI32>);
+struct PanicAfter(Arc<AtomicI32>);
 
-impl Fuse {
+impl PanicAfter {
     fn new(after: i32) -> Self {
         Self(Arc::new(after.into()))
     }
@@ -25,18 +25,18 @@ impl Fuse {
         self.0.store(after, Ordering::Relaxed);
     }
 
-    fn burn(&self) {
+    fn call(&self) {
         assert_ne!(self.0.fetch_sub(1, Ordering::Relaxed), 0, "on request");
     }
 }
 
-/// [`Wire`], which panics in the middle of an event.
-struct Unsteady {
-    fuse: Fuse,
+/// [`CursorLineFormat`], which panics in the middle of an event.
+struct PanickingFormat {
+    panics: PanicAfter,
     slot: Option<Slot>,
 }
 
-impl Format for Unsteady {
+impl Format for PanickingFormat {
     fn slot(&self) -> Option<Slot> {
         self.slot
     }
@@ -44,32 +44,32 @@ impl Format for Unsteady {
     fn encode(&self, event: &EventRef<'_>, out: &mut BytesMut) {
         let whole = out.len();
         out.extend_from_slice(b"half of an event");
-        self.fuse.burn();
+        self.panics.call();
         out.truncate(whole);
-        Wire.encode(event, out);
+        CursorLineFormat.encode(event, out);
     }
 }
 
-/// Returns a source of a board's snapshots, whose call panics, or whose future.
-fn snapshots(board: &Board, fuse: &Fuse, in_future: bool) -> impl Recovery + use<> {
-    let (board, fuse) = (board.clone(), fuse.clone());
+/// Returns a source of snapshots whose call or future panics.
+fn snapshots(counters: &Counters, panics: &PanicAfter, in_future: bool) -> impl Recovery + use<> {
+    let (counters, panics) = (counters.clone(), panics.clone());
     move |_: &Gap| {
         if !in_future {
-            fuse.burn();
+            panics.call();
         }
-        let (board, fuse) = (board.clone(), fuse.clone());
+        let (counters, panics) = (counters.clone(), panics.clone());
         async move {
             std::future::ready(()).await;
             if in_future {
-                fuse.burn();
+                panics.call();
             }
-            Some(board.snapshot())
+            Some(counters.snapshot())
         }
     }
 }
 
-/// Polls until it is pending, by either method, as `encoded` says each time: the lines, with `gap` for a gap. A panic must
-/// leave the cursor where it was.
+/// Polls until it is pending, for a batch or for bytes as `encoded` returns each time. Returns the lines, with `gap` for a gap.
+/// Checks that a panic does not move the cursor.
 fn read<S: Subscriber>(
     subscriber: &mut S,
     format: &dyn Format,
@@ -89,7 +89,7 @@ fn read<S: Subscriber>(
             false => subscriber.poll_next(&mut cx).map(|delivery| match delivery {
                 Delivery::Events(batch) => {
                     let mut out = BytesMut::new();
-                    batch.iter().for_each(|event| Wire.encode(&event, &mut out));
+                    batch.iter().for_each(|event| CursorLineFormat.encode(&event, &mut out));
                     String::from_utf8(out.to_vec()).unwrap()
                 }
                 Delivery::Gap(gap) => format!("gap {} {}\n", gap.cursor, gap.snapshot),
@@ -98,12 +98,12 @@ fn read<S: Subscriber>(
         }));
         match polled {
             Err(_) => {
-                // A client without a cursor that has met a gap is nowhere.
+                // A client without a cursor has the cursor `0.0` after a gap.
                 let nowhere = before.is_none().then(|| "0.0".parse().unwrap());
                 let after = subscriber.cursor();
                 assert!(after == before || after == nowhere, "{before:?} became {after:?} after {all:?}");
             }
-            // A batch has no cursor where bytes have that of nowhere.
+            // An event of a batch has no cursor where encoded bytes have `0.0`.
             Ok(Poll::Ready(lines)) => all.extend(lines.lines().map(|line| match line.strip_prefix("0.0 ") {
                 Some(rest) => format!("- {rest}"),
                 None => line.to_owned(),
@@ -113,29 +113,29 @@ fn read<S: Subscriber>(
     }
 }
 
-fn attach(board: &Board, start: Start, fuse: &Fuse, in_future: bool) -> impl Subscriber + use<> {
-    let subscription = board.hub().subscribe(Subscribe::topics(TOPICS).start(start)).unwrap();
-    let mended = subscription.recover_with(snapshots(board, fuse, in_future)).with_start(start);
-    if start == Start::Now { mended.with_snapshot(board.snapshot()) } else { mended }
+fn subscribe(counters: &Counters, start: Start, panics: &PanicAfter, in_future: bool) -> impl Subscriber + use<> {
+    let subscription = counters.hub().subscribe(Subscribe::topics(TOPICS).start(start)).unwrap();
+    let recovering = subscription.recover_with(snapshots(counters, panics, in_future)).with_start(start);
+    if start == Start::Now { recovering.with_snapshot(counters.snapshot()) } else { recovering }
 }
 
 #[test]
-fn gap_is_met_again_after_a_panic_of_the_call_for_state() {
+fn gap_is_delivered_after_a_panic_of_the_snapshot_call() {
     for in_future in [false, true] {
         for is_encoded in [true, false] {
-            let (board, fuse) = (Board::new(4), Fuse::new(0));
-            board.count("a");
-            let cursor = board.hub().cursor();
-            (0..9).for_each(|_| board.count("a"));
-            let mut subscriber = attach(&board, Start::After(cursor), &fuse, in_future);
+            let (counters, panics) = (Counters::new(4), PanicAfter::new(0));
+            counters.count("a");
+            let cursor = counters.hub().cursor();
+            (0..9).for_each(|_| counters.count("a"));
+            let mut subscriber = subscribe(&counters, Start::After(cursor), &panics, in_future);
             let mut cx = Context::from_waker(Waker::noop());
             let panicked = catch_unwind(AssertUnwindSafe(|| match is_encoded {
-                true => drop(subscriber.poll_encoded(&mut cx, &Wire, 100)),
+                true => drop(subscriber.poll_encoded(&mut cx, &CursorLineFormat, 100)),
                 false => drop(subscriber.poll_next(&mut cx)),
             }));
             assert!(panicked.is_err());
             assert_eq!(subscriber.cursor(), Some(cursor));
-            let all = read(&mut subscriber, &Wire, 100, &mut || is_encoded);
+            let all = read(&mut subscriber, &CursorLineFormat, 100, &mut || is_encoded);
             let epoch = cursor.to_string().split('.').next().unwrap().to_owned();
             let state = ["- a reset".to_owned(), "- a =10".to_owned(), format!("{epoch}.10 c done")];
             assert_eq!(all, [&["gap 0.0 true".to_owned()][..], &state].concat());
@@ -144,13 +144,13 @@ fn gap_is_met_again_after_a_panic_of_the_call_for_state() {
 }
 
 #[test]
-fn events_of_a_hub_come_again_after_a_panic_of_the_format() {
+fn events_are_delivered_again_after_a_panic_of_the_format() {
     for slot in [None, Some(Slot::APPLICATION[0])] {
-        let board = Board::new(100);
-        ["a", "a", "b", "c", "b"].into_iter().for_each(|topic| board.count(topic));
+        let counters = Counters::new(100);
+        ["a", "a", "b", "c", "b"].into_iter().for_each(|topic| counters.count(topic));
         for after in 0..5 {
-            let mut subscriber = board.hub().subscribe(Subscribe::topics(TOPICS).start(Start::Oldest)).unwrap();
-            let format = Unsteady { fuse: Fuse::new(after), slot };
+            let mut subscriber = counters.hub().subscribe(Subscribe::topics(TOPICS).start(Start::Oldest)).unwrap();
+            let format = PanickingFormat { panics: PanicAfter::new(after), slot };
             let all = read(&mut subscriber, &format, 1_000, &mut || true);
             let texts: Vec<_> = all.iter().map(|line| line.split_once(' ').unwrap().1).collect();
             assert_eq!(texts, ["a 1", "a 2", "b 1", "c 1", "b 2"], "after {after}");
@@ -167,8 +167,8 @@ enum Step {
     Read {
         max: usize,
     },
-    /// Panics at the so-manieth event, or call for state, from here on.
-    Fuse {
+    /// Sets the number of events and snapshot calls before the next panic.
+    Panic {
         after: i32,
     },
 }
@@ -178,16 +178,16 @@ fn step() -> impl Strategy<Value = Step> {
         4 => (0..TOPICS.len(), 0..80_usize).prop_map(|(topic, times)| Step::Count { topic, times }),
         3 => (0..TOPICS.len(), 0..5_usize).prop_map(|(topic, times)| Step::Count { topic, times }),
         4 => (0..120_usize).prop_map(|max| Step::Read { max }),
-        3 => (0..6_i32).prop_map(|after| Step::Fuse { after }),
+        3 => (0..6_i32).prop_map(|after| Step::Panic { after }),
     ]
 }
 
 proptest! {
     #![proptest_config(crate::support::cases(300))]
 
-    /// A client whose code panics here and there reads what another one reads.
+    /// A subscriber with panics reads the same as one without.
     #[test]
-    fn panics_pass_over_nothing(
+    fn panics_of_format_or_snapshot_call_skip_no_event(
         retain in 0..6_usize,
         start in 0..3_u8,
         in_future: bool,
@@ -195,31 +195,31 @@ proptest! {
         kinds in prop::collection::vec(any::<bool>(), 8),
         steps in prop::collection::vec(step(), 1..25),
     ) {
-        let board = Board::new(retain);
-        (0..7).for_each(|number| board.count(TOPICS[number % 2]));
-        let first = board.hub().cursor().epoch();
+        let counters = Counters::new(retain);
+        (0..7).for_each(|number| counters.count(TOPICS[number % 2]));
+        let first = counters.hub().cursor().epoch();
         let start = match start {
             0 => Start::Now,
             1 => Start::Unreadable,
             _ => Start::After(tidings::Cursor::new(first, 1)),
         };
-        let (fuse, steady) = (Fuse::new(-1), Fuse::new(-1));
-        let mut shaky = attach(&board, start, &fuse, in_future);
-        let mut calm = attach(&board, start, &steady, in_future);
-        let format = Unsteady { fuse: fuse.clone(), slot };
-        let (mut read_by_shaky, mut read_by_calm) = (Vec::new(), Vec::new());
+        let (panics, never) = (PanicAfter::new(-1), PanicAfter::new(-1));
+        let mut panicking = subscribe(&counters, start, &panics, in_future);
+        let mut steady = subscribe(&counters, start, &never, in_future);
+        let format = PanickingFormat { panics: panics.clone(), slot };
+        let (mut read_by_panicking, mut read_by_steady) = (Vec::new(), Vec::new());
         let mut kinds = kinds.into_iter().cycle();
         for step in steps.into_iter().chain([Step::Read { max: 100 }]) {
             match step {
-                Step::Count { topic, times } => (0..times).for_each(|_| board.count(TOPICS[topic])),
-                Step::Fuse { after } => fuse.set(after),
+                Step::Count { topic, times } => (0..times).for_each(|_| counters.count(TOPICS[topic])),
+                Step::Panic { after } => panics.set(after),
                 Step::Read { max } => {
-                    read_by_shaky.extend(read(&mut shaky, &format, max, &mut || kinds.next().unwrap()));
-                    read_by_calm.extend(read(&mut calm, &Wire, max, &mut || true));
+                    read_by_panicking.extend(read(&mut panicking, &format, max, &mut || kinds.next().unwrap()));
+                    read_by_steady.extend(read(&mut steady, &CursorLineFormat, max, &mut || true));
                 }
             }
         }
-        prop_assert_eq!(&read_by_shaky, &read_by_calm);
-        prop_assert_eq!(shaky.cursor(), calm.cursor());
+        prop_assert_eq!(&read_by_panicking, &read_by_steady);
+        prop_assert_eq!(panicking.cursor(), steady.cursor());
     }
 }

@@ -1,6 +1,6 @@
 use proptest::test_runner::Config;
 
-/// The number of cases that proptest runs by default.
+/// Number of cases that proptest runs by default.
 const DEFAULT: u64 = 256;
 
 /// Returns a configuration with this many cases. `PROPTEST_CASES` scales it: with twice the default of 256, every property

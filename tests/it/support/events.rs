@@ -6,13 +6,13 @@ use tidings::{Event, EventKind, GapReason, Topic};
 
 use super::Feed;
 
-/// Any name of a topic.
+/// Generates a topic name.
 pub(crate) fn any_topic() -> impl Strategy<Value = String> {
     prop_oneof!["[a-z]{1,4}(/[a-z0-9.]{1,4}){0,2}", "[^\\p{Cc}/*]{1,20}(/[^\\p{Cc}/*]{1,20}){0,2}"]
         .prop_filter("a topic", |name| Topic::new(name).is_ok())
 }
 
-/// Any event: text of every sort, bytes, and JSON where there is JSON; some with a name.
+/// Generates an event: text, bytes or, with the feature `json`, JSON; some events have a name.
 pub(crate) fn any_event() -> impl Strategy<Value = Event> {
     let text = prop_oneof![any::<String>(), any_hard_text()].prop_map(Event::text);
     let binary = prop::collection::vec(any::<u8>(), 0..64).prop_map(Event::binary);
@@ -23,7 +23,7 @@ pub(crate) fn any_event() -> impl Strategy<Value = Event> {
     })
 }
 
-/// Text of pieces that some wire gives a meaning to.
+/// Generates text of pieces that have a meaning in one of the wire formats.
 fn any_hard_text() -> impl Strategy<Value = String> {
     let piece = prop::sample::select(vec![
         "\n",
@@ -83,16 +83,16 @@ fn any_json() -> impl Strategy<Value = Event> {
     Just(Event::text("{}"))
 }
 
-/// Something that a source yields, but the end.
+/// An item of a source, except the end.
 #[derive(Debug, Clone)]
 pub(crate) enum Step {
     Event(String, Event),
     Gap(GapReason, Option<u64>),
-    /// Something happens that the readers don't follow.
+    /// An event of a topic that the readers do not follow.
     Pass,
 }
 
-/// Any short history.
+/// Generates a short history.
 pub(crate) fn any_history() -> impl Strategy<Value = Vec<Step>> {
     let reasons = vec![GapReason::Evicted, GapReason::Overflow, GapReason::Epoch, GapReason::Invalid];
     let gap = (prop::sample::select(reasons), any::<Option<u64>>());
@@ -106,7 +106,7 @@ pub(crate) fn any_history() -> impl Strategy<Value = Vec<Step>> {
     )
 }
 
-/// Puts a history into a feed. Says which event objects a client should get.
+/// Puts a history into a feed. Returns the event objects that a client should get.
 pub(crate) fn put(history: &[Step], feed: &Feed) -> Vec<Value> {
     let mut objects = Vec::new();
     for step in history {
@@ -125,7 +125,7 @@ pub(crate) fn put(history: &[Step], feed: &Feed) -> Vec<Value> {
     objects
 }
 
-/// The event object that a client should read.
+/// Returns the event object that a client should read.
 fn object(id: Option<String>, topic: &str, event: &Event) -> Value {
     let mut object = json!({ "topic": topic, "data": match event.kind() {
         EventKind::Json => serde_json::from_slice(event.payload()).unwrap(),

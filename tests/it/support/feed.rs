@@ -6,10 +6,10 @@ use bytes::BytesMut;
 use tidings::subscriber::{Batch, Delivery, EncodedBatch, EncodedDelivery, EventRef, Format, SubscriptionEnd};
 use tidings::{Cursor, Event, Gap, GapReason, Subscriber, Topic};
 
-/// A scripted source: what is put in is what every reader gets, in that order. Clones share the script.
+/// A scripted source. Every reader gets the items that are put in, in that order. Clones share the script.
 ///
-/// It behaves as a hub's subscription does: a reader that returns pending is woken by what is put in next, its cursor
-/// is that of the last thing it delivered, and the watermark once it looked and found nothing.
+/// It behaves as a subscription of a hub: a reader that returns pending is woken by the next item. Its cursor is that of
+/// the last item that it delivered, or the watermark after it returned pending.
 #[derive(Clone)]
 pub(crate) struct Feed(Arc<Mutex<State>>);
 
@@ -18,7 +18,7 @@ struct State {
     watermark: u64,
     script: Vec<Step>,
     readers: u64,
-    /// By reader, who is one of them only while it waits.
+    /// Wakers of the readers that wait, by id.
     waiting: BTreeMap<u64, Waker>,
 }
 
@@ -35,34 +35,34 @@ pub(crate) struct Reader {
     id: u64,
     at: usize,
     sequence: u64,
-    /// How many events a poll gives at most.
+    /// Maximum events of a poll.
     batch: usize,
 }
 
 impl Feed {
-    /// A source with cursors of this epoch; of epoch 0, without cursors.
+    /// Returns a source with cursors of this epoch. A source of epoch 0 has no cursors.
     pub(crate) fn new(epoch: u64) -> Self {
         let (script, waiting) = (Vec::new(), BTreeMap::new());
         Self(Arc::new(Mutex::new(State { epoch, watermark: 0, script, readers: 0, waiting })))
     }
 
-    /// Puts in an event, with the next sequence. Says its cursor.
+    /// Puts in an event with the next sequence. Returns its cursor.
     pub(crate) fn event(&self, topic: &str, event: impl Into<Event>) -> Option<Cursor> {
         let (topic, event) = (Topic::new(topic).unwrap(), event.into());
         self.put(|sequence| Step::Event { topic, sequence, event })
     }
 
-    /// Puts in a gap, whose last missing event has the next sequence. Says its cursor.
+    /// Puts in a gap whose last missing event has the next sequence. Returns its cursor.
     pub(crate) fn gap(&self, reason: GapReason, missed: Option<u64>) -> Cursor {
         let epoch = self.state().epoch;
         self.put(|sequence| {
             let gap = Gap::new(reason, Cursor::new(epoch, sequence));
-            Step::Gap(missed.into_iter().fold(gap, Gap::missed))
+            Step::Gap(missed.into_iter().fold(gap, Gap::with_missed))
         });
         Cursor::new(epoch, self.state().watermark)
     }
 
-    /// Lets the watermark pass an event that these readers don't follow.
+    /// Moves the watermark past an event that the readers do not follow.
     pub(crate) fn pass(&self) {
         self.state().watermark += 1;
     }
@@ -72,14 +72,14 @@ impl Feed {
         self.put(|_| Step::End(end));
     }
 
-    /// A reader from the beginning.
+    /// Returns a reader from the first item on.
     pub(crate) fn reader(&self) -> Reader {
         let mut state = self.state();
         state.readers += 1;
         Reader { feed: self.clone(), id: state.readers, at: 0, sequence: 0, batch: usize::MAX }
     }
 
-    /// A reader of what is after a cursor.
+    /// Returns a reader of the items after a cursor.
     pub(crate) fn resume(&self, cursor: Cursor) -> Reader {
         let sequence = cursor.sequence();
         let at = self.state().script.partition_point(|step| match step {
@@ -109,13 +109,13 @@ impl Feed {
 }
 
 impl Reader {
-    /// Yields at most `batch` events a poll.
+    /// Limits a poll to `batch` events.
     pub(crate) fn batches_of(mut self, batch: usize) -> Self {
         self.batch = batch.max(1);
         self
     }
 
-    /// The next step, if it is not an event; else the events from there on, with the epoch.
+    /// Returns the events from the position on, with the epoch, or else the next gap or end.
     fn look(&mut self, cx: &mut Context<'_>) -> Poll<Result<(u64, Vec<Step>), Delivery>> {
         let mut state = self.feed.state();
         match state.script.get(self.at) {

@@ -1,4 +1,4 @@
-/// The names of all functions in a folder's files.
+/// Returns the names of all functions in the files of a folder.
 pub(crate) fn functions(folder: &std::path::Path) -> Vec<String> {
     let mut names = Vec::new();
     for entry in std::fs::read_dir(folder).unwrap() {

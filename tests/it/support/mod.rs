@@ -1,23 +1,33 @@
-//! Tools that tests of more than one area use: virtual time, a scripted source, a task to poll with, and events to
-//! publish.
+//! Tools that tests of more than one area use: virtual time, a scripted source, a task that is polled by hand, wakers,
+//! readers of subscriptions, formats, and events to publish.
 #![allow(dead_code, unused_imports, reason = "each area uses a part, and not every area is compiled")]
 
 mod cases;
 #[cfg(feature = "object")]
 mod events;
 mod feed;
+mod formats;
 mod functions;
 #[cfg(feature = "full")]
 pub(crate) mod http;
+mod read;
 mod silence;
+mod sse_reader;
 mod task;
 mod timer;
+mod topics;
+mod wakers;
 
 pub(crate) use cases::cases;
 #[cfg(feature = "object")]
 pub(crate) use events::{Step, any_event, any_history, any_topic, put};
 pub(crate) use feed::{Feed, Reader};
+pub(crate) use formats::{CountingFormat, LineFormat};
 pub(crate) use functions::functions;
+pub(crate) use read::{next_gap, poll, poll_encoded, ready_batches, ready_items, ready_texts, sequences, texts};
 pub(crate) use silence::check_silence;
+pub(crate) use sse_reader::{SseEvent, SseReader};
 pub(crate) use task::Task;
 pub(crate) use timer::VirtualTimer;
+pub(crate) use topics::{publish_text, subtopic, topic};
+pub(crate) use wakers::{PanickingWaker, WakeCounter, unpark_waker};

@@ -5,8 +5,8 @@ use futures_core::Stream;
 
 use super::{Feed, Task, VirtualTimer};
 
-/// Plays events at the given pauses (milliseconds) into a stream, and checks that between two items there is never
-/// more than `interval`, that no keep-alive comes sooner than half of it after another item, and that the clock is left alone.
+/// Publishes events at the given pauses in milliseconds and checks the items of a stream: at most `interval` passes between
+/// two items, each keep-alive comes at least half of it after the item before, and no poll reads the clock.
 pub(crate) fn check_silence<T: Stream<Item = Bytes> + Unpin>(
     mut stream: T,
     timer: &VirtualTimer,

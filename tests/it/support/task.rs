@@ -23,7 +23,7 @@ impl Task {
         self.with(|cx| Pin::new(future).poll(cx))
     }
 
-    /// Takes what a stream has ready. `true`: the stream is over.
+    /// Returns the items that a stream has ready, and `true` if it ended.
     pub(crate) fn drain<T: Stream + Unpin>(&self, stream: &mut T) -> (Vec<T::Item>, bool) {
         let mut items = Vec::new();
         loop {
@@ -35,11 +35,12 @@ impl Task {
         }
     }
 
-    /// How often it was woken since the last time this was asked.
+    /// Returns the number of wakes since the last call.
     pub(crate) fn wakes(&self) -> usize {
         self.0.0.swap(0, Ordering::Relaxed)
     }
 
+    /// Calls a poll function with the context of the task.
     pub(crate) fn with<T>(&self, poll: impl FnOnce(&mut Context<'_>) -> T) -> T {
         poll(&mut Context::from_waker(&Waker::from(Arc::clone(&self.0))))
     }

@@ -7,10 +7,10 @@ use std::time::{Duration, Instant};
 
 use tidings::time::{Clock, Sleep, Timer};
 
-/// A timer whose time passes only in [`advance`](Self::advance). Clones share the time.
+/// A clock and timer whose time passes only in [`advance`](Self::advance). Clones share the time.
 ///
-/// A sleep that is due wakes the task that polled it last, once, while time advances, in the order of the instants. No
-/// waker is called under the timer's lock, so that a woken task may poll, reset or drop sleeps on the spot.
+/// A sleep that is due wakes the task that polled it last, once, while time advances, in the order of the instants. The
+/// timer calls no waker under its lock, so a woken task may poll, reset or drop sleeps at once.
 #[derive(Clone)]
 pub(crate) struct VirtualTimer(Arc<Mutex<State>>);
 
@@ -20,18 +20,18 @@ struct State {
     looks: usize,
     polls: usize,
     next_id: u64,
-    /// The sleeps that are not due, by instant; each with the task to wake if it was polled.
+    /// Sleeps that are not due, by instant, each with the waker of the task that polled it.
     sleeps: BTreeMap<(Instant, u64), Option<Waker>>,
 }
 
 impl VirtualTimer {
-    /// Time begins now, and stands still.
+    /// Returns a timer whose time starts now and does not pass.
     pub(crate) fn new() -> Self {
         let now = Instant::now();
         Self(Arc::new(Mutex::new(State { begin: now, now, looks: 0, polls: 0, next_id: 0, sleeps: BTreeMap::new() })))
     }
 
-    /// Lets time pass. The sleeps that become due wake their tasks, each at its own instant.
+    /// Advances the time. Each sleep that becomes due wakes its task at its own instant.
     pub(crate) fn advance(&self, duration: Duration) {
         let end = self.state().now + duration;
         while let Some(waker) = self.next_due(end) {
@@ -41,36 +41,41 @@ impl VirtualTimer {
         state.now = state.now.max(end);
     }
 
-    /// Lets time pass to the next sleep's instant, and says how long that was; `None` where nothing sleeps.
+    /// Advances the time to the instant of the next sleep. Returns the duration, or `None` if nothing sleeps.
     pub(crate) fn advance_to_next(&self) -> Option<Duration> {
         let duration = self.next_in()?;
         self.advance(duration);
         Some(duration)
     }
 
-    /// How long until the next sleep is due.
+    /// Returns the duration until the next sleep is due.
     pub(crate) fn next_in(&self) -> Option<Duration> {
         let state = self.state();
         state.sleeps.keys().next().map(|(at, _)| *at - state.now)
     }
 
-    /// How much time has passed since the beginning.
+    /// Returns the duration since the start.
     pub(crate) fn elapsed(&self) -> Duration {
         let state = self.state();
         state.now - state.begin
     }
 
-    /// How many sleeps there are that are not due: 0 when everything that slept was dropped.
+    /// Returns the milliseconds since the start.
+    pub(crate) fn millis(&self) -> u64 {
+        self.elapsed().as_millis() as u64
+    }
+
+    /// Returns the number of sleeps that are not due: 0 after all of them were dropped.
     pub(crate) fn sleeping(&self) -> usize {
         self.state().sleeps.len()
     }
 
-    /// How often somebody asked for the time.
+    /// Returns the number of times that the clock was read.
     pub(crate) fn looks(&self) -> usize {
         self.state().looks
     }
 
-    /// Returns how often a sleep was polled.
+    /// Returns the number of polls of sleeps.
     pub(crate) fn polls(&self) -> usize {
         self.state().polls
     }
@@ -113,7 +118,7 @@ struct VirtualSleep {
     timer: VirtualTimer,
     at: Instant,
     id: u64,
-    /// The task that polled last, which a reset sleep still wakes.
+    /// Waker of the task that polled last. A sleep that is reset still wakes it.
     task: Option<Waker>,
 }
 

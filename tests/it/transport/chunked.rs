@@ -12,9 +12,9 @@ use crate::support::{Feed, Task, VirtualTimer, any_history, check_silence, put};
 const INTERVAL: Duration = Duration::from_secs(10);
 
 proptest! {
-    /// However the bytes are cut and the batches fall, each line is one object, and all are there in order.
+    /// For any batches and sizes, each line is one object, and all objects are there in order.
     #[test]
-    fn every_line_is_an_object(history in any_history(), cut in 0..13_usize, batch in 1..5_usize, max in 0..400_usize) {
+    fn chunked_lines_are_whole_objects_in_order(history in any_history(), cut in 0..13_usize, batch in 1..5_usize, max in 0..400_usize) {
         let (timer, feed, task) = (VirtualTimer::new(), Feed::new(7), Task::new());
         let (now, later) = history.split_at(cut.min(history.len()));
         let mut expected = put(now, &feed);
@@ -24,7 +24,7 @@ proptest! {
         expected.extend(put(later, &feed));
         items.extend(task.drain(&mut stream).0);
         for item in &items {
-            prop_assert_eq!(item.last(), Some(&b'\n'), "an item is whole lines");
+            prop_assert_eq!(item.last(), Some(&b'\n'), "an item consists of whole lines");
         }
         let lines = read(&items);
         prop_assert_eq!(&lines[0], &json!({ "tidings": "hello", "cursor": "7.0", "heartbeat_ms": 15_000 }));
@@ -33,7 +33,7 @@ proptest! {
 
     /// No silence is longer than the interval, and a busy stream has no keep-alives.
     #[test]
-    fn silence_is_bounded(pauses in prop::collection::vec(0..40_000_u64, 0..40), visible: bool) {
+    fn chunked_keep_alive_bounds_the_silence(pauses in prop::collection::vec(0..40_000_u64, 0..40), visible: bool) {
         let (timer, feed) = (VirtualTimer::new(), Feed::new(7));
         let heartbeat = if visible { Heartbeat::Visible } else { Heartbeat::Silent };
         let stream = ChunkedStream::new(feed.reader(), &timer).keep_alive(INTERVAL).heartbeat(heartbeat);
@@ -42,7 +42,7 @@ proptest! {
 }
 
 #[test]
-fn the_bytes_of_a_stream() {
+fn chunked_stream_writes_the_documented_bytes() {
     let (timer, feed, task) = (VirtualTimer::new(), Feed::new(7), Task::new());
     let stream = ChunkedStream::new(feed.reader(), &timer).keep_alive(INTERVAL);
     let mut stream = stream.heartbeat(Heartbeat::Visible);
@@ -76,7 +76,7 @@ fn the_bytes_of_a_stream() {
 }
 
 #[test]
-fn a_silent_heartbeat_is_an_empty_line() {
+fn chunked_silent_heartbeat_is_an_empty_line() {
     let (timer, feed, task) = (VirtualTimer::new(), Feed::new(7), Task::new());
     let mut stream = ChunkedStream::new(feed.reader(), &timer).keep_alive(INTERVAL);
     task.drain(&mut stream);
@@ -85,7 +85,7 @@ fn a_silent_heartbeat_is_an_empty_line() {
 }
 
 #[test]
-fn the_end_is_told_and_stays() {
+fn chunked_end_of_the_subscriber_is_reported_and_final() {
     let (timer, feed, task) = (VirtualTimer::new(), Feed::new(7), Task::new());
     feed.event("news", "last");
     feed.end(SubscriptionEnd::Closed);
@@ -101,7 +101,7 @@ fn the_end_is_told_and_stays() {
 }
 
 #[test]
-fn without_a_keep_alive_nothing_sleeps() {
+fn chunked_without_keep_alive_sets_no_timer() {
     let (timer, feed, task) = (VirtualTimer::new(), Feed::new(0), Task::new());
     let mut stream = ChunkedStream::new(feed.reader(), &timer).keep_alive(Duration::MAX);
     let hello = &task.drain(&mut stream).0[0];
@@ -114,19 +114,19 @@ fn read(items: &[Bytes]) -> Vec<Value> {
     items.concat().split_inclusive(|&byte| byte == b'\n').map(|line| serde_json::from_slice(line).unwrap()).collect()
 }
 
-/// A suspended machine, or a clock that leaps: the work does not grow with the length of the leap.
+/// After a clock leap, as on a suspended machine, the number of polls does not grow with the length of the leap.
 #[test]
-fn keep_alive_after_a_clock_leap_is_one_line_and_little_work() {
+fn chunked_keep_alive_after_a_clock_leap_is_one_line_with_bounded_polls() {
     let (timer, feed, task) = (VirtualTimer::new(), Feed::new(7), Task::new());
     let mut stream = ChunkedStream::new(feed.reader(), &timer).keep_alive(Duration::from_millis(20));
     assert_eq!(task.drain(&mut stream).0.len(), 1);
     for leap in [1, 10, 3_600_000, 30 * 24 * 3_600_000_u64] {
-        // It fires half an interval after the last time, so one of these is never in between.
+        // The keep-alive is due within half an interval, so it is due after each of these.
         timer.advance(Duration::from_millis(leap) + Duration::from_millis(25));
         let before = timer.polls();
         assert_eq!(task.drain(&mut stream).0, ["\n"], "{leap} ms");
         assert!(timer.polls() - before <= 100, "{} polls after {leap} ms", timer.polls() - before);
         let next = timer.next_in().unwrap();
-        assert!(next <= Duration::from_millis(10), "the next look is in {next:?}");
+        assert!(next <= Duration::from_millis(10), "the next wake is in {next:?}");
     }
 }

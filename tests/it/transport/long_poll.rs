@@ -11,14 +11,14 @@ use tidings::transport::long_poll::LongPollWaiter;
 
 use crate::support::{Feed, Reader, Task, VirtualTimer, any_history, put};
 
-const HOLD: Duration = Duration::from_secs(25);
+const TIMEOUT: Duration = Duration::from_secs(25);
 const INTERVAL: Duration = Duration::from_secs(1);
 
 proptest! {
-    /// A client that comes back with each reply's cursor has every event and gap once, in order, however often its
-    /// polls are cancelled, and whatever comes while it waits.
+    /// A client that polls with the cursor of each reply gets every event and gap once and in order, although some polls are
+    /// cancelled and events arrive while it waits.
     #[test]
-    fn polls_in_a_row_bring_everything_once(
+    fn long_polls_in_sequence_deliver_every_event_once(
         history in any_history(),
         plan in prop::collection::vec((0..3_u8, 0..2_000_u64, any::<bool>()), 1..12),
         max in 0..400_usize,
@@ -28,7 +28,7 @@ proptest! {
         for (count, wait, cancel) in plan.into_iter().chain([(u8::MAX, 0, false); 16]) {
             let reader = cursor.map_or_else(|| feed.reader(), |cursor| feed.resume(cursor));
             let now = timer.now();
-            let mut poll = LongPollWaiter::new(reader, &timer, now + HOLD).not_before(now + INTERVAL).max_batch_bytes(max);
+            let mut poll = LongPollWaiter::new(reader, &timer, now + TIMEOUT).not_before(now + INTERVAL).max_batch_bytes(max);
             let early = task.poll(&mut poll);
             let (now, later) = left.split_at(left.len().min(count.into()));
             left = later;
@@ -41,7 +41,7 @@ proptest! {
                     if let Poll::Ready(reply) = task.poll(&mut poll) {
                         break reply;
                     }
-                    prop_assert!(timer.advance_to_next().is_some(), "nothing would ever wake it");
+                    prop_assert!(timer.advance_to_next().is_some(), "no sleep is left that could wake it");
                 },
             };
             cursor = reply.cursor;
@@ -52,25 +52,25 @@ proptest! {
 }
 
 #[test]
-fn it_replies_when_something_comes() {
+fn long_poll_replies_when_an_event_arrives() {
     let (timer, feed, task) = (VirtualTimer::new(), Feed::new(7), Task::new());
-    let mut poll = LongPollWaiter::new(feed.reader(), &timer, timer.now() + HOLD);
+    let mut poll = LongPollWaiter::new(feed.reader(), &timer, timer.now() + TIMEOUT);
     assert!(task.poll(&mut poll).is_pending());
     feed.event("news", "first");
     feed.event("news", "second");
     assert_eq!(task.wakes(), 1);
     let reply = ready(task.poll(&mut poll));
     assert_eq!((events(&reply).len(), reply.more, reply.end), (2, false, None));
-    assert!(task.poll(&mut poll).is_pending(), "there is one reply");
+    assert!(task.poll(&mut poll).is_pending(), "a second reply");
 }
 
 #[test]
-fn it_replies_at_the_deadline_with_nothing() {
+fn long_poll_replies_empty_at_the_deadline() {
     let (timer, feed, task) = (VirtualTimer::new(), Feed::new(7), Task::new());
-    let mut poll = LongPollWaiter::new(feed.reader(), &timer, timer.now() + HOLD);
+    let mut poll = LongPollWaiter::new(feed.reader(), &timer, timer.now() + TIMEOUT);
     feed.pass();
     assert!(task.poll(&mut poll).is_pending());
-    timer.advance(HOLD - Duration::from_nanos(1));
+    timer.advance(TIMEOUT - Duration::from_nanos(1));
     assert_eq!(task.wakes(), 0);
     assert!(task.poll(&mut poll).is_pending());
     timer.advance(Duration::from_nanos(1));
@@ -82,13 +82,13 @@ fn it_replies_at_the_deadline_with_nothing() {
 }
 
 #[test]
-fn a_busy_topic_does_not_make_more_polls_than_the_interval() {
+fn long_poll_min_wait_bounds_the_polls_of_a_busy_topic() {
     let (timer, feed, task) = (VirtualTimer::new(), Feed::new(7), Task::new());
     let (mut cursor, mut replies, mut got) = ("7.0".parse().unwrap(), 0, 0);
-    // Ten events a second, for a minute.
+    // Ten events a second for a minute.
     for _ in 0..60 {
         let now = timer.now();
-        let mut poll = LongPollWaiter::new(feed.resume(cursor), &timer, now + HOLD).not_before(now + INTERVAL);
+        let mut poll = LongPollWaiter::new(feed.resume(cursor), &timer, now + TIMEOUT).not_before(now + INTERVAL);
         let reply = loop {
             match task.poll(&mut poll) {
                 Poll::Ready(reply) => break reply,
@@ -99,12 +99,12 @@ fn a_busy_topic_does_not_make_more_polls_than_the_interval() {
         (cursor, replies, got) = (reply.cursor.unwrap(), replies + 1, got + events(&reply).len());
     }
     assert_eq!(timer.elapsed(), Duration::from_secs(60));
-    // What comes at the very end of a second is in this reply or the next one.
+    // An event at the end of a second is in this reply or the next one.
     assert!(replies == 60 && (590..=600).contains(&got), "{replies} replies with {got} events");
 }
 
 #[test]
-fn nothing_urgent_is_kept_back() {
+fn long_poll_min_wait_does_not_delay_gaps_ends_and_full_replies() {
     let urgent: [fn(&Feed); 3] = [
         |feed| {
             feed.gap(GapReason::Overflow, Some(1));
@@ -118,9 +118,9 @@ fn nothing_urgent_is_kept_back() {
     ];
     for urgent in urgent {
         let (timer, feed, task) = (VirtualTimer::new(), Feed::new(7), Task::new());
-        let mut poll = held(&feed, &timer);
+        let mut poll = waiting(&feed, &timer);
         feed.event("news", "first");
-        assert!(task.poll(&mut poll).is_pending(), "an event alone can wait");
+        assert!(task.poll(&mut poll).is_pending(), "a single event waits");
         urgent(&feed);
         assert_eq!(task.wakes(), 1);
         assert_eq!(events(&ready(task.poll(&mut poll)))[0]["data"], "first");
@@ -129,9 +129,9 @@ fn nothing_urgent_is_kept_back() {
 }
 
 #[test]
-fn after_the_interval_it_goes_on_waiting() {
+fn long_poll_keeps_waiting_after_its_min_wait() {
     let (timer, feed, task) = (VirtualTimer::new(), Feed::new(7), Task::new());
-    let mut poll = held(&feed, &timer);
+    let mut poll = waiting(&feed, &timer);
     assert!(task.poll(&mut poll).is_pending());
     timer.advance(INTERVAL);
     assert!(task.poll(&mut poll).is_pending());
@@ -139,18 +139,18 @@ fn after_the_interval_it_goes_on_waiting() {
     assert_eq!(events(&ready(task.poll(&mut poll))).len(), 1);
 
     let mut poll =
-        LongPollWaiter::new(Feed::new(7).reader(), &timer, timer.now() + HOLD).not_before(timer.now() + INTERVAL);
+        LongPollWaiter::new(Feed::new(7).reader(), &timer, timer.now() + TIMEOUT).not_before(timer.now() + INTERVAL);
     while task.poll(&mut poll).is_pending() {
-        assert!(timer.advance_to_next().is_some(), "nothing would ever wake it");
+        assert!(timer.advance_to_next().is_some(), "no sleep is left that could wake it");
     }
-    assert_eq!(timer.elapsed(), INTERVAL + HOLD);
+    assert_eq!(timer.elapsed(), INTERVAL + TIMEOUT);
 }
 
 #[test]
-fn nothing_is_kept_back_beyond_the_deadline() {
+fn long_poll_min_wait_ends_at_the_deadline() {
     let (timer, feed, task) = (VirtualTimer::new(), Feed::new(7), Task::new());
     let now = timer.now();
-    let mut poll = LongPollWaiter::new(feed.reader(), &timer, now + INTERVAL).not_before(now + HOLD);
+    let mut poll = LongPollWaiter::new(feed.reader(), &timer, now + INTERVAL).not_before(now + TIMEOUT);
     feed.event("news", "first");
     assert!(task.poll(&mut poll).is_pending());
     timer.advance(INTERVAL);
@@ -158,10 +158,10 @@ fn nothing_is_kept_back_beyond_the_deadline() {
 }
 
 #[test]
-fn finish_answers_with_what_is_there() {
+fn long_poll_finish_replies_with_the_events_so_far() {
     let (timer, feed, task) = (VirtualTimer::new(), Feed::new(7), Task::new());
     for expected in [0, 1] {
-        let mut poll = held(&feed, &timer);
+        let mut poll = waiting(&feed, &timer);
         assert!(task.poll(&mut poll).is_pending());
         poll.finish();
         assert_eq!(events(&ready(task.poll(&mut poll))).len(), expected);
@@ -169,14 +169,14 @@ fn finish_answers_with_what_is_there() {
     }
 }
 
-fn held(feed: &Feed, timer: &VirtualTimer) -> LongPollWaiter<Reader> {
-    LongPollWaiter::new(feed.reader(), timer, timer.now() + HOLD).not_before(timer.now() + INTERVAL)
+fn waiting(feed: &Feed, timer: &VirtualTimer) -> LongPollWaiter<Reader> {
+    LongPollWaiter::new(feed.reader(), timer, timer.now() + TIMEOUT).not_before(timer.now() + INTERVAL)
 }
 
 fn ready(poll: Poll<Reply>) -> Reply {
     match poll {
         Poll::Ready(reply) => reply,
-        Poll::Pending => panic!("the reply is not there"),
+        Poll::Pending => panic!("no reply"),
     }
 }
 

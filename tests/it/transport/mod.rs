@@ -1,4 +1,4 @@
-//! The adapters, without HTTP.
+//! The transport adapters, without HTTP.
 
 #[cfg(feature = "chunked")]
 mod chunked;
@@ -7,6 +7,6 @@ mod long_poll;
 #[cfg(feature = "short-poll")]
 mod short_poll;
 #[cfg(feature = "sse")]
-pub(crate) mod sse;
+mod sse;
 #[cfg(feature = "websocket")]
-pub(crate) mod websocket;
+mod websocket;

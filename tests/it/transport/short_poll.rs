@@ -9,9 +9,9 @@ use tidings::{Cursor, Event, GapReason};
 use crate::support::{Feed, any_history, put};
 
 proptest! {
-    /// A client that polls until there is no more has every event and gap, in order, once each.
+    /// A client that polls while there is more gets every event and gap once and in order.
     #[test]
-    fn polls_in_a_row_bring_everything_once(history in any_history(), max in 0..400_usize, batch in 1..5_usize) {
+    fn short_polls_in_sequence_deliver_every_event_once(history in any_history(), max in 0..400_usize, batch in 1..5_usize) {
         let feed = Feed::new(7);
         let expected = put(&history, &feed);
         let mut got = Vec::new();
@@ -24,7 +24,7 @@ proptest! {
                 prop_assert_eq!(&body["cursor"], &last["id"]);
             }
             prop_assert_eq!(body["more"] == true, got.len() + events.len() < expected.len());
-            prop_assert!(!events.is_empty() || !reply.more, "more needs progress");
+            prop_assert!(!events.is_empty() || !reply.more, "`more` without an event");
             got.extend(events.iter().cloned());
             let cursor: Cursor = body["cursor"].as_str().unwrap().parse().unwrap();
             if !reply.more {
@@ -35,9 +35,9 @@ proptest! {
         prop_assert_eq!(got, expected);
     }
 
-    /// However the source cuts its batches, the same position brings the same bytes, and no more than asked for.
+    /// For any batches of the source, equal cursors get equal bytes, and at most the maximum.
     #[test]
-    fn equal_positions_get_equal_bytes(history in any_history(), max in 0..400_usize, one in 1..5_usize, other in 1..5_usize) {
+    fn short_polls_at_equal_cursors_get_equal_bytes(history in any_history(), max in 0..400_usize, one in 1..5_usize, other in 1..5_usize) {
         let feed = Feed::new(7);
         put(&history, &feed);
         let replies = [one, other].map(|batch| PollQueue::new(feed.reader().batches_of(batch)).max_batch_bytes(max).reply());
@@ -49,14 +49,14 @@ proptest! {
             let items: usize = parts[1..parts.len() - 1].iter().map(Bytes::len).sum();
             prop_assert_eq!(is_empty, items == 0);
             let body: Value = serde_json::from_slice(&parts.concat()).unwrap();
-            // The comma that was cut counts.
+            // The trailing comma that is removed counts.
             prop_assert!(items < max.max(1) || body["events"].as_array().unwrap().len() == 1 || is_empty);
         }
     }
 }
 
 #[test]
-fn the_bytes_of_a_reply() {
+fn short_poll_reply_has_the_documented_bytes() {
     let feed = Feed::new(7);
     feed.event("news", "a \"b\"\n\u{1}é");
     feed.event("news", Event::binary(vec![0, 255]).with_name("price").unwrap());
@@ -79,7 +79,7 @@ fn the_bytes_of_a_reply() {
 
 #[cfg(feature = "json")]
 #[test]
-fn json_is_itself() {
+fn short_poll_reply_embeds_json_payloads() {
     let feed = Feed::new(7);
     feed.event("news", Event::json_text("{ \"a\":\r\n[1.0, 2] }").unwrap());
     let body = r#"{"cursor":"7.1","events":[{"id":"7.1","topic":"news","data":{ "a":  [1.0, 2] }}]}"#;
@@ -87,11 +87,11 @@ fn json_is_itself() {
 }
 
 #[test]
-fn an_empty_reply_moves_the_cursor_to_the_watermark() {
+fn short_poll_empty_reply_moves_the_cursor_to_the_watermark() {
     let feed = Feed::new(7);
     feed.event("news", "first");
     feed.pass();
-    // The last event's, for the same bytes to everyone: what passed since is for the next poll.
+    // The cursor of the last event, so that all clients get the same bytes. The watermark is for the next poll.
     let reply = PollQueue::new(feed.reader()).reply();
     assert_eq!(reply.cursor, Some("7.1".parse().unwrap()));
     let reply = PollQueue::new(feed.resume("7.1".parse().unwrap())).reply();
@@ -100,7 +100,7 @@ fn an_empty_reply_moves_the_cursor_to_the_watermark() {
 }
 
 #[test]
-fn a_source_without_cursors_has_none() {
+fn short_poll_of_a_source_without_cursors_has_a_null_cursor() {
     let feed = Feed::new(0);
     assert_eq!(text(PollQueue::new(feed.reader()).reply()), r#"{"cursor":null,"events":[]}"#);
     feed.event("news", "first");
@@ -109,7 +109,7 @@ fn a_source_without_cursors_has_none() {
 }
 
 #[test]
-fn the_end_is_told_when_all_was_delivered() {
+fn short_poll_reports_the_end_after_all_events() {
     let feed = Feed::new(7);
     feed.event("news", "first");
     feed.event("news", "second");

@@ -1,24 +1,24 @@
 use crate::clients::{End, Seen};
-use crate::conformance::scene::{Scene, Verdict, Visit};
+use crate::conformance::context::{CaseContext, CaseResult, CheckedClient};
 
 const TOPICS: [&str; 2] = ["a", "b"];
 
-pub(crate) async fn after_all_is_seen(scene: Scene<'_>) -> Verdict {
-    let mut visit = Visit::begin(scene.row(), &TOPICS, None).await?;
-    visit.sees(&scene.publish(&TOPICS, 3).await).await?;
-    scene.stage.close();
-    visit.sees(&[Seen::End(End::Finished)]).await
+pub(crate) async fn after_all_events(cx: CaseContext<'_>) -> CaseResult {
+    let mut client = CheckedClient::connect(cx.row(), &TOPICS, None).await?;
+    client.expect(&cx.publish(&TOPICS, 3).await).await?;
+    cx.hub.close();
+    client.expect(&[Seen::End(End::Finished)]).await
 }
 
-/// The end does not overtake what was published before it.
-pub(crate) async fn behind_the_rest(scene: Scene<'_>) -> Verdict {
+/// The end comes after all events that were published before it.
+pub(crate) async fn after_unread_events(cx: CaseContext<'_>) -> CaseResult {
     for topics in [&TOPICS[..1], &TOPICS] {
-        let mut visit = Visit::begin(scene.row(), topics, None).await?;
-        let mut expected = scene.publish(topics, 5).await;
-        scene.stage.close();
+        let mut client = CheckedClient::connect(cx.row(), topics, None).await?;
+        let mut expected = cx.publish(topics, 5).await;
+        cx.hub.close();
         expected.push(Seen::End(End::Finished));
-        visit.sees(&expected).await?;
-        scene.stage.restart();
+        client.expect(&expected).await?;
+        cx.hub.restart();
     }
     Ok(())
 }

@@ -1,121 +1,121 @@
 use crate::clients::{End, Gap, Seen};
-use crate::conformance::scene::{Scene, Verdict, Visit};
-use crate::conformance::stage::moved;
+use crate::conformance::context::{CaseContext, CaseResult, CheckedClient};
+use crate::conformance::test_hub::moved;
 
-/// Of eleven events it saw one, and four are left.
-pub(crate) async fn evicted(scene: Scene<'_>) -> Verdict {
-    let mut visit = Visit::begin(scene.row(), &["a"], None).await?;
-    visit.sees(&scene.publish(&["a"], 1).await).await?;
-    let cursor = visit.cut()?;
-    let away = scene.publish(&["a"], 10).await;
+/// Of eleven events the client saw one, and four are retained.
+pub(crate) async fn evicted(cx: CaseContext<'_>) -> CaseResult {
+    let mut client = CheckedClient::connect(cx.row(), &["a"], None).await?;
+    client.expect(&cx.publish(&["a"], 1).await).await?;
+    let cursor = client.disconnect()?;
+    let away = cx.publish(&["a"], 10).await;
     let (gone, left) = away.split_at(6);
 
-    let mut visit = Visit::begin(scene.row(), &["a"], Some(&cursor)).await?;
-    visit.sees(&[evicted_of("a", gone)]).await?;
-    visit.sees(left).await?;
-    visit.sees(&scene.publish(&["a"], 1).await).await
+    let mut client = CheckedClient::connect(cx.row(), &["a"], Some(&cursor)).await?;
+    client.expect(&[evicted_of("a", gone)]).await?;
+    client.expect(left).await?;
+    client.expect(&cx.publish(&["a"], 1).await).await
 }
 
-/// A gap of one topic removes no event of the other, and stands where the last of its missing events stood.
-pub(crate) async fn evicted_in_one(scene: Scene<'_>) -> Verdict {
+/// A gap of one topic removes no event of the other, and is delivered in the place of its last missing event.
+pub(crate) async fn evicted_in_one(cx: CaseContext<'_>) -> CaseResult {
     let topics = ["loud", "quiet"];
-    let mut visit = Visit::begin(scene.row(), &topics, None).await?;
-    visit.sees(&scene.publish(&topics, 2).await).await?;
-    let cursor = visit.cut()?;
-    let away = scene.publish(&["loud", "quiet", "loud", "loud", "quiet", "loud", "loud", "loud", "quiet"], 9).await;
-    // Six are loud: the first two are gone.
+    let mut client = CheckedClient::connect(cx.row(), &topics, None).await?;
+    client.expect(&cx.publish(&topics, 2).await).await?;
+    let cursor = client.disconnect()?;
+    let away = cx.publish(&["loud", "quiet", "loud", "loud", "quiet", "loud", "loud", "loud", "quiet"], 9).await;
+    // Six are of the topic `loud`, of which the first two are evicted.
     let (gone, left) = (&away[..=2], &away[3..]);
 
-    let mut visit = Visit::begin(scene.row(), &topics, Some(&cursor)).await?;
-    visit.sees(&[away[1].clone(), evicted_of("loud", gone)]).await?;
-    visit.sees(left).await?;
-    visit.sees(&scene.publish(&topics, 2).await).await
+    let mut client = CheckedClient::connect(cx.row(), &topics, Some(&cursor)).await?;
+    client.expect(&[away[1].clone(), evicted_of("loud", gone)]).await?;
+    client.expect(left).await?;
+    client.expect(&cx.publish(&topics, 2).await).await
 }
 
-/// A client that was told of a gap on one row is not told again on another.
-pub(crate) async fn told_once(scene: Scene<'_>) -> Verdict {
-    let mut visit = Visit::begin(scene.row(), &["a", "b"], None).await?;
-    visit.sees(&scene.publish(&["a", "b"], 2).await).await?;
-    let cursor = visit.cut()?;
-    let away = scene.publish(&["a"], 6).await;
+/// A gap that a client got on one row is not repeated on another.
+pub(crate) async fn not_repeated(cx: CaseContext<'_>) -> CaseResult {
+    let mut client = CheckedClient::connect(cx.row(), &["a", "b"], None).await?;
+    client.expect(&cx.publish(&["a", "b"], 2).await).await?;
+    let cursor = client.disconnect()?;
+    let away = cx.publish(&["a"], 6).await;
     let (gone, left) = away.split_at(2);
-    let mut visit = Visit::begin(scene.row(), &["a", "b"], Some(&cursor)).await?;
-    visit.sees(&[evicted_of("a", gone)]).await?;
-    let told = visit.cut()?;
+    let mut client = CheckedClient::connect(cx.row(), &["a", "b"], Some(&cursor)).await?;
+    client.expect(&[evicted_of("a", gone)]).await?;
+    let after_gap = client.disconnect()?;
 
-    let mut visit = Visit::begin(scene.other(), &["a", "b"], Some(&told)).await?;
-    visit.sees(left).await?;
-    drop(visit);
-    let mut visit = Visit::begin(scene.other(), &["a", "b"], Some(&cursor)).await?;
-    visit.sees(&[evicted_of("a", gone)]).await?;
-    visit.sees(left).await
+    let mut client = CheckedClient::connect(cx.other(), &["a", "b"], Some(&after_gap)).await?;
+    client.expect(left).await?;
+    drop(client);
+    let mut client = CheckedClient::connect(cx.other(), &["a", "b"], Some(&cursor)).await?;
+    client.expect(&[evicted_of("a", gone)]).await?;
+    client.expect(left).await
 }
 
-/// It was there, and more came at once than is kept: it is told in its place what it missed, to the number.
-pub(crate) async fn overflow(scene: Scene<'_>) -> Verdict {
+/// A connected client that lags gets a gap in the place of the missed events, with their exact number.
+pub(crate) async fn overflow(cx: CaseContext<'_>) -> CaseResult {
     for topics in [&["a"][..], &["a", "b"]] {
-        let mut visit = Visit::begin(scene.row(), topics, None).await?;
-        visit.sees(&scene.publish(&["a"], 1).await).await?;
-        // How much more than it must a hub keeps for who is there is its own affair, but not all of this.
-        let burst = scene.publish(&["a"], 2_000).await;
-        let seen = visit.see_until(burst.len(), |seen| !matches!(seen, Seen::Event(_))).await?;
+        let mut client = CheckedClient::connect(cx.row(), topics, None).await?;
+        client.expect(&cx.publish(&["a"], 1).await).await?;
+        // A hub may keep more events for connected clients than it must, but not all of these.
+        let burst = cx.publish(&["a"], 2_000).await;
+        let seen = client.read_until(burst.len(), |seen| !matches!(seen, Seen::Event(_))).await?;
         let (left, rest) = burst.split_at(seen.len() - 1);
-        visit.compare(left, &seen[..left.len()])?;
+        client.compare(left, &seen[..left.len()])?;
         let missed = match &seen[left.len()] {
             Seen::Gap(Gap { missed: Some(missed), .. }) => *missed as usize,
-            Seen::End(End::Gap) if !scene.row().resumes() => continue,
+            Seen::End(End::Gap) if !cx.row().resumes() => continue,
             other => return Err(format!("expected an overflow with a number, saw {other:?}")),
         };
         let (gone, rest) = rest.split_at_checked(missed).ok_or("missed more than there was")?;
-        visit.compare(&[overflow_of("a", gone)], &seen[left.len()..])?;
-        visit.sees(rest).await?;
-        visit.sees(&scene.publish(topics, 3).await).await?;
+        client.compare(&[overflow_of("a", gone)], &seen[left.len()..])?;
+        client.expect(rest).await?;
+        client.expect(&cx.publish(topics, 3).await).await?;
     }
     Ok(())
 }
 
-/// The hub was restarted: its sequences began anew, and all that it has is new.
-pub(crate) async fn epoch(scene: Scene<'_>) -> Verdict {
+/// After a restart of the hub the client gets a gap and all events of the new epoch.
+pub(crate) async fn epoch(cx: CaseContext<'_>) -> CaseResult {
     for topics in [&["a"][..], &["a", "b"]] {
-        let mut visit = Visit::begin(scene.row(), topics, None).await?;
-        visit.sees(&scene.publish(topics, 3).await).await?;
-        let cursor = visit.cut()?;
-        scene.stage.restart();
-        let all = scene.publish(topics, 4).await;
+        let mut client = CheckedClient::connect(cx.row(), topics, None).await?;
+        client.expect(&cx.publish(topics, 3).await).await?;
+        let cursor = client.disconnect()?;
+        cx.hub.restart();
+        let all = cx.publish(topics, 4).await;
 
-        let mut visit = Visit::begin(scene.row(), topics, Some(&cursor)).await?;
+        let mut client = CheckedClient::connect(cx.row(), topics, Some(&cursor)).await?;
         let start = moved(all[0].cursor().unwrap(), |_| 0);
-        visit.sees(&[Seen::Gap(Gap { cursor: start, ..gap("epoch", &all) })]).await?;
-        visit.sees(&all).await?;
-        let cursor = visit.cut()?;
-        let away = scene.publish(topics, 2).await;
-        Visit::begin(scene.row(), topics, Some(&cursor)).await?.sees(&away).await?;
+        client.expect(&[Seen::Gap(Gap { cursor: start, ..gap("epoch", &all) })]).await?;
+        client.expect(&all).await?;
+        let cursor = client.disconnect()?;
+        let away = cx.publish(topics, 2).await;
+        CheckedClient::connect(cx.row(), topics, Some(&cursor)).await?.expect(&away).await?;
     }
     Ok(())
 }
 
-/// A cursor that means nothing here is no error: it is told, and then all is live.
-pub(crate) async fn unreadable(scene: Scene<'_>) -> Verdict {
-    let before = scene.publish(&["a", "b"], 3).await;
+/// A cursor that the hub cannot read is no error: the client gets a gap, and then live events.
+pub(crate) async fn unreadable(cx: CaseContext<'_>) -> CaseResult {
+    let before = cx.publish(&["a", "b"], 3).await;
     let last = before[2].cursor().unwrap();
     let (ahead, long) = (moved(last, |last| last + 1), "7".repeat(100));
     let (leading, upper) = (last.replace('.', ".0"), last.replace('.', "A."));
     let bad = ["nonsense", "7", "7.", ".7", "7.7.7.7", "7.18446744073709551616", "-1.7"];
     for cursor in bad.into_iter().chain([&*ahead, &*long, &*leading, &*upper]) {
         for topics in [&["a"][..], &["a", "b"]] {
-            let now = scene.publish(topics, 1).await;
+            let now = cx.publish(topics, 1).await;
             let cursor = if cursor == ahead { moved(now[0].cursor().unwrap(), |last| last + 1) } else { cursor.into() };
-            let mut visit = Visit::begin(scene.row(), topics, Some(&cursor)).await?;
-            visit.sees(&[Seen::Gap(gap("invalid", &now))]).await.map_err(|why| format!("with {cursor}: {why}"))?;
-            if scene.row().resumes() {
-                visit.sees(&scene.publish(topics, 2).await).await?;
+            let mut client = CheckedClient::connect(cx.row(), topics, Some(&cursor)).await?;
+            client.expect(&[Seen::Gap(gap("invalid", &now))]).await.map_err(|why| format!("with {cursor}: {why}"))?;
+            if cx.row().resumes() {
+                client.expect(&cx.publish(topics, 2).await).await?;
             }
         }
     }
     Ok(())
 }
 
-/// The gap that stands for these events and all before them.
+/// Returns the gap in the place of these events and all before them.
 fn gap(reason: &str, gone: &[Seen]) -> Gap {
     let cursor = gone.last().and_then(Seen::cursor).unwrap().to_owned();
     Gap { cursor, reason: reason.into(), missed: None, topic: None, snapshot: false }

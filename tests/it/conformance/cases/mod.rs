@@ -1,4 +1,4 @@
-//! Cases, each of which holds for every row that it is for.
+//! Cases of the table.
 
 pub(super) mod end;
 pub(super) mod gaps;

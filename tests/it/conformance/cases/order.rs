@@ -1,19 +1,19 @@
 use serde_json::json;
 use tidings::Event;
 
-use crate::conformance::scene::{Scene, Verdict, Visit};
+use crate::conformance::context::{CaseContext, CaseResult, CheckedClient};
 
-/// Events come in the hub's order: those from before the first look, and those that come one by one.
-pub(crate) async fn across_topics(scene: Scene<'_>) -> Verdict {
-    let mut visit = Visit::begin(scene.row(), &["news", "prices/eu"], None).await?;
-    visit.sees(&scene.publish(&["news", "prices/eu", "prices/eu"], 20).await).await?;
+/// Events are delivered in the order of the hub: those before the first read, and those one by one.
+pub(crate) async fn across_topics(cx: CaseContext<'_>) -> CaseResult {
+    let mut client = CheckedClient::connect(cx.row(), &["news", "prices/eu"], None).await?;
+    client.expect(&cx.publish(&["news", "prices/eu", "prices/eu"], 20).await).await?;
     for topic in ["news", "prices/eu", "news", "news", "prices/eu"] {
-        visit.sees(&scene.publish(&[topic], 1).await).await?;
+        client.expect(&cx.publish(&[topic], 1).await).await?;
     }
     Ok(())
 }
 
-pub(crate) async fn payloads(scene: Scene<'_>) -> Verdict {
+pub(crate) async fn payloads(cx: CaseContext<'_>) -> CaseResult {
     let events = [
         Event::text("a\nb\r\nc\rd\n\n"),
         Event::text(""),
@@ -26,31 +26,31 @@ pub(crate) async fn payloads(scene: Scene<'_>) -> Verdict {
         Event::text("7").with_name("price").unwrap().with_key("ACME").unwrap(),
         Event::binary(vec![0xff, 0xfe]).with_name("é 1: 2").unwrap(),
     ];
-    let mut visit = Visit::begin(scene.row(), &["all/kinds", "é 中"], None).await?;
+    let mut client = CheckedClient::connect(cx.row(), &["all/kinds", "é 中"], None).await?;
     for event in events {
-        let all = [scene.stage.publish("all/kinds", event.clone()).await, scene.stage.publish("é 中", event).await];
-        visit.sees(&all).await?;
+        let all = [cx.hub.publish("all/kinds", event.clone()).await, cx.hub.publish("é 中", event).await];
+        client.expect(&all).await?;
     }
     Ok(())
 }
 
-/// More than goes out in one piece, and single events that are larger than one.
-pub(crate) async fn a_burst(scene: Scene<'_>) -> Verdict {
-    let mut visit = Visit::begin(scene.row(), &["a", "b"], None).await?;
+/// A burst larger than one batch, with single events that are larger than one.
+pub(crate) async fn a_burst(cx: CaseContext<'_>) -> CaseResult {
+    let mut client = CheckedClient::connect(cx.row(), &["a", "b"], None).await?;
     let mut all = Vec::new();
     for size in (0..40).map(|number| number * 331).chain([70_000, 0, 1, 140_000, 2]) {
         for topic in ["a", "b"] {
-            all.push(scene.stage.publish(topic, "x".repeat(size)).await);
+            all.push(cx.hub.publish(topic, "x".repeat(size)).await);
         }
     }
-    visit.sees(&all).await
+    client.expect(&all).await
 }
 
-pub(crate) async fn nothing_of_others(scene: Scene<'_>) -> Verdict {
-    let mut visit = Visit::begin(scene.row(), &["mine"], None).await?;
+pub(crate) async fn no_event_of_other_topics(cx: CaseContext<'_>) -> CaseResult {
+    let mut client = CheckedClient::connect(cx.row(), &["mine"], None).await?;
     for _ in 0..3 {
-        scene.publish(&["others", "mine/too", "min"], 3).await;
-        visit.sees(&scene.publish(&["mine"], 2).await).await?;
+        cx.publish(&["others", "mine/too", "min"], 3).await;
+        client.expect(&cx.publish(&["mine"], 2).await).await?;
     }
     Ok(())
 }

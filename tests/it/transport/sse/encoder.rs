@@ -12,15 +12,14 @@ use tidings::subscriber::{EncodedDelivery, Format, SubscriptionEnd};
 use tidings::transport::sse::SseEncoder;
 use tidings::{Event, EventKind, GapReason, Subscriber};
 
-use super::reader::{SseEvent, SseReader};
-use crate::support::{Feed, Step, Task, VirtualTimer, any_history, check_silence, put};
+use crate::support::{Feed, SseEvent, SseReader, Step, Task, VirtualTimer, any_history, check_silence, put};
 
 const INTERVAL: Duration = Duration::from_secs(10);
 
 proptest! {
-    /// However the wire is cut, both readers get what was published, each with its cursor as the id.
+    /// For any cuts of the bytes, both readers get the published events, each with its cursor as the id.
     #[test]
-    fn what_is_published_is_read(
+    fn sse_events_are_read_back_by_two_readers(
         history in any_history(),
         retry in prop::option::of(0..5_000_u64),
         hello: bool,
@@ -34,8 +33,8 @@ proptest! {
         let (items, over) = task.drain(&mut stream);
         prop_assert!(!over);
 
-        let told_first = hello.then(|| hello_at("7.0"));
-        let expected: Vec<_> = told_first.into_iter().chain(expected(&history, &objects)).collect();
+        let hello_event = hello.then(|| hello_at("7.0"));
+        let expected: Vec<_> = hello_event.into_iter().chain(expected(&history, &objects)).collect();
         let wire = items.concat();
         let pieces = pieces(&wire, &cuts);
         let mut reader = SseReader::default();
@@ -44,14 +43,14 @@ proptest! {
         prop_assert_eq!(&read, &expected);
         let read: Vec<_> = second_reader(pieces).into_iter().map(normal).collect();
         prop_assert_eq!(&read, &expected);
-        // Told once, in the first block, never 0.
-        let told = if expected.is_empty() { None } else { retry.map(|retry| retry.max(1)) };
-        prop_assert_eq!(reader.retries, Vec::from_iter(told));
+        // The retry is written once, in the first block, and is never 0.
+        let retries = if expected.is_empty() { None } else { retry.map(|retry| retry.max(1)) };
+        prop_assert_eq!(reader.retries, Vec::from_iter(retries));
     }
 
-    /// As event objects, nothing is lost at all: not the topic, not a CR.
+    /// Event objects lose nothing, neither the topic nor a CR.
     #[test]
-    fn objects_arrive_whole(history in any_history(), retry in prop::option::of(1..5_000_u64), max in 0..400_usize) {
+    fn sse_objects_are_read_back_whole(history in any_history(), retry in prop::option::of(1..5_000_u64), max in 0..400_usize) {
         let (timer, feed, task) = (VirtualTimer::new(), Feed::new(7), Task::new());
         let expected = put(&history, &feed);
         let stream = SseEncoder::new(feed.reader(), &timer).max_batch_bytes(max).objects(true);
@@ -72,10 +71,10 @@ proptest! {
         prop_assert_eq!(reader.retries, Vec::from_iter(retry));
     }
 
-    /// Wherever the connection breaks, the reader's id is that of the last event it was given: a reader that keeps an
-    /// id as soon as it sees it loses nothing either, because the id comes last.
+    /// Items are whole blocks, and the id is the last line of a block. A reader that stores an id as soon as it reads it
+    /// therefore loses no event when the connection breaks.
     #[test]
-    fn a_cut_loses_nothing(history in any_history(), batch in 1..5_usize, retry: bool) {
+    fn sse_cut_between_items_keeps_the_id_of_the_last_event(history in any_history(), batch in 1..5_usize, retry: bool) {
         let (timer, feed, task) = (VirtualTimer::new(), Feed::new(7), Task::new());
         put(&history, &feed);
         let stream = SseEncoder::new(feed.reader().batches_of(batch), &timer).visible_heartbeat(true);
@@ -84,7 +83,7 @@ proptest! {
         let mut reader = SseReader::default();
         for item in &items {
             reader.read(item);
-            prop_assert!(!reader.is_mid_block(), "an item is whole blocks");
+            prop_assert!(!reader.is_mid_block(), "an item consists of whole blocks");
         }
         let wire = String::from_utf8(items.concat()).unwrap();
         for block in wire.strip_prefix(":\n").unwrap().split_terminator("\n\n") {
@@ -94,7 +93,7 @@ proptest! {
 
     /// No silence is longer than the interval, and a busy stream has no keep-alives.
     #[test]
-    fn silence_is_bounded(pauses in prop::collection::vec(0..40_000_u64, 0..40), visible: bool, retry: bool) {
+    fn sse_keep_alive_bounds_the_silence(pauses in prop::collection::vec(0..40_000_u64, 0..40), visible: bool, retry: bool) {
         let (timer, feed) = (VirtualTimer::new(), Feed::new(7));
         let stream = SseEncoder::new(feed.reader(), &timer).keep_alive(INTERVAL).visible_heartbeat(visible);
         let stream = if retry { stream.retry(Duration::from_secs(1)) } else { stream };
@@ -104,7 +103,7 @@ proptest! {
 }
 
 #[test]
-fn the_bytes_of_a_stream_without_a_hello() {
+fn sse_stream_without_hello_writes_the_documented_bytes() {
     let (timer, feed, task) = (VirtualTimer::new(), Feed::new(7), Task::new());
     let mut stream = SseEncoder::new(feed.reader(), &timer).retry(Duration::from_millis(1500)).hello(false);
     assert_eq!(task.drain(&mut stream), (vec![Bytes::from_static(b":\n")], false));
@@ -120,13 +119,13 @@ fn the_bytes_of_a_stream_without_a_hello() {
         event: tidings.gap\ndata: {\"id\":\"7.4\",\"gap\":{\"reason\":\"overflow\",\"missed\":12}}\nid: 7.4\n\n";
     let (items, _) = task.drain(&mut stream);
     assert_eq!(items.concat(), wire.as_bytes());
-    assert!(items[0].ends_with(b"id: 7.1\n\n"), "no more than one event is copied for the retry line");
+    assert!(items[0].ends_with(b"id: 7.1\n\n"), "at most one event is copied for the retry line");
     timer.advance(2 * INTERVAL);
     assert_eq!(task.drain(&mut stream), (vec![Bytes::from_static(b":\n")], false));
 }
 
 #[test]
-fn the_bytes_of_a_stream() {
+fn sse_stream_writes_the_documented_bytes() {
     let (timer, feed, task) = (VirtualTimer::new(), Feed::new(7), Task::new());
     let mut stream = SseEncoder::new(feed.reader(), &timer).retry(Duration::from_millis(1500));
     let hello = ":\nretry: 1500\nevent: tidings.hello\n\
@@ -135,17 +134,13 @@ fn the_bytes_of_a_stream() {
     feed.event("news", "one");
     feed.event("news", "two");
     let (items, _) = task.drain(&mut stream);
-    assert_eq!(
-        items,
-        ["data: one\nid: 7.1\n\ndata: two\nid: 7.2\n\n"],
-        "in one piece, and the retry is not told again"
-    );
+    assert_eq!(items, ["data: one\nid: 7.1\n\ndata: two\nid: 7.2\n\n"], "one piece, without a second retry");
     timer.advance(2 * INTERVAL);
     assert_eq!(task.drain(&mut stream), (vec![Bytes::from_static(b":\n")], false));
 }
 
 #[test]
-fn the_bytes_of_objects_with_visible_heartbeats() {
+fn sse_objects_with_visible_heartbeats_write_the_documented_bytes() {
     let (timer, feed, task) = (VirtualTimer::new(), Feed::new(7), Task::new());
     let stream = SseEncoder::new(feed.reader(), &timer).retry(Duration::from_millis(1500));
     let mut stream = stream.objects(true).hello(false).visible_heartbeat(true).keep_alive(INTERVAL);
@@ -163,7 +158,7 @@ fn the_bytes_of_objects_with_visible_heartbeats() {
 }
 
 #[test]
-fn a_source_without_cursors_has_no_ids() {
+fn sse_source_without_cursors_writes_no_ids() {
     let (timer, feed, task) = (VirtualTimer::new(), Feed::new(0), Task::new());
     feed.event("news", "first");
     let mut stream = SseEncoder::new(feed.reader(), &timer).visible_heartbeat(true);
@@ -175,7 +170,7 @@ fn a_source_without_cursors_has_no_ids() {
 }
 
 #[test]
-fn a_long_sleep_is_made_up_for_with_one_keep_alive() {
+fn sse_suspended_machine_is_followed_by_one_keep_alive() {
     let (timer, feed, task) = (VirtualTimer::new(), Feed::new(7), Task::new());
     let mut stream = SseEncoder::new(feed.reader(), &timer).keep_alive(INTERVAL);
     task.drain(&mut stream);
@@ -188,7 +183,7 @@ fn a_long_sleep_is_made_up_for_with_one_keep_alive() {
 }
 
 #[test]
-fn the_end_is_told_and_stays() {
+fn sse_end_of_the_subscriber_is_reported_and_final() {
     let (timer, feed, task) = (VirtualTimer::new(), Feed::new(7), Task::new());
     feed.event("news", "last");
     let mut stream = SseEncoder::new(feed.reader(), &timer);
@@ -198,7 +193,7 @@ fn the_end_is_told_and_stays() {
     assert_eq!((task.drain(&mut stream), stream.end()), ((vec![], true), Some(SubscriptionEnd::TooSlow)));
 }
 
-/// A source of bytes that a hub encoded before.
+/// A source of bytes that a hub has encoded.
 struct Shared(Bytes, usize);
 
 impl Subscriber for Shared {
@@ -218,7 +213,7 @@ impl Subscriber for Shared {
 }
 
 #[test]
-fn shared_bytes_go_out_as_they_are() {
+fn sse_shared_bytes_are_written_without_a_copy() {
     let (timer, task, shared) = (VirtualTimer::new(), Task::new(), Bytes::from(b"data: x\n\n".to_vec()));
     let mut stream = SseEncoder::new(Shared(shared.clone(), 3), &timer);
     let (items, _) = task.drain(&mut stream);
@@ -227,7 +222,7 @@ fn shared_bytes_go_out_as_they_are() {
 }
 
 #[test]
-fn last_block_of_a_finished_stream_keeps_the_cursor_of_the_client() {
+fn sse_finish_keeps_the_cursor_of_the_client() {
     let (feed, timer, task) = (Feed::new(7), VirtualTimer::new(), Task::new());
     let mut stream = SseEncoder::new(feed.reader(), &timer);
     stream.finish(Duration::ZERO);
@@ -252,7 +247,7 @@ fn expected(history: &[Step], objects: &[Value]) -> Vec<SseEvent> {
     read.map(normal).collect()
 }
 
-/// The hello of a stream without visible heartbeats.
+/// Returns the hello of a stream without visible heartbeats.
 fn hello_at(cursor: &str) -> SseEvent {
     let data = json!({ "tidings": "hello", "cursor": cursor, "heartbeat_ms": null });
     SseEvent { name: "tidings.hello".into(), data: data.to_string(), id: cursor.into() }
@@ -261,12 +256,12 @@ fn hello_at(cursor: &str) -> SseEvent {
 fn data(event: &Event, object: &Value) -> String {
     match event.kind() {
         EventKind::Binary => object["data"].as_str().unwrap().to_owned(),
-        // The three line ends are one to every reader.
+        // A reader turns each of the three line ends into LF.
         _ => event.as_str().unwrap().replace("\r\n", "\n").replace('\r', "\n"),
     }
 }
 
-/// JSON with its keys in one order.
+/// Returns the event with the keys of its JSON in one order.
 fn normal(event: SseEvent) -> SseEvent {
     match &*event.name {
         "tidings.gap" | "tidings.hello" => SseEvent { data: parse(&event).to_string(), ..event },
@@ -316,16 +311,16 @@ fn sse_finish_ends_the_stream_with_a_retry_block_at_the_cursor() {
         let cursor = stream.cursor().unwrap();
         stream.finish(Duration::from_millis(1_500));
         let last = format!("event: tidings.retry\nretry: 1500\ndata: {{\"retry_ms\":1500}}\nid: {cursor}\n\n");
-        feed.event("news", "too late");
+        feed.event("news", "after finish");
         let (items, over) = task.drain(&mut stream);
         assert_eq!((items, over), (vec![Bytes::from(last)], true));
         stream.finish(Duration::from_secs(1));
-        assert_eq!((stream.end(), task.drain(&mut stream)), (None, (vec![], true)), "it is over once");
+        assert_eq!((stream.end(), task.drain(&mut stream)), (None, (vec![], true)), "the stream ends once");
     }
 }
 
 #[test]
-fn sse_finish_before_the_first_poll_says_when_to_come_back() {
+fn sse_finish_before_the_first_poll_writes_the_retry_block() {
     let (timer, feed, task) = (VirtualTimer::new(), Feed::new(7), Task::new());
     let mut stream = SseEncoder::new(feed.reader(), &timer);
     stream.finish(Duration::ZERO);
@@ -352,10 +347,10 @@ fn sse_finish_after_the_end_of_the_subscriber_changes_nothing() {
     assert_eq!((task.drain(&mut stream), stream.end()), ((vec![], true), Some(SubscriptionEnd::Closed)));
 }
 
-/// A browser calls `onerror`, `onopen` and `onmessage` for these names. Other readers tell them apart from what happens to
-/// the connection, so they go out as they are: see [`Event::with_name`].
+/// A browser calls `onerror`, `onopen` and `onmessage` for these names, and other readers do not, so the names are written
+/// unchanged: see [`Event::with_name`].
 #[test]
-fn sse_names_that_a_browser_uses_go_out_as_they_are() {
+fn sse_event_names_that_a_browser_uses_are_written_unchanged() {
     let (timer, feed, task) = (VirtualTimer::new(), Feed::new(7), Task::new());
     let mut stream = SseEncoder::new(feed.reader(), &timer);
     let names = ["error", "open", "close", "abort", "message"];

@@ -1,7 +1,4 @@
-//! Server-sent events: what is written, read back by two readers that are not ours to bend.
+//! Server-sent events, read back by two independent readers: one written from the standard, one of another crate.
 
 mod encoder;
 mod reader;
-
-#[cfg(feature = "full")]
-pub(crate) use reader::{SseEvent, SseReader};

@@ -1,7 +1,7 @@
 use tidings::transport::websocket::{Subprotocol, websocket_accept};
 
 #[test]
-fn a_subprotocol_is_chosen_of_those_offered() {
+fn subprotocol_is_chosen_from_the_offers() {
     let chosen = |offers: &[&str]| Subprotocol::choose(offers.iter().copied());
     for offers in [&[][..], &[""], &[" , "]] {
         assert_eq!(chosen(offers), Some(Subprotocol::Raw));
@@ -9,7 +9,7 @@ fn a_subprotocol_is_chosen_of_those_offered() {
     for offers in [&["tidings.v1"][..], &["mqtt, tidings.v1"], &["mqtt", "tidings.v1"], &["tidings.v1 ,mqtt"]] {
         assert_eq!(chosen(offers), Some(Subprotocol::TidingsV1));
     }
-    // A client that asked must be given one of those it asked for (RFC 6455 §4.2.2); names are case-sensitive.
+    // A client that offers subprotocols must get one of its offers (RFC 6455 §4.2.2). Names are case-sensitive.
     for offers in [&["mqtt"][..], &["tidings.v2"], &["TIDINGS.V1"], &["tidings.v1x", "x"]] {
         assert_eq!(chosen(offers), None);
     }
@@ -17,7 +17,7 @@ fn a_subprotocol_is_chosen_of_those_offered() {
 }
 
 #[test]
-fn a_key_is_the_base64_of_16_bytes() {
+fn accept_key_is_computed_only_for_base64_of_16_bytes() {
     let sample = websocket_accept(b"dGhlIHNhbXBsZSBub25jZQ==");
     assert_eq!(sample.as_deref(), Some("s3pPLMBiTxaQ9kYGzzhZRbK+xOo="));
     for key in [

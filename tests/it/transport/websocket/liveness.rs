@@ -3,218 +3,217 @@ use std::time::Duration;
 use serde_json::json;
 use tidings::transport::websocket::{CloseCause, Subprotocol, WebSocketConfig};
 
-use super::closing::Gate;
-use super::{Frame, Visit, masked};
+use super::{Connection, Frame, Gate, masked};
 
 const SECOND: Duration = Duration::from_secs(1);
 
 #[test]
-fn a_client_that_answers_pings_stays() {
+fn client_that_answers_pings_stays_connected() {
     let config = WebSocketConfig::default();
-    let mut visit = Visit::raw();
+    let mut connection = Connection::raw();
     for _ in 0..10 {
-        assert_eq!(visit.pass(config.ping - SECOND), None);
-        assert_eq!(visit.frames(), []);
-        assert_eq!(visit.pass(SECOND), None);
-        assert_eq!(visit.frames(), [Frame::Ping]);
-        assert_eq!(visit.answer(), None);
+        assert_eq!(connection.advance(config.ping - SECOND), None);
+        assert_eq!(connection.frames(), []);
+        assert_eq!(connection.advance(SECOND), None);
+        assert_eq!(connection.frames(), [Frame::Ping]);
+        assert_eq!(connection.answer(), None);
     }
-    assert_eq!(visit.timer.elapsed(), 10 * config.ping);
-    // One ping, one answer, and no wake for nothing: that is one sleep a ping.
-    assert_eq!(visit.timer.sleeping(), 1);
-    assert_eq!(visit.timer.next_in(), Some(config.ping));
+    assert_eq!(connection.timer.elapsed(), 10 * config.ping);
+    // One ping, one answer and no other wake: one sleep for each ping.
+    assert_eq!(connection.timer.sleeping(), 1);
+    assert_eq!(connection.timer.next_in(), Some(config.ping));
 }
 
 #[test]
-fn client_that_neither_answers_nor_sends_is_left() {
+fn silent_client_is_closed_after_the_pong_timeout() {
     let config = WebSocketConfig::default();
-    let mut visit = Visit::raw();
-    assert_eq!(visit.pass(config.ping), None);
-    assert_eq!(visit.frames(), [Frame::Ping]);
+    let mut connection = Connection::raw();
+    assert_eq!(connection.advance(config.ping), None);
+    assert_eq!(connection.frames(), [Frame::Ping]);
     for _ in 0..9 {
-        assert_eq!(visit.pass(config.pong_timeout / 10), None);
-        // What is sent to it proves nothing.
-        visit.publish("we are here");
-        assert_eq!(visit.run(), None);
+        assert_eq!(connection.advance(config.pong_timeout / 10), None);
+        // Events that are sent do not extend the deadline.
+        connection.publish("an event");
+        assert_eq!(connection.run(), None);
     }
-    let closed = visit.pass(config.pong_timeout / 10).unwrap();
+    let closed = connection.advance(config.pong_timeout / 10).unwrap();
     assert_eq!((closed.cause, closed.code, closed.clean), (CloseCause::NoPong, None, false));
-    assert_eq!(visit.timer.elapsed(), config.ping + config.pong_timeout);
+    assert_eq!(connection.timer.elapsed(), config.ping + config.pong_timeout);
 }
 
 #[test]
-fn client_that_sends_without_answering_stays_until_it_is_silent() {
+fn client_that_sends_without_pongs_stays_connected_until_it_is_silent() {
     let config = WebSocketConfig::default();
-    let mut visit = Visit::raw();
-    assert_eq!(visit.pass(config.ping), None);
-    // One byte is enough: the beginning of a frame.
-    for bytes in [&masked(0x81, b"I am here")[..], &masked(0x81, b""), &masked(0x81, b"and here"), &[0x81]] {
-        assert_eq!(visit.pass(config.pong_timeout - SECOND), None);
-        assert_eq!(visit.send(bytes), None);
+    let mut connection = Connection::raw();
+    assert_eq!(connection.advance(config.ping), None);
+    // One byte is enough, even the beginning of a frame.
+    for bytes in [&masked(0x81, b"a message")[..], &masked(0x81, b""), &masked(0x81, b"another"), &[0x81]] {
+        assert_eq!(connection.advance(config.pong_timeout - SECOND), None);
+        assert_eq!(connection.send(bytes), None);
     }
-    let last = visit.timer.elapsed();
-    let closed = visit.pass(2 * config.pong_timeout).unwrap();
+    let last = connection.timer.elapsed();
+    let closed = connection.advance(2 * config.pong_timeout).unwrap();
     assert_eq!(closed.cause, CloseCause::NoPong);
-    // It is pinged again each time that it was heard from.
-    let frames = visit.frames();
+    // Each byte from the client causes another ping.
+    let frames = connection.frames();
     assert!(frames.len() > 2 && frames.iter().all(|frame| *frame == Frame::Ping), "{frames:?}");
-    assert!(visit.timer.elapsed() - last >= config.pong_timeout);
+    assert!(connection.timer.elapsed() - last >= config.pong_timeout);
 }
 
-/// RFC 6455 §5.5.3: a pong may come unasked, and some clients send one now and then.
+/// A client may send unsolicited pongs (RFC 6455 §5.5.3).
 #[test]
-fn pong_that_answers_no_ping_proves_nothing() {
+fn unsolicited_pong_does_not_extend_the_deadline() {
     let config = WebSocketConfig::default().ping(2 * SECOND).pong_timeout(SECOND).write_timeout(SECOND);
-    let mut visit = Visit::with(config, Subprotocol::Raw);
-    (0..2).for_each(|_| visit.publish("x".repeat(800_000)));
-    assert_eq!(visit.pass(5 * SECOND / 2), None);
-    assert_eq!(visit.send(&masked(0x8a, b"")), None);
+    let mut connection = Connection::with(config, Subprotocol::Raw);
+    (0..2).for_each(|_| connection.publish("x".repeat(800_000)));
+    assert_eq!(connection.advance(5 * SECOND / 2), None);
+    assert_eq!(connection.send(&masked(0x8a, b"")), None);
     // 1,600,000 bytes take 24 s at the least rate.
-    assert_eq!(visit.pass(20 * SECOND), None);
-    assert_eq!(visit.pass(10 * SECOND).unwrap().cause, CloseCause::NoPong);
+    assert_eq!(connection.advance(20 * SECOND), None);
+    assert_eq!(connection.advance(10 * SECOND).unwrap().cause, CloseCause::NoPong);
 }
 
 #[test]
-fn endless_write_timeout_leaves_the_pong_a_deadline() {
-    let mut visit = Visit::with(WebSocketConfig::default().write_timeout(Duration::MAX), Subprotocol::Raw);
-    visit.publish("x");
-    assert_eq!(visit.pass(Duration::from_secs(3_600)).unwrap().cause, CloseCause::NoPong);
+fn infinite_write_timeout_keeps_the_pong_deadline() {
+    let mut connection = Connection::with(WebSocketConfig::default().write_timeout(Duration::MAX), Subprotocol::Raw);
+    connection.publish("x");
+    assert_eq!(connection.advance(Duration::from_secs(3_600)).unwrap().cause, CloseCause::NoPong);
 }
 
 #[test]
-fn heartbeats_go_on_while_a_client_sends_and_answers_no_ping() {
+fn pings_continue_while_a_client_sends_without_pongs() {
     let config = WebSocketConfig::default().ping(2 * SECOND).pong_timeout(SECOND).write_timeout(SECOND);
-    let mut visit = Visit::with(config, Subprotocol::TidingsV1);
+    let mut connection = Connection::with(config, Subprotocol::TidingsV1);
     let mut pings = 0;
     for _ in 0..60 {
-        assert_eq!(visit.pass(SECOND / 2), None);
-        assert_eq!(visit.send(&masked(0x81, b"hi")), None);
-        pings += visit.frames().iter().filter(|frame| **frame == Frame::Ping).count();
+        assert_eq!(connection.advance(SECOND / 2), None);
+        assert_eq!(connection.send(&masked(0x81, b"hi")), None);
+        pings += connection.frames().iter().filter(|frame| **frame == Frame::Ping).count();
     }
     assert!(pings >= 10, "{pings} in 30 s");
 }
 
-/// After the extended deadline a client at the least rate has read everything, so it is given no more than the pong's time.
+/// After the extended deadline a client at the least rate has read everything, so it gets only the pong timeout.
 #[test]
 fn byte_from_the_client_extends_the_deadline_by_the_pong_timeout_only() {
     let config = WebSocketConfig::default();
-    let mut visit = Visit::with(config.clone(), Subprotocol::Raw);
-    (0..6).for_each(|_| visit.publish("x".repeat(800_000)));
-    assert_eq!(visit.pass(config.ping + SECOND), None);
-    assert_eq!(visit.send(&masked(0x81, b"hi")), None);
-    let closed = visit.pass(Duration::from_secs(3_600)).unwrap();
+    let mut connection = Connection::with(config.clone(), Subprotocol::Raw);
+    (0..6).for_each(|_| connection.publish("x".repeat(800_000)));
+    assert_eq!(connection.advance(config.ping + SECOND), None);
+    assert_eq!(connection.send(&masked(0x81, b"hi")), None);
+    let closed = connection.advance(Duration::from_secs(3_600)).unwrap();
     assert_eq!(closed.cause, CloseCause::NoPong);
     let most = config.ping + Duration::from_secs(640) + 3 * config.pong_timeout;
-    assert!(visit.timer.elapsed() < most, "{:?}", visit.timer.elapsed());
+    assert!(connection.timer.elapsed() < most, "{:?}", connection.timer.elapsed());
 }
 
-/// Two events of 800 kB, and a client that reads 200 kB a second and answers a ping when it comes to it.
+/// Two events of 800 kB, and a client that reads 200 kB a second and answers a ping when it reads it.
 #[test]
 fn pong_deadline_grows_by_the_bytes_ahead_of_the_ping() {
     let config = WebSocketConfig::default().ping(2 * SECOND).pong_timeout(SECOND);
-    let mut visit = Visit::with(config, Subprotocol::Raw);
-    (0..2).for_each(|_| visit.publish("x".repeat(800_000)));
-    assert_eq!(visit.pass(8 * SECOND), None);
-    assert_eq!(visit.frames().last(), Some(&Frame::Ping));
-    assert_eq!(visit.answer(), None);
-    // The next ping is due already, and has nothing ahead of it but what came since.
-    assert_eq!(visit.frames(), [Frame::Ping]);
-    let closed = visit.pass(2 * SECOND).unwrap();
+    let mut connection = Connection::with(config, Subprotocol::Raw);
+    (0..2).for_each(|_| connection.publish("x".repeat(800_000)));
+    assert_eq!(connection.advance(8 * SECOND), None);
+    assert_eq!(connection.frames().last(), Some(&Frame::Ping));
+    assert_eq!(connection.answer(), None);
+    // The next ping is due, with few bytes ahead of it.
+    assert_eq!(connection.frames(), [Frame::Ping]);
+    let closed = connection.advance(2 * SECOND).unwrap();
     assert_eq!(closed.cause, CloseCause::NoPong);
-    assert!(visit.timer.elapsed() < 9 * SECOND + Duration::from_millis(10), "{:?}", visit.timer.elapsed());
+    assert!(connection.timer.elapsed() < 9 * SECOND + Duration::from_millis(10), "{:?}", connection.timer.elapsed());
 }
 
 #[test]
-fn client_that_answers_nothing_is_left_when_the_bytes_ahead_are_due() {
+fn silent_client_is_closed_when_the_bytes_ahead_of_the_ping_are_due() {
     const FRAME: u32 = 65_536;
 
     let config = WebSocketConfig::default().ping(2 * SECOND).pong_timeout(SECOND).write_timeout(4 * SECOND);
-    // Bytes published, and those of which the pong's deadline takes account: 4 MiB at most.
+    // Number of events, and bytes that extend the deadline of the pong: at most 4 MiB.
     for (events, bytes) in [(0, 0), (1, 800_010), (2, 1_600_020), (6, 4 << 20), (50, 4 << 20)] {
-        let mut visit = Visit::with(config.clone(), Subprotocol::Raw);
-        (0..events).for_each(|_| visit.publish("x".repeat(800_000)));
+        let mut connection = Connection::with(config.clone(), Subprotocol::Raw);
+        (0..events).for_each(|_| connection.publish("x".repeat(800_000)));
         let due = 3 * SECOND + 4 * SECOND * bytes / FRAME;
-        assert_eq!(visit.pass(due - Duration::from_millis(1)), None, "{events} events");
-        let closed = visit.pass(Duration::from_millis(1)).unwrap();
-        assert_eq!((closed.cause, visit.timer.elapsed()), (CloseCause::NoPong, due));
+        assert_eq!(connection.advance(due - Duration::from_millis(1)), None, "{events} events");
+        let closed = connection.advance(Duration::from_millis(1)).unwrap();
+        assert_eq!((closed.cause, connection.timer.elapsed()), (CloseCause::NoPong, due));
     }
 }
 
 #[test]
-fn answered_ping_proves_the_bytes_ahead_of_it_and_no_others() {
+fn pong_acknowledges_only_the_bytes_ahead_of_its_ping() {
     let config = WebSocketConfig::default().ping(20 * SECOND).pong_timeout(SECOND).write_timeout(SECOND);
-    let mut visit = Visit::with(config, Subprotocol::Raw);
-    visit.publish("x".repeat(800_000));
-    assert_eq!(visit.pass(20 * SECOND), None);
-    visit.publish("x".repeat(400_000));
-    assert_eq!(visit.pass(12 * SECOND), None);
-    visit.frames();
-    assert_eq!(visit.answer(), None);
-    // The next ping goes 20 s after the last one, behind the 400,000 bytes that came since.
+    let mut connection = Connection::with(config, Subprotocol::Raw);
+    connection.publish("x".repeat(800_000));
+    assert_eq!(connection.advance(20 * SECOND), None);
+    connection.publish("x".repeat(400_000));
+    assert_eq!(connection.advance(12 * SECOND), None);
+    connection.frames();
+    assert_eq!(connection.answer(), None);
+    // The next ping is sent 20 s after the last one, after the 400,000 bytes that were published since.
     let due = 41 * SECOND + SECOND * 400_000 / 65_536;
-    assert_eq!(visit.pass(due - 32 * SECOND), None);
-    assert_eq!(visit.frames(), [Frame::Ping]);
-    assert_eq!(visit.pass(Duration::from_millis(1)).unwrap().cause, CloseCause::NoPong);
+    assert_eq!(connection.advance(due - 32 * SECOND), None);
+    assert_eq!(connection.frames(), [Frame::Ping]);
+    assert_eq!(connection.advance(Duration::from_millis(1)).unwrap().cause, CloseCause::NoPong);
 }
 
 #[test]
-fn a_late_pong_is_in_time_up_to_the_deadline() {
+fn late_pong_before_the_deadline_keeps_the_ping_schedule() {
     let config = WebSocketConfig::default();
-    let mut visit = Visit::raw();
-    assert_eq!(visit.pass(config.ping + config.pong_timeout - SECOND), None);
-    visit.frames();
-    assert_eq!(visit.answer(), None);
-    // The next ping comes after the last one, not after its pong.
-    assert_eq!(visit.timer.next_in(), Some(config.ping - config.pong_timeout + SECOND));
+    let mut connection = Connection::raw();
+    assert_eq!(connection.advance(config.ping + config.pong_timeout - SECOND), None);
+    connection.frames();
+    assert_eq!(connection.answer(), None);
+    // The interval runs from the last ping, not from its pong.
+    assert_eq!(connection.timer.next_in(), Some(config.ping - config.pong_timeout + SECOND));
 }
 
 #[test]
-fn objects_have_a_heartbeat_with_each_ping() {
+fn object_clients_get_a_heartbeat_with_each_ping() {
     let config = WebSocketConfig::default().ping(Duration::from_millis(1_500));
-    let mut visit = Visit::with(config.clone(), Subprotocol::TidingsV1);
-    visit.publish("x");
-    assert_eq!(visit.run(), None);
-    let hello = visit.frames()[0].object();
+    let mut connection = Connection::with(config.clone(), Subprotocol::TidingsV1);
+    connection.publish("x");
+    assert_eq!(connection.run(), None);
+    let hello = connection.frames()[0].object();
     assert_eq!(hello, json!({ "tidings": "hello", "cursor": "7.0", "heartbeat_ms": 1_500 }));
     for sequence in 2..5 {
-        // The cursor moves on with what the client does not follow.
-        visit.feed.pass();
-        visit.publish("x");
-        assert_eq!(visit.run(), None);
-        visit.frames();
-        assert_eq!(visit.pass(config.ping), None);
-        let frames = visit.frames();
+        // The cursor moves past events that the client does not follow.
+        connection.feed.pass();
+        connection.publish("x");
+        assert_eq!(connection.run(), None);
+        connection.frames();
+        assert_eq!(connection.advance(config.ping), None);
+        let frames = connection.frames();
         let cursor = format!("7.{}", 2 * sequence - 1);
         assert_eq!(frames[0].object(), json!({ "tidings": "heartbeat", "cursor": cursor }));
         assert_eq!(frames[1..], [Frame::Ping]);
-        assert_eq!(visit.answer(), None);
+        assert_eq!(connection.answer(), None);
     }
 }
 
 #[test]
-fn a_ping_does_not_wait_behind_what_the_client_does_not_take() {
+fn ping_due_during_a_blocked_write_is_skipped() {
     let config = WebSocketConfig::default();
-    let mut visit = Visit::raw();
-    assert_eq!(visit.pass(config.ping - 2 * SECOND), None);
-    visit.client.allow(3);
-    visit.publish("a long text");
-    assert_eq!(visit.run(), None);
-    // The ping is due, and left out; what was stuck goes through.
-    assert_eq!(visit.pass(3 * SECOND), None);
-    visit.client.allow(usize::MAX);
-    assert_eq!(visit.run(), None);
-    assert_eq!(visit.frames(), [Frame::text("a long text")]);
-    assert_eq!(visit.pass(config.ping - 2 * SECOND), None);
-    assert_eq!(visit.frames(), []);
-    assert_eq!(visit.pass(SECOND), None);
-    assert_eq!(visit.frames(), [Frame::Ping]);
+    let mut connection = Connection::raw();
+    assert_eq!(connection.advance(config.ping - 2 * SECOND), None);
+    connection.client.allow(3);
+    connection.publish("a long text");
+    assert_eq!(connection.run(), None);
+    // The ping is due and skipped. The blocked write continues.
+    assert_eq!(connection.advance(3 * SECOND), None);
+    connection.client.allow(usize::MAX);
+    assert_eq!(connection.run(), None);
+    assert_eq!(connection.frames(), [Frame::text("a long text")]);
+    assert_eq!(connection.advance(config.ping - 2 * SECOND), None);
+    assert_eq!(connection.frames(), []);
+    assert_eq!(connection.advance(SECOND), None);
+    assert_eq!(connection.frames(), [Frame::Ping]);
 }
 
 #[test]
-fn a_pong_behind_messages_that_were_not_read_is_no_missed_pong() {
+fn pong_behind_unread_messages_does_not_count_as_missed() {
     let config = WebSocketConfig::default();
     let gate = Gate::default();
-    let mut visit = Visit::raw().receive({
+    let mut connection = Connection::raw().receive({
         let gate = gate.clone();
         move |_| {
             let gate = gate.clone();
@@ -224,25 +223,25 @@ fn a_pong_behind_messages_that_were_not_read_is_no_missed_pong() {
             }
         }
     });
-    assert_eq!(visit.send(&masked(0x81, b"slow to handle").repeat(2)), None);
-    assert_eq!(visit.pass(config.ping), None);
-    assert_eq!(visit.frames(), [Frame::Ping]);
-    assert_eq!(visit.answer(), None);
-    // It is there, and can't be read; another ping shows whether the connection still is.
-    assert_eq!(visit.pass(3 * config.pong_timeout), None);
-    assert_eq!(visit.frames(), vec![Frame::Ping; 3]);
+    assert_eq!(connection.send(&masked(0x81, b"slow to handle").repeat(2)), None);
+    assert_eq!(connection.advance(config.ping), None);
+    assert_eq!(connection.frames(), [Frame::Ping]);
+    assert_eq!(connection.answer(), None);
+    // The pong was sent and is not read. Another ping shows whether the connection is open.
+    assert_eq!(connection.advance(3 * config.pong_timeout), None);
+    assert_eq!(connection.frames(), vec![Frame::Ping; 3]);
     gate.open();
-    assert_eq!(visit.run(), None);
-    assert_eq!(visit.timer.next_in(), Some(config.ping));
+    assert_eq!(connection.run(), None);
+    assert_eq!(connection.timer.next_in(), Some(config.ping));
 }
 
 #[test]
-fn times_that_have_no_end_are_no_times() {
+fn infinite_timeouts_never_close() {
     let never = Duration::MAX;
     let config = WebSocketConfig::default().ping(never).write_timeout(never).message_timeout(never);
-    let mut visit = Visit::with(config, Subprotocol::Raw);
-    visit.client.allow(0);
-    visit.publish("x");
-    assert_eq!(visit.send(&masked(0x01, b"begun")), None);
-    assert_eq!(visit.pass(Duration::from_secs(365 * 24 * 3600)), None);
+    let mut connection = Connection::with(config, Subprotocol::Raw);
+    connection.client.allow(0);
+    connection.publish("x");
+    assert_eq!(connection.send(&masked(0x01, b"begun")), None);
+    assert_eq!(connection.advance(Duration::from_secs(365 * 24 * 3600)), None);
 }

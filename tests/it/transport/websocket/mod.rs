@@ -1,17 +1,19 @@
-//! The WebSocket adapter, at its public API, against tungstenite as the client.
+//! The WebSocket adapter at its public API, with tungstenite as the client.
 
 mod answers;
-mod closing;
-mod closing_now;
+mod close;
+mod close_now;
+mod connection;
+mod gate;
 mod handshake;
 mod inbound;
 mod liveness;
+mod memory_io;
 mod outbound;
 mod pressure;
 mod violations;
-mod visit;
 mod wakes;
-mod wire;
 
-use visit::{Frame, Received, Visit, masked};
-use wire::{Client, Wire};
+use connection::{Connection, Frame, Received, masked};
+use gate::Gate;
+use memory_io::{ClientEnd, ServerEnd};

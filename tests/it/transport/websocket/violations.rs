@@ -3,9 +3,9 @@ use std::time::Duration;
 use tidings::Message;
 use tidings::transport::websocket::{CloseCause, Subprotocol, WebSocketConfig};
 
-use super::{Frame, Visit, masked};
+use super::{Connection, Frame, masked};
 
-/// Bytes that break a rule, the code and the reason that they end with.
+/// Returns bytes that break a rule, each with the code and the reason of the Close.
 fn table() -> Vec<(Vec<u8>, u16, &'static str)> {
     let mut unmasked = masked(0x81, b"");
     unmasked[1] &= 0x7f;
@@ -44,7 +44,7 @@ fn table() -> Vec<(Vec<u8>, u16, &'static str)> {
     for text in [&b"\xff"[..], b"a\xc0\x80", b"\xed\xa0\x80", b"\xf4\x90\x80\x80", b"\xe2\x82", "é€".as_bytes()] {
         match std::str::from_utf8(text) {
             Err(_) => table.push((masked(0x81, text), 1007, "not UTF-8")),
-            // Whole characters in fragments, the last cut.
+            // Fragments of whole characters, the last of which is cut.
             Ok(_) => table.push(([masked(0x01, &text[..4]), masked(0x80, b"")].concat(), 1007, "not UTF-8")),
         }
     }
@@ -52,23 +52,23 @@ fn table() -> Vec<(Vec<u8>, u16, &'static str)> {
 }
 
 #[test]
-fn each_has_its_code_however_it_is_cut() {
+fn violation_closes_with_its_code_however_the_bytes_are_cut() {
     for (bytes, code, reason) in table() {
         for (cuts, later) in [(&[][..], 100_000), (&[1], 1_000), (&[3, 1, 7], 1_000)] {
-            let mut visit = Visit::raw();
-            visit.client.cut(cuts);
+            let mut connection = Connection::raw();
+            connection.client.cut(cuts);
             let before = masked(0x81, b"before");
-            assert_eq!(visit.send(&[&before, &bytes[..], b"whatever follows"].concat()), None);
-            let received = visit.received.take();
+            assert_eq!(connection.send(&[&before, &bytes[..], b"more bytes"].concat()), None);
+            let received = connection.received.take();
             assert_eq!(received[0], Message::Text("before".to_owned()));
-            assert!(received.len() <= 2, "nothing after it is taken: {received:?}");
-            assert_eq!(visit.frames(), [Frame::close(code, reason)], "{bytes:02x?}");
+            assert!(received.len() <= 2, "a message after the violation: {received:?}");
+            assert_eq!(connection.frames(), [Frame::close(code, reason)], "{bytes:02x?}");
 
-            // The Close frame is not taken away from a client that is still sending.
-            assert!(visit.client.is_shut());
-            assert_eq!((visit.send(&vec![0; later]), visit.client.unread()), (None, 0));
-            visit.client.end();
-            let closed = visit.run().unwrap();
+            // The server reads on, so that a client that still sends gets the Close frame.
+            assert!(connection.client.is_shut());
+            assert_eq!((connection.send(&vec![0; later]), connection.client.unread()), (None, 0));
+            connection.client.end();
+            let closed = connection.run().unwrap();
             assert_eq!(closed.cause, CloseCause::Violation);
             assert_eq!((closed.code.unwrap().as_u16(), closed.clean), (code, false));
         }
@@ -76,7 +76,7 @@ fn each_has_its_code_however_it_is_cut() {
 }
 
 #[test]
-fn wrong_text_is_refused_with_its_first_wrong_byte() {
+fn invalid_utf8_is_refused_at_its_first_invalid_byte() {
     for (good, bad) in [("κόσμε".as_bytes(), 0xed), (b"", 0xff), (b"\xf4", 0x90), (b"\xed", 0xa0), (b"a\xe2\x82", b'a')]
     {
         let text = [good, &[bad], b"..........."].concat();
@@ -89,91 +89,91 @@ fn wrong_text_is_refused_with_its_first_wrong_byte() {
             bytes.extend::<Vec<u8>>(frames);
             let head = bytes.len() - text.len() * body;
             let wrong = head + good.len() * body + body - 1;
-            let mut visit = Visit::raw();
-            // 0xed begins a character; the next byte makes it wrong.
+            let mut connection = Connection::raw();
+            // 0xed begins a character, which the next byte makes invalid.
             let wrong = if bad == 0xed { wrong + body } else { wrong };
-            assert_eq!(visit.send(&bytes[..wrong]), None);
-            assert_eq!(visit.frames(), [], "{text:02x?}");
-            assert_eq!(visit.send(&bytes[wrong..=wrong]), None);
-            assert_eq!(visit.frames(), [Frame::close(1007, "not UTF-8")], "{text:02x?}");
+            assert_eq!(connection.send(&bytes[..wrong]), None);
+            assert_eq!(connection.frames(), [], "{text:02x?}");
+            assert_eq!(connection.send(&bytes[wrong..=wrong]), None);
+            assert_eq!(connection.frames(), [Frame::close(1007, "not UTF-8")], "{text:02x?}");
         }
     }
 }
 
 #[test]
-fn a_client_that_ends_its_side_at_once_still_gets_the_code() {
-    let mut visit = Visit::raw();
-    visit.client.send(b"GET / HTTP/1.1\r\n\r\n");
-    visit.client.end();
-    let closed = visit.run().unwrap();
+fn client_that_ends_its_side_after_a_violation_gets_the_close_code() {
+    let mut connection = Connection::raw();
+    connection.client.send(b"GET / HTTP/1.1\r\n\r\n");
+    connection.client.end();
+    let closed = connection.run().unwrap();
     assert_eq!(closed.cause, CloseCause::Violation);
-    assert!(matches!(visit.frames()[..], [Frame::Close(1002, _)]));
+    assert!(matches!(connection.frames()[..], [Frame::Close(1002, _)]));
 }
 
 #[test]
-fn control_frames_have_a_rate() {
+fn control_frames_above_the_rate_close_with_1008() {
     let config = WebSocketConfig::default();
     let (burst, pace) = (config.control_rate, Duration::from_secs(1) / config.control_rate);
     for frame in [masked(0x89, b"p"), masked(0x8a, b"")] {
-        let mut visit = Visit::raw();
-        // As many at once as in a second, and then as many as there is time for.
+        let mut connection = Connection::raw();
+        // A burst of as many as in a second, and then one at a time at the rate.
         for _ in 0..3 {
-            assert_eq!(visit.send(&frame.repeat(burst as usize)), None);
-            assert_eq!(visit.pass(Duration::from_secs(1)), None);
+            assert_eq!(connection.send(&frame.repeat(burst as usize)), None);
+            assert_eq!(connection.advance(Duration::from_secs(1)), None);
         }
-        assert_eq!(visit.send(&frame.repeat(burst as usize)), None);
+        assert_eq!(connection.send(&frame.repeat(burst as usize)), None);
         for _ in 0..50 {
-            assert_eq!(visit.pass(pace), None);
-            assert_eq!(visit.send(&frame), None);
+            assert_eq!(connection.advance(pace), None);
+            assert_eq!(connection.send(&frame), None);
         }
-        assert!(visit.frames().iter().all(|frame| matches!(frame, Frame::Pong(_))));
-        assert_eq!(visit.pass(pace / 2), None);
-        assert_eq!(visit.send(&frame), None);
-        assert_eq!(visit.frames(), [Frame::close(1008, "too many control frames")]);
+        assert!(connection.frames().iter().all(|frame| matches!(frame, Frame::Pong(_))));
+        assert_eq!(connection.advance(pace / 2), None);
+        assert_eq!(connection.send(&frame), None);
+        assert_eq!(connection.frames(), [Frame::close(1008, "too many control frames")]);
     }
 }
 
 #[test]
-fn a_long_silence_is_no_credit_for_control_frames() {
+fn silence_adds_no_credit_to_the_control_rate() {
     let config = WebSocketConfig::default().ping(Duration::MAX);
     let burst = config.control_rate as usize;
-    let mut visit = Visit::with(config, Subprotocol::Raw);
-    assert_eq!(visit.send(&masked(0x8a, b"")), None);
-    assert_eq!(visit.pass(Duration::from_secs(3_600)), None);
-    assert_eq!(visit.send(&masked(0x8a, b"").repeat(burst)), None);
-    assert_eq!(visit.frames(), []);
-    assert_eq!(visit.send(&masked(0x8a, b"")), None);
-    assert_eq!(visit.frames(), [Frame::close(1008, "too many control frames")]);
+    let mut connection = Connection::with(config, Subprotocol::Raw);
+    assert_eq!(connection.send(&masked(0x8a, b"")), None);
+    assert_eq!(connection.advance(Duration::from_secs(3_600)), None);
+    assert_eq!(connection.send(&masked(0x8a, b"").repeat(burst)), None);
+    assert_eq!(connection.frames(), []);
+    assert_eq!(connection.send(&masked(0x8a, b"")), None);
+    assert_eq!(connection.frames(), [Frame::close(1008, "too many control frames")]);
 }
 
 #[test]
-fn a_message_has_a_time_to_be_finished_in() {
+fn unfinished_message_closes_after_the_message_timeout() {
     let config = WebSocketConfig::default();
     let second = Duration::from_secs(1);
     for first in [&masked(0x81, b"text")[..9], &masked(0x01, b"text")] {
-        let mut visit = Visit::with(config.clone(), Subprotocol::Raw);
-        assert_eq!(visit.pass(second), None);
-        assert_eq!(visit.send(first), None);
-        assert_eq!(visit.pass(config.message_timeout - second), None);
-        assert_eq!(visit.send(&[]), None);
-        assert_eq!(visit.frames(), []);
-        assert_eq!(visit.pass(second), None);
-        assert_eq!(visit.frames(), [Frame::close(1008, "message not finished in time")]);
+        let mut connection = Connection::with(config.clone(), Subprotocol::Raw);
+        assert_eq!(connection.advance(second), None);
+        assert_eq!(connection.send(first), None);
+        assert_eq!(connection.advance(config.message_timeout - second), None);
+        assert_eq!(connection.send(&[]), None);
+        assert_eq!(connection.frames(), []);
+        assert_eq!(connection.advance(second), None);
+        assert_eq!(connection.frames(), [Frame::close(1008, "message not finished in time")]);
     }
 }
 
 #[test]
-fn each_message_has_its_own_time() {
+fn message_timeout_restarts_with_each_message() {
     let config = WebSocketConfig::default().ping(Duration::MAX);
-    let mut visit = Visit::with(config.clone(), Subprotocol::Raw);
-    assert_eq!(visit.send(&masked(0x01, b"begin")), None);
+    let mut connection = Connection::with(config.clone(), Subprotocol::Raw);
+    assert_eq!(connection.send(&masked(0x01, b"begin")), None);
     for _ in 0..4 {
-        assert_eq!(visit.pass(config.message_timeout * 9 / 10), None);
-        // The end of one and the beginning of the next in one piece.
-        assert_eq!(visit.send(&[masked(0x80, b"end"), masked(0x01, b"begin")].concat()), None);
+        assert_eq!(connection.advance(config.message_timeout * 9 / 10), None);
+        // The end of a message and the beginning of the next in one piece.
+        assert_eq!(connection.send(&[masked(0x80, b"end"), masked(0x01, b"begin")].concat()), None);
     }
-    assert_eq!(visit.pass(config.message_timeout * 9 / 10), None);
-    assert_eq!((visit.received.take().len(), visit.frames()), (4, vec![]));
-    assert_eq!(visit.pass(config.message_timeout / 10), None);
-    assert_eq!(visit.frames(), [Frame::close(1008, "message not finished in time")]);
+    assert_eq!(connection.advance(config.message_timeout * 9 / 10), None);
+    assert_eq!((connection.received.take().len(), connection.frames()), (4, vec![]));
+    assert_eq!(connection.advance(config.message_timeout / 10), None);
+    assert_eq!(connection.frames(), [Frame::close(1008, "message not finished in time")]);
 }

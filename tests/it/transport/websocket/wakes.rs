@@ -1,4 +1,4 @@
-//! Wakes of a connection, and the polls that each of them causes.
+//! Wakes of a connection and the polls that they cause.
 
 use std::io;
 use std::pin::Pin;
@@ -13,22 +13,22 @@ use proptest::prelude::*;
 use tidings::Message;
 use tidings::transport::websocket::{WebSocketConfig, WebSocketSink};
 
-use super::{Client, Frame, Visit, Wire, masked};
+use super::{ClientEnd, Connection, Frame, ServerEnd, masked};
 use crate::support::{Feed, Task, VirtualTimer};
 
 #[test]
-fn an_event_asks_nothing_of_the_connection_but_to_take_it() {
-    let mut visit = Visit::raw();
-    assert_eq!(visit.run(), None);
-    visit.client.reads();
+fn event_causes_one_write_and_no_read() {
+    let mut connection = Connection::raw();
+    assert_eq!(connection.run(), None);
+    connection.client.reads();
     for burst in [1, 7, 1] {
-        (0..burst).for_each(|_| visit.publish("tick"));
-        assert_eq!(visit.run(), None);
-        assert_eq!((visit.client.reads(), visit.client.writes()), (0, 1));
+        (0..burst).for_each(|_| connection.publish("tick"));
+        assert_eq!(connection.run(), None);
+        assert_eq!((connection.client.reads(), connection.client.writes()), (0, 1));
     }
-    assert_eq!(visit.send(&masked(0x81, b"hello")), None);
-    assert!(visit.client.reads() > 0);
-    assert_eq!(visit.received.take_texts(), ["hello"]);
+    assert_eq!(connection.send(&masked(0x81, b"hello")), None);
+    assert!(connection.client.reads() > 0);
+    assert_eq!(connection.received.take_texts(), ["hello"]);
 }
 
 #[derive(Debug, Clone)]
@@ -36,11 +36,11 @@ enum Step {
     Publish,
     Message,
     Ping,
-    /// As much as the socket takes.
+    /// Sets the number of bytes that the socket takes.
     Allow(usize),
-    /// Polled by another task from now on.
+    /// The connection moves to another task.
     Move,
-    /// Polled though nothing woke it.
+    /// The task polls without a wake.
     Poll,
 }
 
@@ -57,46 +57,46 @@ fn any_step() -> impl Strategy<Value = Step> {
 
 proptest! {
     #[test]
-    fn whatever_comes_is_seen_by_the_task_that_polls(steps in prop::collection::vec(any_step(), 1..60)) {
+    fn every_input_wakes_the_task_that_polls(steps in prop::collection::vec(any_step(), 1..60)) {
         let config = WebSocketConfig::default().control_rate(1_000).message_rate(1_000);
-        let mut visit = Visit::with(config, tidings::transport::websocket::Subprotocol::Raw);
-        prop_assert_eq!(visit.run(), None);
+        let mut connection = Connection::with(config, tidings::transport::websocket::Subprotocol::Raw);
+        prop_assert_eq!(connection.run(), None);
         let (mut published, mut pinged, mut blocked) = (0, 0, false);
         for step in steps {
             match step {
                 Step::Publish => {
-                    visit.publish("tick");
+                    connection.publish("tick");
                     published += 1;
                 }
                 Step::Message => {
-                    visit.client.send(&masked(0x81, b"tock"));
-                    prop_assert!(visit.task.wakes() > 0, "nothing woke it");
-                    prop_assert_eq!(visit.run(), None);
-                    prop_assert_eq!(visit.received.take_texts(), ["tock"]);
+                    connection.client.send(&masked(0x81, b"tock"));
+                    prop_assert!(connection.task.wakes() > 0, "the task is not woken");
+                    prop_assert_eq!(connection.run(), None);
+                    prop_assert_eq!(connection.received.take_texts(), ["tock"]);
                     continue;
                 }
                 Step::Ping => {
-                    visit.client.send(&masked(0x89, b"there?"));
+                    connection.client.send(&masked(0x89, b"there?"));
                     pinged += 1;
                 }
                 Step::Allow(room) => {
-                    visit.client.allow(room);
+                    connection.client.allow(room);
                     blocked = room != usize::MAX;
                 }
-                Step::Move => visit.task = Task::new(),
+                Step::Move => connection.task = Task::new(),
                 Step::Poll => {}
             }
-            if matches!(step, Step::Move | Step::Poll) || visit.task.wakes() > 0 {
-                prop_assert_eq!(visit.run(), None);
+            if matches!(step, Step::Move | Step::Poll) || connection.task.wakes() > 0 {
+                prop_assert_eq!(connection.run(), None);
             }
         }
         if blocked {
-            visit.client.allow(usize::MAX);
-            if visit.task.wakes() > 0 {
-                prop_assert_eq!(visit.run(), None);
+            connection.client.allow(usize::MAX);
+            if connection.task.wakes() > 0 {
+                prop_assert_eq!(connection.run(), None);
             }
         }
-        let frames = visit.frames();
+        let frames = connection.frames();
         let ticks = frames.iter().filter(|frame| **frame == Frame::text("tick")).count();
         let pongs = frames.iter().filter(|frame| matches!(frame, Frame::Pong(_))).count();
         prop_assert_eq!(ticks, published);
@@ -104,9 +104,9 @@ proptest! {
     }
 }
 
-/// A connection where a read waits for the socket to take something, as TLS may have it, and the other way round.
+/// A connection in which reads and writes wait for the same readiness of the socket, as TLS may require.
 struct Crossed {
-    wire: Wire,
+    io: ServerEnd,
     crossed: Arc<AtomicBool>,
     waiting: Arc<std::sync::Mutex<Option<Waker>>>,
 }
@@ -117,34 +117,34 @@ impl AsyncRead for Crossed {
             *self.waiting.lock().unwrap() = Some(cx.waker().clone());
             return Poll::Pending;
         }
-        Pin::new(&mut self.wire).poll_read(cx, buf)
+        Pin::new(&mut self.io).poll_read(cx, buf)
     }
 }
 
 impl AsyncWrite for Crossed {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         if self.crossed.load(Ordering::Relaxed) {
-            // The one place for who waits for the socket: it forgets the reader.
+            // The socket has room for one waker, so the write replaces the waker of the read.
             *self.waiting.lock().unwrap() = Some(cx.waker().clone());
             return Poll::Pending;
         }
-        Pin::new(&mut self.wire).poll_write(cx, buf)
+        Pin::new(&mut self.io).poll_write(cx, buf)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.wire).poll_flush(cx)
+        Pin::new(&mut self.io).poll_flush(cx)
     }
 
     fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.wire).poll_close(cx)
+        Pin::new(&mut self.io).poll_close(cx)
     }
 }
 
 #[test]
-fn a_read_that_waits_for_the_same_as_a_write_is_not_forgotten() {
-    let ((client, wire), feed, task) = (Client::connect(), Feed::new(7), Task::new());
+fn read_that_waits_for_the_same_readiness_as_a_write_is_woken() {
+    let ((client, io), feed, task) = (ClientEnd::connect(), Feed::new(7), Task::new());
     let (crossed, waiting) = (Arc::new(AtomicBool::new(true)), Arc::default());
-    let io = Crossed { wire, crossed: Arc::clone(&crossed), waiting: Arc::clone(&waiting) };
+    let io = Crossed { io, crossed: Arc::clone(&crossed), waiting: Arc::clone(&waiting) };
     let (sender, received) = mpsc::channel();
     let timer = Arc::new(VirtualTimer::new());
     let mut sink = WebSocketSink::new(io, feed.reader(), timer, WebSocketConfig::default()).receive(move |message| {
@@ -164,13 +164,13 @@ fn a_read_that_waits_for_the_same_as_a_write_is_not_forgotten() {
     assert_eq!(client.writes(), 1);
 }
 
-/// A thread that polls.
-struct Sleeper {
+/// A waker that sets a flag and unparks a thread.
+struct FlagWaker {
     thread: Thread,
     woken: AtomicBool,
 }
 
-impl Wake for Sleeper {
+impl Wake for FlagWaker {
     fn wake(self: Arc<Self>) {
         self.woken.store(true, Ordering::Release);
         self.thread.unpark();
@@ -178,21 +178,21 @@ impl Wake for Sleeper {
 }
 
 #[test]
-fn no_wake_of_another_thread_is_lost() {
+fn wake_from_another_thread_is_not_lost() {
     const MESSAGES: usize = 3_000;
-    let ((client, wire), feed) = (Client::connect(), Feed::new(7));
+    let ((client, io), feed) = (ClientEnd::connect(), Feed::new(7));
     let (sender, received) = mpsc::channel();
     let config = WebSocketConfig::default().message_rate(u32::MAX);
-    let sink = WebSocketSink::new(wire, feed.reader(), Arc::new(VirtualTimer::new()), config).receive(move |_| {
+    let sink = WebSocketSink::new(io, feed.reader(), Arc::new(VirtualTimer::new()), config).receive(move |_| {
         sender.send(()).unwrap();
         std::future::ready(Ok(None))
     });
     let server = std::thread::spawn(move || {
         let mut sink = sink;
-        let sleeper = Arc::new(Sleeper { thread: std::thread::current(), woken: AtomicBool::new(true) });
-        let waker = Waker::from(Arc::clone(&sleeper));
+        let flag = Arc::new(FlagWaker { thread: std::thread::current(), woken: AtomicBool::new(true) });
+        let waker = Waker::from(Arc::clone(&flag));
         loop {
-            while !sleeper.woken.swap(false, Ordering::Acquire) {
+            while !flag.woken.swap(false, Ordering::Acquire) {
                 std::thread::park();
             }
             if Pin::new(&mut sink).poll(&mut Context::from_waker(&waker)).is_ready() {
@@ -201,7 +201,7 @@ fn no_wake_of_another_thread_is_lost() {
         }
     });
     for message in 0..MESSAGES {
-        // What comes by the one wake must not hide what comes by the other.
+        // The wake for an event must not hide the wake for a message.
         feed.event("news", "tick");
         client.send(&masked(0x81, b"tock"));
         let seen = received.recv_timeout(Duration::from_secs(60));
@@ -211,7 +211,7 @@ fn no_wake_of_another_thread_is_lost() {
     server.join().unwrap();
 }
 
-/// A connection on which nothing comes, whose reads are counted, and what each of them waits by.
+/// A connection without input, which counts its reads and keeps the waker of the last one.
 #[derive(Clone, Default)]
 struct Silent {
     reads: Arc<AtomicUsize>,
@@ -240,49 +240,49 @@ impl AsyncWrite for Silent {
     }
 }
 
-/// Waits without going to sleep, for the other side is to be met at work.
-fn spin(turn: u32) {
-    match turn % 256 {
+/// Waits without parking the thread, so that both threads run at once.
+fn spin(round: u32) {
+    match round % 256 {
         0 => std::thread::yield_now(),
         _ => std::hint::spin_loop(),
     }
 }
 
 #[test]
-fn a_wake_that_is_seen_while_it_is_under_way_silences_no_later_one() {
+fn wake_observed_during_its_delivery_does_not_suppress_a_later_one() {
     const ROUNDS: usize = 20_000;
     let (silent, feed) = (Silent::default(), Feed::new(7));
-    let sleeper = Arc::new(Sleeper { thread: std::thread::current(), woken: AtomicBool::new(true) });
+    let flag = Arc::new(FlagWaker { thread: std::thread::current(), woken: AtomicBool::new(true) });
     let is_over = Arc::new(AtomicBool::new(false));
     let mut sink =
         WebSocketSink::new(silent.clone(), feed.reader(), Arc::new(VirtualTimer::new()), WebSocketConfig::default());
-    let (waker, over) = (Waker::from(Arc::clone(&sleeper)), Arc::clone(&is_over));
+    let (waker, over) = (Waker::from(Arc::clone(&flag)), Arc::clone(&is_over));
     assert!(Pin::new(&mut sink).poll(&mut Context::from_waker(&waker)).is_pending());
     let server = std::thread::spawn(move || {
-        let waker = Waker::from(Arc::clone(&sleeper));
-        for turn in 1_u32.. {
+        let waker = Waker::from(Arc::clone(&flag));
+        for round in 1_u32.. {
             if over.load(Ordering::Acquire) {
                 return;
             }
-            if sleeper.woken.swap(false, Ordering::AcqRel) {
+            if flag.woken.swap(false, Ordering::AcqRel) {
                 assert!(Pin::new(&mut sink).poll(&mut Context::from_waker(&waker)).is_pending());
             }
-            spin(turn);
+            spin(round);
         }
     });
     let read_by = |round: usize| {
         let (before, begun) = (silent.reads.load(Ordering::Acquire), Instant::now());
-        // Polled for another reason at about the time at which there may be something to read.
+        // Another wake at about the time at which input may arrive.
         waker.wake_by_ref();
         (0..round % 256).for_each(|_| std::hint::spin_loop());
-        let rope = silent.waiting.lock().unwrap().clone();
-        rope.into_iter().for_each(Waker::wake);
+        let reader = silent.waiting.lock().unwrap().clone();
+        reader.into_iter().for_each(Waker::wake);
         let is_read = || silent.reads.load(Ordering::Acquire) > before;
-        (1..).inspect(|&turn| spin(turn)).any(|_| is_read() || begun.elapsed() > Duration::from_secs(60));
+        (1..).inspect(|&round| spin(round)).any(|_| is_read() || begun.elapsed() > Duration::from_secs(60));
         is_read()
     };
     let lost = (0..ROUNDS).find(|&round| !read_by(round));
     is_over.store(true, Ordering::Release);
     server.join().unwrap();
-    assert_eq!(lost, None, "nothing is read from here on");
+    assert_eq!(lost, None, "no read after this round");
 }

@@ -1,0 +1,94 @@
+use std::sync::Arc;
+
+use tidings::subscriber::BoxSubscriber;
+use tidings::transport::chunked::ChunkedStream;
+use tidings::transport::sse::SseEncoder;
+use tidings::transport::websocket::Subprotocol;
+use tidings::{Cursor, Start, Subscribe, SubscribeError};
+
+use super::poll::PollClient;
+use super::stream::StreamClient;
+use super::websocket::WebSocketClient;
+use crate::clients::{Blocks, Client, Frames, Lines, Seen, Speaks, Waiting};
+use crate::conformance::row::Row;
+use crate::conformance::test_hub::TestHub;
+use crate::support::VirtualTimer;
+
+/// Returns a row for each adapter and each of its formats.
+pub(crate) fn rows(hub: &Arc<TestHub>, timer: &VirtualTimer) -> Vec<Box<dyn Row>> {
+    let row = |speaks| Box::new(AdapterRow { speaks, hub: hub.clone(), timer: timer.clone() }) as Box<dyn Row>;
+    Speaks::ALL.map(row).into()
+}
+
+struct AdapterRow {
+    speaks: Speaks,
+    hub: Arc<TestHub>,
+    timer: VirtualTimer,
+}
+
+impl AdapterRow {
+    fn client(&self, topics: &[&str], cursor: Option<&str>) -> Result<Box<dyn Client>, String> {
+        let (hub, timer) = (&self.hub, &self.timer);
+        let subscriber = || subscribe(hub, topics, cursor).map_err(|error| error.to_string());
+        Ok(match self.speaks {
+            Speaks::ShortPoll => Box::new(PollClient::open(hub.clone(), timer.clone(), topics, cursor, false)?),
+            Speaks::LongPoll => Box::new(PollClient::open(hub.clone(), timer.clone(), topics, cursor, true)?),
+            Speaks::Chunked => {
+                Box::new(StreamClient::open(ChunkedStream::new(subscriber()?, timer), Lines::default(), cursor)?)
+            }
+            Speaks::Sse => {
+                Box::new(StreamClient::open(SseEncoder::new(subscriber()?, timer), Blocks::plain(), cursor)?)
+            }
+            Speaks::SseObjects => {
+                let stream = SseEncoder::new(subscriber()?, timer).objects(true);
+                Box::new(StreamClient::open(stream, Blocks::objects(), cursor)?)
+            }
+            Speaks::WebSocket => Box::new(WebSocketClient::open(
+                subscriber()?,
+                timer,
+                Subprotocol::TidingsV1,
+                Frames::objects(),
+                cursor,
+            )?),
+            Speaks::RawWebSocket => {
+                Box::new(WebSocketClient::open(subscriber()?, timer, Subprotocol::Raw, Frames::raw(), None)?)
+            }
+        })
+    }
+}
+
+impl Row for AdapterRow {
+    fn name(&self) -> String {
+        self.speaks.name().into()
+    }
+
+    fn connect<'a>(
+        &'a self,
+        topics: &'a [&'a str],
+        cursor: Option<&'a str>,
+    ) -> Waiting<'a, Result<Box<dyn Client>, String>> {
+        Box::pin(async move { self.client(topics, cursor) })
+    }
+
+    fn shows(&self, seen: Seen) -> Seen {
+        self.speaks.shows(seen)
+    }
+
+    fn resumes(&self) -> bool {
+        self.speaks.resumes()
+    }
+
+    fn is_live(&self) -> bool {
+        self.speaks.is_live()
+    }
+}
+
+/// Subscribes from the cursor of a client.
+pub(super) fn subscribe(hub: &TestHub, topics: &[&str], cursor: Option<&str>) -> Result<BoxSubscriber, SubscribeError> {
+    let start = match cursor.map(str::parse::<Cursor>) {
+        None => Start::Now,
+        Some(Ok(cursor)) => Start::After(cursor),
+        Some(Err(_)) => Start::Unreadable,
+    };
+    hub.subscribe(Subscribe::topics(topics.iter().copied()).start(start))
+}

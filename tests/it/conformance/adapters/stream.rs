@@ -1,0 +1,87 @@
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::task::{Context, Poll, Waker};
+
+use bytes::Bytes;
+use futures_core::Stream;
+use tidings::subscriber::BoxSubscriber;
+use tidings::transport::chunked::ChunkedStream;
+use tidings::transport::sse::SseEncoder;
+
+use crate::clients::{Client, End, Inbox, Seen, Waiting, Wire};
+
+/// A client that reads the items of an adapter.
+pub(super) struct StreamClient<T, W> {
+    stream: T,
+    wire: W,
+    inbox: Inbox,
+}
+
+/// A stream that returns the cause of its end.
+pub(super) trait Ending: Stream<Item = Bytes> + Unpin + Send {
+    fn end(&self) -> Option<tidings::subscriber::SubscriptionEnd>;
+}
+
+impl Ending for ChunkedStream<BoxSubscriber> {
+    fn end(&self) -> Option<tidings::subscriber::SubscriptionEnd> {
+        self.end()
+    }
+}
+
+impl Ending for SseEncoder<BoxSubscriber> {
+    fn end(&self) -> Option<tidings::subscriber::SubscriptionEnd> {
+        self.end()
+    }
+}
+
+impl<T: Ending, W: Wire> StreamClient<T, W> {
+    pub(super) fn open(stream: T, wire: W, cursor: Option<&str>) -> Result<Self, String> {
+        let mut this = Self { stream, wire, inbox: Inbox::after(cursor) };
+        let Poll::Ready(first) = this.poll_item(&mut Context::from_waker(Waker::noop())) else {
+            return Err("the first poll yields no bytes".into());
+        };
+        this.take(first)?;
+        match this.wire.says_hello() == this.inbox.has_begun() {
+            true => Ok(this),
+            false => Err("no hello".into()),
+        }
+    }
+
+    async fn next(&mut self) -> Result<Seen, String> {
+        loop {
+            if let Some(seen) = self.inbox.look() {
+                return Ok(seen);
+            }
+            let item = poll_fn(|cx| self.poll_item(cx)).await;
+            if item.is_none() {
+                self.wire.end()?;
+                return match self.stream.end() {
+                    Some(
+                        tidings::subscriber::SubscriptionEnd::Closed | tidings::subscriber::SubscriptionEnd::Finished,
+                    ) => Ok(Seen::End(End::Finished)),
+                    Some(tidings::subscriber::SubscriptionEnd::TooSlow) => Ok(Seen::End(End::Later)),
+                    other => Err(format!("ended with {other:?}")),
+                };
+            }
+            self.take(item)?;
+        }
+    }
+
+    fn poll_item(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
+        Pin::new(&mut self.stream).poll_next(cx)
+    }
+
+    fn take(&mut self, item: Option<Bytes>) -> Result<(), String> {
+        item.map_or(Ok(()), |bytes| self.wire.read(&bytes, &mut self.inbox))
+    }
+}
+
+impl<T: Ending, W: Wire> Client for StreamClient<T, W> {
+    fn see(&mut self) -> Waiting<'_, Result<Seen, String>> {
+        Box::pin(self.next())
+    }
+
+    fn cursor(&self) -> Option<&str> {
+        self.inbox.cursor()
+    }
+}

@@ -1,0 +1,107 @@
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use tidings::subscriber::{BoxSubscriber, SubscriberExt};
+use tidings::{Cursor, EventKind, LocalHub, Overflow, Retention, Subscribe, SubscribeError, Topic};
+
+use crate::clients::{Data, Event, Seen, Waiting};
+
+/// A hub that the table tests.
+pub(crate) trait HubUnderTest: Send + Sync {
+    fn publish<'a>(&'a self, topic: &'a Topic, event: tidings::Event) -> Waiting<'a, Cursor>;
+
+    fn subscribe(&self, what: Subscribe) -> Result<BoxSubscriber, SubscribeError>;
+
+    fn close(&self);
+}
+
+/// The hub of the current case. Each case begins with a new hub, and so does a restart.
+pub(crate) struct TestHub {
+    open: fn(usize) -> Arc<dyn HubUnderTest>,
+    current: Mutex<Current>,
+}
+
+/// The current hub and its options.
+struct Current {
+    retain: usize,
+    overflow: Overflow,
+    hub: Arc<dyn HubUnderTest>,
+}
+
+impl TestHub {
+    /// Returns a test hub. `open` opens an empty hub that keeps this number of events of each topic.
+    pub(crate) fn new(open: fn(usize) -> Arc<dyn HubUnderTest>) -> Self {
+        Self { open, current: Mutex::new(Current { retain: 0, overflow: Overflow::Gap, hub: open(0) }) }
+    }
+
+    /// Replaces the hub by an empty one.
+    pub(crate) fn begin(&self, retain: usize, overflow: Overflow) {
+        let hub = (self.open)(retain);
+        let previous = std::mem::replace(&mut *self.current(), Current { retain, overflow, hub });
+        drop(previous);
+    }
+
+    /// Replaces the hub by an empty one with the same options.
+    pub(crate) fn restart(&self) {
+        let Current { retain, overflow, .. } = *self.current();
+        self.begin(retain, overflow);
+    }
+
+    pub(crate) fn close(&self) {
+        self.hub().close();
+    }
+
+    /// Publishes an event. Returns the item that a client gets of it, with everything that a wire format can express.
+    pub(crate) async fn publish(&self, topic: &str, event: impl Into<tidings::Event>) -> Seen {
+        let (name, topic, event) = (topic.to_owned(), Topic::new(topic).unwrap(), event.into());
+        let cursor = self.hub().publish(&topic, event.clone()).await;
+        Seen::Event(Event {
+            cursor: Some(cursor.to_string()),
+            topic: Some(name),
+            name: event.name().map(str::to_owned),
+            data: match event.kind() {
+                EventKind::Json => Data::Json(serde_json::from_slice(event.payload()).unwrap()),
+                EventKind::Binary => Data::Binary(event.payload().to_vec()),
+                _ => Data::Text(event.as_str().unwrap().to_owned()),
+            },
+        })
+    }
+
+    /// Subscribes with the overflow of the case.
+    pub(crate) fn subscribe(&self, what: Subscribe) -> Result<BoxSubscriber, SubscribeError> {
+        let (hub, overflow) = (self.hub(), self.current().overflow);
+        hub.subscribe(what.overflow(overflow))
+    }
+
+    fn hub(&self) -> Arc<dyn HubUnderTest> {
+        self.current().hub.clone()
+    }
+
+    fn current(&self) -> MutexGuard<'_, Current> {
+        self.current.lock().unwrap()
+    }
+}
+
+/// Opens a `LocalHub`, for [`TestHub::new`].
+pub(crate) fn open_local(retain: usize) -> Arc<dyn HubUnderTest> {
+    Arc::new(LocalHub::builder().retain(Retention::count(retain)).live_buffer(0).build())
+}
+
+impl HubUnderTest for LocalHub {
+    fn publish<'a>(&'a self, topic: &'a Topic, event: tidings::Event) -> Waiting<'a, Cursor> {
+        Box::pin(async move { self.publish_now(topic, event).unwrap().cursor().unwrap() })
+    }
+
+    fn subscribe(&self, what: Subscribe) -> Result<BoxSubscriber, SubscribeError> {
+        self.subscribe(what).map(SubscriberExt::boxed)
+    }
+
+    fn close(&self) {
+        self.close();
+    }
+}
+
+/// Returns a cursor of the same epoch at another sequence.
+pub(crate) fn moved(cursor: &str, to: impl FnOnce(u64) -> u64) -> String {
+    let cursor: Cursor = cursor.parse().unwrap();
+    Cursor::new(cursor.epoch(), to(cursor.sequence())).to_string()
+}
