@@ -126,7 +126,7 @@ fn publish_removes_topics_whose_history_expired() {
     let retention = Retention::default().age(Duration::from_secs(10));
     let hub = LocalHub::builder().retain(retention).clock(clock.clone()).build();
     for n in 0..100 {
-        hub.publish_now(topic(&format!("once/{n}")), "and never again").unwrap();
+        hub.publish_now(topic(format!("once/{n}")), "and never again").unwrap();
     }
     clock.advance(Duration::from_secs(60));
     for _ in 0..100 {
