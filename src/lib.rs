@@ -24,6 +24,13 @@
 //! # }
 //! ```
 //!
+//! ```toml
+//! [dependencies]
+//! axum = "0.8"
+//! tidings = { version = "0.1", features = ["full"] }
+//! tokio = { version = "1", features = ["macros", "net", "rt-multi-thread", "signal"] }
+//! ```
+//!
 //! ```text
 //! curl -N localhost:3000/events -H 'accept: text/event-stream'
 //! curl localhost:3000/say -H 'content-type: text/plain' -d 'it is on'
@@ -49,10 +56,12 @@
 //!
 //! A user that a layer has put into the request's extensions is read by
 //! [`request.extension::<User>()`](SubscribeRequest::extension), and a token in the URL by
-//! [`request.query("token")`](SubscribeRequest::query). Implement [`Publisher`] for messages from clients
+//! [`request.query("token")`](SubscribeRequest::query): a browser's `EventSource` and `WebSocket` send cookies, but
+//! cannot set an `Authorization` header. Implement [`Publisher`] for messages from clients
 //! ([`receive`](Publisher::receive)), [snapshots](Publisher::snapshot) of the application's state, and sessions
 //! ([`joined`](Publisher::joined), [`left`](Publisher::left)). In a handler of your own, call [`Endpoint::respond`].
-//! [`Endpoint`] shows how an application tests its endpoint.
+//! The example `axum_inbox` in the repository has tokens, messages, snapshots and a test. [`Endpoint`] shows [how an
+//! application tests its endpoint](Endpoint#test-your-endpoint).
 //!
 //! # Which transport when
 //!

@@ -2,6 +2,9 @@ use bytes::Bytes;
 
 /// Message of a client: a WebSocket message, or the body of a POST.
 ///
+/// The content type of a POST selects the variant: `text/*` and `application/json` are text, all others are binary, also
+/// the `application/x-www-form-urlencoded` of an HTML form and of `curl -d`. A POST of text that is not UTF-8 gets 400.
+///
 /// ```
 /// use tidings::Message;
 ///
@@ -11,9 +14,9 @@ use bytes::Bytes;
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Message {
-    /// UTF-8 text.
+    /// Text frame of a WebSocket, or a POST of text.
     Text(String),
-    /// Arbitrary bytes.
+    /// Binary frame of a WebSocket, or any other POST.
     Binary(Bytes),
 }
 

@@ -89,8 +89,11 @@ use crate::endpoint::publisher::Publisher;
 /// # Test your endpoint
 ///
 /// A test needs no socket: [`handle`](Self::handle) takes an `http::Request` and returns the response, whose body is
-/// read with `http-body-util`. The request needs a `Host` header, as every HTTP/1.1 request does. Headers and
-/// extensions that a layer or a proxy sets, such as the user, are set on the request.
+/// read with the crate `http-body-util`. The request needs a `Host` header, as every HTTP/1.1 request does. Headers and
+/// extensions that a layer or a proxy sets, such as the user, are set on the request. `axum::http` is the crate `http`.
+///
+/// A malformed cursor (`?cursor=lost`) makes a gap, and so [`Publisher::snapshot`] is called. A hub with
+/// `Retention::count(1)` makes one after two events. A POST of text needs a `Content-Type`, see [`Message`](crate::Message).
 ///
 /// ```
 /// use http::{Request, StatusCode, header::ETAG};
