@@ -178,8 +178,8 @@ impl Shared {
     }
 
     /// Does the work that an eviction leaves. Returns `false` if there was no eviction.
-    fn relieve(&self, log: &Arc<Log>, relief: Option<Eviction<'_>>) -> bool {
-        let Some(Eviction { evicted, mut wakers, followers, marking, idle }) = relief else {
+    fn relieve(&self, log: &Arc<Log>, eviction: Option<Eviction<'_>>) -> bool {
+        let Some(Eviction { evicted, mut wakers, followers, marking, idle }) = eviction else {
             return false;
         };
         wakers.extend(followers.iter().flatten().map(Follower::mark));
