@@ -1,4 +1,4 @@
-//! Refusals as the operator sees them: each one once, with its cause and reason, and no text that forges a log.
+//! Reports of refusals to the operator: one for each, with its cause and reason. No text of a client forges a log line.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;

@@ -1,11 +1,11 @@
-/// Detector of clients that take nothing, which reads no clock.
+/// Detector of stalled clients. It counts checks, and reads no clock.
 ///
 /// A client is stalled if [`CHECKS`](Self::CHECKS) checks in a row find its stream unread and no byte written since the
 /// check before.
 #[derive(Debug, Clone, Default)]
 #[repr(C)]
 pub(in crate::endpoint::session) struct WriteProgress {
-    // First, as the only one that every delivery touches.
+    // First because every delivery touches this field, and no other.
     written: u64,
     /// Value of `written` at the last check. The endpoint's counter has these bytes.
     checked: u64,
