@@ -1,8 +1,8 @@
-//! How a hub's costs grow: with topics, subscribers, topics of a subscription, patterns, history and payloads; and the
-//! longest publish of another thread while something large happens. `cargo bench --features full --bench growth`, or
+//! Growth of a hub's costs: with topics, subscribers, topics of a subscription, patterns, history and payloads; and the
+//! longest publish of another thread during a large operation. `cargo bench --features full --bench growth`, or
 //! `-- ROW…` for some rows only; `-- --help` lists them. All rows take about a minute. `docs/growth.md` explains each.
 //!
-//! Times are of this machine and this moment: compare within one run. The whole output is Markdown.
+//! Times hold for this machine and this run: compare within one run only. The whole output is Markdown.
 
 mod history;
 mod measure;
@@ -22,7 +22,7 @@ use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
 #[global_allocator]
 static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 
-/// The rows, each with what it measures.
+/// Rows, each with a description.
 const ROWS: [(&str, &str); 16] = [
     ("quiet", "longest publish of a thread while nothing else happens: what the machine alone does"),
     ("topics", "time of a publish and bytes for each topic, at 1,000 to 1,000,000 topics"),
@@ -46,13 +46,13 @@ const ROWS: [(&str, &str); 16] = [
 struct Wanted(Vec<String>);
 
 impl Wanted {
-    /// Returns whether a row is to be measured.
+    /// Returns whether a row is selected.
     fn has(&self, row: &str) -> bool {
         assert!(ROWS.iter().any(|(known, _)| *known == row), "row `{row}` is not listed");
         self.0.is_empty() || self.0.iter().any(|wanted| wanted == row)
     }
 
-    /// Returns whether one of these rows is to be measured.
+    /// Returns whether one of these rows is selected.
     fn has_any(&self, rows: &[&str]) -> bool {
         rows.iter().any(|row| self.has(row))
     }

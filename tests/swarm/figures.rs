@@ -12,12 +12,11 @@ const CLIENTS: usize = 20;
 const EVENTS: u64 = 100;
 const PERIOD: Duration = Duration::from_millis(100);
 const SHORT_POLL: Duration = Duration::from_secs(1);
-/// For what is still on its way when all is published.
+/// Time for events that are on their way when all are published.
 const LIMIT: Duration = Duration::from_secs(10);
 
-/// Measures one transport after another, each with twenty clients and ten events a second for ten seconds, and prints
-/// a Markdown table. Bytes are those of HTTP and above, of both directions, and of what led to the events: requests,
-/// heads, framing.
+/// Measures one transport after another, each with twenty clients and ten events a second for ten seconds, and prints a
+/// Markdown table. Bytes are those of HTTP and above, in both directions, with requests, heads and framing.
 pub(crate) async fn figures(server: &Server) -> Result<(), String> {
     println!("| transport | bytes an event | requests an event | delay, median | delay, p99 |\n|---|---|---|---|---|");
     for speaks in TRANSPORTS {
@@ -37,7 +36,7 @@ pub(crate) async fn figures(server: &Server) -> Result<(), String> {
     Ok(())
 }
 
-/// The delays in microseconds from before the publication to the client, and what went over the wire for them.
+/// Returns the delays in microseconds from the publication to the client, and the bytes on the wire.
 async fn measure(server: &Server, speaks: Speaks) -> Result<(Traffic, Vec<u64>), String> {
     let traffic = Traffic::default();
     let cursor = server.cursor().await?;
@@ -45,7 +44,7 @@ async fn measure(server: &Server, speaks: Speaks) -> Result<(Traffic, Vec<u64>),
     for number in 0..CLIENTS as u32 {
         let connection = server.connection(traffic.clone()).await?;
         let client = connect(connection, speaks, &[TOPIC], Some(&cursor)).await?;
-        // Polls that began together would all find the same moment.
+        // Polls that began together would all be at the same phase.
         let first = Instant::now() + SHORT_POLL * number / CLIENTS as u32;
         clients.push(tokio::spawn(follow(client, speaks, first)));
     }
@@ -66,7 +65,7 @@ async fn measure(server: &Server, speaks: Speaks) -> Result<(Traffic, Vec<u64>),
     Ok((traffic, delays))
 }
 
-/// The delays of all events, as one client sees them.
+/// Returns the delays of all events at one client.
 async fn follow(mut client: Box<dyn Client>, speaks: Speaks, first: Instant) -> Result<Vec<u64>, String> {
     let (mut delays, mut pace) = (Vec::new(), interval_at(first, SHORT_POLL));
     while delays.len() < EVENTS as usize {
@@ -90,7 +89,7 @@ fn delay(data: &Data) -> Result<u64, String> {
     at.map(|at| now().saturating_sub(at)).ok_or_else(|| format!("not ours: {data:?}"))
 }
 
-/// Microseconds, on the clock that both sides have.
+/// Returns the microseconds of the clock that both sides share.
 fn now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_micros() as u64)
 }

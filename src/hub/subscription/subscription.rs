@@ -70,7 +70,7 @@ use crate::model::{Cursor, Gap, GapReason, Overflow, Pattern, Topic};
 ///     hub.publish_now(&topic, tick.to_string())?;
 /// }
 /// let Poll::Ready(Delivery::Gap(gap)) = slow.poll_next(&mut Context::from_waker(Waker::noop())) else {
-///     unreachable!("it missed events, so a gap comes first");
+///     unreachable!("a gap comes before the events after it");
 /// };
 /// assert!(gap.missed.is_some_and(|missed| missed <= 900));
 /// # Ok::<(), Box<dyn std::error::Error>>(())

@@ -14,7 +14,7 @@ use tidings::{Event, LocalHub, PublishError, Retention, Subscribe, Subscription,
 use super::budget::{history, hub, kib, publish};
 use crate::support::subtopic;
 
-/// Maximum bytes of the log of a pattern: 1,024 events of at most 256 KiB in all, and one segment.
+/// Maximum bytes of the log of a pattern: 1,024 events or 256 KiB, and one segment.
 const PATTERN_LOG: usize = 512 * 1024;
 
 fn follow(hub: &LocalHub, patterns: &[&str]) -> Vec<Subscription> {
@@ -98,7 +98,7 @@ fn batch_of_large_events_reserves_for_a_pattern_at_most_what_its_log_keeps() {
         .build();
     let followers = follow(&hub, &["topic/*", "topic/**", "**"]);
     publish(&hub, &subtopic("old"), 4_000);
-    // 10 MiB in the topic, and about 1 MiB in each pattern: not four times as much.
+    // The topic takes 10 MiB and each pattern about 1 MiB, not 10 MiB.
     hub.publish_batch((0..100).map(|_| (subtopic("new"), Event::binary(vec![0; 100 * 1024])))).unwrap();
     assert_eq!(hub.stats().evicted_by_budget, 0);
     drop(followers);

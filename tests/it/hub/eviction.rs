@@ -66,7 +66,7 @@ fn live_buffer_of_a_stalled_reader_stays_within_its_limit() {
 fn patterns_that_are_read_evict_no_history_of_quiet_topics() {
     for patterns in [&["**"][..], &["a/*", "**"]] {
         let hub = builder(10).max_bytes(2 << 20).build();
-        (0..600).for_each(|n| _ = hub.publish_now(topic(&format!("quiet/{n}")), "x").unwrap());
+        (0..600).for_each(|n| _ = hub.publish_now(topic(format!("quiet/{n}")), "x").unwrap());
         let mut subscriptions = follow(&hub, patterns, Overflow::Gap);
         for _ in 0..2 * EVENTS {
             hub.publish_now(topic("a/b"), "x").unwrap();

@@ -141,7 +141,7 @@ fn burst_over_many_topics_is_encoded_once_and_shared_as_one_piece() {
     // Fills the small segments that a log starts with.
     (0..200).for_each(|n| _ = publish_text(&hub, "warm", &n));
     all.iter_mut().for_each(|subscription| drop(ready_items(subscription)));
-    hub.publish_batch((0..40).map(|n| (topic(&format!("t/{n}")), Event::text("burst")))).unwrap();
+    hub.publish_batch((0..40).map(|n| (topic(format!("t/{n}")), Event::text("burst")))).unwrap();
     let mut pieces = BTreeSet::new();
     for subscription in &mut all {
         let Poll::Ready(EncodedDelivery::Events(piece)) = poll_encoded(subscription, &format, 64 * 1024) else {

@@ -120,7 +120,7 @@ impl World {
         let clock = VirtualTimer::new();
         let hub = LocalHub::builder().retain_for("a/x", one).retain(all).retain_for("a/**", some);
         let hub = hub.live_buffer(live_buffer).clock(clock.clone()).build();
-        let topics = TOPICS.iter().map(|name| topic(name)).collect();
+        let topics = TOPICS.iter().map(topic).collect();
         let reference = Reference::new([all, all, one, some, some, all]);
         Self { hub, clock, reference, topics, readers: Vec::new() }
     }

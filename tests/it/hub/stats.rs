@@ -123,7 +123,7 @@ impl World {
         let clock = VirtualTimer::new();
         let hub = LocalHub::builder().retain(retention).max_bytes(limit).live_buffer(live_buffer);
         let hub = hub.clock(clock.clone()).build();
-        let names = (0..TOPICS).map(|n| subtopic(n)).collect();
+        let names = (0..TOPICS).map(subtopic).collect();
         let (published, total) = ([0; TOPICS], Account::default());
         Self { hub, clock, limit, names, published, readers: Vec::new(), total }
     }

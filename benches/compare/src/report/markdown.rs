@@ -1,4 +1,4 @@
-//! The tables as Markdown.
+//! Tables as Markdown.
 
 use std::fmt::Write;
 
@@ -8,7 +8,7 @@ use crate::contender::Contender;
 use crate::table::{Row, Unit};
 use crate::workload::MEMORY_ROUNDS;
 
-/// The whole file, as the command wrote it. A server that is not measured on a workload has an empty cell.
+/// Returns the file, with the command that wrote it. A server that is not measured on a workload has an empty cell.
 pub(crate) fn markdown(rows: &[Row], command: &str, rounds: usize, machine: &Machine) -> String {
     let Machine { cores, kernel, rustc } = machine;
     let rounds = match rounds {
