@@ -10,7 +10,7 @@ use tidings::{Endpoint, EndpointBuilder, Transport};
 use tokio::task::yield_now;
 
 use super::site::Site;
-use crate::subscriber::app::{App as Scores, Hook};
+use crate::support::counting::{CountingApp, SnapshotCall};
 use crate::support::http::{
     App, Frame, RawClient, TestClient, To, frame, get, pass, request, runtime, serve_http1, settle, upgrade_request,
 };
@@ -253,17 +253,17 @@ async fn refusal_of_a_revoked_long_poll_is_reported() {
 
 #[tokio::test(start_paused = true)]
 async fn refusal_of_a_snapshot_is_reported_with_its_session() {
-    for (hook, cause, text) in [
-        (Hook::Wait, RefusalCause::Busy, "snapshot timed out after 10s (subscribe_timeout)"),
-        (Hook::Panic, RefusalCause::Publisher, "snapshot: publisher panicked"),
+    for (call, cause, text) in [
+        (SnapshotCall::Wait, RefusalCause::Busy, "snapshot timed out after 10s (subscribe_timeout)"),
+        (SnapshotCall::Panic, RefusalCause::Publisher, "snapshot: publisher panicked"),
     ] {
-        let app = Scores::new(4).does(hook);
+        let app = CountingApp::new(4).with_snapshot_call(call);
         let (log, builder) = Log::of(app.builder());
         let endpoint = builder.max_concurrent_calls(1).build();
         app.count(3);
         let target = "/events?cursor=nonsense";
         let one = TestClient::open(&endpoint, Transport::Sse, target).await;
-        if hook == Hook::Wait {
+        if call == SnapshotCall::Wait {
             let other = TestClient::open(&endpoint, Transport::Sse, target).await;
             // The second subscribe call gets no permit either, while the first one's snapshot holds it.
             assert_eq!(log.one("busy").text, "too many calls of the publisher: max_concurrent_calls is reached");

@@ -43,6 +43,7 @@ pub(crate) async fn serve_http2(endpoint: &Endpoint) -> SocketAddr {
     tokio::spawn(async move {
         loop {
             let (stream, _) = listener.accept().await.unwrap();
+            tidings::server::set_tcp_options(&stream).unwrap();
             let endpoint = endpoint.clone();
             let service = service_fn(move |request| {
                 let response = endpoint.handle(request);
