@@ -33,7 +33,7 @@ impl<'a> CaseContext<'a> {
     }
 }
 
-/// A client on a client. It expects what its wire shows of what is told in full.
+/// A client that compares its items with the expected ones, as far as its wire format can express them.
 pub(crate) struct CheckedClient<'a> {
     row: &'a dyn Row,
     client: Box<dyn Client>,

@@ -12,7 +12,7 @@ use tokio::net::{TcpListener, TcpStream};
 
 use super::row::Row;
 use super::test_hub::TestHub;
-use crate::clients::{Client, Connection, End, Http, Seen, Speaks, Traffic, Waiting, connect};
+use crate::clients::{BoxFuture, Client, Connection, End, Http, Seen, Speaks, Traffic, connect};
 
 /// Returns a row for each kind of client on each HTTP version. The servers run until the current runtime ends.
 pub(super) async fn rows(hub: &Arc<TestHub>) -> Vec<Box<dyn Row>> {
@@ -47,7 +47,7 @@ impl Row for EndpointRow {
         &'a self,
         topics: &'a [&'a str],
         cursor: Option<&'a str>,
-    ) -> Waiting<'a, Result<Box<dyn Client>, String>> {
+    ) -> BoxFuture<'a, Result<Box<dyn Client>, String>> {
         Box::pin(async move {
             let stream = TcpStream::connect(self.address).await.map_err(|error| error.to_string())?;
             let connection = Connection::over(stream, self.http, Traffic::default()).await?;

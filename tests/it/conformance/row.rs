@@ -1,7 +1,7 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
-use crate::clients::{Client, Data, End, Seen, Speaks, Waiting};
+use crate::clients::{BoxFuture, Client, Data, End, Seen, Speaks};
 
 /// An adapter of a hub and a client for it.
 pub(crate) trait Row: Send + Sync {
@@ -12,7 +12,7 @@ pub(crate) trait Row: Send + Sync {
         &'a self,
         topics: &'a [&'a str],
         cursor: Option<&'a str>,
-    ) -> Waiting<'a, Result<Box<dyn Client>, String>>;
+    ) -> BoxFuture<'a, Result<Box<dyn Client>, String>>;
 
     /// Returns the part of an item that the wire format can express.
     fn shows(&self, seen: Seen) -> Seen;

@@ -9,7 +9,7 @@ use tidings::{Cursor, Start, Subscribe, SubscribeError};
 use super::poll::PollClient;
 use super::stream::StreamClient;
 use super::websocket::WebSocketClient;
-use crate::clients::{Blocks, Client, Frames, Lines, Seen, Speaks, Waiting};
+use crate::clients::{BoxFuture, Client, NdjsonWire, Seen, Speaks, SseWire, WebSocketWire};
 use crate::conformance::row::Row;
 use crate::conformance::test_hub::TestHub;
 use crate::support::VirtualTimer;
@@ -34,24 +34,24 @@ impl AdapterRow {
             Speaks::ShortPoll => Box::new(PollClient::open(hub.clone(), timer.clone(), topics, cursor, false)?),
             Speaks::LongPoll => Box::new(PollClient::open(hub.clone(), timer.clone(), topics, cursor, true)?),
             Speaks::Chunked => {
-                Box::new(StreamClient::open(ChunkedStream::new(subscriber()?, timer), Lines::default(), cursor)?)
+                Box::new(StreamClient::open(ChunkedStream::new(subscriber()?, timer), NdjsonWire::default(), cursor)?)
             }
             Speaks::Sse => {
-                Box::new(StreamClient::open(SseEncoder::new(subscriber()?, timer), Blocks::plain(), cursor)?)
+                Box::new(StreamClient::open(SseEncoder::new(subscriber()?, timer), SseWire::plain(), cursor)?)
             }
             Speaks::SseObjects => {
                 let stream = SseEncoder::new(subscriber()?, timer).objects(true);
-                Box::new(StreamClient::open(stream, Blocks::objects(), cursor)?)
+                Box::new(StreamClient::open(stream, SseWire::objects(), cursor)?)
             }
             Speaks::WebSocket => Box::new(WebSocketClient::open(
                 subscriber()?,
                 timer,
                 Subprotocol::TidingsV1,
-                Frames::objects(),
+                WebSocketWire::objects(),
                 cursor,
             )?),
             Speaks::RawWebSocket => {
-                Box::new(WebSocketClient::open(subscriber()?, timer, Subprotocol::Raw, Frames::raw(), None)?)
+                Box::new(WebSocketClient::open(subscriber()?, timer, Subprotocol::Raw, WebSocketWire::raw(), None)?)
             }
         })
     }
@@ -66,7 +66,7 @@ impl Row for AdapterRow {
         &'a self,
         topics: &'a [&'a str],
         cursor: Option<&'a str>,
-    ) -> Waiting<'a, Result<Box<dyn Client>, String>> {
+    ) -> BoxFuture<'a, Result<Box<dyn Client>, String>> {
         Box::pin(async move { self.client(topics, cursor) })
     }
 

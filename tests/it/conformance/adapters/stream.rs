@@ -8,7 +8,7 @@ use tidings::subscriber::BoxSubscriber;
 use tidings::transport::chunked::ChunkedStream;
 use tidings::transport::sse::SseEncoder;
 
-use crate::clients::{Client, End, Inbox, Seen, Waiting, Wire};
+use crate::clients::{BoxFuture, Client, End, Inbox, Seen, Wire};
 
 /// A client that reads the items of an adapter.
 pub(super) struct StreamClient<T, W> {
@@ -41,7 +41,7 @@ impl<T: Ending, W: Wire> StreamClient<T, W> {
             return Err("the first poll yields no bytes".into());
         };
         this.take(first)?;
-        match this.wire.says_hello() == this.inbox.has_begun() {
+        match this.wire.has_hello() == this.inbox.has_begun() {
             true => Ok(this),
             false => Err("no hello".into()),
         }
@@ -49,7 +49,7 @@ impl<T: Ending, W: Wire> StreamClient<T, W> {
 
     async fn next(&mut self) -> Result<Seen, String> {
         loop {
-            if let Some(seen) = self.inbox.look() {
+            if let Some(seen) = self.inbox.take() {
                 return Ok(seen);
             }
             let item = poll_fn(|cx| self.poll_item(cx)).await;
@@ -77,7 +77,7 @@ impl<T: Ending, W: Wire> StreamClient<T, W> {
 }
 
 impl<T: Ending, W: Wire> Client for StreamClient<T, W> {
-    fn see(&mut self) -> Waiting<'_, Result<Seen, String>> {
+    fn see(&mut self) -> BoxFuture<'_, Result<Seen, String>> {
         Box::pin(self.next())
     }
 
