@@ -7,7 +7,7 @@ use serde_json::json;
 use tokio::task::JoinSet;
 use tokio::time::{interval, timeout};
 
-use crate::clients::{Connection, Data, Seen, Speaks, Traffic, connect};
+use crate::clients::{ClientKind, Connection, Data, Seen, Traffic, connect};
 use crate::ledger::{Audit, Ledger};
 use crate::server::{Server, answer};
 use crate::{TRANSPORTS, pause};
@@ -130,19 +130,24 @@ async fn publish(server: &Server, events: u64, rng: &mut Rng) -> Result<(), Stri
 }
 
 /// One subscriber: connections that are each cut, until it has seen the end.
-async fn follow(swarm: Arc<Swarm>, mut speaks: Speaks, mut rng: Rng, ledger: Arc<Mutex<Ledger>>) -> Result<(), String> {
+async fn follow(
+    swarm: Arc<Swarm>,
+    mut kind: ClientKind,
+    mut rng: Rng,
+    ledger: Arc<Mutex<Ledger>>,
+) -> Result<(), String> {
     let (mut cursor, mut is_counted) = (swarm.start.clone(), false);
     loop {
         let (life, reset) = (VISIT.mul_f64(rng.f64()), rng.bool());
-        let visit = visit(&swarm, speaks, reset, &mut cursor, &mut is_counted, &ledger);
+        let visit = visit(&swarm, kind, reset, &mut cursor, &mut is_counted, &ledger);
         match timeout(life, visit).await {
-            Ok(done) => return done.map_err(|why| format!("{}: {why}", speaks.name())),
+            Ok(done) => return done.map_err(|why| format!("{}: {why}", kind.name())),
             Err(_) => {
                 let other = TRANSPORTS[rng.usize(0..TRANSPORTS.len())];
                 let mut ledger = lock(&ledger);
                 ledger.cuts += 1;
-                ledger.moves += u64::from(other != speaks);
-                speaks = other;
+                ledger.moves += u64::from(other != kind);
+                kind = other;
             }
         }
     }
@@ -151,7 +156,7 @@ async fn follow(swarm: Arc<Swarm>, mut speaks: Speaks, mut rng: Rng, ledger: Arc
 /// Connects and reads up to the end. If it is dropped, the connection ends with a reset, or as by a killed program.
 async fn visit(
     swarm: &Swarm,
-    speaks: Speaks,
+    kind: ClientKind,
     reset: bool,
     cursor: &mut String,
     is_counted: &mut bool,
@@ -161,16 +166,16 @@ async fn visit(
         true => swarm.server.resetting_connection().await?,
         false => swarm.server.connection(Traffic::default()).await?,
     };
-    let mut client = connect(connection, speaks, &TOPICS, Some(cursor)).await?;
+    let mut client = connect(connection, kind, &TOPICS, Some(cursor)).await?;
     if !std::mem::replace(is_counted, true) {
         swarm.connected.fetch_add(1, Ordering::Relaxed);
     }
     let mut pace = interval(SHORT_POLL);
     loop {
-        if speaks == Speaks::ShortPoll && client.must_ask() {
+        if kind == ClientKind::ShortPoll && client.needs_request() {
             pace.tick().await;
         }
-        let seen = client.see().await?;
+        let seen = client.next_item().await?;
         let Seen::Event(event) = &seen else { return Err(format!("{seen:?}")) };
         match number(&event.data).ok_or_else(|| format!("not ours: {event:?}"))? {
             number if number == swarm.end => return Ok(()),

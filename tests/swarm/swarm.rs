@@ -28,12 +28,12 @@ use std::time::Duration;
 use server::Server;
 
 /// The five transports, each in a form that resumes.
-const TRANSPORTS: [clients::Speaks; 5] = [
-    clients::Speaks::ShortPoll,
-    clients::Speaks::LongPoll,
-    clients::Speaks::Chunked,
-    clients::Speaks::Sse,
-    clients::Speaks::WebSocket,
+const TRANSPORTS: [clients::ClientKind; 5] = [
+    clients::ClientKind::ShortPoll,
+    clients::ClientKind::LongPoll,
+    clients::ClientKind::Chunked,
+    clients::ClientKind::Sse,
+    clients::ClientKind::WebSocket,
 ];
 
 #[tokio::main]

@@ -12,20 +12,20 @@ pub(crate) type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 /// A client of a transport. A drop closes its connection.
 pub(crate) trait Client: Send {
     /// Returns the next item. Waits until there is one.
-    fn see(&mut self) -> BoxFuture<'_, Result<Seen, String>>;
+    fn next_item(&mut self) -> BoxFuture<'_, Result<Seen, String>>;
 
     /// Returns the cursor to resume with, if the client has one.
     fn cursor(&self) -> Option<&str>;
 
     /// Returns whether the next item takes another request.
-    fn must_ask(&self) -> bool {
+    fn needs_request(&self) -> bool {
         false
     }
 }
 
 /// Transport and format of a client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Speaks {
+pub(crate) enum ClientKind {
     ShortPoll,
     LongPoll,
     Chunked,
@@ -38,7 +38,7 @@ pub(crate) enum Speaks {
     RawWebSocket,
 }
 
-impl Speaks {
+impl ClientKind {
     pub(crate) const ALL: [Self; 7] = [
         Self::ShortPoll,
         Self::LongPoll,
@@ -66,23 +66,23 @@ impl Speaks {
 /// returns.
 pub(crate) async fn connect(
     connection: Connection,
-    speaks: Speaks,
+    kind: ClientKind,
     topics: &[&str],
     cursor: Option<&str>,
 ) -> Result<Box<dyn Client>, String> {
-    Ok(match speaks {
-        Speaks::ShortPoll => Box::new(PollClient::open(connection, topics, cursor, None).await?),
-        Speaks::LongPoll => Box::new(PollClient::open(connection, topics, cursor, Some(20)).await?),
-        Speaks::Chunked => {
+    Ok(match kind {
+        ClientKind::ShortPoll => Box::new(PollClient::open(connection, topics, cursor, None).await?),
+        ClientKind::LongPoll => Box::new(PollClient::open(connection, topics, cursor, Some(20)).await?),
+        ClientKind::Chunked => {
             let request = connection.request("GET", &target(topics, &[], cursor));
             let request = request.header("accept", "application/x-ndjson");
             Box::new(
                 StreamClient::open(connection, request, "application/x-ndjson", cursor, NdjsonWire::default()).await?,
             )
         }
-        Speaks::Sse | Speaks::SseObjects => {
-            let (wire, query) = match speaks {
-                Speaks::Sse => (SseWire::plain(), None),
+        ClientKind::Sse | ClientKind::SseObjects => {
+            let (wire, query) = match kind {
+                ClientKind::Sse => (SseWire::plain(), None),
                 _ => (SseWire::objects(), Some(("format", "object"))),
             };
             let request = connection.request("GET", &target(topics, query.as_slice(), None));
@@ -90,14 +90,14 @@ pub(crate) async fn connect(
             let request = cursor.into_iter().fold(request, |request, cursor| request.header("last-event-id", cursor));
             Box::new(StreamClient::open(connection, request, "text/event-stream", cursor, wire).await?)
         }
-        Speaks::WebSocket => {
+        ClientKind::WebSocket => {
             let target = target(topics, &[], cursor);
             Box::new(
                 WebSocketClient::open(connection, &target, Some("tidings.v1"), cursor, WebSocketWire::objects())
                     .await?,
             )
         }
-        Speaks::RawWebSocket => Box::new(
+        ClientKind::RawWebSocket => Box::new(
             WebSocketClient::open(connection, &target(topics, &[], cursor), None, None, WebSocketWire::raw()).await?,
         ),
     })

@@ -19,7 +19,7 @@ mod stream_client;
 mod traffic;
 mod websocket_client;
 
-pub(crate) use client::{BoxFuture, Client, Speaks, connect};
+pub(crate) use client::{BoxFuture, Client, ClientKind, connect};
 pub(crate) use frames::WebSocketWire;
 pub(crate) use http::{Connection, Http};
 pub(crate) use inbox::{Inbox, Wire};

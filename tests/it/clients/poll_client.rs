@@ -63,7 +63,7 @@ impl PollClient {
         }
     }
 
-    async fn next(&mut self) -> Result<Seen, String> {
+    async fn read_item(&mut self) -> Result<Seen, String> {
         loop {
             if let Some(seen) = self.inbox.take() {
                 return Ok(seen);
@@ -74,15 +74,15 @@ impl PollClient {
 }
 
 impl Client for PollClient {
-    fn see(&mut self) -> BoxFuture<'_, Result<Seen, String>> {
-        Box::pin(self.next())
+    fn next_item(&mut self) -> BoxFuture<'_, Result<Seen, String>> {
+        Box::pin(self.read_item())
     }
 
     fn cursor(&self) -> Option<&str> {
         self.inbox.cursor()
     }
 
-    fn must_ask(&self) -> bool {
+    fn needs_request(&self) -> bool {
         self.inbox.is_empty()
     }
 }

@@ -52,7 +52,7 @@ impl<W: Wire> StreamClient<W> {
         }
     }
 
-    async fn next(&mut self) -> Result<Seen, String> {
+    async fn read_item(&mut self) -> Result<Seen, String> {
         loop {
             if let Some(seen) = self.inbox.take() {
                 return Ok(seen);
@@ -63,8 +63,8 @@ impl<W: Wire> StreamClient<W> {
 }
 
 impl<W: Wire> Client for StreamClient<W> {
-    fn see(&mut self) -> BoxFuture<'_, Result<Seen, String>> {
-        Box::pin(self.next())
+    fn next_item(&mut self) -> BoxFuture<'_, Result<Seen, String>> {
+        Box::pin(self.read_item())
     }
 
     fn cursor(&self) -> Option<&str> {

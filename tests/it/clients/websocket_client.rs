@@ -72,7 +72,7 @@ impl WebSocketClient {
         self.io.write_all(&self.frames.take_answers()).await.map_err(|error| error.to_string())
     }
 
-    async fn next(&mut self) -> Result<Seen, String> {
+    async fn read_item(&mut self) -> Result<Seen, String> {
         loop {
             if let Some(seen) = self.inbox.take() {
                 return Ok(seen);
@@ -83,8 +83,8 @@ impl WebSocketClient {
 }
 
 impl Client for WebSocketClient {
-    fn see(&mut self) -> BoxFuture<'_, Result<Seen, String>> {
-        Box::pin(self.next())
+    fn next_item(&mut self) -> BoxFuture<'_, Result<Seen, String>> {
+        Box::pin(self.read_item())
     }
 
     fn cursor(&self) -> Option<&str> {

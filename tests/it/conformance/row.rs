@@ -1,7 +1,7 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
-use crate::clients::{BoxFuture, Client, Data, End, Seen, Speaks};
+use crate::clients::{BoxFuture, Client, ClientKind, Data, End, Seen};
 
 /// An adapter of a hub and a client for it.
 pub(crate) trait Row: Send + Sync {
@@ -25,7 +25,7 @@ pub(crate) trait Row: Send + Sync {
 }
 
 /// Abilities of the transports of the crate.
-impl Speaks {
+impl ClientKind {
     pub(super) fn shows(self, seen: Seen) -> Seen {
         match (self, seen) {
             (Self::Sse, Seen::Event(mut event)) => {

@@ -9,7 +9,7 @@ use tidings::{
     Cursor, Event, Gap, GapReason, LocalHub, Retention, Snapshot, Start, Subscribe, Subscriber, Subscription, Topic,
 };
 
-use super::counters::CursorLineFormat;
+use crate::support::counting::CursorLineFormat;
 
 /// Names that a subscription of a case follows.
 #[derive(Debug, Clone, Copy)]

@@ -41,7 +41,7 @@ impl PollClient {
         Ok(Self { hub, timer, topics, long, inbox })
     }
 
-    async fn next(&mut self) -> Result<Seen, String> {
+    async fn read_item(&mut self) -> Result<Seen, String> {
         loop {
             if let Some(seen) = self.inbox.take() {
                 return Ok(seen);
@@ -78,8 +78,8 @@ fn read(reply: Reply, inbox: &mut Inbox) -> Result<(), String> {
 }
 
 impl Client for PollClient {
-    fn see(&mut self) -> BoxFuture<'_, Result<Seen, String>> {
-        Box::pin(self.next())
+    fn next_item(&mut self) -> BoxFuture<'_, Result<Seen, String>> {
+        Box::pin(self.read_item())
     }
 
     fn cursor(&self) -> Option<&str> {

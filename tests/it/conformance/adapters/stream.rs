@@ -47,7 +47,7 @@ impl<T: Ending, W: Wire> StreamClient<T, W> {
         }
     }
 
-    async fn next(&mut self) -> Result<Seen, String> {
+    async fn read_item(&mut self) -> Result<Seen, String> {
         loop {
             if let Some(seen) = self.inbox.take() {
                 return Ok(seen);
@@ -77,8 +77,8 @@ impl<T: Ending, W: Wire> StreamClient<T, W> {
 }
 
 impl<T: Ending, W: Wire> Client for StreamClient<T, W> {
-    fn see(&mut self) -> BoxFuture<'_, Result<Seen, String>> {
-        Box::pin(self.next())
+    fn next_item(&mut self) -> BoxFuture<'_, Result<Seen, String>> {
+        Box::pin(self.read_item())
     }
 
     fn cursor(&self) -> Option<&str> {

@@ -68,7 +68,7 @@ impl WebSocketClient {
 }
 
 impl Client for WebSocketClient {
-    fn see(&mut self) -> BoxFuture<'_, Result<Seen, String>> {
+    fn next_item(&mut self) -> BoxFuture<'_, Result<Seen, String>> {
         Box::pin(poll_fn(|cx| self.poll_see(cx)))
     }
 
