@@ -95,6 +95,9 @@ use crate::endpoint::publisher::Publisher;
 /// A malformed cursor (`?cursor=lost`) makes a gap, and so [`Publisher::snapshot`] is called. A hub with
 /// `Retention::count(1)` makes one after two events. A POST of text needs a `Content-Type`, see [`Message`](crate::Message).
 ///
+/// A WebSocket needs a connection: `handle` answers its handshake with 500 if the request has none to upgrade. Test
+/// [`Publisher::receive`] by POST, or serve the endpoint on a loopback socket.
+///
 /// ```
 /// use http::{Request, StatusCode, header::ETAG};
 /// use http_body_util::BodyExt;
