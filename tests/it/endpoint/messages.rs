@@ -70,7 +70,7 @@ async fn listen_only_websocket_ignores_and_counts_heartbeats_of_client_libraries
         client.send(frame(9, b"?")).await;
         assert_eq!(client.frame().await, Frame(0x8a, b"?".to_vec()));
         assert_eq!((endpoint.stats().ignored_messages, endpoint.session_count()), (3, 1));
-        hub.publish_now(tidings::Topic::new("news").unwrap(), "an event").unwrap();
+        hub.publish_now("news", "an event").unwrap();
         let Frame(0x81, event) = client.frame().await else { panic!("no event") };
         assert!(String::from_utf8(event).unwrap().contains("an event"));
     }

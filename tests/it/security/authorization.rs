@@ -147,7 +147,7 @@ async fn row_05_stolen_cursor_grants_nothing_on_a_websocket() {
 #[tokio::test]
 async fn row_05_absent_and_forbidden_topics_get_equal_responses_with_any_cursor() {
     let hub = LocalHub::builder().build();
-    let there = hub.publish_now(Topic::new("c").unwrap(), "secret").unwrap().cursor().unwrap();
+    let there = hub.publish_now("c", "secret").unwrap().cursor().unwrap();
     let endpoint = guarded(&hub, &vec![vec![true, true, true, false]]);
     let site = Site::new(App::new(), endpoint).await;
     let before = hub.stats();

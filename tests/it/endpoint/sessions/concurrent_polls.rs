@@ -4,7 +4,7 @@ use std::time::Duration;
 use tidings::subscriber::{BoxSubscriber, SubscriberExt};
 use tidings::{
     Accepted, Endpoint, Gap, LocalHub, Publisher, Rejection, Session, Snapshot, Start, Subscribe, SubscribeRequest,
-    Topic, Transport,
+    Transport,
 };
 use tokio::sync::Notify;
 
@@ -50,7 +50,7 @@ async fn short_poll_ended_during_its_snapshot_gets_no_event() {
     for (is_revoked, status) in [(false, 200), (true, 401)] {
         let app = WaitingApp::default();
         let endpoint = Endpoint::builder(app.clone()).drain_timeout(Duration::from_secs(1)).build();
-        app.hub.publish_now(Topic::new("news").unwrap(), "missed").unwrap();
+        app.hub.publish_now("news", "missed").unwrap();
         let poll = tokio::spawn({
             let endpoint = endpoint.clone();
             async move {
