@@ -5,12 +5,12 @@
 //! cargo run --example axum_inbox --features full
 //!
 //! curl -N http://127.0.0.1:3000/events -H 'authorization: Bearer t-bob' -H 'accept: text/event-stream'
-//! curl 'http://127.0.0.1:3000/events?to=bob' -H 'authorization: Bearer t-ann' -H 'content-type: text/plain' -d 'hello'
+//! curl 'http://127.0.0.1:3000/events?to=bob' -H 'authorization: Bearer t-ann' -d 'hello'
 //! curl 'http://127.0.0.1:3000/events?cursor=lost' -H 'authorization: Bearer t-bob'
 //! ```
 //!
-//! The first curl prints Bob's messages. The second posts one as Ann; without the content type the message is binary, and
-//! gets 400. The third has a malformed cursor: it prints a gap with `"snapshot":true`, and then the inbox.
+//! The first curl prints Bob's messages. The second posts one as Ann. The third has a malformed cursor: it prints a gap with
+//! `"snapshot":true`, and then the inbox.
 //!
 //! `cargo test --example axum_inbox --features full` runs the test below, which opens no socket.
 
@@ -93,7 +93,7 @@ impl Publisher for Mail {
         let from = self.user(request)?;
         let to = request.query("to").ok_or(Rejection::invalid("?to= is missing"))?;
         let to = self.users.values().copied().find(|user| *user == to).ok_or(Rejection::NotFound)?;
-        let text = message.as_text().ok_or(Rejection::invalid("message is not text: set content-type: text/plain"))?;
+        let text = message.as_text().ok_or(Rejection::invalid("message is not UTF-8 text"))?;
         self.deliver(to, format!("{from}: {text}"))?;
         Ok(None)
     }

@@ -19,6 +19,7 @@
 //!     let app = Router::new().route("/say", say).layer(events.origin_layer());
 //!     let app = app.route_service("/events", events.clone()).with_state(hub);
 //!     let listener = tokio::net::TcpListener::bind("127.0.0.1:3000").await?;
+//!     println!("listening on http://{}", listener.local_addr()?);
 //!     serve(listener, app).with_graceful_shutdown(events.drain_on(tokio::signal::ctrl_c())).await
 //! }
 //! # }

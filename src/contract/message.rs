@@ -10,6 +10,8 @@ use bytes::Bytes;
 ///
 /// let message = Message::Text("ping".to_owned());
 /// assert_eq!((message.as_text(), message.as_bytes()), (Some("ping"), &b"ping"[..]));
+/// assert_eq!(Message::Binary("ping".into()).as_text(), Some("ping"));
+/// assert_eq!(Message::Binary(vec![0xff].into()).as_text(), None);
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
@@ -30,12 +32,12 @@ impl Message {
         }
     }
 
-    /// Returns the text of a text message.
+    /// Returns the message as text: a text message, or a binary one that is UTF-8, such as a POST by `curl -d`.
     #[must_use]
     pub fn as_text(&self) -> Option<&str> {
         match self {
             Self::Text(text) => Some(text),
-            Self::Binary(_) => None,
+            Self::Binary(bytes) => std::str::from_utf8(bytes).ok(),
         }
     }
 }

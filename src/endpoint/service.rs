@@ -77,8 +77,8 @@ use crate::endpoint::publisher::Publisher;
 /// 4. `If-None-Match`: the first entity tag that is a cursor, strong or weak. An ending that a proxy added, such as
 ///    `-gzip` or `;br`, is ignored.
 ///
-/// Every client receives a cursor before its first event, and resumes from it if its connection is cut before that
-/// event. Streams begin with a hello, see [`EndpointBuilder::sse_hello`]. A long poll without a cursor is held for at
+/// Every client receives a cursor, or a snapshot, before its first event. It resumes from the cursor, or gets the
+/// snapshot again, if its connection is cut before that event. Streams begin with a hello, see [`EndpointBuilder::sse_hello`]. A long poll without a cursor is held for at
 /// most 1 s, or [`EndpointBuilder::long_poll_min_wait`] if that is longer; if the source has no cursors, it is held for
 /// its whole wait. Raw WebSocket frames carry no cursor, so a client loses the events between two connections unless it
 /// asks for [`Subprotocol::TidingsV1`](crate::transport::websocket::Subprotocol::TidingsV1).

@@ -81,7 +81,7 @@ pub trait Publisher: Send + Sync + 'static {
     /// session ends first.
     ///
     /// [`subscribe`](Self::subscribe) does not authorize a POST: authenticate it by its own headers, also if it names a
-    /// session. The content type of a POST decides whether it is text, see [`Message`].
+    /// session.
     ///
     /// At most [`max_concurrent_calls`](crate::EndpointBuilder::max_concurrent_calls) of these run at a time. A further
     /// POST gets 503. A further WebSocket message waits, and its connection is not read meanwhile. A call has no timeout.

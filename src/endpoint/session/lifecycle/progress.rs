@@ -17,7 +17,7 @@ pub(in crate::endpoint::session) enum Checked {
     /// The HTTP stack asks for more, so there is nothing to watch.
     Reading,
     /// The HTTP stack has bytes that the client may not have taken.
-    Owing,
+    Unread,
     /// The client took nothing for too long.
     Stalled,
 }
@@ -40,7 +40,7 @@ impl WriteProgress {
         *stuck = if is_unread && fresh == 0 { stuck.saturating_add(1) } else { 0 };
         let checked = match is_unread {
             true if *stuck >= Self::CHECKS => Checked::Stalled,
-            true => Checked::Owing,
+            true => Checked::Unread,
             false => Checked::Reading,
         };
         (checked, fresh)
