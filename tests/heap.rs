@@ -108,7 +108,7 @@ fn heap_of_long_names() {
         for followed in [None, Some("**"), Some("n*")] {
             let before = heap();
             let hub = LocalHub::builder().retain(Retention::count(2_000)).build();
-            let latest = |what: Subscribe| hub.subscribe(what.overflow(Overflow::Latest)).unwrap();
+            let latest = |options: Subscribe| hub.subscribe(options.overflow(Overflow::Latest)).unwrap();
             let name = |n: usize| Topic::new(format!("{path}/{n:05}")).unwrap();
             let all: Vec<_> = match followed {
                 None => Vec::new(),

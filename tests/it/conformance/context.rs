@@ -41,14 +41,14 @@ pub(crate) struct CheckedClient<'a> {
 
 impl<'a> CheckedClient<'a> {
     pub(crate) async fn connect(row: &'a dyn Row, topics: &[&str], cursor: Option<&str>) -> Result<Self, String> {
-        let client = row.connect(topics, cursor).await.map_err(|why| format!("did not connect: {why}"))?;
+        let client = row.connect(topics, cursor).await.map_err(|error| format!("did not connect: {error}"))?;
         Ok(Self { row, client })
     }
 
     /// Reads the next items and compares them with the expected ones. Stops after an end.
     pub(crate) async fn expect(&mut self, expected: &[Seen]) -> CaseResult {
         for item in expected {
-            let seen = self.next_item().await.map_err(|why| format!("expected {item:?}: {why}"))?;
+            let seen = self.next_item().await.map_err(|error| format!("expected {item:?}: {error}"))?;
             self.compare(std::slice::from_ref(item), std::slice::from_ref(&seen))?;
             if let Seen::End(_) = seen {
                 break;

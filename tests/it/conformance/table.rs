@@ -97,9 +97,9 @@ pub(crate) async fn run(
     let mut failed = Vec::new();
     for (number, (case, rows)) in (1..).zip(&runs) {
         hub.begin(case.retain, case.overflow);
-        if let Err(why) = within((case.run)(CaseContext { hub, rows })).await {
+        if let Err(error) = within((case.run)(CaseContext { hub, rows })).await {
             let names = rows.iter().map(|row| row.name()).collect::<Vec<_>>().join(" → ");
-            failed.push(format!("{}, {names}: {why}", case.name));
+            failed.push(format!("{}, {names}: {error}", case.name));
         }
         if failed.len() == MAX_FAILURES || number == runs.len() {
             let of = format!("{} of the first {number} runs failed, of {}", failed.len(), runs.len());

@@ -9,7 +9,7 @@ use crate::clients::{BoxFuture, Data, Event, Seen};
 pub(crate) trait HubUnderTest: Send + Sync {
     fn publish<'a>(&'a self, topic: &'a Topic, event: tidings::Event) -> BoxFuture<'a, Cursor>;
 
-    fn subscribe(&self, what: Subscribe) -> Result<BoxSubscriber, SubscribeError>;
+    fn subscribe(&self, options: Subscribe) -> Result<BoxSubscriber, SubscribeError>;
 
     fn close(&self);
 }
@@ -67,9 +67,9 @@ impl TestHub {
     }
 
     /// Subscribes with the overflow of the case.
-    pub(crate) fn subscribe(&self, what: Subscribe) -> Result<BoxSubscriber, SubscribeError> {
+    pub(crate) fn subscribe(&self, options: Subscribe) -> Result<BoxSubscriber, SubscribeError> {
         let (hub, overflow) = (self.hub(), self.current().overflow);
-        hub.subscribe(what.overflow(overflow))
+        hub.subscribe(options.overflow(overflow))
     }
 
     fn hub(&self) -> Arc<dyn HubUnderTest> {
@@ -91,8 +91,8 @@ impl HubUnderTest for LocalHub {
         Box::pin(async move { self.publish_now(topic, event).unwrap().cursor().unwrap() })
     }
 
-    fn subscribe(&self, what: Subscribe) -> Result<BoxSubscriber, SubscribeError> {
-        self.subscribe(what).map(SubscriberExt::boxed)
+    fn subscribe(&self, options: Subscribe) -> Result<BoxSubscriber, SubscribeError> {
+        self.subscribe(options).map(SubscriberExt::boxed)
     }
 
     fn close(&self) {

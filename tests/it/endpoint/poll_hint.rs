@@ -47,7 +47,7 @@ proptest! {
     ) {
         let hints = block_on(async {
             let (hub, _) = hub_and_endpoint();
-            let names: Vec<_> = (0..pasts.len()).map(|at| topic(format!("t/{at}"))).collect();
+            let names: Vec<_> = (0..pasts.len()).map(|at| topic(format_args!("t/{at}"))).collect();
             for (name, pauses) in names.iter().zip(&pasts) {
                 for pause in pauses {
                     hub.publish_now(name, "x").unwrap();

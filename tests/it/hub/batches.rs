@@ -153,18 +153,18 @@ fn batch_of_one_event_reserves_the_same_bytes_as_a_single_publish() {
 
 /// The clock of the system, or a panic.
 #[derive(Clone, Default)]
-struct Fragile(Arc<AtomicBool>);
+struct FragileClock(Arc<AtomicBool>);
 
-impl Clock for Fragile {
+impl Clock for FragileClock {
     fn now(&self) -> Instant {
-        assert!(!self.0.load(Ordering::Relaxed), "as a test");
+        assert!(!self.0.load(Ordering::Relaxed), "on request");
         StdClock::default().now()
     }
 }
 
 #[test]
 fn refused_or_interrupted_batch_leaves_no_topics() {
-    let clock = Fragile::default();
+    let clock = FragileClock::default();
     let hub = LocalHub::builder().max_event(2_000).max_bytes(100_000).max_topics(20).clock(clock.clone()).build();
     let new = |topics: usize, payload: &'static str| (0..topics).map(move |n| (subtopic(n), Event::text(payload)));
     let large = || once((subtopic("large"), Event::text("x".repeat(2_001))));
@@ -173,7 +173,7 @@ fn refused_or_interrupted_batch_leaves_no_topics() {
     let many = (0..200).map(|n| (subtopic(n % 10), kib()));
     assert!(matches!(hub.publish_batch(many), Err(PublishError::Full { .. })));
     assert!(matches!(hub.publish_now(subtopic("large"), "x".repeat(2_001)), Err(PublishError::TooLarge { .. })));
-    let panics = new(10, "x").inspect(|(name, _)| assert!(*name != subtopic(9), "as a test"));
+    let panics = new(10, "x").inspect(|(name, _)| assert!(*name != subtopic(9), "on request"));
     assert!(catch_unwind(AssertUnwindSafe(|| hub.publish_batch(panics))).is_err());
     clock.0.store(true, Ordering::Relaxed);
     assert!(catch_unwind(AssertUnwindSafe(|| hub.publish_batch(new(10, "x")))).is_err());

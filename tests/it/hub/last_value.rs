@@ -148,8 +148,8 @@ fn history_after_a_burst_is_complete_wherever_its_segments_end() {
             drop(reader);
             let bytes = hub.stats().bytes;
             assert!(bytes < 17_000, "{bytes} after {events}");
-            let what = || Subscribe::topics([numbered(0)]).start(Start::Oldest).overflow(overflow);
-            let mut late = hub.subscribe(what()).unwrap();
+            let options = || Subscribe::topics([numbered(0)]).start(Start::Oldest).overflow(overflow);
+            let mut late = hub.subscribe(options()).unwrap();
             hub.publish_now(numbered(0), event(events)).unwrap();
             let first = match overflow {
                 Overflow::Latest => (events + 1).saturating_sub(3),

@@ -36,8 +36,8 @@ fn read(subscription: &mut Subscription) -> Poll<String> {
 }
 
 proptest! {
-    /// A subscription that registers yields the same as its twin, which is pending wherever the first one registered, and
-    /// it is woken by the next event.
+    /// A subscription that registers yields the same as one that is polled, which is pending whenever the first one
+    /// registered. The next event wakes it.
     #[test]
     fn registered_subscription_is_woken_and_yields_the_same_as_a_polled_one(
         names in prop::sample::subsequence(TOPICS.to_vec(), 1..=2),
@@ -46,7 +46,7 @@ proptest! {
     ) {
         let hub = LocalHub::builder().retain(Retention::count(kept)).build();
         let mut registered = hub.subscribe(Subscribe::topics(&names)).unwrap();
-        let mut twin = hub.subscribe(Subscribe::topics(&names)).unwrap();
+        let mut polled = hub.subscribe(Subscribe::topics(&names)).unwrap();
         let mut waiting: Option<Arc<WakeCounter>> = None;
         for step in steps {
             match step {
@@ -60,12 +60,12 @@ proptest! {
                 Step::Register => {
                     let wakes = Arc::<WakeCounter>::default();
                     if registered.register(&mut Context::from_waker(&wakes.clone().into())) {
-                        prop_assert!(read(&mut twin).is_pending(), "registered although a delivery is ready");
+                        prop_assert!(read(&mut polled).is_pending(), "registered although a delivery is ready");
                         waiting = Some(wakes);
                     }
                 }
                 Step::Read => {
-                    let (one, other) = (read(&mut registered), read(&mut twin));
+                    let (one, other) = (read(&mut registered), read(&mut polled));
                     prop_assert_eq!(&one, &other);
                     let slept = waiting.take().is_some_and(|wakes| !wakes.is_woken());
                     prop_assert!(!slept || one.is_pending(), "a delivery was ready without a wake");
@@ -74,7 +74,7 @@ proptest! {
                     waiting = None;
                     loop {
                         let one = read(&mut registered);
-                        prop_assert_eq!(&one, &read(&mut twin));
+                        prop_assert_eq!(&one, &read(&mut polled));
                         if one.is_pending() || matches!(one, Poll::Ready(one) if one.starts_with("End")) {
                             break;
                         }

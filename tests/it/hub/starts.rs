@@ -48,9 +48,9 @@ fn single_topic_starts_at_its_own_start() {
 #[test]
 fn topics_with_their_own_start_use_it_and_others_the_common_start() {
     let all = || Subscribe::topics(["a", "b", "x/1"]);
-    let read = |what| {
+    let read = |options| {
         let hub = hub();
-        let mut subscription = subscribe(&hub, what);
+        let mut subscription = subscribe(&hub, options);
         let read = ready_items(&mut subscription);
         for name in ["a", "b", "x/1"] {
             publish_text(&hub, name, "live");
@@ -85,8 +85,8 @@ fn pattern_and_topic_start_at_their_own_starts() {
 
 #[test]
 fn later_start_of_a_topic_replaces_an_earlier_one() {
-    let what = Subscribe::topics(["a", "b"]).start_of("a", Start::Oldest).start_of("a", Start::Last(1));
-    assert_eq!(ready_items(&mut subscribe(&hub(), what)), ["a: 3"]);
+    let options = Subscribe::topics(["a", "b"]).start_of("a", Start::Oldest).start_of("a", Start::Last(1));
+    assert_eq!(ready_items(&mut subscribe(&hub(), options)), ["a: 3"]);
 }
 
 #[test]
@@ -178,9 +178,9 @@ fn start_and_overflow_of_one_topic_are_both_used_and_a_cursor_overrides_the_star
             with_key(&hub, name, number);
         }
     }
-    let what = || Subscribe::topics(["a", "b"]).start_of("a", Start::Oldest).overflow_of("a", Overflow::Latest);
-    assert_eq!(ready_items(&mut subscribe(&hub, what())), ["a: 3"]);
-    let resumed = ready_items(&mut subscribe(&hub, what().start(Start::After(first))));
+    let options = || Subscribe::topics(["a", "b"]).start_of("a", Start::Oldest).overflow_of("a", Overflow::Latest);
+    assert_eq!(ready_items(&mut subscribe(&hub, options())), ["a: 3"]);
+    let resumed = ready_items(&mut subscribe(&hub, options().start(Start::After(first))));
     assert_eq!(resumed, ["b: 1", "b: 2", "a: 3", "b: 3"]);
 }
 

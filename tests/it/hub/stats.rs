@@ -144,8 +144,8 @@ impl World {
                 self.published(&topics, &published);
             }
             Step::Subscribe { topics, overflow } => {
-                let what = Subscribe::topics(topics.iter().map(|&n| &self.names[n])).overflow(overflow);
-                let subscription = self.hub.subscribe(what).unwrap();
+                let options = Subscribe::topics(topics.iter().map(|&n| &self.names[n])).overflow(overflow);
+                let subscription = self.hub.subscribe(options).unwrap();
                 let before = self.published_to(&topics);
                 self.readers.push(Reader { subscription, topics, before, account: Account::default(), uncounted: 0 });
             }

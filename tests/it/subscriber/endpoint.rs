@@ -216,12 +216,14 @@ async fn panicking_snapshot_call_ends_its_session_only() {
     for route in server.routes() {
         let seen = match route.open(Some("nonsense")).await {
             Ok(mut reader) => timeout(PATIENCE, reader.next_item()).await.unwrap(),
-            Err(why) => Err(why),
+            Err(error) => Err(error),
         };
         match (route.kind, seen) {
-            (ClientKind::ShortPoll | ClientKind::LongPoll, Err(why)) => assert!(why.starts_with("500"), "{why}"),
+            (ClientKind::ShortPoll | ClientKind::LongPoll, Err(error)) => assert!(error.starts_with("500"), "{error}"),
             (ClientKind::Chunked | ClientKind::Sse | ClientKind::SseObjects, Ok(Seen::End(End::Later))) => {}
-            (ClientKind::WebSocket | ClientKind::RawWebSocket, Err(why)) => assert!(why.contains("1011"), "{why}"),
+            (ClientKind::WebSocket | ClientKind::RawWebSocket, Err(error)) => {
+                assert!(error.contains("1011"), "{error}")
+            }
             (_, seen) => panic!("{seen:?} over {route:?}"),
         }
         assert_eq!(app.running().0, 0);

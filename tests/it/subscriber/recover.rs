@@ -68,13 +68,18 @@ fn gap_is_followed_by_the_snapshot_and_events_it_contains_are_skipped() {
 
 #[test]
 fn gap_without_a_usable_snapshot_is_delivered_unchanged() {
-    for (state, why) in [(None, "no snapshot"), (Some(snapshot(2).with_cursor(at(1))), "older than the missing event")]
+    for (state, reason) in
+        [(None, "no snapshot"), (Some(snapshot(2).with_cursor(at(1))), "older than the missing event")]
     {
         let feed = Feed::new(EPOCH);
         feed.event("a", "one");
         feed.gap(GapReason::Evicted, None);
         feed.event("a", "three");
-        assert_eq!(lines(&mut recovering(&feed, state), 100), ["7.1 a one", "gap 7.2 false", "7.3 a three"], "{why}");
+        assert_eq!(
+            lines(&mut recovering(&feed, state), 100),
+            ["7.1 a one", "gap 7.2 false", "7.3 a three"],
+            "{reason}"
+        );
     }
 }
 

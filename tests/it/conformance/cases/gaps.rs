@@ -106,7 +106,10 @@ pub(crate) async fn unreadable(cx: CaseContext<'_>) -> CaseResult {
             let now = cx.publish(topics, 1).await;
             let cursor = if cursor == ahead { moved(now[0].cursor().unwrap(), |last| last + 1) } else { cursor.into() };
             let mut client = CheckedClient::connect(cx.row(), topics, Some(&cursor)).await?;
-            client.expect(&[Seen::Gap(gap("invalid", &now))]).await.map_err(|why| format!("with {cursor}: {why}"))?;
+            client
+                .expect(&[Seen::Gap(gap("invalid", &now))])
+                .await
+                .map_err(|error| format!("with {cursor}: {error}"))?;
             if cx.row().resumes() {
                 client.expect(&cx.publish(topics, 2).await).await?;
             }
