@@ -1,5 +1,6 @@
-//! Prints heap bytes per parked subscription, per topic and per idle connection: what the allocator has handed out, the
-//! difference over a thousand of each divided by a thousand. `cargo bench --features full --bench memory`.
+//! Prints heap bytes per waiting subscription, per topic and per idle connection: the allocated bytes of a thousand,
+//! divided
+//! by a thousand. `cargo bench --features full --bench memory`.
 
 #[allow(dead_code, reason = "the other benches use the rest")]
 mod scenarios;
@@ -55,13 +56,13 @@ fn report(what: &str, bytes: f64) {
     println!("{bytes:>8.0}  {what}");
 }
 
-/// Bytes handed out and not given back.
+/// Returns the bytes that are allocated and not freed.
 fn heap() -> usize {
     let stats = ALLOCATOR.stats();
     stats.bytes_allocated - stats.bytes_deallocated
 }
 
-/// Subscriptions that were woken before and wait again: with the handle, as it lies in a `Vec`.
+/// Returns the bytes of a subscription that was woken and waits again, with its handle in a `Vec`.
 fn parked(topics: usize) -> f64 {
     let hub = LocalHub::new();
     let topics: Vec<_> = (0..topics).map(|n| Topic::new(format!("bench/{n}")).expect("valid")).collect();
@@ -76,7 +77,7 @@ fn parked(topics: usize) -> f64 {
     per(&region)
 }
 
-/// Returns the bytes of a subscription of one pattern that waits, after each of its topics had an event.
+/// Returns the bytes of a waiting subscription of one pattern, after each of its topics had an event.
 fn parked_by_pattern() -> f64 {
     let hub = LocalHub::new();
     let topics: Vec<_> = (0..10_000).map(|n| Topic::new(format!("bench/{n}")).expect("valid")).collect();
@@ -86,7 +87,7 @@ fn parked_by_pattern() -> f64 {
         }
     };
     publish();
-    // The first makes the pattern's log.
+    // The first one creates the pattern's log.
     let mut first = [hub.subscribe(Subscribe::patterns(["bench/*"])).expect("open")];
     publish();
     park(&mut first);
@@ -134,7 +135,7 @@ fn budgeted(topics: usize, events: usize, event: fn(usize) -> Event) -> (f64, f6
     (per(&region), hub.stats().bytes as f64 / MANY as f64)
 }
 
-/// A thousand topics of one event each, a while after: what is left is their tombstones.
+/// Returns the bytes of a thousand topics of one event each after their events expired: their tombstones.
 fn expired() -> f64 {
     let hub = LocalHub::builder().retain(Retention::default().age(Duration::ZERO)).build();
     let region = Region::new(ALLOCATOR);
@@ -147,7 +148,8 @@ fn expired() -> f64 {
     per(&region)
 }
 
-/// The heap of a hub that is flooded with tiny topics, and what its budget counts, in parts of the budget.
+/// Prints the heap of a hub that is flooded with tiny topics, and the bytes that its budget counts, relative to the
+/// budget.
 fn flooded() -> (f64, f64) {
     const LIMIT: usize = 64 << 20;
     let hub = LocalHub::builder().max_bytes(LIMIT).build();
@@ -158,7 +160,7 @@ fn flooded() -> (f64, f64) {
     ((heap() - before) as f64 / LIMIT as f64, hub.stats().bytes as f64 / LIMIT as f64)
 }
 
-/// A thousand events, read encoded.
+/// Reads a thousand events in encoded form.
 fn cached() -> (f64, f64) {
     let hub = LocalHub::new();
     let topic = Topic::new("bench").expect("valid");

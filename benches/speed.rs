@@ -1,5 +1,5 @@
-//! Wall time of a hundred rounds of each scenario, with the events delivered a second. `cargo bench --features full
-//! --bench speed`. Times are of this machine and this moment: compare within one run only.
+//! Wall time of a hundred rounds of each scenario, with the delivered events a second. `cargo bench --features full
+//! --bench speed`. Times hold for this machine and this run: compare within one run only.
 
 #[allow(dead_code, reason = "the other benches use the rest")]
 mod scenarios;
@@ -19,7 +19,7 @@ fn scenario<const BURST: usize>(bencher: Bencher<'_, '_>, name: &str) {
     bencher.counter(ItemsCount::new(deliveries)).bench(|| scenarios::run(name, BURST, ROUNDS));
 }
 
-/// A publish to each of so many topics in turn, with the hub's budget spent or far from it.
+/// Publishes to each of this many topics in turn, with the hub's budget exhausted or unused.
 #[divan::bench(args = [1, 1_000, 100_000], consts = [false, true])]
 fn publish<const SPENT: bool>(bencher: Bencher<'_, '_>, topics: usize) {
     let mut publish = scenarios::hub::publisher(topics, SPENT);

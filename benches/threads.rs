@@ -1,6 +1,7 @@
-//! Measures the hub on several threads: publishers that share a sequencer or don't, readers beside them, and wakes of
-//! many readers. `cargo bench --features full --bench threads`, or of these `-- publishers`, `readers`, `wakes` or
-//! `floods` only. Times are of this machine and this moment: compare within one run.
+//! Measures the hub on several threads: publishers that share a sequencer or do not, readers beside them, and wakes of
+//! many readers. `cargo bench --features full --bench threads`, or `-- publishers`, `readers`, `wakes` or `floods` for
+//! one of
+//! these. Times hold for this machine and this run: compare within one run only.
 
 #[allow(dead_code, reason = "the other benches use the rest")]
 mod scenarios;
@@ -44,7 +45,8 @@ fn main() {
     }
 }
 
-/// Prints the longest publish of another publisher while two threads flood the hub with tiny topics. CPU time leaves out
+/// Prints the longest publish of another publisher while two threads flood the hub with tiny topics. CPU time leaves
+/// out
 /// the time for which the system ran other threads.
 fn floods() {
     const EACH: usize = 300_000;
@@ -79,7 +81,7 @@ fn floods() {
     println!("{:>10}  {:>12.3}  {:>12.3}  {:>12.3}  {:>12.3}", wall.len(), at(500), at(999), at(1_000), used / 1e6);
 }
 
-/// Things that publishers on several threads share.
+/// Objects that publishers on several threads share.
 #[derive(Debug, Clone, Copy)]
 enum Common {
     Nothing,
@@ -88,7 +90,7 @@ enum Common {
 }
 
 fn publishers(cores: usize) {
-    println!("\npublishes of {PUBLISHES} events a thread, nobody subscribed");
+    println!("\npublishes of {PUBLISHES} events a thread, no subscribers");
     println!(
         "{:>8}  {:<12}  {:>12}  {:>14}  {:>10}",
         "threads", "share", "publishes/s", "CPU ns/publish", "to own hub"
@@ -143,7 +145,7 @@ fn readers(cores: usize) {
     }
 }
 
-/// Readers on so many threads, and who publishes the next burst when all have read the last.
+/// Readers on several threads, and a publisher that publishes the next burst when all have read the last one.
 fn read(threads: usize, burst: usize) -> Cost {
     let (hub, topic, share) = (LocalHub::new(), topic(0), SUBSCRIBERS / threads);
     let turn = Barrier::new(threads + 1);
@@ -168,7 +170,7 @@ fn read(threads: usize, burst: usize) -> Cost {
     Cost::of(work.collect(), BURSTS * burst * share * threads)
 }
 
-/// Publishes with many subscribers waiting: how long the publisher is held up, and what each wake costs.
+/// Publishes with many waiting subscribers: prints the time of the publish and the cost of each wake.
 fn wakes() {
     println!("\na publish to a topic that so many wait for");
     println!(
@@ -186,7 +188,7 @@ fn wakes() {
             for (one, flag) in &mut all {
                 drain(one, &Waker::from(Arc::clone(flag)));
             }
-            // The subscribers have pushed what is the hub's out of this core's caches. Another publish brings it back.
+            // The subscribers have evicted the hub from this core's caches. Another publish loads it again.
             let is_warm = round % 2 == 1;
             if is_warm {
                 hub.publish_now(&other, event()).expect("open");
@@ -202,7 +204,7 @@ fn wakes() {
                 }
             }
             wakes.push(begun.elapsed());
-            assert!(all.iter().all(|(_, flag)| flag.0.swap(false, Ordering::Relaxed)), "everyone was woken");
+            assert!(all.iter().all(|(_, flag)| flag.0.swap(false, Ordering::Relaxed)), "all were woken");
         }
         let median = |mut times: Vec<Duration>| {
             times.sort_unstable();
@@ -213,7 +215,7 @@ fn wakes() {
     }
 }
 
-/// Reads all that there is, and waits. Returns how many events that were.
+/// Reads everything that is ready, and registers for more. Returns the number of events.
 fn drain(subscription: &mut Subscription, waker: &Waker) -> usize {
     let mut events = 0;
     while let Poll::Ready(EncodedDelivery::Events(encoding)) =
@@ -232,7 +234,7 @@ fn event() -> Event {
     Event::binary(Bytes::from_static(&[b'x'; 100]))
 }
 
-/// Whether it was woken.
+/// Set when the task was woken.
 struct Flag(AtomicBool);
 
 fn flag() -> Arc<Flag> {
@@ -245,17 +247,17 @@ impl Wake for Flag {
     }
 }
 
-/// Cost of some work on its threads.
+/// Cost of an operation on several threads.
 #[derive(Debug, Clone, Copy)]
 struct Cost {
     /// Operations in a second of wall time.
     rate: f64,
-    /// Nanoseconds of CPU time per operation; NaN where the system does not say.
+    /// Nanoseconds of CPU time per operation; NaN if the system does not report it.
     cpu: f64,
 }
 
 impl Cost {
-    /// Of so many operations, each part of the work on a thread of its own.
+    /// Returns the cost of these operations, each part on a thread of its own.
     fn of<W: FnOnce() + Send>(work: Vec<W>, operations: usize) -> Self {
         let start = Barrier::new(work.len() + 1);
         thread::scope(|scope| {
@@ -277,14 +279,14 @@ impl Cost {
         })
     }
 
-    /// That with the median rate.
+    /// Returns the run with the median rate.
     fn median(mut costs: Vec<Self>) -> Self {
         costs.sort_by(|a, b| a.rate.total_cmp(&b.rate));
         costs[costs.len() / 2]
     }
 }
 
-/// Nanoseconds that this thread ran, by the scheduler's count.
+/// Returns the nanoseconds for which this thread ran, by the scheduler's count.
 fn cpu() -> f64 {
     let counts = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
     counts.split(' ').next().and_then(|count| count.parse().ok()).unwrap_or(f64::NAN)

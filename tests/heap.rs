@@ -1,4 +1,4 @@
-//! The heap of a hub, by a counting allocator. One test, because all threads share the allocator.
+//! The heap of a hub, measured by a counting allocator. There is one test, because all threads share the allocator.
 #![cfg(not(loom))]
 #![allow(clippy::unwrap_used, reason = "a test's panic is its verdict")]
 
@@ -13,7 +13,7 @@ use tidings::{Event, LocalHub, Overflow, Retention, Subscribe, Subscriber, Topic
 #[global_allocator]
 static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 
-/// The byte budget: 8 MiB, of which a flood of tiny topics needs fewer than 10,000.
+/// The byte budget: 8 MiB, which fewer than 10,000 tiny topics fill.
 const LIMIT: usize = 8 << 20;
 
 /// Returns the n-th event of a flood.
@@ -29,9 +29,9 @@ fn heap_stays_within_the_bytes_that_the_budget_counts() {
     let cases: [(&str, fn()); 8] = [
         ("payloads with spare capacity", heap_of_payloads_with_spare_capacity),
         ("long names", heap_of_long_names),
-        ("crowds that are gone", heap_of_crowds_that_are_gone),
-        ("topics that are gone", heap_of_topics_that_are_gone),
-        ("refused batches", heap_of_what_was_refused),
+        ("dropped subscriptions", heap_of_dropped_subscriptions),
+        ("dropped topics", heap_of_dropped_topics),
+        ("refused batches", heap_of_refused_operations),
         ("last values", heap_of_last_values),
         ("live buffers", heap_of_live_buffers),
         ("floods of topics", heap_of_floods),
@@ -40,7 +40,7 @@ fn heap_stays_within_the_bytes_that_the_budget_counts() {
     assert!(failed.is_empty(), "{failed:?}");
 }
 
-/// Floods are within one and a half of the budget.
+/// Floods of topics use at most one and a half times the budget.
 fn heap_of_floods() {
     let long = "n".repeat(240);
     let labelled =
@@ -70,12 +70,12 @@ fn heap_of_floods() {
             println!("{flood}, {overflow:?}: peak {:.2} of the budget", peak as f64 / LIMIT as f64);
             assert!(counted <= LIMIT && counted > LIMIT / 2, "{flood}: {counted}");
             drop((pattern, hub));
-            assert!(heap() < before + 64 * 1024, "{flood}: everything is freed");
+            assert!(heap() < before + 64 * 1024, "{flood}: bytes are left");
         }
     }
 }
 
-/// Events whose payloads were written into buffers that have room for more.
+/// Events whose payloads are in buffers with spare capacity.
 fn heap_of_payloads_with_spare_capacity() {
     let spare = |n: usize| {
         let mut text = String::with_capacity(4096);
@@ -101,7 +101,7 @@ fn heap_of_payloads_with_spare_capacity() {
     }
 }
 
-/// Topics, event names and keys that are as long as they may be, where replaced events are marked.
+/// Topics, event names and keys of maximum length, with marks of replaced events.
 fn heap_of_long_names() {
     let (path, label) = ("n".repeat(240), "l".repeat(Event::MAX_LABEL - 5));
     for (topics, keys) in [(2_000, 1), (1, 2_000), (100, 20)] {
@@ -130,9 +130,9 @@ fn heap_of_long_names() {
     }
 }
 
-/// Subscribers that came, waited and left.
-fn heap_of_crowds_that_are_gone() {
-    const CROWD: usize = 2_000;
+/// Subscriptions that waited and were dropped.
+fn heap_of_dropped_subscriptions() {
+    const SUBSCRIPTIONS: usize = 2_000;
     let mut cx = Context::from_waker(Waker::noop());
     for (width, is_woken, stay) in
         [(1, false, 0), (1, true, 0), (2, false, 0), (2, true, 0), (1, true, 3), (2, true, 3)]
@@ -148,35 +148,36 @@ fn heap_of_crowds_that_are_gone() {
                 }
             };
             publish();
-            let mut crowd: Vec<_> = (0..CROWD).map(|_| hub.subscribe(Subscribe::topics(&topics)).unwrap()).collect();
+            let mut all: Vec<_> =
+                (0..SUBSCRIPTIONS).map(|_| hub.subscribe(Subscribe::topics(&topics)).unwrap()).collect();
             for _ in 0..3 {
-                crowd.iter_mut().for_each(|one| while one.poll_next(&mut cx).is_ready() {});
+                all.iter_mut().for_each(|one| while one.poll_next(&mut cx).is_ready() {});
                 publish();
             }
             if !is_woken {
-                crowd.iter_mut().for_each(|one| while one.poll_next(&mut cx).is_ready() {});
+                all.iter_mut().for_each(|one| while one.poll_next(&mut cx).is_ready() {});
             }
-            rest.extend(crowd.drain(..stay));
-            drop(crowd);
+            rest.extend(all.drain(..stay));
+            drop(all);
             rest.iter_mut().for_each(|one| while one.poll_next(&mut cx).is_ready() {});
             if stay > 0 {
                 publish();
             }
         }
         let (held, counted, subscriptions) = (heap() - before, hub.stats().bytes, hub.stats().subscriptions);
-        println!("crowds of {width}, woken {is_woken}, {stay} stay: {held} bytes for {counted}");
+        println!("subscriptions of {width} topics, woken {is_woken}, {stay} stay: {held} bytes for {counted}");
         assert_eq!(subscriptions, 20 * stay * width);
         assert!(held < counted + 1_000 * 20 * (stay + 1) * width, "{held} bytes are left, {counted} counted");
     }
 }
 
-/// Topics that had a subscription, and whose history has aged out.
-fn heap_of_topics_that_are_gone() {
+/// Topics with and without a subscription, whose history has expired.
+fn heap_of_dropped_topics() {
     const TOPICS: usize = 30_000;
     for is_read in [false, true] {
         let before = heap();
         let retention = Retention::count(10).age(Duration::ZERO);
-        // The least number of dropped topics that a hub remembers, 1,024.
+        // A hub of this budget has the least number of tombstones, 1,024.
         let hub = LocalHub::builder().max_bytes(4 << 20).retain(retention).build();
         for chunk in 0..TOPICS / 1_000 {
             let mut all = Vec::new();
@@ -188,11 +189,11 @@ fn heap_of_topics_that_are_gone() {
         }
         hub.sweep();
         let (held, stats) = (heap() - before, hub.stats());
-        println!("{TOPICS} topics that are gone, read {is_read}: {held} bytes");
+        println!("{TOPICS} dropped topics, read {is_read}: {held} bytes");
         assert_eq!((stats.topics, stats.bytes, stats.tombstones), (0, 0, 1_024));
         assert!(held < 400 * 1_024, "{held} bytes are left of {TOPICS} topics");
     }
-    // All at once: the tables that find them have grown. Events without a time to live leave nothing to remember.
+    // All topics exist at once, so the tables of the registry grow. Events with a zero time to live leave no tombstones.
     for publishes in [false, true] {
         let before = heap();
         let hub = LocalHub::new();
@@ -204,14 +205,14 @@ fn heap_of_topics_that_are_gone() {
         }
         drop(all);
         let (held, stats) = (heap() - before, hub.stats());
-        println!("{TOPICS} topics that were there at once, published to {publishes}: {held} bytes");
+        println!("{TOPICS} topics at once, published to {publishes}: {held} bytes");
         assert_eq!((stats.topics, stats.bytes, stats.tombstones), (0, 0, 0));
         assert!(held < 200 * 1_024, "{held} bytes are left of {TOPICS} topics");
     }
 }
 
-/// Batches, events and subscriptions that were refused.
-fn heap_of_what_was_refused() {
+/// Refused batches, events and subscriptions.
+fn heap_of_refused_operations() {
     let before = heap();
     let hub = LocalHub::builder().max_event(100).max_topics(10).max_bytes(1 << 20).build();
     let large = || Event::text("x".repeat(101));
@@ -233,7 +234,7 @@ fn heap_of_what_was_refused() {
     assert!(held < 64 * 1_024, "{held} bytes are left");
 }
 
-/// Subscriptions that read nothing, each of a topic of its own.
+/// Subscriptions that read nothing, one for each topic.
 fn heap_of_live_buffers() {
     let before = heap();
     let hub = LocalHub::builder().max_bytes(LIMIT).retain(Retention::count(10)).build();

@@ -34,7 +34,7 @@ impl Long {
     }
 }
 
-/// Events of a tenth as many keys as there are events.
+/// Events with a tenth as many keys as events.
 fn with_key(size: usize) -> impl Fn(usize) -> Event {
     move |n| small().with_key(&format!("key/{}", n % (size / 10))).expect("valid")
 }
@@ -58,7 +58,7 @@ pub(crate) fn measure(wanted: &Wanted) {
             let rounds = (0..ROUNDS).map(|_| {
                 let long = Long::new(size, with_key(size));
                 let operation = || {
-                    // A second later the other publisher sweeps this topic too, and so waits for its lock.
+                    // A second later the other publisher sweeps this topic too, and waits for its lock.
                     long.clock.advance(Duration::from_secs(2));
                     let what = Subscribe::topics([&long.topic]).overflow(Overflow::Latest);
                     drop(long.hub.subscribe(what).expect("open"));

@@ -1,8 +1,8 @@
-//! How a hub's costs grow: with topics, subscribers, topics of a subscription, patterns, history and payloads; and the
-//! longest publish of another thread while something large happens. `cargo bench --features full --bench growth`, or
+//! Growth of a hub's costs: with topics, subscribers, topics of a subscription, patterns, history and payloads; and the
+//! longest publish of another thread during a large operation. `cargo bench --features full --bench growth`, or
 //! `-- ROW…` for some rows only; `-- --help` lists them. All rows take about a minute. `docs/growth.md` explains each.
 //!
-//! Times are of this machine and this moment: compare within one run. The whole output is Markdown.
+//! Times hold for this machine and this run: compare within one run only. The whole output is Markdown.
 
 mod history;
 mod measure;
@@ -22,23 +22,23 @@ use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
 #[global_allocator]
 static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 
-/// The rows, each with what it measures.
+/// Rows, each with a description.
 const ROWS: [(&str, &str); 16] = [
-    ("quiet", "longest publish of a thread while nothing else happens: what the machine alone does"),
+    ("quiet", "longest publish of a thread while nothing else happens: the delays of the machine alone"),
     ("topics", "time of a publish and bytes for each topic, at 1,000 to 1,000,000 topics"),
     ("follow", "beginning to follow `room/*` and `room/**` over the topics `room/N/chat`"),
-    ("stats", "stats() at so many topics"),
-    ("sweep", "sweep() at so many topics, with nothing to drop"),
+    ("stats", "stats() at that many topics"),
+    ("sweep", "sweep() at that many topics, with nothing to drop"),
     ("behind", "a follower of `room/**` that is 2,000 events behind"),
     ("poll", "a poll of `room/**` with nothing new"),
     ("expiry", "sweep() when all topics have aged out, and the bytes that are left of each"),
-    ("subscribers", "a publish with 1,000 to 200,000 subscribers waiting, without a notifier and with one"),
+    ("subscribers", "a publish with 1,000 to 200,000 waiting subscribers, without a notifier and with one"),
     ("wide", "subscriptions of 1 to 64 topics"),
     ("marks", "a publish to one of the 64 topics of 100,000 subscriptions"),
     ("patterns", "1 to 10,000 patterns in a hub, and as many names in one subscription"),
     ("history", "1,000 to 1,000,000 events of one topic"),
-    ("latest", "first subscription with Overflow::Latest to so many events"),
-    ("aging", "so many events that age out in one publish"),
+    ("latest", "first subscription with Overflow::Latest to that many events"),
+    ("aging", "that many events that age out in one publish"),
     ("payload", "payloads of 100 B to 1 MiB"),
 ];
 
@@ -46,13 +46,13 @@ const ROWS: [(&str, &str); 16] = [
 struct Wanted(Vec<String>);
 
 impl Wanted {
-    /// Returns whether a row is to be measured.
+    /// Returns whether a row is selected.
     fn has(&self, row: &str) -> bool {
         assert!(ROWS.iter().any(|(known, _)| *known == row), "row `{row}` is not listed");
         self.0.is_empty() || self.0.iter().any(|wanted| wanted == row)
     }
 
-    /// Returns whether one of these rows is to be measured.
+    /// Returns whether one of these rows is selected.
     fn has_any(&self, rows: &[&str]) -> bool {
         rows.iter().any(|row| self.has(row))
     }

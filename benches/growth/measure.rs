@@ -6,17 +6,17 @@ use std::time::{Duration, Instant};
 
 use tidings::{Event, LocalHub, Subscriber, Subscription, Topic};
 
-/// Number of batches that a median is taken of.
+/// Number of batches of which the median is taken.
 const BATCHES: usize = 51;
 
-/// Returns the bytes that the allocator has handed out and not taken back.
+/// Returns the bytes that are allocated and not freed.
 pub(crate) fn heap() -> f64 {
     let stats = super::ALLOCATOR.stats();
     stats.bytes_allocated as f64 - stats.bytes_deallocated as f64
 }
 
-/// Returns nanoseconds of one call: the median of 51 batches of so many. A batch is short, so most are not interrupted
-/// by other processes.
+/// Returns the nanoseconds of one call: the median of 51 batches of `calls`. A batch is short, so that most are not
+/// interrupted by other processes.
 pub(crate) fn nanos_each(calls: usize, mut call: impl FnMut()) -> f64 {
     let batch = |_| {
         let begun = Instant::now();
@@ -26,7 +26,7 @@ pub(crate) fn nanos_each(calls: usize, mut call: impl FnMut()) -> f64 {
     median((0..BATCHES).map(batch).collect())
 }
 
-/// Returns nanoseconds of one call.
+/// Returns the nanoseconds of one call.
 pub(crate) fn nanos(call: impl FnOnce()) -> f64 {
     let begun = Instant::now();
     call();
@@ -38,7 +38,7 @@ pub(crate) fn median(mut values: Vec<f64>) -> f64 {
     values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
 }
 
-/// Keeps the processor busy for so long.
+/// Keeps the processor busy for this time.
 pub(crate) fn spin(time: Duration) {
     let begun = Instant::now();
     while begun.elapsed() < time {
@@ -53,7 +53,7 @@ pub(crate) fn publish(hub: &LocalHub, topic: &Topic, event: Event) {
     hub.publish_now(topic, event).expect("open");
 }
 
-/// Reads all that there is, and waits. Returns the number of deliveries.
+/// Reads everything that is ready, and registers for more. Returns the number of deliveries.
 pub(crate) fn read(subscription: &mut Subscription) -> usize {
     let mut cx = Context::from_waker(Waker::noop());
     std::iter::from_fn(|| Some(subscription.poll_next(&mut cx)).filter(std::task::Poll::is_ready)).count()

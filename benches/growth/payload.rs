@@ -14,7 +14,7 @@ const SIZES: [usize; 4] = [100, 1 << 10, 64 << 10, 1 << 20];
 const SUBSCRIBERS: usize = 100;
 const EVENTS: usize = 50;
 
-/// The payload as it is.
+/// The payload unchanged.
 struct Plain;
 
 impl Format for Plain {

@@ -1,4 +1,4 @@
-//! Another publisher, beside something large.
+//! Another publisher beside a large operation.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
@@ -8,7 +8,7 @@ use tidings::LocalHub;
 
 use super::measure::{median, publish, small, topic};
 
-/// Time of an operation, and the longest publish of another thread to topics of its own meanwhile, in nanoseconds.
+/// Time of an operation, and the longest publish of another thread to its own topics meanwhile, in nanoseconds.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Beside {
     pub(crate) time: f64,
@@ -16,8 +16,8 @@ pub(crate) struct Beside {
 }
 
 impl Beside {
-    /// Measures an operation so many times. The time is the median. The longest publish is that of the round in which it
-    /// was shortest: it is longer than that in each round, and in some because of other processes.
+    /// Measures an operation this many times. The time is the median. The longest publish is that of the round with the
+    /// shortest one, since other processes lengthen it in some rounds.
     pub(crate) fn of(hub: &LocalHub, rounds: usize, mut operation: impl FnMut()) -> Self {
         Self::least((0..rounds).map(|_| Self::once(hub, &mut operation)).collect())
     }
@@ -33,7 +33,7 @@ impl Beside {
         let (measures, ends, published) = (AtomicBool::new(false), AtomicBool::new(false), AtomicUsize::new(0));
         thread::scope(|scope| {
             let publisher = scope.spawn(|| run(hub, &measures, &ends, &published));
-            // The publisher runs when the operation begins, and a publish that waits for it counts.
+            // The publisher runs before the operation begins, and a publish that waits for it counts.
             let see = |publishes: usize| {
                 let enough = published.load(Ordering::Relaxed) + publishes;
                 while published.load(Ordering::Relaxed) < enough {
@@ -55,7 +55,7 @@ impl Beside {
     }
 }
 
-/// Publishes to a topic again and again, and every 64th time to a new one. Returns the longest publish that overlaps the
+/// Publishes to one topic repeatedly, and every 64th time to a new one. Returns the longest publish that overlaps the
 /// measured time.
 fn run(hub: &LocalHub, measures: &AtomicBool, ends: &AtomicBool, published: &AtomicUsize) -> Duration {
     let (old, mut worst) = (topic("beside/old"), Duration::ZERO);
@@ -73,10 +73,10 @@ fn run(hub: &LocalHub, measures: &AtomicBool, ends: &AtomicBool, published: &Ato
     worst
 }
 
-/// Number of topics that this publisher began.
+/// Number of topics that this publisher created.
 static BEGUN: AtomicUsize = AtomicUsize::new(0);
 
-/// Returns the number of topics that were begun beside operations until now.
+/// Returns the number of topics that were created beside operations until now.
 pub(crate) fn begun() -> usize {
     BEGUN.load(Ordering::Relaxed)
 }

@@ -40,7 +40,7 @@ impl Crowd {
         Self { hub, all }
     }
 
-    /// Reads everything with each subscription, so that each waits.
+    /// Reads everything with each subscription, so that all are registered for the next event.
     fn wait(&mut self) {
         for (subscription, woken) in &mut self.all {
             let waker = Waker::from(Arc::clone(woken));
@@ -70,7 +70,7 @@ fn run(notifier: &mut (impl Future<Output = ()> + Unpin)) {
     }
 }
 
-/// Returns the heap of a hub whose one topic had so many subscribers.
+/// Returns the heap bytes of a hub after its one topic had this many subscribers.
 fn left(size: usize) -> f64 {
     let (before, mut crowd) = (heap(), Crowd::new(size));
     let hub = crowd.hub.clone();

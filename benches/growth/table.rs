@@ -1,11 +1,11 @@
-//! Markdown.
+//! Tables in Markdown.
 
 use super::publisher::Beside;
 
-/// A table of one measured thing a row, and one size a column.
+/// A table with a row for each measured quantity and a column for each size.
 pub(crate) struct Table {
     head: String,
-    /// Names of the rows and their cells.
+    /// Names of the rows, and their cells.
     rows: Vec<(String, Vec<String>)>,
 }
 
@@ -28,7 +28,7 @@ impl Table {
         self.put(&format!("{row}: longest publish beside it"), time(beside.worst));
     }
 
-    /// Prints the table, for these sizes.
+    /// Prints the table with these sizes.
     pub(crate) fn print(&self, sizes: &[usize]) {
         if self.rows.is_empty() {
             return;
@@ -41,7 +41,7 @@ impl Table {
     }
 }
 
-/// Nanoseconds with a unit.
+/// Formats nanoseconds with a unit.
 pub(crate) fn time(nanos: f64) -> String {
     match nanos {
         ..1e4 => format!("{} ns", grouped(nanos)),
@@ -51,12 +51,12 @@ pub(crate) fn time(nanos: f64) -> String {
     }
 }
 
-/// Bytes with a unit.
+/// Formats bytes with a unit.
 pub(crate) fn bytes(bytes: f64) -> String {
     format!("{} B", grouped(bytes))
 }
 
-/// A whole number with commas.
+/// Formats a whole number with commas.
 fn grouped(number: f64) -> String {
     let digits = format!("{:.0}", number.abs());
     let first = digits.len() % 3;

@@ -14,10 +14,10 @@ use super::table::{Table, bytes, time};
 
 const SIZES: [usize; 4] = [1_000, 10_000, 100_000, 1_000_000];
 const ROUNDS: usize = 3;
-/// Number of events that a follower is behind: more than a pattern's log keeps.
+/// Number of events by which a follower is behind: more than a pattern's log keeps.
 const BEHIND: usize = 2_000;
 
-/// A clock that is set by hand.
+/// A clock that the bench sets.
 #[derive(Clone)]
 pub(crate) struct ManualClock(Arc<Mutex<Instant>>);
 
@@ -42,7 +42,7 @@ struct World {
     hub: LocalHub,
     clock: ManualClock,
     topics: Vec<Topic>,
-    /// Bytes before it was made, and topics that were begun beside other operations.
+    /// Allocated bytes before the hub was made, and topics that were created beside other operations.
     before: f64,
     begun: usize,
 }
@@ -106,7 +106,7 @@ impl World {
             .put_beside("client resumes `room/**` at a cursor 2,000 events ago", Beside::of(&self.hub, ROUNDS, resume));
     }
 
-    /// A poll whose cursor is before events of other topics only.
+    /// A poll with a cursor before events of other topics only.
     fn poll(&self, table: &mut Table) {
         let (from, other) = (self.hub.cursor(), topic("other"));
         self.publish(&other);

@@ -1,5 +1,5 @@
-//! Counts instructions: runs one scenario for so many rounds and stops, for callgrind to watch. `benches/instructions/run`
-//! runs each scenario at two lengths and prints the difference per delivery.
+//! Counts instructions: runs one scenario for a number of rounds under callgrind. `benches/instructions/run` runs each
+//! scenario at two lengths and prints the difference per delivery.
 
 #[path = "../scenarios/mod.rs"]
 #[allow(dead_code, reason = "the other benches use the rest")]
@@ -14,7 +14,7 @@ fn main() -> ExitCode {
         return ExitCode::SUCCESS;
     }
     let [scenario, burst, rounds] = args.as_slice() else {
-        // `cargo bench` runs every bench: say how this one is run.
+        // `cargo bench` runs every bench, so this one prints how to run it.
         println!("instructions: run benches/instructions/run");
         return ExitCode::SUCCESS;
     };

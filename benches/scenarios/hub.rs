@@ -1,4 +1,4 @@
-//! The hub alone: no executor, wakers that do nothing, one thread.
+//! The hub alone: no executor, no-op wakers, one thread.
 
 use std::hint::black_box;
 use std::task::{Context, Poll, Waker};
@@ -14,7 +14,7 @@ const SUBSCRIBERS: usize = 1_000;
 const WIDE_SUBSCRIBERS: usize = 100;
 const PAYLOAD: &[u8] = &[b'x'; 100];
 
-/// The payload and a line feed.
+/// Length of the payload and a line feed.
 pub(crate) struct Plain;
 
 impl Format for Plain {
@@ -28,7 +28,8 @@ impl Format for Plain {
     }
 }
 
-/// A clock that stands still: sweeps come by time, and a count of instructions must not depend on how fast the machine is.
+/// A clock that never advances: sweeps depend on the time, and instruction counts must not depend on the machine's
+/// speed.
 struct Still(Instant);
 
 impl Clock for Still {
@@ -59,7 +60,7 @@ fn event() -> Event {
     Event::binary(Bytes::from_static(PAYLOAD))
 }
 
-/// Publishes to so many topics in turn. With the budget spent each publish must make room.
+/// Publishes to this many topics in turn. With an exhausted budget each publish must evict.
 pub(crate) fn publisher(topics: usize, spent: bool) -> impl FnMut() {
     let retention = Retention::count(1_000_000).bytes(usize::MAX);
     let limit = if spent { topics * 1_000 + 20_000 } else { usize::MAX };
@@ -75,7 +76,7 @@ pub(crate) fn publisher(topics: usize, spent: bool) -> impl FnMut() {
     move || publish(&hub)
 }
 
-/// Every subscriber looks at every event of each burst by reference.
+/// Each subscriber visits every event of each burst by reference.
 pub(crate) fn by_reference(burst: usize, rounds: usize) -> usize {
     let topic = Topic::new("bench").expect("valid");
     let (hub, mut subscriptions) = world(SUBSCRIBERS, std::slice::from_ref(&topic));
@@ -97,21 +98,21 @@ pub(crate) fn by_reference(burst: usize, rounds: usize) -> usize {
     deliveries
 }
 
-/// Every subscriber gets each burst as shared bytes.
+/// Each subscriber gets each burst as shared bytes.
 pub(crate) fn encoded(burst: usize, rounds: usize) -> usize {
     let topic = Topic::new("bench").expect("valid");
     let (hub, subscriptions) = world(SUBSCRIBERS, std::slice::from_ref(&topic));
     run_encoded(&hub, subscriptions, &[topic], burst, rounds)
 }
 
-/// Every subscriber of ten topics, or of a thousand, gets each burst, which is spread over them.
+/// Each subscriber of ten topics, or of a thousand, gets each burst, which is spread over them.
 pub(crate) fn merged(topics: usize, burst: usize, rounds: usize) -> usize {
     let topics: Vec<_> = (0..topics).map(|n| Topic::new(format!("bench/{n}")).expect("valid")).collect();
     let (hub, subscriptions) = world(if topics.len() > 10 { WIDE_SUBSCRIBERS } else { SUBSCRIBERS }, &topics);
     run_encoded(&hub, subscriptions, &topics, burst, rounds)
 }
 
-/// Every subscriber of a pattern gets each burst, in a hub with ten thousand topics and a thousand patterns besides.
+/// Each subscriber of a pattern gets each burst, in a hub with ten thousand topics and a thousand further patterns.
 pub(crate) fn pattern(burst: usize, rounds: usize) -> usize {
     let topics: Vec<_> = (0..10).map(|n| Topic::new(format!("bench/{n}")).expect("valid")).collect();
     let hub = hub();

@@ -1,11 +1,11 @@
-//! Scenarios that are measured: each delivers bursts of events of 100 bytes to many subscribers, all at one position.
+//! Measured scenarios: each delivers bursts of events of 100 bytes to many subscribers, all at one position.
 
 pub(crate) mod hub;
 pub(crate) mod mounted;
 pub(crate) mod polled;
 
-/// Runs a scenario for so many rounds of so many events; returns how many events were delivered. `None`: there is no
-/// scenario of that name.
+/// Runs a scenario for this many rounds and events. Returns the number of delivered events, or `None` for an unknown
+/// scenario.
 pub(crate) fn run(name: &str, burst: usize, rounds: usize) -> Option<usize> {
     Some(match name {
         "hub-reference" => hub::by_reference(burst, rounds),
@@ -23,7 +23,7 @@ pub(crate) fn run(name: &str, burst: usize, rounds: usize) -> Option<usize> {
     })
 }
 
-/// Every scenario.
+/// Names of all scenarios.
 pub(crate) const NAMES: [&str; 11] = [
     "hub-reference",
     "hub-encoded",

@@ -1,5 +1,6 @@
-//! From publish to the socket: hub, adapter, endpoint, hyper and tokio, over connections in memory whose writes are
-//! counted and forgotten.
+//! From publish to the socket: hub, adapter, endpoint, hyper and tokio, over connections in memory that count their
+//! writes
+//! and drop the bytes.
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -19,7 +20,7 @@ use tidings::{Endpoint, EndpointBuilder, Event, LocalHub, SubscribeRequest, Topi
 const CONNECTIONS: usize = 200;
 pub(super) static PAYLOAD: &[u8] = &ALIGNED.0;
 
-/// Aligned, so that the check for UTF-8 costs the same in each build.
+/// Aligned, so that the UTF-8 check costs the same in each build.
 #[repr(align(16))]
 struct Aligned([u8; 100]);
 
@@ -33,13 +34,13 @@ pub(crate) const LONG_POLL: &[u8] = b"GET /events?topic=bench HTTP/1.1\r\nhost: 
 pub(crate) const WEBSOCKET: &[u8] = b"GET /events?topic=bench HTTP/1.1\r\nhost: localhost\r\nconnection: upgrade\r\n\
     upgrade: websocket\r\nsec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
 
-/// Opens the connections with this request, publishes the bursts, and returns how many events were delivered.
+/// Opens the connections with this request and publishes the bursts. Returns the number of delivered events.
 pub(crate) fn run(request: &'static [u8], burst: usize, rounds: usize) -> usize {
     in_memory(async {
         let (hub, topic, written) = (LocalHub::new(), topic(), Arc::new(AtomicUsize::new(0)));
         open(CONNECTIONS, request, &written, mounted(&hub));
         settle(&written).await;
-        // With the first event every buffer is at its first size.
+        // After the first event every buffer has its first size.
         hub.publish_now(&topic, event()).expect("open");
         settle(&written).await;
         for _ in 0..rounds {
@@ -55,15 +56,16 @@ pub(crate) fn run(request: &'static [u8], burst: usize, rounds: usize) -> usize 
     })
 }
 
-/// Heap bytes per idle connection after an event (a held poll before it), and those of one with the same request whose body, or whose upgraded
-/// side, is held by nobody's code but hyper's.
+/// Heap bytes per idle connection after an event (before it, for a held poll), and per connection with the same request
+/// and a
+/// body, or an upgraded connection, that only hyper's code holds.
 pub(crate) fn idle_heap(request: &'static [u8], heap: fn() -> usize) -> (f64, f64) {
     const IDLE: usize = 1_000;
     let is_poll = request == LONG_POLL;
     let ours = in_memory(async {
         let (hub, written) = (LocalHub::new(), Arc::new(AtomicUsize::new(0)));
         let (service, request) = (mounted(&hub), if is_poll { from_now(request, &hub) } else { request });
-        // One first, for what is there once and not per connection.
+        // One connection first, for allocations that are made once.
         open(1, request, &written, service.clone());
         settle(&written).await;
         let before = heap();
@@ -88,7 +90,7 @@ pub(crate) fn idle_heap(request: &'static [u8], heap: fn() -> usize) -> (f64, f6
     (ours, hypers)
 }
 
-/// Returns the same request with a cursor: a poll without one is held for 1 s only.
+/// Returns the same request with a cursor: a poll without one is held for at most 1 s.
 fn from_now(request: &'static [u8], hub: &LocalHub) -> &'static [u8] {
     let request = std::str::from_utf8(request).expect("ASCII");
     request.replacen("?topic=bench", &format!("?topic=bench&cursor={}", hub.cursor()), 1).leak().as_bytes()
@@ -115,7 +117,7 @@ fn mounted(hub: &LocalHub) -> impl Fn(Request<Incoming>) -> Answer + Clone + Sen
     }
 }
 
-/// An endpoint where anyone may subscribe to anything.
+/// Returns an endpoint at which every client may subscribe to every topic.
 pub(super) fn endpoint(hub: &LocalHub) -> Endpoint {
     builder(hub).build()
 }
@@ -130,7 +132,7 @@ pub(super) fn builder(hub: &LocalHub) -> EndpointBuilder {
 
 type Answer = Pin<Box<dyn Future<Output = Result<Response<tidings::Body>, Infallible>> + Send>>;
 
-/// The head of the answer that the endpoint would give, and nothing after it.
+/// Returns the head of the response that the endpoint would give, without a body.
 fn held(mut request: Request<Incoming>) -> Response<Silence> {
     let mut response = Response::new(Silence);
     if request.headers().contains_key("upgrade") {
@@ -144,7 +146,7 @@ fn held(mut request: Request<Incoming>) -> Response<Silence> {
     response
 }
 
-/// A body that says nothing and does not end.
+/// A body that stays pending.
 struct Silence;
 
 impl hyper::body::Body for Silence {
@@ -185,7 +187,7 @@ async fn settle(written: &AtomicUsize) {
     }
 }
 
-/// A connection whose client sends one request, reads everything and says nothing more.
+/// A connection with a client that sends one request and reads everything.
 struct Memory {
     request: &'static [u8],
     written: Arc<AtomicUsize>,

@@ -1,4 +1,4 @@
-//! Polls at the endpoint itself, without a connection: a request, its reply and its reply's bytes.
+//! Polls at the endpoint itself, without a connection: a request, its reply and the bytes of the reply.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use super::mounted::{PAYLOAD, builder, endpoint, event, in_memory, topic};
 const CLIENTS: usize = 200;
 const SECOND: Duration = Duration::from_secs(1);
 
-/// Each client asks once after each burst, and gets it.
+/// Each client polls once after each burst.
 pub(crate) fn short(burst: usize, rounds: usize) -> usize {
     in_memory(async {
         let hub = LocalHub::new();
@@ -29,7 +29,7 @@ pub(crate) fn short(burst: usize, rounds: usize) -> usize {
     })
 }
 
-/// Each client waits when a burst comes, and gets it. The whole burst is one publish, so that it is one reply.
+/// Each client has a poll under way when a burst comes. The burst is one publish, so that it is one reply.
 pub(crate) fn long(burst: usize, rounds: usize) -> usize {
     in_memory(async {
         let hub = LocalHub::new();
@@ -50,7 +50,7 @@ pub(crate) fn long(burst: usize, rounds: usize) -> usize {
     })
 }
 
-/// Each client waits while the events of a second come one by one, and gets them in one reply.
+/// Each client has a poll under way while the events of a second come one by one, and gets them in one reply.
 pub(crate) fn gathered(burst: usize, rounds: usize) -> usize {
     in_memory(async {
         tokio::time::pause();
@@ -79,13 +79,13 @@ fn publish(hub: &LocalHub, burst: usize) {
     hub.publish_batch((0..burst).map(|_| (topic(), event()))).expect("open");
 }
 
-/// The request of every client of a round: to parse it is the HTTP stack's work.
+/// Request of each client of a round. Parsing it is the work of the HTTP stack.
 fn request(cursor: Cursor, wait: u32) -> Request<Empty<Bytes>> {
     let uri = format!("/events?topic=bench&cursor={cursor}&wait={wait}");
     Request::get(uri).header("host", "localhost").body(Empty::new()).expect("a request")
 }
 
-/// A reply has the whole burst.
+/// Checks that a reply has the complete burst.
 async fn read(reply: Response<Body>, burst: usize) -> usize {
     let (mut body, mut bytes) = (reply.into_body(), 0);
     while let Some(frame) = body.frame().await {

@@ -40,8 +40,8 @@ usage: relay [--listen ADDRESS] [--host NAME]… [--origin URL]… [--retain N] 
 
   Each connection takes a file descriptor: set `ulimit -n` above the number that you expect.
 
-  GET  /events?topic=T[&topic=U]…   follow topics: SSE, WebSocket, NDJSON stream, long or short poll,
-                                    by the headers Accept, Upgrade and Prefer, or:
+  GET  /events?topic=T[&topic=U]…   follow topics by SSE, WebSocket, NDJSON stream, long or short
+                                    poll: by the headers Accept, Upgrade and Prefer, or:
          &transport=NAME            sse, websocket, chunked, long-poll or short-poll, with any
                                     headers
          &cursor=CURSOR             begin after this cursor, which every event and reply has; also

@@ -43,7 +43,7 @@ impl<S> Accepted<S> {
     /// Sets the time after which the authorization expires. Default: it does not expire.
     ///
     /// The session then ends as by [`Endpoint::revoke`](crate::Endpoint::revoke): no further event is sent, and the
-    /// client is told to authenticate again. The authorization of a poll ends with the poll, because each poll is
+    /// client gets a request to authenticate again. The authorization of a poll ends with the poll, because each poll is
     /// authorized anew.
     pub fn with_lifetime(self, lifetime: Duration) -> Self {
         Self { lifetime: Some(lifetime), ..self }

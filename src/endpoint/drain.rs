@@ -15,8 +15,8 @@ impl Endpoint {
     /// so that clients do not reconnect together. The future is ready when the last session and the last refused client
     /// are gone, or when that time is over.
     ///
-    /// The drain begins with the call, not with the first poll of the future. From then on new clients are told to
-    /// retry later, at times that are spread as widely as the ends of the sessions. POSTs are still answered. Each
+    /// The drain begins with the call, not with the first poll of the future. From then on new clients get a time
+    /// at which to retry; these times are spread as widely as the ends of the sessions. POSTs are still answered. Each
     /// transport announces the end:
     ///
     /// | transport | end |

@@ -77,14 +77,14 @@ impl EndpointBuilder {
         self
     }
 
-    /// Sets the range of the time after which clients are told to reconnect. Each client gets a random time in it, so
-    /// that clients do not return together. Default: 1 to 5 s.
+    /// Sets the range of the time after which a client reconnects. Each client gets a random time in it, so that clients
+    /// do not return together. Default: 1 to 5 s.
     pub fn retry(mut self, retry: RangeInclusive<Duration>) -> Self {
         self.config.retry = retry;
         self
     }
 
-    /// Sets the range of the time after which the client of a short poll is told to poll again. Default: 1 to 5 s.
+    /// Sets the range of the time between the short polls of a client. Default: 1 to 5 s.
     ///
     /// Within the range the endpoint chooses a time near the next likely event, judged by the last events of the topics
     /// ([`SubscriberInfo::next_event_in`](crate::subscriber::SubscriberInfo::next_event_in)). Topics that have been silent

@@ -25,6 +25,8 @@ struct TopicGrowth {
 /// bytes. Events that the log held before count as if they stayed.
 struct LogGrowth {
     sizing: SegmentSizing,
+    /// Bytes of the topic, if it held no events. They stay when its first segment is evicted.
+    topic: usize,
     /// Whether there are connected readers, which are behind from the first event on. Their live buffer does not count:
     /// it is evicted in favour of the batch.
     is_read: bool,
@@ -73,21 +75,21 @@ impl Growth {
     /// Returns the bytes of all logs.
     pub(crate) fn bytes(&self) -> usize {
         let topics = self.topics.values().map(|topic| &topic.grown);
-        topics.chain(self.pattern_logs.values()).fold(0, |sum, grown| sum.saturating_add(grown.most))
+        topics.chain(self.pattern_logs.values()).fold(0, |sum, grown| sum.saturating_add(grown.topic + grown.most))
     }
 }
 
 impl LogGrowth {
     fn new(log: &Log, sizing: SegmentSizing) -> Self {
         let (is_read, none) = (log.state().has_readers(), Part::default());
-        Self { sizing, is_read, sealed: VecDeque::new(), newest: none, all: none, most: 0 }
+        let topic = if sizing.is_none() { footprint::topic(&log.name) } else { 0 };
+        Self { sizing, topic, is_read, sealed: VecDeque::new(), newest: none, all: none, most: 0 }
     }
 
     /// Adds an event. `from` is its topic, in the log of a pattern.
     fn add(&mut self, event: &Event, log: &Log, from: Option<&model::Topic>) {
         let weight = event.weight();
-        let topic = if self.sizing.is_none() { footprint::topic(&log.name) } else { 0 };
-        let mut part = Part { events: 1, weight, bytes: footprint::event(event, from).saturating_add(topic) };
+        let mut part = Part { events: 1, weight, bytes: footprint::event(event, from) };
         if let Some(places) = self.sizing.take(weight, &log.retention) {
             part.bytes = part.bytes.saturating_add(Segment::footprint(places));
             if self.newest.events > 0 {

@@ -66,20 +66,20 @@ impl<'a> PublishRound<'a> {
     /// advanced.
     #[inline]
     pub(crate) fn enter_unmarked(&self, all: &[AppendedEvent]) -> Option<Marking<'a>> {
-        let unmarked = || all.iter().filter(|in_log| !in_log.is_marked);
+        let unmarked = || all.iter().filter(|event| !event.is_marked);
         unmarked().next()?;
-        let in_patterns = unmarked().flat_map(|in_log| in_log.appended.in_patterns.iter().map(|(log, _)| log));
-        let slots = unmarked().map(|in_log| &in_log.log).chain(in_patterns).map(|log| log.slot).collect();
+        let in_patterns = unmarked().flat_map(|event| event.appended.in_patterns.iter().map(|(log, _)| log));
+        let slots = unmarked().map(|event| &event.log).chain(in_patterns).map(|log| log.slot).collect();
         Some(self.shared.pool.late_marks.enter(slots))
     }
 
     /// Marks the remaining inboxes, wakes the subscriptions, and returns allocations for reuse.
     pub(crate) fn finish(&self, all: &mut [AppendedEvent], marking: Option<Marking<'_>>) {
         if let Some(marking) = marking {
-            all.iter_mut().filter(|in_log| !in_log.is_marked).for_each(|in_log| in_log.appended.mark());
+            all.iter_mut().filter(|event| !event.is_marked).for_each(|event| event.appended.mark());
             drop(marking);
         }
-        if !all.iter().all(|in_log| in_log.appended.is_settled()) {
+        if !all.iter().all(|event| event.appended.is_settled()) {
             self.settle(all);
         }
         if !self.shared.budget.has_room_but_for_others(0) {
@@ -90,14 +90,13 @@ impl<'a> PublishRound<'a> {
 
     fn settle(&self, all: &mut [AppendedEvent]) {
         // All logs before any waker is called, which may panic: no other publisher queues the waiters of these logs.
-        for AppendedEvent { log, appended, .. } in all.iter_mut().filter(|in_log| in_log.appended.queues) {
+        for AppendedEvent { log, appended, .. } in all.iter_mut().filter(|event| event.appended.queues) {
             match self.shared.wakes.push(Arc::clone(log) as Arc<dyn QueuedWaiters>) {
                 Ok(notifier) => appended.marked.extend(notifier.map(Some)),
                 Err(NoNotifier) => appended.wakers = log.take_queued(),
             }
         }
-        let mut in_patterns: Vec<_> =
-            all.iter_mut().flat_map(|in_log| take(&mut in_log.appended.in_patterns)).collect();
+        let mut in_patterns: Vec<_> = all.iter_mut().flat_map(|event| take(&mut event.appended.in_patterns)).collect();
         wake_all(each(all, &mut in_patterns).flat_map(|(_, appended)| [&mut appended.wakers, &mut appended.marked]));
         for (log, appended) in each(all, &mut in_patterns) {
             appended.evicted.clear();

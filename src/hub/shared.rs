@@ -121,11 +121,11 @@ impl Shared {
             if state.dropped {
                 continue;
             }
-            let placed = state.place(from, overflow);
+            let point = state.place(from, overflow);
             let subscriptions = state.subscriptions + 1;
             state.subscribe(&log, subscriptions);
             drop(state);
-            return Ok((log, placed));
+            return Ok((log, point));
         }
     }
 

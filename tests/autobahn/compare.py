@@ -16,7 +16,7 @@ def main(index, expected):
     failed = 0
     for case in sorted(outcomes, key=lambda number: [int(part) for part in number.split(".")]):
         found = outcomes[case]
-        # How the connection was closed is only INFORMATIONAL where the suite has no opinion on it.
+        # The suite reports INFORMATIONAL if it does not judge the close of the connection.
         closed_well = found["behaviorClose"] in ("OK", "INFORMATIONAL")
         if found["behavior"] not in ("OK", allowed.get(case)) or not closed_well:
             failed += 1

@@ -1,4 +1,4 @@
-//! The server that the Autobahn suite talks to: every message goes back to the connection that it came by.
+//! Echo server for the Autobahn suite: every message is sent back on its connection.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -13,7 +13,7 @@ use tokio::net::TcpListener;
 /// The suite's largest message.
 const MAX_MESSAGE: usize = 16 << 20;
 
-/// A topic for each connection.
+/// A publisher with a topic for each connection.
 struct Echo {
     hub: LocalHub,
 }
@@ -51,7 +51,7 @@ async fn number(mut request: Request, next: Next) -> Response {
 
 #[tokio::main]
 async fn main() -> std::io::Result<()> {
-    // History in bytes: what a client may send before it reads.
+    // History in bytes: the amount that a client may send before it reads.
     let hub = LocalHub::builder().max_event(MAX_MESSAGE).retain(Retention::default().bytes(4 * MAX_MESSAGE)).build();
     let endpoint = Endpoint::builder(Echo { hub }).max_message(MAX_MESSAGE).max_message_rate(u32::MAX).build();
     let app = Router::new().route_service("/", endpoint).layer(from_fn(number));

@@ -1,10 +1,10 @@
-// The lab in a real browser: what a person would do with it, and what they would have to see.
+// The lab in a real browser: uses its controls, and checks the panels after each.
 //
 //   cargo run --release --example lab --features full -- --port 7070
 //   cd tests/browser && npm ci && node lab.mjs http://127.0.0.1:7070/ [folder for screenshots]
 //
-// Starts nothing but the browser: /usr/bin/chromium, or what CHROMIUM names. Ends with 1 at the first thing that is not
-// as it should be. Reads `window.lab`, which the page describes.
+// Starts only the browser: /usr/bin/chromium, or the path in CHROMIUM. Exits with 1 at the first check that fails. Reads
+// `window.lab`, see main.js of the page.
 
 import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -39,7 +39,7 @@ let passed = 0;
 const mistakes = [];
 let failure = null;
 try {
-  await visit();
+  await run();
 } catch (error) {
   failure = error;
   console.error(`not ok - ${error.message}`);
@@ -51,7 +51,7 @@ try {
 console.log(`${passed} passed, ${failure ? 1 : 0} failed`);
 process.exit(failure ? 1 : 0);
 
-async function visit() {
+async function run() {
   const page = browser.pages()[0];
   page.on('pageerror', (error) => mistakes.push(String(error)));
   await page.goto(address);
@@ -67,37 +67,37 @@ async function visit() {
     await until(page, `panel A goes on over ${transport}`, PATIENCE, ([a]) =>
       a.state === 'open' && a.events > events + 20 && a.cursor !== cursor);
   }
-  await sound(page, 'five moves');
+  await checkComplete(page, 'five moves');
 
   await page.click('#cut');
-  await until(page, 'a cut leaves red in the ribbons', PATIENCE, (panels) => panels.some(({ ribbon }) => ribbon.missing > 0));
+  await until(page, 'a cut shows missing events in the ribbons', PATIENCE, (panels) => panels.some(({ ribbon }) => ribbon.missing > 0));
   await page.screenshot({ path: join(folder, 'cut.png') });
-  await until(page, 'replay fills them green', PATIENCE, (panels) =>
+  await until(page, 'replay fills them', PATIENCE, (panels) =>
     panels.every(({ state, ribbon }) => state === 'open' && ribbon.missing === 0)
     && panels.some(({ ribbon }) => ribbon.filled > 0));
-  await sound(page, 'a cut');
+  await checkComplete(page, 'a cut');
   await page.screenshot({ path: join(folder, 'healed.png') });
 
   await page.click('.panel:nth-child(3) .pause');
   await until(page, 'a pause stops one panel only', PATIENCE, (panels) =>
     panels[2].state === 'paused' && panels[2].ribbon.missing > 10 && panels[3].ribbon.missing === 0);
-  await until(page, 'and it catches up after it', PATIENCE, (panels) =>
+  await until(page, 'and it catches up afterwards', PATIENCE, (panels) =>
     panels[2].state === 'open' && panels[2].ribbon.missing === 0 && panels[2].ribbon.filled > 50);
-  await sound(page, 'a pause');
+  await checkComplete(page, 'a pause');
 
   await hide(page, true);
-  await until(page, 'a hidden tab lets go', PATIENCE, (panels) => panels.every(({ state }) => state === 'hidden'));
+  await until(page, 'a hidden tab disconnects', PATIENCE, (panels) => panels.every(({ state }) => state === 'hidden'));
   await pause(1000);
   await hide(page, false);
-  await until(page, 'and comes back', PATIENCE, (panels) =>
+  await until(page, 'and resumes', PATIENCE, (panels) =>
     panels.every(({ state, ribbon }) => state === 'open' && ribbon.missing === 0));
-  await sound(page, 'having been hidden');
+  await checkComplete(page, 'hiding');
 
   await say(page, 'To all five panels.');
   await heard(page, 'To all five panels.', 'a chat message reaches every panel');
   await page.check('[name=via][value=post]');
-  await say(page, 'This one went up by POST.');
-  await heard(page, 'This one went up by POST.', 'a POST reaches every panel');
+  await say(page, 'Sent by POST.');
+  await heard(page, 'Sent by POST.', 'a POST reaches every panel');
   await point(page);
 
   const other = await browser.newPage();
@@ -107,16 +107,16 @@ async function visit() {
   await say(other, 'From another window.');
   await other.close();
   await page.bringToFront();
-  await heard(page, 'From another window.', 'another window is heard');
+  await heard(page, 'From another window.', 'a message of another window reaches every panel');
 
   await page.click('#restart');
-  await until(page, 'a new hub is told of as an epoch gap', PATIENCE, (panels) =>
+  await until(page, 'a new hub sends an epoch gap', PATIENCE, (panels) =>
     panels.every(({ state, gaps }) => state === 'open' && gaps.some(({ reason }) => reason === 'epoch')));
   const after = await panels(page);
-  await until(page, 'and everyone goes on in the new epoch', PATIENCE, (panels) =>
+  await until(page, 'and all panels go on in the new epoch', PATIENCE, (panels) =>
     panels.every(({ events, cursor }, i) => events > after[i].events + 10 && epoch(cursor) === epoch(panels[0].cursor)));
   const silent = (await panels(page)).filter(({ missed, told }) => missed > told);
-  ok(silent.length === 0, 'what the old hub took with it was told of', JSON.stringify(silent));
+  ok(silent.length === 0, 'a gap announced the events of the old hub', JSON.stringify(silent));
 
   await page.evaluate(() => scrollTo(0, 0));
   await page.screenshot({ path: join(folder, 'full-light.png'), fullPage: true });
@@ -141,11 +141,11 @@ function panels(page) {
 
 async function opened(page) {
   for (const deadline = Date.now() + PATIENCE; !(await page.evaluate(() => Boolean(window.lab))); await pause(50)) {
-    if (Date.now() > deadline) throw new Error(`the page does not start: ${mistakes.join('; ') || 'no error told'}`);
+    if (Date.now() > deadline) throw new Error(`the page does not start: ${mistakes.join('; ') || 'no error reported'}`);
   }
 }
 
-/** Waits until `holds(panels)`. Asked from here: the page's own policy forbids what Playwright's waiting needs. */
+/** Waits until `holds(panels)`. Evaluated here, since the page's content security policy forbids Playwright's own waits. */
 async function until(page, what, timeout, holds) {
   const deadline = Date.now() + timeout;
   for (;;) {
@@ -159,10 +159,10 @@ async function until(page, what, timeout, holds) {
   }
 }
 
-/** Nothing missed, nothing twice. */
-async function sound(page, after) {
+/** Checks that no event is missing or repeated. */
+async function checkComplete(page, after) {
   const bad = (await panels(page)).filter(({ missed, duplicates }) => missed || duplicates);
-  ok(bad.length === 0, `nothing missed and nothing twice after ${after}`, JSON.stringify(bad));
+  ok(bad.length === 0, `no event missing or repeated after ${after}`, JSON.stringify(bad));
 }
 
 async function say(page, text) {
@@ -175,7 +175,7 @@ async function heard(page, text, what) {
   await page.locator('#chat li', { hasText: text }).getByLabel('in 5 of 5 panels').waitFor({ timeout: PATIENCE });
 }
 
-/** Headless tabs are never hidden, so the page is told so. */
+/** Overrides `document.hidden`, since headless tabs are never hidden. */
 async function hide(page, hidden) {
   await page.evaluate((hidden) => {
     Object.defineProperty(document, 'hidden', { configurable: true, get: () => hidden });

@@ -1,11 +1,11 @@
-// Clients of server-sent events that are cut before their first event and come back: an event that is published while they
-// are away reaches them once, and they see nothing that is not an event.
+// Clients of server-sent events that lose their connection before the first event and resume: an event that is published
+// meanwhile reaches them once, and they get nothing that is not an event.
 //
 //   cargo run --release --example relay --features full -- --listen 127.0.0.1:7071
 //   cd tests/browser && npm ci && node resume.mjs http://127.0.0.1:7071/
 //
-// Starts nothing but the browser: /usr/bin/chromium, or what CHROMIUM names. Ends with 1 at the first thing that is not
-// as it should be. The clients connect through a proxy in this process, which cuts them.
+// Starts only the browser: /usr/bin/chromium, or the path in CHROMIUM. Exits with 1 at the first check that fails. The
+// clients connect through a proxy in this process, which cuts them.
 
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { connect, createServer } from 'node:net';
@@ -181,7 +181,7 @@ async function trial(name, client, cut) {
   const id = /^id: (\S+)$/m.exec(proxy.down[0].bytes)[1];
   await cut();
   await until(`${name}: it is cut`, () => proxy.down[0].ended !== null);
-  // The hello's, or that of the block with which the server ends a stream.
+  // The id of the hello, or of the block with which the server ends a stream.
   const retry = Number([...proxy.down[0].bytes.matchAll(/^retry: (\d+)$/gm)].at(-1)[1]);
   const published = await fetch(new URL(`publish/${topic}`, relay), { method: 'POST', body: 'while it was away' });
   ok(published.ok, `${name}: published while it was away`, String(published.status));
@@ -195,7 +195,7 @@ async function trial(name, client, cut) {
   await until(`${name}: the event arrives`, async () => (await seen()).some(([, data]) => data === 'while it was away'));
   await fetch(new URL(`publish/${topic}`, relay), { method: 'POST', body: 'the last' });
   await until(`${name}: it goes on`, async () => (await seen()).some(([, data]) => data === 'the last'));
-  // Readers that show all names are given the hello and the retry block under theirs.
+  // Readers of all event names also get the hello and the retry block.
   const events = (await seen()).filter(([type]) => !type.startsWith('tidings.'));
   const expected = [['message', 'while it was away'], ['message', 'the last']];
   ok(JSON.stringify(events) === JSON.stringify(expected), `${name}: nothing else, and nothing twice`, JSON.stringify(events));

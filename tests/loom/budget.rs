@@ -1,13 +1,11 @@
-//! A spent budget: what is evicted while others publish and read.
-
-use std::time::Instant;
+//! Evictions of a spent budget during publishes and reads.
 
 use loom::future::block_on;
 use loom::thread;
 use tidings::subscriber::{Delivery, SubscriberExt, SubscriptionEnd};
 use tidings::{Event, LocalHub, Retention, Subscribe};
 
-use super::{Still, hub, publish, topic};
+use super::support::{FixedClock, hub, publish, topic};
 
 #[test]
 fn eviction_during_wait_counts_missed_events() {
@@ -17,7 +15,7 @@ fn eviction_during_wait_counts_missed_events() {
             let mut subscription = hub.subscribe(Subscribe::topics(topics.clone())).unwrap();
             let other = hub.clone();
             let publisher = thread::spawn(move || {
-                // While the reader holds what is evicted, there may be no room.
+                // A publish may be refused while the reader holds the evicted segment.
                 let accepted = (0..3).filter(|_| other.publish_now(&topic("a"), Event::text("")).is_ok()).count();
                 other.close();
                 accepted as u64
@@ -55,10 +53,10 @@ fn publishes_over_the_budget_add_up() {
     });
 }
 
-/// A hub with room for one topic's first segment.
+/// Returns a hub with a budget for the first segment of one topic.
 fn tight_hub() -> LocalHub {
     let one = hub(Retention::default());
     publish(&one, "a");
     let limit = one.stats().bytes + 50;
-    LocalHub::builder().max_bytes(limit).clock(Still(Instant::now())).build()
+    LocalHub::builder().max_bytes(limit).clock(FixedClock::new()).build()
 }

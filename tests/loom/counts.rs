@@ -1,14 +1,14 @@
-//! A count of all logs, which goes slot by slot under loom, while logs are dropped and made.
+//! Counts of all logs, one slot at a time under loom, while logs are dropped and created.
 
 use loom::thread;
 use tidings::Retention;
 
-use super::{hub, publish};
+use super::support::{hub, publish};
 
 #[test]
 fn stats_during_topic_drop_and_creation_add_up() {
     loom::model(|| {
-        // No topic is kept: each publish makes its topic and drops it.
+        // Nothing is retained: each publish creates its topic and drops it.
         let hub = hub(Retention::count(0));
         assert_eq!(["a", "b"].map(|name| publish(&hub, name)), [1, 2]);
         let other = hub.clone();
@@ -31,7 +31,7 @@ fn stats_during_unsubscribe_add_up() {
         let leaver = thread::spawn(move || drop(leaving));
         let stats = hub.stats();
         assert!(stats.subscriptions <= 2, "{stats:?}");
-        assert_eq!((stats.published, stats.retained), (1, 1), "counted once, whatever is dropped");
+        assert_eq!((stats.published, stats.retained), (1, 1), "each event is counted once");
         leaver.join().unwrap();
         assert_eq!((hub.stats().subscriptions, hub.stats().topics), (0, 1));
     });

@@ -1,18 +1,18 @@
-//! Inboxes that are marked when the sequencer is free, as those of many subscriptions are: here, all of them.
+//! Inboxes that are marked after the sequencer is released. A hub does so for many subscriptions, and here for all.
 
 use std::task::{Context, Waker};
 
 use loom::thread;
 use tidings::{Event, LocalHub, Retention, Subscribe, Subscriber, Subscription};
 
-use super::{hub, publish, read, topic};
+use super::support::{hub, publish, read, topic};
 
 /// Runs a model on a hub that marks no inbox under the sequencer.
 fn model(act: impl Fn(LocalHub) + Sync + Send + 'static) {
     loom::model(move || act(hub(Retention::default()).marking_late()));
 }
 
-/// Returns a subscription of two names that has read everything, and waits.
+/// Returns a subscription of two names that has read everything and waits.
 fn waiting(hub: &LocalHub, names: [&str; 2]) -> Subscription {
     let mut subscription = hub.subscribe(Subscribe::patterns(names)).unwrap();
     assert!(subscription.poll_next(&mut Context::from_waker(Waker::noop())).is_pending());
@@ -50,7 +50,7 @@ fn late_marks_of_two_publishes_to_one_topic_leave_no_stale_mark() {
         let publisher = thread::spawn(move || (publish(&other, "a"), publish(&other, "a")));
         assert_eq!(read(&mut subscription, 2), [1, 2]);
         publisher.join().unwrap();
-        // A mark that came late has left nothing behind.
+        // A late mark must not hide the next event.
         publish(&hub, "b");
         assert_eq!(read(&mut subscription, 1), [3]);
     });

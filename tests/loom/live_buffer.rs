@@ -1,9 +1,9 @@
-//! The live buffer: filled and released while it is read.
+//! The live buffer, which is filled and released during reads.
 
 use loom::thread;
 use tidings::{Retention, Subscribe};
 
-use super::{hub, publish, read};
+use super::support::{hub, publish, read};
 
 #[test]
 fn live_buffer_holds_evicted_events_during_publish() {

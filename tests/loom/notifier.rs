@@ -1,4 +1,4 @@
-//! A notifier that wakes in the place of publishers, and that comes and goes meanwhile.
+//! A notifier that is created, polled and dropped during publishes.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -8,9 +8,9 @@ use loom::future::block_on;
 use loom::thread;
 use tidings::{LocalHub, Retention, Subscribe};
 
-use super::{hub, publish, read};
+use super::support::{hub, publish, read};
 
-/// An event for a reader while `meanwhile` runs: it is woken, whoever is to do it.
+/// Publishes an event to a waiting reader while `meanwhile` runs. Checks that the reader is woken.
 fn woken_while(meanwhile: impl Fn(LocalHub) + Clone + Send + Sync + 'static) {
     loom::model(move || {
         let hub = hub(Retention::default());

@@ -1,11 +1,11 @@
-//! The races of patterns: topics that appear, die and come back under them.
+//! Subscriptions of patterns while topics are created and dropped.
 
 use loom::future::block_on;
 use loom::thread;
 use tidings::subscriber::{Delivery, SubscriberExt, SubscriptionEnd};
 use tidings::{Retention, Start, Subscribe, Subscriber};
 
-use super::{hub, hub_without_live_buffer, publish, read};
+use super::support::{hub, hub_without_live_buffer, publish, read};
 
 #[test]
 fn pattern_subscribe_during_topic_creation_misses_no_event() {
@@ -147,14 +147,14 @@ fn topic_dropped_and_created_again_during_pattern_resume_yields_gap() {
         let start = hub.cursor();
         publish(&hub, "a/x");
         let other = hub.clone();
-        let reviver = thread::spawn(move || {
+        let publisher = thread::spawn(move || {
             let subscription = other.subscribe(Subscribe::topics(["a/x"])).unwrap();
             publish(&other, "a/x");
             drop(subscription);
         });
         let mut subscription = hub.subscribe(Subscribe::patterns(["a/*"]).start(Start::After(start))).unwrap();
         let first = block_on(subscription.next());
-        assert!(matches!(first, Delivery::Gap(_)), "the first event is gone: {first:?}");
-        reviver.join().unwrap();
+        assert!(matches!(first, Delivery::Gap(_)), "no gap for the first event: {first:?}");
+        publisher.join().unwrap();
     });
 }

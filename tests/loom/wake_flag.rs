@@ -1,4 +1,4 @@
-//! The flag that tells a task which of its sources woke it: what is done before a wake is seen by the poll that takes it.
+//! The wake flag: the poll that takes a wake sees the writes that were made before it.
 
 use std::sync::Arc;
 use std::task::{Wake, Waker};
@@ -7,12 +7,12 @@ use loom::sync::atomic::{AtomicUsize, Ordering};
 use loom::thread;
 
 #[path = "../../src/transport/wake_flag.rs"]
-#[allow(dead_code, reason = "the model uses the flag, and not the waker that is kept beside it")]
+#[allow(dead_code, reason = "the model does not use the waker that is stored with the flag")]
 mod flag;
 
 use flag::WakeFlag;
 
-/// Number of wakes of the task that no poll followed yet.
+/// Number of wakes of the task.
 struct Task(AtomicUsize);
 
 impl Wake for Task {
@@ -48,9 +48,9 @@ fn wake_flag_take_sees_writes_made_before_each_wake() {
         };
         poll();
         wakers.into_iter().for_each(|waker| waker.join().unwrap());
-        // A task that was woken after its last poll is polled again.
+        // The task was woken after its last poll, so it is polled again.
         poll();
-        assert_eq!(seen, [1, 1], "a wake was taken, and what was done before it not seen");
+        assert_eq!(seen, [1, 1], "the wake was taken without the write before it");
         assert_eq!(task.0.load(Ordering::Acquire), 2);
     });
 }
@@ -63,7 +63,7 @@ fn woken_task_finds_the_wake_flag_set() {
         let waker = flag.waker();
         let source = thread::spawn(move || waker.wake());
         if task.0.load(Ordering::Acquire) == 1 {
-            assert!(flag.take(), "the task was woken before its flag was raised");
+            assert!(flag.take(), "the task was woken before the flag was set");
         }
         source.join().unwrap();
     });

@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 use std::str::FromStr;
 use std::time::Duration;
 
-/// `--name value`, each to be asked for once.
+/// Options `--name value`, each of which is read once.
 #[derive(Debug)]
 pub(crate) struct Args(BTreeMap<String, String>);
 
@@ -34,10 +34,10 @@ impl Args {
         Ok(self.get(name)?.map(Duration::from_millis))
     }
 
-    /// Nothing may be left that nobody asked for.
+    /// Fails if an option was not read.
     pub(crate) fn finish(self) -> Result<(), String> {
         match self.0.keys().next() {
-            Some(name) => Err(format!("there is no --{name}")),
+            Some(name) => Err(format!("unknown option --{name}")),
             None => Ok(()),
         }
     }

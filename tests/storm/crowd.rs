@@ -11,15 +11,15 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use crate::args::Args;
+use crate::follow::{FollowEnd, Ledger, follow, poll, wrong};
 use crate::process::told;
-use crate::visit::{Ledger, Parting, poll, visit, wrong};
 use crate::wire::{Wire, request};
 use crate::{now, pause};
 
-/// How many connect at once: fewer than a listener's backlog.
+/// Number of connections that are opened at once: below a listener's backlog.
 const CONNECTING: usize = 200;
 
-/// Runs many clients in one process. `--kind` names their behaviour; they stop when the process's input ends.
+/// Runs many clients in one process. `--kind` names their behaviour; they end when the process's input ends.
 pub(crate) async fn run(mut args: Args) -> Result<(), String> {
     let mut lines = told();
     let working = async {
@@ -28,30 +28,32 @@ pub(crate) async fn run(mut args: Args) -> Result<(), String> {
             "movers" => movers(args).await,
             "silent" => silent(args, &mut lines).await,
             "pollers" => pollers(args).await,
-            kind => Err(format!("there is no --kind {kind}")),
+            kind => Err(format!("unknown --kind {kind}")),
         }
     };
     working.await
 }
 
-/// Clients of the five transports that ask and read nothing. Each line from the driver is a wave: the clients of the last
-/// one are reset, and as many come one after another during `--ramp`. The answer counts the streams and the polls that
-/// have asked.
+/// Clients of the five transports that send requests and read nothing. Each line from the driver starts a group: the
+/// clients
+/// of the last group are reset, and as many connect one after another during `--ramp`. The answer counts the streams
+/// and the
+/// polls that sent their requests.
 async fn stalled(mut args: Args, lines: &mut UnboundedReceiver<String>) -> Result<(), String> {
     let (address, cursor): (String, String) = (args.need("address")?, args.need("cursor")?);
     let (clients, ramp) = (args.need::<u32>("clients")?, Duration::from_millis(args.need("ramp")?));
     args.finish()?;
     let step = ramp / clients.max(1);
-    let mut stuck = Vec::new();
+    let mut stalled = Vec::new();
     while lines.recv().await.is_some() {
-        stuck.drain(..).for_each(Wire::reset);
+        stalled.drain(..).for_each(Wire::reset);
         let mut coming = JoinSet::new();
         for client in 0..clients {
             let (address, cursor) = (address.clone(), cursor.clone());
             let transport = Transport::ALL[client as usize % Transport::ALL.len()];
             coming.spawn(async move {
                 pause(step * client).await;
-                // Every other one begins with all the history there is.
+                // Every second client begins with the whole history.
                 let start = (client % 2 == 0).then_some(cursor.as_str());
                 let asks = if is_poll(transport) { 32 } else { 1 };
                 let mut wire = Wire::connect_narrow(&address).await?;
@@ -64,7 +66,7 @@ async fn stalled(mut args: Args, lines: &mut UnboundedReceiver<String>) -> Resul
             match came.map_err(|error| error.to_string())? {
                 Ok((wire, transport)) => {
                     *(if is_poll(transport) { &mut polls } else { &mut streams }) += 1;
-                    stuck.push(wire);
+                    stalled.push(wire);
                 }
                 Err(error) => wrong.push(error.to_string()),
             }
@@ -78,8 +80,9 @@ fn is_poll(transport: Transport) -> bool {
     matches!(transport, Transport::ShortPoll | Transport::LongPoll)
 }
 
-/// Clients of all transports with sessions, that go from one instance to the next when they are let go, at the time
-/// that they are told, and stay there until they are let go again.
+/// Clients of all transports with sessions, which move from one instance to the next when they are drained, at the
+/// given
+/// retry time, and stay there until they are drained again.
 async fn movers(mut args: Args) -> Result<(), String> {
     let addresses: [String; 2] = [args.need("first")?, args.need("second")?];
     let (clients, topics) = (args.need::<usize>("clients")?, args.need::<usize>("topics")?);
@@ -92,12 +95,12 @@ async fn movers(mut args: Args) -> Result<(), String> {
         all.spawn(async move {
             let transport = SESSIONS[client % SESSIONS.len()];
             let topic = client / SESSIONS.len() % topics;
-            // Every other one has a name, by which its polls are one session.
+            // Every second client has a session name, so that its polls are one session.
             let topic = match client / SESSIONS.len() % 2 {
                 0 => format!("storm/{topic}"),
                 _ => format!("storm/{topic}&session={}-{client}", std::process::id()),
             };
-            // Gives the others a moment before its place is free again, which is when it has connected.
+            // The permit is released after a moment, when the client has connected.
             let place = connecting.acquire_owned().await;
             tokio::spawn(async move {
                 pause(Duration::from_millis(50)).await;
@@ -131,34 +134,36 @@ async fn movers(mut args: Args) -> Result<(), String> {
     Ok(())
 }
 
-/// Transports with sessions that stay: connections and held polls.
+/// Transports with sessions that stay open: connections and held polls.
 const SESSIONS: [Transport; 4] = [Transport::Sse, Transport::Chunked, Transport::WebSocket, Transport::LongPoll];
 
-/// When a client left the first instance and came to the second, in microseconds.
+/// Times at which a client left the first instance and reached the second, in microseconds.
 struct Moved {
     left: u64,
     returned: u64,
-    /// It was between two polls, and found the door closed.
+    /// The client was between two polls and was refused.
     later: bool,
 }
 
 async fn move_on(addresses: &[String; 2], transport: Transport, topic: &str, ledger: &mut Ledger) -> io::Result<Moved> {
-    let first = visit(&addresses[0], transport, topic, ledger).await?;
+    let first = follow(&addresses[0], transport, topic, ledger).await?;
     let left = now();
     let (retry, later) = match first {
-        Parting::Goodbye(retry) => (retry, false),
-        Parting::Later(retry) if transport == Transport::LongPoll => (retry, true),
-        other => return Err(wrong(format!("the first visit ended with {other:?}"))),
+        FollowEnd::Drained(retry) => (retry, false),
+        FollowEnd::Refused(retry) if transport == Transport::LongPoll => (retry, true),
+        other => return Err(wrong(format!("the first connection ended with {other:?}"))),
     };
     pause(retry).await;
     let returned = now();
-    match (visit(&addresses[1], transport, topic, ledger).await?, transport) {
-        (Parting::Goodbye(_), _) | (Parting::Later(_), Transport::LongPoll) => Ok(Moved { left, returned, later }),
-        (other, _) => Err(wrong(format!("the second visit ended with {other:?}"))),
+    match (follow(&addresses[1], transport, topic, ledger).await?, transport) {
+        (FollowEnd::Drained(_), _) | (FollowEnd::Refused(_), Transport::LongPoll) => {
+            Ok(Moved { left, returned, later })
+        }
+        (other, _) => Err(wrong(format!("the second connection ended with {other:?}"))),
     }
 }
 
-/// Clients that listen until they are told to resume, which they do over new connections.
+/// Clients that follow a topic until they are told to resume, over new connections.
 async fn silent(mut args: Args, lines: &mut UnboundedReceiver<String>) -> Result<(), String> {
     let (address, cursor): (String, String) = (args.need("address")?, args.need("cursor")?);
     let (each, goal) = (args.need::<usize>("each")?, args.need("goal")?);
@@ -169,17 +174,17 @@ async fn silent(mut args: Args, lines: &mut UnboundedReceiver<String>) -> Result
         let (address, transport, mut told) = (address.clone(), SESSIONS[client % SESSIONS.len()], told.clone());
         let mut ledger = Ledger { goal: Some(goal), ..Ledger::new(&cursor) };
         all.spawn(async move {
-            // Whatever comes of this visit: its line is cut.
+            // The result does not matter: the line is cut.
             let until_told = async { drop(told.wait_for(|&told| told).await) };
             tokio::select! {
-                _ = async { while visit(&address, transport, "storm/0", &mut ledger).await.is_ok() {} } => {}
+                _ = async { while follow(&address, transport, "storm/0", &mut ledger).await.is_ok() {} } => {}
                 () = until_told => {}
             }
             drop(told.wait_for(|&told| told).await);
             (resumed(&address, transport, &mut ledger).await, transport, ledger)
         });
     }
-    lines.recv().await.ok_or("not told to resume")?;
+    lines.recv().await.ok_or("input ended before the resume")?;
     resume.send_replace(true);
     let (mut lost, mut duplicated, mut wrong) = (0, 0, Vec::new());
     while let Some(done) = all.join_next().await {
@@ -193,14 +198,14 @@ async fn silent(mut args: Args, lines: &mut UnboundedReceiver<String>) -> Result
 }
 
 async fn resumed(address: &str, transport: Transport, ledger: &mut Ledger) -> io::Result<()> {
-    let visit = visit(address, transport, "storm/0", ledger);
-    match within(Duration::from_secs(60), visit).await? {
-        Parting::Complete => Ok(()),
+    let follow = follow(address, transport, "storm/0", ledger);
+    match within(Duration::from_secs(60), follow).await? {
+        FollowEnd::Complete => Ok(()),
         other => Err(wrong(format!("resumed, and ended with {other:?}"))),
     }
 }
 
-/// Clients that ask again whenever they were answered, until they have the event number `--goal`.
+/// Clients that poll again after each answer, until they have the event number `--goal`.
 async fn pollers(mut args: Args) -> Result<(), String> {
     let (address, cursor): (String, String) = (args.need("address")?, args.need("cursor")?);
     let (clients, goal) = (args.need::<usize>("clients")?, args.need("goal")?);
@@ -245,10 +250,10 @@ async fn pollers(mut args: Args) -> Result<(), String> {
     Ok(())
 }
 
-/// Answers that one poller got.
+/// Answers to one polling client.
 #[derive(Default)]
 struct Asked {
-    /// When, of those replies that were not one part of more.
+    /// Times of those replies that were not one part of several.
     replies: Vec<Instant>,
     events: usize,
     soonest: Option<Duration>,
@@ -270,7 +275,8 @@ impl Asked {
         Ok(())
     }
 
-    /// The most replies that any interval had. One millisecond less than an interval: clocks are read in microseconds.
+    /// Returns the largest number of replies in any interval. It is shortened by a millisecond, since clocks are read
+    /// in microseconds.
     fn most_within(&self, interval: Duration) -> usize {
         let interval = interval.saturating_sub(Duration::from_millis(1));
         let from =

@@ -8,16 +8,18 @@ use crate::figures::Figures;
 use crate::pause;
 use crate::process::{CEILING, Process};
 
-/// How much longer than its window a drain may take here. That all are let go within the window is shown in virtual time;
-/// here the last one must be gone long before anything else would end it.
+/// Time beyond its timeout that a drain may take here. Tests in virtual time show that all sessions end within the
+/// timeout;
+/// here the last one must end long before any other deadline would end it.
 const SLACK: Duration = Duration::from_secs(15);
-/// For how many seconds the machine may be busy elsewhere in the middle of a drain: those who would have been let go or
-/// come back meanwhile are added to the next second's.
+/// Seconds for which other processes may occupy the machine during a drain: sessions that would have ended, or clients
+/// that
+/// would have reconnected, in that time are added to the next second's.
 const HICCUP: f64 = 2.5;
-/// Each topic has an event in so many seconds.
+/// Interval in seconds between two events of a topic.
 const QUIET: u64 = 2;
 
-/// All sessions leave an instance on axum for one on hyper, and then that one, while events go on.
+/// All sessions move from an instance on axum to one on hyper, and then leave that one, while events go on.
 pub(crate) async fn run(args: &mut Args, figures: &mut Figures) -> Result<(), String> {
     let (clients, window) = (args.or("clients", 2_000_u64)?, Duration::from_millis(args.or("window", 6_000)?));
     let topics = args.or("topics", 50_u64)?;
@@ -27,7 +29,7 @@ pub(crate) async fn run(args: &mut Args, figures: &mut Figures) -> Result<(), St
     let [first, second] = [0, 1].map(|at| told["addresses"][at].as_str().unwrap_or_default().to_owned());
     let cursor = server.cursor().await?;
 
-    // Until the last has come back: the window, what it is told at most, and a second.
+    // Until the last client has reconnected: the timeout, the longest retry time, and a second.
     let last = (window.as_secs() + 5 + 3) / QUIET;
     let half = (clients / 2).to_string();
     let (topics, last) = (topics.to_string(), last.to_string());
@@ -72,13 +74,13 @@ pub(crate) async fn run(args: &mut Args, figures: &mut Figures) -> Result<(), St
     while server.ask("published").await?["over"] != true {
         pause(Duration::from_millis(50)).await;
     }
-    // All have come back, and no poll is between two of them: nothing is published any more.
+    // All clients have reconnected, and no poll is between two of them: publishing ends.
     let (stats, _) = server.settled(1, |stats| stats["live"] == clients).await?;
     figures.exactly("sessions at the second instance", stats["live"].as_u64().unwrap_or(u64::MAX), clients);
     let signalled = Instant::now();
     server.terminate().await?;
     let code = server.exit(window + CEILING).await?;
-    figures.at_most("the process is over (hyper) after", signalled.elapsed().as_secs_f64(), limit, "s");
+    figures.at_most("the process ends (hyper) after", signalled.elapsed().as_secs_f64(), limit, "s");
     figures.holds("its exit code", format!("{code:?}"), code == Some(0));
 
     let reports = [crowds[0].read().await?, crowds[1].read().await?];
@@ -93,18 +95,18 @@ pub(crate) async fn run(args: &mut Args, figures: &mut Figures) -> Result<(), St
     for report in reports.iter().filter(|report| report["wrong"] != 0) {
         figures.note("wrong", &report["why"]);
     }
-    figures.exactly("clients without the right goodbye, of two", sum("wrong"), 0);
-    figures.note("polls that found the door closed", refused.len());
+    figures.exactly("clients without the last block of their transport, of two", sum("wrong"), 0);
+    figures.note("polls that were refused", refused.len());
     figures.exactly("clients that moved", back.len() as u64, clients);
     let latest = left.iter().chain(&refused).max().copied().unwrap_or(u64::MAX) as f64 / 1e6;
-    figures.at_most("the last is let go after", latest, limit, "s");
+    figures.at_most("the last session ends after", latest, limit, "s");
     figures.exactly("events lost", sum("lost"), 0);
-    figures.exactly("events twice", sum("duplicated"), 0);
+    figures.exactly("events repeated", sum("duplicated"), 0);
     let even = clients as f64 / window.as_secs_f64();
     let limit = (1.0 + HICCUP) * even;
-    figures.note("clients in a second, if all were even", format!("{even:.0}"));
-    figures.at_most("let go in the worst second", worst_second(&left), limit, "clients");
-    figures.at_most("come back in the worst second", worst_second(&back), limit, "clients");
+    figures.note("clients in a second, if evenly spread", format!("{even:.0}"));
+    figures.at_most("sessions ended in the worst second", worst_second(&left), limit, "clients");
+    figures.at_most("clients reconnected in the worst second", worst_second(&back), limit, "clients");
     Ok(())
 }
 
@@ -112,7 +114,7 @@ fn seconds(duration: Duration) -> f64 {
     duration.as_secs_f64()
 }
 
-/// How many of these times, in microseconds and in order, are within one second at most.
+/// Returns the largest number of these times, in microseconds and in order, within one second.
 fn worst_second(times: &[u64]) -> f64 {
     let mut from = 0;
     let mut worst = 0;

@@ -1,8 +1,9 @@
 use std::fmt::Display;
 use std::process::ExitCode;
 
-/// The figures of one scenario. A promise is asserted: as a count, or within a bound that holds on a busy machine. A speed
-/// is a note.
+/// Figures of one scenario. A promise is asserted, as a count or within a bound that holds on a busy machine. A speed
+/// is a
+/// note.
 pub(crate) struct Figures {
     of: String,
     passed: usize,
@@ -14,12 +15,12 @@ impl Figures {
         Self { of: scenario.to_owned(), passed: 0, failed: 0 }
     }
 
-    /// Prints a figure that is kept and not asserted: a speed, or a detail of a promise.
+    /// Prints a figure that is not asserted: a speed, or a detail of a promise.
     pub(crate) fn note(&self, what: &str, value: impl Display) {
         println!("{}: {what}: {value}", self.of);
     }
 
-    /// A figure that must hold.
+    /// Prints a figure and whether it holds.
     pub(crate) fn holds(&mut self, what: &str, value: impl Display, holds: bool) {
         match holds {
             true => self.passed += 1,
@@ -28,12 +29,12 @@ impl Figures {
         println!("{}: {what}: {value}{}", self.of, if holds { "" } else { "  FAILED" });
     }
 
-    /// A figure that may be so much, and no more.
+    /// Asserts that a figure is at most `limit`.
     pub(crate) fn at_most(&mut self, what: &str, value: f64, limit: f64, unit: &str) {
         self.holds(what, format!("{value:.2} {unit}, at most {limit:.2}"), value <= limit);
     }
 
-    /// A figure that must be exactly so.
+    /// Asserts an exact count.
     pub(crate) fn exactly(&mut self, what: &str, value: u64, expected: u64) {
         self.holds(what, format!("{value}, expected {expected}"), value == expected);
     }
@@ -47,7 +48,7 @@ impl Figures {
     }
 }
 
-/// The value below which this share of all is. 0 of none.
+/// Returns the value below which this share of all values is, or 0 without values.
 pub(crate) fn quantile(values: &[f64], share: f64) -> f64 {
     let mut sorted = values.to_vec();
     sorted.sort_unstable_by(f64::total_cmp);
@@ -55,8 +56,9 @@ pub(crate) fn quantile(values: &[f64], share: f64) -> f64 {
     sorted.get((last as f64 * share).ceil() as usize).copied().unwrap_or(0.0)
 }
 
-/// The quantile of the window that has the least, no number where there is none: what a machine's other work adds, it adds to some windows, what the
-/// load adds, to all.
+/// Returns the lowest quantile of all windows, or NaN without any. Other processes of the machine add to some windows,
+/// the
+/// load adds to all.
 pub(crate) fn quietest(windows: &[Vec<f64>], share: f64) -> f64 {
     let each = windows.iter().filter(|one| !one.is_empty()).map(|one| quantile(one, share));
     each.fold(f64::NAN, f64::min)

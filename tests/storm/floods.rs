@@ -6,19 +6,20 @@ use tokio::time::{Instant, timeout};
 
 use crate::args::Args;
 use crate::figures::Figures;
+use crate::follow::{FollowEnd, Ledger, follow};
 use crate::pause;
 use crate::process::{CEILING, Process};
-use crate::visit::{Ledger, Parting, visit};
 use crate::wire::{Wire, request};
 
-/// Polls that are sent before their replies are read.
+/// Number of polls that are sent before their replies are read.
 const AT_ONCE: usize = 500;
 
-/// Open files of a server that runs out of them.
+/// Limit of open files of a server that reaches it.
 const FILES: usize = 256;
 
-/// One client that leaves idle sessions behind, one that connects more often than the server has descriptors, and a
-/// publisher that makes topics without end.
+/// Floods of one client with idle sessions of polls, of connections above the server's descriptors, and of a publisher
+/// with
+/// new topics.
 pub(crate) async fn run(args: &mut Args, figures: &mut Figures) -> Result<(), String> {
     let (polls, idle) = (args.or("polls", 10_000_usize)?, args.or("max-idle", 1_000_u64)?);
     idle_runs(polls, idle, figures).await?;
@@ -27,7 +28,7 @@ pub(crate) async fn run(args: &mut Args, figures: &mut Figures) -> Result<(), St
     new_topics(topics, bytes, figures).await
 }
 
-/// Sends short polls on one connection, each under a name of its own, and then connects over each other transport.
+/// Sends short polls on one connection, each with its own session name, and then connects over each other transport.
 async fn idle_runs(polls: usize, idle: u64, figures: &mut Figures) -> Result<(), String> {
     let (most, max) = (idle.to_string(), (2 * idle).to_string());
     let mut server = Process::start(None, &["serve", "--max-idle", &most, "--max-sessions", &max])?;
@@ -35,30 +36,37 @@ async fn idle_runs(polls: usize, idle: u64, figures: &mut Figures) -> Result<(),
     let before = server.heap().await?;
     let began = Instant::now();
     let refused = flood(&address, polls).await.map_err(|error| format!("the flood: {error}"))?;
-    figures.note("idle runs: polls on one connection", format!("{polls} in {:.1} s", began.elapsed().as_secs_f64()));
-    figures.exactly("idle runs: polls refused", refused, 0);
+    figures.note(
+        "idle poll sessions: polls on one connection",
+        format!("{polls} in {:.1} s", began.elapsed().as_secs_f64()),
+    );
+    figures.exactly("idle poll sessions: polls refused", refused, 0);
     let live = server.stats(0).await?["live"].as_u64().unwrap_or(u64::MAX);
-    figures.exactly("idle runs: sessions", live, idle);
+    figures.exactly("idle poll sessions: sessions", live, idle);
     let grown = server.heap().await? - before;
-    figures.at_most("idle runs: heap of each", grown / idle as f64, 3.0, "KiB");
+    figures.at_most("idle poll sessions: heap of each", grown / idle as f64, 3.0, "KiB");
     let mut held = Vec::new();
     for transport in [Transport::Sse, Transport::Chunked, Transport::WebSocket] {
         let mut wire = Wire::connect(&address).await.map_err(|error| error.to_string())?;
         wire.send(request(transport, "storm/0", None)).await.map_err(|error| error.to_string())?;
         let status = wire.head().await.map_err(|error| error.to_string())?.status;
         let expected = if transport == Transport::WebSocket { 101 } else { 200 };
-        figures.exactly(&format!("idle runs: status of a {} behind them", transport.as_str()), status.into(), expected);
+        figures.exactly(
+            &format!("idle poll sessions: status of a {} after them", transport.as_str()),
+            status.into(),
+            expected,
+        );
         held.push(wire);
     }
     let (mut poll, cursor) =
         (Wire::connect(&address).await.map_err(|error| error.to_string())?, server.cursor().await?);
     poll.send(request(Transport::LongPoll, "storm/0", Some(&cursor))).await.map_err(|error| error.to_string())?;
     let (_, is_held) = server.settled(0, |stats| stats["live"].as_u64().is_some_and(|live| live >= idle + 4)).await?;
-    figures.holds("idle runs: a long poll behind them is held", is_held, is_held);
+    figures.holds("idle poll sessions: a long poll behind them is held", is_held, is_held);
     Ok(())
 }
 
-/// Returns how many of the polls were refused.
+/// Sends the polls. Returns the number of refused ones.
 async fn flood(address: &str, polls: usize) -> io::Result<u64> {
     let (mut wire, mut refused) = (Wire::connect(address).await?, 0);
     for first in (0..polls).step_by(AT_ONCE) {
@@ -75,8 +83,9 @@ async fn flood(address: &str, polls: usize) -> io::Result<u64> {
     Ok(refused)
 }
 
-/// Connects until the server has no descriptor left, and goes: those who were there before notice nothing, and those who
-/// come after are served.
+/// Connects until the server has no descriptor left, and disconnects. Clients that were connected before are not
+/// affected,
+/// and clients that connect afterwards are served.
 async fn connections(connections: usize, figures: &mut Figures) -> Result<(), String> {
     let mut server = Process::start_limited(FILES, &["serve", "--own", "1"])?;
     let address = server.address().await?;
@@ -107,7 +116,7 @@ async fn connections(connections: usize, figures: &mut Figures) -> Result<(), St
     Ok(())
 }
 
-/// Publishes to many new topics while a topic in use has a history, which its client comes back to.
+/// Publishes to many new topics while a topic in use has a history, at which its client resumes.
 async fn new_topics(topics: u64, bytes: u64, figures: &mut Figures) -> Result<(), String> {
     const HONEST: u64 = 50;
     let limit = bytes.to_string();
@@ -129,8 +138,8 @@ async fn new_topics(topics: u64, bytes: u64, figures: &mut Figures) -> Result<()
     figures.at_most("topics: heap", most / 1024.0, 1.5 * bytes as f64 / f64::from(1 << 20), "MiB");
     for topic in ["storm/0", "storm/9"] {
         let mut ledger = Ledger { goal: Some(HONEST), ..Ledger::new(&cursor) };
-        let parting = visit(&address, Transport::Sse, topic, &mut ledger).await.map_err(|error| error.to_string())?;
-        let is_whole = parting == Parting::Complete && ledger.lost + ledger.duplicated == 0;
+        let parting = follow(&address, Transport::Sse, topic, &mut ledger).await.map_err(|error| error.to_string())?;
+        let is_whole = parting == FollowEnd::Complete && ledger.lost + ledger.duplicated == 0;
         figures.holds(&format!("topics: history of {topic} is whole"), ledger.last, is_whole);
     }
     Ok(())

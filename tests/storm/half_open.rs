@@ -12,10 +12,10 @@ use crate::pause;
 use crate::process::Process;
 use crate::wire::{Wire, request};
 
-/// Addresses that are nobody's outside of the two namespaces.
+/// Addresses that are used only in the two namespaces.
 const SERVER: &str = "10.213.77.1";
 const CLIENT: &str = "10.213.77.2";
-/// How many clients of each transport.
+/// Number of clients of each transport.
 const EACH: u64 = 10;
 
 /// Settings of the server, in milliseconds.
@@ -24,19 +24,20 @@ struct Times {
     ping: u64,
     pong: u64,
     hold: u64,
-    /// For how long the kernel waits for an acknowledgement; `tidings::server::set_tcp_options` has its own.
+    /// Time for which the kernel waits for an acknowledgement; `tidings::server::set_tcp_options` sets another.
     user_timeout: Option<u64>,
 }
 
-/// How much longer than its heartbeat a session may live here, in seconds: a busy machine notices later, and a session
-/// that nothing ends lives until the next reader looks, or for minutes. The exact times are shown in virtual time.
+/// Seconds by which a session may outlive its heartbeat here: a busy machine is late, and a session that nothing ends
+/// lives
+/// for minutes. Tests in virtual time show the exact times.
 const SLACK: f64 = 10.0;
-/// A minute more than anything takes by default.
+/// A minute more than any end takes by default.
 const LIMIT: Duration = Duration::from_secs(120);
 /// Timeout that `tidings::server::set_tcp_options` sets.
 const TUNED: u64 = 30_000;
 
-/// Peers whose line is cut without a word, and peers that end behind a byte that nobody reads.
+/// Peers with a line that is cut, and peers that end behind a byte that the server does not read.
 pub(crate) async fn run(args: &mut Args, figures: &mut Figures) -> Result<(), String> {
     let times = Times {
         keep_alive: args.or("keep-alive", 1_000)?,
@@ -49,7 +50,7 @@ pub(crate) async fn run(args: &mut Args, figures: &mut Figures) -> Result<(), St
     last_bytes(&times, figures).await
 }
 
-/// Whether there may be network namespaces here, or why not.
+/// Checks that network namespaces can be made here. Returns the reason if not.
 pub(crate) async fn is_possible() -> Result<(), String> {
     Namespace::new("probe").await.map(drop).map_err(|error| format!("no network namespace: {error}"))
 }
@@ -85,16 +86,16 @@ async fn cut_lines(times: &Times, figures: &mut Figures) -> Result<(), String> {
     pause(Duration::from_millis(500)).await;
     far.run(&["link", "set", "far", "up"]).await?;
     let report = crowd.ask("resume").await?;
-    figures.exactly("resumed with their cursors, lost", report["lost"].as_u64().unwrap_or(u64::MAX), 0);
-    figures.exactly("and twice", report["duplicated"].as_u64().unwrap_or(u64::MAX), 0);
+    figures.exactly("events lost after a resume", report["lost"].as_u64().unwrap_or(u64::MAX), 0);
+    figures.exactly("events repeated", report["duplicated"].as_u64().unwrap_or(u64::MAX), 0);
     figures.holds("and failed", &report["wrong"], report["wrong"].as_array().is_some_and(Vec::is_empty));
     Ok(())
 }
 
-/// Transports with sessions that last until the client is known to be gone.
+/// Transports with sessions that last until the server knows that the client is gone.
 const LIVE: [Transport; 4] = [Transport::Sse, Transport::Chunked, Transport::WebSocket, Transport::LongPoll];
 
-/// hyper does not read on behind a request, and so does not see the end that stands behind one more byte.
+/// hyper does not read on behind a request, and so does not see an end behind one more byte.
 async fn last_bytes(times: &Times, figures: &mut Figures) -> Result<(), String> {
     let mut server = times.serve(None, "127.0.0.1:0").await?;
     let (address, cursor) = (server.address().await?, server.cursor().await?);
@@ -118,7 +119,7 @@ async fn last_bytes(times: &Times, figures: &mut Figures) -> Result<(), String> 
     Ok(())
 }
 
-/// After how many seconds the sessions of each transport were gone.
+/// Returns the seconds after which the sessions of each transport had ended.
 async fn gone(server: &mut Process, since: Instant) -> Result<[f64; LIVE.len()], String> {
     let mut gone = [f64::INFINITY; LIVE.len()];
     while gone.contains(&f64::INFINITY) && since.elapsed() < LIMIT {
@@ -136,7 +137,7 @@ async fn gone(server: &mut Process, since: Instant) -> Result<[f64; LIVE.len()],
 async fn begin(address: &str, transport: Transport, cursor: &str) -> io::Result<Wire> {
     let mut wire = Wire::connect(address).await?;
     wire.send(request(transport, "storm/0", Some(cursor))).await?;
-    // All that came is read: what is unread at a client's end makes a RST of its FIN.
+    // Everything is read: unread bytes at a client turn its FIN into a RST.
     match transport {
         Transport::LongPoll => {}
         Transport::WebSocket => drop((wire.head().await?, wire.frame().await?)),
@@ -155,18 +156,18 @@ impl Times {
         Process::start(namespace, &args.iter().map(String::as_str).collect::<Vec<_>>())
     }
 
-    /// Returns after how many seconds a session whose peer is cut off must be gone, on a quiet machine.
+    /// Returns the seconds after which a session with a cut line must have ended, on a quiet machine.
     fn limit(&self, transport: Transport) -> f64 {
         let millis = match transport {
             Transport::WebSocket => self.ping + self.pong,
             Transport::LongPoll => self.hold,
-            // The keep-alive goes into the socket; that nobody acknowledges it, only the kernel sees.
+            // The keep-alive goes into the socket; only the kernel sees that it is not acknowledged.
             _ => self.keep_alive + self.user_timeout.unwrap_or(TUNED),
         };
         millis as f64 / 1_000.0
     }
 
-    /// Returns after how many seconds a session whose peer has ended must be gone, on a quiet machine.
+    /// Returns the seconds after which a session whose peer has ended must have ended, on a quiet machine.
     fn heartbeat(&self, transport: Transport) -> f64 {
         let millis = match transport {
             Transport::WebSocket => self.ping + self.pong,
@@ -178,7 +179,7 @@ impl Times {
     }
 }
 
-/// A network namespace, which is gone with this.
+/// A network namespace, which is removed when this is dropped.
 struct Namespace(String);
 
 impl Namespace {

@@ -10,25 +10,25 @@ use crate::pause;
 use crate::process::{CEILING, Process};
 use crate::wire::{Wire, frame, request};
 
-/// The frames that a client sends over and over, and how it is closed for that.
+/// Frames that a client sends repeatedly, and the close that they cause.
 struct Flood {
     of: &'static str,
     first: Vec<u8>,
     frames: Vec<u8>,
-    /// The code of the Close; `None`: it is not closed, but kept waiting.
+    /// Code of the Close; `None`: the client is not closed, but not read either.
     code: Option<u16>,
 }
 
-/// How long a flood that is kept waiting is watched.
+/// Time for which a flood is watched that is not closed.
 const WATCH: Duration = Duration::from_millis(2_500);
 
 /// WebSockets that send up to a gigabyte and never read.
 pub(crate) async fn run(args: &mut Args, figures: &mut Figures) -> Result<(), String> {
     let most = args.or("bytes", 1_usize << 30)?;
-    // A short heartbeat: behind a flood that nobody reads, only it sees that the client is gone.
+    // A short heartbeat: behind unread bytes, only the heartbeat detects that the client is gone.
     let mut server = Process::start(None, &["serve", "--ping", "1000", "--pong", "1000"])?;
     let address = server.address().await?;
-    // The first connection makes what is made once.
+    // The first connection makes allocations that are made once.
     drop(open(&address).await.map_err(|error| error.to_string())?);
     for flood in floods() {
         server.until(0, |stats| stats["live"] == 0).await?;
@@ -72,26 +72,26 @@ fn floods() -> [Flood; 6] {
         Flood { of: "pings", first: none.clone(), frames: frame(0x9, true, &[b'x'; 125]), code: Some(1008) },
         Flood { of: "empty pings", first: none.clone(), frames: frame(0x9, true, b""), code: Some(1008) },
         Flood { of: "pongs", first: none.clone(), frames: frame(0xa, true, b"x"), code: Some(1008) },
-        // One message without an end: over its limit at the 65,537th byte.
+        // One message without an end: above its limit at the 65,537th byte.
         Flood {
             of: "1-byte fragments",
             first: frame(0x1, false, b"x"),
             frames: frame(0x0, false, b"x"),
             code: Some(1009),
         },
-        // Or, of nothing, at the 65,537th fragment.
+        // Or, of empty fragments, at the 65,537th one.
         Flood {
             of: "empty fragments",
             first: frame(0x1, false, b""),
             frames: frame(0x0, false, b""),
             code: Some(1008),
         },
-        // Nothing is wrong with these, but the application takes its time.
+        // These messages are valid, but the application takes its time for each.
         Flood { of: "tiny messages", first: none, frames: frame(0x1, true, b"x"), code: None },
     ]
 }
 
-/// Sends until it can't. How many bytes that were, of which the last ones may not have gone.
+/// Sends until it fails. Returns the number of bytes, of which the last ones may not have been sent.
 async fn pour(address: String, first: Vec<u8>, frames: Vec<u8>, most: usize) -> io::Result<usize> {
     let mut wire = open(&address).await?;
     wire.send(first).await?;
@@ -102,7 +102,7 @@ async fn pour(address: String, first: Vec<u8>, frames: Vec<u8>, most: usize) -> 
     Ok(sent)
 }
 
-/// Returns the close code that a client gets that sends as much as is needed for it, and then reads.
+/// Returns the close code for a client that sends as much as the violation needs, and then reads.
 async fn said(address: &str, flood: &Flood) -> io::Result<u16> {
     let mut wire = open(address).await?;
     wire.send(&flood.first).await?;

@@ -20,15 +20,16 @@ use crate::process::{CEILING, Process};
 use crate::slow::{RECEIVE_BUFFER, SEND_BUFFER};
 use crate::wire::{frame, request};
 
-/// One event, in bytes, and what a slow client reads of it in a second: several seconds of it lie ahead of a ping, in the
-/// buffers of the sockets or in the window of the stream.
+/// Size of one event in bytes, and the bytes that a slow client reads in a second: several seconds of the event precede
+/// a
+/// ping, in the buffers of the sockets or in the window of the stream.
 const SIZE: usize = 160_000;
 const RATE: usize = 20_000;
 const WINDOW: u32 = 64 * 1024;
 const PING: Duration = Duration::from_secs(2);
 const PONG: Duration = Duration::from_secs(1);
 
-/// A client's end of an open WebSocket.
+/// Client of an open WebSocket.
 trait Socket: AsyncRead + AsyncWrite + Send + Unpin {}
 
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Socket for T {}
@@ -40,8 +41,9 @@ struct Read {
     pings: AtomicUsize,
 }
 
-/// One large event for WebSockets over HTTP/1.1 and HTTP/2 that read slowly. One answers each ping when it comes to it,
-/// another one answers none, and a third one reads nothing.
+/// One large event for WebSockets over HTTP/1.1 and HTTP/2 that read slowly. One client answers each ping when it reads
+/// it,
+/// another answers none, and a third reads nothing.
 pub(crate) async fn run(stall: &str, figures: &mut Figures) -> Result<(), String> {
     let (ping, pong) = (PING.as_millis().to_string(), PONG.as_millis().to_string());
     let serve = ["serve", "--write-stall", stall, "--send-buffer", SEND_BUFFER, "--ping", &ping, "--pong", &pong];
@@ -103,7 +105,7 @@ async fn over_http2(stream: TcpStream) -> Result<Box<dyn Socket>, hyper::Error> 
     request.headers_mut().insert("sec-websocket-version", hyper::header::HeaderValue::from_static("13"));
     request.extensions_mut().insert(Protocol::from_static("websocket"));
     let upgraded = hyper::upgrade::on(client.send_request(request).await?).await?;
-    // The connection ends with the last handle of it.
+    // The connection ends with its last handle.
     tokio::spawn(async move {
         let _client = client;
         std::future::pending::<()>().await;
@@ -111,7 +113,7 @@ async fn over_http2(stream: TcpStream) -> Result<Box<dyn Socket>, hyper::Error> 
     Ok(Box::new(TokioIo::new(upgraded)))
 }
 
-/// Reads at the rate, up to the end of the connection.
+/// Reads at the rate until the connection ends.
 async fn follow(mut socket: Box<dyn Socket>, answers: bool, read: Arc<Read>) -> io::Result<()> {
     let (mut frames, mut buffer, mut bytes, began) = (Frames::default(), vec![0; 4 * 1024], 0, Instant::now());
     loop {
@@ -131,7 +133,7 @@ async fn follow(mut socket: Box<dyn Socket>, answers: bool, read: Arc<Read>) -> 
     }
 }
 
-/// The borders of a server's frames.
+/// Boundaries of the server's frames.
 #[derive(Default)]
 struct Frames {
     head: Vec<u8>,
@@ -139,7 +141,7 @@ struct Frames {
 }
 
 impl Frames {
-    /// Takes bytes in. Returns how many pings began in them.
+    /// Reads bytes. Returns the number of pings that begin in them.
     fn pings(&mut self, mut bytes: &[u8]) -> usize {
         let mut pings = 0;
         while let Some((&byte, rest)) = bytes.split_first() {

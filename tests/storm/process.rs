@@ -9,15 +9,17 @@ use tokio::time::{Instant, timeout};
 
 use crate::pause;
 
-/// The longest wait for an answer: crowds work for as long as a scenario does.
+/// Longest wait for an answer: crowds work for as long as a scenario does.
 const PATIENCE: Duration = Duration::from_secs(180);
 
-/// The longest wait for a count that must become true: so much more than it takes that a machine with other work is no
-/// reason to fail, and that a session which is still there then has leaked.
+/// Longest wait for a count that must become true. It is far above the usual time, so that a busy machine does not
+/// fail, and
+/// so that a session which is still open then has leaked.
 pub(crate) const CEILING: Duration = Duration::from_secs(60);
 
-/// A process of this program that is told lines and answers with lines of JSON. It is killed when this is dropped, and
-/// ends by itself when its input does.
+/// A process of this program that reads commands as lines and answers with lines of JSON. It is killed when this is
+/// dropped,
+/// and ends by itself when its input does.
 pub(crate) struct Process {
     child: Child,
     id: u32,
@@ -26,7 +28,7 @@ pub(crate) struct Process {
 }
 
 impl Process {
-    /// Starts it, in a network namespace if one is named.
+    /// Starts the process, in a network namespace if one is given.
     pub(crate) fn start(namespace: Option<&str>, args: &[&str]) -> Result<Self, String> {
         let program = std::env::current_exe().map_err(|error| error.to_string())?;
         let command = match namespace {
@@ -40,7 +42,7 @@ impl Process {
         Self::spawn(command, args)
     }
 
-    /// Starts it with at most `files` open files.
+    /// Starts the process with at most `files` open files.
     pub(crate) fn start_limited(files: usize, args: &[&str]) -> Result<Self, String> {
         let program = std::env::current_exe().map_err(|error| error.to_string())?;
         let mut command = Command::new("sh");
@@ -90,18 +92,18 @@ impl Process {
         Ok(self.ask("stats").await?["instances"][instance].take())
     }
 
-    /// A server's newest cursor.
+    /// Returns the newest cursor of a server.
     pub(crate) async fn cursor(&mut self) -> Result<String, String> {
         Ok(self.ask("stats").await?["cursor"].as_str().unwrap_or_default().to_owned())
     }
 
-    /// Returns the memory that a server has allocated and not freed, in KiB. The allocator keeps freed memory, so
-    /// resident memory does not show that.
+    /// Returns the memory that a server has allocated and not freed, in KiB. The allocator keeps freed memory, so that
+    /// resident memory does not show it.
     pub(crate) async fn heap(&mut self) -> Result<f64, String> {
         Ok(self.ask("stats").await?["heap"].as_f64().ok_or("no heap")? / 1024.0)
     }
 
-    /// Waits until the counts of a server's instance are as wanted, up to [`CEILING`].
+    /// Waits until the counts of a server's instance are as expected, up to [`CEILING`].
     pub(crate) async fn until(&mut self, instance: usize, wanted: impl Fn(&Value) -> bool) -> Result<(), String> {
         match self.settled(instance, wanted).await? {
             (_, true) => Ok(()),
@@ -109,8 +111,8 @@ impl Process {
         }
     }
 
-    /// Waits as [`until`](Self::until) does, and returns the last counts and whether they are as wanted: for figures
-    /// that print what is missing.
+    /// Waits as [`until`](Self::until) does. Returns the last counts and whether they are as expected, for figures
+    /// that print the difference.
     pub(crate) async fn settled(
         &mut self,
         instance: usize,
@@ -127,7 +129,7 @@ impl Process {
         }
     }
 
-    /// Waits until the heap is no larger than this, up to [`CEILING`]. Returns its size then, in KiB.
+    /// Waits until the heap is no larger than this, up to [`CEILING`]. Returns its size in KiB.
     pub(crate) async fn heap_within(&mut self, limit: f64) -> Result<f64, String> {
         let began = Instant::now();
         loop {
@@ -139,29 +141,30 @@ impl Process {
         }
     }
 
-    /// Sends it a SIGTERM.
+    /// Sends SIGTERM.
     pub(crate) async fn terminate(&self) -> Result<(), String> {
         let killed = Command::new("kill").args(["-TERM", &self.id.to_string()]).status().await;
         match killed.is_ok_and(|status| status.success()) {
             true => Ok(()),
-            false => Err("can't be told to terminate".to_owned()),
+            false => Err("cannot send SIGTERM".to_owned()),
         }
     }
 
-    /// Waits for its end: its code, if that was the way.
+    /// Waits for the end of the process. Returns its exit code, if it has one.
     pub(crate) async fn exit(&mut self, limit: Duration) -> Result<Option<i32>, String> {
         let status = timeout(limit, self.child.wait()).await.map_err(|_| format!("not over in {limit:?}"))?;
         Ok(status.map_err(|error| error.to_string())?.code())
     }
 
-    /// Resident memory, in KiB. Read where it costs the process nothing: its `smaps` would hold up its page faults.
+    /// Returns the resident memory, in KiB. It is read from `statm`, which costs the process nothing; `smaps` would delay its
+    /// page faults.
     pub(crate) fn memory(&self) -> Result<f64, String> {
         let statm = self.proc("statm")?;
         let pages = statm.split(' ').nth(1).and_then(|pages| pages.parse::<f64>().ok());
         pages.map(|pages| pages * 4.0).ok_or_else(|| "no pages".to_owned())
     }
 
-    /// Processor time since its start, of user and system, in seconds.
+    /// Returns the processor time since the start, of user and system, in seconds.
     pub(crate) fn processor(&self) -> Result<f64, String> {
         let stat = self.proc("stat")?;
         // The name in parentheses may have spaces; utime and stime are the 14th and 15th field (proc(5)), in 1/100 s.
@@ -175,8 +178,9 @@ impl Process {
     }
 }
 
-/// Returns the lines of the process that started this one, read by a thread: a runtime would wait for the last read at
-/// its end.
+/// Returns the lines of the process that started this one. A thread reads them, since a runtime would wait for the last
+/// read
+/// at its end.
 pub(crate) fn told() -> tokio::sync::mpsc::UnboundedReceiver<String> {
     let (sender, receiver) = tokio::sync::mpsc::unbounded_channel();
     std::thread::spawn(move || {

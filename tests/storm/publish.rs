@@ -9,7 +9,7 @@ use crate::args::Args;
 use crate::figures::quietest;
 use crate::now;
 
-/// Publishes at an even rate, to one topic after another, and measures what each call takes.
+/// A task that publishes at an even rate, to one topic after another, and measures each call.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Publishing(Arc<Mutex<Done>>);
 
@@ -18,20 +18,20 @@ struct Done {
     /// Nanoseconds of each call, in windows of a second.
     calls: Vec<Vec<f64>>,
     over: bool,
-    /// The next event of each topic is the last one, and is marked as that.
+    /// Set for the last event of each topic, which is marked as such.
     stopping: bool,
-    /// How often every topic was published to.
+    /// Number of events of every topic.
     rounds: u64,
 }
 
-/// Events to publish: numbered from 1 on in each of the topics `storm/0`, `storm/1` and so on.
+/// Events to publish: numbered from 1 in each of the topics `storm/0`, `storm/1` and so on.
 pub(crate) struct Plan {
     topics: Vec<Topic>,
     /// Events a second, of all topics together.
     rate: u64,
-    /// How many events each topic gets.
+    /// Number of events of each topic.
     each: u64,
-    /// The length of an event, in bytes.
+    /// Length of an event, in bytes.
     size: usize,
 }
 
@@ -48,7 +48,7 @@ impl Plan {
 }
 
 impl Publishing {
-    /// Starts the plan in a task of its own.
+    /// Starts the plan in its own task.
     pub(crate) fn start(&self, hub: LocalHub, plan: Plan) {
         let mut done = self.lock();
         (done.over, done.stopping) = (false, false);
@@ -56,19 +56,19 @@ impl Publishing {
         tokio::spawn(self.clone().run(hub, plan));
     }
 
-    /// Ends the plan with one more event of each topic, the last one.
+    /// Ends the plan with one further event of each topic, which is marked as the last.
     pub(crate) fn stop(&self) {
         self.lock().stopping = true;
     }
 
-    /// Forgets the calls that were measured so far.
+    /// Drops the measured calls.
     pub(crate) fn forget(&self) {
         self.lock().calls.clear();
     }
 
     async fn run(self, hub: LocalHub, plan: Plan) {
         let mut pace = interval(Duration::from_secs(1) / u32::try_from(plan.rate.max(1)).unwrap_or(u32::MAX));
-        // Not in bursts: on a busy machine one would be longer than the history, and a gap for every reader.
+        // Not in bursts: on a busy machine a burst would exceed the history, and give every reader a gap.
         pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let first = self.lock().rounds;
         let mut window = Vec::new();
@@ -104,8 +104,9 @@ impl Publishing {
     }
 }
 
-/// Publishes a tiny event to each of many new topics: `--topics N --round N`. Returns the longest call, in microseconds,
-/// and how many were refused.
+/// Publishes a tiny event to each of many new topics: `--topics N --round N`. Returns the longest call in microseconds,
+/// and
+/// the number of refused events.
 pub(crate) async fn flood(hub: &LocalHub, words: &str) -> Result<Value, String> {
     let mut args = Args::parse(words.split_whitespace().map(str::to_owned))?;
     let (topics, round) = (args.need::<u64>("topics")?, args.need::<u64>("round")?);

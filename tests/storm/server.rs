@@ -19,12 +19,11 @@ use crate::publish::{Plan, Publishing};
 use crate::stacks::{self, Sockets};
 use crate::{ALLOCATOR, pause};
 
-/// Time that a message from a client takes: longer than the next one needs to come.
+/// Time that a message of a client takes: longer than until the next one arrives.
 const RECEIVE: Duration = Duration::from_millis(10);
 
-/// Two instances in one process, which share a hub and nothing else: the first on axum, or with `--own 1` on the library's
-/// server, the second on hyper. Each
-/// SIGTERM drains one of them, and when both have returned the process is over.
+/// Two instances in one process, which share only a hub: the first on axum, or with `--own 1` on the library's server, the
+/// second on hyper. Each SIGTERM drains one of them, and the process ends when both have returned.
 struct Server {
     hub: LocalHub,
     instances: [Endpoint; 2],
@@ -32,7 +31,7 @@ struct Server {
     publishing: Publishing,
 }
 
-/// Serves until both instances are drained, or until nobody tells it anything any more.
+/// Serves until both instances are drained, or until the input ends.
 pub(crate) async fn serve(mut args: Args) -> Result<(), String> {
     let retain = Retention::count(args.or("retain", 1_000)?).bytes(args.or("retain-bytes", 1 << 20)?);
     let mut hub = LocalHub::builder().retain(retain);
@@ -103,7 +102,7 @@ impl Server {
                     self.publishing.forget();
                     json!({})
                 }
-                _ => return Err(format!("told '{line}'")),
+                _ => return Err(format!("unknown command '{line}'")),
             };
             println!("{answer}");
         }
@@ -138,17 +137,17 @@ impl Server {
     }
 }
 
-/// The application: anybody may listen to anything, and is listened to, slowly.
+/// A publisher that accepts every subscription, and takes its time for each message.
 struct Open {
     hub: LocalHub,
-    /// The length of the state that a client with a gap is given. 0: it is given none.
+    /// Length of the snapshot for a client with a gap. 0: none.
     state: usize,
 }
 
 impl Publisher for Open {
     type Subscriber = Subscription;
 
-    /// Names of sessions are unique, so one key serves all of them.
+    /// Session names are unique, so one key serves all of them.
     fn limit_key(&self, _: &SubscribeRequest) -> Option<String> {
         Some(String::new())
     }
@@ -168,7 +167,7 @@ impl Publisher for Open {
     }
 }
 
-/// Times of an endpoint, and socket options, that a scenario sets; the others have their defaults.
+/// Times of an endpoint and socket options that a scenario sets; others have their defaults.
 struct Times {
     keep_alive: Option<Duration>,
     ping: Option<Duration>,
@@ -231,7 +230,7 @@ impl Times {
     }
 }
 
-/// A listener. What is set on it, its connections have from their first byte on.
+/// Returns a listener. Its connections inherit its options from their first byte on.
 fn listen(address: SocketAddr, send_buffer: Option<u32>) -> Result<TcpListener, String> {
     let bound = || {
         let socket = TcpSocket::new_v4()?;

@@ -19,14 +19,14 @@ use crate::pongs;
 use crate::process::{CEILING, Process};
 use crate::wire::request;
 
-/// The sockets' buffers are small, or the kernel would take the event whole.
+/// Small buffers of the sockets: otherwise the kernel would take the whole event.
 pub(crate) const SEND_BUFFER: &str = "32768";
 pub(crate) const RECEIVE_BUFFER: u32 = 16 * 1024;
-/// The transports that HTTP/2 carries as bodies.
+/// Transports that HTTP/2 carries as bodies.
 const BODIES: [Transport; 4] = [Transport::ShortPoll, Transport::LongPoll, Transport::Chunked, Transport::Sse];
-/// Clients that read nothing: one of each transport over HTTP/1 but short poll, and of each stream over HTTP/2.
+/// Clients that read nothing: one of each transport but the short poll over HTTP/1, and of each stream over HTTP/2.
 const DEAD: u64 = 4 + 3;
-/// Those clients, and the readers that wait when the event comes.
+/// Those clients, and the readers that wait for the event.
 const WAITING: u64 = 2 * DEAD;
 
 /// One large event, for clients that read slowly and steadily and for clients that read nothing; then with pings.
@@ -40,7 +40,7 @@ pub(crate) async fn run(args: &mut Args, figures: &mut Figures) -> Result<(), St
     let mut dead = Vec::new();
     for transport in Transport::ALL {
         let (address, cursor) = (address.clone(), cursor.clone());
-        // A short poll is asked for when the event is there.
+        // A short poll is sent when the event is published.
         let begun =
             if transport == Transport::ShortPoll { None } else { Some(connect(&address, transport, &cursor).await) };
         if transport != Transport::ShortPoll {
@@ -90,7 +90,7 @@ pub(crate) async fn run(args: &mut Args, figures: &mut Figures) -> Result<(), St
         figures.holds(&what, format!("{told}, {:.1} s", took.as_secs_f64()), read.is_ok());
     }
     server.until(0, |stats| stats["live"] == 0).await?;
-    // A held poll's session ends with its answer, so its reply is counted later than the sessions.
+    // The session of a held poll ends with its answer, so its reply is counted later than the sessions.
     let (stats, _) = server.settled(0, |stats| stats["stalled"] == DEAD).await?;
     figures.exactly(
         "clients that read nothing, ended by the write timeout",
@@ -102,8 +102,9 @@ pub(crate) async fn run(args: &mut Args, figures: &mut Figures) -> Result<(), St
     pongs::run(&stall, figures).await
 }
 
-/// Events of some megabytes, for clients that read slowly and steadily over sockets as they come: their buffers grow so large
-/// that the kernel takes nothing more for many seconds unless it is told to.
+/// Events of some megabytes, for clients that read slowly and steadily over default sockets: the buffers grow so large
+/// that
+/// the kernel takes nothing more for many seconds, unless an option limits them.
 async fn steady(figures: &mut Figures) -> Result<(), String> {
     let (rate, watch) = (100_000, Duration::from_secs(15));
     let mut server = Process::start(None, &["serve", "--write-stall", "4000", "--retain-bytes", "67108864"])?;
@@ -129,7 +130,7 @@ async fn steady(figures: &mut Figures) -> Result<(), String> {
     Ok(())
 }
 
-/// Asks for the topic on a connection of its own, whose streams may be sent 16 KiB that were not read.
+/// Requests the topic on its own connection, on which each stream has a window of 16 KiB.
 async fn ask_http2(address: String, transport: Transport, cursor: String) -> io::Result<Response<Incoming>> {
     let stream = TcpStream::connect(&address).await?;
     let mut builder = http2::Builder::new(TokioExecutor::new());
@@ -141,7 +142,7 @@ async fn ask_http2(address: String, transport: Transport, cursor: String) -> io:
     client.send_request(request).await.map_err(io::Error::other)
 }
 
-/// Reads a body at this rate until the event's padding has come.
+/// Reads a body at this rate until the event's padding is complete.
 async fn read_http2(answer: Response<Incoming>, size: usize, rate: usize) -> io::Result<()> {
     let (mut body, mut padding, mut bytes, began) = (answer.into_body(), 0, 0, Instant::now());
     while padding < size - 128 {
@@ -164,7 +165,7 @@ async fn connect(address: &str, transport: Transport, cursor: &str) -> io::Resul
     Ok(stream)
 }
 
-/// Reads at this rate, in bytes a second, until the event's padding has come.
+/// Reads at this rate, in bytes a second, until the event's padding is complete.
 async fn read(mut stream: TcpStream, size: usize, rate: usize) -> io::Result<()> {
     let (mut padding, mut bytes, began) = (0, 0, Instant::now());
     let mut buffer = vec![0; 8 * 1024];

@@ -17,7 +17,7 @@ use tokio::net::{TcpListener, TcpStream};
 /// Options of every connection.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Sockets {
-    /// Other than what `tidings::server::set_tcp_options` sets.
+    /// `TCP_USER_TIMEOUT` other than that of `tidings::server::set_tcp_options`.
     pub(crate) user_timeout: Option<Duration>,
 }
 
@@ -30,7 +30,7 @@ impl Sockets {
     }
 }
 
-/// Serves with the library's own server until the signal, and until all are gone.
+/// Serves by the library's own server until the signal, and until all connections have ended.
 pub(crate) async fn on_server(
     listener: TcpListener,
     endpoint: Endpoint,
@@ -40,7 +40,7 @@ pub(crate) async fn on_server(
     tidings::server::serve(listener, app).allow_any_host().with_graceful_shutdown(endpoint.drain_on(signal)).await
 }
 
-/// Serves on axum until the signal, and until all are gone.
+/// Serves on axum until the signal, and until all connections have ended.
 pub(crate) async fn on_axum(
     listener: TcpListener,
     endpoint: Endpoint,

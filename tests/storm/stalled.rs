@@ -6,17 +6,17 @@ use tokio::time::Instant;
 
 use crate::args::Args;
 use crate::figures::{Figures, quietest};
+use crate::follow::{Ledger, follow};
 use crate::process::{CEILING, Process};
-use crate::visit::{Ledger, visit};
 use crate::{pause, streams};
 
-/// The server's settings and the load on it.
+/// Settings of the server, and its load.
 #[derive(Debug, Clone)]
 struct Load {
     clients: u32,
-    /// How often all stalled readers are replaced by as many new ones, plus one.
+    /// Number of times that all stalled readers are replaced by new ones, plus one.
     waves: u64,
-    /// How long the fast reader is measured without stalled readers.
+    /// Time for which the fast reader is measured without stalled readers.
     seconds: u64,
     stall: Duration,
     /// Events a second, and their length.
@@ -24,33 +24,33 @@ struct Load {
     size: usize,
 }
 
-/// The results of one round.
+/// Results of one round.
 #[derive(Default)]
 struct Round {
-    /// Of the fast reader, in milliseconds, in windows of a second.
+    /// Delays of the fast reader, in milliseconds, in windows of a second.
     delays: Vec<Vec<f64>>,
-    /// The 99th percentile of the publisher, in microseconds.
+    /// 99th percentile of the publisher, in microseconds.
     publish: f64,
-    /// With full history and before the stalled readers, and at most while they are there.
+    /// With full history before the stalled readers, and the maximum with them.
     before: Memory,
     most: Memory,
-    /// Heap when they are gone, in KiB.
+    /// Heap after they have disconnected, in KiB.
     after: f64,
     /// Seconds of the server's processor for each second.
     processor: f64,
     waves: Vec<Wave>,
 }
 
-/// The end of one wave of stalled readers.
+/// End of one group of stalled readers.
 struct Wave {
-    /// Streams and polls that asked, and errors of those that could not.
+    /// Streams and polls that sent their requests, and errors of the others.
     streams: u64,
     polls: u64,
     wrong: u64,
-    /// Streams that the write stall ended, and sessions that it did not end within [`CEILING`].
+    /// Streams that the write timeout ended, and sessions that it did not end within [`CEILING`].
     ended: u64,
     overdue: u64,
-    /// How long the last session outlived the last client's request.
+    /// Time from the last client's request to the end of the last session.
     took: Duration,
 }
 
@@ -61,17 +61,18 @@ struct Memory {
     heap: f64,
 }
 
-/// The time in which all stalled readers of a wave come.
+/// Time in which all stalled readers of a group connect.
 const RAMP: Duration = Duration::from_secs(2);
-/// The time for the server to settle before the measurement.
+/// Time for the server to settle before the measurement.
 const WARM: Duration = Duration::from_secs(1);
-/// A socket's own buffers are small, or the kernel would take megabytes for each before anything stalls.
+/// Small buffers of a socket: otherwise the kernel would take megabytes for each before it stalls.
 const SEND_BUFFER: &str = "32768";
 const HISTORY: usize = 2 << 20;
-/// In MiB: history is another then, and so are its caches; and the tables of sessions keep their size.
+/// Limit in MiB of memory that stays: history and its caches have changed, and tables of sessions keep their size.
 const LEFT: f64 = 4.0;
 
-/// Runs readers of the five transports that ask and read nothing, while another client reads and events are published.
+/// Readers of the five transports that send requests and read nothing, while another client reads and events are
+/// published.
 pub(crate) async fn run(args: &mut Args, figures: &mut Figures) -> Result<(), String> {
     let load = Load {
         clients: args.or("clients", 2_000)?,
@@ -89,12 +90,12 @@ pub(crate) async fn run(args: &mut Args, figures: &mut Figures) -> Result<(), St
     let resident = beside.most.resident - beside.before.resident;
     figures.at_most("growth", resident / 1024.0, load.bound() / 1024.0, "MiB");
     let left = beside.after - beside.before.heap;
-    figures.at_most("heap that is left of it when they are gone", left / 1024.0, LEFT, "MiB");
+    figures.at_most("heap that is left after they have disconnected", left / 1024.0, LEFT, "MiB");
     for wave in &beside.waves {
-        figures.exactly("stalled readers that asked", wave.streams + wave.polls, load.clients.into());
-        figures.exactly("stalled readers that could not ask", wave.wrong, 0);
-        figures.exactly("streams ended by the write stall", wave.ended, wave.streams);
-        figures.exactly("sessions of theirs that outlive it", wave.overdue, 0);
+        figures.exactly("stalled readers that sent their requests", wave.streams + wave.polls, load.clients.into());
+        figures.exactly("stalled readers that could not send", wave.wrong, 0);
+        figures.exactly("streams ended by the write timeout", wave.ended, wave.streams);
+        figures.exactly("their sessions that outlive it", wave.overdue, 0);
         figures.note("the last session ended after", format!("{:.1} s", wave.took.as_secs_f64()));
     }
 
@@ -109,17 +110,17 @@ pub(crate) async fn run(args: &mut Args, figures: &mut Figures) -> Result<(), St
 }
 
 impl Load {
-    /// Returns how long a stalled reader's session lives at most on a quiet machine.
+    /// Returns the maximum age of a stalled reader's session on a quiet machine.
     fn life(&self) -> Duration {
         RAMP + self.stall.mul_f64(1.25) + Duration::from_millis(2_500)
     }
 
-    /// Returns how much memory may grow, in KiB.
+    /// Returns the maximum growth of memory, in KiB.
     fn bound(&self) -> f64 {
-        // A connection of hyper's with its task and session, and the read buffer of 8 KiB that it begins with.
+        // A connection of hyper with its task and session, and its initial read buffer of 8 KiB.
         let connection = 24.0;
-        // The shared part: history, and events published while a session may hold on to them, in each of the four
-        // forms, as single events and joined.
+        // The shared part: history, and events that are published while a session may hold them, in each of the four
+        // formats, as single events and joined.
         let published = self.rate as f64 * self.size as f64 * self.life().as_secs_f64();
         let shared = (HISTORY as f64 + published) / 1024.0 * 4.0 * 2.0;
         f64::from(self.clients) * connection + shared
@@ -171,9 +172,9 @@ async fn round(load: &Load) -> Result<Round, String> {
     let fast = tokio::spawn({
         let (address, cursor) = (address.clone(), cursor.clone());
         let mut ledger = Ledger { delays: Some(Vec::new()), ..Ledger::new(&cursor) };
-        async move { visit(&address, Transport::Sse, "storm/0", &mut ledger).await.map(|_| ledger) }
+        async move { follow(&address, Transport::Sse, "storm/0", &mut ledger).await.map(|_| ledger) }
     });
-    // History is full before anything is measured.
+    // History is full before the measurement.
     let full = HISTORY / load.size;
     server.ask(&format!("publish --rate 2000 --size {} --each {full}", load.size)).await?;
     while server.ask("published").await?["over"] != true {
@@ -199,7 +200,7 @@ async fn round(load: &Load) -> Result<Round, String> {
     let left = crate::now();
     drop(crowd);
 
-    // Events go on until the crowd is gone: polls that were held behind others end with the next event.
+    // Publishing goes on until the crowd has ended: polls that were pipelined behind others end with the next event.
     server.until(0, |stats| stats["live"] == 1 || fast.is_finished()).await?;
     server.ask("stop").await?;
     let ledger = fast.await.map_err(|error| error.to_string())?.map_err(|error| format!("the fast reader: {error}"))?;
@@ -223,7 +224,7 @@ async fn round(load: &Load) -> Result<Round, String> {
     Ok(round)
 }
 
-/// Lets one wave of stalled readers come, and waits until the write stall has ended all their sessions.
+/// Connects one group of stalled readers, and waits until the write timeout has ended all their sessions.
 async fn wave(server: &mut Process, crowd: &mut Process, round: &mut Round) -> Result<Wave, String> {
     let earlier: u64 = round.waves.iter().map(|wave| wave.ended).sum();
     crowd.tell("wave").await?;
@@ -244,7 +245,7 @@ async fn wave(server: &mut Process, crowd: &mut Process, round: &mut Round) -> R
         round.most = round.most.or(memory(server).await?);
         let stats = server.stats(0).await?;
         let count = |name: &str| stats[name].as_u64().unwrap_or(0);
-        // The fast reader stays.
+        // The fast reader stays connected.
         let (ended, overdue) = (count("stalled").saturating_sub(earlier), count("live").saturating_sub(1));
         let took = asked.elapsed();
         if (ended >= streams && overdue == 0) || took > CEILING {
@@ -254,7 +255,7 @@ async fn wave(server: &mut Process, crowd: &mut Process, round: &mut Round) -> R
     }
 }
 
-/// How often memory is looked at.
+/// Interval at which memory is measured.
 const SAMPLE: Duration = Duration::from_millis(50);
 
 impl Memory {

@@ -1,27 +1,28 @@
-//! Measures the promises over real sockets. Each scenario has figures of its own that it holds.
+//! Measures promises over real sockets. Each scenario asserts its own figures.
 //!
 //! ```text
-//! storm stalled      readers that take nothing: memory, and what a reader beside them feels of it
+//! storm stalled      readers that read nothing: memory, and the effect on a reader beside them
 //! storm pings        WebSockets that flood and never read
-//! storm drain        all sessions leave one instance, paced, and lose nothing at the next
-//! storm half-open    peers that are gone without a word (needs root, for network namespaces)
-//! storm herd         long polls of a busy topic, and many that return at once
-//! storm floods       idle poll sessions of one client, its connections, and topics of one publisher, without end
-//! storm slow         one large event, for clients that read slowly, which answer pings late, and for those that read nothing
-//! storm unread       HTTP/2 clients that let no byte of a body through
+//! storm drain        all sessions leave one instance, at an even pace, and lose no event at the next
+//! storm half-open    peers that disappear without an end (needs root, for network namespaces)
+//! storm long-polls   long polls of a busy topic, and many that return at once
+//! storm floods       idle poll sessions of one client, its connections, and topics of one publisher, without a limit
+//! storm slow         one large event, for clients that read slowly, that answer pings late, and that read nothing
+//! storm unread       HTTP/2 clients that accept no byte of a body
 //! ```
 //!
-//! Each starts its server, and crowds of clients, as processes of its own: `storm serve` and `storm crowd`. It prints
-//! one line for each figure and exits with 0 if all hold, with 77 if it can't be run here. Options are `--name value`;
-//! each has a default that takes seconds.
+//! Each starts its server, and crowds of clients, as its own processes: `storm serve` and `storm crowd`. It prints
+//! one line for each figure. Exit codes: 0 if all hold, 77 if it cannot run here. Options are `--name value`;
+//! by default each scenario takes seconds.
 
 mod args;
 mod crowd;
 mod drain;
 mod figures;
 mod floods;
+mod follow;
 mod half_open;
-mod herd;
+mod long_polls;
 mod pings;
 mod pongs;
 mod process;
@@ -32,7 +33,6 @@ mod stacks;
 mod stalled;
 mod streams;
 mod unread;
-mod visit;
 mod wire;
 
 use std::alloc::System;
@@ -44,11 +44,11 @@ use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
 use args::Args;
 use figures::Figures;
 
-/// Counts what is on the heap.
+/// Counts allocations.
 #[global_allocator]
 static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 
-/// Exit code of a scenario that can't be run here.
+/// Exit code of a scenario that cannot run here.
 const SKIPPED: u8 = 77;
 
 #[tokio::main]
@@ -83,13 +83,13 @@ async fn run(what: &str, mut args: Args) -> Result<ExitCode, String> {
             }
             half_open::run(&mut args, &mut figures).await?;
         }
-        "herd" => herd::run(&mut args, &mut figures).await?,
+        "long-polls" => long_polls::run(&mut args, &mut figures).await?,
         "floods" => floods::run(&mut args, &mut figures).await?,
         "slow" => slow::run(&mut args, &mut figures).await?,
         "unread" => unread::run(&mut args, &mut figures).await?,
         _ => {
             return Err(
-                "usage: storm stalled | pings | drain | half-open | herd | floods | slow | unread [--OPTION VALUE]…"
+                "usage: storm stalled | pings | drain | half-open | long-polls | floods | slow | unread [--OPTION VALUE]…"
                     .to_owned(),
             );
         }
@@ -102,7 +102,7 @@ async fn pause(duration: Duration) {
     tokio::time::sleep(duration).await;
 }
 
-/// Microseconds, on the clock that all processes have.
+/// Returns the microseconds of the clock that all processes share.
 fn now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_micros() as u64)
 }

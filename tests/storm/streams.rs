@@ -14,23 +14,24 @@ use crate::pause;
 use crate::process::{CEILING, Process};
 
 const CONNECTIONS: usize = 10;
-/// Half of what hyper allows on a connection.
+/// Half of hyper's limit for a connection.
 const STREAMS: usize = 100;
-/// A stream's window: less than an event.
+/// Window of a stream: smaller than an event.
 const WINDOW: u32 = 1024;
 const STALL: Duration = Duration::from_secs(2);
-/// The heap that a stream which takes nothing may hold, in KiB: the batch that it took a part of, and its own state. The
-/// batches are shared, so that this many streams hold less.
+/// Limit for the heap of an unread stream, in KiB: the batch of which it took a part, and its own state. Batches are
+/// shared,
+/// so that this many streams hold less.
 const BOUND: f64 = 64.0 + 16.0;
-/// The heap that may be left when all streams are gone, in MiB.
+/// Limit in MiB for the heap after all streams have ended.
 const LEFT: f64 = 4.0;
 
-/// Opens HTTP/2 streams whose windows are closed, beside others of their connection that are read.
+/// Opens HTTP/2 streams with closed windows, beside others of their connection that are read.
 pub(crate) async fn run(figures: &mut Figures) -> Result<(), String> {
     let stall = STALL.as_millis().to_string();
     let mut server = Process::start(None, &["serve", "--write-stall", &stall])?;
     let address = server.address().await?;
-    // All begin with the whole history: each takes as much at once as it may.
+    // All begin with the whole history, so that each takes as much at once as it may.
     let target = format!("http://storm/events?topic=storm/0&cursor={}", server.cursor().await?);
     server.ask("publish --rate 100 --size 4096 --each 800").await?;
     pause(Duration::from_secs(2)).await;
@@ -46,7 +47,7 @@ pub(crate) async fn run(figures: &mut Figures) -> Result<(), String> {
         connections.push(connection);
         most = most.max(server.heap().await?);
     }
-    // On a busy machine the first ones have ended before the last ones come.
+    // On a busy machine the first ones have ended before the last ones are open.
     let mut most = most.max(server.heap().await?);
     let all = unread.len() as u64;
     let came = server.stats(0).await?["subscribed"].as_u64().unwrap_or(0);
@@ -62,8 +63,8 @@ pub(crate) async fn run(figures: &mut Figures) -> Result<(), String> {
         pause(Duration::from_millis(50)).await;
     };
     figures.at_most("heap for each HTTP/2 stream", (most - before) / all as f64, BOUND, "KiB");
-    figures.exactly("HTTP/2 streams ended by the write stall", ended, all);
-    figures.exactly("sessions of theirs that outlive it", live, 0);
+    figures.exactly("HTTP/2 streams ended by the write timeout", ended, all);
+    figures.exactly("their sessions that outlive it", live, 0);
     figures.note("the last session ended after", format!("{:.1} s", began.elapsed().as_secs_f64()));
     for connection in &mut connections {
         let poll = ask(connection, &target, "application/json").await?.into_body().collect().await;
@@ -71,7 +72,7 @@ pub(crate) async fn run(figures: &mut Figures) -> Result<(), String> {
     }
     drop((connections, unread));
     let left = server.heap_within(before + LEFT * 1024.0).await? - before;
-    figures.at_most("heap that is left of it when they are gone", left / 1024.0, LEFT, "MiB");
+    figures.at_most("heap that is left after they have disconnected", left / 1024.0, LEFT, "MiB");
     Ok(())
 }
 

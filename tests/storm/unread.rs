@@ -15,12 +15,12 @@ use crate::figures::Figures;
 use crate::pause;
 use crate::process::{CEILING, Process};
 
-/// A stream of hyper's HTTP/2 server that its client does not read, in KiB.
+/// Limit for a stream of hyper's HTTP/2 server that its client does not read, in KiB.
 const STREAM: f64 = 6.0;
-/// In MiB: tables keep their size, and the allocator its pages.
+/// Limit in MiB of memory that stays: tables keep their size, and the allocator its pages.
 const LEFT: f64 = 4.0;
 
-/// HTTP/2 clients that open no window: the server may send them no byte of a body. Each reply carries a state of its own.
+/// HTTP/2 clients that open no window: the server may send no byte of a body. Each reply carries its own snapshot.
 pub(crate) async fn run(args: &mut Args, figures: &mut Figures) -> Result<(), String> {
     let (connections, streams) = (args.or("connections", 10_usize)?, args.or("streams", 200_usize)?);
     let (state, stall) = (args.or("state", 64 * 1024_usize)?, args.or("write-stall", 2_000_u64)?);
@@ -80,7 +80,7 @@ async fn zero_window(
     drop(clients);
     server.until(0, |stats| stats["held"] == 0).await?;
     let left = (server.heap().await? - before) / 1024.0;
-    figures.at_most(&format!("{name}: heap that is left when the clients are gone"), left, LEFT, "MiB");
+    figures.at_most(&format!("{name}: heap that is left after the clients have disconnected"), left, LEFT, "MiB");
     Ok(())
 }
 
@@ -96,7 +96,7 @@ async fn connect(address: &str) -> Result<SendRequest<Empty<Bytes>>, String> {
 
 async fn ask(mut client: SendRequest<Empty<Bytes>>, transport: Transport) -> Result<Response<Incoming>, String> {
     client.ready().await.map_err(|error| error.to_string())?;
-    // A cursor that can't be read brings the state.
+    // A malformed cursor gets the snapshot.
     let target = format!("http://storm/events?topic=storm/0&transport={}&cursor=x&wait=20", transport.as_str());
     let request = Request::get(target).body(Empty::new()).map_err(|error| error.to_string())?;
     let answer = client.send_request(request).await.map_err(|error| error.to_string())?;

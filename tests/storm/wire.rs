@@ -7,14 +7,14 @@ use tidings::Transport;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 
-/// A connection to a server, spoken to byte by byte: what it sees of an end is what was sent.
+/// A connection to a server whose bytes are read and written directly: an end is seen as it was sent.
 #[derive(Debug)]
 pub(crate) struct Wire {
     stream: TcpStream,
     unread: BytesMut,
 }
 
-/// An answer's head.
+/// Head of a response.
 #[derive(Debug)]
 pub(crate) struct Head {
     pub(crate) status: u16,
@@ -28,14 +28,14 @@ impl Head {
         line.and_then(|value| value.trim().parse().ok())
     }
 
-    /// When the client is told to come back.
+    /// Returns the retry time of the response.
     pub(crate) fn retry(&self) -> Option<Duration> {
         let exact = self.header("tidings-retry-ms").map(Duration::from_millis);
         exact.or_else(|| self.header("retry-after").map(Duration::from_secs))
     }
 }
 
-/// Returns the request for a topic's events. Long polls are held for as long as may be.
+/// Returns the request for a topic's events. Long polls have the longest hold.
 pub(crate) fn request(transport: Transport, topic: &str, cursor: Option<&str>) -> String {
     let more = match transport {
         Transport::ShortPoll => "",
@@ -58,7 +58,7 @@ impl Wire {
         Ok(Self { stream, unread: BytesMut::new() })
     }
 
-    /// One that can take little before it is read from.
+    /// Connects with a small receive buffer.
     pub(crate) async fn connect_narrow(address: &str) -> io::Result<Self> {
         let socket = TcpSocket::new_v4()?;
         socket.set_recv_buffer_size(4096)?;
@@ -71,12 +71,12 @@ impl Wire {
         self.stream.write_all(bytes.as_ref()).await
     }
 
-    /// Ends it with a FIN; what comes after is answered by a RST.
+    /// Closes with a FIN. Further bytes of the server are answered by a RST.
     pub(crate) fn close(self) {
         drop(self);
     }
 
-    /// Ends it with a RST.
+    /// Closes with a RST.
     pub(crate) fn reset(self) {
         drop(SockRef::from(&self.stream).set_linger(Some(Duration::ZERO)));
     }
@@ -87,7 +87,7 @@ impl Wire {
         Ok(Head { status: status.ok_or(ErrorKind::InvalidData)?, text })
     }
 
-    /// The next chunk of a body (RFC 9112 §7.1); `None`: the last one. An end without it is an error.
+    /// Returns the next chunk of a body (RFC 9112 §7.1), or `None` for the last one. An end without it is an error.
     pub(crate) async fn chunk(&mut self) -> io::Result<Option<Bytes>> {
         let size = self.through(b"\r\n").await?;
         let size = std::str::from_utf8(&size).ok().and_then(|size| usize::from_str_radix(size.trim_end(), 16).ok());
@@ -97,7 +97,7 @@ impl Wire {
         Ok((size > 0).then_some(chunk))
     }
 
-    /// The next frame of a server's: its opcode and payload (RFC 6455 §5.2).
+    /// Returns the next frame of the server: opcode and payload (RFC 6455 §5.2).
     pub(crate) async fn frame(&mut self) -> io::Result<(u8, Bytes)> {
         let head = self.exactly(2).await?;
         let length = match head[1] {
@@ -116,7 +116,7 @@ impl Wire {
         Ok(self.unread.split_to(length).freeze())
     }
 
-    /// Waits for the end, which must bring nothing more: be it a FIN or a RST.
+    /// Waits for the end, by a FIN or a RST, before which no byte may come.
     pub(crate) async fn end(&mut self) -> io::Result<()> {
         match self.fill().await {
             Err(error) if matches!(error.kind(), ErrorKind::UnexpectedEof | ErrorKind::ConnectionReset) => Ok(()),
@@ -125,7 +125,7 @@ impl Wire {
         }
     }
 
-    /// Whether nothing was read that was not looked at.
+    /// Returns whether no byte is left in the buffer.
     pub(crate) fn is_clear(&self) -> bool {
         self.unread.is_empty()
     }
@@ -147,7 +147,7 @@ impl Wire {
     }
 }
 
-/// A client's frame. Masked with zeros: it is what it looks like.
+/// Returns a frame of a client, masked with zeros.
 pub(crate) fn frame(opcode: u8, is_last: bool, payload: &[u8]) -> Vec<u8> {
     let length = u8::try_from(payload.len()).unwrap_or(125).min(125);
     let mut frame = vec![opcode | if is_last { 0x80 } else { 0 }, 0x80 | length, 0, 0, 0, 0];

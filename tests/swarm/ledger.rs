@@ -19,7 +19,7 @@ pub(crate) struct Audit {
 }
 
 impl Audit {
-    /// Adds a ledger that should have the events 1 to `last` once each, in that order.
+    /// Adds a ledger that should have the events 1 to `last` once each, in order.
     pub(crate) fn add(&mut self, ledger: &Ledger, last: u64) {
         self.cuts += ledger.cuts;
         self.moves += ledger.moves;

@@ -7,17 +7,17 @@ use serde_json::json;
 use tokio::task::JoinSet;
 use tokio::time::{interval, timeout};
 
-use crate::clients::{Connection, Data, Seen, Speaks, Traffic, connect};
+use crate::clients::{ClientKind, Connection, Data, Seen, Traffic, connect};
 use crate::ledger::{Audit, Ledger};
 use crate::server::{Server, answer};
 use crate::{TRANSPORTS, pause};
 
 const TOPICS: [&str; 3] = ["swarm/a", "swarm/b", "swarm/c"];
-/// After this, whoever has not everything has lost it.
+/// Time after which a missing event counts as lost.
 const LIMIT: Duration = Duration::from_secs(180);
-/// How long the events take, whatever their number.
+/// Time in which all events are published, for any number.
 const SPREAD: Duration = Duration::from_secs(10);
-/// The longest visit; half of it is usual.
+/// Maximum age of a connection; half of it is usual.
 const VISIT: Duration = Duration::from_secs(4);
 const SHORT_POLL: Duration = Duration::from_secs(1);
 
@@ -49,14 +49,14 @@ impl Options {
 struct Swarm {
     server: Server,
     start: String,
-    /// The number behind the last event's, which tells that there is nothing more.
+    /// Number after the last event, which marks the end.
     end: u64,
     connected: AtomicU64,
 }
 
-/// Publishes events to subscribers that are cut at random, in the middle of whatever they do, and come back over another
-/// transport with their cursor. Each must get every one in order and once, and the relay must forget them when they are
-/// gone.
+/// Publishes events to subscribers that are cut at random positions and resume over another transport with their
+/// cursor.
+/// Each must get every event in order and once, and the relay must have no session left when they have disconnected.
 pub(crate) async fn run(server: Server, options: Options) -> Result<(), String> {
     let Options { subscribers, events, seed } = options;
     println!("seed {seed}");
@@ -100,17 +100,17 @@ pub(crate) async fn run(server: Server, options: Options) -> Result<(), String> 
         Ok(Ok(_)) if !audit.is_clean() => Err("not every event came once and in order".to_owned()),
         Ok(Ok(_)) => is_left_alone(&swarm.server).await,
     };
-    // The plain closing line of a test runner.
+    // The usual last line of a test runner.
     println!("{} passed, {} failed", u8::from(verdict.is_ok()), u8::from(verdict.is_err()));
     verdict
 }
 
-/// Publishes the numbers from 1 on, one alone or several lines together, and then the end.
+/// Publishes the numbers from 1 on, alone or as several lines together, and then the end.
 async fn publish(server: &Server, events: u64, rng: &mut Rng) -> Result<(), String> {
     let mut connection = server.connection(Traffic::default()).await?;
     let mut next = 1;
     while next <= events + 1 {
-        // The end goes alone.
+        // The end is published alone.
         let last = if next > events { next } else { events.min(next + rng.u64(0..8)) };
         if next == last {
             let request = connection.request("POST", &format!("/publish/{}", rng.choice(TOPICS).unwrap_or_default()));
@@ -129,29 +129,34 @@ async fn publish(server: &Server, events: u64, rng: &mut Rng) -> Result<(), Stri
     Ok(())
 }
 
-/// One subscriber: visits, each cut off, until it has seen the end.
-async fn follow(swarm: Arc<Swarm>, mut speaks: Speaks, mut rng: Rng, ledger: Arc<Mutex<Ledger>>) -> Result<(), String> {
+/// One subscriber: connections that are each cut, until it has seen the end.
+async fn follow(
+    swarm: Arc<Swarm>,
+    mut kind: ClientKind,
+    mut rng: Rng,
+    ledger: Arc<Mutex<Ledger>>,
+) -> Result<(), String> {
     let (mut cursor, mut is_counted) = (swarm.start.clone(), false);
     loop {
         let (life, reset) = (VISIT.mul_f64(rng.f64()), rng.bool());
-        let visit = visit(&swarm, speaks, reset, &mut cursor, &mut is_counted, &ledger);
+        let visit = visit(&swarm, kind, reset, &mut cursor, &mut is_counted, &ledger);
         match timeout(life, visit).await {
-            Ok(done) => return done.map_err(|why| format!("{}: {why}", speaks.name())),
+            Ok(done) => return done.map_err(|why| format!("{}: {why}", kind.name())),
             Err(_) => {
                 let other = TRANSPORTS[rng.usize(0..TRANSPORTS.len())];
                 let mut ledger = lock(&ledger);
                 ledger.cuts += 1;
-                ledger.moves += u64::from(other != speaks);
-                speaks = other;
+                ledger.moves += u64::from(other != kind);
+                kind = other;
             }
         }
     }
 }
 
-/// Connects and reads up to the end. Dropped anywhere, it breaks off: with a reset, or as a program that is killed.
+/// Connects and reads up to the end. If it is dropped, the connection ends with a reset, or as by a killed program.
 async fn visit(
     swarm: &Swarm,
-    speaks: Speaks,
+    kind: ClientKind,
     reset: bool,
     cursor: &mut String,
     is_counted: &mut bool,
@@ -161,28 +166,28 @@ async fn visit(
         true => swarm.server.resetting_connection().await?,
         false => swarm.server.connection(Traffic::default()).await?,
     };
-    let mut client = connect(connection, speaks, &TOPICS, Some(cursor)).await?;
+    let mut client = connect(connection, kind, &TOPICS, Some(cursor)).await?;
     if !std::mem::replace(is_counted, true) {
         swarm.connected.fetch_add(1, Ordering::Relaxed);
     }
     let mut pace = interval(SHORT_POLL);
     loop {
-        if speaks == Speaks::ShortPoll && client.must_ask() {
+        if kind == ClientKind::ShortPoll && client.needs_request() {
             pace.tick().await;
         }
-        let seen = client.see().await?;
+        let seen = client.next_item().await?;
         let Seen::Event(event) = &seen else { return Err(format!("{seen:?}")) };
         match number(&event.data).ok_or_else(|| format!("not ours: {event:?}"))? {
             number if number == swarm.end => return Ok(()),
             number if number > swarm.end => return Err(format!("{number} was never published")),
-            // Written down and never again asked for, or neither: there is no await between the two.
+            // The events are recorded and the cursor moves without an await in between.
             number => lock(ledger).got.push(number),
         }
         client.cursor().ok_or("an event without a cursor")?.clone_into(cursor);
     }
 }
 
-/// Whether the relay forgets those who are gone.
+/// Checks that the relay has no session left.
 async fn is_left_alone(server: &Server) -> Result<(), String> {
     let mut stats = json!(null);
     for _ in 0..1_200 {

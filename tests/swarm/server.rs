@@ -41,14 +41,14 @@ impl Server {
         answer(&mut connection, request, "").await
     }
 
-    /// The newest cursor.
+    /// Returns the newest cursor.
     pub(crate) async fn cursor(&self) -> Result<String, String> {
         let stats = self.stats().await?;
         stats["cursor"].as_str().map(str::to_owned).ok_or_else(|| format!("no cursor in {stats}"))
     }
 }
 
-/// Sends a request and reads the JSON that answers it.
+/// Sends a request and reads the JSON of its response.
 pub(crate) async fn answer(
     connection: &mut Connection,
     request: Builder,

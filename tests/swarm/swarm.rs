@@ -1,8 +1,9 @@
-//! Many clients of a relay that already listens.
+//! Many clients of a relay that is running already.
 //!
 //! ```text
-//! swarm run URL [--subscribers N] [--events N] [--seed N]    nothing is lost, twice or out of order, whoever is cut
-//! swarm figures URL                                          what an event costs on each transport, as Markdown
+//! swarm run URL [--subscribers N] [--events N] [--seed N]    no event is lost, repeated or out of order when clients are cut
+//! cut
+//! swarm figures URL                                          costs of an event on each transport, as Markdown
 //! ```
 
 mod figures;
@@ -26,13 +27,13 @@ use std::time::Duration;
 
 use server::Server;
 
-/// The five transports, each as a client that resumes speaks it.
-const TRANSPORTS: [clients::Speaks; 5] = [
-    clients::Speaks::ShortPoll,
-    clients::Speaks::LongPoll,
-    clients::Speaks::Chunked,
-    clients::Speaks::Sse,
-    clients::Speaks::WebSocket,
+/// The five transports, each in a form that resumes.
+const TRANSPORTS: [clients::ClientKind; 5] = [
+    clients::ClientKind::ShortPoll,
+    clients::ClientKind::LongPoll,
+    clients::ClientKind::Chunked,
+    clients::ClientKind::Sse,
+    clients::ClientKind::WebSocket,
 ];
 
 #[tokio::main]

@@ -1,6 +1,6 @@
 //! Servers that are compared.
 
-/// A server under test. They answer the same requests, so nothing else here knows them apart.
+/// A server under test. All answer the same requests, so nothing else here distinguishes them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Contender {
     Floor,
@@ -14,7 +14,7 @@ impl Contender {
     /// In the order of the tables.
     pub(crate) const ALL: [Self; 5] = [Self::Floor, Self::FloorBatch, Self::Axum, Self::Tuned, Self::Tidings];
 
-    /// As tables write it, and options name it.
+    /// Returns the name in tables and options.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Floor => "floor",
@@ -25,12 +25,12 @@ impl Contender {
         }
     }
 
-    /// Returns its description, for people who read a table.
+    /// Returns the description below the tables.
     pub(crate) fn about(self) -> &'static str {
         match self {
             Self::Floor => "one thread, epoll and frames that are encoded once; one write a message and socket",
-            Self::FloorBatch => "the same with one write a socket for all that has come meanwhile",
-            Self::Axum => "what is written by hand today: axum 0.8 and tokio's broadcast channel",
+            Self::FloorBatch => "the same with one write a socket for all messages that came meanwhile",
+            Self::Axum => "the usual code by hand: axum 0.8 and tokio's broadcast channel",
             Self::Tuned => {
                 "the same with TCP_NODELAY, a read buffer of 4 KiB, and messages fed before they are flushed"
             }

@@ -1,4 +1,4 @@
-//! Which CPU the server runs on, and which the client.
+//! CPUs of the server and the client.
 
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
@@ -9,7 +9,7 @@ pub(crate) struct Cpus {
 }
 
 impl Cpus {
-    /// The first two that this process may use; it moves to the second.
+    /// Returns the first two CPUs that this process may use, and moves the process to the second.
     pub(crate) fn split() -> Result<Self, String> {
         let allowed = sched_getaffinity(None).map_err(|error| format!("can't tell which CPUs there are: {error}"))?;
         let mut allowed = (0..CpuSet::MAX_CPU).filter(|&cpu| allowed.is_set(cpu));
@@ -20,7 +20,7 @@ impl Cpus {
         Ok(Self { server, client })
     }
 
-    /// Does something on the server's CPU: a process that it starts stays there.
+    /// Runs a function on the server's CPU. A process that it starts stays there.
     pub(crate) fn on_the_servers<T>(self, start: impl FnOnce() -> T) -> Result<T, String> {
         pin(self.server)?;
         let started = start();

@@ -5,9 +5,11 @@
 //! cargo run --release -p compare -- --only websocket --servers axum,tidings --rounds 3
 //! ```
 //!
-//! The server runs on one CPU, the client on another. What counts is the scheduler's count of the time that the server
-//! has run, from when everybody listens until everything is delivered and it is at rest; the ratios within one run mean
-//! more than the figures. Each run has a fresh server, and the servers take turns.
+//! The server runs on one CPU, the client on another. The figure is the scheduler's count of the time for which the
+//! server
+//! ran, from when all subscribers are connected until everything is delivered and the server is idle. Compare ratios
+//! within
+//! one run rather than figures. Each run has a new server, and the rounds alternate between servers.
 
 mod client;
 mod contender;
@@ -92,7 +94,7 @@ fn write(path: &str, text: &str) -> Result<(), String> {
     Ok(())
 }
 
-/// Thousands of connections, in the servers too: they inherit it.
+/// Raises the limit of open files for thousands of connections. The servers inherit it.
 fn raise_open_files() -> Result<(), String> {
     let maximum = getrlimit(Resource::Nofile).maximum;
     setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum })

@@ -1,4 +1,4 @@
-//! One run: a fresh server, its subscribers, a load, and what that took.
+//! One run: a new server, its subscribers, a load, and its cost.
 
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
@@ -10,22 +10,22 @@ use crate::cpus::Cpus;
 use crate::server::Server;
 use crate::workload::{Load, Workload};
 
-/// How long after the last delivery one too many may still come.
+/// Time after the last delivery in which a surplus one may arrive.
 const AFTERMATH: Duration = Duration::from_millis(50);
 
-/// Paths and settings that all runs share.
+/// Paths and settings of all runs.
 #[derive(Debug)]
 pub(crate) struct Bench<'a> {
     pub(crate) relay: &'a Path,
     pub(crate) cpus: Cpus,
-    /// How long after traffic memory is looked at.
+    /// Time after the traffic at which memory is measured.
     pub(crate) rest: Duration,
     /// Set by a signal.
     pub(crate) stop: &'a AtomicBool,
 }
 
 impl Bench<'_> {
-    /// The figures of a workload's rows. A delivery that is lost, comes twice or out of order is an error.
+    /// Returns the figures of a workload's rows. A delivery that is lost, duplicated or out of order is an error.
     pub(crate) fn run(&self, workload: &Workload, contender: Contender) -> Result<(Vec<f64>, Counts), String> {
         let named = |error| format!("{}, {}: {error}", contender.name(), workload.name());
         let (figures, counts) = self.measure(workload, contender).map_err(named)?;
@@ -49,8 +49,9 @@ impl Bench<'_> {
             |resident: u64| resident.saturating_sub(empty) as f64 / workload.audience.subscribers as f64;
         let (idle, before) = (server.resident()?, server.cpu()?);
         crowd.publish(&script)?;
-        // What it does behind the last delivery counts too, and of a thread that runs the scheduler tells only up to its
-        // last tick, 4 ms ago maybe: more than a fast server's whole batch.
+        // Work after the last delivery counts too. The scheduler reports a running thread only up to its last tick, up
+        // to 4 ms
+        // ago: more than a fast server's whole batch.
         server.settle()?;
         let used = server.cpu()?.saturating_sub(before);
         crowd.linger(AFTERMATH)?;

@@ -4,19 +4,19 @@ use crate::contender::Contender;
 
 /// Text of `--help`.
 pub(crate) const HELP: &str = "\
-compare: what a delivery costs, tidings beside servers written by hand
+compare: the cost of a delivery, of tidings and of servers written by hand
 
 usage: cargo run --release -p compare [-- OPTION…]
 
-  --rounds N     how often each server is measured on each workload (default 5)
-  --only TEXT    only the workloads whose name has this in it, in any case
+  --rounds N     measurements of each server on each workload (default 5)
+  --only TEXT    only workloads with this text in their name, in upper or lower case
   --servers A,B  only these of: floor, floor-batch, axum, tuned, tidings
-  --quick        one round of small workloads: nothing lost, twice or out of order, and no figures worth keeping
+  --quick        one round of small workloads: checks the deliveries, and prints no figures
   --no-write     do not write the files
-  --help         this text
+  --help         print this text
 
 It builds the relay, which stands for tidings, prints the tables, and writes them to benches/compare/RESULTS.md and
-docs/compare.svg; with --only, --servers or --quick it writes nothing. It takes two CPUs: the server runs on one, the
+docs/compare.svg; with --only, --servers or --quick it writes nothing. It needs two CPUs: the server runs on one, the
 client on the other.";
 
 /// Options of a run.
@@ -58,7 +58,7 @@ impl Options {
         Ok(Parsed::Run(options))
     }
 
-    /// Files hold whole tables only.
+    /// Files are written for complete tables only.
     pub(crate) fn writes(&self) -> bool {
         self.write && !self.quick && self.only.is_none() && self.servers.len() == Contender::ALL.len()
     }
@@ -71,7 +71,7 @@ fn count(text: &str) -> Result<usize, String> {
     }
 }
 
-/// In the order of the tables, whatever order they are named in.
+/// In the order of the tables, for any order of the options.
 fn servers(list: &str) -> Result<Vec<Contender>, String> {
     if let Some(stranger) = list.split(',').find(|name| Contender::named(name).is_none()) {
         let names: Vec<_> = Contender::ALL.iter().map(|one| one.name()).collect();

@@ -1,4 +1,4 @@
-//! All runs of all workloads. In each round every server has its turn, so that what disturbs one disturbs all.
+//! All runs of all workloads. Each round measures every server, so that a disturbance affects all of them.
 
 use crate::contender::Contender;
 use crate::measure::Bench;
@@ -6,7 +6,7 @@ use crate::options::Options;
 use crate::table::Row;
 use crate::workload::{self, Workload};
 
-/// Runs everything that was asked for; each row is shown when it is there. The first run that fails ends it.
+/// Runs all selected workloads, and prints each row when it is complete. The first run that fails ends it.
 pub(crate) fn run(options: &Options, bench: &Bench<'_>) -> Result<Vec<Row>, String> {
     let asked = asked(options);
     if asked.is_empty() {
@@ -39,7 +39,7 @@ fn asked(options: &Options) -> Vec<(Workload, Vec<Contender>)> {
     with_contenders.filter(|(_, contenders): &(_, Vec<_>)| !contenders.is_empty()).collect()
 }
 
-/// A quick run's figures would be taken for what they are not.
+/// Quick runs print no figures, since they would not be representative.
 fn show(row: &Row, quick: bool) {
     println!("{}", row.name);
     for contender in Contender::ALL {

@@ -1,4 +1,4 @@
-//! A server as a process of its own: started, asked what it has used up, killed.
+//! A server in a process of its own: start, resource use, end.
 
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -12,14 +12,14 @@ use std::time::{Duration, Instant};
 use crate::contender::Contender;
 use crate::cpus::Cpus;
 
-/// How long it may take until it listens.
+/// Time in which it must listen.
 const START: Duration = Duration::from_secs(60);
-/// How long it may take until it has nothing left to do.
+/// Time in which it must become idle.
 const SETTLE: Duration = Duration::from_secs(60);
-/// It has nothing left to do when it used less than the hundredth part of two of these in a row.
+/// It is idle when it used less than a hundredth of two such intervals in a row.
 const QUIET: Duration = Duration::from_millis(50);
 
-/// Killed when dropped.
+/// A running server, which is killed when it is dropped.
 #[derive(Debug)]
 pub(crate) struct Server {
     child: Child,
@@ -27,7 +27,7 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// Starts it, on its CPU.
+    /// Starts the server on its CPU.
     pub(crate) fn start(contender: Contender, relay: &Path, cpus: Cpus) -> Result<Self, String> {
         let mut command = match contender {
             Contender::Tidings => Command::new(relay),
@@ -40,13 +40,13 @@ impl Server {
         };
         command.args(["--listen", "127.0.0.1:0"]).stdin(Stdio::null()).stdout(Stdio::piped());
         let child = cpus.on_the_servers(|| command.spawn())?.map_err(|error| format!("can't start: {error}"))?;
-        // From here on it is killed, whatever happens.
+        // From here on the process is killed on every path.
         let mut server = Self { child, address: SocketAddr::from(([127, 0, 0, 1], 0)) };
         server.address = server.listens_at()?;
         Ok(server)
     }
 
-    /// The time that its threads and its children's have run, by the scheduler's count.
+    /// Returns the time for which its threads and those of its children ran, by the scheduler's count.
     pub(crate) fn cpu(&self) -> Result<Duration, String> {
         let ran = |task: &Path| {
             let line = fs::read_to_string(task.join("schedstat")).ok()?;
@@ -59,10 +59,10 @@ impl Server {
         }
     }
 
-    /// The bytes that it and its children have in memory.
+    /// Returns the resident bytes of it and its children.
     pub(crate) fn resident(&self) -> Result<u64, String> {
         let mut processes: Vec<_> = tasks(self.child.id()).iter().filter_map(|task| resident(task)).collect();
-        // Each task says what the whole process has.
+        // Each task reports the memory of the whole process.
         processes.dedup_by_key(|(process, _)| *process);
         match processes.is_empty() {
             true => Err("the server has died".to_owned()),
@@ -70,7 +70,7 @@ impl Server {
         }
     }
 
-    /// Sleeps until it has nothing left to do.
+    /// Sleeps until the server is idle.
     pub(crate) fn settle(&self) -> Result<(), String> {
         let begun = Instant::now();
         let (mut before, mut quiet) = (self.cpu()?, 0);
@@ -87,7 +87,7 @@ impl Server {
         Ok(())
     }
 
-    /// Whether a thread runs, or waits for a CPU that others have: no CPU used is not nothing to do.
+    /// Returns whether a thread runs, or waits for a busy CPU: without CPU time it is not yet idle.
     fn wants_to_run(&self) -> bool {
         let runs = |stat: String| stat.rsplit_once(") ").is_some_and(|(_, state)| state.starts_with('R'));
         tasks(self.child.id()).iter().any(|task| fs::read_to_string(task.join("stat")).is_ok_and(runs))
@@ -97,14 +97,14 @@ impl Server {
     fn listens_at(&mut self) -> Result<SocketAddr, String> {
         let out = self.child.stdout.take().ok_or("its output is not there")?;
         let (tell, told) = mpsc::channel();
-        // It ends with the line or with the server. The pipe stays open for whatever else the server says.
+        // The reader ends with the line or with the server. The pipe stays open for further output.
         thread::spawn(move || {
             let mut lines = BufReader::new(out).lines();
             let _ = tell.send(lines.next());
             lines.for_each(drop);
         });
         let line =
-            told.recv_timeout(START).ok().flatten().and_then(Result::ok).ok_or("it did not say where it listens")?;
+            told.recv_timeout(START).ok().flatten().and_then(Result::ok).ok_or("it did not print its address")?;
         let address = line.split_once("http://").and_then(|(_, address)| address.trim().parse().ok());
         address.ok_or_else(|| format!("its first line has no address: {line}"))
     }
@@ -112,13 +112,13 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // It may be dead already.
+        // The process may have ended already.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
-/// `/proc/…/task/…` of all threads of a process and its children.
+/// Returns `/proc/…/task/…` of all threads of a process and its children.
 fn tasks(process: u32) -> Vec<PathBuf> {
     let folder = fs::read_dir(format!("/proc/{process}/task"));
     let mut tasks: Vec<_> = folder.into_iter().flatten().flatten().map(|task| task.path()).collect();
@@ -128,7 +128,7 @@ fn tasks(process: u32) -> Vec<PathBuf> {
     tasks
 }
 
-/// The process of a task, and the bytes that it has in memory.
+/// Returns the process of a task, and its resident bytes.
 fn resident(task: &Path) -> Option<(u64, u64)> {
     let status = fs::read_to_string(task.join("status")).ok()?;
     let field = |name: &str| {

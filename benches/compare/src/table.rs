@@ -1,4 +1,4 @@
-//! The rows that come out of the runs: medians, spreads, ratios.
+//! Rows of the results: medians, spreads, ratios.
 
 use crate::client::Counts;
 use crate::contender::Contender;
@@ -13,7 +13,7 @@ pub(crate) enum Unit {
     Bytes,
 }
 
-/// One row: the figures of each server, in the order of the rounds.
+/// One row: figures of each server, in the order of the rounds.
 #[derive(Debug)]
 pub(crate) struct Row {
     pub(crate) name: String,
@@ -22,7 +22,7 @@ pub(crate) struct Row {
     pub(crate) counts: Counts,
 }
 
-/// A cell: the median of the rounds, and the ends.
+/// A cell: median, minimum and maximum of the rounds.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Spread {
     pub(crate) median: f64,
@@ -35,7 +35,7 @@ impl Row {
         Self { name, unit, cells: Vec::new(), counts: Counts::default() }
     }
 
-    /// Adds a run.
+    /// Adds the figure of a run.
     pub(crate) fn add(&mut self, contender: Contender, figure: f64, counts: Counts) {
         self.counts = self.counts.and(counts);
         match self.cells.iter_mut().find(|(one, _)| *one == contender) {
@@ -44,13 +44,13 @@ impl Row {
         }
     }
 
-    /// None for a server that was not run.
+    /// Returns the cell, or `None` for a server that was not measured.
     pub(crate) fn spread(&self, contender: Contender) -> Option<Spread> {
         let (_, figures) = self.cells.iter().find(|(one, _)| *one == contender)?;
         Spread::of(figures)
     }
 
-    /// The median of tidings over the other's.
+    /// Returns the median of tidings divided by the other's.
     pub(crate) fn ratio(&self, other: Contender) -> Option<f64> {
         Some(self.spread(Contender::Tidings)?.median / self.spread(other)?.median)
     }
@@ -67,7 +67,7 @@ impl Spread {
 }
 
 impl Unit {
-    /// Two or three digits that mean something, or whole bytes.
+    /// Formats two or three significant digits, or whole bytes.
     pub(crate) fn write(self, figure: f64) -> String {
         match self {
             Self::Bytes => grouped(figure.round() as u64),

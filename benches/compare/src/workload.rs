@@ -1,4 +1,4 @@
-//! The workloads: who listens, and what is published.
+//! Workloads: subscribers and publications.
 
 use std::time::Duration;
 
@@ -6,34 +6,34 @@ use crate::client::{Audience, Mark, Pace, Script, Transport, post};
 use crate::contender::Contender;
 use crate::table::{Row, Unit};
 
-/// At most so often memory is looked at.
+/// Minimum interval between two measurements of memory.
 pub(crate) const MEMORY_ROUNDS: usize = 2;
 
-/// One row of a table, or for memory two.
+/// A workload: one row of a table, or two rows for memory.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Workload {
     pub(crate) audience: Audience,
     pub(crate) load: Load,
-    /// Servers that are measured: of two that do the same, one.
+    /// Servers that are measured: one of two that behave alike.
     pub(crate) contenders: &'static [Contender],
 }
 
 /// Counts are per topic.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Load {
-    /// All POSTs at once, each topic's next message after all others' present one.
+    /// Sends all POSTs at once, the next message of each topic after the present one of all topics.
     Burst { messages: u32 },
-    /// Each POST when the one before it to its topic is answered: no write carries two messages.
+    /// Sends each POST when the previous one to its topic is answered: no write carries two messages.
     Single { messages: u32 },
-    /// One POST in each interval.
+    /// Sends one POST in each interval.
     Paced { messages: u32, per_second: u32 },
-    /// All POSTs at once, each of many lines.
+    /// Sends all POSTs at once, each with many lines.
     Batches { batches: u32, lines: u32 },
-    /// Memory of connections, before and after messages that all come at once.
+    /// Measures the memory of connections, before and after messages that all come at once.
     Memory { messages: u32 },
 }
 
-/// Everything that is measured; in a quick run, a small part of each.
+/// Returns all workloads, or a small part of each for a quick run.
 pub(crate) fn all(quick: bool) -> Vec<Workload> {
     use Contender::{Axum, Floor, FloorBatch, Tidings, Tuned};
     use Transport::{Chunked, LongPoll, Sse, WebSocket};
@@ -72,7 +72,7 @@ pub(crate) fn all(quick: bool) -> Vec<Workload> {
 }
 
 impl Workload {
-    /// As tables write it, and `--only` looks for it.
+    /// Returns the name in tables and for `--only`.
     pub(crate) fn name(&self) -> String {
         let Audience { transport, topics, subscribers } = self.audience;
         let who = match topics {
@@ -94,7 +94,7 @@ impl Workload {
         format!("{who}, {what}: {}", transport.name())
     }
 
-    /// How often it is run when others are run so often: memory hardly varies.
+    /// Returns the number of runs for a number of rounds: memory hardly varies.
     pub(crate) fn rounds(&self, others: usize) -> usize {
         match self.load {
             Load::Memory { .. } => others.min(MEMORY_ROUNDS),
@@ -102,12 +102,12 @@ impl Workload {
         }
     }
 
-    /// The empty rows for its figures, in their order.
+    /// Returns the empty rows of its figures, in order.
     pub(crate) fn rows(&self) -> Vec<Row> {
         let name = self.name();
         match self.load {
             Load::Memory { messages } => {
-                let after = format!("{name}, after {messages} messages to everyone");
+                let after = format!("{name}, after {messages} messages to all");
                 vec![Row::new(name, Unit::Bytes), Row::new(after, Unit::Bytes)]
             }
             _ => vec![Row::new(name, Unit::Micros)],
@@ -138,7 +138,7 @@ impl Workload {
     }
 }
 
-/// A number as it is read: 8,000.
+/// Formats a number as in 8,000.
 pub(crate) fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let groups: Vec<_> = digits.as_bytes().rchunks(3).rev().map(String::from_utf8_lossy).collect();

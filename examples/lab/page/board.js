@@ -5,7 +5,7 @@ const POINT_EVERY_MS = 50;
 const FADES_MS = 6000;
 const KEPT_LINES = 40;
 
-/** The board: a field to point in and a chat, as each of the panels sees them. */
+/** The pointer field and the chat, with the events of each panel. */
 export class Board {
   constructor(page, panels) {
     this.panels = panels;
@@ -17,7 +17,7 @@ export class Board {
     this.#form();
   }
 
-  /** An event of the topic `board`, as this panel got it. */
+  /** Takes an event of the topic `board` from a panel. */
   take(panel, data, late) {
     if (data.kind === 'say') {
       this.chat.take(panel, data.n, late, data.who, data.text);
@@ -31,7 +31,7 @@ export class Board {
     }
   }
 
-  /** What the server counted for the POSTs. */
+  /** Takes the server's counters of the POSTs. */
   counted({ requests, up }) {
     this.sender.postBytes = Math.round(up / requests);
   }
@@ -76,7 +76,7 @@ export class Board {
     };
   }
 
-  /** Every person once for each panel: rings of growing size, so that those that agree make a target. */
+  /** Draws each person once for each panel, as rings of growing size: equal positions make a target. */
   draw() {
     const { context, width, height } = fit(this.field);
     context.strokeStyle = ink.rule;
@@ -102,7 +102,7 @@ export class Board {
 
   #ring(context, panel, point, strength, width, height) {
     const [x, y] = [point.x * width, point.y * height];
-    // The shown place follows the told one; without motion wanted it is there at once.
+    // The drawn position follows the received one, at once if the user prefers reduced motion.
     const shown = (point.shown ??= { x, y });
     const share = calm.matches ? 1 : 0.55;
     shown.x += (x - shown.x) * share;
@@ -122,7 +122,7 @@ function line(context, x0, y0, x1, y1) {
   context.stroke();
 }
 
-/** A list of lines, each with a bar for every panel that has it. */
+/** A list of lines, each with a bar for every panel that received it. */
 export class Lines {
   constructor(list, panels) {
     this.list = list;
@@ -161,8 +161,8 @@ export class Lines {
 }
 
 /**
- * The way up: a WebSocket panel's own connection, or POST. Of pointer moves only the newest counts, so at most one is
- * on its way and at most twenty a second are sent: a POST must never fill the browser's six connections.
+ * Sends messages, over the connection of a WebSocket panel or by POST. Only the newest pointer position matters, so at most
+ * one is on its way and at most twenty a second are sent: POSTs must not use up the browser's six connections.
  */
 class Sender {
   constructor(page, panels) {
@@ -173,7 +173,7 @@ class Sender {
     this.postBytes = null;
   }
 
-  /** Sends the newest of what is given here, as often as that is allowed. */
+  /** Sends the newest of these messages, at the allowed rate. */
   async latest(message) {
     this.pending = message;
     if (this.busy) return;

@@ -1,15 +1,15 @@
 /**
- * The server's clock, as well as a page can know it. On the machine the server runs on the two are the same clock; on
- * another one the difference is measured, and used only where it is larger than the measurement's own doubt.
+ * The server's clock, as measured by the page. On the server's machine the two clocks are the same. On another machine the
+ * difference is measured, and used only if it is larger than the error of the measurement.
  */
 let offset = 0;
 
 const here = () => performance.timeOrigin + performance.now();
 
-/** Milliseconds since 1970 by the server's clock. */
+/** Returns the milliseconds since 1970 by the server's clock. */
 export const serverNow = () => here() + offset;
 
-/** Measures the difference anew: of five askings the quickest is the best. */
+/** Measures the difference again: the fastest of five requests is the most exact. */
 export async function synchronise() {
   let best = { trip: Infinity, offset: 0 };
   for (let i = 0; i < 5; i++) {

@@ -1,6 +1,6 @@
 /**
- * Colours and numbers, the same everywhere. The style sheet owns the colours; canvases read them from there, anew when
- * the theme changes.
+ * Colours and number formats. The style sheet defines the colours; canvases read them from it, again when the theme
+ * changes.
  */
 import { TRANSPORTS } from './transports/index.js';
 
@@ -28,7 +28,7 @@ export function onInk(again) {
 const readers = [];
 const changed = () => (readInk(), readers.forEach((again) => again()));
 
-/** The button that goes round: as the system, light, dark. */
+/** Sets up the theme button, which switches between system, light and dark. */
 export function theme(button) {
   const names = { auto: 'Auto', light: 'Light', dark: 'Dark' };
   const said = { auto: 'follow the system', light: 'light', dark: 'dark' };
@@ -47,12 +47,12 @@ export function theme(button) {
   set([asked, recall('theme')].find((mode) => mode in names) ?? 'auto');
 }
 
-/** The transparent form of a colour, for canvases. */
+/** Returns a transparent form of a colour, for canvases. */
 export const faint = (colour, share) => `color-mix(in srgb, ${colour} ${Math.round(share * 100)}%, transparent)`;
 
 export const calm = matchMedia('(prefers-reduced-motion: reduce)');
 
-/** A canvas as large as its box, in device pixels; returns its context with CSS pixels as the unit. */
+/** Resizes a canvas to its box, in device pixels. Returns its context with CSS pixels as the unit. */
 export function fit(canvas) {
   const { clientWidth: width, clientHeight: height } = canvas;
   const scale = devicePixelRatio || 1;
@@ -80,7 +80,7 @@ export function bytes(value) {
   return `${unit && value < 9.95 ? value.toFixed(1) : Math.round(value)} ${units[unit]}`;
 }
 
-/** What the browser keeps for this page, where it lets it. */
+/** Values that the browser stores for this page, if storage is allowed. */
 export function recall(name) {
   try {
     return localStorage.getItem(`lab.${name}`);
@@ -93,6 +93,6 @@ export function remember(name, value) {
   try {
     localStorage.setItem(`lab.${name}`, value);
   } catch {
-    // A browser that keeps nothing forgets the name and the theme; nothing else.
+    // Without storage only the name and the theme are lost.
   }
 }

@@ -1,16 +1,16 @@
 import { byKey } from './transports/index.js';
 import { serverNow } from './clock.js';
 
-/** A connection has to last this long before its loss is not held against the next one. */
+/** Time after which a connection counts as established, so that its loss does not lengthen the next wait. */
 const ESTABLISHED_MS = 5000;
 const LEAST_WAIT_MS = 250;
 const MOST_WAIT_MS = 10_000;
 
 /**
- * One panel's way to the hub: a cursor, the transport that follows from it now, and what to do when that ends.
+ * Subscription of one panel: a cursor, the transport that follows from it now, and the reconnects.
  *
- * States: `connecting`, `open`, `waiting` (for the next try), `paused`, `hidden`, `refused`. The cursor outlives them
- * all; it moves only when what came before it has been handed on.
+ * States: `connecting`, `open`, `waiting` (for the next try), `paused`, `hidden`, `refused`. The cursor is kept in all of
+ * them. It moves only when the events before it have been delivered to the panel.
  */
 export class Link {
   constructor(at, on) {
@@ -29,7 +29,7 @@ export class Link {
     this.#open();
   }
 
-  /** To another transport, with the cursor. */
+  /** Changes the transport and keeps the cursor. */
   move(key) {
     this.#halt();
     this.key = key;
@@ -52,7 +52,7 @@ export class Link {
     if (this.state === 'hidden') this.#open();
   }
 
-  /** Sends a message up over this link's own connection, if it can. */
+  /** Sends a message over this link's connection, if its transport can. */
   send(text) {
     return this.state === 'open' && this.transport.send ? this.transport.send(text) : false;
   }
@@ -64,7 +64,7 @@ export class Link {
       gap: (object) => this.on.gap(object),
       cursor: (cursor) => (this.cursor = cursor),
       alive: () => this.#alive(),
-      // The EventSource comes back by itself.
+      // The EventSource reconnects by itself.
       away: () => this.#become('waiting'),
       ended: (how) => this.#ended(how),
     });
@@ -89,7 +89,7 @@ export class Link {
     const lasted = this.state === 'open' ? performance.now() - this.openedAt : 0;
     if (refused) return this.#become('refused');
     this.tries = lasted > ESTABLISHED_MS ? 0 : this.tries + 1;
-    // What the server said is jittered already; without a word from it the wait doubles, with a jitter of our own.
+    // The server's retry time has a jitter. Without one the wait doubles, with a jitter of its own.
     const wait = retry ?? Math.min(MOST_WAIT_MS, 500 * 2 ** this.tries) * (0.5 + Math.random() / 2);
     const ms = Math.max(LEAST_WAIT_MS, wait);
     this.#become('waiting', performance.now() + ms);

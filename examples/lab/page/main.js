@@ -73,14 +73,14 @@ function say(text) {
   $('status').textContent = text;
 }
 
-/** The gaps that came within a few seconds, as one sentence. */
+/** Reports the gaps that came within a few seconds, in one sentence. */
 function tellGap(letter, reason) {
   told.letters = [...new Set([...(told.reason === reason ? told.letters : []), letter])].sort();
   told.reason = reason;
   clearTimeout(told.forget);
   told.forget = setTimeout(() => (told.reason = null), 6000);
-  const who = told.letters.length > 1 ? `Panels ${told.letters.join(', ')} were` : `Panel ${letter} was`;
-  say(`${who} told of a gap: ${GAPS[reason] ?? reason}.`);
+  const who = told.letters.length > 1 ? `Panels ${told.letters.join(', ')}` : `Panel ${letter}`;
+  say(`${who} got a gap: ${GAPS[reason] ?? reason}.`);
 }
 
 async function order(address, done) {
@@ -110,26 +110,26 @@ function dial(id, values, show, apply) {
   };
 }
 
-const everyone = 'for everyone who looks';
+const everyone = 'for all windows';
 const setRate = dial('rate', RATES, (n) => (n ? `${n} / s` : 'none'), (n) =>
-  order(`/load?rate=${n}`, () => `${n} events a second now, ${everyone}.`));
+  order(`/load?rate=${n}`, () => `${n} events a second, ${everyone}.`));
 const setSize = dial('size', SIZES, bytes, (n) =>
-  order(`/load?size=${n}`, () => `Events of ${bytes(n)} now, ${everyone}.`));
+  order(`/load?size=${n}`, () => `Events of ${bytes(n)}, ${everyone}.`));
 const setPoll = dial('poll', POLLS, (n) => (n < 1000 ? `${n} ms` : `${n / 1000} s`), (n) => (world.pollEvery = n));
 setRate(about.load.rate);
 setSize(about.load.size);
 setPoll(world.pollEvery);
 
-$('cut').onclick = () => order(`/cut?page=${page}`, ({ cut }) => `The server dropped ${count(cut)} connections of this page.`);
-$('restart').onclick = () => order('/restart', ({ epoch }) => `A new hub is behind the same address, epoch ${epoch}.`);
+$('cut').onclick = () => order(`/cut?page=${page}`, ({ cut }) => `The server cut ${count(cut)} connections of this page.`);
+$('restart').onclick = () => order('/restart', ({ epoch }) => `The server has a new hub with epoch ${epoch}.`);
 
-/* The server's counters, once a second: asked for on a connection of no panel, so that they cost none of them a byte. */
+/* The server's counters, once a second, on a connection of no panel, so that no panel's bytes include them. */
 
 async function counters() {
   if (document.hidden) return;
   try {
     const { load, panels: counted } = await (await fetch(`/counters?page=${page}`, { cache: 'no-store' })).json();
-    // A server that was started anew numbers its events from 1 again.
+    // A restarted server numbers its events from 1 again.
     world.head = load.run === world.run ? Math.max(world.head, load.n) : load.n;
     world.run = load.run;
     world.rate = load.rate;
@@ -143,13 +143,13 @@ async function counters() {
       counters: counted[id],
     })));
   } catch {
-    // The panels tell of a server that is away.
+    // The panels show that the server does not answer.
   }
 }
 setInterval(counters, 1000);
 counters();
 
-/* A hidden tab holds no connections. Two that are seen need more than a browser has for one host, and are told. */
+/* A hidden tab holds no connections. Two visible ones need more than a browser opens to one host, and show a note. */
 
 const windows = new BroadcastChannel('lab');
 windows.onmessage = ({ data }) => {
@@ -166,7 +166,7 @@ function seen() {
 document.addEventListener('visibilitychange', seen);
 seen();
 
-/* Drawing: ribbons and rings with the screen, figures four times a second, plots twice. */
+/* Drawing: ribbons and rings at each screen refresh, figures four times a second, plots twice a second. */
 
 let drawn = { ribbons: 0, figures: 0, plots: 0 };
 function frame(now) {
@@ -182,9 +182,9 @@ function frame(now) {
 requestAnimationFrame(frame);
 
 /**
- * For tests, read-only. `lab.panels[i]`: id, letter, transport, state, cursor, events, missed (of which told), duplicates,
+ * For tests, read-only. `lab.panels[i]`: id, letter, transport, state, cursor, events, missed (`told`: announced by gaps), duplicates,
  * gaps [{ reason, missed, topic, at }], ribbon { here, filled, waiting, missing } as drawn now, heard (chat texts),
- * delay [p50, p99] in ms, server { requests, connections, up, down }. `lab.head`: the newest number of `load` known.
+ * delay [p50, p99] in ms, server { requests, connections, up, down }. `lab.head`: the newest known number of `load`.
  */
 window.lab = Object.freeze({
   page,

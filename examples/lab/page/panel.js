@@ -11,13 +11,13 @@ const RATE_WINDOW_MS = 10_000;
 const WORDS = {
   connecting: () => 'connecting',
   open: () => 'live',
-  waiting: (left) => (left ? `back in ${left} s` : 'coming back'),
+  waiting: (left) => (left ? `reconnects in ${left} s` : 'reconnecting'),
   paused: (left) => `paused, ${left} s`,
   hidden: () => 'tab hidden',
   refused: () => 'refused',
 };
 
-/** One panel: a link to the hub, what it counted, and how that is shown. */
+/** One panel: a link to the hub, its counts, and their display. */
 export class Panel {
   constructor(page, index, topics, world) {
     this.letter = 'ABCDE'[index];
@@ -37,7 +37,7 @@ export class Panel {
     );
     this.#build();
     this.link.start(TRANSPORTS[index].key);
-    this.#dress();
+    this.#showTransport();
   }
 
   get key() {
@@ -51,10 +51,10 @@ export class Panel {
   move(key) {
     this.link.move(key);
     this.marks = [];
-    this.#dress();
+    this.#showTransport();
   }
 
-  /** What the server counted for this panel. Figures for each event are over the last ten seconds. */
+  /** Takes the server's counters of this panel. Figures per event are over the last ten seconds. */
   counted(server) {
     this.server = server;
     const now = performance.now();
@@ -118,8 +118,8 @@ export class Panel {
     this.$.pause.onclick = () => this.link.pause(10_000);
   }
 
-  /** The colour and the words of the transport it has now. */
-  #dress() {
+  /** Shows the colour and the name of the current transport. */
+  #showTransport() {
     const { key, label, how } = byKey(this.key);
     this.root.style.setProperty('--own', `var(--${key})`);
     this.root.dataset.transport = key;
@@ -138,7 +138,7 @@ export class Panel {
     this.$.word.textContent = WORDS[state](left);
   }
 
-  /** The ribbon and the sparkline: often. */
+  /** Draws the ribbon and the sparkline, at each screen refresh. */
   draw() {
     const track = this.tally.track('load');
     const { head, rate } = this.world;
@@ -165,7 +165,7 @@ export class Panel {
     context.fill();
   }
 
-  /** The figures: a few times a second. */
+  /** Shows the figures, a few times a second. */
   figures() {
     const { tally, server, $ } = this;
     this.#state();
@@ -190,7 +190,7 @@ export class Panel {
     $.behind.textContent = last === null ? '' : `at ${count(last)}${behind ? `, ${count(behind)} behind` : ''}`;
     $.ribbon.setAttribute('aria-label', `Numbers of the topic load: ${$.behind.textContent}`);
     const gap = tally.gaps.at(-1);
-    $.told.textContent = gap ? `gap told: ${gap.reason}${gap.missed ? `, ${count(gap.missed)} gone` : ''}` : '';
+    $.told.textContent = gap ? `gap: ${gap.reason}${gap.missed ? `, ${count(gap.missed)} missed` : ''}` : '';
     if (this.host) $.host.replaceChildren(...hostFigures(this.host));
   }
 }

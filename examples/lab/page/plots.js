@@ -7,7 +7,7 @@ const FONT = '11px Inter, ui-sans-serif, system-ui, sans-serif';
 const MOST_DOTS = 1200;
 const SECOND_STEPS = [5, 10, 15, 30, 60, 120, 300, 600, 1800, 3600, 7200, 14_400, 43_200];
 
-/** The four shared plots and their one legend, which says the values under the pointer, else the latest. */
+/** The four plots and their legend, which shows the values under the pointer, or the latest ones. */
 export class Plots {
   constructor(series) {
     this.series = series;
@@ -28,7 +28,7 @@ export class Plots {
     const [delays, shape, total, pace] = this.charts;
     delays.set(series.medians(now));
     const [centres, rows] = series.spread(now);
-    // Rows from the top in the order of the panels; each at most nine tenths of its row high.
+    // Rows from the top in the order of the panels, each with at most nine tenths of its row's height.
     shape.set([centres, ...rows.map((row, i) => (row ?? Array(centres.length).fill(null))
       .map((share) => (share === null ? null : TRANSPORTS.length - 1 - i + 0.88 * share)))]);
     total.set(series.bytes);
@@ -67,7 +67,7 @@ export class Plots {
   }
 }
 
-/** One plot: made anew when the theme changes, resized with its box, and asked for its values by the pointer. */
+/** One plot: created again when the theme changes, resized with its box, with values under the pointer. */
 class Chart {
   constructor(id, plots, options) {
     this.box = document.getElementById(id);
@@ -131,7 +131,7 @@ const decades = (axis) => ({
   values: (_, at) => at.map(decade),
 });
 
-/** Medians as lines over every event as a dot, on a logarithmic scale. */
+/** Draws each event as a dot and medians as lines, on a logarithmic scale. */
 const delay = (plots) => () => ({
   ...base(),
   scales: {
@@ -158,7 +158,7 @@ function dots(plot, { series, now, shown }) {
   series.delays.forEach((delays, i) => {
     if (!shown[i]) return;
     ctx.fillStyle = faint(ink.transports[i], 0.38);
-    // At high rates every k-th dot stands for its neighbours.
+    // At high rates only every k-th dot is drawn.
     let among = 0;
     delays.since(now - SECONDS * 1000, () => among++);
     const every = Math.ceil(among / MOST_DOTS);
@@ -172,7 +172,7 @@ function dots(plot, { series, now, shown }) {
   ctx.restore();
 }
 
-/** A row for each transport, filled from its own line up. */
+/** Draws a filled row for each transport. */
 const spread = () => () => ({
   ...base(),
   cursor: { show: false },
@@ -209,7 +209,7 @@ const lines = ({ x, y, most, step }) => () => ({
   tell: y,
 });
 
-/** The values under the pointer, beside it. */
+/** Shows the values under the pointer beside it. */
 function tip(box, tell) {
   const note = document.createElement('div');
   note.className = 'tip';

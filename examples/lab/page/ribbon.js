@@ -4,10 +4,10 @@ import { fit, ink } from './ink.js';
 const SPAN_SECONDS = 20;
 const LEAST_SPAN = 100;
 
-/** What a number is shown as: of several under one pixel the worst shows. */
+/** States of a number. Of several numbers under one pixel, the worst state is shown. */
 export const HERE = 0, FILLED = 1, ON_ITS_WAY = 2, MISSING = 3, BEFORE = -1;
 
-/** The state of number `n` in a panel: the published ones go up to `head`. */
+/** Returns the state of number `n` in a panel. `head` is the last published number. */
 export function look(track, n, connected) {
   if (track.first === null || n < track.first) return BEFORE;
   const mark = track.mark(n);
@@ -16,10 +16,10 @@ export function look(track, n, connected) {
   return n < track.last || !connected ? MISSING : ON_ITS_WAY;
 }
 
-/** How many of the latest numbers the ribbon shows. */
+/** Number of latest numbers that the ribbon shows. */
 export const span = (rate) => Math.max(LEAST_SPAN, Math.round(rate * SPAN_SECONDS));
 
-/** What the ribbon shows as numbers, for the caption and for tests. */
+/** Returns the counts of each state in the ribbon, for the caption and for tests. */
 export function survey(track, head, rate, connected) {
   const seen = { here: 0, filled: 0, waiting: 0, missing: 0 };
   for (let n = Math.max(1, head - span(rate) + 1); n <= head; n++) {
@@ -29,7 +29,7 @@ export function survey(track, head, rate, connected) {
   return seen;
 }
 
-/** Draws a panel's latest numbers, newest at the right. `seams` are numbers before which the server told of a gap. */
+/** Draws a panel's latest numbers, newest at the right. `seams` are numbers before which the server sent a gap. */
 export function draw(canvas, { track, head, rate, connected, colour, seams }) {
   const { context, width, height, scale } = fit(canvas);
   const shown = span(rate);
@@ -44,7 +44,7 @@ export function draw(canvas, { track, head, rate, connected, colour, seams }) {
     let worst = BEFORE;
     for (let n = from; n < to; n++) worst = Math.max(worst, look(track, n, connected));
     if (worst === BEFORE) continue;
-    // Edges on device pixels, or neighbours blur into a pattern that is not there.
+    // Edges lie on device pixels: otherwise neighbours blur into a false pattern.
     const left = Math.round(column * step * scale) / scale;
     const right = Math.round((column + 1) * step * scale) / scale;
     const wide = right - left - (step > 2.5 ? 1 : 0);

@@ -12,8 +12,8 @@ const PER_DECADE = 12;
 const BINS = 6 * PER_DECADE;
 
 /**
- * What the plots show, per transport rather than per panel: what a panel received or cost counts for the transport it
- * had at that moment.
+ * Data of the plots, per transport rather than per panel: events and costs of a panel count for its transport at that
+ * moment.
  */
 export class Series {
   constructor() {
@@ -54,11 +54,11 @@ export class Series {
       this.pace[i + 1].push(there ? pace : null);
     });
     while (this.pace[0][0] < now - REQUEST_SECONDS) this.pace.forEach((column) => column.shift());
-    // A long session keeps its shape: every other point goes.
+    // In a long session every other point is removed, which keeps the shape.
     if (this.bytes[0].length > MOST_POINTS) this.bytes = this.bytes.map((column) => column.filter((_, i) => i % 2 === 0));
   }
 
-  /** The median of each second, aligned: x is the age in seconds, negative. */
+  /** Returns the median of each second, aligned: x is the negative age in seconds. */
   medians(now) {
     const lists = TRANSPORTS.map(() => Array.from({ length: SECONDS + 1 }, () => []));
     const edge = Math.floor(now / 1000);
@@ -67,11 +67,11 @@ export class Series {
     }));
     const middle = (list) => (list.length ? list.sort((a, b) => a - b)[list.length >> 1] : null);
     const ages = Array.from({ length: SECONDS + 1 }, (_, i) => edge - SECONDS + i + 0.5 - now / 1000);
-    // The second that has just begun has too few to be a median.
+    // The current second has too few events for a median.
     return [ages.slice(0, -1), ...lists.map((seconds) => seconds.slice(0, -1).map(middle))];
   }
 
-  /** The distribution of the last minute: bin centres in ms, and each transport's shares scaled to its highest. */
+  /** Returns the distribution of the last minute: bin centres in ms, and each transport's shares relative to its highest. */
   spread(now) {
     const centres = Array.from({ length: BINS }, (_, i) => FLOOR_MS * 10 ** ((i + 0.5) / PER_DECADE));
     const rows = this.delays.map((delays) => {

@@ -1,11 +1,10 @@
-/** What is known of one number of a topic. */
+/** States of one number of a topic. */
 export const UNKNOWN = 0, LIVE = 1, REPLAYED = 2;
 
 const KEPT = 8192;
 
 /**
- * The bookkeeping of one topic: every event carries a dense number, so what is missing and what came twice is counted,
- * not guessed.
+ * Counts of one topic. Every event has a dense number, so that missing and repeated events are counted exactly.
  */
 export class Track {
   constructor() {
@@ -19,10 +18,10 @@ export class Track {
     this.marks = new Uint8Array(KEPT);
   }
 
-  /** Takes number `n`, published at `t`. Says what it was: `new`, `late` (after a later one) or `twice`. */
+  /** Takes number `n`, published at `t`. Returns `new`, `late` (after a later number) or `twice`. */
   take(n, t, replayed) {
     let skipped = 0;
-    // A number that begins again with a later time: the server itself was started anew.
+    // A lower number with a later time: the server was restarted.
     if (this.last !== null && n <= this.last && t > this.lastTime + 1) this.#begin();
     if (this.last === null) this.first = n;
     else if (n <= this.last) {
@@ -42,12 +41,12 @@ export class Track {
     return { was: 'new', skipped };
   }
 
-  /** Numbers that never came although a later one did. */
+  /** Returns the number of missing events before the last one. */
   get missed() {
     return this.last === null ? 0 : this.last - this.first + 1 - this.unique;
   }
 
-  /** What is known of number `n`. */
+  /** Returns the state of number `n`. */
   mark(n) {
     return this.last === null || n < this.first || n > this.last || n <= this.last - KEPT ? UNKNOWN : this.marks[n % KEPT];
   }
@@ -77,7 +76,7 @@ export class Tally {
     return was;
   }
 
-  /** A gap of one topic, or of any: the hole before the next event of each was told of. */
+  /** Takes a gap of one topic, or of all: it announces the missing events before the next one. */
   gap({ reason, missed, topic }, at) {
     this.gaps.push({ reason, missed, topic: topic ?? null, at });
     if (this.gaps.length > 500) this.gaps.shift();
@@ -91,7 +90,7 @@ export class Tally {
   }
 }
 
-/** The latest delays, each with the moment it was measured. */
+/** The latest delays, each with the time of its measurement. */
 export class Delays {
   constructor(size = 8192) {
     this.size = size;
@@ -106,7 +105,7 @@ export class Delays {
     this.ms[i] = ms;
   }
 
-  /** Calls `each(at, ms)` for those since `from`, newest first. */
+  /** Calls `each(at, ms)` for the delays since `from`, newest first. */
   since(from, each) {
     for (let i = this.count - 1; i >= Math.max(0, this.count - this.size); i--) {
       if (this.at[i % this.size] < from) return;
@@ -114,7 +113,7 @@ export class Delays {
     }
   }
 
-  /** The given quantiles of the delays since `from`, or null if there are none. */
+  /** Returns these quantiles of the delays since `from`, or null without delays. */
   quantiles(from, ...shares) {
     const sorted = [];
     this.since(from, (_, ms) => sorted.push(ms));

@@ -24,7 +24,7 @@ pub(crate) fn short(mut pending: PendingSubscribe, hop: Hop) -> impl Future<Outp
             if let Poll::Ready(Order::Cut | Order::Revoke) = order {
                 return Poll::Ready(());
             }
-            // A poll that was told to leave does not wait for a snapshot.
+            // A poll whose session ends does not wait for a snapshot.
             if queue.collect(cx).is_recovering() && order.is_pending() { Poll::Pending } else { Poll::Ready(()) }
         })
         .await;

@@ -109,10 +109,10 @@ fn set(headers: &mut HeaderMap, name: &HeaderName, value: HeaderValue) {
 
 #[cfg(any(feature = "short-poll", feature = "long-poll"))]
 fn wait_value(seconds: u32) -> HeaderValue {
+    let value = || HeaderValue::try_from(format!("wait={seconds}")).unwrap_or(HeaderValue::from_static(""));
     match usize::try_from(seconds).ok().and_then(|at| WAITS.get(at)) {
-        // Leaked because it is kept anyway: clones of a static value share no reference count.
-        Some(known) => known.get_or_init(|| HeaderValue::from_static(format!("wait={seconds}").leak())).clone(),
-        None => HeaderValue::try_from(format!("wait={seconds}")).unwrap_or(HeaderValue::from_static("")),
+        Some(known) => known.get_or_init(value).clone(),
+        None => value(),
     }
 }
 

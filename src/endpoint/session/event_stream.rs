@@ -37,7 +37,7 @@ pub(crate) struct ReplyStream {
     parts: vec::IntoIter<Bytes>,
     /// The poll, which is under way until its reply is taken.
     guard: Option<SessionGuard>,
-    /// Deadline of a poll that was told to leave.
+    /// Deadline of a poll whose session ends.
     ends_by: Option<Instant>,
     /// Error with which the reply breaks off, if it does.
     broken: Option<BodyError>,

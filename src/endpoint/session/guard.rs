@@ -8,9 +8,9 @@ use std::time::Instant;
 
 use super::entry::SessionEntry;
 use super::lifecycle::{Input, NoEffect, Phase, Registration};
-use super::mend;
 use super::metered::MeteredSubscriber;
 use super::polls::PollEntry;
+use super::recovery;
 use super::session_table::NoPlace;
 use super::{Session, SessionEnd};
 use crate::contract::{BoxSubscriber, Start};
@@ -90,7 +90,7 @@ impl SessionGuard {
 
     /// Returns the subscriber that the session's transport reads.
     pub(crate) fn subscriber(&self, accepted: Accepted<BoxSubscriber>, start: Start) -> MeteredSubscriber {
-        let feed = mend::feed(&self.entry, self.poll.clone(), accepted, start);
+        let feed = recovery::feed(&self.entry, self.poll.clone(), accepted, start);
         MeteredSubscriber::new(feed, &self.entry, self.poll.clone())
     }
 

@@ -22,7 +22,7 @@ pub struct SessionInfo {
     pub bytes: u64,
     /// Number of events given to the connection.
     pub events: u64,
-    /// Number of gaps that the client was told of.
+    /// Number of gaps sent to the client.
     pub gaps: u64,
     /// Number of events in these gaps, as far as that is known.
     pub missed: u64,

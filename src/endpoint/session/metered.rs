@@ -2,8 +2,8 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use super::entry::SessionEntry;
-use super::mend::Feed;
 use super::polls::PollEntry;
+use super::recovery::Feed;
 use crate::contract::{Delivery, EncodedDelivery, Format, Subscriber, SubscriberInfo, SubscriptionEnd};
 use crate::endpoint::session::SessionEnd;
 use crate::model::{Cursor, GapReason};

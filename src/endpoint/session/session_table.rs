@@ -184,8 +184,7 @@ impl SessionTable {
         self.spread.fetch_max(u64::try_from(over.as_millis()).unwrap_or(u64::MAX), Ordering::Relaxed);
     }
 
-    /// Returns the time over which clients that are told to come later are spread: that of the sessions of a drain, if
-    /// there is one.
+    /// Returns the time over which the retries of refused clients are spread: the duration of a drain, if there is one.
     pub(crate) fn spread_of_drain(&self) -> Duration {
         Duration::from_millis(self.spread.load(Ordering::Relaxed))
     }

@@ -322,7 +322,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn lists_of_slots_are_queues(before in 0..600_usize, steps in prop::collection::vec(step(), 0..300)) {
+        fn slot_lists_behave_as_queues(before in 0..600_usize, steps in prop::collection::vec(step(), 0..300)) {
             let (mut slots, mut model) = (Slots::default(), Model::default());
             for _ in 0..before {
                 let log = Arc::new(());

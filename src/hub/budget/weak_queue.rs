@@ -71,7 +71,7 @@ mod tests {
     }
 
     #[test]
-    fn queue_yields_what_is_in_memory_in_order_and_keeps_little_else() {
+    fn weak_queue_yields_values_in_memory_in_order_and_removes_others() {
         let queue = WeakQueue::default();
         let mut kept = Vec::new();
         for n in 0..100_000 {

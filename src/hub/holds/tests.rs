@@ -228,7 +228,7 @@ fn subscription_of_a_long_history_that_has_aged_out_gets_nothing_of_it() {
 }
 
 #[test]
-fn resume_over_a_long_history_that_has_aged_out_is_told_of_the_gap() {
+fn resume_over_a_long_history_that_has_aged_out_yields_a_gap() {
     for name in ["a", "*"] {
         let (hub, hand) = aging();
         let start = hub.publish_now(topic("a"), "x").unwrap().cursor().unwrap();

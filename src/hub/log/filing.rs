@@ -45,7 +45,7 @@ mod tests {
     use crate::model::{Event, Retention, Topic};
 
     #[test]
-    fn topic_is_filed_with_what_it_holds_after_each_event() {
+    fn topic_is_filed_with_its_bytes_after_each_event() {
         for count in [1, 2, 10, 1_000] {
             let (topic, pool) = (Topic::new("prices").unwrap(), LogPool::new(1, usize::MAX, 0, usize::MAX));
             let log = Log::new((&topic).into(), Arc::new(Retention::count(count)), 0, Box::default(), 0, pool);

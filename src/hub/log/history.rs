@@ -16,9 +16,9 @@ pub(crate) struct History {
     pub(crate) held: u64,
     /// Bytes with which the topic was last filed in [`LogsBySize`](crate::hub::budget::logs_by_size::LogsBySize).
     pub(crate) filed: u64,
-    /// Sequence of the event that last had the topic [filed](LogState::file) as one in use.
+    /// Sequence of the event that last had the topic [filed](crate::hub::log::log::LogState::file) as one in use.
     pub(crate) filed_at: u64,
-    /// Newest event of each key, in a log that [conflates](LogState::conflates) and has had several events in memory.
+    /// Newest event of each key, in a log that [conflates](crate::hub::log::log::LogState::conflates) and has had several events in memory.
     pub(crate) latest: Option<Box<LatestByKey>>,
     /// Segments that left history and stay in memory for connected readers.
     pub(crate) live: Option<Box<LiveBuffer>>,

@@ -38,7 +38,7 @@ mod tests {
     use crate::model::{Event, Topic};
 
     #[test]
-    fn what_is_not_in_memory_is_not_remembered() {
+    fn newest_event_of_a_key_is_forgotten_when_it_leaves_memory() {
         let (budget, topic) = (Budget::new(0), Topic::new("a").unwrap());
         let segments = [0, 4].map(|base| Segment::new(topic.clone(), base, 4, false, 1, &budget));
         let mut newest = LatestByKey::default();

@@ -128,11 +128,11 @@ impl LogState {
         from: StartAt,
         overflow: Overflow,
     ) -> (StartPoint, Option<(u64, u64)>) {
-        let (placed, end) = (self.place(from, overflow), self.index_after(sequence));
-        let last = end.checked_sub(1).filter(|&last| last >= placed.index);
+        let (point, end) = (self.place(from, overflow), self.index_after(sequence));
+        let last = end.checked_sub(1).filter(|&last| last >= point.index);
         let entry = last.and_then(|last| self.segment_at(last)?.entry_at(last));
-        let backfill = entry.map(|entry| (entry.sequence, end - placed.index));
-        (placed, backfill)
+        let backfill = entry.map(|entry| (entry.sequence, end - point.index));
+        (point, backfill)
     }
 
     /// Returns the segment at an index, or the reason for which there is none.

@@ -92,7 +92,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn they_are_a_queue(steps in prop::collection::vec(any::<bool>(), 0..40), pivot in 0..40) {
+        fn segment_queue_yields_what_a_deque_yields(steps in prop::collection::vec(any::<bool>(), 0..40), pivot in 0..40) {
             let (mut segments, mut queue, mut next) = (SegmentQueue::new(), VecDeque::new(), 0);
             for push in steps {
                 if push {

@@ -14,7 +14,7 @@ use crate::model::{Cursor, Gap, GapReason, Overflow, Pattern, Topic};
 #[derive(Debug)]
 pub(crate) struct Backfill {
     /// Last sequence of the backfill; later events are in the pattern's log.
-    seam: u64,
+    boundary: u64,
     /// Topic with the earliest unread event.
     first: Option<UnreadTopic>,
     rest: BinaryHeap<Reverse<UnreadTopic>>,
@@ -50,40 +50,40 @@ struct LookUp {
     events: u64,
     /// Sequence up to which topics may have been forgotten: each new topic may seem to be one of them.
     forgotten: u64,
-    /// Topics that may have lost events. Their last loss is after the seam, so it may be their only one.
+    /// Topics that may have lost events. Their last loss is after the boundary, so it may be their only one.
     unsure: Option<Missing>,
 }
 
 impl Backfill {
-    /// Returns an empty backfill: the pattern's log has everything after `seam`.
-    pub(crate) fn none(seam: u64) -> Self {
-        Self { seam, first: None, rest: BinaryHeap::new(), gaps: BTreeMap::new(), is_behind: false }
+    /// Returns an empty backfill: the pattern's log has everything after `boundary`.
+    pub(crate) fn none(boundary: u64) -> Self {
+        Self { boundary, first: None, rest: BinaryHeap::new(), gaps: BTreeMap::new(), is_behind: false }
     }
 
-    /// Returns the backfill of a subscription that starts in the past, up to `seam`. Also returns a possible gap whose
+    /// Returns the backfill of a subscription that starts in the past, up to `boundary`. Also returns a possible gap whose
     /// position is not known, which is therefore delivered first.
     pub(crate) fn begin(
         shared: &Shared,
         pattern: &Pattern,
         from: StartAt,
-        seam: u64,
+        boundary: u64,
         overflow: Overflow,
     ) -> (Self, Option<Gap>) {
-        let mut this = Self::none(seam);
+        let mut this = Self::none(boundary);
         let after = from.after();
-        if after.is_some_and(|after| after >= seam) {
+        if after.is_some_and(|after| after >= boundary) {
             return (this, None);
         }
         let found = this.look_up(shared, pattern, from, GapReason::Evicted, overflow);
         let unsure = found.unsure.zip(after);
-        (this, unsure.map(|(missing, after)| missing.gap(shared.cursor(after)).with_gone(shared.cursor(seam))))
+        (this, unsure.map(|(missing, after)| missing.gap(shared.cursor(after)).with_gone(shared.cursor(boundary))))
     }
 
     /// Sets the backfill of a subscription that has read up to `read` and has fallen behind the pattern's log.
     #[cold]
     pub(crate) fn catch_up(&mut self, shared: &Shared, pattern: &Pattern, read: u64, lost: &Lost, overflow: Overflow) {
         // Events that were left out must not be found again: they would make up for missing ones.
-        let after = read.max(self.seam).max(lost.stepped);
+        let after = read.max(self.boundary).max(lost.stepped);
         *self = Self::none(lost.evicted);
         let found = self.look_up(shared, pattern, StartAt::Live(after), GapReason::Overflow, overflow);
         // Each of these topics has lost at least one event; those before them may have lost none.
@@ -95,7 +95,7 @@ impl Backfill {
         }
         self.gaps.append(&mut certain);
         if let Some(missing) = found.unsure.filter(|_| is_short) {
-            self.put_gap(self.seam, missing);
+            self.put_gap(self.boundary, missing);
         }
         self.is_behind = !self.gaps.is_empty();
     }
@@ -110,11 +110,11 @@ impl Backfill {
     ) -> LookUp {
         // All events after this that are gone are missed.
         let after = from.after().unwrap_or(u64::MAX);
-        let (now, seam) = (shared.now(), self.seam);
+        let (now, boundary) = (shared.now(), self.boundary);
         let (mut unread, mut found) = (Vec::new(), LookUp { events: 0, forgotten: 0, unsure: None });
         let gone = |this: &mut Self, found: &mut LookUp, sequence: u64, topic: Option<Topic>| {
             let missing = Missing { reason, missed: None, topic };
-            if sequence <= seam {
+            if sequence <= boundary {
                 return this.put_gap(sequence, missing);
             }
             match &mut found.unsure {
@@ -123,26 +123,26 @@ impl Backfill {
             }
         };
         let forgotten =
-            shared.registry.find_topics(&shared.recent, pattern, from.after(), seam, |matched| match matched {
+            shared.registry.find_topics(&shared.recent, pattern, from.after(), boundary, |matched| match matched {
                 MatchedTopic::Live(log) => {
                     let from = log.resolve(from, now);
                     if overflow == Overflow::Latest {
                         log.conflate();
                     }
                     let mut state = log.present(now);
-                    let (placed, backfilled) = state.place_up_to(seam, from, overflow);
-                    state.backfills += u32::from(placed.head.is_some() && backfilled.is_some());
+                    let (point, backfilled) = state.place_up_to(boundary, from, overflow);
+                    state.backfills += u32::from(point.head.is_some() && backfilled.is_some());
                     drop(state);
-                    if let Some(sequence) = placed.gap {
+                    if let Some(sequence) = point.gap {
                         gone(self, &mut found, sequence, log.name.as_topic().cloned());
                     }
-                    if let (Some(head), Some((last, events))) = (placed.head, backfilled) {
+                    if let (Some(head), Some((last, events))) = (point.head, backfilled) {
                         found.events += events;
                         unread.push(Reverse(UnreadTopic {
                             head,
                             last,
-                            end: placed.index + events,
-                            reader: Reader::new(log, &placed),
+                            end: point.index + events,
+                            reader: Reader::new(log, &point),
                         }));
                     }
                 }

@@ -93,7 +93,7 @@ impl FollowedLog {
 
     /// Returns whether the next events are in the log of a topic that a pattern matches.
     #[inline]
-    pub(crate) fn is_replaying(&self) -> bool {
+    pub(crate) fn is_backfilling(&self) -> bool {
         matches!(self.before.as_deref(), Some(Before::Backfill(backfill)) if backfill.has_unread())
     }
 

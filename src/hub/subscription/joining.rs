@@ -33,8 +33,8 @@ impl JoinedLogs {
         let all = beginning.from;
         let from = |name: &Pattern| options.own_start(name).map_or(all, |own| StartAt::start(own, published));
         for (name, topic) in names.iter().filter_map(|name| Some((name, name.as_topic()?))) {
-            let (log, placed) = shared.join(topic, from(name), options.overflow_of(name))?;
-            self.topics.push((Reader::new(log, &placed), placed));
+            let (log, point) = shared.join(topic, from(name), options.overflow_of(name))?;
+            self.topics.push((Reader::new(log, &point), point));
         }
         for (reader, backfill) in &mut self.patterns {
             let name = &reader.log.name;
@@ -55,7 +55,7 @@ impl JoinedLogs {
 
     /// Takes the gaps that are not delivered on their own. Returns the sequence of the last missing event.
     fn take_gaps(&mut self) -> Option<u64> {
-        let topics = self.topics.iter_mut().filter_map(|(_, placed)| placed.gap.take());
+        let topics = self.topics.iter_mut().filter_map(|(_, point)| point.gap.take());
         topics.chain(self.patterns.iter_mut().filter_map(|(_, backfill)| backfill.take_gaps())).max()
     }
 

@@ -59,10 +59,10 @@ impl MultiTopic {
     /// Returns a subscription of these topics from their positions on, and of these patterns with their backfills,
     /// after `sequence`.
     pub(crate) fn new(shared: &Shared, joined: JoinedLogs, sequence: u64, options: &SubscribeOptions) -> Self {
-        let heads = joined.topics.iter().filter_map(|(_, placed)| placed.head);
+        let heads = joined.topics.iter().filter_map(|(_, point)| point.head);
         let earliest = heads.chain(joined.patterns.iter().filter_map(|(_, backfill)| backfill.earliest())).min();
-        let topics = joined.topics.into_iter().map(|(reader, placed)| {
-            let gap = placed.gap.map(|sequence| reader.log.gap(GapReason::Evicted, shared.cursor(sequence)));
+        let topics = joined.topics.into_iter().map(|(reader, point)| {
+            let gap = point.gap.map(|sequence| reader.log.gap(GapReason::Evicted, shared.cursor(sequence)));
             FollowedLog::new(reader, options, gap.map(Before::Gap))
         });
         let patterns = joined.patterns.into_iter();
@@ -93,12 +93,12 @@ impl MultiTopic {
                 NextRead::Events { key, up_to } => {
                     self.marked.push(key);
                     let followed = &mut self.topics[key as usize];
-                    let (others, is_replaying) = (self.heads.len(), followed.is_replaying());
+                    let (others, is_backfilling) = (self.heads.len(), followed.is_backfilling());
                     let Some((reader, first)) = followed.take(up_to, shared, output) else {
                         continue;
                     };
                     // The shared bytes of a single topic are delivered as they are.
-                    let is_alone = others == 0 && !is_replaying && first.filtered.is_none();
+                    let is_alone = others == 0 && !is_backfilling && first.filtered.is_none();
                     self.sequence = first.sequence;
                     let conflated = reader.pass(&first, shared);
                     let first = O::conflated(first.events, conflated);

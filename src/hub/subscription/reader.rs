@@ -56,8 +56,8 @@ pub(crate) struct Lost {
 }
 
 impl Reader {
-    pub(crate) fn new(log: Arc<Log>, placed: &StartPoint) -> Self {
-        Self { log, segment: None, next: placed.index, stepped: 0, conflated: 0, uncounted: Uncounted::default() }
+    pub(crate) fn new(log: Arc<Log>, point: &StartPoint) -> Self {
+        Self { log, segment: None, next: point.index, stepped: 0, conflated: 0, uncounted: Uncounted::default() }
     }
 
     /// Looks at the segment in hand.
@@ -137,7 +137,7 @@ impl Reader {
         None
     }
 
-    /// Returns whether all events from a written place on are to be delivered, and no conflated ones are to be told
+    /// Returns whether all events from a written place on are to be delivered, and no conflated ones are to be counted
     /// with them.
     #[inline]
     fn takes_all(&self, segment: &Segment, place: u32, overflow: Overflow) -> bool {
@@ -207,9 +207,9 @@ impl Reader {
 
     /// Moves to the first event after a sequence, unless an event before it is gone.
     pub(crate) fn skip_to(&mut self, sequence: u64) {
-        let placed = self.log.state().place(StartAt::Live(sequence), Overflow::Gap);
-        if placed.gap.is_none() {
-            self.next = self.next.max(placed.index);
+        let point = self.log.state().place(StartAt::Live(sequence), Overflow::Gap);
+        if point.gap.is_none() {
+            self.next = self.next.max(point.index);
         }
     }
 

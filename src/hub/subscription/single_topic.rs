@@ -35,8 +35,8 @@ enum Outcome {
 
 impl SingleTopic {
     /// Returns a subscription that starts at a position, after `sequence`.
-    pub(crate) fn new(reader: Reader, placed: &StartPoint, sequence: u64, overflow: Overflow) -> Self {
-        let sequence = placed.head.map_or(sequence, |head| sequence.min(head - 1));
+    pub(crate) fn new(reader: Reader, point: &StartPoint, sequence: u64, overflow: Overflow) -> Self {
+        let sequence = point.head.map_or(sequence, |head| sequence.min(head - 1));
         Self { reader, ticket: Ticket::NONE, sequence, overflow }
     }
 

@@ -70,7 +70,7 @@ use crate::model::{Cursor, Gap, GapReason, Overflow, Pattern, Topic};
 ///     hub.publish_now(&topic, tick.to_string())?;
 /// }
 /// let Poll::Ready(Delivery::Gap(gap)) = slow.poll_next(&mut Context::from_waker(Waker::noop())) else {
-///     unreachable!("it missed events, and is told so first");
+///     unreachable!("a gap comes before the events after it");
 /// };
 /// assert!(gap.missed.is_some_and(|missed| missed <= 900));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -151,7 +151,7 @@ impl Subscription {
         }
         match &mut self.kind {
             Kind::Single(single) => single.poll(&self.shared, cx, output),
-            Kind::Multi(merged) => merged.poll(&self.shared, cx, output),
+            Kind::Multi(multi) => multi.poll(&self.shared, cx, output),
         }
     }
 
@@ -175,14 +175,14 @@ impl Kind {
         overflow: Overflow,
     ) -> Result<(Option<Gap>, Self), SubscribeError> {
         let Beginning { from, sequence, gap } = Beginning::new(shared, start, shared.published.load());
-        let (log, placed) = shared.join(topic, from, overflow)?;
-        let reader = Reader::new(log, &placed);
-        let gone = placed.gap.map(|gone| shared.cursor(gone));
+        let (log, point) = shared.join(topic, from, overflow)?;
+        let reader = Reader::new(log, &point);
+        let gone = point.gap.map(|gone| shared.cursor(gone));
         let gap = match gap {
             Some(gap) => Some(gone.into_iter().fold(gap, Gap::with_gone)),
             None => gone.map(|gone| reader.log.gap(GapReason::Evicted, gone)),
         };
-        Ok((gap, Self::Single(SingleTopic::new(reader, &placed, sequence, overflow))))
+        Ok((gap, Self::Single(SingleTopic::new(reader, &point, sequence, overflow))))
     }
 
     /// Returns the readers of several topics or of patterns, and their first gap.
@@ -200,14 +200,14 @@ impl Kind {
     fn sequence(&self) -> u64 {
         match self {
             Self::Single(single) => single.sequence,
-            Self::Multi(merged) => merged.sequence,
+            Self::Multi(multi) => multi.sequence,
         }
     }
 
     fn sequence_mut(&mut self) -> &mut u64 {
         match self {
             Self::Single(single) => &mut single.sequence,
-            Self::Multi(merged) => &mut merged.sequence,
+            Self::Multi(multi) => &mut multi.sequence,
         }
     }
 }
@@ -243,7 +243,7 @@ impl Subscriber for Subscription {
     fn release(&mut self) {
         match &mut self.kind {
             Kind::Single(single) => single.release(),
-            Kind::Multi(merged) => merged.release(),
+            Kind::Multi(multi) => multi.release(),
         }
     }
 
@@ -271,7 +271,7 @@ impl Drop for Subscription {
     fn drop(&mut self) {
         match &mut self.kind {
             Kind::Single(single) => single.leave(&self.shared),
-            Kind::Multi(merged) => merged.leave(&self.shared),
+            Kind::Multi(multi) => multi.leave(&self.shared),
         }
     }
 }

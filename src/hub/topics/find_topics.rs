@@ -250,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn topic_that_came_back_is_found_by_its_loss() {
+    fn topic_created_again_is_found_by_its_loss() {
         let hub = LocalHub::builder().retain_for("room/1/*", Retention::count(0)).build();
         publish(&hub, 0..3, 3);
         let topics = ["other", "room/1/chat"];

@@ -90,7 +90,7 @@ mod tests {
     proptest! {
         /// Both lookups find the same as `Pattern::matches`, and each name that they look at is counted.
         #[test]
-        fn what_matches_is_found_and_little_else_is_looked_at(
+        fn matching_names_are_found_with_few_looks(
             names in prop::collection::btree_set(name("[ab-]"), 0..60),
             patterns in prop::collection::btree_set(name("[ab-]|\\*|\\*\\*"), 0..20),
         ) {

@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn index_shrinks_by_one_block_at_a_time_when_topics_are_gone() {
+    fn index_shrinks_by_one_block_at_a_time_after_topics_were_dropped() {
         let recent = index(50 * BLOCK, 50 * BLOCK);
         let mut newest = recent.0.lock().back().cloned();
         let mut blocks = recent.0.lock().len();

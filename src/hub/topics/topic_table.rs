@@ -89,7 +89,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn table_that_grows_keeps_every_value_and_small_parts() {
+    fn growing_table_keeps_every_value_in_small_parts() {
         let mut table = TopicTable::default();
         for n in 0..50_000 {
             table.insert(format!("topic/{n}"));

@@ -1,44 +1,44 @@
 use std::future::Future;
 use std::pin::Pin;
 
-use super::poll::Poller;
-use super::stream::Listener;
-use super::websocket::Socket;
-use super::{Blocks, Connection, Frames, Lines, Seen};
+use super::poll_client::PollClient;
+use super::stream_client::StreamClient;
+use super::websocket_client::WebSocketClient;
+use super::{Connection, NdjsonWire, Seen, SseWire, WebSocketWire};
 
-/// A future of a test's.
-pub(crate) type Waiting<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+/// A boxed future that borrows.
+pub(crate) type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
-/// One client. Dropping it breaks it off, whatever it does.
+/// A client of a transport. A drop closes its connection.
 pub(crate) trait Client: Send {
-    /// Returns the next thing that it sees; as long as there is nothing, it waits.
-    fn see(&mut self) -> Waiting<'_, Result<Seen, String>>;
+    /// Returns the next item. Waits until there is one.
+    fn next_item(&mut self) -> BoxFuture<'_, Result<Seen, String>>;
 
-    /// Returns the cursor with which it would resume, if it knows one.
+    /// Returns the cursor to resume with, if the client has one.
     fn cursor(&self) -> Option<&str>;
 
-    /// Whether the next thing to see takes a request of its own.
-    fn must_ask(&self) -> bool {
+    /// Returns whether the next item takes another request.
+    fn needs_request(&self) -> bool {
         false
     }
 }
 
-/// How a client gets its events.
+/// Transport and format of a client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Speaks {
+pub(crate) enum ClientKind {
     ShortPoll,
     LongPoll,
     Chunked,
     Sse,
-    /// With event objects as data.
+    /// SSE with event objects as data.
     SseObjects,
-    /// The subprotocol `tidings.v1`.
+    /// WebSocket with the subprotocol `tidings.v1`.
     WebSocket,
-    /// Frames without cursors.
+    /// WebSocket without a subprotocol: payloads without cursors.
     RawWebSocket,
 }
 
-impl Speaks {
+impl ClientKind {
     pub(crate) const ALL: [Self; 7] = [
         Self::ShortPoll,
         Self::LongPoll,
@@ -62,39 +62,44 @@ impl Speaks {
     }
 }
 
-/// A client of the endpoint at `/events`. What is published after this returns it sees, and from a cursor on, what is
-/// after that.
+/// Connects a client to the endpoint at `/events`. It gets the events after the cursor, or those published after this
+/// returns.
 pub(crate) async fn connect(
     connection: Connection,
-    speaks: Speaks,
+    kind: ClientKind,
     topics: &[&str],
     cursor: Option<&str>,
 ) -> Result<Box<dyn Client>, String> {
-    Ok(match speaks {
-        Speaks::ShortPoll => Box::new(Poller::open(connection, topics, cursor, None).await?),
-        Speaks::LongPoll => Box::new(Poller::open(connection, topics, cursor, Some(20)).await?),
-        Speaks::Chunked => {
+    Ok(match kind {
+        ClientKind::ShortPoll => Box::new(PollClient::open(connection, topics, cursor, None).await?),
+        ClientKind::LongPoll => Box::new(PollClient::open(connection, topics, cursor, Some(20)).await?),
+        ClientKind::Chunked => {
             let request = connection.request("GET", &target(topics, &[], cursor));
             let request = request.header("accept", "application/x-ndjson");
-            Box::new(Listener::open(connection, request, "application/x-ndjson", cursor, Lines::default()).await?)
+            Box::new(
+                StreamClient::open(connection, request, "application/x-ndjson", cursor, NdjsonWire::default()).await?,
+            )
         }
-        Speaks::Sse | Speaks::SseObjects => {
-            let (wire, query) = match speaks {
-                Speaks::Sse => (Blocks::plain(), None),
-                _ => (Blocks::objects(), Some(("format", "object"))),
+        ClientKind::Sse | ClientKind::SseObjects => {
+            let (wire, query) = match kind {
+                ClientKind::Sse => (SseWire::plain(), None),
+                _ => (SseWire::objects(), Some(("format", "object"))),
             };
             let request = connection.request("GET", &target(topics, query.as_slice(), None));
             let request = request.header("accept", "text/event-stream");
             let request = cursor.into_iter().fold(request, |request, cursor| request.header("last-event-id", cursor));
-            Box::new(Listener::open(connection, request, "text/event-stream", cursor, wire).await?)
+            Box::new(StreamClient::open(connection, request, "text/event-stream", cursor, wire).await?)
         }
-        Speaks::WebSocket => {
+        ClientKind::WebSocket => {
             let target = target(topics, &[], cursor);
-            Box::new(Socket::open(connection, &target, Some("tidings.v1"), cursor, Frames::objects()).await?)
+            Box::new(
+                WebSocketClient::open(connection, &target, Some("tidings.v1"), cursor, WebSocketWire::objects())
+                    .await?,
+            )
         }
-        Speaks::RawWebSocket => {
-            Box::new(Socket::open(connection, &target(topics, &[], cursor), None, None, Frames::raw()).await?)
-        }
+        ClientKind::RawWebSocket => Box::new(
+            WebSocketClient::open(connection, &target(topics, &[], cursor), None, None, WebSocketWire::raw()).await?,
+        ),
     })
 }
 

@@ -8,35 +8,35 @@ use super::inbox::Item;
 use super::object::read_object;
 use super::{Data, End, Event, Inbox, Seen, Wire};
 
-/// Reads a WebSocket's frames, raw or with event objects, and says what the client answers.
-pub(crate) struct Frames {
+/// Reader of WebSocket frames, raw or with event objects. It also returns the frames that the client answers with.
+pub(crate) struct WebSocketWire {
     context: WebSocketContext,
     pipe: Pipe,
     objects: bool,
     closed: bool,
 }
 
-/// Bytes that were read and not parsed, and bytes that are to be written.
+/// Bytes that are not parsed yet, and bytes to write.
 #[derive(Default)]
 struct Pipe {
     input: VecDeque<u8>,
     output: Vec<u8>,
 }
 
-impl Frames {
+impl WebSocketWire {
     pub(crate) fn raw() -> Self {
-        // Tungstenite's own is 128 KiB a connection.
+        // The default buffer of tungstenite has 128 KiB for each connection.
         let config = WebSocketConfig::default().read_buffer_size(1024).write_buffer_size(0);
         let context = WebSocketContext::new(Role::Client, Some(config));
         Self { context, pipe: Pipe::default(), objects: false, closed: false }
     }
 
-    /// Of `tidings.v1`.
+    /// Returns a reader for the subprotocol `tidings.v1`.
     pub(crate) fn objects() -> Self {
         Self { objects: true, ..Self::raw() }
     }
 
-    /// Takes the client's answers: pongs, and the other Close.
+    /// Takes the answers of the client: pongs and its Close.
     pub(crate) fn take_answers(&mut self) -> Vec<u8> {
         std::mem::take(&mut self.pipe.output)
     }
@@ -67,7 +67,7 @@ fn closed(frame: Option<CloseFrame>) -> Result<End, String> {
     }
 }
 
-impl Wire for Frames {
+impl Wire for WebSocketWire {
     fn read(&mut self, bytes: &[u8], inbox: &mut Inbox) -> Result<(), String> {
         self.pipe.input.extend(bytes);
         loop {
@@ -84,12 +84,12 @@ impl Wire for Frames {
         }
     }
 
-    fn says_hello(&self) -> bool {
+    fn has_hello(&self) -> bool {
         self.objects
     }
 
     fn end(&mut self) -> Result<(), String> {
-        if self.closed { Ok(()) } else { Err("the end without a Close".into()) }
+        if self.closed { Ok(()) } else { Err("the connection ended without a Close".into()) }
     }
 }
 

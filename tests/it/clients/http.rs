@@ -8,9 +8,9 @@ use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
 
 use super::Traffic;
-use super::counted::Counted;
+use super::traffic::CountedStream;
 
-/// One connection to a server. Dropping it breaks it off, with all that goes over it.
+/// One connection to a server. A drop closes it.
 pub(crate) struct Connection {
     sender: Sender,
     authority: String,
@@ -18,7 +18,7 @@ pub(crate) struct Connection {
     task: JoinHandle<()>,
 }
 
-/// Which HTTP a connection speaks; HTTP/2 by prior knowledge.
+/// HTTP version of a connection. HTTP/2 is used with prior knowledge.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Http {
     One,
@@ -34,15 +34,15 @@ impl Connection {
     pub(crate) async fn over(stream: TcpStream, http: Http, traffic: Traffic) -> Result<Self, String> {
         let authority = stream.peer_addr().map_err(|error| error.to_string())?.to_string();
         stream.set_nodelay(true).map_err(|error| error.to_string())?;
-        let io = TokioIo::new(Counted { stream, traffic: traffic.clone() });
+        let io = TokioIo::new(CountedStream { stream, traffic: traffic.clone() });
         let (sender, task) = match http {
             Http::One => {
-                let (sender, connection) = http1::handshake(io).await.map_err(|error| told(&error))?;
+                let (sender, connection) = http1::handshake(io).await.map_err(|error| describe(&error))?;
                 (Sender::One(sender), tokio::spawn(async { drop(connection.with_upgrades().await) }))
             }
             Http::Two => {
                 let (sender, connection) =
-                    http2::handshake(TokioExecutor::new(), io).await.map_err(|error| told(&error))?;
+                    http2::handshake(TokioExecutor::new(), io).await.map_err(|error| describe(&error))?;
                 (Sender::Two(sender), tokio::spawn(async { drop(connection.await) }))
             }
         };
@@ -56,7 +56,7 @@ impl Connection {
         }
     }
 
-    /// A request for a path and a query.
+    /// Returns a request for a path with a query.
     pub(crate) fn request(&self, method: &str, target: &str) -> http::request::Builder {
         let request = Request::builder().method(method);
         match self.sender {
@@ -74,10 +74,10 @@ impl Connection {
         self.traffic.request();
         match &mut self.sender {
             Sender::One(sender) => {
-                sender.ready().await.map_err(|error| told(&error))?;
-                sender.send_request(request).await.map_err(|error| told(&error))
+                sender.ready().await.map_err(|error| describe(&error))?;
+                sender.send_request(request).await.map_err(|error| describe(&error))
             }
-            Sender::Two(sender) => sender.send_request(request).await.map_err(|error| told(&error)),
+            Sender::Two(sender) => sender.send_request(request).await.map_err(|error| describe(&error)),
         }
     }
 }
@@ -88,8 +88,8 @@ impl Drop for Connection {
     }
 }
 
-/// An error of hyper's with its cause, which alone says something.
-fn told(error: &hyper::Error) -> String {
+/// Returns the text of an error of hyper with its cause.
+fn describe(error: &hyper::Error) -> String {
     let cause = std::error::Error::source(error).map(ToString::to_string).unwrap_or_default();
     format!("{error}: {cause}")
 }

@@ -2,38 +2,38 @@ use std::collections::VecDeque;
 
 use super::Seen;
 
-/// Items that a client has read and not looked at yet, and its cursor: that of the item it looked at last.
+/// Items that a client has read and not taken yet, and its cursor: that of the last item taken.
 #[derive(Debug, Default)]
 pub(crate) struct Inbox {
-    /// Each with the cursor behind it, where the wire said one.
+    /// Items, each with the cursor after it, if the wire format had one.
     items: VecDeque<(Seen, Option<String>)>,
     cursor: Option<String>,
     begun: bool,
 }
 
-/// Item of a wire.
+/// Item of a wire format.
 #[derive(Debug)]
 pub(crate) enum Item {
     Seen(Seen),
-    /// There was nothing more up to here.
+    /// A cursor up to which there is no further item.
     Cursor(Option<String>),
-    /// The first words, from here on.
+    /// The hello, with the cursor at the start.
     Hello(Option<String>),
 }
 
-/// Reads one wire, however its bytes are cut.
+/// Reader of a wire format, for any cuts of its bytes.
 pub(crate) trait Wire: Send {
     fn read(&mut self, bytes: &[u8], inbox: &mut Inbox) -> Result<(), String>;
 
-    /// Whether the server speaks first, and so says where the client is.
-    fn says_hello(&self) -> bool;
+    /// Returns whether the server sends a hello with the cursor of the client first.
+    fn has_hello(&self) -> bool;
 
-    /// Nothing more comes: an error where something is half said.
+    /// Ends the input. Returns an error if an item is incomplete.
     fn end(&mut self) -> Result<(), String>;
 }
 
 impl Inbox {
-    /// The inbox of a client that begins at a cursor, or has none.
+    /// Returns the inbox of a client that starts at a cursor, or has none.
     pub(crate) fn after(cursor: Option<&str>) -> Self {
         Self { cursor: cursor.map(str::to_owned), ..Self::default() }
     }
@@ -51,20 +51,20 @@ impl Inbox {
         *place = cursor.or_else(|| place.take());
     }
 
-    /// Whether the first words were read.
+    /// Returns whether the hello was read.
     pub(crate) fn has_begun(&self) -> bool {
         self.begun
     }
 
-    /// The next thing to look at.
-    pub(crate) fn look(&mut self) -> Option<Seen> {
+    /// Takes the next item and moves the cursor to it.
+    pub(crate) fn take(&mut self) -> Option<Seen> {
         let (seen, behind) = self.items.pop_front()?;
         let cursor = behind.or_else(|| seen.cursor().map(str::to_owned));
         self.cursor = cursor.or_else(|| self.cursor.take());
         Some(seen)
     }
 
-    /// Whether there is nothing to look at.
+    /// Returns whether there is no item.
     pub(crate) fn is_empty(&self) -> bool {
         self.items.is_empty()
     }

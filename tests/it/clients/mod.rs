@@ -1,30 +1,30 @@
-//! Five small clients, and a sixth and seventh for what SSE and WebSocket carry besides, written from the wire's
-//! description and nothing of ours: what they read is what another client would.
+//! Small clients of every transport, written from the description of the wire formats and without code of the crate.
+//! There are two clients for SSE and two for WebSocket: with event objects, and without.
 //!
-//! A wire's reader takes bytes and puts what they say into an [`Inbox`], over HTTP and without it; [`connect`] opens
-//! one over HTTP. The swarm, another binary, uses them too.
+//! The reader of a wire format, a [`Wire`], takes bytes and puts the items into an [`Inbox`], with or without HTTP.
+//! [`connect`] opens a client over HTTP. The swarm, another binary, uses the clients too.
 #![allow(dead_code, reason = "each binary uses a part")]
 
-mod blocks;
 mod client;
-mod counted;
 mod frames;
 mod http;
 mod inbox;
-mod lines;
+mod ndjson;
 mod object;
-mod poll;
+mod poll_client;
 mod reply;
 mod seen;
-mod stream;
-mod websocket;
+mod sse;
+mod stream_client;
+mod traffic;
+mod websocket_client;
 
-pub(crate) use blocks::Blocks;
-pub(crate) use client::{Client, Speaks, Waiting, connect};
-pub(crate) use counted::Traffic;
-pub(crate) use frames::Frames;
+pub(crate) use client::{BoxFuture, Client, ClientKind, connect};
+pub(crate) use frames::WebSocketWire;
 pub(crate) use http::{Connection, Http};
 pub(crate) use inbox::{Inbox, Wire};
-pub(crate) use lines::Lines;
+pub(crate) use ndjson::NdjsonWire;
 pub(crate) use reply::read_reply;
 pub(crate) use seen::{Data, End, Event, Gap, Seen};
+pub(crate) use sse::SseWire;
+pub(crate) use traffic::Traffic;

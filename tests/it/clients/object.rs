@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 use super::inbox::Item;
 use super::{Data, End, Event, Gap, Seen};
 
-/// Reads the object of an event, of a gap or of the wire's own: whatever is not described is an error.
+/// Reads the object of an event, a gap or a control message. Unknown members are an error.
 pub(super) fn read_object(text: &[u8]) -> Result<Item, String> {
     let value: Value = serde_json::from_slice(text).map_err(|error| format!("{error}: {}", text.escape_ascii()))?;
     read_value(value)
@@ -23,8 +23,8 @@ pub(super) fn read_value(value: Value) -> Result<Item, String> {
     };
     match item {
         Some(item) if object.is_empty() => Ok(item),
-        Some(_) => Err(format!("what is {object:?} in {shown}")),
-        None => Err(format!("something is missing in {shown}")),
+        Some(_) => Err(format!("unknown members {object:?} in {shown}")),
+        None => Err(format!("a member is missing in {shown}")),
     }
 }
 
@@ -74,7 +74,7 @@ fn text(object: &mut Map<String, Value>, key: &str) -> Option<String> {
     match object.remove(key)? {
         Value::String(text) => Some(text),
         other => {
-            // Left where it is, it is found to be too much.
+            // The member stays in the object, so it is reported as unknown.
             object.insert(key.to_owned(), other);
             None
         }

@@ -4,21 +4,23 @@ use super::Inbox;
 use super::inbox::Item;
 use super::object::read_value;
 
-/// Reads a poll's reply: its events and gaps, then its cursor, which it says. Whatever is not described is an error.
+/// Reads a poll reply into an inbox. Returns its cursor. Unknown members are an error.
 pub(crate) fn read_reply(body: &[u8], inbox: &mut Inbox) -> Result<Option<String>, String> {
     let shown = body.escape_ascii();
-    let Ok(Value::Object(mut reply)) = serde_json::from_slice(body) else { return Err(format!("no reply: {shown}")) };
+    let Ok(Value::Object(mut reply)) = serde_json::from_slice(body) else {
+        return Err(format!("not an object: {shown}"));
+    };
     let (Some(cursor), Some(Value::Array(events))) = (reply.remove("cursor"), reply.remove("events")) else {
         return Err(format!("no cursor or no events: {shown}"));
     };
     let more = reply.remove("more");
     if !reply.is_empty() || more.is_some_and(|more| more != true) {
-        return Err(format!("too much: {shown}"));
+        return Err(format!("unknown members: {shown}"));
     }
     let cursor = match cursor {
         Value::Null => None,
         Value::String(cursor) => Some(cursor),
-        _ => return Err(format!("a cursor is a string: {shown}")),
+        _ => return Err(format!("the cursor is not a string: {shown}")),
     };
     let mut last = None;
     for event in events {

@@ -1,6 +1,6 @@
 use serde_json::Value;
 
-/// Item that a client sees.
+/// Item that a client got.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Seen {
     Event(Event),
@@ -8,7 +8,7 @@ pub(crate) enum Seen {
     End(End),
 }
 
-/// An event, as far as its wire tells.
+/// An event, as far as the wire format expresses it.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Event {
     pub(crate) cursor: Option<String>,
@@ -30,23 +30,23 @@ pub(crate) struct Gap {
     pub(crate) reason: String,
     pub(crate) missed: Option<u64>,
     pub(crate) topic: Option<String>,
-    /// Whether the application's state follows.
+    /// Whether a snapshot of the application follows.
     pub(crate) snapshot: bool,
 }
 
-/// Why a client sees nothing more.
+/// Cause of the end of a client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum End {
-    /// There is nothing more.
+    /// The source ended.
     Finished,
-    /// It is to come back: said so, or the connection broke off.
+    /// The client should reconnect: the server said so, or the connection broke.
     Later,
-    /// Something is gone, and this wire has no words for it but its end.
+    /// Events are missing, and the wire format can express that only by its end.
     Gap,
 }
 
 impl Seen {
-    /// The cursor of a client that has seen this last.
+    /// Returns the cursor of a client after this item.
     pub(crate) fn cursor(&self) -> Option<&str> {
         match self {
             Self::Event(event) => event.cursor.as_deref(),

@@ -33,7 +33,7 @@ impl<'a> CaseContext<'a> {
     }
 }
 
-/// A client on a client. It expects what its wire shows of what is told in full.
+/// A client that compares its items with the expected ones, as far as its wire format can express them.
 pub(crate) struct CheckedClient<'a> {
     row: &'a dyn Row,
     client: Box<dyn Client>,
@@ -48,7 +48,7 @@ impl<'a> CheckedClient<'a> {
     /// Reads the next items and compares them with the expected ones. Stops after an end.
     pub(crate) async fn expect(&mut self, expected: &[Seen]) -> CaseResult {
         for item in expected {
-            let seen = self.see().await.map_err(|why| format!("expected {item:?}: {why}"))?;
+            let seen = self.next_item().await.map_err(|why| format!("expected {item:?}: {why}"))?;
             self.compare(std::slice::from_ref(item), std::slice::from_ref(&seen))?;
             if let Seen::End(_) = seen {
                 break;
@@ -64,7 +64,7 @@ impl<'a> CheckedClient<'a> {
             if all.len() == most {
                 return Err(format!("not seen among {most}"));
             }
-            all.push(self.see().await?);
+            all.push(self.next_item().await?);
         }
         Ok(all)
     }
@@ -80,8 +80,8 @@ impl<'a> CheckedClient<'a> {
         Ok(())
     }
 
-    async fn see(&mut self) -> Result<Seen, String> {
-        let seen = self.client.see().await?;
+    async fn next_item(&mut self) -> Result<Seen, String> {
+        let seen = self.client.next_item().await?;
         match seen.cursor() {
             Some(cursor) if self.client.cursor() != Some(cursor) => {
                 Err(format!("is at {:?} after {seen:?}", self.client.cursor()))

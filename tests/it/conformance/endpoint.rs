@@ -1,18 +1,15 @@
 //! Every transport of an endpoint, served by hyper over loopback.
 
-use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use hyper::server::conn::{http1, http2};
-use hyper::service::service_fn;
-use hyper_util::rt::{TokioExecutor, TokioIo};
 use tidings::{Endpoint, SubscribeRequest};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 
 use super::row::Row;
 use super::test_hub::TestHub;
-use crate::clients::{Client, Connection, End, Http, Seen, Speaks, Traffic, Waiting, connect};
+use crate::clients::{BoxFuture, Client, ClientKind, Connection, End, Http, Seen, Traffic, connect};
+use crate::support::http::{serve_http1, serve_http2};
 
 /// Returns a row for each kind of client on each HTTP version. The servers run until the current runtime ends.
 pub(super) async fn rows(hub: &Arc<TestHub>) -> Vec<Box<dyn Row>> {
@@ -23,14 +20,17 @@ pub(super) async fn rows(hub: &Arc<TestHub>) -> Vec<Box<dyn Row>> {
     });
     let mut rows: Vec<Box<dyn Row>> = Vec::new();
     for http in [Http::One, Http::Two] {
-        let address = serve(endpoint.clone(), http).await;
-        rows.extend(Speaks::ALL.map(|speaks| Box::new(EndpointRow { speaks, http, address }) as Box<dyn Row>));
+        let address = match http {
+            Http::One => serve_http1(&endpoint).await,
+            Http::Two => serve_http2(&endpoint).await,
+        };
+        rows.extend(ClientKind::ALL.map(|kind| Box::new(EndpointRow { kind, http, address }) as Box<dyn Row>));
     }
     rows
 }
 
 struct EndpointRow {
-    speaks: Speaks,
+    kind: ClientKind,
     http: Http,
     address: SocketAddr,
 }
@@ -38,8 +38,8 @@ struct EndpointRow {
 impl Row for EndpointRow {
     fn name(&self) -> String {
         match self.http {
-            Http::One => self.speaks.name().into(),
-            Http::Two => format!("{} on HTTP/2", self.speaks.name()),
+            Http::One => self.kind.name().into(),
+            Http::Two => format!("{} on HTTP/2", self.kind.name()),
         }
     }
 
@@ -47,11 +47,11 @@ impl Row for EndpointRow {
         &'a self,
         topics: &'a [&'a str],
         cursor: Option<&'a str>,
-    ) -> Waiting<'a, Result<Box<dyn Client>, String>> {
+    ) -> BoxFuture<'a, Result<Box<dyn Client>, String>> {
         Box::pin(async move {
             let stream = TcpStream::connect(self.address).await.map_err(|error| error.to_string())?;
             let connection = Connection::over(stream, self.http, Traffic::default()).await?;
-            connect(connection, self.speaks, topics, cursor).await
+            connect(connection, self.kind, topics, cursor).await
         })
     }
 
@@ -59,44 +59,15 @@ impl Row for EndpointRow {
         match seen {
             // A poll reply cannot express the end, and the next poll finds no hub.
             Seen::End(End::Finished) if !self.is_live() => Seen::End(End::Later),
-            seen => self.speaks.shows(seen),
+            seen => self.kind.shows(seen),
         }
     }
 
     fn resumes(&self) -> bool {
-        self.speaks.resumes()
+        self.kind.resumes()
     }
 
     fn is_live(&self) -> bool {
-        self.speaks.is_live()
+        self.kind.is_live()
     }
-}
-
-/// Serves an endpoint on a free port until the runtime ends. Returns the address.
-pub(crate) async fn serve(endpoint: Endpoint, http: Http) -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    tokio::spawn(async move {
-        loop {
-            let (stream, _) = listener.accept().await.unwrap();
-            tidings::server::set_tcp_options(&stream).unwrap();
-            let endpoint = endpoint.clone();
-            let service = service_fn(move |request| {
-                let response = endpoint.handle(request);
-                async move { Ok::<_, Infallible>(response.await) }
-            });
-            let io = TokioIo::new(stream);
-            match http {
-                Http::One => {
-                    tokio::spawn(http1::Builder::new().serve_connection(io, service).with_upgrades());
-                }
-                Http::Two => {
-                    let mut server = http2::Builder::new(TokioExecutor::new());
-                    server.enable_connect_protocol();
-                    tokio::spawn(server.serve_connection(io, service));
-                }
-            }
-        }
-    });
-    address
 }

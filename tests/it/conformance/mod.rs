@@ -22,8 +22,6 @@ mod row;
 mod table;
 mod test_hub;
 
-pub(crate) use endpoint::serve;
-
 use std::sync::Arc;
 use std::time::Duration;
 

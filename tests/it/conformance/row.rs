@@ -1,7 +1,7 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
-use crate::clients::{Client, Data, End, Seen, Speaks, Waiting};
+use crate::clients::{BoxFuture, Client, ClientKind, Data, End, Seen};
 
 /// An adapter of a hub and a client for it.
 pub(crate) trait Row: Send + Sync {
@@ -12,7 +12,7 @@ pub(crate) trait Row: Send + Sync {
         &'a self,
         topics: &'a [&'a str],
         cursor: Option<&'a str>,
-    ) -> Waiting<'a, Result<Box<dyn Client>, String>>;
+    ) -> BoxFuture<'a, Result<Box<dyn Client>, String>>;
 
     /// Returns the part of an item that the wire format can express.
     fn shows(&self, seen: Seen) -> Seen;
@@ -25,7 +25,7 @@ pub(crate) trait Row: Send + Sync {
 }
 
 /// Abilities of the transports of the crate.
-impl Speaks {
+impl ClientKind {
     pub(super) fn shows(self, seen: Seen) -> Seen {
         match (self, seen) {
             (Self::Sse, Seen::Event(mut event)) => {

@@ -4,7 +4,7 @@ use super::cases::{end, gaps, order, overflow, resume, ttl};
 use super::context::{CaseContext, CaseResult};
 use super::row::Row;
 use super::test_hub::TestHub;
-use crate::clients::Waiting;
+use crate::clients::BoxFuture;
 
 /// A test over one or two rows.
 pub(crate) struct Case {
@@ -14,7 +14,7 @@ pub(crate) struct Case {
     /// Overflow of the subscriptions.
     overflow: Overflow,
     rows: Rows,
-    run: for<'a> fn(CaseContext<'a>) -> Waiting<'a, CaseResult>,
+    run: for<'a> fn(CaseContext<'a>) -> BoxFuture<'a, CaseResult>,
 }
 
 /// Rows of a case.
@@ -34,7 +34,7 @@ impl Case {
         name: &'static str,
         retain: usize,
         rows: Rows,
-        run: for<'a> fn(CaseContext<'a>) -> Waiting<'a, CaseResult>,
+        run: for<'a> fn(CaseContext<'a>) -> BoxFuture<'a, CaseResult>,
     ) -> Self {
         Self { name, retain, overflow: Overflow::Gap, rows, run }
     }
@@ -87,7 +87,7 @@ const MAX_FAILURES: usize = 12;
 pub(crate) async fn run(
     hub: &TestHub,
     rows: &[Box<dyn Row>],
-    within: impl for<'a> Fn(Waiting<'a, CaseResult>) -> Waiting<'a, CaseResult>,
+    within: impl for<'a> Fn(BoxFuture<'a, CaseResult>) -> BoxFuture<'a, CaseResult>,
 ) {
     let runs: Vec<_> =
         CASES.iter().flat_map(|case| case.rows.choose(rows).into_iter().map(move |on| (case, on))).collect();

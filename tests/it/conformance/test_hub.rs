@@ -3,11 +3,11 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use tidings::subscriber::{BoxSubscriber, SubscriberExt};
 use tidings::{Cursor, EventKind, LocalHub, Overflow, Retention, Subscribe, SubscribeError, Topic};
 
-use crate::clients::{Data, Event, Seen, Waiting};
+use crate::clients::{BoxFuture, Data, Event, Seen};
 
 /// A hub that the table tests.
 pub(crate) trait HubUnderTest: Send + Sync {
-    fn publish<'a>(&'a self, topic: &'a Topic, event: tidings::Event) -> Waiting<'a, Cursor>;
+    fn publish<'a>(&'a self, topic: &'a Topic, event: tidings::Event) -> BoxFuture<'a, Cursor>;
 
     fn subscribe(&self, what: Subscribe) -> Result<BoxSubscriber, SubscribeError>;
 
@@ -87,7 +87,7 @@ pub(crate) fn open_local(retain: usize) -> Arc<dyn HubUnderTest> {
 }
 
 impl HubUnderTest for LocalHub {
-    fn publish<'a>(&'a self, topic: &'a Topic, event: tidings::Event) -> Waiting<'a, Cursor> {
+    fn publish<'a>(&'a self, topic: &'a Topic, event: tidings::Event) -> BoxFuture<'a, Cursor> {
         Box::pin(async move { self.publish_now(topic, event).unwrap().cursor().unwrap() })
     }
 

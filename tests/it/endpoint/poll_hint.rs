@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 use tidings::time::TokioTimer;
-use tidings::{Endpoint, LocalHub, Subscribe, SubscribeRequest, Subscriber, Topic};
+use tidings::{Endpoint, LocalHub, Subscribe, SubscribeRequest, Subscriber};
 use tokio::time::Instant;
 
 use crate::support::http::{To, get, header, pass, runtime, text};
+use crate::support::topic;
 
 /// Returns an endpoint and its hub, whose clock is tokio's. The tests pause it.
 fn hub_and_endpoint() -> (LocalHub, Endpoint) {
@@ -19,10 +20,6 @@ fn hub_and_endpoint() -> (LocalHub, Endpoint) {
         async move { Ok(hub.subscribe(request.subscribe_to(request.topics()))?) }
     };
     (hub, Endpoint::new(publisher))
-}
-
-fn topic(name: &str) -> Topic {
-    Topic::new(name).unwrap()
 }
 
 fn millis(millis: u64) -> Duration {
@@ -50,7 +47,7 @@ proptest! {
     ) {
         let hints = block_on(async {
             let (hub, _) = hub_and_endpoint();
-            let names: Vec<_> = (0..pasts.len()).map(|at| topic(&format!("t/{at}"))).collect();
+            let names: Vec<_> = (0..pasts.len()).map(|at| topic(format!("t/{at}"))).collect();
             for (name, pauses) in names.iter().zip(&pasts) {
                 for pause in pauses {
                     hub.publish_now(name, "x").unwrap();

@@ -14,7 +14,7 @@ use tidings::{Event, LocalHub, PublishError, Retention, Subscribe, Subscription,
 use super::budget::{history, hub, kib, publish};
 use crate::support::subtopic;
 
-/// Maximum bytes of the log of a pattern: 1,024 events of at most 256 KiB in all, and one segment.
+/// Maximum bytes of the log of a pattern: 1,024 events or 256 KiB, and one segment.
 const PATTERN_LOG: usize = 512 * 1024;
 
 fn follow(hub: &LocalHub, patterns: &[&str]) -> Vec<Subscription> {
@@ -98,7 +98,7 @@ fn batch_of_large_events_reserves_for_a_pattern_at_most_what_its_log_keeps() {
         .build();
     let followers = follow(&hub, &["topic/*", "topic/**", "**"]);
     publish(&hub, &subtopic("old"), 4_000);
-    // 10 MiB in the topic, and about 1 MiB in each pattern: not four times as much.
+    // The topic takes 10 MiB and each pattern about 1 MiB, not 10 MiB.
     hub.publish_batch((0..100).map(|_| (subtopic("new"), Event::binary(vec![0; 100 * 1024])))).unwrap();
     assert_eq!(hub.stats().evicted_by_budget, 0);
     drop(followers);
@@ -181,4 +181,31 @@ fn refused_or_interrupted_batch_leaves_no_topics() {
     let stats = hub.stats();
     assert_eq!((stats.topics, stats.tombstones, stats.bytes, stats.published), (0, 0, 0, 0));
     assert_eq!(hub.publish_batch(new(10, "x")).unwrap().len(), 10);
+}
+
+/// The logs of the patterns are evicted to make room for the last batch, which fills them with more than they keep.
+#[test]
+fn batch_that_fills_the_evicted_logs_of_patterns_stays_within_the_budget() {
+    for limit in (1_273_000..1_303_000).step_by(997) {
+        let hub = hub(limit);
+        let followers = follow(&hub, &["topic/*", "**"]);
+        for (topics, events, len, is_keyed) in [
+            (17, 69, 1_037, true),
+            (251, 390, 155, false),
+            (85, 135, 59, true),
+            (84, 20, 0, false),
+            (101, 95, 514, false),
+            (26, 380, 26, false),
+            (223, 427, 1_356, false),
+        ] {
+            let event = |n: usize| {
+                let event = Event::text("x".repeat(n * 37 % (len + 1)));
+                if is_keyed { event.with_key(&n.to_string()).unwrap() } else { event }
+            };
+            hub.publish_batch((0..events).map(|n| (subtopic(n % topics), event(n)))).unwrap();
+            let stats = hub.stats();
+            assert!(stats.bytes <= limit, "{limit}: {stats:?}");
+        }
+        drop(followers);
+    }
 }

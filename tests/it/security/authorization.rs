@@ -160,10 +160,10 @@ async fn row_05_absent_and_forbidden_topics_get_equal_responses_with_any_cursor(
             let headers = [("host", "example.com"), ("user", "0")];
             for transport in ["short-poll", "long-poll&wait=9", "chunked", "sse"] {
                 let target = format!("/?{query}&transport={transport}");
-                answers.push((target.clone(), site.ask_by("GET", &target, &headers).await));
+                answers.push((target.clone(), site.send("GET", &target, &headers).await));
             }
-            answers.push((query.clone(), site.ask_by_upgrade(&format!("/?{query}"), &headers).await));
-            answers.push((query.clone(), site.ask_by_connect(&format!("/?{query}"), &headers).await.unwrap()));
+            answers.push((query.clone(), site.send_upgrade(&format!("/?{query}"), &headers).await));
+            answers.push((query.clone(), site.send_connect(&format!("/?{query}"), &headers).await.unwrap()));
         }
     }
     for (asked, answer) in &answers {

@@ -9,17 +9,16 @@ use tidings::subscriber::Delivery;
 use tidings::{Cursor, Endpoint, GapReason, Rejection, SubscribeRequest, Subscriber, Subscription, Transport};
 use tokio::time::timeout;
 
-use super::app::{App, Hook, Reader, Route, Server};
-use super::counters::Counters;
-use crate::clients::{Data, End, Gap, Seen, Speaks};
+use crate::clients::{ClientKind, Data, End, Gap, Seen};
 use crate::support::VirtualTimer;
+use crate::support::counting::{Counters, CountingApp, Reader, Route, Server, SnapshotCall};
 
 /// Time to wait for an item, enough for a busy machine.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Runs a test over each route, each with a new application.
-async fn each_route(app: impl Fn() -> App, test: impl AsyncFn(&App, Route)) {
-    for number in 0..Speaks::ALL.len() * 2 {
+async fn each_route(app: impl Fn() -> CountingApp, test: impl AsyncFn(&CountingApp, Route)) {
+    for number in 0..ClientKind::ALL.len() * 2 {
         let app = app();
         let endpoint = app.builder().build();
         let route = Server::of(&endpoint).await.routes().nth(number).unwrap();
@@ -28,23 +27,23 @@ async fn each_route(app: impl Fn() -> App, test: impl AsyncFn(&App, Route)) {
 }
 
 fn is_raw(route: Route) -> bool {
-    route.speaks == Speaks::RawWebSocket
+    route.kind == ClientKind::RawWebSocket
 }
 
 fn transport(route: Route) -> Transport {
-    match route.speaks {
-        Speaks::ShortPoll => Transport::ShortPoll,
-        Speaks::LongPoll => Transport::LongPoll,
-        Speaks::Chunked => Transport::Chunked,
-        Speaks::Sse | Speaks::SseObjects => Transport::Sse,
-        Speaks::WebSocket | Speaks::RawWebSocket => Transport::WebSocket,
+    match route.kind {
+        ClientKind::ShortPoll => Transport::ShortPoll,
+        ClientKind::LongPoll => Transport::LongPoll,
+        ClientKind::Chunked => Transport::Chunked,
+        ClientKind::Sse | ClientKind::SseObjects => Transport::Sse,
+        ClientKind::WebSocket | ClientKind::RawWebSocket => Transport::WebSocket,
     }
 }
 
 /// Checks that a client gets a gap that announces a snapshot, if its wire format has gaps, the snapshot, and later events.
-async fn assert_recovers(app: &App, reader: &mut Reader, route: Route, reason: GapReason) {
+async fn assert_recovers(app: &CountingApp, reader: &mut Reader, route: Route, reason: GapReason) {
     if !is_raw(route) {
-        let Seen::Gap(gap) = reader.see().await.unwrap() else { panic!("no gap over {route:?}") };
+        let Seen::Gap(gap) = reader.next_item().await.unwrap() else { panic!("no gap over {route:?}") };
         let expected = ("0.0", reason.as_str(), true);
         assert_eq!((&*gap.cursor, &*gap.reason, gap.snapshot), expected, "{route:?}");
     }
@@ -62,7 +61,7 @@ async fn assert_recovers(app: &App, reader: &mut Reader, route: Route, reason: G
 #[tokio::test]
 async fn p2_resume_after_eviction_gets_a_snapshot() {
     each_route(
-        || App::new(4),
+        || CountingApp::new(4),
         async |app, route| {
             app.count(1);
             let before = app.last();
@@ -76,7 +75,7 @@ async fn p2_resume_after_eviction_gets_a_snapshot() {
 #[tokio::test]
 async fn p2_resume_from_another_epoch_gets_a_snapshot() {
     each_route(
-        || App::new(4),
+        || CountingApp::new(4),
         async |app, route| {
             app.count(3);
             let before = app.last();
@@ -92,7 +91,7 @@ async fn p2_resume_from_another_epoch_gets_a_snapshot() {
 #[tokio::test]
 async fn p2_unreadable_cursor_gets_a_snapshot() {
     each_route(
-        || App::new(4),
+        || CountingApp::new(4),
         async |app, route| {
             app.count(3);
             assert_recovers(app, &mut route.open(Some("nonsense")).await.unwrap(), route, GapReason::Invalid).await;
@@ -104,9 +103,9 @@ async fn p2_unreadable_cursor_gets_a_snapshot() {
 #[tokio::test]
 async fn p2_lagging_client_gets_a_snapshot() {
     each_route(
-        || App::new(4),
+        || CountingApp::new(4),
         async |app, route| {
-            if !matches!(route.speaks, Speaks::ShortPoll | Speaks::LongPoll) {
+            if !matches!(route.kind, ClientKind::ShortPoll | ClientKind::LongPoll) {
                 let mut reader = route.open(None).await.unwrap();
                 app.count(1);
                 reader.count_to(1).await;
@@ -126,7 +125,7 @@ async fn p2_lagging_client_gets_a_snapshot() {
 #[tokio::test]
 async fn p2_client_that_starts_with_a_snapshot_continues_from_it() {
     each_route(
-        || App::new(4).starts_with_snapshot(),
+        || CountingApp::new(4).starts_with_snapshot(),
         async |app, route| {
             app.count(10);
             let mut reader = route.open(None).await.unwrap();
@@ -138,7 +137,7 @@ async fn p2_client_that_starts_with_a_snapshot_continues_from_it() {
                 let cursor = reader.cursor().map(str::to_owned);
                 let mut again = route.open(cursor.as_deref()).await.unwrap();
                 app.count(1);
-                assert!(matches!(again.see().await, Ok(Seen::Event(_))), "{route:?}");
+                assert!(matches!(again.next_item().await, Ok(Seen::Event(_))), "{route:?}");
                 again.count_to(13).await;
                 assert_eq!(again.counted.snapshots, 0);
             }
@@ -152,7 +151,7 @@ async fn p2_client_that_starts_with_a_snapshot_continues_from_it() {
 async fn snapshot_of_1_mib_is_sent_whole() {
     for is_gap in [true, false] {
         each_route(
-            || App::new(4).starts_with_snapshot().with_snapshot_bytes(1024 * 1024),
+            || CountingApp::new(4).starts_with_snapshot().with_snapshot_bytes(1024 * 1024),
             async |app, route| {
                 app.count(10);
                 let mut reader = route.open(is_gap.then_some("nonsense")).await.unwrap();
@@ -169,10 +168,10 @@ async fn snapshot_of_1_mib_is_sent_whole() {
 /// A poll reply that has events also has the snapshot of a gap, although it is full.
 #[tokio::test]
 async fn snapshot_after_a_full_reply_is_sent_whole() {
-    for speaks in [Speaks::ShortPoll, Speaks::LongPoll] {
-        let app = App::new(0).with_snapshot_bytes(200 * 1024);
+    for kind in [ClientKind::ShortPoll, ClientKind::LongPoll] {
+        let app = CountingApp::new(0).with_snapshot_bytes(200 * 1024);
         let endpoint = app.builder().max_batch_bytes(150).build();
-        let route = Server::of(&endpoint).await.routes().find(|route| route.speaks == speaks).unwrap();
+        let route = Server::of(&endpoint).await.routes().find(|route| route.kind == kind).unwrap();
         app.count(1);
         let mut reader = route.open(Some("0.0")).await.unwrap();
         timeout(PATIENCE, reader.count_to(1)).await.unwrap();
@@ -183,11 +182,11 @@ async fn snapshot_after_a_full_reply_is_sent_whole() {
 #[tokio::test]
 async fn gap_without_a_snapshot_is_sent_unchanged() {
     each_route(
-        || App::new(4).does(Hook::None),
+        || CountingApp::new(4).with_snapshot_call(SnapshotCall::None),
         async |app, route| {
             app.count(3);
             let mut reader = route.open(Some("nonsense")).await.unwrap();
-            match reader.see().await.unwrap() {
+            match reader.next_item().await.unwrap() {
                 Seen::End(End::Gap) if is_raw(route) => {}
                 Seen::Gap(Gap { cursor, snapshot: false, .. }) => {
                     assert_eq!(cursor, app.last());
@@ -205,7 +204,7 @@ async fn gap_without_a_snapshot_is_sent_unchanged() {
 /// Only the session whose snapshot call panicked ends, and its client gets the end of its transport.
 #[tokio::test]
 async fn panicking_snapshot_call_ends_its_session_only() {
-    let app = App::new(4);
+    let app = CountingApp::new(4);
     let endpoint = app.builder().build();
     let server = Server::of(&endpoint).await;
     let mut others = Vec::new();
@@ -213,16 +212,16 @@ async fn panicking_snapshot_call_ends_its_session_only() {
         others.push(route.open(None).await.unwrap());
     }
     app.count(3);
-    app.does(Hook::Panic);
+    app.with_snapshot_call(SnapshotCall::Panic);
     for route in server.routes() {
         let seen = match route.open(Some("nonsense")).await {
-            Ok(mut reader) => timeout(PATIENCE, reader.see()).await.unwrap(),
+            Ok(mut reader) => timeout(PATIENCE, reader.next_item()).await.unwrap(),
             Err(why) => Err(why),
         };
-        match (route.speaks, seen) {
-            (Speaks::ShortPoll | Speaks::LongPoll, Err(why)) => assert!(why.starts_with("500"), "{why}"),
-            (Speaks::Chunked | Speaks::Sse | Speaks::SseObjects, Ok(Seen::End(End::Later))) => {}
-            (Speaks::WebSocket | Speaks::RawWebSocket, Err(why)) => assert!(why.contains("1011"), "{why}"),
+        match (route.kind, seen) {
+            (ClientKind::ShortPoll | ClientKind::LongPoll, Err(why)) => assert!(why.starts_with("500"), "{why}"),
+            (ClientKind::Chunked | ClientKind::Sse | ClientKind::SseObjects, Ok(Seen::End(End::Later))) => {}
+            (ClientKind::WebSocket | ClientKind::RawWebSocket, Err(why)) => assert!(why.contains("1011"), "{why}"),
             (_, seen) => panic!("{seen:?} over {route:?}"),
         }
         assert_eq!(app.running().0, 0);
@@ -237,13 +236,13 @@ async fn panicking_snapshot_call_ends_its_session_only() {
 #[tokio::test]
 async fn client_whose_snapshot_call_panicked_resumes_at_the_same_gap() {
     each_route(
-        || App::new(4).does(Hook::Panic),
+        || CountingApp::new(4).with_snapshot_call(SnapshotCall::Panic),
         async |app, route| {
             app.count(1);
             let before = app.last();
             app.count(10);
             let cursor = cursor_after_failure(route, &before).await;
-            app.does(Hook::Snapshot);
+            app.with_snapshot_call(SnapshotCall::Snapshot);
             let mut reader = route.open(Some(&cursor)).await.unwrap();
             reader.count_to(11).await;
             assert_eq!((reader.counted.snapshots, app.requests().len()), (1, 2), "{route:?}");
@@ -256,7 +255,7 @@ async fn client_whose_snapshot_call_panicked_resumes_at_the_same_gap() {
 /// Returns the cursor of a client after its session failed. A client of raw frames keeps the one that it started with.
 async fn cursor_after_failure(route: Route, start: &str) -> String {
     let Ok(mut reader) = route.open(Some(start)).await else { return start.to_owned() };
-    let seen = timeout(PATIENCE, reader.see()).await.unwrap();
+    let seen = timeout(PATIENCE, reader.next_item()).await.unwrap();
     assert!(matches!(seen, Err(_) | Ok(Seen::End(_))), "{seen:?} over {route:?}");
     reader.cursor().unwrap_or(start).to_owned()
 }
@@ -283,7 +282,7 @@ impl Subscriber for PanickingSubscriber {
 /// The client resumes at the events that were lost in a panic.
 #[tokio::test]
 async fn client_whose_events_were_lost_in_a_panic_gets_them_after_resume() {
-    for number in 0..Speaks::ALL.len() * 2 {
+    for number in 0..ClientKind::ALL.len() * 2 {
         let (counters, panics) = (Counters::new(100), Arc::new(AtomicBool::new(true)));
         let endpoint = Endpoint::new({
             let (counters, panics) = (counters.clone(), panics.clone());
@@ -302,7 +301,7 @@ async fn client_whose_events_were_lost_in_a_panic_gets_them_after_resume() {
         let cursor = cursor_after_failure(route, &before).await;
         assert!(!panics.load(Ordering::Relaxed), "{route:?}");
         let mut reader = route.open(Some(&cursor)).await.unwrap();
-        let Seen::Event(first) = timeout(PATIENCE, reader.see()).await.unwrap().unwrap() else {
+        let Seen::Event(first) = timeout(PATIENCE, reader.next_item()).await.unwrap().unwrap() else {
             panic!("no event over {route:?}")
         };
         assert_eq!(first.data, Data::Text("2".to_owned()), "{route:?}");
@@ -314,7 +313,7 @@ async fn client_whose_events_were_lost_in_a_panic_gets_them_after_resume() {
 #[tokio::test]
 async fn replies_and_streams_wait_for_the_snapshot_call() {
     for late in [false, true] {
-        let app = App::new(4).does(Hook::Wait);
+        let app = CountingApp::new(4).with_snapshot_call(SnapshotCall::Wait);
         let timer = VirtualTimer::new();
         let endpoint = app.builder().timer(timer.clone()).max_long_poll_timeout(Duration::from_secs(60)).build();
         let server = Server::of(&endpoint).await;
@@ -322,7 +321,7 @@ async fn replies_and_streams_wait_for_the_snapshot_call() {
         for (number, route) in server.routes().enumerate() {
             let client = tokio::spawn(async move {
                 let mut reader = route.open(Some("nonsense")).await.unwrap();
-                let seen = reader.see().await.unwrap();
+                let seen = reader.next_item().await.unwrap();
                 (seen, reader)
             });
             while app.requests().len() == number {

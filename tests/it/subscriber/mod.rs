@@ -1,14 +1,11 @@
 //! Recovery: an application's snapshot in place of a gap, and the events after it, over every transport.
 
-mod counters;
 mod panics;
 mod recover;
 mod recover_sequences;
 mod stale_snapshots;
 mod threads;
 
-#[cfg(feature = "full")]
-pub(crate) mod app;
 #[cfg(feature = "full")]
 mod endpoint;
 #[cfg(feature = "full")]

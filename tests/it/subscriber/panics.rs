@@ -10,7 +10,7 @@ use proptest::prelude::*;
 use tidings::subscriber::{Delivery, EncodedDelivery, EventRef, Format, Recovery, Slot, SubscriberExt};
 use tidings::{Gap, Start, Subscribe, Subscriber};
 
-use super::counters::{Counters, CursorLineFormat, TOPICS};
+use crate::support::counting::{Counters, CursorLineFormat, TOPICS};
 
 /// A counter that panics once, at the call after a set number of calls. A negative number means never.
 #[derive(Debug, Clone)]

@@ -7,7 +7,7 @@ use std::task::{Context, Poll, Waker};
 use tidings::subscriber::{Delivery, EncodedDelivery, Recover, Recovery, SubscriberExt, SubscriptionEnd, from_stream};
 use tidings::{Cursor, Event, Gap, GapReason, LocalHub, Retention, Snapshot, Start, Subscribe, Subscriber, Topic};
 
-use super::counters::{Counters, CountingClient, CursorLineFormat};
+use crate::support::counting::{Counters, CountingClient, CursorLineFormat};
 use crate::support::{Feed, Reader, Task};
 
 const EPOCH: u64 = 7;

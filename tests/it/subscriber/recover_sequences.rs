@@ -11,7 +11,7 @@ use proptest::prelude::*;
 use tidings::subscriber::{Delivery, EncodedDelivery, Recover, SubscriberExt};
 use tidings::{Cursor, Gap, GapReason, Snapshot, Start, Subscribe, Subscriber, Subscription};
 
-use super::counters::{Counters, CountingClient, CursorLineFormat, TOPICS};
+use crate::support::counting::{Counters, CountingClient, CursorLineFormat, TOPICS};
 
 #[derive(Debug, Clone)]
 enum Step {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::app::{App, Hook};
+use crate::support::counting::{CountingApp, SnapshotCall};
 use crate::support::http::{To, get, header, pass, piece, text};
 use http::StatusCode;
 
@@ -11,7 +11,7 @@ const POLL: &str = "/events?wait=20&cursor=nonsense";
 /// A snapshot call counts as one of the concurrent calls. Over the limit a stream gets the gap alone, and a poll a 503.
 #[tokio::test(start_paused = true)]
 async fn snapshot_calls_of_many_clients_are_limited_by_max_concurrent_calls() {
-    let app = App::new(4).does(Hook::Wait);
+    let app = CountingApp::new(4).with_snapshot_call(SnapshotCall::Wait);
     let endpoint = app.builder().max_concurrent_calls(8).build();
     let mut clients = Vec::new();
     for _ in 0..100 {
@@ -38,14 +38,14 @@ async fn snapshot_calls_of_many_clients_are_limited_by_max_concurrent_calls() {
     }
     assert_eq!((without_snapshot, with_snapshot, app.running()), (92, 8, (0, 8)));
     // All calls have ended.
-    app.does(Hook::Snapshot);
+    app.with_snapshot_call(SnapshotCall::Snapshot);
     assert!(text(get(POLL).to(&endpoint).await).await.contains(r#""snapshot":true"#));
     assert_eq!(endpoint.session_count(), 0);
 }
 
 #[tokio::test(start_paused = true)]
 async fn client_that_disconnects_during_a_snapshot_call_leaves_nothing() {
-    let app = App::new(4).does(Hook::Wait);
+    let app = CountingApp::new(4).with_snapshot_call(SnapshotCall::Wait);
     let endpoint = app.builder().max_concurrent_calls(1).build();
     app.count(3);
     for target in
@@ -67,7 +67,7 @@ async fn client_that_disconnects_during_a_snapshot_call_leaves_nothing() {
 /// A poll whose snapshot call takes longer than its timeout is answered with the same cursor.
 #[tokio::test(start_paused = true)]
 async fn long_poll_timeout_ends_a_poll_during_a_snapshot_call() {
-    let app = App::new(4).does(Hook::Wait);
+    let app = CountingApp::new(4).with_snapshot_call(SnapshotCall::Wait);
     let endpoint = app.builder().build();
     app.count(1);
     let before = app.last();
@@ -81,7 +81,7 @@ async fn long_poll_timeout_ends_a_poll_during_a_snapshot_call() {
 /// A drain does not wait for snapshot calls, and its clients keep their cursors.
 #[tokio::test(start_paused = true)]
 async fn drain_does_not_wait_for_a_snapshot_call() {
-    let app = App::new(4).does(Hook::Wait);
+    let app = CountingApp::new(4).with_snapshot_call(SnapshotCall::Wait);
     let endpoint = app.builder().drain_timeout(Duration::from_secs(4)).build();
     app.count(3);
     let mut streams = Vec::new();

@@ -9,7 +9,7 @@ use tidings::{
     Cursor, Event, Gap, GapReason, LocalHub, Retention, Snapshot, Start, Subscribe, Subscriber, Subscription, Topic,
 };
 
-use super::counters::CursorLineFormat;
+use crate::support::counting::CursorLineFormat;
 
 /// Names that a subscription of a case follows.
 #[derive(Debug, Clone, Copy)]
@@ -90,7 +90,7 @@ fn yielded(subscriber: &mut impl Subscriber, encoded: bool) -> Vec<String> {
 }
 
 /// Returns a start at a cursor of another epoch.
-fn elsewhere() -> Start {
+fn other_epoch() -> Start {
     Start::After("zz.5".parse().unwrap())
 }
 
@@ -101,23 +101,23 @@ fn snapshot_older_than_the_missing_events_is_not_sent() {
     let sent = |gap: &str, from: usize| -> Vec<String> {
         [gap, "s"].into_iter().chain(all.into_iter().skip(from)).map(str::to_owned).collect()
     };
-    let told = |gap: &str, rest: &[&str]| -> Vec<String> {
+    let not_sent = |gap: &str, rest: &[&str]| -> Vec<String> {
         [gap].into_iter().chain(rest.iter().copied()).map(str::to_owned).collect()
     };
     for names in [One, Two, Pattern] {
         // Eight events of one topic: the number retained, the start, the cursor of the snapshot, and the items.
         for (retain, start, as_of, expected) in [
-            (8, Start::Unreadable, 5, told("invalid", &[])),
+            (8, Start::Unreadable, 5, not_sent("invalid", &[])),
             (8, Start::Unreadable, 8, sent("invalid+", 8)),
-            (2, Start::Unreadable, 7, told("invalid", &[])),
-            (8, elsewhere(), 5, sent("epoch+", 5)),
-            (8, elsewhere(), 0, sent("epoch+", 0)),
-            (2, elsewhere(), 5, told("epoch", &["7", "8"])),
-            (2, elsewhere(), 6, sent("epoch+", 6)),
-            (2, elsewhere(), 8, sent("epoch+", 8)),
-            (0, elsewhere(), 5, told("epoch", &[])),
-            (0, elsewhere(), 7, told("epoch", &[])),
-            (0, elsewhere(), 8, sent("epoch+", 8)),
+            (2, Start::Unreadable, 7, not_sent("invalid", &[])),
+            (8, other_epoch(), 5, sent("epoch+", 5)),
+            (8, other_epoch(), 0, sent("epoch+", 0)),
+            (2, other_epoch(), 5, not_sent("epoch", &["7", "8"])),
+            (2, other_epoch(), 6, sent("epoch+", 6)),
+            (2, other_epoch(), 8, sent("epoch+", 8)),
+            (0, other_epoch(), 5, not_sent("epoch", &[])),
+            (0, other_epoch(), 7, not_sent("epoch", &[])),
+            (0, other_epoch(), 8, sent("epoch+", 8)),
         ] {
             for encoded in [true, false] {
                 let hub = hub(retain, 8, 0);
@@ -132,13 +132,17 @@ fn snapshot_older_than_the_missing_events_is_not_sent() {
     // Each of two topics lost two events. The last of all of them decides.
     for names in [Two, Pattern] {
         for (as_of, expected) in [
-            (2, told("epoch", &["3", "4", "7", "8"])),
-            (5, told("epoch", &["3", "4", "7", "8"])),
-            (6, told("epoch+", &["s", "7", "8"])),
+            (2, not_sent("epoch", &["3", "4", "7", "8"])),
+            (5, not_sent("epoch", &["3", "4", "7", "8"])),
+            (6, not_sent("epoch+", &["s", "7", "8"])),
         ] {
             let hub = hub(2, 4, 4);
             let as_of = Cursor::new(hub.cursor().epoch(), as_of);
-            assert_eq!(yielded(&mut recovering(&hub, names, elsewhere(), as_of), true), expected, "{names:?} {as_of}");
+            assert_eq!(
+                yielded(&mut recovering(&hub, names, other_epoch(), as_of), true),
+                expected,
+                "{names:?} {as_of}"
+            );
         }
     }
 }
@@ -147,14 +151,14 @@ fn snapshot_older_than_the_missing_events_is_not_sent() {
 #[test]
 fn snapshot_of_another_epoch_is_sent_only_if_no_event_of_this_epoch_is_missing() {
     for (as_of, retain, events, start, expected) in [
-        ("zz.9", 8, 0, elsewhere(), &["epoch+", "s"][..]),
-        ("zz.9", 8, 2, elsewhere(), &["epoch+", "s", "1", "2"]),
-        ("zz.9", 1, 2, elsewhere(), &["epoch", "2"]),
+        ("zz.9", 8, 0, other_epoch(), &["epoch+", "s"][..]),
+        ("zz.9", 8, 2, other_epoch(), &["epoch+", "s", "1", "2"]),
+        ("zz.9", 1, 2, other_epoch(), &["epoch", "2"]),
         ("zz.9", 8, 0, Start::Unreadable, &["invalid+", "s"]),
         ("zz.9", 8, 2, Start::Unreadable, &["invalid"]),
         // Older than the cursor of the client.
-        ("zz.5", 8, 2, elsewhere(), &["epoch+", "s", "1", "2"]),
-        ("zz.4", 8, 2, elsewhere(), &["epoch", "1", "2"]),
+        ("zz.5", 8, 2, other_epoch(), &["epoch+", "s", "1", "2"]),
+        ("zz.4", 8, 2, other_epoch(), &["epoch", "1", "2"]),
     ] {
         let hub = hub(retain, events, 0);
         let as_of: Cursor = as_of.parse().unwrap();
@@ -172,8 +176,8 @@ fn snapshot_at_start_does_not_replace_a_later_gap() {
     let hub = hub(2, 8, 0);
     let epoch = hub.cursor().epoch();
     for (as_of, expected) in [(5, &["s", "epoch", "7", "8"][..]), (6, &["s", "7", "8"])] {
-        let subscription = hub.subscribe(Names::One.subscribe().start(elsewhere())).unwrap();
-        let recovering = subscription.recover_with(|_: &Gap| async { None }).with_start(elsewhere());
+        let subscription = hub.subscribe(Names::One.subscribe().start(other_epoch())).unwrap();
+        let recovering = subscription.recover_with(|_: &Gap| async { None }).with_start(other_epoch());
         let mut recovering = recovering.with_snapshot(snapshot().with_cursor(Cursor::new(epoch, as_of)));
         assert_eq!(yielded(&mut recovering, true), expected);
     }

@@ -7,7 +7,7 @@ use std::thread;
 use tidings::subscriber::{EncodedDelivery, SubscriberExt};
 use tidings::{Gap, Start, Subscribe, Subscriber};
 
-use super::counters::{Counters, CountingClient, CursorLineFormat, TOPICS};
+use crate::support::counting::{Counters, CountingClient, CursorLineFormat, TOPICS};
 use crate::support::unpark_waker;
 
 const COUNTS: usize = 20_000;

@@ -1,8 +1,9 @@
-//! Tools that tests of more than one area use: virtual time, a scripted source, a task that is polled by hand, wakers,
-//! readers of subscriptions, formats, and events to publish.
+//! Tools that more than one area uses: virtual time, a scripted source, a task that is polled by hand, wakers, readers of
+//! subscriptions, formats, generated events, an application that counts, and endpoints over HTTP. No area imports another.
 #![allow(dead_code, unused_imports, reason = "each area uses a part, and not every area is compiled")]
 
 mod cases;
+pub(crate) mod counting;
 #[cfg(feature = "object")]
 mod events;
 mod feed;

@@ -121,7 +121,7 @@ fn chunked_keep_alive_after_a_clock_leap_is_one_line_with_bounded_polls() {
     let mut stream = ChunkedStream::new(feed.reader(), &timer).keep_alive(Duration::from_millis(20));
     assert_eq!(task.drain(&mut stream).0.len(), 1);
     for leap in [1, 10, 3_600_000, 30 * 24 * 3_600_000_u64] {
-        // The keep-alive is due within half an interval, so it is due after each of these.
+        // 25 ms are more than the interval of 20 ms, so a keep-alive is due after each leap.
         timer.advance(Duration::from_millis(leap) + Duration::from_millis(25));
         let before = timer.polls();
         assert_eq!(task.drain(&mut stream).0, ["\n"], "{leap} ms");

@@ -1,20 +1,20 @@
-//! The HTTP/1.1 answers that have a length.
+//! HTTP/1.1 responses with a length.
 
 use httparse::{EMPTY_HEADER, Response, Status};
 
-/// More than any of the servers sends.
+/// Maximum bytes: more than any of the servers sends.
 const MAX_HEADERS: usize = 32;
 
-/// An answer that came as a whole.
+/// A complete response.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Answer<'a> {
     pub(crate) status: u16,
     pub(crate) body: &'a [u8],
-    /// The bytes of head and body: what follows is the next answer.
+    /// Bytes of head and body. The next response follows.
     pub(crate) len: usize,
 }
 
-/// The first answer in these bytes; none while it is not all there.
+/// Returns the first response in these bytes, or `None` if it is not complete.
 pub(crate) fn first(bytes: &[u8]) -> Result<Option<Answer<'_>>, String> {
     let Some((status, length, start)) = head(bytes)? else { return Ok(None) };
     let length = length.ok_or("an answer has no content-length")?;
@@ -22,7 +22,8 @@ pub(crate) fn first(bytes: &[u8]) -> Result<Option<Answer<'_>>, String> {
     Ok(body.map(|body| Answer { status, body, len: start + length }))
 }
 
-/// The status, the length of the body if it is told, and where the body begins; none while the head is not all there.
+/// Returns the status, the length of the body if present, and the start of the body, or `None` if the head is not
+/// complete.
 pub(crate) fn head(bytes: &[u8]) -> Result<Option<(u16, Option<usize>, usize)>, String> {
     let mut headers = [EMPTY_HEADER; MAX_HEADERS];
     let mut response = Response::new(&mut headers);

@@ -1,4 +1,4 @@
-//! Everyone who listens, the one who publishes, and the loop that serves them all.
+//! All subscribers, the publisher, and the loop that runs them.
 
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
@@ -13,11 +13,11 @@ use super::publisher::{Publisher, Script};
 use super::subscriber::{Heard, Subscriber, Transport};
 use super::tally::Counts;
 
-/// How many connections are made before the server is waited for: below what a listening socket queues.
+/// Number of connections that are made before the server is waited for: below the queue of a listening socket.
 const WAVE: usize = 100;
-/// How long nothing may come before what is missing is given up.
+/// Time without bytes after which missing deliveries are given up.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// The longest sleep: a signal is noticed after it.
+/// Longest sleep: a signal is noticed after it.
 const NAP: Duration = Duration::from_millis(50);
 const PUBLISHER: u64 = u64::MAX;
 
@@ -26,7 +26,7 @@ const PUBLISHER: u64 = u64::MAX;
 pub(crate) struct Audience {
     pub(crate) transport: Transport,
     pub(crate) topics: u16,
-    /// Of all topics together: the same number of each.
+    /// Number of subscribers of all topics together: the same number of each.
     pub(crate) subscribers: usize,
 }
 
@@ -34,17 +34,17 @@ pub(crate) struct Crowd<'a> {
     epoll: OwnedFd,
     subscribers: Vec<Subscriber>,
     publisher: Publisher,
-    /// One for all sockets.
+    /// Read buffer of all sockets.
     buffer: Vec<u8>,
     events: Vec<Event>,
     heard: Heard,
-    /// How many messages each topic has or will have had.
+    /// Number of messages of each topic, with those of the script.
     published: u32,
     stop: &'a AtomicBool,
 }
 
 impl<'a> Crowd<'a> {
-    /// Everyone is connected, and whoever gets an answer to that has it. Gives up soon after `stop` is set.
+    /// Waits until all are connected and have their first response. Gives up soon after `stop` is set.
     pub(crate) fn connect(server: SocketAddr, audience: Audience, stop: &'a AtomicBool) -> Result<Self, String> {
         let epoll = epoll::create(CreateFlags::CLOEXEC).map_err(epoll_failed)?;
         let publisher = Publisher::connect(server)?;
@@ -66,7 +66,7 @@ impl<'a> Crowd<'a> {
         Ok(crowd)
     }
 
-    /// Publishes the script; done when all of it is answered and delivered, or nothing has come for a minute.
+    /// Publishes the script. Returns when all of it is answered and delivered, or after a minute without bytes.
     pub(crate) fn publish(&mut self, script: &Script) -> Result<(), String> {
         self.published = script.published;
         self.publisher.begin();
@@ -92,7 +92,7 @@ impl<'a> Crowd<'a> {
         }
     }
 
-    /// Counts on for so long: what comes now is one too many.
+    /// Counts deliveries for this time, all of which are surplus.
     pub(crate) fn linger(&mut self, time: Duration) -> Result<(), String> {
         let end = Instant::now() + time;
         while Instant::now() < end {
@@ -106,7 +106,7 @@ impl<'a> Crowd<'a> {
         self.subscribers.iter().map(|one| one.counts(self.published)).fold(Counts::default(), Counts::and)
     }
 
-    /// Connects one wave, and waits until all of it is served.
+    /// Connects a group, and waits until all of it is served.
     fn grow(&mut self, server: SocketAddr, audience: Audience) -> Result<(), String> {
         let first = self.subscribers.len();
         for index in first..audience.subscribers.min(first + WAVE) {
@@ -128,7 +128,7 @@ impl<'a> Crowd<'a> {
         Ok(())
     }
 
-    /// Sleeps at most that long, and handles what has come.
+    /// Sleeps at most this long, and handles all socket events.
     fn turn(&mut self, sleep: Duration) -> Result<(), String> {
         if self.stop.load(Ordering::Relaxed) {
             return Err("stopped by a signal".to_owned());

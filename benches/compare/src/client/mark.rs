@@ -1,24 +1,23 @@
-//! Mark in a message: its topic, and its number there.
+//! Mark of a message: its topic, and its number there.
 
 use memchr::memchr_iter;
 
-/// The bytes of a message.
+/// Bytes of a message.
 pub(crate) const MESSAGE: usize = 128;
-/// The bytes of a mark, `#00000123@0042 `: the only ones that are looked at, whatever frames them.
+/// Bytes of a mark, `#00000123@0042 `. Only these bytes are examined, in any framing.
 const MARK: usize = 15;
 
-/// The mark at the beginning of each message. No framing that is measured here has a `#` of its own before fifteen
-/// bytes that look like this.
+/// A mark at the beginning of each message. No measured framing has a `#` before fifteen bytes of this form.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Mark {
-    /// The topic's number: below 10,000.
+    /// Number of the topic: below 10,000.
     pub(crate) topic: u16,
-    /// The message's number in its topic, from 0: below 100,000,000.
+    /// Number of the message in its topic, from 0: below 100,000,000.
     pub(crate) number: u32,
 }
 
 impl Mark {
-    /// The message: nothing in it takes an escape in JSON.
+    /// Returns the message, which needs no escapes in JSON.
     pub(crate) fn message(self) -> String {
         format!("{:.<MESSAGE$}", format!("#{:08}@{:04} ", self.number, self.topic))
     }
@@ -34,7 +33,7 @@ fn digits(bytes: &[u8]) -> Option<u32> {
     bytes.iter().try_fold(0, |value, byte| Some(value * 10 + u32::from(byte.is_ascii_digit().then(|| byte - b'0')?)))
 }
 
-/// Finds marks in a stream that comes in pieces.
+/// A search for marks in a stream that is read in pieces.
 #[derive(Debug, Default)]
 pub(crate) struct Finder {
     /// Bytes at the end of the last piece that may begin a mark.
@@ -43,7 +42,7 @@ pub(crate) struct Finder {
 }
 
 impl Finder {
-    /// Calls `found` with each mark that ends in this piece, in their order.
+    /// Calls `found` with each mark that ends in this piece, in order.
     pub(crate) fn feed(&mut self, piece: &[u8], mut found: impl FnMut(Mark)) {
         if self.len > 0 {
             let kept = usize::from(self.len);

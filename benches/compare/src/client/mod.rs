@@ -1,4 +1,4 @@
-//! The load client: one thread that publishes, and counts what each of thousands of subscribers gets.
+//! The load client: one thread that publishes, and counts the deliveries to each of thousands of subscribers.
 
 mod answer;
 mod crowd;

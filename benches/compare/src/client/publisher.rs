@@ -1,5 +1,4 @@
-//! Publisher of a workload: one keep-alive connection, on which requests may follow each other without waiting for
-//! answers.
+//! Publisher of a workload: one keep-alive connection, on which requests may be pipelined.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -9,26 +8,26 @@ use std::time::{Duration, Instant};
 use super::answer;
 use super::subscriber::connect;
 
-/// Requests, and when each of them may go out.
+/// Requests, and the time of each.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Script {
     pub(crate) requests: Vec<String>,
     pub(crate) pace: Pace,
-    /// How many messages it brings each topic.
+    /// Number of messages that it brings each topic.
     pub(crate) published: u32,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Pace {
-    /// As fast as the server takes them.
+    /// As fast as the server reads them.
     Pipelined,
-    /// Each when the one that went out so many before it is answered.
+    /// Each when the request this many places before it is answered.
     Window(usize),
     /// One in each interval.
     Every(Duration),
 }
 
-/// The path, the content type and the body of a request, as it goes out.
+/// Path, content type and body of a request, as it is sent.
 pub(crate) fn post(path: &str, kind: &str, body: &str) -> String {
     let length = body.len();
     format!("POST {path} HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: {kind}\r\ncontent-length: {length}\r\n\r\n{body}")
@@ -39,7 +38,7 @@ pub(crate) struct Publisher {
     socket: TcpStream,
     /// Bytes that the socket has not taken yet.
     out: Vec<u8>,
-    /// Answers, as far as they have come.
+    /// Received part of the responses.
     unread: Vec<u8>,
     sent: usize,
     answered: usize,
@@ -50,19 +49,19 @@ impl Publisher {
         Ok(Self { socket: connect(server)?, out: Vec::new(), unread: Vec::new(), sent: 0, answered: 0 })
     }
 
-    /// A request that is not part of a script: its answer says that the server has taken everything before it.
+    /// Sends a request that is not part of a script: its response shows that the server has read everything before it.
     pub(crate) fn knock(&mut self) -> Result<(), String> {
         self.out.extend_from_slice(b"GET /healthz HTTP/1.1\r\nhost: 127.0.0.1\r\n\r\n");
         self.sent += 1;
         self.write()
     }
 
-    /// Forgets what was sent before: a script counts from here.
+    /// Resets the counts for a new script.
     pub(crate) fn begin(&mut self) {
         (self.sent, self.answered) = (0, 0);
     }
 
-    /// Sends what may go out, the script having begun so long ago.
+    /// Sends the requests that are due, this long after the script began.
     pub(crate) fn push(&mut self, script: &Script, since: Duration) -> Result<(), String> {
         let due = match script.pace {
             Pace::Pipelined => usize::MAX,
@@ -76,7 +75,7 @@ impl Publisher {
         self.write()
     }
 
-    /// When the next request is due, if it is the clock that says so.
+    /// Returns the time of the next request, if it depends on the clock.
     pub(crate) fn due(&self, script: &Script, begun: Instant) -> Option<Instant> {
         match script.pace {
             Pace::Every(interval) if self.sent < script.requests.len() => Some(begun + interval * self.sent as u32),
@@ -84,17 +83,17 @@ impl Publisher {
         }
     }
 
-    /// Whether everything that was sent is answered.
+    /// Returns whether every sent request is answered.
     pub(crate) fn is_answered(&self) -> bool {
         self.answered == self.sent
     }
 
-    /// Whether the script has gone out and is answered.
+    /// Returns whether the script is sent and answered.
     pub(crate) fn is_through(&self, script: &Script) -> bool {
         self.answered == script.requests.len()
     }
 
-    /// Writes and reads whatever can be: the socket says so only once (edge-triggered).
+    /// Writes and reads until the socket would block: its events are edge-triggered.
     pub(crate) fn turn(&mut self, buffer: &mut [u8]) -> Result<(), String> {
         self.write()?;
         loop {

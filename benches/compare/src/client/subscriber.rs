@@ -1,4 +1,4 @@
-//! One subscriber: a socket, and the few dozen bytes that it takes to count what comes.
+//! One subscriber: a socket, and the few dozen bytes that count its deliveries.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -12,7 +12,7 @@ use super::answer;
 use super::mark::Finder;
 use super::tally::{Counts, Tally};
 
-/// How a subscriber asks for its topic.
+/// Transport of a subscriber.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Transport {
     WebSocket,
@@ -22,7 +22,7 @@ pub(crate) enum Transport {
 }
 
 impl Transport {
-    /// As tables write it.
+    /// Returns the name in tables.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::WebSocket => "WebSocket",
@@ -51,7 +51,7 @@ impl Transport {
 pub(crate) struct Heard {
     /// Streams that have begun.
     pub(crate) joined: usize,
-    /// Deliveries that were still to come.
+    /// Deliveries that are still expected.
     pub(crate) deliveries: u64,
 }
 
@@ -66,15 +66,15 @@ pub(crate) struct Subscriber {
 
 #[derive(Debug)]
 enum State {
-    /// The head of a stream, as far as it has come.
+    /// Received part of a stream's head.
     Head(Vec<u8>),
     Stream,
-    /// The answer to a poll, as far as it has come.
+    /// Received part of a poll's response.
     Poll(Vec<u8>),
 }
 
 impl Subscriber {
-    /// Connects, and asks for the topic.
+    /// Connects, and requests the topic.
     pub(crate) fn connect(server: SocketAddr, transport: Transport, topic: u16) -> Result<Self, String> {
         let socket = connect(server)?;
         let state = match transport {
@@ -86,7 +86,7 @@ impl Subscriber {
         Ok(subscriber)
     }
 
-    /// Reads once, into the buffer that all share, and counts.
+    /// Reads once, into the buffer of all subscribers, and counts.
     pub(crate) fn hear(&mut self, buffer: &mut [u8], published: u32, heard: &mut Heard) -> Result<(), String> {
         let len = match (&self.socket).read(buffer) {
             Ok(0) => return Err("the server closed a subscriber's connection".to_owned()),
@@ -128,7 +128,7 @@ impl Subscriber {
         self.finder.feed(piece, |mark| heard.deliveries += u64::from(tally.count(mark, published)));
     }
 
-    /// Counts what an answer brings, and polls on from there; what is left is of the next answer.
+    /// Counts the deliveries of a response, and polls again. The remaining bytes belong to the next response.
     fn polled<'a>(&mut self, bytes: &'a [u8], published: u32, heard: &mut Heard) -> Result<&'a [u8], String> {
         let Some(answer) = answer::first(bytes)? else { return Ok(bytes) };
         if answer.status != 200 {
@@ -140,7 +140,7 @@ impl Subscriber {
         Ok(&bytes[answer.len..])
     }
 
-    /// A request is far smaller than the socket's buffer, which is empty: it goes out as a whole.
+    /// Sends a request. It is far smaller than the socket's buffer, which is empty, so it is sent completely.
     fn send(&mut self, request: &str) -> Result<(), String> {
         self.socket.write_all(request.as_bytes()).map_err(|error| format!("a subscriber's request: {error}"))
     }
@@ -152,7 +152,7 @@ impl AsFd for Subscriber {
     }
 }
 
-/// A connection that does not block, and leaves no `TIME_WAIT` behind when it is closed.
+/// Returns a non-blocking connection that leaves no `TIME_WAIT` when it is closed.
 pub(crate) fn connect(server: SocketAddr) -> Result<TcpStream, String> {
     let connect = || {
         let socket = TcpStream::connect_timeout(&server, Duration::from_secs(60))?;

@@ -1,22 +1,22 @@
-//! Deliveries of one subscriber, compared with what was published to its topic.
+//! Deliveries of one subscriber, compared with the messages of its topic.
 
 use super::mark::Mark;
 
-/// Errors in deliveries: all zero, or the run has failed.
+/// Errors in deliveries. A run fails unless all are zero.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Counts {
-    /// EventRef, and never delivered.
+    /// Published, and never delivered.
     pub(crate) lost: u64,
     /// Delivered again.
     pub(crate) duplicated: u64,
-    /// Delivered after one that was published later.
+    /// Delivered after a later message.
     pub(crate) out_of_order: u64,
     /// Of another topic, or never published.
     pub(crate) astray: u64,
 }
 
 impl Counts {
-    /// The sums.
+    /// Returns the sums.
     pub(crate) fn and(self, other: Self) -> Self {
         Self {
             lost: self.lost + other.lost,
@@ -26,19 +26,19 @@ impl Counts {
         }
     }
 
-    /// Whether each message came to each subscriber once and in its turn.
+    /// Returns whether each message came to each subscriber once and in order.
     pub(crate) fn are_clean(self) -> bool {
         self == Self::default()
     }
 }
 
-/// The count of one subscriber. Messages of a topic are numbered from 0.
+/// Deliveries of one subscriber. Messages of a topic are numbered from 0.
 #[derive(Debug)]
 pub(crate) struct Tally {
     topic: u16,
     /// One more than the largest number that came.
     next: u32,
-    /// The smaller numbers that did not: empty, unless something is wrong.
+    /// Smaller numbers that did not come: empty without errors.
     missing: Vec<u32>,
     duplicated: u32,
     out_of_order: u32,
@@ -50,7 +50,7 @@ impl Tally {
         Self { topic, next: 0, missing: Vec::new(), duplicated: 0, out_of_order: 0, astray: 0 }
     }
 
-    /// Counts a delivery of a topic to which `published` messages go. Whether it is one that was still to come.
+    /// Counts a delivery of a topic with `published` messages. Returns whether it was expected.
     pub(crate) fn count(&mut self, mark: Mark, published: u32) -> bool {
         if mark.topic != self.topic || mark.number >= published {
             self.astray += 1;
@@ -74,7 +74,7 @@ impl Tally {
         }
     }
 
-    /// Returns the errors when nothing more comes.
+    /// Returns the errors after the last delivery.
     pub(crate) fn counts(&self, published: u32) -> Counts {
         Counts {
             lost: self.missing.len() as u64 + u64::from(published.saturating_sub(self.next)),
@@ -91,7 +91,7 @@ mod tests {
 
     const NONE: Counts = Counts { lost: 0, duplicated: 0, out_of_order: 0, astray: 0 };
 
-    /// The counts, and how many were still to come, of deliveries in this order to a topic of six messages.
+    /// Returns the errors, and the number of expected deliveries, of these deliveries to a topic of six messages.
     fn counts(numbers: &[u32]) -> (Counts, usize) {
         let mut tally = Tally::of(3);
         let fresh = numbers.iter().filter(|&&number| tally.count(Mark { topic: 3, number }, 6)).count();

@@ -1,4 +1,4 @@
-//! The table of CPU time as an SVG bar chart, on a logarithmic scale.
+//! CPU times as an SVG bar chart, on a logarithmic scale.
 
 use std::fmt::Write;
 
@@ -6,24 +6,24 @@ use crate::contender::Contender;
 use crate::table::{Row, Unit};
 
 const WIDTH: f64 = 860.0;
-/// Left end of the bars, and right end of the longest: its figure stands behind it.
+/// Left end of the bars, and right end of the longest: its figure is behind it.
 const LEFT: f64 = 330.0;
 const RIGHT: f64 = 810.0;
-/// Above the first row: the legend, and the figures of the scale.
+/// Space above the first row, for the legend and the scale.
 const TOP: f64 = 56.0;
-/// From one bar to the next, and a bar's height.
+/// Distance of two bars, and height of a bar.
 const PITCH: f64 = 12.0;
 const BAR: f64 = 9.0;
-/// Between workloads.
+/// Distance of two workloads.
 const GAP: f64 = 14.0;
 
-/// Legible on light and on dark.
+/// Colours that are legible on light and dark backgrounds.
 const STYLE: &str = "text{font:12px system-ui,sans-serif;fill:#1f2328}.n{font-size:10px}.t{font-size:10px;\
     text-anchor:middle;opacity:.7}.w{text-anchor:end}.d{opacity:.7}line{stroke:#8888;stroke-width:.5}\
     .floor{fill:#7d8590}.floor-batch{fill:#afb8c1}.axum{fill:#d4702a}.tuned{fill:#e0ab3f}.tidings{fill:#2f81f7}\
     .b{font-weight:700}@media(prefers-color-scheme:dark){text{fill:#e6edf3}.floor-batch{fill:#57606a}}";
 
-/// The whole file.
+/// Returns the file.
 pub(crate) fn chart(rows: &[Row]) -> String {
     let rows: Vec<_> = rows.iter().filter(|row| row.unit == Unit::Micros && !medians(row).is_empty()).collect();
     let scale = Scale::over(rows.iter().flat_map(|row| medians(row)).map(|(_, median)| median));
@@ -41,7 +41,7 @@ pub(crate) fn chart(rows: &[Row]) -> String {
     )
 }
 
-/// Powers of ten, from one below everything to one above.
+/// Returns the powers of ten, from one below all figures to one above.
 struct Scale {
     from: i32,
     to: i32,
@@ -65,7 +65,7 @@ fn medians(row: &Row) -> Vec<(Contender, f64)> {
     Contender::ALL.into_iter().filter_map(of).collect()
 }
 
-/// Draws a workload from `top` down; where it ends.
+/// Draws a workload below `top`. Returns its end.
 fn group(body: &mut String, row: &Row, top: f64, scale: &Scale) -> f64 {
     let medians = medians(row);
     let bottom = top + PITCH * medians.len() as f64;

@@ -12,7 +12,7 @@ pub(crate) struct Machine {
 }
 
 impl Machine {
-    /// Before this process is held to one of its CPUs.
+    /// Reads the machine, before this process is bound to one of its CPUs.
     pub(crate) fn look() -> Self {
         let kernel = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
         let rustc = Command::new("rustc").arg("--version").output().map(|output| output.stdout).unwrap_or_default();
@@ -24,7 +24,7 @@ impl Machine {
     }
 }
 
-/// The numbers at the beginning: what follows is whose build it is.
+/// Keeps the version numbers at the beginning, without the build's origin.
 fn version(text: &str) -> String {
     let numbers: String = text.chars().take_while(|char| char.is_ascii_digit() || *char == '.').collect();
     if numbers.is_empty() { "unknown".to_owned() } else { numbers }

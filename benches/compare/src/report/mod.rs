@@ -1,4 +1,4 @@
-//! The tables as files.
+//! Tables as files.
 
 mod chart;
 mod machine;

@@ -1,8 +1,8 @@
-//! The servers that tidings is compared with. All speak as the example `relay` does, so that a client does not know
-//! whom it talks to:
+//! Servers that are compared with tidings. All have the interface of the example `relay`, so that a client cannot
+//! distinguish them:
 //!
-//! - [`floor`] does what no server can do without, and nothing else;
-//! - [`hand_rolled`] is what a team writes on axum.
+//! - [`floor`] does the work that no server can omit, and nothing else;
+//! - [`hand_rolled`] is the usual code on axum.
 
 mod floor;
 mod hand_rolled;

@@ -9,10 +9,10 @@ use super::hand_rolled::{self, Style};
 /// Arguments of `serve`.
 pub(crate) const USAGE: &str = "floor|floor-batch|axum|tuned [--listen ADDRESS]";
 
-/// How many connections may wait to be accepted: what tokio takes, too.
+/// Queue of connections to accept, as tokio has it.
 const BACKLOG: i32 = 1024;
 
-/// Says in one line where it listens, and serves until it is killed.
+/// Prints the address, and serves until the process is killed.
 pub(crate) fn run(arguments: impl Iterator<Item = String>) -> Result<(), String> {
     let mut arguments = arguments;
     let kind = arguments.next().ok_or_else(|| format!("usage: compare serve {USAGE}"))?;
@@ -39,7 +39,7 @@ pub(crate) fn run(arguments: impl Iterator<Item = String>) -> Result<(), String>
 fn listen(address: &str) -> io::Result<TcpListener> {
     let listener = TcpListener::bind(address)?;
     listener.set_nonblocking(true)?;
-    // std has it at 128 and does not let one say.
+    // std sets it to 128 and has no option for it.
     rustix::net::listen(&listener, BACKLOG)?;
     Ok(listener)
 }

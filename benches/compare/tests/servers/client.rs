@@ -1,10 +1,10 @@
-//! A client on a blocking socket. What does not come within some seconds does not come.
+//! A client on a blocking socket. It fails after some seconds without bytes.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
 
-/// The numbers of messages, in the order in which they came.
+/// Numbers of messages, in the order of arrival.
 pub(crate) type Found = Vec<u32>;
 
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -16,7 +16,7 @@ pub(crate) struct Client {
 
 impl Client {
     pub(crate) fn connect(address: &str) -> Self {
-        let socket = TcpStream::connect(address).expect("it listens");
+        let socket = TcpStream::connect(address).expect("server accepts connections");
         socket.set_read_timeout(Some(PATIENCE)).expect("it can be set");
         socket.set_nodelay(true).expect("it can be set");
         Self { socket, read: Vec::new() }
@@ -44,7 +44,7 @@ impl Client {
         self.socket.write_all(bytes).expect("it is connected");
     }
 
-    /// A head; what follows stays to be read.
+    /// Reads a head. The bytes after it stay unread.
     pub(crate) fn read_head(&mut self) -> String {
         let end = loop {
             match self.read.windows(4).position(|bytes| bytes == b"\r\n\r\n") {
@@ -55,7 +55,7 @@ impl Client {
         String::from_utf8(self.read.drain(..end).collect()).expect("heads are text")
     }
 
-    /// The body of an answer that is `200` and says its length.
+    /// Returns the body of a `200` response with a length.
     pub(crate) fn read_answer(&mut self) -> String {
         let head = self.read_head().to_lowercase();
         assert!(head.starts_with("http/1.1 200 "), "{head}");
@@ -67,7 +67,7 @@ impl Client {
         String::from_utf8(self.read.drain(..size).collect()).expect("bodies are text")
     }
 
-    /// Reads until that holds of all that was read since the head, which it returns.
+    /// Reads until the predicate holds for everything since the head. Returns it.
     pub(crate) fn read_until(&mut self, enough: impl Fn(&[u8]) -> bool) -> Vec<u8> {
         while !enough(&self.read) {
             self.more();
@@ -75,22 +75,22 @@ impl Client {
         self.read.clone()
     }
 
-    /// Reads until the payload of what was read since the head has that many bytes, or more.
+    /// Reads until the payload since the head has at least this many bytes.
     pub(crate) fn read_to(&mut self, size: usize, payload: impl Fn(&[u8]) -> Vec<u8>) -> Vec<u8> {
         payload(&self.read_until(|body| payload(body).len() >= size))
     }
 
-    /// Everything, to the end of the connection.
+    /// Returns everything up to the end of the connection.
     pub(crate) fn read_to_end(&mut self) -> Vec<u8> {
         self.socket.read_to_end(&mut self.read).expect("it ends");
         self.read.clone()
     }
 
-    /// The numbers of so many messages, without keeping them.
+    /// Returns the numbers of this many messages, without keeping their text.
     pub(crate) fn count_numbers(&mut self, messages: usize) -> Found {
         let mut numbers = found(&self.read);
         while numbers.len() < messages {
-            // A number may come in two pieces, but the beginning of one has none in it.
+            // A number may arrive in two pieces, but the beginning of one contains no number.
             let kept = self.read.len().saturating_sub(NUMBER - 1);
             self.read.drain(..kept);
             self.more();
@@ -107,10 +107,10 @@ impl Client {
     }
 }
 
-/// How long the mark of a message is: `#00000012@`.
+/// Length of the mark of a message: `#00000012@`.
 const NUMBER: usize = 10;
 
-/// The numbers of all messages in there, whatever is around them.
+/// Returns the numbers of all messages in a text of any framing.
 pub(crate) fn found(bytes: &[u8]) -> Found {
     let number = |at: usize| {
         let digits = bytes.get(at + 1..at + NUMBER - 1).filter(|_| bytes.get(at + NUMBER - 1) == Some(&b'@'))?;
@@ -120,7 +120,7 @@ pub(crate) fn found(bytes: &[u8]) -> Found {
     marks.filter_map(|(at, _)| number(at)).collect()
 }
 
-/// Returns the content of the whole chunks (RFC 9112 §7.1).
+/// Returns the content of the complete chunks (RFC 9112 §7.1).
 pub(crate) fn unchunk(mut bytes: &[u8]) -> Vec<u8> {
     let mut body = Vec::new();
     while let Some(end) = bytes.windows(2).position(|bytes| bytes == b"\r\n") {
@@ -133,7 +133,7 @@ pub(crate) fn unchunk(mut bytes: &[u8]) -> Vec<u8> {
     body
 }
 
-/// The cursor and the messages of a poll's answer.
+/// Returns the cursor and the messages of a poll's response.
 pub(crate) fn events(answer: &str) -> (String, Found) {
     let rest = answer.strip_prefix("{\"cursor\":\"").expect("it begins with the cursor");
     let (cursor, events) = rest.split_once("\",\"events\":[").expect("it has events");

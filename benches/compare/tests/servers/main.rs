@@ -1,5 +1,6 @@
-//! Every server that tidings is compared with, on every wire: nothing is lost, doubled or out of order, whatever the
-//! way in and however late a reader reads. A server that lost something would look cheap.
+//! Every server that is compared with tidings, on every transport: no message is lost, duplicated or out of order, for
+//! every
+//! kind of publish and for late readers. A server that lost messages would seem cheap.
 
 mod client;
 mod server;
@@ -44,7 +45,7 @@ fn the_handshake_is_answered_as_rfc_6455_says() {
         let head = client.read_head().to_lowercase();
         assert!(head.starts_with("http/1.1 101 "), "{kind}: {head}");
         assert!(head.contains("s3pplmbitxaq9kygzzhzrbk+xoo="), "{kind}: {head}");
-        // A masked ping, and a masked close: the pong has the same bytes, the close ends the connection.
+        // A masked ping, and a masked Close: the pong has the same bytes, the Close ends the connection.
         client.send_bytes(&[0x89, 0x82, 1, 2, 3, 4, b'h' ^ 1, b'i' ^ 2]);
         assert_eq!(client.read_to(4, |body| body.to_vec()), b"\x8a\x02hi", "{kind}");
         client.send_bytes(&[0x88, 0x82, 0, 0, 0, 0, 0x03, 0xe8]);
@@ -60,7 +61,7 @@ fn everyone_gets_everything_in_order_by_every_way_in() {
         let mut listeners: Vec<_> =
             (0..12).map(|index| server.listen(&format!("/events?{}", topics(index)), WIRES[index / 4])).collect();
         let mut publisher = server.connect();
-        // One by one, pipelined, and as lines: 100 messages each, to two topics by turns.
+        // One by one, pipelined, and as lines: 100 messages each, alternating between two topics.
         for number in 0..100 {
             publisher.publish(topic(number), &payload(number, 128));
         }
@@ -76,7 +77,7 @@ fn everyone_gets_everything_in_order_by_every_way_in() {
             let expected: Found =
                 (0..300).filter(|&number| topics(index).contains(&format!("={}", topic(number)))).collect();
             let got = listener.read_until(|body| found(body).len() == expected.len());
-            // Between topics there is no order.
+            // There is no order between topics.
             let of_topic = |all: &Found, parity| all.iter().copied().filter(|it| it % 2 == parity).collect::<Found>();
             for parity in [0, 1] {
                 assert_eq!(of_topic(&found(&got), parity), of_topic(&expected, parity), "{kind}: listener {index}");
@@ -88,7 +89,7 @@ fn everyone_gets_everything_in_order_by_every_way_in() {
 #[test]
 fn who_reads_late_loses_nothing() {
     const MESSAGES: u32 = 400;
-    // More than the kernel holds for a socket.
+    // More than the kernel buffers for a socket.
     const SIZE: usize = 60_000;
     for kind in KINDS {
         let server = Server::start(kind);
@@ -119,7 +120,7 @@ fn polls_that_resume_lose_nothing() {
         let mut got = Found::new();
         let mut several = false;
         while got.len() < 300 {
-            // Two topics are another way through the servers than one.
+            // The servers handle two topics in other code than one.
             several = !several;
             let topics = if several { "topic=a&topic=b" } else { "topic=a" };
             let target = format!("GET /events?{topics}&cursor={cursor}");
@@ -168,7 +169,7 @@ fn topic(number: u32) -> &'static str {
     if number % 2 == 0 { "a" } else { "b" }
 }
 
-/// The message's number, and what makes it as long as that.
+/// Returns a message of this number and length.
 fn payload(number: u32, size: usize) -> String {
     format!("{:.<size$}", format!("#{number:08}@"))
 }

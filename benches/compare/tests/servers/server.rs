@@ -26,7 +26,7 @@ impl Server {
         Client::connect(&self.address)
     }
 
-    /// A client that hears of everything that is published from now on.
+    /// Returns a client that gets all messages from now on.
     pub(crate) fn listen(&self, target: &str, headers: &str) -> Client {
         let mut client = self.connect();
         client.send(&Client::request(&format!("GET {target}"), headers, ""));

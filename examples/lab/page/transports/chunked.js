@@ -1,6 +1,6 @@
 import { Transport, refused } from './transport.js';
 
-/** One response that does not end: a JSON object on each line (NDJSON). An empty line keeps it alive. */
+/** One response without an end: a JSON object on each line (NDJSON). An empty line is a keep-alive. */
 export class Chunked extends Transport {
   static key = 'chunked';
   static label = 'Chunked stream';
@@ -37,7 +37,7 @@ export class Chunked extends Transport {
         for (const line of lines) if (line) this.take(JSON.parse(line));
       }
     } catch {
-      // A cut stream; what was cut is the last line, whose cursor was not taken.
+      // The stream was cut within its last line, whose cursor was not taken.
     }
     this.end();
   }

@@ -1,6 +1,6 @@
 import { Transport, refused } from './transport.js';
 
-/** Ask, take the reply, ask again: what short and long poll have in common. */
+/** Common part of short and long polls: request, reply, next request. */
 class Poll extends Transport {
   begin() {
     this.abort = new AbortController();
@@ -17,10 +17,10 @@ class Poll extends Transport {
     while (!this.closed) {
       let reply, response;
       const asked = performance.now();
-      // A cut answers no one: whoever has waited longer than this is not waiting for anything.
+      // After a cut no reply comes: a poll that waits longer than this has failed.
       const patience = setTimeout(() => this.abort.abort(), this.patience);
       try {
-        // Chromium queues equal GETs behind one another, hence the nonce.
+        // Chromium sends equal GETs one after another, so each has a nonce.
         const nonce = Math.random().toString(36).slice(2, 10);
         response = await fetch(this.url({ ...this.asks, nonce }), { cache: 'no-store', signal });
         if (!response.ok) {
@@ -54,7 +54,7 @@ export class ShortPoll extends Poll {
   asks = { transport: 'short-poll' };
   patience = 10_000;
 
-  /** In naps, so that a shorter interval counts at once. */
+  /** Waits in short steps, so that a shorter interval takes effect at once. */
   async rest(asked) {
     for (let left; (left = asked + this.at.pollEvery() - performance.now()) > 0 && !this.closed; ) {
       await this.nap(Math.min(left, 250));
@@ -70,7 +70,7 @@ export class LongPoll extends Poll {
   asks = { transport: 'long-poll', wait: '25' };
   patience = 40_000;
 
-  /** At once again, unless the server says otherwise: it is going away, or its hub is. */
+  /** Polls again at once, unless the server sends a retry time since it or its hub shuts down. */
   async rest(_, told) {
     if (told) await this.nap(told);
   }

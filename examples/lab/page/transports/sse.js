@@ -1,8 +1,8 @@
 import { Transport } from './transport.js';
 
 /**
- * The browser's EventSource, which comes back by itself after a cut, with the id of the last event it saw. It gives up
- * for good after any status but 200: then it is for us to make another.
+ * The browser's EventSource, which reconnects by itself after a cut, with the id of its last event. It gives up after any
+ * status but 200; then the link creates another one.
  */
 export class Sse extends Transport {
   static key = 'sse';

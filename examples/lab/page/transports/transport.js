@@ -1,11 +1,11 @@
 /**
- * What the five transports share: one attempt to follow the hub from one cursor.
+ * Common part of the five transports: one attempt to follow the hub from one cursor.
  *
- * `open(cursor)` begins it, `close()` ends it at once and for good: no callback comes after. What was received and not
- * yet handed on is dropped with it, cursor and all, so that the next attempt gets it again.
+ * `open(cursor)` begins it. `close()` ends it, and no callback follows. Events that were received and not yet delivered are
+ * dropped with their cursor, so that the next attempt gets them again.
  *
  * Callbacks: `event(object)`, `gap(object)`, `cursor(text)`, `alive()` when the server has answered, and
- * `ended({ retry, refused })` once, when this attempt is over and another has to be made.
+ * `ended({ retry, refused })` once, when this attempt has ended and another one is needed.
  */
 export class Transport {
   /** `at`: { panel, topics, pollEvery() }. */
@@ -29,14 +29,14 @@ export class Transport {
     this.stop();
   }
 
-  /** Over: tells why, unless it was us who closed. */
+  /** Ends the attempt. Calls back with the reason, unless it was closed by `close()`. */
   end(more = {}) {
     if (this.closed) return;
     this.close();
     this.on.ended({ retry: this.retry, refused: null, ...more });
   }
 
-  /** The address: topics, who asks, and from where. */
+  /** Returns the URL: topics, panel and cursor. */
   url(parameters) {
     const query = new URLSearchParams();
     for (const topic of this.at.topics) query.append('topic', topic);
@@ -46,7 +46,7 @@ export class Transport {
     return `/events?${query}`;
   }
 
-  /** One object of the wire: an event, a gap in its place, or a word about the connection. */
+  /** Takes one object: an event, a gap, or a control object. */
   take(object) {
     if (this.closed) return;
     if ('tidings' in object) return this.heed(object);
@@ -57,13 +57,13 @@ export class Transport {
   }
 
   heed({ tidings, cursor, heartbeat_ms: heartbeat, retry_ms: retry }) {
-    // The first cursor, and where a quiet stream has got to. A resume's hello tells nothing that was not asked for.
+    // The first cursor, and the position of a quiet stream. The hello of a resume repeats the requested cursor.
     if (cursor && (tidings === 'heartbeat' || !this.cursor)) this.on.cursor(this.cursor = cursor);
     if (heartbeat) this.silence = 2.5 * heartbeat;
     if (retry) this.retry = retry;
   }
 
-  /** Something came. Where the server says how often it speaks, two and a half times that is too long a silence. */
+  /** Restarts the timeout after each received byte. It is two and a half times the server's heartbeat, if there is one. */
   heard() {
     if (!this.silence) return;
     clearTimeout(this.quiet);
@@ -71,5 +71,5 @@ export class Transport {
   }
 }
 
-/** A status that no retry will change. */
+/** Returns whether a status is final, so that a retry does not help. */
 export const refused = (status) => [400, 401, 403, 404, 410].includes(status);

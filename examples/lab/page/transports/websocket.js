@@ -1,6 +1,6 @@
 import { Transport } from './transport.js';
 
-/** A WebSocket that speaks `tidings.v1`: one event object a message, and messages up on the same connection. */
+/** A WebSocket with the subprotocol `tidings.v1`: one event object a message, and messages to the server. */
 export class WebSocketTransport extends Transport {
   static key = 'websocket';
   static label = 'WebSocket';
@@ -17,7 +17,7 @@ export class WebSocketTransport extends Transport {
       this.heard();
       this.take(JSON.parse(data));
     };
-    // 1008: not allowed, now or later. Everything else is worth another try.
+    // 1008: not allowed, so that a retry does not help. All other codes are retried.
     socket.onclose = ({ code }) => this.end({ refused: code === 1008 ? code : null });
     this.socket = socket;
   }
@@ -29,7 +29,7 @@ export class WebSocketTransport extends Transport {
     socket.close(1000);
   }
 
-  /** Sends a message up. False where it can't be sent now. */
+  /** Sends a message. Returns false if it cannot be sent now. */
   send(text) {
     if (this.socket?.readyState !== WebSocket.OPEN || this.socket.bufferedAmount > 65_536) return false;
     this.socket.send(text);

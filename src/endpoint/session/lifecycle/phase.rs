@@ -5,11 +5,11 @@ use crate::endpoint::body::BodyError;
 pub(in crate::endpoint::session) enum SessionKind {
     /// A body of the HTTP stack, which polls it at any time, or never.
     Stream,
-    /// A single poll. Its handler is told of the end.
+    /// A single poll. Its handler learns of the end by an order.
     Poll,
     /// A session of many polls, some of them at once. Between two polls it has no task.
     PollSession,
-    /// A WebSocket. Its task is told of the end.
+    /// A WebSocket. Its task learns of the end by an order.
     WebSocket,
 }
 

@@ -8,7 +8,7 @@ use tidings::transport::long_poll::LongPollWaiter;
 use tidings::transport::short_poll::PollQueue;
 
 use super::row::subscribe;
-use crate::clients::{Client, End, Inbox, Seen, Waiting, read_reply};
+use crate::clients::{BoxFuture, Client, End, Inbox, Seen, read_reply};
 use crate::conformance::test_hub::TestHub;
 use crate::support::VirtualTimer;
 
@@ -41,9 +41,9 @@ impl PollClient {
         Ok(Self { hub, timer, topics, long, inbox })
     }
 
-    async fn next(&mut self) -> Result<Seen, String> {
+    async fn read_item(&mut self) -> Result<Seen, String> {
         loop {
-            if let Some(seen) = self.inbox.look() {
+            if let Some(seen) = self.inbox.take() {
                 return Ok(seen);
             }
             let topics: Vec<&str> = self.topics.iter().map(String::as_str).collect();
@@ -78,8 +78,8 @@ fn read(reply: Reply, inbox: &mut Inbox) -> Result<(), String> {
 }
 
 impl Client for PollClient {
-    fn see(&mut self) -> Waiting<'_, Result<Seen, String>> {
-        Box::pin(self.next())
+    fn next_item(&mut self) -> BoxFuture<'_, Result<Seen, String>> {
+        Box::pin(self.read_item())
     }
 
     fn cursor(&self) -> Option<&str> {

@@ -9,19 +9,19 @@ use tidings::{Cursor, Start, Subscribe, SubscribeError};
 use super::poll::PollClient;
 use super::stream::StreamClient;
 use super::websocket::WebSocketClient;
-use crate::clients::{Blocks, Client, Frames, Lines, Seen, Speaks, Waiting};
+use crate::clients::{BoxFuture, Client, ClientKind, NdjsonWire, Seen, SseWire, WebSocketWire};
 use crate::conformance::row::Row;
 use crate::conformance::test_hub::TestHub;
 use crate::support::VirtualTimer;
 
 /// Returns a row for each adapter and each of its formats.
 pub(crate) fn rows(hub: &Arc<TestHub>, timer: &VirtualTimer) -> Vec<Box<dyn Row>> {
-    let row = |speaks| Box::new(AdapterRow { speaks, hub: hub.clone(), timer: timer.clone() }) as Box<dyn Row>;
-    Speaks::ALL.map(row).into()
+    let row = |kind| Box::new(AdapterRow { kind, hub: hub.clone(), timer: timer.clone() }) as Box<dyn Row>;
+    ClientKind::ALL.map(row).into()
 }
 
 struct AdapterRow {
-    speaks: Speaks,
+    kind: ClientKind,
     hub: Arc<TestHub>,
     timer: VirtualTimer,
 }
@@ -30,28 +30,28 @@ impl AdapterRow {
     fn client(&self, topics: &[&str], cursor: Option<&str>) -> Result<Box<dyn Client>, String> {
         let (hub, timer) = (&self.hub, &self.timer);
         let subscriber = || subscribe(hub, topics, cursor).map_err(|error| error.to_string());
-        Ok(match self.speaks {
-            Speaks::ShortPoll => Box::new(PollClient::open(hub.clone(), timer.clone(), topics, cursor, false)?),
-            Speaks::LongPoll => Box::new(PollClient::open(hub.clone(), timer.clone(), topics, cursor, true)?),
-            Speaks::Chunked => {
-                Box::new(StreamClient::open(ChunkedStream::new(subscriber()?, timer), Lines::default(), cursor)?)
+        Ok(match self.kind {
+            ClientKind::ShortPoll => Box::new(PollClient::open(hub.clone(), timer.clone(), topics, cursor, false)?),
+            ClientKind::LongPoll => Box::new(PollClient::open(hub.clone(), timer.clone(), topics, cursor, true)?),
+            ClientKind::Chunked => {
+                Box::new(StreamClient::open(ChunkedStream::new(subscriber()?, timer), NdjsonWire::default(), cursor)?)
             }
-            Speaks::Sse => {
-                Box::new(StreamClient::open(SseEncoder::new(subscriber()?, timer), Blocks::plain(), cursor)?)
+            ClientKind::Sse => {
+                Box::new(StreamClient::open(SseEncoder::new(subscriber()?, timer), SseWire::plain(), cursor)?)
             }
-            Speaks::SseObjects => {
+            ClientKind::SseObjects => {
                 let stream = SseEncoder::new(subscriber()?, timer).objects(true);
-                Box::new(StreamClient::open(stream, Blocks::objects(), cursor)?)
+                Box::new(StreamClient::open(stream, SseWire::objects(), cursor)?)
             }
-            Speaks::WebSocket => Box::new(WebSocketClient::open(
+            ClientKind::WebSocket => Box::new(WebSocketClient::open(
                 subscriber()?,
                 timer,
                 Subprotocol::TidingsV1,
-                Frames::objects(),
+                WebSocketWire::objects(),
                 cursor,
             )?),
-            Speaks::RawWebSocket => {
-                Box::new(WebSocketClient::open(subscriber()?, timer, Subprotocol::Raw, Frames::raw(), None)?)
+            ClientKind::RawWebSocket => {
+                Box::new(WebSocketClient::open(subscriber()?, timer, Subprotocol::Raw, WebSocketWire::raw(), None)?)
             }
         })
     }
@@ -59,27 +59,27 @@ impl AdapterRow {
 
 impl Row for AdapterRow {
     fn name(&self) -> String {
-        self.speaks.name().into()
+        self.kind.name().into()
     }
 
     fn connect<'a>(
         &'a self,
         topics: &'a [&'a str],
         cursor: Option<&'a str>,
-    ) -> Waiting<'a, Result<Box<dyn Client>, String>> {
+    ) -> BoxFuture<'a, Result<Box<dyn Client>, String>> {
         Box::pin(async move { self.client(topics, cursor) })
     }
 
     fn shows(&self, seen: Seen) -> Seen {
-        self.speaks.shows(seen)
+        self.kind.shows(seen)
     }
 
     fn resumes(&self) -> bool {
-        self.speaks.resumes()
+        self.kind.resumes()
     }
 
     fn is_live(&self) -> bool {
-        self.speaks.is_live()
+        self.kind.is_live()
     }
 }
 

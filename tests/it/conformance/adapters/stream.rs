@@ -8,7 +8,7 @@ use tidings::subscriber::BoxSubscriber;
 use tidings::transport::chunked::ChunkedStream;
 use tidings::transport::sse::SseEncoder;
 
-use crate::clients::{Client, End, Inbox, Seen, Waiting, Wire};
+use crate::clients::{BoxFuture, Client, End, Inbox, Seen, Wire};
 
 /// A client that reads the items of an adapter.
 pub(super) struct StreamClient<T, W> {
@@ -41,15 +41,15 @@ impl<T: Ending, W: Wire> StreamClient<T, W> {
             return Err("the first poll yields no bytes".into());
         };
         this.take(first)?;
-        match this.wire.says_hello() == this.inbox.has_begun() {
+        match this.wire.has_hello() == this.inbox.has_begun() {
             true => Ok(this),
             false => Err("no hello".into()),
         }
     }
 
-    async fn next(&mut self) -> Result<Seen, String> {
+    async fn read_item(&mut self) -> Result<Seen, String> {
         loop {
-            if let Some(seen) = self.inbox.look() {
+            if let Some(seen) = self.inbox.take() {
                 return Ok(seen);
             }
             let item = poll_fn(|cx| self.poll_item(cx)).await;
@@ -77,8 +77,8 @@ impl<T: Ending, W: Wire> StreamClient<T, W> {
 }
 
 impl<T: Ending, W: Wire> Client for StreamClient<T, W> {
-    fn see(&mut self) -> Waiting<'_, Result<Seen, String>> {
-        Box::pin(self.next())
+    fn next_item(&mut self) -> BoxFuture<'_, Result<Seen, String>> {
+        Box::pin(self.read_item())
     }
 
     fn cursor(&self) -> Option<&str> {

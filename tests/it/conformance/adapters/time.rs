@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tidings::time::{Clock, Timer};
 
-use crate::clients::Waiting;
+use crate::clients::BoxFuture;
 use crate::conformance::context::CaseResult;
 use crate::support::{Task, VirtualTimer};
 
@@ -23,7 +23,7 @@ pub(crate) fn block_on<T>(timer: &VirtualTimer, future: impl Future<Output = T>)
 }
 
 /// Runs a case for at most `limit`.
-pub(crate) async fn within(timer: VirtualTimer, limit: Duration, mut run: Waiting<'_, CaseResult>) -> CaseResult {
+pub(crate) async fn within(timer: VirtualTimer, limit: Duration, mut run: BoxFuture<'_, CaseResult>) -> CaseResult {
     let mut over = timer.sleep_until(timer.now() + limit);
     poll_fn(|cx| match run.as_mut().poll(cx) {
         Poll::Pending => over.as_mut().poll(cx).map(|()| Err(format!("no item for {limit:?}"))),

@@ -7,7 +7,7 @@ use tidings::subscriber::BoxSubscriber;
 use tidings::transport::websocket::{Closed, Subprotocol, WebSocketConfig, WebSocketSink};
 
 use super::pipe::Pipe;
-use crate::clients::{Client, Frames, Inbox, Seen, Waiting, Wire};
+use crate::clients::{BoxFuture, Client, Inbox, Seen, WebSocketWire, Wire};
 use crate::support::VirtualTimer;
 
 /// A client with a WebSocket in memory, which also polls the sink at the other end.
@@ -15,7 +15,7 @@ pub(super) struct WebSocketClient {
     sink: WebSocketSink<BoxSubscriber, Pipe>,
     closed: Option<Closed>,
     pipe: Pipe,
-    frames: Frames,
+    frames: WebSocketWire,
     inbox: Inbox,
 }
 
@@ -24,7 +24,7 @@ impl WebSocketClient {
         subscriber: BoxSubscriber,
         timer: &VirtualTimer,
         subprotocol: Subprotocol,
-        frames: Frames,
+        frames: WebSocketWire,
         cursor: Option<&str>,
     ) -> Result<Self, String> {
         let pipe = Pipe::default();
@@ -32,7 +32,7 @@ impl WebSocketClient {
         let sink = sink.subprotocol(subprotocol);
         let mut this = Self { sink, closed: None, pipe, frames, inbox: Inbox::after(cursor) };
         this.step(&mut Context::from_waker(Waker::noop()))?;
-        match this.frames.says_hello() == this.inbox.has_begun() {
+        match this.frames.has_hello() == this.inbox.has_begun() {
             true => Ok(this),
             false => Err("no hello".into()),
         }
@@ -59,7 +59,7 @@ impl WebSocketClient {
         if self.inbox.is_empty() {
             self.step(cx)?;
         }
-        match (self.inbox.look(), self.closed) {
+        match (self.inbox.take(), self.closed) {
             (Some(seen), _) => Poll::Ready(Ok(seen)),
             (None, Some(closed)) => Poll::Ready(Err(format!("over: {closed:?}"))),
             (None, None) => Poll::Pending,
@@ -68,7 +68,7 @@ impl WebSocketClient {
 }
 
 impl Client for WebSocketClient {
-    fn see(&mut self) -> Waiting<'_, Result<Seen, String>> {
+    fn next_item(&mut self) -> BoxFuture<'_, Result<Seen, String>> {
         Box::pin(poll_fn(|cx| self.poll_see(cx)))
     }
 

@@ -13,3 +13,4 @@ mod reentrancy;
 mod revoked;
 mod sequences;
 mod sockets;
+mod threads;

@@ -247,7 +247,7 @@ fn message_in_the_handler_is_finished_after_the_close() {
                 }
             }
         });
-        connection.client.send(&masked(0x81, b"in hand"));
+        connection.client.send(&masked(0x81, b"in the handler"));
         connection.client.send(&end);
         if end.is_empty() {
             connection.client.end();
@@ -257,7 +257,7 @@ fn message_in_the_handler_is_finished_after_the_close() {
         sender.open();
         let closed = connection.run();
         assert_eq!(closed.unwrap().clean, !end.is_empty());
-        assert_eq!(received.take_texts(), ["in hand"]);
+        assert_eq!(received.take_texts(), ["in the handler"]);
     }
 }
 

@@ -1,4 +1,4 @@
-//! Answers to the requests.
+//! Responses to the requests.
 
 use serde::Deserialize;
 
@@ -50,7 +50,7 @@ impl Server {
     }
 
     fn listen(&mut self, index: usize, listen: &Listen<'_>) {
-        // Who comes now gets what comes from now on.
+        // A request without a cursor gets the messages from now on.
         self.deliver();
         let topics = match &*listen.topics {
             [topic] => Topics::One(self.board.named(topic)),

@@ -1,22 +1,22 @@
-//! Topics: who listens, and what was said.
+//! Topics: subscribers and messages.
 
 use std::collections::{HashMap, VecDeque};
 
 use super::conn::{Role, Topics};
 use super::encode::Wire;
 
-/// How many messages of each topic a poll that comes back finds.
+/// Number of messages of each topic that a resumed poll can get.
 const KEPT: usize = 1024;
 
 #[derive(Debug, Default)]
 pub(super) struct Board {
     by_name: HashMap<Box<str>, u32>,
     pub(super) topics: Vec<Topic>,
-    /// The number of the last message of all.
+    /// Number of the last message of all topics.
     pub(super) last: u64,
-    /// The number of the last message that was delivered.
+    /// Number of the last delivered message.
     pub(super) delivered: u64,
-    /// Topics with messages that were not, each once.
+    /// Topics with undelivered messages, each once.
     pub(super) fresh: Vec<u32>,
 }
 
@@ -24,19 +24,19 @@ pub(super) struct Board {
 pub(super) struct Topic {
     pub(super) name: Box<str>,
     history: VecDeque<Message>,
-    /// Connections, by wire.
+    /// Connections, by transport.
     pub(super) listeners: [Vec<u32>; 4],
 }
 
 #[derive(Debug)]
 pub(super) struct Message {
-    /// Its number among all messages.
+    /// Number among all messages.
     pub(super) id: u64,
     pub(super) data: Box<str>,
 }
 
 impl Board {
-    /// The number of the topic of this name, which may be new.
+    /// Returns the number of the topic of this name, which may be new.
     pub(super) fn named(&mut self, name: &str) -> u32 {
         if let Some(&number) = self.by_name.get(name) {
             return number;
@@ -47,7 +47,7 @@ impl Board {
         number
     }
 
-    /// How many connections the message goes to.
+    /// Publishes a message. Returns the number of its connections.
     pub(super) fn publish(&mut self, topic: &str, data: &str) -> usize {
         let number = self.named(topic);
         let topic = &mut self.topics[number as usize];
@@ -59,7 +59,7 @@ impl Board {
         topic.listeners.iter().map(Vec::len).sum()
     }
 
-    /// Everything that was published was delivered.
+    /// Marks all messages as delivered.
     pub(super) fn settle(&mut self) {
         for number in self.fresh.drain(..) {
             let history = &mut self.topics[number as usize].history;

@@ -1,4 +1,4 @@
-//! One connection: a socket, what it is there for, and what it holds while it has to.
+//! One connection: a socket, its purpose, and the bytes that it must hold.
 
 use std::mem::take;
 
@@ -17,20 +17,20 @@ pub(super) struct Conn {
 /// Purpose of a connection.
 #[derive(Debug)]
 pub(super) enum Role {
-    /// It asks.
+    /// Sends requests.
     Requests,
-    /// It hears of these topics: a poll until `due`, in seconds since the start, the others as long as they like.
+    /// Follows these topics: a poll until `due`, in seconds since the start, a stream without an end.
     Listening { wire: Wire, due: u32, topics: Topics },
 }
 
-/// Numbers of topics. One takes no memory of its own.
+/// Numbers of topics. A single one needs no allocation.
 #[derive(Debug)]
 pub(super) enum Topics {
     One(u32),
     Several(Box<[u32]>),
 }
 
-/// Half a request, and what the kernel did not take.
+/// An incomplete request, and bytes that the kernel did not take.
 #[derive(Debug, Default)]
 struct Held {
     input: Vec<u8>,
@@ -47,7 +47,7 @@ impl Conn {
         read(&self.socket, buffer)
     }
 
-    /// One write. What the kernel does not take goes out when it does.
+    /// Writes once. Bytes that the kernel does not take are sent later.
     pub(super) fn send(&mut self, bytes: &[u8]) -> Result<(), Errno> {
         let waiting = self.held.as_ref().is_some_and(|held| !held.output.is_empty());
         let sent = if waiting { 0 } else { self.write(bytes)? };
@@ -57,7 +57,7 @@ impl Conn {
         Ok(())
     }
 
-    /// The kernel takes bytes again.
+    /// Continues to write when the kernel takes bytes again.
     pub(super) fn resume(&mut self) -> Result<(), Errno> {
         let Some(mut held) = self.held.take() else { return Ok(()) };
         while held.sent < held.output.len() {
@@ -74,7 +74,7 @@ impl Conn {
         Ok(())
     }
 
-    /// The beginning of what is read now, if it was only begun.
+    /// Returns the incomplete request that was read before.
     pub(super) fn held_input(&mut self) -> Option<Vec<u8>> {
         let held = self.held.as_mut()?;
         Some(take(&mut held.input)).filter(|input| !input.is_empty())
@@ -94,7 +94,7 @@ impl Conn {
         }
     }
 
-    /// How much the kernel took: 0 is nothing for now. An edge tells when it takes more.
+    /// Returns the number of bytes that the kernel took. 0: it takes none now, and an edge reports when it does.
     fn write(&self, bytes: &[u8]) -> Result<usize, Errno> {
         loop {
             match write(&self.socket, bytes) {

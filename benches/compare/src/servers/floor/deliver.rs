@@ -1,4 +1,4 @@
-//! The end of a turn: what was published goes out.
+//! Delivery: the published messages are sent at the end of a loop pass.
 
 use std::mem::{replace, take};
 
@@ -7,7 +7,7 @@ use super::encode::Wire;
 use super::server::Server;
 
 impl Server {
-    /// One write for each connection that listens to a topic with news.
+    /// Writes once to each connection that follows a topic with new messages.
     pub(super) fn deliver(&mut self) {
         let (last, delivered) = (self.board.last, self.board.delivered);
         let mut several = Vec::new();
@@ -47,7 +47,7 @@ impl Server {
         self.board.settle();
     }
 
-    /// To one that listens to several topics: nobody else may listen to the same.
+    /// Sends to a connection that follows several topics. No other connection may follow the same set.
     fn deliver_several(&mut self, index: usize, delivered: u64) {
         let Role::Listening { wire, topics, .. } = &self.conns[index].role else { return };
         if *wire == Wire::Poll {
@@ -60,7 +60,7 @@ impl Server {
         }
     }
 
-    /// Answers a poll with what came after this message.
+    /// Answers a poll with the messages after this one.
     pub(super) fn answer_poll(&mut self, index: usize, cursor: u64) {
         let role = replace(&mut self.conns[index].role, Role::Requests);
         let Role::Listening { wire, topics, .. } = &role else { return };

@@ -1,11 +1,11 @@
-//! Bytes on each wire.
+//! Encodings of each transport.
 
 use std::fmt::Write as _;
 use std::io::Write as _;
 
 use super::board::Message;
 
-/// How messages reach a listener.
+/// Transport of a subscriber.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Wire {
     WebSocket,
@@ -17,8 +17,9 @@ pub(super) enum Wire {
 impl Wire {
     pub(super) const ALL: [Self; 4] = [Self::WebSocket, Self::Sse, Self::Lines, Self::Poll];
 
-    /// Appends the messages: a frame, block or line each, or the one answer of a poll, with the number that it is
-    /// complete up to.
+    /// Appends the messages: a frame, block or line each, or the one response to a poll, with the number up to which it
+    /// is
+    /// complete.
     pub(super) fn encode<'a>(
         self,
         messages: impl IntoIterator<Item = (&'a str, &'a Message)>,
@@ -39,13 +40,13 @@ impl Wire {
     }
 }
 
-/// The answer `200` with this body.
+/// Appends a `200` response with this body.
 pub(super) fn json_answer(body: &str, out: &mut Vec<u8>) {
     let size = body.len();
     put(out, format_args!("HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {size}\r\n\r\n{body}"));
 }
 
-/// RFC 6455 §5.2: final, text, not masked.
+/// Appends a final, unmasked text frame (RFC 6455 §5.2).
 fn text_frame(data: &str, out: &mut Vec<u8>) {
     out.push(0x81);
     match data.len() {
@@ -67,23 +68,23 @@ fn block(message: &Message) -> String {
     for line in message.data.split(['\n', '\r']) {
         block.extend(["data: ", line, "\n"]);
     }
-    // Strings take everything.
+    // A write to a string does not fail.
     let _ = write!(block, "id: {}\n\n", message.id);
     block
 }
 
-/// The event object.
+/// Appends the event object.
 fn object(topic: &str, message: &Message) -> String {
     let quoted = |text: &str| serde_json::Value::from(text).to_string();
     format!(r#"{{"id":"{}","topic":{},"data":{}}}"#, message.id, quoted(topic), quoted(&message.data))
 }
 
-/// RFC 9112 §7.1.
+/// Appends a chunk (RFC 9112 §7.1).
 fn chunk(data: &str, out: &mut Vec<u8>) {
     put(out, format_args!("{:x}\r\n{data}\r\n", data.len()));
 }
 
 fn put(out: &mut Vec<u8>, text: std::fmt::Arguments<'_>) {
-    // Vectors take everything.
+    // A write to a vector does not fail.
     let _ = out.write_fmt(text);
 }

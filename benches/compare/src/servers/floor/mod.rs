@@ -1,6 +1,6 @@
-//! The least that a server can do: one thread, epoll, and frames that are encoded once for all listeners of a topic. No
-//! timer, buffer or task for a connection that has nothing to do: an idle one is some 40 bytes of a slab, and four in
-//! the list of its topic's listeners.
+//! The minimum work of a server: one thread, epoll, and frames that are encoded once for all subscribers of a topic. An
+//! idle connection has no timer, buffer or task: it takes about 40 bytes of a slab, and four in the list of its topic's
+//! subscribers.
 
 mod answer;
 mod board;

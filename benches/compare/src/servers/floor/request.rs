@@ -1,11 +1,12 @@
-//! Requests: HTTP/1.1 with a content-length, as far as the load goes. Names of topics stand in paths as they are.
+//! Requests: the part of HTTP/1.1 with a content-length that the load uses. Topic names are not percent-encoded in
+//! paths.
 
 use httparse::{EMPTY_HEADER, Header, Status};
 
 use super::encode::Wire;
 
 const BAD: &[u8] = b"HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
-/// The largest body, in bytes.
+/// Maximum bytes of a body.
 const MAX_BODY: usize = 8 << 20;
 
 #[derive(Debug)]
@@ -24,16 +25,16 @@ pub(super) enum Request<'a> {
 #[derive(Debug)]
 pub(super) struct Listen<'a> {
     pub(super) topics: Vec<String>,
-    /// After which message; without it, from now on.
+    /// Cursor: messages after it, or from now on without one.
     pub(super) cursor: Option<u64>,
     pub(super) wire: Wire,
     /// `Sec-WebSocket-Key`.
     pub(super) key: &'a [u8],
-    /// How long a poll waits, in seconds.
+    /// Maximum wait of a poll, in seconds.
     pub(super) wait: u32,
 }
 
-/// The request that the input begins with, and its size; `None` if it is not all there; or what to refuse it with.
+/// Returns the first request of the input and its size, `None` if it is not complete, or the status to refuse it with.
 pub(super) fn parse(input: &[u8]) -> Result<Option<(Request<'_>, usize)>, &'static [u8]> {
     let mut headers = [EMPTY_HEADER; 64];
     let mut head = httparse::Request::new(&mut headers);

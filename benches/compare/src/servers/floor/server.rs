@@ -1,4 +1,4 @@
-//! The loop: who can be read or written, turn by turn.
+//! The event loop: reads and writes of all sockets.
 
 use std::io;
 use std::mem::take;
@@ -18,21 +18,21 @@ use super::conn::{Conn, Role};
 use super::encode::Wire;
 use super::{request, websocket};
 
-/// How many sockets one wakeup looks at.
+/// Maximum number of sockets of one wakeup.
 const READY: usize = 1024;
-/// How much is read at once.
+/// Maximum bytes of one read.
 const READ: usize = 64 << 10;
-/// How often polls that have waited long enough are looked for.
+/// Interval at which expired polls are answered.
 const SWEEP: Duration = Duration::from_secs(1);
-/// Value that epoll has for the listener. Connections have the index of their place in the slab.
+/// Epoll value of the listener. Connections have the index of their slab entry.
 const LISTENER: u64 = u64::MAX;
 
-/// When what was published goes out.
+/// Time at which messages are sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::servers) enum Turn {
-    /// At once: one write a message and socket.
+    /// At once: one write for each message and socket.
     Message,
-    /// When everything that could be read was read: one write a socket.
+    /// After everything readable was read: one write for each socket.
     Wakeup,
 }
 
@@ -43,11 +43,12 @@ pub(super) struct Server {
     pub(super) turn: Turn,
     pub(super) conns: Slab<Conn>,
     pub(super) board: Board,
-    /// Those that left in this turn: their places are free only after it, since epoll may still name them.
+    /// Connections that were closed in this pass: their slab entries are free after it, since epoll may still name
+    /// them.
     pub(super) gone: Vec<usize>,
-    /// Bytes to be written to the connection that is being read.
+    /// Bytes for the connection that is being read.
     pub(super) replies: Vec<u8>,
-    /// Bytes to be written to a topic's listeners.
+    /// Bytes for the subscribers of a topic.
     pub(super) frames: Vec<u8>,
     buffer: Vec<u8>,
     started: Instant,
@@ -79,7 +80,7 @@ pub(in crate::servers) fn serve(listener: TcpListener, turn: Turn) -> io::Result
 }
 
 impl Server {
-    /// When a poll that comes now and waits this long is over, in seconds since the start.
+    /// Returns the end of a poll that begins now and waits this long, in seconds since the start.
     pub(super) fn due(&self, wait: u32) -> u32 {
         self.seconds().saturating_add(wait).saturating_add(1)
     }
@@ -104,7 +105,7 @@ impl Server {
                 self.gone.push(index);
             }
             if flags.intersects(EventFlags::IN | EventFlags::RDHUP | EventFlags::HUP | EventFlags::ERR) {
-                // Its last bytes and the end may have come as one event.
+                // The last bytes and the end may come as one event.
                 self.read(index, !(flags - EventFlags::IN - EventFlags::OUT).is_empty());
             }
         }
@@ -127,15 +128,16 @@ impl Server {
             };
             sockopt::set_tcp_nodelay(&socket, true)?;
             let place = self.conns.vacant_entry();
-            // Edges need no second call when there is something to write, or no longer.
+            // Edge-triggered events need no change of the registration.
             let edges = EventFlags::IN | EventFlags::OUT | EventFlags::RDHUP | EventFlags::ET;
             epoll::add(&self.poller, &socket, EventData::new_u64(place.key() as u64), edges)?;
             place.insert(Conn::new(socket));
         }
     }
 
-    /// Everything that is there: the next edge tells only of what comes later. A read that leaves room has got it all,
-    /// unless the end was there, too.
+    /// Reads everything that is ready: the next edge reports only later bytes. A read that leaves room has got
+    /// everything,
+    /// except the end.
     fn read(&mut self, index: usize, to_the_end: bool) {
         let mut buffer = take(&mut self.buffer);
         loop {
@@ -155,7 +157,7 @@ impl Server {
         self.buffer = buffer;
     }
 
-    /// `None` when the connection is over.
+    /// Returns `None` when the connection is closed.
     fn input(&mut self, index: usize, bytes: &[u8]) -> Option<()> {
         let held = self.conns[index].held_input().map(|mut held| {
             held.extend_from_slice(bytes);
@@ -171,7 +173,7 @@ impl Server {
         Some(())
     }
 
-    /// How much of the input was whole. The replies are left in `replies`.
+    /// Returns the number of processed bytes. The replies are left in `replies`.
     fn consume(&mut self, index: usize, input: &[u8]) -> Option<usize> {
         let mut used = 0;
         while used < input.len() {
@@ -192,7 +194,7 @@ impl Server {
                     0 => break,
                     size => size,
                 },
-                // Who asks on before the answer of a poll asks too much of a floor.
+                // A request before the response to a poll is not supported.
                 Role::Listening { wire: Wire::Poll, .. } => return None,
                 Role::Listening { .. } => rest.len(),
             };
@@ -201,7 +203,7 @@ impl Server {
         Some(used)
     }
 
-    /// Answers polls that have waited long enough.
+    /// Answers polls at the end of their wait.
     fn sweep(&mut self) {
         let now = self.seconds();
         let over = |conn: &Conn| matches!(conn.role, Role::Listening { due, .. } if due <= now);

@@ -1,4 +1,4 @@
-//! The little that a WebSocket server hears (RFC 6455).
+//! The part of WebSocket that a server needs to read (RFC 6455).
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -7,7 +7,7 @@ use sha1::{Digest, Sha1};
 const CLOSE: u8 = 0x8;
 const PING: u8 = 0x9;
 
-/// The handshake's answer (§4.2.2).
+/// Returns the response to the handshake (§4.2.2).
 pub(super) fn accept(key: &[u8], out: &mut Vec<u8>) {
     let digest = Sha1::new().chain_update(key).chain_update("258EAFA5-E914-47DA-95CA-C5AB0DC85B11").finalize();
     let accept = STANDARD.encode(digest);
@@ -20,8 +20,9 @@ pub(super) fn accept(key: &[u8], out: &mut Vec<u8>) {
     }
 }
 
-/// Reads one frame of a client: its size, 0 if it is not all there, `None` if it was the last. Pings and the closing
-/// are answered, everything else is passed over.
+/// Reads one frame of a client. Returns its size, 0 if it is not complete, `None` if it was the last. Pings and a Close
+/// are
+/// answered, all other frames are skipped.
 pub(super) fn read(input: &[u8], out: &mut Vec<u8>) -> Option<usize> {
     let [first, second, rest @ ..] = input else { return Some(0) };
     let (length, rest) = match second & 0x7f {
@@ -29,7 +30,7 @@ pub(super) fn read(input: &[u8], out: &mut Vec<u8>) -> Option<usize> {
             [high, low, rest @ ..] => (u16::from_be_bytes([*high, *low]).into(), rest),
             _ => return Some(0),
         },
-        // More than anybody has to tell this server.
+        // Longer than any frame that this server expects.
         127 => return None,
         length => (usize::from(length), rest),
     };

@@ -1,4 +1,4 @@
-//! A stream of lines, a chunk each.
+//! A stream of lines, each in a chunk.
 
 use std::convert::Infallible;
 use std::sync::Arc;

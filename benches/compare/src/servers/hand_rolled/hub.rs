@@ -1,4 +1,4 @@
-//! Topics: a broadcast channel and some history each.
+//! Topics: a broadcast channel and a short history each.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -10,17 +10,17 @@ use serde::Serialize;
 use tokio::sync::broadcast;
 use tokio_stream::wrappers::BroadcastStream;
 
-/// How far a subscriber may fall behind, and how much a poll that comes back finds.
+/// Number of messages by which a subscriber may be behind, and that a resumed poll can get.
 const KEPT: usize = 1024;
 
-/// One message, formatted once.
+/// A message, formatted once.
 #[derive(Debug)]
 pub(super) struct Message {
-    /// Its number among all messages of the hub.
+    /// Number among all messages of the hub.
     pub(super) id: u64,
     /// The payload.
     pub(super) data: Utf8Bytes,
-    /// The event object, and a line feed.
+    /// The event object and a line feed.
     pub(super) line: Utf8Bytes,
 }
 
@@ -48,12 +48,12 @@ struct Object<'a> {
 }
 
 impl Hub {
-    /// The message's number, and how many subscribers it goes to.
+    /// Publishes a message. Returns its number and the number of its subscribers.
     pub(super) fn publish(&self, topic: &str, data: &str) -> (u64, usize) {
         let mut topics = self.lock();
         topics.last += 1;
         let id = topics.last;
-        // An object of three strings has no reason to fail.
+        // Serialisation of an object of three strings does not fail.
         let line = serde_json::to_string(&Object { id: id.to_string(), topic, data }).unwrap_or_default() + "\n";
         let message = Arc::new(Message { id, data: data.into(), line: line.into() });
         let topic = topics.named(topic);
@@ -64,8 +64,9 @@ impl Hub {
         (id, topic.sender.send(message).unwrap_or(0))
     }
 
-    /// Returns the messages to these topics from now on. A stream that falls behind misses messages, as everywhere with
-    /// a broadcast channel.
+    /// Returns the messages to these topics from now on. A stream that falls behind misses messages, as usual for a
+    /// broadcast
+    /// channel.
     pub(super) fn follow(&self, topics: &[&str]) -> impl Stream<Item = Arc<Message>> + Send + Unpin + use<> {
         let mut held = self.lock();
         let mut follow = |topic: &&str| BroadcastStream::new(held.named(topic).sender.subscribe());
@@ -76,7 +77,7 @@ impl Hub {
         streams.filter_map(|received| ready(received.ok()))
     }
 
-    /// The number of the last message.
+    /// Returns the number of the last message.
     pub(super) fn last(&self) -> u64 {
         self.lock().last
     }

@@ -1,4 +1,4 @@
-//! Servers on axum and tokio's broadcast channel: one as the tutorials have it, and one that was tuned by measurement.
+//! Servers on axum and tokio's broadcast channel: one as in tutorials, and one that was tuned by measurement.
 
 mod chunked;
 mod hub;

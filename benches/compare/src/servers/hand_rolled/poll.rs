@@ -10,16 +10,16 @@ use tokio::time::timeout;
 
 use super::hub::Hub;
 
-/// How long a client wants to wait (RFC 7240 §4.3); not at all, if it does not say.
+/// Returns the wait that the client requests (RFC 7240 §4.3). Default: none.
 pub(super) fn wait(headers: &HeaderMap) -> Duration {
     let prefer = headers.get("prefer").and_then(|value| value.to_str().ok());
     let seconds = prefer.and_then(|prefer| prefer.strip_prefix("wait=")).and_then(|seconds| seconds.parse().ok());
     Duration::from_secs(seconds.unwrap_or(0))
 }
 
-/// Answers with the messages after the cursor, as soon as there is one; without a cursor, with those from now on.
+/// Answers with the messages after the cursor as soon as there is one; without a cursor, with the messages from now on.
 pub(super) async fn answer(hub: &Hub, topics: &[&str], cursor: Option<&str>, wait: Duration) -> impl IntoResponse {
-    // Before the first look, or what comes between the look and the wait would be slept through.
+    // Subscribed before the first look, or a message between the look and the wait would be missed.
     let mut coming = hub.follow(topics);
     let cursor = cursor.and_then(|cursor| cursor.parse().ok()).unwrap_or_else(|| hub.last());
     let (mut last, mut messages) = hub.since(topics, cursor);

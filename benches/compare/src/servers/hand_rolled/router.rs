@@ -1,4 +1,4 @@
-//! The routes, and which transport a client asks for.
+//! Routes, and the choice of the transport.
 
 use std::io;
 use std::sync::Arc;
@@ -17,16 +17,16 @@ use serde_json::{Value, json};
 use super::hub::Hub;
 use super::{chunked, poll, sse, websocket};
 
-/// Whether somebody has measured.
+/// Level of tuning.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::servers) enum Style {
-    /// Defaults, and a flush a message.
+    /// Defaults, and a flush for each message.
     Usual,
-    /// `TCP_NODELAY`, a small read buffer for WebSockets, and a flush for all that is there.
+    /// `TCP_NODELAY`, a small read buffer for WebSockets, and one flush for all ready messages.
     Tuned,
 }
 
-/// State that every handler works with.
+/// State of all handlers.
 #[derive(Clone, Debug)]
 struct App {
     hub: Arc<Hub>,

@@ -1,4 +1,4 @@
-//! WebSockets, one text message for each of ours.
+//! WebSockets with one text message for each message of a topic.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use futures_util::stream::{Stream, StreamExt};
 use super::hub::Message;
 use super::router::Style;
 
-/// Clients send next to nothing; by default each connection holds 128 KiB to read it into.
+/// Clients send almost nothing. By default each connection holds a read buffer of 128 KiB.
 const READ_BUFFER: usize = 4 << 10;
 
 pub(super) fn answer(
@@ -28,7 +28,7 @@ pub(super) fn answer(
     }
 }
 
-/// Until the client leaves.
+/// Sends until the client disconnects.
 async fn usual(mut socket: WebSocket, mut messages: impl Stream<Item = Arc<Message>> + Unpin) -> Result<(), Error> {
     loop {
         tokio::select! {
@@ -41,7 +41,7 @@ async fn usual(mut socket: WebSocket, mut messages: impl Stream<Item = Arc<Messa
     }
 }
 
-/// Sends the messages with one flush for all that are there.
+/// Sends the messages with one flush for all that are ready.
 async fn tuned(mut socket: WebSocket, mut messages: impl Stream<Item = Arc<Message>> + Unpin) -> Result<(), Error> {
     loop {
         tokio::select! {

@@ -8,25 +8,25 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tungstenite::handshake::client::generate_key;
 use tungstenite::handshake::derive_accept_key;
 
-use super::{Client, Connection, Frames, Http, Inbox, Seen, Waiting, Wire};
+use super::{BoxFuture, Client, Connection, Http, Inbox, Seen, WebSocketWire, Wire};
 
-/// A client with a WebSocket: of HTTP/1.1 by an upgrade, of HTTP/2 by an extended CONNECT.
-pub(super) struct Socket {
-    /// On HTTP/2 it goes on to carry the socket.
+/// A client with a WebSocket: an upgrade on HTTP/1.1, an extended CONNECT on HTTP/2.
+pub(super) struct WebSocketClient {
+    /// On HTTP/2 the connection carries the socket.
     _connection: Connection,
     io: TokioIo<Upgraded>,
     buffer: BytesMut,
-    frames: Frames,
+    frames: WebSocketWire,
     inbox: Inbox,
 }
 
-impl Socket {
+impl WebSocketClient {
     pub(super) async fn open(
         mut connection: Connection,
         target: &str,
         subprotocol: Option<&str>,
         cursor: Option<&str>,
-        frames: Frames,
+        frames: WebSocketWire,
     ) -> Result<Self, String> {
         let key = generate_key();
         let (request, expected, accept) = match connection.http() {
@@ -45,9 +45,9 @@ impl Socket {
             subprotocol.into_iter().fold(request, |request, offer| request.header(SEC_WEBSOCKET_PROTOCOL, offer));
         let response = connection.send(request, "").await?;
         let header = |name| response.headers().get(name).map(|value| value.as_bytes());
-        let taken = header(SEC_WEBSOCKET_PROTOCOL) == subprotocol.map(str::as_bytes);
+        let is_accepted = header(SEC_WEBSOCKET_PROTOCOL) == subprotocol.map(str::as_bytes);
         if response.status() != expected
-            || !taken
+            || !is_accepted
             || header(SEC_WEBSOCKET_ACCEPT) != accept.as_deref().map(str::as_bytes)
         {
             return Err(format!("{} with {:?}", response.status(), response.headers()));
@@ -55,7 +55,7 @@ impl Socket {
         let upgraded = hyper::upgrade::on(response).await.map_err(|error| error.to_string())?;
         let (io, inbox) = (TokioIo::new(upgraded), Inbox::after(cursor));
         let mut this = Self { _connection: connection, io, buffer: BytesMut::with_capacity(4096), frames, inbox };
-        while this.frames.says_hello() && !this.inbox.has_begun() && this.inbox.is_empty() {
+        while this.frames.has_hello() && !this.inbox.has_begun() && this.inbox.is_empty() {
             this.read().await?;
         }
         Ok(this)
@@ -66,15 +66,15 @@ impl Socket {
         let read = self.io.read_buf(&mut self.buffer).await.map_err(|error| error.to_string())?;
         if read == 0 {
             self.frames.end()?;
-            return Err("asked for more after the end".into());
+            return Err("a read after the end".into());
         }
         self.frames.read(&self.buffer, &mut self.inbox)?;
         self.io.write_all(&self.frames.take_answers()).await.map_err(|error| error.to_string())
     }
 
-    async fn next(&mut self) -> Result<Seen, String> {
+    async fn read_item(&mut self) -> Result<Seen, String> {
         loop {
-            if let Some(seen) = self.inbox.look() {
+            if let Some(seen) = self.inbox.take() {
                 return Ok(seen);
             }
             self.read().await?;
@@ -82,9 +82,9 @@ impl Socket {
     }
 }
 
-impl Client for Socket {
-    fn see(&mut self) -> Waiting<'_, Result<Seen, String>> {
-        Box::pin(self.next())
+impl Client for WebSocketClient {
+    fn next_item(&mut self) -> BoxFuture<'_, Result<Seen, String>> {
+        Box::pin(self.read_item())
     }
 
     fn cursor(&self) -> Option<&str> {

@@ -1,5 +1,3 @@
-//! An application that counts events by topic, and a client that must get the same counts.
-
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 

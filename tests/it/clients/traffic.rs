@@ -7,7 +7,7 @@ use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
-/// Bytes of HTTP and above that went over connections, and requests. Clones count together.
+/// Counts of the bytes and requests of connections. Clones share the counts.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Traffic(Arc<Counts>);
 
@@ -40,13 +40,13 @@ impl Traffic {
     }
 }
 
-/// A socket whose bytes are counted.
-pub(super) struct Counted {
+/// A socket that counts its bytes.
+pub(super) struct CountedStream {
     pub(super) stream: TcpStream,
     pub(super) traffic: Traffic,
 }
 
-impl AsyncRead for Counted {
+impl AsyncRead for CountedStream {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let before = buf.filled().len();
         ready!(Pin::new(&mut self.stream).poll_read(cx, buf))?;
@@ -56,7 +56,7 @@ impl AsyncRead for Counted {
     }
 }
 
-impl AsyncWrite for Counted {
+impl AsyncWrite for CountedStream {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         let written = ready!(Pin::new(&mut self.stream).poll_write(cx, buf))?;
         self.traffic.count_sent(written);

@@ -10,16 +10,16 @@ use tokio::net::TcpStream;
 use tokio::sync::Notify;
 
 use super::counters::{Counters, CountingClient};
-use crate::clients::{Connection, Data, Http, Seen, Speaks, Traffic, connect};
-use crate::conformance::serve;
+use crate::clients::{ClientKind, Connection, Data, Http, Seen, Traffic, connect};
+use crate::support::http::{serve_http1, serve_http2};
 
 /// An application that counts one topic, `a`, and returns a snapshot of the count for each gap.
 #[derive(Clone)]
-pub(crate) struct App(Arc<Inner>);
+pub(crate) struct CountingApp(Arc<Inner>);
 
 struct Inner {
     counters: Counters,
-    hook: Mutex<Hook>,
+    snapshot_call: Mutex<SnapshotCall>,
     /// Whether a client without a cursor gets a snapshot first.
     starts_with_snapshot: AtomicBool,
     /// Additional bytes of a snapshot.
@@ -32,19 +32,19 @@ struct Inner {
 
 /// Result of a snapshot call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Hook {
+pub(crate) enum SnapshotCall {
     Snapshot,
     None,
     Panic,
-    /// Waits until it is [released](App::release), and returns a snapshot.
+    /// Waits until it is [released](CountingApp::release), and returns a snapshot.
     Wait,
 }
 
-impl App {
+impl CountingApp {
     pub(crate) fn new(retain: usize) -> Self {
         Self(Arc::new(Inner {
             counters: Counters::new(retain),
-            hook: Mutex::new(Hook::Snapshot),
+            snapshot_call: Mutex::new(SnapshotCall::Snapshot),
             starts_with_snapshot: AtomicBool::new(false),
             weight: AtomicUsize::new(0),
             release: Notify::new(),
@@ -55,8 +55,8 @@ impl App {
     }
 
     /// Sets the result of later snapshot calls.
-    pub(crate) fn does(&self, hook: Hook) -> Self {
-        *self.0.hook.lock().unwrap() = hook;
+    pub(crate) fn with_snapshot_call(&self, call: SnapshotCall) -> Self {
+        *self.0.snapshot_call.lock().unwrap() = call;
         self.clone()
     }
 
@@ -134,7 +134,7 @@ impl Drop for Running<'_> {
     }
 }
 
-impl Publisher for App {
+impl Publisher for CountingApp {
     type Subscriber = Subscription;
 
     async fn subscribe(&self, request: SubscribeRequest) -> Result<Accepted<Subscription>, Rejection> {
@@ -150,12 +150,12 @@ impl Publisher for App {
         let _running = Running::begin(&self.0);
         assert_eq!(session.data(), Some(&"the user"));
         self.0.requests.lock().unwrap().push((session.transport(), gap.clone()));
-        let hook = *self.0.hook.lock().unwrap();
-        match hook {
-            Hook::Snapshot => Some(self.snapshot_now()),
-            Hook::None => None,
-            Hook::Panic => panic!("on request"),
-            Hook::Wait => {
+        let call = *self.0.snapshot_call.lock().unwrap();
+        match call {
+            SnapshotCall::Snapshot => Some(self.snapshot_now()),
+            SnapshotCall::None => None,
+            SnapshotCall::Panic => panic!("on request"),
+            SnapshotCall::Wait => {
                 self.0.release.notified().await;
                 Some(self.snapshot_now())
             }
@@ -177,21 +177,21 @@ pub(crate) struct Server {
 
 impl Server {
     pub(crate) async fn of(endpoint: &Endpoint) -> Self {
-        let one = serve(endpoint.clone(), Http::One).await;
-        let two = serve(endpoint.clone(), Http::Two).await;
+        let one = serve_http1(endpoint).await;
+        let two = serve_http2(endpoint).await;
         Self { addresses: [(Http::One, one), (Http::Two, two)] }
     }
 
     /// Returns a route for each kind of client on each HTTP version.
     pub(crate) fn routes(&self) -> impl Iterator<Item = Route> {
-        self.addresses.into_iter().flat_map(|(http, address)| Speaks::ALL.map(|speaks| Route { speaks, http, address }))
+        self.addresses.into_iter().flat_map(|(http, address)| ClientKind::ALL.map(|kind| Route { kind, http, address }))
     }
 }
 
 /// A kind of client and the server that it connects to.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Route {
-    pub(crate) speaks: Speaks,
+    pub(crate) kind: ClientKind,
     pub(crate) http: Http,
     address: SocketAddr,
 }
@@ -207,15 +207,15 @@ impl Route {
     pub(crate) async fn open(self, cursor: Option<&str>) -> Result<Reader, String> {
         let stream = TcpStream::connect(self.address).await.unwrap();
         let connection = Connection::over(stream, self.http, Traffic::default()).await.unwrap();
-        let client = connect(connection, self.speaks, &["a"], cursor).await?;
+        let client = connect(connection, self.kind, &["a"], cursor).await?;
         Ok(Reader { route: self, client, counted: CountingClient::new(false) })
     }
 }
 
 impl Reader {
     /// Returns the next item, after it was counted.
-    pub(crate) async fn see(&mut self) -> Result<Seen, String> {
-        let seen = self.client.see().await?;
+    pub(crate) async fn next_item(&mut self) -> Result<Seen, String> {
+        let seen = self.client.next_item().await?;
         match &seen {
             Seen::Event(event) => {
                 let Data::Text(text) = &event.data else { panic!("{event:?}") };
@@ -230,7 +230,7 @@ impl Reader {
     /// Reads until the count is reached and no snapshot is incomplete.
     pub(crate) async fn count_to(&mut self, count: u64) {
         while !self.counted.has_base() || self.counted.counts.get("a") != Some(&count) {
-            let seen = self.see().await.unwrap();
+            let seen = self.next_item().await.unwrap();
             assert!(!matches!(seen, Seen::End(_)), "{seen:?} by {:?}", self.route);
         }
     }

@@ -4,17 +4,17 @@ use hyper::header::CONTENT_TYPE;
 use hyper::{StatusCode, http};
 
 use super::inbox::Item;
-use super::{Client, Connection, End, Inbox, Seen, Waiting, Wire};
+use super::{BoxFuture, Client, Connection, End, Inbox, Seen, Wire};
 
-/// A client that reads one response for ever.
-pub(super) struct Listener<W> {
+/// A client that reads one endless response.
+pub(super) struct StreamClient<W> {
     _connection: Connection,
     body: Incoming,
     wire: W,
     inbox: Inbox,
 }
 
-impl<W: Wire> Listener<W> {
+impl<W: Wire> StreamClient<W> {
     pub(super) async fn open(
         mut connection: Connection,
         request: http::request::Builder,
@@ -29,7 +29,7 @@ impl<W: Wire> Listener<W> {
         }
         let (body, inbox) = (response.into_body(), Inbox::after(cursor));
         let mut this = Self { _connection: connection, body, wire, inbox };
-        while this.wire.says_hello() && !this.inbox.has_begun() && this.inbox.is_empty() {
+        while this.wire.has_hello() && !this.inbox.has_begun() && this.inbox.is_empty() {
             this.read().await?;
         }
         Ok(this)
@@ -52,9 +52,9 @@ impl<W: Wire> Listener<W> {
         }
     }
 
-    async fn next(&mut self) -> Result<Seen, String> {
+    async fn read_item(&mut self) -> Result<Seen, String> {
         loop {
-            if let Some(seen) = self.inbox.look() {
+            if let Some(seen) = self.inbox.take() {
                 return Ok(seen);
             }
             self.read().await?;
@@ -62,9 +62,9 @@ impl<W: Wire> Listener<W> {
     }
 }
 
-impl<W: Wire> Client for Listener<W> {
-    fn see(&mut self) -> Waiting<'_, Result<Seen, String>> {
-        Box::pin(self.next())
+impl<W: Wire> Client for StreamClient<W> {
+    fn next_item(&mut self) -> BoxFuture<'_, Result<Seen, String>> {
+        Box::pin(self.read_item())
     }
 
     fn cursor(&self) -> Option<&str> {

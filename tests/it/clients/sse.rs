@@ -3,14 +3,14 @@ use super::object::read_object;
 use super::{Data, End, Event, Inbox, Seen, Wire};
 use crate::support::{SseEvent, SseReader};
 
-/// Reads server-sent events, with payloads or with event objects as data.
+/// Reader of server-sent events, with payloads or with event objects as data.
 #[derive(Default)]
-pub(crate) struct Blocks {
+pub(crate) struct SseWire {
     reader: SseReader,
     objects: bool,
 }
 
-impl Blocks {
+impl SseWire {
     pub(crate) fn plain() -> Self {
         Self::default()
     }
@@ -33,18 +33,18 @@ impl Blocks {
                 Item::Seen(Seen::Event(event))
             }
         };
-        let told = match &item {
+        let cursor = match &item {
             Item::Cursor(cursor) | Item::Hello(cursor) => cursor.as_deref(),
             Item::Seen(seen) => seen.cursor(),
         };
-        match told.is_none_or(|told| told == id) {
+        match cursor.is_none_or(|cursor| cursor == id) {
             true => Ok(item),
             false => Err(format!("id {id:?} of {data}")),
         }
     }
 }
 
-impl Wire for Blocks {
+impl Wire for SseWire {
     fn read(&mut self, bytes: &[u8], inbox: &mut Inbox) -> Result<(), String> {
         self.reader.read(bytes);
         for event in std::mem::take(&mut self.reader.events) {
@@ -53,7 +53,7 @@ impl Wire for Blocks {
         Ok(())
     }
 
-    fn says_hello(&self) -> bool {
+    fn has_hello(&self) -> bool {
         true
     }
 

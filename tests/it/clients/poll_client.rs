@@ -4,18 +4,18 @@ use hyper::header::ETAG;
 
 use super::client::target;
 use super::inbox::Item;
-use super::{Client, Connection, End, Inbox, Seen, Waiting, read_reply};
+use super::{BoxFuture, Client, Connection, End, Inbox, Seen, read_reply};
 
-/// A client that asks, over one connection: short polls with `If-None-Match`, long ones with `?cursor=`.
-pub(super) struct Poller {
+/// A client that polls over one connection: short polls with `If-None-Match`, long polls with `?cursor=`.
+pub(super) struct PollClient {
     connection: Connection,
     topics: Vec<String>,
-    /// How long it would wait for an answer, in seconds.
+    /// Timeout of a long poll in seconds.
     wait: Option<u64>,
     inbox: Inbox,
 }
 
-impl Poller {
+impl PollClient {
     pub(super) async fn open(
         connection: Connection,
         topics: &[&str],
@@ -25,13 +25,13 @@ impl Poller {
         let topics = topics.iter().map(|&topic| topic.to_owned()).collect();
         let mut this = Self { connection, topics, wait, inbox: Inbox::after(cursor) };
         if cursor.is_none() {
-            // What is published after this is not lost, whatever becomes of the first long poll.
-            this.ask(None).await?;
+            // The first reply sets the cursor, so that no later event is lost if the first long poll fails.
+            this.poll(None).await?;
         }
         Ok(this)
     }
 
-    async fn ask(&mut self, wait: Option<u64>) -> Result<(), String> {
+    async fn poll(&mut self, wait: Option<u64>) -> Result<(), String> {
         let cursor = self.inbox.cursor();
         let topics: Vec<&str> = self.topics.iter().map(String::as_str).collect();
         let mut request = match wait {
@@ -47,7 +47,7 @@ impl Poller {
         let response = self.connection.send(request, "").await?;
         let (status, tag) = (response.status(), response.headers().get(ETAG).cloned());
         let body = response.into_body().collect().await.map_err(|error| error.to_string())?.to_bytes();
-        let said = match status {
+        let cursor = match status {
             StatusCode::OK => read_reply(&body, &mut self.inbox)?,
             StatusCode::NOT_MODIFIED if body.is_empty() => self.inbox.cursor().map(str::to_owned),
             StatusCode::SERVICE_UNAVAILABLE => {
@@ -57,32 +57,32 @@ impl Poller {
             _ => return Err(format!("{status}: {}", body.escape_ascii())),
         };
         let tag = tag.as_ref().map(|tag| tag.as_bytes().escape_ascii().to_string());
-        match tag == said.as_ref().map(|cursor| format!("\\\"{cursor}\\\"")) {
+        match tag == cursor.as_ref().map(|cursor| format!("\\\"{cursor}\\\"")) {
             true => Ok(()),
-            false => Err(format!("the tag {tag:?} of a reply up to {said:?}")),
+            false => Err(format!("the tag {tag:?} of a reply with the cursor {cursor:?}")),
         }
     }
 
-    async fn next(&mut self) -> Result<Seen, String> {
+    async fn read_item(&mut self) -> Result<Seen, String> {
         loop {
-            if let Some(seen) = self.inbox.look() {
+            if let Some(seen) = self.inbox.take() {
                 return Ok(seen);
             }
-            self.ask(self.wait).await?;
+            self.poll(self.wait).await?;
         }
     }
 }
 
-impl Client for Poller {
-    fn see(&mut self) -> Waiting<'_, Result<Seen, String>> {
-        Box::pin(self.next())
+impl Client for PollClient {
+    fn next_item(&mut self) -> BoxFuture<'_, Result<Seen, String>> {
+        Box::pin(self.read_item())
     }
 
     fn cursor(&self) -> Option<&str> {
         self.inbox.cursor()
     }
 
-    fn must_ask(&self) -> bool {
+    fn needs_request(&self) -> bool {
         self.inbox.is_empty()
     }
 }

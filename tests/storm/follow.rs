@@ -8,35 +8,35 @@ use tidings::Transport;
 use crate::now;
 use crate::wire::{Head, Wire, frame, request};
 
-/// Events that one client has of a topic, over all its connections.
+/// Events of a topic that one client got, over all its connections.
 #[derive(Debug)]
 pub(crate) struct Ledger {
     pub(crate) cursor: String,
-    /// The number of the last event.
+    /// Number of the last event.
     pub(crate) last: u64,
     pub(crate) lost: u64,
     pub(crate) duplicated: u64,
-    /// After this event there is nothing to wait for.
+    /// Number of the event after which the client stops.
     pub(crate) goal: Option<u64>,
-    /// The event that is marked as the last one has come.
+    /// Set after the event that is marked as the last.
     pub(crate) is_over: bool,
-    /// When events came, and how late, in microseconds; if that is wanted.
+    /// Times of the events and their delays in microseconds, if they are recorded.
     pub(crate) delays: Option<Vec<(u64, u64)>>,
 }
 
-/// How a visit ended.
+/// End of a connection that follows a topic.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Parting {
-    /// All is there that was to come.
+pub(crate) enum FollowEnd {
+    /// All expected events have come.
     Complete,
-    /// Let go with the goodbye of its transport, and told when to come back.
-    Goodbye(Duration),
-    /// Not let in, and told when to come back.
-    Later(Duration),
+    /// Drained with the last block of its transport, and the retry time.
+    Drained(Duration),
+    /// Refused with a retry time.
+    Refused(Duration),
 }
 
-/// Delay of a client that was told no time: EventSource's own, more or less.
-const UNTOLD: Duration = Duration::from_secs(3);
+/// Delay of a client without a retry time, about that of EventSource.
+const DEFAULT_RETRY: Duration = Duration::from_secs(3);
 
 /// An event object, a gap or a control object.
 #[derive(Debug, Deserialize)]
@@ -56,7 +56,7 @@ pub(crate) struct Payload {
     last: bool,
 }
 
-/// A poll's answer.
+/// Reply of a poll.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Reply {
     cursor: String,
@@ -96,7 +96,7 @@ impl Ledger {
         Ok(())
     }
 
-    /// Takes a poll's reply in. How many events it brought.
+    /// Reads a poll's reply. Returns the number of its events.
     pub(crate) fn see_reply(&mut self, reply: &Reply) -> io::Result<usize> {
         reply.events.iter().try_for_each(|object| self.see_object(object))?;
         reply.cursor.clone_into(&mut self.cursor);
@@ -104,14 +104,15 @@ impl Ledger {
     }
 }
 
-/// Follows a topic from the ledger's cursor on until it is let go, which must be as its transport has it. Dropped, it
-/// breaks off.
-pub(crate) async fn visit(
+/// Follows a topic from the ledger's cursor until the server ends the stream, which must be in the form of its
+/// transport.
+/// Disconnects when it is dropped.
+pub(crate) async fn follow(
     address: &str,
     transport: Transport,
     topic: &str,
     ledger: &mut Ledger,
-) -> io::Result<Parting> {
+) -> io::Result<FollowEnd> {
     let mut wire = Wire::connect(address).await?;
     if transport == Transport::LongPoll {
         return long_polls(&mut wire, topic, ledger).await;
@@ -127,7 +128,7 @@ pub(crate) async fn visit(
     }
 }
 
-/// Asks once, and waits for the answer.
+/// Polls once, and waits for the answer.
 pub(crate) async fn poll(
     wire: &mut Wire,
     transport: Transport,
@@ -141,7 +142,7 @@ pub(crate) async fn poll(
     Ok((head, reply))
 }
 
-async fn long_polls(wire: &mut Wire, topic: &str, ledger: &mut Ledger) -> io::Result<Parting> {
+async fn long_polls(wire: &mut Wire, topic: &str, ledger: &mut Ledger) -> io::Result<FollowEnd> {
     while !ledger.is_complete() {
         let (head, reply) = poll(wire, Transport::LongPoll, topic, &ledger.cursor).await?;
         match (head.status, reply) {
@@ -149,25 +150,25 @@ async fn long_polls(wire: &mut Wire, topic: &str, ledger: &mut Ledger) -> io::Re
             (503, _) => return later(&head),
             (status, _) => return Err(wrong(format!("{status} to a long poll"))),
         };
-        // A poll may come again at once, unless it would find a closed door.
+        // The next poll is sent at once, unless it would be refused.
         if let Some(retry) = head.retry().filter(|retry| !retry.is_zero()) {
-            return Ok(Parting::Goodbye(retry));
+            return Ok(FollowEnd::Drained(retry));
         }
     }
-    Ok(Parting::Complete)
+    Ok(FollowEnd::Complete)
 }
 
-async fn sse(wire: &mut Wire, ledger: &mut Ledger) -> io::Result<Parting> {
+async fn sse(wire: &mut Wire, ledger: &mut Ledger) -> io::Result<FollowEnd> {
     let (mut text, mut retry, mut is_open) = (String::new(), None, false);
     while !ledger.is_complete() {
         let chunk = match wire.chunk().await {
             Ok(Some(chunk)) => chunk,
-            Ok(None) => return Err(wrong("a stream that is finished, where a goodbye breaks off")),
+            Ok(None) => return Err(wrong("stream is finished, but a drained stream is cut")),
             Err(error) => {
                 broken_off(wire, &error)?;
                 let text = text.trim_start_matches(":\n");
                 return match text.is_empty() {
-                    true => Ok(Parting::Goodbye(retry.unwrap_or(UNTOLD))),
+                    true => Ok(FollowEnd::Drained(retry.unwrap_or(DEFAULT_RETRY))),
                     false => Err(wrong(format!("cut inside a block: {text:?}"))),
                 };
             }
@@ -179,27 +180,27 @@ async fn sse(wire: &mut Wire, ledger: &mut Ledger) -> io::Result<Parting> {
             match (field("event"), field("data"), field("id")) {
                 (None, Some(data), Some(id)) => ledger.see(&serde_json::from_str(data)?, id),
                 (Some("tidings.hello"), Some(_), Some(_)) => {}
-                // Of a stream that is open: it breaks off next.
+                // On an open stream: its connection is cut next.
                 (Some("tidings.retry"), _, _) if is_open => {}
-                (Some("tidings.retry"), _, _) => return Ok(Parting::Later(retry.unwrap_or(UNTOLD))),
+                (Some("tidings.retry"), _, _) => return Ok(FollowEnd::Refused(retry.unwrap_or(DEFAULT_RETRY))),
                 _ => return Err(wrong(block)),
             }
             is_open = true;
             text = rest.to_owned();
         }
     }
-    Ok(Parting::Complete)
+    Ok(FollowEnd::Complete)
 }
 
-async fn chunked(wire: &mut Wire, ledger: &mut Ledger) -> io::Result<Parting> {
+async fn chunked(wire: &mut Wire, ledger: &mut Ledger) -> io::Result<FollowEnd> {
     let mut bye = None;
     while !ledger.is_complete() {
         let chunk = match wire.chunk().await {
             Ok(Some(chunk)) => chunk,
-            Ok(None) => return Err(wrong("a stream that is finished, where a goodbye breaks off")),
+            Ok(None) => return Err(wrong("stream is finished, but a drained stream is cut")),
             Err(error) => {
                 broken_off(wire, &error)?;
-                return bye.map(Parting::Goodbye).ok_or_else(|| wrong("broken off without a bye"));
+                return bye.map(FollowEnd::Drained).ok_or_else(|| wrong("broken off without a bye"));
             }
         };
         for line in chunk.split(|&byte| byte == b'\n').filter(|line| !line.is_empty()) {
@@ -208,10 +209,10 @@ async fn chunked(wire: &mut Wire, ledger: &mut Ledger) -> io::Result<Parting> {
             bye = object.retry_ms.map(Duration::from_millis);
         }
     }
-    Ok(Parting::Complete)
+    Ok(FollowEnd::Complete)
 }
 
-async fn websocket(wire: &mut Wire, ledger: &mut Ledger) -> io::Result<Parting> {
+async fn websocket(wire: &mut Wire, ledger: &mut Ledger) -> io::Result<FollowEnd> {
     let mut bye = None;
     while !ledger.is_complete() {
         match wire.frame().await? {
@@ -226,16 +227,16 @@ async fn websocket(wire: &mut Wire, ledger: &mut Ledger) -> io::Result<Parting> 
                 }
                 wire.send(frame(0x8, true, &close)).await?;
                 wire.end().await?;
-                return bye.map(Parting::Goodbye).ok_or_else(|| wrong("closed without a bye"));
+                return bye.map(FollowEnd::Drained).ok_or_else(|| wrong("closed without a bye"));
             }
             (0x9, _) => wire.send(frame(0xa, true, b"")).await?,
             (opcode, _) => return Err(wrong(format!("a frame {opcode:x}"))),
         }
     }
-    Ok(Parting::Complete)
+    Ok(FollowEnd::Complete)
 }
 
-/// Whether this is the end that a goodbye is: nothing, where another chunk would have begun.
+/// Returns whether this is a drained end: the connection ends at the beginning of a chunk.
 fn broken_off(wire: &Wire, error: &io::Error) -> io::Result<()> {
     match error.kind() {
         ErrorKind::UnexpectedEof if wire.is_clear() => Ok(()),
@@ -243,8 +244,8 @@ fn broken_off(wire: &Wire, error: &io::Error) -> io::Result<()> {
     }
 }
 
-fn later(head: &Head) -> io::Result<Parting> {
-    head.retry().map(Parting::Later).ok_or_else(|| wrong("\"later\", and not when"))
+fn later(head: &Head) -> io::Result<FollowEnd> {
+    head.retry().map(FollowEnd::Refused).ok_or_else(|| wrong("\"later\", and not when"))
 }
 
 pub(crate) fn wrong(why: impl Into<String>) -> io::Error {

@@ -1,13 +1,13 @@
 use super::object::read_object;
 use super::{Inbox, Wire};
 
-/// Reads NDJSON.
+/// Reader of NDJSON.
 #[derive(Default)]
-pub(crate) struct Lines {
+pub(crate) struct NdjsonWire {
     line: Vec<u8>,
 }
 
-impl Wire for Lines {
+impl Wire for NdjsonWire {
     fn read(&mut self, bytes: &[u8], inbox: &mut Inbox) -> Result<(), String> {
         for piece in bytes.split_inclusive(|&byte| byte == b'\n') {
             self.line.extend_from_slice(piece);
@@ -21,7 +21,7 @@ impl Wire for Lines {
         Ok(())
     }
 
-    fn says_hello(&self) -> bool {
+    fn has_hello(&self) -> bool {
         true
     }
 

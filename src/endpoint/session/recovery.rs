@@ -12,10 +12,10 @@ use crate::model::Gap;
 use crate::subscriber::{Recover, Recovering, Recovery, heeding, sealed};
 
 /// The subscriber that a session's transport reads, before it is metered.
-pub(crate) type Feed = Recover<BoxSubscriber, State>;
+pub(crate) type Feed = Recover<BoxSubscriber, SessionRecovery>;
 
 /// Source of the publisher's snapshots for one session.
-pub(crate) struct State {
+pub(crate) struct SessionRecovery {
     entry: Arc<SessionEntry>,
     /// The poll of a poll session whose handle of the session the publisher gets.
     poll: Option<Arc<PollEntry>>,
@@ -25,21 +25,22 @@ pub(crate) struct State {
 pub(super) fn feed(
     entry: &Arc<SessionEntry>,
     poll: Option<Arc<PollEntry>>,
-    attach: Accepted<BoxSubscriber>,
+    accepted: Accepted<BoxSubscriber>,
     start: Start,
 ) -> Feed {
     let max_event = entry.shared.config.max_event;
-    let subscriber = if max_event == usize::MAX { attach.subscriber } else { heeding(attach.subscriber) };
-    let feed = Recover::new(subscriber, State { entry: entry.clone(), poll }).with_start(start).max_event(max_event);
-    match attach.snapshot {
+    let subscriber = if max_event == usize::MAX { accepted.subscriber } else { heeding(accepted.subscriber) };
+    let feed =
+        Recover::new(subscriber, SessionRecovery { entry: entry.clone(), poll }).with_start(start).max_event(max_event);
+    match accepted.snapshot {
         Some(snapshot) => feed.with_snapshot(*snapshot),
         None => feed,
     }
 }
 
-impl sealed::SealedRecovery for State {}
+impl sealed::SealedRecovery for SessionRecovery {}
 
-impl Recovery for State {
+impl Recovery for SessionRecovery {
     /// Asks the publisher for a snapshot. There is none if too many calls of the publisher are under way, or the call
     /// takes too long. A panic of the publisher ends the session.
     fn recover(&mut self, gap: &Gap) -> Recovering {
@@ -56,8 +57,8 @@ impl Recovery for State {
                     return Ok(None);
                 }
             };
-            let state = catch_future_panic(async { shared.publisher.snapshot(session, &gap).await });
-            match timeout(&shared.runtime.wheel, shared.config.subscribe_timeout, state).await {
+            let snapshot = catch_future_panic(async { shared.publisher.snapshot(session, &gap).await });
+            match timeout(&shared.runtime.wheel, shared.config.subscribe_timeout, snapshot).await {
                 Some(Ok(snapshot)) => Ok(snapshot),
                 Some(Err(_)) => {
                     // A poll is answered with a status, which the hook gets too.

@@ -7,10 +7,10 @@ use crate::process::Process;
 
 /// Events a second.
 const RATE: u64 = 50;
-/// Milliseconds between a poll's coming and its answer.
+/// Minimum milliseconds between a poll and its answer.
 const INTERVAL: u64 = 1_000;
 
-/// Long polls of a busy topic, with and without an interval; and many that return at once.
+/// Long polls of a busy topic, with and without a minimum wait; and many that return at once.
 pub(crate) async fn run(args: &mut Args, figures: &mut Figures) -> Result<(), String> {
     let clients = args.or("clients", 2_000_u64)?;
     let each = RATE * args.or("seconds", 3_u64)?;
@@ -18,7 +18,7 @@ pub(crate) async fn run(args: &mut Args, figures: &mut Figures) -> Result<(), St
     let unpaced = busy(clients, each, 0).await?;
     for (busy, name) in [(&paced, "with an interval"), (&unpaced, "without")] {
         figures.exactly(&format!("events lost {name}"), busy.report["lost"].as_u64().unwrap_or(u64::MAX), 0);
-        figures.exactly(&format!("events twice {name}"), busy.report["duplicated"].as_u64().unwrap_or(u64::MAX), 0);
+        figures.exactly(&format!("events repeated {name}"), busy.report["duplicated"].as_u64().unwrap_or(u64::MAX), 0);
         figures.exactly(&format!("failures {name}"), busy.report["wrong"].as_u64().unwrap_or(u64::MAX), 0);
         if busy.report["wrong"] != 0 {
             figures.note("wrong", &busy.report["why"]);
@@ -37,7 +37,7 @@ pub(crate) async fn run(args: &mut Args, figures: &mut Figures) -> Result<(), St
 
 struct Busy {
     report: Value,
-    /// Seconds of the server's processor, and in all.
+    /// Seconds of the server's processor, and seconds in total.
     processor: f64,
     took: f64,
 }
@@ -47,58 +47,59 @@ impl Busy {
         self.report[name].as_f64().unwrap_or(f64::NAN)
     }
 
-    /// Microseconds of the server's processor for each event that a client got.
+    /// Returns the microseconds of the server's processor for each event that a client got.
     fn cost(&self) -> f64 {
         self.processor * 1e6 / self.count("events")
     }
 }
 
-/// All clients have every event; each asks again when it was answered.
+/// All clients get every event; each polls again when it was answered.
 async fn busy(clients: u64, each: u64, interval: u64) -> Result<Busy, String> {
-    let mut herd = Herd::start(clients, each, interval).await?;
-    herd.server.until(0, |stats| stats["live"] == clients).await?;
-    let (before, began) = (herd.server.processor()?, Instant::now());
-    herd.server.ask(&format!("publish --rate {RATE} --each {each}")).await?;
-    let report = herd.crowd.read().await?;
-    let (after, took) = (herd.server.processor()?, began.elapsed().as_secs_f64());
-    herd.server.until(0, |stats| stats["live"] == 0).await?;
+    let mut polls = PollCrowd::start(clients, each, interval).await?;
+    polls.server.until(0, |stats| stats["live"] == clients).await?;
+    let (before, began) = (polls.server.processor()?, Instant::now());
+    polls.server.ask(&format!("publish --rate {RATE} --each {each}")).await?;
+    let report = polls.crowd.read().await?;
+    let (after, took) = (polls.server.processor()?, began.elapsed().as_secs_f64());
+    polls.server.until(0, |stats| stats["live"] == 0).await?;
     Ok(Busy { report, processor: after - before, took })
 }
 
-/// One event after another wakes all, who ask again at once.
+/// Each event wakes all clients, which poll again at once.
 async fn rush(clients: u64, figures: &mut Figures) -> Result<(), String> {
     const ROUNDS: u64 = 4;
-    let mut herd = Herd::start(clients, ROUNDS, 0).await?;
-    herd.server.until(0, |stats| stats["live"] == clients).await?;
+    let mut polls = PollCrowd::start(clients, ROUNDS, 0).await?;
+    polls.server.until(0, |stats| stats["live"] == clients).await?;
     let (mut slowest, mut memory) = (0.0_f64, Vec::new());
     for round in 1..=ROUNDS {
         let began = Instant::now();
-        herd.server.ask("publish --rate 1000 --each 1").await?;
+        polls.server.ask("publish --rate 1000 --each 1").await?;
         if round < ROUNDS {
-            // All were answered, and are back.
-            herd.server
+            // All polls were answered, and all clients poll again.
+            polls
+                .server
                 .until(0, |stats| stats["subscribed"] == clients * (round + 1) && stats["live"] == clients)
                 .await?;
             slowest = slowest.max(began.elapsed().as_secs_f64());
-            memory.push(herd.server.heap().await?);
+            memory.push(polls.server.heap().await?);
         }
     }
-    let report = herd.crowd.read().await?;
+    let report = polls.crowd.read().await?;
     figures.note("long polls that return at once", format!("{clients}, all back after {slowest:.2} s at worst"));
     for name in ["lost", "duplicated", "wrong"] {
         figures.exactly(&format!("of these, {name}"), report[name].as_u64().unwrap_or(u64::MAX), 0);
     }
     let growth = memory.last().unwrap_or(&f64::INFINITY) - memory.first().unwrap_or(&0.0);
     figures.at_most("heap that grows from the first return to the last", growth, 1024.0, "KiB");
-    herd.server.until(0, |stats| stats["live"] == 0).await
+    polls.server.until(0, |stats| stats["live"] == 0).await
 }
 
-struct Herd {
+struct PollCrowd {
     server: Process,
     crowd: Process,
 }
 
-impl Herd {
+impl PollCrowd {
     async fn start(clients: u64, goal: u64, interval: u64) -> Result<Self, String> {
         let interval = interval.to_string();
         let mut server = Process::start(None, &["serve", "--min-interval", &interval, "--retain", "100000"])?;
