@@ -37,7 +37,7 @@ enum NextEvent<'a> {
 }
 
 /// A source that can tell when its next event is likely.
-pub(crate) trait Pace {
+pub(crate) trait Pace: Sync {
     /// Returns the time until the next event is likely, [`Duration::MAX`] for never.
     fn next_event_in(&self) -> Duration;
 }

@@ -64,6 +64,9 @@ const SHUT: u8 = 2;
 const EXPIRES: u8 = 4;
 /// The alarm is set and there is no driver: the session's task is to start one.
 const NEEDS_DRIVER: u8 = 8;
+/// The session needed a driver at some time. The bit is never cleared: the wake for a driver may take the waker of a task
+/// that has seen [`NEEDS_DRIVER`] before, so each poll registers the task from then on.
+const NEEDED_DRIVER: u8 = 16;
 
 impl SessionEntry {
     /// Returns the entry of a session. A poll session has its first `poll`.
@@ -114,7 +117,7 @@ impl SessionEntry {
     /// Returns whether the task has more to do than to read events. The task is woken when that becomes so.
     #[inline]
     pub(crate) fn has_signal(&self) -> bool {
-        self.signals.load(Ordering::Acquire) & (CHANGED | SHUT | NEEDS_DRIVER) != 0
+        self.signals.load(Ordering::Acquire) & (CHANGED | SHUT | NEEDS_DRIVER | NEEDED_DRIVER) != 0
     }
 
     /// Starts a driver if one is needed. Returns whether the phase is no longer [`Phase::Open`].
@@ -183,7 +186,10 @@ impl SessionEntry {
     /// Writes the signals that follow from the state. The caller has the lock.
     pub(super) fn write_signals(&self, lifecycle: &Lifecycle, needs_driver: bool) {
         let is_shut = lifecycle.is_shut();
-        let mut signals = if needs_driver { NEEDS_DRIVER } else { self.signals.load(Ordering::Relaxed) & NEEDS_DRIVER };
+        let mut signals = self.signals.load(Ordering::Relaxed) & (NEEDS_DRIVER | NEEDED_DRIVER);
+        if needs_driver {
+            signals |= NEEDS_DRIVER | NEEDED_DRIVER;
+        }
         for (is_set, signal) in [
             (lifecycle.phase() != Phase::Open, CHANGED),
             (is_shut, SHUT),

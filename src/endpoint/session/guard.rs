@@ -1,3 +1,6 @@
+#[cfg(test)]
+mod tests;
+
 use std::future::poll_fn;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
@@ -113,7 +116,8 @@ impl SessionGuard {
     #[inline]
     pub(crate) fn poll_ending(&mut self, cx: &Context<'_>) -> bool {
         match &self.task {
-            Some(task) if task.will_wake(cx.waker()) => {}
+            // The end of `joined` wakes the polls of a poll session and leaves no signal, so each one registers again.
+            Some(task) if self.poll.is_none() && task.will_wake(cx.waker()) => {}
             _ => self.register(cx.waker()),
         }
         // Revokes the session if its authorization has expired.

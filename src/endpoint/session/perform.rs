@@ -16,13 +16,14 @@ use crate::time::Clock;
 impl SessionEntry {
     /// Takes a place in the table and calls the publisher's `joined`. The session must be one that enters the table.
     pub(super) fn join(self: &Arc<Self>) -> Result<(), NoPlace> {
+        let joined = Input::Joined { max_age: self.shared.config.jittered_lifetime() };
+        // Before the session is in the table: if the application's clock panics after that, the session never leaves.
+        let now = self.time_of(joined);
         if let Err(no_place) = self.shared.sessions.enter(self) {
             self.give(Input::NoPlace);
             return Err(no_place);
         }
         let _ = catch_panic(|| self.shared.publisher.joined(&self.session));
-        let joined = Input::Joined { max_age: self.shared.config.jittered_lifetime() };
-        let now = self.time_of(joined);
         let mut locked = self.locked.lock();
         let actions = locked.lifecycle.handle(joined, now, &self.shared.timeouts);
         // Most sessions have no timer and nothing to do.

@@ -266,6 +266,7 @@ async fn nested_endpoint_resumes_and_its_publisher_reads_the_path_without_the_pr
 fn body_and_adapters_are_send_and_sync() {
     fn shared<T: Send + Sync>() {}
     shared::<tidings::Body>();
+    shared::<tidings::subscriber::SubscriberInfo<'_>>();
     shared::<std::pin::Pin<Box<dyn tidings::time::Sleep>>>();
     shared::<tidings::transport::sse::SseEncoder<tidings::Subscription>>();
     shared::<tidings::transport::chunked::ChunkedStream<tidings::Subscription>>();

@@ -105,6 +105,32 @@ fn session_with_one_alarm_ends_in_time_when_the_driver_runtime_ends() {
     }
 }
 
+/// The polls of a session are woken together for a driver, and the first one that runs starts it.
+#[test]
+fn each_poll_of_a_session_ends_at_once_after_the_driver_runtime_ended() {
+    let (app, first, second) = (App::with_limit_key(), runtime(), runtime());
+    let endpoint = app.builder().max_session_age(60 * MINUTE).build();
+    let target = format!("/events?session=tab&wait=20&cursor={}", app.publish("one"));
+    first.block_on(async { drop(get("/?transport=short-poll").to(&endpoint).await) });
+    let polls = second.block_on(async {
+        let poll = |endpoint: Endpoint, target: String| async move { get(&target).to(&endpoint).await.status() };
+        let polls = [(); 3].map(|()| tokio::spawn(poll(endpoint.clone(), target.clone())));
+        pass(Duration::from_secs(1)).await;
+        polls
+    });
+    assert_eq!(endpoint.session_count(), 1);
+    drop(first);
+    second.block_on(async {
+        pass(Duration::from_secs(1)).await;
+        let at = tokio::time::Instant::now();
+        assert_eq!(endpoint.revoke_where(|_| true), 1);
+        for poll in polls {
+            assert_eq!(poll.await.unwrap(), StatusCode::UNAUTHORIZED);
+        }
+        assert!(at.elapsed() < Duration::from_secs(1), "a poll was not woken: {:?}", at.elapsed());
+    });
+}
+
 #[test]
 fn jobs_go_on_in_another_runtime_when_the_driver_runtime_ends() {
     let (runs, first, second) = (Arc::new(AtomicUsize::new(0)), runtime(), runtime());

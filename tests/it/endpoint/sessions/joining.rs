@@ -1,7 +1,10 @@
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use tidings::time::{Clock, Sleep, Timer, TokioTimer};
 use tidings::{SessionEnd, Transport};
 
 use crate::support::Task;
@@ -108,4 +111,36 @@ fn no_poll_of_a_session_is_answered_before_joined_returns() {
         assert!(tab.join().unwrap().contains("one"));
     }
     assert_eq!(app.session_events(), [SessionEvent::Joined(1)]);
+}
+
+/// Tokio's timer, whose clock panics once after it is armed.
+#[derive(Clone, Default)]
+struct FaultyClock(Arc<AtomicBool>);
+
+impl Clock for FaultyClock {
+    fn now(&self) -> Instant {
+        assert!(!self.0.swap(false, Ordering::Relaxed), "the clock is out of order");
+        TokioTimer::default().now()
+    }
+}
+
+impl Timer for FaultyClock {
+    fn sleep_until(&self, at: Instant) -> Pin<Box<dyn Sleep>> {
+        TokioTimer::default().sleep_until(at)
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn session_leaves_if_the_clock_panics_after_joined() {
+    let (app, clock) = (App::with_limit_key(), FaultyClock::default());
+    let endpoint = app.builder().timer(clock.clone()).max_session_age(Duration::from_secs(60)).build();
+    app.on_joined(move |_| clock.0.store(true, Ordering::Relaxed));
+    for transport in ["chunked", "sse"] {
+        let by = endpoint.clone();
+        let target = format!("/?transport={transport}");
+        // The request is answered with an error, or its task panics.
+        let _ = tokio::spawn(async move { drop(get(&target).to(&by).await) }).await;
+        assert_eq!(endpoint.session_count(), 0, "{transport}");
+    }
+    assert_eq!((app.session_events().len(), app.left().len()), (4, 2), "{:?}", app.session_events());
 }
