@@ -90,7 +90,7 @@ enum Common {
 }
 
 fn publishers(cores: usize) {
-    println!("\npublishes of {PUBLISHES} events a thread, nobody subscribed");
+    println!("\npublishes of {PUBLISHES} events a thread, no subscribers");
     println!(
         "{:>8}  {:<12}  {:>12}  {:>14}  {:>10}",
         "threads", "share", "publishes/s", "CPU ns/publish", "to own hub"
@@ -204,7 +204,7 @@ fn wakes() {
                 }
             }
             wakes.push(begun.elapsed());
-            assert!(all.iter().all(|(_, flag)| flag.0.swap(false, Ordering::Relaxed)), "everyone was woken");
+            assert!(all.iter().all(|(_, flag)| flag.0.swap(false, Ordering::Relaxed)), "all were woken");
         }
         let median = |mut times: Vec<Duration>| {
             times.sort_unstable();

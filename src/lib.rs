@@ -19,9 +19,17 @@
 //!     let app = Router::new().route("/say", say).layer(events.origin_layer());
 //!     let app = app.route_service("/events", events.clone()).with_state(hub);
 //!     let listener = tokio::net::TcpListener::bind("127.0.0.1:3000").await?;
+//!     println!("listening on http://{}", listener.local_addr()?);
 //!     serve(listener, app).with_graceful_shutdown(events.drain_on(tokio::signal::ctrl_c())).await
 //! }
 //! # }
+//! ```
+//!
+//! ```toml
+//! [dependencies]
+//! axum = "0.8"
+//! tidings = { version = "0.1", features = ["full"] }
+//! tokio = { version = "1", features = ["macros", "net", "rt-multi-thread", "signal"] }
 //! ```
 //!
 //! ```text
@@ -49,10 +57,12 @@
 //!
 //! A user that a layer has put into the request's extensions is read by
 //! [`request.extension::<User>()`](SubscribeRequest::extension), and a token in the URL by
-//! [`request.query("token")`](SubscribeRequest::query). Implement [`Publisher`] for messages from clients
+//! [`request.query("token")`](SubscribeRequest::query): a browser's `EventSource` and `WebSocket` send cookies, but
+//! cannot set an `Authorization` header. Implement [`Publisher`] for messages from clients
 //! ([`receive`](Publisher::receive)), [snapshots](Publisher::snapshot) of the application's state, and sessions
 //! ([`joined`](Publisher::joined), [`left`](Publisher::left)). In a handler of your own, call [`Endpoint::respond`].
-//! [`Endpoint`] shows how an application tests its endpoint.
+//! The example `axum_inbox` in the repository has tokens, messages, snapshots and a test. [`Endpoint`] shows [how an
+//! application tests its endpoint](Endpoint#test-your-endpoint).
 //!
 //! # Which transport when
 //!

@@ -24,21 +24,21 @@ static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 
 /// Rows, each with a description.
 const ROWS: [(&str, &str); 16] = [
-    ("quiet", "longest publish of a thread while nothing else happens: what the machine alone does"),
+    ("quiet", "longest publish of a thread while nothing else happens: the delays of the machine alone"),
     ("topics", "time of a publish and bytes for each topic, at 1,000 to 1,000,000 topics"),
     ("follow", "beginning to follow `room/*` and `room/**` over the topics `room/N/chat`"),
-    ("stats", "stats() at so many topics"),
-    ("sweep", "sweep() at so many topics, with nothing to drop"),
+    ("stats", "stats() at that many topics"),
+    ("sweep", "sweep() at that many topics, with nothing to drop"),
     ("behind", "a follower of `room/**` that is 2,000 events behind"),
     ("poll", "a poll of `room/**` with nothing new"),
     ("expiry", "sweep() when all topics have aged out, and the bytes that are left of each"),
-    ("subscribers", "a publish with 1,000 to 200,000 subscribers waiting, without a notifier and with one"),
+    ("subscribers", "a publish with 1,000 to 200,000 waiting subscribers, without a notifier and with one"),
     ("wide", "subscriptions of 1 to 64 topics"),
     ("marks", "a publish to one of the 64 topics of 100,000 subscriptions"),
     ("patterns", "1 to 10,000 patterns in a hub, and as many names in one subscription"),
     ("history", "1,000 to 1,000,000 events of one topic"),
-    ("latest", "first subscription with Overflow::Latest to so many events"),
-    ("aging", "so many events that age out in one publish"),
+    ("latest", "first subscription with Overflow::Latest to that many events"),
+    ("aging", "that many events that age out in one publish"),
     ("payload", "payloads of 100 B to 1 MiB"),
 ];
 

@@ -41,7 +41,8 @@ pub(crate) fn router(lab: Lab, events: Endpoint) -> Router {
         .with_state(lab)
 }
 
-/// Returns the hosts that are answered. With any other name, a page of another site could be bound to this address.
+/// Returns the hosts that are answered. If any host were, another site could bind its own name to this address and read
+/// the lab.
 pub(crate) fn hosts(port: u16) -> [String; 2] {
     ["127.0.0.1", "localhost"].map(|name| format!("{name}:{port}"))
 }

@@ -1,4 +1,4 @@
-//! Limit of the memory of bodies that are being read.
+//! Limit of the bytes of request bodies that are being read, for all peers together and for each.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -12,9 +12,9 @@ use crate::problem::Problem;
 const MAX_BYTES: usize = 64 << 20;
 /// Maximum bytes of the bodies of one peer: half, so that one peer's slow bodies leave room for others.
 const MAX_BYTES_OF_PEER: usize = MAX_BYTES / 2;
-/// Bytes of a body that are not counted: about the part that a connection's read buffer holds anyway.
+/// First bytes of each body, which are not counted because the connection's read buffer holds about as many anyway.
 const UNCOUNTED: usize = 16 * 1024;
-/// Bytes by which the count of a growing body rises.
+/// Step in which the count of a growing body rises, in bytes.
 const STEP: usize = 64 * 1024;
 
 /// Bodies that are being read, with their bytes for each peer.

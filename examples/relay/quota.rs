@@ -18,8 +18,8 @@ const MAX_COUNTED: usize = 1_000_000;
 
 /// Topics that each peer created in the last hour.
 ///
-/// A topic with history does not count for any peer. A topic with expired events counts again only for a peer for which it
-/// does not count yet.
+/// A topic counts for a peer that publishes to it while it has no history. If its events expire within the hour, it does
+/// not count a second time for the same peer.
 #[derive(Debug)]
 pub(crate) struct Quota {
     /// Topics of one peer. 0: any number.

@@ -63,9 +63,12 @@ impl<S> Accepted<S> {
     /// Subscribe first and load the snapshot afterwards, so that no event is missed between the two. The application
     /// must change its state before it publishes the event, or do both under one lock.
     ///
+    /// Give a snapshot only to a client without a cursor, whose start is [`Start::Now`](crate::Start::Now). With a snapshot
+    /// for each request, every poll gets the whole snapshot, and a long poll is answered at once.
+    ///
     /// ```
     /// use tidings::Snapshot;
-    /// use tidings::{Accepted, Event, LocalHub, Publisher, Rejection, SubscribeRequest, Subscription, Topic};
+    /// use tidings::{Accepted, Event, LocalHub, Publisher, Rejection, Start, SubscribeRequest, Subscription, Topic};
     ///
     /// struct Scores {
     ///     hub: LocalHub,
@@ -83,6 +86,9 @@ impl<S> Accepted<S> {
     ///
     ///     async fn subscribe(&self, request: SubscribeRequest) -> Result<Accepted<Subscription>, Rejection> {
     ///         let subscription = self.hub.subscribe(request.subscribe_to(["scores"]))?; // first
+    ///         if request.start() != Start::Now {
+    ///             return Ok(subscription.into()); // the client has a cursor, and resumes
+    ///         }
     ///         let scores = Snapshot::new([(Topic::new("scores")?, Event::from(self.load().await))]);
     ///         Ok(Accepted::new(subscription).with_snapshot(scores))
     ///     }

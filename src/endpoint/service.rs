@@ -77,8 +77,8 @@ use crate::endpoint::publisher::Publisher;
 /// 4. `If-None-Match`: the first entity tag that is a cursor, strong or weak. An ending that a proxy added, such as
 ///    `-gzip` or `;br`, is ignored.
 ///
-/// Every client receives a cursor before its first event, and resumes from it if its connection is cut before that
-/// event. Streams begin with a hello, see [`EndpointBuilder::sse_hello`]. A long poll without a cursor is held for at
+/// Every client receives a cursor, or a snapshot, before its first event. It resumes from the cursor, or gets the
+/// snapshot again, if its connection is cut before that event. Streams begin with a hello, see [`EndpointBuilder::sse_hello`]. A long poll without a cursor is held for at
 /// most 1 s, or [`EndpointBuilder::long_poll_min_wait`] if that is longer; if the source has no cursors, it is held for
 /// its whole wait. Raw WebSocket frames carry no cursor, so a client loses the events between two connections unless it
 /// asks for [`Subprotocol::TidingsV1`](crate::transport::websocket::Subprotocol::TidingsV1).
@@ -89,8 +89,14 @@ use crate::endpoint::publisher::Publisher;
 /// # Test your endpoint
 ///
 /// A test needs no socket: [`handle`](Self::handle) takes an `http::Request` and returns the response, whose body is
-/// read with `http-body-util`. The request needs a `Host` header, as every HTTP/1.1 request does. Headers and
-/// extensions that a layer or a proxy sets, such as the user, are set on the request.
+/// read with the crate `http-body-util`. The request needs a `Host` header, as every HTTP/1.1 request does. Headers and
+/// extensions that a layer or a proxy sets, such as the user, are set on the request. `axum::http` is the crate `http`.
+///
+/// A malformed cursor (`?cursor=lost`) makes a gap, and so [`Publisher::snapshot`] is called. A hub with
+/// `Retention::count(1)` makes one after two events. A POST of text needs a `Content-Type`, see [`Message`](crate::Message).
+///
+/// A WebSocket needs a connection: `handle` answers its handshake with 500 if the request has none to upgrade. Test
+/// [`Publisher::receive`] by POST, or serve the endpoint on a loopback socket.
 ///
 /// ```
 /// use http::{Request, StatusCode, header::ETAG};

@@ -44,7 +44,7 @@ pub(crate) struct Shared {
     pub(crate) counters: Counters,
     /// Concurrent calls of `subscribe` and `snapshot`.
     pub(crate) calls: Gate,
-    /// Concurrent calls of `receive`. They have no timeout, so they do not share the places of the other calls.
+    /// Concurrent calls of `receive`. They are limited apart from the others because they have no timeout.
     pub(crate) messages: Gate,
     /// Called for each refusal.
     pub(crate) hook: Option<Hook>,

@@ -162,7 +162,7 @@ impl Shared {
         let mut logs = std::iter::from_fn(|| self.pool.by_size.take_offered()).take(self.pool.by_size.offers());
         // Before a log is taken out: the clock is the user's.
         let now = self.now();
-        logs.any(|log| self.relieve(&log, log.evict_surplus(now)))
+        logs.any(|log| self.finish_eviction(&log, log.evict_surplus(now)))
     }
 
     /// Evicts segments that retention does not promise while the hub exceeds its budget: live buffers may have grown
@@ -174,12 +174,12 @@ impl Shared {
 
     /// Evicts the oldest segment of a log. Returns `false` if it had none, or was filed with more than it holds.
     fn evict_from(&self, log: &Arc<Log>) -> bool {
-        self.relieve(log, log.evict_oldest(self.now()))
+        self.finish_eviction(log, log.evict_oldest(self.now()))
     }
 
     /// Does the work that an eviction leaves. Returns `false` if there was no eviction.
-    fn relieve(&self, log: &Arc<Log>, relief: Option<Eviction<'_>>) -> bool {
-        let Some(Eviction { evicted, mut wakers, followers, marking, idle }) = relief else {
+    fn finish_eviction(&self, log: &Arc<Log>, eviction: Option<Eviction<'_>>) -> bool {
+        let Some(Eviction { evicted, mut wakers, followers, marking, idle }) = eviction else {
             return false;
         };
         wakers.extend(followers.iter().flatten().map(Follower::mark));

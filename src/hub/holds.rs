@@ -28,7 +28,7 @@ mod counted {
 
     /// Counts steps.
     #[inline(always)]
-    pub(crate) fn count_steps(_visits: usize) {}
+    pub(crate) fn count_steps(_steps: usize) {}
 
     /// Begins a new count, for the next event of a batch.
     #[inline(always)]

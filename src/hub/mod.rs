@@ -2,9 +2,15 @@
 //!
 //! A publish takes the sequencer's lock, appends the event to the topic's log, marks the inboxes of the subscriptions of
 //! several topics that follow it, and advances the watermark. Many inboxes are marked after that
-//! ([`late_marks`](wake::late_marks)). Wakers are called last. No lock is held for longer because a hub has grown
-//! ([`holds`]). Locks are taken in the order sequencer, registry, a topic's log, a pattern's log, inbox, and none is held
-//! while code of a user runs. Room within the byte budget is made before the sequencer is taken.
+//! ([`late_marks`](wake::late_marks)). Wakers are called last. The time for which a lock is held does not
+//! grow with the hub ([`holds`]). Locks are taken in the order sequencer, registry, a topic's log, a pattern's log, inbox, and none is held
+//! while code of the application runs, such as a waker, a clock or the drop of a payload. A publisher makes room within the
+//! byte budget before it takes the sequencer.
+//!
+//! An event *leaves history* when [`Retention`](crate::Retention) no longer keeps it, and *leaves memory* with its segment,
+//! later if the live buffer keeps that for connected readers. The byte budget can evict both earlier. An event that left
+//! memory before it expired is *lost*. A reader that had not read it has *missed* it, unless the reader conflates and a
+//! newer event of its key replaced it.
 //!
 //! The folders are floors: `wake` and `budget` know nothing of a log, `log` knows nothing of topics and subscriptions,
 //! `topics` finds logs by name, and `subscription` reads them. No file imports another in a circle.

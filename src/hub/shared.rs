@@ -214,7 +214,7 @@ impl Shared {
         self.sequencer.lock().closed = true;
         let (mut wakers, mut taken) = (Vec::new(), Vec::new());
         self.registry.close();
-        self.each_stretch(|logs| {
+        self.for_each_log_slice(|logs| {
             for log in logs {
                 let mut state = log.state();
                 state.closed = true;
@@ -234,7 +234,7 @@ impl Shared {
     /// of an event's drop is resumed at the end.
     pub(crate) fn sweep_all(&self, now: u64) {
         let mut panicked = Ok(());
-        self.each_stretch(|logs| {
+        self.for_each_log_slice(|logs| {
             let idle: Vec<_> = logs.iter().filter(|log| self.sweep_whole(log, now, &mut panicked)).collect();
             idle.chunks(RELEASED).for_each(|idle| {
                 let gone = self.registry.release_all(idle.iter().copied());
@@ -263,7 +263,7 @@ impl Shared {
 
     /// Calls `act` with the logs of topics and of patterns, 256 slots at a time, without a lock held. Each log that is
     /// in memory all the time is passed once.
-    fn each_stretch(&self, mut act: impl FnMut(&[Arc<Log>])) {
+    fn for_each_log_slice(&self, mut act: impl FnMut(&[Arc<Log>])) {
         let (mut next, mut logs) = (Some(0), Vec::new());
         while let Some(at) = next {
             next = self.pool.by_size.walk(at, STRETCH as u32, &mut logs, usize::MAX);

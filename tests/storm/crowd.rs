@@ -184,7 +184,7 @@ async fn silent(mut args: Args, lines: &mut UnboundedReceiver<String>) -> Result
             (resumed(&address, transport, &mut ledger).await, transport, ledger)
         });
     }
-    lines.recv().await.ok_or("not told to resume")?;
+    lines.recv().await.ok_or("input ended before the resume")?;
     resume.send_replace(true);
     let (mut lost, mut duplicated, mut wrong) = (0, 0, Vec::new());
     while let Some(done) = all.join_next().await {

@@ -163,7 +163,7 @@ async fn sse(wire: &mut Wire, ledger: &mut Ledger) -> io::Result<FollowEnd> {
     while !ledger.is_complete() {
         let chunk = match wire.chunk().await {
             Ok(Some(chunk)) => chunk,
-            Ok(None) => return Err(wrong("a stream that is finished, where a goodbye breaks off")),
+            Ok(None) => return Err(wrong("stream is finished, but a drained stream is cut")),
             Err(error) => {
                 broken_off(wire, &error)?;
                 let text = text.trim_start_matches(":\n");
@@ -197,7 +197,7 @@ async fn chunked(wire: &mut Wire, ledger: &mut Ledger) -> io::Result<FollowEnd> 
     while !ledger.is_complete() {
         let chunk = match wire.chunk().await {
             Ok(Some(chunk)) => chunk,
-            Ok(None) => return Err(wrong("a stream that is finished, where a goodbye breaks off")),
+            Ok(None) => return Err(wrong("stream is finished, but a drained stream is cut")),
             Err(error) => {
                 broken_off(wire, &error)?;
                 return bye.map(FollowEnd::Drained).ok_or_else(|| wrong("broken off without a bye"));

@@ -146,7 +146,7 @@ impl Process {
         let killed = Command::new("kill").args(["-TERM", &self.id.to_string()]).status().await;
         match killed.is_ok_and(|status| status.success()) {
             true => Ok(()),
-            false => Err("can't be told to terminate".to_owned()),
+            false => Err("cannot send SIGTERM".to_owned()),
         }
     }
 

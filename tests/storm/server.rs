@@ -102,7 +102,7 @@ impl Server {
                     self.publishing.forget();
                     json!({})
                 }
-                _ => return Err(format!("told '{line}'")),
+                _ => return Err(format!("unknown command '{line}'")),
             };
             println!("{answer}");
         }

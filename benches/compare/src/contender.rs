@@ -29,8 +29,8 @@ impl Contender {
     pub(crate) fn about(self) -> &'static str {
         match self {
             Self::Floor => "one thread, epoll and frames that are encoded once; one write a message and socket",
-            Self::FloorBatch => "the same with one write a socket for all that has come meanwhile",
-            Self::Axum => "what is written by hand today: axum 0.8 and tokio's broadcast channel",
+            Self::FloorBatch => "the same with one write a socket for all messages that came meanwhile",
+            Self::Axum => "the usual code by hand: axum 0.8 and tokio's broadcast channel",
             Self::Tuned => {
                 "the same with TCP_NODELAY, a read buffer of 4 KiB, and messages fed before they are flushed"
             }

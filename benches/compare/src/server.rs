@@ -104,7 +104,7 @@ impl Server {
             lines.for_each(drop);
         });
         let line =
-            told.recv_timeout(START).ok().flatten().and_then(Result::ok).ok_or("it did not say where it listens")?;
+            told.recv_timeout(START).ok().flatten().and_then(Result::ok).ok_or("it did not print its address")?;
         let address = line.split_once("http://").and_then(|(_, address)| address.trim().parse().ok());
         address.ok_or_else(|| format!("its first line has no address: {line}"))
     }

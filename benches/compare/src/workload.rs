@@ -107,7 +107,7 @@ impl Workload {
         let name = self.name();
         match self.load {
             Load::Memory { messages } => {
-                let after = format!("{name}, after {messages} messages to everyone");
+                let after = format!("{name}, after {messages} messages to all");
                 vec![Row::new(name, Unit::Bytes), Row::new(after, Unit::Bytes)]
             }
             _ => vec![Row::new(name, Unit::Micros)],

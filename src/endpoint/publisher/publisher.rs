@@ -84,8 +84,7 @@ pub trait Publisher: Send + Sync + 'static {
     /// session.
     ///
     /// At most [`max_concurrent_calls`](crate::EndpointBuilder::max_concurrent_calls) of these run at a time. A further
-    /// POST gets
-    /// 503. A further WebSocket message waits, and its connection is not read meanwhile. A call has no timeout.
+    /// POST gets 503. A further WebSocket message waits, and its connection is not read meanwhile. A call has no timeout.
     ///
     /// ```
     /// use tidings::{Accepted, Event, LocalHub, Message, Publisher, Rejection, SubscribeRequest, Subscription};
@@ -103,7 +102,7 @@ pub trait Publisher: Send + Sync + 'static {
     ///
     ///     async fn receive(&self, request: &SubscribeRequest, message: Message) -> Result<Option<Event>, Rejection> {
     ///         request.header("x-user").ok_or(Rejection::Unauthorized)?; // set by a proxy that authenticates
-    ///         let Message::Text(text) = message else { return Err(Rejection::Invalid("send text".into())) };
+    ///         let Message::Text(text) = message else { return Err(Rejection::invalid("send text")) };
     ///         self.hub.publish("chat", text).await?;
     ///         Ok(None)
     ///     }
@@ -125,6 +124,9 @@ pub trait Publisher: Send + Sync + 'static {
 
     /// Returns the application's state for a client that has a gap, or `None` if there is none. Default: `None`. It is
     /// not called for a [`TooLarge`](crate::GapReason::TooLarge) gap.
+    ///
+    /// The session names the client: by [`data`](Session::data), to which [`subscribe`](Self::subscribe) gave the user with
+    /// [`Accepted::with_data`], or by [`topics`](Session::topics).
     ///
     /// After `None` the client gets the gap alone. Raw WebSocket frames cannot carry a gap, so the connection is then
     /// closed with 1013.

@@ -43,7 +43,7 @@ pub(crate) enum SingleHeader<'a> {
 /// Error of a header that is repeated.
 pub(crate) struct Repeated;
 
-/// Header that may be repeated with one value. An empty value counts as absent.
+/// Header that may be repeated if each copy has the same value. An empty value counts as absent.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) enum LastEventId<'a> {
     #[default]

@@ -83,7 +83,11 @@ pub(crate) fn text<'a>(parts: &'a Parts, head: &RequestHead<'a>) -> Option<&'a s
     authority.or_else(|| head.host.once().ok()??.to_str().ok())
 }
 
-/// Returns the host of a request if the list has it, or is empty.
+/// Returns the host of a request if it is allowed. An empty list allows every host.
+///
+/// # Errors
+///
+/// Returns a 421 if the host is not in the list, and the errors of [`of`].
 #[inline]
 pub(crate) fn check<'a>(
     allowed: &[AllowedHost],

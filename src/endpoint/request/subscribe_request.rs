@@ -20,7 +20,7 @@ use crate::model::{Pattern, PatternError, Topic, TopicError};
 /// use tidings::{Endpoint, LocalHub, Rejection};
 ///
 /// let events = Endpoint::from_fn(&LocalHub::new(), async |request| {
-///     let room = request.query("room").ok_or(Rejection::Invalid("room is missing".into()))?; // ?room=
+///     let room = request.query("room").ok_or(Rejection::invalid("?room= is missing"))?;
 ///     let user = request.header("x-user").ok_or(Rejection::Unauthorized)?; // set by a proxy that authenticates
 ///     println!("{user} reads {room} over {}", request.transport().as_str());
 ///     Ok(request.subscribe_to([tidings::Topic::from_segments(["rooms", &*room])?]))

@@ -303,7 +303,7 @@ impl Lifecycle {
         actions.sent += fresh;
         match checked {
             Checked::Reading => {}
-            Checked::Owing => self.watch(now, timeouts),
+            Checked::Unread => self.watch(now, timeouts),
             Checked::Stalled => {
                 actions.counts_stall = true;
                 self.cut(SessionEnd::Stalled, actions);

@@ -161,8 +161,8 @@ impl LogState {
         }
         let fresh = Segment::new(topic.clone(), self.next, places, self.is_pattern, log.pool.epoch, &log.pool.budget);
         fresh.push(topic, entry);
-        if let Some(sizing) = self.history().segments.newest() {
-            sizing.seal(Arc::downgrade(&fresh));
+        if let Some(newest) = self.history().segments.newest() {
+            newest.seal(Arc::downgrade(&fresh));
         }
         self.history_mut().segments.push(fresh);
         is_filed

@@ -79,15 +79,15 @@ impl Log {
         let mut state = self.live()?;
         let is_followed_since = state.rank() == Rank::Followed && state.rank != Rank::Followed;
         let is_misfiled = state.history().held < state.history().filed || is_followed_since;
-        let relief = if is_misfiled { None } else { state.evict_oldest(self, now) };
-        let place = match (state.subscriptions == 0 && !state.is_pattern, &relief) {
+        let eviction = if is_misfiled { None } else { state.evict_oldest(self, now) };
+        let place = match (state.subscriptions == 0 && !state.is_pattern, &eviction) {
             (true, Some(_)) => FileAt::Stays,
             (true, None) => FileAt::First,
             (false, _) if is_followed_since => FileAt::First,
             (false, _) => FileAt::Last,
         };
         state.file(self, place);
-        relief
+        eviction
     }
 
     /// Evicts the oldest segment if retention promises nothing of it.
@@ -95,14 +95,14 @@ impl Log {
         let mut state = self.live()?;
         state.is_offered = false;
         let held = state.history().held;
-        let relief = if state.has_surplus() { state.evict_oldest(self, now) } else { None };
+        let eviction = if state.has_surplus() { state.evict_oldest(self, now) } else { None };
         if state.has_surplus() {
             state.offer(self);
         }
         if state.history().held != held {
             state.file(self, FileAt::Last);
         }
-        relief
+        eviction
     }
 
     /// Evicts the events that retention does not keep, as far as one hold of the lock allows. Adds the evicted segments
@@ -185,7 +185,7 @@ impl LogState {
 
     /// Evicts the oldest segment in memory. If it is the newest, the waiting readers are to be woken, and release it.
     pub(crate) fn evict_oldest<'a>(&mut self, log: &'a Arc<Log>, now: u64) -> Option<Eviction<'a>> {
-        let relief = |segment| Eviction {
+        let eviction = |segment| Eviction {
             evicted: Evicted::new(segment),
             wakers: Vec::new(),
             followers: Vec::new(),
@@ -193,7 +193,7 @@ impl LogState {
             idle: false,
         };
         if let Some(segment) = self.pop_live(now) {
-            return Some(relief(segment));
+            return Some(eviction(segment));
         }
         let (end, first) = (self.front()?.end(), self.first);
         while let Some(oldest) = self.oldest().filter(|_| self.first < end) {
@@ -214,7 +214,7 @@ impl LogState {
             // delivered late.
             marking = (!followers.is_empty()).then(|| log.pool.late_marks.enter(vec![log.slot]));
         }
-        Some(Eviction { wakers, followers, marking, idle: self.is_idle(), ..relief(segment) })
+        Some(Eviction { wakers, followers, marking, idle: self.is_idle(), ..eviction(segment) })
     }
 
     /// Moves the start of history past the oldest event.

@@ -31,7 +31,7 @@ impl PublishPace {
 
 impl LogState {
     /// Returns the times of the last events, as far as they are in memory.
-    pub(crate) fn rhythm(&self) -> Option<PublishPace> {
+    pub(crate) fn publish_pace(&self) -> Option<PublishPace> {
         let at = |index| Some(self.segment_at(index)?.entry_at(index)?.at);
         let last = self.next.checked_sub(1)?;
         let first = last.saturating_sub(INTERVALS).max(self.front()?.base);

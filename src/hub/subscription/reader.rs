@@ -192,7 +192,7 @@ impl Reader {
 
     /// Returns the time until the next event of the topic is likely; [`Duration::MAX`] if nothing is known of it.
     pub(crate) fn next_in(&self, now: u64) -> Duration {
-        self.log.state().rhythm().map_or(Duration::MAX, |rhythm| rhythm.next_in(now))
+        self.log.state().publish_pace().map_or(Duration::MAX, |pace| pace.next_in(now))
     }
 
     /// Takes over the conflated events of another reader of the subscription that are not delivered yet.

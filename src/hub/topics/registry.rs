@@ -112,16 +112,16 @@ impl Registry {
     /// Returns the log of a topic for a publisher, and creates it if there is none. Returns `None` if the hub is
     /// closed.
     pub(crate) fn log(&self, topic: &Topic) -> Option<Arc<Log>> {
-        self.log_or(topic, usize::MAX).ok()
+        self.log_or_create(topic, usize::MAX).ok()
     }
 
     /// Returns the log of a topic for a subscription, and creates it if there is none and the limit of topics without
     /// events allows it.
     pub(crate) fn log_for_subscription(&self, topic: &Topic) -> Result<Arc<Log>, SubscribeError> {
-        self.log_or(topic, self.pool.max_topics)
+        self.log_or_create(topic, self.pool.max_topics)
     }
 
-    fn log_or(&self, topic: &Topic, limit: usize) -> Result<Arc<Log>, SubscribeError> {
+    fn log_or_create(&self, topic: &Topic, limit: usize) -> Result<Arc<Log>, SubscribeError> {
         let topics = self.topics.read();
         if topics.closed {
             return Err(SubscribeError::Closed);
@@ -135,11 +135,11 @@ impl Registry {
             drop(replaced);
             log.conflate_as_patterns();
         }
-        known.map_or_else(|| self.make(topic, limit), Ok)
+        known.map_or_else(|| self.create_log(topic, limit), Ok)
     }
 
     /// Creates the log of a topic, unless `limit` topics have one and no events.
-    fn make(&self, topic: &Topic, limit: usize) -> Result<Arc<Log>, SubscribeError> {
+    fn create_log(&self, topic: &Topic, limit: usize) -> Result<Arc<Log>, SubscribeError> {
         let mut topics = self.topics.write();
         if topics.closed {
             return Err(SubscribeError::Closed);

@@ -128,7 +128,7 @@ impl Future for Notifier {
                 return Poll::Pending;
             }
             self.begin(None);
-            match self.wakes.turn(cx) {
+            match self.wakes.poll_item(cx) {
                 QueueItem::Waiters(waiters) => self.begin(Some(waiters)),
                 QueueItem::Nothing => return Poll::Pending,
                 QueueItem::Closed => return Poll::Ready(()),
@@ -195,7 +195,7 @@ impl NotifierQueue {
 
     /// Removes the registration of [`start_or_wait`](Self::start_or_wait).
     #[cfg(feature = "http")]
-    pub(crate) fn wait_no_more(&self, ticket: &mut Ticket) {
+    pub(crate) fn cancel_wait(&self, ticket: &mut Ticket) {
         let waker = self.queue.lock().standby.cancel(ticket);
         drop(waker);
     }
@@ -221,7 +221,7 @@ impl NotifierQueue {
     }
 
     /// Returns the next entry. Registers the notifier if the queue is empty.
-    fn turn(&self, cx: &Context<'_>) -> QueueItem {
+    fn poll_item(&self, cx: &Context<'_>) -> QueueItem {
         // Cloned before the lock: a waker is the executor's code.
         let waker = cx.waker().clone();
         let mut queue = self.queue.lock();

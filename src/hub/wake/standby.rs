@@ -72,7 +72,7 @@ impl Future for Standby {
 impl Drop for Standby {
     fn drop(&mut self) {
         if let Some(wakes) = self.source.0.upgrade() {
-            wakes.wait_no_more(&mut self.ticket);
+            wakes.cancel_wait(&mut self.ticket);
         }
     }
 }

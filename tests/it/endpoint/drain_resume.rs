@@ -13,7 +13,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
 
 use crate::support::http::{App, HELD, To, get, pass, piece, settle, text, upgrade_request};
 
-/// Everything that a client was sent, up to its end.
+/// Text that a client received up to its end.
 type Seen = Arc<Mutex<String>>;
 
 /// Returns the published numbers in the text, in their order.

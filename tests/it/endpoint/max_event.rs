@@ -274,7 +274,7 @@ async fn answer_in_a_raw_frame_may_have_max_event_bytes() {
             }
             assert_eq!(told.lock().unwrap()[..], ["answer has 1001 bytes: max_event is 1000"]);
         }
-        hub.publish_now(Topic::new("news").unwrap(), "next").unwrap();
+        hub.publish_now("news", "next").unwrap();
         assert_eq!(client.frame().await, Frame::text("next"), "a client of raw frames gets no other frame");
     }
 }

@@ -70,7 +70,7 @@ async fn listen_only_websocket_ignores_and_counts_heartbeats_of_client_libraries
         client.send(frame(9, b"?")).await;
         assert_eq!(client.frame().await, Frame(0x8a, b"?".to_vec()));
         assert_eq!((endpoint.stats().ignored_messages, endpoint.session_count()), (3, 1));
-        hub.publish_now(tidings::Topic::new("news").unwrap(), "an event").unwrap();
+        hub.publish_now("news", "an event").unwrap();
         let Frame(0x81, event) = client.frame().await else { panic!("no event") };
         assert!(String::from_utf8(event).unwrap().contains("an event"));
     }
@@ -169,7 +169,7 @@ async fn answer_to_a_post_is_its_body() {
 
 /// A publisher that answers a message when the test notifies it.
 #[derive(Clone)]
-struct Slow {
+struct DelayedApp {
     hub: LocalHub,
     begun: std::sync::Arc<tokio::sync::Notify>,
     goes_on: std::sync::Arc<tokio::sync::Notify>,
@@ -177,7 +177,7 @@ struct Slow {
     rejects: bool,
 }
 
-impl Publisher for Slow {
+impl Publisher for DelayedApp {
     type Subscriber = Subscription;
 
     async fn subscribe(&self, request: SubscribeRequest) -> Result<Accepted<Subscription>, Rejection> {
@@ -197,7 +197,7 @@ impl Publisher for Slow {
 #[tokio::test]
 async fn answer_or_rejection_of_a_revoked_session_is_dropped() {
     for (rejects, revoked_first) in [(false, true), (false, false), (true, true), (true, false)] {
-        let slow = Slow { hub: LocalHub::new(), begun: Default::default(), goes_on: Default::default(), rejects };
+        let slow = DelayedApp { hub: LocalHub::new(), begun: Default::default(), goes_on: Default::default(), rejects };
         let endpoint = Endpoint::new(slow.clone());
         let mut client = open(&endpoint, "/", OBJECTS).await;
         client.frame().await;
@@ -226,12 +226,12 @@ async fn answer_or_rejection_of_a_revoked_session_is_dropped() {
 
 /// A publisher that revokes the session of each message, and then answers or rejects the message.
 #[derive(Clone)]
-struct Revoking {
+struct RevokingApp {
     hub: LocalHub,
     endpoint: std::sync::Arc<std::sync::OnceLock<Endpoint>>,
 }
 
-impl Publisher for Revoking {
+impl Publisher for RevokingApp {
     type Subscriber = Subscription;
 
     async fn subscribe(&self, request: SubscribeRequest) -> Result<Accepted<Subscription>, Rejection> {
@@ -252,7 +252,7 @@ impl Publisher for Revoking {
 #[tokio::test]
 async fn session_that_its_handler_revokes_gets_no_answer_and_no_rejection() {
     for message in ["answer", "reject", "closing"] {
-        let revoking = Revoking { hub: LocalHub::new(), endpoint: Default::default() };
+        let revoking = RevokingApp { hub: LocalHub::new(), endpoint: Default::default() };
         let told = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
         let seen = told.clone();
         let builder = Endpoint::builder(revoking.clone());

@@ -135,12 +135,12 @@ async fn post_with_an_encoded_body_gets_415_and_no_message() {
 }
 
 /// A body of `bytes` bytes, one a frame, that then stays pending, or fails if `breaks` is set.
-struct Slow {
+struct SlowBody {
     bytes: usize,
     breaks: bool,
 }
 
-impl Body for Slow {
+impl Body for SlowBody {
     type Data = Bytes;
     type Error = std::io::Error;
 
@@ -166,11 +166,12 @@ async fn post_body_has_a_size_limit_and_a_timeout() {
         (3, true, StatusCode::BAD_REQUEST, 0),
     ] {
         let begin = tokio::time::Instant::now();
-        let response = endpoint.handle(request("POST", "/events").body(Slow { bytes, breaks }).unwrap()).await;
+        let response = endpoint.handle(request("POST", "/events").body(SlowBody { bytes, breaks }).unwrap()).await;
         assert_eq!((response.status(), begin.elapsed().as_secs()), (expected, after));
     }
     // A `Content-Length` above the limit suffices.
-    let announced = request("POST", "/events").header("content-length", "11").body(Slow { bytes: 0, breaks: false });
+    let announced =
+        request("POST", "/events").header("content-length", "11").body(SlowBody { bytes: 0, breaks: false });
     assert_eq!(endpoint.handle(announced.unwrap()).await.status(), StatusCode::PAYLOAD_TOO_LARGE);
     assert_eq!(app.messages(), []);
 }

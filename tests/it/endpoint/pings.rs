@@ -1,7 +1,6 @@
 //! WebSockets of clients that read slowly, over HTTP/1.1 and HTTP/2, through a pipe and in virtual time.
 
 use std::any::Any;
-use std::convert::Infallible;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -9,15 +8,14 @@ use http::Request;
 use http_body_util::Empty;
 use hyper::client::conn::{http1, http2};
 use hyper::ext::Protocol;
-use hyper::service::service_fn;
 use hyper::upgrade::Upgraded;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use tidings::{Endpoint, EndpointBuilder, LocalHub, Retention, SessionEnd};
-use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::{Instant, timeout};
 
 use crate::clients::Http;
-use crate::support::http::{App, frame, pass};
+use crate::support::http::{App, frame, pass, serve_pipe, serve_pipe_http2};
 
 const SECOND: Duration = Duration::from_secs(1);
 /// Size of an event, in bytes.
@@ -26,7 +24,7 @@ const LARGE: usize = 800_000;
 const STEP: Duration = Duration::from_millis(100);
 
 /// A WebSocket client that reads no more than the test tells it to.
-struct Slow {
+struct SlowClient {
     io: TokioIo<Upgraded>,
     read: Vec<u8>,
     /// Length of each text.
@@ -37,21 +35,13 @@ struct Slow {
     _sender: Box<dyn Any + Send>,
 }
 
-impl Slow {
+impl SlowClient {
     /// Connects over a pipe of this many bytes. On HTTP/2 the client's windows have this size too.
-    async fn come(endpoint: &Endpoint, http: Http, pipe: usize) -> Self {
-        let (near, far) = duplex(pipe);
-        let (near, far) = (TokioIo::new(near), TokioIo::new(far));
-        let endpoint = endpoint.clone();
-        let service = service_fn(move |request| {
-            let answer = endpoint.handle(request);
-            async move { Ok::<_, Infallible>(answer.await) }
-        });
+    async fn connect(endpoint: &Endpoint, http: Http, pipe: usize) -> Self {
         let (response, sender): (_, Box<dyn Any + Send>) = match http {
             Http::One => {
-                let server = hyper::server::conn::http1::Builder::new().serve_connection(far, service);
-                tokio::spawn(server.with_upgrades());
-                let (mut sender, connection) = http1::handshake(near).await.unwrap();
+                let io = TokioIo::new(serve_pipe(endpoint, pipe));
+                let (mut sender, connection) = http1::handshake(io).await.unwrap();
                 tokio::spawn(connection.with_upgrades());
                 let request = Request::get("/events").header("host", "example.com").header("upgrade", "websocket");
                 let request = request.header("connection", "Upgrade").header("sec-websocket-version", "13");
@@ -59,11 +49,10 @@ impl Slow {
                 (sender.send_request(request.body(Empty::<Bytes>::new()).unwrap()).await.unwrap(), Box::new(sender))
             }
             Http::Two => {
-                let mut server = hyper::server::conn::http2::Builder::new(TokioExecutor::new());
-                tokio::spawn(server.enable_connect_protocol().serve_connection(far, service));
+                let io = TokioIo::new(serve_pipe_http2(endpoint, pipe));
                 let mut client = http2::Builder::new(TokioExecutor::new());
                 client.initial_stream_window_size(pipe as u32).initial_connection_window_size(pipe as u32);
-                let (mut sender, connection) = client.handshake(near).await.unwrap();
+                let (mut sender, connection) = client.handshake(io).await.unwrap();
                 tokio::spawn(connection);
                 let request = Request::connect("http://example.com/events");
                 let request = request.extension(Protocol::from_static("websocket"));
@@ -126,7 +115,7 @@ fn app(set: impl FnOnce(EndpointBuilder) -> EndpointBuilder) -> (App, Endpoint) 
 async fn websocket_that_answers_a_ping_behind_large_events_late_stays() {
     for http in [Http::One, Http::Two] {
         let (app, endpoint) = app(|builder| builder.ping(2 * SECOND, SECOND));
-        let mut client = Slow::come(&endpoint, http, 4 << 20).await;
+        let mut client = SlowClient::connect(&endpoint, http, 4 << 20).await;
         pass(STEP).await;
         (0..2).for_each(|_| drop(app.publish(&"x".repeat(LARGE))));
         client.read(200_000, 12 * SECOND).await;
@@ -143,7 +132,7 @@ async fn websocket_that_answers_a_ping_behind_large_events_late_stays() {
 async fn websocket_that_reads_and_answers_nothing_is_ended_when_its_bytes_are_due() {
     for http in [Http::One, Http::Two] {
         let (app, endpoint) = app(|builder| builder.ping(2 * SECOND, SECOND).write_timeout(SECOND));
-        let mut client = Slow::come(&endpoint, http, 4 << 20).await;
+        let mut client = SlowClient::connect(&endpoint, http, 4 << 20).await;
         client.answers = false;
         pass(STEP).await;
         (0..2).for_each(|_| drop(app.publish(&"x".repeat(LARGE))));
@@ -159,7 +148,7 @@ async fn websocket_that_reads_and_answers_nothing_is_ended_when_its_bytes_are_du
 async fn websocket_that_takes_nothing_is_ended_by_the_write_timeout() {
     for http in [Http::One, Http::Two] {
         let (app, endpoint) = app(|builder| builder.ping(2 * SECOND, SECOND).write_timeout(SECOND));
-        let client = Slow::come(&endpoint, http, 64 * 1024).await;
+        let client = SlowClient::connect(&endpoint, http, 64 * 1024).await;
         pass(STEP).await;
         (0..4).for_each(|_| drop(app.publish(&"x".repeat(LARGE))));
         pass(3 * SECOND).await;
@@ -173,7 +162,7 @@ async fn websocket_that_takes_nothing_is_ended_by_the_write_timeout() {
 async fn websocket_that_takes_large_events_slowly_gets_them() {
     for http in [Http::One, Http::Two] {
         let (app, endpoint) = app(|builder| builder.write_timeout(SECOND));
-        let mut client = Slow::come(&endpoint, http, 16 * 1024).await;
+        let mut client = SlowClient::connect(&endpoint, http, 16 * 1024).await;
         pass(STEP).await;
         (0..5).for_each(|_| drop(app.publish(&"x".repeat(LARGE))));
         client.read(100_000, 60 * SECOND).await;
@@ -186,7 +175,7 @@ async fn websocket_that_takes_large_events_slowly_gets_them() {
 async fn websocket_with_a_large_batch_takes_large_events_slowly() {
     for http in [Http::One, Http::Two] {
         let (app, endpoint) = app(|builder| builder.write_timeout(SECOND).max_batch_bytes(1 << 20));
-        let mut client = Slow::come(&endpoint, http, 16 * 1024).await;
+        let mut client = SlowClient::connect(&endpoint, http, 16 * 1024).await;
         pass(STEP).await;
         for _ in 0..6 {
             app.publish(&"x".repeat(LARGE));

@@ -28,7 +28,7 @@ impl Source {
     }
 
     /// Connects, reads up to `pieces` pieces and disconnects. Returns the event id that this connection set.
-    async fn visit(&mut self, endpoint: &Endpoint, query: &str, version: Version, pieces: usize) -> String {
+    async fn connect(&mut self, endpoint: &Endpoint, query: &str, version: Version, pieces: usize) -> String {
         let request = get(&format!("/?transport=sse{query}")).version(version);
         let request = match &*self.id {
             "" => request,
@@ -79,10 +79,10 @@ async fn sse_client_cut_before_its_first_event_resumes_without_loss() {
         let (app, mut source) = (App::new(), Source::default());
         let endpoint = app.endpoint();
         app.publish("before it came");
-        source.visit(&endpoint, query, version, 1).await;
+        source.connect(&endpoint, query, version, 1).await;
         assert_eq!(source.seen(), [""; 0], "{query} over {version:?}");
         app.publish("while it was away");
-        source.visit(&endpoint, query, version, 9).await;
+        source.connect(&endpoint, query, version, 9).await;
         assert_eq!(source.seen(), ["while it was away"], "{query} over {version:?}");
     }
 }
@@ -104,9 +104,9 @@ async fn sse_hello_repeats_the_request_cursor_and_no_gap_is_lost() {
         for (version, query) in VERSIONS.into_iter().flat_map(|version| ["", "&format=object"].map(|it| (version, it)))
         {
             let mut source = Source::at(came);
-            assert_eq!(source.visit(&endpoint, query, version, 1).await, id, "{came}{query} over {version:?}");
+            assert_eq!(source.connect(&endpoint, query, version, 1).await, id, "{came}{query} over {version:?}");
             assert_eq!(source.seen(), [""; 0], "{came}{query} over {version:?}");
-            source.visit(&endpoint, query, version, 9).await;
+            source.connect(&endpoint, query, version, 9).await;
             assert_eq!(source.seen(), seen, "{came}{query} over {version:?}");
         }
     }

@@ -12,8 +12,8 @@ use crate::support::http::{To, get, header, piece, text};
 #[tokio::test(start_paused = true)]
 async fn endpoint_without_a_publisher_answers_by_respond_on_each_transport() {
     let (endpoint, hub) = (Endpoint::new(()), LocalHub::new());
-    let first = hub.publish_now(Topic::new("news").unwrap(), "one").unwrap().cursor().unwrap();
-    hub.publish_now(Topic::new("news").unwrap(), "two").unwrap();
+    let first = hub.publish_now("news", "one").unwrap().cursor().unwrap();
+    hub.publish_now("news", "two").unwrap();
     for (query, kind) in [
         ("transport=sse", "text/event-stream"),
         ("transport=chunked", "application/x-ndjson"),

@@ -147,7 +147,7 @@ async fn row_05_stolen_cursor_grants_nothing_on_a_websocket() {
 #[tokio::test]
 async fn row_05_absent_and_forbidden_topics_get_equal_responses_with_any_cursor() {
     let hub = LocalHub::builder().build();
-    let there = hub.publish_now(Topic::new("c").unwrap(), "secret").unwrap().cursor().unwrap();
+    let there = hub.publish_now("c", "secret").unwrap().cursor().unwrap();
     let endpoint = guarded(&hub, &vec![vec![true, true, true, false]]);
     let site = Site::new(App::new(), endpoint).await;
     let before = hub.stats();
@@ -160,10 +160,10 @@ async fn row_05_absent_and_forbidden_topics_get_equal_responses_with_any_cursor(
             let headers = [("host", "example.com"), ("user", "0")];
             for transport in ["short-poll", "long-poll&wait=9", "chunked", "sse"] {
                 let target = format!("/?{query}&transport={transport}");
-                answers.push((target.clone(), site.ask_by("GET", &target, &headers).await));
+                answers.push((target.clone(), site.send("GET", &target, &headers).await));
             }
-            answers.push((query.clone(), site.ask_by_upgrade(&format!("/?{query}"), &headers).await));
-            answers.push((query.clone(), site.ask_by_connect(&format!("/?{query}"), &headers).await.unwrap()));
+            answers.push((query.clone(), site.send_upgrade(&format!("/?{query}"), &headers).await));
+            answers.push((query.clone(), site.send_connect(&format!("/?{query}"), &headers).await.unwrap()));
         }
     }
     for (asked, answer) in &answers {

@@ -18,7 +18,7 @@ use crate::support::http::{TestClient, To, get, pass, request, settle};
 /// `now`
 /// return at once.
 #[derive(Clone)]
-struct Slow(Arc<Inner>);
+struct WaitingApp(Arc<Inner>);
 
 struct Inner {
     hub: LocalHub,
@@ -28,7 +28,7 @@ struct Inner {
     done: AtomicUsize,
 }
 
-impl Slow {
+impl WaitingApp {
     fn new() -> Self {
         let counts = || AtomicUsize::new(0);
         let (running, most, done) = (counts(), counts(), counts());
@@ -67,7 +67,7 @@ impl Slow {
     }
 }
 
-impl Publisher for Slow {
+impl Publisher for WaitingApp {
     type Subscriber = BoxSubscriber;
 
     fn limit_key(&self, request: &SubscribeRequest) -> Option<String> {
@@ -98,7 +98,7 @@ async fn post(endpoint: &Endpoint, query: &str) -> u16 {
 async fn websocket_messages_above_the_limit_wait_and_all_arrive() {
     const CLIENTS: usize = 1_500;
     const MAX: usize = 1_024;
-    let app = Slow::new();
+    let app = WaitingApp::new();
     let endpoint = app.builder().build();
     let mut clients = Vec::new();
     for number in 0..CLIENTS {
@@ -119,7 +119,7 @@ async fn websocket_messages_above_the_limit_wait_and_all_arrive() {
 
 #[tokio::test(start_paused = true)]
 async fn waiting_websocket_message_stops_reads_of_its_connection() {
-    let app = Slow::new();
+    let app = WaitingApp::new();
     let endpoint = app.builder().max_concurrent_calls(1).max_message_rate(u32::MAX).build();
     let mut first = TestClient::open_websocket(&endpoint, "/now", 1 << 10).await;
     first.send(1, b"work").await;
@@ -136,7 +136,7 @@ async fn waiting_websocket_message_stops_reads_of_its_connection() {
 
 #[tokio::test(start_paused = true)]
 async fn waiting_websocket_message_is_dropped_with_a_revoked_session() {
-    let app = Slow::new();
+    let app = WaitingApp::new();
     let endpoint = app.builder().max_concurrent_calls(1).build();
     let mut first = TestClient::open_websocket(&endpoint, "/now", 1 << 10).await;
     first.send(1, b"work").await;
@@ -156,7 +156,7 @@ async fn waiting_websocket_message_is_dropped_with_a_revoked_session() {
 #[tokio::test(start_paused = true)]
 async fn waiting_websocket_message_does_not_delay_a_close_or_a_drain() {
     for drains in [false, true] {
-        let app = Slow::new();
+        let app = WaitingApp::new();
         let endpoint = app.builder().max_concurrent_calls(1).close_timeout(Duration::from_secs(3)).build();
         let mut clients = Vec::new();
         for _ in 0..3 {
@@ -186,9 +186,9 @@ async fn waiting_websocket_message_does_not_delay_a_close_or_a_drain() {
 async fn subscribe_of_a_key_above_its_share_is_busy_and_others_are_served() {
     // Default: a quarter of 8.
     for (builder, share) in [
-        (Slow::new().builder().max_concurrent_calls(8), 2),
-        (Slow::new().builder().max_concurrent_calls(8).max_concurrent_calls_per_key(5), 5),
-        (Slow::new().builder().max_concurrent_calls(8).max_concurrent_calls_per_key(0), 1),
+        (WaitingApp::new().builder().max_concurrent_calls(8), 2),
+        (WaitingApp::new().builder().max_concurrent_calls(8).max_concurrent_calls_per_key(5), 5),
+        (WaitingApp::new().builder().max_concurrent_calls(8).max_concurrent_calls_per_key(0), 1),
     ] {
         let endpoint = builder.build();
         let mut waiting = Vec::new();
@@ -223,7 +223,7 @@ async fn subscribe_of_a_key_above_its_share_is_busy_and_others_are_served() {
 
 #[tokio::test(start_paused = true)]
 async fn messages_of_a_key_above_its_share_wait_or_are_busy_and_others_are_served() {
-    let app = Slow::new();
+    let app = WaitingApp::new();
     let endpoint = app.builder().max_concurrent_calls(8).build();
     let mut clients = Vec::new();
     for _ in 0..5 {

@@ -70,12 +70,12 @@ async fn row_01_allow_any_origin_permits_no_post_no_websocket_and_no_request_wit
         r#"{"error":"origin \"https://evil.example\" may only read: a POST or a WebSocket needs allow_origin"}"#;
     let headers = [HOST, EVIL, ("cookie", "user=1")];
     for answer in [
-        site.ask_by("POST", "/events", &headers).await,
-        site.ask_by_upgrade("/events", &headers).await,
-        site.ask_by_connect("/events", &headers).await.unwrap(),
+        site.send("POST", "/events", &headers).await,
+        site.send_upgrade("/events", &headers).await,
+        site.send_connect("/events", &headers).await.unwrap(),
         // A handshake of which a proxy removed the Upgrade.
-        site.ask_by("GET", "/events", &[HOST, EVIL, ("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ==")]).await,
-        site.ask_by("PUT", "/events", &headers).await,
+        site.send("GET", "/events", &[HOST, EVIL, ("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ==")]).await,
+        site.send("PUT", "/events", &headers).await,
     ] {
         assert_eq!((answer.status, &*answer.body), (403, refused));
         assert!(answer.headers.contains(&"access-control-allow-origin: *".to_owned()), "{:?}", answer.headers);
@@ -87,14 +87,17 @@ async fn row_01_allow_any_origin_permits_no_post_no_websocket_and_no_request_wit
         &[HOST, EVIL, EVIL],
         &[HOST, EVIL, ("sec-fetch-site", "cross-site"), ("sec-fetch-site", "same-origin")],
     ] {
-        assert_eq!(site.ask("/events", headers).await.status, 403, "{headers:?}");
+        assert_eq!(site.send_all("/events", headers).await.status, 403, "{headers:?}");
     }
     let twice = [HOST, EVIL, ("sec-fetch-site", "cross-site"), ("sec-fetch-site", "same-origin")];
-    assert_eq!(site.ask("/events", &twice).await.body, r#"{"error":"more than one Sec-Fetch-Site header: send one"}"#);
+    assert_eq!(
+        site.send_all("/events", &twice).await.body,
+        r#"{"error":"more than one Sec-Fetch-Site header: send one"}"#
+    );
     assert_eq!((app.subscribes(), app.messages().len()), (0, 0));
     // A listed page and the host's own page are allowed as without `allow_any_origin`.
     for origin in ["https://app.example.org", "https://example.com"] {
-        assert_eq!(site.ask("/events", &[HOST, ("origin", origin)]).await.status, 200, "{origin}");
+        assert_eq!(site.send_all("/events", &[HOST, ("origin", origin)]).await.status, 200, "{origin}");
     }
 }
 
@@ -103,7 +106,7 @@ async fn row_02_allow_any_origin_permits_no_other_host() {
     let app = App::new();
     let site = Site::new(app.clone(), open(&app)).await;
     for headers in [[("host", "evil.example"), EVIL], [("host", "evil.example"), ("sec-fetch-site", "same-origin")]] {
-        assert_eq!(site.ask("/events", &headers).await.status, 421, "{headers:?}");
+        assert_eq!(site.send_all("/events", &headers).await.status, 421, "{headers:?}");
     }
     assert_eq!(app.subscribes(), 0);
 }

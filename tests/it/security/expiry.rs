@@ -2,7 +2,6 @@
 //! HTTP/1.1
 //! and HTTP/2.
 
-use std::convert::Infallible;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -10,43 +9,32 @@ use bytes::Bytes;
 use http_body_util::{BodyExt, Empty};
 use hyper::client::conn::http2::SendRequest;
 use hyper::ext::Protocol;
-use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use tidings::{Endpoint, SessionEnd, Transport};
-use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::Instant;
 
-use crate::support::http::{App, HELD, To, get, pass, settle, text, upgrade_request};
+use crate::support::http::{App, HELD, To, get, pass, serve_pipe, serve_pipe_http2, settle, text, upgrade_request};
 
 /// Client over a pipe: the bytes that it read, and the time of its end.
 #[derive(Clone, Default)]
 struct Client(Arc<Mutex<(Vec<u8>, Option<Instant>)>>);
 
 impl Client {
-    async fn come(endpoint: &Endpoint, transport: Transport, http2: bool, query: &str) -> Self {
+    async fn connect(endpoint: &Endpoint, transport: Transport, http2: bool, query: &str) -> Self {
         let client = Self::default();
         let target = format!("/?transport={}&{query}", transport.as_str());
         let target = if transport == Transport::LongPoll { format!("{target}&wait=50") } else { target };
-        let (near, far) = duplex(1 << 16);
-        let endpoint = endpoint.clone();
-        let service = service_fn(move |request| {
-            let answer = endpoint.handle(request);
-            async move { Ok::<_, Infallible>(answer.await) }
-        });
         if http2 {
-            let mut server = hyper::server::conn::http2::Builder::new(TokioExecutor::new());
-            server.enable_connect_protocol();
-            tokio::spawn(server.serve_connection(TokioIo::new(far), service));
+            let io = TokioIo::new(serve_pipe_http2(endpoint, 1 << 16));
             let builder = hyper::client::conn::http2::Builder::new(TokioExecutor::new());
-            let (sender, connection) = builder.handshake(TokioIo::new(near)).await.unwrap();
+            let (sender, connection) = builder.handshake(io).await.unwrap();
             tokio::spawn(connection);
             // The server's settings allow the protocol.
             settle().await;
             tokio::spawn(client.clone().read_http2(sender, transport, target));
         } else {
-            let connection = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(far), service);
-            tokio::spawn(connection.with_upgrades());
-            tokio::spawn(client.clone().read_http1(near, transport, target));
+            tokio::spawn(client.clone().read_http1(serve_pipe(endpoint, 1 << 16), transport, target));
         }
         settle().await;
         client
@@ -124,7 +112,7 @@ async fn row_21_event_published_at_or_after_the_expiry_is_not_delivered() {
             let endpoint = app.endpoint();
             let begin = Instant::now();
             let query = format!("lifetime=5000&cursor={}", app.hub.cursor());
-            let client = Client::come(&endpoint, transport, http2, &query).await;
+            let client = Client::connect(&endpoint, transport, http2, &query).await;
             assert_eq!((endpoint.session_count(), begin.elapsed()), (1, Duration::ZERO), "{transport:?} {http2}");
             pass(Duration::from_millis(4_999)).await;
             if transport != Transport::LongPoll {
@@ -155,8 +143,8 @@ async fn row_21_revoked_client_is_ended_within_1_s_and_gets_no_further_event() {
             let app = App::with_limit_key();
             let endpoint = app.endpoint();
             let query = format!("key=ann&cursor={}", app.hub.cursor());
-            let client = Client::come(&endpoint, transport, http2, &query).await;
-            let other = Client::come(&endpoint, Transport::Sse, http2, "key=bob").await;
+            let client = Client::connect(&endpoint, transport, http2, &query).await;
+            let other = Client::connect(&endpoint, Transport::Sse, http2, "key=bob").await;
             // Ready, and not taken.
             app.publish("published before");
             let begin = Instant::now();

@@ -230,8 +230,8 @@ async fn row_17_19_every_status_on_the_wire_has_no_store_nosniff_and_vary() {
             let status = if transport == "sse" && status == 503 { 200 } else { status };
             let way = format!("{method} {}", &target[..target.len().min(60)]);
             let with_host: Vec<_> = [("host", "example.com")].into_iter().chain(headers.iter().copied()).collect();
-            check(way.clone(), status, &site.ask_by(method, &target, &with_host).await);
-            check(format!("{way} over HTTP/2"), status, &site.ask_by_http2(method, &target, headers).await);
+            check(way.clone(), status, &site.send(method, &target, &with_host).await);
+            check(format!("{way} over HTTP/2"), status, &site.send_http2(method, &target, headers).await);
         }
     }
     // Responses to WebSocket handshakes, also of the one that opens.
@@ -247,15 +247,15 @@ async fn row_17_19_every_status_on_the_wire_has_no_store_nosniff_and_vary() {
         ("/busy", "example.com", 503),
     ] {
         let headers = [("host", host)];
-        check(format!("WebSocket {path}"), status, &site.ask_by_upgrade(path, &headers).await);
-        check(format!("CONNECT {path}"), status, &site.ask_by_connect(path, &headers).await.unwrap());
+        check(format!("WebSocket {path}"), status, &site.send_upgrade(path, &headers).await);
+        check(format!("CONNECT {path}"), status, &site.send_connect(path, &headers).await.unwrap());
     }
     let host = ("host", "example.com");
-    check("304".into(), 304, &site.ask_by("GET", "/events", &[host, ("if-none-match", &tag)]).await);
-    check("413".into(), 413, &site.ask_by("POST", "/events", &[host, ("content-length", "65537")]).await);
-    check("POST".into(), 200, &site.ask_by("POST", "/events", &[host]).await);
-    check("421".into(), 421, &site.ask_by("GET", "/events", &[("host", "evil.example")]).await);
-    check("426".into(), 426, &site.ask_by("GET", "/events?transport=websocket", &[host]).await);
+    check("304".into(), 304, &site.send("GET", "/events", &[host, ("if-none-match", &tag)]).await);
+    check("413".into(), 413, &site.send("POST", "/events", &[host, ("content-length", "65537")]).await);
+    check("POST".into(), 200, &site.send("POST", "/events", &[host]).await);
+    check("421".into(), 421, &site.send("GET", "/events", &[("host", "evil.example")]).await);
+    check("426".into(), 426, &site.send("GET", "/events?transport=websocket", &[host]).await);
 }
 
 #[tokio::test]

@@ -41,7 +41,7 @@ async fn row_02_other_host_gets_421_with_any_headers() {
     ] {
         // A page that is bound to this address by its own name claims the same origin.
         let before = site.app.subscribes();
-        let answer = site.ask("/events", &[("host", host), ("sec-fetch-site", "same-origin")]).await;
+        let answer = site.send_all("/events", &[("host", host), ("sec-fetch-site", "same-origin")]).await;
         let named = format!(r#"{{"error":"host \"{host}\" is not allowed (see allowed_hosts)"}}"#);
         assert_eq!((answer.status, &*answer.body), (status, if status == 421 { &named } else { body }), "{host}");
         assert!(status == 200 || site.app.subscribes() == before, "the publisher was not called");
@@ -58,9 +58,9 @@ async fn row_02_host_of_an_absolute_target_is_its_authority() {
         ("http://attacker.example/events", "localhost", 421),
         ("http://localhost/events", "attacker.example", 200),
     ] {
-        let answer = site.ask_by("GET", target, &[("host", host)]).await;
+        let answer = site.send("GET", target, &[("host", host)]).await;
         assert_eq!(answer.status, expected, "{target} of {host}");
-        let answer = site.ask_by_upgrade(target, &[("host", host)]).await;
+        let answer = site.send_upgrade(target, &[("host", host)]).await;
         assert_eq!(answer.status, expected, "{target} of {host}");
     }
 }

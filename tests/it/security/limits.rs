@@ -86,12 +86,12 @@ async fn request_head_is_limited_to_16_kib() {
         let headers: Vec<_> = [("host", "example.com")].into_iter().chain(cookie.map(|it| ("cookie", it))).collect();
         let before = app.subscribes();
         for method in ["GET", "HEAD", "OPTIONS", "POST"] {
-            let answer = site.ask_by(method, &target, &headers).await;
+            let answer = site.send(method, &target, &headers).await;
             assert_eq!((answer.status, &answer.body), (expected.0, &expected.1), "{method}");
         }
         if expected.0 != 200 {
             // A handshake has more headers; they do not matter for the target.
-            assert_eq!(site.ask_by_upgrade(&target, &headers).await.status, expected.0);
+            assert_eq!(site.send_upgrade(&target, &headers).await.status, expected.0);
             assert_eq!(
                 (app.subscribes(), app.messages().len()),
                 (before, app.messages().len()),

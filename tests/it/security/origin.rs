@@ -24,9 +24,9 @@ fn why(headers: &[(&str, &str)]) -> String {
 }
 
 /// Sends a request with these headers on every transport and method. Returns the response, which is equal for all.
-async fn judge(site: &Site, headers: &[(&str, &str)]) -> (u16, String) {
+async fn send(site: &Site, headers: &[(&str, &str)]) -> (u16, String) {
     let before = (site.app.subscribes(), site.app.messages().len());
-    let answer = site.ask("/events", headers).await;
+    let answer = site.send_all("/events", headers).await;
     assert!(answer.headers.contains(&"vary: origin".to_owned()), "{headers:?}");
     if answer.status != 200 {
         assert_eq!(
@@ -45,7 +45,7 @@ type Case<'a> = (&'a [(&'a str, &'a str)], (u16, &'a str));
 async fn check(site: &Site, table: &[Case<'_>]) {
     for (headers, (status, body)) in table {
         let body = if (*status, *body) == FOREIGN { why(headers) } else { (*body).to_owned() };
-        assert_eq!(judge(site, headers).await, (*status, body), "{headers:?}");
+        assert_eq!(send(site, headers).await, (*status, body), "{headers:?}");
     }
 }
 

@@ -102,23 +102,23 @@ async fn row_26_request_dropped_at_any_point_releases_everything() {
 
 /// A publisher that panics at random, in every function.
 #[derive(Clone)]
-struct Shaky {
+struct PanickingApp {
     hub: LocalHub,
-    dice: Arc<Dice>,
+    random: Arc<RandomPanics>,
 }
 
 /// Panics once in `odds` calls, in a fixed pseudo-random order.
-struct Dice {
+struct RandomPanics {
     state: AtomicU32,
     odds: u32,
     panics: AtomicU32,
 }
 
-impl Dice {
-    fn throw(&self) {
+impl RandomPanics {
+    fn maybe_panic(&self) {
         let next = |state: u32| Some(state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223));
-        let thrown = self.state.fetch_update(Ordering::Relaxed, Ordering::Relaxed, next).unwrap();
-        if (thrown >> 8) % self.odds == 0 {
+        let drawn = self.state.fetch_update(Ordering::Relaxed, Ordering::Relaxed, next).unwrap();
+        if (drawn >> 8) % self.odds == 0 {
             self.panics.fetch_add(1, Ordering::Relaxed);
             panic!("the application's");
         }
@@ -129,34 +129,34 @@ impl Dice {
     }
 }
 
-impl Publisher for Shaky {
+impl Publisher for PanickingApp {
     type Subscriber = BoxSubscriber;
 
     async fn subscribe(&self, request: SubscribeRequest) -> Result<Accepted<BoxSubscriber>, Rejection> {
-        self.dice.throw();
+        self.random.maybe_panic();
         let subscription = self.hub.subscribe(request.subscribe_to(["news"]))?;
         yield_now().await;
-        self.dice.throw();
-        Ok(Unsteady { inner: subscription, dice: self.dice.clone() }.boxed().into())
+        self.random.maybe_panic();
+        Ok(PanickingSubscriber { inner: subscription, random: self.random.clone() }.boxed().into())
     }
 
     async fn receive(&self, _: &SubscribeRequest, _: Message) -> Result<Option<Event>, Rejection> {
-        self.dice.throw();
+        self.random.maybe_panic();
         yield_now().await;
-        self.dice.throw();
+        self.random.maybe_panic();
         Ok(None)
     }
 }
 
 /// A subscriber that panics at random when it is polled and when it encodes.
-struct Unsteady<S> {
+struct PanickingSubscriber<S> {
     inner: S,
-    dice: Arc<Dice>,
+    random: Arc<RandomPanics>,
 }
 
-impl<S: Subscriber> Subscriber for Unsteady<S> {
+impl<S: Subscriber> Subscriber for PanickingSubscriber<S> {
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Delivery> {
-        self.dice.throw();
+        self.random.maybe_panic();
         self.inner.poll_next(cx)
     }
 
@@ -165,7 +165,7 @@ impl<S: Subscriber> Subscriber for Unsteady<S> {
             Delivery::Events(batch) => {
                 let mut out = BytesMut::new();
                 batch.iter().for_each(|event| {
-                    self.dice.throw();
+                    self.random.maybe_panic();
                     format.encode(&event, &mut out);
                 });
                 EncodedDelivery::Events(EncodedBatch::new(out.freeze(), u32::try_from(batch.iter().count()).unwrap()))
@@ -188,19 +188,19 @@ proptest! {
     #[test]
     fn row_28_panic_ends_its_own_session_only(seed: u32, acts in prop::collection::vec(0..6_u8, 50..200)) {
         let hub = LocalHub::builder().build();
-        let dice = Arc::new(Dice { state: AtomicU32::new(seed), odds: 100, panics: AtomicU32::new(0) });
-        let endpoint = Endpoint::new(Shaky { hub: hub.clone(), dice: dice.clone() });
+        let random = Arc::new(RandomPanics { state: AtomicU32::new(seed), odds: 100, panics: AtomicU32::new(0) });
+        let endpoint = Endpoint::new(PanickingApp { hub: hub.clone(), random: random.clone() });
         let news = Topic::new("news").unwrap();
         runtime().block_on(async {
             let mut bodies: Vec<(Body, String)> = Vec::new();
             let mut published = 0;
             for act in acts {
-                let before = dice.panics();
+                let before = random.panics();
                 match act {
                     0 | 1 => {
                         let target = ["/?transport=sse", "/?transport=chunked"][usize::from(act)];
                         let response = get(target).to(&endpoint).await;
-                        let panicked = dice.panics() != before;
+                        let panicked = random.panics() != before;
                         assert_eq!(response.status(), if panicked { 500 } else { 200 });
                         if !panicked {
                             bodies.push((response.into_body(), String::new()));
@@ -208,24 +208,24 @@ proptest! {
                     }
                     2 => {
                         let status = get("/?transport=short-poll").to(&endpoint).await.status();
-                        assert_eq!(status, if dice.panics() != before { 500 } else { 200 });
+                        assert_eq!(status, if random.panics() != before { 500 } else { 200 });
                     }
                     3 => {
                         let status = request("POST", "/").to(&endpoint).await.status();
-                        assert_eq!(status, if dice.panics() != before { 500 } else { 204 });
+                        assert_eq!(status, if random.panics() != before { 500 } else { 204 });
                     }
                     _ => {
                         // No code of a reader runs in the publisher's task.
                         hub.publish_now(&news, format!("<{published}>")).unwrap();
                         published += 1;
-                        assert_eq!(dice.panics(), before);
+                        assert_eq!(random.panics(), before);
                     }
                 }
                 bodies.retain_mut(|(body, read)| {
-                    let before = dice.panics();
+                    let before = random.panics();
                     // A panic of a body ends its connection, which carries nothing else.
                     let whole = catch_unwind(AssertUnwindSafe(|| take(body, read))).is_ok();
-                    assert_eq!(whole, dice.panics() == before);
+                    assert_eq!(whole, random.panics() == before);
                     whole
                 });
                 assert_eq!((endpoint.session_count(), hub.stats().subscriptions), (bodies.len(), bodies.len()));
@@ -245,16 +245,16 @@ proptest! {
 }
 
 /// A format of the application in a slot that the hub caches, which panics at random.
-struct UnsteadyFormat(Arc<Dice>);
+struct PanickingFormat(Arc<RandomPanics>);
 
-impl Format for UnsteadyFormat {
+impl Format for PanickingFormat {
     fn slot(&self) -> Option<Slot> {
         Some(Slot::APPLICATION[0])
     }
 
     fn encode(&self, event: &EventRef<'_>, out: &mut BytesMut) {
         out.extend_from_slice(b"<");
-        self.0.throw();
+        self.0.maybe_panic();
         out.extend_from_slice(event.event.payload());
         out.extend_from_slice(b">");
     }
@@ -267,8 +267,8 @@ proptest! {
     #[test]
     fn row_28_panicking_format_spoils_no_cached_bytes(seed: u32, acts in prop::collection::vec(0..4_usize, 20..120)) {
         let hub = LocalHub::builder().build();
-        let dice = Arc::new(Dice { state: AtomicU32::new(seed), odds: 9, panics: AtomicU32::new(0) });
-        let (format, news, task) = (UnsteadyFormat(dice.clone()), Topic::new("news").unwrap(), Task::new());
+        let random = Arc::new(RandomPanics { state: AtomicU32::new(seed), odds: 9, panics: AtomicU32::new(0) });
+        let (format, news, task) = (PanickingFormat(random.clone()), Topic::new("news").unwrap(), Task::new());
         let subscribe = || hub.subscribe(Subscribe::topics([&news]).start(Start::Oldest)).unwrap();
         let mut readers: Vec<_> = (0..3).map(|_| (subscribe(), String::new())).collect();
         let mut published = String::new();
@@ -279,11 +279,11 @@ proptest! {
                 continue;
             }
             let (reader, read) = &mut readers[act];
-            let before = dice.panics();
+            let before = random.panics();
             let polled = catch_unwind(AssertUnwindSafe(|| {
                 task.poll(&mut std::future::poll_fn(|cx| reader.poll_encoded(cx, &format, 64)))
             }));
-            assert_eq!(polled.is_err(), dice.panics() > before);
+            assert_eq!(polled.is_err(), random.panics() > before);
             match polled {
                 // The session would end here, and its client would reconnect.
                 Err(_) => readers[act] = (subscribe(), String::new()),

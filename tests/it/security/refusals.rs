@@ -1,4 +1,4 @@
-//! Refusals as the operator sees them: each one once, with its cause and reason, and no text that forges a log.
+//! Reports of refusals to the operator: one for each, with its cause and reason. No text of a client forges a log line.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -128,25 +128,25 @@ async fn refusal_is_reported_once_with_cause_status_and_text_on_every_transport(
         for transport in TRANSPORTS {
             let target = format!("{path}transport={transport}");
             let soft = if transport == "sse" && status == 503 { 200 } else { status };
-            assert_eq!(site.ask_by("GET", &target, &with_host).await.status, soft);
+            assert_eq!(site.send("GET", &target, &with_host).await.status, soft);
             check(transport, soft);
-            site.ask_by_http2("GET", &target, headers).await;
+            site.send_http2("GET", &target, headers).await;
             check(&format!("{transport} over HTTP/2"), soft);
         }
-        site.ask_by("POST", path, &with_host).await;
+        site.send("POST", path, &with_host).await;
         check("POST", status);
-        site.ask_by_upgrade(path, &with_host).await;
+        site.send_upgrade(path, &with_host).await;
         check("WebSocket", status);
-        site.ask_by_connect(path, &with_host).await.unwrap();
+        site.send_connect(path, &with_host).await.unwrap();
         check("WebSocket over HTTP/2", status);
     }
     for (method, target, status) in [("PUT", "/events", 405), ("HEAD", "/events?wait=x", 400)] {
-        site.ask_by(method, target, &[("host", "example.com")]).await;
+        site.send(method, target, &[("host", "example.com")]).await;
         log.agrees_with(&site.endpoint);
         assert_eq!(log.one(method).code, Some(status));
     }
     // An answer is not a refusal.
-    site.ask("/events", &[("host", "example.com")]).await;
+    site.send_all("/events", &[("host", "example.com")]).await;
     assert_eq!(log.all(), []);
 }
 
@@ -163,9 +163,9 @@ async fn refusal_of_a_pages_websocket_is_reported_with_its_close_code() {
         ("/broken", 500, "the database's password is hunter2"),
         ("/busy", 503, "busy, retry after 2500 ms"),
     ] {
-        site.ask_by_upgrade(path, &page).await;
+        site.send_upgrade(path, &page).await;
         let upgrade = log.one(path);
-        site.ask_by_connect(path, &page).await.unwrap();
+        site.send_connect(path, &page).await.unwrap();
         for told in [upgrade, log.one(path)] {
             let expected = (RefusalCause::Publisher, Some(code), Some(Transport::WebSocket), text);
             assert_eq!((told.cause, told.code, told.transport, &*told.text), expected, "{path}");
@@ -296,9 +296,9 @@ async fn refusal_is_answered_if_its_hook_panics_or_uses_the_endpoint() {
     *slot.lock().unwrap() = Some(endpoint.clone());
     let site = Site::new(app, endpoint).await;
     for _ in 0..3 {
-        assert_eq!(site.ask_by_upgrade("/forbidden", &[("host", "example.com")]).await.status, 403);
-        assert_eq!(site.ask_by("GET", "/forbidden", &[("host", "example.com")]).await.status, 403);
-        assert_eq!(site.ask_by("GET", "/events", &[("host", "example.com")]).await.status, 200);
+        assert_eq!(site.send_upgrade("/forbidden", &[("host", "example.com")]).await.status, 403);
+        assert_eq!(site.send("GET", "/forbidden", &[("host", "example.com")]).await.status, 403);
+        assert_eq!(site.send("GET", "/events", &[("host", "example.com")]).await.status, 200);
     }
     *slot.lock().unwrap() = None;
 }

@@ -79,8 +79,8 @@ async fn wire_rejected_websocket_of_a_page_is_opened_over_http_2_too() {
     let site = Site::new(app.clone(), app.endpoint()).await;
     let (host, origin) = (("host", "example.com"), ("origin", "https://example.com"));
     for (path, status, _, reason) in REFUSALS {
-        let program = site.ask_by_connect(path, &[host]).await.unwrap();
-        let page = site.ask_by_connect(path, &[host, origin]).await.unwrap();
+        let program = site.send_connect(path, &[host]).await.unwrap();
+        let page = site.send_connect(path, &[host, origin]).await.unwrap();
         let opened = if reason.is_some() { 200 } else { status };
         assert_eq!((program.status, page.status), (status, opened), "{path}");
     }

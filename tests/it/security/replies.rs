@@ -1,4 +1,5 @@
-//! Rows 12, 21 and 33: a poll is under way until its reply is taken. Until then its session counts, and can be ended.
+//! Rows 12, 21 and 33 of the [table](super): a poll lasts until the client has taken its reply. Until then its session counts,
+//! and can be ended.
 
 use std::time::Duration;
 
@@ -62,7 +63,7 @@ async fn row_21_revoke_ends_a_reply_under_way() {
     }
 }
 
-/// A short poll without a name is no session, and has a lifetime nevertheless.
+/// A short poll without a session name has no session, but its reply ends with its lifetime, too.
 #[tokio::test(start_paused = true)]
 async fn row_21_reply_ends_with_the_lifetime_of_its_poll() {
     for (transport, query, version) in

@@ -15,7 +15,7 @@ use crate::support::http::{App, HELD, SessionEvent, TestClient, To, get, pass, r
 
 /// A publisher with the user in `?user=`, and a snapshot of its own for each user.
 #[derive(Clone)]
-struct Private {
+struct UserApp {
     hub: LocalHub,
     keys: Keys,
     received: Arc<Mutex<Vec<Received>>>,
@@ -38,7 +38,7 @@ struct Received {
     data: Option<String>,
 }
 
-impl Private {
+impl UserApp {
     fn new(keys: Keys) -> Self {
         Self { hub: LocalHub::new(), keys, received: Arc::default() }
     }
@@ -52,7 +52,7 @@ fn user(request: &SubscribeRequest) -> String {
     request.query("user").unwrap().into_owned()
 }
 
-impl Publisher for Private {
+impl Publisher for UserApp {
     type Subscriber = Subscription;
 
     fn limit_key(&self, request: &SubscribeRequest) -> Option<String> {
@@ -86,7 +86,7 @@ impl Publisher for Private {
 #[derive(Debug, Clone)]
 enum Step {
     /// A client connects with a cursor that brings it the snapshot.
-    Come(Transport, u8, Option<u8>),
+    Open(Transport, u8, Option<u8>),
     /// A client sends a message by POST.
     Post(u8, Option<u8>),
     /// One of the WebSockets sends a message.
@@ -98,7 +98,7 @@ fn any_step() -> impl Strategy<Value = Step> {
     let (user, name) = (0..3_u8, prop::option::weighted(0.8, 0..2_u8));
     prop_oneof![
         4 => (prop::sample::select(Transport::ALL.to_vec()), user.clone(), name.clone())
-            .prop_map(|(transport, user, name)| Step::Come(transport, user, name)),
+            .prop_map(|(transport, user, name)| Step::Open(transport, user, name)),
         2 => (user, name).prop_map(|(user, name)| Step::Post(user, name)),
         1 => any::<usize>().prop_map(Step::Send),
         1 => (0..30_000_u16).prop_map(Step::Pass),
@@ -110,12 +110,12 @@ fn target(user: u8, name: Option<u8>) -> String {
 }
 
 async fn run(keys: Keys, steps: Vec<Step>) {
-    let app = Private::new(keys);
+    let app = UserApp::new(keys);
     let endpoint = app.endpoint();
     let (mut clients, mut sent) = (Vec::new(), 0);
     for step in steps {
         match step {
-            Step::Come(transport, user, name) => {
+            Step::Open(transport, user, name) => {
                 let client = TestClient::open(&endpoint, transport, &(target(user, name) + "&cursor=bogus")).await;
                 assert!(client.text().contains(&format!("state of u{user}.")), "{}", client.text());
                 clients.push((transport, user, client));
@@ -170,7 +170,7 @@ proptest! {
 
 #[tokio::test(start_paused = true)]
 async fn row_31_session_name_without_a_limit_key_joins_no_session() {
-    let app = Private::new(Keys::None);
+    let app = UserApp::new(Keys::None);
     let endpoint = app.endpoint();
     let first = get("/?user=a&session=tab1&cursor=bogus").to(&endpoint).await;
     assert!(text(first).await.contains("state of a."));
@@ -190,7 +190,7 @@ async fn row_31_session_name_without_a_limit_key_joins_no_session() {
 #[tokio::test(start_paused = true)]
 async fn row_31_polls_of_a_shared_name_exclude_no_client() {
     for wait in ["", "&wait=50"] {
-        let app = Private::new(Keys::Shared);
+        let app = UserApp::new(Keys::Shared);
         let endpoint = app.endpoint();
         let mut others = Vec::new();
         for _ in 0..40 {

@@ -51,13 +51,13 @@ impl Site {
     }
 
     /// Requests all five transports, the WebSocket by both handshakes, and every method. All responses must be equal.
-    pub(super) async fn ask(&self, path: &str, headers: &[(&str, &str)]) -> Answer {
+    pub(super) async fn send_all(&self, path: &str, headers: &[(&str, &str)]) -> Answer {
         let mut answers = Vec::new();
         for (method, query) in WAYS {
-            answers.push((format!("{method} {query}"), self.ask_by(method, &join(path, query), headers).await));
+            answers.push((format!("{method} {query}"), self.send(method, &join(path, query), headers).await));
         }
-        answers.push(("GET as a WebSocket".to_owned(), self.ask_by_upgrade(path, headers).await));
-        if let Some(answer) = self.ask_by_connect(path, headers).await {
+        answers.push(("GET as a WebSocket".to_owned(), self.send_upgrade(path, headers).await));
+        if let Some(answer) = self.send_connect(path, headers).await {
             answers.push(("CONNECT".to_owned(), answer));
         }
         let (_, first) = answers[0].clone();
@@ -73,7 +73,7 @@ impl Site {
     }
 
     /// Requests a transport other than the WebSocket, or another method.
-    pub(super) async fn ask_by(&self, method: &str, target: &str, headers: &[(&str, &str)]) -> Answer {
+    pub(super) async fn send(&self, method: &str, target: &str, headers: &[(&str, &str)]) -> Answer {
         let mut request = request(method, target);
         request.headers_mut().unwrap().clear();
         for (name, value) in headers {
@@ -83,7 +83,7 @@ impl Site {
     }
 
     /// Requests a WebSocket by an upgrade.
-    pub(super) async fn ask_by_upgrade(&self, path: &str, headers: &[(&str, &str)]) -> Answer {
+    pub(super) async fn send_upgrade(&self, path: &str, headers: &[(&str, &str)]) -> Answer {
         let (mut client, mut told) =
             (RawClient::connect(self.http1).await, format!("GET {path} HTTP/1.1\r\n{UPGRADE}"));
         headers.iter().for_each(|(name, value)| told += &format!("{name}: {value}\r\n"));
@@ -92,7 +92,7 @@ impl Site {
     }
 
     /// Requests a transport other than the WebSocket over HTTP/2. The host is the target's authority.
-    pub(super) async fn ask_by_http2(&self, method: &str, target: &str, headers: &[(&str, &str)]) -> Answer {
+    pub(super) async fn send_http2(&self, method: &str, target: &str, headers: &[(&str, &str)]) -> Answer {
         let mut request = Request::builder().method(method).uri(format!("http://example.com{target}"));
         for (name, value) in headers {
             request = request.header(*name, value.as_bytes());
@@ -102,7 +102,7 @@ impl Site {
     }
 
     /// Requests a WebSocket by an extended CONNECT. Returns `None` if the host cannot be an authority.
-    pub(super) async fn ask_by_connect(&self, path: &str, headers: &[(&str, &str)]) -> Option<Answer> {
+    pub(super) async fn send_connect(&self, path: &str, headers: &[(&str, &str)]) -> Option<Answer> {
         let mut hosts = headers.iter().filter(|(name, _)| *name == "host");
         let (Some((_, host)), None) = (hosts.next(), hosts.next()) else { return None };
         let request = Request::connect(format!("http://{host}{path}")).extension(Protocol::from_static("websocket"));

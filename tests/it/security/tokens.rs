@@ -109,11 +109,11 @@ async fn row_22_token_in_a_query_is_in_no_text_that_the_crate_makes() {
                     ("PUT", ""),
                     ("OPTIONS", ""),
                 ] {
-                    answers.push(site.ask_by(method, &format!("{path}?{query}&{way}"), headers).await);
+                    answers.push(site.send(method, &format!("{path}?{query}&{way}"), headers).await);
                 }
-                answers.push(site.ask_by_http2("GET", &format!("{path}?{query}"), &headers[1..]).await);
-                answers.push(site.ask_by_upgrade(&format!("{path}?{query}"), headers).await);
-                answers.extend(site.ask_by_connect(&format!("{path}?{query}"), headers).await);
+                answers.push(site.send_http2("GET", &format!("{path}?{query}"), &headers[1..]).await);
+                answers.push(site.send_upgrade(&format!("{path}?{query}"), headers).await);
+                answers.extend(site.send_connect(&format!("{path}?{query}"), headers).await);
                 answers.iter().for_each(|answer| texts.add(format!("{answer:?}")));
                 texts.add(format!("{endpoint:?} {:?} {:?}", endpoint.stats(), endpoint.sessions()));
                 seen += texts.check(&format!("{path}?{query}"));

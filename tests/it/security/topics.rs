@@ -72,7 +72,7 @@ async fn row_06_query_that_is_not_utf8_is_refused_unless_it_is_the_cursor() {
             ("POST", ""),
         ] {
             let before = app.subscribes() + app.messages().len();
-            let answer = site.ask_by(method, &format!("/events?{way}&{query}"), &host).await;
+            let answer = site.send(method, &format!("/events?{way}&{query}"), &host).await;
             let expected = if allowed { 200 } else { 400 };
             assert_eq!(answer.status, expected, "{method} {way} {query}: {}", answer.body);
             if !allowed && !query.starts_with("transport") && !query.starts_with("wait") {
@@ -80,7 +80,7 @@ async fn row_06_query_that_is_not_utf8_is_refused_unless_it_is_the_cursor() {
             }
             assert!(allowed || app.subscribes() + app.messages().len() == before, "the publisher was not called");
         }
-        for answer in [site.ask_by_upgrade(&target, &host).await, site.ask_by_connect(&target, &host).await.unwrap()] {
+        for answer in [site.send_upgrade(&target, &host).await, site.send_connect(&target, &host).await.unwrap()] {
             assert_eq!(
                 (answer.status, answer.body.as_str()),
                 if allowed { (200, "") } else { (400, REFUSED) },
@@ -112,8 +112,8 @@ async fn row_06_subprotocol_that_is_not_ascii_is_refused() {
     let site = Site::new(app.clone(), app.endpoint()).await;
     for (offer, status) in [("caf\u{e9}", 400), ("tidings.v1", 200), ("", 200)] {
         let headers = [("host", "example.com"), ("sec-websocket-protocol", offer)];
-        assert_eq!(site.ask_by_upgrade("/events", &headers).await.status, status, "{offer}");
-        assert_eq!(site.ask_by_connect("/events", &headers).await.unwrap().status, status, "{offer}");
+        assert_eq!(site.send_upgrade("/events", &headers).await.status, status, "{offer}");
+        assert_eq!(site.send_connect("/events", &headers).await.unwrap().status, status, "{offer}");
     }
 }
 

@@ -4,7 +4,7 @@ use axum::extract::ConnectInfo;
 use axum::routing::get;
 use axum::{Extension, Router};
 use tidings::server::{PeerAddr, bind, serve};
-use tidings::{Endpoint, SubscribeRequest, Topic};
+use tidings::{Endpoint, SubscribeRequest};
 
 use crate::support::http::{App, RawClient, serve_router};
 
@@ -40,7 +40,7 @@ async fn endpoint_is_served_without_a_router_and_its_publisher_reads_the_peer_ad
     client.send("GET /?transport=sse HTTP/1.1\r\nHost: localhost\r\n\r\n").await;
     client.head().await;
     client.until("\n\n").await;
-    app.hub.publish_now(Topic::new("news").unwrap(), "one").unwrap();
+    app.hub.publish_now("news", "one").unwrap();
     assert!(client.until("\n\n").await.contains("data: one\n"));
 }
 

@@ -16,18 +16,18 @@ pub(crate) fn markdown(rows: &[Row], command: &str, rounds: usize, machine: &Mac
         _ => format!("{rounds} rounds, for memory {MEMORY_ROUNDS}"),
     };
     let mut text = format!(
-        "# What a delivery costs\n\n\
+        "# Cost of a delivery\n\n\
          Measured by `{command}`: {cores} cores, Linux {kernel}, rustc {rustc}, messages of {MESSAGE} bytes, medians of \
          {rounds} (least–most).\n\n\
-         Server and client have a CPU each and talk over loopback. Each run has a fresh server, and the servers take \
-         turns. Figures drift with the machine: the ratios are what to compare.\n\n"
+         Server and client have a CPU each and communicate over loopback. Each run has a new server, and the rounds \
+         alternate between servers. Figures vary with the machine: compare the ratios.\n\n"
     );
     for contender in Contender::ALL {
         let _ = writeln!(text, "- **{}**: {}", contender.name(), contender.about());
     }
-    let cpu = "Microseconds of the server's CPU per delivery, by the scheduler's count, from when everyone listens until \
-               everything is delivered and the server is at rest:";
-    let memory = "Resident bytes per connection, above those of the server that nobody is connected to:";
+    let cpu = "Microseconds of the server's CPU per delivery, by the scheduler's count, from when all subscribers are \
+               connected until everything is delivered and the server is idle:";
+    let memory = "Resident bytes per connection, above those of the server without connections:";
     for (unit, title) in [(Unit::Micros, cpu), (Unit::Bytes, memory)] {
         let rows: Vec<_> = rows.iter().filter(|row| row.unit == unit).collect();
         if !rows.is_empty() {
@@ -35,8 +35,8 @@ pub(crate) fn markdown(rows: &[Row], command: &str, rounds: usize, machine: &Mac
         }
     }
     text.push_str(
-        "\n\"As fast as they go\" is all POSTs at once on one connection, and so are the batches; \"one POST a message\" \
-         is each POST when the one before it to its topic is answered.\n",
+        "\n\"As fast as they go\": all POSTs at once on one connection, as for the batches. \"One POST a message\": each \
+         POST is sent when the previous one to its topic is answered.\n",
     );
     text
 }

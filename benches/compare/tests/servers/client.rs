@@ -16,7 +16,7 @@ pub(crate) struct Client {
 
 impl Client {
     pub(crate) fn connect(address: &str) -> Self {
-        let socket = TcpStream::connect(address).expect("it listens");
+        let socket = TcpStream::connect(address).expect("server accepts connections");
         socket.set_read_timeout(Some(PATIENCE)).expect("it can be set");
         socket.set_nodelay(true).expect("it can be set");
         Self { socket, read: Vec::new() }

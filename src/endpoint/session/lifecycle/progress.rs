@@ -1,11 +1,11 @@
-/// Detector of clients that take nothing, which reads no clock.
+/// Detector of stalled clients. It counts checks, and reads no clock.
 ///
 /// A client is stalled if [`CHECKS`](Self::CHECKS) checks in a row find its stream unread and no byte written since the
 /// check before.
 #[derive(Debug, Clone, Default)]
 #[repr(C)]
 pub(in crate::endpoint::session) struct WriteProgress {
-    // First, as the only one that every delivery touches.
+    // First because every delivery touches this field, and no other.
     written: u64,
     /// Value of `written` at the last check. The endpoint's counter has these bytes.
     checked: u64,
@@ -17,7 +17,7 @@ pub(in crate::endpoint::session) enum Checked {
     /// The HTTP stack asks for more, so there is nothing to watch.
     Reading,
     /// The HTTP stack has bytes that the client may not have taken.
-    Owing,
+    Unread,
     /// The client took nothing for too long.
     Stalled,
 }
@@ -40,7 +40,7 @@ impl WriteProgress {
         *stuck = if is_unread && fresh == 0 { stuck.saturating_add(1) } else { 0 };
         let checked = match is_unread {
             true if *stuck >= Self::CHECKS => Checked::Stalled,
-            true => Checked::Owing,
+            true => Checked::Unread,
             false => Checked::Reading,
         };
         (checked, fresh)

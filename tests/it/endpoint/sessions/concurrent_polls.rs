@@ -4,7 +4,7 @@ use std::time::Duration;
 use tidings::subscriber::{BoxSubscriber, SubscriberExt};
 use tidings::{
     Accepted, Endpoint, Gap, LocalHub, Publisher, Rejection, Session, Snapshot, Start, Subscribe, SubscribeRequest,
-    Topic, Transport,
+    Transport,
 };
 use tokio::sync::Notify;
 
@@ -12,14 +12,14 @@ use crate::support::http::{App, TestClient, To, get, pass, settle, text};
 
 /// A publisher that waits for the test: in `subscribe`, if `subscribes` is set, or in `snapshot`.
 #[derive(Clone, Default)]
-struct Slow {
+struct WaitingApp {
     hub: LocalHub,
     go: Arc<Notify>,
     subscribes: bool,
     users: Arc<Mutex<Vec<Weak<()>>>>,
 }
 
-impl Publisher for Slow {
+impl Publisher for WaitingApp {
     type Subscriber = BoxSubscriber;
 
     fn limit_key(&self, _: &SubscribeRequest) -> Option<String> {
@@ -48,9 +48,9 @@ impl Publisher for Slow {
 #[tokio::test(start_paused = true)]
 async fn short_poll_ended_during_its_snapshot_gets_no_event() {
     for (is_revoked, status) in [(false, 200), (true, 401)] {
-        let app = Slow::default();
+        let app = WaitingApp::default();
         let endpoint = Endpoint::builder(app.clone()).drain_timeout(Duration::from_secs(1)).build();
-        app.hub.publish_now(Topic::new("news").unwrap(), "missed").unwrap();
+        app.hub.publish_now("news", "missed").unwrap();
         let poll = tokio::spawn({
             let endpoint = endpoint.clone();
             async move {
@@ -94,7 +94,7 @@ async fn poll_session_above_max_sessions_is_not_kept() {
     // The first session is a stream, which holds the one place, or a session of polls, which is evicted for the next
     // one.
     for (transport, expected) in [("sse", 99), ("short-poll", 0)] {
-        let app = Slow { subscribes: true, ..Slow::default() };
+        let app = WaitingApp { subscribes: true, ..WaitingApp::default() };
         let endpoint = Endpoint::builder(app.clone()).max_sessions(1).build();
         let requests: Vec<_> = (0..100)
             .map(|n| {

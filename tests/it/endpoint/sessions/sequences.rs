@@ -12,8 +12,8 @@ const TOTAL: usize = 9;
 
 #[derive(Debug, Clone)]
 enum Step {
-    Come { transport: usize, topic: u8, key: Option<u8>, name: Option<u8>, panics: bool, lifetime: Option<u16> },
-    Go(usize),
+    Open { transport: usize, topic: u8, key: Option<u8>, name: Option<u8>, panics: bool, lifetime: Option<u16> },
+    Leave(usize),
     Publish { panic: bool },
     Disconnect(usize),
     Revoke(usize),
@@ -25,7 +25,7 @@ enum Step {
 fn any_step() -> impl Strategy<Value = Step> {
     let come = (0..5_usize, 0..3_u8, prop::option::of(0..2_u8), prop::option::of(0..3_u8), prop::bool::weighted(0.1));
     let come = (come, prop::option::weighted(0.15, 50..4_000_u16)).prop_map(
-        |((transport, topic, key, name, panics), lifetime)| Step::Come {
+        |((transport, topic, key, name, panics), lifetime)| Step::Open {
             transport,
             topic,
             key,
@@ -36,7 +36,7 @@ fn any_step() -> impl Strategy<Value = Step> {
     );
     prop_oneof![
         6 => come,
-        2 => any::<usize>().prop_map(Step::Go),
+        2 => any::<usize>().prop_map(Step::Leave),
         2 => prop::bool::weighted(0.2).prop_map(|panic| Step::Publish { panic }),
         1 => any::<usize>().prop_map(Step::Disconnect),
         1 => any::<usize>().prop_map(Step::Revoke),
@@ -108,7 +108,7 @@ async fn run(steps: Vec<Step>) {
     };
     for step in steps {
         match step {
-            Step::Come { transport, topic, key, name, panics, lifetime } => {
+            Step::Open { transport, topic, key, name, panics, lifetime } => {
                 let mut target = format!("/?{}", ["topic=news", "topic=news/a", "pattern=news/*"][usize::from(topic)]);
                 key.iter().for_each(|key| target += &format!("&key={key}"));
                 name.iter().for_each(|name| target += &format!("&session={name}"));
@@ -116,7 +116,7 @@ async fn run(steps: Vec<Step>) {
                 target += if panics { "&panic=1" } else { "" };
                 clients.push(TestClient::open(&endpoint, Transport::ALL[transport], &target).await);
             }
-            Step::Go(which) if !clients.is_empty() => {
+            Step::Leave(which) if !clients.is_empty() => {
                 let which = which % clients.len();
                 clients.swap_remove(which).disconnect().await;
             }
@@ -141,7 +141,7 @@ async fn run(steps: Vec<Step>) {
                 assert_eq!(app.session_events(), before);
             }
             Step::Pass(time) => pass(Duration::from_millis(time.into())).await,
-            Step::Go(_) => {}
+            Step::Leave(_) => {}
         }
         settle().await;
         check(&app, &endpoint);

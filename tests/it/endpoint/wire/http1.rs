@@ -1,6 +1,5 @@
 use std::time::Duration;
 
-use tidings::Topic;
 use tidings::subscriber::SubscriptionEnd;
 use tokio::task::yield_now;
 
@@ -124,7 +123,7 @@ async fn client_that_reads_nothing_loses_its_session_without_polls_of_hyper() {
     while endpoint.session_count() == 2 {
         // First more than all buffers between the two ends can hold, then one event each time that time passes.
         for _ in 0..if looks < 4 { 100 } else { 1 } {
-            app.hub.publish_now(Topic::new("news").unwrap(), big.as_str()).unwrap();
+            app.hub.publish_now("news", big.as_str()).unwrap();
             healthy.until("\n\n").await;
         }
         timer.advance(Duration::from_millis(2_500));

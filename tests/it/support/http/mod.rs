@@ -15,6 +15,6 @@ pub(crate) use client::{HELD, TestClient, settle};
 pub(crate) use raw::{Frame, RawClient, frame};
 pub(crate) use request::{To, get, header, pass, piece, request, text};
 pub(crate) use runtime::runtime;
-pub(crate) use serve::{connect_http2, router, serve_http1, serve_http2, serve_pipe, serve_router};
+pub(crate) use serve::{connect_http2, router, serve_http1, serve_http2, serve_pipe, serve_pipe_http2, serve_router};
 pub(crate) use session_log::SessionEvent;
 pub(crate) use websocket::upgrade_request;

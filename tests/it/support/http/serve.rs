@@ -5,12 +5,14 @@ use axum::Router;
 use axum::extract::State;
 use axum::routing::get;
 use bytes::Bytes;
+use http::{Request, Response};
 use http_body_util::Empty;
+use hyper::body::Incoming;
 use hyper::client::conn::http2::SendRequest;
-use hyper::service::service_fn;
+use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use tidings::server::{Serve, serve};
-use tidings::{Endpoint, LocalHub};
+use tidings::{Body, Endpoint, LocalHub};
 use tokio::io::{DuplexStream, duplex};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -24,12 +26,8 @@ pub(crate) async fn serve_http1(endpoint: &Endpoint) -> SocketAddr {
         loop {
             let (stream, _) = listener.accept().await.unwrap();
             tidings::server::set_tcp_options(&stream).unwrap();
-            let endpoint = endpoint.clone();
-            let service = service_fn(move |request| {
-                let response = endpoint.handle(request);
-                async move { Ok::<_, Infallible>(response.await) }
-            });
-            let connection = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service);
+            let connection =
+                hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service(&endpoint));
             tokio::spawn(connection.with_upgrades());
         }
     });
@@ -44,14 +42,9 @@ pub(crate) async fn serve_http2(endpoint: &Endpoint) -> SocketAddr {
         loop {
             let (stream, _) = listener.accept().await.unwrap();
             tidings::server::set_tcp_options(&stream).unwrap();
-            let endpoint = endpoint.clone();
-            let service = service_fn(move |request| {
-                let response = endpoint.handle(request);
-                async move { Ok::<_, Infallible>(response.await) }
-            });
             let mut server = hyper::server::conn::http2::Builder::new(TokioExecutor::new());
             server.enable_connect_protocol();
-            tokio::spawn(server.serve_connection(TokioIo::new(stream), service));
+            tokio::spawn(server.serve_connection(TokioIo::new(stream), service(&endpoint)));
         }
     });
     address
@@ -60,14 +53,29 @@ pub(crate) async fn serve_http2(endpoint: &Endpoint) -> SocketAddr {
 /// Serves one connection over HTTP/1, on a pipe that holds this many bytes. Returns the client's end.
 pub(crate) fn serve_pipe(endpoint: &Endpoint, bytes: usize) -> DuplexStream {
     let (client, server) = duplex(bytes);
-    let endpoint = endpoint.clone();
-    let service = service_fn(move |request| {
-        let response = endpoint.handle(request);
-        async move { Ok::<_, Infallible>(response.await) }
-    });
-    let connection = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(server), service);
-    tokio::spawn(connection.with_upgrades());
+    let server = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(server), service(endpoint));
+    tokio::spawn(server.with_upgrades());
     client
+}
+
+/// Serves one connection over HTTP/2, on a pipe that holds this many bytes. Returns the client's end.
+pub(crate) fn serve_pipe_http2(endpoint: &Endpoint, bytes: usize) -> DuplexStream {
+    let (client, server) = duplex(bytes);
+    let mut builder = hyper::server::conn::http2::Builder::new(TokioExecutor::new());
+    builder.enable_connect_protocol();
+    tokio::spawn(builder.serve_connection(TokioIo::new(server), service(endpoint)));
+    client
+}
+
+/// Returns the endpoint as a service of hyper.
+fn service(
+    endpoint: &Endpoint,
+) -> impl Service<Request<Incoming>, Response = Response<Body>, Error = Infallible, Future: Send> + use<> {
+    let endpoint = endpoint.clone();
+    service_fn(move |request| {
+        let response = endpoint.handle(request);
+        async move { Ok(response.await) }
+    })
 }
 
 /// Connects over HTTP/2 with prior knowledge.

@@ -1,4 +1,5 @@
-//! Server-sent events, read back by two independent readers: one written from the standard, one of another crate.
+//! Server-sent events, read back by two independent readers: `SseReader`, written from the HTML standard, and the crate
+//! `eventsource-stream`.
 
 mod encoder;
 mod reader;
