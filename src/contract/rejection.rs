@@ -12,7 +12,7 @@ const LATER: Duration = Duration::from_secs(5);
 
 /// Reason why the application rejects a request or a message.
 ///
-/// `Rejection` does not implement `std::error::Error`, so that the `?` operator can convert any error into one:
+/// `Rejection` does not implement `std::error::Error`, so that the `?` operator can convert any type that does:
 ///
 /// ```
 /// use tidings::{Rejection, Topic};
@@ -144,11 +144,12 @@ impl Rejection {
     }
 }
 
-/// Converts any error, for the `?` operator:
+/// Converts any type that implements `std::error::Error`, for the `?` operator. `Box<dyn Error>` and `anyhow::Error` do not:
+/// convert these by `map_err(|error| Rejection::internal(error.to_string()))`.
 ///
 /// | error | rejection |
 /// |---|---|
-/// | [`TopicError`], [`PatternError`], [`EventError`]: a name or payload from the request is not valid | [`Invalid`](Self::Invalid), with the error's text |
+/// | [`TopicError`], [`PatternError`], [`EventError`]: a name or payload is not valid, which is taken for the request's | [`Invalid`](Self::Invalid), with the error's text |
 /// | [`SubscribeError`], [`PublishError`]: the hub is closed, full or cannot be reached | [`Busy`](Self::Busy), 5 s |
 /// | [`SubscribeError`], [`PublishError`]: other reasons | `Invalid` if it is a name or a size, else [`Internal`](Self::Internal) |
 /// | others | `Internal`: the client receives 500, and [`on_refusal`](crate::EndpointBuilder::on_refusal) receives the text of the error and its sources |
@@ -160,6 +161,9 @@ impl<E: Error + Send + Sync + 'static> From<E> for Rejection {
         }
         if let Some(error) = any.downcast_ref::<PublishError>() {
             return Self::of_publish(error);
+        }
+        if let Some(error @ EventError::NotSerializable { .. }) = any.downcast_ref::<EventError>() {
+            return Self::internal(error.to_string());
         }
         if any.is::<TopicError>() || any.is::<PatternError>() || any.is::<EventError>() {
             return Self::invalid(error.to_string());

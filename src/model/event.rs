@@ -104,12 +104,13 @@ impl Event {
     ///
     /// # Errors
     ///
-    /// Returns [`EventError::NotJson`] if the value cannot be serialized, and the errors of [`json_text`](Self::json_text)
-    /// if the JSON breaks a rule that is listed there.
+    /// Returns [`EventError::NotSerializable`] if the value cannot be serialized, and the errors of
+    /// [`json_text`](Self::json_text) if the JSON breaks a rule that is listed there.
     #[cfg(feature = "json")]
     #[cfg_attr(docsrs, doc(cfg(feature = "json")))]
     pub fn json<T: serde::Serialize + ?Sized>(value: &T) -> Result<Self, EventError> {
-        let text = serde_json::to_vec(value).map_err(|error| EventError::NotJson { reason: error.to_string() })?;
+        let text =
+            serde_json::to_vec(value).map_err(|error| EventError::NotSerializable { reason: error.to_string() })?;
         super::json::check(&text)?;
         // The spare capacity of the buffer is freed, because the hub's budget does not count it.
         Ok(Self::plain(one_line(text.into_boxed_slice().into()), EventKind::Json))
@@ -274,10 +275,16 @@ pub enum EventError {
         /// Offset of the first invalid byte.
         at: usize,
     },
-    /// The text is not JSON, or the value cannot be serialized as JSON.
+    /// The text is not JSON.
     #[error("invalid JSON: {reason}")]
     NotJson {
-        /// Message of the parser or the serializer.
+        /// Message of the parser.
+        reason: String,
+    },
+    /// The value cannot be serialized as JSON.
+    #[error("value cannot be serialized as JSON: {reason}")]
+    NotSerializable {
+        /// Message of the serializer.
         reason: String,
     },
     /// A JSON string or name contains half of a surrogate pair, which encodes no character.

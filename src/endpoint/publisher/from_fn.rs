@@ -15,6 +15,10 @@ impl Endpoint {
     /// not among them is refused with 403. A pattern such as `scores/*` stands for all topics that match. Messages from
     /// clients are not supported.
     ///
+    /// The clients have no limit key, so one client may open as many sessions as
+    /// [`max_sessions`](EndpointBuilder::max_sessions) allows. Limit connections by address in the server or proxy, or
+    /// implement [`Publisher::limit_key`].
+    ///
     /// ```
     /// use tidings::{Endpoint, LocalHub};
     ///

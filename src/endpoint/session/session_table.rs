@@ -235,7 +235,7 @@ impl SessionTable {
     pub(crate) fn counts(&self) -> Counts {
         let read = |counts: &[AtomicUsize], at: usize| counts.get(at).map_or(0, |count| count.load(Ordering::Relaxed));
         // Under the lock: they add up.
-        let _roll = self.index.lock();
+        let _index = self.index.lock();
         Counts {
             transports: std::array::from_fn(|at| read(&self.transports, at)),
             states: std::array::from_fn(|at| read(&self.states, at)),

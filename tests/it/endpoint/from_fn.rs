@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use http::StatusCode;
-use tidings::{Accepted, BodyError, Endpoint, EndpointBuilder, LocalHub, Rejection, SubscribeRequest, Topic};
+use tidings::{Accepted, BodyError, Endpoint, EndpointBuilder, Event, LocalHub, Rejection, SubscribeRequest, Topic};
 
 use crate::support::http::{To, get, piece, text};
 
@@ -114,4 +114,22 @@ async fn closed_hub_of_from_fn_is_answered_503() {
     let endpoint = Endpoint::from_fn(&hub, async |request| Ok(request.subscribe_to(["news"])));
     hub.close();
     assert_eq!(poll(&endpoint, "").await.0, StatusCode::SERVICE_UNAVAILABLE);
+}
+
+struct NotSerializable;
+
+impl serde::Serialize for NotSerializable {
+    fn serialize<S: serde::Serializer>(&self, _: S) -> Result<S::Ok, S::Error> {
+        Err(serde::ser::Error::custom("secret of the application"))
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn value_that_cannot_be_serialized_is_answered_500_without_its_text() {
+    let endpoint = Endpoint::from_fn(&hub(), async |request| {
+        Event::json(&NotSerializable)?;
+        Ok(request.subscribe_to(["news"]))
+    });
+    let (status, body) = poll(&endpoint, "").await;
+    assert_eq!((status, &*body), (StatusCode::INTERNAL_SERVER_ERROR, r#"{"error":"internal error"}"#));
 }
