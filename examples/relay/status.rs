@@ -9,8 +9,8 @@ use crate::pages::{self, Page};
 /// Returns the counters of the hub and of the endpoint.
 pub(crate) fn stats(relay: &Relay) -> Page {
     let (hub, events) = (relay.hub.stats(), relay.events.stats());
-    let sessions = Transport::ALL.map(|each| (each.as_str().to_owned(), json!(events.sessions_of(each))));
-    let left = SessionEnd::ALL.map(|why| (format!("{why:?}").to_lowercase(), json!(events.left_for(why))));
+    let sessions = Transport::ALL.iter().map(|&each| (each.as_str().to_owned(), json!(events.sessions_of(each))));
+    let left = SessionEnd::ALL.iter().map(|&why| (format!("{why:?}").to_lowercase(), json!(events.left_for(why))));
     pages::json(&json!({
         "cursor": relay.hub.cursor().to_string(),
         "hub": {

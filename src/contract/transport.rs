@@ -25,7 +25,7 @@ pub enum Transport {
 
 impl Transport {
     /// All transports, in the order of the enum.
-    pub const ALL: [Self; 5] = [Self::ShortPoll, Self::LongPoll, Self::Chunked, Self::Sse, Self::WebSocket];
+    pub const ALL: &'static [Self] = &[Self::ShortPoll, Self::LongPoll, Self::Chunked, Self::Sse, Self::WebSocket];
 
     /// Returns the name in `?transport=`: `short-poll`, `long-poll`, `chunked`, `sse` or `websocket`.
     #[must_use]
@@ -42,6 +42,6 @@ impl Transport {
     /// Returns the transport with this name.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|transport| transport.as_str() == name)
+        Self::ALL.iter().copied().find(|transport| transport.as_str() == name)
     }
 }

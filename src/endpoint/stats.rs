@@ -25,15 +25,14 @@ use crate::endpoint::session::SessionEnd;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct EndpointStats {
-    /// Number of live sessions of each transport, in the order of [`Transport::ALL`]. A poll session counts as the kind
-    /// of its first poll. A short poll without a session name is no session.
-    pub sessions: [usize; Transport::ALL.len()],
-    /// Number of live sessions in each state, in the order of [`SessionState::ALL`].
-    pub states: [usize; SessionState::ALL.len()],
+    /// By transport.
+    pub(crate) sessions: [usize; Transport::ALL.len()],
+    /// By state.
+    pub(crate) states: [usize; SessionState::ALL.len()],
     /// Number of sessions that began.
     pub joined: u64,
-    /// Number of sessions that ended for each reason, in the order of [`SessionEnd::ALL`].
-    pub left: [u64; SessionEnd::ALL.len()],
+    /// By reason.
+    pub(crate) left: [u64; SessionEnd::ALL.len()],
     /// Number of accepted requests to subscribe: polls, streams and WebSockets.
     pub subscribed: u64,
     /// Number of refusals of an origin or a host.
@@ -68,7 +67,8 @@ pub struct EndpointStats {
 }
 
 impl EndpointStats {
-    /// Returns the number of live sessions of one transport.
+    /// Returns the number of live sessions of one transport. A poll session counts as the kind of its first poll. A short
+    /// poll without a session name is no session.
     #[must_use]
     pub fn sessions_of(&self, transport: Transport) -> usize {
         self.sessions[transport as usize]
@@ -78,6 +78,18 @@ impl EndpointStats {
     #[must_use]
     pub fn sessions_in(&self, state: SessionState) -> usize {
         self.states[state as usize]
+    }
+
+    /// Returns the number of live sessions.
+    #[must_use]
+    pub fn live(&self) -> usize {
+        self.sessions.iter().sum()
+    }
+
+    /// Returns the number of sessions that ended.
+    #[must_use]
+    pub fn left(&self) -> u64 {
+        self.left.iter().sum()
     }
 
     /// Returns the number of refusals with this cause. Each is one call of

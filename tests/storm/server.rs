@@ -114,10 +114,11 @@ impl Server {
         let returned = *self.returned.lock().unwrap_or_else(PoisonError::into_inner);
         let instances = [0, 1].map(|instance| {
             let stats = self.instances[instance].stats();
-            let sessions = Transport::ALL.map(|each| (each.as_str().to_owned(), json!(stats.sessions_of(each))));
+            let sessions =
+                Transport::ALL.iter().map(|&each| (each.as_str().to_owned(), json!(stats.sessions_of(each))));
             json!({
                 "sessions": Map::from_iter(sessions),
-                "live": stats.sessions.iter().sum::<usize>(),
+                "live": stats.live(),
                 "subscribed": stats.subscribed,
                 "stalled": stats.stalled,
                 "held": stats.stalled_bodies,

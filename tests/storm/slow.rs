@@ -38,7 +38,7 @@ pub(crate) async fn run(args: &mut Args, figures: &mut Figures) -> Result<(), St
     let cursor = server.cursor().await?;
     let mut readers = JoinSet::new();
     let mut dead = Vec::new();
-    for transport in Transport::ALL {
+    for &transport in Transport::ALL {
         let (address, cursor) = (address.clone(), cursor.clone());
         // A short poll is sent when the event is published.
         let begun =

@@ -17,7 +17,7 @@ pub enum RefusalCause {
 
 impl RefusalCause {
     /// Every cause, in the order of the enum.
-    pub const ALL: [Self; 5] = [Self::Origin, Self::Publisher, Self::Busy, Self::Request, Self::Internal];
+    pub const ALL: &'static [Self] = &[Self::Origin, Self::Publisher, Self::Busy, Self::Request, Self::Internal];
 
     /// Returns the name: `origin`, `publisher`, `busy`, `request` or `internal`.
     #[must_use]

@@ -68,7 +68,7 @@ pub enum SessionEnd {
 
 impl SessionEnd {
     /// Every reason, in the order of the enum.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: &'static [Self] = &[
         Self::Gone,
         Self::Finished,
         Self::TooSlow,

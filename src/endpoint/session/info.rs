@@ -48,7 +48,7 @@ pub enum SessionState {
 
 impl SessionState {
     /// Every state, in the order of the enum.
-    pub const ALL: [Self; 3] = [Self::Open, Self::Idle, Self::Leaving];
+    pub const ALL: &'static [Self] = &[Self::Open, Self::Idle, Self::Leaving];
 }
 
 impl SessionEntry {

@@ -218,7 +218,7 @@ async fn sessions_are_counted_by_transport() {
     let sse = request("GET", "/?transport=sse").to(&endpoint).await;
     let chunked = request("GET", "/?transport=chunked").to(&endpoint).await;
     let stats = endpoint.stats();
-    assert_eq!(Transport::ALL.map(|transport| stats.sessions_of(transport)), [0, 0, 1, 1, 0]);
+    assert_eq!(Transport::ALL.iter().map(|&each| stats.sessions_of(each)).collect::<Vec<_>>(), [0, 0, 1, 1, 0]);
     drop(sse);
     assert_eq!((endpoint.session_count(), app.hub.stats().subscriptions), (1, 1));
     drop(chunked.into_body().frame().await);

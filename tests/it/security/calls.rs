@@ -197,7 +197,7 @@ async fn subscribe_of_a_key_above_its_share_is_busy_and_others_are_served() {
             waiting.push(tokio::spawn(endpoint.handle(get(&target).body(String::new()).unwrap())));
         }
         settle().await;
-        for transport in Transport::ALL {
+        for &transport in Transport::ALL {
             // A full share is full for every call with that key, and for no other key.
             for (query, is_busy) in [("?key=a", true), ("?key=b", false), ("", false)] {
                 let mut client = TestClient::open(&endpoint, transport, &format!("/now{query}")).await;

@@ -64,7 +64,11 @@ impl Log {
     /// Compares the calls with the endpoint's counters, cause by cause.
     fn agrees_with(&self, endpoint: &Endpoint) {
         let stats = endpoint.stats();
-        assert_eq!(RefusalCause::ALL.map(|cause| stats.refused_for(cause)), self.0.lock().unwrap().1, "{stats:?}");
+        assert_eq!(
+            RefusalCause::ALL.iter().map(|&cause| stats.refused_for(cause)).collect::<Vec<_>>(),
+            self.0.lock().unwrap().1,
+            "{stats:?}"
+        );
     }
 }
 

@@ -12,7 +12,7 @@ fn later(transport: Transport) -> &'static str {
 
 #[tokio::test(start_paused = true)]
 async fn session_above_max_sessions_per_key_is_refused_on_each_transport() {
-    for transport in Transport::ALL {
+    for &transport in Transport::ALL {
         let app = App::with_limit_key();
         let endpoint = app.builder().max_sessions_per_key(2).build();
         let mut here = Vec::new();

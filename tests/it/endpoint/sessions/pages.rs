@@ -47,7 +47,7 @@ async fn sessions_by_pages_are_each_listed_once_in_the_order_of_their_ids() {
 async fn session_is_found_by_an_id_that_was_read_from_text() {
     let app = App::with_limit_key();
     let endpoint = app.endpoint();
-    for transport in Transport::ALL {
+    for &transport in Transport::ALL {
         let client = TestClient::open(&endpoint, transport, "/?session=tab").await;
         let id = endpoint.sessions().last().unwrap().session.id();
         let read: SessionId = id.to_string().parse().unwrap();

@@ -85,7 +85,7 @@ async fn revoke_drops_the_queue_of_an_unread_websocket() {
 /// Revokes between two steps of a delivery, as another thread could: the event has left its source and is not sent.
 #[tokio::test(start_paused = true)]
 async fn revoke_during_a_delivery_stops_the_event() {
-    for transport in Transport::ALL {
+    for &transport in Transport::ALL {
         let app = App::with_limit_key();
         let endpoint = app.endpoint();
         let by = endpoint.clone();

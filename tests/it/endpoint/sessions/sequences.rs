@@ -67,15 +67,15 @@ fn check(app: &App, endpoint: &Endpoint) {
     let live = here.values().filter(|&&live| live).count();
     let (stats, infos) = (endpoint.stats(), endpoint.sessions());
     assert_eq!((endpoint.session_count(), infos.len(), stats.joined), (live, live, joined));
-    assert_eq!(stats.left.iter().sum::<u64>() + live as u64, joined);
-    for why in SessionEnd::ALL {
+    assert_eq!(stats.left() + live as u64, joined);
+    for &why in SessionEnd::ALL {
         assert_eq!(stats.left_for(why), reasons.get(&(why as usize)).copied().unwrap_or(0), "{why:?}");
     }
-    for transport in Transport::ALL {
+    for &transport in Transport::ALL {
         let count = infos.iter().filter(|info| info.session.transport() == transport).count();
         assert_eq!(stats.sessions_of(transport), count, "{transport:?}");
     }
-    for state in SessionState::ALL {
+    for &state in SessionState::ALL {
         assert_eq!(stats.sessions_in(state), infos.iter().filter(|info| info.state == state).count(), "{state:?}");
     }
     assert!(live <= TOTAL);

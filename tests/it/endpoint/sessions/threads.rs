@@ -6,6 +6,7 @@ use std::thread;
 use std::time::Duration;
 
 use http_body::Body as _;
+use tidings::stats::SessionState;
 use tidings::{Body, Endpoint, SessionEnd};
 
 use crate::support::http::{App, SessionEvent, To, get};
@@ -79,8 +80,9 @@ fn sessions_ended_by_several_threads_leave_once_and_get_nothing_after_revocation
     assert_eq!(lefts.len(), ROUNDS * 2 * TARGETS.len());
     assert!(lefts.values().all(|&left| left == 1), "{lefts:?}");
     let stats = endpoint.stats();
-    assert_eq!(stats.sessions.iter().chain(&stats.states).sum::<usize>(), 0, "{stats:?}");
-    assert_eq!(stats.left.iter().sum::<u64>(), stats.joined);
+    let in_states = SessionState::ALL.iter().map(|&state| stats.sessions_in(state)).sum::<usize>();
+    assert_eq!((stats.live(), in_states), (0, 0), "{stats:?}");
+    assert_eq!(stats.left(), stats.joined);
     assert_eq!(stats.left_for(SessionEnd::Revoked), revoked.into_inner() as u64);
     assert_eq!(app.hub.stats().subscriptions, 0);
 }
