@@ -125,7 +125,7 @@ impl Shared {
             }
             // Reservations of other publishers do not refuse this publish if nothing is left to evict.
             let need_now = need() as u64;
-            if !evicts && self.budget.has_room_but_for_others(need_now) {
+            if !evicts && self.budget.fits_now(need_now) {
                 return Ok(reserved);
             }
             // Other threads evict and publish meanwhile: there may be something to evict again.
@@ -169,7 +169,7 @@ impl Shared {
     /// beyond it.
     #[cold]
     pub(crate) fn evict_excess(&self) {
-        while !self.budget.has_room_but_for_others(0) && self.evict_surplus() {}
+        while self.budget.is_over_limit() && self.evict_surplus() {}
     }
 
     /// Evicts the oldest segment of a log. Returns `false` if it had none, or was filed with more than it holds.

@@ -79,16 +79,16 @@ impl<'a> PublishRound<'a> {
             all.iter_mut().filter(|event| !event.is_marked).for_each(|event| event.appended.mark());
             drop(marking);
         }
-        if !all.iter().all(|event| event.appended.is_settled()) {
-            self.settle(all);
+        if !all.iter().all(|event| event.appended.is_finished()) {
+            self.wake_and_release(all);
         }
-        if !self.shared.budget.has_room_but_for_others(0) {
+        if self.shared.budget.is_over_limit() {
             self.shared.evict_excess();
         }
         self.shared.sweep_a_few(self.now);
     }
 
-    fn settle(&self, all: &mut [AppendedEvent]) {
+    fn wake_and_release(&self, all: &mut [AppendedEvent]) {
         // All logs before any waker is called, which may panic: no other publisher queues the waiters of these logs.
         for AppendedEvent { log, appended, .. } in all.iter_mut().filter(|event| event.appended.queues) {
             match self.shared.wakes.push(Arc::clone(log) as Arc<dyn QueuedWaiters>) {

@@ -10,7 +10,7 @@ use crate::hub::holds::STRETCH;
 use crate::hub::log::eviction::Swept;
 use crate::hub::log::log::{Follower, Log, LogState};
 use crate::hub::log::seek::{StartAt, StartPoint};
-use crate::hub::log::segment::{Evicted, nanos};
+use crate::hub::log::segment::{FreedSegment, nanos};
 use crate::hub::sync::{Count, Mutex, MutexGuard, Watermark};
 use crate::hub::topics::recent::{Block, Recent};
 use crate::hub::topics::registry::{Registry, Released};
@@ -159,23 +159,23 @@ impl Shared {
         &self,
         log: &Arc<Log>,
         cancel: impl FnOnce(&mut LogState) -> Option<W>,
-    ) -> (Option<W>, Vec<Evicted>, Vec<Released>) {
+    ) -> (Option<W>, Vec<FreedSegment>, Vec<Released>) {
         let mut state = log.state();
         let waiter = cancel(&mut state);
         let subscriptions = state.subscriptions - 1;
         state.subscribe(log, subscriptions);
-        let mut gone = state.release_live();
+        let mut freed = state.release_live();
         let slabs = if subscriptions == 0 && state.has_large_slabs() { state.release_slabs() } else { None };
         let idle = state.is_idle();
         drop(state);
         drop(slabs);
         if idle {
-            return (waiter, gone, self.registry.release_all(std::iter::once(log)));
+            return (waiter, freed, self.registry.release_all(std::iter::once(log)));
         }
-        if !gone.is_empty() {
-            log.release_live(&mut gone);
+        if !freed.is_empty() {
+            log.release_live(&mut freed);
         }
-        (waiter, gone, Vec::new())
+        (waiter, freed, Vec::new())
     }
 
     /// Returns the statistics of the hub.
@@ -238,7 +238,7 @@ impl Shared {
             let idle: Vec<_> = logs.iter().filter(|log| self.sweep_whole(log, now, &mut panicked)).collect();
             idle.chunks(RELEASED).for_each(|idle| {
                 let gone = self.registry.release_all(idle.iter().copied());
-                panicked = replace(&mut panicked, Ok(())).and(catch_unwind(AssertUnwindSafe(|| drop(gone))));
+                panicked = replace(&mut panicked, Ok(())).and(catch_unwind(AssertUnwindSafe(|| drop(freed))));
             });
         });
         if let Err(panic) = panicked {
@@ -249,10 +249,10 @@ impl Shared {
     /// Sweeps a log until nothing is left to do. Returns whether it is idle then.
     fn sweep_whole(&self, log: &Arc<Log>, now: u64, panicked: &mut thread::Result<()>) -> bool {
         loop {
-            let mut gone = Vec::new();
-            let swept = log.sweep(now, &mut gone);
-            if !gone.is_empty() {
-                let dropped = catch_unwind(AssertUnwindSafe(|| drop(gone)));
+            let mut freed = Vec::new();
+            let swept = log.sweep(now, &mut freed);
+            if !freed.is_empty() {
+                let dropped = catch_unwind(AssertUnwindSafe(|| drop(freed)));
                 *panicked = replace(panicked, Ok(())).and(dropped);
             }
             if swept != Swept::Partly {
@@ -282,9 +282,9 @@ impl Shared {
 
     #[inline(never)]
     fn sweep_next(&self, now: u64) {
-        let (mut gone, mut idle) = (Vec::new(), Vec::new());
+        let (mut freed, mut idle) = (Vec::new(), Vec::new());
         for log in self.sweeper.take(now, &self.pool.by_size) {
-            match log.sweep(now, &mut gone) {
+            match log.sweep(now, &mut freed) {
                 Swept::Partly => self.sweeper.again(&log),
                 Swept::Whole => {}
                 Swept::Idle => idle.push(log),

@@ -99,12 +99,18 @@ impl Budget {
     /// Returns whether there is room for further bytes, in addition to the reserved ones.
     #[inline]
     pub(crate) fn has_room(&self, bytes: usize) -> bool {
-        self.has_room_but_for_others(self.reserved.load().saturating_add(bytes as u64))
+        self.fits_now(self.reserved.load().saturating_add(bytes as u64))
+    }
+
+    /// Returns whether the hub holds more than its limit. Reserved bytes do not count.
+    #[inline]
+    pub(crate) fn is_over_limit(&self) -> bool {
+        !self.fits_now(0)
     }
 
     /// Returns whether there is room for further bytes if no other publisher adds the bytes that it has reserved.
     #[inline]
-    pub(crate) fn has_room_but_for_others(&self, bytes: u64) -> bool {
+    pub(crate) fn fits_now(&self, bytes: u64) -> bool {
         let limit = self.limit as u64;
         let pinned = self.pinned.load().saturating_sub(limit / PIN_SHARE);
         (self.history.load() + self.cached.load() + pinned).saturating_add(bytes) <= limit

@@ -6,7 +6,7 @@ use crate::hub::budget::footprint;
 use crate::hub::budget::logs_by_size::FileAt;
 use crate::hub::log::eviction::EVICTED;
 use crate::hub::log::log::{Follower, Log, LogState};
-use crate::hub::log::segment::{Evicted, Segment};
+use crate::hub::log::segment::{FreedSegment, Segment};
 use crate::hub::log::segment_sizing::SegmentSizing;
 use crate::model::Topic;
 
@@ -25,7 +25,7 @@ pub(crate) struct Appended {
     pub(crate) subscriptions: u32,
     pub(crate) idle: bool,
     /// Evicted segments. Dropped last: the events in them are the user's.
-    pub(crate) evicted: Vec<Evicted>,
+    pub(crate) evicted: Vec<FreedSegment>,
     /// Work of the logs of the patterns that got the event, too.
     pub(crate) in_patterns: Vec<(Arc<Log>, Self)>,
 }
@@ -49,7 +49,7 @@ impl Appended {
     }
 
     /// Returns whether no work is left.
-    pub(crate) fn is_settled(&self) -> bool {
+    pub(crate) fn is_finished(&self) -> bool {
         self.wakers.is_empty()
             && !self.queues
             && self.followers.is_empty()

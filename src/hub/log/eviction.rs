@@ -7,7 +7,7 @@ use crate::hub::budget::rank::Rank;
 use crate::hub::holds::{STRETCH, count_steps};
 use crate::hub::log::history::History;
 use crate::hub::log::log::{Follower, Log, LogState};
-use crate::hub::log::segment::{Evicted, Segment, expires, nanos};
+use crate::hub::log::segment::{FreedSegment, Segment, expires, nanos};
 use crate::hub::log::segment_queue::SegmentQueue;
 use crate::hub::log::segment_sizing::SegmentSizing;
 use crate::hub::sync::MutexGuard;
@@ -31,7 +31,7 @@ pub(crate) enum Swept {
 /// Evicted segment, and the work that its eviction leaves for the time after the lock is released.
 #[derive(Debug)]
 pub(crate) struct Eviction<'a> {
-    pub(crate) evicted: Evicted,
+    pub(crate) evicted: FreedSegment,
     /// Wakers of subscriptions that wait with the segment in hand. They release it when they are polled.
     pub(crate) wakers: Vec<Option<Waker>>,
     /// Subscriptions of several topics among them, whose inboxes are to be marked.
@@ -64,12 +64,12 @@ impl Log {
     pub(crate) fn present(self: &Arc<Self>, now: u64) -> MutexGuard<'_, LogState> {
         loop {
             let (mut state, mut left) = (self.state(), EVICTED);
-            let gone = state.evict(self, now, &mut left);
-            if left > 0 && gone.is_empty() {
+            let freed = state.evict(self, now, &mut left);
+            if left > 0 && freed.is_empty() {
                 return state;
             }
             drop(state);
-            drop(gone);
+            drop(freed);
         }
     }
 
@@ -106,16 +106,16 @@ impl Log {
     }
 
     /// Evicts the events that retention does not keep, as far as one hold of the lock allows. Adds the evicted segments
-    /// to `gone`, to be dropped later.
-    pub(crate) fn sweep(self: &Arc<Self>, now: u64, gone: &mut Vec<Evicted>) -> Swept {
+    /// to `freed`, to be dropped later.
+    pub(crate) fn sweep(self: &Arc<Self>, now: u64, freed: &mut Vec<FreedSegment>) -> Swept {
         let (mut state, mut left) = (self.state(), EVICTED);
-        gone.append(&mut state.evict(self, now, &mut left));
+        freed.append(&mut state.evict(self, now, &mut left));
         let released = state.release_live();
         if left == 0 || !released.is_empty() {
-            gone.extend(released);
+            freed.extend(released);
             return Swept::Partly;
         }
-        gone.extend(state.end_burst(now));
+        freed.extend(state.end_burst(now));
         if state.is_idle() { Swept::Idle } else { Swept::Whole }
     }
 }
@@ -126,19 +126,19 @@ impl LogState {
     /// most `left` events. `left` is 0 afterwards if there may be more to do. Returns the segments that have left
     /// memory. The newest segment stays for readers that keep up, others within the live buffer for readers that are
     /// behind.
-    pub(crate) fn evict(&mut self, log: &Arc<Log>, now: u64, left: &mut usize) -> Vec<Evicted> {
-        let (mut gone, retention) = (Vec::new(), &*log.retention);
+    pub(crate) fn evict(&mut self, log: &Arc<Log>, now: u64, left: &mut usize) -> Vec<FreedSegment> {
+        let (mut freed, retention) = (Vec::new(), &*log.retention);
         if now < self.history().due && !self.has_too_much(retention) {
-            return gone;
+            return freed;
         }
         let age = nanos(retention.age);
         loop {
             while let Some(looks) = self.past_segment() {
                 if !spend(left, looks) {
                     self.history_mut().due = 0;
-                    return gone;
+                    return freed;
                 }
-                self.retire(log, now, &mut gone);
+                self.retire(log, now, &mut freed);
             }
             let Some(oldest) = self.oldest() else {
                 if self.has_readers() && self.has_surplus() {
@@ -157,9 +157,9 @@ impl LogState {
             self.forget(&oldest, now);
         }
         if self.history().live.is_some() {
-            self.trim_live(log, now, left, &mut gone);
+            self.trim_live(log, now, left, &mut freed);
         }
-        gone
+        freed
     }
 
     /// Returns the number of looks that the oldest segment takes to leave memory, if all of it has left history and it
@@ -186,7 +186,7 @@ impl LogState {
     /// Evicts the oldest segment in memory. If it is the newest, the waiting readers are to be woken, and release it.
     pub(crate) fn evict_oldest<'a>(&mut self, log: &'a Arc<Log>, now: u64) -> Option<Eviction<'a>> {
         let eviction = |segment| Eviction {
-            evicted: Evicted::new(segment),
+            evicted: FreedSegment::new(segment),
             wakers: Vec::new(),
             followers: Vec::new(),
             marking: None,
@@ -291,7 +291,7 @@ impl LogState {
     }
 }
 
-/// Segments of a log that is dropped. Dropped outside of the locks, as [`Evicted`] is.
+/// Segments of a log that is dropped. Dropped outside of the locks, as [`FreedSegment`] is.
 pub(crate) struct DroppedSegments(Box<History>);
 
 impl Drop for DroppedSegments {
@@ -299,6 +299,6 @@ impl Drop for DroppedSegments {
         let live = self.0.live.take();
         let mut live = live.map(|live| live.segments).unwrap_or_else(SegmentQueue::new);
         let segments = std::iter::from_fn(|| live.pop().or_else(|| self.0.segments.pop()));
-        segments.for_each(|segment| drop(Evicted::new(segment)));
+        segments.for_each(|segment| drop(FreedSegment::new(segment)));
     }
 }

@@ -3,21 +3,21 @@ use std::sync::Arc;
 use crate::hub::holds::STRETCH;
 use crate::hub::log::eviction::spend;
 use crate::hub::log::log::{Log, LogState};
-use crate::hub::log::segment::{Evicted, Segment};
+use crate::hub::log::segment::{FreedSegment, Segment};
 
 /// Bytes of a segment up to which it is not replaced by a smaller one.
 const SMALL: u64 = 4 * 1024;
 
 impl Log {
     /// Takes the events that are kept for readers only out of memory, if no subscription is connected. Adds their
-    /// segments to `gone`.
-    pub(crate) fn release_live(&self, gone: &mut Vec<Evicted>) {
+    /// segments to `freed`.
+    pub(crate) fn release_live(&self, freed: &mut Vec<FreedSegment>) {
         loop {
             let mut released = self.state().release_live();
             if released.is_empty() {
                 return;
             }
-            gone.append(&mut released);
+            freed.append(&mut released);
         }
     }
 }
@@ -60,7 +60,7 @@ impl LogState {
 
     /// Takes the oldest segment out of history, which it has left as a whole. Puts it into the live buffer if a reader
     /// may need it.
-    pub(crate) fn retire(&mut self, log: &Log, now: u64, gone: &mut Vec<Evicted>) {
+    pub(crate) fn retire(&mut self, log: &Log, now: u64, freed: &mut Vec<FreedSegment>) {
         let is_needed = self.is_lagging() && log.pool.live_buffer > 0;
         let Some(segment) = self.history_mut().take_oldest() else {
             return;
@@ -68,7 +68,7 @@ impl LogState {
         let history = self.history_mut();
         if !is_needed && history.live.is_none() {
             self.leave_memory(&segment, segment.len(), now);
-            gone.push(Evicted::new(segment));
+            freed.push(FreedSegment::new(segment));
             return;
         }
         let live = history.live.get_or_insert_default();
@@ -79,17 +79,17 @@ impl LogState {
     /// Takes segments beyond the limit out of the live buffer, or all of them if every reader has read them. Limited by
     /// `left`, as [`evict`](Self::evict) is.
     #[cold]
-    pub(crate) fn trim_live(&mut self, log: &Arc<Log>, now: u64, left: &mut usize, gone: &mut Vec<Evicted>) {
+    pub(crate) fn trim_live(&mut self, log: &Arc<Log>, now: u64, left: &mut usize, freed: &mut Vec<FreedSegment>) {
         let limit = if self.is_lagging() { log.pool.live_buffer } else { 0 };
         let is_over = |state: &Self| {
             let history = state.history();
             history
                 .live
                 .as_ref()
-                .is_some_and(|live| live.bytes + history.held > limit || !log.pool.budget.has_room_but_for_others(0))
+                .is_some_and(|live| live.bytes + history.held > limit || log.pool.budget.is_over_limit())
         };
         while is_over(self) && spend(left, self.oldest_live()) {
-            gone.extend(self.pop_live(now).map(Evicted::new));
+            freed.extend(self.pop_live(now).map(FreedSegment::new));
         }
         if self.history().live.is_some() {
             // Each publish then checks whether the readers have read it.
@@ -107,7 +107,7 @@ impl LogState {
     /// Takes events that are kept for readers only out of memory, if no subscription is connected, as far as one hold
     /// of the lock allows. The next sweep continues.
     #[inline]
-    pub(crate) fn release_live(&mut self) -> Vec<Evicted> {
+    pub(crate) fn release_live(&mut self) -> Vec<FreedSegment> {
         let history = self.history();
         let has_more =
             history.live.is_some() || history.segments.oldest().is_some_and(|oldest| oldest.base < self.first);
@@ -115,20 +115,20 @@ impl LogState {
     }
 
     #[cold]
-    fn release(&mut self) -> Vec<Evicted> {
-        let (mut gone, mut left) = (Vec::new(), STRETCH);
+    fn release(&mut self) -> Vec<FreedSegment> {
+        let (mut freed, mut left) = (Vec::new(), STRETCH);
         while self.history().live.is_some() && spend(&mut left, self.oldest_live()) {
-            gone.extend(self.pop_live(0).map(Evicted::new));
+            freed.extend(self.pop_live(0).map(FreedSegment::new));
         }
         if self.history().live.is_none() {
-            gone.extend(self.end_burst(0));
+            freed.extend(self.end_burst(0));
         }
-        gone
+        freed
     }
 
     /// Replaces the oldest segment of history by a smaller one, if it was begun for a reader that was behind and most
     /// of it has left history. If readers hold it, the next event begins another segment.
-    pub(crate) fn end_burst(&mut self, now: u64) -> Option<Evicted> {
+    pub(crate) fn end_burst(&mut self, now: u64) -> Option<FreedSegment> {
         let history = self.history.as_deref_mut()?;
         let front = history.segments.oldest()?;
         let is_large = front.charged() > SMALL + 2 * history.bytes as u64;
@@ -152,7 +152,7 @@ impl LogState {
         let old = history.segments.replace_oldest(fresh)?;
         history.held -= old.charged();
         self.leave_memory(&old, past as u32, now);
-        Some(Evicted::new(old))
+        Some(FreedSegment::new(old))
     }
 
     /// Takes the oldest segment out of the live buffer.

@@ -282,9 +282,9 @@ impl Cached for Segment {
 
 /// Segment that has left its log. Dropped outside of the lock: the events are the user's.
 #[derive(Debug)]
-pub(crate) struct Evicted(Option<Arc<Segment>>);
+pub(crate) struct FreedSegment(Option<Arc<Segment>>);
 
-impl Evicted {
+impl FreedSegment {
     /// Counts the segment as evicted. Called under the log's lock.
     pub(crate) fn new(segment: Arc<Segment>) -> Self {
         segment.charge.evict();
@@ -292,7 +292,7 @@ impl Evicted {
     }
 }
 
-impl Drop for Evicted {
+impl Drop for FreedSegment {
     fn drop(&mut self) {
         let Some(held) = self.0.take().and_then(|segment| Arc::try_unwrap(segment).err()) else {
             return;
