@@ -238,7 +238,7 @@ impl Shared {
             let idle: Vec<_> = logs.iter().filter(|log| self.sweep_whole(log, now, &mut panicked)).collect();
             idle.chunks(RELEASED).for_each(|idle| {
                 let gone = self.registry.release_all(idle.iter().copied());
-                panicked = replace(&mut panicked, Ok(())).and(catch_unwind(AssertUnwindSafe(|| drop(freed))));
+                panicked = replace(&mut panicked, Ok(())).and(catch_unwind(AssertUnwindSafe(|| drop(gone))));
             });
         });
         if let Err(panic) = panicked {
