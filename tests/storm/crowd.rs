@@ -163,7 +163,7 @@ async fn move_on(addresses: &[String; 2], transport: Transport, topic: &str, led
     }
 }
 
-/// Clients that follow a topic until they are told to resume, over new connections.
+/// Clients that follow a topic until they resume over new connections.
 async fn silent(mut args: Args, lines: &mut UnboundedReceiver<String>) -> Result<(), String> {
     let (address, cursor): (String, String) = (args.need("address")?, args.need("cursor")?);
     let (each, goal) = (args.need::<usize>("each")?, args.need("goal")?);
