@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn the_entry_in_use_is_never_replaced() {
+    fn cached_reply_in_use_is_not_replaced() {
         let (hub, news, cache) = (LocalHub::new(), Topic::new("news").unwrap(), ReplyCache::default());
         let cursors: Vec<_> =
             (0..4 * MAX_CACHED).map(|_| hub.publish_now(&news, "new").unwrap().cursor().unwrap()).collect();
@@ -134,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reply_with_a_gap_is_not_cached() {
+    fn reply_with_a_gap_is_not_cached() {
         let (hub, cache) = (LocalHub::new(), ReplyCache::default());
         hub.publish_now(Topic::new("news").unwrap(), "new").unwrap();
         let gap = reply(&hub, "1.1".parse().unwrap());

@@ -11,7 +11,7 @@ pub(super) struct Track {
     gaps: AtomicU64,
     missed: AtomicU64,
     conflated: AtomicU64,
-    // What every delivery touches, together.
+    // The fields that every delivery touches are together.
     bytes: AtomicU64,
     events: AtomicU64,
     /// The position of the last delivery. Epoch 0: the source has no cursors.

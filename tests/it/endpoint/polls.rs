@@ -18,7 +18,7 @@ async fn short_poll_is_answered_at_once_from_its_cursor() {
     assert_eq!(header(&response, "etag"), format!("\"{cursor}\""));
     let body = format!(r#"{{"cursor":"{cursor}","events":[{{"id":"{cursor}","topic":"news","data":"one"}}]}}"#);
     assert_eq!(text(response).await, body);
-    // The same request gets the same reply.
+    // A repeated request gets an equal reply.
     assert_eq!(text(get("/events").header("if-none-match", &tag).to(&endpoint).await).await, body);
 }
 

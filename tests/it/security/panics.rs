@@ -63,7 +63,7 @@ async fn row_26_every_error_is_a_complete_response_and_leaves_nothing_behind() {
             assert!(head.contains(&format!("\r\ncontent-length: {}\r\n", body.len())), "{head}{body}");
             assert!(body.starts_with(r#"{"error":""#), "{body}");
         }
-        // The same connection goes on, and the one permit is free.
+        // The connection is still open, and the only permit is free.
         client.send("GET /events HTTP/1.1\r\nHost: example.com\r\n\r\n").await;
         assert!(client.head().await.starts_with("http/1.1 200 "));
         client.until("]}").await;

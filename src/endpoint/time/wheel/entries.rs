@@ -133,13 +133,13 @@ mod tests {
 
     proptest! {
         #[test]
-        fn each_has_a_place_of_its_own_and_a_herd_leaves_no_memory(
-            herds in prop::collection::vec((0..3_000_usize, any::<u64>()), 1..6),
+        fn entries_have_distinct_places_and_removed_groups_free_their_memory(
+            groups in prop::collection::vec((0..3_000_usize, any::<u64>()), 1..6),
         ) {
             let (mut entries, mut places) = (Entries::default(), Vec::new());
             let mut ticks = 0..;
-            for (herd, seed) in herds {
-                places.extend(ticks.by_ref().take(herd).map(|tick| (tick, entries.insert(entry(tick)))));
+            for (group, seed) in groups {
+                places.extend(ticks.by_ref().take(group).map(|tick| (tick, entries.insert(entry(tick)))));
                 let most = places.len();
                 for &(tick, place) in &places {
                     prop_assert_eq!(entries.get(place).map(|entry| entry.tick), Some(tick));

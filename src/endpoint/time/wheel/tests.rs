@@ -73,7 +73,7 @@ fn any_step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// Nothing, less than a tick, a tick or so, and up to seconds, minutes, hours and days.
+/// Returns durations of nothing, of less than a tick, of about a tick, and up to seconds, minutes, hours and days.
 fn any_time() -> impl Strategy<Value = Duration> {
     prop_oneof![Just(22_u32), Just(25), Just(32), Just(37), Just(42), Just(47)]
         .prop_flat_map(|bits| (0..1_u64 << bits).prop_map(Duration::from_nanos))
@@ -83,7 +83,7 @@ fn any_time() -> impl Strategy<Value = Duration> {
 #[derive(Debug, Clone)]
 enum Change {
     Set(std::ops::Range<usize>, Duration),
-    /// To what is over.
+    /// A time that has passed.
     SetBack(std::ops::Range<usize>, Duration),
     Cancel(std::ops::Range<usize>),
     Pass(Duration),
@@ -116,14 +116,14 @@ impl Sleeper {
     }
 }
 
-/// Whether no alarm is set any more.
+/// Returns whether no alarm is set.
 fn is_empty(wheel: &Wheel) -> bool {
     wheel.works().dial.next() == NEVER
 }
 
 #[test]
-fn a_waker_may_use_the_wheel_when_it_is_dropped() {
-    /// A task that its waker keeps, with what it sleeps on.
+fn waker_can_use_the_wheel_while_it_is_dropped() {
+    /// Task that its own waker keeps alive, with its sleep.
     struct Owner(#[allow(dead_code, reason = "held to be dropped")] Mutex<Pin<Box<dyn Sleep>>>);
 
     impl Wake for Owner {
@@ -131,7 +131,7 @@ fn a_waker_may_use_the_wheel_when_it_is_dropped() {
     }
 
     let (done, answer) = std::sync::mpsc::channel();
-    // In a thread of its own: a lock that is taken twice would never come back.
+    // In a thread of its own, because a lock that is taken twice would block for ever.
     std::thread::spawn(move || {
         let mut none = Context::from_waker(Waker::noop());
         let hand = Arc::new(Hand::default());
@@ -158,7 +158,7 @@ fn a_waker_may_use_the_wheel_when_it_is_dropped() {
 }
 
 #[test]
-fn an_alarm_may_be_set_anew_while_it_is_due() {
+fn alarm_can_be_set_again_while_it_is_due() {
     /// Cancels an alarm that is due with it, and sets another, from inside of a wake.
     struct Meddler(Arc<Mutex<Vec<Alarm>>>, usize, Arc<Flag>);
 
@@ -187,7 +187,7 @@ fn an_alarm_may_be_set_anew_while_it_is_due() {
     };
     assert!(matches!(advance(TICK * 71), Advanced::Until(Some(_))));
     assert!(!flags.iter().any(|flag| flag.was_set()), "early");
-    // Of two that meddled with one alarm the later has its way.
+    // If two wakes changed one alarm, the later change counts.
     let set = alarms.lock().unwrap().iter().filter(|alarm| alarm.has_place()).count();
     assert!(matches!(advance(TICK * 101), Advanced::Until(None)));
     assert_eq!(flags.iter().filter(|flag| flag.was_set()).count(), set);
@@ -195,7 +195,7 @@ fn an_alarm_may_be_set_anew_while_it_is_due() {
 }
 
 #[test]
-fn time_that_never_comes_does_not_keep_the_driver_awake() {
+fn alarm_at_an_unreachable_time_lets_the_driver_sleep() {
     let wheel = Wheel::new(Arc::new(Hand::default()), Box::new(|_| false));
     let Some(never) = wheel.now().checked_add(Duration::from_millis(u64::MAX)) else { return };
     let (mut task, mut sleep) = (Context::from_waker(Waker::noop()), wheel.sleep_until(never));
@@ -204,7 +204,7 @@ fn time_that_never_comes_does_not_keep_the_driver_awake() {
 }
 
 #[test]
-fn a_clock_that_goes_back_wakes_nobody_before_its_time() {
+fn clock_that_goes_back_wakes_no_alarm_early() {
     let hand = Arc::new(Hand::default());
     let (wheel, start) = (Wheel::new(hand.clone(), Box::new(|_| false)), hand.now());
     let advance = || {
@@ -228,7 +228,7 @@ fn a_clock_that_goes_back_wakes_nobody_before_its_time() {
 
 proptest! {
     #[test]
-    fn who_sleeps_is_woken_within_a_tick_and_never_early(steps in prop::collection::vec(any_step(), 0..200)) {
+    fn sleep_ends_within_a_tick_and_never_early(steps in prop::collection::vec(any_step(), 0..200)) {
         let hand = Arc::new(Hand::default());
         let wheel = Wheel::new(hand.clone(), Box::new(|_| false));
         let driver = Arc::new(Flag::default());
@@ -279,7 +279,7 @@ proptest! {
     }
 
     #[test]
-    fn an_alarm_rings_once_in_time_unless_it_is_cancelled(changes in prop::collection::vec(any_change(), 0..40)) {
+    fn alarm_wakes_once_in_time_unless_it_is_cancelled(changes in prop::collection::vec(any_change(), 0..40)) {
         let hand = Arc::new(Hand::default());
         let wheel = Wheel::new(hand.clone(), Box::new(|_| false));
         let driver = Arc::new(Flag::default());
@@ -344,7 +344,7 @@ proptest! {
     }
 }
 
-/// Takes the driver's place when it is woken.
+/// Waker that starts another driver.
 struct Follower(Wheel);
 
 impl Wake for Follower {

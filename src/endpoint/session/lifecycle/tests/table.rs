@@ -205,7 +205,7 @@ fn every_input_moves_every_registration_as_the_table_says() {
 
 /// A session that ended leaves nothing behind that could act later.
 #[test]
-fn an_ended_session_has_no_timer_in_any_phase() {
+fn ended_session_has_no_timer_in_any_phase() {
     for (name, phase) in PHASES {
         for end in ["End", "CutDrained", "CutStalled"] {
             let (mut session, input) = state(SessionKind::Stream, 0, phase, Registration::Joined, end);
