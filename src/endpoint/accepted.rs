@@ -67,8 +67,9 @@ impl<S> Accepted<S> {
     /// for each request, every poll gets the whole snapshot, and a long poll is answered at once.
     ///
     /// ```
-    /// use tidings::Snapshot;
-    /// use tidings::{Accepted, Event, LocalHub, Publisher, Rejection, Start, SubscribeRequest, Subscription, Topic};
+    /// use tidings::{
+    ///     Accepted, Event, LocalHub, Publisher, Rejection, Snapshot, Start, SubscribeRequest, Subscription, Topic,
+    /// };
     ///
     /// struct Scores {
     ///     hub: LocalHub,

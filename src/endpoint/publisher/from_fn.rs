@@ -45,8 +45,8 @@ impl Endpoint {
     ///
     /// The closure gets each request that subscribes, and returns a [`Subscribe`](crate::Subscribe) for the hub or a
     /// [`Rejection`]. The `?` operator converts any error into a rejection. To set the session's data or lifetime, the
-    /// closure returns an [`Accepted`]. Messages from clients and snapshots are not supported: implement [`Publisher`]
-    /// for these.
+    /// closure returns an [`Accepted`]. Messages from clients, snapshots in place of gaps and limit keys are not
+    /// supported: implement [`Publisher`] for these.
     ///
     /// ```
     /// use tidings::{Endpoint, LocalHub, Rejection, Topic};
@@ -135,7 +135,7 @@ impl EndpointBuilder {
     ///
     /// let hub = LocalHub::new();
     /// let events = EndpointBuilder::from_fn(&hub, async |request| Ok(request.subscribe_to(["news"])))
-    ///     .max_sessions_per_key(10)
+    ///     .max_sessions(10_000)
     ///     .build();
     /// ```
     pub fn from_fn<H, F, R, A>(hub: &H, subscribe: F) -> Self
@@ -160,13 +160,13 @@ impl<H: Hub> Publisher for Public<H> {
 
     async fn subscribe(&self, request: SubscribeRequest) -> Result<Accepted<H::Subscription>, Rejection> {
         let named = request.topics();
+        if !named.iter().all(|topic| self.topics.iter().any(|public| public.matches(topic))) {
+            return Err(Rejection::Forbidden);
+        }
         let subscribe = match named.is_empty() {
             true => request.subscribe_to_patterns(&self.topics),
             false => request.subscribe_to(named),
         };
-        if !named.iter().all(|topic| self.topics.iter().any(|public| public.matches(topic))) {
-            return Err(Rejection::Forbidden);
-        }
         Ok(self.hub.subscribe(subscribe)?.into())
     }
 }

@@ -140,8 +140,9 @@ pub trait Publisher: Send + Sync + 'static {
     /// dropped if the client leaves. A panic ends the session.
     ///
     /// ```
-    /// use tidings::Snapshot;
-    /// use tidings::{Accepted, Event, Gap, LocalHub, Publisher, Rejection, Session, SubscribeRequest, Subscription, Topic};
+    /// use tidings::{
+    ///     Accepted, Event, Gap, LocalHub, Publisher, Rejection, Session, Snapshot, SubscribeRequest, Subscription, Topic,
+    /// };
     ///
     /// struct Scores {
     ///     hub: LocalHub,
