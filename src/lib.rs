@@ -123,8 +123,8 @@ pub use endpoint::{
 };
 pub use hub::{LocalHub, LocalHubBuilder, Subscription};
 pub use model::{
-    Cursor, CursorError, Event, EventError, EventKind, Gap, GapReason, IntoTopic, Overflow, Pattern, PatternError,
-    Retention, Topic, TopicError,
+    Cursor, CursorError, EndReason, Event, EventError, EventKind, Gap, GapReason, IntoTopic, Overflow, Pattern,
+    PatternError, Retention, Topic, TopicEnd, TopicError,
 };
 pub use subscriber::snapshot::Snapshot;
 

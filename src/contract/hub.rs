@@ -1,7 +1,7 @@
-use std::future::Future;
+use std::future::{Future, ready};
 
 use crate::contract::{Subscribe, SubscribeError, Subscriber};
-use crate::model::{Cursor, Event, Topic, TopicError};
+use crate::model::{Cursor, EndReason, Event, Topic, TopicEnd, TopicError};
 
 /// Hub: accepts events and creates subscriptions. Clones are handles of one hub.
 ///
@@ -36,6 +36,20 @@ pub trait Hub: Clone + Send + Sync + 'static {
     /// A future that is dropped before its first poll publishes nothing. After that the event may have been published. The
     /// future of a [`LocalHub`](crate::LocalHub) is ready at its first poll.
     fn publish(&self, topic: &Topic, event: Event) -> impl Future<Output = Result<Receipt, PublishError>> + Send;
+
+    /// Ends a topic when the future is polled: subscribers of the topic receive its [end](TopicEnd) after its last event, and
+    /// later publishes to it are refused with [`PublishError::Finished`].
+    ///
+    /// The first call determines the reason. Later calls change nothing and return the first end.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`PublishError::Unsupported`] if the hub cannot end topics, as the default implementation does, and the other
+    /// errors of [`publish`](Self::publish).
+    fn finish(&self, topic: &Topic, reason: EndReason) -> impl Future<Output = Result<TopicEnd, PublishError>> + Send {
+        let _ = (topic, reason);
+        ready(Err(PublishError::Unsupported))
+    }
 
     /// Creates a subscription. It yields each event of its topics that is published after this call returns, and earlier ones
     /// from its [start](crate::Start).
@@ -106,6 +120,12 @@ pub enum PublishError {
     /// The hub is closed.
     #[error("hub is closed")]
     Closed,
+    /// The topic has ended, see [`Hub::finish`]. A batch with such a topic publishes nothing.
+    #[error("topic `{0}` has ended; publish to another topic")]
+    Finished(Topic),
+    /// The hub does not support the operation.
+    #[error("hub does not support the operation")]
+    Unsupported,
     /// The hub's server cannot be reached. Nothing was published. Publish again later.
     #[error("hub is not reachable: {0}")]
     Unavailable(Box<str>),

@@ -24,6 +24,21 @@ pub struct SubscriberInfo<'a> {
     topics: Cow<'a, [Pattern]>,
     head: Option<Arc<dyn Head>>,
     next_event: NextEvent<'a>,
+    end_state: EndState,
+}
+
+/// State of a subscriber with regard to the ends of its topics, see [`SubscriberInfo::end_state`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[non_exhaustive]
+pub enum EndState {
+    /// At least one topic has not ended, or this is unknown.
+    #[default]
+    Live,
+    /// All topics have ended. Some deliveries are left.
+    Ended,
+    /// All topics have ended, and everything was delivered. The next delivery is
+    /// [`SubscriptionEnd::Finished`](crate::subscriber::SubscriptionEnd::Finished).
+    Finished,
 }
 
 /// Time until the next event.
@@ -84,6 +99,18 @@ impl<'a> SubscriberInfo<'a> {
         Self { next_event: NextEvent::Of(pace), ..self }
     }
 
+    /// Sets the state with regard to the ends of the topics. Default: [`EndState::Live`].
+    pub fn with_end_state(self, end_state: EndState) -> Self {
+        Self { end_state, ..self }
+    }
+
+    /// Returns whether all topics have ended. An [`Endpoint`](crate::Endpoint) reads it when a client subscribes: an
+    /// `EventSource` that returns after the end gets 204, after which it does not reconnect.
+    #[must_use]
+    pub fn end_state(&self) -> EndState {
+        self.end_state
+    }
+
     /// Returns the topics and patterns that the subscriber follows.
     #[must_use]
     pub fn topics(&self) -> &[Pattern] {
@@ -125,6 +152,7 @@ impl fmt::Debug for SubscriberInfo<'_> {
             .field("topics", &self.topics)
             .field("head", &self.head())
             .field("next_event_in", &self.next_event_in())
+            .field("end_state", &self.end_state)
             .finish()
     }
 }

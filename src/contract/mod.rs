@@ -18,7 +18,7 @@ pub(crate) use encoder::Encoder;
 pub(crate) use format::place;
 pub use format::{Format, Slot};
 pub use hub::{Hub, PublishError, Receipt};
-pub use info::SubscriberInfo;
+pub use info::{EndState, SubscriberInfo};
 #[allow(unused_imports, reason = "used by the endpoint")]
 pub(crate) use info::{Head, Pace};
 pub use message::Message;

@@ -194,7 +194,8 @@ impl Rejection {
     fn of_publish(error: &PublishError) -> Self {
         match error {
             PublishError::Topic(_) | PublishError::TooLarge { .. } => Self::invalid(error.to_string()),
-            PublishError::OutcomeUnknown(_) => Self::internal(error.to_string()),
+            PublishError::Finished(_) => Self::Gone,
+            PublishError::OutcomeUnknown(_) | PublishError::Unsupported => Self::internal(error.to_string()),
             PublishError::Closed
             | PublishError::Unavailable(_)
             | PublishError::Full { .. }

@@ -3,9 +3,9 @@ use std::task::{Context, Poll};
 use bytes::{Bytes, BytesMut};
 
 use crate::contract::{Batch, Format, SubscriberInfo};
-use crate::model::{Cursor, Gap};
+use crate::model::{Cursor, Gap, TopicEnd};
 
-/// Source that yields batches of events, gaps, and the end.
+/// Source that yields batches of events, gaps, ends of topics, and its own end.
 ///
 /// Only [`poll_next`](Self::poll_next) is required. Every method is cancel-safe: a delivery that one call did not return is
 /// returned by the next call of any method.
@@ -57,6 +57,7 @@ pub trait Subscriber: Send + 'static {
                 )
             }
             Delivery::Gap(gap) => EncodedDelivery::Gap(gap),
+            Delivery::TopicEnd(end) => EncodedDelivery::TopicEnd(end),
             Delivery::End(end) => EncodedDelivery::End(end),
         })
     }
@@ -103,6 +104,8 @@ pub enum Delivery {
     Events(Batch),
     /// Gap in place of missing events.
     Gap(Gap),
+    /// End of one topic, after its last event.
+    TopicEnd(TopicEnd),
     /// End of the subscriber.
     End(SubscriptionEnd),
 }
@@ -115,6 +118,8 @@ pub enum EncodedDelivery {
     Events(EncodedBatch),
     /// Gap in place of missing events.
     Gap(Gap),
+    /// End of one topic, after its last event.
+    TopicEnd(TopicEnd),
     /// End of the subscriber.
     End(SubscriptionEnd),
 }
@@ -158,7 +163,7 @@ impl EncodedBatch {
 pub enum SubscriptionEnd {
     /// The hub was closed. All earlier events were delivered.
     Closed,
-    /// The source ended. All events were delivered.
+    /// All topics have ended, or the source has. All events and [ends](Delivery::TopicEnd) were delivered.
     Finished,
     /// The subscriber fell behind the events in memory, and its policy is [`Overflow::Disconnect`](crate::Overflow::Disconnect).
     TooSlow,

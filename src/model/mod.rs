@@ -8,6 +8,7 @@ mod json;
 mod pattern;
 mod retention;
 mod topic;
+mod topic_end;
 
 pub use cursor::{Cursor, CursorError};
 pub use event::{Event, EventError, EventKind};
@@ -15,3 +16,4 @@ pub use gap::{Gap, GapReason, Overflow};
 pub use pattern::{Pattern, PatternError};
 pub use retention::Retention;
 pub use topic::{IntoTopic, Topic, TopicError};
+pub use topic_end::{EndReason, TopicEnd};

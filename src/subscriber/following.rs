@@ -2,7 +2,7 @@ use std::collections::BTreeSet;
 use std::task::{Context, Poll};
 
 use crate::contract::{Batch, Delivery, Subscriber, SubscriptionEnd};
-use crate::model::{Cursor, Gap, GapReason, Topic};
+use crate::model::{Cursor, Gap, GapReason, Topic, TopicEnd};
 use crate::subscriber::Snapshot;
 use crate::subscriber::snapshot::Known;
 
@@ -13,6 +13,7 @@ pub(super) enum Step {
     State,
     /// Next events of the stage. They stay there until they are taken.
     Events(Batch),
+    TopicEnd(TopicEnd),
     End(SubscriptionEnd),
 }
 

@@ -52,6 +52,6 @@ pub(crate) use recovery::{Recovering, sealed};
 pub(crate) use snapshot::Snapshot;
 
 pub use crate::contract::{
-    Batch, BoxSubscriber, Delivery, EncodedBatch, EncodedDelivery, EventRef, Format, Slot, SubscriberInfo,
+    Batch, BoxSubscriber, Delivery, EncodedBatch, EncodedDelivery, EndState, EventRef, Format, Slot, SubscriberInfo,
     SubscriptionEnd,
 };

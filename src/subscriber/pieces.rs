@@ -46,6 +46,7 @@ impl<S: Subscriber> Subscriber for Pieces<S> {
                         batch
                     }
                     Delivery::Gap(gap) => return Poll::Ready(EncodedDelivery::Gap(gap)),
+                    Delivery::TopicEnd(end) => return Poll::Ready(EncodedDelivery::TopicEnd(end)),
                     Delivery::End(end) => return Poll::Ready(EncodedDelivery::End(end)),
                 }
             }

@@ -208,6 +208,8 @@ impl<S: Subscriber, F: Recovery> Recover<S, F> {
                                 return Poll::Ready(Some(Step::Events(rest)));
                             }
                         }
+                        // The end of a topic whose events the snapshot contains is not part of the snapshot.
+                        Delivery::TopicEnd(end) => return Poll::Ready(Some(Step::TopicEnd(end))),
                         Delivery::End(end) => {
                             self.stage = None;
                             return Poll::Ready(Some(Step::End(end)));
@@ -287,6 +289,7 @@ impl<S: Subscriber, F: Recovery> Recover<S, F> {
     fn poll_encoded_stage(&mut self, cx: &mut Context<'_>, format: &dyn Format, max: usize) -> Poll<EncodedDelivery> {
         match ready!(self.poll_stage(cx, Some(Fit { format, max: self.max_event }))) {
             Some(Step::Gap(gap)) => return Poll::Ready(EncodedDelivery::Gap(gap)),
+            Some(Step::TopicEnd(end)) => return Poll::Ready(EncodedDelivery::TopicEnd(end)),
             Some(Step::End(end)) => return Poll::Ready(EncodedDelivery::End(end)),
             Some(Step::Events(batch)) => return Poll::Ready(self.encode(&batch, format, max)),
             Some(Step::State) => {
@@ -325,6 +328,7 @@ impl<S: Subscriber, F: Recovery> Subscriber for Recover<S, F> {
                 None => {}
                 Some(_) => match ready!(self.poll_stage(cx, None)) {
                     Some(Step::Gap(gap)) => return Poll::Ready(Delivery::Gap(gap)),
+                    Some(Step::TopicEnd(end)) => return Poll::Ready(Delivery::TopicEnd(end)),
                     Some(Step::End(end)) => return Poll::Ready(Delivery::End(end)),
                     Some(Step::Events(batch)) => {
                         self.took_events(None, None);

@@ -75,7 +75,7 @@ use futures_core::Stream;
 
 use super::keep_alive::KeepAlive;
 use super::limit;
-use super::object::{write_bye, write_event, write_gap, write_heartbeat, write_hello};
+use super::object::{write_bye, write_event, write_gap, write_heartbeat, write_hello, write_topic_end};
 use crate::contract::{EncodedDelivery, EventRef, Format, Slot, Subscriber, SubscriptionEnd, place};
 use crate::model::Cursor;
 use crate::time::Timer;
@@ -224,6 +224,7 @@ impl<S: Subscriber> ChunkedStream<S> {
                 Poll::Ready(Some(events.bytes))
             }
             Poll::Ready(EncodedDelivery::Gap(gap)) => self.line(|out| write_gap(&gap, out)),
+            Poll::Ready(EncodedDelivery::TopicEnd(end)) => self.line(|out| write_topic_end(&end, out)),
             Poll::Ready(EncodedDelivery::End(end)) => {
                 self.stage = Stage::Over(Some(end));
                 Poll::Ready(None)

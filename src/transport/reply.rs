@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 
-use super::object::{write_cursor, write_event, write_gap};
+use super::object::{write_cursor, write_event, write_gap, write_topic_end};
 use crate::contract::{EncodedDelivery, EventRef, Format, Slot, Subscriber, SubscriptionEnd, place};
 use crate::model::Cursor;
 
@@ -247,6 +247,12 @@ impl Draft {
                     write_gap(&gap, &mut out);
                     out.extend_from_slice(b",");
                     (out.freeze(), Some(gap.cursor))
+                }
+                Poll::Ready(EncodedDelivery::TopicEnd(end)) => {
+                    let mut out = BytesMut::with_capacity(128);
+                    write_topic_end(&end, &mut out);
+                    out.extend_from_slice(b",");
+                    (out.freeze(), None)
                 }
                 Poll::Ready(EncodedDelivery::End(end)) => {
                     self.reply.end = Some(end);

@@ -29,6 +29,8 @@ impl IntoResponse for Rejection {
 /// | [`Full`](Self::Full), [`TooManyTopics`](Self::TooManyTopics) | 507 |
 /// | [`Closed`](Self::Closed), [`Unavailable`](Self::Unavailable) | 503 with `Retry-After: 5` |
 /// | [`OutcomeUnknown`](Self::OutcomeUnknown) | 504 |
+/// | [`Finished`](Self::Finished) | 409 |
+/// | [`Unsupported`](Self::Unsupported) | 501 |
 #[cfg_attr(docsrs, doc(cfg(feature = "axum")))]
 impl IntoResponse for PublishError {
     fn into_response(self) -> Response {
@@ -39,6 +41,8 @@ impl IntoResponse for PublishError {
             Self::Full { .. } | Self::TooManyTopics { .. } => Refusal::new(StatusCode::INSUFFICIENT_STORAGE, text),
             Self::Closed | Self::Unavailable(_) => Refusal::retry_later(Duration::from_secs(5)).with_message(text),
             Self::OutcomeUnknown(_) => Refusal::new(StatusCode::GATEWAY_TIMEOUT, text),
+            Self::Finished(_) => Refusal::new(StatusCode::CONFLICT, text),
+            Self::Unsupported => Refusal::new(StatusCode::NOT_IMPLEMENTED, text),
         })
     }
 }

@@ -7,7 +7,7 @@ use bytes::{Bytes, BytesMut};
 use crate::contract::{Batch, Delivery, EncodedBatch, EncodedDelivery, Encoder, Format, SubscriptionEnd};
 use crate::hub::log::segment::Segment;
 use crate::hub::subscription::slice_reader::SliceReader;
-use crate::model::{Event, Gap};
+use crate::model::{Event, Gap, TopicEnd};
 
 /// Form in which a subscription delivers events: [batches](Batches) of entries, or the [bytes](InFormat) of a format.
 ///
@@ -51,6 +51,9 @@ pub(crate) trait Output: Copy {
 
     /// Returns the delivery of a gap.
     fn gap(gap: Gap) -> Self::Delivery;
+
+    /// Returns the delivery of the end of a topic.
+    fn topic_end(end: TopicEnd) -> Self::Delivery;
 
     /// Returns the delivery of the end.
     fn end(end: SubscriptionEnd) -> Self::Delivery;
@@ -116,6 +119,10 @@ impl Output for Batches {
 
     fn gap(gap: Gap) -> Delivery {
         Delivery::Gap(gap)
+    }
+
+    fn topic_end(end: TopicEnd) -> Delivery {
+        Delivery::TopicEnd(end)
     }
 
     fn end(end: SubscriptionEnd) -> Delivery {
@@ -189,6 +196,10 @@ impl<'a> Output for InFormat<'a> {
 
     fn gap(gap: Gap) -> EncodedDelivery {
         EncodedDelivery::Gap(gap)
+    }
+
+    fn topic_end(end: TopicEnd) -> EncodedDelivery {
+        EncodedDelivery::TopicEnd(end)
     }
 
     fn end(end: SubscriptionEnd) -> EncodedDelivery {

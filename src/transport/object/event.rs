@@ -2,7 +2,7 @@ use bytes::BytesMut;
 
 use super::{write_base64, write_string};
 use crate::contract::EventRef;
-use crate::model::{Event, EventKind, Gap};
+use crate::model::{Event, EventKind, Gap, TopicEnd};
 
 /// Appends `{"id":"7.3","topic":"news","event":"price","data":…}`.
 ///
@@ -78,4 +78,15 @@ pub(crate) fn write_gap(gap: &Gap, out: &mut BytesMut) {
         out.extend_from_slice(b",\"snapshot\":true");
     }
     out.extend_from_slice(b"}}");
+}
+
+/// Appends `{"id":"7.9","end":{"topic":"news","reason":"done"}}`.
+pub(crate) fn write_topic_end(end: &TopicEnd, out: &mut BytesMut) {
+    out.extend_from_slice(b"{\"id\":\"");
+    end.cursor.encode(out);
+    out.extend_from_slice(b"\",\"end\":{\"topic\":");
+    write_string(end.topic.as_str().as_bytes(), out);
+    out.extend_from_slice(b",\"reason\":\"");
+    out.extend_from_slice(end.reason.as_str().as_bytes());
+    out.extend_from_slice(b"\"}}");
 }

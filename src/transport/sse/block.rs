@@ -2,8 +2,8 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 
-use crate::model::{Cursor, Gap};
-use crate::transport::object::{write_gap, write_heartbeat, write_hello, write_millis};
+use crate::model::{Cursor, Gap, TopicEnd};
+use crate::transport::object::{write_gap, write_heartbeat, write_hello, write_millis, write_topic_end};
 
 /// Returns a block `event: tidings.retry`, which asks a client to reconnect after `retry`, at least 1 ms.
 ///
@@ -34,6 +34,13 @@ pub(super) fn write_gap_block(gap: &Gap, out: &mut BytesMut) {
     out.extend_from_slice(b"event: tidings.gap\ndata: ");
     write_gap(gap, out);
     end_block(Some(gap.cursor), out);
+}
+
+/// Appends the block of the end of one topic.
+pub(super) fn write_topic_end_block(end: &TopicEnd, out: &mut BytesMut) {
+    out.extend_from_slice(b"event: tidings.topic_end\ndata: ");
+    write_topic_end(end, out);
+    end_block(Some(end.cursor), out);
 }
 
 /// Appends the block of a visible heartbeat.

@@ -6,7 +6,9 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use futures_core::Stream;
 
-use super::block::{sse_retry_block, write_gap_block, write_heartbeat_block, write_hello_block, write_retry};
+use super::block::{
+    sse_retry_block, write_gap_block, write_heartbeat_block, write_hello_block, write_retry, write_topic_end_block,
+};
 use super::format::{Object, Plain};
 use crate::contract::{EncodedDelivery, Format, Subscriber, SubscriptionEnd};
 use crate::model::Cursor;
@@ -183,6 +185,7 @@ impl<S: Subscriber> SseEncoder<S> {
                 self.beat()
             }
             Poll::Ready(EncodedDelivery::Gap(gap)) => self.block(|out| write_gap_block(&gap, out)),
+            Poll::Ready(EncodedDelivery::TopicEnd(end)) => self.block(|out| write_topic_end_block(&end, out)),
             Poll::Ready(EncodedDelivery::End(end)) => {
                 self.stage = Stage::Over(Some(end));
                 Poll::Ready(None)

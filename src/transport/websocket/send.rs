@@ -11,7 +11,7 @@ use super::sink::Phase;
 use super::{CloseCause, CloseCode, WebSocketSink};
 use crate::contract::{EncodedBatch, EncodedDelivery, Format, Subscriber};
 use crate::model::Gap;
-use crate::transport::object::write_gap;
+use crate::transport::object::{write_gap, write_topic_end};
 
 /// Maximum number of writes in one poll, so that a socket that accepts everything does not block the thread.
 const BUDGET: u32 = 16;
@@ -133,6 +133,10 @@ impl<S: Subscriber, Io: AsyncRead + AsyncWrite + Unpin> WebSocketSink<S, Io> {
                 return len;
             }
             EncodedDelivery::Gap(gap) => self.gap(&gap),
+            EncodedDelivery::TopicEnd(end) if self.has_objects() => {
+                self.outbox.put_text(|out| write_topic_end(&end, out))
+            }
+            EncodedDelivery::TopicEnd(_) => {}
             EncodedDelivery::End(end) => {
                 let (code, reason) = of_end(end);
                 self.end(CloseCause::End(end), code, reason);
