@@ -13,7 +13,7 @@ mod subscriber;
 mod transport;
 
 pub use batch::{Batch, EventRef};
-pub(crate) use batch::{Entry, Run};
+pub(crate) use batch::{Entry, EntryBlock};
 pub(crate) use encoder::Encoder;
 pub(crate) use format::place;
 pub use format::{Format, Slot};
