@@ -141,6 +141,11 @@ impl LocalHub {
         Ok(receipt)
     }
 
+    /// Refuses an event that is larger than the hub's limit.
+    pub(crate) fn check_event(&self, event: &Event) -> Result<(), PublishError> {
+        self.handle.shared.check(event)
+    }
+
     /// Publishes events in this order and wakes each subscriber once for all of them.
     ///
     /// Other publishers wait until all of its events are appended, so split a batch of thousands. Subscribers do not wait.
