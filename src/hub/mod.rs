@@ -18,6 +18,7 @@
 mod budget;
 mod builder;
 mod evict;
+mod finish;
 mod growth;
 mod holds;
 mod local;
@@ -26,6 +27,7 @@ mod publish_round;
 mod shared;
 mod subscription;
 mod sync;
+mod topic_retention;
 mod topics;
 mod wake;
 
