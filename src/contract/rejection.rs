@@ -153,7 +153,7 @@ impl Rejection {
 /// | [`SubscribeError`], [`PublishError`]: the hub is closed, full or cannot be reached | [`Busy`](Self::Busy), 5 s |
 /// | [`SubscribeError`], [`PublishError`]: other reasons | `Invalid` if it is a name or a size, else [`Internal`](Self::Internal) |
 /// | [`RunError`]: the topic has no run | [`Gone`](Self::Gone) |
-/// | [`RunError`]: too many runs are live, or runs are drained | `Busy`, 5 s |
+/// | [`RunError`]: too many runs are live, runs are drained, or the topic is not free | `Busy`, 5 s |
 /// | others | `Internal`: the client receives 500, and [`on_refusal`](crate::EndpointBuilder::on_refusal) receives the text of the error and its sources |
 impl<E: Error + Send + Sync + 'static> From<E> for Rejection {
     fn from(error: E) -> Self {
@@ -200,7 +200,7 @@ impl Rejection {
         match error {
             RunError::Topic(error) => Self::invalid(error.to_string()),
             RunError::Subscribe(error) => Self::of_subscribe(error),
-            RunError::Busy { .. } | RunError::Draining => Self::Busy { retry_after: LATER },
+            RunError::Busy { .. } | RunError::Draining | RunError::Ended(_) => Self::Busy { retry_after: LATER },
             RunError::Gone(_) => Self::Gone,
             RunError::NoSpawner => Self::internal(error.to_string()),
         }

@@ -3,7 +3,7 @@ use crate::model::{Topic, TopicError};
 
 /// Error of [`Runs`](crate::runs::Runs).
 ///
-/// By the `?` operator it becomes a [`Rejection`](crate::Rejection): `Gone` is 410, `Busy` and `Draining` are 503 with
+/// By the `?` operator it becomes a [`Rejection`](crate::Rejection): `Gone` is 410, `Busy`, `Draining` and `Ended` are 503 with
 /// `Retry-After: 5`.
 ///
 /// ```
@@ -29,6 +29,10 @@ pub enum RunError {
     /// New runs are refused because the server shuts down.
     #[error("runs are drained; start the run on another server")]
     Draining,
+    /// The topic has ended on the hub and is not free yet: a reader has not received the end of its last run, or the
+    /// application has [finished](crate::LocalHub::finish) the topic.
+    #[error("topic `{0}` has ended and is not free yet; start the run later or with another topic")]
+    Ended(Topic),
     /// The topic has no run.
     #[error("topic `{0}` has no run; start one, or raise `RunsBuilder::linger` if it ended early")]
     Gone(Topic),

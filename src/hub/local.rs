@@ -238,16 +238,26 @@ impl LocalHub {
 
     /// Gives a topic its own retention, in place of the hub's rules, until [`drop_history`](Self::drop_history). The call
     /// creates no topic.
-    #[allow(dead_code, reason = "used by runs")]
     pub(crate) fn retain_topic(&self, topic: &Topic, retention: Retention) {
         self.handle.shared.registry.retain_topic(topic, retention);
     }
 
     /// Drops the history of a topic early, and forgets its [own retention](Self::retain_topic). A client that resumes there
     /// gets a gap, as with any eviction. A topic that has [ended](Self::finish) stays finished.
-    #[allow(dead_code, reason = "used by runs")]
     pub(crate) fn drop_history(&self, topic: &Topic) {
         self.handle.shared.drop_history(topic);
+    }
+
+    /// Forgets the [end](Self::finish) of a topic early, so that the topic is as new. A topic with subscriptions that have not
+    /// received the end stays finished until they have received it or are dropped.
+    pub(crate) fn forget_end(&self, topic: &Topic) {
+        self.handle.shared.registry.topics.write().forget_end(topic);
+    }
+
+    /// Returns whether a topic has [ended](Self::finish).
+    pub(crate) fn has_ended(&self, topic: &Topic) -> bool {
+        let shared = &*self.handle.shared;
+        shared.registry.has_ended(topic, shared.now())
     }
 
     /// Subscribes from the given start on. The subscription gets every event that is published after this returns.

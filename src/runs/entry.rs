@@ -5,13 +5,15 @@ use std::time::Instant;
 
 use super::info::RunInfo;
 use super::lock::lock;
-use crate::model::Topic;
+use crate::model::{Cursor, EndReason, Topic};
 
 /// State of one run, shared by its task, its readers and the application.
 #[derive(Debug)]
 pub(crate) struct RunEntry {
     pub(crate) topic: Topic,
     pub(crate) began: Instant,
+    /// Position of the hub before the first event.
+    pub(crate) start: Cursor,
     events: AtomicUsize,
     bytes: AtomicUsize,
     /// Whether the task is being polled, and so may publish. Set under the lock of `state`.
@@ -27,6 +29,8 @@ struct EntryState {
     unwatched_since: Instant,
     /// Waker of the task.
     waker: Option<Waker>,
+    /// Reason of the end, if it has begun.
+    reason: Option<EndReason>,
 }
 
 /// Phase of a run. It only advances.
@@ -50,11 +54,12 @@ pub(crate) struct Observed {
 }
 
 impl RunEntry {
-    pub(crate) fn new(topic: Topic, now: Instant) -> Self {
-        let state = EntryState { phase: Phase::Live, readers: 0, unwatched_since: now, waker: None };
+    pub(crate) fn new(topic: Topic, now: Instant, start: Cursor) -> Self {
+        let state = EntryState { phase: Phase::Live, readers: 0, unwatched_since: now, waker: None, reason: None };
         Self {
             topic,
             began: now,
+            start,
             events: AtomicUsize::new(0),
             bytes: AtomicUsize::new(0),
             is_polled: AtomicBool::new(false),
@@ -88,13 +93,19 @@ impl RunEntry {
     }
 
     /// Begins the end of the run. Returns `false` if it has begun already.
-    pub(crate) fn begin_end(&self) -> bool {
+    pub(crate) fn begin_end(&self, reason: EndReason) -> bool {
         let mut state = lock(&self.state);
         let is_live = state.phase == Phase::Live;
         if is_live {
-            state.phase = Phase::Ending;
+            (state.phase, state.reason) = (Phase::Ending, Some(reason));
         }
         is_live
+    }
+
+    /// Returns the reason of the end, if the end was published.
+    pub(crate) fn end_reason(&self) -> Option<EndReason> {
+        let state = lock(&self.state);
+        state.reason.filter(|_| state.phase != Phase::Ending)
     }
 
     /// Completes the end of the run.

@@ -34,9 +34,9 @@ impl Default for RunLimits {
 }
 
 impl RunLimits {
-    /// Returns the retention of a run's topic: all events, until the history is dropped.
+    /// Returns the retention of a run's topic: all events of any age, until the history is dropped.
     pub(crate) fn retention(&self) -> Retention {
-        Retention::count(self.max_events).bytes(self.max_bytes).age(self.lifetime.saturating_add(self.linger))
+        Retention::count(self.max_events).bytes(self.max_bytes).age(Duration::MAX)
     }
 
     pub(crate) fn sizes(&self) -> SizeLimits {

@@ -15,7 +15,6 @@ mod runs;
 mod shared;
 mod source;
 mod spawner;
-mod stub;
 mod subscription;
 mod table;
 mod task;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use super::entry::{Phase, RunEntry};
 use super::shared::Shared;
 use super::subscription::{Reader, RunSubscription};
-use crate::contract::{RunError, Start, Subscribe};
+use crate::contract::{EndState, RunError, Start, Subscribe, Subscriber};
 #[cfg(feature = "http")]
 use crate::endpoint::request::SubscribeRequest;
 use crate::model::{EndReason, Topic};
@@ -59,8 +59,20 @@ impl Run {
     ///
     /// See [`Runs::subscribe`](crate::runs::Runs::subscribe).
     pub fn subscribe_from(&self, start: Start) -> Result<RunSubscription, RunError> {
+        let start = match start {
+            // A cursor, so that a reader gets a gap in place of events that the hub has evicted.
+            Start::Oldest => Start::After(self.entry.start),
+            start => start,
+        };
         let reader = Reader::new(&self.shared, &self.entry);
-        let subscription = self.shared.hub.subscribe(Subscribe::topics([self.topic()]).start(start))?;
+        let subscribe = || self.shared.hub.subscribe(Subscribe::topics([self.topic()]).start(start));
+        let ended = self.entry.end_reason();
+        let mut subscription = subscribe()?;
+        if let (Some(reason), EndState::Live) = (ended, subscription.info().end_state()) {
+            // The hub forgets the end of a topic after 24 hours, and after 65,536 others.
+            self.shared.finish_again(&self.entry, reason);
+            subscription = subscribe()?;
+        }
         // Its topic has no end after that, so the client would wait for ever.
         if self.entry.phase() == Phase::Forgotten {
             return Err(RunError::Gone(self.topic().clone()));

@@ -45,7 +45,11 @@ impl Shared {
         self.forget_expired(now);
         let mut table = lock(&self.table);
         if let Some(entry) = table.by_topic.get(topic) {
-            return Ok((Arc::clone(entry), false));
+            return match entry.phase() {
+                // Another thread drops its history.
+                Phase::Forgotten => Err(RunError::Ended(topic.clone())),
+                _ => Ok((Arc::clone(entry), false)),
+            };
         }
         if table.is_draining {
             return Err(RunError::Draining);
@@ -53,7 +57,10 @@ impl Shared {
         if table.live >= self.limits.max_live {
             return Err(RunError::Busy { limit: self.limits.max_live });
         }
-        let entry = Arc::new(RunEntry::new(topic.clone(), now));
+        if self.hub.has_ended(topic) {
+            return Err(RunError::Ended(topic.clone()));
+        }
+        let entry = Arc::new(RunEntry::new(topic.clone(), now, self.hub.cursor()));
         self.hub.retain_topic(topic, self.limits.retention());
         table.begin(&entry);
         Ok((entry, true))
@@ -62,14 +69,14 @@ impl Shared {
     /// Returns the run of a topic, if it is live or its history is kept.
     pub(crate) fn find(&self, topic: &Topic) -> Option<Arc<RunEntry>> {
         self.forget_expired(self.timer.now());
-        lock(&self.table).by_topic.get(topic).cloned()
+        lock(&self.table).by_topic.get(topic).filter(|entry| entry.phase() != Phase::Forgotten).cloned()
     }
 
     /// Ends a run, unless it has ended. Returns whether this call ended it.
     ///
     /// Readers get the end before this returns. The task drops the stream when it is polled next.
     pub(crate) fn end(&self, entry: &Arc<RunEntry>, reason: EndReason, failure: Option<(FailureCause, &str)>) -> bool {
-        if !entry.begin_end() {
+        if !entry.begin_end(reason) {
             return false;
         }
         let finished = catch_panic(|| self.hub.finish(&entry.topic, reason));
@@ -88,6 +95,16 @@ impl Shared {
         drains.into_iter().for_each(Waker::wake);
         self.forget_excess();
         true
+    }
+
+    /// Publishes the end of an ended run again.
+    pub(crate) fn finish_again(&self, entry: &RunEntry, reason: EndReason) {
+        // Under the lock, so that the run is not forgotten meanwhile, and another run of the topic does not get this end.
+        let _table = lock(&self.table);
+        if matches!(entry.phase(), Phase::Ended(_)) {
+            // Without an end only if the hub is closed. Then its subscriptions end, too.
+            drop(self.hub.finish(&entry.topic, reason));
+        }
     }
 
     /// Reports a failure to the application.
@@ -136,12 +153,13 @@ impl Shared {
     /// Forgets the first ended run for which `is_meant` returns `true`: drops its history, so that its topic is free. Returns
     /// whether there was one.
     fn forget_first(&self, is_meant: impl Fn(&Arc<RunEntry>) -> bool) -> bool {
-        let mut table = lock(&self.table);
-        let Some(entry) = table.forget_first(is_meant) else { return false };
-        // Under the lock, so that no other run of the topic begins before its history is dropped.
-        let history = self.hub.drop_history(&entry.topic);
-        drop(table);
-        drop(history);
+        let Some(entry) = lock(&self.table).forget_first(is_meant) else { return false };
+        // Under no lock, because payloads of the application are dropped. No other run of the topic begins meanwhile.
+        if let Err(text) = catch_panic(|| self.hub.drop_history(&entry.topic)) {
+            self.report(&entry.topic, FailureCause::Panic, &text);
+        }
+        self.hub.forget_end(&entry.topic);
+        lock(&self.table).remove(&entry);
         self.bytes.fetch_sub(entry.bytes(), Ordering::Relaxed);
         entry.wake();
         true

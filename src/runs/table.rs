@@ -35,12 +35,16 @@ impl RunTable {
         if self.live == 0 { std::mem::take(&mut self.drains) } else { Vec::new() }
     }
 
-    /// Removes the first ended run that may be forgotten and for which `is_meant` returns `true`.
+    /// Removes the first ended run that may be forgotten and for which `is_meant` returns `true` from the ended ones. It keeps
+    /// its topic until it is [removed](Self::remove).
     pub(crate) fn forget_first(&mut self, is_meant: impl Fn(&Arc<RunEntry>) -> bool) -> Option<Arc<RunEntry>> {
         let at = self.ended.iter().position(|entry| is_meant(entry) && entry.forget())?;
-        let entry = self.ended.remove(at)?;
+        self.ended.remove(at)
+    }
+
+    /// Removes a forgotten run.
+    pub(crate) fn remove(&mut self, entry: &RunEntry) {
         self.by_topic.remove(&entry.topic);
-        Some(entry)
     }
 
     /// Returns the number of ended runs.

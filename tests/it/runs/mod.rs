@@ -11,6 +11,6 @@ mod reference;
 mod script;
 mod start;
 #[cfg(feature = "tokio")]
-//mod tokio_runtime;
+mod tokio_runtime;
 mod unwatched;
 mod world;

@@ -143,12 +143,12 @@ impl Model {
             if run.end.is_some() {
                 continue;
             }
-            if self.now >= run.began + LIFETIME {
-                self.end(at, Failed);
-                continue;
-            }
-            if self.watches && run.readers == 0 && self.now >= run.unwatched_since + UNWATCHED {
-                self.end(at, Stopped);
+            let unwatched = (self.watches && run.readers == 0).then_some((run.unwatched_since + UNWATCHED, Stopped));
+            // A task that is polled late acts on the time that came first.
+            let (due, reason) =
+                unwatched.filter(|(due, _)| *due < run.began + LIFETIME).unwrap_or((run.began + LIFETIME, Failed));
+            if self.now >= due {
+                self.end(at, reason);
                 continue;
             }
             for step in std::mem::take(&mut run.ready) {
@@ -180,6 +180,9 @@ impl Model {
             assert_eq!(script.opened(), 0);
         } else if live == MAX_LIVE {
             assert_eq!(started.unwrap_err(), RunError::Busy { limit: MAX_LIVE });
+        } else if self.readers.iter().any(|reader| self.runs[reader.run].topic == topic && !reader.is_over) {
+            // A reader of the last run has not received the end.
+            assert_eq!(started.unwrap_err(), RunError::Ended(crate::support::topic(topic)));
         } else {
             assert!(started.unwrap().is_new());
             self.runs.push(ModelRun {
@@ -240,7 +243,7 @@ impl Model {
                 }
                 Poll::Ready(Delivery::Gap(gap)) => {
                     assert!(run.is_forgotten, "{gap:?} although the history is kept");
-                    reader.read = run.texts.len();
+                    reader.read += gap.missed.unwrap() as usize;
                 }
                 Poll::Ready(Delivery::TopicEnd(end)) => {
                     assert_eq!(reader.read, run.texts.len(), "the end comes after the last event");

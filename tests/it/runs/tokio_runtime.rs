@@ -32,7 +32,8 @@ fn run_is_spawned_on_the_current_runtime_and_uses_its_time() {
         let script = Script::of(["one", "two"]);
         runs.start("runs/7", || script.stream()).unwrap();
         assert_eq!(read(&runs, "runs/7").await, (vec!["one".into(), "two".into()], Done));
-        tokio::time::sleep(Duration::from_secs(61)).await;
+        tokio::time::advance(Duration::from_secs(61)).await;
+        tokio::task::yield_now().await;
         assert!(runs.subscribe_from("runs/7", Start::Oldest).is_err());
     });
 }
