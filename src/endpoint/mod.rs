@@ -29,6 +29,7 @@ mod catch_panic;
 mod config;
 mod connection;
 mod drain;
+mod ended_source;
 mod erased;
 mod future;
 mod gate;

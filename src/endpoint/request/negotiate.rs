@@ -33,6 +33,8 @@ pub(crate) struct SubscribeParams {
     pub(crate) objects: bool,
     /// Set by `?heartbeat=visible`.
     pub(crate) visible: bool,
+    /// Unset by `?controls=off`: SSE without control blocks.
+    pub(crate) controls: bool,
     /// Content type of a chunked stream.
     pub(crate) lines: LinesType,
     /// Cursor of `If-None-Match`: an empty reply at it is a 304.
@@ -88,6 +90,7 @@ pub(crate) fn subscribe_params(
         preferred: preferred.is_some(),
         objects: query.objects,
         visible: query.visible,
+        controls: !query.controls_off,
         lines: head.accepted.lines(),
         held_cursor: head.held.cursor(),
     })
@@ -163,6 +166,7 @@ struct Query<'a> {
     wait: Option<Duration>,
     objects: bool,
     visible: bool,
+    controls_off: bool,
 }
 
 impl<'a> Query<'a> {
@@ -236,6 +240,7 @@ fn query(parts: &Parts, max_topics_per_request: usize) -> Result<Query<'_>, Refu
             }
             "format" => query.objects = value == "object",
             "heartbeat" => query.visible = value == "visible",
+            "controls" => query.controls_off = value == "off",
             _ => {}
         }
     }

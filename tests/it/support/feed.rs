@@ -3,8 +3,10 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Context, Poll, Waker};
 
 use bytes::BytesMut;
-use tidings::subscriber::{Batch, Delivery, EncodedBatch, EncodedDelivery, EventRef, Format, SubscriptionEnd};
-use tidings::{Cursor, Event, Gap, GapReason, Subscriber, Topic};
+use tidings::subscriber::{
+    Batch, Delivery, EncodedBatch, EncodedDelivery, EndState, EventRef, Format, SubscriberInfo, SubscriptionEnd,
+};
+use tidings::{Cursor, EndReason, Event, Gap, GapReason, Subscriber, Topic, TopicEnd};
 
 /// A scripted source. Every reader gets the items that are put in, in that order. Clones share the script.
 ///
@@ -26,6 +28,7 @@ struct State {
 enum Step {
     Event { topic: Topic, sequence: u64, event: Event },
     Gap(Gap),
+    TopicEnd(TopicEnd),
     End(SubscriptionEnd),
 }
 
@@ -62,6 +65,22 @@ impl Feed {
         Cursor::new(epoch, self.state().watermark)
     }
 
+    /// Puts in the end of a topic with the next sequence, while others go on. Returns its cursor.
+    pub(crate) fn topic_end(&self, topic: &str, reason: EndReason) -> Cursor {
+        let (epoch, topic) = (self.state().epoch, Topic::new(topic).unwrap());
+        self.put(|sequence| Step::TopicEnd(TopicEnd::new(topic, Cursor::new(epoch, sequence), reason)));
+        Cursor::new(epoch, self.state().watermark)
+    }
+
+    /// Puts in the end of the last topic with the next sequence, and the end. Returns its cursor.
+    pub(crate) fn last_topic_end(&self, topic: &str, reason: EndReason) -> Cursor {
+        let (epoch, topic) = (self.state().epoch, Topic::new(topic).unwrap());
+        self.put(|sequence| Step::TopicEnd(TopicEnd::new(topic, Cursor::new(epoch, sequence), reason).with_last()));
+        let cursor = Cursor::new(epoch, self.state().watermark);
+        self.end(SubscriptionEnd::Finished);
+        cursor
+    }
+
     /// Moves the watermark past an event that the readers do not follow.
     pub(crate) fn pass(&self) {
         self.state().watermark += 1;
@@ -85,6 +104,7 @@ impl Feed {
         let at = self.state().script.partition_point(|step| match step {
             Step::Event { sequence: here, .. } => *here <= sequence,
             Step::Gap(gap) => gap.cursor.sequence() <= sequence,
+            Step::TopicEnd(end) => end.cursor.sequence() <= sequence,
             Step::End(_) => false,
         });
         let mut reader = self.reader();
@@ -129,6 +149,11 @@ impl Reader {
                 self.sequence = gap.cursor.sequence();
                 Poll::Ready(Err(Delivery::Gap(gap.clone())))
             }
+            Some(Step::TopicEnd(end)) => {
+                self.at += 1;
+                self.sequence = end.cursor.sequence();
+                Poll::Ready(Err(Delivery::TopicEnd(end.clone())))
+            }
             Some(Step::End(end)) => Poll::Ready(Err(Delivery::End(*end))),
             Some(Step::Event { .. }) => {
                 let events = state.script[self.at..].iter().take_while(|step| matches!(step, Step::Event { .. }));
@@ -165,6 +190,7 @@ impl Subscriber for Reader {
             let (epoch, steps) = match looked {
                 Ok(events) => events,
                 Err(Delivery::Gap(gap)) => return EncodedDelivery::Gap(gap),
+                Err(Delivery::TopicEnd(end)) => return EncodedDelivery::TopicEnd(end),
                 Err(Delivery::End(end)) => return EncodedDelivery::End(end),
                 Err(other) => panic!("unexpected {other:?}"),
             };
@@ -188,6 +214,16 @@ impl Subscriber for Reader {
     fn cursor(&self) -> Option<Cursor> {
         let epoch = self.feed.state().epoch;
         (epoch != 0).then(|| Cursor::new(epoch, self.sequence))
+    }
+
+    fn info(&self) -> SubscriberInfo<'_> {
+        let state = self.feed.state();
+        let last = state.script.iter().position(|step| matches!(step, Step::TopicEnd(end) if end.is_last));
+        SubscriberInfo::new().with_end_state(match last {
+            None => EndState::Live,
+            Some(last) if self.at <= last => EndState::Ended,
+            Some(_) => EndState::Finished,
+        })
     }
 }
 
