@@ -82,10 +82,10 @@ impl Following {
     /// Returns the next end that follows the snapshot. Sets `held` to the client's cursor after it.
     pub(super) fn take_end(&mut self, held: &mut Option<Cursor>) -> Option<TopicEnd> {
         let end = self.ends.pop_front()?;
-        if self.ends.is_empty() {
-            *held = self.after_ends;
-        }
-        Some(TopicEnd { cursor: held.unwrap_or(NOWHERE), ..end })
+        let cursor = if self.ends.is_empty() { self.after_ends } else { *held };
+        let cursor = cursor.unwrap_or(NOWHERE);
+        *held = Some(cursor);
+        Some(TopicEnd { cursor, ..end })
     }
 
     /// Returns whether something is left that was polled early.

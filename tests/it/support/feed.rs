@@ -40,6 +40,8 @@ pub(crate) struct Reader {
     sequence: u64,
     /// Maximum events of a poll.
     batch: usize,
+    /// Gap that is yielded first.
+    gap: Option<Gap>,
 }
 
 impl Feed {
@@ -95,11 +97,17 @@ impl Feed {
     pub(crate) fn reader(&self) -> Reader {
         let mut state = self.state();
         state.readers += 1;
-        Reader { feed: self.clone(), id: state.readers, at: 0, sequence: 0, batch: usize::MAX }
+        Reader { feed: self.clone(), id: state.readers, at: 0, sequence: 0, batch: usize::MAX, gap: None }
     }
 
-    /// Returns a reader of the items after a cursor.
+    /// Returns a reader of the items after a cursor. A cursor of another epoch is followed by a gap and all items.
     pub(crate) fn resume(&self, cursor: Cursor) -> Reader {
+        let epoch = self.state().epoch;
+        if cursor.epoch() != epoch {
+            let mut reader = self.reader();
+            reader.gap = Some(Gap::new(GapReason::Epoch, Cursor::new(epoch, 0)));
+            return reader;
+        }
         let sequence = cursor.sequence();
         let at = self.state().script.partition_point(|step| match step {
             Step::Event { sequence: here, .. } => *here <= sequence,
@@ -137,6 +145,9 @@ impl Reader {
 
     /// Returns the events from the position on, with the epoch, or else the next gap or end.
     fn look(&mut self, cx: &mut Context<'_>) -> Poll<Result<(u64, Vec<Step>), Delivery>> {
+        if let Some(gap) = self.gap.take() {
+            return Poll::Ready(Err(Delivery::Gap(gap)));
+        }
         let mut state = self.feed.state();
         match state.script.get(self.at) {
             None => {
@@ -213,7 +224,7 @@ impl Subscriber for Reader {
 
     fn cursor(&self) -> Option<Cursor> {
         let epoch = self.feed.state().epoch;
-        (epoch != 0).then(|| Cursor::new(epoch, self.sequence))
+        (epoch != 0 && self.gap.is_none()).then(|| Cursor::new(epoch, self.sequence))
     }
 
     fn info(&self) -> SubscriberInfo<'_> {
