@@ -7,9 +7,9 @@
 //! stream as `application/x-ndjson`, on HTTP/1.1 with `Transfer-Encoding: chunked` (RFC 9112 §7.1).
 //!
 //! ```json
-//! {"tidings":"hello","cursor":"7.7","heartbeat_ms":15000}
-//! {"id":"7.8","topic":"news","data":"first"}
-//! {"id":"7.12","gap":{"reason":"overflow","missed":4,"topic":"news"}}
+//! {"tidings":"hello","cursor":"7.a7","heartbeat_ms":15000}
+//! {"id":"7.a8","topic":"news","data":"first"}
+//! {"id":"7.b12","gap":{"reason":"overflow","missed":4,"topic":"news"}}
 //!
 //! {"tidings":"bye","retry_ms":1500}
 //! ```
@@ -17,15 +17,15 @@
 //! The [end of a topic](crate::Hub::finish) is a line after its last event. After the end of the last topic the stream ends:
 //!
 //! ```json
-//! {"id":"7.13","end":{"topic":"news","reason":"done"}}
+//! {"id":"7.b13","end":{"topic":"news","reason":"done"}}
 //! ```
 //!
 //! A client that resumes after the end of its last topic gets `hello` and an end without a topic. The stream then ends. A
 //! client can therefore tell a complete stream from one that was cut, also over HTTP/1.0, where both look alike:
 //!
 //! ```json
-//! {"tidings":"hello","cursor":"7.13","heartbeat_ms":15000}
-//! {"id":"7.13","end":{}}
+//! {"tidings":"hello","cursor":"7.b13","heartbeat_ms":15000}
+//! {"id":"7.b13","end":{}}
 //! ```
 //!
 //! # When to use it
@@ -101,7 +101,7 @@ use crate::time::Timer;
 /// The first item is the `hello` line, ready at once. Events and gaps follow as they come, and a keep-alive follows after
 /// each interval without an item. Each item consists of whole lines. The stream ends when the subscriber has
 /// [ended](Self::end), or after [`finish`](Self::finish). If the subscriber ends as
-/// [`Finished`](SubscriptionEnd::Finished), the last line is the end of a topic, or `{"id":"7.13","end":{}}`.
+/// [`Finished`](SubscriptionEnd::Finished), the last line is the end of a topic, or `{"id":"7.b13","end":{}}`.
 ///
 /// # Cancel safety
 ///
@@ -139,7 +139,7 @@ pub enum Heartbeat {
     /// Empty line, which readers of NDJSON skip.
     #[default]
     Silent,
-    /// `{"tidings":"heartbeat","cursor":"7.9"}` with the current cursor. It also advances the cursor of a client that
+    /// `{"tidings":"heartbeat","cursor":"7.a9"}` with the current cursor. It also advances the cursor of a client that
     /// receives no events.
     Visible,
 }

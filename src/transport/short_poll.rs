@@ -6,7 +6,7 @@
 //! as its `ETag` (RFC 9110 §8.8.3).
 //!
 //! ```json
-//! {"cursor":"7.9","events":[{"id":"7.8","topic":"news","data":"first"},{"id":"7.9","topic":"news","data":"second"}]}
+//! {"cursor":"7.a9","events":[{"id":"7.a8","topic":"news","data":"first"},{"id":"7.a9","topic":"news","data":"second"}]}
 //! ```
 //!
 //! | member | content |
@@ -20,8 +20,8 @@
 //! topic is answered at once:
 //!
 //! ```json
-//! {"cursor":"7.10","events":[{"id":"7.10","end":{"topic":"news","reason":"done"}}],"end":true}
-//! {"cursor":"7.10","events":[],"end":true}
+//! {"cursor":"7.b10","events":[{"id":"7.b10","end":{"topic":"news","reason":"done"}}],"end":true}
+//! {"cursor":"7.b10","events":[],"end":true}
 //! ```
 //!
 //! # When to use it

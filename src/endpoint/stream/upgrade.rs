@@ -11,7 +11,7 @@ use hyper::upgrade::OnUpgrade;
 use super::handshake::Handshake;
 use super::reject_upgrade::reject_upgrade;
 use super::upgraded::Io;
-use crate::contract::{BoxSubscriber, EndState, Message, Rejection, Start};
+use crate::contract::{BoxSubscriber, EndState, Message, Rejection};
 use crate::endpoint::accepted::Accepted;
 use crate::endpoint::body::Body;
 use crate::endpoint::catch_panic::{catch_future_panic, catch_panic};
@@ -85,7 +85,7 @@ fn would_repeat(params: &SubscribeParams, subprotocol: Subprotocol, end_state: E
     subprotocol == Subprotocol::Raw
         && end_state != EndState::Live
         && params.name.is_none()
-        && params.start == Start::Now
+        && !params.has_explicit_start()
 }
 
 /// Task of one WebSocket. A panic of the subscriber ends the task and its connection.

@@ -10,22 +10,22 @@
 //! :
 //! retry: 2000
 //! event: tidings.hello
-//! data: {"tidings":"hello","cursor":"7.7","heartbeat_ms":null}
-//! id: 7.7
+//! data: {"tidings":"hello","cursor":"7.a7","heartbeat_ms":null}
+//! id: 7.a7
 //!
 //! event: price
 //! data: 42.17
-//! id: 7.8
+//! id: 7.a8
 //!
 //! event: tidings.gap
-//! data: {"id":"7.12","gap":{"reason":"overflow","missed":4,"topic":"news"}}
-//! id: 7.12
+//! data: {"id":"7.b12","gap":{"reason":"overflow","missed":4,"topic":"news"}}
+//! id: 7.b12
 //!
 //! :
 //! event: tidings.retry
 //! retry: 1500
 //! data: {"retry_ms":1500}
-//! id: 7.12
+//! id: 7.b12
 //!
 //! ```
 //!
@@ -35,17 +35,17 @@
 //!
 //! ```text
 //! event: tidings.topic_end
-//! data: {"id":"7.13","end":{"topic":"news","reason":"done"}}
-//! id: 7.13
+//! data: {"id":"7.b13","end":{"topic":"news","reason":"done"}}
+//! id: 7.b13
 //!
 //! event: tidings.end
 //! retry: 86400000
-//! data: {"id":"7.15","end":{"topic":"scores","reason":"stopped"}}
-//! id: 7.15
+//! data: {"id":"7.b15","end":{"topic":"scores","reason":"stopped"}}
+//! id: 7.b15
 //!
 //! ```
 //!
-//! If all topics had ended before, the data of `tidings.end` is `{"id":"7.15","end":{}}`.
+//! If all topics had ended before, the data of `tidings.end` is `{"id":"7.b15","end":{}}`.
 //!
 //! Without [`controls`](SseEncoder::controls), for readers that parse the data of every block, the stream consists of comments
 //! and blocks of events:
@@ -54,7 +54,7 @@
 //! :
 //! retry: 2000
 //! data: 42.17
-//! id: 7.8
+//! id: 7.a8
 //!
 //! ```
 //!

@@ -16,7 +16,7 @@
 //!
 //! ```text
 //! 81 05                        first
-//! 81 2A                        {"id":"7.8","topic":"news","data":"first"}
+//! 81 2B                        {"id":"7.a8","topic":"news","data":"first"}
 //! ```
 //!
 //! Under `tidings.v1` the [end of a topic](crate::Hub::finish) is an object after its last event. After that of the last topic
@@ -24,8 +24,8 @@
 //! without a topic, and the Close. A client of raw frames gets the Close only.
 //!
 //! ```json
-//! {"id":"7.9","end":{"topic":"news","reason":"done"}}
-//! {"id":"7.9","end":{}}
+//! {"id":"7.a9","end":{"topic":"news","reason":"done"}}
+//! {"id":"7.a9","end":{}}
 //! ```
 //!
 //! The client's messages are its own. An answer to a message is an event without `id` and `topic`, see
