@@ -19,6 +19,7 @@ mod reconnect;
 mod replies;
 mod sessions;
 mod shared_encoding;
+mod starts;
 mod streams;
 mod takeover;
 mod wire;
