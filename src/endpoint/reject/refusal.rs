@@ -6,7 +6,7 @@ use http::{HeaderName, HeaderValue, StatusCode};
 
 use super::RefusalCause;
 use super::challenge::Challenge;
-use crate::contract::Rejection;
+use crate::contract::{Rejection, Transport};
 
 /// Refusal of a request: a status, the text for the client, and the headers that the status needs.
 #[derive(Debug, Clone)]
@@ -20,6 +20,8 @@ pub(crate) struct Refusal {
     pub(crate) headers: Vec<(HeaderName, HeaderValue)>,
     /// Time after which the client is to retry. `None` if the refusal is final.
     pub(crate) retry_after: Option<Duration>,
+    /// Whether a client of server-sent events gets the status too, in place of a soft reject.
+    pub(crate) is_hard: bool,
     /// Rejection of the publisher, if it rejected the request.
     pub(crate) rejection: Option<Rejection>,
 }
@@ -27,7 +29,16 @@ pub(crate) struct Refusal {
 impl Refusal {
     pub(crate) fn new(status: StatusCode, message: impl Into<Cow<'static, str>>) -> Self {
         let (cause, message) = (RefusalCause::Request, message.into());
-        Self { cause, status, message, log: None, headers: Vec::new(), retry_after: None, rejection: None }
+        Self {
+            cause,
+            status,
+            message,
+            log: None,
+            headers: Vec::new(),
+            retry_after: None,
+            is_hard: false,
+            rejection: None,
+        }
     }
 
     pub(crate) fn bad(message: impl Into<Cow<'static, str>>) -> Self {
@@ -37,6 +48,11 @@ impl Refusal {
     pub(crate) fn method(allowed: &'static str) -> Self {
         let message = format!("method not allowed: use {allowed}");
         Self::new(StatusCode::METHOD_NOT_ALLOWED, message).with_header(ALLOW, HeaderValue::from_static(allowed))
+    }
+
+    /// Returns the refusal of a transport that the client named: 400.
+    pub(crate) fn not_offered(transport: Transport) -> Self {
+        Self::bad(format!("transport {} is not offered here: choose another, or none", transport.as_str()))
     }
 
     /// Returns the refusal of an extended CONNECT with an unknown protocol: 501 (RFC 8441 §4).
@@ -71,6 +87,11 @@ impl Refusal {
     pub(crate) fn with_header(mut self, name: HeaderName, value: HeaderValue) -> Self {
         self.headers.push((name, value));
         self
+    }
+
+    /// Prevents a soft reject.
+    pub(crate) fn hard(self) -> Self {
+        Self { is_hard: true, ..self }
     }
 
     pub(crate) fn caused_by(self, cause: RefusalCause) -> Self {
