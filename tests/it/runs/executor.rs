@@ -8,7 +8,9 @@ type Task = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// Tasks that a test polls by hand. Clones share them.
 #[derive(Clone, Default)]
-pub(super) struct Executor(Arc<Mutex<Vec<(Task, Arc<Flag>)>>>);
+pub(super) struct Executor(Arc<Mutex<Tasks>>);
+
+type Tasks = Vec<(Task, Arc<Flag>)>;
 
 struct Flag(AtomicBool);
 

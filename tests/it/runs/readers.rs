@@ -61,7 +61,7 @@ fn reader_that_comes_back_after_the_end_has_nothing_to_wait_for() {
 #[test]
 fn reader_with_another_start_gets_it() {
     let (world, script) = (World::new(), Script::default());
-    ["one", "two", "three"].map(|text| script.say(text));
+    ["one", "two", "three"].into_iter().for_each(|text| script.say(text));
     world.started("runs/7", &script);
     assert_eq!(read(&mut world.runs.subscribe_from("runs/7", Start::Last(2)).unwrap()).0, ["two", "three"]);
     assert_eq!(read(&mut world.runs.subscribe_from("runs/7", Start::Now).unwrap()).0, [""; 0]);
