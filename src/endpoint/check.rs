@@ -79,8 +79,8 @@ impl Endpoint {
     /// }
     /// ```
     ///
-    /// Clients such as `fetch-event-source`, Datastar and htmx 4 repeat their POST with `Last-Event-ID` after a cut, also
-    /// when they got no event yet. A handler that then acts a second time repeats the paid work.
+    /// Clients such as `fetch-event-source`, Datastar and htmx 4 repeat their POST with `Last-Event-ID` after a cut, even
+    /// before the first event, because the hello has an id. A handler that acts on each POST would repeat the work.
     ///
     /// With [`allow_any_origin`](crate::EndpointBuilder::allow_any_origin) a GET of any page passes, and `parts` keep its
     /// cookies.
