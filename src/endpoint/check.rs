@@ -50,8 +50,9 @@ impl Endpoint {
     ///     let request = SubscribeRequest::read(&parts)?;
     ///     let topic = Topic::from_segments(["answers", &question.id])?; // 400 if the id contains `/` or `*`
     ///     let answer = hub.subscribe(request.subscribe_to([topic.clone()]))?;
-    ///     if request.start() == Start::Now {
-    ///         // A client that was cut repeats its POST with its cursor, and only reads on.
+    ///     // A client that was cut repeats its POST with its cursor, and only reads on.
+    ///     let repeats = matches!(request.start(), Start::After(_) | Start::Unreadable);
+    ///     if !repeats {
     ///         tokio::spawn(async move { hub.publish(topic, question.text).await });
     ///     }
     ///     Ok(events.respond(parts, answer).await)
