@@ -17,6 +17,7 @@
 
 mod budget;
 mod builder;
+mod epoch;
 mod evict;
 mod finish;
 mod growth;
