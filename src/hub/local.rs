@@ -238,11 +238,12 @@ impl LocalHub {
         self.handle.shared.registry.retain_topic(topic, retention);
     }
 
-    /// Drops the history of a topic early, and forgets its [own retention](Self::retain_topic). A client that resumes there
-    /// gets a gap, as with any eviction. A topic that has [ended](Self::finish) stays finished.
+    /// Drops the history of a topic early, and forgets its [own retention](Self::retain_topic) and its
+    /// [end](Self::finish). A client that resumes there gets a gap, as with any eviction. While a subscription has not read
+    /// the end, the topic stays finished. Returns values that the caller drops without a lock: the events are the user's.
     #[allow(dead_code, reason = "used by runs")]
-    pub(crate) fn drop_history(&self, topic: &Topic) {
-        self.handle.shared.drop_history(topic);
+    pub(crate) fn drop_history(&self, topic: &Topic) -> impl Sized + use<> {
+        self.handle.shared.drop_history(topic)
     }
 
     /// Subscribes from the given start on. The subscription gets every event that is published after this returns.
