@@ -169,8 +169,9 @@ impl EndpointBuilder {
     ///
     /// A soft reject is a refusal for clients that a status does not reach:
     ///
-    /// - An `EventSource` takes a 503 as final. It gets a 200 with one block that has the time to reconnect, and the
-    ///   stream breaks off after 100 ms.
+    /// - An `EventSource` takes a 503 as final. A GET of server-sent events gets a 200 with one block that has the time
+    ///   to reconnect, and the stream breaks off after 100 ms. An `EventSource` cannot send a POST, so other methods get
+    ///   the 503.
     /// - A page's script cannot see the status of a failed WebSocket handshake. If the publisher rejects it for good,
     ///   the WebSocket is opened and closed with 1008 and the reason.
     ///
@@ -192,7 +193,17 @@ impl EndpointBuilder {
 
     /// Sets the most topics that a request may name. More get 400. Default: 64.
     pub fn max_topics_per_request(mut self, max: usize) -> Self {
-        self.config.max_topics_per_request = max;
+        self.config.query_limits.max_topics_per_request = max;
+        self
+    }
+
+    /// Sets the most events of each topic that a client without a cursor may ask for by `?last=N`. A greater number gets
+    /// this many. With 0, `?last=` has no effect. Default: 1,000.
+    ///
+    /// `?start=oldest` has no limit but the [retention](crate::Retention) of the topics. A publisher that wants another start
+    /// sets it itself, with [`Subscribe::start`](crate::Subscribe::start).
+    pub fn max_last(mut self, max: usize) -> Self {
+        self.config.query_limits.max_last = max;
         self
     }
 
