@@ -100,6 +100,7 @@ mod contract;
 pub mod endpoint;
 mod hub;
 mod model;
+pub mod runs;
 #[cfg(feature = "tokio")]
 #[cfg_attr(docsrs, doc(cfg(feature = "tokio")))]
 pub mod server;
