@@ -242,16 +242,11 @@ impl LocalHub {
         self.handle.shared.registry.retain_topic(topic, retention);
     }
 
-    /// Drops the history of a topic early, and forgets its [own retention](Self::retain_topic). A client that resumes there
-    /// gets a gap, as with any eviction. A topic that has [ended](Self::finish) stays finished.
-    pub(crate) fn drop_history(&self, topic: &Topic) {
-        self.handle.shared.drop_history(topic);
-    }
-
-    /// Forgets the [end](Self::finish) of a topic early, so that the topic is as new. A topic with subscriptions that have not
-    /// received the end stays finished until they have received it or are dropped.
-    pub(crate) fn forget_end(&self, topic: &Topic) {
-        self.handle.shared.registry.topics.write().forget_end(topic);
+    /// Drops the history of a topic early, and forgets its [own retention](Self::retain_topic) and its
+    /// [end](Self::finish). A client that resumes there gets a gap, as with any eviction. While a subscription has not read
+    /// the end, the topic stays finished. Returns values that the caller drops without a lock: the events are the user's.
+    pub(crate) fn drop_history(&self, topic: &Topic) -> impl Sized + use<> {
+        self.handle.shared.drop_history(topic)
     }
 
     /// Returns whether a topic has [ended](Self::finish).

@@ -155,10 +155,9 @@ impl Shared {
     fn forget_first(&self, is_meant: impl Fn(&Arc<RunEntry>) -> bool) -> bool {
         let Some(entry) = lock(&self.table).forget_first(is_meant) else { return false };
         // Under no lock, because payloads of the application are dropped. No other run of the topic begins meanwhile.
-        if let Err(text) = catch_panic(|| self.hub.drop_history(&entry.topic)) {
+        if let Err(text) = catch_panic(|| drop(self.hub.drop_history(&entry.topic))) {
             self.report(&entry.topic, FailureCause::Panic, &text);
         }
-        self.hub.forget_end(&entry.topic);
         lock(&self.table).remove(&entry);
         self.bytes.fetch_sub(entry.bytes(), Ordering::Relaxed);
         entry.wake();
