@@ -1,0 +1,124 @@
+const MODULES = '/files/node_modules';
+
+export function eventSource(url, { stop, see }) {
+  const source = new EventSource(url);
+  source.onmessage = ({ data }) => see('message', data);
+  source.onerror = () => see('error', `readyState ${source.readyState}`);
+  if (stop) {
+    source.addEventListener('tidings.end', () => {
+      source.close();
+      see('closed');
+    });
+  }
+}
+
+export async function polyfill(url, { stop, see }) {
+  await script('event-source-polyfill/src/eventsource.js');
+  const source = new EventSourcePolyfill(url);
+  source.onmessage = ({ data }) => see('message', data);
+  source.onerror = () => see('error', `readyState ${source.readyState}`);
+  if (stop) {
+    source.addEventListener('tidings.end', () => {
+      source.close();
+      see('closed');
+    });
+  }
+}
+
+export async function reconnectingEventSource(url, { stop, see }) {
+  await script('reconnecting-eventsource/dist/ReconnectingEventSource.min.js');
+  const source = new ReconnectingEventSource(url);
+  source.onmessage = ({ data }) => see('message', data);
+  source.onerror = () => see('error', `readyState ${source.readyState}`);
+  if (stop) {
+    source.addEventListener('tidings.end', () => {
+      source.close();
+      see('closed');
+    });
+  }
+}
+
+export async function fetchEventSource(url, { stop, see }) {
+  const { fetchEventSource } = await import(`${MODULES}/@microsoft/fetch-event-source/lib/esm/index.js`);
+  const ended = new AbortController();
+  await fetchEventSource(url, {
+    signal: ended.signal,
+    onmessage({ event, data }) {
+      see(event || 'message', data);
+      if (stop && event === 'tidings.end') ended.abort();
+    },
+  });
+  see('returned');
+}
+
+/** The recipe of the README, which retries after every close. */
+export async function fetchEventSourceRecipe(url, { stop, see }) {
+  const { EventStreamContentType, fetchEventSource } =
+    await import(`${MODULES}/@microsoft/fetch-event-source/lib/esm/index.js`);
+  class RetriableError extends Error {}
+  class FatalError extends Error {}
+  const ended = new AbortController();
+  await fetchEventSource(url, {
+    signal: ended.signal,
+    async onopen(response) {
+      if (response.ok && response.headers.get('content-type') === EventStreamContentType) return;
+      if (response.status >= 400 && response.status < 500 && response.status !== 429) throw new FatalError();
+      throw new RetriableError();
+    },
+    onmessage({ event, data }) {
+      see(event || 'message', data);
+      if (stop && event === 'tidings.end') ended.abort();
+    },
+    onclose() {
+      see('close');
+      throw new RetriableError();
+    },
+    onerror(error) {
+      see('error', String(error));
+      if (error instanceof FatalError) throw error;
+    },
+  });
+  see('returned');
+}
+
+export async function htmx2(url, { stop, see }) {
+  await script('htmx2/dist/htmx.js');
+  await script('htmx-ext-sse/sse.js');
+  document.body.addEventListener('htmx:sseMessage', ({ detail }) => see(detail.type, detail.data));
+  document.body.addEventListener('htmx:sseError', ({ detail }) => see('error', `readyState ${detail.source.readyState}`));
+  document.body.addEventListener('htmx:sseClose', ({ detail }) => see('closed', detail.type));
+  element(`<div hx-ext="sse" sse-connect="${url}" sse-swap="message" ${stop ? 'sse-close="tidings.end"' : ''}></div>`);
+}
+
+export async function htmx4(url, { stop, see }) {
+  await script('htmx4/dist/htmx.js');
+  await script('htmx4/dist/ext/hx-sse.js');
+  document.body.addEventListener('htmx:sse:after:message', ({ detail: { message } }) =>
+    see(message.event || 'message', message.data));
+  document.body.addEventListener('htmx:sse:error', ({ detail }) => see('error', String(detail.error)));
+  document.body.addEventListener('htmx:sse:close', ({ detail }) => see('closed', detail.reason));
+  element(`<div hx-sse:connect="${url}" ${stop ? 'hx-sse:close="tidings.end"' : ''}></div>`);
+}
+
+export async function datastar(url, { see }) {
+  document.addEventListener('datastar-sse', ({ detail }) => see(detail.type, detail.argsRaw));
+  const ask = url.includes('?') ? '&' : '?';
+  document.body.insertAdjacentHTML('beforeend', `<div id="seen"></div><div data-on-load="@get('${url}${ask}events=fragments')"></div>`);
+  await import(`${MODULES}/@starfederation/datastar/dist/datastar.js`);
+}
+
+/** Adds an element and has htmx process it. */
+function element(html) {
+  document.body.insertAdjacentHTML('beforeend', html);
+  htmx.process(document.body.lastElementChild);
+}
+
+function script(path) {
+  const tag = document.createElement('script');
+  tag.src = `${MODULES}/${path}`;
+  return new Promise((resolve, reject) => {
+    tag.onload = resolve;
+    tag.onerror = () => reject(new Error(`cannot load ${path}`));
+    document.head.append(tag);
+  });
+}

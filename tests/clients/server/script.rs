@@ -1,0 +1,101 @@
+//! Events of a topic: first those of [`Payloads`], then the end; in a scenario with a cut, one while the client is away and one
+//! after its return.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tidings::{EndReason, Event, Hub, Topic};
+use tokio::time::sleep;
+
+use crate::Server;
+
+/// Time after the first request in which its subscription is created.
+const BEFORE: Duration = Duration::from_secs(1);
+/// Time between two events.
+const BETWEEN: Duration = Duration::from_millis(200);
+
+#[derive(Clone)]
+pub(crate) struct Script {
+    cuts: bool,
+    payloads: Payloads,
+}
+
+/// Payloads of the events.
+#[derive(Clone, Copy)]
+enum Payloads {
+    /// One short text for each event.
+    Text,
+    /// The chunks of a message in the `ai` package's stream.
+    Chunks,
+    /// Fragments of HTML in Datastar's events.
+    Fragments,
+}
+
+impl Script {
+    /// Returns the script of a topic: a scenario that begins with `greet` has a cut. `?events=` names the payloads.
+    pub(crate) fn of(topic: &str, query: &str) -> Self {
+        let payloads = match query.split('&').find_map(|pair| pair.strip_prefix("events=")) {
+            Some("chunks") => Payloads::Chunks,
+            Some("fragments") => Payloads::Fragments,
+            _ => Payloads::Text,
+        };
+        Self { cuts: topic.starts_with("greet"), payloads }
+    }
+
+    pub(crate) fn cuts(&self) -> bool {
+        self.cuts
+    }
+
+    /// Publishes one event, or the chunks that make up a message.
+    async fn publish(&self, server: &Server, topic: &str, text: &str) {
+        let events = match self.payloads {
+            Payloads::Text => vec![Event::text(text)],
+            Payloads::Chunks => chunks(text).map(|chunk| Event::text(chunk.to_string())).into(),
+            Payloads::Fragments => {
+                let fragment = format!("fragments <div id=\"seen\">{text}</div>");
+                vec![Event::text(fragment).with_name("datastar-merge-fragments").expect("a valid name")]
+            }
+        };
+        for event in events {
+            server.hub.publish(topic, event).await.expect("the topic has not ended");
+        }
+    }
+}
+
+fn chunks(text: &str) -> [Value; 3] {
+    [
+        json!({ "type": "text-start", "id": text }),
+        json!({ "type": "text-delta", "id": text, "delta": text }),
+        json!({ "type": "text-end", "id": text }),
+    ]
+}
+
+/// Runs after the request of this number for a topic, from 1.
+pub(crate) async fn on_request(server: Arc<Server>, topic: String, script: Script, number: usize) {
+    match (number, script.cuts) {
+        (1, false) => {
+            sleep(BEFORE).await;
+            for text in ["first", "second"] {
+                script.publish(&server, &topic, text).await;
+                sleep(BETWEEN).await;
+            }
+            let ended = Topic::new(&*topic).expect("the endpoint took the topic");
+            let end = server.hub.finish(&ended, EndReason::Done).await;
+            let end =
+                end.map_or_else(|error| json!({ "error": error.to_string() }), |end| json!(end.cursor.to_string()));
+            server.log.push("finished", &topic, end);
+        }
+        (2, true) => {
+            sleep(BEFORE).await;
+            script.publish(&server, &topic, "after the return").await;
+        }
+        _ => {}
+    }
+}
+
+/// Runs when the first response for a topic was cut.
+pub(crate) async fn on_cut(server: Arc<Server>, topic: String, script: Script) {
+    server.log.push("cut", &topic, Value::Null);
+    script.publish(&server, &topic, "while it was away").await;
+}
