@@ -17,7 +17,7 @@ use crate::model::{Cursor, Event, Topic};
 ///
 /// let batch = Batch::new(Topic::new("news")?, 7, [(3, Event::text("first")), (9, Event::text("second"))]);
 /// let cursors: Vec<_> = batch.iter().filter_map(|published| published.cursor).map(|c| c.to_string()).collect();
-/// assert_eq!(cursors, ["7.3", "7.9"]);
+/// assert_eq!(cursors, ["7.a3", "7.a9"]);
 /// # Ok::<(), tidings::TopicError>(())
 /// ```
 #[derive(Clone)]

@@ -24,6 +24,7 @@ struct TopicGrowth {
 /// Growth of one log. Its retention evicts old events while new ones are added, so it may be less than the sum of their
 /// bytes. Events that the log held before count as if they stayed.
 struct LogGrowth {
+    retention: Retention,
     sizing: SegmentSizing,
     /// Bytes of the topic, if it held no events. They stay when its first segment is evicted.
     topic: usize,
@@ -61,12 +62,12 @@ impl Growth {
                     if log.pattern_logs() > 0 { log.state().pattern_logs.clone() } else { Box::default() };
                 TopicGrowth { grown: LogGrowth::new(log, sizing(log)), pattern_logs }
             });
-            topic.grown.add(event, log, None);
+            topic.grown.add(event, None);
             for pattern_log in &topic.pattern_logs {
                 this.pattern_logs
                     .entry(pattern_log.slot)
                     .or_insert_with(|| LogGrowth::new(pattern_log, sizing(pattern_log)))
-                    .add(event, pattern_log, log.name.as_topic());
+                    .add(event, log.name.as_topic());
             }
         }
         this
@@ -81,16 +82,18 @@ impl Growth {
 
 impl LogGrowth {
     fn new(log: &Log, sizing: SegmentSizing) -> Self {
-        let (is_read, none) = (log.state().has_readers(), Part::default());
+        let state = log.state();
+        let (is_read, retention, none) = (state.has_readers(), *state.retention, Part::default());
+        drop(state);
         let topic = if sizing.is_none() { footprint::topic(&log.name) } else { 0 };
-        Self { sizing, topic, is_read, sealed: VecDeque::new(), newest: none, all: none, most: 0 }
+        Self { retention, sizing, topic, is_read, sealed: VecDeque::new(), newest: none, all: none, most: 0 }
     }
 
     /// Adds an event. `from` is its topic, in the log of a pattern.
-    fn add(&mut self, event: &Event, log: &Log, from: Option<&model::Topic>) {
+    fn add(&mut self, event: &Event, from: Option<&model::Topic>) {
         let weight = event.weight();
         let mut part = Part { events: 1, weight, bytes: footprint::event(event, from) };
-        if let Some(places) = self.sizing.take(weight, &log.retention) {
+        if let Some(places) = self.sizing.take(weight, &self.retention) {
             part.bytes = part.bytes.saturating_add(Segment::footprint(places));
             if self.newest.events > 0 {
                 self.sealed.push_back(take(&mut self.newest));
@@ -101,7 +104,7 @@ impl LogGrowth {
         self.most = self.most.max(self.all.bytes);
         self.sizing.is_behind |= self.is_read;
         while let Some(rest) = self.sealed.front().map(|oldest| self.all.without(oldest)) {
-            if !rest.fills(&log.retention) {
+            if !rest.fills(&self.retention) {
                 return;
             }
             self.sealed.pop_front();

@@ -13,7 +13,7 @@ use crate::hub::topics::stats::HubStats;
 use crate::hub::wake::notifier::Notifier;
 #[cfg(feature = "http")]
 use crate::hub::wake::standby::NotifierSource;
-use crate::model::{Cursor, Event, IntoTopic, Topic};
+use crate::model::{Cursor, EndReason, Event, IntoTopic, Retention, Topic, TopicEnd};
 
 /// Hub in the memory of the process: an append-only log for each topic, and one order across all of them.
 ///
@@ -118,6 +118,7 @@ impl LocalHub {
     ///
     /// - [`PublishError::Topic`] if the name is not a topic.
     /// - [`PublishError::Closed`] after [`close`](Self::close).
+    /// - [`PublishError::Finished`] if the topic has [ended](Self::finish).
     /// - [`PublishError::TooLarge`] if the event is larger than the hub's
     ///   [`max_event`](crate::LocalHubBuilder::max_event).
     /// - [`PublishError::Full`] and [`PublishError::TooManyTopics`] if the hub's limits leave no room.
@@ -129,9 +130,9 @@ impl LocalHub {
         let shared = &*self.handle.shared;
         shared.check(&event)?;
         let round = PublishRound::new(shared);
-        let log = shared.registry.log(topic).ok_or(PublishError::Closed)?;
+        let log = shared.registry.log(topic, round.now)?;
         let _reserved = shared.make_room(once((&log, &event)))?;
-        let mut sequencer = shared.sequence()?;
+        let mut sequencer = shared.sequence_for(once(&log), round.now)?;
         let mut appended = [round.append(&mut sequencer, log, event)?];
         let marking = round.enter_unmarked(&appended);
         shared.published.advance(sequencer.last);
@@ -170,11 +171,10 @@ impl LocalHub {
             shared.check(&event).map(|()| (topic, event))
         });
         let (events, round) = (events.collect::<Result<Vec<_>, _>>()?, PublishRound::new(shared));
-        let events = events.into_iter().map(|(topic, event)| Some((shared.registry.log(topic.borrow())?, event)));
-        let events = events.collect::<Option<Vec<_>>>().ok_or(PublishError::Closed)?;
+        let events = shared.with_logs(events, round.now)?;
         let _reserved = shared.make_room(events.iter().map(|(log, event)| (log, event)))?;
         let mut all = Vec::with_capacity(events.len());
-        let mut sequencer = shared.sequence()?;
+        let mut sequencer = shared.sequence_for(events.iter().map(|(log, _)| log), round.now)?;
         for (log, event) in events {
             all.push(round.append(&mut sequencer, log, event)?);
             next_event();
@@ -184,6 +184,65 @@ impl LocalHub {
         drop(sequencer);
         round.finish(&mut all, marking);
         Ok(all.into_iter().map(|appended| appended.receipt).collect())
+    }
+
+    /// Ends a topic. Its subscribers receive the [end](crate::subscriber::Delivery::TopicEnd) after its last event, and
+    /// later publishes to it are refused with [`PublishError::Finished`]. The topic need not have had an event.
+    ///
+    /// The first call determines the reason and the position. Later calls change nothing and return the first end.
+    ///
+    /// The end takes a position in the hub's order, but is no event: it is not in history, and no statistics of events count
+    /// it. A subscription of named topics receives the end of each of them, and
+    /// [`SubscriptionEnd::Finished`](crate::subscriber::SubscriptionEnd::Finished) after the last one. A client that
+    /// resumes from a cursor before the end receives it again; from a later one it does not. A client without a cursor
+    /// receives the end after the events of its [`Start`](crate::Start), whenever the topic ended. A subscription with a
+    /// pattern receives the ends of the topics that it names, and no others, and it never ends with `Finished`.
+    ///
+    /// The hub remembers the end for the topic's retention age, at most 24 hours, also if the topic's events are evicted
+    /// earlier. It remembers at most 65,536 ends, and forgets the oldest first. A topic with subscriptions that have not
+    /// received the end stays finished until they have received it or are dropped. After that the topic is as new.
+    ///
+    /// ```
+    /// use std::task::{Context, Poll, Waker};
+    /// use tidings::subscriber::{Delivery, SubscriptionEnd};
+    /// use tidings::{EndReason, LocalHub, PublishError, Start, Subscribe, Subscriber};
+    ///
+    /// let hub = LocalHub::new();
+    /// hub.publish_now("answers/7", "forty-two")?;
+    /// hub.finish("answers/7", EndReason::Done)?;
+    /// assert!(matches!(hub.publish_now("answers/7", "more"), Err(PublishError::Finished(_))));
+    ///
+    /// let mut late = hub.subscribe(Subscribe::topics(["answers/7"]).start(Start::Oldest))?;
+    /// let cx = &mut Context::from_waker(Waker::noop());
+    /// assert!(matches!(late.poll_next(cx), Poll::Ready(Delivery::Events(_))));
+    /// let Poll::Ready(Delivery::TopicEnd(end)) = late.poll_next(cx) else {
+    ///     unreachable!("the end follows the last event");
+    /// };
+    /// assert_eq!((end.topic.as_str(), end.reason, end.is_last), ("answers/7", EndReason::Done, true));
+    /// assert!(matches!(late.poll_next(cx), Poll::Ready(Delivery::End(SubscriptionEnd::Finished))));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// - [`PublishError::Topic`] if the name is not a topic.
+    /// - [`PublishError::Closed`] after [`close`](Self::close).
+    pub fn finish(&self, topic: impl IntoTopic, reason: EndReason) -> Result<TopicEnd, PublishError> {
+        self.handle.shared.finish(topic.into_topic()?.borrow(), reason)
+    }
+
+    /// Gives a topic its own retention, in place of the hub's rules, until [`drop_history`](Self::drop_history). The call
+    /// creates no topic.
+    #[allow(dead_code, reason = "used by runs")]
+    pub(crate) fn retain_topic(&self, topic: &Topic, retention: Retention) {
+        self.handle.shared.registry.retain_topic(topic, retention);
+    }
+
+    /// Drops the history of a topic early, and forgets its [own retention](Self::retain_topic). A client that resumes there
+    /// gets a gap, as with any eviction. A topic that has [ended](Self::finish) stays finished.
+    #[allow(dead_code, reason = "used by runs")]
+    pub(crate) fn drop_history(&self, topic: &Topic) {
+        self.handle.shared.drop_history(topic);
     }
 
     /// Subscribes from the given start on. The subscription gets every event that is published after this returns.
@@ -297,6 +356,10 @@ impl Hub for LocalHub {
 
     async fn publish(&self, topic: &Topic, event: Event) -> Result<Receipt, PublishError> {
         self.publish_event(topic, event)
+    }
+
+    async fn finish(&self, topic: &Topic, reason: EndReason) -> Result<TopicEnd, PublishError> {
+        self.handle.shared.finish(topic, reason)
     }
 
     fn subscribe(&self, what: Subscribe) -> Result<Subscription, SubscribeError> {

@@ -17,7 +17,9 @@
 
 mod budget;
 mod builder;
+mod epoch;
 mod evict;
+mod finish;
 mod growth;
 mod holds;
 mod local;
@@ -26,6 +28,7 @@ mod publish_round;
 mod shared;
 mod subscription;
 mod sync;
+mod topic_retention;
 mod topics;
 mod wake;
 

@@ -3,22 +3,25 @@ use std::sync::Arc;
 
 use crate::contract::{Entry, PublishError, Receipt};
 use crate::hub::log::append::Appended;
+use crate::hub::log::end_mark::EndMark;
 use crate::hub::log::log::Log;
 use crate::hub::shared::{Sequencer, Shared};
+use crate::hub::topics::finishing::Ending;
 use crate::hub::wake::late_marks::Marking;
 use crate::hub::wake::notifier::{NoNotifier, QueuedWaiters};
 use crate::hub::wake::waiters::wake_all;
-use crate::model::Event;
+use crate::model::{EndReason, Event, Topic};
 
 /// Events that are published together, at one time and with one round of wakes.
 pub(crate) struct PublishRound<'a> {
     shared: &'a Shared,
-    now: u64,
+    /// Time of the events.
+    pub(crate) now: u64,
     /// Whether a notifier wakes the waiting subscriptions.
     queues: bool,
 }
 
-/// Event in its log, and the work that is left for the time after the sequencer is released.
+/// Event in its log, or the end of its topic, and the work that is left for the time after the sequencer is released.
 pub(crate) struct AppendedEvent {
     pub(crate) receipt: Receipt,
     log: Arc<Log>,
@@ -42,7 +45,7 @@ impl<'a> PublishRound<'a> {
     ) -> Result<AppendedEvent, PublishError> {
         let sequence = sequencer.last + 1;
         let (mut log, mut entry) = (log, Entry { sequence, at: self.now, event });
-        let mut appended = loop {
+        let appended = loop {
             // Before the append: a reader that finds the event, or that it is evicted, finds its topic.
             self.shared.recent.push(&mut sequencer.block, sequence, log.slot, || self.shared.pool.by_size.topics());
             match log.append(entry, self.queues, self.shared.registry.generation()) {
@@ -50,16 +53,42 @@ impl<'a> PublishRound<'a> {
                 // Dropped meanwhile, or with pattern logs to be looked up again: the registry does both.
                 Err(back) => entry = back,
             }
-            let again = log.name.as_topic().and_then(|topic| self.shared.registry.log(topic));
-            log = again.ok_or(PublishError::Closed)?;
+            let topic = log.name.as_topic().ok_or(PublishError::Closed)?;
+            log = self.shared.registry.log(topic, self.now)?;
         };
         sequencer.last = sequence;
+        Ok(self.appended(log, sequence, appended))
+    }
+
+    /// Ends a topic with the next sequence, unless it has ended, and marks the inboxes of the followers if they are few.
+    /// Returns the end, and the work that is left if the topic has a log.
+    pub(crate) fn end(
+        &self,
+        sequencer: &mut Sequencer,
+        topic: &Topic,
+        reason: EndReason,
+    ) -> (EndMark, Option<AppendedEvent>) {
+        let sequence = sequencer.last + 1;
+        let (mark, ended) = match self.shared.registry.finish(topic, sequence, reason, self.now, self.queues) {
+            Ending::Before(mark) => return (mark, None),
+            Ending::Now(mark, ended) => (mark, ended),
+        };
+        // The index is dense. The end of a topic without a log takes any slot: a search finds no event there.
+        let slot = ended.as_ref().map_or(0, |(log, _)| log.slot);
+        self.shared.recent.push(&mut sequencer.block, sequence, slot, || self.shared.pool.by_size.topics());
+        sequencer.last = sequence;
+        (mark, ended.map(|(log, appended)| self.appended(log, sequence, appended)))
+    }
+
+    /// Marks the inboxes of the followers if they are few.
+    #[inline(always)]
+    fn appended(&self, log: Arc<Log>, sequence: u64, mut appended: Appended) -> AppendedEvent {
         let is_marked = self.shared.pool.late_marks.are_few(appended.followers());
         if is_marked {
             appended.mark();
         }
         let receipt = Receipt::new(self.shared.cursor(sequence), appended.subscribers());
-        Ok(AppendedEvent { receipt, log, appended, is_marked })
+        AppendedEvent { receipt, log, appended, is_marked }
     }
 
     /// Enters the logs whose followers are too many to be marked under the sequencer. Called before the watermark is

@@ -9,7 +9,7 @@ use crate::hub::budget::budget::{Budget, LogPool};
 use crate::hub::holds::STRETCH;
 use crate::hub::log::eviction::Swept;
 use crate::hub::log::log::{Follower, Log, LogState};
-use crate::hub::log::seek::{StartAt, StartPoint};
+use crate::hub::log::seek::{EndAhead, StartAt, StartPoint};
 use crate::hub::log::segment::{FreedSegment, nanos};
 use crate::hub::sync::{Count, Mutex, MutexGuard, Watermark};
 use crate::hub::topics::recent::{Block, Recent};
@@ -24,6 +24,8 @@ use crate::time::Clock;
 
 /// Number of logs that a sweep of all drops under one hold of the registry's lock.
 const RELEASED: usize = 64;
+/// Number of ends that one publish forgets.
+const FORGOTTEN: usize = 8;
 
 /// State of a hub, shared by its handles and subscriptions.
 pub(crate) struct Shared {
@@ -112,7 +114,7 @@ impl Shared {
     ) -> Result<(Arc<Log>, StartPoint), SubscribeError> {
         let now = self.now();
         loop {
-            let log = self.registry.log_for_subscription(topic)?;
+            let log = self.registry.log_for_subscription(topic, now)?;
             let from = log.resolve(from, now);
             if overflow == Overflow::Latest {
                 log.conflate();
@@ -122,8 +124,11 @@ impl Shared {
                 continue;
             }
             let point = state.place(from, overflow);
-            let subscriptions = state.subscriptions + 1;
-            state.subscribe(&log, subscriptions);
+            // A subscription with nothing to read does not count as a reader.
+            if point.end != EndAhead::Passed {
+                let subscriptions = state.subscriptions + 1;
+                state.subscribe(&log, subscriptions);
+            }
             drop(state);
             return Ok((log, point));
         }
@@ -142,7 +147,7 @@ impl Shared {
             let Some(mut state) = pattern_log.live() else {
                 continue;
             };
-            let end = StartPoint { index: state.next, head: None, gap: None };
+            let end = StartPoint { index: state.next, head: None, gap: None, end: EndAhead::None };
             let subscriptions = state.subscriptions + 1;
             state.subscribe(&pattern_log, subscriptions);
             drop(state);
@@ -153,16 +158,17 @@ impl Shared {
         }
     }
 
-    /// Ends a subscription of a topic or a pattern. `cancel` takes its registration out. Returns that, and the segments
+    /// Ends a subscription of a topic or a pattern. `is_reading`: it has not read the end of the topic. `cancel` takes its registration out. Returns that, and the segments
     /// that have left memory: they are the user's, so the caller drops them last.
     pub(crate) fn leave<W>(
         &self,
         log: &Arc<Log>,
+        is_reading: bool,
         cancel: impl FnOnce(&mut LogState) -> Option<W>,
     ) -> (Option<W>, Vec<FreedSegment>, Vec<Released>) {
         let mut state = log.state();
         let waiter = cancel(&mut state);
-        let subscriptions = state.subscriptions - 1;
+        let subscriptions = state.subscriptions - u32::from(is_reading);
         state.subscribe(log, subscriptions);
         let mut freed = state.release_live();
         let slabs = if subscriptions == 0 && state.has_large_slabs() { state.release_slabs() } else { None };
@@ -217,7 +223,7 @@ impl Shared {
         self.for_each_log_slice(|logs| {
             for log in logs {
                 let mut state = log.state();
-                state.closed = true;
+                state.is_over = true;
                 let waiters = state.waiters.take();
                 let followers = state.followers.as_mut().map(|followers| followers.take()).unwrap_or_default();
                 drop(state);
@@ -233,6 +239,7 @@ impl Shared {
     /// Evicts the events of all logs that retention does not keep, and drops topics of which nothing is left. A panic
     /// of an event's drop is resumed at the end.
     pub(crate) fn sweep_all(&self, now: u64) {
+        while self.registry.forget_ends(now, RELEASED) {}
         let mut panicked = Ok(());
         self.for_each_log_slice(|logs| {
             let idle: Vec<_> = logs.iter().filter(|log| self.sweep_whole(log, now, &mut panicked)).collect();
@@ -247,7 +254,7 @@ impl Shared {
     }
 
     /// Sweeps a log until nothing is left to do. Returns whether it is idle then.
-    fn sweep_whole(&self, log: &Arc<Log>, now: u64, panicked: &mut thread::Result<()>) -> bool {
+    pub(crate) fn sweep_whole(&self, log: &Arc<Log>, now: u64, panicked: &mut thread::Result<()>) -> bool {
         loop {
             let mut freed = Vec::new();
             let swept = log.sweep(now, &mut freed);
@@ -289,6 +296,9 @@ impl Shared {
                 Swept::Whole => {}
                 Swept::Idle => idle.push(log),
             }
+        }
+        if self.registry.forget_ends(now, FORGOTTEN) {
+            self.sweeper.hurry();
         }
         // Both are dropped last: they are the user's, and their drop may panic.
         let _released = if idle.is_empty() { Vec::new() } else { self.registry.release_all(idle.iter()) };

@@ -295,6 +295,10 @@ impl Mirror {
 pub(crate) struct Switch(AtomicFlag);
 
 impl Switch {
+    pub(crate) fn new(is_on: bool) -> Self {
+        Self(AtomicFlag::new(is_on))
+    }
+
     #[inline]
     pub(crate) fn is_on(&self) -> bool {
         self.0.load(Ordering::Relaxed)

@@ -10,16 +10,22 @@ use bytes::BytesMut;
 ///   before the first event.
 /// - The tag is an optional fingerprint of the event. [`LocalHub`](crate::LocalHub) sets none.
 ///
-/// On the wire the epoch and the tag are in base 36 (`0-9a-z`) and the sequence is decimal, without leading zeros. A cursor
-/// has at most [`Cursor::MAX_LEN`] bytes of `[0-9a-z.]`. A client may compare the sequences of two cursors with the same
-/// epoch. Other arithmetic on cursors has no meaning.
+/// On the wire the epoch and the tag are in base 36 (`0-9a-z`), without leading zeros. The sequence is decimal, after one
+/// letter for the number of its digits: `a` for 1 to `t` for 20. Sequence 17 is `b17`, and sequence 0 is the single
+/// character `0`. A cursor has at most [`Cursor::MAX_LEN`] bytes of `[0-9a-z.]`.
+///
+/// Two cursors of one epoch compare as ASCII text in the order of their sequences, so a client may compare them as strings.
+/// The epochs of a [`LocalHub`](crate::LocalHub) contain the time at which it was built and have 13 digits each, so cursors of
+/// a later run compare greater, unless the system's clock was set back or two runs began in the same millisecond. Other
+/// arithmetic on cursors has no meaning.
 ///
 /// ```
 /// use tidings::Cursor;
 ///
-/// let cursor: Cursor = "k3x9.17".parse()?;
+/// let cursor: Cursor = "k3x9.b17".parse()?;
 /// assert_eq!(cursor.sequence(), 17);
-/// assert_eq!(cursor.to_string(), "k3x9.17");
+/// assert_eq!(cursor.to_string(), "k3x9.b17");
+/// assert!("k3x9.a9" < "k3x9.b17", "cursors of one epoch sort as text");
 /// # Ok::<(), tidings::CursorError>(())
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -77,7 +83,7 @@ impl Cursor {
 
     fn read(bytes: &[u8]) -> Option<Self> {
         let (epoch, rest) = number::<36>(bytes)?;
-        let (sequence, rest) = number::<10>(rest.strip_prefix(b".")?)?;
+        let (sequence, rest) = sequence(rest.strip_prefix(b".")?)?;
         let cursor = Self::new(epoch, sequence);
         if rest.is_empty() {
             return Some(cursor);
@@ -94,7 +100,7 @@ impl Cursor {
     ///
     /// let mut out = BytesMut::from("id: ");
     /// Cursor::new(36, 17).encode(&mut out);
-    /// assert_eq!(&out[..], b"id: 10.17");
+    /// assert_eq!(&out[..], b"id: 10.b17");
     /// ```
     pub fn encode(self, out: &mut BytesMut) {
         out.extend_from_slice(Written::of(self).as_bytes());
@@ -108,12 +114,29 @@ impl Cursor {
 ///
 /// let error = "7".parse::<Cursor>().unwrap_err();
 /// assert!(error.to_string().starts_with("invalid cursor; expected 'epoch.sequence'"));
-/// assert!("7.09".parse::<Cursor>().is_err(), "a leading zero");
+/// assert!("7.b09".parse::<Cursor>().is_err(), "a leading zero");
+/// assert!("7.a17".parse::<Cursor>().is_err(), "`a` is the letter of one digit");
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("invalid cursor; expected 'epoch.sequence' or 'epoch.sequence.tag' in at most 64 bytes of [0-9a-z.]")]
+#[error(
+    "invalid cursor; expected 'epoch.sequence' or 'epoch.sequence.tag', such as 'k3x9.b17', in at most 64 bytes of [0-9a-z.]"
+)]
 #[non_exhaustive]
 pub struct CursorError;
+
+/// Parses the letter for the number of digits and the decimal number, or the single `0`. Returns the number with the bytes
+/// after it.
+fn sequence(bytes: &[u8]) -> Option<(u64, &[u8])> {
+    match bytes {
+        [b'0', rest @ ..] => Some((0, rest)),
+        [letter @ b'a'..=b't', digits @ ..] => {
+            let (sequence, rest) = number::<10>(digits)?;
+            let len = usize::from(letter - b'a') + 1;
+            (sequence != 0 && digits.len() - rest.len() == len).then_some((sequence, rest))
+        }
+        _ => None,
+    }
+}
 
 /// Parses an unsigned number without sign, leading zeros or upper case. Returns it with the bytes after its digits.
 fn number<const RADIX: u64>(bytes: &[u8]) -> Option<(u64, &[u8])> {
@@ -154,19 +177,25 @@ impl fmt::Debug for Cursor {
 
 /// Buffer of the wire form, filled from its end backwards.
 struct Written {
-    /// A `u64` has at most 13 digits in base 36 and 20 decimal digits: 13 + 1 + 20 + 1 + 13 bytes.
-    bytes: [u8; 48],
+    /// A `u64` has at most 13 digits in base 36 and 20 decimal digits: 13 + 1 + 1 + 20 + 1 + 13 bytes.
+    bytes: [u8; 49],
     start: usize,
 }
 
 impl Written {
     fn of(cursor: Cursor) -> Self {
-        let mut this = Self { bytes: [b'.'; 48], start: 48 };
+        let mut this = Self { bytes: [b'.'; 49], start: 49 };
         if let Some(tag) = cursor.tag {
             this.number::<36>(tag);
             this.start -= 1;
         }
+        let end = this.start;
         this.number::<10>(cursor.sequence);
+        if cursor.sequence != 0 {
+            let last = end - this.start - 1;
+            this.start -= 1;
+            this.bytes[this.start] = b"abcdefghijklmnopqrst"[last];
+        }
         this.start -= 1;
         this.number::<36>(cursor.epoch);
         this

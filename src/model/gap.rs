@@ -3,7 +3,7 @@ use crate::model::{Cursor, Topic};
 /// Delivery in place of missing events.
 ///
 /// A gap is delivered at the position of the missing events. On the wire it is the object
-/// `{"id":"7.9","gap":{"reason":"evicted","missed":12,"topic":"news"}}`.
+/// `{"id":"7.a9","gap":{"reason":"evicted","missed":12,"topic":"news"}}`.
 ///
 /// ```
 /// use tidings::{Cursor, Gap, GapReason};
@@ -82,7 +82,7 @@ impl Gap {
 ///
 /// // The hub was started again, so it does not know the epoch of the client's cursor.
 /// let hub = LocalHub::new();
-/// let start = Start::After("k3x9.17".parse()?);
+/// let start = Start::After("k3x9.b17".parse()?);
 /// let mut subscription = hub.subscribe(Subscribe::topics(["news"]).start(start))?;
 /// let Poll::Ready(Delivery::Gap(gap)) = subscription.poll_next(&mut Context::from_waker(Waker::noop())) else {
 ///     unreachable!("the gap is ready");

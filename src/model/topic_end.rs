@@ -4,7 +4,7 @@ use crate::model::{Cursor, Topic};
 ///
 /// A subscriber yields it after the last event of the topic, see
 /// [`Hub::finish`](crate::Hub::finish). On the wire it is the object
-/// `{"id":"7.9","end":{"topic":"news","reason":"done"}}`.
+/// `{"id":"7.a9","end":{"topic":"news","reason":"done"}}`.
 ///
 /// ```
 /// use tidings::{Cursor, EndReason, Topic, TopicEnd};

@@ -5,7 +5,8 @@
 //! - An adapter or an endpoint that waits takes a [`Timer`], a clock that can wake a task. `TokioTimer` (feature `tokio`) is
 //!   the default of an endpoint. Under `tokio::time::pause` its time is virtual.
 //!
-//! No other code of the crate reads the time, so a test can replace it.
+//! No other code of the crate reads the time, so a test can replace it. One value is of the wall clock: the time in the
+//! [epoch](crate::LocalHubBuilder::build) of a hub.
 //!
 //! # Example
 //!
@@ -51,6 +52,7 @@ mod tokio_timer;
 
 pub use clock::{Clock, Sleep, Timer};
 pub use std_clock::StdClock;
+pub(crate) use std_clock::milliseconds_since_1970;
 #[cfg(feature = "tokio")]
 #[cfg_attr(docsrs, doc(cfg(feature = "tokio")))]
 pub use tokio_timer::TokioTimer;

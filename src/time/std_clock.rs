@@ -1,4 +1,4 @@
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 
 use crate::time::Clock;
 
@@ -18,4 +18,10 @@ impl Clock for StdClock {
     fn now(&self) -> Instant {
         Instant::now()
     }
+}
+
+/// Returns the milliseconds since 1970 by the operating system's wall clock, or 0 if it is before 1970.
+pub(crate) fn milliseconds_since_1970() -> u64 {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }

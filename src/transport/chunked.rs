@@ -7,9 +7,9 @@
 //! stream as `application/x-ndjson`, on HTTP/1.1 with `Transfer-Encoding: chunked` (RFC 9112 §7.1).
 //!
 //! ```json
-//! {"tidings":"hello","cursor":"7.7","heartbeat_ms":15000}
-//! {"id":"7.8","topic":"news","data":"first"}
-//! {"id":"7.12","gap":{"reason":"overflow","missed":4,"topic":"news"}}
+//! {"tidings":"hello","cursor":"7.a7","heartbeat_ms":15000}
+//! {"id":"7.a8","topic":"news","data":"first"}
+//! {"id":"7.b12","gap":{"reason":"overflow","missed":4,"topic":"news"}}
 //!
 //! {"tidings":"bye","retry_ms":1500}
 //! ```
@@ -124,7 +124,7 @@ pub enum Heartbeat {
     /// Empty line, which readers of NDJSON skip.
     #[default]
     Silent,
-    /// `{"tidings":"heartbeat","cursor":"7.9"}` with the current cursor. It also advances the cursor of a client that
+    /// `{"tidings":"heartbeat","cursor":"7.a9"}` with the current cursor. It also advances the cursor of a client that
     /// receives no events.
     Visible,
 }

@@ -6,7 +6,7 @@
 //! cursor up to which the source was read:
 //!
 //! ```json
-//! {"cursor":"7.9","events":[]}
+//! {"cursor":"7.a9","events":[]}
 //! ```
 //!
 //! An [`Endpoint`](crate::Endpoint) takes the wait from `Prefer: wait=20` (RFC 7240 §4.3) or `?wait=20`, in seconds.

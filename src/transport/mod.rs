@@ -22,15 +22,15 @@
 //! `"encoding":"base64"`.
 //!
 //! ```json
-//! {"id":"7.3","topic":"news","event":"price","data":"42.17"}
-//! {"id":"7.4","topic":"news","data":"AP8=","encoding":"base64"}
+//! {"id":"7.a3","topic":"news","event":"price","data":"42.17"}
+//! {"id":"7.a4","topic":"news","data":"AP8=","encoding":"base64"}
 //! ```
 //!
 //! A **gap** in place of missing events, see [`Gap`](crate::Gap). `missed` is their number, `null` if it is not known.
 //! `topic` is absent if they are of several topics. `"snapshot":true` is present if a snapshot follows.
 //!
 //! ```json
-//! {"id":"7.9","gap":{"reason":"evicted","missed":12,"topic":"news"}}
+//! {"id":"7.a9","gap":{"reason":"evicted","missed":12,"topic":"news"}}
 //! ```
 //!
 //! A **control object**. A stream begins with `hello`, whose `cursor` is the position where it begins, and whose
@@ -39,8 +39,8 @@
 //! code `busy` has a `retry_ms`.
 //!
 //! ```json
-//! {"tidings":"hello","cursor":"7.3","heartbeat_ms":15000}
-//! {"tidings":"heartbeat","cursor":"7.3"}
+//! {"tidings":"hello","cursor":"7.a3","heartbeat_ms":15000}
+//! {"tidings":"heartbeat","cursor":"7.a3"}
 //! {"tidings":"bye","retry_ms":1500}
 //! {"tidings":"error","code":"busy","message":"busy, retry after 1500 ms","retry_ms":1500}
 //! ```

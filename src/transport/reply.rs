@@ -14,7 +14,7 @@ const EVENTS: &[u8] = b",\"events\":[";
 /// Maximum length of the body up to its first event, in bytes.
 const HEAD: usize = CURSOR.len() + Cursor::MAX_LEN + 2 + EVENTS.len();
 
-/// Reply to a short or long poll: the body `{"cursor":"7.9","events":[…],"more":true}` and its properties.
+/// Reply to a short or long poll: the body `{"cursor":"7.a9","events":[…],"more":true}` and its properties.
 ///
 /// The page of [`short_poll`](crate::transport::short_poll) describes the body. All replies from one position to the same
 /// events are equal bytes. The events are shared, not copied.

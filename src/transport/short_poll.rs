@@ -6,7 +6,7 @@
 //! as its `ETag` (RFC 9110 §8.8.3).
 //!
 //! ```json
-//! {"cursor":"7.9","events":[{"id":"7.8","topic":"news","data":"first"},{"id":"7.9","topic":"news","data":"second"}]}
+//! {"cursor":"7.a9","events":[{"id":"7.a8","topic":"news","data":"first"},{"id":"7.a9","topic":"news","data":"second"}]}
 //! ```
 //!
 //! | member | content |

@@ -45,6 +45,12 @@ impl SubscribeParams {
         SubscribeRequest::new(parts, std::mem::take(&mut self.topics), self.start, self.transport)
     }
 
+    /// Returns whether the client asked for a start: by a cursor.
+    #[allow(dead_code, reason = "raw WebSockets will use it")]
+    pub(crate) fn has_explicit_start(&self) -> bool {
+        self.start != Start::Now
+    }
+
     /// Returns whether the request makes a session under this limit key. A short poll does only as part of a poll
     /// session.
     pub(crate) fn is_session(&self, key: Option<&Arc<str>>) -> bool {

@@ -31,7 +31,7 @@ pub(crate) fn refusal(refusal: Refusal) -> Response<Body> {
     text(refusal, None).map(Body::whole)
 }
 
-/// Returns the status of a refusal. The body of a 503 repeats the client's cursor: `{"error":"…","cursor":"7.3"}`.
+/// Returns the status of a refusal. The body of a 503 repeats the client's cursor: `{"error":"…","cursor":"7.a3"}`.
 pub(crate) fn refusal_at(cursor: Option<Cursor>, refusal: Refusal) -> Response<Body> {
     let cursor = cursor.filter(|_| refusal.retry_after.is_some());
     text(refusal, cursor).map(Body::whole)

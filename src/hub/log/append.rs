@@ -103,22 +103,28 @@ impl Log {
         if is_to_be_filed || state.history().held < state.history().filed {
             state.file(self, FileAt::Last);
         }
-        let queues = queues && !state.waiters.is_empty();
-        Appended {
-            evicted,
-            wakers: if queues { Vec::new() } else { state.waiters.take() },
-            marked: Vec::new(),
-            queues: queues && !std::mem::replace(&mut state.is_queued, true),
-            followers: state.followers.as_mut().map(|followers| followers.take()).unwrap_or_default(),
-            subscriptions: state.subscriptions,
-            idle: state.is_idle(),
-            in_patterns: Vec::new(),
-        }
+        Appended { evicted, ..state.take_registered(queues) }
     }
 }
 
 /// Publishing to the log.
 impl LogState {
+    /// Takes the registrations for the next event, or for the end. `queues`: a notifier wakes the waiting subscriptions.
+    #[inline(always)]
+    pub(crate) fn take_registered(&mut self, queues: bool) -> Appended {
+        let queues = queues && !self.waiters.is_empty();
+        Appended {
+            evicted: Vec::new(),
+            wakers: if queues { Vec::new() } else { self.waiters.take() },
+            marked: Vec::new(),
+            queues: queues && !std::mem::replace(&mut self.is_queued, true),
+            followers: self.followers.as_mut().map(|followers| followers.take()).unwrap_or_default(),
+            subscriptions: self.subscriptions,
+            idle: self.is_idle(),
+            in_patterns: Vec::new(),
+        }
+    }
+
     /// Appends an event. Returns whether the log is to be filed again after the eviction.
     fn push(&mut self, entry: Entry, topic: &Topic, log: &Log) -> bool {
         let (weight, sequence, is_pattern) = (entry.event.weight(), entry.sequence, self.is_pattern);
@@ -145,14 +151,14 @@ impl LogState {
 
     /// Begins a segment with an event. Returns whether the log is to be filed again.
     fn begin(&mut self, weight: usize, topic: &Topic, entry: Entry, log: &Log) -> bool {
-        let sizing = self.sizing();
+        let mut sizing = self.sizing();
+        let places = sizing.begin(weight, &self.retention);
         let history = self.history_mut();
         if history.segments.is_empty() {
             history.held += footprint::topic(&log.name) as u64;
             log.pool.budget.add_topic(footprint::topic(&log.name));
         }
         history.sizing = sizing;
-        let places = history.sizing.begin(weight, &log.retention);
         history.held += Segment::footprint(places) as u64;
         // Filed before it is charged: a publisher that finds no room finds this log to evict, and waits for its lock.
         let is_filed = history.filed > 0;

@@ -127,10 +127,11 @@ impl LogState {
     /// memory. The newest segment stays for readers that keep up, others within the live buffer for readers that are
     /// behind.
     pub(crate) fn evict(&mut self, log: &Arc<Log>, now: u64, left: &mut usize) -> Vec<FreedSegment> {
-        let (mut freed, retention) = (Vec::new(), &*log.retention);
-        if now < self.history().due && !self.has_too_much(retention) {
+        let mut freed = Vec::new();
+        if now < self.history().due && !self.has_too_much(&self.retention) {
             return freed;
         }
+        let retention = *self.retention;
         let age = nanos(retention.age);
         loop {
             while let Some(looks) = self.past_segment() {
@@ -147,7 +148,7 @@ impl LogState {
                 break;
             };
             let due = oldest.at.saturating_add(age).min(oldest.expires);
-            if now < due && !self.has_too_much(retention) {
+            if now < due && !self.has_too_much(&retention) {
                 self.history_mut().due = due;
                 break;
             }
@@ -279,6 +280,7 @@ impl LogState {
     /// have missed, not counting expired ones (0: none), and the segments that were left for readers.
     pub(crate) fn drop_log(&mut self, log: &Log) -> (u64, Option<DroppedSegments>) {
         self.dropped = true;
+        log.refuses.set(true);
         if let Some(history) = self.history.as_mut() {
             if !history.segments.is_empty() {
                 log.pool.budget.sub_topic(footprint::topic(&log.name));

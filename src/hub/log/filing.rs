@@ -12,6 +12,9 @@ impl LogState {
         if subscriptions == 0 && self.rank == Rank::Followed {
             self.file(log, FileAt::Last);
         }
+        if subscriptions == 0 && self.end.is_some() {
+            self.reopen_forgotten(log);
+        }
     }
 
     /// Returns the rank of the log.
@@ -48,7 +51,7 @@ mod tests {
     fn topic_is_filed_with_its_bytes_after_each_event() {
         for count in [1, 2, 10, 1_000] {
             let (topic, pool) = (Topic::new("prices").unwrap(), LogPool::new(1, usize::MAX, 0, usize::MAX));
-            let log = Log::new((&topic).into(), Arc::new(Retention::count(count)), 0, Box::default(), 0, pool);
+            let log = Log::new((&topic).into(), Arc::new(Retention::count(count)), 0, None, Box::default(), 0, pool);
             for sequence in 1..100 {
                 let event = Event::text("x".repeat(1_000));
                 log.append(Entry { sequence, at: 0, event }, false, 0).unwrap();

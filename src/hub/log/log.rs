@@ -3,9 +3,10 @@ use std::task::Waker;
 
 use crate::hub::budget::budget::LogPool;
 use crate::hub::budget::rank::Rank;
+use crate::hub::log::end_mark::{EndMark, LogEnd};
 use crate::hub::log::history::{History, NO_HISTORY};
 use crate::hub::log::segment::Segment;
-use crate::hub::sync::{Count, Mirror, Mutex, MutexGuard};
+use crate::hub::sync::{Count, Mirror, Mutex, MutexGuard, Switch};
 use crate::hub::wake::inbox::Inbox;
 use crate::hub::wake::notifier::QueuedWaiters;
 use crate::hub::wake::waiters::Waiters;
@@ -17,7 +18,6 @@ pub(crate) struct Log {
     pub(crate) name: Pattern,
     /// Slot in [`LogsBySize`](crate::hub::budget::logs_by_size::LogsBySize).
     pub(crate) slot: u32,
-    pub(crate) retention: Arc<Retention>,
     /// Mirror of [`LogState::subscriptions`], to be read without the lock.
     pub(crate) subscriber_count: Mirror,
     pub(crate) pool: Arc<LogPool<Self>>,
@@ -26,6 +26,9 @@ pub(crate) struct Log {
     /// [Generation](crate::hub::topics::registry::Registry::generation) of the patterns among which the pattern logs
     /// were found. Changes under the log's lock.
     pub(crate) generation: Count,
+    /// Whether events are refused: the log was dropped, or the topic has ended. Read under the sequencer, under which topics
+    /// end, it is never outdated for an end.
+    pub(crate) refuses: Switch,
     state: Mutex<LogState>,
 }
 
@@ -36,6 +39,7 @@ type Slabs = (Waiters<Waker>, Option<Waiters<Follower>>);
 #[derive(Debug)]
 pub(crate) struct LogState {
     pub(crate) history: Option<Box<History>>,
+    pub(crate) retention: Arc<Retention>,
     /// Index of the next event.
     pub(crate) next: u64,
     /// Index of the oldest retained event.
@@ -64,11 +68,14 @@ pub(crate) struct LogState {
     pub(crate) conflates: bool,
     /// Rank with which the log was last [filed](Self::file).
     pub(crate) rank: Rank,
-    pub(crate) closed: bool,
+    /// Whether no event follows: the topic has ended, or the hub is closed.
+    pub(crate) is_over: bool,
     /// Whether it is offered for eviction before history.
     pub(crate) is_offered: bool,
     /// Whether the log was removed from the registry: a caller that still holds it must ask the registry again.
     pub(crate) dropped: bool,
+    /// End of the topic.
+    pub(crate) end: Option<Box<LogEnd>>,
 }
 
 /// Inbox that is to be marked at the next event, and the key of the topic there.
@@ -87,19 +94,22 @@ impl Follower {
 
 impl Log {
     /// Returns an empty log in its own slot. `evicted` is the sequence of the last event of the topic before it was
-    /// dropped. `generation` is that of the patterns among which the pattern logs were found.
+    /// dropped, `end` the end of the topic. `generation` is that of the patterns among which the pattern logs were found.
     pub(crate) fn new(
         name: Pattern,
         retention: Arc<Retention>,
         evicted: u64,
+        end: Option<EndMark>,
         pattern_logs: Box<[Arc<Self>]>,
         generation: u64,
         pool: Arc<LogPool<Self>>,
     ) -> Arc<Self> {
         let pattern_log_count = Mirror::new(pattern_logs.len() as u32);
         let conflates = pattern_logs.iter().any(|pattern_log| pattern_log.state().conflates);
+        let refuses = Switch::new(end.is_some());
         let state = LogState {
             history: None,
+            retention,
             next: 0,
             first: 0,
             evicted,
@@ -115,9 +125,10 @@ impl Log {
             is_pattern: name.as_topic().is_none(),
             conflates,
             rank: Rank::New,
-            closed: false,
+            is_over: end.is_some(),
             is_offered: false,
             dropped: false,
+            end: end.map(|mark| Box::new(LogEnd::new(mark))),
         };
         Arc::new_cyclic(|log| {
             let slot = pool.by_size.add(log.clone());
@@ -125,11 +136,11 @@ impl Log {
             Self {
                 name,
                 slot,
-                retention,
                 subscriber_count,
                 pool,
                 pattern_log_count,
                 generation,
+                refuses,
                 state: Mutex::new(state),
             }
         })

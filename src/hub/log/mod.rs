@@ -3,6 +3,8 @@
 pub(crate) mod append;
 pub(crate) mod conflating;
 pub(crate) mod encode_cache;
+pub(crate) mod end_mark;
+pub(crate) mod ending;
 pub(crate) mod eviction;
 pub(crate) mod filing;
 pub(crate) mod history;

@@ -32,7 +32,7 @@ const KEPT: Retention =
 impl Log {
     /// Returns a new log of a pattern.
     pub(crate) fn of_pattern(pattern: Pattern, pool: Arc<LogPool<Self>>) -> Arc<Self> {
-        Self::new(pattern, Arc::new(KEPT), 0, Box::default(), 0, pool)
+        Self::new(pattern, Arc::new(KEPT), 0, None, Box::default(), 0, pool)
     }
 
     /// Sets the pattern logs of this topic, which were found among the patterns of a generation. Called under the

@@ -27,6 +27,18 @@ pub(crate) struct StartPoint {
     pub(crate) head: Option<u64>,
     /// Sequence up to which events that the subscription should have had are gone.
     pub(crate) gap: Option<u64>,
+    pub(crate) end: EndAhead,
+}
+
+/// End of the topic as seen from a start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum EndAhead {
+    /// The topic has not ended.
+    None,
+    /// The end has this sequence, and is to be delivered.
+    At(u64),
+    /// The start is at the end or after it: nothing is to be delivered.
+    Passed,
 }
 
 /// Result of a search at the index of a reader.
@@ -117,7 +129,17 @@ impl LogState {
             StartAt::At(index) => (index.max(self.first), None),
         };
         let head = self.segment_at(index).and_then(|segment| segment.entry_at(index)).map(|entry| entry.sequence);
-        StartPoint { index, head, gap }
+        StartPoint { index, head, gap, end: self.end_ahead(from) }
+    }
+
+    /// Returns the end of the topic as seen from a start. A start without a cursor is before the end, whenever that was.
+    #[inline]
+    fn end_ahead(&self, from: StartAt) -> EndAhead {
+        match (self.end_mark(), from) {
+            (None, _) => EndAhead::None,
+            (Some(mark), StartAt::After(sequence)) if sequence >= mark.sequence => EndAhead::Passed,
+            (Some(mark), _) => EndAhead::At(mark.sequence),
+        }
     }
 
     /// Returns the position of a start for a backfill up to a sequence, with the sequence and the number of the events

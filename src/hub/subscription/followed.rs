@@ -1,4 +1,5 @@
 use crate::contract::{SubscribeOptions, SubscriptionEnd};
+use crate::hub::log::end_mark::EndMark;
 use crate::hub::shared::Shared;
 use crate::hub::subscription::backfill::Backfill;
 use crate::hub::subscription::output::Output;
@@ -15,19 +16,21 @@ pub(crate) struct FollowedLog {
     /// Whether it is in the heads, or over: a mark of it is redundant.
     pub(crate) is_placed: bool,
     pub(crate) overflow: Overflow,
-    pub(crate) before: Option<Box<Before>>,
+    pub(crate) beside: Option<Box<Beside>>,
 }
 
-/// Deliveries that precede those of the log's reader.
+/// Deliveries that are not read from the log: they precede those of its reader, or follow them.
 #[derive(Debug)]
-pub(crate) enum Before {
+pub(crate) enum Beside {
     /// Gap that is still to be delivered.
     Gap(Gap),
     /// Events of the topics of a pattern.
     Backfill(Backfill),
+    /// End of the topic, which nothing follows.
+    End(EndMark),
 }
 
-impl Before {
+impl Beside {
     /// Returns the sequence of the next delivery, here or in the log.
     #[cold]
     pub(crate) fn head(
@@ -38,6 +41,7 @@ impl Before {
     ) -> Result<Option<u64>, SubscriptionEnd> {
         match self {
             Self::Gap(gap) => Ok(Some(gap.cursor.sequence())),
+            Self::End(mark) => Ok(Some(mark.sequence)),
             Self::Backfill(backfill) => {
                 let head = backfill.head(reader, shared, overflow);
                 match backfill.is_behind && overflow == Overflow::Disconnect {
@@ -52,24 +56,26 @@ impl Before {
 impl FollowedLog {
     /// Leaves the topic or the pattern. Returns values that the caller drops last.
     pub(crate) fn leave(&mut self, shared: &Shared) -> impl Sized + use<> {
+        let is_reading = !self.reader.is_finished();
         let Self { reader: Reader { log, uncounted, .. }, ticket, .. } = self;
-        shared.leave(log, |state| {
+        shared.leave(log, is_reading, |state| {
             uncounted.count(state);
             state.followers.as_mut().and_then(|slab| slab.cancel(ticket))
         })
     }
 
-    pub(crate) fn new(reader: Reader, options: &SubscribeOptions, before: Option<Before>) -> Self {
+    pub(crate) fn new(reader: Reader, options: &SubscribeOptions, beside: Option<Beside>) -> Self {
         let overflow = options.overflow_of(&reader.log.name);
-        Self { reader, ticket: Ticket::NONE, is_placed: false, overflow, before: before.map(Box::new) }
+        Self { is_placed: reader.is_finished(), reader, ticket: Ticket::NONE, overflow, beside: beside.map(Box::new) }
     }
 
+    /// Returns whether the next delivery is a gap or the end of the topic.
     #[inline]
-    pub(crate) fn is_at_gap(&self) -> bool {
-        match self.before.as_deref() {
+    pub(crate) fn is_between_events(&self) -> bool {
+        match self.beside.as_deref() {
             None => false,
-            Some(Before::Gap(_)) => true,
-            Some(Before::Backfill(backfill)) => backfill.is_at_gap(),
+            Some(Beside::Gap(_) | Beside::End(_)) => true,
+            Some(Beside::Backfill(backfill)) => backfill.is_at_gap(),
         }
     }
 
@@ -94,15 +100,15 @@ impl FollowedLog {
     /// Returns whether the next events are in the log of a topic that a pattern matches.
     #[inline]
     pub(crate) fn is_backfilling(&self) -> bool {
-        matches!(self.before.as_deref(), Some(Before::Backfill(backfill)) if backfill.has_unread())
+        matches!(self.beside.as_deref(), Some(Beside::Backfill(backfill)) if backfill.has_unread())
     }
 
     /// Returns the reader of the next events, the sequence up to which it is to read, and the index at which it is to
     /// stop. The index is the highest if these events are in the log that is followed.
     #[inline]
     fn reader(&mut self, up_to: u64) -> (&mut Reader, u64, u64) {
-        match self.before.as_deref_mut() {
-            Some(Before::Backfill(backfill)) => backfill.reader(&mut self.reader, up_to),
+        match self.beside.as_deref_mut() {
+            Some(Beside::Backfill(backfill)) => backfill.reader(&mut self.reader, up_to),
             _ => (&mut self.reader, up_to, u64::MAX),
         }
     }

@@ -1,5 +1,5 @@
 use crate::contract::{Start, SubscribeError, SubscribeOptions};
-use crate::hub::log::seek::{StartAt, StartPoint};
+use crate::hub::log::seek::{EndAhead, StartAt, StartPoint};
 use crate::hub::shared::Shared;
 use crate::hub::subscription::backfill::Backfill;
 use crate::hub::subscription::reader::Reader;
@@ -50,7 +50,24 @@ impl JoinedLogs {
             let gone = self.take_gaps().map(|sequence| shared.cursor(sequence));
             gap.gone = gap.gone.or(gone);
         }
-        Ok(beginning)
+        Ok(match self.first_end() {
+            Some(end) => beginning.before_end(shared, end),
+            None => beginning,
+        })
+    }
+
+    /// Returns the sequence of the first end of a topic that is to be delivered.
+    pub(crate) fn first_end(&self) -> Option<u64> {
+        let ends = self.topics.iter().filter_map(|(_, point)| match point.end {
+            EndAhead::At(end) => Some(end),
+            EndAhead::None | EndAhead::Passed => None,
+        });
+        ends.min()
+    }
+
+    /// Returns the number of topics that ended before the start.
+    pub(crate) fn finished(&self) -> usize {
+        self.topics.iter().filter(|(reader, _)| reader.is_finished()).count()
     }
 
     /// Takes the gaps that are not delivered on their own. Returns the sequence of the last missing event.
@@ -62,7 +79,8 @@ impl JoinedLogs {
     fn leave(&self, shared: &Shared) {
         let topics = self.topics.iter().map(|(reader, _)| reader);
         let all = topics.chain(self.patterns.iter().map(|(reader, _)| reader));
-        let _gone: Vec<_> = all.map(|reader| shared.leave(&reader.log, |_| None::<()>)).collect();
+        let _gone: Vec<_> =
+            all.map(|reader| shared.leave(&reader.log, !reader.is_finished(), |_| None::<()>)).collect();
     }
 }
 
@@ -88,6 +106,17 @@ pub(crate) struct Beginning {
 }
 
 impl Beginning {
+    /// Returns the start with the end of a topic still to be delivered. A gap of an unreadable cursor keeps its place before
+    /// that end, so that a client which resumes at the gap gets the end.
+    #[cold]
+    pub(crate) fn before_end(mut self, shared: &Shared, end: u64) -> Self {
+        if let Some(gap) = self.gap.take_if(|gap| gap.cursor.sequence() >= end) {
+            let gone = gap.gone.unwrap_or(gap.cursor);
+            self.gap = Some(Gap { cursor: shared.cursor(end - 1), ..gap }.with_gone(gone));
+        }
+        self
+    }
+
     /// Returns the start of a subscription. `published` is the present watermark.
     pub(crate) fn new(shared: &Shared, start: Start, published: u64) -> Self {
         let (from, sequence, reason) = match start {

@@ -4,16 +4,17 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use crate::contract::{SubscribeOptions, SubscriptionEnd};
+use crate::contract::{EndState, SubscribeOptions, SubscriptionEnd};
+use crate::hub::log::end_mark::EndMark;
 use crate::hub::log::log::Follower;
 use crate::hub::log::seek::Found;
 use crate::hub::shared::Shared;
-use crate::hub::subscription::followed::{Before, FollowedLog};
+use crate::hub::subscription::followed::{Beside, FollowedLog};
 use crate::hub::subscription::joining::JoinedLogs;
 use crate::hub::subscription::output::Output;
 use crate::hub::wake::inbox::Inbox;
 use crate::hub::wake::waiters::Waiters;
-use crate::model::{Gap, GapReason, Overflow, Pattern};
+use crate::model::{GapReason, Overflow, Pattern, TopicEnd};
 
 /// Subscription of several topics, or of patterns, merged by sequence up to the watermark.
 ///
@@ -32,8 +33,12 @@ pub(crate) struct MultiTopic {
     marked: Vec<u32>,
     /// Sequence of the next delivery of a topic, and its key.
     heads: BinaryHeap<Reverse<(u64, u32)>>,
-    /// Number of topics that are over.
+    /// Number of topics that are over: they have ended, or the hub is closed.
     over: usize,
+    /// Number of topics whose ends were delivered, or lie before the start.
+    finished: usize,
+    /// Position at which the subscription began, or the sequence before its first event.
+    began: u64,
     /// Watermark. Unread events up to it are in `heads`, or in topics that are to be looked at.
     seen: u64,
     pub(crate) sequence: u64,
@@ -47,8 +52,8 @@ enum NextRead {
         key: u32,
         up_to: u64,
     },
-    /// Gap of a topic, with those that follow it up to the sequence.
-    Gap {
+    /// End of a topic, or a gap, with those that follow it up to the sequence.
+    BetweenEvents {
         key: u32,
         up_to: u64,
     },
@@ -61,22 +66,26 @@ impl MultiTopic {
     pub(crate) fn new(shared: &Shared, joined: JoinedLogs, sequence: u64, options: &SubscribeOptions) -> Self {
         let heads = joined.topics.iter().filter_map(|(_, point)| point.head);
         let earliest = heads.chain(joined.patterns.iter().filter_map(|(_, backfill)| backfill.earliest())).min();
+        let began = earliest.map_or(sequence, |head| sequence.min(head - 1));
+        let (end, finished) = (joined.first_end(), joined.finished());
         let topics = joined.topics.into_iter().map(|(reader, point)| {
             let gap = point.gap.map(|sequence| reader.log.gap(GapReason::Evicted, shared.cursor(sequence)));
-            FollowedLog::new(reader, options, gap.map(Before::Gap))
+            FollowedLog::new(reader, options, gap.map(Beside::Gap))
         });
         let patterns = joined.patterns.into_iter();
         let patterns =
-            patterns.map(|(reader, backfill)| FollowedLog::new(reader, options, Some(Before::Backfill(backfill))));
+            patterns.map(|(reader, backfill)| FollowedLog::new(reader, options, Some(Beside::Backfill(backfill))));
         let topics: Box<[_]> = topics.chain(patterns).collect();
         Self {
             inbox: Arc::default(),
             marked: (0..topics.len() as u32).collect(),
             heads: BinaryHeap::with_capacity(topics.len()),
             topics,
-            over: 0,
+            over: finished,
+            finished,
+            began,
             seen: 0,
-            sequence: earliest.map_or(sequence, |head| sequence.min(head - 1)),
+            sequence: end.map_or(began, |end| began.min(end - 1)),
             ended: None,
         }
     }
@@ -108,9 +117,9 @@ impl MultiTopic {
                     };
                     return Poll::Ready(O::events(events));
                 }
-                NextRead::Gap { key, up_to } => {
-                    if let Some(gap) = self.take_gap(shared, key, up_to) {
-                        return Poll::Ready(O::gap(gap));
+                NextRead::BetweenEvents { key, up_to } => {
+                    if let Some(delivery) = self.take_between_events::<O>(shared, key, up_to) {
+                        return Poll::Ready(delivery);
                     }
                 }
                 NextRead::End(end) => return Poll::Ready(O::end(end)),
@@ -124,7 +133,7 @@ impl MultiTopic {
         loop {
             let (key, up_to) = match self.order(shared) {
                 Ok(NextRead::Events { key, up_to }) => (key, up_to),
-                Ok(NextRead::Gap { key, .. }) => {
+                Ok(NextRead::BetweenEvents { key, .. }) => {
                     self.marked.push(key);
                     return None;
                 }
@@ -175,7 +184,8 @@ impl MultiTopic {
                 // The event is in its log, but the watermark is not past it yet.
                 Some(_) if is_fresh => shared.settled(),
                 None if is_fresh && self.over == self.topics.len() => {
-                    self.ended = Some(SubscriptionEnd::Closed);
+                    let has_finished = self.finished == self.topics.len();
+                    self.ended = Some(if has_finished { SubscriptionEnd::Finished } else { SubscriptionEnd::Closed });
                     continue;
                 }
                 None if is_fresh => return Err(self.seen),
@@ -214,8 +224,8 @@ impl MultiTopic {
         let up_to = other.min(self.seen);
         let followed = &mut self.topics[key as usize];
         followed.is_placed = false;
-        match followed.is_at_gap() {
-            true => NextRead::Gap { key, up_to },
+        match followed.is_between_events() {
+            true => NextRead::BetweenEvents { key, up_to },
             false => NextRead::Events { key, up_to },
         }
     }
@@ -223,16 +233,16 @@ impl MultiTopic {
     /// Looks at a topic that may have events to read. Puts it into `heads`, registers for its next event, or counts it
     /// as over.
     fn look(&mut self, key: u32, shared: &Shared) {
-        let FollowedLog { reader, ticket, is_placed, overflow, before } = &mut self.topics[key as usize];
+        let FollowedLog { reader, ticket, is_placed, overflow, beside } = &mut self.topics[key as usize];
         if *is_placed {
             // The mark was late.
             return;
         }
         let overflow = *overflow;
         loop {
-            let head = match before.as_deref_mut() {
+            let head = match beside.as_deref_mut() {
                 None => reader.unread(shared, overflow).map(|unread| unread.first_sequence()),
-                Some(before) => match before.head(reader, shared, overflow) {
+                Some(beside) => match beside.head(reader, shared, overflow) {
                     Ok(head) => head,
                     Err(end) => {
                         self.ended = Some(end);
@@ -249,9 +259,15 @@ impl MultiTopic {
             reader.uncounted.count(&mut state);
             let found = state.find(reader.next, overflow);
             if matches!(found, Found::Nothing) {
-                if state.closed {
-                    self.over += 1;
+                if state.is_over {
                     *is_placed = true;
+                    match state.end_mark().cloned() {
+                        Some(mark) => {
+                            self.heads.push(Reverse((mark.sequence, key)));
+                            *beside = Some(Box::new(Beside::End(mark)));
+                        }
+                        None => self.over += 1,
+                    }
                     return;
                 }
                 let follower = Follower { inbox: Arc::clone(&self.inbox), key };
@@ -263,7 +279,7 @@ impl MultiTopic {
             }
             drop(state);
             if let Some(lost) = reader.follow(found, u64::MAX, shared) {
-                if let Some(Before::Backfill(backfill)) = before.as_deref_mut() {
+                if let Some(Beside::Backfill(backfill)) = beside.as_deref_mut() {
                     backfill.catch_up(shared, &reader.log.name, self.sequence, &lost, overflow);
                     continue;
                 }
@@ -271,27 +287,58 @@ impl MultiTopic {
                     self.ended = Some(SubscriptionEnd::TooSlow);
                     return;
                 }
-                *before = Some(Box::new(Before::Gap(lost.gap(shared, &reader.log))));
+                *beside = Some(Box::new(Beside::Gap(lost.gap(shared, &reader.log))));
             }
         }
     }
 
-    /// Takes the gap of a topic, to be delivered now.
-    fn take_gap(&mut self, shared: &Shared, key: u32, up_to: u64) -> Option<Gap> {
+    /// Takes the gap or the end of a topic, to be delivered now.
+    fn take_between_events<O: Output>(&mut self, shared: &Shared, key: u32, up_to: u64) -> Option<O::Delivery> {
+        let beside = &mut self.topics[key as usize].beside;
+        if let Some(Beside::End(mark)) = beside.as_deref() {
+            let mark = mark.clone();
+            return Some(O::topic_end(self.take_end(shared, key, mark)));
+        }
         self.marked.push(key);
-        let before = &mut self.topics[key as usize].before;
-        let gap = match before.as_deref_mut()? {
-            Before::Backfill(backfill) => backfill.take_gap(shared, up_to)?,
-            Before::Gap(gap) => {
+        let gap = match beside.as_deref_mut()? {
+            Beside::Backfill(backfill) => backfill.take_gap(shared, up_to)?,
+            Beside::Gap(gap) => {
                 let gap = gap.clone();
-                *before = None;
+                *beside = None;
                 gap
             }
+            Beside::End(_) => return None,
         };
         shared.gaps.add(1);
         let after = shared.cursor(self.sequence);
         self.sequence = gap.cursor.sequence();
-        Some(gap.with_after(after))
+        Some(O::gap(gap.with_after(after)))
+    }
+
+    /// Takes the end of a topic, which is over then.
+    #[cold]
+    fn take_end(&mut self, shared: &Shared, key: u32, mark: EndMark) -> TopicEnd {
+        let followed = &mut self.topics[key as usize];
+        (followed.is_placed, followed.beside) = (true, None);
+        followed.reader.finish();
+        (self.over, self.finished) = (self.over + 1, self.finished + 1);
+        // The cursor does not go back behind the start of the subscription, nor pass the next delivery of another topic.
+        let next = self.heads.peek().map_or(u64::MAX, |&Reverse((head, _))| head - 1);
+        self.sequence = self.sequence.max(mark.sequence).max(self.began.min(next));
+        let end = mark.at(shared.cursor(self.sequence));
+        if self.finished == self.topics.len() { end.with_last() } else { end }
+    }
+
+    /// Returns the state with regard to the ends of the topics. Takes the lock of each topic, up to the first that has not
+    /// ended.
+    pub(crate) fn end_state(&self) -> EndState {
+        let has_ended =
+            |followed: &FollowedLog| followed.reader.is_finished() || followed.reader.log.state().end.is_some();
+        match self.ended {
+            _ if self.finished == self.topics.len() => EndState::Finished,
+            None if self.topics.iter().all(has_ended) => EndState::Ended,
+            _ => EndState::Live,
+        }
     }
 
     /// Returns the shortest such time of the topics.
@@ -300,9 +347,9 @@ impl MultiTopic {
     }
 
     pub(crate) fn release(&mut self) {
-        for FollowedLog { reader, before, .. } in &mut self.topics {
+        for FollowedLog { reader, beside, .. } in &mut self.topics {
             reader.release();
-            if let Some(Before::Backfill(backfill)) = before.as_deref_mut() {
+            if let Some(Beside::Backfill(backfill)) = beside.as_deref_mut() {
                 backfill.release();
             }
         }
@@ -312,8 +359,8 @@ impl MultiTopic {
     pub(crate) fn leave(&mut self, shared: &Shared) {
         // Dropped last: the drop of a payload or a waker may panic, and the other topics are to be left all the same.
         let _gone: Vec<_> = self.topics.iter_mut().map(|followed| followed.leave(shared)).collect();
-        for FollowedLog { before, .. } in &mut self.topics {
-            if let Some(Before::Backfill(backfill)) = before.as_deref_mut() {
+        for FollowedLog { beside, .. } in &mut self.topics {
+            if let Some(Beside::Backfill(backfill)) = beside.as_deref_mut() {
                 backfill.leave(shared);
             }
         }

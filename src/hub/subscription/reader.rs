@@ -3,7 +3,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::hub::log::log::{Log, LogState};
-use crate::hub::log::seek::{Found, StartAt, StartPoint};
+use crate::hub::log::seek::{EndAhead, Found, StartAt, StartPoint};
 use crate::hub::log::segment::Segment;
 use crate::hub::shared::Shared;
 use crate::hub::subscription::delivery_filter::DeliveryFilter;
@@ -29,6 +29,9 @@ pub(crate) struct Reader {
 /// one topic share no counter that all of them write to.
 #[derive(Debug, Default)]
 pub(crate) struct Uncounted(u32);
+
+/// Index of a reader that has read the end of its topic: higher than any in a log.
+const FINISHED: u64 = u64::MAX - 1;
 
 /// Number of delivered events after which a reader counts them although there is more to read.
 const UNCOUNTED: u32 = 1 << 16;
@@ -57,7 +60,8 @@ pub(crate) struct Lost {
 
 impl Reader {
     pub(crate) fn new(log: Arc<Log>, point: &StartPoint) -> Self {
-        Self { log, segment: None, next: point.index, stepped: 0, conflated: 0, uncounted: Uncounted::default() }
+        let next = if point.end == EndAhead::Passed { FINISHED } else { point.index };
+        Self { log, segment: None, next, stepped: 0, conflated: 0, uncounted: Uncounted::default() }
     }
 
     /// Looks at the segment in hand.
@@ -188,6 +192,22 @@ impl Reader {
         self.next = filtered.next;
         self.leave_out(filtered.left_out, shared);
         std::mem::take(&mut self.conflated)
+    }
+
+    /// Moves past the end of the topic. From now on the subscription does not count as a reader of the log.
+    #[cold]
+    pub(crate) fn finish(&mut self) {
+        self.segment = None;
+        let mut state = self.log.state();
+        self.next = FINISHED;
+        self.uncounted.count(&mut state);
+        let subscriptions = state.subscriptions - 1;
+        state.subscribe(&self.log, subscriptions);
+    }
+
+    /// Returns whether the reader has read the end of the topic, or began after it.
+    pub(crate) fn is_finished(&self) -> bool {
+        self.next == FINISHED
     }
 
     /// Returns the time until the next event of the topic is likely; [`Duration::MAX`] if nothing is known of it.

@@ -1,16 +1,17 @@
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use crate::contract::SubscriptionEnd;
+use crate::contract::{EndState, SubscriptionEnd};
+use crate::hub::log::end_mark::EndMark;
 use crate::hub::log::log::Log;
-use crate::hub::log::seek::{Found, StartPoint};
+use crate::hub::log::seek::{EndAhead, Found, StartPoint};
 use crate::hub::shared::Shared;
 use crate::hub::subscription::output::Output;
 use crate::hub::subscription::reader::{Look, Lost, Reader};
 use crate::hub::subscription::segment_slice::SegmentSlice;
 use crate::hub::subscription::taken::Taken;
 use crate::hub::wake::waiters::Ticket;
-use crate::model::{Gap, GapReason, Overflow, Pattern};
+use crate::model::{Gap, GapReason, Overflow, Pattern, TopicEnd};
 
 /// Subscription of one topic, without an inbox or a merge. It shares no lock with readers of other topics.
 #[derive(Debug)]
@@ -20,6 +21,8 @@ pub(crate) struct SingleTopic {
     /// Sequence up to which everything of the topic was delivered.
     pub(crate) sequence: u64,
     overflow: Overflow,
+    /// Whether the first delivery is the end of the topic, and the subscription began at a later position.
+    starts_at_end: bool,
 }
 
 /// Index of a subscription that was ended because it was too slow: higher than any in a log.
@@ -30,14 +33,20 @@ enum Outcome {
     /// There may be events to read.
     More,
     Lost(Lost),
+    TopicEnd(EndMark),
     End(SubscriptionEnd),
 }
 
 impl SingleTopic {
     /// Returns a subscription that starts at a position, after `sequence`.
     pub(crate) fn new(reader: Reader, point: &StartPoint, sequence: u64, overflow: Overflow) -> Self {
-        let sequence = point.head.map_or(sequence, |head| sequence.min(head - 1));
-        Self { reader, ticket: Ticket::NONE, sequence, overflow }
+        // A client that resumes from the cursor gets what is still to be delivered.
+        let (first, starts_at_end) = match (point.head, point.end) {
+            (None, EndAhead::At(end)) => (Some(end), end <= sequence),
+            (head, _) => (head, false),
+        };
+        let sequence = first.map_or(sequence, |first| sequence.min(first - 1));
+        Self { reader, ticket: Ticket::NONE, sequence, overflow, starts_at_end }
     }
 
     /// Looks at the segment in hand.
@@ -82,12 +91,13 @@ impl SingleTopic {
             match self.find(shared) {
                 Outcome::More => {}
                 Outcome::Lost(lost) => return Poll::Ready(O::gap(self.lost(&lost, shared))),
+                Outcome::TopicEnd(mark) => return Poll::Ready(O::topic_end(self.finish(mark, shared))),
                 Outcome::End(end) => return Poll::Ready(O::end(end)),
             }
         }
     }
 
-    /// Registers the waker for the next event. Returns `false` if there may be events, or if the log is closed.
+    /// Registers the waker for the next event. Returns `false` if there may be events, or if no event follows.
     #[inline(always)]
     pub(crate) fn register(&mut self, shared: &Shared, cx: &mut Context<'_>) -> bool {
         // Loaded before the look under the lock: every event of this topic up to here is in the log by then.
@@ -96,7 +106,7 @@ impl SingleTopic {
         let waker = cx.waker().clone();
         let mut state = self.reader.log.state();
         self.reader.uncounted.count(&mut state);
-        if state.next != self.reader.next || state.closed {
+        if state.next != self.reader.next || state.is_over {
             drop(state);
             drop(waker);
             return false;
@@ -121,13 +131,16 @@ impl SingleTopic {
     /// Finds the events to read, a gap, or the end.
     #[cold]
     fn find(&mut self, shared: &Shared) -> Outcome {
-        let found = self.reader.log.state().find(self.reader.next, self.overflow);
+        let state = self.reader.log.state();
+        let (found, mark) = (state.find(self.reader.next, self.overflow), state.end_mark().cloned());
+        drop(state);
         if let Found::Nothing = found {
-            return Outcome::End(if self.reader.next == TOO_SLOW {
-                SubscriptionEnd::TooSlow
-            } else {
-                SubscriptionEnd::Closed
-            });
+            return match mark {
+                _ if self.reader.next == TOO_SLOW => Outcome::End(SubscriptionEnd::TooSlow),
+                _ if self.reader.is_finished() => Outcome::End(SubscriptionEnd::Finished),
+                Some(mark) => Outcome::TopicEnd(mark),
+                None => Outcome::End(SubscriptionEnd::Closed),
+            };
         }
         match self.reader.follow(found, u64::MAX, shared) {
             Some(_) if self.overflow == Overflow::Disconnect => {
@@ -136,6 +149,24 @@ impl SingleTopic {
             }
             Some(lost) => Outcome::Lost(lost),
             None => Outcome::More,
+        }
+    }
+
+    /// Moves past the end of the topic. Returns it.
+    #[cold]
+    fn finish(&mut self, mark: EndMark, shared: &Shared) -> TopicEnd {
+        let began = if self.starts_at_end { shared.published.load() } else { 0 };
+        self.sequence = self.sequence.max(mark.sequence).max(began);
+        self.reader.finish();
+        mark.at(shared.cursor(self.sequence)).with_last()
+    }
+
+    /// Returns the state with regard to the end of the topic.
+    pub(crate) fn end_state(&self) -> EndState {
+        match self.reader.is_finished() {
+            true => EndState::Finished,
+            false if self.reader.next != TOO_SLOW && self.reader.log.state().end.is_some() => EndState::Ended,
+            false => EndState::Live,
         }
     }
 
@@ -162,8 +193,9 @@ impl SingleTopic {
 
     /// Ends the subscription.
     pub(crate) fn leave(&mut self, shared: &Shared) {
+        let is_reading = !self.reader.is_finished();
         let Self { reader: Reader { log, uncounted, .. }, ticket, .. } = self;
-        drop(shared.leave(log, |state| {
+        drop(shared.leave(log, is_reading, |state| {
             uncounted.count(state);
             state.waiters.cancel(ticket)
         }));

@@ -4,9 +4,10 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use crate::contract::{
-    Delivery, EncodedDelivery, Format, Pace, Start, Subscribe, SubscribeError, SubscribeOptions, Subscriber,
+    Delivery, EncodedDelivery, EndState, Format, Pace, Start, Subscribe, SubscribeError, SubscribeOptions, Subscriber,
     SubscriberInfo,
 };
+use crate::hub::log::seek::EndAhead;
 use crate::hub::shared::Shared;
 use crate::hub::subscription::joining::{Beginning, JoinedLogs, Joining};
 use crate::hub::subscription::multi_topic::MultiTopic;
@@ -174,8 +175,12 @@ impl Kind {
         start: Start,
         overflow: Overflow,
     ) -> Result<(Option<Gap>, Self), SubscribeError> {
-        let Beginning { from, sequence, gap } = Beginning::new(shared, start, shared.published.load());
-        let (log, point) = shared.join(topic, from, overflow)?;
+        let mut beginning = Beginning::new(shared, start, shared.published.load());
+        let (log, point) = shared.join(topic, beginning.from, overflow)?;
+        if let EndAhead::At(end) = point.end {
+            beginning = beginning.before_end(shared, end);
+        }
+        let Beginning { sequence, gap, .. } = beginning;
         let reader = Reader::new(log, &point);
         let gone = point.gap.map(|gone| shared.cursor(gone));
         let gap = match gap {
@@ -250,10 +255,14 @@ impl Subscriber for Subscription {
     /// Names are left out that a pattern among them covers.
     fn info(&self) -> SubscriberInfo<'_> {
         let info = SubscriberInfo::new().with_pace(self).with_shared_head(self.shared.clone());
-        match &self.kind {
-            Kind::Single(single) => info.with_topics(std::slice::from_ref(single.name())),
-            Kind::Multi(multi) => info.with_topics(multi.names().cloned().collect::<Vec<_>>()),
-        }
+        let (info, end_state) = match &self.kind {
+            Kind::Single(single) => (info.with_topics(std::slice::from_ref(single.name())), single.end_state()),
+            Kind::Multi(multi) => (info.with_topics(multi.names().cloned().collect::<Vec<_>>()), multi.end_state()),
+        };
+        info.with_end_state(match (end_state, &self.opening) {
+            (EndState::Finished, Some(_)) => EndState::Ended,
+            (end_state, _) => end_state,
+        })
     }
 }
 

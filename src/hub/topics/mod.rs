@@ -1,7 +1,9 @@
 //! Topics of a hub: the registry, what is remembered of dropped topics, and the lookup of the topics of a pattern.
 
 pub(crate) mod counts;
+pub(crate) mod ended_topics;
 pub(crate) mod find_topics;
+pub(crate) mod finishing;
 pub(crate) mod patterns;
 pub(crate) mod recent;
 pub(crate) mod registry;

@@ -4,18 +4,19 @@ use std::collections::BTreeMap;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
-use crate::contract::SubscribeError;
+use crate::contract::{PublishError, SubscribeError};
 use crate::hub::budget::budget::LogPool;
 use crate::hub::log::eviction::DroppedSegments;
 use crate::hub::log::log::Log;
 use crate::hub::sync::{Count, RwLock};
 use crate::hub::topics::counts::{COUNTED, Counts};
+use crate::hub::topics::ended_topics::EndedTopics;
 use crate::hub::topics::patterns::Patterns;
 use crate::hub::topics::retentions::Retentions;
 use crate::hub::topics::stats::HubStats;
 use crate::hub::topics::tombstones::Tombstones;
 use crate::hub::topics::topic_table::TopicTable;
-use crate::model::{Pattern, Topic};
+use crate::model::{Pattern, Retention, Topic};
 
 /// Topics in memory, entries of dropped topics, and the patterns that are followed.
 #[derive(Debug)]
@@ -33,6 +34,9 @@ pub(crate) struct Topics {
     /// The live topics in the order of their names.
     pub(crate) names: BTreeMap<Named, ()>,
     pub(crate) tombstones: Tombstones,
+    pub(crate) ended: EndedTopics,
+    /// Retentions of single topics, which precede those of the hub.
+    pub(crate) own_retentions: BTreeMap<Topic, Arc<Retention>>,
     /// Statistics of the logs that were dropped.
     past: HubStats,
     counts: Counts,
@@ -78,6 +82,13 @@ impl PartialEq for Named {
 
 impl Eq for Named {}
 
+/// Reason for which there is no log.
+enum NoLog {
+    Closed,
+    TooManyTopics { limit: usize },
+    Finished,
+}
+
 /// Log that was removed from the registry, to be dropped without a lock.
 pub(crate) struct Released {
     _topic: Option<Named>,
@@ -109,22 +120,31 @@ impl Registry {
         self.generation.add(1);
     }
 
-    /// Returns the log of a topic for a publisher, and creates it if there is none. Returns `None` if the hub is
-    /// closed.
-    pub(crate) fn log(&self, topic: &Topic) -> Option<Arc<Log>> {
-        self.log_or_create(topic, usize::MAX).ok()
+    /// Returns the log of a topic for a publisher, and creates it if there is none. Refuses if the topic has ended or the
+    /// hub is closed.
+    pub(crate) fn log(&self, topic: &Topic, now: u64) -> Result<Arc<Log>, PublishError> {
+        match self.log_or_create(topic, now, None) {
+            Ok(log) if !log.refuses.is_on() || !self.has_ended(topic, now) => Ok(log),
+            Ok(_) | Err(NoLog::Finished) => Err(PublishError::Finished(topic.clone())),
+            Err(NoLog::Closed | NoLog::TooManyTopics { .. }) => Err(PublishError::Closed),
+        }
     }
 
     /// Returns the log of a topic for a subscription, and creates it if there is none and the limit of topics without
     /// events allows it.
-    pub(crate) fn log_for_subscription(&self, topic: &Topic) -> Result<Arc<Log>, SubscribeError> {
-        self.log_or_create(topic, self.pool.max_topics)
+    pub(crate) fn log_for_subscription(&self, topic: &Topic, now: u64) -> Result<Arc<Log>, SubscribeError> {
+        self.log_or_create(topic, now, Some(self.pool.max_topics)).map_err(|error| match error {
+            NoLog::TooManyTopics { limit } => SubscribeError::TooManyTopics { limit },
+            NoLog::Closed | NoLog::Finished => SubscribeError::Closed,
+        })
     }
 
-    fn log_or_create(&self, topic: &Topic, limit: usize) -> Result<Arc<Log>, SubscribeError> {
+    /// Returns the log of a topic, and creates it if there is none. `limit` is set for a subscription: it may also follow
+    /// a topic that has ended, but not if this number of topics have a log and no events.
+    fn log_or_create(&self, topic: &Topic, now: u64, limit: Option<usize>) -> Result<Arc<Log>, NoLog> {
         let topics = self.topics.read();
         if topics.closed {
-            return Err(SubscribeError::Closed);
+            return Err(NoLog::Closed);
         }
         let known = topics.named(topic);
         let generation = self.generation();
@@ -135,27 +155,39 @@ impl Registry {
             drop(replaced);
             log.conflate_as_patterns();
         }
-        known.map_or_else(|| self.create_log(topic, limit), Ok)
+        known.map_or_else(|| self.create_log(topic, now, limit), Ok)
     }
 
-    /// Creates the log of a topic, unless `limit` topics have one and no events.
-    fn create_log(&self, topic: &Topic, limit: usize) -> Result<Arc<Log>, SubscribeError> {
+    fn create_log(&self, topic: &Topic, now: u64, limit: Option<usize>) -> Result<Arc<Log>, NoLog> {
         let mut topics = self.topics.write();
         if topics.closed {
-            return Err(SubscribeError::Closed);
+            return Err(NoLog::Closed);
         }
         if let Some(log) = topics.named(topic) {
             return Ok(log);
         }
-        if topics.live.len() as u64 >= self.pool.by_size.topics().saturating_add(limit as u64) {
-            return Err(SubscribeError::TooManyTopics { limit });
+        topics.forget_if_due(topic, now);
+        let end = topics.ended.get(topic).cloned();
+        match limit {
+            None if end.is_some() => return Err(NoLog::Finished),
+            Some(limit) if topics.live.len() as u64 >= self.pool.by_size.topics().saturating_add(limit as u64) => {
+                return Err(NoLog::TooManyTopics { limit });
+            }
+            _ => {}
         }
         let (pattern_logs, last) = (topics.pattern_logs_of(topic), topics.tombstones.last(topic));
-        let (retention, pool) = (self.retentions.of(topic), Arc::clone(&self.pool));
-        let log = Log::new(topic.into(), retention, last, pattern_logs, self.generation(), pool);
+        // No event of the topic is later than its end, also if the tombstone is forgotten.
+        let last = end.as_ref().map_or(last, |end| last.min(end.sequence - 1));
+        let (retention, pool) = (self.retention_of(&topics, topic), Arc::clone(&self.pool));
+        let log = Log::new(topic.into(), retention, last, end, pattern_logs, self.generation(), pool);
         topics.live.insert(Named(Arc::clone(&log)));
         topics.names.insert(Named(Arc::clone(&log)), ());
         Ok(log)
+    }
+
+    /// Returns the retention of a topic.
+    pub(crate) fn retention_of(&self, topics: &Topics, topic: &Topic) -> Arc<Retention> {
+        topics.own_retentions.get(topic).map_or_else(|| self.retentions.of(topic), Arc::clone)
     }
 
     /// Returns the log of a pattern, and creates it if there is none. Returns `None` if the hub is closed.
@@ -216,9 +248,15 @@ impl Registry {
         }
         logs.iter().for_each(|log| stats.add(log, &log.state()));
         stats.add_all(&topics.counts.end(number));
-        let (live, tombstones, patterns) = (topics.live.len(), topics.tombstones.len(), topics.pattern_logs.len());
+        let stats = HubStats {
+            topics: topics.live.len(),
+            tombstones: topics.tombstones.len(),
+            finished_topics: topics.ended.len(),
+            patterns: topics.pattern_logs.len(),
+            ..stats
+        };
         drop(topics);
-        HubStats { topics: live, tombstones, patterns, ..stats }
+        stats
     }
 
     /// Returns whether history holds an event of this topic.
@@ -244,8 +282,23 @@ impl Topics {
         self.pattern_logs.matching(topic).cloned().collect()
     }
 
-    fn named(&self, topic: &Topic) -> Option<Arc<Log>> {
+    pub(crate) fn named(&self, topic: &Topic) -> Option<Arc<Log>> {
         self.live.get(topic.as_str()).map(|Named(log)| Arc::clone(log))
+    }
+
+    /// Forgets the end of a topic if the time for that has come.
+    pub(crate) fn forget_if_due(&mut self, topic: &Topic, now: u64) {
+        if self.ended.is_due(topic, now) {
+            self.forget_end(topic);
+        }
+    }
+
+    /// Forgets the end of a topic.
+    pub(crate) fn forget_end(&mut self, topic: &Topic) {
+        self.ended.remove(topic);
+        if let Some(log) = self.named(topic) {
+            log.forget_end();
+        }
     }
 
     /// Drops a log if it has neither subscriptions nor history.

@@ -51,6 +51,8 @@ pub struct HubStats {
     pub topics: usize,
     /// Number of dropped topics whose last sequence is remembered, including those that were created again.
     pub tombstones: usize,
+    /// Number of topics whose [end](crate::LocalHub::finish) is remembered.
+    pub finished_topics: usize,
     /// Number of patterns that are followed.
     pub patterns: usize,
 }

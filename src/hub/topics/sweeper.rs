@@ -48,6 +48,12 @@ impl Sweeper {
         self.due.set(0);
     }
 
+    /// Makes the next publish sweep, too.
+    #[cold]
+    pub(crate) fn hurry(&self) {
+        self.due.set(0);
+    }
+
     /// Returns the next logs of the round, a few at most.
     pub(crate) fn take(&self, now: u64, sizes: &LogsBySize<Log>) -> Vec<Arc<Log>> {
         let mut round = self.round.lock();

@@ -8,7 +8,7 @@ use super::write_string;
 use crate::contract::Rejection;
 use crate::model::Cursor;
 
-/// Appends `{"tidings":"hello","cursor":"7.3","heartbeat_ms":15000}`: the client's position, or null if the source has no
+/// Appends `{"tidings":"hello","cursor":"7.a3","heartbeat_ms":15000}`: the client's position, or null if the source has no
 /// cursors, and the longest silence between visible heartbeats, or null if there are none.
 pub(crate) fn write_hello(cursor: Option<Cursor>, heartbeat: Option<Duration>, out: &mut BytesMut) {
     out.extend_from_slice(b"{\"tidings\":\"hello\",\"cursor\":");
@@ -21,7 +21,7 @@ pub(crate) fn write_hello(cursor: Option<Cursor>, heartbeat: Option<Duration>, o
     out.extend_from_slice(b"}");
 }
 
-/// Appends `{"tidings":"heartbeat","cursor":"7.3"}`.
+/// Appends `{"tidings":"heartbeat","cursor":"7.a3"}`.
 pub(crate) fn write_heartbeat(cursor: Option<Cursor>, out: &mut BytesMut) {
     out.extend_from_slice(b"{\"tidings\":\"heartbeat\",\"cursor\":");
     write_cursor(cursor, out);

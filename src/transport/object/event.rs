@@ -4,7 +4,7 @@ use super::{write_base64, write_string};
 use crate::contract::EventRef;
 use crate::model::{Event, EventKind, Gap, TopicEnd};
 
-/// Appends `{"id":"7.3","topic":"news","event":"price","data":…}`.
+/// Appends `{"id":"7.a3","topic":"news","event":"price","data":…}`.
 ///
 /// `id` is absent if the source has no cursors, `event` if the event has no name. `data` is the payload itself if it is JSON
 /// and a string if it is text. A binary payload is a base64 string, and `"encoding":"base64"` follows.
@@ -57,7 +57,7 @@ fn write_data(event: &Event, out: &mut BytesMut) {
     out.extend_from_slice(b"}");
 }
 
-/// Appends `{"id":"7.9","gap":{"reason":"evicted","missed":12,"topic":"news"}}`.
+/// Appends `{"id":"7.a9","gap":{"reason":"evicted","missed":12,"topic":"news"}}`.
 ///
 /// `missed` is null if the number is not known. `topic` is absent if the events are of several topics.
 pub(crate) fn write_gap(gap: &Gap, out: &mut BytesMut) {
@@ -80,7 +80,7 @@ pub(crate) fn write_gap(gap: &Gap, out: &mut BytesMut) {
     out.extend_from_slice(b"}}");
 }
 
-/// Appends `{"id":"7.9","end":{"topic":"news","reason":"done"}}`.
+/// Appends `{"id":"7.a9","end":{"topic":"news","reason":"done"}}`.
 pub(crate) fn write_topic_end(end: &TopicEnd, out: &mut BytesMut) {
     out.extend_from_slice(b"{\"id\":\"");
     end.cursor.encode(out);

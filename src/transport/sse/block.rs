@@ -76,11 +76,11 @@ mod tests {
 
     #[test]
     fn retry_block_has_the_time_and_the_cursor_of_the_client() {
-        let cursor = "7.3".parse().ok();
+        let cursor = "7.a3".parse().ok();
         for (millis, cursor, block) in [
-            (1_500, cursor, "event: tidings.retry\nretry: 1500\ndata: {\"retry_ms\":1500}\nid: 7.3\n\n"),
+            (1_500, cursor, "event: tidings.retry\nretry: 1500\ndata: {\"retry_ms\":1500}\nid: 7.a3\n\n"),
             (2_000, None, "event: tidings.retry\nretry: 2000\ndata: {\"retry_ms\":2000}\n\n"),
-            (0, cursor, "event: tidings.retry\nretry: 1\ndata: {\"retry_ms\":1}\nid: 7.3\n\n"),
+            (0, cursor, "event: tidings.retry\nretry: 1\ndata: {\"retry_ms\":1}\nid: 7.a3\n\n"),
         ] {
             assert_eq!(sse_retry_block(Duration::from_millis(millis), cursor), block);
         }

@@ -10,22 +10,22 @@
 //! :
 //! retry: 2000
 //! event: tidings.hello
-//! data: {"tidings":"hello","cursor":"7.7","heartbeat_ms":null}
-//! id: 7.7
+//! data: {"tidings":"hello","cursor":"7.a7","heartbeat_ms":null}
+//! id: 7.a7
 //!
 //! event: price
 //! data: 42.17
-//! id: 7.8
+//! id: 7.a8
 //!
 //! event: tidings.gap
-//! data: {"id":"7.12","gap":{"reason":"overflow","missed":4,"topic":"news"}}
-//! id: 7.12
+//! data: {"id":"7.b12","gap":{"reason":"overflow","missed":4,"topic":"news"}}
+//! id: 7.b12
 //!
 //! :
 //! event: tidings.retry
 //! retry: 1500
 //! data: {"retry_ms":1500}
-//! id: 7.12
+//! id: 7.b12
 //!
 //! ```
 //!

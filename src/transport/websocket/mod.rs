@@ -16,7 +16,7 @@
 //!
 //! ```text
 //! 81 05                        first
-//! 81 2A                        {"id":"7.8","topic":"news","data":"first"}
+//! 81 2B                        {"id":"7.a8","topic":"news","data":"first"}
 //! ```
 //!
 //! The client's messages are its own. An answer to a message is an event without `id` and `topic`, see

@@ -83,7 +83,7 @@ async fn full_batch_gap_and_end_are_answered_before_min_wait() {
     assert!(reply.contains(r#""more":true"#) && took.is_zero(), "{took:?}: {reply}");
 
     // A gap.
-    let (reply, took) = answer(&endpoint, "/?wait=25&cursor=1.1").await;
+    let (reply, took) = answer(&endpoint, "/?wait=25&cursor=1.a1").await;
     assert!(reply.contains(r#""gap":{"reason":"epoch""#) && took.is_zero(), "{took:?}: {reply}");
 
     // The end of the source, with the event before it.

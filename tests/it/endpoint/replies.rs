@@ -52,10 +52,10 @@ async fn query_is_parsed_as_a_form() {
         let (parts, ()) = get(target).body(()).unwrap().into_parts();
         SubscribeRequest::read(&parts).unwrap()
     };
-    let request = read("/?topic=a+b&&topic=c%20d&=x&to%70ic=e&topic=%C3%A9=&cursor=7.3&cursor=7.4");
+    let request = read("/?topic=a+b&&topic=c%20d&=x&to%70ic=e&topic=%C3%A9=&cursor=7.a3&cursor=7.a4");
     let names: Vec<_> = request.topics().iter().map(Topic::as_str).collect();
     assert_eq!(names, ["a b", "c d", "e", "é="]);
-    assert_eq!(request.start(), Start::After("7.3".parse().unwrap()));
+    assert_eq!(request.start(), Start::After("7.a3".parse().unwrap()));
     assert_eq!(request.query("topic").as_deref(), Some("a b"));
 }
 

@@ -242,7 +242,7 @@ fn poll_fn_stream(
 async fn busy_sse_request_gets_a_retry_block() {
     let app = App::new();
     let endpoint = app.endpoint();
-    for (headers, id) in [(None, ""), (Some("a.17"), "id: a.17\n"), (Some("nonsense"), "")] {
+    for (headers, id) in [(None, ""), (Some("a.b17"), "id: a.b17\n"), (Some("nonsense"), "")] {
         let mut request = get("/busy?transport=sse");
         if let Some(id) = headers {
             request = request.header("last-event-id", id);

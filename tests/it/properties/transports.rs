@@ -1,7 +1,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use tidings::{Endpoint, LocalHub, SubscribeRequest};
+use tidings::{Cursor, Endpoint, LocalHub, SubscribeRequest};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
@@ -47,7 +47,7 @@ async fn sequences(client: &mut dyn Client, last: u64) -> Vec<u64> {
 }
 
 fn sequence(cursor: &str) -> u64 {
-    cursor.split('.').nth(1).unwrap().parse().unwrap()
+    cursor.parse::<Cursor>().unwrap().sequence()
 }
 
 /// No event that is accepted before or during the drain of an endpoint is lost to a client that resumes at another endpoint.

@@ -212,6 +212,6 @@ async fn row_05_cursor_is_not_used_before_the_request_is_accepted() {
         }
     }
 
-    let response = get("/?cursor=7.7").to(&Endpoint::new(Refuses)).await;
+    let response = get("/?cursor=7.a7").to(&Endpoint::new(Refuses)).await;
     assert_eq!((response.status().as_u16(), text(response).await), (403, r#"{"error":"forbidden"}"#.to_owned()));
 }

@@ -26,38 +26,41 @@ fn forgeries(first: &str, last: &str) -> Vec<(Vec<u8>, Told)> {
         forged(last.to_owned(), (None, &[])),
         forged(format!("{epoch}.0"), (None, &["one", "two"])),
         // Ahead of the hub.
-        forged(format!("{epoch}.3"), invalid),
-        forged(format!("{epoch}.{}", u64::MAX), invalid),
-        forged(format!("{epoch}.{}", i64::MAX), invalid),
+        forged(format!("{epoch}.a3"), invalid),
+        forged(format!("{epoch}.t{}", u64::MAX), invalid),
+        forged(format!("{epoch}.s{}", i64::MAX), invalid),
         // Of another epoch.
         forged("0.0".to_owned(), foreign),
-        forged(format!("{epoch}0.1"), if epoch.len() < 12 { foreign } else { invalid }),
-        forged(format!("3w5e11264sgsf.{}", u64::MAX), foreign),
+        forged(format!("{}.a1", &epoch[1..].trim_start_matches('0')), foreign),
+        forged(format!("3w5e11264sgsf.t{}", u64::MAX), foreign),
         // Not cursors.
-        forged(format!("{epoch}.18446744073709551616"), invalid),
-        forged("3w5e11264sgsg.1".to_owned(), invalid),
+        forged(format!("{epoch}.t18446744073709551616"), invalid),
+        forged("3w5e11264sgsg.a1".to_owned(), invalid),
         forged(epoch.to_owned(), invalid),
         forged(format!("{epoch}."), invalid),
-        forged(".1".to_owned(), invalid),
-        forged(format!("{epoch}.1."), invalid),
-        forged(format!("{epoch}.1.z.z"), invalid),
-        forged(format!("{epoch}.01"), invalid),
-        forged(format!("{epoch}.+1"), invalid),
-        forged(format!("{epoch}.-1"), invalid),
-        forged(format!("{epoch}.1e9"), invalid),
+        forged(".a1".to_owned(), invalid),
+        forged(format!("{epoch}0.a1"), invalid),
+        forged(format!("{epoch}.a1."), invalid),
+        forged(format!("{epoch}.a1.z.z"), invalid),
+        forged(format!("{epoch}.1"), invalid),
+        forged(format!("{epoch}.b1"), invalid),
+        forged(format!("{epoch}.b01"), invalid),
+        forged(format!("{epoch}.a01"), invalid),
+        forged(format!("{epoch}.a0"), invalid),
+        forged(format!("{epoch}.A1"), invalid),
+        forged(format!("{epoch}.b+1"), invalid),
+        forged(format!("{epoch}.b-1"), invalid),
+        forged(format!("{epoch}.c1e9"), invalid),
         forged(format!("{epoch}.0x1"), invalid),
-        forged(format!("{epoch} .1"), invalid),
-        forged(format!("{epoch}.1,{last}"), invalid),
-        forged(
-            first.to_ascii_uppercase(),
-            if first.bytes().any(|byte| byte.is_ascii_lowercase()) { invalid } else { (None, &["two"]) },
-        ),
+        forged(format!("{epoch} .a1"), invalid),
+        forged(format!("{epoch}.a1,{last}"), invalid),
+        forged(first.to_ascii_uppercase(), invalid),
         forged("x".repeat(65), invalid),
         forged("9".repeat(8 * 1024), invalid),
         forged("../../etc/passwd".to_owned(), invalid),
         forged("'; DROP TABLE cursors; --".to_owned(), invalid),
-        (b"\xff\xfe.1".to_vec(), invalid),
-        ("é中.1".into(), invalid),
+        (b"\xff\xfe.a1".to_vec(), invalid),
+        ("é中.a1".into(), invalid),
         (vec![b'1'; 1 << 20], invalid),
     ]
 }
@@ -158,7 +161,7 @@ async fn row_07_cursor_ahead_of_the_hub_does_not_delay_events() {
     let app = App::new();
     let endpoint = app.endpoint();
     let epoch = app.publish("one").split_once('.').unwrap().0.to_owned();
-    for ahead in ["2", "3", "18446744073709551615"] {
+    for ahead in ["a2", "a3", "t18446744073709551615"] {
         let target = format!("/?transport=chunked&cursor={epoch}.{ahead}");
         let mut body = get(&target).to(&endpoint).await.into_body();
         let mut wire = String::new();
@@ -168,9 +171,9 @@ async fn row_07_cursor_ahead_of_the_hub_does_not_delay_events() {
         let cursor = app.publish("live");
         let live = piece(&mut body).await.unwrap().unwrap();
         assert_eq!(live, format!("{{\"id\":\"{cursor}\",\"topic\":\"news\",\"data\":\"live\"}}\n"), "{ahead}");
-        if ahead == "2" {
+        if ahead == "a2" {
             // Now an event has this cursor.
-            assert_eq!(cursor, format!("{epoch}.2"));
+            assert_eq!(cursor, format!("{epoch}.a2"));
         }
     }
 }

@@ -20,7 +20,7 @@ proptest! {
             let name = event.name().unwrap_or("message").to_owned();
             SseEvent { name, data: data(event), id: cursor.to_string() }
         }).collect();
-        let before = expected[0].id.replace(".1", ".0");
+        let before = expected[0].id.replace(".a1", ".0");
         let wire = runtime().block_on(async {
             let mut body = get(&format!("/?transport=sse&cursor={before}")).to(&app.endpoint()).await.into_body();
             app.hub.close();
@@ -116,7 +116,7 @@ async fn row_04_known_injections_are_read_as_text() {
 
 fn any_label() -> impl Strategy<Value = String> {
     let line =
-        prop::sample::select(vec!["\r", "\n", "\r\n", "\0", "\u{85}", "a", ":", "1.2", "é", "tidings.", "\u{feff}"]);
+        prop::sample::select(vec!["\r", "\n", "\r\n", "\0", "\u{85}", "a", ":", "1.a2", "é", "tidings.", "\u{feff}"]);
     prop_oneof![
         any::<String>(),
         "[0-9a-z]{1,3}\\.[0-9]{1,4}",

@@ -67,7 +67,7 @@ impl Subscriber for Once {
     }
 
     fn cursor(&self) -> Option<Cursor> {
-        "7.1".parse().ok()
+        "7.a1".parse().ok()
     }
 }
 

@@ -137,7 +137,7 @@ fn gap_is_delivered_after_a_panic_of_the_snapshot_call() {
             assert_eq!(subscriber.cursor(), Some(cursor));
             let all = read(&mut subscriber, &CursorLineFormat, 100, &mut || is_encoded);
             let epoch = cursor.to_string().split('.').next().unwrap().to_owned();
-            let state = ["- a reset".to_owned(), "- a =10".to_owned(), format!("{epoch}.10 c done")];
+            let state = ["- a reset".to_owned(), "- a =10".to_owned(), format!("{epoch}.b10 c done")];
             assert_eq!(all, [&["gap 0.0 true".to_owned()][..], &state].concat());
         }
     }

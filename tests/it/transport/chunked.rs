@@ -61,13 +61,13 @@ fn chunked_stream_writes_the_documented_bytes() {
     let wire = concat!(
         r#"{"tidings":"hello","cursor":"7.0","heartbeat_ms":10000}"#,
         "\n",
-        r#"{"id":"7.1","topic":"news","data":"a\nb"}"#,
+        r#"{"id":"7.a1","topic":"news","data":"a\nb"}"#,
         "\n",
-        r#"{"id":"7.2","topic":"news","event":"price","data":"AP8=","encoding":"base64"}"#,
+        r#"{"id":"7.a2","topic":"news","event":"price","data":"AP8=","encoding":"base64"}"#,
         "\n",
-        r#"{"id":"7.3","gap":{"reason":"overflow","missed":12}}"#,
+        r#"{"id":"7.a3","gap":{"reason":"overflow","missed":12}}"#,
         "\n",
-        r#"{"tidings":"heartbeat","cursor":"7.4"}"#,
+        r#"{"tidings":"heartbeat","cursor":"7.a4"}"#,
         "\n",
         r#"{"tidings":"bye","retry_ms":1500}"#,
         "\n",
@@ -96,7 +96,7 @@ fn chunked_end_of_the_subscriber_is_reported_and_final() {
     assert_eq!(task.drain(&mut stream), (vec![], true));
     assert_eq!(
         (stream.end(), stream.cursor()),
-        (Some(SubscriptionEnd::Closed), Some("7.1".parse::<Cursor>().unwrap()))
+        (Some(SubscriptionEnd::Closed), Some("7.a1".parse::<Cursor>().unwrap()))
     );
 }
 

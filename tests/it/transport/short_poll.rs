@@ -63,17 +63,17 @@ fn short_poll_reply_has_the_documented_bytes() {
     feed.gap(GapReason::Evicted, Some(12));
     feed.gap(GapReason::Epoch, None);
     let body = [
-        r#"{"cursor":"7.4","events":["#,
-        r#"{"id":"7.1","topic":"news","data":"a \"b\"\n\u0001é"},"#,
-        r#"{"id":"7.2","topic":"news","event":"price","data":"AP8=","encoding":"base64"},"#,
-        r#"{"id":"7.3","gap":{"reason":"evicted","missed":12}},"#,
-        r#"{"id":"7.4","gap":{"reason":"epoch","missed":null}}]}"#,
+        r#"{"cursor":"7.a4","events":["#,
+        r#"{"id":"7.a1","topic":"news","data":"a \"b\"\n\u0001é"},"#,
+        r#"{"id":"7.a2","topic":"news","event":"price","data":"AP8=","encoding":"base64"},"#,
+        r#"{"id":"7.a3","gap":{"reason":"evicted","missed":12}},"#,
+        r#"{"id":"7.a4","gap":{"reason":"epoch","missed":null}}]}"#,
     ];
     assert_eq!(text(PollQueue::new(feed.reader()).reply()), body.concat());
     let first = PollQueue::new(feed.reader()).max_batch_bytes(1).reply();
     assert_eq!(
         text(first),
-        format!("{}{}],\"more\":true}}", r#"{"cursor":"7.1","events":["#, body[1].trim_end_matches(','))
+        format!("{}{}],\"more\":true}}", r#"{"cursor":"7.a1","events":["#, body[1].trim_end_matches(','))
     );
 }
 
@@ -82,7 +82,7 @@ fn short_poll_reply_has_the_documented_bytes() {
 fn short_poll_reply_embeds_json_payloads() {
     let feed = Feed::new(7);
     feed.event("news", Event::json_text("{ \"a\":\r\n[1.0, 2] }").unwrap());
-    let body = r#"{"cursor":"7.1","events":[{"id":"7.1","topic":"news","data":{ "a":  [1.0, 2] }}]}"#;
+    let body = r#"{"cursor":"7.a1","events":[{"id":"7.a1","topic":"news","data":{ "a":  [1.0, 2] }}]}"#;
     assert_eq!(text(PollQueue::new(feed.reader()).reply()), body);
 }
 
@@ -93,10 +93,10 @@ fn short_poll_empty_reply_moves_the_cursor_to_the_watermark() {
     feed.pass();
     // The cursor of the last event, so that all clients get the same bytes. The watermark is for the next poll.
     let reply = PollQueue::new(feed.reader()).reply();
-    assert_eq!(reply.cursor, Some("7.1".parse().unwrap()));
-    let reply = PollQueue::new(feed.resume("7.1".parse().unwrap())).reply();
+    assert_eq!(reply.cursor, Some("7.a1".parse().unwrap()));
+    let reply = PollQueue::new(feed.resume("7.a1".parse().unwrap())).reply();
     assert!(reply.is_empty());
-    assert_eq!(text(reply), r#"{"cursor":"7.2","events":[]}"#);
+    assert_eq!(text(reply), r#"{"cursor":"7.a2","events":[]}"#);
 }
 
 #[test]

@@ -177,8 +177,8 @@ mod tests {
 
     #[test]
     fn the_cursor_is_taken_from_an_answer() {
-        assert_eq!(cursor(br#"{"cursor":"a.1","events":[]}"#), Some("a.1"));
-        assert_eq!(cursor(br#"{"events":[],"cursor":"a.2"}"#), Some("a.2"));
+        assert_eq!(cursor(br#"{"cursor":"a.a1","events":[]}"#), Some("a.a1"));
+        assert_eq!(cursor(br#"{"events":[],"cursor":"a.a2"}"#), Some("a.a2"));
         assert_eq!(cursor(br#"{"events":[]}"#), None);
         assert_eq!(cursor(br#"{"cursor":"a"#), None);
     }

@@ -100,8 +100,10 @@ pub(crate) async fn unreadable(cx: CaseContext<'_>) -> CaseResult {
     let last = before[2].cursor().unwrap();
     let (ahead, long) = (moved(last, |last| last + 1), "7".repeat(100));
     let (leading, upper) = (last.replace('.', ".0"), last.replace('.', "A."));
-    let bad = ["nonsense", "7", "7.", ".7", "7.7.7.7", "7.18446744073709551616", "-1.7"];
-    for cursor in bad.into_iter().chain([&*ahead, &*long, &*leading, &*upper]) {
+    let digits = last.parse::<tidings::Cursor>().unwrap().sequence().to_string();
+    let (letterless, miscounted) = (last.replace(&format!("a{digits}"), &digits), last.replace(".a", ".b"));
+    let bad = ["nonsense", "7", "7.", ".7", "7.a7.7.7", "7.t18446744073709551616", "-1.a7"];
+    for cursor in bad.into_iter().chain([&*ahead, &*long, &*leading, &*upper, &*letterless, &*miscounted]) {
         for topics in [&["a"][..], &["a", "b"]] {
             let now = cx.publish(topics, 1).await;
             let cursor = if cursor == ahead { moved(now[0].cursor().unwrap(), |last| last + 1) } else { cursor.into() };

@@ -113,13 +113,13 @@ fn sse_stream_without_hello_writes_the_documented_bytes() {
     feed.event("news", Event::binary(vec![0, 255]).with_name("price").unwrap());
     feed.event("news", "");
     feed.gap(GapReason::Overflow, Some(12));
-    let wire = "retry: 1500\ndata: one\ndata: two\ndata: three\ndata: \nid: 7.1\n\n\
-        event: price\ndata: AP8=\nid: 7.2\n\n\
-        data: \nid: 7.3\n\n\
-        event: tidings.gap\ndata: {\"id\":\"7.4\",\"gap\":{\"reason\":\"overflow\",\"missed\":12}}\nid: 7.4\n\n";
+    let wire = "retry: 1500\ndata: one\ndata: two\ndata: three\ndata: \nid: 7.a1\n\n\
+        event: price\ndata: AP8=\nid: 7.a2\n\n\
+        data: \nid: 7.a3\n\n\
+        event: tidings.gap\ndata: {\"id\":\"7.a4\",\"gap\":{\"reason\":\"overflow\",\"missed\":12}}\nid: 7.a4\n\n";
     let (items, _) = task.drain(&mut stream);
     assert_eq!(items.concat(), wire.as_bytes());
-    assert!(items[0].ends_with(b"id: 7.1\n\n"), "at most one event is copied for the retry line");
+    assert!(items[0].ends_with(b"id: 7.a1\n\n"), "at most one event is copied for the retry line");
     timer.advance(2 * INTERVAL);
     assert_eq!(task.drain(&mut stream), (vec![Bytes::from_static(b":\n")], false));
 }
@@ -134,7 +134,7 @@ fn sse_stream_writes_the_documented_bytes() {
     feed.event("news", "one");
     feed.event("news", "two");
     let (items, _) = task.drain(&mut stream);
-    assert_eq!(items, ["data: one\nid: 7.1\n\ndata: two\nid: 7.2\n\n"], "one piece, without a second retry");
+    assert_eq!(items, ["data: one\nid: 7.a1\n\ndata: two\nid: 7.a2\n\n"], "one piece, without a second retry");
     timer.advance(2 * INTERVAL);
     assert_eq!(task.drain(&mut stream), (vec![Bytes::from_static(b":\n")], false));
 }
@@ -152,8 +152,8 @@ fn sse_objects_with_visible_heartbeats_write_the_documented_bytes() {
     items.extend(task.drain(&mut stream).0);
     let wire = ":\nretry: 1500\nevent: tidings.hello\n\
         data: {\"tidings\":\"hello\",\"cursor\":\"7.0\",\"heartbeat_ms\":10000}\nid: 7.0\n\n\
-        data: {\"id\":\"7.1\",\"topic\":\"news\",\"event\":\"price\",\"data\":\"a\\rb\"}\nid: 7.1\n\n\
-        event: tidings.heartbeat\ndata: {\"tidings\":\"heartbeat\",\"cursor\":\"7.2\"}\nid: 7.2\n\n";
+        data: {\"id\":\"7.a1\",\"topic\":\"news\",\"event\":\"price\",\"data\":\"a\\rb\"}\nid: 7.a1\n\n\
+        event: tidings.heartbeat\ndata: {\"tidings\":\"heartbeat\",\"cursor\":\"7.a2\"}\nid: 7.a2\n\n";
     assert_eq!(items.concat(), wire.as_bytes());
 }
 

@@ -1,6 +1,7 @@
 use std::time::Duration;
 
 use serde_json::json;
+use tidings::Cursor;
 use tidings::transport::websocket::{CloseCause, Subprotocol, WebSocketConfig};
 
 use super::{Connection, Frame, Gate, masked};
@@ -183,7 +184,7 @@ fn object_clients_get_a_heartbeat_with_each_ping() {
         connection.frames();
         assert_eq!(connection.advance(config.ping), None);
         let frames = connection.frames();
-        let cursor = format!("7.{}", 2 * sequence - 1);
+        let cursor = Cursor::new(7, 2 * sequence - 1).to_string();
         assert_eq!(frames[0].object(), json!({ "tidings": "heartbeat", "cursor": cursor }));
         assert_eq!(frames[1..], [Frame::Ping]);
         assert_eq!(connection.answer(), None);

@@ -111,7 +111,7 @@ fn gap_is_sent_in_order_among_objects() {
     assert_eq!(connection.run(), None);
     let objects: Vec<_> = connection.frames().iter().skip(1).map(Frame::object).collect();
     assert_eq!(objects[0]["data"], "before");
-    assert_eq!(objects[1], json!({ "id": "7.2", "gap": { "reason": "overflow", "missed": 3 } }));
+    assert_eq!(objects[1], json!({ "id": "7.a2", "gap": { "reason": "overflow", "missed": 3 } }));
     assert_eq!(objects[2]["data"], "after");
 }
 
