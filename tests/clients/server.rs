@@ -22,8 +22,6 @@ mod files;
 mod log;
 #[path = "server/script.rs"]
 mod script;
-#[path = "server/standin.rs"]
-mod standin;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -82,13 +80,6 @@ async fn follow(State(server): State<Arc<Server>>, request: Request, next: Next)
     };
     let entry = server.log.push("request", &topic, described(&request));
     let number = server.log.requests(&topic);
-    if !topic.starts_with("greet") && !request.headers().contains_key(UPGRADE) {
-        let last = described(&request)["lastEventId"].as_str().map(str::to_owned);
-        let query = request.uri().query().unwrap_or_default().to_owned();
-        let response = standin::answer(server.clone(), &topic, last, &query);
-        server.log.add(entry, "status", response.status().as_u16().into());
-        return response;
-    }
     let script = script::Script::of(&topic, request.uri().query().unwrap_or_default());
     tokio::spawn(script::on_request(server.clone(), topic.clone(), script.clone(), number));
     let response = next.run(request).await;
