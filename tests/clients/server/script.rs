@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use tidings::{EndReason, Event, Hub, Topic};
+use tidings::{EndReason, Event, Topic};
 use tokio::time::sleep;
 
 use crate::Server;
@@ -81,7 +81,7 @@ pub(crate) async fn on_request(server: Arc<Server>, topic: String, script: Scrip
                 sleep(BETWEEN).await;
             }
             let ended = Topic::new(&*topic).expect("the endpoint took the topic");
-            let end = server.hub.finish(&ended, EndReason::Done).await;
+            let end = server.hub.finish(&ended, EndReason::Done);
             let end =
                 end.map_or_else(|error| json!({ "error": error.to_string() }), |end| json!(end.cursor.to_string()));
             server.log.push("finished", &topic, end);
